@@ -1,0 +1,43 @@
+package diag
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestSuggest(t *testing.T) {
+	known := []string{"conv2d", "linear", "maxpool2d", "relu", "relu6", "stride", "armv7", "x86_64"}
+	for name, want := range map[string]string{
+		"conv2": "conv2d", "cnov2d": "conv2d", "liner": "linear", "maxpol2d": "maxpool2d",
+		"rleu": "relu", "strid": "stride", "arm7": "armv7",
+		"": "", "zzz": "", "softmax": "", "pool": "",
+	} {
+		assert.Equal(t, want, Suggest(name, known), name)
+	}
+}
+
+func TestListReportsInOrder(t *testing.T) {
+	var l List
+	require.NoError(t, l.Err())
+	l.Add(Pos{"b.dnn", 1, 1}, Syntax, "third")
+	l.Add(Pos{"a.dnn", 2, 7}, UnknownOp, "no operation %q", "cnov").WithNote("why").WithSuggestion("cnov", []string{"conv"})
+	l.Add(Pos{"a.dnn", 2, 3}, Syntax, "first")
+	err := l.Err()
+	assert.Equal(t, `a.dnn:2:3: syntax: first
+a.dnn:2:7: unknown-operation: no operation "cnov"
+    note: why
+    help: did you mean "conv"?
+b.dnn:1:1: syntax: third`, err.Error())
+	var d *Diagnostic
+	require.True(t, errors.As(err, &d))
+	assert.Equal(t, "first", d.Message)
+}
+
+func TestPosString(t *testing.T) {
+	assert.Equal(t, "dnnc", Pos{}.String())
+	assert.Equal(t, "x.dnn", Pos{File: "x.dnn"}.String())
+	assert.Equal(t, "x.dnn:3:4", Pos{"x.dnn", 3, 4}.String())
+}

@@ -1,0 +1,44 @@
+package diag
+
+// Suggest returns the known name that is closest to name, or "" when none is
+// close enough to be meant: a third of the letters wrong, by optimal string
+// alignment distance (insertions, deletions, substitutions, transpositions).
+// Of equally close names the first one wins.
+func Suggest(name string, known []string) string {
+	best, limit := "", max(1, len(name)/3)
+	for _, k := range known {
+		if d := distance(name, k, limit); d <= limit && name != "" {
+			best, limit = k, d-1
+		}
+	}
+	return best
+}
+
+// distance is the optimal string alignment distance of a and b, or any number
+// above limit when it exceeds limit.
+func distance(a, b string, limit int) int {
+	if d := len(a) - len(b); d > limit || -d > limit {
+		return limit + 1
+	}
+	prev2 := make([]int, len(b)+1)
+	prev := make([]int, len(b)+1)
+	cur := make([]int, len(b)+1)
+	for j := range prev {
+		prev[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		cur[0] = i
+		for j := 1; j <= len(b); j++ {
+			cost := 1
+			if a[i-1] == b[j-1] {
+				cost = 0
+			}
+			cur[j] = min(prev[j]+1, cur[j-1]+1, prev[j-1]+cost)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				cur[j] = min(cur[j], prev2[j-2]+1)
+			}
+		}
+		prev2, prev, cur = prev, cur, prev2
+	}
+	return prev[len(b)]
+}

@@ -1,0 +1,254 @@
+package ir
+
+import (
+	"fmt"
+
+	"github.com/dnnc/dnnc/ir/diag"
+)
+
+// fault is a reason why an operation's types do not fit.
+type fault struct {
+	kind diag.Kind
+	text string
+}
+
+func faultf(kind diag.Kind, format string, args ...any) *fault {
+	return &fault{kind, fmt.Sprintf(format, args...)}
+}
+
+// inferTable gives the shape of each operation's result.
+var inferTable = [NumOps]func(n *Node) (Shape, *fault){
+	Conv2D:        inferConv2D,
+	Linear:        inferLinear,
+	MaxPool2D:     inferPool,
+	AvgPool2D:     inferPool,
+	GlobalAvgPool: inferGlobalPool,
+	Relu:          inferSame,
+	Relu6:         inferSame,
+	Add:           inferAdd,
+	Concat:        inferConcat,
+	Flatten:       inferFlatten,
+	Reshape:       inferReshape,
+	BatchNorm:     inferBatchNorm,
+	Softmax:       inferSoftmax,
+	Normalize:     inferNormalize,
+	Requantize:    inferSame,
+}
+
+// InferNode returns the type of n's result as its arguments, attributes and
+// constants imply it. The quantization of a result is a decision, not a
+// consequence: it is taken from n.Out.
+func InferNode(n *Node) (Type, *diag.Diagnostic) {
+	for _, a := range n.Args {
+		if a.Type.Shape.Size() < 0 {
+			return Type{}, diag.New(n.Pos, diag.BadShape, "%s: argument %s has the impossible shape %s", n.Name(), a.Name, a.Type.Shape)
+		}
+	}
+	for i := range n.Op.Info().Attrs {
+		if a := &n.Op.Info().Attrs[i]; a.Required && !n.Has(a.Name) {
+			return Type{}, diag.New(n.Pos, diag.MissingAttr, "%s: %s needs the attribute %s: %s", n.Name(), n.Op, a.Name, a.Doc)
+		}
+	}
+	shape, f := inferTable[n.Op](n)
+	if f == nil && shape.Size() < 0 {
+		f = faultf(diag.BadShape, "the result would have the impossible shape %s", shape)
+	}
+	if f != nil {
+		return Type{}, diag.New(n.Pos, f.kind, "%s: %s", n.Name(), f.text)
+	}
+	for _, a := range n.Args[1:] {
+		if a.Type.Elem != n.Args[0].Type.Elem {
+			return Type{}, diag.New(n.Pos, diag.BadType, "%s: %s is %s, %s is %s", n.Name(), n.Args[0].Name, n.Args[0].Type.Elem, a.Name, a.Type.Elem)
+		}
+	}
+	return Type{Elem: n.Args[0].Type.Elem, Shape: shape, Quant: n.Out.Type.Quant}, nil
+}
+
+// Infer fills in the type of every result that has none, and reports where a
+// type that is there is not the one implied.
+func Infer(m *Module) diag.List {
+	var list diag.List
+	bad := map[*Value]bool{}
+	for _, n := range m.Ops {
+		skip := false
+		for _, a := range n.Args {
+			skip = skip || bad[a]
+		}
+		if skip {
+			bad[n.Out] = true
+			continue
+		}
+		t, d := InferNode(n)
+		switch {
+		case d != nil:
+			list = append(list, d)
+			bad[n.Out] = true
+		case n.Out.Type.Shape == nil:
+			n.Out.Type = t
+		case !t.Equal(n.Out.Type):
+			list.Add(n.Pos, diag.BadType, "%s is written as %s, its arguments make it %s", n.Name(), n.Out.Type, t)
+			bad[n.Out] = true
+		}
+	}
+	return list
+}
+
+func chw(n *Node) (c, h, w int, f *fault) {
+	s := n.Args[0].Type.Shape
+	if len(s) != 3 {
+		return 0, 0, 0, faultf(diag.BadShape, "%s takes an image [C,H,W], %s is %s", n.Op, n.Args[0].Name, s)
+	}
+	return s[0], s[1], s[2], nil
+}
+
+// windowOut is the number of window positions along one axis.
+func windowOut(in, before, after, kernel, stride, dilation int) (int, *fault) {
+	padded, extent := in+before+after, (kernel-1)*dilation+1
+	if extent > padded {
+		return 0, faultf(diag.BadShape, "a window of %d does not fit %d pixels", extent, padded)
+	}
+	return (padded-extent)/stride + 1, nil
+}
+
+func inferWindow(n *Node, c, h, w int, kernel, dilation []int) (Shape, *fault) {
+	pad, stride := n.Ints("pad"), n.Stride()
+	oh, f := windowOut(h, pad[0], pad[2], kernel[0], stride[0], dilation[0])
+	if f != nil {
+		return nil, f
+	}
+	ow, f := windowOut(w, pad[1], pad[3], kernel[1], stride[1], dilation[1])
+	return Shape{c, oh, ow}, f
+}
+
+// checkPerChannel checks the constants that hold one number an output channel.
+func checkPerChannel(n *Node, channels int, names ...string) *fault {
+	for _, name := range names {
+		if c := n.Const(name); c != nil && !c.Type.Shape.Equal(Shape{channels}) {
+			return faultf(diag.BadShape, "%s is %s, the layer has %d channels", c.Name, c.Type, channels)
+		}
+	}
+	return nil
+}
+
+func inferConv2D(n *Node) (Shape, *fault) {
+	c, h, w, f := chw(n)
+	if f != nil {
+		return nil, f
+	}
+	weight, groups := n.Const("weight"), n.Int("groups")
+	k := weight.Type.Shape
+	switch {
+	case len(k) != 4:
+		return nil, faultf(diag.BadShape, "weights of conv2d are [O,I,KH,KW], %s is %s", weight.Name, weight.Type)
+	case c%groups != 0 || k[0]%groups != 0:
+		return nil, faultf(diag.BadShape, "%d groups divide neither %d input nor %d output channels evenly", groups, c, k[0])
+	case k[1] != c/groups:
+		return nil, faultf(diag.BadShape, "weights %s are for %d input channels, %s has %d in %d groups", weight.Type, k[1]*groups, n.Args[0].Name, c, groups)
+	}
+	if v := n.Nums("pad_value"); v != nil && len(v) != c {
+		return nil, faultf(diag.BadShape, "pad_value has %d numbers, %s has %d channels", len(v), n.Args[0].Name, c)
+	}
+	if f := checkPerChannel(n, k[0], "bias", "mul", "shift"); f != nil {
+		return nil, f
+	}
+	return inferWindow(n, k[0], h, w, []int{k[2], k[3]}, n.Ints("dilation"))
+}
+
+func inferLinear(n *Node) (Shape, *fault) {
+	weight := n.Const("weight")
+	w, in := weight.Type.Shape, n.Args[0].Type.Shape.Size()
+	switch {
+	case len(w) != 2:
+		return nil, faultf(diag.BadShape, "weights of linear are [O,I], %s is %s", weight.Name, weight.Type)
+	case w[1] != in:
+		return nil, faultf(diag.BadShape, "weights %s are for %d inputs, %s %s has %d", weight.Type, w[1], n.Args[0].Name, n.Args[0].Type.Shape, in)
+	}
+	return Shape{w[0]}, checkPerChannel(n, w[0], "bias", "mul", "shift")
+}
+
+func inferPool(n *Node) (Shape, *fault) {
+	c, h, w, f := chw(n)
+	if f != nil {
+		return nil, f
+	}
+	pad, k := n.Ints("pad"), n.Ints("kernel")
+	if pad[0] >= k[0] || pad[2] >= k[0] || pad[1] >= k[1] || pad[3] >= k[1] {
+		return nil, faultf(diag.BadShape, "padding %v leaves windows of %v without a pixel", pad, k)
+	}
+	return inferWindow(n, c, h, w, k, []int{1, 1})
+}
+
+func inferGlobalPool(n *Node) (Shape, *fault) {
+	c, _, _, f := chw(n)
+	return Shape{c, 1, 1}, f
+}
+
+func inferSame(n *Node) (Shape, *fault) { return n.Args[0].Type.Shape, nil }
+
+func inferAdd(n *Node) (Shape, *fault) {
+	a, b := n.Args[0], n.Args[1]
+	if !a.Type.Shape.Equal(b.Type.Shape) {
+		return nil, faultf(diag.BadShape, "add takes two tensors of one shape, %s is %s and %s is %s", a.Name, a.Type.Shape, b.Name, b.Type.Shape)
+	}
+	return a.Type.Shape, nil
+}
+
+func inferConcat(n *Node) (Shape, *fault) {
+	first := n.Args[0].Type.Shape
+	if len(first) == 0 {
+		return nil, faultf(diag.BadShape, "concat takes tensors with channels, %s is a scalar", n.Args[0].Name)
+	}
+	channels := 0
+	for _, a := range n.Args {
+		s := a.Type.Shape
+		if len(s) != len(first) || !s[1:].Equal(first[1:]) {
+			return nil, faultf(diag.BadShape, "concat takes tensors that differ in channels alone, %s is %s and %s is %s", n.Args[0].Name, first, a.Name, s)
+		}
+		channels += s[0]
+	}
+	return append(Shape{channels}, first[1:]...), nil
+}
+
+func inferFlatten(n *Node) (Shape, *fault) { return Shape{n.Args[0].Type.Shape.Size()}, nil }
+
+func inferReshape(n *Node) (Shape, *fault) {
+	from, to := n.Args[0].Type.Shape, Shape(n.Ints("shape"))
+	if from.Size() != to.Size() {
+		return nil, faultf(diag.BadShape, "reshape of %s with %d elements to %s with %d", from, from.Size(), to, to.Size())
+	}
+	if len(to) != 1 && len(to) != 3 {
+		return nil, faultf(diag.BadShape, "reshape to %s: tensors have the axes [C,H,W] or one axis", to)
+	}
+	return to, nil
+}
+
+func inferBatchNorm(n *Node) (Shape, *fault) {
+	s := n.Args[0].Type.Shape
+	if len(s) == 0 {
+		return nil, faultf(diag.BadShape, "batchnorm takes a tensor with channels, %s is a scalar", n.Args[0].Name)
+	}
+	return s, checkPerChannel(n, s[0], "gamma", "beta", "mean", "variance")
+}
+
+func inferSoftmax(n *Node) (Shape, *fault) {
+	s := n.Args[0].Type.Shape
+	if len(s) != 1 {
+		return nil, faultf(diag.BadShape, "softmax takes one axis, %s is %s", n.Args[0].Name, s)
+	}
+	return s, nil
+}
+
+func inferNormalize(n *Node) (Shape, *fault) {
+	s := n.Args[0].Type.Shape
+	for _, name := range []string{"mean", "std"} {
+		if v := n.Nums(name); len(s) == 0 || (len(v) != 1 && len(v) != s[0]) {
+			return nil, faultf(diag.BadShape, "%s has %d numbers, %s is %s", name, len(v), n.Args[0].Name, s)
+		}
+	}
+	for _, v := range n.Nums("std") {
+		if v <= 0 {
+			return nil, faultf(diag.BadValue, "std has %v, it must be positive", v)
+		}
+	}
+	return s, nil
+}

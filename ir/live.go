@@ -1,0 +1,71 @@
+package ir
+
+// Interval is the steps of the schedule, by index in Ops, over which a value
+// must be kept: From the step that writes it (-1 for an input) To the last one
+// that reads it (len(Ops) for an output).
+type Interval struct{ From, To int }
+
+// Liveness computes the interval of every value.
+func Liveness(m *Module) map[*Value]Interval {
+	live := map[*Value]Interval{}
+	for _, in := range m.Inputs {
+		live[in] = Interval{-1, -1}
+	}
+	for i, n := range m.Ops {
+		live[n.Out] = Interval{i, i}
+		for _, a := range n.Args {
+			live[a] = Interval{live[a].From, i}
+		}
+	}
+	for _, o := range m.Outputs {
+		live[o] = Interval{live[o].From, len(m.Ops)}
+	}
+	return live
+}
+
+// Block is a run of arena bytes over an interval of steps.
+type Block struct {
+	Name          string
+	Offset, Bytes int
+	Interval
+}
+
+// Blocks lists the placed arena memory of m: values in the arena, then scratch,
+// in the order of the schedule.
+func Blocks(m *Module) []Block {
+	live := Liveness(m)
+	var blocks []Block
+	for i, n := range m.Ops {
+		if n.Out.At.Kind == InArena {
+			bytes := n.Out.Type.Shape.Size() * n.Out.Type.Elem.StoredSize()
+			blocks = append(blocks, Block{n.Name(), n.Out.At.Offset, bytes, live[n.Out]})
+		}
+		if n.Op.Info().Attr("scratch") != nil && n.Has("scratch") {
+			s := n.Ints("scratch")
+			blocks = append(blocks, Block{n.Name() + " scratch", s[0], s[1], Interval{i, i}})
+		}
+	}
+	return blocks
+}
+
+// Equal reports whether a and b are the same network: the same text, which is
+// canonical, and the same bytes in every constant. Positions do not count.
+func Equal(a, b *Module) (bool, error) {
+	if a.String() != b.String() {
+		return false, nil
+	}
+	for i, c := range a.Consts {
+		x, err := c.Load()
+		if err != nil {
+			return false, err
+		}
+		y, err := b.Consts[i].Load()
+		if err != nil {
+			return false, err
+		}
+		if string(x) != string(y) {
+			return false, nil
+		}
+	}
+	return true, nil
+}

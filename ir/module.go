@@ -1,0 +1,380 @@
+// Package ir is dnnc's intermediate representation: a module is one network as
+// a list of operations on typed tensors, from the text that a user wrote to
+// the form that code generation prints. Source and dump are the same language,
+// so everything a pass decides is a type, an attribute or a constant here.
+package ir
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+
+	"github.com/dnnc/dnnc/ir/diag"
+)
+
+// Module is one network. Ops stand in the order of the schedule, each below
+// the operations whose results it uses.
+type Module struct {
+	After  string // the pass that this module has been through last; "" for source
+	Target string // the target chosen by a machine pass; "" before
+
+	Tensors []TensorsFile
+	Calib   string // data set that calibration and search may see
+	Test    string // data set that reports are made on
+
+	Name    string
+	Pos     diag.Pos
+	Inputs  []*Value
+	Outputs []*Value
+	Results []Type // declared types of the outputs
+	Arena   Arena
+	Consts  []*Const
+	Ops     []*Node
+}
+
+// TensorsFile is a reference to a file of named tensors.
+type TensorsFile struct {
+	Path   string // as written, relative to the folder of the network's text
+	SHA256 string // "" when not pinned
+	Pos    diag.Pos
+}
+
+// Arena is the memory that the caller lends to a run.
+type Arena struct{ Bytes, Align int }
+
+// Value is the result of an operation or an input of the network.
+type Value struct {
+	Name  string
+	Type  Type
+	Range *Range // of reals, as declared or calibrated
+	At    Place
+	Def   *Node // nil for an input
+	Pos   diag.Pos
+}
+
+// PlaceKind says which memory a value lives in.
+type PlaceKind uint8
+
+// The memories: nowhere yet, the caller's input or output, the arena.
+const (
+	Unplaced PlaceKind = iota
+	InInput
+	InOutput
+	InArena
+)
+
+// Place is where a value lives; Offset counts bytes from the arena's start.
+type Place struct {
+	Kind   PlaceKind
+	Offset int
+}
+
+// Node is one operation. Its name is its result's.
+type Node struct {
+	Op    Op
+	Args  []*Value
+	Attrs []Attr // in the order of the operation's schema, defaults left out
+	Out   *Value
+	Pos   diag.Pos
+}
+
+// Name is the name of n's result: what weights keys, -fix and the certificate
+// refer to.
+func (n *Node) Name() string { return n.Out.Name }
+
+// Const is a named constant. Its bytes are loaded when first asked for.
+type Const struct {
+	Name  string
+	Type  Type
+	Scale *Const // per output channel, f32; nil when there is none
+	Pos   diag.Pos
+	Data  Data
+}
+
+// Data yields the bytes of a constant: little endian, row-major, codes one a
+// byte.
+type Data interface {
+	Load() ([]byte, error)
+}
+
+// Bytes are constant data that are in memory already.
+type Bytes []byte
+
+// Load returns b.
+func (b Bytes) Load() ([]byte, error) { return b, nil }
+
+// Load returns the bytes of c, after checking that there are as many as its
+// type says.
+func (c *Const) Load() ([]byte, error) {
+	if c.Data == nil {
+		return nil, diag.New(c.Pos, diag.MissingTensor, "constant %s has no data", c.Name)
+	}
+	b, err := c.Data.Load()
+	if err != nil {
+		return nil, err
+	}
+	if want := c.StoredBytes(); len(b) != want {
+		return nil, diag.New(c.Pos, diag.BadTensor, "constant %s: %s takes %d bytes, its data have %d", c.Name, c.Type, want, len(b))
+	}
+	return b, nil
+}
+
+// StoredBytes is the length of c's data in a tensors file.
+func (c *Const) StoredBytes() int {
+	if c.Type.Elem.Kind == Vec {
+		return VecCodes(c.Type.Shape, int(c.Type.Elem.Group))
+	}
+	return c.Type.Shape.Size() * c.Type.Elem.StoredSize()
+}
+
+// Float32 returns the elements of an f32 constant.
+func (c *Const) Float32() ([]float32, error) {
+	if c.Type.Elem.Kind != F32 {
+		return nil, fmt.Errorf("constant %s is %s, not f32", c.Name, c.Type.Elem)
+	}
+	b, err := c.Load()
+	if err != nil {
+		return nil, err
+	}
+	out := make([]float32, len(b)/4)
+	for i := range out {
+		out[i] = math.Float32frombits(binary.LittleEndian.Uint32(b[4*i:]))
+	}
+	return out, nil
+}
+
+// Ints returns the elements of an i8, u8, i16, i32 or i64 constant, or the
+// codes of a packed one.
+func (c *Const) Ints() ([]int64, error) {
+	b, err := c.Load()
+	if err != nil {
+		return nil, err
+	}
+	size := c.Type.Elem.StoredSize()
+	out := make([]int64, len(b)/size)
+	for i := range out {
+		e := b[i*size:]
+		switch c.Type.Elem.Kind {
+		case F32:
+			return nil, fmt.Errorf("constant %s is f32, not integers", c.Name)
+		case I8:
+			out[i] = int64(int8(e[0]))
+		case I16:
+			out[i] = int64(int16(binary.LittleEndian.Uint16(e)))
+		case I32:
+			out[i] = int64(int32(binary.LittleEndian.Uint32(e)))
+		case I64:
+			out[i] = int64(binary.LittleEndian.Uint64(e))
+		default:
+			out[i] = int64(e[0])
+		}
+	}
+	return out, nil
+}
+
+// Int32 returns the elements of an integer constant that fit 32 bits.
+func (c *Const) Int32() ([]int32, error) {
+	wide, err := c.Ints()
+	if err != nil {
+		return nil, err
+	}
+	out := make([]int32, len(wide))
+	for i, v := range wide {
+		if v != int64(int32(v)) {
+			return nil, fmt.Errorf("constant %s: element %d is %d, more than 32 bits", c.Name, i, v)
+		}
+		out[i] = int32(v)
+	}
+	return out, nil
+}
+
+// FloatConst makes an f32 constant.
+func FloatConst(name string, shape Shape, x []float32) *Const {
+	b := make([]byte, 4*len(x))
+	for i, v := range x {
+		binary.LittleEndian.PutUint32(b[4*i:], math.Float32bits(v))
+	}
+	return &Const{Name: name, Type: Type{Elem: Of(F32), Shape: shape}, Data: Bytes(b)}
+}
+
+// IntConst makes a constant of an integer type or of codes; the values must
+// fit it.
+func IntConst(name string, elem Elem, shape Shape, x []int64) *Const {
+	size := elem.StoredSize()
+	b := make([]byte, size*len(x))
+	for i, v := range x {
+		switch size {
+		case 1:
+			b[i] = byte(v)
+		case 2:
+			binary.LittleEndian.PutUint16(b[2*i:], uint16(v))
+		case 4:
+			binary.LittleEndian.PutUint32(b[4*i:], uint32(v))
+		case 8:
+			binary.LittleEndian.PutUint64(b[8*i:], uint64(v))
+		}
+	}
+	return &Const{Name: name, Type: Type{Elem: elem, Shape: shape}, Data: Bytes(b)}
+}
+
+// Const finds a constant by name, or nil.
+func (m *Module) Const(name string) *Const {
+	for _, c := range m.Consts {
+		if c.Name == name {
+			return c
+		}
+	}
+	return nil
+}
+
+// Value finds an input or result by name, or nil.
+func (m *Module) Value(name string) *Value {
+	for _, v := range m.Inputs {
+		if v.Name == name {
+			return v
+		}
+	}
+	for _, n := range m.Ops {
+		if n.Out.Name == name {
+			return n.Out
+		}
+	}
+	return nil
+}
+
+// Users lists the operations that use v, in order.
+func (m *Module) Users(v *Value) []*Node {
+	var users []*Node
+	for _, n := range m.Ops {
+		for _, a := range n.Args {
+			if a == v {
+				users = append(users, n)
+				break
+			}
+		}
+	}
+	return users
+}
+
+// IsOutput reports whether v is returned by the network.
+func (m *Module) IsOutput(v *Value) bool {
+	for _, o := range m.Outputs {
+		if o == v {
+			return true
+		}
+	}
+	return false
+}
+
+// Replace makes every user of old, and the network's outputs, use new instead.
+func (m *Module) Replace(old, new *Value) {
+	for _, n := range m.Ops {
+		for i, a := range n.Args {
+			if a == old {
+				n.Args[i] = new
+			}
+		}
+	}
+	for i, o := range m.Outputs {
+		if o == old {
+			m.Outputs[i] = new
+		}
+	}
+}
+
+// Remove takes n out of the schedule. Its result must have no users.
+func (m *Module) Remove(n *Node) {
+	for i, o := range m.Ops {
+		if o == n {
+			m.Ops = append(m.Ops[:i], m.Ops[i+1:]...)
+			return
+		}
+	}
+}
+
+// IsQuantized reports whether m's activations are integers.
+func (m *Module) IsQuantized() bool {
+	return len(m.Inputs) > 0 && m.Inputs[0].Type.Elem.Kind != F32
+}
+
+// PruneConsts drops the constants that no operation and no scale refers to.
+func (m *Module) PruneConsts() {
+	used := map[*Const]bool{}
+	for _, n := range m.Ops {
+		for _, a := range n.Attrs {
+			if c, ok := a.Value.(*Const); ok {
+				used[c] = true
+				if c.Scale != nil {
+					used[c.Scale] = true
+				}
+			}
+		}
+	}
+	kept := m.Consts[:0]
+	for _, c := range m.Consts {
+		if used[c] {
+			kept = append(kept, c)
+		}
+	}
+	m.Consts = kept
+}
+
+// Clone copies m so that neither sees the other's changes; constant data, which
+// nobody changes in place, are shared.
+func (m *Module) Clone() *Module {
+	c := *m
+	values := map[*Value]*Value{}
+	consts := map[*Const]*Const{}
+	value := func(v *Value) *Value {
+		if n, ok := values[v]; ok {
+			return n
+		}
+		n := *v
+		if v.Range != nil {
+			r := *v.Range
+			n.Range = &r
+		}
+		n.Type.Shape = append(Shape(nil), v.Type.Shape...)
+		values[v] = &n
+		return &n
+	}
+	c.Tensors = append([]TensorsFile(nil), m.Tensors...)
+	c.Results = append([]Type(nil), m.Results...)
+	c.Consts = make([]*Const, len(m.Consts))
+	for i, k := range m.Consts {
+		n := *k
+		c.Consts[i], consts[k] = &n, &n
+	}
+	for _, k := range c.Consts {
+		if k.Scale != nil {
+			k.Scale = consts[k.Scale]
+		}
+	}
+	c.Inputs = make([]*Value, len(m.Inputs))
+	for i, v := range m.Inputs {
+		c.Inputs[i] = value(v)
+	}
+	c.Ops = make([]*Node, len(m.Ops))
+	for i, o := range m.Ops {
+		n := *o
+		n.Args = make([]*Value, len(o.Args))
+		for j, a := range o.Args {
+			n.Args[j] = value(a)
+		}
+		n.Attrs = make([]Attr, len(o.Attrs))
+		for j, a := range o.Attrs {
+			if k, ok := a.Value.(*Const); ok {
+				a.Value = consts[k]
+			}
+			n.Attrs[j] = a
+		}
+		n.Out = value(o.Out)
+		n.Out.Def = &n
+		c.Ops[i] = &n
+	}
+	c.Outputs = make([]*Value, len(m.Outputs))
+	for i, v := range m.Outputs {
+		c.Outputs[i] = value(v)
+	}
+	return &c
+}

@@ -1,0 +1,130 @@
+package ir
+
+import (
+	"math"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// tiny is conv2d -> maxpool2d -> linear on a 4x4 image.
+func tiny() *Module {
+	m := &Module{Name: "tiny", Tensors: []TensorsFile{{Path: "tiny.safetensors"}}}
+	image := &Value{Name: "image", Type: Type{Elem: Of(F32), Shape: Shape{1, 4, 4}}, Range: &Range{0, 1}}
+	m.Inputs = []*Value{image}
+	w := FloatConst("conv.weight", Shape{2, 1, 3, 3}, make([]float32, 18))
+	f := FloatConst("fc.weight", Shape{3, 2}, make([]float32, 6))
+	m.Consts = []*Const{w, f}
+	conv := addNode(m, Conv2D, "conv", image)
+	conv.Set("weight", w)
+	conv.Set("act", "relu")
+	pool := addNode(m, MaxPool2D, "pool", conv.Out)
+	pool.Set("kernel", []int{2, 2})
+	fc := addNode(m, Linear, "fc", pool.Out)
+	fc.Set("weight", f)
+	m.Outputs = []*Value{fc.Out}
+	m.Results = []Type{{Elem: Of(F32), Shape: Shape{3}}}
+	return m
+}
+
+func addNode(m *Module, op Op, name string, args ...*Value) *Node {
+	n := &Node{Op: op, Args: args, Out: &Value{Name: name}}
+	n.Out.Def = n
+	m.Ops = append(m.Ops, n)
+	return n
+}
+
+func TestInferAndPrint(t *testing.T) {
+	m := tiny()
+	require.Empty(t, Infer(m))
+	require.Empty(t, Verify(m))
+	assert.Equal(t, `tensors "tiny.safetensors"
+network tiny(image: f32[1,4,4] in [0,1]) -> f32[3] {
+  const conv.weight: f32[2,1,3,3]
+  const fc.weight: f32[3,2]
+  conv = conv2d(image, act: relu, weight: conv.weight) : f32[2,2,2]
+  pool = maxpool2d(conv, kernel: [2,2]) : f32[2,1,1]
+  fc = linear(pool, weight: fc.weight) : f32[3]
+  return fc
+}
+`, m.String())
+	assert.Equal(t, 2*2*2*9, m.Ops[0].MACs())
+	assert.Len(t, m.Layers(), 2)
+}
+
+func TestCloneIsEqualAndApart(t *testing.T) {
+	m := tiny()
+	require.Empty(t, Infer(m))
+	c := m.Clone()
+	same, err := Equal(m, c)
+	require.NoError(t, err)
+	assert.True(t, same)
+	require.Empty(t, Verify(c))
+	c.Ops[0].Set("act", "none")
+	c.Outputs[0].Type.Shape[0] = 7
+	c.Inputs[0].Range.Hi = 9
+	assert.Equal(t, "relu", m.Ops[0].Word("act"))
+	assert.Equal(t, Shape{3}, m.Outputs[0].Type.Shape)
+	assert.Equal(t, 1.0, m.Inputs[0].Range.Hi)
+	same, err = Equal(m, c)
+	require.NoError(t, err)
+	assert.False(t, same)
+	d := m.Clone()
+	d.Consts[0].Data = Bytes(append([]byte{1}, make([]byte, 71)...))
+	same, err = Equal(m, d)
+	require.NoError(t, err)
+	assert.False(t, same, "other bytes")
+}
+
+// TestVerifyFinds breaks each invariant of a good module in turn.
+func TestVerifyFinds(t *testing.T) {
+	for _, c := range []struct {
+		invariant string
+		breakIt   func(m *Module)
+	}{
+		{"V1", func(m *Module) { m.Ops[1].Out.Name = "conv" }},
+		{"V1", func(m *Module) { m.Ops[1].Out.Name = "2pool" }},
+		{"V1", func(m *Module) { m.Ops[1].Out.Name = "a..b" }},
+		{"V2", func(m *Module) { m.Ops[0], m.Ops[1] = m.Ops[1], m.Ops[0] }},
+		{"V2", func(m *Module) { m.Ops[0].Args[0] = &Value{Name: "stray", Type: m.Inputs[0].Type} }},
+		{"V3", func(m *Module) { m.Ops[1].Args = append(m.Ops[1].Args, m.Inputs[0]) }},
+		{"V3", func(m *Module) { m.Ops[0].Attrs = append(m.Ops[0].Attrs, Attr{"strid", []int{1, 1}}) }},
+		{"V3", func(m *Module) { m.Ops[0].Attrs = append(m.Ops[0].Attrs, Attr{"filters", 2}) }},
+		{"V3", func(m *Module) { m.Ops[0].Attrs = append(m.Ops[0].Attrs, Attr{"stride", []int{0, 1}}) }},
+		{"V3", func(m *Module) { m.Ops[0].Attrs = append(m.Ops[0].Attrs, Attr{"bits", Of(F32)}) }},
+		{"V4", func(m *Module) { m.Ops[0].Out.Type.Shape = Shape{2, 2, 3} }},
+		{"V4", func(m *Module) { m.Ops[1].Attrs = nil }},
+		{"V5", func(m *Module) { m.Consts = m.Consts[:1] }},
+		{"V5", func(m *Module) { m.Consts[0].Scale = FloatConst("s", Shape{2}, []float32{1, 1}) }},
+		{"V6", func(m *Module) { m.Inputs[0].Type.Elem = Of(I8) }},
+		{"V8", func(m *Module) { m.Results[0].Shape = Shape{4} }},
+		{"V8", func(m *Module) { m.Outputs = nil }},
+		{"V9", func(m *Module) { m.Inputs[0].Range.Lo = math.NaN() }},
+		{"V10", func(m *Module) {
+			m.Arena = Arena{16, 8}
+			m.Ops[0].Out.At, m.Ops[1].Out.At = Place{InArena, 0}, Place{InArena, 4}
+		}},
+		{"V10", func(m *Module) {
+			m.Arena = Arena{16, 8}
+			m.Ops[0].Out.At = Place{InArena, 12}
+		}},
+	} {
+		m := tiny()
+		require.Empty(t, Infer(m))
+		c.breakIt(m)
+		assert.Contains(t, Verify(m).Error(), c.invariant+": ")
+	}
+}
+
+func TestInferReportsEveryFault(t *testing.T) {
+	m := tiny()
+	m.Ops[0].Set("pad_value", []float64{1, 2})
+	m.Ops[2].Set("weight", nil)
+	extra := addNode(m, Add, "sum", m.Inputs[0], m.Inputs[0])
+	addNode(m, Reshape, "r", extra.Out).Set("shape", []int{5})
+	list := Infer(m)
+	require.Len(t, list, 2, "what hangs on a faulty operation is not reported again")
+	assert.Contains(t, list[0].Message, "pad_value has 2 numbers")
+	assert.Contains(t, list[1].Message, "with 16 elements to [5] with 5")
+}

@@ -1,0 +1,215 @@
+package ir
+
+import "slices"
+
+// Op is an operation. Each layer of the compiler has one dense table indexed
+// by it.
+type Op uint8
+
+// The operations. Those that legalize removes are surface operations; the
+// others are core and have integer kernels and code generation.
+const (
+	Conv2D Op = iota
+	Linear
+	MaxPool2D
+	AvgPool2D
+	GlobalAvgPool
+	Relu
+	Relu6
+	Add
+	Concat
+	Flatten
+	Reshape
+	BatchNorm
+	Softmax
+	Normalize
+	Requantize
+	NumOps
+)
+
+// OpInfo declares an operation.
+type OpInfo struct {
+	Name    string
+	Doc     string
+	Core    bool // has integer kernels and code generation
+	MinArgs int
+	MaxArgs int // -1: any number
+	Attrs   []AttrInfo
+}
+
+const maxDim = 1 << 20
+
+// Attributes that several operations share.
+var (
+	strideAttr = AttrInfo{Name: "stride", Kind: IntsAttr, Len: 2, Min: 1, Max: maxDim, Default: []int{1, 1}, Doc: "step of the window, [height, width]"}
+	padAttr    = AttrInfo{Name: "pad", Kind: IntsAttr, Len: 4, Min: 0, Max: maxDim, Default: []int{0, 0, 0, 0}, Doc: "rows and columns added: [top, left, bottom, right]"}
+	windowAttr = AttrInfo{Name: "kernel", Kind: IntsAttr, Len: 2, Min: 1, Max: maxDim, Required: true, Doc: "size of the window, [height, width]"}
+	poolStride = AttrInfo{Name: "stride", Kind: IntsAttr, Len: 2, Min: 1, Max: maxDim, Doc: "step of the window; the window's size when absent"}
+	actAttr    = AttrInfo{Name: "act", Kind: WordAttr, Words: []string{"none", "relu", "relu6"}, Default: "none", Doc: "activation applied to the result"}
+
+	// What quantize writes: DESIGN R6 to R9.
+	requantAttrs = []AttrInfo{
+		{Name: "mul", Kind: ConstAttr, Doc: "multipliers of the requantization, i32, one a channel or one (R6)"},
+		{Name: "shift", Kind: ConstAttr, Doc: "shifts of the requantization, i32, like mul (R6)"},
+		{Name: "round", Kind: WordAttr, Words: []string{"half_up", "tflite"}, Default: "half_up", Doc: "rounding of the requantization (R6, R8)"},
+	}
+	clampAttrs = []AttrInfo{
+		{Name: "lo", Kind: IntAttr, Min: -128, Max: 127, Default: -128, Doc: "least integer of the result (R9)"},
+		{Name: "hi", Kind: IntAttr, Min: -128, Max: 127, Default: 127, Doc: "greatest integer of the result (R9)"},
+	}
+	// What the machine passes write.
+	machineAttrs = []AttrInfo{
+		{Name: "impl", Kind: NameAttr, Doc: "kernel that code generation uses"},
+		{Name: "tile", Kind: IntsAttr, Min: 1, Max: maxDim, Doc: "tile of the kernel: [pixels, channels]"},
+		{Name: "scratch", Kind: IntsAttr, Len: 2, Min: 0, Max: MaxElements, Doc: "working memory in the arena: [offset, bytes]"},
+	}
+	// Of operations with weights.
+	weightAttrs = []AttrInfo{
+		{Name: "weight", Kind: ConstAttr, Required: true, Doc: "weights"},
+		{Name: "bias", Kind: ConstAttr, Doc: "bias, one an output channel"},
+		{Name: "codebook", Kind: ConstAttr, Doc: "codebook of code and vec weights, i8[2^b, d] (R1)"},
+		{Name: "bits", Kind: ElemAttr, Doc: "format that quantize gives the weights"},
+		{Name: "rounding", Kind: WordAttr, Words: []string{"nearest", "compensated"}, Doc: "how the weights are rounded to codes (R17)"},
+	}
+)
+
+func attrs(lists ...[]AttrInfo) []AttrInfo { return slices.Concat(lists...) }
+
+var opTable = [NumOps]OpInfo{
+	Conv2D: {Name: "conv2d", Core: true, MinArgs: 1, MaxArgs: 1,
+		Doc: "2-D convolution (cross-correlation) of [C,H,W] with weights [O,C/groups,KH,KW]; ONNX Conv.",
+		Attrs: attrs([]AttrInfo{
+			{Name: "filters", Kind: IntAttr, Min: 1, Max: maxDim, Source: true, Doc: "output channels"},
+			{Name: "kernel", Kind: IntsAttr, Len: 2, Min: 1, Max: maxDim, Source: true, Doc: "size of the window, [height, width]"},
+			strideAttr, padAttr,
+			{Name: "pad_value", Kind: NumsAttr, Doc: "value of padded pixels, one an input channel; 0 (integers: the zero point) when absent"},
+			{Name: "dilation", Kind: IntsAttr, Len: 2, Min: 1, Max: maxDim, Default: []int{1, 1}, Doc: "distance between taps, [height, width]"},
+			{Name: "groups", Kind: IntAttr, Min: 1, Max: maxDim, Default: 1, Doc: "groups of channels convolved apart; the channels for a depthwise convolution"},
+			actAttr}, weightAttrs, requantAttrs, clampAttrs, machineAttrs)},
+	Linear: {Name: "linear", Core: true, MinArgs: 1, MaxArgs: 1,
+		Doc: "fully connected layer: weights [O,I] times the elements of its input in C,H,W order; ONNX Gemm.",
+		Attrs: attrs([]AttrInfo{
+			{Name: "units", Kind: IntAttr, Min: 1, Max: maxDim, Source: true, Doc: "outputs"},
+			actAttr}, weightAttrs, requantAttrs, clampAttrs, machineAttrs)},
+	MaxPool2D: {Name: "maxpool2d", Core: true, MinArgs: 1, MaxArgs: 1,
+		Doc:   "greatest value in each window; padding never wins; ONNX MaxPool.",
+		Attrs: attrs([]AttrInfo{windowAttr, poolStride, padAttr}, clampAttrs, machineAttrs)},
+	AvgPool2D: {Name: "avgpool2d", Core: true, MinArgs: 1, MaxArgs: 1,
+		Doc:   "mean of each window's pixels, padding not counted; ONNX AveragePool.",
+		Attrs: attrs([]AttrInfo{windowAttr, poolStride, padAttr}, clampAttrs, machineAttrs)},
+	GlobalAvgPool: {Name: "globalavgpool", MinArgs: 1, MaxArgs: 1,
+		Doc: "mean over height and width, [C,H,W] to [C,1,1]; ONNX GlobalAveragePool."},
+	Relu:  {Name: "relu", MinArgs: 1, MaxArgs: 1, Doc: "max(x, 0)."},
+	Relu6: {Name: "relu6", MinArgs: 1, MaxArgs: 1, Doc: "min(max(x, 0), 6)."},
+	Add: {Name: "add", Core: true, MinArgs: 2, MaxArgs: 2,
+		Doc:   "sum of two tensors of one shape.",
+		Attrs: attrs([]AttrInfo{actAttr}, requantAttrs, clampAttrs, machineAttrs)},
+	Concat: {Name: "concat", Core: true, MinArgs: 1, MaxArgs: -1,
+		Doc: "tensors one after the other along the channels (axis 0).", Attrs: attrs(machineAttrs)},
+	Flatten: {Name: "flatten", MinArgs: 1, MaxArgs: 1, Doc: "all elements in C,H,W order as one axis."},
+	Reshape: {Name: "reshape", Core: true, MinArgs: 1, MaxArgs: 1,
+		Doc: "the same elements in C,H,W order with other dimensions.",
+		Attrs: attrs([]AttrInfo{
+			{Name: "shape", Kind: IntsAttr, Min: 1, Max: MaxElements, Required: true, Doc: "dimensions of the result"}}, machineAttrs)},
+	BatchNorm: {Name: "batchnorm", MinArgs: 1, MaxArgs: 1,
+		Doc: "per channel gamma*(x-mean)/sqrt(variance+eps)+beta; ONNX BatchNormalization.",
+		Attrs: []AttrInfo{
+			{Name: "eps", Kind: FloatAttr, Default: 1e-5, Doc: "added to the variance"},
+			{Name: "gamma", Kind: ConstAttr, Required: true, Doc: "scale, f32[C]; key .weight"},
+			{Name: "beta", Kind: ConstAttr, Required: true, Doc: "offset, f32[C]; key .bias"},
+			{Name: "mean", Kind: ConstAttr, Required: true, Doc: "running mean, f32[C]; key .running_mean"},
+			{Name: "variance", Kind: ConstAttr, Required: true, Doc: "running variance, f32[C]; key .running_var"}}},
+	Softmax: {Name: "softmax", Core: true, MinArgs: 1, MaxArgs: 1,
+		Doc: "exp(x)/sum(exp(x)) over all elements of one axis; int8 results have scale 1/256 and zero point -128 (R15).",
+		Attrs: attrs([]AttrInfo{
+			{Name: "table", Kind: ConstAttr, Doc: "exponentials by distance from the maximum, i32[256] (R15)"}}, machineAttrs)},
+	Normalize: {Name: "normalize", MinArgs: 1, MaxArgs: 1,
+		Doc: "per channel (x-mean)/std, the usual first step on images.",
+		Attrs: []AttrInfo{
+			{Name: "mean", Kind: NumsAttr, Required: true, Doc: "one number a channel, or one for all"},
+			{Name: "std", Kind: NumsAttr, Required: true, Doc: "one positive number a channel, or one for all"}}},
+	Requantize: {Name: "requantize", Core: true, MinArgs: 1, MaxArgs: 1,
+		Doc:   "the same reals on another scale, within the bounds of an activation (R6, R9).",
+		Attrs: attrs([]AttrInfo{actAttr}, requantAttrs, clampAttrs, machineAttrs)},
+}
+
+// Info is the declaration of op.
+func (op Op) Info() *OpInfo { return &opTable[op] }
+
+// String is op's name in the language.
+func (op Op) String() string {
+	if op < NumOps {
+		return opTable[op].Name
+	}
+	return "invalid"
+}
+
+// ParseOp finds an operation by name.
+func ParseOp(name string) (Op, bool) {
+	for op := Op(0); op < NumOps; op++ {
+		if opTable[op].Name == name {
+			return op, true
+		}
+	}
+	return 0, false
+}
+
+// OpNames lists the operations in the order of the table.
+func OpNames() []string {
+	names := make([]string, NumOps)
+	for op := range names {
+		names[op] = opTable[op].Name
+	}
+	return names
+}
+
+// Attr finds the declaration of an attribute, or nil.
+func (o *OpInfo) Attr(name string) *AttrInfo {
+	for i := range o.Attrs {
+		if o.Attrs[i].Name == name {
+			return &o.Attrs[i]
+		}
+	}
+	return nil
+}
+
+// AttrNames lists the attributes of an operation.
+func (o *OpInfo) AttrNames() []string {
+	names := make([]string, len(o.Attrs))
+	for i := range o.Attrs {
+		names[i] = o.Attrs[i].Name
+	}
+	return names
+}
+
+// HasWeights reports whether op has a weight constant: whether it is a layer
+// whose format the search chooses.
+func (op Op) HasWeights() bool { return op == Conv2D || op == Linear }
+
+// Stride is the step of a pooling or convolution window, [height, width].
+func (n *Node) Stride() []int {
+	if s := n.Ints("stride"); s != nil {
+		return s
+	}
+	return n.Ints("kernel")
+}
+
+// Layers lists the operations with weights, in order.
+func (m *Module) Layers() []*Node {
+	var layers []*Node
+	for _, n := range m.Ops {
+		if n.Op.HasWeights() {
+			layers = append(layers, n)
+		}
+	}
+	return layers
+}
+
+// MACs is the number of multiply-adds of one run of n: of its weights, or 0.
+func (n *Node) MACs() int {
+	if !n.Op.HasWeights() {
+		return 0
+	}
+	w := n.Const("weight").Type.Shape
+	return w.Size() / w[0] * n.Out.Type.Shape.Size()
+}

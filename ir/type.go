@@ -1,0 +1,105 @@
+package ir
+
+import (
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// MaxElements bounds the elements of one tensor, so that products of
+// dimensions cannot overflow (VGG-16's largest layer has 103 million).
+const MaxElements = 1 << 31
+
+// Shape is a list of dimensions. Activations have logical axes C,H,W (or one
+// axis), convolution weights O,I,KH,KW, linear weights O,I.
+type Shape []int
+
+// Size is the number of elements: 1 for a scalar, -1 when a dimension is not
+// positive or the product exceeds MaxElements.
+func (s Shape) Size() int {
+	n := 1
+	for _, d := range s {
+		if d <= 0 || n > MaxElements/d {
+			return -1
+		}
+		n *= d
+	}
+	return n
+}
+
+// Equal reports whether s and t have the same dimensions.
+func (s Shape) Equal(t Shape) bool { return slices.Equal(s, t) }
+
+// String is the shape as the language writes it: [1,28,28].
+func (s Shape) String() string {
+	parts := make([]string, len(s))
+	for i, d := range s {
+		parts[i] = strconv.Itoa(d)
+	}
+	return "[" + strings.Join(parts, ",") + "]"
+}
+
+// Quant says which reals an integer tensor stands for: real = Scale*(x-Zero)
+// (DESIGN R3). Scale is 0 for a tensor that stands for no reals.
+type Quant struct {
+	Scale float64
+	Zero  int
+}
+
+// Type is the type of a tensor.
+type Type struct {
+	Elem  Elem
+	Shape Shape
+	Quant Quant
+}
+
+// String is the type without its quantization: i8[20,24,24].
+func (t Type) String() string { return t.Elem.String() + t.Shape.String() }
+
+// Equal reports whether t and u are the same type, quantization included.
+func (t Type) Equal(u Type) bool {
+	return t.Elem == u.Elem && t.Shape.Equal(u.Shape) && t.Quant == u.Quant
+}
+
+// PackedBytes is the size of a constant in the object file: a function of
+// shape and format alone, the same on every target (DESIGN section 2). Codes
+// are stored as bit planes, each plane a run of whole bytes without padding
+// between its rows. It returns -1 for a shape of no size.
+func PackedBytes(e Elem, s Shape) int {
+	n := s.Size()
+	if n < 0 {
+		return -1
+	}
+	if e.Kind == Vec {
+		n = VecCodes(s, int(e.Group))
+	}
+	bytes := 0
+	for _, p := range e.Planes() {
+		bytes += (n*p + 7) / 8
+	}
+	if !e.IsPacked() {
+		bytes = n * e.StoredSize()
+	}
+	return bytes
+}
+
+// VecCodes is the number of codes of a vector-coded weight: groups of d run
+// along the input channels (axis 1), the last group of each tap filled up.
+func VecCodes(s Shape, d int) int {
+	if len(s) < 2 {
+		return (s.Size() + d - 1) / d
+	}
+	return s.Size() / s[1] * ((s[1] + d - 1) / d)
+}
+
+// Range is a closed interval of reals that a tensor's values lie in.
+type Range struct{ Lo, Hi float64 }
+
+// IsValid reports whether r is finite and not empty.
+func (r Range) IsValid() bool {
+	return !math.IsNaN(r.Lo) && !math.IsInf(r.Lo, 0) && !math.IsInf(r.Hi, 0) && r.Lo < r.Hi
+}
+
+// FormatFloat is the shortest decimal text that reads back as x.
+func FormatFloat(x float64) string { return strconv.FormatFloat(x, 'g', -1, 64) }

@@ -1,0 +1,221 @@
+package ir
+
+import (
+	"math"
+
+	"github.com/dnnc/dnnc/ir/diag"
+)
+
+// Verify checks the invariants of a module that has been through inference.
+// It runs after every pass, and on every dump that is read back:
+//
+//	V1  names of values and of constants are unique, and of letters, digits, _ and .
+//	V2  an argument is an input, or the result of an operation above
+//	V3  an operation has as many arguments as its table says, and attributes of
+//	    the table with values of their kind, in their bounds, not at their default
+//	V4  the type of a result is the one that inference gives
+//	V5  constants that are referred to are declared in the module
+//	V6  activations are all f32 or all i8; i8 ones have a finite positive scale
+//	    and a zero point in -128..127 (R3)
+//	V7  in a quantized module layers have integer or packed weights, a bias of
+//	    i32 or i64 and multipliers (R4, R6), and only core operations occur
+//	V8  outputs are declared with their types, and defined
+//	V9  ranges are finite and not empty
+//	V10 values and scratch that are alive at one time do not overlap, and lie in
+//	    the arena
+func Verify(m *Module) diag.List {
+	v := verifier{m: m}
+	v.names()
+	v.ops()
+	v.outputs()
+	if len(v.list) == 0 && m.Arena.Align > 0 {
+		v.memory()
+	}
+	return v.list
+}
+
+type verifier struct {
+	m    *Module
+	list diag.List
+}
+
+func (v *verifier) fail(pos diag.Pos, invariant, format string, args ...any) {
+	d := v.list.Add(pos, diag.VerifierFailure, format, args...)
+	d.Message = invariant + ": " + d.Message
+}
+
+func validName(s string) bool {
+	start := true
+	for _, r := range s {
+		switch {
+		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r == '_':
+			start = false
+		case r >= '0' && r <= '9':
+			// A part after a dot may begin with a digit; a name may not.
+			start = false
+		case r == '.':
+			if start {
+				return false
+			}
+			start = true
+		default:
+			return false
+		}
+	}
+	return !start && (s[0] < '0' || s[0] > '9')
+}
+
+func (v *verifier) names() {
+	seen := map[string]bool{}
+	check := func(name string, pos diag.Pos) {
+		if !validName(name) {
+			v.fail(pos, "V1", "%q is no name", name)
+		}
+		if seen[name] {
+			v.fail(pos, "V1", "%s is defined twice", name)
+		}
+		seen[name] = true
+	}
+	for _, c := range v.m.Consts {
+		check(c.Name, c.Pos)
+	}
+	for _, in := range v.m.Inputs {
+		check(in.Name, in.Pos)
+	}
+	for _, n := range v.m.Ops {
+		check(n.Name(), n.Pos)
+	}
+}
+
+func (v *verifier) ops() {
+	quantized := v.m.IsQuantized()
+	defined, declared := map[*Value]bool{}, map[*Const]bool{}
+	for _, c := range v.m.Consts {
+		declared[c] = true
+	}
+	for _, c := range v.m.Consts {
+		if c.Scale != nil && !declared[c.Scale] {
+			v.fail(c.Pos, "V5", "%s has the scale %s, which the module does not declare", c.Name, c.Scale.Name)
+		}
+		if c.Type.Shape.Size() < 0 {
+			v.fail(c.Pos, "V5", "%s has the impossible shape %s", c.Name, c.Type.Shape)
+		}
+	}
+	for _, in := range v.m.Inputs {
+		defined[in] = true
+		v.value(in, quantized)
+	}
+	for _, n := range v.m.Ops {
+		ok := true
+		for _, a := range n.Args {
+			if !defined[a] {
+				v.fail(n.Pos, "V2", "%s uses %s before its definition", n.Name(), a.Name)
+				ok = false
+			}
+		}
+		defined[n.Out] = true
+		if n.Out.Def != n {
+			v.fail(n.Pos, "V2", "%s does not know its operation", n.Name())
+		}
+		info := n.Op.Info()
+		if len(n.Args) < info.MinArgs || (info.MaxArgs >= 0 && len(n.Args) > info.MaxArgs) {
+			v.fail(n.Pos, "V3", "%s has %d arguments", n.Name(), len(n.Args))
+			ok = false
+		}
+		for _, a := range n.Attrs {
+			decl := info.Attr(a.Name)
+			if decl == nil || decl.Source {
+				v.fail(n.Pos, "V3", "%s: %s has no attribute %s", n.Name(), n.Op, a.Name)
+				ok = false
+			} else if s := decl.check(a.Value); s != "" {
+				v.fail(n.Pos, "V3", "%s: attribute %s %s", n.Name(), a.Name, s)
+				ok = false
+			}
+			if c, isConst := a.Value.(*Const); isConst && !declared[c] {
+				v.fail(n.Pos, "V5", "%s refers to %s, which the module does not declare", n.Name(), c.Name)
+			}
+		}
+		if !ok {
+			continue
+		}
+		if t, d := InferNode(n); d != nil {
+			v.fail(n.Pos, "V4", "%s", d.Message)
+		} else if !t.Equal(n.Out.Type) {
+			v.fail(n.Pos, "V4", "%s is %s, inference gives %s", n.Name(), n.Out.Type, t)
+		}
+		v.value(n.Out, quantized)
+		if quantized {
+			v.quantized(n)
+		}
+	}
+}
+
+func (v *verifier) value(x *Value, quantized bool) {
+	want := Of(F32)
+	if quantized {
+		want = Of(I8)
+	}
+	if x.Type.Elem != want {
+		v.fail(x.Pos, "V6", "%s is %s in a module of %s", x.Name, x.Type.Elem, want)
+	}
+	q := x.Type.Quant
+	if quantized && (!(q.Scale > 0) || math.IsInf(q.Scale, 0) || q.Zero < -128 || q.Zero > 127) {
+		v.fail(x.Pos, "V6", "%s has scale %v and zero point %d", x.Name, q.Scale, q.Zero)
+	}
+	if x.Range != nil && !x.Range.IsValid() {
+		v.fail(x.Pos, "V9", "%s has the range [%v, %v]", x.Name, x.Range.Lo, x.Range.Hi)
+	}
+}
+
+func (v *verifier) quantized(n *Node) {
+	if !n.Op.Info().Core {
+		v.fail(n.Pos, "V7", "%s: %s has no integer form", n.Name(), n.Op)
+		return
+	}
+	if !n.Op.HasWeights() {
+		return
+	}
+	w := n.Const("weight")
+	if w.Type.Elem.Kind != I8 && !w.Type.Elem.IsPacked() {
+		v.fail(n.Pos, "V7", "%s has weights of %s", n.Name(), w.Type.Elem)
+	}
+	if b := n.Const("bias"); b == nil || (b.Type.Elem.Kind != I32 && b.Type.Elem.Kind != I64) {
+		v.fail(n.Pos, "V7", "%s has no integer bias", n.Name())
+	}
+	if n.Const("mul") == nil || n.Const("shift") == nil {
+		v.fail(n.Pos, "V7", "%s has no multipliers", n.Name())
+	}
+	if k := w.Type.Elem.Kind; (k == Code || k == Vec) != (n.Const("codebook") != nil) {
+		v.fail(n.Pos, "V7", "%s: a codebook goes with code and vec weights, and with no others", n.Name())
+	}
+}
+
+func (v *verifier) outputs() {
+	m := v.m
+	if len(m.Outputs) == 0 || len(m.Outputs) != len(m.Results) {
+		v.fail(m.Pos, "V8", "the network declares %d results and returns %d", len(m.Results), len(m.Outputs))
+		return
+	}
+	for i, o := range m.Outputs {
+		if m.Value(o.Name) != o {
+			v.fail(o.Pos, "V8", "%s is returned and not defined", o.Name)
+		}
+		if o.Type.String() != m.Results[i].String() {
+			v.fail(o.Pos, "V8", "%s is %s, the network declares %s", o.Name, o.Type, m.Results[i])
+		}
+	}
+}
+
+func (v *verifier) memory() {
+	blocks := Blocks(v.m)
+	for i, a := range blocks {
+		if a.Offset < 0 || a.Offset+a.Bytes > v.m.Arena.Bytes {
+			v.fail(v.m.Pos, "V10", "%s ends at byte %d of an arena of %d", a.Name, a.Offset+a.Bytes, v.m.Arena.Bytes)
+		}
+		for _, b := range blocks[:i] {
+			if a.From <= b.To && b.From <= a.To && a.Offset < b.Offset+b.Bytes && b.Offset < a.Offset+a.Bytes {
+				v.fail(v.m.Pos, "V10", "%s and %s overlap in the arena", b.Name, a.Name)
+			}
+		}
+	}
+}
