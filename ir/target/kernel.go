@@ -1,0 +1,69 @@
+package target
+
+import "github.com/dnnc/dnnc/ir"
+
+// Kernel is a family of kernels: the one seam at which it is chosen how an
+// operation is computed. Code generation implements each family by its name.
+type Kernel struct {
+	Name string
+	Doc  string
+	Op   ir.Op
+	// Applies reports whether the family serves a quantized node on a target.
+	Applies func(n *ir.Node, t *Target) bool
+	// Tile is what the generator is parameterised with: [pixels, channels].
+	Tile func(n *ir.Node, t *Target) []int
+	// Scratch is the bytes of working memory in the arena.
+	Scratch func(n *ir.Node, t *Target) int
+}
+
+func always(*ir.Node, *Target) bool   { return true }
+func noScratch(*ir.Node, *Target) int { return 0 }
+func noTile(*ir.Node, *Target) []int  { return nil }
+func channelTile(_ *ir.Node, t *Target) []int {
+	return []int{1, t.VectorLanes}
+}
+
+// The families, the preferred one of an operation first.
+var kernels = []Kernel{
+	{
+		Name: "conv_tile", Op: ir.Conv2D, Applies: scalarCodes,
+		Doc: "windows of a few pixels gathered as 16-bit differences from the zero point, times unpacked weights of a few output channels",
+		Tile: func(n *ir.Node, t *Target) []int {
+			return []int{min(t.TilePixels, n.Out.Type.Shape[2]), t.VectorLanes}
+		},
+		Scratch: func(n *ir.Node, t *Target) int {
+			w := n.Const("weight").Type.Shape
+			return 2 * min(t.TilePixels, n.Out.Type.Shape[2]) * (w.Size() / w[0])
+		},
+	},
+	{
+		Name: "linear_tile", Op: ir.Linear, Applies: scalarCodes, Tile: channelTile, Scratch: noScratch,
+		Doc: "each input times the unpacked weights of a few outputs",
+	},
+	{Name: "max_window", Op: ir.MaxPool2D, Applies: always, Tile: channelTile, Scratch: noScratch, Doc: "the maximum over the window, a few channels at a time"},
+	{Name: "avg_window", Op: ir.AvgPool2D, Applies: always, Tile: channelTile, Scratch: noScratch, Doc: "the rounded mean over the window"},
+	{Name: "add_elements", Op: ir.Add, Applies: always, Tile: noTile, Scratch: noScratch, Doc: "two rescaled arguments, element by element"},
+	{Name: "rescale_elements", Op: ir.Requantize, Applies: always, Tile: noTile, Scratch: noScratch, Doc: "one rescaled argument, element by element"},
+	{Name: "copy_strided", Op: ir.Concat, Applies: always, Tile: noTile, Scratch: noScratch, Doc: "each argument's channels copied into their place of every pixel"},
+	{Name: "copy_reordered", Op: ir.Reshape, Applies: always, Tile: noTile, Scratch: noScratch, Doc: "elements in logical order copied to their new physical place"},
+	{Name: "softmax_table", Op: ir.Softmax, Applies: always, Tile: noTile, Scratch: noScratch, Doc: "exponentials from a table, one rounded division an element"},
+}
+
+// scalarCodes: weights of one code each whose value is linear in the code.
+func scalarCodes(n *ir.Node, _ *Target) bool {
+	k := n.Const("weight").Type.Elem.Kind
+	return k == ir.I8 || k == ir.Odd
+}
+
+// Kernels lists the families.
+func Kernels() []Kernel { return kernels }
+
+// Choose returns the first family that serves n on t, or nil.
+func Choose(n *ir.Node, t *Target) *Kernel {
+	for i := range kernels {
+		if k := &kernels[i]; k.Op == n.Op && k.Applies(n, t) {
+			return k
+		}
+	}
+	return nil
+}

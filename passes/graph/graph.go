@@ -1,0 +1,340 @@
+// Package graph holds the passes that rewrite the float network: they fold
+// what can be folded exactly in real arithmetic and reduce the surface
+// operations to the core ones.
+package graph
+
+import (
+	"context"
+	"math"
+
+	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/passes/pass"
+)
+
+// Infer fills in the types of a source.
+func Infer(_ context.Context, m *ir.Module, _ *pass.Env) error {
+	return ir.Infer(m).Err()
+}
+
+// affine is y = Scale*x + Shift, one pair a channel.
+type affine struct{ scale, shift []float64 }
+
+// perChannel spreads one number over all channels.
+func perChannel(v []float64, channels int) []float64 {
+	if len(v) == channels {
+		return v
+	}
+	out := make([]float64, channels)
+	for i := range out {
+		out[i] = v[0]
+	}
+	return out
+}
+
+// asAffine reads a batchnorm or normalize as one scale and shift a channel.
+func asAffine(n *ir.Node) (affine, error) {
+	channels := n.Out.Type.Shape[0]
+	a := affine{make([]float64, channels), make([]float64, channels)}
+	if n.Op == ir.Normalize {
+		mean, std := perChannel(n.Nums("mean"), channels), perChannel(n.Nums("std"), channels)
+		for c := range a.scale {
+			a.scale[c], a.shift[c] = 1/std[c], -mean[c]/std[c]
+		}
+		return a, nil
+	}
+	var p [4][]float32
+	for i, name := range []string{"gamma", "beta", "mean", "variance"} {
+		var err error
+		if p[i], err = n.Const(name).Float32(); err != nil {
+			return affine{}, err
+		}
+	}
+	for c := range a.scale {
+		v := float64(p[3][c]) + n.Float("eps")
+		if !(v > 0) {
+			return affine{}, diag.New(n.Pos, diag.BadTensor, "%s: channel %d of %s has the variance %v", n.Name(), c, n.Const("variance").Name, p[3][c])
+		}
+		a.scale[c] = float64(p[0][c]) / math.Sqrt(v)
+		a.shift[c] = float64(p[1][c]) - float64(a.scale[c]*float64(p[2][c]))
+	}
+	return a, nil
+}
+
+// layerParams are the weights and bias of a layer in float64.
+type layerParams struct {
+	weight []float64
+	bias   []float64
+	shape  ir.Shape
+}
+
+func loadLayer(n *ir.Node) (layerParams, error) {
+	w, err := n.Const("weight").Float32()
+	if err != nil {
+		return layerParams{}, err
+	}
+	p := layerParams{weight: widen(w), shape: n.Const("weight").Type.Shape}
+	p.bias = make([]float64, p.shape[0])
+	if c := n.Const("bias"); c != nil {
+		b, err := c.Float32()
+		if err != nil {
+			return layerParams{}, err
+		}
+		p.bias = widen(b)
+	}
+	return p, nil
+}
+
+func widen(x []float32) []float64 {
+	out := make([]float64, len(x))
+	for i, v := range x {
+		out[i] = float64(v)
+	}
+	return out
+}
+
+func narrow(x []float64) []float32 {
+	out := make([]float32, len(x))
+	for i, v := range x {
+		out[i] = float32(v)
+	}
+	return out
+}
+
+// storeLayer replaces the constants of n by new ones of the same names.
+func storeLayer(m *ir.Module, n *ir.Node, p layerParams) {
+	put := func(attr, name string, shape ir.Shape, x []float64) {
+		c := ir.FloatConst(name, shape, narrow(x))
+		c.Pos = n.Pos
+		for i, old := range m.Consts {
+			if old.Name == name {
+				m.Consts[i] = c
+				n.Set(attr, c)
+				return
+			}
+		}
+		m.Consts = append(m.Consts, c)
+		n.Set(attr, c)
+	}
+	put("weight", n.Name()+".weight", p.shape, p.weight)
+	put("bias", n.Name()+".bias", ir.Shape{p.shape[0]}, p.bias)
+	m.PruneConsts()
+}
+
+// FoldNormalize folds the normalisation of the input into the layer behind it.
+// The folding is exact: a padded convolution pads with the mean, the value
+// that normalisation takes to zero.
+func FoldNormalize(_ context.Context, m *ir.Module, _ *pass.Env) error {
+	for _, n := range append([]*ir.Node(nil), m.Ops...) {
+		if n.Op != ir.Normalize || m.IsOutput(n.Out) {
+			continue
+		}
+		users := m.Users(n.Out)
+		foldable := len(users) > 0
+		for _, u := range users {
+			foldable = foldable && u.Op.HasWeights() && !u.Has("pad_value")
+		}
+		if !foldable {
+			continue
+		}
+		a, err := asAffine(n)
+		if err != nil {
+			return err
+		}
+		for _, u := range users {
+			if err := foldBefore(m, u, n, a); err != nil {
+				return err
+			}
+		}
+		m.Replace(n.Out, n.Args[0])
+		m.Remove(n)
+	}
+	return nil
+}
+
+// foldBefore folds y = scale*x+shift into the layer u that reads y.
+func foldBefore(m *ir.Module, u, norm *ir.Node, a affine) error {
+	p, err := loadLayer(u)
+	if err != nil {
+		return err
+	}
+	rows, channels := p.shape[0], norm.Out.Type.Shape[0]
+	cols := p.shape.Size() / rows
+	taps := norm.Out.Type.Shape.Size() / channels // linear: elements a channel
+	inGroup, groups := channels, 1
+	if u.Op == ir.Conv2D {
+		taps = p.shape[2] * p.shape[3]
+		inGroup, groups = p.shape[1], u.Int("groups")
+	}
+	for r := 0; r < rows; r++ {
+		first := r / (rows / groups) * inGroup
+		for i := 0; i < cols; i++ {
+			c := first + i/taps
+			w := p.weight[r*cols+i]
+			p.bias[r] += float64(w * a.shift[c])
+			p.weight[r*cols+i] = float64(w * a.scale[c])
+		}
+	}
+	storeLayer(m, u, p)
+	if u.Op == ir.Conv2D && isPadded(u) {
+		u.Set("pad_value", perChannel(norm.Nums("mean"), channels))
+	}
+	return nil
+}
+
+func isPadded(n *ir.Node) bool {
+	for _, p := range n.Ints("pad") {
+		if p > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// FoldBatchNorm folds batch normalisation into the layer before it.
+func FoldBatchNorm(_ context.Context, m *ir.Module, _ *pass.Env) error {
+	for _, n := range append([]*ir.Node(nil), m.Ops...) {
+		if n.Op != ir.BatchNorm {
+			continue
+		}
+		layer := n.Args[0].Def
+		if layer == nil || !layer.Op.HasWeights() || layer.Word("act") != "none" ||
+			len(m.Users(layer.Out)) != 1 || m.IsOutput(layer.Out) {
+			continue
+		}
+		a, err := asAffine(n)
+		if err != nil {
+			return err
+		}
+		p, err := loadLayer(layer)
+		if err != nil {
+			return err
+		}
+		cols := p.shape.Size() / p.shape[0]
+		for r := range p.bias {
+			for i := 0; i < cols; i++ {
+				p.weight[r*cols+i] *= a.scale[r]
+			}
+			p.bias[r] = float64(p.bias[r]*a.scale[r]) + a.shift[r]
+		}
+		storeLayer(m, layer, p)
+		m.Replace(n.Out, layer.Out)
+		m.Remove(n)
+		m.PruneConsts()
+	}
+	return nil
+}
+
+// Simplify removes operations that change nothing.
+func Simplify(_ context.Context, m *ir.Module, _ *pass.Env) error {
+	for _, n := range append([]*ir.Node(nil), m.Ops...) {
+		if isIdentity(n) && !m.IsOutput(n.Out) {
+			m.Replace(n.Out, n.Args[0])
+			m.Remove(n)
+		}
+	}
+	return nil
+}
+
+func isIdentity(n *ir.Node) bool {
+	switch n.Op {
+	case ir.Flatten, ir.Reshape:
+		return n.Args[0].Type.Shape.Equal(n.Out.Type.Shape)
+	case ir.Concat:
+		return len(n.Args) == 1
+	case ir.MaxPool2D, ir.AvgPool2D:
+		k, s := n.Ints("kernel"), n.Stride()
+		return k[0]*k[1]*s[0]*s[1] == 1
+	case ir.Relu, ir.Relu6:
+		// What is within the bounds already: an input declared so, or a relu of a relu.
+		r, d := n.Args[0].Range, n.Args[0].Def
+		return (d != nil && d.Op == n.Op) || (r != nil && r.Lo >= 0 && (n.Op == ir.Relu || r.Hi <= 6))
+	}
+	return false
+}
+
+// FuseActivation makes relu and relu6 an attribute of the operation before
+// them, where they cost nothing: they only set bounds (R9).
+func FuseActivation(_ context.Context, m *ir.Module, _ *pass.Env) error {
+	for _, n := range append([]*ir.Node(nil), m.Ops...) {
+		if n.Op != ir.Relu && n.Op != ir.Relu6 {
+			continue
+		}
+		p := n.Args[0].Def
+		if p == nil || len(m.Users(p.Out)) != 1 || m.IsOutput(p.Out) || p.Op.Info().Attr("act") == nil || p.Word("act") != "none" {
+			continue
+		}
+		p.Set("act", n.Op.String())
+		m.Replace(n.Out, p.Out)
+		m.Remove(n)
+	}
+	return nil
+}
+
+// DeadCode removes operations whose results nobody uses.
+func DeadCode(_ context.Context, m *ir.Module, _ *pass.Env) error {
+	for i := len(m.Ops) - 1; i >= 0; i-- {
+		if n := m.Ops[i]; len(m.Users(n.Out)) == 0 && !m.IsOutput(n.Out) {
+			m.Remove(n)
+		}
+	}
+	m.PruneConsts()
+	return nil
+}
+
+// Legalize reduces the surface operations to core ones.
+func Legalize(_ context.Context, m *ir.Module, _ *pass.Env) error {
+	for _, n := range append([]*ir.Node(nil), m.Ops...) {
+		switch n.Op {
+		case ir.GlobalAvgPool:
+			s := n.Args[0].Type.Shape
+			n.Op = ir.AvgPool2D
+			n.Set("kernel", []int{s[1], s[2]})
+		case ir.Relu, ir.Relu6:
+			act := n.Op.String()
+			n.Op = ir.Requantize
+			n.Set("act", act)
+		case ir.Flatten:
+			legalizeFlatten(m, n)
+		case ir.BatchNorm, ir.Normalize:
+			if err := legalizeAffine(m, n); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// legalizeFlatten drops a flatten that only layers read: linear takes the
+// elements of any tensor in C,H,W order. Others become a reshape.
+func legalizeFlatten(m *ir.Module, n *ir.Node) {
+	onlyLinear := !m.IsOutput(n.Out)
+	for _, u := range m.Users(n.Out) {
+		onlyLinear = onlyLinear && u.Op == ir.Linear
+	}
+	if onlyLinear {
+		m.Replace(n.Out, n.Args[0])
+		m.Remove(n)
+		return
+	}
+	n.Op = ir.Reshape
+	n.Set("shape", []int(n.Out.Type.Shape))
+}
+
+// legalizeAffine makes a normalisation that could not be folded a depthwise
+// 1x1 convolution, of an image, since a layer is what has integer kernels.
+func legalizeAffine(m *ir.Module, n *ir.Node) error {
+	s := n.Out.Type.Shape
+	if len(s) != 3 {
+		return diag.New(n.Pos, diag.Unsupported, "%s: %s of %s that no layer stands before", n.Name(), n.Op, s).
+			WithNote("it is folded into the convolution or linear layer whose result it normalises")
+	}
+	a, err := asAffine(n)
+	if err != nil {
+		return err
+	}
+	n.Op, n.Attrs = ir.Conv2D, nil
+	n.Set("groups", s[0])
+	storeLayer(m, n, layerParams{a.scale, a.shift, ir.Shape{s[0], 1, 1, 1}})
+	return nil
+}

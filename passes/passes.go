@@ -1,0 +1,52 @@
+// Package passes is the compiler's plan: one literal table of all passes, in
+// the order in which they run.
+package passes
+
+import (
+	"github.com/dnnc/dnnc/passes/graph"
+	"github.com/dnnc/dnnc/passes/machine"
+	"github.com/dnnc/dnnc/passes/pass"
+	"github.com/dnnc/dnnc/passes/quant"
+	"github.com/dnnc/dnnc/passes/robust"
+)
+
+// Table is every pass. Dumps, -stop-after, -d=help and the documentation come
+// from it.
+var Table = pass.Table{
+	{Name: "infer", Run: graph.Infer,
+		Why: "shapes that do not fit are the user's error, and every later pass needs types"},
+	{Name: "simplify", After: []string{"infer"}, Run: graph.Simplify,
+		Why: "operations that change nothing would hide layers from the folding"},
+	{Name: "fold-batchnorm", After: []string{"simplify"}, Run: graph.FoldBatchNorm,
+		Why: "a scale and shift behind a layer is part of its weights: free, and exact"},
+	{Name: "fold-normalize", After: []string{"fold-batchnorm"}, Run: graph.FoldNormalize,
+		Why: "the network then takes raw pixels; padding becomes the mean, so that borders stay exact"},
+	{Name: "fuse-activation", After: []string{"fold-batchnorm"}, Run: graph.FuseActivation,
+		Why: "a relu behind a layer is only a bound on its integers (R9)"},
+	{Name: "dead-code", After: []string{"fuse-activation"}, Run: graph.DeadCode,
+		Why: "what no output needs takes no memory and no calibration"},
+	{Name: "legalize", After: []string{"fuse-activation"}, Run: graph.Legalize,
+		Why: "few core operations have integer kernels and code generation"},
+	{Name: "isolate-concat", After: []string{"legalize"}, Run: quant.IsolateConcat,
+		Why: "concat keeps its arguments' type, which a fixed one must not dictate (R12)"},
+	{Name: "calibrate", After: []string{"isolate-concat"}, Run: quant.Calibrate,
+		Why: "scales of activations come from the ranges that images cause (R3)"},
+	{Name: "robust", After: []string{"calibrate"}, Run: robust.Widths,
+		Why: "the width of every layer, chosen under disturbed inputs: edit it here"},
+	{Name: "quantize", After: []string{"robust"}, Run: quant.Quantize,
+		Why: "from here on the module is integers only, the ones that ship"},
+	{Name: "select", After: []string{"quantize"}, Run: machine.Select,
+		Why: "which kernel computes each operation on the target, and its tile"},
+	{Name: "memory", After: []string{"select"}, Run: machine.Memory,
+		Why: "one exact arena, planned from the lifetimes of values and scratch"},
+}
+
+// Quantized is the pass after which a module is integers; Retargeted modules
+// resume behind it.
+const Quantized = "quantize"
+
+func init() {
+	if err := Table.Check(); err != nil {
+		panic(err)
+	}
+}

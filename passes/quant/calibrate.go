@@ -1,0 +1,137 @@
+// Package quant turns a float network into integers: it calibrates the ranges
+// of activations, rounds weights to codes, and computes every multiplier,
+// shift, bias and table once, as constants of the module.
+package quant
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/passes/pass"
+	"github.com/dnnc/dnnc/runtime/interp"
+)
+
+// calibrationStep is the images whose activations are kept at a time.
+const calibrationStep = 64
+
+// Calibrate writes the range of every activation: least and greatest value on
+// the calibration images, clean and disturbed, widened to contain 0 (R3).
+// Operations that keep their argument's type (R12) share its range.
+func Calibrate(ctx context.Context, m *ir.Module, env *pass.Env) error {
+	prog, err := interp.CompileFloat(m)
+	if err != nil {
+		return err
+	}
+	samples, err := env.Samples()
+	if err != nil {
+		return err
+	}
+	var keep []*ir.Value
+	for _, n := range m.Ops {
+		keep = append(keep, n.Out)
+	}
+	ranges := map[*ir.Value]*ir.Range{}
+	for _, v := range keep {
+		ranges[v] = &ir.Range{}
+	}
+	in := prog.ID(m.Inputs[0])
+	for first := 0; first < samples.N; first += calibrationStep {
+		part := samples.Slice(first, min(first+calibrationStep, samples.N))
+		t := prog.Tensors(part.N, keep...)
+		t[in] = part.X
+		if err := prog.Run(ctx, t, part.N, 0, len(m.Ops)); err != nil {
+			return err
+		}
+		for _, v := range keep {
+			r := ranges[v]
+			for _, x := range t[prog.ID(v)] {
+				r.Lo, r.Hi = min(r.Lo, float64(x)), max(r.Hi, float64(x))
+			}
+		}
+	}
+	share(m, ranges)
+	for _, n := range m.Ops {
+		n.Out.Range = ranges[n.Out]
+		if n.Op == ir.Softmax {
+			n.Out.Range = &ir.Range{Lo: 0, Hi: 255. / 256}
+		}
+		if n.Out.Range.Lo == n.Out.Range.Hi {
+			n.Out.Range = &ir.Range{Lo: 0, Hi: 1} // always 0: any scale is right
+		}
+	}
+	return nil
+}
+
+// KeepsType reports whether the integer form of op gives its result the scale
+// and zero point of its arguments (R11, R12).
+func KeepsType(op ir.Op) bool {
+	switch op {
+	case ir.MaxPool2D, ir.AvgPool2D, ir.Reshape, ir.Concat:
+		return true
+	}
+	return false
+}
+
+// share gives the arguments and results of type-keeping operations one range:
+// the declared one where an input is among them, else the union of theirs.
+// Concat never joins an input: Requantized saw to that.
+func share(m *ir.Module, ranges map[*ir.Value]*ir.Range) {
+	for _, in := range m.Inputs {
+		r := *in.Range
+		r.Lo, r.Hi = min(r.Lo, 0), max(r.Hi, 0)
+		ranges[in] = &r
+	}
+	for _, n := range m.Ops {
+		if !KeepsType(n.Op) {
+			continue
+		}
+		shared := ranges[n.Args[0]]
+		if n.Op == ir.Concat {
+			for _, a := range n.Args[1:] {
+				other := ranges[a]
+				shared.Lo, shared.Hi = min(shared.Lo, other.Lo), max(shared.Hi, other.Hi)
+				for v, r := range ranges {
+					if r == other {
+						ranges[v] = shared
+					}
+				}
+			}
+		}
+		ranges[n.Out] = shared
+	}
+}
+
+// IsolateConcat puts a requantization between concat and each argument whose
+// type is fixed or shared with another use: an input of the network, a
+// softmax, or what another concat takes.
+func IsolateConcat(_ context.Context, m *ir.Module, _ *pass.Env) error {
+	taken := map[*ir.Value]bool{}
+	for _, n := range append([]*ir.Node(nil), m.Ops...) {
+		if n.Op != ir.Concat {
+			continue
+		}
+		for i, a := range n.Args {
+			root := a
+			for root.Def != nil && KeepsType(root.Def.Op) && root.Def.Op != ir.Concat {
+				root = root.Def.Args[0]
+			}
+			if root.Def != nil && root.Def.Op != ir.Softmax && !taken[root] {
+				taken[root] = true
+				continue
+			}
+			n.Args[i] = insertBefore(m, n, a, i)
+		}
+	}
+	return nil
+}
+
+// insertBefore puts a requantization of a before node n.
+func insertBefore(m *ir.Module, n *ir.Node, a *ir.Value, i int) *ir.Value {
+	r := &ir.Node{Op: ir.Requantize, Args: []*ir.Value{a}, Pos: n.Pos}
+	r.Out = &ir.Value{Name: fmt.Sprintf("%s.arg%d", n.Name(), i), Type: a.Type, Def: r, Pos: n.Pos}
+	at := slices.Index(m.Ops, n)
+	m.Ops = slices.Insert(m.Ops, at, r)
+	return r.Out
+}

@@ -1,0 +1,270 @@
+package quant
+
+import (
+	"context"
+	"math"
+
+	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/passes/pass"
+	"github.com/dnnc/dnnc/passes/quant/round"
+	"github.com/dnnc/dnnc/runtime/interp"
+	"github.com/dnnc/dnnc/runtime/kernels"
+)
+
+// Quantize rounds the weights of every layer to the format that it was given
+// and makes the module one of integers: i8 activations, packed weights, and
+// every bias, multiplier, shift and table as a constant, computed here once in
+// float64 (R10).
+func Quantize(ctx context.Context, m *ir.Module, env *pass.Env) error {
+	rounded, err := roundAll(ctx, m, env)
+	if err != nil {
+		return err
+	}
+	for _, v := range values(m) {
+		v.Type = ir.Type{Elem: ir.Of(ir.I8), Shape: v.Type.Shape, Quant: quantFor(*v.Range)}
+	}
+	for i := range m.Results {
+		m.Results[i] = ir.Type{Elem: ir.Of(ir.I8), Shape: m.Results[i].Shape}
+	}
+	layers := m.Layers()
+	for _, n := range m.Ops {
+		var err error
+		switch n.Op {
+		case ir.Conv2D, ir.Linear:
+			err = quantizeLayer(m, n, rounded[0])
+			rounded = rounded[1:]
+		case ir.Add:
+			err = quantizeAdd(m, n)
+		case ir.Requantize:
+			err = quantizeRequantize(m, n)
+		case ir.Softmax:
+			table := kernels.SoftmaxTable(n.Args[0].Type.Quant.Scale)
+			setInts(m, n, "table", ir.I32, ir.Shape{len(table)}, widen(table))
+		}
+		if err != nil {
+			return err
+		}
+		setBounds(n)
+	}
+	for _, n := range layers {
+		n.Set("bits", nil) // the type of the weights says it now
+	}
+	for _, v := range values(m) {
+		v.Range = nil // scale and zero point say it now
+	}
+	m.Tensors = nil
+	m.PruneConsts()
+	return nil
+}
+
+func values(m *ir.Module) []*ir.Value {
+	vs := append([]*ir.Value(nil), m.Inputs...)
+	for _, n := range m.Ops {
+		vs = append(vs, n.Out)
+	}
+	return vs
+}
+
+func roundAll(ctx context.Context, m *ir.Module, env *pass.Env) ([]*Rounded, error) {
+	var formats []Format
+	needData := false
+	for _, n := range m.Layers() {
+		e, ok := n.Elem("bits")
+		if !ok {
+			e = ir.Of(ir.I8)
+		}
+		if e.Kind != ir.I8 && e.Kind != ir.Odd {
+			return nil, diag.New(n.Pos, diag.Unsupported, "%s: weights cannot be rounded to %s yet", n.Name(), e).
+				WithHelp("i8 and odd1 to odd8 are served")
+		}
+		f := Format{e, n.Word("rounding")}
+		if f.Rounding == "" {
+			f.Rounding = Nearest
+		}
+		needData = needData || f.Rounding == Compensated
+		formats = append(formats, f)
+	}
+	r := &Rounder{Module: m}
+	if needData {
+		samples, err := env.Samples()
+		if err != nil {
+			return nil, err
+		}
+		if r, err = NewRounder(m, samples); err != nil {
+			return nil, err
+		}
+	}
+	return r.Sequential(ctx, formats)
+}
+
+// quantFor is the i8 type of a range that contains 0 (R3): the scale of 255
+// steps, and the zero point to which 0 comes exactly.
+func quantFor(r ir.Range) ir.Quant {
+	lo, hi := min(r.Lo, 0), max(r.Hi, 0)
+	scale := (hi - lo) / 255
+	zero := math.Round(-128 - lo/scale)
+	return ir.Quant{Scale: scale, Zero: int(min(max(zero, -128), 127))}
+}
+
+// setBounds turns an activation into the bounds of the result (R9).
+func setBounds(n *ir.Node) {
+	info := n.Op.Info()
+	if info.Attr("lo") == nil || info.Attr("act") == nil {
+		return
+	}
+	q := n.Out.Type.Quant
+	lo, hi := interp.Bounds(n.Word("act"))
+	toInt := func(x float64) int {
+		return int(min(max(math.Round(x/q.Scale)+float64(q.Zero), -128), 127))
+	}
+	n.Set("lo", toInt(lo))
+	n.Set("hi", toInt(hi))
+	n.Set("act", nil)
+}
+
+func widen(x []int32) []int64 {
+	out := make([]int64, len(x))
+	for i, v := range x {
+		out[i] = int64(v)
+	}
+	return out
+}
+
+// setInts makes an integer constant named after node and attribute.
+func setInts(m *ir.Module, n *ir.Node, attr string, kind ir.Kind, shape ir.Shape, x []int64) *ir.Const {
+	c := ir.IntConst(n.Name()+"."+attr, ir.Of(kind), shape, x)
+	c.Pos = n.Pos
+	m.Consts = append(m.Consts, c)
+	n.Set(attr, c)
+	return c
+}
+
+func setRequant(m *ir.Module, n *ir.Node, factors []float64) error {
+	mul, shift := make([]int64, len(factors)), make([]int64, len(factors))
+	for i, f := range factors {
+		a, r, err := kernels.MultiplierFor(f)
+		if err != nil {
+			return diag.New(n.Pos, diag.Unsupported, "%s: channel %d would be rescaled by %v", n.Name(), i, f).
+				WithNote("%v", err).WithHelp("a layer whose results are this much larger than its inputs cannot be kept in 8 bits; check its weights")
+		}
+		mul[i], shift[i] = int64(a), int64(r)
+	}
+	setInts(m, n, "mul", ir.I32, ir.Shape{len(factors)}, mul)
+	setInts(m, n, "shift", ir.I32, ir.Shape{len(factors)}, shift)
+	return nil
+}
+
+// quantizeLayer gives a layer its codes, and the integers of R4 to R7.
+func quantizeLayer(m *ir.Module, n *ir.Node, r *Rounded) error {
+	in, out := n.Args[0].Type.Quant, n.Out.Type.Quant
+	shape := n.Const("weight").Type.Shape
+	rows := shape[0]
+	cols := shape.Size() / rows
+	real, err := biasReals(n, r)
+	if err != nil {
+		return err
+	}
+	if v := n.Nums("pad_value"); v != nil {
+		pad := make([]float64, len(v))
+		for i, x := range v {
+			pad[i] = min(max(math.Round(x/in.Scale)+float64(in.Zero), -128), 127)
+		}
+		n.Set("pad_value", pad)
+	}
+	least, greatest := int32(-128-in.Zero), int32(127-in.Zero)
+	bias, factors := make([]int64, rows), make([]float64, rows)
+	scales := make([]float32, rows)
+	w := make([]int32, cols)
+	isWide := false
+	original, err := n.Const("weight").Float32()
+	if err != nil {
+		return err
+	}
+	for c := range rows {
+		codes := r.Codes[c*cols : (c+1)*cols]
+		if r.Elem.Kind == ir.Odd && allZero(original[c*cols:(c+1)*cols]) {
+			r.Scale[c] = round.DeadScale(cols, float64(in.Scale*255), out.Scale)
+			for i := range codes {
+				codes[i] = int64(1<<(r.Elem.Bits-1)) - int64(i%2)
+			}
+		}
+		for i, q := range codes {
+			w[i] = int32(integer(r.Elem, q))
+		}
+		step := float64(in.Scale * r.Scale[c])
+		bias[c] = int64(math.Round(real[c] / step))
+		factors[c] = step / out.Scale
+		scales[c] = float32(r.Scale[c])
+		isWide = isWide || !kernels.AccumulatorFits(bias[c], w, least, greatest)
+	}
+	for _, old := range []string{"weight", "bias"} {
+		drop(m, n.Const(old))
+	}
+	weight := ir.IntConst(n.Name()+".weight", r.Elem, shape, r.Codes)
+	weight.Pos = n.Pos
+	weight.Scale = ir.FloatConst(n.Name()+".scale", ir.Shape{rows}, scales)
+	weight.Scale.Pos = n.Pos
+	m.Consts = append(m.Consts, weight, weight.Scale)
+	n.Set("weight", weight)
+	kind := ir.I32
+	if isWide {
+		kind = ir.I64
+	}
+	setInts(m, n, "bias", kind, ir.Shape{rows}, bias)
+	return setRequant(m, n, factors)
+}
+
+// drop takes a constant out of the module, so that its name can be used again.
+// Constants that several layers share were made their own before.
+func drop(m *ir.Module, c *ir.Const) {
+	for i, k := range m.Consts {
+		if k == c {
+			m.Consts = append(m.Consts[:i], m.Consts[i+1:]...)
+			return
+		}
+	}
+}
+
+// allZero reports a dead channel, whose weights odd codes cannot hold (R2).
+func allZero(weights []float32) bool {
+	for _, x := range weights {
+		if x != 0 {
+			return false
+		}
+	}
+	return true
+}
+
+func biasReals(n *ir.Node, r *Rounded) ([]float64, error) {
+	real := append([]float64(nil), r.Bias...)
+	if c := n.Const("bias"); c != nil {
+		b, err := c.Float32()
+		if err != nil {
+			return nil, err
+		}
+		for i, x := range b {
+			real[i] += float64(x)
+		}
+	}
+	return real, nil
+}
+
+// quantizeAdd writes the three multipliers of R13: of each argument to twice
+// the greater scale, and of their sum, shifted left by 20, to the result's.
+func quantizeAdd(m *ir.Module, n *ir.Node) error {
+	p, err := kernels.NewAddParams(
+		n.Args[0].Type.Quant.Scale, int32(n.Args[0].Type.Quant.Zero),
+		n.Args[1].Type.Quant.Scale, int32(n.Args[1].Type.Quant.Zero),
+		n.Out.Type.Quant.Scale, int32(n.Out.Type.Quant.Zero), -128, 127)
+	if err != nil {
+		return diag.New(n.Pos, diag.Unsupported, "%s: %v", n.Name(), err)
+	}
+	setInts(m, n, "mul", ir.I32, ir.Shape{3}, widen([]int32{p.MulA, p.MulB, p.MulY}))
+	setInts(m, n, "shift", ir.I32, ir.Shape{3}, widen([]int32{p.ShiftA, p.ShiftB, p.ShiftY}))
+	return nil
+}
+
+func quantizeRequantize(m *ir.Module, n *ir.Node) error {
+	return setRequant(m, n, []float64{n.Args[0].Type.Quant.Scale / n.Out.Type.Quant.Scale})
+}

@@ -1,0 +1,78 @@
+package robust
+
+import (
+	"math/rand"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// TestParetoIsExact compares the dynamic program with all plans enumerated.
+func TestParetoIsExact(t *testing.T) {
+	rng := rand.New(rand.NewSource(1))
+	for range 200 {
+		layers := make([][]Choice, 1+rng.Intn(4))
+		for l := range layers {
+			layers[l] = make([]Choice, 1+rng.Intn(5))
+			for i := range layers[l] {
+				layers[l][i] = Choice{rng.Intn(30), float64(rng.Intn(20))}
+			}
+		}
+		plans := Pareto(layers)
+		for i, p := range plans {
+			bytes, cost := sums(layers, p.Picks)
+			require.Equal(t, p.Bytes, bytes)
+			require.Equal(t, p.Cost, cost)
+			if i > 0 {
+				require.Greater(t, p.Bytes, plans[i-1].Bytes)
+				require.Less(t, p.Cost, plans[i-1].Cost)
+			}
+		}
+		best := map[int]float64{}
+		enumerate(layers, nil, func(picks []int) {
+			bytes, cost := sums(layers, picks)
+			if old, ok := best[bytes]; !ok || cost < old {
+				best[bytes] = cost
+			}
+		})
+		for bytes := range 130 {
+			least, found := 0.0, false
+			for b, c := range best {
+				if b <= bytes && (!found || c < least) {
+					least, found = c, true
+				}
+			}
+			p := Within(plans, bytes)
+			require.Equal(t, found, p != nil)
+			if found {
+				require.Equal(t, least, p.Cost, "at %d bytes", bytes)
+			}
+		}
+	}
+}
+
+func sums(layers [][]Choice, picks []int) (bytes int, cost float64) {
+	for l, i := range picks {
+		bytes += layers[l][i].Bytes
+		cost += layers[l][i].Cost
+	}
+	return bytes, cost
+}
+
+func enumerate(layers [][]Choice, picks []int, visit func([]int)) {
+	if len(picks) == len(layers) {
+		visit(picks)
+		return
+	}
+	for i := range layers[len(picks)] {
+		enumerate(layers, append(picks, i), visit)
+	}
+}
+
+func TestWithinTooSmall(t *testing.T) {
+	plans := Pareto([][]Choice{{{10, 1}}, {{5, 1}, {7, 0}}})
+	assert.Nil(t, Within(plans, 14))
+	assert.Equal(t, []int{0, 0}, Within(plans, 16).Picks)
+	assert.Equal(t, []int{0, 1}, Within(plans, 17).Picks)
+}

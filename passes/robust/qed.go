@@ -1,0 +1,262 @@
+package robust
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/passes/pass"
+	"github.com/dnnc/dnnc/passes/quant"
+	"github.com/dnnc/dnnc/runtime/data"
+	"github.com/dnnc/dnnc/runtime/interp"
+	"github.com/dnnc/dnnc/runtime/measure"
+)
+
+// search is one run of Qed.
+type search struct {
+	m       *ir.Module
+	env     *pass.Env
+	layers  []*ir.Node
+	samples data.Batch // disturbed calibration images
+	logits  []float32  // of the float network on them
+	classes int
+	menu    [][]ir.Elem // formats of each layer
+	plans   []Plan      // the trade-off curve
+}
+
+// qed measures what each layer costs at each width, solves the knapsack for
+// every size at once, and measures the finalists jointly (DESIGN section 3).
+func qed(ctx context.Context, m *ir.Module, env *pass.Env) ([]ir.Elem, error) {
+	samples, err := env.Samples()
+	if err != nil {
+		return nil, err
+	}
+	s := &search{m: m, env: env, layers: m.Layers(), samples: samples}
+	if len(s.layers) == 0 {
+		return nil, nil
+	}
+	table, err := s.table(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s.plans = Pareto(table)
+	if bytes, ok := limit(s.layers, env.Budget); ok {
+		return s.within(ctx, bytes)
+	}
+	return s.keeping(ctx, env.Budget.Keep)
+}
+
+// table measures c[l][b], the mean KL divergence of the float network's
+// answers from those of the network with layer l alone rounded to b bits. The
+// activations before the layer do not change, so they are computed once and
+// only the operations behind it run again.
+func (s *search) table(ctx context.Context) ([][]Choice, error) {
+	r, err := quant.NewRounder(s.m, s.samples)
+	if err != nil {
+		return nil, err
+	}
+	prog, n := r.Prog, s.samples.N
+	keep := []*ir.Value{s.m.Outputs[0]}
+	for _, o := range s.m.Ops {
+		keep = append(keep, o.Out)
+	}
+	prefix := prog.Tensors(n, keep...)
+	prefix[prog.ID(s.m.Inputs[0])] = s.samples.X
+	if err := prog.Run(ctx, prefix, n, 0, len(s.m.Ops)); err != nil {
+		return nil, err
+	}
+	s.logits = prefix[prog.ID(s.m.Outputs[0])]
+	s.classes = prog.Size(s.m.Outputs[0])
+
+	total, done := 0, 0
+	for _, l := range s.layers {
+		s.menu = append(s.menu, menu(l))
+		total += len(menu(l))
+	}
+	var table [][]Choice
+	for i, l := range s.layers {
+		x := prefix[prog.ID(l.Args[0])]
+		prepared, err := r.Prepare(l, x)
+		if err != nil {
+			return nil, err
+		}
+		costs := pass.LayerCosts{Name: l.Name(), Elems: s.menu[i]}
+		row := make([]Choice, len(s.menu[i]))
+		for j, e := range s.menu[i] {
+			rounding := s.env.Rounding
+			if rounding == "" {
+				rounding = defaultRounding(e)
+			}
+			kl, err := s.cost(ctx, r, prefix, l, prepared, e, rounding)
+			if err != nil {
+				return nil, err
+			}
+			row[j] = Choice{layerBytes(l, e), kl}
+			costs.KL = append(costs.KL, kl)
+			done++
+			if s.env.Progress != nil {
+				s.env.Progress("measuring widths", done, total)
+			}
+		}
+		s.env.Search.Table = append(s.env.Search.Table, costs)
+		table = append(table, row)
+	}
+	return table, nil
+}
+
+// menu is the formats that a layer may have: its own alone when it has one.
+func menu(l *ir.Node) []ir.Elem {
+	if own, ok := l.Elem("bits"); ok {
+		return []ir.Elem{own}
+	}
+	elems := make([]ir.Elem, ir.MaxCodeBits)
+	for b := range elems {
+		elems[b] = ir.OddOf(b + 1)
+	}
+	return elems
+}
+
+// cost measures one entry of the table.
+func (s *search) cost(ctx context.Context, r *quant.Rounder, prefix interp.Tensors[float32], l *ir.Node, p *quant.Prepared, e ir.Elem, rounding string) (float64, error) {
+	rounded, err := r.Layer(ctx, l, p, e, rounding)
+	if err != nil {
+		return 0, err
+	}
+	bias, err := quant.Bias(l, rounded)
+	if err != nil {
+		return 0, err
+	}
+	prog := interp.Override(r.Prog, l, rounded.Weights(), bias)
+	from := prog.Index(l)
+	t := slices.Clone(prefix)
+	for _, o := range s.m.Ops[from:] {
+		t[prog.ID(o.Out)] = nil
+		s.env.Search.MACs += int64(o.MACs()) * int64(s.samples.N)
+	}
+	out := prog.ID(s.m.Outputs[0])
+	t[out] = make([]float32, len(prefix[out]))
+	if err := prog.Run(ctx, t, s.samples.N, from, len(s.m.Ops)); err != nil {
+		return 0, err
+	}
+	s.env.Search.Evaluations++
+	return measure.MeanKL(s.logits, t[out], s.classes), nil
+}
+
+// elems are the formats of a plan.
+func (s *search) elems(p *Plan) []ir.Elem {
+	picks := make([]ir.Elem, len(p.Picks))
+	for l, i := range p.Picks {
+		picks[l] = s.menu[l][i]
+	}
+	return picks
+}
+
+// within returns the better, measured jointly, of Qed's plan for a number of
+// bytes and universal quantization within them.
+func (s *search) within(ctx context.Context, bytes int) ([]ir.Elem, error) {
+	plan := Within(s.plans, bytes)
+	if plan == nil {
+		return nil, tooSmall(s.layers, s.env.Budget)
+	}
+	candidates := []pass.Finalist{{Origin: "qed", Elems: s.elems(plan)}}
+	if w := widest(s.layers, bytes); w > 0 {
+		candidates = append(candidates, pass.Finalist{Origin: "universal", Elems: uniform(s.layers, ir.OddOf(w))})
+	}
+	best := -1
+	for i := range candidates {
+		c := &candidates[i]
+		c.Bytes, _, _ = sizes(s.layers, c.Elems)
+		if c.Bytes > bytes {
+			continue // pinned layers take universal over the budget
+		}
+		kl, _, err := s.joint(ctx, c.Elems)
+		if err != nil {
+			return nil, err
+		}
+		c.KL = kl
+		if best < 0 || kl < candidates[best].KL {
+			best = i
+		}
+	}
+	candidates[best].Chosen = true
+	s.env.Search.KL = candidates[best].KL
+	s.env.Search.Finalists = append(s.env.Search.Finalists, candidates...)
+	return candidates[best].Elems, nil
+}
+
+// keepSteps is the joint measurements that the search for the smallest network
+// of a retention may take.
+const keepSteps = 7
+
+// keeping returns the smallest network found whose retention on the
+// calibration images is at least keep: a bisection of the trade-off curve,
+// every step measured. Robustness need not be monotone in size; the network
+// that is returned was measured to keep what it should.
+func (s *search) keeping(ctx context.Context, keep float64) ([]ir.Elem, error) {
+	var found []ir.Elem
+	lo, hi := 0, len(s.plans)-1
+	for step := 0; lo <= hi && step < keepSteps; step++ {
+		mid := (lo + hi) / 2
+		// The curve is denser at its cheap end; bisect by bytes, not by index.
+		if step > 0 {
+			target := (s.plans[lo].Bytes + s.plans[hi].Bytes) / 2
+			mid = slices.IndexFunc(s.plans, func(p Plan) bool { return p.Bytes >= target })
+		}
+		p := &s.plans[mid]
+		kl, retention, err := s.joint(ctx, s.elems(p))
+		if err != nil {
+			return nil, err
+		}
+		f := pass.Finalist{Origin: fmt.Sprintf("qed, retention %.4f", retention), Elems: s.elems(p), Bytes: p.Bytes, KL: kl}
+		if retention >= keep {
+			for i := range s.env.Search.Finalists {
+				s.env.Search.Finalists[i].Chosen = false
+			}
+			f.Chosen, found, s.env.Search.KL = true, f.Elems, kl
+			hi = mid - 1
+		} else {
+			lo = mid + 1
+		}
+		s.env.Search.Finalists = append(s.env.Search.Finalists, f)
+	}
+	if found == nil {
+		return nil, diag.New(diag.Pos{}, diag.BadBudget, "no network measured keeps %v of the robust accuracy", keep).
+			WithHelp("the widest layers of 8 bits were tried; choose a smaller -keep")
+	}
+	return found, nil
+}
+
+// joint rounds a whole network as it would ship and measures it in integers on
+// the disturbed calibration images: mean KL divergence, and the share of the
+// float network's answers that it keeps.
+func (s *search) joint(ctx context.Context, picks []ir.Elem) (kl, retention float64, err error) {
+	c := s.m.Clone()
+	apply(c.Layers(), picks, s.env.Rounding)
+	if err := quant.Quantize(ctx, c, s.env); err != nil {
+		return 0, 0, err
+	}
+	prog, err := interp.CompileInt(c)
+	if err != nil {
+		return 0, 0, err
+	}
+	out, err := interp.Logits(ctx, prog, s.samples.X, s.samples.N)
+	if err != nil {
+		return 0, 0, err
+	}
+	s.env.Search.Evaluations++
+	for _, o := range c.Ops {
+		s.env.Search.MACs += int64(o.MACs()) * int64(s.samples.N)
+	}
+	if s.env.Progress != nil {
+		s.env.Progress("measuring networks", len(s.env.Search.Finalists)+1, 0)
+	}
+	labels := s.samples.Labels
+	if labels == nil {
+		labels = measure.Answers(s.logits, s.classes)
+	}
+	exact := measure.Accuracy(s.logits, labels, s.classes)
+	got := measure.Accuracy(out, labels, s.classes)
+	return measure.MeanKL(s.logits, out, s.classes), got / exact, nil
+}

@@ -1,0 +1,181 @@
+// Package robust chooses the format of every layer's weights: one width
+// everywhere, or by Qed, the dynamic program over the layers' widths that
+// keeps the network right when its inputs are disturbed (DESIGN section 3).
+package robust
+
+import (
+	"context"
+	"math"
+
+	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/passes/pass"
+	"github.com/dnnc/dnnc/passes/quant"
+)
+
+// plainWidth is the width from which compensated rounding changes nothing that
+// can be measured, so that nearest rounding, which needs no data, serves.
+const plainWidth = 5
+
+// channelBytes are the per-channel constants of a layer beside its weights:
+// bias and multiplier of four bytes each, and a shift.
+const channelBytes = 9
+
+// Widths writes the format and the rounding of every layer's weights into the
+// module. A layer that has a format already, by hand or by -fix, keeps it.
+func Widths(ctx context.Context, m *ir.Module, env *pass.Env) error {
+	layers := m.Layers()
+	for name, e := range env.Fix {
+		n := m.Value(name)
+		if n == nil || n.Def == nil || !n.Def.Op.HasWeights() {
+			names := make([]string, len(layers))
+			for i, l := range layers {
+				names[i] = l.Name()
+			}
+			return diag.New(diag.Pos{}, diag.UnknownName, "-fix %s: no layer of this name", name).WithSuggestion(name, names)
+		}
+		n.Def.Set("bits", e)
+	}
+	env.Search = pass.SearchReport{Method: string(env.Level)}
+	var picks []ir.Elem
+	var err error
+	switch env.Level {
+	case pass.Int8:
+		picks = uniform(layers, ir.Of(ir.I8))
+	case pass.Universal:
+		picks, err = universal(m, env)
+	default:
+		picks, err = qed(ctx, m, env)
+	}
+	if err != nil {
+		return err
+	}
+	apply(layers, picks, env.Rounding)
+	for _, n := range layers {
+		e, _ := n.Elem("bits")
+		env.Search.Layers = append(env.Search.Layers, pass.Layer{Name: n.Name(), Elem: e, Bytes: layerBytes(n, e)})
+	}
+	for i := range env.Search.Layers {
+		l := &env.Search.Layers[i]
+		for _, row := range env.Search.Table {
+			for j, e := range row.Elems {
+				if row.Name == l.Name && e == l.Elem {
+					l.Cost = row.KL[j]
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// uniform gives every layer one format, but for those that have theirs.
+func uniform(layers []*ir.Node, e ir.Elem) []ir.Elem {
+	picks := make([]ir.Elem, len(layers))
+	for i, n := range layers {
+		picks[i] = e
+		if own, ok := n.Elem("bits"); ok {
+			picks[i] = own
+		}
+	}
+	return picks
+}
+
+// apply writes formats and roundings onto layers.
+func apply(layers []*ir.Node, picks []ir.Elem, rounding string) {
+	for i, n := range layers {
+		n.Set("bits", picks[i])
+		if n.Has("rounding") {
+			continue
+		}
+		r := rounding
+		if r == "" || picks[i].Kind == ir.I8 {
+			r = defaultRounding(picks[i])
+		}
+		n.Set("rounding", r)
+	}
+}
+
+func defaultRounding(e ir.Elem) string {
+	if e.Kind == ir.I8 || e.Bits >= plainWidth {
+		return quant.Nearest
+	}
+	return quant.Compensated
+}
+
+// layerBytes is the packed size of a layer's weights in a format.
+func layerBytes(n *ir.Node, e ir.Elem) int {
+	return ir.PackedBytes(e, n.Const("weight").Type.Shape)
+}
+
+// sizes sums a network up: packed weights, per-channel constants, weights.
+func sizes(layers []*ir.Node, picks []ir.Elem) (bytes, constants, weights int) {
+	for i, n := range layers {
+		shape := n.Const("weight").Type.Shape
+		bytes += layerBytes(n, picks[i])
+		constants += channelBytes * shape[0]
+		weights += shape.Size()
+	}
+	return bytes, constants, weights
+}
+
+// limit is the packed weight bytes that the budget allows; every budget but
+// -keep is one. ok is false when there is none.
+func limit(layers []*ir.Node, b pass.Budget) (bytes int, ok bool) {
+	_, constants, weights := sizes(layers, uniform(layers, ir.Of(ir.I8)))
+	switch {
+	case b.Bits > 0:
+		return int(math.Floor(b.Bits * float64(weights) / 8)), true
+	case b.Bytes > 0:
+		return b.Bytes - constants, true
+	case b.Ratio > 0:
+		return int(4*float64(weights)/b.Ratio) - constants, true
+	}
+	return 0, false
+}
+
+// universal picks the widest single width within the budget, 8 bits without
+// one; -bits must name a width.
+func universal(m *ir.Module, env *pass.Env) ([]ir.Elem, error) {
+	layers := m.Layers()
+	if b := env.Budget.Bits; b > 0 {
+		if b != math.Trunc(b) || b > ir.MaxCodeBits {
+			return nil, diag.New(diag.Pos{}, diag.BadWidth, "-bits %v: one width for all layers is a whole number from 1 to 8", b)
+		}
+		return uniform(layers, ir.OddOf(int(b))), nil
+	}
+	bytes, ok := limit(layers, env.Budget)
+	if !ok {
+		return uniform(layers, ir.OddOf(8)), nil
+	}
+	w := widest(layers, bytes)
+	if w == 0 {
+		return nil, tooSmall(layers, env.Budget)
+	}
+	return uniform(layers, ir.OddOf(w)), nil
+}
+
+// widest is the greatest universal width within packed bytes, or 0.
+func widest(layers []*ir.Node, bytes int) int {
+	for b := ir.MaxCodeBits; b >= 1; b-- {
+		if total, _, _ := sizes(layers, uniform(layers, ir.OddOf(b))); total <= bytes {
+			return b
+		}
+	}
+	return 0
+}
+
+// tooSmall says which budget would be the least possible one.
+func tooSmall(layers []*ir.Node, b pass.Budget) error {
+	least, constants, weights := sizes(layers, uniform(layers, ir.OddOf(1)))
+	d := diag.New(diag.Pos{}, diag.BadBudget, "no choice of widths fits the budget").
+		WithNote("at 1 bit a weight the packed weights take %d bytes and the constants of the channels %d", least, constants)
+	switch {
+	case b.Bits > 0:
+		d.WithHelp("the least possible is -bits %.4g", math.Ceil(float64(8*least)/float64(weights)*1000)/1000)
+	case b.Bytes > 0:
+		d.WithHelp("the least possible is -size %d", least+constants)
+	case b.Ratio > 0:
+		d.WithHelp("the greatest possible is -ratio %.4g", math.Floor(4*float64(weights)/float64(least+constants)*100)/100)
+	}
+	return d
+}

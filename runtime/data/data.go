@@ -1,0 +1,82 @@
+// Package data holds batches of images with their labels, the form in which
+// every measurement takes them.
+package data
+
+import (
+	"fmt"
+	"math/rand/v2"
+)
+
+// Batch is N images of one shape, one after the other, as reals.
+type Batch struct {
+	N      int
+	Shape  []int // of one image, usually C,H,W
+	X      []float32
+	Labels []int // nil when unlabelled
+}
+
+// Source is a set of images that is loaded piece by piece.
+type Source interface {
+	Len() int
+	Shape() []int
+	Image(i int, dst []float32) // pixels as reals, C,H,W order
+	Label(i int) int            // -1 when unlabelled
+}
+
+// Size is the elements of one image.
+func (b Batch) Size() int {
+	n := 1
+	for _, d := range b.Shape {
+		n *= d
+	}
+	return n
+}
+
+// Image returns the pixels of image i.
+func (b Batch) Image(i int) []float32 {
+	s := b.Size()
+	return b.X[i*s : (i+1)*s]
+}
+
+// Slice returns images from up to but not including to, sharing their pixels.
+func (b Batch) Slice(from, to int) Batch {
+	s := b.Size()
+	out := Batch{N: to - from, Shape: b.Shape, X: b.X[from*s : to*s]}
+	if b.Labels != nil {
+		out.Labels = b.Labels[from:to]
+	}
+	return out
+}
+
+// Load reads images from up to but not including to.
+func Load(src Source, from, to int) (Batch, error) {
+	if from < 0 || to > src.Len() || from >= to {
+		return Batch{}, fmt.Errorf("data: images %d to %d of %d", from, to, src.Len())
+	}
+	b := Batch{N: to - from, Shape: src.Shape()}
+	b.X = make([]float32, b.N*b.Size())
+	if src.Label(from) >= 0 {
+		b.Labels = make([]int, b.N)
+	}
+	for i := range b.N {
+		src.Image(from+i, b.Image(i))
+		if b.Labels != nil {
+			b.Labels[i] = src.Label(from + i)
+		}
+	}
+	return b, nil
+}
+
+// Synthesize makes n images of uniform noise between lo and hi, where there are
+// no data.
+func Synthesize(shape []int, lo, hi float32, n int, seed uint64) Batch {
+	b := Batch{N: n, Shape: shape}
+	b.X = make([]float32, n*b.Size())
+	rng := rand.New(rand.NewPCG(seed, 0))
+	for i := range b.X {
+		// 24 bits are exact in float32, on every platform.
+		u := float32(rng.Uint32()>>8) / (1 << 24)
+		b.X[i] = lo + float32((hi-lo)*u)
+	}
+	return b
+}

@@ -1,0 +1,132 @@
+// Package gemm is the fast products of the interpreter: convolutions as
+// products of matrices, in float32 and in integers. Each is held equal to the
+// loops of package kernels. Every element is one sum in one order, whatever
+// the number of cores.
+package gemm
+
+import (
+	"gonum.org/v1/gonum/blas"
+	"gonum.org/v1/gonum/blas/gonum"
+
+	"github.com/dnnc/dnnc/runtime/kernels"
+)
+
+// gather calls put with the index in cols and the value of each tap of a group
+// of a convolution: rowStride apart for taps, pixelStride apart for pixels.
+func gather[T, U any](g kernels.Window, group int, x []T, pad func(channel int) U, value func(T) U, tapStride, pixelStride int, cols []U) {
+	in, oh, ow := g.InC/g.Groups, g.OutH(), g.OutW()
+	tap := 0
+	for i := range in {
+		c := group*in + i
+		plane, outside := x[c*g.InH*g.InW:(c+1)*g.InH*g.InW], pad(c)
+		for ky := range g.KH {
+			for kx := range g.KW {
+				at := tap * tapStride
+				for oy := range oh {
+					y := oy*g.StrideH - g.PadT + ky*g.DilH
+					for ox := range ow {
+						px := ox*g.StrideW - g.PadL + kx*g.DilW
+						if y < 0 || y >= g.InH || px < 0 || px >= g.InW {
+							cols[at] = outside
+						} else {
+							cols[at] = value(plane[y*g.InW+px])
+						}
+						at += pixelStride
+					}
+				}
+				tap++
+			}
+		}
+	}
+}
+
+// Im2Col lays the taps of a group's windows out as cols[K][OutH*OutW].
+func Im2Col(g kernels.Window, group int, x, pad, cols []float32) {
+	outside := func(c int) float32 {
+		if pad == nil {
+			return 0
+		}
+		return pad[c]
+	}
+	gather(g, group, x, outside, func(v float32) float32 { return v }, g.OutH()*g.OutW(), 1, cols)
+}
+
+// Im2ColInt8 lays x-zero out as cols[OutH*OutW][K].
+func Im2ColInt8(g kernels.Window, group int, x []int8, zero int32, pad []int32, cols []int16) {
+	outside := func(c int) int16 {
+		if pad == nil {
+			return 0
+		}
+		return int16(pad[c] - zero)
+	}
+	z := int16(zero)
+	gather(g, group, x, outside, func(v int8) int16 { return int16(v) - z }, 1, g.K(), cols)
+}
+
+// Float32 computes c[m,n] = a[m,k]*b[k,n].
+func Float32(m, n, k int, a, b, c []float32) {
+	clear(c[:m*n])
+	// gonum splits only the rows and columns of c over cores, and adds each
+	// element's products in the order of k.
+	gonum.Implementation{}.Sgemm(blas.NoTrans, blas.NoTrans, m, n, k, 1, a, k, b, n, 0, c, n)
+}
+
+// Int computes acc[m,n] = w[m,k]*cols[n,k]^T. The caller has proven that no sum
+// leaves 32 bits (R5).
+func Int(m, n, k int, w, cols []int16, acc []int32) {
+	j := 0
+	for ; j+2 <= n; j += 2 {
+		x, y := cols[j*k:(j+1)*k], cols[(j+1)*k:(j+2)*k]
+		i := 0
+		for ; i+2 <= m; i += 2 {
+			a, b := w[i*k:(i+1)*k], w[(i+1)*k:(i+2)*k]
+			acc[i*n+j], acc[i*n+j+1], acc[(i+1)*n+j], acc[(i+1)*n+j+1] = dot2x2(a, b, x, y)
+		}
+		if i < m {
+			a := w[i*k : (i+1)*k]
+			acc[i*n+j], acc[i*n+j+1] = dot(a, x), dot(a, y)
+		}
+	}
+	if j < n {
+		x := cols[j*k : (j+1)*k]
+		for i := range m {
+			acc[i*n+j] = dot(w[i*k:(i+1)*k], x)
+		}
+	}
+}
+
+// dot2x2 shares each load between two products: four loads, four products.
+func dot2x2(a, b, x, y []int16) (ax, ay, bx, by int32) {
+	b, x, y = b[:len(a)], x[:len(a)], y[:len(a)]
+	for i := range a {
+		p, q, u, v := int32(a[i]), int32(b[i]), int32(x[i]), int32(y[i])
+		ax += p * u
+		ay += p * v
+		bx += q * u
+		by += q * v
+	}
+	return ax, ay, bx, by
+}
+
+func dot(a, x []int16) (sum int32) {
+	x = x[:len(a)]
+	for i := range a {
+		sum += int32(a[i]) * int32(x[i])
+	}
+	return sum
+}
+
+// IntWide is Int with 64-bit sums.
+func IntWide(m, n, k int, w, cols []int16, acc []int64) {
+	for i := range m {
+		a := w[i*k : (i+1)*k]
+		for j := range n {
+			x := cols[j*k : (j+1)*k]
+			var sum int64
+			for t := range a {
+				sum += int64(a[t]) * int64(x[t])
+			}
+			acc[i*n+j] = sum
+		}
+	}
+}

@@ -1,0 +1,264 @@
+package interp
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/runtime/gemm"
+	"github.com/dnnc/dnnc/runtime/kernels"
+)
+
+// Float is a compiled float module.
+type Float = Program[float32]
+
+type floatRun = func(ws *workspace, n int, dst []float32, src [][]float32)
+
+// CompileFloat compiles a float module, surface operations included.
+func CompileFloat(m *ir.Module) (*Float, error) {
+	if m.IsQuantized() {
+		return nil, fmt.Errorf("interp: %s is quantized", m.Name)
+	}
+	return compile(m, func(p *Float, n *ir.Node) (floatRun, error) {
+		build := floatSteps[n.Op]
+		return build(p, n)
+	})
+}
+
+var floatSteps = [ir.NumOps]func(p *Float, n *ir.Node) (floatRun, error){
+	ir.Conv2D:        floatConv,
+	ir.Linear:        floatLinear,
+	ir.MaxPool2D:     floatPool(kernels.MaxPoolFloat),
+	ir.AvgPool2D:     floatPool(kernels.AvgPoolFloat),
+	ir.GlobalAvgPool: floatGlobalPool,
+	ir.Relu:          floatUnary("relu"),
+	ir.Relu6:         floatUnary("relu6"),
+	ir.Add:           floatAdd,
+	ir.Concat:        floatConcat,
+	ir.Flatten:       floatUnary("none"),
+	ir.Reshape:       floatUnary("none"),
+	ir.BatchNorm:     floatBatchNorm,
+	ir.Softmax:       floatSoftmax,
+	ir.Normalize:     floatNormalize,
+	ir.Requantize:    func(_ *Float, n *ir.Node) (floatRun, error) { return floatUnary(n.Word("act"))(nil, n) },
+}
+
+// Bounds are the reals between which an activation keeps its result.
+func Bounds(act string) (lo, hi float64) {
+	switch act {
+	case "relu":
+		return 0, math.Inf(1)
+	case "relu6":
+		return 0, 6
+	}
+	return math.Inf(-1), math.Inf(1)
+}
+
+func activate(act string, y []float32) {
+	if act == "none" {
+		return
+	}
+	lo, hi := Bounds(act)
+	kernels.ClampFloat(y, float32(lo), float32(hi), y)
+}
+
+// Window is the geometry of a convolution or pooling node.
+func Window(n *ir.Node) kernels.Window {
+	in, out := n.Args[0].Type.Shape, n.Out.Type.Shape
+	pad, stride := n.Ints("pad"), n.Stride()
+	g := kernels.Window{
+		InC: in[0], InH: in[1], InW: in[2], OutC: out[0],
+		StrideH: stride[0], StrideW: stride[1], DilH: 1, DilW: 1, Groups: 1,
+		PadT: pad[0], PadL: pad[1], PadB: pad[2], PadR: pad[3],
+	}
+	if n.Op == ir.Conv2D {
+		w, dilation := n.Const("weight").Type.Shape, n.Ints("dilation")
+		g.KH, g.KW, g.DilH, g.DilW, g.Groups = w[2], w[3], dilation[0], dilation[1], n.Int("groups")
+	} else {
+		k := n.Ints("kernel")
+		g.KH, g.KW, g.Groups = k[0], k[1], in[0]
+	}
+	return g
+}
+
+// loadFloatLayer returns a layer's weights and its bias, zero when absent.
+func loadFloatLayer(n *ir.Node) (weight, bias []float32, err error) {
+	if weight, err = n.Const("weight").Float32(); err != nil {
+		return nil, nil, err
+	}
+	bias = make([]float32, n.Const("weight").Type.Shape[0])
+	if b := n.Const("bias"); b != nil {
+		bias, err = b.Float32()
+	}
+	return weight, bias, err
+}
+
+func (p *Program[T]) override(n *ir.Node, run func(*workspace, int, []T, [][]T)) *Program[T] {
+	c := *p
+	c.steps = append([]step[T](nil), p.steps...)
+	c.steps[p.Index(n)].run = run
+	return &c
+}
+
+// Override returns a program in which layer n has other weights and biases. It
+// shares everything else with p.
+func Override(p *Float, n *ir.Node, weight, bias []float32) *Float {
+	if n.Op == ir.Conv2D {
+		return p.override(n, convStep(p, n, weight, bias))
+	}
+	return p.override(n, linearStep(n, weight, bias))
+}
+
+func floatConv(p *Float, n *ir.Node) (floatRun, error) {
+	weight, bias, err := loadFloatLayer(n)
+	if err != nil {
+		return nil, err
+	}
+	return convStep(p, n, weight, bias), nil
+}
+
+func convStep(p *Float, n *ir.Node, weight, bias []float32) floatRun {
+	g := Window(n)
+	var pad []float32
+	if v := n.Nums("pad_value"); v != nil {
+		pad = make([]float32, len(v))
+		for i, x := range v {
+			pad[i] = float32(x)
+		}
+	}
+	act, pixels := n.Word("act"), g.OutH()*g.OutW()
+	rows, k := g.OutC/g.Groups, g.K()
+	p.floats = max(p.floats, k*pixels)
+	return func(ws *workspace, count int, dst []float32, src [][]float32) {
+		in, out := len(src[0])/count, len(dst)/count
+		cols := ws.floats[:k*pixels]
+		for i := range count {
+			y := dst[i*out : (i+1)*out]
+			for group := range g.Groups {
+				gemm.Im2Col(g, group, src[0][i*in:(i+1)*in], pad, cols)
+				gemm.Float32(rows, pixels, k, weight[group*rows*k:(group+1)*rows*k], cols, y[group*rows*pixels:(group+1)*rows*pixels])
+			}
+			for c, b := range bias {
+				row := y[c*pixels : (c+1)*pixels]
+				for j := range row {
+					row[j] += b
+				}
+			}
+			activate(act, y)
+		}
+	}
+}
+
+func floatLinear(_ *Float, n *ir.Node) (floatRun, error) {
+	weight, bias, err := loadFloatLayer(n)
+	if err != nil {
+		return nil, err
+	}
+	return linearStep(n, weight, bias), nil
+}
+
+func linearStep(n *ir.Node, weight, bias []float32) floatRun {
+	shape, act := n.Const("weight").Type.Shape, n.Word("act")
+	rows, cols := shape[0], shape[1]
+	// Transposed once, so that a batch is one product [n,cols]x[cols,rows].
+	t := make([]float32, len(weight))
+	for r := range rows {
+		for c := range cols {
+			t[c*rows+r] = weight[r*cols+c]
+		}
+	}
+	return func(_ *workspace, count int, dst []float32, src [][]float32) {
+		gemm.Float32(count, rows, cols, src[0], t, dst)
+		for i := range count {
+			y := dst[i*rows : (i+1)*rows]
+			for j := range y {
+				y[j] += bias[j]
+			}
+		}
+		activate(act, dst)
+	}
+}
+
+// perImage makes a step of a kernel for one image with one argument.
+func perImage[T float32 | int8](kernel func(x, y []T)) func(*workspace, int, []T, [][]T) {
+	return func(_ *workspace, count int, dst []T, src [][]T) {
+		in, out := len(src[0])/count, len(dst)/count
+		for i := range count {
+			kernel(src[0][i*in:(i+1)*in], dst[i*out:(i+1)*out])
+		}
+	}
+}
+
+func floatPool(pool func(g kernels.Window, x, y []float32)) func(*Float, *ir.Node) (floatRun, error) {
+	return func(_ *Float, n *ir.Node) (floatRun, error) {
+		g := Window(n)
+		return perImage(func(x, y []float32) { pool(g, x, y) }), nil
+	}
+}
+
+func floatGlobalPool(_ *Float, n *ir.Node) (floatRun, error) {
+	s := n.Args[0].Type.Shape
+	g := kernels.Window{InC: s[0], InH: s[1], InW: s[2], OutC: s[0], KH: s[1], KW: s[2], StrideH: 1, StrideW: 1, DilH: 1, DilW: 1, Groups: s[0]}
+	return perImage(func(x, y []float32) { kernels.AvgPoolFloat(g, x, y) }), nil
+}
+
+func floatUnary(act string) func(*Float, *ir.Node) (floatRun, error) {
+	return func(*Float, *ir.Node) (floatRun, error) {
+		return func(_ *workspace, _ int, dst []float32, src [][]float32) {
+			copy(dst, src[0])
+			activate(act, dst)
+		}, nil
+	}
+}
+
+func floatAdd(_ *Float, n *ir.Node) (floatRun, error) {
+	act := n.Word("act")
+	return func(_ *workspace, _ int, dst []float32, src [][]float32) {
+		kernels.AddFloat(src[0], src[1], dst)
+		activate(act, dst)
+	}, nil
+}
+
+func floatConcat(*Float, *ir.Node) (floatRun, error) { return concat[float32], nil }
+
+// concat joins tensors along the channels: one image's tensors follow each
+// other.
+func concat[T float32 | int8](_ *workspace, count int, dst []T, src [][]T) {
+	at := 0
+	for i := range count {
+		for _, s := range src {
+			size := len(s) / count
+			at += copy(dst[at:], s[i*size:(i+1)*size])
+		}
+	}
+}
+
+func floatBatchNorm(_ *Float, n *ir.Node) (floatRun, error) {
+	var c [4][]float32
+	for i, name := range []string{"gamma", "beta", "mean", "variance"} {
+		var err error
+		if c[i], err = n.Const(name).Float32(); err != nil {
+			return nil, err
+		}
+	}
+	shape := n.Out.Type.Shape
+	plane := shape.Size() / shape[0]
+	eps := float32(n.Float("eps"))
+	return perImage(func(x, y []float32) {
+		kernels.BatchNormFloat(shape[0], plane, x, c[0], c[1], c[2], c[3], eps, y)
+	}), nil
+}
+
+func floatSoftmax(*Float, *ir.Node) (floatRun, error) { return perImage(kernels.SoftmaxFloat), nil }
+
+func floatNormalize(_ *Float, n *ir.Node) (floatRun, error) {
+	shape := n.Out.Type.Shape
+	plane := shape.Size() / shape[0]
+	mean, std := n.Nums("mean"), n.Nums("std")
+	return perImage(func(x, y []float32) {
+		for i, v := range x {
+			c := i / plane
+			y[i] = float32((float64(v) - mean[c%len(mean)]) / std[c%len(std)])
+		}
+	}), nil
+}

@@ -1,0 +1,276 @@
+package interp
+
+import (
+	"context"
+	"fmt"
+	"math"
+
+	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/runtime/gemm"
+	"github.com/dnnc/dnnc/runtime/kernels"
+)
+
+// Int is a compiled quantized module: the integers that ship.
+type Int = Program[int8]
+
+type intRun = func(ws *workspace, n int, dst []int8, src [][]int8)
+
+// CompileInt compiles a quantized module.
+func CompileInt(m *ir.Module) (*Int, error) {
+	if !m.IsQuantized() {
+		return nil, fmt.Errorf("interp: %s is not quantized", m.Name)
+	}
+	return compile(m, func(p *Int, n *ir.Node) (intRun, error) {
+		build := intSteps[n.Op]
+		if build == nil {
+			return nil, fmt.Errorf("%s has no integer kernel", n.Op)
+		}
+		return build(p, n)
+	})
+}
+
+var intSteps = [ir.NumOps]func(p *Int, n *ir.Node) (intRun, error){
+	ir.Conv2D:     intConv,
+	ir.Linear:     intLinear,
+	ir.MaxPool2D:  intPool(kernels.MaxPoolInt),
+	ir.AvgPool2D:  intPool(kernels.AvgPoolInt),
+	ir.Add:        intAdd,
+	ir.Concat:     func(*Int, *ir.Node) (intRun, error) { return concat[int8], nil },
+	ir.Reshape:    func(*Int, *ir.Node) (intRun, error) { return perImage(func(x, y []int8) { copy(y, x) }), nil },
+	ir.Softmax:    intSoftmax,
+	ir.Requantize: intRequantize,
+}
+
+// IntWeights decodes the weights of a quantized layer to the integers W of R1,
+// row-major in the constant's logical shape.
+func IntWeights(n *ir.Node) ([]int32, error) {
+	c := n.Const("weight")
+	codes, err := c.Load()
+	if err != nil {
+		return nil, err
+	}
+	w := make([]int32, c.Type.Shape.Size())
+	var book []int8
+	if b := n.Const("codebook"); b != nil {
+		raw, err := b.Load()
+		if err != nil {
+			return nil, err
+		}
+		book = make([]int8, len(raw))
+		for i, v := range raw {
+			book[i] = int8(v)
+		}
+	}
+	switch e := c.Type.Elem; e.Kind {
+	case ir.I8:
+		for i, v := range codes {
+			w[i] = int32(int8(v))
+		}
+	case ir.Odd:
+		kernels.DecodeOdd(int(e.Bits), codes, w)
+	case ir.Code:
+		kernels.DecodeCodebook(book, codes, w)
+	default:
+		return nil, fmt.Errorf("weights of %s have no decoder", e)
+	}
+	return w, nil
+}
+
+// Requant reads the requantization of a node from its constants.
+func Requant(n *ir.Node) (*kernels.Requant, error) {
+	mul, err := n.Const("mul").Int32()
+	if err != nil {
+		return nil, err
+	}
+	shift, err := n.Const("shift").Int32()
+	if err != nil {
+		return nil, err
+	}
+	q := &kernels.Requant{Mul: mul, Shift: shift, Zero: int32(n.Out.Type.Quant.Zero), Lo: int32(n.Int("lo")), Hi: int32(n.Int("hi"))}
+	if n.Word("round") == "tflite" {
+		q.Rounding = kernels.RoundTFLite
+	}
+	return q, nil
+}
+
+// intLayer is what a convolution and a linear layer share.
+type intLayer struct {
+	weight []int16
+	bias   []int64
+	wide   bool
+	rq     *kernels.Requant
+}
+
+func loadIntLayer(n *ir.Node) (l intLayer, err error) {
+	w, err := IntWeights(n)
+	if err != nil {
+		return l, err
+	}
+	l.weight = make([]int16, len(w))
+	for i, v := range w {
+		l.weight[i] = int16(v)
+	}
+	if l.bias, err = n.Const("bias").Ints(); err != nil {
+		return l, err
+	}
+	l.wide = n.Const("bias").Type.Elem.Kind == ir.I64
+	l.rq, err = Requant(n)
+	return l, err
+}
+
+// apply requantizes one accumulator of a channel.
+func (l *intLayer) apply(acc int64, channel int) int8 {
+	if l.wide {
+		return l.rq.ApplyWide(acc+l.bias[channel], channel)
+	}
+	return l.rq.Apply(acc+l.bias[channel], channel)
+}
+
+func intConv(p *Int, n *ir.Node) (intRun, error) {
+	l, err := loadIntLayer(n)
+	if err != nil {
+		return nil, err
+	}
+	g := Window(n)
+	zero := int32(n.Args[0].Type.Quant.Zero)
+	var pad []int32
+	for _, v := range n.Nums("pad_value") {
+		pad = append(pad, int32(v))
+	}
+	pixels, rows, k := g.OutH()*g.OutW(), g.OutC/g.Groups, g.K()
+	p.ints = max(p.ints, k*pixels)
+	p.accs = max(p.accs, rows*pixels)
+	return func(ws *workspace, count int, dst []int8, src [][]int8) {
+		in, out := len(src[0])/count, len(dst)/count
+		cols := ws.ints[:k*pixels]
+		for i := range count {
+			y := dst[i*out : (i+1)*out]
+			for group := range g.Groups {
+				gemm.Im2ColInt8(g, group, src[0][i*in:(i+1)*in], zero, pad, cols)
+				l.product(ws, rows, pixels, k, group*rows, cols, y[group*rows*pixels:])
+			}
+		}
+	}, nil
+}
+
+// product computes channels first..first+rows at all pixels: y[rows][pixels].
+func (l *intLayer) product(ws *workspace, rows, pixels, k, first int, cols []int16, y []int8) {
+	w := l.weight[first*k : (first+rows)*k]
+	if l.wide {
+		acc := make([]int64, rows*pixels)
+		gemm.IntWide(rows, pixels, k, w, cols, acc)
+		for i, a := range acc {
+			y[i] = l.apply(a, first+i/pixels)
+		}
+		return
+	}
+	acc := ws.accs[:rows*pixels]
+	gemm.Int(rows, pixels, k, w, cols, acc)
+	for r := range rows {
+		for j := range pixels {
+			y[r*pixels+j] = l.apply(int64(acc[r*pixels+j]), first+r)
+		}
+	}
+}
+
+func intLinear(p *Int, n *ir.Node) (intRun, error) {
+	l, err := loadIntLayer(n)
+	if err != nil {
+		return nil, err
+	}
+	shape := n.Const("weight").Type.Shape
+	zero := int16(n.Args[0].Type.Quant.Zero)
+	rows, k := shape[0], shape[1]
+	p.ints = max(p.ints, k)
+	p.accs = max(p.accs, rows)
+	return func(ws *workspace, count int, dst []int8, src [][]int8) {
+		for i := range count {
+			x := ws.ints[:k]
+			for j, v := range src[0][i*k : (i+1)*k] {
+				x[j] = int16(v) - zero
+			}
+			l.product(ws, rows, 1, k, 0, x, dst[i*rows:(i+1)*rows])
+		}
+	}, nil
+}
+
+func intPool(pool func(g kernels.Window, x []int8, lo, hi int32, y []int8)) func(*Int, *ir.Node) (intRun, error) {
+	return func(_ *Int, n *ir.Node) (intRun, error) {
+		g, lo, hi := Window(n), int32(n.Int("lo")), int32(n.Int("hi"))
+		return perImage(func(x, y []int8) { pool(g, x, lo, hi, y) }), nil
+	}
+}
+
+// AddParams reads the parameters of an integer add from its constants: mul and
+// shift hold those of the two arguments and of the result (R13).
+func AddParams(n *ir.Node) (p kernels.AddParams, err error) {
+	q, err := Requant(n)
+	if err != nil {
+		return p, err
+	}
+	p = kernels.AddParams{
+		ZeroA: int32(n.Args[0].Type.Quant.Zero), ZeroB: int32(n.Args[1].Type.Quant.Zero),
+		ZeroY: q.Zero, Lo: q.Lo, Hi: q.Hi,
+		MulA: q.Mul[0], MulB: q.Mul[1], MulY: q.Mul[2],
+		ShiftA: q.Shift[0], ShiftB: q.Shift[1], ShiftY: q.Shift[2],
+	}
+	return p, nil
+}
+
+func intAdd(_ *Int, n *ir.Node) (intRun, error) {
+	p, err := AddParams(n)
+	if err != nil {
+		return nil, err
+	}
+	return func(_ *workspace, _ int, dst []int8, src [][]int8) {
+		kernels.AddInt(p, src[0], src[1], dst)
+	}, nil
+}
+
+func intRequantize(_ *Int, n *ir.Node) (intRun, error) {
+	q, err := Requant(n)
+	if err != nil {
+		return nil, err
+	}
+	zero := int32(n.Args[0].Type.Quant.Zero)
+	return func(_ *workspace, _ int, dst []int8, src [][]int8) {
+		kernels.RequantizeInt(src[0], zero, q, dst)
+	}, nil
+}
+
+func intSoftmax(_ *Int, n *ir.Node) (intRun, error) {
+	table, err := n.Const("table").Int32()
+	if err != nil {
+		return nil, err
+	}
+	return perImage(func(x, y []int8) { kernels.SoftmaxInt(table, x, y) }), nil
+}
+
+// Quantize turns reals into the integers of q: nearest, ties up, saturating.
+func Quantize(q ir.Quant, x []float32, y []int8) {
+	for i, v := range x {
+		r := math.Floor(float64(v)/q.Scale+0.5) + float64(q.Zero)
+		y[i] = int8(min(max(r, -128), 127))
+	}
+}
+
+// Dequantize turns integers into the reals they stand for.
+func Dequantize(q ir.Quant, x []int8, y []float32) {
+	for i, v := range x {
+		y[i] = float32(q.Scale * float64(int(v)-q.Zero))
+	}
+}
+
+// Logits runs a quantized network on n images of reals and returns the reals
+// of its first output.
+func Logits(ctx context.Context, p *Int, x []float32, n int) ([]float32, error) {
+	q := make([]int8, len(x))
+	Quantize(p.Module.Inputs[0].Type.Quant, x, q)
+	out, err := p.Forward(ctx, q, n)
+	if err != nil {
+		return nil, err
+	}
+	y := make([]float32, len(out))
+	Dequantize(p.Module.Outputs[0].Type.Quant, out, y)
+	return y, nil
+}

@@ -1,0 +1,191 @@
+// Package interp executes modules. A module is compiled once into a program of
+// steps, float or integer; a program then runs any range of operations over
+// many images at once, on all cores, with the same result on any number of
+// them: every image is computed apart, in one order.
+package interp
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"sync"
+
+	"github.com/dnnc/dnnc/ir"
+)
+
+// chunk is the images that one worker takes at a time: enough to share the
+// loading of a linear layer's weights, few enough to stay in the cache.
+const chunk = 16
+
+// Program is a compiled module over elements of type T: float32 for a float
+// module, int8 for a quantized one. It is immutable and safe for concurrent
+// use.
+type Program[T float32 | int8] struct {
+	Module *ir.Module
+	sizes  []int // elements of each value of one image, by id
+	ids    map[*ir.Value]int
+	steps  []step[T] // one an operation
+	floats int       // scratch of the largest step, for one image
+	ints   int
+	accs   int
+}
+
+// step executes one operation on n images.
+type step[T float32 | int8] struct {
+	run  func(ws *workspace, n int, dst []T, src [][]T)
+	args []int
+	out  int
+}
+
+// workspace is one worker's scratch memory.
+type workspace struct {
+	floats []float32
+	ints   []int16
+	accs   []int32
+}
+
+// Tensors are the values of n images by id; nil for values that are not kept.
+type Tensors[T float32 | int8] [][]T
+
+// ID is the number of a value in Tensors.
+func (p *Program[T]) ID(v *ir.Value) int { return p.ids[v] }
+
+// Size is the number of elements of a value of one image.
+func (p *Program[T]) Size(v *ir.Value) int { return p.sizes[p.ids[v]] }
+
+// Tensors allocates the named values for n images.
+func (p *Program[T]) Tensors(n int, keep ...*ir.Value) Tensors[T] {
+	t := make(Tensors[T], len(p.sizes))
+	for _, v := range keep {
+		id := p.ids[v]
+		t[id] = make([]T, n*p.sizes[id])
+	}
+	return t
+}
+
+// Index is the position of an operation in the schedule.
+func (p *Program[T]) Index(n *ir.Node) int {
+	for i, o := range p.Module.Ops {
+		if o == n {
+			return i
+		}
+	}
+	return -1
+}
+
+// Run executes operations from up to but not including to on n images. Values
+// that t keeps are read and written there; others live only as long as their
+// images are worked on, so every argument from above the range must be kept.
+func (p *Program[T]) Run(ctx context.Context, t Tensors[T], n, from, to int) error {
+	if err := p.checkKept(t, from, to); err != nil {
+		return err
+	}
+	workers := min(runtime.GOMAXPROCS(0), (n+chunk-1)/chunk)
+	next := make(chan int)
+	var wg sync.WaitGroup
+	for range workers {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			ws := &workspace{make([]float32, p.floats), make([]int16, p.ints), make([]int32, p.accs)}
+			temps := make(Tensors[T], len(p.sizes))
+			vals := make(Tensors[T], len(p.sizes))
+			for first := range next {
+				count := min(chunk, n-first)
+				for id, size := range p.sizes {
+					vals[id] = nil
+					if t[id] != nil {
+						vals[id] = t[id][first*size : (first+count)*size]
+					}
+				}
+				p.runChunk(ws, vals, temps, count, from, to)
+			}
+		}()
+	}
+	var err error
+	for first := 0; first < n && err == nil; first += chunk {
+		select {
+		case next <- first:
+		case <-ctx.Done():
+			err = ctx.Err()
+		}
+	}
+	close(next)
+	wg.Wait()
+	return err
+}
+
+func (p *Program[T]) runChunk(ws *workspace, vals, temps Tensors[T], n, from, to int) {
+	var src [8][]T
+	for i := from; i < to; i++ {
+		s := &p.steps[i]
+		args := src[:0]
+		for _, a := range s.args {
+			args = append(args, vals[a])
+		}
+		if vals[s.out] == nil {
+			if temps[s.out] == nil {
+				temps[s.out] = make([]T, chunk*p.sizes[s.out])
+			}
+			vals[s.out] = temps[s.out][:n*p.sizes[s.out]]
+		}
+		s.run(ws, n, vals[s.out], args)
+	}
+}
+
+func (p *Program[T]) checkKept(t Tensors[T], from, to int) error {
+	have := make([]bool, len(p.sizes))
+	for id := range t {
+		have[id] = t[id] != nil
+	}
+	for i := from; i < to; i++ {
+		for _, a := range p.steps[i].args {
+			if !have[a] {
+				return fmt.Errorf("interp: %s is not kept", p.Module.Ops[i].Args[0].Name)
+			}
+		}
+		have[p.steps[i].out] = true
+	}
+	return nil
+}
+
+// Forward runs the whole network on n images of the first input and returns
+// the first output.
+func (p *Program[T]) Forward(ctx context.Context, x []T, n int) ([]T, error) {
+	m := p.Module
+	t := p.Tensors(n, m.Outputs[0])
+	in := p.ids[m.Inputs[0]]
+	if len(m.Inputs) != 1 || len(x) != n*p.sizes[in] {
+		return nil, fmt.Errorf("interp: %d elements are not %d images of %s", len(x), n, m.Inputs[0].Type)
+	}
+	t[in] = x
+	err := p.Run(ctx, t, n, 0, len(p.steps))
+	return t[p.ids[m.Outputs[0]]], err
+}
+
+// compile numbers the values of m and makes its steps.
+func compile[T float32 | int8](m *ir.Module, make func(p *Program[T], n *ir.Node) (func(*workspace, int, []T, [][]T), error)) (*Program[T], error) {
+	p := &Program[T]{Module: m, ids: map[*ir.Value]int{}}
+	number := func(v *ir.Value) int {
+		id := len(p.sizes)
+		p.ids[v] = id
+		p.sizes = append(p.sizes, v.Type.Shape.Size())
+		return id
+	}
+	for _, v := range m.Inputs {
+		number(v)
+	}
+	for _, n := range m.Ops {
+		run, err := make(p, n)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", n.Name(), err)
+		}
+		s := step[T]{run: run}
+		for _, a := range n.Args {
+			s.args = append(s.args, p.ids[a])
+		}
+		s.out = number(n.Out)
+		p.steps = append(p.steps, s)
+	}
+	return p, nil
+}

@@ -1,0 +1,40 @@
+// Package kernels is the meaning of dnnc's operations: naive loops on slices
+// that define every integer a shipped network computes. The interpreter's fast
+// products, the generated code of every target and the single C file are held
+// equal to it, bit for bit.
+//
+// The rules specify the value, never the order: an integer sum with a proven
+// bound is the same in any order.
+//
+//	R1  Codes. Odd codes of b bits: W = 2q-(2^b-1), q in 0..2^b-1, the odd
+//	    multiples of the scale. i8: W = q. Codebook: W = T[q]. Vector code: the
+//	    d weights of a group, consecutive along the input channels of one tap,
+//	    are row q of a codebook i8[2^b,d]. A weight is s_c*W with s_c > 0 finite,
+//	    one an output channel.
+//	R2  Dead channels. Odd codes have no 0: an all-zero channel alternates the
+//	    two middle codes with a scale so small that the sum moves the output by
+//	    less than half a step.
+//	R3  Activations. i8: real = s*(x-z), z in -128..127, ranges widened to hold
+//	    0. A declared input [lo,hi] has s = (hi-lo)/255.
+//	R4  Convolution and linear: acc = bias + sum of W*(x-z), exact. A padded
+//	    tap has x = z, or the padding value of its channel.
+//	R5  The accumulator has 32 bits when |bias| + sum|W| * max|x-z| < 2^31 for
+//	    every channel, from the actual weights; else 64.
+//	R6  Requantization: RQ(a) = floor((a*m + 2^(r-1)) / 2^r), m in [2^30, 2^31)
+//	    or 0, r in 1..62.
+//	R7  With 64-bit accumulators m' = (m+2^15)>>16, r' = r-16, same formula.
+//	R8  round: tflite, a saturating doubling high multiply, then a rounding
+//	    shift, ties away from zero.
+//	R9  Output: min(max(z_o + RQ(acc), lo), hi); relu and relu6 set lo and hi.
+//	R10 m, r and biases are computed once, by the quantize pass, in float64.
+//	R11 Average pool: sum over the pixels inside the image, divided by their
+//	    number, ties away from zero, as TFLite's reference kernel.
+//	R12 Max pool, reshape and concat keep their arguments' type.
+//	R13 Add: each argument, shifted left by 20, is rescaled to twice the
+//	    greater scale, and their sum to the result's, by R6.
+//	R14 Unary functions of i8 are tables of 256 entries.
+//	R15 Softmax: a table of exponentials by distance from the maximum and one
+//	    rounded division; scale 1/256, zero point -128. Argmax takes the first
+//	    maximum.
+//	R16 Nothing else rounds.
+package kernels

@@ -1,0 +1,67 @@
+// Package measure compares the logits of two networks: divergence, accuracy,
+// and what is left of accuracy under errors (DESIGN section 3). Sums run in
+// the order of the images.
+package measure
+
+import "math"
+
+// Argmax is the index of the first maximum.
+func Argmax(x []float32) int {
+	best := 0
+	for i, v := range x {
+		if v > x[best] {
+			best = i
+		}
+	}
+	return best
+}
+
+// Answers are the argmax of each image's logits.
+func Answers(logits []float32, classes int) []int {
+	out := make([]int, len(logits)/classes)
+	for i := range out {
+		out[i] = Argmax(logits[i*classes : (i+1)*classes])
+	}
+	return out
+}
+
+// Accuracy is the share of images whose answer is the label.
+func Accuracy(logits []float32, labels []int, classes int) float64 {
+	right := 0
+	for i, a := range Answers(logits, classes) {
+		if a == labels[i] {
+			right++
+		}
+	}
+	return float64(right) / float64(len(labels))
+}
+
+// KL is the Kullback-Leibler divergence, in nats, of softmax(got) from
+// softmax(ref).
+func KL(ref, got []float32) float64 {
+	a, b := logSumExp(ref), logSumExp(got)
+	sum := 0.0
+	for i := range ref {
+		lp, lq := float64(ref[i])-a, float64(got[i])-b
+		sum += float64(math.Exp(lp) * (lp - lq))
+	}
+	return max(sum, 0) // below 0 by rounding alone
+}
+
+func logSumExp(x []float32) float64 {
+	top := float64(x[Argmax(x)])
+	sum := 0.0
+	for _, v := range x {
+		sum += math.Exp(float64(v) - top)
+	}
+	return top + math.Log(sum)
+}
+
+// MeanKL is the mean of KL over images.
+func MeanKL(ref, got []float32, classes int) float64 {
+	sum, n := 0.0, len(ref)/classes
+	for i := range n {
+		sum += KL(ref[i*classes:(i+1)*classes], got[i*classes:(i+1)*classes])
+	}
+	return sum / float64(n)
+}
