@@ -144,8 +144,8 @@ func (n *Node) sortAttrs() {
 	n.Attrs = sorted
 }
 
-// check reports what is wrong with a value for this attribute, or "".
-func (a *AttrInfo) check(value any) string {
+// Check reports what is wrong with a value for this attribute, or "".
+func (a *AttrInfo) Check(value any) string {
 	switch a.Kind {
 	case IntAttr:
 		v, ok := value.(int)

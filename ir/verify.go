@@ -127,7 +127,7 @@ func (v *verifier) ops() {
 			if decl == nil || decl.Source {
 				v.fail(n.Pos, "V3", "%s: %s has no attribute %s", n.Name(), n.Op, a.Name)
 				ok = false
-			} else if s := decl.check(a.Value); s != "" {
+			} else if s := decl.Check(a.Value); s != "" {
 				v.fail(n.Pos, "V3", "%s: attribute %s %s", n.Name(), a.Name, s)
 				ok = false
 			}

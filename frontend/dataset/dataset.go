@@ -1,0 +1,141 @@
+// Package dataset reads labelled images: IDX as MNIST comes, the CIFAR-10
+// binary format, both also gzipped.
+package dataset
+
+import (
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// Set is images in memory, a byte a pixel.
+type Set struct {
+	shape  []int
+	pixels []byte
+	labels []byte // nil when unlabelled
+	Files  []File
+}
+
+// File is a file that a set was read from.
+type File struct{ Name, SHA256 string }
+
+// Len is the number of images.
+func (s *Set) Len() int { return len(s.pixels) / s.size() }
+
+// Shape is C,H,W.
+func (s *Set) Shape() []int { return s.shape }
+
+func (s *Set) size() int { return s.shape[0] * s.shape[1] * s.shape[2] }
+
+// Image writes the pixels of image i as reals in [0,1].
+func (s *Set) Image(i int, dst []float32) {
+	n := s.size()
+	for j, b := range s.pixels[i*n : (i+1)*n] {
+		dst[j] = float32(b) / 255
+	}
+}
+
+// Label is the class of image i, -1 when unlabelled.
+func (s *Set) Label(i int) int {
+	if s.labels == nil {
+		return -1
+	}
+	return int(s.labels[i])
+}
+
+// Open reads the images at path. The labels of an IDX file lie beside it.
+func Open(path string) (*Set, error) {
+	s := &Set{}
+	raw, err := s.read(path)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case bytes.HasPrefix(raw, []byte{0, 0, 8, 3}):
+		err = s.idx(path, raw)
+	case len(raw) > 0 && len(raw)%cifarRecord == 0:
+		s.cifar(raw)
+	default:
+		err = errors.New("neither IDX images nor CIFAR-10 records of 3073 bytes")
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", filepath.Base(path), err)
+	}
+	return s, nil
+}
+
+// maxBytes bounds what a file may unpack to.
+const maxBytes = 4 << 30
+
+// read returns a file's bytes, unpacked when it is gzipped, and notes its hash.
+func (s *Set) read(path string) ([]byte, error) {
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256(raw)
+	s.Files = append(s.Files, File{filepath.Base(path), hex.EncodeToString(sum[:])})
+	if !bytes.HasPrefix(raw, []byte{0x1f, 0x8b}) {
+		return raw, nil
+	}
+	z, err := gzip.NewReader(bytes.NewReader(raw))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", filepath.Base(path), err)
+	}
+	out, err := io.ReadAll(io.LimitReader(z, maxBytes))
+	if err != nil {
+		return nil, fmt.Errorf("%s: truncated or damaged: %w", filepath.Base(path), err)
+	}
+	return out, nil
+}
+
+func (s *Set) idx(path string, raw []byte) error {
+	if len(raw) < 16 {
+		return errors.New("truncated IDX header")
+	}
+	dim := func(i int) int { return int(binary.BigEndian.Uint32(raw[4*i:])) }
+	n, h, w := dim(1), dim(2), dim(3)
+	const most = 1 << 16
+	if n == 0 || h == 0 || w == 0 || h > most || w > most {
+		return fmt.Errorf("%d images of %dx%d", n, h, w)
+	}
+	if want := n * h * w; len(raw)-16 != want {
+		return fmt.Errorf("%d images of %dx%d take %d bytes, the file has %d", n, h, w, want, len(raw)-16)
+	}
+	s.shape, s.pixels = []int{1, h, w}, raw[16:]
+	labels := strings.Replace(filepath.Base(path), "images-idx3", "labels-idx1", 1)
+	if labels == filepath.Base(path) {
+		return nil
+	}
+	l, err := s.read(filepath.Join(filepath.Dir(path), labels))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if len(l) < 8 || !bytes.HasPrefix(l, []byte{0, 0, 8, 1}) || int(binary.BigEndian.Uint32(l[4:])) != n || len(l) != 8+n {
+		return fmt.Errorf("%s does not hold %d labels", labels, n)
+	}
+	s.labels = l[8:]
+	return nil
+}
+
+// cifarRecord is a label and 32x32 pixels of three planes.
+const cifarRecord = 1 + 3*32*32
+
+func (s *Set) cifar(raw []byte) {
+	s.shape = []int{3, 32, 32}
+	for i := 0; i < len(raw); i += cifarRecord {
+		s.labels = append(s.labels, raw[i])
+		s.pixels = append(s.pixels, raw[i+1:i+cifarRecord]...)
+	}
+}

@@ -1,0 +1,723 @@
+// Package frontend turns the text of a network into a module: it resolves
+// names, operations, attributes and types, and refers to weights by their keys.
+// Every dump is such a text too.
+package frontend
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/dnnc/dnnc/frontend/syntax"
+	"github.com/dnnc/dnnc/frontend/weights"
+	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/diag"
+)
+
+// Options are what a user may change about loading.
+type Options struct {
+	// AllowOutside lets a text refer to files outside its own folder.
+	AllowOutside bool
+}
+
+// Load reads the network at path and opens its tensors files.
+func Load(path string, opt Options) (*ir.Module, error) {
+	info, err := os.Stat(path)
+	if err == nil && info.Size() > syntax.MaxBytes {
+		return nil, diag.New(diag.Pos{File: path, Line: 1, Col: 1}, diag.Limit, "the source has %d bytes, more than %d", info.Size(), syntax.MaxBytes).
+			WithHelp("weights belong into a tensors file")
+	}
+	src, err := os.ReadFile(path)
+	if err != nil {
+		return nil, diag.New(diag.Pos{File: path}, diag.BadFile, "%v", reason(err))
+	}
+	return Parse(path, src, opt)
+}
+
+// reason is an error of the file system without the path, which the position
+// tells already.
+func reason(err error) error {
+	if p, ok := err.(*os.PathError); ok {
+		return p.Err
+	}
+	return err
+}
+
+// Parse resolves a source; file names it in diagnostics, and its folder is what
+// paths are relative to.
+func Parse(file string, src []byte, opt Options) (*ir.Module, error) {
+	stmts, list := syntax.Parse(file, src)
+	r := &resolver{
+		m: &ir.Module{}, dir: filepath.Dir(file), opt: opt, list: list,
+		values: map[string]*ir.Value{}, consts: map[string]*ir.Const{}, later: map[string]bool{},
+	}
+	r.resolve(stmts)
+	if err := r.list.Err(); err != nil {
+		return nil, err
+	}
+	if r.m.After != "" {
+		if list := ir.Verify(r.m); len(list) > 0 {
+			return nil, list
+		}
+	}
+	return r.m, nil
+}
+
+type resolver struct {
+	m      *ir.Module
+	dir    string
+	opt    Options
+	list   diag.List
+	files  []*weights.File
+	values map[string]*ir.Value
+	consts map[string]*ir.Const
+	later  map[string]bool // names defined anywhere, to tell cycles from typos
+	temps  map[string]int
+	ended  bool
+	opened bool
+}
+
+func (r *resolver) resolve(stmts []syntax.Stmt) {
+	r.temps = map[string]int{}
+	for _, s := range stmts {
+		if a, ok := s.(*syntax.Assign); ok {
+			r.later[a.Name] = true
+		}
+	}
+	for _, s := range stmts {
+		r.statement(s)
+	}
+	pos := diag.Pos{File: filepath.Base(r.dir)}
+	switch {
+	case len(r.list) > 0: // the rest would be a consequence
+	case !r.opened:
+		r.list.Add(pos, diag.Syntax, "no network in this file")
+	case !r.ended:
+		r.list.Add(r.m.Pos, diag.Syntax, "the network is not closed with }")
+	case len(r.m.Outputs) == 0:
+		r.list.Add(r.m.Pos, diag.Syntax, "the network returns nothing").WithHelp("end it with: return name")
+	}
+}
+
+func (r *resolver) statement(s syntax.Stmt) {
+	switch s := s.(type) {
+	case *syntax.Header:
+		r.m.After, r.m.Target = s.After, s.Target
+		if s.Version != "1" {
+			r.list.Add(syntax.At(s.Pos), diag.BadValue, "version %s of the language; this dnnc reads version 1", s.Version)
+		}
+	case *syntax.Tensors:
+		r.tensors(s)
+	case *syntax.Data:
+		for _, d := range s.Sets {
+			path := syntax.Unquote(d.Path)
+			r.inside(syntax.At(d.Pos), path)
+			if d.Role == "test" {
+				r.m.Test = path
+			} else {
+				r.m.Calib = path
+			}
+		}
+	case *syntax.Network:
+		r.network(s)
+	case *syntax.Arena:
+		bytes, ok1 := syntax.Int(s.Bytes)
+		align, ok2 := syntax.Int(s.Align)
+		if !ok1 || !ok2 || bytes < 0 || align < 1 {
+			r.list.Add(syntax.At(s.Pos), diag.BadValue, "arena %s align %s", s.Bytes, s.Align)
+		}
+		r.m.Arena = ir.Arena{Bytes: bytes, Align: align}
+	case *syntax.Const:
+		r.constant(s)
+	case *syntax.Assign:
+		r.assign(s)
+	case *syntax.Return:
+		for _, name := range s.Names {
+			v := r.use(syntax.At(s.Pos), name)
+			if v == nil || poisoned(v) {
+				r.m.Outputs = append(r.m.Outputs, v)
+				continue
+			}
+			if v.Def == nil || slices.Contains(r.m.Outputs, v) {
+				r.list.Add(syntax.At(s.Pos), diag.Unsupported, "%s is returned as it came in, or twice", name).
+					WithHelp("return the result of an operation, each one once")
+			}
+			r.m.Outputs = append(r.m.Outputs, v)
+		}
+	case *syntax.End:
+		r.ended = true
+	}
+}
+
+// inside reports a path that leaves the folder of the text.
+func (r *resolver) inside(pos diag.Pos, path string) bool {
+	if r.opt.AllowOutside || filepath.IsLocal(path) {
+		return true
+	}
+	r.list.Add(pos, diag.BadPath, "%q leaves the folder of the network", path).
+		WithHelp("move the file beside the network, or pass -allow-outside")
+	return false
+}
+
+func (r *resolver) path(p string) string {
+	if filepath.IsAbs(p) {
+		return p
+	}
+	return filepath.Join(r.dir, p)
+}
+
+func (r *resolver) tensors(s *syntax.Tensors) {
+	pos, path := syntax.At(s.Pos), syntax.Unquote(s.Path)
+	if !r.inside(pos, path) {
+		return
+	}
+	t := ir.TensorsFile{Path: path, SHA256: syntax.Unquote(s.SHA256), Pos: pos}
+	r.m.Tensors = append(r.m.Tensors, t)
+	f, err := weights.Open(r.path(path))
+	if err != nil {
+		r.list.Add(pos, diag.BadFile, "%s: %v", path, reason(err))
+		return
+	}
+	if t.SHA256 != "" && t.SHA256 != f.SHA256() {
+		r.list.Add(pos, diag.BadFile, "%s is not the file that this text was written with", path).
+			WithNote("its sha256 is %s", f.SHA256())
+		return
+	}
+	r.files = append(r.files, f)
+}
+
+func (r *resolver) network(s *syntax.Network) {
+	r.opened = true
+	r.m.Name, r.m.Pos = s.Name, syntax.At(s.Pos)
+	if len(s.Inputs) == 0 {
+		r.list.Add(r.m.Pos, diag.BadArity, "the network %s has no input", s.Name)
+	}
+	for _, p := range s.Inputs {
+		v := &ir.Value{Name: p.Name, Pos: syntax.At(p.Pos)}
+		r.suffixed(v, p.Type)
+		r.define(v)
+		if v.Type.Elem.Kind == ir.F32 && v.Range == nil {
+			r.list.Add(v.Pos, diag.MissingAttr, "the input %s has no range", v.Name).
+				WithHelp("write it behind the type: %s in [0,1]", v.Type)
+		}
+		r.m.Inputs = append(r.m.Inputs, v)
+	}
+	for _, t := range s.Results {
+		typ, _ := r.typ(t)
+		r.m.Results = append(r.m.Results, typ)
+	}
+}
+
+func (r *resolver) define(v *ir.Value) {
+	if r.values[v.Name] != nil {
+		r.list.Add(v.Pos, diag.Redefined, "%s is defined twice", v.Name).
+			WithNote("first at %s", r.values[v.Name].Pos)
+		return
+	}
+	r.values[v.Name] = v
+}
+
+// typ resolves an element type and shape.
+func (r *resolver) typ(t *syntax.Type) (ir.Type, bool) {
+	pos := syntax.At(t.Pos)
+	e, ok := ir.ParseElem(t.Elem)
+	if !ok {
+		r.badElem(pos, t.Elem)
+		return ir.Type{}, false
+	}
+	shape := make(ir.Shape, len(t.Dims))
+	for i, d := range t.Dims {
+		n, isInt := syntax.Int(d)
+		if !isInt || n < 1 {
+			r.list.Add(pos, diag.BadShape, "the dimension %s is no positive integer", d)
+			return ir.Type{}, false
+		}
+		shape[i] = n
+	}
+	if shape.Size() < 0 {
+		r.list.Add(pos, diag.BadShape, "%s%s has more than %d elements", t.Elem, shape, ir.MaxElements)
+		return ir.Type{}, false
+	}
+	return ir.Type{Elem: e, Shape: shape}, true
+}
+
+func (r *resolver) badElem(pos diag.Pos, name string) {
+	if base := strings.TrimRight(name, "0123456789"); (base == "odd" || base == "code") && base != name {
+		r.list.Add(pos, diag.BadWidth, "no format %s: codes have 1 to %d bits", name, ir.MaxCodeBits)
+		return
+	}
+	r.list.Add(pos, diag.BadType, "no element type %q", name).WithSuggestion(name, ir.ElemNames())
+}
+
+// suffixed resolves a type with its range, scale, zero point and place.
+func (r *resolver) suffixed(v *ir.Value, t *syntax.Type) {
+	v.Type, _ = r.typ(t)
+	for _, s := range t.Suffixes {
+		pos := syntax.At(s.Pos)
+		switch {
+		case s.Range != nil:
+			lo, _ := syntax.Float(s.Range[0])
+			hi, _ := syntax.Float(s.Range[1])
+			v.Range = &ir.Range{Lo: lo, Hi: hi}
+			if !v.Range.IsValid() {
+				r.list.Add(pos, diag.BadValue, "the range [%s,%s] is empty or not finite", s.Range[0], s.Range[1])
+			}
+		case s.Scale != "":
+			f, ok := syntax.Float(s.Scale)
+			if !ok || !(f > 0) {
+				r.list.Add(pos, diag.BadValue, "the scale %s is no positive number", s.Scale)
+			}
+			v.Type.Quant.Scale = f
+		case s.Zero != "":
+			z, ok := syntax.Int(s.Zero)
+			if !ok || z < -128 || z > 127 {
+				r.list.Add(pos, diag.BadValue, "the zero point %s is no integer from -128 to 127", s.Zero)
+			}
+			v.Type.Quant.Zero = z
+		case s.At == "input":
+			v.At = ir.Place{Kind: ir.InInput}
+		case s.At == "output":
+			v.At = ir.Place{Kind: ir.InOutput}
+		default:
+			n, ok := syntax.Int(s.At)
+			if !ok || n < 0 {
+				r.list.Add(pos, diag.BadValue, "the place %s is neither input, output nor an offset", s.At)
+			}
+			v.At = ir.Place{Kind: ir.InArena, Offset: n}
+		}
+	}
+}
+
+// constant resolves a declaration: its data lie in a tensors file.
+func (r *resolver) constant(s *syntax.Const) {
+	pos := syntax.At(s.Pos)
+	t, ok := r.typ(s.Type)
+	if !ok {
+		return
+	}
+	c := r.fromFile(pos, s.Name, t)
+	if c == nil {
+		return
+	}
+	for _, x := range s.Type.Suffixes {
+		switch {
+		case x.Scale == "":
+			r.list.Add(syntax.At(x.Pos), diag.Syntax, "a constant has no suffix but scale")
+		case r.consts[x.Scale] != nil:
+			c.Scale = r.consts[x.Scale]
+		default:
+			// Constants may name scales that are declared below them.
+			scale := r.fromFile(syntax.At(x.Pos), x.Scale, ir.Type{Elem: ir.Of(ir.F32), Shape: t.Shape[:1]})
+			if scale == nil {
+				return
+			}
+			r.consts[scale.Name], c.Scale = scale, scale
+		}
+	}
+	if old := r.consts[c.Name]; old != nil {
+		if slices.Contains(r.m.Consts, old) {
+			r.list.Add(pos, diag.Redefined, "constant %s is declared twice", c.Name)
+			return
+		}
+		c = old // declared as a scale above
+	}
+	r.consts[c.Name] = c
+	r.m.Consts = append(r.m.Consts, c)
+}
+
+// find looks a tensor up in the tensors files.
+func (r *resolver) find(key string) (weights.Tensor, bool) {
+	for _, f := range r.files {
+		if t, ok := f.Tensor(key); ok {
+			return t, true
+		}
+	}
+	return weights.Tensor{}, false
+}
+
+// stored is the safetensors type in which constants of an element type lie.
+func stored(e ir.Elem) weights.DType {
+	switch e.Kind {
+	case ir.F32:
+		return weights.F32
+	case ir.I8:
+		return weights.I8
+	case ir.I16:
+		return weights.I16
+	case ir.I32:
+		return weights.I32
+	case ir.I64:
+		return weights.I64
+	}
+	return weights.U8
+}
+
+// fromFile makes a constant of the tensor of its name.
+func (r *resolver) fromFile(pos diag.Pos, key string, t ir.Type) *ir.Const {
+	tensor, ok := r.find(key)
+	if !ok {
+		var known []string
+		for _, f := range r.files {
+			known = append(known, f.Names()...)
+		}
+		d := r.list.Add(pos, diag.MissingTensor, "no tensor %q", key).WithSuggestion(key, known)
+		switch {
+		case len(r.files) == 0:
+			d.WithNote("the network names no tensors file that could be read").WithHelp("write: tensors \"weights.safetensors\"")
+		case d.Help == "" && len(known) > 0:
+			d.WithNote("the tensors files have %s", strings.Join(known, " "))
+		}
+		return nil
+	}
+	c := &ir.Const{Name: key, Type: t, Pos: pos}
+	if t.Elem.Kind != ir.F32 {
+		if tensor.DType != stored(t.Elem) || len(tensor.Data) != c.StoredBytes() {
+			r.list.Add(pos, diag.BadTensor, "tensor %s is %s%v, not %s", key, tensor.DType, tensor.Shape, t)
+			return nil
+		}
+		if t.Elem.IsPacked() {
+			for _, q := range tensor.Data {
+				if int(q) >= 1<<t.Elem.Bits {
+					r.list.Add(pos, diag.BadTensor, "tensor %s holds the code %d, which %s does not have", key, q, t.Elem)
+					return nil
+				}
+			}
+		}
+		c.Data = ir.Bytes(tensor.Data)
+		return c
+	}
+	if !ir.Shape(tensor.Shape).Equal(t.Shape) {
+		r.list.Add(pos, diag.BadTensor, "tensor %s has the shape %s, the layer needs %s", key, ir.Shape(tensor.Shape), t.Shape)
+		return nil
+	}
+	x, err := tensor.Float32()
+	if err != nil {
+		r.list.Add(pos, diag.BadTensor, "%v", err)
+		return nil
+	}
+	for i, v := range x {
+		if v-v != 0 {
+			r.list.Add(pos, diag.BadTensor, "tensor %s holds %v at element %d", key, v, i).
+				WithHelp("weights must be finite: train again, or repair the file")
+			return nil
+		}
+	}
+	f := ir.FloatConst(key, t.Shape, x)
+	f.Pos = pos
+	return f
+}
+
+func (r *resolver) use(pos diag.Pos, name string) *ir.Value {
+	if v := r.values[name]; v != nil {
+		return v
+	}
+	if r.later[name] {
+		r.list.Add(pos, diag.Undefined, "%s is used before its definition", name).
+			WithHelp("operations stand in the order in which they run; a network has no cycles")
+		return nil
+	}
+	known := make([]string, 0, len(r.values))
+	for _, v := range r.m.Inputs {
+		known = append(known, v.Name)
+	}
+	for _, n := range r.m.Ops {
+		known = append(known, n.Name())
+	}
+	r.list.Add(pos, diag.UnknownName, "no value %q", name).WithSuggestion(name, known)
+	return nil
+}
+
+func (r *resolver) assign(s *syntax.Assign) {
+	if s.Expr.Call == nil {
+		r.list.Add(syntax.At(s.Expr.Pos), diag.Syntax, "%s is no operation: write operation(arguments)", s.Expr.Name)
+		r.values[s.Name] = &ir.Value{Name: s.Name} // poison, so that uses are not reported too
+		return
+	}
+	v := r.call(s.Name, s.Expr)
+	if v == nil {
+		if r.values[s.Name] == nil {
+			r.values[s.Name] = &ir.Value{Name: s.Name}
+		}
+		return
+	}
+	if s.Type != nil {
+		r.suffixed(v, s.Type)
+	}
+}
+
+// call resolves an operation whose result has a name.
+func (r *resolver) call(name string, e *syntax.Expr) *ir.Value {
+	pos := syntax.At(e.Pos)
+	op, ok := ir.ParseOp(e.Name)
+	if !ok {
+		d := r.list.Add(pos, diag.UnknownOp, "no operation %q", e.Name).WithSuggestion(e.Name, ir.OpNames())
+		if d.Help == "" {
+			d.WithHelp("the operations are %s", strings.Join(ir.OpNames(), " "))
+		}
+		return nil
+	}
+	info := op.Info()
+	n := &ir.Node{Op: op, Out: &ir.Value{Name: name, Pos: pos}, Pos: pos}
+	n.Out.Def = n
+	errors := len(r.list)
+	source := map[string]any{}
+	for _, a := range e.Call.Args {
+		if a.Attr == nil {
+			v := r.argument(name, a.Value)
+			if v == nil {
+				return nil // reported already
+			}
+			n.Args = append(n.Args, v)
+			continue
+		}
+		r.attribute(n, source, a)
+	}
+	if len(r.list) > errors {
+		return nil
+	}
+	for _, a := range n.Args {
+		if poisoned(a) {
+			return nil // its own error is reported already
+		}
+	}
+	if len(n.Args) < info.MinArgs || (info.MaxArgs >= 0 && len(n.Args) > info.MaxArgs) {
+		r.list.Add(pos, diag.BadArity, "%s takes %s, not %d", op, arity(info), len(n.Args))
+		return nil
+	}
+	r.parameters(n, source)
+	if len(r.list) > errors {
+		return nil
+	}
+	if r.m.After == "" {
+		t, d := ir.InferNode(n)
+		if d != nil {
+			r.list = append(r.list, d)
+			return nil
+		}
+		n.Out.Type = t
+	}
+	r.define(n.Out)
+	r.m.Ops = append(r.m.Ops, n)
+	return n.Out
+}
+
+// poisoned reports a value whose definition is faulty: what uses it is not
+// reported again.
+func poisoned(v *ir.Value) bool { return v.Def == nil && v.Type.Elem.Kind == ir.Invalid }
+
+func arity(info *ir.OpInfo) string {
+	switch {
+	case info.MaxArgs < 0:
+		return fmt.Sprintf("%d arguments or more", info.MinArgs)
+	case info.MinArgs == 1:
+		return "1 argument"
+	}
+	return fmt.Sprintf("%d arguments", info.MinArgs)
+}
+
+// argument resolves a positional argument; a nested call gets a name of its
+// own: that of the statement and the operation.
+func (r *resolver) argument(name string, v *syntax.Value) *ir.Value {
+	switch {
+	case v.Expr == nil:
+		r.list.Add(syntax.At(v.Pos), diag.Syntax, "an argument is a value or an operation; attributes are written name: value")
+		return nil
+	case v.Expr.Call == nil:
+		return r.use(syntax.At(v.Pos), v.Expr.Name)
+	}
+	temp := name + "." + v.Expr.Name
+	if r.temps[temp]++; r.temps[temp] > 1 {
+		temp = fmt.Sprintf("%s%d", temp, r.temps[temp])
+	}
+	return r.call(temp, v.Expr)
+}
+
+// attribute resolves "name: value" by the operation's table.
+func (r *resolver) attribute(n *ir.Node, source map[string]any, a *syntax.Arg) {
+	pos := syntax.At(a.Pos)
+	if a.Value.Expr == nil || a.Value.Expr.Call != nil {
+		r.list.Add(pos, diag.Syntax, "the name of an attribute stands before the colon")
+		return
+	}
+	name := a.Value.Expr.Name
+	info := n.Op.Info().Attr(name)
+	if info == nil {
+		d := r.list.Add(pos, diag.UnknownAttr, "%s has no attribute %q", n.Op, name).WithSuggestion(name, n.Op.Info().AttrNames())
+		if d.Help == "" {
+			d.WithHelp("it has %s", strings.Join(n.Op.Info().AttrNames(), " "))
+		}
+		return
+	}
+	if n.Has(name) || source[name] != nil {
+		r.list.Add(pos, diag.Redefined, "attribute %s is written twice", name)
+		return
+	}
+	value := r.value(info, a.Attr)
+	if value == nil {
+		return
+	}
+	if reason := info.Check(value); reason != "" {
+		kind := diag.BadValue
+		if info.Kind == ir.ElemAttr {
+			kind = diag.BadWidth
+		}
+		r.list.Add(pos, kind, "attribute %s %s", name, reason)
+		return
+	}
+	if info.Source {
+		source[name] = value
+	} else {
+		n.Set(name, value)
+	}
+}
+
+// value reads an attribute's value as its kind wants it; nil after an error.
+func (r *resolver) value(info *ir.AttrInfo, v *syntax.Value) any {
+	fail := func(kind diag.Kind, want string) any {
+		r.list.Add(syntax.At(v.Pos), kind, "attribute %s takes %s", info.Name, want)
+		return nil
+	}
+	word := ""
+	if v.Expr != nil && v.Expr.Call == nil {
+		word = v.Expr.Name
+	}
+	switch info.Kind {
+	case ir.IntAttr:
+		if i, ok := syntax.Int(v.Number); ok {
+			return i
+		}
+		return fail(diag.BadValue, "an integer")
+	case ir.FloatAttr:
+		if f, ok := syntax.Float(v.Number); ok {
+			return f
+		}
+		return fail(diag.BadValue, "a number")
+	case ir.IntsAttr:
+		if i, ok := syntax.Int(v.Number); ok {
+			return slices.Repeat([]int{i}, max(info.Len, 1))
+		}
+		var out []int
+		for _, e := range v.List {
+			i, ok := syntax.Int(e.Number)
+			if !ok {
+				return fail(diag.BadValue, "integers")
+			}
+			out = append(out, i)
+		}
+		if out == nil {
+			return fail(diag.BadValue, "an integer or a list of integers")
+		}
+		return out
+	case ir.NumsAttr:
+		if f, ok := syntax.Float(v.Number); ok {
+			return []float64{f}
+		}
+		var out []float64
+		for _, e := range v.List {
+			f, ok := syntax.Float(e.Number)
+			if !ok {
+				return fail(diag.BadValue, "numbers")
+			}
+			out = append(out, f)
+		}
+		if out == nil {
+			return fail(diag.BadValue, "a number or a list of numbers")
+		}
+		return out
+	case ir.ElemAttr:
+		if i, ok := syntax.Int(v.Number); ok { // bits: 4 is short for odd4
+			word = fmt.Sprintf("odd%d", i)
+		}
+		e, ok := ir.ParseElem(word)
+		if !ok {
+			r.badElem(syntax.At(v.Pos), word)
+			return nil
+		}
+		return e
+	case ir.ConstAttr:
+		if c := r.consts[word]; c != nil {
+			return c
+		}
+		if word == "" {
+			return fail(diag.BadValue, "the name of a constant")
+		}
+		known := make([]string, len(r.m.Consts))
+		for i, c := range r.m.Consts {
+			known[i] = c.Name
+		}
+		r.list.Add(syntax.At(v.Pos), diag.UnknownName, "no constant %q", word).WithSuggestion(word, known)
+		return nil
+	}
+	if word == "" {
+		return fail(diag.BadValue, "a word")
+	}
+	return word
+}
+
+// parameters finds the constants that a source leaves unsaid: the tensors whose
+// keys begin with the name of the operation.
+func (r *resolver) parameters(n *ir.Node, source map[string]any) {
+	in := n.Args[0].Type.Shape
+	switch n.Op {
+	case ir.Conv2D:
+		if n.Has("weight") {
+			return
+		}
+		filters, kernel := source["filters"], source["kernel"]
+		if filters == nil || kernel == nil {
+			r.list.Add(n.Pos, diag.MissingAttr, "conv2d needs the attributes filters and kernel, or weight").
+				WithHelp("for instance: conv2d(image, filters: 20, kernel: 5)")
+			return
+		}
+		if len(in) != 3 || in[0]%n.Int("groups") != 0 {
+			r.list.Add(n.Pos, diag.BadShape, "%s: conv2d takes an image [C,H,W] whose channels its groups divide, %s is %s", n.Name(), n.Args[0].Name, in)
+			return
+		}
+		k := kernel.([]int)
+		r.weights(n, ir.Shape{filters.(int), in[0] / n.Int("groups"), k[0], k[1]})
+	case ir.Linear:
+		if n.Has("weight") {
+			return
+		}
+		if source["units"] == nil {
+			r.list.Add(n.Pos, diag.MissingAttr, "linear needs the attribute units, or weight").
+				WithHelp("for instance: linear(x, units: 10)")
+			return
+		}
+		r.weights(n, ir.Shape{source["units"].(int), in.Size()})
+	case ir.BatchNorm:
+		if len(in) == 0 {
+			return
+		}
+		for _, p := range [][2]string{{"gamma", ".weight"}, {"beta", ".bias"}, {"mean", ".running_mean"}, {"variance", ".running_var"}} {
+			if !n.Has(p[0]) {
+				r.parameter(n, p[0], n.Name()+p[1], ir.Shape{in[0]})
+			}
+		}
+	}
+}
+
+func (r *resolver) weights(n *ir.Node, shape ir.Shape) {
+	r.parameter(n, "weight", n.Name()+".weight", shape)
+	if _, ok := r.find(n.Name() + ".bias"); ok && !n.Has("bias") {
+		r.parameter(n, "bias", n.Name()+".bias", shape[:1])
+	}
+}
+
+func (r *resolver) parameter(n *ir.Node, attr, key string, shape ir.Shape) {
+	c := r.consts[key]
+	if c == nil {
+		if shape.Size() < 0 {
+			r.list.Add(n.Pos, diag.BadShape, "%s: weights of the impossible shape %s", n.Name(), shape)
+			return
+		}
+		if c = r.fromFile(n.Pos, key, ir.Type{Elem: ir.Of(ir.F32), Shape: slices.Clone(shape)}); c == nil {
+			return
+		}
+		r.consts[key] = c
+		r.m.Consts = append(r.m.Consts, c)
+	}
+	n.Set(attr, c)
+}

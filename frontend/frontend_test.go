@@ -1,0 +1,82 @@
+package frontend
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/dnnc/dnnc/ir"
+)
+
+const lenet = "../testdata/lenet5/lenet5.dnn"
+
+func TestLoadLeNet(t *testing.T) {
+	m, err := Load(lenet, Options{})
+	require.NoError(t, err)
+	require.Empty(t, ir.Verify(m))
+	assert.Len(t, m.Layers(), 4)
+	again, err := Parse(lenet, []byte(m.String()), Options{})
+	require.NoError(t, err, m.String())
+	assert.Equal(t, m.String(), again.String(), "a module prints as a source of itself")
+	same, err := ir.Equal(m, again)
+	require.NoError(t, err)
+	assert.True(t, same)
+}
+
+// TestDiagnostics gives one faulty body after the other to a network with the
+// weights of LeNet-5.
+func TestDiagnostics(t *testing.T) {
+	for body, want := range map[string]string{
+		"y = cnov2d(image)\nreturn y":                                          `3:5: unknown-operation: no operation "cnov2d"`,
+		"conv1 = conv2d(image, filtrs: 20, kernel: 5)\nreturn conv1":           `did you mean "filters"`,
+		"conv1 = conv2d(image, kernel: 5)\nreturn conv1":                       "missing-attribute",
+		"conv1 = conv2d(image, filters: 20, kernel: 7)\nreturn conv1":          "tensor: tensor conv1.weight has the shape [20,1,5,5]",
+		"conv9 = conv2d(image, filters: 20, kernel: 5)\nreturn conv9":          `did you mean "conv1.weight"`,
+		"conv1 = conv2d(imag, filters: 20, kernel: 5)\nreturn conv1":           `no value "imag"`,
+		"a = relu(b)\nb = relu(a)\nreturn b":                                   "use-before-define: b is used before its definition",
+		"a = relu(image)\na = relu(a)\nreturn a":                               "redefined",
+		"a = relu(image, image)\nreturn a":                                     "argument-count",
+		"a = maxpool2d(image, kernel: 29)\nreturn a":                           "shape",
+		"a = maxpool2d(image, kernel: 2, stride: 0)\nreturn a":                 "bad-value",
+		"conv1 = conv2d(image, filters: 20, kernel: 5, bits: 9)\nreturn conv1": "width: no format odd9",
+		"conv1 = conv2d(image, filters: 20, kernel: 5, bits: 0)\nreturn conv1": "width: no format odd0",
+		"return image":         "unsupported",
+		"a = relu(image)":      "returns nothing",
+		"a = add(image, relu)": `no value "relu"`,
+	} {
+		src := "tensors \"lenet5.safetensors\"\nnetwork n(image: f32[1,28,28] in [0,1]) -> f32[10] {\n" + body + "\n}\n"
+		_, err := Parse(filepath.Join(filepath.Dir(lenet), "n.dnn"), []byte(src), Options{})
+		require.Error(t, err, body)
+		assert.Contains(t, err.Error(), want, body)
+	}
+}
+
+func TestFilesAreChecked(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name string, b []byte) { require.NoError(t, os.WriteFile(filepath.Join(dir, name), b, 0o644)) }
+	whole, err := os.ReadFile("../testdata/lenet5/lenet5.safetensors")
+	require.NoError(t, err)
+	src, err := os.ReadFile(lenet)
+	require.NoError(t, err)
+	write("lenet5.dnn", src)
+	path := filepath.Join(dir, "lenet5.dnn")
+
+	_, err = Load(path, Options{})
+	assert.ErrorContains(t, err, "2:1: file: lenet5.safetensors: no such file")
+	write("lenet5.safetensors", whole[:len(whole)/2])
+	_, err = Load(path, Options{})
+	assert.ErrorContains(t, err, "truncated")
+	nan := append([]byte(nil), whole...)
+	copy(nan[len(nan)-4:], []byte{0, 0, 0xc0, 0x7f})
+	write("lenet5.safetensors", nan)
+	_, err = Load(path, Options{})
+	assert.ErrorContains(t, err, "NaN")
+	write("outside.dnn", []byte("tensors \"../x.safetensors\"\nnetwork n(a: f32[1] in [0,1]) -> f32[1] {\nb = relu(a)\nreturn b\n}\n"))
+	_, err = Load(filepath.Join(dir, "outside.dnn"), Options{})
+	assert.ErrorContains(t, err, "leaves the folder")
+	_, err = Load(filepath.Join(dir, "none.dnn"), Options{})
+	assert.ErrorContains(t, err, "no such file")
+}

@@ -1,0 +1,152 @@
+package syntax
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/alecthomas/participle/v2/lexer"
+
+	"github.com/dnnc/dnnc/ir/diag"
+)
+
+// Header is the first line of a dump: which pass it stands behind.
+type Header struct {
+	Pos     lexer.Position
+	Version string `parser:"'dnn' @Number"`
+	After   string `parser:"( 'after' @Ident )?"`
+	Target  string `parser:"( 'target' @Ident )?"`
+}
+
+// Tensors refers to a file of named tensors.
+type Tensors struct {
+	Pos    lexer.Position
+	Path   string `parser:"'tensors' @String"`
+	SHA256 string `parser:"( 'sha256' @String )?"`
+}
+
+// Data refers to data sets.
+type Data struct {
+	Pos  lexer.Position
+	Sets []*DataSet `parser:"'data' @@+"`
+}
+
+// DataSet is one of the data sets, by its role: calibration or test.
+type DataSet struct {
+	Pos  lexer.Position
+	Role string `parser:"@( 'calibration' | 'test' )"`
+	Path string `parser:"@String"`
+}
+
+// Network is the line that opens a network's body.
+type Network struct {
+	Pos     lexer.Position
+	Name    string   `parser:"'network' @Ident '('"`
+	Inputs  []*Param `parser:"( @@ ( ',' @@ )* )? ')'"`
+	Results []*Type  `parser:"'->' @@ ( ',' @@ )* '{'"`
+}
+
+// Param is an input of the network.
+type Param struct {
+	Pos  lexer.Position
+	Name string `parser:"@Ident ':'"`
+	Type *Type  `parser:"@@"`
+}
+
+// Type is an element type and shape, with what suffixes say of it.
+type Type struct {
+	Pos      lexer.Position
+	Elem     string    `parser:"@Ident '['"`
+	Dims     []string  `parser:"( @Number ( ',' @Number )* )? ']'"`
+	Suffixes []*Suffix `parser:"@@*"`
+}
+
+// Suffix is a range, scale, zero point or place; exactly one is set.
+type Suffix struct {
+	Pos   lexer.Position
+	Range []string `parser:"'in' '[' @Number ',' @Number ']'"`
+	Scale string   `parser:"| 'scale' @( Number | Ident )"`
+	Zero  string   `parser:"| 'zero' @Number"`
+	At    string   `parser:"| 'at' @( Number | Ident )"`
+}
+
+// Arena is the memory plan's size.
+type Arena struct {
+	Pos   lexer.Position
+	Bytes string `parser:"'arena' @Number"`
+	Align string `parser:"'align' @Number"`
+}
+
+// Const declares a constant.
+type Const struct {
+	Pos  lexer.Position
+	Name string `parser:"'const' @Ident ':'"`
+	Type *Type  `parser:"@@"`
+}
+
+// Return lists the network's results.
+type Return struct {
+	Pos   lexer.Position
+	Names []string `parser:"'return' @Ident ( ',' @Ident )*"`
+}
+
+// Assign defines a value by an operation.
+type Assign struct {
+	Pos  lexer.Position
+	Name string `parser:"@Ident '='"`
+	Expr *Expr  `parser:"@@"`
+	Type *Type  `parser:"( ':' @@ )?"`
+}
+
+// Expr is a name, or a call of an operation.
+type Expr struct {
+	Pos  lexer.Position
+	Name string `parser:"@Ident"`
+	Call *Call  `parser:"@@?"`
+}
+
+// Call is the arguments of an operation.
+type Call struct {
+	Pos  lexer.Position
+	Args []*Arg `parser:"'(' ( @@ ( ',' @@ )* )? ')'"`
+}
+
+// Arg is a positional argument, or with Attr set "name: attribute".
+type Arg struct {
+	Pos   lexer.Position
+	Value *Value `parser:"@@"`
+	Attr  *Value `parser:"( ':' @@ )?"`
+}
+
+// Value is a number, a text, an expression or a list; exactly one is set.
+type Value struct {
+	Pos    lexer.Position
+	Number string   `parser:"@Number"`
+	Text   string   `parser:"| @String"`
+	Expr   *Expr    `parser:"| @@"`
+	List   []*Value `parser:"| '[' ( @@ ( ',' @@ )* )? ']'"`
+}
+
+// Stmt is one parsed statement: *Header, *Tensors, *Data, *Network, *Arena,
+// *Const, *Assign, *Return or *End.
+type Stmt any
+
+// End is the "}" of a network.
+type End struct{ Pos lexer.Position }
+
+// At is the position of a node, for diagnostics.
+func At(p lexer.Position) diag.Pos { return position(p) }
+
+// Unquote takes the quotes off a string token; the language has no escapes.
+func Unquote(s string) string { return strings.Trim(s, "\"") }
+
+// Float reads a number token.
+func Float(s string) (float64, bool) {
+	f, err := strconv.ParseFloat(s, 64)
+	return f, err == nil
+}
+
+// Int reads a number token that is an integer.
+func Int(s string) (int, bool) {
+	i, err := strconv.Atoi(s)
+	return i, err == nil
+}

@@ -1,0 +1,355 @@
+// Package weights reads and writes files of named tensors: safetensors, and npz
+// as numpy writes it. Whatever a file claims is checked against its bytes
+// before anything is allocated for it.
+package weights
+
+import (
+	"archive/zip"
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"regexp"
+	"slices"
+	"sort"
+	"strconv"
+	"strings"
+)
+
+// DType is an element type, by its safetensors name.
+type DType string
+
+// The element types.
+const (
+	F64  DType = "F64"
+	F32  DType = "F32"
+	F16  DType = "F16"
+	BF16 DType = "BF16"
+	I64  DType = "I64"
+	I32  DType = "I32"
+	I16  DType = "I16"
+	I8   DType = "I8"
+	U8   DType = "U8"
+	Bool DType = "BOOL"
+)
+
+var sizes = map[DType]int{F64: 8, F32: 4, F16: 2, BF16: 2, I64: 8, I32: 4, I16: 2, I8: 1, U8: 1, Bool: 1}
+
+// Size is the bytes of one element, 0 for an unknown type.
+func (d DType) Size() int { return sizes[d] }
+
+// Tensor is a named array, row-major and little endian.
+type Tensor struct {
+	Name  string
+	DType DType
+	Shape []int
+	Data  []byte
+}
+
+// Float32 converts any numeric tensor.
+func (t Tensor) Float32() ([]float32, error) {
+	size := t.DType.Size()
+	if size == 0 || t.DType == Bool {
+		return nil, fmt.Errorf("tensor %s is %s, not numbers", t.Name, t.DType)
+	}
+	out := make([]float32, len(t.Data)/size)
+	for i := range out {
+		b := t.Data[i*size:]
+		switch t.DType {
+		case F64:
+			out[i] = float32(math.Float64frombits(binary.LittleEndian.Uint64(b)))
+		case F32:
+			out[i] = math.Float32frombits(binary.LittleEndian.Uint32(b))
+		case F16:
+			out[i] = half(binary.LittleEndian.Uint16(b))
+		case BF16:
+			out[i] = math.Float32frombits(uint32(binary.LittleEndian.Uint16(b)) << 16)
+		case I64:
+			out[i] = float32(int64(binary.LittleEndian.Uint64(b)))
+		case I32:
+			out[i] = float32(int32(binary.LittleEndian.Uint32(b)))
+		case I16:
+			out[i] = float32(int16(binary.LittleEndian.Uint16(b)))
+		case I8:
+			out[i] = float32(int8(b[0]))
+		case U8:
+			out[i] = float32(b[0])
+		}
+	}
+	return out, nil
+}
+
+// half converts an IEEE 754 binary16.
+func half(h uint16) float32 {
+	sign, exp, frac := uint32(h>>15)<<31, int(h>>10&31), uint32(h&0x3ff)
+	switch exp {
+	case 0:
+		v := float32(math.Ldexp(float64(frac), -24))
+		return math.Float32frombits(math.Float32bits(v) | sign)
+	case 31:
+		return math.Float32frombits(sign | 0xff<<23 | frac<<13)
+	}
+	return math.Float32frombits(sign | uint32(exp+112)<<23 | frac<<13)
+}
+
+// File is an open file of tensors.
+type File struct {
+	raw     []byte
+	tensors map[string]Tensor
+	names   []string
+}
+
+// maxHeader bounds the header of a safetensors file.
+const maxHeader = 100 << 20
+
+// Open reads a file, whose format its first bytes tell.
+func Open(path string) (*File, error) {
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	return Parse(raw)
+}
+
+// Parse reads a file's bytes.
+func Parse(raw []byte) (*File, error) {
+	f := &File{raw: raw, tensors: map[string]Tensor{}}
+	var err error
+	if bytes.HasPrefix(raw, []byte("PK")) {
+		err = f.parseNPZ()
+	} else {
+		err = f.parseSafetensors()
+	}
+	if err != nil {
+		return nil, err
+	}
+	sort.Strings(f.names)
+	return f, nil
+}
+
+// Names lists the tensors in order.
+func (f *File) Names() []string { return f.names }
+
+// Tensor finds a tensor by name.
+func (f *File) Tensor(name string) (Tensor, bool) {
+	t, ok := f.tensors[name]
+	return t, ok
+}
+
+// SHA256 is the hash of the whole file, in hex.
+func (f *File) SHA256() string {
+	sum := sha256.Sum256(f.raw)
+	return hex.EncodeToString(sum[:])
+}
+
+func (f *File) add(t Tensor) error {
+	if _, twice := f.tensors[t.Name]; twice {
+		return fmt.Errorf("tensor %q stands twice in the file", t.Name)
+	}
+	n := t.DType.Size()
+	if n == 0 {
+		return fmt.Errorf("tensor %q has the unknown type %q", t.Name, t.DType)
+	}
+	for _, d := range t.Shape {
+		if d < 0 || (d > 0 && n > math.MaxInt/2/d) {
+			return fmt.Errorf("tensor %q has the impossible shape %v", t.Name, t.Shape)
+		}
+		n *= d
+	}
+	if n != len(t.Data) {
+		return fmt.Errorf("tensor %q: %s%v takes %d bytes, the file has %d for it", t.Name, t.DType, t.Shape, n, len(t.Data))
+	}
+	f.tensors[t.Name] = t
+	f.names = append(f.names, t.Name)
+	return nil
+}
+
+type header struct {
+	DType   DType  `json:"dtype"`
+	Shape   []int  `json:"shape"`
+	Offsets [2]int `json:"data_offsets"`
+}
+
+func (f *File) parseSafetensors() error {
+	if len(f.raw) < 8 {
+		return errors.New("no safetensors or npz file: shorter than a header")
+	}
+	n := binary.LittleEndian.Uint64(f.raw)
+	if n > maxHeader || n > uint64(len(f.raw)-8) {
+		return fmt.Errorf("no safetensors or npz file, or truncated: a header of %d bytes in a file of %d", n, len(f.raw))
+	}
+	text, data := f.raw[8:8+n], f.raw[8+n:]
+	dec := json.NewDecoder(bytes.NewReader(text))
+	if t, err := dec.Token(); err != nil || t != json.Delim('{') {
+		return errors.New("no safetensors or npz file: the header is not JSON")
+	}
+	type span struct{ from, to int }
+	var spans []span
+	for dec.More() {
+		key, err := dec.Token()
+		if err != nil {
+			return fmt.Errorf("header: %w", err)
+		}
+		name, _ := key.(string)
+		if name == "__metadata__" {
+			var skip map[string]string
+			if err := dec.Decode(&skip); err != nil {
+				return fmt.Errorf("header: %w", err)
+			}
+			continue
+		}
+		var h header
+		if err := dec.Decode(&h); err != nil {
+			return fmt.Errorf("header of tensor %q: %w", name, err)
+		}
+		a, b := h.Offsets[0], h.Offsets[1]
+		if a < 0 || b < a || b > len(data) {
+			return fmt.Errorf("tensor %q lies at bytes %d to %d of %d: the file is truncated or damaged", name, a, b, len(data))
+		}
+		if err := f.add(Tensor{name, h.DType, h.Shape, data[a:b:b]}); err != nil {
+			return err
+		}
+		spans = append(spans, span{a, b})
+	}
+	if _, err := dec.Token(); err != nil {
+		return fmt.Errorf("header: %w", err)
+	}
+	slices.SortFunc(spans, func(x, y span) int { return x.from - y.from })
+	for i := 1; i < len(spans); i++ {
+		if spans[i].from < spans[i-1].to {
+			return errors.New("tensors overlap in the file")
+		}
+	}
+	return nil
+}
+
+// WriteSafetensors writes tensors by rising name: equal tensors, equal bytes.
+func WriteSafetensors(w io.Writer, tensors []Tensor) error {
+	sorted := slices.Clone(tensors)
+	slices.SortFunc(sorted, func(a, b Tensor) int { return strings.Compare(a.Name, b.Name) })
+	var text bytes.Buffer
+	text.WriteByte('{')
+	at := 0
+	for i, t := range sorted {
+		if i > 0 {
+			text.WriteByte(',')
+		}
+		name, err := json.Marshal(t.Name)
+		if err != nil {
+			return err
+		}
+		shape := t.Shape
+		if shape == nil {
+			shape = []int{}
+		}
+		h, err := json.Marshal(header{t.DType, shape, [2]int{at, at + len(t.Data)}})
+		if err != nil {
+			return err
+		}
+		fmt.Fprintf(&text, "%s:%s", name, h)
+		at += len(t.Data)
+	}
+	text.WriteByte('}')
+	for text.Len()%8 != 0 {
+		text.WriteByte(' ')
+	}
+	var n [8]byte
+	binary.LittleEndian.PutUint64(n[:], uint64(text.Len()))
+	if _, err := w.Write(append(n[:], text.Bytes()...)); err != nil {
+		return err
+	}
+	for _, t := range sorted {
+		if _, err := w.Write(t.Data); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// maxMember bounds what one member of an npz may unpack to.
+const maxMember = 4 << 30
+
+var (
+	npyDescr = regexp.MustCompile(`'descr'\s*:\s*'([^']*)'`)
+	npyOrder = regexp.MustCompile(`'fortran_order'\s*:\s*(True|False)`)
+	npyShape = regexp.MustCompile(`'shape'\s*:\s*\(([^)]*)\)`)
+	npyTypes = map[string]DType{"<f8": F64, "<f4": F32, "<f2": F16, "<i8": I64, "<i4": I32, "<i2": I16, "|i1": I8, "|u1": U8, "|b1": Bool}
+)
+
+func (f *File) parseNPZ() error {
+	z, err := zip.NewReader(bytes.NewReader(f.raw), int64(len(f.raw)))
+	if err != nil {
+		return fmt.Errorf("npz: %w", err)
+	}
+	for _, m := range z.File {
+		name, ok := strings.CutSuffix(m.Name, ".npy")
+		if !ok {
+			continue
+		}
+		if m.UncompressedSize64 > maxMember {
+			return fmt.Errorf("npz: %s unpacks to %d bytes", m.Name, m.UncompressedSize64)
+		}
+		r, err := m.Open()
+		if err != nil {
+			return fmt.Errorf("npz: %s: %w", m.Name, err)
+		}
+		raw, err := io.ReadAll(io.LimitReader(r, maxMember))
+		r.Close()
+		if err != nil {
+			return fmt.Errorf("npz: %s: %w", m.Name, err)
+		}
+		t, err := parseNPY(name, raw)
+		if err != nil {
+			return fmt.Errorf("npz: %s: %w", m.Name, err)
+		}
+		if err := f.add(t); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func parseNPY(name string, raw []byte) (Tensor, error) {
+	if len(raw) < 10 || string(raw[:6]) != "\x93NUMPY" {
+		return Tensor{}, errors.New("no npy array")
+	}
+	at, n := 10, int(binary.LittleEndian.Uint16(raw[8:]))
+	if raw[6] >= 2 {
+		if len(raw) < 12 {
+			return Tensor{}, errors.New("truncated")
+		}
+		at, n = 12, int(binary.LittleEndian.Uint32(raw[8:]))
+	}
+	if n > len(raw)-at {
+		return Tensor{}, errors.New("truncated")
+	}
+	head := string(raw[at : at+n])
+	descr, order, dims := npyDescr.FindStringSubmatch(head), npyOrder.FindStringSubmatch(head), npyShape.FindStringSubmatch(head)
+	if descr == nil || order == nil || dims == nil {
+		return Tensor{}, errors.New("an npy header without descr, fortran_order and shape")
+	}
+	t := Tensor{Name: name, DType: npyTypes[descr[1]], Data: raw[at+n:], Shape: []int{}}
+	if t.DType == "" {
+		return Tensor{}, fmt.Errorf("elements of %q: save the array as float32", descr[1])
+	}
+	if order[1] == "True" {
+		return Tensor{}, errors.New("in Fortran order: save numpy.ascontiguousarray of it")
+	}
+	for _, d := range strings.Split(dims[1], ",") {
+		if d = strings.TrimSpace(d); d == "" {
+			continue
+		}
+		v, err := strconv.Atoi(d)
+		if err != nil {
+			return Tensor{}, fmt.Errorf("the dimension %q", d)
+		}
+		t.Shape = append(t.Shape, v)
+	}
+	return t, nil
+}
