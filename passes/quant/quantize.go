@@ -165,7 +165,7 @@ func quantizeLayer(m *ir.Module, n *ir.Node, r *Rounded) error {
 	if err != nil {
 		return err
 	}
-	if v := n.Nums("pad_value"); v != nil {
+	if v := padValues(n); v != nil {
 		pad := make([]float64, len(v))
 		for i, x := range v {
 			pad[i] = min(max(math.Round(x/in.Scale)+float64(in.Zero), -128), 127)
@@ -267,4 +267,13 @@ func quantizeAdd(m *ir.Module, n *ir.Node) error {
 
 func quantizeRequantize(m *ir.Module, n *ir.Node) error {
 	return setRequant(m, n, []float64{n.Args[0].Type.Quant.Scale / n.Out.Type.Quant.Scale})
+}
+
+// padValues are the values of padded pixels, one an input channel; nil for zero
+// padding, and for linear layers.
+func padValues(n *ir.Node) []float64 {
+	if n.Op != ir.Conv2D {
+		return nil
+	}
+	return n.Nums("pad_value")
 }

@@ -18,8 +18,8 @@ const (
 )
 
 // positions is the pixels of an image that enter the second moments of a
-// convolution's inputs (R17: 64 suffice).
-const positions = 64
+// convolution's inputs.
+const positions = 32
 
 // Rounded is a layer's weights as codes: row-major in the logical shape, one
 // scale an output channel, and what rounding adds to the bias.
@@ -80,7 +80,7 @@ func rows(n *ir.Node, group int, x []float32, images int) (out []float32, count 
 	g := interp.Window(n)
 	k, pixels := g.K(), g.OutH()*g.OutW()
 	var pad []float32
-	for _, v := range n.Nums("pad_value") {
+	for _, v := range padValues(n) {
 		pad = append(pad, float32(v))
 	}
 	take := min(positions, pixels)
@@ -183,7 +183,10 @@ func (r *Rounder) Sequential(ctx context.Context, formats []Format) ([]*Rounded,
 		}
 	}
 	out := make([]*Rounded, len(layers))
-	walk := newWalker(r)
+	var walk *walker
+	if lastCompensated >= 0 {
+		walk = newWalker(r)
+	}
 	for i, n := range layers {
 		weight, err := n.Const("weight").Float32()
 		if err != nil {

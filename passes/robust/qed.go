@@ -161,7 +161,7 @@ func (s *search) within(ctx context.Context, bytes int) ([]ir.Elem, error) {
 		return nil, tooSmall(s.layers, s.env.Budget)
 	}
 	candidates := []pass.Finalist{{Origin: "qed", Elems: s.elems(plan)}}
-	if w := widest(s.layers, bytes); w > 0 {
+	if w := widest(s.layers, bytes); w > 0 && !slices.Equal(candidates[0].Elems, uniform(s.layers, ir.OddOf(w))) {
 		candidates = append(candidates, pass.Finalist{Origin: "universal", Elems: uniform(s.layers, ir.OddOf(w))})
 	}
 	best := -1

@@ -124,7 +124,9 @@ func limit(layers []*ir.Node, b pass.Budget) (bytes int, ok bool) {
 	_, constants, weights := sizes(layers, uniform(layers, ir.Of(ir.I8)))
 	switch {
 	case b.Bits > 0:
-		return int(math.Floor(b.Bits * float64(weights) / 8)), true
+		// An average over weights does not count the last byte of each plane.
+		const planes = 3
+		return int(math.Floor(b.Bits*float64(weights)/8)) + planes*len(layers), true
 	case b.Bytes > 0:
 		return b.Bytes - constants, true
 	case b.Ratio > 0:

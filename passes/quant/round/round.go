@@ -175,15 +175,16 @@ func NewStats(cols int) *Stats {
 // Add accumulates rows of inputs.
 func (s *Stats) Add(x []float32, rows int) {
 	s.n += float64(rows)
-	cross(s.gram, x, x, rows, s.cols)
+	cross(s.gram, x, x, rows, s.cols, true)
 	for i, v := range x[:rows*s.cols] {
 		s.mean[i%s.cols] += float64(v)
 	}
 }
 
-// cross adds the sums of a_i*b_j over rows to c. Each element is one sum in the
-// order of the rows, on any number of cores.
-func cross(c []float64, a, b []float32, rows, cols int) {
+// cross adds the sums of a_i*b_j over rows to c; of a symmetric product only
+// the upper triangle, which Finish mirrors. Each element is one sum in the order
+// of the rows, on any number of cores.
+func cross(c []float64, a, b []float32, rows, cols int, symmetric bool) {
 	const block = 32
 	parallel((cols+block-1)/block, func(t int) {
 		from, to := t*block, min((t+1)*block, cols)
@@ -193,9 +194,15 @@ func cross(c []float64, a, b []float32, rows, cols int) {
 				if x[i] == 0 {
 					continue
 				}
-				v, line := float64(x[i]), c[i*cols:(i+1)*cols]
-				for j, u := range y {
-					line[j] += float64(v * float64(u))
+				first := 0
+				if symmetric {
+					first = i
+				}
+				v, u := float64(x[i]), y[first:]
+				line := c[i*cols+first : (i+1)*cols]
+				line = line[:len(u)]
+				for j := range u {
+					line[j] += float64(v * float64(u[j]))
 				}
 			}
 		}
@@ -205,8 +212,11 @@ func cross(c []float64, a, b []float32, rows, cols int) {
 // Finish turns the sums into means and centres the Gram matrix: what the
 // correction of the bias takes care of needs no rounding.
 func (s *Stats) Finish() {
-	for i := range s.mean {
+	for i := range s.cols {
 		s.mean[i] /= s.n
+		for j := range i {
+			s.gram[i*s.cols+j] = s.gram[j*s.cols+i]
+		}
 	}
 	centre(s.gram, s.mean, s.mean, s.n)
 }
@@ -305,57 +315,75 @@ func (f *Factor) Compensated(ctx context.Context, w Matrix, bits int, _ Options)
 
 // roundRow rounds one permuted row.
 func (f *Factor) roundRow(row []float64, bits int) ([]uint8, float64) {
-	n := len(row)
 	base := leastSquaresScale(row, bits)
 	var codes []uint8
 	scale, best := base, math.Inf(1)
-	trial, diff := make([]uint8, n), make([]float64, n)
+	trial, left := make([]uint8, len(row)), make([]float64, len(row))
 	for _, m := range multiples {
-		s := base * m
-		f.spread(row, s, bits, trial)
-		for i := range diff {
-			diff[i] = value(trial[i], s, bits) - row[i]
-		}
-		if e := f.norm(diff); e < best {
-			best, scale = e, s
+		if e := f.spread(row, left, base*m, bits, trial); e < best {
+			best, scale = e, base*m
 			codes = append(codes[:0], trial...)
 		}
 	}
-	for range sweeps {
-		scale = f.refit(row, codes, scale, bits)
-		f.descend(row, codes, scale, bits)
+	// Coordinate descent on |w-s*z|^2 in the Gram metric, over integers z, with
+	// the products of the Gram matrix and of w and z kept up to date.
+	n := len(row)
+	z := make([]float64, n)
+	for i, q := range codes {
+		z[i] = value(q, 1, bits)
 	}
-	return codes, f.refit(row, codes, scale, bits)
+	gw, gz := f.times(row), f.times(z)
+	for range sweeps {
+		scale = refit(row, z, gz, scale)
+		for i := range z {
+			line := f.gram[i*n : (i+1)*n]
+			q := level(float64(scale*z[i])+(gw[i]-float64(scale*gz[i]))/line[i], scale, bits)
+			if q == codes[i] {
+				continue
+			}
+			codes[i] = q
+			step := value(q, 1, bits) - z[i]
+			z[i] += step
+			for j, h := range line {
+				gz[j] += float64(step * h)
+			}
+		}
+	}
+	return codes, refit(row, z, gz, scale)
 }
 
 // spread rounds column after column, taking each one's error out of the later
-// columns (GPTQ).
-func (f *Factor) spread(row []float64, scale float64, bits int, codes []uint8) {
+// columns (GPTQ). It returns the squared error in the Gram metric, which is the
+// sum of the columns' squared errors, each over its conditional deviation.
+func (f *Factor) spread(row, left []float64, scale float64, bits int, codes []uint8) float64 {
 	n := len(row)
-	left := append([]float64(nil), row...)
+	copy(left, row)
+	sum := 0.0
 	for i := range n {
 		codes[i] = level(left[i], scale, bits)
 		u := f.upper[i*n : (i+1)*n]
 		e := (left[i] - value(codes[i], scale, bits)) / u[i]
+		sum += float64(e * e)
 		rest, line := left[i+1:], u[i+1:]
+		rest = rest[:len(line)]
 		for j, c := range line {
 			rest[j] -= float64(e * c)
-		}
-	}
-}
-
-// norm is d^T G d.
-func (f *Factor) norm(d []float64) float64 {
-	sum := 0.0
-	for i, x := range d {
-		if x != 0 {
-			sum += float64(x * dotF(f.gram[i*len(d):(i+1)*len(d)], d))
 		}
 	}
 	return sum
 }
 
-func dotF(a, b []float64) float64 {
+// times is the Gram matrix times x.
+func (f *Factor) times(x []float64) []float64 {
+	out := make([]float64, len(x))
+	for i := range out {
+		out[i] = dot(f.gram[i*len(x):(i+1)*len(x)], x)
+	}
+	return out
+}
+
+// dot has four sums, so that additions need not wait for each other.
+func dot(a, b []float64) float64 {
 	var s0, s1, s2, s3 float64
 	b = b[:len(a)]
 	i := 0
@@ -371,47 +399,12 @@ func dotF(a, b []float64) float64 {
 	return (s0 + s1) + (s2 + s3)
 }
 
-// refit is the scale of least error in the Gram metric for given codes.
-func (f *Factor) refit(row []float64, codes []uint8, scale float64, bits int) float64 {
-	n := len(row)
-	z := make([]float64, n)
-	for i, q := range codes {
-		z[i] = value(q, 1, bits)
-	}
-	num, den := 0.0, 0.0
-	for i := range n {
-		g := dotF(f.gram[i*n:(i+1)*n], z)
-		num += float64(row[i] * g)
-		den += float64(z[i] * g)
-	}
-	if s := num / den; s > 0 && !math.IsInf(s, 0) {
+// refit is the scale of least error in the Gram metric for given integers.
+func refit(row, z, gz []float64, scale float64) float64 {
+	if s := dot(row, gz) / dot(z, gz); s > 0 && !math.IsInf(s, 0) {
 		return s
 	}
 	return scale
-}
-
-// descend re-chooses each code given all others.
-func (f *Factor) descend(row []float64, codes []uint8, scale float64, bits int) {
-	n := len(row)
-	d, g := make([]float64, n), make([]float64, n)
-	for i := range n {
-		d[i] = row[i] - value(codes[i], scale, bits)
-	}
-	for i := range n {
-		g[i] = dotF(f.gram[i*n:(i+1)*n], d)
-	}
-	for i := range n {
-		old := value(codes[i], scale, bits)
-		q := level(old+g[i]/f.gram[i*n+i], scale, bits)
-		if q == codes[i] {
-			continue
-		}
-		step := value(q, scale, bits) - old
-		codes[i] = q
-		for j, h := range f.gram[i*n : (i+1)*n] {
-			g[j] -= float64(step * h)
-		}
-	}
 }
 
 // Sequential rounds w toward the outputs of the float network: exact and
@@ -423,7 +416,7 @@ func Sequential(ctx context.Context, w Matrix, exact, rounded []float32, rows, b
 	s := NewStats(n)
 	s.Add(rounded, rows)
 	mixed, mean := make([]float64, n*n), make([]float64, n)
-	cross(mixed, exact, rounded, rows, n)
+	cross(mixed, exact, rounded, rows, n, false)
 	for i, v := range exact[:rows*n] {
 		mean[i%n] += float64(v)
 	}

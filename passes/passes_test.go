@@ -1,0 +1,102 @@
+package passes_test
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/dnnc/dnnc/frontend"
+	"github.com/dnnc/dnnc/frontend/dataset"
+	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/target"
+	"github.com/dnnc/dnnc/passes"
+	"github.com/dnnc/dnnc/passes/pass"
+	"github.com/dnnc/dnnc/runtime/data"
+	"github.com/dnnc/dnnc/runtime/disturb"
+	"github.com/dnnc/dnnc/runtime/interp"
+	"github.com/dnnc/dnnc/runtime/measure"
+)
+
+const folder = "../testdata/lenet5/"
+
+func load(t *testing.T) *ir.Module {
+	m, err := frontend.Load(folder+"lenet5.dnn", frontend.Options{})
+	require.NoError(t, err)
+	return m
+}
+
+func images(t *testing.T, name string, n int) data.Batch {
+	set, err := dataset.Open(folder + name)
+	require.NoError(t, err)
+	b, err := data.Load(set, 0, n)
+	require.NoError(t, err)
+	return b
+}
+
+func environment(t *testing.T, n int) *pass.Env {
+	armv7, err := target.Find("armv7")
+	require.NoError(t, err)
+	errors, err := disturb.Parse("gaussian")
+	require.NoError(t, err)
+	return &pass.Env{
+		Target: armv7, Level: pass.Int8, Seed: 1, Errors: errors, High: 1,
+		Calibration: func() (data.Batch, error) { return images(t, "fashion-train-images-idx3-ubyte.gz", n), nil },
+	}
+}
+
+// TestInt8KeepsAccuracy compares the integers with the reals on test images.
+func TestInt8KeepsAccuracy(t *testing.T) {
+	m := load(t)
+	exact, err := interp.CompileFloat(m.Clone())
+	require.NoError(t, err)
+	test := images(t, "fashion-test-images-idx3-ubyte.gz", 1000)
+	ref, err := exact.Forward(context.Background(), test.X, test.N)
+	require.NoError(t, err)
+	require.InDelta(t, .9177, measure.Accuracy(ref, test.Labels, 10), .02)
+
+	require.NoError(t, passes.Table.Run(context.Background(), m, environment(t, 64), pass.Options{}))
+	prog, err := interp.CompileInt(m)
+	require.NoError(t, err)
+	got, err := interp.Logits(context.Background(), prog, test.X, test.N)
+	require.NoError(t, err)
+	assert.InDelta(t, measure.Accuracy(ref, test.Labels, 10), measure.Accuracy(got, test.Labels, 10), .005)
+	assert.Less(t, measure.MeanKL(ref, got, 10), .002)
+	assert.Positive(t, m.Arena.Bytes)
+}
+
+func TestQedBeatsUniversal(t *testing.T) {
+	env := environment(t, 256)
+	env.Level, env.Budget.Bits = pass.Robust, 1
+	m := load(t)
+	require.NoError(t, passes.Table.Run(context.Background(), m, env, pass.Options{Observe: func(p *pass.Pass, d time.Duration, _ *ir.Module) error {
+		t.Logf("%-16s %v", p.Name, d.Round(time.Millisecond))
+		return nil
+	}}))
+	r := env.Search
+	require.Len(t, r.Table, 4)
+	for _, row := range r.Table {
+		t.Logf("%s %.4f", row.Name, row.KL)
+	}
+	for _, f := range r.Finalists {
+		t.Logf("%s %v %d bytes KL %.4f chosen %v", f.Origin, f.Elems, f.Bytes, f.KL, f.Chosen)
+	}
+	weights, bytes := 0, 0
+	for _, n := range m.Layers() {
+		w := n.Const("weight").Type
+		weights += w.Shape.Size()
+		bytes += ir.PackedBytes(w.Elem, w.Shape)
+	}
+	assert.LessOrEqual(t, bytes*8, weights+8*3*4)
+	for _, f := range r.Finalists {
+		assert.GreaterOrEqual(t, f.KL, r.KL)
+	}
+	test := images(t, "fashion-test-images-idx3-ubyte.gz", 500)
+	prog, err := interp.CompileInt(m)
+	require.NoError(t, err)
+	got, err := interp.Logits(context.Background(), prog, test.X, test.N)
+	require.NoError(t, err)
+	t.Logf("test accuracy %.3f", measure.Accuracy(got, test.Labels, 10))
+}

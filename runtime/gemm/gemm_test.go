@@ -1,0 +1,80 @@
+package gemm
+
+import (
+	"math/rand"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/dnnc/dnnc/runtime/kernels"
+)
+
+// TestProductsEqualKernels holds the fast integer path equal to the reference.
+func TestProductsEqualKernels(t *testing.T) {
+	rng := rand.New(rand.NewSource(1))
+	for range 100 {
+		g := kernels.Window{InC: 1 + rng.Intn(4), InH: 3 + rng.Intn(5), InW: 3 + rng.Intn(5), OutC: 1 + rng.Intn(5),
+			KH: 1 + rng.Intn(3), KW: 1 + rng.Intn(3), StrideH: 1 + rng.Intn(2), StrideW: 1, DilH: 1, DilW: 1,
+			PadT: rng.Intn(2), PadL: rng.Intn(2), PadB: rng.Intn(2), PadR: rng.Intn(2), Groups: 1}
+		x := make([]int8, g.InC*g.InH*g.InW)
+		for i := range x {
+			x[i] = int8(rng.Intn(256) - 128)
+		}
+		w, w16 := make([]int32, g.OutC*g.K()), make([]int16, g.OutC*g.K())
+		for i := range w {
+			w16[i] = int16(rng.Intn(511) - 255)
+			w[i] = int32(w16[i])
+		}
+		pad := make([]int32, g.InC)
+		for i := range pad {
+			pad[i] = int32(rng.Intn(256) - 128)
+		}
+		pixels := g.OutH() * g.OutW()
+		q := &kernels.Requant{Mul: []int32{1 << 30}, Shift: []int32{40}, Lo: -128, Hi: 127}
+		want := make([]int8, g.OutC*pixels)
+		kernels.Conv2DInt(g, x, -5, pad, w, make([]int64, g.OutC), false, q, want)
+		cols, acc := make([]int16, pixels*g.K()), make([]int32, g.OutC*pixels)
+		Im2ColInt8(g, 0, x, -5, pad, cols)
+		Int(g.OutC, pixels, g.K(), w16, cols, acc)
+		wide := make([]int64, len(acc))
+		IntWide(g.OutC, pixels, g.K(), w16, cols, wide)
+		for i := range acc {
+			require.Equal(t, int64(acc[i]), wide[i])
+			require.Equal(t, want[i], q.Apply(int64(acc[i]), 0))
+		}
+	}
+}
+
+// TestFloatConvolution compares products of matrices with the direct loops.
+func TestFloatConvolution(t *testing.T) {
+	g := kernels.Window{InC: 4, InH: 7, InW: 6, OutC: 6, KH: 3, KW: 2, StrideH: 2, StrideW: 1, DilH: 1, DilW: 2, PadT: 1, PadL: 1, PadR: 1, Groups: 2}
+	rng := rand.New(rand.NewSource(2))
+	random := func(n int) []float32 {
+		x := make([]float32, n)
+		for i := range x {
+			x[i] = float32(rng.NormFloat64())
+		}
+		return x
+	}
+	x, w, pad := random(g.InC*g.InH*g.InW), random(g.OutC*g.K()), random(g.InC)
+	pixels := g.OutH() * g.OutW()
+	want, got := make([]float32, g.OutC*pixels), make([]float32, g.OutC*pixels)
+	kernels.Conv2DFloat(g, x, w, nil, pad, want)
+	cols := make([]float32, g.K()*pixels)
+	for group := range 2 {
+		Im2Col(g, group, x, pad, cols)
+		Float32(3, pixels, g.K(), w[group*3*g.K():(group+1)*3*g.K()], cols, got[group*3*pixels:(group+1)*3*pixels])
+	}
+	for i := range want {
+		require.InDelta(t, want[i], got[i], 1e-5)
+	}
+}
+
+func BenchmarkInt(b *testing.B) {
+	const m, n, k = 50, 64, 500
+	w, cols, acc := make([]int16, m*k), make([]int16, n*k), make([]int32, m*n)
+	for b.Loop() {
+		Int(m, n, k, w, cols, acc)
+	}
+	b.ReportMetric(float64(b.N)*m*n*k/b.Elapsed().Seconds()/1e9, "GMAC/s")
+}
