@@ -15,6 +15,7 @@ type Target struct {
 	CPU      string   // -mcpu
 	Features string   // -mattr, also the functions' target-features
 	LLC      []string // further llc options, with their reason in the table
+	Asm      []string // assembly directives of every object, with their reason
 	PIC      bool     // position independent code: hosted targets
 
 	// Emulator is the command that runs a program of this target on another
@@ -37,6 +38,9 @@ var table = []*Target{
 		// The scheduler before register allocation hoists all unpacking of
 		// weights and spills: DESIGN section 5.
 		LLC: []string{"-pre-RA-sched=source"}, PIC: true,
+		// Tag_ABI_VFP_args 3: no float crosses the interface, so the object
+		// links into soft-, softfp- and hard-float programs.
+		Asm:      []string{".eabi_attribute 28, 3"},
 		Emulator: []string{"qemu-arm", "-cpu", "cortex-a7"}, LinkMode: "armelf_linux_eabi",
 		VectorLanes: 8, TilePixels: 2,
 	},

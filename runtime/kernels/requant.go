@@ -61,11 +61,8 @@ func RequantHalfUp(a int64, m, r int32) int64 {
 // the high half of the product, then a rounding shift. That drops only bits
 // below the one that rounds.
 func RequantSplit(a, m, r int32) int32 {
-	hi := int32((int64(a) * int64(m)) >> 32)
-	if r == 33 {
-		return (hi + 1) >> 1
-	}
-	return int32((int64(hi) + 1<<(r-33)) >> (r - 32))
+	hi := int32((int64(a) * int64(m)) >> 32) // below 2^30: there is room to round
+	return (hi + 1<<(r-33)) >> (r - 32)
 }
 
 // RequantTFLite is TFLite's MultiplyByQuantizedMultiplier in its double

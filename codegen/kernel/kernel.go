@@ -1,0 +1,403 @@
+// Package kernel writes each operation of a planned module as a loop program,
+// and lays its weights out for the kernel that reads them. It decides nothing:
+// kernel, tile, scratch and places are attributes that the machine passes wrote.
+package kernel
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"github.com/dnnc/dnnc/codegen/loop"
+	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/runtime/kernels"
+)
+
+// Program writes the whole network: a local function for each operation,
+// prefix_step that runs the one of an index, and prefix_run that runs all.
+func Program(m *ir.Module, prefix string) (*loop.Program, error) {
+	p := &loop.Program{}
+	var steps []*loop.Func
+	for i, n := range m.Ops {
+		g := &generator{n: n, p: p, f: &loop.Func{Name: fmt.Sprintf("%s_layer%d", prefix, i), Local: true}}
+		g.b = loop.NewBuilder(g.f)
+		for j := range n.Args {
+			g.args = append(g.args, g.param(fmt.Sprintf("x%d", j), true))
+		}
+		g.out = g.param("y", false)
+		if n.Op.Info().Attr("scratch") != nil && n.Has("scratch") {
+			g.scratch = g.param("scratch", false)
+		}
+		write := families[n.Word("impl")]
+		if write == nil {
+			return nil, fmt.Errorf("%s: no kernel %q", n.Name(), n.Word("impl"))
+		}
+		if err := write(g); err != nil {
+			return nil, fmt.Errorf("%s: %w", n.Name(), err)
+		}
+		g.b.Return(loop.Int(0))
+		steps = append(steps, g.f)
+		p.Funcs = append(p.Funcs, g.f)
+	}
+	step := entry(m, prefix+"_step")
+	index := &loop.Var{Name: "index", Type: loop.I32}
+	step.Ints = []*loop.Var{index}
+	b := loop.NewBuilder(step)
+	for i, f := range steps {
+		b.If(loop.Op(loop.Eq, &loop.Read{Var: index}, loop.Int(i)), func() {
+			b.Call(f, nil, arguments(m, step, m.Ops[i]))
+			b.Return(loop.Int(0))
+		}, nil)
+	}
+	b.Return(loop.Int(1))
+	run := entry(m, prefix+"_run")
+	b = loop.NewBuilder(run)
+	for i, f := range steps {
+		b.Call(f, nil, arguments(m, run, m.Ops[i]))
+	}
+	b.Return(loop.Int(0))
+	p.Funcs = append(p.Funcs, step, run)
+	return p, nil
+}
+
+// entry declares a function with the network's inputs, outputs and arena.
+func entry(m *ir.Module, name string) *loop.Func {
+	f := &loop.Func{Name: name}
+	for _, v := range m.Inputs {
+		f.Params = append(f.Params, &loop.Param{Name: "in_" + v.Name, Constant: true})
+	}
+	for _, v := range m.Outputs {
+		f.Params = append(f.Params, &loop.Param{Name: "out_" + v.Name})
+	}
+	f.Params = append(f.Params, &loop.Param{Name: "arena"})
+	return f
+}
+
+// arguments are the places of an operation's values within an entry's regions.
+func arguments(m *ir.Module, f *loop.Func, n *ir.Node) []loop.Arg {
+	arena := f.Params[len(f.Params)-1]
+	place := func(v *ir.Value) loop.Arg {
+		for i, in := range m.Inputs {
+			if in == v {
+				return loop.Arg{Region: f.Params[i]}
+			}
+		}
+		for i, out := range m.Outputs {
+			if out == v {
+				return loop.Arg{Region: f.Params[len(m.Inputs)+i]}
+			}
+		}
+		return loop.Arg{Region: arena, Offset: v.At.Offset}
+	}
+	var args []loop.Arg
+	for _, a := range n.Args {
+		args = append(args, place(a))
+	}
+	args = append(args, place(n.Out))
+	if n.Op.Info().Attr("scratch") != nil && n.Has("scratch") {
+		args = append(args, loop.Arg{Region: arena, Offset: n.Ints("scratch")[0]})
+	}
+	return args
+}
+
+// families writes the kernels of ir/target's table.
+var families = map[string]func(g *generator) error{
+	"conv_tile":        convTile,
+	"linear_tile":      linearTile,
+	"max_window":       poolWindow,
+	"avg_window":       poolWindow,
+	"add_elements":     addElements,
+	"rescale_elements": rescaleElements,
+	"copy_strided":     copyStrided,
+	"copy_reordered":   copyReordered,
+	"softmax_table":    softmaxTable,
+}
+
+// generator writes one operation.
+type generator struct {
+	n       *ir.Node
+	p       *loop.Program
+	f       *loop.Func
+	b       *loop.Builder
+	args    []*loop.Param
+	out     *loop.Param
+	scratch *loop.Param
+}
+
+func (g *generator) param(name string, constant bool) *loop.Param {
+	p := &loop.Param{Name: name, Constant: constant}
+	g.f.Params = append(g.f.Params, p)
+	return p
+}
+
+// global adds constant data, named after the function and its role.
+func (g *generator) global(role string, align int, data []byte) *loop.Global {
+	c := &loop.Global{Name: g.f.Name + "_" + role, Data: data, Align: align}
+	g.p.Globals = append(g.p.Globals, c)
+	return c
+}
+
+// ints adds constant integers of a width.
+func (g *generator) ints(role string, bits int, x []int64) *loop.Global {
+	b := make([]byte, len(x)*bits/8)
+	for i, v := range x {
+		switch bits {
+		case 32:
+			binary.LittleEndian.PutUint32(b[4*i:], uint32(v))
+		case 64:
+			binary.LittleEndian.PutUint64(b[8*i:], uint64(v))
+		}
+	}
+	return g.global(role, bits/8, b)
+}
+
+// Physical is the index in memory of element c,y,x of a value: images lie in
+// H,W,C order, all else in logical order.
+func Physical(s ir.Shape, c, y, x int) int {
+	if len(s) != 3 {
+		return c
+	}
+	return (y*s[2]+x)*s[0] + c
+}
+
+// Order lists, for each element in memory, its logical index.
+func Order(s ir.Shape) []int {
+	order := make([]int, s.Size())
+	if len(s) != 3 {
+		for i := range order {
+			order[i] = i
+		}
+		return order
+	}
+	i := 0
+	for c := range s[0] {
+		for y := range s[1] {
+			for x := range s[2] {
+				order[Physical(s, c, y, x)] = i
+				i++
+			}
+		}
+	}
+	return order
+}
+
+func read(v *loop.Var) loop.Expr { return &loop.Read{Var: v} }
+
+func load(from loop.Region, offset loop.Expr, t loop.Type) loop.Expr {
+	return &loop.Load{From: from, Offset: offset, T: t}
+}
+
+// layer is what convolutions and linear layers share: weights in tiles of a few
+// output channels, each step of a tile a few bytes in every bit plane.
+type layer struct {
+	g      *generator
+	elem   ir.Elem
+	lanes  int
+	rows   int // output channels of a group
+	k      int
+	groups int
+	planes []*loop.Global
+	bias   *loop.Global
+	rq     requant
+	acc    int // bits of an accumulator
+}
+
+func newLayer(g *generator, groups int, order []int) (*layer, error) {
+	n := g.n
+	w := n.Const("weight")
+	codes, err := w.Load()
+	if err != nil {
+		return nil, err
+	}
+	s := w.Type.Shape
+	l := &layer{g: g, elem: w.Type.Elem, lanes: n.Ints("tile")[1], rows: s[0] / groups, k: s.Size() / s[0], groups: groups, acc: 32}
+	bias, err := n.Const("bias").Ints()
+	if err != nil {
+		return nil, err
+	}
+	if n.Const("bias").Type.Elem.Kind == ir.I64 {
+		l.acc = 64
+	}
+	l.bias = g.ints("bias", l.acc, bias)
+	if l.rq, err = newRequant(g, "", l.acc == 64); err != nil {
+		return nil, err
+	}
+	planes := Pack(l.elem, codes, groups, l.rows, l.k, l.lanes, order)
+	for i, data := range planes {
+		l.planes = append(l.planes, g.global(fmt.Sprintf("weight%d", i), 4, data))
+	}
+	return l, nil
+}
+
+// Pack lays codes[groups*rows][k] out in bit planes. Rows are taken a tile of
+// lanes at a time, step after step of order, each step one code of every lane:
+// lane j at byte j%p, bit p*(j/p) of the step's p bytes in a plane of p bits.
+// The rows left over follow one by one.
+func Pack(e ir.Elem, codes []byte, groups, rows, k, lanes int, order []int) [][]byte {
+	var planes [][]byte
+	low := e.CodeBits()
+	for _, p := range e.Planes() {
+		low -= p
+		data := make([]byte, (len(codes)*p+7)/8)
+		put := func(bit int, code byte) { data[bit/8] |= (code >> low & (1<<p - 1)) << (bit % 8) }
+		at := 0
+		tiles := rows / lanes * lanes
+		for g := range groups {
+			base := g * rows * k
+			for t := 0; t < tiles; t += lanes {
+				for _, i := range order {
+					for j := range lanes {
+						put(at+j%p*8+j/p*p, codes[base+(t+j)*k+i])
+					}
+					at += lanes * p
+				}
+			}
+		}
+		for g := range groups {
+			for r := tiles; r < rows; r++ {
+				for _, i := range order {
+					put(at, codes[g*rows*k+r*k+i])
+					at += p
+				}
+			}
+		}
+		planes = append(planes, data)
+	}
+	return planes
+}
+
+// tile is the codes of one step of a tile; step counts from the first tile of
+// the first group.
+func (l *layer) tile(step loop.Expr) loop.Expr {
+	if l.elem.Kind == ir.I8 {
+		return load(l.planes[0], loop.Scaled(step, l.lanes), loop.I8.Vec(l.lanes))
+	}
+	var code loop.Expr
+	for i, p := range l.elem.Planes() {
+		bytes := l.lanes * p / 8
+		v := load(l.planes[i], loop.Scaled(step, bytes), loop.I8.Vec(bytes))
+		if p < 8 {
+			mask, shift := make([]int, l.lanes), make([]int64, l.lanes)
+			for j := range l.lanes {
+				mask[j], shift[j] = j%p, int64(j/p*p)
+			}
+			var wide loop.Expr = &loop.Shuffle{A: v, Mask: mask}
+			if bytes == 1 {
+				wide = &loop.Splat{A: load(l.planes[i], loop.Scaled(step, bytes), loop.I8), Lanes: l.lanes}
+			}
+			t := wide.Type()
+			v = loop.Op(loop.And, loop.Op(loop.LShr, wide, &loop.Lanes{T: t, Values: shift}), loop.Num(t, 1<<p-1))
+		}
+		code = l.join(code, v, p)
+	}
+	return code
+}
+
+// join puts the next lower plane behind the bits so far.
+func (l *layer) join(code, next loop.Expr, p int) loop.Expr {
+	if code == nil {
+		return next
+	}
+	return loop.Op(loop.Or, loop.Op(loop.Shl, code, loop.Num(code.Type(), int64(p))), next)
+}
+
+// single is the code at an index among those of the rows left over.
+func (l *layer) single(index loop.Expr) loop.Expr {
+	var code loop.Expr
+	first := l.groups * (l.rows / l.lanes * l.lanes) * l.k
+	for i, p := range l.elem.Planes() {
+		bit := loop.Scaled(loop.Sum(index, loop.Int(first)), p)
+		v := load(l.planes[i], loop.Op(loop.LShr, bit, loop.Int(3)), loop.I8)
+		if p < 8 {
+			shift := loop.To(loop.Trunc, loop.Op(loop.And, bit, loop.Int(7)), 8)
+			v = loop.Op(loop.And, loop.Op(loop.LShr, v, shift), loop.Num(loop.I8, 1<<p-1))
+		}
+		code = l.join(code, v, p)
+	}
+	return code
+}
+
+// widen takes codes to the accumulator's width: i8 ones have a sign.
+func (l *layer) widen(code loop.Expr) loop.Expr {
+	if l.elem.Kind == ir.I8 {
+		return loop.To(loop.SExt, code, l.acc)
+	}
+	return loop.To(loop.ZExt, code, l.acc)
+}
+
+// finish turns the sum of codes times inputs into an accumulator: bias + sum,
+// for odd codes bias + 2*sum - (2^b-1)*(sum of inputs) (R4).
+func (l *layer) finish(sum, inputs, channel loop.Expr) loop.Expr {
+	t := loop.Type{Bits: l.acc, Lanes: 1}
+	bias := load(l.bias, loop.Scaled(channel, l.acc/8), t)
+	if l.elem.Kind == ir.I8 {
+		return loop.Sum(bias, sum)
+	}
+	all := int64(1)<<l.elem.Bits - 1
+	return loop.Op(loop.Sub, loop.Sum(bias, loop.Op(loop.Mul, sum, loop.Num(t, 2))), loop.Op(loop.Mul, inputs, loop.Num(t, all)))
+}
+
+// requant is the constants of a requantization.
+type requant struct {
+	g          *generator
+	mul, shift *loop.Global
+	perChannel bool
+	split      bool // all shifts are in 33..62: 32-bit steps (R6)
+}
+
+func newRequant(g *generator, role string, wide bool) (requant, error) {
+	mul, err := g.n.Const("mul").Int32()
+	if err != nil {
+		return requant{}, err
+	}
+	shift, err := g.n.Const("shift").Int32()
+	if err != nil {
+		return requant{}, err
+	}
+	q := requant{g: g, perChannel: len(mul) > 1, split: !wide}
+	ms, rs := make([]int64, len(mul)), make([]int64, len(mul))
+	for i := range mul {
+		m, r := mul[i], shift[i]
+		if wide {
+			m, r = kernels.Narrow(m, r)
+		}
+		ms[i], rs[i] = int64(m), int64(r)
+		q.split = q.split && (r >= 33 || m == 0)
+	}
+	if q.split {
+		for i := range rs {
+			rs[i] = max(rs[i], 33) // of a zero multiplier: any shift gives 0
+		}
+	}
+	q.mul, q.shift = g.ints(role+"mul", 32, ms), g.ints(role+"shift", 32, rs)
+	return q, nil
+}
+
+// scaled is RQ of an accumulator, an i32.
+func (q requant) scaled(acc, channel loop.Expr) loop.Expr {
+	at := loop.Int(0)
+	if q.perChannel {
+		at = loop.Scaled(channel, 4)
+	}
+	b := q.g.b
+	m := loop.To(loop.SExt, load(q.mul, at, loop.I32), 64)
+	product := loop.Op(loop.Mul, loop.To(loop.SExt, acc, 64), m)
+	shift := read(b.Var("shift", load(q.shift, at, loop.I32)))
+	if q.split {
+		hi := loop.To(loop.Trunc, loop.Op(loop.AShr, product, loop.Num(loop.I64, 32)), 32)
+		half := loop.Op(loop.Shl, loop.Int(1), loop.Op(loop.Sub, shift, loop.Int(33)))
+		return loop.Op(loop.AShr, loop.Sum(hi, half), loop.Op(loop.Sub, shift, loop.Int(32)))
+	}
+	wide := loop.To(loop.ZExt, shift, 64)
+	half := loop.Op(loop.Shl, loop.Num(loop.I64, 1), loop.Op(loop.Sub, wide, loop.Num(loop.I64, 1)))
+	r := loop.Op(loop.AShr, loop.Sum(product, half), wide)
+	// Saturated while still wide: the result of R9 is within i8 anyway.
+	return loop.To(loop.Trunc, loop.Clamp(r, -1<<30, 1<<30), 32)
+}
+
+// store writes RQ(acc) as an i8 of the node's result (R9).
+func (q requant) store(acc, channel, at loop.Expr) {
+	n := q.g.n
+	y := loop.Sum(q.scaled(acc, channel), loop.Int(n.Out.Type.Quant.Zero))
+	y = loop.Clamp(y, int64(n.Int("lo")), int64(n.Int("hi")))
+	q.g.b.Store(q.g.out, at, loop.To(loop.Trunc, y, 8))
+}

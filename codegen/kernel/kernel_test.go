@@ -1,0 +1,218 @@
+package kernel_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"math/rand"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/dnnc/dnnc/codegen/kernel"
+	"github.com/dnnc/dnnc/codegen/llvm"
+	"github.com/dnnc/dnnc/codegen/loop"
+	"github.com/dnnc/dnnc/frontend"
+	"github.com/dnnc/dnnc/frontend/weights"
+	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/target"
+	"github.com/dnnc/dnnc/passes"
+	"github.com/dnnc/dnnc/passes/pass"
+	"github.com/dnnc/dnnc/runtime/data"
+	"github.com/dnnc/dnnc/runtime/interp"
+)
+
+// source has what kernels find hard: padding with a value, strides, groups,
+// dilation, branches, channels that divide by nothing.
+const source = `tensors "net.safetensors"
+network net(image: f32[3,9,7] in [0,1]) -> f32[11], f32[26,5,3] {
+  norm = normalize(image, mean: [0.4,0.5,0.6], std: 0.2)
+  c1 = conv2d(norm, filters: 13, kernel: 3, pad: 1)
+  r1 = relu(c1)
+  dw = conv2d(r1, filters: 13, kernel: 3, pad: 1, groups: 13)
+  sum = relu6(add(r1, dw))
+  p1 = avgpool2d(sum, kernel: 3, stride: 2, pad: [1,0,1,1])
+  c2 = conv2d(p1, filters: 13, kernel: [2,1], dilation: [2,1], pad: [1,0,1,0], act: relu)
+  cat = concat(p1, c2)
+  mp = maxpool2d(cat, kernel: 2, stride: 1, pad: [1,0,0,1])
+  flat = flatten(mp)
+  soft = softmax(linear(flat, weight: fc.weight))
+  return soft, mp
+}
+`
+
+// network compiles the source, with random weights, to a planned module.
+func network(t *testing.T, tgt *target.Target, bits int) *ir.Module {
+	rng := rand.New(rand.NewSource(int64(bits)))
+	dir := t.TempDir()
+	var tensors []weights.Tensor
+	for _, w := range []struct {
+		name  string
+		shape ir.Shape
+	}{
+		{"c1.weight", ir.Shape{13, 3, 3, 3}}, {"c1.bias", ir.Shape{13}}, {"dw.weight", ir.Shape{13, 1, 3, 3}},
+		{"c2.weight", ir.Shape{13, 13, 2, 1}}, {"fc.weight", ir.Shape{11, 26 * 5 * 3}},
+	} {
+		x := make([]float32, w.shape.Size())
+		for i := range x {
+			x[i] = float32(rng.NormFloat64() / 4)
+		}
+		raw, err := ir.FloatConst(w.name, w.shape, x).Load()
+		require.NoError(t, err)
+		tensors = append(tensors, weights.Tensor{Name: w.name, DType: weights.F32, Shape: w.shape, Data: raw})
+	}
+	var file bytes.Buffer
+	require.NoError(t, weights.WriteSafetensors(&file, tensors))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "net.safetensors"), file.Bytes(), 0o644))
+	text := bytes.Replace([]byte(source), []byte("  norm ="), []byte("  const fc.weight: f32[11,390]\n  norm ="), 1)
+	m, err := frontend.Parse(filepath.Join(dir, "net.dnn"), text, frontend.Options{})
+	require.NoError(t, err)
+	env := &pass.Env{Target: tgt, Level: pass.Universal, Rounding: "nearest", Seed: 1, High: 1,
+		Calibration: func() (data.Batch, error) { return data.Synthesize([]int{3, 9, 7}, 0, 1, 32, 1), nil }}
+	env.Budget.Bits = float64(bits)
+	if bits == 0 {
+		env.Level = pass.Int8
+	}
+	require.NoError(t, passes.Table.Run(context.Background(), m, env, pass.Options{}))
+	return m
+}
+
+// cases are inputs in logical order with what the interpreter answers, both
+// then put into the order of memory.
+func cases(t *testing.T, m *ir.Module, n int) (in, out [][]byte) {
+	prog, err := interp.CompileInt(m)
+	require.NoError(t, err)
+	rng := rand.New(rand.NewSource(5))
+	for i := range n {
+		x := make([]int8, m.Inputs[0].Type.Shape.Size())
+		for j := range x {
+			x[j] = []int8{-128, 127, int8(rng.Intn(256) - 128)}[min(i, 2)]
+		}
+		values := prog.Tensors(1, m.Outputs...)
+		values[prog.ID(m.Inputs[0])] = x
+		require.NoError(t, prog.Run(context.Background(), values, 1, 0, len(m.Ops)))
+		in = append(in, physical(m.Inputs[0].Type.Shape, x))
+		var all []byte
+		for _, o := range m.Outputs {
+			all = append(all, physical(o.Type.Shape, values[prog.ID(o)])...)
+		}
+		out = append(out, all)
+	}
+	return in, out
+}
+
+func physical(s ir.Shape, x []int8) []byte {
+	b := make([]byte, len(x))
+	for i, logical := range kernel.Order(s) {
+		b[i] = byte(x[logical])
+	}
+	return b
+}
+
+// TestEvaluatorEqualsInterpreter runs every width through the loop language.
+func TestEvaluatorEqualsInterpreter(t *testing.T) {
+	tgt, err := target.Find("armv7")
+	require.NoError(t, err)
+	for bits := 0; bits <= 8; bits++ {
+		m := network(t, tgt, bits)
+		p, err := kernel.Program(m, "net")
+		require.NoError(t, err)
+		in, out := cases(t, m, 3)
+		for i := range in {
+			a, b := make([]byte, 11), make([]byte, 26*5*3)
+			_, err := loop.Run(p.Funcs[len(p.Funcs)-1], nil, []loop.Memory{in[i], a, b, make([]byte, m.Arena.Bytes)})
+			require.NoError(t, err)
+			require.Equal(t, out[i], append(a, b...), "%d bits, input %d", bits, i)
+		}
+	}
+}
+
+// TestPackedSizeIsIdeal holds the object's weights to ir.PackedBytes.
+func TestPackedSizeIsIdeal(t *testing.T) {
+	rng := rand.New(rand.NewSource(1))
+	for bits := 1; bits <= 8; bits++ {
+		groups, rows, k := 1+rng.Intn(3), 1+rng.Intn(20), 1+rng.Intn(30)
+		order := rng.Perm(k)
+		total := 0
+		for _, p := range kernel.Pack(ir.OddOf(bits), make([]byte, groups*rows*k), groups, rows, k, 8, order) {
+			total += len(p)
+		}
+		assert.Equal(t, ir.PackedBytes(ir.OddOf(bits), ir.Shape{groups * rows, k}), total)
+	}
+}
+
+// driver feeds records of standard input to the network.
+const driver = `#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+int net_run(const int8_t *, int8_t *, int8_t *, void *);
+static int8_t in[%d + 1], a[11], b[26 * 5 * 3];
+static uint64_t space[%d / 8 + 3];
+int main(void) {
+  uint8_t *arena = (uint8_t *)(space + 1);
+  while (fread(in + 1, sizeof in - 1, 1, stdin) == 1) {
+    memset(space, 0x5a, sizeof space);
+    if (net_run(in + 1, a, b, arena)) return 1;
+    for (unsigned i = 0; i < 8; i++) if (((uint8_t *)space)[i] != 0x5a || arena[%d + i] != 0x5a) return 2;
+    fwrite(a, sizeof a, 1, stdout);
+    fwrite(b, sizeof b, 1, stdout);
+  }
+  return 0;
+}
+`
+
+// TestObjectsEqualInterpreter compiles each width for each target, and runs it.
+func TestObjectsEqualInterpreter(t *testing.T) {
+	tools, err := llvm.Find()
+	if err != nil {
+		t.Skip(err)
+	}
+	for name, cc := range map[string][]string{
+		"x86_64": {"gcc", "-pie"},
+		"armv7":  {"arm-linux-gnueabihf-gcc", "-static"},
+	} {
+		tgt, err := target.Find(name)
+		require.NoError(t, err)
+		_, noCC := exec.LookPath(cc[0])
+		if len(tgt.Emulator) > 0 && noCC == nil {
+			_, noCC = exec.LookPath(tgt.Emulator[0])
+		}
+		for bits := 0; bits <= 8; bits++ {
+			t.Run(fmt.Sprintf("%s/%d", name, bits), func(t *testing.T) {
+				if noCC != nil {
+					t.Skip(noCC)
+				}
+				m := network(t, tgt, bits)
+				p, err := kernel.Program(m, "net")
+				require.NoError(t, err)
+				text, err := llvm.Print(p, tgt)
+				require.NoError(t, err)
+				object, err := llvm.Compile(context.Background(), tools, text, tgt, "obj")
+				require.NoError(t, err)
+				dir := t.TempDir()
+				file := func(n string) string { return filepath.Join(dir, n) }
+				require.NoError(t, os.WriteFile(file("net.o"), object, 0o644))
+				undefined, err := exec.Command("nm", "-u", file("net.o")).Output()
+				require.NoError(t, err)
+				assert.Empty(t, string(undefined))
+				main := fmt.Sprintf(driver, m.Inputs[0].Type.Shape.Size(), m.Arena.Bytes, m.Arena.Bytes)
+				require.NoError(t, os.WriteFile(file("main.c"), []byte(main), 0o644))
+				out, err := exec.Command(cc[0], append(cc[1:], "-O1", "-o", file("run"), file("main.c"), file("net.o"))...).CombinedOutput()
+				require.NoError(t, err, string(out))
+				in, want := cases(t, m, 6)
+				cmd := exec.Command(file("run"))
+				if len(tgt.Emulator) > 0 {
+					cmd = exec.Command(tgt.Emulator[0], append(tgt.Emulator[1:], file("run"))...)
+				}
+				cmd.Stdin = bytes.NewReader(bytes.Join(in, nil))
+				got, err := cmd.Output()
+				require.NoError(t, err)
+				require.Equal(t, bytes.Join(want, nil), got)
+			})
+		}
+	}
+}

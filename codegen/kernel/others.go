@@ -1,0 +1,175 @@
+package kernel
+
+import (
+	"encoding/binary"
+
+	"github.com/dnnc/dnnc/codegen/loop"
+	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/runtime/interp"
+)
+
+// poolWindow is the maximum or the rounded mean over each window, channel by
+// channel; the taps outside of the image are left out.
+func poolWindow(g *generator) error {
+	w, b := interp.Window(g.n), g.b
+	mean := g.n.Op == ir.AvgPool2D
+	b.For("oy", loop.Int(0), loop.Int(w.OutH()), 1, func(oy loop.Expr) {
+		b.For("ox", loop.Int(0), loop.Int(w.OutW()), 1, func(ox loop.Expr) {
+			b.For("c", loop.Int(0), loop.Int(w.InC), 1, func(c loop.Expr) {
+				start := -128
+				if mean {
+					start = 0
+				}
+				acc, count := b.Var("acc", loop.Int(start)), b.Var("count", loop.Int(0))
+				b.For("ky", loop.Int(0), loop.Int(w.KH), 1, func(ky loop.Expr) {
+					b.For("kx", loop.Int(0), loop.Int(w.KW), 1, func(kx loop.Expr) {
+						y := read(b.Var("iy", loop.Sum(loop.Scaled(oy, w.StrideH), ky, loop.Int(-w.PadT))))
+						x := read(b.Var("ix", loop.Sum(loop.Scaled(ox, w.StrideW), kx, loop.Int(-w.PadL))))
+						tap := func() {
+							at := loop.Sum(loop.Scaled(loop.Sum(loop.Scaled(y, w.InW), x), w.InC), c)
+							v := loop.To(loop.SExt, load(g.args[0], at, loop.I8), 32)
+							if mean {
+								b.Set(acc, loop.Sum(read(acc), v))
+								b.Set(count, loop.Sum(read(count), loop.Int(1)))
+							} else {
+								b.Set(acc, loop.Op(loop.SMax, read(acc), v))
+							}
+						}
+						if w.PadT+w.PadL+w.PadB+w.PadR == 0 {
+							tap()
+							return
+						}
+						b.If(loop.Op(loop.And,
+							loop.Op(loop.And, loop.Op(loop.SLt, loop.Int(-1), y), loop.Op(loop.SLt, y, loop.Int(w.InH))),
+							loop.Op(loop.And, loop.Op(loop.SLt, loop.Int(-1), x), loop.Op(loop.SLt, x, loop.Int(w.InW)))), tap, nil)
+					})
+				})
+				v := read(acc)
+				if mean {
+					v = roundedMean(b, acc, read(count))
+				}
+				at := loop.Sum(loop.Scaled(loop.Sum(loop.Scaled(oy, w.OutW()), ox), w.OutC), c)
+				b.Store(g.out, at, loop.To(loop.Trunc, loop.Clamp(v, int64(g.n.Int("lo")), int64(g.n.Int("hi"))), 8))
+			})
+		})
+	})
+	return nil
+}
+
+// roundedMean is sum/count with ties away from zero (R11).
+func roundedMean(b *loop.Builder, sum *loop.Var, count loop.Expr) loop.Expr {
+	half := loop.Op(loop.LShr, count, loop.Int(1))
+	b.If(loop.Op(loop.SLt, read(sum), loop.Int(0)),
+		func() { b.Set(sum, loop.Op(loop.Sub, read(sum), half)) },
+		func() { b.Set(sum, loop.Sum(read(sum), half)) })
+	return loop.Op(loop.SDiv, read(sum), count)
+}
+
+// halfUp is R6 with constants known here, in 64 bits.
+func halfUp(x loop.Expr, m, r int32) loop.Expr {
+	product := loop.Op(loop.Mul, loop.To(loop.SExt, x, 64), loop.Num(loop.I64, int64(m)))
+	return loop.Op(loop.AShr, loop.Sum(product, loop.Num(loop.I64, 1<<(r-1))), loop.Num(loop.I64, int64(r)))
+}
+
+func (g *generator) storeClamped(at, v loop.Expr, zero, lo, hi int32) {
+	y := loop.Clamp(loop.Sum(v, loop.Num(v.Type(), int64(zero))), int64(lo), int64(hi))
+	g.b.Store(g.out, at, loop.To(loop.Trunc, y, 8))
+}
+
+// addElements is R13.
+func addElements(g *generator) error {
+	p, err := interp.AddParams(g.n)
+	if err != nil {
+		return err
+	}
+	const shift = 1 << 20
+	g.b.For("i", loop.Int(0), loop.Int(g.n.Out.Type.Shape.Size()), 1, func(i loop.Expr) {
+		arg := func(j int, m, r int32) loop.Expr {
+			x := loop.To(loop.SExt, g.difference(j, i), 64)
+			return halfUp(loop.Op(loop.Mul, x, loop.Num(loop.I64, shift)), m, r)
+		}
+		sum := loop.Sum(arg(0, p.MulA, p.ShiftA), arg(1, p.MulB, p.ShiftB))
+		g.storeClamped(i, halfUp(sum, p.MulY, p.ShiftY), p.ZeroY, p.Lo, p.Hi)
+	})
+	return nil
+}
+
+// rescaleElements is R6 and R9 for every element.
+func rescaleElements(g *generator) error {
+	q, err := interp.Requant(g.n)
+	if err != nil {
+		return err
+	}
+	g.b.For("i", loop.Int(0), loop.Int(g.n.Out.Type.Shape.Size()), 1, func(i loop.Expr) {
+		g.storeClamped(i, halfUp(g.difference(0, i), q.Mul[0], q.Shift[0]), q.Zero, q.Lo, q.Hi)
+	})
+	return nil
+}
+
+// copyStrided puts each argument's channels into their place of every pixel.
+func copyStrided(g *generator) error {
+	out := g.n.Out.Type.Shape
+	pixels, at := out.Size()/out[0], 0
+	for j, a := range g.n.Args {
+		channels, first := a.Type.Shape[0], at
+		g.b.For("i", loop.Int(0), loop.Int(pixels), 1, func(i loop.Expr) {
+			g.b.For("c", loop.Int(0), loop.Int(channels), 1, func(c loop.Expr) {
+				v := load(g.args[j], loop.Sum(loop.Scaled(i, channels), c), loop.I8)
+				g.b.Store(g.out, loop.Sum(loop.Scaled(i, out[0]), c, loop.Int(first)), v)
+			})
+		})
+		at += channels
+	}
+	return nil
+}
+
+// copyReordered copies elements from where they lie in an argument to where
+// they lie in the result: logical order counts.
+func copyReordered(g *generator) error {
+	from, to := g.n.Args[0].Type.Shape, g.n.Out.Type.Shape
+	back := make([]int, from.Size())
+	for i, logical := range Order(from) {
+		back[logical] = i
+	}
+	same := true
+	table := make([]byte, 4*to.Size())
+	for i, logical := range Order(to) {
+		same = same && back[logical] == i
+		binary.LittleEndian.PutUint32(table[4*i:], uint32(back[logical]))
+	}
+	var places *loop.Global
+	if !same {
+		places = g.global("places", 4, table)
+	}
+	g.b.For("i", loop.Int(0), loop.Int(to.Size()), 1, func(i loop.Expr) {
+		at := i
+		if places != nil {
+			at = load(places, loop.Scaled(i, 4), loop.I32)
+		}
+		g.b.Store(g.out, i, load(g.args[0], at, loop.I8))
+	})
+	return nil
+}
+
+// softmaxTable is R15.
+func softmaxTable(g *generator) error {
+	x, err := g.n.Const("table").Ints()
+	if err != nil {
+		return err
+	}
+	table, b, size := g.ints("table", 32, x), g.b, loop.Int(g.n.Out.Type.Shape.Size())
+	element := func(i loop.Expr) loop.Expr { return loop.To(loop.SExt, load(g.args[0], i, loop.I8), 32) }
+	top := b.Var("top", loop.Int(-128))
+	b.For("i", loop.Int(0), size, 1, func(i loop.Expr) { b.Set(top, loop.Op(loop.SMax, read(top), element(i))) })
+	exponential := func(i loop.Expr) loop.Expr {
+		return load(table, loop.Scaled(loop.Op(loop.Sub, read(top), element(i)), 4), loop.I32)
+	}
+	sum := b.Var("sum", loop.Int(0))
+	b.For("i", loop.Int(0), size, 1, func(i loop.Expr) { b.Set(sum, loop.Sum(read(sum), exponential(i))) })
+	b.For("i", loop.Int(0), size, 1, func(i loop.Expr) {
+		num := loop.Sum(loop.Scaled(exponential(i), 256), loop.Op(loop.LShr, read(sum), loop.Int(1)))
+		y := loop.Op(loop.SMin, loop.Op(loop.UDiv, num, read(sum)), loop.Int(255))
+		b.Store(g.out, i, loop.To(loop.Trunc, loop.Sum(y, loop.Int(-128)), 8))
+	})
+	return nil
+}

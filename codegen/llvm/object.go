@@ -1,0 +1,65 @@
+package llvm
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os/exec"
+	"strings"
+	"time"
+
+	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/ir/target"
+)
+
+// Tools are LLVM's programs.
+type Tools struct{ Opt, LLC, Version string }
+
+// versions of LLVM that are tested, the preferred one first.
+var versions = []string{"19", "16", "14"}
+
+// Find returns the newest tested LLVM that is installed.
+func Find() (Tools, error) {
+	for _, v := range versions {
+		opt, err1 := exec.LookPath("opt-" + v)
+		llc, err2 := exec.LookPath("llc-" + v)
+		if err1 == nil && err2 == nil {
+			return Tools{opt, llc, v}, nil
+		}
+	}
+	return Tools{}, diag.New(diag.Pos{}, diag.MissingTool, "LLVM's opt and llc are not installed").
+		WithNote("the versions %s are tested", strings.Join(versions, ", ")).
+		WithHelp("on Debian: apt-get install llvm-%s", versions[0])
+}
+
+// Compile makes an object ("obj") or assembly ("asm") of textual IR.
+func Compile(ctx context.Context, tools Tools, text string, t *target.Target, filetype string) ([]byte, error) {
+	better, err := run(ctx, []byte(text), tools.Opt, "-passes=verify,default<O2>", "-S", "-o", "-", "-")
+	if err != nil {
+		return nil, err
+	}
+	args := []string{"-O2", "-filetype=" + filetype, "-mtriple=" + t.Triple, "-mcpu=" + t.CPU, "-mattr=" + t.Features, "-function-sections", "-data-sections", "-o", "-"}
+	if t.PIC {
+		args = append(args, "-relocation-model=pic")
+	}
+	return run(ctx, better, tools.LLC, append(append(args, t.LLC...), "-")...)
+}
+
+// timeLimit is what one run of a tool may take.
+const timeLimit = 5 * time.Minute
+
+func run(ctx context.Context, in []byte, name string, args ...string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeLimit)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, name, args...)
+	var out, messages bytes.Buffer
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(in), &out, &messages
+	if err := cmd.Run(); err != nil {
+		return nil, diag.New(diag.Pos{}, diag.ToolFailed, "%s %s: %v", name, strings.Join(args, " "), err).
+			WithNote("%s", strings.TrimSpace(messages.String()))
+	}
+	return out.Bytes(), nil
+}
+
+// String names the LLVM in reports.
+func (t Tools) String() string { return fmt.Sprintf("LLVM %s", t.Version) }

@@ -1,0 +1,298 @@
+// Package llvm prints loop programs as LLVM IR, through llir, and has LLVM's own
+// tools make objects of it. No other package knows LLVM.
+package llvm
+
+import (
+	"fmt"
+
+	"github.com/llir/llvm/ir"
+	"github.com/llir/llvm/ir/constant"
+	"github.com/llir/llvm/ir/enum"
+	"github.com/llir/llvm/ir/types"
+	"github.com/llir/llvm/ir/value"
+
+	"github.com/dnnc/dnnc/codegen/loop"
+	"github.com/dnnc/dnnc/ir/target"
+)
+
+// Print returns the program as textual IR with typed pointers, which LLVM 14 to
+// 19 read.
+func Print(p *loop.Program, t *target.Target) (text string, err error) {
+	// llir panics where instructions do not fit each other: a fault of the
+	// kernel's generator, which its user should see as an error.
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("llvm: %v", r)
+		}
+	}()
+	m := ir.NewModule()
+	m.TargetTriple = t.Triple
+	m.ModuleAsms = t.Asm
+	pr := &printer{module: m, target: t, globals: map[*loop.Global]value.Value{}, funcs: map[*loop.Func]*ir.Func{}}
+	for _, g := range p.Globals {
+		d := m.NewGlobalDef(g.Name, constant.NewCharArray(g.Data))
+		d.Immutable = true
+		d.Linkage = enum.LinkageInternal
+		d.UnnamedAddr = enum.UnnamedAddrUnnamedAddr
+		d.Align = ir.Align(g.Align)
+		zero := constant.NewInt(types.I32, 0)
+		pr.globals[g] = constant.NewGetElementPtr(d.ContentType, d, zero, zero)
+	}
+	for _, f := range p.Funcs {
+		pr.function(f)
+	}
+	return m.String(), nil
+}
+
+type printer struct {
+	module  *ir.Module
+	target  *target.Target
+	globals map[*loop.Global]value.Value
+	funcs   map[*loop.Func]*ir.Func
+
+	f      *ir.Func
+	entry  *ir.Block // of variables
+	block  *ir.Block
+	vars   map[*loop.Var]value.Value
+	params map[*loop.Param]value.Value
+	blocks int
+}
+
+func (p *printer) function(f *loop.Func) {
+	var params []*ir.Param
+	p.vars, p.params = map[*loop.Var]value.Value{}, map[*loop.Param]value.Value{}
+	for _, v := range f.Ints {
+		params = append(params, ir.NewParam(v.Name, types.I32))
+	}
+	for _, r := range f.Params {
+		x := ir.NewParam(r.Name, types.I8Ptr)
+		x.Attrs = append(x.Attrs, enum.ParamAttrNoAlias, enum.ParamAttrNoCapture)
+		if r.Constant {
+			x.Attrs = append(x.Attrs, enum.ParamAttrReadOnly)
+		}
+		p.params[r] = x
+		params = append(params, x)
+	}
+	p.f = p.module.NewFunc(f.Name, types.I32, params...)
+	p.funcs[f] = p.f
+	p.f.FuncAttrs = append(p.f.FuncAttrs, enum.FuncAttrNoUnwind,
+		ir.AttrString("no-builtins"),
+		ir.AttrPair{Key: "target-cpu", Value: p.target.CPU},
+		ir.AttrPair{Key: "target-features", Value: p.target.Features})
+	if f.Local {
+		p.f.Linkage = enum.LinkageInternal
+		p.f.FuncAttrs = append(p.f.FuncAttrs, enum.FuncAttrNoInline)
+	}
+	p.blocks = 0
+	p.entry = p.f.NewBlock("entry")
+	p.block = p.newBlock("body")
+	body := p.block
+	for i, v := range f.Ints {
+		p.entry.NewStore(params[i], p.variable(v))
+	}
+	p.body(f.Body)
+	if p.block.Term == nil {
+		p.block.NewUnreachable()
+	}
+	p.entry.NewBr(body)
+}
+
+func (p *printer) newBlock(name string) *ir.Block {
+	p.blocks++
+	return p.f.NewBlock(fmt.Sprintf("%s%d", name, p.blocks))
+}
+
+// variable is a slot in the entry block, which opt turns into registers.
+func (p *printer) variable(v *loop.Var) value.Value {
+	if slot := p.vars[v]; slot != nil {
+		return slot
+	}
+	slot := p.entry.NewAlloca(typeOf(v.Type))
+	p.vars[v] = slot
+	return slot
+}
+
+func typeOf(t loop.Type) types.Type {
+	e := types.NewInt(uint64(t.Bits))
+	if t.Lanes == 1 {
+		return e
+	}
+	return types.NewVector(uint64(t.Lanes), e)
+}
+
+func (p *printer) body(stmts []loop.Stmt) {
+	for _, s := range stmts {
+		if p.block.Term != nil {
+			return // behind a return
+		}
+		switch s := s.(type) {
+		case *loop.Assign:
+			x := p.expr(s.Value)
+			p.block.NewStore(x, p.variable(s.Var))
+		case *loop.Store:
+			x := p.expr(s.Value)
+			st := p.block.NewStore(x, p.address(s.To, s.Offset, s.Value.Type()))
+			st.Align = 1
+		case *loop.For:
+			p.loop(s)
+		case *loop.If:
+			p.branch(s)
+		case *loop.Call:
+			p.call(s)
+		case *loop.Return:
+			p.block.NewRet(p.expr(s.Value))
+		}
+	}
+}
+
+func (p *printer) loop(s *loop.For) {
+	slot := p.variable(s.Var)
+	p.block.NewStore(p.expr(s.From), slot)
+	to := p.expr(s.To)
+	head, body, end := p.newBlock("head"), p.newBlock("loop"), p.newBlock("end")
+	p.block.NewBr(head)
+	i := head.NewLoad(types.I32, slot)
+	head.NewCondBr(head.NewICmp(enum.IPredSLT, i, to), body, end)
+	p.block = body
+	p.body(s.Body)
+	if p.block.Term == nil {
+		next := p.block.NewAdd(p.block.NewLoad(types.I32, slot), constant.NewInt(types.I32, int64(s.Step)))
+		next.OverflowFlags = append(next.OverflowFlags, enum.OverflowFlagNSW)
+		p.block.NewStore(next, slot)
+		p.block.NewBr(head)
+	}
+	p.block = end
+}
+
+func (p *printer) branch(s *loop.If) {
+	cond := p.block.NewICmp(enum.IPredNE, p.expr(s.Cond), constant.NewInt(types.I32, 0))
+	then, otherwise, end := p.newBlock("then"), p.newBlock("else"), p.newBlock("endif")
+	p.block.NewCondBr(cond, then, otherwise)
+	for _, arm := range []struct {
+		block *ir.Block
+		body  []loop.Stmt
+	}{{then, s.Then}, {otherwise, s.Else}} {
+		p.block = arm.block
+		p.body(arm.body)
+		if p.block.Term == nil {
+			p.block.NewBr(end)
+		}
+	}
+	p.block = end
+}
+
+func (p *printer) call(s *loop.Call) {
+	var args []value.Value
+	for _, x := range s.Ints {
+		args = append(args, p.expr(x))
+	}
+	for _, a := range s.Args {
+		base := p.region(a.Region)
+		if a.Offset != 0 {
+			base = p.block.NewGetElementPtr(types.I8, base, constant.NewInt(types.I32, int64(a.Offset)))
+		}
+		args = append(args, base)
+	}
+	p.block.NewCall(p.funcs[s.Func], args...)
+}
+
+func (p *printer) region(r loop.Region) value.Value {
+	if g, ok := r.(*loop.Global); ok {
+		return p.globals[g]
+	}
+	return p.params[r.(*loop.Param)]
+}
+
+func (p *printer) address(r loop.Region, offset loop.Expr, t loop.Type) value.Value {
+	at := p.block.NewGetElementPtr(types.I8, p.region(r), p.expr(offset))
+	if t == loop.I8 {
+		return at
+	}
+	return p.block.NewBitCast(at, types.NewPointer(typeOf(t)))
+}
+
+func number(t loop.Type, lane func(i int) int64) constant.Constant {
+	e := types.NewInt(uint64(t.Bits))
+	if t.Lanes == 1 {
+		return constant.NewInt(e, lane(0))
+	}
+	lanes := make([]constant.Constant, t.Lanes)
+	for i := range lanes {
+		lanes[i] = constant.NewInt(e, lane(i))
+	}
+	return constant.NewVector(types.NewVector(uint64(t.Lanes), e), lanes...)
+}
+
+func (p *printer) expr(e loop.Expr) value.Value {
+	switch e := e.(type) {
+	case *loop.Const:
+		return number(e.T, func(int) int64 { return e.Value })
+	case *loop.Lanes:
+		return number(e.T, func(i int) int64 { return e.Values[i] })
+	case *loop.Read:
+		return p.block.NewLoad(typeOf(e.Var.Type), p.variable(e.Var))
+	case *loop.Load:
+		x := p.block.NewLoad(typeOf(e.T), p.address(e.From, e.Offset, e.T))
+		x.Align = 1
+		return x
+	case *loop.Cast:
+		a, t := p.expr(e.A), typeOf(e.T)
+		switch e.Op {
+		case loop.SExt:
+			return p.block.NewSExt(a, t)
+		case loop.ZExt:
+			return p.block.NewZExt(a, t)
+		}
+		return p.block.NewTrunc(a, t)
+	case *loop.Splat:
+		t := types.NewVector(uint64(e.Lanes), typeOf(e.A.Type()))
+		one := p.block.NewInsertElement(constant.NewUndef(t), p.expr(e.A), constant.NewInt(types.I32, 0))
+		mask := constant.NewZeroInitializer(types.NewVector(uint64(e.Lanes), types.I32))
+		return p.block.NewShuffleVector(one, constant.NewUndef(t), mask)
+	case *loop.Extract:
+		return p.block.NewExtractElement(p.expr(e.A), constant.NewInt(types.I32, int64(e.Lane)))
+	case *loop.Shuffle:
+		a := p.expr(e.A)
+		mask := number(loop.I32.Vec(len(e.Mask)), func(i int) int64 { return int64(e.Mask[i]) })
+		return p.block.NewShuffleVector(a, constant.NewUndef(a.Type()), mask)
+	case *loop.Bin:
+		return p.binary(e.Op, p.expr(e.A), p.expr(e.B))
+	}
+	panic(fmt.Sprintf("no expression: %T", e))
+}
+
+func (p *printer) binary(op loop.BinOp, a, b value.Value) value.Value {
+	k := p.block
+	pick := func(pred enum.IPred) value.Value { return k.NewSelect(k.NewICmp(pred, a, b), a, b) }
+	switch op {
+	case loop.Add:
+		return k.NewAdd(a, b)
+	case loop.Sub:
+		return k.NewSub(a, b)
+	case loop.Mul:
+		return k.NewMul(a, b)
+	case loop.And:
+		return k.NewAnd(a, b)
+	case loop.Or:
+		return k.NewOr(a, b)
+	case loop.Shl:
+		return k.NewShl(a, b)
+	case loop.LShr:
+		return k.NewLShr(a, b)
+	case loop.AShr:
+		return k.NewAShr(a, b)
+	case loop.SMin:
+		return pick(enum.IPredSLT)
+	case loop.SMax:
+		return pick(enum.IPredSGT)
+	case loop.SDiv:
+		return k.NewSDiv(a, b)
+	case loop.UDiv:
+		return k.NewUDiv(a, b)
+	case loop.Eq:
+		return k.NewZExt(k.NewICmp(enum.IPredEQ, a, b), types.I32)
+	case loop.SLt:
+		return k.NewZExt(k.NewICmp(enum.IPredSLT, a, b), types.I32)
+	}
+	panic("no operation")
+}

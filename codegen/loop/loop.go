@@ -1,0 +1,228 @@
+// Package loop is the small imperative language in which kernels are written:
+// integers and vectors of them, byte-addressed memory, counted loops. It has an
+// evaluator, so that a kernel is tested without LLVM, and printers elsewhere.
+// Its operations are LLVM's: two's complement, the sign in the operation.
+package loop
+
+import "fmt"
+
+// Type is an integer or a vector of integers. Bits is 8, 16, 32 or 64.
+type Type struct{ Bits, Lanes int }
+
+// The types that kernels use most.
+var (
+	I8  = Type{8, 1}
+	I16 = Type{16, 1}
+	I32 = Type{32, 1}
+	I64 = Type{64, 1}
+)
+
+// Vec is a vector of lanes elements of t.
+func (t Type) Vec(lanes int) Type { return Type{t.Bits, lanes} }
+
+// Bytes is the size of t in memory.
+func (t Type) Bytes() int { return t.Bits / 8 * t.Lanes }
+
+func (t Type) String() string {
+	if t.Lanes == 1 {
+		return fmt.Sprintf("i%d", t.Bits)
+	}
+	return fmt.Sprintf("<%d x i%d>", t.Lanes, t.Bits)
+}
+
+// Program is a set of functions and constant data. The last function is the
+// one that others call.
+type Program struct {
+	Globals []*Global
+	Funcs   []*Func
+}
+
+// Global is constant data.
+type Global struct {
+	Name  string
+	Data  []byte
+	Align int
+}
+
+// Func has pointer parameters and gives an i32, which is 0 for success.
+type Func struct {
+	Name   string
+	Params []*Param
+	Ints   []*Var // integer parameters, before the pointers
+	Local  bool   // not visible outside of the object
+	Body   []Stmt
+}
+
+// Param is a pointer parameter: a region of memory.
+type Param struct {
+	Name     string
+	Constant bool // only read
+}
+
+// Region is what loads and stores go to: a *Param or a *Global.
+type Region interface{ regionName() string }
+
+func (p *Param) regionName() string  { return p.Name }
+func (g *Global) regionName() string { return g.Name }
+
+// Var is a mutable local variable.
+type Var struct {
+	Name string
+	Type Type
+}
+
+// Stmt is a statement: Assign, Store, For, If, Call or Return.
+type Stmt interface{ stmt() }
+
+// Assign sets a variable.
+type Assign struct {
+	Var   *Var
+	Value Expr
+}
+
+// Store writes a value at a byte offset of a region, at any alignment.
+type Store struct {
+	To     Region
+	Offset Expr
+	Value  Expr
+}
+
+// For runs Body with Var from From, below To, by Step.
+type For struct {
+	Var      *Var
+	From, To Expr
+	Step     int
+	Body     []Stmt
+}
+
+// If runs Then where Cond is not 0, else Else.
+type If struct {
+	Cond       Expr
+	Then, Else []Stmt
+}
+
+// Call runs another function; a result other than 0 ends the caller with it.
+type Call struct {
+	Func *Func
+	Ints []Expr
+	Args []Arg
+}
+
+// Arg is a pointer argument: a region from a byte offset on.
+type Arg struct {
+	Region Region
+	Offset int
+}
+
+// Return ends the function.
+type Return struct{ Value Expr }
+
+func (*Assign) stmt() {}
+func (*Store) stmt()  {}
+func (*For) stmt()    {}
+func (*If) stmt()     {}
+func (*Call) stmt()   {}
+func (*Return) stmt() {}
+
+// Expr is an expression without effects.
+type Expr interface{ Type() Type }
+
+// Const is an integer, in every lane of a vector.
+type Const struct {
+	T     Type
+	Value int64
+}
+
+// Lanes is a vector constant.
+type Lanes struct {
+	T      Type
+	Values []int64
+}
+
+// Read is the value of a variable.
+type Read struct{ Var *Var }
+
+// Load reads a value at a byte offset of a region, at any alignment.
+type Load struct {
+	From   Region
+	Offset Expr
+	T      Type
+}
+
+// BinOp is a binary operation.
+type BinOp uint8
+
+// The binary operations. Comparisons give an i32 of 0 or 1.
+const (
+	Add BinOp = iota
+	Sub
+	Mul
+	And
+	Or
+	Shl
+	LShr
+	AShr
+	SMin
+	SMax
+	SDiv
+	UDiv
+	Eq
+	SLt
+	NumBinOps
+)
+
+// Bin applies an operation to each lane.
+type Bin struct {
+	Op   BinOp
+	A, B Expr
+}
+
+// CastOp is a conversion between integers of one number of lanes.
+type CastOp uint8
+
+// The conversions.
+const (
+	SExt CastOp = iota
+	ZExt
+	Trunc
+)
+
+// Cast converts each lane.
+type Cast struct {
+	Op CastOp
+	A  Expr
+	T  Type
+}
+
+// Splat puts a scalar into every lane.
+type Splat struct {
+	A     Expr
+	Lanes int
+}
+
+// Extract is one lane of a vector.
+type Extract struct {
+	A    Expr
+	Lane int
+}
+
+// Shuffle takes lane Mask[i] of a vector as its lane i.
+type Shuffle struct {
+	A    Expr
+	Mask []int
+}
+
+func (e *Const) Type() Type   { return e.T }
+func (e *Lanes) Type() Type   { return e.T }
+func (e *Read) Type() Type    { return e.Var.Type }
+func (e *Load) Type() Type    { return e.T }
+func (e *Cast) Type() Type    { return e.T }
+func (e *Splat) Type() Type   { return e.A.Type().Vec(e.Lanes) }
+func (e *Extract) Type() Type { return Type{e.A.Type().Bits, 1} }
+func (e *Shuffle) Type() Type { return e.A.Type().Vec(len(e.Mask)) }
+func (e *Bin) Type() Type {
+	if e.Op == Eq || e.Op == SLt {
+		return I32
+	}
+	return e.A.Type()
+}
