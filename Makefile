@@ -7,9 +7,14 @@ PACKAGES = llvm-19 lld-19 qemu-user
 TEST_PACKAGES = gcc gcc-arm-linux-gnueabihf libc6-dev-armhf-cross
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: all test test-full check tools test-tools clean
+.PHONY: all test check tools test-tools clean FORCE
 
 all: bin/dnnc
+
+bin/dnnc: FORCE
+	$(GO) build -trimpath -o $@ ./cmd/dnnc
+
+FORCE:
 
 tools:
 	@.ci/install $(PACKAGES)

@@ -1,0 +1,98 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/dnnc/dnnc/codegen/llvm"
+)
+
+const lenet = "../../testdata/lenet5/lenet5.dnn"
+
+func dnnc(t *testing.T, args ...string) (code int, stdout, stderr string) {
+	var out, err bytes.Buffer
+	code = run(context.Background(), args, &out, &err)
+	return code, out.String(), err.String()
+}
+
+// TestDumpGivesTheSameObject compiles once in one go, once by way of a dump.
+func TestDumpGivesTheSameObject(t *testing.T) {
+	if _, err := llvm.Find(); err != nil {
+		t.Skip(err)
+	}
+	dir := t.TempDir()
+	file := func(name string) string { return filepath.Join(dir, name) }
+	common := []string{"-O", "robust", "-bits", "1.5", "-images", "64", lenet, "-target", "armv7"}
+	code, _, stderr := dnnc(t, append(common, "-o", file("direct.o"))...)
+	require.Zero(t, code, stderr)
+	code, _, stderr = dnnc(t, append(common, "-emit", "ir", "-o", file("out.dnn"))...)
+	require.Zero(t, code, stderr)
+	code, _, stderr = dnnc(t, file("out.dnn"), "-target", "armv7", "-o", file("again.o"))
+	require.Zero(t, code, stderr)
+	direct, err := os.ReadFile(file("direct.o"))
+	require.NoError(t, err)
+	again, err := os.ReadFile(file("again.o"))
+	require.NoError(t, err)
+	assert.True(t, bytes.Equal(direct, again))
+
+	code, _, stderr = dnnc(t, "-O", "robust", file("out.dnn"), "-target", "armv7")
+	assert.Equal(t, atFault, code)
+	assert.Contains(t, stderr, "already-quantized")
+}
+
+// TestEveryDumpReadsBack stops after each pass and prints what is read again.
+func TestEveryDumpReadsBack(t *testing.T) {
+	_, list, _ := dnnc(t, "-d=help")
+	dir := t.TempDir()
+	for _, line := range bytes.Split(bytes.TrimSpace([]byte(list)), []byte("\n")) {
+		name := string(bytes.Fields(line)[0])
+		first, second := filepath.Join(dir, name+".dnn"), filepath.Join(dir, name+".again.dnn")
+		code, _, stderr := dnnc(t, "-images", "32", "-stop-after", name, "-emit", "ir", lenet, "-target", "armv7", "-o", first)
+		require.Zero(t, code, stderr)
+		code, _, stderr = dnnc(t, "-stop-after", name, "-emit", "ir", first, "-target", "armv7", "-o", second)
+		require.Zero(t, code, stderr)
+		a, err := os.ReadFile(first)
+		require.NoError(t, err)
+		b, err := os.ReadFile(second)
+		require.NoError(t, err)
+		assert.Equal(t, string(a), string(b), name)
+	}
+}
+
+func TestBadInput(t *testing.T) {
+	dir := t.TempDir()
+	empty := filepath.Join(dir, "empty.dnn")
+	require.NoError(t, os.WriteFile(empty, nil, 0o644))
+	brackets := filepath.Join(dir, "brackets.dnn")
+	require.NoError(t, os.WriteFile(brackets, bytes.Repeat([]byte("["), 10<<20), 0o644))
+	for _, c := range []struct {
+		args []string
+		code int
+		want string
+	}{
+		{[]string{empty, "-target", "armv7"}, atFault, "no network in this file"},
+		{[]string{brackets, "-target", "armv7"}, atFault, "limit"},
+		{[]string{lenet, "-target", "armv8"}, atFault, `did you mean "armv7"`},
+		{[]string{lenet, "-target", "armv7", "-O", "robustt"}, atFault, `did you mean "robust"`},
+		{[]string{lenet, "-target", "armv7", "-fix", "conv1=9"}, atFault, "width"},
+		{[]string{lenet, "-target", "armv7", "-fix", "conv9=4"}, atFault, `did you mean "conv1"`},
+		{[]string{lenet, "-target", "armv7", "-O", "universal", "-bits", "2.5"}, atFault, "whole number"},
+		{[]string{lenet, "-target", "armv7", "-O", "universal", "-size", "100"}, atFault, "the least possible is -size"},
+		{[]string{lenet, "-target", "armv7", "-stop-after", "qantize"}, atFault, `did you mean "quantize"`},
+		{[]string{lenet, "-target", "armv7", "-calib", empty}, atFault, "data:"},
+		{[]string{lenet, "-target", "armv7", "-errors", "gausian"}, atFault, `did you mean "gaussian"`},
+		{[]string{lenet}, badUsage, "usage"},
+		{[]string{lenet, "-frobnicate"}, badUsage, "not defined"},
+	} {
+		code, _, stderr := dnnc(t, append(c.args, "-o", filepath.Join(dir, "out.o"))...)
+		assert.Equal(t, c.code, code, "%v: %s", c.args, stderr)
+		assert.Contains(t, stderr, c.want)
+		assert.NoFileExists(t, filepath.Join(dir, "out.o"))
+	}
+}

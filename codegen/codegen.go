@@ -1,0 +1,62 @@
+// Package codegen makes what a build links of a planned module: LLVM IR, an
+// object or assembly, and the C header.
+package codegen
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/dnnc/dnnc/codegen/kernel"
+	"github.com/dnnc/dnnc/codegen/llvm"
+	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/target"
+)
+
+// LLVM prints the textual IR of a planned module.
+func LLVM(m *ir.Module, prefix string, t *target.Target) (string, error) {
+	p, err := kernel.Program(m, prefix)
+	if err != nil {
+		return "", err
+	}
+	return llvm.Print(p, t)
+}
+
+// Header is the C interface: one pointer for each input and output, in
+// declaration order, and the arena that the caller lends. Images lie in
+// H,W,C order.
+func Header(m *ir.Module, prefix string) string {
+	up := strings.ToUpper(prefix)
+	var b strings.Builder
+	fmt.Fprintf(&b, "/* %s, compiled by dnnc. Images lie in height, width, channel order. */\n", m.Name)
+	fmt.Fprintf(&b, "#ifndef %s_H\n#define %s_H\n#include <stdint.h>\n", up, up)
+	b.WriteString("#ifdef __cplusplus\nextern \"C\" {\n#endif\n")
+	fmt.Fprintf(&b, "#define %s_ARENA_BYTES %d\n#define %s_ARENA_ALIGN %d\n#define %s_STEPS %d\n", up, m.Arena.Bytes, up, m.Arena.Align, up, len(m.Ops))
+	var params []string
+	describe := func(values []*ir.Value, role, qualifier string) {
+		for i, v := range values {
+			name := fmt.Sprintf("%s_%s", up, role)
+			if len(values) > 1 {
+				name = fmt.Sprintf("%s%d", name, i)
+			}
+			fmt.Fprintf(&b, "#define %s_BYTES %d /* %s */\n", name, v.Type.Shape.Size(), v.Type)
+			fmt.Fprintf(&b, "#define %s_SCALE %sf\n#define %s_ZERO (%d)\n", name, decimal(v.Type.Quant.Scale), name, v.Type.Quant.Zero)
+			params = append(params, fmt.Sprintf("%sint8_t *%s", qualifier, v.Name))
+		}
+	}
+	describe(m.Inputs, "INPUT", "const ")
+	describe(m.Outputs, "OUTPUT", "")
+	list := strings.ReplaceAll(strings.Join(params, ", "), ".", "_") + ", void *arena"
+	fmt.Fprintf(&b, "/* Runs the network; 0 is success. The arena needs no initial contents. */\nint %s_run(%s);\n", prefix, list)
+	fmt.Fprintf(&b, "/* Runs one step of %s_STEPS; 1 for a step that does not exist. */\nint %s_step(int32_t step, %s);\n", up, prefix, list)
+	b.WriteString("#ifdef __cplusplus\n}\n#endif\n#endif\n")
+	return b.String()
+}
+
+// decimal is a C floating constant.
+func decimal(x float64) string {
+	s := ir.FormatFloat(x)
+	if !strings.ContainsAny(s, ".e") {
+		s += ".0"
+	}
+	return s
+}
