@@ -1,0 +1,54 @@
+package ir_test
+
+import (
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+const module = "github.com/dnnc/dnnc/"
+
+// layers are the packages from the lowest up. A package imports packages above
+// itself in this list; and the three wings never import each other.
+var layers = []string{
+	"ir/diag", "ir", "ir/target",
+	"runtime/kernels", "runtime/gemm", "runtime/data", "runtime/interp", "runtime/disturb", "runtime/measure",
+	"frontend/weights", "frontend/dataset", "frontend/syntax", "frontend",
+	"passes/pass", "passes/graph", "passes/quant/round", "passes/quant", "passes/robust", "passes/machine", "passes",
+	"codegen/loop", "codegen/kernel", "codegen/llvm", "codegen",
+	"cmd/dnnc/internal/driver", "cmd/dnnc", "cmd/sample",
+}
+
+var wings = []string{"frontend", "passes", "codegen"}
+
+func wing(pkg string) string { return strings.SplitN(pkg, "/", 2)[0] }
+
+func TestImportsFollowTheLayers(t *testing.T) {
+	out, err := exec.Command("go", "list", "-f", `{{.ImportPath}} {{join .Imports " "}}`, module+"...").Output()
+	require.NoError(t, err)
+	for _, line := range strings.Split(strings.TrimSpace(string(out)), "\n") {
+		words := strings.Fields(line)
+		pkg := strings.TrimPrefix(words[0], module)
+		at := slices.Index(layers, pkg)
+		if !assert.GreaterOrEqual(t, at, 0, "%s has no place among the layers", pkg) {
+			continue
+		}
+		for _, imp := range words[1:] {
+			dep, ours := strings.CutPrefix(imp, module)
+			if strings.Contains(imp, "llir") {
+				assert.Equal(t, "codegen/llvm", pkg, "only codegen/llvm knows LLVM")
+			}
+			if !ours {
+				continue
+			}
+			assert.Contains(t, layers[:at], dep, "%s must not import %s", pkg, dep)
+			if slices.Contains(wings, wing(pkg)) && slices.Contains(wings, wing(dep)) {
+				assert.Equal(t, wing(pkg), wing(dep), "%s must not import %s", pkg, dep)
+			}
+		}
+	}
+}
