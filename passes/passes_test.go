@@ -67,7 +67,10 @@ func TestInt8KeepsAccuracy(t *testing.T) {
 	assert.Positive(t, m.Arena.Bytes)
 }
 
-func TestQedBeatsUniversal(t *testing.T) {
+func TestQedIsNotBelowUniversal(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a whole search")
+	}
 	env := environment(t, 256)
 	env.Level, env.Budget.Bits = pass.Robust, 1
 	m := load(t)

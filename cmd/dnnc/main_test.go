@@ -23,6 +23,9 @@ func dnnc(t *testing.T, args ...string) (code int, stdout, stderr string) {
 
 // TestDumpGivesTheSameObject compiles once in one go, once by way of a dump.
 func TestDumpGivesTheSameObject(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a whole search")
+	}
 	if _, err := llvm.Find(); err != nil {
 		t.Skip(err)
 	}
