@@ -16,11 +16,11 @@ const module = "github.com/dnnc/dnnc/"
 // itself in this list; and the three wings never import each other.
 var layers = []string{
 	"ir/diag", "ir", "ir/target",
-	"runtime/kernels", "runtime/gemm", "runtime/data", "runtime/interp", "runtime/disturb", "runtime/measure",
+	"runtime/kernels", "runtime/gemm", "runtime/data", "runtime/interp", "runtime/disturb", "runtime/measure", "runtime/emu",
 	"frontend/weights", "frontend/dataset", "frontend/syntax", "frontend",
 	"passes/pass", "passes/graph", "passes/quant/round", "passes/quant", "passes/robust", "passes/machine", "passes",
 	"codegen/loop", "codegen/kernel", "codegen/llvm", "codegen",
-	"cmd/dnnc/internal/driver", "cmd/dnnc", "cmd/sample",
+	"cmd/dnnc/internal/driver", "cmd/dnnc/internal/verify", "cmd/dnnc", "cmd/sample",
 }
 
 var wings = []string{"frontend", "passes", "codegen"}

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/verify"
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/ir/target"
 	"github.com/dnnc/dnnc/passes"
@@ -38,15 +39,16 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		}
 		return done
 	}
-	if len(args) > 0 && args[0] == "build" {
-		args = args[1:]
+	command := "build"
+	if len(args) > 0 && (args[0] == "build" || args[0] == "verify") {
+		command, args = args[0], args[1:]
 	}
 	var o driver.Options
 	var fix, debug string
 	fs := flag.NewFlagSet("dnnc", flag.ContinueOnError)
 	fs.SetOutput(stderr)
 	fs.Usage = func() {
-		fmt.Fprint(stderr, "usage: dnnc [build] [flags] net.dnn -target T\n       dnnc targets\n")
+		fmt.Fprint(stderr, "usage: dnnc [build] [flags] net.dnn -target T\n       dnnc verify [flags] net.dnn -target T [-n N]\n       dnnc targets\n")
 		fs.PrintDefaults()
 	}
 	fs.StringVar(&o.Level, "O", "int8", "how widths are chosen: int8, universal, robust")
@@ -54,6 +56,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	fs.StringVar(&o.Output, "o", "", "output `file`")
 	fs.StringVar(&o.Emit, "emit", "obj", "what to write: obj, asm, llvm, ir")
 	fs.StringVar(&o.Calib, "calib", "", "images that calibration and search may see")
+	fs.StringVar(&o.Data, "data", "", "images to verify and report on")
+	n := fs.Int("n", 100, "verify: how many images")
 	fs.StringVar(&o.Errors, "errors", "gaussian", "errors that the search disturbs images with: kind=size,size;kind")
 	fs.StringVar(&o.Rounding, "rounding", "", "nearest or compensated; chosen by width when absent")
 	fs.StringVar(&o.StopAfter, "stop-after", "", "the last `pass` to run")
@@ -93,13 +97,24 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if fix != "" {
 		o.Fix = strings.Split(fix, ",")
 	}
-	if err := driver.Build(ctx, o, stderr); err != nil {
-		fmt.Fprintln(stderr, err)
-		var d *diag.Diagnostic
-		if !errors.As(err, &d) || d.Kind == diag.VerifierFailure {
-			return internal
-		}
-		return atFault
+	var err error
+	if command == "verify" {
+		err = verify.Run(ctx, o, *n, stdout, stderr)
+	} else {
+		err = driver.Build(ctx, o, stderr)
 	}
-	return done
+	return exitCode(err, stderr)
+}
+
+// exitCode reports an error and says whose fault it is.
+func exitCode(err error, stderr io.Writer) int {
+	if err == nil {
+		return done
+	}
+	fmt.Fprintln(stderr, err)
+	var d *diag.Diagnostic
+	if !errors.As(err, &d) || d.Kind == diag.VerifierFailure {
+		return internal
+	}
+	return atFault
 }

@@ -2,6 +2,7 @@
 package driver
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,7 +29,7 @@ import (
 // Options are what the user typed.
 type Options struct {
 	Input, Output, Target, Level, Rounding string
-	Emit, Calib, Errors, StopAfter         string
+	Emit, Calib, Data, Errors, StopAfter   string
 	Fix                                    []string
 	Budget                                 pass.Budget
 	Images                                 int
@@ -45,24 +46,40 @@ func Build(ctx context.Context, o Options, messages io.Writer) error {
 	if !slices.Contains(emits, o.Emit) {
 		return diag.New(diag.Pos{}, diag.BadValue, "-emit %s: the outputs are %s", o.Emit, strings.Join(emits, " ")).WithSuggestion(o.Emit, emits)
 	}
+	r, err := Compile(ctx, o, messages)
+	if err != nil {
+		return err
+	}
+	return write(ctx, o, r.Module, r.Target)
+}
+
+// Result is a network after the passes.
+type Result struct {
+	Module *ir.Module
+	Target *target.Target
+	Env    *pass.Env
+}
+
+// Compile takes a network through the passes.
+func Compile(ctx context.Context, o Options, messages io.Writer) (*Result, error) {
 	if !slices.Contains(pass.Levels, o.Level) {
-		return diag.New(diag.Pos{}, diag.BadValue, "-O %s: the levels are %s", o.Level, strings.Join(pass.Levels, " ")).WithSuggestion(o.Level, pass.Levels)
+		return nil, diag.New(diag.Pos{}, diag.BadValue, "-O %s: the levels are %s", o.Level, strings.Join(pass.Levels, " ")).WithSuggestion(o.Level, pass.Levels)
 	}
 	t, err := target.Find(o.Target)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	m, err := frontend.Load(o.Input, frontend.Options{AllowOutside: o.AllowOutside})
 	if err != nil {
-		return err
+		return nil, err
 	}
 	env, err := environment(o, m, t, messages)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if m.IsQuantized() {
 		if o.Level != string(pass.Int8) || o.Budget != (pass.Budget{Keep: o.Budget.Keep}) {
-			return diag.New(diag.Pos{File: o.Input}, diag.AlreadyLowered, "the module is quantized: its widths are chosen").
+			return nil, diag.New(diag.Pos{File: o.Input}, diag.AlreadyLowered, "the module is quantized: its widths are chosen").
 				WithHelp("search again from a dump of -stop-after calibrate")
 		}
 		if m.Target != t.Name {
@@ -76,9 +93,9 @@ func Build(ctx context.Context, o Options, messages io.Writer) error {
 		return nil
 	}
 	if err := passes.Table.Run(ctx, m, env, pass.Options{StopAfter: o.StopAfter, Observe: observe}); err != nil {
-		return err
+		return nil, err
 	}
-	return write(ctx, o, m, t)
+	return &Result{m, t, env}, nil
 }
 
 func environment(o Options, m *ir.Module, t *target.Target, messages io.Writer) (*pass.Env, error) {
@@ -108,32 +125,43 @@ func environment(o Options, m *ir.Module, t *target.Target, messages io.Writer) 
 // calibration loads the images that the search may see, or makes some up and
 // says so.
 func calibration(o Options, m *ir.Module, env *pass.Env, messages io.Writer) (data.Batch, error) {
-	in := m.Inputs[0]
-	path := o.Calib
-	if path == "" && m.Calib != "" {
-		path = m.Calib
-		if !filepath.IsAbs(path) {
-			path = filepath.Join(filepath.Dir(o.Input), path)
-		}
-	}
+	path := beside(o, o.Calib, m.Calib)
 	if path == "" {
 		fmt.Fprintf(messages, "dnnc: no calibration data: ranges come from %d images of noise; give -calib for a network that is to be shipped\n", o.Images)
-		return data.Synthesize(in.Type.Shape, env.Low, env.High, o.Images, o.Seed), nil
+		return data.Synthesize(m.Inputs[0].Type.Shape, env.Low, env.High, o.Images, o.Seed), nil
 	}
+	return Images(path, m.Inputs[0].Type.Shape, env.Low, env.High, o.Images)
+}
+
+// TestData is the path of the images to report on: -data, or what the network
+// names; "" when there are none.
+func TestData(o Options, m *ir.Module) string { return beside(o, o.Data, m.Test) }
+
+// beside is the path that a flag gives, or else the network's own, which is
+// relative to its folder.
+func beside(o Options, flag, named string) string {
+	if flag != "" || named == "" || filepath.IsAbs(named) {
+		return cmp.Or(flag, named)
+	}
+	return filepath.Join(filepath.Dir(o.Input), named)
+}
+
+// Images loads at most n images of a shape; pixels come in [0,1] and are taken
+// to the declared range.
+func Images(path string, shape ir.Shape, low, high float32, n int) (data.Batch, error) {
 	set, err := dataset.Open(path)
 	if err != nil {
 		return data.Batch{}, diag.New(diag.Pos{}, diag.BadData, "%v", err)
 	}
-	if !ir.Shape(set.Shape()).Equal(in.Type.Shape) {
-		return data.Batch{}, diag.New(diag.Pos{}, diag.BadData, "%s has images of %v, the network takes %s", filepath.Base(path), set.Shape(), in.Type.Shape)
+	if !ir.Shape(set.Shape()).Equal(shape) {
+		return data.Batch{}, diag.New(diag.Pos{}, diag.BadData, "%s has images of %v, the network takes %s", filepath.Base(path), set.Shape(), shape)
 	}
-	b, err := data.Load(set, 0, min(o.Images, set.Len()))
+	b, err := data.Load(set, 0, min(n, set.Len()))
 	if err != nil {
 		return b, diag.New(diag.Pos{}, diag.BadData, "%v", err)
 	}
-	// Pixels come in [0,1]; a declared range may be another.
 	for i, v := range b.X {
-		b.X[i] = env.Low + v*(env.High-env.Low)
+		b.X[i] = low + v*(high-low)
 	}
 	return b, nil
 }

@@ -1,0 +1,247 @@
+// Package verify proves that a build computes what was measured: it runs the
+// object on the target, or under its emulator, and compares every integer of
+// every output with the interpreter's.
+package verify
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
+	"github.com/dnnc/dnnc/codegen"
+	"github.com/dnnc/dnnc/codegen/kernel"
+	"github.com/dnnc/dnnc/codegen/llvm"
+	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/runtime/emu"
+	"github.com/dnnc/dnnc/runtime/interp"
+)
+
+// A Mismatch is an object that does not compute what the interpreter does.
+type Mismatch struct{ Text string }
+
+func (m *Mismatch) Error() string { return m.Text }
+
+// adversarial is the inputs beyond the images: all least, all greatest, noise.
+const adversarial = 8
+
+// Run compiles a network and compares its object on n images, and on inputs
+// that reach for the limits.
+func Run(ctx context.Context, o driver.Options, n int, out, messages io.Writer) error {
+	r, err := driver.Compile(ctx, o, messages)
+	if err != nil {
+		return err
+	}
+	m := r.Module
+	if err := emu.Check(r.Target); err != nil {
+		return err
+	}
+	inputs, kind, err := records(o, r, n)
+	if err != nil {
+		return err
+	}
+	v, err := build(ctx, r)
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(v.dir)
+	prog, err := interp.CompileInt(m)
+	if err != nil {
+		return err
+	}
+	program, err := v.link(ctx, false)
+	if err != nil {
+		return err
+	}
+	got, err := program.Run(ctx, physicalRecords(m, inputs))
+	if err != nil {
+		return err
+	}
+	for i, in := range inputs {
+		t, err := v.expect(ctx, prog, in)
+		if err != nil {
+			return err
+		}
+		var want []byte
+		for _, o := range m.Outputs {
+			want = append(want, physical(o, t[prog.ID(o)])...)
+		}
+		switch {
+		case got.Status[i]&emu.GuardBroken != 0:
+			return &Mismatch{fmt.Sprintf("input %d: memory around the arena, an input or an output was written", i)}
+		case got.Status[i] != 0:
+			return &Mismatch{fmt.Sprintf("input %d: the run function failed", i)}
+		case string(want) != string(got.Outputs[i]):
+			return v.locate(ctx, prog, i, in)
+		}
+	}
+	fmt.Fprintf(out, "%s on %s: %d of %d %s and %d of %d adversarial inputs bit-exact; arena of %d bytes exact\n",
+		m.Name, r.Target.Name, len(inputs)-adversarial, len(inputs)-adversarial, kind, adversarial, adversarial, m.Arena.Bytes)
+	return nil
+}
+
+// records are the inputs in logical order: images, or noise where there are
+// none, then the adversarial ones.
+func records(o driver.Options, r *driver.Result, n int) (list [][]int8, kind string, err error) {
+	m := r.Module
+	size := 0
+	for _, v := range m.Inputs {
+		size += v.Type.Shape.Size()
+	}
+	rng := rand.New(rand.NewPCG(o.Seed, 1))
+	noise := func() []int8 {
+		x := make([]int8, size)
+		for i := range x {
+			x[i] = int8(rng.Uint32())
+		}
+		return x
+	}
+	kind = "images of noise"
+	if path := driver.TestData(o, m); path != "" && len(m.Inputs) == 1 {
+		kind = "test images"
+		in := m.Inputs[0].Type
+		low := float32(in.Quant.Scale * float64(-128-in.Quant.Zero))
+		high := float32(in.Quant.Scale * float64(127-in.Quant.Zero))
+		b, err := driver.Images(path, in.Shape, low, high, n)
+		if err != nil {
+			return nil, "", err
+		}
+		for i := range b.N {
+			x := make([]int8, size)
+			interp.Quantize(in.Quant, b.Image(i), x)
+			list = append(list, x)
+		}
+	} else {
+		for range n {
+			list = append(list, noise())
+		}
+	}
+	for i := range adversarial {
+		x := noise()
+		if i < 2 {
+			for j := range x {
+				x[j] = []int8{-128, 127}[i]
+			}
+		}
+		list = append(list, x)
+	}
+	return list, kind, nil
+}
+
+// physical puts a value's elements into the order of memory.
+func physical(v *ir.Value, x []int8) []byte {
+	b := make([]byte, len(x))
+	for i, logical := range kernel.Order(v.Type.Shape) {
+		b[i] = byte(x[logical])
+	}
+	return b
+}
+
+func physicalRecords(m *ir.Module, inputs [][]int8) [][]byte {
+	out := make([][]byte, len(inputs))
+	for i, in := range inputs {
+		for _, v := range m.Inputs {
+			size := v.Type.Shape.Size()
+			out[i] = append(out[i], physical(v, in[:size])...)
+			in = in[size:]
+		}
+	}
+	return out
+}
+
+// built is an object and what its driver must know.
+type built struct {
+	dir    string
+	tools  llvm.Tools
+	r      *driver.Result
+	job    emu.Job
+	object []byte
+}
+
+func build(ctx context.Context, r *driver.Result) (*built, error) {
+	tools, err := llvm.Find()
+	if err != nil {
+		return nil, err
+	}
+	m := r.Module
+	text, err := codegen.LLVM(m, m.Name, r.Target)
+	if err != nil {
+		return nil, err
+	}
+	object, err := llvm.Compile(ctx, tools, text, r.Target, "obj")
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "dnnc-verify-")
+	if err != nil {
+		return nil, err
+	}
+	job := emu.Job{Prefix: m.Name, Arena: m.Arena.Bytes, Align: m.Arena.Align, Steps: len(m.Ops)}
+	for _, v := range m.Inputs {
+		job.Inputs = append(job.Inputs, v.Type.Shape.Size())
+	}
+	for _, v := range m.Outputs {
+		job.Outputs = append(job.Outputs, v.Type.Shape.Size())
+	}
+	return &built{dir, tools, r, job, object}, nil
+}
+
+func (v *built) link(ctx context.Context, trace bool) (*emu.Program, error) {
+	j := v.job
+	j.Trace = trace
+	text, err := emu.Driver(j, v.r.Target)
+	if err != nil {
+		return nil, err
+	}
+	main, err := llvm.Compile(ctx, v.tools, text, v.r.Target, "obj")
+	if err != nil {
+		return nil, err
+	}
+	return emu.Link(ctx, v.dir, j, v.r.Target, main, v.object)
+}
+
+// expect runs the interpreter and keeps every value.
+func (v *built) expect(ctx context.Context, prog *interp.Int, in []int8) (interp.Tensors[int8], error) {
+	m := v.r.Module
+	keep := append([]*ir.Value(nil), m.Inputs...)
+	for _, n := range m.Ops {
+		keep = append(keep, n.Out)
+	}
+	t := prog.Tensors(1, keep...)
+	for _, x := range m.Inputs {
+		in = in[copy(t[prog.ID(x)], in):]
+	}
+	return t, prog.Run(ctx, t, 1, 0, len(m.Ops))
+}
+
+// locate steps through the layers and names the first one whose result differs.
+func (v *built) locate(ctx context.Context, prog *interp.Int, index int, in []int8) error {
+	m := v.r.Module
+	program, err := v.link(ctx, true)
+	if err != nil {
+		return err
+	}
+	got, err := program.Run(ctx, physicalRecords(m, [][]int8{in}))
+	if err != nil {
+		return err
+	}
+	t, err := v.expect(ctx, prog, in)
+	if err != nil {
+		return err
+	}
+	for i, n := range m.Ops {
+		if n.Out.At.Kind != ir.InArena {
+			continue
+		}
+		want := physical(n.Out, t[prog.ID(n.Out)])
+		have := got.Arenas[0][i][n.Out.At.Offset : n.Out.At.Offset+len(want)]
+		for j := range want {
+			if want[j] != have[j] {
+				return &Mismatch{fmt.Sprintf("input %d: %s (step %d, %s) differs first at byte %d: %d, the interpreter has %d", index, n.Name(), i, n.Word("impl"), j, int8(have[j]), int8(want[j]))}
+			}
+		}
+	}
+	return &Mismatch{fmt.Sprintf("input %d: the output differs, and no step's result in the arena does", index)}
+}
