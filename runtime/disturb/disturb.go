@@ -97,6 +97,12 @@ func Parse(text string) ([]Condition, error) {
 // Images disturbs every image of a batch whose reals lie in lo..hi. Image i
 // depends on the seed, the condition's kind, i and nothing else.
 func Images(b data.Batch, c Condition, seed uint64, lo, hi float32) data.Batch {
+	return ImagesFrom(b, 0, c, seed, lo, hi)
+}
+
+// ImagesFrom disturbs a part of a set whose first image has the index first, as
+// Images would disturb it within the whole.
+func ImagesFrom(b data.Batch, first int, c Condition, seed uint64, lo, hi float32) data.Batch {
 	out := b
 	out.X = make([]float32, len(b.X))
 	if c.Size == 0 {
@@ -105,7 +111,7 @@ func Images(b data.Batch, c Condition, seed uint64, lo, hi float32) data.Batch {
 	}
 	for i := range b.N {
 		dst := out.Image(i)
-		rng := newSource(seed, c.Kind.Name, uint64(i))
+		rng := newSource(seed, c.Kind.Name, uint64(first+i))
 		c.Kind.apply(dst, b.Image(i), b.Shape, lo, hi, c.Size, rng)
 		for j, v := range dst {
 			dst[j] = min(max(v, lo), hi)

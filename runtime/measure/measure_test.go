@@ -1,0 +1,125 @@
+package measure
+
+import (
+	"context"
+	"errors"
+	"math"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/dnnc/dnnc/runtime/data"
+	"github.com/dnnc/dnnc/runtime/disturb"
+)
+
+func TestKL(t *testing.T) {
+	assert.Zero(t, KL([]float32{1, 2, 3}, []float32{1, 2, 3}))
+	assert.InDelta(t, 0, KL([]float32{1, 2, 3}, []float32{101, 102, 103}), 1e-9, "a shift of all logits changes nothing")
+	// p = (1/2, 1/2), q = (1/4, 3/4): 1/2 ln 2 + 1/2 ln 2/3.
+	got := KL([]float32{0, 0}, []float32{0, float32(math.Log(3))})
+	assert.InDelta(t, .5*math.Log(2)+.5*math.Log(2./3), got, 1e-7)
+	assert.False(t, math.IsInf(KL([]float32{0, 0}, []float32{0, 1e4}), 0))
+	assert.InDelta(t, got/2, MeanKL([]float32{0, 0, 5, 5}, []float32{0, float32(math.Log(3)), 1, 1}, 2), 1e-7)
+}
+
+func TestAnswersTakeTheFirstMaximum(t *testing.T) {
+	assert.Equal(t, []int{1, 0}, Answers([]float32{1, 3, 3, 2, 2, 2}, 3))
+	assert.Equal(t, .5, Accuracy([]float32{1, 3, 3, 2, 2, 2}, []int{1, 2}, 3))
+}
+
+// threshold answers 1 where the image's only pixel is above a threshold.
+func threshold(at float32) Network {
+	return func(_ context.Context, x []float32, n int) ([]float32, error) {
+		out := make([]float32, 2*n)
+		for i := range n {
+			out[2*i], out[2*i+1] = at, x[i]
+		}
+		return out, nil
+	}
+}
+
+func setup(t *testing.T, errors string, n int) Setup {
+	t.Helper()
+	conditions, err := disturb.Parse(errors)
+	require.NoError(t, err)
+	b := data.Batch{N: n, Shape: []int{1, 1, 1}}
+	for i := range n {
+		x := float32(i) / float32(n)
+		b.X = append(b.X, x)
+		label := 0
+		if x > .5 {
+			label = 1
+		}
+		b.Labels = append(b.Labels, label)
+	}
+	return Setup{Images: b, Conditions: conditions, Seed: 1, High: 1}
+}
+
+func TestRobust(t *testing.T) {
+	s := setup(t, "fog-blend=0,0.5;gaussian=0.1", 1000)
+	scores, err := Robust(context.Background(), s, threshold(.5), threshold(.75))
+	require.NoError(t, err)
+	a, b := scores[0], scores[1]
+	require.Len(t, a.Kinds, 3)
+	assert.Equal(t, 1., a.Clean())
+	assert.InDelta(t, .75, b.Clean(), .01, "wrong between .5 and .75")
+	fog := a.Kinds[1]
+	assert.Equal(t, "fog-blend", fog.Name)
+	assert.Equal(t, 1., fog.Accuracy(0), "size 0 changes nothing")
+	assert.InDelta(t, .5, fog.Accuracy(1), .01, "x/2+1/2 is above 1/2 for every x")
+	assert.InDelta(t, 1, b.Kinds[1].Accuracy(1), .01, "and above 3/4 for x above 1/2")
+	assert.InDelta(t, .75, fog.Mean(), .01)
+	assert.InDelta(t, (1+fog.Mean()+a.Kinds[2].Mean())/3, a.Mean(), 1e-12)
+	name, worst := a.Worst()
+	assert.Equal(t, "fog-blend", name)
+	assert.Equal(t, fog.Mean(), worst)
+
+	assert.Equal(t, Estimate{1, 0}, a.Retention(a))
+	r := b.Retention(a)
+	assert.InDelta(t, b.Mean()/a.Mean(), r.Value, 1e-12)
+	assert.Positive(t, r.StdErr)
+	assert.InDelta(t, b.Mean()-a.Mean(), b.Difference(a).Value, 1e-12)
+	assert.Len(t, b.KindRetention(a), 3)
+}
+
+func TestRobustDoesNotDependOnThePortions(t *testing.T) {
+	s := setup(t, "gaussian=0.3", portion+100)
+	whole, err := Robust(context.Background(), s, threshold(.5))
+	require.NoError(t, err)
+	b := disturb.Images(s.Images, s.Conditions[0], s.Seed, 0, 1)
+	for i, x := range b.X {
+		want := 0
+		if x > .5 {
+			want = 1
+		}
+		assert.Equal(t, s.Images.Labels[i] == want, whole[0].Kinds[1].Right[0][i])
+	}
+}
+
+func TestRobustWithoutLabelsTakesTheFirstNetworksAnswers(t *testing.T) {
+	s := setup(t, "gaussian=0.1", 100)
+	s.Images.Labels = nil
+	scores, err := Robust(context.Background(), s, threshold(.3), threshold(.4))
+	require.NoError(t, err)
+	assert.Equal(t, 1., scores[0].Clean())
+	assert.InDelta(t, .9, scores[1].Clean(), .011)
+	assert.Less(t, scores[0].Kinds[1].Mean(), 1.)
+}
+
+func TestRobustReportsErrors(t *testing.T) {
+	_, err := Robust(context.Background(), Setup{}, threshold(0))
+	assert.Error(t, err)
+	s := setup(t, "none", 10)
+	broken := errors.New("broken")
+	_, err = Robust(context.Background(), s, func(context.Context, []float32, int) ([]float32, error) { return nil, broken })
+	assert.ErrorIs(t, err, broken)
+}
+
+func TestStandardErrorOfAShare(t *testing.T) {
+	s := &Score{Images: 400, Kinds: []Kind{{Clean, []float64{0}, [][]bool{make([]bool, 400)}}}}
+	for i := range 100 {
+		s.Kinds[0].Right[0][i] = true
+	}
+	assert.InDelta(t, math.Sqrt(.25*.75/399), s.StdErr(), 1e-12)
+}
