@@ -19,7 +19,7 @@ var layers = []string{
 	"runtime/kernels", "runtime/gemm", "runtime/data", "runtime/interp", "runtime/disturb", "runtime/measure", "runtime/emu",
 	"frontend/weights", "frontend/dataset", "frontend/syntax", "frontend",
 	"passes/pass", "passes/graph", "passes/quant/round", "passes/quant", "passes/robust", "passes/machine", "passes",
-	"codegen/loop", "codegen/kernel", "codegen/llvm", "codegen",
+	"codegen/loop", "codegen/kernel", "codegen/llvm", "codegen/c", "codegen",
 	"cmd/dnnc/internal/driver", "cmd/dnnc/internal/verify", "cmd/dnnc", "cmd/sample",
 }
 

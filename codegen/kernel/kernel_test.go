@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/dnnc/dnnc/codegen/c"
 	"github.com/dnnc/dnnc/codegen/kernel"
 	"github.com/dnnc/dnnc/codegen/llvm"
 	"github.com/dnnc/dnnc/codegen/loop"
@@ -199,19 +200,66 @@ func TestObjectsEqualInterpreter(t *testing.T) {
 				undefined, err := exec.Command("nm", "-u", file("net.o")).Output()
 				require.NoError(t, err)
 				assert.Empty(t, string(undefined))
-				main := fmt.Sprintf(driver, m.Inputs[0].Type.Shape.Size(), m.Arena.Bytes, m.Arena.Bytes)
-				require.NoError(t, os.WriteFile(file("main.c"), []byte(main), 0o644))
-				out, err := exec.Command(cc[0], append(cc[1:], "-O1", "-o", file("run"), file("main.c"), file("net.o"))...).CombinedOutput()
-				require.NoError(t, err, string(out))
-				in, want := cases(t, m, 6)
-				cmd := exec.Command(file("run"))
-				if len(tgt.Emulator) > 0 {
-					cmd = exec.Command(tgt.Emulator[0], append(tgt.Emulator[1:], file("run"))...)
+				execute(t, m, tgt.Emulator, dir, append(cc, file("net.o"))...)
+			})
+		}
+	}
+}
+
+// execute links the network with the driver and compares what it answers.
+func execute(t *testing.T, m *ir.Module, emulator []string, dir string, cc ...string) {
+	t.Helper()
+	file := func(n string) string { return filepath.Join(dir, n) }
+	main := fmt.Sprintf(driver, m.Inputs[0].Type.Shape.Size(), m.Arena.Bytes, m.Arena.Bytes)
+	require.NoError(t, os.WriteFile(file("main.c"), []byte(main), 0o644))
+	out, err := exec.Command(cc[0], append(cc[1:], "-O1", "-o", file("run"), file("main.c"))...).CombinedOutput()
+	require.NoError(t, err, string(out))
+	in, want := cases(t, m, 6)
+	cmd := exec.Command(file("run"))
+	if len(emulator) > 0 {
+		cmd = exec.Command(emulator[0], append(emulator[1:], file("run"))...)
+	}
+	cmd.Stdin = bytes.NewReader(bytes.Join(in, nil))
+	got, err := cmd.Output()
+	require.NoError(t, err)
+	require.Equal(t, bytes.Join(want, nil), got)
+}
+
+// strict is the warnings under which the C text must compile, with none.
+var strict = []string{"-std=c99", "-Wall", "-Wextra", "-Wconversion", "-Wpedantic", "-Werror"}
+
+// TestCEqualsInterpreter compiles each width's C text for 64 and 32 bits, with
+// every warning and with checks for undefined behaviour, and runs it.
+func TestCEqualsInterpreter(t *testing.T) {
+	tgt, err := target.Find("armv7")
+	require.NoError(t, err)
+	compilers := []struct {
+		name     string
+		cc       []string
+		emulator []string
+	}{
+		{"gcc", []string{"gcc", "-fsanitize=undefined", "-fno-sanitize-recover=all"}, nil},
+		{"arm", []string{"arm-linux-gnueabihf-gcc", "-static"}, tgt.Emulator},
+	}
+	for bits := 0; bits <= 8; bits++ {
+		m := network(t, tgt, bits)
+		p, err := kernel.Program(m, "net")
+		require.NoError(t, err)
+		text := c.Print(p)
+		for _, cc := range compilers {
+			t.Run(fmt.Sprintf("%s/%d", cc.name, bits), func(t *testing.T) {
+				for _, tool := range append([]string{cc.cc[0]}, cc.emulator...) {
+					if _, err := exec.LookPath(tool); err != nil && tool[0] != '-' && tool != "cortex-a7" {
+						t.Skip(err)
+					}
 				}
-				cmd.Stdin = bytes.NewReader(bytes.Join(in, nil))
-				got, err := cmd.Output()
-				require.NoError(t, err)
-				require.Equal(t, bytes.Join(want, nil), got)
+				dir := t.TempDir()
+				source, object := filepath.Join(dir, "net.c"), filepath.Join(dir, "net.o")
+				require.NoError(t, os.WriteFile(source, []byte(text), 0o644))
+				args := append(append(append([]string{}, cc.cc[1:]...), strict...), "-O1", "-c", "-o", object, source)
+				out, err := exec.Command(cc.cc[0], args...).CombinedOutput()
+				require.NoError(t, err, string(out))
+				execute(t, m, cc.emulator, dir, append(append([]string{}, cc.cc...), object)...)
 			})
 		}
 	}

@@ -32,8 +32,10 @@ func Print(p *loop.Program, t *target.Target) (text string, err error) {
 	for _, g := range p.Globals {
 		d := m.NewGlobalDef(g.Name, constant.NewCharArray(g.Data))
 		d.Immutable = true
-		d.Linkage = enum.LinkageInternal
-		d.UnnamedAddr = enum.UnnamedAddrUnnamedAddr
+		if !g.Exported {
+			d.Linkage = enum.LinkageInternal
+			d.UnnamedAddr = enum.UnnamedAddrUnnamedAddr
+		}
 		d.Align = ir.Align(g.Align)
 		zero := constant.NewInt(types.I32, 0)
 		pr.globals[g] = constant.NewGetElementPtr(d.ContentType, d, zero, zero)

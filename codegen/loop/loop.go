@@ -39,9 +39,10 @@ type Program struct {
 
 // Global is constant data.
 type Global struct {
-	Name  string
-	Data  []byte
-	Align int
+	Name     string
+	Data     []byte
+	Align    int
+	Exported bool // visible outside of the object
 }
 
 // Func has pointer parameters and gives an i32, which is 0 for success.

@@ -1,0 +1,367 @@
+// Package c prints loop programs as one portable C99 file, for compilers that
+// LLVM does not serve. All arithmetic is on unsigned integers of a stated width,
+// so that nothing overflows in the sense of C; vectors are written out lane by
+// lane; memory is read byte by byte, whatever the machine's byte order and
+// alignment. Signed operations rely on two's complement and on an arithmetic
+// right shift, which every C compiler in use has.
+package c
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/dnnc/dnnc/codegen/loop"
+)
+
+// Print returns the C text of a program.
+func Print(p *loop.Program) string {
+	pr := &printer{}
+	pr.b.WriteString(prelude)
+	for _, g := range p.Globals {
+		pr.global(g)
+	}
+	for _, f := range p.Funcs {
+		pr.function(f)
+	}
+	return pr.b.String()
+}
+
+// prelude is the memory access and the signed operations.
+const prelude = `#include <stdint.h>
+
+#if defined(__GNUC__)
+#define DNNC_UNUSED __attribute__((unused))
+#else
+#define DNNC_UNUSED
+#endif
+#define DNNC_FN DNNC_UNUSED static
+
+DNNC_FN uint8_t ld8(const uint8_t *p) { return *p; }
+DNNC_FN uint16_t ld16(const uint8_t *p) { return (uint16_t)(p[0] | (unsigned)p[1] << 8); }
+DNNC_FN uint32_t ld32(const uint8_t *p) { return ld16(p) | (uint32_t)ld16(p + 2) << 16; }
+DNNC_FN uint64_t ld64(const uint8_t *p) { return ld32(p) | (uint64_t)ld32(p + 4) << 32; }
+DNNC_FN void st8(uint8_t *p, uint8_t v) { *p = v; }
+DNNC_FN void st16(uint8_t *p, uint16_t v) { p[0] = (uint8_t)v; p[1] = (uint8_t)(v >> 8); }
+DNNC_FN void st32(uint8_t *p, uint32_t v) { st16(p, (uint16_t)v); st16(p + 2, (uint16_t)(v >> 16)); }
+DNNC_FN void st64(uint8_t *p, uint64_t v) { st32(p, (uint32_t)v); st32(p + 4, (uint32_t)(v >> 32)); }
+DNNC_FN uint8_t ashr8(uint8_t a, uint8_t n) { return (uint8_t)((int8_t)a >> n); }
+DNNC_FN uint16_t ashr16(uint16_t a, uint16_t n) { return (uint16_t)((int16_t)a >> n); }
+DNNC_FN uint32_t ashr32(uint32_t a, uint32_t n) { return (uint32_t)((int32_t)a >> n); }
+DNNC_FN uint64_t ashr64(uint64_t a, uint64_t n) { return (uint64_t)((int64_t)a >> n); }
+#define DNNC_ORDER(bits) \
+  DNNC_FN uint##bits##_t smin##bits(uint##bits##_t a, uint##bits##_t b) { return (int##bits##_t)a < (int##bits##_t)b ? a : b; } \
+  DNNC_FN uint##bits##_t smax##bits(uint##bits##_t a, uint##bits##_t b) { return (int##bits##_t)a > (int##bits##_t)b ? a : b; } \
+  DNNC_FN uint##bits##_t sdiv##bits(uint##bits##_t a, uint##bits##_t b) { return (uint##bits##_t)((int##bits##_t)a / (int##bits##_t)b); } \
+  DNNC_FN uint32_t slt##bits(uint##bits##_t a, uint##bits##_t b) { return (int##bits##_t)a < (int##bits##_t)b; }
+#define DNNC_EXTEND(from, to) \
+  DNNC_FN uint##to##_t sext##from##_##to(uint##from##_t a) { int##to##_t x = (int##from##_t)a; return (uint##to##_t)x; }
+DNNC_EXTEND(8, 16)
+DNNC_EXTEND(8, 32)
+DNNC_EXTEND(8, 64)
+DNNC_EXTEND(16, 32)
+DNNC_EXTEND(16, 64)
+DNNC_EXTEND(32, 64)
+DNNC_ORDER(8)
+DNNC_ORDER(16)
+DNNC_ORDER(32)
+DNNC_ORDER(64)
+`
+
+type printer struct {
+	b      strings.Builder
+	indent int
+}
+
+func (p *printer) line(format string, args ...any) {
+	fmt.Fprintf(&p.b, "%*s%s\n", 2*p.indent, "", fmt.Sprintf(format, args...))
+}
+
+// perLine is the bytes of constant data on one line.
+const perLine = 24
+
+func (p *printer) global(g *loop.Global) {
+	static := "static "
+	if g.Exported {
+		static = ""
+		p.line("extern const uint8_t %s[%d];", g.Name, len(g.Data))
+	}
+	p.line("%sconst uint8_t %s[%d] = {", static, g.Name, max(1, len(g.Data)))
+	for from := 0; from < len(g.Data); from += perLine {
+		var s strings.Builder
+		for _, v := range g.Data[from:min(from+perLine, len(g.Data))] {
+			fmt.Fprintf(&s, "%d,", v)
+		}
+		p.line("  %s", s.String())
+	}
+	if len(g.Data) == 0 {
+		p.line("  0")
+	}
+	p.line("};")
+}
+
+func typeName(t loop.Type) string { return fmt.Sprintf("uint%d_t", t.Bits) }
+
+func (p *printer) function(f *loop.Func) {
+	var params []string
+	for _, v := range f.Ints {
+		params = append(params, "int32_t arg_"+v.Name)
+	}
+	for _, r := range f.Params {
+		q := ""
+		if r.Constant {
+			q = "const "
+		}
+		// The interface is typed: int8_t for tensors, void for the arena.
+		switch {
+		case f.Local:
+			params = append(params, q+"uint8_t *"+ident(r.Name))
+		case r == f.Params[len(f.Params)-1]:
+			params = append(params, q+"void *arg_"+ident(r.Name))
+		default:
+			params = append(params, q+"int8_t *arg_"+ident(r.Name))
+		}
+	}
+	head := fmt.Sprintf("int %s(%s)", f.Name, strings.Join(params, ", "))
+	if f.Local {
+		head = "static " + head
+	} else {
+		p.line("%s;", head) // its header need not be included
+	}
+	p.line("%s {", head)
+	p.indent++
+	for _, v := range f.Ints {
+		p.line("uint32_t %s = (uint32_t)arg_%s;", v.Name, v.Name)
+	}
+	for _, r := range f.Params {
+		if !f.Local {
+			q := ""
+			if r.Constant {
+				q = "const "
+			}
+			p.line("%suint8_t *%s = (%suint8_t *)arg_%s;", q, ident(r.Name), q, ident(r.Name))
+		}
+		if !f.Local || r.Constant {
+			p.line("(void)%s;", ident(r.Name))
+		}
+	}
+	declared := map[*loop.Var]bool{}
+	for _, v := range f.Ints {
+		declared[v] = true
+	}
+	p.declare(f.Body, declared)
+	p.body(f.Body)
+	p.indent--
+	p.line("}")
+}
+
+func ident(name string) string { return strings.ReplaceAll(name, ".", "_") }
+
+// declare declares the variables that statements assign, at the function's head.
+func (p *printer) declare(body []loop.Stmt, declared map[*loop.Var]bool) {
+	variable := func(v *loop.Var) {
+		switch {
+		case declared[v]:
+		case v.Type.Lanes == 1:
+			p.line("DNNC_UNUSED %s %s;", typeName(v.Type), v.Name)
+		default:
+			p.line("DNNC_UNUSED %s %s[%d];", typeName(v.Type), v.Name, v.Type.Lanes)
+		}
+		declared[v] = true
+	}
+	for _, s := range body {
+		switch s := s.(type) {
+		case *loop.Assign:
+			variable(s.Var)
+		case *loop.For:
+			variable(s.Var)
+			p.declare(s.Body, declared)
+		case *loop.If:
+			p.declare(s.Then, declared)
+			p.declare(s.Else, declared)
+		}
+	}
+}
+
+func (p *printer) block(body []loop.Stmt) {
+	p.indent++
+	p.body(body)
+	p.indent--
+}
+
+func (p *printer) body(body []loop.Stmt) {
+	for _, s := range body {
+		switch s := s.(type) {
+		case *loop.Assign:
+			p.assign(s)
+		case *loop.Store:
+			t := s.Value.Type()
+			for lane := range t.Lanes {
+				p.line("st%d(%s, %s);", t.Bits, address(s.To, s.Offset, lane*t.Bits/8), expr(s.Value, lane))
+			}
+		case *loop.For:
+			p.line("for (%s = %s; slt32(%s, %s); %s += %du) {", s.Var.Name, expr(s.From, 0), s.Var.Name, expr(s.To, 0), s.Var.Name, s.Step)
+			p.block(s.Body)
+			p.line("}")
+		case *loop.If:
+			p.line("if (%s) {", expr(s.Cond, 0))
+			p.block(s.Then)
+			if len(s.Else) > 0 {
+				p.line("} else {")
+				p.block(s.Else)
+			}
+			p.line("}")
+		case *loop.Call:
+			var args []string
+			for _, x := range s.Ints {
+				args = append(args, "(int32_t)"+expr(x, 0))
+			}
+			for _, a := range s.Args {
+				args = append(args, address(a.Region, loop.Int(a.Offset), 0))
+			}
+			p.line("{ int status = %s(%s); if (status) return status; }", s.Func.Name, strings.Join(args, ", "))
+		case *loop.Return:
+			p.line("return (int)%s;", expr(s.Value, 0))
+		default:
+			panic(fmt.Sprintf("no statement: %T", s))
+		}
+	}
+}
+
+// assign writes all lanes; by way of a copy where the value reads other lanes
+// of the variable itself.
+func (p *printer) assign(s *loop.Assign) {
+	if s.Var.Type.Lanes == 1 {
+		p.line("%s = %s;", s.Var.Name, expr(s.Value, 0))
+		return
+	}
+	if permutes(s.Value, s.Var, false) {
+		p.line("{ %s next[%d];", typeName(s.Var.Type), s.Var.Type.Lanes)
+		for lane := range s.Var.Type.Lanes {
+			p.line("  next[%d] = %s;", lane, expr(s.Value, lane))
+		}
+		for lane := range s.Var.Type.Lanes {
+			p.line("  %s[%d] = next[%d];", s.Var.Name, lane, lane)
+		}
+		p.line("}")
+		return
+	}
+	for lane := range s.Var.Type.Lanes {
+		p.line("%s[%d] = %s;", s.Var.Name, lane, expr(s.Value, lane))
+	}
+}
+
+// permutes reports whether e reads v in other lanes than the one it computes.
+func permutes(e loop.Expr, v *loop.Var, moved bool) bool {
+	switch e := e.(type) {
+	case *loop.Read:
+		return moved && e.Var == v
+	case *loop.Load:
+		return permutes(e.Offset, v, true)
+	case *loop.Cast:
+		return permutes(e.A, v, moved)
+	case *loop.Bin:
+		return permutes(e.A, v, moved) || permutes(e.B, v, moved)
+	case *loop.Splat:
+		return permutes(e.A, v, true)
+	case *loop.Extract:
+		return permutes(e.A, v, true)
+	case *loop.Shuffle:
+		return permutes(e.A, v, true)
+	}
+	return false
+}
+
+func address(r loop.Region, offset loop.Expr, more int) string {
+	name := ""
+	switch r := r.(type) {
+	case *loop.Param:
+		name = ident(r.Name)
+	case *loop.Global:
+		name = r.Name
+	}
+	if c, ok := offset.(*loop.Const); ok {
+		if c.Value+int64(more) == 0 {
+			return name
+		}
+		return fmt.Sprintf("%s + %d", name, c.Value+int64(more))
+	}
+	at := fmt.Sprintf("%s + (int32_t)%s", name, expr(offset, 0))
+	if more != 0 {
+		at += fmt.Sprintf(" + %d", more)
+	}
+	return at
+}
+
+func number(t loop.Type, v int64) string {
+	u := uint64(v)
+	if t.Bits < 64 {
+		u &= 1<<t.Bits - 1
+	}
+	switch t.Bits {
+	case 64:
+		return fmt.Sprintf("UINT64_C(%d)", u)
+	case 32:
+		return fmt.Sprintf("UINT32_C(%d)", u)
+	}
+	return fmt.Sprintf("(%s)%d", typeName(t), u)
+}
+
+// expr is one lane of an expression: a value of exactly its unsigned type.
+func expr(e loop.Expr, lane int) string {
+	t := e.Type()
+	switch e := e.(type) {
+	case *loop.Const:
+		return number(t, e.Value)
+	case *loop.Lanes:
+		return number(t, e.Values[lane])
+	case *loop.Read:
+		if t.Lanes == 1 {
+			return e.Var.Name
+		}
+		return fmt.Sprintf("%s[%d]", e.Var.Name, lane)
+	case *loop.Load:
+		return fmt.Sprintf("ld%d(%s)", t.Bits, address(e.From, e.Offset, lane*t.Bits/8))
+	case *loop.Cast:
+		if e.Op == loop.SExt {
+			return fmt.Sprintf("sext%d_%d(%s)", e.A.Type().Bits, t.Bits, expr(e.A, lane))
+		}
+		return fmt.Sprintf("(%s)%s", typeName(t), paren(expr(e.A, lane)))
+	case *loop.Splat:
+		return expr(e.A, 0)
+	case *loop.Extract:
+		return expr(e.A, e.Lane)
+	case *loop.Shuffle:
+		return expr(e.A, e.Mask[lane])
+	case *loop.Bin:
+		return binary(e, lane)
+	}
+	panic(fmt.Sprintf("no expression: %T", e))
+}
+
+func paren(s string) string { return "(" + s + ")" }
+
+var infix = map[loop.BinOp]string{
+	loop.Add: "+", loop.Sub: "-", loop.Mul: "*", loop.And: "&", loop.Or: "|", loop.Shl: "<<", loop.LShr: ">>", loop.UDiv: "/", loop.Eq: "==",
+}
+
+var call = map[loop.BinOp]string{
+	loop.AShr: "ashr", loop.SMin: "smin", loop.SMax: "smax", loop.SDiv: "sdiv", loop.SLt: "slt",
+}
+
+func binary(e *loop.Bin, lane int) string {
+	a, b, t := expr(e.A, lane), expr(e.B, lane), e.A.Type()
+	if name, ok := call[e.Op]; ok {
+		return fmt.Sprintf("%s%d(%s, %s)", name, t.Bits, a, b)
+	}
+	op := infix[e.Op]
+	switch {
+	case e.Op == loop.Eq:
+		return fmt.Sprintf("(uint32_t)(%s == %s)", a, b)
+	case t.Bits >= 32:
+		return fmt.Sprintf("(%s %s %s)", a, op, b)
+	case e.Op == loop.Shl || e.Op == loop.LShr:
+		return fmt.Sprintf("(%s)((uint32_t)%s %s %s)", typeName(t), a, op, b)
+	}
+	// Narrow operands would be promoted to int, whose products overflow.
+	return fmt.Sprintf("(%s)((uint32_t)%s %s (uint32_t)%s)", typeName(t), a, op, b)
+}
