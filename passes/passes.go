@@ -45,6 +45,10 @@ var Table = pass.Table{
 // resume behind it.
 const Quantized = "quantize"
 
+// Robust is the pass that writes widths: after it the module is still one of
+// floats, the reference of what is measured.
+const Robust = "robust"
+
 func init() {
 	if err := Table.Check(); err != nil {
 		panic(err)

@@ -9,6 +9,9 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime/debug"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
@@ -16,6 +19,7 @@ import (
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/ir/target"
 	"github.com/dnnc/dnnc/passes"
+	"github.com/dnnc/dnnc/passes/pass"
 )
 
 // The exit codes.
@@ -25,6 +29,20 @@ const (
 	badUsage = 2
 	internal = 3
 )
+
+// A command is a word after dnnc.
+type command struct {
+	name, usage, doc string
+	run              func(ctx context.Context, o driver.Options, stdout, stderr io.Writer) error
+	noTarget         bool // runs without -target
+}
+
+// commands are in the order of the help; the first is the default.
+var commands = []command{
+	{"build", "[flags] net.dnn -target T", "compile a network to an object, its header and its certificate", driver.Build, false},
+	{"verify", "[flags] net.dnn -target T [-n N]", "run the object and compare every integer with the interpreter's", verify.Run, false},
+	{"eval", "[flags] net.dnn [-errors LIST]", "measure a network, clean and under errors; with -O what it becomes", eval, true},
+}
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -39,71 +57,118 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		}
 		return done
 	}
-	command := "build"
-	if len(args) > 0 && (args[0] == "build" || args[0] == "verify") {
-		command, args = args[0], args[1:]
-	}
-	var o driver.Options
-	var fix, debug string
-	fs := flag.NewFlagSet("dnnc", flag.ContinueOnError)
-	fs.SetOutput(stderr)
-	fs.Usage = func() {
-		fmt.Fprint(stderr, "usage: dnnc [build] [flags] net.dnn -target T\n       dnnc verify [flags] net.dnn -target T [-n N]\n       dnnc targets\n")
-		fs.PrintDefaults()
-	}
-	fs.StringVar(&o.Level, "O", "int8", "how widths are chosen: int8, universal, robust")
-	fs.StringVar(&o.Target, "target", "", "the processor; dnnc targets lists them")
-	fs.StringVar(&o.Output, "o", "", "output `file`")
-	fs.StringVar(&o.Emit, "emit", "obj", "what to write: obj, asm, llvm, ir")
-	fs.StringVar(&o.Calib, "calib", "", "images that calibration and search may see")
-	fs.StringVar(&o.Data, "data", "", "images to verify and report on")
-	n := fs.Int("n", 100, "verify: how many images")
-	fs.StringVar(&o.Errors, "errors", "gaussian", "errors that the search disturbs images with: kind=size,size;kind")
-	fs.StringVar(&o.Rounding, "rounding", "", "nearest or compensated; chosen by width when absent")
-	fs.StringVar(&o.StopAfter, "stop-after", "", "the last `pass` to run")
-	fs.StringVar(&fix, "fix", "", "widths of layers: conv1=8,fc1=odd2")
-	fs.StringVar(&debug, "d", "", "help lists the passes")
-	fs.Float64Var(&o.Budget.Bits, "bits", 0, "average bits a weight")
-	fs.IntVar(&o.Budget.Bytes, "size", 0, "bytes of weights and their channels' constants")
-	fs.Float64Var(&o.Budget.Ratio, "ratio", 0, "times smaller than float32")
-	fs.Float64Var(&o.Budget.Keep, "keep", .99, "share of the robust accuracy to keep")
-	fs.IntVar(&o.Images, "images", 512, "calibration images used")
-	fs.Uint64Var(&o.Seed, "seed", 1, "of disturbances and noise")
-	fs.BoolVar(&o.AllowOutside, "allow-outside", false, "let the network refer to files outside its folder")
-	fs.BoolVar(&o.TimePasses, "time-passes", false, "print the time of each pass")
-	var files []string
-	for len(args) > 0 { // flags and files in any order
-		if err := fs.Parse(args); err != nil {
-			if errors.Is(err, flag.ErrHelp) {
-				return done
-			}
-			return badUsage
-		}
-		if args = fs.Args(); len(args) > 0 {
-			files, args = append(files, args[0]), args[1:]
+	c := &commands[0]
+	if len(args) > 0 {
+		if i := slices.IndexFunc(commands, func(c command) bool { return c.name == args[0] }); i >= 0 {
+			c, args = &commands[i], args[1:]
 		}
 	}
-	if debug == "help" {
+	o, files, err := parse(args, stderr)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		return done
+	case err != nil:
+		return badUsage
+	case o.Debug == "help":
 		for _, p := range passes.Table {
 			fmt.Fprintf(stdout, "%-16s %s\n", p.Name, p.Why)
 		}
 		return done
 	}
-	if len(files) != 1 || o.Target == "" || (o.Rounding != "" && o.Rounding != "nearest" && o.Rounding != "compensated") {
-		fs.Usage()
+	switch {
+	case len(files) != 1:
+		fmt.Fprintf(stderr, "dnnc: one network to %s, not %d; dnnc -help\n", c.name, len(files))
+		return badUsage
+	case o.Target == "" && !c.noTarget:
+		fmt.Fprintf(stderr, "dnnc: no -target; dnnc targets lists them: %s\n", strings.Join(target.Names(), " "))
 		return badUsage
 	}
 	o.Input = files[0]
-	if fix != "" {
-		o.Fix = strings.Split(fix, ",")
+	return exitCode(guarded(ctx, c, o, stdout, stderr), stderr)
+}
+
+// guarded runs a command; a panic is a fault of dnnc's, reported as an error.
+func guarded(ctx context.Context, c *command, o driver.Options, stdout, stderr io.Writer) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("internal error in dnnc %s of %s: %v\n%s", c.name, o.Input, r, debug.Stack())
+		}
+	}()
+	return c.run(ctx, o, stdout, stderr)
+}
+
+// parse reads flags and files in any order.
+func parse(args []string, stderr io.Writer) (o driver.Options, files []string, err error) {
+	fs := flag.NewFlagSet("dnnc", flag.ContinueOnError)
+	fs.SetOutput(stderr)
+	fs.Usage = func() {
+		fmt.Fprintln(stderr, "usage:")
+		for _, c := range commands {
+			fmt.Fprintf(stderr, "  dnnc %-6s %-34s %s\n", c.name, c.usage, c.doc)
+		}
+		fmt.Fprintf(stderr, "  dnnc targets\nflags:\n")
+		fs.PrintDefaults()
 	}
-	var err error
-	if command == "verify" {
-		err = verify.Run(ctx, o, *n, stdout, stderr)
-	} else {
-		err = driver.Build(ctx, o, stderr)
+	list := func(into *[]string) func(string) error {
+		return func(s string) error {
+			*into = strings.FieldsFunc(s, func(r rune) bool { return r == ',' || r == ' ' })
+			return nil
+		}
 	}
-	return exitCode(err, stderr)
+	fs.StringVar(&o.Level, "O", string(pass.Int8), "how widths are chosen: "+strings.Join(pass.Levels, ", "))
+	fs.StringVar(&o.Target, "target", "", "the processor; dnnc targets lists them")
+	fs.StringVar(&o.Output, "o", "", "output `file`; the others take its name and their own ending")
+	fs.Func("emit", "what to write, a `list` of "+strings.Join(driver.Emits(), ", ")+" (default obj)", list(&o.Emit))
+	fs.Func("report", "what to print, a `list` of "+strings.Join(driver.Reports, ", "), list(&o.Report))
+	fs.StringVar(&o.Calib, "calib", "", "images that calibration and search may see")
+	fs.StringVar(&o.Data, "data", "", "images to verify and report on")
+	fs.IntVar(&o.TestImages, "n", 0, "at most this many of the images to report on; verify takes 100 unless told")
+	fs.StringVar(&o.Errors, "errors", "gaussian", "errors to choose and to measure under: kind=size,size;kind, all or none")
+	fs.StringVar(&o.Rounding, "rounding", "", "nearest or compensated; chosen by width when absent")
+	fs.StringVar(&o.StartAfter, "start-after", "", "start behind this `pass`; a dump's first line says it already")
+	fs.StringVar(&o.StopAfter, "stop-after", "", "the last `pass` to run")
+	fs.StringVar(&o.DumpDir, "dump-dir", "", "write the module after each pass into this `folder`")
+	fs.StringVar(&o.Debug, "d", "", "help lists the passes; <pass>/dump prints the module after one")
+	fs.StringVar(&o.Prefix, "prefix", "", "of every symbol and macro; the network's name when absent")
+	fs.StringVar(&o.LLVM, "llvm", "", "the `version` of LLVM to use; the newest tested one when absent")
+	fs.StringVar(&o.Stats, "stats", "", "write what differs from run to run, times, to this `file`")
+	fs.Func("fix", "formats of layers, a `list` as conv1=8,fc1=odd2", list(&o.Fix))
+	fs.Float64Var(&o.Budget.Bits, "bits", 0, "average bits a weight")
+	fs.Func("size", "bytes of weights and their channels' constants: a number, or `64KiB`", size(&o.Budget.Bytes))
+	fs.Float64Var(&o.Budget.Ratio, "ratio", 0, "times smaller than float32")
+	fs.Float64Var(&o.Budget.Keep, "keep", .99, "share of the robust accuracy to keep")
+	fs.IntVar(&o.Images, "images", 512, "calibration images used")
+	fs.Uint64Var(&o.Seed, "seed", 1, "of disturbances and noise")
+	fs.BoolVar(&o.JSON, "json", false, "eval: print JSON")
+	fs.BoolVar(&o.AllowOutside, "allow-outside", false, "let the network refer to files outside its folder")
+	fs.BoolVar(&o.TimePasses, "time-passes", false, "print the time of each pass")
+	for len(args) > 0 {
+		if err := fs.Parse(args); err != nil {
+			return o, nil, err
+		}
+		if args = fs.Args(); len(args) > 0 {
+			files, args = append(files, args[0]), args[1:]
+		}
+	}
+	return o, files, nil
+}
+
+// size reads a number of bytes with an optional unit.
+func size(into *int) func(string) error {
+	return func(s string) error {
+		number, factor := s, 1
+		for unit, f := range map[string]int{"KiB": 1 << 10, "MiB": 1 << 20, "kB": 1e3, "MB": 1e6} {
+			if head, ok := strings.CutSuffix(s, unit); ok {
+				number, factor = head, f
+			}
+		}
+		x, err := strconv.ParseFloat(number, 64)
+		if err != nil || !(x > 0) || x*float64(factor) > 1<<40 {
+			return fmt.Errorf("%q is no size; write 65536, 64KiB or 1.5MiB", s)
+		}
+		*into = int(x * float64(factor))
+		return nil
+	}
 }
 
 // exitCode reports an error and says whose fault it is.
@@ -113,7 +178,11 @@ func exitCode(err error, stderr io.Writer) int {
 	}
 	fmt.Fprintln(stderr, err)
 	var d *diag.Diagnostic
-	if !errors.As(err, &d) || d.Kind == diag.VerifierFailure {
+	var mismatch *verify.Mismatch
+	switch {
+	case errors.Is(err, context.Canceled):
+		return atFault
+	case errors.As(err, &mismatch), !errors.As(err, &d), d.Kind == diag.VerifierFailure:
 		return internal
 	}
 	return atFault

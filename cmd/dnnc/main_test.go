@@ -26,7 +26,7 @@ func TestDumpGivesTheSameObject(t *testing.T) {
 	if testing.Short() {
 		t.Skip("a whole search")
 	}
-	if _, err := llvm.Find(); err != nil {
+	if _, err := llvm.Find(""); err != nil {
 		t.Skip(err)
 	}
 	dir := t.TempDir()

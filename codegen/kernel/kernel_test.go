@@ -168,7 +168,7 @@ int main(void) {
 
 // TestObjectsEqualInterpreter compiles each width for each target, and runs it.
 func TestObjectsEqualInterpreter(t *testing.T) {
-	tools, err := llvm.Find()
+	tools, err := llvm.Find("")
 	if err != nil {
 		t.Skip(err)
 	}

@@ -18,14 +18,21 @@ type Tools struct{ Opt, LLC, Version string }
 // versions of LLVM that are tested, the preferred one first.
 var versions = []string{"19", "16", "14"}
 
-// Find returns the newest tested LLVM that is installed.
-func Find() (Tools, error) {
+// Find returns the newest tested LLVM that is installed, or the wanted version.
+func Find(want string) (Tools, error) {
 	for _, v := range versions {
+		if want != "" && v != want {
+			continue
+		}
 		opt, err1 := exec.LookPath("opt-" + v)
 		llc, err2 := exec.LookPath("llc-" + v)
 		if err1 == nil && err2 == nil {
 			return Tools{opt, llc, v}, nil
 		}
+	}
+	if want != "" {
+		return Tools{}, diag.New(diag.Pos{}, diag.MissingTool, "no opt-%s and llc-%s of LLVM are installed", want, want).
+			WithNote("the versions %s are tested", strings.Join(versions, ", "))
 	}
 	return Tools{}, diag.New(diag.Pos{}, diag.MissingTool, "LLVM's opt and llc are not installed").
 		WithNote("the versions %s are tested", strings.Join(versions, ", ")).

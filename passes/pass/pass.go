@@ -4,6 +4,7 @@
 package pass
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -68,7 +69,10 @@ func (t Table) Find(name string) (int, error) {
 
 // Options say which passes of a table run, and who watches.
 type Options struct {
-	StopAfter string // the last pass to run; "" for all
+	// StartAfter is the pass behind which to start; "" for the one that the
+	// module says it has been through.
+	StartAfter string
+	StopAfter  string // the last pass to run; "" for all
 	// Observe is called after each pass with its cost and the verified
 	// module; its error stops the run.
 	Observe func(p *Pass, took time.Duration, m *ir.Module) error
@@ -83,13 +87,13 @@ type Error struct {
 func (e *Error) Error() string { return fmt.Sprintf("pass %s: %v", e.Pass, e.Err) }
 func (e *Error) Unwrap() error { return e.Err }
 
-// Run takes m through the passes of t that come after m.After. Each pass's
+// Run takes m through the passes of t that come after m.After, or StartAfter. Each pass's
 // result is verified; a module that breaks an invariant is an *Error, a fault
 // of the input the pass's own diagnostic.
 func (t Table) Run(ctx context.Context, m *ir.Module, env *Env, opt Options) error {
 	first, last := 0, len(t)-1
-	if m.After != "" {
-		i, err := t.Find(m.After)
+	if after := cmp.Or(opt.StartAfter, m.After); after != "" {
+		i, err := t.Find(after)
 		if err != nil {
 			return err
 		}

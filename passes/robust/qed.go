@@ -24,6 +24,9 @@ type search struct {
 	classes int
 	menu    [][]ir.Elem // formats of each layer
 	plans   []Plan      // the trade-off curve
+	float   *interp.Float
+	setup   measure.Setup  // of retention, once -keep needs it
+	exact   *measure.Score // of the float network
 }
 
 // qed measures what each layer costs at each width, solves the knapsack for
@@ -58,6 +61,7 @@ func (s *search) table(ctx context.Context) ([][]Choice, error) {
 		return nil, err
 	}
 	prog, n := r.Prog, s.samples.N
+	s.float = prog
 	keep := []*ir.Value{s.m.Outputs[0]}
 	for _, o := range s.m.Ops {
 		keep = append(keep, o.Out)
@@ -205,7 +209,11 @@ func (s *search) keeping(ctx context.Context, keep float64) ([]ir.Elem, error) {
 			mid = slices.IndexFunc(s.plans, func(p Plan) bool { return p.Bytes >= target })
 		}
 		p := &s.plans[mid]
-		kl, retention, err := s.joint(ctx, s.elems(p))
+		kl, net, err := s.joint(ctx, s.elems(p))
+		if err != nil {
+			return nil, err
+		}
+		retention, err := s.retention(ctx, net)
 		if err != nil {
 			return nil, err
 		}
@@ -229,34 +237,67 @@ func (s *search) keeping(ctx context.Context, keep float64) ([]ir.Elem, error) {
 }
 
 // joint rounds a whole network as it would ship and measures it in integers on
-// the disturbed calibration images: mean KL divergence, and the share of the
-// float network's answers that it keeps.
-func (s *search) joint(ctx context.Context, picks []ir.Elem) (kl, retention float64, err error) {
+// the disturbed calibration images: mean KL divergence from the float network.
+func (s *search) joint(ctx context.Context, picks []ir.Elem) (float64, *interp.Int, error) {
 	c := s.m.Clone()
 	apply(c.Layers(), picks, s.env.Rounding)
 	if err := quant.Quantize(ctx, c, s.env); err != nil {
-		return 0, 0, err
+		return 0, nil, err
 	}
 	prog, err := interp.CompileInt(c)
 	if err != nil {
-		return 0, 0, err
+		return 0, nil, err
 	}
 	out, err := interp.Logits(ctx, prog, s.samples.X, s.samples.N)
 	if err != nil {
-		return 0, 0, err
+		return 0, nil, err
 	}
-	s.env.Search.Evaluations++
-	for _, o := range c.Ops {
-		s.env.Search.MACs += int64(o.MACs()) * int64(s.samples.N)
-	}
+	s.count(c, s.samples.N)
 	if s.env.Progress != nil {
 		s.env.Progress("measuring networks", len(s.env.Search.Finalists)+1, 0)
 	}
-	labels := s.samples.Labels
-	if labels == nil {
-		labels = measure.Answers(s.logits, s.classes)
+	return measure.MeanKL(s.logits, out, s.classes), prog, nil
+}
+
+// count adds one run of a whole network over n images to the effort.
+func (s *search) count(m *ir.Module, n int) {
+	s.env.Search.Evaluations++
+	for _, o := range m.Ops {
+		s.env.Search.MACs += int64(o.MACs()) * int64(n)
 	}
-	exact := measure.Accuracy(s.logits, labels, s.classes)
-	got := measure.Accuracy(out, labels, s.classes)
-	return measure.MeanKL(s.logits, out, s.classes), got / exact, nil
+}
+
+// retention is the share of the float network's robust accuracy that a rounded
+// network keeps: every calibration image under every condition. Without labels
+// the float network's own answers are taken for them.
+func (s *search) retention(ctx context.Context, prog *interp.Int) (float64, error) {
+	nets := []measure.Network{func(ctx context.Context, x []float32, n int) ([]float32, error) {
+		return interp.Logits(ctx, prog, x, n)
+	}}
+	if s.exact == nil {
+		clean, err := s.env.Calibration()
+		if err != nil {
+			return 0, err
+		}
+		if clean.Labels == nil {
+			logits, err := s.float.Forward(ctx, clean.X, clean.N)
+			if err != nil {
+				return 0, err
+			}
+			clean.Labels = measure.Answers(logits, s.classes)
+		}
+		s.setup = measure.Setup{Images: clean, Conditions: s.env.Errors, Seed: s.env.Seed, Low: s.env.Low, High: s.env.High}
+		nets = append(nets, s.float.Forward)
+	}
+	scores, err := measure.Robust(ctx, s.setup, nets...)
+	if err != nil {
+		return 0, err
+	}
+	if s.exact == nil {
+		s.exact = scores[1]
+	}
+	for range nets {
+		s.count(s.m, s.setup.Images.N*(len(s.env.Errors)+1))
+	}
+	return scores[0].Retention(s.exact).Value, nil
 }

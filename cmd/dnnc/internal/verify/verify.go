@@ -27,10 +27,17 @@ func (m *Mismatch) Error() string { return m.Text }
 // adversarial is the inputs beyond the images: all least, all greatest, noise.
 const adversarial = 8
 
+// defaultImages is the images compared without -n.
+const defaultImages = 100
+
 // Run compiles a network and compares its object on n images, and on inputs
 // that reach for the limits.
-func Run(ctx context.Context, o driver.Options, n int, out, messages io.Writer) error {
-	r, err := driver.Compile(ctx, o, messages)
+func Run(ctx context.Context, o driver.Options, out, messages io.Writer) error {
+	n := o.TestImages
+	if n == 0 {
+		n = defaultImages
+	}
+	r, err := driver.Compile(ctx, o, out, messages)
 	if err != nil {
 		return err
 	}
@@ -104,7 +111,7 @@ func records(o driver.Options, r *driver.Result, n int) (list [][]int8, kind str
 		in := m.Inputs[0].Type
 		low := float32(in.Quant.Scale * float64(-128-in.Quant.Zero))
 		high := float32(in.Quant.Scale * float64(127-in.Quant.Zero))
-		b, err := driver.Images(path, in.Shape, low, high, n)
+		b, _, err := driver.Images(path, in.Shape, low, high, n)
 		if err != nil {
 			return nil, "", err
 		}
@@ -161,12 +168,12 @@ type built struct {
 }
 
 func build(ctx context.Context, r *driver.Result) (*built, error) {
-	tools, err := llvm.Find()
+	tools, err := llvm.Find("")
 	if err != nil {
 		return nil, err
 	}
 	m := r.Module
-	text, err := codegen.LLVM(m, m.Name, r.Target)
+	text, err := codegen.LLVM(m, codegen.Interface{Prefix: m.Name}, r.Target)
 	if err != nil {
 		return nil, err
 	}

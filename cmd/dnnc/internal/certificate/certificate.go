@@ -1,0 +1,198 @@
+// Package certificate is the record of a build, net.json: what was compiled
+// from what, which formats its layers have, and how right it stays under
+// errors. It holds nothing that differs between two equal builds: no time, no
+// path, no machine.
+package certificate
+
+import (
+	"bytes"
+	_ "embed"
+	"encoding/json"
+
+	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/passes/pass"
+	"github.com/dnnc/dnnc/runtime/measure"
+)
+
+// Schema is the JSON schema of a certificate.
+//
+//go:embed schema.json
+var Schema []byte
+
+// Version is the version of the schema.
+const Version = 1
+
+// Certificate is one build.
+type Certificate struct {
+	Version     int      `json:"version"`
+	Content     string   `json:"content"` // sha256 of the planned module, prefix and LLVM; header and object carry it too
+	Network     string   `json:"network"`
+	Target      string   `json:"target"`
+	LLVM        string   `json:"llvm,omitempty"`
+	Optimize    string   `json:"optimize"`
+	Search      Search   `json:"search"`
+	Seed        uint64   `json:"seed"`
+	Errors      []string `json:"errors"`
+	Inputs      []Input  `json:"inputs"`
+	Measured    Measured `json:"measured"`
+	Float       *Score   `json:"float,omitempty"`
+	Quantized   *Score   `json:"quantized,omitempty"`
+	Retention   *float64 `json:"retention,omitempty"`
+	RetentionSE *float64 `json:"retention_stderr,omitempty"`
+	WeightBytes int      `json:"weight_bytes"`
+	OtherBytes  int      `json:"constant_bytes"` // biases, multipliers, shifts, tables
+	AverageBits float64  `json:"average_bits"`
+	ArenaBytes  int      `json:"arena_bytes"`
+	CodeBytes   int      `json:"code_bytes,omitempty"`
+	Layers      []Layer  `json:"layers"`
+}
+
+// Input is a file that was read.
+type Input struct {
+	Name   string `json:"name"`
+	SHA256 string `json:"sha256"`
+}
+
+// Measured says on what Float and Quantized were measured.
+type Measured struct {
+	Images int    `json:"images"`
+	Data   string `json:"data"` // the file's name; "" when nothing was measured
+}
+
+// Score is a network's accuracy clean and under errors.
+type Score struct {
+	Clean  float64 `json:"clean"`
+	Robust []Kind  `json:"robust"`
+	Mean   float64 `json:"mean"`
+	MeanSE float64 `json:"mean_stderr"`
+	Worst  string  `json:"worst"`
+}
+
+// Kind is the accuracy under one kind of error, by size.
+type Kind struct {
+	Kind     string    `json:"kind"`
+	Sizes    []float64 `json:"sizes"`
+	Accuracy []float64 `json:"accuracy"`
+	Mean     float64   `json:"mean"`
+}
+
+// Search is how the formats were found.
+type Search struct {
+	Method      string      `json:"method"`
+	Evaluations int         `json:"evaluations"`
+	MACs        int64       `json:"macs"`
+	Candidates  []Candidate `json:"candidates,omitempty"`
+}
+
+// Candidate is a network that was measured as a whole.
+type Candidate struct {
+	Origin  string   `json:"origin"`
+	Formats []string `json:"formats"`
+	Bytes   int      `json:"bytes"`
+	KL      float64  `json:"kl"`
+	Chosen  bool     `json:"chosen"`
+}
+
+// Layer is a layer with weights.
+type Layer struct {
+	Name        string  `json:"name"`
+	Format      string  `json:"format"`
+	Bits        float64 `json:"bits"`
+	Rounding    string  `json:"rounding"`
+	Weights     int     `json:"weights"`
+	WeightBytes int     `json:"weight_bytes"`
+	MACs        int     `json:"macs"`
+	Cost        float64 `json:"cost"` // KL divergence of this layer alone; 0 when not measured
+}
+
+// New describes a quantized module and the search that made it.
+func New(m *ir.Module, env *pass.Env) *Certificate {
+	c := &Certificate{
+		Version: Version, Network: m.Name, Target: m.Target, Optimize: string(env.Level), Seed: env.Seed,
+		Errors: []string{}, Inputs: []Input{}, ArenaBytes: m.Arena.Bytes,
+		Search: Search{Method: env.Search.Method, Evaluations: env.Search.Evaluations, MACs: env.Search.MACs},
+	}
+	for _, e := range env.Errors {
+		c.Errors = append(c.Errors, e.String())
+	}
+	for _, f := range env.Search.Finalists {
+		k := Candidate{Origin: f.Origin, Bytes: f.Bytes, KL: f.KL, Chosen: f.Chosen}
+		for _, e := range f.Elems {
+			k.Formats = append(k.Formats, e.String())
+		}
+		c.Search.Candidates = append(c.Search.Candidates, k)
+	}
+	costs := map[string]float64{}
+	for _, l := range env.Search.Layers {
+		costs[l.Name] = l.Cost
+	}
+	weights := 0
+	for _, n := range m.Layers() {
+		w := n.Const("weight")
+		l := Layer{
+			Name: n.Name(), Format: w.Type.Elem.String(), Rounding: n.Word("rounding"), Weights: w.Type.Shape.Size(),
+			WeightBytes: ir.PackedBytes(w.Type.Elem, w.Type.Shape), MACs: n.MACs(), Cost: costs[n.Name()],
+		}
+		l.Bits = 8 * float64(l.WeightBytes) / float64(l.Weights)
+		weights += l.Weights
+		c.WeightBytes += l.WeightBytes
+		c.Layers = append(c.Layers, l)
+	}
+	if weights > 0 {
+		c.AverageBits = 8 * float64(c.WeightBytes) / float64(weights)
+	}
+	for _, n := range m.Ops {
+		for _, role := range []string{"bias", "mul", "shift", "table", "codebook"} {
+			if n.Op.Info().Attr(role) == nil {
+				continue
+			}
+			if k := n.Const(role); k != nil {
+				c.OtherBytes += ir.PackedBytes(k.Type.Elem, k.Type.Shape)
+			}
+		}
+	}
+	return c
+}
+
+// Measure adds what was measured.
+func (c *Certificate) Measure(data string, float, quantized *measure.Score) {
+	c.Measured = Measured{Data: data}
+	for _, s := range []*measure.Score{float, quantized} {
+		if s != nil {
+			c.Measured.Images = s.Images
+		}
+	}
+	c.Float, c.Quantized = NewScore(float), NewScore(quantized)
+	if float != nil && quantized != nil {
+		r := quantized.Retention(float)
+		c.Retention, c.RetentionSE = &r.Value, &r.StdErr
+	}
+}
+
+// NewScore is the figures of a score; nil of none.
+func NewScore(s *measure.Score) *Score {
+	if s == nil {
+		return nil
+	}
+	out := &Score{Clean: s.Clean(), Mean: s.Mean(), MeanSE: s.StdErr(), Robust: []Kind{}}
+	out.Worst, _ = s.Worst()
+	for i := range s.Kinds[1:] {
+		k := &s.Kinds[i+1]
+		kind := Kind{Kind: k.Name, Sizes: k.Sizes, Mean: k.Mean()}
+		for j := range k.Sizes {
+			kind.Accuracy = append(kind.Accuracy, k.Accuracy(j))
+		}
+		out.Robust = append(out.Robust, kind)
+	}
+	return out
+}
+
+// JSON is the file's bytes.
+func (c *Certificate) JSON() ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	err := e.Encode(c)
+	return b.Bytes(), err
+}

@@ -1,0 +1,71 @@
+package driver
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+)
+
+// bar shows the progress of long work: in place on a terminal, elsewhere a
+// plain line each few seconds.
+type bar struct {
+	out      io.Writer
+	terminal bool
+	began    time.Time
+	last     time.Time
+	open     bool
+}
+
+// The widths and times of a bar, chosen for reading.
+const (
+	barWidth    = 30
+	barEvery    = 100 * time.Millisecond
+	plainEvery  = 5 * time.Second
+	clearToLine = "\r\x1b[K"
+)
+
+func newBar(out io.Writer) *bar {
+	b := &bar{out: out, began: time.Now()}
+	if f, ok := out.(*os.File); ok {
+		info, err := f.Stat()
+		b.terminal = err == nil && info.Mode()&os.ModeCharDevice != 0
+	}
+	b.last = b.began
+	return b
+}
+
+// show reports done of total; a total of 0 is not known.
+func (b *bar) show(what string, done, total int) {
+	every := plainEvery
+	if b.terminal {
+		every = barEvery
+	}
+	if time.Since(b.last) < every {
+		return
+	}
+	b.last = time.Now()
+	text := fmt.Sprintf("%s %d", what, done)
+	if total > 0 {
+		text = fmt.Sprintf("%s %d of %d", what, done, total)
+	}
+	if !b.terminal {
+		fmt.Fprintf(b.out, "dnnc: %s\n", text)
+		return
+	}
+	if total > 0 {
+		filled := barWidth * min(done, total) / total
+		text = "[" + strings.Repeat("#", filled) + strings.Repeat(".", barWidth-filled) + "] " + text
+	}
+	fmt.Fprint(b.out, clearToLine+text)
+	b.open = true
+}
+
+// end removes the bar from the terminal.
+func (b *bar) end() {
+	if b.open {
+		fmt.Fprint(b.out, clearToLine)
+		b.open = false
+	}
+}

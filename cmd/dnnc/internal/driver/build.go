@@ -1,0 +1,287 @@
+package driver
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"debug/elf"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/certificate"
+	"github.com/dnnc/dnnc/codegen"
+	"github.com/dnnc/dnnc/codegen/llvm"
+	"github.com/dnnc/dnnc/frontend"
+	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/passes/pass"
+)
+
+// Build compiles a network and writes its outputs: each to a temporary file
+// that is renamed, header and certificate first, the object last.
+func Build(ctx context.Context, o Options, out, messages io.Writer) error {
+	r, err := Compile(ctx, o, out, messages)
+	if err != nil {
+		return err
+	}
+	b := &build{ctx: ctx, o: o, r: r, prefix: o.Prefix}
+	if b.prefix == "" {
+		b.prefix = r.Module.Name
+	}
+	if len(o.Emit) == 0 {
+		b.o.Emit = []string{"obj"}
+	}
+	planned := r.Module.Arena.Align > 0
+	if !planned {
+		for _, e := range b.o.Emit {
+			if e != "ir" {
+				return diag.New(diag.Pos{}, diag.BadValue, "-stop-after %s leaves no plan to generate code from", o.StopAfter).WithHelp("pass -emit ir")
+			}
+		}
+	}
+	if planned {
+		if err := b.certify(messages); err != nil {
+			return err
+		}
+	}
+	if err := b.write(); err != nil {
+		return err
+	}
+	if planned {
+		report(out, o.Report, b.cert, r)
+	}
+	return b.stats()
+}
+
+// build is one build on its way to its files.
+type build struct {
+	ctx    context.Context
+	o      Options
+	r      *Result
+	prefix string
+	cert   *certificate.Certificate
+	text   string // LLVM IR, once it is needed
+	tools  *llvm.Tools
+}
+
+// needsLLVM reports whether an output comes from LLVM's programs.
+func (b *build) needsLLVM() bool {
+	return slices.Contains(b.o.Emit, "obj") || slices.Contains(b.o.Emit, "asm")
+}
+
+// certify makes the certificate: content hash, sizes, and what was measured.
+func (b *build) certify(messages io.Writer) error {
+	c := certificate.New(b.r.Module, b.r.Env)
+	if b.needsLLVM() {
+		tools, err := llvm.Find(b.o.LLVM)
+		if err != nil {
+			return err
+		}
+		b.tools, c.LLVM = &tools, tools.Version
+	}
+	d, err := frontend.NewDump(b.r.Module)
+	if err != nil {
+		return err
+	}
+	h := sha256.New()
+	fmt.Fprintf(h, "%s\n%s\n", b.prefix, c.LLVM)
+	h.Write(d.Text) // names its tensors file by its hash
+	c.Content = hex.EncodeToString(h.Sum(nil))
+	if c.Inputs, err = b.inputs(); err != nil {
+		return err
+	}
+	b.cert = c
+	if b.measures() {
+		s, err := Measure(b.ctx, b.o, b.r, messages)
+		if err != nil {
+			return err
+		}
+		c.Inputs = append(c.Inputs, s.Files...)
+		c.Measure(s.Data, s.Float, s.Quantized)
+	}
+	return nil
+}
+
+// measures reports whether the build measures what it made: when asked to, and
+// behind a search for robustness, which takes longer.
+func (b *build) measures() bool {
+	return TestData(b.o, b.r.Module) != "" &&
+		(b.o.Data != "" || slices.Contains(b.o.Report, "accuracy") || b.r.Env.Level == pass.Robust && b.r.Float != nil)
+}
+
+// inputs are the files that the build read, the network first.
+func (b *build) inputs() ([]certificate.Input, error) {
+	paths := []string{b.o.Input}
+	for _, t := range b.r.Tensors {
+		paths = append(paths, filepath.Join(filepath.Dir(b.o.Input), t))
+	}
+	var list []certificate.Input
+	for _, p := range paths {
+		f, err := os.Open(p)
+		if err != nil {
+			return nil, diag.New(diag.Pos{}, diag.BadFile, "%v", err)
+		}
+		h := sha256.New()
+		_, err = io.Copy(h, f)
+		f.Close()
+		if err != nil {
+			return nil, diag.New(diag.Pos{}, diag.BadFile, "%v", err)
+		}
+		list = append(list, certificate.Input{Name: filepath.Base(p), SHA256: hex.EncodeToString(h.Sum(nil))})
+	}
+	return append(list, b.r.files...), nil
+}
+
+func (b *build) ir() ([]byte, error) {
+	d, err := frontend.NewDump(b.r.Module)
+	if err != nil {
+		return nil, err
+	}
+	return d.Text, replace(filepath.Join(filepath.Dir(b.base()), d.TensorsName), d.Tensors)
+}
+
+func (b *build) llvm() ([]byte, error) {
+	if b.text == "" {
+		var err error
+		if b.text, err = codegen.LLVM(b.r.Module, b.linkage(), b.r.Target); err != nil {
+			return nil, err
+		}
+	}
+	return []byte(b.text), nil
+}
+
+func (b *build) asm() ([]byte, error) { return b.compile("asm") }
+
+func (b *build) obj() ([]byte, error) {
+	object, err := b.compile("obj")
+	if err != nil {
+		return nil, err
+	}
+	b.cert.CodeBytes, err = codeBytes(object)
+	return object, err
+}
+
+func (b *build) compile(kind string) ([]byte, error) {
+	text, err := b.llvm()
+	if err != nil {
+		return nil, err
+	}
+	return llvm.Compile(b.ctx, *b.tools, string(text), b.r.Target, kind)
+}
+
+func (b *build) c() ([]byte, error) {
+	text, err := codegen.C(b.r.Module, b.linkage())
+	return []byte(text), err
+}
+
+// linkage is what the outputs' C interface is named by.
+func (b *build) linkage() codegen.Interface {
+	return codegen.Interface{Prefix: b.prefix, Content: b.cert.Content}
+}
+
+// codeBytes is the size of an object's machine code.
+func codeBytes(object []byte) (int, error) {
+	f, err := elf.NewFile(bytes.NewReader(object))
+	if err != nil {
+		return 0, err
+	}
+	n := 0
+	for _, s := range f.Sections {
+		if s.Flags&elf.SHF_EXECINSTR != 0 {
+			n += int(s.Size)
+		}
+	}
+	return n, nil
+}
+
+// base is the path of the outputs without their ending.
+func (b *build) base() string {
+	if b.o.Output == "" {
+		return b.prefix
+	}
+	return strings.TrimSuffix(b.o.Output, filepath.Ext(b.o.Output))
+}
+
+// path is where an output goes: to -o itself when it is the only one.
+func (b *build) path(o output) string {
+	if b.o.Output != "" && len(b.o.Emit) == 1 {
+		return b.o.Output
+	}
+	return b.base() + o.ending
+}
+
+// write makes every output, then puts them in place: what can fail has failed
+// before the first file changes.
+func (b *build) write() error {
+	type file struct {
+		path    string
+		content []byte
+	}
+	var files []file
+	linked := false // something that a program is linked with
+	for _, o := range outputs {
+		if !slices.Contains(b.o.Emit, o.name) {
+			continue
+		}
+		content, err := o.write(b)
+		if err != nil {
+			return err
+		}
+		files = append(files, file{b.path(o), content})
+		linked = linked || o.name != "ir" && o.name != "llvm"
+	}
+	if linked {
+		text, err := b.cert.JSON()
+		if err != nil {
+			return err
+		}
+		files = append([]file{{b.base() + ".h", []byte(codegen.Header(b.r.Module, b.linkage()))}, {b.base() + ".json", text}}, files...)
+	}
+	for _, f := range files {
+		if err := replace(f.path, f.content); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// stats writes what differs between equal builds: times.
+func (b *build) stats() error {
+	if b.o.Stats == "" {
+		return nil
+	}
+	seconds := map[string]float64{}
+	for _, p := range b.r.Passes {
+		seconds[p.Pass] = p.Took.Seconds()
+	}
+	text, err := json.MarshalIndent(map[string]any{"pass_seconds": seconds}, "", "  ")
+	if err != nil {
+		return err
+	}
+	return replace(b.o.Stats, append(text, '\n'))
+}
+
+// replace writes a file under a temporary name and renames it: others see the
+// old file or the new one.
+func replace(path string, content []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(path), ".dnnc-*")
+	if err != nil {
+		return diag.New(diag.Pos{}, diag.BadOutput, "%v", err)
+	}
+	_, err = f.Write(content)
+	err = errors.Join(err, f.Chmod(0o644), f.Sync(), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		os.Remove(f.Name())
+		return diag.New(diag.Pos{}, diag.BadOutput, "%s: %v", path, err)
+	}
+	return nil
+}

@@ -1,0 +1,171 @@
+package driver
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/certificate"
+	"github.com/dnnc/dnnc/frontend"
+	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/ir/target"
+	"github.com/dnnc/dnnc/passes"
+	"github.com/dnnc/dnnc/passes/pass"
+	"github.com/dnnc/dnnc/runtime/disturb"
+)
+
+// Result is a network after the passes.
+type Result struct {
+	Module *ir.Module
+	Float  *ir.Module // as it was before quantization; nil of a quantized dump
+	Target *target.Target
+	Env    *pass.Env
+	Passes []Cost // what each pass took
+
+	Tensors []string // paths of the tensors files as the network names them
+	files   []certificate.Input
+}
+
+// Cost is the time of one pass.
+type Cost struct {
+	Pass string
+	Took time.Duration
+}
+
+// Load reads the network alone.
+func Load(o Options) (*ir.Module, error) {
+	return frontend.Load(o.Input, frontend.Options{AllowOutside: o.AllowOutside})
+}
+
+// Compile takes a network through the passes.
+func Compile(ctx context.Context, o Options, out, messages io.Writer) (*Result, error) {
+	if err := o.Check(); err != nil {
+		return nil, err
+	}
+	t, err := target.Find(o.Target)
+	if err != nil {
+		return nil, err
+	}
+	m, err := Load(o)
+	if err != nil {
+		return nil, err
+	}
+	bar := newBar(messages)
+	defer bar.end()
+	r := &Result{Module: m, Target: t}
+	for _, f := range m.Tensors {
+		r.Tensors = append(r.Tensors, f.Path)
+	}
+	if r.Env, err = environment(o, m, t); err != nil {
+		return nil, err
+	}
+	r.Env.Progress = bar.show
+	r.Env.Calibration = calibration(o, m, r, messages)
+	if m.IsQuantized() {
+		if o.searches() {
+			return nil, diag.New(diag.Pos{File: o.Input}, diag.AlreadyLowered, "the module is quantized: its widths are chosen").
+				WithHelp("search again from the source, or from a dump of -stop-after calibrate")
+		}
+		if m.Target != t.Name {
+			m.After, m.Target = passes.Quantized, "" // kernels and memory are planned anew
+		}
+	}
+	watch, err := dumps(o, out)
+	if err != nil {
+		return nil, err
+	}
+	observe := func(p *pass.Pass, took time.Duration, m *ir.Module) error {
+		bar.end()
+		if o.TimePasses {
+			fmt.Fprintf(messages, "%-16s %8.1f ms\n", p.Name, float64(took.Microseconds())/1000)
+		}
+		r.Passes = append(r.Passes, Cost{p.Name, took})
+		if p.Name == passes.Robust {
+			r.Float = m.Clone()
+		}
+		return watch(p.Name, m)
+	}
+	err = passes.Table.Run(ctx, m, r.Env, pass.Options{StartAfter: o.StartAfter, StopAfter: o.StopAfter, Observe: observe})
+	return r, err
+}
+
+// dumps returns what writes the module after passes: into the folder of
+// -dump-dir, and on out for -d=<pass>/dump.
+func dumps(o Options, out io.Writer) (func(name string, m *ir.Module) error, error) {
+	shown, isDump := strings.CutSuffix(o.Debug, "/dump")
+	if o.Debug != "" {
+		if !isDump {
+			return nil, diag.New(diag.Pos{}, diag.BadValue, "-d=%s: help, or <pass>/dump", o.Debug)
+		}
+		if _, err := passes.Table.Find(shown); err != nil {
+			return nil, err
+		}
+	}
+	if o.DumpDir != "" {
+		if err := os.MkdirAll(o.DumpDir, 0o755); err != nil {
+			return nil, diag.New(diag.Pos{}, diag.BadOutput, "%v", err)
+		}
+	}
+	return func(name string, m *ir.Module) error {
+		if o.DumpDir == "" && (shown != name || o.Debug == "") {
+			return nil
+		}
+		d, err := frontend.NewDump(m)
+		if err != nil {
+			return err
+		}
+		if shown == name {
+			fmt.Fprintf(out, "%s", d.Text)
+		}
+		if o.DumpDir == "" {
+			return nil
+		}
+		i, err := passes.Table.Find(name)
+		if err != nil {
+			return err
+		}
+		if err := replace(filepath.Join(o.DumpDir, d.TensorsName), d.Tensors); err != nil {
+			return err
+		}
+		return replace(filepath.Join(o.DumpDir, fmt.Sprintf("%02d-%s.dnn", i+1, name)), d.Text)
+	}, nil
+}
+
+// environment is what passes may know of the options and the data.
+func environment(o Options, m *ir.Module, t *target.Target) (*pass.Env, error) {
+	conditions, err := disturb.Parse(o.Errors)
+	if err != nil {
+		return nil, err
+	}
+	env := &pass.Env{Target: t, Level: pass.Level(o.Level), Budget: o.Budget, Rounding: o.Rounding, Seed: o.Seed, Errors: conditions, Fix: map[string]ir.Elem{}}
+	env.Low, env.High = inputRange(m)
+	for _, f := range o.Fix {
+		name, text, _ := strings.Cut(f, "=")
+		e, ok := ir.ParseElem(text)
+		if !ok {
+			e, ok = ir.ParseElem("odd" + text)
+		}
+		if !ok {
+			return nil, diag.New(diag.Pos{}, diag.BadWidth, "-fix %s: no width or format %q", f, text)
+		}
+		env.Fix[name] = e
+	}
+	return env, nil
+}
+
+// inputRange is the bounds of the first input's reals.
+func inputRange(m *ir.Module) (low, high float32) {
+	in := m.Inputs[0]
+	if in.Range != nil {
+		return float32(in.Range.Lo), float32(in.Range.Hi)
+	}
+	if q := in.Type.Quant; q.Scale > 0 {
+		return float32(q.Scale * float64(-128-q.Zero)), float32(q.Scale * float64(127-q.Zero))
+	}
+	return 0, 1
+}

@@ -1,0 +1,97 @@
+package driver
+
+import (
+	"context"
+	"io"
+	"path/filepath"
+
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/certificate"
+	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/runtime/data"
+	"github.com/dnnc/dnnc/runtime/interp"
+	"github.com/dnnc/dnnc/runtime/measure"
+)
+
+// Scores are how the float network and the quantized one do on the images to
+// report on; nil for one that there is not.
+type Scores struct {
+	Data             string // the file's name, "" for synthesised images
+	Files            []certificate.Input
+	Float, Quantized *measure.Score
+}
+
+// Networks are the float network and the quantized one of a result.
+func (r *Result) networks() (list []measure.Network, err error) {
+	if r.Float != nil {
+		p, err := interp.CompileFloat(r.Float)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, p.Forward)
+	}
+	if r.Module.IsQuantized() {
+		p, err := interp.CompileInt(r.Module)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, func(ctx context.Context, x []float32, n int) ([]float32, error) {
+			return interp.Logits(ctx, p, x, n)
+		})
+	}
+	return list, nil
+}
+
+// Measure runs the networks of a result on the images to report on, clean and
+// under every condition of -errors, the same disturbed images for both. When
+// ctx ends it returns what was measured until then, and the error.
+func Measure(ctx context.Context, o Options, r *Result, messages io.Writer) (*Scores, error) {
+	s := &Scores{}
+	shape := r.Module.Inputs[0].Type.Shape
+	setup := measure.Setup{Conditions: r.Env.Errors, Seed: o.Seed, Low: r.Env.Low, High: r.Env.High}
+	if path := TestData(o, r.Module); path != "" {
+		b, files, err := Images(path, shape, setup.Low, setup.High, o.TestImages)
+		if err != nil {
+			return nil, err
+		}
+		s.Data, s.Files, setup.Images = filepath.Base(path), files, b
+	} else {
+		n := o.TestImages
+		if n == 0 {
+			n = synthesized
+		}
+		setup.Images = data.Synthesize(shape, setup.Low, setup.High, n, o.Seed+1)
+	}
+	networks, err := r.networks()
+	if err != nil {
+		return nil, err
+	}
+	if err := checkLabels(setup.Images.Labels, r.Module.Outputs[0]); err != nil {
+		return nil, err
+	}
+	bar := newBar(messages)
+	defer bar.end()
+	setup.Progress = func(done, total int) { bar.show("measuring under errors", done, total) }
+	scores, err := measure.Robust(ctx, setup, networks...)
+	if r.Float != nil {
+		s.Float, scores = scores[0], scores[1:]
+	}
+	if len(scores) > 0 {
+		s.Quantized = scores[0]
+	}
+	return s, err
+}
+
+// synthesized is the images of noise that stand in for data.
+const synthesized = 512
+
+// checkLabels holds labels to the classes that the network has.
+func checkLabels(labels []int, out *ir.Value) error {
+	classes := out.Type.Shape.Size()
+	for i, l := range labels {
+		if l < 0 || l >= classes {
+			return diag.New(diag.Pos{}, diag.BadData, "image %d has the label %d, the network has %d classes", i, l, classes)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,94 @@
+// Package driver takes what a user typed to the files that a build needs.
+package driver
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/passes/pass"
+)
+
+// Options are what the user typed.
+type Options struct {
+	Input, Output, Target, Level, Rounding string
+	Emit, Report                           []string
+	Calib, Data, Errors, Prefix, LLVM      string
+	StopAfter, StartAfter, DumpDir, Debug  string
+	Stats                                  string
+	Fix                                    []string
+	Budget                                 pass.Budget
+	Images                                 int // calibration images used
+	TestImages                             int // images to report on; 0 for all
+	Seed                                   uint64
+	AllowOutside, TimePasses, JSON         bool
+}
+
+// output is a kind of output: what -emit names it, and the ending of its file.
+type output struct {
+	name, ending string
+	write        func(b *build) ([]byte, error)
+}
+
+// outputs are written in this order, the object last.
+var outputs = []output{
+	{"ir", ".out.dnn", (*build).ir},
+	{"llvm", ".ll", (*build).llvm},
+	{"asm", ".s", (*build).asm},
+	{"c", ".c", (*build).c},
+	{"obj", ".o", (*build).obj},
+}
+
+// Emits lists the kinds of output.
+func Emits() []string {
+	names := make([]string, len(outputs))
+	for i, o := range outputs {
+		names[i] = o.name
+	}
+	return names
+}
+
+// Reports lists the reports of a build.
+var Reports = []string{"layers", "accuracy", "search", "memory"}
+
+// Check reports options whose values do not exist.
+func (o *Options) Check() error {
+	one := func(flag, value string, allowed []string) error {
+		if slices.Contains(allowed, value) {
+			return nil
+		}
+		d := diag.New(diag.Pos{}, diag.BadValue, "-%s %s: the values are %s", flag, value, strings.Join(allowed, " "))
+		return d.WithSuggestion(value, allowed)
+	}
+	if err := one("O", o.Level, pass.Levels); err != nil {
+		return err
+	}
+	if o.Rounding != "" {
+		if err := one("rounding", o.Rounding, []string{"nearest", "compensated"}); err != nil {
+			return err
+		}
+	}
+	for _, e := range o.Emit {
+		if err := one("emit", e, Emits()); err != nil {
+			return err
+		}
+	}
+	for _, r := range o.Report {
+		if err := one("report", r, Reports); err != nil {
+			return err
+		}
+	}
+	if o.Prefix != "" && !ir.IsIdentifier(o.Prefix) {
+		return diag.New(diag.Pos{}, diag.BadValue, "-prefix %s is no C identifier", o.Prefix)
+	}
+	if o.Images < 1 || o.TestImages < 0 {
+		return diag.New(diag.Pos{}, diag.BadValue, "-images %d, -n %d: a number of images is 1 or more", o.Images, o.TestImages)
+	}
+	return nil
+}
+
+// searches reports whether o asks for a choice of widths.
+func (o *Options) searches() bool {
+	return o.Level != string(pass.Int8) || o.Budget != (pass.Budget{Keep: o.Budget.Keep}) || len(o.Fix) > 0
+}

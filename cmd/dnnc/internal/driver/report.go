@@ -1,0 +1,115 @@
+package driver
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/certificate"
+	"github.com/dnnc/dnnc/passes/machine"
+)
+
+// report prints the reports that were asked for.
+func report(out io.Writer, list []string, c *certificate.Certificate, r *Result) {
+	for _, name := range Reports {
+		if !slices.Contains(list, name) {
+			continue
+		}
+		switch name {
+		case "layers":
+			layers(out, c)
+		case "accuracy":
+			Accuracy(out, c)
+		case "search":
+			search(out, c)
+		case "memory":
+			fmt.Fprintf(out, "arena %d bytes, lower bound %d\n\n", c.ArenaBytes, machine.LowerBound(r.Module))
+		}
+	}
+}
+
+func table(out io.Writer, rows ...[]string) {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
+	for _, r := range rows {
+		fmt.Fprintln(w, strings.Join(r, "\t")+"\t")
+	}
+	w.Flush()
+	fmt.Fprintln(out)
+}
+
+func layers(out io.Writer, c *certificate.Certificate) {
+	rows := [][]string{{"layer", "format", "bits", "rounding", "weights", "bytes", "MACs", "cost (KL)"}}
+	for _, l := range c.Layers {
+		cost := "-"
+		if l.Cost > 0 {
+			cost = fmt.Sprintf("%.5f", l.Cost)
+		}
+		rows = append(rows, []string{l.Name, l.Format, fmt.Sprintf("%.2f", l.Bits), l.Rounding, fmt.Sprint(l.Weights), fmt.Sprint(l.WeightBytes), fmt.Sprint(l.MACs), cost})
+	}
+	table(out, rows...)
+	fmt.Fprintf(out, "%d bytes of weights (%.3f bits each), %d of other constants", c.WeightBytes, c.AverageBits, c.OtherBytes)
+	if c.CodeBytes > 0 {
+		fmt.Fprintf(out, ", %d of code", c.CodeBytes)
+	}
+	fmt.Fprintf(out, "; %d bytes of RAM for the arena\n\n", c.ArenaBytes)
+}
+
+// Accuracy prints what was measured, float and quantized side by side.
+func Accuracy(out io.Writer, c *certificate.Certificate) {
+	if c.Float == nil && c.Quantized == nil {
+		fmt.Fprint(out, "no test images: nothing was measured\n\n")
+		return
+	}
+	if c.Measured.Data == "" {
+		fmt.Fprint(out, "NO DATA: images of noise from the declared range; the float network's answers are the labels\n")
+	}
+	head := []string{"accuracy", "size"}
+	var nets []*certificate.Score
+	for i, s := range []*certificate.Score{c.Float, c.Quantized} {
+		if s != nil {
+			head = append(head, []string{"float", "quantized"}[i])
+			nets = append(nets, s)
+		}
+	}
+	rows := [][]string{head}
+	line := func(name, size string, value func(s *certificate.Score) float64) {
+		r := []string{name, size}
+		for _, s := range nets {
+			r = append(r, fmt.Sprintf("%.4f", value(s)))
+		}
+		rows = append(rows, r)
+	}
+	line("clean", "", func(s *certificate.Score) float64 { return s.Clean })
+	for i, k := range nets[0].Robust {
+		for j, t := range k.Sizes {
+			line(k.Kind, fmt.Sprintf("%g", t), func(s *certificate.Score) float64 { return s.Robust[i].Accuracy[j] })
+		}
+	}
+	line("mean of kinds", "", func(s *certificate.Score) float64 { return s.Mean })
+	line("standard error", "", func(s *certificate.Score) float64 { return s.MeanSE })
+	table(out, rows...)
+	fmt.Fprintf(out, "%d images", c.Measured.Images)
+	if c.Retention != nil {
+		fmt.Fprintf(out, "; the quantized network keeps %.4f (standard error %.4f) of the robust accuracy", *c.Retention, *c.RetentionSE)
+	}
+	fmt.Fprint(out, "\n\n")
+}
+
+func search(out io.Writer, c *certificate.Certificate) {
+	fmt.Fprintf(out, "%s: %d evaluations, %.3g multiply-adds\n", c.Search.Method, c.Search.Evaluations, float64(c.Search.MACs))
+	if len(c.Search.Candidates) == 0 {
+		fmt.Fprintln(out)
+		return
+	}
+	rows := [][]string{{"", "candidate", "bytes", "KL", "formats"}}
+	for _, k := range c.Search.Candidates {
+		mark := ""
+		if k.Chosen {
+			mark = "*"
+		}
+		rows = append(rows, []string{mark, k.Origin, fmt.Sprint(k.Bytes), fmt.Sprintf("%.5f", k.KL), strings.Join(k.Formats, " ")})
+	}
+	table(out, rows...)
+}
