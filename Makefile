@@ -4,10 +4,10 @@ GO ?= go
 # Debian packages beyond Go and make: LLVM's opt and llc, a linker, an emulator,
 # and for the tests cross compilers and the emulator's boards.
 PACKAGES = llvm-19 lld-19 qemu-user
-TEST_PACKAGES = gcc gcc-arm-linux-gnueabihf libc6-dev-armhf-cross
+TEST_PACKAGES = gcc libc6-dev gcc-arm-linux-gnueabihf libc6-dev-armhf-cross gcc-arm-linux-gnueabi libc6-dev-armel-cross
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: all test check tools test-tools clean FORCE
+.PHONY: all demo test test-full check tools test-tools clean FORCE
 
 all: bin/dnnc
 
@@ -22,11 +22,30 @@ tools:
 test-tools:
 	@.ci/install $(PACKAGES) $(TEST_PACKAGES)
 
+# The first minute: LeNet-5 from text to an object that is proven to compute what
+# was measured. The dump beside the object gives the same object again, so that
+# verify need not search a second time.
+demo: tools bin/dnnc
+	mkdir -p bin/demo
+	bin/dnnc -O robust testdata/lenet5/lenet5.dnn -target armv7 -emit obj,ir -o bin/demo/lenet5.o -report layers,accuracy,search,memory
+	bin/dnnc verify bin/demo/lenet5.out.dnn -target armv7 -n 500 -data testdata/lenet5/fashion-test-images-idx3-ubyte.gz
+	ls -l bin/demo
+
 # Every test, as .ci/run calls it; the race detector makes whole searches twenty
 # times slower, so it sees all but those.
 test: test-tools check
 	$(GO) test -timeout 20m ./...
 	$(GO) test -race -short -timeout 20m ./...
+
+# What takes longer: every width on every target on 500 images, accuracy on
+# Fashion-MNIST's 10,000 test images (Debian's dataset-fashion-mnist), a minute of
+# fuzzing for each parser.
+test-full: test-tools
+	@.ci/install dataset-fashion-mnist
+	DNNC_FULL=1 $(GO) test -v -timeout 60m -run Full ./cmd/dnnc
+	$(GO) test -fuzz FuzzParse -fuzztime 1m ./frontend/syntax
+	$(GO) test -fuzz FuzzRead -fuzztime 1m ./frontend/weights
+	$(GO) test -fuzz FuzzOpen -fuzztime 1m ./frontend/dataset
 
 # Formatting, vet, staticcheck and a tidy module.
 check:

@@ -90,7 +90,7 @@ func TestBadInput(t *testing.T) {
 		{[]string{lenet, "-target", "armv7", "-stop-after", "qantize"}, atFault, `did you mean "quantize"`},
 		{[]string{lenet, "-target", "armv7", "-calib", empty}, atFault, "data:"},
 		{[]string{lenet, "-target", "armv7", "-errors", "gausian"}, atFault, `did you mean "gaussian"`},
-		{[]string{lenet}, badUsage, "usage"},
+		{[]string{lenet}, badUsage, "no -target"},
 		{[]string{lenet, "-frobnicate"}, badUsage, "not defined"},
 	} {
 		code, _, stderr := dnnc(t, append(c.args, "-o", filepath.Join(dir, "out.o"))...)
