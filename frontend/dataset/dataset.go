@@ -72,8 +72,12 @@ func Open(path string) (*Set, error) {
 	return s, nil
 }
 
-// maxBytes bounds what a file may unpack to.
-const maxBytes = 4 << 30
+// A file may unpack to this much, and to this many times its own size: images
+// do not shrink further, a file made to fill the memory does.
+const (
+	unpackedFree  = 64 << 20
+	unpackedRatio = 64
+)
 
 // read returns a file's bytes, unpacked when it is gzipped, and notes its hash.
 func (s *Set) read(path string) ([]byte, error) {
@@ -90,9 +94,13 @@ func (s *Set) read(path string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", filepath.Base(path), err)
 	}
-	out, err := io.ReadAll(io.LimitReader(z, maxBytes))
-	if err != nil {
+	room := int64(unpackedFree + unpackedRatio*len(raw))
+	out, err := io.ReadAll(io.LimitReader(z, room+1))
+	switch {
+	case err != nil:
 		return nil, fmt.Errorf("%s: truncated or damaged: %w", filepath.Base(path), err)
+	case int64(len(out)) > room:
+		return nil, fmt.Errorf("%s unpacks to more than %d bytes", filepath.Base(path), room)
 	}
 	return out, nil
 }

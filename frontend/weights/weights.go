@@ -14,7 +14,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"os"
 	"regexp"
 	"slices"
 	"sort"
@@ -110,7 +109,7 @@ const maxHeader = 100 << 20
 
 // Open reads a file, whose format its first bytes tell.
 func Open(path string) (*File, error) {
-	raw, err := os.ReadFile(path)
+	raw, err := contents(path)
 	if err != nil {
 		return nil, err
 	}
@@ -272,8 +271,12 @@ func WriteSafetensors(w io.Writer, tensors []Tensor) error {
 	return nil
 }
 
-// maxMember bounds what one member of an npz may unpack to.
-const maxMember = 4 << 30
+// An npz may unpack to this much, and to this many times its own size: weights
+// do not shrink further, a file made to fill the memory does.
+const (
+	unpackedFree  = 64 << 20
+	unpackedRatio = 16
+)
 
 var (
 	npyDescr = regexp.MustCompile(`'descr'\s*:\s*'([^']*)'`)
@@ -287,20 +290,22 @@ func (f *File) parseNPZ() error {
 	if err != nil {
 		return fmt.Errorf("npz: %w", err)
 	}
+	room := int64(unpackedFree + unpackedRatio*len(f.raw))
 	for _, m := range z.File {
 		name, ok := strings.CutSuffix(m.Name, ".npy")
 		if !ok {
 			continue
 		}
-		if m.UncompressedSize64 > maxMember {
-			return fmt.Errorf("npz: %s unpacks to %d bytes", m.Name, m.UncompressedSize64)
+		if m.UncompressedSize64 > uint64(room) {
+			return fmt.Errorf("npz: %s would unpack to %d bytes", m.Name, m.UncompressedSize64)
 		}
 		r, err := m.Open()
 		if err != nil {
 			return fmt.Errorf("npz: %s: %w", m.Name, err)
 		}
-		raw, err := io.ReadAll(io.LimitReader(r, maxMember))
+		raw, err := io.ReadAll(io.LimitReader(r, room))
 		r.Close()
+		room -= int64(len(raw))
 		if err != nil {
 			return fmt.Errorf("npz: %s: %w", m.Name, err)
 		}

@@ -1,0 +1,122 @@
+package dataset
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/binary"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func idx(magic byte, dims []int, data ...byte) []byte {
+	b := []byte{0, 0, 8, magic}
+	for _, d := range dims {
+		b = binary.BigEndian.AppendUint32(b, uint32(d))
+	}
+	return append(b, data...)
+}
+
+func zipped(t testing.TB, b []byte) []byte {
+	var out bytes.Buffer
+	z := gzip.NewWriter(&out)
+	_, err := z.Write(b)
+	require.NoError(t, err)
+	require.NoError(t, z.Close())
+	return out.Bytes()
+}
+
+// folder writes files and returns the path of the first.
+func folder(t testing.TB, name string, content []byte, more ...any) string {
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, name), content, 0o644))
+	for i := 0; i < len(more); i += 2 {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, more[i].(string)), more[i+1].([]byte), 0o644))
+	}
+	return filepath.Join(dir, name)
+}
+
+func TestIDX(t *testing.T) {
+	images, labels := idx(3, []int{2, 1, 3}, 0, 51, 255, 1, 2, 3), idx(1, []int{2}, 7, 4)
+	for _, path := range []string{
+		folder(t, "train-images-idx3-ubyte", images, "train-labels-idx1-ubyte", labels),
+		folder(t, "train-images-idx3-ubyte.gz", zipped(t, images), "train-labels-idx1-ubyte.gz", zipped(t, labels)),
+	} {
+		s, err := Open(path)
+		require.NoError(t, err)
+		assert.Equal(t, 2, s.Len())
+		assert.Equal(t, []int{1, 1, 3}, s.Shape())
+		x := make([]float32, 3)
+		s.Image(0, x)
+		assert.Equal(t, []float32{0, .2, 1}, x)
+		assert.Equal(t, []int{7, 4}, []int{s.Label(0), s.Label(1)})
+		assert.Len(t, s.Files, 2)
+	}
+	s, err := Open(folder(t, "pictures.idx", images))
+	require.NoError(t, err)
+	assert.Equal(t, -1, s.Label(0), "unlabelled")
+}
+
+func TestCIFAR(t *testing.T) {
+	b := make([]byte, 2*cifarRecord)
+	b[0], b[1], b[cifarRecord], b[2*cifarRecord-1] = 3, 255, 9, 51
+	s, err := Open(folder(t, "data_batch_1.bin", b))
+	require.NoError(t, err)
+	assert.Equal(t, 2, s.Len())
+	assert.Equal(t, []int{3, 32, 32}, s.Shape())
+	assert.Equal(t, []int{3, 9}, []int{s.Label(0), s.Label(1)})
+	x := make([]float32, 3072)
+	s.Image(1, x)
+	assert.Equal(t, float32(.2), x[3071])
+}
+
+func TestDamagedFilesAreErrors(t *testing.T) {
+	images := idx(3, []int{2, 1, 3}, 0, 51, 255, 1, 2, 3)
+	for name, path := range map[string]string{
+		"empty":            folder(t, "a", nil),
+		"neither":          folder(t, "a", []byte("hello")),
+		"short header":     folder(t, "a", images[:10]),
+		"truncated":        folder(t, "a", images[:len(images)-1]),
+		"too long":         folder(t, "a", append(images, 0)),
+		"no images":        folder(t, "a", idx(3, []int{0, 1, 3})),
+		"huge":             folder(t, "a", idx(3, []int{1 << 31, 1 << 16, 1 << 16})),
+		"truncated gzip":   folder(t, "a", zipped(t, images)[:20]),
+		"bad gzip":         folder(t, "a", []byte{0x1f, 0x8b, 0, 0}),
+		"labels too few":   folder(t, "x-images-idx3-ubyte", images, "x-labels-idx1-ubyte", idx(1, []int{1}, 7)),
+		"labels truncated": folder(t, "x-images-idx3-ubyte", images, "x-labels-idx1-ubyte", idx(1, []int{2}, 7)),
+		"labels no IDX":    folder(t, "x-images-idx3-ubyte", images, "x-labels-idx1-ubyte", []byte("labels")),
+	} {
+		_, err := Open(path)
+		assert.Error(t, err, name)
+	}
+	_, err := Open(filepath.Join(t.TempDir(), "none"))
+	assert.ErrorIs(t, err, os.ErrNotExist)
+}
+
+func TestGzipBombsAreErrors(t *testing.T) {
+	_, err := Open(folder(t, "a", zipped(t, make([]byte, unpackedFree*2))))
+	assert.ErrorContains(t, err, "unpacks to more")
+}
+
+func FuzzOpen(f *testing.F) {
+	f.Add(idx(3, []int{2, 1, 3}, 0, 51, 255, 1, 2, 3))
+	f.Add(zipped(f, idx(3, []int{1, 1, 1}, 9)))
+	f.Add(make([]byte, cifarRecord))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		path := filepath.Join(t.TempDir(), "a")
+		require.NoError(t, os.WriteFile(path, b, 0o644))
+		s, err := Open(path)
+		if err != nil {
+			return
+		}
+		require.Positive(t, s.Len())
+		x := make([]float32, s.size())
+		s.Image(s.Len()-1, x)
+		for _, v := range x {
+			require.True(t, v >= 0 && v <= 1)
+		}
+	})
+}

@@ -1,0 +1,31 @@
+//go:build unix
+
+package weights
+
+import (
+	"os"
+	"syscall"
+)
+
+// contents maps a file into memory, so that weights take no memory of the
+// process's own and only what is read is loaded. The mapping lives as long as
+// the process: tensors refer to it.
+func contents(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if info.Size() == 0 || !info.Mode().IsRegular() {
+		return os.ReadFile(path)
+	}
+	raw, err := syscall.Mmap(int(f.Fd()), 0, int(info.Size()), syscall.PROT_READ, syscall.MAP_PRIVATE)
+	if err != nil {
+		return os.ReadFile(path)
+	}
+	return raw, nil
+}
