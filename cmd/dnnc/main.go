@@ -179,10 +179,11 @@ func exitCode(err error, stderr io.Writer) int {
 	fmt.Fprintln(stderr, err)
 	var d *diag.Diagnostic
 	var mismatch *verify.Mismatch
+	var broken *pass.Error
 	switch {
 	case errors.Is(err, context.Canceled):
 		return atFault
-	case errors.As(err, &mismatch), !errors.As(err, &d), d.Kind == diag.VerifierFailure:
+	case errors.As(err, &broken), errors.As(err, &mismatch), !errors.As(err, &d):
 		return internal
 	}
 	return atFault

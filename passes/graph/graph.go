@@ -14,7 +14,15 @@ import (
 
 // Infer fills in the types of a source.
 func Infer(_ context.Context, m *ir.Module, _ *pass.Env) error {
-	return ir.Infer(m).Err()
+	list := ir.Infer(m)
+	if len(list) == 0 {
+		for i, o := range m.Outputs {
+			if i < len(m.Results) && o.Type.String() != m.Results[i].String() {
+				list = append(list, diag.New(o.Pos, diag.BadShape, "%s is %s, the network declares %s", o.Name, o.Type, m.Results[i]))
+			}
+		}
+	}
+	return list.Err()
 }
 
 // affine is y = Scale*x + Shift, one pair a channel.

@@ -98,6 +98,10 @@ func (t Table) Run(ctx context.Context, m *ir.Module, env *Env, opt Options) err
 			return err
 		}
 		first = i + 1
+		// A dump that was edited by hand is its editor's fault.
+		if list := ir.Verify(m); len(list) > 0 {
+			return list
+		}
 	}
 	if opt.StopAfter != "" {
 		i, err := t.Find(opt.StopAfter)
