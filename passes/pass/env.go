@@ -42,6 +42,8 @@ type Env struct {
 
 	// Calibration returns the images that ranges and the search may see.
 	Calibration func() (data.Batch, error)
+	// Gradient is the float network's, for guided errors; nil when none is.
+	Gradient disturb.Gradient
 	// Low and High are the bounds of the input's reals, to which disturbed
 	// images are clamped.
 	Low, High float32

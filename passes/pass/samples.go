@@ -20,7 +20,10 @@ func (e *Env) Samples() (data.Batch, error) {
 	out := clean
 	out.X = append([]float32(nil), clean.X...)
 	for i, cond := range e.Errors {
-		disturbed := disturb.Images(clean, cond, e.Seed, e.Low, e.High)
+		disturbed, err := disturb.Images(clean, 0, cond, e.Seed, e.Low, e.High, e.Gradient)
+		if err != nil {
+			return data.Batch{}, err
+		}
 		for img := i + 1; img < clean.N; img += len(e.Errors) + 1 {
 			copy(out.Image(img), disturbed.Image(img))
 		}

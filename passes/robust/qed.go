@@ -286,7 +286,7 @@ func (s *search) retention(ctx context.Context, prog *interp.Int) (float64, erro
 			}
 			clean.Labels = measure.Answers(logits, s.classes)
 		}
-		s.setup = measure.Setup{Images: clean, Conditions: s.env.Errors, Seed: s.env.Seed, Low: s.env.Low, High: s.env.High}
+		s.setup = measure.Setup{Images: clean, Conditions: s.env.Errors, Seed: s.env.Seed, Low: s.env.Low, High: s.env.High, Gradient: s.env.Gradient}
 		nets = append(nets, s.float.Forward)
 	}
 	scores, err := measure.Robust(ctx, s.setup, nets...)

@@ -87,7 +87,8 @@ func TestRobustDoesNotDependOnThePortions(t *testing.T) {
 	s := setup(t, "gaussian=0.3", portion+100)
 	whole, err := Robust(context.Background(), s, threshold(.5))
 	require.NoError(t, err)
-	b := disturb.Images(s.Images, s.Conditions[0], s.Seed, 0, 1)
+	b, err := disturb.Images(s.Images, 0, s.Conditions[0], s.Seed, 0, 1, nil)
+	require.NoError(t, err)
 	for i, x := range b.X {
 		want := 0
 		if x > .5 {

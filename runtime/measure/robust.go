@@ -159,7 +159,8 @@ type Setup struct {
 	Images     data.Batch // labelled; unlabelled ones take the first network's answers
 	Conditions []disturb.Condition
 	Seed       uint64
-	Low, High  float32 // the input's range
+	Low, High  float32          // the input's range
+	Gradient   disturb.Gradient // of the float network, for guided kinds
 	// Progress is told of the images done, of all networks and conditions.
 	Progress func(done, total int)
 }
@@ -192,7 +193,13 @@ func Robust(ctx context.Context, s Setup, networks ...Network) ([]*Score, error)
 		for from := 0; from < s.Images.N; from += portion {
 			b := s.Images.Slice(from, min(from+portion, s.Images.N))
 			if c.Kind != nil {
-				b = disturb.ImagesFrom(b, from, c, s.Seed, s.Low, s.High)
+				if b.Labels == nil {
+					b.Labels = labels[from : from+b.N]
+				}
+				var err error
+				if b, err = disturb.Images(b, from, c, s.Seed, s.Low, s.High, s.Gradient); err != nil {
+					return scores, err
+				}
 			}
 			for i, net := range networks {
 				logits, err := net(ctx, b.X, b.N)

@@ -17,6 +17,8 @@ import (
 	"github.com/dnnc/dnnc/passes"
 	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/runtime/disturb"
+	"github.com/dnnc/dnnc/runtime/interp"
+	"github.com/dnnc/dnnc/runtime/measure"
 )
 
 // Result is a network after the passes.
@@ -66,6 +68,9 @@ func Compile(ctx context.Context, o Options, out, messages io.Writer) (*Result, 
 	}
 	r.Env.Progress = bar.show
 	r.Env.Calibration = calibration(o, m, r, messages)
+	if !m.IsQuantized() {
+		r.Env.Gradient = gradient(m.Clone())
+	}
 	if m.IsQuantized() {
 		if o.searches() {
 			return nil, diag.New(diag.Pos{File: o.Input}, diag.AlreadyLowered, "the module is quantized: its widths are chosen").
@@ -156,6 +161,35 @@ func environment(o Options, m *ir.Module, t *target.Target) (*pass.Env, error) {
 		env.Fix[name] = e
 	}
 	return env, nil
+}
+
+// gradient is the gradient of the float network's margin, compiled when it is
+// first needed.
+func gradient(m *ir.Module) disturb.Gradient {
+	var p *interp.Float
+	return func(x []float32, labels []int, n int) ([]float32, error) {
+		if p == nil {
+			if err := ir.Infer(m).Err(); err != nil {
+				return nil, err
+			}
+			var err error
+			if p, err = interp.CompileFloat(m); err != nil {
+				return nil, err
+			}
+		}
+		if labels == nil {
+			logits, err := p.Forward(context.Background(), x, n)
+			if err != nil {
+				return nil, err
+			}
+			labels = measure.Answers(logits, len(logits)/n)
+		}
+		g, err := interp.Gradient(context.Background(), p, x, n, false, interp.Margin(labels))
+		if err != nil {
+			return nil, err
+		}
+		return g.Input, nil
+	}
 }
 
 // inputRange is the bounds of the first input's reals.

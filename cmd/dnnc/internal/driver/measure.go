@@ -48,7 +48,7 @@ func (r *Result) networks() (list []measure.Network, err error) {
 func Measure(ctx context.Context, o Options, r *Result, messages io.Writer) (*Scores, error) {
 	s := &Scores{}
 	shape := r.Module.Inputs[0].Type.Shape
-	setup := measure.Setup{Conditions: r.Env.Errors, Seed: o.Seed, Low: r.Env.Low, High: r.Env.High}
+	setup := measure.Setup{Conditions: r.Env.Errors, Seed: o.Seed, Low: r.Env.Low, High: r.Env.High, Gradient: r.Env.Gradient}
 	if path := TestData(o, r.Module); path != "" {
 		b, files, err := Images(path, shape, setup.Low, setup.High, o.TestImages)
 		if err != nil {

@@ -1,0 +1,183 @@
+package disturb
+
+// The kinds of Automold (the road augmentation library that the paper simulates
+// weather with), in the lightness of HLS where it says lightness. What is a
+// number of things grows with t, and the things of a smaller t are among those
+// of a greater one, so that severity grows too.
+
+func brighten(cv *canvas, t float64, _ *source) { cv.lightAll(1 + t) }
+
+func darken(cv *canvas, t float64, _ *source) { cv.lightAll(1 - t) }
+
+// shadow halves the lightness under polygons of five corners in the lower half.
+func shadow(cv *canvas, t float64, rng *source) {
+	const most, corners = 5, 5
+	dark := make([]bool, cv.h*cv.w)
+	for range count(most, t) {
+		p := make([]point, corners)
+		for i := range p {
+			p[i] = point{rng.uniform(float64(cv.h)/3, float64(cv.h)), rng.uniform(0, float64(cv.w))}
+		}
+		cv.polygon(p, func(y, x int) { dark[y*cv.w+x] = true })
+	}
+	for i, d := range dark {
+		if d {
+			cv.light(i/cv.w, i%cv.w, func(l float64) float64 { return l / 2 })
+		}
+	}
+}
+
+// snow whitens what is darker than 1/3+t/2, as snow lies, and lets flakes fall:
+// the flakes are ours, for what is black stays black when it is multiplied.
+func snow(cv *canvas, t float64, rng *source) {
+	const coefficient, most = 2.5, 60
+	limit := 1./3 + t/2
+	for y := range cv.h {
+		for x := range cv.w {
+			cv.light(y, x, func(l float64) float64 {
+				if l < limit {
+					return float64(l * coefficient)
+				}
+				return l
+			})
+		}
+	}
+	flakes(cv, count(most, t), rng)
+}
+
+// flakes paints white discs of half a pixel to a pixel of a 28x28 image.
+func flakes(cv *canvas, n int, rng *source) {
+	for range n {
+		cy, cx := rng.uniform(0, float64(cv.h)), rng.uniform(0, float64(cv.w))
+		r := float64(cv.unit() * rng.uniform(.5, 1))
+		cv.ellipse(cy, cx, r, r, func(y, x int, d float64) { cv.blend(y, x, 1, 1-d/2) })
+	}
+}
+
+// rain paints slanted light streaks, blurs, and takes the light of a wet day.
+func rain(cv *canvas, t float64, rng *source) {
+	const most, streak, gray, dim = 50, 6, .8, .7
+	slant := rng.uniform(-.5, .5)
+	n, long, wide := count(most, t), cv.length(streak), cv.length(.7)
+	for range n {
+		y0, x0 := rng.uniform(-float64(long), float64(cv.h)), rng.uniform(0, float64(cv.w))
+		for s := range long {
+			y := int(y0) + s
+			x := int(x0 + float64(slant*float64(s)))
+			for dx := range wide {
+				if y >= 0 && y < cv.h && x+dx >= 0 && x+dx < cv.w {
+					cv.blend(y, x+dx, gray, .9)
+				}
+			}
+		}
+	}
+	cv.blur(int(cv.unit() / 3))
+	cv.lightAll(dim)
+}
+
+// fog lays many translucent white discs over the image, each nearer to the
+// centre than the one before, then blurs.
+func fog(cv *canvas, t float64, rng *source) {
+	const discs, alpha = 60, .08
+	h, w := float64(cv.h), float64(cv.w)
+	r := float64(min(h, w) * .35)
+	for i := range discs {
+		spread := .5 * (1 - float64(i)/discs)
+		cy := h/2 + float64(h*rng.uniform(-spread, spread))
+		cx := w/2 + float64(w*rng.uniform(-spread, spread))
+		cv.ellipse(cy, cx, r, r, func(y, x int, _ float64) { cv.blend(y, x, 1, float64(alpha*t)) })
+	}
+	cv.blur(int(cv.unit()/2 + .5*t))
+}
+
+// gravel scatters small patches of random lightness over the lower quarter.
+func gravel(cv *canvas, t float64, rng *source) {
+	const most = 40
+	top := cv.h * 3 / 4
+	for range count(most, t) {
+		side := cv.length(rng.uniform(1, 2.5))
+		y0, x0, l := top+rng.below(max(1, cv.h-top)), rng.below(cv.w), rng.uniform(0, 1)
+		for y := y0; y < min(cv.h, y0+side); y++ {
+			for x := x0; x < min(cv.w, x0+side); x++ {
+				cv.light(y, x, func(float64) float64 { return l })
+			}
+		}
+	}
+}
+
+// sunflare is a bright disc with falloff in the upper half, and faint circles
+// along a line from it.
+func sunflare(cv *canvas, t float64, rng *source) {
+	const circles = 8
+	h, w := float64(cv.h), float64(cv.w)
+	sun := point{rng.uniform(0, h/2), rng.uniform(0, w)}
+	end := point{rng.uniform(h/2, h), rng.uniform(0, w)}
+	r := float64(min(h, w) * (.2 + .8*t))
+	for i := range circles {
+		f := rng.uniform(0, 1)
+		cr := float64(min(h, w) * rng.uniform(.03, .15))
+		alpha := float64(rng.uniform(.1, .4) * t)
+		cv.ellipse(sun.y+float64((end.y-sun.y)*f), sun.x+float64((end.x-sun.x)*f), cr, cr, func(y, x int, _ float64) {
+			cv.blend(y, x, 1-.05*float64(i%4), alpha)
+		})
+	}
+	cv.ellipse(sun.y, sun.x, r, r, func(y, x int, d float64) { cv.blend(y, x, 1, float64((1-d)*(1-d))*min(1, .5+t)) })
+}
+
+// speed blurs along the rows, the more the further from the middle.
+func speed(cv *canvas, t float64, _ *source) {
+	reach := float64(10 * t * cv.unit())
+	line := make([]float64, cv.w+1)
+	for ch := range cv.c {
+		for y := range cv.h {
+			row := cv.pix[cv.at(ch, y, 0):][:cv.w]
+			for x, v := range row {
+				line[x+1] = line[x] + float64(v)
+			}
+			for x := range row {
+				far := 2*float64(x)/float64(max(1, cv.w-1)) - 1
+				r := int(float64(reach*(.3+.7*float64(far*far))) + .5)
+				from, to := max(0, x-r), min(cv.w, x+r+1)
+				row[x] = float32((line[to] - line[from]) / float64(to-from))
+			}
+		}
+	}
+}
+
+// autumn turns the hue of what is green and not bright towards brown. Gray
+// images know no green: there what is neither dark nor bright pales, as leaves
+// do in a gray photograph.
+func autumn(cv *canvas, t float64, _ *source) {
+	for y := range cv.h {
+		for x := range cv.w {
+			if !cv.colour() {
+				cv.light(y, x, func(l float64) float64 {
+					if l < .1 || l > .8 {
+						return l
+					}
+					return l + float64(.5*t*(.8-l))
+				})
+				continue
+			}
+			r, g, b := &cv.pix[cv.at(0, y, x)], &cv.pix[cv.at(1, y, x)], &cv.pix[cv.at(2, y, x)]
+			if *g < *r*.9 || *g < *b || max(*r, *g, *b)+min(*r, *g, *b) > 1.4 {
+				continue
+			}
+			red, green, blue := float64(*r), float64(*g), float64(*b)
+			*r = float32(clamp01(red + float64(t*(green*1.15-red))))
+			*g = float32(clamp01(green - float64(t*.35*green)))
+			*b = float32(clamp01(blue - float64(t*.6*blue)))
+		}
+	}
+}
+
+// manhole is a dark ellipse in the lower half, flat as a lid in the road.
+func manhole(cv *canvas, t float64, rng *source) {
+	h, w := float64(cv.h), float64(cv.w)
+	rx := float64(w * .4 * t)
+	cy, cx := rng.uniform(h*.55, h*.85), rng.uniform(w*.3, w*.7)
+	cv.ellipse(cy, cx, max(.5, rx*.6), max(.5, rx), func(y, x int, d float64) { cv.blend(y, x, .05+.1*d, .95) })
+}
+
+// count is a number of things at size t: one at least.
+func count(most int, t float64) int { return max(1, int(float64(float64(most)*t)+.5)) }

@@ -1,0 +1,113 @@
+package kernels
+
+import "math"
+
+// The gradients of the float kernels, in reverse mode: dy is the derivative of a
+// scalar with respect to the result, dx and the others those with respect to
+// the arguments, to which they are added.
+
+// Conv2DGradient adds the gradients of Conv2DFloat; dx, dw or db may be nil
+// where they are not wanted.
+func Conv2DGradient(g Window, x, w, pad, dy, dx, dw, db []float32) {
+	in, out := g.InC/g.Groups, g.OutC/g.Groups
+	pixels := g.OutH() * g.OutW()
+	for o := range g.OutC {
+		for p := range pixels {
+			d := dy[o*pixels+p]
+			if d == 0 {
+				continue
+			}
+			if db != nil {
+				db[o] += d
+			}
+			oy, ox := p/g.OutW(), p%g.OutW()
+			for i := range in {
+				c := o/out*in + i
+				for ky := range g.KH {
+					for kx := range g.KW {
+						k := ((o*in+i)*g.KH+ky)*g.KW + kx
+						iy, ix, ok := g.at(oy, ox, ky, kx)
+						switch {
+						case ok:
+							j := (c*g.InH+iy)*g.InW + ix
+							if dx != nil {
+								dx[j] += float32(w[k] * d)
+							}
+							if dw != nil {
+								dw[k] += float32(x[j] * d)
+							}
+						case dw != nil && pad != nil:
+							dw[k] += float32(pad[c] * d)
+						}
+					}
+				}
+			}
+		}
+	}
+}
+
+// LinearGradient adds the gradients of y[rows] = w[rows,cols]*x + b.
+func LinearGradient(rows, cols int, x, w, dy, dx, dw, db []float32) {
+	for r := range rows {
+		d := dy[r]
+		if d == 0 {
+			continue
+		}
+		if db != nil {
+			db[r] += d
+		}
+		line := w[r*cols : (r+1)*cols]
+		for c, v := range line {
+			if dx != nil {
+				dx[c] += float32(v * d)
+			}
+			if dw != nil {
+				dw[r*cols+c] += float32(x[c] * d)
+			}
+		}
+	}
+}
+
+// MaxPoolGradient sends each derivative to the first greatest pixel of its
+// window.
+func MaxPoolGradient(g Window, x, dy, dx []float32) {
+	g.each(func(i, c, oy, ox int) {
+		at, best := -1, float32(math.Inf(-1))
+		g.taps(c, oy, ox, func(j int) {
+			if at < 0 || x[j] > best {
+				at, best = j, x[j]
+			}
+		})
+		dx[at] += dy[i]
+	})
+}
+
+// AvgPoolGradient spreads each derivative over the pixels of its window.
+func AvgPoolGradient(g Window, dy, dx []float32) {
+	g.each(func(i, c, oy, ox int) {
+		n := 0
+		g.taps(c, oy, ox, func(int) { n++ })
+		d := dy[i] / float32(n)
+		g.taps(c, oy, ox, func(j int) { dx[j] += d })
+	})
+}
+
+// ClampGradient passes the derivatives of results strictly between lo and hi.
+func ClampGradient(y, dy []float32, lo, hi float32) {
+	for i, v := range y {
+		if v <= lo || v >= hi {
+			dy[i] = 0
+		}
+	}
+}
+
+// SoftmaxGradient adds y*(dy - sum(dy*y)).
+func SoftmaxGradient(y, dy, dx []float32) {
+	var sum float32
+	for i, v := range y {
+		sum += float32(v * dy[i])
+	}
+	for i, v := range y {
+		dx[i] += float32(v * (dy[i] - sum))
+	}
+}
