@@ -54,9 +54,10 @@ func flakes(cv *canvas, n int, rng *source) {
 	}
 }
 
-// rain paints slanted light streaks, blurs, and takes the light of a wet day.
+// rain paints slanted light streaks, blurs, and takes the light of a wet day:
+// Automold's 0.7 at size 1.
 func rain(cv *canvas, t float64, rng *source) {
-	const most, streak, gray, dim = 50, 6, .8, .7
+	const most, streak, gray, dim = 50, 6, .8, .3
 	slant := rng.uniform(-.5, .5)
 	n, long, wide := count(most, t), cv.length(streak), cv.length(.7)
 	for range n {
@@ -72,7 +73,7 @@ func rain(cv *canvas, t float64, rng *source) {
 		}
 	}
 	cv.blur(int(cv.unit() / 3))
-	cv.lightAll(dim)
+	cv.lightAll(1 - float64(dim*t))
 }
 
 // fog lays many translucent white discs over the image, each nearer to the
@@ -87,7 +88,7 @@ func fog(cv *canvas, t float64, rng *source) {
 		cx := w/2 + float64(w*rng.uniform(-spread, spread))
 		cv.ellipse(cy, cx, r, r, func(y, x int, _ float64) { cv.blend(y, x, 1, float64(alpha*t)) })
 	}
-	cv.blur(int(cv.unit()/2 + .5*t))
+	cv.blur(int(cv.unit()/2 + float64(.5*t)))
 }
 
 // gravel scatters small patches of random lightness over the lower quarter.
@@ -112,13 +113,13 @@ func sunflare(cv *canvas, t float64, rng *source) {
 	h, w := float64(cv.h), float64(cv.w)
 	sun := point{rng.uniform(0, h/2), rng.uniform(0, w)}
 	end := point{rng.uniform(h/2, h), rng.uniform(0, w)}
-	r := float64(min(h, w) * (.2 + .8*t))
+	r := float64(min(h, w) * (.2 + float64(.8*t)))
 	for i := range circles {
 		f := rng.uniform(0, 1)
 		cr := float64(min(h, w) * rng.uniform(.03, .15))
 		alpha := float64(rng.uniform(.1, .4) * t)
 		cv.ellipse(sun.y+float64((end.y-sun.y)*f), sun.x+float64((end.x-sun.x)*f), cr, cr, func(y, x int, _ float64) {
-			cv.blend(y, x, 1-.05*float64(i%4), alpha)
+			cv.blend(y, x, 1-float64(.05*float64(i%4)), alpha)
 		})
 	}
 	cv.ellipse(sun.y, sun.x, r, r, func(y, x int, d float64) { cv.blend(y, x, 1, float64((1-d)*(1-d))*min(1, .5+t)) })
@@ -136,7 +137,7 @@ func speed(cv *canvas, t float64, _ *source) {
 			}
 			for x := range row {
 				far := 2*float64(x)/float64(max(1, cv.w-1)) - 1
-				r := int(float64(reach*(.3+.7*float64(far*far))) + .5)
+				r := int(float64(reach*(.3+float64(.7*float64(far*far)))) + .5)
 				from, to := max(0, x-r), min(cv.w, x+r+1)
 				row[x] = float32((line[to] - line[from]) / float64(to-from))
 			}
@@ -164,7 +165,7 @@ func autumn(cv *canvas, t float64, _ *source) {
 				continue
 			}
 			red, green, blue := float64(*r), float64(*g), float64(*b)
-			*r = float32(clamp01(red + float64(t*(green*1.15-red))))
+			*r = float32(clamp01(red + float64(t*(float64(green*1.15)-red))))
 			*g = float32(clamp01(green - float64(t*.35*green)))
 			*b = float32(clamp01(blue - float64(t*.6*blue)))
 		}
@@ -176,7 +177,7 @@ func manhole(cv *canvas, t float64, rng *source) {
 	h, w := float64(cv.h), float64(cv.w)
 	rx := float64(w * .4 * t)
 	cy, cx := rng.uniform(h*.55, h*.85), rng.uniform(w*.3, w*.7)
-	cv.ellipse(cy, cx, max(.5, rx*.6), max(.5, rx), func(y, x int, d float64) { cv.blend(y, x, .05+.1*d, .95) })
+	cv.ellipse(cy, cx, max(.5, rx*.6), max(.5, rx), func(y, x int, d float64) { cv.blend(y, x, .05+float64(.1*d), .95) })
 }
 
 // count is a number of things at size t: one at least.

@@ -1,0 +1,238 @@
+package disturb
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"flag"
+	"fmt"
+	"math"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/dnnc/dnnc/runtime/data"
+)
+
+var update = flag.Bool("update", false, "write the golden file")
+
+// picture is n images with edges, gradients and colours.
+func picture(n int, shape ...int) data.Batch {
+	b := data.Batch{N: n, Shape: shape}
+	b.X = make([]float32, n*b.Size())
+	rng := newSource(1, "picture", 0)
+	c, h, w := shape[0], shape[1], shape[2]
+	for i := range n {
+		b.Labels = append(b.Labels, i%10)
+		x := b.Image(i)
+		for ch := range c {
+			for y := range h {
+				for xx := range w {
+					v := float32((y*3+xx*(ch+1)+i*5)%h) / float32(h)
+					if (xx-w/2)*(xx-w/2)+(y-h/2)*(y-h/2) < h*h/9 {
+						v = float32(ch+1) / float32(c+1)
+					}
+					x[(ch*h+y)*w+xx] = min(1, v+float32(rng.uniform(0, .1)))
+				}
+			}
+		}
+	}
+	return b
+}
+
+// slope is a gradient that is easily told: of the sum of the pixels, by rows.
+func slope(x []float32, _ []int, n int) ([]float32, error) {
+	g := make([]float32, len(x))
+	for i := range g {
+		g[i] = float32(i%7) - 2
+	}
+	return g, nil
+}
+
+func apply(t testing.TB, b data.Batch, k *Kind, size float64, seed uint64) data.Batch {
+	t.Helper()
+	out, err := Images(b, 0, Condition{k, size}, seed, 0, 1, slope)
+	require.NoError(t, err)
+	return out
+}
+
+func distance(a, b []float32) float64 {
+	sum := 0.0
+	for i := range a {
+		sum += math.Abs(float64(a[i]) - float64(b[i]))
+	}
+	return sum / float64(len(a))
+}
+
+var shapes = [][]int{{1, 28, 28}, {3, 32, 32}, {3, 48, 64}}
+
+func TestSeverityGrows(t *testing.T) {
+	for _, k := range Kinds() {
+		for _, shape := range shapes {
+			b := picture(24, shape...)
+			last := 0.0
+			for _, size := range []float64{.25, .5, .75, 1} {
+				d := distance(b.X, apply(t, b, k, size, 1).X)
+				assert.Greater(t, d, last*.999, "%s at %v on %v", k.Name, size, shape)
+				last = d
+			}
+		}
+	}
+}
+
+func TestSizeZeroChangesNothing(t *testing.T) {
+	b := picture(2, 3, 32, 32)
+	for _, k := range Kinds() {
+		assert.Equal(t, b.X, apply(t, b, k, 0, 1).X, k.Name)
+	}
+}
+
+func TestOutputStaysInTheRange(t *testing.T) {
+	for _, r := range [][2]float32{{0, 1}, {-1, 1}, {0, 255}} {
+		b := picture(4, 3, 20, 30)
+		for i, v := range b.X {
+			b.X[i] = r[0] + v*(r[1]-r[0])
+		}
+		for _, k := range Kinds() {
+			out, err := Images(b, 0, Condition{k, 1}, 1, r[0], r[1], slope)
+			require.NoError(t, err)
+			for _, v := range out.X {
+				require.True(t, v >= r[0] && v <= r[1], "%s: %v", k.Name, v)
+			}
+			assert.NotEqual(t, b.X, out.X, k.Name)
+		}
+	}
+}
+
+// TestOddShapes: an image of one pixel, a row, five planes, no image at all.
+func TestOddShapes(t *testing.T) {
+	for _, shape := range [][]int{{1, 1, 1}, {3, 1, 9}, {3, 9, 1}, {5, 6, 4}} {
+		b := picture(2, shape...)
+		for _, k := range Kinds() {
+			apply(t, b, k, 1, 1)
+		}
+	}
+	flat := data.Batch{N: 2, Shape: []int{12}, X: make([]float32, 24)}
+	for _, k := range Kinds() {
+		apply(t, flat, k, .5, 1)
+	}
+}
+
+func TestAnImageDependsOnItsIndexAlone(t *testing.T) {
+	b := picture(9, 3, 32, 32)
+	for _, k := range Kinds() {
+		if k.Guided {
+			continue // slope is no gradient of one image apart
+		}
+		whole := apply(t, b, k, .6, 3)
+		part, err := Images(b.Slice(4, 6), 4, Condition{k, .6}, 3, 0, 1, nil)
+		require.NoError(t, err)
+		assert.Equal(t, whole.Slice(4, 6).X, part.X, k.Name)
+		if k.Name != "brighten" && k.Name != "darken" && k.Name != "fog-blend" && k.Name != "speed" && k.Name != "autumn" {
+			assert.NotEqual(t, whole.X, apply(t, b, k, .6, 4).X, "%s ignores the seed", k.Name)
+		}
+	}
+}
+
+// TestGoldenPixels holds every kind at three sizes to the hash of its pixels.
+func TestGoldenPixels(t *testing.T) {
+	const golden = "testdata/pixels.golden"
+	var lines []string
+	for _, k := range Kinds() {
+		for _, shape := range shapes {
+			for _, size := range []float64{.2, .5, 1} {
+				h := sha256.New()
+				for _, v := range apply(t, picture(3, shape...), k, size, 1).X {
+					h.Write(binary.LittleEndian.AppendUint32(nil, math.Float32bits(v)))
+				}
+				lines = append(lines, fmt.Sprintf("%s %v %v %s", k.Name, size, shape, hex.EncodeToString(h.Sum(nil)[:8])))
+			}
+		}
+	}
+	got := strings.Join(lines, "\n") + "\n"
+	if *update {
+		require.NoError(t, os.MkdirAll("testdata", 0o755))
+		require.NoError(t, os.WriteFile(golden, []byte(got), 0o644))
+	}
+	want, err := os.ReadFile(golden)
+	require.NoError(t, err)
+	assert.Equal(t, string(want), got)
+}
+
+func TestEveryKindIsDescribed(t *testing.T) {
+	for _, k := range Kinds() {
+		assert.NotEmpty(t, k.Doc, k.Name)
+		assert.NotEmpty(t, k.Source, k.Name)
+		require.Len(t, k.Sizes, 3, k.Name)
+		assert.IsIncreasing(t, k.Sizes, k.Name)
+		assert.True(t, k.Sizes[0] > 0 && k.Sizes[2] <= 1)
+	}
+}
+
+func TestParse(t *testing.T) {
+	c, err := Parse("gaussian=0.02,0.05; fog")
+	require.NoError(t, err)
+	require.Len(t, c, 5)
+	assert.Equal(t, "gaussian=0.02", c[0].String())
+	assert.Equal(t, "fog", c[4].Kind.Name)
+	c, err = Parse("none")
+	require.NoError(t, err)
+	assert.Empty(t, c)
+	c, err = Parse("all")
+	require.NoError(t, err)
+	assert.Len(t, c, 3*len(Kinds()))
+	for text, want := range map[string]string{
+		"gausian":       `did you mean "gaussian"`,
+		"hail":          "the kinds are",
+		"snow=2":        "no number from 0 to 1",
+		"snow=-1":       "no number from 0 to 1",
+		"snow=x":        "no number from 0 to 1",
+		"snow=NaN":      "no number from 0 to 1",
+		"snow=":         "no number from 0 to 1",
+		"":              "no error model",
+		"snow=0.1;;fog": "no error model",
+		"snow;snow=0.3": "twice",
+	} {
+		_, err := Parse(text)
+		assert.ErrorContains(t, err, want, text)
+	}
+}
+
+func TestGuidedKindsNeedAGradient(t *testing.T) {
+	b := picture(1, 1, 28, 28)
+	for _, k := range Kinds() {
+		_, err := Images(b, 0, Condition{k, .5}, 1, 0, 1, nil)
+		if k.Guided {
+			assert.ErrorContains(t, err, k.Name+"-random is the unguided form")
+		} else {
+			assert.NoError(t, err)
+		}
+	}
+}
+
+func TestNormalHasUnitVariance(t *testing.T) {
+	rng := newSource(1, "normal", 0)
+	const n = 200000
+	sum, squares := 0.0, 0.0
+	for range n {
+		x := rng.normal()
+		sum, squares = sum+x, squares+x*x
+	}
+	assert.InDelta(t, 0, sum/n, .01)
+	assert.InDelta(t, 1, squares/n, .01)
+}
+
+func BenchmarkKinds(b *testing.B) {
+	images := picture(100, 3, 32, 32)
+	for _, k := range Kinds() {
+		b.Run(k.Name, func(b *testing.B) {
+			for b.Loop() {
+				apply(b, images, k, k.Sizes[1], 1)
+			}
+			b.ReportMetric(float64(b.N*images.N)/b.Elapsed().Seconds(), "images/s")
+		})
+	}
+}
