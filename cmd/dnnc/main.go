@@ -41,6 +41,7 @@ type command struct {
 var commands = []command{
 	{"build", "[flags] net.dnn -target T", "compile a network to an object, its header and its certificate", driver.Build, false},
 	{"verify", "[flags] net.dnn -target T [-n N]", "run the object and compare every integer with the interpreter's", verify.Run, false},
+	{"disturb", "-errors KIND=SIZE in.png -o out.png", "disturb a picture or a data set; -sheet out.png shows all kinds", disturbImages, true},
 	{"eval", "[flags] net.dnn [-errors LIST]", "measure a network, clean and under errors; with -O what it becomes", eval, true},
 }
 
@@ -104,7 +105,7 @@ func parse(args []string, stderr io.Writer) (o driver.Options, files []string, e
 	fs.Usage = func() {
 		fmt.Fprintln(stderr, "usage:")
 		for _, c := range commands {
-			fmt.Fprintf(stderr, "  dnnc %-6s %-34s %s\n", c.name, c.usage, c.doc)
+			fmt.Fprintf(stderr, "  dnnc %-7s %-36s %s\n", c.name, c.usage, c.doc)
 		}
 		fmt.Fprintf(stderr, "  dnnc targets\nflags:\n")
 		fs.PrintDefaults()
@@ -139,6 +140,8 @@ func parse(args []string, stderr io.Writer) (o driver.Options, files []string, e
 	fs.Float64Var(&o.Budget.Keep, "keep", .99, "share of the robust accuracy to keep")
 	fs.IntVar(&o.Images, "images", 512, "calibration images used")
 	fs.Uint64Var(&o.Seed, "seed", 1, "of disturbances and noise")
+	fs.StringVar(&o.Sheet, "sheet", "", "disturb: write a contact sheet of the kinds to this `file`")
+	fs.StringVar(&o.Network, "network", "", "disturb: the `network` whose gradient guides errors")
 	fs.BoolVar(&o.JSON, "json", false, "eval: print JSON")
 	fs.BoolVar(&o.AllowOutside, "allow-outside", false, "let the network refer to files outside its folder")
 	fs.BoolVar(&o.TimePasses, "time-passes", false, "print the time of each pass")
@@ -150,6 +153,7 @@ func parse(args []string, stderr io.Writer) (o driver.Options, files []string, e
 			files, args = append(files, args[0]), args[1:]
 		}
 	}
+	fs.Visit(func(f *flag.Flag) { o.ErrorsGiven = o.ErrorsGiven || f.Name == "errors" })
 	return o, files, nil
 }
 

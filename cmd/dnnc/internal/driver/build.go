@@ -143,7 +143,7 @@ func (b *build) ir() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return d.Text, replace(filepath.Join(filepath.Dir(b.base()), d.TensorsName), d.Tensors)
+	return d.Text, Replace(filepath.Join(filepath.Dir(b.base()), d.TensorsName), d.Tensors)
 }
 
 func (b *build) llvm() ([]byte, error) {
@@ -244,7 +244,7 @@ func (b *build) write() error {
 		files = append([]file{{b.base() + ".h", []byte(codegen.Header(b.r.Module, b.linkage()))}, {b.base() + ".json", text}}, files...)
 	}
 	for _, f := range files {
-		if err := replace(f.path, f.content); err != nil {
+		if err := Replace(f.path, f.content); err != nil {
 			return err
 		}
 	}
@@ -264,12 +264,12 @@ func (b *build) stats() error {
 	if err != nil {
 		return err
 	}
-	return replace(b.o.Stats, append(text, '\n'))
+	return Replace(b.o.Stats, append(text, '\n'))
 }
 
-// replace writes a file under a temporary name and renames it: others see the
+// Replace writes a file under a temporary name and renames it: others see the
 // old file or the new one.
-func replace(path string, content []byte) error {
+func Replace(path string, content []byte) error {
 	f, err := os.CreateTemp(filepath.Dir(path), ".dnnc-*")
 	if err != nil {
 		return diag.New(diag.Pos{}, diag.BadOutput, "%v", err)

@@ -134,10 +134,10 @@ func dumps(o Options, out io.Writer) (func(name string, m *ir.Module) error, err
 		if err != nil {
 			return err
 		}
-		if err := replace(filepath.Join(o.DumpDir, d.TensorsName), d.Tensors); err != nil {
+		if err := Replace(filepath.Join(o.DumpDir, d.TensorsName), d.Tensors); err != nil {
 			return err
 		}
-		return replace(filepath.Join(o.DumpDir, fmt.Sprintf("%02d-%s.dnn", i+1, name)), d.Text)
+		return Replace(filepath.Join(o.DumpDir, fmt.Sprintf("%02d-%s.dnn", i+1, name)), d.Text)
 	}, nil
 }
 
@@ -161,6 +161,20 @@ func environment(o Options, m *ir.Module, t *target.Target) (*pass.Env, error) {
 		env.Fix[name] = e
 	}
 	return env, nil
+}
+
+// GradientOf is the gradient of the network of -network, which must take images
+// of a shape.
+func GradientOf(o Options, shape []int) (disturb.Gradient, error) {
+	o.Input = o.Network
+	m, err := Load(o)
+	if err != nil {
+		return nil, err
+	}
+	if !m.Inputs[0].Type.Shape.Equal(shape) {
+		return nil, diag.New(diag.Pos{}, diag.BadData, "the network takes images of %s, these are of %v", m.Inputs[0].Type.Shape, shape)
+	}
+	return gradient(m), nil
 }
 
 // gradient is the gradient of the float network's margin, compiled when it is

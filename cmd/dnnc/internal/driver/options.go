@@ -16,13 +16,14 @@ type Options struct {
 	Emit, Report                           []string
 	Calib, Data, Errors, Prefix, LLVM      string
 	StopAfter, StartAfter, DumpDir, Debug  string
-	Stats                                  string
+	Stats, Sheet, Network                  string
 	Fix                                    []string
 	Budget                                 pass.Budget
 	Images                                 int // calibration images used
 	TestImages                             int // images to report on; 0 for all
 	Seed                                   uint64
 	AllowOutside, TimePasses, JSON         bool
+	ErrorsGiven                            bool // -errors was given, not its default
 }
 
 // output is a kind of output: what -emit names it, and the ending of its file.
