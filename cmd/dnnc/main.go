@@ -180,13 +180,15 @@ func exitCode(err error, stderr io.Writer) int {
 	if err == nil {
 		return done
 	}
+	if errors.Is(err, context.Canceled) {
+		fmt.Fprintln(stderr, "dnnc: interrupted; outputs are as they were")
+		return atFault
+	}
 	fmt.Fprintln(stderr, err)
 	var d *diag.Diagnostic
 	var mismatch *verify.Mismatch
 	var broken *pass.Error
 	switch {
-	case errors.Is(err, context.Canceled):
-		return atFault
 	case errors.As(err, &broken), errors.As(err, &mismatch), !errors.As(err, &d):
 		return internal
 	}

@@ -74,11 +74,23 @@ func TestBadInput(t *testing.T) {
 	require.NoError(t, os.WriteFile(empty, nil, 0o644))
 	brackets := filepath.Join(dir, "brackets.dnn")
 	require.NoError(t, os.WriteFile(brackets, bytes.Repeat([]byte("["), 10<<20), 0o644))
+	write := func(name, text string) string {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644))
+		return filepath.Join(dir, name)
+	}
+	several := write("two.dnn", "network two(a: f32[2,4,4] in [0,1], b: f32[2,4,4] in [0,1]) -> f32[2,4,4] {\n s = add(a, b)\n return s\n}\n")
+	result := write("result.dnn", "network n(a: f32[2,4,4] in [0,1]) -> f32[2,4,5] {\n s = relu(a)\n return s\n}\n")
+	noise := write("noise.dnn", "\x00\xff\x80 network \x8b\x01")
 	for _, c := range []struct {
 		args []string
 		code int
 		want string
 	}{
+		{[]string{several, "-target", "armv7"}, atFault, "several inputs"},
+		{[]string{result, "-target", "armv7"}, atFault, "the network declares f32[2,4,5]"},
+		{[]string{noise, "-target", "armv7"}, atFault, "noise.dnn:1:"},
+		{[]string{lenet, "-target", "armv7", "-size", "big"}, badUsage, "is no size"},
+		{[]string{lenet, "-target", "armv7", "-llvm", "7"}, atFault, "missing-tool"},
 		{[]string{empty, "-target", "armv7"}, atFault, "no network in this file"},
 		{[]string{brackets, "-target", "armv7"}, atFault, "limit"},
 		{[]string{lenet, "-target", "armv8"}, atFault, `did you mean "armv7"`},

@@ -57,6 +57,10 @@ func Compile(ctx context.Context, o Options, out, messages io.Writer) (*Result, 
 	if err != nil {
 		return nil, err
 	}
+	if len(m.Inputs) != 1 {
+		return nil, diag.New(m.Inputs[1].Pos, diag.Unsupported, "networks of several inputs can be read, not calibrated yet").
+			WithHelp("concatenate the inputs outside of the network")
+	}
 	bar := newBar(messages)
 	defer bar.end()
 	r := &Result{Module: m, Target: t}
