@@ -143,6 +143,9 @@ func parse(args []string, stderr io.Writer) (o driver.Options, files []string, e
 	fs.StringVar(&o.Sheet, "sheet", "", "disturb: write a contact sheet of the kinds to this `file`")
 	fs.StringVar(&o.Network, "network", "", "disturb: the `network` whose gradient guides errors")
 	fs.BoolVar(&o.JSON, "json", false, "eval: print JSON")
+	fs.BoolVar(&o.CSV, "csv", false, "eval: print CSV")
+	fs.BoolVar(&o.Boundary, "boundary", false, "eval: the sizes of error at which answers become wrong")
+	fs.StringVar(&o.Plane, "plane", "", "eval: draw the decision boundary on the plane through three images to this `file`")
 	fs.BoolVar(&o.AllowOutside, "allow-outside", false, "let the network refer to files outside its folder")
 	fs.BoolVar(&o.TimePasses, "time-passes", false, "print the time of each pass")
 	for len(args) > 0 {

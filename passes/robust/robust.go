@@ -118,6 +118,13 @@ func sizes(layers []*ir.Node, picks []ir.Elem) (bytes, constants, weights int) {
 	return bytes, constants, weights
 }
 
+// Constants is the bytes of the layers' per-channel constants, as budgets in
+// bytes count them.
+func Constants(layers []*ir.Node) int {
+	_, constants, _ := sizes(layers, uniform(layers, ir.Of(ir.I8)))
+	return constants
+}
+
 // limit is the packed weight bytes that the budget allows; every budget but
 // -keep is one. ok is false when there is none.
 func limit(layers []*ir.Node, b pass.Budget) (bytes int, ok bool) {

@@ -21,58 +21,69 @@ type Scores struct {
 	Float, Quantized *measure.Score
 }
 
-// Networks are the float network and the quantized one of a result.
-func (r *Result) networks() (list []measure.Network, err error) {
+// Networks are the float network and the quantized one of a result, as far as
+// there are, with their names.
+func (r *Result) Networks() (list []measure.Network, names []string, err error) {
 	if r.Float != nil {
 		p, err := interp.CompileFloat(r.Float)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		list = append(list, p.Forward)
+		list, names = append(list, p.Forward), append(names, "float")
 	}
 	if r.Module.IsQuantized() {
 		p, err := interp.CompileInt(r.Module)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		list = append(list, func(ctx context.Context, x []float32, n int) ([]float32, error) {
 			return interp.Logits(ctx, p, x, n)
 		})
+		names = append(names, "quantized")
 	}
-	return list, nil
+	return list, names, nil
+}
+
+// Setup loads the images to report on, or synthesises them where there are
+// none: then source is "".
+func Setup(o Options, r *Result) (s measure.Setup, source string, files []certificate.Input, err error) {
+	shape := r.Module.Inputs[0].Type.Shape
+	s = measure.Setup{Conditions: r.Env.Errors, Seed: o.Seed, Low: r.Env.Low, High: r.Env.High, Gradient: r.Env.Gradient}
+	path := TestData(o, r.Module)
+	if path == "" {
+		n := o.TestImages
+		if n == 0 {
+			n = synthesized
+		}
+		s.Images = data.Synthesize(shape, s.Low, s.High, n, o.Seed+1)
+		return s, "", nil, nil
+	}
+	if s.Images, files, err = Images(path, shape, s.Low, s.High, o.TestImages); err != nil {
+		return s, "", nil, err
+	}
+	return s, filepath.Base(path), files, checkLabels(s.Images.Labels, r.Module.Outputs[0])
 }
 
 // Measure runs the networks of a result on the images to report on, clean and
 // under every condition of -errors, the same disturbed images for both. When
 // ctx ends it returns what was measured until then, and the error.
 func Measure(ctx context.Context, o Options, r *Result, messages io.Writer) (*Scores, error) {
-	s := &Scores{}
-	shape := r.Module.Inputs[0].Type.Shape
-	setup := measure.Setup{Conditions: r.Env.Errors, Seed: o.Seed, Low: r.Env.Low, High: r.Env.High, Gradient: r.Env.Gradient}
-	if path := TestData(o, r.Module); path != "" {
-		b, files, err := Images(path, shape, setup.Low, setup.High, o.TestImages)
-		if err != nil {
-			return nil, err
-		}
-		s.Data, s.Files, setup.Images = filepath.Base(path), files, b
-	} else {
-		n := o.TestImages
-		if n == 0 {
-			n = synthesized
-		}
-		setup.Images = data.Synthesize(shape, setup.Low, setup.High, n, o.Seed+1)
-	}
-	networks, err := r.networks()
+	setup, source, files, err := Setup(o, r)
 	if err != nil {
 		return nil, err
 	}
-	if err := checkLabels(setup.Images.Labels, r.Module.Outputs[0]); err != nil {
+	networks, _, err := r.Networks()
+	if err != nil {
 		return nil, err
 	}
 	bar := newBar(messages)
 	defer bar.end()
 	setup.Progress = func(done, total int) { bar.show("measuring under errors", done, total) }
 	scores, err := measure.Robust(ctx, setup, networks...)
+	if err != nil && (len(scores) == 0 || len(scores[0].Kinds) == 0) {
+		return nil, err
+	}
+	s := &Scores{Data: source, Files: files}
 	if r.Float != nil {
 		s.Float, scores = scores[0], scores[1:]
 	}

@@ -16,13 +16,14 @@ type Options struct {
 	Emit, Report                           []string
 	Calib, Data, Errors, Prefix, LLVM      string
 	StopAfter, StartAfter, DumpDir, Debug  string
-	Stats, Sheet, Network                  string
+	Stats, Sheet, Network, Plane           string
 	Fix                                    []string
 	Budget                                 pass.Budget
 	Images                                 int // calibration images used
 	TestImages                             int // images to report on; 0 for all
 	Seed                                   uint64
-	AllowOutside, TimePasses, JSON         bool
+	AllowOutside, TimePasses               bool
+	JSON, CSV, Boundary                    bool
 	ErrorsGiven                            bool // -errors was given, not its default
 }
 
