@@ -119,7 +119,7 @@ func boundary(ctx context.Context, o driver.Options, r *driver.Result, out io.Wr
 }
 
 // planePoints is the side of a decision plane.
-const planePoints = 150
+const planePoints = 100
 
 // plane draws the plane through the first three test images of different
 // classes, for the float network, what it became, and behind a search universal

@@ -1,5 +1,7 @@
 package disturb
 
+import "math"
+
 // The kinds of Automold (the road augmentation library that the paper simulates
 // weather with), in the lightness of HLS where it says lightness. What is a
 // number of things grows with t, and the things of a smaller t are among those
@@ -77,16 +79,39 @@ func rain(cv *canvas, t float64, rng *source) {
 }
 
 // fog lays many translucent white discs over the image, each nearer to the
-// centre than the one before, then blurs.
+// centre than the one before, then blurs. All are equally white, so it is enough
+// to count the discs over a pixel.
 func fog(cv *canvas, t float64, rng *source) {
 	const discs, alpha = 60, .08
 	h, w := float64(cv.h), float64(cv.w)
 	r := float64(min(h, w) * .35)
+	over := make([]uint8, cv.h*cv.w)
 	for i := range discs {
 		spread := .5 * (1 - float64(i)/discs)
 		cy := h/2 + float64(h*rng.uniform(-spread, spread))
 		cx := w/2 + float64(w*rng.uniform(-spread, spread))
-		cv.ellipse(cy, cx, r, r, func(y, x int, _ float64) { cv.blend(y, x, 1, float64(alpha*t)) })
+		for y := max(0, int(cy-r)); y < min(cv.h, int(cy+r)+2); y++ {
+			dy := float64(y) - cy
+			// The disc's part of a row lies between cx-half and cx+half.
+			room := float64(r*r) - float64(dy*dy)
+			if room < 0 {
+				continue
+			}
+			half := math.Sqrt(room)
+			row := over[y*cv.w : (y+1)*cv.w]
+			for x := max(0, int(math.Ceil(cx-half))); x < min(cv.w, int(math.Floor(cx+half))+1); x++ {
+				row[x]++
+			}
+		}
+	}
+	var veil [discs + 1]float64 // what k discs hide
+	clear := 1.0
+	for k := range veil {
+		veil[k] = 1 - clear
+		clear *= 1 - float64(alpha*t)
+	}
+	for i, k := range over {
+		cv.blend(i/cv.w, i%cv.w, 1, veil[k])
 	}
 	cv.blur(int(cv.unit()/2 + float64(.5*t)))
 }
