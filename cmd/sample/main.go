@@ -18,7 +18,15 @@ func main() {
 	to := flag.String("o", "testdata/lenet5", "folder of the sample")
 	calib := flag.Int("calib", 1024, "training images")
 	test := flag.Int("test", 2000, "test images")
+	picture := flag.String("road", "", "paint the road picture into this file, and do nothing else")
 	flag.Parse()
+	if *picture != "" {
+		if err := road(*picture); err != nil {
+			fmt.Fprintln(os.Stderr, "sample:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	for _, c := range []struct {
 		in, out string
 		header  int

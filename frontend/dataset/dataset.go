@@ -1,5 +1,5 @@
 // Package dataset reads labelled images: IDX as MNIST comes, the CIFAR-10
-// binary format, both also gzipped.
+// binary format, both also gzipped, and npz with arrays of images and labels.
 package dataset
 
 import (
@@ -16,10 +16,11 @@ import (
 	"strings"
 )
 
-// Set is images in memory, a byte a pixel.
+// Set is images in memory, a byte a pixel, or reals where they came as such.
 type Set struct {
 	shape  []int
 	pixels []byte
+	reals  []float32
 	labels []byte // nil when unlabelled
 	Files  []File
 }
@@ -28,7 +29,7 @@ type Set struct {
 type File struct{ Name, SHA256 string }
 
 // Len is the number of images.
-func (s *Set) Len() int { return len(s.pixels) / s.size() }
+func (s *Set) Len() int { return (len(s.pixels) + len(s.reals)) / s.size() }
 
 // Shape is C,H,W.
 func (s *Set) Shape() []int { return s.shape }
@@ -38,6 +39,10 @@ func (s *Set) size() int { return s.shape[0] * s.shape[1] * s.shape[2] }
 // Image writes the pixels of image i as reals in [0,1].
 func (s *Set) Image(i int, dst []float32) {
 	n := s.size()
+	if s.reals != nil {
+		copy(dst, s.reals[i*n:(i+1)*n])
+		return
+	}
 	for j, b := range s.pixels[i*n : (i+1)*n] {
 		dst[j] = float32(b) / 255
 	}
@@ -59,12 +64,14 @@ func Open(path string) (*Set, error) {
 		return nil, err
 	}
 	switch {
+	case bytes.HasPrefix(raw, []byte("PK")):
+		err = s.npz(raw)
 	case bytes.HasPrefix(raw, []byte{0, 0, 8, 3}):
 		err = s.idx(path, raw)
 	case len(raw) > 0 && len(raw)%cifarRecord == 0:
 		s.cifar(raw)
 	default:
-		err = errors.New("neither IDX images nor CIFAR-10 records of 3073 bytes")
+		err = errors.New("neither IDX images, nor CIFAR-10 records of 3073 bytes, nor npz")
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", filepath.Base(path), err)

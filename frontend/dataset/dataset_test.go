@@ -1,9 +1,12 @@
 package dataset
 
 import (
+	"archive/zip"
 	"bytes"
 	"compress/gzip"
 	"encoding/binary"
+	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"testing"
@@ -71,6 +74,62 @@ func TestCIFAR(t *testing.T) {
 	x := make([]float32, 3072)
 	s.Image(1, x)
 	assert.Equal(t, float32(.2), x[3071])
+}
+
+// npz is an archive of arrays: name, numpy's type and shape, bytes.
+func npz(t testing.TB, arrays ...[4]string) []byte {
+	var b bytes.Buffer
+	z := zip.NewWriter(&b)
+	for _, a := range arrays {
+		w, err := z.Create(a[0] + ".npy")
+		require.NoError(t, err)
+		head := fmt.Sprintf("{'descr': '%s', 'fortran_order': False, 'shape': (%s), }", a[1], a[2])
+		_, err = fmt.Fprintf(w, "\x93NUMPY\x01\x00%c%c%s%s", len(head)&255, len(head)>>8, head, a[3])
+		require.NoError(t, err)
+	}
+	require.NoError(t, z.Close())
+	return b.Bytes()
+}
+
+func reals(x ...float32) string {
+	var b []byte
+	for _, v := range x {
+		b = binary.LittleEndian.AppendUint32(b, math.Float32bits(v))
+	}
+	return string(b)
+}
+
+func TestNPZ(t *testing.T) {
+	s, err := Open(folder(t, "a.npz", npz(t, [4]string{"x_test", "|u1", "2, 1, 3", "\x00\x33\xff\x01\x02\x03"}, [4]string{"y_test", "|u1", "2,", "\x07\x04"})))
+	require.NoError(t, err)
+	assert.Equal(t, 2, s.Len())
+	assert.Equal(t, []int{1, 1, 3}, s.Shape())
+	x := make([]float32, 3)
+	s.Image(0, x)
+	assert.Equal(t, []float32{0, .2, 1}, x)
+	assert.Equal(t, []int{7, 4}, []int{s.Label(0), s.Label(1)})
+
+	s, err = Open(folder(t, "a.npz", npz(t, [4]string{"images", "<f4", "1, 3, 1, 1", reals(0, .25, 1)})))
+	require.NoError(t, err)
+	assert.Equal(t, []int{3, 1, 1}, s.Shape())
+	s.Image(0, x)
+	assert.Equal(t, []float32{0, .25, 1}, x)
+	assert.Equal(t, -1, s.Label(0))
+
+	nan := float32(math.NaN())
+	for want, file := range map[string][]byte{
+		"without an array":   npz(t, [4]string{"foo", "|u1", "1, 1", "a"}),
+		"pixel NaN":          npz(t, [4]string{"x", "<f4", "1, 1, 1", reals(nan)}),
+		"pixel 2":            npz(t, [4]string{"x", "<f4", "1, 1, 1", reals(2)}),
+		"images come as":     npz(t, [4]string{"x", "|u1", "3,", "abc"}),
+		"the shape":          npz(t, [4]string{"x", "|u1", "0, 1, 1", ""}),
+		"2 labels of 1":      npz(t, [4]string{"x", "|u1", "1, 1, 1", "a"}, [4]string{"y", "|u1", "2,", "ab"}),
+		"whole numbers":      npz(t, [4]string{"x", "|u1", "1, 1, 1", "a"}, [4]string{"y", "<f4", "1,", reals(.5)}),
+		"the file has 1 for": npz(t, [4]string{"x", "|u1", "1, 1, 2", "a"}),
+	} {
+		_, err := Open(folder(t, "a.npz", file))
+		assert.ErrorContains(t, err, want)
+	}
 }
 
 func TestDamagedFilesAreErrors(t *testing.T) {

@@ -44,14 +44,14 @@ func snow(cv *canvas, t float64, rng *source) {
 			})
 		}
 	}
-	flakes(cv, count(most, t), rng)
+	flakes(cv, cv.grains(most, t), rng)
 }
 
 // flakes paints white discs of half a pixel to a pixel of a 28x28 image.
 func flakes(cv *canvas, n int, rng *source) {
 	for range n {
 		cy, cx := rng.uniform(0, float64(cv.h)), rng.uniform(0, float64(cv.w))
-		r := float64(cv.unit() * rng.uniform(.5, 1))
+		r := float64(cv.grain() * rng.uniform(.5, 1))
 		cv.ellipse(cy, cx, r, r, func(y, x int, d float64) { cv.blend(y, x, 1, 1-d/2) })
 	}
 }
@@ -61,7 +61,7 @@ func flakes(cv *canvas, n int, rng *source) {
 func rain(cv *canvas, t float64, rng *source) {
 	const most, streak, gray, dim = 50, 6, .8, .3
 	slant := rng.uniform(-.5, .5)
-	n, long, wide := count(most, t), cv.length(streak), cv.length(.7)
+	n, long, wide := cv.grains(most, t), cv.grainLength(streak), cv.grainLength(.7)
 	for range n {
 		y0, x0 := rng.uniform(-float64(long), float64(cv.h)), rng.uniform(0, float64(cv.w))
 		for s := range long {
@@ -74,7 +74,7 @@ func rain(cv *canvas, t float64, rng *source) {
 			}
 		}
 	}
-	cv.blur(int(cv.unit() / 3))
+	cv.blur(int(cv.grain() / 3))
 	cv.lightAll(1 - float64(dim*t))
 }
 
@@ -120,8 +120,8 @@ func fog(cv *canvas, t float64, rng *source) {
 func gravel(cv *canvas, t float64, rng *source) {
 	const most = 40
 	top := cv.h * 3 / 4
-	for range count(most, t) {
-		side := cv.length(rng.uniform(1, 2.5))
+	for range cv.grains(most, t) {
+		side := cv.grainLength(rng.uniform(1, 2.5))
 		y0, x0, l := top+rng.below(max(1, cv.h-top)), rng.below(cv.w), rng.uniform(0, 1)
 		for y := y0; y < min(cv.h, y0+side); y++ {
 			for x := x0; x < min(cv.w, x0+side); x++ {

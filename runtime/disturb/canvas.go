@@ -13,9 +13,19 @@ type canvas struct {
 // unit is a length that is one pixel of a 28x28 image and grows with the image.
 func (cv *canvas) unit() float64 { return float64(min(cv.h, cv.w)) / 28 }
 
-// length scales a length of a 28x28 image, to a pixel at least.
-func (cv *canvas) length(pixels float64) int {
-	return max(1, int(float64(pixels*cv.unit())+.5))
+// grain is how drops, flakes and stones grow with the image: as the square root
+// of its side, for a larger image sees further, not drops that are larger; their
+// number grows by the same.
+func (cv *canvas) grain() float64 { return math.Sqrt(cv.unit()) }
+
+// grains scales a number of things at size t of a 28x28 image, one at least.
+func (cv *canvas) grains(most int, t float64) int {
+	return count(int(float64(float64(most)*cv.grain())+.5), t)
+}
+
+// grainLength scales a length of a thing of a 28x28 image, to a pixel at least.
+func (cv *canvas) grainLength(pixels float64) int {
+	return max(1, int(float64(pixels*cv.grain())+.5))
 }
 
 func (cv *canvas) colour() bool { return cv.c == 3 }
