@@ -7,6 +7,7 @@ require (
 	github.com/llir/llvm v0.3.6
 	github.com/stretchr/testify v1.12.1
 	golang.org/x/image v0.47.0
+	golang.org/x/sys v0.49.0
 	gonum.org/v1/gonum v0.17.0
 )
 

@@ -5,6 +5,8 @@
 package gemm
 
 import (
+	"sync"
+
 	"gonum.org/v1/gonum/blas"
 	"gonum.org/v1/gonum/blas/gonum"
 
@@ -63,17 +65,91 @@ func Im2ColInt8(g kernels.Window, group int, x []int8, zero int32, pad []int32, 
 	gather(g, group, x, outside, func(v int8) int16 { return int16(v) - z }, 1, g.K(), cols)
 }
 
-// Float32 computes c[m,n] = a[m,k]*b[k,n].
+// The tiles of the processor's own kernels: rows of a and columns of b.
+const (
+	tileRows = 4
+	tileCols = 16
+	intCols  = 2
+	intStep  = 16 // elements of k at a time
+)
+
+// panels are copies of 16 columns of b, kept between calls.
+var panels = sync.Pool{New: func() any { return new([]float32) }}
+
+// Float32 computes c[m,n] = a[m,k]*b[k,n]. Each element is the sum of its
+// products in the order of k, product and sum rounded apart: the same bits with
+// and without the processor's own kernel.
 func Float32(m, n, k int, a, b, c []float32) {
-	clear(c[:m*n])
-	// gonum splits only the rows and columns of c over cores, and adds each
-	// element's products in the order of k.
-	gonum.Implementation{}.Sgemm(blas.NoTrans, blas.NoTrans, m, n, k, 1, a, k, b, n, 0, c, n)
+	if !hasTiles || k == 0 || m == 0 || n == 0 {
+		clear(c[:m*n])
+		// gonum splits only the rows and columns of c over cores.
+		gonum.Implementation{}.Sgemm(blas.NoTrans, blas.NoTrans, m, n, k, 1, a, k, b, n, 0, c, n)
+		return
+	}
+	panel := panels.Get().(*[]float32)
+	defer panels.Put(panel)
+	if len(*panel) < k*tileCols {
+		*panel = make([]float32, k*tileCols)
+	}
+	var tile [tileRows * tileCols]float32
+	var rest []float32 // the rows of a that are left, and zeros
+	if left := m % tileRows; left > 0 {
+		rest = make([]float32, tileRows*k)
+		copy(rest, a[(m-left)*k:m*k])
+	}
+	for j := 0; j < n; j += tileCols {
+		wide := min(tileCols, n-j)
+		p := (*panel)[:k*tileCols]
+		for l := range k {
+			row := p[l*tileCols : (l+1)*tileCols]
+			clear(row[copy(row, b[l*n+j:l*n+j+wide]):])
+		}
+		for i := 0; i < m; i += tileRows {
+			high := min(tileRows, m-i)
+			from := a[i*k:]
+			if high < tileRows {
+				from = rest
+			}
+			floatTile(k, &from[0], k, &p[0], &tile[0])
+			for r := range high {
+				copy(c[(i+r)*n+j:(i+r)*n+j+wide], tile[r*tileCols:])
+			}
+		}
+	}
 }
 
 // Int computes acc[m,n] = w[m,k]*cols[n,k]^T. The caller has proven that no sum
 // leaves 32 bits (R5).
 func Int(m, n, k int, w, cols []int16, acc []int32) {
+	i, j := 0, 0
+	if hasTiles && k >= intStep {
+		whole := k / intStep * intStep
+		var tile [tileRows * intCols]int32
+		for ; i+tileRows <= m; i += tileRows {
+			for j = 0; j+intCols <= n; j += intCols {
+				intTile(whole, &w[i*k], k, &cols[j*k], k, &tile)
+				for r := range tileRows {
+					for q := range intCols {
+						sum := tile[r*intCols+q]
+						if whole < k {
+							sum += dot(w[(i+r)*k+whole:(i+r+1)*k], cols[(j+q)*k+whole:(j+q+1)*k])
+						}
+						acc[(i+r)*n+j+q] = sum
+					}
+				}
+			}
+			if j < n {
+				for r := range tileRows {
+					acc[(i+r)*n+j] = dot(w[(i+r)*k:(i+r+1)*k], cols[j*k:(j+1)*k])
+				}
+			}
+		}
+	}
+	portable(m-i, n, k, w[i*k:], cols, acc[i*n:])
+}
+
+// portable is Int in plain Go.
+func portable(m, n, k int, w, cols []int16, acc []int32) {
 	j := 0
 	for ; j+2 <= n; j += 2 {
 		x, y := cols[j*k:(j+1)*k], cols[(j+1)*k:(j+2)*k]

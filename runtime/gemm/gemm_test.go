@@ -70,6 +70,46 @@ func TestFloatConvolution(t *testing.T) {
 	}
 }
 
+// TestTilesEqualPortable holds the processor's kernels to the plain loops, to the
+// last bit, at every size around the tiles'.
+func TestTilesEqualPortable(t *testing.T) {
+	if !hasTiles {
+		t.Skip("this processor has no tiles")
+	}
+	defer func() { hasTiles = true }()
+	rng := rand.New(rand.NewSource(3))
+	for range 300 {
+		m, n, k := 1+rng.Intn(11), 1+rng.Intn(40), 1+rng.Intn(70)
+		a, b := make([]float32, m*k), make([]float32, k*n)
+		w, cols := make([]int16, m*k), make([]int16, n*k)
+		for i := range a {
+			a[i], w[i] = float32(rng.NormFloat64()), int16(rng.Intn(511)-255)
+		}
+		for i := range b {
+			b[i], cols[i] = float32(rng.NormFloat64()), int16(rng.Intn(511)-255)
+		}
+		var floats [2][]float32
+		var ints [2][]int32
+		for i, tiles := range []bool{true, false} {
+			hasTiles = tiles
+			floats[i], ints[i] = make([]float32, m*n), make([]int32, m*n)
+			Float32(m, n, k, a, b, floats[i])
+			Int(m, n, k, w, cols, ints[i])
+		}
+		require.Equal(t, floats[1], floats[0], "%dx%dx%d", m, n, k)
+		require.Equal(t, ints[1], ints[0], "%dx%dx%d", m, n, k)
+	}
+}
+
+func BenchmarkFloat32(b *testing.B) {
+	const m, n, k = 50, 64, 500
+	x, y, z := make([]float32, m*k), make([]float32, k*n), make([]float32, m*n)
+	for b.Loop() {
+		Float32(m, n, k, x, y, z)
+	}
+	b.ReportMetric(float64(b.N)*m*n*k/b.Elapsed().Seconds()/1e9, "GMAC/s")
+}
+
 func BenchmarkInt(b *testing.B) {
 	const m, n, k = 50, 64, 500
 	w, cols, acc := make([]int16, m*k), make([]int16, n*k), make([]int32, m*n)
