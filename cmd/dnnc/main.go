@@ -124,7 +124,7 @@ func parse(args []string, stderr io.Writer) (o driver.Options, files []string, e
 	fs.StringVar(&o.Calib, "calib", "", "images that calibration and search may see")
 	fs.StringVar(&o.Data, "data", "", "images to verify and report on")
 	fs.IntVar(&o.TestImages, "n", 0, "at most this many of the images to report on; verify takes 100 unless told")
-	fs.StringVar(&o.Errors, "errors", "gaussian", "errors to choose and to measure under: kind=size,size;kind, all or none")
+	fs.StringVar(&o.Errors, "errors", "gaussian=0.05,0.1,0.15", "errors to choose and to measure under: kind=size,size;kind, all or none")
 	fs.StringVar(&o.Rounding, "rounding", "", "nearest or compensated; chosen by width when absent")
 	fs.StringVar(&o.StartAfter, "start-after", "", "start behind this `pass`; a dump's first line says it already")
 	fs.StringVar(&o.StopAfter, "stop-after", "", "the last `pass` to run")

@@ -59,27 +59,28 @@ const (
 	automold   = "Automold, road augmentation library"
 )
 
-// kinds is the table of error models. The sizes of the last four are those that
-// networks are held to; the others' are chosen so that the float accuracy of the
-// shipped networks falls to about 0.9, 0.75 and 0.5 of clean, or are the kind's
-// most severe.
+// kinds is the table of error models. Default sizes are chosen so that the float
+// accuracy of the shipped networks, in the mean of LeNet-5 on Fashion-MNIST and on
+// MNIST and AlexNet, falls to about 0.9, 0.75 and 0.5 of clean, or are the kind's
+// most severe where it cannot fall that far; the last three are those that
+// networks are held to.
 var kinds = []*Kind{
-	{Name: "light", Doc: "all pixels brighter or all darker by t, the way that hurts", Source: deepXplore + ": sign of the mean gradient", Sizes: []float64{.15, .3, .5}, Guided: true, apply: light},
-	{Name: "occl", Doc: "a rectangle of 10x10 of 28x28 pixels, where the gradient is greatest, changed by t along its sign", Source: deepXplore + ": one rectangle", Sizes: []float64{.05, .15, .5}, Guided: true, apply: occl},
-	{Name: "blackout", Doc: "round(15t) dark squares of 6x6 of 28x28 pixels, where darkening hurts", Source: deepXplore + ": several small squares", Sizes: []float64{.07, .13, .2}, Guided: true, apply: blackout},
-	{Name: "occl-random", Doc: "a rectangle of 10x10 of 28x28 pixels changed by t, each pixel up or down", Source: deepXplore + ", unguided", Sizes: []float64{.3, .6, 1}, apply: occlRandom},
+	{Name: "light", Doc: "all pixels brighter or all darker by t, the way that hurts", Source: deepXplore + ": sign of the mean gradient", Sizes: []float64{.25, .45, .65}, Guided: true, apply: light},
+	{Name: "occl", Doc: "a rectangle of 10x10 of 28x28 pixels, where the gradient is greatest, changed by t along its sign", Source: deepXplore + ": one rectangle", Sizes: []float64{.03, .2, .5}, Guided: true, apply: occl},
+	{Name: "blackout", Doc: "round(15t) dark squares of 6x6 of 28x28 pixels, where darkening hurts", Source: deepXplore + ": several small squares", Sizes: []float64{.05, .1, .2}, Guided: true, apply: blackout},
+	{Name: "occl-random", Doc: "a rectangle of 10x10 of 28x28 pixels changed by t, each pixel up or down", Source: deepXplore + ", unguided", Sizes: []float64{.5, .8, 1}, apply: occlRandom},
 	{Name: "brighten", Doc: "lightness times 1+t", Source: automold, Sizes: []float64{.5, .8, 1}, apply: painted(brighten)},
-	{Name: "darken", Doc: "lightness times 1-t", Source: automold, Sizes: []float64{.5, .8, .9}, apply: painted(darken)},
-	{Name: "shadow", Doc: "lightness halved under round(5t) polygons of the lower two thirds", Source: automold + ": lightness 0.5, five corners", Sizes: []float64{.2, .6, 1}, apply: painted(shadow)},
-	{Name: "snow", Doc: "lightness below 1/3+t/2 times 2.5, and flakes", Source: automold + ": coefficient 2.5; the flakes are ours", Sizes: []float64{.2, .6, 1}, apply: painted(snow)},
-	{Name: "rain", Doc: "50t slanted light streaks, blurred, lightness 0.7", Source: automold + ": lightness 0.7", Sizes: []float64{.2, .5, 1}, apply: painted(rain)},
-	{Name: "fog", Doc: "translucent white discs of alpha 0.08t, denser in the middle, then blur", Source: automold + ": alpha 0.08", Sizes: []float64{.1, .2, .35}, apply: painted(fog)},
-	{Name: "gravel", Doc: "40t patches of random lightness in the lower quarter", Source: automold, Sizes: []float64{.4, .7, 1}, apply: painted(gravel)},
-	{Name: "sunflare", Doc: "a bright disc with falloff and faint circles along a line", Source: automold, Sizes: []float64{.2, .5, 1}, apply: painted(sunflare)},
-	{Name: "speed", Doc: "motion blur along the rows, growing towards the sides", Source: automold, Sizes: []float64{.3, .7, 1}, apply: painted(speed)},
+	{Name: "darken", Doc: "lightness times 1-t", Source: automold, Sizes: []float64{.6, .78, .88}, apply: painted(darken)},
+	{Name: "shadow", Doc: "lightness halved under round(5t) polygons of the lower two thirds", Source: automold + ": lightness 0.5, five corners", Sizes: []float64{.3, .6, 1}, apply: painted(shadow)},
+	{Name: "snow", Doc: "lightness below 1/3+t/2 times 2.5, and flakes", Source: automold + ": coefficient 2.5; the flakes are ours", Sizes: []float64{.02, .2, 1}, apply: painted(snow)},
+	{Name: "rain", Doc: "50t slanted light streaks, blurred, lightness 0.7", Source: automold + ": lightness 0.7", Sizes: []float64{.25, .6, 1}, apply: painted(rain)},
+	{Name: "fog", Doc: "translucent white discs of alpha 0.08t, denser in the middle, then blur", Source: automold + ": alpha 0.08", Sizes: []float64{.12, .22, .42}, apply: painted(fog)},
+	{Name: "gravel", Doc: "40t patches of random lightness in the lower quarter", Source: automold, Sizes: []float64{.5, .8, 1}, apply: painted(gravel)},
+	{Name: "sunflare", Doc: "a bright disc with falloff and faint circles along a line", Source: automold, Sizes: []float64{.6, .8, 1}, apply: painted(sunflare)},
+	{Name: "speed", Doc: "motion blur along the rows, growing towards the sides", Source: automold, Sizes: []float64{.3, .6, 1}, apply: painted(speed)},
 	{Name: "autumn", Doc: "the hue of dark green turned to brown; gray images: middle tones pale", Source: automold, Sizes: []float64{.3, .6, 1}, apply: painted(autumn)},
-	{Name: "manhole", Doc: "a dark ellipse in the lower half, 0.8t of the width", Source: automold, Sizes: []float64{.4, .7, 1}, apply: painted(manhole)},
-	{Name: "gaussian", Doc: "x + t*n(0,1) at every pixel, of the range's width", Source: "the paper's random errors", Sizes: []float64{0.05, 0.1, 0.15}, apply: gaussian},
+	{Name: "manhole", Doc: "a dark ellipse in the lower half, 0.8t of the width", Source: automold, Sizes: []float64{.6, .8, 1}, apply: painted(manhole)},
+	{Name: "gaussian", Doc: "x + t*n(0,1) at every pixel, of the range's width", Source: "the paper's random errors", Sizes: []float64{.1, .2, .5}, apply: gaussian},
 	{Name: "light-random", Doc: "all pixels brighter or all darker by t", Source: deepXplore + ", unguided", Sizes: []float64{0.1, 0.2, 0.4}, apply: lightRandom},
 	{Name: "fog-blend", Doc: "x(1-t)+t: a white veil", Source: "ours", Sizes: []float64{0.2, 0.45, 0.7}, apply: fogBlend},
 	{Name: "blackout-random", Doc: "round(15t) dark squares of 3x3 of 28x28 pixels", Source: deepXplore + ", unguided", Sizes: []float64{0.2, 0.5, 1}, apply: blackoutRandom},
