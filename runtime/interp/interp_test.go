@@ -13,7 +13,7 @@ import (
 	"github.com/dnnc/dnnc/runtime/interp"
 )
 
-func lenet(t *testing.T) (*ir.Module, *interp.Float) {
+func lenet(t testing.TB) (*ir.Module, *interp.Float) {
 	m, err := frontend.Load("../../testdata/lenet5/lenet5.dnn", frontend.Options{})
 	require.NoError(t, err)
 	require.NoError(t, ir.Infer(m).Err())
@@ -81,4 +81,15 @@ func TestQuantizeRoundsToNearestAndSaturates(t *testing.T) {
 	x := make([]float32, 2)
 	interp.Dequantize(q, []int8{10, -10}, x)
 	assert.Equal(t, []float32{0, -10}, x)
+}
+
+func BenchmarkLeNet(b *testing.B) {
+	_, p := lenet(b)
+	x := data.Synthesize([]int{1, 28, 28}, 0, 1, 64, 1)
+	for b.Loop() {
+		if _, err := p.Forward(context.Background(), x.X, x.N); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.N*x.N)/b.Elapsed().Seconds(), "images/s")
 }
