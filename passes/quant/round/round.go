@@ -15,6 +15,8 @@ import (
 
 	"gonum.org/v1/gonum/floats"
 	"gonum.org/v1/gonum/mat"
+
+	"github.com/dnnc/dnnc/runtime/gemm"
 )
 
 // Matrix is a layer's weights, row-major: a row an output channel.
@@ -182,49 +184,42 @@ func (s *Stats) Add(x []float32, rows int) {
 	}
 }
 
+// crossRows is the rows whose products are summed in float32 before they are
+// added in float64: few enough that rounding stays far below the damping.
+const crossRows = 256
+
 // cross adds the sums of a_i*b_j over rows to c; of a symmetric product only
-// the upper triangle, which Finish mirrors. Each element is one sum in the order
-// of the rows, on any number of cores. Four rows at a time: c is then read and
-// written a fourth as often, which is what it costs.
+// the upper triangle, which Finish mirrors. Each element is one sum in one
+// order, on any number of cores.
 func cross(c []float64, a, b []float32, rows, cols int, symmetric bool) {
-	const block = 32
-	row := func(x []float32, r int) []float32 { return x[r*cols : (r+1)*cols] }
-	parallel((cols+block-1)/block, func(t int) {
-		from, to := t*block, min((t+1)*block, cols)
-		r := 0
-		for ; r+4 <= rows; r += 4 {
-			a0, a1, a2, a3 := row(a, r), row(a, r+1), row(a, r+2), row(a, r+3)
-			b0, b1, b2, b3 := row(b, r), row(b, r+1), row(b, r+2), row(b, r+3)
-			for i := from; i < to; i++ {
-				v0, v1, v2, v3 := float64(a0[i]), float64(a1[i]), float64(a2[i]), float64(a3[i])
-				if v0 == 0 && v1 == 0 && v2 == 0 && v3 == 0 {
-					continue
-				}
-				first := 0
-				if symmetric {
-					first = i
-				}
-				line := c[i*cols+first : (i+1)*cols]
-				u0, u1, u2, u3 := b0[first:], b1[first:], b2[first:], b3[first:]
-				u0, u1, u2, u3 = u0[:len(line)], u1[:len(line)], u2[:len(line)], u3[:len(line)]
-				for j := range line {
-					line[j] += (float64(v0*float64(u0[j])) + float64(v1*float64(u1[j]))) + (float64(v2*float64(u2[j])) + float64(v3*float64(u3[j])))
+	const block = 64
+	turned := make([]float32, cols*min(crossRows, rows))
+	for r := 0; r < rows; r += crossRows {
+		n := min(crossRows, rows-r)
+		x, y := a[r*cols:(r+n)*cols], b[r*cols:(r+n)*cols]
+		parallel((cols+block-1)/block, func(t int) {
+			for i := t * block; i < min((t+1)*block, cols); i++ {
+				for k := range n {
+					turned[i*n+k] = x[k*cols+i]
 				}
 			}
-		}
-		for ; r < rows; r++ {
-			x, y := row(a, r), row(b, r)
+		})
+		parallel((cols+block-1)/block, func(t int) {
+			from, to := t*block, min((t+1)*block, cols)
+			sums := make([]float32, (to-from)*cols)
+			gemm.Float32(to-from, cols, n, turned[from*n:to*n], y, sums)
 			for i := from; i < to; i++ {
 				first := 0
 				if symmetric {
 					first = i
 				}
+				line := sums[(i-from)*cols : (i-from+1)*cols]
 				for j := first; j < cols; j++ {
-					c[i*cols+j] += float64(float64(x[i]) * float64(y[j]))
+					c[i*cols+j] += float64(line[j])
 				}
 			}
-		}
-	})
+		})
+	}
 }
 
 // Finish turns the sums into means and centres the Gram matrix: what the
