@@ -124,3 +124,25 @@ func TestStandardErrorOfAShare(t *testing.T) {
 	}
 	assert.InDelta(t, math.Sqrt(.25*.75/399), s.StdErr(), 1e-12)
 }
+
+// TestRobustKeepsWhatWasMeasured: a cancelled run returns the conditions that
+// every network was measured under.
+func TestRobustKeepsWhatWasMeasured(t *testing.T) {
+	s := setup(t, "fog-blend=0.2;gaussian=0.1", 100)
+	ctx, cancel := context.WithCancel(context.Background())
+	calls := 0
+	net := func(ctx context.Context, x []float32, n int) ([]float32, error) {
+		if calls++; calls > 4 { // two networks, clean and fog
+			cancel()
+			return nil, ctx.Err()
+		}
+		return threshold(.5)(ctx, x, n)
+	}
+	scores, err := Robust(ctx, s, net, net)
+	assert.ErrorIs(t, err, context.Canceled)
+	require.Len(t, scores, 2)
+	for _, score := range scores {
+		require.Len(t, score.Kinds, 2)
+		assert.Equal(t, "fog-blend", score.Kinds[1].Name)
+	}
+}
