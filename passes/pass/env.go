@@ -42,6 +42,10 @@ type Env struct {
 
 	// Calibration returns the images that ranges and the search may see.
 	Calibration func() (data.Batch, error)
+	// Holdout returns images that the search may see and that nothing is
+	// calibrated or rounded on: what is kept is judged by them. Nil where there
+	// are none; then the calibration images must do.
+	Holdout func() (data.Batch, error)
 	// Gradient is the float network's, for guided errors; nil when none is.
 	Gradient disturb.Gradient
 	// Low and High are the bounds of the input's reals, to which disturbed

@@ -19,7 +19,7 @@ const (
 
 // positions is the pixels of an image that enter the second moments of a
 // convolution's inputs.
-const positions = 32
+const positions = 64
 
 // Rounded is a layer's weights as codes: row-major in the logical shape, one
 // scale an output channel, and what rounding adds to the bias.

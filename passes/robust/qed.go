@@ -268,14 +268,19 @@ func (s *search) count(m *ir.Module, n int) {
 }
 
 // retention is the share of the float network's robust accuracy that a rounded
-// network keeps: every calibration image under every condition. Without labels
-// the float network's own answers are taken for them.
+// network keeps: every image under every condition. The images are held out, for
+// rounding has made the network right on those that it was calibrated on. Without
+// labels the float network's own answers are taken for them.
 func (s *search) retention(ctx context.Context, prog *interp.Int) (float64, error) {
 	nets := []measure.Network{func(ctx context.Context, x []float32, n int) ([]float32, error) {
 		return interp.Logits(ctx, prog, x, n)
 	}}
 	if s.exact == nil {
-		clean, err := s.env.Calibration()
+		judge := s.env.Calibration
+		if s.env.Holdout != nil {
+			judge = s.env.Holdout
+		}
+		clean, err := judge()
 		if err != nil {
 			return 0, err
 		}

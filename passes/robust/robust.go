@@ -13,9 +13,10 @@ import (
 	"github.com/dnnc/dnnc/passes/quant"
 )
 
-// plainWidth is the width from which compensated rounding changes nothing that
-// can be measured, so that nearest rounding, which needs no data, serves.
-const plainWidth = 5
+// plainWidth is the width from which nearest rounding, which needs no data,
+// serves. Below it compensated rounding is worth a bit and more: on LeNet-5 it
+// costs less KL at 4 bits than nearest rounding at 5.
+const plainWidth = 8
 
 // channelBytes are the per-channel constants of a layer beside its weights:
 // bias and multiplier of four bytes each, and a shift.

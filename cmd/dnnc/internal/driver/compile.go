@@ -71,7 +71,7 @@ func Compile(ctx context.Context, o Options, out, messages io.Writer) (*Result, 
 		return nil, err
 	}
 	r.Env.Progress = bar.show
-	r.Env.Calibration = calibration(o, m, r, messages)
+	calibration(o, m, r, messages)
 	if !m.IsQuantized() {
 		r.Env.Gradient = gradient(m.Clone())
 	}

@@ -13,25 +13,39 @@ import (
 	"github.com/dnnc/dnnc/runtime/data"
 )
 
-// calibration returns what loads the images that the search may see, once, or
-// makes some up and says so.
-func calibration(o Options, m *ir.Module, r *Result, messages io.Writer) func() (data.Batch, error) {
+// calibration sets what loads the images that the search may see, once, or makes
+// some up and says so: the first -images calibrate, as many more are held out.
+func calibration(o Options, m *ir.Module, r *Result, messages io.Writer) {
 	var loaded data.Batch
 	env := r.Env
 	path, shape := beside(o, o.Calib, m.Calib), m.Inputs[0].Type.Shape
-	return func() (b data.Batch, err error) {
+	load := func() (err error) {
 		switch {
 		case loaded.N > 0:
-			return loaded, nil
 		case path == "":
 			fmt.Fprintf(messages, "dnnc: no calibration data: ranges come from %d images of noise; give -calib for a network that is to be shipped\n", o.Images)
-			loaded = data.Synthesize(shape, env.Low, env.High, o.Images, o.Seed)
+			loaded = data.Synthesize(shape, env.Low, env.High, 2*o.Images, o.Seed)
 		default:
 			var files []certificate.Input
-			loaded, files, err = Images(path, shape, env.Low, env.High, o.Images)
+			loaded, files, err = Images(path, shape, env.Low, env.High, 2*o.Images)
 			r.files = append(r.files, files...)
 		}
-		return loaded, err
+		return err
+	}
+	env.Calibration = func() (data.Batch, error) {
+		if err := load(); err != nil {
+			return data.Batch{}, err
+		}
+		return loaded.Slice(0, min(o.Images, loaded.N)), nil
+	}
+	env.Holdout = func() (data.Batch, error) {
+		if err := load(); err != nil {
+			return data.Batch{}, err
+		}
+		if loaded.N <= o.Images {
+			return loaded, nil // too few to hold any out
+		}
+		return loaded.Slice(o.Images, loaded.N), nil
 	}
 }
 
