@@ -74,15 +74,15 @@ func roundAll(ctx context.Context, m *ir.Module, env *pass.Env) ([]*Rounded, err
 		if !ok {
 			e = ir.Of(ir.I8)
 		}
-		if e.Kind != ir.I8 && e.Kind != ir.Odd {
-			return nil, diag.New(n.Pos, diag.Unsupported, "%s: weights cannot be rounded to %s yet", n.Name(), e).
-				WithHelp("i8 and odd1 to odd8 are served")
+		if !Serves(n, e) {
+			return nil, diag.New(n.Pos, diag.Unsupported, "%s: weights of this layer cannot be rounded to %s", n.Name(), e).
+				WithHelp("i8 and odd1 to odd8 serve every layer; code and vec formats those without groups")
 		}
 		f := Format{e, n.Word("rounding")}
 		if f.Rounding == "" {
 			f.Rounding = Nearest
 		}
-		needData = needData || f.Rounding == Compensated
+		needData = needData || f.needsData()
 		formats = append(formats, f)
 	}
 	r := &Rounder{Module: m}
@@ -175,23 +175,16 @@ func quantizeLayer(m *ir.Module, n *ir.Node, r *Rounded) error {
 	least, greatest := int32(-128-in.Zero), int32(127-in.Zero)
 	bias, factors := make([]int64, rows), make([]float64, rows)
 	scales := make([]float32, rows)
-	w := make([]int32, cols)
 	isWide := false
 	original, err := n.Const("weight").Float32()
 	if err != nil {
 		return err
 	}
 	for c := range rows {
-		codes := r.Codes[c*cols : (c+1)*cols]
-		if r.Elem.Kind == ir.Odd && allZero(original[c*cols:(c+1)*cols]) {
-			r.Scale[c] = round.DeadScale(cols, float64(in.Scale*255), out.Scale)
-			for i := range codes {
-				codes[i] = int64(1<<(r.Elem.Bits-1)) - int64(i%2)
-			}
+		if r.Elem.Kind != ir.I8 && allZero(original[c*cols:(c+1)*cols]) {
+			r.kill(c, float64(in.Scale*255), out.Scale)
 		}
-		for i, q := range codes {
-			w[i] = int32(integer(r.Elem, q))
-		}
+		w := r.integers(n, c)
 		step := float64(in.Scale * r.Scale[c])
 		bias[c] = int64(math.Round(real[c] / step))
 		factors[c] = step / out.Scale
@@ -207,12 +200,79 @@ func quantizeLayer(m *ir.Module, n *ir.Node, r *Rounded) error {
 	weight.Scale.Pos = n.Pos
 	m.Consts = append(m.Consts, weight, weight.Scale)
 	n.Set("weight", weight)
+	if r.Book != nil {
+		d := len(r.Book) >> r.Elem.Bits
+		book := make([]int64, len(r.Book))
+		for i, v := range r.Book {
+			book[i] = int64(v)
+		}
+		setInts(m, n, "codebook", ir.I8, ir.Shape{len(book) / d, d}, book)
+	}
 	kind := ir.I32
 	if isWide {
 		kind = ir.I64
 	}
 	setInts(m, n, "bias", kind, ir.Shape{rows}, bias)
 	return setRequant(m, n, factors)
+}
+
+// rowCodes are the codes of channel c.
+func (r *Rounded) rowCodes(c int) []int64 {
+	size := len(r.Codes) / len(r.Scale)
+	return r.Codes[c*size : (c+1)*size]
+}
+
+// integers are the W of channel c (R1).
+func (r *Rounded) integers(n *ir.Node, c int) []int32 {
+	s := n.Const("weight").Type.Shape
+	codes := make([]uint8, 0, s.Size()/s[0])
+	for _, q := range r.rowCodes(c) {
+		codes = append(codes, uint8(q))
+	}
+	w := make([]int32, s.Size()/s[0])
+	switch r.Elem.Kind {
+	case ir.I8:
+		for i, q := range codes {
+			w[i] = int32(int8(q))
+		}
+	case ir.Odd:
+		kernels.DecodeOdd(int(r.Elem.Bits), codes, w)
+	case ir.Code:
+		kernels.DecodeCodebook(r.Book, codes, w)
+	case ir.Vec:
+		kernels.DecodeVector(r.Book, int(r.Elem.Group), codes, s[1], len(w)/s[1], w)
+	}
+	return w
+}
+
+// kill rounds a channel of zeros to a format without zero (R2): the least
+// integers there are, with a scale so small that inputs of at most reach move the
+// output by a fraction of a step.
+func (r *Rounded) kill(c int, reach, step float64) {
+	codes := r.rowCodes(c)
+	sum := len(codes) // of absolute integers
+	if r.Elem.Kind == ir.Odd {
+		for i := range codes {
+			codes[i] = int64(1<<(r.Elem.Bits-1)) - int64(i%2)
+		}
+	} else {
+		d := len(r.Book) >> r.Elem.Bits
+		best, least := 0, math.MaxInt
+		for q := range 1 << r.Elem.Bits {
+			size := 0
+			for _, v := range r.Book[q*d : (q+1)*d] {
+				size += max(int(v), -int(v))
+			}
+			if size < least {
+				best, least = q, size
+			}
+		}
+		for i := range codes {
+			codes[i] = int64(best)
+		}
+		sum *= max(least, 1)
+	}
+	r.Scale[c] = round.DeadScale(sum, reach, step)
 }
 
 // drop takes a constant out of the module, so that its name can be used again.

@@ -21,31 +21,16 @@ const (
 // convolution's inputs.
 const positions = 64
 
-// Rounded is a layer's weights as codes: row-major in the logical shape, one
-// scale an output channel, and what rounding adds to the bias.
+// Rounded is a layer's weights as codes: in the order of the constant's data,
+// one scale an output channel, and what rounding adds to the bias.
 type Rounded struct {
 	Elem  ir.Elem
 	Codes []int64
 	Scale []float64
 	Bias  []float64
-}
-
-// Weights are the reals that the codes stand for.
-func (r *Rounded) Weights() []float32 {
-	w := make([]float32, len(r.Codes))
-	cols := len(w) / len(r.Scale)
-	for i, q := range r.Codes {
-		w[i] = float32(float64(r.Scale[i/cols] * float64(integer(r.Elem, q))))
-	}
-	return w
-}
-
-// integer is the W of a code (R1).
-func integer(e ir.Elem, code int64) int64 {
-	if e.Kind == ir.Odd {
-		return 2*code - (1<<e.Bits - 1)
-	}
-	return code
+	Book  []int8 // of code and vec formats
+	// Weights are the reals that the codes stand for, in the logical shape.
+	Weights []float32
 }
 
 // Rounder rounds the layers of one float network on the activations that its
@@ -99,68 +84,115 @@ func rows(n *ir.Node, group int, x []float32, images int) (out []float32, count 
 	return out, images * take
 }
 
-// Layer rounds layer n alone, on inputs x of the float network: the form that
-// cost tables use. Factors of one layer's inputs serve all widths, so they are
-// made once, by Prepare.
-func (r *Rounder) Layer(ctx context.Context, n *ir.Node, p *Prepared, elem ir.Elem, rounding string) (*Rounded, error) {
-	weight, err := n.Const("weight").Float32()
-	if err != nil {
-		return nil, err
-	}
-	return roundGroups(n, wide(weight), elem, func(group int, w round.Matrix) (round.Result, error) {
-		if rounding == Nearest {
-			return round.Nearest(w, int(elem.Bits)), nil
-		}
-		return p.factors[group].Compensated(ctx, w, int(elem.Bits), round.Options{})
-	})
+// Prepared are the second moments of a layer's inputs, by group, factorized as
+// formats need it.
+type Prepared struct {
+	taps    int
+	stats   []*round.Stats
+	factors map[factorKey]*round.Factor
 }
 
-// Prepared are the factorized second moments of a layer's inputs, by group.
-type Prepared struct{ factors []*round.Factor }
+type factorKey struct{ group, d int }
 
-// Prepare measures and factorizes the second moments of layer n's inputs.
-func (r *Rounder) Prepare(n *ir.Node, x []float32) (*Prepared, error) {
-	p := &Prepared{}
+// factor is the moments of a group of a convolution, for rounding d columns
+// together; one by one they go by falling energy.
+func (p *Prepared) factor(group, d int) (*round.Factor, error) {
+	key := factorKey{group, d}
+	if f := p.factors[key]; f != nil {
+		return f, nil
+	}
+	s := p.stats[group]
+	order := s.ByEnergy()
+	if d > 1 {
+		order = round.ByTap(len(order)/p.taps, p.taps, d)
+	}
+	f, err := round.Prepare(s, order, d)
+	if err == nil {
+		p.factors[key] = f
+	}
+	return f, err
+}
+
+func prepared(n *ir.Node, stats []*round.Stats) *Prepared {
+	s := n.Const("weight").Type.Shape
+	return &Prepared{s.Size() / (s[0] * s[1]), stats, map[factorKey]*round.Factor{}}
+}
+
+// Prepare measures the second moments of layer n's inputs.
+func (r *Rounder) Prepare(n *ir.Node, x []float32) *Prepared {
+	var stats []*round.Stats
 	for group := range layerGroups(n) {
 		sample, count := rows(n, group, x, r.Samples.N)
 		s := round.NewStats(len(sample) / count)
 		s.Add(sample, count)
 		s.Finish()
-		f, err := round.Prepare(s)
-		if err != nil {
-			return nil, err
-		}
-		p.factors = append(p.factors, f)
+		stats = append(stats, s)
 	}
-	return p, nil
+	return prepared(n, stats)
 }
 
-// roundGroups rounds the rows of each group and joins the results.
-func roundGroups(n *ir.Node, weight []float64, elem ir.Elem, do func(group int, w round.Matrix) (round.Result, error)) (*Rounded, error) {
+// Layer rounds layer n alone, on inputs that the float network gave it: the form
+// that cost tables use. What one Prepare has factorized serves all widths.
+func (r *Rounder) Layer(ctx context.Context, n *ir.Node, p *Prepared, f Format) (*Rounded, error) {
+	weight, err := n.Const("weight").Float32()
+	if err != nil {
+		return nil, err
+	}
+	return roundGroups(n, weight, f, func(group int, w round.Matrix) (round.Result, error) {
+		return f.compensated(ctx, p, group, w)
+	})
+}
+
+// compensated rounds w on moments (R17, R18).
+func (f Format) compensated(ctx context.Context, p *Prepared, group int, w round.Matrix) (round.Result, error) {
+	d := 1
+	if f.Elem.Kind == ir.Vec {
+		d = int(f.Elem.Group)
+	}
+	factor, err := p.factor(group, d)
+	if err != nil {
+		return round.Result{}, err
+	}
+	if f.Elem.Kind == ir.Odd {
+		return factor.Odd(ctx, w, int(f.Elem.Bits))
+	}
+	return factor.Vector(ctx, w, int(f.Elem.Bits))
+}
+
+// roundGroups rounds the rows of each group and joins the results; do is asked
+// for what nearest rounding does not serve.
+func roundGroups(n *ir.Node, weight []float32, f Format, do func(group int, w round.Matrix) (round.Result, error)) (*Rounded, error) {
 	shape := n.Const("weight").Type.Shape
 	groups := layerGroups(n)
 	rows, cols := shape[0]/groups, shape.Size()/shape[0]
-	out := &Rounded{Elem: elem}
+	out := &Rounded{Elem: f.Elem}
 	for group := range groups {
 		w := round.Matrix{Rows: rows, Cols: cols, Data: weight[group*rows*cols : (group+1)*rows*cols]}
-		if elem.Kind == ir.I8 {
-			codes, scales := round.Int8(w)
-			for _, q := range codes {
-				out.Codes = append(out.Codes, int64(q))
-			}
-			out.Scale = append(out.Scale, scales...)
-			out.Bias = append(out.Bias, make([]float64, rows)...)
-			continue
+		var res round.Result
+		var err error
+		switch {
+		case f.Elem.Kind == ir.I8:
+			res = round.Int8(w)
+		case f.Elem.Kind == ir.Odd && f.Rounding == Nearest:
+			res = round.Nearest(w, int(f.Elem.Bits))
+		default:
+			res, err = do(group, w)
 		}
-		res, err := do(group, w)
 		if err != nil {
 			return nil, err
 		}
 		for _, q := range res.Codes {
 			out.Codes = append(out.Codes, int64(q))
 		}
+		if f.Elem.Kind == ir.I8 {
+			for i, q := range out.Codes[group*rows*cols:] {
+				out.Codes[group*rows*cols+i] = int64(int8(q))
+			}
+		}
 		out.Scale = append(out.Scale, res.Scale...)
 		out.Bias = append(out.Bias, res.Bias...)
+		out.Weights = append(out.Weights, res.Weights...)
+		out.Book = res.Book
 	}
 	return out, nil
 }
@@ -171,6 +203,23 @@ type Format struct {
 	Rounding string
 }
 
+// needsData reports whether f rounds on the layer's inputs.
+func (f Format) needsData() bool {
+	return f.Elem.Kind != ir.I8 && (f.Rounding == Compensated || f.Elem.Kind != ir.Odd)
+}
+
+// Serves reports whether a layer's weights can be rounded to a format: vector
+// codes and codebooks are one for a layer, so they serve no grouped convolution.
+func Serves(n *ir.Node, e ir.Elem) bool {
+	switch e.Kind {
+	case ir.I8, ir.Odd:
+		return true
+	case ir.Code, ir.Vec:
+		return layerGroups(n) == 1
+	}
+	return false
+}
+
 // Sequential rounds every layer, in order, each on the inputs that the rounded
 // layers before it cause and toward the outputs of the float network (R17,
 // sequential asymmetric form). Layers that need no moments cost none.
@@ -178,7 +227,7 @@ func (r *Rounder) Sequential(ctx context.Context, formats []Format) ([]*Rounded,
 	layers := r.Module.Layers()
 	lastCompensated := -1
 	for i, f := range formats {
-		if f.Rounding == Compensated && f.Elem.Kind == ir.Odd {
+		if f.needsData() {
 			lastCompensated = i
 		}
 	}
@@ -199,13 +248,28 @@ func (r *Rounder) Sequential(ctx context.Context, formats []Format) ([]*Rounded,
 				return nil, err
 			}
 		}
-		out[i], err = roundGroups(n, wide(weight), f.Elem, func(group int, w round.Matrix) (round.Result, error) {
-			if f.Rounding == Nearest {
-				return round.Nearest(w, int(f.Elem.Bits)), nil
+		var pairs []*round.Pair
+		var moments *Prepared
+		if f.needsData() {
+			var stats []*round.Stats
+			for group := range layerGroups(n) {
+				xf, count := rows(n, group, exact, r.Samples.N)
+				xq, _ := rows(n, group, quantized, r.Samples.N)
+				p := round.NewPair(xf, xq, count, len(xf)/count)
+				pairs, stats = append(pairs, p), append(stats, p.Stats)
 			}
-			xf, count := rows(n, group, exact, r.Samples.N)
-			xq, _ := rows(n, group, quantized, r.Samples.N)
-			return round.Sequential(ctx, w, xf, xq, count, int(f.Elem.Bits), round.Options{})
+			moments = prepared(n, stats)
+		}
+		out[i], err = roundGroups(n, weight, f, func(group int, w round.Matrix) (round.Result, error) {
+			target, err := pairs[group].Target(w)
+			if err != nil {
+				return round.Result{}, err
+			}
+			res, err := f.compensated(ctx, moments, group, target)
+			if err == nil {
+				pairs[group].Correct(w, &res)
+			}
+			return res, err
 		})
 		if err != nil {
 			return nil, err
@@ -215,7 +279,7 @@ func (r *Rounder) Sequential(ctx context.Context, formats []Format) ([]*Rounded,
 			if err != nil {
 				return nil, err
 			}
-			walk.override(n, out[i].Weights(), bias)
+			walk.override(n, out[i].Weights, bias)
 		}
 	}
 	return out, nil
@@ -235,14 +299,6 @@ func Bias(n *ir.Node, r *Rounded) ([]float32, error) {
 		bias[i] = float32(float64(bias[i]) + r.Bias[i])
 	}
 	return bias, nil
-}
-
-func wide(x []float32) []float64 {
-	out := make([]float64, len(x))
-	for i, v := range x {
-		out[i] = float64(v)
-	}
-	return out
 }
 
 // walker runs the float network and its rounded twin side by side, layer by

@@ -82,10 +82,7 @@ func (s *search) table(ctx context.Context) ([][]Choice, error) {
 	var table [][]Choice
 	for i, l := range s.layers {
 		x := prefix[prog.ID(l.Args[0])]
-		prepared, err := r.Prepare(l, x)
-		if err != nil {
-			return nil, err
-		}
+		prepared := r.Prepare(l, x)
 		costs := pass.LayerCosts{Name: l.Name(), Elems: s.menu[i]}
 		row := make([]Choice, len(s.menu[i]))
 		for j, e := range s.menu[i] {
@@ -124,7 +121,7 @@ func menu(l *ir.Node) []ir.Elem {
 
 // cost measures one entry of the table.
 func (s *search) cost(ctx context.Context, r *quant.Rounder, prefix interp.Tensors[float32], l *ir.Node, p *quant.Prepared, e ir.Elem, rounding string) (float64, error) {
-	rounded, err := r.Layer(ctx, l, p, e, rounding)
+	rounded, err := r.Layer(ctx, l, p, quant.Format{Elem: e, Rounding: rounding})
 	if err != nil {
 		return 0, err
 	}
@@ -132,7 +129,7 @@ func (s *search) cost(ctx context.Context, r *quant.Rounder, prefix interp.Tenso
 	if err != nil {
 		return 0, err
 	}
-	prog := interp.Override(r.Prog, l, rounded.Weights(), bias)
+	prog := interp.Override(r.Prog, l, rounded.Weights, bias)
 	from := prog.Index(l)
 	t := slices.Clone(prefix)
 	for _, o := range s.m.Ops[from:] {

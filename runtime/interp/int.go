@@ -70,6 +70,9 @@ func IntWeights(n *ir.Node) ([]int32, error) {
 		kernels.DecodeOdd(int(e.Bits), codes, w)
 	case ir.Code:
 		kernels.DecodeCodebook(book, codes, w)
+	case ir.Vec:
+		s := c.Type.Shape
+		kernels.DecodeVector(book, int(e.Group), codes, s[1], s.Size()/(s[0]*s[1]), w)
 	default:
 		return nil, fmt.Errorf("weights of %s have no decoder", e)
 	}

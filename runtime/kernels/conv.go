@@ -111,3 +111,17 @@ func DecodeCodebook(table []int8, codes []uint8, w []int32) {
 		w[i] = int32(table[q])
 	}
 }
+
+// DecodeVector writes the integers of a vector code (R1): of rows of channels
+// times taps, w[rows][channels][taps], each code gives d weights along the
+// channels of one tap; codes run over rows, taps, groups. The last group of a tap
+// may reach beyond the channels.
+func DecodeVector(table []int8, d int, codes []uint8, channels, taps int, w []int32) {
+	groups := (channels + d - 1) / d
+	for i, q := range codes {
+		row, tap, first := i/(groups*taps), i/groups%taps, i%groups*d
+		for j := range min(d, channels-first) {
+			w[(row*channels+first+j)*taps+tap] = int32(table[int(q)*d+j])
+		}
+	}
+}

@@ -2,6 +2,7 @@ package round
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"math/rand"
 	"testing"
@@ -12,9 +13,9 @@ import (
 
 // correlated makes weights, and inputs that depend on each other.
 func correlated(rng *rand.Rand, rows, cols, n int) (Matrix, []float32) {
-	w := Matrix{rows, cols, make([]float64, rows*cols)}
+	w := Matrix{rows, cols, make([]float32, rows*cols)}
 	for i := range w.Data {
-		w.Data[i] = rng.NormFloat64()
+		w.Data[i] = float32(rng.NormFloat64())
 	}
 	x := make([]float32, n*cols)
 	for i := range n {
@@ -27,13 +28,13 @@ func correlated(rng *rand.Rand, rows, cols, n int) (Matrix, []float32) {
 }
 
 // meanError is the mean squared error of the outputs on inputs x.
-func meanError(w Matrix, r Result, bits int, x []float32) float64 {
+func meanError(w Matrix, r Result, x []float32) float64 {
 	sum, n := 0.0, len(x)/w.Cols
 	for i := range n {
 		for row := range w.Rows {
 			e := -r.Bias[row]
 			for j := range w.Cols {
-				e += (w.Data[row*w.Cols+j] - value(r.Codes[row*w.Cols+j], r.Scale[row], bits)) * float64(x[i*w.Cols+j])
+				e += float64(w.Data[row*w.Cols+j]-r.Weights[row*w.Cols+j]) * float64(x[i*w.Cols+j])
 			}
 			sum += e * e
 		}
@@ -47,11 +48,11 @@ func TestCompensatedBeatsNearest(t *testing.T) {
 	s := NewStats(w.Cols)
 	s.Add(x, 400)
 	s.Finish()
-	f, err := Prepare(s)
+	f, err := Prepare(s, s.ByEnergy(), 1)
 	require.NoError(t, err)
 	for bits := 1; bits <= 8; bits++ {
 		near := Nearest(w, bits)
-		comp, err := f.Compensated(context.Background(), w, bits, Options{})
+		comp, err := f.Odd(context.Background(), w, bits)
 		require.NoError(t, err)
 		for _, r := range []Result{near, comp} {
 			for _, q := range r.Codes {
@@ -61,8 +62,8 @@ func TestCompensatedBeatsNearest(t *testing.T) {
 				require.True(t, v > 0 && !math.IsInf(v, 0))
 			}
 		}
-		assert.Less(t, meanError(w, comp, bits, x), .8*meanError(w, near, bits, x), "%d bits", bits)
-		seq, err := Sequential(context.Background(), w, x, x, 400, bits, Options{})
+		assert.Less(t, meanError(w, comp, x), .8*meanError(w, near, x), "%d bits", bits)
+		seq := sequential(t, w, x, x, bits)
 		require.NoError(t, err)
 		assert.Equal(t, comp.Codes, seq.Codes, "equal inputs have nothing to make up for")
 	}
@@ -77,13 +78,12 @@ func TestSequentialMakesUp(t *testing.T) {
 	for i, v := range x {
 		half[i] = v / 2
 	}
-	r, err := Sequential(context.Background(), w, x, half, 400, 6, Options{})
-	require.NoError(t, err)
-	double := Matrix{w.Rows, w.Cols, make([]float64, len(w.Data))}
+	r := sequential(t, w, x, half, 6)
+	double := Matrix{w.Rows, w.Cols, make([]float32, len(w.Data))}
 	for i, v := range w.Data {
 		double.Data[i] = 2 * v
 	}
-	assert.Less(t, meanError(double, r, 6, half), .2)
+	assert.Less(t, meanError(double, r, half), .2)
 }
 
 func TestNotFinite(t *testing.T) {
@@ -92,26 +92,119 @@ func TestNotFinite(t *testing.T) {
 	s := NewStats(4)
 	s.Add(x, 10)
 	s.Finish()
-	f, err := Prepare(s)
+	f, err := Prepare(s, s.ByEnergy(), 1)
 	require.NoError(t, err)
-	w.Data[3] = math.NaN()
-	_, err = f.Compensated(context.Background(), w, 2, Options{})
+	w.Data[3] = float32(math.NaN())
+	_, err = f.Odd(context.Background(), w, 2)
 	assert.ErrorIs(t, err, ErrNotFinite)
 	x[0] = float32(math.Inf(1))
 	s.Add(x, 10)
-	_, err = Prepare(s)
+	_, err = Prepare(s, s.ByEnergy(), 1)
 	assert.ErrorIs(t, err, ErrNotFinite)
 }
 
 func TestDeadInputsAndRows(t *testing.T) {
-	w := Matrix{2, 3, []float64{0, 0, 0, 1, -1, 2}}
+	w := Matrix{2, 3, []float32{0, 0, 0, 1, -1, 2}}
 	s := NewStats(3)
 	s.Add([]float32{0, 1, 0, 0, 2, 0}, 2)
 	s.Finish()
-	f, err := Prepare(s)
+	f, err := Prepare(s, s.ByEnergy(), 1)
 	require.NoError(t, err)
-	r, err := f.Compensated(context.Background(), w, 3, Options{})
+	r, err := f.Odd(context.Background(), w, 3)
 	require.NoError(t, err)
 	assert.Positive(t, r.Scale[0])
 	assert.Positive(t, r.Scale[1])
+}
+
+// sequential rounds w on pairs of inputs, as finalists are.
+func sequential(t *testing.T, w Matrix, exact, rounded []float32, bits int) Result {
+	p := NewPair(exact, rounded, len(exact)/w.Cols, w.Cols)
+	target, err := p.Target(w)
+	require.NoError(t, err)
+	f, err := Prepare(p.Stats, p.ByEnergy(), 1)
+	require.NoError(t, err)
+	r, err := f.Odd(context.Background(), target, bits)
+	require.NoError(t, err)
+	p.Correct(w, &r)
+	return r
+}
+
+// TestVector compares vector codes with odd codes of as many bits or more, and
+// checks what look-up kernels rely on.
+func TestVector(t *testing.T) {
+	rng := rand.New(rand.NewSource(4))
+	w, x := correlated(rng, 50, 48, 400)
+	s := NewStats(w.Cols)
+	s.Add(x, 400)
+	s.Finish()
+	scalar, err := Prepare(s, s.ByEnergy(), 1)
+	require.NoError(t, err)
+	one, err := scalar.Odd(context.Background(), w, 1)
+	require.NoError(t, err)
+	before := math.Inf(1)
+	for _, c := range []struct{ bits, d, taps int }{{4, 16, 1}, {4, 8, 2}, {6, 8, 1}, {8, 8, 1}, {6, 4, 3}, {8, 4, 1}, {4, 5, 2}} {
+		f, err := Prepare(s, ByTap(w.Cols/c.taps, c.taps, c.d), c.d)
+		require.NoError(t, err)
+		r, err := f.Vector(context.Background(), w, c.bits)
+		require.NoError(t, err)
+		require.Len(t, r.Book, c.d<<c.bits)
+		require.Len(t, r.Codes, w.Rows*len(f.order)/c.d)
+		for q := range 1 << c.bits {
+			sum := 0
+			for _, v := range r.Book[q*c.d : (q+1)*c.d] {
+				sum += int(math.Abs(float64(v)))
+			}
+			require.LessOrEqual(t, sum, rowSum)
+		}
+		for i, p := range f.order {
+			if p < 0 {
+				continue
+			}
+			for row := range w.Rows {
+				q := int(r.Codes[row*len(f.order)/c.d+i/c.d])
+				require.Equal(t, float32(r.Scale[row])*float32(r.Book[q*c.d+i%c.d]), r.Weights[row*w.Cols+p])
+			}
+		}
+		e := meanError(w, r, x)
+		t.Logf("vec%dx%d: %.4f; odd1 %.4f", c.bits, c.d, e, meanError(w, one, x))
+		if c.d == 8 && c.taps == 1 || c.d == 16 {
+			assert.Less(t, e, before, "vec%dx%d", c.bits, c.d)
+			before = e
+		}
+		again, err := f.Vector(context.Background(), w, c.bits)
+		require.NoError(t, err)
+		assert.Equal(t, r, again)
+	}
+}
+
+func BenchmarkRound(b *testing.B) {
+	rng := rand.New(rand.NewSource(5))
+	w, x := correlated(rng, 128, 1152, 2000)
+	s := NewStats(w.Cols)
+	s.Add(x, 2000)
+	s.Finish()
+	b.Run("prepare", func(b *testing.B) {
+		for b.Loop() {
+			_, err := Prepare(s, s.ByEnergy(), 1)
+			require.NoError(b, err)
+		}
+	})
+	f, err := Prepare(s, s.ByEnergy(), 1)
+	require.NoError(b, err)
+	b.Run("odd2", func(b *testing.B) {
+		for b.Loop() {
+			_, err := f.Odd(context.Background(), w, 2)
+			require.NoError(b, err)
+		}
+	})
+	for _, c := range []struct{ bits, d int }{{4, 16}, {6, 8}, {8, 8}} {
+		g, err := Prepare(s, ByTap(128, 9, c.d), c.d)
+		require.NoError(b, err)
+		b.Run(fmt.Sprintf("vec%dx%d", c.bits, c.d), func(b *testing.B) {
+			for b.Loop() {
+				_, err := g.Vector(context.Background(), w, c.bits)
+				require.NoError(b, err)
+			}
+		})
+	}
 }

@@ -1,0 +1,261 @@
+package round
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"sort"
+
+	"gonum.org/v1/gonum/blas"
+	"gonum.org/v1/gonum/lapack/lapack64"
+	"gonum.org/v1/gonum/mat"
+
+	"github.com/dnnc/dnnc/runtime/gemm"
+)
+
+// Stats are the second moments of a layer's inputs.
+type Stats struct {
+	cols int
+	n    float64
+	gram []float64
+	mean []float64
+}
+
+// NewStats has no inputs yet.
+func NewStats(cols int) *Stats {
+	return &Stats{cols: cols, gram: make([]float64, cols*cols), mean: make([]float64, cols)}
+}
+
+// Add accumulates rows of inputs.
+func (s *Stats) Add(x []float32, rows int) {
+	s.n += float64(rows)
+	cross(s.gram, x, x, rows, s.cols, true)
+	for i, v := range x[:rows*s.cols] {
+		s.mean[i%s.cols] += float64(v)
+	}
+}
+
+// crossRows is the rows whose products are summed in float32 before they are
+// added in float64: few enough that rounding stays far below the damping.
+const crossRows = 256
+
+// cross adds the sums of a_i*b_j over rows to c; of a symmetric product only
+// the upper triangle, which Finish mirrors. Each element is one sum in one
+// order, on any number of cores.
+func cross(c []float64, a, b []float32, rows, cols int, symmetric bool) {
+	const block = 64
+	turned := make([]float32, cols*min(crossRows, rows))
+	for r := 0; r < rows; r += crossRows {
+		n := min(crossRows, rows-r)
+		x, y := a[r*cols:(r+n)*cols], b[r*cols:(r+n)*cols]
+		parallel((cols+block-1)/block, func(t int) {
+			for i := t * block; i < min((t+1)*block, cols); i++ {
+				for k := range n {
+					turned[i*n+k] = x[k*cols+i]
+				}
+			}
+		})
+		parallel((cols+block-1)/block, func(t int) {
+			from, to := t*block, min((t+1)*block, cols)
+			sums := make([]float32, (to-from)*cols)
+			gemm.Float32(to-from, cols, n, turned[from*n:to*n], y, sums)
+			for i := from; i < to; i++ {
+				first := 0
+				if symmetric {
+					first = i
+				}
+				line := sums[(i-from)*cols : (i-from+1)*cols]
+				for j := first; j < cols; j++ {
+					c[i*cols+j] += float64(line[j])
+				}
+			}
+		})
+	}
+}
+
+// Finish turns the sums into means and centres the Gram matrix: what the
+// correction of the bias takes care of needs no rounding.
+func (s *Stats) Finish() {
+	for i := range s.cols {
+		s.mean[i] /= s.n
+		for j := range i {
+			s.gram[i*s.cols+j] = s.gram[j*s.cols+i]
+		}
+	}
+	centre(s.gram, s.mean, s.mean, s.n)
+}
+
+func centre(gram, a, b []float64, n float64) {
+	cols := len(a)
+	for i := range cols {
+		for j := range cols {
+			gram[i*cols+j] = gram[i*cols+j]/n - float64(a[i]*b[j])
+		}
+	}
+}
+
+// damping is added to the diagonal of a Gram matrix: this share of its mean,
+// and a little for inputs that are always 0.
+const (
+	damping      = 0.01
+	dampingFloor = 1e-7
+)
+
+// damp is what the damping adds to the diagonal.
+func (s *Stats) damp() float64 {
+	sum := 0.0
+	for i := range s.cols {
+		sum += s.gram[i*(s.cols+1)]
+	}
+	return damping*sum/float64(s.cols) + dampingFloor
+}
+
+// ByEnergy is the order of columns by falling diagonal: the inputs that matter
+// most are rounded first, while the others can still make up for them.
+func (s *Stats) ByEnergy() []int {
+	order := make([]int, s.cols)
+	for i := range order {
+		order[i] = i
+	}
+	sort.SliceStable(order, func(a, b int) bool { return s.gram[order[a]*(s.cols+1)] > s.gram[order[b]*(s.cols+1)] })
+	return order
+}
+
+// ByTap is the order in which groups of d run along the input channels of one
+// tap: columns are channels times taps, tap by tap, -1 where the last group of
+// a tap is filled up.
+func ByTap(channels, taps, d int) []int {
+	var order []int
+	for t := range taps {
+		for c := range (channels + d - 1) / d * d {
+			if c < channels {
+				order = append(order, c*taps+t)
+			} else {
+				order = append(order, -1)
+			}
+		}
+	}
+	return order
+}
+
+// Factor is the second moments of a layer's inputs, prepared for rounding the
+// columns in one order, in groups of d.
+type Factor struct {
+	stats *Stats
+	order []int
+	n, d  int       // columns in order, and of a group
+	gram  []float32 // damped, in order
+	upper []float32 // U of the inverse Gram matrix U^T*U, in order
+
+	step int // columns of a block: whole groups
+	// Of each block of columns: the rows of upper, right of the block.
+	beyond [][]float32
+	// Of each group: the block of U inverted, its product with its transpose (the
+	// metric in which the group is rounded first), and the inverse of its block of
+	// the Gram matrix. All d*d.
+	turn, metric, solve []float32
+}
+
+// blockCols is about the columns that are rounded before their error is spread
+// over those behind them, which then is a product of matrices.
+const blockCols = 32
+
+// Prepare factorizes the moments for an order of the columns, in groups of d.
+func Prepare(s *Stats, order []int, d int) (*Factor, error) {
+	n := len(order)
+	f := &Factor{stats: s, order: order, n: n, d: d, step: max(blockCols/d, 1) * d, gram: make([]float32, n*n)}
+	damp := s.damp()
+	if math.IsNaN(damp) || math.IsInf(damp, 0) {
+		return nil, fmt.Errorf("moments of the inputs: %w", ErrNotFinite)
+	}
+	// Of H reversed, L*L^T is the Cholesky factorization; U is L's inverse,
+	// reversed back: H^-1 = U^T*U.
+	reversed := make([]float64, n*n)
+	for i, pi := range order {
+		for j, pj := range order {
+			x := 0.0
+			if pi >= 0 && pj >= 0 {
+				x = s.gram[pi*s.cols+pj]
+			}
+			if i == j {
+				x += damp
+			}
+			f.gram[i*n+j] = float32(x)
+			reversed[(n-1-i)*n+n-1-j] = x
+		}
+	}
+	var chol mat.Cholesky
+	if !chol.Factorize(mat.NewSymDense(n, reversed)) {
+		return nil, errors.New("the moments of the inputs are not positive definite")
+	}
+	var l mat.TriDense
+	chol.LTo(&l)
+	raw := l.RawTriangular()
+	if !lapack64.Trtri(raw) {
+		return nil, errors.New("the moments of the inputs are singular")
+	}
+	if raw.Uplo != blas.Lower {
+		return nil, errors.New("internal: the factor is not lower triangular")
+	}
+	f.upper = make([]float32, n*n)
+	for i := range n {
+		for j := i; j < n; j++ {
+			f.upper[i*n+j] = float32(raw.Data[(n-1-i)*raw.Stride+n-1-j])
+		}
+	}
+	f.blocks()
+	return f, f.groups()
+}
+
+// blocks copies what lies right of each block of rows of U.
+func (f *Factor) blocks() {
+	for from := 0; from < f.n; from += f.step {
+		to := min(from+f.step, f.n)
+		var b []float32
+		for i := from; i < to; i++ {
+			b = append(b, f.upper[i*f.n+to:(i+1)*f.n]...)
+		}
+		f.beyond = append(f.beyond, b)
+	}
+}
+
+// groups inverts the diagonal blocks of U and of the Gram matrix.
+func (f *Factor) groups() error {
+	d := f.d
+	size := f.n / d * d * d
+	f.turn, f.metric, f.solve = make([]float32, size), make([]float32, size), make([]float32, size)
+	for g := range f.n / d {
+		u, h := mat.NewDense(d, d, nil), mat.NewDense(d, d, nil)
+		for i := range d {
+			for j := range d {
+				u.Set(i, j, float64(f.upper[(g*d+i)*f.n+g*d+j]))
+				h.Set(i, j, float64(f.gram[(g*d+i)*f.n+g*d+j]))
+			}
+		}
+		var turn, metric, solve mat.Dense
+		if err := errors.Join(turn.Inverse(u), solve.Inverse(h)); err != nil {
+			return fmt.Errorf("moments of a group of inputs: %w", err)
+		}
+		metric.Mul(&turn, turn.T())
+		for i := range d {
+			for j := range d {
+				at := (g*d+i)*d + j
+				f.turn[at], f.metric[at], f.solve[at] = float32(turn.At(i, j)), float32(metric.At(i, j)), float32(solve.At(i, j))
+			}
+		}
+	}
+	return nil
+}
+
+// arrange takes rows of w to the order of the factor.
+func (f *Factor) arrange(w Matrix) []float32 {
+	out := make([]float32, w.Rows*f.n)
+	for r := range w.Rows {
+		for i, p := range f.order {
+			if p >= 0 {
+				out[r*f.n+i] = w.Data[r*w.Cols+p]
+			}
+		}
+	}
+	return out
+}
