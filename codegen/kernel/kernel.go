@@ -102,6 +102,8 @@ func arguments(m *ir.Module, f *loop.Func, n *ir.Node) []loop.Arg {
 // families writes the kernels of ir/target's table.
 var families = map[string]func(g *generator) error{
 	"conv_tile":        convTile,
+	"conv_decode":      convDecode,
+	"linear_decode":    linearDecode,
 	"linear_tile":      linearTile,
 	"max_window":       poolWindow,
 	"avg_window":       poolWindow,
@@ -202,6 +204,12 @@ type layer struct {
 }
 
 func newLayer(g *generator, groups int, order []int) (*layer, error) {
+	s := g.n.Const("weight").Type.Shape
+	return newLayerOf(g, groups, s.Size()/s[0], g.n.Ints("tile")[1], order)
+}
+
+// newLayerOf is a layer of k codes an output channel, in tiles of lanes channels.
+func newLayerOf(g *generator, groups, k, lanes int, order []int) (*layer, error) {
 	n := g.n
 	w := n.Const("weight")
 	codes, err := w.Load()
@@ -209,7 +217,7 @@ func newLayer(g *generator, groups int, order []int) (*layer, error) {
 		return nil, err
 	}
 	s := w.Type.Shape
-	l := &layer{g: g, elem: w.Type.Elem, lanes: n.Ints("tile")[1], rows: s[0] / groups, k: s.Size() / s[0], groups: groups, acc: 32}
+	l := &layer{g: g, elem: w.Type.Elem, lanes: lanes, rows: s[0] / groups, k: k, groups: groups, acc: 32}
 	bias, err := n.Const("bias").Ints()
 	if err != nil {
 		return nil, err
@@ -302,10 +310,15 @@ func (l *layer) join(code, next loop.Expr, p int) loop.Expr {
 
 // single is the code at an index among those of the rows left over.
 func (l *layer) single(index loop.Expr) loop.Expr {
-	var code loop.Expr
 	first := l.groups * (l.rows / l.lanes * l.lanes) * l.k
+	return l.packed(loop.Sum(index, loop.Int(first)))
+}
+
+// packed is the code at an index among those that follow one by one.
+func (l *layer) packed(index loop.Expr) loop.Expr {
+	var code loop.Expr
 	for i, p := range l.elem.Planes() {
-		bit := loop.Scaled(loop.Sum(index, loop.Int(first)), p)
+		bit := loop.Scaled(index, p)
 		v := load(l.planes[i], loop.Op(loop.LShr, bit, loop.Int(3)), loop.I8)
 		if p < 8 {
 			shift := loop.To(loop.Trunc, loop.Op(loop.And, bit, loop.Int(7)), 8)
@@ -329,7 +342,7 @@ func (l *layer) widen(code loop.Expr) loop.Expr {
 func (l *layer) finish(sum, inputs, channel loop.Expr) loop.Expr {
 	t := loop.Type{Bits: l.acc, Lanes: 1}
 	bias := load(l.bias, loop.Scaled(channel, l.acc/8), t)
-	if l.elem.Kind == ir.I8 {
+	if l.elem.Kind != ir.Odd {
 		return loop.Sum(bias, sum)
 	}
 	all := int64(1)<<l.elem.Bits - 1

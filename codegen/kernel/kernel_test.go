@@ -41,14 +41,15 @@ network net(image: f32[3,9,7] in [0,1]) -> f32[11], f32[26,5,3] {
   cat = concat(p1, c2)
   mp = maxpool2d(cat, kernel: 2, stride: 1, pad: [1,0,0,1])
   flat = flatten(mp)
-  soft = softmax(linear(flat, weight: fc.weight))
+  fc = linear(flat, weight: fc.weight)
+  soft = softmax(fc)
   return soft, mp
 }
 `
 
 // network compiles the source, with random weights, to a planned module.
-func network(t *testing.T, tgt *target.Target, bits int) *ir.Module {
-	rng := rand.New(rand.NewSource(int64(bits)))
+func network(t *testing.T, tgt *target.Target, format string) *ir.Module {
+	rng := rand.New(rand.NewSource(int64(len(format))))
 	dir := t.TempDir()
 	var tensors []weights.Tensor
 	for _, w := range []struct {
@@ -74,12 +75,29 @@ func network(t *testing.T, tgt *target.Target, bits int) *ir.Module {
 	require.NoError(t, err)
 	env := &pass.Env{Target: tgt, Level: pass.Universal, Rounding: "nearest", Seed: 1, High: 1,
 		Calibration: func() (data.Batch, error) { return data.Synthesize([]int{3, 9, 7}, 0, 1, 32, 1), nil }}
-	env.Budget.Bits = float64(bits)
-	if bits == 0 {
+	e, ok := ir.ParseElem(format)
+	require.True(t, ok)
+	switch e.Kind {
+	case ir.I8:
 		env.Level = pass.Int8
+	case ir.Odd:
+		env.Budget.Bits = float64(e.Bits)
+	default:
+		env.Budget.Bits = 3
+		env.Fix = map[string]ir.Elem{"c1": e, "c2": e, "fc": e}
 	}
 	require.NoError(t, passes.Table.Run(context.Background(), m, env, pass.Options{}))
 	return m
+}
+
+// formats are i8, the odd codes, codebooks and vector codes: with groups that
+// fill up, of a whole plane and of several.
+func formats() []string {
+	all := []string{"i8"}
+	for b := 1; b <= 8; b++ {
+		all = append(all, ir.OddOf(b).String())
+	}
+	return append(all, "code3", "code8", "vec4x16", "vec4x8", "vec6x8", "vec8x4", "vec3x5")
 }
 
 // cases are inputs in logical order with what the interpreter answers, both
@@ -118,8 +136,8 @@ func physical(s ir.Shape, x []int8) []byte {
 func TestEvaluatorEqualsInterpreter(t *testing.T) {
 	tgt, err := target.Find("armv7")
 	require.NoError(t, err)
-	for bits := 0; bits <= 8; bits++ {
-		m := network(t, tgt, bits)
+	for _, format := range formats() {
+		m := network(t, tgt, format)
 		p, err := kernel.Program(m, "net")
 		require.NoError(t, err)
 		in, out := cases(t, m, 3)
@@ -127,7 +145,7 @@ func TestEvaluatorEqualsInterpreter(t *testing.T) {
 			a, b := make([]byte, 11), make([]byte, 26*5*3)
 			_, err := loop.Run(p.Funcs[len(p.Funcs)-1], nil, []loop.Memory{in[i], a, b, make([]byte, m.Arena.Bytes)})
 			require.NoError(t, err)
-			require.Equal(t, out[i], append(a, b...), "%d bits, input %d", bits, i)
+			require.Equal(t, out[i], append(a, b...), "%s, input %d", format, i)
 		}
 	}
 }
@@ -182,12 +200,12 @@ func TestObjectsEqualInterpreter(t *testing.T) {
 		if len(tgt.Emulator) > 0 && noCC == nil {
 			_, noCC = exec.LookPath(tgt.Emulator[0])
 		}
-		for bits := 0; bits <= 8; bits++ {
-			t.Run(fmt.Sprintf("%s/%d", name, bits), func(t *testing.T) {
+		for _, format := range formats() {
+			t.Run(name+"/"+format, func(t *testing.T) {
 				if noCC != nil {
 					t.Skip(noCC)
 				}
-				m := network(t, tgt, bits)
+				m := network(t, tgt, format)
 				p, err := kernel.Program(m, "net")
 				require.NoError(t, err)
 				text, err := llvm.Print(p, tgt)
@@ -241,13 +259,13 @@ func TestCEqualsInterpreter(t *testing.T) {
 		{"gcc", []string{"gcc", "-fsanitize=undefined", "-fno-sanitize-recover=all"}, nil},
 		{"arm", []string{"arm-linux-gnueabihf-gcc", "-static"}, tgt.Emulator},
 	}
-	for bits := 0; bits <= 8; bits++ {
-		m := network(t, tgt, bits)
+	for _, format := range formats() {
+		m := network(t, tgt, format)
 		p, err := kernel.Program(m, "net")
 		require.NoError(t, err)
 		text := c.Print(p)
 		for _, cc := range compilers {
-			t.Run(fmt.Sprintf("%s/%d", cc.name, bits), func(t *testing.T) {
+			t.Run(cc.name+"/"+format, func(t *testing.T) {
 				for _, tool := range append([]string{cc.cc[0]}, cc.emulator...) {
 					if _, err := exec.LookPath(tool); err != nil && tool[0] != '-' && tool != "cortex-a7" {
 						t.Skip(err)

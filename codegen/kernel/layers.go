@@ -114,15 +114,7 @@ func convTile(g *generator) error {
 	if err != nil {
 		return err
 	}
-	var pads *loop.Global
-	zero := int64(g.n.Args[0].Type.Quant.Zero)
-	if v := g.n.Nums("pad_value"); v != nil {
-		x := make([]int64, len(v))
-		for i, p := range v {
-			x[i] = int64(p) - zero
-		}
-		pads = g.ints("pads", 32, x)
-	}
+	pads := padTable(g)
 	b, count, ow := g.b, g.n.Ints("tile")[0], w.OutW()
 	b.For("oy", loop.Int(0), loop.Int(w.OutH()), 1, func(oy loop.Expr) {
 		b.For("tx", loop.Int(0), loop.Int(ow), count, func(tx loop.Expr) {
@@ -148,6 +140,20 @@ func convTile(g *generator) error {
 		})
 	})
 	return nil
+}
+
+// padTable is the difference of each channel's padding from the zero point, nil
+// where it is 0.
+func padTable(g *generator) *loop.Global {
+	v := g.n.Nums("pad_value")
+	if v == nil {
+		return nil
+	}
+	x := make([]int64, len(v))
+	for i, p := range v {
+		x[i] = int64(p) - int64(g.n.Args[0].Type.Quant.Zero)
+	}
+	return g.ints("pads", 32, x)
 }
 
 // gather writes the window of one pixel to scratch.

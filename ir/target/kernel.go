@@ -40,6 +40,21 @@ var kernels = []Kernel{
 		Name: "linear_tile", Op: ir.Linear, Applies: scalarCodes, Tile: channelTile, Scratch: noScratch,
 		Doc: "each input times the unpacked weights of a few outputs",
 	},
+	{
+		Name: "conv_decode", Op: ir.Conv2D, Applies: bookCodes,
+		Doc:  "the weights of a tile of output channels decoded through the codebook once for all pixels, then multiplied with one window after the other",
+		Tile: func(n *ir.Node, t *Target) []int { return []int{1, bookLanes(n, t)} },
+		Scratch: func(n *ir.Node, t *Target) int {
+			w := n.Const("weight").Type.Shape
+			return (2 + bookLanes(n, t)) * (w.Size() / w[0])
+		},
+	},
+	{
+		Name: "linear_decode", Op: ir.Linear, Applies: bookCodes,
+		Doc:     "each group of inputs times the row of the codebook that its code names",
+		Tile:    func(*ir.Node, *Target) []int { return []int{1, 1} },
+		Scratch: func(n *ir.Node, _ *Target) int { return 2 * n.Args[0].Type.Shape.Size() },
+	},
 	{Name: "max_window", Op: ir.MaxPool2D, Applies: always, Tile: channelTile, Scratch: noScratch, Doc: "the maximum over the window, a few channels at a time"},
 	{Name: "avg_window", Op: ir.AvgPool2D, Applies: always, Tile: channelTile, Scratch: noScratch, Doc: "the rounded mean over the window"},
 	{Name: "add_elements", Op: ir.Add, Applies: always, Tile: noTile, Scratch: noScratch, Doc: "two rescaled arguments, element by element"},
@@ -53,6 +68,20 @@ var kernels = []Kernel{
 func scalarCodes(n *ir.Node, _ *Target) bool {
 	k := n.Const("weight").Type.Elem.Kind
 	return k == ir.I8 || k == ir.Odd
+}
+
+// bookCodes: codes that are rows of a codebook, one for the layer.
+func bookCodes(n *ir.Node, _ *Target) bool {
+	return n.Const("codebook") != nil && (n.Op == ir.Linear || n.Int("groups") == 1)
+}
+
+// bookLanes is the output channels that are decoded together: a power of two.
+func bookLanes(n *ir.Node, t *Target) int {
+	lanes := t.VectorLanes
+	for lanes > n.Const("weight").Type.Shape[0] {
+		lanes /= 2
+	}
+	return lanes
 }
 
 // Kernels lists the families.

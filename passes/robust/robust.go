@@ -89,7 +89,7 @@ func apply(layers []*ir.Node, picks []ir.Elem, rounding string) {
 			continue
 		}
 		r := rounding
-		if r == "" || picks[i].Kind == ir.I8 {
+		if r == "" || picks[i].Kind == ir.I8 || picks[i].Kind == ir.Vec {
 			r = defaultRounding(picks[i])
 		}
 		n.Set("rounding", r)
@@ -97,7 +97,7 @@ func apply(layers []*ir.Node, picks []ir.Elem, rounding string) {
 }
 
 func defaultRounding(e ir.Elem) string {
-	if e.Kind == ir.I8 || e.Bits >= plainWidth {
+	if e.Kind == ir.I8 || e.Kind == ir.Odd && e.Bits >= plainWidth {
 		return quant.Nearest
 	}
 	return quant.Compensated
