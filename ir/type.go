@@ -84,6 +84,18 @@ func PackedBytes(e Elem, s Shape) int {
 	return bytes
 }
 
+// BookBytes is the size of the codebook that goes with a format: 2^b rows of i8,
+// one a layer.
+func BookBytes(e Elem) int {
+	switch e.Kind {
+	case Code:
+		return 1 << e.Bits
+	case Vec:
+		return int(e.Group) << e.Bits
+	}
+	return 0
+}
+
 // VecCodes is the number of codes of a vector-coded weight: groups of d run
 // along the input channels (axis 1), the last group of each tap filled up.
 func VecCodes(s Shape, d int) int {

@@ -37,6 +37,7 @@ type Env struct {
 	Budget   Budget
 	Rounding string             // "nearest", "compensated" or "" for the best measured
 	Fix      map[string]ir.Elem // layers whose format the user pins
+	Formats  []ir.Elem          // what a search may choose from
 	Seed     uint64
 	Errors   []disturb.Condition // what the search disturbs images with
 
@@ -84,6 +85,8 @@ type LayerCosts struct {
 	Name  string
 	Elems []ir.Elem
 	KL    []float64
+	MSE   []float64 // mean squared error of the logits
+	Flips []float64 // share of answers that change
 }
 
 // Finalist is a candidate that was rounded as a whole and measured jointly.

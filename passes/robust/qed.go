@@ -23,7 +23,7 @@ type search struct {
 	logits  []float32  // of the float network on them
 	classes int
 	menu    [][]ir.Elem // formats of each layer
-	plans   []Plan      // the trade-off curve
+	plans   [][]Plan    // the trade-off curve by each surrogate, KL first
 	float   *interp.Float
 	setup   measure.Setup  // of retention, once -keep needs it
 	exact   *measure.Score // of the float network
@@ -44,18 +44,48 @@ func qed(ctx context.Context, m *ir.Module, env *pass.Env) ([]ir.Elem, error) {
 	if err != nil {
 		return nil, err
 	}
-	s.plans = Pareto(table)
+	for i := range surrogates {
+		s.plans = append(s.plans, Pareto(choices(table, i)))
+	}
 	if bytes, ok := limit(s.layers, env.Budget); ok {
 		return s.within(ctx, bytes)
 	}
 	return s.keeping(ctx, env.Budget.Keep)
 }
 
-// table measures c[l][b], the mean KL divergence of the float network's
-// answers from those of the network with layer l alone rounded to b bits. The
-// activations before the layer do not change, so they are computed once and
-// only the operations behind it run again.
-func (s *search) table(ctx context.Context) ([][]Choice, error) {
+// surrogates are the measures of divergence whose tables give candidates.
+var surrogates = []struct {
+	name string
+	of   func(measure.Divergence) float64
+}{
+	{"KL", func(d measure.Divergence) float64 { return d.KL }},
+	{"squared error", func(d measure.Divergence) float64 { return d.MSE }},
+	// Few images flip; a little of the KL tells the others apart.
+	{"flips", func(d measure.Divergence) float64 { return d.Flips + d.KL/10 }},
+}
+
+// entry is one cell of the cost table.
+type entry struct {
+	bytes int
+	measure.Divergence
+}
+
+// choices is the table under one surrogate.
+func choices(table [][]entry, surrogate int) [][]Choice {
+	out := make([][]Choice, len(table))
+	for l, row := range table {
+		for _, e := range row {
+			out[l] = append(out[l], Choice{e.bytes, surrogates[surrogate].of(e.Divergence)})
+		}
+	}
+	return out
+}
+
+// table measures c[l][f], how far the network's answers move from the float
+// network's when layer l alone is rounded to format f. The activations before
+// the layer do not change, so they are computed once and only the operations
+// behind it run again.
+func (s *search) table(ctx context.Context) ([][]entry, error) {
 	r, err := quant.NewRounder(s.m, s.samples)
 	if err != nil {
 		return nil, err
@@ -76,26 +106,26 @@ func (s *search) table(ctx context.Context) ([][]Choice, error) {
 
 	total, done := 0, 0
 	for _, l := range s.layers {
-		s.menu = append(s.menu, menu(l))
-		total += len(menu(l))
+		s.menu = append(s.menu, menu(l, s.env.Formats))
+		total += len(menu(l, s.env.Formats))
 	}
-	var table [][]Choice
+	var table [][]entry
 	for i, l := range s.layers {
 		x := prefix[prog.ID(l.Args[0])]
 		prepared := r.Prepare(l, x)
 		costs := pass.LayerCosts{Name: l.Name(), Elems: s.menu[i]}
-		row := make([]Choice, len(s.menu[i]))
+		row := make([]entry, len(s.menu[i]))
 		for j, e := range s.menu[i] {
 			rounding := s.env.Rounding
 			if rounding == "" {
 				rounding = defaultRounding(e)
 			}
-			kl, err := s.cost(ctx, r, prefix, l, prepared, e, rounding)
+			cost, err := s.cost(ctx, r, prefix, l, prepared, e, rounding)
 			if err != nil {
 				return nil, err
 			}
-			row[j] = Choice{layerBytes(l, e), kl}
-			costs.KL = append(costs.KL, kl)
+			row[j] = entry{layerBytes(l, e), cost}
+			costs.KL, costs.MSE, costs.Flips = append(costs.KL, cost.KL), append(costs.MSE, cost.MSE), append(costs.Flips, cost.Flips)
 			done++
 			if s.env.Progress != nil {
 				s.env.Progress("measuring widths", done, total)
@@ -107,27 +137,15 @@ func (s *search) table(ctx context.Context) ([][]Choice, error) {
 	return table, nil
 }
 
-// menu is the formats that a layer may have: its own alone when it has one.
-func menu(l *ir.Node) []ir.Elem {
-	if own, ok := l.Elem("bits"); ok {
-		return []ir.Elem{own}
-	}
-	elems := make([]ir.Elem, ir.MaxCodeBits)
-	for b := range elems {
-		elems[b] = ir.OddOf(b + 1)
-	}
-	return elems
-}
-
 // cost measures one entry of the table.
-func (s *search) cost(ctx context.Context, r *quant.Rounder, prefix interp.Tensors[float32], l *ir.Node, p *quant.Prepared, e ir.Elem, rounding string) (float64, error) {
+func (s *search) cost(ctx context.Context, r *quant.Rounder, prefix interp.Tensors[float32], l *ir.Node, p *quant.Prepared, e ir.Elem, rounding string) (d measure.Divergence, err error) {
 	rounded, err := r.Layer(ctx, l, p, quant.Format{Elem: e, Rounding: rounding})
 	if err != nil {
-		return 0, err
+		return d, err
 	}
 	bias, err := quant.Bias(l, rounded)
 	if err != nil {
-		return 0, err
+		return d, err
 	}
 	prog := interp.Override(r.Prog, l, rounded.Weights, bias)
 	from := prog.Index(l)
@@ -139,10 +157,10 @@ func (s *search) cost(ctx context.Context, r *quant.Rounder, prefix interp.Tenso
 	out := prog.ID(s.m.Outputs[0])
 	t[out] = make([]float32, len(prefix[out]))
 	if err := prog.Run(ctx, t, s.samples.N, from, len(s.m.Ops)); err != nil {
-		return 0, err
+		return d, err
 	}
 	s.env.Search.Evaluations++
-	return measure.MeanKL(s.logits, t[out], s.classes), nil
+	return measure.Diverge(s.logits, t[out], s.classes), nil
 }
 
 // elems are the formats of a plan.
@@ -157,13 +175,25 @@ func (s *search) elems(p *Plan) []ir.Elem {
 // within returns the better, measured jointly, of Qed's plan for a number of
 // bytes and universal quantization within them.
 func (s *search) within(ctx context.Context, bytes int) ([]ir.Elem, error) {
-	plan := Within(s.plans, bytes)
-	if plan == nil {
-		return nil, tooSmall(s.layers, s.env.Budget)
+	var candidates []pass.Finalist
+	add := func(origin string, elems []ir.Elem) {
+		for _, c := range candidates {
+			if slices.Equal(c.Elems, elems) {
+				return
+			}
+		}
+		candidates = append(candidates, pass.Finalist{Origin: origin, Elems: elems})
 	}
-	candidates := []pass.Finalist{{Origin: "qed", Elems: s.elems(plan)}}
-	if w := widest(s.layers, bytes); w > 0 && !slices.Equal(candidates[0].Elems, uniform(s.layers, ir.OddOf(w))) {
-		candidates = append(candidates, pass.Finalist{Origin: "universal", Elems: uniform(s.layers, ir.OddOf(w))})
+	for i, plans := range s.plans {
+		if plan := Within(plans, bytes); plan != nil {
+			add("qed, "+surrogates[i].name, s.elems(plan))
+		}
+	}
+	if len(candidates) == 0 {
+		return nil, s.tooSmall()
+	}
+	if w := widest(s.layers, bytes); w > 0 {
+		add("universal", uniform(s.layers, ir.OddOf(w)))
 	}
 	best := -1
 	for i := range candidates {
@@ -197,15 +227,16 @@ const keepSteps = 7
 // that is returned was measured to keep what it should.
 func (s *search) keeping(ctx context.Context, keep float64) ([]ir.Elem, error) {
 	var found []ir.Elem
-	lo, hi := 0, len(s.plans)-1
+	plans := s.plans[0]
+	lo, hi := 0, len(plans)-1
 	for step := 0; lo <= hi && step < keepSteps; step++ {
 		mid := (lo + hi) / 2
 		// The curve is denser at its cheap end; bisect by bytes, not by index.
 		if step > 0 {
-			target := (s.plans[lo].Bytes + s.plans[hi].Bytes) / 2
-			mid = slices.IndexFunc(s.plans, func(p Plan) bool { return p.Bytes >= target })
+			target := (plans[lo].Bytes + plans[hi].Bytes) / 2
+			mid = slices.IndexFunc(plans, func(p Plan) bool { return p.Bytes >= target })
 		}
-		p := &s.plans[mid]
+		p := &plans[mid]
 		kl, net, err := s.joint(ctx, s.elems(p))
 		if err != nil {
 			return nil, err

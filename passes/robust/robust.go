@@ -103,9 +103,10 @@ func defaultRounding(e ir.Elem) string {
 	return quant.Compensated
 }
 
-// layerBytes is the packed size of a layer's weights in a format.
+// layerBytes is the packed size of a layer's weights in a format, its codebook
+// included.
 func layerBytes(n *ir.Node, e ir.Elem) int {
-	return ir.PackedBytes(e, n.Const("weight").Type.Shape)
+	return ir.PackedBytes(e, n.Const("weight").Type.Shape) + ir.BookBytes(e)
 }
 
 // sizes sums a network up: packed weights, per-channel constants, weights.
@@ -159,7 +160,7 @@ func universal(m *ir.Module, env *pass.Env) ([]ir.Elem, error) {
 	}
 	w := widest(layers, bytes)
 	if w == 0 {
-		return nil, tooSmall(layers, env.Budget)
+		return nil, tooSmall(layers, uniform(layers, ir.OddOf(1)), env.Budget)
 	}
 	return uniform(layers, ir.OddOf(w)), nil
 }
@@ -175,10 +176,10 @@ func widest(layers []*ir.Node, bytes int) int {
 }
 
 // tooSmall says which budget would be the least possible one.
-func tooSmall(layers []*ir.Node, b pass.Budget) error {
-	least, constants, weights := sizes(layers, uniform(layers, ir.OddOf(1)))
+func tooSmall(layers []*ir.Node, smallest []ir.Elem, b pass.Budget) error {
+	least, constants, weights := sizes(layers, smallest)
 	d := diag.New(diag.Pos{}, diag.BadBudget, "no choice of widths fits the budget").
-		WithNote("at 1 bit a weight the packed weights take %d bytes and the constants of the channels %d", least, constants)
+		WithNote("in the smallest formats the packed weights take %d bytes and the constants of the channels %d", least, constants)
 	switch {
 	case b.Bits > 0:
 		d.WithHelp("the least possible is -bits %.4g", math.Ceil(float64(8*least)/float64(weights)*1000)/1000)

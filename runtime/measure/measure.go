@@ -65,3 +65,33 @@ func MeanKL(ref, got []float32, classes int) float64 {
 	}
 	return sum / float64(n)
 }
+
+// Divergence is how far a network's logits are from the float network's: means
+// over images.
+type Divergence struct {
+	KL    float64 // of the softmax
+	MSE   float64 // squared difference of the logits, their common shift apart
+	Flips float64 // share of answers that differ
+}
+
+// Diverge compares two networks' logits on the same images.
+func Diverge(ref, got []float32, classes int) Divergence {
+	d := Divergence{KL: MeanKL(ref, got, classes)}
+	n := len(ref) / classes
+	for i := range n {
+		a, b := ref[i*classes:(i+1)*classes], got[i*classes:(i+1)*classes]
+		shift, sum := 0.0, 0.0
+		for j, x := range a {
+			shift += float64(b[j]-x) / float64(classes)
+		}
+		for j, x := range a {
+			e := float64(b[j]-x) - shift
+			sum += float64(e * e)
+		}
+		d.MSE += sum / float64(classes) / float64(n)
+		if Argmax(a) != Argmax(b) {
+			d.Flips += 1 / float64(n)
+		}
+	}
+	return d
+}

@@ -131,7 +131,7 @@ func New(m *ir.Module, env *pass.Env) *Certificate {
 		w := n.Const("weight")
 		l := Layer{
 			Name: n.Name(), Format: w.Type.Elem.String(), Rounding: n.Word("rounding"), Weights: w.Type.Shape.Size(),
-			WeightBytes: ir.PackedBytes(w.Type.Elem, w.Type.Shape), MACs: n.MACs(), Cost: costs[n.Name()],
+			WeightBytes: ir.PackedBytes(w.Type.Elem, w.Type.Shape) + ir.BookBytes(w.Type.Elem), MACs: n.MACs(), Cost: costs[n.Name()],
 		}
 		l.Bits = 8 * float64(l.WeightBytes) / float64(l.Weights)
 		weights += l.Weights
@@ -142,7 +142,7 @@ func New(m *ir.Module, env *pass.Env) *Certificate {
 		c.AverageBits = 8 * float64(c.WeightBytes) / float64(weights)
 	}
 	for _, n := range m.Ops {
-		for _, role := range []string{"bias", "mul", "shift", "table", "codebook"} {
+		for _, role := range []string{"bias", "mul", "shift", "table"} {
 			if n.Op.Info().Attr(role) == nil {
 				continue
 			}

@@ -16,6 +16,7 @@ import (
 	"github.com/dnnc/dnnc/ir/target"
 	"github.com/dnnc/dnnc/passes"
 	"github.com/dnnc/dnnc/passes/pass"
+	"github.com/dnnc/dnnc/passes/robust"
 	"github.com/dnnc/dnnc/runtime/disturb"
 	"github.com/dnnc/dnnc/runtime/interp"
 	"github.com/dnnc/dnnc/runtime/measure"
@@ -83,6 +84,9 @@ func Compile(ctx context.Context, o Options, out, messages io.Writer) (*Result, 
 		if m.Target != t.Name {
 			m.After, m.Target = passes.Quantized, "" // kernels and memory are planned anew
 		}
+	}
+	if m.After == passes.Robust {
+		r.Float = m.Clone()
 	}
 	watch, err := dumps(o, out)
 	if err != nil {
@@ -153,6 +157,9 @@ func environment(o Options, m *ir.Module, t *target.Target) (*pass.Env, error) {
 	}
 	env := &pass.Env{Target: t, Level: pass.Level(o.Level), Budget: o.Budget, Rounding: o.Rounding, Seed: o.Seed, Errors: conditions, Fix: map[string]ir.Elem{}}
 	env.Low, env.High = inputRange(m)
+	if env.Formats, err = robust.Formats(o.Formats); err != nil {
+		return nil, err
+	}
 	for _, f := range o.Fix {
 		name, text, _ := strings.Cut(f, "=")
 		e, ok := ir.ParseElem(text)

@@ -17,7 +17,7 @@ type Options struct {
 	Calib, Data, Errors, Prefix, LLVM      string
 	StopAfter, StartAfter, DumpDir, Debug  string
 	Stats, Sheet, Network, Plane           string
-	Fix                                    []string
+	Fix, Formats                           []string
 	Budget                                 pass.Budget
 	Images                                 int // calibration images used
 	TestImages                             int // images to report on; 0 for all

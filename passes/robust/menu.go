@@ -1,0 +1,96 @@
+package robust
+
+import (
+	"slices"
+
+	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/passes/quant"
+)
+
+// families are the formats that one name of -formats stands for.
+var families = []struct {
+	name  string
+	elems []ir.Elem
+}{
+	{"odd", widths(ir.OddOf)},
+	{"vec", []ir.Elem{ir.VecOf(4, 16), ir.VecOf(6, 16), ir.VecOf(4, 8), ir.VecOf(6, 8), ir.VecOf(6, 6), ir.VecOf(8, 8)}},
+	{"code", widths(ir.CodeOf)},
+}
+
+func widths(of func(int) ir.Elem) []ir.Elem {
+	list := make([]ir.Elem, ir.MaxCodeBits)
+	for b := range list {
+		list[b] = of(b + 1)
+	}
+	return list
+}
+
+// Formats are the formats of a list of names: families, or single ones.
+func Formats(names []string) ([]ir.Elem, error) {
+	var list []ir.Elem
+	var known []string
+	for _, f := range families {
+		known = append(known, f.name)
+	}
+	for _, name := range names {
+		elems := []ir.Elem{}
+		for _, f := range families {
+			if f.name == name {
+				elems = f.elems
+			}
+		}
+		if e, ok := ir.ParseElem(name); ok && (e.IsPacked() || e.Kind == ir.I8) {
+			elems = append(elems, e)
+		}
+		if len(elems) == 0 {
+			return nil, diag.New(diag.Pos{}, diag.BadWidth, "-formats %s: no such format", name).
+				WithSuggestion(name, append(known, ir.ElemNames()...)).WithHelp("odd, vec, code, or single ones as odd3, vec4x16, code4, i8")
+		}
+		for _, e := range elems {
+			if !slices.Contains(list, e) {
+				list = append(list, e)
+			}
+		}
+	}
+	if len(list) == 0 {
+		return nil, diag.New(diag.Pos{}, diag.BadWidth, "-formats names no format")
+	}
+	return list, nil
+}
+
+// bookShare is the greatest share of a layer's bytes that its codebook may be:
+// beyond it scalar codes are as small and better.
+const bookShare = .6
+
+// menu is the formats of a list that a layer may have: its own alone when it has
+// one.
+func menu(l *ir.Node, formats []ir.Elem) []ir.Elem {
+	if own, ok := l.Elem("bits"); ok {
+		return []ir.Elem{own}
+	}
+	var list []ir.Elem
+	shape := l.Const("weight").Type.Shape
+	for _, e := range formats {
+		if !quant.Serves(l, e) || e.Kind == ir.Vec && int(e.Group) > shape[1] {
+			continue
+		}
+		if float64(ir.BookBytes(e)) > bookShare*float64(layerBytes(l, e)) {
+			continue
+		}
+		list = append(list, e)
+	}
+	if len(list) == 0 { // what no format of the list serves
+		list = []ir.Elem{ir.OddOf(8)}
+	}
+	return list
+}
+
+// tooSmall says which budget would be the least possible one in the menu.
+func (s *search) tooSmall() error {
+	smallest := make([]ir.Elem, len(s.layers))
+	for i, l := range s.layers {
+		smallest[i] = slices.MinFunc(s.menu[i], func(a, b ir.Elem) int { return layerBytes(l, a) - layerBytes(l, b) })
+	}
+	return tooSmall(s.layers, smallest, s.env.Budget)
+}
