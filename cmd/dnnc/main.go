@@ -20,6 +20,7 @@ import (
 	"github.com/dnnc/dnnc/ir/target"
 	"github.com/dnnc/dnnc/passes"
 	"github.com/dnnc/dnnc/passes/pass"
+	"github.com/dnnc/dnnc/passes/robust"
 )
 
 // The exit codes.
@@ -134,7 +135,7 @@ func parse(args []string, stderr io.Writer) (o driver.Options, files []string, e
 	fs.StringVar(&o.LLVM, "llvm", "", "the `version` of LLVM to use; the newest tested one when absent")
 	fs.StringVar(&o.Stats, "stats", "", "write what differs from run to run, times, to this `file`")
 	fs.Func("fix", "formats of layers, a `list` as conv1=8,fc1=odd2", list(&o.Fix))
-	o.Formats = []string{"odd", "vec"}
+	o.Formats = robust.Default
 	fs.Func("formats", "what a search chooses from, a `list` of odd, vec, code or formats as odd3, vec4x16 (default odd,vec)", list(&o.Formats))
 	fs.Float64Var(&o.Budget.Bits, "bits", 0, "average bits a weight")
 	fs.Func("size", "bytes of weights and their channels' constants: a number, or `64KiB`", size(&o.Budget.Bytes))

@@ -37,7 +37,7 @@ type Env struct {
 	Budget   Budget
 	Rounding string             // "nearest", "compensated" or "" for the best measured
 	Fix      map[string]ir.Elem // layers whose format the user pins
-	Formats  []ir.Elem          // what a search may choose from
+	Formats  []ir.Elem          // what a search may choose from; its default when empty
 	Seed     uint64
 	Errors   []disturb.Condition // what the search disturbs images with
 

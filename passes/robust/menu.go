@@ -59,6 +59,9 @@ func Formats(names []string) ([]ir.Elem, error) {
 	return list, nil
 }
 
+// Default are the families that a search chooses from unless it is told.
+var Default = []string{"odd", "vec"}
+
 // bookShare is the greatest share of a layer's bytes that its codebook may be:
 // beyond it scalar codes are as small and better.
 const bookShare = .6

@@ -46,6 +46,11 @@ func Widths(ctx context.Context, m *ir.Module, env *pass.Env) error {
 	case pass.Universal:
 		picks, err = universal(m, env)
 	default:
+		if len(env.Formats) == 0 {
+			if env.Formats, err = Formats(Default); err != nil {
+				return err
+			}
+		}
 		picks, err = qed(ctx, m, env)
 	}
 	if err != nil {
