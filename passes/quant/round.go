@@ -69,16 +69,12 @@ func rows(n *ir.Node, group int, x []float32, images int) (out []float32, count 
 		pad = append(pad, float32(v))
 	}
 	take := min(positions, pixels)
-	out = make([]float32, 0, images*take*k)
-	cols := make([]float32, k*pixels)
-	size := len(x) / images
+	out = make([]float32, images*take*k)
+	windows, size := gemm.NewWindows(g), len(x)/images
 	for i := range images {
-		gemm.Im2Col(g, group, x[i*size:(i+1)*size], pad, cols)
 		rng := rand.New(rand.NewPCG(uint64(i), 17))
-		for _, p := range rng.Perm(pixels)[:take] {
-			for j := range k {
-				out = append(out, cols[j*pixels+p])
-			}
+		for j, p := range rng.Perm(pixels)[:take] {
+			windows.Taps(group, p, x[i*size:(i+1)*size], pad, out[(i*take+j)*k:(i*take+j+1)*k])
 		}
 	}
 	return out, images * take

@@ -7,23 +7,25 @@ package gemm
 import (
 	"sync"
 
-	"gonum.org/v1/gonum/blas"
-	"gonum.org/v1/gonum/blas/gonum"
-
 	"github.com/dnnc/dnnc/runtime/kernels"
 )
 
-// gather calls put with the index in cols and the value of each tap of a group
-// of a convolution: rowStride apart for taps, pixelStride apart for pixels.
-func gather[T, U any](g kernels.Window, group int, x []T, pad func(channel int) U, value func(T) U, tapStride, pixelStride int, cols []U) {
-	in, oh, ow := g.InC/g.Groups, g.OutH(), g.OutW()
+// Im2ColInt8 lays the taps of a group's windows, less zero, out as
+// cols[OutH*OutW][K].
+func Im2ColInt8(g kernels.Window, group int, x []int8, zero int32, pad []int32, cols []int16) {
+	in, oh, ow, k := g.InC/g.Groups, g.OutH(), g.OutW(), g.K()
+	z := int16(zero)
 	tap := 0
 	for i := range in {
 		c := group*in + i
-		plane, outside := x[c*g.InH*g.InW:(c+1)*g.InH*g.InW], pad(c)
+		plane := x[c*g.InH*g.InW : (c+1)*g.InH*g.InW]
+		var outside int16
+		if pad != nil {
+			outside = int16(pad[c]) - z
+		}
 		for ky := range g.KH {
 			for kx := range g.KW {
-				at := tap * tapStride
+				at := tap
 				for oy := range oh {
 					y := oy*g.StrideH - g.PadT + ky*g.DilH
 					for ox := range ow {
@@ -31,38 +33,15 @@ func gather[T, U any](g kernels.Window, group int, x []T, pad func(channel int) 
 						if y < 0 || y >= g.InH || px < 0 || px >= g.InW {
 							cols[at] = outside
 						} else {
-							cols[at] = value(plane[y*g.InW+px])
+							cols[at] = int16(plane[y*g.InW+px]) - z
 						}
-						at += pixelStride
+						at += k
 					}
 				}
 				tap++
 			}
 		}
 	}
-}
-
-// Im2Col lays the taps of a group's windows out as cols[K][OutH*OutW].
-func Im2Col(g kernels.Window, group int, x, pad, cols []float32) {
-	outside := func(c int) float32 {
-		if pad == nil {
-			return 0
-		}
-		return pad[c]
-	}
-	gather(g, group, x, outside, func(v float32) float32 { return v }, g.OutH()*g.OutW(), 1, cols)
-}
-
-// Im2ColInt8 lays x-zero out as cols[OutH*OutW][K].
-func Im2ColInt8(g kernels.Window, group int, x []int8, zero int32, pad []int32, cols []int16) {
-	outside := func(c int) int16 {
-		if pad == nil {
-			return 0
-		}
-		return int16(pad[c] - zero)
-	}
-	z := int16(zero)
-	gather(g, group, x, outside, func(v int8) int16 { return int16(v) - z }, 1, g.K(), cols)
 }
 
 // The tiles of the processor's own kernels: rows of a and columns of b.
@@ -80,41 +59,16 @@ var panels = sync.Pool{New: func() any { return new([]float32) }}
 // products in the order of k, product and sum rounded apart: the same bits with
 // and without the processor's own kernel.
 func Float32(m, n, k int, a, b, c []float32) {
-	if !hasTiles || k == 0 || m == 0 || n == 0 {
-		clear(c[:m*n])
-		// gonum splits only the rows and columns of c over cores.
-		gonum.Implementation{}.Sgemm(blas.NoTrans, blas.NoTrans, m, n, k, 1, a, k, b, n, 0, c, n)
-		return
+	buffer := panels.Get().(*[]float32)
+	defer panels.Put(buffer)
+	if len(*buffer) < k*tileCols {
+		*buffer = make([]float32, k*tileCols)
 	}
-	panel := panels.Get().(*[]float32)
-	defer panels.Put(panel)
-	if len(*panel) < k*tileCols {
-		*panel = make([]float32, k*tileCols)
-	}
-	var tile [tileRows * tileCols]float32
-	var rest []float32 // the rows of a that are left, and zeros
-	if left := m % tileRows; left > 0 {
-		rest = make([]float32, tileRows*k)
-		copy(rest, a[(m-left)*k:m*k])
-	}
+	panel := (*buffer)[:k*tileCols]
+	rest := remainder(m, k, a)
 	for j := 0; j < n; j += tileCols {
-		wide := min(tileCols, n-j)
-		p := (*panel)[:k*tileCols]
-		for l := range k {
-			row := p[l*tileCols : (l+1)*tileCols]
-			clear(row[copy(row, b[l*n+j:l*n+j+wide]):])
-		}
-		for i := 0; i < m; i += tileRows {
-			high := min(tileRows, m-i)
-			from := a[i*k:]
-			if high < tileRows {
-				from = rest
-			}
-			floatTile(k, &from[0], k, &p[0], &tile[0])
-			for r := range high {
-				copy(c[(i+r)*n+j:(i+r)*n+j+wide], tile[r*tileCols:])
-			}
-		}
+		pack(k, min(tileCols, n-j), b[j:], n, 1, panel)
+		times(m, n, k, a, rest, panel, j, c)
 	}
 }
 

@@ -45,9 +45,9 @@ func TestProductsEqualKernels(t *testing.T) {
 	}
 }
 
-// TestFloatConvolution compares products of matrices with the direct loops.
+// TestFloatConvolution compares products of panels with the direct loops: few
+// and many pixels, several images, groups, strides, padding values.
 func TestFloatConvolution(t *testing.T) {
-	g := kernels.Window{InC: 4, InH: 7, InW: 6, OutC: 6, KH: 3, KW: 2, StrideH: 2, StrideW: 1, DilH: 1, DilW: 2, PadT: 1, PadL: 1, PadR: 1, Groups: 2}
 	rng := rand.New(rand.NewSource(2))
 	random := func(n int) []float32 {
 		x := make([]float32, n)
@@ -56,17 +56,35 @@ func TestFloatConvolution(t *testing.T) {
 		}
 		return x
 	}
-	x, w, pad := random(g.InC*g.InH*g.InW), random(g.OutC*g.K()), random(g.InC)
-	pixels := g.OutH() * g.OutW()
-	want, got := make([]float32, g.OutC*pixels), make([]float32, g.OutC*pixels)
-	kernels.Conv2DFloat(g, x, w, nil, pad, want)
-	cols := make([]float32, g.K()*pixels)
-	for group := range 2 {
-		Im2Col(g, group, x, pad, cols)
-		Float32(3, pixels, g.K(), w[group*3*g.K():(group+1)*3*g.K()], cols, got[group*3*pixels:(group+1)*3*pixels])
-	}
-	for i := range want {
-		require.InDelta(t, want[i], got[i], 1e-5)
+	for range 200 {
+		groups := 1 + rng.Intn(2)
+		g := kernels.Window{InC: groups * (1 + rng.Intn(3)), InH: 3 + rng.Intn(18), InW: 3 + rng.Intn(18), OutC: groups * (1 + rng.Intn(6)),
+			KH: 1 + rng.Intn(3), KW: 1 + rng.Intn(3), StrideH: 1 + rng.Intn(2), StrideW: 1 + rng.Intn(2), DilH: 1, DilW: 1,
+			PadT: rng.Intn(2), PadL: rng.Intn(2), PadB: rng.Intn(2), PadR: rng.Intn(2), Groups: groups}
+		images := 1 + rng.Intn(6)
+		in, out, k := g.InC*g.InH*g.InW, g.OutC*g.OutH()*g.OutW(), g.K()
+		x, weight, bias, pad := random(images*in), random(g.OutC*k), random(g.OutC), random(g.InC)
+		if rng.Intn(2) == 0 {
+			pad = nil
+		}
+		w := NewWindows(g)
+		got, panel := make([]float32, images*out), random(w.Scratch())
+		w.Conv(images, x, weight, bias, pad, 0, 2, panel, got)
+		want, row := make([]float32, out), make([]float32, k)
+		for i := range images {
+			own := x[i*in : (i+1)*in]
+			kernels.Conv2DFloat(g, own, weight, bias, pad, want)
+			for j, v := range want {
+				require.InDelta(t, min(max(v, 0), 2), got[i*out+j], 1e-4)
+			}
+			c, pixel := rng.Intn(g.OutC), rng.Intn(g.OutH()*g.OutW())
+			w.Taps(c/(g.OutC/groups), pixel, own, pad, row)
+			sum := bias[c]
+			for j, v := range row {
+				sum += v * weight[c*k+j]
+			}
+			require.InDelta(t, want[c*g.OutH()*g.OutW()+pixel], sum, 1e-4)
+		}
 	}
 }
 
@@ -94,6 +112,9 @@ func TestTilesEqualPortable(t *testing.T) {
 			hasTiles = tiles
 			floats[i], ints[i] = make([]float32, m*n), make([]int32, m*n)
 			Float32(m, n, k, a, b, floats[i])
+			laid := make([]float32, m*n)
+			NewColumns(k, n, b, n, 1).Product(m, a, laid)
+			require.Equal(t, floats[i], laid)
 			Int(m, n, k, w, cols, ints[i])
 		}
 		require.Equal(t, floats[1], floats[0], "%dx%dx%d", m, n, k)

@@ -3,7 +3,7 @@ package gemm
 import "golang.org/x/sys/cpu"
 
 //go:noescape
-func floatTile(k int, a *float32, lda int, b, c *float32)
+func avxFloatTile(k int, a *float32, lda int, b, c *float32)
 
 //go:noescape
 func intTile(k int, a *int16, lda int, x *int16, ldx int, c *[8]int32)

@@ -1,12 +1,12 @@
 #include "textflag.h"
 
-// func floatTile(k int, a *float32, lda int, b, c *float32)
+// func avxFloatTile(k int, a *float32, lda int, b, c *float32)
 //
 // c[4,16] = a[4,k] * b[k,16]: rows of a are lda elements apart, b and c have no
 // gaps. Products and sums are rounded apart, each element's in the order of k,
 // so that the portable loop gives the same bits. Eight sums in Y0..Y7, a row of b
 // in Y8 and Y9, one element of a in Y10.
-TEXT ·floatTile(SB), NOSPLIT, $0-40
+TEXT ·avxFloatTile(SB), NOSPLIT, $0-40
 	MOVQ k+0(FP), CX
 	MOVQ a+8(FP), SI
 	MOVQ lda+16(FP), DX

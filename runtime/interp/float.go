@@ -126,26 +126,11 @@ func convStep(p *Float, n *ir.Node, weight, bias []float32) floatRun {
 			pad[i] = float32(x)
 		}
 	}
-	act, pixels := n.Word("act"), g.OutH()*g.OutW()
-	rows, k := g.OutC/g.Groups, g.K()
-	p.floats = max(p.floats, k*pixels)
+	windows := gemm.NewWindows(g)
+	lo, hi := Bounds(n.Word("act"))
+	p.floats = max(p.floats, windows.Scratch())
 	return func(ws *workspace, count int, dst []float32, src [][]float32) {
-		in, out := len(src[0])/count, len(dst)/count
-		cols := ws.floats[:k*pixels]
-		for i := range count {
-			y := dst[i*out : (i+1)*out]
-			for group := range g.Groups {
-				gemm.Im2Col(g, group, src[0][i*in:(i+1)*in], pad, cols)
-				gemm.Float32(rows, pixels, k, weight[group*rows*k:(group+1)*rows*k], cols, y[group*rows*pixels:(group+1)*rows*pixels])
-			}
-			for c, b := range bias {
-				row := y[c*pixels : (c+1)*pixels]
-				for j := range row {
-					row[j] += b
-				}
-			}
-			activate(act, y)
-		}
+		windows.Conv(count, src[0], weight, bias, pad, float32(lo), float32(hi), ws.floats, dst)
 	}
 }
 
@@ -160,15 +145,10 @@ func floatLinear(_ *Float, n *ir.Node) (floatRun, error) {
 func linearStep(n *ir.Node, weight, bias []float32) floatRun {
 	shape, act := n.Const("weight").Type.Shape, n.Word("act")
 	rows, cols := shape[0], shape[1]
-	// Transposed once, so that a batch is one product [n,cols]x[cols,rows].
-	t := make([]float32, len(weight))
-	for r := range rows {
-		for c := range cols {
-			t[c*rows+r] = weight[r*cols+c]
-		}
-	}
+	// Laid out once: a batch is one product [n,cols]x[cols,rows].
+	t := gemm.NewColumns(cols, rows, weight, 1, cols)
 	return func(_ *workspace, count int, dst []float32, src [][]float32) {
-		gemm.Float32(count, rows, cols, src[0], t, dst)
+		t.Product(count, src[0], dst)
 		for i := range count {
 			y := dst[i*rows : (i+1)*rows]
 			for j := range y {

@@ -27,21 +27,41 @@ func (g Window) each(visit func(i, c, oy, ox int)) {
 }
 
 // MaxPoolFloat is the greatest pixel of each window; padding never wins.
-func MaxPoolFloat(g Window, x, y []float32) {
-	g.each(func(i, c, oy, ox int) {
-		best := float32(math.Inf(-1))
-		g.taps(c, oy, ox, func(j int) { best = max(best, x[j]) })
-		y[i] = best
-	})
-}
+func MaxPoolFloat(g Window, x, y []float32) { maxPool(g, x, float32(math.Inf(-1)), y) }
 
 // MaxPoolInt keeps the type of its argument (R12).
 func MaxPoolInt(g Window, x []int8, lo, hi int32, y []int8) {
-	g.each(func(i, c, oy, ox int) {
-		best := int32(math.MinInt8)
-		g.taps(c, oy, ox, func(j int) { best = max(best, int32(x[j])) })
-		y[i] = int8(min(max(best, lo), hi))
-	})
+	maxPool(g, x, math.MinInt8, y)
+	for i, v := range y {
+		y[i] = int8(min(max(int32(v), lo), hi))
+	}
+}
+
+func maxPool[T float32 | int8](g Window, x []T, least T, y []T) {
+	oh, ow := g.OutH(), g.OutW()
+	for c := range g.OutC {
+		plane := x[c*g.InH*g.InW : (c+1)*g.InH*g.InW]
+		for oy := range oh {
+			// The window's pixels inside the image.
+			top, left := oy*g.StrideH-g.PadT, -g.PadL
+			for ox := range ow {
+				best := least
+				for ky := range g.KH {
+					iy := top + ky*g.DilH
+					if iy < 0 || iy >= g.InH {
+						continue
+					}
+					for kx := range g.KW {
+						if ix := left + kx*g.DilW; ix >= 0 && ix < g.InW {
+							best = max(best, plane[iy*g.InW+ix])
+						}
+					}
+				}
+				y[(c*oh+oy)*ow+ox] = best
+				left += g.StrideW
+			}
+		}
+	}
 }
 
 // AvgPoolFloat is the mean of the pixels of each window inside the image.
