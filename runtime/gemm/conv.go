@@ -191,12 +191,20 @@ func pack(k, wide int, b []float32, rowStride, colStride int, panel []float32) {
 }
 
 // Product computes c[m,N] = a[m,K]*b.
-func (b *Columns) Product(m int, a, c []float32) {
-	rest := remainder(m, b.K, a)
-	for j := 0; j < b.N; j += tileCols {
-		times(m, b.N, b.K, a, rest, b.panels[j*b.K:(j+tileCols)*b.K], j, c)
+func (b *Columns) Product(m int, a, c []float32) { b.Part(m, a, 0, b.K, 0, c) }
+
+// Part computes c[m,N-first] = a[m,to-from]*b[from:to,first:], first a multiple of
+// Tile.
+func (b *Columns) Part(m int, a []float32, from, to, first int, c []float32) {
+	k := to - from
+	rest := remainder(m, k, a)
+	for j := first; j < b.N; j += tileCols {
+		times(m, b.N-first, k, a, rest, b.panels[(j*b.K+from*tileCols):(j*b.K+to*tileCols)], j-first, c)
 	}
 }
+
+// Tile is the columns of a panel.
+const Tile = tileCols
 
 // remainder is the last rows of a that fill no tile, and zeros.
 func remainder(m, k int, a []float32) []float32 {

@@ -3,8 +3,6 @@ package round
 import (
 	"context"
 	"math"
-
-	"github.com/dnnc/dnnc/runtime/gemm"
 )
 
 // rowsAtOnce is the rows of a block: enough for a product of matrices to pay,
@@ -78,7 +76,7 @@ func (b *block) spread(gr grid, errs []float64) {
 		}
 		if to < n {
 			out := b.work[:b.rows*(n-to)]
-			gemm.Float32(b.rows, n-to, wide, b.moved[:b.rows*wide], f.beyond[i], out)
+			f.beyond[i].Product(b.rows, b.moved[:b.rows*wide], out)
 			for r := range b.rows {
 				subtract(left[r*n+to:(r+1)*n], out[r*(n-to):(r+1)*(n-to)])
 			}
@@ -91,7 +89,7 @@ func (b *block) residual() {
 	for i, t := range b.target {
 		b.work[i] = t - b.real[i]
 	}
-	gemm.Float32(b.rows, b.f.n, b.f.n, b.work, b.f.gram, b.pull)
+	b.f.columns.Product(b.rows, b.work, b.pull)
 }
 
 // refit sets every row's scale to the one of least error for its codes: with z
@@ -100,7 +98,7 @@ func (b *block) refit() {
 	n := b.f.n
 	if b.full == nil {
 		b.full = make([]float32, b.rows*n)
-		gemm.Float32(b.rows, n, n, b.target, b.f.gram, b.full)
+		b.f.columns.Product(b.rows, b.target, b.full)
 	}
 	// real*Gram = target*Gram - pull.
 	copy(b.work, b.full)
@@ -164,7 +162,7 @@ func (b *block) sweep(gr grid) {
 			continue
 		}
 		out := b.work
-		gemm.Float32(b.rows, n, wide, b.moved[:b.rows*wide], f.gram[from*n:to*n], out)
+		f.columns.Part(b.rows, b.moved[:b.rows*wide], from, to, 0, out)
 		for r := range b.rows {
 			subtract(b.pull[r*n:r*n+from], out[r*n:r*n+from])
 			subtract(b.pull[r*n+to:(r+1)*n], out[r*n+to:(r+1)*n])

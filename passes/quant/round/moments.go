@@ -43,30 +43,33 @@ const crossRows = 256
 // the upper triangle, which Finish mirrors. Each element is one sum in one
 // order, on any number of cores.
 func cross(c []float64, a, b []float32, rows, cols int, symmetric bool) {
-	const block = 64
+	const block = 64 // a multiple of gemm.Tile
+	blocks := (cols + block - 1) / block
 	turned := make([]float32, cols*min(crossRows, rows))
 	for r := 0; r < rows; r += crossRows {
 		n := min(crossRows, rows-r)
-		x, y := a[r*cols:(r+n)*cols], b[r*cols:(r+n)*cols]
-		parallel((cols+block-1)/block, func(t int) {
+		x := a[r*cols : (r+n)*cols]
+		y := gemm.NewColumns(n, cols, b[r*cols:], cols, 1)
+		parallel(blocks, func(t int) {
 			for i := t * block; i < min((t+1)*block, cols); i++ {
 				for k := range n {
 					turned[i*n+k] = x[k*cols+i]
 				}
 			}
 		})
-		parallel((cols+block-1)/block, func(t int) {
+		parallel(blocks, func(t int) {
 			from, to := t*block, min((t+1)*block, cols)
-			sums := make([]float32, (to-from)*cols)
-			gemm.Float32(to-from, cols, n, turned[from*n:to*n], y, sums)
+			first := 0
+			if symmetric {
+				first = from
+			}
+			wide := cols - first
+			sums := make([]float32, (to-from)*wide)
+			y.Part(to-from, turned[from*n:to*n], 0, n, first, sums)
 			for i := from; i < to; i++ {
-				first := 0
-				if symmetric {
-					first = i
-				}
-				line := sums[(i-from)*cols : (i-from+1)*cols]
-				for j := first; j < cols; j++ {
-					c[i*cols+j] += float64(line[j])
+				line := c[i*cols+first : (i+1)*cols]
+				for j, v := range sums[(i-from)*wide : (i-from+1)*wide] {
+					line[j] += float64(v)
 				}
 			}
 		})
@@ -145,11 +148,13 @@ type Factor struct {
 	order []int
 	n, d  int       // columns in order, and of a group
 	gram  []float32 // damped, in order
-	upper []float32 // U of the inverse Gram matrix U^T*U, in order
+	// columns is gram as products read it.
+	columns *gemm.Columns
+	upper   []float32 // U of the inverse Gram matrix U^T*U, in order
 
 	step int // columns of a block: whole groups
 	// Of each block of columns: the rows of upper, right of the block.
-	beyond [][]float32
+	beyond []*gemm.Columns
 	// Of each group: the block of U inverted, its product with its transpose (the
 	// metric in which the group is rounded first), and the inverse of its block of
 	// the Gram matrix. All d*d.
@@ -203,6 +208,7 @@ func Prepare(s *Stats, order []int, d int) (*Factor, error) {
 			f.upper[i*n+j] = float32(raw.Data[(n-1-i)*raw.Stride+n-1-j])
 		}
 	}
+	f.columns = gemm.NewColumns(n, n, f.gram, n, 1)
 	f.blocks()
 	return f, f.groups()
 }
@@ -211,11 +217,9 @@ func Prepare(s *Stats, order []int, d int) (*Factor, error) {
 func (f *Factor) blocks() {
 	for from := 0; from < f.n; from += f.step {
 		to := min(from+f.step, f.n)
-		var b []float32
-		for i := from; i < to; i++ {
-			b = append(b, f.upper[i*f.n+to:(i+1)*f.n]...)
+		if to < f.n {
+			f.beyond = append(f.beyond, gemm.NewColumns(to-from, f.n-to, f.upper[from*f.n+to:], f.n, 1))
 		}
-		f.beyond = append(f.beyond, b)
 	}
 }
 

@@ -301,7 +301,7 @@ func (c *book) refit(blocks []*block, each func(func(*block))) {
 					}
 				}
 			}
-			gemm.Float32(b.rows, n, n, b.real, c.f.gram, b.work)
+			c.f.columns.Product(b.rows, b.real, b.work)
 			gather(b, b.work)
 		})
 		ap := total()
