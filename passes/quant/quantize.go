@@ -3,6 +3,7 @@ package quant
 import (
 	"context"
 	"math"
+	"slices"
 
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
@@ -17,10 +18,29 @@ import (
 // every bias, multiplier, shift and table as a constant, computed here once in
 // float64 (R10).
 func Quantize(ctx context.Context, m *ir.Module, env *pass.Env) error {
-	rounded, err := roundAll(ctx, m, env)
+	formats, err := Formats(m)
 	if err != nil {
 		return err
 	}
+	r := &Rounder{Module: m}
+	if slices.ContainsFunc(formats, Format.needsData) {
+		samples, err := env.Samples()
+		if err != nil {
+			return err
+		}
+		if r, err = NewRounder(m, samples); err != nil {
+			return err
+		}
+	}
+	rounded, err := r.Sequential(ctx, formats)
+	if err != nil {
+		return err
+	}
+	return Lower(m, rounded)
+}
+
+// Lower makes m a module of integers, its layers' weights rounded already.
+func Lower(m *ir.Module, rounded []*Rounded) error {
 	for _, v := range values(m) {
 		v.Type = ir.Type{Elem: ir.Of(ir.I8), Shape: v.Type.Shape, Quant: quantFor(*v.Range)}
 	}
@@ -66,9 +86,9 @@ func values(m *ir.Module) []*ir.Value {
 	return vs
 }
 
-func roundAll(ctx context.Context, m *ir.Module, env *pass.Env) ([]*Rounded, error) {
+// Formats are those that the layers of m were given.
+func Formats(m *ir.Module) ([]Format, error) {
 	var formats []Format
-	needData := false
 	for _, n := range m.Layers() {
 		e, ok := n.Elem("bits")
 		if !ok {
@@ -82,20 +102,9 @@ func roundAll(ctx context.Context, m *ir.Module, env *pass.Env) ([]*Rounded, err
 		if f.Rounding == "" {
 			f.Rounding = Nearest
 		}
-		needData = needData || f.needsData()
 		formats = append(formats, f)
 	}
-	r := &Rounder{Module: m}
-	if needData {
-		samples, err := env.Samples()
-		if err != nil {
-			return nil, err
-		}
-		if r, err = NewRounder(m, samples); err != nil {
-			return nil, err
-		}
-	}
-	return r.Sequential(ctx, formats)
+	return formats, nil
 }
 
 // quantFor is the i8 type of a range that contains 0 (R3): the scale of 255
@@ -182,6 +191,7 @@ func quantizeLayer(m *ir.Module, n *ir.Node, r *Rounded) error {
 	}
 	for c := range rows {
 		if r.Elem.Kind != ir.I8 && allZero(original[c*cols:(c+1)*cols]) {
+			r = r.own()
 			r.kill(c, float64(in.Scale*255), out.Scale)
 		}
 		w := r.integers(n, c)
@@ -243,6 +253,13 @@ func (r *Rounded) integers(n *ir.Node, c int) []int32 {
 		kernels.DecodeVector(r.Book, int(r.Elem.Group), codes, s[1], len(w)/s[1], w)
 	}
 	return w
+}
+
+// own is a copy whose codes and scales may change: others may share r.
+func (r *Rounded) own() *Rounded {
+	c := *r
+	c.Codes, c.Scale = slices.Clone(r.Codes), slices.Clone(r.Scale)
+	return &c
 }
 
 // kill rounds a channel of zeros to a format without zero (R2): the least

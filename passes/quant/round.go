@@ -9,6 +9,7 @@ import (
 	"github.com/dnnc/dnnc/runtime/data"
 	"github.com/dnnc/dnnc/runtime/gemm"
 	"github.com/dnnc/dnnc/runtime/interp"
+	"github.com/dnnc/dnnc/runtime/parallel"
 )
 
 // Rounding as the rounding attribute names it.
@@ -17,9 +18,17 @@ const (
 	Compensated = "compensated"
 )
 
-// positions is the pixels of an image that enter the second moments of a
-// convolution's inputs.
-const positions = 64
+// What enters the second moments of a convolution's inputs: about moments
+// windows in all, from 4 to 64 of each image. Many images with few windows tell
+// more than few with many.
+const (
+	moments       = 32768
+	fewestWindows = 4
+	mostWindows   = 64
+	rowsAtOnce    = 1024 // laid out at a time
+)
+
+func windowsOf(images int) int { return min(max(moments/images, fewestWindows), mostWindows) }
 
 // Rounded is a layer's weights as codes: in the order of the constant's data,
 // one scale an output channel, and what rounding adds to the bias.
@@ -39,12 +48,16 @@ type Rounder struct {
 	Module  *ir.Module
 	Prog    *interp.Float
 	Samples data.Batch
+
+	// memo has the layers rounded so far, by their format and those of all layers
+	// before them: networks that begin alike share the work.
+	memo map[string]*Rounded
 }
 
 // NewRounder compiles m for rounding.
 func NewRounder(m *ir.Module, samples data.Batch) (*Rounder, error) {
 	p, err := interp.CompileFloat(m)
-	return &Rounder{m, p, samples}, err
+	return &Rounder{Module: m, Prog: p, Samples: samples, memo: map[string]*Rounded{}}, err
 }
 
 // layerGroups are the groups of a convolution, or one.
@@ -55,29 +68,54 @@ func layerGroups(n *ir.Node) int {
 	return 1
 }
 
-// rows returns what the weights of a group of layer n are multiplied with, as
-// rows: the images' elements, or a sample of a convolution's windows, the same
-// one for any x of the same images.
-func rows(n *ir.Node, group int, x []float32, images int) (out []float32, count int) {
+// sampler lays out what the weights of a layer are multiplied with, as rows: the
+// images' elements, or a sample of a convolution's windows.
+type sampler struct {
+	n       *ir.Node
+	windows *gemm.Windows // nil of a linear layer
+	pixels  int
+	cols    int
+	pad     []float32
+	take    int // windows of an image
+}
+
+func newSampler(n *ir.Node, images int) *sampler {
+	s := &sampler{n: n, take: 1}
 	if n.Op == ir.Linear {
-		return x, images
+		s.cols = n.Const("weight").Type.Shape[1]
+		return s
 	}
 	g := interp.Window(n)
-	k, pixels := g.K(), g.OutH()*g.OutW()
-	var pad []float32
+	s.windows, s.pixels, s.cols = gemm.NewWindows(g), g.OutH()*g.OutW(), g.K()
+	s.take = min(windowsOf(images), s.pixels)
 	for _, v := range padValues(n) {
-		pad = append(pad, float32(v))
+		s.pad = append(s.pad, float32(v))
 	}
-	take := min(positions, pixels)
-	out = make([]float32, images*take*k)
-	windows, size := gemm.NewWindows(g), len(x)/images
-	for i := range images {
-		rng := rand.New(rand.NewPCG(uint64(i), 17))
-		for j, p := range rng.Perm(pixels)[:take] {
-			windows.Taps(group, p, x[i*size:(i+1)*size], pad, out[(i*take+j)*k:(i*take+j+1)*k])
+	return s
+}
+
+// rows are those of some images, first being the number of the first one: the
+// same windows of an image whatever its pixels.
+func (s *sampler) rows(group int, x []float32, first, images int) []float32 {
+	if s.windows == nil {
+		return x
+	}
+	out, size := make([]float32, images*s.take*s.cols), len(x)/images
+	parallel.For(images, func(i int) {
+		rng := rand.New(rand.NewPCG(uint64(first+i), 17))
+		for j, p := range rng.Perm(s.pixels)[:s.take] {
+			s.windows.Taps(group, p, x[i*size:(i+1)*size], s.pad, out[(i*s.take+j)*s.cols:(i*s.take+j+1)*s.cols])
 		}
+	})
+	return out
+}
+
+// each visits images piece by piece.
+func (s *sampler) each(images int, visit func(first, count int)) {
+	step := max(rowsAtOnce/s.take, 1)
+	for first := 0; first < images; first += step {
+		visit(first, min(step, images-first))
 	}
-	return out, images * take
 }
 
 // Prepared are the second moments of a layer's inputs, by group, factorized as
@@ -114,13 +152,15 @@ func prepared(n *ir.Node, stats []*round.Stats) *Prepared {
 	return &Prepared{s.Size() / (s[0] * s[1]), stats, map[factorKey]*round.Factor{}}
 }
 
-// Prepare measures the second moments of layer n's inputs.
+// Prepare measures the second moments of layer n's inputs x.
 func (r *Rounder) Prepare(n *ir.Node, x []float32) *Prepared {
 	var stats []*round.Stats
+	sample, size := newSampler(n, r.Samples.N), len(x)/r.Samples.N
 	for group := range layerGroups(n) {
-		sample, count := rows(n, group, x, r.Samples.N)
-		s := round.NewStats(len(sample) / count)
-		s.Add(sample, count)
+		s := round.NewStats(sample.cols)
+		sample.each(r.Samples.N, func(first, count int) {
+			s.Add(sample.rows(group, x[first*size:(first+count)*size], first, count), count*sample.take)
+		})
 		s.Finish()
 		stats = append(stats, s)
 	}
@@ -221,56 +261,30 @@ func Serves(n *ir.Node, e ir.Elem) bool {
 // sequential asymmetric form). Layers that need no moments cost none.
 func (r *Rounder) Sequential(ctx context.Context, formats []Format) ([]*Rounded, error) {
 	layers := r.Module.Layers()
-	lastCompensated := -1
+	keys, last, key := make([]string, len(layers)), -1, ""
 	for i, f := range formats {
-		if f.needsData() {
-			lastCompensated = i
+		key += f.Elem.String() + "/" + f.Rounding + " "
+		keys[i] = key
+		if f.needsData() && r.memo[key] == nil {
+			last = i
 		}
 	}
 	out := make([]*Rounded, len(layers))
 	var walk *walker
-	if lastCompensated >= 0 {
-		walk = newWalker(r)
+	if last >= 0 {
+		walk = newWalker(r, 2)
 	}
 	for i, n := range layers {
-		weight, err := n.Const("weight").Float32()
-		if err != nil {
-			return nil, err
-		}
-		f := formats[i]
-		var exact, quantized []float32
-		if i <= lastCompensated {
-			if exact, quantized, err = walk.inputs(ctx, n); err != nil {
+		var err error
+		if out[i] = r.memo[keys[i]]; out[i] == nil {
+			if out[i], err = r.next(ctx, n, formats[i], walk); err != nil {
 				return nil, err
 			}
-		}
-		var pairs []*round.Pair
-		var moments *Prepared
-		if f.needsData() {
-			var stats []*round.Stats
-			for group := range layerGroups(n) {
-				xf, count := rows(n, group, exact, r.Samples.N)
-				xq, _ := rows(n, group, quantized, r.Samples.N)
-				p := round.NewPair(xf, xq, count, len(xf)/count)
-				pairs, stats = append(pairs, p), append(stats, p.Stats)
+			if r.memo != nil {
+				r.memo[keys[i]] = out[i]
 			}
-			moments = prepared(n, stats)
 		}
-		out[i], err = roundGroups(n, weight, f, func(group int, w round.Matrix) (round.Result, error) {
-			target, err := pairs[group].Target(w)
-			if err != nil {
-				return round.Result{}, err
-			}
-			res, err := f.compensated(ctx, moments, group, target)
-			if err == nil {
-				pairs[group].Correct(w, &res)
-			}
-			return res, err
-		})
-		if err != nil {
-			return nil, err
-		}
-		if i < lastCompensated {
+		if i < last {
 			bias, err := Bias(n, out[i])
 			if err != nil {
 				return nil, err
@@ -279,6 +293,46 @@ func (r *Rounder) Sequential(ctx context.Context, formats []Format) ([]*Rounded,
 		}
 	}
 	return out, nil
+}
+
+// next rounds layer n behind the rounded layers of a walk.
+func (r *Rounder) next(ctx context.Context, n *ir.Node, f Format, walk *walker) (*Rounded, error) {
+	weight, err := n.Const("weight").Float32()
+	if err != nil {
+		return nil, err
+	}
+	var pairs []*round.Pair
+	var moments *Prepared
+	if f.needsData() {
+		inputs, err := walk.inputs(ctx, n)
+		if err != nil {
+			return nil, err
+		}
+		exact, quantized := inputs[0], inputs[1]
+		sample, size := newSampler(n, r.Samples.N), len(exact)/r.Samples.N
+		var stats []*round.Stats
+		for group := range layerGroups(n) {
+			p := round.NewPair(sample.cols)
+			sample.each(r.Samples.N, func(first, count int) {
+				from, to := first*size, (first+count)*size
+				p.Add(sample.rows(group, exact[from:to], first, count), sample.rows(group, quantized[from:to], first, count), count*sample.take)
+			})
+			p.Finish()
+			pairs, stats = append(pairs, p), append(stats, p.Stats)
+		}
+		moments = prepared(n, stats)
+	}
+	return roundGroups(n, weight, f, func(group int, w round.Matrix) (round.Result, error) {
+		target, err := pairs[group].Target(w)
+		if err != nil {
+			return round.Result{}, err
+		}
+		res, err := f.compensated(ctx, moments, group, target)
+		if err == nil {
+			pairs[group].Correct(w, &res)
+		}
+		return res, err
+	})
 }
 
 // Bias is layer n's bias with the correction of rounding.
@@ -297,27 +351,29 @@ func Bias(n *ir.Node, r *Rounded) ([]float32, error) {
 	return bias, nil
 }
 
-// walker runs the float network and its rounded twin side by side, layer by
-// layer, keeping of each only the values that later operations read.
+// walker runs the float network, and its rounded twin beside it, layer by layer
+// over the calibration images, keeping of each only the values that later
+// operations read.
 type walker struct {
 	r      *Rounder
-	progs  [2]*interp.Float // exact, rounded
-	values [2]interp.Tensors[float32]
+	progs  []*interp.Float // exact, rounded
+	values []interp.Tensors[float32]
 	live   map[*ir.Value]ir.Interval
 	done   int // operations that have run
 }
 
-func newWalker(r *Rounder) *walker {
-	w := &walker{r: r, progs: [2]*interp.Float{r.Prog, r.Prog}, live: ir.Liveness(r.Module)}
-	for i := range w.values {
-		w.values[i] = r.Prog.Tensors(0)
-		w.values[i][r.Prog.ID(r.Module.Inputs[0])] = r.Samples.X
+func newWalker(r *Rounder, twins int) *walker {
+	w := &walker{r: r, live: ir.Liveness(r.Module)}
+	for range twins {
+		t := r.Prog.Tensors(0)
+		t[r.Prog.ID(r.Module.Inputs[0])] = r.Samples.X
+		w.progs, w.values = append(w.progs, r.Prog), append(w.values, t)
 	}
 	return w
 }
 
-// inputs advances both networks to layer n and returns its argument in each.
-func (w *walker) inputs(ctx context.Context, n *ir.Node) (exact, rounded []float32, err error) {
+// inputs advances to layer n and returns its argument in each network.
+func (w *walker) inputs(ctx context.Context, n *ir.Node) (list [][]float32, err error) {
 	p, m := w.r.Prog, w.r.Module
 	to := p.Index(n)
 	for i, prog := range w.progs {
@@ -328,19 +384,35 @@ func (w *walker) inputs(ctx context.Context, n *ir.Node) (exact, rounded []float
 			}
 		}
 		if err := prog.Run(ctx, t, w.r.Samples.N, w.done, to); err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		for v, l := range w.live {
 			if l.To < to {
 				t[p.ID(v)] = nil
 			}
 		}
+		list = append(list, t[p.ID(n.Args[0])])
 	}
 	w.done = to
-	id := p.ID(n.Args[0])
-	return w.values[0][id], w.values[1][id], nil
+	return list, nil
 }
 
 func (w *walker) override(n *ir.Node, weight, bias []float32) {
 	w.progs[1] = interp.Override(w.progs[1], n, weight, bias)
+}
+
+// Walk visits the layers in order, each with the second moments of its inputs in
+// the float network.
+func (r *Rounder) Walk(ctx context.Context, visit func(i int, n *ir.Node, p *Prepared) error) error {
+	walk := newWalker(r, 1)
+	for i, n := range r.Module.Layers() {
+		x, err := walk.inputs(ctx, n)
+		if err != nil {
+			return err
+		}
+		if err := visit(i, n, r.Prepare(n, x[0])); err != nil {
+			return err
+		}
+	}
+	return nil
 }

@@ -2,6 +2,7 @@ package round
 
 import (
 	"context"
+	"github.com/dnnc/dnnc/runtime/parallel"
 	"math"
 )
 
@@ -215,7 +216,7 @@ func (f *Factor) Odd(ctx context.Context, w Matrix, bits int) (Result, error) {
 	}
 	target := f.arrange(w)
 	out := Result{Codes: make([]uint8, len(w.Data)), Scale: make([]float64, w.Rows), Bias: make([]float64, w.Rows), Weights: make([]float32, len(w.Data))}
-	parallel((w.Rows+rowsAtOnce-1)/rowsAtOnce, func(i int) {
+	parallel.For((w.Rows+rowsAtOnce-1)/rowsAtOnce, func(i int) {
 		from, to := i*rowsAtOnce, min((i+1)*rowsAtOnce, w.Rows)
 		b := f.block(to-from, target[from*f.n:to*f.n])
 		base, best := make([]float32, b.rows), make([]float64, b.rows)

@@ -11,6 +11,7 @@ import (
 	"gonum.org/v1/gonum/mat"
 
 	"github.com/dnnc/dnnc/runtime/gemm"
+	"github.com/dnnc/dnnc/runtime/parallel"
 )
 
 // Stats are the second moments of a layer's inputs.
@@ -30,8 +31,15 @@ func NewStats(cols int) *Stats {
 func (s *Stats) Add(x []float32, rows int) {
 	s.n += float64(rows)
 	cross(s.gram, x, x, rows, s.cols, true)
-	for i, v := range x[:rows*s.cols] {
-		s.mean[i%s.cols] += float64(v)
+	addRows(s.mean, x[:rows*s.cols])
+}
+
+// addRows adds the sums of the columns of x.
+func addRows(sums []float64, x []float32) {
+	for ; len(x) > 0; x = x[len(sums):] {
+		for i, v := range x[:len(sums)] {
+			sums[i] += float64(v)
+		}
 	}
 }
 
@@ -50,14 +58,14 @@ func cross(c []float64, a, b []float32, rows, cols int, symmetric bool) {
 		n := min(crossRows, rows-r)
 		x := a[r*cols : (r+n)*cols]
 		y := gemm.NewColumns(n, cols, b[r*cols:], cols, 1)
-		parallel(blocks, func(t int) {
+		parallel.For(blocks, func(t int) {
 			for i := t * block; i < min((t+1)*block, cols); i++ {
 				for k := range n {
 					turned[i*n+k] = x[k*cols+i]
 				}
 			}
 		})
-		parallel(blocks, func(t int) {
+		parallel.For(blocks, func(t int) {
 			from, to := t*block, min((t+1)*block, cols)
 			first := 0
 			if symmetric {

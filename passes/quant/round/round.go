@@ -13,8 +13,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"runtime"
-	"sync"
+
+	"github.com/dnnc/dnnc/runtime/parallel"
 )
 
 // Matrix is a layer's weights, row-major: a row an output channel.
@@ -100,7 +100,7 @@ func leastSquaresScale(row []float32, bits int) float32 {
 // scale.
 func Nearest(w Matrix, bits int) Result {
 	out := Result{Codes: make([]uint8, len(w.Data)), Scale: make([]float64, w.Rows), Bias: make([]float64, w.Rows), Weights: make([]float32, len(w.Data))}
-	parallel(w.Rows, func(r int) {
+	parallel.For(w.Rows, func(r int) {
 		s := leastSquaresScale(w.row(r), bits)
 		out.Scale[r] = float64(s)
 		for i, x := range w.row(r) {
@@ -139,27 +139,6 @@ func Int8(w Matrix) Result {
 // by at most a quarter of a step.
 func DeadScale(cols int, reach, step float64) float64 {
 	return step / (4 * float64(cols) * reach)
-}
-
-// parallel runs do for 0..n-1 on all cores. The calls must be independent.
-func parallel(n int, do func(i int)) {
-	workers := min(runtime.GOMAXPROCS(0), n)
-	next := make(chan int)
-	var wg sync.WaitGroup
-	for range workers {
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
-			for i := range next {
-				do(i)
-			}
-		}()
-	}
-	for i := range n {
-		next <- i
-	}
-	close(next)
-	wg.Wait()
 }
 
 // dot is a sum in float64, in four parts so that additions need not wait for

@@ -118,7 +118,9 @@ func TestDeadInputsAndRows(t *testing.T) {
 
 // sequential rounds w on pairs of inputs, as finalists are.
 func sequential(t *testing.T, w Matrix, exact, rounded []float32, bits int) Result {
-	p := NewPair(exact, rounded, len(exact)/w.Cols, w.Cols)
+	p := NewPair(w.Cols)
+	p.Add(exact, rounded, len(exact)/w.Cols)
+	p.Finish()
 	target, err := p.Target(w)
 	require.NoError(t, err)
 	f, err := Prepare(p.Stats, p.ByEnergy(), 1)

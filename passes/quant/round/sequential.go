@@ -15,20 +15,26 @@ type Pair struct {
 	mean   []float64 // of the float network's
 }
 
-// NewPair measures rows of a layer's inputs, the same ones in both networks.
-func NewPair(exact, rounded []float32, rows, cols int) *Pair {
-	p := &Pair{Stats: NewStats(cols), mixed: make([]float64, cols*cols), mean: make([]float64, cols)}
-	p.Add(rounded, rows)
+// NewPair has no inputs yet.
+func NewPair(cols int) *Pair {
+	return &Pair{Stats: NewStats(cols), mixed: make([]float64, cols*cols), mean: make([]float64, cols)}
+}
+
+// Add accumulates rows of a layer's inputs, the same ones in both networks.
+func (p *Pair) Add(exact, rounded []float32, rows int) {
+	cols := len(p.mean)
+	p.Stats.Add(rounded, rows)
 	cross(p.mixed, exact, rounded, rows, cols, false)
-	for i, v := range exact[:rows*cols] {
-		p.mean[i%cols] += float64(v)
-	}
+	addRows(p.mean, exact[:rows*cols])
+}
+
+// Finish turns the sums into means and centres them.
+func (p *Pair) Finish() {
 	for i := range p.mean {
-		p.mean[i] /= float64(rows)
+		p.mean[i] /= p.n
 	}
-	p.Finish()
+	p.Stats.Finish()
 	centre(p.mixed, p.mean, p.Stats.mean, p.n)
-	return p
 }
 
 // Target moves the weights to where they make up for the changed inputs (R17,

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 
 	"github.com/dnnc/dnnc/runtime/gemm"
+	"github.com/dnnc/dnnc/runtime/parallel"
 )
 
 // maxGroup is the greatest group of a vector code.
@@ -46,7 +47,7 @@ func (b *book) measure(spread bool) {
 		}
 	}
 	b.norms = make([]float32, f.n/d*b.k)
-	parallel(f.n/d, func(g int) {
+	parallel.For(f.n/d, func(g int) {
 		m := b.metric[g*d*d : (g+1)*d*d]
 		for q := range b.k {
 			c := b.rows[q*d : (q+1)*d]
@@ -118,7 +119,7 @@ func (f *Factor) Vector(ctx context.Context, w Matrix, bits int) (Result, error)
 		blocks = append(blocks, b)
 	}
 	each := func(do func(b *block)) {
-		parallel(len(blocks), func(i int) {
+		parallel.For(len(blocks), func(i int) {
 			if ctx.Err() == nil {
 				do(blocks[i])
 			}
@@ -212,7 +213,7 @@ func means(blocks []*block, k, d int) []float32 {
 			}
 			norms[q] = s
 		}
-		parallel((all+chunk-1)/chunk, func(part int) {
+		parallel.For((all+chunk-1)/chunk, func(part int) {
 			from, to := part*chunk, min((part+1)*chunk, all)
 			products := make([]float32, (to-from)*k)
 			gemm.Float32(to-from, k, d, x[from*d:to*d], turned, products)
