@@ -69,7 +69,8 @@ var (
 		{Name: "bias", Kind: ConstAttr, Doc: "bias, one an output channel"},
 		{Name: "codebook", Kind: ConstAttr, Doc: "codebook of code and vec weights, i8[2^b, d] (R1)"},
 		{Name: "bits", Kind: ElemAttr, Doc: "format that quantize gives the weights"},
-		{Name: "rounding", Kind: WordAttr, Words: []string{"nearest", "compensated"}, Doc: "how the weights are rounded to codes (R17)"},
+		{Name: "rounding", Kind: WordAttr, Words: []string{"nearest", "compensated", "shared"}, Doc: "how the weights are rounded to codes: the nearest, with compensated errors (R17), or the nearest centre of k-means (Deep Compression)"},
+		{Name: "sparsity", Kind: NumsAttr, Len: 1, Doc: "share of the weights that shared rounding prunes to 0"},
 	}
 )
 

@@ -78,7 +78,7 @@ func TestQedIsNotBelowUniversal(t *testing.T) {
 		t.Logf("%-16s %v", p.Name, d.Round(time.Millisecond))
 		return nil
 	}}))
-	r := env.Search
+	r := env.Report
 	require.Len(t, r.Table, 4)
 	for _, row := range r.Table {
 		t.Logf("%s %.4f", row.Name, row.KL)

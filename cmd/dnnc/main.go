@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/verify"
@@ -47,9 +48,27 @@ var commands = []command{
 }
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
+	go interrupts(stop)
 	os.Exit(run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// enough is set by the first interrupt of an anytime search, which then ends with
+// the best that it has; anytime says that one runs.
+var enough, anytime atomic.Bool
+
+// interrupts ends an anytime search at the first Ctrl-C and everything at the next.
+func interrupts(stop func()) {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt)
+	for range signals {
+		if anytime.Load() && !enough.Swap(true) {
+			fmt.Fprintln(os.Stderr, "\ndnnc: the search ends with its best so far; interrupt again to give up")
+			continue
+		}
+		stop()
+	}
 }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
@@ -85,7 +104,8 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "dnnc: no -target; dnnc targets lists them: %s\n", strings.Join(target.Names(), " "))
 		return badUsage
 	}
-	o.Input = files[0]
+	o.Input, o.Enough = files[0], enough.Load
+	anytime.Store(o.Search == "qstar")
 	return exitCode(guarded(ctx, c, o, stdout, stderr), stderr)
 }
 
@@ -141,7 +161,14 @@ func parse(args []string, stderr io.Writer) (o driver.Options, files []string, e
 	fs.Func("size", "bytes of weights and their channels' constants: a number, or `64KiB`", size(&o.Budget.Bytes))
 	fs.Float64Var(&o.Budget.Ratio, "ratio", 0, "times smaller than float32")
 	fs.Float64Var(&o.Budget.Keep, "keep", .99, "share of the robust accuracy to keep")
-	fs.IntVar(&o.Images, "images", 512, "calibration images used")
+	fs.IntVar(&o.Budget.RAM, "ram", 0, "greatest `bytes` of the arena")
+	fs.StringVar(&o.Search, "search", "", "the method of -O robust: "+strings.Join(robust.Methods(), ", ")+" (default "+robust.Methods()[0]+")")
+	fs.StringVar(&o.Objective, "objective", pass.Mean, "what a search makes least, the divergence under all kinds of error: mean or worst")
+	fs.Float64Var(&o.MinBits, "min", 0, "least bits a weight of every layer")
+	fs.Float64Var(&o.MaxBits, "max", 0, "greatest bits a weight of every layer; 0 is no bound")
+	fs.DurationVar(&o.Time, "time", 0, "of -search qstar, which goes on until then: 10s; Ctrl-C ends it, too, and ships the best so far")
+	fs.StringVar(&o.Checkpoint, "checkpoint", "", "keep what a search measures in this `file`, and go on from it")
+	fs.IntVar(&o.Images, "images", 0, "calibration images used (default 512, for a search 2048)")
 	fs.Uint64Var(&o.Seed, "seed", 1, "of disturbances and noise")
 	fs.StringVar(&o.Sheet, "sheet", "", "disturb: write a contact sheet of the kinds to this `file`")
 	fs.StringVar(&o.Network, "network", "", "disturb: the `network` whose gradient guides errors")

@@ -58,7 +58,7 @@ type block struct {
 // Memory gives every value and scratch its place: inputs and outputs are the
 // caller's, all else lies in one arena, at offsets that no two blocks alive at
 // one time share.
-func Memory(_ context.Context, m *ir.Module, _ *pass.Env) error {
+func Memory(_ context.Context, m *ir.Module, env *pass.Env) error {
 	live := ir.Liveness(m)
 	for _, v := range m.Inputs {
 		v.At = ir.Place{Kind: ir.InInput}
@@ -84,6 +84,10 @@ func Memory(_ context.Context, m *ir.Module, _ *pass.Env) error {
 		blocks[i].place(at)
 	}
 	m.Arena = ir.Arena{Bytes: bytes, Align: arenaAlign}
+	if ram := env.Budget.RAM; ram > 0 && bytes > ram {
+		return diag.New(diag.Pos{}, diag.BadBudget, "the arena takes %d bytes, -ram allows %d", bytes, ram).
+			WithHelp("the least possible is -ram %d; widths hardly change it, the sizes of activations do", bytes)
+	}
 	return nil
 }
 

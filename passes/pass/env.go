@@ -14,32 +14,53 @@ type Level string
 const (
 	Int8      Level = "int8"      // 8 bits everywhere
 	Universal Level = "universal" // one width everywhere
-	Robust    Level = "robust"    // Qed's choice
+	Compress  Level = "compress"  // Deep Compression: pruned, shared weights
+	Robust    Level = "robust"    // a search for robustness
 )
 
 // Levels lists the levels of -O.
-var Levels = []string{string(Int8), string(Universal), string(Robust)}
+var Levels = []string{string(Int8), string(Universal), string(Compress), string(Robust)}
 
-// Budget bounds a search. At most one of its fields is set; Keep is the
-// default.
+// Objectives are what a search makes least: the divergence from the float
+// network, mean over all kinds of error, or that of the worst kind.
+const (
+	Mean  = "mean"
+	Worst = "worst"
+)
+
+// Budget bounds a search. At most one of Bits, Bytes and Ratio is set; Keep is
+// the default. RAM is a further bound.
 type Budget struct {
 	Bits  float64 // average bits a weight
 	Bytes int     // packed weights and their per-channel constants
 	Ratio float64 // of the float32 weights' bytes to Bytes
-	Keep  float64 // retention of robust accuracy on the calibration set
+	Keep  float64 // retention of robust accuracy on held-out images
+	RAM   int     // bytes of the arena
 }
 
 // Env is what passes may know beside the module: the options of the run, the
 // data, the target. A pass reads it and fills in its report, and nothing else.
 type Env struct {
-	Target   *target.Target
-	Level    Level
-	Budget   Budget
-	Rounding string             // "nearest", "compensated" or "" for the best measured
-	Fix      map[string]ir.Elem // layers whose format the user pins
-	Formats  []ir.Elem          // what a search may choose from; its default when empty
-	Seed     uint64
-	Errors   []disturb.Condition // what the search disturbs images with
+	Target    *target.Target
+	Level     Level
+	Search    string // the method of -O robust; Qed when empty
+	Objective string // Mean when empty
+	Budget    Budget
+	Rounding  string             // "nearest", "compensated" or "" for the best measured
+	Fix       map[string]ir.Elem // layers whose format the user pins
+	Formats   []ir.Elem          // what a search may choose from; its default when empty
+	MinBits   float64            // least and greatest bits a code of these formats;
+	MaxBits   float64            // 0 is no bound
+	Seed      uint64
+	Errors    []disturb.Condition // what the search disturbs images with
+	// Stop reports that the search should end with the best that it has: its time
+	// is over, or the user is impatient. Nil is never.
+	Stop func() bool
+	// Patient is set when the search has a time of its own: effort is no reason to
+	// end it.
+	Patient bool
+	// Checkpoint is a file that keeps what a search has measured, "" for none.
+	Checkpoint string
 
 	// Calibration returns the images that ranges and the search may see.
 	Calibration func() (data.Batch, error)
@@ -53,12 +74,12 @@ type Env struct {
 	// images are clamped.
 	Low, High float32
 
-	samples data.Batch
+	samples, judge data.Batch
 
 	// Progress is told of long work: done of total, in the unit of what.
 	Progress func(what string, done, total int)
 
-	Search SearchReport // filled in by the robust pass
+	Report SearchReport // filled in by the robust pass
 }
 
 // Layer is a layer's line in the report of a search.
@@ -73,20 +94,21 @@ type Layer struct {
 type SearchReport struct {
 	Method      string
 	Layers      []Layer
-	Evaluations int     // networks run over the calibration set, in part or whole
+	Evaluations int     // networks run over held-out images, in part or whole
 	MACs        int64   // multiply-adds of these evaluations
-	KL          float64 // joint, of the chosen network on disturbed calibration images
+	KL          float64 // joint, of the chosen network on disturbed held-out images
 	Finalists   []Finalist
 	Table       []LayerCosts
 }
 
-// LayerCosts is a row of the cost table: KL by format for one layer.
+// LayerCosts is a row of the cost table: divergence by format for one layer.
 type LayerCosts struct {
-	Name  string
-	Elems []ir.Elem
-	KL    []float64
-	MSE   []float64 // mean squared error of the logits
-	Flips []float64 // share of answers that change
+	Name     string
+	Elems    []ir.Elem
+	Measured []bool // else estimated
+	KL       []float64
+	MSE      []float64 // mean squared error of the logits
+	Flips    []float64 // share of answers that change
 }
 
 // Finalist is a candidate that was rounded as a whole and measured jointly.
@@ -95,5 +117,6 @@ type Finalist struct {
 	Elems  []ir.Elem
 	Bytes  int
 	KL     float64
+	Worst  float64 // KL under the worst kind of error
 	Chosen bool
 }

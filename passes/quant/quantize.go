@@ -98,9 +98,12 @@ func Formats(m *ir.Module) ([]Format, error) {
 			return nil, diag.New(n.Pos, diag.Unsupported, "%s: weights of this layer cannot be rounded to %s", n.Name(), e).
 				WithHelp("i8 and odd1 to odd8 serve every layer; code and vec formats those without groups")
 		}
-		f := Format{e, n.Word("rounding")}
+		f := Format{Elem: e, Rounding: n.Word("rounding")}
 		if f.Rounding == "" {
 			f.Rounding = Nearest
+		}
+		if s := n.Nums("sparsity"); s != nil {
+			f.Sparsity = s[0]
 		}
 		formats = append(formats, f)
 	}

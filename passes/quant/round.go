@@ -2,6 +2,7 @@ package quant
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
 
 	"github.com/dnnc/dnnc/ir"
@@ -16,6 +17,7 @@ import (
 const (
 	Nearest     = "nearest"
 	Compensated = "compensated"
+	Shared      = "shared" // k-means, of code formats
 )
 
 // What enters the second moments of a convolution's inputs: about moments
@@ -211,6 +213,8 @@ func roundGroups(n *ir.Node, weight []float32, f Format, do func(group int, w ro
 			res = round.Int8(w)
 		case f.Elem.Kind == ir.Odd && f.Rounding == Nearest:
 			res = round.Nearest(w, int(f.Elem.Bits))
+		case f.Elem.Kind == ir.Code && f.Rounding == Shared:
+			res, err = round.Shared(w, int(f.Elem.Bits), f.Sparsity)
 		default:
 			res, err = do(group, w)
 		}
@@ -237,11 +241,28 @@ func roundGroups(n *ir.Node, weight []float32, f Format, do func(group int, w ro
 type Format struct {
 	Elem     ir.Elem
 	Rounding string
+	Sparsity float64 // of Shared rounding: the share of the weights that is pruned
 }
 
-// needsData reports whether f rounds on the layer's inputs.
+func (f Format) String() string {
+	if f.Sparsity > 0 {
+		return fmt.Sprintf("%s/%s/%g", f.Elem, f.Rounding, f.Sparsity)
+	}
+	return f.Elem.String() + "/" + f.Rounding
+}
+
+// needsData reports whether f rounds on the layer's inputs: every format but i8
+// does that has no rounding of its own.
 func (f Format) needsData() bool {
-	return f.Elem.Kind != ir.I8 && (f.Rounding == Compensated || f.Elem.Kind != ir.Odd)
+	switch f.Elem.Kind {
+	case ir.I8:
+		return false
+	case ir.Odd:
+		return f.Rounding == Compensated
+	case ir.Code:
+		return f.Rounding != Shared
+	}
+	return true
 }
 
 // Serves reports whether a layer's weights can be rounded to a format: vector
@@ -263,7 +284,7 @@ func (r *Rounder) Sequential(ctx context.Context, formats []Format) ([]*Rounded,
 	layers := r.Module.Layers()
 	keys, last, key := make([]string, len(layers)), -1, ""
 	for i, f := range formats {
-		key += f.Elem.String() + "/" + f.Rounding + " "
+		key += f.String() + " "
 		keys[i] = key
 		if f.needsData() && r.memo[key] == nil {
 			last = i
@@ -401,11 +422,14 @@ func (w *walker) override(n *ir.Node, weight, bias []float32) {
 	w.progs[1] = interp.Override(w.progs[1], n, weight, bias)
 }
 
-// Walk visits the layers in order, each with the second moments of its inputs in
-// the float network.
-func (r *Rounder) Walk(ctx context.Context, visit func(i int, n *ir.Node, p *Prepared) error) error {
+// Walk visits the layers that are needed, in order, each with the second moments
+// of its inputs in the float network.
+func (r *Rounder) Walk(ctx context.Context, needed func(i int) bool, visit func(i int, n *ir.Node, p *Prepared) error) error {
 	walk := newWalker(r, 1)
 	for i, n := range r.Module.Layers() {
+		if !needed(i) {
+			continue
+		}
 		x, err := walk.inputs(ctx, n)
 		if err != nil {
 			return err

@@ -5,6 +5,7 @@ import (
 
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/passes/quant"
 )
 
@@ -68,13 +69,17 @@ const bookShare = .6
 
 // menu is the formats of a list that a layer may have: its own alone when it has
 // one.
-func menu(l *ir.Node, formats []ir.Elem) []ir.Elem {
+func menu(l *ir.Node, env *pass.Env) []ir.Elem {
 	if own, ok := l.Elem("bits"); ok {
 		return []ir.Elem{own}
 	}
 	var list []ir.Elem
 	shape := l.Const("weight").Type.Shape
-	for _, e := range formats {
+	for _, e := range env.Formats {
+		bits := float64(e.Bits) / float64(max(e.Group, 1))
+		if bits < env.MinBits || env.MaxBits > 0 && bits > env.MaxBits {
+			continue
+		}
 		if !quant.Serves(l, e) || e.Kind == ir.Vec && int(e.Group) > shape[1] {
 			continue
 		}
@@ -84,13 +89,17 @@ func menu(l *ir.Node, formats []ir.Elem) []ir.Elem {
 		list = append(list, e)
 	}
 	if len(list) == 0 { // what no format of the list serves
-		list = []ir.Elem{ir.OddOf(8)}
+		top := env.MaxBits
+		if top == 0 {
+			top = ir.MaxCodeBits
+		}
+		list = []ir.Elem{ir.OddOf(max(int(top), 1))}
 	}
 	return list
 }
 
 // tooSmall says which budget would be the least possible one in the menu.
-func (s *search) tooSmall() error {
+func (s *Search) tooSmall() error {
 	smallest := make([]ir.Elem, len(s.layers))
 	for i, l := range s.layers {
 		smallest[i] = slices.MinFunc(s.menu[i], func(a, b ir.Elem) int { return layerBytes(l, a) - layerBytes(l, b) })

@@ -6,6 +6,7 @@ package robust
 import (
 	"context"
 	"math"
+	"slices"
 
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
@@ -37,41 +38,69 @@ func Widths(ctx context.Context, m *ir.Module, env *pass.Env) error {
 		}
 		n.Def.Set("bits", e)
 	}
-	env.Search = pass.SearchReport{Method: string(env.Level)}
-	var picks []ir.Elem
-	var err error
-	switch env.Level {
-	case pass.Int8:
-		picks = uniform(layers, ir.Of(ir.I8))
-	case pass.Universal:
-		picks, err = universal(m, env)
-	default:
-		if len(env.Formats) == 0 {
-			if env.Formats, err = Formats(Default); err != nil {
-				return err
-			}
-		}
-		picks, err = qed(ctx, m, env)
-	}
+	env.Report = pass.SearchReport{Method: string(env.Level)}
+	picks, err := pick(ctx, m, env)
 	if err != nil {
 		return err
 	}
-	apply(layers, picks, env.Rounding)
+	apply(layers, picks)
 	for _, n := range layers {
 		e, _ := n.Elem("bits")
-		env.Search.Layers = append(env.Search.Layers, pass.Layer{Name: n.Name(), Elem: e, Bytes: layerBytes(n, e)})
+		env.Report.Layers = append(env.Report.Layers, pass.Layer{Name: n.Name(), Elem: e, Bytes: layerBytes(n, e)})
 	}
-	for i := range env.Search.Layers {
-		l := &env.Search.Layers[i]
-		for _, row := range env.Search.Table {
-			for j, e := range row.Elems {
-				if row.Name == l.Name && e == l.Elem {
-					l.Cost = row.KL[j]
-				}
+	for i := range env.Report.Layers {
+		l := &env.Report.Layers[i]
+		for _, row := range env.Report.Table {
+			if j := slices.Index(row.Elems, l.Elem); row.Name == l.Name && j >= 0 {
+				l.Cost = row.KL[j]
 			}
 		}
 	}
 	return nil
+}
+
+// pick is every layer's format at the level of the run.
+func pick(ctx context.Context, m *ir.Module, env *pass.Env) ([]quant.Format, error) {
+	layers := m.Layers()
+	rounded := func(list []ir.Elem) (formats []quant.Format) {
+		for l, e := range list {
+			formats = append(formats, formatOf(layers[l], e, env.Rounding))
+		}
+		return formats
+	}
+	name := env.Search
+	switch env.Level {
+	case pass.Int8:
+		return rounded(uniform(layers, ir.Of(ir.I8))), nil
+	case pass.Universal:
+		list, err := universal(m, env)
+		return rounded(list), err
+	case pass.Compress:
+		name = "compress"
+	}
+	if len(layers) == 0 {
+		return nil, nil
+	}
+	way, err := findMethod(name)
+	if err != nil {
+		return nil, err
+	}
+	env.Report.Method = way.name
+	s, err := New(m, env)
+	if err != nil {
+		return nil, err
+	}
+	var n *Network
+	if bytes, ok := Limit(layers, env.Budget); ok {
+		n, err = way.choose(ctx, s, bytes)
+	} else {
+		n, err = s.keeping(ctx, way, env.Budget.Keep)
+	}
+	if err != nil {
+		return nil, err
+	}
+	s.choose(n)
+	return n.Formats, nil
 }
 
 // uniform gives every layer one format, but for those that have theirs.
@@ -86,23 +115,44 @@ func uniform(layers []*ir.Node, e ir.Elem) []ir.Elem {
 	return picks
 }
 
-// apply writes formats and roundings onto layers.
-func apply(layers []*ir.Node, picks []ir.Elem, rounding string) {
+// apply writes formats onto layers.
+func apply(layers []*ir.Node, formats []quant.Format) {
 	for i, n := range layers {
-		n.Set("bits", picks[i])
-		if n.Has("rounding") {
-			continue
+		f := formats[i]
+		n.Set("bits", f.Elem)
+		n.Set("rounding", f.Rounding)
+		if f.Sparsity > 0 {
+			n.Set("sparsity", []float64{f.Sparsity})
 		}
-		r := rounding
-		if r == "" || picks[i].Kind == ir.I8 || picks[i].Kind == ir.Vec {
-			r = defaultRounding(picks[i])
-		}
-		n.Set("rounding", r)
 	}
 }
 
-func defaultRounding(e ir.Elem) string {
-	if e.Kind == ir.I8 || e.Kind == ir.Odd && e.Bits >= plainWidth {
+// formatOf is an element type with the rounding that layer n asks for, or else the
+// user, or else the one for the type.
+func formatOf(n *ir.Node, e ir.Elem, wanted string) quant.Format {
+	f := quant.Format{Elem: e, Rounding: n.Word("rounding")}
+	if f.Rounding == "" {
+		f.Rounding = roundingOf(e, wanted)
+	}
+	if s := n.Nums("sparsity"); s != nil {
+		f.Sparsity = s[0]
+	}
+	return f
+}
+
+// roundingOf is how a format is rounded unless its layer says it: as the user
+// wants where there is a choice.
+func roundingOf(e ir.Elem, wanted string) string {
+	switch {
+	case e.Kind == ir.I8:
+		return quant.Nearest
+	case e.Kind == ir.Vec:
+		return quant.Compensated
+	case wanted == quant.Nearest && e.Kind == ir.Code:
+		return quant.Shared
+	case wanted != "":
+		return wanted
+	case e.Kind == ir.Odd && e.Bits >= plainWidth:
 		return quant.Nearest
 	}
 	return quant.Compensated
@@ -132,9 +182,9 @@ func Constants(layers []*ir.Node) int {
 	return constants
 }
 
-// limit is the packed weight bytes that the budget allows; every budget but
+// Limit is the packed weight bytes that the budget allows; every budget but
 // -keep is one. ok is false when there is none.
-func limit(layers []*ir.Node, b pass.Budget) (bytes int, ok bool) {
+func Limit(layers []*ir.Node, b pass.Budget) (bytes int, ok bool) {
 	_, constants, weights := sizes(layers, uniform(layers, ir.Of(ir.I8)))
 	switch {
 	case b.Bits > 0:
@@ -159,7 +209,7 @@ func universal(m *ir.Module, env *pass.Env) ([]ir.Elem, error) {
 		}
 		return uniform(layers, ir.OddOf(int(b))), nil
 	}
-	bytes, ok := limit(layers, env.Budget)
+	bytes, ok := Limit(layers, env.Budget)
 	if !ok {
 		return uniform(layers, ir.OddOf(8)), nil
 	}

@@ -295,6 +295,25 @@ func normalizeGradient(n *ir.Node) (backward, error) {
 	}, nil
 }
 
+// LogLikelihood seeds the gradient of the log likelihood of the network's own
+// answer, the first output being logits.
+func LogLikelihood(_ int, out, d []float32) {
+	best, top := 0, out[0]
+	for i, v := range out {
+		if v > top {
+			best, top = i, v
+		}
+	}
+	sum := 0.0
+	for _, v := range out {
+		sum += math.Exp(float64(v - top))
+	}
+	for i, v := range out {
+		d[i] = -float32(math.Exp(float64(v-top)) / sum)
+	}
+	d[best]++
+}
+
 // Margin is the seed of the gradient of an image's margin: the logit of its
 // label less the greatest other. labels are the images' own.
 func Margin(labels []int) func(image int, out, d []float32) {

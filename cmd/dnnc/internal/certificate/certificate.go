@@ -110,12 +110,12 @@ func New(m *ir.Module, env *pass.Env) *Certificate {
 	c := &Certificate{
 		Version: Version, Network: m.Name, Target: m.Target, Optimize: string(env.Level), Seed: env.Seed,
 		Errors: []string{}, Inputs: []Input{}, ArenaBytes: m.Arena.Bytes,
-		Search: Search{Method: env.Search.Method, Evaluations: env.Search.Evaluations, MACs: env.Search.MACs},
+		Search: Search{Method: env.Report.Method, Evaluations: env.Report.Evaluations, MACs: env.Report.MACs},
 	}
 	for _, e := range env.Errors {
 		c.Errors = append(c.Errors, e.String())
 	}
-	for _, f := range env.Search.Finalists {
+	for _, f := range env.Report.Finalists {
 		k := Candidate{Origin: f.Origin, Bytes: f.Bytes, KL: f.KL, Chosen: f.Chosen}
 		for _, e := range f.Elems {
 			k.Formats = append(k.Formats, e.String())
@@ -123,7 +123,7 @@ func New(m *ir.Module, env *pass.Env) *Certificate {
 		c.Search.Candidates = append(c.Search.Candidates, k)
 	}
 	costs := map[string]float64{}
-	for _, l := range env.Search.Layers {
+	for _, l := range env.Report.Layers {
 		costs[l.Name] = l.Cost
 	}
 	weights := 0

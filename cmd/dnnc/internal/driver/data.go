@@ -10,42 +10,67 @@ import (
 	"github.com/dnnc/dnnc/frontend/dataset"
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/runtime/data"
 )
 
+// Images that calibrate unless -images says otherwise, and the most that are held
+// out. Searches round on the images, which takes many: on AlexNet at 0.6 bits a
+// weight the divergence of unseen images falls by a quarter from 512 to 2,048.
+const (
+	fewImages  = 512
+	manyImages = 2048
+	heldOut    = 512
+)
+
+// imagesOf is the number of calibration images of a run.
+func imagesOf(o Options) int {
+	switch {
+	case o.Images > 0:
+		return o.Images
+	case o.Level == string(pass.Robust) || o.Level == string(pass.Compress):
+		return manyImages
+	}
+	return fewImages
+}
+
 // calibration sets what loads the images that the search may see, once, or makes
-// some up and says so: the first -images calibrate, as many more are held out.
+// some up and says so: the first ones calibrate, some behind them are held out, a
+// fifth where there are few.
 func calibration(o Options, m *ir.Module, r *Result, messages io.Writer) {
 	var loaded data.Batch
-	env := r.Env
+	var calibrate int // of the loaded images
+	env, wanted := r.Env, imagesOf(o)
 	path, shape := beside(o, o.Calib, m.Calib), m.Inputs[0].Type.Shape
 	load := func() (err error) {
 		switch {
 		case loaded.N > 0:
+			return nil
 		case path == "":
-			fmt.Fprintf(messages, "dnnc: no calibration data: ranges come from %d images of noise; give -calib for a network that is to be shipped\n", o.Images)
-			loaded = data.Synthesize(shape, env.Low, env.High, 2*o.Images, o.Seed)
+			fmt.Fprintf(messages, "dnnc: no calibration data: ranges come from %d images of noise; give -calib for a network that is to be shipped\n", wanted)
+			loaded = data.Synthesize(shape, env.Low, env.High, wanted+heldOut, o.Seed)
 		default:
 			var files []certificate.Input
-			loaded, files, err = Images(path, shape, env.Low, env.High, 2*o.Images)
+			loaded, files, err = Images(path, shape, env.Low, env.High, wanted+heldOut)
 			r.files = append(r.files, files...)
 		}
+		calibrate = min(wanted, loaded.N-min(heldOut, loaded.N/5))
 		return err
 	}
 	env.Calibration = func() (data.Batch, error) {
 		if err := load(); err != nil {
 			return data.Batch{}, err
 		}
-		return loaded.Slice(0, min(o.Images, loaded.N)), nil
+		return loaded.Slice(0, calibrate), nil
 	}
 	env.Holdout = func() (data.Batch, error) {
 		if err := load(); err != nil {
 			return data.Batch{}, err
 		}
-		if loaded.N <= o.Images {
+		if calibrate == loaded.N {
 			return loaded, nil // too few to hold any out
 		}
-		return loaded.Slice(o.Images, loaded.N), nil
+		return loaded.Slice(calibrate, min(calibrate+heldOut, loaded.N)), nil
 	}
 }
 

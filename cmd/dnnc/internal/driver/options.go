@@ -4,10 +4,13 @@ package driver
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/passes/pass"
+	"github.com/dnnc/dnnc/passes/quant"
+	"github.com/dnnc/dnnc/passes/robust"
 )
 
 // Options are what the user typed.
@@ -19,8 +22,12 @@ type Options struct {
 	Stats, Sheet, Network, Plane           string
 	Fix, Formats                           []string
 	Budget                                 pass.Budget
-	Images                                 int // calibration images used
-	TestImages                             int // images to report on; 0 for all
+	Search, Objective, Checkpoint          string
+	MinBits, MaxBits                       float64
+	Time                                   time.Duration // of a search; 0 is its own measure
+	Enough                                 func() bool   // ends a search with the best that it has; may be nil
+	Images                                 int           // calibration images used; 0 is by the level
+	TestImages                             int           // images to report on; 0 for all
 	Seed                                   uint64
 	AllowOutside, TimePasses               bool
 	JSON, CSV, Boundary                    bool
@@ -67,7 +74,7 @@ func (o *Options) Check() error {
 		return err
 	}
 	if o.Rounding != "" {
-		if err := one("rounding", o.Rounding, []string{"nearest", "compensated"}); err != nil {
+		if err := one("rounding", o.Rounding, []string{quant.Nearest, quant.Compensated}); err != nil {
 			return err
 		}
 	}
@@ -84,7 +91,20 @@ func (o *Options) Check() error {
 	if o.Prefix != "" && !ir.IsIdentifier(o.Prefix) {
 		return diag.New(diag.Pos{}, diag.BadValue, "-prefix %s is no C identifier", o.Prefix)
 	}
-	if o.Images < 1 || o.TestImages < 0 {
+	if o.Search != "" {
+		if err := one("search", o.Search, robust.Methods()); err != nil {
+			return err
+		}
+	}
+	if o.Objective != "" {
+		if err := one("objective", o.Objective, []string{pass.Mean, pass.Worst}); err != nil {
+			return err
+		}
+	}
+	if o.MaxBits > 0 && o.MinBits > o.MaxBits {
+		return diag.New(diag.Pos{}, diag.BadBudget, "-min %v is above -max %v", o.MinBits, o.MaxBits)
+	}
+	if o.Images < 0 || o.TestImages < 0 {
 		return diag.New(diag.Pos{}, diag.BadValue, "-images %d, -n %d: a number of images is 1 or more", o.Images, o.TestImages)
 	}
 	return nil

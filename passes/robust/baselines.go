@@ -1,0 +1,301 @@
+package robust
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/passes/quant"
+	"github.com/dnnc/dnnc/runtime/interp"
+	"github.com/dnnc/dnnc/runtime/parallel"
+)
+
+// method is a way to choose formats within packed bytes.
+type method struct {
+	name, doc string
+	choose    func(ctx context.Context, s *Search, bytes int) (*Network, error)
+}
+
+// methods are what -search and dnnc compare know; the first is the default.
+var methods = []method{
+	{"qed", "the dynamic program over a measured table, finalists measured jointly, then a local search", qed},
+	{"qstar", "Q*: few entries of the table measured, the others estimated; anytime", qstar},
+	{"exhaustive", "every assignment measured layer by layer; small networks", exhaustive},
+	{"greedy", "layer by layer the narrowest format within a tolerated loss of answers", greedy},
+	{"fisher", "the dynamic program over the Fisher information times the squared error of the weights", fisher},
+	{"universal", "one width for all layers", universalSearch},
+	{"universal-nearest", "one width for all layers, each weight rounded to the nearest level", universalNearest},
+	{"compress", "Deep Compression: pruned, k-means from a linear start; no retraining", compress},
+	{"compress-compensated", "codebooks of Deep Compression's sizes, rounded as dnnc does", compressCompensated},
+}
+
+// Methods are the names that -search takes.
+func Methods() []string {
+	var list []string
+	for _, m := range methods {
+		list = append(list, m.name)
+	}
+	return list
+}
+
+// MethodDoc says what a method does.
+func MethodDoc(name string) string {
+	m, _ := findMethod(name)
+	return m.doc
+}
+
+// findMethod is the method of a name, Qed of none.
+func findMethod(name string) (method, error) {
+	if name == "" {
+		return methods[0], nil
+	}
+	for _, m := range methods {
+		if m.name == name {
+			return m, nil
+		}
+	}
+	return method{}, diag.New(diag.Pos{}, diag.BadValue, "no method of search %q", name).
+		WithSuggestion(name, Methods()).WithHelp("the methods are %s", strings.Join(Methods(), " "))
+}
+
+// Choose is the network of a method within packed bytes.
+func (s *Search) Choose(ctx context.Context, name string, bytes int) (*Network, error) {
+	way, err := findMethod(name)
+	if err != nil {
+		return nil, err
+	}
+	return way.choose(ctx, s, bytes)
+}
+
+func fits(s *Search, formats []quant.Format, bytes int) bool {
+	n, _, _ := sizes(s.layers, elems(formats))
+	return n <= bytes
+}
+
+// universalSearch is the widest single width that fits, rounded in the better of
+// the two ways.
+func universalSearch(ctx context.Context, s *Search, bytes int) (*Network, error) {
+	w := widest(s.layers, bytes)
+	if w == 0 {
+		return nil, tooSmall(s.layers, uniform(s.layers, ir.OddOf(1)), s.env.Budget)
+	}
+	u := s.uniform(ir.OddOf(w))
+	return s.best(ctx, []candidate{{"universal", u}, {"universal, nearest", nearest(u)}})
+}
+
+func universalNearest(ctx context.Context, s *Search, bytes int) (*Network, error) {
+	w := widest(s.layers, bytes)
+	if w == 0 {
+		return nil, tooSmall(s.layers, uniform(s.layers, ir.OddOf(1)), s.env.Budget)
+	}
+	return s.best(ctx, []candidate{{"universal, nearest", nearest(s.uniform(ir.OddOf(w)))}})
+}
+
+func nearest(formats []quant.Format) []quant.Format {
+	list := slices.Clone(formats)
+	for i := range list {
+		if list[i].Elem.Kind == ir.Odd {
+			list[i].Rounding = quant.Nearest
+		}
+	}
+	return list
+}
+
+// greedy gives every layer, from the first to the last, the narrowest format that
+// alone changes at most a share of the answers; the share is the least with which
+// the network fits.
+func greedy(ctx context.Context, s *Search, bytes int) (*Network, error) {
+	if err := s.fill(ctx, s.judge.N, s.all); err != nil {
+		return nil, err
+	}
+	var shares []float64
+	for _, row := range s.table {
+		for _, e := range row {
+			shares = append(shares, e.Flips)
+		}
+	}
+	slices.Sort(shares)
+	for _, share := range slices.Compact(shares) {
+		var list []quant.Format
+		for l := range s.layers {
+			for _, f := range s.byBits(l) {
+				if s.table[l][f].Flips <= share {
+					list = append(list, s.format(l, s.menu[l][f]))
+					break
+				}
+			}
+		}
+		if len(list) == len(s.layers) && fits(s, list, bytes) {
+			return s.best(ctx, []candidate{{"greedy", list}})
+		}
+	}
+	return nil, s.tooSmall()
+}
+
+// fisher prices a format by the diagonal of the Fisher information, summed over
+// the squared errors of the weights: the second-order estimate of the loss, as in
+// HAWQ (Dong et al., ICCV 2019) with its Hessian's trace replaced by the Fisher
+// information's.
+func fisher(ctx context.Context, s *Search, bytes int) (*Network, error) {
+	if s.fisherCosts == nil {
+		if err := s.priceByFisher(ctx); err != nil {
+			return nil, err
+		}
+	}
+	plan := Within(Pareto(s.fisherCosts), bytes)
+	if plan == nil {
+		return nil, s.tooSmall()
+	}
+	return s.best(ctx, []candidate{{"fisher", s.formats(plan)}})
+}
+
+func (s *Search) priceByFisher(ctx context.Context) error {
+	information, err := s.information(ctx)
+	if err != nil {
+		return err
+	}
+	costs := make([][]Choice, len(s.layers))
+	err = s.rounder.Walk(ctx, func(int) bool { return true }, func(l int, n *ir.Node, p *quant.Prepared) error {
+		exact, err := n.Const("weight").Float32()
+		if err != nil {
+			return err
+		}
+		for f, e := range s.menu[l] {
+			rounded, err := s.rounder.Layer(ctx, n, p, s.format(l, e))
+			if err != nil {
+				return err
+			}
+			sum := 0.0
+			for i, x := range exact {
+				d := float64(x - rounded.Weights[i])
+				sum += float64(d * d)
+			}
+			costs[l] = append(costs[l], Choice{s.table[l][f].bytes, information[l] / float64(len(exact)) * sum})
+		}
+		return nil
+	})
+	s.fisherCosts = costs
+	return err
+}
+
+// fisherImages is the images that the Fisher information is taken from.
+const fisherImages = 64
+
+// information is the trace of each layer's Fisher information: the mean square
+// of the gradient of the log likelihood of the float network's own answers.
+func (s *Search) information(ctx context.Context) ([]float64, error) {
+	n := min(fisherImages, s.judge.N)
+	size := len(s.judge.X) / s.judge.N
+	parts, errs := make([][]float64, n), make([]error, n)
+	parallel.For(n, func(i int) {
+		var g *interp.Gradients
+		if g, errs[i] = interp.Gradient(ctx, s.float, s.judge.X[i*size:(i+1)*size], 1, true, interp.LogLikelihood); errs[i] != nil {
+			return
+		}
+		for _, layer := range s.layers {
+			sum := 0.0
+			for _, d := range g.Consts[layer.Const("weight")] {
+				sum += float64(d) * float64(d)
+			}
+			parts[i] = append(parts[i], sum/float64(n))
+		}
+	})
+	sums := make([]float64, len(s.layers))
+	for _, p := range parts {
+		for l, v := range p {
+			sums[l] += v
+		}
+	}
+	return sums, errors.Join(errs...)
+}
+
+// sparsities are the shares that Deep Compression may prune.
+var sparsities = []float64{0, .2, .4}
+
+// compress is Deep Compression within packed bytes: codebooks of one width for
+// the convolutions and one for the linear layers, as in its paper, the pairs that
+// just fit and the share pruned chosen by measurement. Packed indices do not get
+// smaller by pruning; the Huffman-coded size in the certificate does.
+func compress(ctx context.Context, s *Search, bytes int) (*Network, error) {
+	var list []candidate
+	for _, pair := range s.pairs(bytes) {
+		for _, p := range sparsities {
+			formats := slices.Clone(pair)
+			for i := range formats {
+				if formats[i].Elem.Kind == ir.Code {
+					formats[i].Rounding, formats[i].Sparsity = quant.Shared, p
+				}
+			}
+			list = append(list, candidate{"deep compression", formats})
+		}
+	}
+	return s.compressed(ctx, list)
+}
+
+// compressCompensated is compress with the rounding of R17 and R18.
+func compressCompensated(ctx context.Context, s *Search, bytes int) (*Network, error) {
+	var list []candidate
+	for _, pair := range s.pairs(bytes) {
+		list = append(list, candidate{"codebooks, compensated", pair})
+	}
+	return s.compressed(ctx, list)
+}
+
+func (s *Search) compressed(ctx context.Context, list []candidate) (*Network, error) {
+	if len(list) == 0 {
+		return nil, tooSmall(s.layers, s.coded(1, 1), s.env.Budget)
+	}
+	return s.best(ctx, list)
+}
+
+// coded gives convolutions and linear layers codebooks of these widths.
+func (s *Search) coded(conv, linear int) []ir.Elem {
+	list := make([]ir.Elem, len(s.layers))
+	for l, n := range s.layers {
+		e := ir.CodeOf(conv)
+		if n.Op == ir.Linear {
+			e = ir.CodeOf(linear)
+		}
+		if !quant.Serves(n, e) {
+			e = ir.OddOf(int(e.Bits))
+		}
+		list[l] = e
+	}
+	for l, own := range uniform(s.layers, ir.Elem{}) {
+		if own != (ir.Elem{}) {
+			list[l] = own
+		}
+	}
+	return list
+}
+
+// pairs are the widest pairs of widths, for convolutions and for linear layers,
+// that fit: for each width of the one the greatest of the other.
+func (s *Search) pairs(bytes int) (list [][]quant.Format) {
+	for conv := ir.MaxCodeBits; conv >= 1; conv-- {
+		for linear := ir.MaxCodeBits; linear >= 1; linear-- {
+			var formats []quant.Format
+			for l, e := range s.coded(conv, linear) {
+				formats = append(formats, s.format(l, e))
+			}
+			if fits(s, formats, bytes) {
+				isNew := !slices.ContainsFunc(list, func(f []quant.Format) bool { return key(f) == key(formats) })
+				if isNew {
+					list = append(list, formats)
+				}
+				break
+			}
+		}
+	}
+	// A pair that another is wider than in both is none.
+	slices.SortStableFunc(list, func(a, b []quant.Format) int {
+		x, _, _ := sizes(s.layers, elems(a))
+		y, _, _ := sizes(s.layers, elems(b))
+		return cmp.Compare(y, x)
+	})
+	return list[:min(len(list), 4)]
+}

@@ -1,0 +1,128 @@
+package robust
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/dnnc/dnnc/ir/diag"
+)
+
+// checkpoint is what a search has measured, as a file.
+type checkpoint struct {
+	Search string  `json:"search"` // hash of all that the costs depend on
+	Costs  []saved `json:"costs"`
+}
+
+type saved struct {
+	Layer  string `json:"layer"`
+	Format string `json:"format"`
+	Images int    `json:"images"`
+	Cost   cost   `json:"cost"`
+}
+
+// identity is the hash of what the costs depend on: weights, images, errors,
+// seed and rounding.
+func (s *Search) identity() (string, error) {
+	h := sha256.New()
+	fmt.Fprintln(h, s.env.Seed, s.env.Rounding, s.rounder.Samples.N, s.judge.N)
+	for _, e := range s.env.Errors {
+		fmt.Fprintln(h, e)
+	}
+	for _, x := range [][]float32{s.judge.X, s.rounder.Samples.X} {
+		if err := binary.Write(h, binary.LittleEndian, x); err != nil {
+			return "", err
+		}
+	}
+	for _, l := range s.layers {
+		w, err := l.Const("weight").Float32()
+		if err != nil {
+			return "", err
+		}
+		fmt.Fprintln(h, l.Name(), l.Const("weight").Type)
+		if err := binary.Write(h, binary.LittleEndian, w); err != nil {
+			return "", err
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// load takes the costs of an earlier run of the same search.
+func (s *Search) load() error {
+	if s.env.Checkpoint == "" {
+		return nil
+	}
+	text, err := os.ReadFile(s.env.Checkpoint)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return diag.New(diag.Pos{}, diag.BadFile, "%v", err)
+	}
+	var c checkpoint
+	if err := json.Unmarshal(text, &c); err != nil {
+		return diag.New(diag.Pos{File: s.env.Checkpoint}, diag.BadFile, "no checkpoint: %v", err).WithHelp("delete the file to begin anew")
+	}
+	id, err := s.identity()
+	if err != nil {
+		return err
+	}
+	if c.Search != id {
+		return diag.New(diag.Pos{File: s.env.Checkpoint}, diag.BadFile, "the checkpoint is of another network, other images, errors or seed").
+			WithHelp("delete the file to begin anew, or name another one")
+	}
+	for _, k := range c.Costs {
+		for l, n := range s.layers {
+			for f, e := range s.menu[l] {
+				if n.Name() == k.Layer && e.String() == k.Format && k.Images <= s.judge.N && len(k.Cost.Kinds) == s.kinds {
+					s.table[l][f].cost, s.table[l][f].images = k.Cost, k.Images
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// save writes the costs measured so far: to a file beside, which is renamed.
+func (s *Search) save() error {
+	if s.env.Checkpoint == "" {
+		return nil
+	}
+	id, err := s.identity()
+	if err != nil {
+		return err
+	}
+	c := checkpoint{Search: id, Costs: []saved{}}
+	for l, row := range s.table {
+		for f, e := range row {
+			if e.images > 0 {
+				c.Costs = append(c.Costs, saved{s.layers[l].Name(), s.menu[l][f].String(), e.images, e.cost})
+			}
+		}
+	}
+	text, err := json.Marshal(c)
+	if err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(filepath.Dir(s.env.Checkpoint), ".dnnc-*")
+	if err == nil {
+		_, err = f.Write(append(text, '\n'))
+		err = errors.Join(err, f.Close())
+		if err == nil {
+			err = os.Rename(f.Name(), s.env.Checkpoint)
+		}
+		if err != nil {
+			os.Remove(f.Name())
+		}
+	}
+	if err != nil {
+		return diag.New(diag.Pos{}, diag.BadOutput, "-checkpoint: %v", err)
+	}
+	return nil
+}

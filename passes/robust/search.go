@@ -1,0 +1,276 @@
+package robust
+
+import (
+	"context"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/passes/pass"
+	"github.com/dnnc/dnnc/passes/quant"
+	"github.com/dnnc/dnnc/runtime/data"
+	"github.com/dnnc/dnnc/runtime/interp"
+	"github.com/dnnc/dnnc/runtime/measure"
+)
+
+// Search chooses formats for one calibrated network. It keeps what it measures:
+// a second budget or another method costs little more.
+type Search struct {
+	m       *ir.Module
+	env     *pass.Env
+	layers  []*ir.Node
+	menu    [][]ir.Elem // formats of each layer
+	float   *interp.Float
+	rounder *quant.Rounder
+	classes int
+
+	judge     data.Batch // disturbed held-out images
+	kinds     int        // of error, clean first
+	kindNames []string
+	kindOf    []int // kind of each condition
+	logits    []float32
+	prefix    interp.Tensors[float32] // of the float network on the judged images
+
+	table       [][]entry
+	curves      map[string][]Plan
+	networks    map[string]*Network
+	fisherCosts [][]Choice
+	assignments []assignment
+
+	setup measure.Setup  // of retention, once -keep needs it
+	exact *measure.Score // of the float network
+}
+
+// Network is a choice of formats that was rounded as a whole and measured in the
+// integers that ship.
+type Network struct {
+	Origin  string
+	Formats []quant.Format
+	Bytes   int // packed weights with their codebooks
+	cost
+}
+
+// New prepares a search over a calibrated module.
+func New(m *ir.Module, env *pass.Env) (*Search, error) {
+	if len(env.Formats) == 0 {
+		var err error
+		if env.Formats, err = Formats(Default); err != nil {
+			return nil, err
+		}
+	}
+	samples, err := env.Samples()
+	if err != nil {
+		return nil, err
+	}
+	judge, err := env.Judge()
+	if err != nil {
+		return nil, err
+	}
+	r, err := quant.NewRounder(m, samples)
+	if err != nil {
+		return nil, err
+	}
+	s := &Search{
+		m: m, env: env, layers: m.Layers(), rounder: r, float: r.Prog, judge: judge,
+		classes: r.Prog.Size(m.Outputs[0]), curves: map[string][]Plan{}, networks: map[string]*Network{},
+		kinds: 1, kindNames: []string{measure.Clean}, kindOf: []int{0},
+	}
+	for _, e := range env.Errors {
+		k := slices.Index(s.kindNames, e.Kind.Name)
+		if k < 0 {
+			k = s.kinds
+			s.kindNames = append(s.kindNames, e.Kind.Name)
+			s.kinds++
+		}
+		s.kindOf = append(s.kindOf, k)
+	}
+	for _, l := range s.layers {
+		list := menu(l, env)
+		row := make([]entry, len(list))
+		for i, e := range list {
+			row[i].bytes = layerBytes(l, e)
+		}
+		s.menu, s.table = append(s.menu, list), append(s.table, row)
+	}
+	return s, s.load()
+}
+
+func (s *Search) worst() bool { return s.env.Objective == pass.Worst }
+
+func (s *Search) stopped() bool { return s.env.Stop != nil && s.env.Stop() }
+
+// loss is what the search makes least.
+func (s *Search) loss(c cost) float64 {
+	if s.worst() {
+		return slices.Max(c.Kinds)
+	}
+	return c.KL
+}
+
+func key(formats []quant.Format) string {
+	var b strings.Builder
+	for _, f := range formats {
+		b.WriteString(f.String() + " ")
+	}
+	return b.String()
+}
+
+// Quantized is the module of integers in which layers have formats.
+func (s *Search) Quantized(ctx context.Context, formats []quant.Format) (*ir.Module, error) {
+	rounded, err := s.rounder.Sequential(ctx, formats)
+	if err != nil {
+		return nil, err
+	}
+	c := s.m.Clone()
+	apply(c.Layers(), formats)
+	return c, quant.Lower(c, rounded)
+}
+
+// joint rounds a whole network as it would ship and measures it in integers on
+// the judged images.
+func (s *Search) joint(ctx context.Context, origin string, formats []quant.Format) (*Network, error) {
+	if n := s.networks[key(formats)]; n != nil {
+		return n, nil
+	}
+	c, err := s.Quantized(ctx, formats)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.judging(ctx); err != nil {
+		return nil, err
+	}
+	prog, err := interp.CompileInt(c)
+	if err != nil {
+		return nil, err
+	}
+	logits, err := interp.Logits(ctx, prog, s.judge.X, s.judge.N)
+	if err != nil {
+		return nil, err
+	}
+	s.count(s.judge.N)
+	n := &Network{Origin: origin, Formats: formats, cost: s.costOf(logits)}
+	n.Bytes, _, _ = sizes(s.layers, elems(formats))
+	s.networks[key(formats)] = n
+	if s.env.Progress != nil {
+		s.env.Progress("measuring networks", len(s.networks), 0)
+	}
+	return n, nil
+}
+
+// count adds one run of a whole network over n images to the effort.
+func (s *Search) count(n int) {
+	s.env.Report.Evaluations++
+	for _, o := range s.m.Ops {
+		s.env.Report.MACs += int64(o.MACs()) * int64(n)
+	}
+}
+
+// best measures candidates as wholes and returns the one of least loss; all of
+// them go into the report.
+func (s *Search) best(ctx context.Context, candidates []candidate) (*Network, error) {
+	var best *Network
+	for _, c := range candidates {
+		n, err := s.joint(ctx, c.origin, c.formats)
+		if err != nil {
+			return nil, err
+		}
+		s.report(n)
+		if best == nil || s.loss(n.cost) < s.loss(best.cost) {
+			best = n
+		}
+	}
+	return best, nil
+}
+
+// candidate is a network to measure.
+type candidate struct {
+	origin  string
+	formats []quant.Format
+}
+
+func (s *Search) report(n *Network) {
+	r := &s.env.Report
+	list := elems(n.Formats)
+	for _, f := range r.Finalists {
+		if f.Origin == n.Origin && slices.Equal(f.Elems, list) {
+			return
+		}
+	}
+	r.Finalists = append(r.Finalists, pass.Finalist{Origin: n.Origin, Elems: list, Bytes: n.Bytes, KL: n.KL, Worst: slices.Max(n.Kinds)})
+}
+
+// choose marks a network as the search's choice and writes the table that led
+// to it.
+func (s *Search) choose(n *Network) {
+	r := &s.env.Report
+	s.report(n)
+	list := elems(n.Formats)
+	for i := range r.Finalists {
+		f := &r.Finalists[i]
+		f.Chosen = f.Origin == n.Origin && slices.Equal(f.Elems, list)
+	}
+	r.KL, r.Table = n.KL, nil
+	for l, row := range s.table {
+		costs := pass.LayerCosts{Name: s.layers[l].Name(), Elems: s.menu[l]}
+		for _, e := range row {
+			costs.Measured = append(costs.Measured, e.images > 0)
+			costs.KL, costs.MSE, costs.Flips = append(costs.KL, e.KL), append(costs.MSE, e.MSE), append(costs.Flips, e.Flips)
+		}
+		r.Table = append(r.Table, costs)
+	}
+}
+
+// retention is the share of the float network's robust accuracy that a rounded
+// network keeps: every judged image under every condition. Without labels the
+// float network's own answers are taken for them.
+func (s *Search) retention(ctx context.Context, formats []quant.Format) (float64, error) {
+	c, err := s.Quantized(ctx, formats)
+	if err != nil {
+		return 0, err
+	}
+	prog, err := interp.CompileInt(c)
+	if err != nil {
+		return 0, err
+	}
+	nets := []measure.Network{func(ctx context.Context, x []float32, n int) ([]float32, error) {
+		return interp.Logits(ctx, prog, x, n)
+	}}
+	if s.exact == nil {
+		judge := s.env.Calibration
+		if s.env.Holdout != nil {
+			judge = s.env.Holdout
+		}
+		clean, err := judge()
+		if err != nil {
+			return 0, err
+		}
+		if clean.Labels == nil {
+			logits, err := s.float.Forward(ctx, clean.X, clean.N)
+			if err != nil {
+				return 0, err
+			}
+			clean.Labels = measure.Answers(logits, s.classes)
+		}
+		s.setup = measure.Setup{Images: clean, Conditions: s.env.Errors, Seed: s.env.Seed, Low: s.env.Low, High: s.env.High, Gradient: s.env.Gradient}
+		nets = append(nets, s.float.Forward)
+	}
+	scores, err := measure.Robust(ctx, s.setup, nets...)
+	if err != nil {
+		return 0, err
+	}
+	if s.exact == nil {
+		s.exact = scores[1]
+	}
+	for range nets {
+		s.count(s.setup.Images.N * s.env.Conditions())
+	}
+	if s.worst() {
+		least := math.Inf(1)
+		for _, k := range scores[0].KindRetention(s.exact) {
+			least = min(least, k.Value)
+		}
+		return least, nil
+	}
+	return scores[0].Retention(s.exact).Value, nil
+}

@@ -1,0 +1,208 @@
+package robust
+
+import (
+	"context"
+	"slices"
+
+	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/passes/quant"
+	"github.com/dnnc/dnnc/runtime/interp"
+	"github.com/dnnc/dnnc/runtime/measure"
+)
+
+// entry is one cell of the cost table: what the network loses when one layer
+// alone has one format.
+type entry struct {
+	bytes  int
+	images int // that it was measured on; 0 when it was not
+	cost
+}
+
+// cost is a divergence from the float network, also by kind of error.
+type cost struct {
+	measure.Divergence
+	Kinds []float64 // KL by kind, clean first
+}
+
+// costOf compares logits with the float network's on the first judged images.
+func (s *Search) costOf(logits []float32) cost {
+	n := len(logits) / s.classes
+	c := cost{Divergence: measure.Diverge(s.logits[:len(logits)], logits, s.classes), Kinds: make([]float64, s.kinds)}
+	counts := make([]float64, s.kinds)
+	for i := range n {
+		k := s.kindOf[i%len(s.kindOf)]
+		c.Kinds[k] += measure.KL(s.logits[i*s.classes:(i+1)*s.classes], logits[i*s.classes:(i+1)*s.classes])
+		counts[k]++
+	}
+	for k := range c.Kinds {
+		c.Kinds[k] /= max(counts[k], 1)
+	}
+	return c
+}
+
+// judging is the float network on the judged images, every value kept: what lies
+// before a layer need not be computed again.
+func (s *Search) judging(ctx context.Context) error {
+	if s.prefix != nil {
+		return nil
+	}
+	keep := []*ir.Value{s.m.Outputs[0]}
+	for _, o := range s.m.Ops {
+		keep = append(keep, o.Out)
+	}
+	prefix := s.float.Tensors(s.judge.N, keep...)
+	prefix[s.float.ID(s.m.Inputs[0])] = s.judge.X
+	if err := s.float.Run(ctx, prefix, s.judge.N, 0, len(s.m.Ops)); err != nil {
+		return err
+	}
+	s.prefix, s.logits = prefix, prefix[s.float.ID(s.m.Outputs[0])]
+	return nil
+}
+
+// fill measures the entries of the table that want names, on the first judged
+// images, and those alone that no more images were measured on. It stops between
+// entries when the search should.
+func (s *Search) fill(ctx context.Context, images int, want func(l int) []int) error {
+	if err := s.judging(ctx); err != nil {
+		return err
+	}
+	missing := make([][]int, len(s.layers))
+	total, done := 0, 0
+	for l := range s.layers {
+		for _, f := range want(l) {
+			if s.table[l][f].images < images {
+				missing[l] = append(missing[l], f)
+			}
+		}
+		total += len(missing[l])
+	}
+	if total == 0 {
+		return nil
+	}
+	return s.rounder.Walk(ctx, func(l int) bool { return len(missing[l]) > 0 }, func(l int, n *ir.Node, p *quant.Prepared) error {
+		for _, f := range missing[l] {
+			if s.stopped() {
+				return nil
+			}
+			c, err := s.alone(ctx, n, p, s.format(l, s.menu[l][f]), images)
+			if err != nil {
+				return err
+			}
+			s.table[l][f].cost, s.table[l][f].images = c, images
+			done++
+			if s.env.Progress != nil {
+				s.env.Progress("measuring formats", done, total)
+			}
+		}
+		return s.save()
+	})
+}
+
+// alone measures the network with one layer rounded.
+func (s *Search) alone(ctx context.Context, n *ir.Node, p *quant.Prepared, f quant.Format, images int) (cost, error) {
+	rounded, err := s.rounder.Layer(ctx, n, p, f)
+	if err != nil {
+		return cost{}, err
+	}
+	bias, err := quant.Bias(n, rounded)
+	if err != nil {
+		return cost{}, err
+	}
+	prog := interp.Override(s.float, n, rounded.Weights, bias)
+	from := prog.Index(n)
+	t := make(interp.Tensors[float32], len(s.prefix))
+	for id, x := range s.prefix {
+		if x != nil {
+			t[id] = x[:images*len(x)/s.judge.N]
+		}
+	}
+	macs := 0
+	for _, o := range s.m.Ops[from:] {
+		t[prog.ID(o.Out)] = nil
+		macs += o.MACs()
+	}
+	out := prog.ID(s.m.Outputs[0])
+	t[out] = make([]float32, images*s.classes)
+	if err := prog.Run(ctx, t, images, from, len(s.m.Ops)); err != nil {
+		return cost{}, err
+	}
+	s.env.Report.Evaluations++
+	s.env.Report.MACs += int64(macs) * int64(images)
+	return s.costOf(t[out]), nil
+}
+
+// surrogate is a way to add the table up.
+type surrogate struct {
+	name string
+	of   func(c cost) float64
+}
+
+// surrogates are the sums that give candidates. Of few images few answers flip; a
+// little of the KL tells the others apart.
+func (s *Search) surrogates() []surrogate {
+	list := []surrogate{
+		{"KL", func(c cost) float64 { return c.KL }},
+		{"squared error", func(c cost) float64 { return c.MSE }},
+		{"flips", func(c cost) float64 { return c.Flips + c.KL/10 }},
+	}
+	if s.worst() {
+		for k := range s.kinds {
+			list = append(list, surrogate{s.kindNames[k], func(c cost) float64 { return c.Kinds[k] }})
+		}
+	}
+	return list
+}
+
+// choices is the table under one surrogate.
+func (s *Search) choices(of func(c cost) float64) [][]Choice {
+	out := make([][]Choice, len(s.table))
+	for l, row := range s.table {
+		for _, e := range row {
+			out[l] = append(out[l], Choice{e.bytes, of(e.cost)})
+		}
+	}
+	return out
+}
+
+// curve is the trade-off by one surrogate, solved once.
+func (s *Search) curve(g surrogate) []Plan {
+	if s.curves[g.name] == nil {
+		s.curves[g.name] = Pareto(s.choices(g.of))
+	}
+	return s.curves[g.name]
+}
+
+// formats are those of a plan.
+func (s *Search) formats(p *Plan) []quant.Format {
+	picks := make([]quant.Format, len(p.Picks))
+	for l, f := range p.Picks {
+		picks[l] = s.format(l, s.menu[l][f])
+	}
+	return picks
+}
+
+// format is an element type with the rounding that layer l gives it.
+func (s *Search) format(l int, e ir.Elem) quant.Format {
+	return formatOf(s.layers[l], e, s.env.Rounding)
+}
+
+// all names every entry.
+func (s *Search) all(l int) []int {
+	list := make([]int, len(s.menu[l]))
+	for f := range list {
+		list[f] = f
+	}
+	return list
+}
+
+// elems are the element types of formats.
+func elems(formats []quant.Format) []ir.Elem {
+	list := make([]ir.Elem, len(formats))
+	for i, f := range formats {
+		list[i] = f.Elem
+	}
+	return list
+}
+
+// place is the entry of layer l with an element type, or -1.
+func (s *Search) place(l int, e ir.Elem) int { return slices.Index(s.menu[l], e) }
