@@ -45,6 +45,7 @@ var commands = []command{
 	{"verify", "[flags] net.dnn -target T [-n N]", "run the object and compare every integer with the interpreter's", verify.Run, false},
 	{"disturb", "-errors KIND=SIZE in.png -o out.png", "disturb a picture or a data set; -sheet out.png shows all kinds", disturbImages, true},
 	{"eval", "[flags] net.dnn [-errors LIST]", "measure a network, clean and under errors; with -O what it becomes", eval, true},
+	{"compare", "[flags] net.dnn [-sizes LIST]", "give several methods of search the same bytes, and measure what they make", compare, true},
 }
 
 func main() {
@@ -175,6 +176,10 @@ func parse(args []string, stderr io.Writer) (o driver.Options, files []string, e
 	fs.BoolVar(&o.JSON, "json", false, "eval: print JSON")
 	fs.BoolVar(&o.CSV, "csv", false, "eval: print CSV")
 	fs.BoolVar(&o.Boundary, "boundary", false, "eval: the sizes of error at which answers become wrong")
+	fs.Func("sizes", "compare: budgets, a `list` of average bits a weight (default "+strings.Join(compareSizes, ",")+")", list(&o.Sizes))
+	fs.Func("methods", "compare: a `list` of methods of -search (default "+strings.Join(compareMethods, ",")+")", list(&o.Methods))
+	fs.IntVar(&o.Seeds, "seeds", 1, "compare: seeds, from -seed on")
+	fs.StringVar(&o.Record, "record", "", "compare: keep every outcome in this CSV `file`, and go on from it")
 	fs.StringVar(&o.Plane, "plane", "", "eval: draw the decision boundary on the plane through three images to this `file`")
 	fs.BoolVar(&o.AllowOutside, "allow-outside", false, "let the network refer to files outside its folder")
 	fs.BoolVar(&o.TimePasses, "time-passes", false, "print the time of each pass")

@@ -20,17 +20,19 @@ const (
 	Shared      = "shared" // k-means, of code formats
 )
 
-// What enters the second moments of a convolution's inputs: about moments
-// windows in all, from 4 to 64 of each image. Many images with few windows tell
+// What enters the second moments of a convolution's inputs: about so many windows
+// a column in all, from 4 to 64 of each image. Many images with few windows tell
 // more than few with many.
 const (
-	moments       = 32768
-	fewestWindows = 4
-	mostWindows   = 64
-	rowsAtOnce    = 1024 // laid out at a time
+	windowsAColumn = 24
+	fewestWindows  = 4
+	mostWindows    = 64
+	rowsAtOnce     = 1024 // laid out at a time
 )
 
-func windowsOf(images int) int { return min(max(moments/images, fewestWindows), mostWindows) }
+func windowsOf(cols, images int) int {
+	return min(max(windowsAColumn*cols/images, fewestWindows), mostWindows)
+}
 
 // Rounded is a layer's weights as codes: in the order of the constant's data,
 // one scale an output channel, and what rounding adds to the bias.
@@ -89,7 +91,7 @@ func newSampler(n *ir.Node, images int) *sampler {
 	}
 	g := interp.Window(n)
 	s.windows, s.pixels, s.cols = gemm.NewWindows(g), g.OutH()*g.OutW(), g.K()
-	s.take = min(windowsOf(images), s.pixels)
+	s.take = min(windowsOf(s.cols, images), s.pixels)
 	for _, v := range padValues(n) {
 		s.pad = append(s.pad, float32(v))
 	}

@@ -112,6 +112,7 @@ func greedy(ctx context.Context, s *Search, bytes int) (*Network, error) {
 	if err := s.fill(ctx, s.judge.N, s.all); err != nil {
 		return nil, err
 	}
+	s.charge()
 	var shares []float64
 	for _, row := range s.table {
 		for _, e := range row {

@@ -19,6 +19,7 @@ func qed(ctx context.Context, s *Search, bytes int) (*Network, error) {
 	if err := s.fill(ctx, s.judge.N, s.all); err != nil {
 		return nil, err
 	}
+	s.charge()
 	best, err := s.finalists(ctx, bytes)
 	if err != nil {
 		return nil, err
@@ -189,6 +190,9 @@ func (s *Search) quick(ctx context.Context, m method, bytes int) (*Network, erro
 	}
 	if err := s.fill(ctx, s.judge.N, s.all); err != nil {
 		return nil, err
+	}
+	if len(s.networks) == 0 {
+		s.charge()
 	}
 	g := s.surrogates()[0]
 	plan := Within(s.curve(g), bytes)

@@ -17,9 +17,8 @@ const qstarShare = 1. / 20
 // plan rests on, and begins again with twice the images. Its table becomes Qed's
 // own when it is given the time; ended early it has its best so far.
 func qstar(ctx context.Context, s *Search, bytes int) (*Network, error) {
-	var before = s.env.Report.MACs
 	limit := int64(qstarShare * float64(s.tableMACs()))
-	spent := func() bool { return !s.patient() && s.env.Report.MACs-before >= limit }
+	spent := func() bool { return !s.patient() && s.spent.macs >= limit }
 	images := min(s.judge.N, qstarImages)
 	var plan *Plan
 	for {
@@ -58,6 +57,7 @@ func qstar(ctx context.Context, s *Search, bytes int) (*Network, error) {
 	if plan = s.estimate(bytes); plan == nil {
 		return nil, s.tooSmall()
 	}
+	s.charge()
 	list := []candidate{{"q*", s.formats(plan)}}
 	if w := widest(s.layers, bytes); w > 0 && !s.stopped() {
 		if u := s.uniform(ir.OddOf(w)); fits(s, u, bytes) {

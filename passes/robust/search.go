@@ -33,6 +33,7 @@ type Search struct {
 	prefix    interp.Tensors[float32] // of the float network on the judged images
 
 	table       [][]entry
+	spent       effort // on the table
 	curves      map[string][]Plan
 	networks    map[string]*Network
 	fisherCosts [][]Choice

@@ -59,6 +59,19 @@ func (s *Search) judging(ctx context.Context) error {
 	return nil
 }
 
+// effort is what the table took.
+type effort struct {
+	evaluations int
+	macs        int64
+}
+
+// charge adds what the table took to the report: every choice rests on it, also
+// when an earlier one measured it.
+func (s *Search) charge() {
+	s.env.Report.Evaluations += s.spent.evaluations
+	s.env.Report.MACs += s.spent.macs
+}
+
 // fill measures the entries of the table that want names, on the first judged
 // images, and those alone that no more images were measured on. It stops between
 // entries when the search should.
@@ -126,8 +139,8 @@ func (s *Search) alone(ctx context.Context, n *ir.Node, p *quant.Prepared, f qua
 	if err := prog.Run(ctx, t, images, from, len(s.m.Ops)); err != nil {
 		return cost{}, err
 	}
-	s.env.Report.Evaluations++
-	s.env.Report.MACs += int64(macs) * int64(images)
+	s.spent.evaluations++
+	s.spent.macs += int64(macs) * int64(images)
 	return s.costOf(t[out]), nil
 }
 

@@ -27,7 +27,10 @@ type Options struct {
 	Time                                   time.Duration // of a search; 0 is its own measure
 	Enough                                 func() bool   // ends a search with the best that it has; may be nil
 	Images                                 int           // calibration images used; 0 is by the level
-	TestImages                             int           // images to report on; 0 for all
+	Sizes, Methods                         []string      // of compare
+	Seeds                                  int
+	Record                                 string
+	TestImages                             int // images to report on; 0 for all
 	Seed                                   uint64
 	AllowOutside, TimePasses               bool
 	JSON, CSV, Boundary                    bool
