@@ -104,7 +104,7 @@ func (r *resolver) resolve(stmts []syntax.Stmt) {
 func (r *resolver) statement(s syntax.Stmt) {
 	switch s := s.(type) {
 	case *syntax.Header:
-		r.m.After, r.m.Target = s.After, s.Target
+		r.m.After, r.m.Target = s.After, strings.Trim(s.Target, `"`)
 		if s.Version != "1" {
 			r.list.Add(syntax.At(s.Pos), diag.BadValue, "version %s of the language; this dnnc reads version 1", s.Version)
 		}

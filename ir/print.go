@@ -16,7 +16,11 @@ func (m *Module) String() string {
 			fmt.Fprintf(&b, " after %s", m.After)
 		}
 		if m.Target != "" {
-			fmt.Fprintf(&b, " target %s", m.Target)
+			name := m.Target
+			if strings.ContainsAny(name, ":+") {
+				name = strconv.Quote(name) // a family that is refined
+			}
+			fmt.Fprintf(&b, " target %s", name)
 		}
 		b.WriteByte('\n')
 	}

@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"text/tabwriter"
 
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/verify"
@@ -22,6 +23,7 @@ import (
 	"github.com/dnnc/dnnc/passes"
 	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/passes/robust"
+	"github.com/dnnc/dnnc/runtime/emu"
 )
 
 // The exit codes.
@@ -74,9 +76,7 @@ func interrupts(stop func()) {
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if len(args) == 1 && args[0] == "targets" {
-		for _, t := range target.All() {
-			fmt.Fprintf(stdout, "%-8s %s\n", t.Name, t.Doc)
-		}
+		targets(stdout)
 		return done
 	}
 	c := &commands[0]
@@ -110,6 +110,22 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	return exitCode(guarded(ctx, c, o, stdout, stderr), stderr)
 }
 
+// targets lists the processors and what runs their programs here, by which
+// verify and the project's tests prove what is compiled for them.
+func targets(out io.Writer) {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "target\tprocessors\tverified by")
+	for _, t := range target.All() {
+		doc := t.Doc
+		if strings.ContainsAny(t.Name, ":+") {
+			doc = "" // its family stands above
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\n", t.Name, doc, emu.Describe(t))
+	}
+	w.Flush()
+	fmt.Fprintln(out, "\n-mcpu and -mattr refine a family; dnnc verify compares every integer of a network on its target.")
+}
+
 // guarded runs a command; a panic is a fault of dnnc's, reported as an error.
 func guarded(ctx context.Context, c *command, o driver.Options, stdout, stderr io.Writer) (err error) {
 	defer func() {
@@ -139,7 +155,9 @@ func parse(args []string, stderr io.Writer) (o driver.Options, files []string, e
 		}
 	}
 	fs.StringVar(&o.Level, "O", string(pass.Int8), "how widths are chosen: "+strings.Join(pass.Levels, ", "))
-	fs.StringVar(&o.Target, "target", "", "the processor; dnnc targets lists them")
+	fs.StringVar(&o.Target, "target", "", "the processor family; dnnc targets lists them")
+	fs.StringVar(&o.CPU, "mcpu", "", "a `processor` of the family")
+	fs.StringVar(&o.Attr, "mattr", "", "`features` added to the family's or taken away: +dotprod, -dsp")
 	fs.StringVar(&o.Output, "o", "", "output `file`; the others take its name and their own ending")
 	fs.Func("emit", "what to write, a `list` of "+strings.Join(driver.Emits(), ", ")+" (default obj)", list(&o.Emit))
 	fs.Func("report", "what to print, a `list` of "+strings.Join(driver.Reports, ", "), list(&o.Report))

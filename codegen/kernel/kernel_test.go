@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -24,6 +25,7 @@ import (
 	"github.com/dnnc/dnnc/passes"
 	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/runtime/data"
+	"github.com/dnnc/dnnc/runtime/emu"
 	"github.com/dnnc/dnnc/runtime/interp"
 )
 
@@ -197,8 +199,8 @@ func TestObjectsEqualInterpreter(t *testing.T) {
 		tgt, err := target.Find(name)
 		require.NoError(t, err)
 		_, noCC := exec.LookPath(cc[0])
-		if len(tgt.Emulator) > 0 && noCC == nil {
-			_, noCC = exec.LookPath(tgt.Emulator[0])
+		if noCC == nil {
+			noCC = emu.Check(tgt)
 		}
 		for _, format := range formats() {
 			t.Run(name+"/"+format, func(t *testing.T) {
@@ -218,7 +220,7 @@ func TestObjectsEqualInterpreter(t *testing.T) {
 				undefined, err := exec.Command("nm", "-u", file("net.o")).Output()
 				require.NoError(t, err)
 				assert.Empty(t, string(undefined))
-				execute(t, m, tgt.Emulator, dir, append(cc, file("net.o"))...)
+				execute(t, m, emu.Command(tgt), dir, append(cc, file("net.o"))...)
 			})
 		}
 	}
@@ -257,7 +259,7 @@ func TestCEqualsInterpreter(t *testing.T) {
 		emulator []string
 	}{
 		{"gcc", []string{"gcc", "-fsanitize=undefined", "-fno-sanitize-recover=all"}, nil},
-		{"arm", []string{"arm-linux-gnueabihf-gcc", "-static"}, tgt.Emulator},
+		{"arm", []string{"arm-linux-gnueabihf-gcc", "-static"}, emu.Command(tgt)},
 	}
 	for _, format := range formats() {
 		m := network(t, tgt, format)
@@ -267,7 +269,7 @@ func TestCEqualsInterpreter(t *testing.T) {
 		for _, cc := range compilers {
 			t.Run(cc.name+"/"+format, func(t *testing.T) {
 				for _, tool := range append([]string{cc.cc[0]}, cc.emulator...) {
-					if _, err := exec.LookPath(tool); err != nil && tool[0] != '-' && tool != "cortex-a7" {
+					if _, err := exec.LookPath(tool); err != nil && tool[0] != '-' && !strings.HasPrefix(tool, "cortex-") {
 						t.Skip(err)
 					}
 				}

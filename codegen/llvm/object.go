@@ -39,17 +39,47 @@ func Find(want string) (Tools, error) {
 		WithHelp("on Debian: apt-get install llvm-%s", versions[0])
 }
 
-// Compile makes an object ("obj") or assembly ("asm") of textual IR.
+// Compile makes an object ("obj") or assembly ("asm") of textual IR. What LLVM
+// would call from a C library for want of an instruction, it has itself.
 func Compile(ctx context.Context, tools Tools, text string, t *target.Target, filetype string) ([]byte, error) {
 	better, err := run(ctx, []byte(text), tools.Opt, "-passes=verify,default<O2>", "-S", "-o", "-", "-")
 	if err != nil {
 		return nil, err
 	}
-	args := []string{"-O2", "-filetype=" + filetype, "-mtriple=" + t.Triple, "-mcpu=" + t.CPU, "-mattr=" + t.Features, "-function-sections", "-data-sections", "-o", "-"}
+	object, err := generate(ctx, tools, better, t, "obj")
+	if err != nil {
+		return nil, err
+	}
+	for {
+		names, err := missing(object)
+		if err != nil {
+			return nil, err
+		}
+		if len(names) == 0 {
+			break
+		}
+		// A helper may need another: 64-bit multiplication one of 32 bits.
+		better = []byte(define(string(better), t, names))
+		if object, err = generate(ctx, tools, better, t, "obj"); err != nil {
+			return nil, err
+		}
+	}
+	if filetype == "obj" {
+		return object, nil
+	}
+	return generate(ctx, tools, better, t, filetype)
+}
+
+// generate runs llc.
+func generate(ctx context.Context, tools Tools, text []byte, t *target.Target, filetype string) ([]byte, error) {
+	args := []string{"-O2", "-filetype=" + filetype, "-mtriple=" + t.Triple, "-mcpu=" + t.CPU, "-mattr=" + t.Attributes(), "-function-sections", "-data-sections", "-o", "-"}
+	if t.ABI != "" {
+		args = append(args, "-target-abi="+t.ABI)
+	}
 	if t.PIC {
 		args = append(args, "-relocation-model=pic")
 	}
-	return run(ctx, better, tools.LLC, append(append(args, t.LLC...), "-")...)
+	return run(ctx, text, tools.LLC, append(append(args, t.LLC...), "-")...)
 }
 
 // timeLimit is what one run of a tool may take.

@@ -80,7 +80,7 @@ func (p *printer) function(f *loop.Func) {
 	p.f.FuncAttrs = append(p.f.FuncAttrs, enum.FuncAttrNoUnwind,
 		ir.AttrString("no-builtins"),
 		ir.AttrPair{Key: "target-cpu", Value: p.target.CPU},
-		ir.AttrPair{Key: "target-features", Value: p.target.Features})
+		ir.AttrPair{Key: "target-features", Value: p.target.Attributes()})
 	if f.Local {
 		p.f.Linkage = enum.LinkageInternal
 		p.f.FuncAttrs = append(p.f.FuncAttrs, enum.FuncAttrNoInline)

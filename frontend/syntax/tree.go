@@ -14,7 +14,7 @@ type Header struct {
 	Pos     lexer.Position
 	Version string `parser:"'dnn' @Number"`
 	After   string `parser:"( 'after' @Ident )?"`
-	Target  string `parser:"( 'target' @Ident )?"`
+	Target  string `parser:"( 'target' @( Ident | String ) )?"`
 }
 
 // Tensors refers to a file of named tensors.

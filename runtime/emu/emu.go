@@ -6,14 +6,19 @@ package emu
 import (
 	"bytes"
 	"context"
+	"debug/elf"
 	_ "embed"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"strings"
 	"text/template"
 	"time"
+
+	"golang.org/x/sys/cpu"
 
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/ir/target"
@@ -33,19 +38,6 @@ type Job struct {
 	Arena, Align    int
 	Steps           int
 	Trace           bool
-}
-
-// entries are the assembly of each target: _start, and dnnc_io(0|1, p, n),
-// which reads standard input or writes standard output.
-var entries = map[string][]string{
-	"x86_64": {
-		".globl _start", "_start: xor %ebp, %ebp", "call dnnc_main", "mov %eax, %edi", "mov $60, %eax", "syscall",
-		".globl dnnc_io", "dnnc_io: mov %edi, %eax", "mov %edx, %edx", "syscall", "ret",
-	},
-	"armv7": {
-		".syntax unified", ".arm", ".globl _start", ".type _start, %function", "_start: bl dnnc_main", "mov r7, #1", "svc #0",
-		".globl dnnc_io", ".type dnnc_io, %function", "dnnc_io: push {r7, lr}", "add r7, r0, #3", "svc #0", "pop {r7, pc}",
-	},
 }
 
 // guard is the bytes before and after each piece of memory that must stay as
@@ -68,7 +60,10 @@ type piece struct {
 // addresses, as the interface promises to take, the arena at no better
 // alignment than its own.
 func Driver(j Job, t *target.Target) (string, error) {
-	asm, ok := entries[t.Name]
+	asm, ok := entries[t.Arch]
+	if len(t.Runners) > 0 && t.Runners[0].Board != nil {
+		asm, ok = semihosted, true
+	}
 	if !ok {
 		return "", diag.New(diag.Pos{}, diag.Unsupported, "programs for %s cannot be run here", t.Name)
 	}
@@ -80,7 +75,10 @@ func Driver(j Job, t *target.Target) (string, error) {
 		Arena                       piece
 		Trace                       bool
 		Steps                       []int
-	}{Triple: t.Triple, Prefix: j.Prefix, Asm: append(append([]string(nil), t.Asm...), asm...), Trace: j.Trace}
+	}{Triple: t.Triple, Prefix: j.Prefix, Trace: j.Trace}
+	for _, line := range slices.Concat(t.Asm, asm) {
+		data.Asm = append(data.Asm, strings.ReplaceAll(line, `"`, `\22`))
+	}
 	at := 0
 	place := func(name string, bytes, align, offset int) piece {
 		start := at
@@ -125,22 +123,86 @@ func Linker() (string, error) {
 
 // Check reports an emulator that a target needs and that is not installed.
 func Check(t *target.Target) error {
-	if len(t.Emulator) == 0 {
-		return nil
-	}
-	if _, err := exec.LookPath(t.Emulator[0]); err != nil {
-		return diag.New(diag.Pos{}, diag.MissingTool, "%s runs programs for %s and is not installed", t.Emulator[0], t.Name).
-			WithHelp("on Debian: apt-get install qemu-user")
+	_, err := runner(t, 0, 0)
+	return err
+}
+
+// Command is what runs Linux programs of a target: an emulator and its flags, or
+// nothing on such a machine itself. It is nothing, too, where nothing runs them.
+func Command(t *target.Target) []string {
+	if r, err := runner(t, 0, 0); err == nil && r != nil {
+		return r.Command
 	}
 	return nil
 }
 
+// Describe says what runs a target's programs here.
+func Describe(t *target.Target) string {
+	if native(t) {
+		return "this machine"
+	}
+	r := t.Runner(0, 0)
+	if r == nil {
+		return "nothing here: a machine that has it is needed"
+	}
+	text := strings.Join(r.Command, " ")
+	if _, err := exec.LookPath(r.Command[0]); err != nil {
+		text += " (not installed)"
+	}
+	return text
+}
+
+// runner is what runs programs of a size; nil is this machine itself.
+func runner(t *target.Target, flash, ram int) (*target.Runner, error) {
+	if native(t) {
+		return nil, nil
+	}
+	r := t.Runner(flash, ram)
+	if r == nil {
+		if t.Runner(0, 0) != nil {
+			return nil, diag.New(diag.Pos{}, diag.Unsupported, "no emulated machine of %s has room for %d bytes of code and constants and %d of memory", t.Name, flash, ram)
+		}
+		return nil, diag.New(diag.Pos{}, diag.Unsupported, "no emulator here knows all of %s, and this machine does not either", t.Name)
+	}
+	if _, err := exec.LookPath(r.Command[0]); err != nil {
+		of := "qemu-user"
+		if r.Board != nil {
+			of = "qemu-system-arm"
+		}
+		return nil, diag.New(diag.Pos{}, diag.MissingTool, "%s runs programs for %s and is not installed", r.Command[0], t.Name).
+			WithHelp("on Debian: apt-get install %s", of)
+	}
+	return r, nil
+}
+
+// native reports whether this machine runs programs of a target itself.
+func native(t *target.Target) bool {
+	if runtime.GOOS != "linux" {
+		return false
+	}
+	var has map[string]bool
+	switch {
+	case t.Arch == "x86_64" && runtime.GOARCH == "amd64":
+		x := cpu.X86
+		has = map[string]bool{"sse4.1": x.HasSSE41, "avx2": x.HasAVX2, "avx512vl": x.HasAVX512VL, "avx512vnni": x.HasAVX512VNNI, "avxvnni": x.HasAVXVNNI}
+	case t.Arch == "aarch64" && runtime.GOARCH == "arm64":
+		a := cpu.ARM64
+		has = map[string]bool{"neon": a.HasASIMD, "dotprod": a.HasASIMDDP, "i8mm": a.HasI8MM}
+	default:
+		return false
+	}
+	return !slices.ContainsFunc(t.Features, func(f string) bool { return !has[f] })
+}
+
 // Program is a linked executable.
 type Program struct {
-	path string
-	job  Job
-	t    *target.Target
+	path   string
+	job    Job
+	runner *target.Runner // nil: this machine
 }
+
+// stackRoom is the bytes of a board's memory that the program's own data leave.
+const stackRoom = 2 << 10
 
 // Link makes a static program of objects in a folder.
 func Link(ctx context.Context, dir string, j Job, t *target.Target, objects ...[]byte) (*Program, error) {
@@ -148,11 +210,24 @@ func Link(ctx context.Context, dir string, j Job, t *target.Target, objects ...[
 	if err != nil {
 		return nil, err
 	}
-	p := &Program{filepath.Join(dir, "program"), j, t}
+	p := &Program{path: filepath.Join(dir, "program"), job: j}
 	if j.Trace {
 		p.path += "-trace"
 	}
+	code, constants, data, err := sizes(objects)
+	if err != nil {
+		return nil, err
+	}
+	if p.runner, err = runner(t, code+constants, data+stackRoom); err != nil {
+		return nil, err
+	}
 	args := []string{"-m", t.LinkMode, "-static", "-o", p.path}
+	if p.runner != nil && p.runner.Board != nil {
+		if err := os.WriteFile(p.path+".ld", []byte(script(p.runner.Board, constants)), 0o600); err != nil {
+			return nil, err
+		}
+		args = append(args, "-T", p.path+".ld")
+	}
 	for i, o := range objects {
 		name := fmt.Sprintf("%s%d.o", p.path, i)
 		if err := os.WriteFile(name, o, 0o600); err != nil {
@@ -160,8 +235,30 @@ func Link(ctx context.Context, dir string, j Job, t *target.Target, objects ...[
 		}
 		args = append(args, name)
 	}
-	_, err = command(ctx, nil, linker, args...)
+	_, err = command(ctx, dir, nil, linker, args...)
 	return p, err
+}
+
+// sizes adds up what objects hold.
+func sizes(objects [][]byte) (code, constants, data int, err error) {
+	for _, o := range objects {
+		f, err := elf.NewFile(bytes.NewReader(o))
+		if err != nil {
+			return 0, 0, 0, err
+		}
+		for _, s := range f.Sections {
+			switch {
+			case s.Flags&elf.SHF_ALLOC == 0:
+			case s.Flags&elf.SHF_EXECINSTR != 0:
+				code += int(s.Size)
+			case s.Flags&elf.SHF_WRITE != 0:
+				data += int(s.Size)
+			default:
+				constants += int(s.Size)
+			}
+		}
+	}
+	return code, constants, data, nil
 }
 
 // Result is what the program answered, record by record.
@@ -173,14 +270,7 @@ type Result struct {
 
 // Run feeds input records, each the network's inputs one after the other.
 func (p *Program) Run(ctx context.Context, records [][]byte) (*Result, error) {
-	name, args := p.path, []string(nil)
-	if e := p.t.Emulator; len(e) > 0 {
-		if err := Check(p.t); err != nil {
-			return nil, err
-		}
-		name, args = e[0], append(append(args, e[1:]...), p.path)
-	}
-	out, err := command(ctx, bytes.Join(records, nil), name, args...)
+	out, err := p.execute(ctx, bytes.Join(records, nil))
 	if err != nil {
 		return nil, err
 	}
@@ -210,14 +300,38 @@ func (p *Program) Run(ctx context.Context, records [][]byte) (*Result, error) {
 	return r, nil
 }
 
+// quiet keeps QEMU's machines to the program's own input and output.
+var quiet = []string{"-display", "none", "-monitor", "none", "-serial", "none", "-semihosting-config", "enable=on,target=native"}
+
+// execute runs the program on input and returns what it writes: a Linux program
+// through its standard streams, a board's through two files.
+func (p *Program) execute(ctx context.Context, in []byte) ([]byte, error) {
+	dir := filepath.Dir(p.path)
+	if p.runner == nil {
+		return command(ctx, dir, in, p.path)
+	}
+	e := p.runner.Command
+	if p.runner.Board == nil {
+		return command(ctx, dir, in, e[0], append(e[1:len(e):len(e)], p.path)...)
+	}
+	if err := os.WriteFile(filepath.Join(dir, inputFile), in, 0o600); err != nil {
+		return nil, err
+	}
+	if _, err := command(ctx, dir, nil, e[0], slices.Concat(e[1:], quiet, []string{"-kernel", p.path})...); err != nil {
+		return nil, err
+	}
+	return os.ReadFile(filepath.Join(dir, outputFile))
+}
+
 // timeLimit is what one external program may take.
 const timeLimit = 10 * time.Minute
 
-func command(ctx context.Context, in []byte, name string, args ...string) ([]byte, error) {
+func command(ctx context.Context, dir string, in []byte, name string, args ...string) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeLimit)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, name, args...)
 	var out, messages bytes.Buffer
+	cmd.Dir = dir
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(in), &out, &messages
 	if err := cmd.Run(); err != nil {
 		return nil, diag.New(diag.Pos{}, diag.ToolFailed, "%s %s: %v", filepath.Base(name), strings.Join(args, " "), err).

@@ -62,23 +62,28 @@ func double(b *loop.Builder, in, out, arena *loop.Param) {
 	})
 }
 
-var targets = []string{"x86_64", "armv7"}
+// targets are all that are listed: what nothing here runs is skipped.
+var targets = target.Names()
 
 func TestRun(t *testing.T) {
 	for _, name := range targets {
-		got, err := build(t, name, false, double).Run(context.Background(), [][]byte{{1, 2, 3, 4}, {128, 127, 255, 0}})
-		require.NoError(t, err)
-		assert.Equal(t, []byte{2, 4, 6, 8}, got.Outputs[0], name)
-		assert.Equal(t, []byte{0, 254, 254, 0}, got.Outputs[1], name)
-		assert.Equal(t, []int{0, 0}, []int{int(got.Status[0]), int(got.Status[1])})
+		t.Run(name, func(t *testing.T) {
+			got, err := build(t, name, false, double).Run(context.Background(), [][]byte{{1, 2, 3, 4}, {128, 127, 255, 0}})
+			require.NoError(t, err)
+			assert.Equal(t, []byte{2, 4, 6, 8}, got.Outputs[0])
+			assert.Equal(t, []byte{0, 254, 254, 0}, got.Outputs[1])
+			assert.Equal(t, []int{0, 0}, []int{int(got.Status[0]), int(got.Status[1])})
+		})
 	}
 }
 
 func TestTraceKeepsTheArena(t *testing.T) {
 	for _, name := range targets {
-		got, err := build(t, name, true, double).Run(context.Background(), [][]byte{{1, 2, 3, 4}})
-		require.NoError(t, err)
-		assert.Equal(t, []byte{1, 2, 3, 4}, got.Arenas[0][0][:bytes], name)
+		t.Run(name, func(t *testing.T) {
+			got, err := build(t, name, true, double).Run(context.Background(), [][]byte{{1, 2, 3, 4}})
+			require.NoError(t, err)
+			assert.Equal(t, []byte{1, 2, 3, 4}, got.Arenas[0][0][:bytes])
+		})
 	}
 }
 
@@ -96,7 +101,7 @@ func TestFaultsAreSeen(t *testing.T) {
 		"before the input":      {emu.GuardBroken, func(b *loop.Builder, in, _, _ *loop.Param) { b.Store(in, loop.Int(-1), seven) }},
 		"returns a status of 1": {emu.RunFailed, func(b *loop.Builder, _, _, _ *loop.Param) { b.Return(loop.Int(1)) }},
 	} {
-		for _, target := range targets {
+		for _, target := range []string{"x86_64", "armv6m", "armv7", "riscv64"} {
 			got, err := build(t, target, false, c.body).Run(context.Background(), [][]byte{{1, 2, 3, 4}})
 			require.NoError(t, err)
 			assert.NotZero(t, int(got.Status[0])&c.want, "%s: %s", target, name)
@@ -105,8 +110,12 @@ func TestFaultsAreSeen(t *testing.T) {
 }
 
 func TestCrashesAreErrors(t *testing.T) {
-	_, err := build(t, "x86_64", false, func(b *loop.Builder, in, out, _ *loop.Param) {
-		b.Store(out, loop.Int(1<<30), load(in, 0))
-	}).Run(context.Background(), [][]byte{{1, 2, 3, 4}})
-	assert.Error(t, err)
+	for _, name := range []string{"x86_64", "armv6m", "armv7em", "riscv64"} {
+		t.Run(name, func(t *testing.T) {
+			_, err := build(t, name, false, func(b *loop.Builder, in, out, _ *loop.Param) {
+				b.Store(out, loop.Int(1<<30), load(in, 0))
+			}).Run(context.Background(), [][]byte{{1, 2, 3, 4}})
+			assert.Error(t, err)
+		})
+	}
 }

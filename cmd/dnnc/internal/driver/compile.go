@@ -51,6 +51,9 @@ func Compile(ctx context.Context, o Options, out, messages io.Writer) (*Result, 
 		return nil, err
 	}
 	t, err := target.Find(o.Target)
+	if err == nil && o.CPU+o.Attr != "" {
+		t, err = t.Refine(o.CPU, o.Attr)
+	}
 	if err != nil {
 		return nil, err
 	}

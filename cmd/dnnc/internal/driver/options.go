@@ -15,26 +15,27 @@ import (
 
 // Options are what the user typed.
 type Options struct {
-	Input, Output, Target, Level, Rounding string
-	Emit, Report                           []string
-	Calib, Data, Errors, Prefix, LLVM      string
-	StopAfter, StartAfter, DumpDir, Debug  string
-	Stats, Sheet, Network, Plane           string
-	Fix, Formats                           []string
-	Budget                                 pass.Budget
-	Search, Objective, Checkpoint          string
-	MinBits, MaxBits                       float64
-	Time                                   time.Duration // of a search; 0 is its own measure
-	Enough                                 func() bool   // ends a search with the best that it has; may be nil
-	Images                                 int           // calibration images used; 0 is by the level
-	Sizes, Methods                         []string      // of compare
-	Seeds                                  int
-	Record                                 string
-	TestImages                             int // images to report on; 0 for all
-	Seed                                   uint64
-	AllowOutside, TimePasses               bool
-	JSON, CSV, Boundary                    bool
-	ErrorsGiven                            bool // -errors was given, not its default
+	Input, Output, Level, Rounding        string
+	Target, CPU, Attr                     string // refined by the processor and features
+	Emit, Report                          []string
+	Calib, Data, Errors, Prefix, LLVM     string
+	StopAfter, StartAfter, DumpDir, Debug string
+	Stats, Sheet, Network, Plane          string
+	Fix, Formats                          []string
+	Budget                                pass.Budget
+	Search, Objective, Checkpoint         string
+	MinBits, MaxBits                      float64
+	Time                                  time.Duration // of a search; 0 is its own measure
+	Enough                                func() bool   // ends a search with the best that it has; may be nil
+	Images                                int           // calibration images used; 0 is by the level
+	Sizes, Methods                        []string      // of compare
+	Seeds                                 int
+	Record                                string
+	TestImages                            int // images to report on; 0 for all
+	Seed                                  uint64
+	AllowOutside, TimePasses              bool
+	JSON, CSV, Boundary                   bool
+	ErrorsGiven                           bool // -errors was given, not its default
 }
 
 // output is a kind of output: what -emit names it, and the ending of its file.
