@@ -93,7 +93,7 @@ func TestBadInput(t *testing.T) {
 		{[]string{lenet, "-target", "armv7", "-llvm", "7"}, atFault, "missing-tool"},
 		{[]string{empty, "-target", "armv7"}, atFault, "no network in this file"},
 		{[]string{brackets, "-target", "armv7"}, atFault, "limit"},
-		{[]string{lenet, "-target", "armv8"}, atFault, `did you mean "armv7"`},
+		{[]string{lenet, "-target", "armv8"}, atFault, `did you mean "armv8m"`},
 		{[]string{lenet, "-target", "armv7", "-O", "robustt"}, atFault, `did you mean "robust"`},
 		{[]string{lenet, "-target", "armv7", "-fix", "conv1=9"}, atFault, "width"},
 		{[]string{lenet, "-target", "armv7", "-fix", "conv9=4"}, atFault, `did you mean "conv1"`},
