@@ -103,3 +103,22 @@ func TestQedIsNotBelowUniversal(t *testing.T) {
 	require.NoError(t, err)
 	t.Logf("test accuracy %.3f", measure.Accuracy(got, test.Labels, 10))
 }
+
+// TestMemoryChangesNoChoice runs a search that keeps what it has computed, and one
+// that may keep nothing.
+func TestMemoryChangesNoChoice(t *testing.T) {
+	if testing.Short() {
+		t.Skip("two searches")
+	}
+	var reports []pass.SearchReport
+	for _, bytes := range []int{0, 1} {
+		env := environment(t, 64)
+		env.Level, env.Budget.Bits, env.MaxMemory = pass.Robust, 2, bytes
+		env.Formats = []ir.Elem{ir.OddOf(2), ir.OddOf(3), ir.VecOf(4, 8)}
+		require.NoError(t, passes.Table.Run(context.Background(), load(t), env, pass.Options{StopAfter: passes.Robust}))
+		reports = append(reports, env.Report)
+	}
+	assert.Equal(t, reports[0].Table, reports[1].Table)
+	assert.Equal(t, reports[0].Finalists, reports[1].Finalists)
+	assert.Less(t, reports[0].MACs, reports[1].MACs)
+}

@@ -181,6 +181,7 @@ func parse(args []string, stderr io.Writer) (o driver.Options, files []string, e
 	fs.Float64Var(&o.Budget.Ratio, "ratio", 0, "times smaller than float32")
 	fs.Float64Var(&o.Budget.Keep, "keep", .99, "share of the robust accuracy to keep")
 	fs.IntVar(&o.Budget.RAM, "ram", 0, "greatest `bytes` of the arena")
+	fs.Func("mem", "what a search may keep in memory, as `4GiB`; what does not fit is computed again", size(&o.Memory))
 	fs.StringVar(&o.Search, "search", "", "the method of -O robust: "+strings.Join(robust.Methods(), ", ")+" (default "+robust.Methods()[0]+")")
 	fs.StringVar(&o.Objective, "objective", pass.Mean, "what a search makes least, the divergence under all kinds of error: mean or worst")
 	fs.Float64Var(&o.MinBits, "min", 0, "least bits a weight of every layer")
@@ -217,7 +218,7 @@ func parse(args []string, stderr io.Writer) (o driver.Options, files []string, e
 func size(into *int) func(string) error {
 	return func(s string) error {
 		number, factor := s, 1
-		for unit, f := range map[string]int{"KiB": 1 << 10, "MiB": 1 << 20, "kB": 1e3, "MB": 1e6} {
+		for unit, f := range map[string]int{"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "kB": 1e3, "MB": 1e6} {
 			if head, ok := strings.CutSuffix(s, unit); ok {
 				number, factor = head, f
 			}

@@ -59,6 +59,9 @@ type Env struct {
 	// Patient is set when the search has a time of its own: effort is no reason to
 	// end it.
 	Patient bool
+	// MaxMemory bounds the bytes of activations that a search keeps; what does not
+	// fit is computed again. 0 is a default.
+	MaxMemory int
 	// Checkpoint is a file that keeps what a search has measured, "" for none.
 	Checkpoint string
 
@@ -80,6 +83,17 @@ type Env struct {
 	Progress func(what string, done, total int)
 
 	Report SearchReport // filled in by the robust pass
+}
+
+// defaultMemory is what a search may keep unless it is told.
+const defaultMemory = 4 << 30
+
+// Memory is the bytes of activations that a search may keep.
+func (e *Env) Memory() int {
+	if e.MaxMemory > 0 {
+		return e.MaxMemory
+	}
+	return defaultMemory
 }
 
 // Layer is a layer's line in the report of a search.

@@ -28,7 +28,7 @@ func Quantize(ctx context.Context, m *ir.Module, env *pass.Env) error {
 		if err != nil {
 			return err
 		}
-		if r, err = NewRounder(m, samples); err != nil {
+		if r, err = NewRounder(m, samples, env.Memory()); err != nil {
 			return err
 		}
 	}

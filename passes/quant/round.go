@@ -53,15 +53,29 @@ type Rounder struct {
 	Prog    *interp.Float
 	Samples data.Batch
 
+	// kept are the inputs of every layer in the float network, by the layer's
+	// argument, once a walk has needed them; nil when they are not to be kept.
+	kept  interp.Tensors[float32]
+	keeps bool
+
 	// memo has the layers rounded so far, by their format and those of all layers
 	// before them: networks that begin alike share the work.
 	memo map[string]*Rounded
 }
 
-// NewRounder compiles m for rounding.
-func NewRounder(m *ir.Module, samples data.Batch) (*Rounder, error) {
+// NewRounder compiles m for rounding. The layers' inputs on all samples are kept
+// where they take at most memory bytes, else computed anew for each layer.
+func NewRounder(m *ir.Module, samples data.Batch, memory int) (*Rounder, error) {
 	p, err := interp.CompileFloat(m)
-	return &Rounder{Module: m, Prog: p, Samples: samples, memo: map[string]*Rounded{}}, err
+	if err != nil {
+		return nil, err
+	}
+	bytes := 0
+	for _, n := range m.Layers() {
+		bytes += 4 * samples.N * p.Size(n.Args[0])
+	}
+	// Twice: a rounded network's values beside the float network's.
+	return &Rounder{Module: m, Prog: p, Samples: samples, keeps: 2*bytes <= memory, memo: map[string]*Rounded{}}, nil
 }
 
 // layerGroups are the groups of a convolution, or one.
@@ -115,11 +129,14 @@ func (s *sampler) rows(group int, x []float32, first, images int) []float32 {
 }
 
 // each visits images piece by piece.
-func (s *sampler) each(images int, visit func(first, count int)) {
+func (s *sampler) each(images int, visit func(first, count int) error) error {
 	step := max(rowsAtOnce/s.take, 1)
 	for first := 0; first < images; first += step {
-		visit(first, min(step, images-first))
+		if err := visit(first, min(step, images-first)); err != nil {
+			return err
+		}
 	}
+	return nil
 }
 
 // Prepared are the second moments of a layer's inputs, by group, factorized as
@@ -156,19 +173,28 @@ func prepared(n *ir.Node, stats []*round.Stats) *Prepared {
 	return &Prepared{s.Size() / (s[0] * s[1]), stats, map[factorKey]*round.Factor{}}
 }
 
-// Prepare measures the second moments of layer n's inputs x.
-func (r *Rounder) Prepare(n *ir.Node, x []float32) *Prepared {
-	var stats []*round.Stats
-	sample, size := newSampler(n, r.Samples.N), len(x)/r.Samples.N
-	for group := range layerGroups(n) {
-		s := round.NewStats(sample.cols)
-		sample.each(r.Samples.N, func(first, count int) {
-			s.Add(sample.rows(group, x[first*size:(first+count)*size], first, count), count*sample.take)
-		})
-		s.Finish()
-		stats = append(stats, s)
+// prepare measures the second moments of the inputs of layer n that a walk leads
+// to.
+func (r *Rounder) prepare(ctx context.Context, n *ir.Node, walk *walker) (*Prepared, error) {
+	sample := newSampler(n, r.Samples.N)
+	stats := make([]*round.Stats, layerGroups(n))
+	for group := range stats {
+		stats[group] = round.NewStats(sample.cols)
 	}
-	return prepared(n, stats)
+	err := sample.each(r.Samples.N, func(first, count int) error {
+		x, err := walk.inputs(ctx, n, first, count)
+		if err != nil {
+			return err
+		}
+		for group, s := range stats {
+			s.Add(sample.rows(group, x, first, count), count*sample.take)
+		}
+		return nil
+	})
+	for _, s := range stats {
+		s.Finish()
+	}
+	return prepared(n, stats), err
 }
 
 // Layer rounds layer n alone, on inputs that the float network gave it: the form
@@ -293,14 +319,11 @@ func (r *Rounder) Sequential(ctx context.Context, formats []Format) ([]*Rounded,
 		}
 	}
 	out := make([]*Rounded, len(layers))
-	var walk *walker
-	if last >= 0 {
-		walk = newWalker(r, 2)
-	}
+	exact, rounded := newWalker(r), newWalker(r)
 	for i, n := range layers {
 		var err error
 		if out[i] = r.memo[keys[i]]; out[i] == nil {
-			if out[i], err = r.next(ctx, n, formats[i], walk); err != nil {
+			if out[i], err = r.next(ctx, n, formats[i], exact, rounded); err != nil {
 				return nil, err
 			}
 			if r.memo != nil {
@@ -312,47 +335,59 @@ func (r *Rounder) Sequential(ctx context.Context, formats []Format) ([]*Rounded,
 			if err != nil {
 				return nil, err
 			}
-			walk.override(n, out[i].Weights, bias)
+			rounded.prog = interp.Override(rounded.prog, n, out[i].Weights, bias)
+			rounded.isExact = false
 		}
 	}
 	return out, nil
 }
 
 // next rounds layer n behind the rounded layers of a walk.
-func (r *Rounder) next(ctx context.Context, n *ir.Node, f Format, walk *walker) (*Rounded, error) {
+func (r *Rounder) next(ctx context.Context, n *ir.Node, f Format, exact, rounded *walker) (*Rounded, error) {
 	weight, err := n.Const("weight").Float32()
 	if err != nil {
 		return nil, err
 	}
-	var pairs []*round.Pair
-	var moments *Prepared
-	if f.needsData() {
-		inputs, err := walk.inputs(ctx, n)
-		if err != nil {
-			return nil, err
-		}
-		exact, quantized := inputs[0], inputs[1]
-		sample, size := newSampler(n, r.Samples.N), len(exact)/r.Samples.N
-		var stats []*round.Stats
-		for group := range layerGroups(n) {
-			p := round.NewPair(sample.cols)
-			sample.each(r.Samples.N, func(first, count int) {
-				from, to := first*size, (first+count)*size
-				p.Add(sample.rows(group, exact[from:to], first, count), sample.rows(group, quantized[from:to], first, count), count*sample.take)
-			})
-			p.Finish()
-			pairs, stats = append(pairs, p), append(stats, p.Stats)
-		}
-		moments = prepared(n, stats)
+	if !f.needsData() {
+		return roundGroups(n, weight, f, nil)
 	}
-	return roundGroups(n, weight, f, func(group int, w round.Matrix) (round.Result, error) {
-		target, err := pairs[group].Target(w)
+	sample := newSampler(n, r.Samples.N)
+	pairs := make([]*round.Pair, layerGroups(n))
+	stats := make([]*round.Stats, len(pairs))
+	for group := range pairs {
+		size := len(weight) / len(pairs)
+		pairs[group] = round.NewPair(round.Matrix{Rows: size / sample.cols, Cols: sample.cols, Data: weight[group*size : (group+1)*size]})
+		stats[group] = pairs[group].Stats
+	}
+	err = sample.each(r.Samples.N, func(first, count int) error {
+		x, err := exact.inputs(ctx, n, first, count)
+		if err != nil {
+			return err
+		}
+		y, err := rounded.inputs(ctx, n, first, count)
+		if err != nil {
+			return err
+		}
+		for group, p := range pairs {
+			p.Add(sample.rows(group, x, first, count), sample.rows(group, y, first, count), count*sample.take)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, p := range pairs {
+		p.Finish()
+	}
+	moments := prepared(n, stats)
+	return roundGroups(n, weight, f, func(group int, _ round.Matrix) (round.Result, error) {
+		target, err := pairs[group].Target()
 		if err != nil {
 			return round.Result{}, err
 		}
 		res, err := f.compensated(ctx, moments, group, target)
 		if err == nil {
-			pairs[group].Correct(w, &res)
+			pairs[group].Correct(&res)
 		}
 		return res, err
 	})
@@ -374,69 +409,105 @@ func Bias(n *ir.Node, r *Rounded) ([]float32, error) {
 	return bias, nil
 }
 
-// walker runs the float network, and its rounded twin beside it, layer by layer
-// over the calibration images, keeping of each only the values that later
-// operations read.
+// walker runs a network, the float one or one whose layers are rounded one after
+// the other, over the calibration images, layer by layer.
 type walker struct {
-	r      *Rounder
-	progs  []*interp.Float // exact, rounded
-	values []interp.Tensors[float32]
-	live   map[*ir.Value]ir.Interval
-	done   int // operations that have run
+	r       *Rounder
+	prog    *interp.Float
+	isExact bool // no layer is rounded yet
+	values  interp.Tensors[float32]
+	live    map[*ir.Value]ir.Interval
+	done    int // operations that have run
 }
 
-func newWalker(r *Rounder, twins int) *walker {
-	w := &walker{r: r, live: ir.Liveness(r.Module)}
-	for range twins {
-		t := r.Prog.Tensors(0)
-		t[r.Prog.ID(r.Module.Inputs[0])] = r.Samples.X
-		w.progs, w.values = append(w.progs, r.Prog), append(w.values, t)
-	}
-	return w
+func newWalker(r *Rounder) *walker {
+	return &walker{r: r, prog: r.Prog, isExact: true}
 }
 
-// inputs advances to layer n and returns its argument in each network.
-func (w *walker) inputs(ctx context.Context, n *ir.Node) (list [][]float32, err error) {
-	p, m := w.r.Prog, w.r.Module
-	to := p.Index(n)
-	for i, prog := range w.progs {
-		t := w.values[i]
-		for _, o := range m.Ops[w.done:to] {
-			if w.live[o.Out].To >= to {
-				t[p.ID(o.Out)] = make([]float32, w.r.Samples.N*p.Size(o.Out))
-			}
-		}
-		if err := prog.Run(ctx, t, w.r.Samples.N, w.done, to); err != nil {
+// inputs is layer n's argument for some images. Layers come in order, and for
+// each its images.
+func (w *walker) inputs(ctx context.Context, n *ir.Node, first, count int) ([]float32, error) {
+	p, id := w.r.Prog, w.r.Prog.ID(n.Args[0])
+	var all []float32
+	switch {
+	case !w.r.keeps:
+		t := p.Tensors(count, n.Args[0])
+		t[p.ID(w.r.Module.Inputs[0])] = w.r.Samples.Slice(first, first+count).X
+		err := w.prog.Run(ctx, t, count, 0, p.Index(n))
+		return t[id], err
+	case w.isExact:
+		if err := w.r.keep(ctx); err != nil {
 			return nil, err
 		}
-		for v, l := range w.live {
-			if l.To < to {
-				t[p.ID(v)] = nil
-			}
+		all = w.r.kept[id]
+	default:
+		if err := w.advance(ctx, p.Index(n)); err != nil {
+			return nil, err
 		}
-		list = append(list, t[p.ID(n.Args[0])])
+		all = w.values[id]
 	}
-	w.done = to
-	return list, nil
+	size := p.Size(n.Args[0])
+	return all[first*size : (first+count)*size], nil
 }
 
-func (w *walker) override(n *ir.Node, weight, bias []float32) {
-	w.progs[1] = interp.Override(w.progs[1], n, weight, bias)
+// keep computes the inputs of all layers in the float network, once.
+func (r *Rounder) keep(ctx context.Context) error {
+	if r.kept != nil {
+		return nil
+	}
+	var keep []*ir.Value
+	for _, n := range r.Module.Layers() {
+		keep = append(keep, n.Args[0])
+	}
+	t := r.Prog.Tensors(r.Samples.N, keep...)
+	t[r.Prog.ID(r.Module.Inputs[0])] = r.Samples.X
+	if err := r.Prog.Run(ctx, t, r.Samples.N, 0, len(r.Module.Ops)); err != nil {
+		return err
+	}
+	r.kept = t
+	return nil
+}
+
+// advance runs operations up to one on all images, keeping the values that later
+// ones read.
+func (w *walker) advance(ctx context.Context, to int) error {
+	p, m, n := w.r.Prog, w.r.Module, w.r.Samples.N
+	if w.values == nil {
+		w.values, w.live = p.Tensors(0), ir.Liveness(m)
+		w.values[p.ID(m.Inputs[0])] = w.r.Samples.X
+	}
+	for _, o := range m.Ops[w.done:max(to, w.done)] {
+		if w.live[o.Out].To >= to {
+			w.values[p.ID(o.Out)] = make([]float32, n*p.Size(o.Out))
+		}
+	}
+	if w.done < to {
+		if err := w.prog.Run(ctx, w.values, n, w.done, to); err != nil {
+			return err
+		}
+		w.done = to
+	}
+	for v, l := range w.live {
+		if l.To < to {
+			w.values[p.ID(v)] = nil
+		}
+	}
+	return nil
 }
 
 // Walk visits the layers that are needed, in order, each with the second moments
 // of its inputs in the float network.
 func (r *Rounder) Walk(ctx context.Context, needed func(i int) bool, visit func(i int, n *ir.Node, p *Prepared) error) error {
-	walk := newWalker(r, 1)
+	walk := newWalker(r)
 	for i, n := range r.Module.Layers() {
 		if !needed(i) {
 			continue
 		}
-		x, err := walk.inputs(ctx, n)
+		p, err := r.prepare(ctx, n, walk)
 		if err != nil {
 			return err
 		}
-		if err := visit(i, n, r.Prepare(n, x[0])); err != nil {
+		if err := visit(i, n, p); err != nil {
 			return err
 		}
 	}

@@ -15,7 +15,7 @@ var families = []struct {
 	elems []ir.Elem
 }{
 	{"odd", widths(ir.OddOf)},
-	{"vec", []ir.Elem{ir.VecOf(4, 16), ir.VecOf(6, 16), ir.VecOf(4, 8), ir.VecOf(6, 8), ir.VecOf(6, 6), ir.VecOf(8, 8)}},
+	{"vec", []ir.Elem{ir.VecOf(2, 16), ir.VecOf(4, 16), ir.VecOf(6, 16), ir.VecOf(4, 8), ir.VecOf(6, 8), ir.VecOf(6, 6), ir.VecOf(8, 8)}},
 	{"code", widths(ir.CodeOf)},
 }
 

@@ -31,6 +31,7 @@ type Search struct {
 	kindOf    []int // kind of each condition
 	logits    []float32
 	prefix    interp.Tensors[float32] // of the float network on the judged images
+	recompute bool                    // prefix holds the images alone: more would not fit
 
 	table       [][]entry
 	spent       effort // on the table
@@ -68,7 +69,7 @@ func New(m *ir.Module, env *pass.Env) (*Search, error) {
 	if err != nil {
 		return nil, err
 	}
-	r, err := quant.NewRounder(m, samples)
+	r, err := quant.NewRounder(m, samples, env.Memory())
 	if err != nil {
 		return nil, err
 	}

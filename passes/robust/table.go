@@ -40,15 +40,27 @@ func (s *Search) costOf(logits []float32) cost {
 	return c
 }
 
-// judging is the float network on the judged images, every value kept: what lies
-// before a layer need not be computed again.
+// judging runs the float network on the judged images and keeps the values that
+// live where a layer begins: what lies before a layer need not be computed again.
 func (s *Search) judging(ctx context.Context) error {
 	if s.prefix != nil {
 		return nil
 	}
-	keep := []*ir.Value{s.m.Outputs[0]}
+	keep, bytes := []*ir.Value{s.m.Outputs[0]}, 0
+	live := ir.Liveness(s.m)
 	for _, o := range s.m.Ops {
-		keep = append(keep, o.Out)
+		v := live[o.Out]
+		isRead := slices.ContainsFunc(s.layers, func(n *ir.Node) bool {
+			at := s.float.Index(n)
+			return v.From < at && at <= v.To
+		})
+		if isRead {
+			keep = append(keep, o.Out)
+			bytes += 4 * s.judge.N * s.float.Size(o.Out)
+		}
+	}
+	if s.recompute = bytes > s.env.Memory(); s.recompute {
+		keep = keep[:1]
 	}
 	prefix := s.float.Tensors(s.judge.N, keep...)
 	prefix[s.float.ID(s.m.Inputs[0])] = s.judge.X
@@ -123,6 +135,9 @@ func (s *Search) alone(ctx context.Context, n *ir.Node, p *quant.Prepared, f qua
 	}
 	prog := interp.Override(s.float, n, rounded.Weights, bias)
 	from := prog.Index(n)
+	if s.recompute {
+		from = 0
+	}
 	t := make(interp.Tensors[float32], len(s.prefix))
 	for id, x := range s.prefix {
 		if x != nil {

@@ -30,7 +30,7 @@ func NewStats(cols int) *Stats {
 // Add accumulates rows of inputs.
 func (s *Stats) Add(x []float32, rows int) {
 	s.n += float64(rows)
-	cross(s.gram, x, x, rows, s.cols, true)
+	cross(s.gram, x, x, rows, s.cols, s.cols, true)
 	addRows(s.mean, x[:rows*s.cols])
 }
 
@@ -47,35 +47,35 @@ func addRows(sums []float64, x []float32) {
 // added in float64: few enough that rounding stays far below the damping.
 const crossRows = 256
 
-// cross adds the sums of a_i*b_j over rows to c; of a symmetric product only
-// the upper triangle, which Finish mirrors. Each element is one sum in one
-// order, on any number of cores.
-func cross(c []float64, a, b []float32, rows, cols int, symmetric bool) {
+// cross adds the sums of a_i*b_j over rows to c[m,n]; of a symmetric product, m
+// being n, only the upper triangle, which Finish mirrors. Each element is one sum
+// in one order, on any number of cores.
+func cross(c []float64, a, b []float32, rows, m, n int, symmetric bool) {
 	const block = 64 // a multiple of gemm.Tile
-	blocks := (cols + block - 1) / block
-	turned := make([]float32, cols*min(crossRows, rows))
+	blocks := (m + block - 1) / block
+	turned := make([]float32, m*min(crossRows, rows))
 	for r := 0; r < rows; r += crossRows {
-		n := min(crossRows, rows-r)
-		x := a[r*cols : (r+n)*cols]
-		y := gemm.NewColumns(n, cols, b[r*cols:], cols, 1)
+		depth := min(crossRows, rows-r)
+		x := a[r*m : (r+depth)*m]
+		y := gemm.NewColumns(depth, n, b[r*n:], n, 1)
 		parallel.For(blocks, func(t int) {
-			for i := t * block; i < min((t+1)*block, cols); i++ {
-				for k := range n {
-					turned[i*n+k] = x[k*cols+i]
+			for i := t * block; i < min((t+1)*block, m); i++ {
+				for k := range depth {
+					turned[i*depth+k] = x[k*m+i]
 				}
 			}
 		})
 		parallel.For(blocks, func(t int) {
-			from, to := t*block, min((t+1)*block, cols)
+			from, to := t*block, min((t+1)*block, m)
 			first := 0
 			if symmetric {
 				first = from
 			}
-			wide := cols - first
+			wide := n - first
 			sums := make([]float32, (to-from)*wide)
-			y.Part(to-from, turned[from*n:to*n], 0, n, first, sums)
+			y.Part(to-from, turned[from*depth:to*depth], 0, depth, first, sums)
 			for i := from; i < to; i++ {
-				line := c[i*cols+first : (i+1)*cols]
+				line := c[i*n+first : (i+1)*n]
 				for j, v := range sums[(i-from)*wide : (i-from+1)*wide] {
 					line[j] += float64(v)
 				}
@@ -93,14 +93,9 @@ func (s *Stats) Finish() {
 			s.gram[i*s.cols+j] = s.gram[j*s.cols+i]
 		}
 	}
-	centre(s.gram, s.mean, s.mean, s.n)
-}
-
-func centre(gram, a, b []float64, n float64) {
-	cols := len(a)
-	for i := range cols {
-		for j := range cols {
-			gram[i*cols+j] = gram[i*cols+j]/n - float64(a[i]*b[j])
+	for i, a := range s.mean {
+		for j, b := range s.mean {
+			s.gram[i*s.cols+j] = s.gram[i*s.cols+j]/s.n - float64(a*b)
 		}
 	}
 }

@@ -118,16 +118,16 @@ func TestDeadInputsAndRows(t *testing.T) {
 
 // sequential rounds w on pairs of inputs, as finalists are.
 func sequential(t *testing.T, w Matrix, exact, rounded []float32, bits int) Result {
-	p := NewPair(w.Cols)
+	p := NewPair(w)
 	p.Add(exact, rounded, len(exact)/w.Cols)
 	p.Finish()
-	target, err := p.Target(w)
+	target, err := p.Target()
 	require.NoError(t, err)
 	f, err := Prepare(p.Stats, p.ByEnergy(), 1)
 	require.NoError(t, err)
 	r, err := f.Odd(context.Background(), target, bits)
 	require.NoError(t, err)
-	p.Correct(w, &r)
+	p.Correct(&r)
 	return r
 }
 

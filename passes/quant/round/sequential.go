@@ -5,27 +5,43 @@ import (
 	"fmt"
 
 	"gonum.org/v1/gonum/mat"
+
+	"github.com/dnnc/dnnc/runtime/gemm"
 )
 
 // Pair are the moments of a layer's inputs in the float network and in the one
-// whose layers before it are rounded.
+// whose layers before it are rounded, and what the change does to the layer's
+// outputs: of the matrix of all pairs of inputs only its product with the weights
+// is needed, which has as many rows as the layer has outputs.
 type Pair struct {
 	*Stats           // of the rounded network's
-	mixed  []float64 // Cov(Xf,Xq)
+	weight Matrix    // of the float layer
+	turned *gemm.Columns
+	moved  []float64 // [Rows][Cols], W*Cov(Xf-Xq,Xq)
 	mean   []float64 // of the float network's
 }
 
-// NewPair has no inputs yet.
-func NewPair(cols int) *Pair {
-	return &Pair{Stats: NewStats(cols), mixed: make([]float64, cols*cols), mean: make([]float64, cols)}
+// NewPair has no inputs yet; w are the weights that they are multiplied with.
+func NewPair(w Matrix) *Pair {
+	return &Pair{
+		Stats: NewStats(w.Cols), weight: w, turned: gemm.NewColumns(w.Cols, w.Rows, w.Data, 1, w.Cols),
+		moved: make([]float64, w.Rows*w.Cols), mean: make([]float64, w.Cols),
+	}
 }
 
 // Add accumulates rows of a layer's inputs, the same ones in both networks.
 func (p *Pair) Add(exact, rounded []float32, rows int) {
-	cols := len(p.mean)
+	cols, outs := p.weight.Cols, p.weight.Rows
 	p.Stats.Add(rounded, rows)
-	cross(p.mixed, exact, rounded, rows, cols, false)
 	addRows(p.mean, exact[:rows*cols])
+	change := make([]float32, rows*cols)
+	for i, x := range exact[:rows*cols] {
+		change[i] = x - rounded[i]
+	}
+	// What the change does to the outputs.
+	wide := make([]float32, rows*outs)
+	p.turned.Product(rows, change, wide)
+	cross(p.moved, wide, rounded, rows, outs, cols, false)
 }
 
 // Finish turns the sums into means and centres them.
@@ -34,35 +50,33 @@ func (p *Pair) Finish() {
 		p.mean[i] /= p.n
 	}
 	p.Stats.Finish()
-	centre(p.mixed, p.mean, p.Stats.mean, p.n)
+	for r := range p.weight.Rows {
+		change := 0.0
+		for i, x := range p.weight.row(r) {
+			change += float64(float64(x) * (p.mean[i] - p.Stats.mean[i]))
+		}
+		line := p.moved[r*p.cols : (r+1)*p.cols]
+		for i := range line {
+			line[i] = line[i]/p.n - float64(change*p.Stats.mean[i])
+		}
+	}
 }
 
 // Target moves the weights to where they make up for the changed inputs (R17,
 // sequential asymmetric form): W + W(Cov(Xf,Xq)-Cov(Xq,Xq))(Cov(Xq,Xq)+damping)^-1.
-func (p *Pair) Target(w Matrix) (Matrix, error) {
-	n := w.Cols
+func (p *Pair) Target() (Matrix, error) {
+	w, n := p.weight, p.weight.Cols
 	damped := append([]float64(nil), p.gram...)
 	damp := p.damp()
-	diff := mat.NewDense(n, n, nil)
 	for i := range n {
 		damped[i*n+i] += damp
-		for j := range n {
-			diff.Set(i, j, p.mixed[i*n+j]-p.gram[i*n+j])
-		}
 	}
 	var chol mat.Cholesky
 	if !chol.Factorize(mat.NewSymDense(n, damped)) {
 		return w, errors.New("the moments of the inputs are not positive definite")
 	}
-	exact := mat.NewDense(w.Rows, n, nil)
-	for r := range w.Rows {
-		for i, x := range w.row(r) {
-			exact.Set(r, i, float64(x))
-		}
-	}
-	var moved, shift mat.Dense
-	moved.Mul(exact, diff)
-	if err := chol.SolveTo(&shift, moved.T()); err != nil {
+	var shift mat.Dense
+	if err := chol.SolveTo(&shift, mat.NewDense(w.Rows, n, p.moved).T()); err != nil {
 		return w, fmt.Errorf("target of rounding: %w", err)
 	}
 	out := Matrix{w.Rows, n, make([]float32, len(w.Data))}
@@ -74,14 +88,14 @@ func (p *Pair) Target(w Matrix) (Matrix, error) {
 	return out, nil
 }
 
-// Correct sets the biases of a rounding of w so that the mean of the float
+// Correct sets the biases of a rounding so that the mean of the float
 // layer's outputs is kept: W*mean(Xf) less what the rounded weights make of
 // mean(Xq).
-func (p *Pair) Correct(w Matrix, res *Result) {
-	for r := range w.Rows {
+func (p *Pair) Correct(res *Result) {
+	for r := range p.weight.Rows {
 		res.Bias[r] = 0
-		for i, x := range w.row(r) {
-			q := float64(res.Weights[r*w.Cols+i])
+		for i, x := range p.weight.row(r) {
+			q := float64(res.Weights[r*p.cols+i])
 			res.Bias[r] += float64(float64(x)*p.mean[i]) - float64(q*p.Stats.mean[i])
 		}
 	}

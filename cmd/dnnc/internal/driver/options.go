@@ -27,6 +27,7 @@ type Options struct {
 	MinBits, MaxBits                      float64
 	Time                                  time.Duration // of a search; 0 is its own measure
 	Enough                                func() bool   // ends a search with the best that it has; may be nil
+	Memory                                int           // bytes that a search may keep; 0 is a default
 	Images                                int           // calibration images used; 0 is by the level
 	Sizes, Methods                        []string      // of compare
 	Seeds                                 int
