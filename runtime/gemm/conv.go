@@ -52,7 +52,7 @@ func (w *Windows) Conv(images int, x, weight, bias, pad []float32, lo, hi float3
 		copy(rest, own[rows/tileRows*tileRows*k:])
 		for first := 0; first < images*w.pixels; first += tileCols {
 			wide := min(tileCols, images*w.pixels-first)
-			w.gather(group, first, wide, in, x, pad, panel)
+			gather(w, group, first, wide, in, x, pad, panel)
 			for i := 0; i < rows; i += tileRows {
 				high := min(tileRows, rows-i)
 				from := own[i*k:]
@@ -66,7 +66,7 @@ func (w *Windows) Conv(images int, x, weight, bias, pad []float32, lo, hi float3
 					for j, v := range line {
 						line[j] = min(max(v+b, lo), hi)
 					}
-					w.scatter(first, c, out, line, y)
+					scatter(w, first, c, out, line, y)
 				}
 			}
 		}
@@ -74,7 +74,7 @@ func (w *Windows) Conv(images int, x, weight, bias, pad []float32, lo, hi float3
 }
 
 // scatter writes the results of pixels of a batch, from first on, of one channel.
-func (w *Windows) scatter(first, channel, out int, line, y []float32) {
+func scatter[T float32 | int8](w *Windows, first, channel, out int, line, y []T) {
 	for len(line) > 0 {
 		image, pixel := first/w.pixels, first%w.pixels
 		n := min(len(line), w.pixels-pixel)
@@ -84,7 +84,7 @@ func (w *Windows) scatter(first, channel, out int, line, y []float32) {
 }
 
 // gather lays wide pixels of a batch, from first on, out as a panel [K][16].
-func (w *Windows) gather(group, first, wide, in int, x, pad, panel []float32) {
+func gather[T float32 | int8](w *Windows, group, first, wide, in int, x, pad, panel []T) {
 	g := w.g
 	channels, plane, taps := g.InC/g.Groups, g.InH*g.InW, g.KH*g.KW
 	if wide < tileCols {
@@ -120,7 +120,7 @@ func (w *Windows) gather(group, first, wide, in int, x, pad, panel []float32) {
 					line[s] = from[at[s]]
 				}
 			default:
-				var outside float32
+				var outside T
 				if pad != nil {
 					outside = pad[c]
 				}

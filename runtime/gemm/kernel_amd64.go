@@ -6,7 +6,10 @@ import "golang.org/x/sys/cpu"
 func avxFloatTile(k int, a *float32, lda int, b, c *float32)
 
 //go:noescape
-func intTile(k int, a *int16, lda int, x *int16, ldx int, c *[8]int32)
+func pairPanel(pairs int, panel *int8, zero int16, out *int16)
+
+//go:noescape
+func intTile(pairs int, a *int16, lda int, panel *int16, c *[64]int32)
 
 // hasTiles tells whether this processor has the instructions of the tiles. The
 // tests take it away, and hold the portable loops equal.

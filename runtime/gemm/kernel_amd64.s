@@ -67,22 +67,52 @@ done:
 	VZEROUPPER
 	RET
 
-// func intTile(k int, a *int16, lda int, x *int16, ldx int, c *[8]int32)
+// func pairPanel(pairs int, panel *int8, zero int16, out *int16)
 //
-// c[i*2+j] = a[i,:k].x[j,:k] for 4 rows of a and 2 of x; k is a multiple of 16.
-// VPMADDWD multiplies and adds pairs; the sums are exact, in any order.
-TEXT ·intTile(SB), NOSPLIT, $0-48
-	MOVQ k+0(FP), CX
+// Of two rows of 16 bytes each, less zero: the pairs of pixels 0 to 3 and 8 to 11,
+// then those of 4 to 7 and 12 to 15, as the halves of a register interleave.
+TEXT ·pairPanel(SB), NOSPLIT, $0-32
+	MOVQ pairs+0(FP), CX
+	MOVQ panel+8(FP), SI
+	MOVWLZX zero+16(FP), AX
+	MOVQ out+24(FP), DI
+	VMOVD AX, X15
+	VPBROADCASTW X15, Y15
+
+pair:
+	TESTQ CX, CX
+	JE    paired
+	VPMOVSXBW (SI), Y0
+	VPMOVSXBW 16(SI), Y1
+	VPSUBW Y15, Y0, Y0
+	VPSUBW Y15, Y1, Y1
+	VPUNPCKLWD Y1, Y0, Y2
+	VPUNPCKHWD Y1, Y0, Y3
+	VMOVDQU Y2, (DI)
+	VMOVDQU Y3, 32(DI)
+	ADDQ $32, SI
+	ADDQ $64, DI
+	DECQ CX
+	JMP  pair
+
+paired:
+	VZEROUPPER
+	RET
+
+// func intTile(pairs int, a *int16, lda int, panel *int16, c *[64]int32)
+//
+// c[4,16] = a[4,2*pairs] * panel, as pairPanel laid it out. VPMADDWD multiplies a
+// pair of a with the pairs of eight pixels and adds; the sums are exact.
+TEXT ·intTile(SB), NOSPLIT, $0-40
+	MOVQ pairs+0(FP), CX
 	MOVQ a+8(FP), SI
 	MOVQ lda+16(FP), DX
-	MOVQ x+24(FP), DI
-	MOVQ ldx+32(FP), R11
-	MOVQ c+40(FP), BX
+	MOVQ panel+24(FP), DI
+	MOVQ c+32(FP), BX
 	ADDQ DX, DX
 	LEAQ (SI)(DX*1), R8
 	LEAQ (SI)(DX*2), R9
 	LEAQ (R8)(DX*2), R10
-	LEAQ (DI)(R11*2), R12
 	VPXOR Y0, Y0, Y0
 	VPXOR Y1, Y1, Y1
 	VPXOR Y2, Y2, Y2
@@ -96,44 +126,49 @@ TEXT ·intTile(SB), NOSPLIT, $0-48
 round:
 	CMPQ AX, CX
 	JGE  sums
-	VMOVDQU (DI)(AX*2), Y8
-	VMOVDQU (R12)(AX*2), Y9
-	VMOVDQU (SI)(AX*2), Y10
+	VMOVDQU (DI), Y8
+	VMOVDQU 32(DI), Y9
+	VPBROADCASTD (SI)(AX*4), Y10
 	VPMADDWD Y8, Y10, Y11
 	VPMADDWD Y9, Y10, Y12
 	VPADDD Y11, Y0, Y0
 	VPADDD Y12, Y1, Y1
-	VMOVDQU (R8)(AX*2), Y13
+	VPBROADCASTD (R8)(AX*4), Y13
 	VPMADDWD Y8, Y13, Y14
 	VPMADDWD Y9, Y13, Y15
 	VPADDD Y14, Y2, Y2
 	VPADDD Y15, Y3, Y3
-	VMOVDQU (R9)(AX*2), Y10
+	VPBROADCASTD (R9)(AX*4), Y10
 	VPMADDWD Y8, Y10, Y11
 	VPMADDWD Y9, Y10, Y12
 	VPADDD Y11, Y4, Y4
 	VPADDD Y12, Y5, Y5
-	VMOVDQU (R10)(AX*2), Y13
+	VPBROADCASTD (R10)(AX*4), Y13
 	VPMADDWD Y8, Y13, Y14
 	VPMADDWD Y9, Y13, Y15
 	VPADDD Y14, Y6, Y6
 	VPADDD Y15, Y7, Y7
-	ADDQ $16, AX
+	ADDQ $64, DI
+	INCQ AX
 	JMP  round
 
 sums:
-	// Pairs of neighbours: two rounds leave the sum of each half of a register.
-	VPHADDD Y1, Y0, Y0
-	VPHADDD Y3, Y2, Y2
-	VPHADDD Y5, Y4, Y4
-	VPHADDD Y7, Y6, Y6
-	VPHADDD Y2, Y0, Y0
-	VPHADDD Y6, Y4, Y4
-	VEXTRACTI128 $1, Y0, X1
-	VEXTRACTI128 $1, Y4, X5
-	VPADDD X1, X0, X0
-	VPADDD X5, X4, X4
-	VMOVDQU X0, (BX)
-	VMOVDQU X4, 16(BX)
+	// Pixels 0 to 7 are the low halves, 8 to 15 the high ones.
+	VPERM2I128 $0x20, Y1, Y0, Y8
+	VPERM2I128 $0x31, Y1, Y0, Y9
+	VMOVDQU Y8, (BX)
+	VMOVDQU Y9, 32(BX)
+	VPERM2I128 $0x20, Y3, Y2, Y8
+	VPERM2I128 $0x31, Y3, Y2, Y9
+	VMOVDQU Y8, 64(BX)
+	VMOVDQU Y9, 96(BX)
+	VPERM2I128 $0x20, Y5, Y4, Y8
+	VPERM2I128 $0x31, Y5, Y4, Y9
+	VMOVDQU Y8, 128(BX)
+	VMOVDQU Y9, 160(BX)
+	VPERM2I128 $0x20, Y7, Y6, Y8
+	VPERM2I128 $0x31, Y7, Y6, Y9
+	VMOVDQU Y8, 192(BX)
+	VMOVDQU Y9, 224(BX)
 	VZEROUPPER
 	RET

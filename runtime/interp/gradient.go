@@ -103,7 +103,7 @@ func backChunk(ctx context.Context, f *Float, steps []backward, x []float32, fro
 	values := f.Tensors(count, keep...)
 	in := f.ids[m.Inputs[0]]
 	values[in] = x[from*f.sizes[in] : to*f.sizes[in]]
-	ws := &workspace{make([]float32, f.floats), make([]int16, f.ints), make([]int32, f.accs)}
+	ws := &workspace{floats: make([]float32, f.floats)}
 	f.runChunk(ws, values, make(Tensors[float32], len(f.sizes)), count, 0, len(m.Ops))
 	grads := make([][]float32, len(f.sizes))
 	for id, size := range f.sizes {

@@ -121,80 +121,56 @@ func loadIntLayer(n *ir.Node) (l intLayer, err error) {
 	return l, err
 }
 
-// apply requantizes one accumulator of a channel.
-func (l *intLayer) apply(acc int64, channel int) int8 {
-	if l.wide {
-		return l.rq.ApplyWide(acc+l.bias[channel], channel)
-	}
-	return l.rq.Apply(acc+l.bias[channel], channel)
-}
-
-func intConv(p *Int, n *ir.Node) (intRun, error) {
-	l, err := loadIntLayer(n)
-	if err != nil {
-		return nil, err
-	}
-	g := Window(n)
-	zero := int32(n.Args[0].Type.Quant.Zero)
+func intConv(_ *Int, n *ir.Node) (intRun, error) {
 	var pad []int32
 	for _, v := range n.Nums("pad_value") {
 		pad = append(pad, int32(v))
 	}
-	pixels, rows, k := g.OutH()*g.OutW(), g.OutC/g.Groups, g.K()
-	p.ints = max(p.ints, k*pixels)
-	p.accs = max(p.accs, rows*pixels)
-	return func(ws *workspace, count int, dst []int8, src [][]int8) {
-		in, out := len(src[0])/count, len(dst)/count
-		cols := ws.ints[:k*pixels]
-		for i := range count {
-			y := dst[i*out : (i+1)*out]
-			for group := range g.Groups {
-				gemm.Im2ColInt8(g, group, src[0][i*in:(i+1)*in], zero, pad, cols)
-				l.product(ws, rows, pixels, k, group*rows, cols, y[group*rows*pixels:])
-			}
-		}
-	}, nil
+	return intProduct(n, Window(n), pad)
 }
 
-// product computes channels first..first+rows at all pixels: y[rows][pixels].
-func (l *intLayer) product(ws *workspace, rows, pixels, k, first int, cols []int16, y []int8) {
-	w := l.weight[first*k : (first+rows)*k]
-	if l.wide {
-		acc := make([]int64, rows*pixels)
-		gemm.IntWide(rows, pixels, k, w, cols, acc)
-		for i, a := range acc {
-			y[i] = l.apply(a, first+i/pixels)
-		}
-		return
-	}
-	acc := ws.accs[:rows*pixels]
-	gemm.Int(rows, pixels, k, w, cols, acc)
-	for r := range rows {
-		for j := range pixels {
-			y[r*pixels+j] = l.apply(int64(acc[r*pixels+j]), first+r)
-		}
-	}
+// intLinear is a convolution of one pixel whose channels are all elements.
+func intLinear(_ *Int, n *ir.Node) (intRun, error) {
+	s := n.Const("weight").Type.Shape
+	return intProduct(n, kernels.Window{
+		InC: s[1], InH: 1, InW: 1, OutC: s[0], KH: 1, KW: 1, StrideH: 1, StrideW: 1, DilH: 1, DilW: 1, Groups: 1,
+	}, nil)
 }
 
-func intLinear(p *Int, n *ir.Node) (intRun, error) {
+func intProduct(n *ir.Node, g kernels.Window, pad []int32) (intRun, error) {
 	l, err := loadIntLayer(n)
 	if err != nil {
 		return nil, err
 	}
-	shape := n.Const("weight").Type.Shape
-	zero := int16(n.Args[0].Type.Quant.Zero)
-	rows, k := shape[0], shape[1]
-	p.ints = max(p.ints, k)
-	p.accs = max(p.accs, rows)
+	zero := n.Args[0].Type.Quant.Zero
+	if l.wide {
+		return l.wideProduct(g, int32(zero), pad), nil
+	}
+	c := gemm.NewInts(g, l.weight, zero, pad)
+	finish := func(channel int, sums []int32, y []int8) { l.rq.Line(sums, l.bias[channel], channel, y) }
 	return func(ws *workspace, count int, dst []int8, src [][]int8) {
-		for i := range count {
-			x := ws.ints[:k]
-			for j, v := range src[0][i*k : (i+1)*k] {
-				x[j] = int16(v) - zero
-			}
-			l.product(ws, rows, 1, k, 0, x, dst[i*rows:(i+1)*rows])
-		}
+		c.Run(count, src[0], &ws.ints, finish, dst)
 	}, nil
+}
+
+// wideProduct is a layer whose sums take 64 bits: rare, and not fast.
+func (l *intLayer) wideProduct(g kernels.Window, zero int32, pad []int32) intRun {
+	pixels, rows, k := g.OutH()*g.OutW(), g.OutC/g.Groups, g.K()
+	return func(_ *workspace, count int, dst []int8, src [][]int8) {
+		in, out := len(src[0])/count, len(dst)/count
+		cols, acc := make([]int16, k*pixels), make([]int64, rows*pixels)
+		for i := range count {
+			for group := range g.Groups {
+				first := group * rows
+				gemm.Im2ColInt8(g, group, src[0][i*in:(i+1)*in], zero, pad, cols)
+				gemm.IntWide(rows, pixels, k, l.weight[first*k:(first+rows)*k], cols, acc)
+				for j, a := range acc {
+					channel := first + j/pixels
+					dst[i*out+first*pixels+j] = l.rq.ApplyWide(a+l.bias[channel], channel)
+				}
+			}
+		}
+	}
 }
 
 func intPool(pool func(g kernels.Window, x []int8, lo, hi int32, y []int8)) func(*Int, *ir.Node) (intRun, error) {

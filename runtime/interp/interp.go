@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/runtime/gemm"
 )
 
 // chunk is the images that one worker takes at a time: enough to share the
@@ -26,8 +27,6 @@ type Program[T float32 | int8] struct {
 	ids    map[*ir.Value]int
 	steps  []step[T] // one an operation
 	floats int       // scratch of the largest step, for one image
-	ints   int
-	accs   int
 }
 
 // step executes one operation on n images.
@@ -40,8 +39,7 @@ type step[T float32 | int8] struct {
 // workspace is one worker's scratch memory.
 type workspace struct {
 	floats []float32
-	ints   []int16
-	accs   []int32
+	ints   gemm.IntScratch
 }
 
 // Tensors are the values of n images by id; nil for values that are not kept.
@@ -87,7 +85,7 @@ func (p *Program[T]) Run(ctx context.Context, t Tensors[T], n, from, to int) err
 		wg.Add(1)
 		go func() {
 			defer wg.Done()
-			ws := &workspace{make([]float32, p.floats), make([]int16, p.ints), make([]int32, p.accs)}
+			ws := &workspace{floats: make([]float32, p.floats)}
 			temps := make(Tensors[T], len(p.sizes))
 			vals := make(Tensors[T], len(p.sizes))
 			for first := range next {

@@ -34,6 +34,25 @@ func (q *Requant) Apply(acc int64, channel int) int8 {
 	return q.clamp(RequantHalfUp(acc, m, r))
 }
 
+// Line requantizes 32-bit sums of one channel, to each of which its bias is added:
+// y[i] = Apply(sums[i]+bias, channel).
+func (q *Requant) Line(sums []int32, bias int64, channel int, y []int8) {
+	if q.Rounding != RoundHalfUp {
+		for i, s := range sums {
+			y[i] = q.Apply(int64(s)+bias, channel)
+		}
+		return
+	}
+	if len(q.Mul) == 1 {
+		channel = 0
+	}
+	m, r := int64(q.Mul[channel]), q.Shift[channel]&63
+	half, zero, lo, hi := int64(1)<<(r-1), int64(q.Zero), int64(q.Lo), int64(q.Hi)
+	for i, s := range sums {
+		y[i] = int8(min(max(((int64(s)+bias)*m+half)>>r+zero, lo), hi))
+	}
+}
+
 // ApplyWide requantizes a 64-bit accumulator (R7).
 func (q *Requant) ApplyWide(acc int64, channel int) int8 {
 	if len(q.Mul) == 1 {

@@ -14,8 +14,8 @@ import (
 // outputs: of the matrix of all pairs of inputs only its product with the weights
 // is needed, which has as many rows as the layer has outputs.
 type Pair struct {
-	*Stats           // of the rounded network's
-	weight Matrix    // of the float layer
+	*Stats        // of the rounded network's
+	weight Matrix // of the float layer
 	turned *gemm.Columns
 	moved  []float64 // [Rows][Cols], W*Cov(Xf-Xq,Xq)
 	mean   []float64 // of the float network's

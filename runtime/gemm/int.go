@@ -1,0 +1,99 @@
+package gemm
+
+import "github.com/dnnc/dnnc/runtime/kernels"
+
+// Ints is a convolution in integers over a batch of images, its weights laid out
+// once. A linear layer is one of a single pixel, so that images share the loading
+// of its weights.
+type Ints struct {
+	w      *Windows
+	zero   int16
+	pad    []int8  // one an input channel
+	weight []int16 // [OutC][even K]
+	k      int     // even: the processor multiplies pairs
+}
+
+// NewInts lays out weight[OutC][K] of a convolution whose input has a zero point;
+// pad has one value an input channel, nil means the zero point. The caller has
+// proven that no sum leaves 32 bits (R5).
+func NewInts(g kernels.Window, weight []int16, zero int, pad []int32) *Ints {
+	c := &Ints{w: NewWindows(g), zero: int16(zero), k: (g.K() + 1) / 2 * 2}
+	c.weight = make([]int16, g.OutC*c.k)
+	for r := range g.OutC {
+		copy(c.weight[r*c.k:], weight[r*g.K():(r+1)*g.K()])
+	}
+	for i := range g.InC {
+		v := int8(zero)
+		if pad != nil {
+			v = int8(pad[i])
+		}
+		c.pad = append(c.pad, v)
+	}
+	return c
+}
+
+// IntScratch is what Run works in.
+type IntScratch struct {
+	panel []int8
+	pairs []int16
+	line  [tileCols]int8
+}
+
+// Run computes y[images][OutC][OutH][OutW] of x[images][InC][InH][InW]; finish
+// turns the sums of some pixels of a channel into results.
+func (c *Ints) Run(images int, x []int8, ws *IntScratch, finish func(channel int, sums []int32, y []int8), y []int8) {
+	w, g := c.w, c.w.g
+	in, out, rows := g.InC*g.InH*g.InW, g.OutC*w.pixels, g.OutC/g.Groups
+	if len(ws.panel) < c.k*tileCols {
+		ws.panel, ws.pairs = make([]int8, c.k*tileCols), make([]int16, c.k*tileCols)
+	}
+	panel, pairs := ws.panel[:c.k*tileCols], ws.pairs[:c.k*tileCols]
+	var tile [tileRows * tileCols]int32
+	var rest []int16
+	if rows%tileRows > 0 {
+		rest = make([]int16, tileRows*c.k)
+	}
+	for group := range g.Groups {
+		own := c.weight[group*rows*c.k : (group+1)*rows*c.k]
+		copy(rest, own[rows/tileRows*tileRows*c.k:])
+		for first := 0; first < images*w.pixels; first += tileCols {
+			wide := min(tileCols, images*w.pixels-first)
+			gather(w, group, first, wide, in, x, c.pad, panel)
+			if hasTiles {
+				pairPanel(c.k/2, &panel[0], c.zero, &pairs[0])
+			}
+			for i := 0; i < rows; i += tileRows {
+				high := min(tileRows, rows-i)
+				from := own[i*c.k:]
+				if high < tileRows {
+					from = rest
+				}
+				if hasTiles {
+					intTile(c.k/2, &from[0], c.k, &pairs[0], &tile)
+				} else {
+					plainTile(c.k, from, panel, c.zero, &tile)
+				}
+				for r := range high {
+					channel := group*rows + i + r
+					line := ws.line[:wide]
+					finish(channel, tile[r*tileCols:r*tileCols+wide], line)
+					scatter(w, first, channel, out, line, y)
+				}
+			}
+		}
+	}
+}
+
+// plainTile computes c[4,16] = a[4,k] * (panel[k,16]-zero).
+func plainTile(k int, a []int16, panel []int8, zero int16, c *[tileRows * tileCols]int32) {
+	clear(c[:])
+	for l := range k {
+		b := panel[l*tileCols : (l+1)*tileCols]
+		for r := range tileRows {
+			x, line := int32(a[r*k+l]), c[r*tileCols:(r+1)*tileCols]
+			for j, y := range b {
+				line[j] += x * int32(int16(y)-zero)
+			}
+		}
+	}
+}
