@@ -691,9 +691,9 @@ func (r *resolver) parameters(n *ir.Node, source map[string]any) {
 		if len(in) == 0 {
 			return
 		}
-		for _, p := range [][2]string{{"gamma", ".weight"}, {"beta", ".bias"}, {"mean", ".running_mean"}, {"variance", ".running_var"}} {
-			if !n.Has(p[0]) {
-				r.parameter(n, p[0], n.Name()+p[1], ir.Shape{in[0]})
+		for _, p := range []string{"gamma", "beta", "mean", "variance"} {
+			if !n.Has(p) {
+				r.parameter(n, p, n.Name()+ir.ConstKeys[p], ir.Shape{in[0]})
 			}
 		}
 	}

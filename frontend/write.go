@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"io"
 
 	"github.com/dnnc/dnnc/frontend/weights"
 	"github.com/dnnc/dnnc/ir"
@@ -44,4 +45,13 @@ func NewDump(m *ir.Module) (*Dump, error) {
 	c.Tensors = []ir.TensorsFile{{Path: d.TensorsName, SHA256: hash}}
 	d.Text = []byte(c.String())
 	return d, nil
+}
+
+// WriteTensors streams the constants of m to a safetensors file.
+func WriteTensors(w io.Writer, m *ir.Module) error {
+	entries := make([]weights.Entry, len(m.Consts))
+	for i, c := range m.Consts {
+		entries[i] = weights.Entry{Name: c.Name, DType: stored(c.Type.Elem), Shape: c.Type.Shape, Load: c.Load}
+	}
+	return weights.Stream(w, entries)
 }

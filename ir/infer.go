@@ -216,9 +216,6 @@ func inferReshape(n *Node) (Shape, *fault) {
 	if from.Size() != to.Size() {
 		return nil, faultf(diag.BadShape, "reshape of %s with %d elements to %s with %d", from, from.Size(), to, to.Size())
 	}
-	if len(to) != 1 && len(to) != 3 {
-		return nil, faultf(diag.BadShape, "reshape to %s: tensors have the axes [C,H,W] or one axis", to)
-	}
 	return to, nil
 }
 

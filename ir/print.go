@@ -8,7 +8,29 @@ import (
 
 // String prints m as a .dnn text: the dump of a pass, and the canonical form
 // of a source. Every fact stands once; defaults are left out.
-func (m *Module) String() string {
+func (m *Module) String() string { return m.print((*Node).String, m.Consts, true) }
+
+// Source prints a float module as a person writes it: without types, and without
+// the constants that a reader finds by the names of their layers.
+func (m *Module) Source() string {
+	named := map[*Const]bool{}
+	for _, n := range m.Ops {
+		for _, a := range n.Attrs {
+			if c, ok := a.Value.(*Const); ok && n.isNamed(a.Name, c) {
+				named[c] = true
+			}
+		}
+	}
+	var consts []*Const
+	for _, c := range m.Consts {
+		if !named[c] {
+			consts = append(consts, c)
+		}
+	}
+	return m.print((*Node).source, consts, false)
+}
+
+func (m *Module) print(statement func(*Node) string, consts []*Const, types bool) string {
 	var b strings.Builder
 	if m.After != "" || m.Target != "" {
 		b.WriteString("dnn 1")
@@ -59,7 +81,7 @@ func (m *Module) String() string {
 	if m.Arena.Align > 0 {
 		fmt.Fprintf(&b, "  arena %d align %d\n", m.Arena.Bytes, m.Arena.Align)
 	}
-	for _, c := range m.Consts {
+	for _, c := range consts {
 		fmt.Fprintf(&b, "  const %s: %s", c.Name, c.Type)
 		if c.Scale != nil {
 			fmt.Fprintf(&b, " scale %s", c.Scale.Name)
@@ -67,8 +89,8 @@ func (m *Module) String() string {
 		b.WriteByte('\n')
 	}
 	for _, n := range m.Ops {
-		fmt.Fprintf(&b, "  %s", n)
-		if n.Out.Type.Shape != nil {
+		fmt.Fprintf(&b, "  %s", statement(n))
+		if types && n.Out.Type.Shape != nil {
 			fmt.Fprintf(&b, " : %s", n.Out.suffix())
 		}
 		b.WriteByte('\n')
@@ -91,6 +113,53 @@ func (n *Node) String() string {
 		parts = append(parts, a.Name+": "+formatAttr(a.Value))
 	}
 	return fmt.Sprintf("%s = %s(%s)", n.Out.Name, n.Op, strings.Join(parts, ", "))
+}
+
+// ConstKeys are the endings of the keys under which the constants of an operation
+// lie in a tensors file, by attribute: weight under name.weight.
+var ConstKeys = map[string]string{"weight": ".weight", "bias": ".bias", "gamma": ".weight", "beta": ".bias", "mean": ".running_mean", "variance": ".running_var"}
+
+// isNamed reports whether a reader finds the constant of an attribute by the name
+// of the operation.
+func (n *Node) isNamed(attr string, c *Const) bool {
+	return ConstKeys[attr] != "" && c.Name == n.Name()+ConstKeys[attr] && c.Type.Elem.Kind == F32
+}
+
+// source prints n with the sizes of its weights in place of their names.
+func (n *Node) source() string {
+	parts := make([]string, 0, len(n.Args)+len(n.Attrs))
+	for _, a := range n.Args {
+		parts = append(parts, a.Name)
+	}
+	var rest []string
+	for _, a := range n.Attrs {
+		c, ok := a.Value.(*Const)
+		switch {
+		case !ok || !n.isNamed(a.Name, c):
+			rest = append(rest, a.Name+": "+shortAttr(n.Op.Info().Attr(a.Name), a.Value))
+		case a.Name == "weight" && n.Op == Linear:
+			parts = append(parts, fmt.Sprintf("units: %d", c.Type.Shape[0]))
+		case a.Name == "weight":
+			parts = append(parts, fmt.Sprintf("filters: %d, kernel: %s", c.Type.Shape[0], shortAttr(n.Op.Info().Attr("kernel"), []int(c.Type.Shape[2:]))))
+		}
+	}
+	parts = append(parts, rest...)
+	return fmt.Sprintf("%s = %s(%s)", n.Out.Name, n.Op, strings.Join(parts, ", "))
+}
+
+// shortAttr prints one number for a list of equal ones, where the language reads
+// that so.
+func shortAttr(a *AttrInfo, value any) string {
+	if v, ok := value.([]int); ok && a.Len > 0 {
+		same := true
+		for _, x := range v {
+			same = same && x == v[0]
+		}
+		if same {
+			return strconv.Itoa(v[0])
+		}
+	}
+	return formatAttr(value)
 }
 
 // suffix is the type of v with its range, quantization and place.

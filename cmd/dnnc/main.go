@@ -44,6 +44,7 @@ type command struct {
 // commands are in the order of the help; the first is the default.
 var commands = []command{
 	{"build", "[flags] net.dnn -target T", "compile a network to an object, its header and its certificate", driver.Build, false},
+	{"import", "[flags] model.onnx [-o net.dnn]", "turn a model of another format into a text and a tensors file", importModel, true},
 	{"verify", "[flags] net.dnn -target T [-n N]", "run the object and compare every integer with the interpreter's", verify.Run, false},
 	{"disturb", "-errors KIND=SIZE in.png -o out.png", "disturb a picture or a data set; -sheet out.png shows all kinds", disturbImages, true},
 	{"eval", "[flags] net.dnn [-errors LIST]", "measure a network, clean and under errors; with -O what it becomes", eval, true},
@@ -200,6 +201,8 @@ func parse(args []string, stderr io.Writer) (o driver.Options, files []string, e
 	fs.IntVar(&o.Seeds, "seeds", 1, "compare: seeds, from -seed on")
 	fs.StringVar(&o.Record, "record", "", "compare: keep every outcome in this CSV `file`, and go on from it")
 	fs.StringVar(&o.Plane, "plane", "", "eval: draw the decision boundary on the plane through three images to this `file`")
+	fs.Func("shape", "import: the shape of an `input`, batch included: image=1,3,224,224", shapeOf(&o))
+	fs.Func("range", "import: the reals of an `input`: image=0,1, which is the default", rangeOf(&o))
 	fs.BoolVar(&o.AllowOutside, "allow-outside", false, "let the network refer to files outside its folder")
 	fs.BoolVar(&o.TimePasses, "time-passes", false, "print the time of each pass")
 	for len(args) > 0 {

@@ -4,4 +4,5 @@ package weights
 
 import "os"
 
-func contents(path string) ([]byte, error) { return os.ReadFile(path) }
+// Map reads a file.
+func Map(path string) ([]byte, error) { return os.ReadFile(path) }

@@ -7,10 +7,10 @@ import (
 	"syscall"
 )
 
-// contents maps a file into memory, so that weights take no memory of the
+// Map maps a file into memory, so that weights take no memory of the
 // process's own and only what is read is loaded. The mapping lives as long as
 // the process: tensors refer to it.
-func contents(path string) ([]byte, error) {
+func Map(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err

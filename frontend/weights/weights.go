@@ -35,10 +35,13 @@ const (
 	I16  DType = "I16"
 	I8   DType = "I8"
 	U8   DType = "U8"
+	U64  DType = "U64"
+	U32  DType = "U32"
+	U16  DType = "U16"
 	Bool DType = "BOOL"
 )
 
-var sizes = map[DType]int{F64: 8, F32: 4, F16: 2, BF16: 2, I64: 8, I32: 4, I16: 2, I8: 1, U8: 1, Bool: 1}
+var sizes = map[DType]int{F64: 8, F32: 4, F16: 2, BF16: 2, I64: 8, I32: 4, I16: 2, I8: 1, U8: 1, U64: 8, U32: 4, U16: 2, Bool: 1}
 
 // Size is the bytes of one element, 0 for an unknown type.
 func (d DType) Size() int { return sizes[d] }
@@ -75,6 +78,12 @@ func (t Tensor) Float32() ([]float32, error) {
 			out[i] = float32(int32(binary.LittleEndian.Uint32(b)))
 		case I16:
 			out[i] = float32(int16(binary.LittleEndian.Uint16(b)))
+		case U64:
+			out[i] = float32(binary.LittleEndian.Uint64(b))
+		case U32:
+			out[i] = float32(binary.LittleEndian.Uint32(b))
+		case U16:
+			out[i] = float32(binary.LittleEndian.Uint16(b))
 		case I8:
 			out[i] = float32(int8(b[0]))
 		case U8:
@@ -109,7 +118,7 @@ const maxHeader = 100 << 20
 
 // Open reads a file, whose format its first bytes tell.
 func Open(path string) (*File, error) {
-	raw, err := contents(path)
+	raw, err := Map(path)
 	if err != nil {
 		return nil, err
 	}
@@ -228,10 +237,36 @@ func (f *File) parseSafetensors() error {
 	return nil
 }
 
+// Entry is a tensor whose data are made when they are written.
+type Entry struct {
+	Name  string
+	DType DType
+	Shape []int
+	Load  func() ([]byte, error)
+}
+
+// bytes is the size that type and shape give.
+func (e *Entry) bytes() int {
+	n := e.DType.Size()
+	for _, d := range e.Shape {
+		n *= d
+	}
+	return n
+}
+
 // WriteSafetensors writes tensors by rising name: equal tensors, equal bytes.
 func WriteSafetensors(w io.Writer, tensors []Tensor) error {
-	sorted := slices.Clone(tensors)
-	slices.SortFunc(sorted, func(a, b Tensor) int { return strings.Compare(a.Name, b.Name) })
+	entries := make([]Entry, len(tensors))
+	for i, t := range tensors {
+		entries[i] = Entry{t.Name, t.DType, t.Shape, func() ([]byte, error) { return t.Data, nil }}
+	}
+	return Stream(w, entries)
+}
+
+// Stream writes a safetensors file with one tensor at a time in memory.
+func Stream(w io.Writer, entries []Entry) error {
+	sorted := slices.Clone(entries)
+	slices.SortFunc(sorted, func(a, b Entry) int { return strings.Compare(a.Name, b.Name) })
 	var text bytes.Buffer
 	text.WriteByte('{')
 	at := 0
@@ -247,12 +282,12 @@ func WriteSafetensors(w io.Writer, tensors []Tensor) error {
 		if shape == nil {
 			shape = []int{}
 		}
-		h, err := json.Marshal(header{t.DType, shape, [2]int{at, at + len(t.Data)}})
+		h, err := json.Marshal(header{t.DType, shape, [2]int{at, at + t.bytes()}})
 		if err != nil {
 			return err
 		}
 		fmt.Fprintf(&text, "%s:%s", name, h)
-		at += len(t.Data)
+		at += t.bytes()
 	}
 	text.WriteByte('}')
 	for text.Len()%8 != 0 {
@@ -264,7 +299,14 @@ func WriteSafetensors(w io.Writer, tensors []Tensor) error {
 		return err
 	}
 	for _, t := range sorted {
-		if _, err := w.Write(t.Data); err != nil {
+		data, err := t.Load()
+		if err != nil {
+			return err
+		}
+		if len(data) != t.bytes() {
+			return fmt.Errorf("tensor %s has %d bytes, its type takes %d", t.Name, len(data), t.bytes())
+		}
+		if _, err := w.Write(data); err != nil {
 			return err
 		}
 	}

@@ -270,11 +270,19 @@ func (b *build) stats() error {
 // Replace writes a file under a temporary name and renames it: others see the
 // old file or the new one.
 func Replace(path string, content []byte) error {
+	return ReplaceWith(path, func(w io.Writer) error {
+		_, err := w.Write(content)
+		return err
+	})
+}
+
+// ReplaceWith is Replace with a function that writes the content.
+func ReplaceWith(path string, write func(w io.Writer) error) error {
 	f, err := os.CreateTemp(filepath.Dir(path), ".dnnc-*")
 	if err != nil {
 		return diag.New(diag.Pos{}, diag.BadOutput, "%v", err)
 	}
-	_, err = f.Write(content)
+	err = write(f)
 	err = errors.Join(err, f.Chmod(0o644), f.Sync(), f.Close())
 	if err == nil {
 		err = os.Rename(f.Name(), path)

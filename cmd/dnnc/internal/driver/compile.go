@@ -11,6 +11,7 @@ import (
 
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/certificate"
 	"github.com/dnnc/dnnc/frontend"
+	"github.com/dnnc/dnnc/frontend/onnx"
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/ir/target"
@@ -40,8 +41,11 @@ type Cost struct {
 	Took time.Duration
 }
 
-// Load reads the network alone.
+// Load reads the network alone, whatever its format.
 func Load(o Options) (*ir.Module, error) {
+	if strings.EqualFold(filepath.Ext(o.Input), ".onnx") {
+		return onnx.Load(o.Input, onnx.Options{Shapes: o.Shapes, Ranges: o.Ranges, AllowOutside: o.AllowOutside})
+	}
 	return frontend.Load(o.Input, frontend.Options{AllowOutside: o.AllowOutside})
 }
 

@@ -37,6 +37,9 @@ type Options struct {
 	AllowOutside, TimePasses              bool
 	JSON, CSV, Boundary                   bool
 	ErrorsGiven                           bool // -errors was given, not its default
+
+	Shapes map[string][]int    // of an imported network's inputs, by name
+	Ranges map[string]ir.Range // of their reals
 }
 
 // output is a kind of output: what -emit names it, and the ending of its file.

@@ -1,0 +1,169 @@
+// Package build makes a module from another format's graph: what importers
+// share. It gives names, infers types, and puts reshapes where two formats see
+// the same elements under different dimensions.
+package build
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/dnnc/dnnc/ir"
+)
+
+// Builder appends operations to a module.
+type Builder struct {
+	M     *ir.Module
+	names map[string]bool
+}
+
+// New begins a module.
+func New(name string) *Builder {
+	return &Builder{M: &ir.Module{Name: Identifier(name)}, names: map[string]bool{}}
+}
+
+// reserved words begin statements of the language or follow types in it.
+var reserved = map[string]bool{"dnn": true, "tensors": true, "data": true, "network": true, "arena": true, "const": true, "return": true}
+
+// Identifier is a C identifier like s.
+func Identifier(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' {
+			return r
+		}
+		return '_'
+	}, s)
+	if s = strings.Trim(s, "_"); s == "" || s[0] >= '0' && s[0] <= '9' || reserved[s] {
+		s = "n" + s
+	}
+	return s
+}
+
+// Name is a name like hint that nothing has yet: words of letters, digits and _
+// with points between them.
+func (b *Builder) Name(hint string) string {
+	var words []string
+	for _, w := range strings.FieldsFunc(hint, func(r rune) bool { return r == '.' || r == '/' || r == ':' }) {
+		w = strings.Map(func(r rune) rune {
+			if r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || r == '_' {
+				return r
+			}
+			return '_'
+		}, w)
+		words = append(words, w)
+	}
+	name := strings.Join(words, ".")
+	if name == "" || name[0] >= '0' && name[0] <= '9' || reserved[name] {
+		name = "n" + name
+	}
+	const longest = 64
+	if len(name) > longest {
+		name = strings.Trim(name[len(name)-longest:], ".0123456789")
+	}
+	unique := name
+	for i := 2; b.names[unique]; i++ {
+		unique = fmt.Sprintf("%s_%d", name, i)
+	}
+	b.names[unique] = true
+	return unique
+}
+
+// Input declares an input of the network.
+func (b *Builder) Input(name string, shape ir.Shape, r ir.Range) *ir.Value {
+	v := &ir.Value{Name: strings.ReplaceAll(b.Name(name), ".", "_"), Type: ir.Type{Elem: ir.Of(ir.F32), Shape: shape}, Range: &r}
+	b.M.Inputs = append(b.M.Inputs, v)
+	return v
+}
+
+// Attr is an attribute; nil values are left out.
+func Attr(name string, value any) ir.Attr { return ir.Attr{Name: name, Value: value} }
+
+// Add appends an operation under a name like hint.
+func (b *Builder) Add(op ir.Op, hint string, args []*ir.Value, attrs ...ir.Attr) (*ir.Value, error) {
+	n := &ir.Node{Op: op, Args: args, Out: &ir.Value{Name: b.Name(hint)}}
+	return b.add(n, attrs)
+}
+
+// AddNamed appends an operation under a name that Name gave.
+func (b *Builder) AddNamed(op ir.Op, name string, args []*ir.Value, attrs ...ir.Attr) (*ir.Value, error) {
+	return b.add(&ir.Node{Op: op, Args: args, Out: &ir.Value{Name: name}}, attrs)
+}
+
+func (b *Builder) add(n *ir.Node, attrs []ir.Attr) (*ir.Value, error) {
+	n.Out.Def = n
+	for _, a := range attrs {
+		if a.Value == nil {
+			continue
+		}
+		if c, ok := a.Value.(*ir.Const); ok && c == nil {
+			continue
+		}
+		if reason := n.Op.Info().Attr(a.Name).Check(a.Value); reason != "" {
+			return nil, fmt.Errorf("%s: attribute %s %s", n.Op, a.Name, reason)
+		}
+		n.Set(a.Name, a.Value)
+	}
+	t, d := ir.InferNode(n)
+	if d != nil {
+		return nil, fmt.Errorf("%s", d.Message)
+	}
+	n.Out.Type = t
+	b.M.Ops = append(b.M.Ops, n)
+	return n.Out, nil
+}
+
+// Const declares an f32 constant.
+func (b *Builder) Const(name string, shape ir.Shape, data ir.Data) *ir.Const {
+	c := &ir.Const{Name: b.Name(name), Type: ir.Type{Elem: ir.Of(ir.F32), Shape: shape}, Data: data}
+	b.M.Consts = append(b.M.Consts, c)
+	return c
+}
+
+// Floats declares an f32 constant of numbers.
+func (b *Builder) Floats(name string, shape ir.Shape, x []float32) *ir.Const {
+	return b.Const(name, shape, ir.FloatConst(name, shape, x).Data)
+}
+
+// Reshape is v with other dimensions, v itself where it has them.
+func (b *Builder) Reshape(v *ir.Value, shape ir.Shape) (*ir.Value, error) {
+	if v.Type.Shape.Equal(shape) {
+		return v, nil
+	}
+	// A reshape of a reshape is one of what that one reshapes.
+	for v.Def != nil && (v.Def.Op == ir.Reshape || v.Def.Op == ir.Flatten) {
+		if v = v.Def.Args[0]; v.Type.Shape.Equal(shape) {
+			return v, nil
+		}
+	}
+	if len(shape) == 1 {
+		return b.Add(ir.Flatten, v.Name+".flat", []*ir.Value{v})
+	}
+	return b.Add(ir.Reshape, v.Name+".shape", []*ir.Value{v}, Attr("shape", []int(shape)))
+}
+
+// Finish sets the results, and drops what they do not need.
+func (b *Builder) Finish(outputs []*ir.Value) *ir.Module {
+	m := b.M
+	m.Outputs = outputs
+	for _, o := range outputs {
+		m.Results = append(m.Results, ir.Type{Elem: o.Type.Elem, Shape: o.Type.Shape})
+	}
+	live := map[*ir.Value]bool{}
+	for _, o := range outputs {
+		live[o] = true
+	}
+	kept := make([]*ir.Node, 0, len(m.Ops))
+	for i := len(m.Ops) - 1; i >= 0; i-- {
+		if n := m.Ops[i]; live[n.Out] {
+			kept = append(kept, n)
+			for _, a := range n.Args {
+				live[a] = true
+			}
+		}
+	}
+	for i, j := 0, len(kept)-1; i < j; i, j = i+1, j-1 {
+		kept[i], kept[j] = kept[j], kept[i]
+	}
+	m.Ops = kept
+	m.PruneConsts()
+	return m
+}

@@ -1,0 +1,402 @@
+// Package onnx imports ONNX models: opsets 7 to 28, float, with external data. A
+// model becomes a module of the language whose constants stay in the file; shape
+// arithmetic is folded, the batch is one. What cannot be imported is reported all
+// at once.
+package onnx
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/dnnc/dnnc/frontend/build"
+	"github.com/dnnc/dnnc/frontend/onnx/internal/pb"
+	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/diag"
+)
+
+// The opsets whose operations are known here.
+const (
+	oldestOpset = 7
+	newestOpset = 28
+)
+
+// Options are what a user may say about a model.
+type Options struct {
+	Shapes map[string][]int    // of inputs, batch included
+	Ranges map[string]ir.Range // of inputs' reals; [0,1] when absent
+	// AllowOutside lets a model refer to external data outside its own folder.
+	AllowOutside bool
+}
+
+// Load imports the model at path.
+func Load(path string, opt Options) (*ir.Module, error) {
+	pos := diag.Pos{File: path}
+	f, err := open(path)
+	if err != nil {
+		return nil, diag.New(pos, diag.BadFile, "%v", err)
+	}
+	name := strings.TrimSuffix(filepath.Base(path), filepath.Ext(path))
+	return convert(f, pos, name, opt, &folder{dir: filepath.Dir(path), outside: opt.AllowOutside, files: map[string][]byte{}})
+}
+
+// Parse imports the bytes of a model; it cannot have external data.
+func Parse(name string, raw []byte, opt Options) (*ir.Module, error) {
+	pos := diag.Pos{File: name}
+	f, err := parse(raw)
+	if err != nil {
+		return nil, diag.New(pos, diag.BadFile, "%v", err)
+	}
+	return convert(f, pos, name, opt, nil)
+}
+
+// operand is a value of the graph: a constant, or a value of the module. The
+// dimensions of v may differ from shape, which is ONNX's, batch included: v has
+// the same elements in the same logical order.
+type operand struct {
+	c     *tensor
+	v     *ir.Value
+	shape []int
+}
+
+// importer takes one graph to one module.
+type importer struct {
+	*build.Builder
+	f      *file
+	folder *folder
+	opset  int
+	values map[string]*operand // nil: an operation that failed gives it
+	users  map[string][]*pb.Node
+	done   map[*pb.Node]bool // taken into another operation
+	folded int               // elements of constants made
+	faults faults
+}
+
+func convert(f *file, pos diag.Pos, name string, opt Options, dir *folder) (*ir.Module, error) {
+	im := &importer{
+		Builder: build.New(name), f: f, folder: dir,
+		values: map[string]*operand{}, users: map[string][]*pb.Node{}, done: map[*pb.Node]bool{},
+	}
+	if err := im.versions(); err != nil {
+		return nil, diag.New(pos, diag.Unsupported, "%v", err)
+	}
+	var list diag.List
+	fault := func(err error) {
+		var d *diag.Diagnostic
+		if !errors.As(err, &d) {
+			d = diag.New(pos, diag.BadFile, "%v", err)
+		}
+		d.Pos = pos
+		list = append(list, d)
+	}
+	g := f.model.GetGraph()
+	for _, t := range g.Initializer {
+		c, err := f.tensor(t, dir)
+		if err == nil {
+			err = c.checkFinite()
+		}
+		if err != nil {
+			fault(err)
+			continue
+		}
+		im.values[c.name] = &operand{c: c, shape: c.shape}
+	}
+	for _, in := range g.Input {
+		if im.values[in.GetName()] == nil {
+			if err := im.input(in, opt); err != nil {
+				fault(err)
+			}
+		}
+	}
+	for name := range opt.Shapes {
+		if !slices.ContainsFunc(g.Input, func(in *pb.ValueInfo) bool { return in.GetName() == name }) {
+			fault(unknownInput(g, "shape", name))
+		}
+	}
+	for name := range opt.Ranges {
+		if !slices.ContainsFunc(g.Input, func(in *pb.ValueInfo) bool { return in.GetName() == name }) {
+			fault(unknownInput(g, "range", name))
+		}
+	}
+	if len(list) > 0 {
+		return nil, list.Err()
+	}
+	for _, n := range g.Node {
+		for _, name := range n.Input {
+			im.users[name] = append(im.users[name], n)
+		}
+	}
+	im.nodes(g)
+	if err := im.faults.err(pos, len(g.Node)); err != nil {
+		return nil, err
+	}
+	m, err := im.finish(g)
+	if err == nil && dir != nil {
+		for _, path := range slices.Sorted(maps.Keys(dir.files)) {
+			m.Tensors = append(m.Tensors, ir.TensorsFile{Path: path})
+		}
+	}
+	if err != nil {
+		return nil, diag.New(pos, diag.Unsupported, "%v", err)
+	}
+	if list := ir.Verify(m); len(list) > 0 {
+		return nil, list
+	}
+	return m, nil
+}
+
+func unknownInput(g *pb.Graph, flag, name string) *diag.Diagnostic {
+	var names []string
+	for _, in := range g.Input {
+		names = append(names, in.GetName())
+	}
+	d := diag.New(diag.Pos{}, diag.BadValue, "-%s %s: the model has no such input", flag, name).WithSuggestion(name, names)
+	if d.Help == "" {
+		d.WithHelp("its inputs are %s", strings.Join(names, " "))
+	}
+	return d
+}
+
+// versions checks the opset.
+func (im *importer) versions() error {
+	for _, o := range im.f.model.OpsetImport {
+		if o.GetDomain() == "" || o.GetDomain() == "ai.onnx" {
+			im.opset = int(o.GetVersion())
+		}
+	}
+	if im.opset < oldestOpset || im.opset > newestOpset {
+		return fmt.Errorf("opset %d; opsets %d to %d can be imported: convert the model with onnx.version_converter", im.opset, oldestOpset, newestOpset)
+	}
+	return nil
+}
+
+// input declares an input: the batch is one, other unknown sizes must be given.
+func (im *importer) input(in *pb.ValueInfo, opt Options) error {
+	name, t := in.GetName(), in.GetType().GetTensorType()
+	if t == nil {
+		return diag.New(diag.Pos{}, diag.Unsupported, "input %q is no tensor", name)
+	}
+	if typ := dtype(t.GetElemType()); !typ.isFloat() && typ != uint8Type && typ != int8Type {
+		return diag.New(diag.Pos{}, diag.Unsupported, "input %q has elements of ONNX type %d; inputs are float, uint8 or int8", name, typ)
+	}
+	given, isGiven := opt.Shapes[name]
+	dims := t.GetShape().GetDim()
+	if isGiven && t.GetShape() != nil && len(given) != len(dims) {
+		return diag.New(diag.Pos{}, diag.BadValue, "-shape %s=%v: the input has %d dimensions", name, given, len(dims))
+	}
+	if t.GetShape() == nil && !isGiven {
+		return diag.New(diag.Pos{}, diag.BadShape, "input %q has no shape", name).WithHelp("give it: -shape %s=1,3,224,224", name)
+	}
+	var shape []int
+	if t.GetShape() == nil {
+		shape = given
+	}
+	for i, d := range dims {
+		size := d.GetDimValue()
+		switch {
+		case isGiven && size > 0 && int64(given[i]) != size:
+			return diag.New(diag.Pos{}, diag.BadValue, "-shape %s=%v: dimension %d is %d in the model", name, given, i, size)
+		case isGiven:
+			size = int64(given[i])
+		case d.DimValue == nil && i == 0:
+			size = 1
+		case d.DimValue == nil || size < 1 || size > ir.MaxElements:
+			text := d.GetDimParam()
+			if d.DimValue != nil {
+				text = fmt.Sprint(size)
+			}
+			return diag.New(diag.Pos{}, diag.BadShape, "dimension %d of input %q is %q, no size", i, name, text).
+				WithHelp("give the shape: -shape %s=%s", name, example(dims))
+		}
+		shape = append(shape, int(size))
+	}
+	if len(shape) > 1 && shape[0] != 1 && ir.Shape(shape).Size() > 0 && !isGiven {
+		// A fixed batch is one, too: images are computed one by one.
+		if dims[0].DimValue != nil && len(shape) == 4 {
+			shape[0] = 1
+		}
+	}
+	if ir.Shape(shape).Size() < 1 {
+		return diag.New(diag.Pos{}, diag.BadShape, "input %q has the impossible shape %v", name, shape)
+	}
+	r, ok := opt.Ranges[name]
+	if !ok {
+		r = ir.Range{Lo: 0, Hi: 1}
+	}
+	if !r.IsValid() {
+		return diag.New(diag.Pos{}, diag.BadValue, "-range %s=%v,%v is empty", name, r.Lo, r.Hi)
+	}
+	im.values[name] = &operand{v: im.Input(name, canonical(shape), r), shape: shape}
+	return nil
+}
+
+func example(dims []*pb.Dimension) string {
+	parts := make([]string, len(dims))
+	for i, d := range dims {
+		switch {
+		case d.GetDimValue() > 0:
+			parts[i] = fmt.Sprint(d.GetDimValue())
+		case i == 0:
+			parts[i] = "1"
+		default:
+			parts[i] = "224"
+		}
+	}
+	return strings.Join(parts, ",")
+}
+
+// canonical are the dimensions of the module's value of an ONNX shape: without
+// the batch of one.
+func canonical(shape []int) ir.Shape {
+	switch {
+	case len(shape) == 0:
+		return ir.Shape{1}
+	case len(shape) > 1 && shape[0] == 1:
+		return slices.Clone(shape[1:])
+	}
+	return slices.Clone(shape)
+}
+
+// nodes imports every operation; what fails is collected.
+func (im *importer) nodes(g *pb.Graph) {
+	later := map[string]bool{}
+	for _, n := range g.Node {
+		for _, o := range n.Output {
+			later[o] = true
+		}
+	}
+	for _, n := range g.Node {
+		if im.done[n] {
+			continue
+		}
+		outs, err := im.node(n, later)
+		if err != nil {
+			im.faults.add(n, err)
+		}
+		for i, name := range n.Output {
+			var o *operand
+			if err == nil && i < len(outs) {
+				o = outs[i]
+			}
+			if _, twice := im.values[name]; twice && name != "" {
+				im.faults.add(n, fmt.Errorf("defines %q, which is defined already", name))
+			}
+			im.values[name] = o
+		}
+	}
+}
+
+// errSkipped is the fault of an operation whose argument failed: it is reported
+// there.
+var errSkipped = errors.New("skipped")
+
+func (im *importer) node(n *pb.Node, later map[string]bool) ([]*operand, error) {
+	var in []*operand
+	constant := true
+	for _, name := range n.Input {
+		o, known := im.values[name]
+		switch {
+		case name == "":
+			in = append(in, nil)
+			continue
+		case !known && later[name]:
+			return nil, fmt.Errorf("uses %q before its definition: the graph is not sorted, or has a cycle", name)
+		case !known:
+			return nil, fmt.Errorf("uses %q, which nothing defines", name)
+		case o == nil:
+			return nil, errSkipped
+		}
+		constant = constant && o.c != nil
+		in = append(in, o)
+	}
+	op, ok := table[n.GetOpType()]
+	if d := n.GetDomain(); !ok || (d != "" && d != "ai.onnx" && d != "com.microsoft") {
+		return nil, errUnsupported
+	}
+	if op.fold != nil && (constant || n.GetOpType() == "Shape" || n.GetOpType() == "Size") {
+		c, err := im.fold(op, n, in)
+		if err != nil {
+			return nil, err
+		}
+		return []*operand{{c: c, shape: c.shape}}, nil
+	}
+	if op.run == nil {
+		return nil, errors.New("is supported only where its arguments are constants")
+	}
+	if len(in) < op.args || slices.Contains(in[:op.args], nil) {
+		return nil, fmt.Errorf("has %d arguments, it needs %d", len(n.Input), op.args)
+	}
+	return op.run(im, n, in)
+}
+
+// value is an operand as a value of the module with dimensions of its own.
+func (im *importer) as(o *operand, shape ir.Shape) (*ir.Value, error) {
+	if o.v == nil {
+		return nil, errors.New("has a constant for an argument that must be computed")
+	}
+	return im.Reshape(o.v, shape)
+}
+
+// result is an operand of an operation's value.
+func result(v *ir.Value, shape []int) []*operand { return []*operand{{v: v, shape: shape}} }
+
+// finish returns the graph's outputs.
+func (im *importer) finish(g *pb.Graph) (*ir.Module, error) {
+	var outs []*ir.Value
+	if len(g.Output) == 0 {
+		return nil, errors.New("the model has no output")
+	}
+	for _, out := range g.Output {
+		o := im.values[out.GetName()]
+		switch {
+		case o == nil:
+			return nil, fmt.Errorf("nothing defines the output %q", out.GetName())
+		case o.v == nil:
+			return nil, fmt.Errorf("the output %q is a constant", out.GetName())
+		}
+		v, err := im.as(o, canonical(o.shape))
+		if err != nil {
+			return nil, err
+		}
+		if v.Def == nil || slices.Contains(outs, v) {
+			return nil, fmt.Errorf("the output %q is an input, or another output", out.GetName())
+		}
+		outs = append(outs, v)
+	}
+	return im.Finish(outs), nil
+}
+
+// moduleName is the path of the layer that a node belongs to: what exporters of
+// PyTorch write before the operation's own name, without what it repeats.
+func moduleName(n *pb.Node) string {
+	parts := strings.FieldsFunc(n.GetName(), func(r rune) bool { return r == '/' })
+	if len(parts) == 0 {
+		return strings.ToLower(n.GetOpType())
+	}
+	if last := parts[len(parts)-1]; len(parts) > 1 && strings.HasPrefix(last, n.GetOpType()) {
+		parts = parts[:len(parts)-1]
+	} else if strings.HasPrefix(last, n.GetOpType()) {
+		parts[len(parts)-1] = strings.ToLower(last)
+	}
+	kept := parts[:0]
+	for i, p := range parts {
+		if i+1 < len(parts) && strings.HasPrefix(parts[i+1], p+".") {
+			continue
+		}
+		kept = append(kept, p)
+	}
+	return strings.Join(kept, ".")
+}
+
+// layerName is the name of a layer: its weights' without .weight, else its node's.
+func layerName(n *pb.Node, weight *tensor) string {
+	for _, ending := range []string{".weight", "_weight", "/kernel", ".kernel"} {
+		if base, ok := strings.CutSuffix(weight.name, ending); ok && base != "" {
+			return base
+		}
+	}
+	return moduleName(n)
+}

@@ -1,0 +1,413 @@
+package onnx
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+
+	"github.com/dnnc/dnnc/frontend/build"
+	"github.com/dnnc/dnnc/frontend/onnx/internal/pb"
+	"github.com/dnnc/dnnc/ir"
+)
+
+// image is an operand [1,C,H,W] or [1,C,W] as a value [C,H,W], and the number of
+// its spatial dimensions.
+func (im *importer) image(o *operand) (*ir.Value, int, error) {
+	s := o.shape
+	if len(s) != 3 && len(s) != 4 {
+		return nil, 0, fmt.Errorf("of a tensor of shape %v; images have one or two dimensions besides batch and channels", s)
+	}
+	if s[0] != 1 {
+		return nil, 0, fmt.Errorf("of a batch of %d; networks are compiled for one", s[0])
+	}
+	shape := ir.Shape{s[1], 1, s[2]}
+	if len(s) == 4 {
+		shape = ir.Shape(s[1:])
+	}
+	v, err := im.as(o, shape)
+	return v, len(s) - 2, err
+}
+
+// imageShape is the ONNX shape of an image of 1 or 2 spatial dimensions.
+func imageShape(v *ir.Value, spatial int) []int {
+	s := v.Type.Shape
+	if spatial == 1 {
+		return []int{1, s[0], s[2]}
+	}
+	return []int{1, s[0], s[1], s[2]}
+}
+
+// both makes an attribute of one or two spatial dimensions one of two.
+func both(x []int, spatial, absent int) ([]int, error) {
+	switch {
+	case x == nil:
+		return []int{absent, absent}, nil
+	case len(x) != spatial:
+		return nil, fmt.Errorf("has %d numbers for %d dimensions", len(x), spatial)
+	case spatial == 1:
+		return []int{absent, x[0]}, nil
+	}
+	return x, nil
+}
+
+// window is the attributes of a convolution or pooling, in the order [height,
+// width] and [top, left, bottom, right].
+type window struct{ kernel, stride, dilation, pad []int }
+
+// window reads them; sizes of the image resolve SAME padding and ceil_mode.
+func (im *importer) window(n *pb.Node, v *ir.Value, spatial int, kernel []int) (w window, err error) {
+	if w.kernel, err = both(kernel, spatial, 1); err != nil {
+		return w, err
+	}
+	if w.stride, err = both(intsAttr(n, "strides"), spatial, 1); err != nil {
+		return w, err
+	}
+	if w.dilation, err = both(intsAttr(n, "dilations"), spatial, 1); err != nil {
+		return w, err
+	}
+	for i := range 2 {
+		if w.kernel[i] < 1 || w.stride[i] < 1 || w.dilation[i] < 1 || w.kernel[i] > 1<<20 || w.dilation[i] > 1<<20 || w.stride[i] > 1<<20 {
+			return w, fmt.Errorf("has the window %v, stride %v, dilation %v", w.kernel, w.stride, w.dilation)
+		}
+	}
+	w.pad = []int{0, 0, 0, 0}
+	size := []int{v.Type.Shape[1], v.Type.Shape[2]}
+	switch mode := textAttr(n, "auto_pad", "NOTSET"); mode {
+	case "NOTSET", "":
+		p := intsAttr(n, "pads")
+		switch {
+		case p == nil:
+		case len(p) != 2*spatial:
+			return w, fmt.Errorf("has %d pads for %d dimensions", len(p), spatial)
+		case spatial == 1:
+			w.pad = []int{0, p[0], 0, p[1]}
+		default:
+			w.pad = p
+		}
+		if slices.Min(w.pad) < 0 || slices.Max(w.pad) > 1<<20 {
+			return w, fmt.Errorf("has the pads %v", p)
+		}
+	case "VALID":
+	case "SAME_UPPER", "SAME_LOWER":
+		for i := range 2 {
+			out := (size[i] + w.stride[i] - 1) / w.stride[i]
+			all := max((out-1)*w.stride[i]+(w.kernel[i]-1)*w.dilation[i]+1-size[i], 0)
+			small := all / 2
+			w.pad[i], w.pad[2+i] = small, all-small
+			if mode == "SAME_LOWER" {
+				w.pad[i], w.pad[2+i] = all-small, small
+			}
+		}
+	default:
+		return w, fmt.Errorf("has the auto_pad %q", mode)
+	}
+	if intAttr(n, "ceil_mode", 0) == 1 {
+		// More rows at the end, as many as complete a window that begins inside.
+		for i := range 2 {
+			extent := (w.kernel[i]-1)*w.dilation[i] + 1
+			rest := size[i] + w.pad[i] + w.pad[2+i] - extent
+			if rest < 0 {
+				continue
+			}
+			out := (rest+w.stride[i]-1)/w.stride[i] + 1
+			if (out-1)*w.stride[i] >= size[i]+w.pad[i] {
+				out--
+			}
+			w.pad[2+i] = max((out-1)*w.stride[i]+extent-size[i]-w.pad[i], w.pad[2+i])
+		}
+	}
+	return w, nil
+}
+
+// weights declares the constants of a layer: [name].weight and [name].bias.
+func (im *importer) weights(name string, weight *tensor, shape ir.Shape, bias *tensor) (w, b *ir.Const, err error) {
+	if shape.Size() != weight.size() || shape.Size() < 1 {
+		return nil, nil, fmt.Errorf("has weights of shape %v", weight.shape)
+	}
+	if !weight.typ.isFloat() {
+		return nil, nil, errors.New("has weights that are no floats")
+	}
+	w = im.Const(name+".weight", shape, weight.float32s())
+	if bias != nil {
+		if bias.size() != shape[0] || !bias.typ.isFloat() {
+			return nil, nil, fmt.Errorf("has a bias of shape %v for %d channels", bias.shape, shape[0])
+		}
+		b = im.Const(name+".bias", ir.Shape{shape[0]}, bias.float32s())
+	}
+	return w, b, nil
+}
+
+// constant is argument i, which must be one; nil where it is absent.
+func constant(in []*operand, i int, what string) (*tensor, error) {
+	if i >= len(in) || in[i] == nil {
+		return nil, nil
+	}
+	if in[i].c == nil {
+		return nil, fmt.Errorf("has %s that are computed in the network", what)
+	}
+	return in[i].c, nil
+}
+
+func conv(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
+	v, spatial, err := im.image(in[0])
+	if err != nil {
+		return nil, err
+	}
+	weight, err := constant(in, 1, "weights")
+	if err != nil {
+		return nil, err
+	}
+	bias, err := constant(in, 2, "biases")
+	if err != nil {
+		return nil, err
+	}
+	if len(weight.shape) != spatial+2 {
+		return nil, fmt.Errorf("has weights of shape %v for %d dimensions", weight.shape, spatial)
+	}
+	w, err := im.window(n, v, spatial, weight.shape[2:])
+	if err != nil {
+		return nil, err
+	}
+	name := im.Name(layerName(n, weight))
+	wc, bc, err := im.weights(name, weight, ir.Shape{weight.shape[0], weight.shape[1], w.kernel[0], w.kernel[1]}, bias)
+	if err != nil {
+		return nil, err
+	}
+	y, err := im.AddNamed(ir.Conv2D, name, []*ir.Value{v}, build.Attr("stride", w.stride), build.Attr("pad", w.pad),
+		build.Attr("dilation", w.dilation), build.Attr("groups", intAttr(n, "group", 1)), build.Attr("weight", wc), build.Attr("bias", bc))
+	if err != nil {
+		return nil, err
+	}
+	return result(y, imageShape(y, spatial)), nil
+}
+
+func pool(op ir.Op) runner {
+	return func(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
+		v, spatial, err := im.image(in[0])
+		if err != nil {
+			return nil, err
+		}
+		kernel := intsAttr(n, "kernel_shape")
+		if kernel == nil {
+			return nil, errors.New("has no kernel_shape")
+		}
+		w, err := im.window(n, v, spatial, kernel)
+		if err != nil {
+			return nil, err
+		}
+		if w.dilation[0]*w.dilation[1] != 1 {
+			return nil, fmt.Errorf("has the dilation %v", w.dilation)
+		}
+		if len(n.Output) > 1 && n.Output[1] != "" {
+			return nil, errors.New("gives the places of maxima")
+		}
+		if op == ir.AvgPool2D && intAttr(n, "count_include_pad", 0) == 1 && slices.Max(w.pad) > 0 {
+			return nil, errors.New("counts padding (count_include_pad)")
+		}
+		attrs := []ir.Attr{build.Attr("kernel", w.kernel), build.Attr("pad", w.pad)}
+		if !slices.Equal(w.stride, w.kernel) {
+			attrs = append(attrs, build.Attr("stride", w.stride))
+		}
+		y, err := im.Add(op, moduleName(n), []*ir.Value{v}, attrs...)
+		if err != nil {
+			return nil, err
+		}
+		return result(y, imageShape(y, spatial)), nil
+	}
+}
+
+func globalPool(op ir.Op) runner {
+	return func(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
+		v, spatial, err := im.image(in[0])
+		if err != nil {
+			return nil, err
+		}
+		var attrs []ir.Attr
+		if op == ir.MaxPool2D {
+			attrs = append(attrs, build.Attr("kernel", []int(v.Type.Shape[1:])))
+		}
+		y, err := im.Add(op, moduleName(n), []*ir.Value{v}, attrs...)
+		if err != nil {
+			return nil, err
+		}
+		return result(y, imageShape(y, spatial)), nil
+	}
+}
+
+// scaled is a constant times a number.
+func scaled(t *tensor, factor float64) *tensor {
+	if factor == 1 || t == nil {
+		return t
+	}
+	return &tensor{name: t.name, typ: float32Type, shape: t.shape, data: later(func() ([]byte, error) {
+		x, err := t.floats()
+		if err != nil {
+			return nil, err
+		}
+		for i := range x {
+			x[i] = float32(float64(x[i]) * factor)
+		}
+		return ir.FloatConst(t.name, t.shape, x).Load()
+	})}
+}
+
+// flatBias is a bias [O], of any shape that broadcasts to it; one number stands
+// for all.
+func flatBias(t *tensor, channels int) (*tensor, error) {
+	switch {
+	case t == nil:
+		return nil, nil
+	case t.size() == channels:
+		return t.reshaped([]int{channels}), nil
+	case t.size() == 1:
+		v, _ := ir.ViewOf(t.reshaped([]int{1}).shape).Expand(ir.Shape{channels})
+		return t.view(v), nil
+	}
+	return nil, fmt.Errorf("has a bias of shape %v for %d outputs", t.shape, channels)
+}
+
+func gemm(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
+	weight, err := constant(in, 1, "weights")
+	if err != nil {
+		return nil, err
+	}
+	bias, err := constant(in, 2, "biases")
+	if err != nil {
+		return nil, err
+	}
+	if len(weight.shape) != 2 || len(in[0].shape) != 2 {
+		return nil, fmt.Errorf("of shapes %v and %v", in[0].shape, weight.shape)
+	}
+	if intAttr(n, "transA", 0) != 0 {
+		return nil, errors.New("transposes its input (transA)")
+	}
+	name := im.Name(layerName(n, weight))
+	weight = scaled(weight, floatAttr(n, "alpha", 1))
+	if intAttr(n, "transB", 0) == 0 {
+		weight = weight.view(ir.ViewOf(weight.shape).Permute([]int{1, 0}))
+	}
+	if bias, err = flatBias(scaled(bias, floatAttr(n, "beta", 1)), weight.shape[0]); err != nil {
+		return nil, err
+	}
+	return im.dense(n, name, in[0], weight, bias)
+}
+
+// dense is x[...,I] times weights [O,I]: a linear layer of one row, of more a
+// convolution of pixels.
+func (im *importer) dense(_ *pb.Node, name string, x *operand, weight, bias *tensor) ([]*operand, error) {
+	inputs := weight.shape[1]
+	rows := product(x.shape[:len(x.shape)-1])
+	if len(x.shape) == 0 || x.shape[len(x.shape)-1] != inputs {
+		return nil, fmt.Errorf("of shapes %v and %v", x.shape, weight.shape)
+	}
+	outShape := append(slices.Clone(x.shape[:len(x.shape)-1]), weight.shape[0])
+	if rows != 1 {
+		return nil, fmt.Errorf("of %d rows", rows)
+	}
+	wc, bc, err := im.weights(name, weight, ir.Shape(weight.shape), bias)
+	if err != nil {
+		return nil, err
+	}
+	if x.v == nil {
+		return nil, errors.New("has a constant for an argument that must be computed")
+	}
+	y, err := im.AddNamed(ir.Linear, name, []*ir.Value{x.v}, build.Attr("weight", wc), build.Attr("bias", bc))
+	if err != nil {
+		return nil, err
+	}
+	return result(y, outShape), nil
+}
+
+// matmul is a linear layer where the second argument is a constant; an addition
+// of a constant behind it is its bias.
+func matmul(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
+	weight, err := constant(in, 1, "weights")
+	if err != nil {
+		return nil, err
+	}
+	if len(weight.shape) != 2 {
+		return nil, fmt.Errorf("of shapes %v and %v", in[0].shape, weight.shape)
+	}
+	name := im.Name(layerName(n, weight))
+	weight = weight.view(ir.ViewOf(weight.shape).Permute([]int{1, 0}))
+	bias, add := im.biasBehind(n, weight.shape[0])
+	outs, err := im.dense(n, name, in[0], weight, bias)
+	if err == nil && add != nil {
+		im.done[add] = true
+		im.values[add.Output[0]] = outs[0]
+	}
+	return outs, err
+}
+
+// biasBehind finds the only use of a node's result, where it is the addition of
+// one number a channel.
+func (im *importer) biasBehind(n *pb.Node, channels int) (*tensor, *pb.Node) {
+	users := im.users[n.Output[0]]
+	for _, out := range im.f.model.GetGraph().Output {
+		if out.GetName() == n.Output[0] {
+			return nil, nil
+		}
+	}
+	if len(users) != 1 || users[0].GetOpType() != "Add" || len(users[0].Input) != 2 || len(users[0].Output) != 1 {
+		return nil, nil
+	}
+	add := users[0]
+	other := add.Input[0]
+	if other == n.Output[0] {
+		other = add.Input[1]
+	}
+	o := im.values[other]
+	if o == nil || o.c == nil || !o.c.typ.isFloat() || o.c.size() != channels || len(o.shape) == 0 || o.shape[len(o.shape)-1] != channels {
+		return nil, nil
+	}
+	return o.c.reshaped([]int{channels}), add
+}
+
+func batchNorm(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
+	v, spatial := in[0].v, 0
+	var err error
+	if len(in[0].shape) > 2 {
+		if v, spatial, err = im.image(in[0]); err != nil {
+			return nil, err
+		}
+	}
+	if v == nil || intAttr(n, "training_mode", 0) != 0 {
+		return nil, errors.New("in training mode, or of a constant")
+	}
+	var c [4]*ir.Const
+	var name string
+	for i, key := range []string{".weight", ".bias", ".running_mean", ".running_var"} {
+		t, err := constant(in, 1+i, "parameters")
+		if err != nil {
+			return nil, err
+		}
+		if i == 0 {
+			name = im.Name(layerName(n, t))
+		}
+		if !t.typ.isFloat() || len(t.shape) != 1 {
+			return nil, fmt.Errorf("has parameters of shape %v", t.shape)
+		}
+		c[i] = im.Const(name+key, ir.Shape(t.shape), t.float32s())
+	}
+	y, err := im.AddNamed(ir.BatchNorm, name, []*ir.Value{v}, build.Attr("eps", shortFloat(floatAttr(n, "epsilon", 1e-5))),
+		build.Attr("gamma", c[0]), build.Attr("beta", c[1]), build.Attr("mean", c[2]), build.Attr("variance", c[3]))
+	if err != nil {
+		return nil, err
+	}
+	if spatial == 0 {
+		return result(y, in[0].shape), nil
+	}
+	return result(y, imageShape(y, spatial)), nil
+}
+
+// shortFloat is the shortest decimal number that is x as a float32: what was
+// written before it became one.
+func shortFloat(x float64) float64 {
+	f, _ := strconv.ParseFloat(strconv.FormatFloat(float64(float32(x)), 'g', -1, 32), 64)
+	if math.IsInf(f, 0) || math.IsNaN(f) {
+		return x
+	}
+	return f
+}

@@ -1,0 +1,326 @@
+package onnx
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math"
+	"path/filepath"
+	"strconv"
+
+	"github.com/dnnc/dnnc/frontend/onnx/internal/pb"
+	"github.com/dnnc/dnnc/frontend/weights"
+	"github.com/dnnc/dnnc/ir"
+)
+
+// dtype is ONNX's number of an element type.
+type dtype int32
+
+// The element types that tensors may have here.
+const (
+	float32Type  dtype = 1
+	uint8Type    dtype = 2
+	int8Type     dtype = 3
+	uint16Type   dtype = 4
+	int16Type    dtype = 5
+	int32Type    dtype = 6
+	int64Type    dtype = 7
+	boolType     dtype = 9
+	float16Type  dtype = 10
+	doubleType   dtype = 11
+	uint32Type   dtype = 12
+	uint64Type   dtype = 13
+	bfloat16Type dtype = 16
+)
+
+// dtypes are the formats in which tensors files hold the same bytes.
+var dtypes = map[dtype]weights.DType{
+	float32Type: weights.F32, uint8Type: weights.U8, int8Type: weights.I8, int16Type: weights.I16, int32Type: weights.I32,
+	int64Type: weights.I64, boolType: weights.Bool, float16Type: weights.F16, doubleType: weights.F64, bfloat16Type: weights.BF16,
+	uint16Type: weights.U16, uint32Type: weights.U32, uint64Type: weights.U64,
+}
+
+func (d dtype) size() int { return dtypes[d].Size() }
+
+func (d dtype) isFloat() bool {
+	return d == float32Type || d == float16Type || d == doubleType || d == bfloat16Type
+}
+
+// tensor is a constant of the model. Its bytes, little endian and row-major, are
+// made when they are asked for.
+type tensor struct {
+	name  string
+	typ   dtype
+	shape []int
+	data  ir.Data
+}
+
+func (t *tensor) size() int { return ir.Shape(t.shape).Size() }
+
+// later is data that a function makes.
+type later func() ([]byte, error)
+
+// Load makes the data.
+func (l later) Load() ([]byte, error) { return l() }
+
+// tensor checks a tensor of the file: type, shape, and that there are as many
+// data as they say.
+func (f *file) tensor(t *pb.Tensor, folder *folder) (*tensor, error) {
+	out := &tensor{name: t.GetName(), typ: dtype(t.GetDataType())}
+	size := out.typ.size()
+	if size == 0 {
+		return nil, fmt.Errorf("tensor %q has elements of ONNX type %d, which are not supported", out.name, out.typ)
+	}
+	count := 1
+	for _, d := range t.GetDims() {
+		if d < 0 || d > ir.MaxElements || (d > 0 && int64(count) > ir.MaxElements/d) {
+			return nil, fmt.Errorf("tensor %q has the impossible shape %v", out.name, t.GetDims())
+		}
+		out.shape = append(out.shape, int(d))
+		count *= int(d)
+	}
+	raw, err := f.bytes(t, out.typ, folder)
+	if err != nil {
+		return nil, fmt.Errorf("tensor %q: %w", out.name, err)
+	}
+	if len(raw) != count*size {
+		return nil, fmt.Errorf("tensor %q: shape %v takes %d bytes, the file has %d for it", out.name, t.GetDims(), count*size, len(raw))
+	}
+	out.data = ir.Bytes(raw)
+	return out, nil
+}
+
+// bytes are the data of a tensor, wherever they lie.
+func (f *file) bytes(t *pb.Tensor, typ dtype, folder *folder) ([]byte, error) {
+	switch {
+	case t.GetDataLocation() == 1:
+		return folder.external(t.GetExternalData())
+	case t.Bytes != nil:
+		at, n := t.GetAt(), t.GetBytes()
+		if at > uint64(len(f.raw)) || n > uint64(len(f.raw))-at {
+			return nil, errors.New("its data lie outside of the file")
+		}
+		return f.raw[at : at+n : at+n], nil
+	case len(t.RawData) > 0:
+		return t.RawData, nil
+	}
+	var raw []byte
+	for _, v := range t.FloatData {
+		raw = binary.LittleEndian.AppendUint32(raw, math.Float32bits(v))
+	}
+	for _, v := range t.DoubleData {
+		raw = binary.LittleEndian.AppendUint64(raw, math.Float64bits(v))
+	}
+	put := func(v uint64) {
+		var b [8]byte
+		binary.LittleEndian.PutUint64(b[:], v)
+		raw = append(raw, b[:typ.size()]...)
+	}
+	for _, v := range t.Int32Data {
+		put(uint64(v))
+	}
+	for _, v := range t.Int64Data {
+		put(uint64(v))
+	}
+	for _, v := range t.Uint64Data {
+		put(v)
+	}
+	return raw, nil
+}
+
+// folder is where external data lie.
+type folder struct {
+	dir     string
+	outside bool // may be outside of it
+	files   map[string][]byte
+}
+
+// external reads the data that entries describe: a file in the model's folder, an
+// offset and a length.
+func (d *folder) external(entries []*pb.Entry) ([]byte, error) {
+	var path string
+	var at, n int64 = 0, -1
+	for _, e := range entries {
+		var err error
+		switch e.GetKey() {
+		case "location":
+			path = e.GetValue()
+		case "offset":
+			at, err = strconv.ParseInt(e.GetValue(), 10, 64)
+		case "length":
+			n, err = strconv.ParseInt(e.GetValue(), 10, 64)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("external data with %s %q", e.GetKey(), e.GetValue())
+		}
+	}
+	if d == nil {
+		return nil, errors.New("external data of a model without a folder")
+	}
+	raw, ok := d.files[path]
+	if !ok {
+		full := filepath.Join(d.dir, path)
+		if !d.outside {
+			if !filepath.IsLocal(path) {
+				return nil, fmt.Errorf("external data in %q, outside of the model's folder; -allow-outside permits it", path)
+			}
+			if real, err := filepath.EvalSymlinks(full); err == nil {
+				dir, err := filepath.EvalSymlinks(d.dir)
+				if rel, err2 := filepath.Rel(dir, real); err != nil || err2 != nil || !filepath.IsLocal(rel) {
+					return nil, fmt.Errorf("external data in %q, a link that leaves the model's folder; -allow-outside permits it", path)
+				}
+			}
+		} else if filepath.IsAbs(path) {
+			full = path
+		}
+		var err error
+		if raw, err = weights.Map(full); err != nil {
+			return nil, fmt.Errorf("external data in %q: no such file, or not readable", path)
+		}
+		d.files[path] = raw
+	}
+	if n < 0 {
+		n = int64(len(raw)) - at
+	}
+	if at < 0 || n < 0 || at > int64(len(raw)) || n > int64(len(raw))-at {
+		return nil, fmt.Errorf("external data at bytes %d to %d of %q, which has %d", at, at+n, path, len(raw))
+	}
+	return raw[at : at+n : at+n], nil
+}
+
+// floats are the elements as float32, checked to be finite.
+func (t *tensor) floats() ([]float32, error) {
+	raw, err := t.data.Load()
+	if err != nil {
+		return nil, err
+	}
+	return weights.Tensor{Name: t.name, DType: dtypes[t.typ], Shape: t.shape, Data: raw}.Float32()
+}
+
+// float32s is t as data of f32: the bytes in the file where it is that already.
+func (t *tensor) float32s() ir.Data {
+	if t.typ == float32Type {
+		return t.data
+	}
+	return later(func() ([]byte, error) {
+		x, err := t.floats()
+		if err != nil {
+			return nil, err
+		}
+		return ir.FloatConst(t.name, t.shape, x).Load()
+	})
+}
+
+// checkFinite reports a float that is none.
+func (t *tensor) checkFinite() error {
+	if t.typ != float32Type {
+		return nil
+	}
+	if raw, ok := t.data.(ir.Bytes); ok {
+		for i := 0; i+4 <= len(raw); i += 4 {
+			if v := binary.LittleEndian.Uint32(raw[i:]); v&0x7f800000 == 0x7f800000 {
+				return fmt.Errorf("tensor %q holds %v at element %d", t.name, math.Float32frombits(v), i/4)
+			}
+		}
+	}
+	return nil
+}
+
+// view is t seen through v, made when asked for.
+func (t *tensor) view(v ir.View) *tensor {
+	out := &tensor{name: t.name, typ: t.typ, shape: v.Dims}
+	if v.IsWhole() && v.Size() == t.size() {
+		out.data = t.data
+		return out
+	}
+	size := t.typ.size()
+	out.data = later(func() ([]byte, error) {
+		raw, err := t.data.Load()
+		if err != nil {
+			return nil, err
+		}
+		to := make([]byte, v.Size()*size)
+		v.Each(func(i, at int) { copy(to[i*size:(i+1)*size], raw[at*size:]) })
+		return to, nil
+	})
+	return out
+}
+
+// reshaped has other dimensions.
+func (t *tensor) reshaped(shape []int) *tensor {
+	return &tensor{name: t.name, typ: t.typ, shape: shape, data: t.data}
+}
+
+// numbers are the elements as float64, which holds integers to 2^53.
+func (t *tensor) numbers() ([]float64, error) {
+	if t.typ.isFloat() {
+		x, err := t.floats()
+		out := make([]float64, len(x))
+		for i, v := range x {
+			out[i] = float64(v)
+		}
+		return out, err
+	}
+	x, err := t.ints()
+	out := make([]float64, len(x))
+	for i, v := range x {
+		out[i] = float64(v)
+	}
+	return out, err
+}
+
+// ints are the elements as int64; floats are cut off.
+func (t *tensor) ints() ([]int64, error) {
+	raw, err := t.data.Load()
+	if err != nil {
+		return nil, err
+	}
+	if t.typ.isFloat() {
+		x, err := t.floats()
+		out := make([]int64, len(x))
+		for i, v := range x {
+			out[i] = int64(v)
+		}
+		return out, err
+	}
+	size := t.typ.size()
+	out := make([]int64, len(raw)/size)
+	for i := range out {
+		var b [8]byte
+		copy(b[:], raw[i*size:(i+1)*size])
+		v := binary.LittleEndian.Uint64(b[:])
+		if t.typ == int8Type || t.typ == int16Type || t.typ == int32Type {
+			bits := 64 - 8*size
+			v = uint64(int64(v<<bits) >> bits)
+		}
+		out[i] = int64(v)
+	}
+	return out, nil
+}
+
+// newTensor makes a tensor of numbers.
+func newTensor(typ dtype, shape []int, x []float64) *tensor {
+	raw := make([]byte, 0, len(x)*typ.size())
+	for _, v := range x {
+		switch typ {
+		case float32Type:
+			raw = binary.LittleEndian.AppendUint32(raw, math.Float32bits(float32(v)))
+		case doubleType:
+			raw = binary.LittleEndian.AppendUint64(raw, math.Float64bits(v))
+		default:
+			var b [8]byte
+			binary.LittleEndian.PutUint64(b[:], uint64(int64(v)))
+			raw = append(raw, b[:typ.size()]...)
+		}
+	}
+	return &tensor{typ: typ, shape: shape, data: ir.Bytes(raw)}
+}
+
+// newInts makes an int64 tensor.
+func newInts(shape []int, x []int64) *tensor {
+	raw := make([]byte, 0, 8*len(x))
+	for _, v := range x {
+		raw = binary.LittleEndian.AppendUint64(raw, uint64(v))
+	}
+	return &tensor{typ: int64Type, shape: shape, data: ir.Bytes(raw)}
+}
