@@ -20,7 +20,8 @@ var layers = []string{
 	"frontend/weights", "frontend/dataset", "frontend/syntax", "frontend/build", "frontend/onnx/internal/pb", "frontend/onnx", "frontend",
 	"passes/pass", "passes/graph", "passes/quant/round", "passes/quant", "passes/robust", "passes/machine", "passes",
 	"codegen/loop", "codegen/kernel", "codegen/llvm", "codegen/c", "codegen",
-	"cmd/dnnc/internal/certificate", "cmd/dnnc/internal/driver", "cmd/dnnc/internal/pictures", "cmd/dnnc/internal/verify", "cmd/dnnc", "cmd/sample",
+	"cmd/dnnc/internal/certificate", "cmd/dnnc/internal/driver", "cmd/dnnc/internal/pictures",
+	"cmd/dnnc/internal/program", "cmd/dnnc/internal/verify", "cmd/dnnc/internal/bench", "cmd/dnnc", "cmd/sample",
 }
 
 var wings = []string{"frontend", "passes", "codegen"}

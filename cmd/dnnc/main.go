@@ -16,6 +16,7 @@ import (
 	"sync/atomic"
 	"text/tabwriter"
 
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/bench"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/verify"
 	"github.com/dnnc/dnnc/ir/diag"
@@ -46,6 +47,7 @@ var commands = []command{
 	{"build", "[flags] net.dnn -target T", "compile a network to an object, its header and its certificate", driver.Build, false},
 	{"import", "[flags] model.onnx [-o net.dnn]", "turn a model of another format into a text and a tensors file", importModel, true},
 	{"verify", "[flags] net.dnn -target T [-n N]", "run the object and compare every integer with the interpreter's", verify.Run, false},
+	{"bench", "[flags] net.dnn -target T [-layers]", "count the object's instructions under the emulator", bench.Run, false},
 	{"disturb", "-errors KIND=SIZE in.png -o out.png", "disturb a picture or a data set; -sheet out.png shows all kinds", disturbImages, true},
 	{"eval", "[flags] net.dnn [-errors LIST]", "measure a network, clean and under errors; with -O what it becomes", eval, true},
 	{"compare", "[flags] net.dnn [-sizes LIST]", "give several methods of search the same bytes, and measure what they make", compare, true},
@@ -193,7 +195,8 @@ func parse(args []string, stderr io.Writer) (o driver.Options, files []string, e
 	fs.Uint64Var(&o.Seed, "seed", 1, "of disturbances and noise")
 	fs.StringVar(&o.Sheet, "sheet", "", "disturb: write a contact sheet of the kinds to this `file`")
 	fs.StringVar(&o.Network, "network", "", "disturb: the `network` whose gradient guides errors")
-	fs.BoolVar(&o.JSON, "json", false, "eval: print JSON")
+	fs.BoolVar(&o.JSON, "json", false, "eval, bench: print JSON")
+	fs.BoolVar(&o.Layers, "layers", false, "bench: count each layer, too")
 	fs.BoolVar(&o.CSV, "csv", false, "eval: print CSV")
 	fs.BoolVar(&o.Boundary, "boundary", false, "eval: the sizes of error at which answers become wrong")
 	fs.Func("sizes", "compare: budgets, a `list` of average bits a weight (default "+strings.Join(compareSizes, ",")+")", list(&o.Sizes))

@@ -58,11 +58,11 @@ func poolWindow(g *generator) error {
 
 // roundedMean is sum/count with ties away from zero (R11).
 func roundedMean(b *loop.Builder, sum *loop.Var, count loop.Expr) loop.Expr {
+	// Half of the divisor with the sum's sign, without a branch on data.
+	sign := read(b.Var("sign", loop.Op(loop.AShr, read(sum), loop.Int(31))))
 	half := loop.Op(loop.LShr, count, loop.Int(1))
-	b.If(loop.Op(loop.SLt, read(sum), loop.Int(0)),
-		func() { b.Set(sum, loop.Op(loop.Sub, read(sum), half)) },
-		func() { b.Set(sum, loop.Sum(read(sum), half)) })
-	return loop.Op(loop.SDiv, read(sum), count)
+	half = loop.Op(loop.Sub, half, loop.Op(loop.And, loop.Scaled(half, 2), sign))
+	return loop.Op(loop.SDiv, loop.Sum(read(sum), half), count)
 }
 
 // halfUp is R6 with constants known here, in 64 bits.

@@ -19,9 +19,11 @@ var helpers = map[string]struct {
 	result, params string
 	body           string
 }{
+	// Bit by bit, as long for every pair of numbers.
 	"mul32": {"i32", "i32 %a, i32 %b", `entry:
   br label %head
 head:
+  %i = phi i32 [ 32, %entry ], [ %i2, %head ]
   %x = phi i32 [ %a, %entry ], [ %x2, %head ]
   %y = phi i32 [ %b, %entry ], [ %y2, %head ]
   %s = phi i32 [ 0, %entry ], [ %s2, %head ]
@@ -31,7 +33,8 @@ head:
   %s2 = add i32 %s, %add
   %x2 = shl i32 %x, 1
   %y2 = lshr i32 %y, 1
-  %more = icmp ne i32 %y2, 0
+  %i2 = sub i32 %i, 1
+  %more = icmp ne i32 %i2, 0
   br i1 %more, label %head, label %end
 end:
   ret i32 %s2
@@ -99,7 +102,6 @@ end:
   %lo = select i1 %big, i32 %far, i32 %join
   %hi = select i1 %big, i32 %sign, i32 %hshift
 `)},
-	// Division bit by bit, as long for every pair of numbers.
 	"udiv32": {"i32", "i32 %a, i32 %b", divide + "  ret i32 %q2\n"},
 	"sdiv32": {"i32", "i32 %sa, i32 %sb", `sign:
   %ma = ashr i32 %sa, 31

@@ -46,6 +46,9 @@ func Compile(ctx context.Context, tools Tools, text string, t *target.Target, fi
 	if err != nil {
 		return nil, err
 	}
+	if better, err = withoutBranches(ctx, tools, better, t); err != nil {
+		return nil, err
+	}
 	object, err := generate(ctx, tools, better, t, "obj")
 	if err != nil {
 		return nil, err

@@ -33,7 +33,7 @@ var table = []*Target{
 			board("microbit", "", &Board{Flash: Span{0, 256 << 10}, RAM: Span{0x20000000, 16 << 10}}),
 			board("mps2-an385", "", mps2),
 		},
-		LinkMode: "armelf", VectorLanes: 8, TilePixels: 2,
+		LinkMode: "armelf", NoSelect: true, VectorLanes: 8, TilePixels: 2,
 	},
 	{
 		Name: "armv7m", Doc: "Cortex-M3", Arch: "thumb",
@@ -106,7 +106,7 @@ var table = []*Target{
 		CPUs:     []CPU{{Name: "sifive-e21", Features: []string{"a"}}, {Name: "sifive-e31", Features: []string{"a"}}},
 		Known:    []Feature{{Name: "m", Doc: "multiplication"}, {Name: "a", Doc: "atomics; the object says so, and uses none"}, {Name: "c", Doc: "compressed instructions"}},
 		Runners:  []Runner{user("qemu-riscv32", "lowrisc-ibex", "c", "m"), user("qemu-riscv32", "sifive-e31", "a", "c", "m")},
-		LinkMode: "elf32lriscv", VectorLanes: 8, TilePixels: 2,
+		LinkMode: "elf32lriscv", NoSelect: true, VectorLanes: 8, TilePixels: 2,
 	},
 	{
 		Name: "riscv64", Doc: "64-bit RISC-V with gc, Linux; +v for vectors of 128 bits or more", Arch: "riscv64",
@@ -114,11 +114,14 @@ var table = []*Target{
 		CPUs:     []CPU{{Name: "sifive-u54", MCA: "sifive-u54"}, {Name: "sifive-u74", MCA: "sifive-u74"}},
 		Known:    []Feature{{Name: "v", Doc: "vectors"}},
 		Runners:  []Runner{user("qemu-riscv64", "sifive-u54", "a", "c", "d", "f", "m"), user("qemu-riscv64", "rv64,v=true,vext_spec=v1.0,vlen=128", "a", "c", "d", "f", "m", "v")},
-		LinkMode: "elf64lriscv", VectorLanes: 8, TilePixels: 2,
+		LinkMode: "elf64lriscv", NoSelect: true, VectorLanes: 8, TilePixels: 2,
 	},
 	{
 		Name: "x86_64", Doc: "64-bit PCs with SSE4.1, Linux; +avx2, +avxvnni, +avx512vnni", Arch: "x86_64",
 		Triple: "x86_64-unknown-linux-gnu", CPU: "x86-64", Features: []string{"sse4.1"}, PIC: true,
+		// A conditional move becomes a branch where it looks predictable: the time
+		// would depend on the input.
+		LLC: []string{"-x86-cmov-converter=0"},
 		CPUs: []CPU{
 			{Name: "haswell", Features: []string{"avx2"}, MCA: "haswell"}, {Name: "skylake", Features: []string{"avx2"}, MCA: "skylake"},
 			{Name: "znver2", Features: []string{"avx2"}, MCA: "znver2"}, {Name: "znver4", Features: []string{"avx512vnni"}, MCA: "znver4"},

@@ -36,6 +36,10 @@ type Target struct {
 
 	LinkMode string // ld.lld's -m
 
+	// NoSelect: the processor has no instruction that chooses between two
+	// registers, so that LLVM branches for a minimum.
+	NoSelect bool
+
 	// VectorLanes is the output channels of one step of the convolution
 	// kernel: the tile that fits the registers.
 	VectorLanes int

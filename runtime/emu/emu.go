@@ -31,13 +31,14 @@ var driver = template.Must(template.New("driver").Parse(driverText))
 
 // Job is what the driver must know of a network: bytes of its inputs, outputs
 // and arena, and the number of its steps. With Trace it runs step by step and
-// writes the arena after each.
+// writes the arena after each; with Mark it runs step by step, then as a whole,
+// and marks where each begins and ends, for Count.
 type Job struct {
 	Prefix          string
 	Inputs, Outputs []int
 	Arena, Align    int
 	Steps           int
-	Trace           bool
+	Trace, Mark     bool
 }
 
 // guard is the bytes before and after each piece of memory that must stay as
@@ -73,9 +74,9 @@ func Driver(j Job, t *target.Target) (string, error) {
 		BlockBytes                  int
 		Inputs, Outputs, Guards     []piece
 		Arena                       piece
-		Trace                       bool
+		Trace, Mark                 bool
 		Steps                       []int
-	}{Triple: t.Triple, Prefix: j.Prefix, Trace: j.Trace}
+	}{Triple: t.Triple, Prefix: j.Prefix, Trace: j.Trace, Mark: j.Mark}
 	for _, line := range slices.Concat(t.Asm, asm) {
 		data.Asm = append(data.Asm, strings.ReplaceAll(line, `"`, `\22`))
 	}
@@ -214,12 +215,18 @@ func Link(ctx context.Context, dir string, j Job, t *target.Target, objects ...[
 	if j.Trace {
 		p.path += "-trace"
 	}
+	if j.Mark {
+		p.path += "-mark"
+	}
 	code, constants, data, err := sizes(objects)
 	if err != nil {
 		return nil, err
 	}
 	if p.runner, err = runner(t, code+constants, data+stackRoom); err != nil {
 		return nil, err
+	}
+	if j.Mark {
+		p.runner = t.Runner(code+constants, data+stackRoom) // also on such a machine
 	}
 	args := []string{"-m", t.LinkMode, "-static", "-o", p.path}
 	if p.runner != nil && p.runner.Board != nil {
@@ -235,7 +242,7 @@ func Link(ctx context.Context, dir string, j Job, t *target.Target, objects ...[
 		}
 		args = append(args, name)
 	}
-	_, err = command(ctx, dir, nil, linker, args...)
+	_, _, err = command(ctx, dir, nil, linker, args...)
 	return p, err
 }
 
@@ -270,7 +277,7 @@ type Result struct {
 
 // Run feeds input records, each the network's inputs one after the other.
 func (p *Program) Run(ctx context.Context, records [][]byte) (*Result, error) {
-	out, err := p.execute(ctx, bytes.Join(records, nil))
+	out, _, err := p.execute(ctx, bytes.Join(records, nil))
 	if err != nil {
 		return nil, err
 	}
@@ -303,30 +310,32 @@ func (p *Program) Run(ctx context.Context, records [][]byte) (*Result, error) {
 // quiet keeps QEMU's machines to the program's own input and output.
 var quiet = []string{"-display", "none", "-monitor", "none", "-serial", "none", "-semihosting-config", "enable=on,target=native"}
 
-// execute runs the program on input and returns what it writes: a Linux program
-// through its standard streams, a board's through two files.
-func (p *Program) execute(ctx context.Context, in []byte) ([]byte, error) {
+// execute runs the program on input, the emulator with further flags, and returns
+// what it writes, a Linux program through its standard streams, a board's through
+// two files; and the emulator's messages.
+func (p *Program) execute(ctx context.Context, in []byte, flags ...string) (out []byte, messages string, err error) {
 	dir := filepath.Dir(p.path)
 	if p.runner == nil {
 		return command(ctx, dir, in, p.path)
 	}
 	e := p.runner.Command
 	if p.runner.Board == nil {
-		return command(ctx, dir, in, e[0], append(e[1:len(e):len(e)], p.path)...)
+		return command(ctx, dir, in, e[0], slices.Concat(e[1:], flags, []string{p.path})...)
 	}
 	if err := os.WriteFile(filepath.Join(dir, inputFile), in, 0o600); err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	if _, err := command(ctx, dir, nil, e[0], slices.Concat(e[1:], quiet, []string{"-kernel", p.path})...); err != nil {
-		return nil, err
+	if _, messages, err = command(ctx, dir, nil, e[0], slices.Concat(e[1:], quiet, flags, []string{"-kernel", p.path})...); err != nil {
+		return nil, "", err
 	}
-	return os.ReadFile(filepath.Join(dir, outputFile))
+	out, err = os.ReadFile(filepath.Join(dir, outputFile))
+	return out, messages, err
 }
 
 // timeLimit is what one external program may take.
 const timeLimit = 10 * time.Minute
 
-func command(ctx context.Context, dir string, in []byte, name string, args ...string) ([]byte, error) {
+func command(ctx context.Context, dir string, in []byte, name string, args ...string) ([]byte, string, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeLimit)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, name, args...)
@@ -334,8 +343,8 @@ func command(ctx context.Context, dir string, in []byte, name string, args ...st
 	cmd.Dir = dir
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(in), &out, &messages
 	if err := cmd.Run(); err != nil {
-		return nil, diag.New(diag.Pos{}, diag.ToolFailed, "%s %s: %v", filepath.Base(name), strings.Join(args, " "), err).
+		return nil, "", diag.New(diag.Pos{}, diag.ToolFailed, "%s %s: %v", filepath.Base(name), strings.Join(args, " "), err).
 			WithNote("%s", strings.TrimSpace(messages.String()))
 	}
-	return out.Bytes(), nil
+	return out.Bytes(), messages.String(), nil
 }

@@ -35,7 +35,7 @@ type Options struct {
 	TestImages                            int // images to report on; 0 for all
 	Seed                                  uint64
 	AllowOutside, TimePasses              bool
-	JSON, CSV, Boundary                   bool
+	JSON, CSV, Boundary, Layers           bool
 	ErrorsGiven                           bool // -errors was given, not its default
 
 	Shapes map[string][]int    // of an imported network's inputs, by name

@@ -8,12 +8,9 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"os"
 
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
-	"github.com/dnnc/dnnc/codegen"
-	"github.com/dnnc/dnnc/codegen/kernel"
-	"github.com/dnnc/dnnc/codegen/llvm"
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/program"
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/runtime/emu"
 	"github.com/dnnc/dnnc/runtime/interp"
@@ -49,20 +46,21 @@ func Run(ctx context.Context, o driver.Options, out, messages io.Writer) error {
 	if err != nil {
 		return err
 	}
-	v, err := build(ctx, r)
+	build, err := program.New(ctx, o, r)
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(v.dir)
+	defer build.Close()
+	v := &verifier{m, build}
 	prog, err := interp.CompileInt(m)
 	if err != nil {
 		return err
 	}
-	program, err := v.link(ctx, false)
+	object, err := v.build.Link(ctx, program.Whole)
 	if err != nil {
 		return err
 	}
-	got, err := program.Run(ctx, physicalRecords(m, inputs))
+	got, err := object.Run(ctx, program.Records(m, inputs))
 	if err != nil {
 		return err
 	}
@@ -73,7 +71,7 @@ func Run(ctx context.Context, o driver.Options, out, messages io.Writer) error {
 		}
 		var want []byte
 		for _, o := range m.Outputs {
-			want = append(want, physical(o, t[prog.ID(o)])...)
+			want = append(want, program.Physical(o, t[prog.ID(o)])...)
 		}
 		switch {
 		case got.Status[i]&emu.GuardBroken != 0:
@@ -137,81 +135,14 @@ func records(o driver.Options, r *driver.Result, n int) (list [][]int8, kind str
 	return list, kind, nil
 }
 
-// physical puts a value's elements into the order of memory.
-func physical(v *ir.Value, x []int8) []byte {
-	b := make([]byte, len(x))
-	for i, logical := range kernel.Order(v.Type.Shape) {
-		b[i] = byte(x[logical])
-	}
-	return b
-}
-
-func physicalRecords(m *ir.Module, inputs [][]int8) [][]byte {
-	out := make([][]byte, len(inputs))
-	for i, in := range inputs {
-		for _, v := range m.Inputs {
-			size := v.Type.Shape.Size()
-			out[i] = append(out[i], physical(v, in[:size])...)
-			in = in[size:]
-		}
-	}
-	return out
-}
-
-// built is an object and what its driver must know.
-type built struct {
-	dir    string
-	tools  llvm.Tools
-	r      *driver.Result
-	job    emu.Job
-	object []byte
-}
-
-func build(ctx context.Context, r *driver.Result) (*built, error) {
-	tools, err := llvm.Find("")
-	if err != nil {
-		return nil, err
-	}
-	m := r.Module
-	text, err := codegen.LLVM(m, codegen.Interface{Prefix: m.Name}, r.Target)
-	if err != nil {
-		return nil, err
-	}
-	object, err := llvm.Compile(ctx, tools, text, r.Target, "obj")
-	if err != nil {
-		return nil, err
-	}
-	dir, err := os.MkdirTemp("", "dnnc-verify-")
-	if err != nil {
-		return nil, err
-	}
-	job := emu.Job{Prefix: m.Name, Arena: m.Arena.Bytes, Align: m.Arena.Align, Steps: len(m.Ops)}
-	for _, v := range m.Inputs {
-		job.Inputs = append(job.Inputs, v.Type.Shape.Size())
-	}
-	for _, v := range m.Outputs {
-		job.Outputs = append(job.Outputs, v.Type.Shape.Size())
-	}
-	return &built{dir, tools, r, job, object}, nil
-}
-
-func (v *built) link(ctx context.Context, trace bool) (*emu.Program, error) {
-	j := v.job
-	j.Trace = trace
-	text, err := emu.Driver(j, v.r.Target)
-	if err != nil {
-		return nil, err
-	}
-	main, err := llvm.Compile(ctx, v.tools, text, v.r.Target, "obj")
-	if err != nil {
-		return nil, err
-	}
-	return emu.Link(ctx, v.dir, j, v.r.Target, main, v.object)
+type verifier struct {
+	m     *ir.Module
+	build *program.Build
 }
 
 // expect runs the interpreter and keeps every value.
-func (v *built) expect(ctx context.Context, prog *interp.Int, in []int8) (interp.Tensors[int8], error) {
-	m := v.r.Module
+func (v *verifier) expect(ctx context.Context, prog *interp.Int, in []int8) (interp.Tensors[int8], error) {
+	m := v.m
 	keep := append([]*ir.Value(nil), m.Inputs...)
 	for _, n := range m.Ops {
 		keep = append(keep, n.Out)
@@ -224,13 +155,13 @@ func (v *built) expect(ctx context.Context, prog *interp.Int, in []int8) (interp
 }
 
 // locate steps through the layers and names the first one whose result differs.
-func (v *built) locate(ctx context.Context, prog *interp.Int, index int, in []int8) error {
-	m := v.r.Module
-	program, err := v.link(ctx, true)
+func (v *verifier) locate(ctx context.Context, prog *interp.Int, index int, in []int8) error {
+	m := v.m
+	stepped, err := v.build.Link(ctx, program.Traced)
 	if err != nil {
 		return err
 	}
-	got, err := program.Run(ctx, physicalRecords(m, [][]int8{in}))
+	got, err := stepped.Run(ctx, program.Records(m, [][]int8{in}))
 	if err != nil {
 		return err
 	}
@@ -242,7 +173,7 @@ func (v *built) locate(ctx context.Context, prog *interp.Int, index int, in []in
 		if n.Out.At.Kind != ir.InArena {
 			continue
 		}
-		want := physical(n.Out, t[prog.ID(n.Out)])
+		want := program.Physical(n.Out, t[prog.ID(n.Out)])
 		have := got.Arenas[0][i][n.Out.At.Offset : n.Out.At.Offset+len(want)]
 		for j := range want {
 			if want[j] != have[j] {

@@ -1,0 +1,127 @@
+// Package bench counts the instructions of a network's object under the emulator
+// of its target: a figure that repeats exactly, whatever else the machine does.
+package bench
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"text/tabwriter"
+
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/program"
+	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/target"
+)
+
+// Report is what was counted.
+type Report struct {
+	Network      string  `json:"network"`
+	Target       string  `json:"target"`
+	Instructions int     `json:"instructions"` // of the run function
+	MACs         int     `json:"macs"`
+	Layers       []Layer `json:"layers,omitempty"`
+}
+
+// Layer is one step, its call included.
+type Layer struct {
+	Name         string `json:"name"`
+	Kernel       string `json:"kernel"`
+	Format       string `json:"format,omitempty"`
+	MACs         int    `json:"macs"`
+	Instructions int    `json:"instructions"`
+}
+
+// Run compiles a network, counts its instructions on inputs at the limits and on
+// noise, and prints them: they must be the same for every input.
+func Run(ctx context.Context, o driver.Options, out, messages io.Writer) error {
+	r, err := driver.Compile(ctx, o, out, messages)
+	if err != nil {
+		return err
+	}
+	report, err := Count(ctx, o, r)
+	if err != nil {
+		return err
+	}
+	if !o.Layers {
+		report.Layers = nil
+	}
+	if o.JSON {
+		text, err := json.MarshalIndent(report, "", "  ")
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(out, "%s\n", text)
+		return err
+	}
+	report.print(out, r.Target)
+	return nil
+}
+
+// Count counts the instructions of a compiled network.
+func Count(ctx context.Context, o driver.Options, r *driver.Result) (*Report, error) {
+	b, err := program.New(ctx, o, r)
+	if err != nil {
+		return nil, err
+	}
+	defer b.Close()
+	p, err := b.Link(ctx, program.Marked)
+	if err != nil {
+		return nil, err
+	}
+	m := r.Module
+	counts, err := p.Count(ctx, program.Records(m, inputs(m)))
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range counts[1:] {
+		if c.Run != counts[0].Run {
+			return nil, fmt.Errorf("bench: %s takes %d instructions for one input and %d for another", m.Name, counts[0].Run, c.Run)
+		}
+	}
+	report := &Report{Network: m.Name, Target: r.Target.Name, Instructions: counts[0].Run}
+	for i, n := range m.Ops {
+		l := Layer{Name: n.Name(), Kernel: n.Word("impl"), Instructions: counts[0].Steps[i]}
+		if n.Op.Info().Attr("weight") != nil {
+			l.Format, l.MACs = n.Const("weight").Type.Elem.String(), n.MACs()
+		}
+		report.MACs += l.MACs
+		report.Layers = append(report.Layers, l)
+	}
+	return report, nil
+}
+
+// inputs are noise and all of the least number.
+func inputs(m *ir.Module) [][]int8 {
+	rng := rand.New(rand.NewPCG(1, 1))
+	list := make([][]int8, 2)
+	for _, v := range m.Inputs {
+		for range v.Type.Shape.Size() {
+			list[0], list[1] = append(list[0], int8(rng.Uint32())), append(list[1], -128)
+		}
+	}
+	return list
+}
+
+func (r *Report) print(out io.Writer, t *target.Target) {
+	fmt.Fprintf(out, "%s on %s: %d instructions, the same for every input tried", r.Network, t.Name, r.Instructions)
+	if r.MACs > 0 {
+		fmt.Fprintf(out, "; %d multiply-adds, %.3f instructions each", r.MACs, float64(r.Instructions)/float64(r.MACs))
+	}
+	fmt.Fprintln(out)
+	if len(r.Layers) == 0 {
+		return
+	}
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(w, "layer\tkernel\tformat\tMACs\tinstructions\tper MAC\tshare\t")
+	for _, l := range r.Layers {
+		per := "-"
+		if l.MACs > 0 {
+			per = fmt.Sprintf("%.3f", float64(l.Instructions)/float64(l.MACs))
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%s\t%.1f %%\t\n", l.Name, l.Kernel, l.Format, l.MACs, l.Instructions, per, 100*float64(l.Instructions)/float64(r.Instructions))
+	}
+	w.Flush()
+}

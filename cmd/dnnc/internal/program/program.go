@@ -1,0 +1,104 @@
+// Package program makes a program of a compiled network that runs on its target
+// or under its emulator: for verify and bench.
+package program
+
+import (
+	"context"
+	"os"
+
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
+	"github.com/dnnc/dnnc/codegen"
+	"github.com/dnnc/dnnc/codegen/kernel"
+	"github.com/dnnc/dnnc/codegen/llvm"
+	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/runtime/emu"
+)
+
+// Mode is how a program runs its network.
+type Mode int
+
+// The modes.
+const (
+	Whole  Mode = iota // by the run function
+	Traced             // step by step, the arena written after each
+	Marked             // step by step and as a whole, for counting
+)
+
+// Build is a network's object and what its driver must know.
+type Build struct {
+	Result *driver.Result
+	Object []byte
+	dir    string
+	tools  llvm.Tools
+	job    emu.Job
+}
+
+// New generates the object of a compiled network. Close removes its folder.
+func New(ctx context.Context, o driver.Options, r *driver.Result) (*Build, error) {
+	tools, err := llvm.Find(o.LLVM)
+	if err != nil {
+		return nil, err
+	}
+	m := r.Module
+	text, err := codegen.LLVM(m, codegen.Interface{Prefix: m.Name}, r.Target)
+	if err != nil {
+		return nil, err
+	}
+	object, err := llvm.Compile(ctx, tools, text, r.Target, "obj")
+	if err != nil {
+		return nil, err
+	}
+	dir, err := os.MkdirTemp("", "dnnc-")
+	if err != nil {
+		return nil, err
+	}
+	b := &Build{Result: r, Object: object, dir: dir, tools: tools, job: emu.Job{Prefix: m.Name, Arena: m.Arena.Bytes, Align: m.Arena.Align, Steps: len(m.Ops)}}
+	for _, v := range m.Inputs {
+		b.job.Inputs = append(b.job.Inputs, v.Type.Shape.Size())
+	}
+	for _, v := range m.Outputs {
+		b.job.Outputs = append(b.job.Outputs, v.Type.Shape.Size())
+	}
+	return b, nil
+}
+
+// Close removes what the programs left.
+func (b *Build) Close() { os.RemoveAll(b.dir) }
+
+// Link makes the program of a mode.
+func (b *Build) Link(ctx context.Context, mode Mode) (*emu.Program, error) {
+	j, t := b.job, b.Result.Target
+	j.Trace, j.Mark = mode == Traced, mode == Marked
+	text, err := emu.Driver(j, t)
+	if err != nil {
+		return nil, err
+	}
+	main, err := llvm.Compile(ctx, b.tools, text, t, "obj")
+	if err != nil {
+		return nil, err
+	}
+	return emu.Link(ctx, b.dir, j, t, main, b.Object)
+}
+
+// Physical puts a value's elements into the order of memory.
+func Physical(v *ir.Value, x []int8) []byte {
+	b := make([]byte, len(x))
+	for i, logical := range kernel.Order(v.Type.Shape) {
+		b[i] = byte(x[logical])
+	}
+	return b
+}
+
+// Records puts inputs, each the network's one after the other in logical order,
+// into the order of memory.
+func Records(m *ir.Module, inputs [][]int8) [][]byte {
+	out := make([][]byte, len(inputs))
+	for i, in := range inputs {
+		for _, v := range m.Inputs {
+			size := v.Type.Shape.Size()
+			out[i] = append(out[i], Physical(v, in[:size])...)
+			in = in[size:]
+		}
+	}
+	return out
+}

@@ -1,0 +1,68 @@
+package llvm
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/dnnc/dnnc/ir/target"
+)
+
+var (
+	limitCall    = regexp.MustCompile(`@llvm\.([su])(min|max)\.i(8|16|32|64)\(`)
+	limitDeclare = regexp.MustCompile(`(?m)^declare .*@llvm\.[su](min|max)\.i(8|16|32|64)\(.*\n`)
+)
+
+// withoutBranches has minimum and maximum computed without branches on
+// processors that cannot select, so that the time of a network does not depend on
+// its input: a + ((b-a) & (b-a)>>31). It must follow opt, which makes minima of any
+// such formula. Signed numbers of 32 and 64 bits must have differences that fit,
+// as all that kernels clamp have; others are widened.
+func withoutBranches(ctx context.Context, tools Tools, text []byte, t *target.Target) ([]byte, error) {
+	if !t.NoSelect || !limitCall.Match(text) {
+		return text, nil
+	}
+	text = limitDeclare.ReplaceAll(text, nil)
+	var b strings.Builder
+	b.Write(limitCall.ReplaceAll(text, []byte("@dnnc.$1$2.i$3(")))
+	for _, sign := range []string{"s", "u"} {
+		for _, bits := range []int{8, 16, 32, 64} {
+			for _, which := range []string{"min", "max"} {
+				if name := fmt.Sprintf("@llvm.%s%s.i%d(", sign, which, bits); strings.Contains(string(text), name) {
+					b.WriteString(limit(sign, which, bits))
+				}
+			}
+		}
+	}
+	return run(ctx, []byte(b.String()), tools.Opt, "-passes=always-inline", "-S", "-o", "-", "-")
+}
+
+// limit is the definition of a minimum or a maximum.
+func limit(sign, which string, bits int) string {
+	wide := max(bits, 32)
+	if sign == "u" {
+		wide = 2 * wide
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "\ndefine internal i%[1]d @dnnc.%[2]s%[3]s.i%[1]d(i%[1]d %%a, i%[1]d %%b) alwaysinline nounwind \"no-builtins\" {\n", bits, sign, which)
+	x, y := "%a", "%b"
+	if wide > bits {
+		extend := map[string]string{"s": "sext", "u": "zext"}[sign]
+		fmt.Fprintf(&b, "  %%x = %[1]s i%[2]d %%a to i%[3]d\n  %%y = %[1]s i%[2]d %%b to i%[3]d\n", extend, bits, wide)
+		x, y = "%x", "%y"
+	}
+	// b-a where it is below zero, for the minimum; a-b for the maximum.
+	from, take, op := y, x, "add"
+	if which == "max" {
+		from, take, op = x, y, "sub"
+	}
+	fmt.Fprintf(&b, "  %%d = sub i%[1]d %[2]s, %[3]s\n  %%s = ashr i%[1]d %%d, %[4]d\n  %%m = and i%[1]d %%d, %%s\n  %%r = %[5]s i%[1]d %[6]s, %%m\n", wide, from, take, wide-1, op, x)
+	result := "%r"
+	if wide > bits {
+		fmt.Fprintf(&b, "  %%t = trunc i%d %%r to i%d\n", wide, bits)
+		result = "%t"
+	}
+	fmt.Fprintf(&b, "  ret i%d %s\n}\n", bits, result)
+	return b.String()
+}
