@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
 	"strings"
+	"text/tabwriter"
 
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/pictures"
@@ -64,17 +66,33 @@ func disturbImages(_ context.Context, o driver.Options, _, stderr io.Writer) err
 	if b, err = disturb.Images(b, 0, conditions[0], o.Seed, 0, 1, gradient); err != nil {
 		return err
 	}
-	content, labels, err := pictures.Encode(o.Output, b)
+	files, err := pictures.Encode(o.Output, b)
 	if err != nil {
 		return err
 	}
-	if labels != nil {
-		name := strings.Replace(filepath.Base(o.Output), "images-idx3", "labels-idx1", 1)
-		if name != filepath.Base(o.Output) {
-			if err := driver.Replace(filepath.Join(filepath.Dir(o.Output), name), labels); err != nil {
-				return err
+	for _, f := range files {
+		if strings.HasPrefix(f.Path, filepath.Clean(o.Output)+string(filepath.Separator)) { // folders of classes
+			if err := os.MkdirAll(filepath.Dir(f.Path), 0o755); err != nil {
+				return diag.New(diag.Pos{}, diag.BadOutput, "%v", err)
 			}
 		}
+		if err := driver.Replace(f.Path, f.Content); err != nil {
+			return err
+		}
 	}
-	return driver.Replace(o.Output, content)
+	return nil
+}
+
+// listErrors prints what there is to choose from.
+func listErrors(out io.Writer) {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "kind\tdefault sizes\twhat it does at size t, 0 to 1\tafter")
+	for _, k := range disturb.Kinds() {
+		sizes := make([]string, len(k.Sizes))
+		for i, t := range k.Sizes {
+			sizes[i] = fmt.Sprintf("%g", t)
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", k.Name, strings.Join(sizes, " "), k.Doc, k.Source)
+	}
+	w.Flush()
 }

@@ -18,6 +18,7 @@ import (
 
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/bench"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/eval"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/verify"
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/ir/target"
@@ -49,7 +50,7 @@ var commands = []command{
 	{"verify", "[flags] net.dnn -target T [-n N]", "run the object and compare every integer with the interpreter's", verify.Run, false},
 	{"bench", "[flags] net.dnn -target T [-layers]", "count the object's instructions under the emulator", bench.Run, false},
 	{"disturb", "-errors KIND=SIZE in.png -o out.png", "disturb a picture or a data set; -sheet out.png shows all kinds", disturbImages, true},
-	{"eval", "[flags] net.dnn [-errors LIST]", "measure a network, clean and under errors; with -O what it becomes", eval, true},
+	{"eval", "[flags] net.dnn [-errors LIST]", "measure a network, clean and under errors; with -O what it becomes", eval.Run, true},
 	{"compare", "[flags] net.dnn [-sizes LIST]", "give several methods of search the same bytes, and measure what they make", compare, true},
 }
 
@@ -98,6 +99,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		for _, p := range passes.Table {
 			fmt.Fprintf(stdout, "%-16s %s\n", p.Name, p.Why)
 		}
+		return done
+	}
+	if o.Errors == "help" {
+		listErrors(stdout)
 		return done
 	}
 	switch {
@@ -167,7 +172,7 @@ func parse(args []string, stderr io.Writer) (o driver.Options, files []string, e
 	fs.StringVar(&o.Calib, "calib", "", "images that calibration and search may see")
 	fs.StringVar(&o.Data, "data", "", "images to verify and report on")
 	fs.IntVar(&o.TestImages, "n", 0, "at most this many of the images to report on; verify takes 100 unless told")
-	fs.StringVar(&o.Errors, "errors", "gaussian=0.05,0.1,0.15", "errors to choose and to measure under: kind=size,size;kind, all or none")
+	fs.StringVar(&o.Errors, "errors", "gaussian=0.05,0.1,0.15", "errors to choose and to measure under: kind=size,size;kind, all or none; help lists the kinds")
 	fs.StringVar(&o.Rounding, "rounding", "", "nearest or compensated; chosen by width when absent")
 	fs.StringVar(&o.StartAfter, "start-after", "", "start behind this `pass`; a dump's first line says it already")
 	fs.StringVar(&o.StopAfter, "stop-after", "", "the last `pass` to run")
@@ -203,7 +208,8 @@ func parse(args []string, stderr io.Writer) (o driver.Options, files []string, e
 	fs.Func("methods", "compare: a `list` of methods of -search (default "+strings.Join(compareMethods, ",")+")", list(&o.Methods))
 	fs.IntVar(&o.Seeds, "seeds", 1, "compare: seeds, from -seed on")
 	fs.StringVar(&o.Record, "record", "", "compare: keep every outcome in this CSV `file`, and go on from it")
-	fs.StringVar(&o.Plane, "plane", "", "eval: draw the decision boundary on the plane through three images to this `file`")
+	fs.StringVar(&o.Plane, "plane", "", "eval: draw the decision boundary on the plane through three images to this `file`, PNG or SVG")
+	fs.StringVar(&o.Directions, "directions", "", "eval: span the plane by the first image and two `errors`: \"fog=0.5;gaussian=0.3\"")
 	fs.Func("shape", "import: the shape of an `input`, batch included: image=1,3,224,224", shapeOf(&o))
 	fs.Func("range", "import: the reals of an `input`: image=0,1, which is the default", rangeOf(&o))
 	fs.BoolVar(&o.AllowOutside, "allow-outside", false, "let the network refer to files outside its folder")

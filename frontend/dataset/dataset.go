@@ -1,5 +1,6 @@
 // Package dataset reads labelled images: IDX as MNIST comes, the CIFAR-10
-// binary format, both also gzipped, and npz with arrays of images and labels.
+// binary format, both also gzipped, npz with arrays of images and labels, and
+// folders of PNG and JPEG pictures.
 package dataset
 
 import (
@@ -21,7 +22,7 @@ type Set struct {
 	shape  []int
 	pixels []byte
 	reals  []float32
-	labels []byte // nil when unlabelled
+	labels []int // nil when unlabelled
 	Files  []File
 }
 
@@ -53,12 +54,18 @@ func (s *Set) Label(i int) int {
 	if s.labels == nil {
 		return -1
 	}
-	return int(s.labels[i])
+	return s.labels[i]
 }
 
 // Open reads the images at path. The labels of an IDX file lie beside it.
 func Open(path string) (*Set, error) {
 	s := &Set{}
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		if err := s.folder(path); err != nil {
+			return nil, fmt.Errorf("%s: %w", filepath.Base(path), err)
+		}
+		return s, nil
+	}
 	raw, err := s.read(path)
 	if err != nil {
 		return nil, err
@@ -71,7 +78,7 @@ func Open(path string) (*Set, error) {
 	case len(raw) > 0 && len(raw)%cifarRecord == 0:
 		s.cifar(raw)
 	default:
-		err = errors.New("neither IDX images, nor CIFAR-10 records of 3073 bytes, nor npz")
+		err = errors.New("neither IDX images, nor CIFAR-10 records of 3073 bytes, nor npz, nor a folder of pictures")
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", filepath.Base(path), err)
@@ -140,7 +147,9 @@ func (s *Set) idx(path string, raw []byte) error {
 	if len(l) < 8 || !bytes.HasPrefix(l, []byte{0, 0, 8, 1}) || int(binary.BigEndian.Uint32(l[4:])) != n || len(l) != 8+n {
 		return fmt.Errorf("%s does not hold %d labels", labels, n)
 	}
-	s.labels = l[8:]
+	for _, b := range l[8:] {
+		s.labels = append(s.labels, int(b))
+	}
 	return nil
 }
 
@@ -150,7 +159,7 @@ const cifarRecord = 1 + 3*32*32
 func (s *Set) cifar(raw []byte) {
 	s.shape = []int{3, 32, 32}
 	for i := 0; i < len(raw); i += cifarRecord {
-		s.labels = append(s.labels, raw[i])
+		s.labels = append(s.labels, int(raw[i]))
 		s.pixels = append(s.pixels, raw[i+1:i+cifarRecord]...)
 	}
 }

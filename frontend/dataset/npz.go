@@ -1,7 +1,6 @@
 package dataset
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/dnnc/dnnc/frontend/weights"
@@ -64,11 +63,12 @@ func (s *Set) npz(raw []byte) error {
 	if len(values) != n {
 		return fmt.Errorf("%d labels of %d images", len(values), n)
 	}
-	s.labels = make([]byte, n)
+	s.labels = make([]int, n)
 	for i, v := range values {
-		if s.labels[i] = byte(v); float32(s.labels[i]) != v {
-			return errors.New("labels are whole numbers from 0 to 255")
+		if !(v >= 0 && v < 1<<20) || v != float32(int(v)) {
+			return fmt.Errorf("image %d has the label %v: labels are whole numbers from 0 on", i, v)
 		}
+		s.labels[i] = int(v)
 	}
 	return nil
 }

@@ -1,8 +1,10 @@
 package dataset
 
 import (
+	"bytes"
 	"encoding/binary"
 
+	"github.com/dnnc/dnnc/frontend/weights"
 	"github.com/dnnc/dnnc/runtime/data"
 )
 
@@ -39,4 +41,24 @@ func EncodeCIFAR(b data.Batch) []byte {
 		}
 	}
 	return out
+}
+
+// EncodeNPZ writes images of any shape, reals in [0,1], as bytes under the name
+// images and their labels as labels.
+func EncodeNPZ(b data.Batch) ([]byte, error) {
+	images := weights.Tensor{Name: imageNames[0], DType: weights.U8, Shape: append([]int{b.N}, b.Shape...)}
+	for _, v := range b.X {
+		images.Data = append(images.Data, pixel(v))
+	}
+	list := []weights.Tensor{images}
+	if b.Labels != nil {
+		labels := weights.Tensor{Name: labelNames[0], DType: weights.I32, Shape: []int{b.N}}
+		for _, l := range b.Labels {
+			labels.Data = binary.LittleEndian.AppendUint32(labels.Data, uint32(l))
+		}
+		list = append(list, labels)
+	}
+	var out bytes.Buffer
+	err := weights.WriteNPZ(&out, list)
+	return out.Bytes(), err
 }

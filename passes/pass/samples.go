@@ -52,8 +52,9 @@ func (e *Env) Conditions() int { return len(e.Errors) + 1 }
 func (e *Env) mixture(clean data.Batch, first int) (data.Batch, error) {
 	out := clean
 	out.X = append([]float32(nil), clean.X...)
+	gradient := disturb.Once(e.Gradient)
 	for i, cond := range e.Errors {
-		disturbed, err := disturb.Images(clean, first, cond, e.Seed, e.Low, e.High, e.Gradient)
+		disturbed, err := disturb.Images(clean, first, cond, e.Seed, e.Low, e.High, gradient)
 		if err != nil {
 			return data.Batch{}, err
 		}

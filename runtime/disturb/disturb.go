@@ -5,13 +5,12 @@ package disturb
 
 import (
 	"math"
-	"runtime"
 	"strconv"
 	"strings"
-	"sync"
 
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/runtime/data"
+	"github.com/dnnc/dnnc/runtime/parallel"
 )
 
 // Kind is one error model.
@@ -65,21 +64,21 @@ const (
 // most severe where it cannot fall that far; the last three are those that
 // networks are held to.
 var kinds = []*Kind{
-	{Name: "light", Doc: "all pixels brighter or all darker by t, the way that hurts", Source: deepXplore + ": sign of the mean gradient", Sizes: []float64{.25, .45, .65}, Guided: true, apply: light},
-	{Name: "occl", Doc: "a rectangle of 10x10 of 28x28 pixels, where the gradient is greatest, changed by t along its sign", Source: deepXplore + ": one rectangle", Sizes: []float64{.03, .2, .5}, Guided: true, apply: occl},
-	{Name: "blackout", Doc: "round(15t) dark squares of 6x6 of 28x28 pixels, where darkening hurts", Source: deepXplore + ": several small squares", Sizes: []float64{.05, .1, .2}, Guided: true, apply: blackout},
+	{Name: "light", Doc: "all pixels brighter or all darker by t, the way that hurts", Source: deepXplore + ": lighting effects, the sign of the mean gradient", Sizes: []float64{.25, .45, .65}, Guided: true, apply: light},
+	{Name: "occl", Doc: "a rectangle of 10x10 of 28x28 pixels, where the gradient is greatest, changed by t along its sign", Source: deepXplore + ": occlusion by one rectangle, about 10x10 at 28x28", Sizes: []float64{.03, .2, .5}, Guided: true, apply: occl},
+	{Name: "blackout", Doc: "round(15t) dark squares of 6x6 of 28x28 pixels, where darkening hurts", Source: deepXplore + ": occlusion by several tiny black rectangles, 6x6 at 28x28", Sizes: []float64{.05, .1, .2}, Guided: true, apply: blackout},
 	{Name: "occl-random", Doc: "a rectangle of 10x10 of 28x28 pixels changed by t, each pixel up or down", Source: deepXplore + ", unguided", Sizes: []float64{.5, .8, 1}, apply: occlRandom},
-	{Name: "brighten", Doc: "lightness times 1+t", Source: automold, Sizes: []float64{.5, .8, 1}, apply: painted(brighten)},
-	{Name: "darken", Doc: "lightness times 1-t", Source: automold, Sizes: []float64{.6, .78, .88}, apply: painted(darken)},
+	{Name: "brighten", Doc: "lightness times 1+t", Source: automold + ": brighten scales HLS lightness by 1 + coefficient", Sizes: []float64{.5, .8, 1}, apply: painted(brighten)},
+	{Name: "darken", Doc: "lightness times 1-t", Source: automold + ": darken scales HLS lightness by 1 - coefficient", Sizes: []float64{.6, .78, .88}, apply: painted(darken)},
 	{Name: "shadow", Doc: "lightness halved under round(5t) polygons of the lower two thirds", Source: automold + ": lightness 0.5, five corners", Sizes: []float64{.3, .6, 1}, apply: painted(shadow)},
 	{Name: "snow", Doc: "lightness below 1/3+t/2 times 2.5, and flakes", Source: automold + ": coefficient 2.5; the flakes are ours", Sizes: []float64{.02, .2, 1}, apply: painted(snow)},
-	{Name: "rain", Doc: "50t slanted light streaks, blurred, lightness 0.7", Source: automold + ": lightness 0.7", Sizes: []float64{.25, .6, 1}, apply: painted(rain)},
+	{Name: "rain", Doc: "50t slanted light streaks, blurred, lightness times 1-0.3t", Source: automold + ": lightness 0.7", Sizes: []float64{.25, .6, 1}, apply: painted(rain)},
 	{Name: "fog", Doc: "translucent white discs of alpha 0.08t, denser in the middle, then blur", Source: automold + ": alpha 0.08", Sizes: []float64{.12, .22, .42}, apply: painted(fog)},
-	{Name: "gravel", Doc: "40t patches of random lightness in the lower quarter", Source: automold, Sizes: []float64{.5, .8, 1}, apply: painted(gravel)},
-	{Name: "sunflare", Doc: "a bright disc with falloff and faint circles along a line", Source: automold, Sizes: []float64{.6, .8, 1}, apply: painted(sunflare)},
-	{Name: "speed", Doc: "motion blur along the rows, growing towards the sides", Source: automold, Sizes: []float64{.3, .6, 1}, apply: painted(speed)},
-	{Name: "autumn", Doc: "the hue of dark green turned to brown; gray images: middle tones pale", Source: automold, Sizes: []float64{.3, .6, 1}, apply: painted(autumn)},
-	{Name: "manhole", Doc: "a dark ellipse in the lower half, 0.8t of the width", Source: automold, Sizes: []float64{.6, .8, 1}, apply: painted(manhole)},
+	{Name: "gravel", Doc: "40t patches of random lightness in the lower quarter", Source: automold + ": patches of random lightness; their number is ours", Sizes: []float64{.5, .8, 1}, apply: painted(gravel)},
+	{Name: "sunflare", Doc: "a bright disc with falloff and faint circles along a line", Source: automold + ": one source, 8 circles along a line", Sizes: []float64{.6, .8, 1}, apply: painted(sunflare)},
+	{Name: "speed", Doc: "motion blur along the rows, growing towards the sides", Source: automold + ": speed blurs the sides, the middle least; ten pixels of 28 at size 1 are ours", Sizes: []float64{.3, .6, 1}, apply: painted(speed)},
+	{Name: "autumn", Doc: "the hue of dark green turned to brown; gray images: middle tones pale", Source: automold + ": fall colours turn dark green to brown; the gray form is ours", Sizes: []float64{.3, .6, 1}, apply: painted(autumn)},
+	{Name: "manhole", Doc: "a dark ellipse in the lower half, 0.8t of the width", Source: automold + ": an elliptic lid as high as 0.6 of its width; its size is ours", Sizes: []float64{.6, .8, 1}, apply: painted(manhole)},
 	{Name: "gaussian", Doc: "x + t*n(0,1) at every pixel, of the range's width", Source: "the paper's random errors", Sizes: []float64{.1, .2, .5}, apply: gaussian},
 	{Name: "light-random", Doc: "all pixels brighter or all darker by t", Source: deepXplore + ", unguided", Sizes: []float64{0.1, 0.2, 0.4}, apply: lightRandom},
 	{Name: "fog-blend", Doc: "x(1-t)+t: a white veil", Source: "ours", Sizes: []float64{0.2, 0.45, 0.7}, apply: fogBlend},
@@ -157,9 +156,25 @@ func Parse(text string) ([]Condition, error) {
 }
 
 // Gradient gives the gradient of the margin of each image's answer, the logit of
-// its label less the greatest other, with respect to the image. Without labels
-// (nil) the network's own answers are taken for them.
-type Gradient func(x []float32, labels []int, n int) ([]float32, error)
+// its label less the greatest other, with respect to the image, and the logits.
+// Without labels (nil) the network's own answers are taken for them.
+type Gradient func(x []float32, labels []int, n int) (margin, logits []float32, err error)
+
+// Once is a gradient that is computed for one batch alone and kept, for it is the
+// same for every kind and size of error; nil of nil.
+func Once(g Gradient) Gradient {
+	if g == nil {
+		return nil
+	}
+	var margin, logits []float32
+	return func(x []float32, labels []int, n int) ([]float32, []float32, error) {
+		var err error
+		if margin == nil {
+			margin, logits, err = g(x, labels, n)
+		}
+		return margin, logits, err
+	}
+}
 
 // Images disturbs every image of a batch whose reals lie in lo..hi; the first
 // has the index first in its set. An image depends on the seed, the condition's
@@ -172,7 +187,7 @@ func Images(b data.Batch, first int, c Condition, seed uint64, lo, hi float32, g
 		return b, diag.New(diag.Pos{}, diag.Unsupported, "%s is guided by a gradient, which only a float network has", c.Kind.Name).
 			WithHelp("%s-random is the unguided form", c.Kind.Name)
 	}
-	g, err := gradient(b.X, b.Labels, b.N)
+	g, _, err := gradient(b.X, b.Labels, b.N)
 	if err != nil {
 		return b, err
 	}
@@ -199,18 +214,7 @@ func images(b data.Batch, first int, c Condition, seed uint64, lo, hi float32, g
 			dst[k] = min(max(v, lo), hi)
 		}
 	}
-	workers := min(runtime.GOMAXPROCS(0), b.N)
-	var wg sync.WaitGroup
-	for w := range workers {
-		wg.Add(1)
-		go func() {
-			defer wg.Done()
-			for i := w; i < b.N; i += workers {
-				one(i)
-			}
-		}()
-	}
-	wg.Wait()
+	parallel.For(b.N, one)
 	return out
 }
 

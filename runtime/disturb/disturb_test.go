@@ -44,12 +44,12 @@ func picture(n int, shape ...int) data.Batch {
 }
 
 // slope is a gradient that is easily told: of the sum of the pixels, by rows.
-func slope(x []float32, _ []int, n int) ([]float32, error) {
+func slope(x []float32, _ []int, n int) (margin, logits []float32, err error) {
 	g := make([]float32, len(x))
 	for i := range g {
 		g[i] = float32(i%7) - 2
 	}
-	return g, nil
+	return g, nil, nil
 }
 
 func apply(t testing.TB, b data.Batch, k *Kind, size float64, seed uint64) data.Batch {

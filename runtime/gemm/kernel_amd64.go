@@ -11,6 +11,9 @@ func pairPanel(pairs int, panel *int8, zero int16, out *int16)
 //go:noescape
 func intTile(pairs int, a *int16, lda int, panel *int16, c *[64]int32)
 
+//go:noescape
+func avxAddRows(n int, d *[rowsAtOnce]float32, a, b, c, e, y *float32)
+
 // hasTiles tells whether this processor has the instructions of the tiles. The
 // tests take it away, and hold the portable loops equal.
 var hasTiles = cpu.X86.HasAVX2

@@ -172,3 +172,61 @@ sums:
 	VMOVDQU Y9, 224(BX)
 	VZEROUPPER
 	RET
+
+// func avxAddRows(n int, d *[4]float32, a, b, c, e, y *float32)
+//
+// y[i] += d[0]*a[i], then d[1]*b[i], d[2]*c[i], d[3]*e[i]; products and sums are
+// rounded apart, in this order, as the portable loop does.
+TEXT ·avxAddRows(SB), NOSPLIT, $0-56
+	MOVQ n+0(FP), CX
+	MOVQ d+8(FP), DX
+	MOVQ a+16(FP), SI
+	MOVQ b+24(FP), R8
+	MOVQ c+32(FP), R9
+	MOVQ e+40(FP), R10
+	MOVQ y+48(FP), DI
+	VBROADCASTSS (DX), Y0
+	VBROADCASTSS 4(DX), Y1
+	VBROADCASTSS 8(DX), Y2
+	VBROADCASTSS 12(DX), Y3
+	XORQ AX, AX
+	SUBQ $8, CX
+
+wide:
+	CMPQ AX, CX
+	JGT  narrow
+	VMOVUPS (DI)(AX*4), Y4
+	VMULPS (SI)(AX*4), Y0, Y5
+	VMULPS (R8)(AX*4), Y1, Y6
+	VMULPS (R9)(AX*4), Y2, Y7
+	VMULPS (R10)(AX*4), Y3, Y8
+	VADDPS Y5, Y4, Y4
+	VADDPS Y6, Y4, Y4
+	VADDPS Y7, Y4, Y4
+	VADDPS Y8, Y4, Y4
+	VMOVUPS Y4, (DI)(AX*4)
+	ADDQ $8, AX
+	JMP  wide
+
+narrow:
+	ADDQ $8, CX
+
+one:
+	CMPQ AX, CX
+	JGE  end
+	VMOVSS (DI)(AX*4), X4
+	VMULSS (SI)(AX*4), X0, X5
+	VMULSS (R8)(AX*4), X1, X6
+	VMULSS (R9)(AX*4), X2, X7
+	VMULSS (R10)(AX*4), X3, X8
+	VADDSS X5, X4, X4
+	VADDSS X6, X4, X4
+	VADDSS X7, X4, X4
+	VADDSS X8, X4, X4
+	VMOVSS X4, (DI)(AX*4)
+	INCQ AX
+	JMP  one
+
+end:
+	VZEROUPPER
+	RET

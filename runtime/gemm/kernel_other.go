@@ -7,3 +7,6 @@ var hasTiles = false
 func avxFloatTile(int, *float32, int, *float32, *float32) { panic("gemm: no tile") }
 func pairPanel(int, *int8, int16, *int16)                 { panic("gemm: no tile") }
 func intTile(int, *int16, int, *int16, *[64]int32)        { panic("gemm: no tile") }
+func avxAddRows(int, *[rowsAtOnce]float32, *float32, *float32, *float32, *float32, *float32) {
+	panic("gemm: no tile")
+}

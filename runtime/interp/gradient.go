@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/runtime/gemm"
 	"github.com/dnnc/dnnc/runtime/kernels"
 )
 
@@ -15,51 +16,87 @@ import (
 // pixels, and, summed over the images in their order, with respect to the
 // constants of layers.
 type Gradients struct {
+	Output []float32               // [n][elements of the first output], from the way forward
 	Input  []float32               // [n][elements of the input]
 	Consts map[*ir.Const][]float32 // weights and biases; nil when not wanted
 }
 
-// backward adds the derivatives of one operation of one image: x and dx are its
+// backward adds the derivatives of one operation on n images: x and dx are its
 // arguments', y and dy its result's.
-type backward func(x, dx [][]float32, y, dy []float32, consts map[*ir.Const][]float32)
+type backward func(b *back, n int, x, dx [][]float32, y, dy []float32)
 
-// Gradient computes derivatives in reverse mode. seed is given each image's
-// index and first output, and writes the scalar's derivative with respect to
-// it. With wantConsts the gradients of layers' constants are summed, too.
-func Gradient(ctx context.Context, p *Float, x []float32, n int, wantConsts bool, seed func(image int, out, d []float32)) (*Gradients, error) {
-	m := p.Module
-	in := p.ids[m.Inputs[0]]
-	if len(m.Inputs) != 1 || len(x) != n*p.sizes[in] {
-		return nil, fmt.Errorf("interp: %d elements are not %d images of %s", len(x), n, m.Inputs[0].Type)
+// back is what one worker works with.
+type back struct {
+	floats []float32               // scratch
+	consts map[*ir.Const][]float32 // the sums of constants' gradients; nil when not wanted
+}
+
+// scratch returns n elements that the step may write.
+func (b *back) scratch(n int) []float32 {
+	if len(b.floats) < n {
+		b.floats = make([]float32, n)
 	}
-	steps := make([]backward, len(m.Ops))
-	for i, o := range m.Ops {
+	return b.floats[:n]
+}
+
+// Backward is a float program with what its gradient needs. It is immutable and
+// safe for concurrent use.
+type Backward struct {
+	*Float
+	back []backward
+}
+
+// NewBackward lays out the weights of p for reverse mode.
+func NewBackward(p *Float) (*Backward, error) {
+	b := &Backward{p, make([]backward, len(p.Module.Ops))}
+	for i, o := range p.Module.Ops {
 		build := gradientSteps[o.Op]
 		if build == nil {
 			return nil, fmt.Errorf("interp: %s has no gradient", o.Op)
 		}
 		var err error
-		if steps[i], err = build(o); err != nil {
+		if b.back[i], err = build(o); err != nil {
 			return nil, err
 		}
 	}
-	out := &Gradients{Input: make([]float32, len(x))}
+	return b, nil
+}
+
+// Gradient is that of a program that is used once.
+func Gradient(ctx context.Context, p *Float, x []float32, n int, wantConsts bool, seed func(image int, out, d []float32)) (*Gradients, error) {
+	b, err := NewBackward(p)
+	if err != nil {
+		return nil, err
+	}
+	return b.Gradient(ctx, x, n, wantConsts, seed)
+}
+
+// Gradient computes derivatives in reverse mode. seed is given each image's
+// index and first output, and writes the scalar's derivative with respect to
+// it. With wantConsts the gradients of layers' constants are summed, too.
+func (b *Backward) Gradient(ctx context.Context, x []float32, n int, wantConsts bool, seed func(image int, out, d []float32)) (*Gradients, error) {
+	m := b.Module
+	if len(m.Inputs) != 1 || len(x) != n*b.Size(m.Inputs[0]) {
+		return nil, fmt.Errorf("interp: %d elements are not %d images of %s", len(x), n, m.Inputs[0].Type)
+	}
+	out := &Gradients{Input: make([]float32, len(x)), Output: make([]float32, n*b.Size(m.Outputs[0]))}
 	// Sums over images are made chunk by chunk, then over the chunks in order:
 	// the same on any number of cores.
 	chunks := (n + chunk - 1) / chunk
-	parts := make([]map[*ir.Const][]float32, chunks)
+	parts, errs := make([]map[*ir.Const][]float32, chunks), make([]error, chunks)
 	next := make(chan int)
-	errs := make([]error, chunks)
 	var wg sync.WaitGroup
 	for range min(runtime.GOMAXPROCS(0), chunks) {
 		wg.Add(1)
 		go func() {
 			defer wg.Done()
+			work := &back{}
 			for c := range next {
 				if wantConsts {
 					parts[c] = map[*ir.Const][]float32{}
 				}
-				errs[c] = backChunk(ctx, p, steps, x, c*chunk, min(n, (c+1)*chunk), out.Input, parts[c], seed)
+				work.consts = parts[c]
+				errs[c] = b.chunk(ctx, work, x, c*chunk, min(n, (c+1)*chunk), out, seed)
 			}
 		}()
 	}
@@ -81,52 +118,56 @@ func Gradient(ctx context.Context, p *Float, x []float32, n int, wantConsts bool
 				out.Consts[k] = part
 				continue
 			}
-			for i, v := range part {
-				sum[i] += v
-			}
+			accumulate(sum, part)
 		}
 	}
 	return out, nil
 }
 
-// backChunk runs images forward, keeping every value, then each backward.
-func backChunk(ctx context.Context, f *Float, steps []backward, x []float32, from, to int, dIn []float32, consts map[*ir.Const][]float32, seed func(int, []float32, []float32)) error {
+// chunk runs images forward, keeping every value, then backward.
+func (b *Backward) chunk(ctx context.Context, work *back, x []float32, from, to int, out *Gradients, seed func(int, []float32, []float32)) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	m := f.Module
+	m, n := b.Module, to-from
 	keep := make([]*ir.Value, len(m.Ops))
 	for i, o := range m.Ops {
 		keep[i] = o.Out
 	}
-	count := to - from
-	values := f.Tensors(count, keep...)
-	in := f.ids[m.Inputs[0]]
-	values[in] = x[from*f.sizes[in] : to*f.sizes[in]]
-	ws := &workspace{floats: make([]float32, f.floats)}
-	f.runChunk(ws, values, make(Tensors[float32], len(f.sizes)), count, 0, len(m.Ops))
-	grads := make([][]float32, len(f.sizes))
-	for id, size := range f.sizes {
-		grads[id] = make([]float32, size)
+	values, grads := b.Tensors(n, keep...), b.Tensors(n, append(keep, m.Inputs[0])...)
+	in, result := b.ids[m.Inputs[0]], b.ids[m.Outputs[0]]
+	values[in] = x[from*b.sizes[in] : to*b.sizes[in]]
+	ws := &workspace{floats: make([]float32, b.floats)}
+	b.runChunk(ws, values, make(Tensors[float32], len(b.sizes)), n, 0, len(m.Ops))
+	classes := b.sizes[result]
+	for i := range n {
+		seed(from+i, values[result][i*classes:(i+1)*classes], grads[result][i*classes:(i+1)*classes])
 	}
-	result := f.ids[m.Outputs[0]]
-	for i := range count {
-		image := func(id int) []float32 { return values[id][i*f.sizes[id] : (i+1)*f.sizes[id]] }
-		for _, g := range grads {
-			clear(g)
+	for s := len(b.back) - 1; s >= 0; s-- {
+		st := &b.steps[s]
+		var args, dArgs [][]float32
+		for _, a := range st.args {
+			args, dArgs = append(args, values[a]), append(dArgs, grads[a])
 		}
-		seed(from+i, image(result), grads[result])
-		for s := len(steps) - 1; s >= 0; s-- {
-			st := &f.steps[s]
-			var args, dArgs [][]float32
-			for _, a := range st.args {
-				args, dArgs = append(args, image(a)), append(dArgs, grads[a])
-			}
-			steps[s](args, dArgs, image(st.out), grads[st.out], consts)
-		}
-		copy(dIn[(from+i)*f.sizes[in]:], grads[in])
+		b.back[s](work, n, args, dArgs, values[st.out], grads[st.out])
 	}
+	copy(out.Output[from*classes:], values[result])
+	copy(out.Input[from*b.sizes[in]:], grads[in])
 	return nil
+}
+
+// byImage makes a step of what is done image by image.
+func byImage(step func(b *back, x, dx [][]float32, y, dy []float32)) backward {
+	return func(b *back, n int, x, dx [][]float32, y, dy []float32) {
+		part := func(t []float32, i int) []float32 { return t[i*len(t)/n : (i+1)*len(t)/n] }
+		own, dOwn := make([][]float32, len(x)), make([][]float32, len(x))
+		for i := range n {
+			for j := range x {
+				own[j], dOwn[j] = part(x[j], i), part(dx[j], i)
+			}
+			step(b, own, dOwn, part(y, i), part(dy, i))
+		}
+	}
 }
 
 // sumFor is the sum of a constant's gradient, nil when it is not wanted.
@@ -180,10 +221,14 @@ func convGradient(n *ir.Node) (backward, error) {
 	for _, v := range n.Nums("pad_value") {
 		pad = append(pad, float32(v))
 	}
-	return func(x, dx [][]float32, y, dy []float32, consts map[*ir.Const][]float32) {
+	scatter := gemm.NewScatter(g, weight)
+	return byImage(func(b *back, x, dx [][]float32, y, dy []float32) {
 		activated(act, y, dy)
-		kernels.Conv2DGradient(g, x[0], weight, pad, dy, dx[0], sumFor(consts, n.Const("weight")), sumFor(consts, n.Const("bias")))
-	}, nil
+		scatter.Add(dy, b.scratch(scatter.Scratch()), dx[0])
+		if b.consts != nil {
+			kernels.Conv2DGradient(g, x[0], weight, pad, dy, nil, sumFor(b.consts, n.Const("weight")), sumFor(b.consts, n.Const("bias")))
+		}
+	}), nil
 }
 
 func linearGradient(n *ir.Node) (backward, error) {
@@ -192,36 +237,47 @@ func linearGradient(n *ir.Node) (backward, error) {
 		return nil, err
 	}
 	shape, act := n.Const("weight").Type.Shape, n.Word("act")
-	return func(x, dx [][]float32, y, dy []float32, consts map[*ir.Const][]float32) {
+	rows, cols := shape[0], shape[1]
+	t := gemm.NewColumns(rows, cols, weight, cols, 1)
+	return func(b *back, n1 int, x, dx [][]float32, y, dy []float32) {
 		activated(act, y, dy)
-		kernels.LinearGradient(shape[0], shape[1], x[0], weight, dy, dx[0], sumFor(consts, n.Const("weight")), sumFor(consts, n.Const("bias")))
+		sum := b.scratch(n1 * cols)
+		t.Product(n1, dy, sum)
+		accumulate(dx[0], sum)
+		if b.consts == nil {
+			return
+		}
+		dw, db := sumFor(b.consts, n.Const("weight")), sumFor(b.consts, n.Const("bias"))
+		for i := range n1 {
+			kernels.LinearGradient(rows, cols, x[0][i*cols:(i+1)*cols], weight, dy[i*rows:(i+1)*rows], nil, dw, db)
+		}
 	}, nil
 }
 
 func poolGradient(n *ir.Node) (backward, error) {
 	g := Window(n)
-	return func(x, dx [][]float32, _, dy []float32, _ map[*ir.Const][]float32) {
+	return byImage(func(_ *back, x, dx [][]float32, _, dy []float32) {
 		if n.Op == ir.MaxPool2D {
 			kernels.MaxPoolGradient(g, x[0], dy, dx[0])
 		} else {
 			kernels.AvgPoolGradient(g, dy, dx[0])
 		}
-	}, nil
+	}), nil
 }
 
 func globalPoolGradient(n *ir.Node) (backward, error) {
 	s := n.Args[0].Type.Shape
 	plane := s[1] * s[2]
-	return func(_, dx [][]float32, _, dy []float32, _ map[*ir.Const][]float32) {
+	return byImage(func(_ *back, _, dx [][]float32, _, dy []float32) {
 		for i := range dx[0] {
 			dx[0][i] += dy[i/plane] / float32(plane)
 		}
-	}, nil
+	}), nil
 }
 
 func unaryGradient(act string) func(*ir.Node) (backward, error) {
 	return func(*ir.Node) (backward, error) {
-		return func(_, dx [][]float32, y, dy []float32, _ map[*ir.Const][]float32) {
+		return func(_ *back, _ int, _, dx [][]float32, y, dy []float32) {
 			activated(act, y, dy)
 			accumulate(dx[0], dy)
 		}, nil
@@ -236,7 +292,7 @@ func accumulate(to, from []float32) {
 
 func addGradient(n *ir.Node) (backward, error) {
 	act := n.Word("act")
-	return func(_, dx [][]float32, y, dy []float32, _ map[*ir.Const][]float32) {
+	return func(_ *back, _ int, _, dx [][]float32, y, dy []float32) {
 		activated(act, y, dy)
 		accumulate(dx[0], dy)
 		accumulate(dx[1], dy)
@@ -244,12 +300,12 @@ func addGradient(n *ir.Node) (backward, error) {
 }
 
 func concatGradient(*ir.Node) (backward, error) {
-	return func(_, dx [][]float32, _, dy []float32, _ map[*ir.Const][]float32) {
+	return byImage(func(_ *back, _, dx [][]float32, _, dy []float32) {
 		for _, d := range dx {
 			accumulate(d, dy[:len(d)])
 			dy = dy[len(d):]
 		}
-	}, nil
+	}), nil
 }
 
 func batchNormGradient(n *ir.Node) (backward, error) {
@@ -266,45 +322,41 @@ func batchNormGradient(n *ir.Node) (backward, error) {
 	for i, v := range c[3] {
 		inverse[i] = float32(1 / math.Sqrt(float64(v)+eps))
 	}
-	return func(x, dx [][]float32, _, dy []float32, consts map[*ir.Const][]float32) {
-		gamma, beta := sumFor(consts, n.Const("gamma")), sumFor(consts, n.Const("beta"))
-		for i, d := range dy {
-			ch := i / plane
-			dx[0][i] += float32(d * float32(c[0][ch]*inverse[ch]))
-			if gamma != nil {
-				gamma[ch] += float32(d * float32((x[0][i]-c[2][ch])*inverse[ch]))
-				beta[ch] += d
+	return byImage(func(b *back, x, dx [][]float32, _, dy []float32) {
+		gamma, beta := sumFor(b.consts, n.Const("gamma")), sumFor(b.consts, n.Const("beta"))
+		for ch := range shape[0] {
+			scale := float32(c[0][ch] * inverse[ch])
+			for i := ch * plane; i < (ch+1)*plane; i++ {
+				d := dy[i]
+				dx[0][i] += float32(d * scale)
+				if gamma != nil {
+					gamma[ch] += float32(d * float32((x[0][i]-c[2][ch])*inverse[ch]))
+					beta[ch] += d
+				}
 			}
 		}
-	}, nil
+	}), nil
 }
 
 func softmaxGradient(*ir.Node) (backward, error) {
-	return func(_, dx [][]float32, y, dy []float32, _ map[*ir.Const][]float32) {
-		kernels.SoftmaxGradient(y, dy, dx[0])
-	}, nil
+	return byImage(func(_ *back, _, dx [][]float32, y, dy []float32) { kernels.SoftmaxGradient(y, dy, dx[0]) }), nil
 }
 
 func normalizeGradient(n *ir.Node) (backward, error) {
 	shape, std := n.Out.Type.Shape, n.Nums("std")
 	plane := shape.Size() / shape[0]
-	return func(_, dx [][]float32, _, dy []float32, _ map[*ir.Const][]float32) {
+	return byImage(func(_ *back, _, dx [][]float32, _, dy []float32) {
 		for i, d := range dy {
 			dx[0][i] += float32(float64(d) / std[(i/plane)%len(std)])
 		}
-	}, nil
+	}), nil
 }
 
 // LogLikelihood seeds the gradient of the log likelihood of the network's own
 // answer, the first output being logits.
 func LogLikelihood(_ int, out, d []float32) {
-	best, top := 0, out[0]
-	for i, v := range out {
-		if v > top {
-			best, top = i, v
-		}
-	}
-	sum := 0.0
+	best := answer(out)
+	top, sum := out[best], 0.0
 	for _, v := range out {
 		sum += math.Exp(float64(v - top))
 	}
@@ -314,11 +366,28 @@ func LogLikelihood(_ int, out, d []float32) {
 	d[best]++
 }
 
+// answer is the first greatest output.
+func answer(out []float32) int {
+	best := 0
+	for i, v := range out {
+		if v > out[best] {
+			best = i
+		}
+	}
+	return best
+}
+
 // Margin is the seed of the gradient of an image's margin: the logit of its
-// label less the greatest other. labels are the images' own.
+// label less the greatest other. labels are the images' own; nil stands for the
+// network's answers.
 func Margin(labels []int) func(image int, out, d []float32) {
 	return func(image int, out, d []float32) {
-		own, other := labels[image], -1
+		own, other := 0, -1
+		if labels != nil {
+			own = labels[image]
+		} else {
+			own = answer(out)
+		}
 		for i, v := range out {
 			if i != own && (other < 0 || v > out[other]) {
 				other = i

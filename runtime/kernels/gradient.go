@@ -71,15 +71,24 @@ func LinearGradient(rows, cols int, x, w, dy, dx, dw, db []float32) {
 // MaxPoolGradient sends each derivative to the first greatest pixel of its
 // window.
 func MaxPoolGradient(g Window, x, dy, dx []float32) {
-	g.each(func(i, c, oy, ox int) {
+	oh, ow := g.OutH(), g.OutW()
+	for i, d := range dy {
+		if d == 0 {
+			continue
+		}
+		c, oy, ox := i/(oh*ow), i/ow%oh, i%ow
 		at, best := -1, float32(math.Inf(-1))
-		g.taps(c, oy, ox, func(j int) {
-			if at < 0 || x[j] > best {
-				at, best = j, x[j]
+		for ky := range g.KH {
+			for kx := range g.KW {
+				if y, x0, ok := g.at(oy, ox, ky, kx); ok {
+					if j := (c*g.InH+y)*g.InW + x0; at < 0 || x[j] > best {
+						at, best = j, x[j]
+					}
+				}
 			}
-		})
-		dx[at] += dy[i]
-	})
+		}
+		dx[at] += d
+	}
 }
 
 // AvgPoolGradient spreads each derivative over the pixels of its window.

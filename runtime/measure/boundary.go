@@ -2,9 +2,12 @@ package measure
 
 import (
 	"context"
+	"math/bits"
 	"slices"
 
+	"github.com/dnnc/dnnc/runtime/data"
 	"github.com/dnnc/dnnc/runtime/disturb"
+	"github.com/dnnc/dnnc/runtime/parallel"
 )
 
 // Boundary distances are searched on this grid: a coarse scan, for an answer may
@@ -14,70 +17,114 @@ const (
 	fineSteps   = 128
 )
 
-// Boundary is, for each image, the least size of a kind of error at which the
-// answer becomes wrong, to 1/128 and on one seed: 0 where it is wrong without
-// any, 1 where it never is (DESIGN section 3).
-func Boundary(ctx context.Context, s Setup, kind *disturb.Kind, net Network) ([]float64, error) {
-	n := s.Images.N
-	labels, err := s.labels(ctx, net)
-	if err != nil {
-		return nil, err
-	}
-	s.Images.Labels = labels
-	// All sizes are multiples of 1/fineSteps.
-	least, most := make([]int, n), make([]int, n) // right at least, wrong at most
-	all := make([]int, n)
-	for i := range all {
-		all[i] = i
-	}
-	wrong, err := s.wrongAt(ctx, kind, net, all, make([]int, n))
-	if err != nil {
-		return nil, err
-	}
-	open := all[:0:0]
-	for _, i := range all {
-		if !wrong[i] {
-			most[i] = -1
-			open = append(open, i)
+// Boundary is, for each network and image, the least size of a kind of error at
+// which the answer becomes wrong, to 1/128 and on one seed: 0 where it is wrong
+// without any, 1 where it never is (DESIGN section 3). Without labels the answers
+// of the first network are right. When ctx ends it returns the networks that it
+// has measured as a whole, and its error.
+func Boundary(ctx context.Context, s Setup, kind *disturb.Kind, networks ...Network) ([][]float64, error) {
+	var err error
+	if s.Images.Labels == nil {
+		if s.Images.Labels, err = s.answers(ctx, networks[0]); err != nil {
+			return nil, err
 		}
 	}
-	at := make([]int, n)
-	for step := fineSteps / coarseSteps; step <= fineSteps && len(open) > 0; step += fineSteps / coarseSteps {
+	b := &border{Setup: s, kind: kind, rounds: len(networks) * borderRounds}
+	if kind.Guided {
+		if b.margins, err = s.margins(); err != nil {
+			return nil, err
+		}
+	}
+	var out [][]float64
+	for _, net := range networks {
+		d, err := b.distances(ctx, net)
+		if err != nil {
+			return out, err
+		}
+		out = append(out, d)
+	}
+	return out, nil
+}
+
+// answers are a network's own.
+func (s *Setup) answers(ctx context.Context, net Network) ([]int, error) {
+	logits, err := net(ctx, s.Images.X, s.Images.N)
+	if err != nil {
+		return nil, err
+	}
+	return Answers(logits, len(logits)/s.Images.N), nil
+}
+
+// margins is the gradient of every image.
+func (s *Setup) margins() ([]float32, error) {
+	if s.Gradient == nil {
+		return nil, nil // disturb.Images says what is wrong
+	}
+	margin, _, err := s.Gradient(s.Images.X, s.Images.Labels, s.Images.N)
+	return margin, err
+}
+
+// border is the search for the boundary of one kind of error.
+type border struct {
+	Setup
+	kind         *disturb.Kind
+	margins      []float32 // of all images; nil of an unguided kind
+	done, rounds int       // of progress
+}
+
+// borderRounds is the most rounds of one network: without error, the scan, and
+// the bisection.
+var borderRounds = 1 + coarseSteps + bits.Len(uint(fineSteps/coarseSteps)) - 1
+
+// distances searches for one network. All sizes are multiples of 1/fineSteps.
+func (b *border) distances(ctx context.Context, net Network) ([]float64, error) {
+	const scan = fineSteps / coarseSteps
+	n, end := b.Images.N, b.done+borderRounds
+	least, most, at := make([]int, n), make([]int, n), make([]int, n) // right at least, wrong at most
+	open := make([]int, n)
+	for i := range open {
+		open[i] = i
+	}
+	all := open
+	for step := 0; step <= fineSteps && len(open) > 0; step += scan {
 		for _, i := range open {
 			at[i] = step
 		}
-		if wrong, err = s.wrongAt(ctx, kind, net, open, at); err != nil {
+		wrong, err := b.wrongAt(ctx, net, open, at)
+		if err != nil {
 			return nil, err
 		}
 		rest := open[:0:0]
-		for _, i := range open {
-			if wrong[i] {
+		for k, i := range open {
+			if wrong[k] {
 				most[i] = step
 			} else {
-				least[i] = step
+				least[i], most[i] = step, -1
 				rest = append(rest, i)
 			}
 		}
 		open = rest
 	}
-	for width := fineSteps / coarseSteps; width > 1; width /= 2 {
-		open = open[:0]
+	for width := scan; width > 1; width /= 2 {
+		open = open[:0:0]
 		for _, i := range all {
 			if most[i] > 0 && most[i]-least[i] > 1 {
 				open, at[i] = append(open, i), (most[i]+least[i])/2
 			}
 		}
-		if wrong, err = s.wrongAt(ctx, kind, net, open, at); err != nil {
+		wrong, err := b.wrongAt(ctx, net, open, at)
+		if err != nil {
 			return nil, err
 		}
-		for _, i := range open {
-			if wrong[i] {
+		for k, i := range open {
+			if wrong[k] {
 				most[i] = at[i]
 			} else {
 				least[i] = at[i]
 			}
 		}
 	}
+	b.done = end
 	out := make([]float64, n)
 	for i, m := range most {
 		out[i] = float64(m) / fineSteps
@@ -88,42 +135,46 @@ func Boundary(ctx context.Context, s Setup, kind *disturb.Kind, net Network) ([]
 	return out, nil
 }
 
-// labels are the images' own, or the network's answers.
-func (s *Setup) labels(ctx context.Context, net Network) ([]int, error) {
-	if s.Images.Labels != nil {
-		return s.Images.Labels, nil
-	}
-	logits, err := net(ctx, s.Images.X, s.Images.N)
-	if err != nil {
-		return nil, err
-	}
-	return Answers(logits, len(logits)/s.Images.N), nil
-}
-
 // wrongAt tells which of some images are answered wrongly, each disturbed by
 // its own size, of fineSteps.
-func (s *Setup) wrongAt(ctx context.Context, kind *disturb.Kind, net Network, images, at []int) (map[int]bool, error) {
-	wrong := map[int]bool{}
-	size := s.Images.Size()
+func (b *border) wrongAt(ctx context.Context, net Network, images, at []int) ([]bool, error) {
+	var wrong []bool
+	size := b.Images.Size()
 	for len(images) > 0 {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
 		part := images[:min(portion, len(images))]
 		images = images[len(part):]
-		x := make([]float32, 0, len(part)*size)
-		for _, i := range part {
-			c := disturb.Condition{Kind: kind, Size: float64(at[i]) / fineSteps}
-			b, err := disturb.Images(s.Images.Slice(i, i+1), i, c, s.Seed, s.Low, s.High, s.Gradient)
+		x, errs := make([]float32, len(part)*size), make([]error, len(part))
+		parallel.For(len(part), func(j int) {
+			i := part[j]
+			var gradient disturb.Gradient
+			if b.margins != nil {
+				gradient = func([]float32, []int, int) ([]float32, []float32, error) {
+					return b.margins[i*size : (i+1)*size], nil, nil
+				}
+			}
+			c := disturb.Condition{Kind: b.kind, Size: float64(at[i]) / fineSteps}
+			var one data.Batch
+			one, errs[j] = disturb.Images(b.Images.Slice(i, i+1), i, c, b.Seed, b.Low, b.High, gradient)
+			copy(x[j*size:], one.X)
+		})
+		for _, err := range errs {
 			if err != nil {
 				return nil, err
 			}
-			x = append(x, b.X...)
 		}
 		logits, err := net(ctx, x, len(part))
 		if err != nil {
 			return nil, err
 		}
 		for j, a := range Answers(logits, len(logits)/len(part)) {
-			wrong[part[j]] = a != s.Images.Labels[part[j]]
+			wrong = append(wrong, a != b.Images.Labels[part[j]])
 		}
+	}
+	if b.done++; b.Progress != nil {
+		b.Progress(b.done, b.rounds)
 	}
 	return wrong, nil
 }
@@ -171,14 +222,20 @@ func (p *Plane) Position(coordinate float64) int {
 	return int((coordinate+planeMargin)/(1+2*planeMargin)*float64(p.N-1) + .5)
 }
 
-// NewPlane classifies the plane through a, b and c.
-func NewPlane(ctx context.Context, a, b, c []float32, n int, lo, hi float32, networks ...Network) (*Plane, error) {
+// Coordinate is that of a column or row.
+func (p *Plane) Coordinate(position int) float64 {
+	return float64(position)/float64(p.N-1)*(1+2*planeMargin) - planeMargin
+}
+
+// NewPlane classifies the plane through a, b and c. progress, which may be nil, is
+// told of the rows done.
+func NewPlane(ctx context.Context, a, b, c []float32, n int, lo, hi float32, progress func(done, total int), networks ...Network) (*Plane, error) {
 	p := &Plane{N: n, Answers: make([][]int, len(networks))}
 	for row := range n {
-		v := float32(float64(row)/float64(n-1)*(1+2*planeMargin) - planeMargin)
+		v := float32(p.Coordinate(row))
 		x := make([]float32, 0, n*len(a))
 		for col := range n {
-			u := float32(float64(col)/float64(n-1)*(1+2*planeMargin) - planeMargin)
+			u := float32(p.Coordinate(col))
 			for i, o := range a {
 				y := o + float32(u*(b[i]-o)) + float32(v*(c[i]-o))
 				x = append(x, min(max(y, lo), hi))
@@ -190,6 +247,9 @@ func NewPlane(ctx context.Context, a, b, c []float32, n int, lo, hi float32, net
 				return nil, err
 			}
 			p.Answers[i] = append(p.Answers[i], Answers(logits, len(logits)/n)...)
+		}
+		if progress != nil {
+			progress(row+1, n)
 		}
 	}
 	return p, nil

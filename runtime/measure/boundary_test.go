@@ -14,8 +14,9 @@ import (
 // wrong from t = (1/2-x)/(1-x) on.
 func TestBoundary(t *testing.T) {
 	s := setup(t, "fog-blend=0.5", 100)
-	got, err := Boundary(context.Background(), s, s.Conditions[0].Kind, threshold(.5))
+	both, err := Boundary(context.Background(), s, s.Conditions[0].Kind, threshold(.5), threshold(.25))
 	require.NoError(t, err)
+	got, low := both[0], both[1]
 	for i, d := range got {
 		x := float64(s.Images.X[i])
 		if x > .5 {
@@ -26,8 +27,6 @@ func TestBoundary(t *testing.T) {
 		assert.Positive(t, d)
 	}
 	// A lower threshold is crossed earlier: half of the images are wrong at once.
-	low, err := Boundary(context.Background(), s, s.Conditions[0].Kind, threshold(.25))
-	require.NoError(t, err)
 	for i, d := range low {
 		assert.LessOrEqual(t, d, got[i])
 		if x := s.Images.X[i]; x > .25 && x <= .5 {
@@ -57,7 +56,57 @@ func TestBoundaryFindsTheFirstCrossing(t *testing.T) {
 	}
 	got, err := Boundary(context.Background(), s, s.Conditions[0].Kind, band)
 	require.NoError(t, err)
-	assert.InDelta(t, .3, got[0], 1./fineSteps)
+	assert.InDelta(t, .3, got[0][0], 1./fineSteps)
+}
+
+// TestBoundaryWithoutLabels: the first network's answers are right for all.
+func TestBoundaryWithoutLabels(t *testing.T) {
+	s := setup(t, "fog-blend=0.5", 100)
+	s.Images.Labels = nil
+	var rounds []int
+	s.Progress = func(done, total int) { rounds = append(rounds, done, total) }
+	got, err := Boundary(context.Background(), s, s.Conditions[0].Kind, threshold(.5), threshold(.25))
+	require.NoError(t, err)
+	for i, x := range s.Images.X {
+		assert.Positive(t, got[0][i], "no image is wrong of itself")
+		assert.Equal(t, x > .25 && x <= .5, got[1][i] == 0, x)
+	}
+	assert.LessOrEqual(t, rounds[len(rounds)-2], rounds[len(rounds)-1])
+}
+
+// TestBoundaryTakesOneGradient, whatever the sizes and networks.
+func TestBoundaryTakesOneGradient(t *testing.T) {
+	s := setup(t, "light=0.5", 30)
+	calls := 0
+	s.Gradient = func(x []float32, _ []int, n int) ([]float32, []float32, error) {
+		calls++
+		assert.Equal(t, 30, n)
+		g := make([]float32, n)
+		for i := range g {
+			g[i] = -1 // brighter hurts
+		}
+		return g, nil, nil
+	}
+	got, err := Boundary(context.Background(), s, s.Conditions[0].Kind, threshold(.5), threshold(.6))
+	require.NoError(t, err)
+	assert.Equal(t, 1, calls)
+	for i, x := range s.Images.X {
+		if x <= .5 {
+			assert.InDelta(t, .5-x, got[0][i], 1./fineSteps+1e-6)
+		}
+	}
+	s.Gradient = nil
+	_, err = Boundary(context.Background(), s, s.Conditions[0].Kind, threshold(.5))
+	assert.ErrorContains(t, err, "unguided form")
+}
+
+// TestBoundaryKeepsWhatItHas when it is interrupted.
+func TestBoundaryKeepsWhatItHas(t *testing.T) {
+	s := setup(t, "fog-blend=0.5", 10)
+	broken := func(context.Context, []float32, int) ([]float32, error) { return nil, context.Canceled }
+	got, err := Boundary(context.Background(), s, s.Conditions[0].Kind, threshold(.5), broken)
+	assert.ErrorIs(t, err, context.Canceled)
+	assert.Len(t, got, 1)
 }
 
 func TestQuantiles(t *testing.T) {
@@ -75,7 +124,7 @@ func TestPlane(t *testing.T) {
 			return out, nil
 		}
 	}
-	p, err := NewPlane(context.Background(), []float32{0, 0}, []float32{1, 0}, []float32{0, 1}, 61, 0, 1, sum(1), sum(.5))
+	p, err := NewPlane(context.Background(), []float32{0, 0}, []float32{1, 0}, []float32{0, 1}, 61, 0, 1, nil, sum(1), sum(.5))
 	require.NoError(t, err)
 	assert.Equal(t, 1., p.Agreement(0))
 	assert.Less(t, p.Agreement(1), 1.)
@@ -84,6 +133,9 @@ func TestPlane(t *testing.T) {
 	assert.Equal(t, 1, at(0, 1, 1))
 	assert.Equal(t, 0, at(0, .4, .4))
 	assert.Equal(t, 1, at(1, .4, .4))
-	_, err = NewPlane(context.Background(), []float32{0}, []float32{1}, []float32{1}, 2, 0, 1, func(context.Context, []float32, int) ([]float32, error) { return nil, assert.AnError })
+	for _, x := range []float64{0, .5, 1} {
+		assert.InDelta(t, x, p.Coordinate(p.Position(x)), .02)
+	}
+	_, err = NewPlane(context.Background(), []float32{0}, []float32{1}, []float32{1}, 2, 0, 1, nil, func(context.Context, []float32, int) ([]float32, error) { return nil, assert.AnError })
 	assert.ErrorIs(t, err, assert.AnError)
 }

@@ -146,3 +146,38 @@ func TestRobustKeepsWhatWasMeasured(t *testing.T) {
 		assert.Equal(t, "fog-blend", score.Kinds[1].Name)
 	}
 }
+
+// TestRobustSharesTheGradientsWayForward: the first network does not run on clean
+// images, and one gradient serves all guided kinds and sizes.
+func TestRobustSharesTheGradientsWayForward(t *testing.T) {
+	s := setup(t, "light=0.1,0.2;occl=0.1", portion+10)
+	for _, unlabelled := range []bool{false, true} {
+		if unlabelled {
+			s.Images.Labels = nil
+		}
+		gradients, runs := 0, 0
+		net := func(ctx context.Context, x []float32, n int) ([]float32, error) {
+			runs++
+			return threshold(.5)(ctx, x, n)
+		}
+		s.Gradient = func(x []float32, labels []int, n int) ([]float32, []float32, error) {
+			gradients++
+			assert.Equal(t, unlabelled && s.Shared, labels == nil)
+			logits, err := threshold(.5)(context.Background(), x, n)
+			return make([]float32, n), logits, err
+		}
+		s.Shared = false
+		apart, err := Robust(context.Background(), s, net)
+		require.NoError(t, err)
+		assert.Equal(t, 2*4, runs)
+		gradients, runs = 0, 0
+		s.Shared = true
+		shared, err := Robust(context.Background(), s, net)
+		require.NoError(t, err)
+		assert.Equal(t, 2*3, runs)
+		assert.Equal(t, 2, gradients)
+		if !unlabelled {
+			assert.Equal(t, apart, shared)
+		}
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/dnnc/dnnc/runtime/data"
 	"github.com/dnnc/dnnc/runtime/disturb"
@@ -161,6 +162,9 @@ type Setup struct {
 	Seed       uint64
 	Low, High  float32          // the input's range
 	Gradient   disturb.Gradient // of the float network, for guided kinds
+	// Shared says that Gradient is of the first network: then one way forward gives
+	// its gradient and its answers on the clean images.
+	Shared bool
 	// Progress is told of the images done, of all networks and conditions.
 	Progress func(done, total int)
 }
@@ -182,6 +186,7 @@ func Robust(ctx context.Context, s Setup, networks ...Network) ([]*Score, error)
 		scores[i] = &Score{Images: s.Images.N}
 	}
 	labels := s.Images.Labels
+	gradients := s.gradients()
 	total, done := len(conditions)*len(networks)*s.Images.N, 0
 	for _, c := range conditions {
 		name := Clean
@@ -192,31 +197,37 @@ func Robust(ctx context.Context, s Setup, networks ...Network) ([]*Score, error)
 		var answers []int // of the first network, where there are no labels
 		for from := 0; from < s.Images.N; from += portion {
 			b := s.Images.Slice(from, min(from+portion, s.Images.N))
+			if labels != nil {
+				b.Labels = labels[from : from+b.N]
+			}
+			gradient := gradients[from/portion]
+			clean := b
 			if c.Kind != nil {
-				if b.Labels == nil {
-					b.Labels = labels[from : from+b.N]
-				}
 				var err error
-				if b, err = disturb.Images(b, from, c, s.Seed, s.Low, s.High, s.Gradient); err != nil {
+				if b, err = disturb.Images(clean, from, c, s.Seed, s.Low, s.High, gradient); err != nil {
 					return scores, err
 				}
 			}
 			for i, net := range networks {
-				logits, err := net(ctx, b.X, b.N)
+				if err := ctx.Err(); err != nil {
+					return scores, err
+				}
+				var logits []float32
+				var err error
+				if i == 0 && c.Kind == nil && s.Shared && s.guided() {
+					_, logits, err = gradient(clean.X, clean.Labels, clean.N)
+				} else {
+					logits, err = net(ctx, b.X, b.N)
+				}
 				if err != nil {
 					return scores, err
 				}
 				got := Answers(logits, len(logits)/b.N)
-				if labels == nil && c.Kind == nil && i == 0 {
-					answers = append(answers, got...)
+				if b.Labels == nil { // the first network on clean images
+					answers, b.Labels = append(answers, got...), got
 				}
 				for j, a := range got {
-					want := from + j
-					if labels == nil && c.Kind == nil {
-						right[i] = append(right[i], a == answers[want])
-					} else {
-						right[i] = append(right[i], a == labels[want])
-					}
+					right[i] = append(right[i], a == b.Labels[j])
 				}
 				done += b.N
 				if s.Progress != nil {
@@ -232,6 +243,20 @@ func Robust(ctx context.Context, s Setup, networks ...Network) ([]*Score, error)
 		}
 	}
 	return scores, nil
+}
+
+// guided reports whether a condition needs a gradient.
+func (s *Setup) guided() bool {
+	return s.Gradient != nil && slices.ContainsFunc(s.Conditions, func(c disturb.Condition) bool { return c.Kind.Guided })
+}
+
+// gradients are those of the portions, each computed once.
+func (s *Setup) gradients() []disturb.Gradient {
+	list := make([]disturb.Gradient, (s.Images.N+portion-1)/portion)
+	for i := range list {
+		list[i] = disturb.Once(s.Gradient)
+	}
+	return list
 }
 
 // add files the answers under a condition with its kind.

@@ -56,8 +56,12 @@ type Input struct {
 // Measured says on what Float and Quantized were measured.
 type Measured struct {
 	Images int    `json:"images"`
-	Data   string `json:"data"` // the file's name; "" when nothing was measured
+	Data   string `json:"data"`   // the file's name; "" of images of noise, or when nothing was measured
+	Labels string `json:"labels"` // GivenLabels, or the network whose answers they are; "" when nothing was measured
 }
+
+// GivenLabels are those that came with the images.
+const GivenLabels = "given"
 
 // Score is a network's accuracy clean and under errors.
 type Score struct {
@@ -155,8 +159,8 @@ func New(m *ir.Module, env *pass.Env) *Certificate {
 }
 
 // Measure adds what was measured.
-func (c *Certificate) Measure(data string, float, quantized *measure.Score) {
-	c.Measured = Measured{Data: data}
+func (c *Certificate) Measure(data, labels string, float, quantized *measure.Score) {
+	c.Measured = Measured{Data: data, Labels: labels}
 	for _, s := range []*measure.Score{float, quantized} {
 		if s != nil {
 			c.Measured.Images = s.Images

@@ -36,6 +36,13 @@ func newBar(out io.Writer) *bar {
 	return b
 }
 
+// Progress is a bar of one piece of work: what shows done of total, and what
+// removes it.
+func Progress(out io.Writer, what string) (show func(done, total int), end func()) {
+	b := newBar(out)
+	return func(done, total int) { b.show(what, done, total) }, b.end
+}
+
 // show reports done of total; a total of 0 is not known.
 func (b *bar) show(what string, done, total int) {
 	every := plainEvery

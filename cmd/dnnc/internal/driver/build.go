@@ -103,7 +103,7 @@ func (b *build) certify(messages io.Writer) error {
 			return err
 		}
 		c.Inputs = append(c.Inputs, s.Files...)
-		c.Measure(s.Data, s.Float, s.Quantized)
+		c.Measure(s.Data, s.Labels, s.Float, s.Quantized)
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/certificate"
@@ -20,7 +21,6 @@ import (
 	"github.com/dnnc/dnnc/passes/robust"
 	"github.com/dnnc/dnnc/runtime/disturb"
 	"github.com/dnnc/dnnc/runtime/interp"
-	"github.com/dnnc/dnnc/runtime/measure"
 )
 
 // Result is a network after the passes.
@@ -200,41 +200,29 @@ func GradientOf(o Options, shape []int) (disturb.Gradient, error) {
 	return gradient(m), nil
 }
 
-// gradient is the gradient of the float network's margin, compiled when it is
-// first needed. It is kept for each batch of images, for it is the same for
-// every kind and size of error, and costs more than an evaluation.
+// gradient is the gradient of a float network's margin, laid out when it is first
+// needed.
 func gradient(m *ir.Module) disturb.Gradient {
-	var p *interp.Float
-	kept := map[*float32][]float32{} // by the first pixel
-	return func(x []float32, labels []int, n int) ([]float32, error) {
-		if n == 0 {
-			return nil, nil
+	program := sync.OnceValues(func() (*interp.Backward, error) {
+		if err := ir.Infer(m).Err(); err != nil {
+			return nil, err
 		}
-		if g := kept[&x[0]]; len(g) == len(x) {
-			return g, nil
-		}
-		if p == nil {
-			if err := ir.Infer(m).Err(); err != nil {
-				return nil, err
-			}
-			var err error
-			if p, err = interp.CompileFloat(m); err != nil {
-				return nil, err
-			}
-		}
-		if labels == nil {
-			logits, err := p.Forward(context.Background(), x, n)
-			if err != nil {
-				return nil, err
-			}
-			labels = measure.Answers(logits, len(logits)/n)
-		}
-		g, err := interp.Gradient(context.Background(), p, x, n, false, interp.Margin(labels))
+		p, err := interp.CompileFloat(m)
 		if err != nil {
 			return nil, err
 		}
-		kept[&x[0]] = g.Input
-		return g.Input, nil
+		return interp.NewBackward(p)
+	})
+	return func(x []float32, labels []int, n int) (margin, logits []float32, err error) {
+		p, err := program()
+		if err != nil {
+			return nil, nil, err
+		}
+		g, err := p.Gradient(context.Background(), x, n, false, interp.Margin(labels))
+		if err != nil {
+			return nil, nil, err
+		}
+		return g.Input, g.Output, nil
 	}
 }
 

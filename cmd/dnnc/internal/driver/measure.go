@@ -2,6 +2,7 @@ package driver
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"path/filepath"
 
@@ -16,9 +17,35 @@ import (
 // Scores are how the float network and the quantized one do on the images to
 // report on; nil for one that there is not.
 type Scores struct {
-	Data             string // the file's name, "" for synthesised images
+	Data, Labels     string // the file's name, "" for synthesised images; see Labels
 	Files            []certificate.Input
 	Float, Quantized *measure.Score
+}
+
+// The names of a result's networks.
+const (
+	Float     = "float"
+	Quantized = "quantized"
+)
+
+// Labels says whose answers are right: "given" with the images, or else those of
+// the first network.
+func Labels(s measure.Setup, names []string) string {
+	if s.Images.Labels != nil {
+		return certificate.GivenLabels
+	}
+	return names[0]
+}
+
+// Caution is the first line of what was measured on less than labelled images.
+func Caution(data, labels string) string {
+	switch {
+	case data == "":
+		return fmt.Sprintf("NO DATA: images of noise from the declared range; the %s network's answers are the labels\n", labels)
+	case labels != certificate.GivenLabels:
+		return fmt.Sprintf("NO LABELS: the %s network's own answers are the labels\n", labels)
+	}
+	return ""
 }
 
 // Networks are the float network and the quantized one of a result, as far as
@@ -29,7 +56,7 @@ func (r *Result) Networks() (list []measure.Network, names []string, err error) 
 		if err != nil {
 			return nil, nil, err
 		}
-		list, names = append(list, p.Forward), append(names, "float")
+		list, names = append(list, p.Forward), append(names, Float)
 	}
 	if r.Module.IsQuantized() {
 		p, err := interp.CompileInt(r.Module)
@@ -39,7 +66,7 @@ func (r *Result) Networks() (list []measure.Network, names []string, err error) 
 		list = append(list, func(ctx context.Context, x []float32, n int) ([]float32, error) {
 			return interp.Logits(ctx, p, x, n)
 		})
-		names = append(names, "quantized")
+		names = append(names, Quantized)
 	}
 	return list, names, nil
 }
@@ -72,18 +99,21 @@ func Measure(ctx context.Context, o Options, r *Result, messages io.Writer) (*Sc
 	if err != nil {
 		return nil, err
 	}
-	networks, _, err := r.Networks()
+	networks, names, err := r.Networks()
 	if err != nil {
 		return nil, err
 	}
 	bar := newBar(messages)
 	defer bar.end()
 	setup.Progress = func(done, total int) { bar.show("measuring under errors", done, total) }
+	if r.Float != nil { // whose gradient guides errors: the same module, the same bits
+		setup.Gradient, setup.Shared = gradient(r.Float), true
+	}
 	scores, err := measure.Robust(ctx, setup, networks...)
 	if err != nil && (len(scores) == 0 || len(scores[0].Kinds) == 0) {
 		return nil, err
 	}
-	s := &Scores{Data: source, Files: files}
+	s := &Scores{Data: source, Labels: Labels(setup, names), Files: files}
 	if r.Float != nil {
 		s.Float, scores = scores[0], scores[1:]
 	}

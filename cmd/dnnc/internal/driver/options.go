@@ -20,7 +20,8 @@ type Options struct {
 	Emit, Report                          []string
 	Calib, Data, Errors, Prefix, LLVM     string
 	StopAfter, StartAfter, DumpDir, Debug string
-	Stats, Sheet, Network, Plane          string
+	Stats, Sheet, Network                 string
+	Plane, Directions                     string
 	Fix, Formats                          []string
 	Budget                                pass.Budget
 	Search, Objective, Checkpoint         string

@@ -62,14 +62,12 @@ func Accuracy(out io.Writer, c *certificate.Certificate) {
 		fmt.Fprint(out, "no test images: nothing was measured\n\n")
 		return
 	}
-	if c.Measured.Data == "" {
-		fmt.Fprint(out, "NO DATA: images of noise from the declared range; the float network's answers are the labels\n")
-	}
+	fmt.Fprint(out, Caution(c.Measured.Data, c.Measured.Labels))
 	head := []string{"accuracy", "size"}
 	var nets []*certificate.Score
 	for i, s := range []*certificate.Score{c.Float, c.Quantized} {
 		if s != nil {
-			head = append(head, []string{"float", "quantized"}[i])
+			head = append(head, []string{Float, Quantized}[i])
 			nets = append(nets, s)
 		}
 	}

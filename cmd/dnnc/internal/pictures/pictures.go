@@ -4,14 +4,16 @@ package pictures
 
 import (
 	"bytes"
+	"compress/gzip"
+	"errors"
 	"fmt"
 	"image"
 	"image/color"
 	"image/draw"
-	_ "image/jpeg" // a format that images come in
 	"image/png"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"golang.org/x/image/font"
@@ -24,62 +26,50 @@ import (
 	"github.com/dnnc/dnnc/runtime/disturb"
 )
 
-// maxPixels bounds the images that are read.
-const maxPixels = 64 << 20
-
 // Open reads a picture (PNG or JPEG), or at most n images of a data set, as
 // reals in [0,1].
 func Open(path string, n int) (data.Batch, error) {
 	fault := func(err error) (data.Batch, error) {
 		return data.Batch{}, diag.New(diag.Pos{}, diag.BadData, "%s: %v", filepath.Base(path), err)
 	}
-	raw, err := os.ReadFile(path)
+	info, err := os.Stat(path)
 	if err != nil {
 		return fault(err)
 	}
-	cfg, _, err := image.DecodeConfig(bytes.NewReader(raw))
-	if err != nil {
-		set, err := dataset.Open(path)
-		if err != nil {
-			return data.Batch{}, diag.New(diag.Pos{}, diag.BadData, "%v", err).WithNote("nor is it a PNG or JPEG picture")
-		}
-		if n == 0 {
-			n = set.Len()
-		}
-		b, err := data.Load(set, 0, min(n, set.Len()))
+	if !info.IsDir() {
+		raw, err := os.ReadFile(path)
 		if err != nil {
 			return fault(err)
 		}
-		return b, nil
+		img, err := dataset.Picture(raw)
+		switch {
+		case err == nil:
+			return fromImage(img), nil
+		case !errors.Is(err, image.ErrFormat):
+			return fault(err)
+		}
 	}
-	if cfg.Width*cfg.Height > maxPixels {
-		return fault(fmt.Errorf("%dx%d pixels are too many", cfg.Width, cfg.Height))
+	set, err := dataset.Open(path)
+	if err != nil {
+		return data.Batch{}, diag.New(diag.Pos{}, diag.BadData, "%v", err).WithNote("nor is it a PNG or JPEG picture")
 	}
-	img, _, err := image.Decode(bytes.NewReader(raw))
+	if n == 0 {
+		n = set.Len()
+	}
+	b, err := data.Load(set, 0, min(n, set.Len()))
 	if err != nil {
 		return fault(err)
 	}
-	return fromImage(img), nil
+	return b, nil
 }
 
 // fromImage is a picture as a batch of one: three planes, or one when it is
 // gray.
 func fromImage(img image.Image) data.Batch {
-	r := img.Bounds()
-	w, h := r.Dx(), r.Dy()
-	_, gray := img.(*image.Gray)
-	c := 3
-	if gray {
-		c = 1
-	}
-	b := data.Batch{N: 1, Shape: []int{c, h, w}, X: make([]float32, c*h*w)}
-	for y := range h {
-		for x := range w {
-			p := color.NRGBAModel.Convert(img.At(r.Min.X+x, r.Min.Y+y)).(color.NRGBA)
-			for ch, v := range []uint8{p.R, p.G, p.B}[:c] {
-				b.X[(ch*h+y)*w+x] = float32(v) / 255
-			}
-		}
+	size, planes := img.Bounds().Size(), dataset.Planes(img)
+	b := data.Batch{N: 1, Shape: []int{planes, size.Y, size.X}}
+	for _, v := range dataset.Pixels(img, planes) {
+		b.X = append(b.X, float32(v)/255)
 	}
 	return b
 }
@@ -87,10 +77,20 @@ func fromImage(img image.Image) data.Batch {
 // toByte is a pixel's real in [0,1] as a byte, to the nearest.
 func toByte(v float32) uint8 { return uint8(min(max(v, 0), 1)*255 + .5) }
 
-// Picture is image i of a batch, scaled up by a whole factor.
+// Picture is image i of a batch, scaled up by a whole factor; gray where it has one
+// plane.
 func Picture(b data.Batch, i, factor int) image.Image {
 	c, h, w := b.Shape[0], b.Shape[1], b.Shape[2]
 	x := b.Image(i)
+	if c == 1 {
+		img := image.NewGray(image.Rect(0, 0, w*factor, h*factor))
+		for y := range h * factor {
+			for xx := range w * factor {
+				img.SetGray(xx, y, color.Gray{Y: toByte(x[y/factor*w+xx/factor])})
+			}
+		}
+		return img
+	}
 	img := image.NewNRGBA(image.Rect(0, 0, w*factor, h*factor))
 	for y := range h * factor {
 		for xx := range w * factor {
@@ -167,20 +167,75 @@ func text(img draw.Image, x, y int, s string) {
 	d.DrawString(s)
 }
 
-// Encode writes a batch in a container by the path's ending: one picture as
-// .png, gray images as IDX, 32x32 colour ones as CIFAR-10 records.
-func Encode(path string, b data.Batch) (content []byte, labels []byte, err error) {
+// File is a file of an encoded batch.
+type File struct {
+	Path    string
+	Content []byte
+}
+
+// Encode writes a batch in a container by the path's ending: one picture as .png,
+// images of any shape as .npz, into a folder as pictures in folders of their
+// classes, which a path that ends in / or is a folder asks for; gray images as
+// IDX, the labels in a file beside, and 32x32 colour ones as CIFAR-10 records,
+// either gzipped where the path ends in .gz.
+func Encode(path string, b data.Batch) ([]File, error) {
+	var content, labels []byte
+	var err error
+	info, statErr := os.Stat(path)
 	switch {
+	case strings.HasSuffix(path, "/") || statErr == nil && info.IsDir():
+		return folder(path, b)
 	case strings.HasSuffix(path, ".png") && b.N == 1:
 		content, err = PNG(Picture(b, 0, 1))
 	case strings.HasSuffix(path, ".png"):
-		err = diag.New(diag.Pos{}, diag.BadValue, "%d images are no picture", b.N).WithHelp("-n 1 takes the first")
+		err = diag.New(diag.Pos{}, diag.BadValue, "%d images are no picture", b.N).WithHelp("-n 1 takes the first; -o folder/ writes a picture each")
+	case strings.HasSuffix(path, ".npz"):
+		content, err = dataset.EncodeNPZ(b)
 	case b.Shape[0] == 1:
 		content, labels = dataset.EncodeIDX(b)
 	case b.Shape[0] == 3 && b.Shape[1] == 32 && b.Shape[2] == 32 && b.Labels != nil:
 		content = dataset.EncodeCIFAR(b)
 	default:
-		err = diag.New(diag.Pos{}, diag.Unsupported, "images of %v have no container but .png", b.Shape)
+		err = diag.New(diag.Pos{}, diag.Unsupported, "images of %v have no container but .png, .npz and a folder/", b.Shape)
 	}
-	return content, labels, err
+	if err != nil {
+		return nil, err
+	}
+	if strings.HasSuffix(path, ".gz") {
+		content, labels = zipped(content), zipped(labels)
+	}
+	files := []File{{path, content}}
+	name := strings.Replace(filepath.Base(path), "images-idx3", "labels-idx1", 1)
+	if labels != nil && name != filepath.Base(path) {
+		files = append([]File{{filepath.Join(filepath.Dir(path), name), labels}}, files...)
+	}
+	return files, nil
+}
+
+// zipped is gzipped content, the same for equal content; nil of nil.
+func zipped(content []byte) []byte {
+	if content == nil {
+		return nil
+	}
+	var b bytes.Buffer
+	z := gzip.NewWriter(&b)
+	_, _ = z.Write(content) // a buffer takes everything
+	_ = z.Close()
+	return b.Bytes()
+}
+
+func folder(path string, b data.Batch) ([]File, error) {
+	var files []File
+	for i := range b.N {
+		content, err := PNG(Picture(b, i, 1))
+		if err != nil {
+			return nil, err
+		}
+		name := fmt.Sprintf("%06d.png", i)
+		if b.Labels != nil {
+			name = filepath.Join(strconv.Itoa(b.Labels[i]), name)
+		}
+		files = append(files, File{filepath.Join(path, name), content})
+	}
+	return files, nil
 }

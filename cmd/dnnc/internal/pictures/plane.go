@@ -1,7 +1,9 @@
 package pictures
 
 import (
+	"bytes"
 	"fmt"
+	"html"
 	"image"
 	"image/color"
 	"image/draw"
@@ -40,7 +42,7 @@ func Plane(p *measure.Plane, names []string) image.Image {
 				img.SetNRGBA(x0+x, y0+y, colourOf(p.Answers[i][y/factor*p.N+x/factor]))
 			}
 		}
-		for _, at := range [][2]float64{{0, 0}, {1, 0}, {0, 1}} {
+		for _, at := range corners {
 			mark := image.Pt(x0+p.Position(at[0])*factor+factor/2, y0+p.Position(at[1])*factor+factor/2)
 			for d := -4; d <= 4; d++ {
 				img.Set(mark.X+d, mark.Y, color.Black)
@@ -50,3 +52,41 @@ func Plane(p *measure.Plane, names []string) image.Image {
 	}
 	return img
 }
+
+// PlaneSVG is the drawing of Plane as SVG: a run of points of one class in a row is
+// one rectangle.
+func PlaneSVG(p *measure.Plane, names []string) []byte {
+	const side = 300
+	var b bytes.Buffer
+	step := float64(side) / float64(p.N)
+	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" font-family="sans-serif" font-size="13">`+"\n",
+		gap+len(names)*(side+gap), side+3*line+gap)
+	for i, name := range names {
+		x0, y0 := gap+i*(side+gap), 2*line+gap
+		fmt.Fprintf(&b, `<text x="%d" y="%d">%s</text><text x="%d" y="%d">agrees on %.1f %%</text>`+"\n", x0, line, html.EscapeString(name), x0, 2*line, 100*p.Agreement(i))
+		fmt.Fprintf(&b, `<g transform="translate(%d %d) scale(%g)" shape-rendering="crispEdges">`+"\n", x0, y0, step)
+		for row := range p.N {
+			answers := p.Answers[i][row*p.N : (row+1)*p.N]
+			for from := 0; from < p.N; {
+				to := from + 1
+				for to < p.N && answers[to] == answers[from] {
+					to++
+				}
+				c := colourOf(answers[from])
+				fmt.Fprintf(&b, `<rect x="%d" y="%d" width="%d" height="1" fill="#%02x%02x%02x"/>`, from, row, to-from, c.R, c.G, c.B)
+				from = to
+			}
+			fmt.Fprintln(&b)
+		}
+		fmt.Fprintln(&b, "</g>")
+		for _, at := range corners {
+			x, y := float64(x0)+(float64(p.Position(at[0]))+.5)*step, float64(y0)+(float64(p.Position(at[1]))+.5)*step
+			fmt.Fprintf(&b, `<path d="M%g %gh9M%g %gv9" stroke="black" fill="none"/>`+"\n", x-4.5, y, x, y-4.5)
+		}
+	}
+	fmt.Fprintln(&b, "</svg>")
+	return b.Bytes()
+}
+
+// corners are where the three images lie.
+var corners = [][2]float64{{0, 0}, {1, 0}, {0, 1}}

@@ -1,0 +1,119 @@
+package eval
+
+import (
+	"context"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"text/tabwriter"
+
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
+	"github.com/dnnc/dnnc/runtime/measure"
+)
+
+// distances is how far from its images one network's answers become wrong under
+// one kind of error.
+type distances struct {
+	Kind      string    `json:"kind"`
+	Network   string    `json:"network"`
+	Quantiles []float64 `json:"quantiles"` // below which 10, 25, 50, 75 and 90 % of the images lie
+	Never     float64   `json:"never"`     // share of the images that no size makes wrong
+	Loss      *float64  `json:"mean_loss"` // relative to the float network; nil without one
+	LossSE    *float64  `json:"mean_loss_stderr"`
+	Distances []float64 `json:"distances"` // by image
+}
+
+// shares are those of the quantiles.
+var shares = []float64{.1, .25, .5, .75, .9}
+
+func newDistances(kind, network string, ref, d []float64) distances {
+	out := distances{Kind: kind, Network: network, Quantiles: measure.Quantiles(d, shares...), Distances: d}
+	for _, x := range d {
+		if x == 1 {
+			out.Never += 1 / float64(len(d))
+		}
+	}
+	if ref != nil {
+		loss := measure.BoundaryLoss(ref, d)
+		out.Loss, out.LossSE = &loss.Value, &loss.StdErr
+	}
+	return out
+}
+
+// boundary measures, for each kind of error, how far from its images the answers
+// become wrong.
+func boundary(ctx context.Context, o driver.Options, r *driver.Result, stdout, stderr io.Writer) error {
+	setup, source, _, err := driver.Setup(o, r)
+	if err != nil {
+		return err
+	}
+	networks, names, err := r.Networks()
+	if err != nil {
+		return err
+	}
+	labels := driver.Labels(setup, names)
+	list, err := allDistances(ctx, setup, r.Float != nil, networks, names, stderr)
+	interrupted := errors.Is(err, context.Canceled)
+	if err != nil && (!interrupted || len(list) == 0) {
+		return err
+	}
+	switch {
+	case o.JSON:
+		return errors.Join(err, writeJSON(stdout, map[string]any{
+			"network": r.Module.Name, "data": source, "labels": labels, "images": setup.Images.N, "seed": setup.Seed, "interrupted": interrupted, "boundary": list,
+		}))
+	case o.CSV:
+		rows := [][]string{{"kind", "network", "image", "distance"}}
+		for _, d := range list {
+			for i, x := range d.Distances {
+				rows = append(rows, []string{d.Kind, d.Network, strconv.Itoa(i), number(x)})
+			}
+		}
+		return errors.Join(err, csv.NewWriter(stdout).WriteAll(rows))
+	}
+	fmt.Fprint(stdout, driver.Caution(source, labels))
+	w := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(w, "distance\tnetwork\t10 %\t25 %\tmedian\t75 %\t90 %\tnever wrong\tmean loss\tstandard error\t")
+	for _, d := range list {
+		q := d.Quantiles
+		fmt.Fprintf(w, "%s\t%s\t%.3f\t%.3f\t%.3f\t%.3f\t%.3f\t%.4f\t%s\t%s\t\n", d.Kind, d.Network, q[0], q[1], q[2], q[3], q[4], d.Never, figure(d.Loss), figure(d.LossSE))
+	}
+	w.Flush()
+	fmt.Fprintf(stdout, "%d images; sizes to 1/128, 0 is wrong without any error, 1 is never wrong\n", setup.Images.N)
+	return err
+}
+
+func figure(x *float64) string {
+	if x == nil {
+		return "-"
+	}
+	return fmt.Sprintf("%.4f", *x)
+}
+
+// allDistances goes through the kinds of -errors. When ctx ends it returns what
+// it has, and the error.
+func allDistances(ctx context.Context, setup measure.Setup, hasFloat bool, networks []measure.Network, names []string, messages io.Writer) ([]distances, error) {
+	var list []distances
+	for i, c := range setup.Conditions {
+		if i > 0 && setup.Conditions[i-1].Kind == c.Kind {
+			continue
+		}
+		show, end := driver.Progress(messages, "boundary under "+c.Kind.Name+", round")
+		setup.Progress = show
+		got, err := measure.Boundary(ctx, setup, c.Kind, networks...)
+		end()
+		for j, d := range got {
+			var ref []float64
+			if hasFloat {
+				ref = got[0]
+			}
+			list = append(list, newDistances(c.Kind.Name, names[j], ref, d))
+		}
+		if err != nil {
+			return list, err
+		}
+	}
+	return list, nil
+}

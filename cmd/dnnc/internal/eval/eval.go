@@ -1,0 +1,90 @@
+// Package eval measures a network and what it becomes at a level of -O: accuracy
+// under errors, distances of the decision boundary, and pictures of it.
+package eval
+
+import (
+	"cmp"
+	"context"
+	"encoding/csv"
+	"encoding/json"
+	"errors"
+	"io"
+	"strconv"
+
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/certificate"
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
+	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/ir/target"
+	"github.com/dnnc/dnnc/passes"
+	"github.com/dnnc/dnnc/runtime/measure"
+)
+
+// Run measures accuracy clean and under errors, or with -boundary the distances
+// of the decision boundary, or with -plane a picture of it. Ctrl-C prints what was
+// measured until then.
+func Run(ctx context.Context, o driver.Options, stdout, stderr io.Writer) error {
+	if o.JSON && o.CSV {
+		return diag.New(diag.Pos{}, diag.BadValue, "-json and -csv: one of them")
+	}
+	// Integers are the same on every target.
+	o.Target = cmp.Or(o.Target, target.Names()[0])
+	o.StopAfter = cmp.Or(o.StopAfter, passes.Quantized)
+	r, err := driver.Compile(ctx, o, stdout, stderr)
+	if err != nil {
+		return err
+	}
+	switch {
+	case o.Plane != "":
+		return plane(ctx, o, r, stdout, stderr)
+	case o.Boundary:
+		return boundary(ctx, o, r, stdout, stderr)
+	}
+	return accuracy(ctx, o, r, stdout, stderr)
+}
+
+func accuracy(ctx context.Context, o driver.Options, r *driver.Result, stdout, stderr io.Writer) error {
+	s, err := driver.Measure(ctx, o, r, stderr)
+	interrupted := errors.Is(err, context.Canceled)
+	if err != nil && (s == nil || !interrupted) {
+		return err
+	}
+	c := certificate.New(r.Module, r.Env)
+	c.Measure(s.Data, s.Labels, s.Float, s.Quantized)
+	switch {
+	case o.JSON:
+		return errors.Join(err, writeJSON(stdout, map[string]any{
+			"network": c.Network, "measured": c.Measured, "errors": c.Errors, "seed": c.Seed, "interrupted": interrupted,
+			"float": c.Float, "quantized": c.Quantized, "retention": c.Retention, "retention_stderr": c.RetentionSE,
+		}))
+	case o.CSV:
+		return errors.Join(err, writeScores(stdout, c))
+	}
+	driver.Accuracy(stdout, c)
+	return err
+}
+
+// writeScores is a line a condition and network.
+func writeScores(out io.Writer, c *certificate.Certificate) error {
+	rows := [][]string{{"network", "kind", "size", "accuracy"}}
+	for i, s := range []*certificate.Score{c.Float, c.Quantized} {
+		if s == nil {
+			continue
+		}
+		name := []string{driver.Float, driver.Quantized}[i]
+		rows = append(rows, []string{name, measure.Clean, "0", number(s.Clean)})
+		for _, k := range s.Robust {
+			for j, t := range k.Sizes {
+				rows = append(rows, []string{name, k.Kind, number(t), number(k.Accuracy[j])})
+			}
+		}
+	}
+	return csv.NewWriter(out).WriteAll(rows)
+}
+
+func writeJSON(out io.Writer, v any) error {
+	e := json.NewEncoder(out)
+	e.SetIndent("", "  ")
+	return e.Encode(v)
+}
+
+func number(x float64) string { return strconv.FormatFloat(x, 'g', -1, 64) }
