@@ -43,6 +43,7 @@ test: test-tools check
 test-full: test-tools
 	@.ci/install dataset-fashion-mnist
 	DNNC_FULL=1 $(GO) test -v -timeout 60m -run Full ./cmd/dnnc
+	DNNC_FULL=1 $(GO) test -timeout 90m -run Conformance ./codegen/kernel
 	$(GO) test -fuzz FuzzParse -fuzztime 1m ./frontend/syntax
 	$(GO) test -fuzz FuzzRead -fuzztime 1m ./frontend/weights
 	$(GO) test -fuzz FuzzOpen -fuzztime 1m ./frontend/dataset

@@ -16,7 +16,6 @@ import (
 
 	"github.com/dnnc/dnnc/codegen/c"
 	"github.com/dnnc/dnnc/codegen/kernel"
-	"github.com/dnnc/dnnc/codegen/llvm"
 	"github.com/dnnc/dnnc/codegen/loop"
 	"github.com/dnnc/dnnc/frontend"
 	"github.com/dnnc/dnnc/frontend/weights"
@@ -185,46 +184,6 @@ int main(void) {
   return 0;
 }
 `
-
-// TestObjectsEqualInterpreter compiles each width for each target, and runs it.
-func TestObjectsEqualInterpreter(t *testing.T) {
-	tools, err := llvm.Find("")
-	if err != nil {
-		t.Skip(err)
-	}
-	for name, cc := range map[string][]string{
-		"x86_64": {"gcc", "-pie"},
-		"armv7":  {"arm-linux-gnueabihf-gcc", "-static"},
-	} {
-		tgt, err := target.Find(name)
-		require.NoError(t, err)
-		_, noCC := exec.LookPath(cc[0])
-		if noCC == nil {
-			noCC = emu.Check(tgt)
-		}
-		for _, format := range formats() {
-			t.Run(name+"/"+format, func(t *testing.T) {
-				if noCC != nil {
-					t.Skip(noCC)
-				}
-				m := network(t, tgt, format)
-				p, err := kernel.Program(m, "net")
-				require.NoError(t, err)
-				text, err := llvm.Print(p, tgt)
-				require.NoError(t, err)
-				object, err := llvm.Compile(context.Background(), tools, text, tgt, "obj")
-				require.NoError(t, err)
-				dir := t.TempDir()
-				file := func(n string) string { return filepath.Join(dir, n) }
-				require.NoError(t, os.WriteFile(file("net.o"), object, 0o644))
-				undefined, err := exec.Command("nm", "-u", file("net.o")).Output()
-				require.NoError(t, err)
-				assert.Empty(t, string(undefined))
-				execute(t, m, emu.Command(tgt), dir, append(cc, file("net.o"))...)
-			})
-		}
-	}
-}
 
 // execute links the network with the driver and compares what it answers.
 func execute(t *testing.T, m *ir.Module, emulator []string, dir string, cc ...string) {

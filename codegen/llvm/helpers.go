@@ -3,6 +3,7 @@ package llvm
 import (
 	"bytes"
 	"debug/elf"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -163,24 +164,30 @@ var libcalls = map[string]string{
 	"__mulsi3": "mul32", "__muldi3": "mul64", "__ashldi3": "shl64", "__lshrdi3": "lshr64", "__ashrdi3": "ashr64", "__divsi3": "sdiv32", "__udivsi3": "udiv32",
 }
 
-// missing lists the helpers that an object calls and does not have.
-func missing(object []byte) ([]string, error) {
+// Undefined lists the symbols that an object asks others for.
+func Undefined(object []byte) ([]string, error) {
 	f, err := elf.NewFile(bytes.NewReader(object))
 	if err != nil {
 		return nil, err
 	}
 	symbols, err := f.Symbols()
-	if err != nil {
-		return nil, nil // an object without symbols calls nothing
+	if errors.Is(err, elf.ErrNoSymbols) {
+		return nil, nil
 	}
 	var names []string
 	for _, s := range symbols {
-		if s.Section == elf.SHN_UNDEF && libcalls[s.Name] != "" {
+		if s.Section == elf.SHN_UNDEF && s.Name != "" {
 			names = append(names, s.Name)
 		}
 	}
 	slices.Sort(names)
-	return names, nil
+	return names, err
+}
+
+// missing lists the helpers that an object calls and does not have.
+func missing(object []byte) ([]string, error) {
+	names, err := Undefined(object)
+	return slices.DeleteFunc(names, func(n string) bool { return libcalls[n] == "" }), err
 }
 
 // define appends helpers to a module's text, with the attributes of its functions.

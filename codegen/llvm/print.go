@@ -247,11 +247,17 @@ func (p *printer) expr(e loop.Expr) value.Value {
 		}
 		return p.block.NewTrunc(a, t)
 	case *loop.Splat:
+		if e.Lanes == 1 {
+			return p.expr(e.A)
+		}
 		t := types.NewVector(uint64(e.Lanes), typeOf(e.A.Type()))
 		one := p.block.NewInsertElement(constant.NewUndef(t), p.expr(e.A), constant.NewInt(types.I32, 0))
 		mask := constant.NewZeroInitializer(types.NewVector(uint64(e.Lanes), types.I32))
 		return p.block.NewShuffleVector(one, constant.NewUndef(t), mask)
 	case *loop.Extract:
+		if e.A.Type().Lanes == 1 {
+			return p.expr(e.A)
+		}
 		return p.block.NewExtractElement(p.expr(e.A), constant.NewInt(types.I32, int64(e.Lane)))
 	case *loop.Shuffle:
 		a := p.expr(e.A)

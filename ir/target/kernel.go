@@ -84,6 +84,19 @@ func bookLanes(n *ir.Node, t *Target) int {
 	return lanes
 }
 
+// Assign has the family compute a node: it writes its name, tile and scratch into it.
+func (k *Kernel) Assign(n *ir.Node, t *Target) {
+	n.Set("impl", k.Name)
+	n.Set("tile", nil)
+	n.Set("scratch", nil)
+	if tile := k.Tile(n, t); tile != nil {
+		n.Set("tile", tile)
+	}
+	if s := k.Scratch(n, t); s > 0 {
+		n.Set("scratch", []int{0, s})
+	}
+}
+
 // Kernels lists the families.
 func Kernels() []Kernel { return kernels }
 

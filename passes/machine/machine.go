@@ -33,13 +33,7 @@ func Select(_ context.Context, m *ir.Module, env *pass.Env) error {
 			list.Add(n.Pos, diag.Unsupported, "%s: no kernel for this %s on %s", n.Name(), n.Op, env.Target.Name)
 			continue
 		}
-		n.Set("impl", k.Name)
-		if tile := k.Tile(n, env.Target); tile != nil {
-			n.Set("tile", tile)
-		}
-		if s := k.Scratch(n, env.Target); s > 0 {
-			n.Set("scratch", []int{0, s})
-		}
+		k.Assign(n, env.Target)
 	}
 	return list.Err()
 }

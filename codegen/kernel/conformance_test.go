@@ -1,0 +1,266 @@
+package kernel_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"math/rand"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/dnnc/dnnc/codegen/kernel"
+	"github.com/dnnc/dnnc/codegen/llvm"
+	"github.com/dnnc/dnnc/codegen/loop"
+	"github.com/dnnc/dnnc/frontend"
+	"github.com/dnnc/dnnc/frontend/weights"
+	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/target"
+	"github.com/dnnc/dnnc/passes"
+	"github.com/dnnc/dnnc/passes/pass"
+	"github.com/dnnc/dnnc/runtime/data"
+	"github.com/dnnc/dnnc/runtime/emu"
+)
+
+// The conformance suite: one network whose outputs are one case each, run by the
+// interpreter, which calls the reference kernels, by the evaluator of the loop
+// language, and as an object of every target. A new family of kernels is tested as
+// soon as it stands in ir/target's table, also where another one is preferred:
+//
+//	go test ./codegen/kernel -run Conformance/armv7em/odd4
+//	DNNC_FULL=1 go test ./codegen/kernel -run Conformance
+
+// conformance is its cases: shapes that divide by nothing and by everything, every
+// kind of padding, strides, groups, dilations, kernels that are not square, and
+// what stands behind a convolution. A case without a result only serves others.
+var conformance = []struct {
+	name, text     string
+	weight, result ir.Shape
+}{
+	{"norm", "normalize(image, mean: [0.4,0.5,0.6], std: 0.2)", nil, nil},
+	{"stem", "conv2d(norm, filters: 13, kernel: 3, pad: 1)", ir.Shape{13, 3, 3, 3}, ir.Shape{13, 11, 9}}, // padded with values
+	{"r", "relu(stem)", nil, ir.Shape{13, 11, 9}},
+	{"strided", "conv2d(r, filters: 8, kernel: 3, stride: 2, pad: [0,0,1,1])", ir.Shape{8, 13, 3, 3}, ir.Shape{8, 5, 4}},
+	{"steep", "conv2d(r, filters: 5, kernel: 3, stride: [1,3], pad: [2,1,0,1], act: relu6)", ir.Shape{5, 13, 3, 3}, ir.Shape{5, 11, 3}},
+	{"one", "conv2d(r, filters: 16, kernel: 1, act: relu)", ir.Shape{16, 13, 1, 1}, ir.Shape{16, 11, 9}},
+	{"onestrided", "conv2d(r, filters: 4, kernel: 1, stride: 2)", ir.Shape{4, 13, 1, 1}, ir.Shape{4, 6, 5}},
+	{"wide", "conv2d(one, filters: 32, kernel: 3, pad: 1, act: relu)", ir.Shape{32, 16, 3, 3}, ir.Shape{32, 11, 9}}, // 144 inputs
+	{"deep", "conv2d(wide, filters: 17, kernel: 3)", ir.Shape{17, 32, 3, 3}, ir.Shape{17, 9, 7}},                    // 288
+	{"single", "conv2d(wide, filters: 1, kernel: 3, pad: 1)", ir.Shape{1, 32, 3, 3}, ir.Shape{1, 11, 9}},
+	{"five", "conv2d(r, filters: 20, kernel: 5, pad: [2,1,2,1])", ir.Shape{20, 13, 5, 5}, ir.Shape{20, 11, 7}},
+	{"whole", "conv2d(r, filters: 3, kernel: [9,7])", ir.Shape{3, 13, 9, 7}, ir.Shape{3, 3, 3}},
+	{"dilated", "conv2d(r, filters: 13, kernel: [2,3], dilation: [3,2], pad: [1,0,1,2])", ir.Shape{13, 13, 2, 3}, ir.Shape{13, 10, 7}},
+	{"tall", "conv2d(one, filters: 6, kernel: [5,1], pad: [2,0,2,0])", ir.Shape{6, 16, 5, 1}, ir.Shape{6, 11, 9}},
+	{"flat", "conv2d(one, filters: 7, kernel: [1,4], pad: [0,3,0,0])", ir.Shape{7, 16, 1, 4}, ir.Shape{7, 11, 9}},
+	{"depthwise", "conv2d(r, filters: 13, kernel: 3, pad: 1, groups: 13)", ir.Shape{13, 1, 3, 3}, ir.Shape{13, 11, 9}},
+	{"depthwise5", "conv2d(one, filters: 16, kernel: 5, stride: 2, pad: 2, groups: 16)", ir.Shape{16, 1, 5, 5}, ir.Shape{16, 6, 5}},
+	{"multiplied", "conv2d(r, filters: 26, kernel: 3, pad: 1, groups: 13)", ir.Shape{26, 1, 3, 3}, ir.Shape{26, 11, 9}},
+	{"grouped", "conv2d(one, filters: 24, kernel: 3, pad: 1, groups: 4)", ir.Shape{24, 4, 3, 3}, ir.Shape{24, 11, 9}},
+	{"before", "conv2d(one, filters: 10, kernel: 3, pad: 1)", ir.Shape{10, 16, 3, 3}, nil},
+	{"pooled", "maxpool2d(relu(before), kernel: 2)", nil, ir.Shape{10, 5, 4}},
+	{"before2", "conv2d(r, filters: 5, kernel: 2)", ir.Shape{5, 13, 2, 2}, nil},
+	{"pooled2", "maxpool2d(before2, kernel: [3,2])", nil, ir.Shape{5, 3, 4}},
+	{"before3", "conv2d(r, filters: 13, kernel: 3, pad: 1, groups: 13)", ir.Shape{13, 1, 3, 3}, nil},
+	{"pooled3", "maxpool2d(before3, kernel: [2,3])", nil, ir.Shape{13, 5, 3}},
+	{"overlapped", "maxpool2d(r, kernel: 3, stride: 2, pad: [1,0,0,1])", nil, ir.Shape{13, 5, 4}},
+	{"mean", "avgpool2d(r, kernel: 3, stride: 2, pad: [1,0,1,1])", nil, ir.Shape{13, 6, 4}},
+	{"sum", "relu6(add(r, depthwise))", nil, ir.Shape{13, 11, 9}},
+	{"joined", "concat(r, one)", nil, ir.Shape{29, 11, 9}},
+	{"linear", "linear(flatten(pooled), units: 11)", ir.Shape{11, 200}, ir.Shape{11}},
+	{"narrow", "linear(flatten(globalavgpool(wide)), units: 33, act: relu)", ir.Shape{33, 32}, ir.Shape{33}},
+	{"few", "linear(narrow, units: 10)", ir.Shape{10, 33}, ir.Shape{10}},
+	{"soft", "softmax(few)", nil, ir.Shape{10}},
+}
+
+// conform compiles the cases with random weights, every layer in a format that it
+// can be in; edit may change what the pass select chose.
+func conform(t *testing.T, tgt *target.Target, format string, edit func(m *ir.Module)) *ir.Module {
+	t.Helper()
+	e, ok := ir.ParseElem(format)
+	require.True(t, ok)
+	rng := rand.New(rand.NewSource(int64(len(format))))
+	env := &pass.Env{Target: tgt, Level: pass.Universal, Rounding: "nearest", Seed: 1, High: 1, Fix: map[string]ir.Elem{}, Budget: pass.Budget{Bits: 8},
+		Calibration: func() (data.Batch, error) { return data.Synthesize([]int{3, 11, 9}, 0, 1, 16, 1), nil }}
+	var tensors []weights.Tensor
+	tensor := func(name string, s ir.Shape) {
+		x := make([]float32, s.Size())
+		for i := range x {
+			x[i] = float32(rng.NormFloat64() / 4)
+		}
+		raw, err := ir.FloatConst(name, s, x).Load()
+		require.NoError(t, err)
+		tensors = append(tensors, weights.Tensor{Name: name, DType: weights.F32, Shape: s, Data: raw})
+	}
+	var body, results, returns []string
+	for i, c := range conformance {
+		body = append(body, fmt.Sprintf("  %s = %s\n", c.name, c.text))
+		if c.weight != nil {
+			tensor(c.name+".weight", c.weight)
+			if i%2 == 0 {
+				tensor(c.name+".bias", c.weight[:1])
+			}
+			if e.Kind == ir.I8 || e.Kind == ir.Odd || !strings.Contains(c.text, "groups") {
+				env.Fix[c.name] = e
+			}
+		}
+		if c.result != nil {
+			results, returns = append(results, "f32"+c.result.String()), append(returns, c.name)
+		}
+	}
+	source := fmt.Sprintf("tensors \"net.safetensors\"\nnetwork net(image: f32[3,11,9] in [0,1]) -> %s {\n%s  return %s\n}\n",
+		strings.Join(results, ", "), strings.Join(body, ""), strings.Join(returns, ", "))
+	dir := t.TempDir()
+	var file bytes.Buffer
+	require.NoError(t, weights.WriteSafetensors(&file, tensors))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "net.safetensors"), file.Bytes(), 0o644))
+	m, err := frontend.Parse(filepath.Join(dir, "net.dnn"), []byte(source), frontend.Options{})
+	require.NoError(t, err)
+	require.NoError(t, passes.Table.Run(context.Background(), m, env, pass.Options{StopAfter: "select"}))
+	if edit != nil {
+		edit(m)
+	}
+	require.NoError(t, passes.Table.Run(context.Background(), m, env, pass.Options{}))
+	return m
+}
+
+// prefer makes a family compute what it applies to, whatever is preferred; it
+// reports whether that changes anything.
+func prefer(m *ir.Module, tgt *target.Target, k *target.Kernel) (changed bool) {
+	for _, n := range m.Ops {
+		if n.Op != k.Op || n.Word("impl") == k.Name || !k.Applies(n, tgt) {
+			continue
+		}
+		changed = true
+		k.Assign(n, tgt)
+	}
+	return changed
+}
+
+// plan lists what a run of the suite covers: every target in every format behind
+// DNNC_FULL, else one target of each kind of code in 8 bits and in one of the other
+// formats, each with another one; two targets when it must be short.
+func plan() (names []string, formatsOf func(i int) []string) {
+	if os.Getenv("DNNC_FULL") != "" {
+		return target.Names(), func(int) []string { return formats() }
+	}
+	names = []string{"armv7em", "x86_64+avx2", "armv6m", "armv7m", "armv8.1m", "armv7", "aarch64+dotprod", "riscv32"}
+	if testing.Short() {
+		names = names[:2]
+	}
+	others := []string{"odd4", "odd1", "vec4x8", "odd2"}
+	return names, func(i int) []string { return []string{"i8", others[i%len(others)]} }
+}
+
+func TestConformance(t *testing.T) {
+	names, formatsOf := plan()
+	for i, name := range names {
+		tgt, err := target.Find(name)
+		require.NoError(t, err)
+		t.Run(name, func(t *testing.T) {
+			for _, format := range formatsOf(i) {
+				t.Run(format, func(t *testing.T) {
+					m := conform(t, tgt, format, nil)
+					in, out := cases(t, m, 3)
+					conformEvaluator(t, m, in, out)
+					conformObject(t, m, tgt, in, out)
+				})
+				for _, k := range target.Kernels() {
+					var changed bool
+					t.Run(format+"/"+k.Name, func(t *testing.T) {
+						m := conform(t, tgt, format, func(m *ir.Module) { changed = prefer(m, tgt, &k) })
+						if !changed {
+							t.Skip("the preferred family of all it applies to")
+						}
+						in, out := cases(t, m, 3)
+						conformObject(t, m, tgt, in, out)
+					})
+				}
+			}
+		})
+	}
+}
+
+// conformEvaluator runs the loop program.
+func conformEvaluator(t *testing.T, m *ir.Module, in, out [][]byte) {
+	p, err := kernel.Program(m, "net")
+	require.NoError(t, err)
+	for i := range in {
+		memory := []loop.Memory{slices.Clone(in[i])}
+		for _, o := range m.Outputs {
+			memory = append(memory, make([]byte, o.Type.Shape.Size()))
+		}
+		memory = append(memory, make([]byte, m.Arena.Bytes))
+		_, err := loop.Run(p.Funcs[len(p.Funcs)-1], nil, memory)
+		require.NoError(t, err)
+		sameCases(t, m, fmt.Sprintf("evaluator, input %d", i), out[i], bytes.Join(memoryBytes(memory[1:len(memory)-1]), nil))
+	}
+}
+
+func memoryBytes(list []loop.Memory) [][]byte {
+	out := make([][]byte, len(list))
+	for i, m := range list {
+		out[i] = m
+	}
+	return out
+}
+
+// conformObject runs the object on its target.
+func conformObject(t *testing.T, m *ir.Module, tgt *target.Target, in, out [][]byte) {
+	tools, err := llvm.Find("")
+	if err == nil {
+		err = emu.Check(tgt)
+	}
+	if err != nil {
+		t.Skip(err)
+	}
+	ctx := context.Background()
+	compile := func(text string, err error) []byte {
+		require.NoError(t, err)
+		object, err := llvm.Compile(ctx, tools, text, tgt, "obj")
+		require.NoError(t, err)
+		return object
+	}
+	p, err := kernel.Program(m, "net")
+	require.NoError(t, err)
+	job := emu.Job{Prefix: "net", Inputs: []int{m.Inputs[0].Type.Shape.Size()}, Arena: m.Arena.Bytes, Align: m.Arena.Align, Steps: len(m.Ops)}
+	for _, o := range m.Outputs {
+		job.Outputs = append(job.Outputs, o.Type.Shape.Size())
+	}
+	object := compile(llvm.Print(p, tgt))
+	undefined, err := llvm.Undefined(object)
+	require.NoError(t, err)
+	assert.Empty(t, undefined)
+	program, err := emu.Link(ctx, t.TempDir(), job, tgt, compile(emu.Driver(job, tgt)), object)
+	require.NoError(t, err)
+	got, err := program.Run(ctx, in)
+	require.NoError(t, err)
+	for i := range in {
+		require.Zero(t, got.Status[i], "input %d: memory around the arena, an input or an output was written", i)
+		sameCases(t, m, fmt.Sprintf("object, input %d", i), out[i], got.Outputs[i])
+	}
+}
+
+// sameCases compares outputs one after the other, so that a failure names its case.
+func sameCases(t *testing.T, m *ir.Module, where string, want, got []byte) {
+	t.Helper()
+	require.Len(t, got, len(want))
+	for _, o := range m.Outputs {
+		n := o.Type.Shape.Size()
+		impl := ""
+		for _, op := range m.Ops {
+			if op.Out == o {
+				impl = op.Word("impl")
+			}
+		}
+		assert.Equal(t, want[:n], got[:n], "%s: %s by %s", where, o.Name, impl)
+		want, got = want[n:], got[n:]
+	}
+	if t.Failed() {
+		t.FailNow()
+	}
+}
