@@ -85,7 +85,7 @@ func fog(cv *canvas, t float64, rng *source) {
 	const discs, alpha = 60, .08
 	h, w := float64(cv.h), float64(cv.w)
 	r := float64(min(h, w) * .35)
-	over := make([]uint8, cv.h*cv.w)
+	over := make([]int8, cv.h*(cv.w+1)) // by row, the change from pixel to pixel
 	for i := range discs {
 		spread := .5 * (1 - float64(i)/discs)
 		cy := h/2 + float64(h*rng.uniform(-spread, spread))
@@ -98,9 +98,10 @@ func fog(cv *canvas, t float64, rng *source) {
 				continue
 			}
 			half := math.Sqrt(room)
-			row := over[y*cv.w : (y+1)*cv.w]
-			for x := max(0, int(math.Ceil(cx-half))); x < min(cv.w, int(math.Floor(cx+half))+1); x++ {
-				row[x]++
+			row := over[y*(cv.w+1) : (y+1)*(cv.w+1)]
+			if from, to := max(0, int(math.Ceil(cx-half))), min(cv.w, int(math.Floor(cx+half))+1); from < to {
+				row[from]++
+				row[to]--
 			}
 		}
 	}
@@ -110,8 +111,13 @@ func fog(cv *canvas, t float64, rng *source) {
 		veil[k] = 1 - clear
 		clear *= 1 - float64(alpha*t)
 	}
-	for i, k := range over {
-		cv.blend(i/cv.w, i%cv.w, 1, veil[k])
+	for y := range cv.h {
+		k := int8(0)
+		for x, d := range over[y*(cv.w+1):][:cv.w] {
+			if k += d; k > 0 {
+				cv.blend(y, x, 1, veil[k])
+			}
+		}
 	}
 	cv.blur(int(cv.unit()/2 + float64(.5*t)))
 }

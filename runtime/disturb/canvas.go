@@ -1,6 +1,9 @@
 package disturb
 
-import "math"
+import (
+	"math"
+	"slices"
+)
 
 // canvas is an image on which kinds paint: pixels of its range taken to [0,1],
 // one plane a channel. Three channels are red, green, blue; any other number
@@ -91,19 +94,22 @@ func (cv *canvas) ellipse(cy, cx, ry, rx float64, do func(y, x int, d float64)) 
 // point is a place in the image, in pixels.
 type point struct{ y, x float64 }
 
-// polygon calls do for each pixel whose centre lies inside, by even-odd rule.
+// polygon calls do for each pixel whose centre lies inside, by even-odd rule: an
+// odd number of edges is crossed to its right.
 func (cv *canvas) polygon(p []point, do func(y, x int)) {
+	crossings := make([]float64, 0, len(p))
 	for y := range cv.h {
-		for x := range cv.w {
-			inside := false
-			fy, fx := float64(y), float64(x)
-			for i, a := range p {
-				b := p[(i+1)%len(p)]
-				if (a.y > fy) != (b.y > fy) && fx < float64((b.x-a.x)*(fy-a.y)/(b.y-a.y))+a.x {
-					inside = !inside
-				}
+		fy := float64(y)
+		crossings = crossings[:0]
+		for i, a := range p {
+			b := p[(i+1)%len(p)]
+			if (a.y > fy) != (b.y > fy) {
+				crossings = append(crossings, float64((b.x-a.x)*(fy-a.y)/(b.y-a.y))+a.x)
 			}
-			if inside {
+		}
+		slices.Sort(crossings)
+		for i := 0; i+1 < len(crossings); i += 2 {
+			for x := max(0, int(math.Ceil(crossings[i]))); x < cv.w && float64(x) < crossings[i+1]; x++ {
 				do(y, x)
 			}
 		}

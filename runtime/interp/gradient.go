@@ -27,6 +27,9 @@ type backward func(b *back, n int, x, dx [][]float32, y, dy []float32)
 
 // back is what one worker works with.
 type back struct {
+	values, grads, temps Tensors[float32]
+	forward              *workspace
+
 	floats []float32               // scratch
 	consts map[*ir.Const][]float32 // the sums of constants' gradients; nil when not wanted
 }
@@ -82,7 +85,7 @@ func (b *Backward) Gradient(ctx context.Context, x []float32, n int, wantConsts 
 	out := &Gradients{Input: make([]float32, len(x)), Output: make([]float32, n*b.Size(m.Outputs[0]))}
 	// Sums over images are made chunk by chunk, then over the chunks in order:
 	// the same on any number of cores.
-	chunks := (n + chunk - 1) / chunk
+	chunks := (n + backChunk - 1) / backChunk
 	parts, errs := make([]map[*ir.Const][]float32, chunks), make([]error, chunks)
 	next := make(chan int)
 	var wg sync.WaitGroup
@@ -90,13 +93,13 @@ func (b *Backward) Gradient(ctx context.Context, x []float32, n int, wantConsts 
 		wg.Add(1)
 		go func() {
 			defer wg.Done()
-			work := &back{}
+			work := b.workspace()
 			for c := range next {
 				if wantConsts {
 					parts[c] = map[*ir.Const][]float32{}
 				}
 				work.consts = parts[c]
-				errs[c] = b.chunk(ctx, work, x, c*chunk, min(n, (c+1)*chunk), out, seed)
+				errs[c] = b.chunk(ctx, work, x, c*backChunk, min(n, (c+1)*backChunk), out, seed)
 			}
 		}()
 	}
@@ -124,21 +127,36 @@ func (b *Backward) Gradient(ctx context.Context, x []float32, n int, wantConsts 
 	return out, nil
 }
 
+// backChunk is the images that one worker takes at a time: their values and
+// derivatives, which are all kept, should stay in the cache.
+const backChunk = 4
+
+// workspace is memory for one worker.
+func (b *Backward) workspace() *back {
+	all := append([]*ir.Value(nil), b.Module.Inputs...)
+	for _, o := range b.Module.Ops {
+		all = append(all, o.Out)
+	}
+	return &back{
+		values: b.Tensors(backChunk, all...), grads: b.Tensors(backChunk, all...),
+		temps: make(Tensors[float32], len(b.sizes)), forward: &workspace{floats: make([]float32, b.floats)},
+	}
+}
+
 // chunk runs images forward, keeping every value, then backward.
 func (b *Backward) chunk(ctx context.Context, work *back, x []float32, from, to int, out *Gradients, seed func(int, []float32, []float32)) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	m, n := b.Module, to-from
-	keep := make([]*ir.Value, len(m.Ops))
-	for i, o := range m.Ops {
-		keep[i] = o.Out
+	values, grads := make(Tensors[float32], len(b.sizes)), make(Tensors[float32], len(b.sizes))
+	for id, size := range b.sizes {
+		values[id], grads[id] = work.values[id][:n*size], work.grads[id][:n*size]
+		clear(grads[id])
 	}
-	values, grads := b.Tensors(n, keep...), b.Tensors(n, append(keep, m.Inputs[0])...)
 	in, result := b.ids[m.Inputs[0]], b.ids[m.Outputs[0]]
 	values[in] = x[from*b.sizes[in] : to*b.sizes[in]]
-	ws := &workspace{floats: make([]float32, b.floats)}
-	b.runChunk(ws, values, make(Tensors[float32], len(b.sizes)), n, 0, len(m.Ops))
+	b.runChunk(work.forward, values, work.temps, n, 0, len(m.Ops))
 	classes := b.sizes[result]
 	for i := range n {
 		seed(from+i, values[result][i*classes:(i+1)*classes], grads[result][i*classes:(i+1)*classes])

@@ -71,23 +71,32 @@ func LinearGradient(rows, cols int, x, w, dy, dx, dw, db []float32) {
 // MaxPoolGradient sends each derivative to the first greatest pixel of its
 // window.
 func MaxPoolGradient(g Window, x, dy, dx []float32) {
-	oh, ow := g.OutH(), g.OutW()
-	for i, d := range dy {
-		if d == 0 {
-			continue
-		}
-		c, oy, ox := i/(oh*ow), i/ow%oh, i%ow
-		at, best := -1, float32(math.Inf(-1))
-		for ky := range g.KH {
-			for kx := range g.KW {
-				if y, x0, ok := g.at(oy, ox, ky, kx); ok {
-					if j := (c*g.InH+y)*g.InW + x0; at < 0 || x[j] > best {
-						at, best = j, x[j]
+	oh, ow, plane := g.OutH(), g.OutW(), g.InH*g.InW
+	for c := range g.OutC {
+		in, out := x[c*plane:(c+1)*plane], dx[c*plane:(c+1)*plane]
+		for oy := range oh {
+			top := oy*g.StrideH - g.PadT
+			for ox, d := range dy[(c*oh+oy)*ow:][:ow] {
+				if d == 0 {
+					continue
+				}
+				left, at, best := ox*g.StrideW-g.PadL, -1, float32(0)
+				for ky := range g.KH {
+					y := top + ky*g.DilH
+					if y < 0 || y >= g.InH {
+						continue
+					}
+					for kx := range g.KW {
+						if j := left + kx*g.DilW; j >= 0 && j < g.InW {
+							if v := in[y*g.InW+j]; at < 0 || v > best {
+								at, best = y*g.InW+j, v
+							}
+						}
 					}
 				}
+				out[at] += d
 			}
 		}
-		dx[at] += d
 	}
 }
 
@@ -101,12 +110,19 @@ func AvgPoolGradient(g Window, dy, dx []float32) {
 	})
 }
 
-// ClampGradient passes the derivatives of results strictly between lo and hi.
+// ClampGradient passes the derivatives of results strictly between lo and hi. What
+// stays is chosen by a mask, for half of the branches would be foretold wrongly.
 func ClampGradient(y, dy []float32, lo, hi float32) {
+	dy = dy[:len(y)]
 	for i, v := range y {
-		if v <= lo || v >= hi {
-			dy[i] = 0
+		var stays uint32
+		if v > lo {
+			stays = 1
 		}
+		if v >= hi {
+			stays = 0
+		}
+		dy[i] = math.Float32frombits(math.Float32bits(dy[i]) & -stays)
 	}
 }
 
