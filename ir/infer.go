@@ -151,7 +151,18 @@ func inferConv2D(n *Node) (Shape, *fault) {
 	if f := checkPerChannel(n, k[0], "bias", "mul", "shift"); f != nil {
 		return nil, f
 	}
-	return inferWindow(n, k[0], h, w, []int{k[2], k[3]}, n.Ints("dilation"))
+	s, f := inferWindow(n, k[0], h, w, []int{k[2], k[3]}, n.Ints("dilation"))
+	if f != nil {
+		return nil, f
+	}
+	if n.Has("pool") && n.Args[0].Type.Elem.Kind == F32 {
+		return nil, faultf(diag.BadValue, "pool is of integer networks, where fuse-pool writes it: maxpool2d is what says it")
+	}
+	ph, pw := n.Pool()
+	if s[1] < ph || s[2] < pw {
+		return nil, faultf(diag.BadShape, "no %d by %d outputs to pool among %s", ph, pw, s)
+	}
+	return Shape{s[0], s[1] / ph, s[2] / pw}, nil
 }
 
 func inferLinear(n *Node) (Shape, *fault) {

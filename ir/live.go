@@ -28,6 +28,9 @@ type Block struct {
 	Name          string
 	Offset, Bytes int
 	Interval
+	Value *Value // nil of scratch
+	Over  *Value // that may overlap the block, where it begins Lag bytes behind it
+	Lag   int
 }
 
 // Blocks lists the placed arena memory of m: values in the arena, then scratch,
@@ -38,11 +41,15 @@ func Blocks(m *Module) []Block {
 	for i, n := range m.Ops {
 		if n.Out.At.Kind == InArena {
 			bytes := n.Out.Type.Shape.Size() * n.Out.Type.Elem.StoredSize()
-			blocks = append(blocks, Block{n.Name(), n.Out.At.Offset, bytes, live[n.Out]})
+			b := Block{Name: n.Name(), Offset: n.Out.At.Offset, Bytes: bytes, Interval: live[n.Out], Value: n.Out}
+			if n.Has("lag") && live[n.Args[0]].To == i {
+				b.Over, b.Lag = n.Args[0], n.Int("lag")
+			}
+			blocks = append(blocks, b)
 		}
 		if n.Op.Info().Attr("scratch") != nil && n.Has("scratch") {
 			s := n.Ints("scratch")
-			blocks = append(blocks, Block{n.Name() + " scratch", s[0], s[1], Interval{i, i}})
+			blocks = append(blocks, Block{Name: n.Name() + " scratch", Offset: s[0], Bytes: s[1], Interval: Interval{i, i}})
 		}
 	}
 	return blocks

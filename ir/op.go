@@ -62,6 +62,7 @@ var (
 		{Name: "impl", Kind: NameAttr, Doc: "kernel that code generation uses"},
 		{Name: "tile", Kind: IntsAttr, Min: 1, Max: maxDim, Doc: "tile of the kernel: [pixels, channels]"},
 		{Name: "scratch", Kind: IntsAttr, Len: 2, Min: 0, Max: MaxElements, Doc: "working memory in the arena: [offset, bytes]"},
+		{Name: "lag", Kind: IntAttr, Min: 0, Max: MaxElements, Doc: "the result may overlap a first argument that dies here and begins at least so many bytes behind it"},
 	}
 	// Of operations with weights.
 	weightAttrs = []AttrInfo{
@@ -86,6 +87,7 @@ var opTable = [NumOps]OpInfo{
 			{Name: "pad_value", Kind: NumsAttr, Doc: "value of padded pixels, one an input channel; 0 (integers: the zero point) when absent"},
 			{Name: "dilation", Kind: IntsAttr, Len: 2, Min: 1, Max: maxDim, Default: []int{1, 1}, Doc: "distance between taps, [height, width]"},
 			{Name: "groups", Kind: IntAttr, Min: 1, Max: maxDim, Default: 1, Doc: "groups of channels convolved apart; the channels for a depthwise convolution"},
+			{Name: "pool", Kind: IntsAttr, Len: 2, Min: 1, Max: maxDim, Doc: "of each [height, width] outputs that lie side by side the greatest is kept; what is left over at the edges is not computed"},
 			actAttr}, weightAttrs, requantAttrs, clampAttrs, machineAttrs)},
 	Linear: {Name: "linear", Core: true, MinArgs: 1, MaxArgs: 1,
 		Doc: "fully connected layer: weights [O,I] times the elements of its input in C,H,W order; ONNX Gemm.",
@@ -206,11 +208,23 @@ func (m *Module) Layers() []*Node {
 	return layers
 }
 
+// Pool is the outputs of a convolution that one element of its result is the
+// greatest of, [height, width]: [1, 1] without pooling.
+func (n *Node) Pool() (height, width int) {
+	if n.Op == Conv2D {
+		if p := n.Ints("pool"); p != nil {
+			return p[0], p[1]
+		}
+	}
+	return 1, 1
+}
+
 // MACs is the number of multiply-adds of one run of n: of its weights, or 0.
 func (n *Node) MACs() int {
 	if !n.Op.HasWeights() {
 		return 0
 	}
 	w := n.Const("weight").Type.Shape
-	return w.Size() / w[0] * n.Out.Type.Shape.Size()
+	h, v := n.Pool()
+	return w.Size() / w[0] * n.Out.Type.Shape.Size() * h * v
 }

@@ -22,7 +22,7 @@ import (
 //	V8  outputs are declared with their types, and defined
 //	V9  ranges are finite and not empty
 //	V10 values and scratch that are alive at one time do not overlap, and lie in
-//	    the arena
+//	    the arena; but a result may begin its lag before a first argument that dies
 func Verify(m *Module) diag.List {
 	v := verifier{m: m}
 	v.names()
@@ -213,6 +213,9 @@ func (v *verifier) memory() {
 			v.fail(v.m.Pos, "V10", "%s ends at byte %d of an arena of %d", a.Name, a.Offset+a.Bytes, v.m.Arena.Bytes)
 		}
 		for _, b := range blocks[:i] {
+			if a.Over == b.Value && a.Over != nil && b.Offset-a.Offset >= a.Lag {
+				continue
+			}
 			if a.From <= b.To && b.From <= a.To && a.Offset < b.Offset+b.Bytes && b.Offset < a.Offset+a.Bytes {
 				v.fail(v.m.Pos, "V10", "%s and %s overlap in the arena", b.Name, a.Name)
 			}

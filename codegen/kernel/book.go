@@ -79,6 +79,7 @@ func convDecode(g *generator) error {
 	w := interp.Window(g.n)
 	b, lanes, size := g.b, k.lanes, w.K()
 	pads, taps := padTable(g), 2*size
+	g.clear(loop.Int(0), g.n.Out.Type.Shape.Size())
 	b.For("tile", loop.Int(0), loop.Int(w.OutC), lanes, func(tile loop.Expr) {
 		first := read(b.Var("first", loop.Op(loop.SMin, tile, loop.Int(w.OutC-lanes))))
 		for j := range lanes {
@@ -89,8 +90,8 @@ func convDecode(g *generator) error {
 				}
 			})
 		}
-		b.For("oy", loop.Int(0), loop.Int(w.OutH()), 1, func(oy loop.Expr) {
-			b.For("ox", loop.Int(0), loop.Int(w.OutW()), 1, func(ox loop.Expr) {
+		g.rows(w, true, func(oy, row loop.Expr) {
+			b.For("ox", loop.Int(0), loop.Int(g.columns(w)), 1, func(ox loop.Expr) {
 				gather(g, w.KH, w.KW, w.InC, 0, pads, loop.Int(0), oy, ox)
 				acc := b.Var("acc", loop.Num(loop.Type{Bits: k.acc, Lanes: lanes}, 0))
 				b.For("k", loop.Int(0), loop.Int(size), 1, func(i loop.Expr) {
@@ -100,7 +101,7 @@ func convDecode(g *generator) error {
 				})
 				for j := range lanes {
 					c := loop.Sum(first, loop.Int(j))
-					at := loop.Sum(loop.Scaled(loop.Sum(loop.Scaled(oy, w.OutW()), ox), w.OutC), c)
+					at := loop.Sum(g.pixel(w, row, ox), c)
 					k.rq.store(k.finish(&loop.Extract{A: read(acc), Lane: j}, nil, c), c, at)
 				}
 			})

@@ -22,6 +22,7 @@ import (
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/target"
 	"github.com/dnnc/dnnc/passes"
+	"github.com/dnnc/dnnc/passes/machine"
 	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/runtime/data"
 	"github.com/dnnc/dnnc/runtime/emu"
@@ -125,6 +126,7 @@ func conform(t *testing.T, tgt *target.Target, format string, edit func(m *ir.Mo
 		edit(m)
 	}
 	require.NoError(t, passes.Table.Run(context.Background(), m, env, pass.Options{}))
+	assert.LessOrEqual(t, float64(m.Arena.Bytes), 1.05*float64(machine.LowerBound(m)), "the arena of a network with branches")
 	return m
 }
 
@@ -132,7 +134,7 @@ func conform(t *testing.T, tgt *target.Target, format string, edit func(m *ir.Mo
 // reports whether that changes anything.
 func prefer(m *ir.Module, tgt *target.Target, k *target.Kernel) (changed bool) {
 	for _, n := range m.Ops {
-		if n.Op != k.Op || n.Word("impl") == k.Name || !k.Applies(n, tgt) {
+		if n.Word("impl") == k.Name || !k.Serves(n, tgt) {
 			continue
 		}
 		changed = true

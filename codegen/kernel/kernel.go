@@ -6,6 +6,7 @@ package kernel
 import (
 	"encoding/binary"
 	"fmt"
+	"math/bits"
 
 	"github.com/dnnc/dnnc/codegen/loop"
 	"github.com/dnnc/dnnc/ir"
@@ -24,6 +25,9 @@ func Program(m *ir.Module, prefix string) (*loop.Program, error) {
 			g.args = append(g.args, g.param(fmt.Sprintf("x%d", j), true))
 		}
 		g.out = g.param("y", false)
+		if n.Has("lag") {
+			g.args[0].Shared, g.out.Shared = true, true
+		}
 		if n.Op.Info().Attr("scratch") != nil && n.Has("scratch") {
 			g.scratch = g.param("scratch", false)
 		}
@@ -129,6 +133,52 @@ func (g *generator) param(name string, constant bool) *loop.Param {
 	p := &loop.Param{Name: name, Constant: constant}
 	g.f.Params = append(g.f.Params, p)
 	return p
+}
+
+// clear makes size bytes of a pooled result the least number.
+func (g *generator) clear(from loop.Expr, size int) {
+	if h, w := g.n.Pool(); h*w > 1 {
+		g.b.For("i", from, loop.Sum(from, loop.Int(size)), 1, func(i loop.Expr) { g.b.Store(g.out, i, loop.Num(loop.I8, -128)) })
+	}
+}
+
+// rows calls do for each row of outputs of a convolution, with the byte at which
+// its row of the result begins. Unless the result is cleared already, that happens
+// row by row, so that it may take the place of input that is done with.
+func (g *generator) rows(w kernels.Window, cleared bool, do func(oy, row loop.Expr)) {
+	b := g.b
+	ph, pw := g.n.Pool()
+	size := w.OutW() / pw * w.OutC
+	if ph*pw == 1 {
+		b.For("oy", loop.Int(0), loop.Int(w.OutH()), 1, func(oy loop.Expr) { do(oy, loop.Scaled(oy, size)) })
+		return
+	}
+	b.For("py", loop.Int(0), loop.Int(w.OutH()/ph), 1, func(py loop.Expr) {
+		row := read(b.Var("row", loop.Scaled(py, size)))
+		if !cleared {
+			g.clear(row, size)
+		}
+		b.For("dy", loop.Int(0), loop.Int(ph), 1, func(dy loop.Expr) { do(read(b.Var("oy", loop.Sum(loop.Scaled(py, ph), dy))), row) })
+	})
+}
+
+// columns is the outputs of a row that are computed: those of whole pools.
+func (g *generator) columns(w kernels.Window) int {
+	_, pw := g.n.Pool()
+	return w.OutW() / pw * pw
+}
+
+// pixel is the byte of a pixel's first channel in a row of the result.
+func (g *generator) pixel(w kernels.Window, row, ox loop.Expr) loop.Expr {
+	_, pw := g.n.Pool()
+	switch {
+	case pw == 1:
+	case pw&(pw-1) == 0:
+		ox = loop.Op(loop.LShr, ox, loop.Int(bits.TrailingZeros(uint(pw))))
+	default:
+		ox = loop.Op(loop.UDiv, ox, loop.Int(pw))
+	}
+	return loop.Sum(row, loop.Scaled(ox, w.OutC))
 }
 
 // global adds constant data, named after the function and its role.
@@ -412,5 +462,9 @@ func (q requant) store(acc, channel, at loop.Expr) {
 	n := q.g.n
 	y := loop.Sum(q.scaled(acc, channel), loop.Int(n.Out.Type.Quant.Zero))
 	y = loop.Clamp(y, int64(n.Int("lo")), int64(n.Int("hi")))
+	if h, w := n.Pool(); h*w > 1 {
+		at = read(q.g.b.Var("at", at))
+		y = loop.Op(loop.SMax, y, loop.To(loop.SExt, load(q.g.out, at, loop.I8), 32))
+	}
 	q.g.b.Store(q.g.out, at, loop.To(loop.Trunc, y, 8))
 }

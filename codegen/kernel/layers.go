@@ -115,8 +115,8 @@ func convTile(g *generator) error {
 		return err
 	}
 	pads := padTable(g)
-	b, count, ow := g.b, g.n.Ints("tile")[0], w.OutW()
-	b.For("oy", loop.Int(0), loop.Int(w.OutH()), 1, func(oy loop.Expr) {
+	b, count, ow := g.b, g.n.Ints("tile")[0], g.columns(w)
+	g.rows(w, false, func(oy, row loop.Expr) {
 		b.For("tx", loop.Int(0), loop.Int(ow), count, func(tx loop.Expr) {
 			ox := loop.Op(loop.SMin, tx, loop.Int(ow-count))
 			b.For("group", loop.Int(0), loop.Int(w.Groups), 1, func(group loop.Expr) {
@@ -130,9 +130,7 @@ func convTile(g *generator) error {
 					}
 					pixels[i] = pixel{
 						x: taps, sum: l.inputSum(taps),
-						at: func(c loop.Expr) loop.Expr {
-							return loop.Sum(loop.Scaled(loop.Sum(loop.Scaled(oy, ow), x), w.OutC), c)
-						},
+						at: func(c loop.Expr) loop.Expr { return loop.Sum(g.pixel(w, row, x), c) },
 					}
 				}
 				l.outputs(group, pixels)

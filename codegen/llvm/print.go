@@ -68,7 +68,10 @@ func (p *printer) function(f *loop.Func) {
 	}
 	for _, r := range f.Params {
 		x := ir.NewParam(r.Name, types.I8Ptr)
-		x.Attrs = append(x.Attrs, enum.ParamAttrNoAlias, enum.ParamAttrNoCapture)
+		x.Attrs = append(x.Attrs, enum.ParamAttrNoCapture)
+		if !r.Shared {
+			x.Attrs = append(x.Attrs, enum.ParamAttrNoAlias)
+		}
 		if r.Constant {
 			x.Attrs = append(x.Attrs, enum.ParamAttrReadOnly)
 		}

@@ -58,6 +58,7 @@ type Func struct {
 type Param struct {
 	Name     string
 	Constant bool // only read
+	Shared   bool // may overlap another one
 }
 
 // Region is what loads and stores go to: a *Param or a *Global.

@@ -14,6 +14,18 @@ type Kernel struct {
 	Tile func(n *ir.Node, t *Target) []int
 	// Scratch is the bytes of working memory in the arena.
 	Scratch func(n *ir.Node, t *Target) int
+	// Pools: a convolution's kernel can keep the greatest of its outputs.
+	Pools bool
+	// Rows: a row of the result is written when no earlier row of the first
+	// argument is needed any more; element by element where it has no rows. The
+	// result may then overlap that argument.
+	Rows bool
+}
+
+// Serves reports whether the family computes a node on a target.
+func (k *Kernel) Serves(n *ir.Node, t *Target) bool {
+	h, w := n.Pool()
+	return k.Op == n.Op && (k.Pools || h*w == 1) && k.Applies(n, t)
 }
 
 func always(*ir.Node, *Target) bool   { return true }
@@ -26,7 +38,7 @@ func channelTile(_ *ir.Node, t *Target) []int {
 // The families, the preferred one of an operation first.
 var kernels = []Kernel{
 	{
-		Name: "conv_tile", Op: ir.Conv2D, Applies: scalarCodes,
+		Name: "conv_tile", Op: ir.Conv2D, Applies: scalarCodes, Pools: true, Rows: true,
 		Doc: "windows of a few pixels gathered as 16-bit differences from the zero point, times unpacked weights of a few output channels",
 		Tile: func(n *ir.Node, t *Target) []int {
 			return []int{min(t.TilePixels, n.Out.Type.Shape[2]), t.VectorLanes}
@@ -41,7 +53,7 @@ var kernels = []Kernel{
 		Doc: "each input times the unpacked weights of a few outputs",
 	},
 	{
-		Name: "conv_decode", Op: ir.Conv2D, Applies: bookCodes,
+		Name: "conv_decode", Op: ir.Conv2D, Applies: bookCodes, Pools: true,
 		Doc:  "the weights of a tile of output channels decoded through the codebook once for all pixels, then multiplied with one window after the other",
 		Tile: func(n *ir.Node, t *Target) []int { return []int{1, bookLanes(n, t)} },
 		Scratch: func(n *ir.Node, t *Target) int {
@@ -55,10 +67,10 @@ var kernels = []Kernel{
 		Tile:    func(*ir.Node, *Target) []int { return []int{1, 1} },
 		Scratch: func(n *ir.Node, _ *Target) int { return 2 * n.Args[0].Type.Shape.Size() },
 	},
-	{Name: "max_window", Op: ir.MaxPool2D, Applies: always, Tile: channelTile, Scratch: noScratch, Doc: "the maximum over the window, a few channels at a time"},
-	{Name: "avg_window", Op: ir.AvgPool2D, Applies: always, Tile: channelTile, Scratch: noScratch, Doc: "the rounded mean over the window"},
-	{Name: "add_elements", Op: ir.Add, Applies: always, Tile: noTile, Scratch: noScratch, Doc: "two rescaled arguments, element by element"},
-	{Name: "rescale_elements", Op: ir.Requantize, Applies: always, Tile: noTile, Scratch: noScratch, Doc: "one rescaled argument, element by element"},
+	{Name: "max_window", Op: ir.MaxPool2D, Rows: true, Applies: always, Tile: channelTile, Scratch: noScratch, Doc: "the maximum over the window, a few channels at a time"},
+	{Name: "avg_window", Op: ir.AvgPool2D, Rows: true, Applies: always, Tile: channelTile, Scratch: noScratch, Doc: "the rounded mean over the window"},
+	{Name: "add_elements", Op: ir.Add, Rows: true, Applies: always, Tile: noTile, Scratch: noScratch, Doc: "two rescaled arguments, element by element"},
+	{Name: "rescale_elements", Op: ir.Requantize, Rows: true, Applies: always, Tile: noTile, Scratch: noScratch, Doc: "one rescaled argument, element by element"},
 	{Name: "copy_strided", Op: ir.Concat, Applies: always, Tile: noTile, Scratch: noScratch, Doc: "each argument's channels copied into their place of every pixel"},
 	{Name: "copy_reordered", Op: ir.Reshape, Applies: always, Tile: noTile, Scratch: noScratch, Doc: "elements in logical order copied to their new physical place"},
 	{Name: "softmax_table", Op: ir.Softmax, Applies: always, Tile: noTile, Scratch: noScratch, Doc: "exponentials from a table, one rounded division an element"},
@@ -100,10 +112,20 @@ func (k *Kernel) Assign(n *ir.Node, t *Target) {
 // Kernels lists the families.
 func Kernels() []Kernel { return kernels }
 
+// FindKernel returns the family of a name, or nil.
+func FindKernel(name string) *Kernel {
+	for i := range kernels {
+		if kernels[i].Name == name {
+			return &kernels[i]
+		}
+	}
+	return nil
+}
+
 // Choose returns the first family that serves n on t, or nil.
 func Choose(n *ir.Node, t *Target) *Kernel {
 	for i := range kernels {
-		if k := &kernels[i]; k.Op == n.Op && k.Applies(n, t) {
+		if k := &kernels[i]; k.Serves(n, t) {
 			return k
 		}
 	}

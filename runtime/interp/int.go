@@ -126,7 +126,20 @@ func intConv(_ *Int, n *ir.Node) (intRun, error) {
 	for _, v := range n.Nums("pad_value") {
 		pad = append(pad, int32(v))
 	}
-	return intProduct(n, Window(n), pad)
+	g := Window(n)
+	run, err := intProduct(n, g, pad)
+	h, w := n.Pool()
+	if err != nil || h*w == 1 {
+		return run, err
+	}
+	pool := kernels.Window{InC: g.OutC, InH: g.OutH(), InW: g.OutW(), OutC: g.OutC, KH: h, KW: w, StrideH: h, StrideW: w, DilH: 1, DilW: 1, Groups: g.OutC}
+	greatest := perImage(func(x, y []int8) { kernels.MaxPoolInt(pool, x, -128, 127, y) })
+	return func(ws *workspace, count int, dst []int8, src [][]int8) {
+		// No part of the workspace, which the product itself uses.
+		whole := make([]int8, count*g.OutC*g.OutH()*g.OutW())
+		run(ws, count, whole, src)
+		greatest(ws, count, dst, [][]int8{whole})
+	}, nil
 }
 
 // intLinear is a convolution of one pixel whose channels are all elements.

@@ -25,7 +25,7 @@ func report(out io.Writer, list []string, c *certificate.Certificate, r *Result)
 		case "search":
 			search(out, c)
 		case "memory":
-			fmt.Fprintf(out, "arena %d bytes, lower bound %d\n\n", c.ArenaBytes, machine.LowerBound(r.Module))
+			fmt.Fprintf(out, "%s\n\n", strings.Join(machine.Explain(r.Module), "\n"))
 		}
 	}
 }

@@ -1,0 +1,277 @@
+package machine
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sort"
+
+	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/ir/target"
+	"github.com/dnnc/dnnc/passes/pass"
+	"github.com/dnnc/dnnc/runtime/interp"
+)
+
+// arenaAlign is the alignment of the arena and of each block in it: kernels
+// keep vectors of 8 bytes in their scratch.
+const arenaAlign = 8
+
+// block is memory that the plan must place.
+type block struct {
+	bytes int
+	live  ir.Interval
+	place func(offset int)
+	// over is the block that this one may overlap: it dies in the step that
+	// writes this one, row by row, and must begin lag bytes or more behind it.
+	over *block
+	lag  int
+}
+
+// Memory gives every value and scratch its place: inputs and outputs are the
+// caller's, all else lies in one arena, at offsets that no two blocks alive at
+// one time share; except that a result may overlap the argument that it replaces.
+func Memory(_ context.Context, m *ir.Module, env *pass.Env) error {
+	for _, v := range m.Inputs {
+		v.At = ir.Place{Kind: ir.InInput}
+	}
+	blocks := blocksOf(m, env.Target)
+	offsets, bytes := plan(blocks)
+	for i, at := range offsets {
+		blocks[i].place(at)
+	}
+	m.Arena = ir.Arena{Bytes: bytes, Align: arenaAlign}
+	if ram := env.Budget.RAM; ram > 0 && bytes > ram {
+		return diag.New(diag.Pos{}, diag.BadBudget, "the arena takes %d bytes, -ram allows %d", bytes, ram).
+			WithHelp("the least possible is -ram %d; widths hardly change it, the sizes of activations do", bytes)
+	}
+	return nil
+}
+
+// blocksOf lists the memory that needs a place, in the order of the schedule.
+func blocksOf(m *ir.Module, t *target.Target) []*block {
+	live := ir.Liveness(m)
+	values := map[*ir.Value]*block{}
+	var blocks []*block
+	for i, n := range m.Ops {
+		n.Set("lag", nil)
+		if m.IsOutput(n.Out) {
+			n.Out.At = ir.Place{Kind: ir.InOutput}
+		} else {
+			b := &block{bytes: n.Out.Type.Shape.Size(), live: live[n.Out], place: func(at int) {
+				n.Out.At = ir.Place{Kind: ir.InArena, Offset: at}
+			}}
+			if a := values[n.Args[0]]; a != nil && a.live.To == i {
+				if lag, ok := lag(n, t); ok && lag < a.bytes {
+					b.over, b.lag = a, lag
+					n.Set("lag", lag)
+				}
+			}
+			values[n.Out] = b
+			blocks = append(blocks, b)
+		}
+		if n.Op.Info().Attr("scratch") != nil && n.Has("scratch") {
+			bytes := n.Ints("scratch")[1]
+			blocks = append(blocks, &block{bytes: bytes, live: ir.Interval{From: i, To: i}, place: func(at int) {
+				n.Set("scratch", []int{at, bytes})
+			}})
+		}
+	}
+	return blocks
+}
+
+// lag is how far behind its result a node's first argument must begin so that no
+// row of the result reaches a row of the argument that is still to be read.
+func lag(n *ir.Node, t *target.Target) (int, bool) {
+	k := target.FindKernel(n.Word("impl"))
+	if k == nil || !k.Rows {
+		return 0, false
+	}
+	switch n.Op {
+	case ir.Conv2D, ir.MaxPool2D, ir.AvgPool2D:
+	default: // element by element
+		return 0, true
+	}
+	w := interp.Window(n)
+	h, _ := n.Pool()
+	out := n.Out.Type.Shape
+	row, in, most := out[0]*out[2], w.InC*w.InW, 0
+	for y := range out[1] {
+		first := max(0, y*h*w.StrideH-w.PadT)
+		most = max(most, (y+1)*row-min(first, w.InH)*in)
+	}
+	return most, true
+}
+
+// reach is how far behind the start of a another block that lives with it must
+// begin, which lies behind it.
+func reach(a, b *block) int {
+	if a.over == b {
+		return min(a.lag, a.bytes)
+	}
+	return a.bytes
+}
+
+// meet reports whether blocks are alive at one time.
+func meet(a, b *block) bool { return a.live.From <= b.live.To && b.live.From <= a.live.To }
+
+// exactBlocks is the greatest number of blocks for which every order is tried.
+const exactBlocks = 7
+
+// plan packs the blocks by first fit in several orders, in every order where they
+// are few, and returns the best result: the offset of each block, and the bytes in
+// all. It ends where it reaches the bound.
+func plan(blocks []*block) (offsets []int, bytes int) {
+	orders := []func(a, b *block) bool{
+		func(a, b *block) bool { return a.bytes > b.bytes },
+		func(a, b *block) bool { return a.live.From < b.live.From },
+		func(a, b *block) bool { return a.live.To > b.live.To },
+		func(a, b *block) bool { return a.bytes*(a.live.To-a.live.From+1) > b.bytes*(b.live.To-b.live.From+1) },
+	}
+	try := func(index []int) {
+		if o, total := firstFit(blocks, index); offsets == nil || total < bytes {
+			offsets, bytes = o, total
+		}
+	}
+	index := make([]int, len(blocks))
+	for _, less := range orders {
+		for j := range index {
+			index[j] = j
+		}
+		sort.SliceStable(index, func(a, b int) bool { return less(blocks[index[a]], blocks[index[b]]) })
+		try(index)
+	}
+	if len(blocks) <= exactBlocks {
+		slices.Sort(index)
+		permutations(index, 0, func() bool { try(index); return bytes > least(blocks) })
+	}
+	return offsets, bytes
+}
+
+// least is what no plan can go below: the greatest block.
+func least(blocks []*block) int {
+	most := 0
+	for _, b := range blocks {
+		most = max(most, b.bytes)
+	}
+	return most
+}
+
+// permutations calls try with index in every order, until it returns false.
+func permutations(index []int, from int, try func() bool) bool {
+	if from == len(index) {
+		return try()
+	}
+	for i := from; i < len(index); i++ {
+		index[from], index[i] = index[i], index[from]
+		ok := permutations(index, from+1, try)
+		index[from], index[i] = index[i], index[from]
+		if !ok {
+			return false
+		}
+	}
+	return true
+}
+
+// firstFit puts the blocks, in the order of index, each at the lowest aligned
+// offset where it overlaps none that is alive with it, but for what it may.
+func firstFit(blocks []*block, index []int) (offsets []int, bytes int) {
+	offsets = make([]int, len(blocks))
+	var placed []int
+	for k, i := range index {
+		b := blocks[i]
+		// Where it may not begin: from a little before to the end of each other.
+		placed = placed[:0]
+		for _, j := range index[:k] {
+			if meet(b, blocks[j]) {
+				placed = append(placed, j)
+			}
+		}
+		sort.SliceStable(placed, func(x, y int) bool {
+			return offsets[placed[x]]-reach(b, blocks[placed[x]]) < offsets[placed[y]]-reach(b, blocks[placed[y]])
+		})
+		at := 0
+		for _, j := range placed {
+			p := blocks[j]
+			if at > offsets[j]-reach(b, p) && at < offsets[j]+reach(p, b) {
+				at = align(offsets[j] + reach(p, b))
+			}
+		}
+		offsets[i] = at
+		bytes = max(bytes, at+b.bytes)
+	}
+	return offsets, bytes
+}
+
+func align(n int) int { return (n + arenaAlign - 1) / arenaAlign * arenaAlign }
+
+// Step is what is alive in one step of a plan.
+type Step struct {
+	Name   string
+	Bytes  int // of all that is alive: a bound on the arena without overlaps
+	Blocks []ir.Block
+}
+
+// Steps lists what each step of a planned module holds in the arena.
+func Steps(m *ir.Module) []Step {
+	blocks := ir.Blocks(m)
+	var steps []Step
+	for i, n := range m.Ops {
+		s := Step{Name: n.Name()}
+		for _, b := range blocks {
+			if b.From <= i && i <= b.To {
+				s.Bytes += b.Bytes
+				s.Blocks = append(s.Blocks, b)
+			}
+		}
+		steps = append(steps, s)
+	}
+	return steps
+}
+
+// LowerBound is the greatest sum of the blocks alive at one step: the least arena
+// of any plan in which none overlap. A plan with overlaps may lie below it.
+func LowerBound(m *ir.Module) int {
+	bound, live := 0, ir.Liveness(m)
+	for i, n := range m.Ops {
+		sum := 0
+		for _, p := range m.Ops {
+			if l := live[p.Out]; l.From <= i && i <= l.To && !m.IsOutput(p.Out) {
+				sum += p.Out.Type.Shape.Size()
+			}
+		}
+		if n.Op.Info().Attr("scratch") != nil && n.Has("scratch") {
+			sum += n.Ints("scratch")[1]
+		}
+		bound = max(bound, sum)
+	}
+	return bound
+}
+
+// Explain describes a plan: its size, the bound, and who holds the peak.
+func Explain(m *ir.Module) []string {
+	lines := []string{fmt.Sprintf("arena %d bytes, lower bound %d without overlaps", m.Arena.Bytes, LowerBound(m))}
+	var peak Step
+	for _, s := range Steps(m) {
+		if s.Bytes > peak.Bytes {
+			peak = s
+		}
+	}
+	if peak.Name == "" {
+		return lines
+	}
+	lines = append(lines, fmt.Sprintf("the peak is in %s:", peak.Name))
+	sort.SliceStable(peak.Blocks, func(i, j int) bool { return peak.Blocks[i].Offset < peak.Blocks[j].Offset })
+	for _, b := range peak.Blocks {
+		lines = append(lines, fmt.Sprintf("  %6d bytes at %6d  %s", b.Bytes, b.Offset, b.Name))
+	}
+	for _, n := range m.Ops {
+		if n.Out.At.Kind == ir.InArena && n.Has("lag") {
+			a := n.Args[0]
+			if n.Out.At.Offset < a.At.Offset+a.Type.Shape.Size() && a.At.Offset < n.Out.At.Offset+n.Out.Type.Shape.Size() {
+				lines = append(lines, fmt.Sprintf("%s overlaps %s, %d bytes before it", n.Name(), a.Name, a.At.Offset-n.Out.At.Offset))
+			}
+		}
+	}
+	return lines
+}

@@ -1,0 +1,50 @@
+package machine
+
+import (
+	"context"
+	"slices"
+
+	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/target"
+	"github.com/dnnc/dnnc/passes/pass"
+)
+
+// FusePool has a convolution keep the greatest of its outputs where a max pooling
+// of windows that do not overlap is all that reads them. The integers are the same,
+// for requantization and bounds never turn two numbers around: the greatest of the
+// bounded is the bounded greatest.
+func FusePool(_ context.Context, m *ir.Module, env *pass.Env) error {
+	for _, pool := range slices.Clone(m.Ops) {
+		if pool.Op != ir.MaxPool2D || m.IsOutput(pool.Out) {
+			continue
+		}
+		conv := producer(m, pool.Args[0])
+		if conv == nil || !fuses(m, conv, pool, env.Target) {
+			continue
+		}
+		conv.Set("pool", slices.Clone(pool.Ints("kernel")))
+		conv.Set("lo", max(conv.Int("lo"), pool.Int("lo")))
+		conv.Set("hi", min(conv.Int("hi"), pool.Int("hi")))
+		conv.Out.Type.Shape = slices.Clone(pool.Out.Type.Shape)
+		m.Replace(pool.Out, conv.Out)
+		m.Remove(pool)
+	}
+	return nil
+}
+
+// producer is the convolution that makes a value, or nil.
+func producer(m *ir.Module, v *ir.Value) *ir.Node {
+	for _, n := range m.Ops {
+		if n.Out == v && n.Op == ir.Conv2D {
+			return n
+		}
+	}
+	return nil
+}
+
+func fuses(m *ir.Module, conv, pool *ir.Node, t *target.Target) bool {
+	k := target.Choose(conv, t)
+	return k != nil && k.Pools && !conv.Has("pool") && len(m.Users(conv.Out)) == 1 && !m.IsOutput(conv.Out) &&
+		slices.Equal(pool.Stride(), pool.Ints("kernel")) && slices.Max(pool.Ints("pad")) == 0 &&
+		conv.Out.Type.Quant == pool.Out.Type.Quant && max(conv.Int("lo"), pool.Int("lo")) <= min(conv.Int("hi"), pool.Int("hi"))
+}
