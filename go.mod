@@ -4,6 +4,7 @@ go 1.26.0
 
 require (
 	github.com/alecthomas/participle/v2 v2.1.4
+	github.com/aymanbagabas/go-udiff v0.4.1
 	github.com/llir/llvm v0.3.6
 	github.com/stretchr/testify v1.12.1
 	golang.org/x/image v0.47.0

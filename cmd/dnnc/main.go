@@ -19,6 +19,7 @@ import (
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/bench"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/eval"
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/texts"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/verify"
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/ir/target"
@@ -51,6 +52,8 @@ var commands = []command{
 	{"bench", "[flags] net.dnn -target T [-layers]", "count the object's instructions under the emulator", bench.Run, false},
 	{"disturb", "-errors KIND=SIZE in.png -o out.png", "disturb a picture or a data set; -sheet out.png shows all kinds", disturbImages, true},
 	{"eval", "[flags] net.dnn [-errors LIST]", "measure a network, clean and under errors; with -O what it becomes", eval.Run, true},
+	{"fmt", "net.dnn [-o FILE]", "write a network as dumps are written; comments stay", texts.Format, true},
+	{"dump", "[flags] net.dnn [-diff A,B]", "print the module after a pass, or what the passes from A to B changed", texts.Dump, true},
 	{"compare", "[flags] net.dnn [-sizes LIST]", "give several methods of search the same bytes, and measure what they make", compare, true},
 }
 
@@ -208,6 +211,7 @@ func parse(args []string, stderr io.Writer) (o driver.Options, files []string, e
 	fs.Func("methods", "compare: a `list` of methods of -search (default "+strings.Join(compareMethods, ",")+")", list(&o.Methods))
 	fs.IntVar(&o.Seeds, "seeds", 1, "compare: seeds, from -seed on")
 	fs.StringVar(&o.Record, "record", "", "compare: keep every outcome in this CSV `file`, and go on from it")
+	fs.StringVar(&o.Diff, "diff", "", "dump: print what changed between two `passes`: fold,fuse")
 	fs.StringVar(&o.Plane, "plane", "", "eval: draw the decision boundary on the plane through three images to this `file`, PNG or SVG")
 	fs.StringVar(&o.Directions, "directions", "", "eval: span the plane by the first image and two `errors`: \"fog=0.5;gaussian=0.3\"")
 	fs.Func("shape", "import: the shape of an `input`, batch included: image=1,3,224,224", shapeOf(&o))

@@ -37,7 +37,8 @@ type Options struct {
 	Seed                                  uint64
 	AllowOutside, TimePasses              bool
 	JSON, CSV, Boundary, Layers           bool
-	ErrorsGiven                           bool // -errors was given, not its default
+	Diff                                  string // two passes
+	ErrorsGiven                           bool   // -errors was given, not its default
 
 	Shapes map[string][]int    // of an imported network's inputs, by name
 	Ranges map[string]ir.Range // of their reals

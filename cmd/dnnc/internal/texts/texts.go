@@ -1,0 +1,91 @@
+// Package texts works on networks as texts: dnnc fmt and dnnc dump.
+package texts
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/aymanbagabas/go-udiff"
+
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
+	"github.com/dnnc/dnnc/frontend"
+	"github.com/dnnc/dnnc/frontend/syntax"
+	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/ir/target"
+	"github.com/dnnc/dnnc/passes"
+)
+
+// Format writes a network as dumps are written: over itself, or where -o says, - for
+// the standard output. -diff prints what would change instead, and fails if
+// something would.
+func Format(_ context.Context, o driver.Options, stdout, _ io.Writer) error {
+	src, err := os.ReadFile(o.Input)
+	if err != nil {
+		return diag.New(diag.Pos{}, diag.BadFile, "%v", err)
+	}
+	out, list := syntax.Format(o.Input, src)
+	if err := list.Err(); err != nil {
+		return err
+	}
+	switch {
+	case o.Diff != "":
+		return diag.New(diag.Pos{}, diag.BadValue, "-diff is of dnnc dump; dnnc fmt -o - prints what would be written")
+	case o.Output == "-":
+		_, err = stdout.Write(out)
+	case o.Output != "" || !bytes.Equal(src, out):
+		err = driver.Replace(cmp.Or(o.Output, o.Input), out)
+	}
+	return err
+}
+
+// Dump prints the module as it is after -stop-after, the last pass when absent; with
+// -diff a,b what the passes behind a up to b changed.
+func Dump(ctx context.Context, o driver.Options, stdout, stderr io.Writer) error {
+	// Only the last passes look at the target.
+	o.Target = cmp.Or(o.Target, target.Names()[0])
+	first, last, isDiff := strings.Cut(o.Diff, ",")
+	if isDiff {
+		if err := inOrder(first, last); err != nil {
+			return err
+		}
+		o.Debug, o.StopAfter = first+"/dump", last
+	} else if o.Diff != "" {
+		return diag.New(diag.Pos{}, diag.BadValue, "-diff %s: two passes, as -diff fold,fuse", o.Diff)
+	}
+	var before bytes.Buffer
+	r, err := driver.Compile(ctx, o, &before, stderr)
+	if err != nil {
+		return err
+	}
+	d, err := frontend.NewDump(r.Module)
+	if err != nil {
+		return err
+	}
+	if !isDiff {
+		fmt.Fprintf(stdout, "%s%s", before.String(), d.Text)
+		return nil
+	}
+	_, err = io.WriteString(stdout, udiff.Unified("after "+first, "after "+last, before.String(), string(d.Text)))
+	return err
+}
+
+// inOrder holds the passes of -diff to the table's.
+func inOrder(first, last string) error {
+	a, err := passes.Table.Find(first)
+	if err != nil {
+		return err
+	}
+	b, err := passes.Table.Find(last)
+	if err != nil {
+		return err
+	}
+	if a >= b {
+		return diag.New(diag.Pos{}, diag.BadValue, "-diff %s,%s: %s does not run behind %s", first, last, last, first).WithHelp("dnnc -d=help lists the passes in their order")
+	}
+	return nil
+}
