@@ -33,6 +33,40 @@ var inferTable = [NumOps]func(n *Node) (Shape, *fault){
 	Softmax:       inferSoftmax,
 	Normalize:     inferNormalize,
 	Requantize:    inferSame,
+	Sub:           inferAdd,
+	Mul:           inferAdd,
+	Minimum:       inferAdd,
+	Maximum:       inferAdd,
+	Sigmoid:       inferSame,
+	Tanh:          inferSame,
+	HardSigmoid:   inferSame,
+	HardSwish:     inferSame,
+	LeakyRelu:     inferSame,
+	Elu:           inferSame,
+	Gelu:          inferSame,
+	Silu:          inferSame,
+	Softplus:      inferSame,
+	Exp:           inferSame,
+	Log:           inferSame,
+	Sqrt:          inferSame,
+	Abs:           inferSame,
+	Neg:           inferSame,
+	Erf:           inferSame,
+	Reciprocal:    inferSame,
+	Clip:          inferSame,
+	Table:         inferSame,
+	LogSoftmax:    inferSoftmax,
+	Transpose:     inferMoved,
+	Slice:         inferMoved,
+	Expand:        inferMoved,
+	DepthToSpace:  inferMoved,
+	SpaceToDepth:  inferMoved,
+	Resize:        inferMoved,
+	Copy:          inferMoved,
+	Pad:           inferPad,
+	Reduce:        inferReduce,
+	MatMul:        inferMatMul,
+	ArgMax:        inferArgMax,
 }
 
 // InferNode returns the type of n's result as its arguments, attributes and
@@ -199,7 +233,7 @@ func inferSame(n *Node) (Shape, *fault) { return n.Args[0].Type.Shape, nil }
 func inferAdd(n *Node) (Shape, *fault) {
 	a, b := n.Args[0], n.Args[1]
 	if !a.Type.Shape.Equal(b.Type.Shape) {
-		return nil, faultf(diag.BadShape, "add takes two tensors of one shape, %s is %s and %s is %s", a.Name, a.Type.Shape, b.Name, b.Type.Shape)
+		return nil, faultf(diag.BadShape, "%s takes two tensors of one shape, %s is %s and %s is %s", n.Op, a.Name, a.Type.Shape, b.Name, b.Type.Shape)
 	}
 	return a.Type.Shape, nil
 }
@@ -240,8 +274,8 @@ func inferBatchNorm(n *Node) (Shape, *fault) {
 
 func inferSoftmax(n *Node) (Shape, *fault) {
 	s := n.Args[0].Type.Shape
-	if len(s) != 1 {
-		return nil, faultf(diag.BadShape, "softmax takes one axis, %s is %s", n.Args[0].Name, s)
+	if n.Int("axis") >= len(s) {
+		return nil, faultf(diag.BadShape, "%s along axis %d, %s is %s", n.Op, n.Int("axis"), n.Args[0].Name, s)
 	}
 	return s, nil
 }

@@ -24,6 +24,40 @@ const (
 	Softmax
 	Normalize
 	Requantize
+	Sub
+	Mul
+	Minimum
+	Maximum
+	Sigmoid
+	Tanh
+	HardSigmoid
+	HardSwish
+	LeakyRelu
+	Elu
+	Gelu
+	Silu
+	Softplus
+	Exp
+	Log
+	Sqrt
+	Abs
+	Neg
+	Erf
+	Reciprocal
+	Clip
+	Table
+	LogSoftmax
+	Transpose
+	Slice
+	Expand
+	DepthToSpace
+	SpaceToDepth
+	Resize
+	Copy
+	Pad
+	Reduce
+	MatMul
+	ArgMax
 	NumOps
 )
 
@@ -45,6 +79,8 @@ var (
 	padAttr    = AttrInfo{Name: "pad", Kind: IntsAttr, Len: 4, Min: 0, Max: maxDim, Default: []int{0, 0, 0, 0}, Doc: "rows and columns added: [top, left, bottom, right]"}
 	windowAttr = AttrInfo{Name: "kernel", Kind: IntsAttr, Len: 2, Min: 1, Max: maxDim, Required: true, Doc: "size of the window, [height, width]"}
 	poolStride = AttrInfo{Name: "stride", Kind: IntsAttr, Len: 2, Min: 1, Max: maxDim, Doc: "step of the window; the window's size when absent"}
+	axisAttr   = AttrInfo{Name: "axis", Kind: IntAttr, Min: 0, Max: 16, Default: 0, Doc: "the axis"}
+	blockAttr  = AttrInfo{Name: "block", Kind: IntAttr, Min: 2, Max: maxDim, Required: true, Doc: "side of a block of pixels"}
 	actAttr    = AttrInfo{Name: "act", Kind: WordAttr, Words: []string{"none", "relu", "relu6"}, Default: "none", Doc: "activation applied to the result"}
 
 	// What quantize writes: DESIGN R6 to R9.
@@ -74,6 +110,28 @@ var (
 		{Name: "sparsity", Kind: NumsAttr, Len: 1, Doc: "share of the weights that shared rounding prunes to 0"},
 	}
 )
+
+// anyInts declares a list of integers of any length.
+func anyInts(name string, least int, required bool, doc string) AttrInfo {
+	return AttrInfo{Name: name, Kind: IntsAttr, Min: least, Max: MaxElements, Required: required, Doc: doc}
+}
+
+// function declares an operation of one argument that computes each element by
+// itself; after quantization it is a table (R14).
+func function(name, doc string, numbers ...AttrInfo) OpInfo {
+	return OpInfo{Name: name, MinArgs: 1, MaxArgs: 1, Doc: doc, Attrs: numbers}
+}
+
+func number(name string, absent float64, doc string) AttrInfo {
+	return AttrInfo{Name: name, Kind: FloatAttr, Default: absent, Doc: doc}
+}
+
+// FunctionNames are the operations that become a table.
+var FunctionNames = []string{"sigmoid", "tanh", "hardsigmoid", "hardswish", "leakyrelu", "elu", "gelu", "silu", "softplus", "exp", "log", "sqrt", "abs", "neg", "erf", "reciprocal", "clip"}
+
+// IsFunction reports whether op computes each element of one argument by itself
+// and legalize makes it a table.
+func (op Op) IsFunction() bool { return op >= Sigmoid && op <= Clip }
 
 func attrs(lists ...[]AttrInfo) []AttrInfo { return slices.Concat(lists...) }
 
@@ -123,9 +181,9 @@ var opTable = [NumOps]OpInfo{
 			{Name: "mean", Kind: ConstAttr, Required: true, Doc: "running mean, f32[C]; key .running_mean"},
 			{Name: "variance", Kind: ConstAttr, Required: true, Doc: "running variance, f32[C]; key .running_var"}}},
 	Softmax: {Name: "softmax", Core: true, MinArgs: 1, MaxArgs: 1,
-		Doc: "exp(x)/sum(exp(x)) over all elements of one axis; int8 results have scale 1/256 and zero point -128 (R15).",
+		Doc: "exp(x)/sum(exp(x)) along an axis; int8 results have scale 1/256 and zero point -128 (R15).",
 		Attrs: attrs([]AttrInfo{
-			{Name: "table", Kind: ConstAttr, Doc: "exponentials by distance from the maximum, i32[256] (R15)"}}, machineAttrs)},
+			axisAttr, {Name: "table", Kind: ConstAttr, Doc: "exponentials by distance from the maximum, i32[256] (R15)"}}, machineAttrs)},
 	Normalize: {Name: "normalize", MinArgs: 1, MaxArgs: 1,
 		Doc: "per channel (x-mean)/std, the usual first step on images.",
 		Attrs: []AttrInfo{
@@ -134,6 +192,74 @@ var opTable = [NumOps]OpInfo{
 	Requantize: {Name: "requantize", Core: true, MinArgs: 1, MaxArgs: 1,
 		Doc:   "the same reals on another scale, within the bounds of an activation (R6, R9).",
 		Attrs: attrs([]AttrInfo{actAttr}, requantAttrs, clampAttrs, machineAttrs)},
+	Sub: {Name: "sub", Core: true, MinArgs: 2, MaxArgs: 2,
+		Doc:   "difference of two tensors of one shape (R13).",
+		Attrs: attrs([]AttrInfo{actAttr}, requantAttrs, clampAttrs, machineAttrs)},
+	Mul: {Name: "mul", Core: true, MinArgs: 2, MaxArgs: 2,
+		Doc:   "product of two tensors of one shape, element by element.",
+		Attrs: attrs([]AttrInfo{actAttr}, requantAttrs, clampAttrs, machineAttrs)},
+	Minimum: {Name: "minimum", Core: true, MinArgs: 2, MaxArgs: 2, Doc: "the lesser of two tensors' elements (R12).", Attrs: machineAttrs},
+	Maximum: {Name: "maximum", Core: true, MinArgs: 2, MaxArgs: 2, Doc: "the greater of two tensors' elements (R12).", Attrs: machineAttrs},
+	Sigmoid: function("sigmoid", "1/(1+exp(-x))."),
+	Tanh:    function("tanh", "hyperbolic tangent."),
+	HardSigmoid: function("hardsigmoid", "min(max(alpha*x+beta, 0), 1).",
+		number("alpha", .2, "slope"), number("beta", .5, "value at 0")),
+	HardSwish:  function("hardswish", "x*min(max(x+3, 0), 6)/6."),
+	LeakyRelu:  function("leakyrelu", "x where positive, else alpha*x.", number("alpha", .01, "slope of the negative side")),
+	Elu:        function("elu", "x where positive, else alpha*(exp(x)-1).", number("alpha", 1, "depth of the negative side")),
+	Gelu:       function("gelu", "x times the normal distribution function of x.", number("tanh", 0, "1: the approximation by tanh")),
+	Silu:       function("silu", "x/(1+exp(-x)) (swish)."),
+	Softplus:   function("softplus", "log(1+exp(x))."),
+	Exp:        function("exp", "exponential."),
+	Log:        function("log", "natural logarithm."),
+	Sqrt:       function("sqrt", "square root."),
+	Abs:        function("abs", "absolute value."),
+	Neg:        function("neg", "-x."),
+	Erf:        function("erf", "error function."),
+	Reciprocal: function("reciprocal", "1/x."),
+	Clip:       function("clip", "min(max(x, lo), hi).", number("low", 0, "least value"), number("high", 1, "greatest value")),
+	Table: {Name: "table", Core: true, MinArgs: 1, MaxArgs: 1,
+		Doc: "a function of each element; of i8 a table of its 256 values (R14).",
+		Attrs: attrs([]AttrInfo{
+			{Name: "fn", Kind: WordAttr, Words: FunctionNames, Default: "abs", Doc: "the function, an operation of one argument"},
+			{Name: "params", Kind: NumsAttr, Doc: "its numbers, in the order of its attributes"},
+			{Name: "table", Kind: ConstAttr, Doc: "results by integer from -128 to 127, i8[256] (R14)"}}, machineAttrs)},
+	LogSoftmax: {Name: "logsoftmax", MinArgs: 1, MaxArgs: 1, Doc: "logarithm of softmax.",
+		Attrs: []AttrInfo{axisAttr}},
+	Transpose: {Name: "transpose", MinArgs: 1, MaxArgs: 1, Doc: "axes in another order; ONNX Transpose.",
+		Attrs: []AttrInfo{anyInts("perm", 0, true, "the axis of the argument that each axis is")}},
+	Slice: {Name: "slice", MinArgs: 1, MaxArgs: 1, Doc: "a part along every axis; ONNX Slice.",
+		Attrs: []AttrInfo{anyInts("start", 0, true, "first element, one number an axis"), anyInts("size", 1, true, "elements, one number an axis"),
+			anyInts("step", -MaxElements, false, "distance between elements, may be negative; 1 when absent")}},
+	Expand: {Name: "expand", MinArgs: 1, MaxArgs: 1, Doc: "axes of one element repeated; ONNX Expand.",
+		Attrs: []AttrInfo{anyInts("shape", 1, true, "dimensions of the result")}},
+	DepthToSpace: {Name: "depthtospace", MinArgs: 1, MaxArgs: 1, Doc: "[C*b*b,H,W] to [C,H*b,W*b]; ONNX DepthToSpace.",
+		Attrs: []AttrInfo{blockAttr, {Name: "mode", Kind: WordAttr, Words: []string{"dcr", "crd"}, Default: "dcr", Doc: "order of the channels: block first, or channel first"}}},
+	SpaceToDepth: {Name: "spacetodepth", MinArgs: 1, MaxArgs: 1, Doc: "[C,H*b,W*b] to [b*b*C,H,W]; ONNX SpaceToDepth.",
+		Attrs: []AttrInfo{blockAttr}},
+	Resize: {Name: "resize", MinArgs: 1, MaxArgs: 1, Doc: "[C,H,W] with every pixel repeated; ONNX Resize, nearest.",
+		Attrs: []AttrInfo{{Name: "scale", Kind: IntsAttr, Len: 2, Min: 1, Max: maxDim, Required: true, Doc: "repetitions, [height, width]"}}},
+	Copy: {Name: "copy", Core: true, MinArgs: 1, MaxArgs: 1,
+		Doc: "the elements of a view: element i, of dims in logical order, is element start + sum(i*strides) of the argument (R12).",
+		Attrs: attrs([]AttrInfo{anyInts("shape", 1, true, "dimensions of the result"), anyInts("dims", 1, true, "dimensions of the view"),
+			anyInts("strides", -MaxElements, true, "elements of the argument, one step along each dimension of the view"),
+			{Name: "start", Kind: IntAttr, Min: 0, Max: MaxElements, Default: 0, Doc: "first element"}}, machineAttrs)},
+	Pad: {Name: "pad", Core: true, MinArgs: 1, MaxArgs: 1,
+		Doc: "elements of one value before, behind and between those of every axis (R12); ONNX Pad.",
+		Attrs: attrs([]AttrInfo{anyInts("before", 0, true, "elements before, one number an axis"), anyInts("after", 0, true, "elements behind"),
+			anyInts("between", 0, false, "elements between neighbours; 0 when absent"),
+			{Name: "value", Kind: FloatAttr, Default: 0., Doc: "their value; an integer after quantization"}}, machineAttrs)},
+	Reduce: {Name: "reduce", Core: true, MinArgs: 1, MaxArgs: 1,
+		Doc: "mean, sum, least or greatest element along axes; ONNX ReduceMean and others.",
+		Attrs: attrs([]AttrInfo{{Name: "fn", Kind: WordAttr, Words: []string{"mean", "sum", "max", "min"}, Default: "mean", Doc: "what is computed"},
+			anyInts("axes", 0, true, "axes that are reduced, rising"),
+			{Name: "keep", Kind: IntAttr, Min: 0, Max: 1, Default: 0, Doc: "1: they stay as axes of one element"}}, requantAttrs, clampAttrs, machineAttrs)},
+	MatMul: {Name: "matmul", Core: true, MinArgs: 2, MaxArgs: 2,
+		Doc:   "product of two computed matrices [M,K] and [K,N], or of as many as a first axis has; ONNX MatMul.",
+		Attrs: attrs([]AttrInfo{actAttr}, requantAttrs, clampAttrs, machineAttrs)},
+	ArgMax: {Name: "argmax", Core: true, MinArgs: 1, MaxArgs: 1,
+		Doc:   "place of the first greatest element along an axis; int8 results have scale 1 and zero point -128.",
+		Attrs: attrs([]AttrInfo{axisAttr}, machineAttrs)},
 }
 
 // Info is the declaration of op.

@@ -48,6 +48,7 @@ type command struct {
 var commands = []command{
 	{"build", "[flags] net.dnn -target T", "compile a network to an object, its header and its certificate", driver.Build, false},
 	{"import", "[flags] model.onnx [-o net.dnn]", "turn a model of another format into a text and a tensors file", importModel, true},
+	{"conformance", "DIR [-v]", "run the cases in a folder: ONNX models with the inputs and outputs that others computed", conformance, true},
 	{"verify", "[flags] net.dnn -target T [-n N]", "run the object and compare every integer with the interpreter's", verify.Run, false},
 	{"bench", "[flags] net.dnn -target T [-layers]", "count the object's instructions under the emulator", bench.Run, false},
 	{"disturb", "-errors KIND=SIZE in.png -o out.png", "disturb a picture or a data set; -sheet out.png shows all kinds", disturbImages, true},
@@ -84,6 +85,10 @@ func interrupts(stop func()) {
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if len(args) == 1 && args[0] == "targets" {
 		targets(stdout)
+		return done
+	}
+	if len(args) == 1 && args[0] == "ops" {
+		printOps(stdout)
 		return done
 	}
 	c := &commands[0]
@@ -156,7 +161,7 @@ func parse(args []string, stderr io.Writer) (o driver.Options, files []string, e
 		for _, c := range commands {
 			fmt.Fprintf(stderr, "  dnnc %-7s %-36s %s\n", c.name, c.usage, c.doc)
 		}
-		fmt.Fprintf(stderr, "  dnnc targets\nflags:\n")
+		fmt.Fprintf(stderr, "  dnnc targets, dnnc ops\nflags:\n")
 		fs.PrintDefaults()
 	}
 	list := func(into *[]string) func(string) error {
@@ -214,6 +219,7 @@ func parse(args []string, stderr io.Writer) (o driver.Options, files []string, e
 	fs.StringVar(&o.Diff, "diff", "", "dump: print what changed between two `passes`: fold,fuse")
 	fs.StringVar(&o.Plane, "plane", "", "eval: draw the decision boundary on the plane through three images to this `file`, PNG or SVG")
 	fs.StringVar(&o.Directions, "directions", "", "eval: span the plane by the first image and two `errors`: \"fog=0.5;gaussian=0.3\"")
+	fs.BoolVar(&o.Verbose, "v", false, "conformance: say why a case is unsupported")
 	fs.Func("shape", "import: the shape of an `input`, batch included: image=1,3,224,224", shapeOf(&o))
 	fs.Func("range", "import: the reals of an `input`: image=0,1, which is the default", rangeOf(&o))
 	fs.BoolVar(&o.AllowOutside, "allow-outside", false, "let the network refer to files outside its folder")

@@ -114,7 +114,17 @@ var families = map[string]func(g *generator) error{
 	"add_elements":     addElements,
 	"rescale_elements": rescaleElements,
 	"copy_strided":     copyStrided,
-	"copy_reordered":   copyReordered,
+	"copy_reordered":   copyMapped,
+	"copy_mapped":      copyMapped,
+	"pad_mapped":       padMapped,
+	"sub_elements":     addElements,
+	"mul_elements":     mulElements,
+	"min_elements":     extremeElements,
+	"max_elements":     extremeElements,
+	"table_elements":   tableElements,
+	"reduce_rows":      reduceRows,
+	"argmax_rows":      argmaxRows,
+	"matmul_rows":      matmulRows,
 	"softmax_table":    softmaxTable,
 }
 

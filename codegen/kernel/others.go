@@ -1,8 +1,6 @@
 package kernel
 
 import (
-	"encoding/binary"
-
 	"github.com/dnnc/dnnc/codegen/loop"
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/runtime/interp"
@@ -76,8 +74,12 @@ func (g *generator) storeClamped(at, v loop.Expr, zero, lo, hi int32) {
 	g.b.Store(g.out, at, loop.To(loop.Trunc, y, 8))
 }
 
-// addElements is R13.
+// addElements is R13, of sums and of differences.
 func addElements(g *generator) error {
+	op := loop.Add
+	if g.n.Op == ir.Sub {
+		op = loop.Sub
+	}
 	p, err := interp.AddParams(g.n)
 	if err != nil {
 		return err
@@ -88,7 +90,7 @@ func addElements(g *generator) error {
 			x := loop.To(loop.SExt, g.difference(j, i), 64)
 			return halfUp(loop.Op(loop.Mul, x, loop.Num(loop.I64, shift)), m, r)
 		}
-		sum := loop.Sum(arg(0, p.MulA, p.ShiftA), arg(1, p.MulB, p.ShiftB))
+		sum := loop.Op(op, arg(0, p.MulA, p.ShiftA), arg(1, p.MulB, p.ShiftB))
 		g.storeClamped(i, halfUp(sum, p.MulY, p.ShiftY), p.ZeroY, p.Lo, p.Hi)
 	})
 	return nil
@@ -120,56 +122,5 @@ func copyStrided(g *generator) error {
 		})
 		at += channels
 	}
-	return nil
-}
-
-// copyReordered copies elements from where they lie in an argument to where
-// they lie in the result: logical order counts.
-func copyReordered(g *generator) error {
-	from, to := g.n.Args[0].Type.Shape, g.n.Out.Type.Shape
-	back := make([]int, from.Size())
-	for i, logical := range Order(from) {
-		back[logical] = i
-	}
-	same := true
-	table := make([]byte, 4*to.Size())
-	for i, logical := range Order(to) {
-		same = same && back[logical] == i
-		binary.LittleEndian.PutUint32(table[4*i:], uint32(back[logical]))
-	}
-	var places *loop.Global
-	if !same {
-		places = g.global("places", 4, table)
-	}
-	g.b.For("i", loop.Int(0), loop.Int(to.Size()), 1, func(i loop.Expr) {
-		at := i
-		if places != nil {
-			at = load(places, loop.Scaled(i, 4), loop.I32)
-		}
-		g.b.Store(g.out, i, load(g.args[0], at, loop.I8))
-	})
-	return nil
-}
-
-// softmaxTable is R15.
-func softmaxTable(g *generator) error {
-	x, err := g.n.Const("table").Ints()
-	if err != nil {
-		return err
-	}
-	table, b, size := g.ints("table", 32, x), g.b, loop.Int(g.n.Out.Type.Shape.Size())
-	element := func(i loop.Expr) loop.Expr { return loop.To(loop.SExt, load(g.args[0], i, loop.I8), 32) }
-	top := b.Var("top", loop.Int(-128))
-	b.For("i", loop.Int(0), size, 1, func(i loop.Expr) { b.Set(top, loop.Op(loop.SMax, read(top), element(i))) })
-	exponential := func(i loop.Expr) loop.Expr {
-		return load(table, loop.Scaled(loop.Op(loop.Sub, read(top), element(i)), 4), loop.I32)
-	}
-	sum := b.Var("sum", loop.Int(0))
-	b.For("i", loop.Int(0), size, 1, func(i loop.Expr) { b.Set(sum, loop.Sum(read(sum), exponential(i))) })
-	b.For("i", loop.Int(0), size, 1, func(i loop.Expr) {
-		num := loop.Sum(loop.Scaled(exponential(i), 256), loop.Op(loop.LShr, read(sum), loop.Int(1)))
-		y := loop.Op(loop.SMin, loop.Op(loop.UDiv, num, read(sum)), loop.Int(255))
-		b.Store(g.out, i, loop.To(loop.Trunc, loop.Sum(y, loop.Int(-128)), 8))
-	})
 	return nil
 }

@@ -361,8 +361,10 @@ func (im *importer) finish(g *pb.Graph) (*ir.Module, error) {
 		if err != nil {
 			return nil, err
 		}
-		if v.Def == nil || slices.Contains(outs, v) {
-			return nil, fmt.Errorf("the output %q is an input, or another output", out.GetName())
+		if v.Def == nil || slices.Contains(outs, v) { // results are made by operations, each one once
+			if v, err = im.Add(ir.Reshape, out.GetName(), []*ir.Value{v}, build.Attr("shape", []int(v.Type.Shape))); err != nil {
+				return nil, err
+			}
 		}
 		outs = append(outs, v)
 	}

@@ -204,7 +204,13 @@ func pool(op ir.Op) runner {
 			return nil, errors.New("gives the places of maxima")
 		}
 		if op == ir.AvgPool2D && intAttr(n, "count_include_pad", 0) == 1 && slices.Max(w.pad) > 0 {
-			return nil, errors.New("counts padding (count_include_pad)")
+			if intAttr(n, "ceil_mode", 0) == 1 {
+				return nil, errors.New("counts padding (count_include_pad) in ceil_mode")
+			}
+			if v, err = im.Add(ir.Pad, moduleName(n)+".pad", []*ir.Value{v}, build.Attr("before", []int{0, w.pad[0], w.pad[1]}), build.Attr("after", []int{0, w.pad[2], w.pad[3]})); err != nil {
+				return nil, err
+			}
+			w.pad = []int{0, 0, 0, 0}
 		}
 		attrs := []ir.Attr{build.Attr("kernel", w.kernel), build.Attr("pad", w.pad)}
 		if !slices.Equal(w.stride, w.kernel) {
@@ -304,7 +310,7 @@ func (im *importer) dense(_ *pb.Node, name string, x *operand, weight, bias *ten
 	}
 	outShape := append(slices.Clone(x.shape[:len(x.shape)-1]), weight.shape[0])
 	if rows != 1 {
-		return nil, fmt.Errorf("of %d rows", rows)
+		return im.denseRows(name, x, weight, bias, outShape)
 	}
 	wc, bc, err := im.weights(name, weight, ir.Shape(weight.shape), bias)
 	if err != nil {
@@ -323,6 +329,9 @@ func (im *importer) dense(_ *pb.Node, name string, x *operand, weight, bias *ten
 // matmul is a linear layer where the second argument is a constant; an addition
 // of a constant behind it is its bias.
 func matmul(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
+	if in[1].c == nil && in[0].c == nil {
+		return im.product2(n, in[0], in[1])
+	}
 	weight, err := constant(in, 1, "weights")
 	if err != nil {
 		return nil, err

@@ -37,20 +37,43 @@ func init() {
 		// Layers and windows.
 		"Conv":               {2, conv, nil, []ir.Op{ir.Conv2D}},
 		"Gemm":               {2, gemm, nil, []ir.Op{ir.Linear}},
-		"MatMul":             {2, matmul, nil, []ir.Op{ir.Linear}},
+		"MatMul":             {2, matmul, nil, []ir.Op{ir.Linear, ir.Conv2D, ir.MatMul}},
+		"ConvTranspose":      {2, convTranspose, nil, []ir.Op{ir.Pad, ir.Conv2D}},
 		"MaxPool":            {1, pool(ir.MaxPool2D), nil, []ir.Op{ir.MaxPool2D}},
 		"AveragePool":        {1, pool(ir.AvgPool2D), nil, []ir.Op{ir.AvgPool2D}},
 		"GlobalAveragePool":  {1, globalPool(ir.GlobalAvgPool), nil, []ir.Op{ir.GlobalAvgPool}},
 		"GlobalMaxPool":      {1, globalPool(ir.MaxPool2D), nil, []ir.Op{ir.MaxPool2D}},
 		"BatchNormalization": {5, batchNorm, nil, []ir.Op{ir.BatchNorm}},
 		// Element by element.
-		"Relu":    {1, unary(ir.Relu), nil, []ir.Op{ir.Relu}},
-		"Clip":    {1, clip, nil, []ir.Op{ir.Relu, ir.Relu6}},
-		"Add":     {2, twoArguments("Add"), elementwise(func(x []float64) float64 { return x[0] + x[1] }, 0), []ir.Op{ir.Add}},
-		"Sub":     {2, twoArguments("Sub"), elementwise(func(x []float64) float64 { return x[0] - x[1] }, 0), nil},
-		"Mul":     {2, twoArguments("Mul"), elementwise(func(x []float64) float64 { return x[0] * x[1] }, 0), nil},
-		"Div":     {2, twoArguments("Div"), elementwise(func(x []float64) float64 { return x[0] / x[1] }, 0), nil},
-		"Softmax": {1, softmax, nil, []ir.Op{ir.Softmax}},
+		"Relu":         {1, unary(ir.Relu), nil, []ir.Op{ir.Relu}},
+		"Clip":         {1, clip, nil, []ir.Op{ir.Clip, ir.Relu, ir.Relu6}},
+		"Add":          {2, twoArguments("Add"), elementwise(func(x []float64) float64 { return x[0] + x[1] }, 0), []ir.Op{ir.Add, ir.BatchNorm}},
+		"Sub":          {2, twoArguments("Sub"), elementwise(func(x []float64) float64 { return x[0] - x[1] }, 0), []ir.Op{ir.Sub, ir.BatchNorm, ir.Normalize}},
+		"Mul":          {2, twoArguments("Mul"), elementwise(func(x []float64) float64 { return x[0] * x[1] }, 0), []ir.Op{ir.Mul, ir.BatchNorm, ir.Normalize}},
+		"Div":          {2, twoArguments("Div"), elementwise(func(x []float64) float64 { return x[0] / x[1] }, 0), []ir.Op{ir.BatchNorm, ir.Normalize}},
+		"Softmax":      {1, softmaxOf(ir.Softmax), nil, []ir.Op{ir.Softmax}},
+		"LogSoftmax":   {1, softmaxOf(ir.LogSoftmax), nil, []ir.Op{ir.LogSoftmax}},
+		"Sigmoid":      {1, function(ir.Sigmoid), nil, []ir.Op{ir.Sigmoid}},
+		"Tanh":         {1, function(ir.Tanh), nil, []ir.Op{ir.Tanh}},
+		"HardSigmoid":  {1, function(ir.HardSigmoid, [2]any{"alpha", .2}, [2]any{"beta", .5}), nil, []ir.Op{ir.HardSigmoid}},
+		"HardSwish":    {1, function(ir.HardSwish), nil, []ir.Op{ir.HardSwish}},
+		"LeakyRelu":    {1, function(ir.LeakyRelu, [2]any{"alpha", .01}), nil, []ir.Op{ir.LeakyRelu}},
+		"PRelu":        {2, prelu, nil, []ir.Op{ir.LeakyRelu, ir.Relu, ir.Sub, ir.BatchNorm}},
+		"Elu":          {1, function(ir.Elu, [2]any{"alpha", 1.}), nil, []ir.Op{ir.Elu}},
+		"Gelu":         {1, gelu, nil, []ir.Op{ir.Gelu}},
+		"Swish":        {1, swish, nil, []ir.Op{ir.Silu}},
+		"Softplus":     {1, function(ir.Softplus), nil, []ir.Op{ir.Softplus}},
+		"Exp":          {1, function(ir.Exp), elementwise(func(x []float64) float64 { return math.Exp(x[0]) }, 0), []ir.Op{ir.Exp}},
+		"Log":          {1, function(ir.Log), elementwise(func(x []float64) float64 { return math.Log(x[0]) }, 0), []ir.Op{ir.Log}},
+		"Erf":          {1, function(ir.Erf), nil, []ir.Op{ir.Erf}},
+		"ReduceMean":   {1, reduction("mean"), nil, []ir.Op{ir.Reduce, ir.GlobalAvgPool}},
+		"ArgMax":       {1, argmax, nil, []ir.Op{ir.ArgMax}},
+		"Pad":          {1, padding, nil, []ir.Op{ir.Pad}},
+		"Split":        {1, split, nil, []ir.Op{ir.Copy}},
+		"DepthToSpace": {1, blocks(ir.DepthToSpace), nil, []ir.Op{ir.DepthToSpace}},
+		"SpaceToDepth": {1, blocks(ir.SpaceToDepth), nil, []ir.Op{ir.SpaceToDepth}},
+		"Resize":       {1, resize, nil, []ir.Op{ir.Resize}},
+		"Upsample":     {1, resize, nil, []ir.Op{ir.Resize}},
 		// Elements in other places.
 		"Flatten":   {1, reshape(flattenShape), reshaped(flattenShape), []ir.Op{ir.Flatten, ir.Reshape}},
 		"Reshape":   {2, reshape(reshapeShape), reshaped(reshapeShape), []ir.Op{ir.Reshape}},
@@ -66,20 +89,20 @@ func init() {
 		"Shape":           {1, nil, foldShape, nil},
 		"Size":            {1, nil, foldSize, nil},
 		"Range":           {3, nil, foldRange, nil},
-		"Gather":          {2, nil, foldGather, nil},
-		"Transpose":       {1, nil, moved(transposeView), nil},
-		"Slice":           {1, nil, moved(sliceView), nil},
-		"Expand":          {2, nil, moved(expandView), nil},
-		"Neg":             {1, nil, elementwise(func(x []float64) float64 { return -x[0] }, 0), nil},
-		"Abs":             {1, nil, elementwise(func(x []float64) float64 { return math.Abs(x[0]) }, 0), nil},
+		"Gather":          {2, viewing(gatherView), foldGather, []ir.Op{ir.Copy}},
+		"Transpose":       {1, transpose, moved(transposeView), []ir.Op{ir.Transpose, ir.Copy}},
+		"Slice":           {1, viewing(sliceView), moved(sliceView), []ir.Op{ir.Copy}},
+		"Expand":          {2, viewing(expandView), moved(expandView), []ir.Op{ir.Copy}},
+		"Neg":             {1, function(ir.Neg), elementwise(func(x []float64) float64 { return -x[0] }, 0), []ir.Op{ir.Neg}},
+		"Abs":             {1, function(ir.Abs), elementwise(func(x []float64) float64 { return math.Abs(x[0]) }, 0), []ir.Op{ir.Abs}},
 		"Floor":           {1, nil, elementwise(func(x []float64) float64 { return math.Floor(x[0]) }, 0), nil},
 		"Ceil":            {1, nil, elementwise(func(x []float64) float64 { return math.Ceil(x[0]) }, 0), nil},
-		"Sqrt":            {1, nil, elementwise(func(x []float64) float64 { return math.Sqrt(x[0]) }, 0), nil},
-		"Reciprocal":      {1, nil, elementwise(func(x []float64) float64 { return 1 / x[0] }, 0), nil},
-		"Pow":             {2, nil, elementwise(func(x []float64) float64 { return math.Pow(x[0], x[1]) }, 0), nil},
+		"Sqrt":            {1, function(ir.Sqrt), elementwise(func(x []float64) float64 { return math.Sqrt(x[0]) }, 0), []ir.Op{ir.Sqrt}},
+		"Reciprocal":      {1, function(ir.Reciprocal), elementwise(func(x []float64) float64 { return 1 / x[0] }, 0), nil},
+		"Pow":             {2, power, elementwise(func(x []float64) float64 { return math.Pow(x[0], x[1]) }, 0), []ir.Op{ir.Mul, ir.Sqrt}},
 		"Mod":             {2, nil, elementwise(func(x []float64) float64 { return x[0] - x[1]*math.Floor(x[0]/x[1]) }, 0), nil},
-		"Min":             {1, nil, elementwise(func(x []float64) float64 { return slices.Min(x) }, 0), nil},
-		"Max":             {1, nil, elementwise(func(x []float64) float64 { return slices.Max(x) }, 0), nil},
+		"Min":             {1, extremes(ir.Minimum), elementwise(func(x []float64) float64 { return slices.Min(x) }, 0), []ir.Op{ir.Minimum, ir.Clip}},
+		"Max":             {1, extremes(ir.Maximum), elementwise(func(x []float64) float64 { return slices.Max(x) }, 0), []ir.Op{ir.Maximum, ir.Clip}},
 		"Where": {3, nil, elementwise(func(x []float64) float64 {
 			if x[0] != 0 {
 				return x[1]
@@ -95,9 +118,9 @@ func init() {
 		"LessOrEqual":    {2, nil, less(func(a, b float64) bool { return a <= b }), nil},
 		"GreaterOrEqual": {2, nil, less(func(a, b float64) bool { return a >= b }), nil},
 		"ReduceProd":     {1, nil, reduced(func(a, b float64) float64 { return a * b }, 1), nil},
-		"ReduceSum":      {1, nil, reduced(func(a, b float64) float64 { return a + b }, 0), nil},
-		"ReduceMax":      {1, nil, reduced(math.Max, math.Inf(-1)), nil},
-		"ReduceMin":      {1, nil, reduced(math.Min, math.Inf(1)), nil},
+		"ReduceSum":      {1, reduction("sum"), reduced(func(a, b float64) float64 { return a + b }, 0), []ir.Op{ir.Reduce}},
+		"ReduceMax":      {1, reduction("max"), reduced(math.Max, math.Inf(-1)), []ir.Op{ir.Reduce}},
+		"ReduceMin":      {1, reduction("min"), reduced(math.Min, math.Inf(1)), []ir.Op{ir.Reduce}},
 	}
 }
 
@@ -151,37 +174,14 @@ func clip(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
 	if err != nil {
 		return nil, err
 	}
-	switch {
-	case lo == 0 && hi == 6:
-		return unary(ir.Relu6)(im, n, in)
-	case lo == 0 && hi > math.MaxFloat32/2:
-		return unary(ir.Relu)(im, n, in)
-	}
-	return nil, fmt.Errorf("to [%v,%v]", lo, hi)
+	return im.clipped(n, in[0], lo, hi)
 }
 
-func softmax(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
-	rank := len(in[0].shape)
-	absent := -1
-	if im.opset < 13 {
-		absent = 1
+func swish(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
+	if a := floatAttr(n, "alpha", 1); a != 1 {
+		return nil, fmt.Errorf("with alpha %v", a)
 	}
-	axis, err := axisOf(intAttr(n, "axis", absent), max(rank, 1))
-	if err != nil {
-		return nil, err
-	}
-	if product(in[0].shape) != in[0].shape[axis] {
-		return nil, fmt.Errorf("over axis %d of %v", axis, in[0].shape)
-	}
-	v, err := im.as(in[0], ir.Shape{in[0].shape[axis]})
-	if err != nil {
-		return nil, err
-	}
-	y, err := im.Add(ir.Softmax, moduleName(n), []*ir.Value{v})
-	if err != nil {
-		return nil, err
-	}
-	return result(y, in[0].shape), nil
+	return function(ir.Silu)(im, n, in)
 }
 
 // twoArguments imports an operation of two arguments, one of which may be a constant.
@@ -194,24 +194,15 @@ func twoArguments(op string) runner {
 		case a.c != nil:
 			return im.affine(n, op, b, a.c, true)
 		}
-		if op != "Add" {
-			return nil, errors.New("of two computed values")
-		}
-		if !slices.Equal(a.shape, b.shape) {
-			return nil, fmt.Errorf("of shapes %v and %v", a.shape, b.shape)
-		}
-		x, y := a.v, b.v
-		if !x.Type.Shape.Equal(y.Type.Shape) {
-			var err error
-			if y, err = im.as(b, x.Type.Shape); err != nil {
+		kind, ok := map[string]ir.Op{"Add": ir.Add, "Sub": ir.Sub, "Mul": ir.Mul}[op]
+		if !ok { // a quotient is a product with the reciprocal
+			y, err := im.Add(ir.Reciprocal, moduleName(n)+".reciprocal", []*ir.Value{b.v})
+			if err != nil {
 				return nil, err
 			}
+			kind, b = ir.Mul, &operand{v: y, shape: b.shape}
 		}
-		v, err := im.Add(ir.Add, moduleName(n), []*ir.Value{x, y})
-		if err != nil {
-			return nil, err
-		}
-		return result(v, a.shape), nil
+		return im.pair(kind, n, a, b)
 	}
 }
 
@@ -249,7 +240,7 @@ func (im *importer) affine(n *pb.Node, op string, a *operand, c *tensor, constFi
 	}
 	x, ok := perChannel(c, a.shape)
 	if !ok {
-		return nil, fmt.Errorf("of shapes %v and %v", a.shape, c.shape)
+		return im.elementAffine(n, op, a, c, constFirst)
 	}
 	if v := im.normalized(n, op, a, x, constFirst); v != nil {
 		return result(v, a.shape), nil
@@ -273,18 +264,54 @@ func (im *importer) affine(n *pb.Node, op string, a *operand, c *tensor, constFi
 		}
 		scale[i], shift[i] = float32(s), float32(t)
 	}
-	v := a.v
-	if len(a.shape) == 3 {
-		var err error
-		if v, _, err = im.image(a); err != nil {
-			return nil, err
-		}
+	var v *ir.Value
+	var err error
+	switch {
+	case len(a.shape) == 3 && a.shape[0] == 1:
+		v, _, err = im.image(a)
+	case len(x) == 1:
+		v = a.v
+	default:
+		v, err = im.as(a, canonical(a.shape))
+	}
+	if err != nil {
+		return nil, err
 	}
 	y, err := im.scaleShift(moduleName(n), v, scale, shift)
 	if err != nil {
 		return nil, err
 	}
 	return result(y, a.shape), nil
+}
+
+// elementAffine is an operation with a constant that has a number of its own for
+// elements: each element is a channel.
+func (im *importer) elementAffine(n *pb.Node, op string, a *operand, c *tensor, constFirst bool) ([]*operand, error) {
+	shape, err := broadcast(a.shape, c.shape)
+	if err != nil {
+		return nil, err
+	}
+	if err := im.room(sizeOf(shape)); err != nil {
+		return nil, err
+	}
+	view, ok := ir.ViewOf(c.shape).Expand(shape)
+	if !ok {
+		return nil, fmt.Errorf("of shapes %v and %v", a.shape, c.shape)
+	}
+	v, err := im.expanded(n, a, shape)
+	if err != nil {
+		return nil, err
+	}
+	flat, err := im.Reshape(v, ir.Shape{product(shape)})
+	if err != nil {
+		return nil, err
+	}
+	size := []int{1, product(shape)}
+	out, err := im.affine(n, op, &operand{v: flat, shape: size}, c.view(view).reshaped(size), constFirst)
+	if err != nil {
+		return nil, err
+	}
+	return result(out[0].v, shape), nil
 }
 
 // scaleShift is scale*x+shift, one pair a channel: a batch normalisation.
@@ -577,30 +604,56 @@ func concat(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
 	if err != nil {
 		return nil, err
 	}
-	if product(shape[:axis]) != 1 {
-		return nil, fmt.Errorf("along axis %d of %v", axis, shape)
-	}
+	// Concatenation goes along the first axis: others are brought there and back.
+	rank := len(shape)
+	outer := product(shape[:axis])
 	var args []*ir.Value
 	for _, o := range in {
-		v, err := im.as(o, ir.Shape(o.shape[axis:]))
+		if o.c != nil {
+			return nil, errors.New("of a constant and computed values")
+		}
+		if outer == 1 {
+			v, err := im.as(o, ir.Shape(o.shape[axis:]))
+			if err != nil {
+				return nil, err
+			}
+			args = append(args, v)
+			continue
+		}
+		first, err := im.viewed(n, o, ir.ViewOf(o.shape).Permute(moveAxis(rank, axis, 0)))
+		if err != nil {
+			return nil, err
+		}
+		v, err := im.as(first[0], ir.Shape{o.shape[axis], product(o.shape) / o.shape[axis]})
 		if err != nil {
 			return nil, err
 		}
 		args = append(args, v)
 	}
-	if len(shape)-axis == 2 && len(args) > 0 { // channels of a sequence: an image of one row
-		for i, a := range args {
-			s := a.Type.Shape
-			if args[i], err = im.Reshape(a, ir.Shape{s[0], 1, s[1]}); err != nil {
-				return nil, err
-			}
-		}
-	}
 	v, err := im.Add(ir.Concat, moduleName(n), args)
 	if err != nil {
 		return nil, err
 	}
-	return result(v, shape), nil
+	if outer == 1 {
+		return result(v, shape), nil
+	}
+	perm := moveAxis(rank, axis, 0)
+	first := make([]int, rank)
+	for i, k := range perm {
+		first[i] = shape[k]
+	}
+	return im.viewed(n, &operand{v: v, shape: first}, ir.ViewOf(first).Permute(moveAxis(rank, 0, axis)))
+}
+
+// moveAxis is the permutation that brings one axis to another place.
+func moveAxis(rank, from, to int) []int {
+	var perm []int
+	for k := range rank {
+		if k != from {
+			perm = append(perm, k)
+		}
+	}
+	return slices.Insert(perm, to, from)
 }
 
 func reduceAxes(n *pb.Node, in []*operand) ([]bool, error) {
@@ -616,4 +669,30 @@ func reduceAxes(n *pb.Node, in []*operand) ([]bool, error) {
 		set[k] = intAttr(n, "noop_with_empty_axes", 0) == 0
 	}
 	return set, nil
+}
+
+// Names lists the ONNX operations that become, or take part in, one of the module,
+// in alphabetical order.
+func Names(op ir.Op) []string {
+	var names []string
+	for name, e := range table {
+		if slices.Contains(e.ops, op) {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
+// Folded lists the ONNX operations that are computed where their arguments are
+// constants.
+func Folded() []string {
+	var names []string
+	for name, e := range table {
+		if e.fold != nil {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
 }

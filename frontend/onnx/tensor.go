@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strconv"
 
+	"google.golang.org/protobuf/proto"
+
 	"github.com/dnnc/dnnc/frontend/onnx/internal/pb"
 	"github.com/dnnc/dnnc/frontend/weights"
 	"github.com/dnnc/dnnc/ir"
@@ -323,4 +325,19 @@ func newInts(shape []int, x []int64) *tensor {
 		raw = binary.LittleEndian.AppendUint64(raw, uint64(v))
 	}
 	return &tensor{typ: int64Type, shape: shape, data: ir.Bytes(raw)}
+}
+
+// Floats reads the elements of a file of one tensor, as ONNX's backend tests have
+// them for inputs and outputs.
+func Floats(raw []byte) ([]float32, error) {
+	var t pb.Tensor
+	if err := proto.Unmarshal(raw, &t); err != nil {
+		return nil, err
+	}
+	f := &file{raw: raw}
+	c, err := f.tensor(&t, nil)
+	if err != nil {
+		return nil, err
+	}
+	return c.floats()
 }

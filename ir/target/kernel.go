@@ -73,7 +73,26 @@ var kernels = []Kernel{
 	{Name: "rescale_elements", Op: ir.Requantize, Rows: true, Applies: always, Tile: noTile, Scratch: noScratch, Doc: "one rescaled argument, element by element"},
 	{Name: "copy_strided", Op: ir.Concat, Applies: always, Tile: noTile, Scratch: noScratch, Doc: "each argument's channels copied into their place of every pixel"},
 	{Name: "copy_reordered", Op: ir.Reshape, Applies: always, Tile: noTile, Scratch: noScratch, Doc: "elements in logical order copied to their new physical place"},
-	{Name: "softmax_table", Op: ir.Softmax, Applies: always, Tile: noTile, Scratch: noScratch, Doc: "exponentials from a table, one rounded division an element"},
+	{Name: "copy_mapped", Op: ir.Copy, Applies: always, Tile: noTile, Scratch: noScratch, Doc: "elements of a view copied in the order of memory, by nested loops"},
+	{Name: "pad_mapped", Op: ir.Pad, Applies: always, Tile: noTile, Scratch: noScratch, Doc: "the result filled with one value, then the elements copied into it"},
+	{Name: "sub_elements", Op: ir.Sub, Applies: always, Tile: noTile, Scratch: noScratch, Doc: "two rescaled arguments, element by element"},
+	{Name: "mul_elements", Op: ir.Mul, Applies: always, Tile: noTile, Scratch: noScratch, Doc: "products of differences from the zero points, rescaled"},
+	{Name: "min_elements", Op: ir.Minimum, Applies: always, Tile: noTile, Scratch: noScratch, Doc: "the lesser element"},
+	{Name: "max_elements", Op: ir.Maximum, Applies: always, Tile: noTile, Scratch: noScratch, Doc: "the greater element"},
+	{Name: "table_elements", Op: ir.Table, Applies: always, Tile: noTile, Scratch: noScratch, Doc: "each element looked up in a table of 256"},
+	{Name: "reduce_rows", Op: ir.Reduce, Applies: inRows, Tile: noTile, Scratch: noScratch, Doc: "the sum or the extreme of each row"},
+	{Name: "argmax_rows", Op: ir.ArgMax, Applies: inRows, Tile: noTile, Scratch: noScratch, Doc: "the place of the greatest element of each row"},
+	{Name: "matmul_rows", Op: ir.MatMul, Applies: always, Tile: noTile, Scratch: noScratch, Doc: "one element of the product after the other"},
+	{Name: "softmax_table", Op: ir.Softmax, Applies: inRows, Tile: noTile, Scratch: noScratch, Doc: "exponentials from a table, one rounded division an element"},
+}
+
+// inRows: the axis is the last of at most two, as legalize leaves it.
+func inRows(n *ir.Node, _ *Target) bool {
+	axis := len(n.Args[0].Type.Shape) - 1
+	if n.Op == ir.Reduce {
+		return axis <= 1 && len(n.Ints("axes")) == 1 && n.Ints("axes")[0] == axis
+	}
+	return axis <= 1 && n.Int("axis") == axis
 }
 
 // scalarCodes: weights of one code each whose value is linear in the code.

@@ -241,6 +241,7 @@ func Simplify(_ context.Context, m *ir.Module, _ *pass.Env) error {
 			m.Remove(n)
 		}
 	}
+	foldPad(m)
 	return nil
 }
 
@@ -293,7 +294,20 @@ func DeadCode(_ context.Context, m *ir.Module, _ *pass.Env) error {
 // Legalize reduces the surface operations to core ones.
 func Legalize(_ context.Context, m *ir.Module, _ *pass.Env) error {
 	for _, n := range append([]*ir.Node(nil), m.Ops...) {
+		if n.Op == ir.LogSoftmax {
+			n = legalizeLogSoftmax(m, n)
+		}
+		switch {
+		case n.Op.IsFunction():
+			legalizeFunction(n)
+			continue
+		case n.Op.Moves() && n.Op != ir.Flatten && n.Op != ir.Reshape:
+			legalizeMoved(n)
+			continue
+		}
 		switch n.Op {
+		case ir.Softmax, ir.Reduce, ir.ArgMax:
+			legalizeRows(m, n)
 		case ir.GlobalAvgPool:
 			s := n.Args[0].Type.Shape
 			n.Op = ir.AvgPool2D
@@ -330,19 +344,23 @@ func legalizeFlatten(m *ir.Module, n *ir.Node) {
 }
 
 // legalizeAffine makes a normalisation that could not be folded a depthwise
-// 1x1 convolution, of an image, since a layer is what has integer kernels.
+// 1x1 convolution, since a layer is what has integer kernels. A tensor of other
+// axes than an image's becomes one for it.
 func legalizeAffine(m *ir.Module, n *ir.Node) error {
-	s := n.Out.Type.Shape
-	if len(s) != 3 {
-		return diag.New(n.Pos, diag.Unsupported, "%s: %s of %s that no layer stands before", n.Name(), n.Op, s).
-			WithNote("it is folded into the convolution or linear layer whose result it normalises")
-	}
 	a, err := asAffine(n)
 	if err != nil {
 		return err
 	}
-	n.Op, n.Attrs = ir.Conv2D, nil
-	n.Set("groups", s[0])
-	storeLayer(m, n, layerParams{a.scale, a.shift, ir.Shape{s[0], 1, 1, 1}})
+	s := n.Out.Type.Shape
+	layer := n
+	if len(s) != 3 {
+		image := ir.Shape{s[0], s.Size() / s[0], 1}
+		x := insert(m, n, "image", ir.Reshape, image, n.Args, ir.Attr{Name: "shape", Value: []int(image)})
+		layer = insert(m, n, "scaled", n.Op, image, []*ir.Value{x}).Def
+		become(n, ir.Reshape, []*ir.Value{layer.Out}, ir.Attr{Name: "shape", Value: []int(s)})
+	}
+	layer.Op, layer.Attrs = ir.Conv2D, nil
+	layer.Set("groups", s[0])
+	storeLayer(m, layer, layerParams{a.scale, a.shift, ir.Shape{s[0], 1, 1, 1}})
 	return nil
 }

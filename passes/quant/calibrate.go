@@ -6,6 +6,7 @@ package quant
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/dnnc/dnnc/ir"
@@ -51,12 +52,14 @@ func Calibrate(ctx context.Context, m *ir.Module, env *pass.Env) error {
 			}
 		}
 	}
+	for _, n := range m.Ops {
+		if r := fixedRange(n); r != nil {
+			ranges[n.Out] = r
+		}
+	}
 	share(m, ranges)
 	for _, n := range m.Ops {
 		n.Out.Range = ranges[n.Out]
-		if n.Op == ir.Softmax {
-			n.Out.Range = &ir.Range{Lo: 0, Hi: 255. / 256}
-		}
 		if n.Out.Range.Lo == n.Out.Range.Hi {
 			n.Out.Range = &ir.Range{Lo: 0, Hi: 1} // always 0: any scale is right
 		}
@@ -64,19 +67,42 @@ func Calibrate(ctx context.Context, m *ir.Module, env *pass.Env) error {
 	return nil
 }
 
-// KeepsType reports whether the integer form of op gives its result the scale
+// fixedRange is the range that the integer form of an operation gives its result
+// whatever its argument; nil for most.
+func fixedRange(n *ir.Node) *ir.Range {
+	switch n.Op {
+	case ir.Softmax:
+		return &ir.Range{Lo: 0, Hi: 255. / 256}
+	case ir.ArgMax:
+		return &ir.Range{Lo: 0, Hi: 255}
+	}
+	return nil
+}
+
+// KeepsType reports whether the integer form of n gives its result the scale
 // and zero point of its arguments (R11, R12).
-func KeepsType(op ir.Op) bool {
-	switch op {
-	case ir.MaxPool2D, ir.AvgPool2D, ir.Reshape, ir.Concat:
+func KeepsType(n *ir.Node) bool {
+	switch n.Op {
+	case ir.MaxPool2D, ir.AvgPool2D, ir.Reshape, ir.Concat, ir.Copy, ir.Pad, ir.Minimum, ir.Maximum:
 		return true
+	case ir.Reduce:
+		return n.Word("fn") == "max" || n.Word("fn") == "min"
 	}
 	return false
 }
 
+// padded is the value that a pad adds to its argument's, 0 where it is none that
+// can be kept beside others.
+func padded(n *ir.Node) float64 {
+	if n.Op != ir.Pad || math.Abs(n.Float("value")) > 1e6 {
+		return 0
+	}
+	return n.Float("value")
+}
+
 // share gives the arguments and results of type-keeping operations one range:
-// the declared one where an input is among them, else the union of theirs.
-// Concat never joins an input: Requantized saw to that.
+// the declared one where an input is among them, else the union of theirs. Those
+// of several arguments never join an input: IsolateConcat saw to that.
 func share(m *ir.Module, ranges map[*ir.Value]*ir.Range) {
 	for _, in := range m.Inputs {
 		r := *in.Range
@@ -84,18 +110,19 @@ func share(m *ir.Module, ranges map[*ir.Value]*ir.Range) {
 		ranges[in] = &r
 	}
 	for _, n := range m.Ops {
-		if !KeepsType(n.Op) {
+		if !KeepsType(n) {
 			continue
 		}
 		shared := ranges[n.Args[0]]
-		if n.Op == ir.Concat {
-			for _, a := range n.Args[1:] {
-				other := ranges[a]
-				shared.Lo, shared.Hi = min(shared.Lo, other.Lo), max(shared.Hi, other.Hi)
-				for v, r := range ranges {
-					if r == other {
-						ranges[v] = shared
-					}
+		if v := padded(n); n.Args[0].Def != nil && fixedRange(n.Args[0].Def) == nil {
+			shared.Lo, shared.Hi = min(shared.Lo, v), max(shared.Hi, v)
+		}
+		for _, a := range n.Args[1:] {
+			other := ranges[a]
+			shared.Lo, shared.Hi = min(shared.Lo, other.Lo), max(shared.Hi, other.Hi)
+			for v, r := range ranges {
+				if r == other {
+					ranges[v] = shared
 				}
 			}
 		}
@@ -103,21 +130,21 @@ func share(m *ir.Module, ranges map[*ir.Value]*ir.Range) {
 	}
 }
 
-// IsolateConcat puts a requantization between concat and each argument whose
-// type is fixed or shared with another use: an input of the network, a
-// softmax, or what another concat takes.
+// IsolateConcat puts a requantization between operations that give several
+// arguments one type and each argument whose type is fixed or shared with another
+// use: an input of the network, a softmax, or what another of them takes.
 func IsolateConcat(_ context.Context, m *ir.Module, _ *pass.Env) error {
 	taken := map[*ir.Value]bool{}
 	for _, n := range append([]*ir.Node(nil), m.Ops...) {
-		if n.Op != ir.Concat {
+		if len(n.Args) < 2 || !KeepsType(n) {
 			continue
 		}
 		for i, a := range n.Args {
 			root := a
-			for root.Def != nil && KeepsType(root.Def.Op) && root.Def.Op != ir.Concat {
+			for root.Def != nil && KeepsType(root.Def) && len(root.Def.Args) == 1 {
 				root = root.Def.Args[0]
 			}
-			if root.Def != nil && root.Def.Op != ir.Softmax && !taken[root] {
+			if root.Def != nil && fixedRange(root.Def) == nil && !taken[root] {
 				taken[root] = true
 				continue
 			}

@@ -54,8 +54,17 @@ func Lower(m *ir.Module, rounded []*Rounded) error {
 		case ir.Conv2D, ir.Linear:
 			err = quantizeLayer(m, n, rounded[0])
 			rounded = rounded[1:]
-		case ir.Add:
+		case ir.Add, ir.Sub:
 			err = quantizeAdd(m, n)
+		case ir.Mul, ir.MatMul:
+			err = setRequant(m, n, []float64{float64(n.Args[0].Type.Quant.Scale*n.Args[1].Type.Quant.Scale) / n.Out.Type.Quant.Scale})
+		case ir.Reduce:
+			err = quantizeReduce(m, n)
+		case ir.Pad:
+			q := n.Out.Type.Quant
+			n.Set("value", min(max(math.Round(n.Float("value")/q.Scale)+float64(q.Zero), -128), 127))
+		case ir.Table:
+			quantizeTable(m, n)
 		case ir.Requantize:
 			err = quantizeRequantize(m, n)
 		case ir.Softmax:
@@ -343,6 +352,31 @@ func quantizeAdd(m *ir.Module, n *ir.Node) error {
 	setInts(m, n, "mul", ir.I32, ir.Shape{3}, widen([]int32{p.MulA, p.MulB, p.MulY}))
 	setInts(m, n, "shift", ir.I32, ir.Shape{3}, widen([]int32{p.ShiftA, p.ShiftB, p.ShiftY}))
 	return nil
+}
+
+// quantizeReduce writes the factor of a sum, or of a mean, which has the division
+// by the elements in it (R16); least and greatest elements keep their type.
+func quantizeReduce(m *ir.Module, n *ir.Node) error {
+	if KeepsType(n) {
+		return nil
+	}
+	factor := n.Args[0].Type.Quant.Scale / n.Out.Type.Quant.Scale
+	if n.Word("fn") == "mean" {
+		factor /= float64(n.Args[0].Type.Shape.Size() / n.Out.Type.Shape.Size())
+	}
+	return setRequant(m, n, []float64{factor})
+}
+
+// quantizeTable writes the table of a function (R14), which then says all that
+// there is to say of it.
+func quantizeTable(m *ir.Module, n *ir.Node) {
+	x, y := n.Args[0].Type.Quant, n.Out.Type.Quant
+	t := kernels.FunctionTable(kernels.Function(n.Word("fn"), n.Nums("params")), x.Scale, x.Zero, y.Scale, y.Zero)
+	wide := make([]int64, len(t))
+	for i, v := range t {
+		wide[i] = int64(v)
+	}
+	setInts(m, n, "table", ir.I8, ir.Shape{len(t)}, wide)
 }
 
 func quantizeRequantize(m *ir.Module, n *ir.Node) error {

@@ -229,7 +229,9 @@ func floatBatchNorm(_ *Float, n *ir.Node) (floatRun, error) {
 	}), nil
 }
 
-func floatSoftmax(*Float, *ir.Node) (floatRun, error) { return perImage(kernels.SoftmaxFloat), nil }
+func floatSoftmax(_ *Float, n *ir.Node) (floatRun, error) {
+	return byRows(n, kernels.SoftmaxFloat), nil
+}
 
 func floatNormalize(_ *Float, n *ir.Node) (floatRun, error) {
 	shape := n.Out.Type.Shape

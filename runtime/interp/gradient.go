@@ -356,9 +356,7 @@ func batchNormGradient(n *ir.Node) (backward, error) {
 	}), nil
 }
 
-func softmaxGradient(*ir.Node) (backward, error) {
-	return byImage(func(_ *back, _, dx [][]float32, y, dy []float32) { kernels.SoftmaxGradient(y, dy, dx[0]) }), nil
-}
+func softmaxGradient(n *ir.Node) (backward, error) { return rowGradient(n, kernels.SoftmaxGradient) }
 
 func normalizeGradient(n *ir.Node) (backward, error) {
 	shape, std := n.Out.Type.Shape, n.Nums("std")

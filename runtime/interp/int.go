@@ -235,7 +235,7 @@ func intSoftmax(_ *Int, n *ir.Node) (intRun, error) {
 	if err != nil {
 		return nil, err
 	}
-	return perImage(func(x, y []int8) { kernels.SoftmaxInt(table, x, y) }), nil
+	return byRows(n, func(x, y []int8) { kernels.SoftmaxInt(table, x, y) }), nil
 }
 
 // Quantize turns reals into the integers of q: nearest, ties up, saturating.

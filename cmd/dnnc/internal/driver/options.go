@@ -40,6 +40,8 @@ type Options struct {
 	Diff                                  string // two passes
 	ErrorsGiven                           bool   // -errors was given, not its default
 
+	Verbose bool
+
 	Shapes map[string][]int    // of an imported network's inputs, by name
 	Ranges map[string]ir.Range // of their reals
 }

@@ -1,0 +1,159 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"io/fs"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
+	"github.com/dnnc/dnnc/frontend/onnx"
+	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/runtime/interp"
+)
+
+// verdicts of a case of conformance, in the order in which they are printed.
+const (
+	passed = iota
+	failed
+	unsupported
+	verdicts
+)
+
+// tolerance is the error that a float result may have, relative to the greatest
+// element, as the sums of other implementations have other orders.
+const tolerance = 1e-4
+
+// conformance runs every case below a folder: a folder with model.onnx and
+// test_data_set_N of input_K.pb and output_K.pb, as ONNX's own backend tests have
+// them. Cases count for the operation that the folder's name begins with, up to
+// the last _ and a number.
+func conformance(ctx context.Context, o driver.Options, stdout, stderr io.Writer) error {
+	counts := map[string]*[verdicts]int{}
+	var total [verdicts]int
+	err := filepath.WalkDir(o.Input, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() || d.Name() != "model.onnx" {
+			return ctx.Err()
+		}
+		name := caseOf(filepath.Base(filepath.Dir(path)))
+		verdict, why := runCase(ctx, path)
+		if counts[name] == nil {
+			counts[name] = &[verdicts]int{}
+		}
+		counts[name][verdict]++
+		total[verdict]++
+		if why != nil && (verdict == failed || o.Verbose) {
+			fmt.Fprintf(stderr, "%s: %v\n", filepath.Dir(path), why)
+		}
+		return nil
+	})
+	if err != nil {
+		return diag.New(diag.Pos{File: o.Input}, diag.BadFile, "%v", err)
+	}
+	if total == [verdicts]int{} {
+		return diag.New(diag.Pos{File: o.Input}, diag.BadData, "no case in this folder: none has a model.onnx")
+	}
+	fmt.Fprintf(stdout, "%-24s %7s %7s %12s\n", "operation", "passed", "failed", "unsupported")
+	names := make([]string, 0, len(counts))
+	for name := range counts {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		c := counts[name]
+		fmt.Fprintf(stdout, "%-24s %7d %7d %12d\n", name, c[passed], c[failed], c[unsupported])
+	}
+	fmt.Fprintf(stdout, "%-24s %7d %7d %12d\n", "all", total[passed], total[failed], total[unsupported])
+	if total[failed] > 0 {
+		return diag.New(diag.Pos{File: o.Input}, diag.BadData, "%d cases failed", total[failed])
+	}
+	return nil
+}
+
+// caseOf is the name of a case without its number.
+func caseOf(name string) string { return strings.TrimRight(name, "_0123456789") }
+
+// runCase imports a model and compares its results.
+func runCase(ctx context.Context, path string) (verdict int, why error) {
+	defer func() {
+		if r := recover(); r != nil {
+			verdict, why = failed, fmt.Errorf("panic: %v", r)
+		}
+	}()
+	sets, err := filepath.Glob(filepath.Join(filepath.Dir(path), "test_data_set_*"))
+	if err != nil || len(sets) == 0 {
+		return failed, fmt.Errorf("no test_data_set")
+	}
+	m, err := onnx.Load(path, onnx.Options{})
+	if err != nil {
+		return unsupported, err
+	}
+	p, err := interp.CompileFloat(m)
+	if err != nil {
+		return failed, err
+	}
+	for _, set := range sets {
+		if err := compareSet(ctx, p, set); err != nil {
+			return failed, fmt.Errorf("%s: %w", filepath.Base(set), err)
+		}
+	}
+	return passed, nil
+}
+
+func compareSet(ctx context.Context, p *interp.Float, set string) error {
+	m := p.Module
+	t := p.Tensors(1, m.Outputs...)
+	for i, in := range m.Inputs {
+		x, err := tensorFile(filepath.Join(set, fmt.Sprintf("input_%d.pb", i)), in)
+		if err != nil {
+			return err
+		}
+		t[p.ID(in)] = x
+	}
+	if err := p.Run(ctx, t, 1, 0, len(m.Ops)); err != nil {
+		return err
+	}
+	for i, out := range m.Outputs {
+		want, err := tensorFile(filepath.Join(set, fmt.Sprintf("output_%d.pb", i)), out)
+		if err != nil {
+			return err
+		}
+		greatest := 1.
+		for _, v := range want {
+			if a := math.Abs(float64(v)); a > greatest && !math.IsInf(a, 0) {
+				greatest = a
+			}
+		}
+		for k, v := range t[p.ID(out)] {
+			if d := math.Abs(float64(v - want[k])); !(d <= tolerance*greatest) && v != want[k] {
+				return fmt.Errorf("%s: element %d is %v, expected %v", out.Name, k, v, want[k])
+			}
+		}
+	}
+	return nil
+}
+
+// tensorFile reads the elements of a value from a file of one tensor.
+func tensorFile(path string, v *ir.Value) ([]float32, error) {
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	x, err := onnx.Floats(raw)
+	if err != nil {
+		return nil, err
+	}
+	if len(x) != v.Type.Shape.Size() {
+		return nil, fmt.Errorf("%s has %d elements, %s is %s", filepath.Base(path), len(x), v.Name, v.Type)
+	}
+	return x, nil
+}

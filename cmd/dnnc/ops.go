@@ -1,0 +1,34 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/dnnc/dnnc/frontend/onnx"
+	"github.com/dnnc/dnnc/ir"
+)
+
+// printOps is the table of operations, as the layers' own tables have it.
+func printOps(w io.Writer) {
+	fmt.Fprintf(w, "| operation | what | integers | weights | from ONNX |\n| --- | --- | --- | --- | --- |\n")
+	for op := ir.Op(0); op < ir.NumOps; op++ {
+		info := op.Info()
+		integers := "by core operations"
+		switch {
+		case info.Core:
+			integers = "8 bits, every target"
+		case op.IsFunction():
+			integers = "a table of 256"
+		case op.Moves():
+			integers = "a copy"
+		}
+		weights := ""
+		if op.HasWeights() {
+			weights = "i8, odd1..8, code1..8, vec"
+		}
+		doc, _, _ := strings.Cut(info.Doc, "; ONNX")
+		fmt.Fprintf(w, "| `%s` | %s | %s | %s | %s |\n", info.Name, strings.TrimSuffix(doc, "."), integers, weights, strings.Join(onnx.Names(op), ", "))
+	}
+	fmt.Fprintf(w, "\nOf constants, as shape arithmetic is: %s.\n", strings.Join(onnx.Folded(), ", "))
+}

@@ -1,0 +1,207 @@
+package ir
+
+import (
+	"slices"
+
+	"github.com/dnnc/dnnc/ir/diag"
+)
+
+// Moves reports whether op gives elements of its argument, unchanged, in other
+// places: whether Moved says which.
+func (op Op) Moves() bool {
+	return op >= Transpose && op <= Copy || op == Reshape || op == Flatten
+}
+
+// Moved is the view of the argument that a moving operation gives.
+func (n *Node) Moved() View {
+	v, _, f := n.moved()
+	if f != nil {
+		panic("ir: " + f.text) // of a module that was not verified
+	}
+	return v
+}
+
+// moved is the view of a moving operation, and the shape of its result.
+func (n *Node) moved() (View, Shape, *fault) {
+	s := n.Args[0].Type.Shape
+	v := ViewOf(s)
+	image := func() *fault {
+		if len(s) != 3 {
+			return faultf(diag.BadShape, "%s takes an image [C,H,W], %s is %s", n.Op, n.Args[0].Name, s)
+		}
+		return nil
+	}
+	switch n.Op {
+	case Reshape:
+		return v, Shape(n.Ints("shape")), nil
+	case Flatten:
+		return v, Shape{s.Size()}, nil
+	case Transpose:
+		perm := n.Ints("perm")
+		for k, p := range slices.Sorted(slices.Values(perm)) {
+			if k != p || len(perm) != len(s) {
+				return v, nil, faultf(diag.BadValue, "%v is no permutation of the axes of %s", perm, s)
+			}
+		}
+		if len(perm) != len(s) {
+			return v, nil, faultf(diag.BadValue, "%v is no permutation of the axes of %s", perm, s)
+		}
+		v = v.Permute(perm)
+	case Slice:
+		start, size, step := n.Ints("start"), n.Ints("size"), n.Ints("step")
+		if step == nil {
+			step = slices.Repeat([]int{1}, len(s))
+		}
+		if len(start) != len(s) || len(size) != len(s) || len(step) != len(s) {
+			return v, nil, faultf(diag.BadShape, "start, size and step have one number an axis of %s", s)
+		}
+		for k := range s {
+			last := start[k] + (size[k]-1)*step[k]
+			if start[k] >= s[k] || last < 0 || last >= s[k] {
+				return v, nil, faultf(diag.BadShape, "elements %d to %d along axis %d of %s", start[k], last, k, s)
+			}
+			v = v.Slice(k, start[k], step[k], size[k])
+		}
+	case Expand:
+		e, ok := v.Expand(n.Ints("shape"))
+		if !ok {
+			return v, nil, faultf(diag.BadShape, "%s does not expand to %v", s, n.Ints("shape"))
+		}
+		v = e
+	case DepthToSpace:
+		if f := image(); f != nil {
+			return v, nil, f
+		}
+		b := n.Int("block")
+		if s[0]%b != 0 || s[0]/b%b != 0 {
+			return v, nil, faultf(diag.BadShape, "%d channels are no blocks of %dx%d", s[0], b, b)
+		}
+		to := Shape{s[0] / b / b, s[1] * b, s[2] * b}
+		if n.Word("mode") == "crd" {
+			return v.Split(0, b).Split(0, b).Permute([]int{0, 3, 1, 4, 2}), to, nil
+		}
+		return v.Split(0, s[0]/b/b).Split(0, b).Permute([]int{2, 3, 0, 4, 1}), to, nil
+	case SpaceToDepth:
+		if f := image(); f != nil {
+			return v, nil, f
+		}
+		b := n.Int("block")
+		if s[1]%b != 0 || s[2]%b != 0 {
+			return v, nil, faultf(diag.BadShape, "%s has no blocks of %dx%d pixels", s, b, b)
+		}
+		return v.Split(2, b).Split(1, b).Permute([]int{2, 4, 0, 1, 3}), Shape{s[0] * b * b, s[1] / b, s[2] / b}, nil
+	case Resize:
+		if f := image(); f != nil {
+			return v, nil, f
+		}
+		k := n.Ints("scale")
+		v, _ = v.Split(2, 1).Split(1, 1).Expand(Shape{s[0], s[1], k[0], s[2], k[1]})
+		return v, Shape{s[0], s[1] * k[0], s[2] * k[1]}, nil
+	case Copy:
+		to := Shape(n.Ints("shape"))
+		v = View{Dims: n.Ints("dims"), Strides: n.Ints("strides"), Start: n.Int("start")}
+		if len(v.Dims) != len(v.Strides) || v.Size() != to.Size() || v.Size() < 1 {
+			return v, nil, faultf(diag.BadShape, "a view of %v by %v is no %s", v.Dims, v.Strides, to)
+		}
+		least, greatest := v.Start, v.Start
+		for k, d := range v.Dims {
+			least += min(0, (d-1)*v.Strides[k])
+			greatest += max(0, (d-1)*v.Strides[k])
+		}
+		if least < 0 || greatest >= s.Size() {
+			return v, nil, faultf(diag.BadShape, "elements %d to %d of %s", least, greatest, s)
+		}
+		return v, to, nil
+	}
+	return v, v.Dims, nil
+}
+
+func inferMoved(n *Node) (Shape, *fault) {
+	_, s, f := n.moved()
+	return s, f
+}
+
+// Padded is the view of a pad's result in which the argument's elements lie.
+func (n *Node) Padded() View {
+	v := ViewOf(n.Out.Type.Shape)
+	between := n.Ints("between")
+	for k, d := range n.Args[0].Type.Shape {
+		step := 1
+		if between != nil {
+			step += between[k]
+		}
+		v = v.Slice(k, n.Ints("before")[k], step, d)
+	}
+	return v
+}
+
+func inferPad(n *Node) (Shape, *fault) {
+	s := n.Args[0].Type.Shape
+	before, after, between := n.Ints("before"), n.Ints("after"), n.Ints("between")
+	if between == nil {
+		between = make([]int, len(s))
+	}
+	if len(before) != len(s) || len(after) != len(s) || len(between) != len(s) {
+		return nil, faultf(diag.BadShape, "before, after and between have one number an axis of %s", s)
+	}
+	to := make(Shape, len(s))
+	for k, d := range s {
+		if between[k] > MaxElements/d {
+			return nil, faultf(diag.BadShape, "%d elements between", between[k])
+		}
+		to[k] = before[k] + d + (d-1)*between[k] + after[k]
+	}
+	return to, nil
+}
+
+func inferReduce(n *Node) (Shape, *fault) {
+	s := n.Args[0].Type.Shape
+	axes := n.Ints("axes")
+	var to Shape
+	for k, d := range s {
+		switch {
+		case !slices.Contains(axes, k):
+			to = append(to, d)
+		case n.Int("keep") == 1:
+			to = append(to, 1)
+		}
+	}
+	for i, a := range axes {
+		if a >= len(s) || i > 0 && axes[i-1] >= a {
+			return nil, faultf(diag.BadShape, "axes %v of %s", axes, s)
+		}
+	}
+	if len(to) == 0 {
+		to = Shape{1}
+	}
+	return to, nil
+}
+
+func inferMatMul(n *Node) (Shape, *fault) {
+	a, b := n.Args[0].Type.Shape, n.Args[1].Type.Shape
+	r := len(a)
+	if r != len(b) || r < 2 || r > 3 || a[r-1] != b[r-2] || r == 3 && a[0] != b[0] {
+		return nil, faultf(diag.BadShape, "matmul of %s and %s", a, b)
+	}
+	if a[r-1] > maxProducts {
+		return nil, faultf(diag.Limit, "matmul over %d products; 32-bit sums hold %d", a[r-1], maxProducts)
+	}
+	return append(append(Shape{}, a[:r-1]...), b[r-1]), nil
+}
+
+// maxProducts of 255*255 fit a 32-bit sum (R5).
+const maxProducts = (1<<31 - 1) / (255 * 255)
+
+func inferArgMax(n *Node) (Shape, *fault) {
+	s := n.Args[0].Type.Shape
+	k := n.Int("axis")
+	switch {
+	case k >= len(s):
+		return nil, faultf(diag.BadShape, "axis %d of %s", k, s)
+	case s[k] > 256:
+		return nil, faultf(diag.BadShape, "the place among %d elements; 8 bits tell 256", s[k])
+	case len(s) == 1:
+		return Shape{1}, nil
+	}
+	return append(append(Shape{}, s[:k]...), s[k+1:]...), nil
+}

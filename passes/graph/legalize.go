@@ -1,0 +1,140 @@
+package graph
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/runtime/interp"
+)
+
+// insert puts an operation of float values before node n, named after it.
+func insert(m *ir.Module, n *ir.Node, role string, op ir.Op, shape ir.Shape, args []*ir.Value, attrs ...ir.Attr) *ir.Value {
+	k := &ir.Node{Op: op, Args: args, Pos: n.Pos}
+	k.Out = &ir.Value{Name: fmt.Sprintf("%s.%s", n.Name(), role), Type: ir.Type{Elem: ir.Of(ir.F32), Shape: shape}, Def: k, Pos: n.Pos}
+	for _, a := range attrs {
+		k.Set(a.Name, a.Value)
+	}
+	m.Ops = slices.Insert(m.Ops, slices.Index(m.Ops, n), k)
+	return k.Out
+}
+
+// become makes n another operation of other arguments; its result stays.
+func become(n *ir.Node, op ir.Op, args []*ir.Value, attrs ...ir.Attr) {
+	n.Op, n.Args, n.Attrs = op, args, nil
+	for _, a := range attrs {
+		n.Set(a.Name, a.Value)
+	}
+}
+
+// viewAttrs are the attributes of a copy that gives a view.
+func viewAttrs(v ir.View, shape ir.Shape) []ir.Attr {
+	dims, strides := v.Dims, v.Strides
+	if len(dims) == 0 {
+		dims, strides = []int{1}, []int{1}
+	}
+	return []ir.Attr{{Name: "shape", Value: []int(shape)}, {Name: "dims", Value: dims}, {Name: "strides", Value: strides}, {Name: "start", Value: v.Start}}
+}
+
+// legalizeMoved makes a moving operation a copy, or a reshape where all elements
+// stay in their order.
+func legalizeMoved(n *ir.Node) {
+	v, shape := n.Moved(), n.Out.Type.Shape
+	if v.IsWhole() && v.Size() == n.Args[0].Type.Shape.Size() {
+		become(n, ir.Reshape, n.Args, ir.Attr{Name: "shape", Value: []int(shape)})
+		return
+	}
+	become(n, ir.Copy, n.Args, viewAttrs(v, shape)...)
+}
+
+// legalizeFunction makes a function of each element a table.
+func legalizeFunction(n *ir.Node) {
+	name, params := interp.FunctionOf(n)
+	attrs := []ir.Attr{{Name: "fn", Value: name}}
+	if len(params) > 0 {
+		attrs = append(attrs, ir.Attr{Name: "params", Value: params})
+	}
+	become(n, ir.Table, n.Args, attrs...)
+}
+
+// rowAxes are the axes in which those that an operation goes along come last,
+// the shape [rows, length] that they then have, and whether they had that before.
+func rowAxes(n *ir.Node) (perm []int, rows ir.Shape, inOrder bool) {
+	s := n.Args[0].Type.Shape
+	along := []int{0}
+	if n.Op == ir.Reduce {
+		along = n.Ints("axes")
+	} else {
+		along[0] = n.Int("axis")
+	}
+	length := 1
+	for k, d := range s {
+		if slices.Contains(along, k) {
+			length *= d
+		} else {
+			perm = append(perm, k)
+		}
+	}
+	perm = append(perm, along...)
+	return perm, ir.Shape{s.Size() / length, length}, ir.ViewOf(s).Permute(perm).IsWhole()
+}
+
+// legalizeRows gives an operation along an axis its argument as [rows, length],
+// and its result its shape again.
+func legalizeRows(m *ir.Module, n *ir.Node) {
+	perm, rows, inOrder := rowAxes(n)
+	x := n.Args[0]
+	if len(x.Type.Shape) <= 2 && inOrder && (n.Op != ir.Reduce || len(n.Ints("axes")) == 1) {
+		return
+	}
+	args := []*ir.Value{insert(m, n, "rows", ir.Copy, rows, n.Args, viewAttrs(ir.ViewOf(x.Type.Shape).Permute(perm), rows)...)}
+	switch n.Op {
+	case ir.Softmax:
+		y := insert(m, n, "softmax", ir.Softmax, rows, args, ir.Attr{Name: "axis", Value: 1})
+		permuted := make(ir.Shape, len(perm))
+		back := make([]int, len(perm))
+		for i, k := range perm {
+			permuted[i], back[k] = x.Type.Shape[k], i
+		}
+		become(n, ir.Copy, []*ir.Value{y}, viewAttrs(ir.ViewOf(permuted).Permute(back), n.Out.Type.Shape)...)
+	case ir.Reduce:
+		y := insert(m, n, "reduce", ir.Reduce, ir.Shape{rows[0]}, args, ir.Attr{Name: "fn", Value: n.Word("fn")}, ir.Attr{Name: "axes", Value: []int{1}})
+		become(n, ir.Reshape, []*ir.Value{y}, ir.Attr{Name: "shape", Value: []int(n.Out.Type.Shape)})
+	case ir.ArgMax:
+		y := insert(m, n, "argmax", ir.ArgMax, ir.Shape{rows[0]}, args, ir.Attr{Name: "axis", Value: 1})
+		become(n, ir.Reshape, []*ir.Value{y}, ir.Attr{Name: "shape", Value: []int(n.Out.Type.Shape)})
+	}
+}
+
+// legalizeLogSoftmax is the logarithm of softmax.
+func legalizeLogSoftmax(m *ir.Module, n *ir.Node) *ir.Node {
+	y := insert(m, n, "softmax", ir.Softmax, n.Out.Type.Shape, n.Args, ir.Attr{Name: "axis", Value: n.Int("axis")})
+	become(n, ir.Table, []*ir.Value{y}, ir.Attr{Name: "fn", Value: "log"})
+	return y.Def
+}
+
+// isPlainPad reports a pad of rows and columns with 0, which a convolution does
+// by itself.
+func isPlainPad(n *ir.Node) bool {
+	if n.Op != ir.Pad || n.Float("value") != 0 || len(n.Args[0].Type.Shape) != 3 || n.Has("between") && slices.Max(n.Ints("between")) > 0 {
+		return false
+	}
+	return n.Ints("before")[0] == 0 && n.Ints("after")[0] == 0
+}
+
+// foldPad makes a pad part of the convolutions behind it.
+func foldPad(m *ir.Module) {
+	for _, n := range slices.Clone(m.Ops) {
+		users := m.Users(n.Out)
+		if !isPlainPad(n) || m.IsOutput(n.Out) || len(users) == 0 || slices.ContainsFunc(users, func(u *ir.Node) bool { return u.Op != ir.Conv2D || u.Has("pad_value") }) {
+			continue
+		}
+		b, a := n.Ints("before"), n.Ints("after")
+		for _, u := range users {
+			p := u.Ints("pad")
+			u.Set("pad", []int{p[0] + b[1], p[1] + b[2], p[2] + a[1], p[3] + a[2]})
+		}
+		m.Replace(n.Out, n.Args[0])
+		m.Remove(n)
+	}
+}

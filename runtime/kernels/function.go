@@ -1,0 +1,117 @@
+package kernels
+
+import "math"
+
+// function is a real function with its derivative; p are its numbers.
+type function struct {
+	value, slope func(x float64, p []float64) float64
+}
+
+func sigmoid(x float64) float64 { return 1 / (1 + math.Exp(-x)) }
+
+func clamp01(x float64) float64 { return min(max(x, 0), 1) }
+
+// normal is the distribution function of the normal distribution.
+func normal(x float64) float64 { return .5 * (1 + math.Erf(x/math.Sqrt2)) }
+
+// geluTanh is the approximation of gelu.
+func geluTanh(x float64) float64 {
+	return .5 * x * (1 + math.Tanh(math.Sqrt(2/math.Pi)*(x+.044715*x*x*x)))
+}
+
+// difference is a derivative by a central difference, where no formula is short.
+func difference(f func(x float64, p []float64) float64) func(x float64, p []float64) float64 {
+	const h = 1e-5
+	return func(x float64, p []float64) float64 { return (f(x+h, p) - f(x-h, p)) / (2 * h) }
+}
+
+func gelu(x float64, p []float64) float64 {
+	if len(p) > 0 && p[0] != 0 {
+		return geluTanh(x)
+	}
+	return x * normal(x)
+}
+
+func step(on bool, yes, no float64) float64 {
+	if on {
+		return yes
+	}
+	return no
+}
+
+// functions by the names of the operations; their numbers stand in the order of
+// the operations' attributes.
+var functions = map[string]function{
+	"sigmoid": {func(x float64, _ []float64) float64 { return sigmoid(x) },
+		func(x float64, _ []float64) float64 { return sigmoid(x) * (1 - sigmoid(x)) }},
+	"tanh": {func(x float64, _ []float64) float64 { return math.Tanh(x) },
+		func(x float64, _ []float64) float64 { t := math.Tanh(x); return 1 - float64(t*t) }},
+	"hardsigmoid": {func(x float64, p []float64) float64 { return clamp01(float64(p[0]*x) + p[1]) },
+		func(x float64, p []float64) float64 {
+			v := float64(p[0]*x) + p[1]
+			return step(v > 0 && v < 1, p[0], 0)
+		}},
+	"hardswish": {func(x float64, _ []float64) float64 { return x * clamp01(x/6+.5) },
+		func(x float64, _ []float64) float64 { return step(x <= -3, 0, step(x >= 3, 1, x/3+.5)) }},
+	"leakyrelu": {func(x float64, p []float64) float64 { return step(x >= 0, x, p[0]*x) },
+		func(x float64, p []float64) float64 { return step(x >= 0, 1, p[0]) }},
+	"elu": {func(x float64, p []float64) float64 { return step(x >= 0, x, p[0]*math.Expm1(x)) },
+		func(x float64, p []float64) float64 { return step(x >= 0, 1, p[0]*math.Exp(x)) }},
+	"gelu": {gelu, difference(gelu)},
+	"silu": {func(x float64, _ []float64) float64 { return x * sigmoid(x) },
+		func(x float64, _ []float64) float64 { s := sigmoid(x); return s + float64(x*s*(1-s)) }},
+	"softplus": {func(x float64, _ []float64) float64 { return max(x, 0) + math.Log1p(math.Exp(-math.Abs(x))) },
+		func(x float64, _ []float64) float64 { return sigmoid(x) }},
+	"exp": {func(x float64, _ []float64) float64 { return math.Exp(x) },
+		func(x float64, _ []float64) float64 { return math.Exp(x) }},
+	"log": {func(x float64, _ []float64) float64 { return math.Log(x) },
+		func(x float64, _ []float64) float64 { return 1 / x }},
+	"sqrt": {func(x float64, _ []float64) float64 { return math.Sqrt(x) },
+		func(x float64, _ []float64) float64 { return .5 / math.Sqrt(x) }},
+	"abs": {func(x float64, _ []float64) float64 { return math.Abs(x) },
+		func(x float64, _ []float64) float64 { return step(x > 0, 1, step(x < 0, -1, 0)) }},
+	"neg": {func(x float64, _ []float64) float64 { return -x },
+		func(float64, []float64) float64 { return -1 }},
+	"erf": {func(x float64, _ []float64) float64 { return math.Erf(x) },
+		func(x float64, _ []float64) float64 { return 2 / math.Sqrt(math.Pi) * math.Exp(-float64(x*x)) }},
+	"reciprocal": {func(x float64, _ []float64) float64 { return 1 / x },
+		func(x float64, _ []float64) float64 { return -1 / float64(x*x) }},
+	"clip": {func(x float64, p []float64) float64 { return min(max(x, p[0]), p[1]) },
+		func(x float64, p []float64) float64 { return step(x > p[0] && x < p[1], 1, 0) }},
+}
+
+// HasFunction reports whether there is a function of a name.
+func HasFunction(name string) bool { return functions[name].value != nil }
+
+// Function is a function of reals by the name of its operation, with its numbers.
+func Function(name string, p []float64) func(x float64) float64 {
+	f := functions[name].value
+	return func(x float64) float64 { return f(x, p) }
+}
+
+// FunctionSlope is its derivative.
+func FunctionSlope(name string, p []float64) func(x float64) float64 {
+	f := functions[name].slope
+	return func(x float64) float64 { return f(x, p) }
+}
+
+// FunctionTable is R14: the nearest integer to f of each i8, from -128 to 127,
+// ties away from zero; what f has no value for is the zero point.
+func FunctionTable(f func(float64) float64, scaleX float64, zeroX int, scaleY float64, zeroY int) []int8 {
+	t := make([]int8, 256)
+	for i := range t {
+		y := math.Round(f(float64(scaleX*float64(i-128-zeroX)))/scaleY) + float64(zeroY)
+		if math.IsNaN(y) {
+			y = float64(zeroY)
+		}
+		t[i] = int8(min(max(y, -128), 127))
+	}
+	return t
+}
+
+// TableInt looks every element up.
+func TableInt(table []int8, x, y []int8) {
+	for i, v := range x {
+		y[i] = table[int(v)+128]
+	}
+}

@@ -1,0 +1,128 @@
+package kernels
+
+// SubFloat is y = a-b.
+func SubFloat(a, b, y []float32) {
+	for i := range y {
+		y[i] = a[i] - b[i]
+	}
+}
+
+// MulFloat is y = a*b.
+func MulFloat(a, b, y []float32) {
+	for i := range y {
+		y[i] = float32(a[i] * b[i])
+	}
+}
+
+// SubInt is R13 with the second argument taken away.
+func SubInt(p AddParams, a, b, y []int8) {
+	for i := range y {
+		u := RequantHalfUp(int64(int32(a[i])-p.ZeroA)<<addShift, p.MulA, p.ShiftA)
+		v := RequantHalfUp(int64(int32(b[i])-p.ZeroB)<<addShift, p.MulB, p.ShiftB)
+		r := RequantHalfUp(u-v, p.MulY, p.ShiftY) + int64(p.ZeroY)
+		y[i] = int8(min(max(r, int64(p.Lo)), int64(p.Hi)))
+	}
+}
+
+// MulInt requantizes the product of the differences from the zero points.
+func MulInt(zeroA, zeroB int32, q *Requant, a, b, y []int8) {
+	for i := range y {
+		y[i] = q.Apply(int64((int32(a[i])-zeroA)*(int32(b[i])-zeroB)), 0)
+	}
+}
+
+// Reduction is what a reduction computes of the n elements of a row.
+type Reduction uint8
+
+// The reductions.
+const (
+	Mean Reduction = iota
+	Sum
+	Greatest
+	Least
+)
+
+// ReduceFloat reduces rows of n elements: y[i] of x[i*n:(i+1)*n].
+func ReduceFloat(r Reduction, n int, x, y []float32) {
+	for i := range y {
+		row := x[i*n : (i+1)*n]
+		best, sum := row[0], 0.
+		for _, v := range row {
+			sum += float64(v)
+			switch r {
+			case Greatest:
+				best = max(best, v)
+			case Least:
+				best = min(best, v)
+			}
+		}
+		switch r {
+		case Mean:
+			best = float32(sum / float64(n))
+		case Sum:
+			best = float32(sum)
+		}
+		y[i] = best
+	}
+}
+
+// ReduceInt requantizes the sums of rows of n elements (R16: the mean's factor
+// has the division by n in it), or gives their least or greatest element (R12).
+func ReduceInt(r Reduction, n int, zero int32, q *Requant, x, y []int8) {
+	for i := range y {
+		row := x[i*n : (i+1)*n]
+		best, sum := row[0], int64(0)
+		for _, v := range row {
+			sum += int64(int32(v) - zero)
+			switch r {
+			case Greatest:
+				best = max(best, v)
+			case Least:
+				best = min(best, v)
+			}
+		}
+		if r == Mean || r == Sum {
+			best = q.Apply(sum, 0)
+		}
+		y[i] = best
+	}
+}
+
+// MatMulFloat is y[m,n] = a[m,k]*b[k,n].
+func MatMulFloat(m, k, n int, a, b, y []float32) {
+	for i := range m {
+		for j := range n {
+			var acc float32
+			for l := range k {
+				acc += float32(a[i*k+l] * b[l*n+j])
+			}
+			y[i*n+j] = acc
+		}
+	}
+}
+
+// MatMulInt requantizes the sums of products of differences from zero points.
+func MatMulInt(m, k, n int, zeroA, zeroB int32, q *Requant, a, b, y []int8) {
+	for i := range m {
+		for j := range n {
+			var acc int64
+			for l := range k {
+				acc += int64((int32(a[i*k+l]) - zeroA) * (int32(b[l*n+j]) - zeroB))
+			}
+			y[i*n+j] = q.Apply(acc, 0)
+		}
+	}
+}
+
+// ArgMax is the place of the first greatest element of each row of n (R15).
+func ArgMax[T float32 | int8](n int, x []T, put func(row, at int)) {
+	for i := range len(x) / n {
+		best := 0
+		for j := range n {
+			if x[i*n+j] > x[i*n+best] {
+				best = j
+			}
+		}
+		put(i, best)
+	}
+}

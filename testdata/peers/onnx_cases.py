@@ -1,0 +1,443 @@
+"""Writes generated ONNX models with what onnxruntime answers to them.
+
+    python onnx_cases.py DIR COUNT [SEED]
+
+Each case is a folder as ONNX's own backend tests have them: model.onnx and
+test_data_set_0 with input_0.pb and output_0.pb. Operations, attributes, shapes
+and opsets are random; the same seed gives the same cases.
+"""
+import os
+import random
+import sys
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+from onnx import TensorProto, helper, numpy_helper
+
+
+class Case:
+    """A model under construction: one input, a chain of nodes."""
+
+    def __init__(self, rng, opset):
+        self.rng, self.opset = rng, opset
+        self.nodes, self.inits, self.count = [], [], 0
+
+    def const(self, x, dtype=np.float32):
+        name = f"k{len(self.inits)}"
+        self.inits.append(numpy_helper.from_array(np.asarray(x, dtype), name))
+        return name
+
+    def weights(self, *shape):
+        return self.const(self.rng.normal(0, 0.5, shape))
+
+    def node(self, op, args, outs=1, **attrs):
+        self.count += 1
+        names = [f"v{self.count}_{i}" for i in range(outs)]
+        self.nodes.append(helper.make_node(op, args, names, name=f"/n{self.count}/{op}", **attrs))
+        return names[0] if outs == 1 else names
+
+
+def pick(r, *options):
+    return options[r.integers(len(options))]
+
+
+def image(r, channels=None, least=3, most=10):
+    return [1, channels or int(r.integers(1, 7)), int(r.integers(least, most)), int(r.integers(least, most))]
+
+
+def anyshape(r):
+    rank = int(r.integers(1, 5))
+    return [1] + [int(r.integers(1, 7)) for _ in range(rank)]
+
+
+def window(r, shape, pool=False):
+    rank = len(shape) - 2
+    kernel = [int(r.integers(1, min(4, s) + 1)) for s in shape[2:]]
+    attrs = {"kernel_shape": kernel, "strides": [int(r.integers(1, 4)) for _ in kernel]}
+    how = r.integers(4)
+    if how == 0:
+        attrs["auto_pad"] = pick(r, "SAME_UPPER", "SAME_LOWER", "VALID")
+    elif how < 3:
+        attrs["pads"] = [int(r.integers(0, k)) for k in kernel + kernel]
+    if not pool and how != 0 and r.integers(3) == 0:
+        attrs["dilations"] = [int(r.integers(1, 3)) if (k - 1) * 2 + 1 <= s else 1 for k, s in zip(kernel, shape[2:])]
+    return attrs
+
+
+def conv(c, r, x, shape):
+    groups = pick(r, 1, 1, shape[1], 1 if shape[1] % 2 else 2)
+    out = groups * int(r.integers(1, 5))
+    attrs = window(r, shape)
+    args = [x, c.weights(out, shape[1] // groups, *attrs["kernel_shape"])]
+    if r.integers(2):
+        args.append(c.weights(out))
+    return c.node("Conv", args, group=groups, **attrs)
+
+
+def conv_transpose(c, r, x, shape):
+    groups = pick(r, 1, 1, shape[1])
+    kernel = [int(r.integers(1, 4)) for _ in shape[2:]]
+    strides = [int(r.integers(1, 4)) for _ in kernel]
+    attrs = {"kernel_shape": kernel, "strides": strides, "pads": [int(r.integers(0, k)) for k in kernel + kernel]}
+    if r.integers(2):
+        attrs["output_padding"] = [int(r.integers(0, s)) for s in strides]
+    args = [x, c.weights(shape[1], int(r.integers(1, 4)), *kernel)]
+    if r.integers(2):
+        args.append(c.weights(args and c.inits[-1].dims[1] * groups))
+    return c.node("ConvTranspose", args, group=groups, **attrs)
+
+
+def gemm(c, r, x, shape):
+    n, k = int(r.integers(1, 12)), shape[-1]
+    trans = int(r.integers(2))
+    args = [x, c.weights(n, k) if trans else c.weights(k, n)]
+    if r.integers(3):
+        args.append(c.weights(*pick(r, [n], [1, n], [1])))
+    return c.node("Gemm", args, transB=trans, alpha=float(pick(r, 1, 0.5)), beta=float(pick(r, 1, 2)))
+
+
+def matmul(c, r, x, shape):
+    y = c.node("MatMul", [x, c.weights(shape[-1], int(r.integers(1, 9)))])
+    n = c.inits[-1].dims[1]
+    return c.node("Add", [y, c.weights(n)]) if r.integers(2) else y
+
+
+def matmul_computed(c, r, x, shape):
+    perm = list(range(len(shape)))
+    perm[-1], perm[-2] = perm[-2], perm[-1]
+    y = c.node("Transpose", [c.node("Tanh", [x])], perm=perm)
+    return c.node("MatMul", [x, y])
+
+
+def pool(op):
+    def make(c, r, x, shape):
+        attrs = window(r, shape, pool=True)
+        if "auto_pad" not in attrs and r.integers(3) == 0:
+            attrs["ceil_mode"] = 1
+        if op == "AveragePool" and "ceil_mode" not in attrs:
+            attrs["count_include_pad"] = int(r.integers(2))
+        return c.node(op, [x], **attrs)
+    return make
+
+
+def simple(op, **choices):
+    def make(c, r, x, shape):
+        return c.node(op, [x], **{k: float(pick(r, *v)) for k, v in choices.items()})
+    return make
+
+
+def positive(op):
+    def make(c, r, x, shape):
+        return c.node(op, [c.node("Add", [c.node("Abs", [x]), c.const([0.5])])])
+    return make
+
+
+def clip(c, r, x, shape):
+    lo, hi = pick(r, (0, 6), (0, 1), (-1, 1), (-0.5, 2.25))
+    if r.integers(4) == 0:
+        return c.node("Clip", [x, c.const(lo)])
+    return c.node("Clip", [x, c.const(lo), c.const(hi)])
+
+
+def broadcast(r, shape):
+    how = r.integers(5)
+    if how == 0:
+        return []
+    if how == 1:
+        return shape[-1:]
+    if how == 2 and len(shape) > 2:
+        return [1, shape[1]] + [1] * (len(shape) - 2)
+    if how == 3:
+        return [s if r.integers(2) else 1 for s in shape]
+    return shape
+
+
+def with_const(op):
+    def make(c, r, x, shape):
+        k = c.rng.normal(0, 1, broadcast(r, shape))
+        if op == "Div":
+            k = np.abs(k) + 0.5
+        args = [x, c.const(k)]
+        if op in ("Add", "Mul", "Sub") and r.integers(3) == 0:
+            args.reverse()
+        y = c.node(op, args)
+        return c.node("Relu", [y]) if r.integers(2) else y
+    return make
+
+
+def of_two(op):
+    def make(c, r, x, shape):
+        other = c.node(pick(r, "Tanh", "Sigmoid"), [x])
+        if len(shape) > 2 and r.integers(3) == 0:
+            axes = [int(r.integers(1, len(shape)))]
+            if c.opset >= 18:
+                other = c.node("ReduceMean", [other, c.const(axes, np.int64)], keepdims=1)
+            else:
+                other = c.node("ReduceMean", [other], axes=axes, keepdims=1)
+        return c.node(op, [x, other] if r.integers(2) else [other, x])
+    return make
+
+
+def batchnorm(c, r, x, shape):
+    n = shape[1]
+    var = c.const(np.abs(c.rng.normal(1, 0.3, n)) + 0.1)
+    return c.node("BatchNormalization", [x, c.weights(n), c.weights(n), c.weights(n), var], epsilon=float(pick(r, 1e-5, 1e-3)))
+
+
+def prelu(c, r, x, shape):
+    return c.node("PRelu", [x, c.weights(*pick(r, [1], [shape[1]] + [1] * (len(shape) - 2)))])
+
+
+def softmax(op):
+    def make(c, r, x, shape):
+        return c.node(op, [x], axis=int(r.integers(1, len(shape))))
+    return make
+
+
+def reduce(op):
+    def make(c, r, x, shape):
+        axes = sorted(set(int(r.integers(1, len(shape))) for _ in range(int(r.integers(1, 3)))))
+        if r.integers(3) == 0:
+            axes = [a - len(shape) for a in axes]
+        keep = int(r.integers(2))
+        if c.opset >= (13 if op == "ReduceSum" else 18):
+            return c.node(op, [x, c.const(axes, np.int64)], keepdims=keep)
+        return c.node(op, [x], axes=axes, keepdims=keep)
+    return make
+
+
+def transpose(c, r, x, shape):
+    perm = [int(p) for p in r.permutation(len(shape))]
+    if r.integers(2):
+        perm = [0] + [int(p) + 1 for p in r.permutation(len(shape) - 1)]
+    return c.node("Transpose", [x], perm=perm)
+
+
+def slice_(c, r, x, shape):
+    axes = [a for a in range(1, len(shape)) if r.integers(2)] or [1]
+    starts, ends, steps = [], [], []
+    for a in axes:
+        n = shape[a]
+        lo = int(r.integers(0, n))
+        hi = int(r.integers(lo + 1, n + 1))
+        step = int(pick(r, 1, 1, 2, -1))
+        if step < 0:
+            lo, hi = hi - 1, (lo - 1 if lo > 0 else -(n + 1))
+        if r.integers(3) == 0 and hi == n:
+            hi = np.iinfo(np.int64).max
+        starts.append(lo), ends.append(hi), steps.append(step)
+    return c.node("Slice", [x] + [c.const(v, np.int64) for v in (starts, ends, axes, steps)])
+
+
+def split(c, r, x, shape):
+    axis = int(r.integers(1, len(shape)))
+    a = int(r.integers(1, shape[axis])) if shape[axis] > 1 else None
+    if a is None:
+        return c.node("Relu", [x])
+    sizes = [a, shape[axis] - a]
+    if c.opset >= 13:
+        one, two = c.node("Split", [x, c.const(sizes, np.int64)], 2, axis=axis)
+    else:
+        one, two = c.node("Split", [x], 2, axis=axis, split=sizes)
+    return c.node("Concat", [two, c.node("Relu", [one])], axis=axis)
+
+
+def concat(c, r, x, shape):
+    args = [x, c.node("Neg", [x])]
+    if r.integers(2):
+        args.append(c.node("Sigmoid", [x]))
+    return c.node("Concat", args, axis=int(r.integers(1, len(shape))))
+
+
+def pad(c, r, x, shape):
+    pads = [0] + [int(r.integers(-1 if s > 2 else 0, 3)) for s in shape[1:]]
+    pads += [0] + [int(r.integers(0, 3)) for s in shape[1:]]
+    args = [x, c.const(pads, np.int64)]
+    if r.integers(2):
+        args.append(c.const(float(r.normal())))
+    return c.node("Pad", args)
+
+
+def gather(c, r, x, shape):
+    axis = int(r.integers(1, len(shape)))
+    n = shape[axis]
+    index = pick(r, int(r.integers(-n, n)), list(range(n)), list(range(n - 1, -1, -1)), [[0]])
+    return c.node("Gather", [x, c.const(index, np.int64)], axis=axis)
+
+
+def expand(c, r, x, shape):
+    to = [int(r.integers(2, 5)) if s == 1 and i else s for i, s in enumerate(shape)]
+    return c.node("Expand", [x, c.const(to, np.int64)])
+
+
+def reshape(c, r, x, shape):
+    """A view as exporters write it, with its shape arithmetic."""
+    how = r.integers(4)
+    if how == 0:
+        return c.node("Flatten", [x], axis=int(r.integers(0, len(shape) + 1)))
+    if how == 1:
+        s = c.node("Shape", [x])
+        n = c.node("Gather", [s, c.const(0, np.int64)], axis=0)
+        if c.opset >= 13:
+            n = c.node("Unsqueeze", [n, c.const([0], np.int64)])
+        else:
+            n = c.node("Unsqueeze", [n], axes=[0])
+        return c.node("Reshape", [x, c.node("Concat", [n, c.const([-1], np.int64)], axis=0)])
+    if how == 2:
+        axis = int(r.integers(0, len(shape) + 1))
+        if c.opset >= 13:
+            y = c.node("Unsqueeze", [x, c.const([axis], np.int64)])
+            return c.node("Squeeze", [c.node("Relu", [y]), c.const([axis], np.int64)])
+        y = c.node("Unsqueeze", [x], axes=[axis])
+        return c.node("Squeeze", [c.node("Relu", [y])], axes=[axis])
+    return c.node("Reshape", [x, c.const([0, -1, shape[-1]] if len(shape) > 2 else [1, -1], np.int64)])
+
+
+def resize(c, r, x, shape):
+    scales = [1, 1] + [float(r.integers(1, 4)) for _ in shape[2:]]
+    mode = pick(r, ("asymmetric", "floor"), ("half_pixel", "round_prefer_floor"))
+    args = [x, "", c.const(scales)]
+    if r.integers(2):
+        args = [x, "", "", c.const([int(a * b) for a, b in zip(shape, scales)], np.int64)]
+    return c.node("Resize", args, mode="nearest", coordinate_transformation_mode=mode[0], nearest_mode=mode[1])
+
+
+def depth_to_space(c, r, x, shape):
+    return c.node("DepthToSpace", [x], blocksize=2, mode=pick(r, "DCR", "CRD"))
+
+
+def argmax(c, r, x, shape):
+    return c.node("ArgMax", [x], axis=int(r.integers(1, len(shape))), keepdims=int(r.integers(2)))
+
+
+def power(c, r, x, shape):
+    return c.node("Pow", [c.node("Abs", [x]), c.const(float(pick(r, 1, 2, 0.5)))])
+
+
+def block(c, r, x, shape):
+    """A residual block with normalisation, as networks have them."""
+    n = shape[1]
+    y = c.node("Conv", [x, c.weights(n, n, 3, 3)], kernel_shape=[3, 3], pads=[1, 1, 1, 1])
+    y = c.node("Relu", [batchnorm(c, r, y, shape)])
+    y = c.node("Conv", [y, c.weights(n, 1, 3, 3)], kernel_shape=[3, 3], pads=[1, 1, 1, 1], group=n)
+    y = c.node("Relu", [c.node("Add", [batchnorm(c, r, y, shape), x])])
+    y = c.node("GlobalAveragePool", [y])
+    y = c.node("Flatten", [y])
+    return c.node("Softmax", [c.node("Gemm", [y, c.weights(5, n), c.weights(5)], transB=1)])
+
+
+def normalized(c, r, x, shape):
+    n = shape[1]
+    y = c.node("Sub", [x, c.const(c.rng.uniform(0.3, 0.6, [1, n, 1, 1]))])
+    y = c.node("Div", [y, c.const(c.rng.uniform(0.2, 0.5, [1, n, 1, 1]))])
+    return conv(c, r, y, shape)
+
+
+def layer_norm(c, r, x, shape):
+    """A layer normalisation as exporters before opset 17 spell it."""
+    axes = [-1]
+    mean = c.node("ReduceMean", [x, c.const(axes, np.int64)]) if c.opset >= 18 else c.node("ReduceMean", [x], axes=axes)
+    d = c.node("Sub", [x, mean])
+    sq = c.node("Pow", [d, c.const(2.0)])
+    var = c.node("ReduceMean", [sq, c.const(axes, np.int64)]) if c.opset >= 18 else c.node("ReduceMean", [sq], axes=axes)
+    return c.node("Div", [d, c.node("Sqrt", [c.node("Add", [var, c.const(1e-5)])])])
+
+
+def sequence(r):
+    return [1, int(r.integers(2, 7)), int(r.integers(2, 9))]
+
+
+def deep(r):
+    return [1, 4 * int(r.integers(1, 3)), int(r.integers(2, 5)), int(r.integers(2, 5))]
+
+
+def even(r):
+    return [1, int(r.integers(1, 4)), 2 * int(r.integers(1, 4)), 2 * int(r.integers(1, 4))]
+
+
+def flat(r):
+    return [1, int(r.integers(2, 20))]
+
+
+def image_or_line(r):
+    s = image(r, least=4)
+    return s if r.integers(3) else s[:3]
+
+
+KINDS = {
+    "Conv": (conv, image_or_line), "ConvTranspose": (conv_transpose, image), "Gemm": (gemm, flat), "MatMul": (matmul, sequence),
+    "MatMulComputed": (matmul_computed, sequence), "MaxPool": (pool("MaxPool"), image_or_line), "AveragePool": (pool("AveragePool"), image_or_line),
+    "GlobalAveragePool": (simple("GlobalAveragePool"), image), "GlobalMaxPool": (simple("GlobalMaxPool"), image),
+    "BatchNormalization": (batchnorm, image), "Relu": (simple("Relu"), anyshape), "Sigmoid": (simple("Sigmoid"), anyshape), "Tanh": (simple("Tanh"), anyshape),
+    "HardSigmoid": (simple("HardSigmoid", alpha=(0.2, 1 / 6), beta=(0.5, 0.4)), anyshape), "HardSwish": (simple("HardSwish"), anyshape),
+    "LeakyRelu": (simple("LeakyRelu", alpha=(0.01, 0.3)), anyshape), "Elu": (simple("Elu", alpha=(1, 0.5)), anyshape), "PRelu": (prelu, image),
+    "Softplus": (simple("Softplus"), anyshape), "Exp": (simple("Exp"), anyshape), "Erf": (simple("Erf"), anyshape), "Abs": (simple("Abs"), anyshape),
+    "Neg": (simple("Neg"), anyshape), "Sqrt": (positive("Sqrt"), anyshape), "Log": (positive("Log"), anyshape), "Gelu": (simple("Gelu"), anyshape),
+    "Pow": (power, anyshape), "Clip": (clip, anyshape), "Identity": (simple("Identity"), anyshape),
+    **{f"{op}Const": (with_const(op), anyshape) for op in ("Add", "Sub", "Mul", "Div")},
+    **{op: (of_two(op), anyshape) for op in ("Add", "Sub", "Mul", "Min", "Max", "Div")},
+    "Softmax": (softmax("Softmax"), anyshape), "LogSoftmax": (softmax("LogSoftmax"), anyshape),
+    **{op: (reduce(op), anyshape) for op in ("ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin")},
+    "ArgMax": (argmax, anyshape), "Transpose": (transpose, anyshape), "Slice": (slice_, anyshape), "Split": (split, anyshape), "Concat": (concat, anyshape),
+    "Pad": (pad, anyshape), "Gather": (gather, anyshape), "Expand": (expand, anyshape), "Reshape": (reshape, anyshape), "Resize": (resize, image),
+    "DepthToSpace": (depth_to_space, deep), "SpaceToDepth": (lambda c, r, x, s: c.node("SpaceToDepth", [x], blocksize=2), even),
+    "ResidualBlock": (block, image), "Normalized": (normalized, image), "LayerNorm": (layer_norm, sequence),
+}
+
+OPSETS = (11, 13, 15, 17, 18, 20)
+NEEDS = {"HardSwish": 14, "Gelu": 20}
+
+
+def make(kind, seed):
+    rng = np.random.default_rng(seed)
+    build, shapes = KINDS[kind]
+    opset = max(int(OPSETS[rng.integers(len(OPSETS))]), NEEDS.get(kind, 0))
+    shape = shapes(rng)
+    c = Case(rng, opset)
+    y = build(c, rng, "x", shape)
+    batch = list(shape)
+    if len(shape) > 1 and rng.integers(2) and kind not in ("Expand", "Resize", "Reshape", "Pad"):
+        batch[0] = "N"
+    if y == "x":
+        y = c.node("Identity", [y])
+    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, batch)
+    out = helper.make_empty_tensor_value_info(y)
+    graph = helper.make_graph(c.nodes, "g", [x], [out], c.inits)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
+    data = rng.normal(0, 1, shape).astype(np.float32)
+    options = ort.SessionOptions()
+    options.log_severity_level = 4
+    answer = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"]).run(None, {"x": data})
+    return model, data, answer
+
+
+def main():
+    folder, count = sys.argv[1], int(sys.argv[2])
+    seed = int(sys.argv[3]) if len(sys.argv) > 3 else 1
+    names = sorted(KINDS)
+    written = 0
+    for i in range(count):
+        kind = names[i % len(names)]
+        for again in range(20):  # some random attributes are no valid model
+            try:
+                model, data, answer = make(kind, [seed, i, again])
+                break
+            except Exception as e:
+                last = e
+        else:
+            print(f"{kind} {i}: {last}", file=sys.stderr)
+            continue
+        at = os.path.join(folder, f"{kind}_{i:05d}")
+        os.makedirs(os.path.join(at, "test_data_set_0"))
+        onnx.save(model, os.path.join(at, "model.onnx"))
+        for name, arrays in (("input", [data]), ("output", answer)):
+            for k, a in enumerate(arrays):
+                with open(os.path.join(at, "test_data_set_0", f"{name}_{k}.pb"), "wb") as f:
+                    f.write(numpy_helper.from_array(np.asarray(a)).SerializeToString())
+        written += 1
+    print(f"{written} cases in {folder}")
+
+
+if __name__ == "__main__":
+    main()
