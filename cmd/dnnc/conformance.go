@@ -13,6 +13,8 @@ import (
 
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
 	"github.com/dnnc/dnnc/frontend/onnx"
+	"github.com/dnnc/dnnc/frontend/tflite"
+	"github.com/dnnc/dnnc/frontend/weights"
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/runtime/interp"
@@ -21,6 +23,7 @@ import (
 // verdicts of a case of conformance, in the order in which they are printed.
 const (
 	passed = iota
+	near   // integers that differ by one at most
 	failed
 	unsupported
 	verdicts
@@ -32,7 +35,9 @@ const tolerance = 1e-4
 
 // conformance runs every case below a folder: a folder with model.onnx and
 // test_data_set_N of input_K.pb and output_K.pb, as ONNX's own backend tests have
-// them. Cases count for the operation that the folder's name begins with, up to
+// them, or with model.tflite and data.npz, whose input and output are several of
+// the model's, one behind the other. Integers must be equal; those that are one
+// apart are told apart. Cases count for the operation that the folder's name begins with, up to
 // the last _ and a number.
 func conformance(ctx context.Context, o driver.Options, stdout, stderr io.Writer) error {
 	counts := map[string]*[verdicts]int{}
@@ -41,7 +46,7 @@ func conformance(ctx context.Context, o driver.Options, stdout, stderr io.Writer
 		if err != nil {
 			return err
 		}
-		if d.IsDir() || d.Name() != "model.onnx" {
+		if d.IsDir() || d.Name() != "model.onnx" && d.Name() != "model.tflite" {
 			return ctx.Err()
 		}
 		name := caseOf(filepath.Base(filepath.Dir(path)))
@@ -60,9 +65,9 @@ func conformance(ctx context.Context, o driver.Options, stdout, stderr io.Writer
 		return diag.New(diag.Pos{File: o.Input}, diag.BadFile, "%v", err)
 	}
 	if total == [verdicts]int{} {
-		return diag.New(diag.Pos{File: o.Input}, diag.BadData, "no case in this folder: none has a model.onnx")
+		return diag.New(diag.Pos{File: o.Input}, diag.BadData, "no case in this folder: none has a model.onnx or model.tflite")
 	}
-	fmt.Fprintf(stdout, "%-24s %7s %7s %12s\n", "operation", "passed", "failed", "unsupported")
+	fmt.Fprintf(stdout, "%-28s %7s %9s %7s %12s\n", "operation", "passed", "one step", "failed", "unsupported")
 	names := make([]string, 0, len(counts))
 	for name := range counts {
 		names = append(names, name)
@@ -70,9 +75,9 @@ func conformance(ctx context.Context, o driver.Options, stdout, stderr io.Writer
 	slices.Sort(names)
 	for _, name := range names {
 		c := counts[name]
-		fmt.Fprintf(stdout, "%-24s %7d %7d %12d\n", name, c[passed], c[failed], c[unsupported])
+		fmt.Fprintf(stdout, "%-28s %7d %9d %7d %12d\n", name, c[passed], c[near], c[failed], c[unsupported])
 	}
-	fmt.Fprintf(stdout, "%-24s %7d %7d %12d\n", "all", total[passed], total[failed], total[unsupported])
+	fmt.Fprintf(stdout, "%-28s %7d %9d %7d %12d\n", "all", total[passed], total[near], total[failed], total[unsupported])
 	if total[failed] > 0 {
 		return diag.New(diag.Pos{File: o.Input}, diag.BadData, "%d cases failed", total[failed])
 	}
@@ -80,7 +85,13 @@ func conformance(ctx context.Context, o driver.Options, stdout, stderr io.Writer
 }
 
 // caseOf is the name of a case without its number.
-func caseOf(name string) string { return strings.TrimRight(name, "_0123456789") }
+func caseOf(name string) string {
+	i := strings.LastIndexByte(name, '_')
+	if i < 1 || strings.Trim(name[i+1:], "0123456789") != "" {
+		return name
+	}
+	return name[:i]
+}
 
 // runCase imports a model and compares its results.
 func runCase(ctx context.Context, path string) (verdict int, why error) {
@@ -89,6 +100,9 @@ func runCase(ctx context.Context, path string) (verdict int, why error) {
 			verdict, why = failed, fmt.Errorf("panic: %v", r)
 		}
 	}()
+	if filepath.Base(path) == "model.tflite" {
+		return runTFLite(ctx, path)
+	}
 	sets, err := filepath.Glob(filepath.Join(filepath.Dir(path), "test_data_set_*"))
 	if err != nil || len(sets) == 0 {
 		return failed, fmt.Errorf("no test_data_set")
@@ -127,19 +141,114 @@ func compareSet(ctx context.Context, p *interp.Float, set string) error {
 		if err != nil {
 			return err
 		}
-		greatest := 1.
-		for _, v := range want {
-			if a := math.Abs(float64(v)); a > greatest && !math.IsInf(a, 0) {
-				greatest = a
-			}
-		}
-		for k, v := range t[p.ID(out)] {
-			if d := math.Abs(float64(v - want[k])); !(d <= tolerance*greatest) && v != want[k] {
-				return fmt.Errorf("%s: element %d is %v, expected %v", out.Name, k, v, want[k])
-			}
+		if err := compareReals(out.Name, t[p.ID(out)], want); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+// compareReals reports an element that is further from the expected one than the
+// tolerance.
+func compareReals(name string, got, want []float32) error {
+	greatest := 1.
+	for _, v := range want {
+		if a := math.Abs(float64(v)); a > greatest && !math.IsInf(a, 0) {
+			greatest = a
+		}
+	}
+	for k, v := range got {
+		if d := math.Abs(float64(v - want[k])); !(d <= tolerance*greatest) && v != want[k] {
+			return fmt.Errorf("%s: element %d is %v, expected %v", name, k, v, want[k])
+		}
+	}
+	return nil
+}
+
+// runTFLite imports a model, an int8 one with its integers, and compares its
+// results.
+func runTFLite(ctx context.Context, path string) (verdict int, why error) {
+	f, err := weights.Open(filepath.Join(filepath.Dir(path), "data.npz"))
+	if err != nil {
+		return failed, err
+	}
+	m, err := tflite.Load(path, tflite.Options{})
+	if err != nil {
+		return unsupported, err
+	}
+	in, out := m.Inputs[0], m.Outputs[0]
+	x, err := samples(f, "input", in)
+	if err != nil {
+		return failed, err
+	}
+	want, err := samples(f, "output", out)
+	if err != nil {
+		return failed, err
+	}
+	n := len(x) / in.Type.Shape.Size()
+	if !m.IsQuantized() {
+		p, err := interp.CompileFloat(m)
+		if err != nil {
+			return failed, err
+		}
+		got, err := p.Forward(ctx, x, n)
+		if err == nil {
+			err = compareReals(out.Name, got, want)
+		}
+		if err != nil {
+			return failed, err
+		}
+		return passed, nil
+	}
+	p, err := interp.CompileInt(m)
+	if err != nil {
+		return failed, err
+	}
+	ints := make([]int8, len(x))
+	for i, v := range x {
+		ints[i] = int8(v)
+	}
+	got, err := p.Forward(ctx, ints, n)
+	if err != nil {
+		return failed, err
+	}
+	for i, v := range got {
+		switch d := math.Abs(float64(v) - float64(want[i])); {
+		case d > 1:
+			return failed, fmt.Errorf("%s: element %d is %d, expected %v", out.Name, i, v, want[i])
+		case d == 1:
+			verdict, why = near, fmt.Errorf("%s: element %d is %d, expected %v", out.Name, i, v, want[i])
+		}
+	}
+	return verdict, why
+}
+
+// samples reads the arrays of a value, one behind the other; those of images lie
+// in H,W,C order and come into C,H,W.
+func samples(f *weights.File, name string, v *ir.Value) ([]float32, error) {
+	t, ok := f.Tensor(name)
+	size := v.Type.Shape.Size()
+	if !ok || len(t.Shape) == 0 {
+		return nil, fmt.Errorf("no array %s", name)
+	}
+	x, err := t.Float32()
+	if err != nil {
+		return nil, err
+	}
+	if len(x) != t.Shape[0]*size {
+		return nil, fmt.Errorf("%s has %d elements, %s is %s", name, len(x), v.Name, v.Type)
+	}
+	if s := v.Type.Shape; len(t.Shape) == 5 {
+		order := ir.ViewOf(ir.Shape{s[1], s[2], s[0]}).Permute([]int{2, 0, 1}).Index()
+		y := make([]float32, len(x))
+		for i := 0; i < len(x); i += size {
+			for k, at := range order {
+				y[i+k] = x[i+int(at)]
+			}
+		}
+		return y, nil
+	}
+	return x, nil
 }
 
 // tensorFile reads the elements of a value from a file of one tensor.

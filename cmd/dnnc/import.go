@@ -18,7 +18,7 @@ import (
 // importModel writes a model of another format as a text, the tensors beside it.
 func importModel(_ context.Context, o driver.Options, stdout, _ io.Writer) error {
 	if strings.EqualFold(filepath.Ext(o.Input), ".dnn") {
-		return diag.New(diag.Pos{File: o.Input}, diag.BadFile, "a network of the language already: import reads ONNX models")
+		return diag.New(diag.Pos{File: o.Input}, diag.BadFile, "a network of the language already: import reads ONNX and TensorFlow Lite models")
 	}
 	m, err := driver.Load(o)
 	if err != nil {
@@ -34,6 +34,9 @@ func importModel(_ context.Context, o driver.Options, stdout, _ io.Writer) error
 	}
 	m.Tensors = []ir.TensorsFile{{Path: filepath.Base(tensors)}}
 	text := fmt.Sprintf("# Imported from %s.\n%s", filepath.Base(o.Input), m.Source())
+	if m.IsQuantized() {
+		text = m.String()
+	}
 	if err := driver.Replace(base+".dnn", []byte(text)); err != nil {
 		return err
 	}
@@ -43,7 +46,7 @@ func importModel(_ context.Context, o driver.Options, stdout, _ io.Writer) error
 	}
 	fmt.Fprintf(stdout, "%s.dnn: %d operations, %d numbers in %s\n", base, len(m.Ops), weights, tensors)
 	for _, in := range m.Inputs {
-		if _, said := o.Ranges[in.Name]; !said {
+		if _, said := o.Ranges[in.Name]; !said && in.Range != nil {
 			fmt.Fprintf(stdout, "%s is taken to be in [%s,%s]; -range %s=0,255 says otherwise\n", in.Name, ir.FormatFloat(in.Range.Lo), ir.FormatFloat(in.Range.Hi), in.Name)
 		}
 	}

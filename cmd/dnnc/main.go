@@ -219,6 +219,11 @@ func parse(args []string, stderr io.Writer) (o driver.Options, files []string, e
 	fs.StringVar(&o.Diff, "diff", "", "dump: print what changed between two `passes`: fold,fuse")
 	fs.StringVar(&o.Plane, "plane", "", "eval: draw the decision boundary on the plane through three images to this `file`, PNG or SVG")
 	fs.StringVar(&o.Directions, "directions", "", "eval: span the plane by the first image and two `errors`: \"fog=0.5;gaussian=0.3\"")
+	fs.BoolFunc("exact", "of an int8 TensorFlow Lite model: keep its integers and its rounding; -exact=false makes it a float network first (default: unless -O asks for other widths)", func(s string) error {
+		_, err := strconv.ParseBool(s)
+		o.Exact = s
+		return err
+	})
 	fs.BoolVar(&o.Verbose, "v", false, "conformance: say why a case is unsupported")
 	fs.Func("shape", "import: the shape of an `input`, batch included: image=1,3,224,224", shapeOf(&o))
 	fs.Func("range", "import: the reals of an `input`: image=0,1, which is the default", rangeOf(&o))

@@ -6,12 +6,13 @@ import (
 	"strings"
 
 	"github.com/dnnc/dnnc/frontend/onnx"
+	"github.com/dnnc/dnnc/frontend/tflite"
 	"github.com/dnnc/dnnc/ir"
 )
 
 // printOps is the table of operations, as the layers' own tables have it.
 func printOps(w io.Writer) {
-	fmt.Fprintf(w, "| operation | what | integers | weights | from ONNX |\n| --- | --- | --- | --- | --- |\n")
+	fmt.Fprintf(w, "| operation | what | integers | weights | from ONNX | from TensorFlow Lite |\n| --- | --- | --- | --- | --- | --- |\n")
 	for op := ir.Op(0); op < ir.NumOps; op++ {
 		info := op.Info()
 		integers := "by core operations"
@@ -28,7 +29,7 @@ func printOps(w io.Writer) {
 			weights = "i8, odd1..8, code1..8, vec"
 		}
 		doc, _, _ := strings.Cut(info.Doc, "; ONNX")
-		fmt.Fprintf(w, "| `%s` | %s | %s | %s | %s |\n", info.Name, strings.TrimSuffix(doc, "."), integers, weights, strings.Join(onnx.Names(op), ", "))
+		fmt.Fprintf(w, "| `%s` | %s | %s | %s | %s | %s |\n", info.Name, strings.TrimSuffix(doc, "."), integers, weights, strings.Join(onnx.Names(op), ", "), strings.Join(tflite.Names(op), ", "))
 	}
 	fmt.Fprintf(w, "\nOf constants, as shape arithmetic is: %s.\n", strings.Join(onnx.Folded(), ", "))
 }

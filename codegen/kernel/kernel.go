@@ -426,7 +426,7 @@ func newRequant(g *generator, role string, wide bool) (requant, error) {
 	if err != nil {
 		return requant{}, err
 	}
-	q := requant{g: g, perChannel: len(mul) > 1, split: !wide}
+	q := requant{g: g, perChannel: len(mul) > 1, split: !wide && !g.roundsTFLite()}
 	ms, rs := make([]int64, len(mul)), make([]int64, len(mul))
 	for i := range mul {
 		m, r := mul[i], shift[i]
@@ -453,6 +453,9 @@ func (q requant) scaled(acc, channel loop.Expr) loop.Expr {
 	}
 	b := q.g.b
 	m := loop.To(loop.SExt, load(q.mul, at, loop.I32), 64)
+	if q.g.roundsTFLite() {
+		return q.g.tflite(loop.To(loop.Trunc, acc, 32), m, load(q.shift, at, loop.I32))
+	}
 	product := loop.Op(loop.Mul, loop.To(loop.SExt, acc, 64), m)
 	shift := read(b.Var("shift", load(q.shift, at, loop.I32)))
 	if q.split {

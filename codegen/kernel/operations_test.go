@@ -180,3 +180,48 @@ func runAll(t *testing.T, m *ir.Module, tgt *target.Target, tools llvm.Tools, ob
 		require.Equal(t, want[i], got.Outputs[i])
 	}
 }
+
+// TestTFLiteRounding has every requantization round as TensorFlow Lite does (R8),
+// layers included.
+func TestTFLiteRounding(t *testing.T) {
+	tools, err := llvm.Find("")
+	if err != nil {
+		t.Skip(err)
+	}
+	for _, name := range []string{"x86_64", "armv7em", "armv7"} {
+		tgt, err := target.Find(name)
+		require.NoError(t, err)
+		if err := emu.Check(tgt); err != nil {
+			t.Skip(err)
+		}
+		_, ops := operationNet(t, tgt)
+		for _, m := range []*ir.Module{ops, network(t, tgt, "i8")} {
+			for _, n := range m.Ops {
+				if n.Op.Info().Attr("round") != nil && n.Has("mul") {
+					n.Set("round", "tflite")
+				}
+			}
+			p, err := kernel.Program(m, "net")
+			require.NoError(t, err)
+			in, out := cases(t, m, 3)
+			for i := range in {
+				memory := []loop.Memory{in[i]}
+				for _, o := range m.Outputs {
+					memory = append(memory, make([]byte, o.Type.Shape.Size()))
+				}
+				_, err := loop.Run(p.Funcs[len(p.Funcs)-1], nil, append(memory, make([]byte, m.Arena.Bytes)))
+				require.NoError(t, err)
+				var got []byte
+				for _, y := range memory[1:] {
+					got = append(got, y...)
+				}
+				require.Equal(t, out[i], got)
+			}
+			text, err := llvm.Print(p, tgt)
+			require.NoError(t, err)
+			object, err := llvm.Compile(context.Background(), tools, text, tgt, "obj")
+			require.NoError(t, err)
+			runAll(t, m, tgt, tools, object)
+		}
+	}
+}

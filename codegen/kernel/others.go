@@ -69,6 +69,36 @@ func halfUp(x loop.Expr, m, r int32) loop.Expr {
 	return loop.Op(loop.AShr, loop.Sum(product, loop.Num(loop.I64, 1<<(r-1))), loop.Num(loop.I64, int64(r)))
 }
 
+// roundsTFLite reports whether a node's requantization is TensorFlow Lite's (R8).
+func (g *generator) roundsTFLite() bool { return g.n.Word("round") == "tflite" }
+
+// rescale is RQ of a number of 32 bits with constants known here.
+func (g *generator) rescale(x loop.Expr, m, r int32) loop.Expr {
+	if g.roundsTFLite() {
+		return loop.To(loop.SExt, g.tflite(loop.To(loop.Trunc, loop.To(loop.SExt, x, 64), 32), loop.Num(loop.I64, int64(m)), loop.Int(int(r))), 64)
+	}
+	return halfUp(x, m, r)
+}
+
+// tflite is R8: the accumulator shifted left where the factor is large, the
+// rounding doubling high multiply, the rounding shift right; m is an i64.
+func (g *generator) tflite(acc, m, r loop.Expr) loop.Expr {
+	b := g.b
+	left := loop.Op(loop.SMax, loop.Op(loop.Sub, loop.Int(31), r), loop.Int(0))
+	right := b.Var("right", loop.Op(loop.SMax, loop.Op(loop.Sub, r, loop.Int(31)), loop.Int(0)))
+	product := b.Var("product", loop.Op(loop.Mul, loop.To(loop.SExt, loop.Op(loop.Shl, acc, left), 64), m))
+	// (product + nudge) / 2^31, towards 0; the nudge of a negative one is 1-2^30.
+	sign := loop.Op(loop.AShr, read(product), loop.Num(loop.I64, 63)) // 0 or -1
+	nudge := loop.Sum(loop.Num(loop.I64, 1<<30), loop.Op(loop.And, sign, loop.Num(loop.I64, 1-1<<31)))
+	sum := b.Var("nudged", loop.Sum(read(product), nudge))
+	toZero := loop.Op(loop.And, loop.Op(loop.AShr, read(sum), loop.Num(loop.I64, 63)), loop.Num(loop.I64, 1<<31-1))
+	high := b.Var("high", loop.To(loop.Trunc, loop.Op(loop.AShr, loop.Sum(read(sum), toZero), loop.Num(loop.I64, 31)), 32))
+	mask := b.Var("mask", loop.Op(loop.Sub, loop.Op(loop.Shl, loop.Int(1), read(right)), loop.Int(1)))
+	threshold := loop.Sum(loop.Op(loop.AShr, read(mask), loop.Int(1)), loop.Op(loop.SLt, read(high), loop.Int(0)))
+	up := loop.Op(loop.SLt, threshold, loop.Op(loop.And, read(high), read(mask)))
+	return loop.Sum(loop.Op(loop.AShr, read(high), read(right)), up)
+}
+
 func (g *generator) storeClamped(at, v loop.Expr, zero, lo, hi int32) {
 	y := loop.Clamp(loop.Sum(v, loop.Num(v.Type(), int64(zero))), int64(lo), int64(hi))
 	g.b.Store(g.out, at, loop.To(loop.Trunc, y, 8))
@@ -88,10 +118,10 @@ func addElements(g *generator) error {
 	g.b.For("i", loop.Int(0), loop.Int(g.n.Out.Type.Shape.Size()), 1, func(i loop.Expr) {
 		arg := func(j int, m, r int32) loop.Expr {
 			x := loop.To(loop.SExt, g.difference(j, i), 64)
-			return halfUp(loop.Op(loop.Mul, x, loop.Num(loop.I64, shift)), m, r)
+			return g.rescale(loop.Op(loop.Mul, x, loop.Num(loop.I64, shift)), m, r)
 		}
 		sum := loop.Op(op, arg(0, p.MulA, p.ShiftA), arg(1, p.MulB, p.ShiftB))
-		g.storeClamped(i, halfUp(sum, p.MulY, p.ShiftY), p.ZeroY, p.Lo, p.Hi)
+		g.storeClamped(i, g.rescale(sum, p.MulY, p.ShiftY), p.ZeroY, p.Lo, p.Hi)
 	})
 	return nil
 }
@@ -103,7 +133,7 @@ func rescaleElements(g *generator) error {
 		return err
 	}
 	g.b.For("i", loop.Int(0), loop.Int(g.n.Out.Type.Shape.Size()), 1, func(i loop.Expr) {
-		g.storeClamped(i, halfUp(g.difference(0, i), q.Mul[0], q.Shift[0]), q.Zero, q.Lo, q.Hi)
+		g.storeClamped(i, g.rescale(g.difference(0, i), q.Mul[0], q.Shift[0]), q.Zero, q.Lo, q.Hi)
 	})
 	return nil
 }

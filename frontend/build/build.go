@@ -88,6 +88,19 @@ func (b *Builder) AddNamed(op ir.Op, name string, args []*ir.Value, attrs ...ir.
 	return b.add(&ir.Node{Op: op, Args: args, Out: &ir.Value{Name: name}}, attrs)
 }
 
+// AddQuantized appends an operation under a name that Name gave, its result of a
+// quantization.
+func (b *Builder) AddQuantized(op ir.Op, name string, args []*ir.Value, q ir.Quant, attrs ...ir.Attr) (*ir.Value, error) {
+	return b.add(&ir.Node{Op: op, Args: args, Out: &ir.Value{Name: name, Type: ir.Type{Quant: q}}}, attrs)
+}
+
+// Ints declares a constant of integers.
+func (b *Builder) Ints(name string, kind ir.Kind, shape ir.Shape, x []int64) *ir.Const {
+	c := ir.IntConst(b.Name(name), ir.Of(kind), shape, x)
+	b.M.Consts = append(b.M.Consts, c)
+	return c
+}
+
 func (b *Builder) add(n *ir.Node, attrs []ir.Attr) (*ir.Value, error) {
 	n.Out.Def = n
 	for _, a := range attrs {

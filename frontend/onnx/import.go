@@ -72,7 +72,7 @@ type importer struct {
 	users  map[string][]*pb.Node
 	done   map[*pb.Node]bool // taken into another operation
 	folded int               // elements of constants made
-	faults faults
+	faults build.Faults
 }
 
 func convert(f *file, pos diag.Pos, name string, opt Options, dir *folder) (*ir.Module, error) {
@@ -130,7 +130,7 @@ func convert(f *file, pos diag.Pos, name string, opt Options, dir *folder) (*ir.
 		}
 	}
 	im.nodes(g)
-	if err := im.faults.err(pos, len(g.Node)); err != nil {
+	if err := im.faults.Err(pos, len(g.Node)); err != nil {
 		return nil, err
 	}
 	m, err := im.finish(g)
@@ -274,7 +274,7 @@ func (im *importer) nodes(g *pb.Graph) {
 		}
 		outs, err := im.node(n, later)
 		if err != nil {
-			im.faults.add(n, err)
+			im.fault(n, err)
 		}
 		for i, name := range n.Output {
 			var o *operand
@@ -282,16 +282,24 @@ func (im *importer) nodes(g *pb.Graph) {
 				o = outs[i]
 			}
 			if _, twice := im.values[name]; twice && name != "" {
-				im.faults.add(n, fmt.Errorf("defines %q, which is defined already", name))
+				im.fault(n, fmt.Errorf("defines %q, which is defined already", name))
 			}
 			im.values[name] = o
 		}
 	}
 }
 
-// errSkipped is the fault of an operation whose argument failed: it is reported
-// there.
-var errSkipped = errors.New("skipped")
+// fault notes that a node cannot be imported.
+func (im *importer) fault(n *pb.Node, err error) {
+	op, name := n.GetOpType(), n.GetName()
+	if d := n.GetDomain(); d != "" && d != "ai.onnx" {
+		op = d + "." + op
+	}
+	if name == "" && len(n.Output) > 0 {
+		name = n.Output[0]
+	}
+	im.faults.Add(op, name, err)
+}
 
 func (im *importer) node(n *pb.Node, later map[string]bool) ([]*operand, error) {
 	var in []*operand
@@ -307,14 +315,14 @@ func (im *importer) node(n *pb.Node, later map[string]bool) ([]*operand, error) 
 		case !known:
 			return nil, fmt.Errorf("uses %q, which nothing defines", name)
 		case o == nil:
-			return nil, errSkipped
+			return nil, build.ErrSkipped
 		}
 		constant = constant && o.c != nil
 		in = append(in, o)
 	}
 	op, ok := table[n.GetOpType()]
 	if d := n.GetDomain(); !ok || (d != "" && d != "ai.onnx" && d != "com.microsoft") {
-		return nil, errUnsupported
+		return nil, build.ErrUnsupported
 	}
 	if op.fold != nil && (constant || n.GetOpType() == "Shape" || n.GetOpType() == "Size") {
 		c, err := im.fold(op, n, in)

@@ -23,10 +23,6 @@ func Select(_ context.Context, m *ir.Module, env *pass.Env) error {
 			n.Set(a, nil)
 		}
 		n.Out.At = ir.Place{}
-		if n.Op.Info().Attr("round") != nil && n.Word("round") == "tflite" {
-			list.Add(n.Pos, diag.Unsupported, "%s: no kernel rounds as TensorFlow Lite does yet", n.Name())
-			continue
-		}
 		k := target.Choose(n, env.Target)
 		if k == nil {
 			list.Add(n.Pos, diag.Unsupported, "%s: no kernel for this %s on %s", n.Name(), n.Op, env.Target.Name)

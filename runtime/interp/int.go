@@ -202,7 +202,7 @@ func AddParams(n *ir.Node) (p kernels.AddParams, err error) {
 	}
 	p = kernels.AddParams{
 		ZeroA: int32(n.Args[0].Type.Quant.Zero), ZeroB: int32(n.Args[1].Type.Quant.Zero),
-		ZeroY: q.Zero, Lo: q.Lo, Hi: q.Hi,
+		ZeroY: q.Zero, Lo: q.Lo, Hi: q.Hi, Rounding: q.Rounding,
 		MulA: q.Mul[0], MulB: q.Mul[1], MulY: q.Mul[2],
 		ShiftA: q.Shift[0], ShiftB: q.Shift[1], ShiftY: q.Shift[2],
 	}

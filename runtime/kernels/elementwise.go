@@ -39,6 +39,15 @@ type AddParams struct {
 	MulA, MulB, MulY       int32
 	ShiftA, ShiftB, ShiftY int32
 	Lo, Hi                 int32
+	Rounding               Rounding
+}
+
+// rescale is RQ of 32-bit numbers, in the rounding of p.
+func (p *AddParams) rescale(a int64, m, r int32) int64 {
+	if p.Rounding == RoundTFLite {
+		return int64(RequantTFLite(int32(a), m, r))
+	}
+	return RequantHalfUp(a, m, r)
 }
 
 // NewAddParams computes them from scales and zero points: the arguments come
@@ -65,9 +74,9 @@ func NewAddParams(scaleA float64, zeroA int32, scaleB float64, zeroB int32, scal
 // AddInt is R13.
 func AddInt(p AddParams, a, b, y []int8) {
 	for i := range y {
-		u := RequantHalfUp(int64(int32(a[i])-p.ZeroA)<<addShift, p.MulA, p.ShiftA)
-		v := RequantHalfUp(int64(int32(b[i])-p.ZeroB)<<addShift, p.MulB, p.ShiftB)
-		r := RequantHalfUp(u+v, p.MulY, p.ShiftY) + int64(p.ZeroY)
+		u := p.rescale(int64(int32(a[i])-p.ZeroA)<<addShift, p.MulA, p.ShiftA)
+		v := p.rescale(int64(int32(b[i])-p.ZeroB)<<addShift, p.MulB, p.ShiftB)
+		r := p.rescale(u+v, p.MulY, p.ShiftY) + int64(p.ZeroY)
 		y[i] = int8(min(max(r, int64(p.Lo)), int64(p.Hi)))
 	}
 }

@@ -17,9 +17,9 @@ func MulFloat(a, b, y []float32) {
 // SubInt is R13 with the second argument taken away.
 func SubInt(p AddParams, a, b, y []int8) {
 	for i := range y {
-		u := RequantHalfUp(int64(int32(a[i])-p.ZeroA)<<addShift, p.MulA, p.ShiftA)
-		v := RequantHalfUp(int64(int32(b[i])-p.ZeroB)<<addShift, p.MulB, p.ShiftB)
-		r := RequantHalfUp(u-v, p.MulY, p.ShiftY) + int64(p.ZeroY)
+		u := p.rescale(int64(int32(a[i])-p.ZeroA)<<addShift, p.MulA, p.ShiftA)
+		v := p.rescale(int64(int32(b[i])-p.ZeroB)<<addShift, p.MulB, p.ShiftB)
+		r := p.rescale(u-v, p.MulY, p.ShiftY) + int64(p.ZeroY)
 		y[i] = int8(min(max(r, int64(p.Lo)), int64(p.Hi)))
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/certificate"
 	"github.com/dnnc/dnnc/frontend"
 	"github.com/dnnc/dnnc/frontend/onnx"
+	"github.com/dnnc/dnnc/frontend/tflite"
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/ir/target"
@@ -45,6 +46,9 @@ type Cost struct {
 func Load(o Options) (*ir.Module, error) {
 	if strings.EqualFold(filepath.Ext(o.Input), ".onnx") {
 		return onnx.Load(o.Input, onnx.Options{Shapes: o.Shapes, Ranges: o.Ranges, AllowOutside: o.AllowOutside})
+	}
+	if strings.EqualFold(filepath.Ext(o.Input), ".tflite") {
+		return tflite.Load(o.Input, tflite.Options{Float: !o.exact(), Ranges: o.Ranges})
 	}
 	return frontend.Load(o.Input, frontend.Options{AllowOutside: o.AllowOutside})
 }

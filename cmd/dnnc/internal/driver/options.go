@@ -41,6 +41,7 @@ type Options struct {
 	ErrorsGiven                           bool   // -errors was given, not its default
 
 	Verbose bool
+	Exact   string // whether an int8 model keeps its integers: true, false, or "" for the default
 
 	Shapes map[string][]int    // of an imported network's inputs, by name
 	Ranges map[string]ir.Range // of their reals
@@ -120,6 +121,15 @@ func (o *Options) Check() error {
 		return diag.New(diag.Pos{}, diag.BadValue, "-images %d, -n %d: a number of images is 1 or more", o.Images, o.TestImages)
 	}
 	return nil
+}
+
+// exact reports whether an int8 model keeps its integers: unless told otherwise,
+// where nothing asks for other widths.
+func (o *Options) exact() bool {
+	if o.Exact != "" {
+		return o.Exact == "true"
+	}
+	return !o.searches()
 }
 
 // searches reports whether o asks for a choice of widths.

@@ -1,19 +1,22 @@
-package onnx
+package build
 
 import (
 	"errors"
 	"fmt"
 	"strings"
 
-	"github.com/dnnc/dnnc/frontend/onnx/internal/pb"
 	"github.com/dnnc/dnnc/ir/diag"
 )
 
-// errUnsupported is the fault of an operation that no table knows.
-var errUnsupported = errors.New("is not supported")
+// ErrUnsupported is the fault of an operation that no table knows.
+var ErrUnsupported = errors.New("is not supported")
 
-// faults collects what cannot be imported: operations by their reason.
-type faults struct {
+// ErrSkipped is the fault of an operation whose argument failed: it is reported
+// there.
+var ErrSkipped = errors.New("skipped")
+
+// Faults collects what cannot be imported: operations by their reason.
+type Faults struct {
 	order []string // "operation reason", in the order of the graph
 	nodes map[string][]string
 	kinds map[string]error
@@ -22,13 +25,10 @@ type faults struct {
 // shownNodes is the names that a fault lists.
 const shownNodes = 8
 
-func (f *faults) add(n *pb.Node, err error) {
-	if errors.Is(err, errSkipped) {
+// Add notes that an operation of the model cannot be imported.
+func (f *Faults) Add(op, name string, err error) {
+	if errors.Is(err, ErrSkipped) {
 		return
-	}
-	op := n.GetOpType()
-	if d := n.GetDomain(); d != "" && d != "ai.onnx" {
-		op = d + "." + op
 	}
 	key := op + " " + err.Error()
 	if f.nodes == nil {
@@ -38,15 +38,11 @@ func (f *faults) add(n *pb.Node, err error) {
 		f.order = append(f.order, key)
 		f.kinds[key] = err
 	}
-	name := n.GetName()
-	if name == "" && len(n.Output) > 0 {
-		name = n.Output[0]
-	}
 	f.nodes[key] = append(f.nodes[key], name)
 }
 
-// err is one diagnostic an operation and reason, with the nodes' names.
-func (f *faults) err(pos diag.Pos, all int) error {
+// Err is one diagnostic an operation and reason, with the nodes' names.
+func (f *Faults) Err(pos diag.Pos, all int) error {
 	var list diag.List
 	bad := 0
 	for _, key := range f.order {
@@ -58,7 +54,7 @@ func (f *faults) err(pos diag.Pos, all int) error {
 		}
 		d := list.Add(pos, diag.Unsupported, "operation %s: %d of the model's %d nodes", key, len(names), all)
 		d.WithNote("%s", shown)
-		if errors.Is(f.kinds[key], errUnsupported) {
+		if errors.Is(f.kinds[key], ErrUnsupported) {
 			d.WithHelp("dnnc ops lists what can be imported; replace the operation before exporting, or run this part outside of the network")
 		}
 	}

@@ -1,0 +1,167 @@
+package tflite
+
+import (
+	"context"
+	"math"
+	"os"
+	"path/filepath"
+	"runtime"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/dnnc/dnnc/frontend/weights"
+	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/runtime/interp"
+)
+
+// The models and what TensorFlow Lite's reference kernels answer to them are made
+// by testdata/peers/tflite_cases.py.
+
+func array(t *testing.T, folder, name string) weights.Tensor {
+	t.Helper()
+	f, err := weights.Open(filepath.Join("testdata", folder, "data.npz"))
+	require.NoError(t, err)
+	a, ok := f.Tensor(name)
+	require.True(t, ok)
+	return a
+}
+
+// image brings the pixels of one [1,H,W,C] array into the order C,H,W.
+func image(m *ir.Module, x []float32) []float32 {
+	s := m.Inputs[0].Type.Shape
+	y := make([]float32, len(x))
+	ir.ViewOf(ir.Shape{s[1], s[2], s[0]}).Permute([]int{2, 0, 1}).Each(func(i, at int) { y[i] = x[at] })
+	return y
+}
+
+func reals(t *testing.T, a weights.Tensor, k int) []float32 {
+	t.Helper()
+	x, err := a.Float32()
+	require.NoError(t, err)
+	n := len(x) / a.Shape[0]
+	return x[k*n : (k+1)*n]
+}
+
+func TestFloatNetwork(t *testing.T) {
+	m, err := Load("testdata/network/model.tflite", Options{})
+	require.NoError(t, err)
+	p, err := interp.CompileFloat(m)
+	require.NoError(t, err)
+	in, out := array(t, "network", "input"), array(t, "network", "output")
+	for k := range in.Shape[0] {
+		y, err := p.Forward(context.Background(), image(m, reals(t, in, k)), 1)
+		require.NoError(t, err)
+		assert.InDeltaSlice(t, reals(t, out, k), y, 1e-5)
+	}
+}
+
+// TestIntegersAreThoseOfTheReferenceKernels runs a network of convolutions,
+// depthwise too, a sum, a pooling, a classifier and a softmax, which alone may be a
+// step apart.
+func TestIntegersAreThoseOfTheReferenceKernels(t *testing.T) {
+	m, err := Load("testdata/network_int8/model.tflite", Options{})
+	require.NoError(t, err)
+	require.True(t, m.IsQuantized())
+	p, err := interp.CompileInt(m)
+	require.NoError(t, err)
+	in, out := array(t, "network_int8", "input"), array(t, "network_int8", "output")
+	for k := range in.Shape[0] {
+		var x []int8
+		for _, v := range image(m, reals(t, in, k)) {
+			x = append(x, int8(v))
+		}
+		y, err := p.Forward(context.Background(), x, 1)
+		require.NoError(t, err)
+		for i, v := range reals(t, out, k) {
+			assert.LessOrEqual(t, math.Abs(float64(v)-float64(y[i])), 1.)
+		}
+	}
+	assert.Contains(t, m.String(), "round: tflite")
+}
+
+// TestFloatOfIntegers holds the weights of the float network to the integers that
+// they come from.
+func TestFloatOfIntegers(t *testing.T) {
+	exact, err := Load("testdata/network_int8/model.tflite", Options{})
+	require.NoError(t, err)
+	float, err := Load("testdata/network_int8/model.tflite", Options{Float: true})
+	require.NoError(t, err)
+	require.False(t, float.IsQuantized())
+	require.Len(t, float.Layers(), len(exact.Layers()))
+	for i, n := range exact.Layers() {
+		w, err := n.Const("weight").Ints()
+		require.NoError(t, err)
+		scale, err := n.Const("weight").Scale.Float32()
+		require.NoError(t, err)
+		bias, err := n.Const("bias").Ints()
+		require.NoError(t, err)
+		got, err := float.Layers()[i].Const("weight").Float32()
+		require.NoError(t, err)
+		b, err := float.Layers()[i].Const("bias").Float32()
+		require.NoError(t, err)
+		size := len(w) / len(scale)
+		for k, v := range w {
+			require.InDelta(t, float64(v)*float64(scale[k/size]), got[k], 1e-6)
+		}
+		for c, v := range bias {
+			require.InEpsilon(t, 1+math.Abs(float64(v)*n.Args[0].Type.Quant.Scale*float64(scale[c])), 1+math.Abs(float64(b[c])), 1e-5)
+		}
+	}
+}
+
+func TestFaultyFiles(t *testing.T) {
+	whole, err := os.ReadFile("testdata/network_int8/model.tflite")
+	require.NoError(t, err)
+	for name, raw := range map[string][]byte{
+		"empty": nil, "text": []byte("network net(x: f32[1]) -> f32[1] {"), "identifier alone": []byte("\x08\x00\x00\x00TFL3"),
+		"wild root": append([]byte("\xff\xff\xff\x7fTFL3"), whole[8:]...), "truncated": whole[:len(whole)/2], "zeros": append([]byte("\x10\x00\x00\x00TFL3"), make([]byte, 64)...),
+	} {
+		_, err := Parse("net.tflite", raw, Options{})
+		require.Error(t, err, name)
+		assert.Contains(t, err.Error(), "net.tflite: ", name)
+	}
+	_, err = Load("testdata/none.tflite", Options{})
+	require.ErrorContains(t, err, "testdata/none.tflite: file: no such file")
+}
+
+// TestEveryByteDamaged changes every byte of a model in turn: what is read must be
+// a module or a diagnostic, of little memory.
+func TestEveryByteDamaged(t *testing.T) {
+	whole, err := os.ReadFile("testdata/network_int8/model.tflite")
+	require.NoError(t, err)
+	for i := range whole {
+		for _, v := range []byte{0, 0x7f, 0x80, 0xff, whole[i] + 4} {
+			raw := append([]byte(nil), whole...)
+			raw[i] = v
+			check(t, raw)
+		}
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	check(t, whole)
+	runtime.ReadMemStats(&after)
+	assert.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(16<<20))
+}
+
+func check(t *testing.T, raw []byte) {
+	t.Helper()
+	for _, float := range []bool{false, true} {
+		if m, err := Parse("net", raw, Options{Float: float}); err == nil {
+			require.Empty(t, ir.Verify(m))
+		}
+	}
+}
+
+// FuzzParse reads damaged models.
+func FuzzParse(f *testing.F) {
+	for _, name := range []string{"network", "network_int8"} {
+		raw, err := os.ReadFile(filepath.Join("testdata", name, "model.tflite"))
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(raw)
+	}
+	f.Fuzz(check)
+}

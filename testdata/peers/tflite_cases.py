@@ -1,0 +1,354 @@
+"""Writes generated TensorFlow Lite models with what the interpreter's reference
+kernels answer to them.
+
+    python tflite_cases.py DIR COUNT [SEED]
+
+Each case is model.tflite with data.npz: input (several, stacked) and output.
+Operations, attributes, shapes, scales and zero points are random; the same seed
+gives the same cases. Two of three are int8 as the converter writes it.
+"""
+import os
+import sys
+
+import flatbuffers
+import numpy as np
+from ai_edge_litert import schema_py_generated as s
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
+
+OP = s.BuiltinOperator
+TYPES = {np.dtype("float32"): s.TensorType.FLOAT32, np.dtype("int8"): s.TensorType.INT8, np.dtype("int32"): s.TensorType.INT32}
+ACTS = (0, 1, 3)  # none, relu, relu6
+
+
+def pick(r, *options):
+    return options[r.integers(len(options))]
+
+
+class Model:
+    """A model under construction; q says whether it is int8."""
+
+    def __init__(self, r, q):
+        self.r, self.q = r, q
+        self.m = s.ModelT()
+        self.m.version, self.m.description = 3, "generated"
+        self.m.buffers, self.m.operatorCodes = [s.BufferT()], []
+        self.g = s.SubGraphT()
+        self.g.tensors, self.g.operators = [], []
+        self.m.subgraphs = [self.g]
+
+    def tensor(self, shape, dtype, data=None, scale=None, zero=None, axis=0):
+        t = s.TensorT()
+        t.shape, t.type, t.buffer = [int(d) for d in shape], TYPES[np.dtype(dtype)], 0
+        t.name = f"t{len(self.g.tensors)}"
+        if data is not None:
+            b = s.BufferT()
+            b.data = np.frombuffer(np.ascontiguousarray(data).tobytes(), np.uint8)
+            self.m.buffers.append(b)
+            t.buffer = len(self.m.buffers) - 1
+        if scale is not None:
+            p = s.QuantizationParametersT()
+            p.scale = [float(np.float32(x)) for x in np.atleast_1d(scale)]
+            p.zeroPoint = [int(x) for x in np.atleast_1d(zero)]
+            p.quantizedDimension = axis
+            t.quantization = p
+        self.g.tensors.append(t)
+        return len(self.g.tensors) - 1
+
+    def value(self, shape, like=None):
+        if not self.q:
+            return self.tensor(shape, np.float32)
+        if like is not None:
+            p = self.g.tensors[like].quantization
+            return self.tensor(shape, np.int8, scale=p.scale, zero=p.zeroPoint)
+        return self.tensor(shape, np.int8, scale=np.exp(self.r.uniform(-5, -2)), zero=int(self.r.integers(-128, 128)))
+
+    def fixed(self, shape, scale, zero):
+        return self.tensor(shape, np.int8, scale=scale, zero=zero) if self.q else self.tensor(shape, np.float32)
+
+    def scale(self, i):
+        return self.g.tensors[i].quantization.scale[0]
+
+    def shape(self, i):
+        return list(self.g.tensors[i].shape)
+
+    def ints(self, x):
+        x = np.asarray(x, np.int32)
+        return self.tensor(x.shape, np.int32, x)
+
+    def weights(self, x, shape, channels, axis):
+        """Weights and bias of a layer that reads x."""
+        r = self.r
+        if not self.q:
+            return (self.tensor(shape, np.float32, r.normal(0, 0.5, shape).astype(np.float32)),
+                    self.tensor([channels], np.float32, r.normal(0, 0.5, channels).astype(np.float32)))
+        scale = np.exp(r.uniform(-6, -3, channels if r.integers(3) else 1)).astype(np.float32)
+        w = self.tensor(shape, np.int8, r.integers(-127, 128, shape).astype(np.int8), scale=scale, zero=np.zeros(len(scale)), axis=axis if len(scale) > 1 else 0)
+        b = self.tensor([channels], np.int32, r.integers(-3000, 3000, channels).astype(np.int32), scale=scale * np.float32(self.scale(x)), zero=np.zeros(len(scale)))
+        return w, b
+
+    def op(self, code, inputs, output, options=None, kind=0):
+        c = s.OperatorCodeT()
+        c.builtinCode, c.deprecatedBuiltinCode, c.version = code, min(code, 127), 1
+        self.m.operatorCodes.append(c)
+        o = s.OperatorT()
+        o.opcodeIndex, o.inputs, o.outputs = len(self.m.operatorCodes) - 1, inputs, [output]
+        if options is not None:
+            o.builtinOptions, o.builtinOptionsType = options, kind
+        self.g.operators.append(o)
+        return output
+
+    def bytes(self, x, y):
+        self.g.inputs, self.g.outputs = [x], [y]
+        b = flatbuffers.Builder(1024)
+        b.Finish(self.m.Pack(b), b"TFL3")
+        return bytes(b.Output())
+
+
+B = s.BuiltinOptions
+
+
+def out_size(same, n, k, stride, dilation=1):
+    return -(-n // stride) if same else -(-(n - (k - 1) * dilation) // stride)
+
+
+def window(m, shape):
+    r = m.r
+    k = [int(r.integers(1, min(4, n) + 1)) for n in shape[1:3]]
+    stride = [int(r.integers(1, 4)) for _ in k]
+    return k, stride, bool(r.integers(2))
+
+
+def conv(m, x):
+    r, shape = m.r, m.shape(x)
+    k, stride, same = window(m, shape)
+    d = [1, 1]
+    if stride == [1, 1] and same:
+        d = [int(r.integers(1, 3)) for _ in k]
+    o = s.Conv2DOptionsT()
+    o.padding, o.strideH, o.strideW, o.fusedActivationFunction = 0 if same else 1, stride[0], stride[1], pick(r, *ACTS)
+    o.dilationHFactor, o.dilationWFactor = d
+    n = int(r.integers(1, 9))
+    w, b = m.weights(x, [n, *k, shape[3]], n, 0)
+    y = m.value([1, *(out_size(same, a, c, e, f) for a, c, e, f in zip(shape[1:3], k, stride, d)), n])
+    return m.op(OP.CONV_2D, [x, w, b], y, o, B.Conv2DOptions)
+
+
+def depthwise(m, x):
+    r, shape = m.r, m.shape(x)
+    k, stride, same = window(m, shape)
+    stride[1] = stride[0]
+    o = s.DepthwiseConv2DOptionsT()
+    o.padding, o.strideH, o.strideW, o.fusedActivationFunction = 0 if same else 1, stride[0], stride[1], pick(r, *ACTS)
+    o.dilationHFactor = o.dilationWFactor = 1
+    o.depthMultiplier = pick(r, 1, 1, 2)
+    n = shape[3] * o.depthMultiplier
+    w, b = m.weights(x, [1, *k, n], n, 3)
+    y = m.value([1, *(out_size(same, a, c, e) for a, c, e in zip(shape[1:3], k, stride)), n])
+    return m.op(OP.DEPTHWISE_CONV_2D, [x, w, b], y, o, B.DepthwiseConv2DOptions)
+
+
+def dense(m, x):
+    r, shape = m.r, m.shape(x)
+    if len(shape) > 2:
+        x = reshape(m, x)
+        shape = m.shape(x)
+    n = int(r.integers(1, 12))
+    w, b = m.weights(x, [n, shape[-1]], n, 0)
+    o = s.FullyConnectedOptionsT()
+    o.fusedActivationFunction = pick(r, *ACTS)
+    return m.op(OP.FULLY_CONNECTED, [x, w, b], m.value([1, n]), o, B.FullyConnectedOptions)
+
+
+def reshape(m, x, to=None):
+    shape = m.shape(x)
+    to = to or [1, int(np.prod(shape))]
+    o = s.ReshapeOptionsT()
+    o.newShape = to
+    return m.op(OP.RESHAPE, [x, m.ints(to)], m.value(to, like=x), o, B.ReshapeOptions)
+
+
+def pool(code):
+    def make(m, x):
+        shape = m.shape(x)
+        k, stride, same = window(m, shape)
+        o = s.Pool2DOptionsT()
+        o.padding, o.strideH, o.strideW, o.filterHeight, o.filterWidth = 0 if same else 1, *stride, *k
+        o.fusedActivationFunction = pick(m.r, *ACTS)
+        y = m.value([1, *(out_size(same, a, c, e) for a, c, e in zip(shape[1:3], k, stride)), shape[3]], like=x)
+        return m.op(code, [x], y, o, B.Pool2DOptions)
+    return make
+
+
+def unary(code, fixed=None, options=None, kind=0):
+    def make(m, x):
+        y = m.fixed(m.shape(x), *fixed) if fixed else m.value(m.shape(x))
+        return m.op(code, [x], y, options(m) if options else None, kind)
+    return make
+
+
+def leaky(m):
+    o = s.LeakyReluOptionsT()
+    o.alpha = float(np.float32(m.r.uniform(0.01, 0.5)))
+    return o
+
+
+def pair(code, cls, kind):
+    def make(m, x):
+        a = pick(m.r, conv1x1, rescaled)(m, x)
+        o = cls()
+        o.fusedActivationFunction = pick(m.r, *ACTS)
+        args = [x, a] if m.r.integers(2) else [a, x]
+        return m.op(code, args, m.value(m.shape(x)), o, kind)
+    return make
+
+
+def conv1x1(m, x):
+    shape = m.shape(x)
+    if len(shape) != 4:
+        return rescaled(m, x)
+    o = s.Conv2DOptionsT()
+    o.padding, o.strideH, o.strideW, o.fusedActivationFunction, o.dilationHFactor, o.dilationWFactor = 0, 1, 1, 0, 1, 1
+    w, b = m.weights(x, [shape[3], 1, 1, shape[3]], shape[3], 0)
+    return m.op(OP.CONV_2D, [x, w, b], m.value(shape), o, B.Conv2DOptions)
+
+
+def rescaled(m, x):
+    if m.q:
+        return m.op(OP.QUANTIZE, [x], m.value(m.shape(x)), s.QuantizeOptionsT(), B.QuantizeOptions)
+    return m.op(OP.RELU, [x], m.value(m.shape(x)))
+
+
+def concat(m, x):
+    y = m.op(OP.QUANTIZE, [x], m.value(m.shape(x)), s.QuantizeOptionsT(), B.QuantizeOptions) if m.q else m.op(OP.TANH, [x], m.value(m.shape(x)))
+    if m.q:  # of one scale
+        y = m.op(OP.QUANTIZE, [y], m.value(m.shape(x), like=x), s.QuantizeOptionsT(), B.QuantizeOptions)
+    shape = m.shape(x)
+    shape[-1] *= 2
+    o = s.ConcatenationOptionsT()
+    o.axis, o.fusedActivationFunction = len(shape) - 1, 0
+    return m.op(OP.CONCATENATION, [x, y], m.value(shape, like=x), o, B.ConcatenationOptions)
+
+
+def pad(m, x):
+    shape = m.shape(x)
+    p = [[0, 0]] + [[int(m.r.integers(0, 3)), int(m.r.integers(0, 3))] for _ in shape[1:]]
+    return m.op(OP.PAD, [x, m.ints(p)], m.value([n + a + b for n, (a, b) in zip(shape, p)], like=x), s.PadOptionsT(), B.PadOptions)
+
+
+def transpose(m, x):
+    shape = m.shape(x)
+    perm = [0] + [int(p) + 1 for p in m.r.permutation(len(shape) - 1)]
+    return m.op(OP.TRANSPOSE, [x, m.ints(perm)], m.value([shape[p] for p in perm], like=x), s.TransposeOptionsT(), B.TransposeOptions)
+
+
+def strided(m, x):
+    r, shape = m.r, m.shape(x)
+    begin = [0] + [int(r.integers(0, n)) for n in shape[1:]]
+    end = [1] + [int(r.integers(b + 1, n + 1)) for b, n in zip(begin[1:], shape[1:])]
+    step = [1] + [int(r.integers(1, 3)) for _ in shape[1:]]
+    o = s.StridedSliceOptionsT()
+    to = [-(-(e - b) // t) for b, e, t in zip(begin, end, step)]
+    return m.op(OP.STRIDED_SLICE, [x, m.ints(begin), m.ints(end), m.ints(step)], m.value(to, like=x), o, B.StridedSliceOptions)
+
+
+def softmax(m, x):
+    o = s.SoftmaxOptionsT()
+    o.beta = 1.0
+    return m.op(OP.SOFTMAX, [x], m.fixed(m.shape(x), 1 / 256, -128), o, B.SoftmaxOptions)
+
+
+def resize(m, x):
+    shape = m.shape(x)
+    k = [int(m.r.integers(1, 4)) for _ in range(2)]
+    to = [shape[1] * k[0], shape[2] * k[1]]
+    o = s.ResizeNearestNeighborOptionsT()
+    return m.op(OP.RESIZE_NEAREST_NEIGHBOR, [x, m.ints(to)], m.value([1, *to, shape[3]], like=x), o, B.ResizeNearestNeighborOptions)
+
+
+def mean(m, x):
+    shape, keep = m.shape(x), bool(m.r.integers(2))
+    o = s.ReducerOptionsT()
+    o.keepDims = keep
+    return m.op(OP.MEAN, [x, m.ints([1, 2])], m.value([1, 1, 1, shape[3]] if keep else [1, shape[3]]), o, B.ReducerOptions)
+
+
+def network(m, x):
+    """Depthwise separable, as MobileNet: layers, a sum, pooling, a classifier."""
+    y = depthwise(m, conv1x1(m, x))
+    y = conv1x1(m, y)
+    z = conv1x1(m, y)
+    o = s.AddOptionsT()
+    y = m.op(OP.ADD, [y, z], m.value(m.shape(y)), o, B.AddOptions)
+    shape = m.shape(y)
+    p = s.Pool2DOptionsT()
+    p.padding, p.strideH, p.strideW, p.filterHeight, p.filterWidth = 1, shape[1], shape[2], shape[1], shape[2]
+    y = m.op(OP.AVERAGE_POOL_2D, [y], m.value([1, 1, 1, shape[3]], like=y), p, B.Pool2DOptions)
+    return softmax(m, dense(m, y))
+
+
+def image(r):
+    return [1, int(r.integers(2, 9)), int(r.integers(2, 9)), int(r.integers(1, 7))]
+
+
+def any_shape(r):
+    return image(r) if r.integers(2) else [1, int(r.integers(2, 20))]
+
+
+KINDS = {
+    "CONV_2D": (conv, image), "DEPTHWISE_CONV_2D": (depthwise, image), "FULLY_CONNECTED": (dense, any_shape),
+    "AVERAGE_POOL_2D": (pool(OP.AVERAGE_POOL_2D), image), "MAX_POOL_2D": (pool(OP.MAX_POOL_2D), image),
+    "ADD": (pair(OP.ADD, s.AddOptionsT, B.AddOptions), any_shape), "SUB": (pair(OP.SUB, s.SubOptionsT, B.SubOptions), any_shape),
+    "MUL": (pair(OP.MUL, s.MulOptionsT, B.MulOptions), any_shape), "RELU": (unary(OP.RELU), any_shape), "RELU6": (unary(OP.RELU6), any_shape),
+    "LEAKY_RELU": (unary(OP.LEAKY_RELU, options=leaky, kind=B.LeakyReluOptions), any_shape), "HARD_SWISH": (unary(OP.HARD_SWISH), any_shape),
+    "LOGISTIC": (unary(OP.LOGISTIC, (1 / 256, -128)), any_shape), "TANH": (unary(OP.TANH, (1 / 128, 0)), any_shape),
+    "SOFTMAX": (softmax, any_shape), "CONCATENATION": (concat, any_shape), "RESHAPE": (reshape, any_shape), "PAD": (pad, image),
+    "TRANSPOSE": (transpose, image), "STRIDED_SLICE": (strided, image), "RESIZE_NEAREST_NEIGHBOR": (resize, image), "MEAN": (mean, image),
+    "QUANTIZE": (rescaled, any_shape), "NETWORK": (network, image),
+}
+
+
+def make(kind, seed, q):
+    r = np.random.default_rng(seed)
+    build, shapes = KINDS[kind]
+    m = Model(r, q)
+    x = m.value(shapes(r))
+    raw = m.bytes(x, build(m, x))
+    i = Interpreter(model_content=raw, experimental_op_resolver_type=OpResolverType.BUILTIN_REF)
+    i.allocate_tensors()
+    a, b = i.get_input_details()[0], i.get_output_details()[0]
+    inputs, outputs = [], []
+    for _ in range(3):
+        v = r.integers(-128, 128, a["shape"]).astype(np.int8) if q else r.normal(0, 1, a["shape"]).astype(np.float32)
+        i.set_tensor(a["index"], v)
+        i.invoke()
+        inputs.append(v), outputs.append(i.get_tensor(b["index"]).copy())
+    return raw, np.stack(inputs), np.stack(outputs)
+
+
+def main():
+    folder, count = sys.argv[1], int(sys.argv[2])
+    seed = int(sys.argv[3]) if len(sys.argv) > 3 else 1
+    names = sorted(KINDS)
+    written = 0
+    for n in range(count):
+        kind, q = names[n % len(names)], n // len(names) % 3 != 0
+        for again in range(20):  # some random attributes are no valid model
+            try:
+                raw, x, y = make(kind, [seed, n, again], q)
+                break
+            except (RuntimeError, ValueError) as e:
+                last = e
+        else:
+            print(f"{kind} {n}: {last}", file=sys.stderr)
+            continue
+        at = os.path.join(folder, f"{kind}{'_INT8' if q else ''}_{n:05d}")
+        os.makedirs(at)
+        with open(os.path.join(at, "model.tflite"), "wb") as f:
+            f.write(raw)
+        np.savez(os.path.join(at, "data.npz"), input=x, output=y)
+        written += 1
+    print(f"{written} cases in {folder}")
+
+
+if __name__ == "__main__":
+    main()
