@@ -54,9 +54,9 @@ func tableElements(g *generator) error {
 	return nil
 }
 
-// rows calls body for each row of the argument with the place of its first
+// lastAxis calls body for each row of the argument with the place of its first
 // element, the last axis being the rows'.
-func (g *generator) rows(body func(row, first loop.Expr, length int)) {
+func (g *generator) lastAxis(body func(row, first loop.Expr, length int)) {
 	s := g.n.Args[0].Type.Shape
 	length := s[len(s)-1]
 	g.b.For("row", loop.Int(0), loop.Int(s.Size()/length), 1, func(row loop.Expr) {
@@ -72,7 +72,7 @@ func reduceRows(g *generator) error {
 		if r == kernels.Least {
 			op = loop.SMin
 		}
-		g.rows(func(row, first loop.Expr, length int) {
+		g.lastAxis(func(row, first loop.Expr, length int) {
 			best := b.Var("best", load(g.args[0], first, loop.I8))
 			b.For("i", loop.Int(0), loop.Int(length), 1, func(i loop.Expr) {
 				b.Set(best, loop.Op(op, read(best), load(g.args[0], loop.Sum(first, i), loop.I8)))
@@ -85,7 +85,7 @@ func reduceRows(g *generator) error {
 	if err != nil {
 		return err
 	}
-	g.rows(func(row, first loop.Expr, length int) {
+	g.lastAxis(func(row, first loop.Expr, length int) {
 		sum := b.Var("sum", loop.Int(0))
 		b.For("i", loop.Int(0), loop.Int(length), 1, func(i loop.Expr) {
 			b.Set(sum, loop.Sum(read(sum), g.wide(0, loop.Sum(first, i))))
@@ -98,7 +98,7 @@ func reduceRows(g *generator) error {
 // argmaxRows is the place of the first greatest element of each row.
 func argmaxRows(g *generator) error {
 	b := g.b
-	g.rows(func(row, first loop.Expr, length int) {
+	g.lastAxis(func(row, first loop.Expr, length int) {
 		best, at := b.Var("best", g.element(0, first)), b.Var("at", loop.Int(0))
 		b.For("i", loop.Int(0), loop.Int(length), 1, func(i loop.Expr) {
 			v := b.Var("v", g.element(0, loop.Sum(first, i)))
@@ -145,7 +145,7 @@ func softmaxTable(g *generator) error {
 		return err
 	}
 	table, b := g.ints("table", 32, x), g.b
-	g.rows(func(_, first loop.Expr, length int) {
+	g.lastAxis(func(_, first loop.Expr, length int) {
 		size := loop.Int(length)
 		element := func(i loop.Expr) loop.Expr { return g.element(0, loop.Sum(first, i)) }
 		top := b.Var("top", loop.Int(-128))

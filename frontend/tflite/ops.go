@@ -217,7 +217,8 @@ func (im *importer) requant(name string, factors []float64) ([]ir.Attr, error) {
 }
 
 // layer adds a convolution or linear layer. weights are seen through a view of the
-// file's order; one product of scales is single precision in linear layers.
+// file's order; the product of scales is one of single precision in linear
+// layers with one scale.
 func (im *importer) layer(op ir.Op, o *operator, v *ir.Value, w *tensor, view ir.View, shape ir.Shape, fused int, attrs ...ir.Attr) (*ir.Value, error) {
 	_, q, err := im.result(o)
 	if err != nil {
@@ -270,7 +271,7 @@ func (im *importer) layer(op ir.Op, o *operator, v *ir.Value, w *tensor, view ir
 		s := w.scale[c%len(w.scale)]
 		scales[c] = float32(s)
 		factors[c] = float64(in*s) / q.Scale
-		if op == ir.Linear {
+		if op == ir.Linear && len(w.scale) == 1 {
 			factors[c] = float64(float32(in)*float32(s)) / q.Scale
 		}
 	}
