@@ -4,7 +4,8 @@ GO ?= go
 # Debian packages beyond Go and make: LLVM's opt and llc, a linker, an emulator,
 # and for the tests cross compilers and the emulator's boards.
 PACKAGES = llvm-19 lld-19 qemu-user
-TEST_PACKAGES = gcc libc6-dev gcc-arm-linux-gnueabihf libc6-dev-armhf-cross gcc-arm-linux-gnueabi libc6-dev-armel-cross qemu-system-arm
+TEST_PACKAGES = gcc g++ libc6-dev gcc-arm-linux-gnueabihf libc6-dev-armhf-cross gcc-arm-linux-gnueabi libc6-dev-armel-cross \
+	qemu-system-arm gcc-arm-none-eabi libnewlib-arm-none-eabi clang-19
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .PHONY: all demo test test-full check tools test-tools clean FORCE

@@ -18,6 +18,7 @@ import (
 type Interface struct {
 	Prefix  string // of every symbol and macro
 	Content string // the hash that header, certificate and object carry
+	Stack   int    // bytes that the run function takes at most; 0 is not known
 }
 
 // program is the loop program of a planned module, with its content hash as a
@@ -60,6 +61,9 @@ func Header(m *ir.Module, i Interface) string {
 	fmt.Fprintf(&b, "#ifndef %s_H\n#define %s_H\n#include <stdint.h>\n", up, up)
 	b.WriteString("#ifdef __cplusplus\nextern \"C\" {\n#endif\n")
 	fmt.Fprintf(&b, "#define %s_ARENA_BYTES %d\n#define %s_ARENA_ALIGN %d\n#define %s_STEPS %d\n", up, m.Arena.Bytes, up, m.Arena.Align, up, len(m.Ops))
+	if i.Stack > 0 {
+		fmt.Fprintf(&b, "/* What %s_run takes of the stack at most. */\n#define %s_STACK_BYTES %d\n", prefix, up, i.Stack)
+	}
 	fmt.Fprintf(&b, "/* The content hash, also in the certificate and the object. */\n#define %s_CONTENT \"%s\"\nextern const uint8_t %s_content[%d];\n", up, i.Content, prefix, len(i.Content)+1)
 	var params []string
 	describe := func(values []*ir.Value, role, qualifier string) {

@@ -75,7 +75,7 @@ func Compile(ctx context.Context, tools Tools, text string, t *target.Target, fi
 
 // generate runs llc.
 func generate(ctx context.Context, tools Tools, text []byte, t *target.Target, filetype string) ([]byte, error) {
-	args := []string{"-O2", "-filetype=" + filetype, "-mtriple=" + t.Triple, "-mcpu=" + t.CPU, "-mattr=" + t.Attributes(), "-function-sections", "-data-sections", "-o", "-"}
+	args := []string{"-O2", "-filetype=" + filetype, "-mtriple=" + t.Triple, "-mcpu=" + t.CPU, "-mattr=" + t.Attributes(), "-function-sections", "-data-sections", "-stack-size-section", "-o", "-"}
 	if t.ABI != "" {
 		args = append(args, "-target-abi="+t.ABI)
 	}

@@ -8,6 +8,7 @@ import (
 	"context"
 	"debug/elf"
 	_ "embed"
+	"encoding/binary"
 	"fmt"
 	"os"
 	"os/exec"
@@ -39,7 +40,13 @@ type Job struct {
 	Arena, Align    int
 	Steps           int
 	Trace, Mark     bool
+	// Stack is the bytes below the caller's stack that are painted before a run,
+	// to see how many it takes; 0 for none.
+	Stack int
 }
+
+// margin is the bytes of the stack that are not painted: the painter's own.
+const margin = 64
 
 // guard is the bytes before and after each piece of memory that must stay as
 // they are.
@@ -76,7 +83,8 @@ func Driver(j Job, t *target.Target) (string, error) {
 		Arena                       piece
 		Trace, Mark                 bool
 		Steps                       []int
-	}{Triple: t.Triple, Prefix: j.Prefix, Trace: j.Trace, Mark: j.Mark}
+		Stack, Deep, Margin         int
+	}{Triple: t.Triple, Prefix: j.Prefix, Trace: j.Trace, Mark: j.Mark, Stack: j.Stack, Deep: j.Stack + margin, Margin: margin}
 	for _, line := range slices.Concat(t.Asm, asm) {
 		data.Asm = append(data.Asm, strings.ReplaceAll(line, `"`, `\22`))
 	}
@@ -202,8 +210,9 @@ type Program struct {
 	runner *target.Runner // nil: this machine
 }
 
-// stackRoom is the bytes of a board's memory that the program's own data leave.
-const stackRoom = 2 << 10
+// stackRoom is the bytes of a board's memory that the program's own data leave
+// free, besides what is painted.
+const stackRoom = 1 << 10
 
 // Link makes a static program of objects in a folder.
 func Link(ctx context.Context, dir string, j Job, t *target.Target, objects ...[]byte) (*Program, error) {
@@ -222,11 +231,12 @@ func Link(ctx context.Context, dir string, j Job, t *target.Target, objects ...[
 	if err != nil {
 		return nil, err
 	}
-	if p.runner, err = runner(t, code+constants, data+stackRoom); err != nil {
+	memory := data + stackRoom + j.Stack
+	if p.runner, err = runner(t, code+constants, memory); err != nil {
 		return nil, err
 	}
 	if j.Mark {
-		p.runner = t.Runner(code+constants, data+stackRoom) // also on such a machine
+		p.runner = t.Runner(code+constants, memory) // also on such a machine
 	}
 	args := []string{"-m", t.LinkMode, "-static", "-o", p.path}
 	if p.runner != nil && p.runner.Board != nil {
@@ -273,6 +283,7 @@ type Result struct {
 	Outputs [][]byte   // the outputs, one after the other
 	Status  []byte     // 0, or bits of GuardBroken and RunFailed
 	Arenas  [][][]byte // in a trace: by record and step
+	Stack   []int      // where it was painted: the bytes that a run took
 }
 
 // Run feeds input records, each the network's inputs one after the other.
@@ -289,7 +300,11 @@ func (p *Program) Run(ctx context.Context, records [][]byte) (*Result, error) {
 	if p.job.Trace {
 		trace = p.job.Steps * p.job.Arena
 	}
-	if want := len(records) * (size + trace); len(out) != want {
+	after := 0
+	if p.job.Stack > 0 && !p.job.Trace {
+		after = 4
+	}
+	if want := len(records) * (size + trace + after); len(out) != want {
 		return nil, diag.New(diag.Pos{}, diag.ToolFailed, "the program wrote %d bytes for %d inputs, not %d", len(out), len(records), want)
 	}
 	r := &Result{}
@@ -303,6 +318,10 @@ func (p *Program) Run(ctx context.Context, records [][]byte) (*Result, error) {
 		}
 		r.Outputs, r.Status = append(r.Outputs, out[:size-1]), append(r.Status, out[size-1])
 		out = out[size:]
+		if after > 0 {
+			r.Stack = append(r.Stack, int(binary.LittleEndian.Uint32(out)))
+			out = out[after:]
+		}
 	}
 	return r, nil
 }

@@ -9,22 +9,26 @@ import (
 
 // entries are the assembly of a Linux program by architecture: _start, and
 // dnnc_io(0|1, p, n), which reads standard input or writes standard output; and
-// dnnc_mark, between whose calls the emulator's plugin counts.
+// dnnc_mark, between whose calls the emulator's plugin counts, and dnnc_sp, the
+// caller's stack pointer.
 var entries = map[string][]string{
 	"x86_64": {
 		".globl _start", "_start: xor %ebp, %ebp", "call dnnc_main", "mov %eax, %edi", "mov $60, %eax", "syscall",
 		".globl dnnc_io", "dnnc_io: mov %edi, %eax", "mov %edx, %edx", "syscall", "ret",
 		".globl dnnc_mark", "dnnc_mark: ret",
+		".globl dnnc_sp", "dnnc_sp: lea 8(%rsp), %rax", "ret",
 	},
 	"arm": {
 		".syntax unified", ".arm", ".globl _start", ".type _start, %function", "_start: bl dnnc_main", "mov r7, #1", "svc #0",
 		".globl dnnc_io", ".type dnnc_io, %function", "dnnc_io: push {r7, lr}", "add r7, r0, #3", "svc #0", "pop {r7, pc}",
 		".globl dnnc_mark", ".type dnnc_mark, %function", "dnnc_mark: bx lr",
+		".globl dnnc_sp", ".type dnnc_sp, %function", "dnnc_sp: mov r0, sp", "bx lr",
 	},
 	"aarch64": {
 		".globl _start", "_start: bl dnnc_main", "mov x8, #93", "svc #0",
 		".globl dnnc_io", "dnnc_io: add w8, w0, #63", "mov w2, w2", "svc #0", "ret",
 		".globl dnnc_mark", "dnnc_mark: ret",
+		".globl dnnc_sp", "dnnc_sp: mov x0, sp", "ret",
 	},
 	"riscv32": riscv, "riscv64": riscv,
 }
@@ -33,6 +37,7 @@ var riscv = []string{
 	".globl _start", "_start: call dnnc_main", "li a7, 93", "ecall",
 	".globl dnnc_io", "dnnc_io: addi a7, a0, 63", "ecall", "ret",
 	".globl dnnc_mark", "dnnc_mark: ret",
+	".globl dnnc_sp", "dnnc_sp: mv a0, sp", "ret",
 }
 
 // semihosted is the assembly of a Cortex-M program: the vectors, a reset that
@@ -54,6 +59,7 @@ var semihosted = []string{
 	"str r4, [sp]", "str r1, [sp, #4]", "str r2, [sp, #8]", "movs r4, #6", "subs r0, r4, r0", "mov r1, sp", "bkpt 0xAB",
 	"ldr r2, [sp, #16]", "subs r0, r2, r0", "add sp, #16", "pop {r2, r4, r5, pc}",
 	".globl dnnc_mark", ".type dnnc_mark, %function", ".thumb_func", "dnnc_mark: bx lr",
+	".globl dnnc_sp", ".type dnnc_sp, %function", ".thumb_func", "dnnc_sp: mov r0, sp", "bx lr",
 	".pool", ".balign 4",
 	fmt.Sprintf(`dnnc_in_name: .asciz "%s"`, inputFile), fmt.Sprintf(`dnnc_out_name: .asciz "%s"`, outputFile), ".balign 4",
 	fmt.Sprintf("dnnc_open_in: .word dnnc_in_name, 1, %d", len(inputFile)), fmt.Sprintf("dnnc_open_out: .word dnnc_out_name, 5, %d", len(outputFile)),

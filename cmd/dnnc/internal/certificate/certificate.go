@@ -44,6 +44,7 @@ type Certificate struct {
 	AverageBits float64  `json:"average_bits"`
 	ArenaBytes  int      `json:"arena_bytes"`
 	CodeBytes   int      `json:"code_bytes,omitempty"`
+	StackBytes  int      `json:"stack_bytes,omitempty"` // that the run function takes at most
 	Layers      []Layer  `json:"layers"`
 }
 

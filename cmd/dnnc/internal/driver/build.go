@@ -163,7 +163,10 @@ func (b *build) obj() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	b.cert.CodeBytes, err = codeBytes(object)
+	if b.cert.CodeBytes, err = codeBytes(object); err != nil {
+		return nil, err
+	}
+	b.cert.StackBytes, err = llvm.Stack(object, b.prefix+"_run")
 	return object, err
 }
 
@@ -182,7 +185,7 @@ func (b *build) c() ([]byte, error) {
 
 // linkage is what the outputs' C interface is named by.
 func (b *build) linkage() codegen.Interface {
-	return codegen.Interface{Prefix: b.prefix, Content: b.cert.Content}
+	return codegen.Interface{Prefix: b.prefix, Content: b.cert.Content, Stack: b.cert.StackBytes}
 }
 
 // codeBytes is the size of an object's machine code.

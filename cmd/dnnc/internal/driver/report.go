@@ -25,7 +25,11 @@ func report(out io.Writer, list []string, c *certificate.Certificate, r *Result)
 		case "search":
 			search(out, c)
 		case "memory":
-			fmt.Fprintf(out, "%s\n\n", strings.Join(machine.Explain(r.Module), "\n"))
+			fmt.Fprintf(out, "%s\n", strings.Join(machine.Explain(r.Module), "\n"))
+			if c.StackBytes > 0 {
+				fmt.Fprintf(out, "stack at most %d bytes\n", c.StackBytes)
+			}
+			fmt.Fprintln(out)
 		}
 	}
 }

@@ -28,6 +28,7 @@ const (
 type Build struct {
 	Result *driver.Result
 	Object []byte
+	Stack  int // bytes of the stack that the run function takes at most
 	dir    string
 	tools  llvm.Tools
 	job    emu.Job
@@ -48,11 +49,15 @@ func New(ctx context.Context, o driver.Options, r *driver.Result) (*Build, error
 	if err != nil {
 		return nil, err
 	}
+	stack, err := llvm.Stack(object, m.Name+"_run")
+	if err != nil {
+		return nil, err
+	}
 	dir, err := os.MkdirTemp("", "dnnc-")
 	if err != nil {
 		return nil, err
 	}
-	b := &Build{Result: r, Object: object, dir: dir, tools: tools, job: emu.Job{Prefix: m.Name, Arena: m.Arena.Bytes, Align: m.Arena.Align, Steps: len(m.Ops)}}
+	b := &Build{Result: r, Object: object, Stack: stack, dir: dir, tools: tools, job: emu.Job{Prefix: m.Name, Arena: m.Arena.Bytes, Align: m.Arena.Align, Steps: len(m.Ops)}}
 	for _, v := range m.Inputs {
 		b.job.Inputs = append(b.job.Inputs, v.Type.Shape.Size())
 	}
@@ -62,6 +67,9 @@ func New(ctx context.Context, o driver.Options, r *driver.Result) (*Build, error
 	return b, nil
 }
 
+// painted is the bytes beyond the bound in which a run must leave no trace.
+const painted = 256
+
 // Close removes what the programs left.
 func (b *Build) Close() { os.RemoveAll(b.dir) }
 
@@ -69,6 +77,9 @@ func (b *Build) Close() { os.RemoveAll(b.dir) }
 func (b *Build) Link(ctx context.Context, mode Mode) (*emu.Program, error) {
 	j, t := b.job, b.Result.Target
 	j.Trace, j.Mark = mode == Traced, mode == Marked
+	if mode == Whole {
+		j.Stack = b.Stack + painted
+	}
 	text, err := emu.Driver(j, t)
 	if err != nil {
 		return nil, err

@@ -1,0 +1,148 @@
+package main
+
+import (
+	"context"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/dnnc/dnnc/codegen/llvm"
+)
+
+// need skips a long test, and one whose tools are not installed.
+func need(t *testing.T, tools ...string) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("not short")
+	}
+	for _, name := range tools {
+		if _, err := exec.LookPath(name); err != nil {
+			t.Skip(err)
+		}
+	}
+}
+
+// tool runs a program of a test, and returns what it wrote.
+func tool(t *testing.T, dir, name string, args ...string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Dir = dir
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, "%s %s\n%s", name, strings.Join(args, " "), out)
+	return string(out)
+}
+
+// TestObjectLinksIntoFirmware links one object into firmware of every calling
+// convention of a Cortex-M4, and runs it.
+func TestObjectLinksIntoFirmware(t *testing.T) {
+	need(t, "arm-none-eabi-gcc", "qemu-system-arm")
+	want := answers(t)
+	base := object(t, "armv7em")
+	dir := filepath.Dir(base)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "main.c"), []byte(firmware), 0o644))
+	board, err := filepath.Abs("testdata/board")
+	require.NoError(t, err)
+	for _, abi := range [][]string{
+		{"-mfloat-abi=soft"}, {"-mfloat-abi=softfp", "-mfpu=fpv4-sp-d16"}, {"-mfloat-abi=hard", "-mfpu=fpv4-sp-d16"},
+	} {
+		for _, sections := range []string{"-Wl,--gc-sections", "-Wl,--no-gc-sections"} {
+			t.Run(abi[0]+sections, func(t *testing.T) {
+				args := append([]string{"-O1", "-mcpu=cortex-m4", "-mthumb", "--specs=rdimon.specs", "-nostartfiles", "-T", filepath.Join(board, "board.ld"), sections,
+					"-Wl,--defsym=flash_at=0,--defsym=flash_len=0x400000,--defsym=ram_at=0x20000000,--defsym=ram_len=0x400000",
+					"-I", dir, filepath.Join(board, "start.c"), "main.c", base + ".o", "-o", "firmware.elf"}, abi...)
+				tool(t, dir, "arm-none-eabi-gcc", args...)
+				got := tool(t, dir, "qemu-system-arm", "-M", "mps2-an386", "-display", "none", "-monitor", "none", "-serial", "none",
+					"-semihosting-config", "enable=on,target=native", "-kernel", "firmware.elf")
+				assert.Equal(t, want, got)
+			})
+		}
+	}
+}
+
+// TestObjectLinksWithOtherTools links with clang and lld, and as a shared library.
+func TestObjectLinksWithOtherTools(t *testing.T) {
+	need(t, "gcc", "clang-19", "ld.lld-19")
+	want := answers(t)
+	base := object(t, "x86_64")
+	dir := filepath.Dir(base)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "main.c"), []byte(firmware), 0o644))
+	for _, cc := range [][]string{
+		{"clang-19", "-fPIE", "-pie"}, {"clang-19", "-fuse-ld=lld", "-Wl,--gc-sections"}, {"clang-19", "-fuse-ld=lld", "-fPIE", "-pie", "-Wl,-z,text"}, {"clang-19", "-flto", "-fuse-ld=lld"},
+	} {
+		t.Run(strings.Join(cc, " "), func(t *testing.T) {
+			tool(t, dir, cc[0], append(cc[1:], "-O1", "main.c", base+".o", "-o", "run")...)
+			assert.Equal(t, want, tool(t, dir, "./run"))
+		})
+	}
+	t.Run("shared", func(t *testing.T) {
+		tool(t, dir, "gcc", "-shared", "-Wl,-z,text,-z,defs", "-o", "libnet.so", base+".o")
+		tool(t, dir, "gcc", "-O1", "main.c", "-L.", "-lnet", "-Wl,-rpath,.", "-o", "run")
+		assert.Equal(t, want, tool(t, dir, "./run"))
+	})
+	t.Run("arm", func(t *testing.T) {
+		need(t, "arm-linux-gnueabihf-gcc", "qemu-arm")
+		base := object(t, "armv7")
+		dir := filepath.Dir(base)
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "main.c"), []byte(firmware), 0o644))
+		tool(t, dir, "clang-19", "--target=arm-linux-gnueabihf", "-mcpu=cortex-a7", "-fuse-ld=lld", "-static", "-O1", "main.c", base+".o", "-o", "run")
+		assert.Equal(t, want, tool(t, dir, "qemu-arm", "-cpu", "cortex-a7", "./run"))
+	})
+}
+
+// threads runs two networks in two threads each, with arenas of their own and at
+// unaligned pointers, and compares every answer with the first.
+const threads = `#include "lenet5.h"
+#include "eye.h"
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <stdlib.h>
+static void run(int eye, int8_t *out) {
+  int8_t *in = (int8_t *)malloc(LENET5_INPUT_BYTES + 1) + 1, *to = (int8_t *)malloc(LENET5_OUTPUT_BYTES + 1) + 1;
+  void *arena = malloc(LENET5_ARENA_BYTES + EYE_ARENA_BYTES);
+  for (int i = 0; i < LENET5_INPUT_BYTES; i++) in[i] = (int8_t)(i * 7);
+  if (eye ? eye_run(in, to, arena) : lenet5_run(in, to, arena)) abort();
+  memcpy(out, to, LENET5_OUTPUT_BYTES);
+  free(in - 1), free(to - 1), free(arena);
+}
+static int8_t first[2][LENET5_OUTPUT_BYTES];
+static void *thread(void *which) {
+  for (int i = 0; i < 50; i++) {
+    int8_t out[LENET5_OUTPUT_BYTES];
+    run(which != 0, out);
+    if (memcmp(out, first[which != 0], sizeof out)) abort();
+  }
+  return 0;
+}
+int main(void) {
+  pthread_t t[4];
+  run(0, first[0]), run(1, first[1]);
+  for (int i = 0; i < 4; i++) pthread_create(&t[i], 0, thread, i & 1 ? first : 0);
+  for (int i = 0; i < 4; i++) pthread_join(t[i], 0);
+  for (int i = 0; i < LENET5_OUTPUT_BYTES; i++) printf("%d ", first[0][i]);
+  return memcmp(first[0], first[1], sizeof first[0]) == 0;
+}
+`
+
+func TestTwoNetworksAndTwoThreads(t *testing.T) {
+	need(t, "gcc")
+	if _, err := llvm.Find(""); err != nil {
+		t.Skip(err)
+	}
+	want := answers(t)
+	base := object(t, "x86_64")
+	dir := filepath.Dir(base)
+	code, _, stderr := dnnc(t, "-images", "16", "-prefix", "eye", lenet, "-target", "x86_64", "-o", filepath.Join(dir, "eye.o"))
+	require.Zero(t, code, stderr)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "main.c"), []byte(threads), 0o644))
+	tool(t, dir, "gcc", "-O1", "-Wall", "-Werror", "-pthread", "main.c", base+".o", "eye.o", "-o", "run")
+	assert.Equal(t, want, tool(t, dir, "./run"))
+}

@@ -1,0 +1,135 @@
+package llvm
+
+import (
+	"bytes"
+	"debug/elf"
+	"encoding/binary"
+	"fmt"
+	"slices"
+)
+
+// Stack bounds the stack that a function of an object takes, its own frame and
+// those of all that it calls, in bytes below the caller's: frames are what LLVM
+// wrote into the sections .stack_sizes, calls are the object's relocations. An
+// object that calls in a circle, or what it does not define, has no bound.
+func Stack(object []byte, root string) (int, error) {
+	f, err := elf.NewFile(bytes.NewReader(object))
+	if err != nil {
+		return 0, err
+	}
+	symbols, err := f.Symbols()
+	if err != nil {
+		return 0, err
+	}
+	g := &frames{f: f, symbols: symbols, size: map[int]int{}, calls: map[int][]int{}, state: map[int]int{}, total: map[int]int{}}
+	if err := g.read(); err != nil {
+		return 0, err
+	}
+	for _, s := range symbols {
+		if s.Name == root && int(s.Section) < len(f.Sections) {
+			return g.depth(int(s.Section))
+		}
+	}
+	return 0, fmt.Errorf("llvm: the object has no function %s", root)
+}
+
+// frames is a call graph; a function is the index of its section, for each has
+// one of its own.
+type frames struct {
+	f       *elf.File
+	symbols []elf.Symbol
+	size    map[int]int
+	calls   map[int][]int
+	state   map[int]int // 1 while a function is walked, 2 when its total is known
+	total   map[int]int
+}
+
+func (g *frames) read() error {
+	for _, s := range g.f.Sections {
+		switch {
+		case s.Name == ".stack_sizes":
+			data, err := s.Data()
+			if err != nil {
+				return err
+			}
+			word := 8
+			if g.f.Class == elf.ELFCLASS32 {
+				word = 4
+			}
+			if len(data) < word {
+				return fmt.Errorf("llvm: a section .stack_sizes of %d bytes", len(data))
+			}
+			n, _ := binary.Uvarint(data[word:])
+			g.size[int(s.Link)] = int(n)
+		case s.Type == elf.SHT_REL || s.Type == elf.SHT_RELA:
+			if g.f.Sections[s.Info].Flags&elf.SHF_EXECINSTR != 0 {
+				if err := g.relocations(s); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+// relocations adds the functions that a function's section refers to.
+func (g *frames) relocations(s *elf.Section) error {
+	data, err := s.Data()
+	if err != nil {
+		return err
+	}
+	for i := 0; i+int(s.Entsize) <= len(data); i += int(s.Entsize) {
+		var symbol int
+		if g.f.Class == elf.ELFCLASS32 {
+			symbol = int(g.f.ByteOrder.Uint32(data[i+4:]) >> 8)
+		} else {
+			symbol = int(g.f.ByteOrder.Uint64(data[i+8:]) >> 32)
+		}
+		if symbol == 0 || symbol > len(g.symbols) {
+			continue // a hint to the linker that names nothing
+		}
+		to := int(g.symbols[symbol-1].Section)
+		if to == int(elf.SHN_UNDEF) {
+			return fmt.Errorf("llvm: the object calls %s, which it does not define", g.symbols[symbol-1].Name)
+		}
+		if to < len(g.f.Sections) && to != int(s.Info) && g.f.Sections[to].Flags&elf.SHF_EXECINSTR != 0 && !slices.Contains(g.calls[int(s.Info)], to) {
+			g.calls[int(s.Info)] = append(g.calls[int(s.Info)], to)
+		}
+	}
+	return nil
+}
+
+// redZone is the bytes below its stack that a function which calls none may use on
+// x86-64.
+const redZone = 128
+
+// depth is the stack of a function and what it calls.
+func (g *frames) depth(fn int) (int, error) {
+	switch g.state[fn] {
+	case 1:
+		return 0, fmt.Errorf("llvm: %s calls itself", g.f.Sections[fn].Name)
+	case 2:
+		return g.total[fn], nil
+	}
+	g.state[fn] = 1
+	own, ok := g.size[fn]
+	if !ok {
+		return 0, fmt.Errorf("llvm: the frame of %s is not known", g.f.Sections[fn].Name)
+	}
+	if g.f.Machine == elf.EM_X86_64 {
+		own += 8 // the address that a call pushes
+		if len(g.calls[fn]) == 0 {
+			own += redZone
+		}
+	}
+	deepest := 0
+	for _, c := range g.calls[fn] {
+		d, err := g.depth(c)
+		if err != nil {
+			return 0, err
+		}
+		deepest = max(deepest, d)
+	}
+	g.state[fn], g.total[fn] = 2, own+deepest
+	return own + deepest, nil
+}
