@@ -51,6 +51,9 @@ const Quantized = "quantize"
 // floats, the reference of what is measured.
 const Robust = "robust"
 
+// Calibrated is the pass after which a search can begin.
+const Calibrated = "calibrate"
+
 func init() {
 	if err := Table.Check(); err != nil {
 		panic(err)

@@ -17,8 +17,10 @@ import (
 	"text/tabwriter"
 
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/bench"
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/compare"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/eval"
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/pareto"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/texts"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/verify"
 	"github.com/dnnc/dnnc/ir/diag"
@@ -55,7 +57,8 @@ var commands = []command{
 	{"eval", "[flags] net.dnn [-errors LIST]", "measure a network, clean and under errors; with -O what it becomes", eval.Run, true},
 	{"fmt", "net.dnn [-o FILE]", "write a network as dumps are written; comments stay", texts.Format, true},
 	{"dump", "[flags] net.dnn [-diff A,B]", "print the module after a pass, or what the passes from A to B changed", texts.Dump, true},
-	{"compare", "[flags] net.dnn [-sizes LIST]", "give several methods of search the same bytes, and measure what they make", compare, true},
+	{"compare", "[flags] net.dnn [-sizes LIST]", "give several methods of search the same bytes, and measure what they make", compare.Run, true},
+	{"pareto", "[flags] net.dnn [-o curve.svg]", "every size at once: the trade-off of one run of Qed, as table, CSV, JSON or SVG", pareto.Run, true},
 }
 
 func main() {
@@ -182,6 +185,7 @@ func parse(args []string, stderr io.Writer) (o driver.Options, files []string, e
 	fs.IntVar(&o.TestImages, "n", 0, "at most this many of the images to report on; verify takes 100 unless told")
 	fs.StringVar(&o.Errors, "errors", "gaussian=0.05,0.1,0.15", "errors to choose and to measure under: kind=size,size;kind, all or none; help lists the kinds")
 	fs.StringVar(&o.Rounding, "rounding", "", "nearest or compensated; chosen by width when absent")
+	fs.StringVar(&o.Activations, "activations", pass.MinMax, "how activations' ranges are calibrated: "+strings.Join(pass.Ranges, ", "))
 	fs.StringVar(&o.StartAfter, "start-after", "", "start behind this `pass`; a dump's first line says it already")
 	fs.StringVar(&o.StopAfter, "stop-after", "", "the last `pass` to run")
 	fs.StringVar(&o.DumpDir, "dump-dir", "", "write the module after each pass into this `folder`")
@@ -208,12 +212,12 @@ func parse(args []string, stderr io.Writer) (o driver.Options, files []string, e
 	fs.Uint64Var(&o.Seed, "seed", 1, "of disturbances and noise")
 	fs.StringVar(&o.Sheet, "sheet", "", "disturb: write a contact sheet of the kinds to this `file`")
 	fs.StringVar(&o.Network, "network", "", "disturb: the `network` whose gradient guides errors")
-	fs.BoolVar(&o.JSON, "json", false, "eval, bench: print JSON")
+	fs.BoolVar(&o.JSON, "json", false, "eval, bench, pareto: print JSON")
 	fs.BoolVar(&o.Layers, "layers", false, "bench: count each layer, too")
-	fs.BoolVar(&o.CSV, "csv", false, "eval: print CSV")
+	fs.BoolVar(&o.CSV, "csv", false, "eval, pareto: print CSV")
 	fs.BoolVar(&o.Boundary, "boundary", false, "eval: the sizes of error at which answers become wrong")
-	fs.Func("sizes", "compare: budgets, a `list` of average bits a weight (default "+strings.Join(compareSizes, ",")+")", list(&o.Sizes))
-	fs.Func("methods", "compare: a `list` of methods of -search (default "+strings.Join(compareMethods, ",")+")", list(&o.Methods))
+	fs.Func("sizes", "compare, pareto: a `list` of average bits a weight (default "+strings.Join(compare.Sizes, ",")+" and "+strings.Join(pareto.Sizes, ",")+")", list(&o.Sizes))
+	fs.Func("methods", "compare: a `list` of methods of -search (default "+strings.Join(compare.Methods, ",")+")", list(&o.Methods))
 	fs.IntVar(&o.Seeds, "seeds", 1, "compare: seeds, from -seed on")
 	fs.StringVar(&o.Record, "record", "", "compare: keep every outcome in this CSV `file`, and go on from it")
 	fs.StringVar(&o.Diff, "diff", "", "dump: print what changed between two `passes`: fold,fuse")

@@ -28,6 +28,18 @@ const (
 	Worst = "worst"
 )
 
+// How the range of an activation comes from its values: the least and greatest;
+// without a few at either end; or the range in which 8 bits have the least mean
+// squared error.
+const (
+	MinMax     = "min-max"
+	Percentile = "percentile"
+	LeastError = "least-error"
+)
+
+// Ranges lists the ways of -ranges, the default first.
+var Ranges = []string{MinMax, Percentile, LeastError}
+
 // Budget bounds a search. At most one of Bits, Bytes and Ratio is set; Keep is
 // the default. RAM is a further bound.
 type Budget struct {
@@ -47,6 +59,7 @@ type Env struct {
 	Objective string // Mean when empty
 	Budget    Budget
 	Rounding  string             // "nearest", "compensated" or "" for the best measured
+	Ranges    string             // of activations; MinMax when empty
 	Fix       map[string]ir.Elem // layers whose format the user pins
 	Formats   []ir.Elem          // what a search may choose from; its default when empty
 	MinBits   float64            // least and greatest bits a code of these formats;

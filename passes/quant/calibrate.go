@@ -12,14 +12,16 @@ import (
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/runtime/interp"
+	"github.com/dnnc/dnnc/runtime/parallel"
 )
 
 // calibrationStep is the images whose activations are kept at a time.
 const calibrationStep = 64
 
-// Calibrate writes the range of every activation: least and greatest value on
-// the calibration images, clean and disturbed, widened to contain 0 (R3).
-// Operations that keep their argument's type (R12) share its range.
+// Calibrate writes the range of every activation on the calibration images, clean
+// and disturbed, widened to contain 0 (R3): as Env.Ranges says, the least and
+// greatest value, or less. Operations that keep their argument's type (R12) share
+// its range.
 func Calibrate(ctx context.Context, m *ir.Module, env *pass.Env) error {
 	prog, err := interp.CompileFloat(m)
 	if err != nil {
@@ -30,26 +32,42 @@ func Calibrate(ctx context.Context, m *ir.Module, env *pass.Env) error {
 		return err
 	}
 	var keep []*ir.Value
+	ranges, counts := map[*ir.Value]*ir.Range{}, map[*ir.Value]*histogram{}
 	for _, n := range m.Ops {
 		keep = append(keep, n.Out)
-	}
-	ranges := map[*ir.Value]*ir.Range{}
-	for _, v := range keep {
-		ranges[v] = &ir.Range{}
+		ranges[n.Out] = &ir.Range{}
 	}
 	in := prog.ID(m.Inputs[0])
-	for first := 0; first < samples.N; first += calibrationStep {
-		part := samples.Slice(first, min(first+calibrationStep, samples.N))
-		t := prog.Tensors(part.N, keep...)
-		t[in] = part.X
-		if err := prog.Run(ctx, t, part.N, 0, len(m.Ops)); err != nil {
+	each := func(visit func(v *ir.Value, x []float32)) error {
+		for first := 0; first < samples.N; first += calibrationStep {
+			part := samples.Slice(first, min(first+calibrationStep, samples.N))
+			t := prog.Tensors(part.N, keep...)
+			t[in] = part.X
+			if err := prog.Run(ctx, t, part.N, 0, len(m.Ops)); err != nil {
+				return err
+			}
+			parallel.For(len(keep), func(i int) { visit(keep[i], t[prog.ID(keep[i])]) })
+		}
+		return nil
+	}
+	err = each(func(v *ir.Value, x []float32) {
+		r := ranges[v]
+		for _, x := range x {
+			r.Lo, r.Hi = min(r.Lo, float64(x)), max(r.Hi, float64(x))
+		}
+	})
+	if err != nil {
+		return err
+	}
+	if env.Ranges != "" && env.Ranges != pass.MinMax {
+		for _, v := range keep {
+			counts[v] = newHistogram(*ranges[v])
+		}
+		if err := each(func(v *ir.Value, x []float32) { counts[v].add(x) }); err != nil {
 			return err
 		}
 		for _, v := range keep {
-			r := ranges[v]
-			for _, x := range t[prog.ID(v)] {
-				r.Lo, r.Hi = min(r.Lo, float64(x)), max(r.Hi, float64(x))
-			}
+			*ranges[v] = counts[v].clip(env.Ranges)
 		}
 	}
 	for _, n := range m.Ops {

@@ -26,6 +26,7 @@ var methods = []method{
 	{"qstar", "Q*: few entries of the table measured, the others estimated; anytime", qstar},
 	{"exhaustive", "every assignment measured layer by layer; small networks", exhaustive},
 	{"greedy", "layer by layer the narrowest format within a tolerated loss of answers", greedy},
+	{"greedy-nearest", "the same, each weight rounded to the nearest level", greedyNearest},
 	{"fisher", "the dynamic program over the Fisher information times the squared error of the weights", fisher},
 	{"universal", "one width for all layers", universalSearch},
 	{"universal-nearest", "one width for all layers, each weight rounded to the nearest level", universalNearest},
@@ -113,25 +114,70 @@ func greedy(ctx context.Context, s *Search, bytes int) (*Network, error) {
 		return nil, err
 	}
 	s.charge()
+	rows := make([][]step, len(s.layers))
+	for l := range s.layers {
+		for _, f := range s.byBits(l) {
+			rows[l] = append(rows[l], step{s.format(l, s.menu[l][f]), s.table[l][f].Flips})
+		}
+	}
+	return s.descendGreedily(ctx, "greedy", rows, bytes)
+}
+
+// step is a format that a greedy search may take, narrowest first, and the share
+// of answers that change when its layer alone has it.
+type step struct {
+	format quant.Format
+	flips  float64
+}
+
+// greedyNearest is greedy as its users have it: odd codes, nearest rounding.
+func greedyNearest(ctx context.Context, s *Search, bytes int) (*Network, error) {
+	if s.nearest == nil {
+		if err := s.judging(ctx); err != nil {
+			return nil, err
+		}
+		defer func(table effort) { s.spent = table }(s.spent)
+		s.spent = effort{}
+		var rows [][]step
+		for l, n := range s.layers {
+			list := menuOf(n, families[0].elems, s.env)
+			var row []step
+			for _, e := range list {
+				f := quant.Format{Elem: e, Rounding: quant.Nearest}
+				if e.Kind != ir.Odd { // a layer that has its own
+					f = s.format(l, e)
+				}
+				c, err := s.alone(ctx, n, nil, f, s.judge.N)
+				if err != nil {
+					return nil, err
+				}
+				row = append(row, step{f, c.Flips})
+			}
+			rows = append(rows, row)
+		}
+		s.nearest = rows
+		s.charge()
+	}
+	return s.descendGreedily(ctx, "greedy, nearest", s.nearest, bytes)
+}
+
+func (s *Search) descendGreedily(ctx context.Context, origin string, rows [][]step, bytes int) (*Network, error) {
 	var shares []float64
-	for _, row := range s.table {
+	for _, row := range rows {
 		for _, e := range row {
-			shares = append(shares, e.Flips)
+			shares = append(shares, e.flips)
 		}
 	}
 	slices.Sort(shares)
 	for _, share := range slices.Compact(shares) {
 		var list []quant.Format
-		for l := range s.layers {
-			for _, f := range s.byBits(l) {
-				if s.table[l][f].Flips <= share {
-					list = append(list, s.format(l, s.menu[l][f]))
-					break
-				}
+		for _, row := range rows {
+			if i := slices.IndexFunc(row, func(e step) bool { return e.flips <= share }); i >= 0 {
+				list = append(list, row[i].format)
 			}
 		}
 		if len(list) == len(s.layers) && fits(s, list, bytes) {
-			return s.best(ctx, []candidate{{"greedy", list}})
+			return s.best(ctx, []candidate{{origin, list}})
 		}
 	}
 	return nil, s.tooSmall()

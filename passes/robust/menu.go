@@ -67,15 +67,18 @@ var Default = []string{"odd", "vec"}
 // beyond it scalar codes are as small and better.
 const bookShare = .6
 
-// menu is the formats of a list that a layer may have: its own alone when it has
-// one.
-func menu(l *ir.Node, env *pass.Env) []ir.Elem {
+// menu is the formats of the search that a layer may have.
+func menu(l *ir.Node, env *pass.Env) []ir.Elem { return menuOf(l, env.Formats, env) }
+
+// menuOf is the formats of a list that a layer may have: its own alone when it
+// has one.
+func menuOf(l *ir.Node, formats []ir.Elem, env *pass.Env) []ir.Elem {
 	if own, ok := l.Elem("bits"); ok {
 		return []ir.Elem{own}
 	}
 	var list []ir.Elem
 	shape := l.Const("weight").Type.Shape
-	for _, e := range env.Formats {
+	for _, e := range formats {
 		bits := float64(e.Bits) / float64(max(e.Group, 1))
 		if bits < env.MinBits || env.MaxBits > 0 && bits > env.MaxBits {
 			continue

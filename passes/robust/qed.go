@@ -164,9 +164,9 @@ func (s *Search) keeping(ctx context.Context, m method, keep float64) (*Network,
 			return nil, err
 		}
 		seen := *n
-		seen.Origin = fmt.Sprintf("%s, retention %.4f", n.Origin, kept)
+		seen.Origin = fmt.Sprintf("%s, retention %.4f", n.Origin, kept.Value)
 		s.report(&seen)
-		if kept >= keep {
+		if kept.Value >= keep {
 			found, hi = &seen, n.Bytes-1
 		} else {
 			lo = bytes + 1

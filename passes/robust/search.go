@@ -1,8 +1,8 @@
 package robust
 
 import (
+	"cmp"
 	"context"
-	"math"
 	"slices"
 	"strings"
 
@@ -13,6 +13,10 @@ import (
 	"github.com/dnnc/dnnc/runtime/interp"
 	"github.com/dnnc/dnnc/runtime/measure"
 )
+
+// Version is of what searches choose: another one means that equal inputs may give
+// another network, and that what was measured before is of the past.
+const Version = 1
 
 // Search chooses formats for one calibrated network. It keeps what it measures:
 // a second budget or another method costs little more.
@@ -34,7 +38,8 @@ type Search struct {
 	recompute bool                    // prefix holds the images alone: more would not fit
 
 	table       [][]entry
-	spent       effort // on the table
+	nearest     [][]step // of greedyNearest
+	spent       effort   // on the table
 	curves      map[string][]Plan
 	networks    map[string]*Network
 	fisherCosts [][]Choice
@@ -52,6 +57,9 @@ type Network struct {
 	Bytes   int // packed weights with their codebooks
 	cost
 }
+
+// Key tells networks of one search apart.
+func (n *Network) Key() string { return key(n.Formats) }
 
 // New prepares a search over a calibrated module.
 func New(m *ir.Module, env *pass.Env) (*Search, error) {
@@ -226,14 +234,15 @@ func (s *Search) choose(n *Network) {
 // retention is the share of the float network's robust accuracy that a rounded
 // network keeps: every judged image under every condition. Without labels the
 // float network's own answers are taken for them.
-func (s *Search) retention(ctx context.Context, formats []quant.Format) (float64, error) {
+func (s *Search) retention(ctx context.Context, formats []quant.Format) (measure.Estimate, error) {
+	var none measure.Estimate
 	c, err := s.Quantized(ctx, formats)
 	if err != nil {
-		return 0, err
+		return none, err
 	}
 	prog, err := interp.CompileInt(c)
 	if err != nil {
-		return 0, err
+		return none, err
 	}
 	nets := []measure.Network{func(ctx context.Context, x []float32, n int) ([]float32, error) {
 		return interp.Logits(ctx, prog, x, n)
@@ -245,12 +254,12 @@ func (s *Search) retention(ctx context.Context, formats []quant.Format) (float64
 		}
 		clean, err := judge()
 		if err != nil {
-			return 0, err
+			return none, err
 		}
 		if clean.Labels == nil {
 			logits, err := s.float.Forward(ctx, clean.X, clean.N)
 			if err != nil {
-				return 0, err
+				return none, err
 			}
 			clean.Labels = measure.Answers(logits, s.classes)
 		}
@@ -259,7 +268,7 @@ func (s *Search) retention(ctx context.Context, formats []quant.Format) (float64
 	}
 	scores, err := measure.Robust(ctx, s.setup, nets...)
 	if err != nil {
-		return 0, err
+		return none, err
 	}
 	if s.exact == nil {
 		s.exact = scores[1]
@@ -268,11 +277,8 @@ func (s *Search) retention(ctx context.Context, formats []quant.Format) (float64
 		s.count(s.setup.Images.N * s.env.Conditions())
 	}
 	if s.worst() {
-		least := math.Inf(1)
-		for _, k := range scores[0].KindRetention(s.exact) {
-			least = min(least, k.Value)
-		}
-		return least, nil
+		kinds := scores[0].KindRetention(s.exact)
+		return slices.MinFunc(kinds, func(a, b measure.Estimate) int { return cmp.Compare(a.Value, b.Value) }), nil
 	}
-	return scores[0].Retention(s.exact).Value, nil
+	return scores[0].Retention(s.exact), nil
 }

@@ -3,6 +3,7 @@ package driver
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -22,6 +23,7 @@ type Options struct {
 	StopAfter, StartAfter, DumpDir, Debug string
 	Stats, Sheet, Network                 string
 	Plane, Directions                     string
+	Activations                           string // how their ranges are calibrated
 	Fix, Formats                          []string
 	Budget                                pass.Budget
 	Search, Objective, Checkpoint         string
@@ -104,6 +106,11 @@ func (o *Options) Check() error {
 	if o.Prefix != "" && !ir.IsIdentifier(o.Prefix) {
 		return diag.New(diag.Pos{}, diag.BadValue, "-prefix %s is no C identifier", o.Prefix)
 	}
+	if o.Activations != "" {
+		if err := one("activations", o.Activations, pass.Ranges); err != nil {
+			return err
+		}
+	}
 	if o.Search != "" {
 		if err := one("search", o.Search, robust.Methods()); err != nil {
 			return err
@@ -135,4 +142,17 @@ func (o *Options) exact() bool {
 // searches reports whether o asks for a choice of widths.
 func (o *Options) searches() bool {
 	return o.Level != string(pass.Int8) || o.Budget != (pass.Budget{Keep: o.Budget.Keep}) || len(o.Fix) > 0
+}
+
+// Bits reads a list of budgets in average bits a weight, the value of a flag.
+func Bits(flag string, list []string) ([]float64, error) {
+	var sizes []float64
+	for _, s := range list {
+		x, err := strconv.ParseFloat(s, 64)
+		if err != nil || !(x > 0) || x > 32 {
+			return nil, diag.New(diag.Pos{}, diag.BadBudget, "-%s %s: average bits a weight, as 0.5,1,2", flag, s)
+		}
+		sizes = append(sizes, x)
+	}
+	return sizes, nil
 }

@@ -1,0 +1,119 @@
+// Package compare gives several methods of search the same bytes and measures what
+// they make of a network.
+package compare
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
+	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/ir/target"
+	"github.com/dnnc/dnnc/passes"
+	"github.com/dnnc/dnnc/passes/pass"
+	"github.com/dnnc/dnnc/passes/robust"
+)
+
+// What is compared unless the user says it.
+var (
+	Sizes   = []string{"1", "1.5", "2", "3"}
+	Methods = []string{"qed", "qstar", "universal", "compress", "greedy", "fisher"}
+)
+
+// Run gives several methods the same bytes and measures what they make of
+// the network, on the same disturbed test images. With -record it keeps every
+// outcome in a CSV file as soon as there is one, and goes on where it ended.
+func Run(ctx context.Context, o driver.Options, stdout, stderr io.Writer) error {
+	o.Target = cmp.Or(o.Target, target.Names()[0])
+	o.StopAfter, o.Level = passes.Calibrated, string(pass.Robust)
+	if len(o.Sizes) == 0 {
+		o.Sizes = Sizes
+	}
+	if len(o.Methods) == 0 {
+		o.Methods = Methods
+	}
+	sizes, err := driver.Bits("sizes", o.Sizes)
+	if err != nil {
+		return err
+	}
+	for _, m := range o.Methods {
+		if !slices.Contains(robust.Methods(), m) {
+			return diag.New(diag.Pos{}, diag.BadValue, "no method of search %q", m).
+				WithSuggestion(m, robust.Methods()).WithHelp("the methods are %s", strings.Join(robust.Methods(), " "))
+		}
+	}
+	done, err := readRecord(o.Record)
+	if err != nil {
+		return err
+	}
+	var all []outcome
+	first := o.Seed
+	for seed := first; seed < first+uint64(max(o.Seeds, 1)); seed++ {
+		o.Seed = seed
+		list, err := oneSeed(ctx, o, sizes, done, stdout, stderr)
+		all = append(all, list...)
+		if err != nil {
+			printOutcomes(stdout, all)
+			return err
+		}
+	}
+	printOutcomes(stdout, all)
+	return nil
+}
+
+func oneSeed(ctx context.Context, o driver.Options, sizes []float64, done []outcome, stdout, stderr io.Writer) (all []outcome, err error) {
+	var c *contest // made when the first outcome is missing
+	m, err := driver.Load(o)
+	if err != nil {
+		return nil, err
+	}
+	for _, bits := range sizes {
+		// A size is done as a whole: its networks are compared image by image.
+		var runs, found []outcome
+		for _, method := range o.Methods {
+			r := outcome{network: m.Name, formats: strings.Join(o.Formats, "+"), method: method, seed: o.Seed, bits: bits, images: o.TestImages}
+			runs = append(runs, r)
+			if i := slices.IndexFunc(done, r.sameRun); i >= 0 {
+				found = append(found, done[i])
+			}
+		}
+		if len(found) == len(runs) {
+			all = append(all, found...)
+			continue
+		}
+		if c == nil {
+			if c, err = newContest(ctx, o, stdout, stderr); err != nil {
+				return all, err
+			}
+		}
+		list, err := c.run(ctx, bits, runs)
+		if err != nil {
+			return all, err
+		}
+		all = append(all, list...)
+		if err := appendRecord(o.Record, list); err != nil {
+			return all, err
+		}
+	}
+	return all, nil
+}
+
+func printOutcomes(out io.Writer, list []outcome) {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(w, "bits\tmethod\tseed\taverage\tretention\tstderr\tworst kind\tbelow the first\tstderr\tevaluations\tMACs\t")
+	for _, r := range list {
+		if math.IsNaN(r.average) {
+			fmt.Fprintf(w, "%g\t%s\t%d\tnothing this small\t\t\t\t\t\t\t\t\n", r.bits, r.method, r.seed)
+			continue
+		}
+		fmt.Fprintf(w, "%g\t%s\t%d\t%.3f\t%.4f\t%.4f\t%.4f\t%+.4f\t%.4f\t%d\t%.3g\t\n",
+			r.bits, r.method, r.seed, r.average, r.retention, r.stderr, r.worst, r.below, r.belowSE, r.evaluations, float64(r.macs))
+	}
+	w.Flush()
+}

@@ -1,0 +1,74 @@
+package compare
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
+	"github.com/dnnc/dnnc/ir/diag"
+)
+
+func options() driver.Options {
+	return driver.Options{
+		Input: "../../../../testdata/lenet5/lenet5.dnn", Level: "int8", Errors: "fog-blend=0.5", Seed: 1, Images: 64, TestImages: 60,
+		Sizes: []string{"0.1", "1", "2"}, Methods: []string{"universal", "universal-nearest"}, Formats: []string{"odd"},
+	}
+}
+
+func TestRecordGoesOn(t *testing.T) {
+	o := options()
+	o.Record = filepath.Join(t.TempDir(), "record.csv")
+	whole := &bytes.Buffer{}
+	require.NoError(t, Run(context.Background(), o, whole, &bytes.Buffer{}))
+	assert.Contains(t, whole.String(), "nothing this small")
+	assert.Contains(t, whole.String(), "universal-nearest")
+	text, err := os.ReadFile(o.Record)
+	require.NoError(t, err)
+
+	// A record that was cut off behind its first size gives the same in the end.
+	lines := strings.SplitAfter(string(text), "\n")
+	require.Len(t, lines, 1+6+1)
+	require.NoError(t, os.WriteFile(o.Record, []byte(strings.Join(lines[:3], "")), 0o644))
+	again := &bytes.Buffer{}
+	require.NoError(t, Run(context.Background(), o, again, &bytes.Buffer{}))
+	assert.Equal(t, whole.String(), again.String())
+	now, err := os.ReadFile(o.Record)
+	require.NoError(t, err)
+	assert.Equal(t, string(text), string(now))
+
+	// A whole one needs no data at all.
+	o.Calib, o.Data = "none", "none"
+	require.NoError(t, Run(context.Background(), o, again, &bytes.Buffer{}))
+
+	// Outcomes of another version are not those of this one.
+	old := strings.ReplaceAll(string(text), "universal,1,", "universal,0,")
+	require.NotEqual(t, old, string(text))
+	require.NoError(t, os.WriteFile(o.Record, []byte(old), 0o644))
+	assert.Error(t, Run(context.Background(), o, again, &bytes.Buffer{}))
+}
+
+func TestBadComparisons(t *testing.T) {
+	foreign := filepath.Join(t.TempDir(), "foreign.csv")
+	require.NoError(t, os.WriteFile(foreign, []byte("a,b\n1,2\n"), 0o644))
+	for name, spoil := range map[string]func(o *driver.Options){
+		"size":    func(o *driver.Options) { o.Sizes = []string{"two"} },
+		"no size": func(o *driver.Options) { o.Sizes = []string{"-1"} },
+		"method":  func(o *driver.Options) { o.Methods = []string{"qde"} },
+		"record":  func(o *driver.Options) { o.Record = foreign },
+		"data":    func(o *driver.Options) { o.Data = "missing" },
+	} {
+		o := options()
+		o.Sizes = o.Sizes[1:2]
+		spoil(&o)
+		err := Run(context.Background(), o, &bytes.Buffer{}, &bytes.Buffer{})
+		var d *diag.Diagnostic
+		require.ErrorAs(t, err, &d, name)
+	}
+}

@@ -1,0 +1,159 @@
+package compare
+
+import (
+	"context"
+	"errors"
+	"io"
+	"math"
+	"slices"
+
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
+	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/passes/pass"
+	"github.com/dnnc/dnnc/passes/robust"
+	"github.com/dnnc/dnnc/runtime/interp"
+	"github.com/dnnc/dnnc/runtime/measure"
+)
+
+// contest is the state of compare for one seed.
+type contest struct {
+	o      driver.Options
+	r      *driver.Result
+	search *robust.Search
+	setup  measure.Setup
+	float  *replay
+	exact  *measure.Score
+	scores map[string]*measure.Score // of the networks so far, by their formats
+}
+
+func newContest(ctx context.Context, o driver.Options, stdout, stderr io.Writer) (*contest, error) {
+	r, err := driver.Compile(ctx, o, stdout, stderr)
+	if err != nil {
+		return nil, err
+	}
+	c := &contest{o: o, r: r, scores: map[string]*measure.Score{}}
+	if c.setup, _, _, err = driver.Setup(o, r); err != nil {
+		return nil, err
+	}
+	exact, err := interp.CompileFloat(r.Module.Clone())
+	if err != nil {
+		return nil, err
+	}
+	c.float = &replay{net: exact.Forward}
+	c.search, err = robust.New(r.Module, r.Env)
+	return c, err
+}
+
+// run gives methods one budget.
+func (c *contest) run(ctx context.Context, bits float64, runs []outcome) ([]outcome, error) {
+	c.r.Env.Budget = pass.Budget{Bits: bits}
+	bytes, _ := robust.Limit(c.r.Module.Layers(), c.r.Env.Budget)
+	weights := 0
+	for _, n := range c.r.Module.Layers() {
+		weights += n.Const("weight").Type.Shape.Size()
+	}
+	chosen := make([]*robust.Network, len(runs))
+	for i := range runs {
+		r := &runs[i]
+		c.r.Env.Report = pass.SearchReport{}
+		// Q* must not find the table that another method filled.
+		search := c.search
+		if r.method == "qstar" {
+			var err error
+			if search, err = robust.New(c.r.Module, c.r.Env); err != nil {
+				return nil, err
+			}
+		}
+		net, err := search.Choose(ctx, r.method, bytes)
+		if err != nil {
+			var d *diag.Diagnostic
+			if errors.As(err, &d) && d.Kind == diag.BadBudget {
+				continue // nothing that small
+			}
+			return nil, err
+		}
+		chosen[i] = net
+		r.average = 8 * float64(net.Bytes) / float64(weights)
+		r.evaluations, r.macs = c.r.Env.Report.Evaluations, c.r.Env.Report.MACs
+	}
+	if err := c.measure(ctx, chosen); err != nil {
+		return nil, err
+	}
+	var base *measure.Score
+	for i := range runs {
+		r := &runs[i]
+		if chosen[i] == nil {
+			r.average, r.retention, r.worst = math.NaN(), math.NaN(), math.NaN()
+			continue
+		}
+		s := c.scores[chosen[i].Key()]
+		if base == nil {
+			base = s
+		}
+		kept := s.Retention(c.exact)
+		r.retention, r.stderr, r.worst = kept.Value, kept.StdErr, math.Inf(1)
+		for _, k := range s.KindRetention(c.exact) {
+			r.worst = min(r.worst, k.Value)
+		}
+		gap := base.Difference(s)
+		r.below, r.belowSE = gap.Value/c.exact.Mean(), gap.StdErr/c.exact.Mean()
+	}
+	return runs, nil
+}
+
+// measure scores the networks that were not measured yet, all on the same
+// disturbed images, beside the float network.
+func (c *contest) measure(ctx context.Context, list []*robust.Network) error {
+	c.float.at = 0
+	nets := []measure.Network{c.float.run}
+	var keys []string
+	for _, n := range list {
+		if n == nil || c.scores[n.Key()] != nil || slices.Contains(keys, n.Key()) {
+			continue
+		}
+		m, err := c.search.Quantized(ctx, n.Formats)
+		if err != nil {
+			return err
+		}
+		prog, err := interp.CompileInt(m)
+		if err != nil {
+			return err
+		}
+		keys = append(keys, n.Key())
+		nets = append(nets, func(ctx context.Context, x []float32, n int) ([]float32, error) {
+			return interp.Logits(ctx, prog, x, n)
+		})
+	}
+	if len(keys) == 0 {
+		return nil
+	}
+	scores, err := measure.Robust(ctx, c.setup, nets...)
+	if err != nil {
+		return err
+	}
+	c.exact = scores[0]
+	for i, k := range keys {
+		c.scores[k] = scores[i+1]
+	}
+	return nil
+}
+
+// replay gives a network's answers again when the same images come in the same
+// order: the float network runs once for all sizes.
+type replay struct {
+	net  measure.Network
+	kept [][]float32
+	at   int
+}
+
+func (r *replay) run(ctx context.Context, x []float32, n int) ([]float32, error) {
+	if r.at == len(r.kept) {
+		y, err := r.net(ctx, x, n)
+		if err != nil {
+			return nil, err
+		}
+		r.kept = append(r.kept, y)
+	}
+	r.at++
+	return r.kept[r.at-1], nil
+}

@@ -1,0 +1,100 @@
+package compare
+
+import (
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"strconv"
+
+	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/passes/robust"
+)
+
+// outcome is one network that a method chose, measured on test images.
+type outcome struct {
+	network, formats, method string
+	seed                     uint64
+	bits                     float64 // of the budget
+	images                   int
+	average                  float64 // bits a weight, codebooks included
+	retention, stderr, worst float64
+	below, belowSE           float64 // of the first method at this size, paired
+	evaluations              int
+	macs                     int64
+}
+
+var columns = []string{"network", "formats", "method", "version", "seed", "bits", "images", "average", "retention", "stderr", "worst", "below", "below_stderr", "evaluations", "macs"}
+
+func (r outcome) strings() []string {
+	f := func(x float64) string { return strconv.FormatFloat(x, 'g', 6, 64) }
+	return []string{r.network, r.formats, r.method, fmt.Sprint(robust.Version), fmt.Sprint(r.seed), f(r.bits), fmt.Sprint(r.images), f(r.average), f(r.retention), f(r.stderr), f(r.worst), f(r.below), f(r.belowSE), fmt.Sprint(r.evaluations), fmt.Sprint(r.macs)}
+}
+
+// sameRun reports whether two outcomes answer the same question.
+func (r outcome) sameRun(o outcome) bool {
+	return r.network == o.network && r.formats == o.formats && r.method == o.method && r.seed == o.seed && r.bits == o.bits && r.images == o.images
+}
+
+// readRecord reads the outcomes of earlier runs of this version of the search; none
+// of a file that is not there.
+func readRecord(path string) ([]outcome, error) {
+	if path == "" {
+		return nil, nil
+	}
+	f, err := os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, diag.New(diag.Pos{}, diag.BadFile, "%v", err)
+	}
+	defer f.Close()
+	fault := func(err error) ([]outcome, error) {
+		return nil, diag.New(diag.Pos{File: path}, diag.BadFile, "no record of dnnc compare: %v", err)
+	}
+	rows, err := csv.NewReader(f).ReadAll()
+	if err != nil {
+		return fault(err)
+	}
+	if len(rows) == 0 || !slices.Equal(rows[0], columns) {
+		return fault(errors.New("its columns are others"))
+	}
+	var list []outcome
+	for _, row := range rows[1:] {
+		x := make([]float64, len(row))
+		for i := 3; i < len(row); i++ {
+			if x[i], err = strconv.ParseFloat(row[i], 64); err != nil {
+				return fault(err)
+			}
+		}
+		if int(x[3]) == robust.Version {
+			list = append(list, outcome{row[0], row[1], row[2], uint64(x[4]), x[5], int(x[6]), x[7], x[8], x[9], x[10], x[11], x[12], int(x[13]), int64(x[14])})
+		}
+	}
+	return list, nil
+}
+
+func appendRecord(path string, list []outcome) error {
+	if path == "" {
+		return nil
+	}
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		return diag.New(diag.Pos{}, diag.BadOutput, "%v", err)
+	}
+	defer f.Close()
+	var rows [][]string
+	if info, err := f.Stat(); err == nil && info.Size() == 0 {
+		rows = append(rows, columns)
+	}
+	for _, r := range list {
+		rows = append(rows, r.strings())
+	}
+	if err := csv.NewWriter(f).WriteAll(rows); err != nil {
+		return diag.New(diag.Pos{}, diag.BadOutput, "%v", err)
+	}
+	return nil
+}

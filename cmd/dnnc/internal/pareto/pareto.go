@@ -1,0 +1,194 @@
+// Package pareto shows the whole trade-off between a network's size and its
+// robustness: the curve of one run of Qed, some of its networks measured.
+package pareto
+
+import (
+	"cmp"
+	"context"
+	"encoding/csv"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
+	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/ir/target"
+	"github.com/dnnc/dnnc/passes"
+	"github.com/dnnc/dnnc/passes/pass"
+	"github.com/dnnc/dnnc/passes/robust"
+)
+
+// Sizes are the bits a weight at which networks are measured unless the user says
+// which.
+var Sizes = []string{"0.35", "0.5", "0.7", "1", "1.5", "2", "3", "4"}
+
+// point is a network of the curve.
+type point struct {
+	Bytes     int      `json:"weight_bytes"` // packed, codebooks included
+	Size      int      `json:"size"`         // with the channels' constants: what -size bounds
+	Bits      float64  `json:"average_bits"`
+	Forecast  float64  `json:"forecast_kl"`
+	KL        *float64 `json:"kl,omitempty"` // measured on held-out images, as the rest
+	Retention *float64 `json:"retention,omitempty"`
+	StdErr    *float64 `json:"retention_stderr,omitempty"`
+	Formats   []string `json:"formats"`
+}
+
+// curve is all that is written.
+type curve struct {
+	Network string   `json:"network"`
+	Layers  []string `json:"layers"`
+	Errors  []string `json:"errors"`
+	Seed    uint64   `json:"seed"`
+	Points  []point  `json:"points"`
+}
+
+// Run computes the curve and prints the measured networks, or with -json and -csv
+// every point; -o writes it to a file of the ending .svg, .csv or .json.
+func Run(ctx context.Context, o driver.Options, stdout, stderr io.Writer) error {
+	write, err := writerOf(o)
+	if err != nil {
+		return err
+	}
+	if len(o.Sizes) == 0 {
+		o.Sizes = Sizes
+	}
+	sizes, err := driver.Bits("sizes", o.Sizes)
+	if err != nil {
+		return err
+	}
+	o.Target = cmp.Or(o.Target, target.Names()[0])
+	o.StopAfter, o.Level = passes.Calibrated, string(pass.Robust)
+	r, err := driver.Compile(ctx, o, stdout, stderr)
+	if err != nil {
+		return err
+	}
+	search, err := robust.New(r.Module, r.Env)
+	if err != nil {
+		return err
+	}
+	points, err := search.Curve(ctx)
+	if err != nil {
+		return err
+	}
+	var at []int // of the points to measure
+	for _, bits := range sizes {
+		limit, _ := robust.Limit(r.Module.Layers(), pass.Budget{Bits: bits})
+		i := slices.IndexFunc(points, func(p robust.Point) bool { return p.Bytes > limit })
+		if i < 0 {
+			i = len(points)
+		}
+		if i > 0 && !slices.Contains(at, i-1) {
+			at = append(at, i-1)
+		}
+	}
+	for _, i := range at {
+		if err := search.Measure(ctx, &points[i]); err != nil {
+			return err
+		}
+	}
+	c := describe(r.Module, r.Env, points)
+	if o.Output != "" {
+		var b strings.Builder
+		if err := write(&b, c); err != nil {
+			return err
+		}
+		if err := driver.Replace(o.Output, []byte(b.String())); err != nil {
+			return err
+		}
+		if !o.JSON && !o.CSV {
+			write = writeTable
+		}
+	}
+	return write(stdout, c)
+}
+
+func describe(m *ir.Module, env *pass.Env, points []robust.Point) *curve {
+	c := &curve{Network: m.Name, Seed: env.Seed, Errors: []string{}}
+	weights := 0
+	for _, l := range m.Layers() {
+		c.Layers = append(c.Layers, l.Name())
+		weights += l.Const("weight").Type.Shape.Size()
+	}
+	for _, e := range env.Errors {
+		c.Errors = append(c.Errors, e.String())
+	}
+	constants := robust.Constants(m.Layers())
+	for _, p := range points {
+		q := point{Bytes: p.Bytes, Size: p.Bytes + constants, Bits: 8 * float64(p.Bytes) / float64(weights), Forecast: p.Forecast}
+		for _, f := range p.Formats {
+			q.Formats = append(q.Formats, f.Elem.String())
+		}
+		if k := p.Measured; k != nil {
+			q.KL, q.Retention, q.StdErr = &k.KL, &k.Retention.Value, &k.Retention.StdErr
+		}
+		c.Points = append(c.Points, q)
+	}
+	return c
+}
+
+// writerOf is how the curve is written: as the flags or the ending of -o say.
+func writerOf(o driver.Options) (func(io.Writer, *curve) error, error) {
+	ways := map[string]func(io.Writer, *curve) error{".svg": writeSVG, ".csv": writeCSV, ".json": writeJSON}
+	switch {
+	case o.Output != "":
+		if _, err := os.Stat(filepath.Dir(o.Output)); err != nil {
+			return nil, diag.New(diag.Pos{}, diag.BadOutput, "-o: %v", err)
+		}
+		if w := ways[filepath.Ext(o.Output)]; w != nil {
+			return w, nil
+		}
+		return nil, diag.New(diag.Pos{}, diag.BadValue, "-o %s: a curve is written as .svg, .csv or .json", filepath.Base(o.Output))
+	case o.JSON:
+		return writeJSON, nil
+	case o.CSV:
+		return writeCSV, nil
+	}
+	return writeTable, nil
+}
+
+func writeTable(out io.Writer, c *curve) error {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(w, "bits\tbytes\tforecast KL\tKL\tretention\tstderr\tformats\t")
+	for _, p := range c.Points {
+		if p.KL != nil {
+			fmt.Fprintf(w, "%.3f\t%d\t%.4f\t%.4f\t%.4f\t%.4f\t%s\t\n", p.Bits, p.Size, p.Forecast, *p.KL, *p.Retention, *p.StdErr, strings.Join(p.Formats, " "))
+		}
+	}
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	_, err := fmt.Fprintf(out, "%d networks on the curve; those measured, on held-out images, are listed; -csv, -json or -o curve.svg give them all\n", len(c.Points))
+	return err
+}
+
+func writeJSON(out io.Writer, c *curve) error {
+	e := json.NewEncoder(out)
+	e.SetIndent("", "  ")
+	return e.Encode(c)
+}
+
+func writeCSV(out io.Writer, c *curve) error {
+	number := func(x float64) string { return strconv.FormatFloat(x, 'g', 6, 64) }
+	maybe := func(x *float64) string {
+		if x == nil {
+			return ""
+		}
+		return number(*x)
+	}
+	w := csv.NewWriter(out)
+	err := w.Write([]string{"weight_bytes", "size", "average_bits", "forecast_kl", "kl", "retention", "retention_stderr", "formats"})
+	for _, p := range c.Points {
+		err = errors.Join(err, w.Write([]string{fmt.Sprint(p.Bytes), fmt.Sprint(p.Size), number(p.Bits), number(p.Forecast), maybe(p.KL), maybe(p.Retention), maybe(p.StdErr), strings.Join(p.Formats, " ")}))
+	}
+	w.Flush()
+	return errors.Join(err, w.Error())
+}
