@@ -15,8 +15,9 @@ import (
 
 // Print returns the C text of a program.
 func Print(p *loop.Program) string {
-	pr := &printer{}
+	pr := &printer{cursors: map[*loop.Cursor]bool{}}
 	pr.b.WriteString(prelude)
+	pr.b.WriteString(instructions)
 	for _, g := range p.Globals {
 		pr.global(g)
 	}
@@ -68,8 +69,9 @@ DNNC_ORDER(64)
 `
 
 type printer struct {
-	b      strings.Builder
-	indent int
+	b       strings.Builder
+	indent  int
+	cursors map[*loop.Cursor]bool // declared
 }
 
 func (p *printer) line(format string, args ...any) {
@@ -130,7 +132,7 @@ func (p *printer) function(f *loop.Func) {
 	p.line("%s {", head)
 	p.indent++
 	for _, v := range f.Ints {
-		p.line("uint32_t %s = (uint32_t)arg_%s;", v.Name, v.Name)
+		p.line("DNNC_UNUSED uint32_t %s = (uint32_t)arg_%s;", v.Name, v.Name)
 	}
 	for _, r := range f.Params {
 		if !f.Local {
@@ -172,6 +174,19 @@ func (p *printer) declare(body []loop.Stmt, declared map[*loop.Var]bool) {
 		switch s := s.(type) {
 		case *loop.Assign:
 			variable(s.Var)
+		case *loop.Point:
+			if !p.cursors[s.Cursor] {
+				q := ""
+				if s.Cursor.Constant {
+					q = "const "
+				}
+				p.line("DNNC_UNUSED %suint8_t *%s;", q, s.Cursor.Name)
+			}
+			p.cursors[s.Cursor] = true
+		case *loop.Call:
+			if s.Result != nil {
+				variable(s.Result)
+			}
 		case *loop.For:
 			variable(s.Var)
 			p.declare(s.Body, declared)
@@ -198,6 +213,9 @@ func (p *printer) body(body []loop.Stmt) {
 			for lane := range t.Lanes {
 				p.line("st%d(%s, %s);", t.Bits, address(s.To, s.Offset, lane*t.Bits/8), expr(s.Value, lane))
 			}
+		case *loop.Point:
+			p.line("%s = %s;", s.Cursor.Name, address(s.To, s.Offset, 0))
+		case *loop.Fence:
 		case *loop.For:
 			p.line("for (%s = %s; slt32(%s, %s); %s += %du) {", s.Var.Name, expr(s.From, 0), s.Var.Name, expr(s.To, 0), s.Var.Name, s.Step)
 			p.block(s.Body)
@@ -217,6 +235,10 @@ func (p *printer) body(body []loop.Stmt) {
 			}
 			for _, a := range s.Args {
 				args = append(args, address(a.Region, loop.Int(a.Offset), 0))
+			}
+			if s.Result != nil {
+				p.line("%s = (uint32_t)%s(%s);", s.Result.Name, s.Func.Name, strings.Join(args, ", "))
+				continue
 			}
 			p.line("{ int status = %s(%s); if (status) return status; }", s.Func.Name, strings.Join(args, ", "))
 		case *loop.Return:
@@ -267,6 +289,12 @@ func permutes(e loop.Expr, v *loop.Var, moved bool) bool {
 		return permutes(e.A, v, true)
 	case *loop.Shuffle:
 		return permutes(e.A, v, true)
+	case *loop.Named:
+		for _, a := range e.Args {
+			if permutes(a, v, true) {
+				return true
+			}
+		}
 	}
 	return false
 }
@@ -277,6 +305,8 @@ func address(r loop.Region, offset loop.Expr, more int) string {
 	case *loop.Param:
 		name = ident(r.Name)
 	case *loop.Global:
+		name = r.Name
+	case *loop.Cursor:
 		name = r.Name
 	}
 	if c, ok := offset.(*loop.Const); ok {
@@ -332,6 +362,8 @@ func expr(e loop.Expr, lane int) string {
 		return expr(e.A, e.Lane)
 	case *loop.Shuffle:
 		return expr(e.A, e.Mask[lane])
+	case *loop.Named:
+		return named(e, lane)
 	case *loop.Bin:
 		return binary(e, lane)
 	}
@@ -341,7 +373,7 @@ func expr(e loop.Expr, lane int) string {
 func paren(s string) string { return "(" + s + ")" }
 
 var infix = map[loop.BinOp]string{
-	loop.Add: "+", loop.Sub: "-", loop.Mul: "*", loop.And: "&", loop.Or: "|", loop.Shl: "<<", loop.LShr: ">>", loop.UDiv: "/", loop.Eq: "==",
+	loop.Add: "+", loop.Sub: "-", loop.Mul: "*", loop.And: "&", loop.Or: "|", loop.Xor: "^", loop.Shl: "<<", loop.LShr: ">>", loop.UDiv: "/", loop.Eq: "==", loop.ULt: "<",
 }
 
 var call = map[loop.BinOp]string{
@@ -355,8 +387,8 @@ func binary(e *loop.Bin, lane int) string {
 	}
 	op := infix[e.Op]
 	switch {
-	case e.Op == loop.Eq:
-		return fmt.Sprintf("(uint32_t)(%s == %s)", a, b)
+	case e.Op == loop.Eq || e.Op == loop.ULt:
+		return fmt.Sprintf("(uint32_t)(%s %s %s)", a, op, b)
 	case t.Bits >= 32:
 		return fmt.Sprintf("(%s %s %s)", a, op, b)
 	case e.Op == loop.Shl || e.Op == loop.LShr:

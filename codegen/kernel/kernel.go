@@ -10,6 +10,7 @@ import (
 
 	"github.com/dnnc/dnnc/codegen/loop"
 	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/target"
 	"github.com/dnnc/dnnc/runtime/kernels"
 )
 
@@ -17,10 +18,17 @@ import (
 // prefix_step that runs the one of an index, and prefix_run that runs all.
 func Program(m *ir.Module, prefix string) (*loop.Program, error) {
 	p := &loop.Program{}
+	t, err := target.Find(m.Target)
+	if err != nil {
+		return nil, err
+	}
 	var steps []*loop.Func
 	for i, n := range m.Ops {
-		g := &generator{n: n, p: p, f: &loop.Func{Name: fmt.Sprintf("%s_layer%d", prefix, i), Local: true}}
+		g := &generator{n: n, p: p, target: t, f: &loop.Func{Name: fmt.Sprintf("%s_layer%d", prefix, i), Local: true}}
 		g.b = loop.NewBuilder(g.f)
+		if n.Op.Info().Attr("multiply") != nil {
+			g.multiply = t.FindMultiply(n.Word("multiply"))
+		}
 		for j := range n.Args {
 			g.args = append(g.args, g.param(fmt.Sprintf("x%d", j), true))
 		}
@@ -105,7 +113,11 @@ func arguments(m *ir.Module, f *loop.Func, n *ir.Node) []loop.Arg {
 
 // families writes the kernels of ir/target's table.
 var families = map[string]func(g *generator) error{
+	"conv_micro":       convMicro,
+	"linear_micro":     linearMicro,
 	"conv_tile":        convTile,
+	"conv_lookup":      convLookup,
+	"linear_lookup":    linearLookup,
 	"conv_decode":      convDecode,
 	"linear_decode":    linearDecode,
 	"linear_tile":      linearTile,
@@ -130,13 +142,15 @@ var families = map[string]func(g *generator) error{
 
 // generator writes one operation.
 type generator struct {
-	n       *ir.Node
-	p       *loop.Program
-	f       *loop.Func
-	b       *loop.Builder
-	args    []*loop.Param
-	out     *loop.Param
-	scratch *loop.Param
+	target   *target.Target
+	n        *ir.Node
+	p        *loop.Program
+	f        *loop.Func
+	b        *loop.Builder
+	args     []*loop.Param
+	out      *loop.Param
+	scratch  *loop.Param
+	multiply *target.Multiply
 }
 
 func (g *generator) param(name string, constant bool) *loop.Param {
@@ -198,18 +212,44 @@ func (g *generator) global(role string, align int, data []byte) *loop.Global {
 	return c
 }
 
+// function writes a local function of the operation by way of g.b and returns
+// it; its parameters are integers and regions.
+func (g *generator) function(role string, ints []string, regions []*loop.Param, body func(ints []loop.Expr)) *loop.Func {
+	f := &loop.Func{Name: g.f.Name + "_" + role, Local: true, Params: regions}
+	outer := g.b
+	g.b = loop.NewBuilder(f)
+	values := make([]loop.Expr, len(ints))
+	for i, name := range ints {
+		v := &loop.Var{Name: name, Type: loop.I32}
+		f.Ints, values[i] = append(f.Ints, v), read(v)
+	}
+	body(values)
+	g.b = outer
+	g.p.Funcs = append(g.p.Funcs, f)
+	return f
+}
+
 // ints adds constant integers of a width.
 func (g *generator) ints(role string, bits int, x []int64) *loop.Global {
+	return g.global(role, bits/8, bytesOf(bits, x))
+}
+
+// bytesOf is integers of a width in memory.
+func bytesOf(bits int, x []int64) []byte {
 	b := make([]byte, len(x)*bits/8)
 	for i, v := range x {
 		switch bits {
+		case 8:
+			b[i] = byte(v)
+		case 16:
+			binary.LittleEndian.PutUint16(b[2*i:], uint16(v))
 		case 32:
 			binary.LittleEndian.PutUint32(b[4*i:], uint32(v))
 		case 64:
 			binary.LittleEndian.PutUint64(b[8*i:], uint64(v))
 		}
 	}
-	return g.global(role, bits/8, b)
+	return b
 }
 
 // Physical is the index in memory of element c,y,x of a value: images lie in
@@ -407,77 +447,4 @@ func (l *layer) finish(sum, inputs, channel loop.Expr) loop.Expr {
 	}
 	all := int64(1)<<l.elem.Bits - 1
 	return loop.Op(loop.Sub, loop.Sum(bias, loop.Op(loop.Mul, sum, loop.Num(t, 2))), loop.Op(loop.Mul, inputs, loop.Num(t, all)))
-}
-
-// requant is the constants of a requantization.
-type requant struct {
-	g          *generator
-	mul, shift *loop.Global
-	perChannel bool
-	split      bool // all shifts are in 33..62: 32-bit steps (R6)
-}
-
-func newRequant(g *generator, role string, wide bool) (requant, error) {
-	mul, err := g.n.Const("mul").Int32()
-	if err != nil {
-		return requant{}, err
-	}
-	shift, err := g.n.Const("shift").Int32()
-	if err != nil {
-		return requant{}, err
-	}
-	q := requant{g: g, perChannel: len(mul) > 1, split: !wide && !g.roundsTFLite()}
-	ms, rs := make([]int64, len(mul)), make([]int64, len(mul))
-	for i := range mul {
-		m, r := mul[i], shift[i]
-		if wide {
-			m, r = kernels.Narrow(m, r)
-		}
-		ms[i], rs[i] = int64(m), int64(r)
-		q.split = q.split && (r >= 33 || m == 0)
-	}
-	if q.split {
-		for i := range rs {
-			rs[i] = max(rs[i], 33) // of a zero multiplier: any shift gives 0
-		}
-	}
-	q.mul, q.shift = g.ints(role+"mul", 32, ms), g.ints(role+"shift", 32, rs)
-	return q, nil
-}
-
-// scaled is RQ of an accumulator, an i32.
-func (q requant) scaled(acc, channel loop.Expr) loop.Expr {
-	at := loop.Int(0)
-	if q.perChannel {
-		at = loop.Scaled(channel, 4)
-	}
-	b := q.g.b
-	m := loop.To(loop.SExt, load(q.mul, at, loop.I32), 64)
-	if q.g.roundsTFLite() {
-		return q.g.tflite(loop.To(loop.Trunc, acc, 32), m, load(q.shift, at, loop.I32))
-	}
-	product := loop.Op(loop.Mul, loop.To(loop.SExt, acc, 64), m)
-	shift := read(b.Var("shift", load(q.shift, at, loop.I32)))
-	if q.split {
-		hi := loop.To(loop.Trunc, loop.Op(loop.AShr, product, loop.Num(loop.I64, 32)), 32)
-		half := loop.Op(loop.Shl, loop.Int(1), loop.Op(loop.Sub, shift, loop.Int(33)))
-		return loop.Op(loop.AShr, loop.Sum(hi, half), loop.Op(loop.Sub, shift, loop.Int(32)))
-	}
-	wide := loop.To(loop.ZExt, shift, 64)
-	half := loop.Op(loop.Shl, loop.Num(loop.I64, 1), loop.Op(loop.Sub, wide, loop.Num(loop.I64, 1)))
-	r := loop.Op(loop.AShr, loop.Sum(product, half), wide)
-	// Saturated while still wide: the result of R9 is within i8 anyway.
-	return loop.To(loop.Trunc, loop.Clamp(r, -1<<30, 1<<30), 32)
-}
-
-// store writes RQ(acc) as an i8 of the node's result (R9).
-func (q requant) store(acc, channel, at loop.Expr) {
-	n := q.g.n
-	y := loop.Sum(q.scaled(acc, channel), loop.Int(n.Out.Type.Quant.Zero))
-	y = loop.Clamp(y, int64(n.Int("lo")), int64(n.Int("hi")))
-	if h, w := n.Pool(); h*w > 1 {
-		at = read(q.g.b.Var("at", at))
-		y = loop.Op(loop.SMax, y, loop.To(loop.SExt, load(q.g.out, at, loop.I8), 32))
-	}
-	q.g.b.Store(q.g.out, at, loop.To(loop.Trunc, y, 8))
 }

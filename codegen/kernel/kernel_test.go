@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"math/bits"
 	"math/rand"
 	"os"
 	"os/exec"
@@ -133,10 +134,17 @@ func physical(s ir.Shape, x []int8) []byte {
 	return b
 }
 
-// TestEvaluatorEqualsInterpreter runs every width through the loop language.
+// TestEvaluatorEqualsInterpreter runs every width through the loop language, on
+// targets of each kind of product.
 func TestEvaluatorEqualsInterpreter(t *testing.T) {
-	tgt, err := target.Find("armv7")
-	require.NoError(t, err)
+	for _, name := range []string{"armv7", "armv7em"} {
+		tgt, err := target.Find(name)
+		require.NoError(t, err)
+		t.Run(name, func(t *testing.T) { evaluate(t, tgt) })
+	}
+}
+
+func evaluate(t *testing.T, tgt *target.Target) {
 	for _, format := range formats() {
 		m := network(t, tgt, format)
 		p, err := kernel.Program(m, "net")
@@ -162,6 +170,44 @@ func TestPackedSizeIsIdeal(t *testing.T) {
 			total += len(p)
 		}
 		assert.Equal(t, ir.PackedBytes(ir.OddOf(bits), ir.Shape{groups * rows, k}), total)
+	}
+}
+
+// TestPackedWordsAreIdeal holds the words of every product to ir.PackedBytes, and
+// every code to one place.
+func TestPackedWordsAreIdeal(t *testing.T) {
+	rng := rand.New(rand.NewSource(2))
+	for _, tgt := range target.All() {
+		for _, m := range tgt.Multiplies() {
+			for _, e := range []ir.Elem{ir.Of(ir.I8), ir.OddOf(1), ir.OddOf(2), ir.OddOf(3), ir.OddOf(4), ir.OddOf(7), ir.OddOf(8)} {
+				if m.Passes(e) == nil {
+					continue
+				}
+				for _, tile := range m.Tiles {
+					groups, rows, k := 1+rng.Intn(2), 8*(1+rng.Intn(4)), 1+rng.Intn(70)
+					codes := make([]byte, groups*rows*k)
+					for i := range codes {
+						codes[i] = byte(rng.Intn(1 << e.CodeBits()))
+					}
+					ones, bytes := 0, 0
+					for _, data := range kernel.PackWords(m, e, codes, groups, rows, k, tile[1], rng.Perm(k)) {
+						bytes += len(data)
+						for _, b := range data {
+							ones += bits.OnesCount8(b)
+						}
+					}
+					want := 0
+					for _, q := range codes {
+						if e == ir.OddOf(8) && m.Passes(e)[0] == 8 {
+							q ^= 0x80
+						}
+						want += bits.OnesCount8(q)
+					}
+					assert.Equal(t, ir.PackedBytes(e, ir.Shape{groups * rows, k}), bytes, "%s %s", m.Name, e)
+					assert.Equal(t, want, ones, "%s %s", m.Name, e)
+				}
+			}
+		}
 	}
 }
 
@@ -220,8 +266,10 @@ func TestCEqualsInterpreter(t *testing.T) {
 		{"gcc", []string{"gcc", "-fsanitize=undefined", "-fno-sanitize-recover=all"}, nil},
 		{"arm", []string{"arm-linux-gnueabihf-gcc", "-static"}, emu.Command(tgt)},
 	}
-	for _, format := range formats() {
-		m := network(t, tgt, format)
+	dsp, err := target.Find("armv7em")
+	require.NoError(t, err)
+	for i, format := range formats() {
+		m := network(t, []*target.Target{tgt, dsp}[i%2], format)
 		p, err := kernel.Program(m, "net")
 		require.NoError(t, err)
 		text := c.Print(p)

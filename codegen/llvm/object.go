@@ -42,7 +42,7 @@ func Find(want string) (Tools, error) {
 // Compile makes an object ("obj") or assembly ("asm") of textual IR. What LLVM
 // would call from a C library for want of an instruction, it has itself.
 func Compile(ctx context.Context, tools Tools, text string, t *target.Target, filetype string) ([]byte, error) {
-	better, err := run(ctx, []byte(text), tools.Opt, "-passes=verify,default<O2>", "-S", "-o", "-", "-")
+	better, err := run(ctx, []byte(text), tools.Opt, "-passes=verify,default<O2>", "-disable-loop-unrolling", "-S", "-o", "-", "-")
 	if err != nil {
 		return nil, err
 	}

@@ -28,7 +28,7 @@ func Print(p *loop.Program, t *target.Target) (text string, err error) {
 	m := ir.NewModule()
 	m.TargetTriple = t.Triple
 	m.ModuleAsms = t.Asm
-	pr := &printer{module: m, target: t, globals: map[*loop.Global]value.Value{}, funcs: map[*loop.Func]*ir.Func{}}
+	pr := &printer{module: m, target: t, globals: map[*loop.Global]value.Value{}, funcs: map[*loop.Func]*ir.Func{}, outside: map[string]*ir.Func{}}
 	for _, g := range p.Globals {
 		d := m.NewGlobalDef(g.Name, constant.NewCharArray(g.Data))
 		d.Immutable = true
@@ -51,18 +51,20 @@ type printer struct {
 	target  *target.Target
 	globals map[*loop.Global]value.Value
 	funcs   map[*loop.Func]*ir.Func
+	outside map[string]*ir.Func // LLVM's intrinsics
 
 	f      *ir.Func
 	entry  *ir.Block // of variables
 	block  *ir.Block
 	vars   map[*loop.Var]value.Value
 	params map[*loop.Param]value.Value
+	cursor map[*loop.Cursor]value.Value
 	blocks int
 }
 
 func (p *printer) function(f *loop.Func) {
 	var params []*ir.Param
-	p.vars, p.params = map[*loop.Var]value.Value{}, map[*loop.Param]value.Value{}
+	p.vars, p.params, p.cursor = map[*loop.Var]value.Value{}, map[*loop.Param]value.Value{}, map[*loop.Cursor]value.Value{}
 	for _, v := range f.Ints {
 		params = append(params, ir.NewParam(v.Name, types.I32))
 	}
@@ -137,7 +139,11 @@ func (p *printer) body(stmts []loop.Stmt) {
 		case *loop.Store:
 			x := p.expr(s.Value)
 			st := p.block.NewStore(x, p.address(s.To, s.Offset, s.Value.Type()))
-			st.Align = 1
+			st.Align = ir.Align(max(1, s.Align))
+		case *loop.Point:
+			p.point(s)
+		case *loop.Fence:
+			p.block.NewCall(&ir.InlineAsm{Typ: types.NewPointer(types.NewFunc(types.Void)), SideEffect: true})
 		case *loop.For:
 			p.loop(s)
 		case *loop.If:
@@ -198,14 +204,30 @@ func (p *printer) call(s *loop.Call) {
 		}
 		args = append(args, base)
 	}
-	p.block.NewCall(p.funcs[s.Func], args...)
+	result := p.block.NewCall(p.funcs[s.Func], args...)
+	if s.Result != nil {
+		p.block.NewStore(result, p.variable(s.Result))
+	}
 }
 
 func (p *printer) region(r loop.Region) value.Value {
-	if g, ok := r.(*loop.Global); ok {
-		return p.globals[g]
+	switch r := r.(type) {
+	case *loop.Global:
+		return p.globals[r]
+	case *loop.Cursor:
+		return p.block.NewLoad(types.I8Ptr, p.cursor[r])
 	}
 	return p.params[r.(*loop.Param)]
+}
+
+// point keeps a cursor's address from the optimizer, which would compute it anew
+// from others.
+func (p *printer) point(s *loop.Point) {
+	at := p.block.NewGetElementPtr(types.I8, p.region(s.To), p.expr(s.Offset))
+	if p.cursor[s.Cursor] == nil {
+		p.cursor[s.Cursor] = p.entry.NewAlloca(types.I8Ptr)
+	}
+	p.block.NewStore(p.opaque(at), p.cursor[s.Cursor])
 }
 
 func (p *printer) address(r loop.Region, offset loop.Expr, t loop.Type) value.Value {
@@ -238,7 +260,7 @@ func (p *printer) expr(e loop.Expr) value.Value {
 		return p.block.NewLoad(typeOf(e.Var.Type), p.variable(e.Var))
 	case *loop.Load:
 		x := p.block.NewLoad(typeOf(e.T), p.address(e.From, e.Offset, e.T))
-		x.Align = 1
+		x.Align = ir.Align(max(1, e.Align))
 		return x
 	case *loop.Cast:
 		a, t := p.expr(e.A), typeOf(e.T)
@@ -266,6 +288,12 @@ func (p *printer) expr(e loop.Expr) value.Value {
 		a := p.expr(e.A)
 		mask := number(loop.I32.Vec(len(e.Mask)), func(i int) int64 { return int64(e.Mask[i]) })
 		return p.block.NewShuffleVector(a, constant.NewUndef(a.Type()), mask)
+	case *loop.Named:
+		args := make([]value.Value, len(e.Args))
+		for i, a := range e.Args {
+			args[i] = p.expr(a)
+		}
+		return p.named(e, args)
 	case *loop.Bin:
 		return p.binary(e.Op, p.expr(e.A), p.expr(e.B))
 	}
@@ -286,6 +314,8 @@ func (p *printer) binary(op loop.BinOp, a, b value.Value) value.Value {
 		return k.NewAnd(a, b)
 	case loop.Or:
 		return k.NewOr(a, b)
+	case loop.Xor:
+		return k.NewXor(a, b)
 	case loop.Shl:
 		return k.NewShl(a, b)
 	case loop.LShr:
@@ -304,6 +334,8 @@ func (p *printer) binary(op loop.BinOp, a, b value.Value) value.Value {
 		return k.NewZExt(k.NewICmp(enum.IPredEQ, a, b), types.I32)
 	case loop.SLt:
 		return k.NewZExt(k.NewICmp(enum.IPredSLT, a, b), types.I32)
+	case loop.ULt:
+		return k.NewZExt(k.NewICmp(enum.IPredULT, a, b), types.I32)
 	}
 	panic("no operation")
 }

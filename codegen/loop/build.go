@@ -26,12 +26,44 @@ func (b *Builder) Var(name string, value Expr) *Var {
 func (b *Builder) Set(v *Var, value Expr) { b.add(&Assign{v, value}) }
 
 // Store writes to memory.
-func (b *Builder) Store(to Region, offset, value Expr) { b.add(&Store{to, offset, value}) }
+func (b *Builder) Store(to Region, offset, value Expr) { b.add(&Store{to, offset, value, 0}) }
 
-// For is a counted loop; a single round needs none.
+// StoreAligned writes at a multiple of align.
+func (b *Builder) StoreAligned(to Region, offset, value Expr, align int) {
+	b.add(&Store{to, offset, value, align})
+}
+
+// Cursor puts a new cursor at a byte offset of a region.
+func (b *Builder) Cursor(name string, to Region, offset Expr) *Cursor {
+	b.vars++
+	c := &Cursor{fmt.Sprintf("%s_%d", name, b.vars), constant(to)}
+	b.add(&Point{c, to, offset})
+	return c
+}
+
+func constant(r Region) bool {
+	switch r := r.(type) {
+	case *Param:
+		return r.Constant
+	case *Cursor:
+		return r.Constant
+	}
+	return true
+}
+
+// Advance moves a cursor by some bytes.
+func (b *Builder) Advance(c *Cursor, bytes int) { b.add(&Point{c, c, Int(bytes)}) }
+
+// Fence keeps loads from moving past it.
+func (b *Builder) Fence() { b.add(&Fence{}) }
+
+// For is a counted loop; a single round needs none, and none is nothing.
 func (b *Builder) For(name string, from, to Expr, step int, body func(i Expr)) {
 	if f, ok := from.(*Const); ok {
-		if t, ok := to.(*Const); ok && f.Value < t.Value && f.Value+int64(step) >= t.Value {
+		if t, ok := to.(*Const); ok && f.Value >= t.Value {
+			return
+		}
+		if t, ok := to.(*Const); ok && f.Value+int64(step) >= t.Value {
 			body(from)
 			return
 		}
@@ -46,7 +78,9 @@ func (b *Builder) For(name string, from, to Expr, step int, body func(i Expr)) {
 func (b *Builder) If(cond Expr, then, otherwise func()) {
 	s := &If{Cond: cond}
 	b.add(s)
-	b.inside(&s.Then, then)
+	if then != nil {
+		b.inside(&s.Then, then)
+	}
 	if otherwise != nil {
 		b.inside(&s.Else, otherwise)
 	}
@@ -60,7 +94,15 @@ func (b *Builder) inside(body *[]Stmt, write func()) {
 }
 
 // Call calls another function.
-func (b *Builder) Call(f *Func, ints []Expr, args []Arg) { b.add(&Call{f, ints, args}) }
+func (b *Builder) Call(f *Func, ints []Expr, args []Arg) { b.add(&Call{f, ints, args, nil}) }
+
+// Result calls another function for its result.
+func (b *Builder) Result(name string, f *Func, ints []Expr, args []Arg) Expr {
+	b.vars++
+	v := &Var{fmt.Sprintf("%s_%d", name, b.vars), I32}
+	b.add(&Call{f, ints, args, v})
+	return &Read{v}
+}
 
 // Return ends the function.
 func (b *Builder) Return(v Expr) { b.add(&Return{v}) }

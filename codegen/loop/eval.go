@@ -20,7 +20,7 @@ func Run(f *Func, ints []int64, regions []Memory) (result int64, err error) {
 			err = fmt.Errorf("%s: %s", f.Name, string(fault))
 		}
 	}()
-	e := &frame{vars: map[*Var][]int64{}, mem: map[Region]Memory{}}
+	e := &frame{vars: map[*Var][]int64{}, mem: map[Region]Memory{}, at: map[*Cursor]place{}}
 	for i, v := range f.Ints {
 		e.vars[v] = []int64{ints[i]}
 	}
@@ -36,6 +36,13 @@ type evalError string
 type frame struct {
 	vars map[*Var][]int64
 	mem  map[Region]Memory
+	at   map[*Cursor]place
+}
+
+// place is where a cursor stands.
+type place struct {
+	region Region
+	offset int64
 }
 
 func (e *frame) block(body []Stmt) (result int64, returned bool) {
@@ -45,10 +52,16 @@ func (e *frame) block(body []Stmt) (result int64, returned bool) {
 			e.vars[s.Var] = e.eval(s.Value)
 		case *Store:
 			t := s.Value.Type()
-			b := e.bytes(s.To, s.Offset, t)
+			b := e.bytes(s.To, s.Offset, t, s.Align)
 			for i, v := range e.eval(s.Value) {
 				put(b[i*t.Bits/8:], t.Bits, v)
 			}
+		case *Point:
+			to := place{s.To, e.eval(s.Offset)[0]}
+			if c, ok := s.To.(*Cursor); ok {
+				to = place{e.at[c].region, e.at[c].offset + to.offset}
+			}
+			e.at[s.Cursor] = to
 		case *For:
 			to := e.eval(s.To)[0]
 			for i := e.eval(s.From)[0]; i < to; i += int64(s.Step) {
@@ -82,7 +95,10 @@ func (e *frame) block(body []Stmt) (result int64, returned bool) {
 			if err != nil {
 				panic(evalError(err.Error()))
 			}
-			if r != 0 {
+			switch {
+			case s.Result != nil:
+				e.vars[s.Result] = []int64{r}
+			case r != 0:
 				return r, true
 			}
 		case *Return:
@@ -99,8 +115,15 @@ func (e *frame) region(r Region) Memory {
 	return e.mem[r]
 }
 
-func (e *frame) bytes(r Region, offset Expr, t Type) []byte {
-	m, at := e.region(r), e.eval(offset)[0]
+func (e *frame) bytes(r Region, offset Expr, t Type, align int) []byte {
+	at := e.eval(offset)[0]
+	if c, ok := r.(*Cursor); ok {
+		r, at = e.at[c].region, at+e.at[c].offset
+	}
+	m := e.region(r)
+	if align > 0 && at%int64(align) != 0 {
+		panic(evalError(fmt.Sprintf("%s at byte %d of %s, which is no multiple of %d", t, at, r.regionName(), align)))
+	}
 	if at < 0 || at+int64(t.Bytes()) > int64(len(m)) {
 		panic(evalError(fmt.Sprintf("%s at byte %d of %s, which has %d", t, at, r.regionName(), len(m))))
 	}
@@ -142,7 +165,7 @@ func (e *frame) eval(x Expr) []int64 {
 		}
 		return v
 	case *Load:
-		b := e.bytes(x.From, x.Offset, x.T)
+		b := e.bytes(x.From, x.Offset, x.T, x.Align)
 		out := make([]int64, x.T.Lanes)
 		for i := range out {
 			switch part := b[i*x.T.Bits/8:]; x.T.Bits {
@@ -183,6 +206,12 @@ func (e *frame) eval(x Expr) []int64 {
 		return out
 	case *Extract:
 		return e.eval(x.A)[x.Lane : x.Lane+1]
+	case *Named:
+		args := make([][]int64, len(x.Args))
+		for i, a := range x.Args {
+			args[i] = e.eval(a)
+		}
+		return Intrinsics[x.Name](args)
 	case *Shuffle:
 		all := e.eval(x.A)
 		out := make([]int64, len(x.Mask))
@@ -212,6 +241,8 @@ func binary2(op BinOp, a, b int64, bits int) int64 {
 		return a & b
 	case Or:
 		return a | b
+	case Xor:
+		return a ^ b
 	case Shl:
 		return a << uint64(b)
 	case LShr:
@@ -236,6 +267,8 @@ func binary2(op BinOp, a, b int64, bits int) int64 {
 		return truth(a == b)
 	case SLt:
 		return truth(a < b)
+	case ULt:
+		return truth(unsigned(a, bits) < unsigned(b, bits))
 	}
 	panic(evalError("no operation"))
 }

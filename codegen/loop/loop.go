@@ -45,7 +45,8 @@ type Global struct {
 	Exported bool // visible outside of the object
 }
 
-// Func has pointer parameters and gives an i32, which is 0 for success.
+// Func has pointer parameters and gives an i32: 0 for success, or, called for
+// its result, any.
 type Func struct {
 	Name   string
 	Params []*Param
@@ -61,8 +62,17 @@ type Param struct {
 	Shared   bool // may overlap another one
 }
 
-// Region is what loads and stores go to: a *Param or a *Global.
+// Region is what loads and stores go to: a *Param, a *Global or a *Cursor.
 type Region interface{ regionName() string }
+
+// Cursor is a moving place in a region. It is kept in one register: LLVM's own
+// choice of addresses in a loop takes several.
+type Cursor struct {
+	Name     string
+	Constant bool // only read
+}
+
+func (c *Cursor) regionName() string { return c.Name }
 
 func (p *Param) regionName() string  { return p.Name }
 func (g *Global) regionName() string { return g.Name }
@@ -73,7 +83,7 @@ type Var struct {
 	Type Type
 }
 
-// Stmt is a statement: Assign, Store, For, If, Call or Return.
+// Stmt is a statement: Assign, Store, Point, Fence, For, If, Call or Return.
 type Stmt interface{ stmt() }
 
 // Assign sets a variable.
@@ -82,12 +92,26 @@ type Assign struct {
 	Value Expr
 }
 
-// Store writes a value at a byte offset of a region, at any alignment.
+// Store writes a value at a byte offset of a region: of a multiple of Align, at
+// any for 0.
 type Store struct {
 	To     Region
 	Offset Expr
 	Value  Expr
+	Align  int
 }
+
+// Point puts a cursor at a byte offset of a region, of the cursor itself to move
+// it.
+type Point struct {
+	Cursor *Cursor
+	To     Region
+	Offset Expr
+}
+
+// Fence keeps loads where they are written: moved up to their like, they would
+// take more registers than there are.
+type Fence struct{}
 
 // For runs Body with Var from From, below To, by Step.
 type For struct {
@@ -103,11 +127,13 @@ type If struct {
 	Then, Else []Stmt
 }
 
-// Call runs another function; a result other than 0 ends the caller with it.
+// Call runs another function. Its result goes to a variable; where there is none,
+// one other than 0 ends the caller with it.
 type Call struct {
-	Func *Func
-	Ints []Expr
-	Args []Arg
+	Func   *Func
+	Ints   []Expr
+	Args   []Arg
+	Result *Var
 }
 
 // Arg is a pointer argument: a region from a byte offset on.
@@ -121,6 +147,8 @@ type Return struct{ Value Expr }
 
 func (*Assign) stmt() {}
 func (*Store) stmt()  {}
+func (*Point) stmt()  {}
+func (*Fence) stmt()  {}
 func (*For) stmt()    {}
 func (*If) stmt()     {}
 func (*Call) stmt()   {}
@@ -144,11 +172,13 @@ type Lanes struct {
 // Read is the value of a variable.
 type Read struct{ Var *Var }
 
-// Load reads a value at a byte offset of a region, at any alignment.
+// Load reads a value at a byte offset of a region: of a multiple of Align, at
+// any for 0.
 type Load struct {
 	From   Region
 	Offset Expr
 	T      Type
+	Align  int
 }
 
 // BinOp is a binary operation.
@@ -161,6 +191,7 @@ const (
 	Mul
 	And
 	Or
+	Xor
 	Shl
 	LShr
 	AShr
@@ -170,6 +201,7 @@ const (
 	UDiv
 	Eq
 	SLt
+	ULt
 	NumBinOps
 )
 
@@ -223,7 +255,7 @@ func (e *Splat) Type() Type   { return e.A.Type().Vec(e.Lanes) }
 func (e *Extract) Type() Type { return Type{e.A.Type().Bits, 1} }
 func (e *Shuffle) Type() Type { return e.A.Type().Vec(len(e.Mask)) }
 func (e *Bin) Type() Type {
-	if e.Op == Eq || e.Op == SLt {
+	if e.Op == Eq || e.Op == SLt || e.Op == ULt {
 		return I32
 	}
 	return e.A.Type()

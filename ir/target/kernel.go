@@ -1,6 +1,10 @@
 package target
 
-import "github.com/dnnc/dnnc/ir"
+import (
+	"slices"
+
+	"github.com/dnnc/dnnc/ir"
+)
 
 // Kernel is a family of kernels: the one seam at which it is chosen how an
 // operation is computed. Code generation implements each family by its name.
@@ -10,6 +14,8 @@ type Kernel struct {
 	Op   ir.Op
 	// Applies reports whether the family serves a quantized node on a target.
 	Applies func(n *ir.Node, t *Target) bool
+	// Multiply names the product of the target that the kernel is built on.
+	Multiply func(n *ir.Node, t *Target) string
 	// Tile is what the generator is parameterised with: [pixels, channels].
 	Tile func(n *ir.Node, t *Target) []int
 	// Scratch is the bytes of working memory in the arena.
@@ -37,6 +43,8 @@ func channelTile(_ *ir.Node, t *Target) []int {
 
 // The families, the preferred one of an operation first.
 var kernels = []Kernel{
+	micro("conv_micro", ir.Conv2D, "windows of a tile of pixels gathered as columns, times words of codes of a few output channels, by the target's own product"),
+	micro("linear_micro", ir.Linear, "the input made a column, times words of codes of a few outputs, by the target's own product"),
 	{
 		Name: "conv_tile", Op: ir.Conv2D, Applies: scalarCodes, Pools: true, Rows: true,
 		Doc: "windows of a few pixels gathered as 16-bit differences from the zero point, times unpacked weights of a few output channels",
@@ -51,6 +59,19 @@ var kernels = []Kernel{
 	{
 		Name: "linear_tile", Op: ir.Linear, Applies: scalarCodes, Tile: channelTile, Scratch: noScratch,
 		Doc: "each input times the unpacked weights of a few outputs",
+	},
+	{
+		Name: "conv_lookup", Op: ir.Conv2D, Applies: looksUp, Tile: noTile, Pools: true, Rows: true,
+		Doc: "products of all rows of the codebook with each group of inputs tabulated, for the rows that a window sees; codes look them up",
+		Scratch: func(n *ir.Node, _ *Target) int {
+			in := n.Args[0].Type.Shape
+			return n.Const("weight").Type.Shape[2] * in[2] * tableBytes(n)
+		},
+	},
+	{
+		Name: "linear_lookup", Op: ir.Linear, Applies: looksUp, Tile: noTile,
+		Doc:     "products of all rows of the codebook with each group of inputs tabulated; codes look them up",
+		Scratch: func(n *ir.Node, _ *Target) int { return tableBytes(n) + n.Args[0].Type.Shape.Size() },
 	},
 	{
 		Name: "conv_decode", Op: ir.Conv2D, Applies: bookCodes, Pools: true,
@@ -95,6 +116,41 @@ func inRows(n *ir.Node, _ *Target) bool {
 	return axis <= 1 && n.Int("axis") == axis
 }
 
+// micro is a family that is built on the target's products.
+func micro(name string, op ir.Op, doc string) Kernel {
+	return Kernel{
+		Name: name, Op: op, Doc: doc, Pools: op == ir.Conv2D, Rows: op == ir.Conv2D,
+		Applies: func(n *ir.Node, t *Target) bool {
+			return scalarCodes(n, t) && n.Const("bias").Type.Elem.Kind == ir.I32 && choose(n, t).m != nil
+		},
+		Multiply: func(n *ir.Node, t *Target) string { return choose(n, t).m.Name },
+		Tile: func(n *ir.Node, t *Target) []int {
+			c := choose(n, t)
+			return []int{c.pixels, c.channels}
+		},
+		Scratch: func(n *ir.Node, t *Target) int {
+			c, w := choose(n, t), n.Const("weight").Type.Shape
+			return c.pixels * ColumnBytes(c.m, w.Size()/w[0])
+		},
+	}
+}
+
+// choose is the product and tile of a layer.
+func choose(n *ir.Node, t *Target) choice {
+	w := n.Const("weight")
+	if n.Op != ir.Conv2D {
+		return t.best(w, 1, 1, 1)
+	}
+	_, pooled := n.Pool()
+	return t.best(w, n.Int("groups"), n.Out.Type.Shape[2]*pooled, pooled)
+}
+
+// ColumnBytes is the bytes of a column of k inputs: whole products.
+func ColumnBytes(m *Multiply, k int) int {
+	n := m.Inputs()
+	return (k + n - 1) / n * n * m.Input / 8
+}
+
 // scalarCodes: weights of one code each whose value is linear in the code.
 func scalarCodes(n *ir.Node, _ *Target) bool {
 	k := n.Const("weight").Type.Elem.Kind
@@ -106,6 +162,58 @@ func bookCodes(n *ir.Node, _ *Target) bool {
 	return n.Const("codebook") != nil && (n.Op == ir.Linear || n.Int("groups") == 1)
 }
 
+// LookupTile is the output channels that look up in a table together: their codes
+// of one bit fill a byte.
+const LookupTile = 8
+
+// maxTables bounds the tables of look-up kernels.
+const maxTables = 24 << 10
+
+// tableBytes is the tables of all groups of one pixel.
+func tableBytes(n *ir.Node) int {
+	w := n.Const("weight").Type
+	d := int(w.Elem.Group)
+	return (w.Shape[1] + d - 1) / d * 2 << w.Elem.Bits
+}
+
+// looksUp: vector codes whose tables hold 16-bit sums, are not too large, and pad
+// with the zero point.
+func looksUp(n *ir.Node, t *Target) bool {
+	w := n.Const("weight").Type
+	if w.Elem.Kind != ir.Vec || n.Const("bias").Type.Elem.Kind != ir.I32 {
+		return false
+	}
+	bytes := tableBytes(n)
+	if n.Op == ir.Conv2D {
+		bytes *= w.Shape[2] * n.Args[0].Type.Shape[2]
+		if n.Int("groups") > 1 || n.Nums("pad_value") != nil || !slices.Equal(n.Ints("dilation"), []int{1, 1}) {
+			return false
+		}
+	}
+	return bytes <= maxTables && n.Const("weight").Type.Shape[0] >= LookupTile && sumsFit(n)
+}
+
+// sumsFit proves that no table entry leaves 16 bits: the sum of |T| over a row of
+// the codebook times the greatest |x-z|.
+func sumsFit(n *ir.Node) bool {
+	book, err := n.Const("codebook").Load()
+	if err != nil {
+		return false
+	}
+	zero, d := n.Args[0].Type.Quant.Zero, int(n.Const("weight").Type.Elem.Group)
+	reach := max(127-zero, zero+128)
+	for i := 0; i < len(book); i += d {
+		sum := 0
+		for _, v := range book[i : i+d] {
+			sum += max(int(int8(v)), -int(int8(v)))
+		}
+		if sum*reach > 1<<15-1 {
+			return false
+		}
+	}
+	return true
+}
+
 // bookLanes is the output channels that are decoded together: a power of two.
 func bookLanes(n *ir.Node, t *Target) int {
 	lanes := t.VectorLanes
@@ -115,11 +223,18 @@ func bookLanes(n *ir.Node, t *Target) int {
 	return lanes
 }
 
-// Assign has the family compute a node: it writes its name, tile and scratch into it.
+// Assign has the family compute a node: it writes its name, product, tile
+// and scratch into it.
 func (k *Kernel) Assign(n *ir.Node, t *Target) {
 	n.Set("impl", k.Name)
 	n.Set("tile", nil)
 	n.Set("scratch", nil)
+	if n.Op.Info().Attr("multiply") != nil {
+		n.Set("multiply", nil)
+	}
+	if k.Multiply != nil {
+		n.Set("multiply", k.Multiply(n, t))
+	}
 	if tile := k.Tile(n, t); tile != nil {
 		n.Set("tile", tile)
 	}

@@ -21,11 +21,15 @@ func user(emulator, cpu string, covers ...string) Runner {
 // of an FPU that a program has not switched on trap.
 var noFPU = []string{"fpregs"}
 
+// inOrder: the machine scheduler hoists loads until sums are spilled; kernels are
+// written in the order in which they should run.
+var inOrder = []string{"-enable-misched=false"}
+
 // The families, in the order in which they are listed.
 var table = []*Target{
 	{
 		Name: "armv6m", Doc: "Cortex-M0, M0+, M1", Arch: "thumb",
-		Triple: "thumbv6m-none-unknown-eabi", CPU: "cortex-m0", Asm: anyFloatABI,
+		Triple: "thumbv6m-none-unknown-eabi", CPU: "cortex-m0", LLC: inOrder, Asm: anyFloatABI,
 		CPUs: []CPU{{Name: "cortex-m0plus"}, {Name: "cortex-m1"}},
 		// What the microbit has no room for runs on a Cortex-M3; a test holds its
 		// instructions to be ARMv6-M's.
@@ -37,20 +41,20 @@ var table = []*Target{
 	},
 	{
 		Name: "armv7m", Doc: "Cortex-M3", Arch: "thumb",
-		Triple: "thumbv7m-none-unknown-eabi", CPU: "cortex-m3", Asm: anyFloatABI,
+		Triple: "thumbv7m-none-unknown-eabi", CPU: "cortex-m3", LLC: inOrder, Asm: anyFloatABI,
 		Runners: []Runner{board("mps2-an385", "", mps2)}, MCA: "cortex-m3",
 		LinkMode: "armelf", VectorLanes: 8, TilePixels: 2,
 	},
 	{
 		Name: "armv7em", Doc: "Cortex-M4, M7: 16-bit multiplies by two", Arch: "thumb",
-		Triple: "thumbv7em-none-unknown-eabi", CPU: "cortex-m4", Features: []string{"dsp"}, Without: noFPU, Asm: anyFloatABI,
+		Triple: "thumbv7em-none-unknown-eabi", CPU: "cortex-m4", Features: []string{"dsp"}, Without: noFPU, LLC: inOrder, Asm: anyFloatABI,
 		CPUs:    []CPU{{Name: "cortex-m7", MCA: "cortex-m7"}},
 		Runners: []Runner{board("mps2-an500", "cortex-m7", mps2, "dsp"), board("mps2-an386", "", mps2, "dsp")}, MCA: "cortex-m4",
 		LinkMode: "armelf", VectorLanes: 8, TilePixels: 2,
 	},
 	{
 		Name: "armv8m", Doc: "Cortex-M33, M35P: 16-bit multiplies by two", Arch: "thumb",
-		Triple: "thumbv8m.main-none-unknown-eabi", CPU: "cortex-m33", Features: []string{"dsp"}, Without: noFPU, Asm: anyFloatABI,
+		Triple: "thumbv8m.main-none-unknown-eabi", CPU: "cortex-m33", Features: []string{"dsp"}, Without: noFPU, LLC: inOrder, Asm: anyFloatABI,
 		CPUs:    []CPU{{Name: "cortex-m35p", MCA: "cortex-m33"}},
 		Known:   []Feature{{Name: "dsp", Doc: "16-bit multiplies by two"}},
 		Runners: []Runner{board("mps2-an505", "", &Board{Flash: Span{0x10000000, 4 << 20}, RAM: Span{0x38000000, 4 << 20}}, "dsp")}, MCA: "cortex-m33",

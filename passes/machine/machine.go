@@ -19,7 +19,7 @@ func Select(_ context.Context, m *ir.Module, env *pass.Env) error {
 	m.Arena = ir.Arena{}
 	var list diag.List
 	for _, n := range m.Ops {
-		for _, a := range []string{"impl", "tile", "scratch", "lag"} {
+		for _, a := range []string{"impl", "multiply", "tile", "scratch", "lag"} {
 			n.Set(a, nil)
 		}
 		n.Out.At = ir.Place{}

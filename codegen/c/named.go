@@ -1,0 +1,76 @@
+package c
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/dnnc/dnnc/codegen/loop"
+)
+
+// instructions are the named instructions of the loop language in portable C.
+const instructions = `
+DNNC_FN uint32_t dnnc_opaque(uint32_t a) { return a; }
+DNNC_FN uint32_t dnnc_sxtb16(uint32_t a) { return (sext8_32((uint8_t)a) & 0xffffu) | sext8_32((uint8_t)(a >> 16)) << 16; }
+DNNC_FN uint32_t dnnc_ror8(uint32_t a) { return a >> 8 | a << 24; }
+DNNC_FN uint32_t dnnc_smlad(uint32_t a, uint32_t b, uint32_t sum) {
+  return sum + sext16_32((uint16_t)a) * sext16_32((uint16_t)b) + ashr32(a, 16) * ashr32(b, 16);
+}
+DNNC_FN uint32_t dnnc_ssub16(uint32_t a, uint32_t b) { return ((a - b) & 0xffffu) | ((a & 0xffff0000u) - (b & 0xffff0000u)); }
+DNNC_FN uint32_t dnnc_ubfx(uint32_t from, uint32_t bits, uint32_t a) { return a >> from & ((UINT32_C(1) << bits) - 1u); }
+DNNC_FN uint16_t dnnc_absdiff8(uint8_t a, uint8_t b) { return (uint16_t)(a > b ? a - b : b - a); }
+DNNC_FN uint32_t dnnc_usada8(uint32_t a, uint32_t b, uint32_t sum) {
+  int i;
+  for (i = 0; i < 32; i += 8) {
+    uint32_t x = a >> i & 0xffu, y = b >> i & 0xffu;
+    sum += x > y ? x - y : y - x;
+  }
+  return sum;
+}
+`
+
+// onLanes is one lane of an instruction on vectors, of the arguments' lanes; ok is
+// false for others.
+func onLanes(name string, a []loop.Expr, i int) (text string, ok bool) {
+	switch name {
+	case "padal":
+		return pairOf(a, i, "sext16_32"), true
+	case "padalu":
+		return pairOf(a, i, "(uint32_t)"), true
+	case "abal":
+		return fmt.Sprintf("(uint16_t)(%s + dnnc_absdiff8(%s, %s))", expr(a[2], i), expr(a[0], i), expr(a[1], i)), true
+	case "tst":
+		return fmt.Sprintf("(uint8_t)(%s & %s ? 255 : 0)", expr(a[0], i), expr(a[1], i)), true
+	case "sum":
+		var terms []string
+		for i := range a[0].Type().Lanes {
+			terms = append(terms, expr(a[0], i))
+		}
+		return "(" + strings.Join(terms, " + ") + ")", true
+	}
+	return "", false
+}
+
+// vectors are the names that onLanes knows.
+var vectors = []string{"padal", "padalu", "abal", "tst", "sum"}
+
+func pairOf(a []loop.Expr, i int, widen string) string {
+	return fmt.Sprintf("(%s + %s(%s) + %s(%s))", expr(a[1], i), widen, expr(a[0], 2*i), widen, expr(a[0], 2*i+1))
+}
+
+// Prints reports whether it knows a named instruction.
+func Prints(name string) bool {
+	return slices.Contains(vectors, name) || strings.Contains(instructions, " dnnc_"+name+"(")
+}
+
+// named is one lane of a named instruction.
+func named(e *loop.Named, lane int) string {
+	if text, ok := onLanes(e.Name, e.Args, lane); ok {
+		return text
+	}
+	args := make([]string, len(e.Args))
+	for i, a := range e.Args {
+		args[i] = expr(a, lane)
+	}
+	return fmt.Sprintf("dnnc_%s(%s)", e.Name, strings.Join(args, ", "))
+}

@@ -1,0 +1,291 @@
+package kernel
+
+import (
+	"fmt"
+
+	"github.com/dnnc/dnnc/codegen/loop"
+	"github.com/dnnc/dnnc/runtime/interp"
+	"github.com/dnnc/dnnc/runtime/kernels"
+)
+
+// convMicro gathers the windows of a tile of pixels as columns, then computes all
+// channels of one group after the other. Where a row's pixels do not divide
+// evenly the last tile overlaps the one before it: the same pixels come out the
+// same.
+func convMicro(g *generator) error {
+	w := interp.Window(g.n)
+	in := w.InC / w.Groups
+	var natural []int // rows, columns, channels of the group
+	for ky := range w.KH {
+		for kx := range w.KW {
+			for c := range in {
+				natural = append(natural, (c*w.KH+ky)*w.KW+kx)
+			}
+		}
+	}
+	k, err := newMicro(g, w.Groups, in, natural)
+	if err != nil {
+		return err
+	}
+	k.pads = k.padRow()
+	b, count, ow := g.b, k.pixels, g.columns(w)
+	k.pooled = 1
+	if count > 1 {
+		_, k.pooled = g.n.Pool()
+	}
+	if count%k.pooled != 0 {
+		return fmt.Errorf("tiles of %d pixels for pools of %d", count, k.pooled)
+	}
+	gather, tile := k.window(w), k.outputs(w.OutC)
+	g.rows(w, false, func(oy, row loop.Expr) {
+		b.For("tx", loop.Int(0), loop.Int(ow), count, func(tx loop.Expr) {
+			ox := tx
+			if ow%count != 0 {
+				ox = read(b.Var("ox", loop.Op(loop.SMin, tx, loop.Int(ow-count))))
+			}
+			b.For("group", loop.Int(0), loop.Int(w.Groups), 1, func(group loop.Expr) {
+				ints := []loop.Expr{group, loop.Int(0), g.pixel(w, row, ox)}
+				for i := range count {
+					sum := b.Result("sum", gather, []loop.Expr{loop.Scaled(group, in), oy, loop.Sum(ox, loop.Int(i)), loop.Int(i * k.granule())},
+						[]loop.Arg{{Region: g.args[0]}, {Region: g.scratch}})
+					if k.odd != 0 {
+						ints = append(ints, sum)
+					}
+				}
+				b.Call(tile, ints, []loop.Arg{{Region: g.scratch}, {Region: g.out}})
+			})
+		})
+	})
+	return nil
+}
+
+// linearMicro makes the input a column, then computes all outputs.
+func linearMicro(g *generator) error {
+	order := Order(g.n.Args[0].Type.Shape)
+	k, err := newMicro(g, 1, len(order), order)
+	if err != nil {
+		return err
+	}
+	k.pooled = 1
+	tile := k.outputs(0)
+	sum := k.begin()
+	c := &columnWriter{micro: k, at: loop.Int(0), base: loop.Int(0), scratch: g.scratch, taps: len(order), sum: sum}
+	c.copy(g.args[0], loop.Int(0), loop.Int(1))
+	ints := []loop.Expr{loop.Int(0), loop.Int(0), loop.Int(0)}
+	if sum != nil {
+		ints = append(ints, k.total(sum))
+	}
+	g.b.Call(tile, ints, []loop.Arg{{Region: g.scratch}, {Region: g.out}})
+	return nil
+}
+
+// padRow is the padding of each input channel, or nil where all have the zero
+// point.
+func (k *micro) padRow() *loop.Global {
+	v := k.g.n.Nums("pad_value")
+	if v == nil {
+		return nil
+	}
+	row := make([]byte, len(v))
+	for i, p := range v {
+		row[i] = byte(int8(p))
+	}
+	return k.g.global("pads", 4, row)
+}
+
+// begin is the sum of a column's inputs so far, nil where none is needed.
+func (k *micro) begin() *loop.Var {
+	if k.odd == 0 {
+		return nil
+	}
+	return k.g.b.Var("sum", loop.Int(0))
+}
+
+// total is what is taken off the accumulators for a sum of inputs.
+func (k *micro) total(sum *loop.Var) loop.Expr {
+	if sum == nil {
+		return loop.Int(0)
+	}
+	return loop.Scaled(read(sum), int(k.odd))
+}
+
+// window writes the function that gathers the window of one pixel, and gives what
+// its inputs take off. Its integers are the first channel, the pixel's row and
+// column, and the byte of its first input in the columns.
+func (k *micro) window(w kernels.Window) *loop.Func {
+	g, in := k.g, w.InC/w.Groups
+	x, scratch := &loop.Param{Name: "x", Constant: true}, &loop.Param{Name: "columns"}
+	return g.function("gather", []string{"first", "oy", "ox", "base"}, []*loop.Param{x, scratch}, func(v []loop.Expr) {
+		b, sum := g.b, k.begin()
+		first := v[0]
+		if w.Groups == 1 {
+			first = loop.Int(0)
+		}
+		// A run is taps that lie side by side in memory: a row of the window, where
+		// it is not dilated.
+		run, step := w.KW, w.KW*w.DilW
+		if w.DilW > 1 && w.KW > 1 || w.Groups > 1 {
+			run, step = 1, w.DilW
+		}
+		b.For("ky", loop.Int(0), loop.Int(w.KH), 1, func(ky loop.Expr) {
+			iy := read(b.Var("iy", loop.Sum(loop.Scaled(v[1], w.StrideH), loop.Scaled(ky, w.DilH), loop.Int(-w.PadT))))
+			b.For("kx", loop.Int(0), loop.Int(w.KW/run), 1, func(kx loop.Expr) {
+				ix := read(b.Var("ix", loop.Sum(loop.Scaled(v[2], w.StrideW), loop.Scaled(kx, step), loop.Int(-w.PadL))))
+				c := &columnWriter{micro: k, at: loop.Sum(loop.Scaled(ky, w.KW*in), loop.Scaled(kx, run*in)), base: v[3], scratch: scratch, taps: in, sum: sum}
+				from := loop.Sum(loop.Scaled(loop.Sum(loop.Scaled(iy, w.InW), ix), w.InC), first)
+				if w.PadT+w.PadL+w.PadB+w.PadR == 0 {
+					c.copy(x, from, loop.Int(run))
+					return
+				}
+				// Taps left and right of the image; of a row outside of it, all.
+				left := b.Var("left", loop.Op(loop.SMax, loop.Op(loop.Sub, loop.Int(0), ix), loop.Int(0)))
+				right := b.Var("right", loop.Op(loop.SMax, loop.Sum(ix, loop.Int(run-w.InW)), loop.Int(0)))
+				b.If(loop.Op(loop.ULt, iy, loop.Int(w.InH)), nil, func() {
+					b.Set(left, loop.Int(run))
+					b.Set(right, loop.Int(0))
+				})
+				b.Set(left, loop.Op(loop.SMin, read(left), loop.Int(run)))
+				b.Set(right, loop.Op(loop.SMin, read(right), loop.Op(loop.Sub, loop.Int(run), read(left))))
+				inside := loop.Op(loop.Sub, loop.Op(loop.Sub, loop.Int(run), read(left)), read(right))
+				c.fill(first, read(left))
+				c.copy(x, loop.Sum(from, loop.Scaled(read(left), w.InC)), inside)
+				c.fill(first, read(right))
+			})
+		})
+		b.Return(k.total(sum))
+	})
+}
+
+// columnWriter writes taps of some inputs each to a column, one after the other.
+type columnWriter struct {
+	*micro
+	at      loop.Expr // element of the first input
+	base    loop.Expr // byte of the column's first
+	scratch *loop.Param
+	taps    int // inputs of a tap
+	sum     *loop.Var
+	to      *loop.Cursor
+	next    *loop.Var // element of the next input, where they are written singly
+}
+
+// cursor stands at the next input; or, where inputs are not written by fours, at
+// the first.
+func (c *columnWriter) cursor() *loop.Cursor {
+	if c.to == nil {
+		at := c.base
+		if c.taps%4 == 0 {
+			at = loop.Sum(at, c.micro.at(c.at))
+		} else {
+			c.next = c.g.b.Var("next", c.at)
+		}
+		c.to = c.g.b.Cursor("to", c.scratch, at)
+	}
+	return c.to
+}
+
+// copy writes n taps of inputs from a place of a region on.
+func (c *columnWriter) copy(from loop.Region, at, n loop.Expr) {
+	b, to, source := c.g.b, c.cursor(), c.g.b.Cursor("from", from, at)
+	if c.taps%4 == 0 {
+		c.rounds(n, func(round int) {
+			var part *loop.Var
+			if c.sum != nil && c.m.Input == 8 {
+				part = b.Var("part", loop.Int(0))
+			}
+			for i := 0; i < round; i += 4 {
+				c.four(to, i, load(source, loop.Int(i), loop.I32), c.sum, part)
+			}
+			if part != nil { // two sums of 16 bits
+				bias := round * int(128-c.product.shift())
+				b.Set(c.sum, loop.Sum(read(c.sum), loop.Op(loop.And, read(part), loop.Int(0xffff)), loop.Op(loop.LShr, read(part), loop.Int(16)), loop.Int(-bias)))
+			}
+			b.Advance(source, round)
+			b.Advance(to, c.stride(round))
+		})
+		return
+	}
+	c.singles(n, func(i, at loop.Expr) {
+		x := loop.To(loop.SExt, load(source, i, loop.I8), 32)
+		x = read(b.Var("v", loop.Sum(x, loop.Int(int(c.product.shift())))))
+		if c.sum != nil {
+			b.Set(c.sum, loop.Sum(read(c.sum), x))
+		}
+		b.Store(to, at, loop.To(loop.Trunc, x, c.m.Input))
+	})
+}
+
+// fill writes n taps of padding, for inputs from channel first on.
+func (c *columnWriter) fill(first, n loop.Expr) {
+	b, zero := c.g.b, c.g.n.Args[0].Type.Quant.Zero
+	to := c.cursor()
+	if c.pads != nil {
+		b.For("pad", loop.Int(0), n, 1, func(loop.Expr) { c.copy(c.pads, first, loop.Int(1)) })
+		return
+	}
+	if c.sum != nil {
+		b.Set(c.sum, loop.Sum(read(c.sum), loop.Scaled(n, c.taps*(zero+int(c.product.shift())))))
+	}
+	if c.taps%4 == 0 {
+		c.rounds(n, func(round int) {
+			for i := 0; i < round; i += 4 {
+				c.four(to, i, loop.Int(int(int32(uint32(uint8(zero))*0x01010101))), nil, nil)
+			}
+			b.Advance(to, c.stride(round))
+		})
+		return
+	}
+	x := loop.Num(loop.Type{Bits: c.m.Input, Lanes: 1}, int64(zero)+c.product.shift())
+	c.singles(n, func(_, at loop.Expr) { b.Store(to, at, x) })
+}
+
+// rounds calls do for rounds of the inputs of n taps: fours of them.
+func (c *columnWriter) rounds(n loop.Expr, do func(round int)) {
+	round := 4
+	for _, r := range []int{16, 12, 8} {
+		if c.taps%r == 0 {
+			round = r
+			break
+		}
+	}
+	c.g.b.For("c", loop.Int(0), loop.Scaled(n, c.taps/round), 1, func(loop.Expr) { do(round) })
+}
+
+// singles calls do for each input of n taps, with its place in the column.
+func (c *columnWriter) singles(n loop.Expr, do func(i, at loop.Expr)) {
+	b := c.g.b
+	b.For("c", loop.Int(0), loop.Scaled(n, c.taps), 1, func(i loop.Expr) {
+		do(i, c.micro.at(read(c.next)))
+		b.Set(c.next, loop.Sum(read(c.next), loop.Int(1)))
+	})
+}
+
+// four writes four inputs, the bytes of a word, as elements c on from a cursor,
+// and adds them to their sum: where they stay bytes, to that of bytes 0 and 2, and
+// of 1 and 3, in the halves of part.
+func (k *micro) four(to *loop.Cursor, c int, word loop.Expr, sum, part *loop.Var) {
+	b := k.g.b
+	word = read(b.Var("word", word))
+	if k.m.Input == 16 {
+		for i, half := range []loop.Expr{word, loop.Instr("ror8", word)} {
+			v := read(b.Var("v", loop.Instr("sxtb16", half)))
+			b.StoreAligned(to, loop.Int(k.stride(c+2*i)), v, 4)
+			if sum != nil {
+				b.Set(sum, loop.Instr("smlad", v, loop.Int(0x10001), read(sum)))
+			}
+		}
+		return
+	}
+	if k.product.shift() != 0 {
+		word = read(b.Var("word", loop.Op(loop.Xor, word, loop.Num(loop.I32, -0x7f7f7f80))))
+	}
+	stored := word
+	if part != nil {
+		if k.product.shift() == 0 {
+			word = read(b.Var("biased", loop.Op(loop.Xor, word, loop.Num(loop.I32, -0x7f7f7f80))))
+		}
+		even := loop.Op(loop.And, word, loop.Int(0xff00ff))
+		odd := loop.Op(loop.And, loop.Op(loop.LShr, word, loop.Int(8)), loop.Int(0xff00ff))
+		b.Set(part, loop.Sum(read(part), even, odd))
+	}
+	b.StoreAligned(to, loop.Int(c*k.pixels-c%k.granule()*(k.pixels-1)), stored, 4)
+}

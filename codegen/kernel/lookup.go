@@ -1,0 +1,397 @@
+package kernel
+
+import (
+	"fmt"
+
+	"github.com/dnnc/dnnc/codegen/loop"
+	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/target"
+	"github.com/dnnc/dnnc/runtime/interp"
+	"github.com/dnnc/dnnc/runtime/kernels"
+)
+
+// lookup writes kernels of vector codes: the products of every row of the
+// codebook with a group of inputs stand in a table of 16-bit sums, which serves
+// all output channels and, the codebook being the layer's, all taps that see the
+// inputs. A code then costs one load and one addition.
+type lookup struct {
+	g            *generator
+	elem         ir.Elem
+	d, entries   int // inputs of a group, rows of the codebook
+	channels     int // inputs of a tap
+	full, groups int // whole groups of a tap, all groups
+	taps, rows   int
+	planes       []*lookupPlane
+	book         *loop.Global
+	constants    *loop.Global
+	rq           requant
+	smlad        bool
+	zero         int
+}
+
+// lookupPlane is one bit plane of the codes, part after part: of tiles the codes
+// of one step of all channels, step after step.
+type lookupPlane struct {
+	bits int
+	at   []int // byte at which each part begins
+	data *loop.Global
+}
+
+// part is output channels that are computed some at a time.
+type part struct{ index, from, to, channels int }
+
+// parts are tiles of eight channels, where their codes fill bytes one of four,
+// and the channels left over one by one.
+func (k *lookup) parts() []part {
+	sizes := []int{lookupTile, lookupTile / 2, 1}
+	if k.elem.Bits%2 == 1 {
+		sizes = []int{lookupTile, 1}
+	}
+	var list []part
+	at := 0
+	for i, n := range sizes {
+		to := k.rows - (k.rows-at)%n
+		list = append(list, part{i, at, to, n})
+		at = to
+	}
+	return list
+}
+
+const lookupTile = target.LookupTile
+
+func newLookup(g *generator) (*lookup, error) {
+	n := g.n
+	w := n.Const("weight")
+	s, e := w.Type.Shape, w.Type.Elem
+	k := &lookup{g: g, elem: e, d: int(e.Group), entries: 1 << e.Bits, channels: s[1], rows: s[0], taps: s.Size() / (s[0] * s[1]),
+		smlad: g.target.Has("dsp"), zero: n.Args[0].Type.Quant.Zero}
+	k.full, k.groups = k.channels/k.d, (k.channels+k.d-1)/k.d
+	codes, err := w.Load()
+	if err != nil {
+		return nil, err
+	}
+	steps := k.taps * k.groups
+	low := e.CodeBits()
+	for i, p := range e.Planes() {
+		low -= p
+		data, bit := make([]byte, (len(codes)*p+7)/8), 0
+		put := func(row, step int) {
+			data[bit/8] |= codes[row*steps+step] >> low & (1<<p - 1) << (bit % 8)
+			bit += p
+		}
+		plane := &lookupPlane{bits: p}
+		for _, part := range k.parts() {
+			plane.at = append(plane.at, bit/8)
+			for t := part.from; t < part.to; t += part.channels {
+				for step := range steps {
+					for j := range part.channels {
+						put(t+j, step)
+					}
+				}
+			}
+		}
+		plane.data = g.global(fmt.Sprintf("weight%d", i), 4, data)
+		k.planes = append(k.planes, plane)
+	}
+	table, err := n.Const("codebook").Load()
+	if err != nil {
+		return nil, err
+	}
+	k.book = g.global("codebook", 4, table)
+	bias, err := n.Const("bias").Ints()
+	if err != nil {
+		return nil, err
+	}
+	k.rq, k.constants, err = newChannels(g, bias)
+	return k, err
+}
+
+// tableBytes is the table of one group.
+func (k *lookup) tableBytes() int { return 2 * k.entries }
+
+// tabulate writes the function that tabulates the groups of some pixels, whose
+// inputs lie one after the other; its integers are the bytes where inputs and
+// tables begin, and the number of pixels.
+func (k *lookup) tabulate() *loop.Func {
+	g := k.g
+	x, tables := &loop.Param{Name: "x", Constant: true}, &loop.Param{Name: "tables"}
+	return g.function("tabulate", []string{"from", "to", "pixels"}, []*loop.Param{x, tables}, func(v []loop.Expr) {
+		b := g.b
+		from, to := b.Cursor("from", x, v[0]), b.Cursor("to", tables, v[1])
+		b.For("pixel", loop.Int(0), v[2], 1, func(loop.Expr) {
+			b.For("group", loop.Int(0), loop.Int(k.full), 1, func(loop.Expr) { k.group(from, to, k.d) })
+			if k.full < k.groups {
+				k.group(from, to, k.channels-k.full*k.d)
+			}
+		})
+		b.Return(loop.Int(0))
+	})
+}
+
+// group tabulates the sums of n products with each row of the codebook, and moves
+// both cursors on.
+func (k *lookup) group(from, to *loop.Cursor, n int) {
+	b := k.g.b
+	row := b.Cursor("row", k.book, loop.Int(0))
+	fours := 0
+	var pairs []loop.Expr
+	if k.smlad && k.d%4 == 0 {
+		fours = n / 4
+	}
+	zero := loop.Int(int(uint16(k.zero)) * 0x10001)
+	for i := range fours {
+		word := read(b.Var("word", load(from, loop.Int(4*i), loop.I32)))
+		for _, half := range []loop.Expr{word, loop.Instr("ror8", word)} {
+			pairs = append(pairs, read(b.Var("x", loop.Instr("ssub16", loop.Instr("sxtb16", half), zero))))
+		}
+	}
+	var singles []loop.Expr
+	for i := 4 * fours; i < n; i++ {
+		v := loop.To(loop.SExt, load(from, loop.Int(i), loop.I8), 32)
+		singles = append(singles, read(b.Var("x", loop.Op(loop.Sub, v, loop.Int(k.zero)))))
+	}
+	b.For("entry", loop.Int(0), loop.Int(k.entries/2), 1, func(loop.Expr) {
+		for entry := range 2 {
+			sum, at := b.Var("sum", loop.Int(0)), entry*k.d
+			for i, x := range pairs {
+				if i%2 == 0 {
+					word := read(b.Var("word", &loop.Load{From: row, Offset: loop.Int(at + 2*i), T: loop.I32, Align: 4}))
+					b.Set(sum, loop.Instr("smlad", loop.Instr("sxtb16", word), x, read(sum)))
+					b.Set(sum, loop.Instr("smlad", loop.Instr("sxtb16", loop.Instr("ror8", word)), pairs[i+1], read(sum)))
+				}
+			}
+			for i, x := range singles {
+				t := loop.To(loop.SExt, load(row, loop.Int(at+4*fours+i), loop.I8), 32)
+				b.Set(sum, loop.Sum(read(sum), loop.Op(loop.Mul, t, x)))
+			}
+			b.StoreAligned(to, loop.Int(2*entry), loop.To(loop.Trunc, read(sum), 16), 2)
+		}
+		b.Advance(row, 2*k.d)
+		b.Advance(to, 4)
+	})
+	b.Advance(from, n)
+}
+
+// run is tables that lie one after the other, for codes that do.
+type run struct {
+	tables, codes loop.Expr // the first table's byte, the first code's step
+	n             int
+}
+
+// tile adds to the sums of a tile's channels what the codes of a run look up. The
+// cursors of codes, one a plane, stand at the tile's first.
+func (k *lookup) tile(tables loop.Region, pt part, r run, codes []loop.Expr, acc []*loop.Var) {
+	b := k.g.b
+	table := b.Cursor("table", tables, r.tables)
+	var ws []*loop.Cursor
+	for i, p := range k.planes {
+		ws = append(ws, b.Cursor("w", p.data, loop.Sum(codes[i], loop.Scaled(r.codes, p.bits*pt.channels/8))))
+	}
+	round := 1
+	for _, u := range []int{4, 3, 2} {
+		if r.n%u == 0 && u*len(k.planes) <= 4 {
+			round = u
+			break
+		}
+	}
+	b.For("step", loop.Int(0), loop.Int(r.n/round), 1, func(loop.Expr) {
+		for i := range round {
+			b.Fence()
+			words := make([][]loop.Expr, len(k.planes))
+			for j, p := range k.planes {
+				words[j] = k.words(ws[j], pt, p, i)
+			}
+			for j, v := range acc {
+				var index loop.Expr
+				for n, p := range k.planes {
+					q := k.field(words[n], p, j)
+					if index == nil {
+						index = q
+					} else {
+						index = loop.Op(loop.Or, loop.Op(loop.Shl, index, loop.Int(p.bits)), q)
+					}
+				}
+				entry := &loop.Load{From: table, Offset: loop.Op(loop.Shl, index, loop.Int(1)), T: loop.I16, Align: 2}
+				b.Set(v, loop.Sum(read(v), loop.To(loop.SExt, entry, 32)))
+			}
+			b.Advance(table, k.tableBytes())
+		}
+		for j, p := range k.planes {
+			b.Advance(ws[j], round*p.bits*pt.channels/8)
+		}
+	})
+}
+
+// words loads the codes of a step: of eight bits each, they are loaded one by one.
+func (k *lookup) words(w *loop.Cursor, pt part, p *lookupPlane, step int) []loop.Expr {
+	b, at := k.g.b, loop.Int(step*p.bits*pt.channels/8)
+	if p.bits == 8 {
+		var list []loop.Expr
+		for j := range pt.channels {
+			list = append(list, loop.To(loop.ZExt, load(w, loop.Sum(at, loop.Int(j)), loop.I8), 32))
+		}
+		return list
+	}
+	t := loop.Type{Bits: p.bits * pt.channels, Lanes: 1}
+	v := loop.To(loop.ZExt, &loop.Load{From: w, Offset: at, T: t, Align: t.Bytes()}, 32)
+	return []loop.Expr{read(b.Var("word", v))}
+}
+
+func (k *lookup) field(words []loop.Expr, p *lookupPlane, j int) loop.Expr {
+	if p.bits == 8 {
+		return words[j]
+	}
+	return loop.Instr("ubfx", loop.Int(j*p.bits), loop.Int(p.bits), words[0])
+}
+
+// single adds to the sum of one of the rows left over.
+func (k *lookup) single(tables loop.Region, pt part, r run, row loop.Expr, acc *loop.Var) {
+	b := k.g.b
+	table := b.Cursor("table", tables, r.tables)
+	b.For("step", loop.Int(0), loop.Int(r.n), 1, func(i loop.Expr) {
+		step := loop.Sum(loop.Scaled(row, k.taps*k.groups), r.codes, i)
+		var index loop.Expr
+		for _, p := range k.planes {
+			bit := read(b.Var("bit", loop.Sum(loop.Scaled(step, p.bits), loop.Int(8*p.at[pt.index]))))
+			q := loop.To(loop.ZExt, load(p.data, loop.Op(loop.LShr, bit, loop.Int(3)), loop.I8), 32)
+			if p.bits < 8 {
+				q = loop.Op(loop.And, loop.Op(loop.LShr, q, loop.Op(loop.And, bit, loop.Int(7))), loop.Int(1<<p.bits-1))
+			}
+			if index == nil {
+				index = q
+			} else {
+				index = loop.Op(loop.Or, loop.Op(loop.Shl, index, loop.Int(p.bits)), q)
+			}
+		}
+		entry := &loop.Load{From: table, Offset: loop.Op(loop.Shl, read(b.Var("index", index)), loop.Int(1)), T: loop.I16, Align: 2}
+		b.Set(acc, loop.Sum(read(acc), loop.To(loop.SExt, entry, 32)))
+		b.Advance(table, k.tableBytes())
+	})
+}
+
+// outputs computes all channels of a pixel whose first lies at a byte of the
+// result. runs calls do for each run of tables that the pixel sees.
+func (k *lookup) outputs(tables loop.Region, at loop.Expr, runs func(do func(r run))) {
+	b := k.g.b
+	y, cs := b.Cursor("y", k.g.out, at), k.rq.cursors(k.constants, loop.Int(0))
+	some := func(n int, add func(acc []*loop.Var)) {
+		acc := make([]*loop.Var, n)
+		for j := range acc {
+			acc[j] = b.Var("acc", loop.Int(0))
+		}
+		add(acc)
+		for j := range acc {
+			q := cs.load(j)
+			q.storeAt(loop.Sum(q.bias, read(acc[j])), y, loop.Int(j))
+		}
+		b.Advance(y, n)
+		cs.advance(n)
+	}
+	for _, pt := range k.parts() {
+		b.For("tile", loop.Int(0), loop.Int((pt.to-pt.from)/pt.channels), 1, func(tile loop.Expr) {
+			some(pt.channels, func(acc []*loop.Var) {
+				if pt.channels == 1 {
+					runs(func(r run) { k.single(tables, pt, r, tile, acc[0]) })
+					return
+				}
+				var codes []loop.Expr
+				for _, p := range k.planes {
+					codes = append(codes, loop.Sum(loop.Scaled(tile, k.taps*k.groups*p.bits*pt.channels/8), loop.Int(p.at[pt.index])))
+				}
+				runs(func(r run) { k.tile(tables, pt, r, codes, acc) })
+			})
+		})
+	}
+}
+
+// linearLookup tabulates all groups of inputs, in logical order.
+func linearLookup(g *generator) error {
+	k, err := newLookup(g)
+	if err != nil {
+		return err
+	}
+	b, tables := g.b, k.groups*k.tableBytes()
+	tabulate := k.tabulate()
+	region := &loop.Param{Name: "tables", Constant: true}
+	look := g.function("look", nil, []*loop.Param{region, g.out}, func([]loop.Expr) {
+		k.outputs(region, loop.Int(0), func(do func(r run)) { do(run{loop.Int(0), loop.Int(0), k.groups}) })
+		g.b.Return(loop.Int(0))
+	})
+	s := g.n.Args[0].Type.Shape
+	from := loop.Arg{Region: g.args[0]}
+	if len(s) == 3 && s[1]*s[2] > 1 {
+		from = loop.Arg{Region: g.scratch, Offset: tables}
+		pixels := s[1] * s[2]
+		b.For("pixel", loop.Int(0), loop.Int(pixels), 1, func(p loop.Expr) {
+			b.For("channel", loop.Int(0), loop.Int(s[0]), 1, func(c loop.Expr) {
+				to := loop.Sum(loop.Scaled(c, pixels), p, loop.Int(tables))
+				b.Store(g.scratch, to, load(g.args[0], loop.Sum(loop.Scaled(p, s[0]), c), loop.I8))
+			})
+		})
+	}
+	b.Call(tabulate, []loop.Expr{loop.Int(0), loop.Int(0), loop.Int(1)}, []loop.Arg{from, {Region: g.scratch}})
+	b.Call(look, nil, []loop.Arg{{Region: g.scratch}, {Region: g.out}})
+	return nil
+}
+
+// convLookup keeps the tables of the rows that a window sees, in a ring.
+func convLookup(g *generator) error {
+	k, err := newLookup(g)
+	if err != nil {
+		return err
+	}
+	w := interp.Window(g.n)
+	row := w.InW * k.groups * k.tableBytes()
+	tabulate, look := k.tabulate(), k.pixel(w, row)
+	b := g.b
+	ring := func(v loop.Expr) loop.Expr { // of a number below 2*KH
+		r := b.Var("ring", v)
+		b.If(loop.Op(loop.SLt, read(r), loop.Int(w.KH)), nil, func() { b.Set(r, loop.Op(loop.Sub, read(r), loop.Int(w.KH))) })
+		return read(r)
+	}
+	next, slot := b.Var("next", loop.Int(0)), b.Var("slot", loop.Int(0)) // row to tabulate, and its place
+	first := b.Var("first", loop.Int((w.KH-w.PadT%w.KH)%w.KH))           // place of the window's first row
+	g.rows(w, false, func(oy, at loop.Expr) {
+		iy := read(b.Var("iy", loop.Sum(loop.Scaled(oy, w.StrideH), loop.Int(-w.PadT))))
+		end := read(b.Var("end", loop.Op(loop.SMin, loop.Sum(iy, loop.Int(w.KH)), loop.Int(w.InH))))
+		b.For("new", read(next), end, 1, func(y loop.Expr) {
+			ints := []loop.Expr{loop.Scaled(y, w.InW*w.InC), loop.Scaled(read(slot), row), loop.Int(w.InW)}
+			b.Call(tabulate, ints, []loop.Arg{{Region: g.args[0]}, {Region: g.scratch}})
+			b.Set(slot, ring(loop.Sum(read(slot), loop.Int(1))))
+		})
+		b.Set(next, end)
+		b.For("ox", loop.Int(0), loop.Int(g.columns(w)), 1, func(ox loop.Expr) {
+			ix := loop.Sum(loop.Scaled(ox, w.StrideW), loop.Int(-w.PadL))
+			b.Call(look, []loop.Expr{iy, ix, read(first), g.pixel(w, at, ox)}, []loop.Arg{{Region: g.scratch}, {Region: g.out}})
+		})
+		b.Set(first, ring(loop.Sum(read(first), loop.Int(w.StrideH%w.KH))))
+	})
+	return nil
+}
+
+// pixel writes the function that computes a pixel from the tables of its window,
+// whose first row lies in a place of the ring. Taps outside of the image add
+// nothing.
+func (k *lookup) pixel(w kernels.Window, row int) *loop.Func {
+	g := k.g
+	tables := &loop.Param{Name: "tables", Constant: true}
+	return g.function("look", []string{"iy", "ix", "first", "at"}, []*loop.Param{tables, g.out}, func(v []loop.Expr) {
+		b := g.b
+		top := read(b.Var("top", loop.Op(loop.SMax, loop.Op(loop.Sub, loop.Int(0), v[0]), loop.Int(0))))
+		bottom := read(b.Var("bottom", loop.Op(loop.SMin, loop.Op(loop.Sub, loop.Int(w.InH), v[0]), loop.Int(w.KH))))
+		left := read(b.Var("left", loop.Op(loop.SMax, loop.Op(loop.Sub, loop.Int(0), v[1]), loop.Int(0))))
+		right := read(b.Var("right", loop.Op(loop.SMin, loop.Op(loop.Sub, loop.Int(w.InW), v[1]), loop.Int(w.KW))))
+		k.outputs(tables, v[3], func(do func(r run)) {
+			b.For("ky", top, bottom, 1, func(ky loop.Expr) {
+				slot := b.Var("slot", loop.Sum(v[2], ky))
+				b.If(loop.Op(loop.SLt, read(slot), loop.Int(w.KH)), nil, func() { b.Set(slot, loop.Op(loop.Sub, read(slot), loop.Int(w.KH))) })
+				base := read(b.Var("base", loop.Scaled(read(slot), row)))
+				b.For("kx", left, right, 1, func(kx loop.Expr) {
+					table := loop.Sum(base, loop.Scaled(loop.Sum(v[1], kx), k.groups*k.tableBytes()))
+					do(run{table, loop.Scaled(loop.Sum(loop.Scaled(ky, w.KW), kx), k.groups), k.groups})
+				})
+			})
+		})
+		b.Return(loop.Int(0))
+	})
+}

@@ -1,0 +1,428 @@
+package kernel
+
+import (
+	"fmt"
+
+	"github.com/dnnc/dnnc/codegen/loop"
+	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/target"
+	"github.com/dnnc/dnnc/runtime/interp"
+)
+
+// micro writes a layer's kernel for one of the target's products: columns of
+// inputs, words of codes, a tile of sums in registers.
+type micro struct {
+	g                *generator
+	m                *target.Multiply
+	product          product
+	elem             ir.Elem
+	groups, rows, k  int // rows of a group, codes of a row
+	pixels, channels int // of a tile
+	order            []int
+	passes           []*pass
+	constants        *loop.Global // of the output channels: biases, multipliers, shifts
+	rq               requant
+	pads             *loop.Global
+	apart            int   // bytes between the outputs of a tile's pixels
+	pooled           int   // pixels side by side that share an output
+	odd              int64 // how often the sum of inputs is taken off
+}
+
+// pass is the words of one width of codes.
+type pass struct {
+	bits        int
+	tiled, left target.Layout // of tiles, of the rows left over
+	data        *loop.Global
+	leftAt      int // byte of the first row left over
+	restAt      int // bit of the first code that no word holds
+	leftRest    int // bit of the first such code of the rows left over
+	mask        *loop.Var
+}
+
+// newMicro packs the weights of a layer; natural lists, for each input of a
+// window in the order of memory, the weight that multiplies it.
+func newMicro(g *generator, groups, run int, natural []int) (*micro, error) {
+	n := g.n
+	w := n.Const("weight")
+	codes, err := w.Load()
+	if err != nil {
+		return nil, err
+	}
+	s := w.Type.Shape
+	k := &micro{g: g, m: g.multiply, elem: w.Type.Elem, groups: groups, rows: s[0] / groups, k: s.Size() / s[0],
+		pixels: n.Ints("tile")[0], channels: n.Ints("tile")[1], product: products[g.multiply.Name]}
+	if k.m == nil || k.product == nil {
+		return nil, fmt.Errorf("no product %q", n.Word("multiply"))
+	}
+	k.order = columnOrder(k.m, run, natural)
+	if k.elem.Kind == ir.Odd && !k.product.signs() {
+		k.odd = 1<<k.elem.Bits - 1
+		if k.elem.Bits == 8 {
+			k.odd = -1 // codes are kept less 128
+		}
+	}
+	data := PackWords(k.m, k.elem, codes, groups, k.rows, k.k, k.channels, k.order)
+	tiled := k.rows / k.channels * k.channels
+	for i, p := range k.m.Passes(k.elem) {
+		ps := &pass{bits: p, tiled: k.m.Layout(p, k.k, k.channels), left: k.m.Layout(p, k.k, 1)}
+		ps.data = g.global(fmt.Sprintf("weight%d", i), 8, data[i])
+		ps.leftAt = groups * tiled / k.channels * ps.tiled.Groups * ps.tiled.Words * k.m.Word
+		ps.restAt = 8 * (ps.leftAt + groups*(k.rows-tiled)*ps.left.Groups*ps.left.Words*k.m.Word)
+		ps.leftRest = ps.restAt + groups*tiled*ps.tiled.Rest*p
+		k.passes = append(k.passes, ps)
+	}
+	bias, err := n.Const("bias").Ints()
+	if err != nil {
+		return nil, err
+	}
+	weights, err := interp.IntWeights(n)
+	if err != nil {
+		return nil, err
+	}
+	k.rq, k.constants, err = newChannels(g, k.foldedBias(bias, weights, codes))
+	return k, err
+}
+
+// foldedBias takes what is known of the sums into the bias: columns hold x, or
+// x+128, instead of x-z. It counts modulo 2^32, as the sums do; the result has
+// the bound of R5.
+func (k *micro) foldedBias(bias []int64, weights []int32, codes []byte) []int64 {
+	zero := int64(k.g.n.Args[0].Type.Quant.Zero) + k.product.shift()
+	tiled := k.rows / k.channels * k.channels
+	out := make([]int64, len(bias))
+	for r := range bias {
+		l := func(p *pass) target.Layout {
+			if r%k.rows >= tiled {
+				return p.left
+			}
+			return p.tiled
+		}
+		out[r] = bias[r]
+		for _, w := range weights[r*k.k : (r+1)*k.k] {
+			out[r] -= zero * int64(w)
+		}
+		if !k.product.signs() {
+			continue
+		}
+		// A word's bit 1 gives 255-x.
+		low := k.elem.CodeBits()
+		for _, p := range k.passes {
+			low -= p.bits
+			for i := range k.k - l(p).Rest {
+				out[r] += 255 * int64(codes[r*k.k+k.order[i]]>>low&1) << low
+			}
+		}
+	}
+	return out
+}
+
+// columnOrder is the order of inputs in a column: runs of the natural one, each
+// four turned to 0, 2, 1, 3 where bytes 0 and 2 of a word are extended together.
+func columnOrder(m *target.Multiply, run int, natural []int) []int {
+	order := append([]int(nil), natural...)
+	if m.Input == 16 && m.Lanes == 2 && run%4 == 0 {
+		for i := 0; i < len(order); i += 4 {
+			order[i+1], order[i+2] = order[i+2], order[i+1]
+		}
+	}
+	return order
+}
+
+// column is where the columns of a tile's pixels begin.
+type column struct {
+	region loop.Region
+	base   loop.Expr
+}
+
+// granule is the bytes of a pixel's column that lie in one piece.
+func (k *micro) granule() int {
+	if k.m.Planar {
+		return k.columnBytes()
+	}
+	return k.m.Lanes * k.m.Input / 8
+}
+
+// columnBytes is the bytes of one pixel's column.
+func (k *micro) columnBytes() int { return target.ColumnBytes(k.m, k.k) }
+
+// at is the byte of element i of a column, relative to the pixel's first.
+func (k *micro) at(i loop.Expr) loop.Expr {
+	y := loop.Scaled(i, k.m.Input/8)
+	if k.m.Planar || k.pixels == 1 {
+		return y
+	}
+	return loop.Sum(y, loop.Scaled(loop.Op(loop.And, y, loop.Int(-k.granule())), k.pixels-1))
+}
+
+// stride is the bytes in the columns between elements that are n apart, a
+// multiple of a product's lanes.
+func (k *micro) stride(n int) int {
+	if k.m.Planar {
+		return n * k.m.Input / 8
+	}
+	return n * k.m.Input / 8 * k.pixels
+}
+
+// output is a pixel of a tile: the sum of its inputs, and the byte of its first
+// channel.
+type output struct{ sum, at loop.Expr }
+
+// outputs writes the function that computes all channels of a group for the
+// pixels of a tile: a function of its own, for the registers' sake. Its integers
+// are the group, the byte of the first column, that of the first pixel's output,
+// and the sums of inputs; pixels are some bytes apart in the output.
+func (k *micro) outputs(apart int) *loop.Func {
+	g := k.g
+	k.apart = apart
+	columns := &loop.Param{Name: "columns", Constant: true}
+	ints := []string{"group", "base", "at"}
+	for i := range k.pixels {
+		if k.odd != 0 {
+			ints = append(ints, fmt.Sprintf("sum%d", i))
+		}
+	}
+	return g.function("tile", ints, []*loop.Param{columns, g.out}, func(v []loop.Expr) {
+		outs := make([]output, k.pixels)
+		for i := range outs {
+			outs[i].at = loop.Sum(v[2], loop.Int(i/k.pooled*apart))
+			if k.odd != 0 {
+				outs[i].sum = v[3+i]
+			}
+		}
+		k.channelTiles(column{columns, v[1]}, v[0], outs)
+		g.b.Return(loop.Int(0))
+	})
+}
+
+// channelTiles computes all channels of a group, tile after tile, then the rows
+// left over.
+func (k *micro) channelTiles(col column, group loop.Expr, outs []output) {
+	b := k.g.b
+	tiles := k.rows / k.channels
+	left := k.rows - tiles*k.channels
+	each := func(name string, n, channels, first int, layout func(*pass) target.Layout, wordsAt func(*pass) int, restAt func(*pass) int) {
+		if n == 0 {
+			return
+		}
+		c := loop.Sum(loop.Scaled(group, k.rows), loop.Int(first))
+		cs := k.rq.cursors(k.constants, c)
+		y := b.Cursor("y", k.g.out, loop.Sum(outs[0].at, c))
+		var ws []*loop.Cursor
+		for _, p := range k.passes {
+			l := layout(p)
+			ws = append(ws, b.Cursor("w", p.data, loop.Sum(loop.Scaled(group, n*l.Groups*l.Words*k.m.Word), loop.Int(wordsAt(p)))))
+		}
+		b.For(name, loop.Int(0), loop.Int(n), 1, func(i loop.Expr) {
+			row := loop.Sum(loop.Scaled(group, n), i)
+			k.block(col, outs, channels, y, cs, ws, func(p *pass) loop.Expr {
+				return loop.Sum(loop.Scaled(row, channels*layout(p).Rest*p.bits), loop.Int(restAt(p)))
+			})
+			b.Advance(y, channels)
+			cs.advance(channels)
+		})
+	}
+	each("tile", tiles, k.channels, 0, func(p *pass) target.Layout { return p.tiled }, func(*pass) int { return 0 }, func(p *pass) int { return p.restAt })
+	each("row", left, 1, tiles*k.channels, func(p *pass) target.Layout { return p.left }, func(p *pass) int { return p.leftAt }, func(p *pass) int { return p.leftRest })
+}
+
+// block computes some channels of all pixels, and stores them at the cursor y.
+// rest gives the bit of a pass's codes that no word holds.
+func (k *micro) block(col column, outs []output, channels int, y *loop.Cursor, cs *channelCursors, ws []*loop.Cursor, rest func(*pass) loop.Expr) {
+	b := k.g.b
+	acc := make([][]*loop.Var, len(outs))
+	for i := range outs {
+		for range channels {
+			acc[i] = append(acc[i], b.Var("acc", loop.Int(0)))
+		}
+	}
+	for i, p := range k.passes {
+		l := p.tiled
+		if channels == 1 && k.channels > 1 {
+			l = p.left
+		}
+		if i > 0 {
+			each(acc, func(v *loop.Var) { b.Set(v, loop.Op(loop.Shl, read(v), loop.Int(p.bits))) })
+		}
+		k.words(p, l, col, ws[i], acc)
+		k.rest(p, l, col, rest(p), acc)
+	}
+	for j := range channels {
+		q := cs.load(j)
+		for i := 0; i < len(outs); i += k.pooled {
+			// Requantization keeps the order: the greatest sum gives the greatest output.
+			best := k.finish(read(acc[i][j]), q.bias, outs[i].sum)
+			for p := i + 1; p < i+k.pooled; p++ {
+				best = loop.Op(loop.SMax, best, k.finish(read(acc[p][j]), q.bias, outs[p].sum))
+			}
+			q.storeAt(best, y, loop.Int(i/k.pooled*k.apart+j))
+		}
+	}
+}
+
+func each(acc [][]*loop.Var, do func(v *loop.Var)) {
+	for _, row := range acc {
+		for _, v := range row {
+			do(v)
+		}
+	}
+}
+
+// finish turns a sum of products into the accumulator of R4.
+func (k *micro) finish(sum, bias, inputs loop.Expr) loop.Expr {
+	switch {
+	case k.product.signs():
+		return loop.Op(loop.Sub, bias, sum)
+	case k.odd == 0:
+		return loop.Sum(bias, sum)
+	}
+	return loop.Sum(loop.Op(loop.Sub, bias, inputs), loop.Op(loop.Shl, sum, loop.Int(1)))
+}
+
+// words adds the products of a row's words.
+func (k *micro) words(p *pass, l target.Layout, col column, w *loop.Cursor, acc [][]*loop.Var) {
+	if l.Groups == 0 {
+		return
+	}
+	b := k.g.b
+	if v := k.product.mask(p.bits); v != 0 {
+		p.mask = b.Var("mask", loop.Instr("opaque", loop.Num(loop.I32, v)))
+	}
+	x := b.Cursor("x", col.region, col.base)
+	if k.product.wide() != loop.I32 {
+		sums := acc
+		acc = make([][]*loop.Var, len(sums))
+		for i := range acc {
+			for range sums[i] {
+				acc[i] = append(acc[i], b.Var("wide", loop.Num(k.product.wide(), 0)))
+			}
+		}
+		defer func() {
+			for i := range acc {
+				for j, v := range sums[i] {
+					b.Set(v, loop.Sum(read(v), k.product.total(read(acc[i][j]))))
+				}
+			}
+		}()
+	}
+	room := k.product.room(p.bits) / l.Steps // groups whose sums a lane holds
+	if room == 0 {
+		k.rounds(p, l, w, x, loop.Int(l.Groups), acc)
+		return
+	}
+	// Narrow sums, added to the wide ones before they overflow.
+	chunk := func(groups int) {
+		parts := make([][]*loop.Var, len(acc))
+		for i := range parts {
+			for range l.Units {
+				parts[i] = append(parts[i], b.Var("part", loop.Num(k.product.sums(p.bits), 0)))
+			}
+		}
+		k.rounds(p, l, w, x, loop.Int(groups), parts)
+		for i := range parts {
+			for u, part := range parts[i] {
+				k.product.flush(b, part, acc[i][u*len(acc[i])/l.Units:])
+			}
+		}
+	}
+	if n := k.round(p, l, room); room > n {
+		room = room / n * n
+	}
+	room = min(room, l.Groups)
+	b.For("chunk", loop.Int(0), loop.Int(l.Groups/room), 1, func(loop.Expr) { chunk(room) })
+	if left := l.Groups % room; left > 0 {
+		chunk(left)
+	}
+}
+
+// round is the groups of one round of the loop.
+func (k *micro) round(p *pass, l target.Layout, groups int) int {
+	return min(max(1, k.m.Rounds(p.bits)/l.Steps), groups)
+}
+
+// rounds adds the products of some groups of words.
+func (k *micro) rounds(p *pass, l target.Layout, w, x *loop.Cursor, n loop.Expr, acc [][]*loop.Var) {
+	b, stride := k.g.b, k.stride(l.Taken)
+	groups := int(n.(*loop.Const).Value)
+	round := k.round(p, l, groups)
+	b.For("round", loop.Int(0), loop.Int(groups/round), 1, func(loop.Expr) {
+		for i := range round {
+			k.group(p, l, w, x, i*stride, acc)
+		}
+		if !k.product.walks() {
+			b.Advance(x, round*stride)
+		}
+	})
+	if left := groups % round; left > 0 {
+		for i := range left {
+			k.group(p, l, w, x, i*stride, acc)
+		}
+		if !k.product.walks() {
+			b.Advance(x, left*stride)
+		}
+	}
+}
+
+// group adds the products of one group of words. Inputs are loaded for two
+// products at once, which one instruction may do.
+func (k *micro) group(p *pass, l target.Layout, w, x *loop.Cursor, inputAt int, acc [][]*loop.Var) {
+	b := k.g.b
+	var word loop.Expr
+	batch := max(1, 2/len(acc))
+	inputs := make([]loop.Expr, batch*len(acc))
+	for f := range l.Words * l.Fields {
+		step, unit := f/l.Units, f%l.Units
+		if unit == 0 && step%batch == 0 {
+			b.Fence()
+			for i := range min(batch, l.Steps-step) {
+				for px := range acc {
+					if k.product.walks() {
+						inputs[i*len(acc)+px] = read(b.Var("x", k.product.input(x, 0)))
+						b.Advance(x, k.granule())
+						continue
+					}
+					at := inputAt + k.stride(k.m.Inputs()*(step+i)) + px*k.granule()
+					inputs[i*len(acc)+px] = read(b.Var("x", k.product.input(x, at)))
+				}
+			}
+		}
+		if f%l.Fields == 0 {
+			word = read(b.Var("word", &loop.Load{From: w, Offset: loop.Int(0), T: k.product.word(), Align: min(k.m.Word, 8)}))
+			b.Advance(w, k.m.Word)
+		}
+		code := read(b.Var("q", k.product.field(p, word, f%l.Fields)))
+		for i := range acc {
+			v := acc[i][unit]
+			b.Set(v, k.product.add(p.bits, code, inputs[step%batch*len(acc)+i], read(v)))
+		}
+	}
+}
+
+// rest adds the products of the codes that no word holds, one by one.
+func (k *micro) rest(p *pass, l target.Layout, col column, bit loop.Expr, acc [][]*loop.Var) {
+	b := k.g.b
+	b.For("rest", loop.Int(0), loop.Int(l.Rest), 1, func(r loop.Expr) {
+		inputs := make([]loop.Expr, len(acc))
+		i := loop.Sum(r, loop.Int(k.k-l.Rest))
+		for px := range inputs {
+			x := load(col.region, loop.Sum(col.base, k.at(i), loop.Int(px*k.granule())), loop.Type{Bits: k.m.Input, Lanes: 1})
+			inputs[px] = read(b.Var("x", k.product.single(x)))
+		}
+		for j := range acc[0] {
+			at := loop.Sum(bit, loop.Scaled(loop.Sum(r, loop.Int(j*l.Rest)), p.bits))
+			q := load(p.data, loop.Op(loop.LShr, at, loop.Int(3)), loop.I8)
+			code := loop.To(loop.SExt, q, 32)
+			if p.bits < 8 {
+				code = loop.Op(loop.And, loop.Op(loop.LShr, loop.To(loop.ZExt, q, 32), loop.Op(loop.And, at, loop.Int(7))), loop.Int(1<<p.bits-1))
+			}
+			code = read(b.Var("q", code))
+			for px, x := range inputs {
+				v := acc[px][j]
+				t := loop.Op(loop.Mul, code, x)
+				if k.product.signs() {
+					t = loop.Op(loop.Sub, x, loop.Op(loop.Shl, t, loop.Int(1)))
+				}
+				b.Set(v, loop.Sum(read(v), t))
+			}
+		}
+	})
+}

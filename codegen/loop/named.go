@@ -1,0 +1,97 @@
+package loop
+
+// Named is an instruction of a processor under its own name: Intrinsics says
+// what it computes, the printers how it is written.
+type Named struct {
+	Name string
+	Args []Expr
+	T    Type
+}
+
+// Type is the type of the result.
+func (e *Named) Type() Type { return e.T }
+
+// Instr applies a named instruction whose result has the type of its last
+// argument.
+func Instr(name string, args ...Expr) Expr {
+	return &Named{name, args, args[len(args)-1].Type()}
+}
+
+// Intrinsics are the named instructions: on lanes of two's complement, sign
+// extended, as the evaluator keeps them.
+var Intrinsics = map[string]func(args [][]int64) []int64{
+	// opaque is its argument: the optimizer sees no constant in it.
+	"opaque": func(a [][]int64) []int64 { return a[0] },
+	// sxtb16 extends bytes 0 and 2 of an i32 to its halves.
+	"sxtb16": func(a [][]int64) []int64 { return halves(wrap(a[0][0], 8), wrap(a[0][0]>>16, 8)) },
+	// ror8 rotates an i32 right by 8 bits.
+	"ror8": func(a [][]int64) []int64 {
+		v := uint32(a[0][0])
+		return []int64{int64(int32(v>>8 | v<<24))}
+	},
+	// smlad adds the two products of signed halves to an i32.
+	"smlad": func(a [][]int64) []int64 {
+		low := wrap(a[0][0], 16) * wrap(a[1][0], 16)
+		high := wrap(a[0][0]>>16, 16) * wrap(a[1][0]>>16, 16)
+		return []int64{wrap(a[2][0]+low+high, 32)}
+	},
+	// ssub16 subtracts halves.
+	"ssub16": func(a [][]int64) []int64 {
+		return halves(a[0][0]-a[1][0], a[0][0]>>16-a[1][0]>>16)
+	},
+	// ubfx takes bits of an i32: from one on, so many; both are constants.
+	"ubfx": func(a [][]int64) []int64 {
+		return []int64{int64(uint32(a[2][0])>>a[0][0]) & (1<<a[1][0] - 1)}
+	},
+	// padal adds pairs of signed lanes to lanes of twice the width, padalu of
+	// unsigned ones.
+	"padal":  func(a [][]int64) []int64 { return pairs(a[0], a[1], func(v int64) int64 { return v }) },
+	"padalu": func(a [][]int64) []int64 { return pairs(a[0], a[1], func(v int64) int64 { return v & 0xffff }) },
+	// abal adds |a-b| of unsigned bytes to lanes of 16 bits.
+	"abal": func(a [][]int64) []int64 {
+		out := make([]int64, len(a[2]))
+		for i, sum := range a[2] {
+			d := int64(uint8(a[0][i])) - int64(uint8(a[1][i]))
+			out[i] = wrap(sum+max(d, -d), 16)
+		}
+		return out
+	},
+	// tst is all ones in the lanes where a and b have a bit in common, else 0.
+	"tst": func(a [][]int64) []int64 {
+		out := make([]int64, len(a[0]))
+		for i := range out {
+			if a[0][i]&a[1][i] != 0 {
+				out[i] = -1
+			}
+		}
+		return out
+	},
+	// sum adds all lanes.
+	"sum": func(a [][]int64) []int64 {
+		var sum int64
+		for _, v := range a[0] {
+			sum += v
+		}
+		return []int64{wrap(sum, 32)}
+	},
+	// usada8 adds the four |a-b| of unsigned bytes to an i32.
+	"usada8": func(a [][]int64) []int64 {
+		sum := a[2][0]
+		for i := range 4 {
+			d := int64(uint8(a[0][0]>>(8*i))) - int64(uint8(a[1][0]>>(8*i)))
+			sum += max(d, -d)
+		}
+		return []int64{wrap(sum, 32)}
+	},
+}
+
+func halves(low, high int64) []int64 { return []int64{wrap(low&0xffff|high<<16, 32)} }
+
+// pairs adds pairs of lanes of 16 bits to sums of 32.
+func pairs(x, sums []int64, of func(int64) int64) []int64 {
+	out := make([]int64, len(sums))
+	for i, sum := range sums {
+		out[i] = wrap(sum+of(x[2*i])+of(x[2*i+1]), 32)
+	}
+	return out
+}

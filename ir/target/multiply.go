@@ -1,0 +1,265 @@
+package target
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/dnnc/dnnc/ir"
+)
+
+// Multiply describes the innermost product of a layer's kernel: how many codes
+// one instruction takes, how they lie in a word, and which tiles of pixels and
+// output channels fit the registers. One generator reads it for every target.
+//
+// A word holds fields, each the codes of one product: lane l of field f of a
+// plane of p bits lies at bit l*Field + f*p. The fields of a step are those of
+// the tile's channels, one after the other; steps follow each other through
+// the words.
+type Multiply struct {
+	Name    string
+	Doc     string
+	Arch    []string // that have it
+	Feature string   // that it needs, empty for none
+	// Planes are the widths of the code planes that it reads. A plane of 8
+	// bits holds two's complement.
+	Planes []int
+	Word   int  // bytes of one load of codes
+	Lanes  int  // codes of one product
+	Field  int  // bits of a lane: a word has Field/p fields
+	Across bool // the lanes are output channels that share an input, not inputs
+	Input  int  // bits of an input in the columns that products read: 8 or 16
+	Least  bool // 8-bit codes must be greater than -128: two products of -128*-128 overflow 16 bits
+	Planar bool // a pixel's column lies in one piece, not interleaved by products
+	// Tiles are the [pixels, channels] that fit the registers.
+	Tiles [][2]int
+	// Costs in instructions: of a load of codes, of taking a field of a plane
+	// (of one of 8 bits), of an input's load, of a product, of a loop's round.
+	Load, Unpack, Unpack8, InputLoad, Product, Product8, Round float64
+	// Unroll is the products of an input in one round of the loop, for planes of 8
+	// bits and for narrower ones, which must not be slower.
+	Unroll8, Unroll int
+}
+
+// multiplies are the products of all targets.
+var multiplies = []*Multiply{
+	{
+		Name: "smlad", Doc: "two products of 16-bit halves, added to a 32-bit sum",
+		Arch: []string{"thumb", "arm"}, Feature: "dsp",
+		Planes: []int{8, 4, 2, 1}, Word: 4, Lanes: 2, Field: 16, Input: 16,
+		Tiles: [][2]int{{2, 2}, {1, 4}, {1, 2}, {2, 1}, {1, 1}},
+		Load:  .75, Unpack: 1, Unpack8: 1, InputLoad: .5, Product: 1, Round: 5, Unroll8: 8, Unroll: 16,
+	},
+	{
+		Name: "usada8", Doc: "the sum of four |x-255q| of unsigned bytes: x where the bit q is 0, 255-x where it is 1",
+		Arch: []string{"thumb", "arm"}, Feature: "dsp",
+		Planes: []int{1}, Word: 4, Lanes: 4, Field: 8, Input: 8,
+		Tiles: [][2]int{{4, 1}, {1, 4}, {1, 2}, {2, 1}, {1, 1}},
+		Load:  .75, Unpack: 2, InputLoad: .5, Product: 1, Round: 5, Unroll8: 8, Unroll: 16,
+	},
+	{
+		Name: "mlal", Doc: "sixteen products of signed bytes, summed in 16 bits, those by pairs in 32",
+		Arch: []string{"arm", "aarch64", "x86_64"}, Feature: "simd",
+		Planes: []int{8, 4, 2, 1}, Word: 16, Lanes: 16, Field: 8, Input: 8, Least: true,
+		Tiles: [][2]int{{2, 4}, {2, 2}, {1, 4}, {1, 2}, {2, 1}, {1, 1}},
+		Load:  1, Unpack: 1.5, Unpack8: 0, InputLoad: 1, Product: 2, Product8: 3, Round: 4, Unroll8: 2, Unroll: 4,
+	},
+	{
+		Name: "abal", Doc: "sixteen |x-255q| of unsigned bytes, summed in 16 bits: x where the bit q is 0, 255-x where it is 1",
+		Arch: []string{"arm", "aarch64"}, Feature: "simd",
+		Planes: []int{1}, Word: 16, Lanes: 16, Field: 8, Input: 8,
+		Tiles: [][2]int{{2, 2}, {1, 4}, {4, 1}, {1, 2}, {2, 1}, {1, 1}},
+		Load:  1, Unpack: 1, InputLoad: 1, Product: 2, Round: 4, Unroll: 4,
+	},
+	{
+		Name: "mla", Doc: "one product of bytes",
+		Arch:   []string{"thumb", "thumb1", "riscv32", "riscv64"},
+		Planes: []int{8}, Word: 1, Lanes: 1, Field: 8, Input: 8, Planar: true,
+		Tiles: [][2]int{{3, 2}, {1, 4}, {2, 2}, {1, 2}, {2, 1}, {1, 1}},
+		Load:  1, Unpack8: 0, InputLoad: 1, Product: 1, Round: 5, Unroll8: 8,
+	},
+	{
+		Name: "pair", Doc: "codes of two output channels times one unsigned input, summed in 16-bit halves",
+		Arch:   []string{"thumb", "thumb1", "riscv32", "riscv64"},
+		Planes: []int{4, 2, 1}, Word: 4, Lanes: 2, Field: 16, Across: true, Input: 8, Planar: true,
+		Tiles: [][2]int{{3, 4}, {2, 4}, {1, 4}, {1, 2}, {2, 2}, {1, 1}},
+		Load:  1, Unpack: 1, InputLoad: 1, Product: 1, Round: 5, Unroll: 16,
+	},
+}
+
+// has reports a feature; simd is vectors of sixteen bytes.
+func (t *Target) has(feature string) bool {
+	return t.Has(feature) || feature == "simd" && (t.Has("neon") || t.Has("sse4.1"))
+}
+
+// arch is the target's architecture, Thumb of few registers apart.
+func (t *Target) arch() string {
+	if strings.HasPrefix(t.Triple, "thumbv6m") {
+		return "thumb1"
+	}
+	return t.Arch
+}
+
+// Multiplies lists the products of a target.
+func (t *Target) Multiplies() []*Multiply {
+	var list []*Multiply
+	for _, m := range multiplies {
+		if slices.Contains(m.Arch, t.arch()) && !(m.Feature == "dsp" && t.has("simd")) && (m.Feature == "" || t.has(m.Feature)) {
+			list = append(list, m)
+		}
+	}
+	return list
+}
+
+// FindMultiply returns the product of a name, or nil.
+func (t *Target) FindMultiply(name string) *Multiply {
+	for _, m := range t.Multiplies() {
+		if m.Name == name {
+			return m
+		}
+	}
+	return nil
+}
+
+// Passes are the widths, highest bits first, in which m reads codes of e: those
+// of its planes, split where m reads no plane so wide; nil where it cannot.
+func (m *Multiply) Passes(e ir.Elem) []int {
+	var passes []int
+	for _, p := range e.Planes() {
+		if slices.Contains(m.Planes, p) {
+			passes = append(passes, p)
+			continue
+		}
+		if e.Kind == ir.I8 {
+			return nil
+		}
+		for _, q := range m.Planes {
+			if q < p {
+				passes = append(passes, slices.Repeat([]int{q}, p/q)...)
+				break
+			}
+		}
+	}
+	bits := 0
+	for _, p := range passes {
+		bits += p
+	}
+	if bits != e.CodeBits() {
+		return nil
+	}
+	return passes
+}
+
+// Layout is how a pass of p bits reads rows of k codes in tiles of some channels.
+type Layout struct {
+	Fields int // of a word
+	Units  int // fields of a step: products of one input
+	Steps  int // steps of a group of words
+	Words  int // of a group
+	Taken  int // codes of a row that a group takes
+	Groups int // of a row
+	Rest   int // codes of a row left over
+}
+
+// Inputs are the inputs of one product.
+func (m *Multiply) Inputs() int {
+	if m.Across {
+		return 1
+	}
+	return m.Lanes
+}
+
+// Layout divides rows of k codes among words.
+func (m *Multiply) Layout(p, k, channels int) Layout {
+	l := Layout{Fields: m.Field / p, Units: channels}
+	if m.Across {
+		l.Units = channels / m.Lanes
+	}
+	if l.Units == 0 { // a single row where lanes are channels
+		l.Rest = k
+		return l
+	}
+	l.Steps = l.Fields / gcd(l.Fields, l.Units)
+	l.Words = l.Steps * l.Units / l.Fields
+	l.Taken = l.Steps * m.Inputs()
+	l.Groups = k / l.Taken
+	l.Rest = k % l.Taken
+	return l
+}
+
+func gcd(a, b int) int {
+	for b > 0 {
+		a, b = b, a%b
+	}
+	return a
+}
+
+// Rounds is the products of an input in one round of the loop over a plane.
+func (m *Multiply) Rounds(p int) int {
+	if p == 8 {
+		return m.Unroll8
+	}
+	return m.Unroll
+}
+
+// rest is the instructions of one code of a row that no word holds.
+const rest = 7
+
+// cycles estimates the instructions of one pixel and one output channel.
+func (m *Multiply) cycles(e ir.Elem, k, pixels, channels int) float64 {
+	sum := 10. / float64(channels) // of the inputs' addresses
+	for _, p := range m.Passes(e) {
+		l := m.Layout(p, k, channels)
+		unpack, product := m.Unpack, m.Product
+		if p == 8 {
+			unpack, product = m.Unpack8, max(m.Product, m.Product8)
+		}
+		units, px := float64(l.Units), float64(pixels)
+		step := float64(l.Words)*m.Load/float64(max(1, l.Steps)) + units*unpack + px*m.InputLoad + px*units*product
+		step += m.Round / float64(m.Rounds(p))
+		sum += (step*float64(l.Steps*l.Groups) + rest*float64(l.Rest*channels)*(1+px/4)) / (px * float64(channels))
+	}
+	return sum
+}
+
+// choice is the cheapest product and tile of a layer.
+type choice struct {
+	m                *Multiply
+	pixels, channels int
+	cycles           float64
+}
+
+// greater reports whether no 8-bit code is the least number, as a product has it.
+func greater(c *ir.Const) bool {
+	codes, err := c.Load()
+	least := byte(0x80)
+	if c.Type.Elem.Kind == ir.Odd {
+		least = 0 // codes are kept less 128
+	}
+	return err == nil && !slices.Contains(codes, least)
+}
+
+// best chooses for rows of k codes of e, rows of them in a group, a number of
+// pixels in a row of the result, of which some are pooled.
+func (t *Target) best(c *ir.Const, groups, pixels, pooled int) (best choice) {
+	e, shape := c.Type.Elem, c.Type.Shape
+	k, rows := shape.Size()/shape[0], shape[0]/groups
+	for _, m := range t.Multiplies() {
+		passes := m.Passes(e)
+		bytes := 0
+		for _, p := range passes {
+			bytes += (shape.Size()*p + 7) / 8
+		}
+		if passes == nil || bytes != ir.PackedBytes(e, shape) || m.Least && e.CodeBits() == 8 && !greater(c) {
+			continue
+		}
+		for _, tile := range m.Tiles {
+			if tile[0] > pixels || tile[0] > 1 && tile[0]%pooled != 0 || tile[1] > rows {
+				continue
+			}
+			if c := m.cycles(e, k, tile[0], tile[1]); best.m == nil || c < best.cycles {
+				best = choice{m, tile[0], tile[1], c}
+			}
+		}
+	}
+	return best
+}
