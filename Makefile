@@ -8,7 +8,7 @@ TEST_PACKAGES = gcc g++ libc6-dev gcc-arm-linux-gnueabihf libc6-dev-armhf-cross 
 	qemu-system-arm gcc-arm-none-eabi libnewlib-arm-none-eabi clang-19
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: all demo test test-full check tools test-tools clean FORCE
+.PHONY: all demo test test-full bench check tools test-tools clean FORCE
 
 all: bin/dnnc
 
@@ -48,6 +48,11 @@ test-full: test-tools
 	$(GO) test -fuzz FuzzParse -fuzztime 1m ./frontend/syntax
 	$(GO) test -fuzz FuzzRead -fuzztime 1m ./frontend/weights
 	$(GO) test -fuzz FuzzOpen -fuzztime 1m ./frontend/dataset
+
+# The bars of the kernels and what is measured: networks of one layer, counted
+# under the emulators.
+bench: test-tools bin/dnnc
+	$(GO) run ./cmd/bench
 
 # Formatting, vet, staticcheck and a tidy module.
 check:

@@ -34,7 +34,10 @@ func Program(m *ir.Module, prefix string) (*loop.Program, error) {
 		}
 		g.out = g.param("y", false)
 		if n.Has("lag") {
-			g.args[0].Shared, g.out.Shared = true, true
+			g.out.Shared = true
+			for _, a := range g.args { // add(x, x) has two
+				a.Shared = true
+			}
 		}
 		if n.Op.Info().Attr("scratch") != nil && n.Has("scratch") {
 			g.scratch = g.param("scratch", false)

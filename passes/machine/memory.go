@@ -90,7 +90,7 @@ func lag(n *ir.Node, t *target.Target) (int, bool) {
 	switch n.Op {
 	case ir.Conv2D, ir.MaxPool2D, ir.AvgPool2D:
 	default: // element by element
-		return 0, true
+		return 0, n.Args[0].Type.Shape.Equal(n.Out.Type.Shape)
 	}
 	w := interp.Window(n)
 	h, _ := n.Pool()

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
 	"text/tabwriter"
 
@@ -22,6 +23,7 @@ type Report struct {
 	Target       string  `json:"target"`
 	Instructions int     `json:"instructions"` // of the run function
 	MACs         int     `json:"macs"`
+	Cycles       float64 `json:"cycles,omitempty"` // estimated; 0 without a model of the processor
 	Layers       []Layer `json:"layers,omitempty"`
 }
 
@@ -32,6 +34,9 @@ type Layer struct {
 	Format       string `json:"format,omitempty"`
 	MACs         int    `json:"macs"`
 	Instructions int    `json:"instructions"`
+	// Cycles are the instructions times what llvm-mca estimates for one of those of
+	// the layer's greatest inner loop.
+	Cycles float64 `json:"cycles,omitempty"`
 }
 
 // Run compiles a network, counts its instructions on inputs at the limits and on
@@ -81,11 +86,16 @@ func Count(ctx context.Context, o driver.Options, r *driver.Result) (*Report, er
 			return nil, fmt.Errorf("bench: %s takes %d instructions for one input and %d for another", m.Name, counts[0].Run, c.Run)
 		}
 	}
+	ratios := perInstruction(ctx, b, len(m.Ops))
 	report := &Report{Network: m.Name, Target: r.Target.Name, Instructions: counts[0].Run}
 	for i, n := range m.Ops {
 		l := Layer{Name: n.Name(), Kernel: n.Word("impl"), Instructions: counts[0].Steps[i]}
 		if n.Op.Info().Attr("weight") != nil {
 			l.Format, l.MACs = n.Const("weight").Type.Elem.String(), n.MACs()
+		}
+		if ratios != nil {
+			l.Cycles = math.Round(ratios[i] * float64(l.Instructions))
+			report.Cycles += l.Cycles
 		}
 		report.MACs += l.MACs
 		report.Layers = append(report.Layers, l)
@@ -110,18 +120,29 @@ func (r *Report) print(out io.Writer, t *target.Target) {
 	if r.MACs > 0 {
 		fmt.Fprintf(out, "; %d multiply-adds, %.3f instructions each", r.MACs, float64(r.Instructions)/float64(r.MACs))
 	}
+	if r.Cycles > 0 {
+		fmt.Fprintf(out, "; about %.0f cycles by llvm-mca's model of the %s", r.Cycles, t.MCA)
+	}
 	fmt.Fprintln(out)
 	if len(r.Layers) == 0 {
 		return
 	}
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "layer\tkernel\tformat\tMACs\tinstructions\tper MAC\tshare\t")
+	fmt.Fprintln(w, "layer\tkernel\tformat\tMACs\tinstructions\tper MAC\tshare\tcycles (llvm-mca)\t")
 	for _, l := range r.Layers {
 		per := "-"
 		if l.MACs > 0 {
 			per = fmt.Sprintf("%.3f", float64(l.Instructions)/float64(l.MACs))
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%s\t%.1f %%\t\n", l.Name, l.Kernel, l.Format, l.MACs, l.Instructions, per, 100*float64(l.Instructions)/float64(r.Instructions))
+		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%s\t%.1f %%\t%s\t\n", l.Name, l.Kernel, l.Format, l.MACs, l.Instructions, per, 100*float64(l.Instructions)/float64(r.Instructions), estimate(l.Cycles))
 	}
 	w.Flush()
+}
+
+// estimate is a number of cycles, or a dash for none.
+func estimate(cycles float64) string {
+	if cycles == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.0f", cycles)
 }

@@ -47,6 +47,7 @@ func calibration(o Options, m *ir.Module, r *Result, messages io.Writer) {
 		case loaded.N > 0:
 			return nil
 		case path == "":
+			wanted = min(wanted, noiseImages(m))
 			fmt.Fprintf(messages, "dnnc: no calibration data: ranges come from %d images of noise; give -calib for a network that is to be shipped\n", wanted)
 			loaded = data.Synthesize(shape, env.Low, env.High, wanted+heldOut, o.Seed)
 		default:
@@ -72,6 +73,22 @@ func calibration(o Options, m *ir.Module, r *Result, messages io.Writer) {
 		}
 		return loaded.Slice(calibrate, min(calibrate+heldOut, loaded.N)), nil
 	}
+}
+
+// What noise may cost in multiply-adds, and the images of it at least: all are of
+// one kind, and tell ranges alone.
+const (
+	noiseMACs     = 40e9
+	fewestOfNoise = 4
+)
+
+// noiseImages is the images of noise that stand in for calibration images.
+func noiseImages(m *ir.Module) int {
+	macs := 1
+	for _, n := range m.Ops {
+		macs += n.MACs()
+	}
+	return max(fewestOfNoise, int(noiseMACs/float64(macs)))
 }
 
 // TestData is the path of the images to report on: -data, or what the network

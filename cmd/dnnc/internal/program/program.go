@@ -4,7 +4,9 @@ package program
 
 import (
 	"context"
+	"fmt"
 	"os"
+	"strings"
 
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
 	"github.com/dnnc/dnnc/codegen"
@@ -29,8 +31,9 @@ type Build struct {
 	Result *driver.Result
 	Object []byte
 	Stack  int // bytes of the stack that the run function takes at most
+	Tools  llvm.Tools
 	dir    string
-	tools  llvm.Tools
+	text   string // LLVM IR
 	job    emu.Job
 }
 
@@ -57,7 +60,7 @@ func New(ctx context.Context, o driver.Options, r *driver.Result) (*Build, error
 	if err != nil {
 		return nil, err
 	}
-	b := &Build{Result: r, Object: object, Stack: stack, dir: dir, tools: tools, job: emu.Job{Prefix: m.Name, Arena: m.Arena.Bytes, Align: m.Arena.Align, Steps: len(m.Ops)}}
+	b := &Build{Result: r, Object: object, Stack: stack, Tools: tools, dir: dir, text: text, job: emu.Job{Prefix: m.Name, Arena: m.Arena.Bytes, Align: m.Arena.Align, Steps: len(m.Ops)}}
 	for _, v := range m.Inputs {
 		b.job.Inputs = append(b.job.Inputs, v.Type.Shape.Size())
 	}
@@ -69,6 +72,17 @@ func New(ctx context.Context, o driver.Options, r *driver.Result) (*Build, error
 
 // painted is the bytes beyond the bound in which a run must leave no trace.
 const painted = 256
+
+// Assembly is the object as text.
+func (b *Build) Assembly(ctx context.Context) ([]byte, error) {
+	return llvm.Compile(ctx, b.Tools, b.text, b.Result.Target, "asm")
+}
+
+// IsOfStep reports whether a function of the object belongs to a step.
+func (b *Build) IsOfStep(function string, step int) bool {
+	rest, ok := strings.CutPrefix(function, fmt.Sprintf("%s_layer%d", b.job.Prefix, step))
+	return ok && (rest == "" || rest[0] == '_')
+}
 
 // Close removes what the programs left.
 func (b *Build) Close() { os.RemoveAll(b.dir) }
@@ -84,7 +98,7 @@ func (b *Build) Link(ctx context.Context, mode Mode) (*emu.Program, error) {
 	if err != nil {
 		return nil, err
 	}
-	main, err := llvm.Compile(ctx, b.tools, text, t, "obj")
+	main, err := llvm.Compile(ctx, b.Tools, text, t, "obj")
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,147 @@
+// Command bench measures what dnnc promises of its kernels: it generates networks
+// of one layer, counts their instructions with `dnnc bench`, and prints them beside
+// the bars. With -write it only writes a network: one of the layers, or AlexNet or
+// VGG-16 in their full size, with random weights.
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"text/tabwriter"
+)
+
+// bar is a figure of the table: a layer in a format on a target takes at most so
+// many million instructions; Peer is the best library's.
+type bar struct {
+	target, layer, format string
+	most, peer            float64
+}
+
+// bars are those that the project set itself, and CMSIS-NN's and XNNPACK's counts
+// as measured under the same emulator.
+var bars = []bar{
+	{"armv7em", "conv3x3", "i8", 12.3, 18.2}, {"armv7em", "linear", "i8", .66, .778}, {"armv7em", "conv1x1", "i8", 3.6, 5.53}, {"armv7em", "depthwise", "i8", 2.2, 2.54},
+	{"armv7em", "conv3x3", "odd4", 10.5, 32.8}, {"armv7em", "linear", "odd4", .58, 0}, {"armv7em", "conv1x1", "odd4", 3.2, 0},
+	{"armv7em", "conv3x3", "odd2", 10, 0}, {"armv7em", "linear", "odd2", .5, 0},
+	{"armv7em", "conv3x3", "odd1", 9, 0}, {"armv7em", "linear", "odd1", .3, 0},
+	{"armv7m", "conv3x3", "i8", 20, 25.1}, {"armv7m", "linear", "i8", 1.13, 1.36}, {"armv7m", "conv1x1", "i8", 5.8, 7.65}, {"armv7m", "depthwise", "i8", 2.6, 2.97},
+	{"armv7m", "conv3x3", "odd4", 12.5, 27.9}, {"armv7m", "linear", "odd4", .7, 0},
+	{"armv8.1m", "conv3x3", "i8", 1.6, 2.37}, {"armv8.1m", "linear", "i8", .066, .07}, {"armv8.1m", "conv1x1", "i8", .9, 1.27}, {"armv8.1m", "depthwise", "i8", .6, .77},
+	{"armv8.1m", "conv3x3", "odd4", 1.65, 2.64}, {"armv8.1m", "linear", "odd4", .075, 0},
+	{"armv7", "conv3x3", "i8", 3.4, 3.65}, {"armv7", "linear", "i8", .135, .28},
+	{"armv7", "conv3x3", "odd4", 2.8, 0}, {"armv7", "linear", "odd4", .135, 0},
+	{"armv7", "conv3x3", "odd2", 2.8, 0}, {"armv7", "linear", "odd2", .135, 0},
+	{"armv7", "conv3x3", "odd1", 2.4, 0}, {"armv7", "linear", "odd1", .1, 0},
+	{"armv7em", "deep3x3", "i8", 0, 15.95}, {"armv7em", "deep3x3", "vec4x8", 4.6, 15.95}, {"armv7em", "linear", "vec4x8", .21, .778}, {"armv7em", "deep3x3", "vec4x16", 2.6, 15.95}, {"armv7em", "linear", "vec4x16", .13, .778},
+	{"armv7m", "deep3x3", "vec4x8", 4.8, 24.4}, {"armv7m", "linear", "vec4x8", .22, 1.36}, {"armv7m", "deep3x3", "vec4x16", 2.8, 24.4}, {"armv7m", "linear", "vec4x16", .14, 1.36},
+	{"armv7", "deep3x3", "vec4x8", 1.6, 3.6}, {"armv7", "linear", "vec4x8", .07, .28}, {"armv7", "deep3x3", "vec4x16", .9, 3.6}, {"armv7", "linear", "vec4x16", .05, .28},
+}
+
+func main() {
+	dnnc := flag.String("dnnc", "bin/dnnc", "the compiler")
+	write := flag.String("write", "", "write this network, a layer or alexnet224 or vgg16-224, to -o and stop")
+	dir := flag.String("o", "", "folder of the networks; a temporary one when empty")
+	only := flag.String("only", "", "a target, layer or format: of the table, only its rows")
+	flag.Parse()
+	if err := run(*dnnc, *write, *dir, *only); err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+func run(dnnc, write, dir, only string) error {
+	if dir == "" {
+		temp, err := os.MkdirTemp("", "bench-")
+		if err != nil {
+			return err
+		}
+		defer os.RemoveAll(temp)
+		dir = temp
+	}
+	if write != "" {
+		_, err := generate(dir, write)
+		return err
+	}
+	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(w, "target\tlayer\tformat\tlibrary, M\tbar, M\tmeasured, M\tof the bar\tcycles, M (llvm-mca)\t")
+	met, set := 0, 0
+	for _, b := range bars {
+		if only != "" && only != b.target && only != b.layer && only != b.format {
+			continue
+		}
+		path, err := generate(dir, b.layer)
+		if err != nil {
+			return err
+		}
+		c, err := count(dnnc, path, b)
+		if err != nil {
+			return err
+		}
+		million := float64(c.Instructions) / 1e6
+		share := "-"
+		if b.most > 0 {
+			share = fmt.Sprintf("%.2f", million/b.most)
+			set++
+			if million <= b.most {
+				met++
+			}
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%.3f\t%s\t%s\t\n", b.target, b.layer, b.format, figure(b.peer), figure(b.most), million, share, figure(c.Cycles/1e6))
+	}
+	w.Flush()
+	fmt.Printf("%d of %d bars are met\n", met, set)
+	return nil
+}
+
+// figure is a number, or a dash for none.
+func figure(x float64) string {
+	if x == 0 {
+		return "-"
+	}
+	return fmt.Sprintf("%.4g", x)
+}
+
+type counted struct {
+	Instructions int
+	Cycles       float64 `json:"cycles"`
+}
+
+// count has dnnc compile a network, its one layer in a format, and count.
+func count(dnnc, path string, b bar) (c counted, err error) {
+	args := []string{"bench", path, "-target", b.target, "-images", "8", "-rounding", "nearest", "-json"}
+	if b.format != "i8" {
+		args = append(args, "-O", "universal", "-bits", "8", "-fix", "layer="+b.format)
+	}
+	cmd := exec.Command(dnnc, args...)
+	var out, messages bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &messages
+	if err := cmd.Run(); err != nil {
+		return c, fmt.Errorf("%s %s: %w\n%s", dnnc, strings.Join(args, " "), err, messages.String())
+	}
+	return c, json.Unmarshal(out.Bytes(), &c)
+}
+
+// generate writes a network and its weights to a folder, unless they lie there.
+func generate(dir, name string) (string, error) {
+	n := networks[name]
+	if n == nil {
+		return "", fmt.Errorf("no network %q", name)
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, name+".dnn")
+	if _, err := os.Stat(path); err == nil {
+		return path, nil
+	}
+	if err := writeWeights(filepath.Join(dir, name+".safetensors"), n); err != nil {
+		return "", err
+	}
+	return path, os.WriteFile(path, []byte(n.text(name)), 0o644)
+}
