@@ -71,6 +71,7 @@ func Program(m *ir.Module, prefix string) (*loop.Program, error) {
 	}
 	b.Return(loop.Int(0))
 	p.Funcs = append(p.Funcs, step, run)
+	loop.Share(p)
 	return p, nil
 }
 

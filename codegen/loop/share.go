@@ -1,0 +1,191 @@
+package loop
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"hash"
+	"reflect"
+)
+
+// Share makes one of the local functions that differ in nothing but their names
+// and in which constant data they read: layers of one shape then have one kernel.
+// What they read becomes parameters. Functions must stand behind those that they
+// call.
+func Share(p *Program) {
+	alike := map[string][]*shape{}
+	shapes := map[*Func]*shape{}
+	firsts := map[*Func]*Func{}
+	for _, f := range p.Funcs {
+		if !f.Local {
+			continue
+		}
+		s := &shape{f: f, sum: sha256.New(), seen: map[uintptr]int{}, firsts: firsts, shapes: shapes}
+		s.value(reflect.ValueOf(f).Elem())
+		key := string(s.sum.Sum(nil))
+		alike[key] = append(alike[key], s)
+		shapes[f], firsts[f] = s, alike[key][0].f
+	}
+	for _, f := range p.Funcs {
+		eachCall(f.Body, func(c *Call) {
+			s := shapes[c.Func]
+			if s == nil {
+				return
+			}
+			c.Func = firsts[c.Func]
+			if key := shapes[c.Func]; len(alike[string(key.sum.Sum(nil))]) > 1 {
+				for _, g := range s.globals {
+					c.Args = append(c.Args, Arg{Region: g})
+				}
+			}
+		})
+	}
+	var kept []*Func
+	for _, f := range p.Funcs {
+		if !f.Local {
+			kept = append(kept, f)
+			continue
+		}
+		if firsts[f] != f {
+			continue
+		}
+		kept = append(kept, f)
+		if s := shapes[f]; len(alike[string(s.sum.Sum(nil))]) > 1 {
+			s.lift()
+		}
+	}
+	p.Funcs = kept
+}
+
+// shape is what a function is but for names and data.
+type shape struct {
+	f       *Func
+	sum     hash.Hash
+	seen    map[uintptr]int
+	globals []*Global // in the order in which it, or what it calls, reads them
+	firsts  map[*Func]*Func
+	shapes  map[*Func]*shape
+}
+
+// value adds a part of the function to its sum. It knows no statement or
+// expression by name, so that it holds for all there will be.
+func (s *shape) value(v reflect.Value) {
+	switch v.Kind() {
+	case reflect.Interface:
+		if v.IsNil() {
+			fmt.Fprint(s.sum, "nil ")
+			return
+		}
+		s.value(v.Elem())
+	case reflect.Pointer:
+		s.pointer(v)
+	case reflect.Struct:
+		fmt.Fprint(s.sum, v.Type().Name(), "{")
+		for i := range v.NumField() {
+			if v.Type().Field(i).Name != "Name" || !named(v.Type()) {
+				s.value(v.Field(i))
+			}
+		}
+		fmt.Fprint(s.sum, "}")
+	case reflect.Slice:
+		fmt.Fprint(s.sum, v.Len(), "[")
+		for i := range v.Len() {
+			s.value(v.Index(i))
+		}
+	default:
+		fmt.Fprint(s.sum, v.Interface(), " ")
+	}
+}
+
+func (s *shape) pointer(v reflect.Value) {
+	if v.IsNil() {
+		fmt.Fprint(s.sum, "nil ")
+		return
+	}
+	if f, ok := v.Interface().(*Func); ok {
+		fmt.Fprint(s.sum, "call ", s.firsts[f].Name, " ")
+		for _, g := range s.shapes[f].globals {
+			s.pointer(reflect.ValueOf(g))
+		}
+		return
+	}
+	id, again := s.seen[v.Pointer()]
+	if !again {
+		id = len(s.seen)
+		s.seen[v.Pointer()] = id
+	}
+	fmt.Fprint(s.sum, "#", id, " ")
+	switch x := v.Interface().(type) {
+	case *Global:
+		if !again {
+			s.globals = append(s.globals, x)
+			fmt.Fprint(s.sum, "data ", x.Align, " ")
+		}
+	default:
+		if !again {
+			s.value(v.Elem())
+		}
+	}
+}
+
+// named reports whether the field Name of a type is for readers alone: of what
+// stands for itself, not of an intrinsic, which a name chooses.
+func named(t reflect.Type) bool {
+	switch t {
+	case reflect.TypeFor[Var](), reflect.TypeFor[Param](), reflect.TypeFor[Func]():
+		return true
+	}
+	// A cursor's name is a local variable's.
+	return t.Name() == "Cursor"
+}
+
+// lift makes the data that the function reads parameters.
+func (s *shape) lift() {
+	params := map[*Global]*Param{}
+	for i, g := range s.globals {
+		p := &Param{Name: fmt.Sprintf("data%d", i), Constant: true}
+		params[g] = p
+		s.f.Params = append(s.f.Params, p)
+	}
+	done := map[uintptr]bool{}
+	var visit func(v reflect.Value)
+	visit = func(v reflect.Value) {
+		switch v.Kind() {
+		case reflect.Interface:
+			if g, ok := v.Interface().(*Global); ok {
+				v.Set(reflect.ValueOf(params[g]))
+			} else if !v.IsNil() {
+				visit(v.Elem())
+			}
+		case reflect.Pointer:
+			if _, isFunc := v.Interface().(*Func); isFunc || v.IsNil() || done[v.Pointer()] {
+				return
+			}
+			done[v.Pointer()] = true
+			visit(v.Elem())
+		case reflect.Struct:
+			for i := range v.NumField() {
+				visit(v.Field(i))
+			}
+		case reflect.Slice:
+			for i := range v.Len() {
+				visit(v.Index(i))
+			}
+		}
+	}
+	visit(reflect.ValueOf(&s.f.Body).Elem())
+}
+
+// eachCall visits the calls of statements and of those within them.
+func eachCall(body []Stmt, visit func(c *Call)) {
+	for _, s := range body {
+		switch s := s.(type) {
+		case *Call:
+			visit(s)
+		case *For:
+			eachCall(s.Body, visit)
+		case *If:
+			eachCall(s.Then, visit)
+			eachCall(s.Else, visit)
+		}
+	}
+}
