@@ -75,6 +75,23 @@ func Program(m *ir.Module, prefix string) (*loop.Program, error) {
 	return p, nil
 }
 
+// Steps lists the functions that each operation of a program runs, which other
+// operations may run, too.
+func Steps(p *loop.Program) [][]string {
+	var steps [][]string
+	loop.EachCall(p.Funcs[len(p.Funcs)-1].Body, func(c *loop.Call) {
+		var names []string
+		var visit func(f *loop.Func)
+		visit = func(f *loop.Func) {
+			names = append(names, f.Name)
+			loop.EachCall(f.Body, func(c *loop.Call) { visit(c.Func) })
+		}
+		visit(c.Func)
+		steps = append(steps, names)
+	})
+	return steps
+}
+
 // entry declares a function with the network's inputs, outputs and arena.
 func entry(m *ir.Module, name string) *loop.Func {
 	f := &loop.Func{Name: name}

@@ -26,7 +26,7 @@ func Share(p *Program) {
 		shapes[f], firsts[f] = s, alike[key][0].f
 	}
 	for _, f := range p.Funcs {
-		eachCall(f.Body, func(c *Call) {
+		EachCall(f.Body, func(c *Call) {
 			s := shapes[c.Func]
 			if s == nil {
 				return
@@ -175,17 +175,17 @@ func (s *shape) lift() {
 	visit(reflect.ValueOf(&s.f.Body).Elem())
 }
 
-// eachCall visits the calls of statements and of those within them.
-func eachCall(body []Stmt, visit func(c *Call)) {
+// EachCall visits the calls of statements and of those within them.
+func EachCall(body []Stmt, visit func(c *Call)) {
 	for _, s := range body {
 		switch s := s.(type) {
 		case *Call:
 			visit(s)
 		case *For:
-			eachCall(s.Body, visit)
+			EachCall(s.Body, visit)
 		case *If:
-			eachCall(s.Then, visit)
-			eachCall(s.Else, visit)
+			EachCall(s.Then, visit)
+			EachCall(s.Else, visit)
 		}
 	}
 }

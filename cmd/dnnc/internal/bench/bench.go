@@ -86,7 +86,7 @@ func Count(ctx context.Context, o driver.Options, r *driver.Result) (*Report, er
 			return nil, fmt.Errorf("bench: %s takes %d instructions for one input and %d for another", m.Name, counts[0].Run, c.Run)
 		}
 	}
-	ratios := perInstruction(ctx, b, len(m.Ops))
+	ratios := perInstruction(ctx, b)
 	report := &Report{Network: m.Name, Target: r.Target.Name, Instructions: counts[0].Run}
 	for i, n := range m.Ops {
 		l := Layer{Name: n.Name(), Kernel: n.Word("impl"), Instructions: counts[0].Steps[i]}

@@ -89,10 +89,14 @@ const iterations = 100
 // of each function of a build's steps: llvm-mca's cycles of an iteration over its
 // instructions. It is nil where LLVM has no model of the processor, or no llvm-mca
 // is installed.
-func perInstruction(ctx context.Context, b *program.Build, steps int) []float64 {
+func perInstruction(ctx context.Context, b *program.Build) []float64 {
 	t := b.Result.Target
 	path, err := exec.LookPath("llvm-mca-" + b.Tools.Version)
 	if err != nil || t.MCA == "" {
+		return nil
+	}
+	functions, err := b.Steps()
+	if err != nil {
 		return nil
 	}
 	asm, err := b.Assembly(ctx)
@@ -100,15 +104,12 @@ func perInstruction(ctx context.Context, b *program.Build, steps int) []float64 
 		return nil
 	}
 	loops := innerLoops(string(asm), commentMark(t))
-	ratios := make([]float64, steps)
-	for i := range ratios {
+	ratios := make([]float64, len(functions))
+	for i, names := range functions {
 		var most innerLoop
-		for name, list := range loops {
-			if !b.IsOfStep(name, i) {
-				continue
-			}
-			for _, l := range list {
-				if l.instructions > most.instructions || l.instructions == most.instructions && l.code < most.code {
+		for _, name := range names {
+			for _, l := range loops[name] {
+				if l.instructions > most.instructions {
 					most = l
 				}
 			}

@@ -4,9 +4,7 @@ package program
 
 import (
 	"context"
-	"fmt"
 	"os"
-	"strings"
 
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
 	"github.com/dnnc/dnnc/codegen"
@@ -78,10 +76,13 @@ func (b *Build) Assembly(ctx context.Context) ([]byte, error) {
 	return llvm.Compile(ctx, b.Tools, b.text, b.Result.Target, "asm")
 }
 
-// IsOfStep reports whether a function of the object belongs to a step.
-func (b *Build) IsOfStep(function string, step int) bool {
-	rest, ok := strings.CutPrefix(function, fmt.Sprintf("%s_layer%d", b.job.Prefix, step))
-	return ok && (rest == "" || rest[0] == '_')
+// Steps lists the functions of the object that each step runs.
+func (b *Build) Steps() ([][]string, error) {
+	p, err := kernel.Program(b.Result.Module, b.job.Prefix)
+	if err != nil {
+		return nil, err
+	}
+	return kernel.Steps(p), nil
 }
 
 // Close removes what the programs left.
