@@ -16,8 +16,14 @@ DNNC_FN uint32_t dnnc_ror8(uint32_t a) { return a >> 8 | a << 24; }
 DNNC_FN uint32_t dnnc_smlad(uint32_t a, uint32_t b, uint32_t sum) {
   return sum + sext16_32((uint16_t)a) * sext16_32((uint16_t)b) + ashr32(a, 16) * ashr32(b, 16);
 }
+DNNC_FN uint32_t dnnc_smlabb(uint32_t a, uint32_t b, uint32_t sum) { return sum + sext16_32((uint16_t)a) * sext16_32((uint16_t)b); }
+DNNC_FN uint32_t dnnc_smlatt(uint32_t a, uint32_t b, uint32_t sum) { return sum + ashr32(a, 16) * ashr32(b, 16); }
 DNNC_FN uint32_t dnnc_ssub16(uint32_t a, uint32_t b) { return ((a - b) & 0xffffu) | ((a & 0xffff0000u) - (b & 0xffff0000u)); }
 DNNC_FN uint32_t dnnc_ubfx(uint32_t from, uint32_t bits, uint32_t a) { return a >> from & ((UINT32_C(1) << bits) - 1u); }
+DNNC_FN uint32_t dnnc_qdmulh(uint32_t a, uint32_t b) {
+  if (a == UINT32_C(0x80000000) && b == a) return UINT32_C(0x7fffffff);
+  return (uint32_t)ashr64(sext32_64(a) * sext32_64(b), 31);
+}
 DNNC_FN uint16_t dnnc_absdiff8(uint8_t a, uint8_t b) { return (uint16_t)(a > b ? a - b : b - a); }
 DNNC_FN uint32_t dnnc_usada8(uint32_t a, uint32_t b, uint32_t sum) {
   int i;
@@ -33,6 +39,10 @@ DNNC_FN uint32_t dnnc_usada8(uint32_t a, uint32_t b, uint32_t sum) {
 // false for others.
 func onLanes(name string, a []loop.Expr, i int) (text string, ok bool) {
 	switch name {
+	case "mull":
+		return fmt.Sprintf("(uint16_t)(sext8_32(%s) * sext8_32(%s))", expr(a[0], i), expr(a[1], i)), true
+	case "paddl":
+		return fmt.Sprintf("(uint16_t)(sext8_32(%s) + sext8_32(%s))", expr(a[0], 2*i), expr(a[0], 2*i+1)), true
 	case "padal":
 		return pairOf(a, i, "sext16_32"), true
 	case "padalu":
@@ -41,18 +51,41 @@ func onLanes(name string, a []loop.Expr, i int) (text string, ok bool) {
 		return fmt.Sprintf("(uint16_t)(%s + dnnc_absdiff8(%s, %s))", expr(a[2], i), expr(a[0], i), expr(a[1], i)), true
 	case "tst":
 		return fmt.Sprintf("(uint8_t)(%s & %s ? 255 : 0)", expr(a[0], i), expr(a[1], i)), true
-	case "sum":
-		var terms []string
+	case "mladav":
+		text := expr(a[2], 0)
 		for i := range a[0].Type().Lanes {
-			terms = append(terms, expr(a[0], i))
+			text += fmt.Sprintf(" + sext8_32(%s) * sext8_32(%s)", expr(a[0], i), expr(a[1], i))
 		}
-		return "(" + strings.Join(terms, " + ") + ")", true
+		return "(" + text + ")", true
+	case "addv":
+		text := expr(a[1], 0)
+		for i := range a[0].Type().Lanes {
+			text += fmt.Sprintf(" + sext8_32(%s)", expr(a[0], i))
+		}
+		return "(" + text + ")", true
+	case "qdmulh":
+		return fmt.Sprintf("dnnc_qdmulh(%s, %s)", expr(a[0], i), expr(a[1], i)), true
+	case "lanes":
+		return expr(a[i], 0), true
+	case "sum":
+		return total(a[0]), true
+	case "sums":
+		return total(a[i]), true
 	}
 	return "", false
 }
 
+// total is the sum of a vector's lanes.
+func total(e loop.Expr) string {
+	var terms []string
+	for i := range e.Type().Lanes {
+		terms = append(terms, expr(e, i))
+	}
+	return "(" + strings.Join(terms, " + ") + ")"
+}
+
 // vectors are the names that onLanes knows.
-var vectors = []string{"padal", "padalu", "abal", "tst", "sum"}
+var vectors = []string{"mladav", "addv", "mull", "paddl", "padal", "padalu", "abal", "tst", "sum", "sums", "lanes", "qdmulh"}
 
 func pairOf(a []loop.Expr, i int, widen string) string {
 	return fmt.Sprintf("(%s + %s(%s) + %s(%s))", expr(a[1], i), widen, expr(a[0], 2*i), widen, expr(a[0], 2*i+1))

@@ -186,6 +186,10 @@ func (c *columnWriter) cursor() *loop.Cursor {
 // copy writes n taps of inputs from a place of a region on.
 func (c *columnWriter) copy(from loop.Region, at, n loop.Expr) {
 	b, to, source := c.g.b, c.cursor(), c.g.b.Cursor("from", from, at)
+	if c.taps%16 == 0 && c.product.walks() {
+		c.sixteens(source, to, n)
+		return
+	}
 	if c.taps%4 == 0 {
 		c.rounds(n, func(round int) {
 			var part *loop.Var
@@ -212,6 +216,34 @@ func (c *columnWriter) copy(from loop.Region, at, n loop.Expr) {
 		}
 		b.Store(to, at, loop.To(loop.Trunc, x, c.m.Input))
 	})
+}
+
+// sixteens copies n taps of sixteens of inputs, whole products each.
+func (c *columnWriter) sixteens(source, to *loop.Cursor, n loop.Expr) {
+	b := c.g.b
+	t := loop.I8.Vec(16)
+	var sums *loop.Var
+	if c.sum != nil && c.vectors() {
+		sums = b.Var("sums", loop.Num(loop.I32.Vec(4), 0))
+	}
+	b.For("c", loop.Int(0), loop.Scaled(n, c.taps/16), 1, func(loop.Expr) {
+		v := read(b.Var("v", load(source, loop.Int(0), t)))
+		switch {
+		case sums == nil && c.sum != nil:
+			b.Set(c.sum, loop.Instr("addv", v, read(c.sum)))
+		case sums != nil:
+			b.Set(sums, loop.Instr("padal", loop.Instr("paddl", v, loop.Num(loop.I16.Vec(8), 0)), read(sums)))
+		}
+		if c.product.shift() != 0 {
+			v = loop.Op(loop.Xor, v, loop.Num(t, 0x80))
+		}
+		b.StoreAligned(to, loop.Int(0), v, 8)
+		b.Advance(source, 16)
+		b.Advance(to, c.stride(16))
+	})
+	if sums != nil {
+		b.Set(c.sum, loop.Sum(read(c.sum), c.product.total(read(sums))))
+	}
 }
 
 // fill writes n taps of padding, for inputs from channel first on.

@@ -134,6 +134,7 @@ func arguments(m *ir.Module, f *loop.Func, n *ir.Node) []loop.Arg {
 
 // families writes the kernels of ir/target's table.
 var families = map[string]func(g *generator) error{
+	"conv_depthwise":   convDepthwise,
 	"conv_micro":       convMicro,
 	"linear_micro":     linearMicro,
 	"conv_tile":        convTile,

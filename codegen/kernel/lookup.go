@@ -281,7 +281,7 @@ func (k *lookup) outputs(tables loop.Region, at loop.Expr, runs func(do func(r r
 		}
 		add(acc)
 		for j := range acc {
-			q := cs.load(j)
+			q := cs.load(j, 1)
 			q.storeAt(loop.Sum(q.bias, read(acc[j])), y, loop.Int(j))
 		}
 		b.Advance(y, n)

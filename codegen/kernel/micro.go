@@ -229,11 +229,15 @@ func (k *micro) channelTiles(col column, group loop.Expr, outs []output) {
 // rest gives the bit of a pass's codes that no word holds.
 func (k *micro) block(col column, outs []output, channels int, y *loop.Cursor, cs *channelCursors, ws []*loop.Cursor, rest func(*pass) loop.Expr) {
 	b := k.g.b
+	together := channels == 4 && k.vectors() && cs.vectors()
+	// The sums of each pixel: one a channel, or one of all channels.
 	acc := make([][]*loop.Var, len(outs))
 	for i := range outs {
-		for range channels {
-			acc[i] = append(acc[i], b.Var("acc", loop.Int(0)))
+		if together {
+			acc[i] = []*loop.Var{b.Var("acc", loop.Num(loop.I32.Vec(4), 0))}
+			continue
 		}
+		acc[i] = k.sums(channels, loop.I32)
 	}
 	for i, p := range k.passes {
 		l := p.tiled
@@ -241,13 +245,50 @@ func (k *micro) block(col column, outs []output, channels int, y *loop.Cursor, c
 			l = p.left
 		}
 		if i > 0 {
-			each(acc, func(v *loop.Var) { b.Set(v, loop.Op(loop.Shl, read(v), loop.Int(p.bits))) })
+			each(acc, func(v *loop.Var) {
+				b.Set(v, loop.Op(loop.Shl, read(v), loop.Num(v.Type, int64(p.bits))))
+			})
 		}
-		k.words(p, l, col, ws[i], acc)
-		k.rest(p, l, col, rest(p), acc)
+		if !k.vectors() {
+			k.words(p, l, col, ws[i], acc)
+			k.rest(p, l, col, rest(p), acc)
+			continue
+		}
+		wide, singles := make([][]*loop.Var, len(outs)), acc
+		for i := range wide {
+			wide[i] = k.sums(channels, k.product.wide())
+		}
+		k.words(p, l, col, ws[i], wide)
+		if together {
+			singles = make([][]*loop.Var, len(outs))
+		}
+		for i := range wide {
+			if !together {
+				for j, v := range acc[i] {
+					b.Set(v, loop.Sum(read(v), k.product.total(read(wide[i][j]))))
+				}
+				continue
+			}
+			b.Set(acc[i][0], loop.Sum(read(acc[i][0]), gathered("sums", wide[i])))
+			if l.Rest > 0 {
+				singles[i] = k.sums(channels, loop.I32)
+			}
+		}
+		if l.Rest > 0 {
+			k.rest(p, l, col, rest(p), singles)
+		}
+		for i := range singles {
+			if together && l.Rest > 0 {
+				b.Set(acc[i][0], loop.Sum(read(acc[i][0]), gathered("lanes", singles[i])))
+			}
+		}
 	}
-	for j := range channels {
-		q := cs.load(j)
+	step := 1
+	if together {
+		step = channels
+	}
+	for j := 0; j < channels; j += step {
+		q := cs.load(j, step)
 		for i := 0; i < len(outs); i += k.pooled {
 			// Requantization keeps the order: the greatest sum gives the greatest output.
 			best := k.finish(read(acc[i][j]), q.bias, outs[i].sum)
@@ -257,6 +298,27 @@ func (k *micro) block(col column, outs []output, channels int, y *loop.Cursor, c
 			q.storeAt(best, y, loop.Int(i/k.pooled*k.apart+j))
 		}
 	}
+}
+
+// vectors reports whether sums are vectors.
+func (k *micro) vectors() bool { return k.product.wide() != loop.I32 }
+
+// sums makes n sums of 0.
+func (k *micro) sums(n int, t loop.Type) []*loop.Var {
+	list := make([]*loop.Var, n)
+	for i := range list {
+		list[i] = k.g.b.Var("acc", loop.Num(t, 0))
+	}
+	return list
+}
+
+// gathered is one vector of four sums, each of a vector's lanes or a scalar.
+func gathered(name string, sums []*loop.Var) loop.Expr {
+	e := &loop.Named{Name: name, T: loop.I32.Vec(4)}
+	for _, v := range sums {
+		e.Args = append(e.Args, read(v))
+	}
+	return e
 }
 
 func each(acc [][]*loop.Var, do func(v *loop.Var)) {
@@ -275,7 +337,10 @@ func (k *micro) finish(sum, bias, inputs loop.Expr) loop.Expr {
 	case k.odd == 0:
 		return loop.Sum(bias, sum)
 	}
-	return loop.Sum(loop.Op(loop.Sub, bias, inputs), loop.Op(loop.Shl, sum, loop.Int(1)))
+	if t := sum.Type(); t.Lanes > 1 {
+		inputs = &loop.Splat{A: inputs, Lanes: t.Lanes}
+	}
+	return loop.Sum(loop.Op(loop.Sub, bias, inputs), loop.Op(loop.Shl, sum, loop.Num(sum.Type(), 1)))
 }
 
 // words adds the products of a row's words.
@@ -288,22 +353,6 @@ func (k *micro) words(p *pass, l target.Layout, col column, w *loop.Cursor, acc 
 		p.mask = b.Var("mask", loop.Instr("opaque", loop.Num(loop.I32, v)))
 	}
 	x := b.Cursor("x", col.region, col.base)
-	if k.product.wide() != loop.I32 {
-		sums := acc
-		acc = make([][]*loop.Var, len(sums))
-		for i := range acc {
-			for range sums[i] {
-				acc[i] = append(acc[i], b.Var("wide", loop.Num(k.product.wide(), 0)))
-			}
-		}
-		defer func() {
-			for i := range acc {
-				for j, v := range sums[i] {
-					b.Set(v, loop.Sum(read(v), k.product.total(read(acc[i][j]))))
-				}
-			}
-		}()
-	}
 	room := k.product.room(p.bits) / l.Steps // groups whose sums a lane holds
 	if room == 0 {
 		k.rounds(p, l, w, x, loop.Int(l.Groups), acc)

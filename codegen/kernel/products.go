@@ -41,6 +41,7 @@ var products = map[string]product{
 	"mla":    mla{},
 	"pair":   pair{},
 	"mlal":   mlal{},
+	"mladav": mladav{},
 	"abal":   abal{},
 }
 
@@ -206,7 +207,7 @@ func (mlal) single(x loop.Expr) loop.Expr { return loop.To(loop.SExt, x, 32) }
 
 func (mlal) add(bits int, code, input, sum loop.Expr) loop.Expr {
 	product := func(upper int) loop.Expr {
-		return loop.Op(loop.Mul, loop.To(loop.SExt, half(code, upper), 16), loop.To(loop.SExt, half(input, upper), 16))
+		return &loop.Named{Name: "mull", Args: []loop.Expr{half(code, upper), half(input, upper)}, T: loop.I16.Vec(8)}
 	}
 	if bits == 8 {
 		return loop.Instr("padal", loop.Sum(product(0), product(1)), sum)
@@ -247,4 +248,16 @@ func (abal) add(_ int, code, input, sum loop.Expr) loop.Expr {
 
 func (abal) flush(b *loop.Builder, part *loop.Var, acc []*loop.Var) {
 	b.Set(acc[0], loop.Instr("padalu", read(part), read(acc[0])))
+}
+
+// mladav multiplies signed bytes and adds all products to one sum.
+type mladav struct{ mlal }
+
+func (mladav) sums(int) loop.Type                          { return loop.I32 }
+func (mladav) wide() loop.Type                             { return loop.I32 }
+func (mladav) total(sum loop.Expr) loop.Expr               { return sum }
+func (mladav) room(int) int                                { return 0 }
+func (mladav) flush(*loop.Builder, *loop.Var, []*loop.Var) {}
+func (mladav) add(_ int, code, input, sum loop.Expr) loop.Expr {
+	return loop.Instr("mladav", code, input, sum)
 }

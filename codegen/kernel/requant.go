@@ -85,14 +85,19 @@ func (s *channelCursors) advance(channels int) {
 	s.g.b.Advance(s.bytes, channels)
 }
 
-// load reads the constants of the j-th channel from there.
-func (s *channelCursors) load(j int) channel {
+// vectors reports whether four channels can be requantized together.
+func (s *channelCursors) vectors() bool {
+	return s.split && s.g.target.Has("neon") || s.split && s.g.target.Has("mve")
+}
+
+// load reads the constants of the j-th channel from there, or of n from it on.
+func (s *channelCursors) load(j, n int) channel {
 	b := s.g.b
 	word := func(name string, at int) loop.Expr {
-		return read(b.Var(name, &loop.Load{From: s.words, Offset: loop.Int(at), T: loop.I32, Align: 4}))
+		return read(b.Var(name, &loop.Load{From: s.words, Offset: loop.Int(at), T: loop.I32.Vec(n), Align: 4}))
 	}
 	bias, mul := word("bias", 4*j), word("mul", 4*(s.channels+j))
-	return channel{s.requant, bias, mul, read(b.Var("shift", loop.To(loop.ZExt, load(s.bytes, loop.Int(j), loop.I8), 32)))}
+	return channel{s.requant, bias, mul, read(b.Var("shift", loop.To(loop.ZExt, load(s.bytes, loop.Int(j), loop.I8.Vec(n)), 32)))}
 }
 
 // channel is a requantization with the constants of one channel.
@@ -117,9 +122,15 @@ func (q channel) store(acc, at loop.Expr) { q.storeAt(acc, q.g.out, at) }
 func (q channel) storeAt(acc loop.Expr, to loop.Region, at loop.Expr) {
 	n := q.g.n
 	zero := int64(n.Out.Type.Quant.Zero)
+	t := acc.Type()
 	product := loop.Op(loop.Mul, loop.To(loop.SExt, acc, 64), loop.To(loop.SExt, q.m, 64))
 	var y loop.Expr
 	switch {
+	case t.Lanes > 1:
+		// floor(a*m / 2^31), and floors of floors, as below.
+		high := loop.Instr("qdmulh", acc, q.m)
+		y = loop.Op(loop.AShr, high, loop.Sum(q.r, loop.Num(t, 1)))
+		y = loop.Op(loop.AShr, loop.Sum(y, loop.Num(t, 1+2*zero)), loop.Num(t, 1))
 	case q.g.roundsTFLite():
 		y = q.g.tflite(loop.To(loop.Trunc, acc, 32), loop.To(loop.SExt, q.m, 64), q.r)
 		y = loop.Sum(y, loop.Num(loop.I32, zero))
@@ -138,7 +149,7 @@ func (q channel) storeAt(acc loop.Expr, to loop.Region, at loop.Expr) {
 	y = loop.Clamp(y, int64(n.Int("lo")), int64(n.Int("hi")))
 	if h, w := n.Pool(); h*w > 1 {
 		at = read(q.g.b.Var("at", at))
-		y = loop.Op(loop.SMax, y, loop.To(loop.SExt, load(to, at, loop.I8), 32))
+		y = loop.Op(loop.SMax, y, loop.To(loop.SExt, load(to, at, loop.I8.Vec(t.Lanes)), 32))
 	}
 	q.g.b.Store(to, at, loop.To(loop.Trunc, y, 8))
 }

@@ -17,6 +17,8 @@ import (
 var intrinsics = map[string]string{
 	"sxtb16": "llvm.arm.sxtb16",
 	"smlad":  "llvm.arm.smlad",
+	"smlabb": "llvm.arm.smlabb",
+	"smlatt": "llvm.arm.smlatt",
 	"ssub16": "llvm.arm.ssub16",
 	"usada8": "llvm.arm.usada8",
 }
@@ -37,10 +39,73 @@ var forms = map[string]func(p *printer, e *loop.Named, args []value.Value) value
 	"sum": func(p *printer, e *loop.Named, args []value.Value) value.Value {
 		return p.intrinsic("llvm.vector.reduce.add.v4i32", e.T, args[0])
 	},
+	"qdmulh": func(p *printer, e *loop.Named, args []value.Value) value.Value {
+		if p.target.Arch == "aarch64" {
+			return p.intrinsic("llvm.aarch64.neon.sqdmulh.v4i32", e.T, args...)
+		}
+		if p.target.Arch == "thumb" {
+			return p.intrinsic("llvm.arm.mve.vqdmulh.v4i32", e.T, args...)
+		}
+		return p.intrinsic("llvm.arm.neon.vqdmulh.v4i32", e.T, args...)
+	},
+	"sums": func(p *printer, e *loop.Named, args []value.Value) value.Value {
+		pair := func(a, b value.Value) value.Value { // the sums of pairs of lanes
+			if p.target.Arch == "aarch64" {
+				return p.intrinsic("llvm.aarch64.neon.addp.v4i32", e.T, a, b)
+			}
+			half := func(x value.Value) value.Value {
+				part := func(from int64) value.Value {
+					return p.block.NewShuffleVector(x, constant.NewUndef(x.Type()), number(loop.I32.Vec(2), func(i int) int64 { return from + int64(i) }))
+				}
+				return p.intrinsic("llvm.arm.neon.vpadd.v2i32", loop.I32.Vec(2), part(0), part(2))
+			}
+			return p.block.NewShuffleVector(half(a), half(b), number(loop.I32.Vec(4), func(i int) int64 { return int64(i) }))
+		}
+		return pair(pair(args[0], args[1]), pair(args[2], args[3]))
+	},
+	"lanes": func(p *printer, e *loop.Named, args []value.Value) value.Value {
+		var v value.Value = constant.NewUndef(typeOf(e.T))
+		for i, a := range args {
+			v = p.block.NewInsertElement(v, a, constant.NewInt(types.I32, int64(i)))
+		}
+		return v
+	},
 	"tst": func(p *printer, e *loop.Named, args []value.Value) value.Value {
 		t := typeOf(e.T)
 		bits := p.block.NewAnd(args[0], args[1])
 		return p.block.NewSExt(p.block.NewICmp(enum.IPredNE, bits, constant.NewZeroInitializer(t)), t)
+	},
+	// Written as a product of extended bytes, LLVM extends codes, which it knows to
+	// be positive, the other way than inputs, and finds no instruction for both.
+	"mull": func(p *printer, e *loop.Named, args []value.Value) value.Value {
+		switch p.target.Arch {
+		case "arm":
+			return p.intrinsic("llvm.arm.neon.vmulls.v8i16", e.T, args...)
+		case "aarch64":
+			return p.intrinsic("llvm.aarch64.neon.smull.v8i16", e.T, args...)
+		}
+		return p.block.NewMul(p.block.NewSExt(args[0], typeOf(e.T)), p.block.NewSExt(args[1], typeOf(e.T)))
+	},
+	"mladav": func(p *printer, e *loop.Named, args []value.Value) value.Value {
+		no := constant.NewInt(types.I32, 0) // not unsigned, not subtracted, not exchanged
+		return p.intrinsic("llvm.arm.mve.vmldava.v16i8", e.T, no, no, no, args[2], args[0], args[1])
+	},
+	"addv": func(p *printer, e *loop.Named, args []value.Value) value.Value {
+		sum := p.intrinsic("llvm.arm.mve.addv.v16i8", e.T, args[0], constant.NewInt(types.I32, 0))
+		return p.block.NewAdd(args[1], sum)
+	},
+	"paddl": func(p *printer, e *loop.Named, args []value.Value) value.Value {
+		switch p.target.Arch {
+		case "arm":
+			return p.intrinsic("llvm.arm.neon.vpaddls.v8i16.v16i8", e.T, args[0])
+		case "aarch64":
+			return p.intrinsic("llvm.aarch64.neon.saddlp.v8i16.v16i8", e.T, args[0])
+		}
+		part := func(from int64) value.Value {
+			mask := number(loop.I32.Vec(8), func(i int) int64 { return from + 2*int64(i) })
+			return p.block.NewSExt(p.block.NewShuffleVector(args[0], constant.NewUndef(args[0].Type()), mask), typeOf(e.T))
+		}
+		return p.block.NewAdd(part(0), part(1))
 	},
 	"padal": func(p *printer, e *loop.Named, args []value.Value) value.Value {
 		switch p.target.Arch {

@@ -35,6 +35,24 @@ var Intrinsics = map[string]func(args [][]int64) []int64{
 		high := wrap(a[0][0]>>16, 16) * wrap(a[1][0]>>16, 16)
 		return []int64{wrap(a[2][0]+low+high, 32)}
 	},
+	// smlabb adds the product of the lower halves, smlatt of the upper ones.
+	"smlabb": func(a [][]int64) []int64 { return []int64{wrap(a[2][0]+wrap(a[0][0], 16)*wrap(a[1][0], 16), 32)} },
+	"smlatt": func(a [][]int64) []int64 { return []int64{wrap(a[2][0]+(a[0][0]>>16)*(a[1][0]>>16), 32)} },
+	// mladav adds all products of signed bytes to an i32, addv all signed bytes.
+	"mladav": func(a [][]int64) []int64 {
+		sum := a[2][0]
+		for i, v := range a[0] {
+			sum += v * a[1][i]
+		}
+		return []int64{wrap(sum, 32)}
+	},
+	"addv": func(a [][]int64) []int64 {
+		sum := a[1][0]
+		for _, v := range a[0] {
+			sum += v
+		}
+		return []int64{wrap(sum, 32)}
+	},
 	// ssub16 subtracts halves.
 	"ssub16": func(a [][]int64) []int64 {
 		return halves(a[0][0]-a[1][0], a[0][0]>>16-a[1][0]>>16)
@@ -42,6 +60,22 @@ var Intrinsics = map[string]func(args [][]int64) []int64{
 	// ubfx takes bits of an i32: from one on, so many; both are constants.
 	"ubfx": func(a [][]int64) []int64 {
 		return []int64{int64(uint32(a[2][0])>>a[0][0]) & (1<<a[1][0] - 1)}
+	},
+	// mull multiplies signed bytes to 16 bits.
+	"mull": func(a [][]int64) []int64 {
+		out := make([]int64, len(a[0]))
+		for i := range out {
+			out[i] = wrap(a[0][i]*a[1][i], 16)
+		}
+		return out
+	},
+	// paddl adds pairs of signed bytes; its second argument is 0, of the result's type.
+	"paddl": func(a [][]int64) []int64 {
+		out := make([]int64, len(a[1]))
+		for i := range out {
+			out[i] = a[0][2*i] + a[0][2*i+1]
+		}
+		return out
 	},
 	// padal adds pairs of signed lanes to lanes of twice the width, padalu of
 	// unsigned ones.
@@ -63,6 +97,32 @@ var Intrinsics = map[string]func(args [][]int64) []int64{
 			if a[0][i]&a[1][i] != 0 {
 				out[i] = -1
 			}
+		}
+		return out
+	},
+	// qdmulh is the upper half of twice a product, saturated.
+	"qdmulh": func(a [][]int64) []int64 {
+		out := make([]int64, len(a[0]))
+		for i := range out {
+			out[i] = min(a[0][i]*a[1][i]>>31, 1<<31-1)
+		}
+		return out
+	},
+	// sums are the sums of the lanes of each argument; lanes are the arguments.
+	"sums": func(a [][]int64) []int64 {
+		out := make([]int64, len(a))
+		for i, v := range a {
+			for _, x := range v {
+				out[i] += x
+			}
+			out[i] = wrap(out[i], 32)
+		}
+		return out
+	},
+	"lanes": func(a [][]int64) []int64 {
+		out := make([]int64, len(a))
+		for i, v := range a {
+			out[i] = v[0]
 		}
 		return out
 	},

@@ -43,6 +43,11 @@ func channelTile(_ *ir.Node, t *Target) []int {
 
 // The families, the preferred one of an operation first.
 var kernels = []Kernel{
+	{
+		Name: "conv_depthwise", Op: ir.Conv2D, Applies: depthwise, Pools: true, Rows: true, Tile: noTile,
+		Doc:     "one channel a group: weights decoded to 16 bits, tap by tap, times differences from the zero point, four channels at a time",
+		Scratch: func(n *ir.Node, _ *Target) int { return 2 * n.Const("weight").Type.Shape.Size() },
+	},
 	micro("conv_micro", ir.Conv2D, "windows of a tile of pixels gathered as columns, times words of codes of a few output channels, by the target's own product"),
 	micro("linear_micro", ir.Linear, "the input made a column, times words of codes of a few outputs, by the target's own product"),
 	{
@@ -133,6 +138,13 @@ func micro(name string, op ir.Op, doc string) Kernel {
 			return c.pixels * ColumnBytes(c.m, w.Size()/w[0])
 		},
 	}
+}
+
+// depthwise: each channel by itself, padded with the zero point.
+func depthwise(n *ir.Node, t *Target) bool {
+	in := n.Args[0].Type.Shape[0]
+	return scalarCodes(n, t) && n.Int("groups") == in && n.Const("weight").Type.Shape[0] == in && n.Const("bias").Type.Elem.Kind == ir.I32 &&
+		n.Nums("pad_value") == nil && slices.Equal(n.Ints("dilation"), []int{1, 1})
 }
 
 // choose is the product and tile of a layer.

@@ -30,8 +30,9 @@ type Multiply struct {
 	Input  int  // bits of an input in the columns that products read: 8 or 16
 	Least  bool // 8-bit codes must be greater than -128: two products of -128*-128 overflow 16 bits
 	Planar bool // a pixel's column lies in one piece, not interleaved by products
-	// Tiles are the [pixels, channels] that fit the registers.
-	Tiles [][2]int
+	// Tiles are the [pixels, channels] that fit the registers: Tiles8 for codes of
+	// 8 bits, whose products are added to wide sums at once.
+	Tiles, Tiles8 [][2]int
 	// Costs in instructions: of a load of codes, of taking a field of a plane
 	// (of one of 8 bits), of an input's load, of a product, of a loop's round.
 	Load, Unpack, Unpack8, InputLoad, Product, Product8, Round float64
@@ -60,14 +61,22 @@ var multiplies = []*Multiply{
 		Name: "mlal", Doc: "sixteen products of signed bytes, summed in 16 bits, those by pairs in 32",
 		Arch: []string{"arm", "aarch64", "x86_64"}, Feature: "simd",
 		Planes: []int{8, 4, 2, 1}, Word: 16, Lanes: 16, Field: 8, Input: 8, Least: true,
-		Tiles: [][2]int{{2, 4}, {2, 2}, {1, 4}, {1, 2}, {2, 1}, {1, 1}},
-		Load:  1, Unpack: 1.5, Unpack8: 0, InputLoad: 1, Product: 2, Product8: 3, Round: 4, Unroll8: 2, Unroll: 4,
+		Tiles8: [][2]int{{2, 4}, {2, 2}, {1, 4}, {1, 2}, {2, 1}, {1, 1}},
+		Tiles:  [][2]int{{2, 4}, {2, 2}, {1, 4}, {1, 2}, {2, 1}, {1, 1}},
+		Load:   1, Unpack: 1.5, Unpack8: 0, InputLoad: 1, Product: 2, Product8: 3, Round: 4, Unroll8: 2, Unroll: 4,
+	},
+	{
+		Name: "mladav", Doc: "sixteen products of signed bytes, all added to one sum",
+		Arch: []string{"thumb"}, Feature: "mve",
+		Planes: []int{8, 4, 2, 1}, Word: 16, Lanes: 16, Field: 8, Input: 8,
+		Tiles: [][2]int{{2, 2}, {1, 4}, {1, 2}, {2, 1}, {1, 1}},
+		Load:  1, Unpack: 1.5, InputLoad: 1, Product: 1, Round: 3, Unroll8: 2, Unroll: 4,
 	},
 	{
 		Name: "abal", Doc: "sixteen |x-255q| of unsigned bytes, summed in 16 bits: x where the bit q is 0, 255-x where it is 1",
 		Arch: []string{"arm", "aarch64"}, Feature: "simd",
 		Planes: []int{1}, Word: 16, Lanes: 16, Field: 8, Input: 8,
-		Tiles: [][2]int{{2, 2}, {1, 4}, {4, 1}, {1, 2}, {2, 1}, {1, 1}},
+		Tiles: [][2]int{{2, 4}, {2, 2}, {1, 4}, {4, 1}, {1, 2}, {2, 1}, {1, 1}},
 		Load:  1, Unpack: 1, InputLoad: 1, Product: 2, Round: 4, Unroll: 4,
 	},
 	{
@@ -103,7 +112,7 @@ func (t *Target) arch() string {
 func (t *Target) Multiplies() []*Multiply {
 	var list []*Multiply
 	for _, m := range multiplies {
-		if slices.Contains(m.Arch, t.arch()) && !(m.Feature == "dsp" && t.has("simd")) && (m.Feature == "" || t.has(m.Feature)) {
+		if slices.Contains(m.Arch, t.arch()) && !(m.Feature == "dsp" && (t.has("simd") || t.Has("mve"))) && (m.Feature == "" || t.has(m.Feature)) {
 			list = append(list, m)
 		}
 	}
@@ -228,6 +237,14 @@ type choice struct {
 	cycles           float64
 }
 
+// tiles are those that fit the registers for codes of e.
+func (m *Multiply) tiles(e ir.Elem) [][2]int {
+	if m.Tiles8 != nil && e.CodeBits() == 8 {
+		return m.Tiles8
+	}
+	return m.Tiles
+}
+
 // greater reports whether no 8-bit code is the least number, as a product has it.
 func greater(c *ir.Const) bool {
 	codes, err := c.Load()
@@ -252,7 +269,7 @@ func (t *Target) best(c *ir.Const, groups, pixels, pooled int) (best choice) {
 		if passes == nil || bytes != ir.PackedBytes(e, shape) || m.Least && e.CodeBits() == 8 && !greater(c) {
 			continue
 		}
-		for _, tile := range m.Tiles {
+		for _, tile := range m.tiles(e) {
 			if tile[0] > pixels || tile[0] > 1 && tile[0]%pooled != 0 || tile[1] > rows {
 				continue
 			}
