@@ -54,6 +54,7 @@ var conformance = []struct {
 	{"deep", "conv2d(wide, filters: 17, kernel: 3)", ir.Shape{17, 32, 3, 3}, ir.Shape{17, 9, 7}},                    // 288
 	{"single", "conv2d(wide, filters: 1, kernel: 3, pad: 1)", ir.Shape{1, 32, 3, 3}, ir.Shape{1, 11, 9}},
 	{"five", "conv2d(r, filters: 20, kernel: 5, pad: [2,1,2,1])", ir.Shape{20, 13, 5, 5}, ir.Shape{20, 11, 7}},
+	{"twenty", "conv2d(five, filters: 9, kernel: 3)", ir.Shape{9, 20, 3, 3}, ir.Shape{9, 9, 5}}, // fours that are no sixteens
 	{"whole", "conv2d(r, filters: 3, kernel: [9,7])", ir.Shape{3, 13, 9, 7}, ir.Shape{3, 3, 3}},
 	{"dilated", "conv2d(r, filters: 13, kernel: [2,3], dilation: [3,2], pad: [1,0,1,2])", ir.Shape{13, 13, 2, 3}, ir.Shape{13, 10, 7}},
 	{"tall", "conv2d(one, filters: 6, kernel: [5,1], pad: [2,0,2,0])", ir.Shape{6, 16, 5, 1}, ir.Shape{6, 11, 9}},

@@ -36,6 +36,7 @@ func convMicro(g *generator) error {
 	if count%k.pooled != 0 {
 		return fmt.Errorf("tiles of %d pixels for pools of %d", count, k.pooled)
 	}
+	k.decodeRest(k.pixels * k.columnBytes())
 	gather, tile := k.window(w), k.outputs(w.OutC)
 	g.rows(w, false, func(oy, row loop.Expr) {
 		b.For("tx", loop.Int(0), loop.Int(ow), count, func(tx loop.Expr) {
@@ -173,7 +174,7 @@ type columnWriter struct {
 func (c *columnWriter) cursor() *loop.Cursor {
 	if c.to == nil {
 		at := c.base
-		if c.taps%4 == 0 {
+		if c.whole() {
 			at = loop.Sum(at, c.micro.at(c.at))
 		} else {
 			c.next = c.g.b.Var("next", c.at)
@@ -183,6 +184,12 @@ func (c *columnWriter) cursor() *loop.Cursor {
 	return c.to
 }
 
+// whole reports whether a tap is whole products of four inputs or more: then the
+// next one lies some bytes on, whatever its number.
+func (c *columnWriter) whole() bool {
+	return c.taps%4 == 0 && (c.m.Planar || c.pixels == 1 || c.taps*c.m.Input/8%c.granule() == 0)
+}
+
 // copy writes n taps of inputs from a place of a region on.
 func (c *columnWriter) copy(from loop.Region, at, n loop.Expr) {
 	b, to, source := c.g.b, c.cursor(), c.g.b.Cursor("from", from, at)
@@ -190,7 +197,7 @@ func (c *columnWriter) copy(from loop.Region, at, n loop.Expr) {
 		c.sixteens(source, to, n)
 		return
 	}
-	if c.taps%4 == 0 {
+	if c.whole() {
 		c.rounds(n, func(round int) {
 			var part *loop.Var
 			if c.sum != nil && c.m.Input == 8 {
@@ -200,11 +207,21 @@ func (c *columnWriter) copy(from loop.Region, at, n loop.Expr) {
 				c.four(to, i, load(source, loop.Int(i), loop.I32), c.sum, part)
 			}
 			if part != nil { // two sums of 16 bits
-				bias := round * int(128-c.product.shift())
-				b.Set(c.sum, loop.Sum(read(c.sum), loop.Op(loop.And, read(part), loop.Int(0xffff)), loop.Op(loop.LShr, read(part), loop.Int(16)), loop.Int(-bias)))
+				b.Set(c.sum, loop.Sum(read(c.sum), c.folded(part, round)))
 			}
 			b.Advance(source, round)
 			b.Advance(to, c.stride(round))
+		})
+		return
+	}
+	if c.taps%4 == 0 {
+		c.words(n, func(i, at loop.Expr) {
+			part := b.Var("part", loop.Int(0))
+			v := c.bytes(read(b.Var("word", load(source, i, loop.I32))), part)
+			if c.sum != nil {
+				b.Set(c.sum, loop.Sum(read(c.sum), c.folded(part, 4)))
+			}
+			b.StoreAligned(to, at, v, 4)
 		})
 		return
 	}
@@ -257,7 +274,7 @@ func (c *columnWriter) fill(first, n loop.Expr) {
 	if c.sum != nil {
 		b.Set(c.sum, loop.Sum(read(c.sum), loop.Scaled(n, c.taps*(zero+int(c.product.shift())))))
 	}
-	if c.taps%4 == 0 {
+	if c.whole() {
 		c.rounds(n, func(round int) {
 			for i := 0; i < round; i += 4 {
 				c.four(to, i, loop.Int(int(int32(uint32(uint8(zero))*0x01010101))), nil, nil)
@@ -280,6 +297,22 @@ func (c *columnWriter) rounds(n loop.Expr, do func(round int)) {
 		}
 	}
 	c.g.b.For("c", loop.Int(0), loop.Scaled(n, c.taps/round), 1, func(loop.Expr) { do(round) })
+}
+
+// words calls do for each fourth input of n taps, with its place in the column.
+func (c *columnWriter) words(n loop.Expr, do func(i, at loop.Expr)) {
+	b := c.g.b
+	b.For("c", loop.Int(0), loop.Scaled(n, c.taps), 4, func(i loop.Expr) {
+		do(i, c.micro.at(read(c.next)))
+		b.Set(c.next, loop.Sum(read(c.next), loop.Int(4)))
+	})
+}
+
+// folded is the sum of inputs whose bytes plus 128 are summed in the halves of
+// part.
+func (c *columnWriter) folded(part *loop.Var, inputs int) loop.Expr {
+	bias := inputs * int(128-c.product.shift())
+	return loop.Sum(loop.Op(loop.And, read(part), loop.Int(0xffff)), loop.Op(loop.LShr, read(part), loop.Int(16)), loop.Int(-bias))
 }
 
 // singles calls do for each input of n taps, with its place in the column.
@@ -307,17 +340,21 @@ func (k *micro) four(to *loop.Cursor, c int, word loop.Expr, sum, part *loop.Var
 		}
 		return
 	}
-	if k.product.shift() != 0 {
-		word = read(b.Var("word", loop.Op(loop.Xor, word, loop.Num(loop.I32, -0x7f7f7f80))))
-	}
-	stored := word
+	b.StoreAligned(to, loop.Int(c*k.pixels-c%k.granule()*(k.pixels-1)), k.bytes(word, part), 4)
+}
+
+// bytes is four inputs as columns hold them; their sums by halves are added to
+// part, plus 128 each.
+func (k *micro) bytes(word loop.Expr, part *loop.Var) loop.Expr {
+	b := k.g.b
+	biased := read(b.Var("biased", loop.Op(loop.Xor, word, loop.Num(loop.I32, -0x7f7f7f80))))
 	if part != nil {
-		if k.product.shift() == 0 {
-			word = read(b.Var("biased", loop.Op(loop.Xor, word, loop.Num(loop.I32, -0x7f7f7f80))))
-		}
-		even := loop.Op(loop.And, word, loop.Int(0xff00ff))
-		odd := loop.Op(loop.And, loop.Op(loop.LShr, word, loop.Int(8)), loop.Int(0xff00ff))
+		even := loop.Op(loop.And, biased, loop.Int(0xff00ff))
+		odd := loop.Op(loop.And, loop.Op(loop.LShr, biased, loop.Int(8)), loop.Int(0xff00ff))
 		b.Set(part, loop.Sum(read(part), even, odd))
 	}
-	b.StoreAligned(to, loop.Int(c*k.pixels-c%k.granule()*(k.pixels-1)), stored, 4)
+	if k.product.shift() != 0 {
+		return biased
+	}
+	return word
 }

@@ -37,6 +37,8 @@ type pass struct {
 	restAt      int // bit of the first code that no word holds
 	leftRest    int // bit of the first such code of the rows left over
 	mask        *loop.Var
+	// Bytes in scratch of the decoded codes that no word holds, -1 for none.
+	tiledBytes, leftBytes int
 }
 
 // newMicro packs the weights of a layer; natural lists, for each input of a
@@ -64,7 +66,7 @@ func newMicro(g *generator, groups, run int, natural []int) (*micro, error) {
 	data := PackWords(k.m, k.elem, codes, groups, k.rows, k.k, k.channels, k.order)
 	tiled := k.rows / k.channels * k.channels
 	for i, p := range k.m.Passes(k.elem) {
-		ps := &pass{bits: p, tiled: k.m.Layout(p, k.k, k.channels), left: k.m.Layout(p, k.k, 1)}
+		ps := &pass{tiledBytes: -1, leftBytes: -1, bits: p, tiled: k.m.Layout(p, k.k, k.channels), left: k.m.Layout(p, k.k, 1)}
 		ps.data = g.global(fmt.Sprintf("weight%d", i), 8, data[i])
 		ps.leftAt = groups * tiled / k.channels * ps.tiled.Groups * ps.tiled.Words * k.m.Word
 		ps.restAt = 8 * (ps.leftAt + groups*(k.rows-tiled)*ps.left.Groups*ps.left.Words*k.m.Word)
@@ -108,7 +110,11 @@ func (k *micro) foldedBias(bias []int64, weights []int32, codes []byte) []int64 
 		low := k.elem.CodeBits()
 		for _, p := range k.passes {
 			low -= p.bits
-			for i := range k.k - l(p).Rest {
+			n := k.k - l(p).Rest
+			if k.g.n.Op == ir.Conv2D && k.m.RestBytes(l(p)) > 0 {
+				n = k.k // decoded codes are masks, too
+			}
+			for i := range n {
 				out[r] += 255 * int64(codes[r*k.k+k.order[i]]>>low&1) << low
 			}
 		}
@@ -249,9 +255,14 @@ func (k *micro) block(col column, outs []output, channels int, y *loop.Cursor, c
 				b.Set(v, loop.Op(loop.Shl, read(v), loop.Num(v.Type, int64(p.bits))))
 			})
 		}
+		decoded := k.decoded(p, l)
 		if !k.vectors() {
 			k.words(p, l, col, ws[i], acc)
-			k.rest(p, l, col, rest(p), acc)
+			if decoded {
+				k.restBytes(p, l, col, rest(p), acc)
+			} else {
+				k.rest(p, l, col, rest(p), acc)
+			}
 			continue
 		}
 		wide, singles := make([][]*loop.Var, len(outs)), acc
@@ -259,6 +270,10 @@ func (k *micro) block(col column, outs []output, channels int, y *loop.Cursor, c
 			wide[i] = k.sums(channels, k.product.wide())
 		}
 		k.words(p, l, col, ws[i], wide)
+		scalar := l.Rest > 0 && !decoded
+		if decoded {
+			k.restBytes(p, l, col, rest(p), wide)
+		}
 		if together {
 			singles = make([][]*loop.Var, len(outs))
 		}
@@ -270,15 +285,15 @@ func (k *micro) block(col column, outs []output, channels int, y *loop.Cursor, c
 				continue
 			}
 			b.Set(acc[i][0], loop.Sum(read(acc[i][0]), gathered("sums", wide[i])))
-			if l.Rest > 0 {
+			if scalar {
 				singles[i] = k.sums(channels, loop.I32)
 			}
 		}
-		if l.Rest > 0 {
+		if scalar {
 			k.rest(p, l, col, rest(p), singles)
 		}
 		for i := range singles {
-			if together && l.Rest > 0 {
+			if together && scalar {
 				b.Set(acc[i][0], loop.Sum(read(acc[i][0]), gathered("lanes", singles[i])))
 			}
 		}
@@ -442,6 +457,90 @@ func (k *micro) group(p *pass, l target.Layout, w, x *loop.Cursor, inputAt int, 
 		for i := range acc {
 			v := acc[i][unit]
 			b.Set(v, k.product.add(p.bits, code, inputs[step%batch*len(acc)+i], read(v)))
+		}
+	}
+}
+
+// decoded reports whether the codes of a layout that no word holds lie decoded in
+// scratch.
+func (k *micro) decoded(p *pass, l target.Layout) bool {
+	return l.Rest > 0 && (l == p.tiled && p.tiledBytes >= 0 || l != p.tiled && p.leftBytes >= 0)
+}
+
+// decodeRest decodes the codes that no word holds to bytes in scratch, from a byte
+// on, once for all pixels, and makes the columns end in zeros.
+func (k *micro) decodeRest(at int) {
+	b := k.g.b
+	if k.m.RestBytes(target.Layout{Rest: 1}) == 0 {
+		return
+	}
+	tiled := k.rows / k.channels * k.channels
+	for _, p := range k.passes {
+		part := func(rows int, l target.Layout, bit int) int {
+			if rows == 0 || l.Rest == 0 {
+				return -1
+			}
+			from, size := at, k.m.RestBytes(l)
+			at += rows * size
+			b.For("row", loop.Int(0), loop.Int(rows), 1, func(row loop.Expr) {
+				b.For("i", loop.Int(0), loop.Int(l.Rest), 1, func(i loop.Expr) {
+					place := read(b.Var("bit", loop.Sum(loop.Scaled(loop.Sum(loop.Scaled(row, l.Rest), i), p.bits), loop.Int(bit))))
+					q := load(p.data, loop.Op(loop.LShr, place, loop.Int(3)), loop.I8)
+					if p.bits < 8 {
+						q = loop.Op(loop.LShr, loop.To(loop.ZExt, q, 32), loop.Op(loop.And, place, loop.Int(7)))
+						q = loop.Op(loop.And, q, loop.Int(1<<p.bits-1))
+						if k.product.signs() {
+							q = loop.Op(loop.Sub, loop.Int(0), q)
+						}
+						q = loop.To(loop.Trunc, q, 8)
+					}
+					b.Store(k.g.scratch, loop.Sum(loop.Scaled(row, size), i, loop.Int(from)), q)
+				})
+				b.For("i", loop.Int(l.Rest), loop.Int(size), 1, func(i loop.Expr) {
+					b.Store(k.g.scratch, loop.Sum(loop.Scaled(row, size), i, loop.Int(from)), loop.Num(loop.I8, 0))
+				})
+			})
+			return from
+		}
+		p.tiledBytes = part(k.groups*tiled, p.tiled, p.restAt)
+		p.leftBytes = part(k.groups*(k.rows-tiled), p.left, p.leftRest)
+	}
+	for px := range k.pixels {
+		b.For("i", loop.Int(k.k), loop.Int(k.columnBytes()), 1, func(i loop.Expr) {
+			b.Store(k.g.scratch, loop.Sum(k.at(i), loop.Int(px*k.granule())), loop.Num(loop.I8, 0))
+		})
+	}
+}
+
+// restBytes adds the products of decoded codes, whose first bit in the packed
+// weights is given.
+func (k *micro) restBytes(p *pass, l target.Layout, col column, bit loop.Expr, acc [][]*loop.Var) {
+	b, size := k.g.b, k.m.RestBytes(l)
+	from, first := p.tiledBytes, p.restAt
+	if l != p.tiled {
+		from, first = p.leftBytes, p.leftRest
+	}
+	// A row has Rest*bits bits there, and size bytes here.
+	row := loop.Op(loop.UDiv, loop.Op(loop.Sub, bit, loop.Int(first)), loop.Int(l.Rest*p.bits))
+	codes := b.Cursor("codes", col.region, loop.Sum(loop.Scaled(row, size), loop.Int(from)))
+	x := b.Cursor("x", col.region, loop.Sum(col.base, loop.Int(k.stride(k.k-l.Rest))))
+	t := k.product.word()
+	for i := 0; i < size; i += k.m.Lanes {
+		b.Fence()
+		inputs := make([]loop.Expr, len(acc))
+		for px := range inputs {
+			inputs[px] = read(b.Var("x", k.product.input(x, k.stride(i)+px*k.granule())))
+		}
+		for j := range acc[0] {
+			code := read(b.Var("q", &loop.Load{From: codes, Offset: loop.Int(j*size + i), T: t, Align: 8}))
+			for px := range acc {
+				if k.product.room(p.bits) == 0 {
+					b.Set(acc[px][j], k.product.add(p.bits, code, inputs[px], read(acc[px][j])))
+					continue
+				}
+				part := b.Var("part", k.product.add(p.bits, code, inputs[px], loop.Num(k.product.sums(p.bits), 0)))
+				k.product.flush(b, part, acc[px][j:])
+			}
 		}
 	}
 }

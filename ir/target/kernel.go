@@ -134,8 +134,14 @@ func micro(name string, op ir.Op, doc string) Kernel {
 			return []int{c.pixels, c.channels}
 		},
 		Scratch: func(n *ir.Node, t *Target) int {
-			c, w := choose(n, t), n.Const("weight").Type.Shape
-			return c.pixels * ColumnBytes(c.m, w.Size()/w[0])
+			c, w := choose(n, t), n.Const("weight").Type
+			k, groups := w.Shape.Size()/w.Shape[0], 1
+			bytes := c.pixels * ColumnBytes(c.m, k)
+			if n.Op == ir.Conv2D {
+				groups = n.Int("groups")
+				bytes += c.m.restScratch(w.Elem, k, w.Shape[0]/groups, groups, c.channels)
+			}
+			return bytes
 		},
 	}
 }
@@ -151,10 +157,10 @@ func depthwise(n *ir.Node, t *Target) bool {
 func choose(n *ir.Node, t *Target) choice {
 	w := n.Const("weight")
 	if n.Op != ir.Conv2D {
-		return t.best(w, 1, 1, 1)
+		return t.best(w, 1, 1, 1, false)
 	}
 	_, pooled := n.Pool()
-	return t.best(w, n.Int("groups"), n.Out.Type.Shape[2]*pooled, pooled)
+	return t.best(w, n.Int("groups"), n.Out.Type.Shape[2]*pooled, pooled, true)
 }
 
 // ColumnBytes is the bytes of a column of k inputs: whole products.

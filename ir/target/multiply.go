@@ -210,11 +210,31 @@ func (m *Multiply) Rounds(p int) int {
 	return m.Unroll
 }
 
+// RestBytes are the bytes of a row's codes that no word holds, decoded to bytes:
+// whole products, for products of vectors. Kernels of many pixels keep them in
+// scratch.
+func (m *Multiply) RestBytes(l Layout) int {
+	if m.Word < 16 {
+		return 0
+	}
+	return (l.Rest + m.Lanes - 1) / m.Lanes * m.Lanes
+}
+
+// restScratch is the decoded rest of all rows, in every pass.
+func (m *Multiply) restScratch(e ir.Elem, k, rows, groups, channels int) int {
+	tiled, sum := rows/channels*channels, 0
+	for _, p := range m.Passes(e) {
+		sum += groups * (tiled*m.RestBytes(m.Layout(p, k, channels)) + (rows-tiled)*m.RestBytes(m.Layout(p, k, 1)))
+	}
+	return sum
+}
+
 // rest is the instructions of one code of a row that no word holds.
 const rest = 7
 
-// cycles estimates the instructions of one pixel and one output channel.
-func (m *Multiply) cycles(e ir.Elem, k, pixels, channels int) float64 {
+// cycles estimates the instructions of one pixel, of many or of few, and one output
+// channel.
+func (m *Multiply) cycles(e ir.Elem, k, pixels, channels int, many bool) float64 {
 	sum := 10. / float64(channels) // of the inputs' addresses
 	for _, p := range m.Passes(e) {
 		l := m.Layout(p, k, channels)
@@ -225,7 +245,11 @@ func (m *Multiply) cycles(e ir.Elem, k, pixels, channels int) float64 {
 		units, px := float64(l.Units), float64(pixels)
 		step := float64(l.Words)*m.Load/float64(max(1, l.Steps)) + units*unpack + px*m.InputLoad + px*units*product
 		step += m.Round / float64(m.Rounds(p))
-		sum += (step*float64(l.Steps*l.Groups) + rest*float64(l.Rest*channels)*(1+px/4)) / (px * float64(channels))
+		left := rest * float64(l.Rest*channels) * (1 + px/4)
+		if many && m.RestBytes(l) > 0 {
+			left = float64(m.RestBytes(l)/m.Lanes) * (units + px + px*units*(product+1))
+		}
+		sum += (step*float64(l.Steps*l.Groups) + left) / (px * float64(channels))
 	}
 	return sum
 }
@@ -257,7 +281,7 @@ func greater(c *ir.Const) bool {
 
 // best chooses for rows of k codes of e, rows of them in a group, a number of
 // pixels in a row of the result, of which some are pooled.
-func (t *Target) best(c *ir.Const, groups, pixels, pooled int) (best choice) {
+func (t *Target) best(c *ir.Const, groups, pixels, pooled int, many bool) (best choice) {
 	e, shape := c.Type.Elem, c.Type.Shape
 	k, rows := shape.Size()/shape[0], shape[0]/groups
 	for _, m := range t.Multiplies() {
@@ -273,7 +297,7 @@ func (t *Target) best(c *ir.Const, groups, pixels, pooled int) (best choice) {
 			if tile[0] > pixels || tile[0] > 1 && tile[0]%pooled != 0 || tile[1] > rows {
 				continue
 			}
-			if c := m.cycles(e, k, tile[0], tile[1]); best.m == nil || c < best.cycles {
+			if c := m.cycles(e, k, tile[0], tile[1], many); best.m == nil || c < best.cycles {
 				best = choice{m, tile[0], tile[1], c}
 			}
 		}
