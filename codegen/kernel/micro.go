@@ -368,7 +368,7 @@ func (k *micro) words(p *pass, l target.Layout, col column, w *loop.Cursor, acc 
 		p.mask = b.Var("mask", loop.Instr("opaque", loop.Num(loop.I32, v)))
 	}
 	x := b.Cursor("x", col.region, col.base)
-	room := k.product.room(p.bits) / l.Steps // groups whose sums a lane holds
+	room := k.m.Room(p.bits) / l.Steps // groups whose sums a lane holds
 	if room == 0 {
 		k.rounds(p, l, w, x, loop.Int(l.Groups), acc)
 		return
@@ -534,7 +534,7 @@ func (k *micro) restBytes(p *pass, l target.Layout, col column, bit loop.Expr, a
 		for j := range acc[0] {
 			code := read(b.Var("q", &loop.Load{From: codes, Offset: loop.Int(j*size + i), T: t, Align: 8}))
 			for px := range acc {
-				if k.product.room(p.bits) == 0 {
+				if k.m.Room(p.bits) == 0 {
 					b.Set(acc[px][j], k.product.add(p.bits, code, inputs[px], read(acc[px][j])))
 					continue
 				}

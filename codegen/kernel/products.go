@@ -19,13 +19,11 @@ type product interface {
 	// input is a product's inputs; single one of them, widened to 32 bits.
 	input(x *loop.Cursor, at int) loop.Expr
 	single(x loop.Expr) loop.Expr
-	// sums is the type of the sums that add adds to: of wide sums where room is 0.
+	// sums is the type of the sums that add adds to: of wide sums where there are no narrow ones.
 	sums(bits int) loop.Type
 	// add is sum plus the products.
 	add(bits int, code, input, sum loop.Expr) loop.Expr
-	// room is the products that a narrow sum holds, 0 where sums are wide; flush
-	// adds a narrow sum to wide ones.
-	room(bits int) int
+	// flush adds a narrow sum to wide ones.
 	flush(b *loop.Builder, part *loop.Var, acc []*loop.Var)
 	// wide is the type of wide sums; total is such a sum as one i32.
 	wide() loop.Type
@@ -51,7 +49,6 @@ type word32 struct{}
 func (word32) signs() bool     { return false }
 func (word32) shift() int64    { return 0 }
 func (word32) word() loop.Type { return loop.I32 }
-func (word32) room(int) int    { return 0 }
 
 func (word32) sums(int) loop.Type            { return loop.I32 }
 func (word32) wide() loop.Type               { return loop.I32 }
@@ -145,9 +142,6 @@ func (pair) add(_ int, code, input, sum loop.Expr) loop.Expr {
 	return loop.Sum(sum, loop.Op(loop.Mul, code, input))
 }
 
-// room is the products of the greatest code and input that 16 bits hold.
-func (pair) room(bits int) int { return 65535 / (255 * (1<<bits - 1)) }
-
 func (pair) flush(b *loop.Builder, part *loop.Var, acc []*loop.Var) {
 	b.Set(acc[0], loop.Sum(read(acc[0]), loop.Op(loop.And, read(part), loop.Int(0xffff))))
 	b.Set(acc[1], loop.Sum(read(acc[1]), loop.Op(loop.LShr, read(part), loop.Int(16))))
@@ -215,14 +209,6 @@ func (mlal) add(bits int, code, input, sum loop.Expr) loop.Expr {
 	return loop.Sum(sum, product(0), product(1))
 }
 
-// room: each lane takes two products of the greatest code and input.
-func (mlal) room(bits int) int {
-	if bits == 8 {
-		return 0
-	}
-	return 32767 / (128 * (1<<bits - 1)) / 2
-}
-
 func (mlal) flush(b *loop.Builder, part *loop.Var, acc []*loop.Var) {
 	b.Set(acc[0], loop.Instr("padal", read(part), read(acc[0])))
 }
@@ -233,7 +219,6 @@ type abal struct{ vector }
 func (abal) signs() bool                  { return true }
 func (abal) shift() int64                 { return 128 }
 func (abal) single(x loop.Expr) loop.Expr { return loop.To(loop.ZExt, x, 32) }
-func (abal) room(int) int                 { return 65535 / 255 / 2 }
 
 func (abal) field(p *pass, word loop.Expr, f int) loop.Expr {
 	return loop.Instr("tst", word, loop.Num(word.Type(), 1<<f))
@@ -256,7 +241,6 @@ type mladav struct{ mlal }
 func (mladav) sums(int) loop.Type                          { return loop.I32 }
 func (mladav) wide() loop.Type                             { return loop.I32 }
 func (mladav) total(sum loop.Expr) loop.Expr               { return sum }
-func (mladav) room(int) int                                { return 0 }
 func (mladav) flush(*loop.Builder, *loop.Var, []*loop.Var) {}
 func (mladav) add(_ int, code, input, sum loop.Expr) loop.Expr {
 	return loop.Instr("mladav", code, input, sum)

@@ -155,12 +155,13 @@ func depthwise(n *ir.Node, t *Target) bool {
 
 // choose is the product and tile of a layer.
 func choose(n *ir.Node, t *Target) choice {
-	w := n.Const("weight")
+	c := n.Const("weight")
+	serves := func(m *Multiply) bool { return !m.Least || c.Type.Elem.CodeBits() < 8 || greater(c) }
 	if n.Op != ir.Conv2D {
-		return t.best(w, 1, 1, 1, false)
+		return t.best(c.Type.Elem, c.Type.Shape, 1, 1, 1, false, serves)
 	}
 	_, pooled := n.Pool()
-	return t.best(w, n.Int("groups"), n.Out.Type.Shape[2]*pooled, pooled, true)
+	return t.best(c.Type.Elem, c.Type.Shape, n.Int("groups"), n.Out.Type.Shape[2]*pooled, pooled, true, serves)
 }
 
 // ColumnBytes is the bytes of a column of k inputs: whole products.

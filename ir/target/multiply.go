@@ -36,6 +36,11 @@ type Multiply struct {
 	// Costs in instructions: of a load of codes, of taking a field of a plane
 	// (of one of 8 bits), of an input's load, of a product, of a loop's round.
 	Load, Unpack, Unpack8, InputLoad, Product, Product8, Round float64
+	// Narrow is the products that a sum of 16 bits holds before it is added to wide
+	// ones, for a plane's width; nil or 0 where sums are wide. Flush is the
+	// instructions of that.
+	Narrow func(bits int) int
+	Flush  float64
 	// Unroll is the products of an input in one round of the loop, for planes of 8
 	// bits and for narrower ones, which must not be slower.
 	Unroll8, Unroll int
@@ -64,6 +69,13 @@ var multiplies = []*Multiply{
 		Tiles8: [][2]int{{2, 4}, {2, 2}, {1, 4}, {1, 2}, {2, 1}, {1, 1}},
 		Tiles:  [][2]int{{2, 4}, {2, 2}, {1, 4}, {1, 2}, {2, 1}, {1, 1}},
 		Load:   1, Unpack: 1.5, Unpack8: 0, InputLoad: 1, Product: 2, Product8: 3, Round: 4, Unroll8: 2, Unroll: 4,
+		// Each lane takes two products of the greatest code and input.
+		Narrow: func(bits int) int {
+			if bits == 8 {
+				return 0
+			}
+			return 32767 / (128 * (1<<bits - 1)) / 2
+		}, Flush: 4,
 	},
 	{
 		Name: "mladav", Doc: "sixteen products of signed bytes, all added to one sum",
@@ -78,6 +90,7 @@ var multiplies = []*Multiply{
 		Planes: []int{1}, Word: 16, Lanes: 16, Field: 8, Input: 8,
 		Tiles: [][2]int{{2, 4}, {2, 2}, {1, 4}, {4, 1}, {1, 2}, {2, 1}, {1, 1}},
 		Load:  1, Unpack: 1, InputLoad: 1, Product: 2, Round: 4, Unroll: 4,
+		Narrow: func(int) int { return 65535 / 255 / 2 }, Flush: 4,
 	},
 	{
 		Name: "mla", Doc: "one product of bytes",
@@ -92,6 +105,8 @@ var multiplies = []*Multiply{
 		Planes: []int{4, 2, 1}, Word: 4, Lanes: 2, Field: 16, Across: true, Input: 8, Planar: true,
 		Tiles: [][2]int{{3, 4}, {2, 4}, {1, 4}, {1, 2}, {2, 2}, {1, 1}},
 		Load:  1, Unpack: 1, InputLoad: 1, Product: 1, Round: 5, Unroll: 16,
+		// The greatest code times the greatest input.
+		Narrow: func(bits int) int { return 65535 / (255 * (1<<bits - 1)) }, Flush: 6,
 	},
 }
 
@@ -202,6 +217,14 @@ func gcd(a, b int) int {
 	return a
 }
 
+// Room is the products that a narrow sum holds, 0 where sums are wide.
+func (m *Multiply) Room(p int) int {
+	if m.Narrow == nil {
+		return 0
+	}
+	return m.Narrow(p)
+}
+
 // Rounds is the products of an input in one round of the loop over a plane.
 func (m *Multiply) Rounds(p int) int {
 	if p == 8 {
@@ -245,6 +268,9 @@ func (m *Multiply) cycles(e ir.Elem, k, pixels, channels int, many bool) float64
 		units, px := float64(l.Units), float64(pixels)
 		step := float64(l.Words)*m.Load/float64(max(1, l.Steps)) + units*unpack + px*m.InputLoad + px*units*product
 		step += m.Round / float64(m.Rounds(p))
+		if room := m.Room(p); room > 0 {
+			step += px * units * m.Flush / float64(room)
+		}
 		left := rest * float64(l.Rest*channels) * (1 + px/4)
 		if many && m.RestBytes(l) > 0 {
 			left = float64(m.RestBytes(l)/m.Lanes) * (units + px + px*units*(product+1))
@@ -280,9 +306,9 @@ func greater(c *ir.Const) bool {
 }
 
 // best chooses for rows of k codes of e, rows of them in a group, a number of
-// pixels in a row of the result, of which some are pooled.
-func (t *Target) best(c *ir.Const, groups, pixels, pooled int, many bool) (best choice) {
-	e, shape := c.Type.Elem, c.Type.Shape
+// pixels in a row of the result, of which some are pooled, among the products that
+// serve.
+func (t *Target) best(e ir.Elem, shape ir.Shape, groups, pixels, pooled int, many bool, serves func(*Multiply) bool) (best choice) {
 	k, rows := shape.Size()/shape[0], shape[0]/groups
 	for _, m := range t.Multiplies() {
 		passes := m.Passes(e)
@@ -290,7 +316,7 @@ func (t *Target) best(c *ir.Const, groups, pixels, pooled int, many bool) (best 
 		for _, p := range passes {
 			bytes += (shape.Size()*p + 7) / 8
 		}
-		if passes == nil || bytes != ir.PackedBytes(e, shape) || m.Least && e.CodeBits() == 8 && !greater(c) {
+		if passes == nil || bytes != ir.PackedBytes(e, shape) || !serves(m) {
 			continue
 		}
 		for _, tile := range m.tiles(e) {

@@ -1,0 +1,54 @@
+package target
+
+import "github.com/dnnc/dnnc/ir"
+
+// Instructions of what surrounds the products, fitted to counts under the
+// emulator (cycles_test.go).
+const (
+	perOutput = 13.  // a sum requantized and stored, its share of a tile's set-up
+	perTap    = 22.  // of a window: its bounds and addresses
+	perInput  = 1.6  // an input written to a column
+	perPixel  = 60.  // calls, the loops of a tile
+	perLookup = 3.35 // a code: its bits, the table's entry, the addition
+	perEntry  = 6.   // a table's entry, beside its products
+	perProd   = 0.8  // a product of a table's entry
+	perWeight = 6.   // multiply-add of a kernel without products of the target's
+)
+
+// Cycles estimates the instructions of a layer on a target, if its weights had a
+// format: what a search with a budget of time adds up.
+func (t *Target) Cycles(n *ir.Node, e ir.Elem) float64 {
+	shape := n.Const("weight").Type.Shape
+	pixels, taps, groups, pooled := 1, 1, 1, 1
+	if n.Op == ir.Conv2D {
+		h, w := n.Pool()
+		out := n.Out.Type.Shape
+		pixels, taps, groups, pooled = out[1]*out[2]*h*w, shape[2]*shape[3], n.Int("groups"), w
+	}
+	rows, k := shape[0], shape.Size()/shape[0]
+	outputs := float64(pixels * rows)
+	if e.Kind == ir.Vec {
+		d := int(e.Group)
+		steps := (shape[1] + d - 1) / d
+		inputs := pixels // of tables; strides are few
+		tables := float64(inputs*steps) * float64(int(1)<<e.Bits) * (perEntry + perProd*float64(d))
+		planes := float64(len(e.Planes()))
+		return tables + outputs*(float64(steps*taps)*perLookup*planes+perOutput+perTap*float64(taps)/LookupTile) + perPixel*float64(pixels)
+	}
+	if groups == shape[0] && groups > 1 {
+		return outputs * (float64(taps)*5 + perOutput + 10)
+	}
+	row := 1
+	if n.Op == ir.Conv2D {
+		row = n.Out.Type.Shape[2] * pooled
+	}
+	c := t.best(e, shape, groups, row, pooled, n.Op == ir.Conv2D, func(*Multiply) bool { return true })
+	if c.m == nil {
+		return outputs * float64(k) * perWeight
+	}
+	columns := float64(pixels*groups) * (float64(k)*perInput*float64(c.m.Input)/16 + float64(taps)*perTap)
+	if c.m.Word == 16 {
+		columns = float64(pixels*groups) * (float64(k)/4 + float64(taps)*perTap)
+	}
+	return outputs*(c.cycles+perOutput/2) + columns + perPixel*float64(pixels)
+}

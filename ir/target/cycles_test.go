@@ -1,0 +1,52 @@
+package target_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/target"
+)
+
+// TestCyclesAreNearCounts holds the cost model to instructions counted under the
+// emulator, in millions.
+func TestCyclesAreNearCounts(t *testing.T) {
+	type layer struct {
+		weight ir.Shape
+		side   int // of the image; 0 for a linear layer
+		groups int
+	}
+	conv, wide, full, one := layer{ir.Shape{32, 32, 3, 3}, 32, 1}, layer{ir.Shape{128, 128, 3, 3}, 8, 1}, layer{ir.Shape{500, 800}, 0, 1}, layer{ir.Shape{64, 32, 1, 1}, 32, 1}
+	depthwise := layer{ir.Shape{32, 1, 3, 3}, 32, 32}
+	for _, c := range []struct {
+		target string
+		layer  layer
+		format string
+		counts float64
+	}{
+		{"armv7em", conv, "i8", 10.83}, {"armv7em", conv, "odd4", 10.26}, {"armv7em", conv, "odd2", 9.97}, {"armv7em", conv, "odd1", 5.93},
+		{"armv7em", full, "i8", .578}, {"armv7em", full, "odd4", .520}, {"armv7em", full, "odd1", .341}, {"armv7em", one, "i8", 3.08}, {"armv7em", depthwise, "i8", 1.92},
+		{"armv7em", wide, "vec4x8", 4.02}, {"armv7em", wide, "vec4x16", 2.33}, {"armv7em", full, "vec4x8", .208}, {"armv7em", full, "vec4x16", .119},
+		{"armv7m", conv, "i8", 19.57}, {"armv7m", conv, "odd4", 12.79}, {"armv7m", full, "i8", .933}, {"armv7m", full, "odd4", .635}, {"armv7m", one, "i8", 4.98},
+		{"armv7", conv, "i8", 2.71}, {"armv7", conv, "odd4", 2.83}, {"armv7", conv, "odd1", 2.48}, {"armv7", full, "i8", .117}, {"armv7", full, "odd1", .097},
+		{"armv8.1m", conv, "i8", 1.92}, {"armv8.1m", full, "i8", .070},
+	} {
+		tgt, err := target.Find(c.target)
+		require.NoError(t, err)
+		e, ok := ir.ParseElem(c.format)
+		require.True(t, ok)
+		n := &ir.Node{Op: ir.Linear}
+		n.Out = &ir.Value{Type: ir.Type{Shape: ir.Shape{c.layer.weight[0]}}}
+		if c.layer.side > 0 {
+			n.Op = ir.Conv2D
+			n.Out.Type.Shape = ir.Shape{c.layer.weight[0], c.layer.side, c.layer.side}
+			n.Set("groups", c.layer.groups)
+		}
+		n.Set("weight", &ir.Const{Type: ir.Type{Shape: c.layer.weight}})
+		got := tgt.Cycles(n, e) / 1e6
+		t.Logf("%s %v %s: %.3f, counted %.3f (%+.0f %%)", c.target, c.layer.weight, c.format, got, c.counts, 100*(got/c.counts-1))
+		assert.InEpsilon(t, c.counts, got, .2, "%s %v %s", c.target, c.layer.weight, c.format)
+	}
+}
