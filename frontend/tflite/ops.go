@@ -280,6 +280,11 @@ func (im *importer) layer(op ir.Op, o *operator, v *ir.Value, w *tensor, view ir
 	if err != nil {
 		return nil, err
 	}
+	if op == ir.Linear {
+		// The interpreter's fully connected kernel rounds once, half up, which is our
+		// own rounding (R6): measured against ai-edge-litert 2.3.0.
+		rq = rq[:2]
+	}
 	attrs = append(append(attrs, rq...), build.Attr("weight", weight), build.Attr("bias", im.Ints(name+".bias", ir.I32, ir.Shape{shape[0]}, b)))
 	return im.AddQuantized(op, name, []*ir.Value{v}, q, attrs...)
 }
