@@ -8,7 +8,7 @@ TEST_PACKAGES = gcc g++ libc6-dev gcc-arm-linux-gnueabihf libc6-dev-armhf-cross 
 	qemu-system-arm gcc-arm-none-eabi libnewlib-arm-none-eabi clang-19
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: all demo test test-full bench check tools test-tools clean FORCE
+.PHONY: all demo peers test test-full bench check tools test-tools clean FORCE
 
 all: bin/dnnc
 
@@ -47,12 +47,28 @@ test-full: test-tools
 	DNNC_FULL=1 $(GO) test -timeout 90m -run Conformance ./codegen/kernel
 	$(GO) test -fuzz FuzzParse -fuzztime 1m ./frontend/syntax
 	$(GO) test -fuzz FuzzRead -fuzztime 1m ./frontend/weights
+	$(GO) test -fuzz FuzzParse -fuzztime 1m ./frontend/onnx
+	$(GO) test -fuzz FuzzParse -fuzztime 1m ./frontend/tflite
 	$(GO) test -fuzz FuzzOpen -fuzztime 1m ./frontend/dataset
 
 # The bars of the kernels and what is measured: networks of one layer, counted
 # under the emulators.
 bench: test-tools bin/dnnc
 	$(GO) run ./cmd/bench
+
+# Other people's arithmetic: generated models of every operation against
+# onnxruntime and the reference kernels of TensorFlow Lite's interpreter, in a
+# throw-away Python environment.
+ONNX_CASES = 2200
+TFLITE_CASES = 1600
+peers: bin/dnnc
+	rm -rf bin/peers
+	python3 -m venv bin/peers/python
+	bin/peers/python/bin/pip install -q -r testdata/peers/requirements.txt
+	bin/peers/python/bin/python testdata/peers/onnx_cases.py bin/peers/onnx $(ONNX_CASES)
+	bin/peers/python/bin/python testdata/peers/tflite_cases.py bin/peers/tflite $(TFLITE_CASES)
+	bin/dnnc conformance bin/peers/onnx
+	bin/dnnc conformance bin/peers/tflite
 
 # Formatting, vet, staticcheck and a tidy module.
 check:

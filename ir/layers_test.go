@@ -17,7 +17,7 @@ const module = "github.com/dnnc/dnnc/"
 var layers = []string{
 	"ir/diag", "ir", "ir/target",
 	"runtime/kernels", "runtime/parallel", "runtime/gemm", "runtime/data", "runtime/interp", "runtime/disturb", "runtime/measure", "runtime/emu",
-	"frontend/weights", "frontend/dataset", "frontend/syntax", "frontend/build", "frontend/onnx/internal/pb", "frontend/onnx", "frontend/tflite", "frontend",
+	"frontend/weights", "frontend/dataset", "frontend/syntax", "frontend/build", "frontend/onnx/internal/pb", "frontend/onnx", "frontend/tflite", "frontend/examples", "frontend",
 	"passes/pass", "passes/graph", "passes/quant/round", "passes/quant", "passes/robust", "passes/machine", "passes",
 	"codegen/loop", "codegen/kernel", "codegen/llvm", "codegen/c", "codegen",
 	"cmd/dnnc/internal/certificate", "cmd/dnnc/internal/driver", "cmd/dnnc/internal/pictures", "cmd/dnnc/internal/eval", "cmd/dnnc/internal/texts",

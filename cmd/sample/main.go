@@ -19,7 +19,15 @@ func main() {
 	calib := flag.Int("calib", 1024, "training images")
 	test := flag.Int("test", 2000, "test images")
 	picture := flag.String("road", "", "paint the road picture into this file, and do nothing else")
+	networks := flag.String("networks", "", "write the example networks with random weights into this folder, and do nothing else")
 	flag.Parse()
+	if *networks != "" {
+		if err := writeNetworks(*networks); err != nil {
+			fmt.Fprintln(os.Stderr, "sample:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	if *picture != "" {
 		if err := road(*picture); err != nil {
 			fmt.Fprintln(os.Stderr, "sample:", err)

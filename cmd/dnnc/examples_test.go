@@ -1,0 +1,91 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/dnnc/dnnc/codegen/llvm"
+	"github.com/dnnc/dnnc/frontend"
+	"github.com/dnnc/dnnc/frontend/examples"
+	"github.com/dnnc/dnnc/ir"
+)
+
+// example writes an example network with its weights, and holds the text to the
+// one in testdata, which go run ./cmd/sample -networks testdata/examples writes.
+func example(t *testing.T, e *examples.Example) string {
+	t.Helper()
+	m, err := e.Module()
+	require.NoError(t, err)
+	dir := t.TempDir()
+	f, err := os.Create(filepath.Join(dir, e.Name+".safetensors"))
+	require.NoError(t, err)
+	require.NoError(t, frontend.WriteTensors(f, m))
+	require.NoError(t, f.Close())
+	text, err := os.ReadFile("../../testdata/examples/" + e.Name + ".dnn")
+	require.NoError(t, err)
+	m.Tensors = []ir.TensorsFile{{Path: e.Name + ".safetensors"}}
+	require.Contains(t, string(text), "Random weights.\n"+m.Source())
+	path := filepath.Join(dir, e.Name+".dnn")
+	require.NoError(t, os.WriteFile(path, text, 0o644))
+	return path
+}
+
+// TestExamplesVerify compiles the networks and compares every integer: on every
+// target and at several levels with DNNC_FULL.
+func TestExamplesVerify(t *testing.T) {
+	if _, err := llvm.Find(""); err != nil {
+		t.Skip(err)
+	}
+	targets, levels := []string{"x86_64"}, [][]string{{"-O", "int8"}}
+	if os.Getenv("DNNC_FULL") != "" {
+		targets = append(targets, "armv7", "armv7em", "riscv32")
+		levels = append(levels, []string{"-O", "universal", "-bits", "3", "-rounding", "nearest"})
+	}
+	for i := range examples.All {
+		e := &examples.All[i]
+		if testing.Short() && e.Name == "mobilenet" {
+			continue
+		}
+		path := example(t, e)
+		for _, target := range targets {
+			for _, level := range levels {
+				code, stdout, stderr := dnnc(t, append([]string{"verify", path, "-target", target, "-images", "8", "-n", "2"}, level...)...)
+				require.Zero(t, code, stderr)
+				assert.Contains(t, stdout, "2 of 2 images of noise and 8 of 8 adversarial inputs bit-exact")
+			}
+		}
+	}
+}
+
+// TestTFLiteVerifies compiles an int8 model as it is, and by way of its text.
+func TestTFLiteVerifies(t *testing.T) {
+	if _, err := llvm.Find(""); err != nil {
+		t.Skip(err)
+	}
+	const model = "../../frontend/tflite/testdata/network_int8/model.tflite"
+	out := filepath.Join(t.TempDir(), "net.dnn")
+	code, _, stderr := dnnc(t, "import", model, "-o", out)
+	require.Zero(t, code, stderr)
+	text, err := os.ReadFile(out)
+	require.NoError(t, err)
+	assert.Contains(t, string(text), "round: tflite")
+	for _, args := range [][]string{{model}, {out}, {model, "-O", "universal", "-bits", "4", "-images", "16"}, {model, "-exact=false", "-images", "16"}} {
+		code, stdout, stderr := dnnc(t, append([]string{"verify", "-target", "x86_64", "-n", "10"}, args...)...)
+		require.Zero(t, code, stderr)
+		assert.Contains(t, stdout, "bit-exact")
+	}
+}
+
+// TestConformance runs a folder of cases.
+func TestConformance(t *testing.T) {
+	code, stdout, stderr := dnnc(t, "conformance", "../../frontend/tflite/testdata")
+	require.Zero(t, code, stderr)
+	assert.Regexp(t, `all +2 +0 +0 +0`, stdout)
+	code, _, stderr = dnnc(t, "conformance", t.TempDir())
+	assert.Equal(t, atFault, code)
+	assert.Contains(t, stderr, "no case")
+}

@@ -1,0 +1,142 @@
+// Package examples builds networks of the shapes that the tasks of MLPerf Tiny
+// have. Their weights are random: they serve tests of kernels, memory and speed,
+// and give no answers.
+package examples
+
+import (
+	"fmt"
+	"math"
+	"math/rand"
+
+	"github.com/dnnc/dnnc/frontend/build"
+	"github.com/dnnc/dnnc/ir"
+)
+
+// Example is a network.
+type Example struct {
+	Name, Doc string
+	shape     ir.Shape
+	layers    func(b *builder, x *ir.Value) *ir.Value
+}
+
+// All lists the networks.
+var All = []Example{
+	{"resnet8", "residual network for images of 32x32 (image classification)", ir.Shape{3, 32, 32}, resnet},
+	{"mobilenet", "MobileNet v1 at a quarter of its width for images of 96x96 (visual wake words)", ir.Shape{3, 96, 96}, mobilenet},
+	{"dscnn", "depthwise separable network for 49 frames of 10 coefficients (keyword spotting)", ir.Shape{1, 49, 10}, dscnn},
+	{"autoencoder", "autoencoder for 640 spectral values (anomaly detection)", ir.Shape{640}, autoencoder},
+}
+
+// Module builds a network with random weights, the same ones every time.
+func (e *Example) Module() (*ir.Module, error) {
+	b := &builder{Builder: build.New(e.Name), rng: rand.New(rand.NewSource(int64(len(e.Name))))}
+	y := e.layers(b, b.Input("x", e.shape, ir.Range{Lo: 0, Hi: 1}))
+	if b.err != nil {
+		return nil, fmt.Errorf("%s: %w", e.Name, b.err)
+	}
+	return b.Finish([]*ir.Value{y}), nil
+}
+
+// builder adds layers with random weights; its first error stays.
+type builder struct {
+	*build.Builder
+	rng *rand.Rand
+	err error
+}
+
+func (b *builder) add(op ir.Op, name string, args []*ir.Value, attrs ...ir.Attr) *ir.Value {
+	if b.err != nil {
+		return args[0]
+	}
+	v, err := b.AddNamed(op, b.Name(name), args, attrs...)
+	if err != nil {
+		b.err = err
+		return args[0]
+	}
+	return v
+}
+
+// normal declares numbers around a mean.
+func (b *builder) normal(name string, shape ir.Shape, mean, deviation float64) *ir.Const {
+	x := make([]float32, shape.Size())
+	for i := range x {
+		x[i] = float32(mean + deviation*b.rng.NormFloat64())
+	}
+	return b.Floats(name, shape, x)
+}
+
+// conv is a convolution, its batch normalisation and a relu; SAME padding as
+// TensorFlow has it: more at the end.
+func (b *builder) conv(name string, x *ir.Value, filters, kh, kw, stride, groups int, relu bool) *ir.Value {
+	s := x.Type.Shape
+	pad := make([]int, 4)
+	for i, k := range []int{kh, kw} {
+		all := max((((s[1+i]+stride-1)/stride)-1)*stride+k-s[1+i], 0)
+		pad[i], pad[2+i] = all/2, all-all/2
+	}
+	shape := ir.Shape{filters, s[0] / groups, kh, kw}
+	w := b.normal(name+".weight", shape, 0, math.Sqrt(2/float64(shape.Size()/filters)))
+	y := b.add(ir.Conv2D, name, []*ir.Value{x}, build.Attr("stride", []int{stride, stride}), build.Attr("pad", pad), build.Attr("groups", groups), build.Attr("weight", w))
+	norm, c := name+".norm", ir.Shape{filters}
+	y = b.add(ir.BatchNorm, norm, []*ir.Value{y}, build.Attr("gamma", b.normal(norm+".weight", c, 1, .1)), build.Attr("beta", b.normal(norm+".bias", c, 0, .1)),
+		build.Attr("mean", b.normal(norm+".running_mean", c, 0, .1)), build.Attr("variance", b.normal(norm+".running_var", c, 1, .05)))
+	if relu {
+		y = b.add(ir.Relu, name+".relu", []*ir.Value{y})
+	}
+	return y
+}
+
+func (b *builder) linear(name string, x *ir.Value, units int) *ir.Value {
+	in := x.Type.Shape.Size()
+	w := b.normal(name+".weight", ir.Shape{units, in}, 0, math.Sqrt(2/float64(in)))
+	return b.add(ir.Linear, name, []*ir.Value{x}, build.Attr("weight", w), build.Attr("bias", b.normal(name+".bias", ir.Shape{units}, 0, .1)))
+}
+
+// separable is a depthwise convolution and one of pixels.
+func (b *builder) separable(name string, x *ir.Value, filters, stride int) *ir.Value {
+	y := b.conv(name+".depthwise", x, x.Type.Shape[0], 3, 3, stride, x.Type.Shape[0], true)
+	return b.conv(name+".pointwise", y, filters, 1, 1, 1, 1, true)
+}
+
+// classes is a global pooling and a linear layer.
+func (b *builder) classes(x *ir.Value, count int) *ir.Value {
+	return b.linear("fc", b.add(ir.GlobalAvgPool, "pool", []*ir.Value{x}), count)
+}
+
+func resnet(b *builder, x *ir.Value) *ir.Value {
+	y := b.conv("conv1", x, 16, 3, 3, 1, 1, true)
+	for i, filters := range []int{16, 32, 64} {
+		name, stride, short := fmt.Sprintf("block%d", i+1), min(i+1, 2), y
+		z := b.conv(name+".conv1", y, filters, 3, 3, stride, 1, true)
+		z = b.conv(name+".conv2", z, filters, 3, 3, 1, 1, false)
+		if stride > 1 {
+			short = b.conv(name+".short", y, filters, 1, 1, stride, 1, false)
+		}
+		y = b.add(ir.Relu, name+".relu", []*ir.Value{b.add(ir.Add, name+".sum", []*ir.Value{z, short})})
+	}
+	return b.classes(y, 10)
+}
+
+func mobilenet(b *builder, x *ir.Value) *ir.Value {
+	y := b.conv("conv1", x, 8, 3, 3, 2, 1, true)
+	for i, l := range [][2]int{{16, 1}, {32, 2}, {32, 1}, {64, 2}, {64, 1}, {128, 2}, {128, 1}, {128, 1}, {128, 1}, {128, 1}, {128, 1}, {256, 2}, {256, 1}} {
+		y = b.separable(fmt.Sprintf("block%d", i+1), y, l[0], l[1])
+	}
+	return b.classes(y, 2)
+}
+
+func dscnn(b *builder, x *ir.Value) *ir.Value {
+	y := b.conv("conv1", x, 64, 10, 4, 2, 1, true)
+	for i := range 4 {
+		y = b.separable(fmt.Sprintf("block%d", i+1), y, 64, 1)
+	}
+	return b.classes(y, 12)
+}
+
+func autoencoder(b *builder, x *ir.Value) *ir.Value {
+	y := x
+	for i, units := range []int{128, 128, 128, 128, 8, 128, 128, 128, 128} {
+		y = b.add(ir.Relu, fmt.Sprintf("relu%d", i+1), []*ir.Value{b.linear(fmt.Sprintf("fc%d", i+1), y, units)})
+	}
+	return b.linear("out", y, 640)
+}
