@@ -104,6 +104,11 @@ func convert(f *file, pos diag.Pos, name string, opt Options, dir *folder) (*ir.
 		}
 		im.values[c.name] = &operand{c: c, shape: c.shape}
 	}
+	for _, n := range g.Node {
+		for _, name := range n.Input {
+			im.users[name] = append(im.users[name], n)
+		}
+	}
 	for _, in := range g.Input {
 		if im.values[in.GetName()] == nil {
 			if err := im.input(in, opt); err != nil {
@@ -123,11 +128,6 @@ func convert(f *file, pos diag.Pos, name string, opt Options, dir *folder) (*ir.
 	}
 	if len(list) > 0 {
 		return nil, list.Err()
-	}
-	for _, n := range g.Node {
-		for _, name := range n.Input {
-			im.users[name] = append(im.users[name], n)
-		}
 	}
 	im.nodes(g)
 	if err := im.faults.Err(pos, len(g.Node)); err != nil {
@@ -182,6 +182,14 @@ func (im *importer) input(in *pb.ValueInfo, opt Options) error {
 	if typ := dtype(t.GetElemType()); !typ.isFloat() && typ != uint8Type && typ != int8Type {
 		return diag.New(diag.Pos{}, diag.Unsupported, "input %q has elements of ONNX type %d; inputs are float, uint8 or int8", name, typ)
 	}
+	if typ := dtype(t.GetElemType()); !typ.isFloat() {
+		// Integers are reals here, which other operations would divide otherwise.
+		for _, n := range im.users[name] {
+			if n.GetOpType() != "Cast" {
+				return diag.New(diag.Pos{}, diag.Unsupported, "input %q has elements of ONNX type %d, which the operation %s takes; a Cast to float must", name, typ, n.GetOpType())
+			}
+		}
+	}
 	given, isGiven := opt.Shapes[name]
 	dims := t.GetShape().GetDim()
 	if isGiven && t.GetShape() != nil && len(given) != len(dims) {
@@ -197,7 +205,7 @@ func (im *importer) input(in *pb.ValueInfo, opt Options) error {
 	for i, d := range dims {
 		size := d.GetDimValue()
 		switch {
-		case isGiven && size > 0 && int64(given[i]) != size:
+		case isGiven && i > 0 && size > 0 && int64(given[i]) != size:
 			return diag.New(diag.Pos{}, diag.BadValue, "-shape %s=%v: dimension %d is %d in the model", name, given, i, size)
 		case isGiven:
 			size = int64(given[i])
@@ -212,12 +220,6 @@ func (im *importer) input(in *pb.ValueInfo, opt Options) error {
 				WithHelp("give the shape: -shape %s=%s", name, example(dims))
 		}
 		shape = append(shape, int(size))
-	}
-	if len(shape) > 1 && shape[0] != 1 && ir.Shape(shape).Size() > 0 && !isGiven {
-		// A fixed batch is one, too: images are computed one by one.
-		if dims[0].DimValue != nil && len(shape) == 4 {
-			shape[0] = 1
-		}
 	}
 	if ir.Shape(shape).Size() < 1 {
 		return diag.New(diag.Pos{}, diag.BadShape, "input %q has the impossible shape %v", name, shape)

@@ -20,7 +20,7 @@ func (im *importer) image(o *operand) (*ir.Value, int, error) {
 		return nil, 0, fmt.Errorf("of a tensor of shape %v; images have one or two dimensions besides batch and channels", s)
 	}
 	if s[0] != 1 {
-		return nil, 0, fmt.Errorf("of a batch of %d; networks are compiled for one", s[0])
+		return nil, 0, fmt.Errorf("of a batch of %d; networks are compiled for one, which -shape can say", s[0])
 	}
 	shape := ir.Shape{s[1], 1, s[2]}
 	if len(s) == 4 {

@@ -542,6 +542,9 @@ func blocks(op ir.Op) runner {
 			return nil, err
 		}
 		attrs := []ir.Attr{build.Attr("block", intAttr(n, "blocksize", 0))}
+		if op == ir.SpaceToDepth && textAttr(n, "mode", "DCR") != "DCR" {
+			return nil, fmt.Errorf("in mode %q", textAttr(n, "mode", ""))
+		}
 		if op == ir.DepthToSpace && textAttr(n, "mode", "DCR") == "CRD" {
 			attrs = append(attrs, build.Attr("mode", "crd"))
 		}

@@ -111,6 +111,19 @@ func TestFaultsAreListedAtOnce(t *testing.T) {
 	assert.NotContains(t, err.Error(), "Relu")
 }
 
+// TestEmptyShapes folds shapes of no dimensions, as norms over all axes have them.
+func TestEmptyShapes(t *testing.T) {
+	m := newModel(13).input("x", 1, 3, 4).output("y").ints("zero", 0).ints("one", 1).ints("all", 12).
+		node("Shape", "s", list("x"), list("s")).
+		node("Slice", "none", list("s", "zero", "zero"), list("none")).
+		node("Concat", "c", list("none", "all"), list("to"), "axis", 0).
+		node("Reshape", "r", list("x", "to"), list("flat")).
+		node("Relu", "relu", list("flat"), list("y"))
+	module, err := Parse("net", m.bytes(), Options{})
+	require.NoError(t, err)
+	assert.Equal(t, ir.Shape{12}, module.Outputs[0].Type.Shape)
+}
+
 func TestShapes(t *testing.T) {
 	open := func() *model {
 		return newModel(13).input("x", -1, 2, -1, -1).output("y").node("Relu", "r", list("x"), list("y"))

@@ -241,7 +241,7 @@ func (t *tensor) view(v ir.View) *tensor {
 		if err != nil {
 			return nil, err
 		}
-		to := make([]byte, v.Size()*size)
+		to := make([]byte, max(v.Size(), 0)*size)
 		v.Each(func(i, at int) { copy(to[i*size:(i+1)*size], raw[at*size:]) })
 		return to, nil
 	})

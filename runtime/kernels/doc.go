@@ -29,12 +29,16 @@
 //	R10 m, r and biases are computed once, by the quantize pass, in float64.
 //	R11 Average pool: sum over the pixels inside the image, divided by their
 //	    number, ties away from zero, as TFLite's reference kernel.
-//	R12 Max pool, reshape and concat keep their arguments' type.
-//	R13 Add: each argument, shifted left by 20, is rescaled to twice the
-//	    greater scale, and their sum to the result's, by R6.
-//	R14 Unary functions of i8 are tables of 256 entries.
+//	R12 What moves elements or chooses among them keeps their type: max pool,
+//	    reshape, copy, pad, concat, minimum, maximum, reductions to an extreme.
+//	R13 Add and sub: each argument, shifted left by 20, is rescaled to twice the
+//	    greater scale, and their sum or difference to the result's, by R6.
+//	    Mul: RQ of the product of differences from the zero points.
+//	R14 Unary functions of i8 are tables of 256 entries: the nearest integers to
+//	    the reals, ties away from zero.
 //	R15 Softmax: a table of exponentials by distance from the maximum and one
 //	    rounded division; scale 1/256, zero point -128. Argmax takes the first
 //	    maximum.
-//	R16 Nothing else rounds.
+//	R16 Means, sums and products of computed matrices are RQ of an exact sum,
+//	    a mean's factor having the division in it. Nothing else rounds.
 package kernels
