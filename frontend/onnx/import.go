@@ -73,12 +73,14 @@ type importer struct {
 	done   map[*pb.Node]bool // taken into another operation
 	folded int               // elements of constants made
 	faults build.Faults
+
+	integers map[*ir.Value]bool // inputs of integers that nothing has made reals yet
 }
 
 func convert(f *file, pos diag.Pos, name string, opt Options, dir *folder) (*ir.Module, error) {
 	im := &importer{
 		Builder: build.New(name), f: f, folder: dir,
-		values: map[string]*operand{}, users: map[string][]*pb.Node{}, done: map[*pb.Node]bool{},
+		integers: map[*ir.Value]bool{}, values: map[string]*operand{}, users: map[string][]*pb.Node{}, done: map[*pb.Node]bool{},
 	}
 	if err := im.versions(); err != nil {
 		return nil, diag.New(pos, diag.Unsupported, "%v", err)
@@ -185,8 +187,8 @@ func (im *importer) input(in *pb.ValueInfo, opt Options) error {
 	if typ := dtype(t.GetElemType()); !typ.isFloat() {
 		// Integers are reals here, which other operations would divide otherwise.
 		for _, n := range im.users[name] {
-			if n.GetOpType() != "Cast" {
-				return diag.New(diag.Pos{}, diag.Unsupported, "input %q has elements of ONNX type %d, which the operation %s takes; a Cast to float must", name, typ, n.GetOpType())
+			if op := n.GetOpType(); op != "Cast" && op != "DequantizeLinear" {
+				return diag.New(diag.Pos{}, diag.Unsupported, "input %q has elements of ONNX type %d, which the operation %s takes; a Cast to float or a DequantizeLinear must", name, typ, op)
 			}
 		}
 	}
@@ -231,7 +233,15 @@ func (im *importer) input(in *pb.ValueInfo, opt Options) error {
 	if !r.IsValid() {
 		return diag.New(diag.Pos{}, diag.BadValue, "-range %s=%v,%v is empty", name, r.Lo, r.Hi)
 	}
-	im.values[name] = &operand{v: im.Input(name, canonical(shape), r), shape: shape}
+	if typ := dtype(t.GetElemType()); !ok && !typ.isFloat() {
+		r = ir.Range{Lo: 0, Hi: 255}
+		if typ == int8Type {
+			r = ir.Range{Lo: -128, Hi: 127}
+		}
+	}
+	o := &operand{v: im.Input(name, canonical(shape), r), shape: shape}
+	im.integers[o.v] = !dtype(t.GetElemType()).isFloat()
+	im.values[name] = o
 	return nil
 }
 

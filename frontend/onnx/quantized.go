@@ -1,0 +1,327 @@
+package onnx
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/dnnc/dnnc/frontend/build"
+	"github.com/dnnc/dnnc/frontend/onnx/internal/pb"
+	"github.com/dnnc/dnnc/ir"
+)
+
+// A quantized model becomes the float network that its integers stand for: its
+// weights are dequantized, its quantizations of activations drop out, but for the
+// bound at 0 that they set where a relu was taken into them. dnnc quantizes anew.
+
+// dequantized is a constant of integers as reals, with one scale and zero point or
+// one an element of an axis.
+func dequantized(t, scale, zero *tensor, axis int) (*tensor, error) {
+	if t.typ.isFloat() || !scale.typ.isFloat() {
+		return nil, errors.New("of elements that are no integers, or by scales that are")
+	}
+	s, err := scale.numbers()
+	if err != nil {
+		return nil, err
+	}
+	z := make([]float64, len(s))
+	if zero != nil {
+		if z, err = zero.numbers(); err != nil {
+			return nil, err
+		}
+	}
+	inner := 1
+	if len(s) > 1 {
+		if axis, err = axisOf(axis, len(t.shape)); err != nil {
+			return nil, err
+		}
+		if t.shape[axis] != len(s) {
+			return nil, fmt.Errorf("by %d scales along an axis of %d", len(s), t.shape[axis])
+		}
+		inner = product(t.shape[axis+1:])
+	}
+	if len(s) == 0 || len(z) != len(s) {
+		return nil, fmt.Errorf("by %d scales and %d zero points", len(s), len(z))
+	}
+	return &tensor{name: t.name, typ: float32Type, shape: t.shape, data: later(func() ([]byte, error) {
+		x, err := t.ints()
+		if err != nil {
+			return nil, err
+		}
+		y := make([]float32, len(x))
+		for i, v := range x {
+			k := i / inner % len(s)
+			y[i] = float32(float64(float64(v)-z[k]) * s[k])
+		}
+		return ir.FloatConst(t.name, t.shape, y).Load()
+	})}, nil
+}
+
+// three are arguments i to i+2 as constants: integers, scale, zero point.
+func three(in []*operand, i int) (c [3]*tensor, err error) {
+	for k := range c {
+		if c[k], err = constant(in, i+k, "weights, scales or zero points"); err != nil {
+			return c, err
+		}
+	}
+	if c[0] == nil || c[1] == nil {
+		return c, errors.New("lacks weights or scales")
+	}
+	return c, nil
+}
+
+func foldDequantize(_ *importer, n *pb.Node, in []*operand) (*tensor, error) {
+	c, err := three(in, 0)
+	if err != nil {
+		return nil, err
+	}
+	return dequantized(c[0], c[1], c[2], intAttr(n, "axis", 1))
+}
+
+// dequantize gives an integer input its reals, and drops out behind a
+// quantization.
+func dequantize(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
+	if in[0].v == nil || !im.integers[in[0].v] {
+		return []*operand{in[0]}, nil
+	}
+	s, z, err := scaleAndZero(in, 1)
+	if err != nil {
+		return nil, err
+	}
+	v, err := im.Add(ir.Normalize, moduleName(n), []*ir.Value{in[0].v}, build.Attr("mean", []float64{z}), build.Attr("std", []float64{shortFloat(1 / s)}))
+	if err != nil {
+		return nil, err
+	}
+	return result(v, in[0].shape), nil
+}
+
+// scaleAndZero reads one scale and zero point.
+func scaleAndZero(in []*operand, i int) (s, z float64, err error) {
+	st, err := constant(in, i, "scales")
+	if err != nil {
+		return 0, 0, err
+	}
+	zt, err := constant(in, i+1, "zero points")
+	if err != nil {
+		return 0, 0, err
+	}
+	x, err := st.numbers()
+	if err != nil || len(x) != 1 || !(x[0] > 0) {
+		return 0, 0, errors.New("has scales that are not one positive number")
+	}
+	if zt != nil {
+		zs, err := zt.numbers()
+		if err != nil || len(zs) != 1 {
+			return 0, 0, errors.New("has zero points that are not one number")
+		}
+		z = zs[0]
+	}
+	return x[0], z, nil
+}
+
+// quantize drops out; a zero point at the least integer is a relu.
+func quantize(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
+	v, err := im.bounded(n, in[0].v, in, 1)
+	if err != nil {
+		return nil, err
+	}
+	return result(v, in[0].shape), nil
+}
+
+// bounded is a value within the bound at 0 of the quantization that arguments i
+// and i+1 are.
+func (im *importer) bounded(n *pb.Node, v *ir.Value, in []*operand, i int) (*ir.Value, error) {
+	_, z, err := scaleAndZero(in, i)
+	if err != nil {
+		return nil, err
+	}
+	least := 0. // of uint8, which an absent zero point means
+	if i+1 < len(in) && in[i+1] != nil && in[i+1].c != nil && in[i+1].c.typ == int8Type {
+		least = -128
+	}
+	positive := v.Range != nil && v.Range.Lo >= 0 || v.Def != nil && slices.Contains([]ir.Op{ir.Relu, ir.Relu6, ir.Softmax, ir.Sigmoid}, v.Def.Op)
+	if z != least || positive {
+		return v, nil
+	}
+	return im.Add(ir.Relu, moduleName(n)+".bound", []*ir.Value{v})
+}
+
+// qlinearConv is a convolution with its quantizations around it: x, its scale and
+// zero point, the weights, theirs, the result's, the bias.
+func qlinearConv(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
+	w, b, err := im.quantizedLayer(in, 0)
+	if err != nil {
+		return nil, err
+	}
+	args := []*operand{in[0], {c: w, shape: w.shape}}
+	if b != nil {
+		args = append(args, &operand{c: b, shape: b.shape})
+	}
+	outs, err := conv(im, n, args)
+	if err != nil {
+		return nil, err
+	}
+	if outs[0].v, err = im.bounded(n, outs[0].v, in, 6); err != nil {
+		return nil, err
+	}
+	return outs, nil
+}
+
+// quantizedLayer are the reals of weights (arguments 3 to 5) and of a bias (8),
+// whose scale is the product of the input's and the weights'.
+func (im *importer) quantizedLayer(in []*operand, axis int) (w, b *tensor, err error) {
+	if in[0].v == nil || im.integers[in[0].v] {
+		return nil, nil, errors.New("of an integer input: it must be dequantized, or quantized from float, first")
+	}
+	s, _, err := scaleAndZero(in, 1)
+	if err != nil {
+		return nil, nil, err
+	}
+	c, err := three(in, 3)
+	if err != nil {
+		return nil, nil, err
+	}
+	if w, err = dequantized(c[0], c[1], c[2], axis); err != nil {
+		return nil, nil, err
+	}
+	bias, err := constant(in, 8, "biases")
+	if err != nil || bias == nil {
+		return w, nil, err
+	}
+	scales, err := c[1].numbers()
+	if err != nil {
+		return nil, nil, err
+	}
+	for i := range scales {
+		scales[i] *= s
+	}
+	b, err = dequantized(bias, newTensor(float32Type, []int{len(scales)}, scales), nil, 0)
+	return w, b, err
+}
+
+// qlinearMatMul is a product with constant weights.
+func qlinearMatMul(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
+	w, _, err := im.quantizedLayer(in[:min(len(in), 8)], 1)
+	if err != nil {
+		return nil, err
+	}
+	outs, err := matmul(im, n, []*operand{in[0], {c: w, shape: w.shape}})
+	if err != nil {
+		return nil, err
+	}
+	if outs[0].v, err = im.bounded(n, outs[0].v, in, 6); err != nil {
+		return nil, err
+	}
+	return outs, nil
+}
+
+// sumOf adds any number of values.
+func sumOf(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
+	sum := in[0]
+	for _, o := range in[1:] {
+		if o == nil {
+			return nil, errors.New("lacks an argument")
+		}
+		next, err := twoArguments("Add")(im, n, []*operand{sum, o})
+		if err != nil {
+			return nil, err
+		}
+		sum = next[0]
+	}
+	return []*operand{sum}, nil
+}
+
+// tileView repeats a tensor along its axes.
+func tileView(_ *importer, n *pb.Node, in []*operand) (ir.View, error) {
+	times, err := intsOf(n, in, "repeats", 1)
+	if err != nil {
+		return ir.View{}, err
+	}
+	if len(times) != len(in[0].shape) {
+		return ir.View{}, fmt.Errorf("of %v by %v", in[0].shape, times)
+	}
+	v := ir.ViewOf(in[0].shape)
+	out := ir.View{}
+	for k, d := range v.Dims {
+		if times[k] < 1 {
+			return ir.View{}, fmt.Errorf("of %v by %v", in[0].shape, times)
+		}
+		out.Dims, out.Strides = append(out.Dims, times[k], d), append(out.Strides, 0, v.Strides[k])
+	}
+	return out, nil
+}
+
+// tile imports Tile; the view has two axes for each of the result's.
+func tile(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
+	v, err := tileView(im, n, in)
+	if err != nil {
+		return nil, err
+	}
+	outs, err := im.viewed(n, in[0], v)
+	if err != nil {
+		return nil, err
+	}
+	var shape []int
+	for k := 0; k < len(v.Dims); k += 2 {
+		shape = append(shape, v.Dims[k]*v.Dims[k+1])
+	}
+	return result(outs[0].v, shape), nil
+}
+
+// layerNorm is composed: the deviation from the mean times the reciprocal of its
+// root mean square, then a scale and an offset.
+func layerNorm(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
+	shape := in[0].shape
+	axis, err := axisOf(intAttr(n, "axis", -1), len(shape))
+	if err != nil {
+		return nil, err
+	}
+	if len(n.Output) > 1 {
+		return nil, errors.New("gives its mean or deviation")
+	}
+	own := ir.Shape{product(shape[:axis]), product(shape[axis:])}
+	x, err := im.as(in[0], own)
+	if err != nil {
+		return nil, err
+	}
+	name := moduleName(n)
+	do := func(op ir.Op, role string, args []*ir.Value, attrs ...ir.Attr) *ir.Value {
+		if err != nil {
+			return nil
+		}
+		var v *ir.Value
+		v, err = im.Add(op, name+role, args, attrs...)
+		return v
+	}
+	rows := []ir.Attr{build.Attr("axes", []int{1}), build.Attr("keep", 1)}
+	wide := build.Attr("shape", []int(own))
+	mean := do(ir.Expand, ".means", []*ir.Value{do(ir.Reduce, ".mean", []*ir.Value{x}, rows...)}, wide)
+	d := do(ir.Sub, ".deviation", []*ir.Value{x, mean})
+	variance := do(ir.Reduce, ".variance", []*ir.Value{do(ir.Mul, ".square", []*ir.Value{d, d})}, rows...)
+	if err != nil {
+		return nil, err
+	}
+	shifted, err := im.scaleShift(name+".eps", variance, []float32{1}, []float32{float32(floatAttr(n, "epsilon", 1e-5))})
+	if err != nil {
+		return nil, err
+	}
+	root := do(ir.Reciprocal, ".factor", []*ir.Value{do(ir.Sqrt, ".root", []*ir.Value{shifted})})
+	y := do(ir.Mul, "", []*ir.Value{d, do(ir.Expand, ".factors", []*ir.Value{root}, wide)})
+	if err != nil {
+		return nil, err
+	}
+	out := &operand{v: y, shape: shape}
+	if out.v, err = im.Reshape(y, canonical(shape)); err != nil {
+		return nil, err
+	}
+	for i, op := range []string{"Mul", "Add"} {
+		if 1+i < len(in) && in[1+i] != nil {
+			next, err := twoArguments(op)(im, n, []*operand{out, in[1+i]})
+			if err != nil {
+				return nil, err
+			}
+			out = next[0]
+		}
+	}
+	return []*operand{out}, nil
+}
