@@ -44,7 +44,7 @@ var operations = []struct {
 	{"softmax(a)", 1.6}, {"softmax(m, axis: 1)", 1.6}, {"softmax(a, axis: 2)", 1.6}, {"logsoftmax(m, axis: 1)", 40},
 	{"argmax(a)", 3}, {"argmax(m, axis: 1)", 6}, {"argmax(a, axis: 1)", 5},
 	{"reshape(a, shape: [8,18])", 1}, {"reshape(a, shape: [2,3,4,6])", 1}, {"copy(a, shape: [4,6], dims: [4,6], strides: [36,-1], start: 5)", 1},
-	{"normalize(m, mean: 0.5, std: 2)", 2}, {"relu(concat(a, b))", 2},
+	{"normalize(m, mean: 0.5, std: 2)", 2}, {"relu(concat(a, b))", 2}, {"concat(m, tanh(m))", 2}, {"logsoftmax(reshape(m, shape: [35,1]))", 600},
 }
 
 // operationNet is one network with all of them for results.

@@ -142,8 +142,12 @@ func rescaleElements(g *generator) error {
 func copyStrided(g *generator) error {
 	out := g.n.Out.Type.Shape
 	pixels, at := out.Size()/out[0], 0
+	inside := 1 // elements of a channel that lie together: all but an image's
+	if len(out) != 3 {
+		pixels, inside = 1, pixels
+	}
 	for j, a := range g.n.Args {
-		channels, first := a.Type.Shape[0], at
+		channels, first := a.Type.Shape[0]*inside, at
 		g.b.For("i", loop.Int(0), loop.Int(pixels), 1, func(i loop.Expr) {
 			g.b.For("c", loop.Int(0), loop.Int(channels), 1, func(c loop.Expr) {
 				v := load(g.args[j], loop.Sum(loop.Scaled(i, channels), c), loop.I8)

@@ -57,9 +57,9 @@ func legalizeFunction(n *ir.Node) {
 	become(n, ir.Table, n.Args, attrs...)
 }
 
-// rowAxes are the axes in which those that an operation goes along come last,
-// the shape [rows, length] that they then have, and whether they had that before.
-func rowAxes(n *ir.Node) (perm []int, rows ir.Shape, inOrder bool) {
+// rowAxes are the axes in which those that an operation goes along come last, and
+// the shape [rows, length] that they then have.
+func rowAxes(n *ir.Node) (perm []int, rows ir.Shape) {
 	s := n.Args[0].Type.Shape
 	along := []int{0}
 	if n.Op == ir.Reduce {
@@ -76,15 +76,15 @@ func rowAxes(n *ir.Node) (perm []int, rows ir.Shape, inOrder bool) {
 		}
 	}
 	perm = append(perm, along...)
-	return perm, ir.Shape{s.Size() / length, length}, ir.ViewOf(s).Permute(perm).IsWhole()
+	return perm, ir.Shape{s.Size() / length, length}
 }
 
 // legalizeRows gives an operation along an axis its argument as [rows, length],
 // and its result its shape again.
 func legalizeRows(m *ir.Module, n *ir.Node) {
-	perm, rows, inOrder := rowAxes(n)
+	perm, rows := rowAxes(n)
 	x := n.Args[0]
-	if len(x.Type.Shape) <= 2 && inOrder && (n.Op != ir.Reduce || len(n.Ints("axes")) == 1) {
+	if len(x.Type.Shape) <= 2 && slices.IsSorted(perm) && (n.Op != ir.Reduce || len(n.Ints("axes")) == 1) {
 		return
 	}
 	args := []*ir.Value{insert(m, n, "rows", ir.Copy, rows, n.Args, viewAttrs(ir.ViewOf(x.Type.Shape).Permute(perm), rows)...)}
