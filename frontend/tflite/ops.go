@@ -463,6 +463,11 @@ func (im *importer) activated(v *ir.Value, fused int, o *operator) (*ir.Value, e
 // that broadcast.
 func pairOf(op ir.Op) func(*importer, *operator) error {
 	return func(im *importer, o *operator) error {
+		for k := range min(len(o.in), 2) {
+			if i := o.in[k]; i >= 0 && im.tensors[i].data != nil && im.values[i] == nil && len(o.in) == 2 {
+				return im.withConstant(op, o, 1-k, k)
+			}
+		}
 		a, err := im.computed(o, 0)
 		if err != nil {
 			return err
@@ -517,6 +522,111 @@ func pairOf(op ir.Op) func(*importer, *operator) error {
 		}
 		return im.set(o, v, image)
 	}
+}
+
+// withConstant imports an operation of computed argument k and a constant, which is
+// argument c: of a float network a scale and an offset a channel, of integers and
+// one number a table.
+func (im *importer) withConstant(op ir.Op, o *operator, k, c int) error {
+	x, err := im.computed(o, k)
+	if err != nil {
+		return err
+	}
+	t, err := im.constant(o, c)
+	if err != nil {
+		return err
+	}
+	_, q, err := im.result(o)
+	if err != nil {
+		return err
+	}
+	if op != ir.Add && op != ir.Sub && op != ir.Mul {
+		return errors.New("of a constant")
+	}
+	if im.exact {
+		if t.size() != 1 || t.typ != int8Type || len(t.scale) != 1 {
+			return errors.New("of int8 values and a constant of more than one number")
+		}
+		table, err := im.pairTable(op, x.v.Type.Quant, t.quant(), q, int8(t.ints()[0]), c == 0, o.options.byte(0, 0))
+		if err != nil {
+			return err
+		}
+		return im.table(o, x, q, table)
+	}
+	channels := x.shape[len(x.shape)-1]
+	if t.size() != 1 && (t.size() != channels || t.shape[len(t.shape)-1] != channels || (len(x.shape) != 4 && product(x.shape) != channels)) {
+		return fmt.Errorf("of shapes %v and %v", x.shape, t.shape)
+	}
+	v := x.v
+	if len(x.shape) == 4 {
+		if v, err = im.asImage(x); err != nil {
+			return err
+		}
+	}
+	n := v.Type.Shape[0]
+	scale, shift, values := make([]float32, n), make([]float32, n), t.floats()
+	for i := range n {
+		s, d, y := float32(1), float32(0), values[i%len(values)]
+		switch {
+		case op == ir.Mul:
+			s = y
+		case op == ir.Add:
+			d = y
+		case c == 0:
+			s, d = -1, y
+		default:
+			d = -y
+		}
+		scale[i], shift[i] = s, d
+	}
+	name, shape := im.Name(im.hint(o)), ir.Shape{n}
+	y, err := im.AddNamed(ir.BatchNorm, name, []*ir.Value{v}, build.Attr("eps", 0.), build.Attr("gamma", im.Floats(name+".weight", shape, scale)), build.Attr("beta", im.Floats(name+".bias", shape, shift)),
+		build.Attr("mean", im.Floats(name+".running_mean", shape, make([]float32, n))), build.Attr("variance", im.Floats(name+".running_var", shape, slices.Repeat([]float32{1}, n))))
+	if err != nil {
+		return err
+	}
+	if y, err = im.activated(y, o.options.byte(0, 0), o); err != nil {
+		return err
+	}
+	return im.set(o, y, len(x.shape) == 4)
+}
+
+// pairTable are the results of an exact operation of every integer and one
+// constant, which comes first or second.
+func (im *importer) pairTable(op ir.Op, x, k, y ir.Quant, value int8, first bool, fused int) ([]int8, error) {
+	act, err := im.activation(fused, y)
+	if err != nil {
+		return nil, err
+	}
+	lo, hi := int32(act[0].Value.(int)), int32(act[1].Value.(int))
+	all, constant, out := make([]int8, 256), slices.Repeat([]int8{value}, 256), make([]int8, 256)
+	for i := range all {
+		all[i] = int8(i - 128)
+	}
+	a, b, qa, qb := all, constant, x, k
+	if first {
+		a, b, qa, qb = constant, all, k, x
+	}
+	if op == ir.Mul {
+		m, r, err := kernels.MultiplierFor(float64(float32(qa.Scale) * float32(qb.Scale) / float32(y.Scale)))
+		if err != nil {
+			return nil, err
+		}
+		rq := &kernels.Requant{Mul: []int32{m}, Shift: []int32{r}, Rounding: kernels.RoundTFLite, Zero: int32(y.Zero), Lo: lo, Hi: hi}
+		kernels.MulInt(int32(qa.Zero), int32(qb.Zero), rq, a, b, out)
+		return out, nil
+	}
+	p, err := kernels.NewAddParams(qa.Scale, int32(qa.Zero), qb.Scale, int32(qb.Zero), y.Scale, int32(y.Zero), lo, hi)
+	if err != nil {
+		return nil, err
+	}
+	p.Rounding = kernels.RoundTFLite
+	if op == ir.Sub {
+		kernels.SubInt(p, a, b, out)
+	} else {
+		kernels.AddInt(p, a, b, out)
+	}
+	return out, nil
 }
 
 // pairRequant are the factors of a sum, difference or product: TensorFlow Lite

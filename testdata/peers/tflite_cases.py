@@ -202,6 +202,21 @@ def pair(code, cls, kind):
     return make
 
 
+def with_constant(code, cls, kind):
+    """A sum, difference or product with one number; float models also with one a channel."""
+    def make(m, x):
+        shape = m.shape(x)
+        n = [1] if m.q or m.r.integers(2) else [shape[-1]]
+        if m.q:
+            k = m.tensor(n, np.int8, m.r.integers(-128, 128, n).astype(np.int8), scale=np.exp(m.r.uniform(-5, -2)), zero=int(m.r.integers(-128, 128)))
+        else:
+            k = m.tensor(n, np.float32, m.r.normal(0, 1, n).astype(np.float32))
+        o = cls()
+        o.fusedActivationFunction = pick(m.r, *ACTS)
+        return m.op(code, [x, k] if m.r.integers(2) else [k, x], m.value(shape), o, kind)
+    return make
+
+
 def conv1x1(m, x):
     shape = m.shape(x)
     if len(shape) != 4:
@@ -298,6 +313,8 @@ KINDS = {
     "CONV_2D": (conv, image), "DEPTHWISE_CONV_2D": (depthwise, image), "FULLY_CONNECTED": (dense, any_shape),
     "AVERAGE_POOL_2D": (pool(OP.AVERAGE_POOL_2D), image), "MAX_POOL_2D": (pool(OP.MAX_POOL_2D), image),
     "ADD": (pair(OP.ADD, s.AddOptionsT, B.AddOptions), any_shape), "SUB": (pair(OP.SUB, s.SubOptionsT, B.SubOptions), any_shape),
+    "ADD_CONSTANT": (with_constant(OP.ADD, s.AddOptionsT, B.AddOptions), any_shape), "SUB_CONSTANT": (with_constant(OP.SUB, s.SubOptionsT, B.SubOptions), any_shape),
+    "MUL_CONSTANT": (with_constant(OP.MUL, s.MulOptionsT, B.MulOptions), any_shape),
     "MUL": (pair(OP.MUL, s.MulOptionsT, B.MulOptions), any_shape), "RELU": (unary(OP.RELU), any_shape), "RELU6": (unary(OP.RELU6), any_shape),
     "LEAKY_RELU": (unary(OP.LEAKY_RELU, options=leaky, kind=B.LeakyReluOptions), any_shape), "HARD_SWISH": (unary(OP.HARD_SWISH), any_shape),
     "LOGISTIC": (unary(OP.LOGISTIC, (1 / 256, -128)), any_shape), "TANH": (unary(OP.TANH, (1 / 128, 0)), any_shape),
