@@ -242,6 +242,7 @@ func Simplify(_ context.Context, m *ir.Module, _ *pass.Env) error {
 		}
 	}
 	foldPad(m)
+	foldRoundTrips(m)
 	return nil
 }
 

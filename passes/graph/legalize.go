@@ -138,3 +138,47 @@ func foldPad(m *ir.Module) {
 		m.Remove(n)
 	}
 }
+
+// foldRoundTrips takes out elements that are moved away and back, as importers
+// leave them between layers of several rows: a moving operation whose argument is
+// one, when both together keep every element in its place.
+func foldRoundTrips(m *ir.Module) {
+	for _, n := range slices.Clone(m.Ops) {
+		if !n.Op.Moves() {
+			continue
+		}
+		at := n.Moved().Index()
+		root := n.Args[0]
+		for root.Def != nil && root.Def.Op.Moves() {
+			inner := root.Def.Moved().Index()
+			for i, k := range at {
+				at[i] = inner[k]
+			}
+			root = root.Def.Args[0]
+			if root.Type.Shape.Size() == len(at) && isIdentityOrder(at) {
+				if root.Type.Shape.Equal(n.Out.Type.Shape) && !m.IsOutput(n.Out) {
+					m.Replace(n.Out, root)
+					m.Remove(n)
+				} else {
+					become(n, ir.Reshape, []*ir.Value{root}, ir.Attr{Name: "shape", Value: []int(n.Out.Type.Shape)})
+				}
+				break
+			}
+		}
+	}
+	// Moves that nobody needs any more would hide layers from the folding.
+	for i := len(m.Ops) - 1; i >= 0; i-- {
+		if n := m.Ops[i]; n.Op.Moves() && len(m.Users(n.Out)) == 0 && !m.IsOutput(n.Out) {
+			m.Remove(n)
+		}
+	}
+}
+
+func isIdentityOrder(at []int32) bool {
+	for i, k := range at {
+		if int(k) != i {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,85 @@
+package graph_test
+
+import (
+	"context"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/dnnc/dnnc/frontend/build"
+	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/passes/graph"
+)
+
+// chain builds a network of operations one after the other.
+func chain(t *testing.T, shape ir.Shape, ops ...func(b *build.Builder, v *ir.Value) (*ir.Value, error)) *ir.Module {
+	b := build.New("net")
+	v := b.Input("x", shape, ir.Range{Lo: 0, Hi: 1})
+	for _, op := range ops {
+		var err error
+		v, err = op(b, v)
+		require.NoError(t, err)
+	}
+	return b.Finish([]*ir.Value{v})
+}
+
+func op(op ir.Op, attrs ...ir.Attr) func(b *build.Builder, v *ir.Value) (*ir.Value, error) {
+	return func(b *build.Builder, v *ir.Value) (*ir.Value, error) {
+		return b.Add(op, op.String(), []*ir.Value{v}, attrs...)
+	}
+}
+
+// names lists the operations of a module.
+func names(m *ir.Module) (list []string) {
+	for _, n := range m.Ops {
+		list = append(list, n.Op.String())
+	}
+	return list
+}
+
+func TestRoundTripsVanish(t *testing.T) {
+	turn, back := op(ir.Transpose, build.Attr("perm", []int{1, 0})), op(ir.Transpose, build.Attr("perm", []int{1, 0}))
+	flat := op(ir.Reshape, build.Attr("shape", []int{12}))
+	again := op(ir.Reshape, build.Attr("shape", []int{4, 3}))
+	relu := op(ir.Tanh)
+	for _, c := range []struct {
+		ops  []func(b *build.Builder, v *ir.Value) (*ir.Value, error)
+		want []string
+	}{
+		{[]func(b *build.Builder, v *ir.Value) (*ir.Value, error){turn, back, relu}, []string{"tanh"}},
+		{[]func(b *build.Builder, v *ir.Value) (*ir.Value, error){turn, flat, again, back, relu}, []string{"tanh"}},
+		{[]func(b *build.Builder, v *ir.Value) (*ir.Value, error){turn, relu, back}, []string{"transpose", "tanh", "transpose"}},
+		{[]func(b *build.Builder, v *ir.Value) (*ir.Value, error){turn, flat, relu}, []string{"transpose", "reshape", "tanh"}},
+		{[]func(b *build.Builder, v *ir.Value) (*ir.Value, error){relu, turn, back}, []string{"tanh", "reshape"}},
+	} {
+		m := chain(t, ir.Shape{3, 4}, c.ops...)
+		require.NoError(t, graph.Simplify(context.Background(), m, nil))
+		require.NoError(t, graph.DeadCode(context.Background(), m, nil))
+		require.Empty(t, ir.Verify(m))
+		assert.Equal(t, c.want, names(m))
+	}
+}
+
+func TestPadsFoldIntoConvolutions(t *testing.T) {
+	pad := func(before, after []int, value float64) func(b *build.Builder, v *ir.Value) (*ir.Value, error) {
+		return op(ir.Pad, build.Attr("before", before), build.Attr("after", after), build.Attr("value", value))
+	}
+	conv := func(b *build.Builder, v *ir.Value) (*ir.Value, error) {
+		shape := ir.Shape{2, v.Type.Shape[0], 3, 3}
+		return b.Add(ir.Conv2D, "conv", []*ir.Value{v}, build.Attr("weight", b.Floats("w", shape, make([]float32, shape.Size()))))
+	}
+	m := chain(t, ir.Shape{3, 6, 6}, pad([]int{0, 1, 2}, []int{0, 3, 0}, 0), conv)
+	require.NoError(t, graph.Simplify(context.Background(), m, nil))
+	require.Empty(t, ir.Verify(m))
+	assert.Equal(t, []string{"conv2d"}, names(m))
+	assert.Equal(t, []int{1, 2, 3, 0}, m.Ops[0].Ints("pad"))
+	for _, keep := range []*ir.Module{
+		chain(t, ir.Shape{3, 6, 6}, pad([]int{0, 1, 2}, []int{0, 3, 0}, 1), conv),
+		chain(t, ir.Shape{3, 6, 6}, pad([]int{1, 1, 2}, []int{0, 3, 0}, 0), conv),
+		chain(t, ir.Shape{3, 6, 6}, pad([]int{0, 1, 2}, []int{0, 3, 0}, 0), op(ir.MaxPool2D, build.Attr("kernel", []int{2, 2}))),
+	} {
+		require.NoError(t, graph.Simplify(context.Background(), keep, nil))
+		assert.Equal(t, "pad", names(keep)[0])
+	}
+}
