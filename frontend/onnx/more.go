@@ -556,14 +556,15 @@ func blocks(op ir.Op) runner {
 	}
 }
 
-// resize imports Resize and Upsample: nearest by whole factors, where every pixel
-// is repeated.
+// resize imports Resize and Upsample by whole factors: nearest where every pixel is
+// repeated, and linear.
 func resize(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
 	v, spatial, err := im.image(in[0])
 	if err != nil {
 		return nil, err
 	}
-	if mode := textAttr(n, "mode", "nearest"); mode != "nearest" {
+	mode := textAttr(n, "mode", "nearest")
+	if mode != "nearest" && mode != "linear" {
 		return nil, fmt.Errorf("in mode %q", mode)
 	}
 	at := 1
@@ -602,6 +603,13 @@ func resize(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
 			return nil, fmt.Errorf("by %v, which are no whole numbers", factors)
 		}
 		scale[2-spatial+i] = k
+	}
+	if mode == "linear" {
+		y, err := im.bilinear(n, v, scale)
+		if err != nil {
+			return nil, err
+		}
+		return result(y, imageShape(y, spatial)), nil
 	}
 	// Where every pixel is repeated: any rounding of the default transformations.
 	transform, rounding := textAttr(n, "coordinate_transformation_mode", "half_pixel"), textAttr(n, "nearest_mode", "round_prefer_floor")

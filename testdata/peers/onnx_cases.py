@@ -300,6 +300,8 @@ def resize(c, r, x, shape):
     args = [x, "", c.const(scales)]
     if r.integers(2):
         args = [x, "", "", c.const([int(a * b) for a, b in zip(shape, scales)], np.int64)]
+    if r.integers(3) == 0:
+        return c.node("Resize", args, mode="linear", coordinate_transformation_mode=mode[0])
     return c.node("Resize", args, mode="nearest", coordinate_transformation_mode=mode[0], nearest_mode=mode[1])
 
 
