@@ -697,10 +697,13 @@ func (im *importer) table(o *operator, x *operand, q ir.Quant, t []int8) error {
 	return im.set(o, y, x.image)
 }
 
-// exactTable are the results of a function by integer: of relu and leaky relu
-// those of TensorFlow Lite's requantization, of others the nearest to the real
+// exactTable are the results of a function by integer: of relu, leaky relu and hard
+// swish those of TensorFlow Lite's integers, of others the nearest to the real
 // ones, from which its fixed-point forms may be a step apart.
 func exactTable(op ir.Op, params []float64, x, y ir.Quant) ([]int8, error) {
+	if op == ir.HardSwish {
+		return hardSwish(x, y)
+	}
 	if op != ir.Relu && op != ir.Relu6 && op != ir.LeakyRelu {
 		return kernels.FunctionTable(kernels.Function(op.String(), params), x.Scale, x.Zero, y.Scale, y.Zero), nil
 	}
