@@ -232,8 +232,8 @@ func Parse(name string, raw []byte, opt Options) (m *ir.Module, err error) {
 		if o == nil {
 			return nil, diag.New(pos, diag.BadFile, "nothing computes the output %q", im.tensors[i].name)
 		}
-		v := o.v
-		if v, err = im.as(o, len(o.shape) == 4 && o.shape[0] == 1); err != nil {
+		v, err := im.as(o, len(o.shape) == 4 && o.shape[0] == 1)
+		if err != nil {
 			return nil, diag.New(pos, diag.Unsupported, "the output %q: %v", im.tensors[i].name, err)
 		}
 		if v.Def == nil || slices.Contains(outs, v) {
