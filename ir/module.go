@@ -128,7 +128,10 @@ func (c *Const) StoredBytes() int {
 }
 
 // Float32 returns the elements of an f32 constant.
-func (c *Const) Float32() ([]float32, error) {
+func (c *Const) Float32() ([]float32, error) { return c.Floats(0, c.Type.Shape.Size()) }
+
+// Floats returns n elements of an f32 constant, from one on.
+func (c *Const) Floats(first, n int) ([]float32, error) {
 	if c.Type.Elem.Kind != F32 {
 		return nil, fmt.Errorf("constant %s is %s, not f32", c.Name, c.Type.Elem)
 	}
@@ -136,7 +139,8 @@ func (c *Const) Float32() ([]float32, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := make([]float32, len(b)/4)
+	b = b[4*first : 4*(first+n)]
+	out := make([]float32, n)
 	for i := range out {
 		out[i] = math.Float32frombits(binary.LittleEndian.Uint32(b[4*i:]))
 	}

@@ -22,7 +22,7 @@ func Quantize(ctx context.Context, m *ir.Module, env *pass.Env) error {
 	if err != nil {
 		return err
 	}
-	r := &Rounder{Module: m}
+	r := &Rounder{Module: m, bare: true}
 	if slices.ContainsFunc(formats, Format.needsData) {
 		samples, err := env.Samples()
 		if err != nil {
@@ -197,12 +197,12 @@ func quantizeLayer(m *ir.Module, n *ir.Node, r *Rounded) error {
 	bias, factors := make([]int64, rows), make([]float64, rows)
 	scales := make([]float32, rows)
 	isWide := false
-	original, err := n.Const("weight").Float32()
-	if err != nil {
-		return err
-	}
 	for c := range rows {
-		if r.Elem.Kind != ir.I8 && allZero(original[c*cols:(c+1)*cols]) {
+		original, err := n.Const("weight").Floats(c*cols, cols)
+		if err != nil {
+			return err
+		}
+		if r.Elem.Kind != ir.I8 && allZero(original) {
 			r = r.own()
 			r.kill(c, float64(in.Scale*255), out.Scale)
 		}
@@ -216,7 +216,7 @@ func quantizeLayer(m *ir.Module, n *ir.Node, r *Rounded) error {
 	for _, old := range []string{"weight", "bias"} {
 		drop(m, n.Const(old))
 	}
-	weight := ir.IntConst(n.Name()+".weight", r.Elem, shape, r.Codes)
+	weight := &ir.Const{Name: n.Name() + ".weight", Type: ir.Type{Elem: r.Elem, Shape: shape}, Data: ir.Bytes(r.Codes)}
 	weight.Pos = n.Pos
 	weight.Scale = ir.FloatConst(n.Name()+".scale", ir.Shape{rows}, scales)
 	weight.Scale.Pos = n.Pos
@@ -239,7 +239,7 @@ func quantizeLayer(m *ir.Module, n *ir.Node, r *Rounded) error {
 }
 
 // rowCodes are the codes of channel c.
-func (r *Rounded) rowCodes(c int) []int64 {
+func (r *Rounded) rowCodes(c int) []byte {
 	size := len(r.Codes) / len(r.Scale)
 	return r.Codes[c*size : (c+1)*size]
 }
@@ -247,10 +247,7 @@ func (r *Rounded) rowCodes(c int) []int64 {
 // integers are the W of channel c (R1).
 func (r *Rounded) integers(n *ir.Node, c int) []int32 {
 	s := n.Const("weight").Type.Shape
-	codes := make([]uint8, 0, s.Size()/s[0])
-	for _, q := range r.rowCodes(c) {
-		codes = append(codes, uint8(q))
-	}
+	codes := r.rowCodes(c)
 	w := make([]int32, s.Size()/s[0])
 	switch r.Elem.Kind {
 	case ir.I8:
@@ -282,7 +279,7 @@ func (r *Rounded) kill(c int, reach, step float64) {
 	sum := len(codes) // of absolute integers
 	if r.Elem.Kind == ir.Odd {
 		for i := range codes {
-			codes[i] = int64(1<<(r.Elem.Bits-1)) - int64(i%2)
+			codes[i] = byte(1<<(r.Elem.Bits-1)) - byte(i%2)
 		}
 	} else {
 		d := len(r.Book) >> r.Elem.Bits
@@ -297,7 +294,7 @@ func (r *Rounded) kill(c int, reach, step float64) {
 			}
 		}
 		for i := range codes {
-			codes[i] = int64(best)
+			codes[i] = byte(best)
 		}
 		sum *= max(least, 1)
 	}

@@ -38,7 +38,7 @@ func windowsOf(cols, images int) int {
 // one scale an output channel, and what rounding adds to the bias.
 type Rounded struct {
 	Elem  ir.Elem
-	Codes []int64
+	Codes []byte // as a constant keeps them: i8 in two's complement
 	Scale []float64
 	Bias  []float64
 	Book  []int8 // of code and vec formats
@@ -50,6 +50,7 @@ type Rounded struct {
 // calibration images cause.
 type Rounder struct {
 	Module  *ir.Module
+	bare    bool // no layer is rounded on data: nothing but codes is asked for
 	Prog    *interp.Float
 	Samples data.Batch
 
@@ -249,18 +250,40 @@ func roundGroups(n *ir.Node, weight []float32, f Format, do func(group int, w ro
 		if err != nil {
 			return nil, err
 		}
-		for _, q := range res.Codes {
-			out.Codes = append(out.Codes, int64(q))
-		}
-		if f.Elem.Kind == ir.I8 {
-			for i, q := range out.Codes[group*rows*cols:] {
-				out.Codes[group*rows*cols+i] = int64(int8(q))
-			}
-		}
+		out.Codes = append(out.Codes, res.Codes...)
 		out.Scale = append(out.Scale, res.Scale...)
 		out.Bias = append(out.Bias, res.Bias...)
 		out.Weights = append(out.Weights, res.Weights...)
 		out.Book = res.Book
+	}
+	return out, nil
+}
+
+// blockOfRows is the weights that are in memory as reals at a time where rows are
+// rounded apart.
+const blockOfRows = 1 << 20
+
+// roundRows rounds a layer to nearest, a few rows after the other, and keeps codes
+// and scales alone: networks of a hundred million weights take a byte for each.
+func roundRows(n *ir.Node, f Format) (*Rounded, error) {
+	s := n.Const("weight").Type.Shape
+	cols := s.Size() / s[0]
+	out := &Rounded{Elem: f.Elem, Codes: make([]byte, 0, s.Size()), Bias: make([]float64, s[0])}
+	step := max(blockOfRows/cols, 1)
+	for first := 0; first < s[0]; first += step {
+		rows := min(step, s[0]-first)
+		weight, err := n.Const("weight").Floats(first*cols, rows*cols)
+		if err != nil {
+			return nil, err
+		}
+		w := round.Matrix{Rows: rows, Cols: cols, Data: weight}
+		res := round.Result{}
+		if f.Elem.Kind == ir.I8 {
+			res = round.Int8(w)
+		} else {
+			res = round.Nearest(w, int(f.Elem.Bits))
+		}
+		out.Codes, out.Scale = append(out.Codes, res.Codes...), append(out.Scale, res.Scale...)
 	}
 	return out, nil
 }
@@ -344,6 +367,9 @@ func (r *Rounder) Sequential(ctx context.Context, formats []Format) ([]*Rounded,
 
 // next rounds layer n behind the rounded layers of a walk.
 func (r *Rounder) next(ctx context.Context, n *ir.Node, f Format, exact, rounded *walker) (*Rounded, error) {
+	if r.bare && !f.needsData() && f.Elem.Kind != ir.Code {
+		return roundRows(n, f)
+	}
 	weight, err := n.Const("weight").Float32()
 	if err != nil {
 		return nil, err

@@ -85,9 +85,13 @@ func leastSquaresScale(row []float32, bits int) float32 {
 	for i := range steps {
 		s := base * (.15 + (1.1-.15)*float32(i)/(steps-1))
 		e := 0.0
-		for _, x := range row {
-			d := float64(x - value(level(x, s, bits), s, bits))
-			e += float64(d * d)
+		for rest := row; len(rest) > 0 && e < bestErr; { // a sum that is no better ends early
+			n := min(len(rest), 256)
+			for _, x := range rest[:n] {
+				d := float64(x - value(level(x, s, bits), s, bits))
+				e += float64(d * d)
+			}
+			rest = rest[n:]
 		}
 		if e < bestErr {
 			best, bestErr = s, e
