@@ -172,6 +172,10 @@ func TestConformance(t *testing.T) {
 					conformEvaluator(t, m, in, out)
 					conformObject(t, m, tgt, in, out)
 				})
+				// Families that are not preferred: on two targets, behind DNNC_FULL on all.
+				if os.Getenv("DNNC_FULL") == "" && (i > 1 || format != "i8") {
+					continue
+				}
 				for _, k := range target.Kernels() {
 					var changed bool
 					t.Run(format+"/"+k.Name, func(t *testing.T) {
