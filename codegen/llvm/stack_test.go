@@ -54,15 +54,15 @@ func TestStack(t *testing.T) {
 		closed, open, _ := strings.Cut(chain, "declare")
 		object, err := llvm.Compile(context.Background(), tools, fmt.Sprintf(closed, tgt.Triple), tgt, "obj")
 		require.NoError(t, err)
-		stack, err := llvm.Stack(object, "run")
+		stack, err := llvm.Stack(object, "run", tgt)
 		require.NoError(t, err, name)
 		assert.GreaterOrEqual(t, stack, 440, name)
 		assert.Less(t, stack, 640, name)
-		_, err = llvm.Stack(object, "nothing")
+		_, err = llvm.Stack(object, "nothing", tgt)
 		assert.ErrorContains(t, err, "no function")
 		object, err = llvm.Compile(context.Background(), tools, fmt.Sprintf("target triple = \"%s\"\ndeclare"+open, tgt.Triple), tgt, "obj")
 		require.NoError(t, err)
-		_, err = llvm.Stack(object, "open")
+		_, err = llvm.Stack(object, "open", tgt)
 		assert.ErrorContains(t, err, "elsewhere", name)
 	}
 }

@@ -166,7 +166,7 @@ func (b *build) obj() ([]byte, error) {
 	if b.cert.CodeBytes, err = codeBytes(object); err != nil {
 		return nil, err
 	}
-	b.cert.StackBytes, err = llvm.Stack(object, b.prefix+"_run")
+	b.cert.StackBytes, err = llvm.Stack(object, b.prefix+"_run", b.r.Target)
 	return object, err
 }
 

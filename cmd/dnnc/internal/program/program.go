@@ -28,7 +28,7 @@ const (
 type Build struct {
 	Result *driver.Result
 	Object []byte
-	Stack  int // bytes of the stack that the run function takes at most
+	Stack  int // bytes of the stack that the run function takes at most; 0 is not known
 	Tools  llvm.Tools
 	dir    string
 	text   string // LLVM IR
@@ -50,7 +50,7 @@ func New(ctx context.Context, o driver.Options, r *driver.Result) (*Build, error
 	if err != nil {
 		return nil, err
 	}
-	stack, err := llvm.Stack(object, m.Name+"_run")
+	stack, err := llvm.Stack(object, m.Name+"_run", r.Target)
 	if err != nil {
 		return nil, err
 	}
@@ -92,7 +92,7 @@ func (b *Build) Close() { os.RemoveAll(b.dir) }
 func (b *Build) Link(ctx context.Context, mode Mode) (*emu.Program, error) {
 	j, t := b.job, b.Result.Target
 	j.Trace, j.Mark = mode == Traced, mode == Marked
-	if mode == Whole {
+	if mode == Whole && b.Stack > 0 {
 		j.Stack = b.Stack + painted
 	}
 	text, err := emu.Driver(j, t)
