@@ -49,7 +49,7 @@ func calibration(o Options, m *ir.Module, r *Result, messages io.Writer) {
 		case path == "":
 			wanted = min(wanted, noiseImages(m))
 			fmt.Fprintf(messages, "dnnc: no calibration data: ranges come from %d images of noise; give -calib for a network that is to be shipped\n", wanted)
-			loaded = data.Synthesize(shape, env.Low, env.High, wanted+heldOut, o.Seed)
+			loaded = data.Synthesize(shape, env.Low, env.High, wanted+min(heldOut, wanted), o.Seed)
 		default:
 			var files []certificate.Input
 			loaded, files, err = Images(path, shape, env.Low, env.High, wanted+heldOut)
