@@ -94,6 +94,14 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		printOps(stdout)
 		return done
 	}
+	args, err := expanded(args)
+	if err != nil {
+		fmt.Fprintln(stderr, err)
+		return badUsage
+	}
+	if code, isTool := runTool(ctx, args, os.Stdin, stdout, stderr); isTool {
+		return code
+	}
 	c := &commands[0]
 	if len(args) > 0 {
 		if i := slices.IndexFunc(commands, func(c command) bool { return c.name == args[0] }); i >= 0 {
@@ -157,12 +165,31 @@ func guarded(ctx context.Context, c *command, o driver.Options, stdout, stderr i
 
 // parse reads flags and files in any order.
 func parse(args []string, stderr io.Writer) (o driver.Options, files []string, err error) {
+	fs := flags(&o, stderr)
+	for len(args) > 0 {
+		if err := fs.Parse(args); err != nil {
+			return o, nil, err
+		}
+		if args = fs.Args(); len(args) > 0 {
+			files, args = append(files, args[0]), args[1:]
+		}
+	}
+	fs.Visit(func(f *flag.Flag) { o.ErrorsGiven = o.ErrorsGiven || f.Name == "errors" })
+	return o, files, nil
+}
+
+// flags are all flags of commands, which the help, the man page and completions are
+// made of, too; they set o.
+func flags(o *driver.Options, stderr io.Writer) *flag.FlagSet {
 	fs := flag.NewFlagSet("dnnc", flag.ContinueOnError)
 	fs.SetOutput(stderr)
 	fs.Usage = func() {
 		fmt.Fprintln(stderr, "usage:")
 		for _, c := range commands {
 			fmt.Fprintf(stderr, "  dnnc %-7s %-36s %s\n", c.name, c.usage, c.doc)
+		}
+		for _, t := range tools {
+			fmt.Fprintf(stderr, "  dnnc %-7s %-36s %s\n", t.name, t.usage, t.doc)
 		}
 		fmt.Fprintf(stderr, "  dnnc targets, dnnc ops\nflags:\n")
 		fs.PrintDefaults()
@@ -177,7 +204,7 @@ func parse(args []string, stderr io.Writer) (o driver.Options, files []string, e
 	fs.StringVar(&o.Target, "target", "", "the processor family; dnnc targets lists them")
 	fs.StringVar(&o.CPU, "mcpu", "", "a `processor` of the family")
 	fs.StringVar(&o.Attr, "mattr", "", "`features` added to the family's or taken away: +dotprod, -dsp")
-	fs.StringVar(&o.Output, "o", "", "output `file`; the others take its name and their own ending")
+	fs.StringVar(&o.Output, "o", "", "output `file`; the others take its name and their own ending; - is the standard output")
 	fs.Func("emit", "what to write, a `list` of "+strings.Join(driver.Emits(), ", ")+" (default obj)", list(&o.Emit))
 	fs.Func("report", "what to print, a `list` of "+strings.Join(driver.Reports, ", "), list(&o.Report))
 	fs.StringVar(&o.Calib, "calib", "", "images that calibration and search may see")
@@ -220,6 +247,8 @@ func parse(args []string, stderr io.Writer) (o driver.Options, files []string, e
 	fs.Func("methods", "compare: a `list` of methods of -search (default "+strings.Join(compare.Methods, ",")+")", list(&o.Methods))
 	fs.IntVar(&o.Seeds, "seeds", 1, "compare: seeds, from -seed on")
 	fs.StringVar(&o.Record, "record", "", "compare: keep every outcome in this CSV `file`, and go on from it")
+	fs.BoolVar(&o.Depend, "MD", false, "write what the output was made from as a rule for make and ninja, into a file that ends in .d")
+	fs.StringVar(&o.DependFile, "MF", "", "the `file` of -MD")
 	fs.StringVar(&o.Diff, "diff", "", "dump: print what changed between two `passes`: fold,fuse")
 	fs.StringVar(&o.Plane, "plane", "", "eval: draw the decision boundary on the plane through three images to this `file`, PNG or SVG")
 	fs.StringVar(&o.Directions, "directions", "", "eval: span the plane by the first image and two `errors`: \"fog=0.5;gaussian=0.3\"")
@@ -229,20 +258,11 @@ func parse(args []string, stderr io.Writer) (o driver.Options, files []string, e
 		return err
 	})
 	fs.BoolVar(&o.Verbose, "v", false, "conformance: say why a case is unsupported")
-	fs.Func("shape", "import: the shape of an `input`, batch included: image=1,3,224,224", shapeOf(&o))
-	fs.Func("range", "import: the reals of an `input`: image=0,1, which is the default", rangeOf(&o))
+	fs.Func("shape", "import: the shape of an `input`, batch included: image=1,3,224,224", shapeOf(o))
+	fs.Func("range", "import: the reals of an `input`: image=0,1, which is the default", rangeOf(o))
 	fs.BoolVar(&o.AllowOutside, "allow-outside", false, "let the network refer to files outside its folder")
 	fs.BoolVar(&o.TimePasses, "time-passes", false, "print the time of each pass")
-	for len(args) > 0 {
-		if err := fs.Parse(args); err != nil {
-			return o, nil, err
-		}
-		if args = fs.Args(); len(args) > 0 {
-			files, args = append(files, args[0]), args[1:]
-		}
-	}
-	fs.Visit(func(f *flag.Flag) { o.ErrorsGiven = o.ErrorsGiven || f.Name == "errors" })
-	return o, files, nil
+	return fs
 }
 
 // size reads a number of bytes with an optional unit.

@@ -84,9 +84,8 @@ func parseStatement(s statement) (Stmt, *diag.Diagnostic) {
 	}
 	assigns := len(s) > 1 && s[1].Value == "="
 	parse := parseAssign
-	words := make([]string, len(keywords))
-	for i, k := range keywords {
-		words[i] = k.word
+	words := Keywords()
+	for _, k := range keywords {
 		if !assigns && first.Value == k.word {
 			parse, assigns = k.parse, true
 		}
@@ -110,4 +109,13 @@ func parseStatement(s statement) (Stmt, *diag.Diagnostic) {
 		return nil, diag.New(position(first.Pos), diag.Syntax, "%v", err)
 	}
 	return stmt, nil
+}
+
+// Keywords are the words that begin a statement.
+func Keywords() []string {
+	words := make([]string, len(keywords))
+	for i, k := range keywords {
+		words[i] = k.word
+	}
+	return words
 }

@@ -108,6 +108,16 @@ type Layer struct {
 	WeightBytes int     `json:"weight_bytes"`
 	MACs        int     `json:"macs"`
 	Cost        float64 `json:"cost"` // KL divergence of this layer alone; 0 when not measured
+
+	Choices []Choice `json:"choices,omitempty"` // what a search weighed up
+}
+
+// Choice is a format that a layer could have had.
+type Choice struct {
+	Format      string  `json:"format"`
+	WeightBytes int     `json:"weight_bytes"`
+	Cost        float64 `json:"cost"`
+	Measured    bool    `json:"measured"` // else estimated
 }
 
 // New describes a quantized module and the search that made it.
@@ -138,6 +148,7 @@ func New(m *ir.Module, env *pass.Env) *Certificate {
 			Name: n.Name(), Format: w.Type.Elem.String(), Rounding: n.Word("rounding"), Weights: w.Type.Shape.Size(),
 			WeightBytes: ir.PackedBytes(w.Type.Elem, w.Type.Shape) + ir.BookBytes(w.Type.Elem), MACs: n.MACs(), Cost: costs[n.Name()],
 		}
+		l.Choices = choices(env, n)
 		l.Bits = 8 * float64(l.WeightBytes) / float64(l.Weights)
 		weights += l.Weights
 		c.WeightBytes += l.WeightBytes
@@ -157,6 +168,20 @@ func New(m *ir.Module, env *pass.Env) *Certificate {
 		}
 	}
 	return c
+}
+
+// choices is a layer's row of the search's table of costs.
+func choices(env *pass.Env, n *ir.Node) []Choice {
+	var list []Choice
+	for _, row := range env.Report.Table {
+		if row.Name != n.Name() {
+			continue
+		}
+		for i, e := range row.Elems {
+			list = append(list, Choice{e.String(), ir.PackedBytes(e, n.Const("weight").Type.Shape) + ir.BookBytes(e), row.KL[i], row.Measured[i]})
+		}
+	}
+	return list
 }
 
 // Measure adds what was measured.

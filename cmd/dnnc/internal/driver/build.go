@@ -16,6 +16,7 @@ import (
 	"strings"
 
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/certificate"
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/graph"
 	"github.com/dnnc/dnnc/codegen"
 	"github.com/dnnc/dnnc/codegen/llvm"
 	"github.com/dnnc/dnnc/frontend"
@@ -30,17 +31,20 @@ func Build(ctx context.Context, o Options, out, messages io.Writer) error {
 	if err != nil {
 		return err
 	}
-	b := &build{ctx: ctx, o: o, r: r, prefix: o.Prefix}
+	b := &build{ctx: ctx, o: o, r: r, out: out, prefix: o.Prefix}
 	if b.prefix == "" {
 		b.prefix = r.Module.Name
 	}
 	if len(o.Emit) == 0 {
 		b.o.Emit = []string{"obj"}
 	}
+	if slices.ContainsFunc(b.o.Emit, func(e string) bool { return e == "cmake" || e == "pc" }) && !slices.Contains(b.o.Emit, "lib") {
+		b.o.Emit = append(slices.Clone(b.o.Emit), "lib") // which they name
+	}
 	planned := r.Module.Arena.Align > 0
 	if !planned {
 		for _, e := range b.o.Emit {
-			if e != "ir" {
+			if !drawn(e) {
 				return diag.New(diag.Pos{}, diag.BadValue, "-stop-after %s leaves no plan to generate code from", o.StopAfter).WithHelp("pass -emit ir")
 			}
 		}
@@ -62,17 +66,19 @@ func Build(ctx context.Context, o Options, out, messages io.Writer) error {
 // build is one build on its way to its files.
 type build struct {
 	ctx    context.Context
+	out    io.Writer
 	o      Options
 	r      *Result
 	prefix string
 	cert   *certificate.Certificate
 	text   string // LLVM IR, once it is needed
+	object []byte // likewise
 	tools  *llvm.Tools
 }
 
 // needsLLVM reports whether an output comes from LLVM's programs.
 func (b *build) needsLLVM() bool {
-	return slices.Contains(b.o.Emit, "obj") || slices.Contains(b.o.Emit, "asm")
+	return slices.ContainsFunc(b.o.Emit, func(e string) bool { return e == "obj" || e == "asm" || e == "lib" })
 }
 
 // certify makes the certificate: content hash, sizes, and what was measured.
@@ -117,12 +123,8 @@ func (b *build) measures() bool {
 
 // inputs are the files that the build read, the network first.
 func (b *build) inputs() ([]certificate.Input, error) {
-	paths := []string{b.o.Input}
-	for _, t := range b.r.Tensors {
-		paths = append(paths, filepath.Join(filepath.Dir(b.o.Input), t))
-	}
 	var list []certificate.Input
-	for _, p := range paths {
+	for _, p := range b.read()[:1+len(b.r.Tensors)] {
 		f, err := os.Open(p)
 		if err != nil {
 			return nil, diag.New(diag.Pos{}, diag.BadFile, "%v", err)
@@ -146,6 +148,14 @@ func (b *build) ir() ([]byte, error) {
 	return d.Text, Replace(filepath.Join(filepath.Dir(b.base()), d.TensorsName), d.Tensors)
 }
 
+// drawn reports whether a kind of output needs no plan and no linker: a text or a
+// picture of the module.
+func drawn(emit string) bool { return emit == "ir" || emit == "dot" || emit == "svg" }
+
+func (b *build) dot() ([]byte, error) { return graph.Dot(b.r.Module), nil }
+
+func (b *build) svg() ([]byte, error) { return graph.SVG(b.r.Module), nil }
+
 func (b *build) llvm() ([]byte, error) {
 	if b.text == "" {
 		var err error
@@ -159,15 +169,27 @@ func (b *build) llvm() ([]byte, error) {
 func (b *build) asm() ([]byte, error) { return b.compile("asm") }
 
 func (b *build) obj() ([]byte, error) {
+	if b.object != nil {
+		return b.object, nil
+	}
 	object, err := b.compile("obj")
 	if err != nil {
 		return nil, err
 	}
+	b.object = object
 	if b.cert.CodeBytes, err = codeBytes(object); err != nil {
 		return nil, err
 	}
 	b.cert.StackBytes, err = llvm.Stack(object, b.prefix+"_run", b.r.Target)
 	return object, err
+}
+
+func (b *build) lib() ([]byte, error) {
+	object, err := b.obj()
+	if err != nil {
+		return nil, err
+	}
+	return archive(b.prefix, object)
 }
 
 func (b *build) compile(kind string) ([]byte, error) {
@@ -216,6 +238,12 @@ func (b *build) path(o output) string {
 	if b.o.Output != "" && len(b.o.Emit) == 1 {
 		return b.o.Output
 	}
+	if o.name == "cmake" { // find_package(NAME) finds it
+		return filepath.Join(filepath.Dir(b.base()), b.prefix+o.ending)
+	}
+	if o.name == "lib" { // -lNAME finds it
+		return filepath.Join(filepath.Dir(b.base()), "lib"+filepath.Base(b.base())+o.ending)
+	}
 	return b.base() + o.ending
 }
 
@@ -237,8 +265,13 @@ func (b *build) write() error {
 			return err
 		}
 		files = append(files, file{b.path(o), content})
-		linked = linked || o.name != "ir" && o.name != "llvm"
+		linked = linked || !drawn(o.name) && o.name != "llvm"
 	}
+	if b.o.Output == "-" {
+		_, err := b.out.Write(files[0].content)
+		return errors.Join(err, b.depend(b.o.Output))
+	}
+	main := files[len(files)-1].path
 	if linked {
 		text, err := b.cert.JSON()
 		if err != nil {
@@ -247,11 +280,28 @@ func (b *build) write() error {
 		files = append([]file{{b.base() + ".h", []byte(codegen.Header(b.r.Module, b.linkage()))}, {b.base() + ".json", text}}, files...)
 	}
 	for _, f := range files {
+		if f.path == main { // last: what it was made from stands already
+			if err := b.depend(main); err != nil {
+				return err
+			}
+		}
 		if err := Replace(f.path, f.content); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// depend writes the dependency file of -MD, beside the output unless -MF names it.
+func (b *build) depend(output string) error {
+	path := b.o.DependFile
+	switch {
+	case !b.o.Depend && path == "":
+		return nil
+	case path == "":
+		path = strings.TrimSuffix(output, filepath.Ext(output)) + ".d"
+	}
+	return Replace(path, dependencies(output, b.read()))
 }
 
 // stats writes what differs between equal builds: times.

@@ -34,6 +34,7 @@ type Result struct {
 
 	Tensors []string // paths of the tensors files as the network names them
 	files   []certificate.Input
+	read    []string // paths of files that were read besides
 }
 
 // Cost is the time of one pass.

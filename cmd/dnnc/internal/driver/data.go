@@ -54,6 +54,7 @@ func calibration(o Options, m *ir.Module, r *Result, messages io.Writer) {
 			var files []certificate.Input
 			loaded, files, err = Images(path, shape, env.Low, env.High, wanted+heldOut)
 			r.files = append(r.files, files...)
+			r.reads(path, files)
 		}
 		calibrate = min(wanted, loaded.N-min(heldOut, loaded.N/5))
 		return err
@@ -89,6 +90,13 @@ func noiseImages(m *ir.Module) int {
 		macs += n.MACs()
 	}
 	return max(fewestOfNoise, int(noiseMACs/float64(macs)))
+}
+
+// reads notes the files of a data set: they lie beside the one that was named.
+func (r *Result) reads(path string, files []certificate.Input) {
+	for _, f := range files {
+		r.read = append(r.read, filepath.Join(filepath.Dir(path), f.Name))
+	}
 }
 
 // TestData is the path of the images to report on: -data, or what the network

@@ -88,6 +88,7 @@ func Setup(o Options, r *Result) (s measure.Setup, source string, files []certif
 	if s.Images, files, err = Images(path, shape, s.Low, s.High, o.TestImages); err != nil {
 		return s, "", nil, err
 	}
+	r.reads(path, files)
 	return s, filepath.Base(path), files, checkLabels(s.Images.Labels, r.Module.Outputs[0])
 }
 

@@ -22,6 +22,8 @@ type Options struct {
 	Calib, Data, Errors, Prefix, LLVM     string
 	StopAfter, StartAfter, DumpDir, Debug string
 	Stats, Sheet, Network                 string
+	Depend                                bool   // write a dependency file,
+	DependFile                            string // named so
 	Plane, Directions                     string
 	Activations                           string // how their ranges are calibrated
 	Fix, Formats                          []string
@@ -58,9 +60,14 @@ type output struct {
 // outputs are written in this order, the object last.
 var outputs = []output{
 	{"ir", ".out.dnn", (*build).ir},
+	{"dot", ".dot", (*build).dot},
+	{"svg", ".svg", (*build).svg},
 	{"llvm", ".ll", (*build).llvm},
 	{"asm", ".s", (*build).asm},
 	{"c", ".c", (*build).c},
+	{"cmake", "Config.cmake", (*build).cmake},
+	{"pc", ".pc", (*build).pkgConfig},
+	{"lib", ".a", (*build).lib},
 	{"obj", ".o", (*build).obj},
 }
 
@@ -123,6 +130,9 @@ func (o *Options) Check() error {
 	}
 	if o.MaxBits > 0 && o.MinBits > o.MaxBits {
 		return diag.New(diag.Pos{}, diag.BadBudget, "-min %v is above -max %v", o.MinBits, o.MaxBits)
+	}
+	if o.Output == "-" && (len(o.Emit) > 1 || o.Depend && o.DependFile == "") {
+		return diag.New(diag.Pos{}, diag.BadValue, "-o - writes one output to the standard output, and no file beside it").WithHelp("-emit one kind; -MF names the dependency file")
 	}
 	if o.Images < 0 || o.TestImages < 0 {
 		return diag.New(diag.Pos{}, diag.BadValue, "-images %d, -n %d: a number of images is 1 or more", o.Images, o.TestImages)

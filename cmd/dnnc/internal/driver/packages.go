@@ -1,0 +1,43 @@
+package driver
+
+import (
+	"fmt"
+	"path/filepath"
+
+	"github.com/dnnc/dnnc/passes/pass"
+	"github.com/dnnc/dnnc/passes/robust"
+)
+
+// Defaults are the options of a build that is asked for nothing more.
+func Defaults() Options {
+	return Options{Level: string(pass.Int8), Errors: "none", Formats: robust.Default, Budget: pass.Budget{Keep: .99}, Seed: 1}
+}
+
+// library is the name of the static library that packages refer to.
+func (b *build) library() string {
+	return filepath.Base(b.path(output{name: "lib", ending: ".a"}))
+}
+
+// cmake is a package for find_package in config mode, beside the library.
+func (b *build) cmake() ([]byte, error) {
+	return fmt.Appendf(nil, `# %[1]s, compiled by dnnc for %[2]s: find_package(%[1]s CONFIG PATHS this-folder), then
+# target_link_libraries(app PRIVATE dnnc::%[1]s)
+if(NOT TARGET dnnc::%[1]s)
+  add_library(dnnc::%[1]s STATIC IMPORTED)
+  set_target_properties(dnnc::%[1]s PROPERTIES
+    IMPORTED_LOCATION "${CMAKE_CURRENT_LIST_DIR}/%[3]s"
+    INTERFACE_INCLUDE_DIRECTORIES "${CMAKE_CURRENT_LIST_DIR}")
+endif()
+`, b.prefix, b.r.Target.Name, b.library()), nil
+}
+
+// pkgConfig is a file for pkg-config, beside the library.
+func (b *build) pkgConfig() ([]byte, error) {
+	name := filepath.Base(b.base())
+	return fmt.Appendf(nil, `Name: %s
+Description: a neural network, compiled by dnnc for %s
+Version: %.12s
+Cflags: -I${pcfiledir}
+Libs: -L${pcfiledir} -l%s
+`, b.prefix, b.r.Target.Name, b.cert.Content, name), nil
+}

@@ -1,0 +1,315 @@
+// Package fuzz compares all ways through dnnc on random networks: text and dump,
+// interpreter, evaluator of the loop language, objects under their emulators; and
+// makes what differs as small as it gets.
+package fuzz
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/program"
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/verify"
+	"github.com/dnnc/dnnc/codegen/kernel"
+	"github.com/dnnc/dnnc/codegen/loop"
+	"github.com/dnnc/dnnc/frontend"
+	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/ir/target"
+	"github.com/dnnc/dnnc/passes"
+	"github.com/dnnc/dnnc/passes/pass"
+	"github.com/dnnc/dnnc/runtime/data"
+	"github.com/dnnc/dnnc/runtime/emu"
+	"github.com/dnnc/dnnc/runtime/interp"
+)
+
+// Run compares networks: how many, from which seed on, on which targets (none for
+// the evaluator alone).
+func Run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writer) error {
+	n, err := strconv.Atoi(args[0])
+	if err != nil || n < 1 {
+		return diag.New(diag.Pos{}, diag.BadValue, "%q is no number of networks", args[0])
+	}
+	seed, names := uint64(1), []string{"x86_64", "armv7"}
+	if len(args) > 1 {
+		if seed, err = strconv.ParseUint(args[1], 10, 64); err != nil {
+			return diag.New(diag.Pos{}, diag.BadValue, "%q is no seed", args[1])
+		}
+	}
+	if len(args) > 2 {
+		names = strings.Split(args[2], ",")
+		if args[2] == "none" {
+			names = nil
+		}
+	}
+	var targets []*target.Target
+	for _, name := range names {
+		t, err := target.Find(name)
+		if err != nil {
+			return err
+		}
+		if err := emu.Check(t); err != nil {
+			return err
+		}
+		targets = append(targets, t)
+	}
+	show, end := driver.Progress(stderr, "random networks")
+	defer end()
+	failures := All(ctx, seed, n, targets, show)
+	for _, f := range failures {
+		fmt.Fprintf(stdout, "seed %d, format %s: %v\n\n%s\n", f.Network.Seed, f.Network.Format, f.Err, f.Network.Source())
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if len(failures) > 0 {
+		return &verify.Mismatch{Text: fmt.Sprintf("%d of %d networks failed", len(failures), n)}
+	}
+	fmt.Fprintf(stdout, "%d networks from seed %d: no difference between dump, interpreter, evaluator%s\n", n, seed, strings.Join(append([]string{""}, names...), ", "))
+	return nil
+}
+
+// Failure is a network, reduced, and what is wrong with it.
+type Failure struct {
+	Network *Network
+	Err     error
+}
+
+// All checks n networks from a seed on, on all cores.
+func All(ctx context.Context, seed uint64, n int, targets []*target.Target, progress func(done, total int)) []Failure {
+	found := make([]*Failure, n)
+	next := make(chan int)
+	var wg sync.WaitGroup
+	var mu sync.Mutex
+	done := 0
+	for range min(runtime.GOMAXPROCS(0), n) {
+		wg.Add(1)
+		go func() {
+			defer wg.Done()
+			for i := range next {
+				found[i] = one(ctx, seed+uint64(i), targets)
+				mu.Lock()
+				done++
+				progress(done, n)
+				mu.Unlock()
+			}
+		}()
+	}
+	for i := 0; i < n && ctx.Err() == nil; i++ {
+		next <- i
+	}
+	close(next)
+	wg.Wait()
+	var out []Failure
+	for _, f := range found {
+		if f != nil {
+			out = append(out, *f)
+		}
+	}
+	return out
+}
+
+func one(ctx context.Context, seed uint64, targets []*target.Target) *Failure {
+	net := Random(seed)
+	err := Check(ctx, net, targets)
+	if err == nil || ctx.Err() != nil {
+		return nil
+	}
+	net = Reduce(net, func(c *Network) bool { return ctx.Err() == nil && Check(ctx, c, targets) != nil })
+	return &Failure{net, errors.Join(Check(ctx, net, targets), ctx.Err())}
+}
+
+// images is the inputs that are compared.
+const images = 4
+
+// Check takes one network every way; nil where all agree.
+func Check(ctx context.Context, n *Network, targets []*target.Target) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("panic: %v\n%s", r, debug.Stack())
+		}
+	}()
+	dir, err := os.MkdirTemp("", "dnnc-fuzz-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	path, err := n.write(dir)
+	if err != nil {
+		return err
+	}
+	plain := targets
+	if len(plain) == 0 {
+		t, err := target.Find(target.Names()[0])
+		if err != nil {
+			return err
+		}
+		plain = []*target.Target{t}
+	}
+	for _, t := range plain {
+		m, err := compile(ctx, n, path, t)
+		if err != nil {
+			return fmt.Errorf("%s: %w", t.Name, err)
+		}
+		if err := dumps(dir, m); err != nil {
+			return fmt.Errorf("%s: %w", t.Name, err)
+		}
+		in, want, err := answers(ctx, m, n.Seed)
+		if err != nil {
+			return fmt.Errorf("%s: interpreter: %w", t.Name, err)
+		}
+		if err := evaluated(m, in, want); err != nil {
+			return fmt.Errorf("%s: evaluator: %w", t.Name, err)
+		}
+		if len(targets) == 0 {
+			continue
+		}
+		if err := executed(ctx, m, t, in, want); err != nil {
+			return fmt.Errorf("%s: object: %w", t.Name, err)
+		}
+	}
+	return nil
+}
+
+func compile(ctx context.Context, n *Network, path string, t *target.Target) (*ir.Module, error) {
+	m, err := frontend.Load(path, frontend.Options{})
+	if err != nil {
+		return nil, err
+	}
+	e, ok := ir.ParseElem(n.Format)
+	if !ok {
+		return nil, fmt.Errorf("no format %s", n.Format)
+	}
+	env := &pass.Env{Target: t, Level: pass.Int8, Rounding: "nearest", Seed: n.Seed, Low: -1, High: 1, Fix: map[string]ir.Elem{},
+		Calibration: func() (data.Batch, error) { return data.Synthesize(n.Shape, -1, 1, 8, n.Seed), nil }}
+	for i, x := range n.Nodes {
+		if e.Kind != ir.I8 && (x.Op == "conv2d" || x.Op == "linear") {
+			env.Fix[fmt.Sprintf("v%d", i)] = e
+		}
+	}
+	return m, passes.Table.Run(ctx, m, env, pass.Options{})
+}
+
+// dumps prints a module, reads it and prints it again.
+func dumps(dir string, m *ir.Module) error {
+	d, err := frontend.NewDump(m)
+	if err != nil {
+		return err
+	}
+	if err := os.WriteFile(dir+"/"+d.TensorsName, d.Tensors, 0o644); err != nil {
+		return err
+	}
+	again, err := frontend.Parse(dir+"/dump.dnn", d.Text, frontend.Options{})
+	if err != nil {
+		return fmt.Errorf("a dump that does not parse: %w", err)
+	}
+	e, err := frontend.NewDump(again)
+	if err != nil {
+		return err
+	}
+	if !bytes.Equal(d.Text, e.Text) || !bytes.Equal(d.Tensors, e.Tensors) {
+		return fmt.Errorf("a dump is printed otherwise when it is read:\n%s\n%s", d.Text, e.Text)
+	}
+	return nil
+}
+
+// answers are inputs, least, greatest and of noise, and the interpreter's outputs,
+// in the order of memory.
+func answers(ctx context.Context, m *ir.Module, seed uint64) (in, out [][]byte, err error) {
+	prog, err := interp.CompileInt(m)
+	if err != nil {
+		return nil, nil, err
+	}
+	rng := rand.New(rand.NewPCG(seed, 9))
+	v := m.Inputs[0]
+	for i := range images {
+		x := make([]int8, v.Type.Shape.Size())
+		for j := range x {
+			x[j] = []int8{-128, 127, int8(rng.Uint32())}[min(i, 2)]
+		}
+		values := prog.Tensors(1, m.Outputs...)
+		values[prog.ID(v)] = x
+		if err := prog.Run(ctx, values, 1, 0, len(m.Ops)); err != nil {
+			return nil, nil, err
+		}
+		var all []byte
+		for _, o := range m.Outputs {
+			all = append(all, program.Physical(o, values[prog.ID(o)])...)
+		}
+		in, out = append(in, program.Physical(v, x)), append(out, all)
+	}
+	return in, out, nil
+}
+
+func compare(i int, want, got []byte) error {
+	for k := range want {
+		if k >= len(got) || want[k] != got[k] {
+			return fmt.Errorf("input %d, element %d is not %d", i, k, int8(want[k]))
+		}
+	}
+	return nil
+}
+
+// evaluated runs the loop language's own evaluator.
+func evaluated(m *ir.Module, in, want [][]byte) error {
+	p, err := kernel.Program(m, "n")
+	if err != nil {
+		return err
+	}
+	for i := range in {
+		memory := []loop.Memory{in[i]}
+		for _, o := range m.Outputs {
+			memory = append(memory, make([]byte, o.Type.Shape.Size()))
+		}
+		if _, err := loop.Run(p.Funcs[len(p.Funcs)-1], nil, append(memory, make([]byte, m.Arena.Bytes))); err != nil {
+			return err
+		}
+		var got []byte
+		for _, o := range memory[1 : 1+len(m.Outputs)] {
+			got = append(got, o...)
+		}
+		if err := compare(i, want[i], got); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// executed runs the object on its target or under its emulator.
+func executed(ctx context.Context, m *ir.Module, t *target.Target, in, want [][]byte) error {
+	b, err := program.New(ctx, driver.Options{}, &driver.Result{Module: m, Target: t})
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	p, err := b.Link(ctx, program.Whole)
+	if err != nil {
+		return err
+	}
+	got, err := p.Run(ctx, in)
+	if err != nil {
+		return err
+	}
+	for i := range in {
+		switch {
+		case got.Status[i]&emu.GuardBroken != 0:
+			return fmt.Errorf("input %d: memory around the arena, an input or an output was written", i)
+		case got.Status[i] != 0:
+			return fmt.Errorf("input %d: the run function failed", i)
+		}
+		if err := compare(i, want[i], got.Outputs[i]); err != nil {
+			return err
+		}
+	}
+	return nil
+}

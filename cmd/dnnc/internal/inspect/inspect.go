@@ -1,0 +1,207 @@
+// Package inspect reads what a build left: dnnc explain and dnnc diff certificates,
+// dnnc size an object.
+package inspect
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/certificate"
+	"github.com/dnnc/dnnc/ir/diag"
+)
+
+// open reads a certificate.
+func open(path string) (*certificate.Certificate, error) {
+	fault := func(format string, args ...any) (*certificate.Certificate, error) {
+		return nil, diag.New(diag.Pos{File: path, Line: 1, Col: 1}, diag.BadFile, format, args...)
+	}
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return nil, diag.New(diag.Pos{}, diag.BadFile, "%v", err)
+	}
+	c := &certificate.Certificate{}
+	if err := json.Unmarshal(raw, c); err != nil {
+		return fault("no certificate: %v", err)
+	}
+	switch {
+	case c.Version != certificate.Version:
+		return fault("a certificate of version %d; this dnnc reads version %d", c.Version, certificate.Version)
+	case c.Network == "" || c.Content == "":
+		return fault("no certificate: it names no network and no content")
+	}
+	return c, nil
+}
+
+func table(out io.Writer) *tabwriter.Writer {
+	return tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
+}
+
+// Explain says why each layer has its width: what the next smaller and the next
+// larger format would have saved and cost.
+func Explain(_ context.Context, args []string, _ io.Reader, stdout, _ io.Writer) error {
+	c, err := open(args[0])
+	if err != nil {
+		return err
+	}
+	fmt.Fprintf(stdout, "%s for %s: %d bytes of weights (%.3f bits each), -O %s", c.Network, c.Target, c.WeightBytes, c.AverageBits, c.Optimize)
+	if c.Search.Evaluations > 0 {
+		fmt.Fprintf(stdout, ", chosen by %s in %d evaluations", c.Search.Method, c.Search.Evaluations)
+	}
+	fmt.Fprint(stdout, "\n")
+	if c.Retention != nil {
+		fmt.Fprintf(stdout, "It keeps %.4f +- %.4f of the robust accuracy of the float network (%.4f of %.4f, %d images).\n", *c.Retention, *c.RetentionSE, c.Quantized.Mean, c.Float.Mean, c.Measured.Images)
+	}
+	measured := false
+	w := table(stdout)
+	fmt.Fprint(w, "\nlayer\tformat\tbytes\tcost (KL)\tless\tbytes\tcost\tmore\tbytes\tcost\t\n")
+	for _, l := range c.Layers {
+		less, more := neighbours(l)
+		cost := "-"
+		if l.Cost > 0 {
+			cost = fmt.Sprintf("%.5f", l.Cost)
+		}
+		measured = measured || len(l.Choices) > 0
+		fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%s\t%s\t\n", l.Name, l.Format, l.WeightBytes, cost, change(l, less), change(l, more))
+	}
+	w.Flush()
+	if !measured {
+		fmt.Fprintf(stdout, "\nNothing was searched: the widths are those of -O %s and -fix.\n", c.Optimize)
+		return nil
+	}
+	fmt.Fprint(stdout, "\ncost is the mean KL divergence of the answers when this layer alone has the format, on disturbed\nimages; less and more are the next formats, in bytes, that cost no less or more, with what they would change;\n~ marks a cost that was estimated, not measured.\n")
+	for _, k := range c.Search.Candidates {
+		mark := " "
+		if k.Chosen {
+			mark = "*"
+		}
+		fmt.Fprintf(stdout, "%s %-24s %8d bytes, KL %.5f: %s\n", mark, k.Origin, k.Bytes, k.KL, strings.Join(k.Formats, " "))
+	}
+	return nil
+}
+
+// neighbours are the choices next to the chosen format: the largest smaller one, and
+// the smallest larger one, of those that no other beats in both bytes and cost.
+func neighbours(l certificate.Layer) (less, more *certificate.Choice) {
+	for i := range l.Choices {
+		c := &l.Choices[i]
+		beaten := false
+		for _, d := range l.Choices {
+			beaten = beaten || d.Format != c.Format && d.WeightBytes <= c.WeightBytes && d.Cost < c.Cost
+		}
+		switch {
+		case beaten || c.Format == l.Format:
+		case c.WeightBytes < l.WeightBytes && (less == nil || c.WeightBytes > less.WeightBytes):
+			less = c
+		case c.WeightBytes > l.WeightBytes && (more == nil || c.WeightBytes < more.WeightBytes):
+			more = c
+		}
+	}
+	return less, more
+}
+
+// change is what a choice would change, in three columns.
+func change(l certificate.Layer, c *certificate.Choice) string {
+	if c == nil {
+		return "-\t\t"
+	}
+	estimated := ""
+	if !c.Measured {
+		estimated = "~"
+	}
+	return fmt.Sprintf("%s\t%+d\t%s%+.5f", c.Format, c.WeightBytes-l.WeightBytes, estimated, c.Cost-l.Cost)
+}
+
+// Diff compares two certificates: what differs of what they were made from, and in
+// what came out.
+func Diff(_ context.Context, args []string, _ io.Reader, stdout, _ io.Writer) error {
+	a, err := open(args[0])
+	if err != nil {
+		return err
+	}
+	b, err := open(args[1])
+	if err != nil {
+		return err
+	}
+	if a.Content == b.Content {
+		fmt.Fprintf(stdout, "the same object: content %.16s\n", a.Content)
+	}
+	w := table(stdout)
+	differ := func(name string, x, y any) {
+		if x != y {
+			fmt.Fprintf(w, "%s\t%v\t%v\t\n", name, x, y)
+		}
+	}
+	number := func(name string, x, y float64) {
+		if x != y {
+			fmt.Fprintf(w, "%s\t%.6g\t%.6g\t%+.6g\t\n", name, x, y, y-x)
+		}
+	}
+	fmt.Fprintf(w, "\t%s\t%s\tchange\t\n", filepath.Base(args[0]), filepath.Base(args[1]))
+	differ("network", a.Network, b.Network)
+	differ("target", a.Target, b.Target)
+	differ("llvm", a.LLVM, b.LLVM)
+	differ("-O", a.Optimize, b.Optimize)
+	differ("search", a.Search.Method, b.Search.Method)
+	differ("seed", a.Seed, b.Seed)
+	differ("errors", strings.Join(a.Errors, ";"), strings.Join(b.Errors, ";"))
+	for _, name := range names(a.Inputs, b.Inputs, func(i certificate.Input) string { return i.Name }) {
+		hash := func(list []certificate.Input) string {
+			for _, i := range list {
+				if i.Name == name {
+					return fmt.Sprintf("%.12s", i.SHA256)
+				}
+			}
+			return "-"
+		}
+		differ(name, hash(a.Inputs), hash(b.Inputs))
+	}
+	number("bytes of weights", float64(a.WeightBytes), float64(b.WeightBytes))
+	number("bits a weight", a.AverageBits, b.AverageBits)
+	number("bytes of constants", float64(a.OtherBytes), float64(b.OtherBytes))
+	number("bytes of code", float64(a.CodeBytes), float64(b.CodeBytes))
+	number("bytes of RAM", float64(a.ArenaBytes), float64(b.ArenaBytes))
+	number("search evaluations", float64(a.Search.Evaluations), float64(b.Search.Evaluations))
+	if a.Quantized != nil && b.Quantized != nil {
+		number("accuracy", a.Quantized.Clean, b.Quantized.Clean)
+		number("robust accuracy", a.Quantized.Mean, b.Quantized.Mean)
+	}
+	if a.Retention != nil && b.Retention != nil {
+		number("retention", *a.Retention, *b.Retention)
+		if d := *b.Retention - *a.Retention; math.Abs(d) < 2*math.Hypot(*a.RetentionSE, *b.RetentionSE) {
+			fmt.Fprintf(w, "\t\t\twithin its error\t\n")
+		}
+	}
+	for _, name := range names(a.Layers, b.Layers, func(l certificate.Layer) string { return l.Name }) {
+		format := func(list []certificate.Layer) string {
+			for _, l := range list {
+				if l.Name == name {
+					return l.Format
+				}
+			}
+			return "-"
+		}
+		differ(name, format(a.Layers), format(b.Layers))
+	}
+	return w.Flush()
+}
+
+// names are those of two lists, each once, in the order of the first.
+func names[T any](a, b []T, name func(T) string) []string {
+	var out []string
+	seen := map[string]bool{}
+	for _, list := range [][]T{a, b} {
+		for _, x := range list {
+			if n := name(x); !seen[n] {
+				out, seen[n] = append(out, n), true
+			}
+		}
+	}
+	return out
+}

@@ -1,0 +1,154 @@
+// Package manual writes the man page and the shells' completions from the table of
+// commands and the flags themselves, so that there is nothing to keep up with.
+package manual
+
+import (
+	"flag"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Command is a word after dnnc.
+type Command struct{ Name, Usage, Doc string }
+
+// Manual is what there is to be told.
+type Manual struct {
+	Commands []Command
+	Flags    *flag.FlagSet
+	Values   map[string][]string // of the flags that take one of a few words
+}
+
+// flags are the flags by name; a value is "" of those that take none.
+func (m *Manual) flags() (list []*flag.Flag, value map[string]string) {
+	value = map[string]string{}
+	m.Flags.VisitAll(func(f *flag.Flag) {
+		list = append(list, f)
+		name, _ := flag.UnquoteUsage(f)
+		if b, ok := f.Value.(interface{ IsBoolFlag() bool }); ok && b.IsBoolFlag() {
+			name = ""
+		}
+		value[f.Name] = name
+	})
+	return list, value
+}
+
+// isFile reports whether a flag takes the path of a file or folder.
+func isFile(value string) bool { return value == "file" || value == "folder" || value == "network" }
+
+// Man is a page for man(1), section 1.
+func (m *Manual) Man() string {
+	var b strings.Builder
+	roff := strings.NewReplacer(`\`, `\e`, "-", `\-`).Replace
+	line := func(s string) {
+		if strings.HasPrefix(s, ".") || strings.HasPrefix(s, "'") {
+			b.WriteString(`\&`)
+		}
+		b.WriteString(s + "\n")
+	}
+	b.WriteString(".TH DNNC 1\n.SH NAME\ndnnc \\- compile a deep neural network for an embedded processor\n.SH SYNOPSIS\n")
+	for _, c := range m.Commands {
+		fmt.Fprintf(&b, ".br\n.B dnnc %s\n%s\n", c.Name, roff(c.Usage))
+	}
+	b.WriteString(".SH COMMANDS\n")
+	for _, c := range m.Commands {
+		fmt.Fprintf(&b, ".TP\n.B %s\n", c.Name)
+		line(roff(c.Doc))
+	}
+	b.WriteString(".SH OPTIONS\nFlags and files come in any order. An argument @file stands for the arguments in the file.\n")
+	list, value := m.flags()
+	for _, f := range list {
+		_, usage := flag.UnquoteUsage(f)
+		fmt.Fprintf(&b, ".TP\n.B \\-%s", roff(f.Name))
+		if value[f.Name] != "" {
+			fmt.Fprintf(&b, " \\fI%s\\fR", roff(value[f.Name]))
+		}
+		b.WriteByte('\n')
+		if f.DefValue != "" && f.DefValue != "false" && f.DefValue != "0" && f.DefValue != "0s" {
+			usage += " (default " + f.DefValue + ")"
+		}
+		line(roff(usage))
+	}
+	b.WriteString(".SH EXIT STATUS\n0: done. 1: the input is at fault. 2: bad usage. 3: an internal error.\n")
+	return b.String()
+}
+
+// Shells are those that Completion knows.
+var Shells = []string{"bash", "zsh", "fish"}
+
+// Completion is a script for a shell.
+func (m *Manual) Completion(shell string) string {
+	switch shell {
+	case "bash":
+		return m.bash()
+	case "zsh":
+		// zsh reads bash's completions by a module of its own.
+		return "#compdef dnnc\nautoload -U +X bashcompinit && bashcompinit\n" + m.bash()
+	}
+	return m.fish()
+}
+
+func (m *Manual) words() string {
+	var words []string
+	for _, c := range m.Commands {
+		words = append(words, c.Name)
+	}
+	return strings.Join(words, " ")
+}
+
+func (m *Manual) bash() string {
+	list, value := m.flags()
+	var names, files, none []string
+	var cases strings.Builder
+	for _, f := range list {
+		names = append(names, "-"+f.Name)
+		switch {
+		case len(m.Values[f.Name]) > 0:
+			fmt.Fprintf(&cases, "    -%s) COMPREPLY=($(compgen -W '%s' -- \"$cur\")); return ;;\n", f.Name, strings.Join(m.Values[f.Name], " "))
+		case isFile(value[f.Name]):
+			files = append(files, "-"+f.Name)
+		case value[f.Name] != "":
+			none = append(none, "-"+f.Name)
+		}
+	}
+	slices.Sort(files)
+	return fmt.Sprintf(`_dnnc() {
+  local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
+  case $prev in
+%s    %s) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+    %s) return ;;
+  esac
+  case $cur in
+    -*) COMPREPLY=($(compgen -W '%s' -- "$cur")) ;;
+    *) COMPREPLY=($(compgen -f -- "$cur"))
+       [ "$COMP_CWORD" -eq 1 ] && COMPREPLY+=($(compgen -W '%s' -- "$cur")) ;;
+  esac
+}
+complete -o filenames -F _dnnc dnnc
+`, cases.String(), strings.Join(files, "|"), strings.Join(none, "|"), strings.Join(names, " "), m.words())
+}
+
+func (m *Manual) fish() string {
+	var b strings.Builder
+	quote := func(s string) string {
+		return "'" + strings.NewReplacer(`\`, `\\`, "'", `\'`).Replace(s) + "'"
+	}
+	for _, c := range m.Commands {
+		fmt.Fprintf(&b, "complete -c dnnc -n __fish_use_subcommand -a %s -d %s\n", c.Name, quote(c.Doc))
+	}
+	list, value := m.flags()
+	for _, f := range list {
+		_, usage := flag.UnquoteUsage(f)
+		fmt.Fprintf(&b, "complete -c dnnc -o %s -d %s", f.Name, quote(usage))
+		switch {
+		case len(m.Values[f.Name]) > 0:
+			fmt.Fprintf(&b, " -x -a %s", quote(strings.Join(m.Values[f.Name], " ")))
+		case isFile(value[f.Name]):
+			b.WriteString(" -r")
+		case value[f.Name] != "":
+			b.WriteString(" -x")
+		}
+		b.WriteByte('\n')
+	}
+	return b.String()
+}

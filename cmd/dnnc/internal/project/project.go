@@ -1,0 +1,176 @@
+// Package project writes minimal, working projects around a network for the build
+// systems of embedded software.
+package project
+
+import (
+	"bytes"
+	"context"
+	"embed"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"text/template"
+
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
+	"github.com/dnnc/dnnc/frontend"
+	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/ir/target"
+)
+
+//go:embed templates
+var templates embed.FS
+
+// kind is a build system.
+type kind struct {
+	name   string
+	target string            // unless another is asked for
+	files  map[string]string // path in the project to template
+	c      string            // where the network goes as C, for builds that do not run dnnc
+}
+
+var kinds = []kind{
+	{name: "cmake", target: "x86_64", files: map[string]string{
+		"CMakeLists.txt": "cmake/CMakeLists.txt", "cmake/dnnc.cmake": "common/dnnc.cmake", "main.c": "common/main.c",
+		"cmake/arm-linux.cmake": "cmake/cmake/arm-linux.cmake", "cmake/cortex-m4.cmake": "cmake/cmake/cortex-m4.cmake"}},
+	{name: "make", target: "x86_64", files: map[string]string{"Makefile": "make/Makefile", "main.c": "common/main.c"}},
+	{name: "zephyr", target: "armv7em", files: map[string]string{
+		"CMakeLists.txt": "zephyr/CMakeLists.txt", "cmake/dnnc.cmake": "common/dnnc.cmake", "prj.conf": "zephyr/prj.conf", "src/main.c": "common/main.c"}},
+	{name: "arduino", target: "armv7em", c: "src", files: map[string]string{
+		"library.properties": "arduino/library.properties", "examples/classify/classify.ino": "arduino/examples/classify/classify.ino"}},
+	{name: "platformio", target: "x86_64", c: "lib/PREFIX/src", files: map[string]string{
+		"platformio.ini": "platformio/platformio.ini", "dnnc.py": "platformio/dnnc.py", "src/main.c": "common/main.c", "lib/PREFIX/library.json": "platformio/library.json"}},
+}
+
+// Kinds are the names of the build systems.
+func Kinds() []string {
+	var names []string
+	for _, k := range kinds {
+		names = append(names, k.name)
+	}
+	return names
+}
+
+// Init writes a project: its kind, the network, a folder that does not exist yet or
+// is empty, and a target.
+func Init(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writer) error {
+	i := slices.IndexFunc(kinds, func(k kind) bool { return k.name == args[0] })
+	if i < 0 {
+		return diag.New(diag.Pos{}, diag.BadValue, "no projects of %s: there are %s", args[0], strings.Join(Kinds(), " ")).WithSuggestion(args[0], Kinds())
+	}
+	k, network, dir := kinds[i], args[1], args[2]
+	if len(args) > 3 {
+		k.target = args[3]
+	}
+	if _, err := target.Find(k.target); err != nil {
+		return err
+	}
+	m, err := frontend.Load(network, frontend.Options{})
+	if err != nil {
+		return err
+	}
+	if err := ir.Infer(m).Err(); err != nil {
+		return err
+	}
+	if len(m.Inputs) != 1 || len(m.Outputs) != 1 {
+		return diag.New(m.Pos, diag.Unsupported, "projects are written around networks of one input and one result")
+	}
+	if list, err := os.ReadDir(dir); err == nil && len(list) > 0 {
+		return diag.New(diag.Pos{}, diag.BadOutput, "%s is not empty", dir).WithHelp("name a folder that does not exist yet")
+	}
+	p := &project{dir: dir, Prefix: m.Name, Up: strings.ToUpper(m.Name), Target: k.target}
+	if err := p.network(network, m); err != nil {
+		return err
+	}
+	if err := p.templates(k); err != nil {
+		return err
+	}
+	if k.c != "" {
+		if err := p.compile(ctx, k, stderr); err != nil {
+			return err
+		}
+	}
+	fmt.Fprintf(stdout, "%s: a project of %s around %s for %s\n", dir, k.name, m.Name, k.target)
+	return nil
+}
+
+// project is what templates know.
+type project struct {
+	dir                string
+	Prefix, Up, Target string
+}
+
+func (p *project) path(name string) string {
+	return filepath.Join(p.dir, filepath.FromSlash(strings.ReplaceAll(name, "PREFIX", p.Prefix)))
+}
+
+func (p *project) write(name string, content []byte) error {
+	path := p.path(name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		return diag.New(diag.Pos{}, diag.BadOutput, "%v", err)
+	}
+	return driver.Replace(path, content)
+}
+
+// network copies the text, its tensors and its images.
+func (p *project) network(path string, m *ir.Module) error {
+	files := map[string]string{filepath.Base(path): p.Prefix + ".dnn"}
+	for _, t := range m.Tensors {
+		files[t.Path] = t.Path
+	}
+	for _, d := range []string{m.Calib, m.Test} {
+		if d == "" || filepath.IsAbs(d) {
+			continue
+		}
+		files[d] = d
+		labels := filepath.Join(filepath.Dir(d), strings.Replace(filepath.Base(d), "images-idx3", "labels-idx1", 1))
+		if _, err := os.Stat(filepath.Join(filepath.Dir(path), labels)); err == nil {
+			files[labels] = labels
+		}
+	}
+	for from, to := range files {
+		content, err := os.ReadFile(filepath.Join(filepath.Dir(path), from))
+		if err != nil {
+			return diag.New(diag.Pos{}, diag.BadFile, "%v", err)
+		}
+		if err := p.write("network/"+filepath.ToSlash(to), content); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *project) templates(k kind) error {
+	for name, from := range k.files {
+		text, err := templates.ReadFile("templates/" + from + ".tmpl")
+		if err != nil {
+			return err
+		}
+		t, err := template.New(name).Parse(string(text))
+		if err != nil {
+			return err
+		}
+		var b bytes.Buffer
+		if err := t.Execute(&b, p); err != nil {
+			return err
+		}
+		if err := p.write(name, b.Bytes()); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// compile writes the network as C, its header and its certificate.
+func (p *project) compile(ctx context.Context, k kind, messages io.Writer) error {
+	out := p.path(k.c + "/" + p.Prefix + ".c")
+	if err := os.MkdirAll(filepath.Dir(out), 0o755); err != nil {
+		return diag.New(diag.Pos{}, diag.BadOutput, "%v", err)
+	}
+	o := driver.Defaults()
+	o.Input, o.Output, o.Target, o.Emit = p.path("network/"+p.Prefix+".dnn"), out, p.Target, []string{"c"}
+	return driver.Build(ctx, o, io.Discard, messages)
+}

@@ -1,0 +1,241 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/textproto"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/lsp"
+)
+
+// editor is a client that is driven by a test.
+type editor struct {
+	t    *testing.T
+	to   *io.PipeWriter
+	from *textproto.Reader
+	done chan error
+	id   int
+}
+
+func newEditor(t *testing.T) *editor {
+	in, to := io.Pipe()
+	from, out := io.Pipe()
+	e := &editor{t: t, to: to, from: textproto.NewReader(bufio.NewReader(from)), done: make(chan error, 1)}
+	go func() {
+		e.done <- lsp.Serve(context.Background(), nil, in, out, io.Discard)
+		out.Close()
+	}()
+	return e
+}
+
+func (e *editor) send(v map[string]any) {
+	v["jsonrpc"] = "2.0"
+	body, err := json.Marshal(v)
+	require.NoError(e.t, err)
+	fmt.Fprintf(e.to, "Content-Length: %d\r\n\r\n%s", len(body), body)
+}
+
+// receive reads a message into a structure.
+func (e *editor) receive(into any) {
+	head, err := e.from.ReadMIMEHeader()
+	require.NoError(e.t, err)
+	n, err := strconv.Atoi(head.Get("Content-Length"))
+	require.NoError(e.t, err)
+	body := make([]byte, n)
+	_, err = io.ReadFull(e.from.R, body)
+	require.NoError(e.t, err)
+	require.NoError(e.t, json.Unmarshal(body, into), "%s", body)
+}
+
+// ask sends a request and returns its result, or the code of its error.
+func (e *editor) ask(method string, params map[string]any) (result json.RawMessage, code int) {
+	e.id++
+	e.send(map[string]any{"id": e.id, "method": method, "params": params})
+	var got struct {
+		ID     int
+		Result json.RawMessage
+		Error  struct{ Code int }
+	}
+	e.receive(&got)
+	require.Equal(e.t, e.id, got.ID)
+	return got.Result, got.Error.Code
+}
+
+const uri = "file:///nowhere/n.dnn"
+
+// at asks about a place in the text: a line and a character from 0 on.
+func (e *editor) at(method string, line, character int) string {
+	result, _ := e.ask("textDocument/"+method, map[string]any{
+		"textDocument": map[string]any{"uri": uri}, "position": map[string]any{"line": line, "character": character},
+	})
+	return string(result)
+}
+
+// text opens or changes the text and returns what is wrong with it.
+func (e *editor) text(method, text string) []map[string]any {
+	e.send(map[string]any{"method": "textDocument/" + method, "params": map[string]any{
+		"textDocument": map[string]any{"uri": uri, "text": text}, "contentChanges": []any{map[string]any{"text": text}},
+	}})
+	var got struct {
+		Method string
+		Params struct {
+			URI         string
+			Diagnostics []map[string]any
+		}
+	}
+	e.receive(&got)
+	require.Equal(e.t, "textDocument/publishDiagnostics", got.Method)
+	require.Equal(e.t, uri, got.Params.URI)
+	require.NotNil(e.t, got.Params.Diagnostics)
+	return got.Params.Diagnostics
+}
+
+const small = `# ä𝄞
+network n(image: f32[2,8,8] in [0,1]) -> f32[2,4,4] {
+  pool = maxpool2d(image, kernel: 2)
+  y = relu(pool)
+  return y
+}
+`
+
+// TestLanguageServer is a session of an editor.
+func TestLanguageServer(t *testing.T) {
+	e := newEditor(t)
+	_, code := e.ask("textDocument/hover", nil)
+	assert.Equal(t, -32002, code, "initialize comes first")
+	result, _ := e.ask("initialize", map[string]any{})
+	for _, want := range []string{"hoverProvider", "definitionProvider", "completionProvider", "documentFormattingProvider"} {
+		assert.Contains(t, string(result), want)
+	}
+	assert.Empty(t, e.text("didOpen", small))
+
+	assert.Contains(t, e.at("hover", 3, 11), "pool : f32[2,4,4]")
+	assert.Contains(t, e.at("hover", 2, 12), "stride", "of an operation, its attributes")
+	assert.Contains(t, e.at("hover", 2, 20), "an input of the network")
+	assert.Equal(t, "null", e.at("hover", 4, 3))
+	assert.Equal(t, "null", e.at("hover", 99, 99))
+	assert.JSONEq(t, `{"uri":"`+uri+`","range":{"start":{"line":2,"character":2},"end":{"line":2,"character":6}}}`, e.at("definition", 3, 12))
+	assert.Contains(t, e.at("definition", 2, 21), `"line":1`)
+	assert.Equal(t, "null", e.at("definition", 2, 12))
+
+	assert.Contains(t, e.at("completion", 2, 6), `"label":"return"`)
+	inside := e.at("completion", 2, 26)
+	assert.Contains(t, inside, `"label":"kernel"`)
+	assert.Contains(t, inside, `"label":"image"`)
+	assert.NotContains(t, inside, `"label":"y"`, "defined below")
+	assert.Contains(t, e.at("completion", 3, 6), `"label":"conv2d"`)
+
+	// A text with two faults, one of them behind letters of two and four bytes.
+	list := e.text("didChange", strings.Replace(strings.Replace(small, "relu", "relux", 1), "# ä𝄞", "𝄞 = 1", 1))
+	require.Len(t, list, 2)
+	assert.Equal(t, "dnnc", list[0]["source"])
+	assert.Contains(t, list[1]["message"], `did you mean "relu"`)
+	assert.Equal(t, map[string]any{"start": map[string]any{"line": 3., "character": 6.}, "end": map[string]any{"line": 3., "character": 11.}}, list[1]["range"])
+	assert.Contains(t, e.at("hover", 3, 13), "pool : f32[2,4,4]", "what was sound is still known")
+	assert.Contains(t, e.at("definition", 4, 9), `"line":3`, "y is defined, if wrongly")
+	assert.JSONEq(t, "[]", e.at("formatting", 0, 0), "what does not parse is left")
+	assert.Empty(t, e.text("didChange", strings.Replace(small, "relu(pool)", "relu(  pool  )", 1)))
+	var edits []struct{ NewText string }
+	require.NoError(t, json.Unmarshal([]byte(e.at("formatting", 0, 0)), &edits))
+	require.Len(t, edits, 1)
+	assert.Equal(t, small, edits[0].NewText)
+	e.text("didChange", "network n(x: f32[2,8,8] in [0,1]) -> f32[2,8,8] {\n  y = conv2d(x, filters: 2, act: ")
+	assert.Contains(t, e.at("completion", 1, 33), `"label":"relu6"`)
+
+	_, code = e.ask("textDocument/rename", map[string]any{})
+	assert.Equal(t, -32601, code)
+	_, code = e.ask("textDocument/hover", map[string]any{"textDocument": map[string]any{"uri": "file:///other"}})
+	assert.Equal(t, -32602, code)
+	_, code = e.ask("textDocument/hover", map[string]any{"textDocument": 7})
+	assert.Equal(t, -32602, code)
+	assert.Empty(t, e.text("didClose", ""))
+	e.ask("shutdown", nil)
+	e.send(map[string]any{"method": "exit"})
+	assert.NoError(t, <-e.done)
+}
+
+// TestLanguageServerMeetsNonsense: what is no message ends the session with an
+// error, or is passed over; never with a panic.
+func TestLanguageServerMeetsNonsense(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                                         "",
+		"GET / HTTP/1.1\r\n\r\n":                   "language server",
+		"Content-Length: x\r\n\r\n":                "Content-Length",
+		"Content-Length: -1\r\n\r\n":               "Content-Length",
+		"Content-Length: 99\r\n\r\n{}":             "language server",
+		"Content-Length: 2\r\n\r\n}{":              "",
+		"Content-Length: 2\r\n\r\n[]":              "",
+		"Content-Length: 2\r\n\r\n{}":              "",
+		"Content-Length: 4\r\n\r\nnull":            "",
+		"Content-Length: 99999999999999\r\n\r\n{}": "Content-Length",
+	} {
+		err := lsp.Serve(context.Background(), nil, strings.NewReader(text), io.Discard, io.Discard)
+		if want == "" {
+			assert.NoError(t, err, "%q", text)
+		} else {
+			assert.ErrorContains(t, err, want, "%q", text)
+		}
+	}
+}
+
+// TestNeovim drives the server from an editor that people use.
+func TestNeovim(t *testing.T) {
+	if _, err := exec.LookPath("nvim"); err != nil {
+		t.Skip(err)
+	}
+	dir := t.TempDir()
+	path := filepath.Join(dir, "n.dnn")
+	require.NoError(t, os.WriteFile(path, []byte(strings.Replace(small, "relu(pool)", "relux( pool )", 1)), 0o644))
+	script := filepath.Join(dir, "session.lua")
+	require.NoError(t, os.WriteFile(script, []byte(`
+local function say(...) io.stdout:write(table.concat({...}, " ") .. "\n") end
+local client = vim.lsp.start_client({ cmd = { "`+dnncPath(t)+`", "lsp" }, name = "dnnc" })
+vim.lsp.buf_attach_client(0, client)
+local function diagnostics(n)
+  vim.wait(20000, function() return #vim.diagnostic.get(0) == n end, 20)
+  return vim.diagnostic.get(0)
+end
+for _, d in ipairs(diagnostics(1)) do say("diagnostic", d.lnum, d.message) end
+vim.api.nvim_buf_set_lines(0, 3, 4, false, { "  y = relu( pool )" })
+say("left", #diagnostics(0))
+local function ask(method, line, character)
+  local answers = vim.lsp.buf_request_sync(0, method, { textDocument = vim.lsp.util.make_text_document_params(),
+    position = { line = line, character = character }, options = { tabSize = 2, insertSpaces = true } }, 20000)
+  return vim.tbl_values(answers)[1].result
+end
+say("hover", vim.fn.json_encode(ask("textDocument/hover", 3, 12)))
+say("definition", ask("textDocument/definition", 3, 13).range.start.line)
+for _, c in ipairs(ask("textDocument/completion", 3, 6)) do say("completion", c.label) end
+vim.lsp.util.apply_text_edits(ask("textDocument/formatting", 0, 0), 0, "utf-16")
+vim.cmd("write")
+vim.lsp.stop_client(client)
+vim.cmd("quitall!")
+`), 0o644))
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	defer cancel()
+	c := exec.CommandContext(ctx, "nvim", "--headless", "-u", "NONE", "-n", path, "-c", "luafile "+script)
+	c.Env = append(os.Environ(), "HOME="+dir, "XDG_STATE_HOME="+dir)
+	var out bytes.Buffer
+	c.Stdout, c.Stderr = &out, &out
+	require.NoError(t, c.Run(), out.String())
+	for _, want := range []string{`did you mean "relu"`, "left 0", "pool : f32[2,4,4]", "definition 2", "completion conv2d"} {
+		assert.Contains(t, out.String(), want)
+	}
+	got, err := os.ReadFile(path)
+	require.NoError(t, err)
+	assert.Equal(t, small, string(got))
+}

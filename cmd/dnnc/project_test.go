@@ -1,0 +1,174 @@
+package main
+
+import (
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/dnnc/dnnc/codegen/llvm"
+)
+
+// newProject is a project around LeNet-5.
+func newProject(t *testing.T, kind string, target ...string) string {
+	t.Helper()
+	if _, err := llvm.Find(""); err != nil {
+		t.Skip(err)
+	}
+	dir := filepath.Join(t.TempDir(), "project")
+	code, _, stderr := dnnc(t, append([]string{"init", kind, lenet, dir}, target...)...)
+	require.Zero(t, code, stderr)
+	return dir
+}
+
+// touch writes a file anew with the same contents.
+func touch(t *testing.T, path string) {
+	content, err := os.ReadFile(path)
+	require.NoError(t, err)
+	info, err := os.Stat(path)
+	require.NoError(t, err)
+	require.NoError(t, os.Remove(path))
+	require.NoError(t, os.WriteFile(path, content, info.Mode()))
+}
+
+// rebuilds holds a project to building when something changed, and only then. build
+// reports whether dnnc ran.
+func rebuilds(t *testing.T, dir, dnnc string, build func() bool) {
+	assert.True(t, build(), "from scratch")
+	assert.False(t, build(), "nothing changed")
+	for _, path := range []string{
+		filepath.Join(dir, "network/lenet5.dnn"), filepath.Join(dir, "network/lenet5.safetensors"),
+		filepath.Join(dir, "network/fashion-train-images-idx3-ubyte.gz"), dnnc,
+	} {
+		touch(t, path)
+		assert.True(t, build(), path)
+		assert.False(t, build(), path)
+	}
+}
+
+func TestMakeProject(t *testing.T) {
+	dir, tool := newProject(t, "make"), dnncPath(t)
+	rebuilds(t, dir, tool, func() bool {
+		return strings.Contains(runIn(t, dir, "make", "DNNC="+tool, "DNNCFLAGS=-images 16"), "-images 16")
+	})
+	assert.Regexp(t, `^class \d\n`, runIn(t, dir, "./app"))
+}
+
+// TestCMakeProjects builds for this machine, for armv7 Linux and for a Cortex-M4,
+// with Ninja; where an emulator is, all must answer alike.
+func TestCMakeProjects(t *testing.T) {
+	want := ""
+	for _, c := range []struct{ toolchain, target, compiler, emulator string }{
+		{"", "x86_64", "gcc", ""},
+		{"arm-linux", "armv7", "arm-linux-gnueabihf-gcc", "qemu-arm"},
+		{"cortex-m4", "armv7em", "arm-none-eabi-gcc", ""},
+	} {
+		t.Run(c.target, func(t *testing.T) {
+			for _, tool := range []string{"cmake", "ninja", c.compiler} {
+				if _, err := exec.LookPath(tool); err != nil {
+					t.Skip(err)
+				}
+			}
+			dir, tool := newProject(t, "cmake", c.target), dnncPath(t)
+			args := []string{"-S", ".", "-B", "build", "-G", "Ninja", "-DDNNC_EXECUTABLE=" + tool}
+			if c.toolchain != "" {
+				args = append(args, "-DCMAKE_TOOLCHAIN_FILE=cmake/"+c.toolchain+".cmake")
+			}
+			runIn(t, dir, "cmake", args...)
+			build := func() bool { return strings.Contains(runIn(t, dir, "cmake", "--build", "build"), "dnnc lenet5") }
+			if c.toolchain == "" {
+				rebuilds(t, dir, tool, build)
+			} else {
+				assert.True(t, build())
+				assert.False(t, build())
+			}
+			if c.target == "armv7em" {
+				return // linked; make test runs such programs on boards elsewhere
+			}
+			app, run := filepath.Join(dir, "build/app"), []string{}
+			if c.emulator != "" {
+				app, run = c.emulator, []string{app}
+			}
+			got := runIn(t, dir, app, run...)
+			assert.Regexp(t, `^class \d\n`, got)
+			if want == "" {
+				want = got
+			}
+			assert.Equal(t, want, got)
+		})
+	}
+}
+
+// TestProjectsOfToolsThatAreNotHere holds trees to the layouts that Zephyr, Arduino
+// and PlatformIO document, and compiles the C that two of them carry.
+func TestProjectsOfToolsThatAreNotHere(t *testing.T) {
+	network := []string{
+		"network/fashion-test-images-idx3-ubyte.gz", "network/fashion-test-labels-idx1-ubyte.gz", "network/fashion-train-images-idx3-ubyte.gz",
+		"network/fashion-train-labels-idx1-ubyte.gz", "network/lenet5.dnn", "network/lenet5.safetensors",
+	}
+	for kind, want := range map[string][]string{
+		"zephyr":     {"CMakeLists.txt", "cmake/dnnc.cmake", "prj.conf", "src/main.c"},
+		"arduino":    {"examples/classify/classify.ino", "library.properties", "src/lenet5.c", "src/lenet5.h", "src/lenet5.json"},
+		"platformio": {"dnnc.py", "lib/lenet5/library.json", "lib/lenet5/src/lenet5.c", "lib/lenet5/src/lenet5.h", "lib/lenet5/src/lenet5.json", "platformio.ini", "src/main.c"},
+	} {
+		dir := newProject(t, kind)
+		var got []string
+		require.NoError(t, filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+			if !d.IsDir() {
+				name, err := filepath.Rel(dir, path)
+				require.NoError(t, err)
+				got = append(got, name)
+			}
+			return err
+		}))
+		assert.ElementsMatch(t, append(want, network...), got, kind)
+		for _, c := range []string{"src/lenet5.c", "lib/lenet5/src/lenet5.c"} {
+			if _, err := os.Stat(filepath.Join(dir, c)); err == nil {
+				runIn(t, dir, "gcc", "-O1", "-c", c, "-o", "/dev/null")
+			}
+		}
+	}
+}
+
+func TestInitRefuses(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "mine"), nil, 0o644))
+	for want, args := range map[string][]string{
+		`did you mean "cmake"`: {"cmak", lenet, filepath.Join(dir, "x")},
+		"is not empty":         {"make", lenet, dir},
+		`no target "armv77"`:   {"make", lenet, filepath.Join(dir, "x"), "armv77"},
+		"no such file":         {"make", "none.dnn", filepath.Join(dir, "x")},
+	} {
+		code, _, stderr := dnnc(t, append([]string{"init"}, args...)...)
+		assert.Equal(t, atFault, code)
+		assert.Contains(t, stderr, want)
+		assert.NoDirExists(t, filepath.Join(dir, "x"))
+	}
+}
+
+// TestCMakePackage links against what -emit cmake and pc wrote.
+func TestCMakePackage(t *testing.T) {
+	if _, err := llvm.Find(""); err != nil {
+		t.Skip(err)
+	}
+	dir := t.TempDir()
+	code, _, stderr := dnnc(t, "-images", "16", lenet, "-target", "x86_64", "-emit", "cmake,pc", "-o", filepath.Join(dir, "lenet5.o"))
+	require.Zero(t, code, stderr)
+	write := func(name, text string) {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644))
+	}
+	write("main.c", firmware)
+	write("CMakeLists.txt", "cmake_minimum_required(VERSION 3.20)\nproject(x C)\nfind_package(lenet5 CONFIG REQUIRED PATHS ${CMAKE_SOURCE_DIR} NO_DEFAULT_PATH)\nadd_executable(app main.c)\ntarget_link_libraries(app PRIVATE dnnc::lenet5)\n")
+	runIn(t, dir, "cmake", "-S", ".", "-B", "build")
+	runIn(t, dir, "cmake", "--build", "build")
+	answers := runIn(t, dir, "build/app")
+	assert.Len(t, strings.Fields(answers), 10)
+	flags := strings.Fields(runIn(t, dir, "env", "PKG_CONFIG_PATH="+dir, "pkg-config", "--cflags", "--libs", "lenet5"))
+	runIn(t, dir, "gcc", append([]string{"main.c", "-o", "byname"}, flags...)...)
+	assert.Equal(t, answers, runIn(t, dir, "./byname"))
+}

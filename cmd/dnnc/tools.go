@@ -1,0 +1,109 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"runtime/debug"
+	"slices"
+	"strings"
+
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/fuzz"
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/inspect"
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/lsp"
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/manual"
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/project"
+	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/ir/target"
+	"github.com/dnnc/dnnc/passes"
+	"github.com/dnnc/dnnc/passes/pass"
+	"github.com/dnnc/dnnc/passes/quant"
+	"github.com/dnnc/dnnc/passes/robust"
+)
+
+// A utility is a command without the compiler's flags.
+type utility struct {
+	name, usage, doc string
+	least, most      int // arguments
+	run              func(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) error
+}
+
+// tools are in the order of the help. They are set up in init, for some of them tell
+// of all commands.
+var tools []utility
+
+func init() {
+	tools = []utility{
+		{"explain", "net.json", "why each layer got its width", 1, 1, inspect.Explain},
+		{"diff", "a.json b.json", "what differs between two builds, by their certificates", 2, 2, inspect.Diff},
+		{"size", "net.o", "flash, RAM and stack of an object, by layer", 1, 1, inspect.Size},
+		{"lsp", "", "serve an editor: the Language Server Protocol on standard input and output", 0, 0, lsp.Serve},
+		{"init", strings.Join(project.Kinds(), "|") + " net.dnn DIR [TARGET]", "write a project around a network", 3, 4, project.Init},
+		{"fuzz", "N [SEED] [TARGETS|none]", "compare N random networks in dump, interpreter, evaluator and objects", 1, 3, fuzz.Run},
+		{"man", "> dnnc.1", "the man page", 0, 0, printMan},
+		{"completion", "bash|zsh|fish", "completions for a shell", 1, 1, printCompletion},
+	}
+}
+
+// runTool runs the tool that args name; isTool is false where they name none.
+func runTool(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) (code int, isTool bool) {
+	if len(args) == 0 {
+		return 0, false
+	}
+	i := slices.IndexFunc(tools, func(t utility) bool { return t.name == args[0] })
+	if i < 0 {
+		return 0, false
+	}
+	t := &tools[i]
+	if n := len(args) - 1; n < t.least || n > t.most || slices.Contains(args[1:], "-help") {
+		fmt.Fprintf(stderr, "usage: dnnc %s %s\n%s\n", t.name, t.usage, t.doc)
+		return badUsage, true
+	}
+	return exitCode(guardedTool(ctx, t, args[1:], stdin, stdout, stderr), stderr), true
+}
+
+func guardedTool(ctx context.Context, t *utility, args []string, stdin io.Reader, stdout, stderr io.Writer) (err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("internal error in dnnc %s %s: %v\n%s", t.name, strings.Join(args, " "), r, debug.Stack())
+		}
+	}()
+	return t.run(ctx, args, stdin, stdout, stderr)
+}
+
+// aboutAll is what the man page and completions are made of.
+func aboutAll() *manual.Manual {
+	var o driver.Options
+	m := &manual.Manual{Flags: flags(&o, io.Discard)}
+	for _, c := range commands {
+		m.Commands = append(m.Commands, manual.Command{Name: c.name, Usage: c.usage, Doc: c.doc})
+	}
+	m.Commands = append(m.Commands, manual.Command{Name: "targets", Doc: "list the targets"})
+	for _, t := range tools {
+		m.Commands = append(m.Commands, manual.Command{Name: t.name, Usage: t.usage, Doc: t.doc})
+	}
+	var names []string
+	for _, p := range passes.Table {
+		names = append(names, p.Name)
+	}
+	m.Values = map[string][]string{
+		"O": pass.Levels, "target": target.Names(), "emit": driver.Emits(), "report": driver.Reports, "search": robust.Methods(),
+		"rounding": {quant.Nearest, quant.Compensated}, "objective": {pass.Mean, pass.Worst}, "stop-after": names, "start-after": names,
+	}
+	return m
+}
+
+func printMan(_ context.Context, _ []string, _ io.Reader, stdout, _ io.Writer) error {
+	_, err := io.WriteString(stdout, aboutAll().Man())
+	return err
+}
+
+func printCompletion(_ context.Context, args []string, _ io.Reader, stdout, _ io.Writer) error {
+	if !slices.Contains(manual.Shells, args[0]) {
+		return diag.New(diag.Pos{}, diag.BadValue, "no completions for %s: the shells are %s", args[0], strings.Join(manual.Shells, " ")).WithSuggestion(args[0], manual.Shells)
+	}
+	_, err := io.WriteString(stdout, aboutAll().Completion(args[0]))
+	return errors.Join(err)
+}

@@ -1,0 +1,77 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// TestManTellsOfEveryCommandAndFlag; where groff is, it must find nothing to
+// complain about.
+func TestManTellsOfEveryCommandAndFlag(t *testing.T) {
+	code, page, stderr := dnnc(t, "man")
+	require.Zero(t, code, stderr)
+	m := aboutAll()
+	for _, c := range m.Commands {
+		assert.Contains(t, page, ".B "+c.Name)
+	}
+	_, _, help := dnnc(t, "-help")
+	count := 0
+	for _, line := range strings.Split(help, "\n") {
+		if name, is := strings.CutPrefix(line, "  -"); is {
+			count++
+			assert.Contains(t, page, `.B \-`+strings.ReplaceAll(strings.Fields(name)[0], "-", `\-`))
+		}
+	}
+	assert.Greater(t, count, 30)
+	if _, err := exec.LookPath("groff"); err != nil {
+		return
+	}
+	c := exec.Command("groff", "-man", "-Tutf8", "-ww", "-z")
+	c.Stdin = strings.NewReader(page)
+	out, err := c.CombinedOutput()
+	require.NoError(t, err)
+	assert.Empty(t, string(out))
+}
+
+// TestCompletion asks bash what follows some beginnings.
+func TestCompletion(t *testing.T) {
+	code, script, stderr := dnnc(t, "completion", "bash")
+	require.Zero(t, code, stderr)
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "net.dnn"), nil, 0o644))
+	for words, want := range map[string]string{
+		"dnnc ver":                "verify",
+		"dnnc net.dnn -targ":      "-target",
+		"dnnc net.dnn -target ar": "armv7",
+		"dnnc -O rob":             "robust",
+		"dnnc eval ne":            "net.dnn",
+		"dnnc -o net.":            "net.dnn",
+		"dnnc -emit li":           "lib",
+	} {
+		list := strings.Split(words, " ")
+		ask := script + "\nCOMP_WORDS=(" + words + ") COMP_CWORD=" + string(rune('0'+len(list)-1)) + "\n_dnnc\nprintf '%s\\n' \"${COMPREPLY[@]}\"\n"
+		assert.Contains(t, strings.Fields(runIn(t, dir, "bash", "-c", ask)), want, words)
+	}
+	for _, shell := range []string{"zsh", "fish"} {
+		code, script, stderr := dnnc(t, "completion", shell)
+		require.Zero(t, code, stderr)
+		assert.Contains(t, script, "dnnc")
+		if _, err := exec.LookPath(shell); err == nil {
+			path := filepath.Join(dir, shell)
+			require.NoError(t, os.WriteFile(path, []byte(script), 0o644))
+			runIn(t, dir, shell, "-n", path)
+		}
+	}
+	code, _, stderr = dnnc(t, "completion", "bahs")
+	assert.Equal(t, atFault, code)
+	assert.Contains(t, stderr, `did you mean "bash"`)
+	code, _, stderr = dnnc(t, "completion")
+	assert.Equal(t, badUsage, code)
+	assert.Contains(t, stderr, "usage:")
+}
