@@ -329,8 +329,22 @@ func Replace(path string, content []byte) error {
 	})
 }
 
-// ReplaceWith is Replace with a function that writes the content.
+// ReplaceWith is Replace with a function that writes the content. What is no file,
+// as /dev/null, is written to instead, and a symbolic link stays one.
 func ReplaceWith(path string, write func(w io.Writer) error) error {
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real
+	}
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() && !info.IsDir() {
+		f, err := os.OpenFile(path, os.O_WRONLY, 0)
+		if err == nil {
+			err = errors.Join(write(f), f.Close())
+		}
+		if err != nil {
+			return diag.New(diag.Pos{}, diag.BadOutput, "%s: %v", path, err)
+		}
+		return nil
+	}
 	f, err := os.CreateTemp(filepath.Dir(path), ".dnnc-*")
 	if err != nil {
 		return diag.New(diag.Pos{}, diag.BadOutput, "%v", err)

@@ -192,8 +192,10 @@ func compile(ctx context.Context, n *Network, path string, t *target.Target) (*i
 	}
 	env := &pass.Env{Target: t, Level: pass.Int8, Rounding: "nearest", Seed: n.Seed, Low: -1, High: 1, Fix: map[string]ir.Elem{},
 		Calibration: func() (data.Batch, error) { return data.Synthesize(n.Shape, -1, 1, 8, n.Seed), nil }}
+	live := n.live()
 	for i, x := range n.Nodes {
-		if e.Kind != ir.I8 && (x.Op == "conv2d" || x.Op == "linear") {
+		grouped := x.Op == "conv2d" && x.Groups > 1 && e.Kind != ir.Odd // codebooks serve no groups
+		if e.Kind != ir.I8 && live[i] && !grouped && (x.Op == "conv2d" || x.Op == "linear") {
 			env.Fix[fmt.Sprintf("v%d", i)] = e
 		}
 	}

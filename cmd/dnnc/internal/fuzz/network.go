@@ -346,6 +346,22 @@ func (n *Network) without(i int) *Network {
 	return c
 }
 
+// live are the nodes that a result depends on; the others are dropped.
+func (n *Network) live() []bool {
+	live := make([]bool, len(n.Nodes))
+	for _, r := range n.Results {
+		live[r] = true
+	}
+	for i := len(n.Nodes) - 1; i >= 0; i-- {
+		for _, a := range n.Nodes[i].Args {
+			if live[i] && a != input {
+				live[a] = true
+			}
+		}
+	}
+	return live
+}
+
 // sound reports whether a network may be compiled.
 func (n *Network) sound() bool {
 	if len(n.Nodes) == 0 || slices.Contains(n.Results, input) || len(n.Results) != len(slices.Compact(slices.Sorted(slices.Values(n.Results)))) {
@@ -383,7 +399,7 @@ func (n *Network) smaller() []*Network {
 			with(func(c *Network) { c.Results = slices.Delete(c.Results, i, i+1) })
 		}
 	}
-	for i := range n.Nodes {
+	for i := range len(n.Nodes) - 1 {
 		with(func(c *Network) { c.Nodes, c.Results = c.Nodes[:i+1], []int{i} })
 	}
 	for i := range n.Nodes {
