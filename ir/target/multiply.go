@@ -153,7 +153,9 @@ func (m *Multiply) Passes(e ir.Elem) []int {
 			passes = append(passes, p)
 			continue
 		}
-		if e.Kind == ir.I8 {
+		// In halves, codes of 8 bits in two passes differ from the interpreter's
+		// (dnnc fuzz 1 1053 armv7m): until that is mended another product serves.
+		if e.Kind == ir.I8 || m.Across {
 			return nil
 		}
 		for _, q := range m.Planes {
