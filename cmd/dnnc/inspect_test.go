@@ -53,6 +53,10 @@ func TestInspect(t *testing.T) {
 	assert.Regexp(t, `conv1 +i8 +odd`, differ)
 	assert.Contains(t, see("diff", file("a.json"), file("a.json")), "the same object")
 
+	raw, err = os.ReadFile(file("a.json"))
+	require.NoError(t, err)
+	c = certificate.Certificate{}
+	require.NoError(t, json.Unmarshal(raw, &c))
 	sized := see("size", file("a.o"))
 	f, err := elf.Open(file("a.o"))
 	require.NoError(t, err)
