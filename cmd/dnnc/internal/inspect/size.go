@@ -16,6 +16,7 @@ import (
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/certificate"
 	"github.com/dnnc/dnnc/codegen/llvm"
 	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/ir/target"
 )
 
 // part is what one step of a network takes of flash and stack, in bytes, the stack
@@ -43,11 +44,16 @@ func Size(_ context.Context, args []string, _ io.Reader, stdout, _ io.Writer) er
 	if err != nil {
 		return diag.New(diag.Pos{File: args[0], Line: 1, Col: 1}, diag.BadFile, "no object: %v", err)
 	}
-	steps, rest, prefix, err := parts(f, raw)
+	c, tgt := beside(args[0], raw), &target.Target{}
+	if c != nil {
+		if tgt, err = target.Find(c.Target); err != nil {
+			return err
+		}
+	}
+	steps, rest, prefix, err := parts(f, raw, tgt)
 	if err != nil {
 		return diag.New(diag.Pos{File: args[0], Line: 1, Col: 1}, diag.BadFile, "%v", err)
 	}
-	c := beside(args[0], raw)
 	w := table(stdout)
 	fmt.Fprint(w, "step\tlayer\tweights\tconstants\tcode\tflash\tstack\t\n")
 	var all part
@@ -86,7 +92,7 @@ func beside(path string, object []byte) *certificate.Certificate {
 }
 
 // parts adds up an object's symbols by step; rest is what runs the steps.
-func parts(f *elf.File, object []byte) (steps []part, rest part, prefix string, err error) {
+func parts(f *elf.File, object []byte, t *target.Target) (steps []part, rest part, prefix string, err error) {
 	symbols, err := f.Symbols()
 	if err != nil {
 		return nil, rest, "", err
@@ -111,7 +117,7 @@ func parts(f *elf.File, object []byte) (steps []part, rest part, prefix string, 
 		switch {
 		case kind == elf.STT_FUNC:
 			p.code += int(s.Size)
-			stack, err := llvm.Stack(object, s.Name)
+			stack, err := llvm.Stack(object, s.Name, t)
 			if err != nil {
 				return nil, rest, "", err
 			}
