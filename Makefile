@@ -8,7 +8,7 @@ TEST_PACKAGES = gcc g++ libc6-dev gcc-arm-linux-gnueabihf libc6-dev-armhf-cross 
 	qemu-system-arm gcc-arm-none-eabi libnewlib-arm-none-eabi clang-19
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: all demo peers test test-full bench check tools test-tools clean FORCE
+.PHONY: all demo peers test test-full bench results check tools test-tools clean FORCE
 
 all: bin/dnnc
 
@@ -69,6 +69,36 @@ peers: bin/dnnc
 	bin/peers/python/bin/python testdata/peers/tflite_cases.py bin/peers/tflite $(TFLITE_CASES)
 	bin/dnnc conformance bin/peers/onnx
 	bin/dnnc conformance bin/peers/tflite
+
+# The searches against each other, as the README reports them: hours on two cores,
+# interrupted and resumed at will. DNNC_DATA names the folder of MNIST and CIFAR-10.
+DNNC_DATA ?= ../shared/data
+SEEDS ?= 1 2 3
+RECORD = testdata/results/search.csv
+ERRORS = gaussian=0.02,0.05,0.08,0.12;light-random=0.1,0.2,0.4;fog-blend=0.2,0.45,0.7;blackout-random=0.2,0.5,1
+CIFAR = -calib $(DNNC_DATA)/cifar10/train_batch.bin.gz -data $(DNNC_DATA)/cifar10/test_batch.bin.gz
+MNIST = -calib $(DNNC_DATA)/mnist/train-images-idx3-ubyte.gz -data $(DNNC_DATA)/mnist/t10k-images-idx3-ubyte.gz
+METHODS = qed,qstar,universal,universal-nearest,compress,compress-compensated,greedy,greedy-nearest,fisher
+# $(1) a network, $(2) its data, $(3) a name for the table, $(4) what to compare
+compare = bin/dnnc compare testdata/$(1)/$(1).dnn $(2) -errors "$(ERRORS)" -n 5000 -seed $$seed -checkpoint bin/results/$(3)-$$seed.table -record $(RECORD) $(4)
+
+results: bin/dnnc
+	@test -d "$(DNNC_DATA)/cifar10" || { echo "no $(DNNC_DATA)/cifar10: set DNNC_DATA to the folder of mnist/ and cifar10/" >&2; exit 1; }
+	mkdir -p bin/results $(dir $(RECORD))
+	set -e; for seed in $(SEEDS); do \
+		$(call compare,lenet5-mnist,$(MNIST),lenet,-methods qed$(comma)qstar -sizes 0.25$(comma)0.46$(comma)1.1); \
+		$(call compare,vgg16,$(CIFAR),vgg,-methods qed$(comma)qstar -sizes 0.5$(comma)0.6$(comma)0.7$(comma)0.9$(comma)1.25); \
+		$(call compare,alexnet,$(CIFAR),alex,-methods qed$(comma)qstar -sizes 0.5$(comma)0.6$(comma)0.75$(comma)0.95$(comma)1.25); \
+		$(call compare,vgg16,$(CIFAR),vgg-odd,-formats odd -methods qed -sizes 1.1$(comma)1.25$(comma)1.5); \
+		$(call compare,alexnet,$(CIFAR),alex-odd,-formats odd -methods qed -sizes 1.1$(comma)1.25$(comma)1.5); \
+		$(call compare,lenet5-mnist,$(MNIST),lenet,-methods $(METHODS) -sizes 1$(comma)1.5$(comma)2$(comma)3); \
+		$(call compare,vgg16,$(CIFAR),vgg,-methods $(METHODS) -sizes 1$(comma)1.5$(comma)2$(comma)3); \
+		$(call compare,alexnet,$(CIFAR),alex,-methods $(METHODS) -sizes 1$(comma)1.5$(comma)2$(comma)3); \
+		$(call compare,lenet5-mnist,$(MNIST),lenet-odd,-formats odd -methods qed$(comma)exhaustive -sizes 1.05$(comma)1.25$(comma)1.5$(comma)2$(comma)2.5$(comma)3$(comma)4$(comma)5); \
+	done
+	$(GO) run ./cmd/results -record $(RECORD) -date "$$(date +%F)"
+
+comma := ,
 
 # Formatting, vet, staticcheck and a tidy module.
 check:

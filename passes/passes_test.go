@@ -2,6 +2,9 @@ package passes_test
 
 import (
 	"context"
+	"os"
+	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
@@ -11,6 +14,7 @@ import (
 	"github.com/dnnc/dnnc/frontend"
 	"github.com/dnnc/dnnc/frontend/dataset"
 	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/ir/target"
 	"github.com/dnnc/dnnc/passes"
 	"github.com/dnnc/dnnc/passes/pass"
@@ -121,4 +125,81 @@ func TestMemoryChangesNoChoice(t *testing.T) {
 	assert.Equal(t, reports[0].Table, reports[1].Table)
 	assert.Equal(t, reports[0].Finalists, reports[1].Finalists)
 	assert.Less(t, reports[0].MACs, reports[1].MACs)
+}
+
+// TestCheckpoint cancels a search in its table, and again, and holds what the
+// resumed one chooses, counts and reports to an undisturbed run.
+func TestCheckpoint(t *testing.T) {
+	if testing.Short() {
+		t.Skip("whole searches")
+	}
+	search := func(ctx context.Context, file string, seed uint64) (*pass.Env, error) {
+		env := environment(t, 64)
+		env.Level, env.Budget.Bits, env.Checkpoint, env.Seed = pass.Robust, 2, file, seed
+		env.Formats = []ir.Elem{ir.OddOf(2), ir.OddOf(3), ir.VecOf(4, 8)}
+		return env, passes.Table.Run(ctx, load(t), env, pass.Options{StopAfter: passes.Robust})
+	}
+	undisturbed, err := search(context.Background(), "", 1)
+	require.NoError(t, err)
+
+	file := filepath.Join(t.TempDir(), "table.json")
+	for _, entries := range []int{4, 8} {
+		ctx, cancel := context.WithCancel(context.Background())
+		env := environment(t, 64)
+		env.Level, env.Budget.Bits, env.Checkpoint = pass.Robust, 2, file
+		env.Formats = []ir.Elem{ir.OddOf(2), ir.OddOf(3), ir.VecOf(4, 8)}
+		seen := 0
+		env.Progress = func(string, int, int) {
+			if seen++; seen == entries {
+				cancel()
+			}
+		}
+		err := passes.Table.Run(ctx, load(t), env, pass.Options{StopAfter: passes.Robust})
+		require.ErrorIs(t, err, context.Canceled)
+		require.FileExists(t, file)
+	}
+	resumed, err := search(context.Background(), file, 1)
+	require.NoError(t, err)
+	assert.Equal(t, undisturbed.Report, resumed.Report)
+
+	var d *diag.Diagnostic
+	_, err = search(context.Background(), file, 2)
+	require.ErrorAs(t, err, &d, "another seed")
+	whole, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(file, whole[:len(whole)/2], 0o644))
+	_, err = search(context.Background(), file, 1)
+	require.ErrorAs(t, err, &d, "half a file")
+}
+
+// TestDeadChannelsAnswerNothing: a channel of zeros with a bias answers the bias
+// (R2), however its codes and those before it are rounded.
+func TestDeadChannelsAnswerNothing(t *testing.T) {
+	m := load(t)
+	for _, n := range m.Layers() {
+		c := n.Const("weight")
+		w, err := c.Float32()
+		require.NoError(t, err)
+		w = slices.Clone(w)
+		clear(w[:len(w)/c.Type.Shape[0]])
+		*c = *ir.FloatConst(c.Name, c.Type.Shape, w)
+	}
+	exact, err := interp.CompileFloat(m.Clone())
+	require.NoError(t, err)
+	test := images(t, "fashion-test-images-idx3-ubyte.gz", 64)
+	want, err := exact.Forward(context.Background(), test.X, test.N)
+	require.NoError(t, err)
+	for _, e := range []ir.Elem{ir.OddOf(1), ir.OddOf(3), ir.VecOf(4, 8)} {
+		env := environment(t, 64)
+		c := m.Clone()
+		env.Fix = map[string]ir.Elem{"fc2": e}
+		require.NoError(t, passes.Table.Run(context.Background(), c, env, pass.Options{}))
+		prog, err := interp.CompileInt(c)
+		require.NoError(t, err)
+		got, err := interp.Logits(context.Background(), prog, test.X, test.N)
+		require.NoError(t, err)
+		for i := range test.N {
+			require.InDelta(t, want[i*10], got[i*10], c.Outputs[0].Type.Quant.Scale, "%v", e)
+		}
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -18,9 +19,22 @@ import (
 // disturbImages writes a picture or a data set under one error, or with -sheet
 // one image under every kind at five sizes.
 func disturbImages(_ context.Context, o driver.Options, _, stderr io.Writer) error {
+	if err := o.Check(); err != nil {
+		return err
+	}
 	b, err := pictures.Open(o.Input, o.TestImages)
 	if err != nil {
 		return err
+	}
+	switch {
+	case o.Sheet != "":
+		if err := driver.CheckOutput("sheet", o.Sheet, ".png"); err != nil {
+			return err
+		}
+	case o.Output == "":
+		return diag.New(diag.Pos{}, diag.BadValue, "dnnc disturb: no -o for what it makes").WithHelp(disturbHelp)
+	case !o.ErrorsGiven:
+		return diag.New(diag.Pos{}, diag.BadValue, "dnnc disturb: no -errors, of which it takes one").WithHelp(disturbHelp)
 	}
 	var gradient disturb.Gradient
 	if o.Network != "" {
@@ -42,7 +56,8 @@ func disturbImages(_ context.Context, o driver.Options, _, stderr io.Writer) err
 				}
 			}
 		}
-		if gradient == nil {
+		isGuided := func(k *disturb.Kind) bool { return k.Guided }
+		if gradient == nil && slices.ContainsFunc(kinds, isGuided) {
 			fmt.Fprintln(stderr, "dnnc: the guided kinds are left out; -network net.dnn gives their gradient")
 		}
 		sheet, err := pictures.Sheet(b, kinds, o.Seed, gradient)
@@ -59,9 +74,8 @@ func disturbImages(_ context.Context, o driver.Options, _, stderr io.Writer) err
 	if err != nil {
 		return err
 	}
-	if len(conditions) != 1 || o.Output == "" {
-		return diag.New(diag.Pos{}, diag.BadValue, "dnnc disturb makes one file of one error, not of %d", len(conditions)).
-			WithHelp("dnnc disturb -errors snow=0.5 -o out.png in.png; -sheet sheet.png shows all kinds")
+	if len(conditions) != 1 {
+		return diag.New(diag.Pos{}, diag.BadValue, "dnnc disturb makes one file of one error, not of %d", len(conditions)).WithHelp(disturbHelp)
 	}
 	if b, err = disturb.Images(b, 0, conditions[0], o.Seed, 0, 1, gradient); err != nil {
 		return err
@@ -69,6 +83,11 @@ func disturbImages(_ context.Context, o driver.Options, _, stderr io.Writer) err
 	files, err := pictures.Encode(o.Output, b)
 	if err != nil {
 		return err
+	}
+	for _, f := range files {
+		if isInput(f.Path, o.Input) {
+			return diag.New(diag.Pos{}, diag.BadOutput, "-o %s would write over what is disturbed", o.Output).WithHelp("choose another name, or a folder")
+		}
 	}
 	for _, f := range files {
 		if strings.HasPrefix(f.Path, filepath.Clean(o.Output)+string(filepath.Separator)) { // folders of classes
@@ -81,6 +100,21 @@ func disturbImages(_ context.Context, o driver.Options, _, stderr io.Writer) err
 		}
 	}
 	return nil
+}
+
+const disturbHelp = "dnnc disturb -errors snow=0.5 -o out.png in.png; -sheet sheet.png shows all kinds"
+
+// isInput reports whether a file is an input, or the labels that lie beside it.
+func isInput(path, input string) bool {
+	is := func(name string) bool {
+		a, err := os.Stat(path)
+		if err != nil {
+			return false
+		}
+		b, err := os.Stat(name)
+		return err == nil && os.SameFile(a, b)
+	}
+	return is(input) || is(strings.Replace(input, "-images-idx3-", "-labels-idx1-", 1))
 }
 
 // listErrors prints what there is to choose from.

@@ -59,6 +59,9 @@ func TestInterruptedEvalPrintsWhatIsMeasured(t *testing.T) {
 				assert.Equal(t, atFault, code, name)
 				continue
 			}
+			if name == "table" {
+				assert.Contains(t, stdout.String(), "INTERRUPTED after")
+			}
 			require.Equal(t, atFault, code, "%s: was never interrupted between its first condition and its last: %s", name, stdout.String())
 			assert.Contains(t, stderr.String(), "interrupted")
 			assert.Contains(t, stdout.String(), c.first, name)
@@ -188,6 +191,59 @@ func TestDisturbWritesWhatItReads(t *testing.T) {
 	code, stdout, stderr := dnnc(t, "eval", lenet, "-images", "16", "-errors", "none", "-csv", "-data", file("pictures"))
 	require.Zero(t, code, stderr)
 	assert.Contains(t, stdout, "float,clean,0,")
+}
+
+// TestDisturbSparesItsInput: what is disturbed, and the labels beside it, stay.
+func TestDisturbSparesItsInput(t *testing.T) {
+	dir := t.TempDir()
+	images, labels := filepath.Join(dir, "t10k-images-idx3-ubyte"), filepath.Join(dir, "t10k-labels-idx1-ubyte")
+	code, _, stderr := dnnc(t, "disturb", "-errors", "fog=0.5", "../../testdata/lenet5/fashion-test-images-idx3-ubyte.gz", "-n", "5", "-o", images)
+	require.Zero(t, code, stderr)
+	before, err := os.ReadFile(images)
+	require.NoError(t, err)
+	require.NoError(t, os.Link(images, filepath.Join(dir, "other-name")))
+	for _, to := range []string{images, filepath.Join(dir, ".", "t10k-images-idx3-ubyte"), filepath.Join(dir, "other-name")} {
+		code, _, stderr = dnnc(t, "disturb", "-errors", "fog=0.5", images, "-n", "2", "-o", to)
+		assert.Equal(t, atFault, code, to)
+		assert.Contains(t, stderr, "write over")
+	}
+	after, err := os.ReadFile(images)
+	require.NoError(t, err)
+	assert.Equal(t, before, after)
+	assert.FileExists(t, labels)
+}
+
+// TestUseIsCheckedFirst: what a user forgot or mistyped is said before long work.
+func TestUseIsCheckedFirst(t *testing.T) {
+	road := "../../testdata/pictures/road.png"
+	for want, args := range map[string][]string{
+		"no -o":                         {"disturb", "-errors", "snow=0.5", road},
+		"no -errors":                    {"disturb", road, "-o", "x.png"},
+		"its ending is none of .png":    {"disturb", "-sheet", "x.jpg", road},
+		"-n -5":                         {"disturb", "-errors", "snow=0.5", "-n", "-5", road, "-o", "x.png"},
+		"its ending is none of .png .s": {"eval", lenet, "-plane", "x.pdf"},
+		"-plane: stat missing":          {"eval", lenet, "-plane", "missing/x.png"},
+		"dnnc eval prints":              {"eval", lenet, "-o", "x.json"},
+		"under no errors":               {"eval", lenet, "-boundary", "-errors", "none", "-images", "16"},
+	} {
+		code, _, stderr := dnnc(t, args...)
+		assert.Equal(t, atFault, code, want)
+		assert.Contains(t, stderr, want)
+	}
+	code, _, stderr := dnnc(t, "disturb")
+	assert.Equal(t, badUsage, code)
+	assert.Contains(t, stderr, "takes one file")
+}
+
+// TestCalibrationImagesAreNoTest warns of figures on what a network was made on.
+func TestCalibrationImagesAreNoTest(t *testing.T) {
+	same := "../../testdata/lenet5/fashion-train-images-idx3-ubyte.gz"
+	code, _, stderr := dnnc(t, "eval", lenet, "-errors", "none", "-images", "16", "-n", "10", "-data", same)
+	require.Zero(t, code)
+	assert.Contains(t, stderr, "CAUTION")
+	code, _, stderr = dnnc(t, "eval", lenet, "-errors", "none", "-images", "16", "-n", "10")
+	require.Zero(t, code)
+	assert.NotContains(t, stderr, "CAUTION")
 }
 
 func TestErrorsHelp(t *testing.T) {

@@ -126,7 +126,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	}
 	switch {
 	case len(files) != 1:
-		fmt.Fprintf(stderr, "dnnc: one network to %s, not %d; dnnc -help\n", c.name, len(files))
+		fmt.Fprintf(stderr, "dnnc: dnnc %s takes one file, not %d; dnnc -help\n", c.name, len(files))
 		return badUsage
 	case o.Target == "" && !c.noTarget:
 		fmt.Fprintf(stderr, "dnnc: no -target; dnnc targets lists them: %s\n", strings.Join(target.Names(), " "))
@@ -289,7 +289,7 @@ func exitCode(err error, stderr io.Writer) int {
 		return done
 	}
 	if errors.Is(err, context.Canceled) {
-		fmt.Fprintln(stderr, "dnnc: interrupted; outputs are as they were")
+		fmt.Fprintln(stderr, "dnnc: interrupted; files are as they were")
 		return atFault
 	}
 	fmt.Fprintln(stderr, err)

@@ -39,6 +39,7 @@ func (s *Set) folder(path string) error {
 	}
 	var byClass [][]string
 	var labels []int
+	count := 0 // of pictures in classes
 	for _, c := range classes {
 		if !c.IsDir() {
 			continue
@@ -47,19 +48,17 @@ func (s *Set) folder(path string) error {
 		if err != nil {
 			return err
 		}
-		if len(files) > 0 {
-			byClass, labels = append(byClass, files), append(labels, len(labels))
+		// A class without pictures is one all the same: those behind it keep their labels.
+		label := -1
+		if n, err := strconv.Atoi(c.Name()); err == nil && n >= 0 {
+			label = n
 		}
-		if n, err := strconv.Atoi(c.Name()); err == nil && n >= 0 && len(files) > 0 {
-			labels[len(labels)-1] = n
-		} else if len(files) > 0 {
-			labels[len(labels)-1] = -1
-		}
+		byClass, labels, count = append(byClass, files), append(labels, label), count+len(files)
 	}
 	switch {
-	case len(byClass) > 0 && len(own) > 0:
+	case count > 0 && len(own) > 0:
 		return errors.New("pictures lie both in the folder and in folders of classes in it")
-	case len(byClass) == 0 && len(own) == 0:
+	case count == 0 && len(own) == 0:
 		return fmt.Errorf("a folder without pictures: none ends in %s", strings.Join(endings, ", "))
 	case len(own) > 0:
 		byClass, labels = [][]string{own}, nil

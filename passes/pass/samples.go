@@ -25,7 +25,7 @@ func (e *Env) Samples() (data.Batch, error) {
 
 // Judge returns held-out images disturbed in the same way, on which candidates
 // are compared: a network is right on what it was rounded on. Without any, the
-// calibration images must do. Image i is under condition i modulo Conditions.
+// calibration images must do. Image i is under condition ConditionOf(i, Conditions).
 func (e *Env) Judge() (data.Batch, error) {
 	if e.judge.N > 0 {
 		return e.judge, nil
@@ -38,16 +38,23 @@ func (e *Env) Judge() (data.Batch, error) {
 	if err != nil {
 		return data.Batch{}, err
 	}
-	e.judge, err = e.mixture(clean.Slice(0, min(judged, clean.N)), judgeAt)
+	e.judge, err = e.mixture(clean.Slice(0, min(judged, clean.N)), JudgeAt)
 	return e.judge, err
 }
 
-// judgeAt sets the noise of judged images apart from that of the calibration
-// images.
-const judgeAt = 1 << 24
+// Where the numbers of images begin, which noise depends on: judged images and those
+// to report on have noise of their own, apart from that of the calibration images.
+const (
+	JudgeAt = 1 << 24
+	TestAt  = 1 << 25
+)
 
 // Conditions counts the conditions that images are dealt out over, clean first.
 func (e *Env) Conditions() int { return len(e.Errors) + 1 }
+
+// ConditionOf is the condition that image i of a mixture is under, 0 the clean one.
+// Each round of images begins one further: data may come class by class in turn.
+func ConditionOf(i, conditions int) int { return (i + i/conditions) % conditions }
 
 func (e *Env) mixture(clean data.Batch, first int) (data.Batch, error) {
 	out := clean
@@ -58,8 +65,10 @@ func (e *Env) mixture(clean data.Batch, first int) (data.Batch, error) {
 		if err != nil {
 			return data.Batch{}, err
 		}
-		for img := i + 1; img < clean.N; img += e.Conditions() {
-			copy(out.Image(img), disturbed.Image(img))
+		for img := range clean.N {
+			if ConditionOf(img, e.Conditions()) == i+1 {
+				copy(out.Image(img), disturbed.Image(img))
+			}
 		}
 	}
 	return out, nil

@@ -250,6 +250,13 @@ func roundGroups(n *ir.Node, weight []float32, f Format, do func(group int, w ro
 		if err != nil {
 			return nil, err
 		}
+		for r := range rows {
+			// A channel of zeros is one (R2); Lower gives it the codes that come nearest.
+			if f.Elem.Kind != ir.I8 && allZero(weight[(group*rows+r)*cols:(group*rows+r+1)*cols]) {
+				res.Bias[r] = 0
+				clear(res.Weights[r*cols : (r+1)*cols])
+			}
+		}
 		out.Codes = append(out.Codes, res.Codes...)
 		out.Scale = append(out.Scale, res.Scale...)
 		out.Bias = append(out.Bias, res.Bias...)

@@ -136,29 +136,40 @@ func greedyNearest(ctx context.Context, s *Search, bytes int) (*Network, error) 
 		if err := s.judging(ctx); err != nil {
 			return nil, err
 		}
-		defer func(table effort) { s.spent = table }(s.spent)
+		table := s.spent
 		s.spent = effort{}
-		var rows [][]step
-		for l, n := range s.layers {
-			list := menuOf(n, families[0].elems, s.env)
-			var row []step
-			for _, e := range list {
+		rows, err := s.nearestSteps(ctx)
+		s.nearestEffort, s.spent = s.spent, table
+		if err != nil {
+			return nil, err
+		}
+		s.nearest = rows
+	}
+	s.env.Report.Evaluations += s.nearestEffort.evaluations
+	s.env.Report.MACs += s.nearestEffort.macs
+	return s.descendGreedily(ctx, "greedy, nearest", s.nearest, bytes)
+}
+
+// nearestSteps measures every layer alone in odd codes of nearest rounding; a layer
+// that has a format of its own has no other choice.
+func (s *Search) nearestSteps(ctx context.Context) (rows [][]step, err error) {
+	for l, n := range s.layers {
+		var row []step
+		if own, ok := n.Elem("bits"); ok {
+			row = []step{{format: s.format(l, own)}}
+		} else {
+			for _, e := range menuOf(n, families[0].elems, s.env) {
 				f := quant.Format{Elem: e, Rounding: quant.Nearest}
-				if e.Kind != ir.Odd { // a layer that has its own
-					f = s.format(l, e)
-				}
 				c, err := s.alone(ctx, n, nil, f, s.judge.N)
 				if err != nil {
 					return nil, err
 				}
 				row = append(row, step{f, c.Flips})
 			}
-			rows = append(rows, row)
 		}
-		s.nearest = rows
-		s.charge()
+		rows = append(rows, row)
 	}
-	return s.descendGreedily(ctx, "greedy, nearest", s.nearest, bytes)
+	return rows, nil
 }
 
 func (s *Search) descendGreedily(ctx context.Context, origin string, rows [][]step, bytes int) (*Network, error) {

@@ -16,8 +16,10 @@ import (
 
 // checkpoint is what a search has measured, as a file.
 type checkpoint struct {
-	Search string  `json:"search"` // hash of all that the costs depend on
-	Costs  []saved `json:"costs"`
+	Search      string  `json:"search"`      // hash of all that the costs depend on
+	Evaluations int     `json:"evaluations"` // that the costs took
+	MACs        int64   `json:"macs"`
+	Costs       []saved `json:"costs"`
 }
 
 type saved struct {
@@ -27,11 +29,14 @@ type saved struct {
 	Cost   cost   `json:"cost"`
 }
 
-// identity is the hash of what the costs depend on: weights, images, errors,
-// seed and rounding.
+// identity is the hash of what the costs depend on: the calibrated network, images,
+// errors, seed, rounding and the version of the search.
 func (s *Search) identity() (string, error) {
+	if s.id != "" {
+		return s.id, nil
+	}
 	h := sha256.New()
-	fmt.Fprintln(h, s.env.Seed, s.env.Rounding, s.rounder.Samples.N, s.judge.N)
+	fmt.Fprintln(h, Version, s.env.Seed, s.env.Rounding, s.rounder.Samples.N, s.judge.N)
 	for _, e := range s.env.Errors {
 		fmt.Fprintln(h, e)
 	}
@@ -40,17 +45,19 @@ func (s *Search) identity() (string, error) {
 			return "", err
 		}
 	}
-	for _, l := range s.layers {
-		w, err := l.Const("weight").Float32()
+	fmt.Fprintln(h, s.m)
+	for _, c := range s.m.Consts {
+		x, err := c.Float32()
 		if err != nil {
 			return "", err
 		}
-		fmt.Fprintln(h, l.Name(), l.Const("weight").Type)
-		if err := binary.Write(h, binary.LittleEndian, w); err != nil {
+		fmt.Fprintln(h, c.Name, c.Type)
+		if err := binary.Write(h, binary.LittleEndian, x); err != nil {
 			return "", err
 		}
 	}
-	return hex.EncodeToString(h.Sum(nil)), nil
+	s.id = hex.EncodeToString(h.Sum(nil))
+	return s.id, nil
 }
 
 // load takes the costs of an earlier run of the same search.
@@ -77,6 +84,7 @@ func (s *Search) load() error {
 		return diag.New(diag.Pos{File: s.env.Checkpoint}, diag.BadFile, "the checkpoint is of another network, other images, errors or seed").
 			WithHelp("delete the file to begin anew, or name another one")
 	}
+	s.spent = effort{c.Evaluations, c.MACs}
 	for _, k := range c.Costs {
 		for l, n := range s.layers {
 			for f, e := range s.menu[l] {
@@ -98,7 +106,7 @@ func (s *Search) save() error {
 	if err != nil {
 		return err
 	}
-	c := checkpoint{Search: id, Costs: []saved{}}
+	c := checkpoint{Search: id, Evaluations: s.spent.evaluations, MACs: s.spent.macs, Costs: []saved{}}
 	for l, row := range s.table {
 		for f, e := range row {
 			if e.images > 0 {

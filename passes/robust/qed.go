@@ -3,6 +3,7 @@ package robust
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -156,6 +157,11 @@ func (s *Search) keeping(ctx context.Context, m method, keep float64) (*Network,
 	for step := 0; lo <= hi && step < keepSteps; step++ {
 		bytes := lo + (hi-lo)/2
 		n, err := s.quick(ctx, m, bytes)
+		var d *diag.Diagnostic
+		if errors.As(err, &d) && d.Kind == diag.BadBudget { // the method has nothing this small
+			lo = bytes + 1
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}

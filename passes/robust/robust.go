@@ -5,6 +5,7 @@ package robust
 
 import (
 	"context"
+	"maps"
 	"math"
 	"slices"
 
@@ -27,7 +28,8 @@ const channelBytes = 9
 // module. A layer that has a format already, by hand or by -fix, keeps it.
 func Widths(ctx context.Context, m *ir.Module, env *pass.Env) error {
 	layers := m.Layers()
-	for name, e := range env.Fix {
+	for _, name := range slices.Sorted(maps.Keys(env.Fix)) {
+		e := env.Fix[name]
 		n := m.Value(name)
 		if n == nil || n.Def == nil || !n.Def.Op.HasWeights() {
 			names := make([]string, len(layers))

@@ -37,13 +37,15 @@ type Search struct {
 	prefix    interp.Tensors[float32] // of the float network on the judged images
 	recompute bool                    // prefix holds the images alone: more would not fit
 
-	table       [][]entry
-	nearest     [][]step // of greedyNearest
-	spent       effort   // on the table
-	curves      map[string][]Plan
-	networks    map[string]*Network
-	fisherCosts [][]Choice
-	assignments []assignment
+	id            string // identity, once it is known
+	table         [][]entry
+	nearest       [][]step // of greedyNearest
+	nearestEffort effort
+	spent         effort // on the table
+	curves        map[string][]Plan
+	networks      map[string]*Network
+	fisherCosts   [][]Choice
+	assignments   []assignment
 
 	setup measure.Setup  // of retention, once -keep needs it
 	exact *measure.Score // of the float network
@@ -140,6 +142,7 @@ func (s *Search) Quantized(ctx context.Context, formats []quant.Format) (*ir.Mod
 // joint rounds a whole network as it would ship and measures it in integers on
 // the judged images.
 func (s *Search) joint(ctx context.Context, origin string, formats []quant.Format) (*Network, error) {
+	s.count(s.judge.N) // also when an earlier choice measured it
 	if n := s.networks[key(formats)]; n != nil {
 		return n, nil
 	}
@@ -158,7 +161,6 @@ func (s *Search) joint(ctx context.Context, origin string, formats []quant.Forma
 	if err != nil {
 		return nil, err
 	}
-	s.count(s.judge.N)
 	n := &Network{Origin: origin, Formats: formats, cost: s.costOf(logits)}
 	n.Bytes, _, _ = sizes(s.layers, elems(formats))
 	s.networks[key(formats)] = n
@@ -263,7 +265,7 @@ func (s *Search) retention(ctx context.Context, formats []quant.Format) (measure
 			}
 			clean.Labels = measure.Answers(logits, s.classes)
 		}
-		s.setup = measure.Setup{Images: clean, Conditions: s.env.Errors, Seed: s.env.Seed, Low: s.env.Low, High: s.env.High, Gradient: s.env.Gradient}
+		s.setup = measure.Setup{Images: clean, Conditions: s.env.Errors, Seed: s.env.Seed, First: pass.JudgeAt, Low: s.env.Low, High: s.env.High, Gradient: s.env.Gradient}
 		nets = append(nets, s.float.Forward)
 	}
 	scores, err := measure.Robust(ctx, s.setup, nets...)

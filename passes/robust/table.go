@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/passes/quant"
 	"github.com/dnnc/dnnc/runtime/interp"
 	"github.com/dnnc/dnnc/runtime/measure"
@@ -30,7 +31,7 @@ func (s *Search) costOf(logits []float32) cost {
 	c := cost{Divergence: measure.Diverge(s.logits[:len(logits)], logits, s.classes), Kinds: make([]float64, s.kinds)}
 	counts := make([]float64, s.kinds)
 	for i := range n {
-		k := s.kindOf[i%len(s.kindOf)]
+		k := s.kindOf[pass.ConditionOf(i, len(s.kindOf))]
 		c.Kinds[k] += measure.KL(s.logits[i*s.classes:(i+1)*s.classes], logits[i*s.classes:(i+1)*s.classes])
 		counts[k]++
 	}
@@ -104,10 +105,10 @@ func (s *Search) fill(ctx context.Context, images int, want func(l int) []int) e
 	if total == 0 {
 		return nil
 	}
-	return s.rounder.Walk(ctx, func(l int) bool { return len(missing[l]) > 0 }, func(l int, n *ir.Node, p *quant.Prepared) error {
+	return s.rounder.Walk(ctx, func(l int) bool { return len(missing[l]) > 0 && !s.stopped() }, func(l int, n *ir.Node, p *quant.Prepared) error {
 		for _, f := range missing[l] {
 			if s.stopped() {
-				return nil
+				break
 			}
 			c, err := s.alone(ctx, n, p, s.format(l, s.menu[l][f]), images)
 			if err != nil {

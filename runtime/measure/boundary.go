@@ -17,9 +17,13 @@ const (
 	fineSteps   = 128
 )
 
+// Never is the distance of an image that no size makes wrong: one step beyond the
+// greatest.
+const Never = 1 + 1./fineSteps
+
 // Boundary is, for each network and image, the least size of a kind of error at
 // which the answer becomes wrong, to 1/128 and on one seed: 0 where it is wrong
-// without any, 1 where it never is (DESIGN section 3). Without labels the answers
+// without any, Never where it never is (DESIGN section 3). Without labels the answers
 // of the first network are right. When ctx ends it returns the networks that it
 // has measured as a whole, and its error.
 func Boundary(ctx context.Context, s Setup, kind *disturb.Kind, networks ...Network) ([][]float64, error) {
@@ -129,7 +133,7 @@ func (b *border) distances(ctx context.Context, net Network) ([]float64, error) 
 	for i, m := range most {
 		out[i] = float64(m) / fineSteps
 		if m < 0 {
-			out[i] = 1
+			out[i] = Never
 		}
 	}
 	return out, nil
@@ -157,7 +161,7 @@ func (b *border) wrongAt(ctx context.Context, net Network, images, at []int) ([]
 			}
 			c := disturb.Condition{Kind: b.kind, Size: float64(at[i]) / fineSteps}
 			var one data.Batch
-			one, errs[j] = disturb.Images(b.Images.Slice(i, i+1), i, c, b.Seed, b.Low, b.High, gradient)
+			one, errs[j] = disturb.Images(b.Images.Slice(i, i+1), b.First+i, c, b.Seed, b.Low, b.High, gradient)
 			copy(x[j*size:], one.X)
 		})
 		for _, err := range errs {

@@ -20,7 +20,7 @@ func TestBoundary(t *testing.T) {
 	for i, d := range got {
 		x := float64(s.Images.X[i])
 		if x > .5 {
-			assert.Equal(t, 1., d, "never wrong")
+			assert.Equal(t, Never, d, "never wrong")
 			continue
 		}
 		assert.InDelta(t, (.5-x)/(1-x), d, 1./fineSteps+1e-6, x)
@@ -57,6 +57,20 @@ func TestBoundaryFindsTheFirstCrossing(t *testing.T) {
 	got, err := Boundary(context.Background(), s, s.Conditions[0].Kind, band)
 	require.NoError(t, err)
 	assert.InDelta(t, .3, got[0][0], 1./fineSteps)
+
+	// Wrong at the greatest size alone is not never.
+	last := func(_ context.Context, x []float32, n int) ([]float32, error) {
+		out := make([]float32, 2*n)
+		for i := range n {
+			if x[i] == 1 {
+				out[2*i+1] = 1
+			}
+		}
+		return out, nil
+	}
+	got, err = Boundary(context.Background(), s, s.Conditions[0].Kind, last)
+	require.NoError(t, err)
+	assert.Equal(t, 1., got[0][0])
 }
 
 // TestBoundaryWithoutLabels: the first network's answers are right for all.

@@ -160,6 +160,7 @@ type Setup struct {
 	Images     data.Batch // labelled; unlabelled ones take the first network's answers
 	Conditions []disturb.Condition
 	Seed       uint64
+	First      int              // number of the first image: what tells noise apart from that of others
 	Low, High  float32          // the input's range
 	Gradient   disturb.Gradient // of the float network, for guided kinds
 	// Shared says that Gradient is of the first network: then one way forward gives
@@ -204,7 +205,7 @@ func Robust(ctx context.Context, s Setup, networks ...Network) ([]*Score, error)
 			clean := b
 			if c.Kind != nil {
 				var err error
-				if b, err = disturb.Images(clean, from, c, s.Seed, s.Low, s.High, gradient); err != nil {
+				if b, err = disturb.Images(clean, s.First+from, c, s.Seed, s.Low, s.High, gradient); err != nil {
 					return scores, err
 				}
 			}

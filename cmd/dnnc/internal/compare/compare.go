@@ -73,11 +73,15 @@ func oneSeed(ctx context.Context, o driver.Options, sizes []float64, done []outc
 	if err != nil {
 		return nil, err
 	}
+	asked, err := question(o, m)
+	if err != nil {
+		return nil, err
+	}
 	for _, bits := range sizes {
 		// A size is done as a whole: its networks are compared image by image.
 		var runs, found []outcome
 		for _, method := range o.Methods {
-			r := outcome{network: m.Name, formats: strings.Join(o.Formats, "+"), method: method, seed: o.Seed, bits: bits, images: o.TestImages}
+			r := outcome{question: asked, network: m.Name, formats: strings.Join(o.Formats, "+"), method: method, seed: o.Seed, bits: bits, images: o.TestImages}
 			runs = append(runs, r)
 			if i := slices.IndexFunc(done, r.sameRun); i >= 0 {
 				found = append(found, done[i])

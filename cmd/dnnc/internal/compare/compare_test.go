@@ -43,15 +43,25 @@ func TestRecordGoesOn(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, string(text), string(now))
 
-	// A whole one needs no data at all.
-	o.Calib, o.Data = "none", "none"
-	require.NoError(t, Run(context.Background(), o, again, &bytes.Buffer{}))
-
-	// Outcomes of another version are not those of this one.
-	old := strings.ReplaceAll(string(text), "universal,1,", "universal,0,")
-	require.NotEqual(t, old, string(text))
-	require.NoError(t, os.WriteFile(o.Record, []byte(old), 0o644))
-	assert.Error(t, Run(context.Background(), o, again, &bytes.Buffer{}))
+	// A whole one is not measured again; one of other questions or of another version is.
+	stopped, cancel := context.WithCancel(context.Background())
+	cancel()
+	require.NoError(t, Run(stopped, o, again, &bytes.Buffer{}))
+	other := o
+	other.Errors = "fog-blend=0.4"
+	assert.Error(t, Run(stopped, other, again, &bytes.Buffer{}))
+	other = o
+	other.Methods = []string{"universal-nearest", "universal"}
+	assert.Error(t, Run(stopped, other, again, &bytes.Buffer{}))
+	rows := strings.Split(string(text), "\n")
+	for i, row := range rows[1:] {
+		if f := strings.Split(row, ","); len(f) > 4 {
+			f[4] = "0"
+			rows[i+1] = strings.Join(f, ",")
+		}
+	}
+	require.NoError(t, os.WriteFile(o.Record, []byte(strings.Join(rows, "\n")), 0o644))
+	assert.Error(t, Run(stopped, o, again, &bytes.Buffer{}))
 }
 
 func TestBadComparisons(t *testing.T) {

@@ -55,14 +55,18 @@ func (c *contest) run(ctx context.Context, bits float64, runs []outcome) ([]outc
 	chosen := make([]*robust.Network, len(runs))
 	for i := range runs {
 		r := &runs[i]
-		c.r.Env.Report = pass.SearchReport{}
-		// Q* must not find the table that another method filled.
+		report := &c.r.Env.Report
+		*report = pass.SearchReport{}
 		search := c.search
 		if r.method == "qstar" {
+			// It must not find the table that another method filled.
+			alone := *c.r.Env
+			alone.Checkpoint = ""
 			var err error
-			if search, err = robust.New(c.r.Module, c.r.Env); err != nil {
+			if search, err = robust.New(c.r.Module, &alone); err != nil {
 				return nil, err
 			}
+			report = &alone.Report
 		}
 		net, err := search.Choose(ctx, r.method, bytes)
 		if err != nil {
@@ -74,7 +78,7 @@ func (c *contest) run(ctx context.Context, bits float64, runs []outcome) ([]outc
 		}
 		chosen[i] = net
 		r.average = 8 * float64(net.Bytes) / float64(weights)
-		r.evaluations, r.macs = c.r.Env.Report.Evaluations, c.r.Env.Report.MACs
+		r.evaluations, r.macs = report.Evaluations, report.MACs
 	}
 	if err := c.measure(ctx, chosen); err != nil {
 		return nil, err

@@ -1,14 +1,20 @@
 package compare
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
 	"encoding/csv"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
+	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/passes/robust"
 )
@@ -16,6 +22,7 @@ import (
 // outcome is one network that a method chose, measured on test images.
 type outcome struct {
 	network, formats, method string
+	question                 string // hash of what the outcome depends on beside this
 	seed                     uint64
 	bits                     float64 // of the budget
 	images                   int
@@ -26,16 +33,36 @@ type outcome struct {
 	macs                     int64
 }
 
-var columns = []string{"network", "formats", "method", "version", "seed", "bits", "images", "average", "retention", "stderr", "worst", "below", "below_stderr", "evaluations", "macs"}
+var columns = []string{"network", "formats", "method", "question", "version", "seed", "bits", "images", "average", "retention", "stderr", "worst", "below", "below_stderr", "evaluations", "macs"}
 
 func (r outcome) strings() []string {
-	f := func(x float64) string { return strconv.FormatFloat(x, 'g', 6, 64) }
-	return []string{r.network, r.formats, r.method, fmt.Sprint(robust.Version), fmt.Sprint(r.seed), f(r.bits), fmt.Sprint(r.images), f(r.average), f(r.retention), f(r.stderr), f(r.worst), f(r.below), f(r.belowSE), fmt.Sprint(r.evaluations), fmt.Sprint(r.macs)}
+	f := func(x float64) string { return strconv.FormatFloat(x, 'g', -1, 64) }
+	return []string{r.network, r.formats, r.method, r.question, fmt.Sprint(robust.Version), fmt.Sprint(r.seed), f(r.bits), fmt.Sprint(r.images), f(r.average), f(r.retention), f(r.stderr), f(r.worst), f(r.below), f(r.belowSE), fmt.Sprint(r.evaluations), fmt.Sprint(r.macs)}
 }
 
 // sameRun reports whether two outcomes answer the same question.
 func (r outcome) sameRun(o outcome) bool {
-	return r.network == o.network && r.formats == o.formats && r.method == o.method && r.seed == o.seed && r.bits == o.bits && r.images == o.images
+	return r.question == o.question && r.network == o.network && r.formats == o.formats && r.method == o.method && r.seed == o.seed && r.bits == o.bits && r.images == o.images
+}
+
+// question is a hash of what outcomes depend on that their other fields do not say:
+// network, data and options; the first method, too, which the others are compared with.
+func question(o driver.Options, m *ir.Module) (string, error) {
+	h := sha256.New()
+	fmt.Fprintln(h, m, o.Errors, o.Images, o.Objective, o.Rounding, o.Fix, o.MinBits, o.MaxBits, o.Activations, o.Methods[0], m.Calib, m.Test)
+	for _, path := range []string{o.Calib, o.Data} {
+		fmt.Fprintln(h, filepath.Base(path))
+	}
+	for _, c := range m.Consts {
+		x, err := c.Float32()
+		if err != nil {
+			return "", err
+		}
+		if err := binary.Write(h, binary.LittleEndian, x); err != nil {
+			return "", err
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil))[:12], nil
 }
 
 // readRecord reads the outcomes of earlier runs of this version of the search; none
@@ -65,13 +92,13 @@ func readRecord(path string) ([]outcome, error) {
 	var list []outcome
 	for _, row := range rows[1:] {
 		x := make([]float64, len(row))
-		for i := 3; i < len(row); i++ {
+		for i := 4; i < len(row); i++ {
 			if x[i], err = strconv.ParseFloat(row[i], 64); err != nil {
 				return fault(err)
 			}
 		}
-		if int(x[3]) == robust.Version {
-			list = append(list, outcome{row[0], row[1], row[2], uint64(x[4]), x[5], int(x[6]), x[7], x[8], x[9], x[10], x[11], x[12], int(x[13]), int64(x[14])})
+		if int(x[4]) == robust.Version {
+			list = append(list, outcome{row[0], row[1], row[2], row[3], uint64(x[5]), x[6], int(x[7]), x[8], x[9], x[10], x[11], x[12], x[13], int(x[14]), int64(x[15])})
 		}
 	}
 	return list, nil

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -320,6 +321,18 @@ func (b *build) stats() error {
 	return Replace(b.o.Stats, append(text, '\n'))
 }
 
+// CheckOutput reports, before long work, a file that could not be written behind
+// it: in no folder, or of an ending that names no format of a flag's.
+func CheckOutput(flag, path string, endings ...string) error {
+	if !slices.Contains(endings, filepath.Ext(path)) {
+		return diag.New(diag.Pos{}, diag.BadValue, "-%s %s: its ending is none of %s", flag, path, strings.Join(endings, " "))
+	}
+	if _, err := os.Stat(filepath.Dir(path)); err != nil {
+		return diag.New(diag.Pos{}, diag.BadOutput, "-%s: %v", flag, err)
+	}
+	return nil
+}
+
 // Replace writes a file under a temporary name and renames it: others see the
 // old file or the new one.
 func Replace(path string, content []byte) error {
@@ -347,7 +360,11 @@ func ReplaceWith(path string, write func(w io.Writer) error) error {
 	}
 	f, err := os.CreateTemp(filepath.Dir(path), ".dnnc-*")
 	if err != nil {
-		return diag.New(diag.Pos{}, diag.BadOutput, "%v", err)
+		var at *fs.PathError // of a name that the user never chose
+		if errors.As(err, &at) {
+			err = at.Err
+		}
+		return diag.New(diag.Pos{}, diag.BadOutput, "%s: %v", path, err)
 	}
 	err = write(f)
 	err = errors.Join(err, f.Chmod(0o644), f.Sync(), f.Close())

@@ -223,6 +223,9 @@ func gradient(m *ir.Module) disturb.Gradient {
 		if err != nil {
 			return nil, nil, err
 		}
+		if err := checkLabels(labels, m.Outputs[0]); err != nil {
+			return nil, nil, err
+		}
 		g, err := p.Gradient(context.Background(), x, n, false, interp.Margin(labels))
 		if err != nil {
 			return nil, nil, err

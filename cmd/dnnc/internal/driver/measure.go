@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/certificate"
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/runtime/data"
 	"github.com/dnnc/dnnc/runtime/interp"
 	"github.com/dnnc/dnnc/runtime/measure"
@@ -75,7 +77,7 @@ func (r *Result) Networks() (list []measure.Network, names []string, err error) 
 // none: then source is "".
 func Setup(o Options, r *Result) (s measure.Setup, source string, files []certificate.Input, err error) {
 	shape := r.Module.Inputs[0].Type.Shape
-	s = measure.Setup{Conditions: r.Env.Errors, Seed: o.Seed, Low: r.Env.Low, High: r.Env.High, Gradient: r.Env.Gradient}
+	s = measure.Setup{Conditions: r.Env.Errors, Seed: o.Seed, First: pass.TestAt, Low: r.Env.Low, High: r.Env.High, Gradient: r.Env.Gradient}
 	path := TestData(o, r.Module)
 	if path == "" {
 		n := o.TestImages
@@ -99,6 +101,9 @@ func Measure(ctx context.Context, o Options, r *Result, messages io.Writer) (*Sc
 	setup, source, files, err := Setup(o, r)
 	if err != nil {
 		return nil, err
+	}
+	if slices.ContainsFunc(files, func(f certificate.Input) bool { return slices.Contains(r.files, f) }) {
+		fmt.Fprintln(messages, "dnnc: CAUTION: the images to report on are those that calibrated: the network is right on what it was made on")
 	}
 	networks, names, err := r.Networks()
 	if err != nil {

@@ -123,6 +123,9 @@ func (o *Options) Check() error {
 			return err
 		}
 	}
+	if o.Time > 0 && o.Search != "qstar" {
+		return diag.New(diag.Pos{}, diag.BadValue, "-time is of -search qstar, which can end at any time").WithHelp("-search qstar -time %v", o.Time)
+	}
 	if o.Objective != "" {
 		if err := one("objective", o.Objective, []string{pass.Mean, pass.Worst}); err != nil {
 			return err
@@ -134,8 +137,13 @@ func (o *Options) Check() error {
 	if o.Output == "-" && (len(o.Emit) > 1 || o.Depend && o.DependFile == "") {
 		return diag.New(diag.Pos{}, diag.BadValue, "-o - writes one output to the standard output, and no file beside it").WithHelp("-emit one kind; -MF names the dependency file")
 	}
-	if o.Images < 0 || o.TestImages < 0 {
-		return diag.New(diag.Pos{}, diag.BadValue, "-images %d, -n %d: a number of images is 1 or more", o.Images, o.TestImages)
+	for _, f := range []struct {
+		flag string
+		n    int
+	}{{"images", o.Images}, {"n", o.TestImages}} {
+		if f.n < 0 {
+			return diag.New(diag.Pos{}, diag.BadValue, "-%s %d: a number of images is 1 or more", f.flag, f.n)
+		}
 	}
 	return nil
 }

@@ -89,7 +89,7 @@ func Accuracy(out io.Writer, c *certificate.Certificate) {
 			line(k.Kind, fmt.Sprintf("%g", t), func(s *certificate.Score) float64 { return s.Robust[i].Accuracy[j] })
 		}
 	}
-	line("mean of kinds", "", func(s *certificate.Score) float64 { return s.Mean })
+	line("mean of kinds, clean too", "", func(s *certificate.Score) float64 { return s.Mean })
 	line("standard error", "", func(s *certificate.Score) float64 { return s.MeanSE })
 	table(out, rows...)
 	fmt.Fprintf(out, "%d images", c.Measured.Images)

@@ -10,6 +10,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
+	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/runtime/measure"
 )
 
@@ -31,7 +32,7 @@ var shares = []float64{.1, .25, .5, .75, .9}
 func newDistances(kind, network string, ref, d []float64) distances {
 	out := distances{Kind: kind, Network: network, Quantiles: measure.Quantiles(d, shares...), Distances: d}
 	for _, x := range d {
-		if x == 1 {
+		if x == measure.Never {
 			out.Never += 1 / float64(len(d))
 		}
 	}
@@ -45,6 +46,9 @@ func newDistances(kind, network string, ref, d []float64) distances {
 // boundary measures, for each kind of error, how far from its images the answers
 // become wrong.
 func boundary(ctx context.Context, o driver.Options, r *driver.Result, stdout, stderr io.Writer) error {
+	if len(r.Env.Errors) == 0 {
+		return diag.New(diag.Pos{}, diag.BadValue, "-boundary under no errors").WithHelp("-errors \"gaussian;fog\"; their sizes do not matter")
+	}
 	setup, source, _, err := driver.Setup(o, r)
 	if err != nil {
 		return err

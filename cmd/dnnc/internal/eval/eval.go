@@ -8,6 +8,7 @@ import (
 	"encoding/csv"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"strconv"
 
@@ -26,12 +27,23 @@ func Run(ctx context.Context, o driver.Options, stdout, stderr io.Writer) error 
 	if o.JSON && o.CSV {
 		return diag.New(diag.Pos{}, diag.BadValue, "-json and -csv: one of them")
 	}
+	if o.Output != "" {
+		return diag.New(diag.Pos{}, diag.BadValue, "-o %s: dnnc eval prints", o.Output).WithHelp("redirect what it prints; -plane names a picture")
+	}
+	if o.Plane != "" {
+		if err := driver.CheckOutput("plane", o.Plane, ".png", ".svg"); err != nil {
+			return err
+		}
+	}
 	// Integers are the same on every target.
 	o.Target = cmp.Or(o.Target, target.Names()[0])
 	o.StopAfter = cmp.Or(o.StopAfter, passes.Quantized)
 	r, err := driver.Compile(ctx, o, stdout, stderr)
 	if err != nil {
 		return err
+	}
+	if !r.Module.IsQuantized() {
+		return diag.New(diag.Pos{}, diag.BadValue, "-stop-after %s leaves no integers to measure", o.StopAfter)
 	}
 	switch {
 	case o.Plane != "":
@@ -58,6 +70,13 @@ func accuracy(ctx context.Context, o driver.Options, r *driver.Result, stdout, s
 		}))
 	case o.CSV:
 		return errors.Join(err, writeScores(stdout, c))
+	}
+	if interrupted {
+		done := 1
+		for _, k := range cmp.Or(c.Float, c.Quantized).Robust {
+			done += len(k.Sizes)
+		}
+		fmt.Fprintf(stdout, "INTERRUPTED after %d of %d conditions: the means are of these\n", done, 1+len(r.Env.Errors))
 	}
 	driver.Accuracy(stdout, c)
 	return err

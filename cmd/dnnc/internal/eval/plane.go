@@ -132,7 +132,7 @@ func directions(o driver.Options, setup measure.Setup) ([][]float32, error) {
 	}
 	list := [][]float32{setup.Images.Image(0)}
 	for _, c := range pair {
-		b, err := disturb.Images(setup.Images.Slice(0, 1), 0, c, setup.Seed, setup.Low, setup.High, setup.Gradient)
+		b, err := disturb.Images(setup.Images.Slice(0, 1), setup.First, c, setup.Seed, setup.Low, setup.High, setup.Gradient)
 		if err != nil {
 			return nil, err
 		}
@@ -151,6 +151,7 @@ func rivals(ctx context.Context, o driver.Options, r *driver.Result, networks []
 	}{{"universal", pass.Universal}, {"Deep Compression", pass.Compress}} {
 		other := o
 		other.Level, other.Search, other.Checkpoint = string(rival.level), "", ""
+		other.DumpDir, other.Debug = "", ""
 		other.Budget = pass.Budget{Bytes: c.WeightBytes + robust.Constants(r.Module.Layers())}
 		result, err := driver.Compile(ctx, other, messages, messages)
 		var d *diag.Diagnostic

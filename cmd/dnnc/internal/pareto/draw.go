@@ -33,7 +33,6 @@ func writeSVG(out io.Writer, c *curve) error {
 	retention.Title.Text = c.Network + ": robustness against size"
 	retention.Y.Label.Text = "retention"
 	divergence.Y.Label.Text = "KL from float"
-	divergence.Y.Scale, divergence.Y.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: -1}
 	divergence.Legend.Left, divergence.Legend.XOffs, divergence.Legend.YOffs = true, vg.Points(8), vg.Points(6)
 
 	var kept struct {
@@ -78,10 +77,15 @@ func writeSVG(out io.Writer, c *curve) error {
 			return err
 		}
 	}
+	if len(forecast)+len(measured) > 0 {
+		y := &divergence.Y
+		y.Scale, y.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: -1}
+		y.Min, y.Max = apart(y.Min, y.Max)
+	}
 	for _, p := range []*plot.Plot{retention, divergence} {
 		p.X.Label.Text = "bits a weight"
 		p.X.Scale, p.X.Tick.Marker = plot.LogScale{}, halves{}
-		p.X.Min, p.X.Max = c.Points[0].Bits, c.Points[len(c.Points)-1].Bits
+		p.X.Min, p.X.Max = apart(c.Points[0].Bits, c.Points[len(c.Points)-1].Bits)
 		grid := plotter.NewGrid()
 		grid.Vertical.Color, grid.Horizontal.Color = grey, grey
 		p.Add(grid)
@@ -93,6 +97,14 @@ func writeSVG(out io.Writer, c *curve) error {
 	}
 	_, err := canvas.WriteTo(out)
 	return err
+}
+
+// apart widens limits that are equal, by a factor: the scale is one of logarithms.
+func apart(low, high float64) (float64, float64) {
+	if low < high {
+		return low, high
+	}
+	return low / 2, high * 2
 }
 
 // marked adds points to p, joined or not.

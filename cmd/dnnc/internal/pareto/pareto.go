@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -19,7 +18,6 @@ import (
 
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
 	"github.com/dnnc/dnnc/ir"
-	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/ir/target"
 	"github.com/dnnc/dnnc/passes"
 	"github.com/dnnc/dnnc/passes/pass"
@@ -104,8 +102,9 @@ func Run(ctx context.Context, o driver.Options, stdout, stderr io.Writer) error 
 		if err := driver.Replace(o.Output, []byte(b.String())); err != nil {
 			return err
 		}
-		if !o.JSON && !o.CSV {
-			write = writeTable
+		o.Output = ""
+		if write, err = writerOf(o); err != nil {
+			return err
 		}
 	}
 	return write(stdout, c)
@@ -140,13 +139,10 @@ func writerOf(o driver.Options) (func(io.Writer, *curve) error, error) {
 	ways := map[string]func(io.Writer, *curve) error{".svg": writeSVG, ".csv": writeCSV, ".json": writeJSON}
 	switch {
 	case o.Output != "":
-		if _, err := os.Stat(filepath.Dir(o.Output)); err != nil {
-			return nil, diag.New(diag.Pos{}, diag.BadOutput, "-o: %v", err)
+		if err := driver.CheckOutput("o", o.Output, ".svg", ".csv", ".json"); err != nil {
+			return nil, err
 		}
-		if w := ways[filepath.Ext(o.Output)]; w != nil {
-			return w, nil
-		}
-		return nil, diag.New(diag.Pos{}, diag.BadValue, "-o %s: a curve is written as .svg, .csv or .json", filepath.Base(o.Output))
+		return ways[filepath.Ext(o.Output)], nil
 	case o.JSON:
 		return writeJSON, nil
 	case o.CSV:

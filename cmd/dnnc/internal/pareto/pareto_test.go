@@ -76,6 +76,14 @@ func TestCurve(t *testing.T) {
 	assert.Greater(t, elements, 40)
 }
 
+// TestDrawingsOfLittle: one network, measured or not, and one without divergence.
+func TestDrawingsOfLittle(t *testing.T) {
+	some, none := .9, 0.
+	for _, p := range []point{{Bits: 1, Forecast: .1}, {Bits: 1, Forecast: .1, KL: &some, Retention: &some, StdErr: &none}, {Bits: 1, KL: &none, Retention: &some, StdErr: &none}} {
+		assert.NoError(t, writeSVG(io.Discard, &curve{Points: []point{p}}))
+	}
+}
+
 func TestBadCurves(t *testing.T) {
 	for name, spoil := range map[string]func(o *driver.Options){
 		"ending": func(o *driver.Options) { o.Output = "curve.png" },

@@ -11,8 +11,10 @@ import (
 	"image/color"
 	"image/draw"
 	"image/png"
+	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -138,6 +140,9 @@ func Sheet(b data.Batch, kinds []*disturb.Kind, seed uint64, gradient disturb.Gr
 	draw.Draw(sheet, sheet.Bounds(), image.White, image.Point{}, draw.Src)
 	put := func(img image.Image, col, row int) {
 		x0, y0 := captions+col*(tw+gap), 2*line+row*(th+gap)
+		// A thin frame: pictures may be as white as the sheet.
+		frame := image.Rect(x0-1, y0-1, x0+tw+1, y0+th+1)
+		draw.Draw(sheet, frame, image.NewUniform(color.Gray{Y: 160}), image.Point{}, draw.Src)
 		for y := range th {
 			for x := range tw {
 				sheet.Set(x0+x, y0+y, img.At(x*skip, y*skip))
@@ -191,6 +196,10 @@ func Encode(path string, b data.Batch) ([]File, error) {
 		err = diag.New(diag.Pos{}, diag.BadValue, "%d images are no picture", b.N).WithHelp("-n 1 takes the first; -o folder/ writes a picture each")
 	case strings.HasSuffix(path, ".npz"):
 		content, err = dataset.EncodeNPZ(b)
+	case slices.Contains([]string{".jpg", ".jpeg", ".gif", ".bmp", ".svg", ".pdf", ".webp"}, strings.ToLower(filepath.Ext(path))):
+		err = diag.New(diag.Pos{}, diag.BadValue, "%s: pictures are written as .png", filepath.Base(path))
+	case slices.ContainsFunc(b.Labels, func(l int) bool { return l > math.MaxUint8 }):
+		err = diag.New(diag.Pos{}, diag.BadData, "labels above 255 do not fit this format").WithHelp("write .npz")
 	case b.Shape[0] == 1:
 		content, labels = dataset.EncodeIDX(b)
 	case b.Shape[0] == 3 && b.Shape[1] == 32 && b.Shape[2] == 32 && b.Labels != nil:
