@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/dnnc/dnnc/ir/version"
 )
 
 // String prints m as a .dnn text: the dump of a pass, and the canonical form
@@ -33,7 +35,7 @@ func (m *Module) Source() string {
 func (m *Module) print(statement func(*Node) string, consts []*Const, types bool) string {
 	var b strings.Builder
 	if m.After != "" || m.Target != "" {
-		b.WriteString("dnn 1")
+		b.WriteString("dnn " + version.Major(version.Language))
 		if m.After != "" {
 			fmt.Fprintf(&b, " after %s", m.After)
 		}

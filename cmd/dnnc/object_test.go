@@ -47,7 +47,7 @@ func TestObjectHasNoUndefinedSymbolAndNoWritableData(t *testing.T) {
 				global = append(global, s.Name)
 			}
 		}
-		assert.ElementsMatch(t, []string{"lenet5_run", "lenet5_step", "lenet5_content"}, global)
+		assert.ElementsMatch(t, []string{"lenet5_run", "lenet5_run_begin", "lenet5_run_step", "lenet5_step", "lenet5_content", "lenet5_version"}, global)
 	}
 }
 

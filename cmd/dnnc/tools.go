@@ -17,6 +17,7 @@ import (
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/project"
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/ir/target"
+	"github.com/dnnc/dnnc/ir/version"
 	"github.com/dnnc/dnnc/passes"
 	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/passes/quant"
@@ -42,6 +43,7 @@ func init() {
 		{"lsp", "", "serve an editor: the Language Server Protocol on standard input and output", 0, 0, lsp.Serve},
 		{"init", strings.Join(project.Kinds(), "|") + " net.dnn DIR [TARGET]", "write a project around a network", 3, 4, project.Init},
 		{"fuzz", "N [SEED] [TARGETS|none]", "compare N random networks in dump, interpreter, evaluator and objects", 1, 3, fuzz.Run},
+		{"version", "", "versions of dnnc, and of what it promises to others", 0, 0, printVersion},
 		{"man", "> dnnc.1", "the man page", 0, 0, printMan},
 		{"completion", "bash|zsh|fish", "completions for a shell", 1, 1, printCompletion},
 	}
@@ -106,4 +108,9 @@ func printCompletion(_ context.Context, args []string, _ io.Reader, stdout, _ io
 	}
 	_, err := io.WriteString(stdout, aboutAll().Completion(args[0]))
 	return errors.Join(err)
+}
+
+func printVersion(_ context.Context, _ []string, _ io.Reader, stdout, _ io.Writer) error {
+	_, err := fmt.Fprintf(stdout, "dnnc %s\nlanguage %s\ncertificate %s\nC interface %s\n", version.Compiler, version.Language, version.Certificate, version.Interface)
+	return err
 }

@@ -4,11 +4,15 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/certificate"
+	"github.com/dnnc/dnnc/ir/version"
 )
 
 // TestManTellsOfEveryCommandAndFlag; where groff is, it must find nothing to
@@ -74,4 +78,20 @@ func TestCompletion(t *testing.T) {
 	code, _, stderr = dnnc(t, "completion")
 	assert.Equal(t, badUsage, code)
 	assert.Contains(t, stderr, "usage:")
+}
+
+// TestVersions holds what stands in files to the one place of versions.
+func TestVersions(t *testing.T) {
+	code, stdout, stderr := dnnc(t, "version")
+	require.Zero(t, code, stderr)
+	for _, v := range []string{version.Compiler, version.Language, version.Certificate, version.Interface} {
+		assert.Regexp(t, `^\d+\.\d+\.\d+$`, v)
+		assert.Contains(t, stdout, v)
+	}
+	assert.Equal(t, version.Major(version.Certificate), strconv.Itoa(certificate.Version))
+	changes, err := os.ReadFile("../../CHANGELOG.md")
+	require.NoError(t, err)
+	for _, line := range strings.Split(strings.TrimSpace(stdout), "\n") {
+		assert.Contains(t, string(changes), line)
+	}
 }

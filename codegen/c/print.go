@@ -32,8 +32,10 @@ const prelude = `#include <stdint.h>
 
 #if defined(__GNUC__)
 #define DNNC_UNUSED __attribute__((unused))
+#define DNNC_SECTION(name) __attribute__((section(name)))
 #else
 #define DNNC_UNUSED
+#define DNNC_SECTION(name)
 #endif
 #define DNNC_FN DNNC_UNUSED static
 
@@ -87,7 +89,11 @@ func (p *printer) global(g *loop.Global) {
 		static = ""
 		p.line("extern const uint8_t %s[%d];", g.Name, len(g.Data))
 	}
-	p.line("%sconst uint8_t %s[%d] = {", static, g.Name, max(1, len(g.Data)))
+	section := ""
+	if g.Section != "" {
+		section = fmt.Sprintf(" DNNC_SECTION(%q)", g.Section)
+	}
+	p.line("%sconst uint8_t %s[%d]%s = {", static, g.Name, max(1, len(g.Data)), section)
 	for from := 0; from < len(g.Data); from += perLine {
 		var s strings.Builder
 		for _, v := range g.Data[from:min(from+perLine, len(g.Data))] {
@@ -113,20 +119,24 @@ func (p *printer) function(f *loop.Func) {
 		if r.Constant {
 			q = "const "
 		}
-		// The interface is typed: int8_t for tensors, void for the arena.
+		// The interface is typed: int8_t for tensors, void for what the caller lends.
 		switch {
 		case f.Local:
 			params = append(params, q+"uint8_t *"+ident(r.Name))
-		case r == f.Params[len(f.Params)-1]:
+		case r.Untyped:
 			params = append(params, q+"void *arg_"+ident(r.Name))
 		default:
 			params = append(params, q+"int8_t *arg_"+ident(r.Name))
 		}
 	}
 	head := fmt.Sprintf("int %s(%s)", f.Name, strings.Join(params, ", "))
-	if f.Local {
+	switch {
+	case f.Extern:
+		p.line("extern %s;", head)
+		return
+	case f.Local:
 		head = "static " + head
-	} else {
+	default:
 		p.line("%s;", head) // its header need not be included
 	}
 	p.line("%s {", head)

@@ -194,7 +194,7 @@ func TestConformance(t *testing.T) {
 
 // conformEvaluator runs the loop program.
 func conformEvaluator(t *testing.T, m *ir.Module, in, out [][]byte) {
-	p, err := kernel.Program(m, "net")
+	p, err := kernel.Program(m, kernel.Interface{Prefix: "net"})
 	require.NoError(t, err)
 	for i := range in {
 		memory := []loop.Memory{slices.Clone(in[i])}
@@ -232,7 +232,7 @@ func conformObject(t *testing.T, m *ir.Module, tgt *target.Target, in, out [][]b
 		require.NoError(t, err)
 		return object
 	}
-	p, err := kernel.Program(m, "net")
+	p, err := kernel.Program(m, kernel.Interface{Prefix: "net"})
 	require.NoError(t, err)
 	job := emu.Job{Prefix: "net", Inputs: []int{m.Inputs[0].Type.Shape.Size()}, Arena: m.Arena.Bytes, Align: m.Arena.Align, Steps: len(m.Ops)}
 	for _, o := range m.Outputs {

@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math/bits"
+	"strings"
 
 	"github.com/dnnc/dnnc/codegen/loop"
 	"github.com/dnnc/dnnc/ir"
@@ -15,8 +16,10 @@ import (
 )
 
 // Program writes the whole network: a local function for each operation,
-// prefix_step that runs the one of an index, and prefix_run that runs all.
-func Program(m *ir.Module, prefix string) (*loop.Program, error) {
+// prefix_step that runs the one of an index, prefix_run that runs all, and
+// prefix_run_begin and prefix_run_step that run one after the other.
+func Program(m *ir.Module, i Interface) (*loop.Program, error) {
+	prefix := i.Prefix
 	p := &loop.Program{}
 	t, err := target.Find(m.Target)
 	if err != nil {
@@ -53,25 +56,15 @@ func Program(m *ir.Module, prefix string) (*loop.Program, error) {
 		steps = append(steps, g.f)
 		p.Funcs = append(p.Funcs, g.f)
 	}
-	step := entry(m, prefix+"_step")
-	index := &loop.Var{Name: "index", Type: loop.I32}
-	step.Ints = []*loop.Var{index}
-	b := loop.NewBuilder(step)
-	for i, f := range steps {
-		b.If(loop.Op(loop.Eq, &loop.Read{Var: index}, loop.Int(i)), func() {
-			b.Call(f, nil, arguments(m, step, m.Ops[i]))
-			b.Return(loop.Int(0))
-		}, nil)
+	if i.Lend {
+		for _, g := range p.Globals {
+			g.Lent = g.Weights
+		}
 	}
-	b.Return(loop.Int(1))
-	run := entry(m, prefix+"_run")
-	b = loop.NewBuilder(run)
-	for i, f := range steps {
-		b.Call(f, nil, arguments(m, run, m.Ops[i]))
+	i.entries(m, p, steps)
+	if i.Lend {
+		lend(p)
 	}
-	b.Return(loop.Int(0))
-	p.Funcs = append(p.Funcs, step, run)
-	loop.Share(p)
 	return p, nil
 }
 
@@ -80,6 +73,9 @@ func Program(m *ir.Module, prefix string) (*loop.Program, error) {
 func Steps(p *loop.Program) [][]string {
 	var steps [][]string
 	loop.EachCall(p.Funcs[len(p.Funcs)-1].Body, func(c *loop.Call) {
+		if c.Func.Extern {
+			return // a hook
+		}
 		var names []string
 		var visit func(f *loop.Func)
 		visit = func(f *loop.Func) {
@@ -90,19 +86,6 @@ func Steps(p *loop.Program) [][]string {
 		steps = append(steps, names)
 	})
 	return steps
-}
-
-// entry declares a function with the network's inputs, outputs and arena.
-func entry(m *ir.Module, name string) *loop.Func {
-	f := &loop.Func{Name: name}
-	for _, v := range m.Inputs {
-		f.Params = append(f.Params, &loop.Param{Name: "in_" + v.Name, Constant: true})
-	}
-	for _, v := range m.Outputs {
-		f.Params = append(f.Params, &loop.Param{Name: "out_" + v.Name})
-	}
-	f.Params = append(f.Params, &loop.Param{Name: "arena"})
-	return f
 }
 
 // arguments are the places of an operation's values within an entry's regions.
@@ -229,7 +212,7 @@ func (g *generator) pixel(w kernels.Window, row, ox loop.Expr) loop.Expr {
 
 // global adds constant data, named after the function and its role.
 func (g *generator) global(role string, align int, data []byte) *loop.Global {
-	c := &loop.Global{Name: g.f.Name + "_" + role, Data: data, Align: align}
+	c := &loop.Global{Name: g.f.Name + "_" + role, Data: data, Align: align, Weights: strings.HasPrefix(role, "weight")}
 	g.p.Globals = append(g.p.Globals, c)
 	return c
 }

@@ -147,7 +147,7 @@ func TestEvaluatorEqualsInterpreter(t *testing.T) {
 func evaluate(t *testing.T, tgt *target.Target) {
 	for _, format := range formats() {
 		m := network(t, tgt, format)
-		p, err := kernel.Program(m, "net")
+		p, err := kernel.Program(m, kernel.Interface{Prefix: "net"})
 		require.NoError(t, err)
 		in, out := cases(t, m, 3)
 		for i := range in {
@@ -270,7 +270,7 @@ func TestCEqualsInterpreter(t *testing.T) {
 	require.NoError(t, err)
 	for i, format := range formats() {
 		m := network(t, []*target.Target{tgt, dsp}[i%2], format)
-		p, err := kernel.Program(m, "net")
+		p, err := kernel.Program(m, kernel.Interface{Prefix: "net"})
 		require.NoError(t, err)
 		text := c.Print(p)
 		for _, cc := range compilers {

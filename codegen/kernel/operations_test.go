@@ -115,7 +115,7 @@ func TestOperationsEqualInterpreter(t *testing.T) {
 	tgt, err := target.Find("armv7")
 	require.NoError(t, err)
 	_, m := operationNet(t, tgt)
-	p, err := kernel.Program(m, "net")
+	p, err := kernel.Program(m, kernel.Interface{Prefix: "net"})
 	require.NoError(t, err)
 	in, out := cases(t, m, 4)
 	for i := range in {
@@ -148,7 +148,7 @@ func TestOperationsEqualInterpreter(t *testing.T) {
 				t.Skip(err)
 			}
 			_, m := operationNet(t, tgt)
-			p, err := kernel.Program(m, "net")
+			p, err := kernel.Program(m, kernel.Interface{Prefix: "net"})
 			require.NoError(t, err)
 			text, err := llvm.Print(p, tgt)
 			require.NoError(t, err)
@@ -201,7 +201,7 @@ func TestTFLiteRounding(t *testing.T) {
 					n.Set("round", "tflite")
 				}
 			}
-			p, err := kernel.Program(m, "net")
+			p, err := kernel.Program(m, kernel.Interface{Prefix: "net"})
 			require.NoError(t, err)
 			in, out := cases(t, m, 3)
 			for i := range in {

@@ -36,7 +36,7 @@ func Print(p *loop.Program, t *target.Target) (text string, err error) {
 			d.Linkage = enum.LinkageInternal
 			d.UnnamedAddr = enum.UnnamedAddrUnnamedAddr
 		}
-		d.Align = ir.Align(g.Align)
+		d.Align, d.Section = ir.Align(g.Align), g.Section
 		zero := constant.NewInt(types.I32, 0)
 		pr.globals[g] = constant.NewGetElementPtr(d.ContentType, d, zero, zero)
 	}
@@ -86,6 +86,9 @@ func (p *printer) function(f *loop.Func) {
 		ir.AttrString("no-builtins"),
 		ir.AttrPair{Key: "target-cpu", Value: p.target.CPU},
 		ir.AttrPair{Key: "target-features", Value: p.target.Attributes()})
+	if f.Extern {
+		return
+	}
 	if f.Local {
 		p.f.Linkage = enum.LinkageInternal
 		p.f.FuncAttrs = append(p.f.FuncAttrs, enum.FuncAttrNoInline)

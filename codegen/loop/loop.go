@@ -35,6 +35,7 @@ func (t Type) String() string {
 type Program struct {
 	Globals []*Global
 	Funcs   []*Func
+	Lent    []byte // data that the caller lends: not in Globals
 }
 
 // Global is constant data.
@@ -42,7 +43,10 @@ type Global struct {
 	Name     string
 	Data     []byte
 	Align    int
-	Exported bool // visible outside of the object
+	Exported bool   // visible outside of the object
+	Weights  bool   // a layer's codes, which may lie apart from the rest
+	Lent     bool   // the caller has it: functions are given its place
+	Section  string // where it lies; "" is wherever constants do
 }
 
 // Func has pointer parameters and gives an i32: 0 for success, or, called for
@@ -52,6 +56,7 @@ type Func struct {
 	Params []*Param
 	Ints   []*Var // integer parameters, before the pointers
 	Local  bool   // not visible outside of the object
+	Extern bool   // of another object, without a body; evaluated it gives 0
 	Body   []Stmt
 }
 
@@ -60,6 +65,7 @@ type Param struct {
 	Name     string
 	Constant bool // only read
 	Shared   bool // may overlap another one
+	Untyped  bool // of an interface: no tensor
 }
 
 // Region is what loads and stores go to: a *Param, a *Global or a *Cursor.

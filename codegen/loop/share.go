@@ -5,12 +5,13 @@ import (
 	"fmt"
 	"hash"
 	"reflect"
+	"slices"
 )
 
 // Share makes one of the local functions that differ in nothing but their names
 // and in which constant data they read: layers of one shape then have one kernel.
-// What they read becomes parameters. Functions must stand behind those that they
-// call.
+// What they read becomes parameters, and so it does where the caller lends some of
+// it. Functions must stand behind those that they call.
 func Share(p *Program) {
 	alike := map[string][]*shape{}
 	shapes := map[*Func]*shape{}
@@ -25,6 +26,9 @@ func Share(p *Program) {
 		alike[key] = append(alike[key], s)
 		shapes[f], firsts[f] = s, alike[key][0].f
 	}
+	lifted := func(s *shape) bool {
+		return len(alike[string(s.sum.Sum(nil))]) > 1 || slices.ContainsFunc(s.globals, func(g *Global) bool { return g.Lent })
+	}
 	for _, f := range p.Funcs {
 		EachCall(f.Body, func(c *Call) {
 			s := shapes[c.Func]
@@ -32,7 +36,7 @@ func Share(p *Program) {
 				return
 			}
 			c.Func = firsts[c.Func]
-			if key := shapes[c.Func]; len(alike[string(key.sum.Sum(nil))]) > 1 {
+			if lifted(shapes[c.Func]) {
 				for _, g := range s.globals {
 					c.Args = append(c.Args, Arg{Region: g})
 				}
@@ -49,7 +53,7 @@ func Share(p *Program) {
 			continue
 		}
 		kept = append(kept, f)
-		if s := shapes[f]; len(alike[string(s.sum.Sum(nil))]) > 1 {
+		if s := shapes[f]; lifted(s) {
 			s.lift()
 		}
 	}
@@ -118,7 +122,7 @@ func (s *shape) pointer(v reflect.Value) {
 	case *Global:
 		if !again {
 			s.globals = append(s.globals, x)
-			fmt.Fprint(s.sum, "data ", x.Align, " ")
+			fmt.Fprint(s.sum, "data ", x.Align, x.Lent, " ")
 		}
 	default:
 		if !again {

@@ -33,13 +33,18 @@ var driver = template.Must(template.New("driver").Parse(driverText))
 // Job is what the driver must know of a network: bytes of its inputs, outputs
 // and arena, and the number of its steps. With Trace it runs step by step and
 // writes the arena after each; with Mark it runs step by step, then as a whole,
-// and marks where each begins and ends, for Count.
+// and marks where each begins and ends, for Count; with Stepped it begins a run and
+// steps until it is over, and once more, which must fail: the arena is then the
+// larger one.
 type Job struct {
 	Prefix          string
 	Inputs, Outputs []int
 	Arena, Align    int
 	Steps           int
 	Trace, Mark     bool
+	Stepped         bool
+	Lent            []byte // weights that the driver lends
+	Hooks           bool   // the object calls prefix_hook
 	// Stack is the bytes below the caller's stack that are painted before a run,
 	// to see how many it takes; 0 for none.
 	Stack int
@@ -84,7 +89,10 @@ func Driver(j Job, t *target.Target) (string, error) {
 		Trace, Mark                 bool
 		Steps                       []int
 		Stack, Deep, Margin         int
-	}{Triple: t.Triple, Prefix: j.Prefix, Trace: j.Trace, Mark: j.Mark, Stack: j.Stack, Deep: j.Stack + margin, Margin: margin}
+		Lent                        string
+		LentBytes                   int
+		Hooks, Stepped              bool
+	}{Hooks: j.Hooks, Stepped: j.Stepped, Triple: t.Triple, Prefix: j.Prefix, Trace: j.Trace, Mark: j.Mark, Stack: j.Stack, Deep: j.Stack + margin, Margin: margin}
 	for _, line := range slices.Concat(t.Asm, asm) {
 		data.Asm = append(data.Asm, strings.ReplaceAll(line, `"`, `\22`))
 	}
@@ -108,6 +116,10 @@ func Driver(j Job, t *target.Target) (string, error) {
 	for i, n := range j.Outputs {
 		data.Outputs = append(data.Outputs, pointer(place(fmt.Sprintf("out%d", i), n, 2, 1)))
 	}
+	if len(j.Lent) > 0 {
+		data.Lent, data.LentBytes = quoted(j.Lent), len(j.Lent)
+		types, args = append(types, "i8*"), append(args, "i8* %weights")
+	}
 	data.Arena = pointer(place("arena", j.Arena, 64, j.Align))
 	data.Guards = append(data.Guards, piece{At: at, Bytes: guard, Bit: GuardBroken})
 	data.BlockBytes = at + guard
@@ -118,6 +130,15 @@ func Driver(j Job, t *target.Target) (string, error) {
 	var b bytes.Buffer
 	err := driver.Execute(&b, data)
 	return b.String(), err
+}
+
+// quoted is bytes as LLVM's text has them.
+func quoted(data []byte) string {
+	var b strings.Builder
+	for _, v := range data {
+		fmt.Fprintf(&b, `\%02X`, v)
+	}
+	return b.String()
 }
 
 // Linker returns LLVM's linker.
@@ -226,6 +247,9 @@ func Link(ctx context.Context, dir string, j Job, t *target.Target, objects ...[
 	}
 	if j.Mark {
 		p.path += "-mark"
+	}
+	if j.Stepped {
+		p.path += "-stepped"
 	}
 	code, constants, data, err := sizes(objects)
 	if err != nil {

@@ -98,6 +98,9 @@ func (b *build) certify(messages io.Writer) error {
 	}
 	h := sha256.New()
 	fmt.Fprintf(h, "%s\n%s\n", b.prefix, c.LLVM)
+	if b.o.Hooks || b.o.Lend || b.o.Section != "" {
+		fmt.Fprintf(h, "hooks %v lend %v section %s\n", b.o.Hooks, b.o.Lend, b.o.Section)
+	}
 	h.Write(d.Text) // names its tensors file by its hash
 	c.Content = hex.EncodeToString(h.Sum(nil))
 	if c.Inputs, err = b.inputs(); err != nil {
@@ -181,7 +184,9 @@ func (b *build) obj() ([]byte, error) {
 	if b.cert.CodeBytes, err = codeBytes(object); err != nil {
 		return nil, err
 	}
-	b.cert.StackBytes, err = llvm.Stack(object, b.prefix+"_run", b.r.Target)
+	if !b.o.Hooks { // whose stack is the caller's affair
+		b.cert.StackBytes, err = llvm.Stack(object, b.prefix+"_run", b.r.Target)
+	}
 	return object, err
 }
 
@@ -208,7 +213,9 @@ func (b *build) c() ([]byte, error) {
 
 // linkage is what the outputs' C interface is named by.
 func (b *build) linkage() codegen.Interface {
-	return codegen.Interface{Prefix: b.prefix, Content: b.cert.Content, Stack: b.cert.StackBytes}
+	i := b.o.Interface(b.prefix)
+	i.Content, i.Stack = b.cert.Content, b.cert.StackBytes
+	return i
 }
 
 // codeBytes is the size of an object's machine code.
@@ -278,7 +285,19 @@ func (b *build) write() error {
 		if err != nil {
 			return err
 		}
-		files = append([]file{{b.base() + ".h", []byte(codegen.Header(b.r.Module, b.linkage()))}, {b.base() + ".json", text}}, files...)
+		header, err := codegen.Header(b.r.Module, b.linkage())
+		if err != nil {
+			return err
+		}
+		beside := []file{{b.base() + ".h", []byte(header)}, {b.base() + ".json", text}}
+		if b.o.Lend {
+			weights, err := codegen.Lent(b.r.Module, b.linkage())
+			if err != nil {
+				return err
+			}
+			beside = append(beside, file{b.base() + ".weights", weights})
+		}
+		files = append(beside, files...)
 	}
 	for _, f := range files {
 		if f.path == main { // last: what it was made from stands already

@@ -2,11 +2,13 @@
 package driver
 
 import (
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/dnnc/dnnc/codegen"
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/passes/pass"
@@ -42,6 +44,8 @@ type Options struct {
 	AllowOutside, TimePasses              bool
 	JSON, CSV, Boundary, Layers           bool
 	Diff                                  string // two passes
+	Hooks, Lend                           bool   // of the C interface,
+	Section                               string // likewise: where weights lie
 	ErrorsGiven                           bool   // -errors was given, not its default
 
 	Verbose bool
@@ -83,6 +87,14 @@ func Emits() []string {
 // Reports lists the reports of a build.
 var Reports = []string{"layers", "accuracy", "search", "memory"}
 
+// sections are the names that a linker script can hold.
+var sections = regexp.MustCompile(`^[._a-zA-Z][._a-zA-Z0-9]*$`)
+
+// Interface is the C interface that o asks for.
+func (o *Options) Interface(prefix string) codegen.Interface {
+	return codegen.Interface{Prefix: prefix, Hooks: o.Hooks, Section: o.Section, Lend: o.Lend}
+}
+
 // Check reports options whose values do not exist.
 func (o *Options) Check() error {
 	one := func(flag, value string, allowed []string) error {
@@ -112,6 +124,15 @@ func (o *Options) Check() error {
 	}
 	if o.Prefix != "" && !ir.IsIdentifier(o.Prefix) {
 		return diag.New(diag.Pos{}, diag.BadValue, "-prefix %s is no C identifier", o.Prefix)
+	}
+	if o.Section != "" && !sections.MatchString(o.Section) {
+		return diag.New(diag.Pos{}, diag.BadValue, "-section %s: a name as .extflash, of letters, digits, . and _", o.Section)
+	}
+	if o.Section != "" && o.Lend {
+		return diag.New(diag.Pos{}, diag.BadValue, "-lend takes the weights out of the object, -section puts them into a part of it").WithHelp("pass one of the two")
+	}
+	if o.Output == "-" && o.Lend {
+		return diag.New(diag.Pos{}, diag.BadValue, "-lend writes the weights into a file beside the output, and -o - writes none")
 	}
 	if o.Activations != "" {
 		if err := one("activations", o.Activations, pass.Ranges); err != nil {

@@ -264,7 +264,7 @@ func compare(i int, want, got []byte) error {
 
 // evaluated runs the loop language's own evaluator.
 func evaluated(m *ir.Module, in, want [][]byte) error {
-	p, err := kernel.Program(m, "n")
+	p, err := kernel.Program(m, kernel.Interface{Prefix: "n"})
 	if err != nil {
 		return err
 	}

@@ -19,9 +19,10 @@ type Mode int
 
 // The modes.
 const (
-	Whole  Mode = iota // by the run function
-	Traced             // step by step, the arena written after each
-	Marked             // step by step and as a whole, for counting
+	Whole   Mode = iota // by the run function
+	Traced              // step by step, the arena written after each
+	Marked              // step by step and as a whole, for counting
+	Stepped             // as a scheduler does that shares the processor
 )
 
 // Build is a network's object and what its driver must know.
@@ -42,7 +43,8 @@ func New(ctx context.Context, o driver.Options, r *driver.Result) (*Build, error
 		return nil, err
 	}
 	m := r.Module
-	text, err := codegen.LLVM(m, codegen.Interface{Prefix: m.Name}, r.Target)
+	i := o.Interface(m.Name)
+	text, err := codegen.LLVM(m, i, r.Target)
 	if err != nil {
 		return nil, err
 	}
@@ -50,7 +52,13 @@ func New(ctx context.Context, o driver.Options, r *driver.Result) (*Build, error
 	if err != nil {
 		return nil, err
 	}
-	stack, err := llvm.Stack(object, m.Name+"_run", r.Target)
+	stack := 0
+	if !i.Hooks {
+		if stack, err = llvm.Stack(object, m.Name+"_run", r.Target); err != nil {
+			return nil, err
+		}
+	}
+	lent, err := codegen.Lent(m, i)
 	if err != nil {
 		return nil, err
 	}
@@ -58,7 +66,7 @@ func New(ctx context.Context, o driver.Options, r *driver.Result) (*Build, error
 	if err != nil {
 		return nil, err
 	}
-	b := &Build{Result: r, Object: object, Stack: stack, Tools: tools, dir: dir, text: text, job: emu.Job{Prefix: m.Name, Arena: m.Arena.Bytes, Align: m.Arena.Align, Steps: len(m.Ops)}}
+	b := &Build{Result: r, Object: object, Stack: stack, Tools: tools, dir: dir, text: text, job: emu.Job{Prefix: m.Name, Arena: m.Arena.Bytes, Align: m.Arena.Align, Steps: len(m.Ops), Lent: lent, Hooks: i.Hooks}}
 	for _, v := range m.Inputs {
 		b.job.Inputs = append(b.job.Inputs, v.Type.Shape.Size())
 	}
@@ -78,7 +86,7 @@ func (b *Build) Assembly(ctx context.Context) ([]byte, error) {
 
 // Steps lists the functions of the object that each step runs.
 func (b *Build) Steps() ([][]string, error) {
-	p, err := kernel.Program(b.Result.Module, b.job.Prefix)
+	p, err := kernel.Program(b.Result.Module, kernel.Interface{Prefix: b.job.Prefix, Hooks: b.job.Hooks})
 	if err != nil {
 		return nil, err
 	}
@@ -91,7 +99,10 @@ func (b *Build) Close() { os.RemoveAll(b.dir) }
 // Link makes the program of a mode.
 func (b *Build) Link(ctx context.Context, mode Mode) (*emu.Program, error) {
 	j, t := b.job, b.Result.Target
-	j.Trace, j.Mark = mode == Traced, mode == Marked
+	j.Trace, j.Mark, j.Stepped = mode == Traced, mode == Marked, mode == Stepped
+	if j.Stepped {
+		j.Arena = kernel.StepState(b.Result.Module) + kernel.StepStateBytes
+	}
 	if mode == Whole && b.Stack > 0 {
 		j.Stack = b.Stack + painted
 	}
