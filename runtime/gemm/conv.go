@@ -5,72 +5,174 @@ import "github.com/dnnc/dnnc/runtime/kernels"
 // Windows says where the taps of a convolution's windows lie in an image: what is
 // the same for all images, worked out once.
 type Windows struct {
-	g      kernels.Window
-	pixels int
-	at     []int32 // [KH*KW][pixels]: index in a channel's plane, -1 in the padding
+	g             kernels.Window
+	pixels        int
+	height, width int     // of a channel's plane with the padding that windows touch
+	at            []int32 // [KH*KW][pixels]: index in such a plane
+	run           int     // pixels that lie side by side for every tap: 1, 4, 8 or 16
+	batch         int     // images whose pixels fill whole panels
 }
 
 // NewWindows maps the windows of g.
 func NewWindows(g kernels.Window) *Windows {
 	oh, ow := g.OutH(), g.OutW()
-	w := &Windows{g: g, pixels: oh * ow, at: make([]int32, 0, g.KH*g.KW*oh*ow)}
+	w := &Windows{
+		g: g, pixels: oh * ow, at: make([]int32, 0, g.KH*g.KW*oh*ow), run: 1, batch: tileCols,
+		height: max(g.PadT+g.InH, (oh-1)*g.StrideH+(g.KH-1)*g.DilH+1),
+		width:  max(g.PadL+g.InW, (ow-1)*g.StrideW+(g.KW-1)*g.DilW+1),
+	}
 	for ky := range g.KH {
 		for kx := range g.KW {
 			for oy := range oh {
 				for ox := range ow {
-					y, x := oy*g.StrideH-g.PadT+ky*g.DilH, ox*g.StrideW-g.PadL+kx*g.DilW
-					i := int32(-1)
-					if y >= 0 && y < g.InH && x >= 0 && x < g.InW {
-						i = int32(y*g.InW + x)
-					}
-					w.at = append(w.at, i)
+					w.at = append(w.at, int32((oy*g.StrideH+ky*g.DilH)*w.width+ox*g.StrideW+kx*g.DilW))
 				}
 			}
 		}
+	}
+	for _, run := range []int{4, 8, 16} {
+		if g.StrideW == 1 && ow%run == 0 {
+			w.run = run
+		}
+	}
+	for w.batch > 1 && w.pixels*(w.batch/2)%tileCols == 0 {
+		w.batch /= 2
 	}
 	return w
 }
 
-// Scratch is the elements of the panel that Conv works in.
-func (w *Windows) Scratch() int { return w.g.K() * tileCols }
+// isPadded reports whether windows reach beyond the image.
+func (w *Windows) isPadded() bool { return w.height != w.g.InH || w.width != w.g.InW }
 
-// Conv computes y = weight*windows + bias, clamped to [lo,hi], of a batch of
-// images x[images][InC][InH][InW] into y[images][OutC][OutH][OutW]. pad has one
-// value an input channel, nil means 0. Sixteen pixels at a time, of one image or of
-// several, are laid out as a panel that stays in the cache for all channels.
-func (w *Windows) Conv(images int, x, weight, bias, pad []float32, lo, hi float32, panel, y []float32) {
-	g, k := w.g, w.g.K()
-	in, out, rows := g.InC*g.InH*g.InW, g.OutC*w.pixels, g.OutC/g.Groups
-	panel = panel[:k*tileCols]
-	var tile [tileRows * tileCols]float32
-	var rest []float32
-	if left := rows % tileRows; left > 0 {
-		rest = make([]float32, tileRows*k)
+// widened is the elements of a batch with its padding; none of an image that needs
+// none.
+func (w *Windows) widened() int {
+	if !w.isPadded() {
+		return 0
 	}
-	for group := range g.Groups {
-		own := weight[group*rows*k : (group+1)*rows*k]
-		copy(rest, own[rows/tileRows*tileRows*k:])
-		for first := 0; first < images*w.pixels; first += tileCols {
-			wide := min(tileCols, images*w.pixels-first)
-			gather(w, group, first, wide, in, x, pad, panel)
-			for i := 0; i < rows; i += tileRows {
-				high := min(tileRows, rows-i)
-				from := own[i*k:]
-				if high < tileRows {
-					from = rest
+	return w.batch * w.g.InC * w.height * w.width
+}
+
+// widen copies images into planes with their padding around them.
+func widen[T float32 | int8](w *Windows, images int, x, pad, wide []T) {
+	g, plane := w.g, w.height*w.width
+	for i := range images * g.InC {
+		var outside T
+		if pad != nil {
+			outside = pad[i%g.InC]
+		}
+		to := wide[i*plane:][:plane]
+		row := to[:w.width]
+		for j := range row {
+			row[j] = outside
+		}
+		for r := 1; r < w.height; r++ {
+			copy(to[r*w.width:], row)
+		}
+		from := x[i*g.InH*g.InW:][:g.InH*g.InW]
+		for r := range g.InH {
+			copy(to[(g.PadT+r)*w.width+g.PadL:], from[r*g.InW:(r+1)*g.InW])
+		}
+	}
+}
+
+// each lays the windows of images out as panels [K][16], sixteen pixels at a time,
+// of one image or of several, and gives each to use: the group, its first pixel, and
+// how many there are. A panel stays in the cache for all channels. Padding is laid
+// around a batch of images first, so that no tap needs to be asked where it lies.
+func each[T float32 | int8](w *Windows, images int, x, pad, wide, panel []T, use func(group, first, pixels int)) {
+	g := w.g
+	in := g.InC * g.InH * g.InW
+	for image := 0; image < images; image += w.batch {
+		n := min(w.batch, images-image)
+		from := x[image*in : (image+n)*in]
+		if w.isPadded() {
+			widen(w, n, from, pad, wide)
+			from = wide
+		}
+		for group := range g.Groups {
+			for first := 0; first < n*w.pixels; first += tileCols {
+				pixels := min(tileCols, n*w.pixels-first)
+				gather(w, group, first, pixels, from, panel)
+				use(group, image*w.pixels+first, pixels)
+			}
+		}
+	}
+}
+
+// gather lays pixels of a batch, from first on, out as a panel.
+func gather[T float32 | int8](w *Windows, group, first, pixels int, x, panel []T) {
+	g := w.g
+	channels, plane, taps := g.InC/g.Groups, w.height*w.width, g.KH*g.KW
+	if pixels < tileCols {
+		clear(panel)
+	}
+	// Where runs begin: their image and group, and in the map.
+	var start, pixel, at [tileCols]int
+	runs := pixels / w.run
+	for r := range runs {
+		p := first + r*w.run
+		start[r], pixel[r] = (p/w.pixels*g.InC+group*channels)*plane, p%w.pixels
+	}
+	for tap := range taps {
+		for r, p := range pixel[:runs] {
+			at[r] = start[r] + int(w.at[tap*w.pixels+p])
+		}
+		panel := panel[tap*tileCols:]
+		for i := range channels {
+			from, line := x[i*plane:], panel[i*taps*tileCols:][:tileCols]
+			switch w.run {
+			case 16:
+				*(*[16]T)(line) = *(*[16]T)(from[at[0]:])
+			case 8:
+				for r, a := range at[:runs] {
+					*(*[8]T)(line[r*8:]) = *(*[8]T)(from[a:])
 				}
-				floatTile(k, from, k, panel, &tile)
-				for r := range high {
-					c := group*rows + i + r
-					b, line := bias[c], tile[r*tileCols:r*tileCols+wide]
-					for j, v := range line {
-						line[j] = min(max(v+b, lo), hi)
-					}
-					scatter(w, first, c, out, line, y)
+			case 4:
+				for r, a := range at[:runs] {
+					*(*[4]T)(line[r*4:]) = *(*[4]T)(from[a:])
+				}
+			default:
+				for r, a := range at[:runs] {
+					line[r] = from[a]
 				}
 			}
 		}
 	}
+}
+
+// Scratch is the elements that Conv works in.
+func (w *Windows) Scratch() int { return w.g.K()*tileCols + w.widened() }
+
+// Conv computes y = weight*windows + bias, clamped to [lo,hi], of a batch of
+// images x[images][InC][InH][InW] into y[images][OutC][OutH][OutW]. pad has one
+// value an input channel, nil means 0.
+func (w *Windows) Conv(images int, x, weight, bias, pad []float32, lo, hi float32, scratch, y []float32) {
+	g, k := w.g, w.g.K()
+	out, rows := g.OutC*w.pixels, g.OutC/g.Groups
+	panel, wide := scratch[:k*tileCols], scratch[k*tileCols:]
+	var tile [tileRows * tileCols]float32
+	whole := rows / tileRows * tileRows
+	rest := make([]float32, tileRows*k)
+	each(w, images, x, pad, wide, panel, func(group, first, pixels int) {
+		own := weight[group*rows*k : (group+1)*rows*k]
+		copy(rest, own[whole*k:])
+		for i := 0; i < rows; i += tileRows {
+			from := rest
+			if i < whole {
+				from = own[i*k:]
+			}
+			floatTile(k, from, k, panel, &tile)
+			for r := range min(tileRows, rows-i) {
+				c := group*rows + i + r
+				b, line := bias[c], tile[r*tileCols:r*tileCols+pixels]
+				for j, v := range line {
+					line[j] = min(max(v+b, lo), hi)
+				}
+				scatter(w, first, c, out, line, y)
+			}
+		}
+	})
 }
 
 // scatter writes the results of pixels of a batch, from first on, of one channel.
@@ -83,70 +185,19 @@ func scatter[T float32 | int8](w *Windows, first, channel, out int, line, y []T)
 	}
 }
 
-// gather lays wide pixels of a batch, from first on, out as a panel [K][16].
-func gather[T float32 | int8](w *Windows, group, first, wide, in int, x, pad, panel []T) {
-	g := w.g
-	channels, plane, taps := g.InC/g.Groups, g.InH*g.InW, g.KH*g.KW
-	if wide < tileCols {
-		clear(panel)
-	}
-	var at [tileCols]int
-	for tap := range taps {
-		// The sixteen pixels of this tap in the first channel: where, and whether
-		// they lie side by side.
-		pixel, image := first%w.pixels, first/w.pixels
-		isRow, isInside := wide == tileCols, true
-		for s := range wide {
-			at[s] = -1
-			if i := w.at[tap*w.pixels+pixel]; i >= 0 {
-				at[s] = image*in + int(i)
-				isRow = isRow && at[s] == at[0]+s
-			} else {
-				isRow, isInside = false, false
-			}
-			if pixel++; pixel == w.pixels {
-				pixel, image = 0, image+1
-			}
-		}
-		for i := range channels {
-			c := group*channels + i
-			line := panel[(i*taps+tap)*tileCols:][:tileCols]
-			from := x[c*plane:]
-			switch {
-			case isRow:
-				copy(line, from[at[0]:at[0]+tileCols])
-			case isInside:
-				for s := range wide {
-					line[s] = from[at[s]]
-				}
-			default:
-				var outside T
-				if pad != nil {
-					outside = pad[c]
-				}
-				for s := range wide {
-					v := outside
-					if at[s] >= 0 {
-						v = from[at[s]]
-					}
-					line[s] = v
-				}
-			}
-		}
-	}
-}
-
 // Taps writes the window of one pixel of an image as a row of K.
 func (w *Windows) Taps(group, pixel int, x, pad, row []float32) {
-	g := w.g
+	g, ow := w.g, w.g.OutW()
 	channels, plane, taps := g.InC/g.Groups, g.InH*g.InW, g.KH*g.KW
+	top, left := pixel/ow*g.StrideH-g.PadT, pixel%ow*g.StrideW-g.PadL
 	for tap := range taps {
-		at := w.at[tap*w.pixels+pixel]
+		iy, ix := top+tap/g.KW*g.DilH, left+tap%g.KW*g.DilW
+		isInside := iy >= 0 && iy < g.InH && ix >= 0 && ix < g.InW
 		for i := range channels {
 			c := group*channels + i
 			switch {
-			case at >= 0:
-				row[i*taps+tap] = x[c*plane+int(at)]
+			case isInside:
+				row[i*taps+tap] = x[c*plane+iy*g.InW+ix]
 			case pad != nil:
 				row[i*taps+tap] = pad[c]
 			default:

@@ -34,54 +34,51 @@ func NewInts(g kernels.Window, weight []int16, zero int, pad []int32) *Ints {
 
 // IntScratch is what Run works in.
 type IntScratch struct {
-	panel []int8
-	pairs []int16
-	line  [tileCols]int8
+	panel, wide []int8
+	pairs       []int16
+	line        [tileCols]int8
 }
 
 // Run computes y[images][OutC][OutH][OutW] of x[images][InC][InH][InW]; finish
 // turns the sums of some pixels of a channel into results.
 func (c *Ints) Run(images int, x []int8, ws *IntScratch, finish func(channel int, sums []int32, y []int8), y []int8) {
 	w, g := c.w, c.w.g
-	in, out, rows := g.InC*g.InH*g.InW, g.OutC*w.pixels, g.OutC/g.Groups
+	out, rows := g.OutC*w.pixels, g.OutC/g.Groups
 	if len(ws.panel) < c.k*tileCols {
 		ws.panel, ws.pairs = make([]int8, c.k*tileCols), make([]int16, c.k*tileCols)
 	}
-	panel, pairs := ws.panel[:c.k*tileCols], ws.pairs[:c.k*tileCols]
-	var tile [tileRows * tileCols]int32
-	var rest []int16
-	if rows%tileRows > 0 {
-		rest = make([]int16, tileRows*c.k)
+	if len(ws.wide) < w.widened() {
+		ws.wide = make([]int8, w.widened())
 	}
-	for group := range g.Groups {
+	panel, pairs := ws.panel[:c.k*tileCols], ws.pairs[:c.k*tileCols]
+	clear(panel[g.K()*tileCols:]) // the row that makes K even
+	var tile [tileRows * tileCols]int32
+	whole := rows / tileRows * tileRows
+	rest := make([]int16, tileRows*c.k)
+	each(w, images, x, c.pad, ws.wide, panel[:g.K()*tileCols], func(group, first, pixels int) {
 		own := c.weight[group*rows*c.k : (group+1)*rows*c.k]
-		copy(rest, own[rows/tileRows*tileRows*c.k:])
-		for first := 0; first < images*w.pixels; first += tileCols {
-			wide := min(tileCols, images*w.pixels-first)
-			gather(w, group, first, wide, in, x, c.pad, panel)
-			if hasTiles {
-				pairPanel(c.k/2, &panel[0], c.zero, &pairs[0])
+		copy(rest, own[whole*c.k:])
+		if hasTiles {
+			pairPanel(c.k/2, &panel[0], c.zero, &pairs[0])
+		}
+		for i := 0; i < rows; i += tileRows {
+			from := rest
+			if i < whole {
+				from = own[i*c.k:]
 			}
-			for i := 0; i < rows; i += tileRows {
-				high := min(tileRows, rows-i)
-				from := own[i*c.k:]
-				if high < tileRows {
-					from = rest
-				}
-				if hasTiles {
-					intTile(c.k/2, &from[0], c.k, &pairs[0], &tile)
-				} else {
-					plainTile(c.k, from, panel, c.zero, &tile)
-				}
-				for r := range high {
-					channel := group*rows + i + r
-					line := ws.line[:wide]
-					finish(channel, tile[r*tileCols:r*tileCols+wide], line)
-					scatter(w, first, channel, out, line, y)
-				}
+			if hasTiles {
+				intTile(c.k/2, &from[0], c.k, &pairs[0], &tile)
+			} else {
+				plainTile(c.k, from, panel, c.zero, &tile)
+			}
+			for r := range min(tileRows, rows-i) {
+				channel := group*rows + i + r
+				line := ws.line[:pixels]
+				finish(channel, tile[r*tileCols:r*tileCols+pixels], line)
+				scatter(w, first, channel, out, line, y)
 			}
 		}
-	}
+	})
 }
 
 // plainTile computes c[4,16] = a[4,k] * (panel[k,16]-zero).

@@ -32,6 +32,9 @@ func MaxPoolFloat(g Window, x, y []float32) { maxPool(g, x, float32(math.Inf(-1)
 // MaxPoolInt keeps the type of its argument (R12).
 func MaxPoolInt(g Window, x []int8, lo, hi int32, y []int8) {
 	maxPool(g, x, math.MinInt8, y)
+	if lo <= math.MinInt8 && hi >= math.MaxInt8 {
+		return
+	}
 	for i, v := range y {
 		y[i] = int8(min(max(int32(v), lo), hi))
 	}
@@ -39,26 +42,51 @@ func MaxPoolInt(g Window, x []int8, lo, hi int32, y []int8) {
 
 func maxPool[T float32 | int8](g Window, x []T, least T, y []T) {
 	oh, ow := g.OutH(), g.OutW()
+	// Of each output row the greatest of every column, then of neighbours in it; a
+	// margin of the least value stands for what lies beside the image.
+	columns := make([]T, max(g.PadL+g.InW, (ow-1)*g.StrideW+(g.KW-1)*g.DilW+1))
+	for i := range columns {
+		columns[i] = least
+	}
+	inside := columns[g.PadL:][:g.InW]
 	for c := range g.OutC {
 		plane := x[c*g.InH*g.InW : (c+1)*g.InH*g.InW]
 		for oy := range oh {
-			// The window's pixels inside the image.
-			top, left := oy*g.StrideH-g.PadT, -g.PadL
-			for ox := range ow {
-				best := least
-				for ky := range g.KH {
-					iy := top + ky*g.DilH
-					if iy < 0 || iy >= g.InH {
-						continue
-					}
-					for kx := range g.KW {
-						if ix := left + kx*g.DilW; ix >= 0 && ix < g.InW {
-							best = max(best, plane[iy*g.InW+ix])
-						}
-					}
+			isFirst := true
+			for ky := range g.KH {
+				iy := oy*g.StrideH - g.PadT + ky*g.DilH
+				if iy < 0 || iy >= g.InH {
+					continue
 				}
-				y[(c*oh+oy)*ow+ox] = best
-				left += g.StrideW
+				row := plane[iy*g.InW:][:len(inside)]
+				if isFirst {
+					copy(inside, row)
+					isFirst = false
+					continue
+				}
+				for i, v := range row {
+					inside[i] = max(inside[i], v)
+				}
+			}
+			if isFirst {
+				for i := range inside {
+					inside[i] = least
+				}
+			}
+			line := y[(c*oh+oy)*ow:][:ow]
+			if g.KW == 2 && g.StrideW == 2 && g.DilW == 1 {
+				for i := range line {
+					pair := columns[2*i:][:2]
+					line[i] = max(least, pair[0], pair[1])
+				}
+				continue
+			}
+			for i := range line {
+				best := least
+				for kx := range g.KW {
+					best = max(best, columns[i*g.StrideW+kx*g.DilW])
+				}
+				line[i] = best
 			}
 		}
 	}
