@@ -108,7 +108,9 @@ func nearest(formats []quant.Format) []quant.Format {
 
 // greedy gives every layer, from the first to the last, the narrowest format that
 // alone changes at most a share of the answers; the share is the least with which
-// the network fits.
+// the network fits. Many formats change no answer of few images: a little of the
+// divergence tells them apart, or the search would leave most of a large budget
+// unspent.
 func greedy(ctx context.Context, s *Search, bytes int) (*Network, error) {
 	if err := s.fill(ctx, s.judge.N, s.all); err != nil {
 		return nil, err
@@ -117,14 +119,14 @@ func greedy(ctx context.Context, s *Search, bytes int) (*Network, error) {
 	rows := make([][]step, len(s.layers))
 	for l := range s.layers {
 		for _, f := range s.byBits(l) {
-			rows[l] = append(rows[l], step{s.format(l, s.menu[l][f]), s.table[l][f].Flips})
+			rows[l] = append(rows[l], step{s.format(l, s.menu[l][f]), flips(s.table[l][f].cost)})
 		}
 	}
 	return s.descendGreedily(ctx, "greedy", rows, bytes)
 }
 
 // step is a format that a greedy search may take, narrowest first, and the share
-// of answers that change when its layer alone has it.
+// of answers that change when its layer alone has it, as flips counts them.
 type step struct {
 	format quant.Format
 	flips  float64
@@ -164,7 +166,7 @@ func (s *Search) nearestSteps(ctx context.Context) (rows [][]step, err error) {
 				if err != nil {
 					return nil, err
 				}
-				row = append(row, step{f, c.Flips})
+				row = append(row, step{f, flips(c)})
 			}
 		}
 		rows = append(rows, row)

@@ -166,13 +166,16 @@ type surrogate struct {
 	of   func(c cost) float64
 }
 
-// surrogates are the sums that give candidates. Of few images few answers flip; a
-// little of the KL tells the others apart.
+// flips is the share of answers that change. Of few images few do; a little of the
+// KL tells the others apart.
+func flips(c cost) float64 { return c.Flips + c.KL/10 }
+
+// surrogates are the sums that give candidates.
 func (s *Search) surrogates() []surrogate {
 	list := []surrogate{
 		{"KL", func(c cost) float64 { return c.KL }},
 		{"squared error", func(c cost) float64 { return c.MSE }},
-		{"flips", func(c cost) float64 { return c.Flips + c.KL/10 }},
+		{"flips", flips},
 	}
 	if s.worst() {
 		for k := range s.kinds {
