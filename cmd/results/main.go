@@ -13,6 +13,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"gonum.org/v1/gonum/stat"
 )
 
 // The lines between which the tables stand.
@@ -54,18 +56,39 @@ func refresh(record, readme, date string) error {
 	return os.WriteFile(readme, slices.Concat(head, []byte(begin+"\n\n"+tables(cells, date)+"\n"+end), tail), 0o644)
 }
 
-// cell is the outcomes of one method at one size of a network, over seeds.
+// cell is the outcomes of one method at one size of a network, one a seed.
 type cell struct {
 	network, formats, method string
 	bits                     float64
-	images, seeds            int
-	retention, stderr, worst float64 // means over the seeds
-	below, belowSE           float64 // of the first method there
-	macs                     float64
+	images                   int
+	retention, below         sample
+	macs                     sample
 }
 
-// read groups a record's rows; of rows for one seed the last counts. The seeds share
-// their test images, so the standard error of the mean is taken as large as theirs.
+// sample is one figure of several seeds, each with its standard error over the
+// images; below is that of the first method there.
+type sample struct{ values, errors []float64 }
+
+func (s *sample) add(value, stderr float64) {
+	s.values, s.errors = append(s.values, value), append(s.errors, stderr)
+}
+
+func (s sample) mean() float64 { return stat.Mean(s.values, nil) }
+
+// stderr is that of the mean. The seeds share their test images, so it is not smaller
+// than theirs; nor than what the seeds' own spread gives.
+func (s sample) stderr() float64 {
+	own := stat.Mean(s.errors, nil)
+	if len(s.values) < 2 {
+		return own
+	}
+	return max(own, stat.StdErr(stat.StdDev(s.values, nil), float64(len(s.values))))
+}
+
+// wide is the half width of a 95 % interval, in standard errors.
+const wide = 1.96
+
+// read groups a record's rows; of rows for one seed the last counts.
 func read(r *csv.Reader) ([]cell, error) {
 	rows, err := r.ReadAll()
 	if err != nil {
@@ -104,12 +127,13 @@ func read(r *csv.Reader) ([]cell, error) {
 		if number(row, "version") < latest || math.IsNaN(number(row, "retention")) {
 			continue
 		}
-		x := run{cell{
+		x := run{cell: cell{
 			network: row[column["network"]], formats: row[column["formats"]], method: row[column["method"]],
-			bits: number(row, "bits"), images: int(number(row, "images")), seeds: 1,
-			retention: number(row, "retention"), stderr: number(row, "stderr"), worst: number(row, "worst"),
-			below: number(row, "below"), belowSE: number(row, "below_stderr"), macs: number(row, "macs"),
-		}, number(row, "seed")}
+			bits: number(row, "bits"), images: int(number(row, "images")),
+		}, seed: number(row, "seed")}
+		x.retention.add(number(row, "retention"), number(row, "stderr"))
+		x.below.add(number(row, "below"), number(row, "below_stderr"))
+		x.macs.add(number(row, "macs"), 0)
 		if i := slices.IndexFunc(runs, func(o run) bool { return o.same(x.cell) && o.seed == x.seed }); i >= 0 {
 			runs[i] = x
 		} else {
@@ -124,14 +148,9 @@ func read(r *csv.Reader) ([]cell, error) {
 			continue
 		}
 		c := &cells[i]
-		n := float64(c.seeds)
-		for _, p := range []struct {
-			into *float64
-			x    float64
-		}{{&c.retention, x.retention}, {&c.stderr, x.stderr}, {&c.worst, x.worst}, {&c.below, x.below}, {&c.belowSE, x.belowSE}, {&c.macs, x.macs}} {
-			*p.into = (*p.into*n + p.x) / (n + 1)
-		}
-		c.seeds++
+		c.retention.add(x.retention.values[0], x.retention.errors[0])
+		c.below.add(x.below.values[0], x.below.errors[0])
+		c.macs.add(x.macs.values[0], 0)
 	}
 	return cells, err
 }
@@ -140,52 +159,129 @@ func (c cell) same(o cell) bool {
 	return c.network == o.network && c.formats == o.formats && c.method == o.method && c.bits == o.bits && c.images == o.images
 }
 
-// tables are one for each network and menu of formats: a row a method, a column a
-// size.
+// group is the cells of one table.
+type group struct {
+	network, formats string
+	sizes            []float64
+	methods          []string // the one that the others are compared with first
+	cells            []cell
+}
+
+func groups(cells []cell) (list []group) {
+	for _, c := range cells {
+		i := slices.IndexFunc(list, func(g group) bool { return g.network == c.network && g.formats == c.formats })
+		if i < 0 {
+			i, list = len(list), append(list, group{network: c.network, formats: c.formats})
+		}
+		g := &list[i]
+		g.cells = append(g.cells, c)
+		if !slices.Contains(g.sizes, c.bits) {
+			g.sizes = append(g.sizes, c.bits)
+		}
+		if !slices.Contains(g.methods, c.method) {
+			g.methods = append(g.methods, c.method)
+		}
+	}
+	for _, g := range list {
+		slices.Sort(g.sizes)
+	}
+	return list
+}
+
+func (g *group) cell(method string, bits float64) *cell {
+	for i := range g.cells {
+		if c := &g.cells[i]; c.method == method && c.bits == bits {
+			return c
+		}
+	}
+	return nil
+}
+
+// seeds is how many the cells have: "2 to 3 seeds".
+func (g *group) seeds() string {
+	least, most := len(g.cells[0].retention.values), 0
+	for _, c := range g.cells {
+		least, most = min(least, len(c.retention.values)), max(most, len(c.retention.values))
+	}
+	switch {
+	case most == 1:
+		return "1 seed"
+	case least == most:
+		return fmt.Sprintf("%d seeds", most)
+	}
+	return fmt.Sprintf("%d to %d seeds", least, most)
+}
+
+// table writes a row a method, a column a size; text gives a cell's.
+func (g *group) table(b *strings.Builder, methods []string, head, last string, text func(c *cell) string, end func(method string) string) {
+	fmt.Fprintf(b, "| %s |", head)
+	for _, s := range g.sizes {
+		fmt.Fprintf(b, " %g |", s)
+	}
+	fmt.Fprintf(b, "%s\n| --- |%s\n", last, strings.Repeat(" --- |", len(g.sizes)+strings.Count(last, "|")))
+	for _, m := range methods {
+		fmt.Fprintf(b, "| %s |", m)
+		for _, s := range g.sizes {
+			if c := g.cell(m, s); c != nil {
+				b.WriteString(" " + text(c))
+			}
+			b.WriteString(" |")
+		}
+		fmt.Fprintf(b, "%s\n", end(m))
+	}
+	b.WriteString("\n")
+}
+
+// tables are two for each network and menu of formats: what each method keeps, and
+// how far the first one lies above the others.
 func tables(cells []cell, date string) string {
 	var b strings.Builder
-	type group struct{ network, formats string }
-	var groups []group
-	for _, c := range cells {
-		if g := (group{c.network, c.formats}); !slices.Contains(groups, g) {
-			groups = append(groups, g)
+	for _, g := range groups(cells) {
+		fmt.Fprintf(&b, "%s, formats %s, %d test images, %s, %s; retention and its standard error at bits a weight:\n\n",
+			g.network, g.formats, g.cells[0].images, g.seeds(), date)
+		g.table(&b, g.methods, "bits", "", func(c *cell) string {
+			return fmt.Sprintf("%.4f ± %.4f", c.retention.mean(), c.retention.stderr())
+		}, func(string) string { return "" })
+		if len(g.methods) == 1 {
+			continue
 		}
-	}
-	for _, g := range groups {
-		var sizes []float64
-		var methods []string
-		var own []cell
-		for _, c := range cells {
-			if (group{c.network, c.formats}) != g {
-				continue
-			}
-			own = append(own, c)
-			if !slices.Contains(sizes, c.bits) {
-				sizes = append(sizes, c.bits)
-			}
-			if !slices.Contains(methods, c.method) {
-				methods = append(methods, c.method)
-			}
-		}
-		slices.Sort(sizes)
-		fmt.Fprintf(&b, "%s, formats %s, %d test images, %d seeds, %s:\n\n| bits |", g.network, g.formats, own[0].images, own[0].seeds, date)
-		for _, s := range sizes {
-			fmt.Fprintf(&b, " %g |", s)
-		}
-		b.WriteString("\n| --- |" + strings.Repeat(" --- |", len(sizes)) + "\n")
-		for _, m := range methods {
-			fmt.Fprintf(&b, "| %s |", m)
-			for _, s := range sizes {
-				i := slices.IndexFunc(own, func(c cell) bool { return c.method == m && c.bits == s })
-				if i < 0 {
-					b.WriteString(" |")
-				} else {
-					fmt.Fprintf(&b, " %.4f ± %.4f |", own[i].retention, own[i].stderr)
+		fmt.Fprintf(&b, "%s above the others, with half the width of the 95 %% interval of the paired difference; **bold** where it lies significantly below:\n\n", g.methods[0])
+		g.table(&b, g.methods[1:], "bits", " mean |", func(c *cell) string { return gap(c.below.mean(), c.below.stderr()) }, func(m string) string {
+			var values, errors []float64
+			for _, s := range g.sizes {
+				if c := g.cell(m, s); c != nil {
+					values, errors = append(values, c.below.mean()), append(errors, c.below.stderr())
 				}
 			}
-			b.WriteString("\n")
+			// The cells share their images too.
+			return " " + gap(stat.Mean(values, nil), stat.Mean(errors, nil)) + " |"
+		})
+		if text := g.effort(); text != "" {
+			b.WriteString(text + "\n\n")
 		}
-		b.WriteString("\n")
 	}
-	return b.String()
+	return strings.TrimSuffix(b.String(), "\n")
+}
+
+func gap(value, stderr float64) string {
+	text := fmt.Sprintf("%+.4f ± %.4f", value, wide*stderr)
+	if value+wide*stderr < 0 {
+		return "**" + text + "**"
+	}
+	return text
+}
+
+// effort compares what Q* and Qed retain and measure.
+func (g *group) effort() string {
+	least, most := math.Inf(1), 0.0
+	for _, s := range g.sizes {
+		if a, b := g.cell("qed", s), g.cell("qstar", s); a != nil && b != nil {
+			least = min(least, b.retention.mean()/a.retention.mean())
+			most = max(most, b.macs.mean()/a.macs.mean())
+		}
+	}
+	if most == 0 {
+		return ""
+	}
+	return fmt.Sprintf("qstar keeps at least %.4f of what qed does, with at most %.3f of its multiply-adds.", least, most)
 }

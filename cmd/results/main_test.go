@@ -23,9 +23,10 @@ func TestMeansOverSeeds(t *testing.T) {
 	cells, err := read(csv.NewReader(strings.NewReader(record)))
 	require.NoError(t, err)
 	require.Len(t, cells, 1, "another version and what is not there do not count")
-	assert.InDelta(t, .7, cells[0].retention, 1e-9, "of a seed's rows the last counts")
-	assert.InDelta(t, .02, cells[0].stderr, 1e-9)
-	assert.Equal(t, 2, cells[0].seeds)
+	assert.Equal(t, []float64{.5, .9}, cells[0].retention.values, "of a seed's rows the last counts")
+	assert.InDelta(t, .7, cells[0].retention.mean(), 1e-9)
+	assert.InDelta(t, .2, cells[0].retention.stderr(), 1e-9, "the seeds' own spread is wider than the images'")
+	assert.InDelta(t, .02, sample{[]float64{.5, .5}, []float64{.01, .03}}.stderr(), 1e-9)
 }
 
 func TestRefresh(t *testing.T) {
@@ -37,7 +38,7 @@ func TestRefresh(t *testing.T) {
 		require.NoError(t, refresh(from, readme, "2026-01-01"))
 		text, err := os.ReadFile(readme)
 		require.NoError(t, err)
-		assert.Contains(t, string(text), "| qed | 0.7000 ± 0.0200 |")
+		assert.Contains(t, string(text), "| qed | 0.7000 ± 0.2000 |")
 		assert.NotContains(t, string(text), "old")
 		assert.True(t, strings.HasPrefix(string(text), "a\n") && strings.HasSuffix(string(text), "\nz\n"))
 	}
@@ -46,4 +47,16 @@ func TestRefresh(t *testing.T) {
 	require.NoError(t, os.WriteFile(from, []byte("a,b\n1,2\n"), 0o644))
 	assert.Error(t, refresh(from, readme, ""))
 	assert.Error(t, refresh(filepath.Join(folder, "none"), readme, ""))
+}
+
+func TestComparison(t *testing.T) {
+	text := tables([]cell{
+		{network: "net", formats: "odd", method: "qed", bits: 1, images: 9, retention: sample{[]float64{.9}, []float64{.01}}, below: sample{[]float64{0}, []float64{0}}, macs: sample{[]float64{100}, []float64{0}}},
+		{network: "net", formats: "odd", method: "qstar", bits: 1, images: 9, retention: sample{[]float64{.891}, []float64{.01}}, below: sample{[]float64{.009}, []float64{.01}}, macs: sample{[]float64{8}, []float64{0}}},
+		{network: "net", formats: "odd", method: "greedy", bits: 1, images: 9, retention: sample{[]float64{.99}, []float64{.01}}, below: sample{[]float64{-.09}, []float64{.01}}, macs: sample{[]float64{8}, []float64{0}}},
+	}, "2026-01-01")
+	assert.Contains(t, text, "net, formats odd, 9 test images, 1 seed, 2026-01-01")
+	assert.Contains(t, text, "| qstar | +0.0090 ± 0.0196 | +0.0090 ± 0.0196 |")
+	assert.Contains(t, text, "| greedy | **-0.0900 ± 0.0196** | **-0.0900 ± 0.0196** |", "what speaks against the first is marked")
+	assert.Contains(t, text, "qstar keeps at least 0.9900 of what qed does, with at most 0.080 of its multiply-adds.")
 }
