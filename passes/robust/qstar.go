@@ -17,6 +17,9 @@ const qstarShare = 1. / 20
 // plan rests on, and begins again with twice the images. Its table becomes Qed's
 // own when it is given the time; ended early it has its best so far.
 func qstar(ctx context.Context, s *Search, bytes int) (*Network, error) {
+	if err := s.judging(ctx); err != nil {
+		return nil, err
+	}
 	limit := int64(qstarShare * float64(s.tableMACs()))
 	spent := func() bool { return !s.patient() && s.spent.macs >= limit }
 	images := min(s.judge.N, qstarImages)
@@ -52,7 +55,11 @@ func qstar(ctx context.Context, s *Search, bytes int) (*Network, error) {
 			}
 			break
 		}
-		images = min(2*images, s.judge.N)
+		next := min(2*images, s.judge.N)
+		if !s.patient() && s.spent.macs+s.roundMACs(next) > limit {
+			break
+		}
+		images = next
 	}
 	if plan = s.estimate(bytes); plan == nil {
 		return nil, s.tooSmall()
@@ -77,10 +84,26 @@ func (s *Search) patient() bool { return s.env.Patient }
 // tableMACs are the multiply-adds of the whole table on all judged images.
 func (s *Search) tableMACs() int64 {
 	sum := int64(0)
-	for l, n := range s.layers {
-		for _, o := range s.m.Ops[s.float.Index(n):] {
-			sum += int64(o.MACs()) * int64(len(s.menu[l])) * int64(s.judge.N)
-		}
+	for l := range s.layers {
+		sum += int64(s.entryMACs(l)) * int64(len(s.menu[l])) * int64(s.judge.N)
+	}
+	return sum
+}
+
+// roundMACs are those of the anchors alone on some images.
+func (s *Search) roundMACs(images int) int64 {
+	sum := int64(0)
+	for l := range s.layers {
+		sum += int64(s.entryMACs(l)) * int64(len(s.anchors(l))) * int64(images)
+	}
+	return sum
+}
+
+// entryMACs are those of one image for an entry of layer l: of what is computed anew.
+func (s *Search) entryMACs(l int) int {
+	sum := 0
+	for _, o := range s.m.Ops[s.from(l):] {
+		sum += o.MACs()
 	}
 	return sum
 }

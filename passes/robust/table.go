@@ -135,20 +135,16 @@ func (s *Search) alone(ctx context.Context, n *ir.Node, p *quant.Prepared, f qua
 		return cost{}, err
 	}
 	prog := interp.Override(s.float, n, rounded.Weights, bias)
-	from := prog.Index(n)
-	if s.recompute {
-		from = 0
-	}
+	l := slices.Index(s.layers, n)
+	from := s.from(l)
 	t := make(interp.Tensors[float32], len(s.prefix))
 	for id, x := range s.prefix {
 		if x != nil {
 			t[id] = x[:images*len(x)/s.judge.N]
 		}
 	}
-	macs := 0
 	for _, o := range s.m.Ops[from:] {
 		t[prog.ID(o.Out)] = nil
-		macs += o.MACs()
 	}
 	out := prog.ID(s.m.Outputs[0])
 	t[out] = make([]float32, images*s.classes)
@@ -156,8 +152,16 @@ func (s *Search) alone(ctx context.Context, n *ir.Node, p *quant.Prepared, f qua
 		return cost{}, err
 	}
 	s.spent.evaluations++
-	s.spent.macs += int64(macs) * int64(images)
+	s.spent.macs += int64(s.entryMACs(l)) * int64(images)
 	return s.costOf(t[out]), nil
+}
+
+// from is the first operation that an entry of layer l computes anew.
+func (s *Search) from(l int) int {
+	if s.recompute {
+		return 0
+	}
+	return s.float.Index(s.layers[l])
 }
 
 // surrogate is a way to add the table up.
