@@ -5,6 +5,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -138,9 +140,15 @@ func TestProjectsOfToolsThatAreNotHere(t *testing.T) {
 func TestInitRefuses(t *testing.T) {
 	dir := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "mine"), nil, 0o644))
+	blind := workspace(t)
+	text, err := os.ReadFile(filepath.Join(blind, "lenet5.dnn"))
+	require.NoError(t, err)
+	text = regexp.MustCompile(`(?m)^data .*$`).ReplaceAll(text, nil)
+	require.NoError(t, os.WriteFile(filepath.Join(blind, "lenet5.dnn"), text, 0o644))
 	for want, args := range map[string][]string{
 		`did you mean "cmake"`: {"cmak", lenet, filepath.Join(dir, "x")},
 		"is not empty":         {"make", lenet, dir},
+		"no test images":       {"firmware", filepath.Join(blind, "lenet5.dnn"), filepath.Join(dir, "x")},
 		`no target "armv77"`:   {"make", lenet, filepath.Join(dir, "x"), "armv77"},
 		"no such file":         {"make", "none.dnn", filepath.Join(dir, "x")},
 	} {
@@ -171,4 +179,35 @@ func TestCMakePackage(t *testing.T) {
 	flags := strings.Fields(runIn(t, dir, "env", "PKG_CONFIG_PATH="+dir, "pkg-config", "--cflags", "--libs", "lenet5"))
 	runIn(t, dir, "gcc", append([]string{"main.c", "-o", "byname"}, flags...)...)
 	assert.Equal(t, answers, runIn(t, dir, "./byname"))
+}
+
+// TestFirmware builds the project of a firmware with the Arm toolchain for the boards
+// of a Cortex-M4 and a Cortex-M0, in C and C++, and runs it in QEMU: images from flash.
+func TestFirmware(t *testing.T) {
+	need(t, "cmake", "ninja", "arm-none-eabi-gcc", "qemu-system-arm")
+	dir, dnnc := newProject(t, "firmware"), dnncPath(t)
+	line := regexp.MustCompile(`(?m)^\d: (image .*|\d+ of \d+ right)$`)
+	right := regexp.MustCompile(`(\d+) of 10 right`)
+	var want []string
+	for _, board := range []string{"cortex-m4", "cortex-m0"} {
+		runIn(t, dir, "cmake", "-S", ".", "-B", board, "-G", "Ninja", "-DCMAKE_TOOLCHAIN_FILE=cmake/"+board+".cmake", "-DDNNC_EXECUTABLE="+dnnc,
+			"-DDNNC_FLAGS=-O;universal;-bits;3;-images;64")
+		build := func() bool { return strings.Contains(runIn(t, dir, "cmake", "--build", board), "dnnc lenet5") }
+		assert.True(t, build())
+		assert.False(t, build(), "nothing changed")
+		for _, language := range []string{"c", "cpp"} {
+			var got []string
+			for _, m := range line.FindAllStringSubmatch(runIn(t, dir, "ctest", "--test-dir", board, "-V", "-R", "^firmware_"+language+"$"), -1) {
+				got = append(got, m[1])
+			}
+			require.Len(t, got, 11)
+			if want == nil {
+				want = got
+				count, err := strconv.Atoi(right.FindStringSubmatch(got[10])[1])
+				require.NoError(t, err)
+				assert.GreaterOrEqual(t, count, 8)
+			}
+			assert.Equal(t, want, got, "%s %s", board, language)
+		}
+	}
 }

@@ -15,6 +15,7 @@ import (
 	"text/template"
 
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
+	"github.com/dnnc/dnnc/codegen/kernel"
 	"github.com/dnnc/dnnc/frontend"
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
@@ -30,12 +31,16 @@ type kind struct {
 	target string            // unless another is asked for
 	files  map[string]string // path in the project to template
 	c      string            // where the network goes as C, for builds that do not run dnnc
+	images bool              // with test images as C
 }
 
 var kinds = []kind{
 	{name: "cmake", target: "x86_64", files: map[string]string{
 		"CMakeLists.txt": "cmake/CMakeLists.txt", "cmake/dnnc.cmake": "common/dnnc.cmake", "main.c": "common/main.c",
 		"cmake/arm-linux.cmake": "cmake/cmake/arm-linux.cmake", "cmake/cortex-m4.cmake": "cmake/cmake/cortex-m4.cmake"}},
+	{name: "firmware", target: "armv7em", images: true, files: map[string]string{
+		"CMakeLists.txt": "firmware/CMakeLists.txt", "cmake/dnnc.cmake": "common/dnnc.cmake", "main.c": "firmware/main.c", "main.cpp": "firmware/main.cpp",
+		"cmake/cortex-m4.cmake": "firmware/cmake/cortex-m4.cmake", "cmake/cortex-m0.cmake": "firmware/cmake/cortex-m0.cmake", "start.c": "firmware/start.c", "board.ld": "firmware/board.ld"}},
 	{name: "make", target: "x86_64", files: map[string]string{"Makefile": "make/Makefile", "main.c": "common/main.c"}},
 	{name: "zephyr", target: "armv7em", files: map[string]string{
 		"CMakeLists.txt": "zephyr/CMakeLists.txt", "cmake/dnnc.cmake": "common/dnnc.cmake", "prj.conf": "zephyr/prj.conf", "src/main.c": "common/main.c"}},
@@ -82,6 +87,11 @@ func Init(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Wri
 		return diag.New(diag.Pos{}, diag.BadOutput, "%s is not empty", dir).WithHelp("name a folder that does not exist yet")
 	}
 	p := &project{dir: dir, Prefix: m.Name, Up: strings.ToUpper(m.Name), Target: k.target}
+	if k.images {
+		if err := p.images(network, m); err != nil {
+			return err
+		}
+	}
 	if err := p.network(network, m); err != nil {
 		return err
 	}
@@ -141,6 +151,52 @@ func (p *project) network(path string, m *ir.Module) error {
 		}
 	}
 	return nil
+}
+
+// firmwareImages is the test images that a firmware carries.
+const firmwareImages = 10
+
+// images writes some of the network's test images, levels of 0 to 255 in the order
+// of memory, and their labels.
+func (p *project) images(path string, m *ir.Module) error {
+	data := driver.TestData(driver.Options{Input: path}, m)
+	if data == "" {
+		return diag.New(m.Pos, diag.BadData, "the network names no test images, which the firmware is to classify").WithHelp(`data test "images-idx3-ubyte.gz" in the text`)
+	}
+	in := m.Inputs[0]
+	b, _, err := driver.Images(data, in.Type.Shape, 0, 255, firmwareImages)
+	if err != nil {
+		return err
+	}
+	low, high := 0., 1.
+	if in.Range != nil {
+		low, high = in.Range.Lo, in.Range.Hi
+	}
+	var s bytes.Buffer
+	size, order := in.Type.Shape.Size(), kernel.Order(in.Type.Shape)
+	fmt.Fprintf(&s, "/* Images of %s: levels in the order of the network's input, and their classes. */\n#include <stdint.h>\n#define IMAGES %d\n", filepath.Base(data), b.N)
+	fmt.Fprintf(&s, "/* The real that a level stands for is low + step * level. */\n#define IMAGE_LOW %.8ef\n#define IMAGE_STEP %.8ef\n", low, (high-low)/255)
+	fmt.Fprintf(&s, "static const uint8_t images[IMAGES][%d] = {\n", size)
+	for i := range b.N {
+		s.WriteString("{")
+		for k, at := range order {
+			if k%28 == 0 {
+				s.WriteString("\n  ")
+			}
+			fmt.Fprintf(&s, "%d,", int(b.Image(i)[at]+.5))
+		}
+		s.WriteString("},\n")
+	}
+	s.WriteString("};\nstatic const uint8_t labels[IMAGES] = {")
+	for i := range b.N {
+		label := 0
+		if b.Labels != nil {
+			label = b.Labels[i]
+		}
+		fmt.Fprintf(&s, "%d,", label)
+	}
+	s.WriteString("};\n")
+	return p.write("images.h", s.Bytes())
 }
 
 func (p *project) templates(k kind) error {
