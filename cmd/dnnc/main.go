@@ -218,6 +218,7 @@ func flags(o *driver.Options, stderr io.Writer) *flag.FlagSet {
 	fs.StringVar(&o.DumpDir, "dump-dir", "", "write the module after each pass into this `folder`")
 	fs.StringVar(&o.Debug, "d", "", "help lists the passes; <pass>/dump prints the module after one")
 	fs.StringVar(&o.Prefix, "prefix", "", "of every symbol and macro; the network's name when absent")
+	fs.BoolVar(&o.Validate, "verify", false, "execute the module before and behind each pass on random inputs, and compare")
 	fs.BoolVar(&o.Hooks, "hooks", false, "call PREFIX_hook, which the program has, before and behind each step")
 	fs.StringVar(&o.Section, "section", "", "the `section` of the object in which weights lie: .extflash")
 	fs.BoolVar(&o.Lend, "lend", false, "leave the weights out of the object: into a file that ends in .weights, whose place in memory the program passes")

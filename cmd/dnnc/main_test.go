@@ -111,3 +111,18 @@ func TestBadInput(t *testing.T) {
 		assert.NoFileExists(t, filepath.Join(dir, "out.o"))
 	}
 }
+
+// TestVerifyPasses: -verify changes nothing that comes out.
+func TestVerifyPasses(t *testing.T) {
+	dir := t.TempDir()
+	var got [2][]byte
+	for i, flags := range [][]string{nil, {"-verify"}} {
+		out := filepath.Join(dir, "out.c")
+		code, _, stderr := dnnc(t, append(flags, "-images", "16", lenet, "-target", "armv7", "-emit", "c", "-o", out)...)
+		require.Zero(t, code, stderr)
+		var err error
+		got[i], err = os.ReadFile(out)
+		require.NoError(t, err)
+	}
+	assert.Equal(t, string(got[0]), string(got[1]))
+}

@@ -19,7 +19,10 @@ type Pass struct {
 	Name  string
 	Why   string   // the reason that it exists, in a line
 	After []string // passes that must have run before it
-	Run   func(ctx context.Context, m *ir.Module, env *Env) error
+	// Rounds is by how much a pass over reals may change an output, as a share of its
+	// greatest element; 0 is not at all. Package validate holds passes to it.
+	Rounds float64
+	Run    func(ctx context.Context, m *ir.Module, env *Env) error
 }
 
 // Table is passes in the order in which they run.

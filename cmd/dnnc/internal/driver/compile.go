@@ -20,6 +20,7 @@ import (
 	"github.com/dnnc/dnnc/passes"
 	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/passes/robust"
+	"github.com/dnnc/dnnc/passes/validate"
 	"github.com/dnnc/dnnc/runtime/disturb"
 	"github.com/dnnc/dnnc/runtime/interp"
 )
@@ -104,6 +105,7 @@ func Compile(ctx context.Context, o Options, out, messages io.Writer) (*Result, 
 	if err != nil {
 		return nil, err
 	}
+	v := validate.New(m, o.Seed)
 	observe := func(p *pass.Pass, took time.Duration, m *ir.Module) error {
 		bar.end()
 		if o.TimePasses {
@@ -112,6 +114,11 @@ func Compile(ctx context.Context, o Options, out, messages io.Writer) (*Result, 
 		r.Passes = append(r.Passes, Cost{p.Name, took})
 		if p.Name == passes.Robust {
 			r.Float = m.Clone()
+		}
+		if o.Validate {
+			if err := v.Observe(ctx, p, m); err != nil {
+				return err
+			}
 		}
 		return watch(p.Name, m)
 	}

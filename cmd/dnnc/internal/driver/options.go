@@ -44,6 +44,7 @@ type Options struct {
 	AllowOutside, TimePasses              bool
 	JSON, CSV, Boundary, Layers           bool
 	Diff                                  string // two passes
+	Validate                              bool   // each pass, by executing its result
 	Hooks, Lend                           bool   // of the C interface,
 	Section                               string // likewise: where weights lie
 	ErrorsGiven                           bool   // -errors was given, not its default

@@ -16,6 +16,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/program"
@@ -28,6 +29,7 @@ import (
 	"github.com/dnnc/dnnc/ir/target"
 	"github.com/dnnc/dnnc/passes"
 	"github.com/dnnc/dnnc/passes/pass"
+	"github.com/dnnc/dnnc/passes/validate"
 	"github.com/dnnc/dnnc/runtime/data"
 	"github.com/dnnc/dnnc/runtime/emu"
 	"github.com/dnnc/dnnc/runtime/interp"
@@ -199,7 +201,8 @@ func compile(ctx context.Context, n *Network, path string, t *target.Target) (*i
 			env.Fix[fmt.Sprintf("v%d", i)] = e
 		}
 	}
-	return m, passes.Table.Run(ctx, m, env, pass.Options{})
+	v := validate.New(m, n.Seed)
+	return m, passes.Table.Run(ctx, m, env, pass.Options{Observe: func(p *pass.Pass, _ time.Duration, m *ir.Module) error { return v.Observe(ctx, p, m) }})
 }
 
 // dumps prints a module, reads it and prints it again.

@@ -1,0 +1,265 @@
+// Package validate holds each pass to computing what the module computed before it:
+// both modules are executed on random inputs and compared. Most passes must be exact;
+// one that rounds says in the table by how much it may, and the lowering to integers
+// is held to half a step an operation, from the same arguments.
+package validate
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"math/rand/v2"
+
+	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/passes/pass"
+	"github.com/dnnc/dnnc/runtime/interp"
+)
+
+// images is the random inputs on which modules are executed: the least one, the
+// greatest one, and noise.
+const images = 4
+
+// Validator watches a module on its way through the passes.
+type Validator struct {
+	seed   uint64
+	before *ir.Module // nil until its types are known
+}
+
+// New makes a validator of a module, whose inputs come from a seed.
+func New(m *ir.Module, seed uint64) *Validator {
+	v := &Validator{seed: seed}
+	if m.After != "" {
+		v.before = m.Clone()
+	}
+	return v
+}
+
+// Observe compares the module behind a pass with the one before it. A difference is
+// a *pass.Error that names the first value that differs.
+func (v *Validator) Observe(ctx context.Context, p *pass.Pass, m *ir.Module) error {
+	before := v.before
+	v.before = m.Clone()
+	if before == nil {
+		return nil
+	}
+	var err error
+	switch {
+	case !m.IsQuantized():
+		err = same(ctx, interp.CompileFloat, before, m, v.reals(m), func(was []float32) float64 { return p.Rounds * greatest(was) })
+	case before.IsQuantized():
+		err = same(ctx, interp.CompileInt, before, m, v.integers(m), func([]int8) float64 { return 0 })
+	default:
+		err = v.lowered(ctx, before, m)
+	}
+	if err != nil && ctx.Err() == nil {
+		return &pass.Error{Pass: p.Name, Err: err}
+	}
+	return err
+}
+
+// of fills an input: the least number, the greatest, then whatever next says.
+func of[T any](size int, least, most T, next func() T) []T {
+	x := make([]T, images*size)
+	for i := range x {
+		switch i / size {
+		case 0:
+			x[i] = least
+		case 1:
+			x[i] = most
+		default:
+			x[i] = next()
+		}
+	}
+	return x
+}
+
+func (v *Validator) reals(m *ir.Module) (in [][]float32) {
+	rng := rand.New(rand.NewPCG(v.seed, 21))
+	for _, x := range m.Inputs {
+		low, high := float32(0), float32(1)
+		if x.Range != nil {
+			low, high = float32(x.Range.Lo), float32(x.Range.Hi)
+		}
+		in = append(in, of(x.Type.Shape.Size(), low, high, func() float32 { return low + (high-low)*rng.Float32() }))
+	}
+	return in
+}
+
+func (v *Validator) integers(m *ir.Module) (in [][]int8) {
+	rng := rand.New(rand.NewPCG(v.seed, 21))
+	for _, x := range m.Inputs {
+		in = append(in, of(x.Type.Shape.Size(), -128, 127, func() int8 { return int8(rng.Uint32()) }))
+	}
+	return in
+}
+
+func greatest(x []float32) float64 {
+	m := 0.
+	for _, v := range x {
+		m = max(m, math.Abs(float64(v)))
+	}
+	return m
+}
+
+// run executes a module and keeps every value.
+func run[T float32 | int8](ctx context.Context, compile func(*ir.Module) (*interp.Program[T], error), m *ir.Module, in [][]T) (*interp.Program[T], interp.Tensors[T], error) {
+	p, err := compile(m)
+	if err != nil {
+		return nil, nil, err
+	}
+	keep := append([]*ir.Value(nil), m.Inputs...)
+	for _, n := range m.Ops {
+		keep = append(keep, n.Out)
+	}
+	t := p.Tensors(images, keep...)
+	for i, x := range m.Inputs {
+		copy(t[p.ID(x)], in[i])
+	}
+	return p, t, p.Run(ctx, t, images, 0, len(m.Ops))
+}
+
+// same compares the outputs of two modules, with a bound that depends on what an
+// output was.
+func same[T float32 | int8](ctx context.Context, compile func(*ir.Module) (*interp.Program[T], error), a, b *ir.Module, in [][]T, bound func(was []T) float64) error {
+	pa, ta, err := run(ctx, compile, a, in)
+	if err != nil {
+		return fmt.Errorf("before it: %w", err)
+	}
+	pb, tb, err := run(ctx, compile, b, in)
+	if err != nil {
+		return err
+	}
+	differ := func(va, vb *ir.Value) error {
+		x, y := ta[pa.ID(va)], tb[pb.ID(vb)]
+		if len(x) != len(y) {
+			return fmt.Errorf("%s has %d elements, before it %d", vb.Name, len(y), len(x))
+		}
+		most := bound(x)
+		for i := range x {
+			if d := math.Abs(float64(x[i]) - float64(y[i])); !(d <= most) && (x[i] == x[i] || y[i] == y[i]) {
+				return fmt.Errorf("%s differs first at element %d of input %d: %v, before it %v (may differ by %.3g)", vb.Name, i%(len(x)/images), i/(len(x)/images), y[i], x[i], most)
+			}
+		}
+		return nil
+	}
+	for i, out := range b.Outputs {
+		fault := differ(a.Outputs[i], out)
+		if fault == nil {
+			continue
+		}
+		// The first of one name that differs, if one does, is nearer to the cause.
+		for _, n := range b.Ops {
+			for _, o := range a.Ops {
+				if o.Name() == n.Name() && o.Op == n.Op && o.Out.Type.Shape.Equal(n.Out.Type.Shape) {
+					if first := differ(o.Out, n.Out); first != nil {
+						return first
+					}
+				}
+			}
+		}
+		return fault
+	}
+	return nil
+}
+
+// steps is the steps of its result by which an operation of integers may differ from
+// the reals: half of one for rounding; for sums whose arguments are rescaled one by
+// one, and where a format rounds twice, as much again; a table of exponentials is
+// coarser.
+func steps(n *ir.Node) float64 {
+	switch n.Op {
+	case ir.Softmax:
+		return 2
+	case ir.Conv2D, ir.Linear, ir.Requantize, ir.Table:
+		if n.Op.Info().Attr("round") == nil || n.Word("round") != "tflite" {
+			return .5 + 1e-3
+		}
+	}
+	return 1 + 1e-3
+}
+
+// lowered compares operations of integers with the reals that they stand for, each
+// from the integers that its arguments have.
+func (v *Validator) lowered(ctx context.Context, a, b *ir.Module) error {
+	pb, tb, err := run(ctx, interp.CompileInt, b, v.integers(b))
+	if err != nil {
+		return err
+	}
+	if len(a.Ops) != len(b.Ops) {
+		return fmt.Errorf("%d operations became %d", len(a.Ops), len(b.Ops))
+	}
+	a = a.Clone()
+	for i, n := range b.Ops {
+		if n.Op.Info().Attr("pad_value") == nil {
+			continue
+		}
+		if pads := n.Nums("pad_value"); pads != nil { // the reals that padding was rounded to
+			x := make([]float64, len(pads))
+			for c, p := range pads {
+				x[c] = real(n.Args[0], int8(p))
+			}
+			a.Ops[i].Set("pad_value", x)
+		}
+	}
+	pa, err := interp.CompileFloat(a)
+	if err != nil {
+		return err
+	}
+	for i, n := range b.Ops {
+		p := pa
+		if n.Op == ir.Conv2D || n.Op == ir.Linear {
+			weight, bias, err := reals(n)
+			if err != nil {
+				return err
+			}
+			p = interp.Override(pa, a.Ops[i], weight, bias)
+		}
+		t := p.Tensors(images, append([]*ir.Value{a.Ops[i].Out}, a.Ops[i].Args...)...)
+		for k, arg := range n.Args {
+			interp.Dequantize(arg.Type.Quant, tb[pb.ID(arg)], t[p.ID(a.Ops[i].Args[k])])
+		}
+		if err := p.Run(ctx, t, images, i, i+1); err != nil {
+			return err
+		}
+		q, got := n.Out.Type.Quant, tb[pb.ID(n.Out)]
+		for k, x := range t[p.ID(a.Ops[i].Out)] {
+			want := min(max(float64(x)/q.Scale+float64(q.Zero), -128), 127)
+			if math.Abs(want-float64(got[k])) > steps(n) {
+				size := len(got) / images
+				return fmt.Errorf("%s (%s) differs first at element %d of input %d: %d, the reals give %.3f (may differ by %.3g)", n.Name(), n.Op, k%size, k/size, got[k], want, steps(n))
+			}
+		}
+	}
+	return nil
+}
+
+// real is what an element of a value stands for.
+func real(v *ir.Value, x int8) float64 {
+	return v.Type.Quant.Scale * float64(int(x)-v.Type.Quant.Zero)
+}
+
+// reals are the weights and biases that a layer's integers stand for.
+func reals(n *ir.Node) (weight, bias []float32, err error) {
+	w, err := interp.IntWeights(n)
+	if err != nil {
+		return nil, nil, err
+	}
+	c := n.Const("weight")
+	scale, err := c.Scale.Float32()
+	if err != nil {
+		return nil, nil, err
+	}
+	b, err := n.Const("bias").Ints()
+	if err != nil {
+		return nil, nil, err
+	}
+	rows := c.Type.Shape[0]
+	weight, bias = make([]float32, len(w)), make([]float32, rows)
+	for i, x := range w {
+		weight[i] = float32(x) * scale[i/(len(w)/rows)]
+	}
+	for i, x := range b {
+		bias[i] = float32(float64(x) * float64(scale[i]) * n.Args[0].Type.Quant.Scale)
+	}
+	return weight, bias, nil
+}

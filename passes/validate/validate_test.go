@@ -1,0 +1,98 @@
+package validate_test
+
+import (
+	"context"
+	"encoding/binary"
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/dnnc/dnnc/frontend"
+	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/target"
+	"github.com/dnnc/dnnc/passes"
+	"github.com/dnnc/dnnc/passes/pass"
+	"github.com/dnnc/dnnc/passes/validate"
+	"github.com/dnnc/dnnc/runtime/data"
+)
+
+// validated takes a network of testdata through a table, each pass validated.
+func validated(t *testing.T, table pass.Table, network string, bits string) error {
+	t.Helper()
+	m, err := frontend.Load("../../testdata/"+network+"/"+network+".dnn", frontend.Options{})
+	require.NoError(t, err)
+	armv7, err := target.Find("armv7")
+	require.NoError(t, err)
+	env := &pass.Env{Target: armv7, Level: pass.Int8, Rounding: "nearest", Seed: 1, High: 1, Fix: map[string]ir.Elem{}}
+	if e, ok := ir.ParseElem(bits); ok {
+		env.Fix["conv1"] = e
+	}
+	env.Calibration = func() (data.Batch, error) { return data.Synthesize(m.Inputs[0].Type.Shape, 0, 1, 8, 1), nil }
+	v, ctx := validate.New(m, 1), context.Background()
+	return table.Run(ctx, m, env, pass.Options{Observe: func(p *pass.Pass, _ time.Duration, m *ir.Module) error { return v.Observe(ctx, p, m) }})
+}
+
+func TestEveryPassIsValid(t *testing.T) {
+	if testing.Short() {
+		t.Skip("not short")
+	}
+	for _, c := range [][2]string{{"lenet5", "i8"}, {"lenet5", "odd3"}, {"lenet5", "code2"}, {"lenet5", "vec8x8"}, {"alexnet", "odd1"}} {
+		require.NoError(t, validated(t, passes.Table, c[0], c[1]), "%s %s", c[0], c[1])
+	}
+}
+
+// TestBrokenPassesAreFound damages what each pass makes.
+func TestBrokenPassesAreFound(t *testing.T) {
+	find := func(m *ir.Module, name string) *ir.Node {
+		i := slices.IndexFunc(m.Ops, func(n *ir.Node) bool { return n.Name() == name })
+		require.GreaterOrEqual(t, i, 0, "%s in\n%s", name, m)
+		return m.Ops[i]
+	}
+	floats := func(c *ir.Const, change func(x []float32)) {
+		x, err := c.Float32()
+		require.NoError(t, err)
+		x = slices.Clone(x)
+		change(x)
+		c.Data = ir.FloatConst("", c.Type.Shape, x).Data
+	}
+	for _, c := range []struct {
+		network, pass string
+		damage        func(m *ir.Module)
+		want          string
+	}{
+		{"alexnet", "fold-batchnorm", func(m *ir.Module) { floats(find(m, "conv2").Const("bias"), func(x []float32) { x[3] += .1 }) }, "pass fold-batchnorm: .* differs first at element"},
+		{"alexnet", "fold-normalize", func(m *ir.Module) { find(m, "conv1").Set("pad_value", []float64{0, 0, 0}) }, "pass fold-normalize: .* differs"},
+		{"lenet5", "fuse-activation", func(m *ir.Module) { find(m, "fc1").Set("act", nil) }, "pass fuse-activation: .* differs"},
+		{"lenet5", "legalize", func(m *ir.Module) { floats(find(m, "fc2").Const("weight"), func(x []float32) { x[7] *= 1.5 }) }, "pass legalize: fc2 differs"},
+		{"lenet5", "calibrate", func(m *ir.Module) { floats(find(m, "fc2").Const("bias"), func(x []float32) { x[7] += 1e-3 }) }, "pass calibrate: fc2 differs first at element 7 of input 0"},
+		{"lenet5", "quantize", func(m *ir.Module) {
+			mul := find(m, "conv2").Const("mul")
+			raw, err := mul.Load()
+			require.NoError(t, err)
+			raw = slices.Clone(raw)
+			binary.LittleEndian.PutUint32(raw[4*5:], binary.LittleEndian.Uint32(raw[4*5:])/100*101)
+			mul.Data = ir.Bytes(raw)
+		}, `pass quantize: conv2 \(conv2d\) differs first at element (3[2-9]\d|[4-9]\d\d) `},
+		{"lenet5", "select", func(m *ir.Module) { find(m, "fc2").Set("hi", 0) }, "pass select: fc2 differs"},
+	} {
+		t.Run(c.pass, func(t *testing.T) {
+			table := slices.Clone(passes.Table)
+			i, err := table.Find(c.pass)
+			require.NoError(t, err)
+			whole := table[i].Run
+			table[i].Run = func(ctx context.Context, m *ir.Module, env *pass.Env) error {
+				err := whole(ctx, m, env)
+				c.damage(m)
+				return err
+			}
+			err = validated(t, table, c.network, "i8")
+			var broken *pass.Error
+			require.ErrorAs(t, err, &broken)
+			assert.Regexp(t, c.want, err.Error())
+			t.Log(err)
+		})
+	}
+}
