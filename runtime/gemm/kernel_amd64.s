@@ -230,3 +230,157 @@ one:
 end:
 	VZEROUPPER
 	RET
+
+// The bytes 0 and 8 of both halves of a register.
+DATA bytesOf<>+0(SB)/8, $0xffffffffffff0800
+DATA bytesOf<>+8(SB)/8, $0xffffffffffffffff
+DATA bytesOf<>+16(SB)/8, $0xffffffffffff0800
+DATA bytesOf<>+24(SB)/8, $0xffffffffffffffff
+GLOBL bytesOf<>(SB), RODATA|NOPTR, $32
+
+// func avxRequant(n int, sums *int32, c *requant, y *int8)
+//
+// Four sums at a time: bias added, times the multiplier, half added, shifted right,
+// the zero point added, clamped. AVX2 has no arithmetic shift of 64 bits: 2^62 makes
+// the products positive, and what is left of it is taken out with the zero point.
+TEXT ·avxRequant(SB), NOSPLIT, $0-32
+	MOVQ n+0(FP), CX
+	MOVQ sums+8(FP), SI
+	MOVQ c+16(FP), DX
+	MOVQ y+24(FP), DI
+	VPBROADCASTQ (DX), Y8
+	VPBROADCASTQ 8(DX), Y9
+	VPBROADCASTQ 16(DX), Y10
+	VMOVQ 24(DX), X11
+	VPBROADCASTQ 32(DX), Y12
+	VPBROADCASTQ 40(DX), Y13
+	VPBROADCASTQ 48(DX), Y14
+	VMOVDQU bytesOf<>(SB), Y15
+
+four:
+	CMPQ CX, $4
+	JLT  requantized
+	VPMOVSXDQ (SI), Y0
+	VPADDQ Y8, Y0, Y0
+	VPMULDQ Y9, Y0, Y0
+	VPADDQ Y10, Y0, Y0
+	VPSRLQ X11, Y0, Y0
+	VPADDQ Y12, Y0, Y0
+	VPCMPGTQ Y0, Y13, Y1
+	VPBLENDVB Y1, Y13, Y0, Y0
+	VPCMPGTQ Y14, Y0, Y1
+	VPBLENDVB Y1, Y14, Y0, Y0
+	VPSHUFB Y15, Y0, Y0
+	VEXTRACTI128 $1, Y0, X1
+	VPUNPCKLWD X1, X0, X0
+	VMOVD X0, (DI)
+	ADDQ $16, SI
+	ADDQ $4, DI
+	SUBQ $4, CX
+	JMP  four
+
+requantized:
+	VZEROUPPER
+	RET
+
+// func avxMaxPairs(n int, x, y *int8)
+//
+// y[i] = max(x[2i], x[2i+1]), sixteen at a time: both bytes of every word, widened.
+TEXT ·avxMaxPairs(SB), NOSPLIT, $0-24
+	MOVQ n+0(FP), CX
+	MOVQ x+8(FP), SI
+	MOVQ y+16(FP), DI
+
+sixteen:
+	CMPQ CX, $16
+	JLT  paired16
+	VMOVDQU (SI), Y0
+	VPSRAW $8, Y0, Y1
+	VPSLLW $8, Y0, Y0
+	VPSRAW $8, Y0, Y0
+	VPMAXSW Y1, Y0, Y0
+	VPACKSSWB Y0, Y0, Y0
+	VPERMQ $0x08, Y0, Y0
+	VMOVDQU X0, (DI)
+	ADDQ $32, SI
+	ADDQ $16, DI
+	SUBQ $16, CX
+	JMP  sixteen
+
+paired16:
+	VZEROUPPER
+	RET
+
+// func avxMaxRows(rows, wide int, x, y *int8)
+//
+// y[rows,wide] = max(x[2*rows,wide] of even rows, of odd rows).
+TEXT ·avxMaxRows(SB), NOSPLIT, $0-32
+	MOVQ rows+0(FP), CX
+	MOVQ wide+8(FP), DX
+	MOVQ x+16(FP), SI
+	MOVQ y+24(FP), DI
+
+row:
+	TESTQ CX, CX
+	JE    rowsdone
+	LEAQ (SI)(DX*1), R8
+	MOVQ DX, BX
+
+by16:
+	CMPQ BX, $16
+	JLT  by8
+	VMOVDQU (SI), X0
+	VPMAXSB (R8), X0, X0
+	VMOVDQU X0, (DI)
+	ADDQ $16, SI
+	ADDQ $16, R8
+	ADDQ $16, DI
+	SUBQ $16, BX
+	JMP  by16
+
+by8:
+	CMPQ BX, $8
+	JLT  by4
+	VMOVQ (SI), X0
+	VMOVQ (R8), X1
+	VPMAXSB X1, X0, X0
+	VMOVQ X0, (DI)
+	ADDQ $8, SI
+	ADDQ $8, R8
+	ADDQ $8, DI
+	SUBQ $8, BX
+
+by4:
+	CMPQ BX, $4
+	JLT  by1
+	VMOVD (SI), X0
+	VMOVD (R8), X1
+	VPMAXSB X1, X0, X0
+	VMOVD X0, (DI)
+	ADDQ $4, SI
+	ADDQ $4, R8
+	ADDQ $4, DI
+	SUBQ $4, BX
+
+by1:
+	TESTQ BX, BX
+	JE    nextrow
+	MOVBLSX (SI), R9
+	MOVBLSX (R8), R10
+	CMPL R9, R10
+	CMOVLLT R10, R9
+	MOVB R9, (DI)
+	INCQ SI
+	INCQ R8
+	INCQ DI
+	DECQ BX
+	JMP  by1
+
+nextrow:
+	MOVQ R8, SI
+	DECQ CX
+	JMP  row
+
+rowsdone:
+	VZEROUPPER
+	RET

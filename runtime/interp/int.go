@@ -32,7 +32,7 @@ func CompileInt(m *ir.Module) (*Int, error) {
 var intSteps = [ir.NumOps]func(p *Int, n *ir.Node) (intRun, error){
 	ir.Conv2D:     intConv,
 	ir.Linear:     intLinear,
-	ir.MaxPool2D:  intPool(kernels.MaxPoolInt),
+	ir.MaxPool2D:  intPool(gemm.MaxPoolInt),
 	ir.AvgPool2D:  intPool(kernels.AvgPoolInt),
 	ir.Add:        intAdd,
 	ir.Concat:     func(*Int, *ir.Node) (intRun, error) { return concat[int8], nil },
@@ -133,7 +133,7 @@ func intConv(_ *Int, n *ir.Node) (intRun, error) {
 		return run, err
 	}
 	pool := kernels.Window{InC: g.OutC, InH: g.OutH(), InW: g.OutW(), OutC: g.OutC, KH: h, KW: w, StrideH: h, StrideW: w, DilH: 1, DilW: 1, Groups: g.OutC}
-	greatest := perImage(func(x, y []int8) { kernels.MaxPoolInt(pool, x, -128, 127, y) })
+	greatest := perImage(func(x, y []int8) { gemm.MaxPoolInt(pool, x, -128, 127, y) })
 	return func(ws *workspace, count int, dst []int8, src [][]int8) {
 		// No part of the workspace, which the product itself uses.
 		whole := make([]int8, count*g.OutC*g.OutH()*g.OutW())
@@ -160,7 +160,9 @@ func intProduct(n *ir.Node, g kernels.Window, pad []int32) (intRun, error) {
 		return l.wideProduct(g, int32(zero), pad), nil
 	}
 	c := gemm.NewInts(g, l.weight, zero, pad)
-	finish := func(channel int, sums []int32, y []int8) { l.rq.Line(sums, l.bias[channel], channel, y) }
+	finish := func(channel int, sums []int32, y []int8) {
+		gemm.Requantize(l.rq, sums, l.bias[channel], channel, y)
+	}
 	return func(ws *workspace, count int, dst []int8, src [][]int8) {
 		c.Run(count, src[0], &ws.ints, finish, dst)
 	}, nil

@@ -1,0 +1,90 @@
+package gemm
+
+import (
+	"math"
+	"math/rand"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/dnnc/dnnc/runtime/kernels"
+)
+
+// TestRequantizeEqualsLine holds the processor's requantization to R6 at every shift,
+// and at sums and multipliers to the ends of their ranges.
+func TestRequantizeEqualsLine(t *testing.T) {
+	rng := rand.New(rand.NewSource(5))
+	ends := []int32{math.MinInt32 + 1000, math.MaxInt32 - 1000, 0, -1, 1}
+	for range 3000 {
+		q := &kernels.Requant{Zero: int32(rng.Intn(256) - 128), Lo: -128, Hi: 127}
+		if rng.Intn(2) == 0 {
+			q.Lo, q.Hi = int32(rng.Intn(128)-128), int32(rng.Intn(128))
+		}
+		for range 1 + rng.Intn(2) {
+			q.Mul = append(q.Mul, []int32{1 << 30, math.MaxInt32, 1<<30 + rng.Int31n(1<<30)}[rng.Intn(3)])
+			q.Shift = append(q.Shift, 1+rng.Int31n(62))
+		}
+		if rng.Intn(8) == 0 {
+			q.Rounding = kernels.RoundTFLite
+		}
+		sums, bias, channel := make([]int32, rng.Intn(20)), int64(rng.Intn(2001)-1000), len(q.Mul)-1
+		for i := range sums {
+			sums[i] = rng.Int31() >> rng.Intn(31)
+			if rng.Intn(2) == 0 {
+				sums[i] = -sums[i]
+			}
+			if rng.Intn(4) == 0 {
+				sums[i] = ends[rng.Intn(len(ends))]
+			}
+			sums[i] = min(max(sums[i], math.MinInt32+1000), math.MaxInt32-1000)
+		}
+		want, got := make([]int8, len(sums)), make([]int8, len(sums))
+		q.Line(sums, bias, channel, want)
+		Requantize(q, sums, bias, channel, got)
+		require.Equal(t, want, got, "%+v of %v and %d", q, sums, bias)
+	}
+}
+
+// TestMaxPoolEqualsKernels pools planes of all sizes, those of odd ones and of
+// overlapping windows too.
+func TestMaxPoolEqualsKernels(t *testing.T) {
+	rng := rand.New(rand.NewSource(6))
+	for range 300 {
+		c := 1 + rng.Intn(5)
+		g := kernels.Window{InC: c, OutC: c, Groups: c, InH: 2 + rng.Intn(20), InW: 2 + rng.Intn(40), KH: 2, KW: 2, StrideH: 2, StrideW: 2, DilH: 1, DilW: 1}
+		if rng.Intn(4) == 0 {
+			g.StrideW, g.PadT = 1+rng.Intn(2), rng.Intn(2)
+		}
+		x := make([]int8, c*g.InH*g.InW)
+		for i := range x {
+			x[i] = int8(rng.Intn(256) - 128)
+		}
+		lo, hi := int32(-128), int32(127)
+		if rng.Intn(2) == 0 {
+			lo, hi = int32(rng.Intn(128)-128), int32(rng.Intn(128))
+		}
+		want, got := make([]int8, c*g.OutH()*g.OutW()), make([]int8, c*g.OutH()*g.OutW())
+		kernels.MaxPoolInt(g, x, lo, hi, want)
+		MaxPoolInt(g, x, lo, hi, got)
+		require.Equal(t, want, got, "%+v", g)
+	}
+}
+
+func BenchmarkMaxPool(b *testing.B) {
+	g := kernels.Window{InC: 64, InH: 32, InW: 32, OutC: 64, KH: 2, KW: 2, StrideH: 2, StrideW: 2, DilH: 1, DilW: 1, Groups: 64}
+	x, y := make([]int8, 64*32*32), make([]int8, 64*16*16)
+	for i := range x {
+		x[i] = int8(i * 37)
+	}
+	for b.Loop() {
+		MaxPoolInt(g, x, -128, 127, y)
+	}
+}
+
+func BenchmarkRequantize(b *testing.B) {
+	q := &kernels.Requant{Mul: []int32{1 << 30}, Shift: []int32{38}, Lo: -128, Hi: 127}
+	sums, y := make([]int32, 16), make([]int8, 16)
+	for b.Loop() {
+		Requantize(q, sums, 5, 0, y)
+	}
+}
