@@ -4,7 +4,9 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -202,4 +204,45 @@ func TestDeadChannelsAnswerNothing(t *testing.T) {
 			require.InDelta(t, want[i*10], got[i*10], c.Outputs[0].Type.Quant.Scale, "%v", e)
 		}
 	}
+}
+
+// TestCyclesBoundTheSearch holds searches to a bound on estimated cycles, and one
+// that is out of reach to a diagnostic whose way out works.
+func TestCyclesBoundTheSearch(t *testing.T) {
+	if testing.Short() {
+		t.Skip("whole searches")
+	}
+	run := func(method string, share float64) (*ir.Module, error) {
+		env := environment(t, 32)
+		env.Level, env.Search, env.Budget.Bits, env.Budget.CyclesOfInt8 = pass.Robust, method, 3, share
+		env.Formats = []ir.Elem{ir.OddOf(1), ir.OddOf(3)}
+		m := load(t)
+		return m, passes.Table.Run(context.Background(), m, env, pass.Options{StopAfter: passes.Robust})
+	}
+	estimate := func(m *ir.Module, elem func(n *ir.Node) ir.Elem) (sum float64) {
+		for _, n := range m.Layers() {
+			sum += environment(t, 64).Target.Cycles(n, elem(n))
+		}
+		return sum
+	}
+	own := func(n *ir.Node) ir.Elem { e, _ := n.Elem("bits"); return e }
+	free, err := run("qed", 0)
+	require.NoError(t, err)
+	whole := estimate(free, func(*ir.Node) ir.Elem { return ir.Of(ir.I8) })
+	share := estimate(free, own) / whole * .8 // no bound that the free choice keeps
+	for _, method := range []string{"qed", "qstar"} {
+		m, err := run(method, share)
+		require.NoError(t, err, method)
+		assert.LessOrEqual(t, estimate(m, own), share*whole, method)
+	}
+	_, err = run("qed", .01)
+	var d *diag.Diagnostic
+	require.ErrorAs(t, err, &d)
+	require.Equal(t, diag.BadBudget, d.Kind)
+	at := regexp.MustCompile(`-cycles ([0-9.]+)x`).FindStringSubmatch(d.Help)
+	require.NotNil(t, at, "%+v", d)
+	least, err := strconv.ParseFloat(at[1], 64)
+	require.NoError(t, err)
+	_, err = run("qed", least)
+	assert.NoError(t, err)
 }

@@ -7,6 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"os/signal"
 	"runtime/debug"
@@ -231,6 +232,7 @@ func flags(o *driver.Options, stderr io.Writer) *flag.FlagSet {
 	fs.Func("size", "bytes of weights and their channels' constants: a number, or `64KiB`", size(&o.Budget.Bytes))
 	fs.Float64Var(&o.Budget.Ratio, "ratio", 0, "times smaller than float32")
 	fs.Float64Var(&o.Budget.Keep, "keep", .99, "share of the robust accuracy to keep")
+	fs.Func("cycles", "greatest estimated cycles of the layers with weights on the target: a number, or a share of int8's, as `0.6x`", cycles(&o.Budget))
 	fs.IntVar(&o.Budget.RAM, "ram", 0, "greatest `bytes` of the arena")
 	fs.Func("mem", "what a search may keep in memory, as `4GiB`; what does not fit is computed again", size(&o.Memory))
 	fs.StringVar(&o.Search, "search", "", "the method of -O robust: "+strings.Join(robust.Methods(), ", ")+" (default "+robust.Methods()[0]+")")
@@ -283,6 +285,21 @@ func size(into *int) func(string) error {
 			return fmt.Errorf("%q is no size; write 65536, 64KiB or 1.5MiB", s)
 		}
 		*into = int(x * float64(factor))
+		return nil
+	}
+}
+
+// cycles reads a number of them, or a share of those of int8.
+func cycles(b *pass.Budget) func(string) error {
+	return func(s string) error {
+		number, isShare := strings.CutSuffix(s, "x")
+		x, err := strconv.ParseFloat(number, 64)
+		if err != nil || !(x > 0) || math.IsInf(x, 0) {
+			return fmt.Errorf("%q is no number of cycles; write 12000000, 12e6 or, of int8's, 0.6x", s)
+		}
+		if b.Cycles, b.CyclesOfInt8 = x, 0; isShare {
+			b.Cycles, b.CyclesOfInt8 = 0, x
+		}
 		return nil
 	}
 }

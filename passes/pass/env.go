@@ -48,6 +48,9 @@ type Budget struct {
 	Ratio float64 // of the float32 weights' bytes to Bytes
 	Keep  float64 // retention of robust accuracy on held-out images
 	RAM   int     // bytes of the arena
+	// Cycles bounds what the layers with weights take by the target's estimate
+	// (target.Cycles); CyclesOfInt8 says it as a share of what they take in int8.
+	Cycles, CyclesOfInt8 float64
 }
 
 // Env is what passes may know beside the module: the options of the run, the

@@ -72,26 +72,21 @@ func (s *Search) Choose(ctx context.Context, name string, bytes int) (*Network, 
 	return way.choose(ctx, s, bytes)
 }
 
-func fits(s *Search, formats []quant.Format, bytes int) bool {
-	n, _, _ := sizes(s.layers, elems(formats))
-	return n <= bytes
-}
-
 // universalSearch is the widest single width that fits, rounded in the better of
 // the two ways.
 func universalSearch(ctx context.Context, s *Search, bytes int) (*Network, error) {
-	w := widest(s.layers, bytes)
+	w := s.widest(bytes)
 	if w == 0 {
-		return nil, tooSmall(s.layers, uniform(s.layers, ir.OddOf(1)), s.env.Budget)
+		return nil, s.tooSmallFor(uniform(s.layers, ir.OddOf(1)))
 	}
 	u := s.uniform(ir.OddOf(w))
 	return s.best(ctx, []candidate{{"universal", u}, {"universal, nearest", nearest(u)}})
 }
 
 func universalNearest(ctx context.Context, s *Search, bytes int) (*Network, error) {
-	w := widest(s.layers, bytes)
+	w := s.widest(bytes)
 	if w == 0 {
-		return nil, tooSmall(s.layers, uniform(s.layers, ir.OddOf(1)), s.env.Budget)
+		return nil, s.tooSmallFor(uniform(s.layers, ir.OddOf(1)))
 	}
 	return s.best(ctx, []candidate{{"universal, nearest", nearest(s.uniform(ir.OddOf(w)))}})
 }
@@ -189,7 +184,7 @@ func (s *Search) descendGreedily(ctx context.Context, origin string, rows [][]st
 				list = append(list, row[i].format)
 			}
 		}
-		if len(list) == len(s.layers) && fits(s, list, bytes) {
+		if len(list) == len(s.layers) && s.fits(list, bytes) {
 			return s.best(ctx, []candidate{{origin, list}})
 		}
 	}
@@ -206,7 +201,7 @@ func fisher(ctx context.Context, s *Search, bytes int) (*Network, error) {
 			return nil, err
 		}
 	}
-	plan := Within(Pareto(s.fisherCosts), bytes)
+	plan := s.solve(s.fisherCosts, bytes)
 	if plan == nil {
 		return nil, s.tooSmall()
 	}
@@ -234,7 +229,7 @@ func (s *Search) priceByFisher(ctx context.Context) error {
 				d := float64(x - rounded.Weights[i])
 				sum += float64(d * d)
 			}
-			costs[l] = append(costs[l], Choice{s.table[l][f].bytes, information[l] / float64(len(exact)) * sum})
+			costs[l] = append(costs[l], s.choice(l, f, information[l]/float64(len(exact))*sum))
 		}
 		return nil
 	})
@@ -307,7 +302,7 @@ func compressCompensated(ctx context.Context, s *Search, bytes int) (*Network, e
 
 func (s *Search) compressed(ctx context.Context, list []candidate) (*Network, error) {
 	if len(list) == 0 {
-		return nil, tooSmall(s.layers, s.coded(1, 1), s.env.Budget)
+		return nil, s.tooSmallFor(s.coded(1, 1))
 	}
 	return s.best(ctx, list)
 }
@@ -342,7 +337,7 @@ func (s *Search) pairs(bytes int) (list [][]quant.Format) {
 			for l, e := range s.coded(conv, linear) {
 				formats = append(formats, s.format(l, e))
 			}
-			if fits(s, formats, bytes) {
+			if s.fits(formats, bytes) {
 				isNew := !slices.ContainsFunc(list, func(f []quant.Format) bool { return key(f) == key(formats) })
 				if isNew {
 					list = append(list, formats)

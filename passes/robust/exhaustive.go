@@ -23,7 +23,7 @@ func exhaustive(ctx context.Context, s *Search, bytes int) (*Network, error) {
 	var best *assignment
 	for i := range s.assignments {
 		a := &s.assignments[i]
-		if a.bytes <= bytes && (best == nil || s.loss(a.cost) < s.loss(best.cost)) {
+		if s.fits(s.formats(&Plan{Picks: a.picks}), bytes) && (best == nil || s.loss(a.cost) < s.loss(best.cost)) {
 			best = a
 		}
 	}

@@ -1,26 +1,47 @@
 package robust
 
-import "sort"
+import (
+	"cmp"
+	"math"
+	"slices"
+	"sort"
+)
 
-// Choice is one way to serve a layer: its packed bytes and its cost.
+// Choice is one way to serve a layer: its packed bytes and its cost. Its cycles
+// count where they are bounded.
 type Choice struct {
-	Bytes int
-	Cost  float64
+	Bytes  int
+	Cost   float64
+	Cycles float64
 }
 
 // Plan is one choice a layer, by index, with their sums.
 type Plan struct {
-	Bytes int
-	Cost  float64
-	Picks []int
+	Bytes  int
+	Cost   float64
+	Cycles float64
+	Picks  []int
 }
 
 // node is a partial plan on the Pareto list; parents share their prefix.
 type node struct {
 	bytes  int
 	cost   float64
+	cycles float64
 	pick   int
 	parent *node
+}
+
+func (n *node) with(c Choice, pick int) *node {
+	return &node{n.bytes + c.Bytes, n.cost + c.Cost, n.cycles + c.Cycles, pick, n}
+}
+
+func (n *node) plan(layers int) Plan {
+	p := Plan{Bytes: n.bytes, Cost: n.cost, Cycles: n.cycles, Picks: make([]int, layers)}
+	for l := layers - 1; l >= 0; l, n = l-1, n.parent {
+		p.Picks[l] = n.pick
+	}
+	return p
 }
 
 // Pareto solves the multiple-choice knapsack for every size at once: of all
@@ -34,17 +55,14 @@ func Pareto(layers [][]Choice) []Plan {
 		var next []*node
 		for _, p := range front {
 			for i, c := range choices {
-				next = append(next, &node{p.bytes + c.Bytes, p.cost + c.Cost, i, p})
+				next = append(next, p.with(c, i))
 			}
 		}
 		front = undominated(next)
 	}
 	plans := make([]Plan, len(front))
 	for i, n := range front {
-		plans[i] = Plan{Bytes: n.bytes, Cost: n.cost, Picks: make([]int, len(layers))}
-		for l, p := len(layers)-1, n; l >= 0; l, p = l-1, p.parent {
-			plans[i].Picks[l] = p.pick
-		}
+		plans[i] = n.plan(len(layers))
 	}
 	return plans
 }
@@ -72,4 +90,53 @@ func Within(plans []Plan, bytes int) *Plan {
 		return nil
 	}
 	return &plans[i-1]
+}
+
+// The cells of bytes and of cycles in which Under keeps one partial plan each.
+const (
+	byteCells  = 512
+	cycleCells = 256
+)
+
+// Under solves the knapsack with two bounds: the plan of least cost in at most a
+// number of bytes and of cycles, or nil. Sums are exact, so that what is returned
+// keeps both bounds; of the partial plans whose sums lie in one cell of a grid only
+// the cheapest goes on, as the undominated ones of three sums are too many.
+func Under(layers [][]Choice, bytes int, cycles float64) *Plan {
+	// What the layers behind take at least of either.
+	restBytes, restCycles := make([]int, len(layers)+1), make([]float64, len(layers)+1)
+	for l := len(layers) - 1; l >= 0; l-- {
+		b, c := math.MaxInt, math.Inf(1)
+		for _, x := range layers[l] {
+			b, c = min(b, x.Bytes), min(c, x.Cycles)
+		}
+		restBytes[l], restCycles[l] = restBytes[l+1]+b, restCycles[l+1]+c
+	}
+	front := []*node{{}}
+	for l, choices := range layers {
+		cells := make([]*node, byteCells*cycleCells)
+		for _, p := range front {
+			for i, c := range choices {
+				n := p.with(c, i)
+				if n.bytes+restBytes[l+1] > bytes || n.cycles+restCycles[l+1] > cycles {
+					continue
+				}
+				at := n.bytes*byteCells/(bytes+1)*cycleCells + min(int(n.cycles/cycles*cycleCells), cycleCells-1)
+				if old := cells[at]; old == nil || n.cost < old.cost {
+					cells[at] = n
+				}
+			}
+		}
+		front = front[:0]
+		for _, n := range cells {
+			if n != nil {
+				front = append(front, n)
+			}
+		}
+	}
+	if len(front) == 0 {
+		return nil
+	}
+	plan := slices.MinFunc(front, func(a, b *node) int { return cmp.Compare(a.cost, b.cost) }).plan(len(layers))
+	return &plan
 }

@@ -16,7 +16,7 @@ func TestParetoIsExact(t *testing.T) {
 		for l := range layers {
 			layers[l] = make([]Choice, 1+rng.Intn(5))
 			for i := range layers[l] {
-				layers[l][i] = Choice{rng.Intn(30), float64(rng.Intn(20))}
+				layers[l][i] = Choice{Bytes: rng.Intn(30), Cost: float64(rng.Intn(20))}
 			}
 		}
 		plans := Pareto(layers)
@@ -71,8 +71,49 @@ func enumerate(layers [][]Choice, picks []int, visit func([]int)) {
 }
 
 func TestWithinTooSmall(t *testing.T) {
-	plans := Pareto([][]Choice{{{10, 1}}, {{5, 1}, {7, 0}}})
+	plans := Pareto([][]Choice{{{Bytes: 10, Cost: 1}}, {{Bytes: 5, Cost: 1}, {Bytes: 7}}})
 	assert.Nil(t, Within(plans, 14))
 	assert.Equal(t, []int{0, 0}, Within(plans, 16).Picks)
 	assert.Equal(t, []int{0, 1}, Within(plans, 17).Picks)
+}
+
+// TestTwoBounds compares the program of two bounds with all plans enumerated: sums
+// this small have cells of their own.
+func TestTwoBounds(t *testing.T) {
+	rng := rand.New(rand.NewSource(2))
+	none := 0
+	for range 60 {
+		layers := make([][]Choice, 1+rng.Intn(4))
+		for l := range layers {
+			layers[l] = make([]Choice, 1+rng.Intn(5))
+			for i := range layers[l] {
+				layers[l][i] = Choice{Bytes: rng.Intn(30), Cost: float64(rng.Intn(20)), Cycles: float64(rng.Intn(40))}
+			}
+		}
+		bytes, cycles := 1+rng.Intn(100), 1+rng.Intn(120)
+		least, found := 0.0, false
+		enumerate(layers, nil, func(picks []int) {
+			b, cost := sums(layers, picks)
+			c := 0.0
+			for l, i := range picks {
+				c += layers[l][i].Cycles
+			}
+			if b <= bytes && c <= float64(cycles) && (!found || cost < least) {
+				least, found = cost, true
+			}
+		})
+		p := Under(layers, bytes, float64(cycles))
+		require.Equal(t, found, p != nil)
+		if !found {
+			none++
+			continue
+		}
+		b, cost := sums(layers, p.Picks)
+		require.Equal(t, least, cost)
+		require.Equal(t, p.Bytes, b)
+		require.LessOrEqual(t, b, bytes)
+		require.LessOrEqual(t, p.Cycles, float64(cycles))
+	}
+	assert.Greater(t, none, 4)
+	assert.Less(t, none, 56)
 }

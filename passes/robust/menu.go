@@ -107,5 +107,5 @@ func (s *Search) tooSmall() error {
 	for i, l := range s.layers {
 		smallest[i] = slices.MinFunc(s.menu[i], func(a, b ir.Elem) int { return layerBytes(l, a) - layerBytes(l, b) })
 	}
-	return tooSmall(s.layers, smallest, s.env.Budget)
+	return s.tooSmallFor(smallest)
 }

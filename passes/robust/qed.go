@@ -33,7 +33,7 @@ func qed(ctx context.Context, s *Search, bytes int) (*Network, error) {
 func (s *Search) finalists(ctx context.Context, bytes int) (*Network, error) {
 	var list []candidate
 	add := func(origin string, formats []quant.Format) {
-		if n, _, _ := sizes(s.layers, elems(formats)); n > bytes {
+		if !s.fits(formats, bytes) {
 			return // pinned layers take universal over the budget
 		}
 		if !slices.ContainsFunc(list, func(c candidate) bool { return key(c.formats) == key(formats) }) {
@@ -41,14 +41,14 @@ func (s *Search) finalists(ctx context.Context, bytes int) (*Network, error) {
 		}
 	}
 	for _, g := range s.surrogates() {
-		if plan := Within(s.curve(g), bytes); plan != nil {
+		if plan := s.within(g, bytes); plan != nil {
 			add("qed, "+g.name, s.formats(plan))
 		}
 	}
 	if len(list) == 0 {
 		return nil, s.tooSmall()
 	}
-	if w := widest(s.layers, bytes); w > 0 {
+	if w := s.widest(bytes); w > 0 {
 		add("universal", s.uniform(ir.OddOf(w)))
 	}
 	return s.best(ctx, list)
@@ -124,7 +124,7 @@ func (s *Search) neighbour(from *Network, bytes int) []quant.Format {
 		for _, m := range list {
 			next[m.layer] = s.format(m.layer, s.menu[m.layer][m.entry])
 		}
-		if s.networks[key(next)] == nil {
+		if s.networks[key(next)] == nil && s.fits(next, bytes) {
 			found, least = next, sum
 		}
 	}
@@ -201,7 +201,7 @@ func (s *Search) quick(ctx context.Context, m method, bytes int) (*Network, erro
 		s.charge()
 	}
 	g := s.surrogates()[0]
-	plan := Within(s.curve(g), bytes)
+	plan := s.within(g, bytes)
 	if plan == nil {
 		return nil, s.tooSmall()
 	}

@@ -66,8 +66,8 @@ func qstar(ctx context.Context, s *Search, bytes int) (*Network, error) {
 	}
 	s.charge()
 	list := []candidate{{"q*", s.formats(plan)}}
-	if w := widest(s.layers, bytes); w > 0 && !s.stopped() {
-		if u := s.uniform(ir.OddOf(w)); fits(s, u, bytes) {
+	if w := s.widest(bytes); w > 0 && !s.stopped() {
+		if u := s.uniform(ir.OddOf(w)); s.fits(u, bytes) {
 			list = append(list, candidate{"universal", u})
 		}
 	}
@@ -150,10 +150,10 @@ func (s *Search) estimate(bytes int) *Plan {
 			if e.images == 0 {
 				c = math.Exp(line(x, y, s.bits(l, f)))
 			}
-			filled[l] = append(filled[l], Choice{e.bytes, c})
+			filled[l] = append(filled[l], s.choice(l, f, c))
 		}
 	}
-	return Within(Pareto(filled), bytes)
+	return s.solve(filled, bytes)
 }
 
 // byBits are the entries of a layer by rising size.

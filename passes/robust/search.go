@@ -37,6 +37,9 @@ type Search struct {
 	prefix    interp.Tensors[float32] // of the float network on the judged images
 	recompute bool                    // prefix holds the images alone: more would not fit
 
+	cycles [][]float64 // of each layer in each format; nil unless they are bounded
+	most   float64     // cycles of all layers
+
 	id            string // identity, once it is known
 	table         [][]entry
 	nearest       [][]step // of greedyNearest
@@ -104,6 +107,9 @@ func New(m *ir.Module, env *pass.Env) (*Search, error) {
 			row[i].bytes = layerBytes(l, e)
 		}
 		s.menu, s.table = append(s.menu, list), append(s.table, row)
+	}
+	if err := s.bound(); err != nil {
+		return nil, err
 	}
 	return s, s.load()
 }

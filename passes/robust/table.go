@@ -193,8 +193,8 @@ func (s *Search) surrogates() []surrogate {
 func (s *Search) choices(of func(c cost) float64) [][]Choice {
 	out := make([][]Choice, len(s.table))
 	for l, row := range s.table {
-		for _, e := range row {
-			out[l] = append(out[l], Choice{e.bytes, of(e.cost)})
+		for f, e := range row {
+			out[l] = append(out[l], s.choice(l, f, of(e.cost)))
 		}
 	}
 	return out

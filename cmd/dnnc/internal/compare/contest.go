@@ -46,7 +46,7 @@ func newContest(ctx context.Context, o driver.Options, stdout, stderr io.Writer)
 
 // run gives methods one budget.
 func (c *contest) run(ctx context.Context, bits float64, runs []outcome) ([]outcome, error) {
-	c.r.Env.Budget = pass.Budget{Bits: bits}
+	c.r.Env.Budget = pass.Budget{Bits: bits, Cycles: c.o.Budget.Cycles, CyclesOfInt8: c.o.Budget.CyclesOfInt8}
 	bytes, _ := robust.Limit(c.r.Module.Layers(), c.r.Env.Budget)
 	weights := 0
 	for _, n := range c.r.Module.Layers() {

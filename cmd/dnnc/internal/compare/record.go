@@ -50,6 +50,9 @@ func (r outcome) sameRun(o outcome) bool {
 func question(o driver.Options, m *ir.Module) (string, error) {
 	h := sha256.New()
 	fmt.Fprintln(h, m, o.Errors, o.Images, o.Objective, o.Rounding, o.Fix, o.MinBits, o.MaxBits, o.Activations, o.Methods[0], m.Calib, m.Test)
+	if b := o.Budget; b.Cycles > 0 || b.CyclesOfInt8 > 0 {
+		fmt.Fprintln(h, o.Target, o.CPU, o.Attr, b.Cycles, b.CyclesOfInt8)
+	}
 	for _, path := range []string{o.Calib, o.Data} {
 		fmt.Fprintln(h, filepath.Base(path))
 	}

@@ -153,6 +153,9 @@ func (o *Options) Check() error {
 			return err
 		}
 	}
+	if b := o.Budget; (b.Cycles > 0 || b.CyclesOfInt8 > 0) && o.Level != string(pass.Robust) {
+		return diag.New(diag.Pos{}, diag.BadBudget, "-cycles bounds a search, and -O %s is none", o.Level).WithHelp("-O robust -cycles ...")
+	}
 	if o.MaxBits > 0 && o.MinBits > o.MaxBits {
 		return diag.New(diag.Pos{}, diag.BadBudget, "-min %v is above -max %v", o.MinBits, o.MaxBits)
 	}

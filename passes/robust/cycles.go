@@ -1,0 +1,116 @@
+package robust
+
+import (
+	"math"
+
+	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/passes/quant"
+)
+
+// bound estimates what every format of every layer takes on the target, where the
+// budget bounds it.
+func (s *Search) bound() error {
+	b := s.env.Budget
+	s.most = math.Inf(1)
+	if b.Cycles <= 0 && b.CyclesOfInt8 <= 0 {
+		return nil
+	}
+	if s.env.Target == nil {
+		return diag.New(diag.Pos{}, diag.BadBudget, "-cycles needs a -target, whose kernels it counts")
+	}
+	for l, n := range s.layers {
+		var row []float64
+		for _, e := range s.menu[l] {
+			row = append(row, s.env.Target.Cycles(n, e))
+		}
+		s.cycles = append(s.cycles, row)
+	}
+	s.most = b.Cycles
+	if b.CyclesOfInt8 > 0 {
+		s.most = b.CyclesOfInt8 * s.cyclesOf(uniform(s.layers, ir.Of(ir.I8)))
+	}
+	return nil
+}
+
+// cyclesOf is the estimate of a choice of formats, of the layers with weights.
+func (s *Search) cyclesOf(list []ir.Elem) float64 {
+	sum := 0.0
+	for l, n := range s.layers {
+		sum += s.env.Target.Cycles(n, list[l])
+	}
+	return sum
+}
+
+// choice is entry f of layer l at a cost.
+func (s *Search) choice(l, f int, cost float64) Choice {
+	c := Choice{Bytes: s.table[l][f].bytes, Cost: cost}
+	if s.cycles != nil {
+		c.Cycles = s.cycles[l][f]
+	}
+	return c
+}
+
+// solve is the plan of least cost within bytes and the bound on cycles, or nil.
+func (s *Search) solve(layers [][]Choice, bytes int) *Plan {
+	if s.cycles == nil {
+		return Within(Pareto(layers), bytes)
+	}
+	return Under(layers, bytes, s.most)
+}
+
+// within is solve by a surrogate; one curve serves every size where cycles have no
+// bound.
+func (s *Search) within(g surrogate, bytes int) *Plan {
+	if s.cycles == nil {
+		return Within(s.curve(g), bytes)
+	}
+	return s.solve(s.choices(g.of), bytes)
+}
+
+// fits reports whether formats keep the budget.
+func (s *Search) fits(formats []quant.Format, bytes int) bool {
+	list := elems(formats)
+	n, _, _ := sizes(s.layers, list)
+	return n <= bytes && (s.cycles == nil || s.cyclesOf(list) <= s.most)
+}
+
+// widest is the greatest universal width that fits, or 0: a wider one may be faster.
+func (s *Search) widest(bytes int) int {
+	for w := widest(s.layers, bytes); w > 0; w-- {
+		if s.cycles == nil || s.cyclesOf(uniform(s.layers, ir.OddOf(w))) <= s.most {
+			return w
+		}
+	}
+	return 0
+}
+
+// tooSmallFor says which budget would be the least possible one: of the smallest
+// formats, or of the fastest where those are small enough.
+func (s *Search) tooSmallFor(smallest []ir.Elem) error {
+	least, _, _ := sizes(s.layers, smallest)
+	bytes, ok := Limit(s.layers, s.env.Budget)
+	if s.cycles == nil || ok && least > bytes {
+		return tooSmall(s.layers, smallest, s.env.Budget)
+	}
+	fastest := 0.0
+	for _, row := range s.cycles {
+		best := math.Inf(1)
+		for _, c := range row {
+			best = min(best, c)
+		}
+		fastest += best
+	}
+	whole := s.cyclesOf(uniform(s.layers, ir.Of(ir.I8)))
+	d := diag.New(diag.Pos{}, diag.BadBudget, "no choice of widths found is as fast as -cycles asks").
+		WithNote("%s is estimated to take %.4g cycles in the fastest formats, %.3fx of int8's %.4g", s.m.Name, fastest, fastest/whole, whole)
+	switch share := math.Ceil(fastest/whole*1000) / 1000; {
+	case fastest > s.most && s.env.Budget.CyclesOfInt8 > 0:
+		d.WithHelp("the least possible is -cycles %.3fx", share)
+	case fastest > s.most:
+		d.WithHelp("the least possible is -cycles %.0f", math.Ceil(fastest))
+	default:
+		d.WithHelp("the fastest formats are not the smallest: allow more bytes or more cycles")
+	}
+	return d
+}
