@@ -75,6 +75,9 @@ type Env struct {
 	// Patient is set when the search has a time of its own: effort is no reason to
 	// end it.
 	Patient bool
+	// Effort is the multiply-adds after which an anytime search ends as Stop would
+	// end it, but on every machine alike; 0 is no bound.
+	Effort int64
 	// MaxMemory bounds the bytes of activations that a search keeps; what does not
 	// fit is computed again. 0 is a default.
 	MaxMemory int

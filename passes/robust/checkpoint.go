@@ -46,15 +46,8 @@ func (s *Search) identity() (string, error) {
 		}
 	}
 	fmt.Fprintln(h, s.m)
-	for _, c := range s.m.Consts {
-		x, err := c.Float32()
-		if err != nil {
-			return "", err
-		}
-		fmt.Fprintln(h, c.Name, c.Type)
-		if err := binary.Write(h, binary.LittleEndian, x); err != nil {
-			return "", err
-		}
+	if err := s.m.WriteReals(h, true); err != nil {
+		return "", err
 	}
 	s.id = hex.EncodeToString(h.Sum(nil))
 	return s.id, nil

@@ -20,7 +20,7 @@ func qstar(ctx context.Context, s *Search, bytes int) (*Network, error) {
 	if err := s.judging(ctx); err != nil {
 		return nil, err
 	}
-	limit := int64(qstarShare * float64(s.tableMACs()))
+	limit := int64(qstarShare * float64(s.TableMACs()))
 	spent := func() bool { return !s.patient() && s.spent.macs >= limit }
 	images := min(s.judge.N, qstarImages)
 	var plan *Plan
@@ -81,8 +81,8 @@ const qstarImages = 64
 // reason to end.
 func (s *Search) patient() bool { return s.env.Patient }
 
-// tableMACs are the multiply-adds of the whole table on all judged images.
-func (s *Search) tableMACs() int64 {
+// TableMACs are the multiply-adds of the whole table on all judged images.
+func (s *Search) TableMACs() int64 {
 	sum := int64(0)
 	for l := range s.layers {
 		sum += int64(s.entryMACs(l)) * int64(len(s.menu[l])) * int64(s.judge.N)

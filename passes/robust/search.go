@@ -116,7 +116,9 @@ func New(m *ir.Module, env *pass.Env) (*Search, error) {
 
 func (s *Search) worst() bool { return s.env.Objective == pass.Worst }
 
-func (s *Search) stopped() bool { return s.env.Stop != nil && s.env.Stop() }
+func (s *Search) stopped() bool {
+	return s.env.Stop != nil && s.env.Stop() || s.env.Effort > 0 && s.spent.macs >= s.env.Effort
+}
 
 // loss is what the search makes least.
 func (s *Search) loss(c cost) float64 {

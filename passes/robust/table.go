@@ -124,17 +124,25 @@ func (s *Search) fill(ctx context.Context, images int, want func(l int) []int) e
 	})
 }
 
-// alone measures the network with one layer rounded.
-func (s *Search) alone(ctx context.Context, n *ir.Node, p *quant.Prepared, f quant.Format, images int) (cost, error) {
+// override is the float network with one layer rounded.
+func (s *Search) override(ctx context.Context, n *ir.Node, p *quant.Prepared, f quant.Format) (*interp.Float, error) {
 	rounded, err := s.rounder.Layer(ctx, n, p, f)
 	if err != nil {
-		return cost{}, err
+		return nil, err
 	}
 	bias, err := quant.Bias(n, rounded)
 	if err != nil {
+		return nil, err
+	}
+	return interp.Override(s.float, n, rounded.Weights, bias), nil
+}
+
+// alone measures the network with one layer rounded.
+func (s *Search) alone(ctx context.Context, n *ir.Node, p *quant.Prepared, f quant.Format, images int) (cost, error) {
+	prog, err := s.override(ctx, n, p, f)
+	if err != nil {
 		return cost{}, err
 	}
-	prog := interp.Override(s.float, n, rounded.Weights, bias)
 	l := slices.Index(s.layers, n)
 	from := s.from(l)
 	t := make(interp.Tensors[float32], len(s.prefix))
@@ -182,9 +190,15 @@ func (s *Search) surrogates() []surrogate {
 		{"flips", flips},
 	}
 	if s.worst() {
-		for k := range s.kinds {
-			list = append(list, surrogate{s.kindNames[k], func(c cost) float64 { return c.Kinds[k] }})
-		}
+		list = append(list, s.kindSurrogates()...)
+	}
+	return list
+}
+
+// kindSurrogates are the divergences under each kind of error alone, clean first.
+func (s *Search) kindSurrogates() (list []surrogate) {
+	for k := range s.kinds {
+		list = append(list, surrogate{s.kindNames[k], func(c cost) float64 { return c.Kinds[k] }})
 	}
 	return list
 }

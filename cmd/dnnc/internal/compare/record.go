@@ -2,7 +2,6 @@ package compare
 
 import (
 	"crypto/sha256"
-	"encoding/binary"
 	"encoding/csv"
 	"encoding/hex"
 	"errors"
@@ -56,14 +55,8 @@ func question(o driver.Options, m *ir.Module) (string, error) {
 	for _, path := range []string{o.Calib, o.Data} {
 		fmt.Fprintln(h, filepath.Base(path))
 	}
-	for _, c := range m.Consts {
-		x, err := c.Float32()
-		if err != nil {
-			return "", err
-		}
-		if err := binary.Write(h, binary.LittleEndian, x); err != nil {
-			return "", err
-		}
+	if err := m.WriteReals(h, false); err != nil {
+		return "", err
 	}
 	return hex.EncodeToString(h.Sum(nil))[:12], nil
 }
