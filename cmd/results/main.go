@@ -4,7 +4,6 @@
 package main
 
 import (
-	"bytes"
 	"encoding/csv"
 	"flag"
 	"fmt"
@@ -15,6 +14,8 @@ import (
 	"strings"
 
 	"gonum.org/v1/gonum/stat"
+
+	"github.com/dnnc/dnnc/cmd/internal/markers"
 )
 
 // The lines between which the tables stand.
@@ -48,12 +49,10 @@ func refresh(record, readme, date string) error {
 	if err != nil {
 		return err
 	}
-	head, rest, ok := bytes.Cut(text, []byte(begin))
-	_, tail, closed := bytes.Cut(rest, []byte(end))
-	if !ok || !closed {
-		return fmt.Errorf("%s has no place for results", readme)
+	if text, err = markers.Replace(text, begin, end, tables(cells, date)); err != nil {
+		return fmt.Errorf("%s: %w", readme, err)
 	}
-	return os.WriteFile(readme, slices.Concat(head, []byte(begin+"\n\n"+tables(cells, date)+"\n"+end), tail), 0o644)
+	return os.WriteFile(readme, text, 0o644)
 }
 
 // cell is the outcomes of one method at one size of a network, one a seed.

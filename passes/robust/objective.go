@@ -100,8 +100,7 @@ func (s *Search) boundaryCosts(ctx context.Context) ([][]Choice, error) {
 				return err
 			}
 			loss := measure.BoundaryLoss(ref[0], got[0]).Value
-			c := s.choices(func(c cost) float64 { return max(loss, 0) + c.KL/10 })[l][f]
-			costs[l] = append(costs[l], c)
+			costs[l] = append(costs[l], s.choice(l, f, max(loss, 0)+s.table[l][f].KL/10))
 			if s.env.Progress != nil {
 				s.env.Progress("boundary distances of layer", l+1, len(s.layers))
 			}

@@ -230,15 +230,20 @@ func (s *Search) choose(n *Network) {
 		f := &r.Finalists[i]
 		f.Chosen = f.Origin == n.Origin && slices.Equal(f.Elems, list)
 	}
-	r.KL, r.Table = n.KL, nil
+	r.KL, r.Table = n.KL, s.Costs()
+}
+
+// Costs is the table as far as it was measured: a row a layer.
+func (s *Search) Costs() (table []pass.LayerCosts) {
 	for l, row := range s.table {
 		costs := pass.LayerCosts{Name: s.layers[l].Name(), Elems: s.menu[l]}
 		for _, e := range row {
 			costs.Measured = append(costs.Measured, e.images > 0)
 			costs.KL, costs.MSE, costs.Flips = append(costs.KL, e.KL), append(costs.MSE, e.MSE), append(costs.Flips, e.Flips)
 		}
-		r.Table = append(r.Table, costs)
+		table = append(table, costs)
 	}
+	return table
 }
 
 // retention is the share of the float network's robust accuracy that a rounded

@@ -95,6 +95,20 @@ func (s *Score) image(i int) float64 {
 	return sum / float64(len(s.Kinds))
 }
 
+// Shares are the images' parts of the robust accuracy, whose mean is Mean.
+func (s *Score) Shares() []float64 { return each(s.Images, s.image) }
+
+// Shares are the images' parts of the kind's robust accuracy.
+func (k *Kind) Shares() []float64 { return each(len(k.Right[0]), k.image) }
+
+func each(n int, f func(i int) float64) []float64 {
+	out := make([]float64, n)
+	for i := range out {
+		out[i] = f(i)
+	}
+	return out
+}
+
 // StdErr is the standard error of Mean over the images.
 func (s *Score) StdErr() float64 {
 	return stderr(s.Images, s.image)

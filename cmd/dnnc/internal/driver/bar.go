@@ -27,13 +27,19 @@ const (
 )
 
 func newBar(out io.Writer) *bar {
-	b := &bar{out: out, began: time.Now()}
-	if f, ok := out.(*os.File); ok {
-		info, err := f.Stat()
-		b.terminal = err == nil && info.Mode()&os.ModeCharDevice != 0
-	}
+	b := &bar{out: out, began: time.Now(), terminal: IsTerminal(out)}
 	b.last = b.began
 	return b
+}
+
+// IsTerminal reports whether lines can be written over again.
+func IsTerminal(out io.Writer) bool {
+	f, ok := out.(*os.File)
+	if !ok {
+		return false
+	}
+	info, err := f.Stat()
+	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
 // Progress is a bar of one piece of work: what shows done of total, and what

@@ -180,7 +180,7 @@ func environment(o Options, m *ir.Module, t *target.Target) (*pass.Env, error) {
 	}
 	deadline := time.Now().Add(o.Time)
 	env.Stop = func() bool { return o.Time > 0 && time.Now().After(deadline) || o.Enough != nil && o.Enough() }
-	env.Low, env.High = inputRange(m)
+	env.Low, env.High = InputRange(m)
 	if env.Formats, err = robust.Formats(o.Formats); err != nil {
 		return nil, err
 	}
@@ -230,7 +230,7 @@ func gradient(m *ir.Module) disturb.Gradient {
 		if err != nil {
 			return nil, nil, err
 		}
-		if err := checkLabels(labels, m.Outputs[0]); err != nil {
+		if err := CheckLabels(labels, m.Outputs[0]); err != nil {
 			return nil, nil, err
 		}
 		g, err := p.Gradient(context.Background(), x, n, false, interp.Margin(labels))
@@ -241,8 +241,8 @@ func gradient(m *ir.Module) disturb.Gradient {
 	}
 }
 
-// inputRange is the bounds of the first input's reals.
-func inputRange(m *ir.Module) (low, high float32) {
+// InputRange is the bounds of the first input's reals.
+func InputRange(m *ir.Module) (low, high float32) {
 	in := m.Inputs[0]
 	if in.Range != nil {
 		return float32(in.Range.Lo), float32(in.Range.Hi)

@@ -20,7 +20,7 @@ import (
 const (
 	fewImages  = 512
 	manyImages = 2048
-	heldOut    = 512
+	HeldOut    = 512
 )
 
 // imagesOf is the number of calibration images of a run.
@@ -41,7 +41,7 @@ func calibration(o Options, m *ir.Module, r *Result, messages io.Writer) {
 	var loaded data.Batch
 	var calibrate int // of the loaded images
 	env, wanted := r.Env, imagesOf(o)
-	path, shape := beside(o, o.Calib, m.Calib), m.Inputs[0].Type.Shape
+	path, shape := CalibrationData(o, m), m.Inputs[0].Type.Shape
 	load := func() (err error) {
 		switch {
 		case loaded.N > 0:
@@ -49,14 +49,14 @@ func calibration(o Options, m *ir.Module, r *Result, messages io.Writer) {
 		case path == "":
 			wanted = min(wanted, noiseImages(m))
 			fmt.Fprintf(messages, "dnnc: no calibration data: ranges come from %d images of noise; give -calib for a network that is to be shipped\n", wanted)
-			loaded = data.Synthesize(shape, env.Low, env.High, wanted+min(heldOut, wanted), o.Seed)
+			loaded = data.Synthesize(shape, env.Low, env.High, wanted+min(HeldOut, wanted), o.Seed)
 		default:
 			var files []certificate.Input
-			loaded, files, err = Images(path, shape, env.Low, env.High, wanted+heldOut)
+			loaded, files, err = Images(path, shape, env.Low, env.High, wanted+HeldOut)
 			r.files = append(r.files, files...)
 			r.reads(path, files)
 		}
-		calibrate = min(wanted, loaded.N-min(heldOut, loaded.N/5))
+		calibrate = min(wanted, loaded.N-min(HeldOut, loaded.N/5))
 		return err
 	}
 	env.Calibration = func() (data.Batch, error) {
@@ -72,7 +72,7 @@ func calibration(o Options, m *ir.Module, r *Result, messages io.Writer) {
 		if calibrate == loaded.N {
 			return loaded, nil // too few to hold any out
 		}
-		return loaded.Slice(calibrate, min(calibrate+heldOut, loaded.N)), nil
+		return loaded.Slice(calibrate, min(calibrate+HeldOut, loaded.N)), nil
 	}
 }
 
@@ -102,6 +102,10 @@ func (r *Result) reads(path string, files []certificate.Input) {
 // TestData is the path of the images to report on: -data, or what the network
 // names; "" when there are none.
 func TestData(o Options, m *ir.Module) string { return beside(o, o.Data, m.Test) }
+
+// CalibrationData is the path of the images that searches may see: -calib, or what
+// the network names; "" when there are none.
+func CalibrationData(o Options, m *ir.Module) string { return beside(o, o.Calib, m.Calib) }
 
 // beside is the path that a flag gives, or else the network's own, which is
 // relative to its folder.

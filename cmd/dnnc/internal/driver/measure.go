@@ -91,7 +91,7 @@ func Setup(o Options, r *Result) (s measure.Setup, source string, files []certif
 		return s, "", nil, err
 	}
 	r.reads(path, files)
-	return s, filepath.Base(path), files, checkLabels(s.Images.Labels, r.Module.Outputs[0])
+	return s, filepath.Base(path), files, CheckLabels(s.Images.Labels, r.Module.Outputs[0])
 }
 
 // Measure runs the networks of a result on the images to report on, clean and
@@ -132,8 +132,8 @@ func Measure(ctx context.Context, o Options, r *Result, messages io.Writer) (*Sc
 // synthesized is the images of noise that stand in for data.
 const synthesized = 512
 
-// checkLabels holds labels to the classes that the network has.
-func checkLabels(labels []int, out *ir.Value) error {
+// CheckLabels holds labels to the classes that the network has.
+func CheckLabels(labels []int, out *ir.Value) error {
 	classes := out.Type.Shape.Size()
 	for i, l := range labels {
 		if l < 0 || l >= classes {

@@ -39,6 +39,9 @@ type Options struct {
 	Sizes, Methods                        []string      // of compare
 	Seeds                                 int
 	Record                                string
+	Inputs                                []string // files of a command that takes several
+	Results, Readme                       string   // of experiment: the folder of its cells, the file to refresh
+	Quick, Full                           bool
 	TestImages                            int // images to report on; 0 for all
 	Seed                                  uint64
 	AllowOutside, TimePasses              bool

@@ -3,21 +3,18 @@ package pareto
 import (
 	"image/color"
 	"io"
-	"strconv"
 
 	"gonum.org/v1/plot"
 	"gonum.org/v1/plot/plotter"
 	"gonum.org/v1/plot/vg"
 	"gonum.org/v1/plot/vg/draw"
 	"gonum.org/v1/plot/vg/vgsvg"
+
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/chart"
 )
 
-// Colours of Okabe and Ito's palette, which the colour-blind tell apart.
-var (
-	blue   = color.NRGBA{G: 114, B: 178, A: 255}
-	orange = color.NRGBA{R: 213, G: 94, A: 255}
-	grey   = color.Gray{Y: 225}
-)
+// The colours of what is measured, and of what is forecast.
+var blue, orange = chart.Palette[0], chart.Palette[1]
 
 // The size of the drawing.
 const (
@@ -29,10 +26,8 @@ const (
 // retention of the measured networks, with twice its standard error, and the
 // divergence, forecast and measured.
 func writeSVG(out io.Writer, c *curve) error {
-	retention, divergence := plot.New(), plot.New()
-	retention.Title.Text = c.Network + ": robustness against size"
-	retention.Y.Label.Text = "retention"
-	divergence.Y.Label.Text = "KL from float"
+	retention := chart.New(c.Network+": robustness against size", "bits a weight", "retention")
+	divergence := chart.New("", "bits a weight", "KL from float")
 	divergence.Legend.Left, divergence.Legend.XOffs, divergence.Legend.YOffs = true, vg.Points(8), vg.Points(6)
 
 	var kept struct {
@@ -80,15 +75,12 @@ func writeSVG(out io.Writer, c *curve) error {
 	if len(forecast)+len(measured) > 0 {
 		y := &divergence.Y
 		y.Scale, y.Tick.Marker = plot.LogScale{}, plot.LogTicks{Prec: -1}
-		y.Min, y.Max = apart(y.Min, y.Max)
+		y.Min, y.Max = chart.Apart(y.Min, y.Max)
 	}
 	for _, p := range []*plot.Plot{retention, divergence} {
-		p.X.Label.Text = "bits a weight"
-		p.X.Scale, p.X.Tick.Marker = plot.LogScale{}, halves{}
-		p.X.Min, p.X.Max = apart(c.Points[0].Bits, c.Points[len(c.Points)-1].Bits)
-		grid := plotter.NewGrid()
-		grid.Vertical.Color, grid.Horizontal.Color = grey, grey
-		p.Add(grid)
+		p.X.Scale, p.X.Tick.Marker = plot.LogScale{}, chart.Halves{}
+		p.X.Min, p.X.Max = chart.Apart(c.Points[0].Bits, c.Points[len(c.Points)-1].Bits)
+		chart.Grid(p)
 	}
 	canvas := vgsvg.New(width, height)
 	tiles := draw.Tiles{Rows: 2, Cols: 1, PadX: vg.Points(6), PadY: vg.Points(10), PadTop: vg.Points(6), PadBottom: vg.Points(6), PadLeft: vg.Points(6), PadRight: vg.Points(12)}
@@ -97,14 +89,6 @@ func writeSVG(out io.Writer, c *curve) error {
 	}
 	_, err := canvas.WriteTo(out)
 	return err
-}
-
-// apart widens limits that are equal, by a factor: the scale is one of logarithms.
-func apart(low, high float64) (float64, float64) {
-	if low < high {
-		return low, high
-	}
-	return low / 2, high * 2
 }
 
 // marked adds points to p, joined or not.
@@ -123,18 +107,4 @@ func marked(p *plot.Plot, points plotter.XYs, name string, c color.Color, joined
 		p.Legend.Add(name, dots)
 	}
 	return nil
-}
-
-// halves marks the powers of two.
-type halves struct{}
-
-// Ticks lists the marks between two values.
-func (halves) Ticks(low, high float64) []plot.Tick {
-	var list []plot.Tick
-	for x := 1. / 16; x <= high; x *= 2 {
-		if x >= low {
-			list = append(list, plot.Tick{Value: x, Label: strconv.FormatFloat(x, 'g', 4, 64)})
-		}
-	}
-	return list
 }

@@ -53,39 +53,55 @@ func Plane(p *measure.Plane, names []string) image.Image {
 	return img
 }
 
-// PlaneSVG is the drawing of Plane as SVG: a run of points of one class in a row is
-// one rectangle.
+// PlaneSVG is the drawing of Plane as SVG.
 func PlaneSVG(p *measure.Plane, names []string) []byte {
-	const side = 300
 	var b bytes.Buffer
-	step := float64(side) / float64(p.N)
 	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" font-family="sans-serif" font-size="13">`+"\n",
-		gap+len(names)*(side+gap), side+3*line+gap)
+		gap+len(names)*(panelSide+gap), panelSide+3*line+gap)
 	for i, name := range names {
-		x0, y0 := gap+i*(side+gap), 2*line+gap
+		x0, y0 := gap+i*(panelSide+gap), 2*line+gap
 		fmt.Fprintf(&b, `<text x="%d" y="%d">%s</text><text x="%d" y="%d">agrees on %.1f %%</text>`+"\n", x0, line, html.EscapeString(name), x0, 2*line, 100*p.Agreement(i))
-		fmt.Fprintf(&b, `<g transform="translate(%d %d) scale(%g)" shape-rendering="crispEdges">`+"\n", x0, y0, step)
-		for row := range p.N {
-			answers := p.Answers[i][row*p.N : (row+1)*p.N]
-			for from := 0; from < p.N; {
-				to := from + 1
-				for to < p.N && answers[to] == answers[from] {
-					to++
-				}
-				c := colourOf(answers[from])
-				fmt.Fprintf(&b, `<rect x="%d" y="%d" width="%d" height="1" fill="#%02x%02x%02x"/>`, from, row, to-from, c.R, c.G, c.B)
-				from = to
-			}
-			fmt.Fprintln(&b)
-		}
-		fmt.Fprintln(&b, "</g>")
-		for _, at := range corners {
-			x, y := float64(x0)+(float64(p.Position(at[0]))+.5)*step, float64(y0)+(float64(p.Position(at[1]))+.5)*step
-			fmt.Fprintf(&b, `<path d="M%g %gh9M%g %gv9" stroke="black" fill="none"/>`+"\n", x-4.5, y, x, y-4.5)
-		}
+		panel(&b, p, i, x0, y0)
 	}
 	fmt.Fprintln(&b, "</svg>")
 	return b.Bytes()
+}
+
+// PanelSVG is one network's panel alone, for a page that says whose it is.
+func PanelSVG(p *measure.Plane, i int) []byte {
+	var b bytes.Buffer
+	fmt.Fprintf(&b, `<svg viewBox="0 0 %d %d" role="img">`+"\n", panelSide, panelSide)
+	panel(&b, p, i, 0, 0)
+	fmt.Fprintln(&b, "</svg>")
+	return b.Bytes()
+}
+
+// panelSide is the side of a panel in SVG.
+const panelSide = 300
+
+// panel draws the answers of network i with the corner at x0, y0: a run of points of
+// one class in a row is one rectangle.
+func panel(b *bytes.Buffer, p *measure.Plane, i, x0, y0 int) {
+	step := float64(panelSide) / float64(p.N)
+	fmt.Fprintf(b, `<g transform="translate(%d %d) scale(%g)" shape-rendering="crispEdges">`+"\n", x0, y0, step)
+	for row := range p.N {
+		answers := p.Answers[i][row*p.N : (row+1)*p.N]
+		for from := 0; from < p.N; {
+			to := from + 1
+			for to < p.N && answers[to] == answers[from] {
+				to++
+			}
+			c := colourOf(answers[from])
+			fmt.Fprintf(b, `<rect x="%d" y="%d" width="%d" height="1" fill="#%02x%02x%02x"/>`, from, row, to-from, c.R, c.G, c.B)
+			from = to
+		}
+		fmt.Fprintln(b)
+	}
+	fmt.Fprintln(b, "</g>")
+	for _, at := range corners {
+		x, y := float64(x0)+(float64(p.Position(at[0]))+.5)*step, float64(y0)+(float64(p.Position(at[1]))+.5)*step
+		fmt.Fprintf(b, `<path d="M%g %gh9M%g %gv9" stroke="black" fill="none"/>`+"\n", x-4.5, y, x, y-4.5)
+	}
 }
 
 // corners are where the three images lie.

@@ -1,0 +1,130 @@
+package experiment
+
+import (
+	_ "embed"
+	"fmt"
+	"html/template"
+	"io"
+	"strings"
+	"text/tabwriter"
+)
+
+// document is a report: what HTML and plain text are made of.
+type document struct {
+	Title    string
+	Opening  []string // three sentences
+	Warnings []string
+	Sections []section
+	Summary  table  // for a README
+	Origin   string // the command
+}
+
+type section struct {
+	ID, Title string
+	Text      []string
+	Legend    []legend
+	Tables    []table
+	Pictures  []picture
+}
+
+// legend is an entry of a legend.
+type legend struct {
+	Sample template.HTML
+	Name   string
+}
+
+// picture is a drawing, the table behind it, and what it shows.
+type picture struct {
+	SVG     template.HTML
+	Caption string
+	Table   *table
+}
+
+// table has a row of heads and rows as long; the first column names them.
+type table struct {
+	Caption string
+	Head    []string
+	Rows    [][]figure
+	Folded  bool // shown when it is asked for
+}
+
+// figure is what stands in a table: with what it is uncertain by, small.
+type figure struct {
+	Text, Small string
+	Strong      bool
+}
+
+func row(list ...string) (out []figure) {
+	for _, s := range list {
+		out = append(out, figure{Text: s})
+	}
+	return out
+}
+
+// of is an estimate with its standard error.
+func of(e Estimate) figure {
+	return figure{Text: fmt.Sprintf("%.4f", e.Value), Small: fmt.Sprintf("± %.4f", e.StdErr)}
+}
+
+// signed is a difference with its standard error, strong where it is told from 0.
+func signed(e Estimate) figure {
+	return figure{Text: fmt.Sprintf("%+.4f", e.Value), Small: fmt.Sprintf("± %.4f", e.StdErr), Strong: e.isTold(0)}
+}
+
+//go:embed report.html
+var page string
+
+var pageTemplate = template.Must(template.New("report").Parse(page))
+
+// html writes the document as one page that refers to nothing outside of it.
+func (d *document) html(w io.Writer) error { return pageTemplate.Execute(w, d) }
+
+// text writes what the document says without its pictures.
+func (d *document) text(out io.Writer) {
+	fmt.Fprintf(out, "%s\n\n%s\n", d.Title, strings.Join(d.Opening, "\n"))
+	for _, s := range d.Warnings {
+		fmt.Fprintf(out, "\n%s\n", s)
+	}
+	for _, s := range d.Sections {
+		fmt.Fprintf(out, "\n== %s\n", s.Title)
+		for _, p := range s.Text {
+			fmt.Fprintln(out, p)
+		}
+		for _, t := range s.Tables {
+			t.text(out)
+		}
+		for _, p := range s.Pictures {
+			fmt.Fprintf(out, "\n[picture] %s\n", p.Caption)
+			if p.Table != nil {
+				p.Table.text(out)
+			}
+		}
+	}
+}
+
+func (t *table) text(out io.Writer) {
+	fmt.Fprintf(out, "\n%s\n", t.Caption)
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(w, strings.Join(t.Head, "\t")+"\t")
+	for _, row := range t.Rows {
+		for _, f := range row {
+			fmt.Fprint(w, strings.TrimSpace(f.Text+" "+f.Small)+"\t")
+		}
+		fmt.Fprintln(w)
+	}
+	w.Flush()
+}
+
+// markdown is a table for a README.
+func (t *table) markdown() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "| %s |\n|%s\n", strings.Join(t.Head, " | "), strings.Repeat(" --- |", len(t.Head)))
+	for _, row := range t.Rows {
+		b.WriteString("|")
+		for _, f := range row {
+			b.WriteString(" " + strings.TrimSpace(f.Text+" "+f.Small) + " |")
+		}
+		b.WriteString("\n")
+	}
+	return b.String()
+}

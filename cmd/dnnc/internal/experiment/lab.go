@@ -1,0 +1,448 @@
+package experiment
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"slices"
+
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/certificate"
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
+	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/ir/target"
+	"github.com/dnnc/dnnc/passes"
+	"github.com/dnnc/dnnc/passes/pass"
+	"github.com/dnnc/dnnc/passes/robust"
+	"github.com/dnnc/dnnc/runtime/data"
+	"github.com/dnnc/dnnc/runtime/disturb"
+	"github.com/dnnc/dnnc/runtime/interp"
+	"github.com/dnnc/dnnc/runtime/measure"
+)
+
+// material is an experiment's network and data, and their hashes.
+type material struct {
+	module            *ir.Module
+	hash              string // of the module
+	calib, test       string // of the data sets
+	calibName         string // of their files, without folders; "" of noise
+	testName          string
+	inputs            []certificate.Input
+	images            data.Batch // to report on
+	macs              int        // multiply-adds of one evaluation
+	weights, channels int        // numbers of weights, and bytes of the channels' constants
+	formats           int        // that a layer may have, of all layers together
+}
+
+// options are those of the compiler for an experiment.
+func (x *Experiment) options() driver.Options {
+	o := driver.Defaults()
+	o.Input, o.Calib, o.Data, o.Target, o.AllowOutside = x.Network, x.Calibration, x.Test, x.Target, x.AllowOutside
+	o.Level, o.StopAfter, o.TestImages = string(pass.Robust), passes.Calibrated, x.TestImages
+	return o
+}
+
+// load reads the network and the data of an experiment, and holds the images that
+// are reported on apart from those that searches may see.
+func load(x *Experiment) (*material, error) {
+	o := x.options()
+	m, err := driver.Load(o)
+	if err != nil {
+		return nil, err
+	}
+	if m.IsQuantized() {
+		return nil, diag.New(diag.Pos{File: x.Network}, diag.AlreadyLowered, "the module is quantized: its widths are chosen").WithHelp("experiment with its source")
+	}
+	mat := &material{module: m, calib: "noise", test: "noise"}
+	if mat.hash, err = m.Fingerprint(); err != nil {
+		return nil, err
+	}
+	for _, n := range m.Ops {
+		mat.macs += n.MACs()
+	}
+	for _, n := range m.Layers() {
+		mat.weights += n.Const("weight").Type.Shape.Size()
+	}
+	mat.channels = robust.Constants(m.Layers())
+	elems, err := robust.Formats(x.Formats)
+	if err != nil {
+		return nil, err
+	}
+	mat.formats = len(elems) * len(m.Layers())
+	low, high := driver.InputRange(m)
+	shape := m.Inputs[0].Type.Shape
+	if path := driver.TestData(o, m); path != "" {
+		var files []certificate.Input
+		if mat.images, files, err = driver.Images(path, shape, low, high, x.TestImages); err != nil {
+			return nil, err
+		}
+		if err := driver.CheckLabels(mat.images.Labels, m.Outputs[0]); err != nil {
+			return nil, err
+		}
+		mat.test, mat.testName = joined(files), filepath.Base(path)
+		mat.inputs = append(mat.inputs, files...)
+	} else {
+		mat.images = data.Synthesize(shape, low, high, x.TestImages, testNoise)
+	}
+	path := driver.CalibrationData(o, m)
+	if path == "" {
+		return mat, nil
+	}
+	seen, files, err := driver.Images(path, shape, low, high, x.Images+driver.HeldOut)
+	if err != nil {
+		return nil, err
+	}
+	mat.calib, mat.calibName = joined(files), filepath.Base(path)
+	mat.inputs = append(mat.inputs, files...)
+	return mat, disjoint(mat, seen)
+}
+
+// testNoise is the seed of images of noise that stand in for those to report on.
+const testNoise = 1 << 40
+
+func joined(files []certificate.Input) (hash string) {
+	for _, f := range files {
+		hash += f.SHA256[:16]
+	}
+	return hash
+}
+
+// disjoint reports images that are reported on and that searches may see, too.
+func disjoint(mat *material, seen data.Batch) error {
+	digest := func(x []float32) [sha256.Size]byte {
+		h := sha256.New()
+		_ = binary.Write(h, binary.LittleEndian, x) // a hash takes everything
+		return [sha256.Size]byte(h.Sum(nil))
+	}
+	at := map[[sha256.Size]byte]int{}
+	for i := range seen.N {
+		at[digest(seen.Image(i))] = i + 1
+	}
+	both, first := 0, ""
+	for i := range mat.images.N {
+		if j := at[digest(mat.images.Image(i))]; j > 0 {
+			if both++; both == 1 {
+				first = fmt.Sprintf("image %d of %s is image %d of %s", i, mat.testName, j-1, mat.calibName)
+			}
+		}
+	}
+	if both == 0 {
+		return nil
+	}
+	return diag.New(diag.Pos{}, diag.BadData, "%d of the %d images to report on are among those that the searches see", both, mat.images.N).
+		WithNote("%s; a network is right on what it was made on", first).WithHelp("report on images of a test set that nothing was calibrated on")
+}
+
+// lab answers the questions of one experiment and seed.
+type lab struct {
+	x        *Experiment
+	mat      *material
+	seed     uint64
+	store    *store
+	messages io.Writer
+	float    *interp.Float
+	images   data.Batch // labelled
+	gradient disturb.Gradient
+	low      float32
+	high     float32
+	beds     map[string]*bed
+}
+
+// bed is the network calibrated on one setting, and what rounds it.
+type bed struct {
+	r     *driver.Result
+	env   pass.Env // with its samples at hand
+	round *robust.Search
+}
+
+func newLab(ctx context.Context, x *Experiment, mat *material, seed uint64, st *store, messages io.Writer) (*lab, error) {
+	l := &lab{x: x, mat: mat, seed: seed, store: st, messages: messages, images: mat.images, beds: map[string]*bed{}}
+	b, err := l.bed(ctx, x.setting())
+	if err != nil {
+		return nil, err
+	}
+	l.gradient, l.low, l.high = b.env.Gradient, b.env.Low, b.env.High
+	if l.float, err = interp.CompileFloat(b.r.Module.Clone()); err != nil {
+		return nil, err
+	}
+	if l.images.Labels == nil {
+		logits, err := l.float.Forward(ctx, l.images.X, l.images.N)
+		if err != nil {
+			return nil, err
+		}
+		l.images.Labels = measure.Answers(logits, len(logits)/l.images.N)
+	}
+	return l, nil
+}
+
+// mostBeds is the settings that are kept at a time.
+const mostBeds = 3
+
+// bed calibrates the network; what a search may choose from does not matter here.
+func (l *lab) bed(ctx context.Context, s setting) (*bed, error) {
+	name := fmt.Sprint(s.Errors, "|", s.Images, "|", s.Ranges, "|", s.Rounding)
+	if b := l.beds[name]; b != nil {
+		return b, nil
+	}
+	if len(l.beds) >= mostBeds {
+		clear(l.beds)
+	}
+	o := l.x.options()
+	o.Errors, o.Images, o.Activations, o.Rounding, o.Seed = s.Errors, s.Images, s.Ranges, s.Rounding, l.seed
+	r, err := driver.Compile(ctx, o, io.Discard, l.messages)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := r.Env.Samples(); err != nil {
+		return nil, err
+	}
+	b := &bed{r: r, env: *r.Env}
+	l.beds[name] = b
+	return b, nil
+}
+
+// search is a new search on a setting: it knows nothing of what others measured, so
+// that a run that goes on finds what an uninterrupted one finds.
+func (b *bed) search(s setting, checkpoint string) (*robust.Search, *pass.Env, error) {
+	env := b.env
+	env.Report, env.Checkpoint, env.MinBits, env.MaxBits = pass.SearchReport{}, checkpoint, s.MinBits, s.MaxBits
+	var err error
+	if env.Formats, err = robust.Formats(s.Formats); err != nil {
+		return nil, nil, err
+	}
+	holdout := env.Holdout
+	env.Holdout = func() (data.Batch, error) {
+		all, err := holdout()
+		if err != nil {
+			return all, err
+		}
+		return all.Slice(0, min(s.Judged, all.N)), nil
+	}
+	search, err := robust.New(b.r.Module, &env)
+	return search, &env, err
+}
+
+// choose answers a choice.
+func (l *lab) choose(ctx context.Context, q *choice, out *chosen) error {
+	b, err := l.bed(ctx, q.Setting)
+	if err != nil {
+		return err
+	}
+	checkpoint := ""
+	if q.Method != "qstar" { // which must not find the table of another
+		table := *q
+		table.Method, table.Objective, table.Bits, table.Effort = "", "", 0, 0
+		key, err := keyOf(table)
+		if err != nil {
+			return err
+		}
+		checkpoint = l.store.path("tables/table", key)
+	}
+	s, env, err := b.search(q.Setting, checkpoint)
+	if err != nil {
+		return err
+	}
+	env.Budget = pass.Budget{Bits: q.Bits}
+	if q.Effort > 0 {
+		env.Patient, env.Effort = true, int64(q.Effort*float64(s.TableMACs()))
+	}
+	layers := b.r.Module.Layers()
+	bytes, _ := robust.Limit(layers, env.Budget)
+	var net *robust.Network
+	if q.Method == planMethod {
+		net, err = s.Plan(ctx, q.Objective, bytes)
+	} else {
+		net, err = s.Choose(ctx, q.Method, bytes)
+	}
+	var d *diag.Diagnostic
+	if errors.As(err, &d) && d.Kind == diag.BadBudget {
+		*out = chosen{None: true}
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	*out = chosen{
+		Formats: wordsOf(net.Formats), Bytes: net.Bytes, Size: net.Bytes + robust.Constants(layers), Weights: l.mat.weights, KL: net.KL,
+		Evaluations: env.Report.Evaluations, MACs: env.Report.MACs, Table: s.TableMACs(),
+	}
+	if q.Method == "qed" {
+		out.Layers, err = l.layers(layers, s.Costs())
+	}
+	return err
+}
+
+// layers is what a search knows of each layer, formats by rising bytes.
+func (l *lab) layers(layers []*ir.Node, table []pass.LayerCosts) ([]layer, error) {
+	t, err := target.Find(l.x.Target)
+	if err != nil {
+		return nil, err
+	}
+	var list []layer
+	for i, n := range layers {
+		shape := n.Const("weight").Type.Shape
+		w := layer{Name: n.Name(), Op: n.Op.Info().Name, Weights: shape.Size(), MACs: n.MACs()}
+		for j, e := range table[i].Elems {
+			w.Options = append(w.Options, entry{
+				Format: e.String(), Bytes: ir.PackedBytes(e, shape) + ir.BookBytes(e), Cycles: t.Cycles(n, e), Cost: table[i].KL[j], Known: table[i].Measured[j],
+			})
+		}
+		slices.SortStableFunc(w.Options, func(a, b entry) int { return cmp.Compare(a.Bytes, b.Bytes) })
+		list = append(list, w)
+	}
+	return list, nil
+}
+
+// network is what runs a shipped network; c is nil of the float one.
+func (l *lab) network(ctx context.Context, n shipped, c *chosen) (measure.Network, error) {
+	if c == nil {
+		return l.float.Forward, nil
+	}
+	b, err := l.bed(ctx, n.Setting)
+	if err != nil {
+		return nil, err
+	}
+	if b.round == nil {
+		s := n.Setting
+		s.Judged, s.Formats = 1, robust.Default // nothing is judged nor chosen here
+		if b.round, _, err = b.search(s, ""); err != nil {
+			return nil, err
+		}
+	}
+	formats, err := c.parse()
+	if err != nil {
+		return nil, err
+	}
+	m, err := b.round.Quantized(ctx, formats)
+	if err != nil {
+		return nil, err
+	}
+	prog, err := interp.CompileInt(m)
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context, x []float32, n int) ([]float32, error) {
+		return interp.Logits(ctx, prog, x, n)
+	}, nil
+}
+
+// setup is what networks are measured on.
+func (l *lab) setup(images int) measure.Setup {
+	return measure.Setup{Images: l.images.Slice(0, min(images, l.images.N)), Seed: l.seed, First: pass.TestAt, Low: l.low, High: l.high, Gradient: l.gradient}
+}
+
+// measure answers scores of the same images and errors, on the same disturbed images.
+func (l *lab) measure(ctx context.Context, list []*entrant, show func(done, total int)) error {
+	q := list[0].score.question.(*score)
+	setup := l.setup(q.Images)
+	var err error
+	if setup.Conditions, err = disturb.Parse(q.Measured); err != nil {
+		return err
+	}
+	setup.Progress = show
+	var nets []measure.Network
+	for _, e := range list {
+		net, err := l.network(ctx, e.ship, e.chosen)
+		if err != nil {
+			return err
+		}
+		nets = append(nets, net)
+	}
+	scores, err := measure.Robust(ctx, setup, nets...)
+	if err != nil {
+		return err
+	}
+	for i, e := range list {
+		*e.scored = newScored(scores[i])
+	}
+	return nil
+}
+
+// distances answers a boundary.
+func (l *lab) distances(ctx context.Context, q *boundary, c *chosen, out *distanced, show func(done, total int)) error {
+	conditions, err := disturb.Parse(q.Kind)
+	if err != nil {
+		return err
+	}
+	net, err := l.network(ctx, q.Network, c)
+	if err != nil {
+		return err
+	}
+	setup := l.setup(q.Images)
+	setup.Progress = show
+	d, err := measure.Boundary(ctx, setup, conditions[0].Kind, net)
+	if err != nil {
+		return err
+	}
+	out.Distances = d[0]
+	return nil
+}
+
+// draw answers a plane.
+func (l *lab) draw(ctx context.Context, q *plane, list []*entrant, out *planed, show func(done, total int)) error {
+	corners, err := triple(l.images.Slice(0, min(q.Images, l.images.N)), q.Number)
+	if err != nil {
+		return err
+	}
+	var nets []measure.Network
+	for _, e := range list {
+		if e.isNone() {
+			continue
+		}
+		net, err := l.network(ctx, e.ship, e.chosen)
+		if err != nil {
+			return err
+		}
+		nets = append(nets, net)
+	}
+	p, err := measure.NewPlane(ctx, l.images.Image(corners[0]), l.images.Image(corners[1]), l.images.Image(corners[2]), q.Points, l.low, l.high, show, nets...)
+	if err != nil {
+		return err
+	}
+	*out = planed{Corners: corners, Points: q.Points}
+	at := 0
+	for _, e := range list {
+		if e.isNone() {
+			out.Answers = append(out.Answers, "")
+			continue
+		}
+		b := make([]byte, len(p.Answers[at]))
+		for i, a := range p.Answers[at] {
+			b[i] = byte(min(a, 255))
+		}
+		out.Answers = append(out.Answers, base64.StdEncoding.EncodeToString(b))
+		at++
+	}
+	return nil
+}
+
+// triple is three images of different classes: triples are dealt from the front, each
+// image being in one of them.
+func triple(b data.Batch, number int) ([3]int, error) {
+	used := make([]bool, b.N)
+	for k := 0; ; k++ {
+		var list []int
+		for i := range b.N {
+			other := !slices.ContainsFunc(list, func(j int) bool { return b.Labels[j] == b.Labels[i] })
+			if len(list) < 3 && !used[i] && other {
+				list = append(list, i)
+			}
+		}
+		if len(list) < 3 {
+			return [3]int{}, diag.New(diag.Pos{}, diag.BadData, "%d images have no %d triples of different classes", b.N, number+1).
+				WithHelp("ask for fewer planes, or test on more images")
+		}
+		for _, i := range list {
+			used[i] = true
+		}
+		if k == number {
+			return [3]int(list), nil
+		}
+	}
+}

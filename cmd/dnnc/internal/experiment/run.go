@@ -1,0 +1,332 @@
+// Package experiment runs the study of the paper, or the same on any network: cells
+// that are kept and taken up again, statistics, and one page that shows it all.
+package experiment
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
+	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/passes/robust"
+)
+
+// Folder holds the experiments that are run unless the user names files.
+const Folder = "testdata/experiments"
+
+// DataVariable names the folder of the data sets that experiments do not find beside
+// themselves.
+const DataVariable = "DNNC_DATA"
+
+// Run answers the experiments of the files in o.Inputs, or else all of Folder, and
+// writes the report to o.Output. What was answered is kept in o.Results, and taken
+// over by the next run.
+func Run(ctx context.Context, o driver.Options, stdout, stderr io.Writer) error {
+	if o.Quick && o.Full {
+		return diag.New(diag.Pos{}, diag.BadValue, "-quick and -full: one of them")
+	}
+	files := o.Inputs
+	if len(files) == 0 {
+		var err error
+		if files, err = filepath.Glob(filepath.Join(Folder, "*.exp")); err != nil || len(files) == 0 {
+			return diag.New(diag.Pos{}, diag.BadFile, "no experiments in %s", Folder).WithHelp("run in the folder of the sources, or name .exp files")
+		}
+	}
+	var list []*Experiment
+	var skipped []string
+	for _, path := range files {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			return diag.New(diag.Pos{}, diag.BadFile, "%v", err)
+		}
+		x, err := Parse(path, string(text), o.Quick)
+		if err != nil {
+			return err
+		}
+		missing := x.locate(os.Getenv(DataVariable), func(path string) bool {
+			_, err := os.Stat(path)
+			return err == nil
+		})
+		if len(missing) == 0 {
+			list = append(list, x)
+			continue
+		}
+		d := absent(x, missing)
+		if len(o.Inputs) > 0 {
+			return d
+		}
+		fmt.Fprintf(stderr, "%v\n", d)
+		skipped = append(skipped, x.Name)
+	}
+	if len(list) == 0 {
+		return diag.New(diag.Pos{}, diag.BadData, "no experiment has its data")
+	}
+	slices.SortStableFunc(list, func(a, b *Experiment) int { return cmp.Compare(a.Path, b.Path) })
+	command := "dnnc experiment"
+	if o.Quick {
+		command += " -quick"
+	}
+	for _, f := range o.Inputs {
+		command += " " + filepath.Base(f)
+	}
+	return perform(ctx, o, list, command, skipped, stdout, stderr)
+}
+
+// absent says which data sets are looked for, where, and how to get them.
+func absent(x *Experiment, missing []string) *diag.Diagnostic {
+	folder := cmp.Or(os.Getenv(DataVariable), "the folder that "+DataVariable+" names; it is not set")
+	d := diag.New(diag.Pos{File: x.Path}, diag.BadData, "%s is left out: no %s", x.Name, strings.Join(missing, ", no ")).
+		WithNote("looked for in %s and in %s", filepath.Dir(x.Path), folder)
+	return d.WithHelp("get %s, and set %s to the folder that holds them under these names", cmp.Or(x.Origin, "the data"), DataVariable)
+}
+
+// Report does the same for a user's own network.
+func Report(ctx context.Context, o driver.Options, stdout, stderr io.Writer) error {
+	x := defaults()
+	x.Network, x.Calibration, x.Test, x.AllowOutside = o.Input, o.Calib, o.Data, o.AllowOutside
+	x.Name = strings.TrimSuffix(filepath.Base(o.Input), filepath.Ext(o.Input))
+	x.Target = cmp.Or(o.Target, x.Target)
+	x.Measured, x.Formats, x.MinBits, x.MaxBits = o.Errors, o.Formats, o.MinBits, o.MaxBits
+	if o.ErrorsGiven {
+		x.Errors = o.Errors
+	} else {
+		x.Errors = "gaussian=0.05,0.1,0.15"
+	}
+	x.Budgets = []float64{1, 2, 3}
+	if len(o.Sizes) > 0 {
+		sizes, err := driver.Bits("sizes", o.Sizes)
+		if err != nil {
+			return err
+		}
+		slices.Sort(sizes)
+		x.Budgets = slices.Compact(sizes)
+	}
+	x.Detail = x.Budgets[0]
+	if len(o.Methods) > 0 {
+		for _, m := range o.Methods {
+			if err := oneOf(m, robust.Methods()); err != nil {
+				return err
+			}
+		}
+		x.Methods = o.Methods
+	}
+	x.Seeds = nil
+	for i := range uint64(max(o.Seeds, 1)) {
+		x.Seeds = append(x.Seeds, o.Seed+i)
+	}
+	x.Images = cmp.Or(o.Images, x.Images)
+	x.TestImages = cmp.Or(o.TestImages, 500)
+	x.Efforts, x.Planes, x.BoundaryImages = []float64{.03, .1, .3}, 3, min(x.TestImages, 100)
+	if first, _, ok := strings.Cut(x.Errors, "="); ok && x.Errors != "none" {
+		x.Boundary = []string{strings.TrimSpace(first)}
+	}
+	return perform(ctx, o, []*Experiment{&x}, "dnnc report "+filepath.Base(o.Input), nil, stdout, stderr)
+}
+
+// perform answers experiments and writes their report.
+func perform(ctx context.Context, o driver.Options, list []*Experiment, command string, skipped []string, stdout, stderr io.Writer) error {
+	out := cmp.Or(o.Output, "report.html")
+	if err := driver.CheckOutput("o", out, ".html"); err != nil {
+		return err
+	}
+	folder := o.Results
+	if folder == "" {
+		temporary, err := os.MkdirTemp("", "dnnc-results-")
+		if err != nil {
+			return diag.New(diag.Pos{}, diag.BadOutput, "-results: %v", err)
+		}
+		defer os.RemoveAll(temporary)
+		folder = temporary
+	}
+	st, err := openStore(folder)
+	if err != nil {
+		return err
+	}
+	var studies []*study
+	for _, x := range list {
+		mat, err := load(x)
+		if err != nil {
+			return err
+		}
+		s, err := lay(x, mat)
+		if err != nil {
+			return err
+		}
+		studies = append(studies, s)
+	}
+	w := newWork(studies, st, stderr)
+	if err := w.do(ctx); err != nil {
+		return err
+	}
+	doc, err := write(studies, command, skipped)
+	if err != nil {
+		return err
+	}
+	var page bytes.Buffer
+	if err := doc.html(&page); err != nil {
+		return err
+	}
+	if err := driver.Replace(out, page.Bytes()); err != nil {
+		return err
+	}
+	if o.Stats != "" {
+		text, err := json.MarshalIndent(map[string]any{"step_seconds": w.took}, "", "  ")
+		if err != nil {
+			return err
+		}
+		if err := driver.Replace(o.Stats, append(text, '\n')); err != nil {
+			return err
+		}
+	}
+	if o.Readme != "" {
+		if err := refresh(o.Readme, doc); err != nil {
+			return err
+		}
+	}
+	fmt.Fprintf(stdout, "%s\n%s: %d cells\n", strings.Join(doc.Opening, "\n"), filepath.Base(out), w.cells)
+	return nil
+}
+
+// work goes through the steps of studies and tells of it.
+type work struct {
+	studies        []*study
+	store          *store
+	messages       io.Writer
+	show           *meter
+	cells          int
+	took           map[string]float64 // seconds of a step
+	expected, done float64            // multiply-adds to do, and done
+	began          time.Time
+}
+
+func newWork(studies []*study, st *store, messages io.Writer) *work {
+	w := &work{studies: studies, store: st, messages: messages, took: map[string]float64{}}
+	w.show = &meter{out: messages}
+	return w
+}
+
+// do answers what has no answer yet.
+func (w *work) do(ctx context.Context) error {
+	open := map[*step][]*cell{}
+	kept := 0
+	for _, s := range w.studies {
+		for _, t := range s.steps {
+			for _, c := range t.cells {
+				w.cells++
+				if c.done = w.store.read(c); c.done {
+					kept++
+				} else {
+					open[t] = append(open[t], c)
+				}
+			}
+			if len(open[t]) > 0 {
+				w.expected += t.weight
+			}
+		}
+	}
+	if kept > 0 {
+		fmt.Fprintf(w.messages, "dnnc: %d of %d cells are kept from before\n", kept, w.cells)
+	}
+	w.began = time.Now()
+	for _, s := range w.studies {
+		var l *lab
+		for _, t := range s.steps {
+			todo := open[t]
+			if len(todo) == 0 {
+				continue
+			}
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if l == nil || l.seed != t.seed {
+				var err error
+				if l, err = newLab(ctx, s.x, s.mat, t.seed, w.store, w.messages); err != nil {
+					return err
+				}
+			}
+			if err := w.step(ctx, l, t, todo); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (w *work) step(ctx context.Context, l *lab, t *step, todo []*cell) error {
+	began := time.Now()
+	what := fmt.Sprintf("%s, seed %d", t.what, t.seed)
+	w.show.line(what, w.left(0))
+	err := t.run(ctx, l, todo, func(done, total int) { w.show.line(what, w.left(t.weight*float64(done)/float64(max(total, 1)))) })
+	if err != nil {
+		w.show.end()
+		return err
+	}
+	for _, c := range todo {
+		if err := w.store.write(c); err != nil {
+			return err
+		}
+		c.done = true
+	}
+	w.done += t.weight
+	w.took[what] = time.Since(began).Seconds()
+	w.show.end()
+	return nil
+}
+
+// left says how much is done and how long the rest takes at the pace so far.
+func (w *work) left(inStep float64) string {
+	done := w.done + inStep
+	share := done / max(w.expected, 1)
+	if share < .005 {
+		return fmt.Sprintf("%2.0f %%", 100*share)
+	}
+	spent := time.Since(w.began)
+	rest := time.Duration(float64(spent) * (1 - share) / share)
+	return fmt.Sprintf("%2.0f %%, about %v left", 100*share, rest.Round(time.Second))
+}
+
+// meter shows a line of progress: in place on a terminal, elsewhere now and then.
+type meter struct {
+	out  io.Writer
+	last time.Time
+	open bool
+}
+
+const (
+	everyTerminal = 200 * time.Millisecond
+	everyPlain    = 10 * time.Second
+)
+
+func (m *meter) line(what, left string) {
+	terminal := driver.IsTerminal(m.out)
+	every := everyPlain
+	if terminal {
+		every = everyTerminal
+	}
+	if time.Since(m.last) < every {
+		return
+	}
+	m.last = time.Now()
+	if terminal {
+		fmt.Fprintf(m.out, "\r\x1b[K%s: %s", left, what)
+		m.open = true
+		return
+	}
+	fmt.Fprintf(m.out, "dnnc: %s: %s\n", left, what)
+}
+
+func (m *meter) end() {
+	if m.open {
+		fmt.Fprint(m.out, "\r\x1b[K")
+		m.open = false
+	}
+}

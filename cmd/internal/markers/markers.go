@@ -1,0 +1,20 @@
+// Package markers replaces the part of a text that commands write: what stands
+// between two lines that mark it.
+package markers
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+)
+
+// Replace puts content between the lines begin and end of a text, with an empty line
+// before and after it. It is an error when they do not stand there.
+func Replace(text []byte, begin, end, content string) ([]byte, error) {
+	head, rest, ok := bytes.Cut(text, []byte(begin))
+	_, tail, closed := bytes.Cut(rest, []byte(end))
+	if !ok || !closed {
+		return nil, fmt.Errorf("no lines %q and %q to write between", begin, end)
+	}
+	return slices.Concat(head, []byte(begin+"\n\n"+content+"\n"+end), tail), nil
+}
