@@ -8,7 +8,7 @@ TEST_PACKAGES = gcc g++ libc6-dev gcc-arm-linux-gnueabihf libc6-dev-armhf-cross 
 	qemu-system-arm gcc-arm-none-eabi libnewlib-arm-none-eabi clang-19 cmake ninja-build pkg-config
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: all demo peers test test-full bench results check tools test-tools clean FORCE
+.PHONY: all demo experiments peers test test-full bench results check tools test-tools clean FORCE
 
 all: bin/dnnc
 
@@ -99,6 +99,11 @@ results: bin/dnnc
 	$(GO) run ./cmd/results -record $(RECORD) -date "$$(date +%F)"
 
 comma := ,
+
+# The study of the paper, as one report: under two hours on two quiet cores,
+# interrupted and resumed at will; QUICK=-quick takes minutes and asks less.
+experiments: bin/dnnc
+	DNNC_DATA="$(abspath $(DNNC_DATA))" bin/dnnc experiment $(QUICK) -results bin/experiments -o bin/report.html -readme README.md
 
 # Formatting, vet, staticcheck and a tidy module.
 check:

@@ -21,6 +21,7 @@ import (
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/compare"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/eval"
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/experiment"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/pareto"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/texts"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/verify"
@@ -45,21 +46,24 @@ type command struct {
 	name, usage, doc string
 	run              func(ctx context.Context, o driver.Options, stdout, stderr io.Writer) error
 	noTarget         bool // runs without -target
+	anyFiles         bool // takes any number of files
 }
 
 // commands are in the order of the help; the first is the default.
 var commands = []command{
-	{"build", "[flags] net.dnn -target T", "compile a network to an object, its header and its certificate", driver.Build, false},
-	{"import", "[flags] model.onnx [-o net.dnn]", "turn a model of another format into a text and a tensors file", importModel, true},
-	{"conformance", "DIR [-v]", "run the cases in a folder: ONNX models with the inputs and outputs that others computed", conformance, true},
-	{"verify", "[flags] net.dnn -target T [-n N]", "run the object and compare every integer with the interpreter's", verify.Run, false},
-	{"bench", "[flags] net.dnn -target T [-layers]", "count the object's instructions under the emulator", bench.Run, false},
-	{"disturb", "-errors KIND=SIZE in.png -o out.png", "disturb a picture or a data set; -sheet out.png shows all kinds", disturbImages, true},
-	{"eval", "[flags] net.dnn [-errors LIST]", "measure a network, clean and under errors; with -O what it becomes", eval.Run, true},
-	{"fmt", "net.dnn [-o FILE]", "write a network as dumps are written; comments stay", texts.Format, true},
-	{"dump", "[flags] net.dnn [-diff A,B]", "print the module after a pass, or what the passes from A to B changed", texts.Dump, true},
-	{"compare", "[flags] net.dnn [-sizes LIST]", "give several methods of search the same bytes, and measure what they make", compare.Run, true},
-	{"pareto", "[flags] net.dnn [-o curve.svg]", "every size at once: the trade-off of one run of Qed, as table, CSV, JSON or SVG", pareto.Run, true},
+	{"build", "[flags] net.dnn -target T", "compile a network to an object, its header and its certificate", driver.Build, false, false},
+	{"import", "[flags] model.onnx [-o net.dnn]", "turn a model of another format into a text and a tensors file", importModel, true, false},
+	{"conformance", "DIR [-v]", "run the cases in a folder: ONNX models with the inputs and outputs that others computed", conformance, true, false},
+	{"verify", "[flags] net.dnn -target T [-n N]", "run the object and compare every integer with the interpreter's", verify.Run, false, false},
+	{"bench", "[flags] net.dnn -target T [-layers]", "count the object's instructions under the emulator", bench.Run, false, false},
+	{"disturb", "-errors KIND=SIZE in.png -o out.png", "disturb a picture or a data set; -sheet out.png shows all kinds", disturbImages, true, false},
+	{"eval", "[flags] net.dnn [-errors LIST]", "measure a network, clean and under errors; with -O what it becomes", eval.Run, true, false},
+	{"fmt", "net.dnn [-o FILE]", "write a network as dumps are written; comments stay", texts.Format, true, false},
+	{"dump", "[flags] net.dnn [-diff A,B]", "print the module after a pass, or what the passes from A to B changed", texts.Dump, true, false},
+	{"compare", "[flags] net.dnn [-sizes LIST]", "give several methods of search the same bytes, and measure what they make", compare.Run, true, false},
+	{"pareto", "[flags] net.dnn [-o curve.svg]", "every size at once: the trade-off of one run of Qed, as table, CSV, JSON or SVG", pareto.Run, true, false},
+	{"experiment", "[-quick] [FILE.exp...] [-results DIR]", "run the study of the paper, or what files ask, and write a report; goes on where it was interrupted", experiment.Run, true, true},
+	{"report", "[flags] net.dnn -data FILE", "the same study of a network of your own, as one HTML page", experiment.Report, true, false},
 }
 
 func main() {
@@ -126,14 +130,17 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return done
 	}
 	switch {
-	case len(files) != 1:
+	case len(files) != 1 && !c.anyFiles:
 		fmt.Fprintf(stderr, "dnnc: dnnc %s takes one file, not %d; dnnc -help\n", c.name, len(files))
 		return badUsage
 	case o.Target == "" && !c.noTarget:
 		fmt.Fprintf(stderr, "dnnc: no -target; dnnc targets lists them: %s\n", strings.Join(target.Names(), " "))
 		return badUsage
 	}
-	o.Input, o.Enough = files[0], enough.Load
+	o.Inputs, o.Enough = files, enough.Load
+	if len(files) > 0 {
+		o.Input = files[0]
+	}
 	anytime.Store(o.Search == "qstar")
 	return exitCode(guarded(ctx, c, o, stdout, stderr), stderr)
 }
@@ -253,6 +260,10 @@ func flags(o *driver.Options, stderr io.Writer) *flag.FlagSet {
 	fs.Func("methods", "compare: a `list` of methods of -search (default "+strings.Join(compare.Methods, ",")+")", list(&o.Methods))
 	fs.IntVar(&o.Seeds, "seeds", 1, "compare: seeds, from -seed on")
 	fs.StringVar(&o.Record, "record", "", "compare: keep every outcome in this CSV `file`, and go on from it")
+	fs.BoolVar(&o.Quick, "quick", false, "experiment: with what the files' section quick says, in minutes")
+	fs.BoolVar(&o.Full, "full", false, "experiment: with all that the files say, which is the default")
+	fs.StringVar(&o.Results, "results", "", "experiment, report: keep every outcome in this `folder`, and go on from it")
+	fs.StringVar(&o.Readme, "readme", "", "experiment: refresh the summary in this `file`")
 	fs.BoolVar(&o.Depend, "MD", false, "write what the output was made from as a rule for make and ninja, into a file that ends in .d")
 	fs.StringVar(&o.DependFile, "MF", "", "the `file` of -MD")
 	fs.StringVar(&o.Diff, "diff", "", "dump: print what changed between two `passes`: fold,fuse")

@@ -83,6 +83,7 @@ func New(title, x, y string) *plot.Plot {
 		set(&a.Tick.Label, 10)
 	}
 	set(&p.Legend.TextStyle, 10)
+	p.X.Tick.Marker, p.Y.Tick.Marker = Even{}, Even{}
 	return p
 }
 
@@ -111,6 +112,8 @@ func (c *Lines) SVG() (string, error) {
 	if p.Y.Min == p.Y.Max {
 		p.Y.Min, p.Y.Max = p.Y.Min-.01, p.Y.Max+.01
 	}
+	air := (p.Y.Max - p.Y.Min) / 40
+	p.Y.Min, p.Y.Max = p.Y.Min-air, p.Y.Max+air
 	return render(p, width, height)
 }
 
@@ -295,24 +298,44 @@ func (Halves) Ticks(low, high float64) []plot.Tick {
 	return list
 }
 
-// Decades marks the powers of ten, and their halves and fifths where they are few.
-type Decades struct{ Unit string }
+// Even marks about five even steps, with as many decimals as they need.
+type Even struct{}
 
 // Ticks lists the marks between two values.
-func (d Decades) Ticks(low, high float64) []plot.Tick {
+func (Even) Ticks(low, high float64) []plot.Tick {
+	step := math.Pow(10, math.Floor(math.Log10((high-low)/4)))
+	for _, f := range []float64{5, 2} {
+		if (high-low)/(step*f) >= 3 {
+			step *= f
+			break
+		}
+	}
+	decimals := max(0, int(math.Ceil(-math.Log10(step)-1e-9)))
 	var list []plot.Tick
-	many := high/low > 50
+	for i := math.Ceil(low/step - 1e-9); i <= high/step+1e-9; i++ {
+		list = append(list, plot.Tick{Value: i * step, Label: strconv.FormatFloat(i*step+0, 'f', decimals, 64)})
+	}
+	return list
+}
+
+// Decades marks the powers of ten, and numbers between them where they are few.
+type Decades struct{}
+
+// Ticks lists the marks between two values.
+func (Decades) Ticks(low, high float64) []plot.Tick {
+	var list []plot.Tick
+	between := []float64{1}
+	switch {
+	case high/low < 8:
+		between = []float64{1, 1.5, 2, 3, 4, 6, 8}
+	case high/low < 200:
+		between = []float64{1, 2, 5}
+	}
 	for e := math.Floor(math.Log10(low)); e <= math.Log10(high); e++ {
-		for _, f := range []float64{1, 2, 5} {
-			x := f * math.Pow(10, e)
-			if x < low || x > high {
-				continue
+		for _, f := range between {
+			if x := f * math.Pow(10, e); x >= low && x <= high {
+				list = append(list, plot.Tick{Value: x, Label: short(x)})
 			}
-			t := plot.Tick{Value: x}
-			if f == 1 || !many {
-				t.Label = short(x) + d.Unit
-			}
-			list = append(list, t)
 		}
 	}
 	return list

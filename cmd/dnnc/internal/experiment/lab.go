@@ -152,6 +152,8 @@ type lab struct {
 	low      float32
 	high     float32
 	beds     map[string]*bed
+	known    map[string]scored                  // what was measured of networks of the same formats
+	tell     func(what string, done, total int) // of a search's progress
 }
 
 // bed is the network calibrated on one setting, and what rounds it.
@@ -162,7 +164,7 @@ type bed struct {
 }
 
 func newLab(ctx context.Context, x *Experiment, mat *material, seed uint64, st *store, messages io.Writer) (*lab, error) {
-	l := &lab{x: x, mat: mat, seed: seed, store: st, messages: messages, images: mat.images, beds: map[string]*bed{}}
+	l := &lab{x: x, mat: mat, seed: seed, store: st, messages: messages, images: mat.images, beds: map[string]*bed{}, known: map[string]scored{}}
 	b, err := l.bed(ctx, x.setting())
 	if err != nil {
 		return nil, err
@@ -209,8 +211,9 @@ func (l *lab) bed(ctx context.Context, s setting) (*bed, error) {
 
 // search is a new search on a setting: it knows nothing of what others measured, so
 // that a run that goes on finds what an uninterrupted one finds.
-func (b *bed) search(s setting, checkpoint string) (*robust.Search, *pass.Env, error) {
+func (b *bed) search(s setting, checkpoint string, tell func(what string, done, total int)) (*robust.Search, *pass.Env, error) {
 	env := b.env
+	env.Progress = tell
 	env.Report, env.Checkpoint, env.MinBits, env.MaxBits = pass.SearchReport{}, checkpoint, s.MinBits, s.MaxBits
 	var err error
 	if env.Formats, err = robust.Formats(s.Formats); err != nil {
@@ -244,7 +247,7 @@ func (l *lab) choose(ctx context.Context, q *choice, out *chosen) error {
 		}
 		checkpoint = l.store.path("tables/table", key)
 	}
-	s, env, err := b.search(q.Setting, checkpoint)
+	s, env, err := b.search(q.Setting, checkpoint, l.tell)
 	if err != nil {
 		return err
 	}
@@ -311,7 +314,7 @@ func (l *lab) network(ctx context.Context, n shipped, c *chosen) (measure.Networ
 	if b.round == nil {
 		s := n.Setting
 		s.Judged, s.Formats = 1, robust.Default // nothing is judged nor chosen here
-		if b.round, _, err = b.search(s, ""); err != nil {
+		if b.round, _, err = b.search(s, "", nil); err != nil {
 			return nil, err
 		}
 	}
@@ -347,21 +350,45 @@ func (l *lab) measure(ctx context.Context, list []*entrant, show func(done, tota
 	}
 	setup.Progress = show
 	var nets []measure.Network
-	for _, e := range list {
+	var open []string // methods often choose the same formats
+	same := make([]string, len(list))
+	for i, e := range list {
+		if same[i], err = sameAs(e); err != nil {
+			return err
+		}
+		if _, ok := l.known[same[i]]; ok || slices.Contains(open, same[i]) {
+			continue
+		}
 		net, err := l.network(ctx, e.ship, e.chosen)
 		if err != nil {
 			return err
 		}
-		nets = append(nets, net)
+		nets, open = append(nets, net), append(open, same[i])
 	}
-	scores, err := measure.Robust(ctx, setup, nets...)
-	if err != nil {
-		return err
+	if len(nets) > 0 {
+		scores, err := measure.Robust(ctx, setup, nets...)
+		if err != nil {
+			return err
+		}
+		for i, key := range open {
+			l.known[key] = newScored(scores[i])
+		}
 	}
 	for i, e := range list {
-		*e.scored = newScored(scores[i])
+		*e.scored = l.known[same[i]]
 	}
 	return nil
+}
+
+// sameAs is a key of all that a score depends on, with the formats in place of the
+// choice.
+func sameAs(e *entrant) (string, error) {
+	q := *e.score.question.(*score)
+	q.Network.Choice = ""
+	if e.chosen == nil {
+		return keyOf(q)
+	}
+	return keyOf([]any{q, e.chosen.Formats})
 }
 
 // distances answers a boundary.

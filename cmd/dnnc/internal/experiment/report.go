@@ -263,8 +263,8 @@ func opening(d *document, list []*analysis) error {
 	if len(parts) > 0 && len(ahead) == 0 {
 		parts[0] = name + " keeps " + parts[0]
 	}
-	parts = append(parts, fmt.Sprintf("%.4f ± %.4f of the float network's in the mean of networks and sizes", first.kept.Value, first.kept.StdErr))
-	d.Opening = append(d.Opening, strings.Join(parts, ", ")+"; differences are paired by image, each over the sizes that both methods reach, ± one standard error.")
+	d.Opening = append(d.Opening, fmt.Sprintf("%s; it keeps %.4f ± %.4f of the float network's in the mean of networks and sizes (differences are paired by image, each over the sizes that both methods reach; ± is one standard error).",
+		strings.Join(parts, ", "), first.kept.Value, first.kept.StdErr))
 
 	var third []string
 	share, evaluations, within, ok, err := effortOf(list)
@@ -467,7 +467,7 @@ func legends(methods ...string) (list []legend, err error) {
 
 // sizes is the pictures of robust accuracy against bytes.
 func sizes(d *document, list []*analysis) error {
-	s := section{ID: "sizes", Title: "Robust accuracy against size", Text: []string{"Bytes are those of the packed weights with their codebooks and of the channels' constants. Bars are 95 % intervals; the line across is the float network."}}
+	s := section{ID: "sizes", Title: "Robust accuracy against size", Text: []string{"Bytes are those of the packed weights with their codebooks and of the channels' constants. Bars are 95 % intervals of what is kept, paired by image with the float network, which is the line across."}}
 	var err error
 	if s.Legend, err = legends(append(slices.Clone(list[0].x.Methods), floatMethod)...); err != nil {
 		return err
@@ -486,11 +486,14 @@ func sizes(d *document, list []*analysis) error {
 				if own == nil {
 					continue
 				}
-				x, err := shares(own, -1)
+				e, err := a.kept(own)
 				if err != nil {
 					return err
 				}
-				e, bytes := a.sampler.ratio(x, ones), 0.
+				for _, v := range []*float64{&e.Value, &e.StdErr, &e.Low, &e.High} {
+					*v *= base.Value
+				}
+				bytes := 0.
 				for _, o := range own {
 					bytes += float64(o.chosen.Size) / float64(len(own))
 				}
@@ -988,12 +991,13 @@ func (l *layer) beside(at int, step float64) int {
 
 // ablations is what each part of the method brings.
 func ablations(d *document, list []*analysis) error {
-	s := section{ID: "ablation", Title: "What matters: objectives, errors, ranges, images"}
-	var matter, not []string
+	s := section{ID: "ablation", Title: "What matters: objectives, errors, ranges, images", Text: []string{
+		"Every line changes one thing of the dynamic program over the divergence from the float network under errors, without finalists and local search; differences are paired by image, strong ones are told from 0 (one line in twenty would be by chance)."}}
 	for _, a := range list {
 		if len(a.ablation[0]) == 0 {
 			continue
 		}
+		var matter, not []string
 		t := table{Caption: a.x.Name + ": kept beyond the reference (" + reference + "), whose line says what is kept", Head: []string{"what is changed"}}
 		var variants []string
 		for _, e := range a.ablation[0] {
@@ -1028,29 +1032,32 @@ func ablations(d *document, list []*analysis) error {
 				if err != nil {
 					return err
 				}
-				r = append(r, signed(e))
+				if e == (Estimate{}) {
+					r = append(r, figure{Text: "0", Small: "the same answers"})
+				} else {
+					r = append(r, signed(e))
+				}
 				if e.isTold(0) {
 					told = append(told, fmt.Sprintf("%+.3f at %g bits", e.Value, b))
 				}
 			}
 			t.Rows = append(t.Rows, r)
 			if len(told) > 0 {
-				matter = append(matter, fmt.Sprintf("%s, %s (%s)", a.x.Name, v, strings.Join(told, ", ")))
+				matter = append(matter, fmt.Sprintf("%s (%s)", v, strings.Join(told, ", ")))
 			} else if v != reference {
-				not = append(not, a.x.Name+", "+v)
+				not = append(not, v)
 			}
+		}
+		if len(matter) > 0 {
+			s.Text = append(s.Text, "On "+a.x.Name+" it matters: "+strings.Join(matter, "; ")+".")
+		}
+		if len(not) > 0 {
+			s.Text = append(s.Text, "On "+a.x.Name+" no difference could be told: "+strings.Join(not, "; ")+".")
 		}
 		s.Tables = append(s.Tables, t)
 	}
 	if len(s.Tables) == 0 {
 		return nil
-	}
-	s.Text = []string{"Every line changes one thing of the dynamic program over the divergence from the float network under errors, without finalists and local search; differences are paired by image, strong ones are told from 0 (one line in twenty would be by chance)."}
-	if len(matter) > 0 {
-		s.Text = append(s.Text, "It matters: "+strings.Join(matter, "; ")+".")
-	}
-	if len(not) > 0 {
-		s.Text = append(s.Text, "No difference could be told: "+strings.Join(not, "; ")+".")
 	}
 	d.Sections = append(d.Sections, s)
 	return nil

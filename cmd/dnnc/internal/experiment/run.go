@@ -265,6 +265,9 @@ func (w *work) step(ctx context.Context, l *lab, t *step, todo []*cell) error {
 	began := time.Now()
 	what := fmt.Sprintf("%s, seed %d", t.what, t.seed)
 	w.show.line(what, w.left(0))
+	l.tell = func(detail string, done, total int) {
+		w.show.line(fmt.Sprintf("%s, %s %d", what, detail, done), w.left(t.weight*float64(done)/float64(max(total, done+1))/2))
+	}
 	err := t.run(ctx, l, todo, func(done, total int) { w.show.line(what, w.left(t.weight*float64(done)/float64(max(total, 1)))) })
 	if err != nil {
 		w.show.end()

@@ -10,6 +10,7 @@ import (
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/ir/target"
 	"github.com/dnnc/dnnc/passes/pass"
+	"github.com/dnnc/dnnc/passes/quant"
 	"github.com/dnnc/dnnc/passes/robust"
 	"github.com/dnnc/dnnc/runtime/disturb"
 )
@@ -33,6 +34,7 @@ type Experiment struct {
 	TestImages       int
 	Formats          []string
 	MinBits, MaxBits float64
+	Rounding         string
 	Efforts          []float64 // of Q*, as shares of Qed's table
 	JudgedEfforts    []int     // of Qed: judged images
 	Boundary         []string  // kinds of error
@@ -75,6 +77,7 @@ var keys = []key{
 	{"formats", "what searches choose from, as -formats", formats},
 	{"min", "least bits a weight", number(func(x *Experiment) *float64 { return &x.MinBits }, 0, 32)},
 	{"max", "greatest bits a weight", number(func(x *Experiment) *float64 { return &x.MaxBits }, 0, 32)},
+	{"rounding", "nearest or compensated; by width when absent", word(func(x *Experiment) *string { return &x.Rounding }, func() []string { return []string{quant.Nearest, quant.Compensated} })},
 	{"efforts", "of Q*: multiply-adds as shares of Qed's table", numbers(func(x *Experiment) *[]float64 { return &x.Efforts }, 0, 4)},
 	{"efforts-judged", "of Qed: judged images", counts(func(x *Experiment) *[]int { return &x.JudgedEfforts })},
 	{"boundary", "kinds of error whose boundary distances are measured", words(func(x *Experiment) *[]string { return &x.Boundary }, kindNames)},
@@ -339,7 +342,7 @@ func kindNames() (names []string) {
 // setting is how the networks of the experiment are chosen and rounded, unless an
 // ablation says otherwise.
 func (x *Experiment) setting() setting {
-	return setting{Errors: x.Errors, Images: x.Images, Judged: x.Judged, Ranges: pass.MinMax, Formats: x.Formats, MinBits: x.MinBits, MaxBits: x.MaxBits}
+	return setting{Errors: x.Errors, Images: x.Images, Judged: x.Judged, Ranges: pass.MinMax, Formats: x.Formats, MinBits: x.MinBits, MaxBits: x.MaxBits, Rounding: x.Rounding}
 }
 
 // locate makes the paths of an experiment relative to the current folder: the network

@@ -1,0 +1,310 @@
+package experiment
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"flag"
+	"io"
+	"math"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
+	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/runtime/data"
+	"github.com/dnnc/dnnc/runtime/measure"
+)
+
+var update = flag.Bool("update", false, "rewrite the goldens")
+
+// options are those of the small experiment.
+func options(t *testing.T) driver.Options {
+	path := filepath.Join("testdata", "small.exp")
+	o := driver.Defaults()
+	o.Inputs, o.Results, o.Output = []string{path}, filepath.Join(t.TempDir(), "results"), filepath.Join(t.TempDir(), "report.html")
+	return o
+}
+
+// TestChild is the process that TestKilledRunGoesOn kills.
+func TestChild(t *testing.T) {
+	results := os.Getenv("DNNC_TEST_RESULTS")
+	if results == "" {
+		t.Skip("a process of TestKilledRunGoesOn")
+	}
+	o := options(t)
+	o.Results = results
+	require.NoError(t, Run(context.Background(), o, io.Discard, io.Discard))
+}
+
+// TestKilledRunGoesOn kills a run, interrupts the next one, damages a cell, and finds
+// the page of a run that nothing happened to, byte for byte.
+func TestKilledRunGoesOn(t *testing.T) {
+	whole := options(t)
+	require.NoError(t, Run(context.Background(), whole, io.Discard, io.Discard))
+	want, err := os.ReadFile(whole.Output)
+	require.NoError(t, err)
+
+	o := options(t)
+	child := exec.Command(os.Args[0], "-test.run=^TestChild$")
+	child.Env = append(os.Environ(), "DNNC_TEST_RESULTS="+o.Results)
+	require.NoError(t, child.Start())
+	cells := func() []string {
+		list, _ := filepath.Glob(filepath.Join(o.Results, "*.json"))
+		return list
+	}
+	for deadline := time.Now().Add(time.Minute); len(cells()) < 4 && time.Now().Before(deadline); {
+		time.Sleep(time.Millisecond)
+	}
+	require.NoError(t, child.Process.Kill())
+	assert.Error(t, child.Wait())
+	after := len(cells())
+	require.GreaterOrEqual(t, after, 4)
+
+	ctx, cancel := context.WithCancel(context.Background())
+	stop := &cutter{cancel: cancel, cells: cells, at: after + 5}
+	go stop.watch()
+	err = Run(ctx, o, io.Discard, io.Discard)
+	require.ErrorIs(t, err, context.Canceled)
+	require.NoFileExists(t, o.Output)
+
+	list := cells()
+	require.NoError(t, os.WriteFile(list[0], []byte("{"), 0o644))
+	said := &bytes.Buffer{}
+	require.NoError(t, Run(context.Background(), o, io.Discard, said))
+	assert.Contains(t, said.String(), "cells are kept from before")
+	got, err := os.ReadFile(o.Output)
+	require.NoError(t, err)
+	assert.True(t, bytes.Equal(want, got), "another page")
+
+	// What is known is not measured again; what depends on something else is.
+	cancelled, cancel := context.WithCancel(context.Background())
+	cancel()
+	assert.NoError(t, Run(cancelled, o, io.Discard, io.Discard))
+	o.Quick = true
+	assert.ErrorIs(t, Run(cancelled, o, io.Discard, io.Discard), context.Canceled)
+	check(t, string(got), whole)
+}
+
+// cutter cancels a run once there are so many cells.
+type cutter struct {
+	cancel func()
+	cells  func() []string
+	at     int
+}
+
+func (c *cutter) watch() {
+	for len(c.cells()) < c.at {
+		time.Sleep(time.Millisecond)
+	}
+	c.cancel()
+}
+
+// check holds a page to what a page is: nothing outside, every section, and the text
+// of the golden.
+func check(t *testing.T, html string, o driver.Options) {
+	for _, outside := range []string{"src=", "href=\"http", "url(", "@import", "<script", "<link", "xmlns", "xlink"} {
+		assert.NotContains(t, html, outside)
+	}
+	assert.Less(t, len(html), 5<<20)
+	for _, m := range regexp.MustCompile(`href="#([a-z0-9]+)"`).FindAllStringSubmatch(html, -1) {
+		assert.Contains(t, html, `<section id="`+m[1]+`"`)
+	}
+	for _, id := range []string{"kept", "sizes", "kinds", "errors1", "widths", "efforts", "boundary", "planes", "layers", "ablation", "reproduce"} {
+		assert.Contains(t, html, `<section id="`+id+`"`)
+	}
+	assert.Equal(t, strings.Count(html, "<svg"), strings.Count(html, "</svg>"))
+	assert.NotContains(t, html, "NaN")
+	assert.NotContains(t, html, "Inf")
+
+	doc, err := again(o)
+	require.NoError(t, err)
+	require.Len(t, doc.Opening, 3)
+	var text bytes.Buffer
+	doc.text(&text)
+	golden := filepath.Join("testdata", "small.txt")
+	if *update {
+		require.NoError(t, os.WriteFile(golden, text.Bytes(), 0o644))
+	}
+	want, err := os.ReadFile(golden)
+	require.NoError(t, err)
+	assert.Equal(t, string(want), text.String())
+}
+
+// again is the document of a run whose cells are all there.
+func again(o driver.Options) (*document, error) {
+	small, err := os.ReadFile(o.Inputs[0])
+	if err != nil {
+		return nil, err
+	}
+	x, err := Parse(o.Inputs[0], string(small), false)
+	if err != nil {
+		return nil, err
+	}
+	x.locate("", func(string) bool { return true })
+	mat, err := load(x)
+	if err != nil {
+		return nil, err
+	}
+	s, err := lay(x, mat)
+	if err != nil {
+		return nil, err
+	}
+	st, err := openStore(o.Results)
+	if err != nil {
+		return nil, err
+	}
+	stopped, cancel := context.WithCancel(context.Background())
+	cancel()
+	if err := newWork([]*study{s}, st, io.Discard).do(stopped); err != nil {
+		return nil, err
+	}
+	return write([]*study{s}, "dnnc experiment small.exp", nil)
+}
+
+func TestImagesAreKeptApart(t *testing.T) {
+	x := defaults()
+	x.Network = "../../../../testdata/lenet5/lenet5.dnn"
+	x.Calibration = "../../../../testdata/lenet5/fashion-train-images-idx3-ubyte.gz"
+	x.Images, x.TestImages = 50, 30
+	_, err := load(&x)
+	require.NoError(t, err)
+	x.Test = x.Calibration
+	_, err = load(&x)
+	var d *diag.Diagnostic
+	require.ErrorAs(t, err, &d)
+	assert.Contains(t, err.Error(), "30 of the 30 images")
+	assert.Contains(t, err.Error(), "image 0 of fashion-train-images-idx3-ubyte.gz is image 0 of")
+
+	one := data.Batch{N: 3, Shape: []int{1, 1, 2}, X: []float32{1, 2, 3, 4, 5, 6}}
+	two := data.Batch{N: 2, Shape: []int{1, 1, 2}, X: []float32{7, 8, 3, 4}}
+	assert.ErrorContains(t, disjoint(&material{images: two, testName: "t", calibName: "c"}, one), "image 1 of t is image 1 of c")
+	two.X[3] = 5
+	assert.NoError(t, disjoint(&material{images: two}, one))
+}
+
+func TestBadRuns(t *testing.T) {
+	ctx := context.Background()
+	for name, spoil := range map[string]func(o *driver.Options){
+		"both":       func(o *driver.Options) { o.Quick, o.Full = true, true },
+		"no file":    func(o *driver.Options) { o.Inputs = []string{"missing.exp"} },
+		"no folder":  func(o *driver.Options) { o.Inputs = nil },
+		"ending":     func(o *driver.Options) { o.Output = "report.pdf" },
+		"no place":   func(o *driver.Options) { o.Output = "missing/report.html" },
+		"no results": func(o *driver.Options) { o.Results = os.DevNull },
+	} {
+		o := options(t)
+		spoil(&o)
+		var d *diag.Diagnostic
+		require.ErrorAs(t, Run(ctx, o, io.Discard, io.Discard), &d, name)
+	}
+	o := options(t)
+	path := filepath.Join(t.TempDir(), "x.exp")
+	require.NoError(t, os.WriteFile(path, []byte(least+"calibration: nowhere/train\ntest: nowhere/test\norigin: the moon\n"), 0o644))
+	o.Inputs = []string{path}
+	err := Run(ctx, o, io.Discard, io.Discard)
+	assert.ErrorContains(t, err, "no nowhere/train, no nowhere/test")
+	assert.ErrorContains(t, err, "get the moon")
+}
+
+// TestBootstrap compares with the formulas of large samples.
+func TestBootstrap(t *testing.T) {
+	const n = 400
+	rng := rand.New(rand.NewPCG(1, 2))
+	x, ref := [][]float64{make([]float64, n)}, [][]float64{make([]float64, n)}
+	for i := range n {
+		if rng.Float64() < .9 {
+			ref[0][i] = 1
+		}
+		x[0][i] = ref[0][i]
+		if rng.Float64() < .1 {
+			x[0][i] = 0
+		}
+	}
+	s := newSampler(n, 1)
+	got := s.ratio(x, unit(x))
+	p := dot(x[0], unit(x)[0]) / n
+	assert.InDelta(t, p, got.Value, 1e-12)
+	se := math.Sqrt(p * (1 - p) / n)
+	assert.InDelta(t, se, got.StdErr, .08*se)
+	assert.InDelta(t, p-1.96*se, got.Low, .35*se)
+	assert.InDelta(t, p+1.96*se, got.High, .35*se)
+
+	// The ratio is paired: its error is that of the delta method, as measure has it.
+	score := func(v []float64) *measure.Score {
+		right := make([]bool, n)
+		for i := range v {
+			right[i] = v[i] == 1
+		}
+		return &measure.Score{Images: n, Kinds: []measure.Kind{{Name: "k", Sizes: []float64{0}, Right: [][]bool{right}}}}
+	}
+	want := score(x[0]).Retention(score(ref[0]))
+	kept := s.ratio(x, ref)
+	assert.InDelta(t, want.Value, kept.Value, 1e-12)
+	assert.InDelta(t, want.StdErr, kept.StdErr, .08*want.StdErr)
+	assert.Less(t, kept.StdErr, got.StdErr)
+
+	// Equal networks differ by nothing, and seeds add their part.
+	none := s.ratio(minus(x, x), ref)
+	assert.Equal(t, Estimate{}, none)
+	assert.False(t, none.isTold(0))
+	two := newSampler(n, 2)
+	apart := two.ratio([][]float64{slices.Repeat([]float64{1}, n), slices.Repeat([]float64{.5}, n)}, slices.Repeat(unit(x), 2))
+	assert.InDelta(t, .75, apart.Value, 1e-12)
+	assert.InDelta(t, .25/math.Sqrt2, apart.StdErr, .01) // two seeds, drawn with replacement
+	m := mean([]Estimate{{Value: 1, StdErr: 3}, {Value: 3, StdErr: 4}})
+	assert.InDelta(t, 2, m.Value, 1e-12)
+	assert.InDelta(t, 2.5, m.StdErr, 1e-12)
+	assert.InDelta(t, 1/math.Sqrt(3), ofMean([]float64{1, 2, 3}).StdErr, 1e-12)
+}
+
+func TestStoreTakesNoOthersAnswer(t *testing.T) {
+	st, err := openStore(t.TempDir())
+	require.NoError(t, err)
+	c, err := newCell("plane", &plane{Points: 3}, &planed{Points: 3, Answers: []string{"x"}})
+	require.NoError(t, err)
+	require.NoError(t, st.write(c))
+	same, err := newCell("plane", &plane{Points: 3}, &planed{})
+	require.NoError(t, err)
+	require.True(t, st.read(same))
+	assert.Equal(t, c.answer, same.answer)
+	other, err := newCell("plane", &plane{Points: 4}, &planed{})
+	require.NoError(t, err)
+	require.NoError(t, os.Rename(st.path("plane", c.key), st.path("plane", other.key)))
+	assert.False(t, st.read(other), "a renamed file")
+}
+
+func TestBits(t *testing.T) {
+	x := []bool{true, false, false, true, true, false, true, false, true}
+	got, err := unpackBits(packBits(x), len(x))
+	require.NoError(t, err)
+	assert.Equal(t, x, got)
+	_, err = unpackBits(packBits(x), 20)
+	assert.Error(t, err)
+}
+
+func TestReadme(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "README.md")
+	d := &document{Opening: []string{"One.", "Two.", "Three."}, Origin: "`dnnc experiment`", Summary: table{Head: []string{"a", "b"}, Rows: [][]figure{{{Text: "x"}, {Text: "1", Small: "[0, 2]"}}}}}
+	require.NoError(t, os.WriteFile(path, []byte("head\n"+begin+"\nstale\n"+end+"\ntail\n"), 0o644))
+	require.NoError(t, refresh(path, d))
+	text, err := os.ReadFile(path)
+	require.NoError(t, err)
+	assert.Contains(t, string(text), "| x | 1 [0, 2] |")
+	assert.Contains(t, string(text), "head\n"+begin)
+	assert.Contains(t, string(text), end+"\ntail\n")
+	assert.NotContains(t, string(text), "stale")
+	require.NoError(t, os.WriteFile(path, []byte("nothing"), 0o644))
+	var diagnostic *diag.Diagnostic
+	assert.True(t, errors.As(refresh(path, d), &diagnostic))
+}
