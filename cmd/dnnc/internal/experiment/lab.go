@@ -251,12 +251,11 @@ func (l *lab) choose(ctx context.Context, q *choice, out *chosen) error {
 	if err != nil {
 		return err
 	}
-	env.Budget = pass.Budget{Bits: q.Bits}
 	if q.Effort > 0 {
 		env.Patient, env.Effort = true, int64(q.Effort*float64(s.TableMACs()))
 	}
 	layers := b.r.Module.Layers()
-	bytes, _ := robust.Limit(layers, env.Budget)
+	bytes, _ := robust.Limit(layers, pass.Budget{Bits: q.Bits})
 	var net *robust.Network
 	if q.Method == planMethod {
 		net, err = s.Plan(ctx, q.Objective, bytes)
