@@ -167,7 +167,8 @@ type distanced struct {
 	Distances []float64 `json:"distances"`
 }
 
-// planed is the answer to a plane.
+// planed is the answer to a plane; it has no points where the images have no so many
+// triples of different classes.
 type planed struct {
 	Corners [3]int   `json:"corners"` // the images
 	Points  int      `json:"points"`

@@ -50,6 +50,9 @@ func TestChild(t *testing.T) {
 // TestKilledRunGoesOn kills a run, interrupts the next one, damages a cell, and finds
 // the page of a run that nothing happened to, byte for byte.
 func TestKilledRunGoesOn(t *testing.T) {
+	if testing.Short() {
+		t.Skip("whole searches")
+	}
 	whole := options(t)
 	require.NoError(t, Run(context.Background(), whole, io.Discard, io.Discard))
 	want, err := os.ReadFile(whole.Output)
@@ -172,6 +175,51 @@ func again(o driver.Options) (*document, error) {
 		return nil, err
 	}
 	return write([]*study{s}, "dnnc experiment small.exp", nil)
+}
+
+// TestReport is the page of a user's network without data.
+func TestReport(t *testing.T) {
+	if testing.Short() {
+		t.Skip("whole searches")
+	}
+	o := driver.Defaults()
+	o.Input, o.Output = "../../../../testdata/lenet5-mnist/lenet5-mnist.dnn", filepath.Join(t.TempDir(), "report.html")
+	o.Sizes, o.Methods, o.Formats, o.Rounding = []string{"2"}, []string{"universal"}, []string{"odd1", "odd2"}, "nearest"
+	o.Errors, o.ErrorsGiven, o.Images, o.TestImages, o.Seeds = "fog-blend=0.3", true, 8, 12, 1
+	o.Stats = filepath.Join(t.TempDir(), "stats.json")
+	var stdout bytes.Buffer
+	require.NoError(t, Report(context.Background(), o, &stdout, io.Discard))
+	page, err := os.ReadFile(o.Output)
+	require.NoError(t, err)
+	assert.Contains(t, string(page), "NO DATA: images of noise")
+	assert.Contains(t, string(page), "dnnc report lenet5-mnist.dnn")
+	assert.FileExists(t, o.Stats)
+	assert.Contains(t, stdout.String(), "universal")
+
+	o = driver.Defaults()
+	o.Input = "../../../../testdata/lenet5/lenet5.dnn"
+	for name, spoil := range map[string]func(o *driver.Options){
+		"sizes":   func(o *driver.Options) { o.Sizes = []string{"two"} },
+		"methods": func(o *driver.Options) { o.Methods = []string{"qde"} },
+		"data":    func(o *driver.Options) { o.Data = "missing" },
+		"same":    func(o *driver.Options) { o.Calib, o.Data = lenetTest, lenetTest },
+	} {
+		bad := o
+		spoil(&bad)
+		var d *diag.Diagnostic
+		require.ErrorAs(t, Report(context.Background(), bad, io.Discard, io.Discard), &d, name)
+	}
+}
+
+const lenetTest = "../../../../testdata/lenet5/fashion-test-images-idx3-ubyte.gz"
+
+func TestTriples(t *testing.T) {
+	b := data.Batch{N: 7, Shape: []int{1}, X: make([]float32, 7), Labels: []int{0, 0, 1, 2, 1, 0, 2}}
+	got, ok := triple(b, 1)
+	assert.True(t, ok)
+	assert.Equal(t, [3]int{1, 4, 6}, got)
+	_, ok = triple(b, 2)
+	assert.False(t, ok)
 }
 
 func TestImagesAreKeptApart(t *testing.T) {

@@ -412,9 +412,10 @@ func (l *lab) distances(ctx context.Context, q *boundary, c *chosen, out *distan
 
 // draw answers a plane.
 func (l *lab) draw(ctx context.Context, q *plane, list []*entrant, out *planed, show func(done, total int)) error {
-	corners, err := triple(l.images.Slice(0, min(q.Images, l.images.N)), q.Number)
-	if err != nil {
-		return err
+	corners, ok := triple(l.images.Slice(0, min(q.Images, l.images.N)), q.Number)
+	if !ok {
+		*out = planed{}
+		return nil
 	}
 	var nets []measure.Network
 	for _, e := range list {
@@ -449,8 +450,8 @@ func (l *lab) draw(ctx context.Context, q *plane, list []*entrant, out *planed, 
 }
 
 // triple is three images of different classes: triples are dealt from the front, each
-// image being in one of them.
-func triple(b data.Batch, number int) ([3]int, error) {
+// image being in one of them. It is not ok where there are not so many.
+func triple(b data.Batch, number int) (corners [3]int, ok bool) {
 	used := make([]bool, b.N)
 	for k := 0; ; k++ {
 		var list []int
@@ -461,14 +462,13 @@ func triple(b data.Batch, number int) ([3]int, error) {
 			}
 		}
 		if len(list) < 3 {
-			return [3]int{}, diag.New(diag.Pos{}, diag.BadData, "%d images have no %d triples of different classes", b.N, number+1).
-				WithHelp("ask for fewer planes, or test on more images")
+			return [3]int{}, false
 		}
 		for _, i := range list {
 			used[i] = true
 		}
 		if k == number {
-			return [3]int(list), nil
+			return [3]int(list), true
 		}
 	}
 }

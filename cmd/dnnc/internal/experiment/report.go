@@ -855,7 +855,7 @@ func stairs(x []float64) []chart.Point {
 func (a *analysis) agreements(i int) (list []float64) {
 	for _, c := range a.planes {
 		p := c.answer.(*planed)
-		if p.Answers[i] == "" {
+		if p.Points == 0 || p.Answers[i] == "" {
 			continue
 		}
 		one, _ := base64.StdEncoding.DecodeString(p.Answers[i])
@@ -889,7 +889,7 @@ func planes(d *document, list []*analysis) error {
 	s := section{ID: "planes", Title: "The decision boundary", Text: []string{
 		"What networks answer on the plane through three test images of different classes (crosses), one colour a class; pictures are of the first plane, the figures of all of them. Networks have equal bytes."}}
 	for _, a := range list {
-		if len(a.planes) == 0 {
+		if len(a.planes) == 0 || a.planes[0].answer.(*planed).Points == 0 {
 			continue
 		}
 		t := table{Caption: fmt.Sprintf("%s at %g bits a weight: agreement with the float network on %s", a.x.Name, a.x.Detail, plural(len(a.planes), "plane")),
@@ -946,18 +946,19 @@ func layers(d *document, list []*analysis) error {
 			continue
 		}
 		e := a.trials[0][i]
-		t := table{Caption: fmt.Sprintf("%s at %g bits a weight, on %s", a.x.Name, a.x.Detail, a.x.Target), Head: []string{"layer", "format", "bits", "bytes", "cycles", "sensitivity", "one bit less", "one bit more"}}
+		t := table{Caption: fmt.Sprintf("%s at %g bits a weight, on %s", a.x.Name, a.x.Detail, a.x.Target), Head: []string{"layer", "format", "bytes", "cycles", "sensitivity", "one bit less", "one bit more"}}
 		for k, l := range e.chosen.Layers {
 			at := l.at(e.chosen.Formats[k].Elem)
 			if at < 0 {
 				continue
 			}
 			own := l.Options[at]
-			r := row(l.Name, own.Format, fmt.Sprintf("%.2f", l.bits(own)), fmt.Sprint(own.Bytes), fmt.Sprintf("%.3g", own.Cycles), fmt.Sprintf("%.5f", own.Cost))
+			r := row(l.Name, own.Format, fmt.Sprint(own.Bytes), fmt.Sprintf("%.0f", own.Cycles), fmt.Sprintf("%.5f", own.Cost))
+			r[1].Small = fmt.Sprintf("%.2f bits", l.bits(own))
 			for _, step := range []float64{-1, 1} {
 				if other := l.beside(at, step); other >= 0 {
 					o := l.Options[other]
-					r = append(r, figure{Text: fmt.Sprintf("%+d bytes, %+.5f", o.Bytes-own.Bytes, o.Cost-own.Cost), Small: fmt.Sprintf("%s, %.2f bits", o.Format, l.bits(o))})
+					r = append(r, figure{Text: fmt.Sprintf("%+.5f", o.Cost-own.Cost), Small: fmt.Sprintf("%s, %+d bytes", o.Format, o.Bytes-own.Bytes)})
 				} else {
 					r = append(r, figure{Text: "-"})
 				}

@@ -89,18 +89,21 @@ func absent(x *Experiment, missing []string) *diag.Diagnostic {
 	return d.WithHelp("get %s, and set %s to the folder that holds them under these names", cmp.Or(x.Origin, "the data"), DataVariable)
 }
 
+// reportErrors are those of a report that is not told which.
+const reportErrors = "gaussian=0.05,0.1,0.15;light-random=0.2;fog-blend=0.45;blackout-random=0.5"
+
 // Report does the same for a user's own network.
 func Report(ctx context.Context, o driver.Options, stdout, stderr io.Writer) error {
 	x := defaults()
 	x.Network, x.Calibration, x.Test, x.AllowOutside = o.Input, o.Calib, o.Data, o.AllowOutside
 	x.Name = strings.TrimSuffix(filepath.Base(o.Input), filepath.Ext(o.Input))
 	x.Target = cmp.Or(o.Target, x.Target)
-	x.Measured, x.Formats, x.MinBits, x.MaxBits = o.Errors, o.Formats, o.MinBits, o.MaxBits
+	x.Formats, x.MinBits, x.MaxBits, x.Rounding = o.Formats, o.MinBits, o.MaxBits, o.Rounding
+	x.Errors = reportErrors
 	if o.ErrorsGiven {
 		x.Errors = o.Errors
-	} else {
-		x.Errors = "gaussian=0.05,0.1,0.15"
 	}
+	x.Measured = x.Errors
 	x.Budgets = []float64{1, 2, 3}
 	if len(o.Sizes) > 0 {
 		sizes, err := driver.Bits("sizes", o.Sizes)

@@ -78,15 +78,15 @@ var keys = []key{
 	{"min", "least bits a weight", number(func(x *Experiment) *float64 { return &x.MinBits }, 0, 32)},
 	{"max", "greatest bits a weight", number(func(x *Experiment) *float64 { return &x.MaxBits }, 0, 32)},
 	{"rounding", "nearest or compensated; by width when absent", word(func(x *Experiment) *string { return &x.Rounding }, func() []string { return []string{quant.Nearest, quant.Compensated} })},
-	{"efforts", "of Q*: multiply-adds as shares of Qed's table", numbers(func(x *Experiment) *[]float64 { return &x.Efforts }, 0, 4)},
-	{"efforts-judged", "of Qed: judged images", counts(func(x *Experiment) *[]int { return &x.JudgedEfforts })},
-	{"boundary", "kinds of error whose boundary distances are measured", words(func(x *Experiment) *[]string { return &x.Boundary }, kindNames)},
+	{"efforts", "of Q*: multiply-adds as shares of Qed's table", orNone(func(x *Experiment) *[]float64 { return &x.Efforts }, numbers(func(x *Experiment) *[]float64 { return &x.Efforts }, 0, 4))},
+	{"efforts-judged", "of Qed: judged images", orNone(func(x *Experiment) *[]int { return &x.JudgedEfforts }, counts(func(x *Experiment) *[]int { return &x.JudgedEfforts }))},
+	{"boundary", "kinds of error whose boundary distances are measured", orNone(func(x *Experiment) *[]string { return &x.Boundary }, words(func(x *Experiment) *[]string { return &x.Boundary }, kindNames))},
 	{"boundary-images", "images of these", count(func(x *Experiment) *int { return &x.BoundaryImages }, 1)},
 	{"planes", "decision planes, each through three images", count(func(x *Experiment) *int { return &x.Planes }, 0)},
 	{"plane-points", "the side of a plane", count(func(x *Experiment) *int { return &x.PlanePoints }, 2)},
-	{"ablation", "what is taken away: " + strings.Join(Ablations, ", "), words(func(x *Experiment) *[]string { return &x.Ablation }, func() []string { return Ablations })},
-	{"ablation-budgets", "average bits a weight", numbers(func(x *Experiment) *[]float64 { return &x.AblationBudgets }, 0, 32)},
-	{"few-images", "calibration images of the ablation images", counts(func(x *Experiment) *[]int { return &x.FewImages })},
+	{"ablation", "what is taken away: " + strings.Join(Ablations, ", "), orNone(func(x *Experiment) *[]string { return &x.Ablation }, words(func(x *Experiment) *[]string { return &x.Ablation }, func() []string { return Ablations }))},
+	{"ablation-budgets", "average bits a weight", orNone(func(x *Experiment) *[]float64 { return &x.AblationBudgets }, numbers(func(x *Experiment) *[]float64 { return &x.AblationBudgets }, 0, 32))},
+	{"few-images", "calibration images of the ablation images", orNone(func(x *Experiment) *[]int { return &x.FewImages }, counts(func(x *Experiment) *[]int { return &x.FewImages }))},
 }
 
 // quick is the section that -quick reads in addition.
@@ -228,6 +228,17 @@ func words(of func(x *Experiment) *[]string, allowed func() []string) func(*Expe
 		}
 		*of(x) = list
 		return nil
+	}
+}
+
+// orNone takes the word none for an empty list.
+func orNone[T any](of func(x *Experiment) *[]T, set func(*Experiment, string) error) func(*Experiment, string) error {
+	return func(x *Experiment, value string) error {
+		if value == "none" {
+			*of(x) = nil
+			return nil
+		}
+		return set(x, value)
 	}
 }
 
