@@ -5,7 +5,7 @@ GO ?= go
 # and for the tests cross compilers and the emulator's boards.
 PACKAGES = llvm-19 lld-19 qemu-user
 TEST_PACKAGES = gcc g++ libc6-dev gcc-arm-linux-gnueabihf libc6-dev-armhf-cross gcc-arm-linux-gnueabi libc6-dev-armel-cross \
-	qemu-system-arm gcc-arm-none-eabi libnewlib-arm-none-eabi clang-19 cmake ninja-build pkg-config
+	qemu-system-arm gcc-arm-none-eabi libnewlib-arm-none-eabi clang-19 cmake ninja-build pkg-config neovim zsh fish
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 .PHONY: all demo experiments peers test test-full bench results check tools test-tools clean FORCE

@@ -62,16 +62,6 @@ func TestCompletion(t *testing.T) {
 		ask := script + "\nCOMP_WORDS=(" + words + ") COMP_CWORD=" + string(rune('0'+len(list)-1)) + "\n_dnnc\nprintf '%s\\n' \"${COMPREPLY[@]}\"\n"
 		assert.Contains(t, strings.Fields(runIn(t, dir, "bash", "-c", ask)), want, words)
 	}
-	for _, shell := range []string{"zsh", "fish"} {
-		code, script, stderr := dnnc(t, "completion", shell)
-		require.Zero(t, code, stderr)
-		assert.Contains(t, script, "dnnc")
-		if _, err := exec.LookPath(shell); err == nil {
-			path := filepath.Join(dir, shell)
-			require.NoError(t, os.WriteFile(path, []byte(script), 0o644))
-			runIn(t, dir, shell, "-n", path)
-		}
-	}
 	code, _, stderr = dnnc(t, "completion", "bahs")
 	assert.Equal(t, atFault, code)
 	assert.Contains(t, stderr, `did you mean "bash"`)
@@ -93,5 +83,50 @@ func TestVersions(t *testing.T) {
 	require.NoError(t, err)
 	for _, line := range strings.Split(strings.TrimSpace(stdout), "\n") {
 		assert.Contains(t, string(changes), line)
+	}
+}
+
+// completed are beginnings, and what a tab makes of them.
+var completed = map[string]string{
+	"verif": "verify", "-targ": "-target", "net.dnn -target armv7e": "net.dnn -target armv7em", "-O rob": "-O robust", "eval ne": "eval net.dnn", "-o net.": "-o net.dnn",
+}
+
+// completionOf writes the completions for a shell into a folder with a network.
+func completionOf(t *testing.T, shell, name string) (dir string) {
+	need(t, shell)
+	dir = t.TempDir()
+	code, script, stderr := dnnc(t, "completion", shell)
+	require.Zero(t, code, stderr)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(script), 0o644))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "net.dnn"), nil, 0o644))
+	return dir
+}
+
+func TestFishCompletes(t *testing.T) {
+	dir := completionOf(t, "fish", "dnnc.fish")
+	for line, want := range completed {
+		words := strings.Fields(want)
+		got := runIn(t, dir, "fish", "--no-config", "-c", "source dnnc.fish; complete -C 'dnnc "+line+"'")
+		var list []string
+		for _, l := range strings.Split(got, "\n") {
+			list = append(list, strings.Split(l, "\t")[0])
+		}
+		assert.Contains(t, list, words[len(words)-1], line)
+	}
+}
+
+// TestZshCompletes types into an interactive zsh; the first tab of a session counts,
+// at which zsh loads the completion.
+func TestZshCompletes(t *testing.T) {
+	dir := completionOf(t, "zsh", "_dnnc")
+	for from, to := range map[string]string{"ask.zsh": "ask.zsh", "zshrc": ".zshrc"} {
+		text, err := os.ReadFile("testdata/" + from)
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(filepath.Join(dir, to), text, 0o644))
+	}
+	for line, want := range completed {
+		got := tool(t, dir, "zsh", "-f", "ask.zsh", line)
+		assert.Equal(t, want, strings.TrimSpace(got), line)
+		require.NoError(t, os.Remove(filepath.Join(dir, "got")))
 	}
 }

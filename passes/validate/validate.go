@@ -5,6 +5,7 @@
 package validate
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -147,17 +148,19 @@ func same[T float32 | int8](ctx context.Context, compile func(*ir.Module) (*inte
 		if fault == nil {
 			continue
 		}
-		// The first of one name that differs, if one does, is nearer to the cause.
+		// The first of one name that differs is nearer to the cause: behind the last
+		// one that is the same, for a name may come to mean another part of a sum.
+		var first error
 		for _, n := range b.Ops {
 			for _, o := range a.Ops {
 				if o.Name() == n.Name() && o.Op == n.Op && o.Out.Type.Shape.Equal(n.Out.Type.Shape) {
-					if first := differ(o.Out, n.Out); first != nil {
-						return first
+					if d := differ(o.Out, n.Out); d == nil || first == nil {
+						first = d
 					}
 				}
 			}
 		}
-		return fault
+		return cmp.Or(first, fault)
 	}
 	return nil
 }

@@ -82,8 +82,7 @@ func (m *Manual) Completion(shell string) string {
 	case "bash":
 		return m.bash()
 	case "zsh":
-		// zsh reads bash's completions by a module of its own.
-		return "#compdef dnnc\nautoload -U +X bashcompinit && bashcompinit\n" + m.bash()
+		return m.zsh()
 	}
 	return m.fish()
 }
@@ -126,6 +125,57 @@ func (m *Manual) bash() string {
 }
 complete -o filenames -F _dnnc dnnc
 `, cases.String(), strings.Join(files, "|"), strings.Join(none, "|"), strings.Join(names, " "), m.words())
+}
+
+// zsh is a file of a folder in fpath, whose text runs when it is first asked, or one
+// to be sourced.
+func (m *Manual) zsh() string {
+	quote := func(word, doc string) string {
+		doc = strings.ReplaceAll(doc, "'", `'\''`)
+		return "    '" + strings.ReplaceAll(word, ":", `\:`) + ":" + doc + "'\n"
+	}
+	list, value := m.flags()
+	var commands, flags, cases strings.Builder
+	var files, none []string
+	for _, c := range m.Commands {
+		commands.WriteString(quote(c.Name, c.Doc))
+	}
+	for _, f := range list {
+		_, usage := flag.UnquoteUsage(f)
+		flags.WriteString(quote("-"+f.Name, usage))
+		switch {
+		case len(m.Values[f.Name]) > 0:
+			fmt.Fprintf(&cases, "    -%s) compadd -- %s; return ;;\n", f.Name, strings.Join(m.Values[f.Name], " "))
+		case isFile(value[f.Name]):
+			files = append(files, "-"+f.Name)
+		case value[f.Name] != "":
+			none = append(none, "-"+f.Name)
+		}
+	}
+	return fmt.Sprintf(`#compdef dnnc
+_dnnc() {
+  local -a commands flags
+  commands=(
+%s  )
+  flags=(
+%s  )
+  case $words[CURRENT-1] in
+%s    %s) _files; return ;;
+    %s) return ;;
+  esac
+  if [[ $words[CURRENT] == -* ]]; then
+    _describe -o flag flags
+    return
+  fi
+  _files
+  (( CURRENT == 2 )) && _describe command commands
+}
+if [[ $funcstack[1] == _dnnc ]]; then
+  _dnnc "$@"
+else
+  compdef _dnnc dnnc
+fi
+`, commands.String(), flags.String(), cases.String(), strings.Join(files, "|"), strings.Join(none, "|"))
 }
 
 func (m *Manual) fish() string {
