@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/doctor"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/fuzz"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/inspect"
@@ -43,6 +44,7 @@ func init() {
 		{"lsp", "", "serve an editor: the Language Server Protocol on standard input and output", 0, 0, lsp.Serve},
 		{"init", strings.Join(project.Kinds(), "|") + " net.dnn DIR [TARGET]", "write a project around a network", 3, 4, project.Init},
 		{"fuzz", "N [SEED] [TARGETS|none]", "compare N random networks in dump, interpreter, evaluator and objects", 1, 3, fuzz.Run},
+		{"doctor", "[TARGET ...]", "what works here: tools, their versions, and a small network on every target", 0, 32, doctor.Examine},
 		{"version", "", "versions of dnnc, and of what it promises to others", 0, 0, printVersion},
 		{"man", "> dnnc.1", "the man page", 0, 0, printMan},
 		{"completion", "bash|zsh|fish", "completions for a shell", 1, 1, printCompletion},

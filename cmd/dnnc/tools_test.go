@@ -131,3 +131,43 @@ func TestZshCompletes(t *testing.T) {
 	got := tool(t, dir, "zsh", append([]string{"-f", "ask.zsh"}, lines...)...)
 	assert.Equal(t, want, strings.Split(strings.TrimSpace(got), "\n"))
 }
+
+// TestDoctor: on this machine, and on one that has nothing.
+func TestDoctor(t *testing.T) {
+	need(t, "opt-19", "ld.lld-19", "qemu-arm", "qemu-system-arm")
+	code, stdout, stderr := dnnc(t, "doctor", "armv6m", "armv7")
+	require.Zero(t, code, stderr)
+	assert.Regexp(t, `opt-19 +19\.`, stdout)
+	for _, target := range []string{"armv6m", "armv7"} {
+		assert.Regexp(t, "(?m)^"+target+" +bit-exact by qemu", stdout)
+	}
+	t.Setenv("PATH", t.TempDir())
+	code, stdout, stderr = dnnc(t, "doctor")
+	assert.Equal(t, atFault, code)
+	assert.Regexp(t, `opt-19 +missing +apt-get install llvm-19`, stdout)
+	assert.Regexp(t, `(?m)^armv7 .*LLVM's opt and llc are not installed \(on Debian: apt-get install llvm-19\)`, stdout)
+	assert.Contains(t, stderr, "do not work here: armv6m")
+	code, _, stderr = dnnc(t, "doctor", "armv77")
+	assert.Equal(t, atFault, code)
+	assert.Contains(t, stderr, `no target "armv77"`)
+	// One whose LLVM is broken, by what it says itself.
+	broken := t.TempDir()
+	for _, name := range []string{"opt-19", "llc-19"} {
+		require.NoError(t, os.WriteFile(filepath.Join(broken, name), []byte("#!/bin/sh\nexit 7\n"), 0o755))
+	}
+	t.Setenv("PATH", broken+":/bin")
+	code, stdout, _ = dnnc(t, "doctor")
+	assert.Equal(t, atFault, code)
+	assert.Regexp(t, `opt-19 +broken: exit status 7`, stdout)
+}
+
+// TestVerifyOfAShallowRun: a run that takes less of the stack than the painter itself
+// is within its bound.
+func TestVerifyOfAShallowRun(t *testing.T) {
+	need(t, "opt-19", "ld.lld-19", "qemu-arm")
+	path := filepath.Join(t.TempDir(), "n.dnn")
+	require.NoError(t, os.WriteFile(path, []byte("network n(x: f32[2,4,4] in [0,1]) -> f32[2,2,2] {\n  y = maxpool2d(x, kernel: 2)\n  return y\n}\n"), 0o644))
+	code, stdout, stderr := dnnc(t, "verify", path, "-target", "armv7", "-n", "4")
+	require.Zero(t, code, stderr)
+	assert.Contains(t, stdout, "4 of 4 images of noise")
+}

