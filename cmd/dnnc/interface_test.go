@@ -22,15 +22,10 @@ import (
 // TestEveryInterfaceComputesTheSame runs objects as a whole and step by step: plain,
 // with hooks, with weights in a section of their own, and with lent ones.
 func TestEveryInterfaceComputesTheSame(t *testing.T) {
-	if _, err := llvm.Find(""); err != nil {
-		t.Skip(err)
-	}
+	need(t, "opt-19", "ld.lld-19")
 	ctx := context.Background()
 	for _, name := range []string{"x86_64", "armv7", "armv7em", "armv6m"} {
 		t.Run(name, func(t *testing.T) {
-			if testing.Short() && name != "x86_64" {
-				t.Skip("not short")
-			}
 			tgt, err := target.Find(name)
 			require.NoError(t, err)
 			if err := emu.Check(tgt); err != nil {
@@ -184,9 +179,7 @@ func TestHeaderInEveryLanguage(t *testing.T) {
 
 // TestWhatInterfacesAsk holds objects to what they ask of a linker.
 func TestWhatInterfacesAsk(t *testing.T) {
-	if _, err := llvm.Find(""); err != nil {
-		t.Skip(err)
-	}
+	need(t, "opt-19")
 	dir := t.TempDir()
 	sizes := map[string]int64{}
 	build := func(flags ...string) (*elf.File, []string) {

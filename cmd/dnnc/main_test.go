@@ -114,6 +114,7 @@ func TestBadInput(t *testing.T) {
 
 // TestVerifyPasses: -verify changes nothing that comes out.
 func TestVerifyPasses(t *testing.T) {
+	need(t)
 	dir := t.TempDir()
 	var got [2][]byte
 	for i, flags := range [][]string{nil, {"-verify"}} {

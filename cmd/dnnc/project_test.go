@@ -131,7 +131,7 @@ func TestProjectsOfToolsThatAreNotHere(t *testing.T) {
 		assert.ElementsMatch(t, append(want, network...), got, kind)
 		for _, c := range []string{"src/lenet5.c", "lib/lenet5/src/lenet5.c"} {
 			if _, err := os.Stat(filepath.Join(dir, c)); err == nil {
-				runIn(t, dir, "gcc", "-O1", "-c", c, "-o", "/dev/null")
+				runIn(t, dir, "gcc", "-c", c, "-o", "/dev/null")
 			}
 		}
 	}
