@@ -20,6 +20,7 @@ import (
 	"github.com/dnnc/dnnc/ir/target"
 	"github.com/dnnc/dnnc/passes"
 	"github.com/dnnc/dnnc/passes/pass"
+	"github.com/dnnc/dnnc/passes/robust"
 	"github.com/dnnc/dnnc/runtime/data"
 	"github.com/dnnc/dnnc/runtime/disturb"
 	"github.com/dnnc/dnnc/runtime/interp"
@@ -245,4 +246,51 @@ func TestCyclesBoundTheSearch(t *testing.T) {
 	require.NoError(t, err)
 	_, err = run("qed", least)
 	assert.NoError(t, err)
+}
+
+// TestPlansAndEffort: objectives are told apart and named, an unknown one is a fault,
+// and Q* ends at a count of multiply-adds, the same each time.
+func TestPlansAndEffort(t *testing.T) {
+	if testing.Short() {
+		t.Skip("searches")
+	}
+	calibrated := func() (*ir.Module, *pass.Env) {
+		env := environment(t, 16)
+		env.Level, env.Rounding = pass.Robust, "nearest"
+		env.Formats = []ir.Elem{ir.OddOf(1), ir.OddOf(2), ir.OddOf(3)}
+		m := load(t)
+		require.NoError(t, passes.Table.Run(context.Background(), m, env, pass.Options{StopAfter: passes.Calibrated}))
+		return m, env
+	}
+	m, env := calibrated()
+	s, err := robust.New(m, env)
+	require.NoError(t, err)
+	bytes, _ := robust.Limit(m.Layers(), pass.Budget{Bits: 2})
+	names := s.Objectives()
+	assert.Subset(t, names, []string{"KL", "squared error", "flips", "clean", robust.BoundaryObjective})
+	for _, name := range names {
+		n, err := s.Plan(context.Background(), name, bytes)
+		require.NoError(t, err, name)
+		assert.LessOrEqual(t, n.Bytes, bytes, name)
+	}
+	_, err = s.Plan(context.Background(), "flip", bytes)
+	assert.ErrorContains(t, err, `did you mean "flips"?`)
+	_, err = s.Plan(context.Background(), "KL", 10)
+	assert.ErrorContains(t, err, "no choice of widths fits")
+	for _, row := range s.Costs() {
+		assert.Len(t, row.KL, 3)
+	}
+
+	ends := func(effort int64) int64 {
+		m, env := calibrated()
+		env.Patient, env.Effort = true, effort
+		s, err := robust.New(m, env)
+		require.NoError(t, err)
+		_, err = s.Choose(context.Background(), "qstar", bytes)
+		require.NoError(t, err)
+		return env.Report.MACs
+	}
+	little, much := ends(1), ends(s.TableMACs())
+	assert.Less(t, little, much)
+	assert.Equal(t, little, ends(1))
 }

@@ -181,3 +181,13 @@ func TestRobustSharesTheGradientsWayForward(t *testing.T) {
 		}
 	}
 }
+
+func TestShares(t *testing.T) {
+	s := &Score{Images: 2, Kinds: []Kind{
+		{Name: Clean, Sizes: []float64{0}, Right: [][]bool{{true, false}}},
+		{Name: "fog", Sizes: []float64{.1, .2}, Right: [][]bool{{true, true}, {false, true}}},
+	}}
+	assert.Equal(t, []float64{.75, .5}, s.Shares())
+	assert.Equal(t, []float64{.5, 1}, s.Kinds[1].Shares())
+	assert.InDelta(t, s.Mean(), (.75+.5)/2, 1e-12)
+}

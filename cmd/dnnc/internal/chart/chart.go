@@ -107,6 +107,9 @@ func (c *Lines) SVG() (string, error) {
 		}
 	}
 	if c.Ticks != nil {
+		if !(p.X.Min > 0) || math.IsInf(p.X.Max, 0) {
+			p.X.Min, p.X.Max = 1, 10 // nothing to draw
+		}
 		p.X.Min, p.X.Max = Apart(p.X.Min/1.05, p.X.Max*1.05)
 	}
 	if p.Y.Min == p.Y.Max {
@@ -303,10 +306,11 @@ type Even struct{}
 
 // Ticks lists the marks between two values.
 func (Even) Ticks(low, high float64) []plot.Tick {
-	step := math.Pow(10, math.Floor(math.Log10((high-low)/4)))
-	for _, f := range []float64{5, 2} {
-		if (high-low)/(step*f) >= 3 {
-			step *= f
+	power := math.Pow(10, math.Floor(math.Log10(high-low)))
+	step := power / 10
+	for _, f := range []float64{5, 2, 1, .5, .2} {
+		if (high-low)/(power*f) >= 3 {
+			step = power * f
 			break
 		}
 	}
@@ -324,6 +328,13 @@ type Decades struct{}
 // Ticks lists the marks between two values.
 func (Decades) Ticks(low, high float64) []plot.Tick {
 	var list []plot.Tick
+	if high/low < 2 { // as good as linear
+		list := Even{}.Ticks(low, high)
+		for i := range list {
+			list[i].Label = short(list[i].Value)
+		}
+		return list
+	}
 	between := []float64{1}
 	switch {
 	case high/low < 8:
@@ -344,7 +355,7 @@ func (Decades) Ticks(low, high float64) []plot.Tick {
 // short writes a power of ten times a digit with the prefixes k, M, G, T.
 func short(x float64) string {
 	i := 0
-	for x > 999 && i < 4 {
+	for x > 999.5 && i < 4 {
 		x, i = x/1000, i+1
 	}
 	return strconv.FormatFloat(x, 'g', 3, 64) + []string{"", "k", "M", "G", "T"}[i]

@@ -211,8 +211,12 @@ func opening(d *document, list []*analysis) error {
 	for _, c := range conditions {
 		kinds[c.Kind.Name] = true
 	}
-	d.Opening = append(d.Opening, fmt.Sprintf("Compared: %s, each given the same bytes (%g to %g bits a weight) on %s, measured on the same %s test images, clean and under %d kinds of error at %d sizes, %s.",
-		enumerate(methods), least, most, namesOf(studiesOf(list)), strings.Join(counts, " or "), len(kinds), len(conditions), plural(len(x.Seeds), "seed")))
+	bits := fmt.Sprintf("%g bits a weight", least)
+	if least < most {
+		bits = fmt.Sprintf("%g to %g bits a weight", least, most)
+	}
+	d.Opening = append(d.Opening, fmt.Sprintf("Compared: %s, each given the same bytes (%s) on %s, measured on the same %s test images, clean and under %d kinds of error at %d sizes, %s.",
+		enumerate(methods), bits, namesOf(studiesOf(list)), strings.Join(counts, " or "), len(kinds), len(conditions), plural(len(x.Seeds), "seed")))
 
 	// What won: the mean over networks of the mean over budgets.
 	type place struct {
@@ -505,7 +509,9 @@ func sizes(d *document, list []*analysis) error {
 			c.Series = append(c.Series, series)
 		}
 		line.Points = []chart.Point{{X: least, Y: base.Value, Low: base.Value, High: base.Value}, {X: most, Y: base.Value, Low: base.Value, High: base.Value}}
-		c.Series = append(c.Series, line)
+		if least < most {
+			c.Series = append(c.Series, line)
+		}
 		t.Rows = append(t.Rows, append(row("float", fmt.Sprint(4*a.mat.weights), "32"), of(base)))
 		if err := s.lines(c, a.x.Name+": robust accuracy against bytes", t); err != nil {
 			return err
