@@ -54,7 +54,7 @@ func (s *Search) Plan(ctx context.Context, objective string, bytes int) (*Networ
 	} else {
 		if objective != BoundaryObjective || len(s.env.Errors) == 0 {
 			return nil, diag.New(diag.Pos{}, diag.BadValue, "no objective %q under these errors", objective).
-				WithSuggestion(objective, s.Objectives()).WithHelp("the objectives are %s", strings.Join(s.Objectives(), ", "))
+				WithHelp("the objectives are %s", strings.Join(s.Objectives(), ", ")).WithSuggestion(objective, s.Objectives())
 		}
 		costs, err := s.boundaryCosts(ctx)
 		if err != nil {
