@@ -1,17 +1,23 @@
 package main
 
 import (
+	"context"
 	"encoding/binary"
 	"encoding/json"
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/certificate"
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
+	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/passes"
+	"github.com/dnnc/dnnc/passes/pass"
 )
 
 // dataFolder is the folder of MNIST and CIFAR-10 samples that DNNC_DATA names.
@@ -47,6 +53,32 @@ func TestShippedNetworksKeepTheirAccuracy(t *testing.T) {
 		sampling := math.Sqrt(c.accuracy * (1 - c.accuracy) / float64(got.Measured.Images))
 		assert.InDelta(t, c.accuracy, got.Float.Clean, sampling+.001, c.network)
 		assert.LessOrEqual(t, got.Float.Clean-got.Quantized.Clean, .005, c.network)
+	}
+}
+
+// TestSameWeightsByEitherRoute compares the text, whose batch normalisation a pass
+// folds, with what PyTorch exported, which had folded it: equal to the last bit, so
+// that a search chooses the same. The models lie beside the data.
+func TestSameWeightsByEitherRoute(t *testing.T) {
+	models := filepath.Join(dataFolder(t), "..", "models")
+	for text, model := range map[string]string{"lenet5": "lenet5-fashion", "lenet5-mnist": "lenet5-mnist", "alexnet": "alexnet-cifar10", "vgg16": "vgg16-cifar10"} {
+		load := func(path string) []*ir.Node {
+			m, err := driver.Load(driver.Options{Input: path})
+			require.NoError(t, err)
+			require.NoError(t, passes.Table.Run(context.Background(), m, &pass.Env{Level: pass.Int8}, pass.Options{StopAfter: "legalize"}))
+			return m.Layers()
+		}
+		own, theirs := load("../../testdata/"+text+"/"+text+".dnn"), load(filepath.Join(models, model+".onnx"))
+		require.Len(t, theirs, len(own))
+		for i, n := range own {
+			for _, name := range []string{"weight", "bias"} {
+				want, err := n.Const(name).Float32()
+				require.NoError(t, err)
+				got, err := theirs[i].Const(name).Float32()
+				require.NoError(t, err)
+				assert.True(t, slices.Equal(want, got), "%s of %s in %s", name, n.Name(), model)
+			}
+		}
 	}
 }
 

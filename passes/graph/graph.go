@@ -51,22 +51,39 @@ func asAffine(n *ir.Node) (affine, error) {
 		}
 		return a, nil
 	}
-	var p [4][]float32
-	for i, name := range []string{"gamma", "beta", "mean", "variance"} {
-		var err error
-		if p[i], err = n.Const(name).Float32(); err != nil {
-			return affine{}, err
+	b, err := batchNormOf(n)
+	for c, s := range b.scale {
+		a.scale[c] = float64(s)
+		a.shift[c] = float64(b.beta[c]) - float64(a.scale[c]*float64(b.mean[c]))
+	}
+	return a, err
+}
+
+// batchNorm is y = scale*(x-mean) + beta, one of each a channel.
+type batchNorm struct{ scale, mean, beta []float32 }
+
+// batchNormOf reads a batchnorm. Its scale, gamma/sqrt(variance+eps), is rounded
+// step by step to float32, as PyTorch does when it folds one while exporting: a
+// network then has the same weights to the last bit by either route.
+func batchNormOf(n *ir.Node) (b batchNorm, err error) {
+	var gamma, variance []float32
+	for _, p := range []struct {
+		name string
+		into *[]float32
+	}{{"gamma", &gamma}, {"beta", &b.beta}, {"mean", &b.mean}, {"variance", &variance}} {
+		if *p.into, err = n.Const(p.name).Float32(); err != nil {
+			return batchNorm{}, err
 		}
 	}
-	for c := range a.scale {
-		v := float64(p[3][c]) + n.Float("eps")
+	eps := float32(n.Float("eps"))
+	for c, g := range gamma {
+		v := variance[c] + eps
 		if !(v > 0) {
-			return affine{}, diag.New(n.Pos, diag.BadTensor, "%s: channel %d of %s has the variance %v", n.Name(), c, n.Const("variance").Name, p[3][c])
+			return batchNorm{}, diag.New(n.Pos, diag.BadTensor, "%s: channel %d of %s has the variance %v", n.Name(), c, n.Const("variance").Name, variance[c])
 		}
-		a.scale[c] = float64(p[0][c]) / math.Sqrt(v)
-		a.shift[c] = float64(p[1][c]) - float64(a.scale[c]*float64(p[2][c]))
+		b.scale = append(b.scale, g/float32(math.Sqrt(float64(v))))
 	}
-	return a, nil
+	return b, nil
 }
 
 // layerParams are the weights and bias of a layer in float64.
@@ -210,7 +227,7 @@ func FoldBatchNorm(_ context.Context, m *ir.Module, _ *pass.Env) error {
 			len(m.Users(layer.Out)) != 1 || m.IsOutput(layer.Out) {
 			continue
 		}
-		a, err := asAffine(n)
+		b, err := batchNormOf(n)
 		if err != nil {
 			return err
 		}
@@ -219,11 +236,12 @@ func FoldBatchNorm(_ context.Context, m *ir.Module, _ *pass.Env) error {
 			return err
 		}
 		cols := p.shape.Size() / p.shape[0]
-		for r := range p.bias {
-			for i := 0; i < cols; i++ {
-				p.weight[r*cols+i] *= a.scale[r]
+		for r, s := range b.scale {
+			for i := range cols {
+				p.weight[r*cols+i] = float64(float32(p.weight[r*cols+i]) * s)
 			}
-			p.bias[r] = float64(p.bias[r]*a.scale[r]) + a.shift[r]
+			moved := float32((float32(p.bias[r]) - b.mean[r]) * s)
+			p.bias[r] = float64(moved + b.beta[r])
 		}
 		storeLayer(m, layer, p)
 		m.Replace(n.Out, layer.Out)

@@ -74,7 +74,7 @@ func (s *Search) load() error {
 		return err
 	}
 	if c.Search != id {
-		return diag.New(diag.Pos{File: s.env.Checkpoint}, diag.BadFile, "the checkpoint is of another network, other images, errors or seed").
+		return diag.New(diag.Pos{File: s.env.Checkpoint}, diag.BadFile, "the checkpoint is of another network, other images, errors or seed, or of another version of the search").
 			WithHelp("delete the file to begin anew, or name another one")
 	}
 	s.spent = effort{c.Evaluations, c.MACs}

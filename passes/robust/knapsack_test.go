@@ -117,3 +117,23 @@ func TestTwoBounds(t *testing.T) {
 	assert.Greater(t, none, 4)
 	assert.Less(t, none, 56)
 }
+
+// BenchmarkTwoBounds solves as many layers and formats as VGG-16 has.
+func BenchmarkTwoBounds(b *testing.B) {
+	rng := rand.New(rand.NewSource(1))
+	layers := make([][]Choice, 16)
+	bytes, cycles := 0, 0.0
+	for l := range layers {
+		size := 1000 * (1 + rng.Intn(60))
+		for w := range 14 {
+			c := Choice{Bytes: size * (w + 1) / 14, Cost: rng.Float64() / float64(1+w*w), Cycles: float64(size) * (1 + rng.Float64()*float64(w))}
+			layers[l] = append(layers[l], c)
+		}
+		bytes, cycles = bytes+size/5, cycles+float64(size)*3
+	}
+	for b.Loop() {
+		if Under(layers, bytes, cycles) == nil {
+			b.Fatal("no plan")
+		}
+	}
+}

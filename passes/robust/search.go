@@ -16,7 +16,7 @@ import (
 
 // Version is of what searches choose: another one means that equal inputs may give
 // another network, and that what was measured before is of the past.
-const Version = 2
+const Version = 3
 
 // Search chooses formats for one calibrated network. It keeps what it measures:
 // a second budget or another method costs little more.
