@@ -5,8 +5,13 @@ import (
 	"github.com/dnnc/dnnc/runtime/disturb"
 )
 
-// judged is the most held-out images that candidates are measured on.
-const judged = 512
+// Held-out images that a search measures on: the entries of its table on the judged
+// ones, whole networks, which are few, on those behind them. On 512 images the
+// divergences of good networks differ by less than their errors.
+const (
+	Judged = 512
+	Finals = 2048
+)
 
 // Samples returns the calibration images as the search sees them: dealt out in
 // turn over clean and each condition of Errors, disturbed, and kept for later
@@ -30,16 +35,29 @@ func (e *Env) Judge() (data.Batch, error) {
 	if e.judge.N > 0 {
 		return e.judge, nil
 	}
-	load := e.Calibration
-	if e.Holdout != nil {
-		load = e.Holdout
-	}
-	clean, err := load()
+	clean, err := e.heldOut()
 	if err != nil {
 		return data.Batch{}, err
 	}
-	e.judge, err = e.mixture(clean.Slice(0, min(judged, clean.N)), JudgeAt)
+	e.judge, err = e.mixture(clean.Slice(0, min(Judged, clean.N)), JudgeAt)
 	return e.judge, err
+}
+
+// Final returns the held-out images behind the judged ones, disturbed in the same
+// way; none where there are no more.
+func (e *Env) Final() (data.Batch, error) {
+	clean, err := e.heldOut()
+	if err != nil || clean.N <= Judged {
+		return data.Batch{}, err
+	}
+	return e.mixture(clean.Slice(Judged, min(Judged+Finals, clean.N)), JudgeAt+Judged)
+}
+
+func (e *Env) heldOut() (data.Batch, error) {
+	if e.Holdout != nil {
+		return e.Holdout()
+	}
+	return e.Calibration()
 }
 
 // Where the numbers of images begin, which noise depends on: judged images and those

@@ -39,7 +39,7 @@ func (s *Search) Curve(ctx context.Context) ([]Point, error) {
 
 // Measure rounds a point's network as a whole and measures it.
 func (s *Search) Measure(ctx context.Context, p *Point) error {
-	n, err := s.joint(ctx, "qed", p.Formats)
+	n, err := s.joint(ctx, s.final, "qed", p.Formats)
 	if err != nil {
 		return err
 	}

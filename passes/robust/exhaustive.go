@@ -94,7 +94,7 @@ func (s *Search) descend(ctx context.Context, rounded [][]*quant.Rounded, prog *
 	}
 	if l == len(s.layers) {
 		s.env.Report.Evaluations++
-		s.assignments = append(s.assignments, assignment{picks, bytes, s.costOf(t[prog.ID(s.m.Outputs[0])])})
+		s.assignments = append(s.assignments, assignment{picks, bytes, s.costOf(s.judge, t[prog.ID(s.m.Outputs[0])])})
 		if s.env.Progress != nil {
 			s.env.Progress("every assignment", len(s.assignments), 0)
 		}

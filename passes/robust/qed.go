@@ -75,7 +75,7 @@ func (s *Search) local(ctx context.Context, best *Network, bytes, steps int) (*N
 		if next == nil || s.stopped() {
 			break
 		}
-		n, err := s.joint(ctx, "local search", next)
+		n, err := s.joint(ctx, s.final, "local search", next)
 		if err != nil {
 			return nil, err
 		}
@@ -124,7 +124,7 @@ func (s *Search) neighbour(from *Network, bytes int) []quant.Format {
 		for _, m := range list {
 			next[m.layer] = s.format(m.layer, s.menu[m.layer][m.entry])
 		}
-		if s.networks[key(next)] == nil && s.fits(next, bytes) {
+		if s.final.networks[key(next)] == nil && s.fits(next, bytes) {
 			found, least = next, sum
 		}
 	}
@@ -197,7 +197,7 @@ func (s *Search) quick(ctx context.Context, m method, bytes int) (*Network, erro
 	if err := s.fill(ctx, s.judge.N, s.all); err != nil {
 		return nil, err
 	}
-	if len(s.networks) == 0 {
+	if len(s.final.networks) == 0 {
 		s.charge()
 	}
 	g := s.surrogates()[0]
@@ -205,7 +205,7 @@ func (s *Search) quick(ctx context.Context, m method, bytes int) (*Network, erro
 	if plan == nil {
 		return nil, s.tooSmall()
 	}
-	return s.joint(ctx, "qed, "+g.name, s.formats(plan))
+	return s.joint(ctx, s.final, "qed, "+g.name, s.formats(plan))
 }
 
 // everySize is the bytes of the smallest and of the largest network of the menu.

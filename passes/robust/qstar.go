@@ -71,7 +71,8 @@ func qstar(ctx context.Context, s *Search, bytes int) (*Network, error) {
 			list = append(list, candidate{"universal", u})
 		}
 	}
-	return s.best(ctx, list)
+	// A tenth of Qed's effort leaves no room for more images.
+	return s.bestOn(ctx, s.judge, list)
 }
 
 // qstarImages is the images of the first round.

@@ -29,11 +29,11 @@ type Search struct {
 	rounder *quant.Rounder
 	classes int
 
-	judge     data.Batch // disturbed held-out images
-	kinds     int        // of error, clean first
+	judge     *exam // of the table
+	final     *exam // of whole networks; the same where there are few images
+	kinds     int   // of error, clean first
 	kindNames []string
-	kindOf    []int // kind of each condition
-	logits    []float32
+	kindOf    []int                   // kind of each condition
 	prefix    interp.Tensors[float32] // of the float network on the judged images
 	recompute bool                    // prefix holds the images alone: more would not fit
 
@@ -46,12 +46,19 @@ type Search struct {
 	nearestEffort effort
 	spent         effort // on the table
 	curves        map[string][]Plan
-	networks      map[string]*Network
 	fisherCosts   [][]Choice
 	assignments   []assignment
 
 	setup measure.Setup  // of retention, once -keep needs it
 	exact *measure.Score // of the float network
+}
+
+// exam is disturbed held-out images with the float network's answers, and the
+// networks that were measured on them.
+type exam struct {
+	data.Batch
+	logits   []float32 // nil until they are needed
+	networks map[string]*Network
 }
 
 // Network is a choice of formats that was rounded as a whole and measured in the
@@ -82,14 +89,21 @@ func New(m *ir.Module, env *pass.Env) (*Search, error) {
 	if err != nil {
 		return nil, err
 	}
+	final, err := env.Final()
+	if err != nil {
+		return nil, err
+	}
 	r, err := quant.NewRounder(m, samples, env.Memory())
 	if err != nil {
 		return nil, err
 	}
 	s := &Search{
-		m: m, env: env, layers: m.Layers(), rounder: r, float: r.Prog, judge: judge,
-		classes: r.Prog.Size(m.Outputs[0]), curves: map[string][]Plan{}, networks: map[string]*Network{},
+		m: m, env: env, layers: m.Layers(), rounder: r, float: r.Prog, judge: &exam{Batch: judge, networks: map[string]*Network{}},
+		classes: r.Prog.Size(m.Outputs[0]), curves: map[string][]Plan{},
 		kinds: 1, kindNames: []string{measure.Clean}, kindOf: []int{0},
+	}
+	if s.final = s.judge; final.N > 0 {
+		s.final = &exam{Batch: final, networks: map[string]*Network{}}
 	}
 	for _, e := range env.Errors {
 		k := slices.Index(s.kindNames, e.Kind.Name)
@@ -147,35 +161,45 @@ func (s *Search) Quantized(ctx context.Context, formats []quant.Format) (*ir.Mod
 	return c, quant.Lower(c, rounded)
 }
 
-// joint rounds a whole network as it would ship and measures it in integers on
-// the judged images.
-func (s *Search) joint(ctx context.Context, origin string, formats []quant.Format) (*Network, error) {
-	s.count(s.judge.N) // also when an earlier choice measured it
-	if n := s.networks[key(formats)]; n != nil {
+// joint rounds a whole network as it would ship and measures it in integers.
+func (s *Search) joint(ctx context.Context, x *exam, origin string, formats []quant.Format) (*Network, error) {
+	s.count(x.N) // also when an earlier choice measured it
+	if n := x.networks[key(formats)]; n != nil {
 		return n, nil
 	}
 	c, err := s.Quantized(ctx, formats)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.judging(ctx); err != nil {
+	if err := s.answer(ctx, x); err != nil {
 		return nil, err
 	}
 	prog, err := interp.CompileInt(c)
 	if err != nil {
 		return nil, err
 	}
-	logits, err := interp.Logits(ctx, prog, s.judge.X, s.judge.N)
+	logits, err := interp.Logits(ctx, prog, x.X, x.N)
 	if err != nil {
 		return nil, err
 	}
-	n := &Network{Origin: origin, Formats: formats, cost: s.costOf(logits)}
+	n := &Network{Origin: origin, Formats: formats, cost: s.costOf(x, logits)}
 	n.Bytes, _, _ = sizes(s.layers, elems(formats))
-	s.networks[key(formats)] = n
+	x.networks[key(formats)] = n
 	if s.env.Progress != nil {
-		s.env.Progress("measuring networks", len(s.networks), 0)
+		s.env.Progress("measuring networks", len(x.networks), 0)
 	}
 	return n, nil
+}
+
+// answer runs the float network on the images of an exam, once.
+func (s *Search) answer(ctx context.Context, x *exam) (err error) {
+	if x == s.judge {
+		return s.judging(ctx)
+	}
+	if x.logits == nil {
+		x.logits, err = s.float.Forward(ctx, x.X, x.N)
+	}
+	return err
 }
 
 // count adds one run of a whole network over n images to the effort.
@@ -189,9 +213,13 @@ func (s *Search) count(n int) {
 // best measures candidates as wholes and returns the one of least loss; all of
 // them go into the report.
 func (s *Search) best(ctx context.Context, candidates []candidate) (*Network, error) {
+	return s.bestOn(ctx, s.final, candidates)
+}
+
+func (s *Search) bestOn(ctx context.Context, x *exam, candidates []candidate) (*Network, error) {
 	var best *Network
 	for _, c := range candidates {
-		n, err := s.joint(ctx, c.origin, c.formats)
+		n, err := s.joint(ctx, x, c.origin, c.formats)
 		if err != nil {
 			return nil, err
 		}
@@ -271,6 +299,7 @@ func (s *Search) retention(ctx context.Context, formats []quant.Format) (measure
 		if err != nil {
 			return none, err
 		}
+		clean = clean.Slice(0, min(pass.Judged, clean.N))
 		if clean.Labels == nil {
 			logits, err := s.float.Forward(ctx, clean.X, clean.N)
 			if err != nil {

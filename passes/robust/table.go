@@ -25,14 +25,14 @@ type cost struct {
 	Kinds []float64 // KL by kind, clean first
 }
 
-// costOf compares logits with the float network's on the first judged images.
-func (s *Search) costOf(logits []float32) cost {
+// costOf compares logits with the float network's on the first images of an exam.
+func (s *Search) costOf(x *exam, logits []float32) cost {
 	n := len(logits) / s.classes
-	c := cost{Divergence: measure.Diverge(s.logits[:len(logits)], logits, s.classes), Kinds: make([]float64, s.kinds)}
+	c := cost{Divergence: measure.Diverge(x.logits[:len(logits)], logits, s.classes), Kinds: make([]float64, s.kinds)}
 	counts := make([]float64, s.kinds)
 	for i := range n {
 		k := s.kindOf[pass.ConditionOf(i, len(s.kindOf))]
-		c.Kinds[k] += measure.KL(s.logits[i*s.classes:(i+1)*s.classes], logits[i*s.classes:(i+1)*s.classes])
+		c.Kinds[k] += measure.KL(x.logits[i*s.classes:(i+1)*s.classes], logits[i*s.classes:(i+1)*s.classes])
 		counts[k]++
 	}
 	for k := range c.Kinds {
@@ -68,7 +68,7 @@ func (s *Search) judging(ctx context.Context) error {
 	if err := s.float.Run(ctx, prefix, s.judge.N, 0, len(s.m.Ops)); err != nil {
 		return err
 	}
-	s.prefix, s.logits = prefix, prefix[s.float.ID(s.m.Outputs[0])]
+	s.prefix, s.judge.logits = prefix, prefix[s.float.ID(s.m.Outputs[0])]
 	return nil
 }
 
@@ -161,7 +161,7 @@ func (s *Search) alone(ctx context.Context, n *ir.Node, p *quant.Prepared, f qua
 	}
 	s.spent.evaluations++
 	s.spent.macs += int64(s.entryMACs(l)) * int64(images)
-	return s.costOf(t[out]), nil
+	return s.costOf(s.judge, t[out]), nil
 }
 
 // from is the first operation that an entry of layer l computes anew.

@@ -20,7 +20,7 @@ import (
 const (
 	fewImages  = 512
 	manyImages = 2048
-	HeldOut    = 512
+	HeldOut    = pass.Judged + pass.Finals
 )
 
 // imagesOf is the number of calibration images of a run.
@@ -28,10 +28,15 @@ func imagesOf(o Options) int {
 	switch {
 	case o.Images > 0:
 		return o.Images
-	case o.Level == string(pass.Robust) || o.Level == string(pass.Compress):
+	case o.measures():
 		return manyImages
 	}
 	return fewImages
+}
+
+// measures reports whether o asks for a search, which measures on held-out images.
+func (o Options) measures() bool {
+	return o.Level == string(pass.Robust) || o.Level == string(pass.Compress)
 }
 
 // calibration sets what loads the images that the search may see, once, or makes
@@ -40,7 +45,10 @@ func imagesOf(o Options) int {
 func calibration(o Options, m *ir.Module, r *Result, messages io.Writer) {
 	var loaded data.Batch
 	var calibrate int // of the loaded images
-	env, wanted := r.Env, imagesOf(o)
+	env, wanted, heldOut := r.Env, imagesOf(o), HeldOut
+	if !o.measures() {
+		heldOut = pass.Judged
+	}
 	path, shape := CalibrationData(o, m), m.Inputs[0].Type.Shape
 	load := func() (err error) {
 		switch {
@@ -49,14 +57,14 @@ func calibration(o Options, m *ir.Module, r *Result, messages io.Writer) {
 		case path == "":
 			wanted = min(wanted, noiseImages(m))
 			fmt.Fprintf(messages, "dnnc: no calibration data: ranges come from %d images of noise; give -calib for a network that is to be shipped\n", wanted)
-			loaded = data.Synthesize(shape, env.Low, env.High, wanted+min(HeldOut, wanted), o.Seed)
+			loaded = data.Synthesize(shape, env.Low, env.High, wanted+min(heldOut, wanted), o.Seed)
 		default:
 			var files []certificate.Input
-			loaded, files, err = Images(path, shape, env.Low, env.High, wanted+HeldOut)
+			loaded, files, err = Images(path, shape, env.Low, env.High, wanted+heldOut)
 			r.files = append(r.files, files...)
 			r.reads(path, files)
 		}
-		calibrate = min(wanted, loaded.N-min(HeldOut, loaded.N/5))
+		calibrate = min(wanted, loaded.N-min(heldOut, loaded.N/5))
 		return err
 	}
 	env.Calibration = func() (data.Batch, error) {
@@ -72,7 +80,7 @@ func calibration(o Options, m *ir.Module, r *Result, messages io.Writer) {
 		if calibrate == loaded.N {
 			return loaded, nil // too few to hold any out
 		}
-		return loaded.Slice(calibrate, min(calibrate+HeldOut, loaded.N)), nil
+		return loaded.Slice(calibrate, min(calibrate+heldOut, loaded.N)), nil
 	}
 }
 
