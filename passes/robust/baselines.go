@@ -60,7 +60,7 @@ func findMethod(name string) (method, error) {
 		}
 	}
 	return method{}, diag.New(diag.Pos{}, diag.BadValue, "no method of search %q", name).
-		WithSuggestion(name, Methods()).WithHelp("the methods are %s", strings.Join(Methods(), " "))
+		WithHelp("the methods are %s", strings.Join(Methods(), " ")).WithSuggestion(name, Methods())
 }
 
 // Choose is the network of a method within packed bytes.

@@ -46,7 +46,7 @@ func Formats(names []string) ([]ir.Elem, error) {
 		}
 		if len(elems) == 0 {
 			return nil, diag.New(diag.Pos{}, diag.BadWidth, "-formats %s: no such format", name).
-				WithSuggestion(name, append(known, ir.ElemNames()...)).WithHelp("odd, vec, code, or single ones as odd3, vec4x16, code4, i8")
+				WithHelp("odd, vec, code, or single ones as odd3, vec4x16, code4, i8").WithSuggestion(name, append(known, ir.ElemNames()...))
 		}
 		for _, e := range elems {
 			if !slices.Contains(list, e) {

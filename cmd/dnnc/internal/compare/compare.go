@@ -45,7 +45,7 @@ func Run(ctx context.Context, o driver.Options, stdout, stderr io.Writer) error 
 	for _, m := range o.Methods {
 		if !slices.Contains(robust.Methods(), m) {
 			return diag.New(diag.Pos{}, diag.BadValue, "no method of search %q", m).
-				WithSuggestion(m, robust.Methods()).WithHelp("the methods are %s", strings.Join(robust.Methods(), " "))
+				WithHelp("the methods are %s", strings.Join(robust.Methods(), " ")).WithSuggestion(m, robust.Methods())
 		}
 	}
 	done, err := readRecord(o.Record)

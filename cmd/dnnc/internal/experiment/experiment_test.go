@@ -345,12 +345,13 @@ func TestBits(t *testing.T) {
 
 func TestReadme(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "README.md")
-	d := &document{Opening: []string{"One.", "Two.", "Three."}, Origin: "`dnnc experiment`", Summary: table{Head: []string{"a", "b"}, Rows: [][]figure{{{Text: "x"}, {Text: "1", Small: "[0, 2]"}}}}}
+	d := &document{Opening: []string{"Q* one.", "Two.", "Three."}, Origin: "`dnnc experiment`", Summary: table{Head: []string{"a", "b"}, Rows: [][]figure{{{Text: "x"}, {Text: "1", Small: "[0, 2]"}}}}}
 	require.NoError(t, os.WriteFile(path, []byte("head\n"+begin+"\nstale\n"+end+"\ntail\n"), 0o644))
 	require.NoError(t, refresh(path, d))
 	text, err := os.ReadFile(path)
 	require.NoError(t, err)
 	assert.Contains(t, string(text), "| x | 1 [0, 2] |")
+	assert.Contains(t, string(text), `Q\* one.`)
 	assert.Contains(t, string(text), "head\n"+begin)
 	assert.Contains(t, string(text), end+"\ntail\n")
 	assert.NotContains(t, string(text), "stale")

@@ -233,10 +233,10 @@ func (s *study) has(c *cell) bool {
 }
 
 // What a choice takes, in evaluations of the network, for the estimate of the time
-// left: rounding a layer or a network is as much work as some evaluations.
+// left: rounding a layer or a network is as much work as some evaluations (on VGG-16).
 const (
-	roundOne   = 120
-	roundWhole = 600
+	roundOne   = 300
+	roundWhole = 1500
 )
 
 func (s *study) weightOf(q *choice) float64 {
@@ -245,7 +245,7 @@ func (s *study) weightOf(q *choice) float64 {
 	wholes := 3.
 	switch q.Method {
 	case "qstar":
-		table *= max(q.Effort, .1)
+		table *= max(q.Effort, .5) // two formats of each layer at least
 	case "qed", planMethod, "greedy":
 		key := fmt.Sprint(q.Setting, q.Seed)
 		if s.table[key] {

@@ -153,10 +153,8 @@ func write(studies []*study, command string, skipped []string) (*document, error
 		} else if a.mat.images.Labels == nil {
 			d.Warnings = append(d.Warnings, a.x.Name+": NO LABELS: the float network's own answers are the labels.")
 		}
-		if a.x.Reduced != "" {
-			d.Warnings = append(d.Warnings, a.x.Name+", reduced: "+a.x.Reduced+".")
-		}
 	}
+	d.Warnings = append(d.Warnings, reductions(list)...)
 	for _, part := range []func(d *document, list []*analysis) error{
 		opening, keeping, sizes, kinds, errorSizes, widths, efforts, boundaries, planes, layers, ablations,
 	} {
@@ -166,6 +164,25 @@ func write(studies []*study, command string, skipped []string) (*document, error
 	}
 	d.Origin = "`" + command + "`"
 	return d, reproduce(d, list, command)
+}
+
+// reductions say what the experiments reduced, each once with the networks.
+func reductions(list []*analysis) (out []string) {
+	var said []string
+	for _, a := range list {
+		if a.x.Reduced == "" || slices.Contains(said, a.x.Reduced) {
+			continue
+		}
+		said = append(said, a.x.Reduced)
+		var names []string
+		for _, o := range list {
+			if o.x.Reduced == a.x.Reduced {
+				names = append(names, o.x.Name)
+			}
+		}
+		out = append(out, enumerate(names)+", reduced: "+a.x.Reduced+".")
+	}
+	return out
 }
 
 func namesOf(studies []*study) string {
@@ -415,9 +432,15 @@ func keeping(d *document, list []*analysis) error {
 	s := section{ID: "kept", Title: "What is kept at equal bytes", Text: []string{
 		"The share of the float network's robust accuracy that is kept: the mean over kinds of error of the mean over their sizes, clean images being one kind. Below, ± is one standard error from " +
 			fmt.Sprint(resamples) + " resamples of the test images and of the seeds; differences are paired by image. Strong figures are told from 0: their 95 % interval does not hold it."}}
+	if len(list) > 1 {
+		all := d.Summary
+		all.Caption = "In the mean of all sizes, with 95 % intervals"
+		s.Tables = append(s.Tables, all)
+	}
+	var folded []table
 	for _, a := range list {
-		t := table{Caption: a.x.Name + ": share of the robust accuracy kept, by bits a weight", Head: []string{"method"}}
-		gaps := table{Caption: a.x.Name + ": kept by " + title(a.x.Methods[0]) + " beyond the method", Head: []string{"method"}, Folded: true}
+		t := table{Caption: a.x.Name + ", by bits a weight", Head: []string{"method"}}
+		gaps := table{Caption: a.x.Name + ": what " + title(a.x.Methods[0]) + " keeps beyond each method", Head: []string{"method"}, Folded: true}
 		for _, b := range a.budgets() {
 			t.Head, gaps.Head = append(t.Head, fmt.Sprintf("%g bits", b)), append(gaps.Head, fmt.Sprintf("%g bits", b))
 		}
@@ -450,9 +473,10 @@ func keeping(d *document, list []*analysis) error {
 		}
 		s.Tables = append(s.Tables, t)
 		if len(gaps.Rows) > 0 {
-			s.Tables = append(s.Tables, gaps)
+			folded = append(folded, gaps)
 		}
 	}
+	s.Tables = append(s.Tables, folded...)
 	d.Sections = append(d.Sections, s)
 	return nil
 }
@@ -654,7 +678,7 @@ func (l *layer) bits(o entry) float64 { return 8 * float64(o.Bytes) / float64(l.
 
 // widths is the heat maps of Qed's widths.
 func widths(d *document, list []*analysis) error {
-	s := section{ID: "widths", Title: "The width of every layer", Text: []string{"Bits a weight, codebooks included, that Qed gives each layer (seed of the first); darker is wider."}}
+	s := section{ID: "widths", Title: "The width of every layer", Text: []string{"Bits a weight, codebooks included, that Qed gives each layer, with the first seed; darker is wider."}}
 	for _, a := range list {
 		var own []*entrant
 		for _, e := range a.trials[0] {
@@ -1124,6 +1148,7 @@ func refresh(path string, d *document) error {
 		return diag.New(diag.Pos{}, diag.BadFile, "-readme: %v", err)
 	}
 	content := strings.Join(d.Opening, "\n") + "\n\n" + d.Summary.markdown() + "\n" + d.Origin + ", " + time.Now().UTC().Format(time.DateOnly) + "; mean over the sizes, with the interval that holds 95 of 100 resamples.\n"
+	content = strings.ReplaceAll(content, "*", `\*`) // of Q*
 	if text, err = markers.Replace(text, begin, end, content); err != nil {
 		return diag.New(diag.Pos{}, diag.BadFile, "-readme %s: %v", path, err)
 	}
