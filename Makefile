@@ -13,7 +13,7 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 all: bin/dnnc
 
 bin/dnnc: FORCE
-	$(GO) build -trimpath -o $@ ./cmd/dnnc
+	CGO_ENABLED=0 $(GO) build -trimpath -o $@ ./cmd/dnnc
 
 FORCE:
 

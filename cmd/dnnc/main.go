@@ -67,6 +67,9 @@ var commands = []command{
 }
 
 func main() {
+	if code, is := supervised(os.Args); is {
+		os.Exit(code)
+	}
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
 	go interrupts(stop)

@@ -2,11 +2,14 @@ package main
 
 import (
 	"bytes"
+	"errors"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -97,6 +100,7 @@ func TestKilledBuildsLeaveWholeFiles(t *testing.T) {
 	out, err = standIn(t, dir, other...).CombinedOutput()
 	require.NoError(t, err, string(out))
 	assert.Equal(t, anew, contents(t, dir, names...))
+	assertNoTemporary(t, dir) // the last run swept away what the killed ones left
 }
 
 // TestKilledSearchesGoOn kills searches, each of which goes on from the checkpoint
@@ -182,9 +186,50 @@ func TestNowhereToWrite(t *testing.T) {
 		_ = c.Process.Kill()
 		t.Fatal("dnnc goes on without a reader")
 	}
-	list, err := filepath.Glob(filepath.Join(dir, ".dnnc-*"))
+	assertNoTemporary(t, dir)
+}
+
+func assertNoTemporary(t *testing.T, dir string) {
+	t.Helper()
+	list, err := filepath.Glob(filepath.Join(dir, ".dnnc-new-*"))
 	require.NoError(t, err)
 	assert.Empty(t, list, "no temporary file is left")
+}
+
+// TestLimitedMemory: what does not fit is told in a sentence, and what fits runs as ever.
+func TestLimitedMemory(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("limits of address space are Linux's")
+	}
+	dir := workspace(t)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "net.c"), []byte("old"), 0o644))
+	self, err := os.Executable()
+	require.NoError(t, err)
+	limited := func(kib int, args string) (code int, text string) {
+		c := exec.Command("sh", "-c", fmt.Sprintf("ulimit -v %d; exec '%s' %s", kib, self, args))
+		c.Dir = dir
+		c.Env = append(os.Environ(), "DNNC_STANDS_IN=1", "GOGC=off") // which makes it take all there is
+		out, err := c.CombinedOutput()
+		var exit *exec.ExitError
+		if errors.As(err, &exit) {
+			return exit.ExitCode(), string(out)
+		}
+		require.NoError(t, err)
+		return 0, string(out)
+	}
+	code, text := limited(1_400_000, "lenet5.dnn -target x86_64 -images 512 -emit c -o net.c")
+	assert.Equal(t, atFault, code, text)
+	assert.Contains(t, text, "dnnc takes more than the 1367 MiB")
+	assert.NotContains(t, text, "goroutine")
+	assert.Equal(t, "old", string(contents(t, dir, "net.c")["net.c"]))
+	assertNoTemporary(t, dir)
+	code, text = limited(8_000_000, "lenet5.dnn -target x86_64 -images 16 -emit c -o net.c")
+	assert.Zero(t, code, text)
+	assert.NotEqual(t, "old", string(contents(t, dir, "net.c")["net.c"]))
+	code, text = limited(8_000_000, "-target")
+	assert.Equal(t, badUsage, code, text)
+	code, _ = limited(8_000_000, "none.dnn -target x86_64")
+	assert.Equal(t, atFault, code)
 }
 
 // TestOutputsThatAreNoFiles: devices and links are written to, not replaced.

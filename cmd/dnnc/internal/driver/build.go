@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -23,6 +22,7 @@ import (
 	"github.com/dnnc/dnnc/frontend"
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/passes/pass"
+	"github.com/dnnc/dnnc/runtime/replace"
 )
 
 // Build compiles a network and writes its outputs: each to a temporary file
@@ -361,37 +361,9 @@ func Replace(path string, content []byte) error {
 	})
 }
 
-// ReplaceWith is Replace with a function that writes the content. What is no file,
-// as /dev/null, is written to instead, and a symbolic link stays one.
+// ReplaceWith is Replace with a function that writes the content.
 func ReplaceWith(path string, write func(w io.Writer) error) error {
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		path = real
-	}
-	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() && !info.IsDir() {
-		f, err := os.OpenFile(path, os.O_WRONLY, 0)
-		if err == nil {
-			err = errors.Join(write(f), f.Close())
-		}
-		if err != nil {
-			return diag.New(diag.Pos{}, diag.BadOutput, "%s: %v", path, err)
-		}
-		return nil
-	}
-	f, err := os.CreateTemp(filepath.Dir(path), ".dnnc-*")
-	if err != nil {
-		var at *fs.PathError // of a name that the user never chose
-		if errors.As(err, &at) {
-			err = at.Err
-		}
-		return diag.New(diag.Pos{}, diag.BadOutput, "%s: %v", path, err)
-	}
-	err = write(f)
-	err = errors.Join(err, f.Chmod(0o644), f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), path)
-	}
-	if err != nil {
-		os.Remove(f.Name())
+	if err := replace.With(path, write); err != nil {
 		return diag.New(diag.Pos{}, diag.BadOutput, "%s: %v", path, err)
 	}
 	return nil

@@ -1,0 +1,117 @@
+// Package replace writes files so that others see the old one or the new one, whenever
+// the writer is killed: under a temporary name in the same folder, synced and renamed.
+package replace
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+)
+
+// With replaces a file by what write writes. What is no file, as /dev/null, is written
+// to instead, and a symbolic link stays one. The error names no temporary file.
+func With(path string, write func(w io.Writer) error) error {
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real
+	}
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() && !info.IsDir() {
+		f, err := os.OpenFile(path, os.O_WRONLY, 0)
+		if err != nil {
+			return err
+		}
+		return errors.Join(write(f), f.Close())
+	}
+	f, err := create(filepath.Dir(path))
+	if err != nil {
+		return err
+	}
+	err = errors.Join(write(f), f.Chmod(0o644), f.Sync())
+	if !renamesOpen {
+		err = errors.Join(err, f.Close())
+	}
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if renamesOpen {
+		err = errors.Join(err, f.Close())
+	}
+	if err != nil {
+		os.Remove(f.Name())
+	}
+	return err
+}
+
+// Temporary files begin with prefix; those of live writers are locked. Others of
+// prefix's first part are of older versions and of other writers.
+const (
+	hidden = ".dnnc-"
+	prefix = hidden + "new-"
+)
+
+// forgotten is the age at which a temporary file that nobody locks has no writer.
+const forgotten = time.Hour
+
+var swept sync.Map // folders, once a process
+
+// create makes a temporary file and locks it, so that another process can tell it
+// from one whose writer was killed.
+func create(dir string) (*os.File, error) {
+	if _, done := swept.LoadOrStore(dir, true); !done {
+		Sweep(dir)
+	}
+	for {
+		f, err := os.CreateTemp(dir, prefix+"*")
+		if err != nil {
+			var at *fs.PathError // of a name that the user never chose
+			if errors.As(err, &at) {
+				err = at.Err
+			}
+			return nil, err
+		}
+		if !lock(f) {
+			// Another process sweeps, and takes it for a forgotten one.
+			f.Close()
+			os.Remove(f.Name())
+			continue
+		}
+		mine, err1 := f.Stat()
+		named, err2 := os.Stat(f.Name())
+		if err1 == nil && err2 == nil && os.SameFile(mine, named) {
+			return f, nil
+		}
+		f.Close() // swept away before it was locked
+	}
+}
+
+// Sweep removes the temporary files in a folder whose writers were killed.
+func Sweep(dir string) {
+	list, err := os.ReadDir(dir)
+	if err != nil {
+		return
+	}
+	for _, e := range list {
+		if !strings.HasPrefix(e.Name(), hidden) || !e.Type().IsRegular() {
+			continue
+		}
+		path := filepath.Join(dir, e.Name())
+		info, err := e.Info()
+		if err != nil {
+			continue
+		}
+		dead := time.Since(info.ModTime()) > forgotten
+		if strings.HasPrefix(e.Name(), prefix) {
+			if f, err := os.Open(path); err == nil {
+				dead = locks && lock(f) || dead && !locks
+				defer f.Close() // removed before it is unlocked
+			}
+		}
+		if dead {
+			os.Remove(path)
+		}
+	}
+}

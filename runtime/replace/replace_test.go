@@ -1,0 +1,96 @@
+package replace
+
+import (
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func put(text string) func(io.Writer) error {
+	return func(w io.Writer) error {
+		_, err := io.WriteString(w, text)
+		return err
+	}
+}
+
+func names(t *testing.T, dir string) (list []string) {
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	for _, e := range entries {
+		list = append(list, e.Name())
+	}
+	return list
+}
+
+func TestWith(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "a")
+	require.NoError(t, With(path, put("old")))
+	full := errors.New("full")
+	assert.ErrorIs(t, With(path, func(w io.Writer) error { return errors.Join(put("half")(w), full) }), full)
+	got, err := os.ReadFile(path)
+	require.NoError(t, err)
+	assert.Equal(t, "old", string(got))
+	require.NoError(t, With(path, put("new")))
+	assert.Equal(t, []string{"a"}, names(t, dir))
+	err = With(filepath.Join(dir, "none", "a"), put(""))
+	assert.ErrorIs(t, err, os.ErrNotExist)
+	assert.NotContains(t, err.Error(), hidden)
+	assert.Error(t, With(dir, put("")), "a folder")
+	assert.Equal(t, []string{"a"}, names(t, dir))
+}
+
+// TestSweep removes what killed writers left, and nothing else.
+func TestSweep(t *testing.T) {
+	if !locks {
+		t.Skip("files are not locked here")
+	}
+	dir := t.TempDir()
+	alive, err := create(dir)
+	require.NoError(t, err)
+	defer alive.Close()
+	for name, age := range map[string]time.Duration{prefix + "dead": 0, hidden + "1234": 0, hidden + "5678": 2 * forgotten, ".dnnc": 0, "mine": 2 * forgotten} {
+		path := filepath.Join(dir, name)
+		require.NoError(t, os.WriteFile(path, nil, 0o600))
+		at := time.Now().Add(-age)
+		require.NoError(t, os.Chtimes(path, at, at))
+	}
+	require.NoError(t, os.Mkdir(filepath.Join(dir, prefix+"folder"), 0o700))
+	Sweep(dir)
+	assert.ElementsMatch(t, []string{filepath.Base(alive.Name()), hidden + "1234", ".dnnc", "mine", prefix + "folder"}, names(t, dir))
+}
+
+// TestWritersAndSweepers: none takes another's file away.
+func TestWritersAndSweepers(t *testing.T) {
+	dir := t.TempDir()
+	stop := make(chan struct{})
+	var sweepers, writers sync.WaitGroup
+	sweepers.Go(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+				Sweep(dir)
+			}
+		}
+	})
+	for range 4 {
+		writers.Go(func() {
+			for range 200 {
+				assert.NoError(t, With(filepath.Join(dir, "out"), put("whole")))
+			}
+		})
+	}
+	writers.Wait()
+	close(stop)
+	sweepers.Wait()
+	assert.Equal(t, []string{"out"}, names(t, dir))
+}
