@@ -43,7 +43,8 @@ test: test-tools check
 # fuzzing for each parser.
 test-full: test-tools
 	@.ci/install dataset-fashion-mnist
-	DNNC_FULL=1 $(GO) test -v -timeout 60m -run Full ./cmd/dnnc
+	DNNC_FULL=1 $(GO) test -v -timeout 60m -run "Full|Killed" ./cmd/dnnc
+	DNNC_FULL=1 $(GO) test -v -timeout 120m -run ParsersWithstand ./cmd/dnnc
 	DNNC_FULL=1 $(GO) test -timeout 90m -run Conformance ./codegen/kernel
 	$(GO) test -fuzz FuzzParse -fuzztime 1m ./frontend/syntax
 	$(GO) test -fuzz FuzzRead -fuzztime 1m ./frontend/weights

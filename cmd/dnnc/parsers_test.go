@@ -1,0 +1,345 @@
+package main
+
+import (
+	"bytes"
+	"compress/gzip"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"image"
+	"image/png"
+	"io"
+	"math"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"runtime/metrics"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/inspect"
+	"github.com/dnnc/dnnc/codegen/llvm"
+	"github.com/dnnc/dnnc/frontend"
+	"github.com/dnnc/dnnc/frontend/dataset"
+	"github.com/dnnc/dnnc/frontend/onnx"
+	"github.com/dnnc/dnnc/frontend/syntax"
+	"github.com/dnnc/dnnc/frontend/tflite"
+	"github.com/dnnc/dnnc/frontend/weights"
+	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/runtime/data"
+)
+
+// The bars of every parser, whatever it reads.
+const (
+	parserTime   = 2 * time.Second
+	parserMemory = 256 << 20 // allocated while one input is read: more than was ever in use
+)
+
+// aParser is a way into dnnc for bytes of others.
+type aParser struct {
+	name  string
+	seeds [][]byte // valid inputs, which are mutated
+	read  func(raw []byte) error
+	slow  bool // a hundredth of the inputs
+}
+
+func fileOf(t *testing.T, path string) []byte {
+	raw, err := os.ReadFile(path)
+	require.NoError(t, err)
+	return raw
+}
+
+// parsers are all ways in. What is read from a file gets one.
+func parsers(t *testing.T) []aParser {
+	dir := t.TempDir()
+	with := func(name string, read func(path string) error) func(raw []byte) error {
+		path := filepath.Join(dir, name)
+		return func(raw []byte) error {
+			if err := os.WriteFile(path, raw, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			return read(path)
+		}
+	}
+	images := func(path string) error {
+		set, err := dataset.Open(path)
+		if err != nil {
+			return err
+		}
+		size := 1
+		for _, d := range set.Shape() {
+			size *= d
+		}
+		set.Image(set.Len()-1, make([]float32, size))
+		return nil
+	}
+	var texts [][]byte
+	for _, pattern := range []string{"../../testdata/*/*.dnn", "../../passes/testdata/*.golden"} {
+		list, err := filepath.Glob(pattern)
+		require.NoError(t, err)
+		for _, path := range list {
+			texts = append(texts, fileOf(t, path))
+		}
+	}
+	texts = append(texts, []byte(small)) // without weights, which the others do not find
+	tensors := []weights.Tensor{{Name: "conv1.weight", DType: weights.F32, Shape: []int{2, 1, 3, 3}, Data: make([]byte, 72)}, {Name: "codes", DType: weights.U8, Shape: []int{5}, Data: make([]byte, 5)}}
+	safetensors, npz := filepath.Join(dir, "seed.safetensors"), filepath.Join(dir, "seed.npz")
+	for _, path := range []string{safetensors, npz} {
+		var b bytes.Buffer
+		write := weights.WriteSafetensors
+		if path == npz {
+			write = weights.WriteNPZ
+		}
+		require.NoError(t, write(&b, tensors))
+		require.NoError(t, os.WriteFile(path, b.Bytes(), 0o600))
+	}
+	idx := append([]byte{0, 0, 8, 3, 0, 0, 0, 3, 0, 0, 0, 4, 0, 0, 0, 5}, make([]byte, 60)...)
+	var packed, picture bytes.Buffer
+	z := gzip.NewWriter(&packed)
+	_, err := z.Write(idx)
+	require.NoError(t, err)
+	require.NoError(t, z.Close())
+	require.NoError(t, png.Encode(&picture, image.NewGray(image.Rect(0, 0, 9, 7))))
+	tensorsRead := func(raw []byte) error {
+		f, err := weights.Parse(raw)
+		if err != nil {
+			return err
+		}
+		for _, name := range f.Names() {
+			x, _ := f.Tensor(name)
+			_, _ = x.Float32()
+		}
+		return nil
+	}
+	set, err := dataset.EncodeNPZ(data.Batch{N: 2, Shape: []int{1, 3, 4}, X: make([]float32, 24), Labels: []int{1, 2}})
+	require.NoError(t, err)
+	made := searched(t)
+	ctx := context.Background()
+	require.NoError(t, os.MkdirAll(filepath.Join(dir, "pictures", "a"), 0o700))
+	return []aParser{
+		{name: "text", seeds: texts, read: func(raw []byte) error {
+			_, _ = syntax.Format("x.dnn", raw)
+			m, err := frontend.Parse(filepath.Join(dir, "x.dnn"), raw, frontend.Options{})
+			if err != nil {
+				return err
+			}
+			return ir.Infer(m).Err()
+		}},
+		{name: "safetensors", seeds: [][]byte{fileOf(t, safetensors)}, read: tensorsRead},
+		{name: "npz", seeds: [][]byte{fileOf(t, npz)}, read: tensorsRead},
+		{name: "onnx", seeds: [][]byte{onnxModel()}, read: func(raw []byte) error {
+			_, err := onnx.Parse("net", raw, onnx.Options{})
+			return err
+		}},
+		{name: "tflite", seeds: [][]byte{fileOf(t, "../../frontend/tflite/testdata/network/model.tflite"), fileOf(t, "../../frontend/tflite/testdata/network_int8/model.tflite")}, read: func(raw []byte) error {
+			_, err := tflite.Parse("net", raw, tflite.Options{})
+			return err
+		}},
+		{name: "idx", seeds: [][]byte{idx, packed.Bytes()}, read: with("x-images-idx3-ubyte", images)},
+		{name: "cifar", seeds: [][]byte{make([]byte, 2*3073)}, read: with("x.bin", images)},
+		{name: "npz data set", seeds: [][]byte{set}, read: with("x.npz", images)},
+		{name: "picture", seeds: [][]byte{picture.Bytes()}, read: with("pictures/a/x.png", func(string) error { return images(filepath.Join(dir, "pictures")) })},
+		{name: "certificate", seeds: [][]byte{fileOf(t, made.path("net.json"))}, read: with("x.json", func(path string) error {
+			if err := inspect.Explain(ctx, []string{path}, nil, io.Discard, io.Discard); err != nil {
+				return err
+			}
+			return inspect.Diff(ctx, []string{path, path}, nil, io.Discard, io.Discard)
+		})},
+		{name: "object", seeds: [][]byte{fileOf(t, made.path("net.o"))}, slow: true, read: with("x.o", func(path string) error {
+			return inspect.Size(ctx, []string{path}, nil, io.Discard, io.Discard)
+		})},
+		{name: "checkpoint", seeds: [][]byte{fileOf(t, made.path("state"))}, slow: true, read: made.resume},
+		{name: "arguments", seeds: [][]byte{[]byte("-O int8 'a b' \"c\\\"d\" @x -bits 2\n")}, read: with("args", func(path string) error {
+			_, err := expanded([]string{"@" + path})
+			return err
+		})},
+	}
+}
+
+// onnxModel is a convolution and a relu, as protobuf's wire has them.
+func onnxModel() []byte {
+	type part = []byte
+	number := func(field protowire.Number, v uint64) part {
+		return protowire.AppendVarint(protowire.AppendTag(nil, field, protowire.VarintType), v)
+	}
+	inner := func(field protowire.Number, parts ...part) part {
+		return protowire.AppendBytes(protowire.AppendTag(nil, field, protowire.BytesType), bytes.Join(parts, nil))
+	}
+	text := func(field protowire.Number, s string) part { return inner(field, part(s)) }
+	value := func(field protowire.Number, name string, shape ...uint64) part {
+		var dims []part
+		for _, d := range shape {
+			dims = append(dims, inner(1, number(1, d)))
+		}
+		return inner(field, text(1, name), inner(2, inner(1, number(1, 1), inner(2, dims...))))
+	}
+	return bytes.Join([]part{number(1, 8), inner(8, number(2, 13)), inner(7,
+		inner(1, text(1, "x"), text(1, "w"), text(2, "c"), text(3, "conv"), text(4, "Conv"), inner(5, text(1, "pads"), number(8, 1), number(8, 1), number(8, 1), number(8, 1), number(20, 7))),
+		inner(1, text(1, "c"), text(2, "y"), text(3, "act"), text(4, "Relu")),
+		inner(5, number(1, 2), number(1, 1), number(1, 3), number(1, 3), number(2, 1), text(8, "w"), inner(9, make(part, 72))),
+		value(11, "x", 1, 1, 6, 6), value(12, "y", 1, 2, 6, 6))}, nil)
+}
+
+// search is the folder of a small network that was searched and built.
+type search string
+
+func (s search) path(name string) string { return filepath.Join(string(s), name) }
+
+func (s search) flags() []string {
+	return []string{s.path("net.dnn"), "-target", "x86_64", "-images", "8", "-errors", "gaussian=0.1", "-O", "robust", "-bits", "3", "-formats", "odd2,odd4", "-checkpoint", s.path("state"), "-o", s.path("net.o")}
+}
+
+// resume searches again from a checkpoint.
+func (s search) resume(raw []byte) error {
+	if err := os.WriteFile(s.path("state"), raw, 0o600); err != nil {
+		return err
+	}
+	var messages bytes.Buffer
+	code := run(context.Background(), append(s.flags(), "-stop-after", "robust", "-emit", "ir", "-o", s.path("again.dnn")), io.Discard, &messages)
+	switch {
+	case code == internal:
+		panic(messages.String())
+	case code != done:
+		return errors.New(messages.String())
+	}
+	return nil
+}
+
+func searched(t *testing.T) search {
+	if _, err := llvm.Find(""); err != nil {
+		t.Skip(err)
+	}
+	s := search(t.TempDir())
+	rng := rand.New(rand.NewPCG(1, 1))
+	tensor := func(name string, shape ...int) weights.Tensor {
+		size := 1
+		for _, d := range shape {
+			size *= d
+		}
+		var data []byte
+		for range size {
+			data = binary.LittleEndian.AppendUint32(data, math.Float32bits(rng.Float32()-.5))
+		}
+		return weights.Tensor{Name: name, DType: weights.F32, Shape: shape, Data: data}
+	}
+	var b bytes.Buffer
+	require.NoError(t, weights.WriteSafetensors(&b, []weights.Tensor{tensor("conv1.weight", 8, 1, 3, 3), tensor("fc.weight", 3, 288)}))
+	require.NoError(t, os.WriteFile(s.path("net.safetensors"), b.Bytes(), 0o600))
+	require.NoError(t, os.WriteFile(s.path("net.dnn"), []byte("tensors \"net.safetensors\"\nnetwork net(x: f32[1,8,8] in [0,1]) -> f32[3] {\n  conv1 = conv2d(x, filters: 8, kernel: 3)\n  fc = linear(relu(conv1), units: 3)\n  return fc\n}\n"), 0o600))
+	code, _, stderr := dnnc(t, s.flags()...)
+	require.Zero(t, code, stderr)
+	return s
+}
+
+// mutated is a valid input with some damage: bits, bytes, pieces cut out, doubled or
+// taken from another one, numbers at the limits.
+func mutated(rng *rand.Rand, seeds [][]byte) []byte {
+	raw := bytes.Clone(seeds[rng.IntN(len(seeds))])
+	for range 1 + rng.IntN(4) {
+		if len(raw) == 0 {
+			break
+		}
+		at := rng.IntN(len(raw))
+		n := 1 + rng.IntN(min(64, len(raw)-at))
+		switch rng.IntN(7) {
+		case 0:
+			raw[at] ^= 1 << rng.IntN(8)
+		case 1:
+			raw[at] = byte(rng.Uint32())
+		case 2:
+			raw = raw[:at]
+		case 3:
+			raw = append(raw[:at:at], raw[at+n:]...)
+		case 4:
+			raw = append(raw[:at+n:at+n], raw[at:]...)
+		case 5:
+			other := seeds[rng.IntN(len(seeds))]
+			from := rng.IntN(len(other))
+			raw = append(append(raw[:at:at], other[from:min(len(other), from+n)]...), raw[at:]...)
+		case 6:
+			limits := [][]byte{{0, 0, 0, 0}, {255, 255, 255, 255}, {255, 255, 255, 127}, {0, 0, 0, 128}, {0, 0, 0, 64}, []byte("99999999999"), []byte("-1"), {0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff}}
+			copy(raw[at:], limits[rng.IntN(len(limits))])
+		}
+	}
+	return raw
+}
+
+// TestParsersWithstand reads mutated inputs, 100,000 of each parser in make test-full:
+// no panic, no hang, no more memory than the bars say.
+func TestParsersWithstand(t *testing.T) {
+	if testing.Short() {
+		t.Skip("not short")
+	}
+	n := kills(300, 100_000)
+	allocated := func() uint64 {
+		sample := []metrics.Sample{{Name: "/gc/heap/allocs:bytes"}}
+		metrics.Read(sample)
+		return sample[0].Value.Uint64()
+	}
+	for _, p := range parsers(t) {
+		t.Run(p.name, func(t *testing.T) {
+			whole := 0
+			for _, s := range p.seeds {
+				if p.read(s) == nil {
+					whole++
+				}
+			}
+			require.Positive(t, whole, "no valid input to begin with")
+			rng := rand.New(rand.NewPCG(9, uint64(len(p.name))))
+			count := n
+			if p.slow {
+				count = n / 100
+			}
+			accepted := 0
+			var longest time.Duration
+			var most uint64
+			for i := range count {
+				raw := mutated(rng, p.seeds)
+				keep := func(what string) string {
+					path := filepath.Join(os.TempDir(), fmt.Sprintf("dnnc-%s-%d", filepath.Base(p.name), i))
+					_ = os.WriteFile(path, raw, 0o600)
+					return fmt.Sprintf("input %d (%s): %s", i, path, what)
+				}
+				hang := time.AfterFunc(time.Minute, func() { panic(keep("a minute without an end")) })
+				before, from := allocated(), time.Now()
+				func() {
+					defer func() {
+						if r := recover(); r != nil {
+							t.Fatal(keep(fmt.Sprintf("panic: %v\n%s", r, debug.Stack())))
+						}
+					}()
+					if p.read(raw) == nil {
+						accepted++
+					}
+				}()
+				hang.Stop()
+				took, memory := time.Since(from), allocated()-before
+				if took > parserTime { // once more: the machine may have been busy
+					from = time.Now()
+					_ = p.read(raw)
+					took = min(took, time.Since(from))
+				}
+				longest, most = max(longest, took), max(most, memory)
+				assert.Less(t, took, parserTime, "%s", keepIf(took >= parserTime, keep, "too long"))
+				assert.Less(t, memory, uint64(parserMemory), "%s", keepIf(memory >= parserMemory, keep, "too much memory"))
+				if t.Failed() {
+					return
+				}
+			}
+			t.Logf("%d inputs, %d of them accepted; at most %v and %.1f MB", count, accepted, longest.Round(time.Millisecond), float64(most)/(1<<20))
+		})
+	}
+}
+
+func keepIf(bad bool, keep func(string) string, what string) string {
+	if bad {
+		return keep(what)
+	}
+	return what
+}
