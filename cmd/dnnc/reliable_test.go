@@ -201,6 +201,7 @@ func TestLimitedMemory(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("limits of address space are Linux's")
 	}
+	need(t)
 	dir := workspace(t)
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "net.c"), []byte("old"), 0o644))
 	self, err := os.Executable()
@@ -217,7 +218,7 @@ func TestLimitedMemory(t *testing.T) {
 		require.NoError(t, err)
 		return 0, string(out)
 	}
-	code, text := limited(1_400_000, "lenet5.dnn -target x86_64 -images 512 -emit c -o net.c")
+	code, text := limited(1_400_000, "lenet5.dnn -O universal -bits 2 -rounding compensated -target x86_64 -images 512 -emit c -o net.c")
 	assert.Equal(t, atFault, code, text)
 	assert.Contains(t, text, "dnnc takes more than the 1367 MiB")
 	assert.NotContains(t, text, "goroutine")
