@@ -433,8 +433,25 @@ func keeping(d *document, list []*analysis) error {
 		"The share of the float network's robust accuracy that is kept: the mean over kinds of error of the mean over their sizes, clean images being one kind. Below, ± is one standard error from " +
 			fmt.Sprint(resamples) + " resamples of the test images and of the seeds; differences are paired by image. Strong figures are told from 0: their 95 % interval does not hold it."}}
 	if len(list) > 1 {
-		all := d.Summary
-		all.Caption = "In the mean of all sizes, with 95 % intervals"
+		all := table{Caption: "In the mean of all sizes", Head: []string{"network"}}
+		for _, m := range list[0].x.Methods {
+			all.Head = append(all.Head, title(m))
+		}
+		for _, a := range list {
+			r := row(a.x.Name)
+			for _, m := range list[0].x.Methods {
+				kept, _, err := a.overall(m)
+				switch {
+				case err != nil:
+					return err
+				case kept == nil:
+					r = append(r, figure{Text: "-"})
+				default:
+					r = append(r, of(*kept))
+				}
+			}
+			all.Rows = append(all.Rows, r)
+		}
 		s.Tables = append(s.Tables, all)
 	}
 	var folded []table
