@@ -8,7 +8,7 @@ TEST_PACKAGES = gcc g++ libc6-dev gcc-arm-linux-gnueabihf libc6-dev-armhf-cross 
 	qemu-system-arm gcc-arm-none-eabi libnewlib-arm-none-eabi clang-19 cmake ninja-build pkg-config neovim zsh fish
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: all demo experiments peers test test-full bench results check tools test-tools clean FORCE
+.PHONY: all demo dist experiments peers test test-full bench results check tools test-tools clean FORCE
 
 all: bin/dnnc
 
@@ -70,6 +70,10 @@ peers: bin/dnnc
 	bin/peers/python/bin/python testdata/peers/tflite_cases.py bin/peers/tflite $(TFLITE_CASES)
 	bin/dnnc conformance bin/peers/onnx
 	bin/dnnc conformance bin/peers/tflite
+
+# What a release consists of: static binaries, checksums, licences, a bill of materials.
+dist:
+	$(GO) run ./cmd/dist
 
 # The searches against each other, as the README reports them: hours on two cores,
 # interrupted and resumed at will. DNNC_DATA names the folder of MNIST and CIFAR-10.

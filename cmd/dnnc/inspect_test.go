@@ -106,7 +106,7 @@ func TestGraph(t *testing.T) {
 	svg, err := os.ReadFile(filepath.Join(dir, "net.svg"))
 	require.NoError(t, err)
 	assert.NoError(t, xml.Unmarshal(svg, new(struct{ XMLName xml.Name })))
-	for _, want := range []string{"conv1", "i8[20,1,5,5]", "500 bytes, 8.00 bits", "288000 multiply-adds"} {
+	for _, want := range []string{"conv1", "i8[20,1,5,5]", "500 bytes, 8.00 bits", "288000 multiply-adds", "instructions on "} {
 		assert.Contains(t, string(dot), want)
 		assert.Contains(t, string(svg), want)
 	}

@@ -1,5 +1,5 @@
-// Package graph draws a module: operations with shapes, formats, bytes and
-// multiply-adds, as Graphviz text or as a picture.
+// Package graph draws a module: operations with shapes, formats, bytes,
+// multiply-adds and the target's estimate of instructions, as Graphviz text or as a picture.
 package graph
 
 import (
@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/target"
 )
 
 // box is an operation, an input or a result.
@@ -47,6 +48,9 @@ func boxes(m *ir.Module) (list []box, edges []edge) {
 			w := n.Const("weight")
 			bytes := ir.PackedBytes(w.Type.Elem, w.Type.Shape) + ir.BookBytes(w.Type.Elem)
 			b.lines = append(b.lines, w.Type.String(), fmt.Sprintf("%d bytes, %.2f bits", bytes, 8*float64(bytes)/float64(w.Type.Shape.Size())), fmt.Sprintf("%d multiply-adds", n.MACs()))
+			if t, err := target.Find(m.Target); err == nil && m.IsQuantized() {
+				b.lines = append(b.lines, fmt.Sprintf("about %.0f instructions on %s", t.Cycles(n, w.Type.Elem), t.Name))
+			}
 		}
 		for _, a := range n.Args {
 			b.rank = max(b.rank, list[at[a]].rank+1)
