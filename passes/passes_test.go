@@ -294,3 +294,30 @@ func TestPlansAndEffort(t *testing.T) {
 	assert.Less(t, little, much)
 	assert.Equal(t, little, ends(1))
 }
+
+// TestEarlierChoicesDoNotSteer gives one search two budgets, and another the second
+// alone: what the first measured is kept, and changes no choice.
+func TestEarlierChoicesDoNotSteer(t *testing.T) {
+	if testing.Short() {
+		t.Skip("whole searches")
+	}
+	choose := func(budgets ...int) (*robust.Network, pass.SearchReport) {
+		env := environment(t, 32)
+		env.Formats = []ir.Elem{ir.OddOf(1), ir.OddOf(2), ir.OddOf(3), ir.OddOf(5)}
+		m := load(t)
+		require.NoError(t, passes.Table.Run(context.Background(), m, env, pass.Options{StopAfter: passes.Calibrated}))
+		s, err := robust.New(m, env)
+		require.NoError(t, err)
+		var n *robust.Network
+		for _, bytes := range budgets {
+			env.Report = pass.SearchReport{}
+			n, err = s.Choose(context.Background(), "qed", bytes)
+			require.NoError(t, err)
+		}
+		return n, env.Report
+	}
+	later, laterReport := choose(110000, 108000, 109000)
+	fresh, freshReport := choose(109000)
+	assert.Equal(t, fresh.Key(), later.Key())
+	assert.Equal(t, freshReport, laterReport)
+}

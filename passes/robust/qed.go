@@ -21,6 +21,8 @@ func qed(ctx context.Context, s *Search, bytes int) (*Network, error) {
 		return nil, err
 	}
 	s.charge()
+	// What earlier choices measured must not steer this one.
+	clear(s.tried)
 	best, err := s.finalists(ctx, bytes)
 	if err != nil {
 		return nil, err
@@ -88,7 +90,7 @@ func (s *Search) local(ctx context.Context, best *Network, bytes, steps int) (*N
 }
 
 // neighbour is the network nearest to one, by the table's costs, of all that
-// differ in one or two layers, fit, and were not measured yet.
+// differ in one or two layers, fit, and were not tried yet.
 func (s *Search) neighbour(from *Network, bytes int) []quant.Format {
 	type move struct {
 		layer, entry int
@@ -124,7 +126,7 @@ func (s *Search) neighbour(from *Network, bytes int) []quant.Format {
 		for _, m := range list {
 			next[m.layer] = s.format(m.layer, s.menu[m.layer][m.entry])
 		}
-		if s.final.networks[key(next)] == nil && s.fits(next, bytes) {
+		if !s.tried[key(next)] && s.fits(next, bytes) {
 			found, least = next, sum
 		}
 	}
