@@ -155,7 +155,7 @@ func parsers(t *testing.T) []aParser {
 			return inspect.Size(ctx, []string{path}, nil, io.Discard, io.Discard)
 		})},
 		{name: "checkpoint", seeds: [][]byte{fileOf(t, made.path("state"))}, slow: true, read: made.resume},
-		{name: "arguments", seeds: [][]byte{[]byte("-O int8 'a b' \"c\\\"d\" @x -bits 2\n")}, read: with("args", func(path string) error {
+		{name: "arguments", seeds: [][]byte{[]byte("-O int8 'a b' \"c\\\"d\" -bits 2\n"), []byte("@x -v\n")}, read: with("args", func(path string) error {
 			_, err := expanded([]string{"@" + path})
 			return err
 		})},
