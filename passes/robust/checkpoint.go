@@ -7,11 +7,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 
 	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/runtime/replace"
 )
 
 // checkpoint is what a search has measured, as a file.
@@ -111,17 +112,10 @@ func (s *Search) save() error {
 	if err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(filepath.Dir(s.env.Checkpoint), ".dnnc-*")
-	if err == nil {
-		_, err = f.Write(append(text, '\n'))
-		err = errors.Join(err, f.Close())
-		if err == nil {
-			err = os.Rename(f.Name(), s.env.Checkpoint)
-		}
-		if err != nil {
-			os.Remove(f.Name())
-		}
-	}
+	err = replace.With(s.env.Checkpoint, func(w io.Writer) error {
+		_, err := w.Write(append(text, '\n'))
+		return err
+	})
 	if err != nil {
 		return diag.New(diag.Pos{}, diag.BadOutput, "-checkpoint: %v", err)
 	}
