@@ -10,6 +10,7 @@ import (
 	"github.com/dnnc/dnnc/runtime/data"
 	"github.com/dnnc/dnnc/runtime/gemm"
 	"github.com/dnnc/dnnc/runtime/interp"
+	"github.com/dnnc/dnnc/runtime/kernels"
 	"github.com/dnnc/dnnc/runtime/parallel"
 )
 
@@ -90,12 +91,12 @@ func layerGroups(n *ir.Node) int {
 // sampler lays out what the weights of a layer are multiplied with, as rows: the
 // images' elements, or a sample of a convolution's windows.
 type sampler struct {
-	n       *ir.Node
-	windows *gemm.Windows // nil of a linear layer
-	pixels  int
-	cols    int
-	pad     []float32
-	take    int // windows of an image
+	n      *ir.Node
+	window kernels.Window // of a convolution
+	pixels int            // of its result; 0 of a linear layer
+	cols   int
+	pad    []float32
+	take   int // windows of an image
 }
 
 func newSampler(n *ir.Node, images int) *sampler {
@@ -105,7 +106,7 @@ func newSampler(n *ir.Node, images int) *sampler {
 		return s
 	}
 	g := interp.Window(n)
-	s.windows, s.pixels, s.cols = gemm.NewWindows(g), g.OutH()*g.OutW(), g.K()
+	s.window, s.pixels, s.cols = g, g.OutH()*g.OutW(), g.K()
 	s.take = min(windowsOf(s.cols, images), s.pixels)
 	for _, v := range padValues(n) {
 		s.pad = append(s.pad, float32(v))
@@ -116,14 +117,14 @@ func newSampler(n *ir.Node, images int) *sampler {
 // rows are those of some images, first being the number of the first one: the
 // same windows of an image whatever its pixels.
 func (s *sampler) rows(group int, x []float32, first, images int) []float32 {
-	if s.windows == nil {
+	if s.pixels == 0 {
 		return x
 	}
 	out, size := make([]float32, images*s.take*s.cols), len(x)/images
 	parallel.For(images, func(i int) {
 		rng := rand.New(rand.NewPCG(uint64(first+i), 17))
 		for j, p := range rng.Perm(s.pixels)[:s.take] {
-			s.windows.Taps(group, p, x[i*size:(i+1)*size], s.pad, out[(i*s.take+j)*s.cols:(i*s.take+j+1)*s.cols])
+			gemm.Taps(s.window, group, p, x[i*size:(i+1)*size], s.pad, out[(i*s.take+j)*s.cols:(i*s.take+j+1)*s.cols])
 		}
 	})
 	return out

@@ -186,8 +186,8 @@ func scatter[T float32 | int8](w *Windows, first, channel, out int, line, y []T)
 }
 
 // Taps writes the window of one pixel of an image as a row of K.
-func (w *Windows) Taps(group, pixel int, x, pad, row []float32) {
-	g, ow := w.g, w.g.OutW()
+func Taps(g kernels.Window, group, pixel int, x, pad, row []float32) {
+	ow := g.OutW()
 	channels, plane, taps := g.InC/g.Groups, g.InH*g.InW, g.KH*g.KW
 	top, left := pixel/ow*g.StrideH-g.PadT, pixel%ow*g.StrideW-g.PadL
 	for tap := range taps {

@@ -102,7 +102,7 @@ func TestFloatConvolution(t *testing.T) {
 				require.InDelta(t, min(max(v, 0), 2), got[i*out+j], 1e-4)
 			}
 			c, pixel := rng.Intn(g.OutC), rng.Intn(g.OutH()*g.OutW())
-			w.Taps(c/(g.OutC/groups), pixel, own, pad, row)
+			Taps(g, c/(g.OutC/groups), pixel, own, pad, row)
 			sum := bias[c]
 			for j, v := range row {
 				sum += v * weight[c*k+j]
