@@ -212,8 +212,8 @@ func (g *group) seeds() string {
 }
 
 // table writes a row a method, a column a size; text gives a cell's.
-func (g *group) table(b *strings.Builder, methods []string, head, last string, text func(c *cell) string, end func(method string) string) {
-	fmt.Fprintf(b, "| %s |", head)
+func (g *group) table(b *strings.Builder, methods []string, last string, text func(c *cell) string, end func(method string) string) {
+	b.WriteString("| bits |")
 	for _, s := range g.sizes {
 		fmt.Fprintf(b, " %g |", s)
 	}
@@ -238,14 +238,14 @@ func tables(cells []cell, date string) string {
 	for _, g := range groups(cells) {
 		fmt.Fprintf(&b, "%s, formats %s, %d test images, %s, %s; retention and its standard error at bits a weight:\n\n",
 			g.network, g.formats, g.cells[0].images, g.seeds(), date)
-		g.table(&b, g.methods, "bits", "", func(c *cell) string {
+		g.table(&b, g.methods, "", func(c *cell) string {
 			return fmt.Sprintf("%.4f ± %.4f", c.retention.mean(), c.retention.stderr())
 		}, func(string) string { return "" })
 		if len(g.methods) == 1 {
 			continue
 		}
 		fmt.Fprintf(&b, "%s above the others, with half the width of the 95 %% interval of the paired difference; **bold** where it lies significantly below:\n\n", g.methods[0])
-		g.table(&b, g.methods[1:], "bits", " mean |", func(c *cell) string { return gap(c.below.mean(), c.below.stderr()) }, func(m string) string {
+		g.table(&b, g.methods[1:], " mean |", func(c *cell) string { return gap(c.below.mean(), c.below.stderr()) }, func(m string) string {
 			var values, errors []float64
 			for _, s := range g.sizes {
 				if c := g.cell(m, s); c != nil {
