@@ -35,7 +35,7 @@ func (e *Env) Judge() (data.Batch, error) {
 	if e.judge.N > 0 {
 		return e.judge, nil
 	}
-	clean, err := e.heldOut()
+	clean, err := e.HeldOut()
 	if err != nil {
 		return data.Batch{}, err
 	}
@@ -46,14 +46,16 @@ func (e *Env) Judge() (data.Batch, error) {
 // Final returns the held-out images behind the judged ones, disturbed in the same
 // way; none where there are no more.
 func (e *Env) Final() (data.Batch, error) {
-	clean, err := e.heldOut()
+	clean, err := e.HeldOut()
 	if err != nil || clean.N <= Judged {
 		return data.Batch{}, err
 	}
 	return e.mixture(clean.Slice(Judged, min(Judged+Finals, clean.N)), JudgeAt+Judged)
 }
 
-func (e *Env) heldOut() (data.Batch, error) {
+// HeldOut returns the images that candidates are judged on, as they are: those for
+// calibration where none are held out.
+func (e *Env) HeldOut() (data.Batch, error) {
 	if e.Holdout != nil {
 		return e.Holdout()
 	}

@@ -7,7 +7,6 @@ import (
 
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
-	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/passes/quant"
 	"github.com/dnnc/dnnc/runtime/measure"
 )
@@ -71,19 +70,12 @@ func (s *Search) Plan(ctx context.Context, objective string, bytes int) (*Networ
 // boundaryCosts is the table of the loss of boundary distance; a little of the KL
 // tells apart what few images do not.
 func (s *Search) boundaryCosts(ctx context.Context) ([][]Choice, error) {
-	judge := s.env.Calibration
-	if s.env.Holdout != nil {
-		judge = s.env.Holdout
-	}
-	clean, err := judge()
+	clean, err := s.env.HeldOut()
 	if err != nil {
 		return nil, err
 	}
 	kind := s.env.Errors[0].Kind
-	setup := measure.Setup{
-		Images: clean.Slice(0, min(boundaryImages, clean.N)), Seed: s.env.Seed, First: pass.JudgeAt,
-		Low: s.env.Low, High: s.env.High, Gradient: s.env.Gradient,
-	}
+	setup := s.setupOf(clean.Slice(0, min(boundaryImages, clean.N)))
 	ref, err := measure.Boundary(ctx, setup, kind, s.float.Forward)
 	if err != nil {
 		return nil, err

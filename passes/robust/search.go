@@ -278,6 +278,11 @@ func (s *Search) Costs() (table []pass.LayerCosts) {
 	return table
 }
 
+// setupOf measures on held-out images, disturbed with their own noise.
+func (s *Search) setupOf(clean data.Batch) measure.Setup {
+	return measure.Setup{Images: clean, Seed: s.env.Seed, First: pass.JudgeAt, Low: s.env.Low, High: s.env.High, Gradient: s.env.Gradient}
+}
+
 // retention is the share of the float network's robust accuracy that a rounded
 // network keeps: every judged image under every condition. Without labels the
 // float network's own answers are taken for them.
@@ -295,11 +300,7 @@ func (s *Search) retention(ctx context.Context, formats []quant.Format) (measure
 		return interp.Logits(ctx, prog, x, n)
 	}}
 	if s.exact == nil {
-		judge := s.env.Calibration
-		if s.env.Holdout != nil {
-			judge = s.env.Holdout
-		}
-		clean, err := judge()
+		clean, err := s.env.HeldOut()
 		if err != nil {
 			return none, err
 		}
@@ -311,7 +312,8 @@ func (s *Search) retention(ctx context.Context, formats []quant.Format) (measure
 			}
 			clean.Labels = measure.Answers(logits, s.classes)
 		}
-		s.setup = measure.Setup{Images: clean, Conditions: s.env.Errors, Seed: s.env.Seed, First: pass.JudgeAt, Low: s.env.Low, High: s.env.High, Gradient: s.env.Gradient}
+		s.setup = s.setupOf(clean)
+		s.setup.Conditions = s.env.Errors
 		nets = append(nets, s.float.Forward)
 	}
 	scores, err := measure.Robust(ctx, s.setup, nets...)
