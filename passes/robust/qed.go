@@ -21,19 +21,24 @@ func qed(ctx context.Context, s *Search, bytes int) (*Network, error) {
 		return nil, err
 	}
 	s.charge()
-	// What earlier choices measured must not steer this one.
-	clear(s.tried)
-	best, err := s.finalists(ctx, bytes)
+	list, err := s.finalists(bytes)
 	if err != nil {
 		return nil, err
 	}
-	return s.local(ctx, best, bytes, localSteps)
+	best, err := s.best(ctx, list)
+	if err != nil {
+		return nil, err
+	}
+	tried := map[string]bool{}
+	for _, c := range list {
+		tried[key(c.formats)] = true
+	}
+	return s.local(ctx, best, tried, bytes, localSteps)
 }
 
 // finalists are the plans of every surrogate for a number of bytes, and universal
-// quantization within them; the best is returned.
-func (s *Search) finalists(ctx context.Context, bytes int) (*Network, error) {
-	var list []candidate
+// quantization within them.
+func (s *Search) finalists(bytes int) (list []candidate, err error) {
 	add := func(origin string, formats []quant.Format) {
 		if !s.fits(formats, bytes) {
 			return // pinned layers take universal over the budget
@@ -53,7 +58,7 @@ func (s *Search) finalists(ctx context.Context, bytes int) (*Network, error) {
 	if w := s.widest(bytes); w > 0 {
 		add("universal", s.uniform(ir.OddOf(w)))
 	}
-	return s.best(ctx, list)
+	return list, nil
 }
 
 // uniform is one element type everywhere but where a layer has its own.
@@ -71,12 +76,14 @@ const localSteps = 6
 // local measures the neighbours of a network that fit the budget, the most
 // promising by the table first, and moves to any that is better: a bit more here
 // for a bit less there. The table forgets how layers act together; this does not.
-func (s *Search) local(ctx context.Context, best *Network, bytes, steps int) (*Network, error) {
+// tried are the networks of this choice: what earlier ones measured must not steer it.
+func (s *Search) local(ctx context.Context, best *Network, tried map[string]bool, bytes, steps int) (*Network, error) {
 	for range steps {
-		next := s.neighbour(best, bytes)
+		next := s.neighbour(best, tried, bytes)
 		if next == nil || s.stopped() {
 			break
 		}
+		tried[key(next)] = true
 		n, err := s.joint(ctx, s.final, "local search", next)
 		if err != nil {
 			return nil, err
@@ -91,7 +98,7 @@ func (s *Search) local(ctx context.Context, best *Network, bytes, steps int) (*N
 
 // neighbour is the network nearest to one, by the table's costs, of all that
 // differ in one or two layers, fit, and were not tried yet.
-func (s *Search) neighbour(from *Network, bytes int) []quant.Format {
+func (s *Search) neighbour(from *Network, tried map[string]bool, bytes int) []quant.Format {
 	type move struct {
 		layer, entry int
 		bytes        int
@@ -126,7 +133,7 @@ func (s *Search) neighbour(from *Network, bytes int) []quant.Format {
 		for _, m := range list {
 			next[m.layer] = s.format(m.layer, s.menu[m.layer][m.entry])
 		}
-		if !s.tried[key(next)] && s.fits(next, bytes) {
+		if !tried[key(next)] && s.fits(next, bytes) {
 			found, least = next, sum
 		}
 	}

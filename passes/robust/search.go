@@ -46,7 +46,6 @@ type Search struct {
 	nearestEffort effort
 	spent         effort // on the table
 	curves        map[string][]Plan
-	tried         map[string]bool // networks that the choice under way has measured
 	fisherCosts   [][]Choice
 	assignments   []assignment
 
@@ -100,7 +99,7 @@ func New(m *ir.Module, env *pass.Env) (*Search, error) {
 	}
 	s := &Search{
 		m: m, env: env, layers: m.Layers(), rounder: r, float: r.Prog, judge: &exam{Batch: judge, networks: map[string]*Network{}},
-		classes: r.Prog.Size(m.Outputs[0]), curves: map[string][]Plan{}, tried: map[string]bool{},
+		classes: r.Prog.Size(m.Outputs[0]), curves: map[string][]Plan{},
 		kinds: 1, kindNames: []string{measure.Clean}, kindOf: []int{0},
 	}
 	if s.final = s.judge; final.N > 0 {
@@ -165,7 +164,6 @@ func (s *Search) Quantized(ctx context.Context, formats []quant.Format) (*ir.Mod
 // joint rounds a whole network as it would ship and measures it in integers.
 func (s *Search) joint(ctx context.Context, x *exam, origin string, formats []quant.Format) (*Network, error) {
 	s.count(x.N) // also when an earlier choice measured it
-	s.tried[key(formats)] = true
 	if n := x.networks[key(formats)]; n != nil {
 		seen := *n
 		seen.Origin = origin
