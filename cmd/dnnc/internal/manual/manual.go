@@ -95,21 +95,30 @@ func (m *Manual) words() string {
 	return strings.Join(words, " ")
 }
 
-func (m *Manual) bash() string {
+// arguments are the flags that take one: those of known values as cases of a shell,
+// which format makes of a name and its values, those of files, and the others.
+func (m *Manual) arguments(format string) (cases string, files, none []string) {
 	list, value := m.flags()
-	var names, files, none []string
-	var cases strings.Builder
 	for _, f := range list {
-		names = append(names, "-"+f.Name)
 		switch {
 		case len(m.Values[f.Name]) > 0:
-			fmt.Fprintf(&cases, "    -%s) COMPREPLY=($(compgen -W '%s' -- \"$cur\")); return ;;\n", f.Name, strings.Join(m.Values[f.Name], " "))
+			cases += fmt.Sprintf(format, f.Name, strings.Join(m.Values[f.Name], " "))
 		case isFile(value[f.Name]):
 			files = append(files, "-"+f.Name)
 		case value[f.Name] != "":
 			none = append(none, "-"+f.Name)
 		}
 	}
+	return cases, files, none
+}
+
+func (m *Manual) bash() string {
+	list, _ := m.flags()
+	var names []string
+	for _, f := range list {
+		names = append(names, "-"+f.Name)
+	}
+	cases, files, none := m.arguments("    -%s) COMPREPLY=($(compgen -W '%s' -- \"$cur\")); return ;;\n")
 	slices.Sort(files)
 	return fmt.Sprintf(`_dnnc() {
   local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]}
@@ -124,7 +133,7 @@ func (m *Manual) bash() string {
   esac
 }
 complete -o filenames -F _dnnc dnnc
-`, cases.String(), strings.Join(files, "|"), strings.Join(none, "|"), strings.Join(names, " "), m.words())
+`, cases, strings.Join(files, "|"), strings.Join(none, "|"), strings.Join(names, " "), m.words())
 }
 
 // zsh is a file of a folder in fpath, whose text runs when it is first asked, or one
@@ -134,24 +143,16 @@ func (m *Manual) zsh() string {
 		doc = strings.ReplaceAll(doc, "'", `'\''`)
 		return "    '" + strings.ReplaceAll(word, ":", `\:`) + ":" + doc + "'\n"
 	}
-	list, value := m.flags()
-	var commands, flags, cases strings.Builder
-	var files, none []string
+	list, _ := m.flags()
+	var commands, flags strings.Builder
 	for _, c := range m.Commands {
 		commands.WriteString(quote(c.Name, c.Doc))
 	}
 	for _, f := range list {
 		_, usage := flag.UnquoteUsage(f)
 		flags.WriteString(quote("-"+f.Name, usage))
-		switch {
-		case len(m.Values[f.Name]) > 0:
-			fmt.Fprintf(&cases, "    -%s) compadd -- %s; return ;;\n", f.Name, strings.Join(m.Values[f.Name], " "))
-		case isFile(value[f.Name]):
-			files = append(files, "-"+f.Name)
-		case value[f.Name] != "":
-			none = append(none, "-"+f.Name)
-		}
 	}
+	cases, files, none := m.arguments("    -%s) compadd -- %s; return ;;\n")
 	return fmt.Sprintf(`#compdef dnnc
 _dnnc() {
   local -a commands flags
@@ -175,7 +176,7 @@ if [[ $funcstack[1] == _dnnc ]]; then
 else
   compdef _dnnc dnnc
 fi
-`, commands.String(), flags.String(), cases.String(), strings.Join(files, "|"), strings.Join(none, "|"))
+`, commands.String(), flags.String(), cases, strings.Join(files, "|"), strings.Join(none, "|"))
 }
 
 func (m *Manual) fish() string {
