@@ -23,6 +23,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/encoding/protowire"
 
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/experiment"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/inspect"
 	"github.com/dnnc/dnnc/codegen/llvm"
 	"github.com/dnnc/dnnc/frontend"
@@ -155,11 +156,29 @@ func parsers(t *testing.T) []aParser {
 			return inspect.Size(ctx, []string{path}, nil, io.Discard, io.Discard)
 		})},
 		{name: "checkpoint", seeds: [][]byte{fileOf(t, made.path("state"))}, slow: true, read: made.resume},
+		{name: "experiment", seeds: experiments(t), read: func(raw []byte) error {
+			for _, quick := range []bool{false, true} {
+				if _, err := experiment.Parse("x.exp", string(raw), quick); err != nil {
+					return err
+				}
+			}
+			return nil
+		}},
 		{name: "arguments", seeds: [][]byte{[]byte("-O int8 'a b' \"c\\\"d\" -bits 2\n"), []byte("@x -v\n")}, read: with("args", func(path string) error {
 			_, err := expanded([]string{"@" + path})
 			return err
 		})},
 	}
+}
+
+// experiments are the texts of all experiment files.
+func experiments(t *testing.T) (texts [][]byte) {
+	list, err := filepath.Glob("../../testdata/experiments/*.exp")
+	require.NoError(t, err)
+	for _, path := range list {
+		texts = append(texts, fileOf(t, path))
+	}
+	return texts
 }
 
 // onnxModel is a convolution and a relu, as protobuf's wire has them.

@@ -23,24 +23,12 @@ type entrant struct {
 	ship      shipped
 	score     *cell
 	scored    *scored
-	kept      *measure.Score // of scored, once it was unpacked
+	result    *measure.Score // of scored, once it was unpacked; nil of none
 	distances []*cell        // by kind of Boundary
 }
 
 // isNone reports that the method has nothing as small as the budget.
 func (e *entrant) isNone() bool { return e.chosen != nil && e.chosen.None }
-
-// result is the measurement, nil of none.
-func (e *entrant) result() (*measure.Score, error) {
-	if e.isNone() || e.scored.None {
-		return nil, nil
-	}
-	var err error
-	if e.kept == nil {
-		e.kept, err = e.scored.score()
-	}
-	return e.kept, err
-}
 
 // step is work that is done at a stretch: one cell, or several that share images.
 type step struct {

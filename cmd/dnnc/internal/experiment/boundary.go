@@ -1,0 +1,134 @@
+package experiment
+
+import (
+	"fmt"
+	"html/template"
+	"slices"
+
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/chart"
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/pictures"
+	"github.com/dnnc/dnnc/runtime/measure"
+)
+
+// boundaries is the distributions of boundary distance.
+func boundaries(d *document, list []*analysis) error {
+	s := section{ID: "boundary", Title: "How far the decision boundary is", Text: []string{
+		"The share of the test images whose answer is wrong at or below a size of error: a line further down and to the right is more robust. The mean loss is relative to the float network, over the images that it answers rightly."}}
+	var methods []string
+	for _, a := range list {
+		for k, kind := range a.x.Boundary {
+			c := chart.Lines{Title: a.x.Name + ": " + kind, X: "size of error", Y: "share answered wrongly"}
+			t := table{Caption: fmt.Sprintf("%s at %g bits a weight, distances under %s", a.x.Name, a.x.Detail, kind), Head: []string{"network", "10 %", "median", "90 %", "never wrong", "mean loss"}}
+			var ref []float64
+			for _, e := range a.planeOf {
+				got := e.distances[k].answer.(*distanced)
+				if got.None {
+					continue
+				}
+				if !slices.Contains(methods, e.method) {
+					methods = append(methods, e.method)
+				}
+				x := got.Distances
+				if e.method == floatMethod {
+					ref = x
+				}
+				c.Series = append(c.Series, chart.Series{Style: styleOf(e.method), Plain: true, Points: stairs(x)})
+				never := 0.
+				for _, v := range x {
+					if v == measure.Never {
+						never += 1 / float64(len(x))
+					}
+				}
+				q := measure.Quantiles(x, .1, .5, .9)
+				loss := measure.BoundaryLoss(ref, x)
+				r := row(title(e.method), fmt.Sprintf("%.3f", q[0]), fmt.Sprintf("%.3f", q[1]), fmt.Sprintf("%.3f", q[2]), fmt.Sprintf("%.3f", never))
+				if e.method == floatMethod {
+					r = append(r, figure{Text: "-"})
+				} else {
+					r = append(r, of(Estimate{Value: loss.Value, StdErr: loss.StdErr}))
+				}
+				t.Rows = append(t.Rows, r)
+			}
+			if err := s.lines(c, fmt.Sprintf("%s: boundary distances under %s, %d images", a.x.Name, kind, min(a.x.BoundaryImages, a.mat.images.N)), t); err != nil {
+				return err
+			}
+		}
+	}
+	if len(s.Pictures) == 0 {
+		return nil
+	}
+	var err error
+	s.Legend, err = legends(methods...)
+	d.Sections = append(d.Sections, s)
+	return err
+}
+
+// stairs is the empirical distribution of distances: two points a step.
+func stairs(x []float64) []chart.Point {
+	sorted := slices.Clone(x)
+	slices.Sort(sorted)
+	points := []chart.Point{{}}
+	at := func(x, y float64) { points = append(points, chart.Point{X: x, Y: y, Low: y, High: y}) }
+	for i := 0; i < len(sorted); {
+		j := i
+		for j < len(sorted) && sorted[j] == sorted[i] {
+			j++
+		}
+		if sorted[i] > 1 {
+			break // never wrong
+		}
+		at(sorted[i], float64(i)/float64(len(sorted)))
+		at(sorted[i], float64(j)/float64(len(sorted)))
+		i = j
+	}
+	at(1, points[len(points)-1].Y)
+	return points
+}
+
+// planes is the decision planes side by side.
+func planes(d *document, list []*analysis) error {
+	s := section{ID: "planes", Title: "The decision boundary", Text: []string{
+		"What networks answer on the plane through three test images of different classes (crosses), one colour a class; pictures are of the first plane, the figures of all of them. Networks have equal bytes."}}
+	for _, a := range list {
+		if len(a.planes) == 0 || a.planes[0].answer.(*planed).Points == 0 {
+			continue
+		}
+		t := table{Caption: fmt.Sprintf("%s at %g bits a weight: agreement with the float network on %s", a.x.Name, a.x.Detail, plural(len(a.planes), "plane")),
+			Head: []string{"network", "agreement", "less than " + title(a.x.Methods[0])}}
+		p := a.planes[0].answer.(*planed)
+		drawn := &measure.Plane{N: p.Points}
+		for i, e := range a.planeOf {
+			if a.answers[0][i] == nil {
+				continue
+			}
+			answers := make([]int, len(a.answers[0][i]))
+			for k, v := range a.answers[0][i] {
+				answers[k] = int(v)
+			}
+			drawn.Answers = append(drawn.Answers, answers)
+			at := len(drawn.Answers) - 1
+			s.Pictures = append(s.Pictures, picture{SVG: template.HTML(pictures.PanelSVG(drawn, at)), Caption: fmt.Sprintf("%s, %s: %.1f %%", a.x.Name, title(e.method), 100*drawn.Agreement(at))})
+			if e.method == floatMethod {
+				continue
+			}
+			own := a.agreements(i)
+			r := append(row(title(e.method)), of(ofMean(own)))
+			if e.method != a.x.Methods[0] && a.planeOf[1].method == a.x.Methods[0] {
+				first := a.agreements(1)
+				gaps := make([]float64, len(own))
+				for k := range own {
+					gaps[k] = first[k] - own[k]
+				}
+				r = append(r, signed(ofMean(gaps)))
+			} else {
+				r = append(r, figure{Text: "-"})
+			}
+			t.Rows = append(t.Rows, r)
+		}
+		s.Tables = append(s.Tables, t)
+	}
+	if len(s.Pictures) > 0 {
+		d.Sections = append(d.Sections, s)
+	}
+	return nil
+}
