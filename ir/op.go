@@ -324,15 +324,40 @@ func (n *Node) Stride() []int {
 	return n.Ints("kernel")
 }
 
-// Layers lists the operations with weights, in order.
+// Layers lists the operations with weights, in order: of those that share their
+// weights, as the steps of an unrolled recurrence do, the first one. A format is
+// chosen, and weights are rounded, once for all of them.
 func (m *Module) Layers() []*Node {
 	var layers []*Node
 	for _, n := range m.Ops {
-		if n.Op.HasWeights() {
+		if n.Op.HasWeights() && !slices.ContainsFunc(layers, n.isTied) {
 			layers = append(layers, n)
 		}
 	}
 	return layers
+}
+
+// Tied lists the operations that share the weights of layer n, n among them,
+// in order.
+func (m *Module) Tied(n *Node) []*Node {
+	var tied []*Node
+	for _, o := range m.Ops {
+		if o.Op.HasWeights() && o.isTied(n) {
+			tied = append(tied, o)
+		}
+	}
+	return tied
+}
+
+// isTied reports whether two operations with weights share them; reals share their
+// bias, too, which rounding corrects. Integers of a bias depend on the scale of the
+// argument.
+func (n *Node) isTied(o *Node) bool {
+	w := n.Const("weight")
+	if n.Op != o.Op || w != o.Const("weight") || w.Type.Elem.Kind == F32 && n.Const("bias") != o.Const("bias") {
+		return false
+	}
+	return n.Op != Conv2D || n.Int("groups") == o.Int("groups")
 }
 
 // Pool is the outputs of a convolution that one element of its result is the

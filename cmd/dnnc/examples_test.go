@@ -1,8 +1,10 @@
 package main
 
 import (
+	"debug/elf"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -80,12 +82,48 @@ func TestTFLiteVerifies(t *testing.T) {
 	}
 }
 
-// TestConformance runs a folder of cases.
-func TestConformance(t *testing.T) {
-	code, stdout, stderr := dnnc(t, "conformance", "../../frontend/tflite/testdata")
+// TestRecurrentVerifies compiles an unrolled recurrence: the object has the weights of
+// its steps once.
+func TestRecurrentVerifies(t *testing.T) {
+	if _, err := llvm.Find(""); err != nil {
+		t.Skip(err)
+	}
+	targets := []string{"x86_64"}
+	if os.Getenv("DNNC_FULL") != "" {
+		targets = append(targets, "armv7", "armv7em", "riscv32")
+	}
+	const model = "../../frontend/onnx/testdata/lstm_1/model.onnx"
+	for _, target := range targets {
+		for _, level := range [][]string{{"-O", "int8"}, {"-O", "universal", "-bits", "2"}, {"-O", "robust", "-bits", "3", "-formats", "odd"}} {
+			code, stdout, stderr := dnnc(t, append([]string{"verify", model, "-target", target, "-images", "40", "-n", "10"}, level...)...)
+			require.Zero(t, code, stderr)
+			assert.Contains(t, stdout, "10 of 10 images of noise and 8 of 8 adversarial inputs bit-exact")
+		}
+	}
+	object := filepath.Join(t.TempDir(), "net.o")
+	code, _, stderr := dnnc(t, model, "-target", "armv7em", "-images", "8", "-o", object)
 	require.Zero(t, code, stderr)
-	assert.Regexp(t, `all +2 +0 +0 +0`, stdout)
-	code, _, stderr = dnnc(t, "conformance", t.TempDir())
+	f, err := elf.Open(object)
+	require.NoError(t, err)
+	defer f.Close()
+	bytes := 0
+	for _, s := range f.Sections {
+		if strings.Contains(s.Name, "_weight") {
+			bytes += int(s.Size)
+		}
+	}
+	const inputs, hidden, results = 3, 6, 3
+	assert.Equal(t, 2*4*hidden*(inputs+hidden)+2*hidden*results, bytes)
+}
+
+// TestConformance runs folders of cases.
+func TestConformance(t *testing.T) {
+	for _, format := range []string{"tflite", "onnx"} {
+		code, stdout, stderr := dnnc(t, "conformance", "../../frontend/"+format+"/testdata")
+		require.Zero(t, code, stderr)
+		assert.Regexp(t, `all +2 +0 +0 +0`, stdout)
+	}
+	code, _, stderr := dnnc(t, "conformance", t.TempDir())
 	assert.Equal(t, atFault, code)
 	assert.Contains(t, stderr, "no case")
 }

@@ -4,6 +4,7 @@
 package kernel
 
 import (
+	"crypto/sha256"
 	"encoding/binary"
 	"fmt"
 	"math/bits"
@@ -26,8 +27,9 @@ func Program(m *ir.Module, i Interface) (*loop.Program, error) {
 		return nil, err
 	}
 	var steps []*loop.Func
+	data := map[datum]*loop.Global{}
 	for i, n := range m.Ops {
-		g := &generator{n: n, p: p, target: t, f: &loop.Func{Name: fmt.Sprintf("%s_layer%d", prefix, i), Local: true}}
+		g := &generator{n: n, p: p, data: data, target: t, f: &loop.Func{Name: fmt.Sprintf("%s_layer%d", prefix, i), Local: true}}
 		g.b = loop.NewBuilder(g.f)
 		if n.Op.Info().Attr("multiply") != nil {
 			g.multiply = t.FindMultiply(n.Word("multiply"))
@@ -150,6 +152,7 @@ type generator struct {
 	target   *target.Target
 	n        *ir.Node
 	p        *loop.Program
+	data     map[datum]*loop.Global
 	f        *loop.Func
 	b        *loop.Builder
 	args     []*loop.Param
@@ -210,11 +213,24 @@ func (g *generator) pixel(w kernels.Window, row, ox loop.Expr) loop.Expr {
 	return loop.Sum(row, loop.Scaled(ox, w.OutC))
 }
 
-// global adds constant data, named after the function and its role.
+// global adds constant data, named after the function and its role: equal data once,
+// as the steps of a recurrence have them.
 func (g *generator) global(role string, align int, data []byte) *loop.Global {
 	c := &loop.Global{Name: g.f.Name + "_" + role, Data: data, Align: align, Weights: strings.HasPrefix(role, "weight")}
+	key := datum{sha256.Sum256(data), align, c.Weights}
+	if old := g.data[key]; old != nil {
+		return old
+	}
+	g.data[key] = c
 	g.p.Globals = append(g.p.Globals, c)
 	return c
+}
+
+// datum tells constant data apart.
+type datum struct {
+	sum     [sha256.Size]byte
+	align   int
+	weights bool
 }
 
 // function writes a local function of the operation by way of g.b and returns

@@ -52,12 +52,18 @@ func TestReadableText(t *testing.T) {
 // run computes the first output for inputs that rise from 0.
 func run(t *testing.T, m *ir.Module) []float32 {
 	t.Helper()
-	p, err := interp.CompileFloat(m)
-	require.NoError(t, err)
 	x := make([]float32, m.Inputs[0].Type.Shape.Size())
 	for i := range x {
 		x[i] = float32(i%17) / 17
 	}
+	return compute(t, m, x)
+}
+
+// compute is the first output for some inputs.
+func compute(t *testing.T, m *ir.Module, x []float32) []float32 {
+	t.Helper()
+	p, err := interp.CompileFloat(m)
+	require.NoError(t, err)
 	y, err := p.Forward(context.Background(), x, 1)
 	require.NoError(t, err)
 	return y

@@ -88,6 +88,8 @@ func init() {
 		"QLinearConv":        {8, qlinearConv, nil, []ir.Op{ir.Conv2D}},
 		"QLinearMatMul":      {8, qlinearMatMul, nil, []ir.Op{ir.Linear}},
 		"LayerNormalization": {1, layerNorm, nil, []ir.Op{ir.Reduce, ir.Sub, ir.Mul, ir.Sqrt, ir.Reciprocal}},
+		"LSTM":               {3, recurrent(4), nil, []ir.Op{ir.Linear, ir.Slice, ir.Sigmoid, ir.Tanh, ir.Add, ir.Mul, ir.Concat}},
+		"GRU":                {3, recurrent(3), nil, []ir.Op{ir.Linear, ir.Slice, ir.Sigmoid, ir.Tanh, ir.Add, ir.Sub, ir.Mul, ir.Concat}},
 		"Sum":                {1, sumOf, nil, []ir.Op{ir.Add}},
 		"Tile":               {2, tile, nil, []ir.Op{ir.Copy}},
 		"CastLike":           {2, same, nil, nil},

@@ -126,8 +126,26 @@ func narrow(x []float64) []float32 {
 	return out
 }
 
+// release leaves the constants that n shares with other layers to them, under the
+// name of the first one.
+func release(m *ir.Module, n *ir.Node) {
+	for _, t := range m.Tied(n) {
+		if t != n {
+			for _, attr := range []string{"weight", "bias"} {
+				if c := t.Const(attr); c != nil {
+					c.Name = t.Name() + ir.ConstKeys[attr]
+				}
+			}
+			return
+		}
+	}
+}
+
 // storeLayer replaces the constants of n by new ones of the same names.
 func storeLayer(m *ir.Module, n *ir.Node, p layerParams) {
+	if n.Has("weight") {
+		release(m, n)
+	}
 	put := func(attr, name string, shape ir.Shape, x []float64) {
 		c := ir.FloatConst(name, shape, narrow(x))
 		c.Pos = n.Pos

@@ -75,6 +75,7 @@ func Calibrate(ctx context.Context, m *ir.Module, env *pass.Env) error {
 			ranges[n.Out] = r
 		}
 	}
+	shareSteps(m, ranges)
 	share(m, ranges)
 	for _, n := range m.Ops {
 		n.Out.Range = ranges[n.Out]
@@ -145,6 +146,44 @@ func share(m *ir.Module, ranges map[*ir.Value]*ir.Range) {
 			}
 		}
 		ranges[n.Out] = shared
+	}
+}
+
+// unite gives two values, and those that have the range of one already, the union of
+// their ranges; none where a range is fixed.
+func unite(ranges map[*ir.Value]*ir.Range, a, b *ir.Value) {
+	x, y := ranges[a], ranges[b]
+	if x == y || x == nil || y == nil || a.Def == nil || b.Def == nil || fixedRange(a.Def) != nil || fixedRange(b.Def) != nil {
+		return
+	}
+	x.Lo, x.Hi = min(x.Lo, y.Lo), max(x.Hi, y.Hi)
+	for v, r := range ranges {
+		if r == y {
+			ranges[v] = x
+		}
+	}
+}
+
+// shareSteps gives the steps of an unrolled recurrence, which begin with layers that
+// share their weights, the same ranges: they then have the same integers, and code
+// generation makes one function of each operation for all steps.
+func shareSteps(m *ir.Module, ranges map[*ir.Value]*ir.Range) {
+	index := map[*ir.Node]int{}
+	for i, n := range m.Ops {
+		index[n] = i
+	}
+	for _, l := range m.Layers() {
+		tied := m.Tied(l)
+		for _, t := range tied[1:] {
+			unite(ranges, l.Args[0], t.Args[0])
+			first, other := m.Ops[index[l]:index[t]], m.Ops[index[t]:]
+			for i, n := range first {
+				if i >= len(other) || n.Op != other[i].Op || !n.Out.Type.Equal(other[i].Out.Type) || i > 0 && slices.Contains(tied, n) {
+					break
+				}
+				unite(ranges, n.Out, other[i].Out)
+			}
+		}
 	}
 }
 

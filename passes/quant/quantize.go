@@ -47,13 +47,18 @@ func Lower(m *ir.Module, rounded []*Rounded) error {
 	for i := range m.Results {
 		m.Results[i] = ir.Type{Elem: ir.Of(ir.I8), Shape: m.Results[i].Shape}
 	}
-	layers := m.Layers()
+	layers, codes := m.Layers(), map[*ir.Node]*codesOf{}
+	for i, n := range layers {
+		own := &codesOf{Rounded: rounded[i]}
+		for _, t := range m.Tied(n) {
+			codes[t] = own
+		}
+	}
 	for _, n := range m.Ops {
 		var err error
 		switch n.Op {
 		case ir.Conv2D, ir.Linear:
-			err = quantizeLayer(m, n, rounded[0])
-			rounded = rounded[1:]
+			err = quantizeLayer(m, n, codes[n])
 		case ir.Add, ir.Sub:
 			err = quantizeAdd(m, n)
 		case ir.Mul, ir.MatMul:
@@ -176,13 +181,60 @@ func setRequant(m *ir.Module, n *ir.Node, factors []float64) error {
 	return nil
 }
 
+// codesOf is the weights of layers that share them: as rounded, and the constants
+// that the first one declares.
+type codesOf struct {
+	*Rounded
+	weight, book *ir.Const
+	done         []*ir.Node
+}
+
+// alike is a layer that has the integers of one of these types already, or nil.
+func (c *codesOf) alike(in, out ir.Quant) *ir.Node {
+	for _, n := range c.done {
+		if n.Args[0].Type.Quant == in && n.Out.Type.Quant == out {
+			return n
+		}
+	}
+	return nil
+}
+
+// declare makes the constants, named after the first layer.
+func (c *codesOf) declare(m *ir.Module, n *ir.Node, shape ir.Shape) {
+	rows := shape[0]
+	scales := make([]float32, rows)
+	for i, s := range c.Scale {
+		scales[i] = float32(s)
+	}
+	c.weight = &ir.Const{Name: n.Name() + ".weight", Type: ir.Type{Elem: c.Elem, Shape: shape}, Data: ir.Bytes(c.Codes), Pos: n.Pos}
+	c.weight.Scale = ir.FloatConst(n.Name()+".scale", ir.Shape{rows}, scales)
+	c.weight.Scale.Pos = n.Pos
+	m.Consts = append(m.Consts, c.weight, c.weight.Scale)
+	if c.Book != nil {
+		d := len(c.Book) >> c.Elem.Bits
+		book := make([]int64, len(c.Book))
+		for i, v := range c.Book {
+			book[i] = int64(v)
+		}
+		c.book = setInts(m, n, "codebook", ir.I8, ir.Shape{len(book) / d, d}, book)
+	}
+}
+
 // quantizeLayer gives a layer its codes, and the integers of R4 to R7.
-func quantizeLayer(m *ir.Module, n *ir.Node, r *Rounded) error {
+func quantizeLayer(m *ir.Module, n *ir.Node, r *codesOf) error {
 	in, out := n.Args[0].Type.Quant, n.Out.Type.Quant
+	if same := r.alike(in, out); same != nil && padValues(n) == nil {
+		for _, attr := range []string{"weight", "bias", "mul", "shift", "codebook"} {
+			if c := same.Const(attr); c != nil {
+				n.Set(attr, c)
+			}
+		}
+		return nil
+	}
 	shape := n.Const("weight").Type.Shape
 	rows := shape[0]
 	cols := shape.Size() / rows
-	real, err := biasReals(n, r)
+	real, err := biasReals(n, r.Rounded)
 	if err != nil {
 		return err
 	}
@@ -195,46 +247,38 @@ func quantizeLayer(m *ir.Module, n *ir.Node, r *Rounded) error {
 	}
 	least, greatest := int32(-128-in.Zero), int32(127-in.Zero)
 	bias, factors := make([]int64, rows), make([]float64, rows)
-	scales := make([]float32, rows)
 	isWide := false
 	for c := range rows {
 		original, err := n.Const("weight").Floats(c*cols, cols)
 		if err != nil {
 			return err
 		}
-		if r.Elem.Kind != ir.I8 && allZero(original) {
-			r = r.own()
+		if r.weight == nil && r.Elem.Kind != ir.I8 && allZero(original) {
+			r.Rounded = r.own()
 			r.kill(c, float64(in.Scale*255), out.Scale)
 		}
 		w := r.integers(n, c)
 		step := float64(in.Scale * r.Scale[c])
 		bias[c] = int64(math.Round(real[c] / step))
 		factors[c] = step / out.Scale
-		scales[c] = float32(r.Scale[c])
 		isWide = isWide || !kernels.AccumulatorFits(bias[c], w, least, greatest)
 	}
 	for _, old := range []string{"weight", "bias"} {
 		drop(m, n.Const(old))
 	}
-	weight := &ir.Const{Name: n.Name() + ".weight", Type: ir.Type{Elem: r.Elem, Shape: shape}, Data: ir.Bytes(r.Codes)}
-	weight.Pos = n.Pos
-	weight.Scale = ir.FloatConst(n.Name()+".scale", ir.Shape{rows}, scales)
-	weight.Scale.Pos = n.Pos
-	m.Consts = append(m.Consts, weight, weight.Scale)
-	n.Set("weight", weight)
-	if r.Book != nil {
-		d := len(r.Book) >> r.Elem.Bits
-		book := make([]int64, len(r.Book))
-		for i, v := range r.Book {
-			book[i] = int64(v)
-		}
-		setInts(m, n, "codebook", ir.I8, ir.Shape{len(book) / d, d}, book)
+	if r.weight == nil {
+		r.declare(m, n, shape)
+	}
+	n.Set("weight", r.weight)
+	if r.book != nil {
+		n.Set("codebook", r.book)
 	}
 	kind := ir.I32
 	if isWide {
 		kind = ir.I64
 	}
 	setInts(m, n, "bias", kind, ir.Shape{rows}, bias)
+	r.done = append(r.done, n)
 	return setRequant(m, n, factors)
 }
 
@@ -301,8 +345,8 @@ func (r *Rounded) kill(c int, reach, step float64) {
 	r.Scale[c] = round.DeadScale(sum, reach, step)
 }
 
-// drop takes a constant out of the module, so that its name can be used again.
-// Constants that several layers share were made their own before.
+// drop takes a constant out of the module, so that its name can be used again. It
+// is gone already where another layer shares it.
 func drop(m *ir.Module, c *ir.Const) {
 	for i, k := range m.Consts {
 		if k == c {
@@ -365,9 +409,18 @@ func quantizeReduce(m *ir.Module, n *ir.Node) error {
 }
 
 // quantizeTable writes the table of a function (R14), which then says all that
-// there is to say of it.
+// there is to say of it. Equal ones, as the steps of a recurrence have, are one.
 func quantizeTable(m *ir.Module, n *ir.Node) {
 	x, y := n.Args[0].Type.Quant, n.Out.Type.Quant
+	for _, o := range m.Ops {
+		if o == n {
+			break
+		}
+		if o.Op == ir.Table && o.Word("fn") == n.Word("fn") && slices.Equal(o.Nums("params"), n.Nums("params")) && o.Args[0].Type.Quant == x && o.Out.Type.Quant == y {
+			n.Set("table", o.Const("table"))
+			return
+		}
+	}
 	t := kernels.FunctionTable(kernels.Function(n.Word("fn"), n.Nums("params")), x.Scale, x.Zero, y.Scale, y.Zero)
 	wide := make([]int64, len(t))
 	for i, v := range t {

@@ -2,6 +2,7 @@ package quant
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 
@@ -73,11 +74,21 @@ func NewRounder(m *ir.Module, samples data.Batch, memory int) (*Rounder, error) 
 		return nil, err
 	}
 	bytes := 0
-	for _, n := range m.Layers() {
-		bytes += 4 * samples.N * p.Size(n.Args[0])
+	for _, v := range layerInputs(m) {
+		bytes += 4 * samples.N * p.Size(v)
 	}
 	// Twice: a rounded network's values beside the float network's.
 	return &Rounder{Module: m, Prog: p, Samples: samples, keeps: 2*bytes <= memory, memo: map[string]*Rounded{}}, nil
+}
+
+// layerInputs are the arguments of all operations with weights.
+func layerInputs(m *ir.Module) (list []*ir.Value) {
+	for _, n := range m.Ops {
+		if n.Op.HasWeights() {
+			list = append(list, n.Args[0])
+		}
+	}
+	return list
 }
 
 // layerGroups are the groups of a convolution, or one.
@@ -176,23 +187,26 @@ func prepared(n *ir.Node, stats []*round.Stats) *Prepared {
 }
 
 // prepare measures the second moments of the inputs of layer n that a walk leads
-// to.
+// to, and of the layers that share its weights.
 func (r *Rounder) prepare(ctx context.Context, n *ir.Node, walk *walker) (*Prepared, error) {
-	sample := newSampler(n, r.Samples.N)
 	stats := make([]*round.Stats, layerGroups(n))
 	for group := range stats {
-		stats[group] = round.NewStats(sample.cols)
+		stats[group] = round.NewStats(newSampler(n, r.Samples.N).cols)
 	}
-	err := sample.each(r.Samples.N, func(first, count int) error {
-		x, err := walk.inputs(ctx, n, first, count)
-		if err != nil {
-			return err
-		}
-		for group, s := range stats {
-			s.Add(sample.rows(group, x, first, count), count*sample.take)
-		}
-		return nil
-	})
+	var err error
+	for _, t := range r.Module.Tied(n) {
+		sample := newSampler(t, r.Samples.N)
+		err = errors.Join(err, sample.each(r.Samples.N, func(first, count int) error {
+			x, err := walk.inputs(ctx, t, first, count)
+			if err != nil {
+				return err
+			}
+			for group, s := range stats {
+				s.Add(sample.rows(group, x, first, count), count*sample.take)
+			}
+			return nil
+		}))
+	}
 	for _, s := range stats {
 		s.Finish()
 	}
@@ -393,22 +407,28 @@ func (r *Rounder) next(ctx context.Context, n *ir.Node, f Format, exact, rounded
 		pairs[group] = round.NewPair(round.Matrix{Rows: size / sample.cols, Cols: sample.cols, Data: weight[group*size : (group+1)*size]})
 		stats[group] = pairs[group].Stats
 	}
-	err = sample.each(r.Samples.N, func(first, count int) error {
-		x, err := exact.inputs(ctx, n, first, count)
+	for i, t := range r.Module.Tied(n) {
+		sample, behind := newSampler(t, r.Samples.N), rounded
+		if i > 0 {
+			behind = exact // what these read depends on the layer itself, which is not rounded yet
+		}
+		err = sample.each(r.Samples.N, func(first, count int) error {
+			x, err := exact.inputs(ctx, t, first, count)
+			if err != nil {
+				return err
+			}
+			y, err := behind.inputs(ctx, t, first, count)
+			if err != nil {
+				return err
+			}
+			for group, p := range pairs {
+				p.Add(sample.rows(group, x, first, count), sample.rows(group, y, first, count), count*sample.take)
+			}
+			return nil
+		})
 		if err != nil {
-			return err
+			return nil, err
 		}
-		y, err := rounded.inputs(ctx, n, first, count)
-		if err != nil {
-			return err
-		}
-		for group, p := range pairs {
-			p.Add(sample.rows(group, x, first, count), sample.rows(group, y, first, count), count*sample.take)
-		}
-		return nil
-	})
-	if err != nil {
-		return nil, err
 	}
 	for _, p := range pairs {
 		p.Finish()
@@ -489,11 +509,7 @@ func (r *Rounder) keep(ctx context.Context) error {
 	if r.kept != nil {
 		return nil
 	}
-	var keep []*ir.Value
-	for _, n := range r.Module.Layers() {
-		keep = append(keep, n.Args[0])
-	}
-	t := r.Prog.Tensors(r.Samples.N, keep...)
+	t := r.Prog.Tensors(r.Samples.N, layerInputs(r.Module)...)
 	t[r.Prog.ID(r.Module.Inputs[0])] = r.Samples.X
 	if err := r.Prog.Run(ctx, t, r.Samples.N, 0, len(r.Module.Ops)); err != nil {
 		return err

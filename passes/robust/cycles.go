@@ -22,7 +22,7 @@ func (s *Search) bound() error {
 	for l, n := range s.layers {
 		var row []float64
 		for _, e := range s.menu[l] {
-			row = append(row, s.env.Target.Cycles(n, e))
+			row = append(row, s.cyclesIn(n, e))
 		}
 		s.cycles = append(s.cycles, row)
 	}
@@ -37,9 +37,14 @@ func (s *Search) bound() error {
 func (s *Search) cyclesOf(list []ir.Elem) float64 {
 	sum := 0.0
 	for l, n := range s.layers {
-		sum += s.env.Target.Cycles(n, list[l])
+		sum += s.cyclesIn(n, list[l])
 	}
 	return sum
+}
+
+// cyclesIn is the estimate of a layer in a format, and of those that share its weights.
+func (s *Search) cyclesIn(n *ir.Node, e ir.Elem) float64 {
+	return float64(len(s.m.Tied(n))) * s.env.Target.Cycles(n, e)
 }
 
 // choice is entry f of layer l at a cost.

@@ -100,13 +100,17 @@ func (p *Program[T]) override(n *ir.Node, run func(*workspace, int, []T, [][]T))
 	return &c
 }
 
-// Override returns a program in which layer n has other weights and biases. It
-// shares everything else with p.
+// Override returns a program in which layer n, and those that share its constants,
+// have other weights and biases. It shares everything else with p.
 func Override(p *Float, n *ir.Node, weight, bias []float32) *Float {
-	if n.Op == ir.Conv2D {
-		return p.override(n, convStep(p, n, weight, bias))
+	for _, t := range p.Module.Tied(n) {
+		if t.Op == ir.Conv2D {
+			p = p.override(t, convStep(p, t, weight, bias))
+		} else {
+			p = p.override(t, linearStep(t, weight, bias))
+		}
 	}
-	return p.override(n, linearStep(n, weight, bias))
+	return p
 }
 
 func floatConv(p *Float, n *ir.Node) (floatRun, error) {

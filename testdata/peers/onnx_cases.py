@@ -1,9 +1,9 @@
 """Writes generated ONNX models with what onnxruntime answers to them.
 
-    python onnx_cases.py DIR COUNT [SEED]
+    python onnx_cases.py DIR COUNT [SEED [KIND,KIND,...]]
 
 Each case is a folder as ONNX's own backend tests have them: model.onnx and
-test_data_set_0 with input_0.pb and output_0.pb. Operations, attributes, shapes
+test_data_set_0 with input_0.pb, output_0.pb and so on. Operations, attributes, shapes
 and opsets are random; the same seed gives the same cases.
 """
 import os
@@ -17,11 +17,17 @@ from onnx import TensorProto, helper, numpy_helper
 
 
 class Case:
-    """A model under construction: one input, a chain of nodes."""
+    """A model under construction: the input x and those that operations add, a chain of nodes."""
 
     def __init__(self, rng, opset):
         self.rng, self.opset = rng, opset
         self.nodes, self.inits, self.count = [], [], 0
+        self.inputs, self.shapes, self.outputs = {}, {}, []
+
+    def input(self, name, shape):
+        self.inputs[name] = self.rng.normal(0, 1, shape).astype(np.float32)
+        self.shapes[name] = list(shape)
+        return name
 
     def const(self, x, dtype=np.float32):
         name = f"k{len(self.inits)}"
@@ -346,6 +352,47 @@ def layer_norm(c, r, x, shape):
     return c.node("Div", [d, c.node("Sqrt", [c.node("Add", [var, c.const(1e-5)])])])
 
 
+def recurrent(op, gates):
+    """An unrolled recurrence: one direction or both, initial states of every kind."""
+    def make(c, r, x, shape):
+        steps, _, inputs = shape
+        direction = pick(r, "forward", "reverse", "bidirectional")
+        both, hidden = (2 if direction == "bidirectional" else 1), int(r.integers(1, 9))
+        args = [x, c.weights(both, gates * hidden, inputs), c.weights(both, gates * hidden, hidden)]
+        args.append(c.weights(both, 2 * gates * hidden) if r.integers(4) else "")
+        args.append(c.const([steps], np.int32) if r.integers(4) == 0 else "")
+        state = [both, 1, hidden]
+        for name in ("h0", "c0")[:gates - 2]:
+            how = r.integers(4)
+            args.append(("", c.const(np.zeros(state)), None, None)[how] if how < 2 else c.weights(*state) if how == 2 else c.input(name, state))
+        attrs = {"hidden_size": hidden, "direction": direction}
+        if op == "GRU":
+            attrs["linear_before_reset"] = int(r.integers(2))
+        if r.integers(4) == 0:
+            own = [pick(r, "Sigmoid", "HardSigmoid"), pick(r, "Tanh", "Relu"), "Tanh"][:gates - 1]
+            attrs["activations"] = own * both
+        outs = c.node(op, args, gates - 1, **attrs)
+        y = c.node("Reshape", [outs[0], c.const([steps, both * hidden], np.int64)])
+        for o in outs[1:]:
+            c.outputs.append(o)
+        return c.node("MatMul", [y, c.weights(both * hidden, 3)]) if r.integers(2) else y
+    return make
+
+
+def several_inputs(c, r, x, shape):
+    """An image beside a vector, as sensors come together; and a second result."""
+    n = int(r.integers(1, 9))
+    y = c.node("Flatten", [c.node("GlobalAveragePool", [conv(c, r, x, shape)])])
+    z = c.node("Gemm", [c.input("sensors", [1, n]), c.weights(n, 4), c.weights(4)])
+    y = c.node("Concat", [y, c.node("Relu", [z])], axis=1)
+    c.outputs.append(z)
+    return c.node("Softmax", [y], axis=1)
+
+
+def steps(r):
+    return [int(r.integers(1, 7)), 1, int(r.integers(1, 8))]
+
+
 def sequence(r):
     return [1, int(r.integers(2, 7)), int(r.integers(2, 9))]
 
@@ -384,6 +431,7 @@ KINDS = {
     "ArgMax": (argmax, anyshape), "Transpose": (transpose, anyshape), "Slice": (slice_, anyshape), "Split": (split, anyshape), "Concat": (concat, anyshape),
     "Pad": (pad, anyshape), "Gather": (gather, anyshape), "Expand": (expand, anyshape), "Reshape": (reshape, anyshape), "Resize": (resize, image),
     "DepthToSpace": (depth_to_space, deep), "SpaceToDepth": (lambda c, r, x, s: c.node("SpaceToDepth", [x], blocksize=2), even),
+    "LSTM": (recurrent("LSTM", 4), steps), "GRU": (recurrent("GRU", 3), steps), "SeveralInputs": (several_inputs, image),
     "ResidualBlock": (block, image), "Normalized": (normalized, image), "LayerNorm": (layer_norm, sequence),
 }
 
@@ -399,25 +447,28 @@ def make(kind, seed):
     c = Case(rng, opset)
     y = build(c, rng, "x", shape)
     batch = list(shape)
-    if len(shape) > 1 and rng.integers(2) and kind not in ("Expand", "Resize", "Reshape", "Pad"):
+    if len(shape) > 1 and rng.integers(2) and kind not in ("Expand", "Resize", "Reshape", "Pad", "LSTM", "GRU"):
         batch[0] = "N"
     if y == "x":
         y = c.node("Identity", [y])
-    x = helper.make_tensor_value_info("x", TensorProto.FLOAT, batch)
-    out = helper.make_empty_tensor_value_info(y)
-    graph = helper.make_graph(c.nodes, "g", [x], [out], c.inits)
+    c.shapes["x"] = batch
+    c.inputs["x"] = rng.normal(0, 1, shape).astype(np.float32)
+    names = ["x"] + [k for k in c.inputs if k != "x"]
+    inputs = [helper.make_tensor_value_info(k, TensorProto.FLOAT, c.shapes[k]) for k in names]
+    outs = [helper.make_empty_tensor_value_info(k) for k in [y] + c.outputs]
+    graph = helper.make_graph(c.nodes, "g", inputs, outs, c.inits)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
-    data = rng.normal(0, 1, shape).astype(np.float32)
+    data = [c.inputs[k] for k in names]
     options = ort.SessionOptions()
     options.log_severity_level = 4
-    answer = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"]).run(None, {"x": data})
+    answer = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"]).run(None, dict(zip(names, data)))
     return model, data, answer
 
 
 def main():
     folder, count = sys.argv[1], int(sys.argv[2])
     seed = int(sys.argv[3]) if len(sys.argv) > 3 else 1
-    names = sorted(KINDS)
+    names = sys.argv[4].split(",") if len(sys.argv) > 4 else sorted(KINDS)
     written = 0
     for i in range(count):
         kind = names[i % len(names)]
@@ -433,7 +484,7 @@ def main():
         at = os.path.join(folder, f"{kind}_{i:05d}")
         os.makedirs(os.path.join(at, "test_data_set_0"))
         onnx.save(model, os.path.join(at, "model.onnx"))
-        for name, arrays in (("input", [data]), ("output", answer)):
+        for name, arrays in (("input", data), ("output", answer)):
             for k, a in enumerate(arrays):
                 with open(os.path.join(at, "test_data_set_0", f"{name}_{k}.pb"), "wb") as f:
                     f.write(numpy_helper.from_array(np.asarray(a)).SerializeToString())

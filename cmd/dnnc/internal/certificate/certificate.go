@@ -148,6 +148,9 @@ func New(m *ir.Module, env *pass.Env) *Certificate {
 			Name: n.Name(), Format: w.Type.Elem.String(), Rounding: n.Word("rounding"), Weights: w.Type.Shape.Size(),
 			WeightBytes: ir.PackedBytes(w.Type.Elem, w.Type.Shape) + ir.BookBytes(w.Type.Elem), MACs: n.MACs(), Cost: costs[n.Name()],
 		}
+		for _, t := range m.Tied(n)[1:] {
+			l.MACs += t.MACs() // the steps of a recurrence have one layer
+		}
 		l.Choices = choices(env, n)
 		l.Bits = 8 * float64(l.WeightBytes) / float64(l.Weights)
 		weights += l.Weights
@@ -157,12 +160,14 @@ func New(m *ir.Module, env *pass.Env) *Certificate {
 	if weights > 0 {
 		c.AverageBits = 8 * float64(c.WeightBytes) / float64(weights)
 	}
+	counted := map[*ir.Const]bool{}
 	for _, n := range m.Ops {
 		for _, role := range []string{"bias", "mul", "shift", "table"} {
 			if n.Op.Info().Attr(role) == nil {
 				continue
 			}
-			if k := n.Const(role); k != nil {
+			if k := n.Const(role); k != nil && !counted[k] {
+				counted[k] = true
 				c.OtherBytes += ir.PackedBytes(k.Type.Elem, k.Type.Shape)
 			}
 		}
