@@ -20,7 +20,8 @@ var header = template.Must(template.New("header").Parse(headerText))
 // tensor is an input or an output as the header tells of it.
 type tensor struct {
 	Macro, Function string // their beginnings
-	Role, Type      string
+	Role            string
+	Name, Type      string // in the network
 	Bytes, Zero     int
 	Scale           string
 }
@@ -46,14 +47,15 @@ func Header(m *ir.Module, i Interface) (string, error) {
 		data.Steps = append(data.Steps, n.Name())
 	}
 	var params []string
+	taken := map[string]bool{"weights": true, "arena": true, "step": true}
 	describe := func(values []*ir.Value, role, qualifier string) (list []tensor) {
 		for k, v := range values {
-			t := tensor{Macro: fmt.Sprintf("%s_%s", data.Up, strings.ToUpper(role)), Function: i.Prefix, Role: role, Type: v.Type.String(), Bytes: v.Type.Shape.Size(), Zero: v.Type.Quant.Zero, Scale: decimal(v.Type.Quant.Scale)}
+			t := tensor{Macro: fmt.Sprintf("%s_%s", data.Up, strings.ToUpper(role)), Function: i.Prefix, Role: role, Name: v.Name, Type: v.Type.String(), Bytes: v.Type.Shape.Size(), Zero: v.Type.Quant.Zero, Scale: decimal(v.Type.Quant.Scale)}
 			if len(values) > 1 {
 				t.Macro, t.Function = fmt.Sprintf("%s%d", t.Macro, k), fmt.Sprintf("%s_%s%d", i.Prefix, role, k)
 			}
 			list = append(list, t)
-			params = append(params, qualifier+"int8_t *"+strings.ReplaceAll(v.Name, ".", "_"))
+			params = append(params, qualifier+"int8_t *"+parameter(v.Name, taken))
 		}
 		return list
 	}
@@ -71,6 +73,20 @@ func Header(m *ir.Module, i Interface) (string, error) {
 	var b bytes.Buffer
 	err := header.Execute(&b, data)
 	return b.String(), err
+}
+
+// keywords are words of C and C++ that a value of a network may be named like.
+const keywords = " alignas alignof and asm auto bool break case catch char class const constexpr continue default delete do double else enum explicit export extern false float for friend goto if inline int int8_t long mutable namespace new not nullptr operator or private protected public register restrict return short signed sizeof static struct switch template this throw true try typedef typename union unsigned using virtual void volatile while xor "
+
+// parameter is the name of a pointer of the run function: the value's, which no other
+// parameter has.
+func parameter(name string, taken map[string]bool) string {
+	name = strings.ReplaceAll(name, ".", "_")
+	for taken[name] || strings.Contains(keywords, " "+name+" ") {
+		name += "_"
+	}
+	taken[name] = true
+	return name
 }
 
 // decimal is a C floating constant.

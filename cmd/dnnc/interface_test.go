@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"debug/elf"
+	"io"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -15,6 +17,8 @@ import (
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/program"
 	"github.com/dnnc/dnnc/codegen/llvm"
+	"github.com/dnnc/dnnc/frontend/weights"
+	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/target"
 	"github.com/dnnc/dnnc/runtime/emu"
 )
@@ -225,4 +229,72 @@ func TestWhatInterfacesAsk(t *testing.T) {
 		assert.Equal(t, atFault, code)
 		assert.Contains(t, stderr, want)
 	}
+}
+
+// TestSeveralInputs takes a network of an image and a vector through data, search,
+// header and target.
+func TestSeveralInputs(t *testing.T) {
+	if _, err := llvm.Find(""); err != nil {
+		t.Skip(err)
+	}
+	dir := t.TempDir()
+	path := func(name string) string { return filepath.Join(dir, name) }
+	write := func(name string, encode func(io.Writer, []weights.Tensor) error, tensors ...weights.Tensor) {
+		f, err := os.Create(path(name))
+		require.NoError(t, err)
+		require.NoError(t, encode(f, tensors))
+		require.NoError(t, f.Close())
+	}
+	rng := rand.New(rand.NewPCG(1, 1))
+	tensor := func(name string, low, high float32, shape ...int) weights.Tensor {
+		x := make([]float32, ir.Shape(shape).Size())
+		for i := range x {
+			x[i] = low + (high-low)*rng.Float32()
+		}
+		raw, err := ir.FloatConst(name, shape, x).Load()
+		require.NoError(t, err)
+		return weights.Tensor{Name: name, DType: weights.F32, Shape: shape, Data: raw}
+	}
+	write("two.safetensors", weights.WriteSafetensors, tensor("conv.weight", -1, 1, 4, 1, 3, 3), tensor("sense.weight", -1, 1, 6, 3), tensor("fc.weight", -1, 1, 3, 10))
+	images, sensors := tensor("image", 0, 1, 60, 1, 8, 8), tensor("int", -2, 2, 60, 3)
+	write("two.npz", weights.WriteNPZ, images, sensors)
+	write("one.npz", weights.WriteNPZ, images)
+	require.NoError(t, os.WriteFile(path("two.dnn"), []byte(`tensors "two.safetensors"
+network two(image: f32[1,8,8] in [0,1], int: f32[3] in [-2,2]) -> f32[3], f32[6] {
+  conv = conv2d(image, filters: 4, kernel: 3)
+  pooled = flatten(globalavgpool(relu(conv)))
+  sense = linear(int, units: 6)
+  both = concat(pooled, relu(sense))
+  fc = linear(both, units: 3)
+  return fc, sense
+}
+`), 0o644))
+	given := []string{"-calib", path("two.npz"), "-data", path("two.npz"), "-images", "40"}
+	for _, target := range []string{"x86_64", "armv7em"} {
+		for _, level := range [][]string{{"-O", "int8"}, {"-O", "robust", "-bits", "3", "-formats", "odd"}} {
+			code, stdout, stderr := dnnc(t, append(append([]string{"verify", path("two.dnn"), "-target", target, "-n", "20"}, given...), level...)...)
+			require.Zero(t, code, stderr)
+			assert.Contains(t, stdout, "20 of 20 test images and 8 of 8 adversarial inputs bit-exact")
+		}
+	}
+	code, stdout, stderr := dnnc(t, append([]string{"eval", path("two.dnn"), "-errors", "gaussian=0.1;light=0.2"}, given...)...)
+	require.Zero(t, code, stderr)
+	assert.Contains(t, stdout, "NO LABELS")
+	code, _, stderr = dnnc(t, append([]string{path("two.dnn"), "-target", "armv7em", "-emit", "c,obj", "-o", path("two.o")}, given...)...)
+	require.Zero(t, code, stderr)
+	header, err := os.ReadFile(path("two.h"))
+	require.NoError(t, err)
+	assert.Contains(t, string(header), "int two_run(const int8_t *image, const int8_t *int_, int8_t *fc, int8_t *sense, void *arena);")
+	assert.Contains(t, string(header), "#define TWO_INPUT1_BYTES 3 /* int: i8[3] */")
+	for _, bad := range []struct{ args, want string }{
+		{"-calib " + path("one.npz"), "no array int; there are image, the network's inputs are image int"},
+		{"-calib ../../testdata/lenet5/fashion-test-images-idx3-ubyte.gz", "an npz with an array named like each"},
+	} {
+		code, _, stderr := dnnc(t, append([]string{path("two.dnn"), "-target", "armv7em", "-o", path("bad.o")}, strings.Fields(bad.args)...)...)
+		assert.Equal(t, atFault, code)
+		assert.Contains(t, stderr, bad.want)
+	}
+	code, _, stderr = dnnc(t, "eval", path("two.dnn"), "-plane", path("p.png"))
+	assert.Equal(t, atFault, code)
+	assert.Contains(t, stderr, "this network has 2 inputs")
 }

@@ -86,7 +86,7 @@ func TestBadInput(t *testing.T) {
 		code int
 		want string
 	}{
-		{[]string{several, "-target", "armv7"}, atFault, "several inputs"},
+		{[]string{several, "-target", "armv7", "-calib", "../../testdata/lenet5/fashion-test-images-idx3-ubyte.gz"}, atFault, "an array named like each: a b"},
 		{[]string{result, "-target", "armv7"}, atFault, "the network declares f32[2,4,5]"},
 		{[]string{noise, "-target", "armv7"}, atFault, "noise.dnn:1:"},
 		{[]string{lenet, "-target", "armv7", "-size", "big"}, badUsage, "is no size"},

@@ -23,6 +23,7 @@ type Set struct {
 	pixels []byte
 	reals  []float32
 	labels []int // nil when unlabelled
+	count  int   // of the elements of several inputs, which the set does not keep
 	Files  []File
 }
 
@@ -30,7 +31,12 @@ type Set struct {
 type File struct{ Name, SHA256 string }
 
 // Len is the number of images.
-func (s *Set) Len() int { return (len(s.pixels) + len(s.reals)) / s.size() }
+func (s *Set) Len() int {
+	if s.count > 0 {
+		return s.count
+	}
+	return (len(s.pixels) + len(s.reals)) / s.size()
+}
 
 // Shape is C,H,W.
 func (s *Set) Shape() []int { return s.shape }

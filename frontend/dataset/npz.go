@@ -1,7 +1,11 @@
 package dataset
 
 import (
+	"bytes"
 	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/dnnc/dnnc/frontend/weights"
 )
@@ -52,7 +56,12 @@ func (s *Set) npz(raw []byte) error {
 			}
 		}
 	}
-	labels, ok := first(f, labelNames)
+	return s.npzLabels(f, n, labelNames)
+}
+
+// npzLabels takes the labels of n images from the first of some arrays that there is.
+func (s *Set) npzLabels(f *weights.File, n int, called []string) error {
+	labels, ok := first(f, called)
 	if !ok {
 		return nil
 	}
@@ -71,6 +80,74 @@ func (s *Set) npz(raw []byte) error {
 		s.labels[i] = int(v)
 	}
 	return nil
+}
+
+// Input is an input of a network: the name of its array in an npz, the shape of one
+// element of it, and the bounds of its reals.
+type Input struct {
+	Name      string
+	Shape     []int
+	Low, High float32
+}
+
+// OpenInputs reads the arrays of several inputs, one an input, and the labels beside
+// them: reals within the input's bounds, or bytes, which span them.
+func OpenInputs(path string, inputs []Input) (*Set, [][]float32, error) {
+	s := &Set{}
+	fault := func(format string, args ...any) (*Set, [][]float32, error) {
+		return nil, nil, fmt.Errorf(filepath.Base(path)+": "+format, args...)
+	}
+	raw, err := s.read(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	if !bytes.HasPrefix(raw, []byte("PK")) {
+		return fault("data of %d inputs come as an npz with an array named like each: %s", len(inputs), names(inputs))
+	}
+	f, err := weights.Parse(raw)
+	if err != nil {
+		return fault("%w", err)
+	}
+	arrays := make([][]float32, len(inputs))
+	for k, in := range inputs {
+		t, ok := f.Tensor(in.Name)
+		switch {
+		case !ok:
+			return fault("no array %s; there are %s, the network's inputs are %s", in.Name, strings.Join(f.Names(), " "), names(inputs))
+		case len(t.Shape) != len(in.Shape)+1 || !slices.Equal(t.Shape[1:], in.Shape):
+			return fault("the array %s has the shape %v, the input is a number of %v", in.Name, t.Shape, in.Shape)
+		case k > 0 && t.Shape[0] != s.count:
+			return fault("the array %s has %d elements, %s has %d", in.Name, t.Shape[0], inputs[0].Name, s.count)
+		}
+		s.count = t.Shape[0]
+		if arrays[k], err = t.Float32(); err != nil {
+			return fault("%w", err)
+		}
+		for i, v := range arrays[k] {
+			if t.DType == weights.U8 {
+				v = in.Low + v/255*(in.High-in.Low)
+				arrays[k][i] = v
+			}
+			if !(v >= in.Low && v <= in.High) {
+				return fault("the array %s holds %v at element %d, the input is declared in [%v,%v]", in.Name, v, i, in.Low, in.High)
+			}
+		}
+	}
+	called := slices.DeleteFunc(slices.Clone(labelNames), func(name string) bool { // an input may be called y
+		return slices.ContainsFunc(inputs, func(in Input) bool { return in.Name == name })
+	})
+	if err := s.npzLabels(f, s.count, called); err != nil {
+		return fault("%w", err)
+	}
+	return s, arrays, nil
+}
+
+func names(inputs []Input) string {
+	list := make([]string, len(inputs))
+	for i, in := range inputs {
+		list[i] = in.Name
+	}
+	return strings.Join(list, " ")
 }
 
 func first(f *weights.File, names []string) (weights.Tensor, bool) {

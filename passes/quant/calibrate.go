@@ -37,12 +37,11 @@ func Calibrate(ctx context.Context, m *ir.Module, env *pass.Env) error {
 		keep = append(keep, n.Out)
 		ranges[n.Out] = &ir.Range{}
 	}
-	in := prog.ID(m.Inputs[0])
 	each := func(visit func(v *ir.Value, x []float32)) error {
 		for first := 0; first < samples.N; first += calibrationStep {
 			part := samples.Slice(first, min(first+calibrationStep, samples.N))
 			t := prog.Tensors(part.N, keep...)
-			t[in] = part.X
+			prog.Feed(t, part.X, part.N)
 			if err := prog.Run(ctx, t, part.N, 0, len(m.Ops)); err != nil {
 				return err
 			}

@@ -486,7 +486,7 @@ func (w *walker) inputs(ctx context.Context, n *ir.Node, first, count int) ([]fl
 	switch {
 	case !w.r.keeps:
 		t := p.Tensors(count, n.Args[0])
-		t[p.ID(w.r.Module.Inputs[0])] = w.r.Samples.Slice(first, first+count).X
+		p.Feed(t, w.r.Samples.Slice(first, first+count).X, count)
 		err := w.prog.Run(ctx, t, count, 0, p.Index(n))
 		return t[id], err
 	case w.isExact:
@@ -510,7 +510,7 @@ func (r *Rounder) keep(ctx context.Context) error {
 		return nil
 	}
 	t := r.Prog.Tensors(r.Samples.N, layerInputs(r.Module)...)
-	t[r.Prog.ID(r.Module.Inputs[0])] = r.Samples.X
+	r.Prog.Feed(t, r.Samples.X, r.Samples.N)
 	if err := r.Prog.Run(ctx, t, r.Samples.N, 0, len(r.Module.Ops)); err != nil {
 		return err
 	}
@@ -524,7 +524,7 @@ func (w *walker) advance(ctx context.Context, to int) error {
 	p, m, n := w.r.Prog, w.r.Module, w.r.Samples.N
 	if w.values == nil {
 		w.values, w.live = p.Tensors(0), ir.Liveness(m)
-		w.values[p.ID(m.Inputs[0])] = w.r.Samples.X
+		p.Feed(w.values, w.r.Samples.X, n)
 	}
 	for _, o := range m.Ops[w.done:max(to, w.done)] {
 		if w.live[o.Out].To >= to {

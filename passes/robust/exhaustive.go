@@ -66,7 +66,7 @@ func (s *Search) everyAssignment(ctx context.Context) error {
 		return err
 	}
 	input := make(interp.Tensors[float32], len(s.prefix))
-	input[s.float.ID(s.m.Inputs[0])] = s.judge.X
+	s.float.Feed(input, s.judge.X, s.judge.N)
 	return s.descend(ctx, rounded, s.float, input, nil, 0)
 }
 

@@ -64,7 +64,7 @@ func (s *Search) judging(ctx context.Context) error {
 		keep = keep[:1]
 	}
 	prefix := s.float.Tensors(s.judge.N, keep...)
-	prefix[s.float.ID(s.m.Inputs[0])] = s.judge.X
+	s.float.Feed(prefix, s.judge.X, s.judge.N)
 	if err := s.float.Run(ctx, prefix, s.judge.N, 0, len(s.m.Ops)); err != nil {
 		return err
 	}

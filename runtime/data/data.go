@@ -7,10 +7,12 @@ import (
 	"math/rand/v2"
 )
 
-// Batch is N images of one shape, one after the other, as reals.
+// Batch is N images of one shape, one after the other, as reals. Where a network has
+// several inputs an image is the first one, and its others lie behind it.
 type Batch struct {
 	N      int
 	Shape  []int // of one image, usually C,H,W
+	Others int   // elements of the other inputs behind each image
 	X      []float32
 	Labels []int // nil when unlabelled
 }
@@ -23,8 +25,11 @@ type Source interface {
 	Label(i int) int            // -1 when unlabelled
 }
 
-// Size is the elements of one image.
-func (b Batch) Size() int {
+// Size is the elements of one image and what lies behind it.
+func (b Batch) Size() int { return b.Pixels() + b.Others }
+
+// Pixels is the elements of one image.
+func (b Batch) Pixels() int {
 	n := 1
 	for _, d := range b.Shape {
 		n *= d
@@ -32,7 +37,7 @@ func (b Batch) Size() int {
 	return n
 }
 
-// Image returns the pixels of image i.
+// Image returns the pixels of image i, and what lies behind them.
 func (b Batch) Image(i int) []float32 {
 	s := b.Size()
 	return b.X[i*s : (i+1)*s]
@@ -41,7 +46,7 @@ func (b Batch) Image(i int) []float32 {
 // Slice returns images from up to but not including to, sharing their pixels.
 func (b Batch) Slice(from, to int) Batch {
 	s := b.Size()
-	out := Batch{N: to - from, Shape: b.Shape, X: b.X[from*s : to*s]}
+	out := Batch{N: to - from, Shape: b.Shape, Others: b.Others, X: b.X[from*s : to*s]}
 	if b.Labels != nil {
 		out.Labels = b.Labels[from:to]
 	}
@@ -79,4 +84,23 @@ func Synthesize(shape []int, lo, hi float32, n int, seed uint64) Batch {
 		b.X[i] = lo + float32((hi-lo)*u)
 	}
 	return b
+}
+
+// Join puts batches of as many images side by side, as the inputs of a network: images
+// and labels are those of the first.
+func Join(parts ...Batch) Batch {
+	out := parts[0]
+	if len(parts) == 1 {
+		return out
+	}
+	for _, p := range parts[1:] {
+		out.Others += p.Size()
+	}
+	out.X = make([]float32, 0, out.N*out.Size())
+	for i := range out.N {
+		for _, p := range parts {
+			out.X = append(out.X, p.Image(i)...)
+		}
+	}
+	return out
 }

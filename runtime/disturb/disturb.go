@@ -176,7 +176,8 @@ func Once(g Gradient) Gradient {
 	}
 }
 
-// Images disturbs every image of a batch whose reals lie in lo..hi; the first
+// Images disturbs every image of a batch whose reals lie in lo..hi, and leaves what
+// lies behind it, the other inputs of a network, as it is; the first
 // has the index first in its set. An image depends on the seed, the condition's
 // kind, its index and nothing else. gradient may be nil for unguided kinds.
 func Images(b data.Batch, first int, c Condition, seed uint64, lo, hi float32, gradient Gradient) (data.Batch, error) {
@@ -202,12 +203,13 @@ func images(b data.Batch, first int, c Condition, seed uint64, lo, hi float32, g
 		copy(out.X, b.X)
 		return out
 	}
-	size := b.Size()
+	size, pixels := b.Size(), b.Pixels()
 	one := func(i int) {
-		dst := out.Image(i)
-		j := &job{dst: dst, src: b.Image(i), shape: b.Shape, lo: lo, hi: hi, t: c.Size, rng: newSource(seed, c.Kind.Name, uint64(first+i))}
+		copy(out.Image(i)[pixels:], b.Image(i)[pixels:])
+		dst := out.Image(i)[:pixels]
+		j := &job{dst: dst, src: b.Image(i)[:pixels], shape: b.Shape, lo: lo, hi: hi, t: c.Size, rng: newSource(seed, c.Kind.Name, uint64(first+i))}
 		if gradient != nil {
-			j.gradient = gradient[i*size : (i+1)*size]
+			j.gradient = gradient[i*size : i*size+pixels]
 		}
 		c.Kind.apply(j)
 		for k, v := range dst {

@@ -237,3 +237,20 @@ func BenchmarkKinds(b *testing.B) {
 		})
 	}
 }
+
+// TestOtherInputsStay disturbs the images of records alone.
+func TestOtherInputsStay(t *testing.T) {
+	images, rest := data.Synthesize([]int{1, 8, 8}, 0, 1, 4, 1), data.Synthesize([]int{5}, -9, 9, 4, 2)
+	all := data.Join(images, rest)
+	require.Equal(t, 69, all.Size())
+	for _, c := range []string{"gaussian=0.3", "fog-blend=0.5", "blackout-random=0.5"} {
+		conditions, err := Parse(c)
+		require.NoError(t, err)
+		alone, err := Images(images, 0, conditions[0], 1, 0, 1, nil)
+		require.NoError(t, err)
+		joined, err := Images(all, 0, conditions[0], 1, 0, 1, nil)
+		require.NoError(t, err)
+		assert.Equal(t, data.Join(alone, rest).X, joined.X, c)
+		assert.NotEqual(t, all.X, joined.X, c)
+	}
+}

@@ -79,8 +79,8 @@ func Gradient(ctx context.Context, p *Float, x []float32, n int, wantConsts bool
 // it. With wantConsts the gradients of layers' constants are summed, too.
 func (b *Backward) Gradient(ctx context.Context, x []float32, n int, wantConsts bool, seed func(image int, out, d []float32)) (*Gradients, error) {
 	m := b.Module
-	if len(m.Inputs) != 1 || len(x) != n*b.Size(m.Inputs[0]) {
-		return nil, fmt.Errorf("interp: %d elements are not %d images of %s", len(x), n, m.Inputs[0].Type)
+	if len(x) != n*b.Record() {
+		return nil, fmt.Errorf("interp: %d elements are not %d images of %s, whose inputs have %d", len(x), n, m.Name, b.Record())
 	}
 	out := &Gradients{Input: make([]float32, len(x)), Output: make([]float32, n*b.Size(m.Outputs[0]))}
 	// Sums over images are made chunk by chunk, then over the chunks in order:
@@ -154,8 +154,8 @@ func (b *Backward) chunk(ctx context.Context, work *back, x []float32, from, to 
 		values[id], grads[id] = work.values[id][:n*size], work.grads[id][:n*size]
 		clear(grads[id])
 	}
-	in, result := b.ids[m.Inputs[0]], b.ids[m.Outputs[0]]
-	values[in] = x[from*b.sizes[in] : to*b.sizes[in]]
+	result, record := b.ids[m.Outputs[0]], b.Record()
+	b.Feed(values, x[from*record:to*record], n)
 	b.runChunk(work.forward, values, work.temps, n, 0, len(m.Ops))
 	classes := b.sizes[result]
 	for i := range n {
@@ -170,7 +170,13 @@ func (b *Backward) chunk(ctx context.Context, work *back, x []float32, from, to 
 		b.back[s](work, n, args, dArgs, values[st.out], grads[st.out])
 	}
 	copy(out.Output[from*classes:], values[result])
-	copy(out.Input[from*b.sizes[in]:], grads[in])
+	at := from * record
+	for i := range n {
+		for _, v := range m.Inputs {
+			id := b.ids[v]
+			at += copy(out.Input[at:], grads[id][i*b.sizes[id]:(i+1)*b.sizes[id]])
+		}
+	}
 	return nil
 }
 

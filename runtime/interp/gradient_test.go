@@ -222,3 +222,24 @@ func BenchmarkGradient(b *testing.B) {
 		})
 	}
 }
+
+// TestSeveralInputs feeds records of two inputs: results and gradients are those of
+// each input where it stands in the record.
+func TestSeveralInputs(t *testing.T) {
+	a := &ir.Value{Name: "a", Type: ir.Type{Elem: ir.Of(ir.F32), Shape: ir.Shape{2}}, Range: &ir.Range{Hi: 1}}
+	b := &ir.Value{Name: "b", Type: a.Type, Range: &ir.Range{Hi: 1}}
+	n := &ir.Node{Op: ir.Mul, Args: []*ir.Value{a, b}, Out: &ir.Value{Name: "y", Type: a.Type}}
+	n.Out.Def = n
+	m := &ir.Module{Name: "m", Inputs: []*ir.Value{a, b}, Outputs: []*ir.Value{n.Out}, Results: []ir.Type{a.Type}, Ops: []*ir.Node{n}}
+	p, err := interp.CompileFloat(m)
+	require.NoError(t, err)
+	x := []float32{1, 2, 3, 4, 5, 6, 7, 8} // two records
+	y, err := p.Forward(t.Context(), x, 2)
+	require.NoError(t, err)
+	assert.Equal(t, []float32{3, 8, 35, 48}, y)
+	g, err := interp.Gradient(t.Context(), p, x, 2, false, func(_ int, _, d []float32) { d[0], d[1] = 1, 10 })
+	require.NoError(t, err)
+	assert.Equal(t, []float32{3, 40, 1, 20, 7, 80, 5, 60}, g.Input)
+	_, err = p.Forward(t.Context(), x[:6], 2)
+	assert.ErrorContains(t, err, "6 elements are not 2 images of m, whose inputs have 4")
+}

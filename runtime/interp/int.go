@@ -255,11 +255,31 @@ func Dequantize(q ir.Quant, x []int8, y []float32) {
 	}
 }
 
-// Logits runs a quantized network on n images of reals and returns the reals
-// of its first output.
-func Logits(ctx context.Context, p *Int, x []float32, n int) ([]float32, error) {
+// QuantizeInputs turns the records of images, reals, into the integers of a quantized
+// network's inputs.
+func QuantizeInputs(m *ir.Module, x []float32) []int8 {
 	q := make([]int8, len(x))
-	Quantize(p.Module.Inputs[0].Type.Quant, x, q)
+	if len(m.Inputs) == 1 {
+		Quantize(m.Inputs[0].Type.Quant, x, q)
+		return q
+	}
+	for at := 0; at < len(x); {
+		for _, v := range m.Inputs {
+			size := v.Type.Shape.Size()
+			Quantize(v.Type.Quant, x[at:at+size], q[at:at+size])
+			at += size
+		}
+	}
+	return q
+}
+
+// Logits runs a quantized network on the records of n images, reals, and returns the
+// reals of its first output.
+func Logits(ctx context.Context, p *Int, x []float32, n int) ([]float32, error) {
+	if len(x) != n*p.Record() {
+		return nil, fmt.Errorf("interp: %d elements are not %d images of %s, whose inputs have %d", len(x), n, p.Module.Name, p.Record())
+	}
+	q := QuantizeInputs(p.Module, x)
 	out, err := p.Forward(ctx, q, n)
 	if err != nil {
 		return nil, err

@@ -147,16 +147,44 @@ func (p *Program[T]) checkKept(t Tensors[T], from, to int) error {
 	return nil
 }
 
-// Forward runs the whole network on n images of the first input and returns
-// the first output.
+// Record is the elements of one image: of all inputs, one after the other.
+func (p *Program[T]) Record() int {
+	n := 0
+	for _, v := range p.Module.Inputs {
+		n += p.Size(v)
+	}
+	return n
+}
+
+// Feed gives t the inputs of n images, whose records x holds one after the other.
+func (p *Program[T]) Feed(t Tensors[T], x []T, n int) {
+	in := p.Module.Inputs
+	if len(in) == 1 {
+		t[p.ids[in[0]]] = x[:n*p.Size(in[0])]
+		return
+	}
+	at, record := 0, p.Record()
+	for _, v := range in {
+		size, id := p.Size(v), p.ids[v]
+		if t[id] == nil {
+			t[id] = make([]T, n*size)
+		}
+		for i := range n {
+			copy(t[id][i*size:(i+1)*size], x[i*record+at:])
+		}
+		at += size
+	}
+}
+
+// Forward runs the whole network on the records of n images and returns the first
+// output.
 func (p *Program[T]) Forward(ctx context.Context, x []T, n int) ([]T, error) {
 	m := p.Module
 	t := p.Tensors(n, m.Outputs[0])
-	in := p.ids[m.Inputs[0]]
-	if len(m.Inputs) != 1 || len(x) != n*p.sizes[in] {
-		return nil, fmt.Errorf("interp: %d elements are not %d images of %s", len(x), n, m.Inputs[0].Type)
+	if len(x) != n*p.Record() {
+		return nil, fmt.Errorf("interp: %d elements are not %d images of %s, whose inputs have %d", len(x), n, m.Name, p.Record())
 	}
-	t[in] = x
+	p.Feed(t, x, n)
 	err := p.Run(ctx, t, n, 0, len(p.steps))
 	return t[p.ids[m.Outputs[0]]], err
 }

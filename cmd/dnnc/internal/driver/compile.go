@@ -31,7 +31,8 @@ type Result struct {
 	Float  *ir.Module // as it was before quantization; nil of a quantized dump
 	Target *target.Target
 	Env    *pass.Env
-	Passes []Cost // what each pass took
+	Inputs []Input // as they were declared
+	Passes []Cost  // what each pass took
 
 	Tensors []string // paths of the tensors files as the network names them
 	files   []certificate.Input
@@ -71,13 +72,9 @@ func Compile(ctx context.Context, o Options, out, messages io.Writer) (*Result, 
 	if err != nil {
 		return nil, err
 	}
-	if len(m.Inputs) != 1 {
-		return nil, diag.New(m.Inputs[1].Pos, diag.Unsupported, "networks of several inputs can be read, not calibrated yet").
-			WithHelp("concatenate the inputs outside of the network")
-	}
 	bar := newBar(messages)
 	defer bar.end()
-	r := &Result{Module: m, Target: t}
+	r := &Result{Module: m, Target: t, Inputs: Inputs(m)}
 	for _, f := range m.Tensors {
 		r.Tensors = append(r.Tensors, f.Path)
 	}
@@ -206,6 +203,9 @@ func GradientOf(o Options, shape []int) (disturb.Gradient, error) {
 	if err != nil {
 		return nil, err
 	}
+	if len(m.Inputs) != 1 {
+		return nil, diag.New(m.Inputs[1].Pos, diag.Unsupported, "a network of several inputs guides no errors on images alone")
+	}
 	if !m.Inputs[0].Type.Shape.Equal(shape) {
 		return nil, diag.New(diag.Pos{}, diag.BadData, "the network takes images of %s, these are of %v", m.Inputs[0].Type.Shape, shape)
 	}
@@ -241,9 +241,10 @@ func gradient(m *ir.Module) disturb.Gradient {
 	}
 }
 
-// InputRange is the bounds of the first input's reals.
-func InputRange(m *ir.Module) (low, high float32) {
-	in := m.Inputs[0]
+// InputRange is the bounds of the first input's reals, which errors disturb.
+func InputRange(m *ir.Module) (low, high float32) { return rangeOf(m.Inputs[0]) }
+
+func rangeOf(in *ir.Value) (low, high float32) {
 	if in.Range != nil {
 		return float32(in.Range.Lo), float32(in.Range.Hi)
 	}

@@ -49,7 +49,7 @@ func calibration(o Options, m *ir.Module, r *Result, messages io.Writer) {
 	if !o.measures() {
 		heldOut = pass.Judged
 	}
-	path, shape := CalibrationData(o, m), m.Inputs[0].Type.Shape
+	path, inputs := CalibrationData(o, m), Inputs(m)
 	load := func() (err error) {
 		switch {
 		case loaded.N > 0:
@@ -57,10 +57,10 @@ func calibration(o Options, m *ir.Module, r *Result, messages io.Writer) {
 		case path == "":
 			wanted = min(wanted, noiseImages(m))
 			fmt.Fprintf(messages, "dnnc: no calibration data: ranges come from %d images of noise; give -calib for a network that is to be shipped\n", wanted)
-			loaded = data.Synthesize(shape, env.Low, env.High, wanted+min(heldOut, wanted), o.Seed)
+			loaded = Noise(inputs, wanted+min(heldOut, wanted), o.Seed)
 		default:
 			var files []certificate.Input
-			loaded, files, err = Images(path, shape, env.Low, env.High, wanted+heldOut)
+			loaded, files, err = Images(path, inputs, wanted+heldOut)
 			r.files = append(r.files, files...)
 			r.reads(path, files)
 		}
@@ -124,18 +124,47 @@ func beside(o Options, flag, named string) string {
 	return filepath.Join(filepath.Dir(o.Input), named)
 }
 
-// Images loads at most n images of a shape, all of them when n is 0; pixels come
-// in [0,1] and are taken to the declared range.
-func Images(path string, shape ir.Shape, low, high float32, n int) (data.Batch, []certificate.Input, error) {
+// Input is an input of a network as data know it: its name, its shape and the bounds of
+// its reals.
+type Input struct {
+	Name      string
+	Shape     ir.Shape
+	Low, High float32
+}
+
+// Inputs are those of a network, in declaration order.
+func Inputs(m *ir.Module) (list []Input) {
+	for _, v := range m.Inputs {
+		in := Input{Name: v.Name, Shape: v.Type.Shape}
+		in.Low, in.High = rangeOf(v)
+		list = append(list, in)
+	}
+	return list
+}
+
+// Noise synthesises n images, each input of noise from its range.
+func Noise(inputs []Input, n int, seed uint64) data.Batch {
+	var parts []data.Batch
+	for k, in := range inputs {
+		parts = append(parts, data.Synthesize(in.Shape, in.Low, in.High, n, seed+uint64(k)<<32))
+	}
+	return data.Join(parts...)
+}
+
+// Images loads at most n images, all of them when n is 0. Pixels of one input come in
+// [0,1] and are taken to the declared range; several inputs come as arrays of an npz
+// that are named like them, of reals within their ranges, or of bytes, which are
+// taken there.
+func Images(path string, inputs []Input, n int) (data.Batch, []certificate.Input, error) {
 	fault := func(format string, args ...any) (data.Batch, []certificate.Input, error) {
 		return data.Batch{}, nil, diag.New(diag.Pos{}, diag.BadData, format, args...)
 	}
-	set, err := dataset.Open(path)
+	set, parts, err := open(path, inputs)
 	if err != nil {
 		return fault("%v", err)
 	}
-	if !ir.Shape(set.Shape()).Equal(shape) {
-		return fault("%s has images of %v, the network takes %s", filepath.Base(path), set.Shape(), shape)
+	if len(inputs) == 1 && !ir.Shape(set.Shape()).Equal(inputs[0].Shape) {
+		return fault("%s has images of %v, the network takes %s", filepath.Base(path), set.Shape(), inputs[0].Shape)
 	}
 	if set.Len() == 0 {
 		return fault("%s has no images", filepath.Base(path))
@@ -143,16 +172,47 @@ func Images(path string, shape ir.Shape, low, high float32, n int) (data.Batch, 
 	if n == 0 {
 		n = set.Len()
 	}
-	b, err := data.Load(set, 0, min(n, set.Len()))
-	if err != nil {
-		return fault("%v", err)
-	}
-	for i, v := range b.X {
-		b.X[i] = low + v*(high-low)
+	var b data.Batch
+	if parts != nil {
+		b = data.Join(parts...).Slice(0, min(n, set.Len()))
+	} else {
+		if b, err = data.Load(set, 0, min(n, set.Len())); err != nil {
+			return fault("%v", err)
+		}
+		low, high := inputs[0].Low, inputs[0].High
+		for i, v := range b.X {
+			b.X[i] = low + v*(high-low)
+		}
 	}
 	var files []certificate.Input
 	for _, f := range set.Files {
 		files = append(files, certificate.Input{Name: f.Name, SHA256: f.SHA256})
 	}
 	return b, files, nil
+}
+
+// open reads a set of images, or the arrays of several inputs.
+func open(path string, inputs []Input) (*dataset.Set, []data.Batch, error) {
+	if len(inputs) == 1 {
+		set, err := dataset.Open(path)
+		return set, nil, err
+	}
+	var wanted []dataset.Input
+	for _, in := range inputs {
+		wanted = append(wanted, dataset.Input{Name: in.Name, Shape: in.Shape, Low: in.Low, High: in.High})
+	}
+	set, arrays, err := dataset.OpenInputs(path, wanted)
+	if err != nil {
+		return nil, nil, err
+	}
+	parts := make([]data.Batch, len(inputs))
+	for k, in := range inputs {
+		parts[k] = data.Batch{N: set.Len(), Shape: in.Shape, X: arrays[k]}
+	}
+	for i := range set.Len() {
+		if l := set.Label(i); l >= 0 {
+			parts[0].Labels = append(parts[0].Labels, l)
+		}
+	}
+	return set, parts, nil
 }

@@ -11,7 +11,6 @@ import (
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/passes/pass"
-	"github.com/dnnc/dnnc/runtime/data"
 	"github.com/dnnc/dnnc/runtime/interp"
 	"github.com/dnnc/dnnc/runtime/measure"
 )
@@ -76,7 +75,6 @@ func (r *Result) Networks() (list []measure.Network, names []string, err error) 
 // Setup loads the images to report on, or synthesises them where there are
 // none: then source is "".
 func Setup(o Options, r *Result) (s measure.Setup, source string, files []certificate.Input, err error) {
-	shape := r.Module.Inputs[0].Type.Shape
 	s = measure.Setup{Conditions: r.Env.Errors, Seed: o.Seed, First: pass.TestAt, Low: r.Env.Low, High: r.Env.High, Gradient: r.Env.Gradient}
 	path := TestData(o, r.Module)
 	if path == "" {
@@ -84,10 +82,10 @@ func Setup(o Options, r *Result) (s measure.Setup, source string, files []certif
 		if n == 0 {
 			n = synthesized
 		}
-		s.Images = data.Synthesize(shape, s.Low, s.High, n, o.Seed+1)
+		s.Images = Noise(r.Inputs, n, o.Seed+1)
 		return s, "", nil, nil
 	}
-	if s.Images, files, err = Images(path, shape, s.Low, s.High, o.TestImages); err != nil {
+	if s.Images, files, err = Images(path, r.Inputs, o.TestImages); err != nil {
 		return s, "", nil, err
 	}
 	r.reads(path, files)

@@ -27,6 +27,10 @@ const planePoints = 100
 // behind a search also of universal quantization and Deep Compression in as many
 // bytes.
 func plane(ctx context.Context, o driver.Options, r *driver.Result, stdout, stderr io.Writer) error {
+	if len(r.Inputs) > 1 {
+		return diag.New(r.Module.Inputs[1].Pos, diag.Unsupported, "a plane of images: this network has %d inputs", len(r.Inputs)).
+			WithHelp("-boundary measures how far the decision is from its first input")
+	}
 	setup, source, _, err := driver.Setup(o, r)
 	if err != nil {
 		return err

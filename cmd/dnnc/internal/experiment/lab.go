@@ -75,11 +75,10 @@ func load(x *Experiment) (*material, error) {
 		return nil, err
 	}
 	mat.formats = len(elems) * len(m.Layers())
-	low, high := driver.InputRange(m)
-	shape := m.Inputs[0].Type.Shape
+	inputs := driver.Inputs(m)
 	if path := driver.TestData(o, m); path != "" {
 		var files []certificate.Input
-		if mat.images, files, err = driver.Images(path, shape, low, high, x.TestImages); err != nil {
+		if mat.images, files, err = driver.Images(path, inputs, x.TestImages); err != nil {
 			return nil, err
 		}
 		if err := driver.CheckLabels(mat.images.Labels, m.Outputs[0]); err != nil {
@@ -88,13 +87,13 @@ func load(x *Experiment) (*material, error) {
 		mat.test, mat.testName = joined(files), filepath.Base(path)
 		mat.inputs = append(mat.inputs, files...)
 	} else {
-		mat.images = data.Synthesize(shape, low, high, x.TestImages, testNoise)
+		mat.images = driver.Noise(inputs, x.TestImages, testNoise)
 	}
 	path := driver.CalibrationData(o, m)
 	if path == "" {
 		return mat, nil
 	}
-	seen, files, err := driver.Images(path, shape, low, high, x.Images+driver.HeldOut)
+	seen, files, err := driver.Images(path, inputs, x.Images+driver.HeldOut)
 	if err != nil {
 		return nil, err
 	}

@@ -111,19 +111,14 @@ func records(o driver.Options, r *driver.Result, n int) (list [][]int8, kind str
 		return x
 	}
 	kind = "images of noise"
-	if path := driver.TestData(o, m); path != "" && len(m.Inputs) == 1 {
+	if path := driver.TestData(o, m); path != "" {
 		kind = "test images"
-		in := m.Inputs[0].Type
-		low := float32(in.Quant.Scale * float64(-128-in.Quant.Zero))
-		high := float32(in.Quant.Scale * float64(127-in.Quant.Zero))
-		b, _, err := driver.Images(path, in.Shape, low, high, n)
+		b, _, err := driver.Images(path, r.Inputs, n)
 		if err != nil {
 			return nil, "", err
 		}
 		for i := range b.N {
-			x := make([]int8, size)
-			interp.Quantize(in.Quant, b.Image(i), x)
-			list = append(list, x)
+			list = append(list, interp.QuantizeInputs(m, b.Image(i)))
 		}
 	} else {
 		for range n {
