@@ -216,11 +216,34 @@ func inferPool(n *Node) (Shape, *fault) {
 	if f != nil {
 		return nil, f
 	}
-	pad, k := n.Ints("pad"), n.Ints("kernel")
+	pad, k, d := n.Ints("pad"), n.Ints("kernel"), n.Ints("dilation")
+	for i, size := range []int{h, w} {
+		if d[i] > 1 && missesAll(size, pad[i], pad[2+i], k[i], n.Stride()[i], d[i]) {
+			return nil, faultf(diag.BadShape, "padding %v leaves windows of %v with dilation %v without a pixel", pad, k, d)
+		}
+	}
 	if pad[0] >= k[0] || pad[2] >= k[0] || pad[1] >= k[1] || pad[3] >= k[1] {
 		return nil, faultf(diag.BadShape, "padding %v leaves windows of %v without a pixel", pad, k)
 	}
-	return inferWindow(n, c, h, w, k, []int{1, 1})
+	return inferWindow(n, c, h, w, k, d)
+}
+
+// missesAll reports whether all taps of some window along an axis lie in padding.
+func missesAll(in, before, after, kernel, stride, dilation int) bool {
+	if before+after == 0 || kernel > in+before+after {
+		return false // inference finds windows that do not fit
+	}
+	for first := -before; first+(kernel-1)*dilation < in+after; first += stride {
+		// The first tap that is not before the image.
+		tap := first
+		if tap < 0 {
+			tap += (-tap + dilation - 1) / dilation * dilation
+		}
+		if tap >= in || tap > first+(kernel-1)*dilation {
+			return true
+		}
+	}
+	return false
 }
 
 func inferGlobalPool(n *Node) (Shape, *fault) {

@@ -121,6 +121,47 @@ func inferMoved(n *Node) (Shape, *fault) {
 	return s, f
 }
 
+// PadSource is the element along axis k that a pad in a mode other than constant has
+// at place i: of the argument, which repeats beyond its edges.
+func (n *Node) PadSource(k, i int) int {
+	d := n.Args[0].Type.Shape[k]
+	i -= n.Ints("before")[k]
+	switch n.Word("mode") {
+	case "edge":
+		return min(max(i, 0), d-1)
+	case "wrap":
+		return (i + d) % d
+	}
+	apart := 0 // reflect: the element at the edge is the mirror
+	if n.Word("mode") == "symmetric" {
+		apart = 1
+	}
+	switch {
+	case i < 0:
+		return -i - apart
+	case i >= d:
+		return 2*(d-1) - i + apart
+	}
+	return i
+}
+
+// Repeated lists the elements of the argument that a pad in a mode other than constant
+// has, in logical order.
+func (n *Node) Repeated() []int32 {
+	s, from := n.Out.Type.Shape, ViewOf(n.Args[0].Type.Shape)
+	at := []int32{0}
+	for k, d := range s {
+		next := make([]int32, 0, len(at)*d)
+		for _, a := range at {
+			for i := range d {
+				next = append(next, a+int32(n.PadSource(k, i)*from.Strides[k]))
+			}
+		}
+		at = next
+	}
+	return at
+}
+
 // Padded is the view of a pad's result in which the argument's elements lie.
 func (n *Node) Padded() View {
 	v := ViewOf(n.Out.Type.Shape)
@@ -150,6 +191,10 @@ func inferPad(n *Node) (Shape, *fault) {
 			return nil, faultf(diag.BadShape, "%d elements between", between[k])
 		}
 		to[k] = before[k] + d + (d-1)*between[k] + after[k]
+		room := map[string]int{"reflect": d - 1, "symmetric": d, "wrap": d}
+		if most, ok := room[n.Word("mode")]; ok && max(before[k], after[k]) > most || n.Word("mode") != "constant" && between[k] > 0 {
+			return nil, faultf(diag.BadShape, "pad in mode %s of %s by %v and %v", n.Word("mode"), s, before, after)
+		}
 	}
 	return to, nil
 }

@@ -78,6 +78,7 @@ var (
 	strideAttr = AttrInfo{Name: "stride", Kind: IntsAttr, Len: 2, Min: 1, Max: maxDim, Default: []int{1, 1}, Doc: "step of the window, [height, width]"}
 	padAttr    = AttrInfo{Name: "pad", Kind: IntsAttr, Len: 4, Min: 0, Max: maxDim, Default: []int{0, 0, 0, 0}, Doc: "rows and columns added: [top, left, bottom, right]"}
 	windowAttr = AttrInfo{Name: "kernel", Kind: IntsAttr, Len: 2, Min: 1, Max: maxDim, Required: true, Doc: "size of the window, [height, width]"}
+	dilAttr    = AttrInfo{Name: "dilation", Kind: IntsAttr, Len: 2, Min: 1, Max: maxDim, Default: []int{1, 1}, Doc: "distance between taps, [height, width]"}
 	poolStride = AttrInfo{Name: "stride", Kind: IntsAttr, Len: 2, Min: 1, Max: maxDim, Doc: "step of the window; the window's size when absent"}
 	axisAttr   = AttrInfo{Name: "axis", Kind: IntAttr, Min: 0, Max: 16, Default: 0, Doc: "the axis"}
 	blockAttr  = AttrInfo{Name: "block", Kind: IntAttr, Min: 2, Max: maxDim, Required: true, Doc: "side of a block of pixels"}
@@ -144,7 +145,7 @@ var opTable = [NumOps]OpInfo{
 			{Name: "kernel", Kind: IntsAttr, Len: 2, Min: 1, Max: maxDim, Source: true, Doc: "size of the window, [height, width]"},
 			strideAttr, padAttr,
 			{Name: "pad_value", Kind: NumsAttr, Doc: "value of padded pixels, one an input channel; 0 (integers: the zero point) when absent"},
-			{Name: "dilation", Kind: IntsAttr, Len: 2, Min: 1, Max: maxDim, Default: []int{1, 1}, Doc: "distance between taps, [height, width]"},
+			dilAttr,
 			{Name: "groups", Kind: IntAttr, Min: 1, Max: maxDim, Default: 1, Doc: "groups of channels convolved apart; the channels for a depthwise convolution"},
 			{Name: "pool", Kind: IntsAttr, Len: 2, Min: 1, Max: maxDim, Doc: "of each [height, width] outputs that lie side by side the greatest is kept; what is left over at the edges is not computed"},
 			actAttr}, weightAttrs, requantAttrs, clampAttrs, machineAttrs)},
@@ -155,10 +156,10 @@ var opTable = [NumOps]OpInfo{
 			actAttr}, weightAttrs, requantAttrs, clampAttrs, machineAttrs)},
 	MaxPool2D: {Name: "maxpool2d", Core: true, MinArgs: 1, MaxArgs: 1,
 		Doc:   "greatest value in each window; padding never wins; ONNX MaxPool.",
-		Attrs: attrs([]AttrInfo{windowAttr, poolStride, padAttr}, clampAttrs, machineAttrs)},
+		Attrs: attrs([]AttrInfo{windowAttr, poolStride, padAttr, dilAttr}, clampAttrs, machineAttrs)},
 	AvgPool2D: {Name: "avgpool2d", Core: true, MinArgs: 1, MaxArgs: 1,
 		Doc:   "mean of each window's pixels, padding not counted; ONNX AveragePool.",
-		Attrs: attrs([]AttrInfo{windowAttr, poolStride, padAttr}, clampAttrs, machineAttrs)},
+		Attrs: attrs([]AttrInfo{windowAttr, poolStride, padAttr, dilAttr}, clampAttrs, machineAttrs)},
 	GlobalAvgPool: {Name: "globalavgpool", MinArgs: 1, MaxArgs: 1,
 		Doc: "mean over height and width, [C,H,W] to [C,1,1]; ONNX GlobalAveragePool."},
 	Relu:  {Name: "relu", MinArgs: 1, MaxArgs: 1, Doc: "max(x, 0)."},
@@ -246,9 +247,10 @@ var opTable = [NumOps]OpInfo{
 			anyInts("strides", -MaxElements, true, "elements of the argument, one step along each dimension of the view"),
 			{Name: "start", Kind: IntAttr, Min: 0, Max: MaxElements, Default: 0, Doc: "first element"}}, machineAttrs)},
 	Pad: {Name: "pad", Core: true, MinArgs: 1, MaxArgs: 1,
-		Doc: "elements of one value before, behind and between those of every axis (R12); ONNX Pad.",
+		Doc: "elements before, behind and between those of every axis (R12), of one value or of the argument; ONNX Pad.",
 		Attrs: attrs([]AttrInfo{anyInts("before", 0, true, "elements before, one number an axis"), anyInts("after", 0, true, "elements behind"),
 			anyInts("between", 0, false, "elements between neighbours; 0 when absent"),
+			{Name: "mode", Kind: WordAttr, Words: []string{"constant", "edge", "reflect", "symmetric", "wrap"}, Default: "constant", Doc: "what is added: a value, the element at the edge, those behind it mirrored without or with it, those of the other end"},
 			{Name: "value", Kind: FloatAttr, Default: 0., Doc: "their value; an integer after quantization"}}, machineAttrs)},
 	Reduce: {Name: "reduce", Core: true, MinArgs: 1, MaxArgs: 1,
 		Doc: "mean, sum, least or greatest element along axes; ONNX ReduceMean and others.",

@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"encoding/binary"
+	"fmt"
 
 	"github.com/dnnc/dnnc/codegen/loop"
 	"github.com/dnnc/dnnc/ir"
@@ -99,6 +100,10 @@ func copyMapped(g *generator) error {
 
 // padMapped fills the result with one value, then writes the argument into it.
 func padMapped(g *generator) error {
+	if g.n.Word("mode") != "constant" {
+		g.repeat()
+		return nil
+	}
 	to, size := back(g.n.Out.Type.Shape), loop.Int(g.n.Out.Type.Shape.Size())
 	g.b.For("i", loop.Int(0), size, 1, func(i loop.Expr) {
 		g.b.Store(g.out, i, loop.Num(loop.I8, int64(g.n.Float("value"))))
@@ -110,6 +115,51 @@ func padMapped(g *generator) error {
 	}
 	g.walk(seq, func(i, at loop.Expr) { g.b.Store(g.out, at, load(g.args[0], i, loop.I8)) })
 	return nil
+}
+
+// repeat writes a pad of the argument's own elements: axis by axis, in the order of
+// memory, by a table of places along each that is padded.
+func (g *generator) repeat() {
+	in, out := g.n.Args[0].Type.Shape, g.n.Out.Type.Shape
+	axes := make([]int, len(out))
+	for k := range axes {
+		axes[k] = k
+	}
+	if len(out) == 3 {
+		axes = []int{1, 2, 0} // H,W,C
+	}
+	strides, step := make([]int, len(in)), 1
+	for i := len(axes) - 1; i >= 0; i-- {
+		strides[axes[i]] = step
+		step *= in[axes[i]]
+	}
+	var inside func(axes []int, to, from loop.Expr)
+	inside = func(axes []int, to, from loop.Expr) {
+		if len(axes) == 0 {
+			g.b.Store(g.out, to, load(g.args[0], from, loop.I8))
+			return
+		}
+		k, size := axes[0], 1
+		for _, a := range axes[1:] {
+			size *= out[a]
+		}
+		var places *loop.Global
+		if in[k] != out[k] {
+			table := make([]int64, out[k])
+			for i := range table {
+				table[i] = int64(g.n.PadSource(k, i) * strides[k])
+			}
+			places = g.ints(fmt.Sprintf("places%d", k), 32, table)
+		}
+		g.b.For("i", loop.Int(0), loop.Int(out[k]), 1, func(i loop.Expr) {
+			at := loop.Scaled(i, strides[k])
+			if places != nil {
+				at = load(places, loop.Scaled(i, 4), loop.I32)
+			}
+			inside(axes[1:], loop.Sum(to, loop.Scaled(i, size)), read(g.b.Var("from", loop.Sum(from, at))))
+		})
+	}
+	inside(axes, loop.Int(0), loop.Int(0))
 }
 
 // Writes reports whether there is a generator for a kernel family of ir/target.

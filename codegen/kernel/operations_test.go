@@ -41,10 +41,13 @@ var operations = []struct {
 	{"reduce(a, axes: [1,2])", 2}, {"reduce(a, axes: [0], keep: 1)", 2}, {"reduce(a, fn: sum, axes: [1])", 3}, {"reduce(a, fn: max, axes: [0,2])", 1},
 	{"reduce(a, fn: min, axes: [0,1,2])", 1}, {"reduce(m, fn: max, axes: [1])", 2},
 	{"matmul(m, transpose(m, perm: [1,0]))", 3}, {"matmul(a, b)", 3},
-	{"softmax(a)", 1.6}, {"softmax(m, axis: 1)", 1.6}, {"softmax(a, axis: 2)", 1.6}, {"logsoftmax(m, axis: 1)", 40},
+	{"softmax(a)", 1.6}, {"softmax(m, axis: 1)", 1.6}, {"softmax(a, axis: 2)", 1.6}, {"logsoftmax(m, axis: 1)", 2},
 	{"argmax(a)", 3}, {"argmax(m, axis: 1)", 6}, {"argmax(a, axis: 1)", 5},
 	{"reshape(a, shape: [8,18])", 1}, {"reshape(a, shape: [2,3,4,6])", 1}, {"copy(a, shape: [4,6], dims: [4,6], strides: [36,-1], start: 5)", 1},
-	{"normalize(m, mean: 0.5, std: 2)", 2}, {"relu(concat(a, b))", 2}, {"concat(m, tanh(m))", 2}, {"logsoftmax(reshape(m, shape: [35,1]))", 600},
+	{"normalize(m, mean: 0.5, std: 2)", 2}, {"relu(concat(a, b))", 2}, {"concat(m, tanh(m))", 2}, {"logsoftmax(reshape(m, shape: [35,1]))", 2},
+	{"logsoftmax(a, axis: 1)", 2}, {"pad(a, before: [0,2,1], after: [1,0,3], mode: edge)", 1}, {"pad(a, before: [3,1,0], after: [2,5,1], mode: reflect)", 1},
+	{"pad(m, before: [2,3], after: [5,0], mode: symmetric)", 1.6}, {"pad(a, before: [0,4,1], after: [2,6,0], mode: wrap)", 1}, {"pad(reshape(a, shape: [2,2,6,6]), before: [1,0,3,1], after: [0,1,2,0], mode: reflect)", 1},
+	{"maxpool2d(a, kernel: [2,3], stride: 1, dilation: 2)", 1}, {"maxpool2d(a, kernel: 2, stride: [2,1], pad: 1, dilation: [1,3])", 1}, {"avgpool2d(a, kernel: 2, stride: 1, pad: [1,0,1,1], dilation: [3,2])", 1},
 }
 
 // operationNet is one network with all of them for results.

@@ -21,8 +21,8 @@ func poolWindow(g *generator) error {
 				acc, count := b.Var("acc", loop.Int(start)), b.Var("count", loop.Int(0))
 				b.For("ky", loop.Int(0), loop.Int(w.KH), 1, func(ky loop.Expr) {
 					b.For("kx", loop.Int(0), loop.Int(w.KW), 1, func(kx loop.Expr) {
-						y := read(b.Var("iy", loop.Sum(loop.Scaled(oy, w.StrideH), ky, loop.Int(-w.PadT))))
-						x := read(b.Var("ix", loop.Sum(loop.Scaled(ox, w.StrideW), kx, loop.Int(-w.PadL))))
+						y := read(b.Var("iy", loop.Sum(loop.Scaled(oy, w.StrideH), loop.Scaled(ky, w.DilH), loop.Int(-w.PadT))))
+						x := read(b.Var("ix", loop.Sum(loop.Scaled(ox, w.StrideW), loop.Scaled(kx, w.DilW), loop.Int(-w.PadL))))
 						tap := func() {
 							at := loop.Sum(loop.Scaled(loop.Sum(loop.Scaled(y, w.InW), x), w.InC), c)
 							v := loop.To(loop.SExt, load(g.args[0], at, loop.I8), 32)

@@ -197,9 +197,6 @@ func pool(op ir.Op) runner {
 		if err != nil {
 			return nil, err
 		}
-		if w.dilation[0]*w.dilation[1] != 1 {
-			return nil, fmt.Errorf("has the dilation %v", w.dilation)
-		}
 		if len(n.Output) > 1 && n.Output[1] != "" {
 			return nil, errors.New("gives the places of maxima")
 		}
@@ -212,7 +209,7 @@ func pool(op ir.Op) runner {
 			}
 			w.pad = []int{0, 0, 0, 0}
 		}
-		attrs := []ir.Attr{build.Attr("kernel", w.kernel), build.Attr("pad", w.pad)}
+		attrs := []ir.Attr{build.Attr("kernel", w.kernel), build.Attr("pad", w.pad), build.Attr("dilation", w.dilation)}
 		if !slices.Equal(w.stride, w.kernel) {
 			attrs = append(attrs, build.Attr("stride", w.stride))
 		}

@@ -373,7 +373,7 @@ func argmax(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
 	return result(y, kept), nil
 }
 
-// padding imports Pad of a constant value, or of the edge.
+// padding imports Pad in every mode.
 func padding(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
 	pads, err := intsOf(n, in, "pads", 1)
 	if err != nil {
@@ -389,8 +389,12 @@ func padding(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
 			axes = append(axes, k)
 		}
 	}
-	if mode := textAttr(n, "mode", "constant"); mode != "constant" {
+	mode := textAttr(n, "mode", "constant")
+	if mode != "constant" && mode != "edge" && mode != "reflect" && mode != "wrap" {
 		return nil, fmt.Errorf("in mode %q", mode)
+	}
+	if mode != "constant" && len(pads) > 0 && slices.Min(pads) < 0 {
+		return nil, fmt.Errorf("in mode %q, with the pads %v", mode, pads)
 	}
 	if len(pads) != 2*len(axes) {
 		return nil, fmt.Errorf("has %d pads for %d axes", len(pads), len(axes))
@@ -421,11 +425,14 @@ func padding(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
 	if err != nil {
 		return nil, err
 	}
-	return im.padded(n, cut[0], before, after, nil, value)
+	if mode != "constant" {
+		value = 0
+	}
+	return im.padded(n, cut[0], before, after, nil, value, build.Attr("mode", mode))
 }
 
 // padded surrounds an operand with a value.
-func (im *importer) padded(n *pb.Node, o *operand, before, after, between []int, value float64) ([]*operand, error) {
+func (im *importer) padded(n *pb.Node, o *operand, before, after, between []int, value float64, more ...ir.Attr) ([]*operand, error) {
 	drop := len(o.shape) - len(canonical(o.shape))
 	to := make([]int, len(o.shape))
 	for k, d := range o.shape {
@@ -442,6 +449,7 @@ func (im *importer) padded(n *pb.Node, o *operand, before, after, between []int,
 		return nil, err
 	}
 	attrs := []ir.Attr{build.Attr("before", before[drop:]), build.Attr("after", after[drop:]), build.Attr("value", shortFloat(value))}
+	attrs = append(attrs, more...)
 	if between != nil {
 		attrs = append(attrs, build.Attr("between", between[drop:]))
 	}

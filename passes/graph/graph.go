@@ -332,7 +332,8 @@ func DeadCode(_ context.Context, m *ir.Module, _ *pass.Env) error {
 func Legalize(_ context.Context, m *ir.Module, _ *pass.Env) error {
 	for _, n := range append([]*ir.Node(nil), m.Ops...) {
 		if n.Op == ir.LogSoftmax {
-			n = legalizeLogSoftmax(m, n)
+			legalizeLogSoftmax(m, n)
+			continue
 		}
 		switch {
 		case n.Op.IsFunction():

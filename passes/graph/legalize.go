@@ -91,12 +91,7 @@ func legalizeRows(m *ir.Module, n *ir.Node) {
 	switch n.Op {
 	case ir.Softmax:
 		y := insert(m, n, "softmax", ir.Softmax, rows, args, ir.Attr{Name: "axis", Value: 1})
-		permuted := make(ir.Shape, len(perm))
-		back := make([]int, len(perm))
-		for i, k := range perm {
-			permuted[i], back[k] = x.Type.Shape[k], i
-		}
-		become(n, ir.Copy, []*ir.Value{y}, viewAttrs(ir.ViewOf(permuted).Permute(back), n.Out.Type.Shape)...)
+		become(n, ir.Copy, []*ir.Value{y}, viewAttrs(backAgain(x.Type.Shape, perm), n.Out.Type.Shape)...)
 	case ir.Reduce:
 		y := insert(m, n, "reduce", ir.Reduce, ir.Shape{rows[0]}, args, ir.Attr{Name: "fn", Value: n.Word("fn")}, ir.Attr{Name: "axes", Value: []int{1}})
 		become(n, ir.Reshape, []*ir.Value{y}, ir.Attr{Name: "shape", Value: []int(n.Out.Type.Shape)})
@@ -106,17 +101,47 @@ func legalizeRows(m *ir.Module, n *ir.Node) {
 	}
 }
 
-// legalizeLogSoftmax is the logarithm of softmax.
-func legalizeLogSoftmax(m *ir.Module, n *ir.Node) *ir.Node {
-	y := insert(m, n, "softmax", ir.Softmax, n.Out.Type.Shape, n.Args, ir.Attr{Name: "axis", Value: n.Int("axis")})
-	become(n, ir.Table, []*ir.Value{y}, ir.Attr{Name: "fn", Value: "log"})
-	return y.Def
+// legalizeLogSoftmax is d - log(sum(exp(d))) of the distances d = x - max(x) along the
+// axis: the logarithm of a softmax of 8 bits knows no result below log(1/256).
+func legalizeLogSoftmax(m *ir.Module, n *ir.Node) {
+	perm, rows := rowAxes(n)
+	x := n.Args[0]
+	original := x.Type.Shape
+	if !original.Equal(rows) || !slices.IsSorted(perm) {
+		x = insert(m, n, "rows", ir.Copy, rows, n.Args, viewAttrs(ir.ViewOf(original).Permute(perm), rows)...)
+	}
+	one := ir.Shape{rows[0], 1}
+	reduced := func(role, fn string, x *ir.Value) *ir.Value {
+		return insert(m, n, role, ir.Reduce, one, []*ir.Value{x}, ir.Attr{Name: "fn", Value: fn}, ir.Attr{Name: "axes", Value: []int{1}}, ir.Attr{Name: "keep", Value: 1})
+	}
+	spread := func(role string, x *ir.Value) *ir.Value {
+		v, _ := ir.ViewOf(one).Expand(rows)
+		return insert(m, n, role, ir.Copy, rows, []*ir.Value{x}, viewAttrs(v, rows)...)
+	}
+	function := func(role, fn string, x *ir.Value) *ir.Value {
+		return insert(m, n, role, ir.Table, x.Type.Shape, []*ir.Value{x}, ir.Attr{Name: "fn", Value: fn})
+	}
+	top := spread("tops", reduced("top", "max", x))
+	d := insert(m, n, "distance", ir.Sub, rows, []*ir.Value{x, top})
+	log := spread("logs", function("log", "log", reduced("sum", "sum", function("exp", "exp", d))))
+	y := insert(m, n, "logits", ir.Sub, rows, []*ir.Value{d, log})
+	become(n, ir.Copy, []*ir.Value{y}, viewAttrs(backAgain(original, perm), n.Out.Type.Shape)...)
+}
+
+// backAgain is the view that brings elements in a permutation of the axes of a shape
+// back.
+func backAgain(s ir.Shape, perm []int) ir.View {
+	permuted, back := make(ir.Shape, len(perm)), make([]int, len(perm))
+	for i, k := range perm {
+		permuted[i], back[k] = s[k], i
+	}
+	return ir.ViewOf(permuted).Permute(back)
 }
 
 // isPlainPad reports a pad of rows and columns with 0, which a convolution does
 // by itself.
 func isPlainPad(n *ir.Node) bool {
-	if n.Op != ir.Pad || n.Float("value") != 0 || len(n.Args[0].Type.Shape) != 3 || n.Has("between") && slices.Max(n.Ints("between")) > 0 {
+	if n.Op != ir.Pad || n.Word("mode") != "constant" || n.Float("value") != 0 || len(n.Args[0].Type.Shape) != 3 || n.Has("between") && slices.Max(n.Ints("between")) > 0 {
 		return false
 	}
 	return n.Ints("before")[0] == 0 && n.Ints("after")[0] == 0

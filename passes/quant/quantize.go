@@ -66,6 +66,9 @@ func Lower(m *ir.Module, rounded []*Rounded) error {
 		case ir.Reduce:
 			err = quantizeReduce(m, n)
 		case ir.Pad:
+			if n.Word("mode") != "constant" {
+				break
+			}
 			q := n.Out.Type.Quant
 			n.Set("value", min(max(math.Round(n.Float("value")/q.Scale)+float64(q.Zero), -128), 127))
 		case ir.Table:

@@ -65,15 +65,15 @@ func activate(act string, y []float32) {
 // Window is the geometry of a convolution or pooling node.
 func Window(n *ir.Node) kernels.Window {
 	in, out := n.Args[0].Type.Shape, n.Out.Type.Shape
-	pad, stride := n.Ints("pad"), n.Stride()
+	pad, stride, dilation := n.Ints("pad"), n.Stride(), n.Ints("dilation")
 	g := kernels.Window{
 		InC: in[0], InH: in[1], InW: in[2], OutC: out[0],
-		StrideH: stride[0], StrideW: stride[1], DilH: 1, DilW: 1, Groups: 1,
+		StrideH: stride[0], StrideW: stride[1], DilH: dilation[0], DilW: dilation[1], Groups: 1,
 		PadT: pad[0], PadL: pad[1], PadB: pad[2], PadR: pad[3],
 	}
 	if n.Op == ir.Conv2D {
-		w, dilation := n.Const("weight").Type.Shape, n.Ints("dilation")
-		g.KH, g.KW, g.DilH, g.DilW, g.Groups = w[2], w[3], dilation[0], dilation[1], n.Int("groups")
+		w := n.Const("weight").Type.Shape
+		g.KH, g.KW, g.Groups = w[2], w[3], n.Int("groups")
 	} else {
 		k := n.Ints("kernel")
 		g.KH, g.KW, g.Groups = k[0], k[1], in[0]

@@ -103,11 +103,23 @@ func movedGradient(n *ir.Node) (backward, error) {
 }
 
 func padStep[T float32 | int8](_ *Program[T], n *ir.Node) (func(*workspace, int, []T, [][]T), error) {
+	if n.Word("mode") != "constant" {
+		at := n.Repeated()
+		return perImage(func(x, y []T) { kernels.Gather(x, at, y) }), nil
+	}
 	at, value := n.Padded().Index(), T(n.Float("value"))
 	return perImage(func(x, y []T) { kernels.Scatter(x, at, value, y) }), nil
 }
 
 func padGradient(n *ir.Node) (backward, error) {
+	if n.Word("mode") != "constant" {
+		at := n.Repeated()
+		return byImage(func(_ *back, _, dx [][]float32, _, dy []float32) {
+			for i, k := range at {
+				dx[0][k] += dy[i]
+			}
+		}), nil
+	}
 	at := n.Padded().Index()
 	return byImage(func(_ *back, _, dx [][]float32, _, dy []float32) {
 		for i, k := range at {

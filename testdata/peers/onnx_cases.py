@@ -121,6 +121,8 @@ def pool(op):
         attrs = window(r, shape, pool=True)
         if "auto_pad" not in attrs and r.integers(3) == 0:
             attrs["ceil_mode"] = 1
+        elif "auto_pad" not in attrs and (op == "MaxPool" or c.opset >= 19):
+            attrs["dilations"] = [int(r.integers(1, 3)) for _ in attrs["kernel_shape"]]
         if op == "AveragePool" and "ceil_mode" not in attrs:
             attrs["count_include_pad"] = int(r.integers(2))
         return c.node(op, [x], **attrs)
@@ -257,6 +259,13 @@ def concat(c, r, x, shape):
 
 
 def pad(c, r, x, shape):
+    mode = pick(r, "constant", "constant", "edge", "reflect", "wrap")
+    if mode == "wrap" and c.opset < 19:
+        mode = "edge"
+    if mode != "constant":
+        most = [3 if mode == "edge" else s if mode == "reflect" else s + 1 for s in shape]
+        pads = [0 if k % len(shape) == 0 else int(r.integers(0, min(3, most[k % len(shape)]))) for k in range(2 * len(shape))]
+        return c.node("Pad", [x, c.const(pads, np.int64)], mode=mode)
     pads = [0] + [int(r.integers(-1 if s > 2 else 0, 3)) for s in shape[1:]]
     pads += [0] + [int(r.integers(0, 3)) for s in shape[1:]]
     args = [x, c.const(pads, np.int64)]
