@@ -134,11 +134,12 @@ func parsers(t *testing.T) []aParser {
 		}},
 		{name: "safetensors", seeds: [][]byte{fileOf(t, safetensors)}, read: tensorsRead},
 		{name: "npz", seeds: [][]byte{fileOf(t, npz)}, read: tensorsRead},
-		{name: "onnx", seeds: [][]byte{onnxModel()}, read: func(raw []byte) error {
+		{name: "onnx", seeds: [][]byte{onnxModel(), fileOf(t, "../../frontend/onnx/testdata/lstm_1/model.onnx"), fileOf(t, "../../frontend/onnx/testdata/gru_1/model.onnx")}, read: func(raw []byte) error {
 			_, err := onnx.Parse("net", raw, onnx.Options{})
 			return err
 		}},
-		{name: "tflite", seeds: [][]byte{fileOf(t, "../../frontend/tflite/testdata/network/model.tflite"), fileOf(t, "../../frontend/tflite/testdata/network_int8/model.tflite")}, read: func(raw []byte) error {
+		{name: "tflite", seeds: [][]byte{fileOf(t, "../../frontend/tflite/testdata/network/model.tflite"), fileOf(t, "../../frontend/tflite/testdata/network_int8/model.tflite"),
+			fileOf(t, "../../frontend/tflite/testdata/transpose_conv_int8_1/model.tflite"), fileOf(t, "../../frontend/tflite/testdata/unpack_int8_1/model.tflite")}, read: func(raw []byte) error {
 			_, err := tflite.Parse("net", raw, tflite.Options{})
 			return err
 		}},

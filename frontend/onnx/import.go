@@ -60,6 +60,8 @@ type operand struct {
 	c     *tensor
 	v     *ir.Value
 	shape []int
+	// reals are kept where ONNX has integers, by a scale that is given as 1.
+	dynamic bool
 }
 
 // importer takes one graph to one module.
@@ -187,8 +189,8 @@ func (im *importer) input(in *pb.ValueInfo, opt Options) error {
 	if typ := dtype(t.GetElemType()); !typ.isFloat() {
 		// Integers are reals here, which other operations would divide otherwise.
 		for _, n := range im.users[name] {
-			if op := n.GetOpType(); op != "Cast" && op != "DequantizeLinear" {
-				return diag.New(diag.Pos{}, diag.Unsupported, "input %q has elements of ONNX type %d, which the operation %s takes; a Cast to float or a DequantizeLinear must", name, typ, op)
+			if op := n.GetOpType(); op != "Cast" && op != "DequantizeLinear" && op != "ConvInteger" && op != "MatMulInteger" {
+				return diag.New(diag.Pos{}, diag.Unsupported, "input %q has elements of ONNX type %d, which the operation %s takes; a Cast to float, a DequantizeLinear or an operation of integers must", name, typ, op)
 			}
 		}
 	}

@@ -325,3 +325,55 @@ func layerNorm(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
 	}
 	return []*operand{out}, nil
 }
+
+// dynamicQuantize drops out: what it would quantize stays real, with a scale of 1.
+func dynamicQuantize(_ *importer, _ *pb.Node, in []*operand) ([]*operand, error) {
+	return []*operand{{v: in[0].v, shape: in[0].shape, dynamic: true},
+		{c: newTensor(float32Type, nil, []float64{1})}, {c: newTensor(uint8Type, nil, []float64{0})}}, nil
+}
+
+// integerLayer imports ConvInteger or MatMulInteger as the layer of the differences
+// from the zero points: of an input of integers, or behind DynamicQuantizeLinear.
+// axis is that along which zero points of weights differ.
+func integerLayer(layer runner, axis int) runner {
+	return func(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
+		x := in[0]
+		if x.v == nil || !x.dynamic && !im.integers[x.v] {
+			return nil, errors.New("of integers that are no input and not quantized dynamically; QLinearConv and QLinearMatMul have scales")
+		}
+		w, err := constant(in, 1, "weights")
+		if err != nil {
+			return nil, err
+		}
+		zero, err := constant(in, 3, "zero points")
+		if err != nil {
+			return nil, err
+		}
+		scales := []float64{1}
+		if zero != nil && zero.size() > 1 {
+			scales = slices.Repeat(scales, zero.size())
+		}
+		weight, err := dequantized(w, newTensor(float32Type, []int{len(scales)}, scales), zero, axis)
+		if err != nil {
+			return nil, err
+		}
+		z, err := constant(in, 2, "zero points")
+		if err != nil {
+			return nil, err
+		}
+		if z != nil {
+			zs, err := z.numbers()
+			if err != nil || len(zs) != 1 {
+				return nil, errors.New("has zero points that are not one number")
+			}
+			if zs[0] != 0 {
+				v, err := im.Add(ir.Normalize, moduleName(n)+".centred", []*ir.Value{x.v}, build.Attr("mean", zs), build.Attr("std", []float64{1}))
+				if err != nil {
+					return nil, err
+				}
+				x = &operand{v: v, shape: x.shape}
+			}
+		}
+		return layer(im, n, []*operand{x, {c: weight, shape: weight.shape}})
+	}
+}

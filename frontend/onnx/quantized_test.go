@@ -79,3 +79,24 @@ func TestIntegerInput(t *testing.T) {
 	_, err = Parse("net", bad.bytes(), Options{})
 	require.Error(t, err)
 }
+
+// TestDynamicQuantization keeps reals where a model quantizes by what it sees, as
+// onnxruntime's dynamic quantization writes it.
+func TestDynamicQuantization(t *testing.T) {
+	m := newModel(13).input("x", 1, 3).output("y").bytesOf("w", 3, []int64{3, 2}, 1, 0xfe, 3, 4, 5, 6).bytesOf("wz", 3, []int64{2}, 1, 2).floats("ws", nil, .5).
+		node("DynamicQuantizeLinear", "q", list("x"), list("xq", "xs", "xz")).
+		node("MatMulInteger", "/fc/MatMulInteger", list("xq", "w", "xz", "wz"), list("sums")).
+		node("Cast", "cast", list("sums"), list("reals"), "to", 1).
+		node("Mul", "scales", list("xs", "ws"), list("s")).
+		node("Mul", "scaled", list("reals", "s"), list("y"))
+	module, err := Parse("net", m.bytes(), Options{})
+	require.NoError(t, err)
+	x := []float32{.5, .25, 1}
+	// Columns of weights 1 3 5 and -2 4 6, less 1 and 2.
+	assert.InDeltaSlice(t, []float32{.5 * (0 + .5 + 4), .5 * (-2 + .5 + 4)}, compute(t, module, x), 1e-6)
+	static := newModel(13).input("x", 1, 3).output("y").bytesOf("w", 3, []int64{3, 2}, 1, 2, 3, 4, 5, 6).floats("s", nil, .5).bytesOf("z", 2, nil, 3).
+		node("QuantizeLinear", "q", list("x", "s", "z"), list("xq")).
+		node("MatMulInteger", "/fc/MatMulInteger", list("xq", "w", "z"), list("y"))
+	_, err = Parse("net", static.bytes(), Options{})
+	require.ErrorContains(t, err, "not quantized dynamically")
+}

@@ -44,9 +44,15 @@ func init() {
 		19: {"RELU", unary(ir.Relu), []ir.Op{ir.Relu}}, 21: {"RELU6", unary(ir.Relu6), []ir.Op{ir.Relu6}}, 14: {"LOGISTIC", unary(ir.Sigmoid), []ir.Op{ir.Sigmoid}},
 		28: {"TANH", unary(ir.Tanh), []ir.Op{ir.Tanh}}, 98: {"LEAKY_RELU", unary(ir.LeakyRelu), []ir.Op{ir.LeakyRelu}}, 117: {"HARD_SWISH", unary(ir.HardSwish), []ir.Op{ir.HardSwish}},
 		47: {"EXP", unary(ir.Exp), []ir.Op{ir.Exp}}, 101: {"ABS", unary(ir.Abs), []ir.Op{ir.Abs}}, 111: {"ELU", unary(ir.Elu), []ir.Op{ir.Elu}}, 59: {"NEG", unary(ir.Neg), []ir.Op{ir.Neg}},
+		49: {"SPLIT", split, []ir.Op{ir.Copy}}, 102: {"SPLIT_V", splitV, []ir.Op{ir.Copy}}, 83: {"PACK", pack, []ir.Op{ir.Concat}}, 88: {"UNPACK", unpack, []ir.Op{ir.Copy}},
+		56: {"ARG_MAX", argmax, []ir.Op{ir.ArgMax}}, 126: {"BATCH_MATMUL", batchMatMul, []ir.Op{ir.MatMul}}, 67: {"TRANSPOSE_CONV", transposeConv, []ir.Op{ir.Pad, ir.Conv2D}},
+		54: {"PRELU", prelu, []ir.Op{ir.Table, ir.LeakyRelu, ir.BatchNorm}}, 100: {"MIRROR_PAD", pad, []ir.Op{ir.Pad}}, 50: {"LOG_SOFTMAX", logSoftmax, []ir.Op{ir.LogSoftmax}},
 		150: {"GELU", unary(ir.Gelu), []ir.Op{ir.Gelu}}, 75: {"SQRT", unary(ir.Sqrt), []ir.Op{ir.Sqrt}}, 73: {"LOG", unary(ir.Log), []ir.Op{ir.Log}},
 	}
 }
+
+// severalResults are the operators that may have more than one.
+var severalResults = map[string]bool{"SPLIT": true, "SPLIT_V": true, "UNPACK": true}
 
 // Names lists the TensorFlow Lite operators that become an operation.
 func Names(op ir.Op) []string {
@@ -103,11 +109,13 @@ func (im *importer) operator(op table, codes []table) error {
 	if !ok {
 		return fail(build.ErrUnsupported)
 	}
-	if len(o.in) < 1 || len(o.out) != 1 || o.out[0] < 0 || o.in[0] < 0 {
+	if len(o.in) < 1 || len(o.out) < 1 || len(o.out) > 1 && !severalResults[e.name] || slices.Min(o.out) < 0 || o.in[0] < 0 {
 		return fail(fmt.Errorf("has %d arguments and %d results", len(o.in), len(o.out)))
 	}
-	if im.values[o.out[0]] != nil || im.tensors[o.out[0]].data != nil {
-		return fail(fmt.Errorf("computes %q, which is there already", im.tensors[o.out[0]].name))
+	for i, k := range o.out {
+		if im.values[k] != nil || im.tensors[k].data != nil || slices.Contains(o.out[:i], k) {
+			return fail(fmt.Errorf("computes %q, which is there already", im.tensors[k].name))
+		}
 	}
 	if err := e.run(im, o); err != nil {
 		return fail(err)
@@ -947,7 +955,10 @@ func pad(im *importer, o *operator) error {
 	if im.exact {
 		value = float64(x.v.Type.Quant.Zero)
 	}
-	if v, err := im.constant(o, 2); err != nil {
+	mode := "constant"
+	if o.name == "MIRROR_PAD" {
+		value, mode = 0, []string{"reflect", "symmetric"}[o.options.byte(0, 0)&1]
+	} else if v, err := im.constant(o, 2); err != nil {
 		return err
 	} else if v != nil {
 		switch {
@@ -981,7 +992,7 @@ func pad(im *importer, o *operator) error {
 	for _, k := range axes {
 		before, after = append(before, p[2*k]), append(after, p[2*k+1])
 	}
-	y, err := im.add(ir.Pad, im.hint(o), []*ir.Value{v}, v.Type.Quant, build.Attr("before", before), build.Attr("after", after), build.Attr("value", value))
+	y, err := im.add(ir.Pad, im.hint(o), []*ir.Value{v}, v.Type.Quant, build.Attr("before", before), build.Attr("after", after), build.Attr("value", value), build.Attr("mode", mode))
 	if err != nil {
 		return err
 	}

@@ -129,24 +129,29 @@ func TestFaultyFiles(t *testing.T) {
 // TestEveryByteDamaged changes every byte of a model in turn: what is read must be
 // a module or a diagnostic, of little memory.
 func TestEveryByteDamaged(t *testing.T) {
-	whole, err := os.ReadFile("testdata/network_int8/model.tflite")
+	models, err := filepath.Glob("testdata/*int8*/model.tflite")
 	require.NoError(t, err)
-	step := 1
-	if testing.Short() {
-		step = 11
-	}
-	for i := 0; i < len(whole); i += step {
-		for _, v := range []byte{0, 0x7f, 0x80, 0xff, whole[i] + 4} {
-			raw := append([]byte(nil), whole...)
-			raw[i] = v
-			check(t, raw)
+	require.NotEmpty(t, models)
+	for _, path := range models {
+		whole, err := os.ReadFile(path)
+		require.NoError(t, err)
+		step := 1
+		if testing.Short() {
+			step = 11
 		}
+		for i := 0; i < len(whole); i += step {
+			for _, v := range []byte{0, 0x7f, 0x80, 0xff, whole[i] + 4} {
+				raw := append([]byte(nil), whole...)
+				raw[i] = v
+				check(t, raw)
+			}
+		}
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		check(t, whole)
+		runtime.ReadMemStats(&after)
+		assert.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(16<<20))
 	}
-	var before, after runtime.MemStats
-	runtime.ReadMemStats(&before)
-	check(t, whole)
-	runtime.ReadMemStats(&after)
-	assert.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(16<<20))
 }
 
 func check(t *testing.T, raw []byte) {

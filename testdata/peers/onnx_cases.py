@@ -23,6 +23,7 @@ class Case:
         self.rng, self.opset = rng, opset
         self.nodes, self.inits, self.count = [], [], 0
         self.inputs, self.shapes, self.outputs = {}, {}, []
+        self.type = TensorProto.FLOAT  # of x
 
     def input(self, name, shape):
         self.inputs[name] = self.rng.normal(0, 1, shape).astype(np.float32)
@@ -398,6 +399,30 @@ def several_inputs(c, r, x, shape):
     return c.node("Softmax", [y], axis=1)
 
 
+def integers(op):
+    """A layer of bytes, as dynamic quantization writes it, read from an input."""
+    def make(c, r, x, shape):
+        c.type = pick(r, TensorProto.UINT8, TensorProto.INT8)
+        kind = pick(r, np.int8, np.uint8)
+        args = [x]
+        if op == "ConvInteger":
+            attrs = window(r, shape)
+            out = int(r.integers(1, 6))
+            w = [out, shape[1], *attrs["kernel_shape"]]
+        else:
+            attrs, out = {}, int(r.integers(1, 9))
+            w = [shape[-1], out]
+        # Without VNNI onnxruntime adds two products in 16 bits, which saturate: 7 bits keep it exact.
+        args.append(c.const(r.integers(0, 64, w), kind))
+        if r.integers(2):
+            args.append(c.const(r.integers(0, 100), np.uint8 if c.type == TensorProto.UINT8 else np.int8))
+            if r.integers(2):
+                args.append(c.const(r.integers(0, 100), kind))
+        y = c.node("Cast", [c.node(op, args, **attrs)], to=TensorProto.FLOAT)
+        return c.node("Mul", [y, c.const(1 / 64)])
+    return make
+
+
 def steps(r):
     return [int(r.integers(1, 7)), 1, int(r.integers(1, 8))]
 
@@ -441,6 +466,7 @@ KINDS = {
     "Pad": (pad, anyshape), "Gather": (gather, anyshape), "Expand": (expand, anyshape), "Reshape": (reshape, anyshape), "Resize": (resize, image),
     "DepthToSpace": (depth_to_space, deep), "SpaceToDepth": (lambda c, r, x, s: c.node("SpaceToDepth", [x], blocksize=2), even),
     "LSTM": (recurrent("LSTM", 4), steps), "GRU": (recurrent("GRU", 3), steps), "SeveralInputs": (several_inputs, image),
+    "ConvInteger": (integers("ConvInteger"), image_or_line), "MatMulInteger": (integers("MatMulInteger"), sequence),
     "ResidualBlock": (block, image), "Normalized": (normalized, image), "LayerNorm": (layer_norm, sequence),
 }
 
@@ -463,7 +489,10 @@ def make(kind, seed):
     c.shapes["x"] = batch
     c.inputs["x"] = rng.normal(0, 1, shape).astype(np.float32)
     names = ["x"] + [k for k in c.inputs if k != "x"]
-    inputs = [helper.make_tensor_value_info(k, TensorProto.FLOAT, c.shapes[k]) for k in names]
+    if c.type != TensorProto.FLOAT:
+        least = 0 if c.type == TensorProto.UINT8 else -128
+        c.inputs["x"] = rng.integers(least, least + 256, shape).astype(helper.tensor_dtype_to_np_dtype(c.type))
+    inputs = [helper.make_tensor_value_info(k, c.type if k == "x" else TensorProto.FLOAT, c.shapes[k]) for k in names]
     outs = [helper.make_empty_tensor_value_info(k) for k in [y] + c.outputs]
     graph = helper.make_graph(c.nodes, "g", inputs, outs, c.inits)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)

@@ -1,7 +1,7 @@
 """Writes generated TensorFlow Lite models with what the interpreter's reference
 kernels answer to them.
 
-    python tflite_cases.py DIR COUNT [SEED]
+    python tflite_cases.py DIR COUNT [SEED [KIND,KIND,...]]
 
 Each case is model.tflite with data.npz: input (several, stacked) and output.
 Operations, attributes, shapes, scales and zero points are random; the same seed
@@ -86,12 +86,12 @@ class Model:
         b = self.tensor([channels], np.int32, r.integers(-3000, 3000, channels).astype(np.int32), scale=scale * np.float32(self.scale(x)), zero=np.zeros(len(scale)))
         return w, b
 
-    def op(self, code, inputs, output, options=None, kind=0):
+    def op(self, code, inputs, output, options=None, kind=0, more=()):
         c = s.OperatorCodeT()
         c.builtinCode, c.deprecatedBuiltinCode, c.version = code, min(code, 127), 1
         self.m.operatorCodes.append(c)
         o = s.OperatorT()
-        o.opcodeIndex, o.inputs, o.outputs = len(self.m.operatorCodes) - 1, inputs, [output]
+        o.opcodeIndex, o.inputs, o.outputs = len(self.m.operatorCodes) - 1, inputs, [output, *more]
         if options is not None:
             o.builtinOptions, o.builtinOptionsType = options, kind
         self.g.operators.append(o)
@@ -287,6 +287,102 @@ def mean(m, x):
     return m.op(OP.MEAN, [x, m.ints([1, 2])], m.value([1, 1, 1, shape[3]] if keep else [1, shape[3]]), o, B.ReducerOptions)
 
 
+def split(m, x):
+    """One axis in equal parts, or in sizes; the parts joined in another order."""
+    r, shape = m.r, m.shape(x)
+    axis = len(shape) - 1
+    n = pick(r, *[k for k in (1, 2, 3, shape[axis]) if shape[axis] % k == 0])
+    if r.integers(2) and shape[axis] > 1:
+        a = int(r.integers(1, shape[axis]))
+        parts = [m.value(shape[:-1] + [k], like=x) for k in (a, shape[axis] - a)]
+        o = s.SplitVOptionsT()
+        o.numSplits = 2
+        m.op(OP.SPLIT_V, [x, m.ints([a, -1 if r.integers(2) else shape[axis] - a]), m.ints(axis)], parts[0], o, B.SplitVOptions, parts[1:])
+    else:
+        parts = [m.value(shape[:-1] + [shape[axis] // n], like=x) for _ in range(n)]
+        o = s.SplitOptionsT()
+        o.numSplits = n
+        m.op(OP.SPLIT, [m.ints(axis), x], parts[0], o, B.SplitOptions, parts[1:])
+    c = s.ConcatenationOptionsT()
+    c.axis, c.fusedActivationFunction = axis, 0
+    return m.op(OP.CONCATENATION, parts[::-1], m.value(shape, like=x), c, B.ConcatenationOptions)
+
+
+def unpack(m, x):
+    """Slices along an axis, packed again along another."""
+    r, shape = m.r, m.shape(x)
+    axis = int(r.integers(1, len(shape)))
+    rest = shape[:axis] + shape[axis + 1:]
+    parts = [m.value(rest, like=x) for _ in range(shape[axis])]
+    o = s.UnpackOptionsT()
+    o.num, o.axis = shape[axis], axis
+    m.op(OP.UNPACK, [x], parts[0], o, B.UnpackOptions, parts[1:])
+    p = s.PackOptionsT()
+    p.valuesCount, p.axis = len(parts), int(r.integers(1, len(shape)))
+    return m.op(OP.PACK, parts[::-1], m.value(rest[:p.axis] + [len(parts)] + rest[p.axis:], like=x), p, B.PackOptions)
+
+
+def transpose_conv(m, x):
+    r, shape = m.r, m.shape(x)
+    k, stride = [int(r.integers(1, 5)) for _ in range(2)], [int(r.integers(1, 4)) for _ in range(2)]
+    same = bool(r.integers(2))
+    n = int(r.integers(1, 6))
+    to = [a * c if same else (a - 1) * c + max(e, c if r.integers(2) else 1) for a, c, e in zip(shape[1:3], stride, k)]
+    w, b = m.weights(x, [n, *k, shape[3]], n, 0)
+    o = s.TransposeConvOptionsT()
+    o.padding, o.strideH, o.strideW = 0 if same else 1, *stride
+    args = [m.ints([1, *to, n]), w, x] + ([b] if r.integers(2) else [])
+    return m.op(OP.TRANSPOSE_CONV, args, m.value([1, *to, n]), o, B.TransposeConvOptions)
+
+
+def prelu(m, x):
+    shape = m.shape(x)
+    n = [1, 1, pick(m.r, 1, shape[3])]
+    if m.q:
+        a = m.tensor(n, np.int8, m.r.integers(-128, 128, n).astype(np.int8), scale=np.exp(m.r.uniform(-7, -4)), zero=int(m.r.integers(-128, 128)))
+    else:
+        a = m.tensor(n, np.float32, m.r.uniform(-0.2, 0.7, n).astype(np.float32))
+    return m.op(OP.PRELU, [x, a], m.value(shape))
+
+
+def batch_matmul(m, x):
+    """A matrix times itself or its transpose, as attention has it."""
+    r, shape = m.r, m.shape(x)
+    a = rescaled(m, x)
+    o = s.BatchMatMulOptionsT()
+    o.adjX = o.adjY = False
+    rows, cols = shape[-2:]
+    if rows != cols or r.integers(2):
+        o.adjX, o.adjY = pick(r, (True, False), (False, True))
+    n = cols if o.adjX else rows
+    return m.op(OP.BATCH_MATMUL, [x, a], m.value(shape[:-2] + [n, n]), o, B.BatchMatMulOptions)
+
+
+def argmax(m, x):
+    shape = m.shape(x)
+    axis = int(m.r.integers(1, len(shape)))
+    o = s.ArgMaxOptionsT()
+    o.outputType = s.TensorType.INT32
+    y = m.tensor(shape[:axis] + shape[axis + 1:], np.int32)
+    return m.op(OP.ARG_MAX, [x, m.ints(axis)], y, o, B.ArgMaxOptions)
+
+
+def mirror_pad(m, x):
+    shape, o = m.shape(x), s.MirrorPadOptionsT()
+    o.mode = int(m.r.integers(2))
+    p = [[0, 0]] + [[int(m.r.integers(0, min(3, n + o.mode))) for _ in range(2)] for n in shape[1:]]
+    return m.op(OP.MIRROR_PAD, [x, m.ints(p)], m.value([n + a + b for n, (a, b) in zip(shape, p)], like=x), o, B.MirrorPadOptions)
+
+
+def log_softmax(m, x):
+    return m.op(OP.LOG_SOFTMAX, [x], m.value(m.shape(x)), s.LogSoftmaxOptionsT(), B.LogSoftmaxOptions)
+
+
+def matrices(r):
+    shape = [1, int(r.integers(1, 4)), int(r.integers(1, 6)), int(r.integers(1, 6))]
+    return shape if r.integers(2) else shape[:1] + shape[2:]
+
+
 def network(m, x):
     """Depthwise separable, as MobileNet: layers, a sum, pooling, a classifier."""
     y = depthwise(m, conv1x1(m, x))
@@ -320,7 +416,8 @@ KINDS = {
     "LOGISTIC": (unary(OP.LOGISTIC, (1 / 256, -128)), any_shape), "TANH": (unary(OP.TANH, (1 / 128, 0)), any_shape),
     "SOFTMAX": (softmax, any_shape), "CONCATENATION": (concat, any_shape), "RESHAPE": (reshape, any_shape), "PAD": (pad, image),
     "TRANSPOSE": (transpose, image), "STRIDED_SLICE": (strided, image), "RESIZE_NEAREST_NEIGHBOR": (resize, image), "MEAN": (mean, image),
-    "QUANTIZE": (rescaled, any_shape), "NETWORK": (network, image),
+    "SPLIT": (split, any_shape), "UNPACK": (unpack, image), "TRANSPOSE_CONV": (transpose_conv, image), "PRELU": (prelu, image), "BATCH_MATMUL": (batch_matmul, matrices),
+    "ARG_MAX": (argmax, any_shape), "MIRROR_PAD": (mirror_pad, image), "LOG_SOFTMAX": (log_softmax, any_shape), "QUANTIZE": (rescaled, any_shape), "NETWORK": (network, image),
 }
 
 
@@ -345,10 +442,11 @@ def make(kind, seed, q):
 def main():
     folder, count = sys.argv[1], int(sys.argv[2])
     seed = int(sys.argv[3]) if len(sys.argv) > 3 else 1
-    names = sorted(KINDS)
+    names = sys.argv[4].split(",") if len(sys.argv) > 4 else sorted(KINDS)
     written = 0
     for n in range(count):
         kind, q = names[n % len(names)], n // len(names) % 3 != 0
+        q = q and kind != "LOG_SOFTMAX"
         for again in range(20):  # some random attributes are no valid model
             try:
                 raw, x, y = make(kind, [seed, n, again], q)
