@@ -60,8 +60,8 @@ bench: test-tools bin/dnnc
 # Other people's arithmetic: generated models of every operation against
 # onnxruntime and the reference kernels of TensorFlow Lite's interpreter, in a
 # throw-away Python environment.
-ONNX_CASES = 2200
-TFLITE_CASES = 1600
+ONNX_CASES = 2400
+TFLITE_CASES = 1800
 peers: bin/dnnc
 	rm -rf bin/peers
 	python3 -m venv bin/peers/python

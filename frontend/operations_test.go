@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -65,12 +66,14 @@ var statements = [ir.NumOps]string{
 	ir.Reduce:        "reduce(a, fn: max, axes: [0,2], keep: 1)",
 	ir.MatMul:        "matmul(a, b, act: relu)",
 	ir.ArgMax:        "argmax(a, axis: 1)",
+	ir.Embedding:     "embedding(flatten(m), rows: y.rows)",
 }
 
 // constants are the shapes of the tensors of operations that have some.
 var constants = map[ir.Op]map[string][]int{
 	ir.Conv2D:    {"y.weight": {2, 2, 3, 3}, "y.bias": {2}},
 	ir.Linear:    {"y.weight": {3, 144}, "y.bias": {3}},
+	ir.Embedding: {"y.rows": {9, 4}},
 	ir.BatchNorm: {"y.weight": {4}, "y.bias": {4}, "y.running_mean": {4}, "y.running_var": {4}},
 }
 
@@ -78,7 +81,7 @@ var constants = map[ir.Op]map[string][]int{
 func tensors(t *testing.T, op ir.Op, dir string) {
 	t.Helper()
 	var list []weights.Tensor
-	for _, name := range []string{"y.weight", "y.bias", "y.running_mean", "y.running_var"} {
+	for _, name := range []string{"y.weight", "y.bias", "y.running_mean", "y.running_var", "y.rows"} {
 		shape := constants[op][name]
 		if shape == nil {
 			continue
@@ -98,7 +101,11 @@ func tensors(t *testing.T, op ir.Op, dir string) {
 
 // network reads one of a statement.
 func network(dir, statement string) (*ir.Module, error) {
-	text := "tensors \"w.safetensors\"\nnetwork net(a: f32[4,6,6] in [-2,3], b: f32[4,6,6] in [0,1], m: f32[5,7] in [0,1]) -> f32[1] {\n  y = " + statement + "\n  return y\n}\n"
+	declared := ""
+	if strings.Contains(statement, "y.rows") {
+		declared = "  const y.rows: f32[9,4]\n"
+	}
+	text := "tensors \"w.safetensors\"\nnetwork net(a: f32[4,6,6] in [-2,3], b: f32[4,6,6] in [0,1], m: f32[5,7] in [0,1]) -> f32[1] {\n" + declared + "  y = " + statement + "\n  return y\n}\n"
 	m, err := Parse(filepath.Join(dir, "net.dnn"), []byte(text), Options{})
 	if err == nil {
 		m.Results = []ir.Type{m.Outputs[0].Type}

@@ -67,6 +67,7 @@ var inferTable = [NumOps]func(n *Node) (Shape, *fault){
 	Reduce:        inferReduce,
 	MatMul:        inferMatMul,
 	ArgMax:        inferArgMax,
+	Embedding:     inferEmbedding,
 }
 
 // InferNode returns the type of n's result as its arguments, attributes and

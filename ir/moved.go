@@ -250,3 +250,20 @@ func inferArgMax(n *Node) (Shape, *fault) {
 	}
 	return append(append(Shape{}, s[:k]...), s[k+1:]...), nil
 }
+
+// maxRows is what the integers of an index tell apart.
+const maxRows = 256
+
+func inferEmbedding(n *Node) (Shape, *fault) {
+	s, rows := n.Args[0].Type.Shape, n.Const("rows")
+	r := rows.Type.Shape
+	switch {
+	case len(s) != 1:
+		return nil, faultf(diag.BadShape, "embedding takes a list of indices [N], %s is %s", n.Args[0].Name, s)
+	case len(r) != 2:
+		return nil, faultf(diag.BadShape, "rows of embedding are [V,D], %s is %s", rows.Name, rows.Type)
+	case r[0] > maxRows:
+		return nil, faultf(diag.Limit, "embedding of %d rows; indices of 8 bits tell %d", r[0], maxRows)
+	}
+	return Shape{s[0], r[1]}, nil
+}

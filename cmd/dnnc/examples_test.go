@@ -116,9 +116,25 @@ func TestRecurrentVerifies(t *testing.T) {
 	assert.Equal(t, 2*4*hidden*(inputs+hidden)+2*hidden*results, bytes)
 }
 
+// TestEmbeddingVerifies looks words up on the target.
+func TestEmbeddingVerifies(t *testing.T) {
+	if _, err := llvm.Find(""); err != nil {
+		t.Skip(err)
+	}
+	targets := []string{"x86_64"}
+	if os.Getenv("DNNC_FULL") != "" {
+		targets = append(targets, "armv7", "armv7em", "riscv32")
+	}
+	for _, target := range targets {
+		code, stdout, stderr := dnnc(t, "verify", "../../frontend/onnx/testdata/embedding_1/model.onnx", "-target", target, "-images", "8", "-n", "20")
+		require.Zero(t, code, stderr)
+		assert.Contains(t, stdout, "20 of 20 images of noise and 8 of 8 adversarial inputs bit-exact")
+	}
+}
+
 // TestConformance runs folders of cases.
 func TestConformance(t *testing.T) {
-	for format, cases := range map[string]string{"tflite": "9", "onnx": "3"} {
+	for format, cases := range map[string]string{"tflite": "9", "onnx": "4"} {
 		code, stdout, stderr := dnnc(t, "conformance", "../../frontend/"+format+"/testdata")
 		require.Zero(t, code, stderr)
 		assert.Regexp(t, "all +"+cases+" +0 +0 +0", stdout)

@@ -143,6 +143,7 @@ var families = map[string]func(g *generator) error{
 	"table_elements":   tableElements,
 	"reduce_rows":      reduceRows,
 	"argmax_rows":      argmaxRows,
+	"embedding_rows":   embeddingRows,
 	"matmul_rows":      matmulRows,
 	"softmax_table":    softmaxTable,
 }

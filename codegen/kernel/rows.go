@@ -112,6 +112,25 @@ func argmaxRows(g *generator) error {
 	return nil
 }
 
+// embeddingRows copies a row for each index.
+func embeddingRows(g *generator) error {
+	table, raw, err := interp.EmbeddingData(g.n)
+	if err != nil {
+		return err
+	}
+	places, rows := g.global("table", 1, table), g.global("rows", 1, raw)
+	b, d := g.b, g.n.Const("rows").Type.Shape[1]
+	b.For("i", loop.Int(0), loop.Int(g.n.Args[0].Type.Shape.Size()), 1, func(i loop.Expr) {
+		entry := loop.Sum(loop.To(loop.SExt, load(g.args[0], i, loop.I8), 32), loop.Int(128))
+		row := loop.To(loop.ZExt, load(places, entry, loop.I8), 32)
+		from, to := b.Var("from", loop.Scaled(row, d)), b.Var("to", loop.Scaled(i, d))
+		b.For("c", loop.Int(0), loop.Int(d), 1, func(c loop.Expr) {
+			b.Store(g.out, loop.Sum(read(to), c), load(rows, loop.Sum(read(from), c), loop.I8))
+		})
+	})
+	return nil
+}
+
 // matmulRows is the product of two computed matrices, or of as many as a first
 // axis has; matrices of three axes lie in memory with the first axis last.
 func matmulRows(g *generator) error {

@@ -177,19 +177,32 @@ func (im *importer) versions() error {
 	return nil
 }
 
+// rowsOf is the rows of the constant that an input chooses from, 0 where it does not.
+func (im *importer) rowsOf(name string) int {
+	for _, n := range im.users[name] {
+		if n.GetOpType() == "Gather" && len(n.Input) == 2 && n.Input[1] == name {
+			if o := im.values[n.Input[0]]; o != nil && o.c != nil && len(o.shape) > 0 {
+				return o.shape[0]
+			}
+		}
+	}
+	return 0
+}
+
 // input declares an input: the batch is one, other unknown sizes must be given.
 func (im *importer) input(in *pb.ValueInfo, opt Options) error {
 	name, t := in.GetName(), in.GetType().GetTensorType()
 	if t == nil {
 		return diag.New(diag.Pos{}, diag.Unsupported, "input %q is no tensor", name)
 	}
-	if typ := dtype(t.GetElemType()); !typ.isFloat() && typ != uint8Type && typ != int8Type {
-		return diag.New(diag.Pos{}, diag.Unsupported, "input %q has elements of ONNX type %d; inputs are float, uint8 or int8", name, typ)
+	typ, rows := dtype(t.GetElemType()), im.rowsOf(name)
+	if !typ.isFloat() && typ != uint8Type && typ != int8Type && (typ != int64Type && typ != int32Type || rows == 0) {
+		return diag.New(diag.Pos{}, diag.Unsupported, "input %q has elements of ONNX type %d; inputs are float, uint8, int8, or int32 and int64 that choose rows of a constant", name, typ)
 	}
 	if typ := dtype(t.GetElemType()); !typ.isFloat() {
 		// Integers are reals here, which other operations would divide otherwise.
 		for _, n := range im.users[name] {
-			if op := n.GetOpType(); op != "Cast" && op != "DequantizeLinear" && op != "ConvInteger" && op != "MatMulInteger" {
+			if op := n.GetOpType(); op != "Cast" && op != "DequantizeLinear" && op != "ConvInteger" && op != "MatMulInteger" && (op != "Gather" || rows == 0) {
 				return diag.New(diag.Pos{}, diag.Unsupported, "input %q has elements of ONNX type %d, which the operation %s takes; a Cast to float, a DequantizeLinear or an operation of integers must", name, typ, op)
 			}
 		}
@@ -237,7 +250,10 @@ func (im *importer) input(in *pb.ValueInfo, opt Options) error {
 	}
 	if typ := dtype(t.GetElemType()); !ok && !typ.isFloat() {
 		r = ir.Range{Lo: 0, Hi: 255}
-		if typ == int8Type {
+		switch {
+		case rows > 0:
+			r.Hi = float64(max(rows-1, 1))
+		case typ == int8Type:
 			r = ir.Range{Lo: -128, Hi: 127}
 		}
 	}

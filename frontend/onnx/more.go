@@ -497,7 +497,29 @@ func split(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
 	return outs, nil
 }
 
-// gather imports Gather along an axis by one constant index, or by several that
+// gather imports Gather: of constant rows by computed indices an embedding, else a view.
+func gather(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
+	if in[0].c == nil || in[1].v == nil {
+		return viewing(gatherView)(im, n, in)
+	}
+	t, axis := in[0].c, intAttr(n, "axis", 0)
+	if len(t.shape) < 1 || !t.typ.isFloat() || axis != 0 && axis != -len(t.shape) {
+		return nil, fmt.Errorf("by computed indices, of a constant of shape %v along axis %d", t.shape, axis)
+	}
+	rows := ir.Shape{t.shape[0], product(t.shape[1:])}
+	at, err := im.as(in[1], ir.Shape{product(in[1].shape)})
+	if err != nil {
+		return nil, err
+	}
+	name := im.Name(layerName(n, t))
+	y, err := im.AddNamed(ir.Embedding, name, []*ir.Value{at}, build.Attr("rows", im.Const(name+".weight", rows, t.float32s())))
+	if err != nil {
+		return nil, err
+	}
+	return result(y, slices.Concat(in[1].shape, t.shape[1:])), nil
+}
+
+// gatherView imports Gather along an axis by one constant index, or by several that
 // are a step apart.
 func gatherView(_ *importer, n *pb.Node, in []*operand) (ir.View, error) {
 	t, err := constant(in, 1, "indices")

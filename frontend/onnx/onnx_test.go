@@ -247,3 +247,33 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// TestEmbedding imports rows by computed indices, and says which it does not.
+func TestEmbedding(t *testing.T) {
+	words := func(rows int64, kind int32, axis int) *model {
+		m := newModel(13).input("words", 1, 2).output("y").floats("emb.weight", []int64{rows, 2}, ramp(int(2*rows))...).
+			node("Gather", "/emb/Gather", list("emb.weight", "words"), list("y"), "axis", axis)
+		m.Graph.Input[0].Type.TensorType.ElemType = proto.Int32(kind)
+		return m
+	}
+	m, err := Parse("net", words(3, 7, 0).bytes(), Options{})
+	require.NoError(t, err)
+	assert.Equal(t, `network net(words: f32[2] in [0,2]) -> f32[2,2] {
+  const emb.weight: f32[3,2]
+  emb = embedding(words, rows: emb.weight)
+  return emb
+}
+`, m.Source())
+	x := ramp(6)
+	assert.Equal(t, []float32{x[4], x[5], x[0], x[1]}, compute(t, m, []float32{2, 0}))
+	assert.Equal(t, []float32{x[4], x[5], x[0], x[1]}, compute(t, m, []float32{9, -1}), "what is beyond the rows is kept in bounds")
+	for want, bad := range map[string]*model{
+		"embedding of 257 rows; indices of 8 bits tell 256":             words(257, 7, 0),
+		"of a constant of shape [3 2] along axis 1":                     words(3, 7, 1),
+		"inputs are float, uint8, int8, or int32 and int64 that choose": newModel(13).input("words", 1, 2).output("y").node("Neg", "n", list("words"), list("y")),
+	} {
+		bad.Graph.Input[0].Type.TensorType.ElemType = proto.Int32(7)
+		_, err := Parse("net", bad.bytes(), Options{})
+		assert.ErrorContains(t, err, want)
+	}
+}

@@ -102,7 +102,7 @@ func init() {
 		"Shape":           {1, nil, foldShape, nil},
 		"Size":            {1, nil, foldSize, nil},
 		"Range":           {3, nil, foldRange, nil},
-		"Gather":          {2, viewing(gatherView), foldGather, []ir.Op{ir.Copy}},
+		"Gather":          {2, gather, foldGather, []ir.Op{ir.Copy, ir.Embedding}},
 		"Transpose":       {1, transpose, moved(transposeView), []ir.Op{ir.Transpose, ir.Copy}},
 		"Slice":           {1, viewing(sliceView), moved(sliceView), []ir.Op{ir.Copy}},
 		"Expand":          {2, viewing(expandView), moved(expandView), []ir.Op{ir.Copy}},

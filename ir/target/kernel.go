@@ -108,6 +108,7 @@ var kernels = []Kernel{
 	{Name: "table_elements", Op: ir.Table, Rows: true, Applies: always, Tile: noTile, Scratch: noScratch, Doc: "each element looked up in a table of 256"},
 	{Name: "reduce_rows", Op: ir.Reduce, Applies: inRows, Tile: noTile, Scratch: noScratch, Doc: "the sum or the extreme of each row"},
 	{Name: "argmax_rows", Op: ir.ArgMax, Applies: inRows, Tile: noTile, Scratch: noScratch, Doc: "the place of the greatest element of each row"},
+	{Name: "embedding_rows", Op: ir.Embedding, Applies: always, Tile: noTile, Scratch: noScratch, Doc: "the row that a table of 256 names, copied for each index"},
 	{Name: "matmul_rows", Op: ir.MatMul, Applies: always, Tile: noTile, Scratch: noScratch, Doc: "one element of the product after the other"},
 	{Name: "softmax_table", Op: ir.Softmax, Applies: inRows, Tile: noTile, Scratch: noScratch, Doc: "exponentials from a table, one rounded division an element"},
 }

@@ -74,6 +74,18 @@ func Calibrate(ctx context.Context, m *ir.Module, env *pass.Env) error {
 			ranges[n.Out] = r
 		}
 	}
+	for _, n := range m.Ops {
+		if n.Op != ir.Embedding {
+			continue
+		}
+		rows, err := n.Const("rows").Float32() // also those that no calibration image names
+		if err != nil {
+			return err
+		}
+		for _, x := range rows {
+			ranges[n.Out].Lo, ranges[n.Out].Hi = min(ranges[n.Out].Lo, float64(x)), max(ranges[n.Out].Hi, float64(x))
+		}
+	}
 	shareSteps(m, ranges)
 	share(m, ranges)
 	for _, n := range m.Ops {

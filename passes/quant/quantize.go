@@ -73,6 +73,8 @@ func Lower(m *ir.Module, rounded []*Rounded) error {
 			n.Set("value", min(max(math.Round(n.Float("value")/q.Scale)+float64(q.Zero), -128), 127))
 		case ir.Table:
 			quantizeTable(m, n)
+		case ir.Embedding:
+			err = quantizeEmbedding(m, n)
 		case ir.Requantize:
 			err = quantizeRequantize(m, n)
 		case ir.Softmax:
@@ -430,6 +432,34 @@ func quantizeTable(m *ir.Module, n *ir.Node) {
 		wide[i] = int64(v)
 	}
 	setInts(m, n, "table", ir.I8, ir.Shape{len(t)}, wide)
+}
+
+// quantizeEmbedding writes the rows as integers of the result, and the row that each
+// integer of the index names.
+func quantizeEmbedding(m *ir.Module, n *ir.Node) error {
+	reals, err := n.Const("rows").Float32()
+	if err != nil {
+		return err
+	}
+	shape, x := n.Const("rows").Type.Shape, n.Args[0].Type.Quant
+	rows := make([]int8, len(reals))
+	interp.Quantize(n.Out.Type.Quant, reals, rows)
+	wide := make([]int64, len(rows))
+	for i, v := range rows {
+		wide[i] = int64(v)
+	}
+	setInts(m, n, "table", ir.U8, ir.Shape{256}, bytesOf(kernels.EmbeddingTable(x.Scale, x.Zero, shape[0])))
+	drop(m, n.Const("rows"))
+	setInts(m, n, "rows", ir.I8, shape, wide)
+	return nil
+}
+
+func bytesOf(x []uint8) []int64 {
+	out := make([]int64, len(x))
+	for i, v := range x {
+		out[i] = int64(v)
+	}
+	return out
 }
 
 func quantizeRequantize(m *ir.Module, n *ir.Node) error {

@@ -3,6 +3,7 @@ package interp
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/runtime/kernels"
@@ -33,6 +34,7 @@ func init() {
 		ir.Reduce:     {floatReduce, reduceGradient, intReduce},
 		ir.MatMul:     {floatMatMul, matMulGradient, intMatMul},
 		ir.ArgMax:     {floatArgMax, noGradient, intArgMax},
+		ir.Embedding:  {floatEmbedding, noGradient, intEmbedding},
 		ir.LogSoftmax: {floatLogSoftmax, logSoftmaxGradient, nil},
 	} {
 		floatSteps[op], gradientSteps[op], intSteps[op] = s.float, s.slope, s.int
@@ -358,6 +360,47 @@ func intArgMax(_ *Int, n *ir.Node) (intRun, error) {
 	return perImage(func(x, y []int8) {
 		kernels.ArgMax(length, inRows(at, x), func(row, best int) { y[row] = int8(best - 128) })
 	}), nil
+}
+
+func floatEmbedding(_ *Float, n *ir.Node) (floatRun, error) {
+	rows, err := n.Const("rows").Float32()
+	if err != nil {
+		return nil, err
+	}
+	d := n.Const("rows").Type.Shape[1]
+	return perImage(func(x, y []float32) { kernels.EmbeddingFloat(rows, d, x, y) }), nil
+}
+
+func intEmbedding(_ *Int, n *ir.Node) (intRun, error) {
+	table, raw, err := EmbeddingData(n)
+	if err != nil {
+		return nil, err
+	}
+	rows := make([]int8, len(raw))
+	for i, v := range raw {
+		rows[i] = int8(v)
+	}
+	d := n.Const("rows").Type.Shape[1]
+	return perImage(func(x, y []int8) { kernels.EmbeddingInt(table, rows, d, x, y) }), nil
+}
+
+// EmbeddingData is the table of a quantized embedding and its rows, checked to fit each
+// other.
+func EmbeddingData(n *ir.Node) (table, rows []byte, err error) {
+	if n.Const("table") == nil {
+		return nil, nil, fmt.Errorf("%s has no table", n.Name())
+	}
+	if table, err = n.Const("table").Load(); err != nil {
+		return nil, nil, err
+	}
+	if rows, err = n.Const("rows").Load(); err != nil {
+		return nil, nil, err
+	}
+	s := n.Const("rows").Type.Shape
+	if len(table) != 256 || len(rows) != s.Size() || int(slices.Max(table)) >= s[0] {
+		return nil, nil, fmt.Errorf("%s has a table of %d entries for %s", n.Name(), len(table), n.Const("rows").Type)
+	}
+	return table, rows, nil
 }
 
 // noGradient: small changes of the argument change nothing.

@@ -1,5 +1,7 @@
 package kernels
 
+import "math"
+
 // SubFloat is y = a-b.
 func SubFloat(a, b, y []float32) {
 	for i := range y {
@@ -124,5 +126,36 @@ func ArgMax[T float32 | int8](n int, x []T, put func(row, at int)) {
 			}
 		}
 		put(i, best)
+	}
+}
+
+// Row is the row of an embedding of some rows that an index names: the nearest, of
+// those there are.
+func Row(index float32, rows int) int {
+	return int(min(max(math.Floor(float64(index)+.5), 0), float64(rows-1)))
+}
+
+// EmbeddingTable is the row of each integer of an index, from -128 on.
+func EmbeddingTable(scale float64, zero, rows int) []uint8 {
+	t := make([]uint8, 256)
+	for i := range t {
+		t[i] = uint8(Row(float32(scale*float64(i-128-zero)), rows))
+	}
+	return t
+}
+
+// EmbeddingFloat writes the row of each index, of rows [V][d].
+func EmbeddingFloat(rows []float32, d int, x, y []float32) {
+	for i, index := range x {
+		at := Row(index, len(rows)/d)
+		copy(y[i*d:(i+1)*d], rows[at*d:])
+	}
+}
+
+// EmbeddingInt writes the row of each integer, which a table names (R14).
+func EmbeddingInt(table []uint8, rows []int8, d int, x, y []int8) {
+	for i, index := range x {
+		at := int(table[int(index)+128])
+		copy(y[i*d:(i+1)*d], rows[at*d:(at+1)*d])
 	}
 }

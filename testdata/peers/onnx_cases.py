@@ -23,7 +23,7 @@ class Case:
         self.rng, self.opset = rng, opset
         self.nodes, self.inits, self.count = [], [], 0
         self.inputs, self.shapes, self.outputs = {}, {}, []
-        self.type = TensorProto.FLOAT  # of x
+        self.type, self.most = TensorProto.FLOAT, 256  # of x, and its integers
 
     def input(self, name, shape):
         self.inputs[name] = self.rng.normal(0, 1, shape).astype(np.float32)
@@ -423,6 +423,18 @@ def integers(op):
     return make
 
 
+def embedding(c, r, x, shape):
+    """Words of a vocabulary by number, and a layer of them."""
+    c.type, c.most = pick(r, TensorProto.INT64, TensorProto.INT32), int(r.integers(2, 257))
+    d = int(r.integers(1, 9))
+    y = c.node("Gather", [c.weights(c.most, d), x], axis=0)
+    return c.node("MatMul", [y, c.weights(d, 3)]) if r.integers(2) else c.node("Relu", [y])
+
+
+def words(r):
+    return [1, int(r.integers(1, 9))]
+
+
 def steps(r):
     return [int(r.integers(1, 7)), 1, int(r.integers(1, 8))]
 
@@ -465,7 +477,7 @@ KINDS = {
     "ArgMax": (argmax, anyshape), "Transpose": (transpose, anyshape), "Slice": (slice_, anyshape), "Split": (split, anyshape), "Concat": (concat, anyshape),
     "Pad": (pad, anyshape), "Gather": (gather, anyshape), "Expand": (expand, anyshape), "Reshape": (reshape, anyshape), "Resize": (resize, image),
     "DepthToSpace": (depth_to_space, deep), "SpaceToDepth": (lambda c, r, x, s: c.node("SpaceToDepth", [x], blocksize=2), even),
-    "LSTM": (recurrent("LSTM", 4), steps), "GRU": (recurrent("GRU", 3), steps), "SeveralInputs": (several_inputs, image),
+    "Embedding": (embedding, words), "LSTM": (recurrent("LSTM", 4), steps), "GRU": (recurrent("GRU", 3), steps), "SeveralInputs": (several_inputs, image),
     "ConvInteger": (integers("ConvInteger"), image_or_line), "MatMulInteger": (integers("MatMulInteger"), sequence),
     "ResidualBlock": (block, image), "Normalized": (normalized, image), "LayerNorm": (layer_norm, sequence),
 }
@@ -490,8 +502,8 @@ def make(kind, seed):
     c.inputs["x"] = rng.normal(0, 1, shape).astype(np.float32)
     names = ["x"] + [k for k in c.inputs if k != "x"]
     if c.type != TensorProto.FLOAT:
-        least = 0 if c.type == TensorProto.UINT8 else -128
-        c.inputs["x"] = rng.integers(least, least + 256, shape).astype(helper.tensor_dtype_to_np_dtype(c.type))
+        least = -128 if c.type == TensorProto.INT8 else 0
+        c.inputs["x"] = rng.integers(least, least + c.most, shape).astype(helper.tensor_dtype_to_np_dtype(c.type))
     inputs = [helper.make_tensor_value_info(k, c.type if k == "x" else TensorProto.FLOAT, c.shapes[k]) for k in names]
     outs = [helper.make_empty_tensor_value_info(k) for k in [y] + c.outputs]
     graph = helper.make_graph(c.nodes, "g", inputs, outs, c.inits)

@@ -162,7 +162,7 @@ func New(m *ir.Module, env *pass.Env) *Certificate {
 	}
 	counted := map[*ir.Const]bool{}
 	for _, n := range m.Ops {
-		for _, role := range []string{"bias", "mul", "shift", "table"} {
+		for _, role := range []string{"bias", "mul", "shift", "table", "rows"} {
 			if n.Op.Info().Attr(role) == nil {
 				continue
 			}
