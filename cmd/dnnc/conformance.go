@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
@@ -17,6 +18,7 @@ import (
 	"github.com/dnnc/dnnc/frontend/weights"
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/runtime/data"
 	"github.com/dnnc/dnnc/runtime/interp"
 )
 
@@ -176,16 +178,28 @@ func runTFLite(ctx context.Context, path string) (verdict int, why error) {
 	if err != nil {
 		return unsupported, err
 	}
-	in, out := m.Inputs[0], m.Outputs[0]
-	x, err := samples(f, "input", in)
-	if err != nil {
-		return failed, err
+	out := m.Outputs[0]
+	var parts []data.Batch
+	for k, in := range m.Inputs {
+		name := "input"
+		if k > 0 {
+			name += strconv.Itoa(k)
+		}
+		x, err := samples(f, name, in)
+		if err != nil {
+			return failed, err
+		}
+		part := data.Batch{N: len(x) / in.Type.Shape.Size(), Shape: in.Type.Shape, X: x}
+		if part.N != append(parts, part)[0].N {
+			return failed, fmt.Errorf("%s has %d samples, input has %d", name, part.N, parts[0].N)
+		}
+		parts = append(parts, part)
 	}
+	x, n := data.Join(parts...).X, parts[0].N
 	want, err := samples(f, "output", out)
 	if err != nil {
 		return failed, err
 	}
-	n := len(x) / in.Type.Shape.Size()
 	if !m.IsQuantized() {
 		p, err := interp.CompileFloat(m)
 		if err != nil {

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -53,18 +54,21 @@ func TestDumpGivesTheSameObject(t *testing.T) {
 func TestEveryDumpReadsBack(t *testing.T) {
 	_, list, _ := dnnc(t, "-d=help")
 	dir := t.TempDir()
-	for _, line := range bytes.Split(bytes.TrimSpace([]byte(list)), []byte("\n")) {
-		name := string(bytes.Fields(line)[0])
-		first, second := filepath.Join(dir, name+".dnn"), filepath.Join(dir, name+".again.dnn")
-		code, _, stderr := dnnc(t, "-images", "32", "-stop-after", name, "-emit", "ir", lenet, "-target", "armv7", "-o", first)
-		require.Zero(t, code, stderr)
-		code, _, stderr = dnnc(t, "-stop-after", name, "-emit", "ir", first, "-target", "armv7", "-o", second)
-		require.Zero(t, code, stderr)
-		a, err := os.ReadFile(first)
-		require.NoError(t, err)
-		b, err := os.ReadFile(second)
-		require.NoError(t, err)
-		assert.Equal(t, string(a), string(b), name)
+	// One of plain layers, one of layers that share their weights, of two inputs.
+	for k, network := range []string{lenet, "../../frontend/onnx/testdata/gru_1/model.onnx"} {
+		for _, line := range bytes.Split(bytes.TrimSpace([]byte(list)), []byte("\n")) {
+			name := string(bytes.Fields(line)[0])
+			first, second := filepath.Join(dir, fmt.Sprint(name, k, ".dnn")), filepath.Join(dir, fmt.Sprint(name, k, ".again.dnn"))
+			code, _, stderr := dnnc(t, "-images", "32", "-stop-after", name, "-emit", "ir", network, "-target", "armv7", "-o", first)
+			require.Zero(t, code, stderr)
+			code, _, stderr = dnnc(t, "-stop-after", name, "-emit", "ir", first, "-target", "armv7", "-o", second)
+			require.Zero(t, code, stderr)
+			a, err := os.ReadFile(first)
+			require.NoError(t, err)
+			b, err := os.ReadFile(second)
+			require.NoError(t, err)
+			assert.Equal(t, string(a), string(b), name)
+		}
 	}
 }
 

@@ -371,12 +371,7 @@ func prelu(im *importer, o *operator) error {
 		if err != nil {
 			return err
 		}
-		wide := make([]int64, len(table))
-		for i, e := range table {
-			wide[i] = int64(e)
-		}
-		name = im.Name(name + ".prelu")
-		y, err := im.AddQuantized(ir.Table, name, []*ir.Value{one}, q, build.Attr("table", im.Ints(name+".table", ir.I8, ir.Shape{len(wide)}, wide)))
+		y, err := im.lookedUp(name+".prelu", one, q, table)
 		if err != nil {
 			return err
 		}
@@ -438,10 +433,7 @@ func (im *importer) preluReals(o *operator, x *operand, t *tensor) error {
 	if err != nil {
 		return err
 	}
-	name, shape := im.Name(hint+".slope"), ir.Shape{len(slopes)}
-	zeros, ones := make([]float32, len(slopes)), slices.Repeat([]float32{1}, len(slopes))
-	scaled, err := im.AddNamed(ir.BatchNorm, name, []*ir.Value{low}, build.Attr("eps", 0.), build.Attr("gamma", im.Floats(name+".weight", shape, slopes)),
-		build.Attr("beta", im.Floats(name+".bias", shape, zeros)), build.Attr("mean", im.Floats(name+".running_mean", shape, zeros)), build.Attr("variance", im.Floats(name+".running_var", shape, ones)))
+	scaled, err := im.scaleShift(hint+".slope", low, slopes, make([]float32, len(slopes)))
 	y := step(ir.Sub, "", step(ir.Relu, ".high", v), scaled)
 	if err != nil {
 		return err

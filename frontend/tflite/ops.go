@@ -587,9 +587,7 @@ func (im *importer) withConstant(op ir.Op, o *operator, k, c int) error {
 		}
 		scale[i], shift[i] = s, d
 	}
-	name, shape := im.Name(im.hint(o)), ir.Shape{n}
-	y, err := im.AddNamed(ir.BatchNorm, name, []*ir.Value{v}, build.Attr("eps", 0.), build.Attr("gamma", im.Floats(name+".weight", shape, scale)), build.Attr("beta", im.Floats(name+".bias", shape, shift)),
-		build.Attr("mean", im.Floats(name+".running_mean", shape, make([]float32, n))), build.Attr("variance", im.Floats(name+".running_var", shape, slices.Repeat([]float32{1}, n))))
+	y, err := im.scaleShift(im.hint(o), v, scale, shift)
 	if err != nil {
 		return err
 	}
@@ -597,6 +595,15 @@ func (im *importer) withConstant(op ir.Op, o *operator, k, c int) error {
 		return err
 	}
 	return im.set(o, y, len(x.shape) == 4)
+}
+
+// scaleShift is scale*x+shift, one pair a channel: a batch normalisation.
+func (im *importer) scaleShift(hint string, v *ir.Value, scale, shift []float32) (*ir.Value, error) {
+	name, shape := im.Name(hint), ir.Shape{len(scale)}
+	return im.AddNamed(ir.BatchNorm, name, []*ir.Value{v}, build.Attr("eps", 0.),
+		build.Attr("gamma", im.Floats(name+".weight", shape, scale)), build.Attr("beta", im.Floats(name+".bias", shape, shift)),
+		build.Attr("mean", im.Floats(name+".running_mean", shape, make([]float32, len(scale)))),
+		build.Attr("variance", im.Floats(name+".running_var", shape, slices.Repeat([]float32{1}, len(scale)))))
 }
 
 // pairTable are the results of an exact operation of every integer and one
@@ -693,16 +700,21 @@ func unary(op ir.Op) func(*importer, *operator) error {
 
 // table adds a table of 256 results.
 func (im *importer) table(o *operator, x *operand, q ir.Quant, t []int8) error {
-	wide := make([]int64, len(t))
-	for i, v := range t {
-		wide[i] = int64(v)
-	}
-	name := im.Name(im.hint(o))
-	y, err := im.AddQuantized(ir.Table, name, []*ir.Value{x.v}, q, build.Attr("table", im.Ints(name+".table", ir.I8, ir.Shape{len(t)}, wide)))
+	y, err := im.lookedUp(im.hint(o), x.v, q, t)
 	if err != nil {
 		return err
 	}
 	return im.set(o, y, x.image)
+}
+
+// lookedUp is a value whose elements are results of a table.
+func (im *importer) lookedUp(hint string, v *ir.Value, q ir.Quant, t []int8) (*ir.Value, error) {
+	wide := make([]int64, len(t))
+	for i, e := range t {
+		wide[i] = int64(e)
+	}
+	name := im.Name(hint)
+	return im.AddQuantized(ir.Table, name, []*ir.Value{v}, q, build.Attr("table", im.Ints(name+".table", ir.I8, ir.Shape{len(t)}, wide)))
 }
 
 // exactTable are the results of a function by integer: of relu, leaky relu and hard

@@ -3,7 +3,8 @@ kernels answer to them.
 
     python tflite_cases.py DIR COUNT [SEED [KIND,KIND,...]]
 
-Each case is model.tflite with data.npz: input (several, stacked) and output.
+Each case is model.tflite with data.npz: input (several, stacked) and output; where
+the model has more inputs, input1 and so on.
 Operations, attributes, shapes, scales and zero points are random; the same seed
 gives the same cases. Two of three are int8 as the converter writes it.
 """
@@ -28,7 +29,7 @@ class Model:
     """A model under construction; q says whether it is int8."""
 
     def __init__(self, r, q):
-        self.r, self.q = r, q
+        self.r, self.q, self.more = r, q, []
         self.m = s.ModelT()
         self.m.version, self.m.description = 3, "generated"
         self.m.buffers, self.m.operatorCodes = [s.BufferT()], []
@@ -61,6 +62,11 @@ class Model:
             p = self.g.tensors[like].quantization
             return self.tensor(shape, np.int8, scale=p.scale, zero=p.zeroPoint)
         return self.tensor(shape, np.int8, scale=np.exp(self.r.uniform(-5, -2)), zero=int(self.r.integers(-128, 128)))
+
+    def input(self, shape):
+        """A further input of the model."""
+        self.more.append(self.value(shape))
+        return self.more[-1]
 
     def fixed(self, shape, scale, zero):
         return self.tensor(shape, np.int8, scale=scale, zero=zero) if self.q else self.tensor(shape, np.float32)
@@ -98,7 +104,7 @@ class Model:
         return output
 
     def bytes(self, x, y):
-        self.g.inputs, self.g.outputs = [x], [y]
+        self.g.inputs, self.g.outputs = [x, *self.more], [y]
         b = flatbuffers.Builder(1024)
         b.Finish(self.m.Pack(b), b"TFL3")
         return bytes(b.Output())
@@ -194,7 +200,7 @@ def leaky(m):
 
 def pair(code, cls, kind):
     def make(m, x):
-        a = pick(m.r, conv1x1, rescaled)(m, x)
+        a = pick(m.r, conv1x1, rescaled, lambda m, x: m.input(m.shape(x)))(m, x)
         o = cls()
         o.fusedActivationFunction = pick(m.r, *ACTS)
         args = [x, a] if m.r.integers(2) else [a, x]
@@ -348,7 +354,7 @@ def prelu(m, x):
 def batch_matmul(m, x):
     """A matrix times itself or its transpose, as attention has it."""
     r, shape = m.r, m.shape(x)
-    a = rescaled(m, x)
+    a = m.input(shape) if r.integers(2) else rescaled(m, x)
     o = s.BatchMatMulOptionsT()
     o.adjX = o.adjY = False
     rows, cols = shape[-2:]
@@ -429,14 +435,17 @@ def make(kind, seed, q):
     raw = m.bytes(x, build(m, x))
     i = Interpreter(model_content=raw, experimental_op_resolver_type=OpResolverType.BUILTIN_REF)
     i.allocate_tensors()
-    a, b = i.get_input_details()[0], i.get_output_details()[0]
-    inputs, outputs = [], []
+    order = {t: k for k, t in enumerate([x, *m.more])}
+    details, b = sorted(i.get_input_details(), key=lambda d: order[d["index"]]), i.get_output_details()[0]
+    inputs, outputs = [[] for _ in details], []
     for _ in range(3):
-        v = r.integers(-128, 128, a["shape"]).astype(np.int8) if q else r.normal(0, 1, a["shape"]).astype(np.float32)
-        i.set_tensor(a["index"], v)
+        for k, a in enumerate(details):
+            v = r.integers(-128, 128, a["shape"]).astype(np.int8) if q else r.normal(0, 1, a["shape"]).astype(np.float32)
+            i.set_tensor(a["index"], v)
+            inputs[k].append(v)
         i.invoke()
-        inputs.append(v), outputs.append(i.get_tensor(b["index"]).copy())
-    return raw, np.stack(inputs), np.stack(outputs)
+        outputs.append(i.get_tensor(b["index"]).copy())
+    return raw, {f"input{k or ''}": np.stack(v) for k, v in enumerate(inputs)}, np.stack(outputs)
 
 
 def main():
@@ -460,7 +469,7 @@ def main():
         os.makedirs(at)
         with open(os.path.join(at, "model.tflite"), "wb") as f:
             f.write(raw)
-        np.savez(os.path.join(at, "data.npz"), input=x, output=y)
+        np.savez(os.path.join(at, "data.npz"), output=y, **x)
         written += 1
     print(f"{written} cases in {folder}")
 
