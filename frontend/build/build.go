@@ -4,7 +4,9 @@
 package build
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/dnnc/dnnc/ir"
@@ -102,6 +104,9 @@ func (b *Builder) Ints(name string, kind ir.Kind, shape ir.Shape, x []int64) *ir
 }
 
 func (b *Builder) add(n *ir.Node, attrs []ir.Attr) (*ir.Value, error) {
+	if slices.Contains(n.Args, nil) {
+		return nil, errors.New("has a constant for an argument that must be computed")
+	}
 	n.Out.Def = n
 	for _, a := range attrs {
 		if a.Value == nil {

@@ -361,6 +361,9 @@ func (im *importer) node(n *pb.Node, later map[string]bool) ([]*operand, error) 
 		}
 		return []*operand{{c: c, shape: c.shape}}, nil
 	}
+	if len(n.Output) == 0 {
+		return nil, errors.New("has no result")
+	}
 	if op.run == nil {
 		return nil, errors.New("is supported only where its arguments are constants")
 	}

@@ -117,6 +117,15 @@ func TestFaultsAreListedAtOnce(t *testing.T) {
 	assert.NotContains(t, err.Error(), "Relu")
 }
 
+// TestNodesWithoutResults are damaged files: nothing may ask for the first of none.
+func TestNodesWithoutResults(t *testing.T) {
+	for _, op := range []string{"MatMul", "Gemm", "Split", "LSTM", "Relu", "Gather"} {
+		m := newModel(13).input("x", 1, 4).output("y").floats("w", []int64{4, 2}, ramp(8)...).node(op, "n", list("x", "w", "w"), nil)
+		_, err := Parse("net", m.bytes(), Options{})
+		assert.ErrorContains(t, err, "has no result", op)
+	}
+}
+
 // TestEmptyShapes folds shapes of no dimensions, as norms over all axes have them.
 func TestEmptyShapes(t *testing.T) {
 	m := newModel(13).input("x", 1, 3, 4).output("y").ints("zero", 0).ints("one", 1).ints("all", 12).

@@ -330,6 +330,11 @@ func (im *importer) elementAffine(n *pb.Node, op string, a *operand, c *tensor, 
 // scaleShift is scale*x+shift, one pair a channel: a batch normalisation.
 func (im *importer) scaleShift(hint string, v *ir.Value, scale, shift []float32) (*ir.Value, error) {
 	channels := v.Type.Shape[0]
+	if len(scale) == 1 { // one number for all, which a file need not have data for
+		if err := im.room(channels); err != nil {
+			return nil, err
+		}
+	}
 	spread := func(x []float32) []float32 {
 		if len(x) == 1 {
 			return slices.Repeat(x, channels)

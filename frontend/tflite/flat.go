@@ -111,7 +111,7 @@ func (t table) vector(slot, size int) (at, n int, ok bool) {
 	}
 	p = t.f.follow(p)
 	n = t.f.u32(p)
-	if t.f.err != nil || n > (len(t.f.raw)-p)/size {
+	if t.f.err != nil || n > (len(t.f.raw)-p-4)/size {
 		t.f.fail(p)
 		return 0, 0, false
 	}

@@ -135,6 +135,9 @@ func (im *importer) computed(o *operator, k int) (*operand, error) {
 		}
 		return nil, fmt.Errorf("uses %q before its definition", im.tensors[o.in[k]].name)
 	}
+	if len(v.shape) == 0 { // one number, as a list of one
+		return &operand{v: v.v, shape: []int{1}}, nil
+	}
 	return v, nil
 }
 
@@ -532,6 +535,9 @@ func pairOf(op ir.Op) func(*importer, *operator) error {
 	}
 }
 
+// mostChannels bounds the scales that one number is spread to.
+const mostChannels = 1 << 20
+
 // withConstant imports an operation of computed argument k and a constant, which is
 // argument c: of a float network a scale and an offset a channel, of integers and
 // one number a table.
@@ -572,6 +578,9 @@ func (im *importer) withConstant(op ir.Op, o *operator, k, c int) error {
 		}
 	}
 	n := v.Type.Shape[0]
+	if n > mostChannels {
+		return fmt.Errorf("of %d channels and a constant; at most %d have a scale each", n, mostChannels)
+	}
 	scale, shift, values := make([]float32, n), make([]float32, n), t.floats()
 	for i := range n {
 		s, d, y := float32(1), float32(0), values[i%len(values)]

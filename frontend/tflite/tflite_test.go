@@ -174,3 +174,18 @@ func FuzzParse(f *testing.F) {
 	}
 	f.Fuzz(check)
 }
+
+// TestVectorsEndWithTheFile reads one whose length leaves four bytes too few.
+func TestVectorsEndWithTheFile(t *testing.T) {
+	raw := make([]byte, 24)
+	raw[0], raw[4] = 4, 4 // a table at 4, whose vtable lies at 0
+	for n := range 8 {
+		f := &flat{raw: raw}
+		// A vtable of one field at 8, an offset to a vector at 16 of n bytes.
+		copy(raw, []byte{6, 0, 8, 0, 4, 0, 0, 0, 8, 0, 0, 0, 4, 0, 0, 0, byte(n), 0, 0, 0, 1, 2, 3, 4})
+		at, count, ok := table{f, 8}.vector(0, 1)
+		if ok {
+			assert.LessOrEqual(t, at+count, len(raw), n)
+		}
+	}
+}
