@@ -51,6 +51,9 @@ func onLanes(name string, a []loop.Expr, i int) (text string, ok bool) {
 		return fmt.Sprintf("(uint16_t)(%s + dnnc_absdiff8(%s, %s))", expr(a[2], i), expr(a[0], i), expr(a[1], i)), true
 	case "tst":
 		return fmt.Sprintf("(uint8_t)(%s & %s ? 255 : 0)", expr(a[0], i), expr(a[1], i)), true
+	case "tbl16":
+		n := expr(a[2], i)
+		return fmt.Sprintf("(uint16_t)(%s[%s] | (uint32_t)%s[%s] << 8)", a[0].(*loop.Read).Var.Name, n, a[1].(*loop.Read).Var.Name, n), true
 	case "mladav":
 		text := expr(a[2], 0)
 		for i := range a[0].Type().Lanes {
@@ -85,7 +88,7 @@ func total(e loop.Expr) string {
 }
 
 // vectors are the names that onLanes knows.
-var vectors = []string{"mladav", "addv", "mull", "paddl", "padal", "padalu", "abal", "tst", "sum", "sums", "lanes", "qdmulh"}
+var vectors = []string{"mladav", "addv", "mull", "paddl", "padal", "padalu", "abal", "tst", "tbl16", "sum", "sums", "lanes", "qdmulh"}
 
 func pairOf(a []loop.Expr, i int, widen string) string {
 	return fmt.Sprintf("(%s + %s(%s) + %s(%s))", expr(a[1], i), widen, expr(a[0], 2*i), widen, expr(a[0], 2*i+1))

@@ -26,6 +26,7 @@ type lookup struct {
 	constants    *loop.Global
 	rq           requant
 	smlad        bool
+	split        bool // tables lie as bytes, for tbl16
 	zero         int
 }
 
@@ -40,11 +41,18 @@ type lookupPlane struct {
 // part is output channels that are computed some at a time.
 type part struct{ index, from, to, channels int }
 
+// byVectors reports whether channels look up by tbl16.
+func (k *lookup) byVectors(pt part) bool { return k.split && pt.channels > lookupTile }
+
 // parts are tiles of eight channels, where their codes fill bytes one of four,
-// and the channels left over one by one.
+// and the channels left over one by one; where there is tbl16, tiles of 32 and 16
+// before them.
 func (k *lookup) parts() []part {
 	sizes := []int{lookupTile, lookupTile / 2, 1}
-	if k.elem.Bits%2 == 1 {
+	switch {
+	case k.split:
+		sizes = []int{4 * lookupTile, 2 * lookupTile, lookupTile, lookupTile / 2, 1}
+	case k.elem.Bits%2 == 1:
 		sizes = []int{lookupTile, 1}
 	}
 	var list []part
@@ -64,7 +72,7 @@ func newLookup(g *generator) (*lookup, error) {
 	w := n.Const("weight")
 	s, e := w.Type.Shape, w.Type.Elem
 	k := &lookup{g: g, elem: e, d: int(e.Group), entries: 1 << e.Bits, channels: s[1], rows: s[0], taps: s.Size() / (s[0] * s[1]),
-		smlad: g.target.Has("dsp"), zero: n.Args[0].Type.Quant.Zero}
+		smlad: g.target.Has("dsp"), zero: n.Args[0].Type.Quant.Zero, split: e.Bits == 4 && g.target.Has("neon")}
 	k.full, k.groups = k.channels/k.d, (k.channels+k.d-1)/k.d
 	codes, err := w.Load()
 	if err != nil {
@@ -85,6 +93,9 @@ func newLookup(g *generator) (*lookup, error) {
 			for t := part.from; t < part.to; t += part.channels {
 				for step := range steps {
 					for j := range part.channels {
+						if k.byVectors(part) { // the lower halves of bytes are the first channels
+							j = j/2 + j%2*part.channels/2
+						}
 						put(t+j, step)
 					}
 				}
@@ -96,6 +107,9 @@ func newLookup(g *generator) (*lookup, error) {
 	table, err := n.Const("codebook").Load()
 	if err != nil {
 		return nil, err
+	}
+	if k.split {
+		table = k.columns(table)
 	}
 	k.book = g.global("codebook", 4, table)
 	bias, err := n.Const("bias").Ints()
@@ -131,6 +145,10 @@ func (k *lookup) tabulate() *loop.Func {
 // group tabulates the sums of n products with each row of the codebook, and moves
 // both cursors on.
 func (k *lookup) group(from, to *loop.Cursor, n int) {
+	if k.split {
+		k.splitGroup(from, to, n)
+		return
+	}
 	b := k.g.b
 	row := b.Cursor("row", k.book, loop.Int(0))
 	fours := 0
@@ -211,8 +229,7 @@ func (k *lookup) tile(tables loop.Region, pt part, r run, codes []loop.Expr, acc
 						index = loop.Op(loop.Or, loop.Op(loop.Shl, index, loop.Int(p.bits)), q)
 					}
 				}
-				entry := &loop.Load{From: table, Offset: loop.Op(loop.Shl, index, loop.Int(1)), T: loop.I16, Align: 2}
-				b.Set(v, loop.Sum(read(v), loop.To(loop.SExt, entry, 32)))
+				b.Set(v, loop.Sum(read(v), k.entry(table, index)))
 			}
 			b.Advance(table, k.tableBytes())
 		}
@@ -220,6 +237,16 @@ func (k *lookup) tile(tables loop.Region, pt part, r run, codes []loop.Expr, acc
 			b.Advance(ws[j], round*p.bits*pt.channels/8)
 		}
 	})
+}
+
+// entry is an entry of the table at a cursor.
+func (k *lookup) entry(table *loop.Cursor, index loop.Expr) loop.Expr {
+	if !k.split {
+		return loop.To(loop.SExt, &loop.Load{From: table, Offset: loop.Op(loop.Shl, index, loop.Int(1)), T: loop.I16, Align: 2}, 32)
+	}
+	index = read(k.g.b.Var("index", index))
+	low, high := load(table, index, loop.I8), load(table, loop.Sum(index, loop.Int(k.entries)), loop.I8)
+	return loop.Op(loop.Or, loop.To(loop.ZExt, low, 32), loop.Op(loop.Shl, loop.To(loop.SExt, high, 32), loop.Int(8)))
 }
 
 // words loads the codes of a step: of eight bits each, they are loaded one by one.
@@ -263,8 +290,7 @@ func (k *lookup) single(tables loop.Region, pt part, r run, row loop.Expr, acc *
 				index = loop.Op(loop.Or, loop.Op(loop.Shl, index, loop.Int(p.bits)), q)
 			}
 		}
-		entry := &loop.Load{From: table, Offset: loop.Op(loop.Shl, read(b.Var("index", index)), loop.Int(1)), T: loop.I16, Align: 2}
-		b.Set(acc, loop.Sum(read(acc), loop.To(loop.SExt, entry, 32)))
+		b.Set(acc, loop.Sum(read(acc), k.entry(table, read(b.Var("index", index)))))
 		b.Advance(table, k.tableBytes())
 	})
 }
@@ -274,7 +300,24 @@ func (k *lookup) single(tables loop.Region, pt part, r run, row loop.Expr, acc *
 func (k *lookup) outputs(tables loop.Region, at loop.Expr, runs func(do func(r run))) {
 	b := k.g.b
 	y, cs := b.Cursor("y", k.g.out, at), k.rq.cursors(k.constants, loop.Int(0))
-	some := func(n int, add func(acc []*loop.Var)) {
+	vectors := func(pt part, add func(acc []*loop.Var)) {
+		acc := make([]*loop.Var, pt.channels/8)
+		for j := range acc {
+			acc[j] = b.Var("acc", loop.Num(loop.I32.Vec(8), 0))
+		}
+		add(acc)
+		lanes := 4
+		if !cs.vectors() {
+			lanes = 1
+		}
+		for j := 0; j < pt.channels; j += lanes {
+			q := cs.load(j, lanes)
+			q.storeAt(loop.Sum(q.bias, some(read(acc[j/8]), j%8, lanes)), y, loop.Int(j))
+		}
+		b.Advance(y, pt.channels)
+		cs.advance(pt.channels)
+	}
+	scalars := func(n int, add func(acc []*loop.Var)) {
 		acc := make([]*loop.Var, n)
 		for j := range acc {
 			acc[j] = b.Var("acc", loop.Int(0))
@@ -289,14 +332,20 @@ func (k *lookup) outputs(tables loop.Region, at loop.Expr, runs func(do func(r r
 	}
 	for _, pt := range k.parts() {
 		b.For("tile", loop.Int(0), loop.Int((pt.to-pt.from)/pt.channels), 1, func(tile loop.Expr) {
-			some(pt.channels, func(acc []*loop.Var) {
+			var codes []loop.Expr
+			for _, p := range k.planes {
+				codes = append(codes, loop.Sum(loop.Scaled(tile, k.taps*k.groups*p.bits*pt.channels/8), loop.Int(p.at[pt.index])))
+			}
+			if k.byVectors(pt) {
+				vectors(pt, func(acc []*loop.Var) {
+					runs(func(r run) { k.tileVectors(tables, pt, r, codes[0], acc) })
+				})
+				return
+			}
+			scalars(pt.channels, func(acc []*loop.Var) {
 				if pt.channels == 1 {
 					runs(func(r run) { k.single(tables, pt, r, tile, acc[0]) })
 					return
-				}
-				var codes []loop.Expr
-				for _, p := range k.planes {
-					codes = append(codes, loop.Sum(loop.Scaled(tile, k.taps*k.groups*p.bits*pt.channels/8), loop.Int(p.at[pt.index])))
 				}
 				runs(func(r run) { k.tile(tables, pt, r, codes, acc) })
 			})

@@ -75,6 +75,20 @@ var forms = map[string]func(p *printer, e *loop.Named, args []value.Value) value
 		bits := p.block.NewAnd(args[0], args[1])
 		return p.block.NewSExt(p.block.NewICmp(enum.IPredNE, bits, constant.NewZeroInitializer(t)), t)
 	},
+	"tbl16": func(p *printer, _ *loop.Named, args []value.Value) value.Value {
+		part := func(x value.Value, from int64) value.Value {
+			mask := number(loop.I32.Vec(8), func(i int) int64 { return from + int64(i) })
+			return p.block.NewShuffleVector(x, constant.NewUndef(x.Type()), mask)
+		}
+		bytes := func(table value.Value) value.Value {
+			if p.target.Arch == "aarch64" {
+				return p.intrinsic("llvm.aarch64.neon.tbl1.v8i8", loop.I8.Vec(8), table, args[2])
+			}
+			return p.intrinsic("llvm.arm.neon.vtbl2", loop.I8.Vec(8), part(table, 0), part(table, 8), args[2])
+		}
+		zip := number(loop.I32.Vec(16), func(i int) int64 { return int64(i/2 + i%2*8) })
+		return p.block.NewBitCast(p.block.NewShuffleVector(bytes(args[0]), bytes(args[1]), zip), typeOf(loop.I16.Vec(8)))
+	},
 	// Written as a product of extended bytes, LLVM extends codes, which it knows to
 	// be positive, the other way than inputs, and finds no instruction for both.
 	"mull": func(p *printer, e *loop.Named, args []value.Value) value.Value {

@@ -100,6 +100,15 @@ var Intrinsics = map[string]func(args [][]int64) []int64{
 		}
 		return out
 	},
+	// tbl16 are entries of a table of 16, which the lanes of the third argument
+	// index; the first two are the entries' lower and upper bytes.
+	"tbl16": func(a [][]int64) []int64 {
+		out := make([]int64, len(a[2]))
+		for i, n := range a[2] {
+			out[i] = wrap(a[0][n]&0xff|a[1][n]<<8, 16)
+		}
+		return out
+	},
 	// qdmulh is the upper half of twice a product, saturated.
 	"qdmulh": func(a [][]int64) []int64 {
 		out := make([]int64, len(a[0]))
