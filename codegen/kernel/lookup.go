@@ -72,7 +72,7 @@ func newLookup(g *generator) (*lookup, error) {
 	w := n.Const("weight")
 	s, e := w.Type.Shape, w.Type.Elem
 	k := &lookup{g: g, elem: e, d: int(e.Group), entries: 1 << e.Bits, channels: s[1], rows: s[0], taps: s.Size() / (s[0] * s[1]),
-		smlad: g.target.Has("dsp"), zero: n.Args[0].Type.Quant.Zero, split: e.Bits == 4 && g.target.Has("neon")}
+		smlad: g.target.Has("dsp"), zero: n.Args[0].Type.Quant.Zero, split: g.target.LooksUpVectors(e)}
 	k.full, k.groups = k.channels/k.d, (k.channels+k.d-1)/k.d
 	codes, err := w.Load()
 	if err != nil {

@@ -12,7 +12,13 @@ const (
 	perLookup = 3.35 // a code: its bits, the table's entry, the addition
 	perEntry  = 6.   // a table's entry, beside its products
 	perProd   = 0.8  // a product of a table's entry
-	perWeight = 6.   // multiply-add of a kernel without products of the target's
+	// Where tables are vectors of bytes (LooksUpVectors):
+	perVectorLookup = .76 // 27 for a step of 32 channels
+	perVectorOutput = 5.  // four sums requantized together
+	perVectorTable  = 12. // a group's table, beside the 9 of each of its inputs
+	perVectorInput  = 9.
+
+	perWeight = 6. // multiply-add of a kernel without products of the target's
 )
 
 // Cycles estimates the instructions of a layer on a target, if its weights had a
@@ -31,6 +37,10 @@ func (t *Target) Cycles(n *ir.Node, e ir.Elem) float64 {
 		d := int(e.Group)
 		steps := (shape[1] + d - 1) / d
 		inputs := pixels // of tables; strides are few
+		if t.LooksUpVectors(e) {
+			tables := float64(inputs*steps) * (perVectorTable + perVectorInput*float64(d))
+			return tables + outputs*(float64(steps*taps)*perVectorLookup+perVectorOutput+perTap*float64(taps)/(4*LookupTile)) + perPixel*float64(pixels)
+		}
 		tables := float64(inputs*steps) * float64(int(1)<<e.Bits) * (perEntry + perProd*float64(d))
 		planes := float64(len(e.Planes()))
 		return tables + outputs*(float64(steps*taps)*perLookup*planes+perOutput+perTap*float64(taps)/LookupTile) + perPixel*float64(pixels)

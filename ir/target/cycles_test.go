@@ -31,6 +31,7 @@ func TestCyclesAreNearCounts(t *testing.T) {
 		{"armv7em", wide, "vec4x8", 4.02}, {"armv7em", wide, "vec4x16", 2.33}, {"armv7em", full, "vec4x8", .208}, {"armv7em", full, "vec4x16", .119},
 		{"armv7m", conv, "i8", 19.57}, {"armv7m", conv, "odd4", 12.79}, {"armv7m", full, "i8", .933}, {"armv7m", full, "odd4", .635}, {"armv7m", one, "i8", 4.98},
 		{"armv7", conv, "i8", 2.71}, {"armv7", conv, "odd4", 2.83}, {"armv7", conv, "odd1", 2.48}, {"armv7", full, "i8", .117}, {"armv7", full, "odd1", .097},
+		{"armv7", wide, "vec4x8", .947}, {"armv7", wide, "vec4x16", .536}, {"armv7", full, "vec4x8", .053}, {"armv7", full, "vec4x16", .030},
 		{"armv8.1m", conv, "i8", 1.92}, {"armv8.1m", full, "i8", .070},
 	} {
 		tgt, err := target.Find(c.target)

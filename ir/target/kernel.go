@@ -186,6 +186,12 @@ func bookCodes(n *ir.Node, _ *Target) bool {
 // of one bit fill a byte.
 const LookupTile = 8
 
+// LooksUpVectors reports whether vector codes of a format look up by tbl16: the
+// target finds bytes in a vector of sixteen, and a codebook has as many rows.
+func (t *Target) LooksUpVectors(e ir.Elem) bool {
+	return e.Kind == ir.Vec && e.Bits == 4 && t.Has("neon")
+}
+
 // maxTables bounds the tables of look-up kernels.
 const maxTables = 24 << 10
 
