@@ -152,9 +152,7 @@ func (p *printer) function(f *loop.Func) {
 			}
 			p.line("%suint8_t *%s = (%suint8_t *)arg_%s;", q, ident(r.Name), q, ident(r.Name))
 		}
-		if !f.Local || r.Constant {
-			p.line("(void)%s;", ident(r.Name))
-		}
+		p.line("(void)%s;", ident(r.Name))
 	}
 	declared := map[*loop.Var]bool{}
 	for _, v := range f.Ints {

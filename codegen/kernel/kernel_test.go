@@ -265,6 +265,8 @@ func TestCEqualsInterpreter(t *testing.T) {
 	}{
 		{"gcc", []string{"gcc", "-fsanitize=undefined", "-fno-sanitize-recover=all"}, nil},
 		{"arm", []string{"arm-linux-gnueabihf-gcc", "-static"}, emu.Command(tgt)},
+		{"clang", []string{"clang-19"}, nil},
+		{"clang-arm", []string{"clang-19", "--target=arm-linux-gnueabihf", "-static"}, emu.Command(tgt)},
 	}
 	dsp, err := target.Find("armv7em")
 	require.NoError(t, err)

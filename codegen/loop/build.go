@@ -22,8 +22,14 @@ func (b *Builder) Var(name string, value Expr) *Var {
 	return v
 }
 
-// Set assigns to a variable.
-func (b *Builder) Set(v *Var, value Expr) { b.add(&Assign{v, value}) }
+// Set assigns to a variable; assigning it to itself is nothing, which compilers of C
+// warn of.
+func (b *Builder) Set(v *Var, value Expr) {
+	if r, ok := value.(*Read); ok && r.Var == v {
+		return
+	}
+	b.add(&Assign{v, value})
+}
 
 // Store writes to memory.
 func (b *Builder) Store(to Region, offset, value Expr) { b.add(&Store{to, offset, value, 0}) }

@@ -5,11 +5,16 @@ import (
 	"context"
 	"io"
 	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/dnnc/dnnc/codegen/c"
+	"github.com/dnnc/dnnc/codegen/kernel"
 	"github.com/dnnc/dnnc/codegen/llvm"
 	"github.com/dnnc/dnnc/ir/target"
 	"github.com/dnnc/dnnc/runtime/emu"
@@ -41,6 +46,48 @@ func TestRandomNetworks(t *testing.T) {
 	}
 	for _, f := range All(context.Background(), 2000, objects, targets, func(int, int) {}) {
 		t.Errorf("seed %d, format %s: %v\n%s", f.Network.Seed, f.Network.Format, f.Err, f.Network.Source())
+	}
+}
+
+// TestCFilesOfRandomNetworks compiles random networks' C files for 64 and 32 bits
+// under the warnings that the file must be free of; what they compute, the tests of
+// codegen/kernel compare.
+func TestCFilesOfRandomNetworks(t *testing.T) {
+	if testing.Short() {
+		t.Skip("not short")
+	}
+	n := 8
+	if os.Getenv("DNNC_FULL") != "" {
+		n = 1000
+	}
+	var targets []*target.Target
+	for _, name := range []string{"x86_64", "armv7", "armv7em", "armv6m"} {
+		tgt, err := target.Find(name)
+		require.NoError(t, err)
+		targets = append(targets, tgt)
+	}
+	warnings := []string{"-std=c99", "-Wall", "-Wextra", "-Wconversion", "-Wpedantic", "-Werror", "-fsyntax-only", "net.c"}
+	for _, cc := range [][]string{{"gcc"}, {"clang-19"}, {"arm-linux-gnueabihf-gcc"}, {"clang-19", "--target=arm-linux-gnueabihf"}} {
+		t.Run(strings.Join(cc, " "), func(t *testing.T) {
+			if _, err := exec.LookPath(cc[0]); err != nil {
+				t.Skip(err)
+			}
+			for i := range n {
+				dir := t.TempDir()
+				net := Random(3000 + uint64(i))
+				path, err := net.write(dir)
+				require.NoError(t, err)
+				m, err := compile(context.Background(), net, path, targets[i%len(targets)])
+				require.NoError(t, err)
+				program, err := kernel.Program(m, kernel.Interface{Prefix: "net"})
+				require.NoError(t, err)
+				require.NoError(t, os.WriteFile(filepath.Join(dir, "net.c"), []byte(c.Print(program)), 0o644))
+				command := exec.Command(cc[0], append(cc[1:], warnings...)...)
+				command.Dir = dir
+				out, err := command.CombinedOutput()
+				require.NoError(t, err, "seed %d, format %s:\n%s\n%s", net.Seed, net.Format, net.Source(), out)
+			}
+		})
 	}
 }
 
