@@ -141,6 +141,16 @@ func (b *Builder) Floats(name string, shape ir.Shape, x []float32) *ir.Const {
 	return b.Const(name, shape, ir.FloatConst(name, shape, x).Data)
 }
 
+// ScaleShift is scale*x+shift, one pair a channel: a batch normalisation.
+func (b *Builder) ScaleShift(hint string, v *ir.Value, scale, shift []float32) (*ir.Value, error) {
+	name, shape := b.Name(hint), ir.Shape{len(scale)}
+	return b.AddNamed(ir.BatchNorm, name, []*ir.Value{v}, Attr("eps", 0.),
+		Attr("gamma", b.Floats(name+".weight", shape, scale)),
+		Attr("beta", b.Floats(name+".bias", shape, shift)),
+		Attr("mean", b.Floats(name+".running_mean", shape, make([]float32, len(scale)))),
+		Attr("variance", b.Floats(name+".running_var", shape, slices.Repeat([]float32{1}, len(scale)))))
+}
+
 // Reshape is v with other dimensions, v itself where it has them.
 func (b *Builder) Reshape(v *ir.Value, shape ir.Shape) (*ir.Value, error) {
 	if v.Type.Shape.Equal(shape) {

@@ -327,7 +327,7 @@ func (im *importer) elementAffine(n *pb.Node, op string, a *operand, c *tensor, 
 	return result(out[0].v, shape), nil
 }
 
-// scaleShift is scale*x+shift, one pair a channel: a batch normalisation.
+// scaleShift is scale*x+shift of numbers as many as channels, or one for all.
 func (im *importer) scaleShift(hint string, v *ir.Value, scale, shift []float32) (*ir.Value, error) {
 	channels := v.Type.Shape[0]
 	if len(scale) == 1 { // one number for all, which a file need not have data for
@@ -344,12 +344,7 @@ func (im *importer) scaleShift(hint string, v *ir.Value, scale, shift []float32)
 	if len(scale) != 1 && len(scale) != channels {
 		return nil, fmt.Errorf("of %d numbers and a tensor of %v", len(scale), v.Type.Shape)
 	}
-	name, shape := im.Name(hint), ir.Shape{channels}
-	return im.AddNamed(ir.BatchNorm, name, []*ir.Value{v}, build.Attr("eps", 0.),
-		build.Attr("gamma", im.Floats(name+".weight", shape, spread(scale))),
-		build.Attr("beta", im.Floats(name+".bias", shape, spread(shift))),
-		build.Attr("mean", im.Floats(name+".running_mean", shape, make([]float32, channels))),
-		build.Attr("variance", im.Floats(name+".running_var", shape, slices.Repeat([]float32{1}, channels))))
+	return im.ScaleShift(hint, v, spread(scale), spread(shift))
 }
 
 // normalized makes a subtraction, and a division behind it, at an input its

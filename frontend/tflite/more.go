@@ -267,15 +267,7 @@ func matrix(s ir.Shape) ir.Shape {
 // transposeConv is a convolution of the image with zeros between its pixels, by the
 // weights turned around.
 func transposeConv(im *importer, o *operator) error {
-	x, err := im.computed(o, 2)
-	if err != nil {
-		return err
-	}
-	w, err := im.constant(o, 1)
-	if err != nil || w == nil || len(w.shape) != 4 {
-		return errors.Join(err, errors.New("has no weights [O,KH,KW,I]"))
-	}
-	v, err := im.asImage(x)
+	v, w, err := im.filters(o, 2, "[O,KH,KW,I]")
 	if err != nil {
 		return err
 	}
@@ -285,7 +277,7 @@ func transposeConv(im *importer, o *operator) error {
 		return err
 	}
 	if s[3] != v.Type.Shape[0] || len(out) != 4 {
-		return fmt.Errorf("of %v with weights of %v", x.shape, s)
+		return fmt.Errorf("of %v with weights of %v", im.tensors[o.in[2]].shape, s)
 	}
 	pad := same(t.byte(0, 0) == 1, out[1:3], s[1:3], stride, []int{1, 1})
 	before, after := []int{0, 0, 0}, []int{0, 0, 0}
@@ -433,7 +425,7 @@ func (im *importer) preluReals(o *operator, x *operand, t *tensor) error {
 	if err != nil {
 		return err
 	}
-	scaled, err := im.scaleShift(hint+".slope", low, slopes, make([]float32, len(slopes)))
+	scaled, err := im.ScaleShift(hint+".slope", low, slopes, make([]float32, len(slopes)))
 	y := step(ir.Sub, "", step(ir.Relu, ".high", v), scaled)
 	if err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/bits"
 	"slices"
+	"strings"
 
 	"github.com/dnnc/dnnc/frontend/build"
 	"github.com/dnnc/dnnc/ir"
@@ -323,16 +324,30 @@ func checkWindow(lists ...[]int) error {
 	return nil
 }
 
-func conv(im *importer, o *operator) error {
-	x, err := im.computed(o, 0)
-	if err != nil {
-		return err
-	}
+// weights is constant argument 1, whose dimensions a layout names.
+func (im *importer) weights(o *operator, layout string) (*tensor, error) {
 	w, err := im.constant(o, 1)
-	if err != nil || w == nil || len(w.shape) != 4 {
-		return errors.Join(err, errors.New("has no weights [O,KH,KW,I]"))
+	if err != nil || w == nil || len(w.shape) != 1+strings.Count(layout, ",") || strings.HasPrefix(layout, "[1,") && w.shape[0] != 1 {
+		return nil, errors.Join(err, fmt.Errorf("has no weights %s", layout))
 	}
-	v, err := im.asImage(x)
+	return w, nil
+}
+
+// filters are computed argument k, an image, and the weights of a convolution.
+func (im *importer) filters(o *operator, k int, layout string) (v *ir.Value, w *tensor, err error) {
+	x, err := im.computed(o, k)
+	if err != nil {
+		return nil, nil, err
+	}
+	if w, err = im.weights(o, layout); err != nil {
+		return nil, nil, err
+	}
+	v, err = im.asImage(x)
+	return v, w, err
+}
+
+func conv(im *importer, o *operator) error {
+	v, w, err := im.filters(o, 0, "[O,KH,KW,I]")
 	if err != nil {
 		return err
 	}
@@ -355,15 +370,7 @@ func conv(im *importer, o *operator) error {
 }
 
 func depthwise(im *importer, o *operator) error {
-	x, err := im.computed(o, 0)
-	if err != nil {
-		return err
-	}
-	w, err := im.constant(o, 1)
-	if err != nil || w == nil || len(w.shape) != 4 || w.shape[0] != 1 {
-		return errors.Join(err, errors.New("has no weights [1,KH,KW,O]"))
-	}
-	v, err := im.asImage(x)
+	v, w, err := im.filters(o, 0, "[1,KH,KW,O]")
 	if err != nil {
 		return err
 	}
@@ -388,9 +395,9 @@ func fullyConnected(im *importer, o *operator) error {
 	if err != nil {
 		return err
 	}
-	w, err := im.constant(o, 1)
-	if err != nil || w == nil || len(w.shape) != 2 {
-		return errors.Join(err, errors.New("has no weights [O,I]"))
+	w, err := im.weights(o, "[O,I]")
+	if err != nil {
+		return err
 	}
 	if product(x.shape) != w.shape[1] {
 		return fmt.Errorf("of shapes %v and %v: more than one row", x.shape, w.shape)
@@ -596,7 +603,7 @@ func (im *importer) withConstant(op ir.Op, o *operator, k, c int) error {
 		}
 		scale[i], shift[i] = s, d
 	}
-	y, err := im.scaleShift(im.hint(o), v, scale, shift)
+	y, err := im.ScaleShift(im.hint(o), v, scale, shift)
 	if err != nil {
 		return err
 	}
@@ -604,15 +611,6 @@ func (im *importer) withConstant(op ir.Op, o *operator, k, c int) error {
 		return err
 	}
 	return im.set(o, y, len(x.shape) == 4)
-}
-
-// scaleShift is scale*x+shift, one pair a channel: a batch normalisation.
-func (im *importer) scaleShift(hint string, v *ir.Value, scale, shift []float32) (*ir.Value, error) {
-	name, shape := im.Name(hint), ir.Shape{len(scale)}
-	return im.AddNamed(ir.BatchNorm, name, []*ir.Value{v}, build.Attr("eps", 0.),
-		build.Attr("gamma", im.Floats(name+".weight", shape, scale)), build.Attr("beta", im.Floats(name+".bias", shape, shift)),
-		build.Attr("mean", im.Floats(name+".running_mean", shape, make([]float32, len(scale)))),
-		build.Attr("variance", im.Floats(name+".running_var", shape, slices.Repeat([]float32{1}, len(scale)))))
 }
 
 // pairTable are the results of an exact operation of every integer and one

@@ -163,8 +163,12 @@ func widen(x []int32) []int64 {
 }
 
 // setInts makes an integer constant named after node and attribute.
-func setInts(m *ir.Module, n *ir.Node, attr string, kind ir.Kind, shape ir.Shape, x []int64) *ir.Const {
-	c := ir.IntConst(n.Name()+"."+attr, ir.Of(kind), shape, x)
+func setInts[T int8 | uint8 | int64](m *ir.Module, n *ir.Node, attr string, kind ir.Kind, shape ir.Shape, x []T) *ir.Const {
+	wide := make([]int64, len(x))
+	for i, v := range x {
+		wide[i] = int64(v)
+	}
+	c := ir.IntConst(n.Name()+"."+attr, ir.Of(kind), shape, wide)
 	c.Pos = n.Pos
 	m.Consts = append(m.Consts, c)
 	n.Set(attr, c)
@@ -217,11 +221,7 @@ func (c *codesOf) declare(m *ir.Module, n *ir.Node, shape ir.Shape) {
 	m.Consts = append(m.Consts, c.weight, c.weight.Scale)
 	if c.Book != nil {
 		d := len(c.Book) >> c.Elem.Bits
-		book := make([]int64, len(c.Book))
-		for i, v := range c.Book {
-			book[i] = int64(v)
-		}
-		c.book = setInts(m, n, "codebook", ir.I8, ir.Shape{len(book) / d, d}, book)
+		c.book = setInts(m, n, "codebook", ir.I8, ir.Shape{len(c.Book) / d, d}, c.Book)
 	}
 }
 
@@ -427,11 +427,7 @@ func quantizeTable(m *ir.Module, n *ir.Node) {
 		}
 	}
 	t := kernels.FunctionTable(kernels.Function(n.Word("fn"), n.Nums("params")), x.Scale, x.Zero, y.Scale, y.Zero)
-	wide := make([]int64, len(t))
-	for i, v := range t {
-		wide[i] = int64(v)
-	}
-	setInts(m, n, "table", ir.I8, ir.Shape{len(t)}, wide)
+	setInts(m, n, "table", ir.I8, ir.Shape{len(t)}, t)
 }
 
 // quantizeEmbedding writes the rows as integers of the result, and the row that each
@@ -444,22 +440,10 @@ func quantizeEmbedding(m *ir.Module, n *ir.Node) error {
 	shape, x := n.Const("rows").Type.Shape, n.Args[0].Type.Quant
 	rows := make([]int8, len(reals))
 	interp.Quantize(n.Out.Type.Quant, reals, rows)
-	wide := make([]int64, len(rows))
-	for i, v := range rows {
-		wide[i] = int64(v)
-	}
-	setInts(m, n, "table", ir.U8, ir.Shape{256}, bytesOf(kernels.EmbeddingTable(x.Scale, x.Zero, shape[0])))
+	setInts(m, n, "table", ir.U8, ir.Shape{256}, kernels.EmbeddingTable(x.Scale, x.Zero, shape[0]))
 	drop(m, n.Const("rows"))
-	setInts(m, n, "rows", ir.I8, shape, wide)
+	setInts(m, n, "rows", ir.I8, shape, rows)
 	return nil
-}
-
-func bytesOf(x []uint8) []int64 {
-	out := make([]int64, len(x))
-	for i, v := range x {
-		out[i] = int64(v)
-	}
-	return out
 }
 
 func quantizeRequantize(m *ir.Module, n *ir.Node) error {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/certificate"
 	"github.com/dnnc/dnnc/frontend"
+	"github.com/dnnc/dnnc/frontend/dataset"
 	"github.com/dnnc/dnnc/frontend/onnx"
 	"github.com/dnnc/dnnc/frontend/tflite"
 	"github.com/dnnc/dnnc/ir"
@@ -31,8 +32,8 @@ type Result struct {
 	Float  *ir.Module // as it was before quantization; nil of a quantized dump
 	Target *target.Target
 	Env    *pass.Env
-	Inputs []Input // as they were declared
-	Passes []Cost  // what each pass took
+	Inputs []dataset.Input // as they were declared
+	Passes []Cost          // what each pass took
 
 	Tensors []string // paths of the tensors files as the network names them
 	files   []certificate.Input

@@ -124,18 +124,10 @@ func beside(o Options, flag, named string) string {
 	return filepath.Join(filepath.Dir(o.Input), named)
 }
 
-// Input is an input of a network as data know it: its name, its shape and the bounds of
-// its reals.
-type Input struct {
-	Name      string
-	Shape     ir.Shape
-	Low, High float32
-}
-
-// Inputs are those of a network, in declaration order.
-func Inputs(m *ir.Module) (list []Input) {
+// Inputs are those of a network as data know them, in declaration order.
+func Inputs(m *ir.Module) (list []dataset.Input) {
 	for _, v := range m.Inputs {
-		in := Input{Name: v.Name, Shape: v.Type.Shape}
+		in := dataset.Input{Name: v.Name, Shape: v.Type.Shape}
 		in.Low, in.High = rangeOf(v)
 		list = append(list, in)
 	}
@@ -143,7 +135,7 @@ func Inputs(m *ir.Module) (list []Input) {
 }
 
 // Noise synthesises n images, each input of noise from its range.
-func Noise(inputs []Input, n int, seed uint64) data.Batch {
+func Noise(inputs []dataset.Input, n int, seed uint64) data.Batch {
 	var parts []data.Batch
 	for k, in := range inputs {
 		parts = append(parts, data.Synthesize(in.Shape, in.Low, in.High, n, seed+uint64(k)<<32))
@@ -155,7 +147,7 @@ func Noise(inputs []Input, n int, seed uint64) data.Batch {
 // [0,1] and are taken to the declared range; several inputs come as arrays of an npz
 // that are named like them, of reals within their ranges, or of bytes, which are
 // taken there.
-func Images(path string, inputs []Input, n int) (data.Batch, []certificate.Input, error) {
+func Images(path string, inputs []dataset.Input, n int) (data.Batch, []certificate.Input, error) {
 	fault := func(format string, args ...any) (data.Batch, []certificate.Input, error) {
 		return data.Batch{}, nil, diag.New(diag.Pos{}, diag.BadData, format, args...)
 	}
@@ -164,7 +156,7 @@ func Images(path string, inputs []Input, n int) (data.Batch, []certificate.Input
 		return fault("%v", err)
 	}
 	if len(inputs) == 1 && !ir.Shape(set.Shape()).Equal(inputs[0].Shape) {
-		return fault("%s has images of %v, the network takes %s", filepath.Base(path), set.Shape(), inputs[0].Shape)
+		return fault("%s has images of %v, the network takes %s", filepath.Base(path), set.Shape(), ir.Shape(inputs[0].Shape))
 	}
 	if set.Len() == 0 {
 		return fault("%s has no images", filepath.Base(path))
@@ -192,16 +184,12 @@ func Images(path string, inputs []Input, n int) (data.Batch, []certificate.Input
 }
 
 // open reads a set of images, or the arrays of several inputs.
-func open(path string, inputs []Input) (*dataset.Set, []data.Batch, error) {
+func open(path string, inputs []dataset.Input) (*dataset.Set, []data.Batch, error) {
 	if len(inputs) == 1 {
 		set, err := dataset.Open(path)
 		return set, nil, err
 	}
-	var wanted []dataset.Input
-	for _, in := range inputs {
-		wanted = append(wanted, dataset.Input{Name: in.Name, Shape: in.Shape, Low: in.Low, High: in.High})
-	}
-	set, arrays, err := dataset.OpenInputs(path, wanted)
+	set, arrays, err := dataset.OpenInputs(path, inputs)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -59,7 +59,7 @@ func boundaries(d *document, list []*analysis) error {
 	}
 	var err error
 	s.Legend, err = legends(methods...)
-	d.Sections = append(d.Sections, s)
+	d.add(s)
 	return err
 }
 
@@ -127,8 +127,6 @@ func planes(d *document, list []*analysis) error {
 		}
 		s.Tables = append(s.Tables, t)
 	}
-	if len(s.Pictures) > 0 {
-		d.Sections = append(d.Sections, s)
-	}
+	d.add(s)
 	return nil
 }

@@ -76,6 +76,13 @@ var page string
 
 var pageTemplate = template.Must(template.New("report").Parse(page))
 
+// add appends a section that shows anything.
+func (d *document) add(s section) {
+	if len(s.Pictures) > 0 || len(s.Tables) > 0 {
+		d.Sections = append(d.Sections, s)
+	}
+}
+
 // html writes the document as one page that refers to nothing outside of it.
 func (d *document) html(w io.Writer) error { return pageTemplate.Execute(w, d) }
 

@@ -145,6 +145,6 @@ func reproduce(d *document, list []*analysis, command string) error {
 	}
 	t.Rows = append(t.Rows, row("all", "answers", "sha256 "+hex.EncodeToString(all.Sum(nil))))
 	s.Tables = []table{t}
-	d.Sections = append(d.Sections, s)
+	d.add(s)
 	return nil
 }

@@ -65,7 +65,7 @@ func keeping(d *document, list []*analysis) error {
 		}
 	}
 	s.Tables = append(s.Tables, folded...)
-	d.Sections = append(d.Sections, s)
+	d.add(s)
 	return nil
 }
 
@@ -114,7 +114,7 @@ func sizes(d *document, list []*analysis) error {
 			return err
 		}
 	}
-	d.Sections = append(d.Sections, s)
+	d.add(s)
 	return nil
 }
 
@@ -142,7 +142,7 @@ func kinds(d *document, list []*analysis) error {
 		}
 		s.Tables = append(s.Tables, t)
 	}
-	d.Sections = append(d.Sections, s)
+	d.add(s)
 	return nil
 }
 
@@ -185,9 +185,7 @@ func errorSizes(d *document, list []*analysis) error {
 				return err
 			}
 		}
-		if len(s.Pictures) > 0 {
-			d.Sections = append(d.Sections, s)
-		}
+		d.add(s)
 	}
 	return nil
 }

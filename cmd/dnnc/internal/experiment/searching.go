@@ -77,9 +77,7 @@ func widths(d *document, list []*analysis) error {
 		}
 		s.Pictures = append(s.Pictures, picture{template.HTML(svg), a.x.Name + ": bits a weight by layer and budget", &t})
 	}
-	if len(s.Pictures) > 0 {
-		d.Sections = append(d.Sections, s)
-	}
+	d.add(s)
 	return nil
 }
 
@@ -145,9 +143,7 @@ func efforts(d *document, list []*analysis) error {
 	if len(t.Rows) > 0 {
 		s.Tables = append(s.Tables, t)
 	}
-	if len(s.Pictures) > 0 || len(s.Tables) > 0 {
-		d.Sections = append(d.Sections, s)
-	}
+	d.add(s)
 	return nil
 }
 
@@ -182,9 +178,7 @@ func layers(d *document, list []*analysis) error {
 		}
 		s.Tables = append(s.Tables, t)
 	}
-	if len(s.Tables) > 0 {
-		d.Sections = append(d.Sections, s)
-	}
+	d.add(s)
 	return nil
 }
 
@@ -249,9 +243,6 @@ func ablations(d *document, list []*analysis) error {
 		}
 		s.Tables = append(s.Tables, t)
 	}
-	if len(s.Tables) == 0 {
-		return nil
-	}
-	d.Sections = append(d.Sections, s)
+	d.add(s)
 	return nil
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
 	"github.com/dnnc/dnnc/codegen/kernel"
 	"github.com/dnnc/dnnc/frontend"
+	"github.com/dnnc/dnnc/frontend/dataset"
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/ir/target"
@@ -164,7 +165,7 @@ func (p *project) images(path string, m *ir.Module) error {
 		return diag.New(m.Pos, diag.BadData, "the network names no test images, which the firmware is to classify").WithHelp(`data test "images-idx3-ubyte.gz" in the text`)
 	}
 	in := m.Inputs[0]
-	b, _, err := driver.Images(data, []driver.Input{{Name: in.Name, Shape: in.Type.Shape, High: 255}}, firmwareImages)
+	b, _, err := driver.Images(data, []dataset.Input{{Name: in.Name, Shape: in.Type.Shape, High: 255}}, firmwareImages)
 	if err != nil {
 		return err
 	}
