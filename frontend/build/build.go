@@ -151,6 +151,17 @@ func (b *Builder) ScaleShift(hint string, v *ir.Value, scale, shift []float32) (
 		Attr("variance", b.Floats(name+".running_var", shape, slices.Repeat([]float32{1}, len(scale)))))
 }
 
+// Axis is an axis in 0..rank-1, counted from the end where it is negative.
+func Axis(axis, rank int) (int, error) {
+	if axis < 0 {
+		axis += rank
+	}
+	if axis < 0 || axis >= rank {
+		return 0, fmt.Errorf("has the axis %d of %d", axis, rank)
+	}
+	return axis, nil
+}
+
 // Reshape is v with other dimensions, v itself where it has them.
 func (b *Builder) Reshape(v *ir.Value, shape ir.Shape) (*ir.Value, error) {
 	if v.Type.Shape.Equal(shape) {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/dnnc/dnnc/frontend/build"
 	"github.com/dnnc/dnnc/frontend/onnx/internal/pb"
 )
 
@@ -80,21 +81,10 @@ func (t *tensor) smallInts() ([]int, error) {
 	return out, err
 }
 
-// axisOf is an axis in 0..rank-1, counted from the end where it is negative.
-func axisOf(axis, rank int) (int, error) {
-	if axis < 0 {
-		axis += rank
-	}
-	if axis < 0 || axis >= rank {
-		return 0, fmt.Errorf("has the axis %d of %d", axis, rank)
-	}
-	return axis, nil
-}
-
 func axesOf(axes []int, rank int) ([]bool, error) {
 	set := make([]bool, rank)
 	for _, a := range axes {
-		k, err := axisOf(a, rank)
+		k, err := build.Axis(a, rank)
 		if err != nil {
 			return nil, err
 		}

@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/dnnc/dnnc/frontend/build"
 	"github.com/dnnc/dnnc/frontend/onnx/internal/pb"
 	"github.com/dnnc/dnnc/ir"
 )
@@ -223,7 +224,7 @@ func foldConcat(im *importer, n *pb.Node, in []*operand) (*tensor, error) {
 
 func foldGather(im *importer, n *pb.Node, in []*operand) (*tensor, error) {
 	shape := in[0].shape
-	axis, err := axisOf(intAttr(n, "axis", 0), len(shape))
+	axis, err := build.Axis(intAttr(n, "axis", 0), len(shape))
 	if err != nil {
 		return nil, err
 	}

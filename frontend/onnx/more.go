@@ -273,7 +273,7 @@ func softmaxOf(op ir.Op) runner {
 		if im.opset < 13 {
 			absent = 1
 		}
-		axis, err := axisOf(intAttr(n, "axis", absent), max(len(shape), 1))
+		axis, err := build.Axis(intAttr(n, "axis", absent), max(len(shape), 1))
 		if err != nil {
 			return nil, err
 		}
@@ -351,7 +351,7 @@ func reduction(fn string) runner {
 
 func argmax(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
 	shape := in[0].shape
-	axis, err := axisOf(intAttr(n, "axis", 0), max(len(shape), 1))
+	axis, err := build.Axis(intAttr(n, "axis", 0), max(len(shape), 1))
 	if err != nil {
 		return nil, err
 	}
@@ -405,7 +405,7 @@ func padding(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
 	}
 	before, after := make([]int, len(shape)), make([]int, len(shape))
 	for i, a := range axes {
-		k, err := axisOf(a, len(shape))
+		k, err := build.Axis(a, len(shape))
 		if err != nil {
 			return nil, err
 		}
@@ -463,7 +463,7 @@ func (im *importer) padded(n *pb.Node, o *operand, before, after, between []int,
 // split imports Split: one view a result.
 func split(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
 	shape := in[0].shape
-	axis, err := axisOf(intAttr(n, "axis", 0), len(shape))
+	axis, err := build.Axis(intAttr(n, "axis", 0), len(shape))
 	if err != nil {
 		return nil, err
 	}
@@ -527,7 +527,7 @@ func gatherView(_ *importer, n *pb.Node, in []*operand) (ir.View, error) {
 		return ir.View{}, err
 	}
 	shape := in[0].shape
-	axis, err := axisOf(intAttr(n, "axis", 0), len(shape))
+	axis, err := build.Axis(intAttr(n, "axis", 0), len(shape))
 	if err != nil {
 		return ir.View{}, err
 	}

@@ -548,7 +548,7 @@ func sliceView(_ *importer, n *pb.Node, in []*operand) (ir.View, error) {
 	}
 	v := ir.ViewOf(in[0].shape)
 	for i := range starts {
-		k, err := axisOf(axes[i], len(v.Dims))
+		k, err := build.Axis(axes[i], len(v.Dims))
 		if err != nil {
 			return ir.View{}, err
 		}
@@ -594,7 +594,7 @@ func expandView(_ *importer, n *pb.Node, in []*operand) (ir.View, error) {
 
 func concatShape(n *pb.Node, in []*operand) (shape []int, axis int, err error) {
 	first := in[0].shape
-	if axis, err = axisOf(intAttr(n, "axis", 1), len(first)); err != nil {
+	if axis, err = build.Axis(intAttr(n, "axis", 1), len(first)); err != nil {
 		return nil, 0, err
 	}
 	shape = slices.Clone(first)

@@ -32,7 +32,7 @@ func dequantized(t, scale, zero *tensor, axis int) (*tensor, error) {
 	}
 	inner := 1
 	if len(s) > 1 {
-		if axis, err = axisOf(axis, len(t.shape)); err != nil {
+		if axis, err = build.Axis(axis, len(t.shape)); err != nil {
 			return nil, err
 		}
 		if t.shape[axis] != len(s) {
@@ -272,7 +272,7 @@ func tile(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
 // root mean square, then a scale and an offset.
 func layerNorm(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
 	shape := in[0].shape
-	axis, err := axisOf(intAttr(n, "axis", -1), len(shape))
+	axis, err := build.Axis(intAttr(n, "axis", -1), len(shape))
 	if err != nil {
 		return nil, err
 	}

@@ -1,0 +1,453 @@
+package tflite
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/dnnc/dnnc/frontend/build"
+	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/runtime/kernels"
+)
+
+// pairOf imports an operation of two computed values of one shape, or of shapes
+// that broadcast.
+func pairOf(op ir.Op) func(*importer, *operator) error {
+	return func(im *importer, o *operator) error {
+		for k := range min(len(o.in), 2) {
+			if i := o.in[k]; i >= 0 && im.tensors[i].data != nil && im.values[i] == nil && len(o.in) == 2 {
+				return im.withConstant(op, o, 1-k, k)
+			}
+		}
+		a, err := im.computed(o, 0)
+		if err != nil {
+			return err
+		}
+		b, err := im.computed(o, 1)
+		if err != nil {
+			return err
+		}
+		_, q, err := im.result(o)
+		if err != nil {
+			return err
+		}
+		if !slices.Equal(a.shape, b.shape) {
+			return fmt.Errorf("of shapes %v and %v", a.shape, b.shape)
+		}
+		image := (a.image || b.image) && len(a.shape) == 4
+		x, err := im.as(a, image)
+		if err != nil {
+			return err
+		}
+		y, err := im.as(b, image)
+		if err != nil {
+			return err
+		}
+		if op == ir.Minimum || op == ir.Maximum {
+			if im.exact && (x.Type.Quant != q || y.Type.Quant != q) {
+				return errors.New("of arguments of different scales")
+			}
+			v, err := im.add(op, im.hint(o), []*ir.Value{x, y}, q)
+			if err != nil {
+				return err
+			}
+			return im.set(o, v, image)
+		}
+		attrs, err := im.activation(o.options.byte(0, 0), q)
+		if err != nil {
+			return err
+		}
+		name := im.Name(im.hint(o))
+		if im.exact {
+			rq, err := im.pairRequant(op, name, x.Type.Quant, y.Type.Quant, q)
+			if err != nil {
+				return err
+			}
+			attrs = append(attrs, rq...)
+		} else {
+			q = ir.Quant{}
+		}
+		v, err := im.AddQuantized(op, name, []*ir.Value{x, y}, q, attrs...)
+		if err != nil {
+			return err
+		}
+		return im.set(o, v, image)
+	}
+}
+
+// mostChannels bounds the scales that one number is spread to.
+const mostChannels = 1 << 20
+
+// withConstant imports an operation of computed argument k and a constant, which is
+// argument c: of a float network a scale and an offset a channel, of integers and
+// one number a table.
+func (im *importer) withConstant(op ir.Op, o *operator, k, c int) error {
+	x, err := im.computed(o, k)
+	if err != nil {
+		return err
+	}
+	t, err := im.constant(o, c)
+	if err != nil {
+		return err
+	}
+	_, q, err := im.result(o)
+	if err != nil {
+		return err
+	}
+	if op != ir.Add && op != ir.Sub && op != ir.Mul {
+		return errors.New("of a constant")
+	}
+	if im.exact {
+		if t.size() != 1 || t.typ != int8Type || len(t.scale) != 1 {
+			return errors.New("of int8 values and a constant of more than one number")
+		}
+		table, err := im.pairTable(op, x.v.Type.Quant, t.quant(), q, int8(t.ints()[0]), c == 0, o.options.byte(0, 0))
+		if err != nil {
+			return err
+		}
+		return im.table(o, x, q, table)
+	}
+	channels := x.shape[len(x.shape)-1]
+	if t.size() != 1 && (t.size() != channels || t.shape[len(t.shape)-1] != channels || (len(x.shape) != 4 && product(x.shape) != channels)) {
+		return fmt.Errorf("of shapes %v and %v", x.shape, t.shape)
+	}
+	v := x.v
+	if len(x.shape) == 4 {
+		if v, err = im.asImage(x); err != nil {
+			return err
+		}
+	}
+	n := v.Type.Shape[0]
+	if n > mostChannels {
+		return fmt.Errorf("of %d channels and a constant; at most %d have a scale each", n, mostChannels)
+	}
+	scale, shift, values := make([]float32, n), make([]float32, n), t.floats()
+	for i := range n {
+		s, d, y := float32(1), float32(0), values[i%len(values)]
+		switch {
+		case op == ir.Mul:
+			s = y
+		case op == ir.Add:
+			d = y
+		case c == 0:
+			s, d = -1, y
+		default:
+			d = -y
+		}
+		scale[i], shift[i] = s, d
+	}
+	y, err := im.ScaleShift(im.hint(o), v, scale, shift)
+	if err != nil {
+		return err
+	}
+	if y, err = im.activated(y, o.options.byte(0, 0), o); err != nil {
+		return err
+	}
+	return im.set(o, y, len(x.shape) == 4)
+}
+
+// pairTable are the results of an exact operation of every integer and one
+// constant, which comes first or second.
+func (im *importer) pairTable(op ir.Op, x, k, y ir.Quant, value int8, first bool, fused int) ([]int8, error) {
+	act, err := im.activation(fused, y)
+	if err != nil {
+		return nil, err
+	}
+	lo, hi := int32(act[0].Value.(int)), int32(act[1].Value.(int))
+	all, constant, out := make([]int8, 256), slices.Repeat([]int8{value}, 256), make([]int8, 256)
+	for i := range all {
+		all[i] = int8(i - 128)
+	}
+	a, b, qa, qb := all, constant, x, k
+	if first {
+		a, b, qa, qb = constant, all, k, x
+	}
+	if op == ir.Mul {
+		m, r, err := kernels.MultiplierFor(float64(float32(qa.Scale) * float32(qb.Scale) / float32(y.Scale)))
+		if err != nil {
+			return nil, err
+		}
+		rq := &kernels.Requant{Mul: []int32{m}, Shift: []int32{r}, Rounding: kernels.RoundTFLite, Zero: int32(y.Zero), Lo: lo, Hi: hi}
+		kernels.MulInt(int32(qa.Zero), int32(qb.Zero), rq, a, b, out)
+		return out, nil
+	}
+	p, err := kernels.NewAddParams(qa.Scale, int32(qa.Zero), qb.Scale, int32(qb.Zero), y.Scale, int32(y.Zero), lo, hi)
+	if err != nil {
+		return nil, err
+	}
+	p.Rounding = kernels.RoundTFLite
+	if op == ir.Sub {
+		kernels.SubInt(p, a, b, out)
+	} else {
+		kernels.AddInt(p, a, b, out)
+	}
+	return out, nil
+}
+
+// pairRequant are the factors of a sum, difference or product: TensorFlow Lite
+// computes a product's in single precision.
+func (im *importer) pairRequant(op ir.Op, name string, a, b, y ir.Quant) ([]ir.Attr, error) {
+	if op == ir.Mul {
+		return im.requant(name, []float64{float64(float32(a.Scale) * float32(b.Scale) / float32(y.Scale))})
+	}
+	p, err := kernels.NewAddParams(a.Scale, int32(a.Zero), b.Scale, int32(b.Zero), y.Scale, int32(y.Zero), -128, 127)
+	if err != nil {
+		return nil, err
+	}
+	three := ir.Shape{3}
+	return []ir.Attr{build.Attr("mul", im.Ints(name+".mul", ir.I32, three, []int64{int64(p.MulA), int64(p.MulB), int64(p.MulY)})),
+		build.Attr("shift", im.Ints(name+".shift", ir.I32, three, []int64{int64(p.ShiftA), int64(p.ShiftB), int64(p.ShiftY)})), build.Attr("round", "tflite")}, nil
+}
+
+// unary imports a function of each element; of integers it is a table of its 256
+// values.
+func unary(op ir.Op) func(*importer, *operator) error {
+	return func(im *importer, o *operator) error {
+		x, err := im.computed(o, 0)
+		if err != nil {
+			return err
+		}
+		_, q, err := im.result(o)
+		if err != nil {
+			return err
+		}
+		var attrs []ir.Attr
+		var params []float64
+		switch op {
+		case ir.LeakyRelu:
+			params = []float64{o.options.float(0, 0)}
+			attrs = []ir.Attr{build.Attr("alpha", params[0])}
+		case ir.Elu:
+			params = []float64{1}
+		case ir.Gelu:
+			params = []float64{float64(o.options.byte(0, 0))}
+			attrs = []ir.Attr{build.Attr("tanh", params[0])}
+		}
+		if !im.exact {
+			y, err := im.add(op, im.hint(o), []*ir.Value{x.v}, q, attrs...)
+			if err != nil {
+				return err
+			}
+			return im.set(o, y, x.image)
+		}
+		t, err := exactTable(op, params, x.v.Type.Quant, q)
+		if err != nil {
+			return err
+		}
+		return im.table(o, x, q, t)
+	}
+}
+
+// table adds a table of 256 results.
+func (im *importer) table(o *operator, x *operand, q ir.Quant, t []int8) error {
+	y, err := im.lookedUp(im.hint(o), x.v, q, t)
+	if err != nil {
+		return err
+	}
+	return im.set(o, y, x.image)
+}
+
+// lookedUp is a value whose elements are results of a table.
+func (im *importer) lookedUp(hint string, v *ir.Value, q ir.Quant, t []int8) (*ir.Value, error) {
+	wide := make([]int64, len(t))
+	for i, e := range t {
+		wide[i] = int64(e)
+	}
+	name := im.Name(hint)
+	return im.AddQuantized(ir.Table, name, []*ir.Value{v}, q, build.Attr("table", im.Ints(name+".table", ir.I8, ir.Shape{len(t)}, wide)))
+}
+
+// exactTable are the results of a function by integer: of relu, leaky relu and hard
+// swish those of TensorFlow Lite's integers, of others the nearest to the real
+// ones, from which its fixed-point forms may be a step apart.
+func exactTable(op ir.Op, params []float64, x, y ir.Quant) ([]int8, error) {
+	if op == ir.HardSwish {
+		return hardSwish(x, y)
+	}
+	if op != ir.Relu && op != ir.Relu6 && op != ir.LeakyRelu {
+		return kernels.FunctionTable(kernels.Function(op.String(), params), x.Scale, x.Zero, y.Scale, y.Zero), nil
+	}
+	m, r, err := kernels.MultiplierFor(float64(float32(x.Scale) / float32(y.Scale)))
+	if op == ir.LeakyRelu {
+		m, r, err = kernels.MultiplierFor(float64(x.Scale / y.Scale))
+	}
+	if err != nil {
+		return nil, err
+	}
+	ma, ra, err := m, r, error(nil)
+	if op == ir.LeakyRelu {
+		if params[0] < 0 {
+			return nil, errors.New("has a negative slope")
+		}
+		if ma, ra, err = kernels.MultiplierFor(float64(x.Scale*params[0]) / y.Scale); err != nil {
+			return nil, err
+		}
+	}
+	lo, hi := int32(-128), int32(127)
+	if op != ir.LeakyRelu {
+		lo = max(lo, int32(y.Zero))
+	}
+	if op == ir.Relu6 {
+		hi = min(hi, int32(y.Zero)+int32(math.Round(float64(float32(6)/float32(y.Scale)))))
+	}
+	t := make([]int8, 256)
+	for i := range t {
+		d := int32(i - 128 - x.Zero)
+		v := kernels.RequantTFLite(d, m, r)
+		if op == ir.LeakyRelu && d < 0 {
+			v = kernels.RequantTFLite(d, ma, ra)
+		}
+		t[i] = int8(min(max(v+int32(y.Zero), lo), hi))
+	}
+	return t, nil
+}
+
+// requantize imports QUANTIZE: of the input it has been done, else the scale
+// changes.
+func requantize(im *importer, o *operator) error {
+	x, err := im.computed(o, 0)
+	if err != nil {
+		return err
+	}
+	_, q, err := im.result(o)
+	if err != nil {
+		return err
+	}
+	if !im.exact || x.v.Type.Quant == q {
+		im.values[o.out[0]] = x
+		return nil
+	}
+	m, r, err := kernels.MultiplierFor(x.v.Type.Quant.Scale / q.Scale)
+	if err != nil {
+		return err
+	}
+	t := make([]int8, 256)
+	for i := range t {
+		t[i] = int8(min(max(int(kernels.RequantTFLite(int32(i-128-x.v.Type.Quant.Zero), m, r))+q.Zero, -128), 127))
+	}
+	return im.table(o, x, q, t)
+}
+
+// mostSlopes bounds the channels of an exact PRELU, each of which has a table.
+const mostSlopes = 64
+
+// prelu imports x where positive, else a slope times x: one slope, or one a channel.
+// Exact ones are tables of each channel.
+func prelu(im *importer, o *operator) error {
+	x, err := im.computed(o, 0)
+	if err != nil {
+		return err
+	}
+	_, q, err := im.result(o)
+	if err != nil {
+		return err
+	}
+	t, err := im.constant(o, 1)
+	if err != nil || t == nil {
+		return errors.Join(err, errors.New("has no slopes"))
+	}
+	channels := append([]int{1}, x.shape...)[len(x.shape)]
+	if t.size() != 1 && (t.size() != channels || len(x.shape) != 4) {
+		return fmt.Errorf("has slopes of shape %v for %v", t.shape, x.shape)
+	}
+	if !im.exact {
+		return im.preluReals(o, x, t)
+	}
+	if t.typ != int8Type || len(t.scale) != 1 || t.size() > mostSlopes {
+		return fmt.Errorf("has slopes that are not int8 with one scale, or more than %d", mostSlopes)
+	}
+	slopes := t.ints()
+	if len(slopes) == 1 {
+		table, err := preluTable(x.v.Type.Quant, t.quant(), q, slopes[0])
+		if err != nil {
+			return err
+		}
+		return im.table(o, x, q, table)
+	}
+	v, err := im.asImage(x)
+	if err != nil {
+		return err
+	}
+	plane := v.Type.Shape[1] * v.Type.Shape[2]
+	var args []*ir.Value
+	for c, slope := range slopes {
+		name := fmt.Sprintf("%s.channel%d", im.hint(o), c)
+		shape := []int{1, v.Type.Shape[1], v.Type.Shape[2]}
+		one, err := im.add(ir.Copy, name, []*ir.Value{v}, v.Type.Quant, build.Attr("shape", shape), build.Attr("dims", []int{plane}), build.Attr("strides", []int{1}), build.Attr("start", c*plane))
+		if err != nil {
+			return err
+		}
+		table, err := preluTable(v.Type.Quant, t.quant(), q, slope)
+		if err != nil {
+			return err
+		}
+		y, err := im.lookedUp(name+".prelu", one, q, table)
+		if err != nil {
+			return err
+		}
+		args = append(args, y)
+	}
+	y, err := im.add(ir.Concat, im.hint(o), args, q)
+	if err != nil {
+		return err
+	}
+	return im.set(o, y, true)
+}
+
+// preluTable are the results of TensorFlow Lite's integers by the argument.
+func preluTable(x, alpha, y ir.Quant, slope int64) ([]int8, error) {
+	m1, r1, err := kernels.MultiplierFor(float64(float32(x.Scale) / float32(y.Scale)))
+	if err != nil {
+		return nil, err
+	}
+	m2, r2, err := kernels.MultiplierFor(float64(float32(x.Scale) * float32(alpha.Scale) / float32(y.Scale)))
+	if err != nil {
+		return nil, err
+	}
+	table := make([]int8, 256)
+	for i := range table {
+		d := int32(i - 128 - x.Zero)
+		v := kernels.RequantTFLite(d, m1, r1)
+		if d < 0 {
+			v = kernels.RequantTFLite(d*int32(slope-int64(alpha.Zero)), m2, r2)
+		}
+		table[i] = int8(min(max(v+int32(y.Zero), -128), 127))
+	}
+	return table, nil
+}
+
+// preluReals is max(x,0) - slope*max(-x,0).
+func (im *importer) preluReals(o *operator, x *operand, t *tensor) error {
+	slopes := t.floats()
+	if len(slopes) == 1 {
+		y, err := im.add(ir.LeakyRelu, im.hint(o), []*ir.Value{x.v}, ir.Quant{}, build.Attr("alpha", float64(slopes[0])))
+		if err != nil {
+			return err
+		}
+		return im.set(o, y, x.image)
+	}
+	v, err := im.asImage(x)
+	if err != nil {
+		return err
+	}
+	hint := im.hint(o)
+	step := func(op ir.Op, role string, args ...*ir.Value) *ir.Value {
+		if err != nil {
+			return nil
+		}
+		var y *ir.Value
+		y, err = im.add(op, hint+role, args, ir.Quant{})
+		return y
+	}
+	low := step(ir.Relu, ".low", step(ir.Neg, ".neg", v))
+	if err != nil {
+		return err
+	}
+	scaled, err := im.ScaleShift(hint+".slope", low, slopes, make([]float32, len(slopes)))
+	y := step(ir.Sub, "", step(ir.Relu, ".high", v), scaled)
+	if err != nil {
+		return err
+	}
+	return im.set(o, y, true)
+}

@@ -1,0 +1,306 @@
+package tflite
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/dnnc/dnnc/frontend/build"
+	"github.com/dnnc/dnnc/ir"
+)
+
+// layer adds a convolution or linear layer. weights are seen through a view of the
+// file's order; the product of scales is one of single precision in linear
+// layers with one scale.
+func (im *importer) layer(op ir.Op, o *operator, v *ir.Value, w *tensor, view ir.View, shape ir.Shape, fused int, attrs ...ir.Attr) (*ir.Value, error) {
+	_, q, err := im.result(o)
+	if err != nil {
+		return nil, err
+	}
+	bias, err := im.constant(o, 2)
+	if err != nil {
+		return nil, err
+	}
+	if view.Size() != w.size() || shape.Size() != w.size() || bias != nil && bias.size() != shape[0] {
+		return nil, fmt.Errorf("has weights of shape %v", w.shape)
+	}
+	act, err := im.activation(fused, q)
+	if err != nil {
+		return nil, err
+	}
+	name := im.Name(im.hint(o))
+	attrs = append(attrs, act...)
+	if !im.exact {
+		x := w.floats()
+		y := make([]float32, len(x))
+		view.Each(func(i, at int) { y[i] = x[at] })
+		attrs = append(attrs, build.Attr("weight", im.Floats(name+".weight", shape, y)))
+		if bias != nil {
+			b := bias.floats()
+			if bias.typ == int32Type && len(bias.scale) == 0 {
+				return nil, errors.New("has an integer bias without a scale")
+			}
+			attrs = append(attrs, build.Attr("bias", im.Floats(name+".bias", ir.Shape{shape[0]}, b)))
+		}
+		return im.AddQuantized(op, name, []*ir.Value{v}, ir.Quant{}, attrs...)
+	}
+	if w.typ != int8Type || (len(w.scale) != 1 && len(w.scale) != shape[0]) || slices.ContainsFunc(w.zero, func(z int) bool { return z != 0 }) {
+		return nil, errors.New("has weights that are not int8 with a scale a channel and zero points of 0")
+	}
+	x := w.ints()
+	y := make([]int64, len(x))
+	view.Each(func(i, at int) { y[i] = x[at] })
+	weight := im.Ints(name+".weight", ir.I8, shape, y)
+	scales, factors := make([]float32, shape[0]), make([]float64, shape[0])
+	b := make([]int64, shape[0])
+	if bias != nil {
+		if bias.typ != int32Type {
+			return nil, errors.New("has a bias that is not int32")
+		}
+		b = bias.ints()
+	}
+	in := v.Type.Quant.Scale
+	for c := range scales {
+		s := w.scale[c%len(w.scale)]
+		scales[c] = float32(s)
+		factors[c] = float64(in*s) / q.Scale
+		if op == ir.Linear && len(w.scale) == 1 {
+			factors[c] = float64(float32(in)*float32(s)) / q.Scale
+		}
+	}
+	weight.Scale = im.Floats(name+".scale", ir.Shape{shape[0]}, scales)
+	rq, err := im.requant(name, factors)
+	if err != nil {
+		return nil, err
+	}
+	if op == ir.Linear {
+		// The interpreter's fully connected kernel rounds once, half up, which is our
+		// own rounding (R6): measured against ai-edge-litert 2.3.0.
+		rq = rq[:2]
+	}
+	attrs = append(append(attrs, rq...), build.Attr("weight", weight), build.Attr("bias", im.Ints(name+".bias", ir.I32, ir.Shape{shape[0]}, b)))
+	return im.AddQuantized(op, name, []*ir.Value{v}, q, attrs...)
+}
+
+// same is SAME padding: [top, left, bottom, right].
+func same(valid bool, size, kernel, stride, dilation []int) []int {
+	pad := []int{0, 0, 0, 0}
+	if valid {
+		return pad
+	}
+	for i := range 2 {
+		out := (size[i] + stride[i] - 1) / stride[i]
+		all := max((out-1)*stride[i]+(kernel[i]-1)*dilation[i]+1-size[i], 0)
+		pad[i], pad[2+i] = all/2, all-all/2
+	}
+	return pad
+}
+
+func checkWindow(lists ...[]int) error {
+	for _, l := range lists {
+		if slices.Min(l) < 1 || slices.Max(l) > 1<<16 {
+			return fmt.Errorf("has the window, stride or dilation %v", l)
+		}
+	}
+	return nil
+}
+
+// weights is constant argument 1, whose dimensions a layout names.
+func (im *importer) weights(o *operator, layout string) (*tensor, error) {
+	w, err := im.constant(o, 1)
+	if err != nil || w == nil || len(w.shape) != 1+strings.Count(layout, ",") || strings.HasPrefix(layout, "[1,") && w.shape[0] != 1 {
+		return nil, errors.Join(err, fmt.Errorf("has no weights %s", layout))
+	}
+	return w, nil
+}
+
+// filters are computed argument k, an image, and the weights of a convolution.
+func (im *importer) filters(o *operator, k int, layout string) (v *ir.Value, w *tensor, err error) {
+	x, err := im.computed(o, k)
+	if err != nil {
+		return nil, nil, err
+	}
+	if w, err = im.weights(o, layout); err != nil {
+		return nil, nil, err
+	}
+	v, err = im.asImage(x)
+	return v, w, err
+}
+
+func conv(im *importer, o *operator) error {
+	v, w, err := im.filters(o, 0, "[O,KH,KW,I]")
+	if err != nil {
+		return err
+	}
+	s, t := w.shape, o.options
+	stride, dilation := []int{t.int(2, 0), t.int(1, 0)}, []int{t.int(5, 1), t.int(4, 1)}
+	if err := checkWindow(stride, dilation, s); err != nil {
+		return err
+	}
+	channels := v.Type.Shape[0]
+	if channels%s[3] != 0 {
+		return fmt.Errorf("has weights for %d of %d channels", s[3], channels)
+	}
+	pad := same(t.byte(0, 0) == 1, v.Type.Shape[1:], s[1:3], stride, dilation)
+	y, err := im.layer(ir.Conv2D, o, v, w, ir.ViewOf(s).Permute([]int{0, 3, 1, 2}), ir.Shape{s[0], s[3], s[1], s[2]}, t.byte(3, 0),
+		build.Attr("stride", stride), build.Attr("pad", pad), build.Attr("dilation", dilation), build.Attr("groups", channels/s[3]))
+	if err != nil {
+		return err
+	}
+	return im.set(o, y, true)
+}
+
+func depthwise(im *importer, o *operator) error {
+	v, w, err := im.filters(o, 0, "[1,KH,KW,O]")
+	if err != nil {
+		return err
+	}
+	s, t := w.shape, o.options
+	stride, dilation := []int{t.int(2, 0), t.int(1, 0)}, []int{t.int(6, 1), t.int(5, 1)}
+	if err := checkWindow(stride, dilation, s); err != nil {
+		return err
+	}
+	pad := same(t.byte(0, 0) == 1, v.Type.Shape[1:], s[1:3], stride, dilation)
+	y, err := im.layer(ir.Conv2D, o, v, w, ir.ViewOf(s).Permute([]int{3, 0, 1, 2}), ir.Shape{s[3], 1, s[1], s[2]}, t.byte(4, 0),
+		build.Attr("stride", stride), build.Attr("pad", pad), build.Attr("dilation", dilation), build.Attr("groups", v.Type.Shape[0]))
+	if err != nil {
+		return err
+	}
+	return im.set(o, y, true)
+}
+
+// fullyConnected permutes its weights where the input lies as an image, so that
+// the data stay where they are.
+func fullyConnected(im *importer, o *operator) error {
+	x, err := im.computed(o, 0)
+	if err != nil {
+		return err
+	}
+	w, err := im.weights(o, "[O,I]")
+	if err != nil {
+		return err
+	}
+	if product(x.shape) != w.shape[1] {
+		return fmt.Errorf("of shapes %v and %v: more than one row", x.shape, w.shape)
+	}
+	view := ir.ViewOf(w.shape)
+	v := x.v
+	if x.image {
+		s := v.Type.Shape
+		view = ir.ViewOf(ir.Shape{w.shape[0], s[1], s[2], s[0]}).Permute([]int{0, 3, 1, 2})
+	}
+	if o.options.byte(1, 0) != 0 {
+		return errors.New("has shuffled weights")
+	}
+	y, err := im.layer(ir.Linear, o, v, w, view, ir.Shape(w.shape), o.options.byte(0, 0))
+	if err != nil {
+		return err
+	}
+	return im.set(o, y, false)
+}
+
+// transposeConv is a convolution of the image with zeros between its pixels, by the
+// weights turned around.
+func transposeConv(im *importer, o *operator) error {
+	v, w, err := im.filters(o, 2, "[O,KH,KW,I]")
+	if err != nil {
+		return err
+	}
+	s, t, out := w.shape, o.options, im.tensors[o.out[0]].shape
+	stride := []int{t.int(2, 0), t.int(1, 0)}
+	if err := checkWindow(stride, s); err != nil {
+		return err
+	}
+	if s[3] != v.Type.Shape[0] || len(out) != 4 {
+		return fmt.Errorf("of %v with weights of %v", im.tensors[o.in[2]].shape, s)
+	}
+	pad := same(t.byte(0, 0) == 1, out[1:3], s[1:3], stride, []int{1, 1})
+	before, after := []int{0, 0, 0}, []int{0, 0, 0}
+	for i := range 2 {
+		k := s[1+i]
+		before[1+i] = k - 1 - pad[i]
+		after[1+i] = out[1+i] + pad[i] - (v.Type.Shape[1+i]-1)*stride[i] - 1
+		if before[1+i] < 0 || after[1+i] < 0 {
+			return fmt.Errorf("gives %v, less than its window reaches", out)
+		}
+	}
+	zero := 0.
+	if im.exact {
+		zero = float64(v.Type.Quant.Zero)
+	}
+	wide, err := im.add(ir.Pad, im.hint(o)+".pad", []*ir.Value{v}, v.Type.Quant, build.Attr("before", before), build.Attr("after", after),
+		build.Attr("between", []int{0, stride[0] - 1, stride[1] - 1}), build.Attr("value", zero))
+	if err != nil {
+		return err
+	}
+	view := ir.ViewOf(s).Slice(1, s[1]-1, -1, s[1]).Slice(2, s[2]-1, -1, s[2]).Permute([]int{0, 3, 1, 2})
+	layer := &operator{name: o.name, options: t, in: []int{o.in[2], o.in[1]}, out: o.out}
+	if len(o.in) > 3 {
+		layer.in = append(layer.in, o.in[3])
+	}
+	y, err := im.layer(ir.Conv2D, layer, wide, w, view, ir.Shape{s[0], s[3], s[1], s[2]}, t.byte(3, 0))
+	if err != nil {
+		return err
+	}
+	return im.set(o, y, true)
+}
+
+func pool(op ir.Op) func(*importer, *operator) error {
+	return func(im *importer, o *operator) error {
+		x, err := im.computed(o, 0)
+		if err != nil {
+			return err
+		}
+		_, q, err := im.result(o)
+		if err != nil {
+			return err
+		}
+		v, err := im.asImage(x)
+		if err != nil {
+			return err
+		}
+		t := o.options
+		stride, kernel := []int{t.int(2, 0), t.int(1, 0)}, []int{t.int(4, 0), t.int(3, 0)}
+		if err := checkWindow(stride, kernel); err != nil {
+			return err
+		}
+		if im.exact && q != v.Type.Quant {
+			return errors.New("changes the scale")
+		}
+		attrs := []ir.Attr{build.Attr("kernel", kernel), build.Attr("pad", same(t.byte(0, 0) == 1, v.Type.Shape[1:], kernel, stride, []int{1, 1}))}
+		if !slices.Equal(stride, kernel) {
+			attrs = append(attrs, build.Attr("stride", stride))
+		}
+		fused := t.byte(5, 0)
+		if im.exact {
+			act, err := im.activation(fused, q)
+			if err != nil {
+				return err
+			}
+			attrs = append(attrs, act...)
+			fused = actNone
+		}
+		y, err := im.add(op, im.hint(o), []*ir.Value{v}, q, attrs...)
+		if err != nil {
+			return err
+		}
+		if y, err = im.activated(y, fused, o); err != nil {
+			return err
+		}
+		return im.set(o, y, true)
+	}
+}
+
+// activated is a float value behind an activation that its operation cannot have.
+func (im *importer) activated(v *ir.Value, fused int, o *operator) (*ir.Value, error) {
+	switch fused {
+	case actNone:
+		return v, nil
+	case actRelu:
+		return im.add(ir.Relu, im.hint(o)+".act", []*ir.Value{v}, v.Type.Quant)
+	case actRelu6:
+		return im.add(ir.Relu6, im.hint(o)+".act", []*ir.Value{v}, v.Type.Quant)
+	}
+	return nil, fmt.Errorf("has the fused activation %d", fused)
+}

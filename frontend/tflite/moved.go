@@ -1,0 +1,492 @@
+package tflite
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/dnnc/dnnc/frontend/build"
+	"github.com/dnnc/dnnc/ir"
+)
+
+// pass imports what changes nothing.
+func pass(im *importer, o *operator) error {
+	if t := im.tensors[o.in[0]]; t.data != nil { // weights that are kept smaller
+		u := im.tensors[o.out[0]]
+		if t.typ != int8Type {
+			return errors.New("of weights that are not int8")
+		}
+		*u = tensor{name: u.name, typ: t.typ, shape: t.shape, data: t.data, scale: t.scale, zero: t.zero, axis: t.axis}
+		return nil
+	}
+	x, err := im.computed(o, 0)
+	if err != nil {
+		return err
+	}
+	im.values[o.out[0]] = x
+	return nil
+}
+
+// keeps checks that an operation that only moves elements keeps their scale.
+func (im *importer) keeps(o *operator, q ir.Quant) error {
+	_, out, err := im.result(o)
+	if err == nil && im.exact && out != q {
+		return errors.New("changes the scale of elements that it only moves")
+	}
+	return err
+}
+
+// reshape keeps the elements in the file's order: an image stays one where its
+// pixels do.
+func reshape(im *importer, o *operator) error {
+	x, err := im.computed(o, 0)
+	if err != nil {
+		return err
+	}
+	if err := im.keeps(o, x.v.Type.Quant); err != nil {
+		return err
+	}
+	to := im.tensors[o.out[0]].shape
+	if product(to) != product(x.shape) {
+		return fmt.Errorf("of %v to %v", x.shape, to)
+	}
+	if x.image {
+		// What reads it may take the image's elements in their order.
+		im.values[o.out[0]] = &operand{v: x.v, image: true, shape: to}
+		return nil
+	}
+	v, err := im.flat(x, canonical(to))
+	if err != nil {
+		return err
+	}
+	return im.set(o, v, false)
+}
+
+func concat(im *importer, o *operator) error {
+	out, q, err := im.result(o)
+	if err != nil {
+		return err
+	}
+	axis := o.options.int(0, 0)
+	if axis < 0 {
+		axis += len(out.shape)
+	}
+	if o.options.byte(1, 0) != 0 || axis < 0 || axis >= len(out.shape) {
+		return fmt.Errorf("along axis %d, with activation %d", axis, o.options.byte(1, 0))
+	}
+	image := len(out.shape) == 4 && axis == 3
+	var args []*ir.Value
+	sum := 0
+	for k := range o.in {
+		x, err := im.computed(o, k)
+		if err != nil {
+			return err
+		}
+		if im.exact && x.v.Type.Quant != q {
+			return errors.New("of arguments of different scales")
+		}
+		if len(x.shape) != len(out.shape) {
+			return errors.New("of tensors of different ranks")
+		}
+		sum += x.shape[axis]
+		var v *ir.Value
+		if image {
+			v, err = im.asImage(x)
+		} else {
+			// Axes before the first are brought behind it.
+			outer := product(x.shape[:axis])
+			if v, err = im.flat(x, ir.Shape{outer, product(x.shape) / max(outer, 1)}); err == nil && outer > 1 {
+				return fmt.Errorf("along axis %d of %v", axis, x.shape)
+			}
+			if err == nil {
+				v, err = im.reshape(v, ir.Shape{x.shape[axis], product(x.shape) / x.shape[axis]})
+			}
+		}
+		if err != nil {
+			return err
+		}
+		args = append(args, v)
+	}
+	if sum != out.shape[axis] {
+		return fmt.Errorf("of %d elements along an axis of %d", sum, out.shape[axis])
+	}
+	y, err := im.add(ir.Concat, im.hint(o), args, q)
+	if err != nil {
+		return err
+	}
+	if !image {
+		if y, err = im.reshape(y, canonical(out.shape)); err != nil {
+			return err
+		}
+	}
+	return im.set(o, y, image)
+}
+
+func pad(im *importer, o *operator) error {
+	x, err := im.computed(o, 0)
+	if err != nil {
+		return err
+	}
+	if err := im.keeps(o, x.v.Type.Quant); err != nil {
+		return err
+	}
+	t, err := im.constant(o, 1)
+	if err != nil || t == nil {
+		return errors.Join(err, errors.New("has no sizes"))
+	}
+	p, err := t.shortInts()
+	if err != nil || len(p) != 2*len(x.shape) || slices.Min(p) < 0 {
+		return fmt.Errorf("has the sizes %v of %v", p, x.shape)
+	}
+	value := 0.
+	if im.exact {
+		value = float64(x.v.Type.Quant.Zero)
+	}
+	mode := "constant"
+	if o.name == "MIRROR_PAD" {
+		value, mode = 0, []string{"reflect", "symmetric"}[o.options.byte(0, 0)&1]
+	} else if v, err := im.constant(o, 2); err != nil {
+		return err
+	} else if v != nil {
+		switch {
+		case v.size() != 1 || im.exact && v.typ != int8Type:
+			return errors.New("has a value that is not one number")
+		case im.exact:
+			value = float64(v.ints()[0])
+		default:
+			value = float64(v.floats()[0])
+		}
+	}
+	if p[0] != 0 || p[1] != 0 || len(x.shape) < 2 {
+		return errors.New("of the batch")
+	}
+	image := len(x.shape) == 4
+	axes := []int{1, 2, 3}[:min(len(x.shape)-1, 3)]
+	var v *ir.Value
+	if image {
+		axes = []int{3, 1, 2}
+		v, err = im.asImage(x)
+	} else {
+		v, err = im.flat(x, canonical(x.shape))
+	}
+	if err != nil {
+		return err
+	}
+	if len(v.Type.Shape) != len(axes) {
+		return fmt.Errorf("of shape %v", x.shape)
+	}
+	var before, after []int
+	for _, k := range axes {
+		before, after = append(before, p[2*k]), append(after, p[2*k+1])
+	}
+	y, err := im.add(ir.Pad, im.hint(o), []*ir.Value{v}, v.Type.Quant, build.Attr("before", before), build.Attr("after", after), build.Attr("value", value), build.Attr("mode", mode))
+	if err != nil {
+		return err
+	}
+	return im.set(o, y, image)
+}
+
+// viewed adds a view of an operand's elements in the file's order.
+func (im *importer) viewed(o *operator, x *operand, view ir.View) error {
+	if err := im.keeps(o, x.v.Type.Quant); err != nil {
+		return err
+	}
+	v, err := im.flat(x, ir.Shape{product(x.shape)})
+	if err != nil {
+		return err
+	}
+	to := canonical(im.tensors[o.out[0]].shape)
+	if view.Size() != to.Size() || len(view.Dims) == 0 {
+		return fmt.Errorf("gives %v, the file says %v", view.Dims, to)
+	}
+	y, err := im.add(ir.Copy, im.hint(o), []*ir.Value{v}, v.Type.Quant, build.Attr("shape", []int(to)),
+		build.Attr("dims", view.Dims), build.Attr("strides", view.Strides), build.Attr("start", view.Start))
+	if err != nil {
+		return err
+	}
+	return im.set(o, y, false)
+}
+
+func transpose(im *importer, o *operator) error {
+	x, err := im.computed(o, 0)
+	if err != nil {
+		return err
+	}
+	t, err := im.constant(o, 1)
+	if err != nil || t == nil {
+		return errors.Join(err, errors.New("has no permutation"))
+	}
+	perm, err := t.shortInts()
+	if err != nil {
+		return err
+	}
+	for k, p := range slices.Sorted(slices.Values(perm)) {
+		if k != p {
+			return fmt.Errorf("has the permutation %v", perm)
+		}
+	}
+	if len(perm) != len(x.shape) {
+		return fmt.Errorf("has the permutation %v", perm)
+	}
+	return im.viewed(o, x, ir.ViewOf(x.shape).Permute(perm))
+}
+
+func slice(im *importer, o *operator) error {
+	x, err := im.computed(o, 0)
+	if err != nil {
+		return err
+	}
+	var list [2][]int
+	for i := range list {
+		t, err := im.constant(o, 1+i)
+		if err != nil || t == nil {
+			return errors.Join(err, errors.New("has no begin or size"))
+		}
+		if list[i], err = t.shortInts(); err != nil {
+			return err
+		}
+	}
+	v := ir.ViewOf(x.shape)
+	if len(list[0]) != len(x.shape) || len(list[1]) != len(x.shape) {
+		return fmt.Errorf("has %d axes of %v", len(list[0]), x.shape)
+	}
+	for k, d := range x.shape {
+		from, n := list[0][k], list[1][k]
+		if n == -1 {
+			n = d - from
+		}
+		if from < 0 || n < 1 || from > d || n > d-from {
+			return fmt.Errorf("takes %d elements from %d of %d", n, from, d)
+		}
+		v = v.Slice(k, from, 1, n)
+	}
+	return im.viewed(o, x, v)
+}
+
+func stridedSlice(im *importer, o *operator) error {
+	x, err := im.computed(o, 0)
+	if err != nil {
+		return err
+	}
+	var list [3][]int
+	for i := range list {
+		t, err := im.constant(o, 1+i)
+		if err != nil || t == nil {
+			return errors.Join(err, errors.New("has no begin, end or strides"))
+		}
+		if list[i], err = t.shortInts(); err != nil {
+			return err
+		}
+	}
+	t := o.options
+	if t.int(2, 0) != 0 || t.int(3, 0) != 0 {
+		return errors.New("has an ellipsis or a new axis")
+	}
+	v := ir.ViewOf(x.shape)
+	for i := range list {
+		if len(list[i]) != len(x.shape) {
+			return fmt.Errorf("has %d axes of %v", len(list[i]), x.shape)
+		}
+	}
+	for k, d := range x.shape {
+		from, to, step := list[0][k], list[1][k], list[2][k]
+		if step < 1 || step > 1<<20 {
+			return fmt.Errorf("has the stride %d", step)
+		}
+		if from < 0 {
+			from += d
+		}
+		if to < 0 {
+			to += d
+		}
+		if t.int(0, 0)>>k&1 == 1 {
+			from = 0
+		}
+		if t.int(1, 0)>>k&1 == 1 {
+			to = d
+		}
+		if t.int(4, 0)>>k&1 == 1 {
+			to = from + 1
+		}
+		from, to = min(max(from, 0), d), min(max(to, 0), d)
+		if from >= to {
+			return fmt.Errorf("takes nothing of axis %d", k)
+		}
+		v = v.Slice(k, from, min(step, d), (to-from+step-1)/step)
+	}
+	return im.viewed(o, x, v)
+}
+
+// axis is argument k, one number.
+func (im *importer) axis(o *operator, k, rank int) (int, error) {
+	t, err := im.constant(o, k)
+	if err != nil || t == nil {
+		return 0, errors.Join(err, errors.New("has no axis"))
+	}
+	list, err := t.shortInts()
+	if err != nil || len(list) != 1 {
+		return 0, errors.Join(err, fmt.Errorf("has the axes %v", list))
+	}
+	return build.Axis(list[0], rank)
+}
+
+// part is an operator of one of several results.
+func (o *operator) part(k int) *operator {
+	return &operator{name: o.name, options: o.options, in: o.in, out: o.out[k : k+1]}
+}
+
+// parts gives each result of an operator some elements along an axis.
+func (im *importer) parts(o *operator, x *operand, axis int, sizes []int) error {
+	at := 0
+	for k, size := range sizes {
+		if size < 1 || size > x.shape[axis]-at {
+			return fmt.Errorf("into %v of %d", sizes, x.shape[axis])
+		}
+		if err := im.viewed(o.part(k), x, ir.ViewOf(x.shape).Slice(axis, at, 1, size)); err != nil {
+			return err
+		}
+		at += size
+	}
+	return nil
+}
+
+// split imports SPLIT, whose axis comes first.
+func split(im *importer, o *operator) error {
+	x, err := im.computed(o, 1)
+	if err != nil {
+		return err
+	}
+	axis, err := im.axis(o, 0, len(x.shape))
+	if err != nil {
+		return err
+	}
+	n := len(o.out)
+	if x.shape[axis]%n != 0 {
+		return fmt.Errorf("into %d of %d", n, x.shape[axis])
+	}
+	return im.parts(o, x, axis, slices.Repeat([]int{x.shape[axis] / n}, n))
+}
+
+// splitV imports SPLIT_V, of sizes.
+func splitV(im *importer, o *operator) error {
+	x, err := im.computed(o, 0)
+	if err != nil {
+		return err
+	}
+	axis, err := im.axis(o, 2, len(x.shape))
+	if err != nil {
+		return err
+	}
+	t, err := im.constant(o, 1)
+	if err != nil || t == nil {
+		return errors.Join(err, errors.New("has no sizes"))
+	}
+	sizes, err := t.shortInts()
+	if err != nil || len(sizes) != len(o.out) {
+		return errors.Join(err, fmt.Errorf("into %v of %d results", sizes, len(o.out)))
+	}
+	if i := slices.Index(sizes, -1); i >= 0 { // the rest
+		rest := x.shape[axis] + 1
+		for _, s := range sizes {
+			rest -= max(s, 0)
+		}
+		sizes[i] = rest - 1
+	}
+	return im.parts(o, x, axis, sizes)
+}
+
+// unpack gives each result one element along an axis, which it does not have.
+func unpack(im *importer, o *operator) error {
+	x, err := im.computed(o, 0)
+	if err != nil {
+		return err
+	}
+	axis, err := build.Axis(o.options.int(1, 0), len(x.shape))
+	if err != nil {
+		return err
+	}
+	if x.shape[axis] != len(o.out) {
+		return fmt.Errorf("into %d of %d", len(o.out), x.shape[axis])
+	}
+	return im.parts(o, x, axis, slices.Repeat([]int{1}, len(o.out)))
+}
+
+// pack puts tensors of one shape side by side along a new axis.
+func pack(im *importer, o *operator) error {
+	out, q, err := im.result(o)
+	if err != nil {
+		return err
+	}
+	axis, err := build.Axis(o.options.int(1, 0), len(out.shape))
+	if err != nil {
+		return err
+	}
+	size := product(out.shape) / len(o.in)
+	var args []*ir.Value
+	for k := range o.in {
+		x, err := im.computed(o, k)
+		if err != nil {
+			return err
+		}
+		if product(x.shape) != size {
+			return fmt.Errorf("of shape %v in %v", x.shape, out.shape)
+		}
+		if im.exact && x.v.Type.Quant != q {
+			return errors.New("of arguments of different scales")
+		}
+		v, err := im.flat(x, ir.Shape{size})
+		if err != nil {
+			return err
+		}
+		args = append(args, v)
+	}
+	y, err := im.add(ir.Concat, im.hint(o), args, q)
+	if err != nil {
+		return err
+	}
+	outer := product(out.shape[:axis])
+	if outer == 1 {
+		if y, err = im.reshape(y, canonical(out.shape)); err != nil {
+			return err
+		}
+		return im.set(o, y, false)
+	}
+	all := []int{len(o.in), outer, size / outer}
+	return im.viewed(o, &operand{v: y, shape: all}, ir.ViewOf(all).Permute([]int{1, 0, 2}))
+}
+
+func resize(im *importer, o *operator) error {
+	x, err := im.computed(o, 0)
+	if err != nil {
+		return err
+	}
+	if err := im.keeps(o, x.v.Type.Quant); err != nil {
+		return err
+	}
+	v, err := im.asImage(x)
+	if err != nil {
+		return err
+	}
+	to := im.tensors[o.out[0]].shape
+	s := v.Type.Shape
+	if len(to) != 4 || to[1]%s[1] != 0 || to[2]%s[2] != 0 || o.options.byte(0, 0) != 0 {
+		return fmt.Errorf("from %v to %v", x.shape, to)
+	}
+	k := []int{to[1] / s[1], to[2] / s[2]}
+	if k[0] < 1 || k[1] < 1 {
+		return fmt.Errorf("from %v to %v", x.shape, to)
+	}
+	if !im.exact {
+		y, err := im.add(ir.Resize, im.hint(o), []*ir.Value{v}, v.Type.Quant, build.Attr("scale", k))
+		if err != nil {
+			return err
+		}
+		return im.set(o, y, true)
+	}
+	view, _ := ir.ViewOf(s).Split(2, 1).Split(1, 1).Expand(ir.Shape{s[0], s[1], k[0], s[2], k[1]})
+	y, err := im.add(ir.Copy, im.hint(o), []*ir.Value{v}, v.Type.Quant, build.Attr("shape", []int{s[0], to[1], to[2]}), build.Attr("dims", view.Dims), build.Attr("strides", view.Strides))
+	if err != nil {
+		return err
+	}
+	return im.set(o, y, true)
+}
