@@ -6,7 +6,6 @@ import (
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -66,26 +65,28 @@ func TestCFilesOfRandomNetworks(t *testing.T) {
 		require.NoError(t, err)
 		targets = append(targets, tgt)
 	}
-	warnings := []string{"-std=c99", "-Wall", "-Wextra", "-Wconversion", "-Wpedantic", "-Werror", "-fsyntax-only", "net.c"}
+	nets, texts := make([]*Network, n), make([]string, n)
+	for i := range n {
+		nets[i] = Random(3000 + uint64(i))
+		path, err := nets[i].write(t.TempDir())
+		require.NoError(t, err)
+		m, err := compile(context.Background(), nets[i], path, targets[i%len(targets)])
+		require.NoError(t, err)
+		program, err := kernel.Program(m, kernel.Interface{Prefix: "net"})
+		require.NoError(t, err)
+		texts[i] = c.Print(program)
+	}
+	warnings := []string{"-std=c99", "-Wall", "-Wextra", "-Wconversion", "-Wpedantic", "-Werror", "-fsyntax-only", "-xc", "-"}
 	for _, cc := range [][]string{{"gcc"}, {"clang-19"}, {"arm-linux-gnueabihf-gcc"}, {"clang-19", "--target=arm-linux-gnueabihf"}} {
 		t.Run(strings.Join(cc, " "), func(t *testing.T) {
 			if _, err := exec.LookPath(cc[0]); err != nil {
 				t.Skip(err)
 			}
-			for i := range n {
-				dir := t.TempDir()
-				net := Random(3000 + uint64(i))
-				path, err := net.write(dir)
-				require.NoError(t, err)
-				m, err := compile(context.Background(), net, path, targets[i%len(targets)])
-				require.NoError(t, err)
-				program, err := kernel.Program(m, kernel.Interface{Prefix: "net"})
-				require.NoError(t, err)
-				require.NoError(t, os.WriteFile(filepath.Join(dir, "net.c"), []byte(c.Print(program)), 0o644))
+			for i, text := range texts {
 				command := exec.Command(cc[0], append(cc[1:], warnings...)...)
-				command.Dir = dir
+				command.Stdin = strings.NewReader(text)
 				out, err := command.CombinedOutput()
-				require.NoError(t, err, "seed %d, format %s:\n%s\n%s", net.Seed, net.Format, net.Source(), out)
+				require.NoError(t, err, "seed %d, format %s:\n%s\n%s", nets[i].Seed, nets[i].Format, nets[i].Source(), out)
 			}
 		})
 	}
