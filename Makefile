@@ -37,6 +37,13 @@ demo: tools bin/dnnc
 test: test-tools check
 	$(GO) test -timeout 20m ./...
 	$(GO) test -race -short -timeout 20m ./...
+	$(call fuzz,12s)
+
+# Every format that a file of others can have, from the corpora of the tests on: for
+# 12 seconds each, a minute in all, in make test; hours by hand, as in
+# go test -run XXX -fuzz FuzzParse -fuzztime 2h ./frontend/onnx
+fuzz = set -e; for f in Parse:syntax Read:weights Parse:onnx Parse:tflite Open:dataset; do \
+	$(GO) test -run XXX -fuzz "Fuzz$${f%:*}" -fuzztime $(1) ./frontend/$${f\#*:}; done
 
 # What takes longer: every width on every target on 500 images, accuracy on
 # Fashion-MNIST's 10,000 test images (Debian's dataset-fashion-mnist), a minute of
@@ -46,11 +53,7 @@ test-full: test-tools
 	DNNC_FULL=1 $(GO) test -v -timeout 60m -run "Full|Killed" ./cmd/dnnc
 	DNNC_FULL=1 $(GO) test -v -timeout 120m -run ParsersWithstand ./cmd/dnnc
 	DNNC_FULL=1 $(GO) test -timeout 90m -run Conformance ./codegen/kernel
-	$(GO) test -fuzz FuzzParse -fuzztime 1m ./frontend/syntax
-	$(GO) test -fuzz FuzzRead -fuzztime 1m ./frontend/weights
-	$(GO) test -fuzz FuzzParse -fuzztime 1m ./frontend/onnx
-	$(GO) test -fuzz FuzzParse -fuzztime 1m ./frontend/tflite
-	$(GO) test -fuzz FuzzOpen -fuzztime 1m ./frontend/dataset
+	$(call fuzz,1m)
 
 # The bars of the kernels and what is measured: networks of one layer, counted
 # under the emulators.

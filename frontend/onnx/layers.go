@@ -417,3 +417,104 @@ func shortFloat(x float64) float64 {
 	}
 	return f
 }
+
+// denseRows is a linear layer of several rows x[...,I]: a convolution of pixels,
+// of an image [I,rows,1].
+func (im *importer) denseRows(name string, x *operand, weight, bias *tensor, outShape []int) ([]*operand, error) {
+	inputs := weight.shape[1]
+	rows := product(x.shape) / inputs
+	flat, err := im.as(x, ir.Shape{rows, inputs})
+	if err != nil {
+		return nil, err
+	}
+	turned, err := im.Add(ir.Transpose, name+".in", []*ir.Value{flat}, build.Attr("perm", []int{1, 0}))
+	if err != nil {
+		return nil, err
+	}
+	image, err := im.Reshape(turned, ir.Shape{inputs, rows, 1})
+	if err != nil {
+		return nil, err
+	}
+	wc, bc, err := im.weights(name, weight, ir.Shape{weight.shape[0], inputs, 1, 1}, bias)
+	if err != nil {
+		return nil, err
+	}
+	y, err := im.AddNamed(ir.Conv2D, name, []*ir.Value{image}, build.Attr("weight", wc), build.Attr("bias", bc))
+	if err != nil {
+		return nil, err
+	}
+	if y, err = im.Reshape(y, ir.Shape{weight.shape[0], rows}); err != nil {
+		return nil, err
+	}
+	if y, err = im.Add(ir.Transpose, name+".out", []*ir.Value{y}, build.Attr("perm", []int{1, 0})); err != nil {
+		return nil, err
+	}
+	return result(y, outShape), nil
+}
+
+// convTranspose is a convolution of the image with zeros between its pixels, by
+// the weights turned around.
+func convTranspose(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
+	weight, err := constant(in, 1, "weights")
+	if err != nil {
+		return nil, err
+	}
+	bias, err := constant(in, 2, "biases")
+	if err != nil {
+		return nil, err
+	}
+	v, spatial, err := im.image(in[0])
+	if err != nil {
+		return nil, err
+	}
+	if len(weight.shape) != spatial+2 || weight.shape[0] != in[0].shape[1] {
+		return nil, fmt.Errorf("has weights of shape %v", weight.shape)
+	}
+	if textAttr(n, "auto_pad", "NOTSET") != "NOTSET" || attr(n, "output_shape") != nil {
+		return nil, errors.New("with auto_pad or output_shape")
+	}
+	w, err := im.window(n, v, spatial, weight.shape[2:])
+	if err != nil {
+		return nil, err
+	}
+	extra, err := both(intsAttr(n, "output_padding"), spatial, 0)
+	if err != nil {
+		return nil, err
+	}
+	if spatial == 1 {
+		extra[0] = 0
+	}
+	before, after, between := []int{0, 0, 0}, []int{0, 0, 0}, []int{0, w.stride[0] - 1, w.stride[1] - 1}
+	for i := range 2 {
+		extent := (w.kernel[i] - 1) * w.dilation[i]
+		before[1+i], after[1+i] = extent-w.pad[i], extent-w.pad[2+i]+extra[i]
+		if before[1+i] < 0 || after[1+i] < 0 || extra[i] < 0 {
+			return nil, fmt.Errorf("has pads %v beyond its window", w.pad)
+		}
+	}
+	x := v
+	if slices.Max(before)+slices.Max(after)+slices.Max(between) > 0 {
+		if x, err = im.Add(ir.Pad, moduleName(n)+".pad", []*ir.Value{v}, build.Attr("before", before), build.Attr("after", after), build.Attr("between", between)); err != nil {
+			return nil, err
+		}
+	}
+	// [I, O/g, KH, KW] becomes [O, I/g, KH, KW], taps from behind.
+	groups := intAttr(n, "group", 1)
+	s := weight.shape
+	if groups < 1 || s[0]%groups != 0 {
+		return nil, fmt.Errorf("has %d groups of %d channels", groups, s[0])
+	}
+	full := []int{s[0], s[1], w.kernel[0], w.kernel[1]}
+	wv := ir.ViewOf(full).Slice(2, full[2]-1, -1, full[2]).Slice(3, full[3]-1, -1, full[3]).Split(0, s[0]/groups).Permute([]int{0, 2, 1, 3, 4})
+	turned := weight.reshaped(full).view(wv).reshaped([]int{groups * s[1], s[0] / groups, full[2], full[3]})
+	name := im.Name(layerName(n, weight))
+	wc, bc, err := im.weights(name, turned, ir.Shape(turned.shape), bias)
+	if err != nil {
+		return nil, err
+	}
+	y, err := im.AddNamed(ir.Conv2D, name, []*ir.Value{x}, build.Attr("dilation", w.dilation), build.Attr("groups", groups), build.Attr("weight", wc), build.Attr("bias", bc))
+	if err != nil {
+		return nil, err
+	}
+	return result(y, imageShape(y, spatial)), nil
+}

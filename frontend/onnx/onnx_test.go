@@ -249,6 +249,17 @@ func FuzzParse(f *testing.F) {
 			f.Add(raw)
 		}
 	}
+	models, err := filepath.Glob("testdata/*/model.onnx")
+	if err != nil || len(models) == 0 {
+		f.Fatal("no models", err)
+	}
+	for _, path := range models {
+		raw, err := os.ReadFile(path)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(raw)
+	}
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		m, err := Parse("net", raw, Options{})
 		if err == nil {

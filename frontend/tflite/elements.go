@@ -202,12 +202,8 @@ func (im *importer) pairRequant(op ir.Op, name string, a, b, y ir.Quant) ([]ir.A
 
 // unary imports a function of each element; of integers it is a table of its 256
 // values.
-func unary(op ir.Op) func(*importer, *operator) error {
-	return func(im *importer, o *operator) error {
-		x, err := im.computed(o, 0)
-		if err != nil {
-			return err
-		}
+func unary(op ir.Op) func(*importer, *operator, *operand) error {
+	return func(im *importer, o *operator, x *operand) error {
 		_, q, err := im.result(o)
 		if err != nil {
 			return err
@@ -305,11 +301,7 @@ func exactTable(op ir.Op, params []float64, x, y ir.Quant) ([]int8, error) {
 
 // requantize imports QUANTIZE: of the input it has been done, else the scale
 // changes.
-func requantize(im *importer, o *operator) error {
-	x, err := im.computed(o, 0)
-	if err != nil {
-		return err
-	}
+func requantize(im *importer, o *operator, x *operand) error {
 	_, q, err := im.result(o)
 	if err != nil {
 		return err
@@ -334,11 +326,7 @@ const mostSlopes = 64
 
 // prelu imports x where positive, else a slope times x: one slope, or one a channel.
 // Exact ones are tables of each channel.
-func prelu(im *importer, o *operator) error {
-	x, err := im.computed(o, 0)
-	if err != nil {
-		return err
-	}
+func prelu(im *importer, o *operator, x *operand) error {
 	_, q, err := im.result(o)
 	if err != nil {
 		return err

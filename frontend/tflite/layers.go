@@ -172,11 +172,7 @@ func depthwise(im *importer, o *operator) error {
 
 // fullyConnected permutes its weights where the input lies as an image, so that
 // the data stay where they are.
-func fullyConnected(im *importer, o *operator) error {
-	x, err := im.computed(o, 0)
-	if err != nil {
-		return err
-	}
+func fullyConnected(im *importer, o *operator, x *operand) error {
 	w, err := im.weights(o, "[O,I]")
 	if err != nil {
 		return err
@@ -246,12 +242,8 @@ func transposeConv(im *importer, o *operator) error {
 	return im.set(o, y, true)
 }
 
-func pool(op ir.Op) func(*importer, *operator) error {
-	return func(im *importer, o *operator) error {
-		x, err := im.computed(o, 0)
-		if err != nil {
-			return err
-		}
+func pool(op ir.Op) func(*importer, *operator, *operand) error {
+	return func(im *importer, o *operator, x *operand) error {
 		_, q, err := im.result(o)
 		if err != nil {
 			return err

@@ -38,11 +38,7 @@ func (im *importer) keeps(o *operator, q ir.Quant) error {
 
 // reshape keeps the elements in the file's order: an image stays one where its
 // pixels do.
-func reshape(im *importer, o *operator) error {
-	x, err := im.computed(o, 0)
-	if err != nil {
-		return err
-	}
+func reshape(im *importer, o *operator, x *operand) error {
 	if err := im.keeps(o, x.v.Type.Quant); err != nil {
 		return err
 	}
@@ -122,11 +118,7 @@ func concat(im *importer, o *operator) error {
 	return im.set(o, y, image)
 }
 
-func pad(im *importer, o *operator) error {
-	x, err := im.computed(o, 0)
-	if err != nil {
-		return err
-	}
+func pad(im *importer, o *operator, x *operand) error {
 	if err := im.keeps(o, x.v.Type.Quant); err != nil {
 		return err
 	}
@@ -207,11 +199,7 @@ func (im *importer) viewed(o *operator, x *operand, view ir.View) error {
 	return im.set(o, y, false)
 }
 
-func transpose(im *importer, o *operator) error {
-	x, err := im.computed(o, 0)
-	if err != nil {
-		return err
-	}
+func transpose(im *importer, o *operator, x *operand) error {
 	t, err := im.constant(o, 1)
 	if err != nil || t == nil {
 		return errors.Join(err, errors.New("has no permutation"))
@@ -231,11 +219,7 @@ func transpose(im *importer, o *operator) error {
 	return im.viewed(o, x, ir.ViewOf(x.shape).Permute(perm))
 }
 
-func slice(im *importer, o *operator) error {
-	x, err := im.computed(o, 0)
-	if err != nil {
-		return err
-	}
+func slice(im *importer, o *operator, x *operand) error {
 	var list [2][]int
 	for i := range list {
 		t, err := im.constant(o, 1+i)
@@ -263,11 +247,7 @@ func slice(im *importer, o *operator) error {
 	return im.viewed(o, x, v)
 }
 
-func stridedSlice(im *importer, o *operator) error {
-	x, err := im.computed(o, 0)
-	if err != nil {
-		return err
-	}
+func stridedSlice(im *importer, o *operator, x *operand) error {
 	var list [3][]int
 	for i := range list {
 		t, err := im.constant(o, 1+i)
@@ -368,11 +348,7 @@ func split(im *importer, o *operator) error {
 }
 
 // splitV imports SPLIT_V, of sizes.
-func splitV(im *importer, o *operator) error {
-	x, err := im.computed(o, 0)
-	if err != nil {
-		return err
-	}
+func splitV(im *importer, o *operator, x *operand) error {
 	axis, err := im.axis(o, 2, len(x.shape))
 	if err != nil {
 		return err
@@ -396,11 +372,7 @@ func splitV(im *importer, o *operator) error {
 }
 
 // unpack gives each result one element along an axis, which it does not have.
-func unpack(im *importer, o *operator) error {
-	x, err := im.computed(o, 0)
-	if err != nil {
-		return err
-	}
+func unpack(im *importer, o *operator, x *operand) error {
 	axis, err := build.Axis(o.options.int(1, 0), len(x.shape))
 	if err != nil {
 		return err
@@ -455,11 +427,7 @@ func pack(im *importer, o *operator) error {
 	return im.viewed(o, &operand{v: y, shape: all}, ir.ViewOf(all).Permute([]int{1, 0, 2}))
 }
 
-func resize(im *importer, o *operator) error {
-	x, err := im.computed(o, 0)
-	if err != nil {
-		return err
-	}
+func resize(im *importer, o *operator, x *operand) error {
 	if err := im.keeps(o, x.v.Type.Quant); err != nil {
 		return err
 	}

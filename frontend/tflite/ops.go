@@ -33,20 +33,31 @@ func init() {
 	opTable = map[int]opEntry{
 		0: {"ADD", pairOf(ir.Add), []ir.Op{ir.Add}}, 41: {"SUB", pairOf(ir.Sub), []ir.Op{ir.Sub}}, 18: {"MUL", pairOf(ir.Mul), []ir.Op{ir.Mul}},
 		55: {"MAXIMUM", pairOf(ir.Maximum), []ir.Op{ir.Maximum}}, 57: {"MINIMUM", pairOf(ir.Minimum), []ir.Op{ir.Minimum}},
-		3: {"CONV_2D", conv, []ir.Op{ir.Conv2D}}, 4: {"DEPTHWISE_CONV_2D", depthwise, []ir.Op{ir.Conv2D}}, 9: {"FULLY_CONNECTED", fullyConnected, []ir.Op{ir.Linear}},
-		1: {"AVERAGE_POOL_2D", pool(ir.AvgPool2D), []ir.Op{ir.AvgPool2D}}, 17: {"MAX_POOL_2D", pool(ir.MaxPool2D), []ir.Op{ir.MaxPool2D}},
-		2: {"CONCATENATION", concat, []ir.Op{ir.Concat}}, 22: {"RESHAPE", reshape, []ir.Op{ir.Reshape}}, 43: {"SQUEEZE", reshape, []ir.Op{ir.Reshape}},
-		70: {"EXPAND_DIMS", reshape, []ir.Op{ir.Reshape}}, 25: {"SOFTMAX", softmax, []ir.Op{ir.Softmax}}, 34: {"PAD", pad, []ir.Op{ir.Pad}}, 60: {"PADV2", pad, []ir.Op{ir.Pad}},
-		39: {"TRANSPOSE", transpose, []ir.Op{ir.Copy}}, 45: {"STRIDED_SLICE", stridedSlice, []ir.Op{ir.Copy}}, 65: {"SLICE", slice, []ir.Op{ir.Copy}},
-		40: {"MEAN", mean, []ir.Op{ir.GlobalAvgPool, ir.Reduce}}, 97: {"RESIZE_NEAREST_NEIGHBOR", resize, []ir.Op{ir.Resize}},
-		opQuantize: {"QUANTIZE", requantize, []ir.Op{ir.Requantize}}, 6: {"DEQUANTIZE", pass, nil},
-		19: {"RELU", unary(ir.Relu), []ir.Op{ir.Relu}}, 21: {"RELU6", unary(ir.Relu6), []ir.Op{ir.Relu6}}, 14: {"LOGISTIC", unary(ir.Sigmoid), []ir.Op{ir.Sigmoid}},
-		28: {"TANH", unary(ir.Tanh), []ir.Op{ir.Tanh}}, 98: {"LEAKY_RELU", unary(ir.LeakyRelu), []ir.Op{ir.LeakyRelu}}, 117: {"HARD_SWISH", unary(ir.HardSwish), []ir.Op{ir.HardSwish}},
-		47: {"EXP", unary(ir.Exp), []ir.Op{ir.Exp}}, 101: {"ABS", unary(ir.Abs), []ir.Op{ir.Abs}}, 111: {"ELU", unary(ir.Elu), []ir.Op{ir.Elu}}, 59: {"NEG", unary(ir.Neg), []ir.Op{ir.Neg}},
-		49: {"SPLIT", split, []ir.Op{ir.Copy}}, 102: {"SPLIT_V", splitV, []ir.Op{ir.Copy}}, 83: {"PACK", pack, []ir.Op{ir.Concat}}, 88: {"UNPACK", unpack, []ir.Op{ir.Copy}},
-		56: {"ARG_MAX", argmax, []ir.Op{ir.ArgMax}}, 126: {"BATCH_MATMUL", batchMatMul, []ir.Op{ir.MatMul}}, 67: {"TRANSPOSE_CONV", transposeConv, []ir.Op{ir.Pad, ir.Conv2D}},
-		54: {"PRELU", prelu, []ir.Op{ir.Table, ir.LeakyRelu, ir.BatchNorm}}, 100: {"MIRROR_PAD", pad, []ir.Op{ir.Pad}}, 50: {"LOG_SOFTMAX", logSoftmax, []ir.Op{ir.LogSoftmax}},
-		150: {"GELU", unary(ir.Gelu), []ir.Op{ir.Gelu}}, 75: {"SQRT", unary(ir.Sqrt), []ir.Op{ir.Sqrt}}, 73: {"LOG", unary(ir.Log), []ir.Op{ir.Log}},
+		3: {"CONV_2D", conv, []ir.Op{ir.Conv2D}}, 4: {"DEPTHWISE_CONV_2D", depthwise, []ir.Op{ir.Conv2D}}, 9: {"FULLY_CONNECTED", of(fullyConnected), []ir.Op{ir.Linear}},
+		1: {"AVERAGE_POOL_2D", of(pool(ir.AvgPool2D)), []ir.Op{ir.AvgPool2D}}, 17: {"MAX_POOL_2D", of(pool(ir.MaxPool2D)), []ir.Op{ir.MaxPool2D}},
+		2: {"CONCATENATION", concat, []ir.Op{ir.Concat}}, 22: {"RESHAPE", of(reshape), []ir.Op{ir.Reshape}}, 43: {"SQUEEZE", of(reshape), []ir.Op{ir.Reshape}},
+		70: {"EXPAND_DIMS", of(reshape), []ir.Op{ir.Reshape}}, 25: {"SOFTMAX", of(softmax), []ir.Op{ir.Softmax}}, 34: {"PAD", of(pad), []ir.Op{ir.Pad}}, 60: {"PADV2", of(pad), []ir.Op{ir.Pad}},
+		39: {"TRANSPOSE", of(transpose), []ir.Op{ir.Copy}}, 45: {"STRIDED_SLICE", of(stridedSlice), []ir.Op{ir.Copy}}, 65: {"SLICE", of(slice), []ir.Op{ir.Copy}},
+		40: {"MEAN", of(mean), []ir.Op{ir.GlobalAvgPool, ir.Reduce}}, 97: {"RESIZE_NEAREST_NEIGHBOR", of(resize), []ir.Op{ir.Resize}},
+		opQuantize: {"QUANTIZE", of(requantize), []ir.Op{ir.Requantize}}, 6: {"DEQUANTIZE", pass, nil},
+		19: {"RELU", of(unary(ir.Relu)), []ir.Op{ir.Relu}}, 21: {"RELU6", of(unary(ir.Relu6)), []ir.Op{ir.Relu6}}, 14: {"LOGISTIC", of(unary(ir.Sigmoid)), []ir.Op{ir.Sigmoid}},
+		28: {"TANH", of(unary(ir.Tanh)), []ir.Op{ir.Tanh}}, 98: {"LEAKY_RELU", of(unary(ir.LeakyRelu)), []ir.Op{ir.LeakyRelu}}, 117: {"HARD_SWISH", of(unary(ir.HardSwish)), []ir.Op{ir.HardSwish}},
+		47: {"EXP", of(unary(ir.Exp)), []ir.Op{ir.Exp}}, 101: {"ABS", of(unary(ir.Abs)), []ir.Op{ir.Abs}}, 111: {"ELU", of(unary(ir.Elu)), []ir.Op{ir.Elu}}, 59: {"NEG", of(unary(ir.Neg)), []ir.Op{ir.Neg}},
+		49: {"SPLIT", split, []ir.Op{ir.Copy}}, 102: {"SPLIT_V", of(splitV), []ir.Op{ir.Copy}}, 83: {"PACK", pack, []ir.Op{ir.Concat}}, 88: {"UNPACK", of(unpack), []ir.Op{ir.Copy}},
+		56: {"ARG_MAX", of(argmax), []ir.Op{ir.ArgMax}}, 126: {"BATCH_MATMUL", batchMatMul, []ir.Op{ir.MatMul}}, 67: {"TRANSPOSE_CONV", transposeConv, []ir.Op{ir.Pad, ir.Conv2D}},
+		54: {"PRELU", of(prelu), []ir.Op{ir.Table, ir.LeakyRelu, ir.BatchNorm}}, 100: {"MIRROR_PAD", of(pad), []ir.Op{ir.Pad}}, 50: {"LOG_SOFTMAX", of(logSoftmax), []ir.Op{ir.LogSoftmax}},
+		150: {"GELU", of(unary(ir.Gelu)), []ir.Op{ir.Gelu}}, 75: {"SQRT", of(unary(ir.Sqrt)), []ir.Op{ir.Sqrt}}, 73: {"LOG", of(unary(ir.Log)), []ir.Op{ir.Log}},
+	}
+}
+
+// of is an operator whose first argument is computed.
+func of(run func(im *importer, o *operator, x *operand) error) func(*importer, *operator) error {
+	return func(im *importer, o *operator) error {
+		x, err := im.computed(o, 0)
+		if err != nil {
+			return err
+		}
+		return run(im, o, x)
 	}
 }
 

@@ -11,11 +11,7 @@ import (
 	"github.com/dnnc/dnnc/runtime/kernels"
 )
 
-func softmax(im *importer, o *operator) error {
-	x, err := im.computed(o, 0)
-	if err != nil {
-		return err
-	}
+func softmax(im *importer, o *operator, x *operand) error {
 	_, q, err := im.result(o)
 	if err != nil {
 		return err
@@ -58,13 +54,9 @@ func softmax(im *importer, o *operator) error {
 }
 
 // logSoftmax is of float networks: TensorFlow Lite's integers of it are its own.
-func logSoftmax(im *importer, o *operator) error {
+func logSoftmax(im *importer, o *operator, x *operand) error {
 	if im.exact {
 		return errors.New("of int8 values, whose integers have no equal here: -exact=false quantizes the model anew")
-	}
-	x, err := im.computed(o, 0)
-	if err != nil {
-		return err
 	}
 	v, err := im.flat(x, canonical(x.shape))
 	if err != nil {
@@ -79,11 +71,7 @@ func logSoftmax(im *importer, o *operator) error {
 
 // mean over the pixels of an image is a global pooling of a float network; of
 // integers a reduction.
-func mean(im *importer, o *operator) error {
-	x, err := im.computed(o, 0)
-	if err != nil {
-		return err
-	}
+func mean(im *importer, o *operator, x *operand) error {
 	out, q, err := im.result(o)
 	if err != nil {
 		return err
@@ -145,11 +133,7 @@ func mean(im *importer, o *operator) error {
 }
 
 // argmax gives places as integers of scale 1, the least of which is 0.
-func argmax(im *importer, o *operator) error {
-	x, err := im.computed(o, 0)
-	if err != nil {
-		return err
-	}
+func argmax(im *importer, o *operator, x *operand) error {
 	axis, err := im.axis(o, 1, len(x.shape))
 	if err != nil {
 		return err

@@ -1,0 +1,113 @@
+package interp
+
+import (
+	"fmt"
+
+	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/runtime/kernels"
+)
+
+// FunctionOf is the function that an operation computes, and its numbers.
+func FunctionOf(n *ir.Node) (name string, params []float64) {
+	if n.Op == ir.Table {
+		return n.Word("fn"), n.Nums("params")
+	}
+	for i := range n.Op.Info().Attrs {
+		params = append(params, n.Float(n.Op.Info().Attrs[i].Name))
+	}
+	return n.Op.String(), params
+}
+
+func floatFunction(_ *Float, n *ir.Node) (floatRun, error) {
+	f := kernels.Function(FunctionOf(n))
+	return func(_ *workspace, _ int, dst []float32, src [][]float32) {
+		for i, v := range src[0] {
+			dst[i] = float32(f(float64(v)))
+		}
+	}, nil
+}
+
+func functionGradient(n *ir.Node) (backward, error) {
+	f := kernels.FunctionSlope(FunctionOf(n))
+	return byImage(func(_ *back, x, dx [][]float32, _, dy []float32) {
+		for i, d := range dy {
+			dx[0][i] += float32(float64(d) * f(float64(x[0][i])))
+		}
+	}), nil
+}
+
+func intTable(_ *Int, n *ir.Node) (intRun, error) {
+	raw, err := n.Const("table").Load()
+	if err != nil {
+		return nil, err
+	}
+	if len(raw) != 256 {
+		return nil, fmt.Errorf("a table of %d entries", len(raw))
+	}
+	table := make([]int8, 256)
+	for i, v := range raw {
+		table[i] = int8(v)
+	}
+	return func(_ *workspace, _ int, dst []int8, src [][]int8) { kernels.TableInt(table, src[0], dst) }, nil
+}
+
+func floatBinary(f func(a, b, y []float32)) func(*Float, *ir.Node) (floatRun, error) {
+	return func(_ *Float, n *ir.Node) (floatRun, error) {
+		act := n.Word("act")
+		return func(_ *workspace, _ int, dst []float32, src [][]float32) {
+			f(src[0], src[1], dst)
+			activate(act, dst)
+		}, nil
+	}
+}
+
+func subGradient(n *ir.Node) (backward, error) {
+	act := n.Word("act")
+	return byImage(func(_ *back, _, dx [][]float32, y, dy []float32) {
+		activated(act, y, dy)
+		for i, d := range dy {
+			dx[0][i] += d
+			dx[1][i] -= d
+		}
+	}), nil
+}
+
+func mulGradient(n *ir.Node) (backward, error) {
+	act := n.Word("act")
+	return byImage(func(_ *back, x, dx [][]float32, y, dy []float32) {
+		activated(act, y, dy)
+		for i, d := range dy {
+			dx[0][i] += float32(d * x[1][i])
+			dx[1][i] += float32(d * x[0][i])
+		}
+	}), nil
+}
+
+func intSub(_ *Int, n *ir.Node) (intRun, error) {
+	p, err := AddParams(n)
+	return func(_ *workspace, _ int, dst []int8, src [][]int8) { kernels.SubInt(p, src[0], src[1], dst) }, err
+}
+
+func intMul(_ *Int, n *ir.Node) (intRun, error) {
+	q, err := Requant(n)
+	a, b := int32(n.Args[0].Type.Quant.Zero), int32(n.Args[1].Type.Quant.Zero)
+	return func(_ *workspace, _ int, dst []int8, src [][]int8) { kernels.MulInt(a, b, q, src[0], src[1], dst) }, err
+}
+
+func extreme[T float32 | int8](_ *Program[T], n *ir.Node) (func(*workspace, int, []T, [][]T), error) {
+	greater := n.Op == ir.Maximum
+	return func(_ *workspace, _ int, dst []T, src [][]T) { kernels.Extreme(greater, src[0], src[1], dst) }, nil
+}
+
+func extremeGradient(n *ir.Node) (backward, error) {
+	greater := n.Op == ir.Maximum
+	return byImage(func(_ *back, x, dx [][]float32, _, dy []float32) {
+		for i, d := range dy {
+			if (x[0][i] >= x[1][i]) == greater {
+				dx[0][i] += d
+			} else {
+				dx[1][i] += d
+			}
+		}
+	}), nil
+}

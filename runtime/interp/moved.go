@@ -1,0 +1,99 @@
+package interp
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/runtime/kernels"
+)
+
+func moved[T float32 | int8](n *ir.Node) func(*workspace, int, []T, [][]T) {
+	at := n.Moved().Index()
+	return perImage(func(x, y []T) { kernels.Gather(x, at, y) })
+}
+
+func floatMoved(_ *Float, n *ir.Node) (floatRun, error) { return moved[float32](n), nil }
+
+func intMoved(_ *Int, n *ir.Node) (intRun, error) { return moved[int8](n), nil }
+
+func movedGradient(n *ir.Node) (backward, error) {
+	at := n.Moved().Index()
+	return byImage(func(_ *back, _, dx [][]float32, _, dy []float32) {
+		for i, k := range at {
+			dx[0][k] += dy[i]
+		}
+	}), nil
+}
+
+func padStep[T float32 | int8](_ *Program[T], n *ir.Node) (func(*workspace, int, []T, [][]T), error) {
+	if n.Word("mode") != "constant" {
+		at := n.Repeated()
+		return perImage(func(x, y []T) { kernels.Gather(x, at, y) }), nil
+	}
+	at, value := n.Padded().Index(), T(n.Float("value"))
+	return perImage(func(x, y []T) { kernels.Scatter(x, at, value, y) }), nil
+}
+
+func padGradient(n *ir.Node) (backward, error) {
+	if n.Word("mode") != "constant" {
+		at := n.Repeated()
+		return byImage(func(_ *back, _, dx [][]float32, _, dy []float32) {
+			for i, k := range at {
+				dx[0][k] += dy[i]
+			}
+		}), nil
+	}
+	at := n.Padded().Index()
+	return byImage(func(_ *back, _, dx [][]float32, _, dy []float32) {
+		for i, k := range at {
+			dx[0][i] += dy[k]
+		}
+	}), nil
+}
+
+func floatEmbedding(_ *Float, n *ir.Node) (floatRun, error) {
+	rows, err := n.Const("rows").Float32()
+	if err != nil {
+		return nil, err
+	}
+	d := n.Const("rows").Type.Shape[1]
+	return perImage(func(x, y []float32) { kernels.EmbeddingFloat(rows, d, x, y) }), nil
+}
+
+func intEmbedding(_ *Int, n *ir.Node) (intRun, error) {
+	table, raw, err := EmbeddingData(n)
+	if err != nil {
+		return nil, err
+	}
+	rows := make([]int8, len(raw))
+	for i, v := range raw {
+		rows[i] = int8(v)
+	}
+	d := n.Const("rows").Type.Shape[1]
+	return perImage(func(x, y []int8) { kernels.EmbeddingInt(table, rows, d, x, y) }), nil
+}
+
+// EmbeddingData is the table of a quantized embedding and its rows, checked to fit each
+// other.
+func EmbeddingData(n *ir.Node) (table, rows []byte, err error) {
+	if n.Const("table") == nil {
+		return nil, nil, fmt.Errorf("%s has no table", n.Name())
+	}
+	if table, err = n.Const("table").Load(); err != nil {
+		return nil, nil, err
+	}
+	if rows, err = n.Const("rows").Load(); err != nil {
+		return nil, nil, err
+	}
+	s := n.Const("rows").Type.Shape
+	if len(table) != 256 || len(rows) != s.Size() || int(slices.Max(table)) >= s[0] {
+		return nil, nil, fmt.Errorf("%s has a table of %d entries for %s", n.Name(), len(table), n.Const("rows").Type)
+	}
+	return table, rows, nil
+}
+
+// noGradient: small changes of the argument change nothing.
+func noGradient(*ir.Node) (backward, error) {
+	return byImage(func(_ *back, _, _ [][]float32, _, _ []float32) {}), nil
+}

@@ -1,0 +1,243 @@
+package interp
+
+import (
+	"math"
+
+	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/runtime/kernels"
+)
+
+// ReductionOf is what a reduce node computes.
+func ReductionOf(n *ir.Node) kernels.Reduction {
+	return map[string]kernels.Reduction{"mean": kernels.Mean, "sum": kernels.Sum, "max": kernels.Greatest, "min": kernels.Least}[n.Word("fn")]
+}
+
+// Rows brings the axes that an operation goes along to the end: the places of the
+// elements of its argument, row by row, and the length of a row.
+func Rows(n *ir.Node) (at []int32, length int) {
+	s := n.Args[0].Type.Shape
+	along := make([]bool, len(s))
+	if n.Op == ir.Reduce {
+		for _, a := range n.Ints("axes") {
+			along[a] = true
+		}
+	} else {
+		along[n.Int("axis")] = true
+	}
+	var perm, last []int
+	length = 1
+	for k, d := range s {
+		if along[k] {
+			last = append(last, k)
+			length *= d
+		} else {
+			perm = append(perm, k)
+		}
+	}
+	v := ir.ViewOf(s).Permute(append(perm, last...))
+	if v.IsWhole() {
+		return nil, length
+	}
+	return v.Index(), length
+}
+
+// inRows gathers the rows of a value; x itself where they lie in order.
+func inRows[T any](at []int32, x []T) []T {
+	if at == nil {
+		return x
+	}
+	y := make([]T, len(x))
+	for i, k := range at {
+		y[i] = x[k]
+	}
+	return y
+}
+
+// outRows writes rows back to where they came from.
+func outRows[T any](at []int32, rows, y []T) {
+	if at == nil {
+		copy(y, rows)
+		return
+	}
+	for i, k := range at {
+		y[k] = rows[i]
+	}
+}
+
+func floatReduce(_ *Float, n *ir.Node) (floatRun, error) {
+	at, length := Rows(n)
+	r := ReductionOf(n)
+	return perImage(func(x, y []float32) { kernels.ReduceFloat(r, length, inRows(at, x), y) }), nil
+}
+
+func reduceGradient(n *ir.Node) (backward, error) {
+	at, length := Rows(n)
+	r := ReductionOf(n)
+	return byImage(func(_ *back, x, dx [][]float32, y, dy []float32) {
+		rows := inRows(at, x[0])
+		place := func(i int) int {
+			if at == nil {
+				return i
+			}
+			return int(at[i])
+		}
+		for i, d := range dy {
+			for j := i * length; j < (i+1)*length; j++ {
+				switch {
+				case r == kernels.Mean:
+					dx[0][place(j)] += d / float32(length)
+				case r == kernels.Sum:
+					dx[0][place(j)] += d
+				case rows[j] == y[i]:
+					dx[0][place(j)] += d
+					j = (i + 1) * length // the first alone
+				}
+			}
+		}
+	}), nil
+}
+
+func intReduce(_ *Int, n *ir.Node) (intRun, error) {
+	at, length := Rows(n)
+	r := ReductionOf(n)
+	var q *kernels.Requant
+	if r == kernels.Mean || r == kernels.Sum {
+		var err error
+		if q, err = Requant(n); err != nil {
+			return nil, err
+		}
+	}
+	zero := int32(n.Args[0].Type.Quant.Zero)
+	return perImage(func(x, y []int8) { kernels.ReduceInt(r, length, zero, q, inRows(at, x), y) }), nil
+}
+
+// MatMulSizes are the number of products, and the sizes of each.
+func MatMulSizes(n *ir.Node) (batch, m, k, cols int) {
+	a, b := n.Args[0].Type.Shape, n.Args[1].Type.Shape
+	r := len(a)
+	batch = 1
+	if r == 3 {
+		batch = a[0]
+	}
+	return batch, a[r-2], a[r-1], b[r-1]
+}
+
+// products runs a product for each image and each of its matrices.
+func products[T float32 | int8](n *ir.Node, product func(a, b, y []T)) func(*workspace, int, []T, [][]T) {
+	batch, m, k, cols := MatMulSizes(n)
+	return func(_ *workspace, count int, dst []T, src [][]T) {
+		for i := range count * batch {
+			product(src[0][i*m*k:(i+1)*m*k], src[1][i*k*cols:(i+1)*k*cols], dst[i*m*cols:(i+1)*m*cols])
+		}
+	}
+}
+
+func floatMatMul(_ *Float, n *ir.Node) (floatRun, error) {
+	_, m, k, cols := MatMulSizes(n)
+	act := n.Word("act")
+	return products(n, func(a, b, y []float32) {
+		kernels.MatMulFloat(m, k, cols, a, b, y)
+		activate(act, y)
+	}), nil
+}
+
+func intMatMul(_ *Int, n *ir.Node) (intRun, error) {
+	_, m, k, cols := MatMulSizes(n)
+	q, err := Requant(n)
+	za, zb := int32(n.Args[0].Type.Quant.Zero), int32(n.Args[1].Type.Quant.Zero)
+	return products(n, func(a, b, y []int8) { kernels.MatMulInt(m, k, cols, za, zb, q, a, b, y) }), err
+}
+
+func matMulGradient(n *ir.Node) (backward, error) {
+	batch, m, k, cols := MatMulSizes(n)
+	act := n.Word("act")
+	return byImage(func(_ *back, x, dx [][]float32, y, dy []float32) {
+		activated(act, y, dy)
+		for i := range batch * m * cols {
+			b, r, c := i/(m*cols), i/cols%m, i%cols
+			for l := range k {
+				pa, pb := (b*m+r)*k+l, (b*k+l)*cols+c
+				dx[0][pa] += float32(dy[i] * x[1][pb])
+				dx[1][pb] += float32(dy[i] * x[0][pa])
+			}
+		}
+	}), nil
+}
+
+func floatArgMax(_ *Float, n *ir.Node) (floatRun, error) {
+	at, length := Rows(n)
+	return perImage(func(x, y []float32) {
+		kernels.ArgMax(length, inRows(at, x), func(row, best int) { y[row] = float32(best) })
+	}), nil
+}
+
+func intArgMax(_ *Int, n *ir.Node) (intRun, error) {
+	at, length := Rows(n)
+	return perImage(func(x, y []int8) {
+		kernels.ArgMax(length, inRows(at, x), func(row, best int) { y[row] = int8(best - 128) })
+	}), nil
+}
+
+// byRows runs a kernel of one row over the rows along an operation's axis.
+func byRows[T float32 | int8](n *ir.Node, kernel func(x, y []T)) func(*workspace, int, []T, [][]T) {
+	at, length := Rows(n)
+	return perImage(func(x, y []T) {
+		rows := inRows(at, x)
+		out := y
+		if at != nil {
+			out = make([]T, len(y))
+		}
+		for i := 0; i < len(rows); i += length {
+			kernel(rows[i:i+length], out[i:i+length])
+		}
+		if at != nil {
+			outRows(at, out, y)
+		}
+	})
+}
+
+func logSoftmax(x, y []float32) {
+	top := x[0]
+	for _, v := range x {
+		top = max(top, v)
+	}
+	sum := 0.
+	for _, v := range x {
+		sum += math.Exp(float64(v - top))
+	}
+	for i, v := range x {
+		y[i] = float32(float64(v-top) - math.Log(sum))
+	}
+}
+
+func floatLogSoftmax(_ *Float, n *ir.Node) (floatRun, error) { return byRows(n, logSoftmax), nil }
+
+// rowGradient runs the gradient of one row over all rows.
+func rowGradient(n *ir.Node, row func(y, dy, dx []float32)) (backward, error) {
+	at, length := Rows(n)
+	return byImage(func(_ *back, _, dx [][]float32, y, dy []float32) {
+		ys, ds, out := inRows(at, y), inRows(at, dy), make([]float32, len(y))
+		for i := 0; i < len(y); i += length {
+			row(ys[i:i+length], ds[i:i+length], out[i:i+length])
+		}
+		for i, d := range out {
+			k := i
+			if at != nil {
+				k = int(at[i])
+			}
+			dx[0][k] += d
+		}
+	}), nil
+}
+
+func logSoftmaxGradient(n *ir.Node) (backward, error) {
+	return rowGradient(n, func(y, dy, dx []float32) {
+		var sum float32
+		for _, d := range dy {
+			sum += d
+		}
+		for i, d := range dy {
+			dx[i] += d - float32(math.Exp(float64(y[i])))*sum
+		}
+	})
+}
