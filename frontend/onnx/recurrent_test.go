@@ -7,6 +7,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/dnnc/dnnc/frontend/build"
 )
 
 // rnn is a recurrence of some steps of 2 inputs and a hidden state of 2, with weights
@@ -105,7 +107,7 @@ func TestRecurrentStep(t *testing.T) {
 }
 
 func TestRecurrentFaults(t *testing.T) {
-	long := rnn("LSTM", 4, maxSteps+1, 1)
+	long := rnn("LSTM", 4, build.MaxSteps+1, 1)
 	open := rnn("LSTM", 4, 3, 1)
 	open.Graph.Node[0].Input[1] = "x"
 	batch := rnn("GRU", 3, 3, 1)
@@ -115,10 +117,75 @@ func TestRecurrentFaults(t *testing.T) {
 		"weights that are computed":    open,
 		"of a batch of 2":              batch,
 		`in the direction "sideways"`:  rnn("LSTM", 4, 3, 1, "direction", "sideways"),
-		"with input_forget or clip":    rnn("LSTM", 4, 3, 1, "input_forget", 1),
+		"with a clip of -1":            rnn("LSTM", 4, 3, 1, "clip", float32(-1)),
+		"has peepholes of shape [1 5]": peepholes(rnn("LSTM", 4, 3, 1), 5),
 		"has weights of shapes [1 6 2": rnn("LSTM", 3, 3, 1),
 	} {
 		_, err := Parse("net.onnx", m.bytes(), Options{})
 		assert.ErrorContains(t, err, want)
+	}
+}
+
+// peepholes adds n numbers that the gates see the cell by.
+func peepholes(m *model, n int64) *model {
+	n0 := m.Graph.Node[0]
+	m.floats("P", []int64{1, n}, ramp(int(n))...)
+	n0.Input = append(n0.Input, "", "", "", "P")
+	return m
+}
+
+// TestLSTMVariants holds peepholes, coupled gates and the bound of the sums to ONNX's
+// formulas, over three steps.
+func TestLSTMVariants(t *testing.T) {
+	sigmoid := func(x float64) float64 { return 1 / (1 + math.Exp(-x)) }
+	w, b, p, in := ramp(16), ramp(16), ramp(6), []float32{.1, .9, .3, .5, .2, .7}
+	for name, c := range map[string]struct {
+		peep, coupled bool
+		clip          float64
+	}{
+		"peepholes": {peep: true}, "coupled": {coupled: true}, "bounded": {clip: .25}, "all": {true, true, .25},
+	} {
+		m := rnn("LSTM", 4, 3, 1, "input_forget", map[bool]int{true: 1}[c.coupled])
+		if c.clip > 0 {
+			m = rnn("LSTM", 4, 3, 1, "input_forget", map[bool]int{true: 1}[c.coupled], "clip", float32(c.clip))
+		}
+		if c.peep {
+			peepholes(m, 6)
+		}
+		net, err := Parse("net", m.bytes(), Options{})
+		require.NoError(t, err, name)
+		var want []float32
+		var h, cell [2]float64
+		for step := range 3 {
+			var sums [8]float64
+			for i := range sums {
+				sums[i] = float64(b[i]) + float64(b[8+i])
+				for k := range 2 {
+					sums[i] += float64(w[2*i+k])*float64(in[2*step+k]) + float64(w[2*i+k])*h[k]
+				}
+			}
+			bound := func(x float64) float64 {
+				if c.clip > 0 {
+					return min(max(x, -c.clip), c.clip)
+				}
+				return x
+			}
+			next := h
+			for k := range 2 {
+				see := func(gate int, c float64) float64 { return sigmoid(bound(sums[2*gate+k] + float64(p[2*gate+k])*c)) }
+				if !c.peep {
+					see = func(gate int, _ float64) float64 { return sigmoid(bound(sums[2*gate+k])) }
+				}
+				i, f := see(0, cell[k]), see(2, cell[k])
+				if c.coupled {
+					f = 1 - i
+				}
+				cell[k] = f*cell[k] + i*math.Tanh(bound(sums[6+k]))
+				next[k] = see(1, cell[k]) * math.Tanh(cell[k])
+			}
+			h = next
+			want = append(want, float32(h[0]), float32(h[1]))
+		}
+		assert.InDeltaSlice(t, want, compute(t, net, in), 1e-6, name)
 	}
 }

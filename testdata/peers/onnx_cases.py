@@ -378,6 +378,12 @@ def recurrent(op, gates):
         attrs = {"hidden_size": hidden, "direction": direction}
         if op == "GRU":
             attrs["linear_before_reset"] = int(r.integers(2))
+        else:
+            if r.integers(4) == 0:  # peepholes
+                args.append(c.weights(both, 3 * hidden))
+            attrs["input_forget"] = int(r.integers(4) == 0)
+        if r.integers(4) == 0:
+            attrs["clip"] = float(np.float32(r.uniform(0.2, 1.5)))
         if r.integers(4) == 0:
             own = [pick(r, "Sigmoid", "HardSigmoid"), pick(r, "Tanh", "Relu"), "Tanh"][:gates - 1]
             attrs["activations"] = own * both
