@@ -94,6 +94,9 @@ func TestRecurrentVerifies(t *testing.T) {
 	}
 	const model = "../../frontend/onnx/testdata/lstm_1/model.onnx"
 	for _, target := range targets {
+		code, stdout, stderr := dnnc(t, "verify", "../../frontend/tflite/testdata/unidirectional_sequence_lstm_2/model.tflite", "-target", target, "-images", "40", "-n", "10")
+		require.Zero(t, code, stderr)
+		assert.Contains(t, stdout, "10 of 10 images of noise and 8 of 8 adversarial inputs bit-exact")
 		for _, level := range [][]string{{"-O", "int8"}, {"-O", "universal", "-bits", "2"}, {"-O", "robust", "-bits", "3", "-formats", "odd"}} {
 			code, stdout, stderr := dnnc(t, append([]string{"verify", model, "-target", target, "-images", "40", "-n", "10"}, level...)...)
 			require.Zero(t, code, stderr)
@@ -134,7 +137,7 @@ func TestEmbeddingVerifies(t *testing.T) {
 
 // TestConformance runs folders of cases.
 func TestConformance(t *testing.T) {
-	for format, cases := range map[string]string{"tflite": "9", "onnx": "4"} {
+	for format, cases := range map[string]string{"tflite": "11", "onnx": "4"} {
 		code, stdout, stderr := dnnc(t, "conformance", "../../frontend/"+format+"/testdata")
 		require.Zero(t, code, stderr)
 		assert.Regexp(t, "all +"+cases+" +0 +0 +0", stdout)

@@ -50,6 +50,7 @@ func Load(path string, opt Options) (*ir.Module, error) {
 // The element types of tensors.
 const (
 	float32Type = 0
+	float16Type = 1 // of constants that a DEQUANTIZE widens
 	int32Type   = 2
 	uint8Type   = 3
 	int64Type   = 4
@@ -119,6 +120,10 @@ func (t *tensor) floats() []float32 {
 			out[i] = math.Float32frombits(binary.LittleEndian.Uint32(t.data[4*i:]))
 		}
 		return out
+	}
+	if t.typ == float16Type {
+		x, _ := weights.Tensor{DType: weights.F16, Data: t.data}.Float32() // which all halves have
+		return x
 	}
 	x := t.ints()
 	out := make([]float32, len(x))
@@ -300,10 +305,10 @@ func (im *importer) readTensors(model, graph table) error {
 				return fmt.Errorf("tensor %q has data behind the flatbuffer, of models above 2 GB", out.name)
 			}
 		}
-		if size := map[int]int{float32Type: 4, int32Type: 4, int8Type: 1, uint8Type: 1, int64Type: 8}[out.typ]; out.data != nil && size > 0 && len(out.data) != size*out.size() {
+		if size := map[int]int{float32Type: 4, float16Type: 2, int32Type: 4, int8Type: 1, uint8Type: 1, int64Type: 8}[out.typ]; out.data != nil && size > 0 && len(out.data) != size*out.size() {
 			return fmt.Errorf("tensor %q of shape %v has %d bytes of data", out.name, out.shape, len(out.data))
 		}
-		if out.data != nil && out.typ == float32Type {
+		if out.data != nil && (out.typ == float32Type || out.typ == float16Type) {
 			for i, v := range out.floats() {
 				if v-v != 0 {
 					return fmt.Errorf("tensor %q holds %v at element %d", out.name, v, i)

@@ -13,8 +13,14 @@ import (
 func pass(im *importer, o *operator) error {
 	if t := im.tensors[o.in[0]]; t.data != nil { // weights that are kept smaller
 		u := im.tensors[o.out[0]]
+		if t.typ == float16Type {
+			x := ir.FloatConst("", ir.Shape(t.shape), t.floats())
+			raw, err := x.Load()
+			*u = tensor{name: u.name, typ: float32Type, shape: t.shape, data: raw}
+			return err
+		}
 		if t.typ != int8Type {
-			return errors.New("of weights that are not int8")
+			return errors.New("of weights that are neither int8 nor float16")
 		}
 		*u = tensor{name: u.name, typ: t.typ, shape: t.shape, data: t.data, scale: t.scale, zero: t.zero, axis: t.axis}
 		return nil

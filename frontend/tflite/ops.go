@@ -46,6 +46,7 @@ func init() {
 		49: {"SPLIT", split, []ir.Op{ir.Copy}}, 102: {"SPLIT_V", of(splitV), []ir.Op{ir.Copy}}, 83: {"PACK", pack, []ir.Op{ir.Concat}}, 88: {"UNPACK", of(unpack), []ir.Op{ir.Copy}},
 		56: {"ARG_MAX", of(argmax), []ir.Op{ir.ArgMax}}, 126: {"BATCH_MATMUL", batchMatMul, []ir.Op{ir.MatMul}}, 67: {"TRANSPOSE_CONV", transposeConv, []ir.Op{ir.Pad, ir.Conv2D}},
 		54: {"PRELU", of(prelu), []ir.Op{ir.Table, ir.LeakyRelu, ir.BatchNorm}}, 100: {"MIRROR_PAD", of(pad), []ir.Op{ir.Pad}}, 50: {"LOG_SOFTMAX", of(logSoftmax), []ir.Op{ir.LogSoftmax}},
+		44:  {"UNIDIRECTIONAL_SEQUENCE_LSTM", of(lstm), []ir.Op{ir.Sigmoid, ir.Tanh, ir.Mul}},
 		150: {"GELU", of(unary(ir.Gelu)), []ir.Op{ir.Gelu}}, 75: {"SQRT", of(unary(ir.Sqrt)), []ir.Op{ir.Sqrt}}, 73: {"LOG", of(unary(ir.Log)), []ir.Op{ir.Log}},
 	}
 }
@@ -200,6 +201,7 @@ const (
 	actNone  = 0
 	actRelu  = 1
 	actRelu6 = 3
+	actTanh  = 4
 )
 
 // activation is a fused activation as attributes: an activation of a float

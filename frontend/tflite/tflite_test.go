@@ -129,7 +129,7 @@ func TestFaultyFiles(t *testing.T) {
 // TestEveryByteDamaged changes every byte of a model in turn: what is read must be
 // a module or a diagnostic, of little memory.
 func TestEveryByteDamaged(t *testing.T) {
-	models, err := filepath.Glob("testdata/*int8*/model.tflite")
+	models, err := filepath.Glob("testdata/*/model.tflite")
 	require.NoError(t, err)
 	require.NotEmpty(t, models)
 	for _, path := range models {
@@ -191,5 +191,54 @@ func TestVectorsEndWithTheFile(t *testing.T) {
 		if ok {
 			assert.LessOrEqual(t, at+count, len(raw), n)
 		}
+	}
+}
+
+// TestRecurrentText unrolls a sequence of four steps, whose weights are halfs, as
+// Keras' converter writes it: states of zero, two layers that all steps share.
+func TestRecurrentText(t *testing.T) {
+	m, err := Load("testdata/unidirectional_sequence_lstm_1/model.tflite", Options{})
+	require.NoError(t, err)
+	require.Len(t, m.Layers(), 2)
+	assert.Len(t, m.Tied(m.Layers()[1]), 3, "of steps 1 to 3")
+	assert.Equal(t, ir.Shape{4, 5}, m.Inputs[0].Type.Shape)
+	for _, n := range m.Ops {
+		assert.NotContains(t, n.Name(), "t0.hidden", "the first step has no state")
+	}
+}
+
+// TestRecurrentFaults says what an LSTM must not have, of models whose operands and
+// options are changed.
+func TestRecurrentFaults(t *testing.T) {
+	whole, err := os.ReadFile("testdata/unidirectional_sequence_lstm_1/model.tflite")
+	require.NoError(t, err)
+	f := &flat{raw: whole}
+	op := table{f, f.follow(0)}.tables(2)[0].tables(3)
+	lstm := op[len(op)-1]
+	options, ok := lstm.sub(4)
+	require.True(t, ok)
+	operands, n, ok := lstm.vector(1, 4)
+	require.True(t, ok && n == 24)
+	argument := func(k int) []byte { return whole[operands+4*k : operands+4*k+4] }
+	for want, c := range map[string]struct {
+		at    int
+		bytes []byte
+	}{
+		"has the fused activation 2":           {options.field(0), []byte{2}},
+		"has weights of one kind only":         {operands + 4*lstmRecurrent, []byte{255, 255, 255, 255}},
+		"lacks weights of a gate":              {operands + 4*(lstmWeights+2), []byte{255, 255, 255, 255}},
+		"lacks the biases of a gate":           {operands + 4*(lstmBiases+1), []byte{255, 255, 255, 255}},
+		"has weights of shape":                 {operands + 4*lstmWeights, argument(lstmBiases)},
+		"for 4 cells":                          {operands + 4*(lstmPeepholes+1), argument(lstmWeights)},
+		"has a projection of shape":            {operands + 4*lstmProjection, argument(lstmBiases)},
+		"has an initial state":                 {operands + 4*lstmStates, argument(lstmInput)},
+		"with a layer normalisation":           {operands + 4*lstmNorms, argument(lstmBiases)},
+		"has a constant where a computed":      {operands, argument(lstmBiases)},
+		"has weights or sizes that are comput": {operands + 4*(lstmWeights+1), argument(lstmInput)},
+	} {
+		raw := append([]byte(nil), whole...)
+		copy(raw[c.at:], c.bytes)
+		_, err := Parse("net", raw, Options{})
+		assert.ErrorContains(t, err, want)
 	}
 }

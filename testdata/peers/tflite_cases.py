@@ -17,7 +17,7 @@ from ai_edge_litert import schema_py_generated as s
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 OP = s.BuiltinOperator
-TYPES = {np.dtype("float32"): s.TensorType.FLOAT32, np.dtype("int8"): s.TensorType.INT8, np.dtype("int32"): s.TensorType.INT32}
+TYPES = {np.dtype("float32"): s.TensorType.FLOAT32, np.dtype("int8"): s.TensorType.INT8, np.dtype("int32"): s.TensorType.INT32, np.dtype("float16"): s.TensorType.FLOAT16}
 ACTS = (0, 1, 3)  # none, relu, relu6
 
 
@@ -384,6 +384,52 @@ def log_softmax(m, x):
     return m.op(OP.LOG_SOFTMAX, [x], m.value(m.shape(x)), s.LogSoftmaxOptionsT(), B.LogSoftmaxOptions)
 
 
+def lstm(m, x):
+    """A sequence through one LSTM, as Keras' converter writes it, with peepholes, a
+    projection, a clipped cell or without an input gate now and then; floats only."""
+    r, shape = m.r, m.shape(x)
+    o = s.UnidirectionalSequenceLSTMOptionsT()
+    o.timeMajor, o.fusedActivationFunction = bool(r.integers(2)), 4
+    batch, steps, inputs = shape
+    if o.timeMajor:
+        x = reshape(m, x, [steps, batch, inputs])
+    cells = int(r.integers(1, 9))
+    outs = int(r.integers(1, 9)) if r.integers(4) == 0 else cells
+    half = r.integers(3) == 0
+
+    def weights(*shape):
+        v = r.normal(0, 0.5, shape).astype(np.float32)
+        if not half:
+            return m.tensor(shape, np.float32, v)
+        y = m.tensor(shape, np.float32)
+        return m.op(OP.DEQUANTIZE, [m.tensor(shape, np.float16, v.astype(np.float16))], y, s.DequantizeOptionsT(), B.DequantizeOptions)
+    without = r.integers(4) == 0  # an input gate
+    gates = [k for k in range(4) if k or not without]
+    args = [-1] * 24
+    args[0] = x
+    for k in gates:
+        args[1 + k], args[5 + k] = weights(cells, inputs), weights(cells, outs)
+        args[12 + k] = m.tensor([cells], np.float32, r.normal(0, 0.5, cells).astype(np.float32))
+    if r.integers(4) == 0:
+        for k in range(int(without), 3):
+            args[9 + k] = m.tensor([cells], np.float32, r.normal(0, 0.5, cells).astype(np.float32))
+    if outs != cells or r.integers(6) == 0:
+        args[16] = weights(outs, cells)
+        if r.integers(2):
+            args[17] = m.tensor([outs], np.float32, r.normal(0, 0.5, outs).astype(np.float32))
+        o.projClip = float(np.float32(r.uniform(0.2, 1))) if r.integers(2) else 0.0
+    o.cellClip = float(np.float32(r.uniform(0.2, 2))) if r.integers(3) == 0 else 0.0
+    for k, n in ((18, outs), (19, cells)):
+        args[k] = m.tensor([batch, n], np.float32)
+        m.g.tensors[args[k]].isVariable = True
+    to = [steps, batch, outs] if o.timeMajor else [batch, steps, outs]
+    return m.op(OP.UNIDIRECTIONAL_SEQUENCE_LSTM, args, m.value(to), o, B.UnidirectionalSequenceLSTMOptions)
+
+
+def sequence(r):
+    return [1, int(r.integers(1, 7)), int(r.integers(1, 8))]
+
+
 def matrices(r):
     shape = [1, int(r.integers(1, 4)), int(r.integers(1, 6)), int(r.integers(1, 6))]
     return shape if r.integers(2) else shape[:1] + shape[2:]
@@ -423,8 +469,12 @@ KINDS = {
     "SOFTMAX": (softmax, any_shape), "CONCATENATION": (concat, any_shape), "RESHAPE": (reshape, any_shape), "PAD": (pad, image),
     "TRANSPOSE": (transpose, image), "STRIDED_SLICE": (strided, image), "RESIZE_NEAREST_NEIGHBOR": (resize, image), "MEAN": (mean, image),
     "SPLIT": (split, any_shape), "UNPACK": (unpack, image), "TRANSPOSE_CONV": (transpose_conv, image), "PRELU": (prelu, image), "BATCH_MATMUL": (batch_matmul, matrices),
-    "ARG_MAX": (argmax, any_shape), "MIRROR_PAD": (mirror_pad, image), "LOG_SOFTMAX": (log_softmax, any_shape), "QUANTIZE": (rescaled, any_shape), "NETWORK": (network, image),
+    "ARG_MAX": (argmax, any_shape), "MIRROR_PAD": (mirror_pad, image), "LOG_SOFTMAX": (log_softmax, any_shape), "QUANTIZE": (rescaled, any_shape),
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": (lstm, sequence), "NETWORK": (network, image),
 }
+
+
+FLOATS = ("LOG_SOFTMAX", "UNIDIRECTIONAL_SEQUENCE_LSTM")  # whose integers are TensorFlow Lite's own
 
 
 def make(kind, seed, q):
@@ -443,6 +493,7 @@ def make(kind, seed, q):
             v = r.integers(-128, 128, a["shape"]).astype(np.int8) if q else r.normal(0, 1, a["shape"]).astype(np.float32)
             i.set_tensor(a["index"], v)
             inputs[k].append(v)
+        i.reset_all_variables()
         i.invoke()
         outputs.append(i.get_tensor(b["index"]).copy())
     return raw, {f"input{k or ''}": np.stack(v) for k, v in enumerate(inputs)}, np.stack(outputs)
@@ -455,7 +506,7 @@ def main():
     written = 0
     for n in range(count):
         kind, q = names[n % len(names)], n // len(names) % 3 != 0
-        q = q and kind != "LOG_SOFTMAX"
+        q = q and kind not in FLOATS
         for again in range(20):  # some random attributes are no valid model
             try:
                 raw, x, y = make(kind, [seed, n, again], q)
