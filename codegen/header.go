@@ -4,6 +4,7 @@ import (
 	"bytes"
 	_ "embed"
 	"fmt"
+	"math"
 	"strings"
 	"text/template"
 
@@ -24,6 +25,9 @@ type tensor struct {
 	Name, Type      string // in the network
 	Bytes, Zero     int
 	Scale           string
+	C               string // the type of an element
+	Least, Most     int
+	Beyond          int // the most and one
 }
 
 // Header is the C interface: one pointer for each input and output, in
@@ -50,12 +54,15 @@ func Header(m *ir.Module, i Interface) (string, error) {
 	taken := map[string]bool{"weights": true, "arena": true, "step": true}
 	describe := func(values []*ir.Value, role, qualifier string) (list []tensor) {
 		for k, v := range values {
-			t := tensor{Macro: fmt.Sprintf("%s_%s", data.Up, strings.ToUpper(role)), Function: i.Prefix, Role: role, Name: v.Name, Type: v.Type.String(), Bytes: v.Type.Shape.Size(), Zero: v.Type.Quant.Zero, Scale: decimal(v.Type.Quant.Scale)}
+			t := tensor{Macro: fmt.Sprintf("%s_%s", data.Up, strings.ToUpper(role)), Function: i.Prefix, Role: role, Name: v.Name, Type: v.Type.String(), Bytes: v.Type.Slots(), C: "int8_t", Least: -128, Most: 127, Beyond: 128, Zero: v.Type.Quant.Zero, Scale: decimal(v.Type.Quant.Scale)}
+			if v.Type.Elem.Kind == ir.I16 {
+				t.C, t.Least, t.Most, t.Beyond = "int16_t", math.MinInt16, math.MaxInt16, math.MaxInt16+1
+			}
 			if len(values) > 1 {
 				t.Macro, t.Function = fmt.Sprintf("%s%d", t.Macro, k), fmt.Sprintf("%s_%s%d", i.Prefix, role, k)
 			}
 			list = append(list, t)
-			params = append(params, qualifier+"int8_t *"+parameter(v.Name, taken))
+			params = append(params, qualifier+t.C+" *"+parameter(v.Name, taken))
 		}
 		return list
 	}

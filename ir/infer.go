@@ -96,7 +96,11 @@ func InferNode(n *Node) (Type, *diag.Diagnostic) {
 			return Type{}, diag.New(n.Pos, diag.BadType, "%s: %s is %s, %s is %s", n.Name(), n.Args[0].Name, n.Args[0].Type.Elem, a.Name, a.Type.Elem)
 		}
 	}
-	return Type{Elem: n.Args[0].Type.Elem, Shape: shape, Quant: n.Out.Type.Quant}, nil
+	elem := n.Args[0].Type.Elem
+	if n.Op == Embedding && elem.Kind == I16 {
+		elem = Of(I8)
+	}
+	return Type{Elem: elem, Shape: shape, Quant: n.Out.Type.Quant}, nil
 }
 
 // Infer fills in the type of every result that has none, and reports where a

@@ -8,6 +8,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/dnnc/dnnc/ir/diag"
 )
@@ -269,6 +270,30 @@ func (m *Module) IsOutput(v *Value) bool {
 	}
 	return false
 }
+
+// RowsOf are the rows that v, an input that does nothing else, chooses from; 0 of
+// another value.
+func (m *Module) RowsOf(v *Value) int {
+	rows := 0
+	for _, n := range m.Ops {
+		if slices.Contains(n.Args, v) {
+			if n.Op != Embedding {
+				return 0
+			}
+			if c := n.Const("rows"); c != nil && len(c.Type.Shape) > 0 {
+				rows = max(rows, c.Type.Shape[0])
+			}
+		}
+	}
+	if v.Def != nil {
+		return 0
+	}
+	return rows
+}
+
+// IsIndex reports whether v is an input that chooses among more rows than 8 bits tell:
+// a quantized module has it as i16.
+func (m *Module) IsIndex(v *Value) bool { return m.RowsOf(v) > ByteRows }
 
 // Replace makes every user of old, and the network's outputs, use new instead.
 func (m *Module) Replace(old, new *Value) {

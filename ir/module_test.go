@@ -128,3 +128,51 @@ func TestInferReportsEveryFault(t *testing.T) {
 	assert.Contains(t, list[0].Message, "pad_value has 2 numbers")
 	assert.Contains(t, list[1].Message, "with 16 elements to [5] with 5")
 }
+
+// TestIndices: an input that only chooses among more rows than 8 bits tell is i16 of
+// integers; no other value is, and no value that is computed chooses so.
+func TestIndices(t *testing.T) {
+	words := func(elem Kind, rows int) *Module {
+		m := &Module{Name: "words"}
+		in := &Value{Name: "words", Type: Type{Elem: Of(elem), Shape: Shape{3}, Quant: Quant{Scale: 1}}}
+		m.Inputs = []*Value{in}
+		table := FloatConst("emb.rows", Shape{rows, 2}, make([]float32, 2*rows))
+		m.Consts = []*Const{table}
+		n := addNode(m, Embedding, "emb", in)
+		n.Set("rows", table)
+		n.Out.Type = Type{Elem: Of(I8), Shape: Shape{3, 2}, Quant: Quant{Scale: .5}}
+		m.Outputs, m.Results = []*Value{n.Out}, []Type{{Elem: Of(I8), Shape: Shape{3, 2}}}
+		return m
+	}
+	m := words(I16, 257)
+	require.Empty(t, Verify(m))
+	assert.True(t, m.IsIndex(m.Inputs[0]))
+	assert.Equal(t, 6, m.Inputs[0].Type.Slots())
+	assert.Equal(t, 6, m.Outputs[0].Type.Slots())
+	for want, bad := range map[string]func() *Module{
+		"words is i16 in a module of i8": func() *Module { return words(I16, 256) },
+		"indices of 8 bits tell 256":     func() *Module { return words(I8, 257) },
+		"indices of 16 bits tell 32768":  func() *Module { return words(I16, 32769) },
+		"needs the attribute rows": func() *Module {
+			m := words(I16, 300)
+			m.Ops[0].Set("rows", nil)
+			return m
+		},
+		"words is i16": func() *Module { // and is added, too
+			m := words(I16, 300)
+			n := addNode(m, Add, "sum", m.Inputs[0], m.Inputs[0])
+			n.Out.Type = Type{Elem: Of(I16), Shape: Shape{3}, Quant: Quant{Scale: 1}}
+			return m
+		},
+		"embedding of 300 rows by twice": func() *Module {
+			m := words(I8, 300)
+			n := &Node{Op: Add, Args: []*Value{m.Inputs[0], m.Inputs[0]}, Out: &Value{Name: "twice", Type: m.Inputs[0].Type}}
+			n.Out.Def = n
+			m.Ops = append([]*Node{n}, m.Ops...)
+			m.Ops[1].Args[0] = n.Out
+			return m
+		},
+	} {
+		assert.ErrorContains(t, Verify(bad()).Err(), want)
+	}
+}

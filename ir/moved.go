@@ -251,8 +251,12 @@ func inferArgMax(n *Node) (Shape, *fault) {
 	return append(append(Shape{}, s[:k]...), s[k+1:]...), nil
 }
 
-// maxRows is what the integers of an index tell apart.
-const maxRows = 256
+// The rows of an embedding that indices of 8 bits tell apart, and those of an input of
+// 16 bits, which are the rows' own numbers.
+const (
+	ByteRows = 256
+	MostRows = 1 << 15
+)
 
 func inferEmbedding(n *Node) (Shape, *fault) {
 	s, rows := n.Args[0].Type.Shape, n.Const("rows")
@@ -262,8 +266,10 @@ func inferEmbedding(n *Node) (Shape, *fault) {
 		return nil, faultf(diag.BadShape, "embedding takes a list of indices [N], %s is %s", n.Args[0].Name, s)
 	case len(r) != 2:
 		return nil, faultf(diag.BadShape, "rows of embedding are [V,D], %s is %s", rows.Name, rows.Type)
-	case r[0] > maxRows:
-		return nil, faultf(diag.Limit, "embedding of %d rows; indices of 8 bits tell %d", r[0], maxRows)
+	case r[0] > MostRows:
+		return nil, faultf(diag.Limit, "embedding of %d rows; indices of 16 bits tell %d", r[0], MostRows)
+	case r[0] > ByteRows && (n.Args[0].Def != nil || n.Args[0].Type.Elem.Kind == I8):
+		return nil, faultf(diag.Limit, "embedding of %d rows by %s; indices of 8 bits tell %d, those of an input that only chooses rows %d", r[0], n.Args[0].Name, ByteRows, MostRows)
 	}
 	return Shape{s[0], r[1]}, nil
 }

@@ -265,10 +265,10 @@ var opTable = [NumOps]OpInfo{
 		Doc:   "place of the first greatest element along an axis; int8 results have scale 1 and zero point -128.",
 		Attrs: attrs([]AttrInfo{axisAttr}, machineAttrs)},
 	Embedding: {Name: "embedding", Core: true, MinArgs: 1, MaxArgs: 1,
-		Doc: "for each of [N] computed indices, rounded and kept in bounds, a row of a constant [V,D], V at most 256; ONNX Gather.",
+		Doc: "for each of [N] computed indices, rounded and kept in bounds, a row of a constant [V,D], V at most 256, or 32768 by an input, which is then i16; ONNX Gather.",
 		Attrs: attrs([]AttrInfo{
 			{Name: "rows", Kind: ConstAttr, Required: true, Doc: "the rows, f32[V,D]; i8 after quantization"},
-			{Name: "table", Kind: ConstAttr, Doc: "the row of each integer from -128 to 127, u8[256]"}}, machineAttrs)},
+			{Name: "table", Kind: ConstAttr, Doc: "the row of each integer from -128 to 127, u8[256]; none of i16, which are the rows"}}, machineAttrs)},
 }
 
 // Info is the declaration of op.

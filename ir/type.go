@@ -57,6 +57,15 @@ type Type struct {
 // String is the type without its quantization: i8[20,24,24].
 func (t Type) String() string { return t.Elem.String() + t.Shape.String() }
 
+// Slots counts what a program's memory holds of a value: one slot an element, two of
+// i16, whose low byte comes first. A slot of a module of integers is a byte.
+func (t Type) Slots() int {
+	if t.Elem.Kind == I16 {
+		return 2 * t.Shape.Size()
+	}
+	return t.Shape.Size()
+}
+
 // Equal reports whether t and u are the same type, quantization included.
 func (t Type) Equal(u Type) bool {
 	return t.Elem == u.Elem && t.Shape.Equal(u.Shape) && t.Quant == u.Quant

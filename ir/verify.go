@@ -103,7 +103,7 @@ func (v *verifier) ops() {
 	}
 	for _, in := range v.m.Inputs {
 		defined[in] = true
-		v.value(in, quantized)
+		v.value(in, quantized, quantized && in.Type.Elem.Kind == I16 && v.m.IsIndex(in))
 	}
 	for _, n := range v.m.Ops {
 		ok := true
@@ -143,16 +143,19 @@ func (v *verifier) ops() {
 		} else if !t.Equal(n.Out.Type) {
 			v.fail(n.Pos, "V4", "%s is %s, inference gives %s", n.Name(), n.Out.Type, t)
 		}
-		v.value(n.Out, quantized)
+		v.value(n.Out, quantized, false)
 		if quantized {
 			v.quantized(n)
 		}
 	}
 }
 
-func (v *verifier) value(x *Value, quantized bool) {
+func (v *verifier) value(x *Value, quantized, isIndex bool) {
 	want := Of(F32)
-	if quantized {
+	switch {
+	case isIndex:
+		want = Of(I16)
+	case quantized:
 		want = Of(I8)
 	}
 	if x.Type.Elem != want {

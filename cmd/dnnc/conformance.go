@@ -189,6 +189,12 @@ func runTFLite(ctx context.Context, path string) (verdict int, why error) {
 		if err != nil {
 			return failed, err
 		}
+		if t, _ := f.Tensor(name); m.IsQuantized() && t.DType == weights.I8 { // integers of the input, not reals
+			q := in.Type.Quant
+			for i, v := range x {
+				x[i] = float32(q.Scale * float64(int(v)-q.Zero))
+			}
+		}
 		part := data.Batch{N: len(x) / in.Type.Shape.Size(), Shape: in.Type.Shape, X: x}
 		if part.N != append(parts, part)[0].N {
 			return failed, fmt.Errorf("%s has %d samples, input has %d", name, part.N, parts[0].N)
@@ -223,11 +229,7 @@ func runTFLite(ctx context.Context, path string) (verdict int, why error) {
 			want[i] = v/float32(out.Type.Quant.Scale) + float32(out.Type.Quant.Zero)
 		}
 	}
-	ints := make([]int8, len(x))
-	for i, v := range x {
-		ints[i] = int8(v)
-	}
-	got, err := p.Forward(ctx, ints, n)
+	got, err := p.Forward(ctx, interp.QuantizeInputs(m, x), n)
 	if err != nil {
 		return failed, err
 	}

@@ -129,15 +129,17 @@ func TestEmbeddingVerifies(t *testing.T) {
 		targets = append(targets, "armv7", "armv7em", "riscv32")
 	}
 	for _, target := range targets {
-		code, stdout, stderr := dnnc(t, "verify", "../../frontend/onnx/testdata/embedding_1/model.onnx", "-target", target, "-images", "8", "-n", "20")
-		require.Zero(t, code, stderr)
-		assert.Contains(t, stdout, "20 of 20 images of noise and 8 of 8 adversarial inputs bit-exact")
+		for _, model := range []string{"embedding_1", "embedding_2"} { // of 8 bits, and of 16
+			code, stdout, stderr := dnnc(t, "verify", "../../frontend/onnx/testdata/"+model+"/model.onnx", "-target", target, "-images", "8", "-n", "20", "-verify")
+			require.Zero(t, code, stderr)
+			assert.Contains(t, stdout, "20 of 20 images of noise and 8 of 8 adversarial inputs bit-exact")
+		}
 	}
 }
 
 // TestConformance runs folders of cases.
 func TestConformance(t *testing.T) {
-	for format, cases := range map[string]string{"tflite": "11", "onnx": "4"} {
+	for format, cases := range map[string]string{"tflite": "11", "onnx": "5"} {
 		code, stdout, stderr := dnnc(t, "conformance", "../../frontend/"+format+"/testdata")
 		require.Zero(t, code, stderr)
 		assert.Regexp(t, "all +"+cases+" +0 +0 +0", stdout)

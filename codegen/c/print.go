@@ -119,12 +119,14 @@ func (p *printer) function(f *loop.Func) {
 		if r.Constant {
 			q = "const "
 		}
-		// The interface is typed: int8_t for tensors, void for what the caller lends.
+		// The interface is typed: int8_t or int16_t for tensors, void for what the caller lends.
 		switch {
 		case f.Local:
 			params = append(params, q+"uint8_t *"+ident(r.Name))
 		case r.Untyped:
 			params = append(params, q+"void *arg_"+ident(r.Name))
+		case r.Wide:
+			params = append(params, q+"int16_t *arg_"+ident(r.Name))
 		default:
 			params = append(params, q+"int8_t *arg_"+ident(r.Name))
 		}

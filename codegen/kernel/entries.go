@@ -107,7 +107,7 @@ func (i Interface) entries(m *ir.Module, p *loop.Program, steps []*loop.Func) {
 func (i Interface) entry(m *ir.Module, name string) *loop.Func {
 	f := &loop.Func{Name: i.Prefix + name}
 	for _, v := range m.Inputs {
-		f.Params = append(f.Params, &loop.Param{Name: "in_" + v.Name, Constant: true})
+		f.Params = append(f.Params, &loop.Param{Name: "in_" + v.Name, Constant: true, Wide: v.Type.Elem.Kind == ir.I16})
 	}
 	for _, v := range m.Outputs {
 		f.Params = append(f.Params, &loop.Param{Name: "out_" + v.Name})

@@ -118,12 +118,23 @@ func embeddingRows(g *generator) error {
 	if err != nil {
 		return err
 	}
-	places, rows := g.global("table", 1, table), g.global("rows", 1, raw)
-	b, d := g.b, g.n.Const("rows").Type.Shape[1]
+	rows := g.global("rows", 1, raw)
+	b, s := g.b, g.n.Const("rows").Type.Shape
+	d := s[1]
+	row := func(i loop.Expr) loop.Expr { // of indices at any address
+		at := b.Var("index", loop.Op(loop.Shl, loop.To(loop.SExt, load(g.args[0], loop.Sum(loop.Scaled(i, 2), loop.Int(1)), loop.I8), 32), loop.Int(8)))
+		b.Set(at, loop.Op(loop.Or, read(at), loop.To(loop.ZExt, load(g.args[0], loop.Scaled(i, 2), loop.I8), 32)))
+		return loop.Op(loop.SMin, loop.Op(loop.SMax, read(at), loop.Int(0)), loop.Int(s[0]-1))
+	}
+	if table != nil {
+		places := g.global("table", 1, table)
+		row = func(i loop.Expr) loop.Expr {
+			entry := loop.Sum(loop.To(loop.SExt, load(g.args[0], i, loop.I8), 32), loop.Int(128))
+			return loop.To(loop.ZExt, load(places, entry, loop.I8), 32)
+		}
+	}
 	b.For("i", loop.Int(0), loop.Int(g.n.Args[0].Type.Shape.Size()), 1, func(i loop.Expr) {
-		entry := loop.Sum(loop.To(loop.SExt, load(g.args[0], i, loop.I8), 32), loop.Int(128))
-		row := loop.To(loop.ZExt, load(places, entry, loop.I8), 32)
-		from, to := b.Var("from", loop.Scaled(row, d)), b.Var("to", loop.Scaled(i, d))
+		from, to := b.Var("from", loop.Scaled(row(i), d)), b.Var("to", loop.Scaled(i, d))
 		b.For("c", loop.Int(0), loop.Int(d), 1, func(c loop.Expr) {
 			b.Store(g.out, loop.Sum(read(to), c), load(rows, loop.Sum(read(from), c), loop.I8))
 		})

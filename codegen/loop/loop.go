@@ -66,6 +66,7 @@ type Param struct {
 	Constant bool // only read
 	Shared   bool // may overlap another one
 	Untyped  bool // of an interface: no tensor
+	Wide     bool // of an interface: a tensor of 16 bits an element
 }
 
 // Region is what loads and stores go to: a *Param, a *Global or a *Cursor.

@@ -25,7 +25,7 @@ func (s *Set) npz(raw []byte) error {
 	}
 	images, ok := first(f, imageNames)
 	if !ok {
-		return fmt.Errorf("an npz without an array of images: none of %v", imageNames)
+		return fmt.Errorf("an npz without an array of images: none of %v, nor one named like the input", imageNames)
 	}
 	if len(images.Shape) < 2 || images.Shape[0] == 0 {
 		return fmt.Errorf("the array %s has the shape %v: images come as [N,C,H,W]", images.Name, images.Shape)
@@ -90,7 +90,22 @@ type Input struct {
 	Low, High float32
 }
 
-// OpenInputs reads the arrays of several inputs, one an input, and the labels beside
+// IsNamed reports whether a file is an npz with an array named like the input, by a
+// name that does not say images, which come in [0,1].
+func IsNamed(path string, in Input) bool {
+	raw, err := weights.Map(path)
+	if err != nil || !bytes.HasPrefix(raw, []byte("PK")) || slices.Contains(imageNames, in.Name) {
+		return false
+	}
+	f, err := weights.Parse(raw)
+	if err != nil {
+		return false
+	}
+	_, ok := f.Tensor(in.Name)
+	return ok
+}
+
+// OpenInputs reads the arrays of inputs, one an input, and the labels beside
 // them: reals within the input's bounds, or bytes, which span them.
 func OpenInputs(path string, inputs []Input) (*Set, [][]float32, error) {
 	s := &Set{}

@@ -257,7 +257,11 @@ func (im *importer) input(in *pb.ValueInfo, opt Options) error {
 			r = ir.Range{Lo: -128, Hi: 127}
 		}
 	}
-	o := &operand{v: im.Input(name, canonical(shape), r), shape: shape}
+	own := canonical(shape)
+	if rows > 0 {
+		own = ir.Shape{product(shape)} // a list, which indices are
+	}
+	o := &operand{v: im.Input(name, own, r), shape: shape}
 	im.integers[o.v] = !dtype(t.GetElemType()).isFloat()
 	im.values[name] = o
 	return nil

@@ -287,8 +287,12 @@ func TestEmbedding(t *testing.T) {
 	x := ramp(6)
 	assert.Equal(t, []float32{x[4], x[5], x[0], x[1]}, compute(t, m, []float32{2, 0}))
 	assert.Equal(t, []float32{x[4], x[5], x[0], x[1]}, compute(t, m, []float32{9, -1}), "what is beyond the rows is kept in bounds")
+	m, err = Parse("net", words(1000, 7, 0).bytes(), Options{})
+	require.NoError(t, err)
+	assert.True(t, m.IsIndex(m.Inputs[0]))
+	assert.Equal(t, 999., m.Inputs[0].Range.Hi)
 	for want, bad := range map[string]*model{
-		"embedding of 257 rows; indices of 8 bits tell 256":             words(257, 7, 0),
+		"embedding of 32769 rows; indices of 16 bits tell 32768":        words(32769, 7, 0),
 		"of a constant of shape [3 2] along axis 1":                     words(3, 7, 1),
 		"inputs are float, uint8, int8, or int32 and int64 that choose": newModel(13).input("words", 1, 2).output("y").node("Neg", "n", list("words"), list("y")),
 	} {

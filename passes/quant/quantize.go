@@ -43,6 +43,9 @@ func Quantize(ctx context.Context, m *ir.Module, env *pass.Env) error {
 func Lower(m *ir.Module, rounded []*Rounded) error {
 	for _, v := range values(m) {
 		v.Type = ir.Type{Elem: ir.Of(ir.I8), Shape: v.Type.Shape, Quant: quantFor(*v.Range)}
+		if m.IsIndex(v) { // its integers are the rows' numbers
+			v.Type.Elem, v.Type.Quant = ir.Of(ir.I16), ir.Quant{Scale: 1}
+		}
 	}
 	for i := range m.Results {
 		m.Results[i] = ir.Type{Elem: ir.Of(ir.I8), Shape: m.Results[i].Shape}
@@ -440,7 +443,9 @@ func quantizeEmbedding(m *ir.Module, n *ir.Node) error {
 	shape, x := n.Const("rows").Type.Shape, n.Args[0].Type.Quant
 	rows := make([]int8, len(reals))
 	interp.Quantize(n.Out.Type.Quant, reals, rows)
-	setInts(m, n, "table", ir.U8, ir.Shape{256}, kernels.EmbeddingTable(x.Scale, x.Zero, shape[0]))
+	if n.Args[0].Type.Elem.Kind == ir.I8 {
+		setInts(m, n, "table", ir.U8, ir.Shape{ir.ByteRows}, kernels.EmbeddingTable(x.Scale, x.Zero, shape[0]))
+	}
 	drop(m, n.Const("rows"))
 	setInts(m, n, "rows", ir.I8, shape, rows)
 	return nil

@@ -89,7 +89,7 @@ func (v *Validator) reals(m *ir.Module) (in [][]float32) {
 func (v *Validator) integers(m *ir.Module) (in [][]int8) {
 	rng := rand.New(rand.NewPCG(v.seed, 21))
 	for _, x := range m.Inputs {
-		in = append(in, of(x.Type.Shape.Size(), -128, 127, func() int8 { return int8(rng.Uint32()) }))
+		in = append(in, of(x.Type.Slots(), -128, 127, func() int8 { return int8(rng.Uint32()) }))
 	}
 	return in
 }
@@ -219,7 +219,7 @@ func (v *Validator) lowered(ctx context.Context, a, b *ir.Module) error {
 		}
 		t := p.Tensors(images, append([]*ir.Value{a.Ops[i].Out}, a.Ops[i].Args...)...)
 		for k, arg := range n.Args {
-			interp.Dequantize(arg.Type.Quant, tb[pb.ID(arg)], t[p.ID(a.Ops[i].Args[k])])
+			interp.Reals(arg.Type, tb[pb.ID(arg)], t[p.ID(a.Ops[i].Args[k])])
 		}
 		if err := p.Run(ctx, t, images, i, i+1); err != nil {
 			return err

@@ -255,29 +255,56 @@ func Dequantize(q ir.Quant, x []int8, y []float32) {
 	}
 }
 
+// Reals turns the integers of a value, of i8 or i16, into the reals they stand for.
+func Reals(t ir.Type, x []int8, y []float32) {
+	if t.Elem.Kind != ir.I16 {
+		Dequantize(t.Quant, x, y)
+		return
+	}
+	for i := range y {
+		y[i] = float32(t.Quant.Scale * float64((int(x[2*i+1])<<8|int(uint8(x[2*i])))-t.Quant.Zero))
+	}
+}
+
 // QuantizeInputs turns the records of images, reals, into the integers of a quantized
 // network's inputs.
 func QuantizeInputs(m *ir.Module, x []float32) []int8 {
-	q := make([]int8, len(x))
-	if len(m.Inputs) == 1 {
-		Quantize(m.Inputs[0].Type.Quant, x, q)
-		return q
+	reals, record := 0, 0
+	for _, v := range m.Inputs {
+		reals, record = reals+v.Type.Shape.Size(), record+v.Type.Slots()
 	}
-	for at := 0; at < len(x); {
+	all := make([]int8, len(x)/reals*record)
+	for q := all; len(q) > 0; {
 		for _, v := range m.Inputs {
-			size := v.Type.Shape.Size()
-			Quantize(v.Type.Quant, x[at:at+size], q[at:at+size])
-			at += size
+			size, slots := v.Type.Shape.Size(), v.Type.Slots()
+			if v.Type.Elem.Kind == ir.I16 {
+				quantizeWide(v.Type.Quant, x[:size], q)
+			} else {
+				Quantize(v.Type.Quant, x[:size], q)
+			}
+			x, q = x[size:], q[slots:]
 		}
 	}
-	return q
+	return all
+}
+
+// quantizeWide is Quantize to 16 bits, the low byte first.
+func quantizeWide(q ir.Quant, x []float32, y []int8) {
+	for i, v := range x {
+		r := int(min(max(math.Floor(float64(v)/q.Scale+0.5)+float64(q.Zero), math.MinInt16), math.MaxInt16))
+		y[2*i], y[2*i+1] = int8(r), int8(r>>8)
+	}
 }
 
 // Logits runs a quantized network on the records of n images, reals, and returns the
 // reals of its first output.
 func Logits(ctx context.Context, p *Int, x []float32, n int) ([]float32, error) {
-	if len(x) != n*p.Record() {
-		return nil, fmt.Errorf("interp: %d elements are not %d images of %s, whose inputs have %d", len(x), n, p.Module.Name, p.Record())
+	reals := 0
+	for _, v := range p.Module.Inputs {
+		reals += v.Type.Shape.Size()
+	}
+	if len(x) != n*reals {
+		return nil, fmt.Errorf("interp: %d elements are not %d images of %s, whose inputs have %d", len(x), n, p.Module.Name, reals)
 	}
 	q := QuantizeInputs(p.Module, x)
 	out, err := p.Forward(ctx, q, n)

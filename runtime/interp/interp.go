@@ -48,7 +48,7 @@ type Tensors[T float32 | int8] [][]T
 // ID is the number of a value in Tensors.
 func (p *Program[T]) ID(v *ir.Value) int { return p.ids[v] }
 
-// Size is the number of elements of a value of one image.
+// Size is the number of slots of a value of one image: its elements, but of i16.
 func (p *Program[T]) Size(v *ir.Value) int { return p.sizes[p.ids[v]] }
 
 // Tensors allocates the named values for n images.
@@ -147,7 +147,7 @@ func (p *Program[T]) checkKept(t Tensors[T], from, to int) error {
 	return nil
 }
 
-// Record is the elements of one image: of all inputs, one after the other.
+// Record is the slots of one image: of all inputs, one after the other.
 func (p *Program[T]) Record() int {
 	n := 0
 	for _, v := range p.Module.Inputs {
@@ -195,7 +195,7 @@ func compile[T float32 | int8](m *ir.Module, make func(p *Program[T], n *ir.Node
 	number := func(v *ir.Value) int {
 		id := len(p.sizes)
 		p.ids[v] = id
-		p.sizes = append(p.sizes, v.Type.Shape.Size())
+		p.sizes = append(p.sizes, v.Type.Slots())
 		return id
 	}
 	for _, v := range m.Inputs {

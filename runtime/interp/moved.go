@@ -71,22 +71,31 @@ func intEmbedding(_ *Int, n *ir.Node) (intRun, error) {
 		rows[i] = int8(v)
 	}
 	d := n.Const("rows").Type.Shape[1]
+	if table == nil {
+		return perImage(func(x, y []int8) { kernels.EmbeddingWide(rows, d, x, y) }), nil
+	}
 	return perImage(func(x, y []int8) { kernels.EmbeddingInt(table, rows, d, x, y) }), nil
 }
 
-// EmbeddingData is the table of a quantized embedding and its rows, checked to fit each
-// other.
+// EmbeddingData is the table of a quantized embedding, nil where indices of 16 bits are
+// the rows, and its rows, checked to fit each other.
 func EmbeddingData(n *ir.Node) (table, rows []byte, err error) {
+	if rows, err = n.Const("rows").Load(); err != nil {
+		return nil, nil, err
+	}
+	s := n.Const("rows").Type.Shape
+	if n.Args[0].Type.Elem.Kind == ir.I16 {
+		if len(rows) != s.Size() {
+			return nil, nil, fmt.Errorf("%s has %d bytes for %s", n.Name(), len(rows), n.Const("rows").Type)
+		}
+		return nil, rows, nil
+	}
 	if n.Const("table") == nil {
 		return nil, nil, fmt.Errorf("%s has no table", n.Name())
 	}
 	if table, err = n.Const("table").Load(); err != nil {
 		return nil, nil, err
 	}
-	if rows, err = n.Const("rows").Load(); err != nil {
-		return nil, nil, err
-	}
-	s := n.Const("rows").Type.Shape
 	if len(table) != 256 || len(rows) != s.Size() || int(slices.Max(table)) >= s[0] {
 		return nil, nil, fmt.Errorf("%s has a table of %d entries for %s", n.Name(), len(table), n.Const("rows").Type)
 	}

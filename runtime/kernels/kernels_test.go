@@ -173,3 +173,16 @@ func TestR15(t *testing.T) {
 	SoftmaxInt(SoftmaxTable(10), []int8{0, 127}, y[:2])
 	assert.Equal(t, []int8{-128, 127}, y[:2], "one answer takes all but the last step")
 }
+
+// TestEmbeddingWide looks up rows by indices of two bytes, kept in bounds.
+func TestEmbeddingWide(t *testing.T) {
+	rows := make([]int8, 2*300)
+	for i := range rows {
+		rows[i] = int8(i / 2 % 127)
+	}
+	for index, want := range map[int]int8{0: 0, 1: 1, 255: 1, 256: 2, 299: 299 % 127, 300: 299 % 127, 32767: 299 % 127, -1: 0, -32768: 0} {
+		y := make([]int8, 2)
+		EmbeddingWide(rows, 2, []int8{int8(index), int8(index >> 8)}, y)
+		assert.Equal(t, []int8{want, want}, y, index)
+	}
+}

@@ -152,6 +152,16 @@ func EmbeddingFloat(rows []float32, d int, x, y []float32) {
 	}
 }
 
+// EmbeddingWide writes the row of each index of 16 bits, whose low byte comes first:
+// the nearest of those there are.
+func EmbeddingWide(rows []int8, d int, x, y []int8) {
+	for i := range len(x) / 2 {
+		index := int(x[2*i+1])<<8 | int(uint8(x[2*i]))
+		at := min(max(index, 0), len(rows)/d-1)
+		copy(y[i*d:(i+1)*d], rows[at*d:(at+1)*d])
+	}
+}
+
 // EmbeddingInt writes the row of each integer, which a table names (R14).
 func EmbeddingInt(table []uint8, rows []int8, d int, x, y []int8) {
 	for i, index := range x {

@@ -431,7 +431,7 @@ def integers(op):
 
 def embedding(c, r, x, shape):
     """Words of a vocabulary by number, and a layer of them."""
-    c.type, c.most = pick(r, TensorProto.INT64, TensorProto.INT32), int(r.integers(2, 257))
+    c.type, c.most = pick(r, TensorProto.INT64, TensorProto.INT32), int(pick(r, r.integers(2, 257), r.integers(257, 700)))
     d = int(r.integers(1, 9))
     y = c.node("Gather", [c.weights(c.most, d), x], axis=0)
     return c.node("MatMul", [y, c.weights(d, 3)]) if r.integers(2) else c.node("Relu", [y])

@@ -108,10 +108,9 @@ func inputs(m *ir.Module) [][]int8 {
 	rng := rand.New(rand.NewPCG(1, 1))
 	list := make([][]int8, 2)
 	for _, v := range m.Inputs {
-		for range v.Type.Shape.Size() {
-			list[0], list[1] = append(list[0], int8(rng.Uint32())), append(list[1], -128)
-		}
+		list[0] = append(list[0], program.Noise(m, v, rng)...)
 	}
+	list[1] = program.Extreme(m, false)
 	return list
 }
 

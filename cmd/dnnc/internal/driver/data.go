@@ -144,8 +144,8 @@ func Noise(inputs []dataset.Input, n int, seed uint64) data.Batch {
 }
 
 // Images loads at most n images, all of them when n is 0. Pixels of one input come in
-// [0,1] and are taken to the declared range; several inputs come as arrays of an npz
-// that are named like them, of reals within their ranges, or of bytes, which are
+// [0,1] and are taken to the declared range; several inputs, and one that has an array of its
+// name, come as arrays of an npz that are named like them, of reals within their ranges, or of bytes, which are
 // taken there.
 func Images(path string, inputs []dataset.Input, n int) (data.Batch, []certificate.Input, error) {
 	fault := func(format string, args ...any) (data.Batch, []certificate.Input, error) {
@@ -155,7 +155,7 @@ func Images(path string, inputs []dataset.Input, n int) (data.Batch, []certifica
 	if err != nil {
 		return fault("%v", err)
 	}
-	if len(inputs) == 1 && !ir.Shape(set.Shape()).Equal(inputs[0].Shape) {
+	if parts == nil && !ir.Shape(set.Shape()).Equal(inputs[0].Shape) {
 		return fault("%s has images of %v, the network takes %s", filepath.Base(path), set.Shape(), ir.Shape(inputs[0].Shape))
 	}
 	if set.Len() == 0 {
@@ -183,9 +183,9 @@ func Images(path string, inputs []dataset.Input, n int) (data.Batch, []certifica
 	return b, files, nil
 }
 
-// open reads a set of images, or the arrays of several inputs.
+// open reads a set of images, or arrays named like the inputs.
 func open(path string, inputs []dataset.Input) (*dataset.Set, []data.Batch, error) {
-	if len(inputs) == 1 {
+	if len(inputs) == 1 && !dataset.IsNamed(path, inputs[0]) {
 		set, err := dataset.Open(path)
 		return set, nil, err
 	}

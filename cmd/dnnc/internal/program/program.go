@@ -4,7 +4,9 @@ package program
 
 import (
 	"context"
+	"math/rand/v2"
 	"os"
+	"slices"
 
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
 	"github.com/dnnc/dnnc/codegen"
@@ -68,7 +70,7 @@ func New(ctx context.Context, o driver.Options, r *driver.Result) (*Build, error
 	}
 	b := &Build{Result: r, Object: object, Stack: stack, Tools: tools, dir: dir, text: text, job: emu.Job{Prefix: m.Name, Arena: m.Arena.Bytes, Align: m.Arena.Align, Steps: len(m.Ops), Lent: lent, Hooks: i.Hooks}}
 	for _, v := range m.Inputs {
-		b.job.Inputs = append(b.job.Inputs, v.Type.Shape.Size())
+		b.job.Inputs = append(b.job.Inputs, v.Type.Slots())
 	}
 	for _, v := range m.Outputs {
 		b.job.Outputs = append(b.job.Outputs, v.Type.Shape.Size())
@@ -117,9 +119,54 @@ func (b *Build) Link(ctx context.Context, mode Mode) (*emu.Program, error) {
 	return emu.Link(ctx, b.dir, j, t, main, b.Object)
 }
 
+// Noise are random integers of an input; among indices of 16 bits some beyond the rows.
+func Noise(m *ir.Module, v *ir.Value, rng *rand.Rand) []int8 {
+	x := make([]int8, v.Type.Slots())
+	if v.Type.Elem.Kind != ir.I16 {
+		for i := range x {
+			x[i] = int8(rng.Uint32())
+		}
+		return x
+	}
+	rows := m.RowsOf(v)
+	for i := 0; i < len(x); i += 2 {
+		at := rng.IntN(rows)
+		if rng.IntN(16) == 0 {
+			at = int(int16(rng.Uint32()))
+		}
+		x[i], x[i+1] = int8(at), int8(at>>8)
+	}
+	return x
+}
+
+// Extreme are the least or the greatest integers of all inputs.
+func Extreme(m *ir.Module, isGreatest bool) (x []int8) {
+	least, greatest := []int8{-128}, []int8{127}
+	wideLeast, wideGreatest := []int8{0, -128}, []int8{-1, 127}
+	for _, v := range m.Inputs {
+		e := least
+		switch isWide := v.Type.Elem.Kind == ir.I16; {
+		case isWide && isGreatest:
+			e = wideGreatest
+		case isWide:
+			e = wideLeast
+		case isGreatest:
+			e = greatest
+		}
+		x = append(x, slices.Repeat(e, v.Type.Shape.Size())...)
+	}
+	return x
+}
+
 // Physical puts a value's elements into the order of memory.
 func Physical(v *ir.Value, x []int8) []byte {
 	b := make([]byte, len(x))
+	if v.Type.Elem.Kind == ir.I16 { // a list
+		for i, e := range x {
+			b[i] = byte(e)
+		}
+		return b
+	}
 	for i, logical := range kernel.Order(v.Type.Shape) {
 		b[i] = byte(x[logical])
 	}
@@ -132,7 +179,7 @@ func Records(m *ir.Module, inputs [][]int8) [][]byte {
 	out := make([][]byte, len(inputs))
 	for i, in := range inputs {
 		for _, v := range m.Inputs {
-			size := v.Type.Shape.Size()
+			size := v.Type.Slots()
 			out[i] = append(out[i], Physical(v, in[:size])...)
 			in = in[size:]
 		}

@@ -98,15 +98,10 @@ func Run(ctx context.Context, o driver.Options, out, messages io.Writer) error {
 // none, then the adversarial ones.
 func records(o driver.Options, r *driver.Result, n int) (list [][]int8, kind string, err error) {
 	m := r.Module
-	size := 0
-	for _, v := range m.Inputs {
-		size += v.Type.Shape.Size()
-	}
 	rng := rand.New(rand.NewPCG(o.Seed, 1))
-	noise := func() []int8 {
-		x := make([]int8, size)
-		for i := range x {
-			x[i] = int8(rng.Uint32())
+	noise := func() (x []int8) {
+		for _, v := range m.Inputs {
+			x = append(x, program.Noise(m, v, rng)...)
 		}
 		return x
 	}
@@ -128,9 +123,7 @@ func records(o driver.Options, r *driver.Result, n int) (list [][]int8, kind str
 	for i := range adversarial {
 		x := noise()
 		if i < 2 {
-			for j := range x {
-				x[j] = []int8{-128, 127}[i]
-			}
+			x = program.Extreme(m, i == 1)
 		}
 		list = append(list, x)
 	}
