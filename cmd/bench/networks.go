@@ -32,6 +32,7 @@ var networks = map[string]*network{
 	"depthwise":  {"32,32,32", "32,32,32", []line{{"layer", "conv2d(%s, filters: 32, kernel: 3, pad: 1, groups: 32)", []int{32, 1, 3, 3}}}},
 	"linear":     {"800", "500", []line{linear("layer", 500, 800, "")}},
 	"deep3x3":    {"128,8,8", "128,8,8", []line{conv("layer", 128, 128, 3, ", pad: 1")}},
+	"first3x3":   {"3,32,32", "32,32,32", []line{conv("layer", 32, 3, 3, ", pad: 1")}},
 	"alexnet224": alexnet(),
 	"vgg16-224":  vgg16(),
 }

@@ -24,6 +24,10 @@ DNNC_FN uint32_t dnnc_qdmulh(uint32_t a, uint32_t b) {
   if (a == UINT32_C(0x80000000) && b == a) return UINT32_C(0x7fffffff);
   return (uint32_t)ashr64(sext32_64(a) * sext32_64(b), 31);
 }
+DNNC_FN uint32_t dnnc_rshr(uint32_t a, uint32_t by) {
+  by = 0u - by;
+  return (uint32_t)ashr64(sext32_64(a) + (UINT64_C(1) << (by - 1u)), by);
+}
 DNNC_FN uint16_t dnnc_absdiff8(uint8_t a, uint8_t b) { return (uint16_t)(a > b ? a - b : b - a); }
 DNNC_FN uint32_t dnnc_usada8(uint32_t a, uint32_t b, uint32_t sum) {
   int i;
@@ -68,6 +72,8 @@ func onLanes(name string, a []loop.Expr, i int) (text string, ok bool) {
 		return "(" + text + ")", true
 	case "qdmulh":
 		return fmt.Sprintf("dnnc_qdmulh(%s, %s)", expr(a[0], i), expr(a[1], i)), true
+	case "rshr":
+		return fmt.Sprintf("dnnc_rshr(%s, %s)", expr(a[0], i), expr(a[1], i)), true
 	case "lanes":
 		return expr(a[i], 0), true
 	case "sum":
@@ -88,7 +94,7 @@ func total(e loop.Expr) string {
 }
 
 // vectors are the names that onLanes knows.
-var vectors = []string{"mladav", "addv", "mull", "paddl", "padal", "padalu", "abal", "tst", "tbl16", "sum", "sums", "lanes", "qdmulh"}
+var vectors = []string{"mladav", "addv", "mull", "paddl", "padal", "padalu", "abal", "tst", "tbl16", "sum", "sums", "lanes", "qdmulh", "rshr"}
 
 func pairOf(a []loop.Expr, i int, widen string) string {
 	return fmt.Sprintf("(%s + %s(%s) + %s(%s))", expr(a[1], i), widen, expr(a[0], 2*i), widen, expr(a[0], 2*i+1))

@@ -36,7 +36,11 @@ func convMicro(g *generator) error {
 	if count%k.pooled != 0 {
 		return fmt.Errorf("tiles of %d pixels for pools of %d", count, k.pooled)
 	}
-	k.decodeRest(k.pixels * k.columnBytes())
+	if k.stored != nil {
+		k.decodeAll()
+	} else {
+		k.decodeRest(k.pixels * k.columnBytes())
+	}
 	gather, tile := k.window(w), k.outputs(w.OutC)
 	g.rows(w, false, func(oy, row loop.Expr) {
 		b.For("tx", loop.Int(0), loop.Int(ow), count, func(tx loop.Expr) {

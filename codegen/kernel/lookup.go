@@ -116,7 +116,7 @@ func newLookup(g *generator) (*lookup, error) {
 	if err != nil {
 		return nil, err
 	}
-	k.rq, k.constants, err = newChannels(g, bias)
+	k.rq, k.constants, err = newChannels(g, bias, k.split)
 	return k, err
 }
 
@@ -307,7 +307,7 @@ func (k *lookup) outputs(tables loop.Region, at loop.Expr, runs func(do func(r r
 		}
 		add(acc)
 		lanes := 4
-		if !cs.vectors() {
+		if !k.rq.vectors {
 			lanes = 1
 		}
 		for j := 0; j < pt.channels; j += lanes {

@@ -20,6 +20,8 @@ type micro struct {
 	pixels, channels int // of a tile
 	order            []int
 	passes           []*pass
+	stored           []*pass      // that are decoded to scratch, where the kernel reads them
+	decodedAt        int          // byte of the decoded weights in scratch
 	constants        *loop.Global // of the output channels: biases, multipliers, shifts
 	rq               requant
 	pads             *loop.Global
@@ -73,6 +75,9 @@ func newMicro(g *generator, groups, run int, natural []int) (*micro, error) {
 		ps.leftRest = ps.restAt + groups*tiled*ps.tiled.Rest*p
 		k.passes = append(k.passes, ps)
 	}
+	if k.m.Decodes {
+		k.decode()
+	}
 	bias, err := n.Const("bias").Ints()
 	if err != nil {
 		return nil, err
@@ -81,7 +86,7 @@ func newMicro(g *generator, groups, run int, natural []int) (*micro, error) {
 	if err != nil {
 		return nil, err
 	}
-	k.rq, k.constants, err = newChannels(g, k.foldedBias(bias, weights, codes))
+	k.rq, k.constants, err = newChannels(g, k.foldedBias(bias, weights, codes), k.channels%4 == 0)
 	return k, err
 }
 
@@ -216,7 +221,11 @@ func (k *micro) channelTiles(col column, group loop.Expr, outs []output) {
 		var ws []*loop.Cursor
 		for _, p := range k.passes {
 			l := layout(p)
-			ws = append(ws, b.Cursor("w", p.data, loop.Sum(loop.Scaled(group, n*l.Groups*l.Words*k.m.Word), loop.Int(wordsAt(p)))))
+			from, at := loop.Region(p.data), wordsAt(p)
+			if p.data == nil {
+				from, at = col.region, at+k.decodedAt
+			}
+			ws = append(ws, b.Cursor("w", from, loop.Sum(loop.Scaled(group, n*l.Groups*l.Words*k.m.Word), loop.Int(at))))
 		}
 		b.For(name, loop.Int(0), loop.Int(n), 1, func(i loop.Expr) {
 			row := loop.Sum(loop.Scaled(group, n), i)
@@ -235,12 +244,14 @@ func (k *micro) channelTiles(col column, group loop.Expr, outs []output) {
 // rest gives the bit of a pass's codes that no word holds.
 func (k *micro) block(col column, outs []output, channels int, y *loop.Cursor, cs *channelCursors, ws []*loop.Cursor, rest func(*pass) loop.Expr) {
 	b := k.g.b
-	together := channels == 4 && k.vectors() && cs.vectors()
-	// The sums of each pixel: one a channel, or one of all channels.
+	together := k.rq.vectors && channels%4 == 0
+	// The sums of each pixel: one a channel, or, where products are, vectors of four.
 	acc := make([][]*loop.Var, len(outs))
 	for i := range outs {
-		if together {
-			acc[i] = []*loop.Var{b.Var("acc", loop.Num(loop.I32.Vec(4), 0))}
+		if together && k.vectors() {
+			for range channels / 4 {
+				acc[i] = append(acc[i], b.Var("acc", loop.Num(loop.I32.Vec(4), 0)))
+			}
 			continue
 		}
 		acc[i] = k.sums(channels, loop.I32)
@@ -284,7 +295,9 @@ func (k *micro) block(col column, outs []output, channels int, y *loop.Cursor, c
 				}
 				continue
 			}
-			b.Set(acc[i][0], loop.Sum(read(acc[i][0]), gathered("sums", wide[i])))
+			for j, v := range acc[i] {
+				b.Set(v, loop.Sum(read(v), gathered("sums", wide[i][4*j:4*j+4])))
+			}
 			if scalar {
 				singles[i] = k.sums(channels, loop.I32)
 			}
@@ -294,21 +307,30 @@ func (k *micro) block(col column, outs []output, channels int, y *loop.Cursor, c
 		}
 		for i := range singles {
 			if together && scalar {
-				b.Set(acc[i][0], loop.Sum(read(acc[i][0]), gathered("lanes", singles[i])))
+				for j, v := range acc[i] {
+					b.Set(v, loop.Sum(read(v), gathered("lanes", singles[i][4*j:4*j+4])))
+				}
 			}
 		}
 	}
 	step := 1
+	sum := func(i, j int) loop.Expr { return read(acc[i][j]) }
 	if together {
-		step = channels
+		step = 4
+		sum = func(i, j int) loop.Expr {
+			if k.vectors() {
+				return read(acc[i][j/4])
+			}
+			return gathered("lanes", acc[i][j:j+4])
+		}
 	}
 	for j := 0; j < channels; j += step {
 		q := cs.load(j, step)
 		for i := 0; i < len(outs); i += k.pooled {
 			// Requantization keeps the order: the greatest sum gives the greatest output.
-			best := k.finish(read(acc[i][j]), q.bias, outs[i].sum)
+			best := k.finish(sum(i, j), q.bias, outs[i].sum)
 			for p := i + 1; p < i+k.pooled; p++ {
-				best = loop.Op(loop.SMax, best, k.finish(read(acc[p][j]), q.bias, outs[p].sum))
+				best = loop.Op(loop.SMax, best, k.finish(sum(p, j), q.bias, outs[p].sum))
 			}
 			q.storeAt(best, y, loop.Int(i/k.pooled*k.apart+j))
 		}
@@ -487,8 +509,7 @@ func (k *micro) decodeRest(at int) {
 					place := read(b.Var("bit", loop.Sum(loop.Scaled(loop.Sum(loop.Scaled(row, l.Rest), i), p.bits), loop.Int(bit))))
 					q := load(p.data, loop.Op(loop.LShr, place, loop.Int(3)), loop.I8)
 					if p.bits < 8 {
-						q = loop.Op(loop.LShr, loop.To(loop.ZExt, q, 32), loop.Op(loop.And, place, loop.Int(7)))
-						q = loop.Op(loop.And, q, loop.Int(1<<p.bits-1))
+						q = k.codeAt(p, place)
 						if k.product.signs() {
 							q = loop.Op(loop.Sub, loop.Int(0), q)
 						}
@@ -505,9 +526,14 @@ func (k *micro) decodeRest(at int) {
 		p.tiledBytes = part(k.groups*tiled, p.tiled, p.restAt)
 		p.leftBytes = part(k.groups*(k.rows-tiled), p.left, p.leftRest)
 	}
+	k.zeroEnds()
+}
+
+// zeroEnds makes the columns end in zeros.
+func (k *micro) zeroEnds() {
 	for px := range k.pixels {
-		b.For("i", loop.Int(k.k), loop.Int(k.columnBytes()), 1, func(i loop.Expr) {
-			b.Store(k.g.scratch, loop.Sum(k.at(i), loop.Int(px*k.granule())), loop.Num(loop.I8, 0))
+		k.g.b.For("i", loop.Int(k.k), loop.Int(k.columnBytes()), 1, func(i loop.Expr) {
+			k.g.b.Store(k.g.scratch, loop.Sum(k.at(i), loop.Int(px*k.granule())), loop.Num(loop.I8, 0))
 		})
 	}
 }

@@ -40,7 +40,9 @@ var products = map[string]product{
 	"pair":   pair{},
 	"mlal":   mlal{},
 	"mladav": mladav{},
-	"abal":   abal{},
+
+	"mladav_decoded": mladav{},
+	"abal":           abal{},
 }
 
 // word32 is what products of words in general registers share.

@@ -16,6 +16,9 @@ type requant struct {
 	channels   int
 	perChannel bool
 	split      bool // all shifts are in 33..62: 32-bit steps (R6)
+	// The constants serve vectors: shifts are kept as the vectors' own are, right by
+	// what is negative.
+	vectors bool
 }
 
 func newRequant(g *generator, role string, wide bool) (requant, error) {
@@ -56,15 +59,22 @@ func readRequant(g *generator, wide bool) (requant, error) {
 }
 
 // newChannels lays the constants of all output channels into one global: biases,
-// then multipliers, then shifts.
-func newChannels(g *generator, bias []int64) (requant, *loop.Global, error) {
+// then multipliers, then shifts; together, four channels are requantized as a vector
+// where the target can.
+func newChannels(g *generator, bias []int64, together bool) (requant, *loop.Global, error) {
 	q, err := readRequant(g, false)
 	if err != nil {
 		return q, nil, err
 	}
 	q.channels = len(bias)
+	q.vectors = together && q.split && (g.target.Has("neon") || g.target.Has("mve"))
 	if !q.perChannel {
 		q.muls, q.shifts = slices.Repeat(q.muls, q.channels), slices.Repeat(q.shifts, q.channels)
+	}
+	if q.vectors {
+		for i, r := range q.shifts {
+			q.shifts[i] = -2 - r
+		}
 	}
 	return q, g.global("channels", 4, slices.Concat(bytesOf(32, bias), bytesOf(32, q.muls), bytesOf(8, q.shifts))), nil
 }
@@ -85,11 +95,6 @@ func (s *channelCursors) advance(channels int) {
 	s.g.b.Advance(s.bytes, channels)
 }
 
-// vectors reports whether four channels can be requantized together.
-func (s *channelCursors) vectors() bool {
-	return s.split && s.g.target.Has("neon") || s.split && s.g.target.Has("mve")
-}
-
 // load reads the constants of the j-th channel from there, or of n from it on.
 func (s *channelCursors) load(j, n int) channel {
 	b := s.g.b
@@ -97,7 +102,16 @@ func (s *channelCursors) load(j, n int) channel {
 		return read(b.Var(name, &loop.Load{From: s.words, Offset: loop.Int(at), T: loop.I32.Vec(n), Align: 4}))
 	}
 	bias, mul := word("bias", 4*j), word("mul", 4*(s.channels+j))
-	return channel{s.requant, bias, mul, read(b.Var("shift", loop.To(loop.ZExt, load(s.bytes, loop.Int(j), loop.I8.Vec(n)), 32)))}
+	shift := load(s.bytes, loop.Int(j), loop.I8.Vec(n))
+	switch {
+	case !s.vectors:
+		shift = loop.To(loop.ZExt, shift, 32)
+	case n > 1:
+		shift = loop.To(loop.SExt, shift, 32)
+	default: // a channel left over
+		shift = loop.Op(loop.Sub, loop.Int(-2), loop.To(loop.SExt, shift, 32))
+	}
+	return channel{s.requant, bias, mul, read(b.Var("shift", shift))}
 }
 
 // channel is a requantization with the constants of one channel.
@@ -127,10 +141,8 @@ func (q channel) storeAt(acc loop.Expr, to loop.Region, at loop.Expr) {
 	var y loop.Expr
 	switch {
 	case t.Lanes > 1:
-		// floor(a*m / 2^31), and floors of floors, as below.
-		high := loop.Instr("qdmulh", acc, q.m)
-		y = loop.Op(loop.AShr, high, loop.Sum(q.r, loop.Num(t, 1)))
-		y = loop.Op(loop.AShr, loop.Sum(y, loop.Num(t, 1+2*zero)), loop.Num(t, 1))
+		// floor(a*m / 2^31), and a floor of a floor, as below.
+		y = loop.Sum(loop.Instr("rshr", loop.Instr("qdmulh", acc, q.m), q.r), loop.Num(t, zero))
 	case q.g.roundsTFLite():
 		y = q.g.tflite(loop.To(loop.Trunc, acc, 32), loop.To(loop.SExt, q.m, 64), q.r)
 		y = loop.Sum(y, loop.Num(loop.I32, zero))

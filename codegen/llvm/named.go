@@ -48,6 +48,16 @@ var forms = map[string]func(p *printer, e *loop.Named, args []value.Value) value
 		}
 		return p.intrinsic("llvm.arm.neon.vqdmulh.v4i32", e.T, args...)
 	},
+	"rshr": func(p *printer, e *loop.Named, args []value.Value) value.Value {
+		switch p.target.Arch {
+		case "aarch64":
+			return p.intrinsic("llvm.aarch64.neon.srshl.v4i32", e.T, args...)
+		case "thumb":
+			no, yes := constant.NewInt(types.I32, 0), constant.NewInt(types.I32, 1) // not saturated, rounded, not unsigned
+			return p.intrinsic("llvm.arm.mve.vshl.vector.v4i32.v4i32", e.T, args[0], args[1], no, yes, no)
+		}
+		return p.intrinsic("llvm.arm.neon.vrshifts.v4i32", e.T, args...)
+	},
 	"sums": func(p *printer, e *loop.Named, args []value.Value) value.Value {
 		pair := func(a, b value.Value) value.Value { // the sums of pairs of lanes
 			if p.target.Arch == "aarch64" {

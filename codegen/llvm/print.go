@@ -230,7 +230,13 @@ func (p *printer) point(s *loop.Point) {
 	if p.cursor[s.Cursor] == nil {
 		p.cursor[s.Cursor] = p.entry.NewAlloca(types.I8Ptr)
 	}
-	p.block.NewStore(p.opaque(at), p.cursor[s.Cursor])
+	call := p.opaque(at)
+	// Helium adds a vector's products to a register of an even number: cursors keep
+	// to the odd ones, so that eight sums find room.
+	if p.target.Has("mve") {
+		call.Callee.(*ir.InlineAsm).Constraint = "=^To,0"
+	}
+	p.block.NewStore(call, p.cursor[s.Cursor])
 }
 
 func (p *printer) address(r loop.Region, offset loop.Expr, t loop.Type) value.Value {

@@ -60,6 +60,9 @@ func constant(r Region) bool {
 // Advance moves a cursor by some bytes.
 func (b *Builder) Advance(c *Cursor, bytes int) { b.add(&Point{c, c, Int(bytes)}) }
 
+// Move moves a cursor by some bytes that the program computes.
+func (b *Builder) Move(c *Cursor, bytes Expr) { b.add(&Point{c, c, bytes}) }
+
 // Fence keeps loads from moving past it.
 func (b *Builder) Fence() { b.add(&Fence{}) }
 

@@ -117,6 +117,15 @@ var Intrinsics = map[string]func(args [][]int64) []int64{
 		}
 		return out
 	},
+	// rshr shifts lanes right by 1..32, rounding to the nearest, ties up; the second
+	// argument holds the negative distances.
+	"rshr": func(a [][]int64) []int64 {
+		out := make([]int64, len(a[0]))
+		for i, x := range a[0] {
+			out[i] = (x + 1<<(-a[1][i]-1)) >> -a[1][i]
+		}
+		return out
+	},
 	// sums are the sums of the lanes of each argument; lanes are the arguments.
 	"sums": func(a [][]int64) []int64 {
 		out := make([]int64, len(a))

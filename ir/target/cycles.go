@@ -18,6 +18,12 @@ const (
 	perVectorTable  = 12. // a group's table, beside the 9 of each of its inputs
 	perVectorInput  = 9.
 
+	perScalarSum = 1.5 // an output of four, whose sums become a vector
+
+	// Of a depthwise layer, an output's tap:
+	perDepthwiseTap = 2.7
+	perVectorTap    = 1.1
+
 	perWeight = 6. // multiply-add of a kernel without products of the target's
 )
 
@@ -46,13 +52,20 @@ func (t *Target) Cycles(n *ir.Node, e ir.Elem) float64 {
 		return tables + outputs*(float64(steps*taps)*perLookup*planes+perOutput+perTap*float64(taps)/LookupTile) + perPixel*float64(pixels)
 	}
 	if groups == shape[0] && groups > 1 {
-		return outputs * (float64(taps)*5 + perOutput + 10)
+		if t.Vectors() {
+			return outputs * (float64(taps)*perVectorTap + perVectorOutput)
+		}
+		return outputs * (float64(taps)*perDepthwiseTap + perOutput)
 	}
 	row := 1
 	if n.Op == ir.Conv2D {
 		row = n.Out.Type.Shape[2] * pooled
 	}
-	c := t.best(e, shape, groups, row, pooled, n.Op == ir.Conv2D, func(*Multiply) bool { return true })
+	all := 0
+	if n.Op == ir.Conv2D {
+		all = pixels
+	}
+	c := t.best(e, shape, groups, row, all, pooled, func(m *Multiply) bool { return !m.Decodes || all > 0 && e.CodeBits() < 8 })
 	if c.m == nil {
 		return outputs * float64(k) * perWeight
 	}
@@ -60,5 +73,9 @@ func (t *Target) Cycles(n *ir.Node, e ir.Elem) float64 {
 	if c.m.Word == 16 {
 		columns = float64(pixels*groups) * (float64(k)/4 + float64(taps)*perTap)
 	}
-	return outputs*(c.cycles+perOutput/2) + columns + perPixel*float64(pixels)
+	output := perOutput / 2
+	if c.m.Word == 16 && c.m.Narrow == nil && c.channels%4 == 0 { // four sums together, and none to be added up before
+		output = perScalarSum
+	}
+	return outputs*(c.cycles+output) + columns + perPixel*float64(pixels)
 }

@@ -45,8 +45,14 @@ func channelTile(_ *ir.Node, t *Target) []int {
 var kernels = []Kernel{
 	{
 		Name: "conv_depthwise", Op: ir.Conv2D, Applies: depthwise, Pools: true, Rows: true, Tile: noTile,
-		Doc:     "one channel a group: weights decoded to 16 bits, tap by tap, times differences from the zero point, four channels at a time",
-		Scratch: func(n *ir.Node, _ *Target) int { return 2 * n.Const("weight").Type.Shape.Size() },
+		Doc: "one channel a group: weights decoded to 16 bits, tap by tap, times inputs, four channels at a time; windows that stick out of the image are gathered",
+		Scratch: func(n *ir.Node, _ *Target) int {
+			size := n.Const("weight").Type.Shape.Size()
+			if slices.Max(n.Ints("pad")) == 0 {
+				return 2 * size
+			}
+			return DepthwiseWeights(size) + size
+		},
 	},
 	micro("conv_micro", ir.Conv2D, "windows of a tile of pixels gathered as columns, times words of codes of a few output channels, by the target's own product"),
 	micro("linear_micro", ir.Linear, "the input made a column, times words of codes of a few outputs, by the target's own product"),
@@ -154,15 +160,32 @@ func depthwise(n *ir.Node, t *Target) bool {
 		n.Nums("pad_value") == nil && slices.Equal(n.Ints("dilation"), []int{1, 1})
 }
 
+// DepthwiseWeights is the bytes of decoded weights; what lies behind them is
+// aligned.
+func DepthwiseWeights(codes int) int { return (2*codes + 7) / 8 * 8 }
+
 // choose is the product and tile of a layer.
 func choose(n *ir.Node, t *Target) choice {
 	c := n.Const("weight")
-	serves := func(m *Multiply) bool { return !m.Least || c.Type.Elem.CodeBits() < 8 || greater(c) }
-	if n.Op != ir.Conv2D {
-		return t.best(c.Type.Elem, c.Type.Shape, 1, 1, 1, false, serves)
+	serves := func(m *Multiply) bool {
+		if m.Decodes {
+			return c.Type.Elem.CodeBits() < 8 && decodes(n, m)
+		}
+		return !m.Least || c.Type.Elem.CodeBits() < 8 || greater(c)
 	}
-	_, pooled := n.Pool()
-	return t.best(c.Type.Elem, c.Type.Shape, n.Int("groups"), n.Out.Type.Shape[2]*pooled, pooled, true, serves)
+	if n.Op != ir.Conv2D {
+		return t.best(c.Type.Elem, c.Type.Shape, 1, 1, 0, 1, serves)
+	}
+	height, pooled := n.Pool()
+	row := n.Out.Type.Shape[2] * pooled
+	return t.best(c.Type.Elem, c.Type.Shape, n.Int("groups"), row, n.Out.Type.Shape[1]*height*row, pooled, serves)
+}
+
+// decodes reports whether a layer's weights may lie decoded in scratch: they are no
+// more than the activations, so that memory doubles at the most.
+func decodes(n *ir.Node, m *Multiply) bool {
+	w := n.Const("weight").Type.Shape
+	return n.Op == ir.Conv2D && w[0]*ColumnBytes(m, w.Size()/w[0]) <= n.Out.Type.Shape.Size()+n.Args[0].Type.Shape.Size()
 }
 
 // ColumnBytes is the bytes of a column of k inputs: whole products.

@@ -29,13 +29,17 @@ type Multiply struct {
 	Across bool // the lanes are output channels that share an input, not inputs
 	Input  int  // bits of an input in the columns that products read: 8 or 16
 	Least  bool // 8-bit codes must be greater than -128: two products of -128*-128 overflow 16 bits
-	Planar bool // a pixel's column lies in one piece, not interleaved by products
+	// Decodes: codes of fewer than 8 bits are decoded to bytes in scratch, once for
+	// all pixels, and read as those of 8 bits.
+	Decodes bool
+	Planar  bool // a pixel's column lies in one piece, not interleaved by products
 	// Tiles are the [pixels, channels] that fit the registers: Tiles8 for codes of
 	// 8 bits, whose products are added to wide sums at once.
 	Tiles, Tiles8 [][2]int
 	// Costs in instructions: of a load of codes, of taking a field of a plane
-	// (of one of 8 bits), of an input's load, of a product, of a loop's round.
-	Load, Unpack, Unpack8, InputLoad, Product, Product8, Round float64
+	// (of one of 8 bits), of an input's load, of a product, of a loop's round; and those
+	// of a channel that is computed for a tile of pixels, its addresses.
+	Load, Unpack, Unpack8, InputLoad, Product, Product8, Round, Start float64
 	// Narrow is the products that a sum of 16 bits holds before it is added to wide
 	// ones, for a plane's width; nil or 0 where sums are wide. Flush is the
 	// instructions of that.
@@ -53,14 +57,14 @@ var multiplies = []*Multiply{
 		Arch: []string{"thumb", "arm"}, Feature: "dsp",
 		Planes: []int{8, 4, 2, 1}, Word: 4, Lanes: 2, Field: 16, Input: 16,
 		Tiles: [][2]int{{2, 2}, {1, 4}, {1, 2}, {2, 1}, {1, 1}},
-		Load:  .75, Unpack: 1, Unpack8: 1, InputLoad: .5, Product: 1, Round: 5, Unroll8: 8, Unroll: 16,
+		Load:  .75, Unpack: 1, Unpack8: 1, InputLoad: .5, Product: 1, Start: 10, Round: 5, Unroll8: 8, Unroll: 16,
 	},
 	{
 		Name: "usada8", Doc: "the sum of four |x-255q| of unsigned bytes: x where the bit q is 0, 255-x where it is 1",
 		Arch: []string{"thumb", "arm"}, Feature: "dsp",
 		Planes: []int{1}, Word: 4, Lanes: 4, Field: 8, Input: 8,
 		Tiles: [][2]int{{4, 1}, {1, 4}, {1, 2}, {2, 1}, {1, 1}},
-		Load:  .75, Unpack: 2, InputLoad: .5, Product: 1, Round: 5, Unroll8: 8, Unroll: 16,
+		Load:  .75, Unpack: 2, InputLoad: .5, Product: 1, Start: 10, Round: 5, Unroll8: 8, Unroll: 16,
 	},
 	{
 		Name: "mlal", Doc: "sixteen products of signed bytes, summed in 16 bits, those by pairs in 32",
@@ -68,7 +72,7 @@ var multiplies = []*Multiply{
 		Planes: []int{8, 4, 2, 1}, Word: 16, Lanes: 16, Field: 8, Input: 8, Least: true,
 		Tiles8: [][2]int{{2, 4}, {2, 2}, {1, 4}, {1, 2}, {2, 1}, {1, 1}},
 		Tiles:  [][2]int{{2, 4}, {2, 2}, {1, 4}, {1, 2}, {2, 1}, {1, 1}},
-		Load:   1, Unpack: 1.5, Unpack8: 0, InputLoad: 1, Product: 2, Product8: 3, Round: 4, Unroll8: 2, Unroll: 4,
+		Load:   1, Unpack: 1.5, Unpack8: 0, InputLoad: 1, Product: 2, Product8: 3, Start: 10, Round: 4, Unroll8: 2, Unroll: 4,
 		// Each lane takes two products of the greatest code and input.
 		Narrow: func(bits int) int {
 			if bits == 8 {
@@ -81,15 +85,22 @@ var multiplies = []*Multiply{
 		Name: "mladav", Doc: "sixteen products of signed bytes, all added to one sum",
 		Arch: []string{"thumb"}, Feature: "mve",
 		Planes: []int{8, 4, 2, 1}, Word: 16, Lanes: 16, Field: 8, Input: 8,
-		Tiles: [][2]int{{2, 2}, {1, 4}, {1, 2}, {2, 1}, {1, 1}},
-		Load:  1, Unpack: 1.5, InputLoad: 1, Product: 1, Round: 3, Unroll8: 2, Unroll: 4,
+		Tiles: [][2]int{{2, 4}, {2, 2}, {1, 8}, {1, 4}, {1, 2}, {2, 1}, {1, 1}},
+		Load:  1, Unpack: 1.5, InputLoad: 1, Product: 1, Start: 3, Round: 3, Unroll8: 2, Unroll: 4,
+	},
+	{
+		Name: "mladav_decoded", Doc: "as mladav, of codes decoded to bytes once for all pixels",
+		Arch: []string{"thumb"}, Feature: "mve", Decodes: true,
+		Planes: []int{4, 2, 1}, Word: 16, Lanes: 16, Field: 8, Input: 8,
+		Tiles: [][2]int{{2, 4}, {2, 2}, {1, 4}, {1, 2}, {2, 1}, {1, 1}},
+		Load:  1, InputLoad: 1, Product: 1, Start: 3, Round: 3, Unroll8: 2, Unroll: 4,
 	},
 	{
 		Name: "abal", Doc: "sixteen |x-255q| of unsigned bytes, summed in 16 bits: x where the bit q is 0, 255-x where it is 1",
 		Arch: []string{"arm", "aarch64"}, Feature: "simd",
 		Planes: []int{1}, Word: 16, Lanes: 16, Field: 8, Input: 8,
 		Tiles: [][2]int{{2, 4}, {2, 2}, {1, 4}, {4, 1}, {1, 2}, {2, 1}, {1, 1}},
-		Load:  1, Unpack: 1, InputLoad: 1, Product: 2, Round: 4, Unroll: 4,
+		Load:  1, Unpack: 1, InputLoad: 1, Product: 2, Start: 10, Round: 4, Unroll: 4,
 		Narrow: func(int) int { return 65535 / 255 / 2 }, Flush: 4,
 	},
 	{
@@ -97,14 +108,14 @@ var multiplies = []*Multiply{
 		Arch:   []string{"thumb", "thumb1", "riscv32", "riscv64"},
 		Planes: []int{8}, Word: 1, Lanes: 1, Field: 8, Input: 8, Planar: true,
 		Tiles: [][2]int{{3, 2}, {1, 4}, {2, 2}, {1, 2}, {2, 1}, {1, 1}},
-		Load:  1, Unpack8: 0, InputLoad: 1, Product: 1, Round: 5, Unroll8: 8,
+		Load:  1, Unpack8: 0, InputLoad: 1, Product: 1, Start: 10, Round: 5, Unroll8: 8,
 	},
 	{
 		Name: "pair", Doc: "codes of two output channels times one unsigned input, summed in 16-bit halves",
 		Arch:   []string{"thumb", "thumb1", "riscv32", "riscv64"},
 		Planes: []int{4, 2, 1}, Word: 4, Lanes: 2, Field: 16, Across: true, Input: 8, Planar: true,
 		Tiles: [][2]int{{3, 4}, {2, 4}, {1, 4}, {1, 2}, {2, 2}, {1, 1}},
-		Load:  1, Unpack: 1, InputLoad: 1, Product: 1, Round: 5, Unroll: 16,
+		Load:  1, Unpack: 1, InputLoad: 1, Product: 1, Start: 10, Round: 5, Unroll: 16,
 		// The greatest code times the greatest input.
 		Narrow: func(bits int) int { return 65535 / (255 * (1<<bits - 1)) }, Flush: 6,
 	},
@@ -114,6 +125,9 @@ var multiplies = []*Multiply{
 func (t *Target) has(feature string) bool {
 	return t.Has(feature) || feature == "simd" && (t.Has("neon") || t.Has("sse4.1"))
 }
+
+// Vectors reports whether it has vectors of sixteen bytes.
+func (t *Target) Vectors() bool { return t.has("simd") || t.Has("mve") }
 
 // arch is the target's architecture, Thumb of few registers apart.
 func (t *Target) arch() string {
@@ -245,8 +259,11 @@ func (m *Multiply) RestBytes(l Layout) int {
 	return (l.Rest + m.Lanes - 1) / m.Lanes * m.Lanes
 }
 
-// restScratch is the decoded rest of all rows, in every pass.
+// restScratch is the decoded codes, or the decoded rest of all rows, in every pass.
 func (m *Multiply) restScratch(e ir.Elem, k, rows, groups, channels int) int {
+	if m.Decodes {
+		return groups * rows * ColumnBytes(m, k)
+	}
 	tiled, sum := rows/channels*channels, 0
 	for _, p := range m.Passes(e) {
 		sum += groups * (tiled*m.RestBytes(m.Layout(p, k, channels)) + (rows-tiled)*m.RestBytes(m.Layout(p, k, 1)))
@@ -254,14 +271,27 @@ func (m *Multiply) restScratch(e ir.Elem, k, rows, groups, channels int) int {
 	return sum
 }
 
-// rest is the instructions of one code of a row that no word holds.
-const rest = 7
+// rest is the instructions of one code of a row that no word holds; decode those
+// of a vector of codes that is decoded to scratch, decodeRest of such a code alone.
+const (
+	rest       = 7
+	decode     = 8
+	decodeRest = 20
+)
 
-// cycles estimates the instructions of one pixel, of many or of few, and one output
-// channel.
-func (m *Multiply) cycles(e ir.Elem, k, pixels, channels int, many bool) float64 {
-	sum := 10. / float64(channels) // of the inputs' addresses
-	for _, p := range m.Passes(e) {
+// cycles estimates the instructions of one pixel of a tile, and one output channel,
+// of a layer of some pixels; 0 where there are no pixels, and columns serve once.
+func (m *Multiply) cycles(e ir.Elem, k, pixels, channels, all int) float64 {
+	sum := m.Start / float64(channels)
+	passes := m.Passes(e)
+	if m.Decodes {
+		for _, p := range passes {
+			l := m.Layout(p, k, channels)
+			sum += float64(decode*l.Groups*l.Steps+decodeRest*l.Rest) / float64(max(1, all))
+		}
+		passes, k = []int{8}, ColumnBytes(m, k)
+	}
+	for _, p := range passes {
 		l := m.Layout(p, k, channels)
 		unpack, product := m.Unpack, m.Product
 		if p == 8 {
@@ -274,7 +304,7 @@ func (m *Multiply) cycles(e ir.Elem, k, pixels, channels int, many bool) float64
 			step += px * units * m.Flush / float64(room)
 		}
 		left := rest * float64(l.Rest*channels) * (1 + px/4)
-		if many && m.RestBytes(l) > 0 {
+		if all > 0 && m.RestBytes(l) > 0 {
 			left = float64(m.RestBytes(l)/m.Lanes) * (units + px + px*units*(product+1))
 		}
 		sum += (step*float64(l.Steps*l.Groups) + left) / (px * float64(channels))
@@ -308,9 +338,9 @@ func greater(c *ir.Const) bool {
 }
 
 // best chooses for rows of k codes of e, rows of them in a group, a number of
-// pixels in a row of the result, of which some are pooled, among the products that
-// serve.
-func (t *Target) best(e ir.Elem, shape ir.Shape, groups, pixels, pooled int, many bool, serves func(*Multiply) bool) (best choice) {
+// pixels in a row of the result and in all, of which some are pooled, among the
+// products that serve.
+func (t *Target) best(e ir.Elem, shape ir.Shape, groups, pixels, all, pooled int, serves func(*Multiply) bool) (best choice) {
 	k, rows := shape.Size()/shape[0], shape[0]/groups
 	for _, m := range t.Multiplies() {
 		passes := m.Passes(e)
@@ -325,7 +355,13 @@ func (t *Target) best(e ir.Elem, shape ir.Shape, groups, pixels, pooled int, man
 			if tile[0] > pixels || tile[0] > 1 && tile[0]%pooled != 0 || tile[1] > rows {
 				continue
 			}
-			if c := m.cycles(e, k, tile[0], tile[1], many); best.m == nil || c < best.cycles {
+			// Rows that fill no tile are computed one by one.
+			left := float64(rows%tile[1]) / float64(rows)
+			c := m.cycles(e, k, tile[0], tile[1], all) * (1 - left)
+			if left > 0 {
+				c += m.cycles(e, k, tile[0], 1, all) * left
+			}
+			if best.m == nil || c < best.cycles {
 				best = choice{m, tile[0], tile[1], c}
 			}
 		}

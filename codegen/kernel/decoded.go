@@ -1,0 +1,87 @@
+package kernel
+
+import (
+	"math/bits"
+
+	"github.com/dnnc/dnnc/codegen/loop"
+	"github.com/dnnc/dnnc/ir/target"
+)
+
+// decode has the kernel read its weights from scratch as bytes, those of a row
+// filled up to whole products; what fills is multiplied with zeros. The stored
+// passes are what decodeAll reads.
+func (k *micro) decode() {
+	size := target.ColumnBytes(k.m, k.k)
+	tiled := k.rows / k.channels * k.channels
+	k.stored, k.odd = k.passes, 0
+	k.passes = []*pass{{
+		bits: 8, tiled: k.m.Layout(8, size, k.channels), left: k.m.Layout(8, size, 1),
+		leftAt: k.groups * tiled * size, tiledBytes: -1, leftBytes: -1,
+	}}
+	k.decodedAt = k.pixels * k.columnBytes()
+}
+
+// decodeAll decodes all codes to the weights' values, once for all pixels, in the
+// order in which words of 8 bits lie, and makes the columns end in zeros.
+func (k *micro) decodeAll() {
+	size := target.ColumnBytes(k.m, k.k)
+	tiled := k.rows / k.channels * k.channels
+	low := k.elem.CodeBits()
+	for i, p := range k.stored {
+		low -= p.bits
+		// A weight is 2q-(2^bits-1): the first pass begins with what the zero code is.
+		value := func(q loop.Expr, dst loop.Expr) loop.Expr {
+			if i == 0 {
+				dst = loop.Num(q.Type(), 1-1<<k.elem.Bits)
+			}
+			return loop.Sum(loop.Op(loop.Shl, q, loop.Num(q.Type(), int64(low+1))), dst)
+		}
+		k.decodePart(p, p.tiled, k.groups*tiled/k.channels, k.channels, k.decodedAt, 0, p.restAt, value)
+		k.decodePart(p, p.left, k.groups*(k.rows-tiled), 1, k.decodedAt+k.groups*tiled*size, p.leftAt, p.leftRest, value)
+	}
+	k.zeroEnds()
+}
+
+// decodePart decodes one pass of n tiles of some channels to scratch; their words
+// begin at a byte, the codes that no word holds at a bit.
+func (k *micro) decodePart(p *pass, l target.Layout, n, channels, to, from, bit int, value func(q, dst loop.Expr) loop.Expr) {
+	b, size := k.g.b, target.ColumnBytes(k.m, k.k)
+	if n == 0 {
+		return
+	}
+	words := b.Cursor("words", p.data, loop.Int(from))
+	b.For("tile", loop.Int(0), loop.Int(n), 1, func(tile loop.Expr) {
+		first := loop.Sum(loop.Scaled(tile, channels*size), loop.Int(to))
+		dst := b.Cursor("dst", k.g.scratch, first)
+		b.For("word", loop.Int(0), loop.Int(l.Groups*l.Words), 1, func(loop.Expr) {
+			t := k.product.word()
+			word := read(b.Var("word", &loop.Load{From: words, Offset: loop.Int(0), T: t, Align: 8}))
+			b.Advance(words, k.m.Word)
+			for f := range l.Fields {
+				v := value(k.product.field(p, word, f), &loop.Load{From: dst, Offset: loop.Int(0), T: t, Align: 8})
+				b.StoreAligned(dst, loop.Int(0), v, 8)
+				b.Advance(dst, k.m.Word)
+			}
+		})
+		b.For("unit", loop.Int(0), loop.Int(channels), 1, func(unit loop.Expr) {
+			row := loop.Sum(loop.Scaled(tile, channels), unit)
+			b.For("i", loop.Int(k.k-l.Rest), loop.Int(k.k), 1, func(i loop.Expr) {
+				at := loop.Sum(loop.Scaled(loop.Sum(loop.Scaled(row, l.Rest), i, loop.Int(l.Rest-k.k)), p.bits), loop.Int(bit))
+				q := k.codeAt(p, read(b.Var("bit", at)))
+				// Products of a tile's channels lie side by side.
+				product := loop.Op(loop.LShr, i, loop.Int(bits.TrailingZeros(uint(k.m.Lanes))))
+				dst := loop.Sum(first, loop.Scaled(loop.Sum(loop.Scaled(product, channels), unit), k.m.Lanes), loop.Op(loop.And, i, loop.Int(k.m.Lanes-1)))
+				dst = read(b.Var("dst", dst))
+				v := value(q, loop.To(loop.ZExt, load(k.g.scratch, dst, loop.I8), 32))
+				b.Store(k.g.scratch, dst, loop.To(loop.Trunc, v, 8))
+			})
+		})
+	})
+}
+
+// codeAt is the code of a pass at a bit of its data, as an i32: codes of fewer
+// than 8 bits alone.
+func (k *micro) codeAt(p *pass, bit loop.Expr) loop.Expr {
+	q := loop.To(loop.ZExt, load(p.data, loop.Op(loop.LShr, bit, loop.Int(3)), loop.I8), 32)
+	return loop.Op(loop.And, loop.Op(loop.LShr, q, loop.Op(loop.And, bit, loop.Int(7))), loop.Int(1<<p.bits-1))
+}
