@@ -58,16 +58,16 @@ func onLanes(name string, a []loop.Expr, i int) (text string, ok bool) {
 	case "tbl16":
 		n := expr(a[2], i)
 		return fmt.Sprintf("(uint16_t)(%s[%s] | (uint32_t)%s[%s] << 8)", a[0].(*loop.Read).Var.Name, n, a[1].(*loop.Read).Var.Name, n), true
-	case "mladav":
+	case "mladav", "mladavu":
 		text := expr(a[2], 0)
 		for i := range a[0].Type().Lanes {
-			text += fmt.Sprintf(" + sext8_32(%s) * sext8_32(%s)", expr(a[0], i), expr(a[1], i))
+			text += fmt.Sprintf(" + %[1]s(%[2]s) * %[1]s(%[3]s)", wider[name], expr(a[0], i), expr(a[1], i))
 		}
 		return "(" + text + ")", true
-	case "addv":
+	case "addv", "addvu":
 		text := expr(a[1], 0)
 		for i := range a[0].Type().Lanes {
-			text += fmt.Sprintf(" + sext8_32(%s)", expr(a[0], i))
+			text += fmt.Sprintf(" + %s(%s)", wider[name], expr(a[0], i))
 		}
 		return "(" + text + ")", true
 	case "qdmulh":
@@ -84,6 +84,9 @@ func onLanes(name string, a []loop.Expr, i int) (text string, ok bool) {
 	return "", false
 }
 
+// wider is what makes lanes of bytes 32 bits wide.
+var wider = map[string]string{"mladav": "sext8_32", "addv": "sext8_32", "mladavu": "(uint32_t)", "addvu": "(uint32_t)"}
+
 // total is the sum of a vector's lanes.
 func total(e loop.Expr) string {
 	var terms []string
@@ -94,7 +97,7 @@ func total(e loop.Expr) string {
 }
 
 // vectors are the names that onLanes knows.
-var vectors = []string{"mladav", "addv", "mull", "paddl", "padal", "padalu", "abal", "tst", "tbl16", "sum", "sums", "lanes", "qdmulh", "rshr"}
+var vectors = []string{"mladav", "mladavu", "addv", "addvu", "mull", "paddl", "padal", "padalu", "abal", "tst", "tbl16", "sum", "sums", "lanes", "qdmulh", "rshr"}
 
 func pairOf(a []loop.Expr, i int, widen string) string {
 	return fmt.Sprintf("(%s + %s(%s) + %s(%s))", expr(a[1], i), widen, expr(a[0], 2*i), widen, expr(a[0], 2*i+1))

@@ -249,14 +249,15 @@ func (c *columnWriter) sixteens(source, to *loop.Cursor, n loop.Expr) {
 	}
 	b.For("c", loop.Int(0), loop.Scaled(n, c.taps/16), 1, func(loop.Expr) {
 		v := read(b.Var("v", load(source, loop.Int(0), t)))
-		switch {
-		case sums == nil && c.sum != nil:
-			b.Set(c.sum, loop.Instr("addv", v, read(c.sum)))
-		case sums != nil:
+		if sums != nil { // of products whose columns hold the inputs themselves
 			b.Set(sums, loop.Instr("padal", loop.Instr("paddl", v, loop.Num(loop.I16.Vec(8), 0)), read(sums)))
 		}
+		add := "addv"
 		if c.product.shift() != 0 {
-			v = loop.Op(loop.Xor, v, loop.Num(t, 0x80))
+			v, add = read(b.Var("v", loop.Op(loop.Xor, v, loop.Num(t, 0x80)))), "addvu"
+		}
+		if sums == nil && c.sum != nil {
+			b.Set(c.sum, loop.Instr(add, v, read(c.sum)))
 		}
 		b.StoreAligned(to, loop.Int(0), v, 8)
 		b.Advance(source, 16)

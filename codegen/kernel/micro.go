@@ -268,7 +268,17 @@ func (k *micro) block(col column, outs []output, channels int, y *loop.Cursor, c
 		}
 		decoded := k.decoded(p, l)
 		if !k.vectors() {
-			k.words(p, l, col, ws[i], acc)
+			sums := acc
+			if i > 0 && k.m.NestedIn(l) {
+				sums = make([][]*loop.Var, len(outs))
+				for px := range sums {
+					sums[px] = k.sums(channels, loop.I32)
+				}
+			}
+			k.words(p, l, col, ws[i], sums)
+			if k.m.NestedIn(l) {
+				k.takeApart(p, l, sums, acc)
+			}
 			if decoded {
 				k.restBytes(p, l, col, rest(p), acc)
 			} else {
@@ -475,10 +485,39 @@ func (k *micro) group(p *pass, l target.Layout, w, x *loop.Cursor, inputAt int, 
 			word = read(b.Var("word", &loop.Load{From: w, Offset: loop.Int(0), T: k.product.word(), Align: min(k.m.Word, 8)}))
 			b.Advance(w, k.m.Word)
 		}
-		code := read(b.Var("q", k.product.field(p, word, f%l.Fields)))
+		code := read(b.Var("q", k.field(p, l, word, f%l.Fields)))
 		for i := range acc {
 			v := acc[i][unit]
 			b.Set(v, k.product.add(p.bits, code, inputs[step%batch*len(acc)+i], read(v)))
+		}
+	}
+}
+
+// field takes a field's codes out of a word; where channels are nested, with those
+// of the fields below it: all shifted so that its own are the highest bits.
+func (k *micro) field(p *pass, l target.Layout, word loop.Expr, f int) loop.Expr {
+	if !k.m.NestedIn(l) {
+		return k.product.field(p, word, f)
+	}
+	return loop.Op(loop.Shl, word, loop.Num(word.Type(), int64(k.m.Field-(f+1)*p.bits)))
+}
+
+// takeApart adds to acc the sums of each channel, in place where both are the same.
+// The sum of field f is 2^(8-bits) times its channel's, and 2^-bits times that of
+// field f-1.
+func (k *micro) takeApart(p *pass, l target.Layout, sums, acc [][]*loop.Var) {
+	b := k.g.b
+	for px, row := range sums {
+		for j := len(row) - 1; j >= 0; j-- {
+			sum := read(row[j])
+			if j%l.Fields > 0 {
+				sum = loop.Op(loop.Sub, sum, loop.Op(loop.LShr, read(row[j-1]), loop.Int(p.bits)))
+			}
+			sum = loop.Op(loop.LShr, sum, loop.Int(k.m.Field-p.bits))
+			if row[j] != acc[px][j] {
+				sum = loop.Sum(read(acc[px][j]), sum)
+			}
+			b.Set(acc[px][j], sum)
 		}
 	}
 }

@@ -42,6 +42,7 @@ var products = map[string]product{
 	"mladav": mladav{},
 
 	"mladav_decoded": mladav{},
+	"mladav_nested":  mladavNested{},
 	"abal":           abal{},
 }
 
@@ -246,4 +247,13 @@ func (mladav) total(sum loop.Expr) loop.Expr               { return sum }
 func (mladav) flush(*loop.Builder, *loop.Var, []*loop.Var) {}
 func (mladav) add(_ int, code, input, sum loop.Expr) loop.Expr {
 	return loop.Instr("mladav", code, input, sum)
+}
+
+// mladavNested multiplies unsigned bytes: codes with x+128.
+type mladavNested struct{ mladav }
+
+func (mladavNested) shift() int64                 { return 128 }
+func (mladavNested) single(x loop.Expr) loop.Expr { return loop.To(loop.ZExt, x, 32) }
+func (mladavNested) add(_ int, code, input, sum loop.Expr) loop.Expr {
+	return loop.Instr("mladavu", code, input, sum)
 }

@@ -110,14 +110,10 @@ var forms = map[string]func(p *printer, e *loop.Named, args []value.Value) value
 		}
 		return p.block.NewMul(p.block.NewSExt(args[0], typeOf(e.T)), p.block.NewSExt(args[1], typeOf(e.T)))
 	},
-	"mladav": func(p *printer, e *loop.Named, args []value.Value) value.Value {
-		no := constant.NewInt(types.I32, 0) // not unsigned, not subtracted, not exchanged
-		return p.intrinsic("llvm.arm.mve.vmldava.v16i8", e.T, no, no, no, args[2], args[0], args[1])
-	},
-	"addv": func(p *printer, e *loop.Named, args []value.Value) value.Value {
-		sum := p.intrinsic("llvm.arm.mve.addv.v16i8", e.T, args[0], constant.NewInt(types.I32, 0))
-		return p.block.NewAdd(args[1], sum)
-	},
+	"mladav":  func(p *printer, e *loop.Named, args []value.Value) value.Value { return p.mladav(e, 0, args) },
+	"mladavu": func(p *printer, e *loop.Named, args []value.Value) value.Value { return p.mladav(e, 1, args) },
+	"addv":    func(p *printer, e *loop.Named, args []value.Value) value.Value { return p.addv(e, 0, args) },
+	"addvu":   func(p *printer, e *loop.Named, args []value.Value) value.Value { return p.addv(e, 1, args) },
 	"paddl": func(p *printer, e *loop.Named, args []value.Value) value.Value {
 		switch p.target.Arch {
 		case "arm":
@@ -166,6 +162,17 @@ func (p *printer) named(e *loop.Named, args []value.Value) value.Value {
 		return form(p, e, args)
 	}
 	return p.intrinsic(intrinsics[e.Name], e.T, args...)
+}
+
+// mladav and addv are Helium's sums of lanes, of unsigned ones where it is 1.
+func (p *printer) mladav(e *loop.Named, unsigned int64, args []value.Value) value.Value {
+	no := constant.NewInt(types.I32, 0) // not subtracted, not exchanged
+	return p.intrinsic("llvm.arm.mve.vmldava.v16i8", e.T, constant.NewInt(types.I32, unsigned), no, no, args[2], args[0], args[1])
+}
+
+func (p *printer) addv(e *loop.Named, unsigned int64, args []value.Value) value.Value {
+	sum := p.intrinsic("llvm.arm.mve.addv.v16i8", e.T, args[0], constant.NewInt(types.I32, unsigned))
+	return p.block.NewAdd(args[1], sum)
 }
 
 // ubfx is one instruction where there is one: left to itself, LLVM merges it with

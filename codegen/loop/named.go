@@ -38,7 +38,8 @@ var Intrinsics = map[string]func(args [][]int64) []int64{
 	// smlabb adds the product of the lower halves, smlatt of the upper ones.
 	"smlabb": func(a [][]int64) []int64 { return []int64{wrap(a[2][0]+wrap(a[0][0], 16)*wrap(a[1][0], 16), 32)} },
 	"smlatt": func(a [][]int64) []int64 { return []int64{wrap(a[2][0]+(a[0][0]>>16)*(a[1][0]>>16), 32)} },
-	// mladav adds all products of signed bytes to an i32, addv all signed bytes.
+	// mladav adds all products of signed bytes to an i32, addv all signed bytes;
+	// mladavu and addvu those of unsigned ones.
 	"mladav": func(a [][]int64) []int64 {
 		sum := a[2][0]
 		for i, v := range a[0] {
@@ -50,6 +51,20 @@ var Intrinsics = map[string]func(args [][]int64) []int64{
 		sum := a[1][0]
 		for _, v := range a[0] {
 			sum += v
+		}
+		return []int64{wrap(sum, 32)}
+	},
+	"mladavu": func(a [][]int64) []int64 {
+		sum := a[2][0]
+		for i, v := range a[0] {
+			sum += v & 0xff * (a[1][i] & 0xff)
+		}
+		return []int64{wrap(sum, 32)}
+	},
+	"addvu": func(a [][]int64) []int64 {
+		sum := a[1][0]
+		for _, v := range a[0] {
+			sum += v & 0xff
 		}
 		return []int64{wrap(sum, 32)}
 	},

@@ -1,6 +1,7 @@
 package target
 
 import (
+	"math"
 	"slices"
 
 	"github.com/dnnc/dnnc/ir"
@@ -168,8 +169,11 @@ func DepthwiseWeights(codes int) int { return (2*codes + 7) / 8 * 8 }
 func choose(n *ir.Node, t *Target) choice {
 	c := n.Const("weight")
 	serves := func(m *Multiply) bool {
-		if m.Decodes {
+		switch {
+		case m.Decodes:
 			return c.Type.Elem.CodeBits() < 8 && decodes(n, m)
+		case m.Nested: // the sums hold products of bytes
+			return c.Type.Shape.Size()/c.Type.Shape[0] <= math.MaxUint32/(255*255)
 		}
 		return !m.Least || c.Type.Elem.CodeBits() < 8 || greater(c)
 	}

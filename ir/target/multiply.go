@@ -32,7 +32,11 @@ type Multiply struct {
 	// Decodes: codes of fewer than 8 bits are decoded to bytes in scratch, once for
 	// all pixels, and read as those of 8 bits.
 	Decodes bool
-	Planar  bool // a pixel's column lies in one piece, not interleaved by products
+	// Nested: where a word's fields are channels that share their inputs, a field is
+	// taken with all below it, in one instruction; sums are taken apart at the end.
+	// Products are unsigned.
+	Nested bool
+	Planar bool // a pixel's column lies in one piece, not interleaved by products
 	// Tiles are the [pixels, channels] that fit the registers: Tiles8 for codes of
 	// 8 bits, whose products are added to wide sums at once.
 	Tiles, Tiles8 [][2]int
@@ -94,6 +98,13 @@ var multiplies = []*Multiply{
 		Planes: []int{4, 2, 1}, Word: 16, Lanes: 16, Field: 8, Input: 8,
 		Tiles: [][2]int{{2, 4}, {2, 2}, {1, 4}, {1, 2}, {2, 1}, {1, 1}},
 		Load:  1, InputLoad: 1, Product: 1, Start: 3, Round: 3, Unroll8: 2, Unroll: 4,
+	},
+	{
+		Name: "mladav_nested", Doc: "as mladav, of unsigned bytes: codes with those of the channels in the bits below them",
+		Arch: []string{"thumb"}, Feature: "mve", Nested: true,
+		Planes: []int{4, 2, 1}, Word: 16, Lanes: 16, Field: 8, Input: 8,
+		Tiles: [][2]int{{2, 4}, {1, 8}, {2, 2}, {1, 4}, {1, 2}, {2, 1}, {1, 1}},
+		Load:  1, Unpack: 1.5, InputLoad: 1, Product: 1, Start: 3, Round: 3, Unroll8: 2, Unroll: 4,
 	},
 	{
 		Name: "abal", Doc: "sixteen |x-255q| of unsigned bytes, summed in 16 bits: x where the bit q is 0, 255-x where it is 1",
@@ -233,6 +244,11 @@ func gcd(a, b int) int {
 	return a
 }
 
+// NestedIn reports whether fields of a layout are taken with those below them.
+func (m *Multiply) NestedIn(l Layout) bool {
+	return m.Nested && l.Fields > 1 && l.Units%l.Fields == 0
+}
+
 // Room is the products that a narrow sum holds, 0 where sums are wide.
 func (m *Multiply) Room(p int) int {
 	if m.Narrow == nil {
@@ -296,6 +312,10 @@ func (m *Multiply) cycles(e ir.Elem, k, pixels, channels, all int) float64 {
 		unpack, product := m.Unpack, m.Product
 		if p == 8 {
 			unpack, product = m.Unpack8, max(m.Product, m.Product8)
+		}
+		if m.NestedIn(l) {
+			unpack = 1 - 1/float64(l.Fields)
+			sum += 2 // taken apart
 		}
 		units, px := float64(l.Units), float64(pixels)
 		step := float64(l.Words)*m.Load/float64(max(1, l.Steps)) + units*unpack + px*m.InputLoad + px*units*product
