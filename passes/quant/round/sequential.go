@@ -2,9 +2,9 @@ package round
 
 import (
 	"errors"
-	"fmt"
 
-	"gonum.org/v1/gonum/mat"
+	"gonum.org/v1/gonum/blas/blas64"
+	"gonum.org/v1/gonum/lapack/lapack64"
 
 	"github.com/dnnc/dnnc/runtime/gemm"
 )
@@ -71,18 +71,21 @@ func (p *Pair) Target() (Matrix, error) {
 	for i := range n {
 		damped[i*n+i] += damp
 	}
-	var chol mat.Cholesky
-	if !chol.Factorize(mat.NewSymDense(n, damped)) {
+	u, ok := cholesky(n, damped)
+	if !ok {
 		return w, errors.New("the moments of the inputs are not positive definite")
 	}
-	var shift mat.Dense
-	if err := chol.SolveTo(&shift, mat.NewDense(w.Rows, n, p.moved).T()); err != nil {
-		return w, fmt.Errorf("target of rounding: %w", err)
+	shift := make([]float64, n*w.Rows) // a column a row of w
+	for r := range w.Rows {
+		for i := range n {
+			shift[i*w.Rows+r] = p.moved[r*n+i]
+		}
 	}
+	lapack64.Potrs(u, blas64.General{Rows: n, Cols: w.Rows, Stride: w.Rows, Data: shift})
 	out := Matrix{w.Rows, n, make([]float32, len(w.Data))}
 	for r := range w.Rows {
 		for i, x := range w.row(r) {
-			out.Data[r*n+i] = float32(float64(x) + shift.At(i, r))
+			out.Data[r*n+i] = float32(float64(x) + shift[i*w.Rows+r])
 		}
 	}
 	return out, nil
