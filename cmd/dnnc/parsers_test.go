@@ -5,7 +5,6 @@ import (
 	"compress/gzip"
 	"context"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"image"
 	"image/png"
@@ -14,6 +13,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"reflect"
 	"runtime/debug"
 	"runtime/metrics"
 	"testing"
@@ -23,6 +23,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/encoding/protowire"
 
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/experiment"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/inspect"
 	"github.com/dnnc/dnnc/codegen/llvm"
@@ -33,6 +34,8 @@ import (
 	"github.com/dnnc/dnnc/frontend/tflite"
 	"github.com/dnnc/dnnc/frontend/weights"
 	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/passes"
+	"github.com/dnnc/dnnc/passes/robust"
 	"github.com/dnnc/dnnc/runtime/data"
 )
 
@@ -47,7 +50,6 @@ type aParser struct {
 	name  string
 	seeds [][]byte // valid inputs, which are mutated
 	read  func(raw []byte) error
-	slow  bool // a hundredth of the inputs
 }
 
 func fileOf(t *testing.T, path string) []byte {
@@ -153,10 +155,10 @@ func parsers(t *testing.T) []aParser {
 			}
 			return inspect.Diff(ctx, []string{path, path}, nil, io.Discard, io.Discard)
 		})},
-		{name: "object", seeds: [][]byte{fileOf(t, made.path("net.o"))}, slow: true, read: with("x.o", func(path string) error {
+		{name: "object", seeds: [][]byte{fileOf(t, made.path("net.o")), fileOf(t, made.path("armv6m.o")), fileOf(t, made.path("armv7.o"))}, read: with("x.o", func(path string) error {
 			return inspect.Size(ctx, []string{path}, nil, io.Discard, io.Discard)
 		})},
-		{name: "checkpoint", seeds: [][]byte{fileOf(t, made.path("state"))}, slow: true, read: made.resume},
+		{name: "checkpoint", seeds: [][]byte{fileOf(t, made.path("state"))}, read: made.resumed(t)},
 		{name: "experiment", seeds: experiments(t), read: func(raw []byte) error {
 			for _, quick := range []bool{false, true} {
 				if _, err := experiment.Parse("x.exp", string(raw), quick); err != nil {
@@ -215,20 +217,37 @@ func (s search) flags() []string {
 	return []string{s.path("net.dnn"), "-target", "x86_64", "-images", "8", "-errors", "gaussian=0.1", "-O", "robust", "-bits", "3", "-formats", "odd2,odd4", "-checkpoint", s.path("state"), "-o", s.path("net.o")}
 }
 
-// resume searches again from a checkpoint.
-func (s search) resume(raw []byte) error {
-	if err := os.WriteFile(s.path("state"), raw, 0o600); err != nil {
-		return err
+// resumed gives checkpoints to the search as it begins. What is accepted must be what
+// was measured.
+func (s search) resumed(t *testing.T) func(raw []byte) error {
+	ctx := context.Background()
+	o, files, err := parse(s.flags(), io.Discard)
+	require.NoError(t, err)
+	o.Input, o.StopAfter, o.Checkpoint = files[0], passes.Calibrated, ""
+	r, err := driver.Compile(ctx, o, io.Discard, io.Discard)
+	require.NoError(t, err)
+	again, err := robust.New(r.Module, r.Env)
+	require.NoError(t, err)
+	require.NoError(t, again.Restore(fileOf(t, s.path("state"))))
+	measured := again.Costs()
+	count := 0
+	for _, row := range measured {
+		for _, is := range row.Measured {
+			if is {
+				count++
+			}
+		}
 	}
-	var messages bytes.Buffer
-	code := run(context.Background(), append(s.flags(), "-stop-after", "robust", "-emit", "ir", "-o", s.path("again.dnn")), io.Discard, &messages)
-	switch {
-	case code == internal:
-		panic(messages.String())
-	case code != done:
-		return errors.New(messages.String())
+	require.Positive(t, count)
+	return func(raw []byte) error {
+		if err := again.Restore(raw); err != nil {
+			return err
+		}
+		if !reflect.DeepEqual(measured, again.Costs()) {
+			panic("costs that nobody measured were accepted")
+		}
+		return nil
 	}
-	return nil
 }
 
 func searched(t *testing.T) search {
@@ -254,6 +273,10 @@ func searched(t *testing.T) search {
 	require.NoError(t, os.WriteFile(s.path("net.dnn"), []byte("tensors \"net.safetensors\"\nnetwork net(x: f32[1,8,8] in [0,1]) -> f32[3] {\n  conv1 = conv2d(x, filters: 8, kernel: 3)\n  fc = linear(relu(conv1), units: 3)\n  return fc\n}\n"), 0o600))
 	code, _, stderr := dnnc(t, s.flags()...)
 	require.Zero(t, code, stderr)
+	for _, name := range []string{"armv6m", "armv7"} { // objects of 32 bits
+		code, _, stderr := dnnc(t, s.path("net.dnn"), "-target", name, "-images", "8", "-O", "universal", "-bits", "1", "-rounding", "nearest", "-o", s.path(name+".o"))
+		require.Zero(t, code, stderr)
+	}
 	return s
 }
 
@@ -312,14 +335,10 @@ func TestParsersWithstand(t *testing.T) {
 			}
 			require.Positive(t, whole, "no valid input to begin with")
 			rng := rand.New(rand.NewPCG(9, uint64(len(p.name))))
-			count := n
-			if p.slow {
-				count = n / 100
-			}
 			accepted := 0
 			var longest time.Duration
 			var most uint64
-			for i := range count {
+			for i := range n {
 				raw := mutated(rng, p.seeds)
 				keep := func(what string) string {
 					path := filepath.Join(os.TempDir(), fmt.Sprintf("dnnc-%s-%d", filepath.Base(p.name), i))
@@ -352,7 +371,7 @@ func TestParsersWithstand(t *testing.T) {
 					return
 				}
 			}
-			t.Logf("%d inputs, %d of them accepted; at most %v and %.1f MB", count, accepted, longest.Round(time.Millisecond), float64(most)/(1<<20))
+			t.Logf("%d inputs, %d of them accepted; at most %v and %.1f MB", n, accepted, longest.Round(time.Millisecond), float64(most)/(1<<20))
 		})
 	}
 }

@@ -16,32 +16,23 @@ import (
 // object that calls in a circle, or what it does not define, has no bound. 0 is not
 // known: frames with vectors whose length only the processor knows.
 func Stack(object []byte, root string, t *target.Target) (int, error) {
-	if t.Arch == "riscv64" && t.Has("v") {
+	if !HasFrames(t) {
 		return 0, nil
 	}
-	f, err := elf.NewFile(bytes.NewReader(object))
+	g, err := ReadFrames(object)
 	if err != nil {
 		return 0, err
 	}
-	symbols, err := f.Symbols()
-	if err != nil {
-		return 0, err
-	}
-	g := &frames{f: f, symbols: symbols, size: map[int]int{}, calls: map[int][]int{}, state: map[int]int{}, total: map[int]int{}}
-	if err := g.read(); err != nil {
-		return 0, err
-	}
-	for _, s := range symbols {
-		if s.Name == root && int(s.Section) < len(f.Sections) {
-			return g.depth(int(s.Section))
-		}
-	}
-	return 0, fmt.Errorf("llvm: the object has no function %s", root)
+	return g.Stack(root)
 }
 
-// frames is a call graph; a function is the index of its section, for each has
-// one of its own.
-type frames struct {
+// HasFrames reports whether functions on a target have frames of known size: not
+// where registers of unknown length are saved on the stack.
+func HasFrames(t *target.Target) bool { return t.Arch != "riscv64" || !t.Has("v") }
+
+// Frames is the call graph of an object with the stack that each function takes. A
+// function is the index of its section, for each has one of its own.
+type Frames struct {
 	f       *elf.File
 	symbols []elf.Symbol
 	size    map[int]int
@@ -50,7 +41,31 @@ type frames struct {
 	total   map[int]int
 }
 
-func (g *frames) read() error {
+// ReadFrames reads an object's.
+func ReadFrames(object []byte) (*Frames, error) {
+	f, err := elf.NewFile(bytes.NewReader(object))
+	if err != nil {
+		return nil, err
+	}
+	symbols, err := f.Symbols()
+	if err != nil {
+		return nil, err
+	}
+	g := &Frames{f: f, symbols: symbols, size: map[int]int{}, calls: map[int][]int{}, state: map[int]int{}, total: map[int]int{}}
+	return g, g.read()
+}
+
+// Stack is the bytes that a function and what it calls take.
+func (g *Frames) Stack(root string) (int, error) {
+	for _, s := range g.symbols {
+		if s.Name == root && int(s.Section) < len(g.f.Sections) {
+			return g.depth(int(s.Section))
+		}
+	}
+	return 0, fmt.Errorf("llvm: the object has no function %s", root)
+}
+
+func (g *Frames) read() error {
 	for _, s := range g.f.Sections {
 		switch {
 		case s.Name == ".stack_sizes":
@@ -66,8 +81,14 @@ func (g *frames) read() error {
 				return fmt.Errorf("llvm: a section .stack_sizes of %d bytes", len(data))
 			}
 			n, _ := binary.Uvarint(data[word:])
+			if n > maxFrame {
+				return fmt.Errorf("llvm: a frame of %d bytes", n)
+			}
 			g.size[int(s.Link)] = int(n)
 		case s.Type == elf.SHT_REL || s.Type == elf.SHT_RELA:
+			if int64(s.Info) >= int64(len(g.f.Sections)) {
+				return fmt.Errorf("llvm: %s is of section %d, which the object does not have", s.Name, s.Info)
+			}
 			if g.f.Sections[s.Info].Flags&elf.SHF_EXECINSTR != 0 {
 				if err := g.relocations(s); err != nil {
 					return err
@@ -78,11 +99,21 @@ func (g *frames) read() error {
 	return nil
 }
 
+// maxFrame is more than any function takes; sums of such frames do not overflow.
+const maxFrame = 1 << 30
+
 // relocations adds the functions that a function's section refers to.
-func (g *frames) relocations(s *elf.Section) error {
+func (g *Frames) relocations(s *elf.Section) error {
 	data, err := s.Data()
 	if err != nil {
 		return err
+	}
+	entry := 8 // bytes of the address and of what is referred to
+	if g.f.Class == elf.ELFCLASS64 {
+		entry = 16
+	}
+	if s.Entsize < uint64(entry) || s.Entsize > 2*uint64(entry) {
+		return fmt.Errorf("llvm: the entries of %s have %d bytes", s.Name, s.Entsize)
 	}
 	for i := 0; i+int(s.Entsize) <= len(data); i += int(s.Entsize) {
 		var symbol int
@@ -110,7 +141,7 @@ func (g *frames) relocations(s *elf.Section) error {
 const redZone = 128
 
 // depth is the stack of a function and what it calls.
-func (g *frames) depth(fn int) (int, error) {
+func (g *Frames) depth(fn int) (int, error) {
 	switch g.state[fn] {
 	case 1:
 		return 0, fmt.Errorf("llvm: %s calls itself", g.f.Sections[fn].Name)

@@ -1,6 +1,7 @@
 package robust
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -21,6 +22,19 @@ type checkpoint struct {
 	Evaluations int     `json:"evaluations"` // that the costs took
 	MACs        int64   `json:"macs"`
 	Costs       []saved `json:"costs"`
+	Sum         string  `json:"sum,omitempty"` // hash of all that stands before it
+}
+
+// sum is the hash of a checkpoint's content: what a disk or an editor changed in it
+// is refused. Searches before had none in their files, which are taken as they are.
+func (c checkpoint) sum() (string, error) {
+	c.Sum = ""
+	text, err := json.Marshal(c)
+	if err != nil {
+		return "", err
+	}
+	h := sha256.Sum256(text)
+	return hex.EncodeToString(h[:]), nil
 }
 
 type saved struct {
@@ -66,23 +80,37 @@ func (s *Search) load() error {
 	if err != nil {
 		return diag.New(diag.Pos{}, diag.BadFile, "%v", err)
 	}
+	return s.Restore(text)
+}
+
+// Restore takes the costs that an earlier run of the same search has saved; what is
+// damaged, or of another search, is refused as a whole.
+func (s *Search) Restore(text []byte) error {
+	refused := func(help, format string, args ...any) error {
+		return diag.New(diag.Pos{File: s.env.Checkpoint}, diag.BadFile, format, args...).WithHelp("%s", help)
+	}
+	const anew = "delete the file to begin anew"
 	var c checkpoint
-	if err := json.Unmarshal(text, &c); err != nil {
-		return diag.New(diag.Pos{File: s.env.Checkpoint}, diag.BadFile, "no checkpoint: %v", err).WithHelp("delete the file to begin anew")
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.DisallowUnknownFields() // a damaged "sum" is none
+	if err := d.Decode(&c); err != nil {
+		return refused(anew, "no checkpoint: %v", err)
 	}
 	id, err := s.identity()
 	if err != nil {
 		return err
 	}
 	if c.Search != id {
-		return diag.New(diag.Pos{File: s.env.Checkpoint}, diag.BadFile, "the checkpoint is of another network, other images, errors or seed, or of another version of the search").
-			WithHelp("delete the file to begin anew, or name another one")
+		return refused(anew+", or name another one", "the checkpoint is of another network, other images, errors or seed, or of another version of the search")
+	}
+	if sum, err := c.sum(); err != nil || c.Sum != "" && c.Sum != sum {
+		return refused(anew, "the checkpoint is damaged: its content is not what was written")
 	}
 	s.spent = effort{c.Evaluations, c.MACs}
 	for _, k := range c.Costs {
 		for l, n := range s.layers {
 			for f, e := range s.menu[l] {
-				if n.Name() == k.Layer && e.String() == k.Format && k.Images <= s.judge.N && len(k.Cost.Kinds) == s.kinds {
+				if n.Name() == k.Layer && e.String() == k.Format && 0 < k.Images && k.Images <= s.judge.N && len(k.Cost.Kinds) == s.kinds {
 					s.table[l][f].cost, s.table[l][f].images = k.Cost, k.Images
 				}
 			}
@@ -107,6 +135,9 @@ func (s *Search) save() error {
 				c.Costs = append(c.Costs, saved{s.layers[l].Name(), s.menu[l][f].String(), e.images, e.cost})
 			}
 		}
+	}
+	if c.Sum, err = c.sum(); err != nil {
+		return err
 	}
 	text, err := json.Marshal(c)
 	if err != nil {

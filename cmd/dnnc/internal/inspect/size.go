@@ -97,10 +97,19 @@ func parts(f *elf.File, object []byte, t *target.Target) (steps []part, rest par
 	if err != nil {
 		return nil, rest, "", err
 	}
+	var frames *llvm.Frames // nil where they are not known
+	if llvm.HasFrames(t) {
+		if frames, err = llvm.ReadFrames(object); err != nil {
+			return nil, rest, "", err
+		}
+	}
 	for _, s := range symbols {
 		kind := elf.ST_TYPE(s.Info)
 		if s.Size == 0 || kind != elf.STT_FUNC && kind != elf.STT_OBJECT {
 			continue
+		}
+		if s.Size > uint64(len(object)) {
+			return nil, rest, "", fmt.Errorf("the symbol %s has %d bytes, more than the file", s.Name, s.Size)
 		}
 		p := &rest
 		match := stepOf.FindStringSubmatch(s.Name)
@@ -117,7 +126,10 @@ func parts(f *elf.File, object []byte, t *target.Target) (steps []part, rest par
 		switch {
 		case kind == elf.STT_FUNC:
 			p.code += int(s.Size)
-			stack, err := llvm.Stack(object, s.Name, t)
+			if frames == nil {
+				break
+			}
+			stack, err := frames.Stack(s.Name)
 			if err != nil {
 				return nil, rest, "", err
 			}
