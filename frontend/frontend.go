@@ -599,6 +599,9 @@ func (r *resolver) value(info *ir.AttrInfo, v *syntax.Value) any {
 			return slices.Repeat([]int{i}, max(info.Len, 1))
 		}
 		var out []int
+		if isEmpty := v.Number+v.Text == "" && v.Expr == nil && v.List == nil; isEmpty && info.Required && info.Len == 0 {
+			out = []int{} // of a tensor without axes, or along none
+		}
 		for _, e := range v.List {
 			i, ok := syntax.Int(e.Number)
 			if !ok {

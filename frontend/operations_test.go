@@ -158,3 +158,36 @@ func TestShapesThatDoNotFit(t *testing.T) {
 		assert.ErrorContains(t, err, want, statement)
 	}
 }
+
+// TestEmptyLists: a reduction along no axis, which an importer may leave and the
+// differential fuzzer found, reads back; a list that must hold numbers does not.
+func TestEmptyLists(t *testing.T) {
+	dir := t.TempDir()
+	tensors(t, ir.Linear, dir)
+	for _, statement := range []string{"reduce(a, axes: [])", "transpose(reshape(slice(m, start: [0,0], size: [1,1]), shape: []), perm: [])"} {
+		m, err := network(dir, statement)
+		require.NoError(t, err, statement)
+		for _, text := range []string{m.String(), m.Source()} {
+			back, err := Parse(filepath.Join(dir, "net.dnn"), []byte(text), Options{})
+			require.NoError(t, err, text)
+			assert.Equal(t, m.Source(), back.Source())
+		}
+	}
+	for statement, want := range map[string]string{
+		"maxpool2d(a, kernel: [])":                             "attribute kernel takes an integer or a list of integers",
+		"linear(a, units: 3, tile: [])":                        "attribute tile takes",
+		"linear(a, units: 3, sparsity: [])":                    "attribute sparsity takes",
+		"reduce(a, axes: x)":                                   "attribute axes takes",
+		"slice(a, start: [], size: [])":                        "one number an axis",
+		"copy(a, shape: [], dims: [], strides: [1])":           "a view of",
+		"pad(a, before: [1,1,1], after: [1,1,1], between: [])": "attribute between takes",
+		"normalize(a, mean: [], std: 1)":                       "attribute mean takes",
+		"conv2d(a, filters: 2, kernel: [])":                    "attribute kernel takes",
+		"reshape(a, shape: [])":                                "reshape of",
+		"expand(a, shape: [])":                                 "does not expand",
+		"transpose(a, perm: [])":                               "no permutation",
+	} {
+		_, err := network(dir, statement)
+		assert.ErrorContains(t, err, want, statement)
+	}
+}

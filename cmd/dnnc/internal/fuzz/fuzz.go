@@ -29,6 +29,7 @@ import (
 	"github.com/dnnc/dnnc/ir/target"
 	"github.com/dnnc/dnnc/passes"
 	"github.com/dnnc/dnnc/passes/pass"
+	"github.com/dnnc/dnnc/passes/quant"
 	"github.com/dnnc/dnnc/passes/validate"
 	"github.com/dnnc/dnnc/runtime/data"
 	"github.com/dnnc/dnnc/runtime/emu"
@@ -69,7 +70,7 @@ func Run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writ
 	defer end()
 	failures := All(ctx, seed, n, targets, show)
 	for _, f := range failures {
-		fmt.Fprintf(stdout, "seed %d, format %s: %v\n\n%s\n", f.Network.Seed, f.Network.Format, f.Err, f.Network.Source())
+		fmt.Fprintf(stdout, "%v\n", f)
 	}
 	if err := ctx.Err(); err != nil {
 		return err
@@ -85,6 +86,11 @@ func Run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writ
 type Failure struct {
 	Network *Network
 	Err     error
+}
+
+// String is the failure with all that makes it again.
+func (f Failure) String() string {
+	return fmt.Sprintf("seed %d, %s: %v\n\n%s", f.Network.Seed, f.Network.formats(), f.Err, f.Network.Source())
 }
 
 // All checks n networks from a seed on, on all cores.
@@ -176,7 +182,7 @@ func Check(ctx context.Context, n *Network, targets []*target.Target) (err error
 		if len(targets) == 0 {
 			continue
 		}
-		if err := executed(ctx, m, t, in, want); err != nil {
+		if err := executed(ctx, m, t, n.How, in, want); err != nil {
 			return fmt.Errorf("%s: object: %w", t.Name, err)
 		}
 	}
@@ -188,21 +194,34 @@ func compile(ctx context.Context, n *Network, path string, t *target.Target) (*i
 	if err != nil {
 		return nil, err
 	}
-	e, ok := ir.ParseElem(n.Format)
-	if !ok {
-		return nil, fmt.Errorf("no format %s", n.Format)
+	env := &pass.Env{Target: t, Level: pass.Int8, Rounding: quant.Nearest, Seed: n.Seed, Low: float32(n.Inputs[0].Low), High: float32(n.Inputs[0].High),
+		Calibration: func() (data.Batch, error) { return driver.Noise(driver.Inputs(m), 8, n.Seed), nil }}
+	if n.Compensated {
+		env.Rounding = ""
 	}
-	env := &pass.Env{Target: t, Level: pass.Int8, Rounding: "nearest", Seed: n.Seed, Low: -1, High: 1, Fix: map[string]ir.Elem{},
-		Calibration: func() (data.Batch, error) { return data.Synthesize(n.Shape, -1, 1, 8, n.Seed), nil }}
-	live := n.live()
-	for i, x := range n.Nodes {
-		grouped := x.Op == "conv2d" && x.Groups > 1 && e.Kind != ir.Odd // codebooks serve no groups
-		if e.Kind != ir.I8 && live[i] && !grouped && (x.Op == "conv2d" || x.Op == "linear") {
-			env.Fix[fmt.Sprintf("v%d", i)] = e
-		}
+	if env.Fix, err = n.fixed(); err != nil {
+		return nil, err
 	}
 	v := validate.New(m, n.Seed)
-	return m, passes.Table.Run(ctx, m, env, pass.Options{Observe: func(p *pass.Pass, _ time.Duration, m *ir.Module) error { return v.Observe(ctx, p, m) }})
+	return m, passes.Table.Run(ctx, m, env, pass.Options{Observe: func(p *pass.Pass, _ time.Duration, m *ir.Module) error {
+		err := v.Observe(ctx, p, m)
+		if p.Name == passes.Quantized && n.TFLite {
+			roundAsTFLite(m)
+			m.After = p.Name
+			v = validate.New(m, n.Seed)
+		}
+		return err
+	}})
+}
+
+// roundAsTFLite makes a quantized module one of those that an importer makes of
+// TensorFlow Lite's int8 models.
+func roundAsTFLite(m *ir.Module) {
+	for _, o := range m.Ops {
+		if o.Op.Info().Attr("round") != nil && o.Const("mul") != nil {
+			o.Set("round", "tflite")
+		}
+	}
 }
 
 // dumps prints a module, reads it and prints it again.
@@ -236,14 +255,17 @@ func answers(ctx context.Context, m *ir.Module, seed uint64) (in, out [][]byte, 
 		return nil, nil, err
 	}
 	rng := rand.New(rand.NewPCG(seed, 9))
-	v := m.Inputs[0]
 	for i := range images {
-		x := make([]int8, v.Type.Shape.Size())
-		for j := range x {
-			x[j] = []int8{-128, 127, int8(rng.Uint32())}[min(i, 2)]
-		}
+		var record []int8
 		values := prog.Tensors(1, m.Outputs...)
-		values[prog.ID(v)] = x
+		for _, v := range m.Inputs {
+			x := make([]int8, v.Type.Shape.Size())
+			for j := range x {
+				x[j] = []int8{-128, 127, int8(rng.Uint32())}[min(i, 2)]
+			}
+			values[prog.ID(v)] = x
+			record = append(record, x...)
+		}
 		if err := prog.Run(ctx, values, 1, 0, len(m.Ops)); err != nil {
 			return nil, nil, err
 		}
@@ -251,7 +273,7 @@ func answers(ctx context.Context, m *ir.Module, seed uint64) (in, out [][]byte, 
 		for _, o := range m.Outputs {
 			all = append(all, program.Physical(o, values[prog.ID(o)])...)
 		}
-		in, out = append(in, program.Physical(v, x)), append(out, all)
+		in, out = append(in, program.Records(m, [][]int8{record})...), append(out, all)
 	}
 	return in, out, nil
 }
@@ -272,7 +294,12 @@ func evaluated(m *ir.Module, in, want [][]byte) error {
 		return err
 	}
 	for i := range in {
-		memory := []loop.Memory{in[i]}
+		var memory []loop.Memory
+		rest := in[i]
+		for _, v := range m.Inputs {
+			size := v.Type.Shape.Size()
+			memory, rest = append(memory, rest[:size]), rest[size:]
+		}
 		for _, o := range m.Outputs {
 			memory = append(memory, make([]byte, o.Type.Shape.Size()))
 		}
@@ -280,7 +307,7 @@ func evaluated(m *ir.Module, in, want [][]byte) error {
 			return err
 		}
 		var got []byte
-		for _, o := range memory[1 : 1+len(m.Outputs)] {
+		for _, o := range memory[len(m.Inputs) : len(m.Inputs)+len(m.Outputs)] {
 			got = append(got, o...)
 		}
 		if err := compare(i, want[i], got); err != nil {
@@ -291,13 +318,17 @@ func evaluated(m *ir.Module, in, want [][]byte) error {
 }
 
 // executed runs the object on its target or under its emulator.
-func executed(ctx context.Context, m *ir.Module, t *target.Target, in, want [][]byte) error {
-	b, err := program.New(ctx, driver.Options{}, &driver.Result{Module: m, Target: t})
+func executed(ctx context.Context, m *ir.Module, t *target.Target, how How, in, want [][]byte) error {
+	b, err := program.New(ctx, driver.Options{Hooks: how.Hooks, Lend: how.Lend}, &driver.Result{Module: m, Target: t})
 	if err != nil {
 		return err
 	}
 	defer b.Close()
-	p, err := b.Link(ctx, program.Whole)
+	mode := program.Whole
+	if how.Stepped {
+		mode = program.Stepped
+	}
+	p, err := b.Link(ctx, mode)
 	if err != nil {
 		return err
 	}

@@ -3,9 +3,11 @@ package fuzz
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 
@@ -15,6 +17,7 @@ import (
 	"github.com/dnnc/dnnc/codegen/c"
 	"github.com/dnnc/dnnc/codegen/kernel"
 	"github.com/dnnc/dnnc/codegen/llvm"
+	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/target"
 	"github.com/dnnc/dnnc/runtime/emu"
 )
@@ -26,7 +29,7 @@ func TestRandomNetworks(t *testing.T) {
 		n, objects = 3000, 300
 	}
 	for _, f := range All(context.Background(), 1000, n, nil, func(int, int) {}) {
-		t.Errorf("seed %d, format %s: %v\n%s", f.Network.Seed, f.Network.Format, f.Err, f.Network.Source())
+		t.Error(f)
 	}
 	if testing.Short() {
 		return
@@ -44,7 +47,7 @@ func TestRandomNetworks(t *testing.T) {
 		targets = append(targets, tgt)
 	}
 	for _, f := range All(context.Background(), 2000, objects, targets, func(int, int) {}) {
-		t.Errorf("seed %d, format %s: %v\n%s", f.Network.Seed, f.Network.Format, f.Err, f.Network.Source())
+		t.Error(f)
 	}
 }
 
@@ -86,27 +89,101 @@ func TestCFilesOfRandomNetworks(t *testing.T) {
 				command := exec.Command(cc[0], append(cc[1:], warnings...)...)
 				command.Stdin = strings.NewReader(text)
 				out, err := command.CombinedOutput()
-				require.NoError(t, err, "seed %d, format %s:\n%s\n%s", nets[i].Seed, nets[i].Format, nets[i].Source(), out)
+				require.NoError(t, err, "seed %d, %s:\n%s\n%s", nets[i].Seed, nets[i].formats(), nets[i].Source(), out)
 			}
 		})
+	}
+}
+
+// TestEverythingIsGenerated holds the generator to the table of operations and to
+// what kernels distinguish, and prints how often a thousand networks have it.
+func TestEverythingIsGenerated(t *testing.T) {
+	ops, words, elems, counts := map[ir.Op]int{}, map[string]int{}, map[string]int{}, map[string]int{}
+	for seed := range uint64(1000) {
+		n := Random(seed)
+		require.True(t, n.sound(), "%d", seed)
+		list, err := n.layers()
+		require.NoError(t, err)
+		counts[fmt.Sprintf("%d inputs", len(n.Inputs))]++
+		counts[fmt.Sprintf("%d results", len(n.Results))]++
+		for what, is := range map[string]bool{"compensated": n.Compensated, "TFLite": n.TFLite, "hooks": n.Hooks, "lend": n.Lend, "stepped": n.Stepped} {
+			if is {
+				counts[what]++
+			}
+		}
+		for i, live := range n.live() {
+			if !live {
+				continue
+			}
+			x, y := n.Nodes[i], list[i]
+			ops[x.Op]++
+			if x.Tied != 0 {
+				counts["tied "+x.Op.String()]++
+			}
+			if x.Op.HasWeights() {
+				e, ok := ir.ParseElem(x.Format)
+				require.True(t, ok)
+				elems[x.Format]++
+				if e.Kind == ir.Vec {
+					counts[fmt.Sprintf("vec of %d bits", e.Bits)]++
+				}
+			}
+			for _, a := range y.Op.Info().Attrs {
+				switch {
+				case a.Kind == ir.WordAttr && a.Name != "round" && a.Name != "rounding":
+					words[y.Op.String()+" "+a.Name+" "+y.Word(a.Name)]++
+				case !a.Source && a.Kind != ir.ConstAttr && y.Has(a.Name):
+					words[y.Op.String()+" "+a.Name]++
+				}
+			}
+		}
+	}
+	for op := range ir.NumOps {
+		assert.Positive(t, ops[op], "%s is never generated", op)
+		t.Log(op, ops[op])
+		for _, a := range op.Info().Attrs {
+			switch a.Name {
+			case "round", "rounding", "bits", "sparsity", "lo", "hi", "impl", "multiply", "tile", "scratch", "lag": // passes write them
+				continue
+			case "pool", "params": // what fuse-pool writes; numbers of a table's function, which functions have
+				continue
+			}
+			for _, w := range a.Words {
+				if a.Name != "fn" || op != ir.Table {
+					assert.Positive(t, words[op.String()+" "+a.Name+" "+w], "%s with %s: %s", op, a.Name, w)
+				}
+			}
+			if a.Words == nil && !a.Source && a.Kind != ir.ConstAttr {
+				assert.Positive(t, words[op.String()+" "+a.Name], "%s with another %s", op, a.Name)
+			}
+		}
+	}
+	for b := 1; b <= ir.MaxCodeBits; b++ {
+		assert.Positive(t, elems[ir.OddOf(b).String()], b)
+		assert.Positive(t, elems[ir.CodeOf(b).String()], b)
+		assert.Positive(t, counts[fmt.Sprintf("vec of %d bits", b)], b)
+	}
+	for _, what := range []string{"1 inputs", "2 inputs", "3 inputs", "1 results", "2 results", "3 results", "tied linear", "tied conv2d", "compensated", "TFLite", "hooks", "lend", "stepped"} {
+		assert.Positive(t, counts[what], what)
+		t.Log(what, counts[what])
 	}
 }
 
 // TestReduce: a network that fails for one of its operations is reduced to it.
 func TestReduce(t *testing.T) {
 	found := 0
-	for seed := uint64(1); seed < 200; seed++ {
+	for seed := uint64(1); seed < 400; seed++ {
 		strided := func(n *Network) bool {
-			live := n.live()
-			for i, x := range n.Nodes {
-				if live[i] && x.Op == "conv2d" && x.Stride[0] > 1 && x.Pad[1] > 0 {
+			list, err := n.layers()
+			require.NoError(t, err)
+			for i, live := range n.live() {
+				if y := list[i]; live && y.Op == ir.Conv2D && y.Stride()[0] > 1 && y.Ints("pad")[1] > 0 {
 					return true
 				}
 			}
 			return false
 		}
 		n := Random(seed)
-		require.True(t, n.sound(), "%d", seed)
 		if !strided(n) {
 			continue
 		}
@@ -114,8 +191,38 @@ func TestReduce(t *testing.T) {
 		r := Reduce(n, strided)
 		require.Len(t, r.Nodes, 1, r.Source())
 		x := r.Nodes[0]
-		assert.Equal(t, []int{1, 1, 1, 2, 1}, []int{x.Filters, x.Kernel[0], x.Groups, x.Stride[0], x.Pad[1]}, r.Source())
-		assert.Equal(t, "i8", r.Format)
+		assert.Len(t, r.Inputs, 1)
+		assert.Equal(t, 2, x.P[0]+x.P[1]+x.P[2]+x.P[7], "%v", x.P) // a stride of 2, one column
+		assert.Zero(t, slices.Max(x.P[8:]), "%v", x.P)
+		assert.Equal(t, "i8", x.Format)
+		assert.Equal(t, How{}, r.How)
+	}
+	assert.Greater(t, found, 2)
+}
+
+// TestReduceKeepsWhatIsShared: layers that share weights go one by one, and inputs
+// with them.
+func TestReduceKeepsWhatIsShared(t *testing.T) {
+	found := 0
+	for seed := uint64(1); seed < 80; seed++ {
+		tied := func(n *Network) bool {
+			count := 0
+			for i, live := range n.live() {
+				if live && n.Nodes[i].Tied != 0 {
+					count++
+				}
+			}
+			return count > 1
+		}
+		n := Random(seed)
+		if !tied(n) {
+			continue
+		}
+		found++
+		r := Reduce(n, tied)
+		require.True(t, tied(r))
+		assert.LessOrEqual(t, len(r.Nodes), min(len(n.Nodes), 12), r.Source())
+		assert.LessOrEqual(t, len(r.Inputs), 2)
 	}
 	assert.Positive(t, found)
 }
@@ -125,10 +232,12 @@ func TestMismatchesAreSeen(t *testing.T) {
 	assert.Error(t, compare(0, []byte{1, 2}, []byte{1, 3}))
 	assert.Error(t, compare(0, []byte{1, 2}, []byte{1}))
 	assert.NoError(t, compare(0, []byte{1, 2}, []byte{1, 2}))
-	n := Random(5)
-	n.Format = "odd9"
+	n := &Network{Inputs: []Input{{ir.Shape{1, 3, 3}, -1, 1}}, Results: []int{0}}
+	require.True(t, n.add(Node{Op: ir.Linear, Args: []int{-1}, P: []int{2, 0, 0}, Format: "odd3"}))
+	require.NoError(t, Check(context.Background(), n, nil))
+	n.Nodes[0].Format = "odd9"
 	assert.ErrorContains(t, Check(context.Background(), n, nil), "no format")
-	n.Nodes[0].Op = "unknown"
+	n.Nodes[0].Format, n.Nodes[0].Args = "odd3", []int{-2}
 	assert.Error(t, Check(context.Background(), n, nil))
 }
 

@@ -2,8 +2,10 @@ package fuzz
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"hash/fnv"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -14,294 +16,467 @@ import (
 	"github.com/dnnc/dnnc/ir"
 )
 
-// Node is an operation of a random network: all that any may have.
-type Node struct {
-	Op             string
-	Args           []int // nodes; input for the network's input
-	Filters        int   // of a convolution or linear layer
-	Kernel, Stride [2]int
-	Dilation       [2]int
-	Pad            [4]int
-	Groups         int
-	Act            string
-	Bias           bool
+// Input is one of a network's.
+type Input struct {
+	Shape     ir.Shape
+	Low, High float64
 }
 
-// input stands for the network's input among arguments.
-const input = -1
+// Node is an operation of a random network.
+type Node struct {
+	ID     int // from 1 on: which its name and its weights hang on
+	Op     ir.Op
+	Args   []int // places of nodes; inputs are -1, -2 and on
+	P      []int // parameters of its maker
+	Format string
+	Tied   int // ID of an earlier node whose weights it shares; 0 for none
+}
+
+// owner is the ID of the node whose weights it has.
+func (x Node) owner() int {
+	if x.Tied != 0 {
+		return x.Tied
+	}
+	return x.ID
+}
+
+func (x Node) name() string { return fmt.Sprintf("v%d", x.ID) }
 
 // Network is a random network and how it is to be compiled: small enough to be
 // changed and printed again.
 type Network struct {
-	Shape   ir.Shape // of the input
+	Inputs  []Input
 	Nodes   []Node
 	Results []int
-	Format  string // of all weights
 	Seed    uint64 // of weights and images
+	How
 }
 
-// most is the largest side of what is generated; the smaller, the faster.
-const most = 12
+// How is what a network is compiled and run with beside the defaults.
+type How struct {
+	Compensated bool // rounding, instead of the nearest codes
+	TFLite      bool // requantizations rounded as TensorFlow Lite's
+	Hooks, Lend bool // of the C interface
+	Stepped     bool // run step by step, as a scheduler does
+}
 
-// Random is a network from a seed: it has what kernels find hard, odd sizes,
-// strides, groups, padding on one side, branches, several results.
+// The greatest side of an input, and the most elements of a value: the smaller, the
+// faster.
+const (
+	most         = 12
+	mostElements = 4096
+)
+
+// Random is a network from a seed: it has what kernels find hard, odd sizes and
+// widths, strides, groups, padding on one side, branches, several inputs and results,
+// layers that share their weights.
 func Random(seed uint64) *Network {
 	rng := rand.New(rand.NewPCG(seed, 7))
-	n := &Network{Shape: ir.Shape{1 + rng.IntN(5), 1 + rng.IntN(most), 1 + rng.IntN(most)}, Seed: seed, Format: pick(rng, formats)}
-	for wanted, tries := 1+rng.IntN(8), 0; len(n.Nodes) < wanted && tries < 200; tries++ {
-		n.Nodes = append(n.Nodes, n.node(rng))
-		if _, err := n.shapes(); err != nil {
-			n.Nodes = n.Nodes[:len(n.Nodes)-1]
+	n := &Network{Seed: seed, Inputs: []Input{{ir.Shape{1 + rng.IntN(5), 1 + rng.IntN(most), 1 + rng.IntN(most)}, -1, 1}},
+		How: How{rng.IntN(3) == 0, rng.IntN(6) == 0, rng.IntN(8) == 0, rng.IntN(8) == 0, rng.IntN(4) == 0}}
+	indices := -1
+	for range some(rng, 3, 2) {
+		switch rng.IntN(4) {
+		case 0:
+			n.Inputs = append(n.Inputs, n.Inputs[0])
+		case 1:
+			n.Inputs = append(n.Inputs, Input{ir.Shape{1 + rng.IntN(9)}, 0, float64(rng.IntN(40) + 1)})
+			indices = len(n.Inputs) - 1
+		default:
+			n.Inputs = append(n.Inputs, Input{ir.Shape{1 + rng.IntN(30)}, -float64(rng.IntN(3)), 1})
 		}
 	}
+	common := format(rng)
+	if rng.IntN(2) == 0 {
+		common = ""
+	}
+	formatted := func() string {
+		if common != "" {
+			return common
+		}
+		return format(rng)
+	}
+	if indices > 0 {
+		n.add(Node{Op: ir.Embedding, Args: []int{-1 - indices}, P: makerOf(ir.Embedding).draw(rng)})
+	}
+	wanted := len(n.Nodes) + 1 + rng.IntN(8)
+	if rng.IntN(10) == 0 {
+		n.recurrent(rng, formatted())
+		wanted = len(n.Nodes) + rng.IntN(2)
+	}
+	total := 0
+	for _, m := range makers {
+		total += m.often
+	}
+	for tries := 0; len(n.Nodes) < wanted && tries < 300; tries++ {
+		k, at := 0, rng.IntN(total)
+		for at >= makers[k].often {
+			at -= makers[k].often
+			k++
+		}
+		n.random(rng, &makers[k], formatted())
+	}
 	if len(n.Nodes) == 0 {
-		n.Nodes = []Node{{Op: "relu", Args: []int{input}}}
+		n.add(Node{Op: ir.Relu, Args: []int{-1}})
 	}
 	n.Results = []int{len(n.Nodes) - 1}
-	if rng.IntN(4) == 0 && len(n.Nodes) > 1 {
-		n.Results = append(n.Results, rng.IntN(len(n.Nodes)-1))
+	for range some(rng, 3, 2) {
+		if r := rng.IntN(len(n.Nodes)); !slices.Contains(n.Results, r) {
+			n.Results = append(n.Results, r)
+		}
 	}
 	return n
 }
 
-var formats = []string{"i8", "i8", "odd1", "odd2", "odd3", "odd4", "odd5", "odd6", "odd7", "odd8", "code2", "code4", "vec4x8", "vec4x16", "vec3x5"}
-
-func pick(rng *rand.Rand, list []string) string { return list[rng.IntN(len(list))] }
-
-// node is one more operation, which may turn out not to fit.
-func (n *Network) node(rng *rand.Rand) Node {
-	arg := func() int {
-		if rng.IntN(3) > 0 {
-			return len(n.Nodes) - 1 // the last, or the input
-		}
-		return rng.IntN(len(n.Nodes)+1) - 1
+// format is one that layers may have: every width of every kind.
+func format(rng *rand.Rand) string {
+	switch rng.IntN(8) {
+	case 0, 1:
+		return "i8"
+	case 2:
+		return ir.CodeOf(1 + rng.IntN(ir.MaxCodeBits)).String()
+	case 3:
+		return ir.VecOf(1+rng.IntN(ir.MaxCodeBits), 1+rng.IntN(16)).String()
+	case 4: // those that searches choose from, whose look-ups are vectorized
+		return ir.VecOf([]int{4, 4, 6, 8}[rng.IntN(4)], []int{4, 8, 16, 32}[rng.IntN(4)]).String()
 	}
-	pair := func(most int) [2]int { return [2]int{1 + rng.IntN(most), 1 + rng.IntN(most)} }
-	x := Node{Args: []int{arg()}, Kernel: pair(3), Stride: [2]int{1, 1}, Dilation: [2]int{1, 1}, Groups: 1, Act: pick(rng, []string{"none", "relu", "relu6"})}
-	if rng.IntN(3) == 0 {
-		x.Stride = pair(3)
-	}
-	if rng.IntN(2) == 0 {
-		for i := range x.Pad {
-			x.Pad[i] = rng.IntN(min(3, x.Kernel[i%2]))
-		}
-	}
-	x.Op = pick(rng, []string{"conv2d", "conv2d", "conv2d", "conv2d", "linear", "maxpool2d", "maxpool2d", "avgpool2d", "globalavgpool", "relu", "relu6", "add", "add", "concat", "flatten", "reshape", "softmax"})
-	switch x.Op {
-	case "conv2d":
-		x.Filters, x.Bias = 1+rng.IntN(20), rng.IntN(2) == 0
-		if rng.IntN(4) == 0 {
-			x.Dilation = pair(2)
-		}
-		if c := n.channels(x.Args[0]); rng.IntN(3) == 0 && c > 1 {
-			x.Groups = c // depthwise, with a multiplier
-			if x.Filters = c * (1 + rng.IntN(2)); c%2 == 0 && rng.IntN(2) == 0 {
-				x.Groups = 2
-			}
-		}
-	case "linear":
-		x.Filters, x.Bias = 1+rng.IntN(24), rng.IntN(2) == 0
-	case "add", "concat":
-		x.Args = append(x.Args, arg())
-	}
-	return x
+	return ir.OddOf(1 + rng.IntN(ir.MaxCodeBits)).String()
 }
 
-func (n *Network) channels(arg int) int {
-	shapes, err := n.shapes()
-	if err != nil || len(n.shape(shapes, arg)) == 0 {
-		return 0
+// add appends a node if it fits.
+func (n *Network) add(x Node) bool {
+	x.ID = 1
+	for _, y := range n.Nodes {
+		x.ID = max(x.ID, y.ID+1)
 	}
-	return n.shape(shapes, arg)[0]
+	if x.Format == "" {
+		x.Format = "i8"
+	}
+	n.Nodes = append(n.Nodes, x)
+	if _, err := n.shapes(); err != nil {
+		n.Nodes = n.Nodes[:len(n.Nodes)-1]
+		return false
+	}
+	return true
+}
+
+// random appends an operation of a kind to the last value, mostly, if it fits.
+func (n *Network) random(rng *rand.Rand, m *maker, format string) {
+	arg := func() int {
+		if rng.IntN(3) > 0 && len(n.Nodes) > 0 {
+			return len(n.Nodes) - 1
+		}
+		return rng.IntN(len(n.Nodes)+len(n.Inputs)) - len(n.Inputs)
+	}
+	x := Node{Op: m.op, P: m.draw(rng), Args: []int{arg()}, Format: format}
+	count := m.args
+	if count == 0 {
+		count = 1 + rng.IntN(3)
+	}
+	for len(x.Args) < count {
+		x.Args = append(x.Args, arg())
+	}
+	if count == 2 && rng.IntN(2) == 0 {
+		n.alike(rng, &x)
+	}
+	if m.before != none {
+		if !n.add(Node{Op: m.before, P: makerOf(m.before).draw(rng), Args: x.Args}) {
+			return
+		}
+		x.Args = []int{len(n.Nodes) - 1}
+	}
+	if m.op.HasWeights() && rng.IntN(6) == 0 { // the weights of an earlier layer that fits
+		for _, y := range n.Nodes {
+			if y.Op == x.Op && y.Tied == 0 {
+				tied := x
+				tied.P, tied.Format, tied.Tied = y.P, y.Format, y.ID
+				if n.add(tied) {
+					return
+				}
+			}
+		}
+	}
+	n.add(x)
+}
+
+// alike makes the second argument one of the shape that the first has, if there is
+// one: of a product of matrices, one that fits by its inner number.
+func (n *Network) alike(rng *rand.Rand, x *Node) {
+	shapes, err := n.shapes()
+	if err != nil {
+		return
+	}
+	a := n.shape(shapes, x.Args[0])
+	for range 20 {
+		i := rng.IntN(len(n.Nodes)+len(n.Inputs)) - len(n.Inputs)
+		b := n.shape(shapes, i)
+		if x.Op != ir.MatMul && a.Equal(b) || x.Op == ir.MatMul && len(a) > 1 && len(a) == len(b) && a[len(a)-1] == b[len(b)-2] {
+			x.Args[1] = i
+			return
+		}
+	}
+}
+
+// recurrent appends some steps of an LSTM or a GRU over a value's elements as the
+// importer unrolls them: layers that share their weights, gates that are slices.
+func (n *Network) recurrent(rng *rand.Rand, format string) {
+	steps, hidden := 2+rng.IntN(3), 1+rng.IntN(9)
+	x := n.put(Node{Op: ir.Flatten, Args: []int{rng.IntN(len(n.Nodes)+len(n.Inputs)) - len(n.Inputs)}})
+	shapes, err := n.shapes()
+	if err != nil || x < 0 || shapes[x].Size() < steps {
+		return
+	}
+	size := shapes[x].Size() / steps
+	gates := 4
+	isGRU := rng.IntN(2) == 0
+	if isGRU {
+		gates = 3
+	}
+	part := func(of, first, size, whole int) int {
+		p := make([]int, 3*axes)
+		p[0], p[axes] = first, whole-first-size
+		return n.put(Node{Op: ir.Slice, Args: []int{of}, P: p})
+	}
+	tied := map[string]int{}
+	layer := func(name string, of int) int {
+		y := Node{Op: ir.Linear, Args: []int{of}, P: []int{gates*hidden - 1, 0, 1}, Format: format, Tied: tied[name]}
+		at := n.put(y)
+		if tied[name] == 0 && at >= 0 {
+			tied[name] = n.Nodes[at].ID
+		}
+		return at
+	}
+	op := func(op ir.Op, args ...int) int { return n.put(Node{Op: op, Args: args, P: []int{0}}) }
+	h := n.put(Node{Op: ir.Linear, Args: []int{x}, P: []int{hidden - 1, 0, 0}, Format: format})
+	c := h
+	for t := range steps {
+		in := layer("in", part(x, t*size, size, shapes[x].Size()))
+		state := layer("hidden", h)
+		if state < 0 || in < 0 {
+			return
+		}
+		gate := func(of, k int) int { return part(of, k*hidden, hidden, gates*hidden) }
+		if isGRU {
+			z := op(ir.Sigmoid, op(ir.Add, gate(in, 0), gate(state, 0)))
+			r := op(ir.Sigmoid, op(ir.Add, gate(in, 1), gate(state, 1)))
+			candidate := op(ir.Tanh, op(ir.Add, gate(in, 2), op(ir.Mul, r, gate(state, 2))))
+			h = op(ir.Add, candidate, op(ir.Mul, z, op(ir.Sub, h, candidate)))
+			continue
+		}
+		sum := op(ir.Add, in, state)
+		i, o, f := op(ir.Sigmoid, gate(sum, 0)), op(ir.Sigmoid, gate(sum, 1)), op(ir.Sigmoid, gate(sum, 2))
+		c = op(ir.Add, op(ir.Mul, f, c), op(ir.Mul, i, op(ir.Tanh, gate(sum, 3))))
+		h = op(ir.Mul, o, op(ir.Tanh, c))
+	}
+}
+
+// put appends a node and returns its place.
+func (n *Network) put(x Node) int {
+	if !n.add(x) {
+		return len(n.Nodes) - 1 // whatever is there: the network is as good
+	}
+	return len(n.Nodes) - 1
 }
 
 func (n *Network) shape(shapes []ir.Shape, arg int) ir.Shape {
-	if arg == input {
-		return n.Shape
+	if arg < 0 {
+		return n.Inputs[-1-arg].Shape
 	}
 	return shapes[arg]
 }
 
-// shapes are those of the nodes' results, or why there are none.
-func (n *Network) shapes() ([]ir.Shape, error) {
-	var out []ir.Shape
+// layer is a node as the language has it.
+type layer struct {
+	*ir.Node
+	source []ir.Attr // attributes that stand for constants
+	consts []constant
+}
+
+// layers are the nodes with their types, or why there are none. Inference knows what
+// fits.
+func (n *Network) layers() ([]layer, error) {
+	var values []*ir.Value
+	for i, in := range n.Inputs {
+		values = append(values, &ir.Value{Name: inputName(i), Type: ir.Type{Elem: ir.Of(ir.F32), Shape: in.Shape}})
+	}
+	var out []layer
 	for i, x := range n.Nodes {
-		a := n.shape(out, x.Args[0])
-		s, err := x.result(a, func() ir.Shape { return n.shape(out, x.Args[1]) })
-		if err != nil {
-			return nil, fmt.Errorf("node %d: %w", i, err)
+		m := makerOf(x.Op)
+		y := layer{Node: &ir.Node{Op: x.Op, Out: &ir.Value{Name: x.name()}}}
+		var in []ir.Shape
+		for _, a := range x.Args {
+			if a >= i || a < -len(n.Inputs) {
+				return nil, errors.New("no such argument")
+			}
+			v := values[n.place(a)]
+			y.Args, in = append(y.Args, v), append(in, v.Type.Shape)
 		}
-		out = append(out, s)
+		if m.attrs != nil {
+			for _, a := range m.attrs(x.P, in) {
+				info := x.Op.Info().Attr(a.Name)
+				switch {
+				case info == nil || info.Source && a.Name != "filters" && a.Name != "units" && a.Name != "kernel":
+					return nil, fmt.Errorf("%s has no attribute %s", x.Op, a.Name)
+				case info.Check(a.Value) != "":
+					return nil, errors.New(info.Check(a.Value))
+				case info.Source:
+					y.source = append(y.source, a)
+				default:
+					y.Set(a.Name, a.Value)
+				}
+			}
+		}
+		if m.consts != nil {
+			y.consts = m.consts(x.P, in)
+			for _, c := range y.consts {
+				y.Set(c.attr, &ir.Const{Name: x.name() + c.key, Type: ir.Type{Elem: ir.Of(ir.F32), Shape: c.shape}})
+			}
+		}
+		t, d := ir.InferNode(y.Node)
+		if d != nil {
+			return nil, d
+		}
+		if t.Shape.Size() > mostElements {
+			return nil, errors.New("large")
+		}
+		y.Out.Type = t
+		if x.Tied != 0 {
+			of := slices.IndexFunc(n.Nodes[:i], func(y Node) bool { return y.ID == x.Tied })
+			if of < 0 || !slices.EqualFunc(out[of].consts, y.consts, func(a, b constant) bool { return a.shape.Equal(b.shape) }) || out[of].Op != x.Op {
+				return nil, errors.New("no weights to share")
+			}
+		}
+		out, values = append(out, y), append(values, y.Out)
 	}
 	return out, nil
 }
 
-// mostElements bounds a value.
-const mostElements = 4096
+// place is where the value of an argument is among the inputs and the nodes.
+func (n *Network) place(arg int) int {
+	if arg < 0 {
+		return -1 - arg
+	}
+	return len(n.Inputs) + arg
+}
 
-func (x *Node) result(a ir.Shape, other func() ir.Shape) (ir.Shape, error) {
-	no := func(why string) (ir.Shape, error) { return nil, fmt.Errorf("%s of %v: %s", x.Op, a, why) }
-	out := a
-	switch x.Op {
-	case "conv2d", "maxpool2d", "avgpool2d":
-		if len(a) != 3 || x.Op == "conv2d" && (a[0]%x.Groups != 0 || x.Filters%x.Groups != 0) {
-			return no("channels")
-		}
-		out = ir.Shape{a[0], 0, 0}
-		if x.Op == "conv2d" {
-			out[0] = x.Filters
-		}
-		for d := range 2 {
-			dilation := 1
-			if x.Op == "conv2d" {
-				dilation = x.Dilation[d]
-			}
-			room := a[1+d] + x.Pad[d] + x.Pad[d+2] - (x.Kernel[d]-1)*dilation - 1
-			if room < 0 || x.Op != "conv2d" && (x.Pad[d] >= x.Kernel[d] || x.Pad[d+2] >= x.Kernel[d]) {
-				return no("window")
-			}
-			out[1+d] = room/x.Stride[d] + 1
-			// A window of a pool must see a pixel.
-			if x.Op != "conv2d" && (out[1+d]-1)*x.Stride[d] >= a[1+d]+x.Pad[d] {
-				return no("empty window")
-			}
-		}
-	case "linear":
-		out = ir.Shape{x.Filters}
-	case "globalavgpool":
-		if len(a) != 3 {
-			return no("planes")
-		}
-		out = ir.Shape{a[0], 1, 1}
-	case "add":
-		if !a.Equal(other()) {
-			return no("shapes differ")
-		}
-	case "concat":
-		b := other()
-		if len(a) != 3 || len(b) != 3 || a[1] != b[1] || a[2] != b[2] {
-			return no("planes differ")
-		}
-		out = ir.Shape{a[0] + b[0], a[1], a[2]}
-	case "flatten":
-		out = ir.Shape{a.Size()}
-	case "reshape":
-		if len(a) != 3 {
-			return no("planes")
-		}
-		out = ir.Shape{a[2], a[0], a[1]}
-	case "softmax":
-		if len(a) != 1 {
-			return no("planes")
-		}
+// shapes are those of the nodes' results, or why there are none.
+func (n *Network) shapes() (out []ir.Shape, err error) {
+	list, err := n.layers()
+	for _, y := range list {
+		out = append(out, y.Out.Type.Shape)
 	}
-	if out.Size() > mostElements {
-		return no("large")
+	return out, err
+}
+
+func inputName(i int) string {
+	if i == 0 {
+		return "x"
 	}
-	return out, nil
+	return fmt.Sprintf("x%d", i)
 }
 
 // Source is the network as a text.
 func (n *Network) Source() string {
-	shapes, err := n.shapes()
+	list, err := n.layers()
 	if err != nil {
 		return "# " + err.Error()
 	}
-	name := func(arg int) string {
-		if arg == input {
-			return "x"
-		}
-		return fmt.Sprintf("v%d", arg)
+	var inputs, results, names []string
+	for i, in := range n.Inputs {
+		inputs = append(inputs, fmt.Sprintf("%s: f32%s in [%s,%s]", inputName(i), in.Shape, ir.FormatFloat(in.Low), ir.FormatFloat(in.High)))
 	}
-	var results, names []string
 	for _, r := range n.Results {
-		results, names = append(results, "f32"+shapes[r].String()), append(names, name(r))
+		results, names = append(results, list[r].Out.Type.String()), append(names, list[r].Name())
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "tensors \"w.safetensors\"\nnetwork n(x: f32%s in [-1,1]) -> %s {\n", n.Shape, strings.Join(results, ", "))
-	for i, x := range n.Nodes {
+	fmt.Fprintf(&b, "tensors \"w.safetensors\"\nnetwork n(%s) -> %s {\n", strings.Join(inputs, ", "), strings.Join(results, ", "))
+	for i, y := range list {
+		for _, c := range y.consts {
+			if y.Op == ir.Embedding {
+				fmt.Fprintf(&b, "  const %s%s: f32%s\n", y.Name(), c.key, c.shape)
+			}
+		}
 		var args []string
-		for _, a := range x.Args {
-			args = append(args, name(a))
+		for _, a := range y.Args {
+			args = append(args, a.Name)
 		}
-		add := func(format string, v ...any) { args = append(args, fmt.Sprintf(format, v...)) }
-		switch x.Op {
-		case "conv2d":
-			add("filters: %d", x.Filters)
-			add("kernel: [%d,%d]", x.Kernel[0], x.Kernel[1])
-			if x.Groups > 1 {
-				add("groups: %d", x.Groups)
+		x := n.Nodes[i]
+		if x.Tied != 0 {
+			for _, c := range y.consts {
+				args = append(args, fmt.Sprintf("%s: v%d%s", c.attr, x.Tied, c.key))
 			}
-			if x.Dilation != [2]int{1, 1} {
-				add("dilation: [%d,%d]", x.Dilation[0], x.Dilation[1])
-			}
-		case "linear":
-			add("units: %d", x.Filters)
-		case "maxpool2d", "avgpool2d":
-			add("kernel: [%d,%d]", x.Kernel[0], x.Kernel[1])
-		case "reshape":
-			add("shape: %s", shapes[i])
-		}
-		if x.Op == "conv2d" || x.Op == "maxpool2d" || x.Op == "avgpool2d" {
-			add("stride: [%d,%d]", x.Stride[0], x.Stride[1])
-			if x.Pad != [4]int{} {
-				add("pad: [%d,%d,%d,%d]", x.Pad[0], x.Pad[1], x.Pad[2], x.Pad[3])
+		} else {
+			for _, a := range y.source {
+				args = append(args, a.Name+": "+written(a.Value))
 			}
 		}
-		if (x.Op == "conv2d" || x.Op == "linear" || x.Op == "add") && x.Act != "none" {
-			add("act: %s", x.Act)
+		for _, a := range y.Attrs {
+			if _, isConst := a.Value.(*ir.Const); !isConst {
+				args = append(args, a.Name+": "+written(a.Value))
+			} else if y.Op == ir.Embedding {
+				args = append(args, a.Name+": "+y.Name()+y.consts[0].key)
+			}
 		}
-		fmt.Fprintf(&b, "  v%d = %s(%s)\n", i, x.Op, strings.Join(args, ", "))
+		fmt.Fprintf(&b, "  %s = %s(%s)\n", y.Name(), y.Op, strings.Join(args, ", "))
 	}
 	fmt.Fprintf(&b, "  return %s\n}\n", strings.Join(names, ", "))
 	return b.String()
 }
 
+// written is the value of an attribute.
+func written(value any) string {
+	switch v := value.(type) {
+	case float64:
+		return ir.FormatFloat(v)
+	case []float64:
+		list := make([]string, len(v))
+		for i, x := range v {
+			list[i] = ir.FormatFloat(x)
+		}
+		return "[" + strings.Join(list, ",") + "]"
+	case []int:
+		return ir.Shape(v).String()
+	}
+	return fmt.Sprint(value)
+}
+
 // write puts the text and its tensors into a folder. A tensor depends on the seed,
 // its name and its shape alone.
 func (n *Network) write(dir string) (path string, err error) {
-	shapes, err := n.shapes()
+	list, err := n.layers()
 	if err != nil {
 		return "", err
 	}
-	var list []weights.Tensor
-	add := func(name string, shape ir.Shape, scale float64) error {
-		h := fnv.New64a()
-		fmt.Fprintf(h, "%s %v", name, shape)
-		rng := rand.New(rand.NewPCG(n.Seed, h.Sum64()))
-		x := make([]float32, shape.Size())
-		for i := range x {
-			x[i] = float32(rng.NormFloat64() * scale)
-		}
-		if rng.IntN(4) == 0 { // a dead channel
-			clear(x[:len(x)/shape[0]])
-		}
-		raw, err := ir.FloatConst(name, shape, x).Load()
-		list = append(list, weights.Tensor{Name: name, DType: weights.F32, Shape: shape, Data: raw})
-		return err
-	}
-	for i, x := range n.Nodes {
-		a := n.shape(shapes, x.Args[0])
-		shape := ir.Shape{x.Filters, a.Size()}
-		switch x.Op {
-		case "conv2d":
-			shape = ir.Shape{x.Filters, a[0] / x.Groups, x.Kernel[0], x.Kernel[1]}
-		case "linear":
-		default:
+	var tensors []weights.Tensor
+	for i, y := range list {
+		if n.Nodes[i].Tied != 0 {
 			continue
 		}
-		name := fmt.Sprintf("v%d", i)
-		if err := add(name+".weight", shape, .5); err != nil {
-			return "", err
-		}
-		if x.Bias {
-			if err := add(name+".bias", ir.Shape{x.Filters}, .3); err != nil {
+		for _, c := range y.consts {
+			name := y.Name() + c.key
+			h := fnv.New64a()
+			fmt.Fprintf(h, "%s %v", name, c.shape)
+			rng := rand.New(rand.NewPCG(n.Seed, h.Sum64()))
+			x := make([]float32, c.shape.Size())
+			for i := range x {
+				if v := rng.NormFloat64() * c.scale; c.positive {
+					x[i] = float32(math.Abs(v) + .1)
+				} else {
+					x[i] = float32(v)
+				}
+			}
+			if rng.IntN(4) == 0 && !c.positive { // a dead channel
+				clear(x[:len(x)/c.shape[0]])
+			}
+			raw, err := ir.FloatConst(name, c.shape, x).Load()
+			if err != nil {
 				return "", err
 			}
+			tensors = append(tensors, weights.Tensor{Name: name, DType: weights.F32, Shape: c.shape, Data: raw})
 		}
 	}
 	var b bytes.Buffer
-	if err := weights.WriteSafetensors(&b, list); err != nil {
+	if err := weights.WriteSafetensors(&b, tensors); err != nil {
 		return "", err
 	}
 	if err := os.WriteFile(filepath.Join(dir, "w.safetensors"), b.Bytes(), 0o644); err != nil {
@@ -311,39 +486,32 @@ func (n *Network) write(dir string) (path string, err error) {
 	return path, os.WriteFile(path, []byte(n.Source()), 0o644)
 }
 
-// clone is a network that may be changed.
-func (n *Network) clone() *Network {
-	c := *n
-	c.Shape, c.Nodes, c.Results = slices.Clone(n.Shape), slices.Clone(n.Nodes), slices.Clone(n.Results)
-	for i := range c.Nodes {
-		c.Nodes[i].Args = slices.Clone(c.Nodes[i].Args)
+// fixed are the formats of the layers that a result depends on, by name: of those
+// that share their weights, the first one's.
+func (n *Network) fixed() (map[string]ir.Elem, error) {
+	list, err := n.layers()
+	if err != nil {
+		return nil, err
 	}
-	return &c
-}
-
-// without is the network with node i left out: what took it takes its argument.
-func (n *Network) without(i int) *Network {
-	c := n.clone()
-	instead := c.Nodes[i].Args[0]
-	c.Nodes = slices.Delete(c.Nodes, i, i+1)
-	move := func(a int) int {
-		switch {
-		case a == i:
-			a = instead
-		case a > i:
-			a--
+	fix, done := map[string]ir.Elem{}, map[int]bool{}
+	for i, live := range n.live() {
+		x := n.Nodes[i]
+		if !live || !x.Op.HasWeights() || done[x.owner()] {
+			continue
 		}
-		return a
-	}
-	for k := i; k < len(c.Nodes); k++ {
-		for j, a := range c.Nodes[k].Args {
-			c.Nodes[k].Args[j] = move(a)
+		done[x.owner()] = true
+		e, ok := ir.ParseElem(x.Format)
+		if !ok {
+			return nil, fmt.Errorf("no format %s", x.Format)
+		}
+		if list[i].Op == ir.Conv2D && list[i].Int("groups") > 1 && e.Kind != ir.Odd {
+			continue // codebooks serve no groups
+		}
+		if e.Kind != ir.I8 {
+			fix[x.name()] = e
 		}
 	}
-	for j, r := range c.Results {
-		c.Results[j] = move(r)
-	}
-	return c
+	return fix, nil
 }
 
 // live are the nodes that a result depends on; the others are dropped.
@@ -354,7 +522,7 @@ func (n *Network) live() []bool {
 	}
 	for i := len(n.Nodes) - 1; i >= 0; i-- {
 		for _, a := range n.Nodes[i].Args {
-			if live[i] && a != input {
+			if live[i] && a >= 0 {
 				live[a] = true
 			}
 		}
@@ -364,85 +532,25 @@ func (n *Network) live() []bool {
 
 // sound reports whether a network may be compiled.
 func (n *Network) sound() bool {
-	if len(n.Nodes) == 0 || slices.Contains(n.Results, input) || len(n.Results) != len(slices.Compact(slices.Sorted(slices.Values(n.Results)))) {
+	if len(n.Nodes) == 0 || len(n.Results) != len(slices.Compact(slices.Sorted(slices.Values(n.Results)))) {
 		return false
 	}
-	_, err := n.shapes()
+	for _, r := range n.Results {
+		if r < 0 || r >= len(n.Nodes) {
+			return false
+		}
+	}
+	_, err := n.layers()
 	return err == nil
 }
 
-// Reduce makes a failing network smaller as long as it fails: nodes and results
-// left out, arguments moved up, then every number made less.
-func Reduce(n *Network, fails func(*Network) bool) *Network {
-	for changed := true; changed; {
-		changed = false
-		for _, c := range n.smaller() {
-			if c.sound() && fails(c) {
-				n, changed = c, true
-				break
-			}
+// formats lists those of the layers, and what else is special, for a report.
+func (n *Network) formats() string {
+	var list []string
+	for i, live := range n.live() {
+		if x := n.Nodes[i]; live && x.Op.HasWeights() && x.Tied == 0 {
+			list = append(list, x.name()+"="+x.Format)
 		}
 	}
-	return n
-}
-
-// smaller are the networks that are one step smaller, the largest steps first.
-func (n *Network) smaller() []*Network {
-	var out []*Network
-	with := func(change func(c *Network)) {
-		c := n.clone()
-		change(c)
-		out = append(out, c)
-	}
-	if len(n.Results) > 1 {
-		for i := range n.Results {
-			with(func(c *Network) { c.Results = slices.Delete(c.Results, i, i+1) })
-		}
-	}
-	for i := range len(n.Nodes) - 1 {
-		with(func(c *Network) { c.Nodes, c.Results = c.Nodes[:i+1], []int{i} })
-	}
-	for i := range n.Nodes {
-		out = append(out, n.without(i))
-	}
-	for i, x := range n.Nodes {
-		for j, a := range x.Args {
-			if a != input {
-				with(func(c *Network) { c.Nodes[i].Args[j] = input })
-			}
-		}
-	}
-	less := func(get func(c *Network) *int, least int) {
-		v := *get(n)
-		for _, w := range []int{least, v / 2, v - 1} {
-			if w >= least && w < v {
-				with(func(c *Network) { *get(c) = w })
-			}
-		}
-	}
-	for i := range n.Nodes {
-		less(func(c *Network) *int { return &c.Nodes[i].Filters }, 1)
-		less(func(c *Network) *int { return &c.Nodes[i].Groups }, 1)
-		for d := range 2 {
-			less(func(c *Network) *int { return &c.Nodes[i].Kernel[d] }, 1)
-			less(func(c *Network) *int { return &c.Nodes[i].Stride[d] }, 1)
-			less(func(c *Network) *int { return &c.Nodes[i].Dilation[d] }, 1)
-		}
-		for d := range 4 {
-			less(func(c *Network) *int { return &c.Nodes[i].Pad[d] }, 0)
-		}
-		if n.Nodes[i].Act != "none" {
-			with(func(c *Network) { c.Nodes[i].Act = "none" })
-		}
-		if n.Nodes[i].Bias {
-			with(func(c *Network) { c.Nodes[i].Bias = false })
-		}
-	}
-	for d := range n.Shape {
-		less(func(c *Network) *int { return &c.Shape[d] }, 1)
-	}
-	if n.Format != "i8" {
-		with(func(c *Network) { c.Format = "i8" })
-	}
-	return out
+	return fmt.Sprintf("%s %+v", strings.Join(list, ","), n.How)
 }

@@ -1,0 +1,383 @@
+package fuzz
+
+import (
+	"math/rand/v2"
+	"slices"
+
+	"github.com/dnnc/dnnc/ir"
+)
+
+// maker is how random operations of one kind are made. What distinguishes two of a
+// kind are parameters: numbers from 0 on, of which 0 is the simplest, so that all are
+// made less in one way.
+type maker struct {
+	op    ir.Op
+	often int // against the others
+	args  int // how many; 0 is from one to three
+	draw  func(rng *rand.Rand) []int
+	// attrs are the attributes that parameters stand for behind arguments of some
+	// shapes.
+	attrs func(p []int, in []ir.Shape) []ir.Attr
+	// consts are the constants that it reads, of which the first is its weights.
+	consts func(p []int, in []ir.Shape) []constant
+	// before is an operation that keeps its argument where it is finite: -1 for none.
+	before ir.Op
+}
+
+// constant is one that an operation reads: Attr of it, under a key that begins with
+// its name.
+type constant struct {
+	attr, key string
+	shape     ir.Shape
+	scale     float64 // of its numbers
+	positive  bool
+}
+
+// none says that nothing need stand before an operation.
+const none = ir.NumOps
+
+func attr(name string, value any) ir.Attr { return ir.Attr{Name: name, Value: value} }
+
+// some is up to most in one of few cases, and 0 in the others.
+func some(rng *rand.Rand, few, most int) int {
+	if rng.IntN(few) > 0 {
+		return 0
+	}
+	return rng.IntN(most + 1)
+}
+
+// activation is one of three.
+func activation(p int) ir.Attr { return attr("act", []string{"none", "relu", "relu6"}[p%3]) }
+
+// window draws kernel, stride, dilation and padding, two numbers each and four.
+func window(rng *rand.Rand) []int {
+	p := []int{rng.IntN(3), rng.IntN(3), some(rng, 3, 2), some(rng, 3, 2), some(rng, 4, 1), some(rng, 4, 1)}
+	padded := rng.IntN(2)
+	for i := range 4 {
+		p = append(p, padded*rng.IntN(p[i%2]+1))
+	}
+	return p
+}
+
+func windowAttrs(p []int) []ir.Attr {
+	return []ir.Attr{attr("kernel", []int{1 + p[0], 1 + p[1]}), attr("stride", []int{1 + p[2], 1 + p[3]}), attr("dilation", []int{1 + p[4], 1 + p[5]}), attr("pad", slices.Clone(p[6:10]))}
+}
+
+// grouped is the groups and output channels of a convolution: one group, one a
+// channel with a multiplier, or two.
+func grouped(p []int, channels int) (groups, filters int) {
+	switch {
+	case p[11]%3 == 1 && channels > 1:
+		return channels, channels * (1 + p[10]%2)
+	case p[11]%3 == 2 && channels%2 == 0:
+		return 2, 2 * (1 + p[10]/2)
+	}
+	return 1, 1 + p[10]
+}
+
+// channelsOf is the first of a shape's numbers, 1 of none.
+func channelsOf(in []ir.Shape) int {
+	if len(in[0]) == 0 {
+		return 1
+	}
+	return in[0][0]
+}
+
+// units draws output channels: few, or as many as fill the widest registers.
+func units(rng *rand.Rand) int {
+	if rng.IntN(6) == 0 {
+		return rng.IntN(72)
+	}
+	return rng.IntN(20)
+}
+
+// per draws n numbers below most for each axis that a value may have.
+const axes = 4
+
+func per(rng *rand.Rand, most, few int) (p []int) {
+	for range axes {
+		p = append(p, some(rng, few, most))
+	}
+	return p
+}
+
+func nothing(*rand.Rand) []int { return nil }
+func plain(op ir.Op, often, args int) maker {
+	return maker{op: op, often: often, args: args, draw: nothing, before: none}
+}
+func guarded(op, by ir.Op) maker         { m := plain(op, 1, 1); m.before = by; return m }
+func axisOf(p []int, s ir.Shape) ir.Attr { return attr("axis", p[0]%max(len(s), 1)) }
+func oneOf(most int) func(*rand.Rand) []int {
+	return func(rng *rand.Rand) []int { return []int{rng.IntN(most + 1)} }
+}
+func numbers(p int, name string, list ...float64) ir.Attr { return attr(name, list[p%len(list)]) }
+
+// chosen is of operations whose attributes one number decides.
+func chosen(op ir.Op, most int, attrs func(p []int, in []ir.Shape) []ir.Attr) maker {
+	return maker{op: op, often: 1, args: 1, draw: oneOf(most), attrs: attrs, before: none}
+}
+
+// rarely is of operations that few values fit, which are tried the more often.
+func rarely(op ir.Op, most int, attrs func(p []int, in []ir.Shape) []ir.Attr) maker {
+	m := chosen(op, most, attrs)
+	m.often = 12
+	return m
+}
+
+// alongAxis is of operations along an axis.
+func alongAxis(op ir.Op) maker {
+	return chosen(op, 2, func(p []int, in []ir.Shape) []ir.Attr { return []ir.Attr{axisOf(p, in[0])} })
+}
+
+// activated is of operations of two arguments that end in an activation.
+func activated(op ir.Op, often int) maker {
+	m := chosen(op, 2, func(p []int, _ []ir.Shape) []ir.Attr { return []ir.Attr{activation(p[0])} })
+	m.args, m.often = 2, often
+	return m
+}
+
+// makers make every operation of the language.
+var makers = []maker{
+	{op: ir.Conv2D, often: 24, args: 1, before: none,
+		draw: func(rng *rand.Rand) []int {
+			return append(window(rng), units(rng), some(rng, 3, 2), rng.IntN(3), rng.IntN(2), some(rng, 4, 1))
+		},
+		attrs: func(p []int, in []ir.Shape) []ir.Attr {
+			groups, filters := grouped(p, channelsOf(in))
+			list := append(windowAttrs(p), attr("filters", filters), attr("groups", groups), activation(p[12]))
+			if p[14] > 0 {
+				values := make([]float64, channelsOf(in))
+				for i := range values {
+					values[i] = float64(i%3)/2 - .5
+				}
+				list = append(list, attr("pad_value", values))
+			}
+			return list
+		},
+		consts: func(p []int, in []ir.Shape) []constant {
+			groups, filters := grouped(p, channelsOf(in))
+			return biased(p[13], ir.Shape{filters, channelsOf(in) / groups, 1 + p[0], 1 + p[1]})
+		}},
+	{op: ir.Linear, often: 6, args: 1, before: none,
+		draw:   func(rng *rand.Rand) []int { return []int{units(rng), rng.IntN(3), rng.IntN(2)} },
+		attrs:  func(p []int, _ []ir.Shape) []ir.Attr { return []ir.Attr{attr("units", 1+p[0]), activation(p[1])} },
+		consts: func(p []int, in []ir.Shape) []constant { return biased(p[2], ir.Shape{1 + p[0], in[0].Size()}) }},
+	{op: ir.MaxPool2D, often: 5, args: 1, before: none, draw: window, attrs: func(p []int, _ []ir.Shape) []ir.Attr { return windowAttrs(p) }},
+	{op: ir.AvgPool2D, often: 3, args: 1, before: none, draw: window, attrs: func(p []int, _ []ir.Shape) []ir.Attr { return windowAttrs(p) }},
+	plain(ir.GlobalAvgPool, 1, 1),
+	plain(ir.Relu, 2, 1),
+	plain(ir.Relu6, 1, 1),
+	activated(ir.Add, 5),
+	plain(ir.Concat, 3, 0),
+	plain(ir.Flatten, 1, 1),
+	chosen(ir.Reshape, 4, reshaped),
+	{op: ir.BatchNorm, often: 2, args: 1, before: none, draw: oneOf(1),
+		attrs: func(p []int, _ []ir.Shape) []ir.Attr { return []ir.Attr{numbers(p[0], "eps", 1e-5, 1e-3)} },
+		consts: func(_ []int, in []ir.Shape) []constant {
+			s := ir.Shape{channelsOf(in)}
+			return []constant{{attr: "gamma", key: ".weight", shape: s, scale: 1}, {attr: "beta", key: ".bias", shape: s, scale: .3},
+				{attr: "mean", key: ".running_mean", shape: s, scale: .3}, {attr: "variance", key: ".running_var", shape: s, scale: 1, positive: true}}
+		}},
+	alongAxis(ir.Softmax),
+	chosen(ir.Normalize, 1, func(p []int, in []ir.Shape) []ir.Attr {
+		n := 1
+		if p[0] > 0 {
+			n = channelsOf(in)
+		}
+		mean, std := make([]float64, n), make([]float64, n)
+		for i := range n {
+			mean[i], std[i] = float64(i%3)/4, .5+float64(i%2)/4
+		}
+		return []ir.Attr{attr("mean", mean), attr("std", std)}
+	}),
+	chosen(ir.Requantize, 2, func(p []int, _ []ir.Shape) []ir.Attr { return []ir.Attr{activation(p[0])} }),
+	activated(ir.Sub, 2),
+	activated(ir.Mul, 2),
+	plain(ir.Minimum, 1, 2),
+	plain(ir.Maximum, 1, 2),
+	plain(ir.Sigmoid, 1, 1),
+	plain(ir.Tanh, 1, 1),
+	chosen(ir.HardSigmoid, 1, func(p []int, _ []ir.Shape) []ir.Attr {
+		return []ir.Attr{numbers(p[0], "alpha", .2, 1./6), numbers(p[0], "beta", .5, .4)}
+	}),
+	plain(ir.HardSwish, 1, 1),
+	chosen(ir.LeakyRelu, 2, func(p []int, _ []ir.Shape) []ir.Attr { return []ir.Attr{numbers(p[0], "alpha", .01, .3, -.2)} }),
+	chosen(ir.Elu, 1, func(p []int, _ []ir.Shape) []ir.Attr { return []ir.Attr{numbers(p[0], "alpha", 1, .5)} }),
+	chosen(ir.Gelu, 1, func(p []int, _ []ir.Shape) []ir.Attr { return []ir.Attr{numbers(p[0], "tanh", 0, 1)} }),
+	plain(ir.Silu, 1, 1),
+	plain(ir.Softplus, 1, 1),
+	guarded(ir.Exp, ir.Clip),
+	guarded(ir.Log, ir.Softplus),
+	guarded(ir.Sqrt, ir.Softplus),
+	plain(ir.Abs, 1, 1),
+	plain(ir.Neg, 1, 1),
+	plain(ir.Erf, 1, 1),
+	guarded(ir.Reciprocal, ir.Softplus),
+	chosen(ir.Clip, 1, func(p []int, _ []ir.Shape) []ir.Attr {
+		return []ir.Attr{numbers(p[0], "low", 0, -.7), numbers(p[0], "high", 1, .4)}
+	}),
+	chosen(ir.Table, 2, func(p []int, _ []ir.Shape) []ir.Attr {
+		return []ir.Attr{attr("fn", []string{"abs", "tanh", "silu"}[p[0]%3])}
+	}),
+	alongAxis(ir.LogSoftmax),
+	chosen(ir.Transpose, 23, func(p []int, in []ir.Shape) []ir.Attr { return []ir.Attr{attr("perm", permutation(p[0], len(in[0])))} }),
+	{op: ir.Slice, often: 2, args: 1, before: none,
+		draw:  func(rng *rand.Rand) []int { return slices.Concat(per(rng, 4, 2), per(rng, 4, 2), per(rng, 3, 3)) },
+		attrs: sliced},
+	{op: ir.Expand, often: 1, args: 1, before: none,
+		draw: func(rng *rand.Rand) []int { return append(per(rng, 3, 2), some(rng, 2, 2)) },
+		attrs: func(p []int, in []ir.Shape) []ir.Attr {
+			shape := slices.Clone([]int(in[0]))
+			for k := range min(axes, len(shape)) {
+				if shape[k] == 1 {
+					shape[k] += p[k]
+				}
+			}
+			if p[axes] > 0 {
+				shape = append([]int{p[axes]}, shape...)
+			}
+			return []ir.Attr{attr("shape", shape)}
+		}},
+	{op: ir.DepthToSpace, often: 12, args: 1, before: none, draw: func(rng *rand.Rand) []int { return []int{some(rng, 4, 1), rng.IntN(2)} },
+		attrs: func(p []int, _ []ir.Shape) []ir.Attr {
+			return []ir.Attr{attr("block", 2+p[0]), attr("mode", []string{"dcr", "crd"}[p[1]%2])}
+		}},
+	rarely(ir.SpaceToDepth, 1, func(p []int, _ []ir.Shape) []ir.Attr { return []ir.Attr{attr("block", 2+p[0])} }),
+	{op: ir.Resize, often: 1, args: 1, before: none, draw: func(rng *rand.Rand) []int { return []int{rng.IntN(3), rng.IntN(3)} },
+		attrs: func(p []int, _ []ir.Shape) []ir.Attr { return []ir.Attr{attr("scale", []int{1 + p[0], 1 + p[1]})} }},
+	{op: ir.Copy, often: 2, args: 1, before: none,
+		draw:  func(rng *rand.Rand) []int { return append(per(rng, 5, 1), rng.IntN(20), rng.IntN(4)) },
+		attrs: viewed},
+	{op: ir.Pad, often: 4, args: 1, before: none,
+		draw: func(rng *rand.Rand) []int {
+			return slices.Concat([]int{rng.IntN(len(padModes)), rng.IntN(3)}, per(rng, 3, 2), per(rng, 3, 2), per(rng, 2, 4))
+		},
+		attrs: padded},
+	{op: ir.Reduce, often: 3, args: 1, before: none,
+		draw: func(rng *rand.Rand) []int { return []int{rng.IntN(4), 1 + rng.IntN(15), rng.IntN(2)} },
+		attrs: func(p []int, in []ir.Shape) []ir.Attr {
+			list := []int{}
+			for k := range in[0] {
+				if p[1]>>k&1 == 1 {
+					list = append(list, k)
+				}
+			}
+			return []ir.Attr{attr("fn", []string{"mean", "sum", "max", "min"}[p[0]%4]), attr("axes", list), attr("keep", p[2]%2)}
+		}},
+	activated(ir.MatMul, 16),
+	alongAxis(ir.ArgMax),
+	{op: ir.Embedding, often: 6, args: 1, before: none,
+		draw: func(rng *rand.Rand) []int { return []int{rng.IntN(40), rng.IntN(9)} },
+		consts: func(p []int, _ []ir.Shape) []constant {
+			return []constant{{attr: "rows", key: ".rows", shape: ir.Shape{1 + p[0], 1 + p[1]}, scale: 1}}
+		}},
+}
+
+var padModes = ir.Pad.Info().Attr("mode").Words
+
+// makerOf finds the maker of an operation.
+func makerOf(op ir.Op) *maker {
+	return &makers[slices.IndexFunc(makers, func(m maker) bool { return m.op == op })]
+}
+
+// biased are weights, and a bias where p is not 0.
+func biased(p int, weight ir.Shape) []constant {
+	list := []constant{{attr: "weight", key: ".weight", shape: weight, scale: .5}}
+	if p > 0 {
+		list = append(list, constant{attr: "bias", key: ".bias", shape: weight[:1], scale: .3})
+	}
+	return list
+}
+
+// reshaped is the same elements with axes turned around, merged, split or added.
+func reshaped(p []int, in []ir.Shape) []ir.Attr {
+	s := slices.Clone([]int(in[0]))
+	switch p[0] {
+	case 1: // the last axis first
+		s = append(s[len(s)-1:], s[:len(s)-1]...)
+	case 2: // the first two as one
+		if len(s) > 1 {
+			s = append([]int{s[0] * s[1]}, s[2:]...)
+		}
+	case 3:
+		if len(s) < axes {
+			s = append([]int{1}, s...)
+		}
+	case 4: // an image of whatever there is
+		s = []int{1, 1, in[0].Size()}
+		for d := 2; d*d <= s[2]; d++ {
+			if s[2]%d == 0 {
+				s[1], s[2] = d, s[2]/d
+			}
+		}
+	}
+	return []ir.Attr{attr("shape", s)}
+}
+
+// permutation is the one of a number, in some order that begins with no change.
+func permutation(number, n int) (perm []int) {
+	rest := make([]int, n)
+	for i := range rest {
+		rest[i] = i
+	}
+	for len(rest) > 0 {
+		i := number % len(rest)
+		number /= len(rest)
+		perm, rest = append(perm, rest[i]), slices.Delete(rest, i, i+1)
+	}
+	return perm
+}
+
+// sliced cuts elements off in front and behind, and takes each, every other one, or
+// all of them backwards.
+func sliced(p []int, in []ir.Shape) []ir.Attr {
+	var start, size, step []int
+	for k, d := range in[0] {
+		first, cut, way := 0, 0, 0
+		if k < axes {
+			first, cut, way = min(p[k], d-1), p[axes+k], p[2*axes+k]
+		}
+		left := max(d-first-cut, 1)
+		switch way {
+		case 0:
+			start, size, step = append(start, first), append(size, left), append(step, 1)
+		case 1:
+			start, size, step = append(start, first), append(size, (left+1)/2), append(step, 2)
+		default:
+			start, size, step = append(start, first+left-1), append(size, (left+way-2)/(way-1)), append(step, 1-way)
+		}
+	}
+	return []ir.Attr{attr("start", start), attr("size", size), attr("step", step)}
+}
+
+// viewed is a view of two dimensions, some of them backwards.
+func viewed(p []int, _ []ir.Shape) []ir.Attr {
+	dims, strides, start := []int{1 + p[0], 1 + p[1]}, []int{p[2], p[3]}, p[4]
+	for k := range strides {
+		if p[5]>>k&1 == 1 {
+			start += (dims[k] - 1) * strides[k]
+			strides[k] = -strides[k]
+		}
+	}
+	return []ir.Attr{attr("shape", slices.Clone(dims)), attr("dims", dims), attr("strides", strides), attr("start", start)}
+}
+
+func padded(p []int, in []ir.Shape) []ir.Attr {
+	mode := padModes[p[0]%len(padModes)]
+	var before, after, between []int
+	for k := range in[0] {
+		b, a, m := 0, 0, 0
+		if k < axes {
+			b, a, m = p[2+k], p[2+axes+k], p[2+2*axes+k]
+		}
+		if mode != "constant" {
+			m = 0
+		}
+		before, after, between = append(before, b), append(after, a), append(between, m)
+	}
+	list := []ir.Attr{attr("before", before), attr("after", after), attr("between", between), attr("mode", mode)}
+	if mode == "constant" {
+		list = append(list, numbers(p[1], "value", 0, .5, -2))
+	}
+	return list
+}
