@@ -74,6 +74,8 @@ func onLanes(name string, a []loop.Expr, i int) (text string, ok bool) {
 		return fmt.Sprintf("dnnc_qdmulh(%s, %s)", expr(a[0], i), expr(a[1], i)), true
 	case "rshr":
 		return fmt.Sprintf("dnnc_rshr(%s, %s)", expr(a[0], i), expr(a[1], i)), true
+	case "zip":
+		return expr(a[i%2], i/2), true
 	case "lanes":
 		return expr(a[i], 0), true
 	case "sum":
@@ -97,7 +99,7 @@ func total(e loop.Expr) string {
 }
 
 // vectors are the names that onLanes knows.
-var vectors = []string{"mladav", "mladavu", "addv", "addvu", "mull", "paddl", "padal", "padalu", "abal", "tst", "tbl16", "sum", "sums", "lanes", "qdmulh", "rshr"}
+var vectors = []string{"mladav", "mladavu", "addv", "addvu", "mull", "paddl", "padal", "padalu", "abal", "tst", "tbl16", "sum", "sums", "lanes", "qdmulh", "rshr", "zip"}
 
 func pairOf(a []loop.Expr, i int, widen string) string {
 	return fmt.Sprintf("(%s + %s(%s) + %s(%s))", expr(a[1], i), widen, expr(a[0], 2*i), widen, expr(a[0], 2*i+1))

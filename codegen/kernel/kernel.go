@@ -120,6 +120,7 @@ func arguments(m *ir.Module, f *loop.Func, n *ir.Node) []loop.Arg {
 // families writes the kernels of ir/target's table.
 var families = map[string]func(g *generator) error{
 	"conv_depthwise":   convDepthwise,
+	"conv_pixels":      convPixels,
 	"conv_micro":       convMicro,
 	"linear_micro":     linearMicro,
 	"conv_tile":        convTile,

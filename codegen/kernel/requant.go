@@ -134,6 +134,24 @@ func (q requant) load(c loop.Expr) channel {
 func (q channel) store(acc, at loop.Expr) { q.storeAt(acc, q.g.out, at) }
 
 func (q channel) storeAt(acc loop.Expr, to loop.Region, at loop.Expr) {
+	y := q.result(acc)
+	if h, w := q.g.n.Pool(); h*w > 1 {
+		at = read(q.g.b.Var("at", at))
+		y = loop.Op(loop.SMax, y, loop.To(loop.SExt, load(to, at, loop.I8.Vec(acc.Type().Lanes)), 32))
+	}
+	q.g.b.Store(to, at, loop.To(loop.Trunc, y, 8))
+}
+
+// spread is q in every lane of n sums of one channel.
+func (q channel) spread(n int) channel {
+	b := q.g.b
+	splat := func(name string, x loop.Expr) loop.Expr { return read(b.Var(name, &loop.Splat{A: x, Lanes: n})) }
+	q.bias, q.m, q.r = splat("bias", q.bias), splat("mul", q.m), splat("shift", q.r)
+	return q
+}
+
+// result is RQ(acc) of R9, not narrowed yet.
+func (q channel) result(acc loop.Expr) loop.Expr {
 	n := q.g.n
 	zero := int64(n.Out.Type.Quant.Zero)
 	t := acc.Type()
@@ -158,12 +176,7 @@ func (q channel) storeAt(acc loop.Expr, to loop.Region, at loop.Expr) {
 		// Saturated while still wide: the result of R9 is within i8 anyway.
 		y = loop.Sum(loop.To(loop.Trunc, loop.Clamp(r, -1<<30, 1<<30), 32), loop.Num(loop.I32, zero))
 	}
-	y = loop.Clamp(y, int64(n.Int("lo")), int64(n.Int("hi")))
-	if h, w := n.Pool(); h*w > 1 {
-		at = read(q.g.b.Var("at", at))
-		y = loop.Op(loop.SMax, y, loop.To(loop.SExt, load(to, at, loop.I8.Vec(t.Lanes)), 32))
-	}
-	q.g.b.Store(to, at, loop.To(loop.Trunc, y, 8))
+	return loop.Clamp(y, int64(n.Int("lo")), int64(n.Int("hi")))
 }
 
 // store requantizes with a channel's constants.

@@ -80,6 +80,11 @@ var forms = map[string]func(p *printer, e *loop.Named, args []value.Value) value
 		}
 		return v
 	},
+	"zip": func(p *printer, e *loop.Named, args []value.Value) value.Value {
+		n := e.T.Lanes / 2
+		mask := number(loop.I32.Vec(e.T.Lanes), func(i int) int64 { return int64(i/2 + i%2*n) })
+		return p.block.NewShuffleVector(args[0], args[1], mask)
+	},
 	"tst": func(p *printer, e *loop.Named, args []value.Value) value.Value {
 		t := typeOf(e.T)
 		bits := p.block.NewAnd(args[0], args[1])

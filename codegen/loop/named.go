@@ -124,6 +124,14 @@ var Intrinsics = map[string]func(args [][]int64) []int64{
 		}
 		return out
 	},
+	// zip is the lanes of two vectors in turn.
+	"zip": func(a [][]int64) []int64 {
+		out := make([]int64, 2*len(a[0]))
+		for i := range out {
+			out[i] = a[i%2][i/2]
+		}
+		return out
+	},
 	// qdmulh is the upper half of twice a product, saturated.
 	"qdmulh": func(a [][]int64) []int64 {
 		out := make([]int64, len(a[0]))

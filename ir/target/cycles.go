@@ -30,6 +30,23 @@ const (
 // Cycles estimates the instructions of a layer on a target, if its weights had a
 // format: what a search with a budget of time adds up.
 func (t *Target) Cycles(n *ir.Node, e ir.Elem) float64 {
+	others := t.otherCycles(n, e)
+	// What is not known yet: a codebook, and the input's zero point. Entries are
+	// as great as they may become.
+	most := func(inputs int) int {
+		if e.Kind == ir.Odd {
+			return inputs * int(e.MaxWeight()) * 255
+		}
+		return 1<<15 - 1
+	}
+	if _, cost, ok := t.pixelLayout(n, e, most); ok {
+		return min(cost, others)
+	}
+	return others
+}
+
+// otherCycles are those of a layer that is not left to conv_pixels.
+func (t *Target) otherCycles(n *ir.Node, e ir.Elem) float64 {
 	shape := n.Const("weight").Type.Shape
 	pixels, taps, groups, pooled := 1, 1, 1, 1
 	if n.Op == ir.Conv2D {

@@ -21,6 +21,9 @@ type Kernel struct {
 	Tile func(n *ir.Node, t *Target) []int
 	// Scratch is the bytes of working memory in the arena.
 	Scratch func(n *ir.Node, t *Target) int
+	// Prefers, where it is not nil, reports whether a node that the family serves is
+	// not better left to one behind it.
+	Prefers func(n *ir.Node, t *Target) bool
 	// Pools: a convolution's kernel can keep the greatest of its outputs.
 	Pools bool
 	// Rows: a row of the result is written when no earlier row of the first
@@ -53,6 +56,27 @@ var kernels = []Kernel{
 				return 2 * size
 			}
 			return DepthwiseWeights(size) + size
+		},
+	},
+	{
+		Name: "conv_pixels", Op: ir.Conv2D, Pools: true, Rows: true,
+		Doc: "sums of products of a few inputs with all that a code stands for tabulated for pixels side by side; a code looks up eight pixels of an output channel",
+		Applies: func(n *ir.Node, t *Target) bool {
+			_, _, ok := pixelsFor(n, t)
+			return ok
+		},
+		Prefers: func(n *ir.Node, t *Target) bool {
+			_, cost, _ := pixelsFor(n, t)
+			return cost < t.otherCycles(n, n.Const("weight").Type.Elem)
+		},
+		Tile: func(n *ir.Node, t *Target) []int {
+			p, _, _ := pixelsFor(n, t)
+			return []int{p.Rows, p.Block, p.Inputs}
+		},
+		Scratch: func(n *ir.Node, t *Target) int {
+			p, _, _ := pixelsFor(n, t)
+			_, _, _, _, bytes := p.Places()
+			return bytes
 		},
 	},
 	micro("conv_micro", ir.Conv2D, "windows of a tile of pixels gathered as columns, times words of codes of a few output channels, by the target's own product"),
@@ -249,22 +273,31 @@ func looksUp(n *ir.Node, t *Target) bool {
 // sumsFit proves that no table entry leaves 16 bits: the sum of |T| over a row of
 // the codebook times the greatest |x-z|.
 func sumsFit(n *ir.Node) bool {
+	return bookReach(n)*inputReach(n) <= 1<<15-1
+}
+
+// inputReach is the greatest |x-z| of a node's input.
+func inputReach(n *ir.Node) int {
+	zero := n.Args[0].Type.Quant.Zero
+	return max(127-zero, zero+128)
+}
+
+// bookReach is the greatest sum of |T| over a row of a node's codebook; of one that
+// cannot be read, more than any.
+func bookReach(n *ir.Node) int {
 	book, err := n.Const("codebook").Load()
 	if err != nil {
-		return false
+		return 1 << 15
 	}
-	zero, d := n.Args[0].Type.Quant.Zero, int(n.Const("weight").Type.Elem.Group)
-	reach := max(127-zero, zero+128)
+	d, most := int(n.Const("weight").Type.Elem.Group), 0
 	for i := 0; i < len(book); i += d {
 		sum := 0
 		for _, v := range book[i : i+d] {
 			sum += max(int(int8(v)), -int(int8(v)))
 		}
-		if sum*reach > 1<<15-1 {
-			return false
-		}
+		most = max(most, sum)
 	}
-	return true
+	return most
 }
 
 // bookLanes is the output channels that are decoded together: a power of two.
@@ -309,10 +342,10 @@ func FindKernel(name string) *Kernel {
 	return nil
 }
 
-// Choose returns the first family that serves n on t, or nil.
+// Choose returns the first family that serves n on t and prefers to, or nil.
 func Choose(n *ir.Node, t *Target) *Kernel {
 	for i := range kernels {
-		if k := &kernels[i]; k.Serves(n, t) {
+		if k := &kernels[i]; k.Serves(n, t) && (k.Prefers == nil || k.Prefers(n, t)) {
 			return k
 		}
 	}
