@@ -69,6 +69,9 @@ var conformance = []struct {
 	{"pooled2", "maxpool2d(before2, kernel: [3,2])", nil, ir.Shape{5, 3, 4}},
 	{"before3", "conv2d(r, filters: 13, kernel: 3, pad: 1, groups: 13)", ir.Shape{13, 1, 3, 3}, nil},
 	{"pooled3", "maxpool2d(before3, kernel: [2,3])", nil, ir.Shape{13, 5, 3}},
+	{"eight", "conv2d(one, filters: 25, kernel: 2, act: relu)", ir.Shape{25, 16, 2, 2}, ir.Shape{25, 10, 8}}, // rows of eight
+	{"before4", "conv2d(one, filters: 10, kernel: [3,2], pad: [1,0,1,0])", ir.Shape{10, 16, 3, 2}, nil},
+	{"pooled4", "maxpool2d(before4, kernel: 2)", nil, ir.Shape{10, 5, 4}},
 	{"overlapped", "maxpool2d(r, kernel: 3, stride: 2, pad: [1,0,0,1])", nil, ir.Shape{13, 5, 4}},
 	{"mean", "avgpool2d(r, kernel: 3, stride: 2, pad: [1,0,1,1])", nil, ir.Shape{13, 6, 4}},
 	{"sum", "relu6(add(r, depthwise))", nil, ir.Shape{13, 11, 9}},
@@ -189,6 +192,44 @@ func TestConformance(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestPixelLayouts: tables of some rows and some groups at a time, which only large
+// layers choose, compute the same. Each layer that conv_pixels serves has the
+// smallest blocks once, and once all rows of a part of the groups.
+func TestPixelLayouts(t *testing.T) {
+	tgt, err := target.Find("armv7")
+	require.NoError(t, err)
+	for format, inputs := range map[string]int{"odd1": 8, "odd2": 2, "vec5x8": 8, "vec4x16": 16} {
+		for _, all := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s/%v", format, all), func(t *testing.T) {
+				laid := 0
+				m := conform(t, tgt, format, func(m *ir.Module) {
+					prefer(m, tgt, target.FindKernel("conv_pixels"))
+					for _, n := range m.Ops {
+						if n.Word("impl") != "conv_pixels" {
+							continue
+						}
+						rows, _ := n.Pool()
+						if all {
+							rows *= n.Out.Type.Shape[1]
+						}
+						p, ok := target.NewPixels(n, n.Const("weight").Type.Elem, rows, 1, inputs, target.PixelMost(n, inputs))
+						if !ok || n.Args[0].Type.Shape[0]%inputs > 0 && strings.HasPrefix(format, "odd") {
+							continue
+						}
+						laid++
+						n.Set("tile", []int{rows, 1, inputs})
+						_, _, _, _, bytes := p.Places()
+						n.Set("scratch", []int{0, bytes})
+					}
+				})
+				require.NotZero(t, laid)
+				in, out := cases(t, m, 1)
+				conformEvaluator(t, m, in, out)
+			})
+		}
 	}
 }
 

@@ -87,7 +87,7 @@ func newPixels(g *generator) (*pixels, error) {
 	if err != nil {
 		return nil, err
 	}
-	k.rq, k.constants, err = newChannels(g, bias)
+	k.rq, k.constants, err = newChannels(g, bias, true)
 	return k, err
 }
 
@@ -569,7 +569,7 @@ func (k *pixels) eachTile(y loop.Expr, do func(vectors int, table loop.Expr, res
 	var q channel
 	if cs != nil {
 		q = cs.load(0, 1)
-		if cs.vectors() {
+		if cs.vectors {
 			q = q.spread(4)
 		}
 	}

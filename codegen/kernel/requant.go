@@ -142,11 +142,11 @@ func (q channel) storeAt(acc loop.Expr, to loop.Region, at loop.Expr) {
 	q.g.b.Store(to, at, loop.To(loop.Trunc, y, 8))
 }
 
-// spread is q in every lane of n sums of one channel.
+// spread is q, of one channel of vectors' constants, in every lane of n sums.
 func (q channel) spread(n int) channel {
 	b := q.g.b
 	splat := func(name string, x loop.Expr) loop.Expr { return read(b.Var(name, &loop.Splat{A: x, Lanes: n})) }
-	q.bias, q.m, q.r = splat("bias", q.bias), splat("mul", q.m), splat("shift", q.r)
+	q.bias, q.m, q.r = splat("bias", q.bias), splat("mul", q.m), splat("shift", loop.Op(loop.Sub, loop.Int(-2), q.r))
 	return q
 }
 

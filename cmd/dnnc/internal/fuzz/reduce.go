@@ -3,7 +3,6 @@ package fuzz
 import (
 	"slices"
 
-	"github.com/dnnc/dnnc/ir"
 )
 
 // clone is a network that may be changed.
@@ -172,9 +171,4 @@ func (n *Network) dropInput(i int) {
 			}
 		}
 	}
-}
-
-// uses reports whether an operation of a kind is left.
-func (n *Network) uses(op ir.Op) bool {
-	return slices.ContainsFunc(n.Nodes, func(x Node) bool { return x.Op == op })
 }
