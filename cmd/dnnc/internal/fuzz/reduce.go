@@ -2,7 +2,6 @@ package fuzz
 
 import (
 	"slices"
-
 )
 
 // clone is a network that may be changed.
