@@ -109,6 +109,24 @@ func fixedRange(n *ir.Node) *ir.Range {
 	return nil
 }
 
+// typeFrom is the value whose scale and zero point a has: a itself, or what
+// type-keeping operations of one argument made it of.
+func typeFrom(a *ir.Value) *ir.Value {
+	for a.Def != nil && KeepsType(a.Def) && len(a.Def.Args) == 1 {
+		a = a.Def.Args[0]
+	}
+	return a
+}
+
+// givenRange is the range that calibration has no say in: an input's, with 0 in it,
+// or a fixed one; nil for most values.
+func givenRange(v *ir.Value) *ir.Range {
+	if v.Def == nil {
+		return &ir.Range{Lo: min(v.Range.Lo, 0), Hi: max(v.Range.Hi, 0)}
+	}
+	return fixedRange(v.Def)
+}
+
 // KeepsType reports whether the integer form of n gives its result the scale
 // and zero point of its arguments (R11, R12).
 func KeepsType(n *ir.Node) bool {
@@ -132,19 +150,18 @@ func padded(n *ir.Node) float64 {
 
 // share gives the arguments and results of type-keeping operations one range:
 // the declared one where an input is among them, else the union of theirs. Those
-// of several arguments never join an input: IsolateConcat saw to that.
+// of several arguments never join an input, nor pads of a value that it has not:
+// IsolateTypes saw to that.
 func share(m *ir.Module, ranges map[*ir.Value]*ir.Range) {
 	for _, in := range m.Inputs {
-		r := *in.Range
-		r.Lo, r.Hi = min(r.Lo, 0), max(r.Hi, 0)
-		ranges[in] = &r
+		ranges[in] = givenRange(in)
 	}
 	for _, n := range m.Ops {
 		if !KeepsType(n) {
 			continue
 		}
 		shared := ranges[n.Args[0]]
-		if v := padded(n); n.Args[0].Def != nil && fixedRange(n.Args[0].Def) == nil {
+		if v := padded(n); givenRange(typeFrom(n.Args[0])) == nil {
 			shared.Lo, shared.Hi = min(shared.Lo, v), max(shared.Hi, v)
 		}
 		for _, a := range n.Args[1:] {
@@ -198,22 +215,26 @@ func shareSteps(m *ir.Module, ranges map[*ir.Value]*ir.Range) {
 	}
 }
 
-// IsolateConcat puts a requantization between operations that give several
-// arguments one type and each argument whose type is fixed or shared with another
-// use: an input of the network, a softmax, or what another of them takes.
-func IsolateConcat(_ context.Context, m *ir.Module, _ *pass.Env) error {
+// IsolateTypes puts a requantization between operations that give several
+// arguments one type and each argument whose type is given or shared with another
+// use: an input of the network, a softmax, or what another of them takes. A pad of
+// a value beyond a given range has one, too.
+func IsolateTypes(_ context.Context, m *ir.Module, _ *pass.Env) error {
 	taken := map[*ir.Value]bool{}
 	for _, n := range append([]*ir.Node(nil), m.Ops...) {
+		if n.Op == ir.Pad {
+			r, v := givenRange(typeFrom(n.Args[0])), padded(n)
+			if r != nil && (v < r.Lo || v > r.Hi) {
+				n.Args[0] = insertBefore(m, n, n.Args[0], 0)
+			}
+		}
 		if len(n.Args) < 2 || !KeepsType(n) {
 			continue
 		}
 		for i, a := range n.Args {
-			root := a
-			for root.Def != nil && KeepsType(root.Def) && len(root.Def.Args) == 1 {
-				root = root.Def.Args[0]
-			}
-			if root.Def != nil && fixedRange(root.Def) == nil && !taken[root] {
-				taken[root] = true
+			from := typeFrom(a)
+			if givenRange(from) == nil && !taken[from] {
+				taken[from] = true
 				continue
 			}
 			n.Args[i] = insertBefore(m, n, a, i)

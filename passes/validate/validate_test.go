@@ -3,6 +3,9 @@ package validate_test
 import (
 	"context"
 	"encoding/binary"
+	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -24,6 +27,12 @@ func validated(t *testing.T, table pass.Table, network string, bits string) erro
 	t.Helper()
 	m, err := frontend.Load("../../testdata/"+network+"/"+network+".dnn", frontend.Options{})
 	require.NoError(t, err)
+	return compiled(t, table, m, bits)
+}
+
+// compiled takes a module through a table, each pass validated.
+func compiled(t *testing.T, table pass.Table, m *ir.Module, bits string) error {
+	t.Helper()
 	armv7, err := target.Find("armv7")
 	require.NoError(t, err)
 	env := &pass.Env{Target: armv7, Level: pass.Int8, Rounding: "nearest", Seed: 1, High: 1, Fix: map[string]ir.Elem{}}
@@ -41,6 +50,42 @@ func TestEveryPassIsValid(t *testing.T) {
 	}
 	for _, c := range [][2]string{{"lenet5", "i8"}, {"lenet5", "odd3"}, {"lenet5", "code2"}, {"lenet5", "vec8x8"}, {"alexnet", "odd1"}} {
 		require.NoError(t, validated(t, passes.Table, c[0], c[1]), "%s %s", c[0], c[1])
+	}
+}
+
+// TestPadsOfGivenTypes: a value that a pad adds, and that the given type of what it
+// pads has not, is in the pad's own type, and leaves the given one alone.
+func TestPadsOfGivenTypes(t *testing.T) {
+	for _, c := range []struct {
+		padded string
+		value  float64
+	}{
+		{"x", -2},
+		{"x", .5},
+		{"reduce(x, fn: max, axes: [])", 3},
+		{"avgpool2d(x, kernel: [1,1], stride: [1,1])", -2},
+		{"softmax(x)", -2},
+		{"maxpool2d(softmax(x), kernel: [1,1])", 2},
+	} {
+		for more, shape := range map[string]ir.Shape{"before: [0,0,0], after: [0,0,0], between: [0,0,0]": {2, 3, 4}, "before: [0,1,0], after: [0,0,2], between: [0,1,0]": {2, 6, 6}} {
+			file := filepath.Join(t.TempDir(), "n.dnn")
+			text := fmt.Sprintf("network n(x: f32[2,3,4] in [-1,1]) -> f32[%d,%d,%d] {\n  y = pad(%s, %s, value: %g)\n  return y\n}\n", shape[0], shape[1], shape[2], c.padded, more, c.value)
+			require.NoError(t, os.WriteFile(file, []byte(text), 0o666))
+			m, err := frontend.Load(file, frontend.Options{})
+			require.NoError(t, err, text)
+			require.NoError(t, compiled(t, passes.Table, m, ""), text)
+			pads := 0
+			for _, n := range m.Ops {
+				if n.Op != ir.Pad {
+					continue
+				}
+				pads++
+				q := n.Out.Type.Quant
+				assert.LessOrEqual(t, q.Scale*float64(-128-q.Zero), c.value+q.Scale/2, text)
+				assert.GreaterOrEqual(t, q.Scale*float64(127-q.Zero), c.value-q.Scale/2, text)
+			}
+			assert.NotZero(t, pads, text)
+		}
 	}
 }
 

@@ -180,22 +180,23 @@ func Prepare(s *Stats, order []int, d int) (*Factor, error) {
 	// Of H reversed, L*L^T is the Cholesky factorization; U is L's inverse,
 	// reversed back: H^-1 = U^T*U.
 	reversed := make([]float64, n*n)
-	for i, pi := range order {
-		for j, pj := range order {
-			x := 0.0
-			if pi >= 0 && pj >= 0 {
-				x = s.gram[pi*s.cols+pj]
+	u, err := factorize(n, reversed, damp, func(damp float64) {
+		for i, pi := range order {
+			for j, pj := range order {
+				x := 0.0
+				if pi >= 0 && pj >= 0 {
+					x = s.gram[pi*s.cols+pj]
+				}
+				if i == j {
+					x += damp
+				}
+				f.gram[i*n+j] = float32(x)
+				reversed[(n-1-i)*n+n-1-j] = x
 			}
-			if i == j {
-				x += damp
-			}
-			f.gram[i*n+j] = float32(x)
-			reversed[(n-1-i)*n+n-1-j] = x
 		}
-	}
-	u, ok := cholesky(n, reversed)
-	if !ok {
-		return nil, errors.New("the moments of the inputs are not positive definite")
+	})
+	if err != nil {
+		return nil, err
 	}
 	l := blas64.Triangular{Uplo: blas.Lower, Diag: blas.NonUnit, N: n, Stride: n, Data: make([]float64, n*n)}
 	for i := range n {
@@ -217,10 +218,20 @@ func Prepare(s *Stats, order []int, d int) (*Factor, error) {
 	return f, f.groups()
 }
 
-// cholesky factorizes the symmetric a[n,n] in place into U^T*U. gonum's mat.Cholesky
-// estimates the condition of a as well, a tenth of the work: damping bounds it.
-func cholesky(n int, a []float64) (u blas64.Triangular, ok bool) {
-	return lapack64.Potrf(blas64.Symmetric{Uplo: blas.Upper, N: n, Stride: n, Data: a})
+// factorize writes a symmetric a[n,n] with damp on its diagonal by fill, and factorizes
+// it in place into U^T*U. Moments of inputs that hardly vary are differences of large
+// numbers, and can be less than 0 by more than the damping: then ten times as much is
+// tried, until a factor exists. (gonum's mat.Cholesky estimates the condition of a as
+// well, a tenth of the work: damping bounds it.)
+func factorize(n int, a []float64, damp float64, fill func(damp float64)) (blas64.Triangular, error) {
+	for range 40 {
+		fill(damp)
+		if u, ok := lapack64.Potrf(blas64.Symmetric{Uplo: blas.Upper, N: n, Stride: n, Data: a}); ok {
+			return u, nil
+		}
+		damp = max(10*damp, dampingFloor)
+	}
+	return blas64.Triangular{}, errors.New("the moments of the inputs are not positive definite")
 }
 
 // blocks copies what lies right of each block of rows of U.

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -114,6 +115,29 @@ func TestDeadInputsAndRows(t *testing.T) {
 	require.NoError(t, err)
 	assert.Positive(t, r.Scale[0])
 	assert.Positive(t, r.Scale[1])
+}
+
+// TestInputsThatDoNotVary: about their mean, moments of constant inputs are what
+// rounding left of them, which can be far below 0.
+func TestInputsThatDoNotVary(t *testing.T) {
+	below := 0
+	for i := range 50 {
+		x := slices.Repeat([]float32{3.7 + float32(i)*91.3, float32(i) / 7}, 1000)
+		p := NewPair(Matrix{2, 2, []float32{1, -1, .5, 2}})
+		p.Add(x, x, 1000)
+		p.Finish()
+		if p.gram[0]+p.damp() < 0 {
+			below++
+		}
+		w, err := p.Target()
+		require.NoError(t, err)
+		f, err := Prepare(p.Stats, p.ByEnergy(), 1)
+		require.NoError(t, err)
+		r, err := f.Odd(context.Background(), w, 3)
+		require.NoError(t, err)
+		assert.Positive(t, r.Scale[0])
+	}
+	assert.NotZero(t, below)
 }
 
 // sequential rounds w on pairs of inputs, as finalists are.

@@ -1,8 +1,6 @@
 package round
 
 import (
-	"errors"
-
 	"gonum.org/v1/gonum/blas/blas64"
 	"gonum.org/v1/gonum/lapack/lapack64"
 
@@ -66,14 +64,15 @@ func (p *Pair) Finish() {
 // sequential asymmetric form): W + W(Cov(Xf,Xq)-Cov(Xq,Xq))(Cov(Xq,Xq)+damping)^-1.
 func (p *Pair) Target() (Matrix, error) {
 	w, n := p.weight, p.weight.Cols
-	damped := append([]float64(nil), p.gram...)
-	damp := p.damp()
-	for i := range n {
-		damped[i*n+i] += damp
-	}
-	u, ok := cholesky(n, damped)
-	if !ok {
-		return w, errors.New("the moments of the inputs are not positive definite")
+	damped := make([]float64, len(p.gram))
+	u, err := factorize(n, damped, p.damp(), func(damp float64) {
+		copy(damped, p.gram)
+		for i := range n {
+			damped[i*n+i] += damp
+		}
+	})
+	if err != nil {
+		return w, err
 	}
 	shift := make([]float64, n*w.Rows) // a column a row of w
 	for r := range w.Rows {
