@@ -13,6 +13,7 @@ import (
 	"github.com/dnnc/dnnc/frontend/onnx/internal/pb"
 	"github.com/dnnc/dnnc/frontend/weights"
 	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/runtime/mapped"
 )
 
 // dtype is ONNX's number of an element type.
@@ -176,7 +177,7 @@ func (d *folder) external(entries []*pb.Entry) ([]byte, error) {
 			full = path
 		}
 		var err error
-		if raw, err = weights.Map(full); err != nil {
+		if raw, err = mapped.File(full); err != nil {
 			return nil, fmt.Errorf("external data in %q: no such file, or not readable", path)
 		}
 		d.files[path] = raw

@@ -17,6 +17,7 @@ import (
 	"github.com/dnnc/dnnc/frontend/weights"
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/runtime/mapped"
 )
 
 // Options are what a user may say about a model.
@@ -29,7 +30,7 @@ type Options struct {
 
 // Load imports the model at path.
 func Load(path string, opt Options) (*ir.Module, error) {
-	raw, err := weights.Map(path)
+	raw, err := mapped.File(path)
 	if err != nil {
 		return nil, diag.New(diag.Pos{File: path}, diag.BadFile, "no such file, or not readable")
 	}

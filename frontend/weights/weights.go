@@ -19,6 +19,8 @@ import (
 	"sort"
 	"strconv"
 	"strings"
+
+	"github.com/dnnc/dnnc/runtime/mapped"
 )
 
 // DType is an element type, by its safetensors name.
@@ -118,7 +120,7 @@ const maxHeader = 100 << 20
 
 // Open reads a file, whose format its first bytes tell.
 func Open(path string) (*File, error) {
-	raw, err := Map(path)
+	raw, err := mapped.File(path)
 	if err != nil {
 		return nil, err
 	}

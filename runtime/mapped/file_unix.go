@@ -1,16 +1,17 @@
 //go:build unix
 
-package weights
+// Package mapped has files in memory without reading them.
+package mapped
 
 import (
 	"os"
 	"syscall"
 )
 
-// Map maps a file into memory, so that weights take no memory of the
-// process's own and only what is read is loaded. The mapping lives as long as
-// the process: tensors refer to it.
-func Map(path string) ([]byte, error) {
+// File maps a file into memory, so that its bytes take no memory of the process's
+// own and only what is read is loaded. The mapping lives as long as the process,
+// also when the file is removed: tensors and objects refer to it.
+func File(path string) ([]byte, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, err
