@@ -4,7 +4,9 @@
 package frontend
 
 import (
+	"encoding/binary"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -392,21 +394,24 @@ func (r *resolver) fromFile(pos diag.Pos, key string, t ir.Type) *ir.Const {
 		r.list.Add(pos, diag.BadTensor, "tensor %s has the shape %s, the layer needs %s", key, ir.Shape(tensor.Shape), t.Shape)
 		return nil
 	}
-	x, err := tensor.Float32()
-	if err != nil {
-		r.list.Add(pos, diag.BadTensor, "%v", err)
-		return nil
+	raw := tensor.Data // as it lies in the file, which takes no memory
+	if tensor.DType != weights.F32 {
+		x, err := tensor.Float32()
+		if err != nil {
+			r.list.Add(pos, diag.BadTensor, "%v", err)
+			return nil
+		}
+		raw, _ = ir.FloatConst(key, t.Shape, x).Load()
 	}
-	for i, v := range x {
-		if v-v != 0 {
+	for i := range t.Shape.Size() {
+		if v := math.Float32frombits(binary.LittleEndian.Uint32(raw[4*i:])); v-v != 0 {
 			r.list.Add(pos, diag.BadTensor, "tensor %s holds %v at element %d", key, v, i).
 				WithHelp("weights must be finite: train again, or repair the file")
 			return nil
 		}
 	}
-	f := ir.FloatConst(key, t.Shape, x)
-	f.Pos = pos
-	return f
+	c.Data = ir.Bytes(raw)
+	return c
 }
 
 func (r *resolver) use(pos diag.Pos, name string) *ir.Value {
