@@ -1,7 +1,6 @@
 package frontend
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"io"
@@ -10,48 +9,43 @@ import (
 	"github.com/dnnc/dnnc/ir"
 )
 
-// Dump is a module as a text and the tensors file that it refers to.
+// Dump is a module as a text and the tensors file that it refers to, which is made
+// when it is written.
 type Dump struct {
 	Text        []byte
 	TensorsName string // content-addressed, to lie beside the text
-	Tensors     []byte
+	m           *ir.Module
 }
 
 // NewDump prints m with all its constants in one tensors file. Data sets are
 // not referred to: a dump lies where its reader puts it, and quantized ones
-// need none.
+// need none. The constants of m must stay as they are until the dump is written.
 func NewDump(m *ir.Module) (*Dump, error) {
-	var tensors []weights.Tensor
-	for _, c := range m.Consts {
-		raw, err := c.Load()
-		if err != nil {
-			return nil, err
-		}
-		shape := []int(c.Type.Shape)
-		if c.Type.Elem.Kind == ir.Vec {
-			shape = []int{len(raw)}
-		}
-		tensors = append(tensors, weights.Tensor{Name: c.Name, DType: stored(c.Type.Elem), Shape: shape, Data: raw})
-	}
-	var b bytes.Buffer
-	if err := weights.WriteSafetensors(&b, tensors); err != nil {
+	h := sha256.New()
+	if err := WriteTensors(h, m); err != nil {
 		return nil, err
 	}
-	sum := sha256.Sum256(b.Bytes())
-	hash := hex.EncodeToString(sum[:])
-	d := &Dump{TensorsName: m.Name + "-" + hash[:8] + ".safetensors", Tensors: b.Bytes()}
+	hash := hex.EncodeToString(h.Sum(nil))
 	c := *m
 	c.Calib, c.Test = "", ""
+	d := &Dump{TensorsName: m.Name + "-" + hash[:8] + ".safetensors", m: &c}
 	c.Tensors = []ir.TensorsFile{{Path: d.TensorsName, SHA256: hash}}
 	d.Text = []byte(c.String())
 	return d, nil
 }
 
+// WriteTensors writes the tensors file.
+func (d *Dump) WriteTensors(w io.Writer) error { return WriteTensors(w, d.m) }
+
 // WriteTensors streams the constants of m to a safetensors file.
 func WriteTensors(w io.Writer, m *ir.Module) error {
 	entries := make([]weights.Entry, len(m.Consts))
 	for i, c := range m.Consts {
-		entries[i] = weights.Entry{Name: c.Name, DType: stored(c.Type.Elem), Shape: c.Type.Shape, Load: c.Load}
+		shape := []int(c.Type.Shape)
+		if c.Type.Elem.Kind == ir.Vec {
+			shape = []int{c.StoredBytes()}
+		}
+		entries[i] = weights.Entry{Name: c.Name, DType: stored(c.Type.Elem), Shape: shape, Load: c.Load}
 	}
 	return weights.Stream(w, entries)
 }

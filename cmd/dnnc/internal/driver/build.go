@@ -149,7 +149,7 @@ func (b *build) ir() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return d.Text, Replace(filepath.Join(filepath.Dir(b.base()), d.TensorsName), d.Tensors)
+	return d.Text, ReplaceWith(filepath.Join(filepath.Dir(b.base()), d.TensorsName), d.WriteTensors)
 }
 
 // drawn reports whether a kind of output needs no plan and no linker: a text or a

@@ -159,7 +159,7 @@ func dumps(o Options, out io.Writer) (func(name string, m *ir.Module) error, err
 		if err != nil {
 			return err
 		}
-		if err := Replace(filepath.Join(o.DumpDir, d.TensorsName), d.Tensors); err != nil {
+		if err := ReplaceWith(filepath.Join(o.DumpDir, d.TensorsName), d.WriteTensors); err != nil {
 			return err
 		}
 		return Replace(filepath.Join(o.DumpDir, fmt.Sprintf("%02d-%s.dnn", i+1, name)), d.Text)

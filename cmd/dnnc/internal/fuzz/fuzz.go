@@ -230,7 +230,11 @@ func dumps(dir string, m *ir.Module) error {
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(dir+"/"+d.TensorsName, d.Tensors, 0o644); err != nil {
+	var tensors, anew bytes.Buffer
+	if err := d.WriteTensors(&tensors); err != nil {
+		return err
+	}
+	if err := os.WriteFile(dir+"/"+d.TensorsName, tensors.Bytes(), 0o644); err != nil {
 		return err
 	}
 	again, err := frontend.Parse(dir+"/dump.dnn", d.Text, frontend.Options{})
@@ -241,7 +245,10 @@ func dumps(dir string, m *ir.Module) error {
 	if err != nil {
 		return err
 	}
-	if !bytes.Equal(d.Text, e.Text) || !bytes.Equal(d.Tensors, e.Tensors) {
+	if err := e.WriteTensors(&anew); err != nil {
+		return err
+	}
+	if !bytes.Equal(d.Text, e.Text) || !bytes.Equal(tensors.Bytes(), anew.Bytes()) {
 		return fmt.Errorf("a dump is printed otherwise when it is read:\n%s\n%s", d.Text, e.Text)
 	}
 	return nil
