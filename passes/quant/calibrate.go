@@ -15,15 +15,19 @@ import (
 	"github.com/dnnc/dnnc/runtime/parallel"
 )
 
-// calibrationStep is the images whose activations are kept at a time.
-const calibrationStep = 64
+// calibrationStep is the images whose activations are in memory at a time, fewer where
+// these would take more than calibrationBytes.
+const (
+	calibrationStep  = 64
+	calibrationBytes = 256 << 20
+)
 
 // Calibrate writes the range of every activation on the calibration images, clean
 // and disturbed, widened to contain 0 (R3): as Env.Ranges says, the least and
 // greatest value, or less. Operations that keep their argument's type (R12) share
 // its range.
 func Calibrate(ctx context.Context, m *ir.Module, env *pass.Env) error {
-	prog, err := interp.CompileFloat(m)
+	prog, err := interp.Stream(m)
 	if err != nil {
 		return err
 	}
@@ -31,42 +35,34 @@ func Calibrate(ctx context.Context, m *ir.Module, env *pass.Env) error {
 	if err != nil {
 		return err
 	}
-	var keep []*ir.Value
-	ranges, counts := map[*ir.Value]*ir.Range{}, map[*ir.Value]*histogram{}
-	for _, n := range m.Ops {
-		keep = append(keep, n.Out)
-		ranges[n.Out] = &ir.Range{}
-	}
+	step := min(max(min(calibrationBytes, env.Memory())/max(prog.Peak(), 1), 1), calibrationStep)
 	each := func(visit func(v *ir.Value, x []float32)) error {
-		for first := 0; first < samples.N; first += calibrationStep {
-			part := samples.Slice(first, min(first+calibrationStep, samples.N))
-			t := prog.Tensors(part.N, keep...)
-			prog.Feed(t, part.X, part.N)
-			if err := prog.Run(ctx, t, part.N, 0, len(m.Ops)); err != nil {
+		for first := 0; first < samples.N; first += step {
+			part := samples.Slice(first, min(first+step, samples.N))
+			if err := prog.Run(ctx, part.X, part.N, visit); err != nil {
 				return err
 			}
-			parallel.For(len(keep), func(i int) { visit(keep[i], t[prog.ID(keep[i])]) })
 		}
 		return nil
 	}
-	err = each(func(v *ir.Value, x []float32) {
-		r := ranges[v]
-		for _, x := range x {
-			r.Lo, r.Hi = min(r.Lo, float64(x)), max(r.Hi, float64(x))
-		}
-	})
+	ranges := map[*ir.Value]*ir.Range{}
+	for _, n := range m.Ops {
+		ranges[n.Out] = &ir.Range{}
+	}
+	err = each(func(v *ir.Value, x []float32) { extend(ranges[v], x) })
 	if err != nil {
 		return err
 	}
 	if env.Ranges != "" && env.Ranges != pass.MinMax {
-		for _, v := range keep {
-			counts[v] = newHistogram(*ranges[v])
+		counts := map[*ir.Value]*histogram{}
+		for v, r := range ranges {
+			counts[v] = newHistogram(*r)
 		}
 		if err := each(func(v *ir.Value, x []float32) { counts[v].add(x) }); err != nil {
 			return err
 		}
-		for _, v := range keep {
-			*ranges[v] = counts[v].clip(env.Ranges)
+		for v, h := range counts {
+			*ranges[v] = h.clip(env.Ranges)
 		}
 	}
 	for _, n := range m.Ops {
@@ -95,6 +91,29 @@ func Calibrate(ctx context.Context, m *ir.Module, env *pass.Env) error {
 		}
 	}
 	return nil
+}
+
+// pieceOf is the values of an activation that one core looks at in a piece.
+const pieceOf = 1 << 16
+
+// pieces has all cores look at x piece by piece.
+func pieces(x []float32, look func(piece int, x []float32)) {
+	parallel.For((len(x)+pieceOf-1)/pieceOf, func(i int) { look(i, x[i*pieceOf:min((i+1)*pieceOf, len(x))]) })
+}
+
+// extend takes the least and greatest of x into r.
+func extend(r *ir.Range, x []float32) {
+	ends := make([]ir.Range, (len(x)+pieceOf-1)/pieceOf)
+	pieces(x, func(piece int, x []float32) {
+		lo, hi := float32(r.Lo), float32(r.Hi)
+		for _, x := range x {
+			lo, hi = min(lo, x), max(hi, x)
+		}
+		ends[piece] = ir.Range{Lo: float64(lo), Hi: float64(hi)}
+	})
+	for _, e := range ends {
+		r.Lo, r.Hi = min(r.Lo, e.Lo), max(r.Hi, e.Hi)
+	}
 }
 
 // fixedRange is the range that the integer form of an operation gives its result

@@ -2,6 +2,7 @@ package quant
 
 import (
 	"math"
+	"sync"
 
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/passes/pass"
@@ -25,9 +26,18 @@ func (h *histogram) add(x []float32) {
 	if math.IsInf(scale, 0) || math.IsNaN(scale) {
 		scale = 0
 	}
-	for _, v := range x {
-		h.counts[min(max(int((float64(v)-h.Lo)*scale), 0), bins-1)]++
-	}
+	var mu sync.Mutex
+	pieces(x, func(_ int, x []float32) {
+		var counts [bins]int
+		for _, v := range x {
+			counts[min(max(int((float64(v)-h.Lo)*scale), 0), bins-1)]++
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		for i, n := range counts {
+			h.counts[i] += n
+		}
+	})
 }
 
 // clip is a range within the least and greatest value.

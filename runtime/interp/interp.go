@@ -14,9 +14,16 @@ import (
 	"github.com/dnnc/dnnc/runtime/gemm"
 )
 
-// chunk is the images that one worker takes at a time: enough to share the
-// loading of a linear layer's weights, few enough to stay in the cache.
+// chunk is the images that one worker takes at a time at most: enough to share the
+// loading of a linear layer's weights, few enough to stay in the cache. Of fewer
+// images every worker gets its share.
 const chunk = 16
+
+// chunkOf is the images of n that one worker takes at a time.
+func chunkOf(n int) int {
+	cores := runtime.GOMAXPROCS(0)
+	return min(max((n+cores-1)/cores, 1), chunk)
+}
 
 // Program is a compiled module over elements of type T: float32 for a float
 // module, int8 for a quantized one. It is immutable and safe for concurrent
@@ -78,6 +85,7 @@ func (p *Program[T]) Run(ctx context.Context, t Tensors[T], n, from, to int) err
 	if err := p.checkKept(t, from, to); err != nil {
 		return err
 	}
+	chunk := chunkOf(n)
 	workers := min(runtime.GOMAXPROCS(0), (n+chunk-1)/chunk)
 	next := make(chan int)
 	var wg sync.WaitGroup
@@ -123,9 +131,9 @@ func (p *Program[T]) runChunk(ws *workspace, vals, temps Tensors[T], n, from, to
 		}
 		if vals[s.out] == nil {
 			if temps[s.out] == nil {
-				temps[s.out] = make([]T, chunk*p.sizes[s.out])
+				temps[s.out] = make([]T, n*p.sizes[s.out])
 			}
-			vals[s.out] = temps[s.out][:n*p.sizes[s.out]]
+			vals[s.out] = temps[s.out][:n*p.sizes[s.out]] // the first chunk is the longest
 		}
 		s.run(ws, n, vals[s.out], args)
 	}
@@ -189,8 +197,8 @@ func (p *Program[T]) Forward(ctx context.Context, x []T, n int) ([]T, error) {
 	return t[p.ids[m.Outputs[0]]], err
 }
 
-// compile numbers the values of m and makes its steps.
-func compile[T float32 | int8](m *ir.Module, make func(p *Program[T], n *ir.Node) (func(*workspace, int, []T, [][]T), error)) (*Program[T], error) {
+// number is a program of m whose steps do nothing yet.
+func number[T float32 | int8](m *ir.Module) *Program[T] {
 	p := &Program[T]{Module: m, ids: map[*ir.Value]int{}}
 	number := func(v *ir.Value) int {
 		id := len(p.sizes)
@@ -202,16 +210,24 @@ func compile[T float32 | int8](m *ir.Module, make func(p *Program[T], n *ir.Node
 		number(v)
 	}
 	for _, n := range m.Ops {
-		run, err := make(p, n)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", n.Name(), err)
-		}
-		s := step[T]{run: run}
+		var s step[T]
 		for _, a := range n.Args {
 			s.args = append(s.args, p.ids[a])
 		}
 		s.out = number(n.Out)
 		p.steps = append(p.steps, s)
+	}
+	return p
+}
+
+// compile numbers the values of m and makes its steps.
+func compile[T float32 | int8](m *ir.Module, make func(p *Program[T], n *ir.Node) (func(*workspace, int, []T, [][]T), error)) (*Program[T], error) {
+	p := number[T](m)
+	for i, n := range m.Ops {
+		var err error
+		if p.steps[i].run, err = make(p, n); err != nil {
+			return nil, fmt.Errorf("%s: %w", n.Name(), err)
+		}
 	}
 	return p, nil
 }
