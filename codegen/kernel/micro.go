@@ -6,7 +6,6 @@ import (
 	"github.com/dnnc/dnnc/codegen/loop"
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/target"
-	"github.com/dnnc/dnnc/runtime/interp"
 )
 
 // micro writes a layer's kernel for one of the target's products: columns of
@@ -82,18 +81,14 @@ func newMicro(g *generator, groups, run int, natural []int) (*micro, error) {
 	if err != nil {
 		return nil, err
 	}
-	weights, err := interp.IntWeights(n)
-	if err != nil {
-		return nil, err
-	}
-	k.rq, k.constants, err = newChannels(g, k.foldedBias(bias, weights, codes), k.channels%4 == 0)
+	k.rq, k.constants, err = newChannels(g, k.foldedBias(bias, codes), k.channels%4 == 0)
 	return k, err
 }
 
 // foldedBias takes what is known of the sums into the bias: columns hold x, or
 // x+128, instead of x-z. It counts modulo 2^32, as the sums do; the result has
 // the bound of R5.
-func (k *micro) foldedBias(bias []int64, weights []int32, codes []byte) []int64 {
+func (k *micro) foldedBias(bias []int64, codes []byte) []int64 {
 	zero := int64(k.g.n.Args[0].Type.Quant.Zero) + k.product.shift()
 	tiled := k.rows / k.channels * k.channels
 	out := make([]int64, len(bias))
@@ -105,9 +100,7 @@ func (k *micro) foldedBias(bias []int64, weights []int32, codes []byte) []int64 
 			return p.tiled
 		}
 		out[r] = bias[r]
-		for _, w := range weights[r*k.k : (r+1)*k.k] {
-			out[r] -= zero * int64(w)
-		}
+		out[r] -= zero * k.sum(codes[r*k.k:(r+1)*k.k])
 		if !k.product.signs() {
 			continue
 		}
@@ -125,6 +118,21 @@ func (k *micro) foldedBias(bias []int64, weights []int32, codes []byte) []int64 
 		}
 	}
 	return out
+}
+
+// sum is that of a row's integers (R1).
+func (k *micro) sum(codes []byte) int64 {
+	sum := int64(0)
+	if k.elem.Kind == ir.I8 {
+		for _, q := range codes {
+			sum += int64(int8(q))
+		}
+		return sum
+	}
+	for _, q := range codes {
+		sum += int64(q)
+	}
+	return 2*sum - int64(len(codes))*(1<<k.elem.Bits-1)
 }
 
 // columnOrder is the order of inputs in a column: runs of the natural one, each

@@ -3,6 +3,7 @@ package kernel
 import (
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/target"
+	"github.com/dnnc/dnnc/runtime/parallel"
 )
 
 // PackWords lays codes[groups*rows][k] out for a product, in one run of bytes a
@@ -22,58 +23,69 @@ func PackWords(m *target.Multiply, e ir.Elem, codes []byte, groups, rows, k, cha
 			}
 			return q & (1<<p - 1)
 		}
+		// Tiles are whole words, so that they can be written apart.
 		tiled := rows / channels * channels
-		for g := range groups {
-			for r := 0; r < tiled; r += channels {
-				w.tile(m.Layout(p, k, channels), channels, func(j, i int) byte { return code(g*rows+r+j, i) })
-			}
-		}
-		left := m.Layout(p, k, 1)
-		for g := range groups {
-			for r := tiled; r < rows; r++ {
-				w.tile(left, 1, func(_, i int) byte { return code(g*rows+r, i) })
-			}
-		}
+		tile, left := m.Layout(p, k, channels), m.Layout(p, k, 1)
+		tiles, lefts := rows/channels, rows-tiled
+		parallel.For(groups*tiles, func(i int) {
+			first := i/max(tiles, 1)*rows + i%max(tiles, 1)*channels
+			w.tile(i*w.bits(tile), tile, func(j, i int) byte { return code(first+j, i) })
+		})
+		bit := groups * tiles * w.bits(tile)
+		parallel.For(groups*lefts, func(i int) {
+			row := i/max(lefts, 1)*rows + tiled + i%max(lefts, 1)
+			w.tile(bit+i*w.bits(left), left, func(_, i int) byte { return code(row, i) })
+		})
+		bit += groups * lefts * w.bits(left)
 		rest := func(from, to, n int) {
 			for g := range groups {
 				for r := from; r < to; r++ {
 					for i := k - n; i < k; i++ {
-						w.put(w.bit, code(g*rows+r, i))
-						w.bit += p
+						w.put(bit, code(g*rows+r, i))
+						bit += p
 					}
 				}
 			}
 		}
-		rest(0, tiled, m.Layout(p, k, channels).Rest)
+		rest(0, tiled, tile.Rest)
 		rest(tiled, rows, left.Rest)
 		all = append(all, w.data)
 	}
 	return all
 }
 
-// wordWriter fills one pass from bit on.
+// wordWriter fills one pass.
 type wordWriter struct {
-	m      *target.Multiply
-	p, bit int
-	data   []byte
+	m    *target.Multiply
+	p    int
+	data []byte
 }
 
 func (w *wordWriter) put(bit int, code byte) { w.data[bit/8] |= code << (bit % 8) }
 
-// tile writes the words of some channels' rows; code is that of a channel of the
-// tile at a position of its column.
-func (w *wordWriter) tile(l target.Layout, channels int, code func(channel, i int) byte) {
-	for i := range l.Groups * l.Words * l.Fields {
-		step, unit := i/max(1, l.Units), i%max(1, l.Units)
-		word, field := i/l.Fields, i%l.Fields
+// bits is the bits that a tile's words take.
+func (w *wordWriter) bits(l target.Layout) int { return l.Groups * l.Words * w.m.Word * 8 }
+
+// tile writes the words of some channels' rows from a bit on; code is that of a
+// channel of the tile at a position of its column.
+func (w *wordWriter) tile(bit int, l target.Layout, code func(channel, i int) byte) {
+	units := max(1, l.Units)
+	word, field, step, unit := 0, 0, 0, 0
+	for range l.Groups * l.Words * l.Fields {
+		at := bit + word*w.m.Word*8 + field*w.p
 		for lane := range w.m.Lanes {
-			at := w.bit + word*w.m.Word*8 + lane*w.m.Field + field*w.p
 			if w.m.Across {
 				w.put(at, code(unit*w.m.Lanes+lane, step))
 			} else {
 				w.put(at, code(unit, step*w.m.Lanes+lane))
 			}
+			at += w.m.Field
+		}
+		if unit++; unit == units {
+			unit, step = 0, step+1
+		}
+		if field++; field == l.Fields {
+			field, word = 0, word+1
 		}
 	}
-	w.bit += l.Groups * l.Words * w.m.Word * 8
 }
