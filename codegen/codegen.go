@@ -67,6 +67,16 @@ func LLVM(m *ir.Module, i Interface, t *target.Target) (string, error) {
 	return llvm.Print(p, t)
 }
 
+// Text is the textual IR of a planned module for llvm.Object: without large weights,
+// which lie beside it.
+func Text(m *ir.Module, i Interface, t *target.Target) (llvm.Text, error) {
+	p, err := program(m, i)
+	if err != nil {
+		return llvm.Text{}, err
+	}
+	return llvm.PrintBeside(p, t)
+}
+
 // C prints a planned module as one portable C file.
 func C(m *ir.Module, i Interface) (string, error) {
 	p, err := program(m, i)

@@ -42,30 +42,13 @@ func Find(want string) (Tools, error) {
 // Compile makes an object ("obj") or assembly ("asm") of textual IR. What LLVM
 // would call from a C library for want of an instruction, it has itself.
 func Compile(ctx context.Context, tools Tools, text string, t *target.Target, filetype string) ([]byte, error) {
-	better, err := run(ctx, []byte(text), tools.Opt, "-passes=verify,default<O2>", "-disable-loop-unrolling", "-S", "-o", "-", "-")
+	better, err := optimized(ctx, tools, text, t)
 	if err != nil {
 		return nil, err
 	}
-	if better, err = withoutBranches(ctx, tools, better, t); err != nil {
-		return nil, err
-	}
-	object, err := generate(ctx, tools, better, t, "obj")
+	better, object, err := complete(better, t, func(text []byte) ([]byte, error) { return generate(ctx, tools, text, t, "obj") })
 	if err != nil {
 		return nil, err
-	}
-	for {
-		names, err := missing(object)
-		if err != nil {
-			return nil, err
-		}
-		if len(names) == 0 {
-			break
-		}
-		// A helper may need another: 64-bit multiplication one of 32 bits.
-		better = []byte(define(string(better), t, names))
-		if object, err = generate(ctx, tools, better, t, "obj"); err != nil {
-			return nil, err
-		}
 	}
 	if filetype == "obj" {
 		return object, nil
@@ -73,9 +56,43 @@ func Compile(ctx context.Context, tools Tools, text string, t *target.Target, fi
 	return generate(ctx, tools, better, t, filetype)
 }
 
+// complete makes the object of an optimized text and gives both, with the helpers
+// that the object would miss.
+func complete(text []byte, t *target.Target, generate func(text []byte) ([]byte, error)) (whole, object []byte, err error) {
+	for {
+		object, err := generate(text)
+		if err != nil {
+			return nil, nil, err
+		}
+		names, err := missing(object)
+		if err != nil {
+			return nil, nil, err
+		}
+		if len(names) == 0 {
+			return text, object, nil
+		}
+		// A helper may need another: 64-bit multiplication one of 32 bits.
+		text = []byte(define(string(text), t, names))
+	}
+}
+
+// optimized runs opt.
+func optimized(ctx context.Context, tools Tools, text string, t *target.Target) ([]byte, error) {
+	better, err := run(ctx, []byte(text), tools.Opt, "-passes=verify,default<O2>", "-disable-loop-unrolling", "-S", "-o", "-", "-")
+	if err != nil {
+		return nil, err
+	}
+	return withoutBranches(ctx, tools, better, t)
+}
+
 // generate runs llc.
 func generate(ctx context.Context, tools Tools, text []byte, t *target.Target, filetype string) ([]byte, error) {
-	args := []string{"-O2", "-filetype=" + filetype, "-mtriple=" + t.Triple, "-mcpu=" + t.CPU, "-mattr=" + t.Attributes(), "-function-sections", "-data-sections", "-stack-size-section", "-o", "-"}
+	return generateTo(ctx, tools, text, t, filetype, "-")
+}
+
+// generateTo is generate with a file for the output; it gives what llc prints.
+func generateTo(ctx context.Context, tools Tools, text []byte, t *target.Target, filetype, path string) ([]byte, error) {
+	args := []string{"-O2", "-filetype=" + filetype, "-mtriple=" + t.Triple, "-mcpu=" + t.CPU, "-mattr=" + t.Attributes(), "-function-sections", "-data-sections", "-stack-size-section", "-o", path}
 	if t.ABI != "" {
 		args = append(args, "-target-abi="+t.ABI)
 	}

@@ -4,6 +4,7 @@ package llvm
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/llir/llvm/ir"
 	"github.com/llir/llvm/ir/constant"
@@ -18,6 +19,11 @@ import (
 // Print returns the program as textual IR with typed pointers, which LLVM 14 to
 // 19 read.
 func Print(p *loop.Program, t *target.Target) (text string, err error) {
+	return printWithout(p, t, nil)
+}
+
+// printWithout is Print with room for some data instead of their bytes.
+func printWithout(p *loop.Program, t *target.Target, without []*loop.Global) (text string, err error) {
 	// llir panics where instructions do not fit each other: a fault of the
 	// kernel's generator, which its user should see as an error.
 	defer func() {
@@ -27,23 +33,34 @@ func Print(p *loop.Program, t *target.Target) (text string, err error) {
 	}()
 	m := ir.NewModule()
 	m.TargetTriple = t.Triple
-	m.ModuleAsms = t.Asm
+	m.ModuleAsms = slices.Clone(t.Asm)
 	pr := &printer{module: m, target: t, globals: map[*loop.Global]value.Value{}, funcs: map[*loop.Func]*ir.Func{}, outside: map[string]*ir.Func{}}
 	for _, g := range p.Globals {
-		d := m.NewGlobalDef(g.Name, constant.NewCharArray(g.Data))
-		d.Immutable = true
-		if !g.Exported {
-			d.Linkage = enum.LinkageInternal
-			d.UnnamedAddr = enum.UnnamedAddrUnnamedAddr
-		}
-		d.Align, d.Section = ir.Align(g.Align), g.Section
-		zero := constant.NewInt(types.I32, 0)
-		pr.globals[g] = constant.NewGetElementPtr(d.ContentType, d, zero, zero)
+		pr.globals[g] = pr.global(g, slices.Contains(without, g))
 	}
 	for _, f := range p.Funcs {
 		pr.function(f)
 	}
 	return m.String(), nil
+}
+
+// global declares data, as room in the object where its bytes come later.
+func (p *printer) global(g *loop.Global, isRoom bool) value.Value {
+	zero := constant.NewInt(types.I32, 0)
+	if isRoom {
+		p.module.ModuleAsms = append(p.module.ModuleAsms, reserved(g)...)
+		d := p.module.NewGlobal(g.Name, types.NewArray(uint64(len(g.Data)), types.I8))
+		d.Linkage, d.Preemption, d.Immutable, d.Align = enum.LinkageExternal, enum.PreemptionDSOLocal, true, ir.Align(g.Align)
+		return constant.NewGetElementPtr(d.ContentType, d, zero, zero)
+	}
+	d := p.module.NewGlobalDef(g.Name, constant.NewCharArray(g.Data))
+	d.Immutable = true
+	if !g.Exported {
+		d.Linkage = enum.LinkageInternal
+		d.UnnamedAddr = enum.UnnamedAddrUnnamedAddr
+	}
+	d.Align, d.Section = ir.Align(g.Align), g.Section
+	return constant.NewGetElementPtr(d.ContentType, d, zero, zero)
 }
 
 type printer struct {

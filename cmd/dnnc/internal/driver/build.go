@@ -72,7 +72,7 @@ type build struct {
 	r      *Result
 	prefix string
 	cert   *certificate.Certificate
-	text   string // LLVM IR, once it is needed
+	text   string // LLVM IR with all data, once it is needed
 	object []byte // likewise
 	tools  *llvm.Tools
 }
@@ -170,13 +170,26 @@ func (b *build) llvm() ([]byte, error) {
 	return []byte(b.text), nil
 }
 
-func (b *build) asm() ([]byte, error) { return b.compile("asm") }
+func (b *build) asm() ([]byte, error) {
+	text, err := b.llvm()
+	if err != nil {
+		return nil, err
+	}
+	return llvm.Compile(b.ctx, *b.tools, string(text), b.r.Target, "asm")
+}
 
 func (b *build) obj() ([]byte, error) {
 	if b.object != nil {
 		return b.object, nil
 	}
-	object, err := b.compile("obj")
+	text, err := codegen.Text(b.r.Module, b.linkage(), b.r.Target)
+	if err != nil {
+		return nil, err
+	}
+	if len(text.Beside) == 0 {
+		b.text = text.IR
+	}
+	object, err := llvm.Object(b.ctx, *b.tools, text, b.r.Target)
 	if err != nil {
 		return nil, err
 	}
@@ -196,14 +209,6 @@ func (b *build) lib() ([]byte, error) {
 		return nil, err
 	}
 	return archive(b.prefix, object)
-}
-
-func (b *build) compile(kind string) ([]byte, error) {
-	text, err := b.llvm()
-	if err != nil {
-		return nil, err
-	}
-	return llvm.Compile(b.ctx, *b.tools, string(text), b.r.Target, kind)
 }
 
 func (b *build) c() ([]byte, error) {

@@ -34,7 +34,7 @@ type Build struct {
 	Stack  int // bytes of the stack that the run function takes at most; 0 is not known
 	Tools  llvm.Tools
 	dir    string
-	text   string // LLVM IR
+	text   string // LLVM IR, large weights left out
 	job    emu.Job
 }
 
@@ -46,11 +46,11 @@ func New(ctx context.Context, o driver.Options, r *driver.Result) (*Build, error
 	}
 	m := r.Module
 	i := o.Interface(m.Name)
-	text, err := codegen.LLVM(m, i, r.Target)
+	text, err := codegen.Text(m, i, r.Target)
 	if err != nil {
 		return nil, err
 	}
-	object, err := llvm.Compile(ctx, tools, text, r.Target, "obj")
+	object, err := llvm.Object(ctx, tools, text, r.Target)
 	if err != nil {
 		return nil, err
 	}
@@ -68,7 +68,7 @@ func New(ctx context.Context, o driver.Options, r *driver.Result) (*Build, error
 	if err != nil {
 		return nil, err
 	}
-	b := &Build{Result: r, Object: object, Stack: stack, Tools: tools, dir: dir, text: text, job: emu.Job{Prefix: m.Name, Arena: m.Arena.Bytes, Align: m.Arena.Align, Steps: len(m.Ops), Lent: lent, Hooks: i.Hooks}}
+	b := &Build{Result: r, Object: object, Stack: stack, Tools: tools, dir: dir, text: text.IR, job: emu.Job{Prefix: m.Name, Arena: m.Arena.Bytes, Align: m.Arena.Align, Steps: len(m.Ops), Lent: lent, Hooks: i.Hooks}}
 	for _, v := range m.Inputs {
 		b.job.Inputs = append(b.job.Inputs, v.Type.Slots())
 	}
@@ -81,7 +81,7 @@ func New(ctx context.Context, o driver.Options, r *driver.Result) (*Build, error
 // painted is the bytes beyond the bound in which a run must leave no trace.
 const painted = 256
 
-// Assembly is the object as text.
+// Assembly is the object as text, of large weights the room alone.
 func (b *Build) Assembly(ctx context.Context) ([]byte, error) {
 	return llvm.Compile(ctx, b.Tools, b.text, b.Result.Target, "asm")
 }
