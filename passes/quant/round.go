@@ -225,13 +225,17 @@ func (r *Rounder) Layer(ctx context.Context, n *ir.Node, p *Prepared, f Format) 
 	})
 }
 
+// group is the columns that are rounded together.
+func (f Format) group() int {
+	if f.Elem.Kind == ir.Vec {
+		return int(f.Elem.Group)
+	}
+	return 1
+}
+
 // compensated rounds w on moments (R17, R18).
 func (f Format) compensated(ctx context.Context, p *Prepared, group int, w round.Matrix) (round.Result, error) {
-	d := 1
-	if f.Elem.Kind == ir.Vec {
-		d = int(f.Elem.Group)
-	}
-	factor, err := p.factor(group, d)
+	factor, err := p.factor(group, f.group())
 	if err != nil {
 		return round.Result{}, err
 	}
@@ -435,8 +439,17 @@ func (r *Rounder) next(ctx context.Context, n *ir.Node, f Format, exact, rounded
 	}
 	moments := prepared(n, stats)
 	return roundGroups(n, weight, f, func(group int, _ round.Matrix) (round.Result, error) {
-		target, err := pairs[group].Target()
-		if err != nil {
+		// Two factorizations of the same moments, each of which leaves cores idle.
+		var target round.Matrix
+		var errs [2]error
+		parallel.For(2, func(i int) {
+			if i == 0 {
+				target, errs[i] = pairs[group].Target()
+			} else {
+				_, errs[i] = moments.factor(group, f.group())
+			}
+		})
+		if err := errors.Join(errs[:]...); err != nil {
 			return round.Result{}, err
 		}
 		res, err := f.compensated(ctx, moments, group, target)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"runtime"
 	"sort"
 
 	"gonum.org/v1/gonum/blas"
@@ -204,7 +205,7 @@ func Prepare(s *Stats, order []int, d int) (*Factor, error) {
 			l.Data[j*n+i] = u.Data[i*n+j]
 		}
 	}
-	if !lapack64.Trtri(l) {
+	if !invert(l) {
 		return nil, errors.New("the moments of the inputs are singular")
 	}
 	f.upper = make([]float32, n*n)
@@ -232,6 +233,41 @@ func factorize(n int, a []float64, damp float64, fill func(damp float64)) (blas6
 		damp = max(10*damp, dampingFloor)
 	}
 	return blas64.Triangular{}, errors.New("the moments of the inputs are not positive definite")
+}
+
+// invert inverts a lower triangle in place; false where it is singular. These are the
+// block steps of LAPACK's dtrtri, whose two products take most of the time and are of
+// independent columns and rows: all cores share them, and the result is gonum's own.
+func invert(l blas64.Triangular) bool {
+	const block = 64 // gonum's
+	cut := func(i, rows, j, cols int) blas64.General {
+		return blas64.General{Rows: rows, Cols: cols, Stride: l.Stride, Data: l.Data[i*l.Stride+j:]}
+	}
+	corner := func(i, n int) blas64.Triangular {
+		return blas64.Triangular{Uplo: l.Uplo, Diag: l.Diag, N: n, Stride: l.Stride, Data: l.Data[i*l.Stride+i:]}
+	}
+	for j := (l.N - 1) / block * block; j >= 0; j -= block {
+		cols := min(block, l.N-j)
+		below, rest := j+cols, l.N-j-cols
+		if rest > 0 {
+			inParts(cols, 16, func(at, n int) {
+				blas64.Trmm(blas.Left, blas.NoTrans, 1, corner(below, rest), cut(below, rest, j+at, n))
+			})
+			inParts(rest, 32, func(at, n int) {
+				blas64.Trsm(blas.Right, blas.NoTrans, -1, corner(j, cols), cut(below+at, n, j, cols))
+			})
+		}
+		if !lapack64.Trtri(corner(j, cols)) {
+			return false
+		}
+	}
+	return true
+}
+
+// inParts does n things on all cores, at least least at a time.
+func inParts(n, least int, do func(at, n int)) {
+	size := max((n+runtime.GOMAXPROCS(0)-1)/runtime.GOMAXPROCS(0), least)
+	parallel.For((n+size-1)/size, func(i int) { do(i*size, min(size, n-i*size)) })
 }
 
 // blocks copies what lies right of each block of rows of U.

@@ -10,6 +10,9 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"gonum.org/v1/gonum/blas"
+	"gonum.org/v1/gonum/blas/blas64"
+	"gonum.org/v1/gonum/lapack/lapack64"
 )
 
 // correlated makes weights, and inputs that depend on each other.
@@ -115,6 +118,29 @@ func TestDeadInputsAndRows(t *testing.T) {
 	require.NoError(t, err)
 	assert.Positive(t, r.Scale[0])
 	assert.Positive(t, r.Scale[1])
+}
+
+// TestInvert: the inverse on all cores has the bits of LAPACK's on one.
+func TestInvert(t *testing.T) {
+	rng := rand.New(rand.NewSource(5))
+	for _, n := range []int{1, 17, 64, 65, 200, 300} {
+		a := make([]float64, n*n)
+		for i := range n {
+			for j := range i {
+				a[i*n+j] = rng.NormFloat64() / float64(n)
+			}
+			a[i*n+i] = 1 + rng.Float64()
+		}
+		b := slices.Clone(a)
+		of := func(data []float64) blas64.Triangular {
+			return blas64.Triangular{Uplo: blas.Lower, Diag: blas.NonUnit, N: n, Stride: n, Data: data}
+		}
+		require.True(t, invert(of(a)))
+		require.True(t, lapack64.Trtri(of(b)))
+		require.Equal(t, b, a)
+		a[(n/2)*n+n/2] = 0
+		require.False(t, invert(of(a)))
+	}
 }
 
 // TestInputsThatDoNotVary: about their mean, moments of constant inputs are what
