@@ -45,7 +45,7 @@ func WriteTensors(w io.Writer, m *ir.Module) error {
 		if c.Type.Elem.Kind == ir.Vec {
 			shape = []int{c.StoredBytes()}
 		}
-		entries[i] = weights.Entry{Name: c.Name, DType: stored(c.Type.Elem), Shape: shape, Load: c.Load}
+		entries[i] = weights.Entry{Name: c.Name, DType: stored(c.Type.Elem), Shape: shape, Data: c}
 	}
 	return weights.Stream(w, entries)
 }

@@ -7,6 +7,7 @@ package ir
 import (
 	"encoding/binary"
 	"fmt"
+	"io"
 	"math"
 	"slices"
 
@@ -98,6 +99,9 @@ type Data interface {
 	Load() ([]byte, error)
 }
 
+// Data that are an io.WriterTo, too, are written piece by piece: those of a large model
+// need not be in memory at once.
+
 // Bytes are constant data that are in memory already.
 type Bytes []byte
 
@@ -118,6 +122,20 @@ func (c *Const) Load() ([]byte, error) {
 		return nil, diag.New(c.Pos, diag.BadTensor, "constant %s: %s takes %d bytes, its data have %d", c.Name, c.Type, want, len(b))
 	}
 	return b, nil
+}
+
+// WriteTo writes the bytes of c, piece by piece where its data can; the reader of the
+// count compares it with StoredBytes.
+func (c *Const) WriteTo(w io.Writer) (int64, error) {
+	if d, ok := c.Data.(io.WriterTo); ok {
+		return d.WriteTo(w)
+	}
+	b, err := c.Load()
+	if err != nil {
+		return 0, err
+	}
+	n, err := w.Write(b)
+	return int64(n), err
 }
 
 // StoredBytes is the length of c's data in a tensors file.

@@ -106,7 +106,7 @@ func writeWeights(path string, n *network) error {
 				fan *= d
 			}
 		}
-		entries = append(entries, weights.Entry{Name: l.name + ".weight", DType: weights.F32, Shape: l.weight, Load: func() ([]byte, error) {
+		entries = append(entries, weights.Entry{Name: l.name + ".weight", DType: weights.F32, Shape: l.weight, Data: weights.Made(func() ([]byte, error) {
 			rng := rand.New(rand.NewPCG(1, uint64(i)))
 			sigma := math.Sqrt(2 / float64(fan))
 			data := make([]byte, 0, 4*size)
@@ -114,7 +114,7 @@ func writeWeights(path string, n *network) error {
 				data = binary.LittleEndian.AppendUint32(data, math.Float32bits(float32(sigma*rng.NormFloat64())))
 			}
 			return data, nil
-		}})
+		})})
 	}
 	f, err := os.Create(path)
 	if err != nil {

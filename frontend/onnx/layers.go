@@ -244,16 +244,7 @@ func scaled(t *tensor, factor float64) *tensor {
 	if factor == 1 || t == nil {
 		return t
 	}
-	return &tensor{name: t.name, typ: float32Type, shape: t.shape, data: later(func() ([]byte, error) {
-		x, err := t.floats()
-		if err != nil {
-			return nil, err
-		}
-		for i := range x {
-			x[i] = float32(float64(x[i]) * factor)
-		}
-		return ir.FloatConst(t.name, t.shape, x).Load()
-	})}
+	return &tensor{name: t.name, typ: float32Type, shape: t.shape, data: t.each(func(v float64) float64 { return v * factor })}
 }
 
 // flatBias is a bias [O], of any shape that broadcasts to it; one number stands

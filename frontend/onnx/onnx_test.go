@@ -2,6 +2,8 @@ package onnx
 
 import (
 	"context"
+	"encoding/binary"
+	"io"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -9,9 +11,11 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/encoding/protowire"
 	"google.golang.org/protobuf/proto"
 
 	"github.com/dnnc/dnnc/frontend/onnx/internal/pb"
+	"github.com/dnnc/dnnc/frontend/weights"
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/runtime/interp"
 )
@@ -183,6 +187,22 @@ func hostile() map[string][]byte {
 	outside.Graph.Initializer = append(outside.Graph.Initializer, &pb.Tensor{Name: proto.String("w"), Dims: []int64{4}, DataType: proto.Int32(1), DataLocation: proto.Int32(1),
 		ExternalData: []*pb.Entry{{Key: proto.String("location"), Value: proto.String("../../etc/passwd")}}})
 	add("outside", outside)
+	below := relu(1, 4)
+	below.Graph.Input[0].Type.TensorType.Shape.Dim[1] = &pb.Dimension{DimValue: proto.Int64(-4)}
+	add("negative input", below)
+	// Graphs in attributes of nodes of graphs, and groups in groups, which protobuf once had.
+	var graph, groups []byte
+	for range 10_000 {
+		graph = protowire.AppendBytes(protowire.AppendTag(nil, 6, protowire.BytesType), graph) // an attribute's graph
+		for _, field := range []protowire.Number{5, 1} {                                       // a node's attribute, a graph's node
+			graph = protowire.AppendBytes(protowire.AppendTag(nil, field, protowire.BytesType), graph)
+		}
+	}
+	out["nested graphs"] = protowire.AppendBytes(protowire.AppendTag(nil, 7, protowire.BytesType), graph)
+	for range 1 << 20 {
+		groups = protowire.AppendTag(groups, 7, protowire.StartGroupType)
+	}
+	out["nested groups"] = groups
 	forged := relu(1, 4)
 	forged.Graph.Initializer = append(forged.Graph.Initializer, &pb.Tensor{Name: proto.String("w"), Dims: []int64{4}, DataType: proto.Int32(1), At: proto.Uint64(1 << 60), Bytes: proto.Uint64(16)})
 	add("forged place", forged)
@@ -239,6 +259,53 @@ func TestExternalData(t *testing.T) {
 	require.NoError(t, os.Symlink("/etc/hostname", filepath.Join(dir, "w.bin")))
 	_, err = Load(path, Options{})
 	require.ErrorContains(t, err, "a link that leaves")
+	for _, place := range []string{"../w.bin", "/etc/hostname", "sub/../../w.bin", ""} {
+		w.ExternalData[0].Value = proto.String(place)
+		require.NoError(t, os.WriteFile(path, m.bytes(), 0o644))
+		_, err = Load(path, Options{})
+		require.ErrorContains(t, err, "outside of the model's folder", place)
+	}
+}
+
+// TestLargeModels takes weights that are stored otherwise than the module has them:
+// their conversion must not need memory for all of them.
+func TestLargeModels(t *testing.T) {
+	const n = 2048
+	half, bytes := make([]byte, 2*n*n), make([]byte, n*n)
+	for i := range n * n {
+		binary.LittleEndian.PutUint16(half[2*i:], 0x3000|uint16(i%1021)) // 0.125 and more
+		bytes[i] = byte(i % 251)
+	}
+	m := newModel(13).input("x", 1, n).output("y").floats("scale", nil, .5).
+		node("MatMul", "a", list("x", "half"), list("a")).
+		node("DequantizeLinear", "d", list("bytes", "scale"), list("w")).
+		node("Gemm", "y", list("a", "w"), list("y"), "transB", 1, "alpha", float32(2))
+	for name, c := range map[string]struct {
+		typ dtype
+		raw []byte
+	}{"half": {float16Type, half}, "bytes": {int8Type, bytes}} {
+		m.Graph.Initializer = append(m.Graph.Initializer, &pb.Tensor{Name: proto.String(name), Dims: []int64{n, n}, DataType: proto.Int32(int32(c.typ)), RawData: c.raw})
+	}
+	raw := m.bytes()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	module, err := Parse("net", raw, Options{})
+	require.NoError(t, err)
+	for _, c := range module.Consts {
+		size, err := c.WriteTo(io.Discard)
+		require.NoError(t, err)
+		assert.Equal(t, int64(4*n*n), size)
+	}
+	runtime.ReadMemStats(&after)
+	assert.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(4<<20))
+	a, err := module.Layers()[0].Const("weight").Floats(0, n) // a column of the file's
+	require.NoError(t, err)
+	y, err := module.Layers()[1].Const("weight").Floats(n, n) // a row of them
+	require.NoError(t, err)
+	for i := range n {
+		require.Equal(t, weights.F16.Float32(half[2*n*i:]), a[i])
+		require.Equal(t, float32(int8(bytes[n+i])), y[i])
+	}
 }
 
 // FuzzParse reads damaged models.

@@ -43,17 +43,9 @@ func dequantized(t, scale, zero *tensor, axis int) (*tensor, error) {
 	if len(s) == 0 || len(z) != len(s) {
 		return nil, fmt.Errorf("by %d scales and %d zero points", len(s), len(z))
 	}
-	return &tensor{name: t.name, typ: float32Type, shape: t.shape, data: later(func() ([]byte, error) {
-		x, err := t.ints()
-		if err != nil {
-			return nil, err
-		}
-		y := make([]float32, len(x))
-		for i, v := range x {
-			k := i / inner % len(s)
-			y[i] = float32(float64(float64(v)-z[k]) * s[k])
-		}
-		return ir.FloatConst(t.name, t.shape, y).Load()
+	return &tensor{name: t.name, typ: float32Type, shape: t.shape, data: t.mapped(func(i int, v float64) float64 {
+		k := i / inner % len(s)
+		return float64(v-z[k]) * s[k]
 	})}, nil
 }
 

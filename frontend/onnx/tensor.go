@@ -1,9 +1,12 @@
 package onnx
 
 import (
+	"bufio"
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"path/filepath"
 	"strconv"
@@ -60,11 +63,82 @@ type tensor struct {
 
 func (t *tensor) size() int { return ir.Shape(t.shape).Size() }
 
-// later is data that a function makes.
-type later func() ([]byte, error)
+// derived are data that are made from another tensor's when they are asked for: its
+// elements in the order of a view or, where there is a function, as f32 what it makes of
+// their places and numbers. They are written piece by piece: a large model's weights do
+// not fit the memory twice.
+type derived struct {
+	of   *tensor
+	view ir.View
+	f    func(at int, v float64) float64
+}
 
-// Load makes the data.
-func (l later) Load() ([]byte, error) { return l() }
+// Load makes the data in memory.
+func (d derived) Load() ([]byte, error) {
+	b := bytes.NewBuffer(make([]byte, 0, max(d.view.Size(), 0)*d.size()))
+	_, err := d.WriteTo(b)
+	return b.Bytes(), err
+}
+
+// size is the bytes of an element.
+func (d derived) size() int {
+	if d.f != nil {
+		return float32Type.size()
+	}
+	return d.of.typ.size()
+}
+
+// WriteTo makes the data in pieces.
+func (d derived) WriteTo(to io.Writer) (int64, error) {
+	raw, err := d.of.data.Load()
+	if err != nil {
+		return 0, err
+	}
+	c := &counter{to: to}
+	w := bufio.NewWriterSize(c, 1<<18) // keeps the first error for Flush
+	size := d.of.typ.size()
+	if d.f == nil {
+		d.view.Each(func(_, at int) { _, _ = w.Write(raw[at*size : (at+1)*size]) })
+	} else {
+		var b [4]byte
+		d.view.Each(func(_, at int) {
+			binary.LittleEndian.PutUint32(b[:], math.Float32bits(float32(d.f(at, d.of.typ.number(raw[at*size:])))))
+			_, _ = w.Write(b[:])
+		})
+	}
+	err = w.Flush()
+	return c.n, err
+}
+
+// counter counts the bytes that are written.
+type counter struct {
+	to io.Writer
+	n  int64
+}
+
+func (c *counter) Write(b []byte) (int, error) {
+	n, err := c.to.Write(b)
+	c.n += int64(n)
+	return n, err
+}
+
+// mapped is f32 data of what f makes of t's elements, by their places.
+func (t *tensor) mapped(f func(at int, v float64) float64) ir.Data {
+	return derived{t, ir.ViewOf(t.shape), f}
+}
+
+// each is f32 data of what g makes of each element of t.
+func (t *tensor) each(g func(v float64) float64) ir.Data {
+	f := func(_ int, v float64) float64 { return g(v) }
+	d, ok := t.data.(derived)
+	if !ok {
+		return t.mapped(f)
+	}
+	if inner := d.f; inner != nil {
+		f = func(at int, v float64) float64 { return g(float64(float32(inner(at, v)))) }
+	}
+	return derived{d.of, d.view, f}
+}
 
 // tensor checks a tensor of the file: type, shape, and that there are as many
 // data as they say.
@@ -191,7 +265,7 @@ func (d *folder) external(entries []*pb.Entry) ([]byte, error) {
 	return raw[at : at+n : at+n], nil
 }
 
-// floats are the elements as float32, checked to be finite.
+// floats are the elements as float32.
 func (t *tensor) floats() ([]float32, error) {
 	raw, err := t.data.Load()
 	if err != nil {
@@ -205,25 +279,22 @@ func (t *tensor) float32s() ir.Data {
 	if t.typ == float32Type {
 		return t.data
 	}
-	return later(func() ([]byte, error) {
-		x, err := t.floats()
-		if err != nil {
-			return nil, err
-		}
-		return ir.FloatConst(t.name, t.shape, x).Load()
-	})
+	return t.each(func(v float64) float64 { return v })
 }
 
-// checkFinite reports a float that is none.
+// checkFinite reports a float that is none as float32.
 func (t *tensor) checkFinite() error {
-	if t.typ != float32Type {
+	if !t.typ.isFloat() {
 		return nil
 	}
-	if raw, ok := t.data.(ir.Bytes); ok {
-		for i := 0; i+4 <= len(raw); i += 4 {
-			if v := binary.LittleEndian.Uint32(raw[i:]); v&0x7f800000 == 0x7f800000 {
-				return fmt.Errorf("tensor %q holds %v at element %d", t.name, math.Float32frombits(v), i/4)
-			}
+	raw, err := t.data.Load()
+	if err != nil {
+		return err
+	}
+	size := t.typ.size()
+	for i := 0; i < len(raw)/size; i++ {
+		if v := t.typ.number(raw[i*size:]); v-v != 0 {
+			return fmt.Errorf("tensor %q holds %v at element %d", t.name, v, i)
 		}
 	}
 	return nil
@@ -236,16 +307,11 @@ func (t *tensor) view(v ir.View) *tensor {
 		out.data = t.data
 		return out
 	}
-	size := t.typ.size()
-	out.data = later(func() ([]byte, error) {
-		raw, err := t.data.Load()
-		if err != nil {
-			return nil, err
-		}
-		to := make([]byte, max(v.Size(), 0)*size)
-		v.Each(func(i, at int) { copy(to[i*size:(i+1)*size], raw[at*size:]) })
-		return to, nil
-	})
+	if d, ok := t.data.(derived); ok && d.view.IsWhole() && d.view.Size() == d.of.size() {
+		out.data = derived{d.of, v, d.f} // of the same elements in the same order
+	} else {
+		out.data = derived{t, v, nil}
+	}
 	return out
 }
 
@@ -256,20 +322,16 @@ func (t *tensor) reshaped(shape []int) *tensor {
 
 // numbers are the elements as float64, which holds integers to 2^53.
 func (t *tensor) numbers() ([]float64, error) {
-	if t.typ.isFloat() {
-		x, err := t.floats()
-		out := make([]float64, len(x))
-		for i, v := range x {
-			out[i] = float64(v)
-		}
-		return out, err
+	raw, err := t.data.Load()
+	if err != nil {
+		return nil, err
 	}
-	x, err := t.ints()
-	out := make([]float64, len(x))
-	for i, v := range x {
-		out[i] = float64(v)
+	size := t.typ.size()
+	out := make([]float64, len(raw)/size)
+	for i := range out {
+		out[i] = t.typ.number(raw[i*size:])
 	}
-	return out, err
+	return out, nil
 }
 
 // ints are the elements as int64; floats are cut off.
@@ -278,27 +340,50 @@ func (t *tensor) ints() ([]int64, error) {
 	if err != nil {
 		return nil, err
 	}
-	if t.typ.isFloat() {
-		x, err := t.floats()
-		out := make([]int64, len(x))
-		for i, v := range x {
-			out[i] = int64(v)
-		}
-		return out, err
-	}
 	size := t.typ.size()
 	out := make([]int64, len(raw)/size)
 	for i := range out {
-		var b [8]byte
-		copy(b[:], raw[i*size:(i+1)*size])
-		v := binary.LittleEndian.Uint64(b[:])
-		if t.typ == int8Type || t.typ == int16Type || t.typ == int32Type {
-			bits := 64 - 8*size
-			v = uint64(int64(v<<bits) >> bits)
+		if t.typ.isFloat() {
+			out[i] = int64(t.typ.number(raw[i*size:]))
+		} else {
+			out[i] = t.typ.integer(raw[i*size:])
 		}
-		out[i] = int64(v)
 	}
 	return out, nil
+}
+
+// number is the element that bytes begin with, floats as float32 has them.
+func (d dtype) number(b []byte) float64 {
+	switch d {
+	case float32Type:
+		return float64(math.Float32frombits(binary.LittleEndian.Uint32(b)))
+	case float16Type:
+		return float64(weights.F16.Float32(b))
+	case bfloat16Type:
+		return float64(weights.BF16.Float32(b))
+	case doubleType:
+		return float64(weights.F64.Float32(b))
+	}
+	return float64(d.integer(b))
+}
+
+// integer is the element of integers that bytes begin with.
+func (d dtype) integer(b []byte) int64 {
+	switch d {
+	case int8Type:
+		return int64(int8(b[0]))
+	case uint8Type, boolType:
+		return int64(b[0])
+	case int16Type:
+		return int64(int16(binary.LittleEndian.Uint16(b)))
+	case uint16Type:
+		return int64(binary.LittleEndian.Uint16(b))
+	case int32Type:
+		return int64(int32(binary.LittleEndian.Uint32(b)))
+	case uint32Type:
+		return int64(binary.LittleEndian.Uint32(b))
+	}
+	return int64(binary.LittleEndian.Uint64(b))
 }
 
 // newTensor makes a tensor of numbers.

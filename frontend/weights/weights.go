@@ -64,35 +64,38 @@ func (t Tensor) Float32() ([]float32, error) {
 	}
 	out := make([]float32, len(t.Data)/size)
 	for i := range out {
-		b := t.Data[i*size:]
-		switch t.DType {
-		case F64:
-			out[i] = float32(math.Float64frombits(binary.LittleEndian.Uint64(b)))
-		case F32:
-			out[i] = math.Float32frombits(binary.LittleEndian.Uint32(b))
-		case F16:
-			out[i] = half(binary.LittleEndian.Uint16(b))
-		case BF16:
-			out[i] = math.Float32frombits(uint32(binary.LittleEndian.Uint16(b)) << 16)
-		case I64:
-			out[i] = float32(int64(binary.LittleEndian.Uint64(b)))
-		case I32:
-			out[i] = float32(int32(binary.LittleEndian.Uint32(b)))
-		case I16:
-			out[i] = float32(int16(binary.LittleEndian.Uint16(b)))
-		case U64:
-			out[i] = float32(binary.LittleEndian.Uint64(b))
-		case U32:
-			out[i] = float32(binary.LittleEndian.Uint32(b))
-		case U16:
-			out[i] = float32(binary.LittleEndian.Uint16(b))
-		case I8:
-			out[i] = float32(int8(b[0]))
-		case U8:
-			out[i] = float32(b[0])
-		}
+		out[i] = t.DType.Float32(t.Data[i*size:])
 	}
 	return out, nil
+}
+
+// Float32 converts the number that bytes begin with.
+func (d DType) Float32(b []byte) float32 {
+	switch d {
+	case F64:
+		return float32(math.Float64frombits(binary.LittleEndian.Uint64(b)))
+	case F32:
+		return math.Float32frombits(binary.LittleEndian.Uint32(b))
+	case F16:
+		return half(binary.LittleEndian.Uint16(b))
+	case BF16:
+		return math.Float32frombits(uint32(binary.LittleEndian.Uint16(b)) << 16)
+	case I64:
+		return float32(int64(binary.LittleEndian.Uint64(b)))
+	case I32:
+		return float32(int32(binary.LittleEndian.Uint32(b)))
+	case I16:
+		return float32(int16(binary.LittleEndian.Uint16(b)))
+	case U64:
+		return float32(binary.LittleEndian.Uint64(b))
+	case U32:
+		return float32(binary.LittleEndian.Uint32(b))
+	case U16:
+		return float32(binary.LittleEndian.Uint16(b))
+	case I8:
+		return float32(int8(b[0]))
+	}
+	return float32(b[0])
 }
 
 // half converts an IEEE 754 binary16.
@@ -244,7 +247,20 @@ type Entry struct {
 	Name  string
 	DType DType
 	Shape []int
-	Load  func() ([]byte, error)
+	Data  io.WriterTo
+}
+
+// Made is data that a function makes when they are written.
+type Made func() ([]byte, error)
+
+// WriteTo writes what the function makes.
+func (m Made) WriteTo(w io.Writer) (int64, error) {
+	data, err := m()
+	if err != nil {
+		return 0, err
+	}
+	n, err := w.Write(data)
+	return int64(n), err
 }
 
 // bytes is the size that type and shape give.
@@ -260,12 +276,12 @@ func (e *Entry) bytes() int {
 func WriteSafetensors(w io.Writer, tensors []Tensor) error {
 	entries := make([]Entry, len(tensors))
 	for i, t := range tensors {
-		entries[i] = Entry{t.Name, t.DType, t.Shape, func() ([]byte, error) { return t.Data, nil }}
+		entries[i] = Entry{t.Name, t.DType, t.Shape, bytes.NewReader(t.Data)}
 	}
 	return Stream(w, entries)
 }
 
-// Stream writes a safetensors file with one tensor at a time in memory.
+// Stream writes a safetensors file with at most one tensor at a time in memory.
 func Stream(w io.Writer, entries []Entry) error {
 	sorted := slices.Clone(entries)
 	slices.SortFunc(sorted, func(a, b Entry) int { return strings.Compare(a.Name, b.Name) })
@@ -301,15 +317,12 @@ func Stream(w io.Writer, entries []Entry) error {
 		return err
 	}
 	for _, t := range sorted {
-		data, err := t.Load()
+		n, err := t.Data.WriteTo(w)
 		if err != nil {
 			return err
 		}
-		if len(data) != t.bytes() {
-			return fmt.Errorf("tensor %s has %d bytes, its type takes %d", t.Name, len(data), t.bytes())
-		}
-		if _, err := w.Write(data); err != nil {
-			return err
+		if int(n) != t.bytes() {
+			return fmt.Errorf("tensor %s has %d bytes, its type takes %d", t.Name, n, t.bytes())
 		}
 	}
 	return nil
