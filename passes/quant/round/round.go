@@ -63,43 +63,6 @@ func value(q uint8, scale float32, bits int) float32 {
 	return scale * float32(2*int(q)-(1<<bits-1))
 }
 
-// leastSquaresScale is the scale of least squared error of a row rounded to
-// nearest: in closed form for one bit, else the best of a grid.
-func leastSquaresScale(row []float32, bits int) float32 {
-	var top float32
-	sum := 0.0
-	for _, x := range row {
-		a := float32(math.Abs(float64(x)))
-		top = max(top, a)
-		sum += float64(a)
-	}
-	if top == 0 {
-		return 1
-	}
-	if bits == 1 {
-		return float32(sum / float64(len(row)))
-	}
-	base := top / float32(int(1)<<bits-1)
-	best, bestErr := base, math.Inf(1)
-	const steps = 60
-	for i := range steps {
-		s := base * (.15 + (1.1-.15)*float32(i)/(steps-1))
-		e := 0.0
-		for rest := row; len(rest) > 0 && e < bestErr; { // a sum that is no better ends early
-			n := min(len(rest), 256)
-			for _, x := range rest[:n] {
-				d := float64(x - value(level(x, s, bits), s, bits))
-				e += float64(d * d)
-			}
-			rest = rest[n:]
-		}
-		if e < bestErr {
-			best, bestErr = s, e
-		}
-	}
-	return best
-}
-
 // Nearest rounds each weight to the nearest level of its row's least-squares
 // scale.
 func Nearest(w Matrix, bits int) Result {
