@@ -56,9 +56,11 @@ test-full: test-tools
 	$(call fuzz,1m)
 
 # The bars of the kernels and what is measured: networks of one layer, counted
-# under the emulators.
+# under the emulators; and what AlexNet and VGG-16 in full size take dnnc, whose
+# weights are made for it (800 MB in a temporary folder).
 bench: test-tools bin/dnnc
 	$(GO) run ./cmd/bench
+	$(GO) run ./cmd/bench -scale
 
 # Other people's arithmetic: generated models of every operation against
 # onnxruntime and the reference kernels of TensorFlow Lite's interpreter, in a

@@ -48,14 +48,15 @@ func main() {
 	write := flag.String("write", "", "write this network, a layer or alexnet224 or vgg16-224, to -o and stop")
 	dir := flag.String("o", "", "folder of the networks; a temporary one when empty")
 	only := flag.String("only", "", "a target, layer or format: of the table, only its rows")
+	full := flag.Bool("scale", false, "compile AlexNet and VGG-16 in their full size instead, and print time and memory")
 	flag.Parse()
-	if err := run(*dnnc, *write, *dir, *only); err != nil {
+	if err := run(*dnnc, *write, *dir, *only, *full); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-func run(dnnc, write, dir, only string) error {
+func run(dnnc, write, dir, only string, full bool) error {
 	if dir == "" {
 		temp, err := os.MkdirTemp("", "bench-")
 		if err != nil {
@@ -67,6 +68,9 @@ func run(dnnc, write, dir, only string) error {
 	if write != "" {
 		_, err := generate(dir, write)
 		return err
+	}
+	if full {
+		return scale(dnnc, dir, only)
 	}
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(w, "target\tlayer\tformat\tlibrary, M\tbar, M\tmeasured, M\tof the bar\tcycles, M (llvm-mca)\t")
