@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
@@ -57,6 +58,23 @@ func Load(o Options) (*ir.Module, error) {
 	return frontend.Load(o.Input, frontend.Options{AllowOutside: o.AllowOutside})
 }
 
+// largeWeights is the bytes of a network's constants from which on memory is saved.
+const largeWeights = 64 << 20
+
+// frugal collects garbage four times as often for a large network. What it takes lies
+// in few pieces without pointers, so that costs nothing measurable; garbage as large as
+// all that is in use, which Go waits for otherwise, would be hundreds of megabytes.
+// Whoever sets GOGC knows better.
+func frugal(m *ir.Module) {
+	n := 0
+	for _, c := range m.Consts {
+		n += c.StoredBytes()
+	}
+	if n >= largeWeights && os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(25)
+	}
+}
+
 // Compile takes a network through the passes.
 func Compile(ctx context.Context, o Options, out, messages io.Writer) (*Result, error) {
 	if err := o.Check(); err != nil {
@@ -73,6 +91,7 @@ func Compile(ctx context.Context, o Options, out, messages io.Writer) (*Result, 
 	if err != nil {
 		return nil, err
 	}
+	frugal(m)
 	bar := newBar(messages)
 	defer bar.end()
 	r := &Result{Module: m, Target: t, Inputs: Inputs(m)}
