@@ -139,7 +139,7 @@ func TestEmbeddingVerifies(t *testing.T) {
 
 // TestConformance runs folders of cases.
 func TestConformance(t *testing.T) {
-	for format, cases := range map[string]string{"tflite": "11", "onnx": "5"} {
+	for format, cases := range map[string]string{"tflite": "17", "onnx": "5"} {
 		code, stdout, stderr := dnnc(t, "conformance", "../../frontend/"+format+"/testdata")
 		require.Zero(t, code, stderr)
 		assert.Regexp(t, "all +"+cases+" +0 +0 +0", stdout)

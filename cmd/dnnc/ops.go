@@ -31,5 +31,6 @@ func printOps(w io.Writer) {
 		doc, _, _ := strings.Cut(info.Doc, "; ONNX")
 		fmt.Fprintf(w, "| `%s` | %s | %s | %s | %s | %s |\n", info.Name, strings.TrimSuffix(doc, "."), integers, weights, strings.Join(onnx.Names(op), ", "), strings.Join(tflite.Names(op), ", "))
 	}
+	fmt.Fprintf(w, "\nAll compute in float32, too: in the interpreter, which searches and accuracy are measured with.\nWhat stands under integers runs on every target; by core operations: is made of others that do.\n")
 	fmt.Fprintf(w, "\nOf constants, as shape arithmetic is: %s.\n", strings.Join(onnx.Folded(), ", "))
 }

@@ -1,43 +1,31 @@
 package main
 
 import (
+	"flag"
+	"os"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
-
-	"github.com/dnnc/dnnc/codegen/kernel"
-	"github.com/dnnc/dnnc/frontend/onnx"
-	"github.com/dnnc/dnnc/ir"
-	"github.com/dnnc/dnnc/ir/target"
-	"github.com/dnnc/dnnc/runtime/interp"
-	"github.com/dnnc/dnnc/runtime/kernels"
+	"github.com/stretchr/testify/require"
 )
 
-// TestTablesHaveNoHoles asks each layer's table for each operation.
-func TestTablesHaveNoHoles(t *testing.T) {
-	written := map[ir.Op]bool{}
-	for _, k := range target.Kernels() {
-		assert.True(t, kernel.Writes(k.Name), "no generator writes %s", k.Name)
-		written[k.Op] = true
+var update = flag.Bool("update", false, "rewrite the table of operations in the README")
+
+// TestReadmeListsOperations holds the README's table to what dnnc ops prints.
+func TestReadmeListsOperations(t *testing.T) {
+	const path, begin, end = "../../README.md", "-update -->\n\n", "<!-- end of operations -->"
+	readme, err := os.ReadFile(path)
+	require.NoError(t, err)
+	before, rest, ok := strings.Cut(string(readme), begin)
+	require.True(t, ok)
+	got, after, ok := strings.Cut(rest, end)
+	require.True(t, ok)
+	code, want, stderr := dnnc(t, "ops")
+	require.Zero(t, code, stderr)
+	if *update {
+		require.NoError(t, os.WriteFile(path, []byte(before+begin+want+"\n"+end+after), 0o644))
+		return
 	}
-	for op := ir.Op(0); op < ir.NumOps; op++ {
-		info := op.Info()
-		float, gradient, integer := interp.Steps(op)
-		assert.NotEmpty(t, info.Name)
-		assert.NotEmpty(t, info.Doc, info.Name)
-		assert.True(t, float, "%s has no float step", op)
-		assert.True(t, gradient, "%s has no gradient", op)
-		assert.Equal(t, info.Core, integer, "%s is core, or has an integer step, and not both", op)
-		assert.Equal(t, info.Core, written[op], "%s is core, or has a kernel family, and not both", op)
-		if op.IsFunction() {
-			assert.True(t, kernels.HasFunction(info.Name), "no function %s", op)
-			assert.Contains(t, ir.FunctionNames, info.Name)
-		}
-	}
-	code, stdout, _ := dnnc(t, "ops")
-	assert.Zero(t, code)
-	for op := ir.Op(0); op < ir.NumOps; op++ {
-		assert.Contains(t, stdout, "| `"+op.String()+"` |")
-	}
-	assert.Contains(t, onnx.Names(ir.Conv2D), "ConvTranspose")
+	assert.Equal(t, want, strings.TrimSuffix(got, "\n"))
 }

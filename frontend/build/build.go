@@ -162,6 +162,58 @@ func Axis(axis, rank int) (int, error) {
 	return axis, nil
 }
 
+// Product is the number of elements of a shape that has been checked.
+func Product(shape []int) int {
+	n := 1
+	for _, d := range shape {
+		n *= d
+	}
+	return n
+}
+
+// Canonical are the dimensions of the module's value of a tensor: without the batch of
+// one.
+func Canonical(shape []int) ir.Shape {
+	switch {
+	case len(shape) == 0:
+		return ir.Shape{1}
+	case len(shape) > 1 && shape[0] == 1:
+		return slices.Clone(shape[1:])
+	}
+	return slices.Clone(shape)
+}
+
+// Broadcast is the shape of an operation of two tensors, element by element.
+func Broadcast(a, b []int) ([]int, error) {
+	if len(a) < len(b) {
+		a, b = b, a
+	}
+	out := slices.Clone(a)
+	for i, d := range b {
+		k := len(a) - len(b) + i
+		switch {
+		case a[k] == d || d == 1:
+		case a[k] == 1:
+			out[k] = d
+		default:
+			return nil, fmt.Errorf("of shapes %v and %v, which do not fit", a, b)
+		}
+	}
+	return out, nil
+}
+
+// Same is SAME padding, [top, left, bottom, right], of an image of a size [height,
+// width]: the odd pixel lies behind.
+func Same(size, kernel, stride, dilation []int) []int {
+	pad := []int{0, 0, 0, 0}
+	for i := range 2 {
+		out := (size[i] + stride[i] - 1) / stride[i]
+		all := max((out-1)*stride[i]+(kernel[i]-1)*dilation[i]+1-size[i], 0)
+		pad[i], pad[2+i] = all/2, all-all/2
+	}
+	return pad
+}
+
 // Reshape is v with other dimensions, v itself where it has them.
 func (b *Builder) Reshape(v *ir.Value, shape ir.Shape) (*ir.Value, error) {
 	if v.Type.Shape.Equal(shape) {

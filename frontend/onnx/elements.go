@@ -13,7 +13,7 @@ import (
 
 // pair imports an operation of two values, element by element.
 func (im *importer) pair(op ir.Op, n *pb.Node, a, b *operand) ([]*operand, error) {
-	shape, err := broadcast(a.shape, b.shape)
+	shape, err := build.Broadcast(a.shape, b.shape)
 	if err != nil {
 		return nil, err
 	}

@@ -83,15 +83,7 @@ func foldShape(_ *importer, n *pb.Node, in []*operand) (*tensor, error) {
 }
 
 func foldSize(_ *importer, _ *pb.Node, in []*operand) (*tensor, error) {
-	return newInts(nil, []int64{int64(product(in[0].shape))}), nil
-}
-
-func product(shape []int) int {
-	n := 1
-	for _, d := range shape {
-		n *= d
-	}
-	return n
+	return newInts(nil, []int64{int64(build.Product(in[0].shape))}), nil
 }
 
 func foldFill(im *importer, n *pb.Node, in []*operand) (*tensor, error) {
@@ -135,7 +127,7 @@ func foldCast(im *importer, n *pb.Node, in []*operand) (*tensor, error) {
 	if to == t.typ || to.isFloat() && t.typ.isFloat() {
 		return t, nil // what reads floats reads any
 	}
-	if err := im.room(product(t.shape)); err != nil {
+	if err := im.room(build.Product(t.shape)); err != nil {
 		return nil, err
 	}
 	if !to.isFloat() && !t.typ.isFloat() {
@@ -174,7 +166,7 @@ func moved(view func(im *importer, n *pb.Node, in []*operand) (ir.View, error)) 
 		if err != nil {
 			return nil, err
 		}
-		if size := sizeOf(v.Dims); size > product(in[0].shape) {
+		if size := sizeOf(v.Dims); size > build.Product(in[0].shape) {
 			if err := im.room(size); err != nil {
 				return nil, err
 			}
@@ -198,12 +190,12 @@ func foldConcat(im *importer, n *pb.Node, in []*operand) (*tensor, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := im.room(product(shape)); err != nil {
+	if err := im.room(build.Product(shape)); err != nil {
 		return nil, err
 	}
-	outer := product(shape[:axis])
+	outer := build.Product(shape[:axis])
 	size := in[0].c.typ.size()
-	out := make([]byte, 0, product(shape)*size)
+	out := make([]byte, 0, build.Product(shape)*size)
 	parts := make([][]byte, len(in))
 	for i, o := range in {
 		if o.c.typ != in[0].c.typ {
@@ -240,9 +232,9 @@ func foldGather(im *importer, n *pb.Node, in []*operand) (*tensor, error) {
 	if err != nil {
 		return nil, err
 	}
-	inner := product(shape[axis+1:]) * in[0].c.typ.size()
+	inner := build.Product(shape[axis+1:]) * in[0].c.typ.size()
 	out := make([]byte, 0, max(sizeOf(to), 0)*in[0].c.typ.size())
-	for o := range product(shape[:axis]) {
+	for o := range build.Product(shape[:axis]) {
 		for _, i := range at {
 			if i < 0 {
 				i += int64(shape[axis])
@@ -257,25 +249,6 @@ func foldGather(im *importer, n *pb.Node, in []*operand) (*tensor, error) {
 	return &tensor{typ: in[0].c.typ, shape: to, data: ir.Bytes(out)}, nil
 }
 
-// broadcast is the shape of an operation of two tensors, element by element.
-func broadcast(a, b []int) ([]int, error) {
-	if len(a) < len(b) {
-		a, b = b, a
-	}
-	out := slices.Clone(a)
-	for i, d := range b {
-		k := len(a) - len(b) + i
-		switch {
-		case a[k] == d || d == 1:
-		case a[k] == 1:
-			out[k] = d
-		default:
-			return nil, fmt.Errorf("of shapes %v and %v, which do not fit", a, b)
-		}
-	}
-	return out, nil
-}
-
 // elementwise folds a function of numbers over broadcast constants.
 func elementwise(f func(x []float64) float64, typ dtype) folder1 {
 	return func(im *importer, _ *pb.Node, in []*operand) (*tensor, error) {
@@ -287,7 +260,7 @@ func elementwise(f func(x []float64) float64, typ dtype) folder1 {
 			}
 			if i == 0 {
 				shape = o.shape
-			} else if shape, err = broadcast(shape, o.shape); err != nil {
+			} else if shape, err = build.Broadcast(shape, o.shape); err != nil {
 				return nil, err
 			}
 		}

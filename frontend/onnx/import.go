@@ -257,9 +257,9 @@ func (im *importer) input(in *pb.ValueInfo, opt Options) error {
 			r = ir.Range{Lo: -128, Hi: 127}
 		}
 	}
-	own := canonical(shape)
+	own := build.Canonical(shape)
 	if rows > 0 {
-		own = ir.Shape{product(shape)} // a list, which indices are
+		own = ir.Shape{build.Product(shape)} // a list, which indices are
 	}
 	o := &operand{v: im.Input(name, own, r), shape: shape}
 	im.integers[o.v] = !dtype(t.GetElemType()).isFloat()
@@ -280,18 +280,6 @@ func example(dims []*pb.Dimension) string {
 		}
 	}
 	return strings.Join(parts, ",")
-}
-
-// canonical are the dimensions of the module's value of an ONNX shape: without
-// the batch of one.
-func canonical(shape []int) ir.Shape {
-	switch {
-	case len(shape) == 0:
-		return ir.Shape{1}
-	case len(shape) > 1 && shape[0] == 1:
-		return slices.Clone(shape[1:])
-	}
-	return slices.Clone(shape)
 }
 
 // nodes imports every operation; what fails is collected.
@@ -336,6 +324,11 @@ func (im *importer) fault(n *pb.Node, err error) {
 }
 
 func (im *importer) node(n *pb.Node, later map[string]bool) ([]*operand, error) {
+	// Told of every node, those behind others that cannot be imported, too.
+	op, ok := table[n.GetOpType()]
+	if d := n.GetDomain(); !ok || (d != "" && d != "ai.onnx" && d != "com.microsoft") {
+		return nil, build.ErrUnsupported
+	}
 	var in []*operand
 	constant := true
 	for _, name := range n.Input {
@@ -353,10 +346,6 @@ func (im *importer) node(n *pb.Node, later map[string]bool) ([]*operand, error) 
 		}
 		constant = constant && o.c != nil
 		in = append(in, o)
-	}
-	op, ok := table[n.GetOpType()]
-	if d := n.GetDomain(); !ok || (d != "" && d != "ai.onnx" && d != "com.microsoft") {
-		return nil, build.ErrUnsupported
 	}
 	if op.fold != nil && (constant || n.GetOpType() == "Shape" || n.GetOpType() == "Size") {
 		c, err := im.fold(op, n, in)
@@ -402,7 +391,7 @@ func (im *importer) finish(g *pb.Graph) (*ir.Module, error) {
 		case o.v == nil:
 			return nil, fmt.Errorf("the output %q is a constant", out.GetName())
 		}
-		v, err := im.as(o, canonical(o.shape))
+		v, err := im.as(o, build.Canonical(o.shape))
 		if err != nil {
 			return nil, err
 		}

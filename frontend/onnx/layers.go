@@ -91,14 +91,9 @@ func (im *importer) window(n *pb.Node, v *ir.Value, spatial int, kernel []int) (
 		}
 	case "VALID":
 	case "SAME_UPPER", "SAME_LOWER":
-		for i := range 2 {
-			out := (size[i] + w.stride[i] - 1) / w.stride[i]
-			all := max((out-1)*w.stride[i]+(w.kernel[i]-1)*w.dilation[i]+1-size[i], 0)
-			small := all / 2
-			w.pad[i], w.pad[2+i] = small, all-small
-			if mode == "SAME_LOWER" {
-				w.pad[i], w.pad[2+i] = all-small, small
-			}
+		w.pad = build.Same(size, w.kernel, w.stride, w.dilation)
+		if mode == "SAME_LOWER" {
+			w.pad = []int{w.pad[2], w.pad[3], w.pad[0], w.pad[1]}
 		}
 	default:
 		return w, fmt.Errorf("has the auto_pad %q", mode)
@@ -292,7 +287,7 @@ func gemm(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
 // convolution of pixels.
 func (im *importer) dense(_ *pb.Node, name string, x *operand, weight, bias *tensor) ([]*operand, error) {
 	inputs := weight.shape[1]
-	rows := product(x.shape[:len(x.shape)-1])
+	rows := build.Product(x.shape[:len(x.shape)-1])
 	if len(x.shape) == 0 || x.shape[len(x.shape)-1] != inputs {
 		return nil, fmt.Errorf("of shapes %v and %v", x.shape, weight.shape)
 	}
@@ -413,7 +408,7 @@ func shortFloat(x float64) float64 {
 // of an image [I,rows,1].
 func (im *importer) denseRows(name string, x *operand, weight, bias *tensor, outShape []int) ([]*operand, error) {
 	inputs := weight.shape[1]
-	rows := product(x.shape) / inputs
+	rows := build.Product(x.shape) / inputs
 	flat, err := im.as(x, ir.Shape{rows, inputs})
 	if err != nil {
 		return nil, err

@@ -25,14 +25,14 @@ func (im *importer) viewed(n *pb.Node, o *operand, v ir.View) ([]*operand, error
 	if v.Size() < 1 {
 		return nil, fmt.Errorf("gives the shape %v", v.Dims)
 	}
-	if v.IsWhole() && v.Size() == product(o.shape) {
+	if v.IsWhole() && v.Size() == build.Product(o.shape) {
 		return []*operand{{v: o.v, shape: shape}}, nil
 	}
 	dims, strides := v.Dims, v.Strides
 	if len(dims) == 0 {
 		dims, strides = []int{1}, []int{1}
 	}
-	y, err := im.Add(ir.Copy, moduleName(n), []*ir.Value{o.v}, build.Attr("shape", []int(canonical(shape))),
+	y, err := im.Add(ir.Copy, moduleName(n), []*ir.Value{o.v}, build.Attr("shape", []int(build.Canonical(shape))),
 		build.Attr("dims", dims), build.Attr("strides", strides), build.Attr("start", v.Start))
 	if err != nil {
 		return nil, err
@@ -61,7 +61,7 @@ func transpose(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
 	if len(perm) < 3 || perm[0] != 0 || in[0].shape[0] != 1 || view.IsWhole() {
 		return im.viewed(n, in[0], view)
 	}
-	v, err := im.as(in[0], canonical(in[0].shape))
+	v, err := im.as(in[0], build.Canonical(in[0].shape))
 	if err != nil {
 		return nil, err
 	}
@@ -79,8 +79,8 @@ func transpose(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
 // expanded is an operand with the elements of a broadcast shape, as a value of the
 // canonical dimensions.
 func (im *importer) expanded(n *pb.Node, o *operand, shape []int) (*ir.Value, error) {
-	if slices.Equal(o.shape, shape) || product(o.shape) == product(shape) {
-		return im.as(o, canonical(shape))
+	if slices.Equal(o.shape, shape) || build.Product(o.shape) == build.Product(shape) {
+		return im.as(o, build.Canonical(shape))
 	}
 	v, ok := ir.ViewOf(o.shape).Expand(shape)
 	if !ok {
@@ -90,7 +90,7 @@ func (im *importer) expanded(n *pb.Node, o *operand, shape []int) (*ir.Value, er
 	if err != nil {
 		return nil, err
 	}
-	return im.as(out[0], canonical(shape))
+	return im.as(out[0], build.Canonical(shape))
 }
 
 // padding imports Pad in every mode.
@@ -153,7 +153,7 @@ func padding(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
 
 // padded surrounds an operand with a value.
 func (im *importer) padded(n *pb.Node, o *operand, before, after, between []int, value float64, more ...ir.Attr) ([]*operand, error) {
-	drop := len(o.shape) - len(canonical(o.shape))
+	drop := len(o.shape) - len(build.Canonical(o.shape))
 	to := make([]int, len(o.shape))
 	for k, d := range o.shape {
 		to[k] = before[k] + d + after[k]
@@ -226,8 +226,8 @@ func gather(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
 	if len(t.shape) < 1 || !t.typ.isFloat() || axis != 0 && axis != -len(t.shape) {
 		return nil, fmt.Errorf("by computed indices, of a constant of shape %v along axis %d", t.shape, axis)
 	}
-	rows := ir.Shape{t.shape[0], product(t.shape[1:])}
-	at, err := im.as(in[1], ir.Shape{product(in[1].shape)})
+	rows := ir.Shape{t.shape[0], build.Product(t.shape[1:])}
+	at, err := im.as(in[1], ir.Shape{build.Product(in[1].shape)})
 	if err != nil {
 		return nil, err
 	}
@@ -374,4 +374,19 @@ func resize(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
 		return nil, err
 	}
 	return result(y, imageShape(y, spatial)), nil
+}
+
+// bilinear resizes by whole factors where pixels lie as Builder.Bilinear has them.
+func (im *importer) bilinear(n *pb.Node, v *ir.Value, scale []int) (*ir.Value, error) {
+	isHalf := true
+	switch mode := textAttr(n, "coordinate_transformation_mode", "half_pixel"); {
+	case n.GetOpType() == "Upsample" || im.opset < 11 || mode == "asymmetric":
+		isHalf = false
+	case mode != "half_pixel" && mode != "pytorch_half_pixel" && mode != "half_pixel_symmetric":
+		return nil, fmt.Errorf("linear with %s", mode)
+	}
+	if attr(n, "antialias") != nil && intAttr(n, "antialias", 0) != 0 || attr(n, "exclude_outside") != nil && intAttr(n, "exclude_outside", 0) != 0 {
+		return nil, errors.New("linear with antialias or exclude_outside")
+	}
+	return im.Bilinear(moduleName(n), v, scale, isHalf)
 }

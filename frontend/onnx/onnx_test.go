@@ -107,13 +107,14 @@ func TestFaultsAreListedAtOnce(t *testing.T) {
 		node("Foo", "foo1", list("x"), list("a")).
 		node("Foo", "foo2", list("x"), list("b")).
 		node("Relu", "relu", list("a"), list("c")).
+		node("Tan", "behind", list("c"), list("f")).
 		node("Erfinv", "bar", list("x"), list("d")).
 		node("If", "branch", list("x"), list("e")).
 		node("MaxPool", "pool", list("x"), list("y"), "kernel_shape", []int64{9, 9})
 	_, err := Parse("net.onnx", m.bytes(), Options{})
 	require.Error(t, err)
 	for _, want := range []string{
-		"operation Foo is not supported: 2 of the model's 6 nodes", "foo1, foo2", "operation Erfinv", "operation If", "bar", "branch",
+		"operation Foo is not supported: 2 of the model's 7 nodes", "foo1, foo2", "operation Erfinv", "operation Tan", "operation If", "bar", "branch",
 		"operation MaxPool", "a window of 9 does not fit 8 pixels",
 	} {
 		assert.Contains(t, err.Error(), want)
@@ -192,7 +193,7 @@ func hostile() map[string][]byte {
 	add("negative input", below)
 	// Graphs in attributes of nodes of graphs, and groups in groups, which protobuf once had.
 	var graph, groups []byte
-	for range 10_000 {
+	for range 2000 {
 		graph = protowire.AppendBytes(protowire.AppendTag(nil, 6, protowire.BytesType), graph) // an attribute's graph
 		for _, field := range []protowire.Number{5, 1} {                                       // a node's attribute, a graph's node
 			graph = protowire.AppendBytes(protowire.AppendTag(nil, field, protowire.BytesType), graph)
@@ -270,7 +271,7 @@ func TestExternalData(t *testing.T) {
 // TestLargeModels takes weights that are stored otherwise than the module has them:
 // their conversion must not need memory for all of them.
 func TestLargeModels(t *testing.T) {
-	const n = 2048
+	const n = 1024
 	half, bytes := make([]byte, 2*n*n), make([]byte, n*n)
 	for i := range n * n {
 		binary.LittleEndian.PutUint16(half[2*i:], 0x3000|uint16(i%1021)) // 0.125 and more
@@ -297,7 +298,7 @@ func TestLargeModels(t *testing.T) {
 		assert.Equal(t, int64(4*n*n), size)
 	}
 	runtime.ReadMemStats(&after)
-	assert.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(4<<20))
+	assert.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(2<<20))
 	a, err := module.Layers()[0].Const("weight").Floats(0, n) // a column of the file's
 	require.NoError(t, err)
 	y, err := module.Layers()[1].Const("weight").Floats(n, n) // a row of them

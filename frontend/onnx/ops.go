@@ -285,7 +285,7 @@ func (im *importer) affine(n *pb.Node, op string, a *operand, c *tensor, constFi
 	case len(x) == 1:
 		v = a.v
 	default:
-		v, err = im.as(a, canonical(a.shape))
+		v, err = im.as(a, build.Canonical(a.shape))
 	}
 	if err != nil {
 		return nil, err
@@ -300,7 +300,7 @@ func (im *importer) affine(n *pb.Node, op string, a *operand, c *tensor, constFi
 // elementAffine is an operation with a constant that has a number of its own for
 // elements: each element is a channel.
 func (im *importer) elementAffine(n *pb.Node, op string, a *operand, c *tensor, constFirst bool) ([]*operand, error) {
-	shape, err := broadcast(a.shape, c.shape)
+	shape, err := build.Broadcast(a.shape, c.shape)
 	if err != nil {
 		return nil, err
 	}
@@ -315,11 +315,11 @@ func (im *importer) elementAffine(n *pb.Node, op string, a *operand, c *tensor, 
 	if err != nil {
 		return nil, err
 	}
-	flat, err := im.Reshape(v, ir.Shape{product(shape)})
+	flat, err := im.Reshape(v, ir.Shape{build.Product(shape)})
 	if err != nil {
 		return nil, err
 	}
-	size := []int{1, product(shape)}
+	size := []int{1, build.Product(shape)}
 	out, err := im.affine(n, op, &operand{v: flat, shape: size}, c.view(view).reshaped(size), constFirst)
 	if err != nil {
 		return nil, err
@@ -412,7 +412,7 @@ func reshape(shape func(n *pb.Node, in []*operand) ([]int, error)) runner {
 		if err != nil {
 			return nil, err
 		}
-		if sizeOf(to) != product(in[0].shape) {
+		if sizeOf(to) != build.Product(in[0].shape) {
 			return nil, fmt.Errorf("of %v to %v", in[0].shape, to)
 		}
 		return []*operand{{v: in[0].v, c: in[0].c, shape: to}}, nil
@@ -428,7 +428,7 @@ func flattenShape(n *pb.Node, in []*operand) ([]int, error) {
 	if axis < 0 || axis > len(s) {
 		return nil, fmt.Errorf("has the axis %d of %d", axis, len(s))
 	}
-	return []int{product(s[:axis]), product(s[axis:])}, nil
+	return []int{build.Product(s[:axis]), build.Product(s[axis:])}, nil
 }
 
 func reshapeShape(n *pb.Node, in []*operand) ([]int, error) {
@@ -437,7 +437,7 @@ func reshapeShape(n *pb.Node, in []*operand) ([]int, error) {
 		return nil, err
 	}
 	to = slices.Clone(to)
-	from, rest, open := product(in[0].shape), 1, -1
+	from, rest, open := build.Product(in[0].shape), 1, -1
 	for i, d := range to {
 		switch {
 		case d == -1 && open < 0:
@@ -581,7 +581,7 @@ func expandView(_ *importer, n *pb.Node, in []*operand) (ir.View, error) {
 	if err != nil {
 		return ir.View{}, err
 	}
-	shape, err := broadcast(in[0].shape, to)
+	shape, err := build.Broadcast(in[0].shape, to)
 	if err != nil {
 		return ir.View{}, err
 	}
@@ -619,7 +619,7 @@ func concat(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
 	}
 	// Concatenation goes along the first axis: others are brought there and back.
 	rank := len(shape)
-	outer := product(shape[:axis])
+	outer := build.Product(shape[:axis])
 	var args []*ir.Value
 	for _, o := range in {
 		if o.c != nil {
@@ -633,11 +633,11 @@ func concat(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
 			args = append(args, v)
 			continue
 		}
-		first, err := im.viewed(n, o, ir.ViewOf(o.shape).Permute(moveAxis(rank, axis, 0)))
+		first, err := im.viewed(n, o, ir.ViewOf(o.shape).Permute(build.MoveAxis(rank, axis, 0)))
 		if err != nil {
 			return nil, err
 		}
-		v, err := im.as(first[0], ir.Shape{o.shape[axis], product(o.shape) / o.shape[axis]})
+		v, err := im.as(first[0], ir.Shape{o.shape[axis], build.Product(o.shape) / o.shape[axis]})
 		if err != nil {
 			return nil, err
 		}
@@ -650,23 +650,12 @@ func concat(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
 	if outer == 1 {
 		return result(v, shape), nil
 	}
-	perm := moveAxis(rank, axis, 0)
+	perm := build.MoveAxis(rank, axis, 0)
 	first := make([]int, rank)
 	for i, k := range perm {
 		first[i] = shape[k]
 	}
-	return im.viewed(n, &operand{v: v, shape: first}, ir.ViewOf(first).Permute(moveAxis(rank, 0, axis)))
-}
-
-// moveAxis is the permutation that brings one axis to another place.
-func moveAxis(rank, from, to int) []int {
-	var perm []int
-	for k := range rank {
-		if k != from {
-			perm = append(perm, k)
-		}
-	}
-	return slices.Insert(perm, to, from)
+	return im.viewed(n, &operand{v: v, shape: first}, ir.ViewOf(first).Permute(build.MoveAxis(rank, 0, axis)))
 }
 
 func reduceAxes(n *pb.Node, in []*operand) ([]bool, error) {

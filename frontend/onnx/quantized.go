@@ -38,7 +38,7 @@ func dequantized(t, scale, zero *tensor, axis int) (*tensor, error) {
 		if t.shape[axis] != len(s) {
 			return nil, fmt.Errorf("by %d scales along an axis of %d", len(s), t.shape[axis])
 		}
-		inner = product(t.shape[axis+1:])
+		inner = build.Product(t.shape[axis+1:])
 	}
 	if len(s) == 0 || len(z) != len(s) {
 		return nil, fmt.Errorf("by %d scales and %d zero points", len(s), len(z))
@@ -271,7 +271,7 @@ func layerNorm(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
 	if len(n.Output) > 1 {
 		return nil, errors.New("gives its mean or deviation")
 	}
-	own := ir.Shape{product(shape[:axis]), product(shape[axis:])}
+	own := ir.Shape{build.Product(shape[:axis]), build.Product(shape[axis:])}
 	x, err := im.as(in[0], own)
 	if err != nil {
 		return nil, err
@@ -303,7 +303,7 @@ func layerNorm(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
 		return nil, err
 	}
 	out := &operand{v: y, shape: shape}
-	if out.v, err = im.Reshape(y, canonical(shape)); err != nil {
+	if out.v, err = im.Reshape(y, build.Canonical(shape)); err != nil {
 		return nil, err
 	}
 	for i, op := range []string{"Mul", "Add"} {

@@ -188,7 +188,7 @@ func (im *importer) states(n *pb.Node, in []*operand, i, directions, hidden int)
 		return out, nil
 	}
 	o := in[i]
-	if product(o.shape) != directions*hidden {
+	if build.Product(o.shape) != directions*hidden {
 		return nil, fmt.Errorf("has an initial state of shape %v for %d numbers", o.shape, directions*hidden)
 	}
 	if o.c != nil {

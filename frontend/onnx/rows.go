@@ -25,10 +25,10 @@ func softmaxOf(op ir.Op) runner {
 		}
 		dims := slices.Clone(shape)
 		if im.opset < 13 {
-			dims = []int{product(shape[:axis]), product(shape[axis:])}
+			dims = []int{build.Product(shape[:axis]), build.Product(shape[axis:])}
 			axis = 1
 		}
-		own := canonical(dims)
+		own := build.Canonical(dims)
 		v, err := im.as(in[0], own)
 		if err != nil {
 			return nil, err
@@ -79,7 +79,7 @@ func reduction(fn string) runner {
 			}
 			return result(y, kept), nil
 		}
-		own := canonical(shape)
+		own := build.Canonical(shape)
 		v, err := im.as(in[0], own)
 		if err != nil {
 			return nil, err
@@ -126,11 +126,11 @@ func (im *importer) product2(n *pb.Node, a, b *operand) ([]*operand, error) {
 		return nil, fmt.Errorf("of shapes %v and %v", a.shape, b.shape)
 	}
 	m, k, cols := a.shape[ra-2], a.shape[ra-1], b.shape[rb-1]
-	outer, err := broadcast(a.shape[:ra-2], b.shape[:rb-2])
+	outer, err := build.Broadcast(a.shape[:ra-2], b.shape[:rb-2])
 	if err != nil {
 		return nil, err
 	}
-	batch := product(outer)
+	batch := build.Product(outer)
 	flat := func(o *operand, rows, cols int) (*ir.Value, error) {
 		full := slices.Concat(outer, []int{rows, cols})
 		v, err := im.expanded(n, o, full)

@@ -28,60 +28,80 @@ func pairOf(op ir.Op) func(*importer, *operator) error {
 		if err != nil {
 			return err
 		}
-		_, q, err := im.result(o)
-		if err != nil {
-			return err
+		return im.pair(op, o, a, b)
+	}
+}
+
+// pair is an operation of two values.
+func (im *importer) pair(op ir.Op, o *operator, a, b *operand) error {
+	_, q, err := im.result(o)
+	if err != nil {
+		return err
+	}
+	x, y, image, err := im.widened(o, a, b)
+	if err != nil {
+		return err
+	}
+	if op == ir.Minimum || op == ir.Maximum {
+		if im.exact && (x.Type.Quant != q || y.Type.Quant != q) {
+			return errors.New("of arguments of different scales")
 		}
-		if !slices.Equal(a.shape, b.shape) {
-			return fmt.Errorf("of shapes %v and %v", a.shape, b.shape)
-		}
-		image := (a.image || b.image) && len(a.shape) == 4
-		x, err := im.as(a, image)
-		if err != nil {
-			return err
-		}
-		y, err := im.as(b, image)
-		if err != nil {
-			return err
-		}
-		if op == ir.Minimum || op == ir.Maximum {
-			if im.exact && (x.Type.Quant != q || y.Type.Quant != q) {
-				return errors.New("of arguments of different scales")
-			}
-			v, err := im.add(op, im.hint(o), []*ir.Value{x, y}, q)
-			if err != nil {
-				return err
-			}
-			return im.set(o, v, image)
-		}
-		attrs, err := im.activation(o.options.byte(0, 0), q)
-		if err != nil {
-			return err
-		}
-		name := im.Name(im.hint(o))
-		if im.exact {
-			rq, err := im.pairRequant(op, name, x.Type.Quant, y.Type.Quant, q)
-			if err != nil {
-				return err
-			}
-			attrs = append(attrs, rq...)
-		} else {
-			q = ir.Quant{}
-		}
-		v, err := im.AddQuantized(op, name, []*ir.Value{x, y}, q, attrs...)
+		v, err := im.add(op, im.hint(o), []*ir.Value{x, y}, q)
 		if err != nil {
 			return err
 		}
 		return im.set(o, v, image)
 	}
+	attrs, err := im.activation(o.options.byte(0, 0), q)
+	if err != nil {
+		return err
+	}
+	name := im.Name(im.hint(o))
+	if im.exact {
+		rq, err := im.pairRequant(op, name, x.Type.Quant, y.Type.Quant, q)
+		if err != nil {
+			return err
+		}
+		attrs = append(attrs, rq...)
+	} else {
+		q = ir.Quant{}
+	}
+	v, err := im.AddQuantized(op, name, []*ir.Value{x, y}, q, attrs...)
+	if err != nil {
+		return err
+	}
+	return im.set(o, v, image)
+}
+
+// expanded is an operand with the elements of a broadcast shape, as an image or in the
+// file's order.
+func (im *importer) expanded(o *operator, x *operand, shape []int, image bool) (*ir.Value, error) {
+	own := slices.Concat(slices.Repeat([]int{1}, len(shape)-len(x.shape)), x.shape)
+	x = &operand{v: x.v, image: x.image, shape: own}
+	v, err := im.as(x, image)
+	if err != nil || slices.Equal(own, shape) {
+		return v, err
+	}
+	to := build.Canonical(shape)
+	if image {
+		own, to = own[1:], ir.Shape{shape[3], shape[1], shape[2]}
+		own = []int{own[2], own[0], own[1]}
+	} else {
+		own = slices.Concat(slices.Repeat([]int{1}, len(to)-len(v.Type.Shape)), v.Type.Shape)
+	}
+	view, ok := ir.ViewOf(own).Expand(to)
+	if !ok {
+		return nil, fmt.Errorf("of %v to %v", own, to)
+	}
+	return im.add(ir.Copy, im.hint(o)+".wide", []*ir.Value{v}, v.Type.Quant, build.Attr("shape", []int(to)), build.Attr("dims", view.Dims), build.Attr("strides", view.Strides))
 }
 
 // mostChannels bounds the scales that one number is spread to.
 const mostChannels = 1 << 20
 
 // withConstant imports an operation of computed argument k and a constant, which is
-// argument c: of a float network a scale and an offset a channel, of integers and
-// one number a table.
+// argument c: of a float network a scale and an offset a channel, or an element where
+// the constant has more; of integers and one number a table.
 func (im *importer) withConstant(op ir.Op, o *operator, k, c int) error {
 	x, err := im.computed(o, k)
 	if err != nil {
@@ -95,7 +115,7 @@ func (im *importer) withConstant(op ir.Op, o *operator, k, c int) error {
 	if err != nil {
 		return err
 	}
-	if op != ir.Add && op != ir.Sub && op != ir.Mul {
+	if op == ir.Minimum || op == ir.Maximum {
 		return errors.New("of a constant")
 	}
 	if im.exact {
@@ -108,26 +128,35 @@ func (im *importer) withConstant(op ir.Op, o *operator, k, c int) error {
 		}
 		return im.table(o, x, q, table)
 	}
-	channels := x.shape[len(x.shape)-1]
-	if t.size() != 1 && (t.size() != channels || t.shape[len(t.shape)-1] != channels || (len(x.shape) != 4 && product(x.shape) != channels)) {
+	if shape, err := build.Broadcast(x.shape, t.shape); err != nil || !slices.Equal(shape, x.shape) {
 		return fmt.Errorf("of shapes %v and %v", x.shape, t.shape)
 	}
-	v := x.v
-	if len(x.shape) == 4 {
-		if v, err = im.asImage(x); err != nil {
-			return err
+	channels := x.shape[len(x.shape)-1]
+	image := len(x.shape) == 4 && x.shape[0] == 1 && (t.size() == 1 || t.size() == channels && t.shape[len(t.shape)-1] == channels)
+	v, values := x.v, t.floats()
+	switch {
+	case image:
+		v, err = im.asImage(x)
+	case t.size() != 1:
+		if v, err = im.flat(x, ir.Shape{build.Product(x.shape)}); err == nil {
+			values, err = spread(values, t.shape, x.shape)
 		}
+	}
+	if err != nil {
+		return err
 	}
 	n := v.Type.Shape[0]
 	if n > mostChannels {
 		return fmt.Errorf("of %d channels and a constant; at most %d have a scale each", n, mostChannels)
 	}
-	scale, shift, values := make([]float32, n), make([]float32, n), t.floats()
+	scale, shift := make([]float32, n), make([]float32, n)
 	for i := range n {
 		s, d, y := float32(1), float32(0), values[i%len(values)]
 		switch {
 		case op == ir.Mul:
 			s = y
+		case op == ir.Reciprocal: // a quotient
+			s = 1 / y
 		case op == ir.Add:
 			d = y
 		case c == 0:
@@ -144,7 +173,52 @@ func (im *importer) withConstant(op ir.Op, o *operator, k, c int) error {
 	if y, err = im.activated(y, o.options.byte(0, 0), o); err != nil {
 		return err
 	}
-	return im.set(o, y, len(x.shape) == 4)
+	if !image && t.size() != 1 {
+		if y, err = im.reshape(y, build.Canonical(x.shape)); err != nil {
+			return err
+		}
+	}
+	return im.set(o, y, image || t.size() == 1 && x.image)
+}
+
+// spread are the elements of a constant repeated to a shape that it broadcasts to.
+func spread(x []float32, own, to []int) ([]float32, error) {
+	if build.Product(to) > mostChannels {
+		return nil, fmt.Errorf("of %d elements and a constant; at most %d have a number each", build.Product(to), mostChannels)
+	}
+	v, ok := ir.ViewOf(own).Expand(to)
+	if !ok {
+		return nil, fmt.Errorf("of shapes %v and %v", own, to)
+	}
+	out := make([]float32, build.Product(to))
+	v.Each(func(i, at int) { out[i] = x[at] })
+	return out, nil
+}
+
+// errFloat is the fault of an operator that is of float networks here.
+var errFloat = errors.New("of int8 values, whose integers have no equal here: -exact=false quantizes the model anew")
+
+// quotient imports DIV: a product with the reciprocal.
+func quotient(im *importer, o *operator) error {
+	if im.exact {
+		return errFloat
+	}
+	if len(o.in) == 2 && o.in[1] >= 0 && im.values[o.in[1]] == nil && im.tensors[o.in[1]].data != nil {
+		return im.withConstant(ir.Reciprocal, o, 0, 1)
+	}
+	a, err := im.computed(o, 0)
+	if err != nil {
+		return err
+	}
+	b, err := im.computed(o, 1)
+	if err != nil {
+		return err
+	}
+	v, err := im.add(ir.Reciprocal, im.hint(o)+".reciprocal", []*ir.Value{b.v}, ir.Quant{})
+	if err != nil {
+		return err
+	}
+	return im.pair(ir.Mul, o, a, &operand{v: v, image: b.image, shape: b.shape})
 }
 
 // pairTable are the results of an exact operation of every integer and one
@@ -198,6 +272,86 @@ func (im *importer) pairRequant(op ir.Op, name string, a, b, y ir.Quant) ([]ir.A
 	three := ir.Shape{3}
 	return []ir.Attr{build.Attr("mul", im.Ints(name+".mul", ir.I32, three, []int64{int64(p.MulA), int64(p.MulB), int64(p.MulY)})),
 		build.Attr("shift", im.Ints(name+".shift", ir.I32, three, []int64{int64(p.ShiftA), int64(p.ShiftB), int64(p.ShiftY)})), build.Attr("round", "tflite")}, nil
+}
+
+// both are the two values of an operator, with the elements of the shape that they
+// broadcast to.
+func (im *importer) both(o *operator) (x, y *ir.Value, image bool, err error) {
+	a, err := im.computed(o, 0)
+	if err != nil {
+		return nil, nil, false, err
+	}
+	b, err := im.computed(o, 1)
+	if err != nil {
+		return nil, nil, false, err
+	}
+	return im.widened(o, a, b)
+}
+
+// widened are two values with the elements of the shape that they broadcast to.
+func (im *importer) widened(o *operator, a, b *operand) (x, y *ir.Value, image bool, err error) {
+	shape, err := build.Broadcast(a.shape, b.shape)
+	if err != nil {
+		return nil, nil, false, err
+	}
+	image = (a.image || b.image) && len(shape) == 4 && shape[0] == 1
+	if x, err = im.expanded(o, a, shape, image); err == nil {
+		y, err = im.expanded(o, b, shape, image)
+	}
+	return x, y, image, err
+}
+
+// steps adds operations of a float network one behind the other, until one fails.
+type steps struct {
+	im   *importer
+	hint string
+	err  error
+}
+
+func (s *steps) add(op ir.Op, role string, args ...*ir.Value) *ir.Value {
+	if s.err != nil {
+		return nil
+	}
+	var y *ir.Value
+	y, s.err = s.im.add(op, s.hint+role, args, ir.Quant{})
+	return y
+}
+
+// set declares the result of the operator that the steps are.
+func (s *steps) set(o *operator, y *ir.Value, image bool) error {
+	if s.err != nil {
+		return s.err
+	}
+	return s.im.set(o, y, image)
+}
+
+func squaredDifference(im *importer, o *operator) error {
+	if im.exact {
+		return errFloat
+	}
+	x, y, image, err := im.both(o)
+	if err != nil {
+		return err
+	}
+	s := &steps{im: im, hint: im.hint(o)}
+	d := s.add(ir.Sub, ".difference", x, y)
+	return s.set(o, s.add(ir.Mul, "", d, d), image)
+}
+
+func square(im *importer, o *operator, x *operand) error {
+	if im.exact {
+		return errFloat
+	}
+	s := &steps{im: im, hint: im.hint(o)}
+	return s.set(o, s.add(ir.Mul, "", x.v, x.v), x.image)
+}
+
+func rsqrt(im *importer, o *operator, x *operand) error {
+	if im.exact {
+		return errFloat
+	}
+	s := &steps{im: im, hint: im.hint(o)}
+	return s.set(o, s.add(ir.Reciprocal, "", s.add(ir.Sqrt, ".root", x.v)), x.image)
 }
 
 // unary imports a function of each element; of integers it is a table of its 256
@@ -419,23 +573,14 @@ func (im *importer) preluReals(o *operator, x *operand, t *tensor) error {
 	if err != nil {
 		return err
 	}
-	hint := im.hint(o)
-	step := func(op ir.Op, role string, args ...*ir.Value) *ir.Value {
-		if err != nil {
-			return nil
-		}
-		var y *ir.Value
-		y, err = im.add(op, hint+role, args, ir.Quant{})
-		return y
+	st := &steps{im: im, hint: im.hint(o)}
+	low := st.add(ir.Relu, ".low", st.add(ir.Neg, ".neg", v))
+	if st.err != nil {
+		return st.err
 	}
-	low := step(ir.Relu, ".low", step(ir.Neg, ".neg", v))
+	scaled, err := im.ScaleShift(st.hint+".slope", low, slopes, make([]float32, len(slopes)))
 	if err != nil {
 		return err
 	}
-	scaled, err := im.ScaleShift(hint+".slope", low, slopes, make([]float32, len(slopes)))
-	y := step(ir.Sub, "", step(ir.Relu, ".high", v), scaled)
-	if err != nil {
-		return err
-	}
-	return im.set(o, y, true)
+	return st.set(o, st.add(ir.Sub, "", st.add(ir.Relu, ".high", v), scaled), true)
 }

@@ -69,15 +69,7 @@ type tensor struct {
 	axis  int // along which scales differ
 }
 
-func (t *tensor) size() int { return product(t.shape) }
-
-func product(shape []int) int {
-	n := 1
-	for _, d := range shape {
-		n *= d
-	}
-	return n
-}
+func (t *tensor) size() int { return build.Product(t.shape) }
 
 func (t *tensor) quant() ir.Quant {
 	if len(t.scale) != 1 {
@@ -328,8 +320,12 @@ func (im *importer) readTensors(model, graph table) error {
 // becomes.
 func (im *importer) input(i int, ops, codes []table, opt Options) error {
 	t := im.tensors[i]
-	if t.typ != float32Type && t.typ != int8Type {
-		return fmt.Errorf("input %q has elements of TensorFlow Lite type %d; inputs are float32 or int8", t.name, t.typ)
+	rows := 0
+	if t.typ == int32Type {
+		rows = im.rowsOf(i, ops, codes)
+	}
+	if t.typ != float32Type && t.typ != int8Type && rows == 0 {
+		return fmt.Errorf("input %q has elements of TensorFlow Lite type %d; inputs are float32, int8, or int32 that only choose rows of a constant", t.name, t.typ)
 	}
 	shape := slices.Clone(t.shape)
 	if len(shape) > 1 && shape[0] > 1 && len(shape) == 4 {
@@ -340,13 +336,13 @@ func (im *importer) input(i int, ops, codes []table, opt Options) error {
 	}
 	r, given := opt.Ranges[t.name]
 	if !given {
-		r = ir.Range{Lo: 0, Hi: 1}
+		r = ir.Range{Lo: 0, Hi: float64(max(rows-1, 1))}
 	}
 	quant := t.quant()
 	if t.typ == float32Type && im.exact {
 		// The quantization behind it says its type.
 		for _, op := range ops {
-			if opCode(op, codes) == opQuantize && slices.Contains(op.ints(1), i) {
+			if opName(op, codes) == "QUANTIZE" && slices.Contains(op.ints(1), i) {
 				if outs := op.ints(2); len(outs) == 1 && outs[0] >= 0 && outs[0] < len(im.tensors) {
 					quant = im.tensors[outs[0]].quant()
 				}
@@ -368,23 +364,35 @@ func (im *importer) input(i int, ops, codes []table, opt Options) error {
 	return nil
 }
 
+// rowsOf is the rows of the constant that an input chooses from, the least where there
+// are several; 0 where it does anything else.
+func (im *importer) rowsOf(i int, ops, codes []table) int {
+	rows := 0
+	for _, op := range ops {
+		in := op.ints(1)
+		if !slices.Contains(in, i) {
+			continue
+		}
+		if opName(op, codes) != "GATHER" || len(in) != 2 || in[0] == i || in[0] < 0 || in[0] >= len(im.tensors) {
+			return 0
+		}
+		t := im.tensors[in[0]]
+		if t.data == nil || len(t.shape) == 0 {
+			return 0
+		}
+		if rows == 0 || t.shape[0] < rows {
+			rows = t.shape[0]
+		}
+	}
+	return rows
+}
+
 // own are the dimensions of an operand's value.
 func (o *operand) own() ir.Shape {
 	if o.image {
 		return ir.Shape{o.shape[3], o.shape[1], o.shape[2]}
 	}
-	return canonical(o.shape)
-}
-
-// canonical are the dimensions without the batch of one.
-func canonical(shape []int) ir.Shape {
-	switch {
-	case len(shape) == 0:
-		return ir.Shape{1}
-	case len(shape) > 1 && shape[0] == 1:
-		return slices.Clone(shape[1:])
-	}
-	return slices.Clone(shape)
+	return build.Canonical(o.shape)
 }
 
 // add appends an operation whose result has a quantization, of integers where the
@@ -410,9 +418,21 @@ func (im *importer) flat(o *operand, shape ir.Shape) (*ir.Value, error) {
 	return im.reshape(v, shape)
 }
 
+// view is an operand's value and where in it the elements of its shape lie.
+func (im *importer) view(o *operand) (*ir.Value, ir.View, error) {
+	if s := o.v.Type.Shape; o.image && slices.Equal(o.shape, []int{1, s[1], s[2], s[0]}) {
+		return o.v, ir.View{Dims: slices.Clone(o.shape), Strides: []int{s.Size(), s[2], 1, s[1] * s[2]}}, nil
+	}
+	v, err := im.flat(o, ir.Shape{build.Product(o.shape)})
+	return v, ir.ViewOf(o.shape), err
+}
+
 func (im *importer) reshape(v *ir.Value, shape ir.Shape) (*ir.Value, error) {
 	if v.Type.Shape.Equal(shape) {
 		return v, nil
+	}
+	if v.Def != nil && v.Def.Op == ir.Reshape {
+		return im.reshape(v.Def.Args[0], shape)
 	}
 	return im.add(ir.Reshape, v.Name+".shape", []*ir.Value{v}, v.Type.Quant, build.Attr("shape", []int(shape)))
 }
@@ -446,5 +466,5 @@ func (im *importer) as(o *operand, image bool) (*ir.Value, error) {
 	if image {
 		return im.asImage(o)
 	}
-	return im.flat(o, canonical(o.shape))
+	return im.flat(o, build.Canonical(o.shape))
 }

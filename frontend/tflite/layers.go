@@ -60,12 +60,12 @@ func (im *importer) layer(op ir.Op, o *operator, v *ir.Value, w *tensor, view ir
 		}
 		b = bias.ints()
 	}
-	in := v.Type.Quant.Scale
+	in, isDense := v.Type.Quant.Scale, o.name == "FULLY_CONNECTED"
 	for c := range scales {
 		s := w.scale[c%len(w.scale)]
 		scales[c] = float32(s)
 		factors[c] = float64(in*s) / q.Scale
-		if op == ir.Linear && len(w.scale) == 1 {
+		if isDense && len(w.scale) == 1 {
 			factors[c] = float64(float32(in)*float32(s)) / q.Scale
 		}
 	}
@@ -74,7 +74,7 @@ func (im *importer) layer(op ir.Op, o *operator, v *ir.Value, w *tensor, view ir
 	if err != nil {
 		return nil, err
 	}
-	if op == ir.Linear {
+	if isDense {
 		// The interpreter's fully connected kernel rounds once, half up, which is our
 		// own rounding (R6): measured against ai-edge-litert 2.3.0.
 		rq = rq[:2]
@@ -83,18 +83,12 @@ func (im *importer) layer(op ir.Op, o *operator, v *ir.Value, w *tensor, view ir
 	return im.AddQuantized(op, name, []*ir.Value{v}, q, attrs...)
 }
 
-// same is SAME padding: [top, left, bottom, right].
-func same(valid bool, size, kernel, stride, dilation []int) []int {
-	pad := []int{0, 0, 0, 0}
-	if valid {
-		return pad
+// padding is that of an operator, whose option 0 says SAME or VALID.
+func padding(o *operator, size, kernel, stride, dilation []int) []int {
+	if o.options.byte(0, 0) == 1 { // VALID
+		return []int{0, 0, 0, 0}
 	}
-	for i := range 2 {
-		out := (size[i] + stride[i] - 1) / stride[i]
-		all := max((out-1)*stride[i]+(kernel[i]-1)*dilation[i]+1-size[i], 0)
-		pad[i], pad[2+i] = all/2, all-all/2
-	}
-	return pad
+	return build.Same(size, kernel, stride, dilation)
 }
 
 func checkWindow(lists ...[]int) error {
@@ -142,7 +136,7 @@ func conv(im *importer, o *operator) error {
 	if channels%s[3] != 0 {
 		return fmt.Errorf("has weights for %d of %d channels", s[3], channels)
 	}
-	pad := same(t.byte(0, 0) == 1, v.Type.Shape[1:], s[1:3], stride, dilation)
+	pad := padding(o, v.Type.Shape[1:], s[1:3], stride, dilation)
 	y, err := im.layer(ir.Conv2D, o, v, w, ir.ViewOf(s).Permute([]int{0, 3, 1, 2}), ir.Shape{s[0], s[3], s[1], s[2]}, t.byte(3, 0),
 		build.Attr("stride", stride), build.Attr("pad", pad), build.Attr("dilation", dilation), build.Attr("groups", channels/s[3]))
 	if err != nil {
@@ -161,7 +155,7 @@ func depthwise(im *importer, o *operator) error {
 	if err := checkWindow(stride, dilation, s); err != nil {
 		return err
 	}
-	pad := same(t.byte(0, 0) == 1, v.Type.Shape[1:], s[1:3], stride, dilation)
+	pad := padding(o, v.Type.Shape[1:], s[1:3], stride, dilation)
 	y, err := im.layer(ir.Conv2D, o, v, w, ir.ViewOf(s).Permute([]int{3, 0, 1, 2}), ir.Shape{s[3], 1, s[1], s[2]}, t.byte(4, 0),
 		build.Attr("stride", stride), build.Attr("pad", pad), build.Attr("dilation", dilation), build.Attr("groups", v.Type.Shape[0]))
 	if err != nil {
@@ -171,25 +165,40 @@ func depthwise(im *importer, o *operator) error {
 }
 
 // fullyConnected permutes its weights where the input lies as an image, so that
-// the data stay where they are.
+// the data stay where they are. Of more than one row it is a convolution of pixels.
 func fullyConnected(im *importer, o *operator, x *operand) error {
 	w, err := im.weights(o, "[O,I]")
 	if err != nil {
 		return err
 	}
-	if product(x.shape) != w.shape[1] {
-		return fmt.Errorf("of shapes %v and %v: more than one row", x.shape, w.shape)
-	}
-	view := ir.ViewOf(w.shape)
-	v := x.v
-	if x.image {
-		s := v.Type.Shape
-		view = ir.ViewOf(ir.Shape{w.shape[0], s[1], s[2], s[0]}).Permute([]int{0, 3, 1, 2})
-	}
 	if o.options.byte(1, 0) != 0 {
 		return errors.New("has shuffled weights")
 	}
-	y, err := im.layer(ir.Linear, o, v, w, view, ir.Shape(w.shape), o.options.byte(0, 0))
+	fused, all, inputs := o.options.byte(0, 0), build.Product(x.shape), w.shape[1]
+	if inputs < 1 || all%inputs != 0 {
+		return fmt.Errorf("of shapes %v and %v", x.shape, w.shape)
+	}
+	if all != inputs {
+		rows := &operand{v: x.v, image: x.image, shape: []int{1, all / inputs, 1, inputs}}
+		if s := x.shape; len(s) == 4 && s[0] == 1 && s[3] == inputs {
+			rows.shape = s
+		}
+		v, err := im.asImage(rows)
+		if err != nil {
+			return err
+		}
+		y, err := im.layer(ir.Conv2D, o, v, w, ir.ViewOf(w.shape), ir.Shape{w.shape[0], inputs, 1, 1}, fused)
+		if err != nil {
+			return err
+		}
+		return im.set(o, y, true)
+	}
+	view := ir.ViewOf(w.shape)
+	if x.image {
+		s := x.v.Type.Shape
+		view = ir.ViewOf(ir.Shape{w.shape[0], s[1], s[2], s[0]}).Permute([]int{0, 3, 1, 2})
+	}
+	y, err := im.layer(ir.Linear, o, x.v, w, view, ir.Shape(w.shape), fused)
 	if err != nil {
 		return err
 	}
@@ -211,7 +220,7 @@ func transposeConv(im *importer, o *operator) error {
 	if s[3] != v.Type.Shape[0] || len(out) != 4 {
 		return fmt.Errorf("of %v with weights of %v", im.tensors[o.in[2]].shape, s)
 	}
-	pad := same(t.byte(0, 0) == 1, out[1:3], s[1:3], stride, []int{1, 1})
+	pad := padding(o, out[1:3], s[1:3], stride, []int{1, 1})
 	before, after := []int{0, 0, 0}, []int{0, 0, 0}
 	for i := range 2 {
 		k := s[1+i]
@@ -260,7 +269,7 @@ func pool(op ir.Op) func(*importer, *operator, *operand) error {
 		if im.exact && q != v.Type.Quant {
 			return errors.New("changes the scale")
 		}
-		attrs := []ir.Attr{build.Attr("kernel", kernel), build.Attr("pad", same(t.byte(0, 0) == 1, v.Type.Shape[1:], kernel, stride, []int{1, 1}))}
+		attrs := []ir.Attr{build.Attr("kernel", kernel), build.Attr("pad", padding(o, v.Type.Shape[1:], kernel, stride, []int{1, 1}))}
 		if !slices.Equal(stride, kernel) {
 			attrs = append(attrs, build.Attr("stride", stride))
 		}

@@ -49,7 +49,7 @@ func reshape(im *importer, o *operator, x *operand) error {
 		return err
 	}
 	to := im.tensors[o.out[0]].shape
-	if product(to) != product(x.shape) {
+	if build.Product(to) != build.Product(x.shape) {
 		return fmt.Errorf("of %v to %v", x.shape, to)
 	}
 	if x.image {
@@ -57,7 +57,7 @@ func reshape(im *importer, o *operator, x *operand) error {
 		im.values[o.out[0]] = &operand{v: x.v, image: true, shape: to}
 		return nil
 	}
-	v, err := im.flat(x, canonical(to))
+	v, err := im.flat(x, build.Canonical(to))
 	if err != nil {
 		return err
 	}
@@ -96,12 +96,12 @@ func concat(im *importer, o *operator) error {
 			v, err = im.asImage(x)
 		} else {
 			// Axes before the first are brought behind it.
-			outer := product(x.shape[:axis])
-			if v, err = im.flat(x, ir.Shape{outer, product(x.shape) / max(outer, 1)}); err == nil && outer > 1 {
+			outer := build.Product(x.shape[:axis])
+			if v, err = im.flat(x, ir.Shape{outer, build.Product(x.shape) / max(outer, 1)}); err == nil && outer > 1 {
 				return fmt.Errorf("along axis %d of %v", axis, x.shape)
 			}
 			if err == nil {
-				v, err = im.reshape(v, ir.Shape{x.shape[axis], product(x.shape) / x.shape[axis]})
+				v, err = im.reshape(v, ir.Shape{x.shape[axis], build.Product(x.shape) / x.shape[axis]})
 			}
 		}
 		if err != nil {
@@ -117,7 +117,7 @@ func concat(im *importer, o *operator) error {
 		return err
 	}
 	if !image {
-		if y, err = im.reshape(y, canonical(out.shape)); err != nil {
+		if y, err = im.reshape(y, build.Canonical(out.shape)); err != nil {
 			return err
 		}
 	}
@@ -165,7 +165,7 @@ func pad(im *importer, o *operator, x *operand) error {
 		axes = []int{3, 1, 2}
 		v, err = im.asImage(x)
 	} else {
-		v, err = im.flat(x, canonical(x.shape))
+		v, err = im.flat(x, build.Canonical(x.shape))
 	}
 	if err != nil {
 		return err
@@ -184,16 +184,17 @@ func pad(im *importer, o *operator, x *operand) error {
 	return im.set(o, y, image)
 }
 
-// viewed adds a view of an operand's elements in the file's order.
-func (im *importer) viewed(o *operator, x *operand, view ir.View) error {
+// viewed adds a view of an operand, given as one of the view that the operand is.
+func (im *importer) viewed(o *operator, x *operand, of func(ir.View) ir.View) error {
 	if err := im.keeps(o, x.v.Type.Quant); err != nil {
 		return err
 	}
-	v, err := im.flat(x, ir.Shape{product(x.shape)})
+	v, view, err := im.view(x)
 	if err != nil {
 		return err
 	}
-	to := canonical(im.tensors[o.out[0]].shape)
+	view = of(view)
+	to := build.Canonical(im.tensors[o.out[0]].shape)
 	if view.Size() != to.Size() || len(view.Dims) == 0 {
 		return fmt.Errorf("gives %v, the file says %v", view.Dims, to)
 	}
@@ -222,7 +223,7 @@ func transpose(im *importer, o *operator, x *operand) error {
 	if len(perm) != len(x.shape) {
 		return fmt.Errorf("has the permutation %v", perm)
 	}
-	return im.viewed(o, x, ir.ViewOf(x.shape).Permute(perm))
+	return im.viewed(o, x, func(v ir.View) ir.View { return v.Permute(perm) })
 }
 
 func slice(im *importer, o *operator, x *operand) error {
@@ -236,21 +237,24 @@ func slice(im *importer, o *operator, x *operand) error {
 			return err
 		}
 	}
-	v := ir.ViewOf(x.shape)
 	if len(list[0]) != len(x.shape) || len(list[1]) != len(x.shape) {
 		return fmt.Errorf("has %d axes of %v", len(list[0]), x.shape)
 	}
 	for k, d := range x.shape {
-		from, n := list[0][k], list[1][k]
-		if n == -1 {
-			n = d - from
+		from := list[0][k]
+		if list[1][k] == -1 {
+			list[1][k] = d - from
 		}
-		if from < 0 || n < 1 || from > d || n > d-from {
+		if n := list[1][k]; from < 0 || n < 1 || from > d || n > d-from {
 			return fmt.Errorf("takes %d elements from %d of %d", n, from, d)
 		}
-		v = v.Slice(k, from, 1, n)
 	}
-	return im.viewed(o, x, v)
+	return im.viewed(o, x, func(v ir.View) ir.View {
+		for k := range x.shape {
+			v = v.Slice(k, list[0][k], 1, list[1][k])
+		}
+		return v
+	})
 }
 
 func stridedSlice(im *importer, o *operator, x *operand) error {
@@ -268,7 +272,6 @@ func stridedSlice(im *importer, o *operator, x *operand) error {
 	if t.int(2, 0) != 0 || t.int(3, 0) != 0 {
 		return errors.New("has an ellipsis or a new axis")
 	}
-	v := ir.ViewOf(x.shape)
 	for i := range list {
 		if len(list[i]) != len(x.shape) {
 			return fmt.Errorf("has %d axes of %v", len(list[i]), x.shape)
@@ -298,9 +301,14 @@ func stridedSlice(im *importer, o *operator, x *operand) error {
 		if from >= to {
 			return fmt.Errorf("takes nothing of axis %d", k)
 		}
-		v = v.Slice(k, from, min(step, d), (to-from+step-1)/step)
+		list[0][k], list[1][k], list[2][k] = from, (to-from+step-1)/step, min(step, d)
 	}
-	return im.viewed(o, x, v)
+	return im.viewed(o, x, func(v ir.View) ir.View {
+		for k := range x.shape {
+			v = v.Slice(k, list[0][k], list[2][k], list[1][k])
+		}
+		return v
+	})
 }
 
 // axis is argument k, one number.
@@ -328,7 +336,7 @@ func (im *importer) parts(o *operator, x *operand, axis int, sizes []int) error 
 		if size < 1 || size > x.shape[axis]-at {
 			return fmt.Errorf("into %v of %d", sizes, x.shape[axis])
 		}
-		if err := im.viewed(o.part(k), x, ir.ViewOf(x.shape).Slice(axis, at, 1, size)); err != nil {
+		if err := im.viewed(o.part(k), x, func(v ir.View) ir.View { return v.Slice(axis, at, 1, size) }); err != nil {
 			return err
 		}
 		at += size
@@ -399,14 +407,14 @@ func pack(im *importer, o *operator) error {
 	if err != nil {
 		return err
 	}
-	size := product(out.shape) / len(o.in)
+	size := build.Product(out.shape) / len(o.in)
 	var args []*ir.Value
 	for k := range o.in {
 		x, err := im.computed(o, k)
 		if err != nil {
 			return err
 		}
-		if product(x.shape) != size {
+		if build.Product(x.shape) != size {
 			return fmt.Errorf("of shape %v in %v", x.shape, out.shape)
 		}
 		if im.exact && x.v.Type.Quant != q {
@@ -422,45 +430,222 @@ func pack(im *importer, o *operator) error {
 	if err != nil {
 		return err
 	}
-	outer := product(out.shape[:axis])
+	outer := build.Product(out.shape[:axis])
 	if outer == 1 {
-		if y, err = im.reshape(y, canonical(out.shape)); err != nil {
+		if y, err = im.reshape(y, build.Canonical(out.shape)); err != nil {
 			return err
 		}
 		return im.set(o, y, false)
 	}
 	all := []int{len(o.in), outer, size / outer}
-	return im.viewed(o, &operand{v: y, shape: all}, ir.ViewOf(all).Permute([]int{1, 0, 2}))
+	return im.viewed(o, &operand{v: y, shape: all}, func(v ir.View) ir.View { return v.Permute([]int{1, 0, 2}) })
 }
 
-func resize(im *importer, o *operator, x *operand) error {
+// factors are those by which a resizing makes an image larger.
+func (im *importer) factors(o *operator, x *operand) (v *ir.Value, k []int, err error) {
 	if err := im.keeps(o, x.v.Type.Quant); err != nil {
-		return err
+		return nil, nil, err
 	}
-	v, err := im.asImage(x)
-	if err != nil {
-		return err
+	if v, err = im.asImage(x); err != nil {
+		return nil, nil, err
 	}
+	to, s := im.tensors[o.out[0]].shape, v.Type.Shape
+	if len(to) != 4 || to[1] < s[1] || to[2] < s[2] || to[1]%s[1] != 0 || to[2]%s[2] != 0 {
+		return nil, nil, fmt.Errorf("from %v to %v, by no whole factors", x.shape, to)
+	}
+	return v, []int{to[1] / s[1], to[2] / s[2]}, nil
+}
+
+// rearranged is an image whose elements move: an operation of a float network, of
+// integers a copy of the view that it is.
+func (im *importer) rearranged(o *operator, v *ir.Value, op ir.Op, attr ir.Attr, view ir.View) error {
 	to := im.tensors[o.out[0]].shape
-	s := v.Type.Shape
-	if len(to) != 4 || to[1]%s[1] != 0 || to[2]%s[2] != 0 || o.options.byte(0, 0) != 0 {
-		return fmt.Errorf("from %v to %v", x.shape, to)
+	if len(to) != 4 {
+		return fmt.Errorf("to %v", to)
 	}
-	k := []int{to[1] / s[1], to[2] / s[2]}
-	if k[0] < 1 || k[1] < 1 {
-		return fmt.Errorf("from %v to %v", x.shape, to)
+	attrs := []ir.Attr{attr}
+	if im.exact {
+		op, attrs = ir.Copy, []ir.Attr{build.Attr("shape", []int{to[3], to[1], to[2]}), build.Attr("dims", view.Dims), build.Attr("strides", view.Strides)}
 	}
-	if !im.exact {
-		y, err := im.add(ir.Resize, im.hint(o), []*ir.Value{v}, v.Type.Quant, build.Attr("scale", k))
-		if err != nil {
-			return err
-		}
-		return im.set(o, y, true)
-	}
-	view, _ := ir.ViewOf(s).Split(2, 1).Split(1, 1).Expand(ir.Shape{s[0], s[1], k[0], s[2], k[1]})
-	y, err := im.add(ir.Copy, im.hint(o), []*ir.Value{v}, v.Type.Quant, build.Attr("shape", []int{s[0], to[1], to[2]}), build.Attr("dims", view.Dims), build.Attr("strides", view.Strides))
+	y, err := im.add(op, im.hint(o), []*ir.Value{v}, v.Type.Quant, attrs...)
 	if err != nil {
 		return err
 	}
 	return im.set(o, y, true)
+}
+
+// nearest imports RESIZE_NEAREST_NEIGHBOR, where every pixel is repeated.
+func nearest(im *importer, o *operator, x *operand) error {
+	v, k, err := im.factors(o, x)
+	if err != nil {
+		return err
+	}
+	if o.options.byte(0, 0) != 0 && k[0]*k[1] > 1 {
+		return errors.New("with align_corners")
+	}
+	s := v.Type.Shape
+	view, _ := ir.ViewOf(s).Split(2, 1).Split(1, 1).Expand(ir.Shape{s[0], s[1], k[0], s[2], k[1]})
+	return im.rearranged(o, v, ir.Resize, build.Attr("scale", k), view)
+}
+
+// bilinear imports RESIZE_BILINEAR by whole factors.
+func bilinear(im *importer, o *operator, x *operand) error {
+	if im.exact {
+		return errFloat
+	}
+	v, k, err := im.factors(o, x)
+	if err != nil {
+		return err
+	}
+	if o.options.byte(2, 0) != 0 {
+		return errors.New("with align_corners")
+	}
+	y, err := im.Bilinear(im.hint(o), v, k, o.options.byte(3, 0) != 0)
+	if err != nil {
+		return err
+	}
+	return im.set(o, y, true)
+}
+
+// block is an image and the side of the blocks of its pixels or channels.
+func (im *importer) block(o *operator, x *operand) (v *ir.Value, b int, err error) {
+	if err := im.keeps(o, x.v.Type.Quant); err != nil {
+		return nil, 0, err
+	}
+	if v, err = im.asImage(x); err != nil {
+		return nil, 0, err
+	}
+	if b = o.options.int(0, 0); b < 1 || b > 1<<10 {
+		return nil, 0, fmt.Errorf("has blocks of %d", b)
+	}
+	return v, b, nil
+}
+
+func depthToSpace(im *importer, o *operator, x *operand) error {
+	v, b, err := im.block(o, x)
+	if err != nil {
+		return err
+	}
+	if b == 1 {
+		return im.set(o, v, true)
+	}
+	s := v.Type.Shape
+	if s[0]%(b*b) != 0 {
+		return fmt.Errorf("of %d channels in blocks of %d", s[0], b)
+	}
+	view := ir.ViewOf(s).Split(0, s[0]/(b*b)).Split(0, b).Permute([]int{2, 3, 0, 4, 1})
+	return im.rearranged(o, v, ir.DepthToSpace, build.Attr("block", b), view)
+}
+
+func spaceToDepth(im *importer, o *operator, x *operand) error {
+	v, b, err := im.block(o, x)
+	if err != nil {
+		return err
+	}
+	if b == 1 {
+		return im.set(o, v, true)
+	}
+	s := v.Type.Shape
+	if s[1]%b != 0 || s[2]%b != 0 {
+		return fmt.Errorf("of %d x %d pixels in blocks of %d", s[1], s[2], b)
+	}
+	view := ir.ViewOf(s).Split(2, b).Split(1, b).Permute([]int{2, 4, 0, 1, 3})
+	return im.rearranged(o, v, ir.SpaceToDepth, build.Attr("block", b), view)
+}
+
+// tile repeats a tensor along its axes.
+func tile(im *importer, o *operator, x *operand) error {
+	t, err := im.constant(o, 1)
+	if err != nil || t == nil {
+		return errors.Join(err, errors.New("has no multiples"))
+	}
+	times, err := t.shortInts()
+	if err != nil || len(times) != len(x.shape) || slices.Min(times) < 1 {
+		return errors.Join(err, fmt.Errorf("of %v by %v", x.shape, times))
+	}
+	return im.viewed(o, x, func(v ir.View) (all ir.View) {
+		for k, d := range v.Dims {
+			all.Dims, all.Strides = append(all.Dims, times[k], d), append(all.Strides, 0, v.Strides[k])
+		}
+		return all
+	})
+}
+
+// broadcastTo repeats axes of one element.
+func broadcastTo(im *importer, o *operator, x *operand) error {
+	to := im.tensors[o.out[0]].shape
+	if _, ok := ir.ViewOf(x.shape).Expand(to); !ok {
+		return fmt.Errorf("of %v to %v", x.shape, to)
+	}
+	return im.viewed(o, x, func(v ir.View) ir.View {
+		v, _ = v.Expand(to)
+		return v
+	})
+}
+
+// gather imports GATHER: of constant rows by computed indices an embedding of a float
+// network, of computed values by constant indices a step apart a view.
+func gather(im *importer, o *operator) error {
+	if len(o.in) != 2 || o.in[0] < 0 || o.in[1] < 0 || o.options.int(1, 0) != 0 {
+		return errors.New("has no two arguments, or a batch of them")
+	}
+	if im.values[o.in[0]] == nil && im.tensors[o.in[0]].data != nil {
+		return embedding(im, o)
+	}
+	x, err := im.computed(o, 0)
+	if err != nil {
+		return err
+	}
+	axis, err := build.Axis(o.options.int(0, 0), len(x.shape))
+	if err != nil {
+		return err
+	}
+	t, err := im.constant(o, 1)
+	if err != nil || t == nil {
+		return errors.Join(err, errors.New("has no indices"))
+	}
+	at, err := t.shortInts()
+	if err != nil || len(at) == 0 {
+		return errors.Join(err, errors.New("has no short list of indices"))
+	}
+	step := 1
+	if len(at) > 1 {
+		step = at[1] - at[0]
+	}
+	for i, k := range at {
+		if k < 0 || k >= x.shape[axis] || k != at[0]+i*step {
+			return fmt.Errorf("takes the elements %v of %d, which must be a step apart", at, x.shape[axis])
+		}
+	}
+	return im.viewed(o, x, func(v ir.View) ir.View { return v.Slice(axis, at[0], step, len(at)) })
+}
+
+func embedding(im *importer, o *operator) error {
+	if im.exact {
+		return errFloat
+	}
+	at, err := im.computed(o, 1)
+	if err != nil {
+		return err
+	}
+	t, err := im.constant(o, 0)
+	if err != nil {
+		return err
+	}
+	if len(t.shape) < 1 || t.size() < 1 || o.options.int(0, 0) != 0 {
+		return fmt.Errorf("by computed indices, of a constant of shape %v along axis %d", t.shape, o.options.int(0, 0))
+	}
+	v, err := im.flat(at, ir.Shape{build.Product(at.shape)})
+	if err != nil {
+		return err
+	}
+	name := im.Name(im.hint(o))
+	y, err := im.AddNamed(ir.Embedding, name, []*ir.Value{v}, build.Attr("rows", im.Floats(name+".weight", ir.Shape{t.shape[0], build.Product(t.shape[1:])}, t.floats())))
+	if err != nil {
+		return err
+	}
+	if y, err = im.reshape(y, build.Canonical(im.tensors[o.out[0]].shape)); err != nil {
+		return err
+	}
+	return im.set(o, y, false)
 }

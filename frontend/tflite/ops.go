@@ -5,19 +5,17 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 
 	"github.com/dnnc/dnnc/frontend/build"
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/runtime/kernels"
 )
 
-const opQuantize = 114
-
 // opEntry is what the importer knows of an operator.
 type opEntry struct {
-	name string
-	run  func(im *importer, o *operator) error
-	ops  []ir.Op // what it becomes
+	run func(im *importer, o *operator) error
+	ops []ir.Op // what it becomes
 }
 
 // operator is an operator of the file with its operands looked up.
@@ -27,27 +25,76 @@ type operator struct {
 	in, out []int
 }
 
-var opTable map[int]opEntry
+// opTable are the operators that can be imported, by name.
+var opTable map[string]opEntry
 
 func init() {
-	opTable = map[int]opEntry{
-		0: {"ADD", pairOf(ir.Add), []ir.Op{ir.Add}}, 41: {"SUB", pairOf(ir.Sub), []ir.Op{ir.Sub}}, 18: {"MUL", pairOf(ir.Mul), []ir.Op{ir.Mul}},
-		55: {"MAXIMUM", pairOf(ir.Maximum), []ir.Op{ir.Maximum}}, 57: {"MINIMUM", pairOf(ir.Minimum), []ir.Op{ir.Minimum}},
-		3: {"CONV_2D", conv, []ir.Op{ir.Conv2D}}, 4: {"DEPTHWISE_CONV_2D", depthwise, []ir.Op{ir.Conv2D}}, 9: {"FULLY_CONNECTED", of(fullyConnected), []ir.Op{ir.Linear}},
-		1: {"AVERAGE_POOL_2D", of(pool(ir.AvgPool2D)), []ir.Op{ir.AvgPool2D}}, 17: {"MAX_POOL_2D", of(pool(ir.MaxPool2D)), []ir.Op{ir.MaxPool2D}},
-		2: {"CONCATENATION", concat, []ir.Op{ir.Concat}}, 22: {"RESHAPE", of(reshape), []ir.Op{ir.Reshape}}, 43: {"SQUEEZE", of(reshape), []ir.Op{ir.Reshape}},
-		70: {"EXPAND_DIMS", of(reshape), []ir.Op{ir.Reshape}}, 25: {"SOFTMAX", of(softmax), []ir.Op{ir.Softmax}}, 34: {"PAD", of(pad), []ir.Op{ir.Pad}}, 60: {"PADV2", of(pad), []ir.Op{ir.Pad}},
-		39: {"TRANSPOSE", of(transpose), []ir.Op{ir.Copy}}, 45: {"STRIDED_SLICE", of(stridedSlice), []ir.Op{ir.Copy}}, 65: {"SLICE", of(slice), []ir.Op{ir.Copy}},
-		40: {"MEAN", of(mean), []ir.Op{ir.GlobalAvgPool, ir.Reduce}}, 97: {"RESIZE_NEAREST_NEIGHBOR", of(resize), []ir.Op{ir.Resize}},
-		opQuantize: {"QUANTIZE", of(requantize), []ir.Op{ir.Requantize}}, 6: {"DEQUANTIZE", pass, nil},
-		19: {"RELU", of(unary(ir.Relu)), []ir.Op{ir.Relu}}, 21: {"RELU6", of(unary(ir.Relu6)), []ir.Op{ir.Relu6}}, 14: {"LOGISTIC", of(unary(ir.Sigmoid)), []ir.Op{ir.Sigmoid}},
-		28: {"TANH", of(unary(ir.Tanh)), []ir.Op{ir.Tanh}}, 98: {"LEAKY_RELU", of(unary(ir.LeakyRelu)), []ir.Op{ir.LeakyRelu}}, 117: {"HARD_SWISH", of(unary(ir.HardSwish)), []ir.Op{ir.HardSwish}},
-		47: {"EXP", of(unary(ir.Exp)), []ir.Op{ir.Exp}}, 101: {"ABS", of(unary(ir.Abs)), []ir.Op{ir.Abs}}, 111: {"ELU", of(unary(ir.Elu)), []ir.Op{ir.Elu}}, 59: {"NEG", of(unary(ir.Neg)), []ir.Op{ir.Neg}},
-		49: {"SPLIT", split, []ir.Op{ir.Copy}}, 102: {"SPLIT_V", of(splitV), []ir.Op{ir.Copy}}, 83: {"PACK", pack, []ir.Op{ir.Concat}}, 88: {"UNPACK", of(unpack), []ir.Op{ir.Copy}},
-		56: {"ARG_MAX", of(argmax), []ir.Op{ir.ArgMax}}, 126: {"BATCH_MATMUL", batchMatMul, []ir.Op{ir.MatMul}}, 67: {"TRANSPOSE_CONV", transposeConv, []ir.Op{ir.Pad, ir.Conv2D}},
-		54: {"PRELU", of(prelu), []ir.Op{ir.Table, ir.LeakyRelu, ir.BatchNorm}}, 100: {"MIRROR_PAD", of(pad), []ir.Op{ir.Pad}}, 50: {"LOG_SOFTMAX", of(logSoftmax), []ir.Op{ir.LogSoftmax}},
-		44:  {"UNIDIRECTIONAL_SEQUENCE_LSTM", of(lstm), []ir.Op{ir.Sigmoid, ir.Tanh, ir.Mul}},
-		150: {"GELU", of(unary(ir.Gelu)), []ir.Op{ir.Gelu}}, 75: {"SQRT", of(unary(ir.Sqrt)), []ir.Op{ir.Sqrt}}, 73: {"LOG", of(unary(ir.Log)), []ir.Op{ir.Log}},
+	opTable = map[string]opEntry{
+		// Layers and windows.
+		"CONV_2D":                      {conv, []ir.Op{ir.Conv2D}},
+		"DEPTHWISE_CONV_2D":            {depthwise, []ir.Op{ir.Conv2D}},
+		"FULLY_CONNECTED":              {of(fullyConnected), []ir.Op{ir.Linear, ir.Conv2D}},
+		"TRANSPOSE_CONV":               {transposeConv, []ir.Op{ir.Pad, ir.Conv2D}},
+		"BATCH_MATMUL":                 {batchMatMul, []ir.Op{ir.MatMul}},
+		"UNIDIRECTIONAL_SEQUENCE_LSTM": {of(lstm), []ir.Op{ir.Sigmoid, ir.Tanh, ir.Mul}},
+		"AVERAGE_POOL_2D":              {of(pool(ir.AvgPool2D)), []ir.Op{ir.AvgPool2D}},
+		"MAX_POOL_2D":                  {of(pool(ir.MaxPool2D)), []ir.Op{ir.MaxPool2D}},
+		// Element by element.
+		"ADD":                {pairOf(ir.Add), []ir.Op{ir.Add}},
+		"SUB":                {pairOf(ir.Sub), []ir.Op{ir.Sub}},
+		"MUL":                {pairOf(ir.Mul), []ir.Op{ir.Mul}},
+		"DIV":                {quotient, []ir.Op{ir.Mul, ir.Reciprocal, ir.BatchNorm}},
+		"SQUARED_DIFFERENCE": {squaredDifference, []ir.Op{ir.Sub, ir.Mul}},
+		"MAXIMUM":            {pairOf(ir.Maximum), []ir.Op{ir.Maximum}},
+		"MINIMUM":            {pairOf(ir.Minimum), []ir.Op{ir.Minimum}},
+		"RELU":               {of(unary(ir.Relu)), []ir.Op{ir.Relu}},
+		"RELU6":              {of(unary(ir.Relu6)), []ir.Op{ir.Relu6}},
+		"LEAKY_RELU":         {of(unary(ir.LeakyRelu)), []ir.Op{ir.LeakyRelu}},
+		"PRELU":              {of(prelu), []ir.Op{ir.Table, ir.LeakyRelu, ir.BatchNorm}},
+		"LOGISTIC":           {of(unary(ir.Sigmoid)), []ir.Op{ir.Sigmoid}},
+		"TANH":               {of(unary(ir.Tanh)), []ir.Op{ir.Tanh}},
+		"HARD_SWISH":         {of(unary(ir.HardSwish)), []ir.Op{ir.HardSwish}},
+		"ELU":                {of(unary(ir.Elu)), []ir.Op{ir.Elu}},
+		"GELU":               {of(unary(ir.Gelu)), []ir.Op{ir.Gelu}},
+		"EXP":                {of(unary(ir.Exp)), []ir.Op{ir.Exp}},
+		"LOG":                {of(unary(ir.Log)), []ir.Op{ir.Log}},
+		"SQRT":               {of(unary(ir.Sqrt)), []ir.Op{ir.Sqrt}},
+		"RSQRT":              {of(rsqrt), []ir.Op{ir.Sqrt, ir.Reciprocal}},
+		"SQUARE":             {of(square), []ir.Op{ir.Mul}},
+		"ABS":                {of(unary(ir.Abs)), []ir.Op{ir.Abs}},
+		"NEG":                {of(unary(ir.Neg)), []ir.Op{ir.Neg}},
+		"QUANTIZE":           {of(requantize), []ir.Op{ir.Requantize}},
+		"DEQUANTIZE":         {pass, nil},
+		// Rows.
+		"SOFTMAX":     {of(softmax), []ir.Op{ir.Softmax}},
+		"LOG_SOFTMAX": {of(logSoftmax), []ir.Op{ir.LogSoftmax}},
+		"MEAN":        {of(mean), []ir.Op{ir.GlobalAvgPool, ir.Reduce}},
+		"SUM":         {of(reduction("sum")), []ir.Op{ir.Reduce}},
+		"REDUCE_MAX":  {of(reduction("max")), []ir.Op{ir.Reduce}},
+		"REDUCE_MIN":  {of(reduction("min")), []ir.Op{ir.Reduce}},
+		"ARG_MAX":     {of(argmax), []ir.Op{ir.ArgMax}},
+		// Elements in other places.
+		"CONCATENATION":           {concat, []ir.Op{ir.Concat}},
+		"PACK":                    {pack, []ir.Op{ir.Concat}},
+		"UNPACK":                  {of(unpack), []ir.Op{ir.Copy}},
+		"SPLIT":                   {split, []ir.Op{ir.Copy}},
+		"SPLIT_V":                 {of(splitV), []ir.Op{ir.Copy}},
+		"RESHAPE":                 {of(reshape), []ir.Op{ir.Reshape}},
+		"SQUEEZE":                 {of(reshape), []ir.Op{ir.Reshape}},
+		"EXPAND_DIMS":             {of(reshape), []ir.Op{ir.Reshape}},
+		"TRANSPOSE":               {of(transpose), []ir.Op{ir.Copy}},
+		"SLICE":                   {of(slice), []ir.Op{ir.Copy}},
+		"STRIDED_SLICE":           {of(stridedSlice), []ir.Op{ir.Copy}},
+		"GATHER":                  {gather, []ir.Op{ir.Copy, ir.Embedding}},
+		"TILE":                    {of(tile), []ir.Op{ir.Copy}},
+		"BROADCAST_TO":            {of(broadcastTo), []ir.Op{ir.Copy}},
+		"PAD":                     {of(pad), []ir.Op{ir.Pad}},
+		"PADV2":                   {of(pad), []ir.Op{ir.Pad}},
+		"MIRROR_PAD":              {of(pad), []ir.Op{ir.Pad}},
+		"RESIZE_NEAREST_NEIGHBOR": {of(nearest), []ir.Op{ir.Resize}},
+		"RESIZE_BILINEAR":         {of(bilinear), []ir.Op{ir.Conv2D, ir.Copy}},
+		"DEPTH_TO_SPACE":          {of(depthToSpace), []ir.Op{ir.DepthToSpace}},
+		"SPACE_TO_DEPTH":          {of(spaceToDepth), []ir.Op{ir.SpaceToDepth}},
 	}
 }
 
@@ -68,36 +115,34 @@ var severalResults = map[string]bool{"SPLIT": true, "SPLIT_V": true, "UNPACK": t
 // Names lists the TensorFlow Lite operators that become an operation.
 func Names(op ir.Op) []string {
 	var names []string
-	for _, e := range opTable {
+	for name, e := range opTable {
 		if slices.Contains(e.ops, op) {
-			names = append(names, e.name)
+			names = append(names, name)
 		}
 	}
 	slices.Sort(names)
 	return names
 }
 
-// opCode is the operator's code, -1 where it is none of the file's.
-func opCode(op table, codes []table) int {
+// opName is the operator's name, as the file's list of operators has it.
+func opName(op table, codes []table) string {
 	i := op.int(0, 0)
 	if i < 0 || i >= len(codes) {
-		return -1
+		return fmt.Sprintf("number %d of a list of %d", i, len(codes))
 	}
 	// Codes above 127 stand in the field that newer files have.
-	return max(codes[i].byte(0, 0), codes[i].int(3, 0))
-}
-
-func opName(op table, codes []table) string {
-	code := opCode(op, codes)
-	if e, ok := opTable[code]; ok {
-		return e.name
+	code := max(codes[i].byte(0, 0), codes[i].int(3, 0))
+	if code < 0 || code >= len(builtins) {
+		return fmt.Sprintf("with code %d", code)
 	}
-	return fmt.Sprintf("with code %d", code)
+	if custom := codes[i].text(1); builtins[code] == "CUSTOM" && custom != "" {
+		return "CUSTOM " + strconv.Quote(custom)
+	}
+	return builtins[code]
 }
 
 // operator imports one operator.
 func (im *importer) operator(op table, codes []table) error {
-	code := opCode(op, codes)
 	options, _ := op.sub(4)
 	o := &operator{name: opName(op, codes), options: options, in: op.ints(1), out: op.ints(2)}
 	for _, i := range slices.Concat(o.in, o.out) {
@@ -111,16 +156,17 @@ func (im *importer) operator(op table, codes []table) error {
 		}
 		return err
 	}
+	// Told of every operator, those behind others that cannot be imported, too.
+	e, ok := opTable[o.name]
+	if !ok {
+		return fail(build.ErrUnsupported)
+	}
 	for _, i := range o.in {
 		if i >= 0 && im.failed[i] {
 			return fail(build.ErrSkipped)
 		}
 	}
-	e, ok := opTable[code]
-	if !ok {
-		return fail(build.ErrUnsupported)
-	}
-	if len(o.in) < 1 || len(o.out) < 1 || len(o.out) > 1 && !severalResults[e.name] || slices.Min(o.out) < 0 || o.in[0] < 0 {
+	if len(o.in) < 1 || len(o.out) < 1 || len(o.out) > 1 && !severalResults[o.name] || slices.Min(o.out) < 0 || o.in[0] < 0 {
 		return fail(fmt.Errorf("has %d arguments and %d results", len(o.in), len(o.out)))
 	}
 	for i, k := range o.out {
@@ -180,7 +226,7 @@ func (im *importer) result(o *operator) (*tensor, ir.Quant, error) {
 // set declares an operator's result.
 func (im *importer) set(o *operator, v *ir.Value, image bool) error {
 	t := im.tensors[o.out[0]]
-	if product(t.shape) != v.Type.Shape.Size() {
+	if build.Product(t.shape) != v.Type.Shape.Size() {
 		return fmt.Errorf("gives %v, the file says %v", v.Type.Shape, t.shape)
 	}
 	im.values[o.out[0]] = &operand{v: v, image: image, shape: t.shape}

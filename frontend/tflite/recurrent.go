@@ -29,7 +29,7 @@ var onnxOrder = [4]int{0, 3, 1, 2}
 // unrolled over its time steps; every run of it begins with states of zero.
 func lstm(im *importer, o *operator, x *operand) error {
 	if im.exact {
-		return errors.New("of int8 values, whose 16-bit integers have no equal here: -exact=false quantizes the model anew")
+		return errFloat
 	}
 	s, isTimeFirst := slices.Clone(x.shape), o.options.byte(3, 0) != 0
 	if len(s) != 3 {
@@ -129,7 +129,7 @@ func lstm(im *importer, o *operator, x *operand) error {
 	if err != nil {
 		return err
 	}
-	if y, err = im.reshape(y, canonical(im.tensors[o.out[0]].shape)); err != nil {
+	if y, err = im.reshape(y, build.Canonical(im.tensors[o.out[0]].shape)); err != nil {
 		return err
 	}
 	return im.set(o, y, false)

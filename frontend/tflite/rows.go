@@ -20,7 +20,7 @@ func softmax(im *importer, o *operator, x *operand) error {
 		return fmt.Errorf("has beta %v", b)
 	}
 	n := x.shape[len(x.shape)-1]
-	shape, axis := ir.Shape{product(x.shape) / max(n, 1), n}, 1
+	shape, axis := ir.Shape{build.Product(x.shape) / max(n, 1), n}, 1
 	if shape[0] == 1 {
 		shape, axis = ir.Shape{n}, 0
 	}
@@ -47,7 +47,7 @@ func softmax(im *importer, o *operator, x *operand) error {
 	if err != nil {
 		return err
 	}
-	if y, err = im.reshape(y, canonical(x.shape)); err != nil {
+	if y, err = im.reshape(y, build.Canonical(x.shape)); err != nil {
 		return err
 	}
 	return im.set(o, y, false)
@@ -56,9 +56,9 @@ func softmax(im *importer, o *operator, x *operand) error {
 // logSoftmax is of float networks: TensorFlow Lite's integers of it are its own.
 func logSoftmax(im *importer, o *operator, x *operand) error {
 	if im.exact {
-		return errors.New("of int8 values, whose integers have no equal here: -exact=false quantizes the model anew")
+		return errFloat
 	}
-	v, err := im.flat(x, canonical(x.shape))
+	v, err := im.flat(x, build.Canonical(x.shape))
 	if err != nil {
 		return err
 	}
@@ -69,67 +69,119 @@ func logSoftmax(im *importer, o *operator, x *operand) error {
 	return im.set(o, y, false)
 }
 
-// mean over the pixels of an image is a global pooling of a float network; of
-// integers a reduction.
-func mean(im *importer, o *operator, x *operand) error {
-	out, q, err := im.result(o)
-	if err != nil {
-		return err
-	}
+// axes are constant argument 1, rising, those from the end counted from the beginning.
+func (im *importer) axes(o *operator, rank int) ([]int, error) {
 	t, err := im.constant(o, 1)
 	if err != nil || t == nil {
-		return errors.Join(err, errors.New("has no axes"))
+		return nil, errors.Join(err, errors.New("has no axes"))
 	}
-	axes, err := t.shortInts()
+	list, err := t.shortInts()
+	if err != nil {
+		return nil, err
+	}
+	for i := range list {
+		if list[i], err = build.Axis(list[i], rank); err != nil {
+			return nil, err
+		}
+	}
+	slices.Sort(list)
+	return slices.Compact(list), nil
+}
+
+// rows brings axes of an operand to the end: a value [rows, elements of each].
+func (im *importer) rows(o *operator, x *operand, axes []int) (*ir.Value, error) {
+	v, view, err := im.view(x)
+	if err != nil {
+		return nil, err
+	}
+	var perm []int
+	n := 1
+	for k, d := range x.shape {
+		if slices.Contains(axes, k) {
+			n *= d
+		} else {
+			perm = append(perm, k)
+		}
+	}
+	rows := ir.Shape{build.Product(x.shape) / max(n, 1), n}
+	if view = view.Permute(append(perm, axes...)); view.IsWhole() {
+		return im.reshape(v, rows)
+	}
+	return im.add(ir.Copy, im.hint(o)+".rows", []*ir.Value{v}, v.Type.Quant, build.Attr("shape", []int(rows)), build.Attr("dims", view.Dims), build.Attr("strides", view.Strides))
+}
+
+// mean over the pixels of an image is a global pooling of a float network.
+func mean(im *importer, o *operator, x *operand) error {
+	axes, err := im.axes(o, len(x.shape))
 	if err != nil {
 		return err
 	}
-	for i, a := range axes {
-		if a < 0 {
-			axes[i] += len(x.shape)
-		}
-	}
-	slices.Sort(axes)
-	if !slices.Equal(axes, []int{1, 2}) || len(x.shape) != 4 {
-		return fmt.Errorf("over axes %v of %v", axes, x.shape)
+	if im.exact || len(x.shape) != 4 || !slices.Equal(axes, []int{1, 2}) {
+		return reduction("mean")(im, o, x)
 	}
 	v, err := im.asImage(x)
 	if err != nil {
 		return err
 	}
-	s := v.Type.Shape
-	if !im.exact {
-		y, err := im.add(ir.GlobalAvgPool, im.hint(o), []*ir.Value{v}, q)
+	y, err := im.add(ir.GlobalAvgPool, im.hint(o), []*ir.Value{v}, ir.Quant{})
+	if err != nil {
+		return err
+	}
+	return im.set(o, y, true)
+}
+
+// reduction imports a mean, a sum or an extreme over axes.
+func reduction(fn string) func(*importer, *operator, *operand) error {
+	return func(im *importer, o *operator, x *operand) error {
+		out, q, err := im.result(o)
 		if err != nil {
 			return err
 		}
-		return im.set(o, y, len(out.shape) == 4)
-	}
-	// [C,H,W] to rows [C,H*W].
-	rows, err := im.add(ir.Copy, im.hint(o)+".rows", []*ir.Value{v}, v.Type.Quant, build.Attr("shape", []int{s[0], s[1] * s[2]}), build.Attr("dims", []int(s)), build.Attr("strides", ir.ViewOf(s).Strides))
-	if err != nil {
-		return err
-	}
-	name := im.Name(im.hint(o))
-	m, r, err := kernels.MultiplierFor(v.Type.Quant.Scale / q.Scale)
-	if err != nil {
-		return err
-	}
-	// The division by n goes into the multiplier, cut off as TensorFlow Lite does.
-	n := s[1] * s[2]
-	more := min(bits.Len(uint(n))-1, 62-int(r))
-	rq := []ir.Attr{build.Attr("mul", im.Ints(name+".mul", ir.I32, ir.Shape{1}, []int64{int64(m) << more / int64(n)})),
-		build.Attr("shift", im.Ints(name+".shift", ir.I32, ir.Shape{1}, []int64{int64(r) + int64(more)})), build.Attr("round", "tflite")}
-	y, err := im.AddQuantized(ir.Reduce, name, []*ir.Value{rows}, q, append(rq, build.Attr("axes", []int{1}))...)
-	if err != nil {
-		return err
-	}
-	if len(out.shape) == 4 {
-		if y, err = im.reshape(y, ir.Shape{s[0], 1, 1}); err != nil {
+		axes, err := im.axes(o, len(x.shape))
+		if err != nil {
 			return err
 		}
+		v, err := im.rows(o, x, axes)
+		if err != nil {
+			return err
+		}
+		name, attrs := im.Name(im.hint(o)), []ir.Attr{build.Attr("fn", fn), build.Attr("axes", []int{1})}
+		switch {
+		case !im.exact:
+			q = ir.Quant{}
+		case fn == "sum":
+			return errFloat
+		case fn == "mean":
+			rq, err := im.meanRequant(name, v, q)
+			if err != nil {
+				return err
+			}
+			attrs = append(attrs, rq...)
+		case q != v.Type.Quant:
+			return errors.New("changes the scale")
+		}
+		y, err := im.AddQuantized(ir.Reduce, name, []*ir.Value{v}, q, attrs...)
+		if err != nil {
+			return err
+		}
+		if y, err = im.reshape(y, build.Canonical(out.shape)); err != nil {
+			return err
+		}
+		return im.set(o, y, false)
 	}
-	return im.set(o, y, len(out.shape) == 4)
+}
+
+// meanRequant is the requantization of an exact mean of rows: the division by their
+// length goes into the multiplier, cut off as TensorFlow Lite does.
+func (im *importer) meanRequant(name string, rows *ir.Value, q ir.Quant) ([]ir.Attr, error) {
+	m, r, err := kernels.MultiplierFor(rows.Type.Quant.Scale / q.Scale)
+	if err != nil {
+		return nil, err
+	}
+	n := rows.Type.Shape[1]
+	more := min(bits.Len(uint(n))-1, 62-int(r))
+	return []ir.Attr{build.Attr("mul", im.Ints(name+".mul", ir.I32, ir.Shape{1}, []int64{int64(m) << more / int64(n)})),
+		build.Attr("shift", im.Ints(name+".shift", ir.I32, ir.Shape{1}, []int64{int64(r) + int64(more)})), build.Attr("round", "tflite")}, nil
 }
 
 // argmax gives places as integers of scale 1, the least of which is 0.
@@ -138,23 +190,7 @@ func argmax(im *importer, o *operator, x *operand) error {
 	if err != nil {
 		return err
 	}
-	var perm []int
-	for k := range x.shape {
-		if k != axis {
-			perm = append(perm, k)
-		}
-	}
-	n := x.shape[axis]
-	rows := ir.Shape{product(x.shape) / max(n, 1), n}
-	v, err := im.flat(x, ir.Shape{product(x.shape)})
-	if err != nil {
-		return err
-	}
-	if view := ir.ViewOf(x.shape).Permute(append(perm, axis)); view.IsWhole() {
-		v, err = im.reshape(v, rows)
-	} else {
-		v, err = im.add(ir.Copy, im.hint(o)+".rows", []*ir.Value{v}, v.Type.Quant, build.Attr("shape", []int(rows)), build.Attr("dims", view.Dims), build.Attr("strides", view.Strides))
-	}
+	v, err := im.rows(o, x, []int{axis})
 	if err != nil {
 		return err
 	}
@@ -162,7 +198,7 @@ func argmax(im *importer, o *operator, x *operand) error {
 	if err != nil {
 		return err
 	}
-	if y, err = im.reshape(y, canonical(im.tensors[o.out[0]].shape)); err != nil {
+	if y, err = im.reshape(y, build.Canonical(im.tensors[o.out[0]].shape)); err != nil {
 		return err
 	}
 	return im.set(o, y, false)
@@ -183,10 +219,10 @@ func batchMatMul(im *importer, o *operator) error {
 			return err
 		}
 		r := len(x.shape)
-		if r < 2 || k == 1 && product(x.shape[:r-2]) != batch {
+		if r < 2 || k == 1 && build.Product(x.shape[:r-2]) != batch {
 			return fmt.Errorf("of a shape %v", x.shape)
 		}
-		batch = product(x.shape[:r-2])
+		batch = build.Product(x.shape[:r-2])
 		s := ir.Shape{batch, x.shape[r-2], x.shape[r-1]}
 		if isTurned := o.options.byte(k, 0) != 0; isTurned {
 			v, err := im.flat(x, ir.Shape{s.Size()})
@@ -219,7 +255,7 @@ func batchMatMul(im *importer, o *operator) error {
 	if err != nil {
 		return err
 	}
-	if y, err = im.reshape(y, canonical(im.tensors[o.out[0]].shape)); err != nil {
+	if y, err = im.reshape(y, build.Canonical(im.tensors[o.out[0]].shape)); err != nil {
 		return err
 	}
 	return im.set(o, y, false)

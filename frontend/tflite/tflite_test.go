@@ -2,6 +2,7 @@ package tflite
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -240,5 +241,66 @@ func TestRecurrentFaults(t *testing.T) {
 		copy(raw[c.at:], c.bytes)
 		_, err := Parse("net", raw, Options{})
 		assert.ErrorContains(t, err, want)
+	}
+}
+
+// TestTexts shows what operators become: gates repeated to the pixels that they weigh,
+// dense layers of rows as convolutions of pixels, rows by the input's integers.
+func TestTexts(t *testing.T) {
+	for folder, wants := range map[string][]string{
+		"squeeze_excite_int8_1":       {"reduce(", ".wide = copy(", "mul("},
+		"fully_connected_rows_int8_1": {"conv2d(t0.image", "i8[2,3,1,1]"},
+		"embedding_1":                 {"t0: f32[5] in [0,", "embedding(t0"},
+		"layer_norm_1":                {"reciprocal(", "sqrt(", ".wide = copy("},
+		"resize_bilinear_1":           {"mode: edge", "groups: "},
+		"depth_to_space_int8_1":       {"dims: [", "copy("},
+	} {
+		m, err := Load("testdata/"+folder+"/model.tflite", Options{})
+		require.NoError(t, err, folder)
+		text := m.String()
+		if !m.IsQuantized() {
+			text = m.Source()
+		}
+		for _, want := range wants {
+			assert.Contains(t, text, want, folder)
+		}
+	}
+}
+
+// TestUnsupportedOperators lists all of a model, by name, with their results.
+func TestUnsupportedOperators(t *testing.T) {
+	raw, err := os.ReadFile("testdata/network/model.tflite")
+	require.NoError(t, err)
+	f := &flat{raw: raw}
+	model := table{f, f.follow(0)}
+	codes, ops := model.tables(1), model.tables(2)[0].tables(3)
+	const convolution, addition = 3, 0
+	names := map[string]int{}
+	for _, c := range codes {
+		switch at := c.field(3); c.int(3, 0) { // both fields have a code below 128
+		case convolution:
+			raw[at], raw[c.field(0)] = 8, 8
+		case addition:
+			if at != 0 {
+				raw[at] = 8
+			}
+		}
+	}
+	for _, op := range ops {
+		names[opName(op, codes)]++
+	}
+	require.Greater(t, names["FLOOR"], 1)
+	_, err = Parse("net.tflite", raw, Options{})
+	require.ErrorContains(t, err, fmt.Sprintf("operation FLOOR is not supported: %d of the model's %d nodes", names["FLOOR"], len(ops)))
+	assert.NotContains(t, err.Error(), "SOFTMAX", "what depends on them is told there")
+	for code, want := range map[byte]string{38: "SPACE_TO_BATCH_ND", 32: "CUSTOM", 29: "CONCAT_EMBEDDINGS"} {
+		for _, c := range codes {
+			if at := c.field(3); at != 0 && raw[at] == 8 {
+				raw[at], raw[c.field(0)] = code, code
+				_, err = Parse("net.tflite", raw, Options{})
+				require.ErrorContains(t, err, want)
+				raw[at], raw[c.field(0)] = 8, 8
+			}
+		}
 	}
 }

@@ -488,7 +488,7 @@ KINDS = {
     "ResidualBlock": (block, image), "Normalized": (normalized, image), "LayerNorm": (layer_norm, sequence),
 }
 
-OPSETS = (11, 13, 15, 17, 18, 20)
+OPSETS = (11, 13, 15, 17, 18, 20, 22, 24)
 NEEDS = {"HardSwish": 14, "Gelu": 20}
 
 

@@ -435,6 +435,176 @@ def matrices(r):
     return shape if r.integers(2) else shape[:1] + shape[2:]
 
 
+def broadcast(code, cls, kind):
+    """A value and one that has axes of one element where it has more, as the gates of
+    squeeze and excitation are."""
+    def make(m, x):
+        r, shape = m.r, m.shape(x)
+        small = [n if r.integers(2) else 1 for n in shape]
+        if r.integers(4) == 0:
+            small = small[1:]
+        if code in (OP.MAXIMUM, OP.MINIMUM):
+            m.more.append(m.value(small, like=x))
+            a = m.more[-1]
+        else:
+            a = m.input(small)
+        o = cls()
+        if hasattr(o, "fusedActivationFunction"):
+            o.fusedActivationFunction = pick(r, *ACTS)
+        y = m.value(shape, like=x if code in (OP.MAXIMUM, OP.MINIMUM) else None)
+        return m.op(code, [x, a] if r.integers(2) else [a, x], y, o, kind)
+    return make
+
+
+def dense_rows(m, x):
+    """A dense layer of the last axis, with the axes before it kept."""
+    r, shape = m.r, m.shape(x)
+    n = int(r.integers(1, 12))
+    w, b = m.weights(x, [n, shape[-1]], n, 0)
+    o = s.FullyConnectedOptionsT()
+    o.fusedActivationFunction, o.keepNumDims = pick(r, *ACTS), True
+    return m.op(OP.FULLY_CONNECTED, [x, w, b], m.value(shape[:-1] + [n]), o, B.FullyConnectedOptions)
+
+
+def squeeze_excite(m, x):
+    """A mean over the pixels, two layers, and the product of the image with it."""
+    shape = m.shape(x)
+    o = s.ReducerOptionsT()
+    o.keepDims = True
+    y = m.op(OP.MEAN, [x, m.ints([1, 2])], m.value([1, 1, 1, shape[3]]), o, B.ReducerOptions)
+    y = conv1x1(m, m.op(OP.RELU, [conv1x1(m, y)], m.value([1, 1, 1, shape[3]])))
+    y = m.op(OP.LOGISTIC, [y], m.fixed([1, 1, 1, shape[3]], 1 / 256, -128))
+    return m.op(OP.MUL, [x, y], m.value(shape), s.MulOptionsT(), B.MulOptions)
+
+
+def bilinear(m, x):
+    shape = m.shape(x)
+    k = [int(m.r.integers(1, 4)) for _ in range(2)]
+    to = [shape[1] * k[0], shape[2] * k[1]]
+    o = s.ResizeBilinearOptionsT()
+    o.halfPixelCenters = bool(m.r.integers(2))
+    return m.op(OP.RESIZE_BILINEAR, [x, m.ints(to)], m.value([1, *to, shape[3]], like=x), o, B.ResizeBilinearOptions)
+
+
+def blocks(m, x):
+    """The channels of an image as pixels, or the other way round."""
+    r, shape = m.r, m.shape(x)
+    b = int(r.integers(1, 4))
+    if r.integers(2):
+        wide = [1, shape[1], shape[2], shape[3] * b * b]
+        o = s.ConcatenationOptionsT()
+        o.axis, o.fusedActivationFunction = 3, 0
+        y = m.op(OP.CONCATENATION, [x] * (b * b), m.value(wide, like=x), o, B.ConcatenationOptions)
+        o = s.DepthToSpaceOptionsT()
+        o.blockSize = b
+        return m.op(OP.DEPTH_TO_SPACE, [y], m.value([1, shape[1] * b, shape[2] * b, shape[3]], like=x), o, B.DepthToSpaceOptions)
+    p = [[0, 0], [0, -shape[1] % b], [0, -shape[2] % b], [0, 0]]
+    padded = [n + a[1] for n, a in zip(shape, p)]
+    y = m.op(OP.PAD, [x, m.ints(p)], m.value(padded, like=x), s.PadOptionsT(), B.PadOptions)
+    o = s.SpaceToDepthOptionsT()
+    o.blockSize = b
+    return m.op(OP.SPACE_TO_DEPTH, [y], m.value([1, padded[1] // b, padded[2] // b, shape[3] * b * b], like=x), o, B.SpaceToDepthOptions)
+
+
+def reduction(code, like):
+    def make(m, x):
+        r, shape = m.r, m.shape(x)
+        axes = sorted(int(a) for a in r.permutation(np.arange(1, len(shape)))[:int(r.integers(1, len(shape)))])
+        o = s.ReducerOptionsT()
+        o.keepDims = bool(r.integers(2))
+        to = [1 if k in axes else n for k, n in enumerate(shape) if o.keepDims or k not in axes]
+        if r.integers(2):
+            axes = [a - len(shape) for a in axes]
+        return m.op(code, [x, m.ints(axes)], m.value(to, like=x if like else None), o, B.ReducerOptions)
+    return make
+
+
+def slices(m, x):
+    r, shape = m.r, m.shape(x)
+    begin = [0] + [int(r.integers(0, n)) for n in shape[1:]]
+    size = [1] + [int(r.integers(1, n - b + 1)) for b, n in zip(begin[1:], shape[1:])]
+    given = [-1 if b + k == n and r.integers(2) else k for b, k, n in zip(begin, size, shape)]
+    return m.op(OP.SLICE, [x, m.ints(begin), m.ints(given)], m.value(size, like=x), s.SliceOptionsT(), B.SliceOptions)
+
+
+def repeated(m, x):
+    """TILE, or BROADCAST_TO of axes of one element."""
+    r, shape = m.r, m.shape(x)
+    times = [1] + [int(r.integers(1, 4)) for _ in shape[1:]]
+    if r.integers(2):
+        return m.op(OP.TILE, [x, m.ints(times)], m.value([a * b for a, b in zip(shape, times)], like=x), s.TileOptionsT(), B.TileOptions)
+    axis = int(r.integers(1, len(shape)))
+    one = [1 if k == axis else n for k, n in enumerate(shape)]
+    y = m.op(OP.SLICE, [x, m.ints([0] * len(shape)), m.ints(one)], m.value(one, like=x), s.SliceOptionsT(), B.SliceOptions)
+    return m.op(OP.BROADCAST_TO, [y, m.ints(shape)], m.value(shape, like=x), s.BroadcastToOptionsT(), B.BroadcastToOptions)
+
+
+def gather(m, x):
+    r, shape = m.r, m.shape(x)
+    axis = int(r.integers(1, len(shape)))
+    first, step = int(r.integers(shape[axis])), pick(r, 1, 1, -1, 2)
+    at = [first + i * step for i in range(shape[axis]) if 0 <= first + i * step < shape[axis]]
+    o = s.GatherOptionsT()
+    o.axis = axis
+    return m.op(OP.GATHER, [x, m.ints(at)], m.value(shape[:axis] + [len(at)] + shape[axis + 1:], like=x), o, B.GatherOptions)
+
+
+def layer_norm(m, x):
+    """As Keras' converter writes it: means, squared differences, a reciprocal root."""
+    shape = m.shape(x)
+    one = shape[:-1] + [1]
+    o = s.ReducerOptionsT()
+    o.keepDims = True
+    mean = m.op(OP.MEAN, [x, m.ints([len(shape) - 1])], m.value(one), o, B.ReducerOptions)
+    d = m.op(OP.SQUARED_DIFFERENCE, [x, mean], m.value(shape), s.SquaredDifferenceOptionsT(), B.SquaredDifferenceOptions)
+    v = m.op(OP.MEAN, [d, m.ints([len(shape) - 1])], m.value(one), o, B.ReducerOptions)
+    eps = m.tensor([], np.float32, np.float32(1e-3))
+    v = m.op(OP.ADD, [v, eps], m.value(one), s.AddOptionsT(), B.AddOptions)
+    f = m.op(OP.RSQRT, [v], m.value(one), None)
+    if m.r.integers(2):
+        y = m.op(OP.SUB, [x, mean], m.value(shape), s.SubOptionsT(), B.SubOptions)
+        return m.op(OP.MUL, [y, f], m.value(shape), s.MulOptionsT(), B.MulOptions)
+    a = m.op(OP.MUL, [x, f], m.value(shape), s.MulOptionsT(), B.MulOptions)
+    b = m.op(OP.MUL, [mean, f], m.value(one), s.MulOptionsT(), B.MulOptions)
+    return m.op(OP.SUB, [a, b], m.value(shape), s.SubOptionsT(), B.SubOptions)
+
+
+def quotient(m, x):
+    """A quotient by a value of one and more, or by a constant; or a square."""
+    r, shape = m.r, m.shape(x)
+    if r.integers(3) == 0:
+        return m.op(OP.SQUARE, [x], m.value(shape), s.SquareOptionsT(), B.SquareOptions)
+    if r.integers(2):
+        n = pick(r, [1], [shape[-1]], shape)
+        k = m.tensor(n, np.float32, r.uniform(0.5, 2, n).astype(np.float32))
+    else:
+        k = m.op(OP.EXP, [x], m.value(shape), s.ExpOptionsT(), B.ExpOptions)
+        k = m.op(OP.ADD, [k, m.tensor([1], np.float32, np.ones(1, np.float32))], m.value(shape), s.AddOptionsT(), B.AddOptions)
+    return m.op(OP.DIV, [x, k], m.value(shape), s.DivOptionsT(), B.DivOptions)
+
+
+def functions(m, x):
+    """A function whose integers are tables of the nearest; not NEG of integers, whose
+    kernel turns their sign as if there were no scales."""
+    code, positive = pick(m.r, (OP.EXP, 0), (OP.ABS, 0), (OP.ELU, 0), (OP.ELU if m.q else OP.NEG, 0), (OP.GELU, 0), (OP.SQRT, 1), (OP.LOG, 1))
+    if positive:
+        x = m.op(OP.EXP, [x], m.value(m.shape(x)), s.ExpOptionsT(), B.ExpOptions)
+    o, kind = (s.GeluOptionsT(), B.GeluOptions) if code == OP.GELU else (None, 0)
+    if o is not None:
+        o.approximate = bool(m.r.integers(2))
+    return m.op(code, [x], m.value(m.shape(x)), o, kind)
+
+
+def embedding(m, x):
+    """Rows of a constant by the integers of the input."""
+    r = m.r
+    m.g.tensors[x].type = s.TensorType.INT32
+    rows, width = int(r.integers(2, 300)), int(r.integers(1, 9))
+    m.below = rows
+    w = m.tensor([rows, width], np.float32, r.normal(0, 1, [rows, width]).astype(np.float32))
+    return m.op(OP.GATHER, [w, x], m.tensor(m.shape(x) + [width], np.float32), s.GatherOptionsT(), B.GatherOptions)
+
+
 def network(m, x):
     """Depthwise separable, as MobileNet: layers, a sum, pooling, a classifier."""
     y = depthwise(m, conv1x1(m, x))
@@ -447,6 +617,10 @@ def network(m, x):
     p.padding, p.strideH, p.strideW, p.filterHeight, p.filterWidth = 1, shape[1], shape[2], shape[1], shape[2]
     y = m.op(OP.AVERAGE_POOL_2D, [y], m.value([1, 1, 1, shape[3]], like=y), p, B.Pool2DOptions)
     return softmax(m, dense(m, y))
+
+
+def words(r):
+    return [1, int(r.integers(1, 9))]
 
 
 def image(r):
@@ -470,11 +644,17 @@ KINDS = {
     "TRANSPOSE": (transpose, image), "STRIDED_SLICE": (strided, image), "RESIZE_NEAREST_NEIGHBOR": (resize, image), "MEAN": (mean, image),
     "SPLIT": (split, any_shape), "UNPACK": (unpack, image), "TRANSPOSE_CONV": (transpose_conv, image), "PRELU": (prelu, image), "BATCH_MATMUL": (batch_matmul, matrices),
     "ARG_MAX": (argmax, any_shape), "MIRROR_PAD": (mirror_pad, image), "LOG_SOFTMAX": (log_softmax, any_shape), "QUANTIZE": (rescaled, any_shape),
-    "UNIDIRECTIONAL_SEQUENCE_LSTM": (lstm, sequence), "NETWORK": (network, image),
+    "BROADCAST_ADD": (broadcast(OP.ADD, s.AddOptionsT, B.AddOptions), any_shape), "BROADCAST_SUB": (broadcast(OP.SUB, s.SubOptionsT, B.SubOptions), any_shape),
+    "BROADCAST_MUL": (broadcast(OP.MUL, s.MulOptionsT, B.MulOptions), any_shape), "MAXIMUM": (broadcast(OP.MAXIMUM, s.MaximumMinimumOptionsT, B.MaximumMinimumOptions), any_shape),
+    "MINIMUM": (broadcast(OP.MINIMUM, s.MaximumMinimumOptionsT, B.MaximumMinimumOptions), any_shape), "FULLY_CONNECTED_ROWS": (dense_rows, lambda r: pick(r, sequence, image)(r)),
+    "SQUEEZE_EXCITE": (squeeze_excite, image), "RESIZE_BILINEAR": (bilinear, image), "DEPTH_TO_SPACE": (blocks, image), "MEAN_AXES": (reduction(OP.MEAN, False), any_shape),
+    "SUM": (reduction(OP.SUM, False), any_shape), "REDUCE_MAX": (reduction(OP.REDUCE_MAX, True), any_shape), "REDUCE_MIN": (reduction(OP.REDUCE_MIN, True), any_shape),
+    "SLICE": (slices, image), "TILE": (repeated, any_shape), "GATHER": (gather, any_shape), "EMBEDDING": (embedding, words), "LAYER_NORM": (layer_norm, sequence), "DIV": (quotient, any_shape),
+    "FUNCTIONS": (functions, any_shape), "UNIDIRECTIONAL_SEQUENCE_LSTM": (lstm, sequence), "NETWORK": (network, image),
 }
 
 
-FLOATS = ("LOG_SOFTMAX", "UNIDIRECTIONAL_SEQUENCE_LSTM")  # whose integers are TensorFlow Lite's own
+FLOATS = ("LOG_SOFTMAX", "UNIDIRECTIONAL_SEQUENCE_LSTM", "RESIZE_BILINEAR", "SUM", "EMBEDDING", "LAYER_NORM", "DIV")  # whose integers are TensorFlow Lite's own
 
 
 def make(kind, seed, q):
@@ -491,6 +671,8 @@ def make(kind, seed, q):
     for _ in range(3):
         for k, a in enumerate(details):
             v = r.integers(-128, 128, a["shape"]).astype(np.int8) if q else r.normal(0, 1, a["shape"]).astype(np.float32)
+            if a["dtype"] == np.int32:
+                v = r.integers(0, m.below, a["shape"]).astype(np.int32)
             i.set_tensor(a["index"], v)
             inputs[k].append(v)
         i.reset_all_variables()

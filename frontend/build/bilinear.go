@@ -1,0 +1,73 @@
+package build
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/dnnc/dnnc/ir"
+)
+
+// maxTaps bounds the weights of a bilinear resizing, which a file need not have data for.
+const maxTaps = 1 << 22
+
+// Bilinear is an image resized by whole factors [height, width], as a depthwise
+// convolution: each of the pixels that one becomes is a mean of 3x3 neighbours by fixed
+// weights. The border is repeated first, and the pixels are brought to their places
+// behind it. isHalf places pixels by their centres, else by their first corners.
+func (b *Builder) Bilinear(name string, v *ir.Value, scale []int, isHalf bool) (*ir.Value, error) {
+	s := v.Type.Shape
+	rows, cols := taps(scale[0], isHalf), taps(scale[1], isHalf)
+	shape := ir.Shape{s[0] * scale[0] * scale[1], 1, 3, 3}
+	if shape.Size() < 0 || shape.Size() > maxTaps {
+		return nil, fmt.Errorf("of %d channels by %v", s[0], scale)
+	}
+	border := []int{0, 1, 1}
+	x, err := b.Add(ir.Pad, name+".edge", []*ir.Value{v}, Attr("before", border), Attr("after", border), Attr("mode", "edge"))
+	if err != nil {
+		return nil, err
+	}
+	w := make([]float32, 0, shape.Size())
+	for range s[0] {
+		for _, r := range rows {
+			for _, c := range cols {
+				for _, a := range r {
+					for _, d := range c {
+						w = append(w, float32(a*d))
+					}
+				}
+			}
+		}
+	}
+	layer := b.Name(name + ".weights")
+	y, err := b.AddNamed(ir.Conv2D, layer, []*ir.Value{x}, Attr("groups", s[0]), Attr("weight", b.Floats(layer+".weight", shape, w)), Attr("bits", ir.Of(ir.I8)))
+	if err != nil {
+		return nil, err
+	}
+	view := ir.ViewOf(ir.Shape{s[0], scale[0], scale[1], s[1], s[2]}).Permute([]int{0, 3, 1, 4, 2})
+	return b.Add(ir.Copy, name, []*ir.Value{y}, Attr("shape", []int{s[0], s[1] * scale[0], s[2] * scale[1]}), Attr("dims", view.Dims), Attr("strides", view.Strides))
+}
+
+// taps are, for each of the pixels that one becomes along an axis, the weights of
+// the pixel before it, of itself and of the one behind it.
+func taps(factor int, isHalf bool) [][3]float64 {
+	out := make([][3]float64, factor)
+	for p := range out {
+		d := float64(p) / float64(factor)
+		if isHalf {
+			d = (float64(p)+.5)/float64(factor) - .5
+		}
+		out[p] = [3]float64{max(-d, 0), 1 - max(d, -d), max(d, 0)}
+	}
+	return out
+}
+
+// MoveAxis is the permutation that brings one axis to another place.
+func MoveAxis(rank, from, to int) []int {
+	var perm []int
+	for k := range rank {
+		if k != from {
+			perm = append(perm, k)
+		}
+	}
+	return slices.Insert(perm, to, from)
+}
