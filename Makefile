@@ -66,7 +66,7 @@ bench: test-tools bin/dnnc
 # onnxruntime and the reference kernels of TensorFlow Lite's interpreter, in a
 # throw-away Python environment.
 ONNX_CASES = 2400
-TFLITE_CASES = 1800
+TFLITE_CASES = 2100
 peers: bin/dnnc
 	rm -rf bin/peers
 	python3 -m venv bin/peers/python

@@ -412,6 +412,7 @@ func moduleName(n *pb.Node) string {
 	if len(parts) == 0 {
 		return strings.ToLower(n.GetOpType())
 	}
+	parts[len(parts)-1] = strings.TrimSuffix(parts[len(parts)-1], "_quant") // which onnxruntime adds
 	if last := parts[len(parts)-1]; len(parts) > 1 && strings.HasPrefix(last, n.GetOpType()) {
 		parts = parts[:len(parts)-1]
 	} else if strings.HasPrefix(last, n.GetOpType()) {
@@ -430,7 +431,7 @@ func moduleName(n *pb.Node) string {
 // layerName is the name of a layer: its weights' without .weight, else its node's.
 func layerName(n *pb.Node, weight *tensor) string {
 	for _, ending := range []string{".weight", "_weight", "/kernel", ".kernel"} {
-		if base, ok := strings.CutSuffix(weight.name, ending); ok && base != "" {
+		if base, ok := strings.CutSuffix(strings.TrimSuffix(weight.name, "_quantized"), ending); ok && base != "" {
 			return base
 		}
 	}

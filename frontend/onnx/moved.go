@@ -21,6 +21,11 @@ func (im *importer) full(o *operand) (*ir.Value, error) {
 // viewed is the value of a view of an operand: a reshape where all elements stay
 // in order, else a copy.
 func (im *importer) viewed(n *pb.Node, o *operand, v ir.View) ([]*operand, error) {
+	return im.viewedAs(moduleName(n), o, v)
+}
+
+// viewedAs is viewed under a name of one's own.
+func (im *importer) viewedAs(hint string, o *operand, v ir.View) ([]*operand, error) {
 	shape := slices.Clone(v.Dims)
 	if v.Size() < 1 {
 		return nil, fmt.Errorf("gives the shape %v", v.Dims)
@@ -32,7 +37,7 @@ func (im *importer) viewed(n *pb.Node, o *operand, v ir.View) ([]*operand, error
 	if len(dims) == 0 {
 		dims, strides = []int{1}, []int{1}
 	}
-	y, err := im.Add(ir.Copy, moduleName(n), []*ir.Value{o.v}, build.Attr("shape", []int(build.Canonical(shape))),
+	y, err := im.Add(ir.Copy, hint, []*ir.Value{o.v}, build.Attr("shape", []int(build.Canonical(shape))),
 		build.Attr("dims", dims), build.Attr("strides", strides), build.Attr("start", v.Start))
 	if err != nil {
 		return nil, err
@@ -86,7 +91,7 @@ func (im *importer) expanded(n *pb.Node, o *operand, shape []int) (*ir.Value, er
 	if !ok {
 		return nil, fmt.Errorf("of %v to %v", o.shape, shape)
 	}
-	out, err := im.viewed(n, o, v)
+	out, err := im.viewedAs(moduleName(n)+".wide", o, v)
 	if err != nil {
 		return nil, err
 	}

@@ -131,11 +131,25 @@ func (im *importer) bounded(n *pb.Node, v *ir.Value, in []*operand, i int) (*ir.
 	if i+1 < len(in) && in[i+1] != nil && in[i+1].c != nil && in[i+1].c.typ == int8Type {
 		least = -128
 	}
-	positive := v.Range != nil && v.Range.Lo >= 0 || v.Def != nil && slices.Contains([]ir.Op{ir.Relu, ir.Relu6, ir.Softmax, ir.Sigmoid}, v.Def.Op)
-	if z != least || positive {
+	if z != least || isPositive(v, 4) {
 		return v, nil
 	}
 	return im.Add(ir.Relu, moduleName(n)+".bound", []*ir.Value{v})
+}
+
+// isPositive reports whether a value is 0 and more by what computes it, as far as depth
+// operations tell.
+func isPositive(v *ir.Value, depth int) bool {
+	if v.Def == nil || depth == 0 {
+		return v.Range != nil && v.Range.Lo >= 0
+	}
+	switch v.Def.Op {
+	case ir.Relu, ir.Relu6, ir.Softmax, ir.Sigmoid, ir.HardSigmoid, ir.Exp, ir.Abs:
+		return true
+	case ir.MaxPool2D, ir.AvgPool2D, ir.GlobalAvgPool, ir.Add, ir.Mul, ir.Minimum, ir.Maximum, ir.Concat, ir.Copy, ir.Reshape, ir.Flatten, ir.Transpose:
+		return !slices.ContainsFunc(v.Def.Args, func(a *ir.Value) bool { return !isPositive(a, depth-1) })
+	}
+	return false
 }
 
 // qlinearConv is a convolution with its quantizations around it: x, its scale and
@@ -149,14 +163,7 @@ func qlinearConv(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
 	if b != nil {
 		args = append(args, &operand{c: b, shape: b.shape})
 	}
-	outs, err := conv(im, n, args)
-	if err != nil {
-		return nil, err
-	}
-	if outs[0].v, err = im.bounded(n, outs[0].v, in, 6); err != nil {
-		return nil, err
-	}
-	return outs, nil
+	return im.behind(n, in, 6)(conv(im, n, args))
 }
 
 // quantizedLayer are the reals of weights (arguments 3 to 5) and of a bias (8),
@@ -197,14 +204,67 @@ func qlinearMatMul(im *importer, n *pb.Node, in []*operand) ([]*operand, error) 
 	if err != nil {
 		return nil, err
 	}
-	outs, err := matmul(im, n, []*operand{in[0], {c: w, shape: w.shape}})
+	return im.behind(n, in, 6)(matmul(im, n, []*operand{in[0], {c: w, shape: w.shape}}))
+}
+
+// qgemm is a layer of the weights' reals: the input, the weights and the bias, each
+// with its scale and zero point, but for the bias, whose scale is their product.
+func qgemm(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
+	var bias *operand
+	if len(in) > 6 {
+		bias = in[6]
+	}
+	args := slices.Concat(in[:6], []*operand{nil, nil, bias})
+	w, b, err := im.quantizedLayer(args, 1-intAttr(n, "transB", 0))
 	if err != nil {
 		return nil, err
 	}
-	if outs[0].v, err = im.bounded(n, outs[0].v, in, 6); err != nil {
-		return nil, err
+	layer := []*operand{in[0], {c: w, shape: w.shape}}
+	if b != nil {
+		layer = append(layer, &operand{c: b, shape: b.shape})
 	}
-	return outs, nil
+	return im.behind(n, in, 7)(gemm(im, n, layer))
+}
+
+// behind takes results to within the bound at 0 of the quantization that arguments i
+// and i+1 are, where there is one.
+func (im *importer) behind(n *pb.Node, in []*operand, i int) func([]*operand, error) ([]*operand, error) {
+	return func(outs []*operand, err error) ([]*operand, error) {
+		if err != nil || i >= len(in) || in[i] == nil {
+			return outs, err
+		}
+		v, err := im.bounded(n, outs[0].v, in, i)
+		return result(v, outs[0].shape), err
+	}
+}
+
+// requantized imports one of onnxruntime's operations of integers as that of their
+// reals: args are the places of its values among the arguments, and scale that of the
+// result's.
+func requantized(run runner, scale int, args ...int) runner {
+	return func(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
+		var reals []*operand
+		for _, i := range args {
+			if in[i].v == nil || im.integers[in[i].v] {
+				return nil, errors.New("of integers that are an input or a constant: they must be dequantized, or quantized from float, first")
+			}
+			reals = append(reals, in[i])
+		}
+		return im.behind(n, in, scale)(run(im, n, reals))
+	}
+}
+
+// qlinearConcat is a concatenation of values that have a scale and zero point each,
+// behind the result's.
+func qlinearConcat(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
+	var args []int
+	for i := 2; i < len(in); i += 3 {
+		if in[i] == nil {
+			return nil, errors.New("lacks an argument")
+		}
+		args = append(args, i)
+	}
+	return requantized(concat, 0, args...)(im, n, in)
 }
 
 // sumOf adds any number of values.

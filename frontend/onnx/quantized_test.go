@@ -3,6 +3,7 @@ package onnx
 import (
 	"encoding/binary"
 	"math"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -10,6 +11,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/dnnc/dnnc/frontend/onnx/internal/pb"
+	"github.com/dnnc/dnnc/ir"
 )
 
 // bytesOf adds an initializer of int8 (3) or uint8 (2).
@@ -60,6 +62,63 @@ func TestQuantizedModels(t *testing.T) {
 		require.NoError(t, err, name)
 		assert.InDeltaSlice(t, run(t, want), run(t, got), 1e-4, name)
 	}
+}
+
+// TestOnnxruntimesOperations holds a residual block of onnxruntime's operations of
+// integers to the same of floats.
+func TestOnnxruntimesOperations(t *testing.T) {
+	const relu = 0 // the zero point that bounds a result at 0
+	codes := []byte{1, 0xff, 3, 4, 0xfb, 6, 7, 8}
+	var w, turned []float32
+	for _, c := range codes {
+		w = append(w, float32(int8(c))*.25)
+	}
+	for i := range 4 { // [2,4] to [4,2]
+		turned = append(turned, w[i], w[4+i])
+	}
+	plain := newModel(13).input("x", 1, 1, 4, 4).output("y").floats("w", []int64{4, 2}, turned...).floats("b", []int64{2}, 100*.125*.25, -50*.125*.25).
+		node("LeakyRelu", "/l", list("x"), list("l"), "alpha", float32(.1)).
+		node("Sigmoid", "/s", list("x"), list("s")).
+		node("Mul", "/m", list("l", "s"), list("m")).
+		node("Add", "/a", list("m", "x"), list("a")).node("Relu", "/r", list("a"), list("r")).
+		node("Concat", "/c", list("r", "m"), list("c"), "axis", 1).
+		node("AveragePool", "/p", list("c"), list("p"), "kernel_shape", []int64{2, 2}, "strides", []int64{2, 2}).
+		node("GlobalAveragePool", "/g", list("p"), list("g")).
+		node("Concat", "/cc", list("g", "g"), list("cc"), "axis", 1).
+		node("Flatten", "/f", list("cc"), list("f")).
+		node("Gemm", "/fc", list("f", "w", "b"), list("y"))
+	whole := newModel(13).input("x", 1, 1, 4, 4).output("y").floats("s", nil, .125).bytesOf("z", 2, nil, 3).bytesOf("z0", 2, nil, relu).
+		floats("ws", nil, .25).bytesOf("wz", 3, nil, 0).bytesOf("w", 3, []int64{2, 4}, codes...)
+	whole.Graph.Initializer = append(whole.Graph.Initializer, &pb.Tensor{Name: proto.String("b"), Dims: []int64{2}, DataType: proto.Int32(6), Int32Data: []int32{100, -50}})
+	whole.node("QuantizeLinear", "q", list("x", "s", "z"), list("xq")).
+		node("QLinearLeakyRelu", "/l", list("xq", "s", "z", "s", "z"), list("l"), "alpha", float32(.1)).
+		node("QLinearSigmoid", "/s", list("xq", "s", "z", "s", "z"), list("sg")).
+		node("QLinearMul", "/m", list("l", "s", "z", "sg", "s", "z", "s", "z"), list("m")).
+		node("QLinearAdd", "/a", list("m", "s", "z", "xq", "s", "z", "s", "z0"), list("r")).
+		node("QLinearConcat", "/c", list("s", "z", "r", "s", "z0", "m", "s", "z"), list("c"), "axis", 1).
+		node("QLinearAveragePool", "/p", list("c", "s", "z", "s", "z"), list("p"), "kernel_shape", []int64{2, 2}, "strides", []int64{2, 2}).
+		node("QLinearGlobalAveragePool", "/g", list("p", "s", "z", "s", "z"), list("g")).
+		node("Concat", "/cc", list("g", "g"), list("cc"), "axis", 1).
+		node("Flatten", "/f", list("cc"), list("f")).
+		node("QGemm", "/fc", list("f", "s", "z", "w", "ws", "wz", "b", "s", "z"), list("yq"), "transB", 1).
+		node("DequantizeLinear", "d", list("yq", "s", "z"), list("y"))
+	for _, n := range whole.Graph.Node {
+		if strings.HasPrefix(n.GetOpType(), "QLinear") || n.GetOpType() == "QGemm" {
+			n.Domain = proto.String("com.microsoft")
+		}
+	}
+	want, err := Parse("net", plain.bytes(), Options{Ranges: map[string]ir.Range{"x": {Lo: -1, Hi: 1}}})
+	require.NoError(t, err)
+	got, err := Parse("net", whole.bytes(), Options{Ranges: map[string]ir.Range{"x": {Lo: -1, Hi: 1}}})
+	require.NoError(t, err)
+	x := make([]float32, 16)
+	for i := range x {
+		x[i] = float32(i%7)/4 - 1
+	}
+	assert.InDeltaSlice(t, compute(t, want, x), compute(t, got, x), 1e-5)
+	whole.Graph.Node[3].Input[0] = "w" // a constant
+	_, err = Parse("net", whole.bytes(), Options{})
+	require.ErrorContains(t, err, "operation com.microsoft.QLinearMul of integers that are an input or a constant")
 }
 
 // TestIntegerInput gives pixels their reals.
