@@ -1,6 +1,6 @@
 //go:build !unix
 
-// Package mapped has files in memory without reading them.
+// Package mapped has large files in memory without reading them.
 package mapped
 
 import "os"

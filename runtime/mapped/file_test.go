@@ -1,6 +1,7 @@
 package mapped_test
 
 import (
+	"bytes"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -13,16 +14,28 @@ import (
 )
 
 func TestFile(t *testing.T) {
-	for name, want := range map[string]string{"empty": "", "short": "weights", "pages": string(make([]byte, 3<<14)) + "end"} {
+	for name, size := range map[string]int{"empty": 0, "short": 7, "large": 17<<20 + 1} {
 		t.Run(name, func(t *testing.T) {
-			path := filepath.Join(t.TempDir(), name)
-			require.NoError(t, os.WriteFile(path, []byte(want), 0o600))
+			path, want := filepath.Join(t.TempDir(), name), make([]byte, size)
+			for i := range want {
+				want[i] = byte(i * i >> 5)
+			}
+			require.NoError(t, os.WriteFile(path, want, 0o600))
 			got, err := mapped.File(path)
 			require.NoError(t, err)
 			require.NoError(t, os.Remove(path))
-			assert.Equal(t, want, string(got), "behind the file's end")
+			assert.True(t, bytes.Equal(want, got), "behind the file's end")
 		})
 	}
+}
+
+func TestSmallFilesAreTheReaders(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "weights")
+	require.NoError(t, os.WriteFile(path, []byte("before"), 0o600))
+	got, err := mapped.File(path)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(path, nil, 0o600))
+	assert.Equal(t, "before", string(got))
 }
 
 func TestFileErrors(t *testing.T) {
