@@ -13,12 +13,12 @@ import (
 // boundaries is the distributions of boundary distance.
 func boundaries(d *document, list []*analysis) error {
 	s := section{ID: "boundary", Title: "How far the decision boundary is", Text: []string{
-		"The share of the test images whose answer is wrong at or below a size of error: a line further down and to the right is more robust. The mean loss is relative to the float network, over the images that it answers rightly."}}
+		"The share of the test images whose answer is wrong at or below a size of error: a line further down and to the right is more robust. The mean loss is relative to the float network, over the images that it answers rightly; ± is its standard error over them. Errors reach up to size 1."}}
 	var methods []string
 	for _, a := range list {
 		for k, kind := range a.x.Boundary {
 			c := chart.Lines{Title: a.x.Name + ": " + kind, X: "size of error", Y: "share answered wrongly"}
-			t := table{Caption: fmt.Sprintf("%s at %g bits a weight, distances under %s", a.x.Name, a.x.Detail, kind), Head: []string{"network", "10 %", "median", "90 %", "never wrong", "mean loss"}}
+			t := table{Caption: fmt.Sprintf("%s at %s a weight, distances under %s", a.x.Name, width(a.x.Detail), kind), Head: []string{"network", "10 %", "median", "90 %", "never wrong", "mean loss"}}
 			var ref []float64
 			for _, e := range a.planeOf {
 				got := e.distances[k].answer.(*distanced)
@@ -41,9 +41,13 @@ func boundaries(d *document, list []*analysis) error {
 				}
 				q := measure.Quantiles(x, .1, .5, .9)
 				loss := measure.BoundaryLoss(ref, x)
-				r := row(title(e.method), fmt.Sprintf("%.3f", q[0]), fmt.Sprintf("%.3f", q[1]), fmt.Sprintf("%.3f", q[2]), fmt.Sprintf("%.3f", never))
+				r := row(title(e.method))
+				for _, v := range q {
+					r = append(r, figure{Text: distance(v)})
+				}
+				r = append(r, figure{Text: fmt.Sprintf("%.3f", never)})
 				if e.method == floatMethod {
-					r = append(r, figure{Text: "-"})
+					r = append(r, none)
 				} else {
 					r = append(r, of(Estimate{Value: loss.Value, StdErr: loss.StdErr}))
 				}
@@ -61,6 +65,14 @@ func boundaries(d *document, list []*analysis) error {
 	s.Legend, err = legends(methods...)
 	d.add(s)
 	return err
+}
+
+// distance is a boundary distance in words.
+func distance(v float64) string {
+	if v > 1 {
+		return "never"
+	}
+	return fmt.Sprintf("%.3f", v)
 }
 
 // stairs is the empirical distribution of distances: two points a step.
@@ -88,12 +100,12 @@ func stairs(x []float64) []chart.Point {
 // planes is the decision planes side by side.
 func planes(d *document, list []*analysis) error {
 	s := section{ID: "planes", Title: "The decision boundary", Text: []string{
-		"What networks answer on the plane through three test images of different classes (crosses), one colour a class; pictures are of the first plane, the figures of all of them. Networks have equal bytes."}}
+		"What networks answer on the plane through three test images of different classes (crosses), one colour a class; pictures are of the first plane, the table of all of them. Networks have equal bytes. ± is the standard error over the planes, which are few: intervals are Student's."}}
 	for _, a := range list {
 		if len(a.planes) == 0 || a.planes[0].answer.(*planed).Points == 0 {
 			continue
 		}
-		t := table{Caption: fmt.Sprintf("%s at %g bits a weight: agreement with the float network on %s", a.x.Name, a.x.Detail, plural(len(a.planes), "plane")),
+		t := table{Caption: fmt.Sprintf("%s at %s a weight: agreement with the float network on %s", a.x.Name, width(a.x.Detail), plural(len(a.planes), "plane")),
 			Head: []string{"network", "agreement", "less than " + title(a.x.Methods[0])}}
 		p := a.planes[0].answer.(*planed)
 		drawn := &measure.Plane{N: p.Points}
@@ -107,7 +119,11 @@ func planes(d *document, list []*analysis) error {
 			}
 			drawn.Answers = append(drawn.Answers, answers)
 			at := len(drawn.Answers) - 1
-			s.Pictures = append(s.Pictures, picture{SVG: template.HTML(pictures.PanelSVG(drawn, at)), Caption: fmt.Sprintf("%s, %s: %.1f %%", a.x.Name, title(e.method), 100*drawn.Agreement(at))})
+			caption := a.x.Name + ", " + title(e.method)
+			if e.method != floatMethod {
+				caption += fmt.Sprintf(": agrees on %.1f %%", 100*drawn.Agreement(at))
+			}
+			s.Pictures = append(s.Pictures, picture{SVG: template.HTML(pictures.PanelSVG(drawn, at)), Caption: caption})
 			if e.method == floatMethod {
 				continue
 			}
@@ -121,7 +137,7 @@ func planes(d *document, list []*analysis) error {
 				}
 				r = append(r, signed(ofMean(gaps)))
 			} else {
-				r = append(r, figure{Text: "-"})
+				r = append(r, none)
 			}
 			t.Rows = append(t.Rows, r)
 		}

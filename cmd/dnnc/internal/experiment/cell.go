@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
 	"github.com/dnnc/dnnc/ir"
@@ -228,7 +229,10 @@ func (s *scored) score() (*measure.Score, error) {
 
 // store keeps the answers of cells in a folder, a file each, named by the hash of
 // its question.
-type store struct{ folder string }
+type store struct {
+	folder string
+	newest time.Time // of the answers that were read or written
+}
 
 // record is a file of the store.
 type record struct {
@@ -250,7 +254,7 @@ func openStore(folder string) (*store, error) {
 	if err := os.MkdirAll(filepath.Join(folder, "tables"), 0o755); err != nil {
 		return nil, diag.New(diag.Pos{}, diag.BadOutput, "-results: %v", err)
 	}
-	return &store{folder}, nil
+	return &store{folder: folder}, nil
 }
 
 func (s *store) path(kind, key string) string {
@@ -259,7 +263,8 @@ func (s *store) path(kind, key string) string {
 
 // read finds the answer to a question; a file that is damaged counts as none.
 func (s *store) read(c *cell) bool {
-	text, err := os.ReadFile(s.path(c.kind, c.key))
+	path := s.path(c.kind, c.key)
+	text, err := os.ReadFile(path)
 	if err != nil {
 		return false
 	}
@@ -268,7 +273,19 @@ func (s *store) read(c *cell) bool {
 		return false
 	}
 	asked, err := json.Marshal(c.question) // a file may have been edited or renamed
-	return err == nil && bytes.Equal(asked, r.Question) && json.Unmarshal(r.Answer, c.answer) == nil
+	if err != nil || !bytes.Equal(asked, r.Question) || json.Unmarshal(r.Answer, c.answer) != nil {
+		return false
+	}
+	if info, err := os.Stat(path); err == nil {
+		s.dated(info.ModTime())
+	}
+	return true
+}
+
+func (s *store) dated(t time.Time) {
+	if t.After(s.newest) {
+		s.newest = t
+	}
 }
 
 // write keeps an answer.
@@ -285,6 +302,7 @@ func (s *store) write(c *cell) error {
 	if err != nil {
 		return err
 	}
+	s.dated(time.Now())
 	return driver.Replace(s.path(c.kind, c.key), append(text, '\n'))
 }
 

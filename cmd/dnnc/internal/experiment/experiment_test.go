@@ -192,23 +192,83 @@ func TestReport(t *testing.T) {
 	page, err := os.ReadFile(o.Output)
 	require.NoError(t, err)
 	assert.Contains(t, string(page), "NO DATA: images of noise")
-	assert.Contains(t, string(page), "dnnc report lenet5-mnist.dnn")
+	assert.Contains(t, string(page), "dnnc report lenet5-mnist.dnn -sizes 2 -methods universal -errors fog-blend=0.3 -images 8 -n 12 -formats odd1,odd2 -rounding nearest.")
+	assert.Contains(t, string(page), "what another seed would change is not known")
 	assert.FileExists(t, o.Stats)
-	assert.Contains(t, stdout.String(), "universal")
+	assert.Contains(t, stdout.String(), "Compared: universal, each given the same bytes (2 bits a weight)")
+	assert.Contains(t, stdout.String(), "clean and under 1 kind of error at 1 size, 1 seed.")
+	assert.Regexp(t, `\nuniversal keeps \d\.\d{4} ± \d\.\d{4} of the float network's robust accuracy`, stdout.String())
 
 	o = driver.Defaults()
 	o.Input = "../../../../testdata/lenet5/lenet5.dnn"
-	for name, spoil := range map[string]func(o *driver.Options){
-		"sizes":   func(o *driver.Options) { o.Sizes = []string{"two"} },
-		"methods": func(o *driver.Options) { o.Methods = []string{"qde"} },
-		"data":    func(o *driver.Options) { o.Data = "missing" },
-		"same":    func(o *driver.Options) { o.Calib, o.Data = lenetTest, lenetTest },
+	for want, spoil := range map[string]func(o *driver.Options){
+		"budget: -sizes two":             func(o *driver.Options) { o.Sizes = []string{"two"} },
+		`-methods: "qde" is none of`:     func(o *driver.Options) { o.Methods = []string{"qde"} },
+		"-methods: qed stands twice":     func(o *driver.Options) { o.Methods = []string{"qed", "qed"} },
+		"data: open missing":             func(o *driver.Options) { o.Data = "missing" },
+		"are among those":                func(o *driver.Options) { o.Calib, o.Data = lenetTest, lenetTest },
+		"-n 1: at least 2":               func(o *driver.Options) { o.TestImages = 1 },
+		"-images -5: at least 1":         func(o *driver.Options) { o.Images = -5 },
+		"-seeds -1: at least 1":          func(o *driver.Options) { o.Seeds = -1 },
+		"small.exp: file: an experiment": func(o *driver.Options) { o.Input = "small.exp" },
 	} {
 		bad := o
 		spoil(&bad)
+		err := Report(context.Background(), bad, io.Discard, io.Discard)
 		var d *diag.Diagnostic
-		require.ErrorAs(t, Report(context.Background(), bad, io.Discard, io.Discard), &d, name)
+		require.ErrorAs(t, err, &d, want)
+		assert.ErrorContains(t, err, want)
 	}
+}
+
+func TestReportCommand(t *testing.T) {
+	o := driver.Defaults()
+	o.Input = "a/n.dnn"
+	assert.Equal(t, "dnnc report n.dnn", reportCommand(o))
+	o.Data, o.Target, o.Errors, o.ErrorsGiven, o.Seed, o.Seeds, o.MinBits = "b/test.gz", "rv32imc", "fog=0.1;rain", true, 7, 2, .5
+	assert.Equal(t, "dnnc report n.dnn -data test.gz -target rv32imc -errors 'fog=0.1;rain' -seed 7 -seeds 2 -min 0.5", reportCommand(o))
+}
+
+// TestOpeningOfLittle is what the sentences say where there is little to say.
+func TestOpeningOfLittle(t *testing.T) {
+	of := func(right ...bool) *measure.Score {
+		return &measure.Score{Images: len(right), Kinds: []measure.Kind{{Name: measure.Clean, Sizes: []float64{0}, Right: [][]bool{right}}}}
+	}
+	float := of(true, true, false, true)
+	study := func(trials ...*entrant) []*analysis {
+		x := defaults()
+		x.Name, x.Methods, x.Measured = "n", []string{"qed", "universal"}, "none"
+		s := &study{x: &x, mat: &material{images: data.Batch{N: 4}}, trials: [][]*entrant{trials}}
+		return []*analysis{{study: s, sampler: newSampler(4, 1), ref: [][]float64{float.Shares()}}}
+	}
+	gone := &entrant{method: "qed", bits: 1, chosen: &chosen{None: true}}
+	qed := &entrant{method: "qed", bits: 1, chosen: &chosen{}, result: float}
+	other := &entrant{method: "universal", bits: 1, chosen: &chosen{}, result: of(true, false, false, true)}
+
+	assert.Contains(t, won(study(gone, other)), "Qed has no network as small as the sizes")
+	assert.Contains(t, won(study(qed, &entrant{method: "universal", bits: 1, chosen: &chosen{None: true}})), "Qed keeps 1.0000 ± 0.0000 of the float network's robust accuracy in")
+	assert.Contains(t, won(study(qed, other)), "as much as universal (+0.3333 ±")
+	assert.Equal(t, "Nothing was asked about effort or decision boundaries.", spent(study(qed, other)))
+	said, err := compared(study(qed, other))
+	require.NoError(t, err)
+	assert.Equal(t, "Compared: Qed and universal, each given the same bytes (1 bit a weight) on n, measured on the same 4 test images, clean, 1 seed.", said)
+
+	blind := study(qed, other)
+	blind[0].ref = [][]float64{{0, 0, 0, 0}}
+	assert.Contains(t, won(blind), "A float network answers none of the images rightly")
+}
+
+func TestFigures(t *testing.T) {
+	assert.Equal(t, figure{Text: "0.5000", Small: "± 0.1000"}, of(Estimate{Value: .5, StdErr: .1}))
+	assert.Equal(t, figure{Text: "0.0000", Small: "± 0.0010"}, signed(Estimate{Value: -.00001, StdErr: .001, Low: -.002, High: .002}))
+	assert.Equal(t, figure{Text: "-0.1000", Small: "± 0.0100", Strong: true}, signed(Estimate{Value: -.1, StdErr: .01, Low: -.12, High: -.08}))
+	assert.Equal(t, figure{Text: "+0.2000", Small: "± unknown"}, signed(ofMean([]float64{.2})), "one plane tells nothing")
+	assert.Equal(t, none, of(unknown(math.NaN())))
+	for bits, want := range map[float64]string{1: "1 bit", .7: "0.7 bits", 2: "2 bits"} {
+		assert.Equal(t, want, width(bits))
+	}
+	assert.Equal(t, "never", distance(measure.Never))
+	assert.Equal(t, "1.000", distance(1))
 }
 
 const lenetTest = "../../../../testdata/lenet5/fashion-test-images-idx3-ubyte.gz"
@@ -248,6 +308,7 @@ func TestBadRuns(t *testing.T) {
 	for name, spoil := range map[string]func(o *driver.Options){
 		"both":       func(o *driver.Options) { o.Quick, o.Full = true, true },
 		"no file":    func(o *driver.Options) { o.Inputs = []string{"missing.exp"} },
+		"a network":  func(o *driver.Options) { o.Inputs = []string{"net.dnn"} },
 		"no folder":  func(o *driver.Options) { o.Inputs = nil },
 		"ending":     func(o *driver.Options) { o.Output = "report.pdf" },
 		"no place":   func(o *driver.Options) { o.Output = "missing/report.html" },
@@ -306,8 +367,9 @@ func TestBootstrap(t *testing.T) {
 
 	// Equal networks differ by nothing, and seeds add their part.
 	none := s.ratio(minus(x, x), ref)
-	assert.Equal(t, Estimate{}, none)
+	assert.True(t, none.isNone())
 	assert.False(t, none.isTold(0))
+	assert.False(t, kept.isNone())
 	two := newSampler(n, 2)
 	apart := two.ratio([][]float64{slices.Repeat([]float64{1}, n), slices.Repeat([]float64{.5}, n)}, slices.Repeat(unit(x), 2))
 	assert.InDelta(t, .75, apart.Value, 1e-12)
@@ -315,7 +377,15 @@ func TestBootstrap(t *testing.T) {
 	m := mean([]Estimate{{Value: 1, StdErr: 3}, {Value: 3, StdErr: 4}})
 	assert.InDelta(t, 2, m.Value, 1e-12)
 	assert.InDelta(t, 2.5, m.StdErr, 1e-12)
-	assert.InDelta(t, 1/math.Sqrt(3), ofMean([]float64{1, 2, 3}).StdErr, 1e-12)
+	few := ofMean([]float64{1, 2, 3})
+	assert.InDelta(t, 1/math.Sqrt(3), few.StdErr, 1e-12)
+	assert.InDelta(t, 2-4.3027/math.Sqrt(3), few.Low, 1e-4) // a table of Student's t, two degrees of freedom
+	assert.InDelta(t, 2+4.3027/math.Sqrt(3), few.High, 1e-4)
+
+	// Two networks that are wrong on the same images are no two samples.
+	assert.InDelta(t, got.StdErr, mean([]Estimate{got, got}).StdErr, 1e-12)
+	rng.Shuffle(n, func(i, j int) { x[0][i], x[0][j] = x[0][j], x[0][i] })
+	assert.InDelta(t, se/math.Sqrt2, mean([]Estimate{got, s.ratio(x, unit(x))}).StdErr, .15*se)
 }
 
 func TestStoreTakesNoOthersAnswer(t *testing.T) {
@@ -328,6 +398,12 @@ func TestStoreTakesNoOthersAnswer(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, st.read(same))
 	assert.Equal(t, c.answer, same.answer)
+	past := time.Date(2020, 1, 2, 3, 4, 5, 0, time.UTC)
+	require.NoError(t, os.Chtimes(st.path("plane", c.key), past, past))
+	later, err := openStore(st.folder)
+	require.NoError(t, err)
+	require.True(t, later.read(same))
+	assert.True(t, past.Equal(later.newest), "the day of the study, not of its report")
 	other, err := newCell("plane", &plane{Points: 4}, &planed{})
 	require.NoError(t, err)
 	require.NoError(t, os.Rename(st.path("plane", c.key), st.path("plane", other.key)))
@@ -345,13 +421,15 @@ func TestBits(t *testing.T) {
 
 func TestReadme(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "README.md")
-	d := &document{Opening: []string{"Q* one.", "Two.", "Three."}, Origin: "`dnnc experiment`", Summary: table{Head: []string{"a", "b"}, Rows: [][]figure{{{Text: "x"}, {Text: "1", Small: "[0, 2]"}}}}}
+	d := &document{Opening: []string{"Q* one.", "Two.", "Three."}, Warnings: []string{"Left out: it."}, Origin: "`dnnc experiment`", Day: "2026-02-03", Summary: table{Head: []string{"a", "b"}, Rows: [][]figure{{{Text: "x"}, {Text: "1", Small: "[0, 2]"}}}}}
 	require.NoError(t, os.WriteFile(path, []byte("head\n"+begin+"\nstale\n"+end+"\ntail\n"), 0o644))
 	require.NoError(t, refresh(path, d))
 	text, err := os.ReadFile(path)
 	require.NoError(t, err)
 	assert.Contains(t, string(text), "| x | 1 [0, 2] |")
+	assert.Contains(t, string(text), "`dnnc experiment`, 2026-02-03; ")
 	assert.Contains(t, string(text), `Q\* one.`)
+	assert.Contains(t, string(text), "Three.\nLeft out: it.\n", "a summary of a part does not pass for the whole")
 	assert.Contains(t, string(text), "head\n"+begin)
 	assert.Contains(t, string(text), end+"\ntail\n")
 	assert.NotContains(t, string(text), "stale")

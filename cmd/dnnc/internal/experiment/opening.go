@@ -6,7 +6,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
 	"github.com/dnnc/dnnc/cmd/internal/markers"
@@ -29,12 +28,15 @@ func enumerate(list []string) string {
 	return strings.Join(list[:len(list)-1], ", ") + " and " + list[len(list)-1]
 }
 
-func plural(n int, what string) string {
+func plural[N int | float64](n N, what string) string {
 	if n == 1 {
-		return fmt.Sprintf("%d %s", n, what)
+		return "1 " + what
 	}
-	return fmt.Sprintf("%d %ss", n, what)
+	return fmt.Sprintf("%v %ss", n, what)
 }
+
+// width is a number of bits.
+func width(bits float64) string { return plural(bits, "bit") }
 
 // opening is the three sentences that a reader needs, and the summary for a README.
 func opening(d *document, list []*analysis) error {
@@ -53,7 +55,7 @@ func opening(d *document, list []*analysis) error {
 			if k, _ := a.overall(m); k != nil {
 				r = append(r, figure{Text: fmt.Sprintf("%.4f", k.Value), Small: fmt.Sprintf("[%.4f, %.4f]", k.Low, k.High)})
 			} else {
-				r = append(r, figure{Text: "-"})
+				r = append(r, none)
 			}
 		}
 		d.Summary.Rows = append(d.Summary.Rows, r)
@@ -85,12 +87,16 @@ func compared(list []*analysis) (string, error) {
 	for _, c := range conditions {
 		kinds[c.Kind.Name] = true
 	}
-	bits := fmt.Sprintf("%g bits a weight", least)
+	bits := width(most)
 	if least < most {
-		bits = fmt.Sprintf("%g to %g bits a weight", least, most)
+		bits = fmt.Sprintf("%g to %s", least, bits)
 	}
-	return fmt.Sprintf("Compared: %s, each given the same bytes (%s) on %s, measured on the same %s test images, clean and under %d kinds of error at %d sizes, %s.",
-		enumerate(methods), bits, namesOf(list), strings.Join(images, " or "), len(kinds), len(conditions), plural(len(x.Seeds), "seed")), nil
+	under := "clean"
+	if len(conditions) > 0 {
+		under += fmt.Sprintf(" and under %s of error at %s", plural(len(kinds), "kind"), plural(len(conditions), "size"))
+	}
+	return fmt.Sprintf("Compared: %s, each given the same bytes (%s a weight) on %s, measured on the same %s test images, %s, %s.",
+		enumerate(methods), bits, namesOf(list), strings.Join(images, " or "), under, plural(len(x.Seeds), "seed")), nil
 }
 
 // won says how much more the first method keeps than the others: the mean over
@@ -106,16 +112,22 @@ func won(list []*analysis) string {
 				keeps, overs = append(keeps, *k), append(overs, *o)
 			}
 		}
-		switch over := mean(overs); {
+		if len(keeps) == 0 && i == 0 {
+			return title(m) + " has no network as small as the sizes that were asked for, and is compared with nothing."
+		} else if len(keeps) == 0 {
+			continue
+		}
+		over := mean(overs)
+		switch by := fmt.Sprintf("%s by %.4f ± %s", title(m), math.Abs(over.Value), over.errorText(4)); {
 		case i == 0:
 			kept = mean(keeps)
-		case len(overs) == 0:
 		case over.Low > 0:
-			ahead = append(ahead, fmt.Sprintf("%s by %.4f ± %.4f", title(m), over.Value, over.StdErr))
+			ahead = append(ahead, by)
 		case over.High < 0:
-			behind = append(behind, fmt.Sprintf("%s by %.4f ± %.4f", title(m), -over.Value, over.StdErr))
+			behind = append(behind, by)
 		default:
-			level = append(level, fmt.Sprintf("%s (%+.4f ± %.4f)", title(m), over.Value, over.StdErr))
+			f := signed(over)
+			level = append(level, fmt.Sprintf("%s (%s %s)", title(m), f.Text, f.Small))
 		}
 	}
 	var parts []string
@@ -128,15 +140,22 @@ func won(list []*analysis) string {
 	if len(level) > 0 {
 		parts = append(parts, "as much as "+enumerate(level)+" within the error")
 	}
-	return fmt.Sprintf("%s keeps %s; it keeps %.4f ± %.4f of the float network's in the mean of networks and sizes (differences are paired by image, each over the sizes that both methods reach; ± is one standard error).",
-		title(methods[0]), strings.Join(parts, ", "), kept.Value, kept.StdErr)
+	if math.IsNaN(kept.Value) {
+		return "A float network answers none of the images rightly, so that there is nothing to keep."
+	}
+	in := "in the mean of networks and sizes"
+	if len(parts) == 0 {
+		return fmt.Sprintf("%s keeps %v of the float network's robust accuracy %s (± is one standard error).", title(methods[0]), kept, in)
+	}
+	return fmt.Sprintf("%s keeps %s; it keeps %v of the float network's %s (differences are paired by image, each over the sizes that both methods reach; ± is one standard error).",
+		title(methods[0]), strings.Join(parts, ", "), kept, in)
 }
 
 // spent says what Q* saves, and where the networks answer as the float network.
 func spent(list []*analysis) string {
 	var parts []string
 	if s := savingOf(list); s != nil {
-		parts = append(parts, fmt.Sprintf("Q* keeps %.4f ± %.4f of what Qed keeps, with %.3f of its multiply-adds and %.3f of its evaluations in the mean", s.kept.Value, s.kept.StdErr, s.macs, s.evaluations))
+		parts = append(parts, fmt.Sprintf("Q* keeps %v of what Qed keeps, with %.3f of its multiply-adds and %.3f of its evaluations in the mean", s.kept, s.macs, s.evaluations))
 	}
 	var agree []string
 	for _, m := range list[0].x.Methods {
@@ -148,7 +167,7 @@ func spent(list []*analysis) string {
 		}
 		if len(all) > 0 {
 			e := mean(all)
-			agree = append(agree, fmt.Sprintf("%s %.3f ± %.3f", title(m), e.Value, e.StdErr))
+			agree = append(agree, fmt.Sprintf("%s %.3f ± %s", title(m), e.Value, e.errorText(3)))
 		}
 	}
 	if len(agree) > 0 {
@@ -173,7 +192,7 @@ func refresh(path string, d *document) error {
 	if err != nil {
 		return diag.New(diag.Pos{}, diag.BadFile, "-readme: %v", err)
 	}
-	content := strings.Join(d.Opening, "\n") + "\n\n" + d.Summary.markdown() + "\n" + d.Origin + ", " + time.Now().UTC().Format(time.DateOnly) + "; mean over the sizes, with the interval that holds 95 of 100 resamples.\n"
+	content := strings.Join(slices.Concat(d.Opening, d.Warnings), "\n") + "\n\n" + d.Summary.markdown() + "\n" + d.Origin + ", " + d.Day + "; mean over the sizes that a method reaches, with the interval that holds 95 of 100 resamples.\n"
 	content = strings.ReplaceAll(content, "*", `\*`) // of Q*
 	if text, err = markers.Replace(text, begin, end, content); err != nil {
 		return diag.New(diag.Pos{}, diag.BadFile, "-readme %s: %v", path, err)

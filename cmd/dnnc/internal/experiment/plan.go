@@ -89,7 +89,7 @@ func (s *study) seed(i int, seed uint64) error {
 			group = append(group, errs.entrant(s.enter(entrant{method: m, bits: bits, seed: seed}, x.setting(), x.setting(), "")))
 		}
 		trials = append(trials, group...)
-		s.ask(fmt.Sprintf("%g bits", bits), append([]*entrant{exact}, group...))
+		s.ask(width(bits), append([]*entrant{exact}, group...))
 	}
 	for _, share := range x.Efforts {
 		efforts = append(efforts, errs.entrant(s.enter(entrant{method: "qstar", bits: x.Detail, seed: seed, effort: share}, x.setting(), x.setting(), "")))
@@ -105,7 +105,7 @@ func (s *study) seed(i int, seed uint64) error {
 		if err != nil {
 			return err
 		}
-		s.ask(fmt.Sprintf("ablation at %g bits", bits), group)
+		s.ask("ablation at "+width(bits), group)
 		ablation = append(ablation, group...)
 	}
 	s.trials, s.efforts, s.ablation = append(s.trials, trials), append(s.efforts, efforts), append(s.ablation, ablation)

@@ -23,7 +23,7 @@ func title(method string) string {
 	return method
 }
 
-// styles are the looks of methods, the same in all pictures.
+// styleOf is the look of a method, the same in all pictures.
 func styleOf(method string) int {
 	if method == floatMethod {
 		return len(chart.Palette) - 1
@@ -111,7 +111,7 @@ func reductions(list []*analysis) (out []string) {
 // reproduce is the commands and hashes.
 func reproduce(d *document, list []*analysis, command string) error {
 	s := section{ID: "reproduce", Title: "How to get the same", Text: []string{
-		"Command: " + command + ". Cells are kept in the folder of -results, each under the hash of its question; equal inputs give equal bytes of this page on processors of one kind.",
+		"Command: " + command + ". With -results, cells are kept in that folder, each under the hash of its question; equal inputs give equal bytes of this page on processors of one kind.",
 		"The method is that of Kim, Lee, Kim and Seo, Robust quantization of deep neural networks, Compiler Construction 2020, doi 10.1145/3377555.3377900."}}
 	t := table{Caption: fmt.Sprintf("What it was made from (cells of version %d, search of version %d)", Version, robust.Version), Head: []string{"experiment", "what", "value"}}
 	all := sha256.New()
@@ -127,8 +127,17 @@ func reproduce(d *document, list []*analysis, command string) error {
 		add("searched under", x.Errors)
 		add("measured under", x.Measured)
 		add("images", fmt.Sprintf("%d to calibrate, %d judged, %d to report on; no image is both", x.Images, x.Judged, a.mat.images.N))
-		add("formats", fmt.Sprintf("%s, %g to %g bits (0 is no bound)", strings.Join(x.Formats, " "), x.MinBits, x.MaxBits))
-		add("seeds", fmt.Sprint(x.Seeds))
+		add("formats", strings.Join(x.Formats, " "))
+		if x.MinBits > 0 {
+			add("least bits", x.MinBits)
+		}
+		if x.MaxBits > 0 {
+			add("greatest bits", x.MaxBits)
+		}
+		if x.Rounding != "" {
+			add("rounding", x.Rounding)
+		}
+		add("seeds", strings.Trim(fmt.Sprint(x.Seeds), "[]"))
 		own := sha256.New()
 		for _, step := range a.steps {
 			for _, c := range step.cells {

@@ -10,11 +10,15 @@ import (
 
 // keeping is the table of every method at every budget.
 func keeping(d *document, list []*analysis) error {
+	resampled := "of the test images and of the seeds"
+	if len(list[0].x.Seeds) == 1 {
+		resampled = "of the test images (what another seed would change is not known)"
+	}
 	s := section{ID: "kept", Title: "What is kept at equal bytes", Text: []string{
 		"The share of the float network's robust accuracy that is kept: the mean over kinds of error of the mean over their sizes, clean images being one kind. Below, ± is one standard error from " +
-			fmt.Sprint(resamples) + " resamples of the test images and of the seeds; differences are paired by image. Strong figures are told from 0: their 95 % interval does not hold it."}}
+			fmt.Sprint(resamples) + " resamples " + resampled + "; differences are paired by image. Strong figures are told from 0: their 95 % interval does not hold it."}}
 	if len(list) > 1 {
-		all := table{Caption: "In the mean of all sizes", Head: []string{"network"}}
+		all := table{Caption: "In the mean of the sizes that a method reaches", Head: []string{"network"}}
 		for _, m := range list[0].x.Methods {
 			all.Head = append(all.Head, title(m))
 		}
@@ -24,7 +28,7 @@ func keeping(d *document, list []*analysis) error {
 				if kept, _ := a.overall(m); kept != nil {
 					r = append(r, of(*kept))
 				} else {
-					r = append(r, figure{Text: "-"})
+					r = append(r, none)
 				}
 			}
 			all.Rows = append(all.Rows, r)
@@ -36,14 +40,14 @@ func keeping(d *document, list []*analysis) error {
 		t := table{Caption: a.x.Name + ", by bits a weight", Head: []string{"method"}}
 		gaps := table{Caption: a.x.Name + ": what " + title(a.x.Methods[0]) + " keeps beyond each method", Head: []string{"method"}, Folded: true}
 		for _, b := range a.budgets() {
-			t.Head, gaps.Head = append(t.Head, fmt.Sprintf("%g bits", b)), append(gaps.Head, fmt.Sprintf("%g bits", b))
+			t.Head, gaps.Head = append(t.Head, width(b)), append(gaps.Head, width(b))
 		}
 		for i, m := range a.x.Methods {
 			r, g := row(title(m)), row(title(m))
 			for _, b := range a.budgets() {
 				own, first := a.trial(m, b), a.trial(a.x.Methods[0], b)
 				if own == nil {
-					r, g = append(r, figure{Text: "-", Small: "nothing this small"}), append(g, figure{Text: "-"})
+					r, g = append(r, figure{Text: "-", Small: "nothing this small"}), append(g, none)
 					continue
 				}
 				e := a.kept(own)
@@ -51,7 +55,7 @@ func keeping(d *document, list []*analysis) error {
 				if i > 0 && first != nil {
 					g = append(g, signed(a.gap(first, own)))
 				} else {
-					g = append(g, figure{Text: "-"})
+					g = append(g, none)
 				}
 			}
 			t.Rows = append(t.Rows, r)
@@ -71,7 +75,7 @@ func keeping(d *document, list []*analysis) error {
 
 // sizes is the pictures of robust accuracy against bytes.
 func sizes(d *document, list []*analysis) error {
-	s := section{ID: "sizes", Title: "Robust accuracy against size", Text: []string{"Bytes are those of the packed weights with their codebooks and of the channels' constants. Bars are 95 % intervals of what is kept, paired by image with the float network, which is the line across."}}
+	s := section{ID: "sizes", Title: "Robust accuracy against size", Text: []string{"Bytes are those of the packed weights with their codebooks and of the channels' constants; the float network's are those of its weights. Bars are 95 % intervals of what is kept, paired by image with the float network, which is the line across."}}
 	var err error
 	if s.Legend, err = legends(append(slices.Clone(list[0].x.Methods), floatMethod)...); err != nil {
 		return err
@@ -122,7 +126,7 @@ func sizes(d *document, list []*analysis) error {
 func kinds(d *document, list []*analysis) error {
 	s := section{ID: "kinds", Title: "Every kind of error", Text: []string{"Share of the float network's accuracy under one kind of error alone, mean over its sizes, that is kept at one size of network."}}
 	for _, a := range list {
-		t := table{Caption: fmt.Sprintf("%s at %g bits a weight", a.x.Name, a.x.Detail), Head: []string{"kind", "float"}}
+		t := table{Caption: fmt.Sprintf("%s at %s a weight", a.x.Name, width(a.x.Detail)), Head: []string{"kind", "float"}}
 		for _, m := range a.x.Methods {
 			t.Head = append(t.Head, title(m))
 		}
@@ -132,7 +136,7 @@ func kinds(d *document, list []*analysis) error {
 			for _, m := range a.x.Methods {
 				own := a.trial(m, a.x.Detail)
 				if own == nil {
-					r = append(r, figure{Text: "-"})
+					r = append(r, none)
 					continue
 				}
 				x := shares(own, k)
@@ -149,13 +153,17 @@ func kinds(d *document, list []*analysis) error {
 // errorSizes is the pictures of accuracy against the size of error, by kind.
 func errorSizes(d *document, list []*analysis) error {
 	methods := slices.DeleteFunc(slices.Clone(list[0].x.Methods), func(m string) bool { return m == "qstar" })
+	leftOut := ""
+	if len(methods) < len(list[0].x.Methods) {
+		leftOut = " Q*, whose lines would hide Qed's, is left out of these pictures and of those of decision boundaries; it stands in the tables above."
+	}
 	keys, err := legends(append([]string{floatMethod}, methods...)...)
 	if err != nil {
 		return err
 	}
 	for n, a := range list {
 		s := section{ID: fmt.Sprintf("errors%d", n+1), Title: "Accuracy against the size of error: " + a.x.Name, Legend: keys,
-			Text: []string{fmt.Sprintf("At %g bits a weight; size 0 is the clean images.", a.x.Detail)}}
+			Text: []string{fmt.Sprintf("At %s a weight; size 0 is the clean images."+leftOut, width(a.x.Detail))}}
 		ones := unit(a.ref)
 		for k, kind := range a.floats[0].Kinds[1:] {
 			c := chart.Lines{Title: kind.Name, X: "size of error", Y: "accuracy"}

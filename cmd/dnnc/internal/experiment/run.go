@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -23,6 +24,9 @@ import (
 // Folder holds the experiments that are run unless the user names files.
 const Folder = "testdata/experiments"
 
+// ending is of the files of experiments.
+const ending = ".exp"
+
 // DataVariable names the folder of the data sets that experiments do not find beside
 // themselves.
 const DataVariable = "DNNC_DATA"
@@ -37,13 +41,16 @@ func Run(ctx context.Context, o driver.Options, stdout, stderr io.Writer) error 
 	files := o.Inputs
 	if len(files) == 0 {
 		var err error
-		if files, err = filepath.Glob(filepath.Join(Folder, "*.exp")); err != nil || len(files) == 0 {
-			return diag.New(diag.Pos{}, diag.BadFile, "no experiments in %s", Folder).WithHelp("run in the folder of the sources, or name .exp files")
+		if files, err = filepath.Glob(filepath.Join(Folder, "*"+ending)); err != nil || len(files) == 0 {
+			return diag.New(diag.Pos{}, diag.BadFile, "no experiments in %s", Folder).WithHelp("run in the folder of the sources, or name %s files", ending)
 		}
 	}
 	var list []*Experiment
 	var skipped []string
 	for _, path := range files {
+		if ext := filepath.Ext(path); ext != ending {
+			return diag.New(diag.Pos{File: path}, diag.BadFile, "an experiment ends in %s, not in %q", ending, ext).WithHelp("dnnc report studies a network that no experiment asks about")
+		}
 		text, err := os.ReadFile(path)
 		if err != nil {
 			return diag.New(diag.Pos{}, diag.BadFile, "%v", err)
@@ -89,11 +96,25 @@ func absent(x *Experiment, missing []string) *diag.Diagnostic {
 	return d.WithHelp("get %s, and set %s to the folder that holds them under these names", cmp.Or(x.Origin, "the data"), DataVariable)
 }
 
+// Sizes are the average bits a weight of a report that is not told which.
+var Sizes = []string{"1", "2", "3"}
+
 // reportErrors are those of a report that is not told which.
 const reportErrors = "gaussian=0.05,0.1,0.15;light-random=0.2;fog-blend=0.45;blackout-random=0.5"
 
 // Report does the same for a user's own network.
 func Report(ctx context.Context, o driver.Options, stdout, stderr io.Writer) error {
+	if filepath.Ext(o.Input) == ending {
+		return diag.New(diag.Pos{File: o.Input}, diag.BadFile, "an experiment, no network").WithHelp("dnnc experiment answers it")
+	}
+	for _, n := range []struct {
+		flag         string
+		given, least int
+	}{{"n", cmp.Or(o.TestImages, 2), 2}, {"images", cmp.Or(o.Images, 1), 1}, {"seeds", cmp.Or(o.Seeds, 1), 1}} {
+		if n.given < n.least {
+			return diag.New(diag.Pos{}, diag.BadValue, "-%s %d: at least %d", n.flag, n.given, n.least)
+		}
+	}
 	x := defaults()
 	x.Network, x.Calibration, x.Test, x.AllowOutside = o.Input, o.Calib, o.Data, o.AllowOutside
 	x.Name = strings.TrimSuffix(filepath.Base(o.Input), filepath.Ext(o.Input))
@@ -104,23 +125,24 @@ func Report(ctx context.Context, o driver.Options, stdout, stderr io.Writer) err
 		x.Errors = o.Errors
 	}
 	x.Measured = x.Errors
-	x.Budgets = []float64{1, 2, 3}
+	sizes := Sizes
 	if len(o.Sizes) > 0 {
-		sizes, err := driver.Bits("sizes", o.Sizes)
-		if err != nil {
-			return err
-		}
-		slices.Sort(sizes)
-		x.Budgets = slices.Compact(sizes)
+		sizes = o.Sizes
 	}
+	budgets, err := driver.Bits("sizes", sizes)
+	if err != nil {
+		return err
+	}
+	slices.Sort(budgets)
+	x.Budgets = slices.Compact(budgets)
 	x.Detail = x.Budgets[0]
 	if len(o.Methods) > 0 {
-		for _, m := range o.Methods {
-			if err := oneOf(m, robust.Methods()); err != nil {
-				return err
-			}
+		err := words(func(x *Experiment) *[]string { return &x.Methods }, robust.Methods)(&x, strings.Join(o.Methods, ","))
+		var d *diag.Diagnostic
+		if errors.As(err, &d) {
+			d.Message = "-methods: " + d.Message
+			return d
 		}
-		x.Methods = o.Methods
 	}
 	x.Seeds = nil
 	for i := range uint64(max(o.Seeds, 1)) {
@@ -132,7 +154,50 @@ func Report(ctx context.Context, o driver.Options, stdout, stderr io.Writer) err
 	if first, _, ok := strings.Cut(x.Errors, "="); ok && x.Errors != "none" {
 		x.Boundary = []string{strings.TrimSpace(first)}
 	}
-	return perform(ctx, o, []*Experiment{&x}, "dnnc report "+filepath.Base(o.Input), nil, stdout, stderr)
+	return perform(ctx, o, []*Experiment{&x}, reportCommand(o), nil, stdout, stderr)
+}
+
+// reportCommand is the command of a report with all flags that its figures depend on,
+// files without their folders.
+func reportCommand(o driver.Options) string {
+	var out strings.Builder
+	fmt.Fprintf(&out, "dnnc report %s", filepath.Base(o.Input))
+	standard := driver.Defaults()
+	if !o.ErrorsGiven {
+		o.Errors = ""
+	}
+	for _, f := range []struct{ name, value, standard string }{
+		{"data", base(o.Data), ""},
+		{"calib", base(o.Calib), ""},
+		{"target", o.Target, standard.Target},
+		{"sizes", strings.Join(o.Sizes, ","), ""},
+		{"methods", strings.Join(o.Methods, ","), ""},
+		{"errors", o.Errors, ""},
+		{"images", fmt.Sprint(o.Images), "0"},
+		{"n", fmt.Sprint(o.TestImages), "0"},
+		{"seed", fmt.Sprint(o.Seed), fmt.Sprint(standard.Seed)},
+		{"seeds", fmt.Sprint(max(o.Seeds, 1)), "1"},
+		{"formats", strings.Join(o.Formats, ","), strings.Join(standard.Formats, ",")},
+		{"min", fmt.Sprint(o.MinBits), "0"},
+		{"max", fmt.Sprint(o.MaxBits), "0"},
+		{"rounding", o.Rounding, ""},
+	} {
+		if f.value == f.standard {
+			continue
+		}
+		if strings.ContainsAny(f.value, "; ") {
+			f.value = "'" + f.value + "'"
+		}
+		fmt.Fprintf(&out, " -%s %s", f.name, f.value)
+	}
+	return out.String()
+}
+
+func base(path string) string {
+	if path == "" {
+		return ""
+	}
+	return filepath.Base(path)
 }
 
 // perform answers experiments and writes their report.
@@ -168,12 +233,16 @@ func perform(ctx context.Context, o driver.Options, list []*Experiment, command 
 	}
 	w := newWork(studies, st, stderr)
 	if err := w.do(ctx); err != nil {
+		if o.Results == "" && errors.Is(err, context.Canceled) {
+			fmt.Fprintln(stderr, "dnnc: what was measured is lost: -results FOLDER keeps it, and the next run goes on from it")
+		}
 		return err
 	}
 	doc, err := write(studies, command, skipped)
 	if err != nil {
 		return err
 	}
+	doc.Day = st.newest.UTC().Format(time.DateOnly)
 	var page bytes.Buffer
 	if err := doc.html(&page); err != nil {
 		return err

@@ -51,7 +51,7 @@ func widths(d *document, list []*analysis) error {
 		t := table{Caption: a.x.Name + ": formats", Head: []string{"layer"}}
 		for _, e := range own {
 			h.Cols = append(h.Cols, fmt.Sprintf("%g", e.bits))
-			t.Head = append(t.Head, fmt.Sprintf("%g bits", e.bits))
+			t.Head = append(t.Head, width(e.bits))
 		}
 		for i, l := range own[0].chosen.Layers {
 			h.Rows = append(h.Rows, l.Name)
@@ -84,14 +84,14 @@ func widths(d *document, list []*analysis) error {
 // efforts is the pictures of robustness against effort.
 func efforts(d *document, list []*analysis) error {
 	s := section{ID: "efforts", Title: "Time against robustness", Text: []string{
-		"What is kept at growing limits of effort, counted in multiply-adds of the search's evaluations, which are the same on every machine. Q* ends at a share of the multiply-adds of Qed's whole table; Qed has no end but its own, and is given fewer judged images instead. The plain points of both methods are in the table, too."}}
+		"What is kept at growing limits of effort, counted in multiply-adds of the search's evaluations, which are the same on every machine. Q* ends at a share of the multiply-adds of Qed's whole table; Qed has no end but its own, and is given fewer judged images instead. \"Its own\" in the tables is a search that ends by itself."}}
 	var err error
 	if s.Legend, err = legends("qed", "qstar"); err != nil {
 		return err
 	}
 	for _, a := range list {
-		c := chart.Lines{Title: fmt.Sprintf("%s, %g bits", a.x.Name, a.x.Detail), X: "multiply-adds of the search", Y: "robust accuracy kept", Ticks: chart.Decades{}}
-		t := table{Caption: fmt.Sprintf("%s at %g bits a weight", a.x.Name, a.x.Detail), Head: []string{"method", "ends at", "multiply-adds", "evaluations", "kept"}}
+		c := chart.Lines{Title: fmt.Sprintf("%s, %s", a.x.Name, width(a.x.Detail)), X: "multiply-adds of the search", Y: "robust accuracy kept", Ticks: chart.Decades{}}
+		t := table{Caption: fmt.Sprintf("%s at %s a weight", a.x.Name, width(a.x.Detail)), Head: []string{"method", "ends at", "multiply-adds", "evaluations", "kept"}}
 		for _, m := range []string{"qed", "qstar"} {
 			series := chart.Series{Style: styleOf(m)}
 			add := func(own []*entrant, end string) {
@@ -157,7 +157,7 @@ func layers(d *document, list []*analysis) error {
 			continue
 		}
 		e := a.trials[0][i]
-		t := table{Caption: fmt.Sprintf("%s at %g bits a weight, on %s", a.x.Name, a.x.Detail, a.x.Target), Head: []string{"layer", "format", "bytes", "cycles", "sensitivity", "one bit less", "one bit more"}}
+		t := table{Caption: fmt.Sprintf("%s at %s a weight, on %s", a.x.Name, width(a.x.Detail), a.x.Target), Head: []string{"layer", "format", "bytes", "cycles", "sensitivity", "one bit less", "one bit more"}}
 		for k, l := range e.chosen.Layers {
 			at := l.at(e.chosen.Formats[k].Elem)
 			if at < 0 {
@@ -171,7 +171,7 @@ func layers(d *document, list []*analysis) error {
 					o := l.Options[other]
 					r = append(r, figure{Text: fmt.Sprintf("%+.5f", o.Cost-own.Cost), Small: fmt.Sprintf("%s, %+d bytes", o.Format, o.Bytes-own.Bytes)})
 				} else {
-					r = append(r, figure{Text: "-"})
+					r = append(r, none)
 				}
 			}
 			t.Rows = append(t.Rows, r)
@@ -199,7 +199,7 @@ func ablations(d *document, list []*analysis) error {
 			}
 		}
 		for _, b := range a.x.AblationBudgets {
-			t.Head = append(t.Head, fmt.Sprintf("%g bits", b))
+			t.Head = append(t.Head, width(b))
 		}
 		find := func(variant string, bits float64) []*entrant {
 			return pick(a.ablation, func(e *entrant) bool { return e.variant == variant && e.bits == bits })
@@ -210,7 +210,7 @@ func ablations(d *document, list []*analysis) error {
 			for _, b := range a.x.AblationBudgets {
 				own, ref := find(v, b), find(reference, b)
 				if own == nil || ref == nil {
-					r = append(r, figure{Text: "-"})
+					r = append(r, none)
 					continue
 				}
 				if v == reference {
@@ -219,13 +219,13 @@ func ablations(d *document, list []*analysis) error {
 					continue
 				}
 				e := a.gap(own, ref)
-				if e == (Estimate{}) {
+				if e.isNone() {
 					r = append(r, figure{Text: "0", Small: "the same answers"})
 				} else {
 					r = append(r, signed(e))
 				}
 				if e.isTold(0) {
-					told = append(told, fmt.Sprintf("%+.3f at %g bits", e.Value, b))
+					told = append(told, fmt.Sprintf("%+.3f at %s", e.Value, width(b)))
 				}
 			}
 			t.Rows = append(t.Rows, r)

@@ -89,7 +89,7 @@ var keys = []key{
 	{"few-images", "calibration images of the ablation images", orNone(func(x *Experiment) *[]int { return &x.FewImages }, counts(func(x *Experiment) *[]int { return &x.FewImages }))},
 }
 
-// quick is the section that -quick reads in addition.
+// quickSection is what -quick reads in addition.
 const quickSection = "quick"
 
 // defaults are what a file need not say.

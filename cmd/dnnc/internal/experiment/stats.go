@@ -6,14 +6,21 @@ import (
 	"slices"
 
 	"gonum.org/v1/gonum/stat"
+	"gonum.org/v1/gonum/stat/distuv"
 )
 
 // Estimate is a figure with its standard error and the interval that holds it in 95 of
-// 100 resamples.
-type Estimate struct{ Value, StdErr, Low, High float64 }
+// 100 resamples. An error of one sample alone is NaN, and its interval everything.
+type Estimate struct {
+	Value, StdErr, Low, High float64
+	drawn                    []float64 // the figure by draw of the sampler, NaN where it has none; nil of others
+}
 
 // isTold reports that the figure is told apart from x.
 func (e Estimate) isTold(x float64) bool { return e.Low > x || e.High < x }
+
+// isNone reports a difference of two that answer alike.
+func (e Estimate) isNone() bool { return e.Value == 0 && e.StdErr == 0 }
 
 // resamples is the draws of a bootstrap.
 const resamples = 1000
@@ -70,12 +77,17 @@ func (s *sampler) ratio(x, ref [][]float64) Estimate {
 
 // estimate is a figure with what the resamples say of it.
 func estimate(value float64, drawn []float64) Estimate {
-	drawn = slices.DeleteFunc(slices.Clone(drawn), math.IsNaN)
-	if len(drawn) < 2 {
-		return Estimate{Value: value, Low: value, High: value}
+	sorted := slices.DeleteFunc(slices.Clone(drawn), math.IsNaN)
+	if len(sorted) < 2 {
+		return unknown(value)
 	}
-	slices.Sort(drawn)
-	return Estimate{value, stat.StdDev(drawn, nil), stat.Quantile(.025, stat.Empirical, drawn, nil), stat.Quantile(.975, stat.Empirical, drawn, nil)}
+	slices.Sort(sorted)
+	return Estimate{value, stat.StdDev(sorted, nil), stat.Quantile(.025, stat.Empirical, sorted, nil), stat.Quantile(.975, stat.Empirical, sorted, nil), drawn}
+}
+
+// unknown is a figure whose error nothing is known of.
+func unknown(value float64) Estimate {
+	return Estimate{Value: value, StdErr: math.NaN(), Low: math.Inf(-1), High: math.Inf(1)}
 }
 
 func dot(a, b []float64) float64 {
@@ -101,26 +113,38 @@ func combine(p float64, a [][]float64, q float64, b [][]float64) [][]float64 {
 	return out
 }
 
-// ofMean is the mean of a sample.
+// ofMean is the mean of a sample, with the interval of Student's t: samples are small.
 func ofMean(x []float64) Estimate {
 	m := stat.Mean(x, nil)
 	if len(x) < 2 {
-		return Estimate{Value: m, Low: m, High: m}
+		return unknown(m)
 	}
-	return mean([]Estimate{{Value: m, StdErr: stat.StdErr(stat.StdDev(x, nil), float64(len(x)))}})
+	se := stat.StdErr(stat.StdDev(x, nil), float64(len(x)))
+	wide := distuv.StudentsT{Sigma: 1, Nu: float64(len(x) - 1)}.Quantile(.975) * se
+	return Estimate{Value: m, StdErr: se, Low: m - wide, High: m + wide}
 }
 
-// mean is the mean of independent figures.
+// mean is the mean of figures. Those of a sampler are paired by draw, for networks on
+// the same images are wrong on the same ones; on other images draws have nothing in
+// common but their number, which pairs nothing. Other figures count as independent.
 func mean(list []Estimate) Estimate {
-	var out Estimate
+	var value, squares float64
 	n := float64(len(list))
-	squares := 0.0
+	drawn := make([]float64, resamples)
 	for _, e := range list {
-		out.Value += e.Value / n
+		value += e.Value / n
 		squares += float64(e.StdErr*e.StdErr) / n / n
+		if len(e.drawn) != len(drawn) {
+			drawn = nil
+		}
+		for i := range drawn {
+			drawn[i] += e.drawn[i] / n
+		}
 	}
-	out.StdErr = math.Sqrt(squares)
+	if drawn != nil {
+		return estimate(value, drawn)
+	}
+	se := math.Sqrt(squares)
 	const normal = 1.96
-	out.Low, out.High = out.Value-normal*out.StdErr, out.Value+normal*out.StdErr
-	return out
+	return Estimate{Value: value, StdErr: se, Low: value - normal*se, High: value + normal*se}
 }

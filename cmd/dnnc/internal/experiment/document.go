@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"html/template"
 	"io"
+	"math"
 	"strings"
 	"text/tabwriter"
 )
@@ -17,6 +18,7 @@ type document struct {
 	Sections []section
 	Summary  table  // for a README
 	Origin   string // the command
+	Day      string // on which the last cell was answered
 }
 
 type section struct {
@@ -61,15 +63,37 @@ func row(list ...string) (out []figure) {
 	return out
 }
 
+// none stands where there is no figure.
+var none = figure{Text: "-"}
+
 // of is an estimate with its standard error.
 func of(e Estimate) figure {
-	return figure{Text: fmt.Sprintf("%.4f", e.Value), Small: fmt.Sprintf("± %.4f", e.StdErr)}
+	if math.IsNaN(e.Value) {
+		return none // a share of nothing
+	}
+	return figure{Text: fmt.Sprintf("%.4f", e.Value), Small: "± " + e.errorText(4)}
 }
 
 // signed is a difference with its standard error, strong where it is told from 0.
 func signed(e Estimate) figure {
-	return figure{Text: fmt.Sprintf("%+.4f", e.Value), Small: fmt.Sprintf("± %.4f", e.StdErr), Strong: e.isTold(0)}
+	f := of(e)
+	if f.Text = fmt.Sprintf("%+.4f", e.Value); strings.Trim(f.Text, "+-0.") == "" {
+		f.Text = "0.0000" // without the sign of what was rounded off
+	}
+	f.Strong = e.isTold(0)
+	return f
 }
+
+// errorText is the standard error with so many digits behind the point.
+func (e Estimate) errorText(digits int) string {
+	if math.IsNaN(e.StdErr) {
+		return "unknown"
+	}
+	return fmt.Sprintf("%.*f", digits, e.StdErr)
+}
+
+// String is the figure in a sentence.
+func (e Estimate) String() string { return fmt.Sprintf("%.4f ± %s", e.Value, e.errorText(4)) }
 
 //go:embed report.html
 var page string
