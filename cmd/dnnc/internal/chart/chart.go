@@ -47,7 +47,6 @@ type Series struct {
 	Name   string
 	Style  int // index of its colour and glyph
 	Points []Point
-	Loose  bool // not joined
 	Plain  bool // without glyphs
 }
 
@@ -143,9 +142,7 @@ func (s *Series) add(p *plot.Plot, positive bool) error {
 		return err
 	}
 	line.LineStyle, dots.GlyphStyle = ink(s.Style)
-	if !s.Loose {
-		p.Add(line)
-	}
+	p.Add(line)
 	if !s.Plain {
 		p.Add(dots)
 	}

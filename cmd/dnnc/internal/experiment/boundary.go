@@ -105,8 +105,6 @@ func planes(d *document, list []*analysis) error {
 		if len(a.planes) == 0 || a.planes[0].answer.(*planed).Points == 0 {
 			continue
 		}
-		t := table{Caption: fmt.Sprintf("%s at %s a weight: agreement with the float network on %s", a.x.Name, width(a.x.Detail), plural(len(a.planes), "plane")),
-			Head: []string{"network", "agreement", "less than " + title(a.x.Methods[0])}}
 		p := a.planes[0].answer.(*planed)
 		drawn := &measure.Plane{N: p.Points}
 		for i, e := range a.planeOf {
@@ -124,25 +122,36 @@ func planes(d *document, list []*analysis) error {
 				caption += fmt.Sprintf(": agrees on %.1f %%", 100*drawn.Agreement(at))
 			}
 			s.Pictures = append(s.Pictures, picture{SVG: template.HTML(pictures.PanelSVG(drawn, at)), Caption: caption})
-			if e.method == floatMethod {
-				continue
-			}
-			own := a.agreements(i)
-			r := append(row(title(e.method)), of(ofMean(own)))
-			if e.method != a.x.Methods[0] && a.planeOf[1].method == a.x.Methods[0] {
-				first := a.agreements(1)
-				gaps := make([]float64, len(own))
-				for k := range own {
-					gaps[k] = first[k] - own[k]
-				}
-				r = append(r, signed(ofMean(gaps)))
-			} else {
-				r = append(r, none)
-			}
-			t.Rows = append(t.Rows, r)
 		}
-		s.Tables = append(s.Tables, t)
+		s.Tables = append(s.Tables, a.agreementTable())
 	}
 	d.add(s)
 	return nil
+}
+
+// agreementTable is the share of the planes on which networks answer as the float
+// network, and how much less that is than the first method's.
+func (a *analysis) agreementTable() table {
+	t := table{Caption: fmt.Sprintf("%s at %s a weight: agreement with the float network on %s", a.x.Name, width(a.x.Detail), plural(len(a.agreements(0)), "plane")),
+		Head: []string{"network", "agreement", "less than " + title(a.x.Methods[0])}}
+	var first []float64
+	for i, e := range a.planeOf {
+		own := a.agreements(i)
+		if e.method == floatMethod || len(own) == 0 {
+			continue
+		}
+		if e.method == a.x.Methods[0] {
+			first = own
+		}
+		gap := none
+		if e.method != a.x.Methods[0] && first != nil {
+			gaps := make([]float64, len(own))
+			for k := range own {
+				gaps[k] = first[k] - own[k]
+			}
+			gap = signed(ofMean(gaps))
+		}
+		t.Rows = append(t.Rows, append(row(title(e.method)), of(ofMean(own)), gap))
+	}
+	return t
 }

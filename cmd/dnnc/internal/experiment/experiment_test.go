@@ -308,6 +308,7 @@ func TestBadRuns(t *testing.T) {
 	for name, spoil := range map[string]func(o *driver.Options){
 		"both":       func(o *driver.Options) { o.Quick, o.Full = true, true },
 		"no file":    func(o *driver.Options) { o.Inputs = []string{"missing.exp"} },
+		"twice":      func(o *driver.Options) { o.Inputs = slices.Repeat(o.Inputs, 2) },
 		"a network":  func(o *driver.Options) { o.Inputs = []string{"net.dnn"} },
 		"no folder":  func(o *driver.Options) { o.Inputs = nil },
 		"ending":     func(o *driver.Options) { o.Output = "report.pdf" },
@@ -324,6 +325,7 @@ func TestBadRuns(t *testing.T) {
 	require.NoError(t, os.WriteFile(path, []byte(least+"calibration: nowhere/train\ntest: nowhere/test\norigin: the moon\n"), 0o644))
 	o.Inputs = []string{path}
 	err := Run(ctx, o, io.Discard, io.Discard)
+	assert.ErrorContains(t, err, "lacks its data")
 	assert.ErrorContains(t, err, "no nowhere/train, no nowhere/test")
 	assert.ErrorContains(t, err, "get the moon")
 }

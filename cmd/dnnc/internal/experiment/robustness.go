@@ -18,51 +18,11 @@ func keeping(d *document, list []*analysis) error {
 		"The share of the float network's robust accuracy that is kept: the mean over kinds of error of the mean over their sizes, clean images being one kind. Below, ± is one standard error from " +
 			fmt.Sprint(resamples) + " resamples " + resampled + "; differences are paired by image. Strong figures are told from 0: their 95 % interval does not hold it."}}
 	if len(list) > 1 {
-		all := table{Caption: "In the mean of the sizes that a method reaches", Head: []string{"network"}}
-		for _, m := range list[0].x.Methods {
-			all.Head = append(all.Head, title(m))
-		}
-		for _, a := range list {
-			r := row(a.x.Name)
-			for _, m := range list[0].x.Methods {
-				if kept, _ := a.overall(m); kept != nil {
-					r = append(r, of(*kept))
-				} else {
-					r = append(r, none)
-				}
-			}
-			all.Rows = append(all.Rows, r)
-		}
-		s.Tables = append(s.Tables, all)
+		s.Tables = append(s.Tables, overallTable(list))
 	}
 	var folded []table
 	for _, a := range list {
-		t := table{Caption: a.x.Name + ", by bits a weight", Head: []string{"method"}}
-		gaps := table{Caption: a.x.Name + ": what " + title(a.x.Methods[0]) + " keeps beyond each method", Head: []string{"method"}, Folded: true}
-		for _, b := range a.budgets() {
-			t.Head, gaps.Head = append(t.Head, width(b)), append(gaps.Head, width(b))
-		}
-		for i, m := range a.x.Methods {
-			r, g := row(title(m)), row(title(m))
-			for _, b := range a.budgets() {
-				own, first := a.trial(m, b), a.trial(a.x.Methods[0], b)
-				if own == nil {
-					r, g = append(r, figure{Text: "-", Small: "nothing this small"}), append(g, none)
-					continue
-				}
-				e := a.kept(own)
-				r = append(r, of(e))
-				if i > 0 && first != nil {
-					g = append(g, signed(a.gap(first, own)))
-				} else {
-					g = append(g, none)
-				}
-			}
-			t.Rows = append(t.Rows, r)
-			if i > 0 {
-				gaps.Rows = append(gaps.Rows, g)
-			}
-		}
+		t, gaps := a.keptTables()
 		s.Tables = append(s.Tables, t)
 		if len(gaps.Rows) > 0 {
 			folded = append(folded, gaps)
@@ -71,6 +31,55 @@ func keeping(d *document, list []*analysis) error {
 	s.Tables = append(s.Tables, folded...)
 	d.add(s)
 	return nil
+}
+
+// overallTable is a row of a network each: what methods keep in the mean.
+func overallTable(list []*analysis) table {
+	t := table{Caption: "In the mean of the sizes that a method reaches", Head: []string{"network"}}
+	for _, m := range list[0].x.Methods {
+		t.Head = append(t.Head, title(m))
+	}
+	for _, a := range list {
+		r := row(a.x.Name)
+		for _, m := range list[0].x.Methods {
+			if kept, _ := a.overall(m); kept != nil {
+				r = append(r, of(*kept))
+			} else {
+				r = append(r, none)
+			}
+		}
+		t.Rows = append(t.Rows, r)
+	}
+	return t
+}
+
+// keptTables are what methods keep at each budget, and what the first keeps beyond
+// the others.
+func (a *analysis) keptTables() (kept, gaps table) {
+	kept = table{Caption: a.x.Name + ", by bits a weight", Head: []string{"method"}}
+	gaps = table{Caption: a.x.Name + ": what " + title(a.x.Methods[0]) + " keeps beyond each method", Head: []string{"method"}, Folded: true}
+	for _, b := range a.budgets() {
+		kept.Head, gaps.Head = append(kept.Head, width(b)), append(gaps.Head, width(b))
+	}
+	for i, m := range a.x.Methods {
+		r, g := row(title(m)), row(title(m))
+		for _, b := range a.budgets() {
+			own, first := a.trial(m, b), a.trial(a.x.Methods[0], b)
+			share, gap := figure{Text: "-", Small: "nothing this small"}, none
+			if own != nil {
+				share = of(a.kept(own))
+			}
+			if own != nil && first != nil {
+				gap = signed(a.gap(first, own))
+			}
+			r, g = append(r, share), append(g, gap)
+		}
+		kept.Rows = append(kept.Rows, r)
+		if i > 0 {
+			gaps.Rows = append(gaps.Rows, g)
+		}
+	}
+	return kept, gaps
 }
 
 // sizes is the pictures of robust accuracy against bytes.

@@ -38,26 +38,43 @@ func Run(ctx context.Context, o driver.Options, stdout, stderr io.Writer) error 
 	if o.Quick && o.Full {
 		return diag.New(diag.Pos{}, diag.BadValue, "-quick and -full: one of them")
 	}
+	list, skipped, err := experiments(o, stderr)
+	if err != nil {
+		return err
+	}
+	command := "dnnc experiment"
+	if o.Quick {
+		command += " -quick"
+	}
+	for _, f := range o.Inputs {
+		command += " " + filepath.Base(f)
+	}
+	return perform(ctx, o, list, command, skipped, stdout, stderr)
+}
+
+// experiments reads the experiments of a run, by path; skipped are the names of those
+// of Folder whose data are not at hand.
+func experiments(o driver.Options, stderr io.Writer) (list []*Experiment, skipped []string, err error) {
 	files := o.Inputs
 	if len(files) == 0 {
-		var err error
 		if files, err = filepath.Glob(filepath.Join(Folder, "*"+ending)); err != nil || len(files) == 0 {
-			return diag.New(diag.Pos{}, diag.BadFile, "no experiments in %s", Folder).WithHelp("run in the folder of the sources, or name %s files", ending)
+			return nil, nil, diag.New(diag.Pos{}, diag.BadFile, "no experiments in %s", Folder).WithHelp("run in the folder of the sources, or name %s files", ending)
 		}
 	}
-	var list []*Experiment
-	var skipped []string
 	for _, path := range files {
 		if ext := filepath.Ext(path); ext != ending {
-			return diag.New(diag.Pos{File: path}, diag.BadFile, "an experiment ends in %s, not in %q", ending, ext).WithHelp("dnnc report studies a network that no experiment asks about")
+			return nil, nil, diag.New(diag.Pos{File: path}, diag.BadFile, "an experiment ends in %s, not in %q", ending, ext).WithHelp("dnnc report studies a network that no experiment asks about")
 		}
 		text, err := os.ReadFile(path)
 		if err != nil {
-			return diag.New(diag.Pos{}, diag.BadFile, "%v", err)
+			return nil, nil, diag.New(diag.Pos{}, diag.BadFile, "%v", err)
 		}
 		x, err := Parse(path, string(text), o.Quick)
 		if err != nil {
-			return err
+			return nil, nil, err
+		}
+		if slices.ContainsFunc(list, func(other *Experiment) bool { return other.Name == x.Name }) {
+			return nil, nil, diag.New(diag.Pos{File: path}, diag.BadValue, "the name %q is that of another experiment of this run", x.Name)
 		}
 		missing := x.locate(os.Getenv(DataVariable), func(path string) bool {
 			_, err := os.Stat(path)
@@ -69,29 +86,22 @@ func Run(ctx context.Context, o driver.Options, stdout, stderr io.Writer) error 
 		}
 		d := absent(x, missing)
 		if len(o.Inputs) > 0 {
-			return d
+			return nil, nil, d
 		}
 		fmt.Fprintf(stderr, "%v\n", d)
 		skipped = append(skipped, x.Name)
 	}
 	if len(list) == 0 {
-		return diag.New(diag.Pos{}, diag.BadData, "no experiment has its data")
+		return nil, nil, diag.New(diag.Pos{}, diag.BadData, "no experiment has its data")
 	}
 	slices.SortStableFunc(list, func(a, b *Experiment) int { return cmp.Compare(a.Path, b.Path) })
-	command := "dnnc experiment"
-	if o.Quick {
-		command += " -quick"
-	}
-	for _, f := range o.Inputs {
-		command += " " + filepath.Base(f)
-	}
-	return perform(ctx, o, list, command, skipped, stdout, stderr)
+	return list, skipped, nil
 }
 
 // absent says which data sets are looked for, where, and how to get them.
 func absent(x *Experiment, missing []string) *diag.Diagnostic {
 	folder := cmp.Or(os.Getenv(DataVariable), "the folder that "+DataVariable+" names; it is not set")
-	d := diag.New(diag.Pos{File: x.Path}, diag.BadData, "%s is left out: no %s", x.Name, strings.Join(missing, ", no ")).
+	d := diag.New(diag.Pos{File: x.Path}, diag.BadData, "%s lacks its data: no %s", x.Name, strings.Join(missing, ", no ")).
 		WithNote("looked for in %s and in %s", filepath.Dir(x.Path), folder)
 	return d.WithHelp("get %s, and set %s to the folder that holds them under these names", cmp.Or(x.Origin, "the data"), DataVariable)
 }
@@ -243,6 +253,15 @@ func perform(ctx context.Context, o driver.Options, list []*Experiment, command 
 		return err
 	}
 	doc.Day = st.newest.UTC().Format(time.DateOnly)
+	if err := publish(o, out, doc, w.took); err != nil {
+		return err
+	}
+	fmt.Fprintf(stdout, "%s\n%s: %d cells\n", strings.Join(doc.Opening, "\n"), filepath.Base(out), w.cells)
+	return nil
+}
+
+// publish writes the page, the seconds of the steps, and the summary of a README.
+func publish(o driver.Options, out string, doc *document, took map[string]float64) error {
 	var page bytes.Buffer
 	if err := doc.html(&page); err != nil {
 		return err
@@ -251,7 +270,7 @@ func perform(ctx context.Context, o driver.Options, list []*Experiment, command 
 		return err
 	}
 	if o.Stats != "" {
-		text, err := json.MarshalIndent(map[string]any{"step_seconds": w.took}, "", "  ")
+		text, err := json.MarshalIndent(map[string]any{"step_seconds": took}, "", "  ")
 		if err != nil {
 			return err
 		}
@@ -259,13 +278,10 @@ func perform(ctx context.Context, o driver.Options, list []*Experiment, command 
 			return err
 		}
 	}
-	if o.Readme != "" {
-		if err := refresh(o.Readme, doc); err != nil {
-			return err
-		}
+	if o.Readme == "" {
+		return nil
 	}
-	fmt.Fprintf(stdout, "%s\n%s: %d cells\n", strings.Join(doc.Opening, "\n"), filepath.Base(out), w.cells)
-	return nil
+	return refresh(o.Readme, doc)
 }
 
 // work goes through the steps of studies and tells of it.

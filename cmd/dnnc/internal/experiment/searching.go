@@ -1,6 +1,7 @@
 package experiment
 
 import (
+	"cmp"
 	"fmt"
 	"html/template"
 	"math"
@@ -90,44 +91,7 @@ func efforts(d *document, list []*analysis) error {
 		return err
 	}
 	for _, a := range list {
-		c := chart.Lines{Title: fmt.Sprintf("%s, %s", a.x.Name, width(a.x.Detail)), X: "multiply-adds of the search", Y: "robust accuracy kept", Ticks: chart.Decades{}}
-		t := table{Caption: fmt.Sprintf("%s at %s a weight", a.x.Name, width(a.x.Detail)), Head: []string{"method", "ends at", "multiply-adds", "evaluations", "kept"}}
-		for _, m := range []string{"qed", "qstar"} {
-			series := chart.Series{Style: styleOf(m)}
-			add := func(own []*entrant, end string) {
-				if own == nil {
-					return
-				}
-				e := a.kept(own)
-				macs, evaluations := 0., 0.
-				for _, o := range own {
-					macs, evaluations = macs+float64(o.chosen.MACs)/float64(len(own)), evaluations+float64(o.chosen.Evaluations)/float64(len(own))
-				}
-				series.Points = append(series.Points, chart.Point{X: macs, Y: e.Value, Low: e.Low, High: e.High})
-				t.Rows = append(t.Rows, append(row(title(m), end, fmt.Sprintf("%.3g", macs), fmt.Sprintf("%.0f", evaluations)), of(e)))
-			}
-			for i, one := range a.efforts[0] {
-				if one.method != m {
-					continue
-				}
-				end := fmt.Sprintf("%g of the table", one.effort)
-				if m == "qed" {
-					end = fmt.Sprintf("%d judged images", one.choice.question.(*choice).Setting.Judged)
-				}
-				var own []*entrant
-				for _, seed := range a.efforts {
-					own = append(own, seed[i])
-				}
-				if slices.ContainsFunc(own, (*entrant).isNone) {
-					continue
-				}
-				add(own, end)
-			}
-			add(a.trial(m, a.x.Detail), "its own")
-			slices.SortFunc(series.Points, func(p, q chart.Point) int { return int(math.Copysign(1, p.X-q.X)) })
-			c.Series = append(c.Series, series)
-		}
-		if len(t.Rows) > 0 {
+		if c, t := a.effort(); len(t.Rows) > 0 {
 			if err := s.lines(c, a.x.Name+": what is kept against the effort of the search", t); err != nil {
 				return err
 			}
@@ -145,6 +109,46 @@ func efforts(d *document, list []*analysis) error {
 	}
 	d.add(s)
 	return nil
+}
+
+// effort is what Qed and Q* keep at each limit of effort of one network.
+func (a *analysis) effort() (chart.Lines, table) {
+	c := chart.Lines{Title: fmt.Sprintf("%s, %s", a.x.Name, width(a.x.Detail)), X: "multiply-adds of the search", Y: "robust accuracy kept", Ticks: chart.Decades{}}
+	t := table{Caption: fmt.Sprintf("%s at %s a weight", a.x.Name, width(a.x.Detail)), Head: []string{"method", "ends at", "multiply-adds", "evaluations", "kept"}}
+	for _, m := range []string{"qed", "qstar"} {
+		series := chart.Series{Style: styleOf(m)}
+		add := func(own []*entrant, end string) {
+			e, n := a.kept(own), float64(len(own))
+			macs, evaluations := 0., 0.
+			for _, o := range own {
+				macs, evaluations = macs+float64(o.chosen.MACs)/n, evaluations+float64(o.chosen.Evaluations)/n
+			}
+			series.Points = append(series.Points, chart.Point{X: macs, Y: e.Value, Low: e.Low, High: e.High})
+			t.Rows = append(t.Rows, append(row(title(m), end, fmt.Sprintf("%.3g", macs), fmt.Sprintf("%.0f", evaluations)), of(e)))
+		}
+		for i, one := range a.efforts[0] {
+			if one.method != m {
+				continue
+			}
+			end := fmt.Sprintf("%g of the table", one.effort)
+			if m == "qed" {
+				end = fmt.Sprintf("%d judged images", one.choice.question.(*choice).Setting.Judged)
+			}
+			var own []*entrant
+			for _, seed := range a.efforts {
+				own = append(own, seed[i])
+			}
+			if !slices.ContainsFunc(own, (*entrant).isNone) {
+				add(own, end)
+			}
+		}
+		if own := a.trial(m, a.x.Detail); own != nil {
+			add(own, "its own")
+		}
+		slices.SortFunc(series.Points, func(p, q chart.Point) int { return cmp.Compare(p.X, q.X) })
+		c.Series = append(c.Series, series)
+	}
+	return c, t
 }
 
 // layers is the table of Qed's layers at the detail budget.
@@ -190,51 +194,7 @@ func ablations(d *document, list []*analysis) error {
 		if len(a.ablation[0]) == 0 {
 			continue
 		}
-		var matter, not []string
-		t := table{Caption: a.x.Name + ": kept beyond the reference (" + reference + "), whose line says what is kept", Head: []string{"what is changed"}}
-		var variants []string
-		for _, e := range a.ablation[0] {
-			if !slices.Contains(variants, e.variant) {
-				variants = append(variants, e.variant)
-			}
-		}
-		for _, b := range a.x.AblationBudgets {
-			t.Head = append(t.Head, width(b))
-		}
-		find := func(variant string, bits float64) []*entrant {
-			return pick(a.ablation, func(e *entrant) bool { return e.variant == variant && e.bits == bits })
-		}
-		for _, v := range variants {
-			r := row(v)
-			var told []string
-			for _, b := range a.x.AblationBudgets {
-				own, ref := find(v, b), find(reference, b)
-				if own == nil || ref == nil {
-					r = append(r, none)
-					continue
-				}
-				if v == reference {
-					e := a.kept(own)
-					r = append(r, of(e))
-					continue
-				}
-				e := a.gap(own, ref)
-				if e.isNone() {
-					r = append(r, figure{Text: "0", Small: "the same answers"})
-				} else {
-					r = append(r, signed(e))
-				}
-				if e.isTold(0) {
-					told = append(told, fmt.Sprintf("%+.3f at %s", e.Value, width(b)))
-				}
-			}
-			t.Rows = append(t.Rows, r)
-			if len(told) > 0 {
-				matter = append(matter, fmt.Sprintf("%s (%s)", v, strings.Join(told, ", ")))
-			} else if v != reference {
-				not = append(not, v)
-			}
-		}
+		t, matter, not := a.ablated()
 		if len(matter) > 0 {
 			s.Text = append(s.Text, "On "+a.x.Name+" it matters: "+strings.Join(matter, "; ")+".")
 		}
@@ -245,4 +205,55 @@ func ablations(d *document, list []*analysis) error {
 	}
 	d.add(s)
 	return nil
+}
+
+// ablated is what the variants of one network keep beyond the reference, which of them
+// are told from it, and which are not.
+func (a *analysis) ablated() (t table, matter, not []string) {
+	t = table{Caption: a.x.Name + ": kept beyond the reference (" + reference + "), whose line says what is kept", Head: []string{"what is changed"}}
+	for _, b := range a.x.AblationBudgets {
+		t.Head = append(t.Head, width(b))
+	}
+	var variants []string
+	for _, e := range a.ablation[0] {
+		if !slices.Contains(variants, e.variant) {
+			variants = append(variants, e.variant)
+		}
+	}
+	find := func(variant string, bits float64) []*entrant {
+		return pick(a.ablation, func(e *entrant) bool { return e.variant == variant && e.bits == bits })
+	}
+	for _, v := range variants {
+		r := row(v)
+		var told []string
+		compared := false
+		for _, b := range a.x.AblationBudgets {
+			own, ref := find(v, b), find(reference, b)
+			switch {
+			case own == nil || ref == nil:
+				r = append(r, none)
+				continue
+			case v == reference:
+				r = append(r, of(a.kept(own)))
+				continue
+			}
+			compared = true
+			e := a.gap(own, ref)
+			if e.isNone() {
+				r = append(r, figure{Text: "0", Small: "the same answers"})
+			} else {
+				r = append(r, signed(e))
+			}
+			if e.isTold(0) {
+				told = append(told, fmt.Sprintf("%+.3f at %s", e.Value, width(b)))
+			}
+		}
+		t.Rows = append(t.Rows, r)
+		if len(told) > 0 {
+			matter = append(matter, fmt.Sprintf("%s (%s)", v, strings.Join(told, ", ")))
+		} else if compared {
+			not = append(not, v)
+		}
+	}
+	return t, matter, not
 }
