@@ -203,9 +203,9 @@ func (c *columnWriter) copy(from loop.Region, at, n loop.Expr) {
 	}
 	if c.whole() {
 		c.rounds(n, func(round int) {
-			var part *loop.Var
+			var part *parts
 			if c.sum != nil && c.m.Input == 8 {
-				part = b.Var("part", loop.Int(0))
+				part = c.parts()
 			}
 			for i := 0; i < round; i += 4 {
 				c.four(to, i, load(source, loop.Int(i), loop.I32), c.sum, part)
@@ -220,7 +220,7 @@ func (c *columnWriter) copy(from loop.Region, at, n loop.Expr) {
 	}
 	if c.taps%4 == 0 {
 		c.words(n, func(i, at loop.Expr) {
-			part := b.Var("part", loop.Int(0))
+			part := c.parts()
 			v := c.bytes(read(b.Var("word", load(source, i, loop.I32))), part)
 			if c.sum != nil {
 				b.Set(c.sum, loop.Sum(read(c.sum), c.folded(part, 4)))
@@ -313,11 +313,21 @@ func (c *columnWriter) words(n loop.Expr, do func(i, at loop.Expr)) {
 	})
 }
 
-// folded is the sum of inputs whose bytes plus 128 are summed in the halves of
-// part.
-func (c *columnWriter) folded(part *loop.Var, inputs int) loop.Expr {
+// parts are sums of words of four bytes: of the words themselves, modulo 2^32, and
+// of their bytes 1 and 3 in halves. The former less 2^8 times the latter is the sum of
+// bytes 0 and 2 in halves.
+type parts struct{ words, odd *loop.Var }
+
+func (c *columnWriter) parts() *parts {
+	return &parts{c.g.b.Var("words", loop.Int(0)), c.g.b.Var("odd", loop.Int(0))}
+}
+
+// folded is the sum of inputs whose bytes plus 128 are summed in parts.
+func (c *columnWriter) folded(p *parts, inputs int) loop.Expr {
 	bias := inputs * int(128-c.product.shift())
-	return loop.Sum(loop.Op(loop.And, read(part), loop.Int(0xffff)), loop.Op(loop.LShr, read(part), loop.Int(16)), loop.Int(-bias))
+	halves := loop.Sum(loop.Op(loop.Sub, read(p.words), loop.Op(loop.Shl, read(p.odd), loop.Int(8))), read(p.odd))
+	halves = read(c.g.b.Var("halves", loop.Instr("opaque", halves)))
+	return loop.Sum(loop.Op(loop.And, halves, loop.Int(0xffff)), loop.Op(loop.LShr, halves, loop.Int(16)), loop.Int(-bias))
 }
 
 // singles calls do for each input of n taps, with its place in the column.
@@ -330,9 +340,8 @@ func (c *columnWriter) singles(n loop.Expr, do func(i, at loop.Expr)) {
 }
 
 // four writes four inputs, the bytes of a word, as elements c on from a cursor,
-// and adds them to their sum: where they stay bytes, to that of bytes 0 and 2, and
-// of 1 and 3, in the halves of part.
-func (k *micro) four(to *loop.Cursor, c int, word loop.Expr, sum, part *loop.Var) {
+// and adds them to their sum: where they stay bytes, to parts.
+func (k *micro) four(to *loop.Cursor, c int, word loop.Expr, sum *loop.Var, part *parts) {
 	b := k.g.b
 	word = read(b.Var("word", word))
 	if k.m.Input == 16 {
@@ -348,15 +357,14 @@ func (k *micro) four(to *loop.Cursor, c int, word loop.Expr, sum, part *loop.Var
 	b.StoreAligned(to, loop.Int(c*k.pixels-c%k.granule()*(k.pixels-1)), k.bytes(word, part), 4)
 }
 
-// bytes is four inputs as columns hold them; their sums by halves are added to
-// part, plus 128 each.
-func (k *micro) bytes(word loop.Expr, part *loop.Var) loop.Expr {
+// bytes is four inputs as columns hold them; plus 128 each, they are added to p.
+func (k *micro) bytes(word loop.Expr, p *parts) loop.Expr {
 	b := k.g.b
 	biased := read(b.Var("biased", loop.Op(loop.Xor, word, loop.Num(loop.I32, -0x7f7f7f80))))
-	if part != nil {
-		even := loop.Op(loop.And, biased, loop.Int(0xff00ff))
+	if p != nil {
 		odd := loop.Op(loop.And, loop.Op(loop.LShr, biased, loop.Int(8)), loop.Int(0xff00ff))
-		b.Set(part, loop.Sum(read(part), even, odd))
+		b.Set(p.words, loop.Sum(read(p.words), biased))
+		b.Set(p.odd, loop.Sum(read(p.odd), odd))
 	}
 	if k.product.shift() != 0 {
 		return biased

@@ -60,7 +60,7 @@ func newMicro(g *generator, groups, run int, natural []int) (*micro, error) {
 	k.order = columnOrder(k.m, run, natural)
 	if k.elem.Kind == ir.Odd && !k.product.signs() {
 		k.odd = 1<<k.elem.Bits - 1
-		if k.elem.Bits == 8 {
+		if k.m.Passes(k.elem)[0] == 8 {
 			k.odd = -1 // codes are kept less 128
 		}
 	}
@@ -332,7 +332,12 @@ func (k *micro) block(col column, outs []output, channels int, y *loop.Cursor, c
 		}
 	}
 	step := 1
-	sum := func(i, j int) loop.Expr { return read(acc[i][j]) }
+	sum := func(i, j int) loop.Expr {
+		if k.m.Across && j+1 < channels && j%2 == 0 { // it holds 2^16 times the next one, too
+			return loop.Instr("opaque", loop.Op(loop.Sub, read(acc[i][j]), loop.Op(loop.Shl, read(acc[i][j+1]), loop.Int(16))))
+		}
+		return read(acc[i][j])
+	}
 	if together {
 		step = 4
 		sum = func(i, j int) loop.Expr {
@@ -628,14 +633,19 @@ func (k *micro) rest(p *pass, l target.Layout, col column, bit loop.Expr, acc []
 			x := load(col.region, loop.Sum(col.base, k.at(i), loop.Int(px*k.granule())), loop.Type{Bits: k.m.Input, Lanes: 1})
 			inputs[px] = read(b.Var("x", k.product.single(x)))
 		}
-		for j := range acc[0] {
+		var next loop.Expr // the code of the channel behind
+		for j := len(acc[0]) - 1; j >= 0; j-- {
 			at := loop.Sum(bit, loop.Scaled(loop.Sum(r, loop.Int(j*l.Rest)), p.bits))
 			q := load(p.data, loop.Op(loop.LShr, at, loop.Int(3)), loop.I8)
 			code := loop.To(loop.SExt, q, 32)
 			if p.bits < 8 {
 				code = loop.Op(loop.And, loop.Op(loop.LShr, loop.To(loop.ZExt, q, 32), loop.Op(loop.And, at, loop.Int(7))), loop.Int(1<<p.bits-1))
 			}
+			if k.m.Across && j%2 == 0 && j+1 < len(acc[0]) {
+				code = loop.Sum(code, loop.Op(loop.Shl, next, loop.Int(16)))
+			}
 			code = read(b.Var("q", code))
+			next = code
 			for px, x := range inputs {
 				v := acc[px][j]
 				t := loop.Op(loop.Mul, code, x)

@@ -178,9 +178,7 @@ func (m *Multiply) Passes(e ir.Elem) []int {
 			passes = append(passes, p)
 			continue
 		}
-		// In halves, codes of 8 bits in two passes differ from the interpreter's
-		// (dnnc fuzz 1 1053 armv7m): until that is mended another product serves.
-		if e.Kind == ir.I8 || m.Across {
+		if e.Kind == ir.I8 { // two's complement is no sum of unsigned halves
 			return nil
 		}
 		for _, q := range m.Planes {
