@@ -7,35 +7,57 @@ import (
 	"github.com/dnnc/dnnc/ir/target"
 )
 
-// decode has the kernel read its weights from scratch as bytes, those of a row
-// filled up to whole products; what fills is multiplied with zeros. The stored
-// passes are what decodeAll reads.
+// decode has the kernel read its weights from scratch as bytes or halves, those of a
+// row filled up to whole products; what fills is multiplied with zeros. The stored
+// passes are what decodeAll reads. Pairs read codes, all else weights, which need no
+// sum of inputs.
 func (k *micro) decode() {
-	size := target.ColumnBytes(k.m, k.k)
+	size := target.DecodedBytes(k.m, k.k)
+	whole := size * 8 / k.m.DecodedBits()
 	tiled := k.rows / k.channels * k.channels
-	k.stored, k.odd = k.passes, 0
+	k.stored = k.passes
+	if !k.m.Across {
+		k.odd = 0
+	}
 	k.passes = []*pass{{
-		bits: 8, tiled: k.m.Layout(8, size, k.channels), left: k.m.Layout(8, size, 1),
+		bits: k.m.DecodedBits(), tiled: k.m.Layout(k.m.DecodedBits(), whole, k.channels), left: k.m.Layout(k.m.DecodedBits(), whole, 1),
 		leftAt: k.groups * tiled * size, tiledBytes: -1, leftBytes: -1,
 	}}
-	k.decodedAt = k.pixels * k.columnBytes()
+	k.decodedAt = target.DecodedAt(k.m, k.k, k.pixels)
+}
+
+// oneByOne reports whether codes are decoded one after the other.
+func (k *micro) oneByOne() bool { return k.m.Decodes && k.m.Decode > 0 }
+
+// value is a code of the i-th pass, whose lowest bit is number low, added to what the
+// passes before it gave: a code of pairs, else a weight, which is 2q-(2^bits-1). The
+// first pass begins with what the zero code is.
+func (k *micro) value(i, low int, q, dst loop.Expr) loop.Expr {
+	zero := int64(1 - 1<<k.elem.Bits)
+	if k.m.Across {
+		zero = 0
+	} else {
+		low++
+	}
+	if i == 0 {
+		dst = loop.Num(q.Type(), zero)
+	}
+	return loop.Sum(loop.Op(loop.Shl, q, loop.Num(q.Type(), int64(low))), dst)
 }
 
 // decodeAll decodes all codes to the weights' values, once for all pixels, in the
 // order in which words of 8 bits lie, and makes the columns end in zeros.
 func (k *micro) decodeAll() {
-	size := target.ColumnBytes(k.m, k.k)
+	size := target.DecodedBytes(k.m, k.k)
 	tiled := k.rows / k.channels * k.channels
 	low := k.elem.CodeBits()
 	for i, p := range k.stored {
 		low -= p.bits
-		// A weight is 2q-(2^bits-1): the first pass begins with what the zero code is.
-		value := func(q loop.Expr, dst loop.Expr) loop.Expr {
-			if i == 0 {
-				dst = loop.Num(q.Type(), 1-1<<k.elem.Bits)
-			}
-			return loop.Sum(loop.Op(loop.Shl, q, loop.Num(q.Type(), int64(low+1))), dst)
+		if k.oneByOne() {
+			k.decodeStream(i, low)
+			continue
 		}
+		value := func(q, dst loop.Expr) loop.Expr { return k.value(i, low, q, dst) }
 		k.decodePart(p, p.tiled, k.groups*tiled/k.channels, k.channels, k.decodedAt, 0, p.restAt, value)
 		k.decodePart(p, p.left, k.groups*(k.rows-tiled), 1, k.decodedAt+k.groups*tiled*size, p.leftAt, p.leftRest, value)
 	}
@@ -77,6 +99,42 @@ func (k *micro) decodePart(p *pass, l target.Layout, n, channels, to, from, bit 
 			})
 		})
 	})
+}
+
+// decodeStream decodes the i-th pass to halves in scratch, in the order in which they
+// lie there (PackStream); low is the number of its codes' lowest bit.
+func (k *micro) decodeStream(i, low int) {
+	b, p, lanes := k.g.b, k.stored[i], k.m.Inputs()
+	tiled := k.rows / k.channels * k.channels
+	dst, bit := b.Cursor("dst", k.g.scratch, loop.Int(k.decodedAt)), b.Var("bit", loop.Int(0))
+	one := func(loop.Expr) {
+		old := loop.To(loop.ZExt, &loop.Load{From: dst, Offset: loop.Int(0), T: loop.I16, Align: 2}, 32)
+		v := k.value(i, low, k.codeAt(p, read(bit)), old)
+		b.StoreAligned(dst, loop.Int(0), loop.To(loop.Trunc, v, 16), 2)
+		b.Advance(dst, 2)
+		b.Set(bit, loop.Sum(read(bit), loop.Int(p.bits)))
+	}
+	part := func(n, channels int) {
+		if n == 0 {
+			return
+		}
+		b.For("tile", loop.Int(0), loop.Int(n), 1, func(loop.Expr) {
+			b.For("code", loop.Int(0), loop.Int(k.k/lanes*lanes*channels), 1, one)
+			last := k.k % lanes
+			if last == 0 {
+				return
+			}
+			b.For("unit", loop.Int(0), loop.Int(channels), 1, func(loop.Expr) {
+				b.For("code", loop.Int(0), loop.Int(last), 1, one)
+				for range lanes - last {
+					b.StoreAligned(dst, loop.Int(0), loop.Num(loop.I16, 0), 2)
+					b.Advance(dst, 2)
+				}
+			})
+		})
+	}
+	part(k.groups*tiled/k.channels, k.channels)
+	part(k.groups*(k.rows-tiled), 1)
 }
 
 // codeAt is the code of a pass at a bit of its data, as an i32: codes of fewer

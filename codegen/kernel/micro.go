@@ -64,7 +64,11 @@ func newMicro(g *generator, groups, run int, natural []int) (*micro, error) {
 			k.odd = -1 // codes are kept less 128
 		}
 	}
-	data := PackWords(k.m, k.elem, codes, groups, k.rows, k.k, k.channels, k.order)
+	pack := PackWords
+	if k.oneByOne() {
+		pack = PackStream
+	}
+	data := pack(k.m, k.elem, codes, groups, k.rows, k.k, k.channels, k.order)
 	tiled := k.rows / k.channels * k.channels
 	for i, p := range k.m.Passes(k.elem) {
 		ps := &pass{tiledBytes: -1, leftBytes: -1, bits: p, tiled: k.m.Layout(p, k.k, k.channels), left: k.m.Layout(p, k.k, 1)}
@@ -413,7 +417,11 @@ func (k *micro) words(p *pass, l target.Layout, col column, w *loop.Cursor, acc 
 		p.mask = b.Var("mask", loop.Instr("opaque", loop.Num(loop.I32, v)))
 	}
 	x := b.Cursor("x", col.region, col.base)
-	room := k.m.Room(p.bits) / l.Steps // groups whose sums a lane holds
+	bits := p.bits
+	if k.stored != nil {
+		bits = k.elem.CodeBits()
+	}
+	room := k.m.Room(bits) / l.Steps // groups whose sums a lane holds
 	if room == 0 {
 		k.rounds(p, l, w, x, loop.Int(l.Groups), acc)
 		return
@@ -584,8 +592,8 @@ func (k *micro) decodeRest(at int) {
 // zeroEnds makes the columns end in zeros.
 func (k *micro) zeroEnds() {
 	for px := range k.pixels {
-		k.g.b.For("i", loop.Int(k.k), loop.Int(k.columnBytes()), 1, func(i loop.Expr) {
-			k.g.b.Store(k.g.scratch, loop.Sum(k.at(i), loop.Int(px*k.granule())), loop.Num(loop.I8, 0))
+		k.g.b.For("i", loop.Int(k.k), loop.Int(k.columnBytes()*8/k.m.Input), 1, func(i loop.Expr) {
+			k.g.b.Store(k.g.scratch, loop.Sum(k.at(i), loop.Int(px*k.granule())), loop.Num(loop.Type{Bits: k.m.Input, Lanes: 1}, 0))
 		})
 	}
 }
@@ -633,15 +641,19 @@ func (k *micro) rest(p *pass, l target.Layout, col column, bit loop.Expr, acc []
 			x := load(col.region, loop.Sum(col.base, k.at(i), loop.Int(px*k.granule())), loop.Type{Bits: k.m.Input, Lanes: 1})
 			inputs[px] = read(b.Var("x", k.product.single(x)))
 		}
-		var next loop.Expr // the code of the channel behind
-		for j := len(acc[0]) - 1; j >= 0; j-- {
+		var next loop.Expr // of pairs, the code of the second channel
+		for j := range acc[0] {
+			paired := k.m.Across && j^1 < len(acc[0])
+			if paired { // the second one first
+				j ^= 1
+			}
 			at := loop.Sum(bit, loop.Scaled(loop.Sum(r, loop.Int(j*l.Rest)), p.bits))
 			q := load(p.data, loop.Op(loop.LShr, at, loop.Int(3)), loop.I8)
 			code := loop.To(loop.SExt, q, 32)
 			if p.bits < 8 {
 				code = loop.Op(loop.And, loop.Op(loop.LShr, loop.To(loop.ZExt, q, 32), loop.Op(loop.And, at, loop.Int(7))), loop.Int(1<<p.bits-1))
 			}
-			if k.m.Across && j%2 == 0 && j+1 < len(acc[0]) {
+			if paired && j%2 == 0 {
 				code = loop.Sum(code, loop.Op(loop.Shl, next, loop.Int(16)))
 			}
 			code = read(b.Var("q", code))

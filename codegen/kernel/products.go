@@ -41,6 +41,8 @@ var products = map[string]product{
 	"mlal":   mlal{},
 	"mladav": mladav{},
 
+	"smlad_decoded":  smladDecoded{},
+	"pair_decoded":   pairDecoded{},
 	"mladav_decoded": mladav{},
 	"mladav_nested":  mladavNested{},
 	"abal":           abal{},
@@ -92,6 +94,12 @@ func (s smlad) field(p *pass, word loop.Expr, f int) loop.Expr {
 func (smlad) add(_ int, code, input, sum loop.Expr) loop.Expr {
 	return loop.Instr("smlad", code, input, sum)
 }
+
+// smladDecoded multiplies with words that are operands as they lie.
+type smladDecoded struct{ smlad }
+
+func (smladDecoded) mask(int) int64                                 { return 0 }
+func (smladDecoded) field(_ *pass, word loop.Expr, _ int) loop.Expr { return word }
 
 // usada8 sums |x-255q| over four bytes x, for x+128 in a column: x where q is 0,
 // 255-x where it is 1. That is 255*sum(q) - sum((2q-1)x), and with the weights
@@ -151,6 +159,12 @@ func (pair) flush(b *loop.Builder, part *loop.Var, acc []*loop.Var) {
 	b.Set(acc[0], loop.Sum(read(acc[0]), read(part)))
 	b.Set(acc[1], loop.Sum(read(acc[1]), loop.Op(loop.LShr, read(part), loop.Int(16))))
 }
+
+// pairDecoded multiplies with words that are operands as they lie.
+type pairDecoded struct{ pair }
+
+func (pairDecoded) mask(int) int64                                 { return 0 }
+func (pairDecoded) field(_ *pass, word loop.Expr, _ int) loop.Expr { return word }
 
 // vector is what products of vectors of sixteen bytes share: sums of 16 bits, and
 // wide ones of 32.

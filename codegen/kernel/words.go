@@ -54,6 +54,51 @@ func PackWords(m *target.Multiply, e ir.Elem, codes []byte, groups, rows, k, cha
 	return all
 }
 
+// PackStream lays codes out for a product that decodes them one by one: contiguous, in
+// the order in which it reads them decoded, without what fills a row up.
+func PackStream(m *target.Multiply, e ir.Elem, codes []byte, groups, rows, k, channels int, order []int) [][]byte {
+	var all [][]byte
+	low := e.CodeBits()
+	for _, p := range m.Passes(e) {
+		low -= p
+		w := &wordWriter{m: m, p: p, data: make([]byte, (len(codes)*p+7)/8)}
+		bit := 0
+		tile := func(row, channels int) {
+			units, lanes := channels, m.Lanes
+			if m.Across {
+				units = channels / lanes
+			}
+			for step := 0; step < k; step += m.Inputs() {
+				for unit := range units {
+					for lane := range lanes {
+						r, i := row+unit, step+lane
+						if m.Across {
+							r, i = row+unit*lanes+lane, step
+						}
+						if i < k {
+							w.put(bit, codes[r*k+order[i]]>>low&(1<<p-1))
+							bit += p
+						}
+					}
+				}
+			}
+		}
+		tiled := rows / channels * channels
+		for g := range groups {
+			for r := 0; r < tiled; r += channels {
+				tile(g*rows+r, channels)
+			}
+		}
+		for g := range groups {
+			for r := tiled; r < rows; r++ {
+				tile(g*rows+r, 1)
+			}
+		}
+		all = append(all, w.data)
+	}
+	return all
+}
+
 // wordWriter fills one pass.
 type wordWriter struct {
 	m    *target.Multiply

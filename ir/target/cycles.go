@@ -82,7 +82,7 @@ func (t *Target) otherCycles(n *ir.Node, e ir.Elem) float64 {
 	if n.Op == ir.Conv2D {
 		all = pixels
 	}
-	c := t.best(e, shape, groups, row, all, pooled, func(m *Multiply) bool { return !m.Decodes || all > 0 && e.CodeBits() < 8 })
+	c := t.best(e, shape, groups, row, all, pooled, func(m *Multiply) bool { return !m.Decodes || e.CodeBits() < 8 && decodes(n, m) })
 	if c.m == nil {
 		return outputs * float64(k) * perWeight
 	}

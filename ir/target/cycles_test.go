@@ -19,6 +19,7 @@ func TestCyclesAreNearCounts(t *testing.T) {
 		groups int
 	}
 	conv, wide, full, one := layer{ir.Shape{32, 32, 3, 3}, 32, 1}, layer{ir.Shape{128, 128, 3, 3}, 8, 1}, layer{ir.Shape{500, 800}, 0, 1}, layer{ir.Shape{64, 32, 1, 1}, 32, 1}
+	first := layer{ir.Shape{32, 3, 3, 3}, 32, 1}
 	depthwise := layer{ir.Shape{32, 1, 3, 3}, 32, 32}
 	for _, c := range []struct {
 		target string
@@ -28,8 +29,10 @@ func TestCyclesAreNearCounts(t *testing.T) {
 	}{
 		{"armv7em", conv, "i8", 10.83}, {"armv7em", conv, "odd4", 10.26}, {"armv7em", conv, "odd2", 9.97}, {"armv7em", conv, "odd1", 5.93},
 		{"armv7em", full, "i8", .578}, {"armv7em", full, "odd4", .520}, {"armv7em", full, "odd1", .341}, {"armv7em", one, "i8", 3.08}, {"armv7em", depthwise, "i8", 1.23},
+		{"armv7em", one, "odd2", 2.47}, {"armv7em", first, "i8", 1.64}, {"armv7em", first, "odd4", 1.47}, {"armv7em", first, "odd1", 1.47},
 		{"armv7em", wide, "vec4x8", 4.02}, {"armv7em", wide, "vec4x16", 2.33}, {"armv7em", full, "vec4x8", .208}, {"armv7em", full, "vec4x16", .119},
-		{"armv7m", conv, "i8", 19.57}, {"armv7m", conv, "odd4", 12.79}, {"armv7m", full, "i8", .933}, {"armv7m", full, "odd4", .635}, {"armv7m", one, "i8", 4.98},
+		{"armv7m", conv, "i8", 19.57}, {"armv7m", conv, "odd4", 12.38}, {"armv7m", full, "i8", .933}, {"armv7m", full, "odd4", .635}, {"armv7m", one, "i8", 4.93},
+		{"armv7m", one, "odd2", 3.01}, {"armv7m", first, "odd4", 1.65}, {"armv7m", first, "odd1", 1.57},
 		{"armv7", conv, "i8", 2.71}, {"armv7", conv, "odd4", 2.83}, {"armv7", conv, "odd1", 1.26}, {"armv7", full, "i8", .117}, {"armv7", full, "odd1", .097},
 		{"armv7", wide, "vec6x8", .968}, {"armv7", wide, "vec4x16", .407}, {"armv7", full, "vec4x8", .053}, {"armv7", full, "vec4x16", .030},
 		{"armv8.1m", conv, "i8", 1.46}, {"armv8.1m", conv, "odd2", 1.46}, {"armv8.1m", full, "i8", .066}, {"armv8.1m", one, "i8", .473}, {"armv8.1m", depthwise, "i8", .492},

@@ -166,16 +166,26 @@ func micro(name string, op ir.Op, doc string) Kernel {
 			return []int{c.pixels, c.channels}
 		},
 		Scratch: func(n *ir.Node, t *Target) int {
-			c, w := choose(n, t), n.Const("weight").Type
-			k, groups := w.Shape.Size()/w.Shape[0], 1
-			bytes := c.pixels * ColumnBytes(c.m, k)
-			if n.Op == ir.Conv2D {
-				groups = n.Int("groups")
-				bytes += c.m.restScratch(w.Elem, k, w.Shape[0]/groups, groups, c.channels)
-			}
-			return bytes
+			c := choose(n, t)
+			return MicroScratch(n, c.m, c.pixels, c.channels)
 		},
 	}
+}
+
+// MicroScratch is the bytes of a tile's columns, and of what is decoded once for all
+// pixels behind them.
+func MicroScratch(n *ir.Node, m *Multiply, pixels, channels int) int {
+	w := n.Const("weight").Type
+	k, groups := w.Shape.Size()/w.Shape[0], 1
+	bytes := pixels * ColumnBytes(m, k)
+	if n.Op == ir.Conv2D {
+		groups = n.Int("groups")
+		if m.Decodes {
+			bytes = DecodedAt(m, k, pixels)
+		}
+		bytes += m.restScratch(w.Elem, k, w.Shape[0]/groups, groups, channels)
+	}
+	return bytes
 }
 
 // depthwise: each channel by itself, padded with the zero point.
@@ -209,17 +219,35 @@ func choose(n *ir.Node, t *Target) choice {
 	return t.best(c.Type.Elem, c.Type.Shape, n.Int("groups"), row, n.Out.Type.Shape[1]*height*row, pooled, serves)
 }
 
-// decodes reports whether a layer's weights may lie decoded in scratch: they are no
-// more than the activations, so that memory doubles at the most.
+// decodes reports whether a layer's weights may lie decoded in scratch: as bytes, they
+// are no more than the activations, so that memory doubles at the most; as halves, on
+// processors with less of it, no more than a quarter, or than 2 KiB.
 func decodes(n *ir.Node, m *Multiply) bool {
 	w := n.Const("weight").Type.Shape
-	return n.Op == ir.Conv2D && w[0]*ColumnBytes(m, w.Size()/w[0]) <= n.Out.Type.Shape.Size()+n.Args[0].Type.Shape.Size()
+	bytes, most := w[0]*DecodedBytes(m, w.Size()/w[0]), n.Out.Type.Shape.Size()+n.Args[0].Type.Shape.Size()
+	if m.DecodedBits() > 8 {
+		most = max(most/4, 2<<10)
+	}
+	return n.Op == ir.Conv2D && bytes <= most
+}
+
+// wholeInputs is the elements of a column of k inputs: those of whole products.
+func wholeInputs(m *Multiply, k int) int {
+	n := m.Inputs()
+	return (k + n - 1) / n * n
+}
+
+// DecodedBytes is the bytes of a row of k codes, decoded.
+func DecodedBytes(m *Multiply, k int) int { return wholeInputs(m, k) * m.DecodedBits() / 8 }
+
+// DecodedAt is the byte of the decoded codes behind the columns of some pixels.
+func DecodedAt(m *Multiply, k, pixels int) int {
+	return (pixels*ColumnBytes(m, k) + m.Word - 1) / m.Word * m.Word
 }
 
 // ColumnBytes is the bytes of a column of k inputs: whole products.
 func ColumnBytes(m *Multiply, k int) int {
-	n := m.Inputs()
-	return (k + n - 1) / n * n * m.Input / 8
+	return wholeInputs(m, k) * m.Input / 8
 }
 
 // scalarCodes: weights of one code each whose value is linear in the code.

@@ -29,9 +29,11 @@ type Multiply struct {
 	Across bool // the lanes are output channels that share an input, not inputs
 	Input  int  // bits of an input in the columns that products read: 8 or 16
 	Least  bool // 8-bit codes must be greater than -128: two products of -128*-128 overflow 16 bits
-	// Decodes: codes of fewer than 8 bits are decoded to bytes in scratch, once for
-	// all pixels, and read as those of 8 bits.
+	// Decodes: codes of fewer than 8 bits are decoded in scratch, once for all pixels,
+	// to bytes that are read as codes of 8 bits, or to halves. Decode is the
+	// instructions of a code where they are decoded one by one.
 	Decodes bool
+	Decode  float64
 	// Nested: where a word's fields are channels that share their inputs, a field is
 	// taken with all below it, in one instruction; sums are taken apart at the end.
 	// Products are unsigned.
@@ -62,6 +64,13 @@ var multiplies = []*Multiply{
 		Planes: []int{8, 4, 2, 1}, Word: 4, Lanes: 2, Field: 16, Input: 16,
 		Tiles: [][2]int{{2, 2}, {1, 4}, {1, 2}, {2, 1}, {1, 1}},
 		Load:  .75, Unpack: 1, Unpack8: 1, InputLoad: .5, Product: 1, Start: 10, Round: 5, Unroll8: 8, Unroll: 16,
+	},
+	{
+		Name: "smlad_decoded", Doc: "as smlad, of codes decoded to halves once for all pixels",
+		Arch: []string{"thumb", "arm"}, Feature: "dsp", Decodes: true, Decode: 11,
+		Planes: []int{4, 2, 1}, Word: 4, Lanes: 2, Field: 16, Input: 16,
+		Tiles: [][2]int{{2, 2}, {1, 2}, {2, 1}, {1, 1}},
+		Load:  .5, InputLoad: .5, Product: 1, Start: 10, Round: 5, Unroll: 16,
 	},
 	{
 		Name: "usada8", Doc: "the sum of four |x-255q| of unsigned bytes: x where the bit q is 0, 255-x where it is 1",
@@ -127,10 +136,21 @@ var multiplies = []*Multiply{
 		Planes: []int{4, 2, 1}, Word: 4, Lanes: 2, Field: 16, Across: true, Input: 8, Planar: true,
 		Tiles: [][2]int{{3, 4}, {2, 4}, {1, 4}, {1, 2}, {2, 2}, {1, 1}},
 		Load:  1, Unpack: 1, InputLoad: 1, Product: 1, Start: 10, Round: 5, Unroll: 16,
-		// The greatest code times the greatest input.
-		Narrow: func(bits int) int { return 65535 / (255 * (1<<bits - 1)) }, Flush: 6,
+		Narrow: pairs, Flush: 6,
+	},
+	{
+		Name: "pair_decoded", Doc: "as pair, of codes decoded to halves once for all pixels",
+		Arch: []string{"thumb", "thumb1", "riscv32", "riscv64"}, Decodes: true, Decode: 11,
+		Planes: []int{4, 2, 1}, Word: 4, Lanes: 2, Field: 16, Across: true, Input: 8, Planar: true,
+		Tiles: [][2]int{{3, 4}, {2, 4}, {1, 4}, {1, 2}, {2, 2}},
+		Load:  .75, InputLoad: 1, Product: 1, Start: 10, Round: 5, Unroll: 16,
+		Narrow: pairs, Flush: 6,
 	},
 }
+
+// pairs is the products of unsigned bytes that a half holds: the greatest code times
+// the greatest input.
+func pairs(bits int) int { return 65535 / (255 * (1<<bits - 1)) }
 
 // has reports a feature; simd is vectors of sixteen bytes.
 func (t *Target) has(feature string) bool {
@@ -263,6 +283,9 @@ func (m *Multiply) Rounds(p int) int {
 	return m.Unroll
 }
 
+// DecodedBits is the width to which codes are decoded: that of a whole field.
+func (m *Multiply) DecodedBits() int { return m.Field }
+
 // RestBytes are the bytes of a row's codes that no word holds, decoded to bytes:
 // whole products, for products of vectors. Kernels of many pixels keep them in
 // scratch.
@@ -276,7 +299,7 @@ func (m *Multiply) RestBytes(l Layout) int {
 // restScratch is the decoded codes, or the decoded rest of all rows, in every pass.
 func (m *Multiply) restScratch(e ir.Elem, k, rows, groups, channels int) int {
 	if m.Decodes {
-		return groups * rows * ColumnBytes(m, k)
+		return groups * rows * DecodedBytes(m, k)
 	}
 	tiled, sum := rows/channels*channels, 0
 	for _, p := range m.Passes(e) {
@@ -301,9 +324,13 @@ func (m *Multiply) cycles(e ir.Elem, k, pixels, channels, all int) float64 {
 	if m.Decodes {
 		for _, p := range passes {
 			l := m.Layout(p, k, channels)
-			sum += float64(decode*l.Groups*l.Steps+decodeRest*l.Rest) / float64(max(1, all))
+			once := m.Decode * float64(k)
+			if m.Decode == 0 {
+				once = float64(decode*l.Groups*l.Steps + decodeRest*l.Rest)
+			}
+			sum += once / float64(max(1, all))
 		}
-		passes, k = []int{8}, ColumnBytes(m, k)
+		passes, k = []int{m.DecodedBits()}, wholeInputs(m, k)
 	}
 	for _, p := range passes {
 		l := m.Layout(p, k, channels)
@@ -318,6 +345,9 @@ func (m *Multiply) cycles(e ir.Elem, k, pixels, channels, all int) float64 {
 		units, px := float64(l.Units), float64(pixels)
 		step := float64(l.Words)*m.Load/float64(max(1, l.Steps)) + units*unpack + px*m.InputLoad + px*units*product
 		step += m.Round / float64(m.Rounds(p))
+		if m.Decodes {
+			p = e.CodeBits()
+		}
 		if room := m.Room(p); room > 0 {
 			step += px * units * m.Flush / float64(room)
 		}
@@ -371,6 +401,9 @@ func (t *Target) best(e ir.Elem, shape ir.Shape, groups, pixels, all, pooled int
 		}
 		for _, tile := range m.tiles(e) {
 			if tile[0] > pixels || tile[0] > 1 && tile[0]%pooled != 0 || tile[1] > rows {
+				continue
+			}
+			if m.Decodes && m.Across && rows%tile[1] > 0 { // no word holds a single row
 				continue
 			}
 			// Rows that fill no tile are computed one by one.
