@@ -247,6 +247,8 @@ func TestOtherProducts(t *testing.T) {
 		{"armv6m", "odd2", "pair_decoded", [2]int{2, 2}},
 		{"armv7em", "odd3", "smlad_decoded", [2]int{2, 2}},
 		{"armv7em", "odd1", "smlad_decoded", [2]int{1, 2}},
+		{"armv7", "odd7", "mlal_decoded", [2]int{2, 4}}, // one product to a lane
+		{"armv7", "odd3", "mlal_decoded", [2]int{1, 2}},
 	} {
 		t.Run(fmt.Sprint(c), func(t *testing.T) {
 			tgt, err := target.Find(c.target)

@@ -32,6 +32,7 @@ type micro struct {
 // pass is the words of one width of codes.
 type pass struct {
 	bits        int
+	product     int           // bits of the codes that products multiply: fewer than bits where they are decoded
 	tiled, left target.Layout // of tiles, of the rows left over
 	data        *loop.Global
 	leftAt      int // byte of the first row left over
@@ -71,7 +72,7 @@ func newMicro(g *generator, groups, run int, natural []int) (*micro, error) {
 	data := pack(k.m, k.elem, codes, groups, k.rows, k.k, k.channels, k.order)
 	tiled := k.rows / k.channels * k.channels
 	for i, p := range k.m.Passes(k.elem) {
-		ps := &pass{tiledBytes: -1, leftBytes: -1, bits: p, tiled: k.m.Layout(p, k.k, k.channels), left: k.m.Layout(p, k.k, 1)}
+		ps := &pass{tiledBytes: -1, leftBytes: -1, bits: p, product: p, tiled: k.m.Layout(p, k.k, k.channels), left: k.m.Layout(p, k.k, 1)}
 		ps.data = g.global(fmt.Sprintf("weight%d", i), 8, data[i])
 		ps.leftAt = groups * tiled / k.channels * ps.tiled.Groups * ps.tiled.Words * k.m.Word
 		ps.restAt = 8 * (ps.leftAt + groups*(k.rows-tiled)*ps.left.Groups*ps.left.Words*k.m.Word)
@@ -417,11 +418,7 @@ func (k *micro) words(p *pass, l target.Layout, col column, w *loop.Cursor, acc 
 		p.mask = b.Var("mask", loop.Instr("opaque", loop.Num(loop.I32, v)))
 	}
 	x := b.Cursor("x", col.region, col.base)
-	bits := p.bits
-	if k.stored != nil {
-		bits = k.elem.CodeBits()
-	}
-	room := k.m.Room(bits) / l.Steps // groups whose sums a lane holds
+	room := k.m.Room(p.product) / l.Steps // groups whose sums a lane holds
 	if room == 0 {
 		k.rounds(p, l, w, x, loop.Int(l.Groups), acc)
 		return
@@ -431,7 +428,7 @@ func (k *micro) words(p *pass, l target.Layout, col column, w *loop.Cursor, acc 
 		parts := make([][]*loop.Var, len(acc))
 		for i := range parts {
 			for range l.Units {
-				parts[i] = append(parts[i], b.Var("part", loop.Num(k.product.sums(p.bits), 0)))
+				parts[i] = append(parts[i], b.Var("part", loop.Num(k.product.sums(p.product), 0)))
 			}
 		}
 		k.rounds(p, l, w, x, loop.Int(groups), parts)
@@ -509,7 +506,7 @@ func (k *micro) group(p *pass, l target.Layout, w, x *loop.Cursor, inputAt int, 
 		code := read(b.Var("q", k.field(p, l, word, f%l.Fields)))
 		for i := range acc {
 			v := acc[i][unit]
-			b.Set(v, k.product.add(p.bits, code, inputs[step%batch*len(acc)+i], read(v)))
+			b.Set(v, k.product.add(p.product, code, inputs[step%batch*len(acc)+i], read(v)))
 		}
 	}
 }
@@ -620,11 +617,11 @@ func (k *micro) restBytes(p *pass, l target.Layout, col column, bit loop.Expr, a
 		for j := range acc[0] {
 			code := read(b.Var("q", &loop.Load{From: codes, Offset: loop.Int(j*size + i), T: t, Align: 8}))
 			for px := range acc {
-				if k.m.Room(p.bits) == 0 {
-					b.Set(acc[px][j], k.product.add(p.bits, code, inputs[px], read(acc[px][j])))
+				if k.m.Room(p.product) == 0 {
+					b.Set(acc[px][j], k.product.add(p.product, code, inputs[px], read(acc[px][j])))
 					continue
 				}
-				part := b.Var("part", k.product.add(p.bits, code, inputs[px], loop.Num(k.product.sums(p.bits), 0)))
+				part := b.Var("part", k.product.add(p.product, code, inputs[px], loop.Num(k.product.sums(p.product), 0)))
 				k.product.flush(b, part, acc[px][j:])
 			}
 		}

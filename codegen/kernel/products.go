@@ -43,6 +43,7 @@ var products = map[string]product{
 
 	"smlad_decoded":  smladDecoded{},
 	"pair_decoded":   pairDecoded{},
+	"mlal_decoded":   mlal{},
 	"mladav_decoded": mladav{},
 	"mladav_nested":  mladavNested{},
 	"abal":           abal{},

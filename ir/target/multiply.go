@@ -86,13 +86,15 @@ var multiplies = []*Multiply{
 		Tiles8: [][2]int{{2, 4}, {2, 2}, {1, 4}, {1, 2}, {2, 1}, {1, 1}},
 		Tiles:  [][2]int{{2, 4}, {2, 2}, {1, 4}, {1, 2}, {2, 1}, {1, 1}},
 		Load:   1, Unpack: 1.5, Unpack8: 0, InputLoad: 1, Product: 2, Product8: 3, Start: 10, Round: 4, Unroll8: 2, Unroll: 4,
-		// Each lane takes two products of the greatest code and input.
-		Narrow: func(bits int) int {
-			if bits == 8 {
-				return 0
-			}
-			return 32767 / (128 * (1<<bits - 1)) / 2
-		}, Flush: 4,
+		Narrow: lanes, Flush: 4,
+	},
+	{
+		Name: "mlal_decoded", Doc: "as mlal, of codes decoded to bytes once for all pixels",
+		Arch: []string{"arm"}, Feature: "simd", Decodes: true,
+		Planes: []int{4, 2, 1}, Word: 16, Lanes: 16, Field: 8, Input: 8,
+		Tiles: [][2]int{{2, 4}, {2, 2}, {1, 4}, {1, 2}, {2, 1}, {1, 1}},
+		Load:  1, InputLoad: 1, Product: 2, Start: 10, Round: 4, Unroll8: 4, Unroll: 4,
+		Narrow: lanes, Flush: 4,
 	},
 	{
 		Name: "mladav", Doc: "sixteen products of signed bytes, all added to one sum",
@@ -146,6 +148,15 @@ var multiplies = []*Multiply{
 		Load:  .75, InputLoad: 1, Product: 1, Start: 10, Round: 5, Unroll: 16,
 		Narrow: pairs, Flush: 6,
 	},
+}
+
+// lanes is the products of signed bytes that a half holds, each two of the greatest
+// weight or code and the greatest input; 0 for those of 8 bits.
+func lanes(bits int) int {
+	if bits == 8 {
+		return 0
+	}
+	return 32767 / (128 * (1<<bits - 1)) / 2
 }
 
 // pairs is the products of unsigned bytes that a half holds: the greatest code times
@@ -334,9 +345,12 @@ func (m *Multiply) cycles(e ir.Elem, k, pixels, channels, all int) float64 {
 	}
 	for _, p := range passes {
 		l := m.Layout(p, k, channels)
-		unpack, product := m.Unpack, m.Product
+		unpack, product, rounds := m.Unpack, m.Product, m.Rounds(p)
 		if p == 8 {
 			unpack, product = m.Unpack8, max(m.Product, m.Product8)
+		}
+		if m.Decodes {
+			unpack, product, p = 0, m.Product, e.CodeBits()
 		}
 		if m.NestedIn(l) {
 			unpack = 1 - 1/float64(l.Fields)
@@ -344,10 +358,7 @@ func (m *Multiply) cycles(e ir.Elem, k, pixels, channels, all int) float64 {
 		}
 		units, px := float64(l.Units), float64(pixels)
 		step := float64(l.Words)*m.Load/float64(max(1, l.Steps)) + units*unpack + px*m.InputLoad + px*units*product
-		step += m.Round / float64(m.Rounds(p))
-		if m.Decodes {
-			p = e.CodeBits()
-		}
+		step += m.Round / float64(rounds)
 		if room := m.Room(p); room > 0 {
 			step += px * units * m.Flush / float64(room)
 		}
