@@ -1,6 +1,8 @@
 package kernel
 
 import (
+	"fmt"
+
 	"github.com/dnnc/dnnc/codegen/loop"
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/runtime/interp"
@@ -15,25 +17,51 @@ type book struct {
 	rows              *loop.Global
 }
 
-func newBook(g *generator) (*book, error) {
+// newCodes packs the codes of a layer of a codebook.
+func newCodes(g *generator) (*book, error) {
 	w := g.n.Const("weight")
 	s := w.Type.Shape
 	b := &book{d: max(int(w.Type.Elem.Group), 1), channels: s[1], taps: s.Size() / (s[0] * s[1])}
 	b.groups = (b.channels + b.d - 1) / b.d
-	codes := b.groups * b.taps
-	order := make([]int, codes)
-	for i := range order {
-		order[i] = i
-		if w.Type.Elem.Kind == ir.Code { // in logical order
-			order[i] = i%b.channels*b.taps + i/b.channels
-		}
-	}
 	table, err := g.n.Const("codebook").Load()
 	if err != nil {
 		return nil, err
 	}
 	b.rows = g.global("codebook", 4, table)
-	if b.layer, err = newLayerOf(g, 1, codes, s[0]+1, order); err != nil {
+	codes, err := w.Load()
+	if err != nil {
+		return nil, err
+	}
+	b.layer = &layer{g: g, elem: w.Type.Elem, rows: s[0], k: b.groups * b.taps, groups: 1, acc: 32}
+	for i, data := range Pack(w.Type.Elem, codes, 1, s[0], b.k, s[0]+1, b.order(w.Type.Elem)) {
+		b.planes = append(b.planes, g.global(fmt.Sprintf("weight%d", i), 4, data))
+	}
+	return b, nil
+}
+
+// order is that of an output channel's codes, tap by tap.
+func (b *book) order(e ir.Elem) []int {
+	order := make([]int, b.groups*b.taps)
+	for i := range order {
+		order[i] = i
+		if e.Kind == ir.Code { // in logical order
+			order[i] = i%b.channels*b.taps + i/b.channels
+		}
+	}
+	return order
+}
+
+func newBook(g *generator) (*book, error) {
+	w := g.n.Const("weight")
+	s := w.Type.Shape
+	b := &book{d: max(int(w.Type.Elem.Group), 1), channels: s[1], taps: s.Size() / (s[0] * s[1])}
+	b.groups = (b.channels + b.d - 1) / b.d
+	table, err := g.n.Const("codebook").Load()
+	if err != nil {
+		return nil, err
+	}
+	b.rows = g.global("codebook", 4, table)
+	if b.layer, err = newLayerOf(g, 1, b.groups*b.taps, s[0]+1, b.order(w.Type.Elem)); err != nil {
 		return nil, err
 	}
 	b.layer.lanes = g.n.Ints("tile")[1]

@@ -259,6 +259,9 @@ func TestOtherProducts(t *testing.T) {
 					if n.Op.Info().Attr("multiply") == nil || !n.Has("multiply") {
 						continue
 					}
+					if n.Word("impl") == "conv_blocks" {
+						target.FindKernel("conv_micro").Assign(n, tgt)
+					}
 					rows, pixels := n.Const("weight").Type.Shape[0], 1
 					if n.Op == ir.Conv2D {
 						rows /= n.Int("groups")
@@ -277,6 +280,36 @@ func TestOtherProducts(t *testing.T) {
 				}
 			})
 			require.Greater(t, other, 4)
+			in, out := cases(t, m, 1)
+			conformEvaluator(t, m, in, out)
+		})
+	}
+}
+
+// TestBlocks: blocks of output channels decoded through a codebook, or from several
+// planes; every other layer has the smallest blocks, the last of which overlaps.
+func TestBlocks(t *testing.T) {
+	for _, c := range []struct{ target, format string }{
+		{"armv7em", "vec8x4"}, {"armv7em", "vec3x5"}, {"armv7em", "code3"}, {"armv7em", "odd3"}, {"armv7em", "odd7"},
+		{"armv7m", "vec6x8"}, {"armv7m", "odd6"}, {"armv6m", "odd3"},
+	} {
+		t.Run(fmt.Sprint(c), func(t *testing.T) {
+			tgt, err := target.Find(c.target)
+			require.NoError(t, err)
+			blocks := 0
+			m := conform(t, tgt, c.format, func(m *ir.Module) {
+				prefer(m, tgt, target.FindKernel("conv_blocks"))
+				for _, n := range m.Ops {
+					if n.Word("impl") != "conv_blocks" {
+						continue
+					}
+					if blocks++; blocks%2 == 0 {
+						tile := n.Ints("tile")
+						n.Set("tile", []int{tile[0], tile[1], tile[1]})
+					}
+				}
+			})
+			require.Greater(t, blocks, 5)
 			in, out := cases(t, m, 1)
 			conformEvaluator(t, m, in, out)
 		})

@@ -54,7 +54,7 @@ func (k *micro) decodeAll() {
 	for i, p := range k.stored {
 		low -= p.bits
 		if k.oneByOne() {
-			k.decodeStream(i, low)
+			k.decodeStream(i, low, loop.Int(0))
 			continue
 		}
 		value := func(q, dst loop.Expr) loop.Expr { return k.value(i, low, q, dst) }
@@ -102,11 +102,12 @@ func (k *micro) decodePart(p *pass, l target.Layout, n, channels, to, from, bit 
 }
 
 // decodeStream decodes the i-th pass to halves in scratch, in the order in which they
-// lie there (PackStream); low is the number of its codes' lowest bit.
-func (k *micro) decodeStream(i, low int) {
+// lie there (PackStream), from the code of an index on; low is the number of its codes'
+// lowest bit.
+func (k *micro) decodeStream(i, low int, from loop.Expr) {
 	b, p, lanes := k.g.b, k.stored[i], k.m.Inputs()
 	tiled := k.rows / k.channels * k.channels
-	dst, bit := b.Cursor("dst", k.g.scratch, loop.Int(k.decodedAt)), b.Var("bit", loop.Int(0))
+	dst, bit := b.Cursor("dst", k.g.scratch, loop.Int(k.decodedAt)), b.Var("bit", loop.Scaled(from, p.bits))
 	one := func(loop.Expr) {
 		old := loop.To(loop.ZExt, &loop.Load{From: dst, Offset: loop.Int(0), T: loop.I16, Align: 2}, 32)
 		v := k.value(i, low, k.codeAt(p, read(bit)), old)

@@ -15,26 +15,12 @@ import (
 func convMicro(g *generator) error {
 	w := interp.Window(g.n)
 	in := w.InC / w.Groups
-	var natural []int // rows, columns, channels of the group
-	for ky := range w.KH {
-		for kx := range w.KW {
-			for c := range in {
-				natural = append(natural, (c*w.KH+ky)*w.KW+kx)
-			}
-		}
-	}
-	k, err := newMicro(g, w.Groups, in, natural)
+	k, err := newMicro(g, w.Groups, in, natural(w))
 	if err != nil {
 		return err
 	}
-	k.pads = k.padRow()
-	b, count, ow := g.b, k.pixels, g.columns(w)
-	k.pooled = 1
-	if count > 1 {
-		_, k.pooled = g.n.Pool()
-	}
-	if count%k.pooled != 0 {
-		return fmt.Errorf("tiles of %d pixels for pools of %d", count, k.pooled)
+	if err := k.poolTiles(); err != nil {
+		return err
 	}
 	if k.stored != nil {
 		k.decodeAll()
@@ -42,16 +28,51 @@ func convMicro(g *generator) error {
 		k.decodeRest(k.pixels * k.columnBytes())
 	}
 	gather, tile := k.window(w), k.outputs(w.OutC)
-	g.rows(w, false, func(oy, row loop.Expr) {
+	k.tiles(w, false, gather, tile, func(do func(group, first loop.Expr)) {
+		g.b.For("group", loop.Int(0), loop.Int(w.Groups), 1, func(group loop.Expr) { do(group, loop.Scaled(group, in)) })
+	})
+	return nil
+}
+
+// natural lists a window's inputs in the order of memory: rows, columns, channels of
+// the group.
+func natural(w kernels.Window) (order []int) {
+	for ky := range w.KH {
+		for kx := range w.KW {
+			for c := range w.InC / w.Groups {
+				order = append(order, (c*w.KH+ky)*w.KW+kx)
+			}
+		}
+	}
+	return order
+}
+
+// poolTiles prepares padding and pools of a convolution's tiles.
+func (k *micro) poolTiles() error {
+	k.pads, k.pooled = k.padRow(), 1
+	if k.pixels > 1 {
+		_, k.pooled = k.g.n.Pool()
+	}
+	if k.pixels%k.pooled != 0 {
+		return fmt.Errorf("tiles of %d pixels for pools of %d", k.pixels, k.pooled)
+	}
+	return nil
+}
+
+// tiles computes the pixels of all rows, tile after tile, for the groups that each
+// calls do for, with their first input channel.
+func (k *micro) tiles(w kernels.Window, cleared bool, gather, tile *loop.Func, each func(do func(group, first loop.Expr))) {
+	g, b, count, ow := k.g, k.g.b, k.pixels, k.g.columns(w)
+	g.rows(w, cleared, func(oy, row loop.Expr) {
 		b.For("tx", loop.Int(0), loop.Int(ow), count, func(tx loop.Expr) {
 			ox := tx
 			if ow%count != 0 {
 				ox = read(b.Var("ox", loop.Op(loop.SMin, tx, loop.Int(ow-count))))
 			}
-			b.For("group", loop.Int(0), loop.Int(w.Groups), 1, func(group loop.Expr) {
+			each(func(group, first loop.Expr) {
 				ints := []loop.Expr{group, loop.Int(0), g.pixel(w, row, ox)}
 				for i := range count {
-					sum := b.Result("sum", gather, []loop.Expr{loop.Scaled(group, in), oy, loop.Sum(ox, loop.Int(i)), loop.Int(i * k.granule())},
+					sum := b.Result("sum", gather, []loop.Expr{first, oy, loop.Sum(ox, loop.Int(i)), loop.Int(i * k.granule())},
 						[]loop.Arg{{Region: g.args[0]}, {Region: g.scratch}})
 					if k.odd != 0 {
 						ints = append(ints, sum)
@@ -61,7 +82,6 @@ func convMicro(g *generator) error {
 			})
 		})
 	})
-	return nil
 }
 
 // linearMicro makes the input a column, then computes all outputs.

@@ -126,6 +126,7 @@ var families = map[string]func(g *generator) error{
 	"conv_tile":        convTile,
 	"conv_lookup":      convLookup,
 	"linear_lookup":    linearLookup,
+	"conv_blocks":      convBlocks,
 	"conv_decode":      convDecode,
 	"linear_decode":    linearDecode,
 	"linear_tile":      linearTile,

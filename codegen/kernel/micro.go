@@ -27,6 +27,7 @@ type micro struct {
 	apart            int   // bytes between the outputs of a tile's pixels
 	pooled           int   // pixels side by side that share an output
 	odd              int64 // how often the sum of inputs is taken off
+	blocks           bool  // a group is some output channels, known by the first one, whose weights lie decoded
 }
 
 // pass is the words of one width of codes.
@@ -229,6 +230,9 @@ func (k *micro) channelTiles(col column, group loop.Expr, outs []output) {
 			return
 		}
 		c := loop.Sum(loop.Scaled(group, k.rows), loop.Int(first))
+		if k.blocks {
+			c, group = loop.Sum(group, loop.Int(first)), loop.Int(0)
+		}
 		cs := k.rq.cursors(k.constants, c)
 		y := b.Cursor("y", k.g.out, loop.Sum(outs[0].at, c))
 		var ws []*loop.Cursor
@@ -458,27 +462,32 @@ func (k *micro) rounds(p *pass, l target.Layout, w, x *loop.Cursor, n loop.Expr,
 	b, stride := k.g.b, k.stride(l.Taken)
 	groups := int(n.(*loop.Const).Value)
 	round := k.round(p, l, groups)
-	b.For("round", loop.Int(0), loop.Int(groups/round), 1, func(loop.Expr) {
-		for i := range round {
-			k.group(p, l, w, x, i*stride, acc)
+	some := func(n int) {
+		for i := range n {
+			k.group(p, l, w, x, i*l.Words*k.m.Word, i*stride, acc)
+		}
+		if k.stays(l) {
+			b.Advance(w, n*l.Words*k.m.Word)
 		}
 		if !k.product.walks() {
-			b.Advance(x, round*stride)
+			b.Advance(x, n*stride)
 		}
+	}
+	b.For("round", loop.Int(0), loop.Int(groups/round), 1, func(loop.Expr) {
+		some(round)
 	})
 	if left := groups % round; left > 0 {
-		for i := range left {
-			k.group(p, l, w, x, i*stride, acc)
-		}
-		if !k.product.walks() {
-			b.Advance(x, left*stride)
-		}
+		some(left)
 	}
 }
 
+// stays reports whether words of codes are loaded from one place in a round: those
+// that are operands as they lie, so that two of them are one load.
+func (k *micro) stays(l target.Layout) bool { return l.Fields == 1 && k.m.Word == 4 }
+
 // group adds the products of one group of words. Inputs are loaded for two
 // products at once, which one instruction may do.
-func (k *micro) group(p *pass, l target.Layout, w, x *loop.Cursor, inputAt int, acc [][]*loop.Var) {
+func (k *micro) group(p *pass, l target.Layout, w, x *loop.Cursor, wordAt, inputAt int, acc [][]*loop.Var) {
 	b := k.g.b
 	var word loop.Expr
 	batch := max(1, 2/len(acc))
@@ -500,8 +509,14 @@ func (k *micro) group(p *pass, l target.Layout, w, x *loop.Cursor, inputAt int, 
 			}
 		}
 		if f%l.Fields == 0 {
-			word = read(b.Var("word", &loop.Load{From: w, Offset: loop.Int(0), T: k.product.word(), Align: min(k.m.Word, 8)}))
-			b.Advance(w, k.m.Word)
+			at := 0
+			if k.stays(l) {
+				at = wordAt + f/l.Fields*k.m.Word
+			}
+			word = read(b.Var("word", &loop.Load{From: w, Offset: loop.Int(at), T: k.product.word(), Align: min(k.m.Word, 8)}))
+			if !k.stays(l) {
+				b.Advance(w, k.m.Word)
+			}
 		}
 		code := read(b.Var("q", k.field(p, l, word, f%l.Fields)))
 		for i := range acc {

@@ -24,6 +24,11 @@ const (
 	perDepthwiseTap = 2.7
 	perVectorTap    = 1.1
 
+	// Of a linear layer, a code whose row of the codebook is found, and a weight of that:
+	perBookCode, perBookProduct = 12., 3.5
+
+	perBookWeight = 4. // a weight looked up in a codebook, for all pixels
+
 	perWeight = 6. // multiply-add of a kernel without products of the target's
 )
 
@@ -48,14 +53,13 @@ func (t *Target) Cycles(n *ir.Node, e ir.Elem) float64 {
 // otherCycles are those of a layer that is not left to conv_pixels.
 func (t *Target) otherCycles(n *ir.Node, e ir.Elem) float64 {
 	shape := n.Const("weight").Type.Shape
-	pixels, taps, groups, pooled := 1, 1, 1, 1
+	pixels, taps, groups := 1, 1, 1
 	if n.Op == ir.Conv2D {
 		h, w := n.Pool()
 		out := n.Out.Type.Shape
-		pixels, taps, groups, pooled = out[1]*out[2]*h*w, shape[2]*shape[3], n.Int("groups"), w
+		pixels, taps, groups = out[1]*out[2]*h*w, shape[2]*shape[3], n.Int("groups")
 	}
-	rows, k := shape[0], shape.Size()/shape[0]
-	outputs := float64(pixels * rows)
+	outputs := float64(pixels * shape[0])
 	if e.Kind == ir.Vec {
 		d := int(e.Group)
 		steps := (shape[1] + d - 1) / d
@@ -65,6 +69,11 @@ func (t *Target) otherCycles(n *ir.Node, e ir.Elem) float64 {
 			return tables + outputs*(float64(steps*taps)*perVectorLookup+perVectorOutput+perTap*float64(taps)/(4*LookupTile)) + perPixel*float64(pixels)
 		}
 		tables := float64(inputs*steps) * float64(int(1)<<e.Bits) * (perEntry + perProd*float64(d))
+		if n.Op == ir.Conv2D && steps*2<<e.Bits*shape[2]*n.Args[0].Type.Shape[2] > maxTables {
+			if b := t.blocks(n, e); b.m != nil {
+				return b.cost
+			}
+		}
 		planes := float64(len(e.Planes()))
 		return tables + outputs*(float64(steps*taps)*perLookup*planes+perOutput+perTap*float64(taps)/LookupTile) + perPixel*float64(pixels)
 	}
@@ -74,6 +83,27 @@ func (t *Target) otherCycles(n *ir.Node, e ir.Elem) float64 {
 		}
 		return outputs * (float64(taps)*perDepthwiseTap + perOutput)
 	}
+	cost := t.microCycles(n, e)
+	if e.Kind == ir.Odd && n.Op == ir.Conv2D {
+		if b := t.blocks(n, e); b.m != nil {
+			cost = min(cost, b.cost)
+		}
+	}
+	return cost
+}
+
+// microCycles are those of a layer's words of codes.
+func (t *Target) microCycles(n *ir.Node, e ir.Elem) float64 {
+	shape := n.Const("weight").Type.Shape
+	rows, k := shape[0], shape.Size()/shape[0]
+	pixels, groups, pooled := 1, 1, 1
+	if n.Op == ir.Conv2D {
+		var h int
+		h, pooled = n.Pool()
+		out := n.Out.Type.Shape
+		pixels, groups = out[1]*out[2]*h*pooled, n.Int("groups")
+	}
+	outputs := float64(pixels * rows)
 	row := 1
 	if n.Op == ir.Conv2D {
 		row = n.Out.Type.Shape[2] * pooled
@@ -86,13 +116,33 @@ func (t *Target) otherCycles(n *ir.Node, e ir.Elem) float64 {
 	if c.m == nil {
 		return outputs * float64(k) * perWeight
 	}
-	columns := float64(pixels*groups) * (float64(k)*perInput*float64(c.m.Input)/16 + float64(taps)*perTap)
-	if c.m.Word == 16 {
-		columns = float64(pixels*groups) * (float64(k)/4 + float64(taps)*perTap)
-	}
 	output := perOutput / 2
 	if c.m.Word == 16 && c.m.Narrow == nil && c.channels%4 == 0 { // four sums together, and none to be added up before
 		output = perScalarSum
 	}
-	return outputs*(c.cycles+output) + columns + perPixel*float64(pixels)
+	return outputs*(c.cycles+output) + t.columnCycles(n, c.m)
+}
+
+// bookCycles are those of a linear layer that finds the codebook's row for each code.
+func bookCycles(n *ir.Node, e ir.Elem) float64 {
+	shape := n.Const("weight").Type.Shape
+	d := int(e.Group)
+	steps := (shape[1] + d - 1) / d
+	return float64(shape[0]) * (float64(steps)*perBookCode*float64(len(e.Planes())) + float64(shape[1])*perBookProduct)
+}
+
+// columnCycles are those of the columns of all pixels, and of what surrounds them.
+func (t *Target) columnCycles(n *ir.Node, m *Multiply) float64 {
+	shape := n.Const("weight").Type.Shape
+	pixels, groups, taps := 1, 1, 1
+	if n.Op == ir.Conv2D {
+		h, w := n.Pool()
+		out := n.Out.Type.Shape
+		pixels, groups, taps = out[1]*out[2]*h*w, n.Int("groups"), shape[2]*shape[3]
+	}
+	input := perInput * float64(m.Input) / 16
+	if m.Word == 16 {
+		input = 1. / 4
+	}
+	return float64(pixels*groups)*(float64(shape.Size()/shape[0])*input+float64(taps)*perTap) + perPixel*float64(pixels)
 }

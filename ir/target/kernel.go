@@ -79,6 +79,28 @@ var kernels = []Kernel{
 			return bytes
 		},
 	},
+	{
+		Name: "conv_blocks", Op: ir.Conv2D, Pools: true,
+		Doc: "the weights of a block of output channels decoded once for all pixels, then windows gathered as columns times them, by the target's own product: codebooks that are no tables, codes that no plane holds whole",
+		Applies: func(n *ir.Node, t *Target) bool {
+			e := n.Const("weight").Type.Elem
+			return (e.Kind == ir.Odd || bookCodes(n, t) && !looksUp(n, t)) && t.blocks(n, e).m != nil
+		},
+		Multiply: func(n *ir.Node, t *Target) string { return t.blocks(n, n.Const("weight").Type.Elem).m.Name },
+		Tile: func(n *ir.Node, t *Target) []int {
+			c := t.blocks(n, n.Const("weight").Type.Elem)
+			return []int{c.pixels, c.channels, c.block}
+		},
+		Scratch: func(n *ir.Node, t *Target) int {
+			c, w := t.blocks(n, n.Const("weight").Type.Elem), n.Const("weight").Type.Shape
+			k := w.Size() / w[0]
+			return DecodedAt(c.m, k, c.pixels) + c.block*DecodedBytes(c.m, k)
+		},
+		Prefers: func(n *ir.Node, t *Target) bool {
+			e := n.Const("weight").Type.Elem
+			return e.Kind != ir.Odd || t.blocks(n, e).cost < t.microCycles(n, e)
+		},
+	},
 	micro("conv_micro", ir.Conv2D, "windows of a tile of pixels gathered as columns, times words of codes of a few output channels, by the target's own product"),
 	micro("linear_micro", ir.Linear, "the input made a column, times words of codes of a few outputs, by the target's own product"),
 	{
@@ -108,6 +130,10 @@ var kernels = []Kernel{
 		Name: "linear_lookup", Op: ir.Linear, Applies: looksUp, Tile: noTile,
 		Doc:     "products of all rows of the codebook with each group of inputs tabulated; codes look them up",
 		Scratch: func(n *ir.Node, _ *Target) int { return tableBytes(n) + n.Args[0].Type.Shape.Size() },
+		Prefers: func(n *ir.Node, t *Target) bool {
+			e := n.Const("weight").Type.Elem
+			return t.otherCycles(n, e) < bookCycles(n, e)
+		},
 	},
 	{
 		Name: "conv_decode", Op: ir.Conv2D, Applies: bookCodes, Pools: true,
@@ -259,6 +285,65 @@ func scalarCodes(n *ir.Node, _ *Target) bool {
 // bookCodes: codes that are rows of a codebook, one for the layer.
 func bookCodes(n *ir.Node, _ *Target) bool {
 	return n.Const("codebook") != nil && (n.Op == ir.Linear || n.Int("groups") == 1)
+}
+
+// maxBlock bounds the bytes of a block of decoded output channels.
+const maxBlock = 12 << 10
+
+// block is how conv_blocks computes a layer: the pixels and channels of a tile, the
+// channels of a block, and the instructions in all.
+type block struct {
+	m                       *Multiply
+	pixels, channels, block int
+	cost                    float64
+}
+
+// blocks is the cheapest one in format e; without a product where it does not serve:
+// where vectors do, or one plane holds the codes.
+func (t *Target) blocks(n *ir.Node, e ir.Elem) (best block) {
+	w := n.Const("weight").Type.Shape
+	if t.Vectors() || n.Int("groups") > 1 || n.Const("bias") != nil && n.Const("bias").Type.Elem.Kind != ir.I32 {
+		return block{}
+	}
+	h, pooled := n.Pool()
+	out, k := n.Out.Type.Shape, w.Size()/w[0]
+	pixels := out[1] * out[2] * h * pooled
+	for _, m := range t.Multiplies() {
+		planes := m.Passes(e)
+		switch e.Kind {
+		case ir.Odd:
+			if !m.Decodes || m.Decode == 0 || len(planes) < 2 || e.CodeBits() == 8 {
+				continue
+			}
+		case ir.Vec, ir.Code:
+			if m.Name != "smlad_decoded" && m.Name != "mla" {
+				continue
+			}
+		default:
+			continue
+		}
+		for _, tile := range m.Tiles {
+			if tile[0] > out[2]*pooled || tile[0] > 1 && tile[0]%pooled != 0 || tile[1] > w[0] || e.Kind == ir.Odd && w[0]%tile[1] > 0 {
+				continue
+			}
+			// Whole tiles, as few as give the fewest blocks.
+			most := max(1, maxBlock/DecodedBytes(m, k)/tile[1])
+			tiles := w[0] / tile[1]
+			count := (tiles + most - 1) / most
+			b := block{m: m, pixels: tile[0], channels: tile[1], block: (tiles + count - 1) / count * tile[1]}
+			coded := e
+			if e.Kind != ir.Odd {
+				coded = ir.Elem{Kind: ir.I8}
+				b.cost = perBookWeight * float64(w.Size())
+			}
+			count = (w[0] + b.block - 1) / b.block
+			b.cost += float64(pixels*count*b.block)*(m.cycles(coded, k, tile[0], tile[1], pixels)+perOutput/2) + float64(count)*t.columnCycles(n, m)
+			if best.m == nil || b.cost < best.cost {
+				best = b
+			}
+		}
+	}
+	return best
 }
 
 // LookupTile is the output channels that look up in a table together: their codes
