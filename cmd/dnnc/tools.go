@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"runtime/debug"
@@ -45,6 +46,7 @@ func init() {
 		{"init", strings.Join(project.Kinds(), "|") + " net.dnn DIR [TARGET]", "write a project around a network", 3, 4, project.Init},
 		{"fuzz", "N [SEED] [TARGETS|none]", "compare N random networks in dump, interpreter, evaluator and objects", 1, 3, fuzz.Run},
 		{"doctor", "[TARGET ...]", "what works here: tools, their versions, and a small network on every target", 0, 32, doctor.Examine},
+		{"help", "[COMMAND]", "all commands and flags, or those of one command", 0, 1, help},
 		{"version", "", "versions of dnnc, and of what it promises to others", 0, 0, printVersion},
 		{"man", "> dnnc.1", "the man page", 0, 0, printMan},
 		{"completion", "bash|zsh|fish", "completions for a shell", 1, 1, printCompletion},
@@ -97,6 +99,53 @@ func aboutAll() *manual.Manual {
 		"rounding": {quant.Nearest, quant.Compensated}, "objective": {pass.Mean, pass.Worst}, "stop-after": names, "start-after": names,
 	}
 	return m
+}
+
+// help prints what all commands take, or one.
+func help(_ context.Context, args []string, _ io.Reader, stdout, _ io.Writer) error {
+	var o driver.Options
+	all := flags(&o, stdout)
+	if len(args) == 0 {
+		all.Usage()
+		return nil
+	}
+	about := aboutAll().Commands
+	var names []string
+	for _, c := range about {
+		names = append(names, c.Name)
+	}
+	i := slices.Index(names, args[0])
+	if i < 0 {
+		return diag.New(diag.Pos{}, diag.BadValue, "no command %q", args[0]).WithHelp("dnnc help lists them").WithSuggestion(args[0], names)
+	}
+	fmt.Fprintf(stdout, "usage: %s\n%s\n", strings.TrimSpace("dnnc "+args[0]+" "+about[i].Usage), about[i].Doc)
+	if !slices.ContainsFunc(commands, func(c command) bool { return c.name == args[0] }) {
+		return nil
+	}
+	own := flag.NewFlagSet("dnnc", flag.ContinueOnError)
+	own.SetOutput(stdout)
+	all.VisitAll(func(f *flag.Flag) {
+		if of := commandsOf(f); of == nil || slices.Contains(of, args[0]) {
+			own.Var(f.Value, f.Name, f.Usage)
+		}
+	})
+	fmt.Fprintln(stdout, "flags:")
+	own.PrintDefaults()
+	return nil
+}
+
+// commandsOf is the commands that stand before the colon of a flag's text; nil of a
+// flag that is not of some commands alone.
+func commandsOf(f *flag.Flag) []string {
+	before, _, ok := strings.Cut(f.Usage, ": ")
+	list := strings.Split(before, ", ")
+	for _, name := range list {
+		ok = ok && slices.ContainsFunc(commands, func(c command) bool { return c.name == name })
+	}
+	if !ok {
+		return nil
+	}
+	return list
 }
 
 func printMan(_ context.Context, _ []string, _ io.Reader, stdout, _ io.Writer) error {

@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -170,4 +171,23 @@ func TestVerifyOfAShallowRun(t *testing.T) {
 	code, stdout, stderr := dnnc(t, "verify", path, "-target", "armv7", "-n", "4")
 	require.Zero(t, code, stderr)
 	assert.Contains(t, stdout, "4 of 4 images of noise")
+}
+
+func TestHelpOfOneCommand(t *testing.T) {
+	code, said, _ := dnnc(t, "help", "report")
+	require.Zero(t, code)
+	assert.Contains(t, said, "usage: dnnc report [flags] net.dnn -data FILE\n")
+	for flag, is := range map[string]bool{"data": true, "sizes": true, "results": true, "quick": false, "sheet": false, "plane": false} {
+		assert.Equal(t, is, regexp.MustCompile(`(?m)^  -`+flag+`\b`).MatchString(said), flag)
+	}
+	code, said, _ = dnnc(t, "help", "man")
+	require.Zero(t, code)
+	assert.Equal(t, "usage: dnnc man > dnnc.1\nthe man page\n", said)
+	code, said, _ = dnnc(t, "help")
+	require.Zero(t, code)
+	_, _, all := dnnc(t, "-help")
+	assert.Equal(t, all, said)
+	code, _, stderr := dnnc(t, "help", "reprot")
+	assert.Equal(t, atFault, code)
+	assert.Contains(t, stderr, `did you mean "report"?`)
 }
