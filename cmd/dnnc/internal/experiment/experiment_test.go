@@ -193,11 +193,12 @@ func TestReport(t *testing.T) {
 	require.NoError(t, err)
 	assert.Contains(t, string(page), "NO DATA: images of noise")
 	assert.Contains(t, string(page), "dnnc report lenet5-mnist.dnn -sizes 2 -methods universal -errors fog-blend=0.3 -images 8 -n 12 -formats odd1,odd2 -rounding nearest.")
+	assert.NotContains(t, string(page), `id="efforts"`, "Q* was not asked for")
 	assert.Contains(t, string(page), "what another seed would change is not known")
 	assert.FileExists(t, o.Stats)
 	assert.Contains(t, stdout.String(), "Compared: universal, each given the same bytes (2 bits a weight)")
 	assert.Contains(t, stdout.String(), "clean and under 1 kind of error at 1 size, 1 seed.")
-	assert.Regexp(t, `\nuniversal keeps \d\.\d{4} ± \d\.\d{4} of the float network's robust accuracy`, stdout.String())
+	assert.Regexp(t, `\nUniversal keeps \d\.\d{4} ± \d\.\d{4} of the float network's robust accuracy`, stdout.String())
 
 	o = driver.Defaults()
 	o.Input = "../../../../testdata/lenet5/lenet5.dnn"
@@ -248,7 +249,7 @@ func TestOpeningOfLittle(t *testing.T) {
 	assert.Contains(t, won(study(gone, other)), "Qed has no network as small as the sizes")
 	assert.Contains(t, won(study(qed, &entrant{method: "universal", bits: 1, chosen: &chosen{None: true}})), "Qed keeps 1.0000 ± 0.0000 of the float network's robust accuracy in")
 	assert.Contains(t, won(study(qed, other)), "as much as universal (+0.3333 ±")
-	assert.Equal(t, "Nothing was asked about effort or decision boundaries.", spent(study(qed, other)))
+	assert.Equal(t, "nothing was compared in effort or decision boundaries.", spent(study(qed, other)))
 	said, err := compared(study(qed, other))
 	require.NoError(t, err)
 	assert.Equal(t, "Compared: Qed and universal, each given the same bytes (1 bit a weight) on n, measured on the same 4 test images, clean, 1 seed.", said)

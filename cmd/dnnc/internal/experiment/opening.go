@@ -38,13 +38,16 @@ func plural[N int | float64](n N, what string) string {
 // width is a number of bits.
 func width(bits float64) string { return plural(bits, "bit") }
 
+// capital is a sentence from its first letter on.
+func capital(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
+
 // opening is the three sentences that a reader needs, and the summary for a README.
 func opening(d *document, list []*analysis) error {
 	first, err := compared(list)
 	if err != nil {
 		return err
 	}
-	d.Opening = []string{first, won(list), spent(list)}
+	d.Opening = []string{first, capital(won(list)), capital(spent(list))}
 	d.Summary = table{Head: []string{"robust accuracy kept"}}
 	for _, a := range list {
 		d.Summary.Head = append(d.Summary.Head, a.x.Name)
@@ -174,10 +177,9 @@ func spent(list []*analysis) string {
 		parts = append(parts, "on planes through three test images the answers agree with the float network's on this share of the points: "+enumerate(agree))
 	}
 	if len(parts) == 0 {
-		parts = []string{"Nothing was asked about effort or decision boundaries"}
+		parts = []string{"nothing was compared in effort or decision boundaries"}
 	}
-	s := strings.Join(parts, "; ") + "."
-	return strings.ToUpper(s[:1]) + s[1:]
+	return strings.Join(parts, "; ") + "."
 }
 
 // The lines of a README between which the summary stands.

@@ -160,7 +160,10 @@ func Report(ctx context.Context, o driver.Options, stdout, stderr io.Writer) err
 	}
 	x.Images = cmp.Or(o.Images, x.Images)
 	x.TestImages = cmp.Or(o.TestImages, 500)
-	x.Efforts, x.Planes, x.BoundaryImages = []float64{.03, .1, .3}, 3, min(x.TestImages, 100)
+	if slices.Contains(x.Methods, "qstar") {
+		x.Efforts = []float64{.03, .1, .3}
+	}
+	x.Planes, x.BoundaryImages = 3, min(x.TestImages, 100)
 	if first, _, ok := strings.Cut(x.Errors, "="); ok && x.Errors != "none" {
 		x.Boundary = []string{strings.TrimSpace(first)}
 	}

@@ -132,3 +132,19 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// TestReadmeOfExperiments holds the table of testdata/experiments/README.md to keys.
+func TestReadmeOfExperiments(t *testing.T) {
+	text, err := os.ReadFile("../../../../" + Folder + "/README.md")
+	require.NoError(t, err)
+	var told, want []string
+	for _, line := range strings.Split(string(text), "\n") {
+		if first, _, ok := strings.Cut(strings.TrimPrefix(line, "| `"), "` |"); ok && strings.HasPrefix(line, "| `") {
+			told = append(told, strings.Split(first, "`, `")...)
+		}
+	}
+	for _, k := range keys {
+		want = append(want, k.name)
+	}
+	assert.ElementsMatch(t, want, told)
+}
