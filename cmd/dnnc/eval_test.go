@@ -8,6 +8,7 @@ import (
 	"encoding/xml"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -190,7 +191,22 @@ func TestDisturbWritesWhatItReads(t *testing.T) {
 	}
 	code, stdout, stderr := dnnc(t, "eval", lenet, "-images", "16", "-errors", "none", "-csv", "-data", file("pictures"))
 	require.Zero(t, code, stderr)
-	assert.Contains(t, stdout, "float,clean,0,")
+	rows, err := csv.NewReader(strings.NewReader(stdout)).ReadAll()
+	require.NoError(t, err)
+	require.Equal(t, []string{"network", "kind", "size", "accuracy", "stderr", "retention", "retention_stderr"}, rows[0])
+	require.Len(t, rows, 1+2*2)
+	for _, row := range rows[1:3] {
+		assert.Equal(t, []string{"float", "", ""}, []string{row[0], row[5], row[6]})
+	}
+	number := func(text string) float64 {
+		x, err := strconv.ParseFloat(text, 64)
+		require.NoError(t, err)
+		return x
+	}
+	assert.Equal(t, "clean", rows[3][1])
+	assert.InDelta(t, number(rows[3][3])/number(rows[1][3]), number(rows[3][5]), 1e-9, "what the quantized network keeps of the float one's")
+	assert.Equal(t, "mean", rows[4][1])
+	assert.NotEmpty(t, rows[4][6])
 }
 
 // TestDisturbSparesItsInput: what is disturbed, and the labels beside it, stay.
@@ -201,8 +217,8 @@ func TestDisturbSparesItsInput(t *testing.T) {
 	require.Zero(t, code, stderr)
 	before, err := os.ReadFile(images)
 	require.NoError(t, err)
-	require.NoError(t, os.Link(images, filepath.Join(dir, "other-name")))
-	for _, to := range []string{images, filepath.Join(dir, ".", "t10k-images-idx3-ubyte"), filepath.Join(dir, "other-name")} {
+	require.NoError(t, os.Link(images, filepath.Join(dir, "other-images-idx3-ubyte")))
+	for _, to := range []string{images, filepath.Join(dir, ".", "t10k-images-idx3-ubyte"), filepath.Join(dir, "other-images-idx3-ubyte")} {
 		code, _, stderr = dnnc(t, "disturb", "-errors", "fog=0.5", images, "-n", "2", "-o", to)
 		assert.Equal(t, atFault, code, to)
 		assert.Contains(t, stderr, "write over")

@@ -82,7 +82,7 @@ func TestKilledBuildsLeaveWholeFiles(t *testing.T) {
 	for _, name := range names {
 		require.NotEqual(t, old[name], anew[name])
 	}
-	for range kills(8, 100) {
+	for range kills(8, 200) {
 		for name, content := range old {
 			require.NoError(t, os.WriteFile(filepath.Join(dir, name), content, 0o644))
 		}
@@ -118,7 +118,7 @@ func TestKilledSearchesGoOn(t *testing.T) {
 	out, err := standIn(t, dir, search("undisturbed.dnn")...).CombinedOutput()
 	require.NoError(t, err, string(out))
 	usual := time.Since(from)
-	for range kills(4, 100) {
+	for range kills(4, 200) {
 		if rand.IntN(4) == 0 {
 			_ = os.Remove(filepath.Join(dir, "state"))
 		}

@@ -131,7 +131,9 @@ func read(r *csv.Reader) ([]cell, error) {
 			bits: number(row, "bits"), images: int(number(row, "images")),
 		}, seed: number(row, "seed")}
 		x.retention.add(number(row, "retention"), number(row, "stderr"))
-		x.below.add(number(row, "below"), number(row, "below_stderr"))
+		if below := number(row, "below"); !math.IsNaN(below) { // as it is where the first method has nothing this small
+			x.below.add(below, number(row, "below_stderr"))
+		}
 		x.macs.add(number(row, "macs"), 0)
 		if i := slices.IndexFunc(runs, func(o run) bool { return o.same(x.cell) && o.seed == x.seed }); i >= 0 {
 			runs[i] = x
@@ -148,7 +150,7 @@ func read(r *csv.Reader) ([]cell, error) {
 		}
 		c := &cells[i]
 		c.retention.add(x.retention.values[0], x.retention.errors[0])
-		c.below.add(x.below.values[0], x.below.errors[0])
+		c.below.values, c.below.errors = append(c.below.values, x.below.values...), append(c.below.errors, x.below.errors...)
 		c.macs.add(x.macs.values[0], 0)
 	}
 	return cells, err
@@ -221,7 +223,7 @@ func (g *group) table(b *strings.Builder, methods []string, last string, text fu
 	for _, m := range methods {
 		fmt.Fprintf(b, "| %s |", m)
 		for _, s := range g.sizes {
-			if c := g.cell(m, s); c != nil {
+			if c := g.cell(m, s); c != nil && text(c) != "" {
 				b.WriteString(" " + text(c))
 			}
 			b.WriteString(" |")
@@ -245,12 +247,15 @@ func tables(cells []cell, date string) string {
 			continue
 		}
 		fmt.Fprintf(&b, "%s above the others, with half the width of the 95 %% interval of the paired difference; **bold** where it lies significantly below:\n\n", g.methods[0])
-		g.table(&b, g.methods[1:], " mean |", func(c *cell) string { return gap(c.below.mean(), c.below.stderr()) }, func(m string) string {
+		g.table(&b, g.methods[1:], " mean |", (*cell).gap, func(m string) string {
 			var values, errors []float64
 			for _, s := range g.sizes {
-				if c := g.cell(m, s); c != nil {
+				if c := g.cell(m, s); c != nil && len(c.below.values) > 0 {
 					values, errors = append(values, c.below.mean()), append(errors, c.below.stderr())
 				}
+			}
+			if len(values) == 0 {
+				return " |"
 			}
 			// The cells share their images too.
 			return " " + gap(stat.Mean(values, nil), stat.Mean(errors, nil)) + " |"
@@ -260,6 +265,14 @@ func tables(cells []cell, date string) string {
 		}
 	}
 	return strings.TrimSuffix(b.String(), "\n")
+}
+
+// gap is how far the first method lies above; "" where it has nothing this small.
+func (c *cell) gap() string {
+	if len(c.below.values) == 0 {
+		return ""
+	}
+	return gap(c.below.mean(), c.below.stderr())
 }
 
 func gap(value, stderr float64) string {

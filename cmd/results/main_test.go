@@ -29,6 +29,21 @@ func TestMeansOverSeeds(t *testing.T) {
 	assert.InDelta(t, .02, sample{[]float64{.5, .5}, []float64{.01, .03}}.stderr(), 1e-9)
 }
 
+// TestNothingToCompareWith: where the first method has nothing this small, the others'
+// place below it stays empty, and does not count in means.
+func TestNothingToCompareWith(t *testing.T) {
+	cells, err := read(csv.NewReader(strings.NewReader(record + `net,odd,qed,1,1,2,100,1,0.8,0.01,0.4,0,0,5,10
+net,odd,greedy,1,1,1,100,1,0.5,0.01,0.4,NaN,NaN,5,10
+net,odd,greedy,1,1,2,100,1,0.7,0.01,0.4,0.1,0.01,5,10
+net,odd,fisher,1,1,1,100,1,0.5,0.01,0.4,NaN,NaN,5,10
+`)))
+	require.NoError(t, err)
+	text := tables(cells, "2026-01-01")
+	assert.Contains(t, text, "| greedy | | +0.1000 ± 0.0196 | +0.1000 ± 0.0196 |")
+	assert.Contains(t, text, "| fisher | | | |")
+	assert.NotContains(t, text, "NaN")
+}
+
 func TestRefresh(t *testing.T) {
 	folder := t.TempDir()
 	from, readme := filepath.Join(folder, "r.csv"), filepath.Join(folder, "README.md")

@@ -109,15 +109,22 @@ func oneSeed(ctx context.Context, o driver.Options, sizes []float64, done []outc
 }
 
 func printOutcomes(out io.Writer, list []outcome) {
+	if len(list) == 0 { // interrupted before the first
+		return
+	}
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "bits\tmethod\tseed\taverage\tretention\tstderr\tworst kind\tbelow the first\tstderr\tevaluations\tMACs\t")
+	fmt.Fprintln(w, "bits\tmethod\tseed\taverage\tretention\tstderr\tworst kind\tbelow "+list[0].method+"\tstderr\tevaluations\tMACs\t")
 	for _, r := range list {
 		if math.IsNaN(r.average) {
 			fmt.Fprintf(w, "%g\t%s\t%d\tnothing this small\t\t\t\t\t\t\t\t\n", r.bits, r.method, r.seed)
 			continue
 		}
-		fmt.Fprintf(w, "%g\t%s\t%d\t%.3f\t%.4f\t%.4f\t%.4f\t%+.4f\t%.4f\t%d\t%.3g\t\n",
-			r.bits, r.method, r.seed, r.average, r.retention, r.stderr, r.worst, r.below, r.belowSE, r.evaluations, float64(r.macs))
+		below := fmt.Sprintf("%+.4f\t%.4f", r.below, r.belowSE)
+		if math.IsNaN(r.below) {
+			below = "-\t-"
+		}
+		fmt.Fprintf(w, "%g\t%s\t%d\t%.3f\t%.4f\t%.4f\t%.4f\t%s\t%d\t%.3g\t\n",
+			r.bits, r.method, r.seed, r.average, r.retention, r.stderr, r.worst, below, r.evaluations, float64(r.macs))
 	}
 	w.Flush()
 }

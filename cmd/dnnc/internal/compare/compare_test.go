@@ -64,6 +64,27 @@ func TestRecordGoesOn(t *testing.T) {
 	assert.Error(t, Run(stopped, o, again, &bytes.Buffer{}))
 }
 
+// TestBelowTheFirst: where the first method has nothing that small, no other one takes
+// its place.
+func TestBelowTheFirst(t *testing.T) {
+	o := options()
+	o.Sizes, o.Methods, o.Formats = []string{"0.5"}, []string{"universal", "qed"}, []string{"vec4x16", "odd3"}
+	o.Images, o.TestImages = 32, 20
+	o.Record = filepath.Join(t.TempDir(), "record.csv")
+	out := &bytes.Buffer{}
+	require.NoError(t, Run(context.Background(), o, out, &bytes.Buffer{}))
+	assert.Contains(t, out.String(), "below universal")
+	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+	require.Len(t, lines, 3)
+	assert.Contains(t, lines[1], "nothing this small")
+	f := strings.Fields(lines[2])
+	require.Equal(t, "qed", f[1])
+	assert.Equal(t, []string{"-", "-"}, f[7:9], lines[2])
+	again := &bytes.Buffer{}
+	require.NoError(t, Run(context.Background(), o, again, &bytes.Buffer{}))
+	assert.Equal(t, out.String(), again.String())
+}
+
 func TestBadComparisons(t *testing.T) {
 	foreign := filepath.Join(t.TempDir(), "foreign.csv")
 	require.NoError(t, os.WriteFile(foreign, []byte("a,b\n1,2\n"), 0o644))

@@ -83,7 +83,6 @@ func (c *contest) run(ctx context.Context, bits float64, runs []outcome) ([]outc
 	if err := c.measure(ctx, chosen); err != nil {
 		return nil, err
 	}
-	var base *measure.Score
 	for i := range runs {
 		r := &runs[i]
 		if chosen[i] == nil {
@@ -91,15 +90,16 @@ func (c *contest) run(ctx context.Context, bits float64, runs []outcome) ([]outc
 			continue
 		}
 		s := c.scores[chosen[i].Key()]
-		if base == nil {
-			base = s
-		}
 		kept := s.Retention(c.exact)
 		r.retention, r.stderr, r.worst = kept.Value, kept.StdErr, math.Inf(1)
 		for _, k := range s.KindRetention(c.exact) {
 			r.worst = min(r.worst, k.Value)
 		}
-		gap := base.Difference(s)
+		if chosen[0] == nil { // no other takes the first one's place
+			r.below, r.belowSE = math.NaN(), math.NaN()
+			continue
+		}
+		gap := c.scores[chosen[0].Key()].Difference(s)
 		r.below, r.belowSE = gap.Value/c.exact.Mean(), gap.StdErr/c.exact.Mean()
 	}
 	return runs, nil

@@ -27,7 +27,7 @@ type outcome struct {
 	images                   int
 	average                  float64 // bits a weight, codebooks included
 	retention, stderr, worst float64
-	below, belowSE           float64 // of the first method at this size, paired
+	below, belowSE           float64 // of the first method at this size, paired; NaN where that has nothing
 	evaluations              int
 	macs                     int64
 }

@@ -82,20 +82,36 @@ func accuracy(ctx context.Context, o driver.Options, r *driver.Result, stdout, s
 	return err
 }
 
-// writeScores is a line a condition and network.
+// writeScores is a line a condition and network, and one of all: what the quantized
+// network keeps of the float one's accuracy stands beside its own, empty where the
+// float one is always wrong.
 func writeScores(out io.Writer, c *certificate.Certificate) error {
-	rows := [][]string{{"network", "kind", "size", "accuracy"}}
+	rows := [][]string{{"network", "kind", "size", "accuracy", "stderr", "retention", "retention_stderr"}}
 	for i, s := range []*certificate.Score{c.Float, c.Quantized} {
 		if s == nil {
 			continue
 		}
 		name := []string{driver.Float, driver.Quantized}[i]
-		rows = append(rows, []string{name, measure.Clean, "0", number(s.Clean)})
-		for _, k := range s.Robust {
+		retention := func(own float64, of func(s *certificate.Score) float64) string {
+			if c.Float == nil || s == c.Float || of(c.Float) == 0 {
+				return ""
+			}
+			return number(own / of(c.Float))
+		}
+		line := func(kind, size string, of func(s *certificate.Score) float64) {
+			rows = append(rows, []string{name, kind, size, number(of(s)), "", retention(of(s), of), ""})
+		}
+		line(measure.Clean, "0", func(s *certificate.Score) float64 { return s.Clean })
+		for i, k := range s.Robust {
 			for j, t := range k.Sizes {
-				rows = append(rows, []string{name, k.Kind, number(t), number(k.Accuracy[j])})
+				line(k.Kind, number(t), func(s *certificate.Score) float64 { return s.Robust[i].Accuracy[j] })
 			}
 		}
+		mean := []string{name, "mean", "", number(s.Mean), number(s.MeanSE), "", ""}
+		if s == c.Quantized && c.Retention != nil {
+			mean[5], mean[6] = number(*c.Retention), number(*c.RetentionSE)
+		}
+		rows = append(rows, mean)
 	}
 	return csv.NewWriter(out).WriteAll(rows)
 }

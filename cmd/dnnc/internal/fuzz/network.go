@@ -270,11 +270,10 @@ func (n *Network) recurrent(rng *rand.Rand, format string) {
 	}
 }
 
-// put appends a node and returns its place.
+// put appends a node and returns its place; of one that does not fit, the last one's:
+// the network is as good.
 func (n *Network) put(x Node) int {
-	if !n.add(x) {
-		return len(n.Nodes) - 1 // whatever is there: the network is as good
-	}
+	n.add(x)
 	return len(n.Nodes) - 1
 }
 

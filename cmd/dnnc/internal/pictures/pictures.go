@@ -215,7 +215,12 @@ func Encode(path string, b data.Batch) ([]File, error) {
 	}
 	files := []File{{path, content}}
 	name := strings.Replace(filepath.Base(path), "images-idx3", "labels-idx1", 1)
-	if labels != nil && name != filepath.Base(path) {
+	switch {
+	case labels == nil:
+	case name == filepath.Base(path):
+		return nil, diag.New(diag.Pos{}, diag.BadValue, "%s: the labels have no file to go to", filepath.Base(path)).
+			WithHelp("a name with images-idx3, as t10k-images-idx3-ubyte, puts them beside it; .npz holds both")
+	default:
 		files = append([]File{{filepath.Join(filepath.Dir(path), name), labels}}, files...)
 	}
 	return files, nil

@@ -7,6 +7,9 @@ import (
 	"image"
 	"image/color"
 	"image/draw"
+	"maps"
+	"slices"
+	"strconv"
 
 	"github.com/dnnc/dnnc/runtime/measure"
 )
@@ -26,13 +29,49 @@ func colourOf(class int) color.NRGBA {
 	return c
 }
 
+// key is an entry of the legend: a class that is the answer somewhere, and where its
+// sample lies.
+type key struct {
+	class int
+	at    image.Point
+}
+
+// The measures of a legend, in pixels.
+const (
+	sample   = 10 // the side of a class's sample
+	keyWidth = 52
+)
+
+// legend are the classes of a plane in rows of a width, from a height on, and the
+// height that they take.
+func legend(p *measure.Plane, width, top int) (keys []key, height int) {
+	seen := map[int]bool{}
+	for _, answers := range p.Answers {
+		for _, class := range answers {
+			seen[class] = true
+		}
+	}
+	columns := max(1, (width-2*gap)/keyWidth)
+	for i, class := range slices.Sorted(maps.Keys(seen)) {
+		keys = append(keys, key{class, image.Pt(gap+i%columns*keyWidth, top+i/columns*line)})
+	}
+	return keys, (len(keys)+columns-1)/columns*line + gap
+}
+
 // Plane draws a decision plane, a panel a network, one colour a class, with the
-// three images marked and the share on which each agrees with the first.
+// three images marked, the share on which each agrees with the first, and the classes'
+// colours below.
 func Plane(p *measure.Plane, names []string) image.Image {
 	factor := max(1, 300/p.N)
 	side := p.N * factor
-	img := image.NewNRGBA(image.Rect(0, 0, gap+len(names)*(side+gap), side+3*line+gap))
+	width, top := gap+len(names)*(side+gap), side+2*line+2*gap
+	keys, height := legend(p, width, top)
+	img := image.NewNRGBA(image.Rect(0, 0, width, top+height))
 	draw.Draw(img, img.Bounds(), image.White, image.Point{}, draw.Src)
+	for _, k := range keys {
+		draw.Draw(img, image.Rect(0, 0, sample, sample).Add(k.at), image.NewUniform(colourOf(k.class)), image.Point{}, draw.Src)
+		text(img, k.at.X+sample+4, k.at.Y+sample, strconv.Itoa(k.class))
+	}
 	for i, name := range names {
 		x0, y0 := gap+i*(side+gap), 2*line+gap
 		text(img, x0, line, name)
@@ -56,8 +95,14 @@ func Plane(p *measure.Plane, names []string) image.Image {
 // PlaneSVG is the drawing of Plane as SVG.
 func PlaneSVG(p *measure.Plane, names []string) []byte {
 	var b bytes.Buffer
-	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" font-family="sans-serif" font-size="13">`+"\n",
-		gap+len(names)*(panelSide+gap), panelSide+3*line+gap)
+	width, top := gap+len(names)*(panelSide+gap), panelSide+2*line+2*gap
+	keys, height := legend(p, width, top)
+	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" font-family="sans-serif" font-size="13">`+"\n", width, top+height)
+	for _, k := range keys {
+		c := colourOf(k.class)
+		fmt.Fprintf(&b, `<rect x="%d" y="%d" width="%d" height="%d" fill="#%02x%02x%02x"/><text x="%d" y="%d">%d</text>`+"\n",
+			k.at.X, k.at.Y, sample, sample, c.R, c.G, c.B, k.at.X+sample+4, k.at.Y+sample, k.class)
+	}
 	for i, name := range names {
 		x0, y0 := gap+i*(panelSide+gap), 2*line+gap
 		fmt.Fprintf(&b, `<text x="%d" y="%d">%s</text><text x="%d" y="%d">agrees on %.1f %%</text>`+"\n", x0, line, html.EscapeString(name), x0, 2*line, 100*p.Agreement(i))
