@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
-	"github.com/dnnc/dnnc/frontend"
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
 )
@@ -28,23 +27,14 @@ func importModel(_ context.Context, o driver.Options, stdout, _ io.Writer) error
 	if o.Output == "" {
 		base = m.Name
 	}
-	tensors := base + ".safetensors"
-	if err := driver.ReplaceWith(tensors, func(w io.Writer) error { return frontend.WriteTensors(w, m) }); err != nil {
-		return err
-	}
-	m.Tensors = []ir.TensorsFile{{Path: filepath.Base(tensors)}}
-	text := fmt.Sprintf("# Imported from %s.\n%s", filepath.Base(o.Input), m.Source())
-	if m.IsQuantized() {
-		text = m.String()
-	}
-	if err := driver.Replace(base+".dnn", []byte(text)); err != nil {
+	if err := driver.WriteText(base, o.Input, m); err != nil {
 		return err
 	}
 	weights := 0
 	for _, c := range m.Consts {
 		weights += c.Type.Shape.Size()
 	}
-	fmt.Fprintf(stdout, "%s.dnn: %d operations, %d numbers in %s\n", base, len(m.Ops), weights, tensors)
+	fmt.Fprintf(stdout, "%s.dnn: %d operations, %d numbers in %s\n", base, len(m.Ops), weights, base+".safetensors")
 	for _, in := range m.Inputs {
 		if _, said := o.Ranges[in.Name]; !said && in.Range != nil && m.RowsOf(in) == 0 {
 			fmt.Fprintf(stdout, "%s is taken to be in [%s,%s]; -range %s=0,255 says otherwise\n", in.Name, ir.FormatFloat(in.Range.Lo), ir.FormatFloat(in.Range.Hi), in.Name)

@@ -28,6 +28,62 @@ func newProject(t *testing.T, kind string, target ...string) string {
 	return dir
 }
 
+// TestProjectsOfModels: what init writes around models of other formats builds, also
+// where the input's elements are of 16 bits.
+func TestProjectsOfModels(t *testing.T) {
+	need(t, "make", "cc")
+	for model, input := range map[string]string{
+		"../../frontend/onnx/testdata/embedding_2/model.onnx":      "static int16_t image",
+		"../../frontend/tflite/testdata/network_int8/model.tflite": "static int8_t image",
+	} {
+		dir := filepath.Join(t.TempDir(), "project")
+		code, _, stderr := dnnc(t, "init", "make", model, dir)
+		require.Zero(t, code, stderr)
+		text, err := os.ReadFile(filepath.Join(dir, "main.c"))
+		require.NoError(t, err)
+		assert.Contains(t, string(text), input)
+		runIn(t, dir, "make", "DNNC="+dnncPath(t), "CFLAGS=-Wall -Wextra -Wconversion -Werror")
+		assert.Regexp(t, `^class \d+\n`, runIn(t, dir, "./app"))
+	}
+}
+
+// TestPlatformIOScript runs what PlatformIO runs before a build, with its environment
+// stood in for: dnnc runs when something changed, and only then.
+func TestPlatformIOScript(t *testing.T) {
+	need(t, "python3")
+	dir, tool := newProject(t, "platformio"), dnncPath(t)
+	target, flags := "armv6m", "-images 16"
+	build := func() bool {
+		out := runIn(t, dir, "python3", "-c", `
+import sys
+class Env(dict):
+    options = {"custom_dnnc": sys.argv[1], "custom_dnnc_target": sys.argv[2], "custom_dnnc_flags": sys.argv[3]}
+    def GetProjectOption(self, name, default=None):
+        return self.options.get(name, default)
+import subprocess
+run = subprocess.run
+def told(command, **how):
+    print("runs", command[0])
+    return run(command, **how)
+subprocess.run = told
+exec(compile(open("dnnc.py").read(), "dnnc.py", "exec"), {"Import": lambda name: None, "env": Env(PROJECT_DIR=".")})
+`, tool, target, flags)
+		return strings.Contains(out, "runs "+tool)
+	}
+	rebuilds(t, dir, tool, build)
+	for _, change := range []*string{&target, &flags} {
+		*change = map[string]string{"armv6m": "armv7em", "-images 16": "-images 17"}[*change]
+		assert.True(t, build(), *change)
+		assert.False(t, build(), *change)
+	}
+	tool = "no-such-dnnc"
+	command := exec.Command("python3", "-c", `exec(compile(open("dnnc.py").read(), "dnnc.py", "exec"), {"Import": lambda name: None, "env": type("E", (dict,), {"GetProjectOption": lambda self, name, default=None: "no-such-dnnc"})(PROJECT_DIR=".")})`)
+	command.Dir = dir
+	out, err := command.CombinedOutput()
+	assert.Error(t, err)
+	assert.Contains(t, string(out), "no dnnc on the PATH")
+}
+
 // touch writes a file anew with the same contents.
 func touch(t *testing.T, path string) {
 	content, err := os.ReadFile(path)
@@ -76,7 +132,7 @@ func TestCMakeProjects(t *testing.T) {
 					t.Skip(err)
 				}
 			}
-			dir, tool := newProject(t, "cmake", c.target), dnncPath(t)
+			dir, tool := newProject(t, "cmake"), dnncPath(t) // a toolchain file brings its target
 			args := []string{"-S", ".", "-B", "build", "-G", "Ninja", "-DDNNC_EXECUTABLE=" + tool}
 			if c.toolchain != "" {
 				args = append(args, "-DCMAKE_TOOLCHAIN_FILE=cmake/"+c.toolchain+".cmake")
@@ -133,6 +189,16 @@ func TestProjectsOfToolsThatAreNotHere(t *testing.T) {
 			if _, err := os.Stat(filepath.Join(dir, c)); err == nil {
 				runIn(t, dir, "gcc", "-c", c, "-o", "/dev/null")
 			}
+		}
+		// A sketch is C++ between declarations of Arduino's.
+		if sketch, err := os.ReadFile(filepath.Join(dir, "examples/classify/classify.ino")); err == nil {
+			program := "struct { void begin(long); void println(int); } Serial;\nvoid delay(unsigned long);\n" + string(sketch)
+			require.NoError(t, os.WriteFile(filepath.Join(dir, "sketch.cpp"), []byte(program), 0o644))
+			runIn(t, dir, "g++", "-std=gnu++11", "-Wall", "-Wextra", "-Werror", "-fsyntax-only", "-Isrc", "sketch.cpp")
+		}
+		if main := filepath.Join(dir, "src/main.c"); kind == "platformio" {
+			runIn(t, dir, "gcc", "-Wall", "-Wextra", "-Werror", "-Ilib/lenet5/src", main, "lib/lenet5/src/lenet5.c", "-o", "app")
+			assert.Regexp(t, `^class \d\n`, runIn(t, dir, "./app"))
 		}
 	}
 }

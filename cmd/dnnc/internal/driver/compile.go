@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -45,6 +46,26 @@ type Result struct {
 type Cost struct {
 	Pass string
 	Took time.Duration
+}
+
+// IsModel reports whether a file is a model of another format, by its name.
+func IsModel(path string) bool {
+	return slices.Contains([]string{".onnx", ".tflite"}, strings.ToLower(filepath.Ext(path)))
+}
+
+// WriteText writes a module that was imported from a model as base.dnn, and its tensors
+// as base.safetensors, which it names from then on.
+func WriteText(base, model string, m *ir.Module) error {
+	tensors := base + ".safetensors"
+	if err := ReplaceWith(tensors, func(w io.Writer) error { return frontend.WriteTensors(w, m) }); err != nil {
+		return err
+	}
+	m.Tensors = []ir.TensorsFile{{Path: filepath.Base(tensors)}}
+	text := fmt.Sprintf("# Imported from %s.\n%s", filepath.Base(model), m.Source())
+	if m.IsQuantized() {
+		text = m.String()
+	}
+	return Replace(base+".dnn", []byte(text))
 }
 
 // Load reads the network alone, whatever its format.

@@ -16,11 +16,11 @@ import (
 
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
 	"github.com/dnnc/dnnc/codegen/kernel"
-	"github.com/dnnc/dnnc/frontend"
 	"github.com/dnnc/dnnc/frontend/dataset"
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/ir/target"
+	"github.com/dnnc/dnnc/passes/pass"
 )
 
 //go:embed templates
@@ -35,6 +35,10 @@ type kind struct {
 	images bool              // with test images as C
 }
 
+// smallest is the target of projects that hold the network as C, for whatever processor:
+// its kernels print the least of it and have the smallest arenas.
+const smallest = "armv6m"
+
 var kinds = []kind{
 	{name: "cmake", target: "x86_64", files: map[string]string{
 		"CMakeLists.txt": "cmake/CMakeLists.txt", "cmake/dnnc.cmake": "common/dnnc.cmake", "main.c": "common/main.c",
@@ -45,9 +49,9 @@ var kinds = []kind{
 	{name: "make", target: "x86_64", files: map[string]string{"Makefile": "make/Makefile", "main.c": "common/main.c"}},
 	{name: "zephyr", target: "armv7em", files: map[string]string{
 		"CMakeLists.txt": "zephyr/CMakeLists.txt", "cmake/dnnc.cmake": "common/dnnc.cmake", "prj.conf": "zephyr/prj.conf", "src/main.c": "common/main.c"}},
-	{name: "arduino", target: "armv7em", c: "src", files: map[string]string{
+	{name: "arduino", target: smallest, c: "src", files: map[string]string{
 		"library.properties": "arduino/library.properties", "examples/classify/classify.ino": "arduino/examples/classify/classify.ino"}},
-	{name: "platformio", target: "x86_64", c: "lib/PREFIX/src", files: map[string]string{
+	{name: "platformio", target: smallest, c: "lib/PREFIX/src", files: map[string]string{
 		"platformio.ini": "platformio/platformio.ini", "dnnc.py": "platformio/dnnc.py", "src/main.c": "common/main.c", "lib/PREFIX/library.json": "platformio/library.json"}},
 }
 
@@ -74,7 +78,7 @@ func Init(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Wri
 	if _, err := target.Find(k.target); err != nil {
 		return err
 	}
-	m, err := frontend.Load(network, frontend.Options{})
+	m, err := driver.Load(driver.Options{Input: network, Level: string(pass.Int8)})
 	if err != nil {
 		return err
 	}
@@ -87,7 +91,10 @@ func Init(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Wri
 	if list, err := os.ReadDir(dir); err == nil && len(list) > 0 {
 		return diag.New(diag.Pos{}, diag.BadOutput, "%s is not empty", dir).WithHelp("name a folder that does not exist yet")
 	}
-	p := &project{dir: dir, Prefix: m.Name, Up: strings.ToUpper(m.Name), Target: k.target}
+	p := &project{dir: dir, Prefix: m.Name, Up: strings.ToUpper(m.Name), Target: k.target, C: "int8_t"}
+	if m.IsIndex(m.Inputs[0]) {
+		p.C = "int16_t"
+	}
 	if k.images {
 		if err := p.images(network, m); err != nil {
 			return err
@@ -112,6 +119,7 @@ func Init(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Wri
 type project struct {
 	dir                string
 	Prefix, Up, Target string
+	C                  string // the type of the input's elements
 }
 
 func (p *project) path(name string) string {
@@ -126,8 +134,16 @@ func (p *project) write(name string, content []byte) error {
 	return driver.Replace(path, content)
 }
 
-// network copies the text, its tensors and its images.
+// network copies the text, its tensors and its images; a model of another format
+// becomes a text.
 func (p *project) network(path string, m *ir.Module) error {
+	if driver.IsModel(path) {
+		to := p.path("network/" + p.Prefix)
+		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+			return diag.New(diag.Pos{}, diag.BadOutput, "%v", err)
+		}
+		return driver.WriteText(to, path, m)
+	}
 	files := map[string]string{filepath.Base(path): p.Prefix + ".dnn"}
 	for _, t := range m.Tensors {
 		files[t.Path] = t.Path
