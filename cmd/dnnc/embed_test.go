@@ -102,6 +102,34 @@ func TestDependencyFile(t *testing.T) {
 	assert.True(t, strings.HasPrefix(string(got), dir+"/out.dnn:"))
 }
 
+// TestDependenciesOfFoldersAndElsewhere: each picture of a folder, and tensors that a
+// text names by their absolute path.
+func TestDependenciesOfFoldersAndElsewhere(t *testing.T) {
+	dir, elsewhere := workspace(t), t.TempDir()
+	pictures := filepath.Join(dir, "pictures")
+	code, _, stderr := dnnc(t, "disturb", "-errors", "gaussian=0", "-n", "6", filepath.Join(dir, "fashion-train-images-idx3-ubyte.gz"), "-o", pictures+"/")
+	require.Zero(t, code, stderr)
+	require.NoError(t, os.Rename(filepath.Join(dir, "lenet5.safetensors"), filepath.Join(elsewhere, "w.safetensors")))
+	text, err := os.ReadFile(filepath.Join(dir, "lenet5.dnn"))
+	require.NoError(t, err)
+	text = bytes.Replace(text, []byte("lenet5.safetensors"), []byte(filepath.Join(elsewhere, "w.safetensors")), 1)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "lenet5.dnn"), text, 0o644))
+	args := []string{filepath.Join(dir, "lenet5.dnn"), "-target", "armv7", "-images", "4", "-calib", pictures, "-emit", "c", "-o", filepath.Join(dir, "net.c"), "-MD"}
+	code, _, stderr = dnnc(t, args...)
+	require.Equal(t, atFault, code, "it lies outside")
+	code, _, stderr = dnnc(t, append(args, "-allow-outside")...)
+	require.Zero(t, code, stderr)
+	got, err := os.ReadFile(filepath.Join(dir, "net.d"))
+	require.NoError(t, err)
+	assert.Contains(t, string(got), " "+elsewhere+"/w.safetensors\n")
+	list, err := filepath.Glob(filepath.Join(pictures, "*", "*.png"))
+	require.NoError(t, err)
+	require.Len(t, list, 6)
+	for _, path := range append(list, pictures, filepath.Dir(list[0])) {
+		assert.Contains(t, string(got), "\n"+path+":\n")
+	}
+}
+
 // TestLibrary links a static library by its name.
 func TestLibrary(t *testing.T) {
 	if _, err := llvm.Find(""); err != nil {

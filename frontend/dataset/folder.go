@@ -70,6 +70,23 @@ func (s *Set) folder(path string) error {
 	return s.pictures(path, byClass, labels)
 }
 
+// Paths are what a file of a data set is read from: the file itself, or a folder, those
+// of its classes, and its pictures.
+func Paths(path string) []string {
+	paths := []string{path}
+	list, _ := os.ReadDir(path) // of a file none
+	for _, f := range list {
+		if f.IsDir() {
+			paths = append(paths, filepath.Join(path, f.Name()))
+		}
+	}
+	for _, folder := range paths {
+		own, _ := pictures(folder)
+		paths = append(paths, own...)
+	}
+	return paths
+}
+
 // pictures are the paths of a folder's pictures, by name.
 func pictures(path string) ([]string, error) {
 	list, err := os.ReadDir(path)

@@ -54,6 +54,9 @@ func TestFolderOfClasses(t *testing.T) {
 	s.Image(1, x)
 	assert.Equal(t, []float32{0, 0, 1}, []float32{x[0], x[6], x[12]}, "a.PNG comes before b.png")
 	require.Len(t, s.Files, 1)
+	in := func(names ...string) string { return filepath.Join(append([]string{dir}, names...)...) }
+	assert.ElementsMatch(t, []string{dir, in("ape"), in("cat"), in("ape", "x.jpg"), in("cat", "a.PNG"), in("cat", "b.png")}, Paths(dir))
+	assert.Equal(t, []string{in("cat", "b.png")}, Paths(in("cat", "b.png")))
 	put(t, filepath.Join(dir, "cat", "b.png"), 3, 2, color.NRGBA{254, 0, 0, 255})
 	again, err := Open(dir)
 	require.NoError(t, err)

@@ -100,10 +100,11 @@ func noiseImages(m *ir.Module) int {
 	return max(fewestOfNoise, int(noiseMACs/float64(macs)))
 }
 
-// reads notes the files of a data set: they lie beside the one that was named.
+// reads notes the files of a data set: they lie beside the one that was named; of a
+// folder each of its pictures, too.
 func (r *Result) reads(path string, files []certificate.Input) {
 	for _, f := range files {
-		r.read = append(r.read, filepath.Join(filepath.Dir(path), f.Name))
+		r.read = append(r.read, dataset.Paths(filepath.Join(filepath.Dir(path), f.Name))...)
 	}
 }
 

@@ -35,7 +35,10 @@ func escaped(path string) string {
 func (b *build) read() []string {
 	paths := []string{b.o.Input}
 	for _, t := range b.r.Tensors {
-		paths = append(paths, filepath.Join(filepath.Dir(b.o.Input), t))
+		if !filepath.IsAbs(t) { // as -allow-outside lets it be
+			t = filepath.Join(filepath.Dir(b.o.Input), t)
+		}
+		paths = append(paths, t)
 	}
 	return append(paths, b.r.read...)
 }
