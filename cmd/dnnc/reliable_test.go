@@ -167,6 +167,20 @@ func TestNowhereToWrite(t *testing.T) {
 		assert.Error(t, c.Run())
 		assert.Contains(t, messages.String(), "no space left")
 	}
+	// A file that finds no room.
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "net.c"), []byte("old"), 0o644))
+	limited := standIn(t, dir)
+	limited.Args = append([]string{"sh", "-c", `ulimit -f 64; exec "$@"`, "sh", limited.Path}, append(emit, "-o", "net.c")...)
+	sh, err := exec.LookPath("sh")
+	require.NoError(t, err)
+	limited.Path = sh
+	out, err := limited.CombinedOutput()
+	var exit *exec.ExitError
+	require.ErrorAs(t, err, &exit, "%s", out)
+	assert.Equal(t, atFault, exit.ExitCode(), "%s", out)
+	assert.Contains(t, string(out), "net.c: file too large")
+	assert.Equal(t, "old", string(contents(t, dir, "net.c")["net.c"]))
+	assertNoTemporary(t, dir)
 	// A reader that goes away.
 	c := standIn(t, dir, append(emit, "-o", "-")...)
 	r, w, err := os.Pipe()

@@ -30,15 +30,15 @@ func With(path string, write func(w io.Writer) error) error {
 	if err != nil {
 		return err
 	}
-	err = errors.Join(write(f), f.Chmod(0o644), f.Sync())
+	err = errors.Join(reason(write(f)), reason(f.Chmod(0o644)), reason(f.Sync()))
 	if !renamesOpen {
-		err = errors.Join(err, f.Close())
+		err = errors.Join(err, reason(f.Close()))
 	}
 	if err == nil {
-		err = os.Rename(f.Name(), path)
+		err = reason(os.Rename(f.Name(), path))
 	}
 	if renamesOpen {
-		err = errors.Join(err, f.Close())
+		err = errors.Join(err, reason(f.Close()))
 	}
 	if err != nil {
 		os.Remove(f.Name())
@@ -58,6 +58,20 @@ const forgotten = time.Hour
 
 var swept sync.Map // folders, once a process
 
+// reason is an error without the name of a temporary file, which the user never chose.
+func reason(err error) error {
+	isTemporary := func(path string) bool { return strings.HasPrefix(filepath.Base(path), prefix) }
+	var at *fs.PathError
+	var names *os.LinkError
+	switch {
+	case errors.As(err, &at) && isTemporary(at.Path):
+		return at.Err
+	case errors.As(err, &names) && isTemporary(names.Old):
+		return names.Err
+	}
+	return err
+}
+
 // create makes a temporary file and locks it, so that another process can tell it
 // from one whose writer was killed.
 func create(dir string) (*os.File, error) {
@@ -67,11 +81,7 @@ func create(dir string) (*os.File, error) {
 	for {
 		f, err := os.CreateTemp(dir, prefix+"*")
 		if err != nil {
-			var at *fs.PathError // of a name that the user never chose
-			if errors.As(err, &at) {
-				err = at.Err
-			}
-			return nil, err
+			return nil, reason(err)
 		}
 		if !lock(f) {
 			// Another process sweeps, and takes it for a forgotten one.

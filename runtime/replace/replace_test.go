@@ -43,7 +43,19 @@ func TestWith(t *testing.T) {
 	err = With(filepath.Join(dir, "none", "a"), put(""))
 	assert.ErrorIs(t, err, os.ErrNotExist)
 	assert.NotContains(t, err.Error(), hidden)
-	assert.Error(t, With(dir, put("")), "a folder")
+	err = With(dir, put(""))
+	require.Error(t, err, "a folder")
+	assert.NotContains(t, err.Error(), hidden)
+	err = With(path, func(w io.Writer) error { // whose file cannot be written any more
+		return errors.Join(w.(io.Closer).Close(), put("half")(w))
+	})
+	assert.ErrorIs(t, err, os.ErrClosed)
+	assert.NotContains(t, err.Error(), hidden)
+	err = With(path, func(w io.Writer) error {
+		_, err := os.ReadFile(filepath.Join(dir, "weights"))
+		return err
+	})
+	assert.ErrorContains(t, err, "weights", "another file is named")
 	assert.Equal(t, []string{"a"}, names(t, dir))
 }
 
