@@ -269,7 +269,7 @@ func flags(o *driver.Options, stderr io.Writer) *flag.FlagSet {
 	fs.StringVar(&o.Readme, "readme", "", "experiment: refresh the summary in this `file`")
 	fs.BoolVar(&o.Depend, "MD", false, "write what the output was made from as a rule for make and ninja, into a file that ends in .d")
 	fs.StringVar(&o.DependFile, "MF", "", "the `file` of -MD")
-	fs.StringVar(&o.Diff, "diff", "", "dump: print what changed between two `passes`: fold,fuse")
+	fs.StringVar(&o.Diff, "diff", "", "dump: print what changed between two `passes`: infer,legalize")
 	fs.StringVar(&o.Plane, "plane", "", "eval: draw the decision boundary on the plane through three images to this `file`, PNG or SVG")
 	fs.StringVar(&o.Directions, "directions", "", "eval: span the plane by the first image and two `errors`: \"fog=0.5;gaussian=0.3\"")
 	fs.BoolFunc("exact", "of an int8 TensorFlow Lite model: keep its integers and its rounding; -exact=false makes it a float network first (default: unless -O asks for other widths)", func(s string) error {

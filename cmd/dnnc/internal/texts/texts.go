@@ -55,7 +55,7 @@ func Dump(ctx context.Context, o driver.Options, stdout, stderr io.Writer) error
 		}
 		o.Debug, o.StopAfter = first+"/dump", last
 	} else if o.Diff != "" {
-		return diag.New(diag.Pos{}, diag.BadValue, "-diff %s: two passes, as -diff fold,fuse", o.Diff)
+		return diag.New(diag.Pos{}, diag.BadValue, "-diff %s: two passes, as -diff infer,legalize", o.Diff)
 	}
 	var before bytes.Buffer
 	r, err := driver.Compile(ctx, o, &before, stderr)
