@@ -162,6 +162,35 @@ func TestCMakeProjects(t *testing.T) {
 	}
 }
 
+// TestCMakeModuleInAnotherProject: the module serves a project of an older CMake's
+// policies, from a folder of its own, in a library that C++ is linked with.
+func TestCMakeModuleInAnotherProject(t *testing.T) {
+	need(t, "cmake", "ninja", "make", "g++")
+	dir, tool := newProject(t, "cmake"), dnncPath(t)
+	for name, text := range map[string]string{
+		"CMakeLists.txt":    "cmake_minimum_required(VERSION 3.13)\nproject(thing C CXX)\ninclude(cmake/dnnc.cmake)\nadd_subdirectory(ml)\nadd_executable(thing main.cpp)\ntarget_link_libraries(thing PRIVATE ml)\n",
+		"ml/CMakeLists.txt": "add_library(ml STATIC ml.c)\ndnnc_add_network(ml NETWORK ../network/lenet5.dnn TARGET x86_64 FLAGS -images 16)\n",
+		"ml/ml.c":           "#include \"lenet5.h\"\nint classify(void);\nint classify(void) {\n  static lenet5_arena arena;\n  int8_t image[LENET5_INPUT_BYTES] = {0}, answer[LENET5_OUTPUT_BYTES];\n  return lenet5_run(image, answer, &arena) ? -1 : lenet5_argmax(answer);\n}\n",
+		"main.cpp":          "#include <cstdio>\nextern \"C\" int classify();\nint main() { std::printf(\"class %d\\n\", classify()); }\n",
+	} {
+		path := filepath.Join(dir, name)
+		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
+		require.NoError(t, os.WriteFile(path, []byte(text), 0o644))
+	}
+	for _, generator := range []string{"Ninja", "Unix Makefiles"} {
+		to := strings.Fields(generator)[0]
+		said := runIn(t, dir, "cmake", "-S", ".", "-B", to, "-G", generator, "-DDNNC_EXECUTABLE="+tool)
+		assert.NotContains(t, said, "Warning")
+		build := func() bool { return strings.Contains(runIn(t, dir, "cmake", "--build", to), "dnnc lenet5") }
+		assert.True(t, build(), generator)
+		assert.False(t, build(), "nothing changed: %s", generator)
+		touch(t, filepath.Join(dir, "network/lenet5.safetensors"))
+		assert.True(t, build(), generator)
+		assert.False(t, build(), "nothing changed: %s", generator)
+		assert.Regexp(t, `^class \d\n`, runIn(t, dir, to+"/thing"))
+	}
+}
+
 // TestProjectsOfToolsThatAreNotHere holds trees to the layouts that Zephyr, Arduino
 // and PlatformIO document, and compiles the C that two of them carry.
 func TestProjectsOfToolsThatAreNotHere(t *testing.T) {
