@@ -117,6 +117,7 @@ func TestDependenciesOfFoldersAndElsewhere(t *testing.T) {
 	args := []string{filepath.Join(dir, "lenet5.dnn"), "-target", "armv7", "-images", "4", "-calib", pictures, "-emit", "c", "-o", filepath.Join(dir, "net.c"), "-MD"}
 	code, _, stderr = dnnc(t, args...)
 	require.Equal(t, atFault, code, "it lies outside")
+	assert.Contains(t, stderr, "outside")
 	code, _, stderr = dnnc(t, append(args, "-allow-outside")...)
 	require.Zero(t, code, stderr)
 	got, err := os.ReadFile(filepath.Join(dir, "net.d"))
