@@ -137,7 +137,7 @@ func parsers(t *testing.T) []aParser {
 		}},
 		{name: "safetensors", seeds: [][]byte{fileOf(t, safetensors)}, read: tensorsRead},
 		{name: "npz", seeds: [][]byte{fileOf(t, npz)}, read: tensorsRead},
-		{name: "onnx", seeds: [][]byte{onnxModel(), fileOf(t, "../../frontend/onnx/testdata/lstm_1/model.onnx"), fileOf(t, "../../frontend/onnx/testdata/gru_1/model.onnx")}, read: func(raw []byte) error {
+		{name: "onnx", seeds: [][]byte{onnxModel(true), fileOf(t, "../../frontend/onnx/testdata/lstm_1/model.onnx"), fileOf(t, "../../frontend/onnx/testdata/gru_1/model.onnx")}, read: func(raw []byte) error {
 			_, err := onnx.Parse("net", raw, onnx.Options{})
 			return err
 		}},
@@ -185,8 +185,9 @@ func experiments(t *testing.T) (texts [][]byte) {
 	return texts
 }
 
-// onnxModel is a convolution and a relu, as protobuf's wire has them.
-func onnxModel() []byte {
+// onnxModel is a convolution and a relu, as protobuf's wire has them; its weights are
+// zeros, or an input.
+func onnxModel(hasWeights bool) []byte {
 	type part = []byte
 	number := func(field protowire.Number, v uint64) part {
 		return protowire.AppendVarint(protowire.AppendTag(nil, field, protowire.VarintType), v)
@@ -202,11 +203,14 @@ func onnxModel() []byte {
 		}
 		return inner(field, text(1, name), inner(2, inner(1, number(1, 1), inner(2, dims...))))
 	}
+	weights := value(11, "w", 2, 1, 3, 3)
+	if hasWeights {
+		weights = inner(5, number(1, 2), number(1, 1), number(1, 3), number(1, 3), number(2, 1), text(8, "w"), inner(9, make(part, 72)))
+	}
 	return bytes.Join([]part{number(1, 8), inner(8, number(2, 13)), inner(7,
 		inner(1, text(1, "x"), text(1, "w"), text(2, "c"), text(3, "conv"), text(4, "Conv"), inner(5, text(1, "pads"), number(8, 1), number(8, 1), number(8, 1), number(8, 1), number(20, 7))),
 		inner(1, text(1, "c"), text(2, "y"), text(3, "act"), text(4, "Relu")),
-		inner(5, number(1, 2), number(1, 1), number(1, 3), number(1, 3), number(2, 1), text(8, "w"), inner(9, make(part, 72))),
-		value(11, "x", 1, 1, 6, 6), value(12, "y", 1, 2, 6, 6))}, nil)
+		value(11, "x", 1, 1, 6, 6), weights, value(12, "y", 1, 2, 6, 6))}, nil)
 }
 
 // search is the folder of a small network that was searched and built.

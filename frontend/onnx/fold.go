@@ -32,7 +32,10 @@ func (im *importer) fold(op opEntry, n *pb.Node, in []*operand) (*tensor, error)
 
 // room accounts for elements that are about to be made.
 func (im *importer) room(elements int) error {
-	if elements < 0 || elements > maxFolded-im.folded {
+	if elements < 0 {
+		return errors.New("makes a constant of more elements than any may have")
+	}
+	if elements > maxFolded-im.folded {
 		return fmt.Errorf("makes a constant of %d elements; all that are made may have %d", elements, maxFolded)
 	}
 	im.folded += elements

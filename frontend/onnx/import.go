@@ -28,6 +28,9 @@ const (
 type Options struct {
 	Shapes map[string][]int    // of inputs, batch included
 	Ranges map[string]ir.Range // of inputs' reals; [0,1] when absent
+	// Constants are tensors, as files of one hold them, that inputs have always: by the
+	// place of the input, nil where it is none. ONNX's tests give weights as inputs.
+	Constants [][]byte
 	// AllowOutside lets a model refer to external data outside its own folder.
 	AllowOutside bool
 }
@@ -113,7 +116,15 @@ func convert(f *file, pos diag.Pos, name string, opt Options, dir *folder) (*ir.
 			im.users[name] = append(im.users[name], n)
 		}
 	}
-	for _, in := range g.Input {
+	for i, in := range g.Input {
+		if i < len(opt.Constants) && opt.Constants[i] != nil {
+			c, err := oneTensor(opt.Constants[i])
+			if err != nil {
+				fault(fmt.Errorf("constant of input %q: %w", in.GetName(), err))
+				continue
+			}
+			im.values[in.GetName()] = &operand{c: c, shape: c.shape}
+		}
 		if im.values[in.GetName()] == nil {
 			if err := im.input(in, opt); err != nil {
 				fault(err)

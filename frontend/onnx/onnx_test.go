@@ -131,6 +131,20 @@ func TestNodesWithoutResults(t *testing.T) {
 	}
 }
 
+// TestDropout drops out, but in training.
+func TestDropout(t *testing.T) {
+	for training, want := range map[int64]string{0: "", 1: "operation Dropout in training mode"} {
+		m := newModel(13).input("x", 1, 4).output("y").floats("ratio", nil, .5).ints("training", training).
+			node("Dropout", "d", list("x", "ratio", "training"), list("y"))
+		_, err := Parse("net", m.bytes(), Options{})
+		if want == "" {
+			require.NoError(t, err)
+		} else {
+			require.ErrorContains(t, err, want)
+		}
+	}
+}
+
 // TestEmptyShapes folds shapes of no dimensions, as norms over all axes have them.
 func TestEmptyShapes(t *testing.T) {
 	m := newModel(13).input("x", 1, 3, 4).output("y").ints("zero", 0).ints("one", 1).ints("all", 12).

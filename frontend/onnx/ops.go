@@ -81,7 +81,7 @@ func init() {
 		"Unsqueeze":        {1, reshape(unsqueezeShape), reshaped(unsqueezeShape), []ir.Op{ir.Reshape}},
 		"Concat":           {1, concat, foldConcat, []ir.Op{ir.Concat}},
 		"Identity":         {1, same, func(_ *importer, _ *pb.Node, in []*operand) (*tensor, error) { return in[0].c, nil }, nil},
-		"Dropout":          {1, same, nil, nil},
+		"Dropout":          {1, dropout, nil, nil},
 		"Cast":             {1, cast, foldCast, nil},
 		"QuantizeLinear":   {2, quantize, nil, nil},
 		"DequantizeLinear": {2, dequantize, foldDequantize, []ir.Op{ir.Normalize}},
@@ -162,6 +162,20 @@ func same(_ *importer, n *pb.Node, in []*operand) ([]*operand, error) {
 		return nil, errors.New("gives more than its argument")
 	}
 	return []*operand{in[0]}, nil
+}
+
+// dropout changes nothing, but in training.
+func dropout(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
+	t, err := constant(in, 2, "a training mode")
+	if err != nil {
+		return nil, err
+	}
+	if t != nil {
+		if x, err := t.numbers(); err != nil || len(x) != 1 || x[0] != 0 {
+			return nil, errors.New("in training mode")
+		}
+	}
+	return same(im, n, in)
 }
 
 func cast(_ *importer, n *pb.Node, in []*operand) ([]*operand, error) {

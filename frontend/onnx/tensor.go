@@ -416,14 +416,18 @@ func newInts(shape []int, x []int64) *tensor {
 // Floats reads the elements of a file of one tensor, as ONNX's backend tests have
 // them for inputs and outputs.
 func Floats(raw []byte) ([]float32, error) {
-	var t pb.Tensor
-	if err := proto.Unmarshal(raw, &t); err != nil {
-		return nil, err
-	}
-	f := &file{raw: raw}
-	c, err := f.tensor(&t, nil)
+	c, err := oneTensor(raw)
 	if err != nil {
 		return nil, err
 	}
 	return c.floats()
+}
+
+// oneTensor reads a file of one tensor.
+func oneTensor(raw []byte) (*tensor, error) {
+	var t pb.Tensor
+	if err := proto.Unmarshal(raw, &t); err != nil {
+		return nil, err
+	}
+	return (&file{raw: raw}).tensor(&t, nil)
 }
