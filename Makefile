@@ -8,7 +8,7 @@ TEST_PACKAGES = gcc g++ libc6-dev gcc-arm-linux-gnueabihf libc6-dev-armhf-cross 
 	qemu-system-arm gcc-arm-none-eabi libnewlib-arm-none-eabi clang-19 cmake ninja-build pkg-config neovim zsh fish
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: all demo dist experiments peers test test-full bench results check tools test-tools clean FORCE
+.PHONY: all demo dist experiments peers test test-full matrix bench results check tools test-tools clean FORCE
 
 all: bin/dnnc
 
@@ -50,10 +50,15 @@ fuzz = set -e; for f in Parse:syntax Read:weights Parse:onnx Parse:tflite Open:d
 # fuzzing for each parser.
 test-full: test-tools
 	@.ci/install dataset-fashion-mnist
-	DNNC_FULL=1 $(GO) test -v -timeout 60m -run "Full|Killed" ./cmd/dnnc
+	DNNC_FULL=1 $(GO) test -v -timeout 60m -run "FullVerify|FullAccuracy|Killed" ./cmd/dnnc
 	DNNC_FULL=1 $(GO) test -v -timeout 120m -run ParsersWithstand ./cmd/dnnc
 	DNNC_FULL=1 $(GO) test -timeout 90m -run Conformance ./codegen/kernel
 	$(call fuzz,1m)
+
+# Every format on every target in whole networks, 20 inputs each: 768 combinations,
+# most of a day on two cores.
+matrix: test-tools
+	DNNC_FULL=1 $(GO) test -v -timeout 0 -run FullMatrix ./cmd/dnnc
 
 # The bars of the kernels and what is measured: networks of one layer, counted
 # under the emulators; and what AlexNet and VGG-16 in full size take dnnc, whose
