@@ -287,8 +287,13 @@ func bookCodes(n *ir.Node, _ *Target) bool {
 	return n.Const("codebook") != nil && (n.Op == ir.Linear || n.Int("groups") == 1)
 }
 
-// maxBlock bounds the bytes of a block of decoded output channels.
-const maxBlock = 12 << 10
+// blockBytes bounds the bytes of a block of decoded output channels: they are no more
+// than the activations, so that memory doubles at the most, or than 2 KiB. A tile of
+// channels is a block in any case.
+func blockBytes(n *ir.Node) int {
+	activations := n.Out.Type.Shape.Size() + n.Args[0].Type.Shape.Size()
+	return min(max(activations, 2<<10), 12<<10)
+}
 
 // block is how conv_blocks computes a layer: the pixels and channels of a tile, the
 // channels of a block, and the instructions in all.
@@ -327,7 +332,7 @@ func (t *Target) blocks(n *ir.Node, e ir.Elem) (best block) {
 				continue
 			}
 			// Whole tiles, as few as give the fewest blocks.
-			most := max(1, maxBlock/DecodedBytes(m, k)/tile[1])
+			most := max(1, blockBytes(n)/DecodedBytes(m, k)/tile[1])
 			tiles := w[0] / tile[1]
 			count := (tiles + most - 1) / most
 			b := block{m: m, pixels: tile[0], channels: tile[1], block: (tiles + count - 1) / count * tile[1]}
