@@ -32,6 +32,9 @@ func TestWatch(t *testing.T) {
 	if runtime.GOOS != "linux" {
 		t.Skip("memory is read from /proc")
 	}
+	if testing.Short() {
+		t.Skip("not short: the race detector, which runs the short tests, has memory of its own")
+	}
 	const held, others = 64 << 20, 32 << 20
 	self, err := os.Executable()
 	require.NoError(t, err)
