@@ -133,7 +133,13 @@ func one(ctx context.Context, seed uint64, targets []*target.Target) *Failure {
 	if err == nil || ctx.Err() != nil {
 		return nil
 	}
-	net = Reduce(net, func(c *Network) bool { return ctx.Err() == nil && Check(ctx, c, targets) != nil })
+	net = reduced(net, err, func(c *Network) error {
+		err := Check(ctx, c, targets)
+		if ctx.Err() != nil {
+			return nil
+		}
+		return err
+	})
 	return &Failure{net, errors.Join(Check(ctx, net, targets), ctx.Err())}
 }
 
@@ -144,7 +150,7 @@ const images = 4
 func Check(ctx context.Context, n *Network, targets []*target.Target) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			err = fmt.Errorf("panic: %v\n%s", r, debug.Stack())
+			err = &panicked{r, debug.Stack()}
 		}
 	}()
 	dir, err := os.MkdirTemp("", "dnnc-fuzz-")

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"testing"
@@ -18,6 +19,7 @@ import (
 	"github.com/dnnc/dnnc/codegen/kernel"
 	"github.com/dnnc/dnnc/codegen/llvm"
 	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/ir/target"
 	"github.com/dnnc/dnnc/runtime/emu"
 )
@@ -225,6 +227,71 @@ func TestReduceKeepsWhatIsShared(t *testing.T) {
 		assert.LessOrEqual(t, len(r.Inputs), 2)
 	}
 	assert.Positive(t, found)
+}
+
+// TestReductionsEndAtTheFaultThatTheyBeganWith, where all smaller networks have another one.
+func TestReductionsEndAtTheFaultThatTheyBeganWith(t *testing.T) {
+	check := func(n *Network) error {
+		if len(n.Nodes) > 2 && len(n.Inputs) > 1 {
+			return fmt.Errorf("armv7: object: input %d, element 3 is not 4", len(n.Nodes))
+		}
+		return fmt.Errorf("armv7: evaluator: input %d, element 3 is not 4", len(n.Nodes))
+	}
+	found := 0
+	for seed := uint64(1); seed < 60; seed++ {
+		n := Random(seed)
+		if len(n.Nodes) < 5 || len(n.Inputs) < 2 {
+			continue
+		}
+		found++
+		r := reduced(n, check(n), check)
+		assert.Contains(t, check(r).Error(), "object")
+		assert.Len(t, r.Inputs, 2)
+		assert.LessOrEqual(t, len(r.Nodes), len(n.Nodes))
+	}
+	assert.Positive(t, found)
+}
+
+//go:noinline
+func element(list []int, i int) { list[i]++ }
+
+//go:noinline
+func another(list []int, i int) { list[i]++ }
+
+// TestKindOf: failures of one fault are of one kind whatever the network, others are not.
+func TestKindOf(t *testing.T) {
+	recovered := func(f func()) (err error) {
+		defer func() { err = &panicked{recover(), debug.Stack()} }()
+		f()
+		return nil
+	}
+	index := func(list []int, i int) func() { return func() { element(list, i) } }
+	tool := func(message string) error {
+		return diag.New(diag.Pos{}, diag.ToolFailed, "/usr/bin/llc-19 -O2 -o /tmp/1/x.o: exit status 1").WithNote("%s", message)
+	}
+	var kinds []string
+	for _, list := range [][]error{
+		{fmt.Errorf("armv7: object: input 1, element 12 is not -3"), fmt.Errorf("armv7: object: input 0, element 1 is not 127")},
+		{fmt.Errorf("x86_64: object: input 1, element 12 is not -3")},
+		{fmt.Errorf("armv7: evaluator: input 1, element 12 is not -3")},
+		{fmt.Errorf("armv7: object: input 1: the run function failed")},
+		{fmt.Errorf("armv7: pass quantize: v3 (conv2d) differs first at element 1 of input 2: 3, the reals give 2.5"), fmt.Errorf("armv7: pass quantize: v12.relu (conv2d) differs first at element 7 of input 0: -3, the reals give NaN")},
+		{fmt.Errorf("armv7: pass legalize: v3 (conv2d) differs first at element 1 of input 2: 3, the reals give 2.5")},
+		{fmt.Errorf("armv7: %w", diag.New(diag.Pos{File: "/tmp/1/net.dnn", Line: 2, Col: 3}, diag.BadShape, "v2 is f32[1,2,3]")), fmt.Errorf("armv7: %w", diag.New(diag.Pos{File: "/tmp/2/net.dnn", Line: 5, Col: 9}, diag.BadShape, "v1 is f32[3]"))},
+		{recovered(index(nil, 3)), recovered(index([]int{1}, 2))},
+		{recovered(func() { another(nil, 3) })},
+		{recovered(func() { panic("broken") })},
+		{fmt.Errorf("armv7: object: %w", tool("error: value v1 of 3")), fmt.Errorf("armv7: object: %w", tool("error: value v2 of 4"))},
+		{fmt.Errorf("armv7: object: %w", tool("LLVM ERROR: cannot select"))},
+		{io.ErrUnexpectedEOF},
+	} {
+		kind := kindOf(list[0])
+		for _, err := range list {
+			assert.Equal(t, kind, kindOf(err))
+		}
+		assert.NotContains(t, kinds, kind)
+		kinds = append(kinds, kind)
+	}
 }
 
 // TestMismatchesAreSeen plants faults where two ways are compared.

@@ -1,8 +1,52 @@
 package fuzz
 
 import (
+	"errors"
+	"fmt"
+	"regexp"
 	"slices"
+	"strings"
+
+	"github.com/dnnc/dnnc/ir/diag"
 )
+
+// panicked is a panic on the way, and the stack where it was recovered.
+type panicked struct {
+	value any
+	stack []byte
+}
+
+func (p *panicked) Error() string { return fmt.Sprintf("panic: %v\n%s", p.value, p.stack) }
+
+// origin is the function of a stack that a panic came from: the first behind the panic
+// itself that is not Go's.
+var origin = regexp.MustCompile(`(?s)\npanic\(.*?\n(github\.com/[^\n]*)\([^\n]*\n`)
+
+// ownWords are what a message tells about one network: names, numbers, shapes, paths,
+// which all have a digit or a slash, and the reals that are no numbers.
+var ownWords = regexp.MustCompile(`\S*[0-9/]\S*|[+-]?\b(NaN|Inf)\b`)
+
+// kindOf is what two networks' failures have in common when they are of one fault: the
+// target and the stage, which errors begin with, and the first line of the message without
+// what is the network's own; of a panic also where it came from; of a tool also what it
+// complained of. Without it a reduction might end at another fault than it began with.
+func kindOf(err error) string {
+	line, _, _ := strings.Cut(err.Error(), "\n")
+	stage, rest, _ := strings.Cut(line, ": ") // a target has digits
+	kind := stage + ": " + strings.Join(strings.Fields(ownWords.ReplaceAllString(rest, "")), " ")
+	var p *panicked
+	var d *diag.Diagnostic
+	switch {
+	case errors.As(err, &p):
+		if m := origin.FindSubmatch(p.stack); m != nil {
+			kind += " in " + string(m[1])
+		}
+	case errors.As(err, &d) && d.Kind == diag.ToolFailed:
+		note, _, _ := strings.Cut(d.Note, "\n")
+		kind += ": " + strings.Join(strings.Fields(ownWords.ReplaceAllString(note, "")), " ")
+	}
+	return kind
+}
 
 // clone is a network that may be changed.
 func (n *Network) clone() *Network {
@@ -53,7 +97,17 @@ func (n *Network) without(i int) *Network {
 	return c
 }
 
-// Reduce makes a failing network smaller as long as it fails: nodes, results and
+// reduced is a network that fails as n does, with an error of first's kind, and is smaller.
+func reduced(n *Network, first error, check func(*Network) error) *Network {
+	kind := kindOf(first)
+	return Reduce(n, func(c *Network) bool {
+		err := check(c)
+		return err != nil && kindOf(err) == kind
+	})
+}
+
+// Reduce makes a failing network smaller as long as fails says that it fails in the same
+// way: nodes, results and
 // inputs left out, arguments moved up, then every number made less.
 func Reduce(n *Network, fails func(*Network) bool) *Network {
 	for changed := true; changed; {
