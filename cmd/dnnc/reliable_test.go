@@ -190,8 +190,11 @@ func TestNowhereToWrite(t *testing.T) {
 		assert.Error(t, c.Run())
 		assert.Contains(t, messages.String(), "no space left")
 	}
-	// A file that finds no room.
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "net.c"), []byte("old"), 0o644))
+	// A file that finds no room, behind others that found theirs: none is replaced.
+	old := map[string][]byte{"net.c": []byte("old c"), "net.h": []byte("old header"), "net.json": []byte("old certificate")}
+	for name, content := range old {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), content, 0o644))
+	}
 	limited := standIn(t, dir)
 	limited.Args = append([]string{"sh", "-c", `ulimit -f 64; exec "$@"`, "sh", limited.Path}, append(emit, "-o", "net.c")...)
 	sh, err := exec.LookPath("sh")
@@ -202,7 +205,7 @@ func TestNowhereToWrite(t *testing.T) {
 	require.ErrorAs(t, err, &exit, "%s", out)
 	assert.Equal(t, atFault, exit.ExitCode(), "%s", out)
 	assert.Contains(t, string(out), "net.c: file too large")
-	assert.Equal(t, "old", string(contents(t, dir, "net.c")["net.c"]))
+	assert.Equal(t, old, contents(t, dir, "net.c", "net.h", "net.json"))
 	assertNoTemporary(t, dir)
 	// A reader that goes away.
 	c := standIn(t, dir, append(emit, "-o", "-")...)

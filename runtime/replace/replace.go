@@ -16,34 +16,75 @@ import (
 // With replaces a file by what write writes. What is no file, as /dev/null, is written
 // to instead, and a symbolic link stays one. The error names no temporary file.
 func With(path string, write func(w io.Writer) error) error {
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		path = real
-	}
-	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() && !info.IsDir() {
-		f, err := os.OpenFile(path, os.O_WRONLY, 0)
-		if err != nil {
-			return err
-		}
-		return errors.Join(write(f), f.Close())
-	}
-	f, err := create(filepath.Dir(path))
+	s, err := Stage(path, write)
 	if err != nil {
 		return err
 	}
+	return s.Commit()
+}
+
+// Staged is the new content of a file, whole and synced under a temporary name, so that
+// several files can be made before the first of them is replaced: a disk that is full
+// is found while all are the old ones. It ends with Commit or Discard.
+type Staged struct {
+	path  string
+	file  *os.File
+	write func(w io.Writer) error // to what is no file, once it is committed
+}
+
+// Stage writes what will replace a file.
+func Stage(path string, write func(w io.Writer) error) (*Staged, error) {
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real
+	}
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		if info.IsDir() {
+			return nil, errors.New("is a folder")
+		}
+		return &Staged{path: path, write: write}, nil
+	}
+	f, err := create(filepath.Dir(path))
+	if err != nil {
+		return nil, err
+	}
+	s := &Staged{path: path, file: f}
 	err = errors.Join(reason(write(f)), reason(f.Chmod(0o644)), reason(f.Sync()))
 	if !renamesOpen {
 		err = errors.Join(err, reason(f.Close()))
 	}
-	if err == nil {
-		err = reason(os.Rename(f.Name(), path))
+	if err != nil {
+		s.Discard()
+		return nil, err
+	}
+	return s, nil
+}
+
+// Commit puts the content in the file's place.
+func (s *Staged) Commit() error {
+	if s.file == nil {
+		f, err := os.OpenFile(s.path, os.O_WRONLY, 0)
+		if err != nil {
+			return err
+		}
+		return errors.Join(s.write(f), f.Close())
+	}
+	err := reason(os.Rename(s.file.Name(), s.path))
+	if err != nil {
+		s.Discard()
+		return err
 	}
 	if renamesOpen {
-		err = errors.Join(err, reason(f.Close()))
-	}
-	if err != nil {
-		os.Remove(f.Name())
+		err = reason(s.file.Close())
 	}
 	return err
+}
+
+// Discard leaves the file as it is.
+func (s *Staged) Discard() {
+	if s.file != nil {
+		s.file.Close()
+		os.Remove(s.file.Name())
+	}
 }
 
 // Temporary files begin with prefix; those of live writers are locked. Others of

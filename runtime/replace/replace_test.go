@@ -59,6 +59,39 @@ func TestWith(t *testing.T) {
 	assert.Equal(t, []string{"a"}, names(t, dir))
 }
 
+// TestStage: a file is the old one until it is committed, and stays it if it is not.
+func TestStage(t *testing.T) {
+	dir := t.TempDir()
+	a, b := filepath.Join(dir, "a"), filepath.Join(dir, "b")
+	for _, path := range []string{a, b} {
+		require.NoError(t, With(path, put("old")))
+	}
+	first, err := Stage(a, put("new"))
+	require.NoError(t, err)
+	second, err := Stage(b, put("new"))
+	require.NoError(t, err)
+	Sweep(dir)
+	read := func(path string) string {
+		got, err := os.ReadFile(path)
+		require.NoError(t, err)
+		return string(got)
+	}
+	assert.Equal(t, "old", read(a))
+	require.NoError(t, first.Commit())
+	assert.Equal(t, "new", read(a))
+	second.Discard()
+	assert.Equal(t, "old", read(b))
+	assert.Equal(t, []string{"a", "b"}, names(t, dir))
+	gone, err := Stage(b, put("new"))
+	require.NoError(t, err)
+	require.NoError(t, os.Remove(b))
+	require.NoError(t, os.Mkdir(b, 0o700))
+	err = gone.Commit()
+	require.Error(t, err, "a folder meanwhile")
+	assert.NotContains(t, err.Error(), hidden)
+	assert.Equal(t, []string{"a", "b"}, names(t, dir))
+}
+
 // TestSweep removes what killed writers left, and nothing else.
 func TestSweep(t *testing.T) {
 	if !locks {

@@ -25,8 +25,8 @@ import (
 	"github.com/dnnc/dnnc/runtime/replace"
 )
 
-// Build compiles a network and writes its outputs: each to a temporary file
-// that is renamed, header and certificate first, the object last.
+// Build compiles a network and writes its outputs: all to temporary files, which
+// are then renamed, header and certificate first, the object last.
 func Build(ctx context.Context, o Options, out, messages io.Writer) error {
 	r, err := Compile(ctx, o, out, messages)
 	if err != nil {
@@ -263,11 +263,7 @@ func (b *build) path(o output) string {
 // write makes every output, then puts them in place: what can fail has failed
 // before the first file changes.
 func (b *build) write() error {
-	type file struct {
-		path    string
-		content []byte
-	}
-	var files []file
+	var files []File
 	linked := false // something that a program is linked with
 	for _, o := range outputs {
 		if !slices.Contains(b.o.Emit, o.name) {
@@ -277,14 +273,14 @@ func (b *build) write() error {
 		if err != nil {
 			return err
 		}
-		files = append(files, file{b.path(o), content})
+		files = append(files, File{b.path(o), content})
 		linked = linked || !drawn(o.name) && o.name != "llvm"
 	}
 	if b.o.Output == "-" {
-		_, err := b.out.Write(files[0].content)
-		return errors.Join(err, b.depend(b.o.Output))
+		_, err := b.out.Write(files[0].Content)
+		return errors.Join(err, ReplaceAll(b.depend(b.o.Output)...))
 	}
-	main := files[len(files)-1].path
+	main := files[len(files)-1]
 	if linked {
 		text, err := b.cert.JSON()
 		if err != nil {
@@ -294,31 +290,23 @@ func (b *build) write() error {
 		if err != nil {
 			return err
 		}
-		beside := []file{{b.base() + ".h", []byte(header)}, {b.base() + ".json", text}}
+		beside := []File{{b.base() + ".h", []byte(header)}, {b.base() + ".json", text}}
 		if b.o.Lend {
 			weights, err := codegen.Lent(b.r.Module, b.linkage())
 			if err != nil {
 				return err
 			}
-			beside = append(beside, file{b.base() + ".weights", weights})
+			beside = append(beside, File{b.base() + ".weights", weights})
 		}
 		files = append(beside, files...)
 	}
-	for _, f := range files {
-		if f.path == main { // last: what it was made from stands already
-			if err := b.depend(main); err != nil {
-				return err
-			}
-		}
-		if err := Replace(f.path, f.content); err != nil {
-			return err
-		}
-	}
-	return nil
+	files = files[:len(files)-1]
+	// The main output last: what it was made from stands already.
+	return ReplaceAll(append(append(files, b.depend(main.Path)...), main)...)
 }
 
-// depend writes the dependency file of -MD, beside the output unless -MF names it.
-func (b *build) depend(output string) error {
+// depend is the dependency file of -MD, beside the output unless -MF names it.
+func (b *build) depend(output string) []File {
 	path := b.o.DependFile
 	switch {
 	case !b.o.Depend && path == "":
@@ -326,7 +314,7 @@ func (b *build) depend(output string) error {
 	case path == "":
 		path = strings.TrimSuffix(output, filepath.Ext(output)) + ".d"
 	}
-	return Replace(path, dependencies(output, b.read()))
+	return []File{{path, dependencies(output, b.read())}}
 }
 
 // stats writes what differs between equal builds: times.
@@ -359,17 +347,50 @@ func CheckOutput(flag, path string, endings ...string) error {
 
 // Replace writes a file under a temporary name and renames it: others see the
 // old file or the new one.
-func Replace(path string, content []byte) error {
-	return ReplaceWith(path, func(w io.Writer) error {
-		_, err := w.Write(content)
-		return err
-	})
+func Replace(path string, content []byte) error { return ReplaceAll(File{path, content}) }
+
+// File is a file to be written.
+type File struct {
+	Path    string
+	Content []byte
+}
+
+// ReplaceAll is Replace of several files, in their order: none changes unless all
+// found room.
+func ReplaceAll(files ...File) error {
+	var staged []*replace.Staged
+	for _, f := range files {
+		s, err := replace.Stage(f.Path, func(w io.Writer) error {
+			_, err := w.Write(f.Content)
+			return err
+		})
+		if err != nil {
+			for _, s := range staged {
+				s.Discard()
+			}
+			return badOutput(f.Path, err)
+		}
+		staged = append(staged, s)
+	}
+	for i, s := range staged {
+		if err := s.Commit(); err != nil {
+			for _, s := range staged[i+1:] {
+				s.Discard()
+			}
+			return badOutput(files[i].Path, err)
+		}
+	}
+	return nil
+}
+
+func badOutput(path string, err error) error {
+	return diag.New(diag.Pos{}, diag.BadOutput, "%s: %v", path, err)
 }
 
 // ReplaceWith is Replace with a function that writes the content.
 func ReplaceWith(path string, write func(w io.Writer) error) error {
 	if err := replace.With(path, write); err != nil {
-		return diag.New(diag.Pos{}, diag.BadOutput, "%s: %v", path, err)
+		return badOutput(path, err)
 	}
 	return nil
 }
