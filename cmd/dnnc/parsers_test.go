@@ -422,6 +422,7 @@ func TestParsersWithstand(t *testing.T) {
 				hang := time.AfterFunc(time.Minute, func() { panic(keep("a minute without an end")) })
 				before, from := allocated(), processorTime(t)
 				func() {
+					defer hang.Stop()
 					defer func() {
 						if r := recover(); r != nil {
 							t.Fatal(keep(fmt.Sprintf("panic: %v\n%s", r, debug.Stack())))
@@ -431,7 +432,6 @@ func TestParsersWithstand(t *testing.T) {
 						accepted++
 					}
 				}()
-				hang.Stop()
 				took, memory := processorTime(t)-from, allocated()-before
 				longest, most = max(longest, took), max(most, memory)
 				assert.Less(t, took, parserTime, "%s", keepIf(took >= parserTime, keep, "too long"))

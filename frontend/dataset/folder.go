@@ -20,6 +20,11 @@ import (
 // maxPixels bounds the pictures that are read.
 const maxPixels = 64 << 20
 
+// perByte is the most pixels that a byte of a file can stand for: deflate makes at most
+// 1,032 bytes of one, each of 8 pixels; JPEG has a bit at least for 64 pixels. A header
+// that says more is believed by decoders, which take memory for it.
+const perByte = 8 * 1032
+
 // endings are those of a folder's pictures.
 var endings = []string{".png", ".jpg", ".jpeg"}
 
@@ -157,8 +162,13 @@ func Picture(raw []byte) (image.Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	if cfg.Width*cfg.Height > maxPixels {
+	switch n := cfg.Width * cfg.Height; {
+	case n <= 0:
+		return nil, fmt.Errorf("a picture of %dx%d pixels", cfg.Width, cfg.Height)
+	case n > maxPixels:
 		return nil, fmt.Errorf("%dx%d pixels are too many", cfg.Width, cfg.Height)
+	case n > perByte*len(raw):
+		return nil, fmt.Errorf("%dx%d pixels do not come from %d bytes", cfg.Width, cfg.Height, len(raw))
 	}
 	img, _, err := image.Decode(bytes.NewReader(raw))
 	return img, err

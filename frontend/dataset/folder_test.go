@@ -2,6 +2,7 @@ package dataset
 
 import (
 	"bytes"
+	"encoding/binary"
 	"image"
 	"image/color"
 	"image/jpeg"
@@ -90,7 +91,18 @@ func TestBadFolders(t *testing.T) {
 	raw, err := os.ReadFile(in("cut/a.png"))
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(in("cut/a.png"), raw[:len(raw)/2], 0o644))
+	// A JPEG whose frame says another size than its 4x4 pixels.
+	var photo bytes.Buffer
+	require.NoError(t, jpeg.Encode(&photo, image.NewGray(image.Rect(0, 0, 4, 4)), nil))
+	frame := bytes.Index(photo.Bytes(), []byte{0xff, 0xc0, 0, 11, 8, 0, 4, 0, 4})
+	require.Positive(t, frame)
+	for name, size := range map[string]uint32{"flat": 4, "thin": 4 << 16, "grown": 8000<<16 | 8000, "huge": 0xffffffff} {
+		require.NoError(t, os.Mkdir(in(name), 0o755))
+		binary.BigEndian.PutUint32(photo.Bytes()[frame+5:], size)
+		require.NoError(t, os.WriteFile(filepath.Join(in(name), "a.jpg"), photo.Bytes(), 0o644))
+	}
 	for name, want := range map[string]string{
+		"flat": "a.jpg: a picture of 4x0 pixels", "thin": "a.jpg: a picture of 0x4 pixels", "grown": "8000x8000 pixels do not come from", "huge": "65535x65535 pixels are too many",
 		"empty": "without pictures", "sizes": "b.png has (2,3) pixels", "both": "both in the folder", "cut": "a.png", "none": "no such file",
 	} {
 		_, err := Open(in(name))
