@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/xml"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -191,14 +192,15 @@ func TestCMakeModuleInAnotherProject(t *testing.T) {
 	}
 }
 
-// TestProjectsOfToolsThatAreNotHere holds trees to the layouts that Zephyr, Arduino
-// and PlatformIO document, and compiles the C that two of them carry.
+// TestProjectsOfToolsThatAreNotHere holds trees to the layouts that Zephyr, Arduino,
+// PlatformIO and CMSIS-Pack document, and compiles the C that two of them carry.
 func TestProjectsOfToolsThatAreNotHere(t *testing.T) {
 	network := []string{
 		"network/fashion-test-images-idx3-ubyte.gz", "network/fashion-test-labels-idx1-ubyte.gz", "network/fashion-train-images-idx3-ubyte.gz",
 		"network/fashion-train-labels-idx1-ubyte.gz", "network/lenet5.dnn", "network/lenet5.safetensors",
 	}
 	for kind, want := range map[string][]string{
+		"cmsis":      {"README.md", "dnnc.lenet5.pdsc", "lib/lenet5.a", "lib/lenet5.h", "lib/lenet5.json", "template/main.c"},
 		"zephyr":     {"CMakeLists.txt", "cmake/dnnc.cmake", "prj.conf", "src/main.c"},
 		"arduino":    {"examples/classify/classify.ino", "library.properties", "src/lenet5.c", "src/lenet5.h", "src/lenet5.json"},
 		"platformio": {"dnnc.py", "lib/lenet5/library.json", "lib/lenet5/src/lenet5.c", "lib/lenet5/src/lenet5.h", "lib/lenet5/src/lenet5.json", "platformio.ini", "src/main.c"},
@@ -232,6 +234,127 @@ func TestProjectsOfToolsThatAreNotHere(t *testing.T) {
 	}
 }
 
+// element is one of an XML document.
+type element struct {
+	XMLName  xml.Name
+	Attrs    []xml.Attr `xml:",any,attr"`
+	Children []element  `xml:",any"`
+	Text     string     `xml:",chardata"`
+}
+
+func (e element) attr(name string) string {
+	for _, a := range e.Attrs {
+		if a.Name.Local == name {
+			return a.Value
+		}
+	}
+	return ""
+}
+
+// pdsc is what PACK.xsd 1.7 demands of the elements that dnnc writes: attributes and
+// children with the pattern of their text; what ends in ? may be missing, no others may
+// be there.
+var pdsc = map[string]struct{ attrs, children map[string]string }{
+	"package": {map[string]string{"schemaVersion": `[0-9]+\.[0-9]+(\.[0-9]+)?`, "xs": "http://www.w3.org/2001/XMLSchema-instance", "noNamespaceSchemaLocation": `PACK\.xsd`},
+		map[string]string{"vendor": `[\-_A-Za-z0-9]+`, "name": `[\-_A-Za-z0-9]+`, "description": ".+", "url": "", "releases": "", "taxonomy?": "", "conditions?": "", "components?": ""}},
+	"releases":    {nil, map[string]string{"release": ".+"}},
+	"release":     {map[string]string{"version": `[0-9]+\.[0-9]+\.[0-9]+`, "date?": `\d{4}-\d\d-\d\d`}, nil},
+	"taxonomy":    {nil, map[string]string{"description": ".+"}},
+	"description": {map[string]string{"Cclass?": `[A-Za-z0-9][A-Za-z0-9_+()'/\-\s\.]{1,31}`}, nil},
+	"conditions":  {nil, map[string]string{"condition": ""}},
+	"condition":   {map[string]string{"id": ".+"}, map[string]string{"description?": ".+", "accept": ""}},
+	"accept":      {map[string]string{"Dcore?": `Cortex-M(0|0\+|1|23|3|33|35P|4|52|55|7|85)`, "Ddsp?": "DSP", "Dmve?": "MVE|FP_MVE"}, nil},
+	"components":  {nil, map[string]string{"component": ""}},
+	"component": {map[string]string{"Cclass": `[A-Za-z0-9][A-Za-z0-9_+()'/\-\s\.]{1,31}`, "Cgroup": `[A-Za-z0-9][A-Za-z0-9_+()'/\-\s\.]{1,31}`,
+		"Csub?": `([A-Za-z0-9][A-Za-z0-9_+():/\- \.]{0,31})?`, "Cversion": `(0|[1-9]\d*)\.[0-9]+(\.[0-9]+)?`, "condition?": ".+"}, map[string]string{"description": ".+", "files": ""}},
+	"files": {nil, map[string]string{"file": ""}},
+	"file":  {map[string]string{"category": "doc|header|include|library|object|source|other", "attr?": "config|template", "select?": ".+", "name": ".+"}, nil},
+}
+
+// fits holds an element and what is in it to pdsc.
+func fits(t *testing.T, e element) {
+	name := e.XMLName.Local
+	rule, ok := pdsc[name]
+	if !ok {
+		assert.Empty(t, append(e.Children, make([]element, len(e.Attrs))...), "%s is a text", name)
+		return
+	}
+	attrs, children := map[string][]string{}, map[string][]string{}
+	for _, a := range e.Attrs {
+		attrs[a.Name.Local] = append(attrs[a.Name.Local], a.Value)
+	}
+	for _, c := range e.Children {
+		children[c.XMLName.Local] = append(children[c.XMLName.Local], strings.TrimSpace(c.Text))
+		fits(t, c)
+	}
+	for _, have := range []struct {
+		values   map[string][]string
+		patterns map[string]string
+	}{{attrs, rule.attrs}, {children, rule.children}} {
+		known := map[string]bool{}
+		for key, pattern := range have.patterns {
+			key, optional := strings.CutSuffix(key, "?")
+			known[key] = true
+			assert.True(t, optional || len(have.values[key]) > 0, "%s has no %s", name, key)
+			for _, v := range have.values[key] {
+				assert.Regexp(t, "^(?:"+pattern+")$", v, "%s %s", name, key)
+			}
+		}
+		for key := range have.values {
+			assert.True(t, known[key], "%s has %s", name, key)
+		}
+	}
+}
+
+// TestCMSISPack holds the description of a pack to its schema, its files and conditions
+// to what there is, and links its template with its library.
+func TestCMSISPack(t *testing.T) {
+	dir := newProject(t, "cmsis")
+	text, err := os.ReadFile(filepath.Join(dir, "dnnc.lenet5.pdsc"))
+	require.NoError(t, err)
+	var pack element
+	require.NoError(t, xml.Unmarshal(text, &pack))
+	require.Equal(t, "package", pack.XMLName.Local)
+	fits(t, pack)
+	found := map[string][]element{}
+	var walk func(e element)
+	walk = func(e element) {
+		found[e.XMLName.Local] = append(found[e.XMLName.Local], e)
+		for _, c := range e.Children {
+			walk(c)
+		}
+	}
+	walk(pack)
+	assert.Equal(t, "dnnc.lenet5.pdsc", found["vendor"][0].Text+"."+found["name"][0].Text+".pdsc")
+	component := found["component"][0]
+	assert.Equal(t, "Machine Learning", component.attr("Cclass"))
+	assert.Equal(t, found["condition"][0].attr("id"), component.attr("condition"))
+	assert.Equal(t, found["release"][0].attr("version"), component.attr("Cversion"))
+	var cores []string
+	for _, a := range found["accept"] {
+		cores = append(cores, a.attr("Dcore"))
+	}
+	assert.Equal(t, []string{"Cortex-M4", "Cortex-M7"}, cores)
+	named := map[string]string{}
+	for _, f := range found["file"] {
+		assert.FileExists(t, filepath.Join(dir, f.attr("name")))
+		named[f.attr("category")] = f.attr("name")
+	}
+	assert.Equal(t, map[string]string{"doc": "README.md", "header": "lib/lenet5.h", "library": "lib/lenet5.a", "other": "lib/lenet5.json", "source": "template/main.c"}, named)
+	// Equal networks, equal packs.
+	again, err := os.ReadFile(filepath.Join(newProject(t, "cmsis", "armv7em"), "lib/lenet5.a"))
+	require.NoError(t, err)
+	library, err := os.ReadFile(filepath.Join(dir, "lib/lenet5.a"))
+	require.NoError(t, err)
+	assert.Equal(t, library, again)
+	need(t, "arm-none-eabi-gcc")
+	for _, cpu := range []string{"-mcpu=cortex-m4", "-mcpu=cortex-m7 -mfloat-abi=hard -mfpu=fpv5-d16"} {
+		args := append(strings.Fields(cpu), "-mthumb", "-Wall", "-Wextra", "-Werror", "--specs=nosys.specs", "-I"+filepath.Dir(named["header"]), named["source"], named["library"], "-o", "app")
+		said := runIn(t, dir, "arm-none-eabi-gcc", args...)
+		assert.NotContains(t, said, "error")
+	}
+}
+
 func TestInitRefuses(t *testing.T) {
 	dir := t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "mine"), nil, 0o644))
@@ -244,6 +367,7 @@ func TestInitRefuses(t *testing.T) {
 		`did you mean "cmake"`: {"cmak", lenet, filepath.Join(dir, "x")},
 		"is not empty":         {"make", lenet, dir},
 		"no test images":       {"firmware", filepath.Join(blind, "lenet5.dnn"), filepath.Join(dir, "x")},
+		"are for Cortex-M":     {"cmsis", lenet, filepath.Join(dir, "x"), "armv7"},
 		`no target "armv77"`:   {"make", lenet, filepath.Join(dir, "x"), "armv77"},
 		"no such file":         {"make", "none.dnn", filepath.Join(dir, "x")},
 	} {

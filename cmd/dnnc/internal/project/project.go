@@ -31,8 +31,10 @@ type kind struct {
 	name   string
 	target string            // unless another is asked for
 	files  map[string]string // path in the project to template
-	c      string            // where the network goes as C, for builds that do not run dnnc
 	images bool              // with test images as C
+	// Where the network goes, and as what, for builds that do not run dnnc.
+	folder, emit string
+	cortexM      bool // for processors that CMSIS has names for
 }
 
 // smallest is the target of projects that hold the network as C, for whatever processor:
@@ -49,10 +51,12 @@ var kinds = []kind{
 	{name: "make", target: "x86_64", files: map[string]string{"Makefile": "make/Makefile", "main.c": "common/main.c"}},
 	{name: "zephyr", target: "armv7em", files: map[string]string{
 		"CMakeLists.txt": "zephyr/CMakeLists.txt", "cmake/dnnc.cmake": "common/dnnc.cmake", "prj.conf": "zephyr/prj.conf", "src/main.c": "common/main.c"}},
-	{name: "arduino", target: smallest, c: "src", files: map[string]string{
+	{name: "arduino", target: smallest, folder: "src", emit: "c", files: map[string]string{
 		"library.properties": "arduino/library.properties", "examples/classify/classify.ino": "arduino/examples/classify/classify.ino"}},
-	{name: "platformio", target: smallest, c: "lib/PREFIX/src", files: map[string]string{
+	{name: "platformio", target: smallest, folder: "lib/PREFIX/src", emit: "c", files: map[string]string{
 		"platformio.ini": "platformio/platformio.ini", "dnnc.py": "platformio/dnnc.py", "src/main.c": "common/main.c", "lib/PREFIX/library.json": "platformio/library.json"}},
+	{name: "cmsis", target: "armv7em", folder: "lib", emit: "lib", cortexM: true, files: map[string]string{
+		"dnnc.PREFIX.pdsc": "cmsis/network.pdsc", "README.md": "cmsis/README.md", "template/main.c": "common/main.c"}},
 }
 
 // Kinds are the names of the build systems.
@@ -75,8 +79,13 @@ func Init(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Wri
 	if len(args) > 3 {
 		k.target = args[3]
 	}
-	if _, err := target.Find(k.target); err != nil {
+	t, err := target.Find(k.target)
+	if err != nil {
 		return err
+	}
+	if k.cortexM && len(cores(t)) == 0 {
+		return diag.New(diag.Pos{}, diag.BadValue, "projects of %s are for Cortex-M, which %s is not", k.name, k.target).
+			WithHelp("armv6m armv7m armv7em armv8m and armv8.1m are")
 	}
 	m, err := driver.Load(driver.Options{Input: network, Level: string(pass.Int8)})
 	if err != nil {
@@ -91,7 +100,9 @@ func Init(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Wri
 	if list, err := os.ReadDir(dir); err == nil && len(list) > 0 {
 		return diag.New(diag.Pos{}, diag.BadOutput, "%s is not empty", dir).WithHelp("name a folder that does not exist yet")
 	}
-	p := &project{dir: dir, Prefix: m.Name, Up: strings.ToUpper(m.Name), Target: k.target, C: "int8_t"}
+	p := &project{dir: dir, Prefix: m.Name, Up: strings.ToUpper(m.Name), Target: k.target, C: "int8_t", Cores: cores(t)}
+	p.Sub = strings.TrimLeft(p.Prefix, "_")
+	p.Sub = p.Sub[:min(len(p.Sub), 32)]
 	if m.IsIndex(m.Inputs[0]) {
 		p.C = "int16_t"
 	}
@@ -106,7 +117,7 @@ func Init(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Wri
 	if err := p.templates(k); err != nil {
 		return err
 	}
-	if k.c != "" {
+	if k.emit != "" {
 		if err := p.compile(ctx, k, stderr); err != nil {
 			return err
 		}
@@ -120,6 +131,39 @@ type project struct {
 	dir                string
 	Prefix, Up, Target string
 	C                  string // the type of the input's elements
+	Cores              []string
+	Sub                string // the prefix as CMSIS-Pack takes names of components (CsubType)
+}
+
+// cores are the processors that a target's code runs on as conditions of a CMSIS-Pack
+// (FilterType): those of its family, or the one that refines it. What a processor may
+// lack, the device must be said to have.
+func cores(t *target.Target) (list []string) {
+	cpus := []string{t.CPU}
+	if !strings.Contains(t.Name, ":") {
+		for _, c := range t.CPUs {
+			cpus = append(cpus, c.Name)
+		}
+	}
+	may := func(feature string) bool {
+		return t.Has(feature) && slices.ContainsFunc(t.Known, func(k target.Feature) bool { return k.Name == feature })
+	}
+	for _, c := range cpus {
+		name, ok := strings.CutPrefix(c, "cortex-m")
+		if !ok {
+			continue
+		}
+		core := `Dcore="Cortex-M` + strings.ToUpper(strings.Replace(name, "plus", "+", 1)) + `"`
+		switch {
+		case may("mve"):
+			list = append(list, core+` Dmve="MVE"`, core+` Dmve="FP_MVE"`)
+		case may("dsp"):
+			list = append(list, core+` Ddsp="DSP"`)
+		default:
+			list = append(list, core)
+		}
+	}
+	return list
 }
 
 func (p *project) path(name string) string {
@@ -237,13 +281,13 @@ func (p *project) templates(k kind) error {
 	return nil
 }
 
-// compile writes the network as C, its header and its certificate.
+// compile writes the network, its header and its certificate.
 func (p *project) compile(ctx context.Context, k kind, messages io.Writer) error {
-	out := p.path(k.c + "/" + p.Prefix + ".c")
+	out := p.path(k.folder + "/" + p.Prefix + map[string]string{"c": ".c", "lib": ".a"}[k.emit])
 	if err := os.MkdirAll(filepath.Dir(out), 0o755); err != nil {
 		return diag.New(diag.Pos{}, diag.BadOutput, "%v", err)
 	}
 	o := driver.Defaults()
-	o.Input, o.Output, o.Target, o.Emit = p.path("network/"+p.Prefix+".dnn"), out, p.Target, []string{"c"}
+	o.Input, o.Output, o.Target, o.Emit = p.path("network/"+p.Prefix+".dnn"), out, p.Target, []string{k.emit}
 	return driver.Build(ctx, o, io.Discard, messages)
 }
