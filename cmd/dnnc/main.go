@@ -114,6 +114,9 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if len(args) > 0 {
 		if i := slices.IndexFunc(commands, func(c command) bool { return c.name == args[0] }); i >= 0 {
 			c, args = &commands[i], args[1:]
+			if asksForHelp(args) {
+				return exitCode(help(ctx, []string{c.name}, nil, stdout, stderr), stderr)
+			}
 		}
 	}
 	o, files, err := parse(args, stderr)

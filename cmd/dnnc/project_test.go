@@ -118,6 +118,35 @@ func TestMakeProject(t *testing.T) {
 	assert.Regexp(t, `^class \d\n`, runIn(t, dir, "./app"))
 }
 
+// TestInitSaysWhatIsNext: what it says builds and runs the project, also where dnnc is
+// not on the PATH.
+func TestInitSaysWhatIsNext(t *testing.T) {
+	if _, err := llvm.Find(""); err != nil {
+		t.Skip(err)
+	}
+	need(t, "sh", "make", "cmake", "cc")
+	t.Setenv("DNNC_STANDS_IN", "1")
+	for _, kind := range []string{"cmake", "make"} {
+		dir := filepath.Join(t.TempDir(), "project")
+		out, err := standIn(t, ".", "init", kind, lenet, dir).CombinedOutput()
+		require.NoError(t, err, string(out))
+		_, next, ok := strings.Cut(string(out), "\nnext: ")
+		require.True(t, ok, string(out))
+		if _, err := exec.LookPath("dnnc"); err != nil {
+			assert.Contains(t, next, filepath.Base(os.Args[0]))
+		}
+		assert.Regexp(t, `class \d\n$`, runIn(t, t.TempDir(), "sh", "-c", next))
+	}
+	// Without the last words CMake says what is missing.
+	dir := newProject(t, "cmake")
+	c := exec.Command("cmake", "-S", ".", "-B", "build")
+	c.Dir = dir
+	c.Env = append(os.Environ(), "PATH=/usr/bin:/bin")
+	if out, err := c.CombinedOutput(); err != nil {
+		assert.Contains(t, string(out), "-DDNNC_EXECUTABLE=/path/to/dnnc")
+	}
+}
+
 // TestCMakeProjects builds for this machine, for armv7 Linux and for a Cortex-M4,
 // with Ninja; where an emulator is, all must answer alike.
 func TestCMakeProjects(t *testing.T) {

@@ -63,11 +63,19 @@ func runTool(ctx context.Context, args []string, stdin io.Reader, stdout, stderr
 		return 0, false
 	}
 	t := &tools[i]
-	if n := len(args) - 1; n < t.least || n > t.most || slices.Contains(args[1:], "-help") {
+	if asksForHelp(args[1:]) {
+		return exitCode(help(ctx, args[:1], stdin, stdout, stderr), stderr), true
+	}
+	if n := len(args) - 1; n < t.least || n > t.most {
 		fmt.Fprintf(stderr, "usage: dnnc %s %s\n%s\n", t.name, t.usage, t.doc)
 		return badUsage, true
 	}
 	return exitCode(guardedTool(ctx, t, args[1:], stdin, stdout, stderr), stderr), true
+}
+
+// asksForHelp reports whether a command's arguments ask what it takes.
+func asksForHelp(args []string) bool {
+	return slices.ContainsFunc(args, func(a string) bool { return a == "-h" || a == "-help" || a == "--help" })
 }
 
 func guardedTool(ctx context.Context, t *utility, args []string, stdin io.Reader, stdout, stderr io.Writer) (err error) {

@@ -183,6 +183,14 @@ func TestHelpOfOneCommand(t *testing.T) {
 	code, said, _ = dnnc(t, "help", "man")
 	require.Zero(t, code)
 	assert.Equal(t, "usage: dnnc man > dnnc.1\nthe man page\n", said)
+	// However it is asked for.
+	for _, args := range [][]string{{"man", "-h"}, {"man", "--help"}, {"verify", lenet, "-help"}, {"verify", "-h"}, {"fuzz", "--help"}} {
+		code, said, stderr := dnnc(t, args...)
+		require.Zero(t, code, args)
+		assert.Empty(t, stderr)
+		_, want, _ := dnnc(t, "help", args[0])
+		assert.Equal(t, want, said, args)
+	}
 	code, said, _ = dnnc(t, "help")
 	require.Zero(t, code)
 	_, _, all := dnnc(t, "-help")

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -35,6 +36,9 @@ type kind struct {
 	// Where the network goes, and as what, for builds that do not run dnnc.
 	folder, emit string
 	cortexM      bool // for processors that CMSIS has names for
+	// What to do with the project: DIR is its folder, TOOL where dnnc is, if not on
+	// the PATH, in the words of tool.
+	next, tool string
 }
 
 // smallest is the target of projects that hold the network as C, for whatever processor:
@@ -42,21 +46,28 @@ type kind struct {
 const smallest = "armv6m"
 
 var kinds = []kind{
-	{name: "cmake", target: "x86_64", files: map[string]string{
-		"CMakeLists.txt": "cmake/CMakeLists.txt", "cmake/dnnc.cmake": "common/dnnc.cmake", "main.c": "common/main.c",
-		"cmake/arm-linux.cmake": "cmake/cmake/arm-linux.cmake", "cmake/cortex-m4.cmake": "cmake/cmake/cortex-m4.cmake"}},
-	{name: "firmware", target: "armv7em", images: true, files: map[string]string{
-		"CMakeLists.txt": "firmware/CMakeLists.txt", "cmake/dnnc.cmake": "common/dnnc.cmake", "main.c": "firmware/main.c", "main.cpp": "firmware/main.cpp",
-		"cmake/cortex-m4.cmake": "firmware/cmake/cortex-m4.cmake", "cmake/cortex-m0.cmake": "firmware/cmake/cortex-m0.cmake", "start.c": "firmware/start.c", "board.ld": "firmware/board.ld"}},
-	{name: "make", target: "x86_64", files: map[string]string{"Makefile": "make/Makefile", "main.c": "common/main.c"}},
-	{name: "zephyr", target: "armv7em", files: map[string]string{
-		"CMakeLists.txt": "zephyr/CMakeLists.txt", "cmake/dnnc.cmake": "common/dnnc.cmake", "prj.conf": "zephyr/prj.conf", "src/main.c": "common/main.c"}},
-	{name: "arduino", target: smallest, folder: "src", emit: "c", files: map[string]string{
-		"library.properties": "arduino/library.properties", "examples/classify/classify.ino": "arduino/examples/classify/classify.ino"}},
-	{name: "platformio", target: smallest, folder: "lib/PREFIX/src", emit: "c", files: map[string]string{
-		"platformio.ini": "platformio/platformio.ini", "dnnc.py": "platformio/dnnc.py", "src/main.c": "common/main.c", "lib/PREFIX/library.json": "platformio/library.json"}},
-	{name: "cmsis", target: "armv7em", folder: "lib", emit: "lib", cortexM: true, files: map[string]string{
-		"dnnc.PREFIX.pdsc": "cmsis/network.pdsc", "README.md": "cmsis/README.md", "template/main.c": "common/main.c"}},
+	{name: "cmake", next: `cmake -S DIR -B DIR/build TOOL && cmake --build DIR/build && DIR/build/app`, tool: "-DDNNC_EXECUTABLE=",
+		target: "x86_64", files: map[string]string{
+			"CMakeLists.txt": "cmake/CMakeLists.txt", "cmake/dnnc.cmake": "common/dnnc.cmake", "main.c": "common/main.c",
+			"cmake/arm-linux.cmake": "cmake/cmake/arm-linux.cmake", "cmake/cortex-m4.cmake": "cmake/cmake/cortex-m4.cmake"}},
+	{name: "firmware", next: `cmake -S DIR -B DIR/m4 -DCMAKE_TOOLCHAIN_FILE=cmake/cortex-m4.cmake TOOL && cmake --build DIR/m4 && ctest --test-dir DIR/m4 -V`, tool: "-DDNNC_EXECUTABLE=",
+		target: "armv7em", images: true, files: map[string]string{
+			"CMakeLists.txt": "firmware/CMakeLists.txt", "cmake/dnnc.cmake": "common/dnnc.cmake", "main.c": "firmware/main.c", "main.cpp": "firmware/main.cpp",
+			"cmake/cortex-m4.cmake": "firmware/cmake/cortex-m4.cmake", "cmake/cortex-m0.cmake": "firmware/cmake/cortex-m0.cmake", "start.c": "firmware/start.c", "board.ld": "firmware/board.ld"}},
+	{name: "make", next: `make -C DIR TOOL && DIR/app`, tool: "DNNC=",
+		target: "x86_64", files: map[string]string{"Makefile": "make/Makefile", "main.c": "common/main.c"}},
+	{name: "zephyr", next: `west build -b BOARD DIR -- TOOL`, tool: "-DDNNC_EXECUTABLE=",
+		target: "armv7em", files: map[string]string{
+			"CMakeLists.txt": "zephyr/CMakeLists.txt", "cmake/dnnc.cmake": "common/dnnc.cmake", "prj.conf": "zephyr/prj.conf", "src/main.c": "common/main.c"}},
+	{name: "arduino", next: `zip -r NAME.zip DIR, then Sketch, Include Library, Add .ZIP Library; the example is classify`,
+		target: smallest, folder: "src", emit: "c", files: map[string]string{
+			"library.properties": "arduino/library.properties", "examples/classify/classify.ino": "arduino/examples/classify/classify.ino"}},
+	{name: "platformio", next: `pio run -d DIR -e native`,
+		target: smallest, folder: "lib/PREFIX/src", emit: "c", files: map[string]string{
+			"platformio.ini": "platformio/platformio.ini", "dnnc.py": "platformio/dnnc.py", "src/main.c": "common/main.c", "lib/PREFIX/library.json": "platformio/library.json"}},
+	{name: "cmsis", next: `cpackget add DIR/dnnc.NAME.pdsc`,
+		target: "armv7em", folder: "lib", emit: "lib", cortexM: true, files: map[string]string{
+			"dnnc.PREFIX.pdsc": "cmsis/network.pdsc", "README.md": "cmsis/README.md", "template/main.c": "common/main.c"}},
 }
 
 // Kinds are the names of the build systems.
@@ -122,8 +133,20 @@ func Init(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Wri
 			return err
 		}
 	}
-	fmt.Fprintf(stdout, "%s: a project of %s around %s for %s\n", dir, k.name, m.Name, k.target)
+	fmt.Fprintf(stdout, "%s: a project of %s around %s for %s\nnext: %s\n", dir, k.name, m.Name, k.target, k.doNext(dir, m.Name))
 	return nil
+}
+
+// doNext is the kind's command line for a project.
+func (k kind) doNext(dir, name string) string {
+	tool := ""
+	if _, err := exec.LookPath("dnnc"); err != nil && k.tool != "" {
+		if self, err := os.Executable(); err == nil {
+			tool = k.tool + self
+		}
+	}
+	line := strings.NewReplacer("DIR", dir, "NAME", name, " TOOL", strings.TrimRight(" "+tool, " ")).Replace(k.next)
+	return strings.TrimSuffix(line, " --")
 }
 
 // project is what templates know.
