@@ -107,8 +107,8 @@ func build(dir, platform string) (string, error) {
 // licenceFile is what modules call the files of their licences.
 var licenceFile = regexp.MustCompile(`(?i)^((un)?licen[cs]e|copying|notice|patents)([-._].*)?$`)
 
-// licences are the texts of all modules, and Go's own; a module without one is an
-// error.
+// licences are the texts of dnnc's own, of Go's and of all modules'; a module without one
+// is an error.
 func licences(list []*debug.Module) ([]byte, error) {
 	out := strings.Builder{}
 	add := func(title, dir string) error {
@@ -132,6 +132,9 @@ func licences(list []*debug.Module) ([]byte, error) {
 			return fmt.Errorf("%s has no licence in %s", title, dir)
 		}
 		return nil
+	}
+	if err := add("dnnc "+version.Compiler, "."); err != nil {
+		return nil, err
 	}
 	root, err := exec.Command("go", "env", "GOROOT").Output()
 	if err != nil {

@@ -55,6 +55,9 @@ func TestRelease(t *testing.T) {
 			assert.True(t, names["github.com/llir/llvm"] && names["std"] && !names["github.com/stretchr/testify"], "what is linked, and no more")
 		}
 	}
+	own, err := os.ReadFile("LICENSE")
+	require.NoError(t, err)
+	assert.Contains(t, got[0]["LICENSES.txt"], strings.TrimSpace(string(own)), "dnnc's own")
 	assert.Len(t, got[0], 4)
 	assert.ErrorContains(t, release(t.TempDir(), []string{"plan10/amd64"}), "plan10/amd64")
 	assert.ErrorContains(t, release(t.TempDir(), []string{"linux"}), "no platform")
