@@ -250,7 +250,7 @@ func choose(n *ir.Node, t *Target) choice {
 // processors with less of it, no more than a quarter, or than 2 KiB.
 func decodes(n *ir.Node, m *Multiply) bool {
 	w := n.Const("weight").Type.Shape
-	bytes, most := w[0]*DecodedBytes(m, w.Size()/w[0]), n.Out.Type.Shape.Size()+n.Args[0].Type.Shape.Size()
+	bytes, most := w[0]*DecodedBytes(m, w.Size()/w[0]), activations(n)
 	if m.DecodedBits() > 8 {
 		most = max(most/4, 2<<10)
 	}
@@ -291,9 +291,11 @@ func bookCodes(n *ir.Node, _ *Target) bool {
 // than the activations, so that memory doubles at the most, or than 2 KiB. A tile of
 // channels is a block in any case.
 func blockBytes(n *ir.Node) int {
-	activations := n.Out.Type.Shape.Size() + n.Args[0].Type.Shape.Size()
-	return min(max(activations, 2<<10), 12<<10)
+	return min(max(activations(n), 2<<10), 12<<10)
 }
+
+// activations is the bytes of a layer's input and output.
+func activations(n *ir.Node) int { return n.Args[0].Type.Shape.Size() + n.Out.Type.Shape.Size() }
 
 // block is how conv_blocks computes a layer: the pixels and channels of a tile, the
 // channels of a block, and the instructions in all.
