@@ -28,8 +28,8 @@ func With(path string, write func(w io.Writer) error) error {
 // is found while all are the old ones. It ends with Commit or Discard.
 type Staged struct {
 	path  string
-	file  *os.File
-	write func(w io.Writer) error // to what is no file, once it is committed
+	file  *os.File                // nil once it is committed or discarded
+	write func(w io.Writer) error // nil, or to what is no file, once it is committed
 }
 
 // Stage writes what will replace a file.
@@ -61,7 +61,7 @@ func Stage(path string, write func(w io.Writer) error) (*Staged, error) {
 
 // Commit puts the content in the file's place.
 func (s *Staged) Commit() error {
-	if s.file == nil {
+	if s.write != nil {
 		f, err := os.OpenFile(s.path, os.O_WRONLY, 0)
 		if err != nil {
 			return err
@@ -76,14 +76,16 @@ func (s *Staged) Commit() error {
 	if renamesOpen {
 		err = reason(s.file.Close())
 	}
+	s.file = nil
 	return err
 }
 
-// Discard leaves the file as it is.
+// Discard leaves the file as it is; of what is committed, it does nothing.
 func (s *Staged) Discard() {
 	if s.file != nil {
 		s.file.Close()
 		os.Remove(s.file.Name())
+		s.file = nil
 	}
 }
 

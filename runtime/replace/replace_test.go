@@ -79,6 +79,8 @@ func TestStage(t *testing.T) {
 	assert.Equal(t, "old", read(a))
 	require.NoError(t, first.Commit())
 	assert.Equal(t, "new", read(a))
+	first.Discard()
+	assert.Equal(t, "new", read(a), "what is committed stays")
 	second.Discard()
 	assert.Equal(t, "old", read(b))
 	assert.Equal(t, []string{"a", "b"}, names(t, dir))

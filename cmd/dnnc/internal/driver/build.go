@@ -280,7 +280,7 @@ func (b *build) write() error {
 		_, err := b.out.Write(files[0].Content)
 		return errors.Join(err, ReplaceAll(b.depend(b.o.Output)...))
 	}
-	main := files[len(files)-1]
+	files, main := files[:len(files)-1], files[len(files)-1]
 	if linked {
 		text, err := b.cert.JSON()
 		if err != nil {
@@ -300,9 +300,8 @@ func (b *build) write() error {
 		}
 		files = append(beside, files...)
 	}
-	files = files[:len(files)-1]
-	// The main output last: what it was made from stands already.
-	return ReplaceAll(append(append(files, b.depend(main.Path)...), main)...)
+	files = append(files, b.depend(main.Path)...)
+	return ReplaceAll(append(files, main)...) // main last: what it was made from stands already
 }
 
 // depend is the dependency file of -MD, beside the output unless -MF names it.
@@ -358,25 +357,20 @@ type File struct {
 // ReplaceAll is Replace of several files, in their order: none changes unless all
 // found room.
 func ReplaceAll(files ...File) error {
-	var staged []*replace.Staged
-	for _, f := range files {
+	staged := make([]*replace.Staged, len(files))
+	for i, f := range files {
 		s, err := replace.Stage(f.Path, func(w io.Writer) error {
 			_, err := w.Write(f.Content)
 			return err
 		})
 		if err != nil {
-			for _, s := range staged {
-				s.Discard()
-			}
 			return badOutput(f.Path, err)
 		}
-		staged = append(staged, s)
+		defer s.Discard() // unless it is committed
+		staged[i] = s
 	}
 	for i, s := range staged {
 		if err := s.Commit(); err != nil {
-			for _, s := range staged[i+1:] {
-				s.Discard()
-			}
 			return badOutput(files[i].Path, err)
 		}
 	}

@@ -26,6 +26,11 @@ var origin = regexp.MustCompile(`(?s)\npanic\(.*?\n(github\.com/[^\n]*)\([^\n]*\
 // which all have a digit or a slash, and the reals that are no numbers.
 var ownWords = regexp.MustCompile(`\S*[0-9/]\S*|[+-]?\b(NaN|Inf)\b`)
 
+// common is a message without what is one network's own.
+func common(message string) string {
+	return strings.Join(strings.Fields(ownWords.ReplaceAllString(message, "")), " ")
+}
+
 // kindOf is what two networks' failures have in common when they are of one fault: the
 // target and the stage, which errors begin with, and the first line of the message without
 // what is the network's own; of a panic also where it came from; of a tool also what it
@@ -33,7 +38,7 @@ var ownWords = regexp.MustCompile(`\S*[0-9/]\S*|[+-]?\b(NaN|Inf)\b`)
 func kindOf(err error) string {
 	line, _, _ := strings.Cut(err.Error(), "\n")
 	stage, rest, _ := strings.Cut(line, ": ") // a target has digits
-	kind := stage + ": " + strings.Join(strings.Fields(ownWords.ReplaceAllString(rest, "")), " ")
+	kind := stage + ": " + common(rest)
 	var p *panicked
 	var d *diag.Diagnostic
 	switch {
@@ -43,7 +48,7 @@ func kindOf(err error) string {
 		}
 	case errors.As(err, &d) && d.Kind == diag.ToolFailed:
 		note, _, _ := strings.Cut(d.Note, "\n")
-		kind += ": " + strings.Join(strings.Fields(ownWords.ReplaceAllString(note, "")), " ")
+		kind += ": " + common(note)
 	}
 	return kind
 }
@@ -107,8 +112,8 @@ func reduced(n *Network, first error, check func(*Network) error) *Network {
 }
 
 // Reduce makes a failing network smaller as long as fails says that it fails in the same
-// way: nodes, results and
-// inputs left out, arguments moved up, then every number made less.
+// way: nodes, results and inputs left out, arguments moved up, then every number made
+// less.
 func Reduce(n *Network, fails func(*Network) bool) *Network {
 	for changed := true; changed; {
 		changed = false

@@ -33,8 +33,8 @@ type kind struct {
 	target string            // unless another is asked for
 	files  map[string]string // path in the project to template
 	images bool              // with test images as C
-	// Where the network goes, and as what, for builds that do not run dnnc.
-	folder, emit string
+	// The network's file, and what it is, for builds that do not run dnnc.
+	file, emit string
 	cortexM      bool // for processors that CMSIS has names for
 	// What to do with the project: DIR is its folder, TOOL where dnnc is, if not on
 	// the PATH, in the words of tool.
@@ -60,13 +60,13 @@ var kinds = []kind{
 		target: "armv7em", files: map[string]string{
 			"CMakeLists.txt": "zephyr/CMakeLists.txt", "cmake/dnnc.cmake": "common/dnnc.cmake", "prj.conf": "zephyr/prj.conf", "src/main.c": "common/main.c"}},
 	{name: "arduino", next: `zip -r NAME.zip DIR, then Sketch, Include Library, Add .ZIP Library; the example is classify`,
-		target: smallest, folder: "src", emit: "c", files: map[string]string{
+		target: smallest, file: "src/PREFIX.c", emit: "c", files: map[string]string{
 			"library.properties": "arduino/library.properties", "examples/classify/classify.ino": "arduino/examples/classify/classify.ino"}},
 	{name: "platformio", next: `pio run -d DIR -e native`,
-		target: smallest, folder: "lib/PREFIX/src", emit: "c", files: map[string]string{
+		target: smallest, file: "lib/PREFIX/src/PREFIX.c", emit: "c", files: map[string]string{
 			"platformio.ini": "platformio/platformio.ini", "dnnc.py": "platformio/dnnc.py", "src/main.c": "common/main.c", "lib/PREFIX/library.json": "platformio/library.json"}},
 	{name: "cmsis", next: `cpackget add DIR/dnnc.NAME.pdsc`,
-		target: "armv7em", folder: "lib", emit: "lib", cortexM: true, files: map[string]string{
+		target: "armv7em", file: "lib/PREFIX.a", emit: "lib", cortexM: true, files: map[string]string{
 			"dnnc.PREFIX.pdsc": "cmsis/network.pdsc", "README.md": "cmsis/README.md", "template/main.c": "common/main.c"}},
 }
 
@@ -306,7 +306,7 @@ func (p *project) templates(k kind) error {
 
 // compile writes the network, its header and its certificate.
 func (p *project) compile(ctx context.Context, k kind, messages io.Writer) error {
-	out := p.path(k.folder + "/" + p.Prefix + map[string]string{"c": ".c", "lib": ".a"}[k.emit])
+	out := p.path(k.file)
 	if err := os.MkdirAll(filepath.Dir(out), 0o755); err != nil {
 		return diag.New(diag.Pos{}, diag.BadOutput, "%v", err)
 	}
