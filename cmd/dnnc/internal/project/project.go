@@ -35,7 +35,7 @@ type kind struct {
 	images bool              // with test images as C
 	// The network's file, and what it is, for builds that do not run dnnc.
 	file, emit string
-	cortexM      bool // for processors that CMSIS has names for
+	cortexM    bool // for processors that CMSIS has names for
 	// What to do with the project: DIR is its folder, TOOL where dnnc is, if not on
 	// the PATH, in the words of tool.
 	next, tool string
