@@ -20,11 +20,7 @@ func pairOf(op ir.Op) func(*importer, *operator) error {
 				return im.withConstant(op, o, 1-k, k)
 			}
 		}
-		a, err := im.computed(o, 0)
-		if err != nil {
-			return err
-		}
-		b, err := im.computed(o, 1)
+		a, b, err := im.two(o)
 		if err != nil {
 			return err
 		}
@@ -206,11 +202,7 @@ func quotient(im *importer, o *operator) error {
 	if len(o.in) == 2 && o.in[1] >= 0 && im.values[o.in[1]] == nil && im.tensors[o.in[1]].data != nil {
 		return im.withConstant(ir.Reciprocal, o, 0, 1)
 	}
-	a, err := im.computed(o, 0)
-	if err != nil {
-		return err
-	}
-	b, err := im.computed(o, 1)
+	a, b, err := im.two(o)
 	if err != nil {
 		return err
 	}
@@ -274,18 +266,12 @@ func (im *importer) pairRequant(op ir.Op, name string, a, b, y ir.Quant) ([]ir.A
 		build.Attr("shift", im.Ints(name+".shift", ir.I32, three, []int64{int64(p.ShiftA), int64(p.ShiftB), int64(p.ShiftY)})), build.Attr("round", "tflite")}, nil
 }
 
-// both are the two values of an operator, with the elements of the shape that they
-// broadcast to.
-func (im *importer) both(o *operator) (x, y *ir.Value, image bool, err error) {
-	a, err := im.computed(o, 0)
-	if err != nil {
-		return nil, nil, false, err
+// two are the values of an operator of two.
+func (im *importer) two(o *operator) (a, b *operand, err error) {
+	if a, err = im.computed(o, 0); err == nil {
+		b, err = im.computed(o, 1)
 	}
-	b, err := im.computed(o, 1)
-	if err != nil {
-		return nil, nil, false, err
-	}
-	return im.widened(o, a, b)
+	return a, b, err
 }
 
 // widened are two values with the elements of the shape that they broadcast to.
@@ -329,7 +315,11 @@ func squaredDifference(im *importer, o *operator) error {
 	if im.exact {
 		return errFloat
 	}
-	x, y, image, err := im.both(o)
+	a, b, err := im.two(o)
+	if err != nil {
+		return err
+	}
+	x, y, image, err := im.widened(o, a, b)
 	if err != nil {
 		return err
 	}

@@ -507,50 +507,44 @@ func bilinear(im *importer, o *operator, x *operand) error {
 	return im.set(o, y, true)
 }
 
-// block is an image and the side of the blocks of its pixels or channels.
-func (im *importer) block(o *operator, x *operand) (v *ir.Value, b int, err error) {
-	if err := im.keeps(o, x.v.Type.Quant); err != nil {
-		return nil, 0, err
+// inBlocks imports an operator that moves blocks of pixels to channels, or back: view
+// is where the elements of a shape come from, for a side of the blocks.
+func inBlocks(op ir.Op, view func(s ir.Shape, side int) (ir.View, error)) func(*importer, *operator, *operand) error {
+	return func(im *importer, o *operator, x *operand) error {
+		if err := im.keeps(o, x.v.Type.Quant); err != nil {
+			return err
+		}
+		v, err := im.asImage(x)
+		if err != nil {
+			return err
+		}
+		side := o.options.int(0, 0)
+		switch {
+		case side < 1 || side > 1<<10:
+			return fmt.Errorf("has blocks of %d", side)
+		case side == 1:
+			return im.set(o, v, true)
+		}
+		from, err := view(v.Type.Shape, side)
+		if err != nil {
+			return err
+		}
+		return im.rearranged(o, v, op, build.Attr("block", side), from)
 	}
-	if v, err = im.asImage(x); err != nil {
-		return nil, 0, err
-	}
-	if b = o.options.int(0, 0); b < 1 || b > 1<<10 {
-		return nil, 0, fmt.Errorf("has blocks of %d", b)
-	}
-	return v, b, nil
 }
 
-func depthToSpace(im *importer, o *operator, x *operand) error {
-	v, b, err := im.block(o, x)
-	if err != nil {
-		return err
+func depthToSpace(s ir.Shape, side int) (ir.View, error) {
+	if s[0]%(side*side) != 0 {
+		return ir.View{}, fmt.Errorf("of %d channels in blocks of %d", s[0], side)
 	}
-	if b == 1 {
-		return im.set(o, v, true)
-	}
-	s := v.Type.Shape
-	if s[0]%(b*b) != 0 {
-		return fmt.Errorf("of %d channels in blocks of %d", s[0], b)
-	}
-	view := ir.ViewOf(s).Split(0, s[0]/(b*b)).Split(0, b).Permute([]int{2, 3, 0, 4, 1})
-	return im.rearranged(o, v, ir.DepthToSpace, build.Attr("block", b), view)
+	return ir.ViewOf(s).Split(0, s[0]/(side*side)).Split(0, side).Permute([]int{2, 3, 0, 4, 1}), nil
 }
 
-func spaceToDepth(im *importer, o *operator, x *operand) error {
-	v, b, err := im.block(o, x)
-	if err != nil {
-		return err
+func spaceToDepth(s ir.Shape, side int) (ir.View, error) {
+	if s[1]%side != 0 || s[2]%side != 0 {
+		return ir.View{}, fmt.Errorf("of %d x %d pixels in blocks of %d", s[1], s[2], side)
 	}
-	if b == 1 {
-		return im.set(o, v, true)
-	}
-	s := v.Type.Shape
-	if s[1]%b != 0 || s[2]%b != 0 {
-		return fmt.Errorf("of %d x %d pixels in blocks of %d", s[1], s[2], b)
-	}
-	view := ir.ViewOf(s).Split(2, b).Split(1, b).Permute([]int{2, 4, 0, 1, 3})
-	return im.rearranged(o, v, ir.SpaceToDepth, build.Attr("block", b), view)
+	return ir.ViewOf(s).Split(2, side).Split(1, side).Permute([]int{2, 4, 0, 1, 3}), nil
 }
 
 // tile repeats a tensor along its axes.

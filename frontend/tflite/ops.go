@@ -93,8 +93,8 @@ func init() {
 		"MIRROR_PAD":              {of(pad), []ir.Op{ir.Pad}},
 		"RESIZE_NEAREST_NEIGHBOR": {of(nearest), []ir.Op{ir.Resize}},
 		"RESIZE_BILINEAR":         {of(bilinear), []ir.Op{ir.Conv2D, ir.Copy}},
-		"DEPTH_TO_SPACE":          {of(depthToSpace), []ir.Op{ir.DepthToSpace}},
-		"SPACE_TO_DEPTH":          {of(spaceToDepth), []ir.Op{ir.SpaceToDepth}},
+		"DEPTH_TO_SPACE":          {of(inBlocks(ir.DepthToSpace, depthToSpace)), []ir.Op{ir.DepthToSpace}},
+		"SPACE_TO_DEPTH":          {of(inBlocks(ir.SpaceToDepth, spaceToDepth)), []ir.Op{ir.SpaceToDepth}},
 	}
 }
 
