@@ -17,8 +17,8 @@ type book struct {
 	rows              *loop.Global
 }
 
-// newCodes packs the codes of a layer of a codebook.
-func newCodes(g *generator) (*book, error) {
+// bookOf reads a layer's codebook.
+func bookOf(g *generator) (*book, error) {
 	w := g.n.Const("weight")
 	s := w.Type.Shape
 	b := &book{d: max(int(w.Type.Elem.Group), 1), channels: s[1], taps: s.Size() / (s[0] * s[1])}
@@ -28,14 +28,39 @@ func newCodes(g *generator) (*book, error) {
 		return nil, err
 	}
 	b.rows = g.global("codebook", 4, table)
+	return b, nil
+}
+
+// newCodes packs the codes of a layer of a codebook.
+func newCodes(g *generator) (*book, error) {
+	b, err := bookOf(g)
+	if err != nil {
+		return nil, err
+	}
+	w := g.n.Const("weight")
 	codes, err := w.Load()
 	if err != nil {
 		return nil, err
 	}
-	b.layer = &layer{g: g, elem: w.Type.Elem, rows: s[0], k: b.groups * b.taps, groups: 1, acc: 32}
-	for i, data := range Pack(w.Type.Elem, codes, 1, s[0], b.k, s[0]+1, b.order(w.Type.Elem)) {
+	e, rows := w.Type.Elem, w.Type.Shape[0]
+	b.layer = &layer{g: g, elem: e, rows: rows, k: b.groups * b.taps, groups: 1, acc: 32}
+	for i, data := range Pack(e, codes, 1, rows, b.k, rows+1, b.order(e)) {
 		b.planes = append(b.planes, g.global(fmt.Sprintf("weight%d", i), 4, data))
 	}
+	return b, nil
+}
+
+// newBook packs them, and has the constants of the layer's results, too.
+func newBook(g *generator) (*book, error) {
+	b, err := bookOf(g)
+	if err != nil {
+		return nil, err
+	}
+	w := g.n.Const("weight").Type
+	if b.layer, err = newLayerOf(g, 1, b.groups*b.taps, w.Shape[0]+1, b.order(w.Elem)); err != nil {
+		return nil, err
+	}
+	b.layer.lanes = g.n.Ints("tile")[1]
 	return b, nil
 }
 
@@ -49,23 +74,6 @@ func (b *book) order(e ir.Elem) []int {
 		}
 	}
 	return order
-}
-
-func newBook(g *generator) (*book, error) {
-	w := g.n.Const("weight")
-	s := w.Type.Shape
-	b := &book{d: max(int(w.Type.Elem.Group), 1), channels: s[1], taps: s.Size() / (s[0] * s[1])}
-	b.groups = (b.channels + b.d - 1) / b.d
-	table, err := g.n.Const("codebook").Load()
-	if err != nil {
-		return nil, err
-	}
-	b.rows = g.global("codebook", 4, table)
-	if b.layer, err = newLayerOf(g, 1, b.groups*b.taps, s[0]+1, b.order(w.Type.Elem)); err != nil {
-		return nil, err
-	}
-	b.layer.lanes = g.n.Ints("tile")[1]
-	return b, nil
 }
 
 // each calls do for the codes of an output channel in their order, with the place

@@ -179,7 +179,7 @@ func convPixels(g *generator) error {
 	b.For("rows", loop.Int(0), loop.Int(p.OutH/p.Rows), 1, func(i loop.Expr) {
 		first := read(b.Var("first", loop.Sum(loop.Scaled(i, p.Rows), loop.Int(-k.w.PadT))))
 		at := read(b.Var("at", loop.Scaled(i, p.Rows/p.PoolH*p.OutW/p.PoolW*p.OutC)))
-		if p.Block < p.Groups {
+		if k.waiting() {
 			k.begin()
 		}
 		b.For("block", loop.Int(0), loop.Int(p.Groups/p.Block), 1, func(block loop.Expr) {
@@ -467,13 +467,7 @@ func (k *pixels) single(plane *pixelPlane, pt part, step loop.Expr) loop.Expr {
 func (k *pixels) waiting() bool { return k.p.Block < k.p.Groups }
 
 // channelSums is the bytes of a channel's sums in scratch.
-func (k *pixels) channelSums() int {
-	n := 0
-	for _, v := range k.p.Tiles {
-		n += v
-	}
-	return 4 * target.Lanes * n
-}
+func (k *pixels) channelSums() int { return 4 * target.Lanes * k.p.Vectors() }
 
 // begin sets the sums of all channels to 0.
 func (k *pixels) begin() {
@@ -656,29 +650,28 @@ func (k *pixels) sum(w, table *loop.Cursor, acc []*loop.Var) {
 	}
 }
 
-// quarter is a half of a vector of eight sums, or four that are the greatest of two
-// neighbours' each.
-func quarter(v loop.Expr, i int) loop.Expr { return some(v, 4*i, 4) }
+// fourOf is the first or the second half of a vector of eight sums.
+func fourOf(v loop.Expr, i int) loop.Expr { return some(v, 4*i, 4) }
 
-// store requantizes four sums of a channel and stores them some bytes apart.
-func (k *pixels) store(q channel, sums, at loop.Expr, apart int, skip func(lane int) bool) {
+// store requantizes four sums of a channel and stores each at its place, where it has
+// one.
+func (k *pixels) store(q channel, sums loop.Expr, to loop.Region, place func(lane int) loop.Expr) {
 	b := k.g.b
-	vector := q.m.Type().Lanes > 1
-	var all loop.Expr
-	if vector {
-		all = read(b.Var("y", q.result(loop.Sum(sums, q.bias))))
-	} else {
-		all = read(b.Var("sums", sums))
+	isVector := q.m.Type().Lanes > 1
+	if isVector {
+		sums = q.result(loop.Sum(sums, q.bias))
 	}
+	all := read(b.Var("y", sums))
 	for lane := range 4 {
-		if skip != nil && skip(lane) {
+		at := place(lane)
+		if at == nil {
 			continue
 		}
 		y := loop.Expr(&loop.Extract{A: all, Lane: lane})
-		if !vector {
+		if !isVector {
 			y = q.result(loop.Sum(y, q.bias))
 		}
-		b.Store(k.g.out, loop.Sum(at, loop.Int(lane*apart)), loop.To(loop.Trunc, y, 8))
+		b.Store(to, at, loop.To(loop.Trunc, y, 8))
 	}
 }
 
@@ -692,15 +685,16 @@ func (k *pixels) tile(q channel, at loop.Expr, row int, acc []*loop.Var) {
 			for i := 1; i < p.PoolH; i++ {
 				best = read(b.Var("best", loop.Op(loop.SMax, best, read(acc[(y+i)*wide+x]))))
 			}
-			to := loop.Sum(at, loop.Int(y/p.PoolH*row+x*target.Lanes/p.PoolW*p.OutC))
+			from := y/p.PoolH*row + x*target.Lanes/p.PoolW*p.OutC
+			place := func(lane int) loop.Expr { return loop.Sum(at, loop.Int(from+lane*p.OutC)) }
 			if p.PoolW == 2 {
 				even := &loop.Shuffle{A: best, Mask: []int{0, 2, 4, 6}}
 				odd := &loop.Shuffle{A: best, Mask: []int{1, 3, 5, 7}}
-				k.store(q, read(b.Var("best", loop.Op(loop.SMax, even, odd))), to, p.OutC, nil)
+				k.store(q, read(b.Var("best", loop.Op(loop.SMax, even, odd))), k.g.out, place)
 				continue
 			}
 			for h := range 2 {
-				k.store(q, quarter(best, h), loop.Sum(to, loop.Int(4*h*p.OutC)), p.OutC, nil)
+				k.store(q, fourOf(best, h), k.g.out, func(lane int) loop.Expr { return place(4*h + lane) })
 			}
 		}
 	}
@@ -709,48 +703,34 @@ func (k *pixels) tile(q channel, at loop.Expr, row int, acc []*loop.Var) {
 // flat stores the results of a tile in which rows follow each other with padding
 // between them, from a vector on; those to be pooled, to scratch.
 func (k *pixels) flat(q channel, y loop.Expr, first int, acc []*loop.Var) {
-	b, p := k.g.b, k.p
+	p := k.p
 	for v, sums := range acc {
 		for h := range 2 {
 			at := (first+v)*target.Lanes + 4*h
-			four := quarter(read(sums), h)
+			four := fourOf(read(sums), h)
 			if p.PoolH*p.PoolW > 1 {
 				k.keep(q, four, at)
 				continue
 			}
-			// Four pixels may lie in several rows: each has a place of its own.
-			vector := q.m.Type().Lanes > 1
-			all := four
-			if vector {
-				all = q.result(loop.Sum(four, q.bias))
-			}
-			all = read(b.Var("y", all))
-			for lane := range 4 {
+			k.store(q, four, k.g.out, func(lane int) loop.Expr {
+				// Four pixels may lie in several rows, or between them.
 				row, x := (at+lane)/p.Row, (at+lane)%p.Row
 				if row >= p.Rows || x >= p.OutW {
-					continue
+					return nil
 				}
-				e := loop.Expr(&loop.Extract{A: all, Lane: lane})
-				if !vector {
-					e = q.result(loop.Sum(e, q.bias))
-				}
-				b.Store(k.g.out, loop.Sum(y, loop.Int((row*p.OutW+x)*p.OutC)), loop.To(loop.Trunc, e, 8))
-			}
+				return loop.Sum(y, loop.Int((row*p.OutW+x)*p.OutC))
+			})
 		}
 	}
 }
 
 // keep stores four results to scratch.
 func (k *pixels) keep(q channel, four loop.Expr, at int) {
-	b := k.g.b
 	if q.m.Type().Lanes > 1 {
-		b.Store(k.scratch, loop.Int(k.results+at), loop.To(loop.Trunc, q.result(loop.Sum(four, q.bias)), 8))
+		k.g.b.Store(k.scratch, loop.Int(k.results+at), loop.To(loop.Trunc, q.result(loop.Sum(four, q.bias)), 8))
 		return
 	}
-	four = read(b.Var("sums", four))
-	for lane := range 4 {
-		b.Store(k.scratch, loop.Int(k.results+at+lane), loop.To(loop.Trunc, q.result(loop.Sum(&loop.Extract{A: four, Lane: lane}, q.bias)), 8))
-	}
+	k.store(q, four, k.scratch, func(lane int) loop.Expr { return loop.Int(k.results + at + lane) })
 }
 
 // pool stores the greatest of each pool of a channel's results in scratch, from byte

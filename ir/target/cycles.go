@@ -50,15 +50,21 @@ func (t *Target) Cycles(n *ir.Node, e ir.Elem) float64 {
 	return others
 }
 
+// extent is the pixels that a layer computes, those that its pool takes included, its
+// taps and its groups: 1 each of a linear layer.
+func extent(n *ir.Node) (pixels, taps, groups int) {
+	if n.Op != ir.Conv2D {
+		return 1, 1, 1
+	}
+	h, w := n.Pool()
+	out, weight := n.Out.Type.Shape, n.Const("weight").Type.Shape
+	return out[1] * out[2] * h * w, weight[2] * weight[3], n.Int("groups")
+}
+
 // otherCycles are those of a layer that is not left to conv_pixels.
 func (t *Target) otherCycles(n *ir.Node, e ir.Elem) float64 {
 	shape := n.Const("weight").Type.Shape
-	pixels, taps, groups := 1, 1, 1
-	if n.Op == ir.Conv2D {
-		h, w := n.Pool()
-		out := n.Out.Type.Shape
-		pixels, taps, groups = out[1]*out[2]*h*w, shape[2]*shape[3], n.Int("groups")
-	}
+	pixels, taps, groups := extent(n)
 	outputs := float64(pixels * shape[0])
 	if e.Kind == ir.Vec {
 		d := int(e.Group)
@@ -95,26 +101,11 @@ func (t *Target) otherCycles(n *ir.Node, e ir.Elem) float64 {
 // microCycles are those of a layer's words of codes.
 func (t *Target) microCycles(n *ir.Node, e ir.Elem) float64 {
 	shape := n.Const("weight").Type.Shape
-	rows, k := shape[0], shape.Size()/shape[0]
-	pixels, groups, pooled := 1, 1, 1
-	if n.Op == ir.Conv2D {
-		var h int
-		h, pooled = n.Pool()
-		out := n.Out.Type.Shape
-		pixels, groups = out[1]*out[2]*h*pooled, n.Int("groups")
-	}
-	outputs := float64(pixels * rows)
-	row := 1
-	if n.Op == ir.Conv2D {
-		row = n.Out.Type.Shape[2] * pooled
-	}
-	all := 0
-	if n.Op == ir.Conv2D {
-		all = pixels
-	}
-	c := t.best(e, shape, groups, row, all, pooled, func(m *Multiply) bool { return !m.Decodes || e.CodeBits() < 8 && decodes(n, m) })
+	pixels, _, _ := extent(n)
+	outputs := float64(pixels * shape[0])
+	c := t.bestFor(n, e, func(m *Multiply) bool { return !m.Decodes || e.CodeBits() < 8 && decodes(n, m) })
 	if c.m == nil {
-		return outputs * float64(k) * perWeight
+		return outputs * float64(shape.Size()/shape[0]) * perWeight
 	}
 	output := perOutput / 2
 	if c.m.Word == 16 && c.m.Narrow == nil && c.channels%4 == 0 { // four sums together, and none to be added up before
@@ -134,12 +125,7 @@ func bookCycles(n *ir.Node, e ir.Elem) float64 {
 // columnCycles are those of the columns of all pixels, and of what surrounds them.
 func (t *Target) columnCycles(n *ir.Node, m *Multiply) float64 {
 	shape := n.Const("weight").Type.Shape
-	pixels, groups, taps := 1, 1, 1
-	if n.Op == ir.Conv2D {
-		h, w := n.Pool()
-		out := n.Out.Type.Shape
-		pixels, groups, taps = out[1]*out[2]*h*w, n.Int("groups"), shape[2]*shape[3]
-	}
+	pixels, taps, groups := extent(n)
 	input := perInput * float64(m.Input) / 16
 	if m.Word == 16 {
 		input = 1. / 4

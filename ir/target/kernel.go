@@ -237,12 +237,18 @@ func choose(n *ir.Node, t *Target) choice {
 		}
 		return !m.Least || c.Type.Elem.CodeBits() < 8 || greater(c)
 	}
+	return t.bestFor(n, c.Type.Elem, serves)
+}
+
+// bestFor is best of a layer, if its weights had a format.
+func (t *Target) bestFor(n *ir.Node, e ir.Elem, serves func(*Multiply) bool) choice {
+	shape := n.Const("weight").Type.Shape
 	if n.Op != ir.Conv2D {
-		return t.best(c.Type.Elem, c.Type.Shape, 1, 1, 0, 1, serves)
+		return t.best(e, shape, 1, 1, 0, 1, serves)
 	}
-	height, pooled := n.Pool()
-	row := n.Out.Type.Shape[2] * pooled
-	return t.best(c.Type.Elem, c.Type.Shape, n.Int("groups"), row, n.Out.Type.Shape[1]*height*row, pooled, serves)
+	pixels, _, groups := extent(n)
+	_, pooled := n.Pool()
+	return t.best(e, shape, groups, n.Out.Type.Shape[2]*pooled, pixels, pooled, serves)
 }
 
 // decodes reports whether a layer's weights may lie decoded in scratch: as bytes, they
@@ -312,9 +318,9 @@ func (t *Target) blocks(n *ir.Node, e ir.Elem) (best block) {
 	if t.Vectors() || n.Int("groups") > 1 || n.Const("bias") != nil && n.Const("bias").Type.Elem.Kind != ir.I32 {
 		return block{}
 	}
-	h, pooled := n.Pool()
+	pixels, _, _ := extent(n)
+	_, pooled := n.Pool()
 	out, k := n.Out.Type.Shape, w.Size()/w[0]
-	pixels := out[1] * out[2] * h * pooled
 	for _, m := range t.Multiplies() {
 		planes := m.Passes(e)
 		switch e.Kind {
@@ -323,7 +329,7 @@ func (t *Target) blocks(n *ir.Node, e ir.Elem) (best block) {
 				continue
 			}
 		case ir.Vec, ir.Code:
-			if m.Name != "smlad_decoded" && m.Name != "mla" {
+			if !m.Books {
 				continue
 			}
 		default:

@@ -34,6 +34,7 @@ type Multiply struct {
 	// instructions of a code where they are decoded one by one.
 	Decodes bool
 	Decode  float64
+	Books   bool // conv_blocks decodes codebooks for it
 	// Nested: where a word's fields are channels that share their inputs, a field is
 	// taken with all below it, in one instruction; sums are taken apart at the end.
 	// Products are unsigned.
@@ -67,7 +68,7 @@ var multiplies = []*Multiply{
 	},
 	{
 		Name: "smlad_decoded", Doc: "as smlad, of codes decoded to halves once for all pixels",
-		Arch: []string{"thumb", "arm"}, Feature: "dsp", Decodes: true, Decode: 11,
+		Arch: []string{"thumb", "arm"}, Feature: "dsp", Decodes: true, Decode: 11, Books: true,
 		Planes: []int{4, 2, 1}, Word: 4, Lanes: 2, Field: 16, Input: 16,
 		Tiles: [][2]int{{2, 2}, {1, 2}, {2, 1}, {1, 1}},
 		Load:  .5, InputLoad: .5, Product: 1, Start: 10, Round: 5, Unroll: 16,

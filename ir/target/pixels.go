@@ -65,11 +65,11 @@ func (p *Pixels) Places() (inputs, codes, results, sums, bytes int) {
 	results = codes + 2*PixelChannels*p.Steps()
 	sums = results
 	if p.Flat && p.PoolH*p.PoolW > 1 {
-		sums += Lanes * p.vectors()
+		sums += Lanes * p.Vectors()
 	}
 	bytes = sums
 	if p.Block < p.Groups {
-		bytes += 4 * Lanes * p.vectors() * p.OutC
+		bytes += 4 * Lanes * p.Vectors() * p.OutC
 	}
 	return inputs, codes, results, sums, bytes
 }
@@ -77,17 +77,14 @@ func (p *Pixels) Places() (inputs, codes, results, sums, bytes int) {
 // PixelChannels is the output channels whose codes are decoded together.
 const PixelChannels = 16
 
-// vectors is those of an output channel.
-func (p *Pixels) vectors() int {
+// Vectors is those of an output channel.
+func (p *Pixels) Vectors() int {
 	n := 0
 	for _, v := range p.Tiles {
 		n += v
 	}
 	return n
 }
-
-// Linear reports whether codes are several odd ones, not rows of a codebook.
-func linearCodes(e ir.Elem) bool { return e.Kind == ir.Odd }
 
 // pixelInputs lists the inputs that a code of a format may stand for.
 func pixelInputs(e ir.Elem, channels int) []int {
@@ -181,7 +178,7 @@ func (p *Pixels) cycles(e ir.Elem, in ir.Shape) float64 {
 	}
 	outputs := float64(p.OutC*p.Rows*p.OutW) * output
 	table := float64(p.Entries) * (float64(p.Inputs) + pixelEntry*float64((p.Inputs+7)/8))
-	if linearCodes(e) {
+	if e.Kind == ir.Odd {
 		table = float64(2*p.Entries + 4*p.Inputs)
 	}
 	tables := float64(p.Groups*p.Length/Lanes) * (table + 12)

@@ -20,12 +20,12 @@ type maker struct {
 	attrs func(p []int, in []ir.Shape) []ir.Attr
 	// consts are the constants that it reads, of which the first is its weights.
 	consts func(p []int, in []ir.Shape) []constant
-	// before is an operation that keeps its argument where it is finite: -1 for none.
+	// before is an operation that keeps its argument where it is finite, or none.
 	before ir.Op
 }
 
-// constant is one that an operation reads: Attr of it, under a key that begins with
-// its name.
+// constant is one that an operation reads as an attribute, under a key that begins
+// with its name.
 type constant struct {
 	attr, key string
 	shape     ir.Shape
