@@ -20,7 +20,7 @@ func (k *micro) decode() {
 		k.odd = 0
 	}
 	k.passes = []*pass{{
-		bits: k.m.DecodedBits(), product: k.elem.CodeBits(), tiled: k.m.Layout(k.m.DecodedBits(), whole, k.channels), left: k.m.Layout(k.m.DecodedBits(), whole, 1),
+		bits: k.m.DecodedBits(), product: k.m.Multiplied(k.elem.CodeBits()), tiled: k.m.Layout(k.m.DecodedBits(), whole, k.channels), left: k.m.Layout(k.m.DecodedBits(), whole, 1),
 		leftAt: k.groups * tiled * size, tiledBytes: -1, leftBytes: -1,
 	}}
 	k.decodedAt = target.DecodedAt(k.m, k.k, k.pixels)

@@ -253,14 +253,14 @@ func (t *Target) bestFor(n *ir.Node, e ir.Elem, serves func(*Multiply) bool) cho
 
 // decodes reports whether a layer's weights may lie decoded in scratch: as bytes, they
 // are no more than the activations, so that memory doubles at the most; as halves, on
-// processors with less of it, no more than a quarter, or than 2 KiB.
+// processors with less of it, no more than a quarter; or no more than the product allows.
 func decodes(n *ir.Node, m *Multiply) bool {
 	w := n.Const("weight").Type.Shape
 	bytes, most := w[0]*DecodedBytes(m, w.Size()/w[0]), activations(n)
 	if m.DecodedBits() > 8 {
-		most = max(most/4, 2<<10)
+		most /= 4
 	}
-	return n.Op == ir.Conv2D && bytes <= most
+	return n.Op == ir.Conv2D && bytes <= max(most, m.Decoded)
 }
 
 // wholeInputs is the elements of a column of k inputs: those of whole products.

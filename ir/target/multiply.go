@@ -35,6 +35,9 @@ type Multiply struct {
 	Decodes bool
 	Decode  float64
 	Books   bool // conv_blocks decodes codebooks for it
+	// Decoded is the bytes of decoded codes that are allowed whatever a layer's
+	// activations take.
+	Decoded int
 	// Nested: where a word's fields are channels that share their inputs, a field is
 	// taken with all below it, in one instruction; sums are taken apart at the end.
 	// Products are unsigned.
@@ -68,7 +71,7 @@ var multiplies = []*Multiply{
 	},
 	{
 		Name: "smlad_decoded", Doc: "as smlad, of codes decoded to halves once for all pixels",
-		Arch: []string{"thumb", "arm"}, Feature: "dsp", Decodes: true, Decode: 11, Books: true,
+		Arch: []string{"thumb", "arm"}, Feature: "dsp", Decodes: true, Decode: 11, Books: true, Decoded: 2 << 10,
 		Planes: []int{4, 2, 1}, Word: 4, Lanes: 2, Field: 16, Input: 16,
 		Tiles: [][2]int{{2, 2}, {1, 2}, {2, 1}, {1, 1}},
 		Load:  .5, InputLoad: .5, Product: 1, Start: 10, Round: 5, Unroll: 16,
@@ -91,10 +94,10 @@ var multiplies = []*Multiply{
 	},
 	{
 		Name: "mlal_decoded", Doc: "as mlal, of codes decoded to bytes once for all pixels",
-		Arch: []string{"arm"}, Feature: "simd", Decodes: true,
+		Arch: []string{"arm"}, Feature: "simd", Decodes: true, Decoded: 64 << 10,
 		Planes: []int{4, 2, 1}, Word: 16, Lanes: 16, Field: 8, Input: 8,
 		Tiles: [][2]int{{2, 4}, {2, 2}, {1, 4}, {1, 2}, {2, 1}, {1, 1}},
-		Load:  1, InputLoad: 1, Product: 2, Start: 10, Round: 4, Unroll8: 4, Unroll: 4,
+		Load:  1, InputLoad: 1, Product: 2, Product8: 3, Start: 10, Round: 4, Unroll8: 4, Unroll: 4,
 		Narrow: lanes, Flush: 4,
 	},
 	{
@@ -143,7 +146,7 @@ var multiplies = []*Multiply{
 	},
 	{
 		Name: "pair_decoded", Doc: "as pair, of codes decoded to halves once for all pixels",
-		Arch: []string{"thumb", "thumb1", "riscv32", "riscv64"}, Decodes: true, Decode: 11,
+		Arch: []string{"thumb", "thumb1", "riscv32", "riscv64"}, Decodes: true, Decode: 11, Decoded: 2 << 10,
 		Planes: []int{4, 2, 1}, Word: 4, Lanes: 2, Field: 16, Across: true, Input: 8, Planar: true,
 		Tiles: [][2]int{{3, 4}, {2, 4}, {1, 4}, {1, 2}, {2, 2}},
 		Load:  .75, InputLoad: 1, Product: 1, Start: 10, Round: 5, Unroll: 16,
@@ -298,6 +301,15 @@ func (m *Multiply) Rounds(p int) int {
 // DecodedBits is the width to which codes are decoded: that of a whole field.
 func (m *Multiply) DecodedBits() int { return m.Field }
 
+// Multiplied is the width as which decoded codes of some bits are multiplied: that of 8
+// bits, whose products are added to wide sums at once, where narrow sums hold few.
+func (m *Multiply) Multiplied(bits int) int {
+	if m.Narrow != nil && m.Room(8) == 0 && m.Room(bits) < 4 {
+		return 8
+	}
+	return bits
+}
+
 // RestBytes are the bytes of a row's codes that no word holds, decoded to bytes:
 // whole products, for products of vectors. Kernels of many pixels keep them in
 // scratch.
@@ -351,7 +363,10 @@ func (m *Multiply) cycles(e ir.Elem, k, pixels, channels, all int) float64 {
 			unpack, product = m.Unpack8, max(m.Product, m.Product8)
 		}
 		if m.Decodes {
-			unpack, product, p = 0, m.Product, e.CodeBits()
+			unpack, product, p = 0, m.Product, m.Multiplied(e.CodeBits())
+			if p == 8 {
+				product = max(product, m.Product8)
+			}
 		}
 		if m.NestedIn(l) {
 			unpack = 1 - 1/float64(l.Fields)
