@@ -233,6 +233,58 @@ func TestPixelLayouts(t *testing.T) {
 	}
 }
 
+// TestPairLayouts: blocks of some rows and some groups, codes of several planes, tiles
+// of some words: what no layer or only a large one chooses computes the same.
+func TestPairLayouts(t *testing.T) {
+	for _, c := range []struct {
+		target, format      string
+		inputs, words, rows int // rows of the result, in pools
+	}{
+		{"armv7em", "odd1", 4, 3, 2}, {"armv7em", "odd1", 8, 4, 4}, {"armv7em", "odd2", 2, 2, 6}, {"armv7em", "odd2", 4, 1, 2},
+		{"armv7m", "odd3", 2, 4, 2}, {"armv7m", "odd4", 2, 3, 4}, {"armv6m", "odd1", 4, 2, 2}, {"riscv32", "odd2", 2, 4, 2},
+		{"armv7em", "vec4x16", 16, 4, 2}, {"armv7em", "vec6x8", 8, 3, 2}, {"armv7m", "vec8x4", 4, 6, 4}, {"armv7m", "vec5x2", 2, 2, 4}, {"armv6m", "vec4x8", 8, 2, 2},
+	} {
+		t.Run(fmt.Sprint(c), func(t *testing.T) {
+			tgt, err := target.Find(c.target)
+			require.NoError(t, err)
+			laid := 0
+			m := conform(t, tgt, c.format, func(m *ir.Module) {
+				for _, n := range m.Ops {
+					if n.Op != ir.Conv2D || n.Int("groups") > 1 || n.Nums("pad_value") != nil || !slices.Equal(n.Stride(), []int{1, 1}) {
+						continue
+					}
+					e, channels := n.Const("weight").Type.Elem, n.Args[0].Type.Shape[0]
+					if e.Kind != ir.Vec && (e.Kind != ir.Odd || channels%c.inputs > 0) {
+						continue
+					}
+					height, width := n.Pool()
+					cols := n.Out.Type.Shape[2] * width
+					if laid%2 == 1 {
+						cols = (cols/width + 1) / 2 * width
+					}
+					for block := 1; block <= 8; block++ {
+						tile := []int{c.rows * height, cols, block, c.inputs, c.words}
+						p, ok := target.NewPairs(n, e, [5]int(tile), target.PairReach(n, c.inputs))
+						if !ok {
+							continue
+						}
+						laid++
+						n.Set("impl", "conv_pairs")
+						n.Set("multiply", nil)
+						n.Set("tile", tile)
+						_, _, bytes := p.Places()
+						n.Set("scratch", []int{0, bytes})
+						break
+					}
+				}
+			})
+			require.Greater(t, laid, 1)
+			in, out := cases(t, m, 1)
+			conformEvaluator(t, m, in, out)
+		})
+	}
+}
+
 // TestOtherProducts has layers computed by products and in tiles that others are
 // preferred to. Codes of 8 bits in two passes, for one, are not kept less 128 as those
 // in one pass are (a network of dnnc fuzz 1 1053 armv7m had some).

@@ -121,6 +121,7 @@ func arguments(m *ir.Module, f *loop.Func, n *ir.Node) []loop.Arg {
 var families = map[string]func(g *generator) error{
 	"conv_depthwise":   convDepthwise,
 	"conv_pixels":      convPixels,
+	"conv_pairs":       convPairs,
 	"conv_micro":       convMicro,
 	"linear_micro":     linearMicro,
 	"conv_tile":        convTile,

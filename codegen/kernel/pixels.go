@@ -66,7 +66,7 @@ func newPixels(g *generator) (*pixels, error) {
 		return nil, fmt.Errorf("no layout for a tile of %v", tile)
 	}
 	k.inputs, k.codes, k.results, k.sums, _ = k.p.Places()
-	codes, err := k.rows()
+	codes, err := rowCodes(n, k.p.Inputs, k.p.Groups, k.p.Taps)
 	if err != nil {
 		return nil, err
 	}
@@ -91,26 +91,27 @@ func newPixels(g *generator) (*pixels, error) {
 	return k, err
 }
 
-// rows are the codes of each output channel, group after group, tap after tap: of
-// odd weights those of several inputs in one, the first lowest.
-func (k *pixels) rows() ([]byte, error) {
-	codes, err := k.g.n.Const("weight").Load()
+// rowCodes are the codes of each output channel of a convolution, group after group,
+// tap after tap: of odd weights those of several inputs in one, the first lowest.
+func rowCodes(n *ir.Node, inputs, groups, taps int) ([]byte, error) {
+	w := n.Const("weight")
+	codes, err := w.Load()
 	if err != nil {
 		return nil, err
 	}
-	p := k.p
-	out := make([]byte, p.OutC*p.Groups*p.Taps)
-	for c := range p.OutC {
-		for group := range p.Groups {
-			for tap := range p.Taps {
-				to := &out[(c*p.Groups+group)*p.Taps+tap]
-				if k.elem.Kind == ir.Vec {
-					*to = codes[(c*p.Taps+tap)*p.Groups+group]
+	e, rows, channels := w.Type.Elem, w.Type.Shape[0], w.Type.Shape[1]
+	out := make([]byte, rows*groups*taps)
+	for c := range rows {
+		for group := range groups {
+			for tap := range taps {
+				to := &out[(c*groups+group)*taps+tap]
+				if e.Kind == ir.Vec {
+					*to = codes[(c*taps+tap)*groups+group]
 					continue
 				}
-				for i := range p.Inputs {
-					q := codes[(c*k.w.InC+group*p.Inputs+i)*p.Taps+tap]
-					*to |= q << (i * int(k.elem.Bits))
+				for i := range inputs {
+					q := codes[(c*channels+group*inputs+i)*taps+tap]
+					*to |= q << (i * int(e.Bits))
 				}
 			}
 		}

@@ -47,6 +47,15 @@ func (t *Target) Cycles(n *ir.Node, e ir.Elem) float64 {
 	if _, cost, ok := t.pixelLayout(n, e, most); ok {
 		return min(cost, others)
 	}
+	reach := func(inputs int) Reach {
+		if e.Kind == ir.Odd {
+			return oddReach(e, inputs)
+		}
+		return Reach{-1 << 14, 1<<14 - 1} // rows of codebooks sum up to 128
+	}
+	if _, cost, ok := t.pairLayout(n, e, reach); ok {
+		return min(cost, others)
+	}
 	return others
 }
 

@@ -80,6 +80,27 @@ var kernels = []Kernel{
 		},
 	},
 	{
+		Name: "conv_pairs", Op: ir.Conv2D, Pools: true,
+		Doc: "as conv_pixels, on processors without vectors: a word of a table has two pixels, where their sums fit in halves, and a code looks up a few words",
+		Applies: func(n *ir.Node, t *Target) bool {
+			_, _, ok := pairsFor(n, t)
+			return ok
+		},
+		Prefers: func(n *ir.Node, t *Target) bool {
+			_, cost, _ := pairsFor(n, t)
+			return cost < t.otherCycles(n, n.Const("weight").Type.Elem)
+		},
+		Tile: func(n *ir.Node, t *Target) []int {
+			p, _, _ := pairsFor(n, t)
+			return []int{p.Rows, p.Cols, p.Block, p.Inputs, p.Wide}
+		},
+		Scratch: func(n *ir.Node, t *Target) int {
+			p, _, _ := pairsFor(n, t)
+			_, _, bytes := p.Places()
+			return bytes
+		},
+	},
+	{
 		Name: "conv_blocks", Op: ir.Conv2D, Pools: true,
 		Doc: "the weights of a block of output channels decoded once for all pixels, then windows gathered as columns times them, by the target's own product: codebooks that are no tables, codes that no plane holds whole",
 		Applies: func(n *ir.Node, t *Target) bool {

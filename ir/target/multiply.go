@@ -131,7 +131,7 @@ var multiplies = []*Multiply{
 	},
 	{
 		Name: "mla", Doc: "one product of bytes",
-		Arch:   []string{"thumb", "thumb1", "riscv32", "riscv64"},
+		Arch: []string{"thumb", "thumb1", "riscv32", "riscv64"}, Books: true,
 		Planes: []int{8}, Word: 1, Lanes: 1, Field: 8, Input: 8, Planar: true,
 		Tiles: [][2]int{{3, 2}, {1, 4}, {2, 2}, {1, 2}, {2, 1}, {1, 1}},
 		Load:  1, Unpack8: 0, InputLoad: 1, Product: 1, Start: 10, Round: 5, Unroll8: 8,

@@ -25,6 +25,12 @@ var noFPU = []string{"fpregs"}
 // written in the order in which they should run.
 var inOrder = []string{"-enable-misched=false"}
 
+// Where words of two pixels are looked up.
+var (
+	thumb2Pair = Pair{Words: 4, Load: .6, Halves: 2, Kept: 2, Code: 1, Field: 1, Entry: 2.2}
+	riscvPair  = Pair{Words: 4, Load: 1, Halves: 4, Kept: 4, Code: 2, Field: 2, Entry: 3.3}
+)
+
 // The families, in the order in which they are listed.
 var table = []*Target{
 	{
@@ -43,14 +49,14 @@ var table = []*Target{
 		Name: "armv7m", Doc: "Cortex-M3", Arch: "thumb",
 		Triple: "thumbv7m-none-unknown-eabi", CPU: "cortex-m3", LLC: inOrder, Asm: anyFloatABI,
 		Runners: []Runner{board("mps2-an385", "", mps2)}, MCA: "cortex-m3",
-		LinkMode: "armelf", VectorLanes: 8, TilePixels: 2,
+		LinkMode: "armelf", VectorLanes: 8, TilePixels: 2, Pair: thumb2Pair,
 	},
 	{
 		Name: "armv7em", Doc: "Cortex-M4, M7: 16-bit multiplies by two", Arch: "thumb",
 		Triple: "thumbv7em-none-unknown-eabi", CPU: "cortex-m4", Features: []string{"dsp"}, Without: noFPU, LLC: inOrder, Asm: anyFloatABI,
 		CPUs:    []CPU{{Name: "cortex-m7", MCA: "cortex-m7"}},
 		Runners: []Runner{board("mps2-an500", "cortex-m7", mps2, "dsp"), board("mps2-an386", "", mps2, "dsp")}, MCA: "cortex-m4",
-		LinkMode: "armelf", VectorLanes: 8, TilePixels: 2,
+		LinkMode: "armelf", VectorLanes: 8, TilePixels: 2, Pair: thumb2Pair,
 	},
 	{
 		Name: "armv8m", Doc: "Cortex-M33, M35P: 16-bit multiplies by two", Arch: "thumb",
@@ -58,7 +64,7 @@ var table = []*Target{
 		CPUs:    []CPU{{Name: "cortex-m35p", MCA: "cortex-m33"}},
 		Known:   []Feature{{Name: "dsp", Doc: "16-bit multiplies by two"}},
 		Runners: []Runner{board("mps2-an505", "", &Board{Flash: Span{0x10000000, 4 << 20}, RAM: Span{0x38000000, 4 << 20}}, "dsp")}, MCA: "cortex-m33",
-		LinkMode: "armelf", VectorLanes: 8, TilePixels: 2,
+		LinkMode: "armelf", VectorLanes: 8, TilePixels: 2, Pair: thumb2Pair,
 	},
 	{
 		Name: "armv8.1m", Doc: "Cortex-M55, M85: Helium", Arch: "thumb",
@@ -89,7 +95,7 @@ var table = []*Target{
 		LLC:     []string{"-pre-RA-sched=source"}, PIC: true, Asm: anyFloatABI,
 		CPUs:     []CPU{{Name: "cortex-a9", MCA: "cortex-a9"}},
 		Runners:  []Runner{user("qemu-arm", "cortex-a9", "dsp")},
-		LinkMode: "armelf_linux_eabi", VectorLanes: 8, TilePixels: 2,
+		LinkMode: "armelf_linux_eabi", VectorLanes: 8, TilePixels: 2, Pair: thumb2Pair,
 	},
 	{
 		Name: "aarch64", Doc: "64-bit Arm, Linux; +dotprod from Cortex-A55 and A75 on", Arch: "aarch64",
@@ -110,7 +116,7 @@ var table = []*Target{
 		CPUs:     []CPU{{Name: "sifive-e21", Features: []string{"a"}}, {Name: "sifive-e31", Features: []string{"a"}}},
 		Known:    []Feature{{Name: "m", Doc: "multiplication"}, {Name: "a", Doc: "atomics; the object says so, and uses none"}, {Name: "c", Doc: "compressed instructions"}},
 		Runners:  []Runner{user("qemu-riscv32", "lowrisc-ibex", "c", "m"), user("qemu-riscv32", "sifive-e31", "a", "c", "m")},
-		LinkMode: "elf32lriscv", NoSelect: true, VectorLanes: 8, TilePixels: 2,
+		LinkMode: "elf32lriscv", NoSelect: true, VectorLanes: 8, TilePixels: 2, Pair: riscvPair,
 	},
 	{
 		Name: "riscv64", Doc: "64-bit RISC-V with gc, Linux; +v for vectors of 128 bits or more", Arch: "riscv64",
@@ -118,7 +124,7 @@ var table = []*Target{
 		CPUs:     []CPU{{Name: "sifive-u54", MCA: "sifive-u54"}, {Name: "sifive-u74", MCA: "sifive-u74"}},
 		Known:    []Feature{{Name: "v", Doc: "vectors"}},
 		Runners:  []Runner{user("qemu-riscv64", "sifive-u54", "a", "c", "d", "f", "m"), user("qemu-riscv64", "rv64,v=true,vext_spec=v1.0,vlen=128", "a", "c", "d", "f", "m", "v")},
-		LinkMode: "elf64lriscv", NoSelect: true, VectorLanes: 8, TilePixels: 2,
+		LinkMode: "elf64lriscv", NoSelect: true, VectorLanes: 8, TilePixels: 2, Pair: riscvPair,
 	},
 	{
 		Name: "x86_64", Doc: "64-bit PCs with SSE4.1, Linux; +avx2, +avxvnni, +avx512vnni", Arch: "x86_64",

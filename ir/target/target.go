@@ -45,6 +45,8 @@ type Target struct {
 	VectorLanes int
 	// TilePixels is the pixels that share one unpacking of weights.
 	TilePixels int
+	// Pair is what tables of two pixels a word cost; without Words, none are used.
+	Pair Pair
 }
 
 // CPU is a processor of a family: what it adds to the family's features.
