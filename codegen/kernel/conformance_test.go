@@ -201,9 +201,13 @@ func TestConformance(t *testing.T) {
 func TestPixelLayouts(t *testing.T) {
 	tgt, err := target.Find("armv7")
 	require.NoError(t, err)
-	for format, inputs := range map[string]int{"odd1": 8, "odd2": 2, "vec5x8": 8, "vec4x16": 16} {
+	for _, c := range []struct {
+		format string
+		inputs int
+	}{{"odd1", 8}, {"odd1", 1}, {"odd2", 2}, {"odd2", 1}, {"odd3", 2}, {"odd4", 1}, {"odd5", 1}, {"odd7", 1}, {"vec5x8", 8}, {"vec4x16", 16}} {
+		format, inputs := c.format, c.inputs
 		for _, all := range []bool{false, true} {
-			t.Run(fmt.Sprintf("%s/%v", format, all), func(t *testing.T) {
+			t.Run(fmt.Sprintf("%s/%d/%v", format, inputs, all), func(t *testing.T) {
 				laid := 0
 				m := conform(t, tgt, format, func(m *ir.Module) {
 					prefer(m, tgt, target.FindKernel("conv_pixels"))

@@ -1,8 +1,6 @@
 package kernel
 
 import (
-	"fmt"
-
 	"github.com/dnnc/dnnc/codegen/loop"
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/target"
@@ -21,21 +19,16 @@ type lookup struct {
 	channels     int // inputs of a tap
 	full, groups int // whole groups of a tap, all groups
 	taps, rows   int
-	planes       []*lookupPlane
+	bits         int // of a code
+	codes        *loop.Global
+	at           []int // byte at which each part of codes begins
 	book         *loop.Global
 	constants    *loop.Global
 	rq           requant
 	smlad        bool
 	split        bool // tables lie as bytes, for tbl16
+	columns      int  // rows of the codebook that are tabulated together, by vectors; 0 for one by one
 	zero         int
-}
-
-// lookupPlane is one bit plane of the codes, part after part: of tiles the codes
-// of one step of all channels, step after step.
-type lookupPlane struct {
-	bits int
-	at   []int // byte at which each part begins
-	data *loop.Global
 }
 
 // part is output channels that are computed some at a time.
@@ -71,45 +64,23 @@ func newLookup(g *generator) (*lookup, error) {
 	n := g.n
 	w := n.Const("weight")
 	s, e := w.Type.Shape, w.Type.Elem
-	k := &lookup{g: g, elem: e, d: int(e.Group), entries: 1 << e.Bits, channels: s[1], rows: s[0], taps: s.Size() / (s[0] * s[1]),
+	k := &lookup{g: g, elem: e, d: int(e.Group), entries: 1 << e.Bits, bits: e.CodeBits(), channels: s[1], rows: s[0], taps: s.Size() / (s[0] * s[1]),
 		smlad: g.target.Has("dsp"), zero: n.Args[0].Type.Quant.Zero, split: g.target.LooksUpVectors(e)}
 	k.full, k.groups = k.channels/k.d, (k.channels+k.d-1)/k.d
+	if g.target.Vectors() && k.entries%tabulated == 0 {
+		k.columns = tabulated
+	}
 	codes, err := w.Load()
 	if err != nil {
 		return nil, err
 	}
-	steps := k.taps * k.groups
-	low := e.CodeBits()
-	for i, p := range e.Planes() {
-		low -= p
-		data, bit := make([]byte, (len(codes)*p+7)/8), 0
-		put := func(row, step int) {
-			data[bit/8] |= codes[row*steps+step] >> low & (1<<p - 1) << (bit % 8)
-			bit += p
-		}
-		plane := &lookupPlane{bits: p}
-		for _, part := range k.parts() {
-			plane.at = append(plane.at, bit/8)
-			for t := part.from; t < part.to; t += part.channels {
-				for step := range steps {
-					for j := range part.channels {
-						if k.byVectors(part) { // the lower halves of bytes are the first channels
-							j = j/2 + j%2*part.channels/2
-						}
-						put(t+j, step)
-					}
-				}
-			}
-		}
-		plane.data = g.global(fmt.Sprintf("weight%d", i), 4, data)
-		k.planes = append(k.planes, plane)
-	}
+	k.codes = g.global("weight", 4, k.pack(codes))
 	table, err := n.Const("codebook").Load()
 	if err != nil {
 		return nil, err
 	}
-	if k.split {
-		table = k.columns(table)
+	if k.columns > 0 {
+		table = k.inColumns(table)
 	}
 	k.book = g.global("codebook", 4, table)
 	bias, err := n.Const("bias").Ints()
@@ -118,6 +89,37 @@ func newLookup(g *generator) (*lookup, error) {
 	}
 	k.rq, k.constants, err = newChannels(g, bias, k.split)
 	return k, err
+}
+
+// pack lays codes out one behind the other, part after part: of a tile those of all
+// its channels for one step, then for the next. They are whole bytes in all but the
+// last part, of single channels.
+func (k *lookup) pack(codes []byte) []byte {
+	steps := k.taps * k.groups
+	// Of a single channel's code two bytes are read.
+	data, bit := make([]byte, (len(codes)*k.bits+7)/8, (len(codes)*k.bits+7)/8+1), 0
+	for _, part := range k.parts() {
+		k.at = append(k.at, bit/8)
+		for t := part.from; t < part.to; t += part.channels {
+			for step := range steps {
+				for j := range part.channels {
+					if k.byVectors(part) { // the lower halves of bytes are the first channels
+						j = j/2 + j%2*part.channels/2
+					}
+					q := int(codes[(t+j)*steps+step]) << (bit % 8)
+					data[bit/8] |= byte(q)
+					if q > 255 {
+						data[bit/8+1] |= byte(q >> 8)
+					}
+					bit += k.bits
+				}
+			}
+		}
+	}
+	if 8%k.bits > 0 && k.rows%lookupTile > 0 {
+		data = append(data, 0)
+	}
+	return data
 }
 
 // tableBytes is the table of one group.
@@ -145,8 +147,8 @@ func (k *lookup) tabulate() *loop.Func {
 // group tabulates the sums of n products with each row of the codebook, and moves
 // both cursors on.
 func (k *lookup) group(from, to *loop.Cursor, n int) {
-	if k.split {
-		k.splitGroup(from, to, n)
+	if k.columns > 0 {
+		k.vectorGroup(from, to, n)
 		return
 	}
 	b := k.g.b
@@ -196,18 +198,15 @@ type run struct {
 	n             int
 }
 
-// tile adds to the sums of a tile's channels what the codes of a run look up. The
-// cursors of codes, one a plane, stand at the tile's first.
-func (k *lookup) tile(tables loop.Region, pt part, r run, codes []loop.Expr, acc []*loop.Var) {
-	b := k.g.b
+// tile adds to the sums of a tile's channels what the codes of a run look up. codes is
+// the byte of the tile's first.
+func (k *lookup) tile(tables loop.Region, pt part, r run, codes loop.Expr, acc []*loop.Var) {
+	b, size := k.g.b, k.bits*pt.channels/8
 	table := b.Cursor("table", tables, r.tables)
-	var ws []*loop.Cursor
-	for i, p := range k.planes {
-		ws = append(ws, b.Cursor("w", p.data, loop.Sum(codes[i], loop.Scaled(r.codes, p.bits*pt.channels/8))))
-	}
+	w := b.Cursor("w", k.codes, loop.Sum(codes, loop.Scaled(r.codes, size)))
 	round := 1
 	for _, u := range []int{4, 3, 2} {
-		if r.n%u == 0 && u*len(k.planes) <= 4 {
+		if r.n%u == 0 && (k.bits == 8 || u*((size+3)/4) <= 4) {
 			round = u
 			break
 		}
@@ -215,27 +214,13 @@ func (k *lookup) tile(tables loop.Region, pt part, r run, codes []loop.Expr, acc
 	b.For("step", loop.Int(0), loop.Int(r.n/round), 1, func(loop.Expr) {
 		for i := range round {
 			b.Fence()
-			words := make([][]loop.Expr, len(k.planes))
-			for j, p := range k.planes {
-				words[j] = k.words(ws[j], pt, p, i)
-			}
+			field := k.fields(w, pt, i*size)
 			for j, v := range acc {
-				var index loop.Expr
-				for n, p := range k.planes {
-					q := k.field(words[n], p, j)
-					if index == nil {
-						index = q
-					} else {
-						index = loop.Op(loop.Or, loop.Op(loop.Shl, index, loop.Int(p.bits)), q)
-					}
-				}
-				b.Set(v, loop.Sum(read(v), k.entry(table, index)))
+				b.Set(v, loop.Sum(read(v), k.entry(table, field(j))))
 			}
 			b.Advance(table, k.tableBytes())
 		}
-		for j, p := range k.planes {
-			b.Advance(ws[j], round*p.bits*pt.channels/8)
-		}
+		b.Advance(w, round*size)
 	})
 }
 
@@ -249,26 +234,50 @@ func (k *lookup) entry(table *loop.Cursor, index loop.Expr) loop.Expr {
 	return loop.Op(loop.Or, loop.To(loop.ZExt, low, 32), loop.Op(loop.Shl, loop.To(loop.SExt, high, 32), loop.Int(8)))
 }
 
-// words loads the codes of a step: of eight bits each, they are loaded one by one.
-func (k *lookup) words(w *loop.Cursor, pt part, p *lookupPlane, step int) []loop.Expr {
-	b, at := k.g.b, loop.Int(step*p.bits*pt.channels/8)
-	if p.bits == 8 {
-		var list []loop.Expr
-		for j := range pt.channels {
-			list = append(list, loop.To(loop.ZExt, load(w, loop.Sum(at, loop.Int(j)), loop.I8), 32))
+// fields loads the codes of a step, which lie at a byte, in words as great as are
+// left; it returns what takes a channel's code out. Codes of eight bits are loaded one by
+// one.
+func (k *lookup) fields(w *loop.Cursor, pt part, at int) func(j int) loop.Expr {
+	if k.bits == 8 {
+		return func(j int) loop.Expr { return loop.To(loop.ZExt, load(w, loop.Int(at+j), loop.I8), 32) }
+	}
+	type word struct {
+		v        loop.Expr
+		from, to int // bits of the step
+	}
+	var words []word
+	size := k.bits * pt.channels / 8
+	for from := 0; from < size; {
+		bytes := 4
+		for bytes > size-from {
+			bytes /= 2
 		}
-		return list
+		align := bytes
+		for align > 1 && (size%align > 0 || k.at[pt.index]%align > 0 || from%align > 0) {
+			align /= 2
+		}
+		t := loop.Type{Bits: 8 * bytes, Lanes: 1}
+		v := loop.To(loop.ZExt, &loop.Load{From: w, Offset: loop.Int(at + from), T: t, Align: align}, 32)
+		words = append(words, word{read(k.g.b.Var("word", v)), 8 * from, 8 * (from + bytes)})
+		from += bytes
 	}
-	t := loop.Type{Bits: p.bits * pt.channels, Lanes: 1}
-	v := loop.To(loop.ZExt, &loop.Load{From: w, Offset: at, T: t, Align: t.Bytes()}, 32)
-	return []loop.Expr{read(b.Var("word", v))}
-}
-
-func (k *lookup) field(words []loop.Expr, p *lookupPlane, j int) loop.Expr {
-	if p.bits == 8 {
-		return words[j]
+	return func(j int) loop.Expr {
+		low, high := j*k.bits, (j+1)*k.bits
+		var index loop.Expr
+		for _, w := range words {
+			from, to := max(low, w.from), min(high, w.to)
+			if from >= to {
+				continue
+			}
+			q := loop.Instr("ubfx", loop.Int(from-w.from), loop.Int(to-from), w.v)
+			if index == nil {
+				index = q
+			} else {
+				index = loop.Op(loop.Or, index, loop.Op(loop.Shl, q, loop.Int(from-low)))
+			}
+		}
+		return index
 	}
-	return loop.Instr("ubfx", loop.Int(j*p.bits), loop.Int(p.bits), words[0])
 }
 
 // single adds to the sum of one of the rows left over.
@@ -277,18 +286,15 @@ func (k *lookup) single(tables loop.Region, pt part, r run, row loop.Expr, acc *
 	table := b.Cursor("table", tables, r.tables)
 	b.For("step", loop.Int(0), loop.Int(r.n), 1, func(i loop.Expr) {
 		step := loop.Sum(loop.Scaled(row, k.taps*k.groups), r.codes, i)
-		var index loop.Expr
-		for _, p := range k.planes {
-			bit := read(b.Var("bit", loop.Sum(loop.Scaled(step, p.bits), loop.Int(8*p.at[pt.index]))))
-			q := loop.To(loop.ZExt, load(p.data, loop.Op(loop.LShr, bit, loop.Int(3)), loop.I8), 32)
-			if p.bits < 8 {
-				q = loop.Op(loop.And, loop.Op(loop.LShr, q, loop.Op(loop.And, bit, loop.Int(7))), loop.Int(1<<p.bits-1))
-			}
-			if index == nil {
-				index = q
-			} else {
-				index = loop.Op(loop.Or, loop.Op(loop.Shl, index, loop.Int(p.bits)), q)
-			}
+		bit := read(b.Var("bit", loop.Scaled(step, k.bits)))
+		at := loop.Sum(loop.Op(loop.LShr, bit, loop.Int(3)), loop.Int(k.at[pt.index]))
+		index := loop.To(loop.ZExt, load(k.codes, at, loop.I8), 32)
+		if 8%k.bits > 0 {
+			next := loop.To(loop.ZExt, load(k.codes, loop.Sum(at, loop.Int(1)), loop.I8), 32)
+			index = loop.Op(loop.Or, index, loop.Op(loop.Shl, next, loop.Int(8)))
+		}
+		if k.bits < 8 {
+			index = loop.Op(loop.And, loop.Op(loop.LShr, index, loop.Op(loop.And, bit, loop.Int(7))), loop.Int(1<<k.bits-1))
 		}
 		b.Set(acc, loop.Sum(read(acc), k.entry(table, read(b.Var("index", index)))))
 		b.Advance(table, k.tableBytes())
@@ -332,13 +338,10 @@ func (k *lookup) outputs(tables loop.Region, at loop.Expr, runs func(do func(r r
 	}
 	for _, pt := range k.parts() {
 		b.For("tile", loop.Int(0), loop.Int((pt.to-pt.from)/pt.channels), 1, func(tile loop.Expr) {
-			var codes []loop.Expr
-			for _, p := range k.planes {
-				codes = append(codes, loop.Sum(loop.Scaled(tile, k.taps*k.groups*p.bits*pt.channels/8), loop.Int(p.at[pt.index])))
-			}
+			codes := loop.Sum(loop.Scaled(tile, k.taps*k.groups*k.bits*pt.channels/8), loop.Int(k.at[pt.index]))
 			if k.byVectors(pt) {
 				vectors(pt, func(acc []*loop.Var) {
-					runs(func(r run) { k.tileVectors(tables, pt, r, codes[0], acc) })
+					runs(func(r run) { k.tileVectors(tables, pt, r, codes, acc) })
 				})
 				return
 			}

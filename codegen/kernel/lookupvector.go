@@ -8,56 +8,71 @@ import (
 // a group is two vectors: the lower bytes of its entries, then the upper ones.
 // Eight channels are two look-ups, an interleaving and two widening additions.
 
-// columns puts a codebook of 16 rows into columns: the weights of one input side by
-// side.
-func (k *lookup) columns(rows []byte) []byte {
+// tabulated is the entries of a table that are summed together, by vectors.
+const tabulated = 16
+
+// inColumns puts a codebook into columns: of sixteen rows after the other, the weights
+// of one input side by side.
+func (k *lookup) inColumns(rows []byte) []byte {
 	out := make([]byte, len(rows))
 	for i := range rows {
-		out[i%k.d*k.entries+i/k.d] = rows[i]
+		row, input := i/k.d, i%k.d
+		out[row/tabulated*tabulated*k.d+input*tabulated+row%tabulated] = rows[i]
 	}
 	return out
 }
 
-// splitGroup is group for such tables: a column of the codebook at a time. Sums
-// are of 16 bits, which hold every entry.
-func (k *lookup) splitGroup(from, to *loop.Cursor, n int) {
+// vectorGroup is group where vectors have the sums of a codebook's rows: a column of
+// sixteen at a time. Sums are of 16 bits, which hold every entry.
+func (k *lookup) vectorGroup(from, to *loop.Cursor, n int) {
 	b, t := k.g.b, loop.I16.Vec(8)
-	sums := []*loop.Var{b.Var("sum", loop.Num(t, 0)), b.Var("sum", loop.Num(t, 0))}
-	column := b.Cursor("column", k.book, loop.Int(0))
-	var inputs loop.Expr
-	for i := range n {
-		var x loop.Expr
-		if i%8 == 0 && i+8 <= n {
-			wide := loop.To(loop.SExt, load(from, loop.Int(i), loop.I8.Vec(8)), 16)
-			inputs = read(b.Var("inputs", loop.Op(loop.Sub, wide, loop.Num(t, int64(k.zero)))))
-		}
+	inputs := make([]loop.Expr, n)
+	for i := range inputs {
 		if i < n/8*8 {
-			x = &loop.Extract{A: inputs, Lane: i % 8}
-		} else {
-			x = loop.Op(loop.Sub, loop.To(loop.SExt, load(from, loop.Int(i), loop.I8), 16), loop.Num(loop.I16, int64(k.zero)))
+			if i%8 == 0 {
+				wide := loop.To(loop.SExt, load(from, loop.Int(i), loop.I8.Vec(8)), 16)
+				eight := read(b.Var("inputs", loop.Op(loop.Sub, wide, loop.Num(t, int64(k.zero)))))
+				for j := range 8 {
+					inputs[i+j] = &loop.Extract{A: eight, Lane: j}
+				}
+			}
+			continue
 		}
-		weights := read(b.Var("weights", load(column, loop.Int(0), loop.I8.Vec(16))))
+		x := loop.Op(loop.Sub, loop.To(loop.SExt, load(from, loop.Int(i), loop.I8), 16), loop.Num(loop.I16, int64(k.zero)))
+		inputs[i] = read(b.Var("x", x))
+	}
+	column := b.Cursor("column", k.book, loop.Int(0))
+	b.For("entry", loop.Int(0), loop.Int(k.entries), tabulated, func(loop.Expr) {
+		sums := []*loop.Var{b.Var("sum", loop.Num(t, 0)), b.Var("sum", loop.Num(t, 0))}
+		for _, x := range inputs {
+			weights := read(b.Var("weights", load(column, loop.Int(0), loop.I8.Vec(tabulated))))
+			for h, sum := range sums {
+				half := loop.To(loop.SExt, some(weights, 8*h, 8), 16)
+				b.Set(sum, loop.Sum(read(sum), loop.Op(loop.Mul, half, &loop.Splat{A: x, Lanes: 8})))
+			}
+			b.Advance(column, tabulated)
+		}
+		b.Advance(column, tabulated*(k.d-n))
 		for h, sum := range sums {
-			half := loop.To(loop.SExt, some(weights, 8*h, 8), 16)
-			b.Set(sum, loop.Sum(read(sum), loop.Op(loop.Mul, half, &loop.Splat{A: x, Lanes: 8})))
+			if !k.split {
+				b.StoreAligned(to, loop.Int(16*h), read(sum), 2)
+				continue
+			}
+			b.Store(to, loop.Int(8*h), loop.To(loop.Trunc, read(sum), 8))
+			b.Store(to, loop.Int(k.entries+8*h), loop.To(loop.Trunc, loop.Op(loop.LShr, read(sum), loop.Num(t, 8)), 8))
 		}
-		b.Advance(column, k.entries)
-	}
-	for h, sum := range sums {
-		b.Store(to, loop.Int(8*h), loop.To(loop.Trunc, read(sum), 8))
-		b.Store(to, loop.Int(k.entries+8*h), loop.To(loop.Trunc, loop.Op(loop.LShr, read(sum), loop.Num(t, 8)), 8))
-	}
-	b.Advance(to, k.tableBytes())
+		b.Advance(to, 2*tabulated)
+	})
 	b.Advance(from, n)
 }
 
 // tileVectors adds to the sums of a tile's channels, eight a vector, what the codes
 // of a run look up. codes is the byte of the tile's first.
 func (k *lookup) tileVectors(tables loop.Region, pt part, r run, codes loop.Expr, acc []*loop.Var) {
-	b, plane := k.g.b, k.planes[0]
+	b := k.g.b
 	size := pt.channels / 2 // bytes of the codes of a step
 	table := b.Cursor("table", tables, r.tables)
-	w := b.Cursor("w", plane.data, loop.Sum(codes, loop.Scaled(r.codes, size)))
+	w := b.Cursor("w", k.codes, loop.Sum(codes, loop.Scaled(r.codes, size)))
 	round := 1
 	if r.n%2 == 0 {
 		round = 2

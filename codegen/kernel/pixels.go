@@ -25,6 +25,7 @@ type pixels struct {
 	planes    []*pixelPlane
 	book      *loop.Global // rows of whole eights of weights; nil for odd codes
 	rowBytes  int          // of the codebook
+	pads      *loop.Global // differences of each input channel's padding from the zero point; nil where it is 0
 	constants *loop.Global
 	rq        requant
 	scratch   loop.Region // of the function that is being written
@@ -83,6 +84,13 @@ func newPixels(g *generator) (*pixels, error) {
 		}
 		k.book = g.global("codebook", 8, rows)
 	}
+	if v := n.Nums("pad_value"); v != nil {
+		x := make([]int64, k.p.Groups*k.p.Inputs)
+		for i, pad := range v {
+			x[i] = int64(pad) - int64(n.Args[0].Type.Quant.Zero)
+		}
+		k.pads = g.ints("pads", 16, x)
+	}
 	bias, err := n.Const("bias").Ints()
 	if err != nil {
 		return nil, err
@@ -124,12 +132,8 @@ func rowCodes(n *ir.Node, inputs, groups, taps int) ([]byte, error) {
 // step's bytes.
 func (k *pixels) pack(codes []byte) {
 	steps := k.p.Groups * k.p.Taps
-	planes := k.elem.Planes()
-	if k.elem.Kind == ir.Odd {
-		planes = []int{k.p.Bits}
-	}
 	low := k.p.Bits
-	for i, p := range planes {
+	for i, p := range k.p.Planes() {
 		low -= p
 		plane := &pixelPlane{bits: p}
 		data, bit := make([]byte, (len(codes)*p+7)/8), 0
@@ -173,9 +177,11 @@ func convPixels(g *generator) error {
 		decode = append(decode, f)
 	}
 	look, finish := k.look(), k.finish()
-	b.For("i", loop.Int(0), loop.Int(p.Chunk*p.Length/target.Lanes), 1, func(i loop.Expr) {
-		b.StoreAligned(g.scratch, loop.Sum(loop.Scaled(i, 16), loop.Int(k.inputs)), loop.Num(loop.I16.Vec(8), 0), 2)
-	})
+	if k.pads == nil {
+		b.For("i", loop.Int(0), loop.Int(p.Chunk*p.Length/target.Lanes), 1, func(i loop.Expr) {
+			b.StoreAligned(g.scratch, loop.Sum(loop.Scaled(i, 16), loop.Int(k.inputs)), loop.Num(loop.I16.Vec(8), 0), 2)
+		})
+	}
 	scratch := loop.Arg{Region: g.scratch}
 	b.For("rows", loop.Int(0), loop.Int(p.OutH/p.Rows), 1, func(i loop.Expr) {
 		first := read(b.Var("first", loop.Sum(loop.Scaled(i, p.Rows), loop.Int(-k.w.PadT))))
@@ -209,8 +215,8 @@ func convPixels(g *generator) error {
 }
 
 // fill writes the function that puts a chunk of input channels into scratch, each
-// by itself, as differences from the zero point; what is outside of the image is 0,
-// and so are channels behind the last. Its integers are the first row and the first
+// by itself, as differences from the zero point; what is outside of the image is 0, or
+// the channel's padding, and channels behind the last are 0. Its integers are the first row and the first
 // channel.
 func (k *pixels) fill() *loop.Func {
 	g, p, w := k.g, k.p, k.w
@@ -219,6 +225,17 @@ func (k *pixels) fill() *loop.Func {
 	zero := int64(g.n.Args[0].Type.Quant.Zero)
 	return g.function("fill", []string{"first", "channel"}, []*loop.Param{x, scratch}, func(v []loop.Expr) {
 		b := g.b
+		if k.pads != nil {
+			to := b.Cursor("to", scratch, loop.Int(k.inputs))
+			b.For("i", loop.Int(0), loop.Int(p.Chunk), 1, func(i loop.Expr) {
+				at := loop.Scaled(loop.Sum(v[1], i), 2)
+				pad := read(b.Var("pad", &loop.Splat{A: &loop.Load{From: k.pads, Offset: at, T: loop.I16, Align: 2}, Lanes: target.Lanes}))
+				b.For("px", loop.Int(0), loop.Int(p.Length), target.Lanes, func(loop.Expr) {
+					b.StoreAligned(to, loop.Int(0), pad, 2)
+					b.Advance(to, 2*target.Lanes)
+				})
+			})
+		}
 		b.For("row", loop.Int(0), loop.Int(p.TableRows), 1, func(row loop.Expr) {
 			iy := read(b.Var("iy", loop.Sum(v[0], row)))
 			to := read(b.Var("to", loop.Sum(loop.Scaled(row, 2*p.Row), loop.Int(k.inputs+2*w.PadL))))
@@ -226,6 +243,9 @@ func (k *pixels) fill() *loop.Func {
 				return loop.Sum(loop.Scaled(loop.Sum(loop.Scaled(iy, w.InW), px), w.InC), v[1])
 			}
 			clear := func(first loop.Expr) {
+				if k.pads != nil {
+					return // they are there
+				}
 				b.For("i", first, loop.Int(p.Chunk), 1, func(i loop.Expr) {
 					c := b.Cursor("zero", scratch, loop.Sum(to, loop.Scaled(i, size)))
 					b.For("px", loop.Int(0), loop.Int(w.InW), 1, func(loop.Expr) {

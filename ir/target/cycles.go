@@ -15,7 +15,7 @@ const (
 	// Where tables are vectors of bytes (LooksUpVectors):
 	perVectorLookup = .76 // 27 for a step of 32 channels
 	perVectorOutput = 5.  // four sums requantized together
-	perVectorTable  = 12. // a group's table, beside the 9 of each of its inputs
+	perVectorTable  = 12. // sixteen entries of a group's table, beside the 9 of each of its inputs
 	perVectorInput  = 9.
 
 	perScalarSum = 1.5 // an output of four, whose sums become a vector
@@ -83,14 +83,21 @@ func (t *Target) otherCycles(n *ir.Node, e ir.Elem) float64 {
 			tables := float64(inputs*steps) * (perVectorTable + perVectorInput*float64(d))
 			return tables + outputs*(float64(steps*taps)*perVectorLookup+perVectorOutput+perTap*float64(taps)/(4*LookupTile)) + perPixel*float64(pixels)
 		}
-		tables := float64(inputs*steps) * float64(int(1)<<e.Bits) * (perEntry + perProd*float64(d))
+		entries := float64(int(1) << e.Bits)
+		tables := float64(inputs*steps) * entries * (perEntry + perProd*float64(d))
+		if t.Vectors() && e.Bits >= 4 { // sixteen entries at once
+			tables = float64(inputs*steps) * entries / 16 * (perVectorTable + perVectorInput*float64(d))
+		}
 		if n.Op == ir.Conv2D && steps*2<<e.Bits*shape[2]*n.Args[0].Type.Shape[2] > maxTables {
 			if b := t.blocks(n, e); b.m != nil {
 				return b.cost
 			}
 		}
-		planes := float64(len(e.Planes()))
-		return tables + outputs*(float64(steps*taps)*perLookup*planes+perOutput+perTap*float64(taps)/LookupTile) + perPixel*float64(pixels)
+		look := perLookup
+		if 8%e.Bits > 0 { // some codes lie in two words
+			look *= 1.5
+		}
+		return tables + outputs*(float64(steps*taps)*look+perOutput+perTap*float64(taps)/LookupTile) + perPixel*float64(pixels)
 	}
 	if groups == shape[0] && groups > 1 {
 		if t.Vectors() {

@@ -314,10 +314,14 @@ func bookCodes(n *ir.Node, _ *Target) bool {
 	return n.Const("codebook") != nil && (n.Op == ir.Linear || n.Int("groups") == 1)
 }
 
-// blockBytes bounds the bytes of a block of decoded output channels: they are no more
-// than the activations, so that memory doubles at the most, or than 2 KiB. A tile of
-// channels is a block in any case.
-func blockBytes(n *ir.Node) int {
+// blockBytes bounds the bytes of a block of decoded output channels: those of odd codes
+// are no more than the activations, so that memory doubles at the most, or than 2 KiB,
+// those of a codebook no more than tables would take. A tile of channels is a block in
+// any case.
+func blockBytes(n *ir.Node, e ir.Elem) int {
+	if e.Kind != ir.Odd {
+		return maxTables
+	}
 	return min(max(activations(n), 2<<10), 12<<10)
 }
 
@@ -361,7 +365,7 @@ func (t *Target) blocks(n *ir.Node, e ir.Elem) (best block) {
 				continue
 			}
 			// Whole tiles, as few as give the fewest blocks.
-			most := max(1, blockBytes(n)/DecodedBytes(m, k)/tile[1])
+			most := max(1, blockBytes(n, e)/DecodedBytes(m, k)/tile[1])
 			tiles := w[0] / tile[1]
 			count := (tiles + most - 1) / most
 			b := block{m: m, pixels: tile[0], channels: tile[1], block: (tiles + count - 1) / count * tile[1]}

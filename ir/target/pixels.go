@@ -77,6 +77,9 @@ func (p *Pixels) Places() (inputs, codes, results, sums, bytes int) {
 // PixelChannels is the output channels whose codes are decoded together.
 const PixelChannels = 16
 
+// Planes are the bit planes of a code, the highest bits first.
+func (p *Pixels) Planes() []int { return ir.Elem{Kind: ir.Code, Bits: uint8(p.Bits)}.Planes() }
+
 // Vectors is those of an output channel.
 func (p *Pixels) Vectors() int {
 	n := 0
@@ -87,14 +90,18 @@ func (p *Pixels) Vectors() int {
 }
 
 // pixelInputs lists the inputs that a code of a format may stand for.
-func pixelInputs(e ir.Elem, channels int) []int {
+func pixelInputs(e ir.Elem, channels int) (list []int) {
 	switch {
 	case e.Kind == ir.Vec:
 		return []int{int(e.Group)}
-	case e.Kind == ir.Odd && e.Bits <= 2: // codes of 4 bits, and of 8
-		return slices.DeleteFunc([]int{4 / int(e.Bits), 8 / int(e.Bits)}, func(d int) bool { return channels%d > 0 })
+	case e.Kind == ir.Odd && e.Bits < 8: // products of more do not fit 16 bits
+		for d := 1; d*int(e.Bits) <= 8; d++ {
+			if channels%d == 0 {
+				list = append(list, d)
+			}
+		}
 	}
-	return nil
+	return list
 }
 
 // NewPixels lays out a convolution whose weights are of a format, for a tile of
@@ -207,7 +214,7 @@ const (
 // and its instructions; ok is false where there is none. most is the greatest
 // absolute value of an entry for some inputs of a code.
 func (t *Target) pixelLayout(n *ir.Node, e ir.Elem, most func(inputs int) int) (best Pixels, cost float64, ok bool) {
-	if !t.LooksUpPixels() || n.Op != ir.Conv2D || n.Int("groups") != 1 || n.Nums("pad_value") != nil || !slices.Equal(n.Stride(), []int{1, 1}) {
+	if !t.LooksUpPixels() || n.Op != ir.Conv2D || n.Int("groups") != 1 || !slices.Equal(n.Stride(), []int{1, 1}) {
 		return best, 0, false
 	}
 	in, s, out := n.Args[0].Type.Shape, n.Const("weight").Type.Shape, n.Out.Type.Shape
