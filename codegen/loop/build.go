@@ -58,7 +58,11 @@ func constant(r Region) bool {
 }
 
 // Advance moves a cursor by some bytes.
-func (b *Builder) Advance(c *Cursor, bytes int) { b.add(&Point{c, c, Int(bytes)}) }
+func (b *Builder) Advance(c *Cursor, bytes int) {
+	if bytes != 0 {
+		b.add(&Point{c, c, Int(bytes)})
+	}
+}
 
 // Move moves a cursor by some bytes that the program computes.
 func (b *Builder) Move(c *Cursor, bytes Expr) { b.add(&Point{c, c, bytes}) }
