@@ -64,14 +64,20 @@ var conformance = []struct {
 	{"multiplied", "conv2d(r, filters: 26, kernel: 3, pad: 1, groups: 13)", ir.Shape{26, 1, 3, 3}, ir.Shape{26, 11, 9}},
 	{"grouped", "conv2d(one, filters: 24, kernel: 3, pad: 1, groups: 4)", ir.Shape{24, 4, 3, 3}, ir.Shape{24, 11, 9}},
 	{"before", "conv2d(one, filters: 10, kernel: 3, pad: 1)", ir.Shape{10, 16, 3, 3}, nil},
-	{"pooled", "maxpool2d(relu(before), kernel: 2)", nil, ir.Shape{10, 5, 4}},
+	{"pooled", "maxpool2d(relu(before), kernel: 2)", nil, nil}, // kept by the convolution, as it is no result itself
+	{"twice", "add(pooled, pooled)", nil, ir.Shape{10, 5, 4}},
 	{"before2", "conv2d(r, filters: 5, kernel: 2)", ir.Shape{5, 13, 2, 2}, nil},
-	{"pooled2", "maxpool2d(before2, kernel: [3,2])", nil, ir.Shape{5, 3, 4}},
+	{"pooled2", "maxpool2d(before2, kernel: [3,2])", nil, nil},
+	{"twice2", "add(pooled2, pooled2)", nil, ir.Shape{5, 3, 4}},
 	{"before3", "conv2d(r, filters: 13, kernel: 3, pad: 1, groups: 13)", ir.Shape{13, 1, 3, 3}, nil},
-	{"pooled3", "maxpool2d(before3, kernel: [2,3])", nil, ir.Shape{13, 5, 3}},
+	{"pooled3", "maxpool2d(before3, kernel: [2,3])", nil, nil},
+	{"twice3", "add(pooled3, pooled3)", nil, ir.Shape{13, 5, 3}},
 	{"eight", "conv2d(one, filters: 25, kernel: 2, act: relu)", ir.Shape{25, 16, 2, 2}, ir.Shape{25, 10, 8}}, // rows of eight
 	{"before4", "conv2d(one, filters: 10, kernel: [3,2], pad: [1,0,1,0])", ir.Shape{10, 16, 3, 2}, nil},
-	{"pooled4", "maxpool2d(before4, kernel: 2)", nil, ir.Shape{10, 5, 4}},
+	{"pooled4", "maxpool2d(before4, kernel: 2)", nil, nil},
+	{"twice4", "add(pooled4, pooled4)", nil, ir.Shape{10, 5, 4}},
+	{"beside", "conv2d(one, filters: 9, kernel: 1, pad: [0,12,0,0])", ir.Shape{9, 16, 1, 1}, ir.Shape{9, 11, 21}}, // tiles of padding alone
+	{"behind", "conv2d(one, filters: 10, kernel: 3, pad: [1,0,14,13])", ir.Shape{10, 16, 3, 3}, ir.Shape{10, 24, 20}},
 	{"overlapped", "maxpool2d(r, kernel: 3, stride: 2, pad: [1,0,0,1])", nil, ir.Shape{13, 5, 4}},
 	{"mean", "avgpool2d(r, kernel: 3, stride: 2, pad: [1,0,1,1])", nil, ir.Shape{13, 6, 4}},
 	{"sum", "relu6(add(r, depthwise))", nil, ir.Shape{13, 11, 9}},
@@ -240,6 +246,7 @@ func TestPixelLayouts(t *testing.T) {
 // TestPairLayouts: blocks of some rows and some groups, codes of several planes, tiles
 // of some words: what no layer or only a large one chooses computes the same.
 func TestPairLayouts(t *testing.T) {
+	flushed := map[string]bool{} // when halves are added to sums
 	for _, c := range []struct {
 		target, format      string
 		inputs, words, rows int // rows of the result, in pools
@@ -266,7 +273,10 @@ func TestPairLayouts(t *testing.T) {
 					if laid%2 == 1 {
 						cols = (cols/width + 1) / 2 * width
 					}
-					for block := 1; block <= 8; block++ {
+					for block := range 8 {
+						if block++; laid%3 > 0 { // the most groups first
+							block = 9 - block
+						}
 						tile := []int{c.rows * height, cols, block, c.inputs, c.words}
 						p, ok := target.NewPairs(n, e, [5]int(tile), target.PairReach(n, c.inputs))
 						if !ok {
@@ -278,12 +288,72 @@ func TestPairLayouts(t *testing.T) {
 						n.Set("tile", tile)
 						_, _, bytes := p.Places()
 						n.Set("scratch", []int{0, bytes})
+						switch codes := p.Flush(); {
+						case codes == p.Block*p.Taps:
+							flushed["at the end"] = true
+						case codes >= p.Step*p.Taps:
+							flushed["behind steps"] = true
+						case codes == p.Chunk:
+							flushed["behind a chunk"] = true
+						default:
+							flushed["within a chunk"] = true
+						}
 						break
 					}
 				}
 			})
 			require.Greater(t, laid, 1)
 			in, out := cases(t, m, 1)
+			conformEvaluator(t, m, in, out)
+		})
+	}
+	assert.Len(t, flushed, 4)
+}
+
+// TestLookupLayouts: linear layers whose tables come in blocks, of codes of several
+// weights, and of a last group that is not whole, compute the same.
+func TestLookupLayouts(t *testing.T) {
+	for _, c := range []struct {
+		target, format string
+		inputs         int
+	}{
+		{"armv7em", "odd1", 8}, {"armv7em", "odd1", 4}, {"armv7m", "odd2", 4}, {"armv6m", "odd4", 2}, {"riscv32", "odd1", 5}, {"armv7em", "odd3", 2},
+		{"armv7em", "vec8x8", 8}, {"armv7em", "vec6x7", 7}, {"armv7", "vec4x8", 8}, {"armv7", "vec6x16", 16}, {"armv7", "vec3x5", 5}, {"x86_64", "vec8x4", 4},
+	} {
+		t.Run(fmt.Sprint(c), func(t *testing.T) {
+			tgt, err := target.Find(c.target)
+			require.NoError(t, err)
+			laid, waiting := 0, 0
+			m := conform(t, tgt, c.format, func(m *ir.Module) {
+				for _, n := range m.Ops {
+					if n.Op != ir.Linear {
+						continue
+					}
+					l, _ := target.NewLookup(n, n.Const("weight").Type.Elem, 1, c.inputs)
+					block := l.Groups // in one piece, unless it falls into blocks
+					for b := 1; b < l.Groups; b++ {
+						if l.Groups%b == 0 {
+							block = b
+						}
+					}
+					l, ok := target.NewLookup(n, n.Const("weight").Type.Elem, block, c.inputs)
+					if !ok {
+						continue
+					}
+					laid++
+					if l.Waiting() {
+						waiting++
+					}
+					n.Set("impl", "linear_lookup")
+					n.Set("multiply", nil)
+					n.Set("tile", []int{block, c.inputs})
+					_, _, bytes := l.Places()
+					n.Set("scratch", []int{0, bytes})
+				}
+			})
+			require.NotZero(t, laid)
+			require.NotZero(t, waiting)
+			in, out := cases(t, m, 3)
 			conformEvaluator(t, m, in, out)
 		})
 	}

@@ -1,6 +1,8 @@
 package kernel
 
 import (
+	"fmt"
+
 	"github.com/dnnc/dnnc/codegen/loop"
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/target"
@@ -11,7 +13,8 @@ import (
 // lookup writes kernels of vector codes: the products of every row of the
 // codebook with a group of inputs stand in a table of 16-bit sums, which serves
 // all output channels and, the codebook being the layer's, all taps that see the
-// inputs. A code then costs one load and one addition.
+// inputs. A code then costs one load and one addition. Of a linear layer, a few odd
+// weights together are such a code, whose rows are all that they can be.
 type lookup struct {
 	g            *generator
 	elem         ir.Elem
@@ -19,6 +22,9 @@ type lookup struct {
 	channels     int // inputs of a tap
 	full, groups int // whole groups of a tap, all groups
 	taps, rows   int
+	block        int // groups whose tables are there at a time
+	sums         int // byte in scratch of the sums that wait for further tables, if block is not groups
+	raised       int // is added to each entry of odd codes, so that none is negative
 	bits         int // of a code
 	codes        *loop.Global
 	at           []int // byte at which each part of codes begins
@@ -45,7 +51,9 @@ func (k *lookup) parts() []part {
 	switch {
 	case k.split:
 		sizes = []int{4 * lookupTile, 2 * lookupTile, lookupTile, lookupTile / 2, 1}
-	case k.elem.Bits%2 == 1:
+	case k.bits == 8 && !k.g.target.Vectors(): // few registers, and each code is loaded to one of its own
+		sizes = []int{lookupTile / 2, 1}
+	case k.bits%2 == 1:
 		sizes = []int{lookupTile, 1}
 	}
 	var list []part
@@ -60,12 +68,19 @@ func (k *lookup) parts() []part {
 
 const lookupTile = target.LookupTile
 
-func newLookup(g *generator) (*lookup, error) {
+// newLookup is one of n inputs a group, of which the tables of some are there at a
+// time.
+func newLookup(g *generator, inputs, block int) (*lookup, error) {
 	n := g.n
 	w := n.Const("weight")
 	s, e := w.Type.Shape, w.Type.Elem
-	k := &lookup{g: g, elem: e, d: int(e.Group), entries: 1 << e.Bits, bits: e.CodeBits(), channels: s[1], rows: s[0], taps: s.Size() / (s[0] * s[1]),
+	k := &lookup{g: g, elem: e, d: inputs, block: block, bits: e.CodeBits(), channels: s[1], rows: s[0], taps: s.Size() / (s[0] * s[1]),
 		smlad: g.target.Has("dsp"), zero: n.Args[0].Type.Quant.Zero, split: g.target.LooksUpVectors(e)}
+	if e.Kind == ir.Odd {
+		k.bits *= inputs
+		k.raised = inputs * int(e.MaxWeight()) * max(127-k.zero, 128+k.zero)
+	}
+	k.entries = 1 << k.bits
 	k.full, k.groups = k.channels/k.d, (k.channels+k.d-1)/k.d
 	if g.target.Vectors() && k.entries%tabulated == 0 {
 		k.columns = tabulated
@@ -74,21 +89,37 @@ func newLookup(g *generator) (*lookup, error) {
 	if err != nil {
 		return nil, err
 	}
-	k.codes = g.global("weight", 4, k.pack(codes))
-	table, err := n.Const("codebook").Load()
-	if err != nil {
-		return nil, err
-	}
-	if k.columns > 0 {
-		table = k.inColumns(table)
-	}
-	k.book = g.global("codebook", 4, table)
 	bias, err := n.Const("bias").Ints()
 	if err != nil {
 		return nil, err
 	}
+	if e.Kind == ir.Odd {
+		codes = together(codes, k.d, int(e.Bits))
+		for c := range bias {
+			bias[c] -= int64(k.groups * k.raised)
+		}
+	} else {
+		table, err := n.Const("codebook").Load()
+		if err != nil {
+			return nil, err
+		}
+		if k.columns > 0 {
+			table = k.inColumns(table)
+		}
+		k.book = g.global("codebook", 4, table)
+	}
+	k.codes = g.global("weight", 4, k.pack(codes))
 	k.rq, k.constants, err = newChannels(g, bias, k.split)
 	return k, err
+}
+
+// together are the codes of n odd weights each in one, the first lowest.
+func together(codes []byte, n, bits int) []byte {
+	out := make([]byte, len(codes)/n)
+	for i, q := range codes {
+		out[i/n] |= q << (i % n * bits)
+	}
+	return out
 }
 
 // pack lays codes out one behind the other, part after part: of a tile those of all
@@ -151,6 +182,10 @@ func (k *lookup) group(from, to *loop.Cursor, n int) {
 		k.vectorGroup(from, to, n)
 		return
 	}
+	if k.book == nil {
+		k.oddGroup(from, to)
+		return
+	}
 	b := k.g.b
 	row := b.Cursor("row", k.book, loop.Int(0))
 	fours := 0
@@ -192,6 +227,31 @@ func (k *lookup) group(from, to *loop.Cursor, n int) {
 	b.Advance(from, n)
 }
 
+// oddGroup tabulates a group of odd weights, two entries a word: they differ in the
+// lowest bit of a code.
+func (k *lookup) oddGroup(from, to *loop.Cursor) {
+	b, bits := k.g.b, int(k.elem.Bits)
+	inputs, all := make([]loop.Expr, k.d), loop.Expr(nil)
+	for i := range inputs {
+		v := loop.To(loop.SExt, load(from, loop.Int(i), loop.I8), 32)
+		inputs[i] = read(b.Var("x", loop.Op(loop.Sub, v, loop.Int(k.zero))))
+		if all == nil {
+			all = inputs[i]
+		} else {
+			all = loop.Sum(all, inputs[i])
+		}
+	}
+	b.Advance(from, k.d)
+	both := func(v loop.Expr) loop.Expr { // in both halves
+		v = read(b.Var("half", v))
+		return loop.Sum(v, loop.Op(loop.Shl, v, loop.Int(16)))
+	}
+	step := func(bit int) loop.Expr { return loop.Op(loop.Shl, inputs[bit/bits], loop.Int(1+bit%bits)) }
+	least := both(loop.Op(loop.Sub, loop.Int(k.raised), loop.Op(loop.Mul, all, loop.Int(1<<bits-1))))
+	first := read(b.Var("sum", loop.Sum(least, loop.Op(loop.Shl, step(0), loop.Int(16)))))
+	oddEntries(b, to, 4, k.bits-1, first, func(bit int) loop.Expr { return both(step(bit + 1)) })
+}
+
 // run is tables that lie one after the other, for codes that do.
 type run struct {
 	tables, codes loop.Expr // the first table's byte, the first code's step
@@ -227,7 +287,11 @@ func (k *lookup) tile(tables loop.Region, pt part, r run, codes loop.Expr, acc [
 // entry is an entry of the table at a cursor.
 func (k *lookup) entry(table *loop.Cursor, index loop.Expr) loop.Expr {
 	if !k.split {
-		return loop.To(loop.SExt, &loop.Load{From: table, Offset: loop.Op(loop.Shl, index, loop.Int(1)), T: loop.I16, Align: 2}, 32)
+		extend := loop.SExt
+		if k.book == nil {
+			extend = loop.ZExt
+		}
+		return loop.To(extend, &loop.Load{From: table, Offset: loop.Op(loop.Shl, index, loop.Int(1)), T: loop.I16, Align: 2}, 32)
 	}
 	index = read(k.g.b.Var("index", index))
 	low, high := load(table, index, loop.I8), load(table, loop.Sum(index, loop.Int(k.entries)), loop.I8)
@@ -301,10 +365,18 @@ func (k *lookup) single(tables loop.Region, pt part, r run, row loop.Expr, acc *
 	})
 }
 
+// waiting reports whether sums wait in scratch for further tables.
+func (k *lookup) waiting() bool { return k.block < k.groups }
+
 // outputs computes all channels of a pixel whose first lies at a byte of the
-// result. runs calls do for each run of tables that the pixel sees.
+// result. runs calls do for each run of tables that the pixel sees. Sums that wait for
+// further tables are added to there.
 func (k *lookup) outputs(tables loop.Region, at loop.Expr, runs func(do func(r run))) {
 	b := k.g.b
+	if k.waiting() {
+		k.waitingSums(tables, runs)
+		return
+	}
 	y, cs := b.Cursor("y", k.g.out, at), k.rq.cursors(k.constants, loop.Int(0))
 	vectors := func(pt part, add func(acc []*loop.Var)) {
 		acc := make([]*loop.Var, pt.channels/8)
@@ -336,8 +408,14 @@ func (k *lookup) outputs(tables loop.Region, at loop.Expr, runs func(do func(r r
 		b.Advance(y, n)
 		cs.advance(n)
 	}
+	k.eachTile(tables, runs, scalars, vectors)
+}
+
+// eachTile calls what makes results of the sums of a tile's channels, scalars or eight a
+// vector, for each tile; add adds to them what the runs look up.
+func (k *lookup) eachTile(tables loop.Region, runs func(do func(r run)), scalars func(n int, add func(acc []*loop.Var)), vectors func(pt part, add func(acc []*loop.Var))) {
 	for _, pt := range k.parts() {
-		b.For("tile", loop.Int(0), loop.Int((pt.to-pt.from)/pt.channels), 1, func(tile loop.Expr) {
+		k.g.b.For("tile", loop.Int(0), loop.Int((pt.to-pt.from)/pt.channels), 1, func(tile loop.Expr) {
 			codes := loop.Sum(loop.Scaled(tile, k.taps*k.groups*k.bits*pt.channels/8), loop.Int(k.at[pt.index]))
 			if k.byVectors(pt) {
 				vectors(pt, func(acc []*loop.Var) {
@@ -356,43 +434,119 @@ func (k *lookup) outputs(tables loop.Region, at loop.Expr, runs func(do func(r r
 	}
 }
 
-// linearLookup tabulates all groups of inputs, in logical order.
+// waitingSums adds what the runs look up to the sums of all channels in scratch, which
+// is also where the tables are.
+func (k *lookup) waitingSums(scratch loop.Region, runs func(do func(r run))) {
+	b := k.g.b
+	sums := b.Cursor("sums", scratch, loop.Int(k.sums))
+	tile := func(n int, t loop.Type, add func(acc []*loop.Var)) {
+		acc := make([]*loop.Var, n)
+		for j := range acc {
+			acc[j] = b.Var("acc", &loop.Load{From: sums, Offset: loop.Int(j * t.Bytes()), T: t, Align: 4})
+		}
+		add(acc)
+		for j := range acc {
+			b.StoreAligned(sums, loop.Int(j*t.Bytes()), read(acc[j]), 4)
+		}
+		b.Advance(sums, n*t.Bytes())
+	}
+	k.eachTile(scratch, runs, func(n int, add func(acc []*loop.Var)) { tile(n, loop.I32, add) },
+		func(pt part, add func(acc []*loop.Var)) { tile(pt.channels/8, loop.I32.Vec(8), add) })
+}
+
+// finish makes results of the sums in scratch.
+func (k *lookup) finish() {
+	b := k.g.b
+	sums, y, cs := b.Cursor("sums", k.g.scratch, loop.Int(k.sums)), b.Cursor("y", k.g.out, loop.Int(0)), k.rq.cursors(k.constants, loop.Int(0))
+	lanes := 1
+	if k.rq.vectors && k.rows%4 == 0 {
+		lanes = 4
+	}
+	b.For("channel", loop.Int(0), loop.Int(k.rows/lanes), 1, func(loop.Expr) {
+		q := cs.load(0, lanes)
+		sum := &loop.Load{From: sums, Offset: loop.Int(0), T: loop.I32.Vec(lanes), Align: 4}
+		q.storeAt(loop.Sum(q.bias, sum), y, loop.Int(0))
+		b.Advance(sums, 4*lanes)
+		b.Advance(y, lanes)
+		cs.advance(lanes)
+	})
+}
+
+// linearLookup tabulates groups of inputs, in logical order, block after block, and looks
+// up in them.
 func linearLookup(g *generator) error {
-	k, err := newLookup(g)
+	tile, n := g.n.Ints("tile"), g.n
+	if len(tile) != 2 {
+		return fmt.Errorf("no tile of groups and inputs")
+	}
+	l, ok := target.NewLookup(n, n.Const("weight").Type.Elem, tile[0], tile[1])
+	if !ok {
+		return fmt.Errorf("no layout for a tile of %v", tile)
+	}
+	k, err := newLookup(g, l.Inputs, l.Block)
 	if err != nil {
 		return err
 	}
-	b, tables := g.b, k.groups*k.tableBytes()
-	tabulate := k.tabulate()
-	region := &loop.Param{Name: "tables", Constant: true}
-	look := g.function("look", nil, []*loop.Param{region, g.out}, func([]loop.Expr) {
-		k.outputs(region, loop.Int(0), func(do func(r run)) { do(run{loop.Int(0), loop.Int(0), k.groups}) })
+	var inputs int
+	k.sums, inputs, _ = l.Places()
+	b := g.b
+	x, region := &loop.Param{Name: "x", Constant: true}, &loop.Param{Name: "scratch"}
+	// tabulate makes the tables of as many groups, from one on, of which the layer's
+	// last may not be whole.
+	tabulate := g.function("tabulate", []string{"first"}, []*loop.Param{x, region}, func(v []loop.Expr) {
+		b := g.b
+		from, to := b.Cursor("from", x, loop.Scaled(v[0], k.d)), b.Cursor("to", region, loop.Int(0))
+		whole := loop.Expr(loop.Int(k.block))
+		if k.full < k.groups {
+			whole = read(b.Var("whole", loop.Op(loop.SMin, whole, loop.Op(loop.Sub, loop.Int(k.full), v[0]))))
+		}
+		b.For("group", loop.Int(0), whole, 1, func(loop.Expr) { k.group(from, to, k.d) })
+		if k.full < k.groups {
+			b.If(loop.Op(loop.SLt, whole, loop.Int(k.block)), func() { k.group(from, to, k.channels-k.full*k.d) }, nil)
+		}
+		b.Return(loop.Int(0))
+	})
+	region = &loop.Param{Name: "scratch", Constant: !k.waiting()}
+	look := g.function("look", []string{"first"}, []*loop.Param{region, g.out}, func(v []loop.Expr) {
+		k.outputs(region, loop.Int(0), func(do func(r run)) { do(run{loop.Int(0), v[0], k.block}) })
 		g.b.Return(loop.Int(0))
 	})
-	s := g.n.Args[0].Type.Shape
+	s := n.Args[0].Type.Shape
 	from := loop.Arg{Region: g.args[0]}
 	if len(s) == 3 && s[1]*s[2] > 1 {
-		from = loop.Arg{Region: g.scratch, Offset: tables}
+		from = loop.Arg{Region: g.scratch, Offset: inputs}
 		pixels := s[1] * s[2]
 		b.For("pixel", loop.Int(0), loop.Int(pixels), 1, func(p loop.Expr) {
 			b.For("channel", loop.Int(0), loop.Int(s[0]), 1, func(c loop.Expr) {
-				to := loop.Sum(loop.Scaled(c, pixels), p, loop.Int(tables))
+				to := loop.Sum(loop.Scaled(c, pixels), p, loop.Int(inputs))
 				b.Store(g.scratch, to, load(g.args[0], loop.Sum(loop.Scaled(p, s[0]), c), loop.I8))
 			})
 		})
 	}
-	b.Call(tabulate, []loop.Expr{loop.Int(0), loop.Int(0), loop.Int(1)}, []loop.Arg{from, {Region: g.scratch}})
-	b.Call(look, nil, []loop.Arg{{Region: g.scratch}, {Region: g.out}})
+	if k.waiting() {
+		c := b.Cursor("sums", g.scratch, loop.Int(k.sums))
+		b.For("i", loop.Int(0), loop.Int(k.rows), 1, func(loop.Expr) {
+			b.StoreAligned(c, loop.Int(0), loop.Int(0), 4)
+			b.Advance(c, 4)
+		})
+	}
+	b.For("first", loop.Int(0), loop.Int(k.groups), k.block, func(first loop.Expr) {
+		b.Call(tabulate, []loop.Expr{first}, []loop.Arg{from, {Region: g.scratch}})
+		b.Call(look, []loop.Expr{first}, []loop.Arg{{Region: g.scratch}, {Region: g.out}})
+	})
+	if k.waiting() {
+		k.finish()
+	}
 	return nil
 }
 
 // convLookup keeps the tables of the rows that a window sees, in a ring.
 func convLookup(g *generator) error {
-	k, err := newLookup(g)
+	w, d := interp.Window(g.n), int(g.n.Const("weight").Type.Elem.Group)
+	k, err := newLookup(g, d, (w.InC+d-1)/d)
 	if err != nil {
 		return err
 	}
-	w := interp.Window(g.n)
 	row := w.InW * k.groups * k.tableBytes()
 	tabulate, look := k.tabulate(), k.pixel(w, row)
 	b := g.b

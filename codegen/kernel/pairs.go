@@ -70,7 +70,8 @@ func newPairs(g *generator) (*pairKernel, error) {
 }
 
 // weightSum is the sum of the weights that the codes of an output channel, the first
-// ones, stand for.
+// ones, stand for: all of them, for padding and channels behind the last are there as
+// the zero point.
 func (k *pairKernel) weightSum(codes, table []byte) (sum int64) {
 	p, bits := k.p, int(k.elem.Bits)
 	for _, q := range codes[:p.Groups*p.Taps] {
@@ -182,8 +183,12 @@ func (k *pairKernel) fill() *loop.Func {
 	return g.function("fill", []string{"first", "column", "channel"}, []*loop.Param{x, scratch}, func(v []loop.Expr) {
 		b := g.b
 		// Columns of a row: some left of the image, some within it.
-		left := read(b.Var("left", loop.Op(loop.SMax, loop.Op(loop.Sub, loop.Int(0), v[1]), loop.Int(0))))
-		right := read(b.Var("right", loop.Op(loop.SMin, loop.Op(loop.Sub, loop.Int(w.InW), v[1]), loop.Int(p.Row))))
+		// A tile may lie in padding alone.
+		within := func(name string, x loop.Expr) loop.Expr {
+			return read(b.Var(name, loop.Op(loop.SMin, loop.Op(loop.SMax, x, loop.Int(0)), loop.Int(p.Row))))
+		}
+		left := within("left", loop.Op(loop.Sub, loop.Int(0), v[1]))
+		right := within("right", loop.Op(loop.Sub, loop.Int(w.InW), v[1]))
 		at := read(b.Var("at", loop.Scaled(loop.Sum(v[1], left), w.InC)))
 		to := b.Cursor("to", scratch, loop.Int(k.inputs))
 		store := func(y loop.Expr) {
@@ -215,8 +220,8 @@ func (k *pairKernel) fill() *loop.Func {
 // of which columns from left to right are within it, and there from a byte on.
 func (k *pairKernel) row(x loop.Region, iy, at, left, right loop.Expr, store func(y loop.Expr), outside func(from, end loop.Expr)) {
 	b, w, zero := k.g.b, k.w, k.g.n.Args[0].Type.Quant.Zero
-	upper := read(b.Var("iy", iy))
-	lower := read(b.Var("iy", loop.Sum(upper, loop.Int(k.p.Half))))
+	low := read(b.Var("iy", iy)) // its pixels are in the lower halves
+	high := read(b.Var("iy", loop.Sum(low, loop.Int(k.p.Half))))
 	inside := func(iy loop.Expr) loop.Expr { return loop.Op(loop.ULt, iy, loop.Int(w.InH)) }
 	from := func(iy loop.Expr) *loop.Cursor {
 		return b.Cursor("from", x, loop.Sum(loop.Scaled(iy, w.InW*w.InC), at))
@@ -226,24 +231,24 @@ func (k *pairKernel) row(x loop.Region, iy, at, left, right loop.Expr, store fun
 		b.Advance(c, w.InC)
 		return y
 	}
-	high := func(y loop.Expr) loop.Expr { return loop.Op(loop.Shl, y, loop.Int(16)) }
+	raise := func(y loop.Expr) loop.Expr { return loop.Op(loop.Shl, y, loop.Int(16)) }
 	each := func(word func() loop.Expr) {
 		b.For("px", left, right, 1, func(loop.Expr) { store(word()) })
 	}
 	outside(loop.Int(0), left)
-	b.If(inside(upper), func() {
-		c := from(upper)
-		b.If(inside(lower), func() {
-			d := from(lower)
+	b.If(inside(low), func() {
+		c := from(low)
+		b.If(inside(high), func() {
+			d := from(high)
 			each(func() loop.Expr {
 				y := value(c)
-				return loop.Sum(y, high(value(d)))
+				return loop.Sum(y, raise(value(d)))
 			})
 		}, func() { each(func() loop.Expr { return loop.Sum(value(c), loop.Int(zero<<16)) }) })
 	}, func() {
-		b.If(inside(lower), func() {
-			d := from(lower)
-			each(func() loop.Expr { return loop.Sum(high(value(d)), loop.Int(zero)) })
+		b.If(inside(high), func() {
+			d := from(high)
+			each(func() loop.Expr { return loop.Sum(raise(value(d)), loop.Int(zero)) })
 		}, func() { outside(left, right) })
 	})
 	outside(right, loop.Int(k.p.Row))
@@ -288,8 +293,7 @@ func (k *pairKernel) tabulate() *loop.Func {
 // raised is what is added to an entry's word.
 func (k *pairKernel) raised() int { return k.p.Raised * (1 + 1<<16) }
 
-// oddEntries makes the entries of odd codes, each the sum of another one and twice a
-// power of two times an input, in their order: sixteen by sixteen.
+// oddEntries makes the entries of a group of odd codes.
 func (k *pairKernel) oddEntries(to *loop.Cursor, inputs []loop.Expr) {
 	b, p, bits := k.g.b, k.p, int(k.elem.Bits)
 	all := inputs[0]
@@ -297,19 +301,26 @@ func (k *pairKernel) oddEntries(to *loop.Cursor, inputs []loop.Expr) {
 		all = loop.Sum(all, x)
 	}
 	least := read(b.Var("sum", loop.Op(loop.Sub, loop.Int(k.raised()), loop.Op(loop.Mul, all, loop.Int(1<<bits-1)))))
-	step := func(bit int) loop.Expr {
-		return read(b.Var("step", loop.Op(loop.Shl, inputs[bit/bits], loop.Int(1+bit%bits))))
-	}
-	steps := make([]loop.Expr, min(4, p.Bits))
+	oddEntries(b, to, p.Step*p.EntryBytes(), p.Bits, least, func(bit int) loop.Expr {
+		return loop.Op(loop.Shl, inputs[bit/bits], loop.Int(1+bit%bits))
+	})
+}
+
+// oddEntries makes words of the entries of codes of some bits, which lie so many bytes
+// from each other, in their order: each is the sum of another one and of the step of a
+// bit that it has more. least is that of code 0. Sixteen are written out.
+func oddEntries(b *loop.Builder, to *loop.Cursor, stride, bits int, least loop.Expr, step func(bit int) loop.Expr) {
+	kept := func(bit int) loop.Expr { return read(b.Var("step", step(bit))) }
+	steps := make([]loop.Expr, min(4, bits))
 	for i := range steps {
-		steps[i] = step(i)
+		steps[i] = kept(i)
 	}
 	at := 0 // the entry that is written next, from the cursor
 	var entries func(bit int, sum loop.Expr)
 	entries = func(bit int, sum loop.Expr) {
 		switch {
 		case bit < 0:
-			b.StoreAligned(to, loop.Int(at*p.Step*p.EntryBytes()), sum, 4)
+			b.StoreAligned(to, loop.Int(at*stride), sum, 4)
 			at++
 		case bit < len(steps):
 			entries(bit-1, sum)
@@ -319,14 +330,15 @@ func (k *pairKernel) oddEntries(to *loop.Cursor, inputs []loop.Expr) {
 			b.For("half", loop.Int(0), loop.Int(2), 1, func(loop.Expr) {
 				entries(bit-1, read(v))
 				if bit == len(steps) {
-					b.Advance(to, at*p.Step*p.EntryBytes())
+					b.Advance(to, at*stride)
 					at = 0
 				}
-				b.Set(v, loop.Sum(read(v), step(bit)))
+				b.Set(v, loop.Sum(read(v), kept(bit)))
 			})
 		}
 	}
-	entries(p.Bits-1, least)
+	entries(bits-1, least)
+	b.Advance(to, at*stride)
 }
 
 // look writes the function that adds what the codes of a block of groups look up to
@@ -407,8 +419,8 @@ func (k *pairKernel) tile(at *loop.Cursor, first, entry loop.Expr, sums *loop.Cu
 	}
 	low := func(v *loop.Var) loop.Expr { return loop.Op(loop.And, read(v), loop.Int(1<<16-1)) }
 	high := func(v *loop.Var) loop.Expr { return loop.Op(loop.LShr, read(v), loop.Int(16)) }
-	whole := p.Together / p.Chunk // chunks that are added in halves
-	if whole >= steps*chunks {
+	together := p.Flush() // codes that are added in halves
+	if together == p.Block*p.Taps {
 		each(steps, func() {
 			each(chunks, func() { chunk(nil); down() })
 			next()
@@ -431,18 +443,18 @@ func (k *pairKernel) tile(at *loop.Cursor, first, entry loop.Expr, sums *loop.Cu
 		}
 	}
 	switch {
-	case whole == 0:
+	case together < p.Chunk:
 		each(steps, func() {
 			each(chunks, func() { chunk(flush); flush(); down() })
 			next()
 		})
-	case whole < chunks:
+	case together < p.Step*p.Taps:
 		each(steps, func() {
 			each(chunks, func() { chunk(nil); flush(); down() })
 			next()
 		})
 	default: // whole steps
-		n := divisor(steps, whole/chunks)
+		n := together / (p.Step * p.Taps)
 		each(steps/n, func() {
 			each(n, func() {
 				each(chunks, func() { chunk(nil); down() })
@@ -455,15 +467,6 @@ func (k *pairKernel) tile(at *loop.Cursor, first, entry loop.Expr, sums *loop.Cu
 		add(i, read(wide[i]))
 		add(i+p.Rows*p.Pitch/2, read(wide[p.Wide+i]))
 	}
-}
-
-// divisor is the greatest divisor of n that is at most a limit.
-func divisor(n, limit int) int {
-	d := min(n, limit)
-	for n%d > 0 {
-		d--
-	}
-	return d
 }
 
 // tap adds the entries of a tap's codes of a step to a tile's sums; added is called

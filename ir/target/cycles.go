@@ -12,6 +12,9 @@ const (
 	perLookup = 3.35 // a code: its bits, the table's entry, the addition
 	perEntry  = 6.   // a table's entry, beside its products
 	perProd   = 0.8  // a product of a table's entry
+
+	perOddEntry = 1.6 // an entry of a table of odd codes
+	perWaiting  = 3.  // an output whose sum waits for further tables
 	// Where tables are vectors of bytes (LooksUpVectors):
 	perVectorLookup = .76 // 27 for a step of 32 channels
 	perVectorOutput = 5.  // four sums requantized together
@@ -76,28 +79,22 @@ func (t *Target) otherCycles(n *ir.Node, e ir.Elem) float64 {
 	pixels, taps, groups := extent(n)
 	outputs := float64(pixels * shape[0])
 	if e.Kind == ir.Vec {
+		if _, cost, ok := t.lookupLayout(n, e); ok {
+			return cost
+		}
 		d := int(e.Group)
 		steps := (shape[1] + d - 1) / d
-		inputs := pixels // of tables; strides are few
+		tables := float64(pixels*steps) * t.tableCycles(e, d, 1<<e.Bits) // strides are few
+		look := float64(steps*taps) * t.lookCycles(e, int(e.Bits))
 		if t.LooksUpVectors(e) {
-			tables := float64(inputs*steps) * (perVectorTable + perVectorInput*float64(d))
-			return tables + outputs*(float64(steps*taps)*perVectorLookup+perVectorOutput+perTap*float64(taps)/(4*LookupTile)) + perPixel*float64(pixels)
-		}
-		entries := float64(int(1) << e.Bits)
-		tables := float64(inputs*steps) * entries * (perEntry + perProd*float64(d))
-		if t.Vectors() && e.Bits >= 4 { // sixteen entries at once
-			tables = float64(inputs*steps) * entries / 16 * (perVectorTable + perVectorInput*float64(d))
+			return tables + outputs*(look+perVectorOutput+perTap*float64(taps)/(4*LookupTile)) + perPixel*float64(pixels)
 		}
 		if n.Op == ir.Conv2D && steps*2<<e.Bits*shape[2]*n.Args[0].Type.Shape[2] > maxTables {
 			if b := t.blocks(n, e); b.m != nil {
 				return b.cost
 			}
 		}
-		look := perLookup
-		if 8%e.Bits > 0 { // some codes lie in two words
-			look *= 1.5
-		}
-		return tables + outputs*(float64(steps*taps)*look+perOutput+perTap*float64(taps)/LookupTile) + perPixel*float64(pixels)
+		return tables + outputs*(look+perOutput+perTap*float64(taps)/LookupTile) + perPixel*float64(pixels)
 	}
 	if groups == shape[0] && groups > 1 {
 		if t.Vectors() {
@@ -106,6 +103,9 @@ func (t *Target) otherCycles(n *ir.Node, e ir.Elem) float64 {
 		return outputs * (float64(taps)*perDepthwiseTap + perOutput)
 	}
 	cost := t.microCycles(n, e)
+	if _, c, ok := t.lookupLayout(n, e); ok {
+		cost = min(cost, c)
+	}
 	if e.Kind == ir.Odd && n.Op == ir.Conv2D {
 		if b := t.blocks(n, e); b.m != nil {
 			cost = min(cost, b.cost)

@@ -123,6 +123,27 @@ var kernels = []Kernel{
 		},
 	},
 	micro("conv_micro", ir.Conv2D, "windows of a tile of pixels gathered as columns, times words of codes of a few output channels, by the target's own product"),
+	{
+		Name: "linear_lookup", Op: ir.Linear, Applies: linearLooksUp,
+		Doc: "sums of products of a few inputs with all that a code stands for tabulated; codes look them up",
+		Tile: func(n *ir.Node, t *Target) []int {
+			l, _, _ := t.lookupLayout(n, n.Const("weight").Type.Elem)
+			return []int{l.Block, l.Inputs}
+		},
+		Scratch: func(n *ir.Node, t *Target) int {
+			l, _, _ := t.lookupLayout(n, n.Const("weight").Type.Elem)
+			_, _, bytes := l.Places()
+			return bytes
+		},
+		Prefers: func(n *ir.Node, t *Target) bool {
+			e := n.Const("weight").Type.Elem
+			_, cost, _ := t.lookupLayout(n, e)
+			if e.Kind == ir.Odd {
+				return cost < t.microCycles(n, e)
+			}
+			return cost < bookCycles(n, e)
+		},
+	},
 	micro("linear_micro", ir.Linear, "the input made a column, times words of codes of a few outputs, by the target's own product"),
 	{
 		Name: "conv_tile", Op: ir.Conv2D, Applies: scalarCodes, Pools: true, Rows: true,
@@ -145,15 +166,6 @@ var kernels = []Kernel{
 		Scratch: func(n *ir.Node, _ *Target) int {
 			in := n.Args[0].Type.Shape
 			return n.Const("weight").Type.Shape[2] * in[2] * tableBytes(n)
-		},
-	},
-	{
-		Name: "linear_lookup", Op: ir.Linear, Applies: looksUp, Tile: noTile,
-		Doc:     "products of all rows of the codebook with each group of inputs tabulated; codes look them up",
-		Scratch: func(n *ir.Node, _ *Target) int { return tableBytes(n) + n.Args[0].Type.Shape.Size() },
-		Prefers: func(n *ir.Node, t *Target) bool {
-			e := n.Const("weight").Type.Elem
-			return t.otherCycles(n, e) < bookCycles(n, e)
 		},
 	},
 	{
@@ -394,9 +406,6 @@ func (t *Target) LooksUpVectors(e ir.Elem) bool {
 	return e.Kind == ir.Vec && e.Bits == 4 && t.Has("neon")
 }
 
-// maxTables bounds the tables of look-up kernels.
-const maxTables = 24 << 10
-
 // tableBytes is the tables of all groups of one pixel.
 func tableBytes(n *ir.Node) int {
 	w := n.Const("weight").Type
@@ -404,21 +413,16 @@ func tableBytes(n *ir.Node) int {
 	return (w.Shape[1] + d - 1) / d * 2 << w.Elem.Bits
 }
 
-// looksUp: vector codes whose tables hold 16-bit sums, are not too large, and pad
-// with the zero point.
+// looksUp: a convolution of vector codes whose tables hold 16-bit sums, are not too
+// large, and pad with the zero point.
 func looksUp(n *ir.Node, t *Target) bool {
 	w := n.Const("weight").Type
-	if w.Elem.Kind != ir.Vec || n.Const("bias").Type.Elem.Kind != ir.I32 {
+	if w.Elem.Kind != ir.Vec || n.Const("bias").Type.Elem.Kind != ir.I32 ||
+		n.Int("groups") > 1 || n.Nums("pad_value") != nil || !slices.Equal(n.Ints("dilation"), []int{1, 1}) {
 		return false
 	}
-	bytes := tableBytes(n)
-	if n.Op == ir.Conv2D {
-		bytes *= w.Shape[2] * n.Args[0].Type.Shape[2]
-		if n.Int("groups") > 1 || n.Nums("pad_value") != nil || !slices.Equal(n.Ints("dilation"), []int{1, 1}) {
-			return false
-		}
-	}
-	return bytes <= maxTables && n.Const("weight").Type.Shape[0] >= LookupTile && sumsFit(n)
+	bytes := tableBytes(n) * w.Shape[2] * n.Args[0].Type.Shape[2]
+	return bytes <= maxTables && w.Shape[0] >= LookupTile && sumsFit(n)
 }
 
 // sumsFit proves that no table entry leaves 16 bits: the sum of |T| over a row of
@@ -491,6 +495,26 @@ func FindKernel(name string) *Kernel {
 		}
 	}
 	return nil
+}
+
+// ChooseWithin is Choose among the families whose scratch takes no more than so many
+// bytes; or, if there are none, the family of least scratch.
+func ChooseWithin(n *ir.Node, t *Target, bytes int) *Kernel {
+	var least *Kernel
+	for i := range kernels {
+		k := &kernels[i]
+		if !k.Serves(n, t) {
+			continue
+		}
+		s := k.Scratch(n, t)
+		if s <= bytes && (k.Prefers == nil || k.Prefers(n, t)) {
+			return k
+		}
+		if least == nil || s < least.Scratch(n, t) {
+			least = k
+		}
+	}
+	return least
 }
 
 // Choose returns the first family that serves n on t and prefers to, or nil.

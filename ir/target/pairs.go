@@ -2,6 +2,7 @@ package target
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/dnnc/dnnc/ir"
 )
@@ -61,7 +62,8 @@ func (p *Pairs) Planes() []int { return ir.Elem{Kind: ir.Code, Bits: uint8(p.Bit
 const maxPairChunk = 18
 
 // NewPairs lays out a convolution whose weights are of a format, for a tile of rows,
-// columns, groups, inputs of a code and words. Entries are from least to most. ok is false where that does not work.
+// columns, groups, inputs of a code and words; reach is that of entries. ok is false
+// where that does not work.
 func NewPairs(n *ir.Node, e ir.Elem, tile [5]int, reach Reach) (p Pairs, ok bool) {
 	in, s, out := n.Args[0].Type.Shape, n.Const("weight").Type.Shape, n.Out.Type.Shape
 	dilation := n.Ints("dilation")
@@ -72,6 +74,13 @@ func NewPairs(n *ir.Node, e ir.Elem, tile [5]int, reach Reach) (p Pairs, ok bool
 	}
 	p.Entries = 1 << p.Bits
 	p.Raised, p.Together = -reach.Least, (1<<16-1)/max(1, reach.Most-reach.Least)
+	if p.Together > 0 {
+		// The same for most codebooks, so that layers of a shape share their code.
+		most := (1<<16 - 1) / p.Together
+		if half := most / 2; half >= -reach.Least && half+reach.Most <= most {
+			p.Raised = half
+		}
+	}
 	p.Step = 8 / slices.Min(p.Planes())
 	p.PoolH, p.PoolW = n.Pool()
 	p.OutH, p.OutW = out[1]*p.PoolH, out[2]*p.PoolW
@@ -142,6 +151,13 @@ func (t *Target) pairLayout(n *ir.Node, e ir.Elem, reach func(inputs int) Reach)
 	if t.Vectors() || t.Pair.Words == 0 || n.Op != ir.Conv2D || n.Int("groups") != 1 || n.Nums("pad_value") != nil || !slices.Equal(n.Stride(), []int{1, 1}) {
 		return best, 0, false
 	}
+	room := maxTables
+	switch {
+	case e.Kind == ir.Odd:
+		room = oddTables(n)
+	case strings.HasPrefix(t.Arch, "riscv") && !t.Has("m"):
+		return best, 0, false // products of a codebook's rows would be calls
+	}
 	in, out := n.Args[0].Type.Shape, n.Out.Type.Shape
 	ph, pw := n.Pool()
 	for _, d := range pairInputs(e, in[0]) {
@@ -151,11 +167,14 @@ func (t *Target) pairLayout(n *ir.Node, e ir.Elem, reach func(inputs int) Reach)
 				for wide := 1; wide <= min(t.Pair.Words, cols); wide++ {
 					// As many groups at a time as there is room for.
 					for block := groups; block > 0; block-- {
+						if groups%block > 0 {
+							continue
+						}
 						p, fits := NewPairs(n, e, [5]int{rows, cols, block, d, wide}, entries)
 						if !fits {
 							continue
 						}
-						if _, _, bytes := p.Places(); bytes > maxTables {
+						if _, _, bytes := p.Places(); bytes > room {
 							continue
 						}
 						if c := p.cycles(e, t.Pair); !ok || c < cost {
@@ -200,8 +219,8 @@ func (p *Pairs) cycles(e ir.Elem, c Pair) float64 {
 		}
 	}
 	look := codes * (code + wide*(1+c.Load) + 3/float64(p.Chunk))
-	switch n := p.together(); {
-	case n >= p.Block*p.Taps:
+	switch n := p.Flush(); {
+	case n == p.Block*p.Taps:
 	case p.Wide <= c.Kept:
 		look += codes / float64(n) * wide * c.Halves
 	default:
@@ -218,13 +237,21 @@ func (p *Pairs) cycles(e ir.Elem, c Pair) float64 {
 	return blocks * (look + outputs + tables)
 }
 
-// together is the codes that are added in halves before they are added to sums: whole
-// chunks, where one fits.
-func (p *Pairs) together() int {
-	if p.Together < p.Chunk {
-		return p.Together
+// Flush is the codes whose entries are added in halves before those are added to sums:
+// all of a block, whole steps of which there are a whole number of times as many, a
+// chunk, or some of a chunk.
+func (p *Pairs) Flush() int {
+	steps, step := p.Block/p.Step, p.Step*p.Taps
+	switch whole := p.Together / p.Chunk * p.Chunk / step; {
+	case whole >= steps:
+		return steps * step
+	case whole > 0:
+		for steps%whole > 0 {
+			whole--
+		}
+		return whole * step
 	}
-	return p.Together / p.Chunk * p.Chunk
+	return min(p.Together, p.Chunk)
 }
 
 const pairOutput = 9. // a sum requantized and stored

@@ -74,7 +74,7 @@ var table = []*Target{
 		Runners: []Runner{board("mps3-an547", "", &Board{
 			Flash: Span{0, 512 << 10}, RAM: Span{0x20000000, 512 << 10}, Large: Span{0x01000000, 2 << 20},
 		}, "dsp", "mve")}, MCA: "cortex-m55",
-		LinkMode: "armelf", VectorLanes: 8, TilePixels: 2,
+		LinkMode: "armelf", VectorLanes: 8, TilePixels: 2, Pair: thumb2Pair,
 	},
 	{
 		Name: "armv7", Doc: "Cortex-A5 to A17 with NEON, Linux; soft- and hard-float programs", Arch: "arm",

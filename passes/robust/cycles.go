@@ -43,8 +43,21 @@ func (s *Search) cyclesOf(list []ir.Elem) float64 {
 }
 
 // cyclesIn is the estimate of a layer in a format, and of those that share its weights.
+// It is kept: a kernel's layout is a search of its own.
 func (s *Search) cyclesIn(n *ir.Node, e ir.Elem) float64 {
-	return float64(len(s.m.Tied(n))) * s.env.Target.Cycles(n, e)
+	key := layerFormat{n, e}
+	if c, ok := s.estimates.Load(key); ok {
+		return c.(float64)
+	}
+	c := float64(len(s.m.Tied(n))) * s.env.Target.Cycles(n, e)
+	s.estimates.Store(key, c)
+	return c
+}
+
+// layerFormat is a layer in a format.
+type layerFormat struct {
+	n *ir.Node
+	e ir.Elem
 }
 
 // choice is entry f of layer l at a cost.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/passes/pass"
@@ -39,6 +40,8 @@ type Search struct {
 
 	cycles [][]float64 // of each layer in each format; nil unless they are bounded
 	most   float64     // cycles of all layers
+
+	estimates sync.Map // cycles of a layerFormat
 
 	id            string // identity, once it is known
 	table         [][]entry

@@ -1,0 +1,81 @@
+package machine_test
+
+import (
+	"bytes"
+	"context"
+	"math/rand"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/dnnc/dnnc/frontend"
+	"github.com/dnnc/dnnc/frontend/weights"
+	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/target"
+	"github.com/dnnc/dnnc/passes"
+	"github.com/dnnc/dnnc/passes/pass"
+	"github.com/dnnc/dnnc/runtime/data"
+)
+
+// TestSelectWithinMemory: a bound on memory takes kernels of less scratch before it
+// fails.
+func TestSelectWithinMemory(t *testing.T) {
+	const source = `tensors "net.safetensors"
+network net(image: f32[32,8,8] in [0,1]) -> f32[32,8,8] {
+  a = conv2d(image, filters: 32, kernel: 3, pad: 1, act: relu)
+  b = conv2d(a, filters: 32, kernel: 3, pad: 1, act: relu)
+  return b
+}
+`
+	dir := t.TempDir()
+	rng := rand.New(rand.NewSource(1))
+	var tensors []weights.Tensor
+	for _, name := range []string{"a.weight", "b.weight", "a.bias", "b.bias"} {
+		shape := ir.Shape{32, 32, 3, 3}
+		if name[2] == 'b' {
+			shape = shape[:1]
+		}
+		x := make([]float32, shape.Size())
+		for i := range x {
+			x[i] = float32(rng.NormFloat64() / 8)
+		}
+		raw, err := ir.FloatConst(name, shape, x).Load()
+		require.NoError(t, err)
+		tensors = append(tensors, weights.Tensor{Name: name, DType: weights.F32, Shape: shape, Data: raw})
+	}
+	var file bytes.Buffer
+	require.NoError(t, weights.WriteSafetensors(&file, tensors))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "net.safetensors"), file.Bytes(), 0o644))
+	tgt, err := target.Find("armv7em")
+	require.NoError(t, err)
+	compile := func(format string, ram int) (*ir.Module, error) {
+		e, ok := ir.ParseElem(format)
+		require.True(t, ok)
+		m, err := frontend.Parse(filepath.Join(dir, "net.dnn"), []byte(source), frontend.Options{})
+		require.NoError(t, err)
+		env := &pass.Env{Target: tgt, Level: pass.Universal, Rounding: "nearest", Seed: 1, High: 1, Fix: map[string]ir.Elem{"a": e, "b": e}, Budget: pass.Budget{Bits: 8, RAM: ram},
+			Calibration: func() (data.Batch, error) { return data.Synthesize([]int{32, 8, 8}, 0, 1, 4, 1), nil }}
+		return m, passes.Table.Run(context.Background(), m, env, pass.Options{StopAfter: "memory"})
+	}
+	for _, format := range []string{"odd1", "odd2", "vec4x8"} {
+		t.Run(format, func(t *testing.T) {
+			free, err := compile(format, 0)
+			require.NoError(t, err)
+			assert.Equal(t, "conv_pairs", free.Ops[0].Word("impl"))
+
+			bound, err := compile(format, free.Arena.Bytes-1)
+			require.NoError(t, err)
+			assert.Less(t, bound.Arena.Bytes, free.Arena.Bytes)
+
+			same, err := compile(format, free.Arena.Bytes)
+			require.NoError(t, err)
+			assert.Equal(t, free.Arena.Bytes, same.Arena.Bytes, "what fits is not given up")
+
+			_, err = compile(format, 100)
+			require.ErrorContains(t, err, "-ram allows 100")
+		})
+	}
+}
