@@ -58,6 +58,12 @@ func onLanes(name string, a []loop.Expr, i int) (text string, ok bool) {
 	case "tbl16":
 		n := expr(a[2], i)
 		return fmt.Sprintf("(uint16_t)(%s[%s] | (uint32_t)%s[%s] << 8)", a[0].(*loop.Read).Var.Name, n, a[1].(*loop.Read).Var.Name, n), true
+	case "sdot", "udot":
+		text := expr(a[2], i)
+		for j := 4 * i; j < 4*i+4; j++ {
+			text += fmt.Sprintf(" + %[1]s(%[2]s) * %[1]s(%[3]s)", wider[name], expr(a[0], j), expr(a[1], j))
+		}
+		return "(" + text + ")", true
 	case "mladav", "mladavu":
 		text := expr(a[2], 0)
 		for i := range a[0].Type().Lanes {
@@ -87,7 +93,7 @@ func onLanes(name string, a []loop.Expr, i int) (text string, ok bool) {
 }
 
 // wider is what makes lanes of bytes 32 bits wide.
-var wider = map[string]string{"mladav": "sext8_32", "addv": "sext8_32", "mladavu": "(uint32_t)", "addvu": "(uint32_t)"}
+var wider = map[string]string{"mladav": "sext8_32", "addv": "sext8_32", "mladavu": "(uint32_t)", "sdot": "sext8_32", "udot": "(uint32_t)", "addvu": "(uint32_t)"}
 
 // total is the sum of a vector's lanes.
 func total(e loop.Expr) string {
@@ -99,7 +105,7 @@ func total(e loop.Expr) string {
 }
 
 // vectors are the names that onLanes knows.
-var vectors = []string{"mladav", "mladavu", "addv", "addvu", "mull", "paddl", "padal", "padalu", "abal", "tst", "tbl16", "sum", "sums", "lanes", "qdmulh", "rshr", "zip"}
+var vectors = []string{"sdot", "udot", "mladav", "mladavu", "addv", "addvu", "mull", "paddl", "padal", "padalu", "abal", "tst", "tbl16", "sum", "sums", "lanes", "qdmulh", "rshr", "zip"}
 
 func pairOf(a []loop.Expr, i int, widen string) string {
 	return fmt.Sprintf("(%s + %s(%s) + %s(%s))", expr(a[1], i), widen, expr(a[0], 2*i), widen, expr(a[0], 2*i+1))

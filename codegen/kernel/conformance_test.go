@@ -375,6 +375,11 @@ func TestOtherProducts(t *testing.T) {
 		{"armv7em", "odd1", "smlad_decoded", [2]int{1, 2}},
 		{"armv7", "odd7", "mlal_decoded", [2]int{2, 4}}, // one product to a lane
 		{"armv7", "odd3", "mlal_decoded", [2]int{1, 2}},
+		{"aarch64+dotprod", "odd1", "udot_nested", [2]int{1, 8}},
+		{"aarch64+dotprod", "odd2", "udot_nested", [2]int{4, 4}},
+		{"aarch64+dotprod", "odd6", "udot_nested", [2]int{2, 4}},
+		{"aarch64+dotprod", "odd5", "sdot", [2]int{4, 4}},
+		{"aarch64+dotprod", "odd7", "sdot_decoded", [2]int{4, 4}},
 	} {
 		t.Run(fmt.Sprint(c), func(t *testing.T) {
 			tgt, err := target.Find(c.target)

@@ -269,7 +269,7 @@ func (c *columnWriter) sixteens(source, to *loop.Cursor, n loop.Expr) {
 	}
 	b.For("c", loop.Int(0), loop.Scaled(n, c.taps/16), 1, func(loop.Expr) {
 		v := read(b.Var("v", load(source, loop.Int(0), t)))
-		if sums != nil { // of products whose columns hold the inputs themselves
+		if sums != nil { // of the inputs themselves
 			b.Set(sums, loop.Instr("padal", loop.Instr("paddl", v, loop.Num(loop.I16.Vec(8), 0)), read(sums)))
 		}
 		add := "addv"
@@ -284,7 +284,8 @@ func (c *columnWriter) sixteens(source, to *loop.Cursor, n loop.Expr) {
 		b.Advance(to, c.stride(16))
 	})
 	if sums != nil {
-		b.Set(c.sum, loop.Sum(read(c.sum), c.product.total(read(sums))))
+		shifted := loop.Scaled(n, c.taps*int(c.product.shift()))
+		b.Set(c.sum, loop.Sum(read(c.sum), c.product.total(read(sums)), shifted))
 	}
 }
 

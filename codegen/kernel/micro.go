@@ -308,6 +308,9 @@ func (k *micro) block(col column, outs []output, channels int, y *loop.Cursor, c
 			wide[i] = k.sums(channels, k.product.wide())
 		}
 		k.words(p, l, col, ws[i], wide)
+		if k.m.NestedIn(l) {
+			k.takeApart(p, l, wide, wide)
+		}
 		scalar := l.Rest > 0 && !decoded
 		if decoded {
 			k.restBytes(p, l, col, rest(p), wide)
@@ -542,11 +545,11 @@ func (k *micro) takeApart(p *pass, l target.Layout, sums, acc [][]*loop.Var) {
 	b := k.g.b
 	for px, row := range sums {
 		for j := len(row) - 1; j >= 0; j-- {
-			sum := read(row[j])
+			sum, t := read(row[j]), row[j].Type
 			if j%l.Fields > 0 {
-				sum = loop.Op(loop.Sub, sum, loop.Op(loop.LShr, read(row[j-1]), loop.Int(p.bits)))
+				sum = loop.Op(loop.Sub, sum, loop.Op(loop.LShr, read(row[j-1]), loop.Num(t, int64(p.bits))))
 			}
-			sum = loop.Op(loop.LShr, sum, loop.Int(k.m.Field-p.bits))
+			sum = loop.Op(loop.LShr, sum, loop.Num(t, int64(k.m.Field-p.bits)))
 			if row[j] != acc[px][j] {
 				sum = loop.Sum(read(acc[px][j]), sum)
 			}

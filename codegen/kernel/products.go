@@ -40,12 +40,15 @@ var products = map[string]product{
 	"pair":   pair{},
 	"mlal":   mlal{},
 	"mladav": mladav{},
+	"sdot":   sdot{},
 
 	"smlad_decoded":  smladDecoded{},
 	"pair_decoded":   pairDecoded{},
 	"mlal_decoded":   mlal{},
+	"sdot_decoded":   sdot{},
 	"mladav_decoded": mladav{},
 	"mladav_nested":  mladavNested{},
+	"udot_nested":    udotNested{},
 	"abal":           abal{},
 }
 
@@ -255,6 +258,15 @@ func (abal) flush(b *loop.Builder, part *loop.Var, acc []*loop.Var) {
 	b.Set(acc[0], loop.Instr("padalu", read(part), read(acc[0])))
 }
 
+// sdot multiplies signed bytes and adds products by fours.
+type sdot struct{ mlal }
+
+func (sdot) sums(int) loop.Type                          { return loop.I32.Vec(4) }
+func (sdot) flush(*loop.Builder, *loop.Var, []*loop.Var) {}
+func (sdot) add(_ int, code, input, sum loop.Expr) loop.Expr {
+	return loop.Instr("sdot", code, input, sum)
+}
+
 // mladav multiplies signed bytes and adds all products to one sum.
 type mladav struct{ mlal }
 
@@ -273,4 +285,13 @@ func (mladavNested) shift() int64                 { return 128 }
 func (mladavNested) single(x loop.Expr) loop.Expr { return loop.To(loop.ZExt, x, 32) }
 func (mladavNested) add(_ int, code, input, sum loop.Expr) loop.Expr {
 	return loop.Instr("mladavu", code, input, sum)
+}
+
+// udotNested multiplies unsigned bytes: codes with x+128.
+type udotNested struct{ sdot }
+
+func (udotNested) shift() int64                 { return 128 }
+func (udotNested) single(x loop.Expr) loop.Expr { return loop.To(loop.ZExt, x, 32) }
+func (udotNested) add(_ int, code, input, sum loop.Expr) loop.Expr {
+	return loop.Instr("udot", code, input, sum)
 }

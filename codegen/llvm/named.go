@@ -115,6 +115,12 @@ var forms = map[string]func(p *printer, e *loop.Named, args []value.Value) value
 		}
 		return p.block.NewMul(p.block.NewSExt(args[0], typeOf(e.T)), p.block.NewSExt(args[1], typeOf(e.T)))
 	},
+	"sdot": func(p *printer, e *loop.Named, args []value.Value) value.Value {
+		return p.intrinsic("llvm.aarch64.neon.sdot.v4i32.v16i8", e.T, args[2], args[0], args[1])
+	},
+	"udot": func(p *printer, e *loop.Named, args []value.Value) value.Value {
+		return p.intrinsic("llvm.aarch64.neon.udot.v4i32.v16i8", e.T, args[2], args[0], args[1])
+	},
 	"mladav":  func(p *printer, e *loop.Named, args []value.Value) value.Value { return p.mladav(e, 0, args) },
 	"mladavu": func(p *printer, e *loop.Named, args []value.Value) value.Value { return p.mladav(e, 1, args) },
 	"addv":    func(p *printer, e *loop.Named, args []value.Value) value.Value { return p.addv(e, 0, args) },

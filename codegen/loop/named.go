@@ -68,6 +68,10 @@ var Intrinsics = map[string]func(args [][]int64) []int64{
 		}
 		return []int64{wrap(sum, 32)}
 	},
+	// sdot adds the products of four signed bytes each to lanes of 32 bits, udot those
+	// of unsigned ones.
+	"sdot": func(a [][]int64) []int64 { return dots(a, func(v int64) int64 { return v }) },
+	"udot": func(a [][]int64) []int64 { return dots(a, func(v int64) int64 { return v & 0xff }) },
 	// ssub16 subtracts halves.
 	"ssub16": func(a [][]int64) []int64 {
 		return halves(a[0][0]-a[1][0], a[0][0]>>16-a[1][0]>>16)
@@ -184,6 +188,18 @@ var Intrinsics = map[string]func(args [][]int64) []int64{
 		}
 		return []int64{wrap(sum, 32)}
 	},
+}
+
+// dots adds the products of four bytes each to sums of 32 bits.
+func dots(a [][]int64, of func(int64) int64) []int64 {
+	out := make([]int64, len(a[2]))
+	for i, sum := range a[2] {
+		for j := 4 * i; j < 4*i+4; j++ {
+			sum += of(a[0][j]) * of(a[1][j])
+		}
+		out[i] = wrap(sum, 32)
+	}
+	return out
 }
 
 func halves(low, high int64) []int64 { return []int64{wrap(low&0xffff|high<<16, 32)} }

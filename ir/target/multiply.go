@@ -101,6 +101,27 @@ var multiplies = []*Multiply{
 		Narrow: lanes, Flush: 4,
 	},
 	{
+		Name: "sdot", Doc: "sixteen products of signed bytes, four to a 32-bit sum",
+		Arch: []string{"aarch64"}, Feature: "dotprod",
+		Planes: []int{8, 4, 2, 1}, Word: 16, Lanes: 16, Field: 8, Input: 8,
+		Tiles: [][2]int{{4, 4}, {2, 4}, {2, 2}, {1, 8}, {1, 4}, {1, 2}, {2, 1}, {1, 1}},
+		Load:  1, Unpack: 1.5, InputLoad: 1, Product: 1, Start: 10, Round: 4, Unroll8: 2, Unroll: 4,
+	},
+	{
+		Name: "sdot_decoded", Doc: "as sdot, of codes decoded to bytes once for all pixels",
+		Arch: []string{"aarch64"}, Feature: "dotprod", Decodes: true, Decoded: 256 << 10,
+		Planes: []int{4, 2, 1}, Word: 16, Lanes: 16, Field: 8, Input: 8,
+		Tiles: [][2]int{{4, 4}, {2, 4}, {2, 2}, {1, 4}, {1, 2}, {2, 1}, {1, 1}},
+		Load:  1, InputLoad: 1, Product: 1, Start: 10, Round: 4, Unroll8: 2, Unroll: 4,
+	},
+	{
+		Name: "udot_nested", Doc: "as sdot, of unsigned bytes: codes with those of the channels in the bits below them",
+		Arch: []string{"aarch64"}, Feature: "dotprod", Nested: true,
+		Planes: []int{4, 2, 1}, Word: 16, Lanes: 16, Field: 8, Input: 8,
+		Tiles: [][2]int{{4, 4}, {2, 4}, {1, 8}, {2, 2}, {1, 4}, {1, 2}, {2, 1}, {1, 1}},
+		Load:  1, Unpack: 1.5, InputLoad: 1, Product: 1, Start: 10, Round: 4, Unroll8: 2, Unroll: 4,
+	},
+	{
 		Name: "mladav", Doc: "sixteen products of signed bytes, all added to one sum",
 		Arch: []string{"thumb"}, Feature: "mve",
 		Planes: []int{8, 4, 2, 1}, Word: 16, Lanes: 16, Field: 8, Input: 8,
