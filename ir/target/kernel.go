@@ -497,24 +497,19 @@ func FindKernel(name string) *Kernel {
 	return nil
 }
 
-// ChooseWithin is Choose among the families whose scratch takes no more than so many
-// bytes; or, if there are none, the family of least scratch.
-func ChooseWithin(n *ir.Node, t *Target, bytes int) *Kernel {
-	var least *Kernel
+// Serving lists the families that serve n on t, those that prefer to first.
+func Serving(n *ir.Node, t *Target) []*Kernel {
+	var list, others []*Kernel
 	for i := range kernels {
-		k := &kernels[i]
-		if !k.Serves(n, t) {
-			continue
-		}
-		s := k.Scratch(n, t)
-		if s <= bytes && (k.Prefers == nil || k.Prefers(n, t)) {
-			return k
-		}
-		if least == nil || s < least.Scratch(n, t) {
-			least = k
+		switch k := &kernels[i]; {
+		case !k.Serves(n, t):
+		case k.Prefers == nil || k.Prefers(n, t):
+			list = append(list, k)
+		default:
+			others = append(others, k)
 		}
 	}
-	return least
+	return append(list, others...)
 }
 
 // Choose returns the first family that serves n on t and prefers to, or nil.

@@ -19,32 +19,64 @@ func Select(_ context.Context, m *ir.Module, env *pass.Env) error {
 	m.Target = env.Target.Name
 	m.Arena = ir.Arena{}
 	var list diag.List
-	for i, n := range m.Ops {
+	for _, n := range m.Ops {
 		for _, a := range []string{"impl", "multiply", "tile", "scratch", "lag"} {
 			n.Set(a, nil)
 		}
 		n.Out.At = ir.Place{}
 		k := target.Choose(n, env.Target)
-		if ram := env.Budget.RAM; ram > 0 && k != nil {
-			k = target.ChooseWithin(n, env.Target, ram-alive(m, i))
-		}
 		if k == nil {
 			list.Add(n.Pos, diag.Unsupported, "%s: no kernel for this %s on %s", n.Name(), n.Op, env.Target.Name)
 			continue
 		}
 		k.Assign(n, env.Target)
 	}
-	return list.Err()
+	if err := list.Err(); err != nil || env.Budget.RAM <= 0 {
+		return err
+	}
+	within(m, env.Target, env.Budget.RAM)
+	return nil
 }
 
-// alive is the bytes of the arena that values take at a step, at the most: a result may
-// come to lie over its argument.
-func alive(m *ir.Module, step int) int {
-	sum := 0
-	for v, at := range ir.Liveness(m) {
-		if at.From >= 0 && at.From <= step && step <= at.To && !m.IsOutput(v) {
-			sum += v.Type.Shape.Size()
+// within has steps that take more memory than there is computed by the first family that
+// takes no more, or by the one that takes least; unless the arena does not shrink.
+func within(m *ir.Module, t *target.Target, ram int) {
+	_, free := plan(blocksOf(m, t))
+	if free <= ram {
+		return
+	}
+	for i, n := range m.Ops {
+		// What lives at the step, results over their arguments.
+		bytes := func() int {
+			var there []*block
+			for _, b := range blocksOf(m, t) {
+				if b.live.From <= i && i <= b.live.To {
+					there = append(there, b)
+				}
+			}
+			_, bytes := plan(there)
+			return bytes
+		}
+		if bytes() <= ram {
+			continue
+		}
+		var best *target.Kernel
+		least := 0
+		for _, k := range target.Serving(n, t) {
+			k.Assign(n, t)
+			b := bytes()
+			if best == nil || b < least {
+				best, least = k, b
+			}
+			if b <= ram {
+				break
+			}
+		}
+		best.Assign(n, t)
+	}
+	if _, bytes := plan(blocksOf(m, t)); bytes >= free {
+		for _, n := range m.Ops {
+			target.Choose(n, t).Assign(n, t)
 		}
 	}
-	return sum
 }

@@ -27,13 +27,14 @@ func TestSelectWithinMemory(t *testing.T) {
 network net(image: f32[32,8,8] in [0,1]) -> f32[32,8,8] {
   a = conv2d(image, filters: 32, kernel: 3, pad: 1, act: relu)
   b = conv2d(a, filters: 32, kernel: 3, pad: 1, act: relu)
-  return b
+  c = conv2d(b, filters: 32, kernel: 3, pad: 1, act: relu)
+  return c
 }
 `
 	dir := t.TempDir()
 	rng := rand.New(rand.NewSource(1))
 	var tensors []weights.Tensor
-	for _, name := range []string{"a.weight", "b.weight", "a.bias", "b.bias"} {
+	for _, name := range []string{"a.weight", "b.weight", "c.weight", "a.bias", "b.bias", "c.bias"} {
 		shape := ir.Shape{32, 32, 3, 3}
 		if name[2] == 'b' {
 			shape = shape[:1]
@@ -49,32 +50,43 @@ network net(image: f32[32,8,8] in [0,1]) -> f32[32,8,8] {
 	var file bytes.Buffer
 	require.NoError(t, weights.WriteSafetensors(&file, tensors))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "net.safetensors"), file.Bytes(), 0o644))
-	tgt, err := target.Find("armv7em")
-	require.NoError(t, err)
-	compile := func(format string, ram int) (*ir.Module, error) {
+	compile := func(name, format string, ram int) (*ir.Module, error) {
+		tgt, err := target.Find(name)
+		require.NoError(t, err)
 		e, ok := ir.ParseElem(format)
 		require.True(t, ok)
 		m, err := frontend.Parse(filepath.Join(dir, "net.dnn"), []byte(source), frontend.Options{})
 		require.NoError(t, err)
-		env := &pass.Env{Target: tgt, Level: pass.Universal, Rounding: "nearest", Seed: 1, High: 1, Fix: map[string]ir.Elem{"a": e, "b": e}, Budget: pass.Budget{Bits: 8, RAM: ram},
+		env := &pass.Env{Target: tgt, Level: pass.Universal, Rounding: "nearest", Seed: 1, High: 1, Fix: map[string]ir.Elem{"a": e, "b": e, "c": e}, Budget: pass.Budget{Bits: 8, RAM: ram},
 			Calibration: func() (data.Batch, error) { return data.Synthesize([]int{32, 8, 8}, 0, 1, 4, 1), nil }}
 		return m, passes.Table.Run(context.Background(), m, env, pass.Options{StopAfter: "memory"})
 	}
-	for _, format := range []string{"odd1", "odd2", "vec4x8"} {
-		t.Run(format, func(t *testing.T) {
-			free, err := compile(format, 0)
+	kernels := func(m *ir.Module) (list []string) {
+		for _, n := range m.Ops {
+			list = append(list, n.Word("impl")+" "+n.Word("multiply"))
+		}
+		return list
+	}
+	for _, c := range []struct{ target, format, kernel string }{
+		{"armv7em", "odd1", "conv_pairs"}, {"armv7em", "odd2", "conv_pairs"}, {"armv7em", "vec4x8", "conv_pairs"},
+		{"armv6m", "vec4x8", "conv_lookup"}, {"armv7", "odd4", "conv_micro"}, {"armv7", "odd1", "conv_pixels"},
+	} {
+		t.Run(c.target+"/"+c.format, func(t *testing.T) {
+			free, err := compile(c.target, c.format, 0)
 			require.NoError(t, err)
-			assert.Equal(t, "conv_pairs", free.Ops[0].Word("impl"))
+			assert.Equal(t, c.kernel, free.Ops[1].Word("impl"))
 
-			bound, err := compile(format, free.Arena.Bytes-1)
+			same, err := compile(c.target, c.format, free.Arena.Bytes)
 			require.NoError(t, err)
-			assert.Less(t, bound.Arena.Bytes, free.Arena.Bytes)
+			assert.Equal(t, kernels(free), kernels(same), "what fits is not given up")
 
-			same, err := compile(format, free.Arena.Bytes)
-			require.NoError(t, err)
-			assert.Equal(t, free.Arena.Bytes, same.Arena.Bytes, "what fits is not given up")
+			if c.kernel != "conv_lookup" { // which has the least
+				bound, err := compile(c.target, c.format, free.Arena.Bytes-1)
+				require.NoError(t, err)
+				assert.Less(t, bound.Arena.Bytes, free.Arena.Bytes)
+			}
 
-			_, err = compile(format, 100)
+			_, err = compile(c.target, c.format, 100)
 			require.ErrorContains(t, err, "-ram allows 100")
 		})
 	}
