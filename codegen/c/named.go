@@ -59,17 +59,9 @@ func onLanes(name string, a []loop.Expr, i int) (text string, ok bool) {
 		n := expr(a[2], i)
 		return fmt.Sprintf("(uint16_t)(%s[%s] | (uint32_t)%s[%s] << 8)", a[0].(*loop.Read).Var.Name, n, a[1].(*loop.Read).Var.Name, n), true
 	case "sdot", "udot":
-		text := expr(a[2], i)
-		for j := 4 * i; j < 4*i+4; j++ {
-			text += fmt.Sprintf(" + %[1]s(%[2]s) * %[1]s(%[3]s)", wider[name], expr(a[0], j), expr(a[1], j))
-		}
-		return "(" + text + ")", true
+		return products(name, a, i, 4), true
 	case "mladav", "mladavu":
-		text := expr(a[2], 0)
-		for i := range a[0].Type().Lanes {
-			text += fmt.Sprintf(" + %[1]s(%[2]s) * %[1]s(%[3]s)", wider[name], expr(a[0], i), expr(a[1], i))
-		}
-		return "(" + text + ")", true
+		return products(name, a, 0, a[0].Type().Lanes), true
 	case "addv", "addvu":
 		text := expr(a[1], 0)
 		for i := range a[0].Type().Lanes {
@@ -94,6 +86,15 @@ func onLanes(name string, a []loop.Expr, i int) (text string, ok bool) {
 
 // wider is what makes lanes of bytes 32 bits wide.
 var wider = map[string]string{"mladav": "sext8_32", "addv": "sext8_32", "mladavu": "(uint32_t)", "sdot": "sext8_32", "udot": "(uint32_t)", "addvu": "(uint32_t)"}
+
+// products is lane i of the sums that an instruction adds products to, n to each.
+func products(name string, a []loop.Expr, i, n int) string {
+	text := expr(a[2], i)
+	for j := n * i; j < n*i+n; j++ {
+		text += fmt.Sprintf(" + %[1]s(%[2]s) * %[1]s(%[3]s)", wider[name], expr(a[0], j), expr(a[1], j))
+	}
+	return "(" + text + ")"
+}
 
 // total is the sum of a vector's lanes.
 func total(e loop.Expr) string {

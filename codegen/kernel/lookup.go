@@ -78,7 +78,7 @@ func newLookup(g *generator, inputs, block int) (*lookup, error) {
 		smlad: g.target.Has("dsp"), zero: n.Args[0].Type.Quant.Zero, split: g.target.LooksUpVectors(e)}
 	if e.Kind == ir.Odd {
 		k.bits *= inputs
-		k.raised = inputs * int(e.MaxWeight()) * max(127-k.zero, 128+k.zero)
+		k.raised = inputs * int(e.MaxWeight()) * target.InputReach(n)
 	}
 	k.entries = 1 << k.bits
 	k.full, k.groups = k.channels/k.d, (k.channels+k.d-1)/k.d
@@ -127,8 +127,11 @@ func together(codes []byte, n, bits int) []byte {
 // last part, of single channels.
 func (k *lookup) pack(codes []byte) []byte {
 	steps := k.taps * k.groups
-	// Of a single channel's code two bytes are read.
-	data, bit := make([]byte, (len(codes)*k.bits+7)/8, (len(codes)*k.bits+7)/8+1), 0
+	size := (len(codes)*k.bits + 7) / 8
+	if 8%k.bits > 0 && k.rows%lookupTile > 0 {
+		size++ // two bytes are read of a single channel's code
+	}
+	data, bit := make([]byte, size), 0
 	for _, part := range k.parts() {
 		k.at = append(k.at, bit/8)
 		for t := part.from; t < part.to; t += part.channels {
@@ -146,9 +149,6 @@ func (k *lookup) pack(codes []byte) []byte {
 				}
 			}
 		}
-	}
-	if 8%k.bits > 0 && k.rows%lookupTile > 0 {
-		data = append(data, 0)
 	}
 	return data
 }

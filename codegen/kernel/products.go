@@ -278,20 +278,28 @@ func (mladav) add(_ int, code, input, sum loop.Expr) loop.Expr {
 	return loop.Instr("mladav", code, input, sum)
 }
 
-// mladavNested multiplies unsigned bytes: codes with x+128.
-type mladavNested struct{ mladav }
+// unsigned is what products of unsigned bytes share, which are codes with x+128.
+type unsigned struct{}
 
-func (mladavNested) shift() int64                 { return 128 }
-func (mladavNested) single(x loop.Expr) loop.Expr { return loop.To(loop.ZExt, x, 32) }
+func (unsigned) shift() int64                 { return 128 }
+func (unsigned) single(x loop.Expr) loop.Expr { return loop.To(loop.ZExt, x, 32) }
+
+// mladavNested is mladav of unsigned bytes, udotNested sdot.
+type (
+	mladavNested struct {
+		mladav
+		unsigned
+	}
+	udotNested struct {
+		sdot
+		unsigned
+	}
+)
+
 func (mladavNested) add(_ int, code, input, sum loop.Expr) loop.Expr {
 	return loop.Instr("mladavu", code, input, sum)
 }
 
-// udotNested multiplies unsigned bytes: codes with x+128.
-type udotNested struct{ sdot }
-
-func (udotNested) shift() int64                 { return 128 }
-func (udotNested) single(x loop.Expr) loop.Expr { return loop.To(loop.ZExt, x, 32) }
 func (udotNested) add(_ int, code, input, sum loop.Expr) loop.Expr {
 	return loop.Instr("udot", code, input, sum)
 }

@@ -115,12 +115,8 @@ var forms = map[string]func(p *printer, e *loop.Named, args []value.Value) value
 		}
 		return p.block.NewMul(p.block.NewSExt(args[0], typeOf(e.T)), p.block.NewSExt(args[1], typeOf(e.T)))
 	},
-	"sdot": func(p *printer, e *loop.Named, args []value.Value) value.Value {
-		return p.intrinsic("llvm.aarch64.neon.sdot.v4i32.v16i8", e.T, args[2], args[0], args[1])
-	},
-	"udot": func(p *printer, e *loop.Named, args []value.Value) value.Value {
-		return p.intrinsic("llvm.aarch64.neon.udot.v4i32.v16i8", e.T, args[2], args[0], args[1])
-	},
+	"sdot":    dot,
+	"udot":    dot,
 	"mladav":  func(p *printer, e *loop.Named, args []value.Value) value.Value { return p.mladav(e, 0, args) },
 	"mladavu": func(p *printer, e *loop.Named, args []value.Value) value.Value { return p.mladav(e, 1, args) },
 	"addv":    func(p *printer, e *loop.Named, args []value.Value) value.Value { return p.addv(e, 0, args) },
@@ -173,6 +169,11 @@ func (p *printer) named(e *loop.Named, args []value.Value) value.Value {
 		return form(p, e, args)
 	}
 	return p.intrinsic(intrinsics[e.Name], e.T, args...)
+}
+
+// dot is AArch64's sdot and udot.
+func dot(p *printer, e *loop.Named, args []value.Value) value.Value {
+	return p.intrinsic("llvm.aarch64.neon."+e.Name+".v4i32.v16i8", e.T, args[2], args[0], args[1])
 }
 
 // mladav and addv are Helium's sums of lanes, of unsigned ones where it is 1.

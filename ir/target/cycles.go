@@ -73,7 +73,7 @@ func extent(n *ir.Node) (pixels, taps, groups int) {
 	return out[1] * out[2] * h * w, weight[2] * weight[3], n.Int("groups")
 }
 
-// otherCycles are those of a layer that is not left to conv_pixels.
+// otherCycles are those of a layer that is not left to conv_pixels or conv_pairs.
 func (t *Target) otherCycles(n *ir.Node, e ir.Elem) float64 {
 	shape := n.Const("weight").Type.Shape
 	pixels, taps, groups := extent(n)

@@ -58,48 +58,14 @@ var kernels = []Kernel{
 			return DepthwiseWeights(size) + size
 		},
 	},
-	{
+	tabulating(Kernel{
 		Name: "conv_pixels", Op: ir.Conv2D, Pools: true, Rows: true,
 		Doc: "sums of products of a few inputs with all that a code stands for tabulated for pixels side by side; a code looks up eight pixels of an output channel",
-		Applies: func(n *ir.Node, t *Target) bool {
-			_, _, ok := pixelsFor(n, t)
-			return ok
-		},
-		Prefers: func(n *ir.Node, t *Target) bool {
-			_, cost, _ := pixelsFor(n, t)
-			return cost < t.otherCycles(n, n.Const("weight").Type.Elem)
-		},
-		Tile: func(n *ir.Node, t *Target) []int {
-			p, _, _ := pixelsFor(n, t)
-			return []int{p.Rows, p.Block, p.Inputs}
-		},
-		Scratch: func(n *ir.Node, t *Target) int {
-			p, _, _ := pixelsFor(n, t)
-			_, _, _, _, bytes := p.Places()
-			return bytes
-		},
-	},
-	{
+	}, pixelsFor, (*Target).otherCycles),
+	tabulating(Kernel{
 		Name: "conv_pairs", Op: ir.Conv2D, Pools: true,
 		Doc: "as conv_pixels, on processors without vectors: a word of a table has two pixels, where their sums fit in halves, and a code looks up a few words",
-		Applies: func(n *ir.Node, t *Target) bool {
-			_, _, ok := pairsFor(n, t)
-			return ok
-		},
-		Prefers: func(n *ir.Node, t *Target) bool {
-			_, cost, _ := pairsFor(n, t)
-			return cost < t.otherCycles(n, n.Const("weight").Type.Elem)
-		},
-		Tile: func(n *ir.Node, t *Target) []int {
-			p, _, _ := pairsFor(n, t)
-			return []int{p.Rows, p.Cols, p.Block, p.Inputs, p.Wide}
-		},
-		Scratch: func(n *ir.Node, t *Target) int {
-			p, _, _ := pairsFor(n, t)
-			_, _, bytes := p.Places()
-			return bytes
-		},
-	},
+	}, pairsFor, (*Target).otherCycles),
 	{
 		Name: "conv_blocks", Op: ir.Conv2D, Pools: true,
 		Doc: "the weights of a block of output channels decoded once for all pixels, then windows gathered as columns times them, by the target's own product: codebooks that are no tables, codes that no plane holds whole",
@@ -123,27 +89,15 @@ var kernels = []Kernel{
 		},
 	},
 	micro("conv_micro", ir.Conv2D, "windows of a tile of pixels gathered as columns, times words of codes of a few output channels, by the target's own product"),
-	{
-		Name: "linear_lookup", Op: ir.Linear, Applies: linearLooksUp,
+	tabulating(Kernel{
+		Name: "linear_lookup", Op: ir.Linear,
 		Doc: "sums of products of a few inputs with all that a code stands for tabulated; codes look them up",
-		Tile: func(n *ir.Node, t *Target) []int {
-			l, _, _ := t.lookupLayout(n, n.Const("weight").Type.Elem)
-			return []int{l.Block, l.Inputs}
-		},
-		Scratch: func(n *ir.Node, t *Target) int {
-			l, _, _ := t.lookupLayout(n, n.Const("weight").Type.Elem)
-			_, _, bytes := l.Places()
-			return bytes
-		},
-		Prefers: func(n *ir.Node, t *Target) bool {
-			e := n.Const("weight").Type.Elem
-			_, cost, _ := t.lookupLayout(n, e)
-			if e.Kind == ir.Odd {
-				return cost < t.microCycles(n, e)
-			}
-			return cost < bookCycles(n, e)
-		},
-	},
+	}, lookupFor, func(t *Target, n *ir.Node, e ir.Elem) float64 {
+		if e.Kind == ir.Odd {
+			return t.microCycles(n, e)
+		}
+		return bookCycles(n, e)
+	}),
 	micro("linear_micro", ir.Linear, "the input made a column, times words of codes of a few outputs, by the target's own product"),
 	{
 		Name: "conv_tile", Op: ir.Conv2D, Applies: scalarCodes, Pools: true, Rows: true,
@@ -211,6 +165,55 @@ func inRows(n *ir.Node, _ *Target) bool {
 	}
 	return axis <= 1 && n.Int("axis") == axis
 }
+
+// layout is how a kernel of tables lies: what its generator is parameterised with, and
+// the bytes of its scratch.
+type layout interface {
+	tile() []int
+	scratch() int
+}
+
+// tabulating is a family of tables that is chosen where its cheapest layout takes fewer
+// instructions than others would.
+func tabulating[L layout](k Kernel, find func(n *ir.Node, t *Target) (l L, cost float64, ok bool), others func(t *Target, n *ir.Node, e ir.Elem) float64) Kernel {
+	k.Applies = func(n *ir.Node, t *Target) bool {
+		_, _, ok := find(n, t)
+		return ok
+	}
+	k.Prefers = func(n *ir.Node, t *Target) bool {
+		_, cost, _ := find(n, t)
+		return cost < others(t, n, n.Const("weight").Type.Elem)
+	}
+	k.Tile = func(n *ir.Node, t *Target) []int {
+		l, _, _ := find(n, t)
+		return l.tile()
+	}
+	k.Scratch = func(n *ir.Node, t *Target) int {
+		l, _, _ := find(n, t)
+		return l.scratch()
+	}
+	return k
+}
+
+// divisors lists the divisors of n, the least first.
+func divisors(n int) (list []int) {
+	for d := 1; d <= n; d++ {
+		if n%d == 0 {
+			list = append(list, d)
+		}
+	}
+	return list
+}
+
+// plainConv reports whether every place of a convolution's window sees all channels of
+// neighbouring pixels, as tables for pixels side by side need it.
+func plainConv(n *ir.Node) bool {
+	return n.Op == ir.Conv2D && n.Int("groups") == 1 && slices.Equal(n.Stride(), []int{1, 1})
+}
+
+// codePlanes are the bit planes of codes that several weights make, the highest bits
+// first.
+func codePlanes(bits int) []int { return ir.Elem{Kind: ir.Code, Bits: uint8(bits)}.Planes() }
 
 // micro is a family that is built on the target's products.
 func micro(name string, op ir.Op, doc string) Kernel {
@@ -428,11 +431,11 @@ func looksUp(n *ir.Node, t *Target) bool {
 // sumsFit proves that no table entry leaves 16 bits: the sum of |T| over a row of
 // the codebook times the greatest |x-z|.
 func sumsFit(n *ir.Node) bool {
-	return bookReach(n)*inputReach(n) <= 1<<15-1
+	return bookReach(n)*InputReach(n) <= 1<<15-1
 }
 
-// inputReach is the greatest |x-z| of a node's input.
-func inputReach(n *ir.Node) int {
+// InputReach is the greatest |x-z| of a node's input.
+func InputReach(n *ir.Node) int {
 	zero := n.Args[0].Type.Quant.Zero
 	return max(127-zero, zero+128)
 }

@@ -1,6 +1,10 @@
 package target
 
-import "github.com/dnnc/dnnc/ir"
+import (
+	"slices"
+
+	"github.com/dnnc/dnnc/ir"
+)
 
 // Lookup is the geometry of linear_lookup: tables of the sums of products of a few
 // inputs with all that a code can stand for. A code looks one sum up.
@@ -19,6 +23,13 @@ type Lookup struct {
 
 // TableBytes is the table of one group.
 func (l *Lookup) TableBytes() int { return 2 * l.Entries }
+
+func (l Lookup) tile() []int { return []int{l.Block, l.Inputs} }
+
+func (l Lookup) scratch() int {
+	_, _, bytes := l.Places()
+	return bytes
+}
 
 // Waiting reports whether sums wait in scratch for further groups.
 func (l *Lookup) Waiting() bool { return l.Block < l.Groups }
@@ -73,7 +84,7 @@ func (t *Target) lookupLayout(n *ir.Node, e ir.Elem) (best Lookup, cost float64,
 	}
 	for _, d := range inputs {
 		l, _ := NewLookup(n, e, 1, d)
-		for block := l.Groups; block > 0; block-- {
+		for _, block := range slices.Backward(divisors(l.Groups)) {
 			l, fits := NewLookup(n, e, block, d)
 			if !fits || block*l.TableBytes() > most {
 				continue
@@ -122,12 +133,12 @@ func (t *Target) lookCycles(e ir.Elem, bits int) float64 {
 	return perLookup
 }
 
-// linearLooksUp: a linear layer whose tables hold 16-bit sums.
-func linearLooksUp(n *ir.Node, t *Target) bool {
+// lookupFor is the layout of a node in its own format: one whose tables hold 16-bit
+// sums.
+func lookupFor(n *ir.Node, t *Target) (l Lookup, cost float64, ok bool) {
 	e := n.Const("weight").Type.Elem
 	if n.Const("bias").Type.Elem.Kind != ir.I32 || n.Const("weight").Type.Shape[0] < LookupTile || e.Kind == ir.Vec && !sumsFit(n) {
-		return false
+		return l, 0, false
 	}
-	_, _, ok := t.lookupLayout(n, e)
-	return ok
+	return t.lookupLayout(n, e)
 }

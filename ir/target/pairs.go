@@ -56,7 +56,14 @@ func (p *Pairs) Places() (inputs, sums, bytes int) {
 }
 
 // Planes are the bit planes of a code, the highest bits first.
-func (p *Pairs) Planes() []int { return ir.Elem{Kind: ir.Code, Bits: uint8(p.Bits)}.Planes() }
+func (p Pairs) Planes() []int { return codePlanes(p.Bits) }
+
+func (p Pairs) tile() []int { return []int{p.Rows, p.Cols, p.Block, p.Inputs, p.Wide} }
+
+func (p Pairs) scratch() int {
+	_, _, bytes := p.Places()
+	return bytes
+}
 
 // maxPairChunk is the codes that are looked up one behind the other in code.
 const maxPairChunk = 18
@@ -148,7 +155,7 @@ func pairInputs(e ir.Elem, channels int) (list []int) {
 // pairLayout is the cheapest layout of a convolution whose weights are of a format,
 // and its instructions; ok is false where there is none.
 func (t *Target) pairLayout(n *ir.Node, e ir.Elem, reach func(inputs int) Reach) (best Pairs, cost float64, ok bool) {
-	if t.Vectors() || t.Pair.Words == 0 || n.Op != ir.Conv2D || n.Int("groups") != 1 || n.Nums("pad_value") != nil || !slices.Equal(n.Stride(), []int{1, 1}) {
+	if t.Vectors() || t.Pair.Words == 0 || !plainConv(n) || n.Nums("pad_value") != nil {
 		return best, 0, false
 	}
 	room := maxTables
@@ -161,20 +168,15 @@ func (t *Target) pairLayout(n *ir.Node, e ir.Elem, reach func(inputs int) Reach)
 	in, out := n.Args[0].Type.Shape, n.Out.Type.Shape
 	ph, pw := n.Pool()
 	for _, d := range pairInputs(e, in[0]) {
-		groups, entries := (in[0]+d-1)/d, reach(d)
+		entries, blocks := reach(d), divisors((in[0]+d-1)/d)
+		slices.Reverse(blocks)
 		for rows := 2 * ph; rows <= min(out[1]*ph, 8*ph); rows *= 2 {
 			for cols := out[2] * pw; cols >= pw; cols = (cols/pw + 1) / 2 * pw {
 				for wide := 1; wide <= min(t.Pair.Words, cols); wide++ {
 					// As many groups at a time as there is room for.
-					for block := groups; block > 0; block-- {
-						if groups%block > 0 {
-							continue
-						}
+					for _, block := range blocks {
 						p, fits := NewPairs(n, e, [5]int{rows, cols, block, d, wide}, entries)
-						if !fits {
-							continue
-						}
-						if _, _, bytes := p.Places(); bytes > room {
+						if !fits || p.scratch() > room {
 							continue
 						}
 						if c := p.cycles(e, t.Pair); !ok || c < cost {

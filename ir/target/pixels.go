@@ -78,7 +78,14 @@ func (p *Pixels) Places() (inputs, codes, results, sums, bytes int) {
 const PixelChannels = 16
 
 // Planes are the bit planes of a code, the highest bits first.
-func (p *Pixels) Planes() []int { return ir.Elem{Kind: ir.Code, Bits: uint8(p.Bits)}.Planes() }
+func (p Pixels) Planes() []int { return codePlanes(p.Bits) }
+
+func (p Pixels) tile() []int { return []int{p.Rows, p.Block, p.Inputs} }
+
+func (p Pixels) scratch() int {
+	_, _, _, _, bytes := p.Places()
+	return bytes
+}
 
 // Vectors is those of an output channel.
 func (p *Pixels) Vectors() int {
@@ -214,7 +221,7 @@ const (
 // and its instructions; ok is false where there is none. most is the greatest
 // absolute value of an entry for some inputs of a code.
 func (t *Target) pixelLayout(n *ir.Node, e ir.Elem, most func(inputs int) int) (best Pixels, cost float64, ok bool) {
-	if !t.LooksUpPixels() || n.Op != ir.Conv2D || n.Int("groups") != 1 || !slices.Equal(n.Stride(), []int{1, 1}) {
+	if !t.LooksUpPixels() || !plainConv(n) {
 		return best, 0, false
 	}
 	in, s, out := n.Args[0].Type.Shape, n.Const("weight").Type.Shape, n.Out.Type.Shape
@@ -223,20 +230,11 @@ func (t *Target) pixelLayout(n *ir.Node, e ir.Elem, most func(inputs int) int) (
 		return best, 0, false
 	}
 	for _, d := range pixelInputs(e, in[0]) {
-		groups := (in[0] + d - 1) / d
-		for rows := ph; rows <= out[1]*ph; rows += ph {
-			if out[1]*ph%rows > 0 {
-				continue
-			}
-			for block := 1; block <= groups; block++ {
-				if groups%block > 0 {
-					continue
-				}
-				p, fits := NewPixels(n, e, rows, block, d, most(d))
-				if !fits {
-					continue
-				}
-				if _, _, _, _, bytes := p.Places(); bytes > maxPixelScratch {
+		groups, entry := (in[0]+d-1)/d, most(d)
+		for _, rows := range divisors(out[1]) { // of the result, whose pools are whole
+			for _, block := range divisors(groups) {
+				p, fits := NewPixels(n, e, rows*ph, block, d, entry)
+				if !fits || p.scratch() > maxPixelScratch {
 					continue
 				}
 				if c := p.cycles(e, in); !ok || c < cost {
@@ -253,9 +251,9 @@ func (t *Target) pixelLayout(n *ir.Node, e ir.Elem, most func(inputs int) int) (
 func PixelMost(n *ir.Node, inputs int) int {
 	e := n.Const("weight").Type.Elem
 	if e.Kind == ir.Odd {
-		return inputs * int(e.MaxWeight()) * inputReach(n)
+		return inputs * int(e.MaxWeight()) * InputReach(n)
 	}
-	return bookReach(n) * inputReach(n)
+	return bookReach(n) * InputReach(n)
 }
 
 // pixelsFor is the layout of a node in its own format.

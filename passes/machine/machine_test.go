@@ -6,13 +6,13 @@ import (
 	"math/rand"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/dnnc/dnnc/frontend"
-	"github.com/dnnc/dnnc/frontend/weights"
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/target"
 	"github.com/dnnc/dnnc/passes"
@@ -33,22 +33,20 @@ network net(image: f32[32,8,8] in [0,1]) -> f32[32,8,8] {
 `
 	dir := t.TempDir()
 	rng := rand.New(rand.NewSource(1))
-	var tensors []weights.Tensor
+	weights := &ir.Module{}
 	for _, name := range []string{"a.weight", "b.weight", "c.weight", "a.bias", "b.bias", "c.bias"} {
 		shape := ir.Shape{32, 32, 3, 3}
-		if name[2] == 'b' {
+		if strings.HasSuffix(name, "bias") {
 			shape = shape[:1]
 		}
 		x := make([]float32, shape.Size())
 		for i := range x {
 			x[i] = float32(rng.NormFloat64() / 8)
 		}
-		raw, err := ir.FloatConst(name, shape, x).Load()
-		require.NoError(t, err)
-		tensors = append(tensors, weights.Tensor{Name: name, DType: weights.F32, Shape: shape, Data: raw})
+		weights.Consts = append(weights.Consts, ir.FloatConst(name, shape, x))
 	}
 	var file bytes.Buffer
-	require.NoError(t, weights.WriteSafetensors(&file, tensors))
+	require.NoError(t, frontend.WriteTensors(&file, weights))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "net.safetensors"), file.Bytes(), 0o644))
 	compile := func(name, format string, ram int) (*ir.Module, error) {
 		tgt, err := target.Find(name)

@@ -8,24 +8,20 @@ import (
 	"github.com/dnnc/dnnc/passes/quant"
 )
 
-// bound estimates what every format of every layer takes on the target, where the
-// budget bounds it.
+// bounded reports whether the budget bounds cycles.
+func (s *Search) bounded() bool { return s.env.Budget.Cycles > 0 || s.env.Budget.CyclesOfInt8 > 0 }
+
+// bound is the most cycles that the budget allows.
 func (s *Search) bound() error {
 	b := s.env.Budget
 	s.most = math.Inf(1)
-	if b.Cycles <= 0 && b.CyclesOfInt8 <= 0 {
+	if !s.bounded() {
 		return nil
 	}
 	if s.env.Target == nil {
 		return diag.New(diag.Pos{}, diag.BadBudget, "-cycles needs a -target, whose kernels it counts")
 	}
-	for l, n := range s.layers {
-		var row []float64
-		for _, e := range s.menu[l] {
-			row = append(row, s.cyclesIn(n, e))
-		}
-		s.cycles = append(s.cycles, row)
-	}
+	s.estimates = map[layerFormat]float64{}
 	s.most = b.Cycles
 	if b.CyclesOfInt8 > 0 {
 		s.most = b.CyclesOfInt8 * s.cyclesOf(uniform(s.layers, ir.Of(ir.I8)))
@@ -46,11 +42,11 @@ func (s *Search) cyclesOf(list []ir.Elem) float64 {
 // It is kept: a kernel's layout is a search of its own.
 func (s *Search) cyclesIn(n *ir.Node, e ir.Elem) float64 {
 	key := layerFormat{n, e}
-	if c, ok := s.estimates.Load(key); ok {
-		return c.(float64)
+	c, ok := s.estimates[key]
+	if !ok {
+		c = float64(len(s.m.Tied(n))) * s.env.Target.Cycles(n, e)
+		s.estimates[key] = c
 	}
-	c := float64(len(s.m.Tied(n))) * s.env.Target.Cycles(n, e)
-	s.estimates.Store(key, c)
 	return c
 }
 
@@ -63,15 +59,15 @@ type layerFormat struct {
 // choice is entry f of layer l at a cost.
 func (s *Search) choice(l, f int, cost float64) Choice {
 	c := Choice{Bytes: s.table[l][f].bytes, Cost: cost}
-	if s.cycles != nil {
-		c.Cycles = s.cycles[l][f]
+	if s.bounded() {
+		c.Cycles = s.cyclesIn(s.layers[l], s.menu[l][f])
 	}
 	return c
 }
 
 // solve is the plan of least cost within bytes and the bound on cycles, or nil.
 func (s *Search) solve(layers [][]Choice, bytes int) *Plan {
-	if s.cycles == nil {
+	if !s.bounded() {
 		return Within(Pareto(layers), bytes)
 	}
 	return Under(layers, bytes, s.most)
@@ -80,7 +76,7 @@ func (s *Search) solve(layers [][]Choice, bytes int) *Plan {
 // within is solve by a surrogate; one curve serves every size where cycles have no
 // bound.
 func (s *Search) within(g surrogate, bytes int) *Plan {
-	if s.cycles == nil {
+	if !s.bounded() {
 		return Within(s.curve(g), bytes)
 	}
 	return s.solve(s.choices(g.of), bytes)
@@ -90,13 +86,13 @@ func (s *Search) within(g surrogate, bytes int) *Plan {
 func (s *Search) fits(formats []quant.Format, bytes int) bool {
 	list := elems(formats)
 	n, _, _ := sizes(s.layers, list)
-	return n <= bytes && (s.cycles == nil || s.cyclesOf(list) <= s.most)
+	return n <= bytes && (!s.bounded() || s.cyclesOf(list) <= s.most)
 }
 
 // widest is the greatest universal width that fits, or 0: a wider one may be faster.
 func (s *Search) widest(bytes int) int {
 	for w := widest(s.layers, bytes); w > 0; w-- {
-		if s.cycles == nil || s.cyclesOf(uniform(s.layers, ir.OddOf(w))) <= s.most {
+		if !s.bounded() || s.cyclesOf(uniform(s.layers, ir.OddOf(w))) <= s.most {
 			return w
 		}
 	}
@@ -108,14 +104,14 @@ func (s *Search) widest(bytes int) int {
 func (s *Search) tooSmallFor(smallest []ir.Elem) error {
 	least, _, _ := sizes(s.layers, smallest)
 	bytes, ok := Limit(s.layers, s.env.Budget)
-	if s.cycles == nil || ok && least > bytes {
+	if !s.bounded() || ok && least > bytes {
 		return tooSmall(s.layers, smallest, s.env.Budget)
 	}
 	fastest := 0.0
-	for _, row := range s.cycles {
+	for l, n := range s.layers {
 		best := math.Inf(1)
-		for _, c := range row {
-			best = min(best, c)
+		for _, e := range s.menu[l] {
+			best = min(best, s.cyclesIn(n, e))
 		}
 		fastest += best
 	}

@@ -5,7 +5,6 @@ import (
 	"context"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/passes/pass"
@@ -38,10 +37,8 @@ type Search struct {
 	prefix    interp.Tensors[float32] // of the float network on the judged images
 	recompute bool                    // prefix holds the images alone: more would not fit
 
-	cycles [][]float64 // of each layer in each format; nil unless they are bounded
-	most   float64     // cycles of all layers
-
-	estimates sync.Map // cycles of a layerFormat
+	most      float64                 // cycles of all layers
+	estimates map[layerFormat]float64 // cycles that have been asked for, where they are bounded
 
 	id            string // identity, once it is known
 	table         [][]entry
