@@ -287,12 +287,12 @@ func gemm(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
 // convolution of pixels.
 func (im *importer) dense(_ *pb.Node, name string, x *operand, weight, bias *tensor) ([]*operand, error) {
 	inputs := weight.shape[1]
-	rows := build.Product(x.shape[:len(x.shape)-1])
 	if len(x.shape) == 0 || x.shape[len(x.shape)-1] != inputs {
 		return nil, fmt.Errorf("of shapes %v and %v", x.shape, weight.shape)
 	}
-	outShape := append(slices.Clone(x.shape[:len(x.shape)-1]), weight.shape[0])
-	if rows != 1 {
+	rows := x.shape[:len(x.shape)-1]
+	outShape := append(slices.Clone(rows), weight.shape[0])
+	if build.Product(rows) != 1 {
 		return im.denseRows(name, x, weight, bias, outShape)
 	}
 	wc, bc, err := im.weights(name, weight, ir.Shape(weight.shape), bias)
