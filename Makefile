@@ -61,10 +61,12 @@ matrix: test-tools
 	DNNC_FULL=1 $(GO) test -v -timeout 0 -run FullMatrix ./cmd/dnnc
 
 # The bars of the kernels and what is measured: networks of one layer, counted
-# under the emulators; and what AlexNet and VGG-16 in full size take dnnc, whose
+# under the emulators, and XNNPACK's beside them where Debian's packages are to be
+# had; and what AlexNet and VGG-16 in full size take dnnc, whose
 # weights are made for it (800 MB in a temporary folder).
 bench: test-tools bin/dnnc
-	$(GO) run ./cmd/bench
+	.ci/armhf bin/xnnpack libxnnpack-dev libxnnpack0 libpthreadpool-dev libpthreadpool0 libcpuinfo-dev libcpuinfo0 && p="-xnnpack bin/xnnpack"; \
+		$(GO) run ./cmd/bench $$p
 	$(GO) run ./cmd/bench -scale
 
 # Other people's arithmetic: generated models of every operation against

@@ -6,6 +6,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -34,7 +35,7 @@ var bars = []bar{
 	{"armv7m", "conv3x3", "odd4", 12.5, 27.9}, {"armv7m", "linear", "odd4", .7, 0},
 	{"armv8.1m", "conv3x3", "i8", 1.6, 2.37}, {"armv8.1m", "linear", "i8", .066, .07}, {"armv8.1m", "conv1x1", "i8", .9, 1.27}, {"armv8.1m", "depthwise", "i8", .6, .77},
 	{"armv8.1m", "conv3x3", "odd4", 1.65, 2.64}, {"armv8.1m", "linear", "odd4", .075, 0},
-	{"armv7", "conv3x3", "i8", 3.4, 3.65}, {"armv7", "linear", "i8", .135, .28},
+	{"armv7", "conv3x3", "i8", 3.4, 3.65}, {"armv7", "linear", "i8", .135, .28}, {"armv7", "conv1x1", "i8", 0, .92}, {"armv7", "deep3x3", "i8", 0, 3.4},
 	{"armv7", "conv3x3", "odd4", 2.8, 0}, {"armv7", "linear", "odd4", .135, 0},
 	{"armv7", "conv3x3", "odd2", 2.8, 0}, {"armv7", "linear", "odd2", .135, 0},
 	{"armv7", "conv3x3", "odd1", 2.4, 0}, {"armv7", "linear", "odd1", .1, 0},
@@ -48,15 +49,16 @@ func main() {
 	write := flag.String("write", "", "write this network, a layer or alexnet224 or vgg16-224, to -o and stop")
 	dir := flag.String("o", "", "folder of the networks; a temporary one when empty")
 	only := flag.String("only", "", "a target, layer or format: of the table, only its rows")
+	peer := flag.String("xnnpack", "", "a folder with Debian's XNNPACK for armhf, unpacked, to be counted in this run")
 	full := flag.Bool("scale", false, "compile AlexNet and VGG-16 in their full size instead, and print time and memory")
 	flag.Parse()
-	if err := run(*dnnc, *write, *dir, *only, *full); err != nil {
+	if err := run(*dnnc, *write, *dir, *only, *peer, *full); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-func run(dnnc, write, dir, only string, full bool) error {
+func run(dnnc, write, dir, only, peer string, full bool) error {
 	if dir == "" {
 		temp, err := os.MkdirTemp("", "bench-")
 		if err != nil {
@@ -72,12 +74,22 @@ func run(dnnc, write, dir, only string, full bool) error {
 	if full {
 		return scale(dnnc, dir, only)
 	}
+	var xnn map[string]float64
+	if peer != "" {
+		var err error
+		if xnn, err = xnnpack(context.Background(), peer, dir); err != nil {
+			return err
+		}
+	}
 	w := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(w, "target\tlayer\tformat\tlibrary, M\tbar, M\tmeasured, M\tof the bar\tcycles, M (llvm-mca)\t")
 	met, set := 0, 0
 	for _, b := range bars {
 		if only != "" && only != b.target && only != b.layer && only != b.format {
 			continue
+		}
+		if m := xnn[b.layer]; m > 0 && b.target == "armv7" {
+			b.peer = m
 		}
 		path, err := generate(dir, b.layer)
 		if err != nil {
@@ -99,6 +111,9 @@ func run(dnnc, write, dir, only string, full bool) error {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%.3f\t%s\t%s\t\n", b.target, b.layer, b.format, figure(b.peer), figure(b.most), million, share, figure(c.Cycles/1e6))
 	}
 	w.Flush()
+	if xnn != nil {
+		fmt.Println("XNNPACK (armv7's library) was counted in this run")
+	}
 	fmt.Printf("%d of %d bars are met\n", met, set)
 	return nil
 }

@@ -32,7 +32,7 @@ func (p *Program) Count(ctx context.Context, records [][]byte) ([]Counts, error)
 	if p.runner == nil {
 		return nil, diag.New(diag.Pos{}, diag.Unsupported, "no emulator here runs programs for this target: nothing counts their instructions")
 	}
-	plugin, err := p.plugin(ctx)
+	plugin, err := Counter(ctx, filepath.Dir(p.path))
 	if err != nil {
 		return nil, err
 	}
@@ -79,14 +79,14 @@ func (p *Program) Count(ctx context.Context, records [][]byte) ([]Counts, error)
 	return all, nil
 }
 
-// plugin compiles the counter beside the program.
-func (p *Program) plugin(ctx context.Context) (string, error) {
+// Counter compiles the plugin that counts instructions into a folder, and returns its
+// path.
+func Counter(ctx context.Context, dir string) (string, error) {
 	cc, err := exec.LookPath("cc")
 	if err != nil {
 		return "", diag.New(diag.Pos{}, diag.MissingTool, "the emulator's counter needs a C compiler of this machine").
 			WithHelp("on Debian: apt-get install gcc libc6-dev")
 	}
-	dir := filepath.Dir(p.path)
 	source, plugin := filepath.Join(dir, "insn.c"), filepath.Join(dir, "insn.so")
 	if err := os.WriteFile(source, pluginText, 0o600); err != nil {
 		return "", err
