@@ -100,6 +100,7 @@ var (
 		{Name: "impl", Kind: NameAttr, Doc: "kernel that code generation uses"},
 		{Name: "multiply", Kind: NameAttr, Doc: "product of the target that the kernel is built on"},
 		{Name: "tile", Kind: IntsAttr, Min: 1, Max: maxDim, Doc: "tile of the kernel: [pixels, channels]; of conv_pixels: [rows, groups of inputs, inputs of a group]; of conv_pairs: [rows, columns, groups of inputs, inputs of a group, words]"},
+		{Name: "unroll", Kind: IntAttr, Min: 1, Max: maxDim, Doc: "bounds what a round of the kernel's innermost loop does, for small code: products of an input, codes of a channel; the target's own when absent"},
 		{Name: "scratch", Kind: IntsAttr, Len: 2, Min: 0, Max: MaxElements, Doc: "working memory in the arena: [offset, bytes]"},
 		{Name: "lag", Kind: IntAttr, Min: 0, Max: MaxElements, Doc: "the result may overlap a first argument that dies here and begins at least so many bytes behind it"},
 	}

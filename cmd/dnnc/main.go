@@ -192,6 +192,29 @@ func parse(args []string, stderr io.Writer) (o driver.Options, files []string, e
 	return o, files, nil
 }
 
+// levels is the value of -O: a level, and size.
+type levels struct{ o *driver.Options }
+
+// String is the level, of which flags show the default.
+func (l levels) String() string {
+	if l.o == nil { // as package flag makes one, to learn what is no default
+		return ""
+	}
+	return l.o.Level
+}
+
+// Set takes a list; options are checked all together.
+func (l levels) Set(list string) error {
+	for _, s := range strings.Split(list, ",") {
+		if s == "size" {
+			l.o.Small = true
+		} else {
+			l.o.Level = s
+		}
+	}
+	return nil
+}
+
 // flags are all flags of commands, which the help, the man page and completions are
 // made of, too; they set o.
 func flags(o *driver.Options, stderr io.Writer) *flag.FlagSet {
@@ -214,7 +237,8 @@ func flags(o *driver.Options, stderr io.Writer) *flag.FlagSet {
 			return nil
 		}
 	}
-	fs.StringVar(&o.Level, "O", string(pass.Int8), "how widths are chosen: "+strings.Join(pass.Levels, ", "))
+	o.Level = string(pass.Int8)
+	fs.Var(levels{o}, "O", "how widths are chosen: "+strings.Join(pass.Levels, ", ")+"; and size, alone or behind a comma: loops rather than unrolled code")
 	fs.StringVar(&o.Target, "target", "", "the processor family; dnnc targets lists them")
 	fs.StringVar(&o.CPU, "mcpu", "", "a `processor` of the family")
 	fs.StringVar(&o.Attr, "mattr", "", "`features` added to the family's or taken away: +dotprod, -dsp")

@@ -103,7 +103,7 @@ func aboutAll() *manual.Manual {
 		names = append(names, p.Name)
 	}
 	m.Values = map[string][]string{
-		"O": pass.Levels, "target": target.Names(), "emit": driver.Emits(), "report": driver.Reports, "search": robust.Methods(),
+		"O": append(slices.Clone(pass.Levels), "size"), "target": target.Names(), "emit": driver.Emits(), "report": driver.Reports, "search": robust.Methods(),
 		"rounding": {quant.Nearest, quant.Compensated}, "objective": {pass.Mean, pass.Worst}, "stop-after": names, "start-after": names,
 	}
 	return m

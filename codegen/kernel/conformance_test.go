@@ -321,6 +321,27 @@ func TestPairLayouts(t *testing.T) {
 	}
 }
 
+// TestSmallCode: what -O size leaves rolled up computes the same.
+func TestSmallCode(t *testing.T) {
+	for _, c := range fewer([]struct{ target, format string }{
+		{"armv7em", "i8"}, {"armv7em", "odd1"}, {"armv7em", "odd3"}, {"armv7em", "vec6x8"}, {"armv7m", "vec8x8"}, {"armv6m", "odd4"}, {"armv7", "odd2"}, {"aarch64+dotprod", "odd4"},
+	}) {
+		t.Run(fmt.Sprint(c), func(t *testing.T) {
+			tgt, err := target.Find(c.target)
+			require.NoError(t, err)
+			m := conform(t, tgt, c.format, func(m *ir.Module) {
+				for _, n := range m.Ops {
+					if n.Op.HasWeights() {
+						n.Set("unroll", 2)
+					}
+				}
+			})
+			in, out := cases(t, m, 1)
+			conformEvaluator(t, m, in, out)
+		})
+	}
+}
+
 // TestLookupLayouts: linear layers whose tables come in blocks, of codes of several
 // weights, and of a last group that is not whole, compute the same.
 func TestLookupLayouts(t *testing.T) {
@@ -329,7 +350,7 @@ func TestLookupLayouts(t *testing.T) {
 		inputs         int
 	}{
 		{"armv7em", "odd1", 8}, {"armv7em", "odd1", 4}, {"armv7m", "odd2", 4}, {"armv6m", "odd4", 2}, {"riscv32", "odd1", 5}, {"armv7em", "odd3", 2},
-		{"armv7em", "vec8x8", 8}, {"armv7em", "vec6x7", 7}, {"armv7", "vec4x8", 8}, {"armv7", "vec6x16", 16}, {"armv7", "vec3x5", 5}, {"x86_64", "vec8x4", 4},
+		{"armv7em", "vec8x8", 8}, {"armv7em", "vec6x7", 7}, {"armv7", "vec4x8", 8}, {"armv7", "vec6x16", 16}, {"armv7", "vec3x5", 5}, {"armv6m", "vec7x8", 8}, {"armv7m", "vec5x8", 8}, {"armv8.1m", "vec7x9", 9}, {"x86_64", "vec8x4", 4},
 	}) {
 		t.Run(fmt.Sprint(c), func(t *testing.T) {
 			tgt, err := target.Find(c.target)

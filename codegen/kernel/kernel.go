@@ -165,6 +165,15 @@ type generator struct {
 	multiply *target.Multiply
 }
 
+// unroll is what is written out in a round of a loop, of as many as would be: fewer
+// where code must be small.
+func (g *generator) unroll(n int) int {
+	if g.n.Has("unroll") {
+		return min(n, g.n.Int("unroll"))
+	}
+	return n
+}
+
 func (g *generator) param(name string, constant bool) *loop.Param {
 	p := &loop.Param{Name: name, Constant: constant}
 	g.f.Params = append(g.f.Params, p)

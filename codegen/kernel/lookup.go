@@ -266,7 +266,7 @@ func (k *lookup) tile(tables loop.Region, pt part, r run, codes loop.Expr, acc [
 	w := b.Cursor("w", k.codes, loop.Sum(codes, loop.Scaled(r.codes, size)))
 	round := 1
 	for _, u := range []int{4, 3, 2} {
-		if r.n%u == 0 && (k.bits == 8 || u*((size+3)/4) <= 4) {
+		if u <= k.g.unroll(u) && r.n%u == 0 && (k.bits == 8 || u*((size+3)/4) <= 4) {
 			round = u
 			break
 		}

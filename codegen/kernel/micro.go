@@ -457,7 +457,7 @@ func (k *micro) words(p *pass, l target.Layout, col column, w *loop.Cursor, acc 
 
 // round is the groups of one round of the loop.
 func (k *micro) round(p *pass, l target.Layout, groups int) int {
-	return min(max(1, k.m.Rounds(p.bits)/l.Steps), groups)
+	return min(max(1, k.g.unroll(k.m.Rounds(p.bits))/l.Steps), groups)
 }
 
 // rounds adds the products of some groups of words.

@@ -79,7 +79,11 @@ func (t *Target) otherCycles(n *ir.Node, e ir.Elem) float64 {
 	pixels, taps, groups := extent(n)
 	outputs := float64(pixels * shape[0])
 	if e.Kind == ir.Vec {
-		if _, cost, ok := t.lookupLayout(n, e); ok {
+		if n.Op == ir.Linear {
+			cost := bookCycles(n, e)
+			if _, c, ok := t.lookupLayout(n, e); ok {
+				cost = min(cost, c)
+			}
 			return cost
 		}
 		d := int(e.Group)

@@ -72,7 +72,7 @@ func (t *Target) lookupLayout(n *ir.Node, e ir.Elem) (best Lookup, cost float64,
 	var inputs []int
 	most := maxTables
 	switch {
-	case n.Op != ir.Linear:
+	case n.Op != ir.Linear || n.Const("weight").Type.Shape[0] < LookupTile:
 		return best, 0, false
 	case e.Kind == ir.Vec:
 		inputs = []int{int(e.Group)}
@@ -137,7 +137,7 @@ func (t *Target) lookCycles(e ir.Elem, bits int) float64 {
 // sums.
 func lookupFor(n *ir.Node, t *Target) (l Lookup, cost float64, ok bool) {
 	e := n.Const("weight").Type.Elem
-	if n.Const("bias").Type.Elem.Kind != ir.I32 || n.Const("weight").Type.Shape[0] < LookupTile || e.Kind == ir.Vec && !sumsFit(n) {
+	if n.Const("bias").Type.Elem.Kind != ir.I32 || e.Kind == ir.Vec && !sumsFit(n) {
 		return l, 0, false
 	}
 	return t.lookupLayout(n, e)

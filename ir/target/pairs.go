@@ -95,7 +95,7 @@ func NewPairs(n *ir.Node, e ir.Elem, tile [5]int, reach Reach) (p Pairs, ok bool
 		return p, false
 	}
 	p.Chunk = p.Step * p.Taps
-	if p.Chunk > maxPairChunk {
+	if p.Chunk > maxPairChunk || n.Has("unroll") {
 		p.Chunk = p.Step * s[3]
 	}
 	p.Half = p.Rows / 2

@@ -20,10 +20,13 @@ func Select(_ context.Context, m *ir.Module, env *pass.Env) error {
 	m.Arena = ir.Arena{}
 	var list diag.List
 	for _, n := range m.Ops {
-		for _, a := range []string{"impl", "multiply", "tile", "scratch", "lag"} {
+		for _, a := range []string{"impl", "multiply", "tile", "unroll", "scratch", "lag"} {
 			n.Set(a, nil)
 		}
 		n.Out.At = ir.Place{}
+		if env.Small && n.Op.HasWeights() {
+			n.Set("unroll", smallRound)
+		}
 		k := target.Choose(n, env.Target)
 		if k == nil {
 			list.Add(n.Pos, diag.Unsupported, "%s: no kernel for this %s on %s", n.Name(), n.Op, env.Target.Name)
@@ -80,3 +83,7 @@ func within(m *ir.Module, t *target.Target, ram int) {
 		}
 	}
 }
+
+// smallRound is the products of an input in a round where code must be small: two are
+// loaded by one instruction on many processors.
+const smallRound = 2

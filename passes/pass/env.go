@@ -58,6 +58,7 @@ type Budget struct {
 type Env struct {
 	Target    *target.Target
 	Level     Level
+	Small     bool   // -O size: loops rather than unrolled code
 	Search    string // the method of -O robust; Qed when empty
 	Objective string // Mean when empty
 	Budget    Budget

@@ -213,7 +213,7 @@ func environment(o Options, m *ir.Module, t *target.Target) (*pass.Env, error) {
 		return nil, err
 	}
 	env := &pass.Env{
-		Target: t, Level: pass.Level(o.Level), Budget: o.Budget, Rounding: o.Rounding, Seed: o.Seed, Errors: conditions, Fix: map[string]ir.Elem{},
+		Target: t, Level: pass.Level(o.Level), Small: o.Small, Budget: o.Budget, Rounding: o.Rounding, Seed: o.Seed, Errors: conditions, Fix: map[string]ir.Elem{},
 		Search: o.Search, Objective: o.Objective, MinBits: o.MinBits, MaxBits: o.MaxBits, Checkpoint: o.Checkpoint, Patient: o.Time > 0, MaxMemory: o.Memory, Ranges: o.Activations,
 	}
 	deadline := time.Now().Add(o.Time)

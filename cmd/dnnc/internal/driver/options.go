@@ -24,6 +24,7 @@ type Options struct {
 	Calib, Data, Errors, Prefix, LLVM     string
 	StopAfter, StartAfter, DumpDir, Debug string
 	Stats, Sheet, Network                 string
+	Small                                 bool   // -O size
 	Depend                                bool   // write a dependency file,
 	DependFile                            string // named so
 	Plane, Directions                     string
@@ -108,7 +109,7 @@ func (o *Options) Check() error {
 		d := diag.New(diag.Pos{}, diag.BadValue, "-%s %s: the values are %s", flag, value, strings.Join(allowed, " "))
 		return d.WithSuggestion(value, allowed)
 	}
-	if err := one("O", o.Level, pass.Levels); err != nil {
+	if err := one("O", o.Level, append(slices.Clone(pass.Levels), "size")); err != nil {
 		return err
 	}
 	if o.Rounding != "" {
