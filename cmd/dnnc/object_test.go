@@ -70,6 +70,32 @@ func TestWeightsTakeTheirIdealBits(t *testing.T) {
 	assert.LessOrEqual(t, float64(total), 1.01*ideal)
 }
 
+// TestSizeIsSmaller: -O size, alone and behind a level, is written down and takes less
+// code for the same weights and answers.
+func TestSizeIsSmaller(t *testing.T) {
+	if _, err := llvm.Find(""); err != nil {
+		t.Skip(err)
+	}
+	build := func(level string) (c certificate.Certificate) {
+		base := filepath.Join(t.TempDir(), "lenet5")
+		code, _, stderr := dnnc(t, "-O", level, "-images", "32", lenet, "-target", "armv7em", "-o", base+".o")
+		require.Zero(t, code, stderr)
+		text, err := os.ReadFile(base + ".json")
+		require.NoError(t, err)
+		require.NoError(t, json.Unmarshal(text, &c))
+		assert.Equal(t, level == "size" || level == "int8,size", strings.HasSuffix(c.Optimize, ",size"), c.Optimize)
+		return c
+	}
+	fast, alone, behind := build("int8"), build("size"), build("int8,size")
+	assert.Less(t, alone.CodeBytes, fast.CodeBytes)
+	assert.Equal(t, fast.WeightBytes, alone.WeightBytes)
+	assert.Equal(t, alone, behind)
+
+	code, _, stderr := dnnc(t, "-O", "size,fast", lenet, "-target", "armv7em", "-o", filepath.Join(t.TempDir(), "x.o"))
+	assert.NotZero(t, code)
+	assert.Contains(t, stderr, "-O fast: the values are int8 universal compress robust size")
+}
+
 // TestOneHashInAllOutputs holds header, certificate and object together.
 func TestOneHashInAllOutputs(t *testing.T) {
 	base := object(t, "x86_64")

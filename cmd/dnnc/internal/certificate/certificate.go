@@ -127,6 +127,9 @@ func New(m *ir.Module, env *pass.Env) *Certificate {
 		Errors: []string{}, Inputs: []Input{}, ArenaBytes: m.Arena.Bytes,
 		Search: Search{Method: env.Report.Method, Evaluations: env.Report.Evaluations, MACs: env.Report.MACs},
 	}
+	if env.Small {
+		c.Optimize += ",size"
+	}
 	for _, e := range env.Errors {
 		c.Errors = append(c.Errors, e.String())
 	}
