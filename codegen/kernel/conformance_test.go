@@ -408,6 +408,10 @@ func TestOtherProducts(t *testing.T) {
 		{"armv7", "odd7", "mlal_decoded", [2]int{2, 4}}, // one product to a lane
 		{"armv7", "odd3", "mlal_decoded", [2]int{1, 2}},
 		{"aarch64+dotprod", "odd1", "udot_nested", [2]int{1, 8}},
+		{"aarch64+dotprod", "odd1", "udot_nested", [2]int{4, 4}}, // two steps in a word
+		{"aarch64+dotprod", "odd1", "udot_nested", [2]int{2, 2}}, // four
+		{"aarch64+dotprod", "odd3", "udot_nested", [2]int{1, 2}},
+		{"armv8.1m", "odd1", "mladav_nested", [2]int{2, 4}},
 		{"aarch64+dotprod", "odd2", "udot_nested", [2]int{4, 4}},
 		{"aarch64+dotprod", "odd6", "udot_nested", [2]int{2, 4}},
 		{"aarch64+dotprod", "odd5", "sdot", [2]int{4, 4}},

@@ -492,7 +492,7 @@ func (k *micro) stays(l target.Layout) bool { return l.Fields == 1 && k.m.Word =
 // products at once, which one instruction may do.
 func (k *micro) group(p *pass, l target.Layout, w, x *loop.Cursor, wordAt, inputAt int, acc [][]*loop.Var) {
 	b := k.g.b
-	var word loop.Expr
+	var word, own loop.Expr // own is the step's part of it
 	batch := max(1, 2/len(acc))
 	inputs := make([]loop.Expr, batch*len(acc))
 	for f := range l.Words * l.Fields {
@@ -520,8 +520,12 @@ func (k *micro) group(p *pass, l target.Layout, w, x *loop.Cursor, wordAt, input
 			if !k.stays(l) {
 				b.Advance(w, k.m.Word)
 			}
+			own = word
+		} else if unit == 0 && k.m.NestedIn(l) {
+			mask := &loop.Splat{A: loop.Num(loop.I8, int64(-1)<<(f%l.Fields*p.bits)), Lanes: word.Type().Lanes}
+			own = read(b.Var("own", loop.Op(loop.And, word, mask)))
 		}
-		code := read(b.Var("q", k.field(p, l, word, f%l.Fields)))
+		code := read(b.Var("q", k.field(p, l, own, f%l.Fields)))
 		for i := range acc {
 			v := acc[i][unit]
 			b.Set(v, k.product.add(p.product, code, inputs[step%batch*len(acc)+i], read(v)))
@@ -529,8 +533,9 @@ func (k *micro) group(p *pass, l target.Layout, w, x *loop.Cursor, wordAt, input
 	}
 }
 
-// field takes a field's codes out of a word; where channels are nested, with those
-// of the fields below it: all shifted so that its own are the highest bits.
+// field takes a field's codes out of a word; where channels are nested, out of its
+// step's part of the word, with those of the fields below it: all shifted so that its
+// own are the highest bits.
 func (k *micro) field(p *pass, l target.Layout, word loop.Expr, f int) loop.Expr {
 	if !k.m.NestedIn(l) {
 		return k.product.field(p, word, f)
@@ -546,7 +551,7 @@ func (k *micro) takeApart(p *pass, l target.Layout, sums, acc [][]*loop.Var) {
 	for px, row := range sums {
 		for j := len(row) - 1; j >= 0; j-- {
 			sum, t := read(row[j]), row[j].Type
-			if j%l.Fields > 0 {
+			if j%l.Nest() > 0 {
 				sum = loop.Op(loop.Sub, sum, loop.Op(loop.LShr, read(row[j-1]), loop.Num(t, int64(p.bits))))
 			}
 			sum = loop.Op(loop.LShr, sum, loop.Num(t, int64(k.m.Field-p.bits)))

@@ -38,9 +38,9 @@ type Multiply struct {
 	// Decoded is the bytes of decoded codes that are allowed whatever a layer's
 	// activations take.
 	Decoded int
-	// Nested: where a word's fields are channels that share their inputs, a field is
-	// taken with all below it, in one instruction; sums are taken apart at the end.
-	// Products are unsigned.
+	// Nested: a field of a word is taken with all below it that share its inputs, those
+	// of a step, in one instruction; sums are taken apart at the end. Products are
+	// unsigned.
 	Nested bool
 	Planar bool // a pixel's column lies in one piece, not interleaved by products
 	// Tiles are the [pixels, channels] that fit the registers: Tiles8 for codes of
@@ -298,10 +298,14 @@ func gcd(a, b int) int {
 	return a
 }
 
-// NestedIn reports whether fields of a layout are taken with those below them.
+// NestedIn reports whether fields of a layout are taken with those below them: where
+// words hold whole steps, or steps whole words.
 func (m *Multiply) NestedIn(l Layout) bool {
-	return m.Nested && l.Fields > 1 && l.Units%l.Fields == 0
+	return m.Nested && l.Nest() > 1 && (l.Units%l.Fields == 0 || l.Fields%l.Units == 0)
 }
+
+// Nest is the fields of a word that share their inputs.
+func (l Layout) Nest() int { return min(l.Fields, l.Units) }
 
 // Room is the products that a narrow sum holds, 0 where sums are wide.
 func (m *Multiply) Room(p int) int {
@@ -390,7 +394,8 @@ func (m *Multiply) cycles(e ir.Elem, k, pixels, channels, all int) float64 {
 			}
 		}
 		if m.NestedIn(l) {
-			unpack = 1 - 1/float64(l.Fields)
+			// A step behind the first is masked; a word's highest field lies in its place.
+			unpack = float64(l.Fields+l.Fields/l.Nest()-2) / float64(l.Fields)
 			sum += 2 // taken apart
 		}
 		units, px := float64(l.Units), float64(pixels)
