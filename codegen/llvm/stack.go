@@ -66,7 +66,9 @@ func (g *Frames) Stack(root string) (int, error) {
 }
 
 func (g *Frames) read() error {
-	for _, s := range g.f.Sections {
+	frames := map[int]int{} // each in a section .stack_sizes of its own,
+	of := map[int]int{}     // which is of the function that it refers to
+	for i, s := range g.f.Sections {
 		switch {
 		case s.Name == ".stack_sizes":
 			data, err := s.Data()
@@ -84,16 +86,30 @@ func (g *Frames) read() error {
 			if n > maxFrame {
 				return fmt.Errorf("llvm: a frame of %d bytes", n)
 			}
-			g.size[int(s.Link)] = int(n)
+			frames[i] = int(n)
 		case s.Type == elf.SHT_REL || s.Type == elf.SHT_RELA:
 			if int64(s.Info) >= int64(len(g.f.Sections)) {
 				return fmt.Errorf("llvm: %s is of section %d, which the object does not have", s.Name, s.Info)
 			}
-			if g.f.Sections[s.Info].Flags&elf.SHF_EXECINSTR != 0 {
-				if err := g.relocations(s); err != nil {
-					return err
-				}
+			from := int(s.Info)
+			code := g.f.Sections[from].Flags&elf.SHF_EXECINSTR != 0
+			if !code && g.f.Sections[from].Name != ".stack_sizes" {
+				continue
 			}
+			list, err := g.functions(s)
+			switch {
+			case err != nil:
+				return err
+			case code:
+				g.calls[from] = slices.DeleteFunc(list, func(to int) bool { return to == from })
+			case len(list) == 1:
+				of[from] = list[0]
+			}
+		}
+	}
+	for i, n := range frames {
+		if fn, ok := of[i]; ok {
+			g.size[fn] = n
 		}
 	}
 	return nil
@@ -102,18 +118,18 @@ func (g *Frames) read() error {
 // maxFrame is more than any function takes; sums of such frames do not overflow.
 const maxFrame = 1 << 30
 
-// relocations adds the functions that a function's section refers to.
-func (g *Frames) relocations(s *elf.Section) error {
+// functions are the sections of code that a section's relocations refer to.
+func (g *Frames) functions(s *elf.Section) (list []int, err error) {
 	data, err := s.Data()
 	if err != nil {
-		return err
+		return nil, err
 	}
 	entry := 8 // bytes of the address and of what is referred to
 	if g.f.Class == elf.ELFCLASS64 {
 		entry = 16
 	}
 	if s.Entsize < uint64(entry) || s.Entsize > 2*uint64(entry) {
-		return fmt.Errorf("llvm: the entries of %s have %d bytes", s.Name, s.Entsize)
+		return nil, fmt.Errorf("llvm: the entries of %s have %d bytes", s.Name, s.Entsize)
 	}
 	for i := 0; i+int(s.Entsize) <= len(data); i += int(s.Entsize) {
 		var symbol int
@@ -127,13 +143,13 @@ func (g *Frames) relocations(s *elf.Section) error {
 		}
 		to := int(g.symbols[symbol-1].Section)
 		if to == int(elf.SHN_UNDEF) {
-			return fmt.Errorf("llvm: the object calls %s, which it does not define", g.symbols[symbol-1].Name)
+			return nil, fmt.Errorf("llvm: the object calls %s, which it does not define", g.symbols[symbol-1].Name)
 		}
-		if to < len(g.f.Sections) && to != int(s.Info) && g.f.Sections[to].Flags&elf.SHF_EXECINSTR != 0 && !slices.Contains(g.calls[int(s.Info)], to) {
-			g.calls[int(s.Info)] = append(g.calls[int(s.Info)], to)
+		if to < len(g.f.Sections) && g.f.Sections[to].Flags&elf.SHF_EXECINSTR != 0 && !slices.Contains(list, to) {
+			list = append(list, to)
 		}
 	}
-	return nil
+	return list, nil
 }
 
 // redZone is the bytes below its stack that a function which calls none may use on

@@ -43,6 +43,66 @@ define i32 @open(i32 %%n) "no-builtins" {
 }
 `
 
+// wide passes more arguments than registers hold, in a function that jumps by a table.
+const wide = `target triple = "%%s"
+define internal void @last(%[1]s) noinline "no-builtins" {
+%[2]s  ret void
+}
+define internal void @pick(i32 %%%%n, i32* %%%%p) noinline "no-builtins" {
+  switch i32 %%%%n, label %%%%none [ i32 0, label %%%%a
+    i32 1, label %%%%b
+    i32 2, label %%%%c
+    i32 3, label %%%%d
+    i32 4, label %%%%e
+    i32 5, label %%%%f ]
+%[3]snone:
+  ret void
+}
+define void @run(i32 %%%%n, i32* %%%%p) "no-builtins" {
+  call void @pick(i32 %%%%n, i32* %%%%p)
+  store volatile i32 0, i32* %%%%p
+  ret void
+}
+`
+
+// TestStackOfArguments: arguments on the stack are in the bound, and a table of jumps
+// does not hide a frame.
+func TestStackOfArguments(t *testing.T) {
+	tools, err := llvm.Find("")
+	if err != nil {
+		t.Skip(err)
+	}
+	const few, many = 4, 40
+	program := func(n int) string {
+		var params, values []string
+		body, blocks := "", ""
+		for i := range n {
+			params, values = append(params, fmt.Sprintf("i32* %%%%p%d", i)), append(values, "i32* %%p")
+			body += fmt.Sprintf("  store volatile i32 %d, i32* %%%%p%d\n", i, i)
+		}
+		for i, label := range "abcdef" {
+			blocks += fmt.Sprintf("%c:\n  store volatile i32 %d, i32* %%%%p\n  call void @last(%s)\n  store volatile i32 %d, i32* %%%%p\n  ret void\n", label, i*i, strings.Join(values, ", "), i)
+		}
+		return fmt.Sprintf(wide, strings.Join(params, ", "), body, blocks)
+	}
+	for _, name := range []string{"armv6m", "armv7em", "armv7", "aarch64", "riscv32", "riscv64", "x86_64"} {
+		tgt, err := target.Find(name)
+		require.NoError(t, err)
+		stack := map[int]int{}
+		for _, n := range []int{few, many} {
+			object, err := llvm.Compile(context.Background(), tools, fmt.Sprintf(program(n), tgt.Triple), tgt, "obj")
+			require.NoError(t, err, name)
+			stack[n], err = llvm.Stack(object, "run", tgt)
+			require.NoError(t, err, name)
+		}
+		word := 4
+		if strings.Contains(tgt.Triple, "64") {
+			word = 8
+		}
+		assert.GreaterOrEqual(t, stack[many]-stack[few], word*(many-8-few), name) // eight in registers, at the most
+	}
+}
+
 func TestStack(t *testing.T) {
 	tools, err := llvm.Find("")
 	if err != nil {

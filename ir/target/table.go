@@ -130,8 +130,8 @@ var table = []*Target{
 		Name: "x86_64", Doc: "64-bit PCs with SSE4.1, Linux; +avx2, +avxvnni, +avx512vnni", Arch: "x86_64",
 		Triple: "x86_64-unknown-linux-gnu", CPU: "x86-64", Features: []string{"sse4.1"}, PIC: true,
 		// A conditional move becomes a branch where it looks predictable: the time
-		// would depend on the input.
-		LLC: []string{"-x86-cmov-converter=0"},
+		// would depend on the input. Arguments that are pushed are in no frame's size.
+		LLC: []string{"-x86-cmov-converter=0", "-no-x86-call-frame-opt"},
 		CPUs: []CPU{
 			{Name: "haswell", Features: []string{"avx2"}, MCA: "haswell"}, {Name: "skylake", Features: []string{"avx2"}, MCA: "skylake"},
 			{Name: "znver2", Features: []string{"avx2"}, MCA: "znver2"}, {Name: "znver4", Features: []string{"avx512vnni"}, MCA: "znver4"},
