@@ -60,16 +60,40 @@ type cell struct {
 	network, formats, method string
 	bits                     float64
 	images                   int
-	retention, below         sample
+	retention, below         sample // below the first method there
 	macs                     sample
 }
 
 // sample is one figure of several seeds, each with its standard error over the
-// images; below is that of the first method there.
-type sample struct{ values, errors []float64 }
+// images.
+type sample struct{ seeds, values, errors []float64 }
 
-func (s *sample) add(value, stderr float64) {
-	s.values, s.errors = append(s.values, value), append(s.errors, stderr)
+func (s *sample) add(seed, value, stderr float64) {
+	s.seeds, s.values, s.errors = append(s.seeds, seed), append(s.values, value), append(s.errors, stderr)
+}
+
+// join adds another's figures.
+func (s *sample) join(o sample) {
+	for i, seed := range o.seeds {
+		s.add(seed, o.values[i], o.errors[i])
+	}
+}
+
+// over is the mean of several figures for each seed that all of them have. They share
+// their images: their errors may all go together.
+func over(list []sample) (mean sample) {
+	for _, seed := range list[0].seeds {
+		var values, errors []float64
+		for _, s := range list {
+			if i := slices.Index(s.seeds, seed); i >= 0 {
+				values, errors = append(values, s.values[i]), append(errors, s.errors[i])
+			}
+		}
+		if len(values) == len(list) {
+			mean.add(seed, stat.Mean(values, nil), stat.Mean(errors, nil))
+		}
+	}
+	return mean
 }
 
 func (s sample) mean() float64 { return stat.Mean(s.values, nil) }
@@ -117,25 +141,22 @@ func read(r *csv.Reader) ([]cell, error) {
 	for _, row := range rows[1:] {
 		latest = max(latest, number(row, "version"))
 	}
-	type run struct {
-		cell
-		seed float64
-	}
-	var runs []run
+	var runs []cell // of a seed
 	for _, row := range rows[1:] {
 		if number(row, "version") < latest || math.IsNaN(number(row, "retention")) {
 			continue
 		}
-		x := run{cell: cell{
+		x := cell{
 			network: row[column["network"]], formats: row[column["formats"]], method: row[column["method"]],
 			bits: number(row, "bits"), images: int(number(row, "images")),
-		}, seed: number(row, "seed")}
-		x.retention.add(number(row, "retention"), number(row, "stderr"))
-		if below := number(row, "below"); !math.IsNaN(below) { // as it is where the first method has nothing this small
-			x.below.add(below, number(row, "below_stderr"))
 		}
-		x.macs.add(number(row, "macs"), 0)
-		if i := slices.IndexFunc(runs, func(o run) bool { return o.same(x.cell) && o.seed == x.seed }); i >= 0 {
+		seed := number(row, "seed")
+		x.retention.add(seed, number(row, "retention"), number(row, "stderr"))
+		if below := number(row, "below"); !math.IsNaN(below) { // as it is where the first method has nothing this small
+			x.below.add(seed, below, number(row, "below_stderr"))
+		}
+		x.macs.add(seed, number(row, "macs"), 0)
+		if i := slices.IndexFunc(runs, func(o cell) bool { return o.same(x) && o.retention.seeds[0] == seed }); i >= 0 {
 			runs[i] = x
 		} else {
 			runs = append(runs, x)
@@ -145,13 +166,13 @@ func read(r *csv.Reader) ([]cell, error) {
 	for _, x := range runs {
 		i := slices.IndexFunc(cells, x.same)
 		if i < 0 {
-			cells = append(cells, x.cell)
+			cells = append(cells, x)
 			continue
 		}
 		c := &cells[i]
-		c.retention.add(x.retention.values[0], x.retention.errors[0])
-		c.below.values, c.below.errors = append(c.below.values, x.below.values...), append(c.below.errors, x.below.errors...)
-		c.macs.add(x.macs.values[0], 0)
+		c.retention.join(x.retention)
+		c.below.join(x.below)
+		c.macs.join(x.macs)
 	}
 	return cells, err
 }
@@ -248,17 +269,19 @@ func tables(cells []cell, date string) string {
 		}
 		fmt.Fprintf(&b, "%s above the others, with half the width of the 95 %% interval of the paired difference; **bold** where it lies significantly below:\n\n", g.methods[0])
 		g.table(&b, g.methods[1:], " mean |", (*cell).gap, func(m string) string {
-			var values, errors []float64
+			var list []sample
 			for _, s := range g.sizes {
 				if c := g.cell(m, s); c != nil && len(c.below.values) > 0 {
-					values, errors = append(values, c.below.mean()), append(errors, c.below.stderr())
+					list = append(list, c.below)
 				}
 			}
-			if len(values) == 0 {
+			if len(list) == 0 {
 				return " |"
 			}
-			// The cells share their images too.
-			return " " + gap(stat.Mean(values, nil), stat.Mean(errors, nil)) + " |"
+			if mean := over(list); len(mean.values) > 0 {
+				return " " + gap(mean.mean(), mean.stderr()) + " |"
+			}
+			return " |" // no seed has all sizes
 		})
 		if text := g.effort(); text != "" {
 			b.WriteString(text + "\n\n")

@@ -26,7 +26,7 @@ func TestMeansOverSeeds(t *testing.T) {
 	assert.Equal(t, []float64{.5, .9}, cells[0].retention.values, "of a seed's rows the last counts")
 	assert.InDelta(t, .7, cells[0].retention.mean(), 1e-9)
 	assert.InDelta(t, .2, cells[0].retention.stderr(), 1e-9, "the seeds' own spread is wider than the images'")
-	assert.InDelta(t, .02, sample{[]float64{.5, .5}, []float64{.01, .03}}.stderr(), 1e-9)
+	assert.InDelta(t, .02, sample{[]float64{1, 2}, []float64{.5, .5}, []float64{.01, .03}}.stderr(), 1e-9)
 }
 
 // TestNothingToCompareWith: where the first method has nothing this small, the others'
@@ -66,12 +66,24 @@ func TestRefresh(t *testing.T) {
 
 func TestComparison(t *testing.T) {
 	text := tables([]cell{
-		{network: "net", formats: "odd", method: "qed", bits: 1, images: 9, retention: sample{[]float64{.9}, []float64{.01}}, below: sample{[]float64{0}, []float64{0}}, macs: sample{[]float64{100}, []float64{0}}},
-		{network: "net", formats: "odd", method: "qstar", bits: 1, images: 9, retention: sample{[]float64{.891}, []float64{.01}}, below: sample{[]float64{.009}, []float64{.01}}, macs: sample{[]float64{8}, []float64{0}}},
-		{network: "net", formats: "odd", method: "greedy", bits: 1, images: 9, retention: sample{[]float64{.99}, []float64{.01}}, below: sample{[]float64{-.09}, []float64{.01}}, macs: sample{[]float64{8}, []float64{0}}},
+		{network: "net", formats: "odd", method: "qed", bits: 1, images: 9, retention: sample{[]float64{1}, []float64{.9}, []float64{.01}}, below: sample{[]float64{1}, []float64{0}, []float64{0}}, macs: sample{[]float64{1}, []float64{100}, []float64{0}}},
+		{network: "net", formats: "odd", method: "qstar", bits: 1, images: 9, retention: sample{[]float64{1}, []float64{.891}, []float64{.01}}, below: sample{[]float64{1}, []float64{.009}, []float64{.01}}, macs: sample{[]float64{1}, []float64{8}, []float64{0}}},
+		{network: "net", formats: "odd", method: "greedy", bits: 1, images: 9, retention: sample{[]float64{1}, []float64{.99}, []float64{.01}}, below: sample{[]float64{1}, []float64{-.09}, []float64{.01}}, macs: sample{[]float64{1}, []float64{8}, []float64{0}}},
 	}, "2026-01-01")
 	assert.Contains(t, text, "net, formats odd, 9 test images, 1 seed, 2026-01-01")
 	assert.Contains(t, text, "| qstar | +0.0090 ± 0.0196 | +0.0090 ± 0.0196 |")
 	assert.Contains(t, text, "| greedy | **-0.0900 ± 0.0196** | **-0.0900 ± 0.0196** |", "what speaks against the first is marked")
 	assert.Contains(t, text, "qstar keeps at least 0.9900 of what qed does, with at most 0.080 of its multiply-adds.")
+}
+
+// TestMeanOfCells: seeds are averaged over the sizes first, so that what differs
+// between sizes is no spread of seeds; a seed that lacks a size does not count.
+func TestMeanOfCells(t *testing.T) {
+	one := sample{[]float64{1, 2, 3}, []float64{.1, .3, 7}, []float64{.01, .03, .01}}
+	two := sample{[]float64{2, 1}, []float64{.5, .7}, []float64{.01, .03}}
+	mean := over([]sample{one, two})
+	assert.Equal(t, []float64{1, 2}, mean.seeds)
+	assert.InDeltaSlice(t, []float64{.4, .4}, mean.values, 1e-9)
+	assert.InDelta(t, .02, mean.stderr(), 1e-9)
+	assert.Empty(t, over([]sample{one, {[]float64{4}, []float64{1}, []float64{1}}}).values)
 }
