@@ -65,7 +65,7 @@ matrix: test-tools
 # had; and what AlexNet and VGG-16 in full size take dnnc, whose
 # weights are made for it (800 MB in a temporary folder).
 bench: test-tools bin/dnnc
-	.ci/armhf bin/xnnpack libxnnpack-dev libxnnpack0 libpthreadpool-dev libpthreadpool0 libcpuinfo-dev libcpuinfo0 && p="-xnnpack bin/xnnpack"; \
+	p=; .ci/armhf bin/xnnpack libxnnpack-dev libxnnpack0 libpthreadpool-dev libpthreadpool0 libcpuinfo-dev libcpuinfo0 && p="-xnnpack bin/xnnpack"; \
 		$(GO) run ./cmd/bench $$p
 	$(GO) run ./cmd/bench -scale
 

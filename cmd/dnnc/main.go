@@ -203,13 +203,18 @@ func (l levels) String() string {
 	return l.o.Level
 }
 
-// Set takes a list; options are checked all together.
+// Set takes a list, and nothing of one before it; options are checked all together.
 func (l levels) Set(list string) error {
+	l.o.Small, l.o.Level = false, string(pass.Int8)
+	level := ""
 	for _, s := range strings.Split(list, ",") {
-		if s == "size" {
+		switch {
+		case s == "size":
 			l.o.Small = true
-		} else {
-			l.o.Level = s
+		case level != "":
+			return fmt.Errorf("%s and %s are two levels", level, s)
+		default:
+			level, l.o.Level = s, s
 		}
 	}
 	return nil

@@ -76,24 +76,36 @@ func TestSizeIsSmaller(t *testing.T) {
 	if _, err := llvm.Find(""); err != nil {
 		t.Skip(err)
 	}
-	build := func(level string) (c certificate.Certificate) {
+	build := func(target string, level ...string) (c certificate.Certificate) {
 		base := filepath.Join(t.TempDir(), "lenet5")
-		code, _, stderr := dnnc(t, "-O", level, "-images", "32", lenet, "-target", "armv7em", "-o", base+".o")
+		args := []string{"-images", "32", lenet, "-target", target, "-o", base + ".o"}
+		for _, l := range level {
+			args = append(args, "-O", l)
+		}
+		code, _, stderr := dnnc(t, args...)
 		require.Zero(t, code, stderr)
 		text, err := os.ReadFile(base + ".json")
 		require.NoError(t, err)
 		require.NoError(t, json.Unmarshal(text, &c))
-		assert.Equal(t, level == "size" || level == "int8,size", strings.HasSuffix(c.Optimize, ",size"), c.Optimize)
 		return c
 	}
-	fast, alone, behind := build("int8"), build("size"), build("int8,size")
-	assert.Less(t, alone.CodeBytes, fast.CodeBytes)
-	assert.Equal(t, fast.WeightBytes, alone.WeightBytes)
-	assert.Equal(t, alone, behind)
+	for _, target := range []string{"armv7em", "armv8.1m", "armv7", "aarch64", "riscv32", "x86_64"} {
+		fast, small := build(target, "int8"), build(target, "size")
+		assert.Equal(t, []string{"int8", "int8,size"}, []string{fast.Optimize, small.Optimize})
+		assert.Less(t, small.CodeBytes, fast.CodeBytes, target)
+		assert.Equal(t, fast.WeightBytes, small.WeightBytes)
+	}
+	assert.Equal(t, build("armv7em", "size"), build("armv7em", "int8", "int8,size"))
+	assert.Equal(t, build("armv7em", "int8"), build("armv7em", "size", "int8"), "the last one counts")
 
-	code, _, stderr := dnnc(t, "-O", "size,fast", lenet, "-target", "armv7em", "-o", filepath.Join(t.TempDir(), "x.o"))
-	assert.NotZero(t, code)
-	assert.Contains(t, stderr, "-O fast: the values are int8 universal compress robust size")
+	for list, message := range map[string]string{
+		"size,fast":   "-O fast: the values are int8 universal compress robust size",
+		"int8,robust": "int8 and robust are two levels",
+	} {
+		code, _, stderr := dnnc(t, "-O", list, lenet, "-target", "armv7em", "-o", filepath.Join(t.TempDir(), "x.o"))
+		assert.NotZero(t, code)
+		assert.Contains(t, stderr, message)
+	}
 }
 
 // TestOneHashInAllOutputs holds header, certificate and object together.

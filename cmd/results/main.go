@@ -79,19 +79,28 @@ func (s *sample) join(o sample) {
 	}
 }
 
-// over is the mean of several figures for each seed that all of them have. They share
+// over is the mean of several figures, those that have all of the seeds. They share
 // their images: their errors may all go together.
 func over(list []sample) (mean sample) {
-	for _, seed := range list[0].seeds {
-		var values, errors []float64
-		for _, s := range list {
-			if i := slices.Index(s.seeds, seed); i >= 0 {
-				values, errors = append(values, s.values[i]), append(errors, s.errors[i])
+	var seeds []float64
+	for _, s := range list {
+		for _, seed := range s.seeds {
+			if !slices.Contains(seeds, seed) {
+				seeds = append(seeds, seed)
 			}
 		}
-		if len(values) == len(list) {
-			mean.add(seed, stat.Mean(values, nil), stat.Mean(errors, nil))
+	}
+	list = slices.DeleteFunc(slices.Clone(list), func(s sample) bool { return len(s.seeds) < len(seeds) })
+	if len(list) == 0 {
+		return mean
+	}
+	for _, seed := range seeds {
+		var values, errors []float64
+		for _, s := range list {
+			i := slices.Index(s.seeds, seed)
+			values, errors = append(values, s.values[i]), append(errors, s.errors[i])
 		}
+		mean.add(seed, stat.Mean(values, nil), stat.Mean(errors, nil))
 	}
 	return mean
 }
@@ -267,7 +276,7 @@ func tables(cells []cell, date string) string {
 		if len(g.methods) == 1 {
 			continue
 		}
-		fmt.Fprintf(&b, "%s above the others, with half the width of the 95 %% interval of the paired difference; **bold** where it lies significantly below:\n\n", g.methods[0])
+		fmt.Fprintf(&b, "%s above the others, with half the width of the 95 %% interval of the paired difference, and in the mean of the sizes that have all seeds; **bold** where it lies significantly below:\n\n", g.methods[0])
 		g.table(&b, g.methods[1:], " mean |", (*cell).gap, func(m string) string {
 			var list []sample
 			for _, s := range g.sizes {
@@ -281,7 +290,7 @@ func tables(cells []cell, date string) string {
 			if mean := over(list); len(mean.values) > 0 {
 				return " " + gap(mean.mean(), mean.stderr()) + " |"
 			}
-			return " |" // no seed has all sizes
+			return " |" // no size has all seeds
 		})
 		if text := g.effort(); text != "" {
 			b.WriteString(text + "\n\n")

@@ -77,13 +77,14 @@ func TestComparison(t *testing.T) {
 }
 
 // TestMeanOfCells: seeds are averaged over the sizes first, so that what differs
-// between sizes is no spread of seeds; a seed that lacks a size does not count.
+// between sizes is no spread of seeds; a size that lacks a seed does not count.
 func TestMeanOfCells(t *testing.T) {
-	one := sample{[]float64{1, 2, 3}, []float64{.1, .3, 7}, []float64{.01, .03, .01}}
+	one := sample{[]float64{1, 2}, []float64{.1, .3}, []float64{.01, .03}}
 	two := sample{[]float64{2, 1}, []float64{.5, .7}, []float64{.01, .03}}
-	mean := over([]sample{one, two})
+	few := sample{[]float64{2}, []float64{9}, []float64{9}}
+	mean := over([]sample{one, few, two})
 	assert.Equal(t, []float64{1, 2}, mean.seeds)
 	assert.InDeltaSlice(t, []float64{.4, .4}, mean.values, 1e-9)
 	assert.InDelta(t, .02, mean.stderr(), 1e-9)
-	assert.Empty(t, over([]sample{one, {[]float64{4}, []float64{1}, []float64{1}}}).values)
+	assert.Empty(t, over([]sample{few, {[]float64{4}, []float64{1}, []float64{1}}}).values)
 }

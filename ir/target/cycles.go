@@ -123,7 +123,7 @@ func (t *Target) microCycles(n *ir.Node, e ir.Elem) float64 {
 	shape := n.Const("weight").Type.Shape
 	pixels, _, _ := extent(n)
 	outputs := float64(pixels * shape[0])
-	c := t.bestFor(n, e, func(m *Multiply) bool { return !m.Decodes || e.CodeBits() < 8 && decodes(n, m) })
+	c := t.bestFor(n, e, func(m *Multiply) bool { return serves(n, e, m) })
 	if c.m == nil {
 		return outputs * float64(shape.Size()/shape[0]) * perWeight
 	}

@@ -38,6 +38,7 @@ func TestCyclesAreNearCounts(t *testing.T) {
 		{"armv7", conv, "i8", 2.69}, {"armv7", conv, "odd4", 2.44}, {"armv7", conv, "odd1", 1.25}, {"armv7", first, "i8", .865}, {"armv7", first, "odd4", .509}, {"armv7", first, "odd1", .266}, {"armv7", full, "i8", .117}, {"armv7", full, "odd1", .097},
 		{"armv7", wide, "vec6x8", .965}, {"armv7", wide, "vec4x16", .404}, {"armv7", full, "vec4x8", .053}, {"armv7", full, "vec4x16", .030}, {"armv7", full, "vec6x16", .166},
 		{"armv8.1m", conv, "i8", 1.46}, {"armv8.1m", conv, "odd2", 1.46}, {"armv8.1m", full, "i8", .066}, {"armv8.1m", one, "i8", .473}, {"armv8.1m", depthwise, "i8", .492},
+		{"armv8.1m", wide, "i8", 1.17}, {"armv8.1m", wide, "odd1", 1.20}, {"aarch64+dotprod", wide, "i8", .986},
 	} {
 		tgt, err := target.Find(c.target)
 		require.NoError(t, err)

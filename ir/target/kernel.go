@@ -264,16 +264,22 @@ func DepthwiseWeights(codes int) int { return (2*codes + 7) / 8 * 8 }
 // choose is the product and tile of a layer.
 func choose(n *ir.Node, t *Target) choice {
 	c := n.Const("weight")
-	serves := func(m *Multiply) bool {
-		switch {
-		case m.Decodes:
-			return c.Type.Elem.CodeBits() < 8 && decodes(n, m)
-		case m.Nested: // the sums hold products of bytes
-			return c.Type.Shape.Size()/c.Type.Shape[0] <= math.MaxUint32/(255*255)
-		}
-		return !m.Least || c.Type.Elem.CodeBits() < 8 || greater(c)
+	does := func(m *Multiply) bool {
+		return serves(n, c.Type.Elem, m) && (!m.Least || c.Type.Elem.CodeBits() < 8 || greater(c))
 	}
-	return t.bestFor(n, c.Type.Elem, serves)
+	return t.bestFor(n, c.Type.Elem, does)
+}
+
+// serves reports whether a product can compute a layer whose weights have a format.
+func serves(n *ir.Node, e ir.Elem, m *Multiply) bool {
+	w := n.Const("weight").Type.Shape
+	switch {
+	case m.Decodes:
+		return e.CodeBits() < 8 && decodes(n, m)
+	case m.Nested: // its sums hold products of bytes
+		return w.Size()/w[0] <= math.MaxUint32/(255*255)
+	}
+	return true
 }
 
 // bestFor is best of a layer, if its weights had a format.

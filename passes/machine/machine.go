@@ -34,10 +34,18 @@ func Select(_ context.Context, m *ir.Module, env *pass.Env) error {
 		}
 		k.Assign(n, env.Target)
 	}
-	if err := list.Err(); err != nil || env.Budget.RAM <= 0 {
+	if err := list.Err(); err != nil {
 		return err
 	}
-	within(m, env.Target, env.Budget.RAM)
+	if env.Budget.RAM > 0 {
+		within(m, env.Target, env.Budget.RAM)
+	}
+	for _, n := range m.Ops {
+		// A vector is a load of its own.
+		if p := env.Target.FindMultiply(n.Word("multiply")); n.Has("unroll") && p != nil && p.Word >= 16 {
+			n.Set("unroll", 1)
+		}
+	}
 	return nil
 }
 

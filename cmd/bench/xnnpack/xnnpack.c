@@ -1,4 +1,5 @@
-/* One layer by XNNPACK, 8-bit weights with a scale a channel: what dnnc's counts are
+/* One layer by XNNPACK, 8-bit weights, with a scale a channel in
+   convolutions: what dnnc's counts are
    compared with. The layer runs some times, so that the difference of two counts is
    that of one run.
    xnnpack SIDE CHANNELS FILTERS KERNEL TIMES; a SIDE of 0 is a linear layer. */
@@ -7,12 +8,11 @@
 #include <stdlib.h>
 #include <xnnpack.h>
 
-static int check(const char *what, enum xnn_status status) {
+static void check(const char *what, enum xnn_status status) {
     if (status != xnn_status_success) {
         fprintf(stderr, "xnnpack: %s: status %d\n", what, status);
         exit(1);
     }
-    return 0;
 }
 
 static int8_t *noise(size_t n, uint32_t seed) {

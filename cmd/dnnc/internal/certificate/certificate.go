@@ -8,6 +8,7 @@ import (
 	"bytes"
 	_ "embed"
 	"encoding/json"
+	"slices"
 
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/passes/pass"
@@ -127,7 +128,7 @@ func New(m *ir.Module, env *pass.Env) *Certificate {
 		Errors: []string{}, Inputs: []Input{}, ArenaBytes: m.Arena.Bytes,
 		Search: Search{Method: env.Report.Method, Evaluations: env.Report.Evaluations, MACs: env.Report.MACs},
 	}
-	if env.Small {
+	if slices.ContainsFunc(m.Ops, func(n *ir.Node) bool { return n.Has("unroll") }) {
 		c.Optimize += ",size"
 	}
 	for _, e := range env.Errors {
