@@ -8,7 +8,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
-	"strings"
 
 	"github.com/dnnc/dnnc/runtime/emu"
 )
@@ -43,7 +42,7 @@ func xnnpack(ctx context.Context, root, dir string) (map[string]float64, error) 
 	}
 	counts := map[string]float64{}
 	for layer, args := range xnnpackLayers {
-		var total [2]float64
+		var total [2]int
 		for i := range total { // a run, and two
 			c := exec.CommandContext(ctx, "qemu-arm", append([]string{"-cpu", "cortex-a9", "-L", "/usr/arm-linux-gnueabihf", "-E", "LD_LIBRARY_PATH=" + libraries,
 				"-plugin", plugin, "-d", "plugin", program}, append(args, strconv.Itoa(i+1))...)...)
@@ -51,15 +50,13 @@ func xnnpack(ctx context.Context, root, dir string) (map[string]float64, error) 
 			if err != nil {
 				return nil, fmt.Errorf("%s: %w\n%s", c, err, out)
 			}
-			_, last, ok := strings.Cut(string(out), "instructions ")
-			if !ok {
+			at, err := emu.Counted(string(out))
+			if err != nil || len(at) != 1 {
 				return nil, fmt.Errorf("%s: no count in %q", c, out)
 			}
-			if total[i], err = strconv.ParseFloat(strings.Fields(last)[0], 64); err != nil {
-				return nil, err
-			}
+			total[i] = at[0]
 		}
-		counts[layer] = (total[1] - total[0]) / 1e6
+		counts[layer] = float64(total[1]-total[0]) / 1e6
 	}
 	return counts, nil
 }

@@ -103,7 +103,7 @@ func aboutAll() *manual.Manual {
 		names = append(names, p.Name)
 	}
 	m.Values = map[string][]string{
-		"O": append(slices.Clone(pass.Levels), "size"), "target": target.Names(), "emit": driver.Emits(), "report": driver.Reports, "search": robust.Methods(),
+		"O": driver.Levels(), "target": target.Names(), "emit": driver.Emits(), "report": driver.Reports, "search": robust.Methods(),
 		"rounding": {quant.Nearest, quant.Compensated}, "objective": {pass.Mean, pass.Worst}, "stop-after": names, "start-after": names,
 	}
 	return m

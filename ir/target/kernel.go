@@ -264,10 +264,9 @@ func DepthwiseWeights(codes int) int { return (2*codes + 7) / 8 * 8 }
 // choose is the product and tile of a layer.
 func choose(n *ir.Node, t *Target) choice {
 	c := n.Const("weight")
-	does := func(m *Multiply) bool {
+	return t.bestFor(n, c.Type.Elem, func(m *Multiply) bool {
 		return serves(n, c.Type.Elem, m) && (!m.Least || c.Type.Elem.CodeBits() < 8 || greater(c))
-	}
-	return t.bestFor(n, c.Type.Elem, does)
+	})
 }
 
 // serves reports whether a product can compute a layer whose weights have a format.

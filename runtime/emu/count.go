@@ -49,15 +49,9 @@ func (p *Program) Count(ctx context.Context, records [][]byte) ([]Counts, error)
 	if err != nil {
 		return nil, err
 	}
-	var at []int
-	for _, line := range strings.Split(messages, "\n") {
-		if n, ok := strings.CutPrefix(line, "instructions "); ok {
-			x, err := strconv.Atoi(n)
-			if err != nil {
-				return nil, diag.New(diag.Pos{}, diag.ToolFailed, "the emulator's counter wrote %q", line)
-			}
-			at = append(at, x)
-		}
+	at, err := Counted(messages)
+	if err != nil {
+		return nil, err
 	}
 	// A record marks twice for the cost of a mark, after every step, and before
 	// and after the run.
@@ -93,6 +87,21 @@ func Counter(ctx context.Context, dir string) (string, error) {
 	}
 	_, _, err = command(ctx, dir, nil, cc, "-O2", "-shared", "-fPIC", "-o", plugin, source)
 	return plugin, err
+}
+
+// Counted are the numbers of instructions so far that the plugin of Counter wrote among
+// an emulator's messages: one at each mark, and one at the end.
+func Counted(messages string) (at []int, err error) {
+	for _, line := range strings.Split(messages, "\n") {
+		if n, ok := strings.CutPrefix(line, "instructions "); ok {
+			x, err := strconv.Atoi(n)
+			if err != nil {
+				return nil, diag.New(diag.Pos{}, diag.ToolFailed, "the emulator's counter wrote %q", line)
+			}
+			at = append(at, x)
+		}
+	}
+	return at, nil
 }
 
 // symbol is the address of a function in a program, without Thumb's bit.

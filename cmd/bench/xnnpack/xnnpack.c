@@ -1,7 +1,6 @@
-/* One layer by XNNPACK, 8-bit weights, with a scale a channel in
-   convolutions: what dnnc's counts are
-   compared with. The layer runs some times, so that the difference of two counts is
-   that of one run.
+/* One layer by XNNPACK, 8-bit weights, with a scale a channel in convolutions: what
+   dnnc's counts are compared with. The layer runs some times, so that the difference of
+   two counts is that of one run.
    xnnpack SIDE CHANNELS FILTERS KERNEL TIMES; a SIDE of 0 is a linear layer. */
 #include <stdint.h>
 #include <stdio.h>

@@ -100,6 +100,9 @@ func (o *Options) Interface(prefix string) codegen.Interface {
 	return codegen.Interface{Prefix: prefix, Hooks: o.Hooks, Section: o.Section, Lend: o.Lend}
 }
 
+// Levels are the values of -O: a level, and size, which goes with each.
+func Levels() []string { return append(slices.Clone(pass.Levels), "size") }
+
 // Check reports options whose values do not exist.
 func (o *Options) Check() error {
 	one := func(flag, value string, allowed []string) error {
@@ -109,7 +112,7 @@ func (o *Options) Check() error {
 		d := diag.New(diag.Pos{}, diag.BadValue, "-%s %s: the values are %s", flag, value, strings.Join(allowed, " "))
 		return d.WithSuggestion(value, allowed)
 	}
-	if err := one("O", o.Level, append(slices.Clone(pass.Levels), "size")); err != nil {
+	if err := one("O", o.Level, Levels()); err != nil {
 		return err
 	}
 	if o.Rounding != "" {
