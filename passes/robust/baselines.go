@@ -34,6 +34,9 @@ var methods = []method{
 	{"compress-compensated", "codebooks of Deep Compression's sizes, rounded as dnnc does", compressCompensated},
 }
 
+// isQed reports whether m is the default, whose steps others take, too.
+func (m method) isQed() bool { return m.name == "qed" }
+
 // Methods are the names that -search takes.
 func Methods() []string {
 	var list []string

@@ -3,13 +3,10 @@ package robust
 import (
 	"cmp"
 	"context"
-	"errors"
-	"fmt"
 	"math"
 	"slices"
 
 	"github.com/dnnc/dnnc/ir"
-	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/passes/quant"
 )
 
@@ -17,6 +14,9 @@ import (
 // every size at once, measures the finalists jointly, and looks around the best
 // (DESIGN section 3).
 func qed(ctx context.Context, s *Search, bytes int) (*Network, error) {
+	if err := s.possible(bytes); err != nil {
+		return nil, err
+	}
 	if err := s.fill(ctx, s.judge.N, s.all); err != nil {
 		return nil, err
 	}
@@ -149,81 +149,4 @@ func (s *Search) neighbour(from *Network, tried map[string]bool, bytes int) []qu
 		}
 	}
 	return found
-}
-
-// keepSteps is the joint measurements that the search for the smallest network
-// of a retention may take.
-const keepSteps = 7
-
-// keeping returns the smallest network found whose retention on held-out images
-// is at least keep: a bisection of the trade-off curve, every step measured.
-// Robustness need not be monotone in size; the network that is returned was
-// measured to keep what it should.
-func (s *Search) keeping(ctx context.Context, m method, keep float64) (*Network, error) {
-	sizes := s.everySize()
-	lo, hi := sizes[0], sizes[len(sizes)-1]
-	var found *Network
-	for step := 0; lo <= hi && step < keepSteps; step++ {
-		bytes := lo + (hi-lo)/2
-		n, err := s.quick(ctx, m, bytes)
-		var d *diag.Diagnostic
-		if errors.As(err, &d) && d.Kind == diag.BadBudget { // the method has nothing this small
-			lo = bytes + 1
-			continue
-		}
-		if err != nil {
-			return nil, err
-		}
-		kept, err := s.retention(ctx, n.Formats)
-		if err != nil {
-			return nil, err
-		}
-		seen := *n
-		seen.Origin = fmt.Sprintf("%s, retention %.4f", n.Origin, kept.Value)
-		s.report(&seen)
-		if kept.Value >= keep {
-			found, hi = &seen, n.Bytes-1
-		} else {
-			lo = bytes + 1
-		}
-		// What lies within a hundredth of the network's size is not worth a step.
-		if (hi - lo) < sizes[len(sizes)-1]/100 {
-			break
-		}
-	}
-	if found == nil {
-		return nil, diag.New(diag.Pos{}, diag.BadBudget, "no network measured keeps %v of the robust accuracy", keep).
-			WithHelp("choose a smaller -keep, or allow wider -formats")
-	}
-	return found, nil
-}
-
-// quick is a method's first choice: bisection looks at many networks.
-func (s *Search) quick(ctx context.Context, m method, bytes int) (*Network, error) {
-	if m.name != "qed" {
-		return m.choose(ctx, s, bytes)
-	}
-	if err := s.fill(ctx, s.judge.N, s.all); err != nil {
-		return nil, err
-	}
-	if len(s.final.networks) == 0 {
-		s.charge()
-	}
-	g := s.surrogates()[0]
-	plan := s.within(g, bytes)
-	if plan == nil {
-		return nil, s.tooSmall()
-	}
-	return s.joint(ctx, s.final, "qed, "+g.name, s.formats(plan))
-}
-
-// everySize is the bytes of the smallest and of the largest network of the menu.
-func (s *Search) everySize() []int {
-	least, most := 0, 0
-	for _, row := range s.table {
-		by := func(a, b entry) int { return a.bytes - b.bytes }
-		least += slices.MinFunc(row, by).bytes
-		most += slices.MaxFunc(row, by).bytes
-	}
-	return []int{least, most}
 }

@@ -14,8 +14,8 @@ import (
 	"github.com/dnnc/dnnc/runtime/measure"
 )
 
-// Version is of what searches choose: another one means that equal inputs may give
-// another network, and that what was measured before is of the past.
+// Version is of what searches choose within a number of bytes: another one means that
+// equal inputs may give another network, and that what was measured before is of the past.
 const Version = 4
 
 // Search chooses formats for one calibrated network. It keeps what it measures:
