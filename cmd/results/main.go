@@ -278,25 +278,53 @@ func tables(cells []cell, date string) string {
 		}
 		fmt.Fprintf(&b, "%s above the others, with half the width of the 95 %% interval of the paired difference, and in the mean of the sizes that have all seeds; **bold** where it lies significantly below:\n\n", g.methods[0])
 		g.table(&b, g.methods[1:], " mean |", (*cell).gap, func(m string) string {
-			var list []sample
-			for _, s := range g.sizes {
-				if c := g.cell(m, s); c != nil && len(c.below.values) > 0 {
-					list = append(list, c.below)
-				}
+			mean := over(g.gaps(m))
+			if len(mean.values) == 0 {
+				return " |" // no size has all seeds
 			}
-			if len(list) == 0 {
-				return " |"
-			}
-			if mean := over(list); len(mean.values) > 0 {
-				return " " + gap(mean.mean(), mean.stderr()) + " |"
-			}
-			return " |" // no size has all seeds
+			return " " + gap(mean.mean(), mean.stderr()) + " |"
 		})
 		if text := g.effort(); text != "" {
 			b.WriteString(text + "\n\n")
 		}
 	}
+	b.WriteString(overall(groups(cells)))
 	return strings.TrimSuffix(b.String(), "\n")
+}
+
+// gaps are how far the first method lies above another, a sample a size.
+func (g *group) gaps(method string) (list []sample) {
+	for _, s := range g.sizes {
+		if c := g.cell(method, s); c != nil && len(c.below.values) > 0 {
+			list = append(list, c.below)
+		}
+	}
+	return list
+}
+
+// overall is the mean over all sizes of all networks with the first group's formats.
+func overall(list []group) string {
+	if len(list) == 0 {
+		return ""
+	}
+	first := list[0]
+	var b strings.Builder
+	for _, m := range first.methods[1:] {
+		var all []sample
+		networks := 0
+		for _, g := range list {
+			if gaps := g.gaps(m); g.formats == first.formats && len(gaps) > 0 {
+				all, networks = append(all, gaps...), networks+1
+			}
+		}
+		if mean := over(all); networks > 1 && len(mean.values) > 0 {
+			fmt.Fprintf(&b, "| %s | %s |\n", m, gap(mean.mean(), mean.stderr()))
+		}
+	}
+	if b.Len() == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s above the others in the mean of the cells of all networks that have all seeds, formats %s:\n\n| method | mean |\n| --- | --- |\n%s\n", first.methods[0], first.formats, b.String())
 }
 
 // gap is how far the first method lies above; "" where it has nothing this small.

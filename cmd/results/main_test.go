@@ -88,3 +88,20 @@ func TestMeanOfCells(t *testing.T) {
 	assert.InDelta(t, .02, mean.stderr(), 1e-9)
 	assert.Empty(t, over([]sample{few, {[]float64{4}, []float64{1}, []float64{1}}}).values)
 }
+
+// TestMeanOfAllNetworks: every cell of networks with one choice of formats counts once.
+func TestMeanOfAllNetworks(t *testing.T) {
+	cells, err := read(csv.NewReader(strings.NewReader(record + `net,odd,greedy,1,1,1,100,1,0.5,0.01,0.4,0.1,0.01,5,10
+net,odd,fisher,1,1,1,100,1,0.5,0.01,0.4,0.1,0.01,5,10
+other,odd,qed,1,1,1,100,1,0.8,0.01,0.4,0,0,5,10
+other,odd,greedy,1,1,1,100,1,0.5,0.01,0.4,0.2,0.01,5,10
+other,odd,greedy,1,1,2,100,1,0.5,0.01,0.4,0.6,0.01,5,10
+third,vec,qed,1,1,1,100,1,0.8,0.01,0.4,0,0,5,10
+third,vec,greedy,1,1,1,100,1,0.8,0.01,0.4,9,0,5,10
+`)))
+	require.NoError(t, err)
+	text := overall(groups(cells))
+	assert.Contains(t, text, "| greedy | +0.3000 ± 0.0196 |")
+	assert.NotContains(t, text, "fisher", "of one network alone")
+	assert.Empty(t, overall(nil))
+}
