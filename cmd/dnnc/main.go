@@ -119,11 +119,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 			}
 		}
 	}
-	o, files, err := parse(args, stderr)
+	o, files, err := parse(args)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
-		return done
+		return exitCode(help(ctx, nil, nil, stderr, stderr), stderr)
 	case err != nil:
+		fmt.Fprintf(stderr, "dnnc: %v; dnnc help %s lists the flags\n", err, c.name)
 		return badUsage
 	case o.Debug == "help":
 		for _, p := range passes.Table {
@@ -178,11 +179,12 @@ func guarded(ctx context.Context, c *command, o driver.Options, stdout, stderr i
 }
 
 // parse reads flags and files in any order.
-func parse(args []string, stderr io.Writer) (o driver.Options, files []string, err error) {
-	fs := flags(&o, stderr)
+func parse(args []string) (o driver.Options, files []string, err error) {
+	fs := flags(&o, io.Discard)
+	fs.Usage = func() {}
 	for len(args) > 0 {
 		if err := fs.Parse(args); err != nil {
-			return o, nil, err
+			return o, nil, likely(fs, err)
 		}
 		if args = fs.Args(); len(args) > 0 {
 			files, args = append(files, args[0]), args[1:]
@@ -190,6 +192,20 @@ func parse(args []string, stderr io.Writer) (o driver.Options, files []string, e
 	}
 	fs.Visit(func(f *flag.Flag) { o.ErrorsGiven = o.ErrorsGiven || f.Name == "errors" })
 	return o, files, nil
+}
+
+// likely adds to the error of an unknown flag the one that was meant.
+func likely(fs *flag.FlagSet, err error) error {
+	name, unknown := strings.CutPrefix(err.Error(), "flag provided but not defined: -")
+	if !unknown {
+		return err
+	}
+	var names []string
+	fs.VisitAll(func(f *flag.Flag) { names = append(names, f.Name) })
+	if near := diag.Suggest(name, names); near != "" {
+		return fmt.Errorf("no flag -%s; did you mean -%s?", name, near)
+	}
+	return fmt.Errorf("no flag -%s", name)
 }
 
 // levels is the value of -O: a level, and size.
@@ -270,12 +286,12 @@ func flags(o *driver.Options, stderr io.Writer) *flag.FlagSet {
 	fs.Func("fix", "formats of layers, a `list` as conv1=8,fc1=odd2", list(&o.Fix))
 	o.Formats = robust.Default
 	fs.Func("formats", "what a search chooses from, a `list` of odd, vec, code or formats as odd3, vec4x16 (default odd,vec)", list(&o.Formats))
-	fs.Float64Var(&o.Budget.Bits, "bits", 0, "average bits a weight")
+	fs.Func("bits", "average bits a weight", positive(&o.Budget.Bits))
 	fs.Func("size", "bytes of weights and their channels' constants: a number, or `64KiB`", size(&o.Budget.Bytes))
-	fs.Float64Var(&o.Budget.Ratio, "ratio", 0, "times smaller than float32")
+	fs.Func("ratio", "times smaller than float32", positive(&o.Budget.Ratio))
 	fs.Float64Var(&o.Budget.Keep, "keep", .99, "share of the robust accuracy to keep")
 	fs.Func("cycles", "greatest estimated cycles of the layers with weights on the target: a number, or a share of int8's, as `0.6x`", cycles(&o.Budget))
-	fs.IntVar(&o.Budget.RAM, "ram", 0, "greatest `bytes` of the arena")
+	fs.Func("ram", "greatest bytes of the arena, as `24KiB`, checked once formats are chosen", size(&o.Budget.RAM))
 	fs.Func("mem", "what a search may keep in memory, as `4GiB`; what does not fit is computed again", size(&o.Memory))
 	fs.StringVar(&o.Search, "search", "", "the method of -O robust: "+strings.Join(robust.Methods(), ", ")+" (default "+robust.Methods()[0]+")")
 	fs.StringVar(&o.Objective, "objective", pass.Mean, "what a search makes least, the divergence under all kinds of error: mean or worst")
@@ -315,6 +331,18 @@ func flags(o *driver.Options, stderr io.Writer) *flag.FlagSet {
 	fs.BoolVar(&o.AllowOutside, "allow-outside", false, "let the network refer to files outside its folder")
 	fs.BoolVar(&o.TimePasses, "time-passes", false, "print the time of each pass")
 	return fs
+}
+
+// positive reads a number above 0.
+func positive(into *float64) func(string) error {
+	return func(s string) error {
+		x, err := strconv.ParseFloat(s, 64)
+		if err != nil || !(x > 0) || math.IsInf(x, 0) {
+			return fmt.Errorf("%q is no number above 0", s)
+		}
+		*into = x
+		return nil
+	}
 }
 
 // size reads a number of bytes with an optional unit.

@@ -107,7 +107,13 @@ func TestBadInput(t *testing.T) {
 		{[]string{lenet, "-target", "armv7", "-calib", empty}, atFault, "data:"},
 		{[]string{lenet, "-target", "armv7", "-errors", "gausian"}, atFault, `did you mean "gaussian"`},
 		{[]string{lenet}, badUsage, "no -target"},
-		{[]string{lenet, "-frobnicate"}, badUsage, "not defined"},
+		{[]string{lenet, "-frobnicate"}, badUsage, "no flag -frobnicate; dnnc help build"},
+		{[]string{lenet, "-tarjet", "armv7"}, badUsage, "did you mean -target?"},
+		{[]string{lenet, "-target", "armv7", "-O", "robust", "-bits", "-1"}, badUsage, "no number above 0"},
+		{[]string{lenet, "-target", "armv7", "-ram", "0"}, badUsage, "is no size"},
+		{[]string{lenet, "-target", "armv7", "-bits", "4"}, atFault, "-O int8 makes none"},
+		{[]string{lenet, "-target", "armv7", "-O", "robust", "-keep", "1.1"}, atFault, "at most 1"},
+		{[]string{lenet, "-target", "armv7", "-ram", "1KiB"}, atFault, "-ram allows 1024"},
 	} {
 		code, _, stderr := dnnc(t, append(c.args, "-o", filepath.Join(dir, "out.o"))...)
 		assert.Equal(t, c.code, code, "%v: %s", c.args, stderr)

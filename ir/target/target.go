@@ -245,8 +245,11 @@ func (t *Target) Refine(cpu, features string) (*Target, error) {
 				known = append(known, k.Name)
 			}
 			d := diag.New(diag.Pos{}, diag.UnknownTarget, "no feature %q of %s that changes what dnnc does", f, t.Name).WithSuggestion(f, known)
-			if d.Help == "" && len(known) > 0 {
+			switch {
+			case len(known) > 0 && d.Help == "":
 				d.WithHelp("it knows %s", strings.Join(known, " "))
+			case len(known) == 0:
+				d.WithHelp("it has none to add or take away: dnnc targets lists families with more and with fewer instructions")
 			}
 			return nil, d
 		}

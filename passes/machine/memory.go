@@ -43,7 +43,7 @@ func Memory(_ context.Context, m *ir.Module, env *pass.Env) error {
 	m.Arena = ir.Arena{Bytes: bytes, Align: arenaAlign}
 	if ram := env.Budget.RAM; ram > 0 && bytes > ram {
 		return diag.New(diag.Pos{}, diag.BadBudget, "the arena takes %d bytes, -ram allows %d", bytes, ram).
-			WithHelp("the least possible is -ram %d; widths hardly change it, the sizes of activations do", bytes)
+			WithHelp("the least possible in the chosen formats is -ram %d; other formats hardly change it, the sizes of activations do", bytes)
 	}
 	return nil
 }

@@ -1,7 +1,9 @@
 package robust
 
 import (
+	"cmp"
 	"math"
+	"slices"
 
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
@@ -99,6 +101,15 @@ func (s *Search) widest(bytes int) int {
 	return 0
 }
 
+// fastest is the format of fewest estimated cycles of each layer.
+func (s *Search) fastest() []ir.Elem {
+	list := make([]ir.Elem, len(s.layers))
+	for l, n := range s.layers {
+		list[l] = slices.MinFunc(s.menu[l], func(a, b ir.Elem) int { return cmp.Compare(s.cyclesIn(n, a), s.cyclesIn(n, b)) })
+	}
+	return list
+}
+
 // tooSmallFor says which budget would be the least possible one: of the smallest
 // formats, or of the fastest where those are small enough.
 func (s *Search) tooSmallFor(smallest []ir.Elem) error {
@@ -107,14 +118,7 @@ func (s *Search) tooSmallFor(smallest []ir.Elem) error {
 	if !s.bounded() || ok && least > bytes {
 		return tooSmall(s.layers, smallest, s.env.Budget)
 	}
-	fastest := 0.0
-	for l, n := range s.layers {
-		best := math.Inf(1)
-		for _, e := range s.menu[l] {
-			best = min(best, s.cyclesIn(n, e))
-		}
-		fastest += best
-	}
+	fastest := s.cyclesOf(s.fastest())
 	whole := s.cyclesOf(uniform(s.layers, ir.Of(ir.I8)))
 	d := diag.New(diag.Pos{}, diag.BadBudget, "no choice of widths found is as fast as -cycles asks").
 		WithNote("%s is estimated to take %.4g cycles in the fastest formats, %.3fx of int8's %.4g", s.m.Name, fastest, fastest/whole, whole)

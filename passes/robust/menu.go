@@ -101,11 +101,23 @@ func menuOf(l *ir.Node, formats []ir.Elem, env *pass.Env) []ir.Elem {
 	return list
 }
 
-// tooSmall says which budget would be the least possible one in the menu.
-func (s *Search) tooSmall() error {
-	smallest := make([]ir.Elem, len(s.layers))
+// smallest is the format of fewest bytes of each layer.
+func (s *Search) smallest() []ir.Elem {
+	list := make([]ir.Elem, len(s.layers))
 	for i, l := range s.layers {
-		smallest[i] = slices.MinFunc(s.menu[i], func(a, b ir.Elem) int { return layerBytes(l, a) - layerBytes(l, b) })
+		list[i] = slices.MinFunc(s.menu[i], func(a, b ir.Elem) int { return layerBytes(l, a) - layerBytes(l, b) })
 	}
-	return s.tooSmallFor(smallest)
+	return list
 }
+
+// possible refuses a number of bytes that no choice in the menu keeps, before
+// anything is measured.
+func (s *Search) possible(bytes int) error {
+	if least, _, _ := sizes(s.layers, s.smallest()); least > bytes || s.bounded() && s.cyclesOf(s.fastest()) > s.most {
+		return s.tooSmall()
+	}
+	return nil
+}
+
+// tooSmall says which budget would be the least possible one in the menu.
+func (s *Search) tooSmall() error { return s.tooSmallFor(s.smallest()) }

@@ -160,8 +160,16 @@ func (o *Options) Check() error {
 			return err
 		}
 	}
-	if b := o.Budget; (b.Cycles > 0 || b.CyclesOfInt8 > 0) && o.Level != string(pass.Robust) {
+	b := o.Budget
+	if (b.Cycles > 0 || b.CyclesOfInt8 > 0) && o.Level != string(pass.Robust) {
 		return diag.New(diag.Pos{}, diag.BadBudget, "-cycles bounds a search, and -O %s is none", o.Level).WithHelp("-O robust -cycles ...")
+	}
+	if (b.Bits > 0 || b.Bytes > 0 || b.Ratio > 0) && o.Level == string(pass.Int8) {
+		return diag.New(diag.Pos{}, diag.BadBudget, "-bits, -size and -ratio bound a choice of widths, and -O int8 makes none").
+			WithHelp("-O robust with it, or -O universal for one width everywhere")
+	}
+	if !(b.Keep >= 0 && b.Keep <= 1) {
+		return diag.New(diag.Pos{}, diag.BadBudget, "-keep %v: a share of the robust accuracy is at most 1, and not below 0", b.Keep)
 	}
 	if o.MaxBits > 0 && o.MinBits > o.MaxBits {
 		return diag.New(diag.Pos{}, diag.BadBudget, "-min %v is above -max %v", o.MinBits, o.MaxBits)
