@@ -14,7 +14,8 @@ import (
 
 // The search for the smallest network of a retention.
 const (
-	keepSteps = 7   // networks measured at most
+	keepSteps = 7   // networks measured at most,
+	keepFound = 4   // and where one of them keeps enough
 	keepNear  = .06 // sizes this near each other are one: a step between them shows less than its error
 	keepClose = .25 // of the error of what is kept: a network this little above what it should keep is the one
 
@@ -40,8 +41,8 @@ type hunt struct {
 	fall float64
 }
 
-func newHunt(least, most int, wanted float64) *hunt {
-	return &hunt{low: least, high: most, wanted: max(wanted, leastLoss), fall: usualFall}
+func newHunt(sizes [2]int, wanted float64) *hunt {
+	return &hunt{low: sizes[0], high: sizes[1], wanted: max(wanted, leastLoss), fall: usualFall}
 }
 
 // measured takes in the loss at a size, and whether it is small enough.
@@ -98,15 +99,15 @@ func (h *hunt) next() (bytes int, ok bool) {
 // of what may be lost, and goes on by what is measured. Robustness need not be monotone
 // in size; the network that is returned was measured to keep what it should.
 func (s *Search) keeping(ctx context.Context, m method, keep float64) (*Network, error) {
-	least, most := s.everySize()
-	h := newHunt(least, most, 1-keep)
+	h := newHunt(s.everySize(), 1-keep)
 	bytes, err := s.expected(ctx, m, h)
 	if err != nil {
 		return nil, err
 	}
 	var found *Network
-	for steps, ok := keepSteps, true; ok && steps > 0; bytes, ok = h.next() {
-		n, kept, tried, err := s.keepingWithin(ctx, m, bytes, keep, steps)
+	most, others := keepSteps, keepSteps // others: networks of one size
+	for steps, ok := 0, true; ok && steps < most; bytes, ok = h.next() {
+		n, kept, tried, err := s.keepingWithin(ctx, m, bytes, keep, min(others, most-steps))
 		var d *diag.Diagnostic
 		switch {
 		case errors.As(err, &d) && d.Kind == diag.BadBudget: // the method has nothing this small
@@ -119,12 +120,13 @@ func (s *Search) keeping(ctx context.Context, m method, keep float64) (*Network,
 			if found == nil || n.Bytes < found.Bytes {
 				found = n
 			}
+			most, others = keepFound, 1
 			if kept.Value-keep <= kept.StdErr*keepClose {
 				return found, nil
 			}
 			h.measured(max(n.Bytes, h.low+1), 1-kept.Value, true) // less was asked of the method than it was given
 		}
-		steps -= max(tried, 1)
+		steps += max(tried, 1)
 	}
 	if found == nil {
 		return nil, diag.New(diag.Pos{}, diag.BadBudget, "no network measured keeps %v of the robust accuracy", keep).
@@ -206,13 +208,13 @@ func (s *Search) quick(ctx context.Context, m method, bytes, surrogate int) (*Ne
 }
 
 // everySize is the bytes of the smallest and of the largest network of the menu.
-func (s *Search) everySize() (least, most int) {
+func (s *Search) everySize() (ends [2]int) {
 	for _, row := range s.table {
 		sizes := make([]int, len(row))
 		for i, e := range row {
 			sizes[i] = e.bytes
 		}
-		least, most = least+slices.Min(sizes), most+slices.Max(sizes)
+		ends[0], ends[1] = ends[0]+slices.Min(sizes), ends[1]+slices.Max(sizes)
 	}
-	return least, most
+	return ends
 }

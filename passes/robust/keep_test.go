@@ -26,7 +26,7 @@ func TestHunt(t *testing.T) {
 		"only the largest":     {power(most, 3), most, 5},
 		"just above the least": {power(least*1.01, 3), least, 6},
 	} {
-		h := newHunt(least, most, .01)
+		h := newHunt([2]int{least, most}, .01)
 		found, steps := 0, 0
 		for bytes, ok := h.next(); ok && steps < 20; bytes, ok = h.next() {
 			assert.GreaterOrEqual(t, bytes, least, name)
@@ -45,7 +45,7 @@ func TestHunt(t *testing.T) {
 
 // TestHuntWithoutEnd: where no size will do, every step is a larger one, up to the largest.
 func TestHuntWithoutEnd(t *testing.T) {
-	h := newHunt(100, 10_000, 0)
+	h := newHunt([2]int{100, 10_000}, 0)
 	last := 0
 	for bytes, ok := h.next(); ok; bytes, ok = h.next() {
 		assert.Greater(t, bytes, last)
@@ -57,7 +57,7 @@ func TestHuntWithoutEnd(t *testing.T) {
 
 // TestHuntAboveTheImpossible: what a method has nothing for is a size that is too small.
 func TestHuntAboveTheImpossible(t *testing.T) {
-	h := newHunt(100, 10_000, .01)
+	h := newHunt([2]int{100, 10_000}, .01)
 	first, _ := h.next()
 	h.impossible(first)
 	next, ok := h.next()
