@@ -99,7 +99,11 @@ func (h *hunt) next() (bytes int, ok bool) {
 // of what may be lost, and goes on by what is measured. Robustness need not be monotone
 // in size; the network that is returned was measured to keep what it should.
 func (s *Search) keeping(ctx context.Context, m method, keep float64) (*Network, error) {
-	h := newHunt(s.everySize(), 1-keep)
+	sizes := s.everySize()
+	if err := s.possible(sizes[1]); err != nil {
+		return nil, err // of cycles
+	}
+	h := newHunt(sizes, 1-keep)
 	bytes, err := s.expected(ctx, m, h)
 	if err != nil {
 		return nil, err
@@ -126,7 +130,9 @@ func (s *Search) keeping(ctx context.Context, m method, keep float64) (*Network,
 			}
 			h.measured(max(n.Bytes, h.low+1), 1-kept.Value, true) // less was asked of the method than it was given
 		}
-		steps += max(tried, 1)
+		if steps += max(tried, 1); found != nil && s.stopped() {
+			break
+		}
 	}
 	if found == nil {
 		return nil, diag.New(diag.Pos{}, diag.BadBudget, "no network measured keeps %v of the robust accuracy", keep).

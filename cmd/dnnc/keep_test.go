@@ -1,0 +1,65 @@
+package main
+
+import (
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// chosen is the line of a report of the search that is marked, and what it says.
+var chosen = regexp.MustCompile(`(?m)^  \* .*retention ([0-9.]+)\s+([0-9]+) `)
+
+// TestKeep: the network that is shipped was measured to keep what it should, and to keep
+// less takes no more bytes.
+func TestKeep(t *testing.T) {
+	need(t)
+	if testing.Short() {
+		t.Skip("searches")
+	}
+	build := func(args ...string) (retention, bytes float64) {
+		args = append([]string{lenet, "-target", "armv7em", "-O", "robust", "-formats", "odd", "-images", "64", "-errors", "gaussian=0.1", "-n", "20",
+			"-report", "search", "-emit", "ir", "-o", filepath.Join(t.TempDir(), "out.dnn")}, args...)
+		code, stdout, stderr := dnnc(t, args...)
+		require.Zero(t, code, stderr)
+		found := chosen.FindStringSubmatch(stdout)
+		require.NotNil(t, found, stdout)
+		retention, err := strconv.ParseFloat(found[1], 64)
+		require.NoError(t, err)
+		bytes, err = strconv.ParseFloat(found[2], 64)
+		require.NoError(t, err)
+		return retention, bytes
+	}
+	retention, much := build("-keep", "0.99")
+	assert.GreaterOrEqual(t, retention, .99)
+	retention, little := build("-keep", "0.9")
+	assert.GreaterOrEqual(t, retention, .9)
+	assert.LessOrEqual(t, little, much)
+	retention, _ = build("-keep", "0.95", "-search", "universal")
+	assert.GreaterOrEqual(t, retention, .95)
+	retention, _ = build("-keep", "0.5", "-fix", "conv1=8,conv2=4,fc1=3,fc2=8")
+	assert.GreaterOrEqual(t, retention, .5)
+}
+
+// TestImpossibleBudgets are refused before anything is measured, with the nearest
+// possible one.
+func TestImpossibleBudgets(t *testing.T) {
+	need(t)
+	for _, search := range []string{"qed", "qstar"} {
+		for want, budget := range map[string][]string{
+			"the least possible is -bits":   {"-bits", "0.01"},
+			"the least possible is -size":   {"-size", "1KiB"},
+			"the least possible is -cycles": {"-cycles", "0.01x"},
+			"the greatest possible":         {"-ratio", "1000"},
+		} {
+			args := append([]string{lenet, "-target", "armv7em", "-O", "robust", "-images", "16", "-search", search, "-o", filepath.Join(t.TempDir(), "out.o")}, budget...)
+			code, _, stderr := dnnc(t, args...)
+			assert.Equal(t, atFault, code, "%s %v", search, budget)
+			assert.Contains(t, stderr, want)
+			assert.NotContains(t, stderr, "measuring formats")
+		}
+	}
+}
