@@ -24,9 +24,6 @@ func convDepthwise(g *generator) error {
 	}
 	taps, channels := w.KH*w.KW, w.InC
 	l := &layer{g: g, elem: weight.Type.Elem, acc: 32}
-	for i, data := range Pack(l.elem, codes, 1, 1, len(codes), 2, depthwiseOrder(g, taps, channels)) {
-		l.planes = append(l.planes, g.global(fmt.Sprintf("weight%d", i), 4, data))
-	}
 	bias, err := g.n.Const("bias").Ints()
 	if err != nil {
 		return err
@@ -44,20 +41,18 @@ func convDepthwise(g *generator) error {
 	if err != nil {
 		return err
 	}
+	blocks := depthwiseBlocks(rq, l.elem, taps)
+	for i, data := range Pack(l.elem, codes, 1, 1, len(codes), 2, depthwiseOrder(g, taps, channels, blocks)) {
+		l.planes = append(l.planes, g.global(fmt.Sprintf("weight%d", i), 4, data))
+	}
 	edges := w.PadT+w.PadL+w.PadB+w.PadR > 0
-	pixel := depthwisePixel(g, w, rq, constants)
+	pixel := depthwisePixel(g, w, rq, constants, blocks)
 	var gather *loop.Func
 	if edges {
 		gather = depthwiseWindow(g, w)
 	}
 	b := g.b
-	b.For("i", loop.Int(0), loop.Int(len(codes)), 1, func(i loop.Expr) {
-		v := l.widen(l.packed(i))
-		if l.elem.Kind == ir.Odd {
-			v = loop.Op(loop.Sub, loop.Op(loop.Shl, v, loop.Int(1)), loop.Int(1<<l.elem.Bits-1))
-		}
-		b.StoreAligned(g.scratch, loop.Scaled(i, 2), loop.To(loop.Trunc, v, 16), 2)
-	})
+	l.decodeHalves(len(codes), rq.vectors)
 	window := target.DepthwiseWeights(len(codes)) // byte of a gathered window
 	weights := loop.Arg{Region: g.scratch}
 	g.rows(w, false, func(oy, row loop.Expr) {
@@ -82,23 +77,116 @@ func convDepthwise(g *generator) error {
 	return nil
 }
 
-// depthwiseOrder is the order of decoded weights: the taps of four channels, tap by
-// tap, then those of each channel left over.
-func depthwiseOrder(g *generator, taps, channels int) []int {
-	var order []int
-	for c := 0; c < channels/4*4; c += 4 {
-		four := []int{c, c + 1, c + 2, c + 3}
-		if pairs(g) {
-			four[1], four[2] = c+2, c+1
+// The codes that are decoded in a round: whole bytes of every plane, a word of the widest;
+// and where there are vectors two of these, of 16 bits a code, so that each plane has halves.
+const (
+	codesAtOnce   = 8
+	vectorsAtOnce = 2
+)
+
+// decodeHalves writes n weights to scratch, 16 bits each. Codes are loaded some at a
+// time, and are a vector where there are vectors: one by one they would take longer than
+// weights of 8 bits, which are as they are.
+func (l *layer) decodeHalves(n int, vectors bool) {
+	b := l.g.b
+	// store writes codes from the i-th on.
+	store := func(i loop.Expr, v loop.Expr) {
+		if l.elem.Kind == ir.Odd {
+			t := v.Type()
+			v = loop.Op(loop.Sub, loop.Op(loop.Shl, v, loop.Num(t, 1)), loop.Num(t, 1<<l.elem.Bits-1))
 		}
-		for tap := range taps {
-			for _, c := range four {
-				order = append(order, c*taps+tap)
+		b.StoreAligned(l.g.scratch, loop.Scaled(i, 2), loop.To(loop.Trunc, v, 16), 2)
+	}
+	each, codesOf := codesAtOnce, l.codesOf
+	if vectors {
+		each, codesOf = vectorsAtOnce*codesAtOnce, l.vectorsOf
+	}
+	whole := n / each
+	if l.elem.Kind != ir.Odd || l.elem.Bits == 8 || l.g.unroll(each) < each {
+		whole = 0
+	}
+	if whole > 0 {
+		b.For("round", loop.Int(0), loop.Int(whole), 1, func(round loop.Expr) {
+			at := loop.Scaled(round, each)
+			for _, q := range codesOf(round) {
+				store(at, q)
+				at = loop.Sum(at, loop.Int(q.Type().Lanes))
 			}
+		})
+	}
+	b.For("i", loop.Int(whole*each), loop.Int(n), 1, func(i loop.Expr) { store(i, l.widen(l.packed(i))) })
+}
+
+// codesOf are the codes of a round, as i32.
+func (l *layer) codesOf(round loop.Expr) []loop.Expr {
+	codes := make([]loop.Expr, codesAtOnce)
+	for i, p := range l.elem.Planes() {
+		word := &loop.Load{From: l.planes[i], Offset: loop.Scaled(round, p), T: loop.Type{Bits: codesAtOnce * p, Lanes: 1}, Align: p}
+		w := read(l.g.b.Var("word", loop.To(loop.ZExt, word, 32)))
+		for f, q := range codes {
+			codes[f] = l.join(q, loop.Op(loop.And, loop.Op(loop.LShr, w, loop.Int(f*p)), loop.Int(1<<p-1)), p)
 		}
 	}
-	for i := len(order); i < channels*taps; i++ {
-		order = append(order, i)
+	return codes
+}
+
+// vectorsOf are the codes of a round as vectors of 16 bits: each lane has the half of its
+// plane that holds its code, and shifts it down.
+func (l *layer) vectorsOf(round loop.Expr) []loop.Expr {
+	const half = 16
+	t := loop.I16.Vec(codesAtOnce)
+	codes := make([]loop.Expr, vectorsAtOnce)
+	for i, p := range l.elem.Planes() {
+		load := func(first, n int) loop.Expr {
+			at := loop.Sum(loop.Scaled(round, vectorsAtOnce*p), loop.Int(first*half/8))
+			return read(l.g.b.Var("halves", &loop.Load{From: l.planes[i], Offset: at, T: loop.I16.Vec(n), Align: 2}))
+		}
+		for v := range codes {
+			first := v * codesAtOnce * p / half
+			mask, shift := make([]int, codesAtOnce), &loop.Lanes{T: t}
+			for f := range codesAtOnce {
+				bit := (v*codesAtOnce + f) * p
+				mask[f] = bit / half
+				shift.Values = append(shift.Values, int64(bit%half))
+			}
+			var w loop.Expr
+			if mask[0] == mask[codesAtOnce-1] {
+				w = &loop.Splat{A: load(first, 1), Lanes: codesAtOnce}
+			} else { // from all halves: few of them are no vector of the processor's
+				w = &loop.Shuffle{A: load(0, p), Mask: mask}
+			}
+			codes[v] = l.join(codes[v], loop.Op(loop.And, loop.Op(loop.LShr, w, shift), loop.Num(t, 1<<p-1)), p)
+		}
+	}
+	return codes
+}
+
+// depthwiseBlocks are the channels that are computed together, the most first: four, and
+// on vectors eight where 16 bits hold a window's sum of products with narrow weights.
+func depthwiseBlocks(rq requant, e ir.Elem, taps int) []int {
+	const greatest = 128 // absolute value of an input
+	if rq.vectors && e.MaxWeight()*greatest*int64(taps) < 1<<15 {
+		return []int{8, 4, 1}
+	}
+	return []int{4, 1}
+}
+
+// depthwiseOrder is the order of decoded weights: the taps of a block of channels, tap by
+// tap, blocks as large as can be.
+func depthwiseOrder(g *generator, taps, channels int, blocks []int) []int {
+	var order []int
+	first := 0
+	for _, size := range blocks {
+		for ; first+size <= channels; first += size {
+			for tap := range taps {
+				for i := range size {
+					if size == 4 && pairs(g) {
+						i = []int{0, 2, 1, 3}[i]
+					}
+					order = append(order, (first+i)*taps+tap)
+				}
+			}
+		}
 	}
 	return order
 }
@@ -154,15 +242,16 @@ const unrolled = 9
 // depthwisePixel writes the function that computes a pixel. Its integers are the
 // byte of its window's first input, the bytes between the window's rows, and the
 // byte of its first output.
-func depthwisePixel(g *generator, w kernels.Window, rq requant, constants *loop.Global) *loop.Func {
+func depthwisePixel(g *generator, w kernels.Window, rq requant, constants *loop.Global, blocks []int) *loop.Func {
 	x, weights := &loop.Param{Name: "x", Constant: true, Shared: g.args[0].Shared}, &loop.Param{Name: "weights", Constant: true}
 	return g.function("pixel", []string{"first", "row", "at"}, []*loop.Param{x, weights, g.out}, func(v []loop.Expr) {
 		b, channels := g.b, w.InC
 		first, row := b.Cursor("first", x, v[0]), v[1]
 		ws, y, cs := b.Cursor("ws", weights, loop.Int(0)), b.Cursor("y", g.out, v[2]), rq.cursors(constants, loop.Int(0))
-		block := func(n, lanes int) {
+		// block computes n vectors of some lanes, whose sums have so many bits.
+		block := func(n, lanes, bits int) {
 			acc := make([]*loop.Var, n)
-			t := loop.I32.Vec(lanes)
+			t := loop.Type{Bits: bits, Lanes: lanes}
 			for j := range acc {
 				acc[j] = b.Var("acc", loop.Num(t, 0))
 			}
@@ -172,9 +261,9 @@ func depthwisePixel(g *generator, w kernels.Window, rq requant, constants *loop.
 					fourPairs(b, from, at, ws, acc)
 				} else {
 					for j := range acc {
-						in := loop.To(loop.SExt, load(from, loop.Int(at+j*lanes), loop.I8.Vec(lanes)), 32)
+						in := loop.To(loop.SExt, load(from, loop.Int(at+j*lanes), loop.I8.Vec(lanes)), bits)
 						c := &loop.Load{From: ws, Offset: loop.Int(2 * j * lanes), T: loop.I16.Vec(lanes), Align: 2}
-						b.Set(acc[j], loop.Sum(read(acc[j]), loop.Op(loop.Mul, in, loop.To(loop.SExt, c, 32))))
+						b.Set(acc[j], loop.Sum(read(acc[j]), loop.Op(loop.Mul, in, loop.To(loop.SExt, c, bits))))
 					}
 				}
 				b.Advance(ws, 2*n*lanes)
@@ -200,22 +289,46 @@ func depthwisePixel(g *generator, w kernels.Window, rq requant, constants *loop.
 			} else {
 				b.For("ky", loop.Int(0), loop.Int(w.KH), 1, func(loop.Expr) { taps() })
 			}
-			for j := range acc {
+			for j, sum := range wide(acc) {
+				lanes := sum.Type().Lanes
 				q := cs.load(j*lanes, lanes)
-				q.storeAt(loop.Sum(q.bias, read(acc[j])), y, loop.Int(j*lanes))
+				q.storeAt(loop.Sum(q.bias, sum), y, loop.Int(j*lanes))
 			}
 			b.Advance(first, n*lanes)
 			b.Advance(y, n*lanes)
 			cs.advance(n * lanes)
 		}
-		n, lanes := 4, 1
-		if rq.vectors {
-			n, lanes = 1, 4
+		left := channels
+		for _, size := range blocks {
+			b.For("block", loop.Int(0), loop.Int(left/size), 1, func(loop.Expr) {
+				switch {
+				case size == 8:
+					block(1, 8, 16)
+				case rq.vectors:
+					block(1, size, 32)
+				default:
+					block(size, 1, 32)
+				}
+			})
+			left %= size
 		}
-		b.For("channels", loop.Int(0), loop.Int(channels/4), 1, func(loop.Expr) { block(n, lanes) })
-		b.For("channel", loop.Int(0), loop.Int(channels%4), 1, func(loop.Expr) { block(1, 1) })
 		b.Return(loop.Int(0))
 	})
+}
+
+// wide are sums of 32 bits: those of 16 in halves of their vector.
+func wide(acc []*loop.Var) (sums []loop.Expr) {
+	for _, a := range acc {
+		if a.Type.Bits == 32 {
+			sums = append(sums, read(a))
+			continue
+		}
+		for first := 0; first < a.Type.Lanes; first += 4 {
+			half := &loop.Shuffle{A: read(a), Mask: []int{first, first + 1, first + 2, first + 3}}
+			sums = append(sums, loop.To(loop.SExt, half, 32))
+		}
+	}
+	return sums
 }
 
 // pairs reports whether channels are multiplied as halves of words.
