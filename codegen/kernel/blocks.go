@@ -81,7 +81,7 @@ func (k *micro) oddBlock(first loop.Expr) {
 	low := k.elem.CodeBits()
 	for i, p := range k.stored {
 		low -= p.bits
-		k.decodeStream(i, low, loop.Scaled(first, k.k))
+		k.decodeStream(i, low, first)
 	}
 }
 

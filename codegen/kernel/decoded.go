@@ -102,12 +102,16 @@ func (k *micro) decodePart(p *pass, l target.Layout, n, channels, to, from, bit 
 }
 
 // decodeStream decodes the i-th pass to halves in scratch, in the order in which they
-// lie there (PackStream), from the code of an index on; low is the number of its codes'
-// lowest bit.
+// lie there (PackStream); low is the number of its codes'
+// lowest bit; from is the row to begin with.
 func (k *micro) decodeStream(i, low int, from loop.Expr) {
 	b, p, lanes := k.g.b, k.stored[i], k.m.Inputs()
+	if each := p.codesAtOnce(); k.k%each == 0 && k.g.unroll(each) == each {
+		k.decodeWords(i, low, from, each)
+		return
+	}
 	tiled := k.rows / k.channels * k.channels
-	dst, bit := b.Cursor("dst", k.g.scratch, loop.Int(k.decodedAt)), b.Var("bit", loop.Scaled(from, p.bits))
+	dst, bit := b.Cursor("dst", k.g.scratch, loop.Int(k.decodedAt)), b.Var("bit", loop.Scaled(from, k.k*p.bits))
 	one := func(loop.Expr) {
 		old := loop.To(loop.ZExt, &loop.Load{From: dst, Offset: loop.Int(0), T: loop.I16, Align: 2}, 32)
 		v := k.value(i, low, k.codeAt(p, read(bit)), old)
@@ -136,6 +140,30 @@ func (k *micro) decodeStream(i, low int, from loop.Expr) {
 	}
 	part(k.groups*tiled/k.channels, k.channels)
 	part(k.groups*(k.rows-tiled), 1)
+}
+
+// codesAtOnce is the codes of a pass that are loaded together: a word of them, or fewer
+// where that would be much code.
+func (p *pass) codesAtOnce() int { return min(32/p.bits, 16) }
+
+// decodeWords is decodeStream, so many codes at a time: of columns that nothing fills up
+// they lie side by side.
+func (k *micro) decodeWords(i, low int, from loop.Expr, each int) {
+	b, p := k.g.b, k.stored[i]
+	bytes := each * p.bits / 8
+	words := b.Cursor("words", p.data, loop.Scaled(from, k.k/each*bytes))
+	dst := b.Cursor("dst", k.g.scratch, loop.Int(k.decodedAt))
+	b.For("round", loop.Int(0), loop.Int(k.groups*k.rows*k.k/each), 1, func(loop.Expr) {
+		word := &loop.Load{From: words, Offset: loop.Int(0), T: loop.Type{Bits: 8 * bytes, Lanes: 1}, Align: bytes}
+		w := read(b.Var("word", loop.To(loop.ZExt, word, 32)))
+		b.Advance(words, bytes)
+		for f := range each {
+			old := loop.To(loop.ZExt, &loop.Load{From: dst, Offset: loop.Int(2 * f), T: loop.I16, Align: 2}, 32)
+			q := loop.Op(loop.And, loop.Op(loop.LShr, w, loop.Int(f*p.bits)), loop.Int(1<<p.bits-1))
+			b.StoreAligned(dst, loop.Int(2*f), loop.To(loop.Trunc, k.value(i, low, q, old), 16), 2)
+		}
+		b.Advance(dst, 2*each)
+	})
 }
 
 // codeAt is the code of a pass at a bit of its data, as an i32: codes of fewer

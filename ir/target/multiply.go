@@ -20,6 +20,7 @@ type Multiply struct {
 	Doc     string
 	Arch    []string // that have it
 	Feature string   // that it needs, empty for none
+	Unless  string   // a feature of processors that have better; empty for none
 	// Planes are the widths of the code planes that it reads. A plane of 8
 	// bits holds two's complement.
 	Planes []int
@@ -167,7 +168,7 @@ var multiplies = []*Multiply{
 	},
 	{
 		Name: "pair_decoded", Doc: "as pair, of codes decoded to halves once for all pixels",
-		Arch: []string{"thumb", "thumb1", "riscv32", "riscv64"}, Decodes: true, Decode: 11, Decoded: 2 << 10,
+		Arch: []string{"thumb", "thumb1", "riscv32", "riscv64"}, Unless: "dsp", Decodes: true, Decode: 11, Decoded: 2 << 10,
 		Planes: []int{4, 2, 1}, Word: 4, Lanes: 2, Field: 16, Across: true, Input: 8, Planar: true,
 		Tiles: [][2]int{{3, 4}, {2, 4}, {1, 4}, {1, 2}, {2, 2}},
 		Load:  .75, InputLoad: 1, Product: 1, Start: 10, Round: 5, Unroll: 16,
@@ -208,7 +209,7 @@ func (t *Target) arch() string {
 func (t *Target) Multiplies() []*Multiply {
 	var list []*Multiply
 	for _, m := range multiplies {
-		if slices.Contains(m.Arch, t.arch()) && !(m.Feature == "dsp" && (t.has("simd") || t.Has("mve"))) && (m.Feature == "" || t.has(m.Feature)) {
+		if slices.Contains(m.Arch, t.arch()) && !(m.Feature == "dsp" && (t.has("simd") || t.Has("mve"))) && (m.Feature == "" || t.has(m.Feature)) && (m.Unless == "" || !t.has(m.Unless)) {
 			list = append(list, m)
 		}
 	}
@@ -358,11 +359,14 @@ func (m *Multiply) restScratch(e ir.Elem, k, rows, groups, channels int) int {
 }
 
 // rest is the instructions of one code of a row that no word holds; decode those
-// of a vector of codes that is decoded to scratch, decodeRest of such a code alone.
+// of a vector of codes that is decoded to scratch, decodeRest of such a code alone,
+// decodeTogether of one of a word of codes, which rows of decodedWord of them fill.
 const (
-	rest       = 7
-	decode     = 8
-	decodeRest = 20
+	rest           = 7
+	decode         = 8
+	decodeRest     = 20
+	decodeTogether = 5
+	decodedWord    = 16
 )
 
 // cycles estimates the instructions of one pixel of a tile, and one output channel,
@@ -374,8 +378,11 @@ func (m *Multiply) cycles(e ir.Elem, k, pixels, channels, all int) float64 {
 		for _, p := range passes {
 			l := m.Layout(p, k, channels)
 			once := m.Decode * float64(k)
-			if m.Decode == 0 {
+			switch {
+			case m.Decode == 0:
 				once = float64(decode*l.Groups*l.Steps + decodeRest*l.Rest)
+			case k%decodedWord == 0:
+				once = decodeTogether * float64(k)
 			}
 			sum += once / float64(max(1, all))
 		}
