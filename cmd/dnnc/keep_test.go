@@ -40,26 +40,39 @@ func TestKeep(t *testing.T) {
 	assert.LessOrEqual(t, little, much)
 	retention, _ = build("-keep", "0.95", "-search", "universal")
 	assert.GreaterOrEqual(t, retention, .95)
-	retention, _ = build("-keep", "0.5", "-fix", "conv1=8,conv2=4,fc1=3,fc2=8")
+	retention, pinned := build("-keep", "0.5", "-fix", "conv1=8,conv2=4,fc1=3,fc2=8")
 	assert.GreaterOrEqual(t, retention, .5)
+	assert.Equal(t, 500.+25000/2+400000*3/8+5000, pinned)
 }
 
-// TestImpossibleBudgets are refused before anything is measured, with the nearest
-// possible one.
+// TestImpossibleBudgets are refused before anything is measured, which a checkpoint would
+// show, with the nearest possible one.
 func TestImpossibleBudgets(t *testing.T) {
 	need(t)
-	for _, search := range []string{"qed", "qstar"} {
+	for _, search := range []string{"qed", "qstar", "greedy", "fisher"} {
 		for want, budget := range map[string][]string{
 			"the least possible is -bits":   {"-bits", "0.01"},
 			"the least possible is -size":   {"-size", "1KiB"},
 			"the least possible is -cycles": {"-cycles", "0.01x"},
 			"the greatest possible":         {"-ratio", "1000"},
 		} {
-			args := append([]string{lenet, "-target", "armv7em", "-O", "robust", "-images", "16", "-search", search, "-o", filepath.Join(t.TempDir(), "out.o")}, budget...)
+			dir := t.TempDir()
+			args := append([]string{lenet, "-target", "armv7em", "-O", "robust", "-images", "16", "-search", search,
+				"-checkpoint", filepath.Join(dir, "table"), "-o", filepath.Join(dir, "out.o")}, budget...)
 			code, _, stderr := dnnc(t, args...)
 			assert.Equal(t, atFault, code, "%s %v", search, budget)
 			assert.Contains(t, stderr, want)
-			assert.NotContains(t, stderr, "measuring formats")
+			assert.NoFileExists(t, filepath.Join(dir, "table"))
 		}
 	}
+}
+
+// TestMemoryIsNoSearch: a bound on the arena asks for no other widths.
+func TestMemoryIsNoSearch(t *testing.T) {
+	need(t)
+	out := filepath.Join(t.TempDir(), "out.dnn")
+	code, _, stderr := dnnc(t, lenet, "-target", "armv7em", "-images", "16", "-emit", "ir", "-o", out)
+	require.Zero(t, code, stderr)
+	code, _, stderr = dnnc(t, out, "-target", "armv7em", "-ram", "64KiB", "-emit", "ir", "-o", filepath.Join(t.TempDir(), "again.dnn"))
+	require.Zero(t, code, stderr)
 }

@@ -202,7 +202,7 @@ func likely(fs *flag.FlagSet, err error) error {
 	}
 	var names []string
 	fs.VisitAll(func(f *flag.Flag) { names = append(names, f.Name) })
-	if near := diag.Suggest(name, names); near != "" {
+	if near := diag.Suggest(name, names); near != "" && len(name) > 1 {
 		return fmt.Errorf("no flag -%s; did you mean -%s?", name, near)
 	}
 	return fmt.Errorf("no flag -%s", name)
@@ -337,8 +337,8 @@ func flags(o *driver.Options, stderr io.Writer) *flag.FlagSet {
 func positive(into *float64) func(string) error {
 	return func(s string) error {
 		x, err := strconv.ParseFloat(s, 64)
-		if err != nil || !(x > 0) || math.IsInf(x, 0) {
-			return fmt.Errorf("%q is no number above 0", s)
+		if err != nil || !(x > 0) || x > 1e6 {
+			return fmt.Errorf("%q is no number above 0, and of at most a million", s)
 		}
 		*into = x
 		return nil
@@ -355,7 +355,7 @@ func size(into *int) func(string) error {
 			}
 		}
 		x, err := strconv.ParseFloat(number, 64)
-		if err != nil || !(x > 0) || x*float64(factor) > 1<<40 {
+		if err != nil || !(x*float64(factor) >= 1) || x*float64(factor) > 1<<40 {
 			return fmt.Errorf("%q is no size; write 65536, 64KiB or 1.5MiB", s)
 		}
 		*into = int(x * float64(factor))

@@ -17,24 +17,25 @@ import (
 // method is a way to choose formats within packed bytes.
 type method struct {
 	name, doc string
+	menu      bool // it chooses from the search's formats
 	choose    func(ctx context.Context, s *Search, bytes int) (*Network, error)
 }
 
 // methods are what -search and dnnc compare know; the first is the default.
 var methods = []method{
-	{"qed", "the dynamic program over a measured table, finalists measured jointly, then a local search", qed},
-	{"qstar", "Q*: few entries of the table measured, the others estimated; anytime", qstar},
-	{"exhaustive", "every assignment measured layer by layer; small networks", exhaustive},
-	{"greedy", "layer by layer the narrowest format within a tolerated loss of answers", greedy},
-	{"greedy-nearest", "the same, each weight rounded to the nearest level", greedyNearest},
-	{"fisher", "the dynamic program over the Fisher information times the squared error of the weights", fisher},
-	{"universal", "one width for all layers", universalSearch},
-	{"universal-nearest", "one width for all layers, each weight rounded to the nearest level", universalNearest},
-	{"compress", "Deep Compression: pruned, k-means from a linear start; no retraining", compress},
-	{"compress-compensated", "codebooks of Deep Compression's sizes, rounded as dnnc does", compressCompensated},
+	{"qed", "the dynamic program over a measured table, finalists measured jointly, then a local search", true, qed},
+	{"qstar", "Q*: few entries of the table measured, the others estimated; anytime", true, qstar},
+	{"exhaustive", "every assignment measured layer by layer; small networks", true, exhaustive},
+	{"greedy", "layer by layer the narrowest format within a tolerated loss of answers", true, greedy},
+	{"greedy-nearest", "the same, each weight rounded to the nearest level", false, greedyNearest},
+	{"fisher", "the dynamic program over the Fisher information times the squared error of the weights", true, fisher},
+	{"universal", "one width for all layers", false, universalSearch},
+	{"universal-nearest", "one width for all layers, each weight rounded to the nearest level", false, universalNearest},
+	{"compress", "Deep Compression: pruned, k-means from a linear start; no retraining", false, compress},
+	{"compress-compensated", "codebooks of Deep Compression's sizes, rounded as dnnc does", false, compressCompensated},
 }
 
-// isQed reports whether m is the default, whose steps others take, too.
+// isQed reports whether m is the default.
 func (m method) isQed() bool { return m.name == "qed" }
 
 // Methods are the names that -search takes.
@@ -72,7 +73,15 @@ func (s *Search) Choose(ctx context.Context, name string, bytes int) (*Network, 
 	if err != nil {
 		return nil, err
 	}
-	return way.choose(ctx, s, bytes)
+	return s.withinBytes(ctx, way, bytes)
+}
+
+// withinBytes is a method's choice, refused at once where there is none.
+func (s *Search) withinBytes(ctx context.Context, m method, bytes int) (*Network, error) {
+	if err := s.refuseImpossible(m, bytes); err != nil {
+		return nil, err
+	}
+	return m.choose(ctx, s, bytes)
 }
 
 // universalSearch is the widest single width that fits, rounded in the better of

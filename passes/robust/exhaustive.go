@@ -15,9 +15,6 @@ const maxAssignments = 20000
 // exhaustive measures every assignment of formats, each layer rounded alone, and
 // ships the best that fits: what Qed's additive costs are compared with.
 func exhaustive(ctx context.Context, s *Search, bytes int) (*Network, error) {
-	if err := s.possible(bytes); err != nil {
-		return nil, err
-	}
 	if s.assignments == nil {
 		if err := s.everyAssignment(ctx); err != nil {
 			return nil, err

@@ -14,10 +14,11 @@ import (
 
 // The search for the smallest network of a retention.
 const (
-	keepSteps = 7   // networks measured at most,
-	keepFound = 4   // and where one of them keeps enough
-	keepNear  = .06 // sizes this near each other are one: a step between them shows less than its error
-	keepClose = .25 // of the error of what is kept: a network this little above what it should keep is the one
+	keepSteps  = 7   // sizes measured at most before one keeps enough,
+	keepBehind = 3   // and behind the first that does
+	keepNear   = .06 // sizes this near each other are one: a step between them shows less than its error
+	keepClose  = .25 // of the error of what is kept: a network this little above what it should keep is the one
+	keepOthers = 2   // further networks of a size, where one fails by less than its error
 
 	// Below this the loss is taken for it: where a network keeps all, its loss says
 	// nothing of how much smaller one may be.
@@ -38,30 +39,62 @@ type hunt struct {
 		bytes int
 		loss  float64
 	}
-	fall float64
+	fall  float64
+	climb float64 // the least step upwards while nothing keeps enough, which grows
 }
 
 func newHunt(sizes [2]int, wanted float64) *hunt {
-	return &hunt{low: sizes[0], high: sizes[1], wanted: max(wanted, leastLoss), fall: usualFall}
+	return &hunt{low: sizes[0], high: sizes[1], wanted: max(wanted, leastLoss), fall: usualFall, climb: keepNear}
 }
 
-// measured takes in the loss at a size, and whether it is small enough.
-func (h *hunt) measured(bytes int, loss float64, enough bool) {
-	loss = max(loss, leastShare*h.wanted)
-	if was := h.last; was.bytes > 0 && was.bytes != bytes {
-		fall := math.Log(was.loss/loss) / math.Log(float64(bytes)/float64(was.bytes))
-		h.fall = min(max(fall, leastFall), mostFall)
-	}
-	h.last.bytes, h.last.loss = bytes, loss
-	if enough {
-		h.high, h.met = bytes, true
-	} else {
-		h.low, h.failed = bytes, true
-	}
+// outcome is what a measurement at a size says.
+type outcome struct {
+	bytes      int     // of the network, which may be fewer than were asked for
+	loss       float64 // NaN where there is no network of this size
+	enough     bool    // it loses no more than it may
+	satisfying bool    // and nothing smaller need be looked for
 }
 
-// impossible takes in that there is no network of a size.
-func (h *hunt) impossible(bytes int) { h.low, h.failed = bytes, true }
+// seek measures sizes, from one on, until the least that loses no more than it may is
+// near enough. The largest is measured before it gives up.
+func (h *hunt) seek(bytes int, measure func(bytes int) (outcome, error)) error {
+	left := keepSteps
+	for ok := true; ok && left > 0; bytes, ok = h.next() {
+		if left--; left == 0 && !h.met {
+			bytes = h.high
+		}
+		o, err := measure(bytes)
+		if err != nil || o.satisfying {
+			return err
+		}
+		if o.enough && !h.met {
+			left = keepBehind
+		}
+		h.measured(bytes, o)
+	}
+	return nil
+}
+
+// measured takes in the outcome at a size.
+func (h *hunt) measured(asked int, o outcome) {
+	if !math.IsNaN(o.loss) {
+		loss := max(o.loss, leastShare*h.wanted)
+		if was := h.last; was.bytes > 0 && was.bytes != o.bytes {
+			fall := math.Log(was.loss/loss) / math.Log(float64(o.bytes)/float64(was.bytes))
+			h.fall = min(max(fall, leastFall), mostFall)
+		}
+		h.last.bytes, h.last.loss = o.bytes, loss
+	}
+	if o.enough {
+		// It may be smaller than what was asked for, even than a size that failed.
+		h.high, h.met = max(o.bytes, h.low+1), true
+		return
+	}
+	if h.failed && !h.met {
+		h.climb *= 2
+	}
+	h.low, h.failed = asked, true
+}
 
 // next is the size at which the loss should be the wanted one by the last that was
 // measured, but well within the sizes that are known; ok is false where nothing is left
@@ -69,29 +102,23 @@ func (h *hunt) impossible(bytes int) { h.low, h.failed = bytes, true }
 func (h *hunt) next() (bytes int, ok bool) {
 	low, high := math.Log(float64(h.low)), math.Log(float64(h.high))
 	between := high - low
-	if h.met && between <= keepNear {
+	if h.met && between <= keepNear || h.failed && h.low >= h.high {
 		return 0, false
 	}
 	at := (low + high) / 2
 	if h.last.bytes > 0 {
 		at = math.Log(float64(h.last.bytes)) + math.Log(h.last.loss/h.wanted)/h.fall
 	}
-	inner := keepNear
-	if h.met && h.failed {
-		inner = between / 4
-	}
-	if h.failed {
-		low += inner
-	}
-	if h.met {
-		high -= inner
+	switch {
+	case h.met && h.failed:
+		low, high = low+between/4, high-between/4
+	case h.failed:
+		low += h.climb
+	case h.met:
+		high -= keepNear
 	}
 	bytes = int(math.Round(math.Exp(min(max(at, low), high))))
-	bytes = min(max(bytes, h.low), h.high)
-	if h.failed && bytes <= h.low {
-		bytes = h.low + 1
-	}
-	return bytes, !(h.met && bytes >= h.high || bytes > h.high)
+	return min(max(bytes, h.low), h.high), true
 }
 
 // keeping returns the smallest network found whose retention on held-out images is at
@@ -100,79 +127,92 @@ func (h *hunt) next() (bytes int, ok bool) {
 // in size; the network that is returned was measured to keep what it should.
 func (s *Search) keeping(ctx context.Context, m method, keep float64) (*Network, error) {
 	sizes := s.everySize()
-	if err := s.possible(sizes[1]); err != nil {
+	if err := s.refuseImpossible(m, sizes[1]); err != nil {
 		return nil, err // of cycles
 	}
 	h := newHunt(sizes, 1-keep)
-	bytes, err := s.expected(ctx, m, h)
+	first, err := s.expected(ctx, m, h)
 	if err != nil {
 		return nil, err
 	}
 	var found *Network
-	most, others := keepSteps, keepSteps // others: networks of one size
-	for steps, ok := 0, true; ok && steps < most; bytes, ok = h.next() {
-		n, kept, tried, err := s.keepingWithin(ctx, m, bytes, keep, min(others, most-steps))
+	var refused error // by the method, of a size
+	measured, others := 0, keepOthers
+	err = h.seek(first, func(bytes int) (outcome, error) {
+		none := outcome{bytes: bytes, loss: math.NaN(), satisfying: found != nil && s.stopped()}
+		if none.satisfying {
+			return none, nil
+		}
+		if found != nil {
+			others = 0
+		}
+		n, kept, more, err := s.keepingWithin(ctx, m, bytes, keep, others)
 		var d *diag.Diagnostic
 		switch {
 		case errors.As(err, &d) && d.Kind == diag.BadBudget: // the method has nothing this small
-			h.impossible(bytes)
+			refused = err
+			return none, nil
 		case err != nil:
-			return nil, err
-		case kept.Value < keep:
-			h.measured(bytes, 1-kept.Value, false)
-		default:
-			if found == nil || n.Bytes < found.Bytes {
-				found = n
-			}
-			most, others = keepFound, 1
-			if kept.Value-keep <= kept.StdErr*keepClose {
-				return found, nil
-			}
-			h.measured(max(n.Bytes, h.low+1), 1-kept.Value, true) // less was asked of the method than it was given
+			return none, err
 		}
-		if steps += max(tried, 1); found != nil && s.stopped() {
-			break
+		measured, others = measured+1, others-more
+		enough := kept.Value >= keep
+		if enough && (found == nil || n.Bytes < found.Bytes) {
+			found = n
 		}
+		close := enough && kept.Value < 1 && kept.Value-keep <= kept.StdErr*keepClose
+		return outcome{n.Bytes, 1 - kept.Value, enough, close}, nil
+	})
+	switch {
+	case err != nil:
+		return nil, err
+	case found != nil:
+		return found, nil
+	case measured == 0 && refused != nil:
+		return nil, refused
 	}
-	if found == nil {
-		return nil, diag.New(diag.Pos{}, diag.BadBudget, "no network measured keeps %v of the robust accuracy", keep).
-			WithHelp("choose a smaller -keep, or allow wider -formats")
-	}
-	return found, nil
+	return nil, diag.New(diag.Pos{}, diag.BadBudget, "no network measured keeps %v of the robust accuracy", keep).
+		WithHelp("choose a smaller -keep, or allow wider -formats")
 }
 
 // keepingWithin is the first network of at most a number of bytes that keeps enough, of
-// those that the method has, at most most; the last that was tried where none does.
-// Networks of one size differ: where one fails by less than its error, the next may not.
-func (s *Search) keepingWithin(ctx context.Context, m method, bytes int, keep float64, most int) (n *Network, kept measure.Estimate, tried int, err error) {
-	for plan, seen := 0, map[string]bool{}; tried < most; plan++ {
-		next, err := s.quick(ctx, m, bytes, plan)
+// those that the method has; the best of them where none does. Networks of one size
+// differ: where one fails by less than its error, the next may not, so some others more
+// are measured.
+func (s *Search) keepingWithin(ctx context.Context, m method, bytes int, keep float64, others int) (best *Network, kept measure.Estimate, more int, err error) {
+	tried := map[string]bool{}
+	for plan := 0; more <= others; plan++ {
+		n, err := s.quick(ctx, m, bytes, plan)
 		if err != nil {
-			return nil, kept, tried, err
+			return nil, kept, more, err
 		}
-		if next == nil {
+		if n == nil {
 			break // it has no more
 		}
-		if seen[next.Key()] {
+		if tried[n.Key()] {
 			continue
 		}
-		seen[next.Key()] = true
-		if kept, err = s.retention(ctx, next.Formats); err != nil {
-			return nil, kept, tried, err
+		tried[n.Key()] = true
+		r, err := s.retention(ctx, n.Formats)
+		if err != nil {
+			return nil, kept, more, err
 		}
-		tried++
-		told := *next
-		told.Origin = fmt.Sprintf("%s, retention %.4f", next.Origin, kept.Value)
+		told := *n
+		told.Origin = fmt.Sprintf("%s, retention %.4f", n.Origin, r.Value)
 		s.report(&told)
-		if n = &told; kept.Value >= keep || keep-kept.Value > kept.StdErr {
+		if best == nil || r.Value > kept.Value {
+			best, kept = &told, r
+		}
+		if r.Value >= keep || keep-r.Value > r.StdErr || more == others {
 			break
 		}
+		more++
 	}
-	return n, kept, tried, nil
+	return best, kept, more, nil
 }
 
 // expected is the size to begin with: of Qed, the least whose divergence by the table is
-// what may be lost.
+// what may be lost; the greatest by kind where the worst kind counts.
 func (s *Search) expected(ctx context.Context, m method, h *hunt) (int, error) {
 	if !m.isQed() || s.bounded() { // a bound on cycles has no one curve
 		bytes, _ := h.next()
@@ -181,9 +221,16 @@ func (s *Search) expected(ctx context.Context, m method, h *hunt) (int, error) {
 	if err := s.fill(ctx, s.judge.N, s.all); err != nil {
 		return 0, err
 	}
-	curve := s.curve(s.surrogates()[0])
-	i := sort.Search(len(curve), func(i int) bool { return curve[i].Cost <= h.wanted })
-	return curve[min(i, len(curve)-1)].Bytes, nil
+	bytes, list := 0, s.surrogates()[:1]
+	if s.worst() {
+		list = s.kindSurrogates()
+	}
+	for _, g := range list {
+		curve := s.curve(g)
+		i := sort.Search(len(curve), func(i int) bool { return curve[i].Cost <= h.wanted })
+		bytes = max(bytes, curve[min(i, len(curve)-1)].Bytes)
+	}
+	return bytes, nil
 }
 
 // quick is a method's first choice within bytes, as the search for a retention looks at

@@ -110,10 +110,12 @@ func (s *Search) smallest() []ir.Elem {
 	return list
 }
 
-// possible refuses a number of bytes that no choice in the menu keeps, before
-// anything is measured.
-func (s *Search) possible(bytes int) error {
-	if least, _, _ := sizes(s.layers, s.smallest()); least > bytes || s.bounded() && s.cyclesOf(s.fastest()) > s.most {
+// refuseImpossible refuses a number of bytes, or a bound on cycles, that no choice in the
+// menu keeps, before anything is measured; methods with formats of their own say it
+// themselves.
+func (s *Search) refuseImpossible(m method, bytes int) error {
+	least, _, _ := sizes(s.layers, s.smallest())
+	if m.menu && (least > bytes || s.bounded() && s.cyclesOf(s.fastest()) > s.most) {
 		return s.tooSmall()
 	}
 	return nil

@@ -17,9 +17,6 @@ const qstarShare = 1. / 20
 // plan rests on, and begins again with twice the images. Its table becomes Qed's
 // own when it is given the time; ended early it has its best so far.
 func qstar(ctx context.Context, s *Search, bytes int) (*Network, error) {
-	if err := s.possible(bytes); err != nil {
-		return nil, err
-	}
 	if err := s.judging(ctx); err != nil {
 		return nil, err
 	}

@@ -94,7 +94,7 @@ func pick(ctx context.Context, m *ir.Module, env *pass.Env) ([]quant.Format, err
 	}
 	var n *Network
 	if bytes, ok := Limit(layers, env.Budget); ok {
-		n, err = way.choose(ctx, s, bytes)
+		n, err = s.withinBytes(ctx, way, bytes)
 	} else {
 		n, err = s.keeping(ctx, way, env.Budget.Keep)
 	}

@@ -199,7 +199,7 @@ func (o *Options) exact() bool {
 
 // searches reports whether o asks for a choice of widths.
 func (o *Options) searches() bool {
-	return o.Level != string(pass.Int8) || o.Budget != (pass.Budget{Keep: o.Budget.Keep}) || len(o.Fix) > 0
+	return o.Level != string(pass.Int8) || len(o.Fix) > 0
 }
 
 // Bits reads a list of budgets in average bits a weight, the value of a flag.
