@@ -1,7 +1,10 @@
 package main
 
 import (
+	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -116,4 +119,52 @@ x86_64+avx2   this machine
 
 -mcpu and -mattr refine a family; dnnc verify compares.
 `))
+}
+
+// fake is a program that does what the comparer sees of dnnc.
+func fake(t *testing.T, kernel string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "dnnc")
+	script := `#!/bin/sh
+echo '{"content": "` + content + `"}' > out.json
+case "$1" in -O) echo 'tensors "w.safetensors" sha256 "1"' > 11-quantize.dnn; echo w > w.safetensors;; *) cat "$1" >> out.ll;; esac
+echo '` + kernel + `' >> out.ll
+test "$2" != bad || { echo first; echo last; exit 2; } >&2
+`
+	require.NoError(t, os.WriteFile(path, []byte(script), 0o755))
+	return path
+}
+
+func TestBothSides(t *testing.T) {
+	s := &sides{ctx: context.Background(), old: fake(t, "a"), new: fake(t, "a"), kept: t.TempDir(), temp: t.TempDir(), emit: "llvm"}
+	f := format{name: "int8", first: []string{"-O", "int8"}}
+	direct := combination{"net/int8/direct-t", "net.dnn", "t", f, true}
+	g := group{direct, []combination{direct, {"net/int8/t", "net.dnn", "t", f, false}}}
+	assert.Equal(t, outcome{}, s.compare(g))
+	s.old = "/nowhere" // all is in the cache
+	assert.Equal(t, outcome{cached: 2}, s.compare(g))
+	s.new = fake(t, "b")
+	assert.Equal(t, outcome{cached: 2, differences: []string{
+		`net/int8/direct-t: out.ll: line 1, byte 1: base "a", now "b"`,
+		`net/int8/t: out.ll: line 2, byte 1: base "a", now "b"`,
+	}}, s.compare(g))
+
+	s.old = fake(t, "a")
+	g.direct.format.first = []string{"-O", "bad"}
+	assert.Equal(t, outcome{refused: []string{"net/int8: left out: the base ends with 2, last"}}, s.compare(g))
+}
+
+func TestRenamedDumpIsWhatTheNewSideReads(t *testing.T) {
+	s, dir := &sides{temp: t.TempDir()}, t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, dumpName), []byte("tensors \"w.safetensors\" (tensors: 1)"), 0o644))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "w.safetensors"), nil, 0o644))
+	var err error
+	s.table, err = renamings("tensors -> weights")
+	require.NoError(t, err)
+	to, err := s.renamed(dir)
+	require.NoError(t, err)
+	text, err := os.ReadFile(filepath.Join(to, dumpName))
+	require.NoError(t, err)
+	assert.Equal(t, "tensors \"w.safetensors\" (weights: 1)", string(text))
+	assert.FileExists(t, filepath.Join(to, "w.safetensors"))
 }

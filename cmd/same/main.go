@@ -25,7 +25,6 @@ import (
 	"cmp"
 	"compress/gzip"
 	"context"
-	"crypto/sha256"
 	"encoding/gob"
 	"encoding/hex"
 	"encoding/json"
@@ -37,6 +36,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"regexp"
 	"runtime"
@@ -108,7 +108,9 @@ func main() {
 		fmt.Fprintln(os.Stderr, "same: -base names a revision, -only is a regular expression:", err)
 		os.Exit(2)
 	}
-	n, err := compareAll(*base, *cache, pattern, *number, *seed, *objects, *jobs)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	n, err := compareAll(ctx, *base, *cache, pattern, *number, *seed, *objects, *jobs)
+	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "same:", err)
 		os.Exit(3)
@@ -119,13 +121,15 @@ func main() {
 }
 
 // compareAll prints every difference, and returns how many there are.
-func compareAll(rev, cache string, only *regexp.Regexp, number int, seed uint64, objects bool, jobs int) (int, error) {
+func compareAll(ctx context.Context, rev, cache string, only *regexp.Regexp, number int, seed uint64, objects bool, jobs int) (int, error) {
 	start := time.Now()
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 	table, err := renamings(renamedTable)
 	if err != nil {
 		return 0, err
 	}
-	s := &sides{emit: "ir,c,llvm", table: table}
+	s := &sides{ctx: ctx, emit: "ir,c,llvm", table: table}
 	if objects {
 		s.emit += ",obj"
 	}
@@ -202,6 +206,7 @@ func sample(all []combination, n int, seed uint64) []combination {
 
 // sides are both programs, and where they work.
 type sides struct {
+	ctx        context.Context
 	old, new   string // programs
 	tree, kept string // the base's files, and the folder of its results
 	temp, emit string
@@ -309,7 +314,7 @@ type outcome struct {
 
 // compare compares the combinations of one group.
 func (s *sides) compare(g group) (o outcome) {
-	dumps := filepath.Join(s.kept, "dumps", g.direct.group())
+	dumps := filepath.Join(s.kept, "dumps", g.direct.group()+"-"+s.key(g.direct))
 	first, stood, err := s.base(g.direct, dumps) // which leaves the dump
 	if err != nil {
 		return outcome{err: err}
@@ -381,11 +386,15 @@ type result struct {
 	Files   map[string]string
 }
 
+// key names the base's result of a combination.
+func (s *sides) key(c combination) string {
+	return hex.EncodeToString(hash(fmt.Append(nil, cacheVersion, c.name, s.emit, c.format.first, c.format.then))[:12])
+}
+
 // base is the base's result, from the cache where it stands there. A direct build
 // leaves its dump in the folder dumps.
 func (s *sides) base(c combination, dumps string) (r result, cached bool, err error) {
-	key := sha256.Sum256(fmt.Append(nil, cacheVersion, c.name, s.emit, c.format.first, c.format.then))
-	path := filepath.Join(s.kept, "results", hex.EncodeToString(key[:12]))
+	path := filepath.Join(s.kept, "results", s.key(c))
 	if f, err := os.Open(path); err == nil {
 		defer f.Close()
 		z, err := gzip.NewReader(f)
@@ -429,11 +438,14 @@ func (s *sides) run(program string, c combination, dumps, keep string) (r result
 		input = hex.EncodeToString(hash(text))
 		args = slices.Concat(c.format.then, []string{dump})
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 15*time.Minute)
+	ctx, cancel := context.WithTimeout(s.ctx, 15*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, program, append(args, "-target", c.target, "-emit", s.emit, "-o", "out.o")...)
 	cmd.Dir = dir
 	if message, err := cmd.CombinedOutput(); err != nil {
+		if ctx.Err() != nil {
+			return r, fmt.Errorf("%s: %w", c.name, ctx.Err())
+		}
 		if exit := (*exec.ExitError)(nil); !errors.As(err, &exit) {
 			return r, err
 		}
@@ -460,8 +472,9 @@ func (s *sides) run(program string, c combination, dumps, keep string) (r result
 			return r, err
 		}
 		name := number.ReplaceAllString(f.Name(), "") // the dumps': a pass may be added
-		if keep != "" && name == dumpName {
-			if err := errors.Join(os.RemoveAll(keep), os.MkdirAll(keep, 0o755), os.WriteFile(filepath.Join(keep, name), text, 0o644), link(text, dir, keep)); err != nil {
+		if keep != "" && name == dumpName {           // the dump last: where it stands, all does
+			kept := filepath.Join(dir, name)
+			if err := errors.Join(os.MkdirAll(keep, 0o755), link(text, dir, keep), os.WriteFile(kept, text, 0o644), os.Rename(kept, filepath.Join(keep, name))); err != nil {
 				return r, err
 			}
 		}
