@@ -441,7 +441,7 @@ func (s *sides) run(program string, c combination, dumps, keep string) (r result
 	ctx, cancel := context.WithTimeout(s.ctx, 15*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, program, append(args, "-target", c.target, "-emit", s.emit, "-o", "out.o")...)
-	cmd.Dir = dir
+	cmd.Dir, cmd.Env = dir, append(os.Environ(), "GOGC=400") // short runs, each core has one
 	if message, err := cmd.CombinedOutput(); err != nil {
 		if ctx.Err() != nil {
 			return r, fmt.Errorf("%s: %w", c.name, ctx.Err())
