@@ -16,7 +16,7 @@ const module = "github.com/dnnc/dnnc/"
 // itself in this list; and the three wings never import each other.
 var layers = []string{
 	"ir/version", "ir/diag", "ir/quote", "ir", "ir/target",
-	"runtime/replace", "runtime/mapped", "runtime/kernels", "runtime/parallel", "runtime/gemm", "runtime/data", "runtime/interp", "runtime/disturb", "runtime/measure", "runtime/emu",
+	"runtime/replace", "runtime/input", "runtime/kernels", "runtime/parallel", "runtime/gemm", "runtime/data", "runtime/interp", "runtime/disturb", "runtime/measure", "runtime/emu",
 	"frontend/weights", "frontend/dataset", "frontend/syntax", "frontend/build", "frontend/onnx/internal/pb", "frontend/onnx", "frontend/tflite", "frontend/examples", "frontend",
 	"passes/pass", "passes/validate", "passes/graph", "passes/quant/round", "passes/quant", "passes/robust", "passes/machine", "passes",
 	"codegen/loop", "codegen/kernel", "codegen/llvm", "codegen/c", "codegen",

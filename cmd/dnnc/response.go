@@ -2,9 +2,10 @@ package main
 
 import (
 	"fmt"
-	"os"
 	"strings"
 	"unicode"
+
+	"github.com/dnnc/dnnc/runtime/input"
 )
 
 // The most of what response files may hold.
@@ -29,12 +30,9 @@ func expandedAt(args []string, depth int) ([]string, error) {
 		if depth == 0 {
 			return nil, fmt.Errorf("dnnc: response files nested more than %d deep, at %s", responseDepth, a)
 		}
-		raw, err := os.ReadFile(path)
-		switch {
-		case err != nil:
+		raw, err := input.Read(path, responseBytes)
+		if err != nil {
 			return nil, fmt.Errorf("dnnc: %w", err)
-		case len(raw) > responseBytes:
-			return nil, fmt.Errorf("dnnc: %s: more than %d bytes of arguments", path, responseBytes)
 		}
 		words, err := words(string(raw))
 		if err != nil {

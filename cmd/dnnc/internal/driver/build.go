@@ -22,6 +22,7 @@ import (
 	"github.com/dnnc/dnnc/frontend"
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/passes/pass"
+	"github.com/dnnc/dnnc/runtime/input"
 	"github.com/dnnc/dnnc/runtime/replace"
 )
 
@@ -129,7 +130,7 @@ func (b *build) measures() bool {
 func (b *build) inputs() ([]certificate.Input, error) {
 	var list []certificate.Input
 	for _, p := range b.read()[:1+len(b.r.Tensors)] {
-		f, err := os.Open(p)
+		f, err := input.Open(p)
 		if err != nil {
 			return nil, diag.New(diag.Pos{}, diag.BadFile, "%v", err)
 		}

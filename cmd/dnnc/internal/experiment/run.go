@@ -19,6 +19,7 @@ import (
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/passes/robust"
+	"github.com/dnnc/dnnc/runtime/input"
 )
 
 // Folder holds the experiments that are run unless the user names files.
@@ -52,6 +53,9 @@ func Run(ctx context.Context, o driver.Options, stdout, stderr io.Writer) error 
 	return perform(ctx, o, list, command, skipped, stdout, stderr)
 }
 
+// maxText is the most bytes of an experiment's text, or of a README.
+const maxText = 16 << 20
+
 // experiments reads the experiments of a run, by path; skipped are the names of those
 // of Folder whose data are not at hand.
 func experiments(o driver.Options, stderr io.Writer) (list []*Experiment, skipped []string, err error) {
@@ -65,7 +69,7 @@ func experiments(o driver.Options, stderr io.Writer) (list []*Experiment, skippe
 		if ext := filepath.Ext(path); ext != ending {
 			return nil, nil, diag.New(diag.Pos{File: path}, diag.BadFile, "an experiment ends in %s, not in %q", ending, ext).WithHelp("dnnc report studies a network that no experiment asks about")
 		}
-		text, err := os.ReadFile(path)
+		text, err := input.Read(path, maxText)
 		if err != nil {
 			return nil, nil, diag.New(diag.Pos{}, diag.BadFile, "%v", err)
 		}

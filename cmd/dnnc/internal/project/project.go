@@ -22,6 +22,7 @@ import (
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/ir/target"
 	"github.com/dnnc/dnnc/passes/pass"
+	"github.com/dnnc/dnnc/runtime/input"
 )
 
 //go:embed templates
@@ -226,7 +227,7 @@ func (p *project) network(path string, m *ir.Module) error {
 		}
 	}
 	for from, to := range files {
-		content, err := os.ReadFile(filepath.Join(filepath.Dir(path), from))
+		content, err := input.Map(filepath.Join(filepath.Dir(path), from))
 		if err != nil {
 			return diag.New(diag.Pos{}, diag.BadFile, "%v", err)
 		}

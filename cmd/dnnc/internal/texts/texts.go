@@ -7,7 +7,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/aymanbagabas/go-udiff"
@@ -24,9 +23,9 @@ import (
 // the standard output. -diff prints what would change instead, and fails if
 // something would.
 func Format(_ context.Context, o driver.Options, stdout, _ io.Writer) error {
-	src, err := os.ReadFile(o.Input)
+	src, err := frontend.ReadSource(o.Input)
 	if err != nil {
-		return diag.New(diag.Pos{}, diag.BadFile, "%v", err)
+		return err
 	}
 	out, list := syntax.Format(o.Input, src)
 	if err := list.Err(); err != nil {
