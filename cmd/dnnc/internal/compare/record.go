@@ -105,7 +105,7 @@ func appendRecord(path string, list []outcome) error {
 	if path == "" {
 		return nil
 	}
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o666)
 	if err != nil {
 		return diag.New(diag.Pos{}, diag.BadOutput, "%v", err)
 	}

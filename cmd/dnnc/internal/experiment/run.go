@@ -17,7 +17,9 @@ import (
 	"time"
 
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/terminal"
 	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/ir/quote"
 	"github.com/dnnc/dnnc/passes/robust"
 	"github.com/dnnc/dnnc/runtime/input"
 )
@@ -178,7 +180,7 @@ func Report(ctx context.Context, o driver.Options, stdout, stderr io.Writer) err
 // files without their folders.
 func reportCommand(o driver.Options) string {
 	var out strings.Builder
-	fmt.Fprintf(&out, "dnnc report %s", filepath.Base(o.Input))
+	fmt.Fprintf(&out, "dnnc report %s", quote.Shell(filepath.Base(o.Input)))
 	standard := driver.Defaults()
 	if !o.ErrorsGiven {
 		o.Errors = ""
@@ -202,10 +204,7 @@ func reportCommand(o driver.Options) string {
 		if f.value == f.standard {
 			continue
 		}
-		if strings.ContainsAny(f.value, "; ") {
-			f.value = "'" + f.value + "'"
-		}
-		fmt.Fprintf(&out, " -%s %s", f.name, f.value)
+		fmt.Fprintf(&out, " -%s %s", f.name, quote.Shell(f.value))
 	}
 	return out.String()
 }
@@ -221,6 +220,11 @@ func base(path string) string {
 func perform(ctx context.Context, o driver.Options, list []*Experiment, command string, skipped []string, stdout, stderr io.Writer) error {
 	out := cmp.Or(o.Output, "report.html")
 	if err := driver.CheckOutput("o", out, ".html"); err != nil {
+		return err
+	}
+	files := o.Files()
+	files.Writes("-o", out)
+	if err := files.Check(); err != nil {
 		return err
 	}
 	folder := o.Results
@@ -405,17 +409,17 @@ const (
 )
 
 func (m *meter) line(what, left string) {
-	terminal := driver.IsTerminal(m.out)
+	onTerminal := driver.IsTerminal(m.out)
 	every := everyPlain
-	if terminal {
+	if onTerminal {
 		every = everyTerminal
 	}
 	if time.Since(m.last) < every {
 		return
 	}
 	m.last = time.Now()
-	if terminal {
-		fmt.Fprintf(m.out, "\r\x1b[K%s: %s", left, what)
+	if onTerminal {
+		fmt.Fprintf(terminal.Raw(m.out), "\r\x1b[K%s: %s", left, quote.Line(what))
 		m.open = true
 		return
 	}
@@ -424,7 +428,7 @@ func (m *meter) line(what, left string) {
 
 func (m *meter) end() {
 	if m.open {
-		fmt.Fprint(m.out, "\r\x1b[K")
+		fmt.Fprint(terminal.Raw(m.out), "\r\x1b[K")
 		m.open = false
 	}
 }
