@@ -1,3 +1,5 @@
+//go:build unix
+
 package main
 
 import (
@@ -52,6 +54,19 @@ func TestHeadersThatDifferInCase(t *testing.T) {
 	require.NoError(t, os.WriteFile("both.c", []byte("#include \"net1.h\"\n#include \"other.h\"\n"), 0o644))
 	out, err = compiled("gcc", "-Wall", "-Werror", "-c", "both.c")
 	assert.NoError(t, err, out)
+}
+
+// TestHeadersHideNoOthers: a header called like one of C's is refused before it is written.
+func TestHeadersHideNoOthers(t *testing.T) {
+	dir := folderOf(t, map[string]string{"net.dnn": strings.Replace(tiny, "network net", "network stdint", 1)})
+	for _, args := range [][]string{{}, {"-o", "math.c"}} {
+		code, _, stderr := dnnc(t, append([]string{"net.dnn", "-target", "armv6m", "-emit", "c"}, args...)...)
+		assert.Equal(t, atFault, code)
+		assert.Contains(t, stderr, "would hide <")
+		assert.Len(t, tree(t, dir), 1)
+	}
+	code, _, stderr := dnnc(t, "net.dnn", "-target", "armv6m", "-emit", "c", "-o", "mine.c")
+	assert.Zero(t, code, stderr)
 }
 
 // TestNamesAreNoMacros: a value may be called like a macro of the header or of a compiler,

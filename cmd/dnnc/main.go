@@ -360,7 +360,7 @@ func flags(o *driver.Options, stderr io.Writer) *flag.FlagSet {
 	fs.BoolVar(&o.Verbose, "v", false, "conformance: say why a case is unsupported")
 	fs.Func("shape", "import: the shape of an `input`, batch included: image=1,3,224,224", shapeOf(o))
 	fs.Func("range", "import: the reals of an `input`: image=0,1, which is the default", rangeOf(o))
-	fs.BoolVar(&o.AllowOutside, "allow-outside", false, "let the network refer to files outside its folder")
+	fs.BoolVar(&o.AllowOutside, "allow-outside", false, "let a network or a model name files outside its folder, also by links")
 	fs.BoolVar(&o.TimePasses, "time-passes", false, "print the time of each pass")
 	return fs
 }

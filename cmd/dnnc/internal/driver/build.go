@@ -96,6 +96,9 @@ func (b *build) plan(m *ir.Module) error {
 		}
 	}
 	if b.o.Output != "-" && slices.ContainsFunc(b.o.Emit, linked) {
+		if name := filepath.Base(b.base()); slices.Contains(systemHeaders, name) {
+			return diag.New(diag.Pos{}, diag.BadOutput, "the header %s.h would hide <%s.h> of C from sources that look in its folder", b.base(), name).WithHelp("give -o another name")
+		}
 		files.Writes("the header", b.base()+".h")
 		files.Writes("the certificate", b.base()+".json")
 		if b.o.Lend {
@@ -204,6 +207,10 @@ func (b *build) ir() ([]byte, error) {
 	b.tensors = append(b.tensors, File{Path: path, Write: d.WriteTensors})
 	return d.Text, nil
 }
+
+// systemHeaders are the headers of the C library, whose names a network's may not take.
+var systemHeaders = strings.Fields(`assert complex ctype errno fenv float inttypes iso646 limits locale math setjmp signal stdalign
+	stdarg stdatomic stdbit stdbool stdckdint stddef stdint stdio stdlib stdnoreturn string strings tgmath threads time uchar unistd wchar wctype`)
 
 // linked reports whether a kind of output is something that a program is linked with.
 func linked(emit string) bool { return !drawn(emit) && emit != "llvm" }

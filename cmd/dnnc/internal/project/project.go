@@ -8,6 +8,7 @@ import (
 	"embed"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -227,7 +228,16 @@ func (p *project) network(path string, m *ir.Module) error {
 			files[labels] = labels
 		}
 	}
-	for from, to := range files {
+	var all driver.Files
+	for _, from := range slices.Sorted(maps.Keys(files)) {
+		all.Reads("the input", filepath.Join(filepath.Dir(path), from))
+		all.Writes("the copy of "+from+",", p.path("network/"+filepath.ToSlash(files[from])))
+	}
+	if err := all.Check(); err != nil {
+		return err
+	}
+	for _, from := range slices.Sorted(maps.Keys(files)) {
+		to := files[from]
 		content, err := input.Map(filepath.Join(filepath.Dir(path), from))
 		if err != nil {
 			return diag.New(diag.Pos{}, diag.BadFile, "%v", err)
