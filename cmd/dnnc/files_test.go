@@ -182,7 +182,7 @@ func TestOutputsSpareInputs(t *testing.T) {
 		{[]string{"disturb", "-errors", "gaussian=0.1", "u", "-o", "link.idx"}, [2]string{"link.idx", "the input"}},
 		{[]string{"compare", "net.dnn", "-record", "net.dnn"}, [2]string{"net.dnn", "-record"}},
 		{[]string{"pareto", "svg.dnn", "-o", "x.svg"}, [2]string{"x.svg", "tensors file"}},
-		{[]string{"init", "make", "take.dnn", "project"}, [2]string{"net.dnn", "the copy of"}},
+		{[]string{"init", "make", "take.dnn", "project"}, [2]string{"net2.dnn", "the copy of"}},
 		{[]string{"report", "net.dnn", "-readme", "net.dnn"}, [2]string{"net.dnn", "-readme"}},
 		{[]string{"report", "net.dnn", "-o", "r.html", "-stats", "r.html"}, [2]string{"r.html", "-stats"}},
 	} {
