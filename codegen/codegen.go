@@ -10,6 +10,7 @@ import (
 	"github.com/dnnc/dnnc/codegen/llvm"
 	"github.com/dnnc/dnnc/codegen/loop"
 	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/quote"
 	"github.com/dnnc/dnnc/ir/target"
 	"github.com/dnnc/dnnc/ir/version"
 )
@@ -83,5 +84,5 @@ func C(m *ir.Module, i Interface) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("/* %s, compiled by dnnc. Content %s. */\n%s", m.Name, i.Content, c.Print(p)), nil
+	return fmt.Sprintf("/* %s, compiled by dnnc. Content %s. */\n%s", quote.CComment(m.Name), i.Content, c.Print(p)), nil
 }

@@ -23,6 +23,7 @@ import (
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/eval"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/experiment"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/pareto"
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/terminal"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/texts"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/verify"
 	"github.com/dnnc/dnnc/ir/diag"
@@ -31,6 +32,8 @@ import (
 	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/passes/robust"
 	"github.com/dnnc/dnnc/runtime/emu"
+	"github.com/dnnc/dnnc/runtime/input"
+	"github.com/dnnc/dnnc/runtime/parallel"
 )
 
 // The exit codes.
@@ -93,7 +96,19 @@ func interrupts(stop func()) {
 	}
 }
 
+// run is dnnc with its arguments. Results that could not be printed are none, whatever
+// the command made of them.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	out, messages := terminal.New("standard output", stdout), terminal.New("standard error", stderr)
+	code := dispatch(ctx, args, out, messages)
+	if err := out.Close(); err != nil && code == done {
+		code = exitCode(err, messages)
+	}
+	_ = messages.Close() // there is nobody to be told
+	return code
+}
+
+func dispatch(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if len(args) == 1 && args[0] == "targets" {
 		targets(stdout)
 		return done
@@ -102,7 +117,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		printOps(stdout)
 		return done
 	}
-	args, err := expanded(args)
+	args, responses, err := expanded(args)
 	if err != nil {
 		fmt.Fprintln(stderr, err)
 		return badUsage
@@ -144,9 +159,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "dnnc: no -target; dnnc targets lists them: %s\n", strings.Join(target.Names(), " "))
 		return badUsage
 	}
-	o.Inputs, o.Enough = files, enough.Load
+	o.Inputs, o.Enough, o.Responses = files, enough.Load, responses
 	if len(files) > 0 {
 		o.Input = files[0]
+	}
+	if err := o.Files().Check(); err != nil {
+		return exitCode(err, stderr)
 	}
 	anytime.Store(o.Search == "qstar")
 	return exitCode(guarded(ctx, c, o, stdout, stderr), stderr)
@@ -170,12 +188,26 @@ func targets(out io.Writer) {
 
 // guarded runs a command; a panic is a fault of dnnc's, reported as an error.
 func guarded(ctx context.Context, c *command, o driver.Options, stdout, stderr io.Writer) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
 		if r := recover(); r != nil {
-			err = fmt.Errorf("internal error in dnnc %s of %s: %v\n%s", c.name, o.Input, r, debug.Stack())
+			err = recovered(r, c.name+" of "+o.Input)
 		}
 	}()
 	return c.run(ctx, o, stdout, stderr)
+}
+
+// recovered is the error of a panic: the input's fault where a mapped file became shorter,
+// or else dnnc's.
+func recovered(r any, what string) error {
+	value := r
+	if p, ok := r.(*parallel.Panic); ok {
+		value = p.Value
+	}
+	if path, is := input.Shrunk(value); is {
+		return diag.New(diag.Pos{File: path}, diag.BadFile, "became shorter while dnnc used it").WithHelp("leave it alone until dnnc has ended")
+	}
+	return fmt.Errorf("internal error in dnnc %s: %v\n%s", what, r, debug.Stack())
 }
 
 // parse reads flags and files in any order.
@@ -328,7 +360,7 @@ func flags(o *driver.Options, stderr io.Writer) *flag.FlagSet {
 	fs.BoolVar(&o.Verbose, "v", false, "conformance: say why a case is unsupported")
 	fs.Func("shape", "import: the shape of an `input`, batch included: image=1,3,224,224", shapeOf(o))
 	fs.Func("range", "import: the reals of an `input`: image=0,1, which is the default", rangeOf(o))
-	fs.BoolVar(&o.AllowOutside, "allow-outside", false, "let the network refer to files outside its folder")
+	fs.BoolVar(&o.AllowOutside, "allow-outside", false, "let a network or a model name files outside its folder, also by links")
 	fs.BoolVar(&o.TimePasses, "time-passes", false, "print the time of each pass")
 	return fs
 }
@@ -394,6 +426,8 @@ func exitCode(err error, stderr io.Writer) int {
 	switch {
 	case errors.As(err, &broken), errors.As(err, &mismatch), !errors.As(err, &d):
 		return internal
+	case d.Kind == diag.Clash:
+		return badUsage
 	}
 	return atFault
 }

@@ -191,7 +191,7 @@ func parsers(t *testing.T) []aParser {
 			return nil
 		}},
 		{name: "arguments", seeds: [][]byte{[]byte("-O int8 'a b' \"c\\\"d\" -bits 2\n"), []byte("@x -v\n")}, read: with("args", func(path string) error {
-			_, err := expanded([]string{"@" + path})
+			_, _, err := expanded([]string{"@" + path})
 			return err
 		})},
 	}

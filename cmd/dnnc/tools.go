@@ -79,9 +79,10 @@ func asksForHelp(args []string) bool {
 }
 
 func guardedTool(ctx context.Context, t *utility, args []string, stdin io.Reader, stdout, stderr io.Writer) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
 		if r := recover(); r != nil {
-			err = fmt.Errorf("internal error in dnnc %s %s: %v\n%s", t.name, strings.Join(args, " "), r, debug.Stack())
+			err = recovered(r, t.name+" "+strings.Join(args, " "))
 		}
 	}()
 	return t.run(ctx, args, stdin, stdout, stderr)

@@ -10,7 +10,7 @@ import (
 
 	"github.com/dnnc/dnnc/codegen/loop"
 	"github.com/dnnc/dnnc/ir/target"
-	"github.com/dnnc/dnnc/runtime/mapped"
+	"github.com/dnnc/dnnc/runtime/input"
 )
 
 // Text is a program as LLVM's tools read it, without large weights: they only know
@@ -85,7 +85,7 @@ func Object(ctx context.Context, tools Tools, text Text, t *target.Target) ([]by
 		if _, err := generateTo(ctx, tools, text, t, "obj", path); err != nil {
 			return nil, err
 		}
-		return mapped.File(path)
+		return input.Map(path)
 	})
 	if err != nil {
 		return nil, err
@@ -93,7 +93,7 @@ func Object(ctx context.Context, tools Tools, text Text, t *target.Target) ([]by
 	if err := fill(path, object, text.Beside); err != nil {
 		return nil, err
 	}
-	return mapped.File(path)
+	return input.Map(path)
 }
 
 // fill writes the bytes of data into the object at path.

@@ -32,6 +32,7 @@ const (
 	MissingTool     Kind = "missing-tool"      // an external program that is not installed
 	ToolFailed      Kind = "tool-failed"       // an external program that failed
 	BadOutput       Kind = "output"            // an output that cannot be written
+	Clash           Kind = "clash"             // an output that is an input or another output
 	OutOfMemory     Kind = "memory"            // a limit of memory that dnnc runs under
 	VerifierFailure Kind = "invariant"         // a module that breaks an invariant of the IR
 )

@@ -10,6 +10,7 @@ import (
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/runtime/gemm"
 	"github.com/dnnc/dnnc/runtime/kernels"
+	"github.com/dnnc/dnnc/runtime/parallel"
 )
 
 // Gradients are derivatives of a scalar of each image: with respect to its
@@ -89,6 +90,7 @@ func (b *Backward) Gradient(ctx context.Context, x []float32, n int, wantConsts 
 	parts, errs := make([]map[*ir.Const][]float32, chunks), make([]error, chunks)
 	next := make(chan int)
 	var wg sync.WaitGroup
+	var panicked parallel.First
 	for range min(runtime.GOMAXPROCS(0), chunks) {
 		wg.Add(1)
 		go func() {
@@ -99,7 +101,7 @@ func (b *Backward) Gradient(ctx context.Context, x []float32, n int, wantConsts 
 					parts[c] = map[*ir.Const][]float32{}
 				}
 				work.consts = parts[c]
-				errs[c] = b.chunk(ctx, work, x, c*backChunk, min(n, (c+1)*backChunk), out, seed)
+				panicked.Try(func() { errs[c] = b.chunk(ctx, work, x, c*backChunk, min(n, (c+1)*backChunk), out, seed) })
 			}
 		}()
 	}
@@ -108,6 +110,7 @@ func (b *Backward) Gradient(ctx context.Context, x []float32, n int, wantConsts 
 	}
 	close(next)
 	wg.Wait()
+	panicked.Panic()
 	for c, err := range errs {
 		if err != nil {
 			return nil, err

@@ -12,6 +12,7 @@ import (
 
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/runtime/gemm"
+	"github.com/dnnc/dnnc/runtime/parallel"
 )
 
 // chunk is the images that one worker takes at a time at most: enough to share the
@@ -89,6 +90,7 @@ func (p *Program[T]) Run(ctx context.Context, t Tensors[T], n, from, to int) err
 	workers := min(runtime.GOMAXPROCS(0), (n+chunk-1)/chunk)
 	next := make(chan int)
 	var wg sync.WaitGroup
+	var panicked parallel.First
 	for range workers {
 		wg.Add(1)
 		go func() {
@@ -104,7 +106,7 @@ func (p *Program[T]) Run(ctx context.Context, t Tensors[T], n, from, to int) err
 						vals[id] = t[id][first*size : (first+count)*size]
 					}
 				}
-				p.runChunk(ws, vals, temps, count, from, to)
+				panicked.Try(func() { p.runChunk(ws, vals, temps, count, from, to) })
 			}
 		}()
 	}
@@ -118,6 +120,7 @@ func (p *Program[T]) Run(ctx context.Context, t Tensors[T], n, from, to int) err
 	}
 	close(next)
 	wg.Wait()
+	panicked.Panic()
 	return err
 }
 

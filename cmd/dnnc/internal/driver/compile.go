@@ -1,6 +1,7 @@
 package driver
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -19,6 +20,7 @@ import (
 	"github.com/dnnc/dnnc/frontend/tflite"
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/ir/quote"
 	"github.com/dnnc/dnnc/ir/target"
 	"github.com/dnnc/dnnc/passes"
 	"github.com/dnnc/dnnc/passes/pass"
@@ -57,11 +59,14 @@ func IsModel(path string) bool {
 // as base.safetensors, which it names from then on.
 func WriteText(base, model string, m *ir.Module) error {
 	tensors := base + ".safetensors"
+	if _, err := quote.Text(filepath.Base(tensors)); err != nil {
+		return badOutput(tensors, err)
+	}
 	if err := ReplaceWith(tensors, func(w io.Writer) error { return frontend.WriteTensors(w, m) }); err != nil {
 		return err
 	}
 	m.Tensors = []ir.TensorsFile{{Path: filepath.Base(tensors)}}
-	text := fmt.Sprintf("# Imported from %s.\n%s", filepath.Base(model), m.Source())
+	text := fmt.Sprintf("# Imported from %s.\n%s", quote.Line(filepath.Base(model)), m.Source())
 	if m.IsQuantized() {
 		text = m.String()
 	}
@@ -70,6 +75,16 @@ func WriteText(base, model string, m *ir.Module) error {
 
 // Load reads the network alone, whatever its format.
 func Load(o Options) (*ir.Module, error) {
+	m, err := load(o)
+	if err != nil {
+		return nil, err
+	}
+	files := o.Files()
+	files.Network(o, m)
+	return m, files.Check()
+}
+
+func load(o Options) (*ir.Module, error) {
 	if strings.EqualFold(filepath.Ext(o.Input), ".onnx") {
 		return onnx.Load(o.Input, onnx.Options{Shapes: o.Shapes, Ranges: o.Ranges, AllowOutside: o.AllowOutside})
 	}
@@ -98,6 +113,11 @@ func frugal(m *ir.Module) {
 
 // Compile takes a network through the passes.
 func Compile(ctx context.Context, o Options, out, messages io.Writer) (*Result, error) {
+	return compile(ctx, o, out, messages, func(*ir.Module) error { return nil })
+}
+
+// compile is Compile with what is to be checked before the long work begins.
+func compile(ctx context.Context, o Options, out, messages io.Writer, check func(*ir.Module) error) (*Result, error) {
 	if err := o.Check(); err != nil {
 		return nil, err
 	}
@@ -110,6 +130,12 @@ func Compile(ctx context.Context, o Options, out, messages io.Writer) (*Result, 
 	}
 	m, err := Load(o)
 	if err != nil {
+		return nil, err
+	}
+	if err := checkDumps(o, m); err != nil {
+		return nil, err
+	}
+	if err := check(m); err != nil {
 		return nil, err
 	}
 	frugal(m)
@@ -177,7 +203,7 @@ func dumps(o Options, out io.Writer) (func(name string, m *ir.Module) error, err
 		}
 	}
 	if o.DumpDir != "" {
-		if err := os.MkdirAll(o.DumpDir, 0o755); err != nil {
+		if err := os.MkdirAll(o.DumpDir, 0o777); err != nil {
 			return nil, diag.New(diag.Pos{}, diag.BadOutput, "%v", err)
 		}
 	}
@@ -199,11 +225,34 @@ func dumps(o Options, out io.Writer) (func(name string, m *ir.Module) error, err
 		if err != nil {
 			return err
 		}
-		if err := ReplaceWith(filepath.Join(o.DumpDir, d.TensorsName), d.WriteTensors); err != nil {
+		if err := writeTensors(filepath.Join(o.DumpDir, d.TensorsName), d); err != nil {
 			return err
 		}
-		return Replace(filepath.Join(o.DumpDir, fmt.Sprintf("%02d-%s.dnn", i+1, name)), d.Text)
+		return Replace(dumpPath(o, i), d.Text)
 	}, nil
+}
+
+// dumpPath is where the module goes after a pass of the table.
+func dumpPath(o Options, i int) string {
+	return filepath.Join(o.DumpDir, fmt.Sprintf("%02d-%s.dnn", i+1, passes.Table[i].Name))
+}
+
+// checkDumps reports dumps that would be written over what is read; those of passes that
+// the network went through already are not written.
+func checkDumps(o Options, m *ir.Module) error {
+	if o.DumpDir == "" {
+		return nil
+	}
+	files := o.Files()
+	files.Network(o, m)
+	first := 0
+	if i, err := passes.Table.Find(cmp.Or(o.StartAfter, m.After)); err == nil {
+		first = i + 1
+	}
+	for i := first; i < len(passes.Table); i++ {
+		files.Writes("the dump", dumpPath(o, i))
+	}
+	return files.Check()
 }
 
 // environment is what passes may know of the options and the data.

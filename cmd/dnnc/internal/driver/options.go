@@ -41,6 +41,8 @@ type Options struct {
 	Seeds                                 int
 	Record                                string
 	Inputs                                []string // files of a command that takes several
+	Responses                             []string // files of arguments that were read
+	Only                                  string   // -o of a command that writes this file alone
 	Results, Readme                       string   // of experiment: the folder of its cells, the file to refresh
 	Quick, Full                           bool
 	TestImages                            int // images to report on; 0 for all

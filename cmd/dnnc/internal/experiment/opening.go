@@ -3,7 +3,6 @@ package experiment
 import (
 	"fmt"
 	"math"
-	"os"
 	"slices"
 	"strings"
 
@@ -11,6 +10,7 @@ import (
 	"github.com/dnnc/dnnc/cmd/internal/markers"
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/runtime/disturb"
+	"github.com/dnnc/dnnc/runtime/input"
 )
 
 func namesOf(list []*analysis) string {
@@ -190,7 +190,7 @@ const (
 
 // refresh writes the summary into a README.
 func refresh(path string, d *document) error {
-	text, err := os.ReadFile(path)
+	text, err := input.Read(path, maxText)
 	if err != nil {
 		return diag.New(diag.Pos{}, diag.BadFile, "-readme: %v", err)
 	}

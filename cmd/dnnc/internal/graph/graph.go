@@ -76,7 +76,7 @@ func boxes(m *ir.Module) (list []box, edges []edge) {
 func Dot(m *ir.Module) []byte {
 	var b bytes.Buffer
 	list, edges := boxes(m)
-	fmt.Fprintf(&b, "digraph %s {\n  node [shape=box, style=filled, fontname=\"sans-serif\"];\n", m.Name)
+	fmt.Fprintf(&b, "digraph \"%s\" {\n  node [shape=box, style=filled, fontname=\"sans-serif\"];\n", m.Name)
 	for i, x := range list {
 		fmt.Fprintf(&b, "  n%d [label=\"%s\", fillcolor=\"%s\"];\n", i, strings.Join(x.lines, `\n`), x.fill)
 	}

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -17,6 +16,7 @@ import (
 	"github.com/dnnc/dnnc/codegen/llvm"
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/ir/target"
+	"github.com/dnnc/dnnc/runtime/input"
 )
 
 // part is what one step of a network takes of flash and stack, in bytes, the stack
@@ -36,7 +36,7 @@ var stepOf = regexp.MustCompile(`_layer(\d+)(?:_(.*))?$`)
 // Size prints what an object takes of flash, RAM and stack, by step. The
 // certificate beside it names the layers and knows the RAM.
 func Size(_ context.Context, args []string, _ io.Reader, stdout, _ io.Writer) error {
-	raw, err := os.ReadFile(args[0])
+	raw, err := input.Read(args[0], 4<<30)
 	if err != nil {
 		return diag.New(diag.Pos{}, diag.BadFile, "%v", err)
 	}

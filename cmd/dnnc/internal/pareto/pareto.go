@@ -52,6 +52,7 @@ type curve struct {
 // Run computes the curve and prints the measured networks, or with -json and -csv
 // every point; -o writes it to a file of the ending .svg, .csv or .json.
 func Run(ctx context.Context, o driver.Options, stdout, stderr io.Writer) error {
+	o.Only = o.Output
 	write, err := writerOf(o)
 	if err != nil {
 		return err

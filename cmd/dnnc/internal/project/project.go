@@ -8,6 +8,7 @@ import (
 	"embed"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -20,8 +21,10 @@ import (
 	"github.com/dnnc/dnnc/frontend/dataset"
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/ir/quote"
 	"github.com/dnnc/dnnc/ir/target"
 	"github.com/dnnc/dnnc/passes/pass"
+	"github.com/dnnc/dnnc/runtime/input"
 )
 
 //go:embed templates
@@ -142,10 +145,10 @@ func (k kind) doNext(dir, name string) string {
 	tool := ""
 	if _, err := exec.LookPath("dnnc"); err != nil && k.tool != "" {
 		if self, err := os.Executable(); err == nil {
-			tool = k.tool + self
+			tool = k.tool + quote.Shell(self)
 		}
 	}
-	line := strings.NewReplacer("DIR", dir, "NAME", name, " TOOL", strings.TrimRight(" "+tool, " ")).Replace(k.next)
+	line := strings.NewReplacer("DIR", quote.Shell(dir), "NAME", name, " TOOL", strings.TrimRight(" "+tool, " ")).Replace(k.next)
 	return strings.TrimSuffix(line, " --")
 }
 
@@ -225,8 +228,17 @@ func (p *project) network(path string, m *ir.Module) error {
 			files[labels] = labels
 		}
 	}
-	for from, to := range files {
-		content, err := os.ReadFile(filepath.Join(filepath.Dir(path), from))
+	var all driver.Files
+	for _, from := range slices.Sorted(maps.Keys(files)) {
+		all.Reads("the input", filepath.Join(filepath.Dir(path), from))
+		all.Writes("the copy of "+from+",", p.path("network/"+filepath.ToSlash(files[from])))
+	}
+	if err := all.Check(); err != nil {
+		return err
+	}
+	for _, from := range slices.Sorted(maps.Keys(files)) {
+		to := files[from]
+		content, err := input.Map(filepath.Join(filepath.Dir(path), from))
 		if err != nil {
 			return diag.New(diag.Pos{}, diag.BadFile, "%v", err)
 		}
@@ -258,7 +270,7 @@ func (p *project) images(path string, m *ir.Module) error {
 	}
 	var s bytes.Buffer
 	size, order := in.Type.Shape.Size(), kernel.Order(in.Type.Shape)
-	fmt.Fprintf(&s, "/* Images of %s: levels in the order of the network's input, and their classes. */\n#include <stdint.h>\n#define IMAGES %d\n", filepath.Base(data), b.N)
+	fmt.Fprintf(&s, "/* Images of %s: levels in the order of the network's input, and their classes. */\n#include <stdint.h>\n#define IMAGES %d\n", quote.CComment(filepath.Base(data)), b.N)
 	fmt.Fprintf(&s, "/* The real that a level stands for is low + step * level. */\n#define IMAGE_LOW %.8ef\n#define IMAGE_STEP %.8ef\n", low, (high-low)/255)
 	fmt.Fprintf(&s, "static const uint8_t images[IMAGES][%d] = {\n", size)
 	for i := range b.N {
