@@ -203,8 +203,7 @@ func (c *Certificate) Measure(data, labels string, float, quantized *measure.Sco
 	}
 	c.Float, c.Quantized = NewScore(float), NewScore(quantized)
 	if float != nil && quantized != nil {
-		r := quantized.Retention(float)
-		c.Retention, c.RetentionSE = &r.Value, &r.StdErr
+		c.Retention, c.RetentionSE = quantized.Retention(float).Figures()
 	}
 }
 

@@ -119,12 +119,17 @@ func printOutcomes(out io.Writer, list []outcome) {
 			fmt.Fprintf(w, "%g\t%s\t%d\tnothing this small\t\t\t\t\t\t\t\t\n", r.bits, r.method, r.seed)
 			continue
 		}
-		below := fmt.Sprintf("%+.4f\t%.4f", r.below, r.belowSE)
-		if math.IsNaN(r.below) {
-			below = "-\t-"
-		}
-		fmt.Fprintf(w, "%g\t%s\t%d\t%.3f\t%.4f\t%.4f\t%.4f\t%s\t%d\t%.3g\t\n",
-			r.bits, r.method, r.seed, r.average, r.retention, r.stderr, r.worst, below, r.evaluations, float64(r.macs))
+		fmt.Fprintf(w, "%g\t%s\t%d\t%.3f\t%s\t%s\t%s\t%s\t%s\t%d\t%.3g\t\n",
+			r.bits, r.method, r.seed, r.average, figure("%.4f", r.retention), figure("%.4f", r.stderr), figure("%.4f", r.worst),
+			figure("%+.4f", r.below), figure("%.4f", r.belowSE), r.evaluations, float64(r.macs))
 	}
 	w.Flush()
+}
+
+// figure is a figure, or a dash where it is not defined.
+func figure(format string, x float64) string {
+	if math.IsNaN(x) {
+		return "-"
+	}
+	return fmt.Sprintf(format, x)
 }

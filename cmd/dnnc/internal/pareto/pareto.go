@@ -127,7 +127,8 @@ func describe(m *ir.Module, env *pass.Env, points []robust.Point) *curve {
 			q.Formats = append(q.Formats, f.Elem.String())
 		}
 		if k := p.Measured; k != nil {
-			q.KL, q.Retention, q.StdErr = &k.KL, &k.Retention.Value, &k.Retention.StdErr
+			q.KL = &k.KL
+			q.Retention, q.StdErr = k.Retention.Figures()
 		}
 		c.Points = append(c.Points, q)
 	}
@@ -156,7 +157,7 @@ func writeTable(out io.Writer, c *curve) error {
 	fmt.Fprintln(w, "bits\tbytes\tforecast KL\tKL\tretention\tstderr\tformats\t")
 	for _, p := range c.Points {
 		if p.KL != nil {
-			fmt.Fprintf(w, "%.3f\t%d\t%.4f\t%.4f\t%.4f\t%.4f\t%s\t\n", p.Bits, p.Size, p.Forecast, *p.KL, *p.Retention, *p.StdErr, strings.Join(p.Formats, " "))
+			fmt.Fprintf(w, "%.3f\t%d\t%.4f\t%.4f\t%s\t%s\t%s\t\n", p.Bits, p.Size, p.Forecast, *p.KL, driver.Figure(p.Retention), driver.Figure(p.StdErr), strings.Join(p.Formats, " "))
 		}
 	}
 	if err := w.Flush(); err != nil {
