@@ -270,6 +270,7 @@ func flags(o *driver.Options, stderr io.Writer) *flag.FlagSet {
 	fs.StringVar(&o.Data, "data", "", "images to verify and report on")
 	fs.IntVar(&o.TestImages, "n", 0, "at most this many of the images to report on; verify takes 100 unless told")
 	fs.StringVar(&o.Errors, "errors", "gaussian=0.05,0.1,0.15", "errors to choose and to measure under: kind=size,size;kind, all or none; help lists the kinds")
+	fs.StringVar(&o.Task, "task", "", "what the results mean, by which networks are judged: classes is one label an item; found out where it cannot be mistaken")
 	fs.StringVar(&o.Rounding, "rounding", "", "nearest or compensated; chosen by width when absent")
 	fs.StringVar(&o.Activations, "activations", pass.MinMax, "how activations' ranges are calibrated: "+strings.Join(pass.Ranges, ", "))
 	fs.StringVar(&o.StartAfter, "start-after", "", "start behind this `pass`; a dump's first line says it already")

@@ -57,9 +57,11 @@ type Input struct {
 
 // Measured says on what Float and Quantized were measured.
 type Measured struct {
-	Images int    `json:"images"`
-	Data   string `json:"data"`   // the file's name; "" of images of noise, or when nothing was measured
-	Labels string `json:"labels"` // GivenLabels, or the network whose answers they are; "" when nothing was measured
+	Task    string `json:"task,omitempty"` // what the results mean, and by what they are judged; absent when nothing was measured
+	Measure string `json:"measure,omitempty"`
+	Images  int    `json:"images"`
+	Data    string `json:"data"`   // the file's name; "" of images of noise, or when nothing was measured
+	Labels  string `json:"labels"` // GivenLabels, or the network whose answers they are; "" when nothing was measured
 }
 
 // GivenLabels are those that came with the images.
@@ -194,8 +196,8 @@ func choices(env *pass.Env, n *ir.Node) []Choice {
 }
 
 // Measure adds what was measured.
-func (c *Certificate) Measure(data, labels string, float, quantized *measure.Score) {
-	c.Measured = Measured{Data: data, Labels: labels}
+func (c *Certificate) Measure(task measure.Task, data, labels string, float, quantized *measure.Score) {
+	c.Measured = Measured{Task: task.Name, Measure: task.Measure, Data: data, Labels: labels}
 	for _, s := range []*measure.Score{float, quantized} {
 		if s != nil {
 			c.Measured.Images = s.Images

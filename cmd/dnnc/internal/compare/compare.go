@@ -32,6 +32,7 @@ var (
 func Run(ctx context.Context, o driver.Options, stdout, stderr io.Writer) error {
 	o.Target = cmp.Or(o.Target, target.Names()[0])
 	o.StopAfter, o.Level = passes.Calibrated, string(pass.Robust)
+	o.Reports, o.Table = true, true
 	if len(o.Sizes) == 0 {
 		o.Sizes = Sizes
 	}

@@ -28,6 +28,7 @@ import (
 // Build compiles a network and writes its outputs: all to temporary files, which
 // are then renamed, header and certificate first, the object last.
 func Build(ctx context.Context, o Options, out, messages io.Writer) error {
+	o.Reports = o.StopAfter == ""
 	r, err := Compile(ctx, o, out, messages)
 	if err != nil {
 		return err
@@ -107,13 +108,25 @@ func (b *build) certify(messages io.Writer) error {
 		return err
 	}
 	b.cert = c
+	judged := false
 	if b.measures() {
+		err := b.r.Judge(b.o, messages)
+		switch {
+		case isUnclear(err) && b.o.Task == "" && !slices.Contains(b.o.Report, "accuracy"):
+			fmt.Fprintf(messages, "dnnc: nothing was measured on the images of -data:\n%v\n", err)
+		case err != nil:
+			return err
+		default:
+			judged = true
+		}
+	}
+	if judged {
 		s, err := Measure(b.ctx, b.o, b.r, messages)
 		if err != nil {
 			return err
 		}
 		c.Inputs = append(c.Inputs, s.Files...)
-		c.Measure(s.Data, s.Labels, s.Float, s.Quantized)
+		c.Measure(s.Task, s.Data, s.Labels, s.Float, s.Quantized)
 	}
 	return nil
 }

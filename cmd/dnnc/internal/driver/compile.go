@@ -1,6 +1,7 @@
 package driver
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -24,8 +25,10 @@ import (
 	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/passes/robust"
 	"github.com/dnnc/dnnc/passes/validate"
+	"github.com/dnnc/dnnc/runtime/data"
 	"github.com/dnnc/dnnc/runtime/disturb"
 	"github.com/dnnc/dnnc/runtime/interp"
+	"github.com/dnnc/dnnc/runtime/measure"
 )
 
 // Result is a network after the passes.
@@ -36,6 +39,12 @@ type Result struct {
 	Env    *pass.Env
 	Inputs []dataset.Input // as they were declared
 	Passes []Cost          // what each pass took
+
+	Task measure.Task // by which it is judged; none until Judge found it out
+
+	source    *ir.Module // as it was read
+	test      data.Batch // images to report on, once they were read
+	testFiles []certificate.Input
 
 	Tensors []string // paths of the tensors files as the network names them
 	files   []certificate.Input
@@ -115,7 +124,7 @@ func Compile(ctx context.Context, o Options, out, messages io.Writer) (*Result, 
 	frugal(m)
 	bar := newBar(messages)
 	defer bar.end()
-	r := &Result{Module: m, Target: t, Inputs: Inputs(m)}
+	r := &Result{Module: m, Target: t, Inputs: Inputs(m), source: m.Clone()}
 	for _, f := range m.Tensors {
 		r.Tensors = append(r.Tensors, f.Path)
 	}
@@ -125,7 +134,7 @@ func Compile(ctx context.Context, o Options, out, messages io.Writer) (*Result, 
 	r.Env.Progress = bar.show
 	calibration(o, m, r, messages)
 	if !m.IsQuantized() {
-		r.Env.Gradient = gradient(m.Clone())
+		r.Env.Gradient = gradient(m.Clone(), func() string { return cmp.Or(r.Task.Name, o.Task) })
 	}
 	if m.IsQuantized() {
 		if o.searches() {
@@ -134,6 +143,11 @@ func Compile(ctx context.Context, o Options, out, messages io.Writer) (*Result, 
 		}
 		if m.Target != t.Name {
 			m.After, m.Target = passes.Quantized, "" // kernels and memory are planned anew
+		}
+	}
+	if r.searches(o) {
+		if err := r.Judge(o, o.said(out, messages)); err != nil {
+			return nil, err
 		}
 	}
 	if m.After == passes.Robust {
@@ -250,12 +264,12 @@ func GradientOf(o Options, shape []int) (disturb.Gradient, error) {
 	if !m.Inputs[0].Type.Shape.Equal(shape) {
 		return nil, diag.New(diag.Pos{}, diag.BadData, "the network takes images of %s, these are of %v", m.Inputs[0].Type.Shape, shape)
 	}
-	return gradient(m), nil
+	return gradient(m, func() string { return o.Task }), nil
 }
 
 // gradient is the gradient of a float network's margin, laid out when it is first
-// needed.
-func gradient(m *ir.Module) disturb.Gradient {
+// needed. A margin is of one label an item; asked is the task that the user says.
+func gradient(m *ir.Module, asked func() string) disturb.Gradient {
 	program := sync.OnceValues(func() (*interp.Backward, error) {
 		if err := ir.Infer(m).Err(); err != nil {
 			return nil, err
@@ -271,7 +285,10 @@ func gradient(m *ir.Module) disturb.Gradient {
 		if err != nil {
 			return nil, nil, err
 		}
-		if err := CheckLabels(labels, m.Outputs[0]); err != nil {
+		if _, err := measure.TaskOf(m, asked(), labels); err != nil {
+			return nil, nil, err
+		}
+		if err := measure.CheckLabels(labels, m.Outputs[0]); err != nil {
 			return nil, nil, err
 		}
 		g, err := p.Gradient(context.Background(), x, n, false, interp.Margin(labels))

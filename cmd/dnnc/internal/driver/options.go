@@ -14,6 +14,7 @@ import (
 	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/passes/quant"
 	"github.com/dnnc/dnnc/passes/robust"
+	"github.com/dnnc/dnnc/runtime/measure"
 )
 
 // Options are what the user typed.
@@ -54,6 +55,9 @@ type Options struct {
 	ErrorsGiven                           bool   // -errors was given, not its default
 
 	Verbose bool
+	Task    string // what the results mean; "" to find it out
+	Reports bool   // measures on -data what it made
+	Table   bool   // prints a table for people, whose first line says the task
 	Exact   string // whether an int8 model keeps its integers: true, false, or "" for the default
 
 	Shapes map[string][]int    // of an imported network's inputs, by name
@@ -114,6 +118,11 @@ func (o *Options) Check() error {
 	}
 	if err := one("O", o.Level, Levels()); err != nil {
 		return err
+	}
+	if o.Task != "" {
+		if err := measure.CheckTask(o.Task); err != nil {
+			return err
+		}
 	}
 	if o.Rounding != "" {
 		if err := one("rounding", o.Rounding, []string{quant.Nearest, quant.Compensated}); err != nil {

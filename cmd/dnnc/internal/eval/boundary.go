@@ -65,7 +65,7 @@ func boundary(ctx context.Context, o driver.Options, r *driver.Result, stdout, s
 	switch {
 	case o.JSON:
 		return errors.Join(err, writeJSON(stdout, map[string]any{
-			"network": r.Module.Name, "data": source, "labels": labels, "images": setup.Images.N, "seed": setup.Seed, "interrupted": interrupted, "boundary": list,
+			"network": r.Module.Name, "task": r.Task.Name, "data": source, "labels": labels, "images": setup.Images.N, "seed": setup.Seed, "interrupted": interrupted, "boundary": list,
 		}))
 	case o.CSV:
 		rows := [][]string{{"kind", "network", "image", "distance"}}

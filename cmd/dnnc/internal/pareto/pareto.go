@@ -17,7 +17,6 @@ import (
 	"text/tabwriter"
 
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
-	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/target"
 	"github.com/dnnc/dnnc/passes"
 	"github.com/dnnc/dnnc/passes/pass"
@@ -43,6 +42,7 @@ type point struct {
 // curve is all that is written.
 type curve struct {
 	Network string   `json:"network"`
+	Task    string   `json:"task"`
 	Layers  []string `json:"layers"`
 	Errors  []string `json:"errors"`
 	Seed    uint64   `json:"seed"`
@@ -65,6 +65,7 @@ func Run(ctx context.Context, o driver.Options, stdout, stderr io.Writer) error 
 	}
 	o.Target = cmp.Or(o.Target, target.Names()[0])
 	o.StopAfter, o.Level = passes.Calibrated, string(pass.Robust)
+	o.Table = !o.JSON && !o.CSV
 	r, err := driver.Compile(ctx, o, stdout, stderr)
 	if err != nil {
 		return err
@@ -93,7 +94,7 @@ func Run(ctx context.Context, o driver.Options, stdout, stderr io.Writer) error 
 			return err
 		}
 	}
-	c := describe(r.Module, r.Env, points)
+	c := describe(r, points)
 	if o.Output != "" {
 		var b strings.Builder
 		if err := write(&b, c); err != nil {
@@ -110,8 +111,9 @@ func Run(ctx context.Context, o driver.Options, stdout, stderr io.Writer) error 
 	return write(stdout, c)
 }
 
-func describe(m *ir.Module, env *pass.Env, points []robust.Point) *curve {
-	c := &curve{Network: m.Name, Seed: env.Seed, Errors: []string{}}
+func describe(r *driver.Result, points []robust.Point) *curve {
+	m, env := r.Module, r.Env
+	c := &curve{Network: m.Name, Task: r.Task.Name, Seed: env.Seed, Errors: []string{}}
 	weights := 0
 	for _, l := range m.Layers() {
 		c.Layers = append(c.Layers, l.Name())
