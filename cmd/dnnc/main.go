@@ -390,10 +390,9 @@ func exitCode(err error, stderr io.Writer) int {
 	}
 	fmt.Fprintln(stderr, err)
 	var d *diag.Diagnostic
-	var mismatch *verify.Mismatch
 	var broken *pass.Error
 	switch {
-	case errors.As(err, &broken), errors.As(err, &mismatch), !errors.As(err, &d):
+	case errors.As(err, &broken), !errors.As(err, &d):
 		return internal
 	}
 	return atFault

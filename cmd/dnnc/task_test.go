@@ -186,7 +186,7 @@ func TestTaskFlag(t *testing.T) {
 	path := kindsFolder(t)
 	for args, want := range map[string]string{
 		"eval -task values logits":  "not supported yet",
-		"eval -task clases logits":   `did you mean "classes"?`,
+		"eval -task clases logits":  `did you mean "classes"?`,
 		"eval -task classes value":  "the result fc1 is one number",
 		"eval -task classes seg":    "more than one label an item",
 		"eval -task binary binary":  "not supported yet",

@@ -32,7 +32,7 @@ var (
 func Run(ctx context.Context, o driver.Options, stdout, stderr io.Writer) error {
 	o.Target = cmp.Or(o.Target, target.Names()[0])
 	o.StopAfter, o.Level = passes.Calibrated, string(pass.Robust)
-	o.Reports, o.Table = true, true
+	o.Reports = true
 	if len(o.Sizes) == 0 {
 		o.Sizes = Sizes
 	}
@@ -53,6 +53,14 @@ func Run(ctx context.Context, o driver.Options, stdout, stderr io.Writer) error 
 	if err != nil {
 		return err
 	}
+	if err := o.Check(); err != nil {
+		return err
+	}
+	task, err := driver.Judge(o, stdout)
+	if err != nil {
+		return err
+	}
+	o.Task, o.Judged = task.Name, true
 	var all []outcome
 	first := o.Seed
 	for seed := first; seed < first+uint64(max(o.Seeds, 1)); seed++ {

@@ -57,6 +57,7 @@ type Options struct {
 	Verbose bool
 	Task    string // what the results mean; "" to find it out
 	Reports bool   // measures on -data what it made
+	Judged  bool   // Task was said already
 	Table   bool   // prints a table for people, whose first line says the task
 	Exact   string // whether an int8 model keeps its integers: true, false, or "" for the default
 

@@ -11,6 +11,7 @@ import (
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/passes"
+	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/runtime/data"
 	"github.com/dnnc/dnnc/runtime/measure"
 )
@@ -41,6 +42,19 @@ func (r *Result) Judge(o Options, out io.Writer) error {
 	r.Task = task
 	_, err = fmt.Fprintln(out, line)
 	return err
+}
+
+// Judge finds out and says the task of a network that is compiled several times, or
+// perhaps not at all.
+func Judge(o Options, out io.Writer) (measure.Task, error) {
+	m, err := Load(o)
+	if err != nil {
+		return measure.Task{}, err
+	}
+	r := &Result{Env: &pass.Env{}, Inputs: Inputs(m), source: m}
+	calibration(o, m, r, io.Discard)
+	err = r.Judge(o, out)
+	return r.Task, err
 }
 
 // What a network is judged on images for.
@@ -154,7 +168,10 @@ func isUnclear(err error) bool {
 // said is where the task's line goes: before a table, or else beside what is written for
 // programs.
 func (o Options) said(out, messages io.Writer) io.Writer {
-	if o.Table {
+	switch {
+	case o.Judged:
+		return io.Discard
+	case o.Table:
 		return out
 	}
 	return messages

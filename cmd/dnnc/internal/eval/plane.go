@@ -155,7 +155,7 @@ func rivals(ctx context.Context, o driver.Options, r *driver.Result, networks []
 	}{{"universal", pass.Universal}, {"Deep Compression", pass.Compress}} {
 		other := o
 		other.Level, other.Search, other.Checkpoint = string(rival.level), "", ""
-		other.DumpDir, other.Debug, other.Task, other.Table = "", "", r.Task.Name, false
+		other.DumpDir, other.Debug, other.Task, other.Judged = "", "", r.Task.Name, true
 		other.Budget = pass.Budget{Bytes: c.WeightBytes + robust.Constants(r.Module.Layers())}
 		result, err := driver.Compile(ctx, other, messages, messages)
 		var d *diag.Diagnostic

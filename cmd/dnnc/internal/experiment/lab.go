@@ -206,7 +206,7 @@ func (l *lab) bed(ctx context.Context, s setting) (*bed, error) {
 	}
 	o := l.x.options()
 	o.Errors, o.Images, o.Activations, o.Rounding, o.Seed = s.Errors, s.Images, s.Ranges, s.Rounding, l.seed
-	o.Task, o.Table = l.mat.task, true // whose line was said
+	o.Task, o.Judged = l.mat.task, true
 	r, err := driver.Compile(ctx, o, io.Discard, l.messages)
 	if err != nil {
 		return nil, err
