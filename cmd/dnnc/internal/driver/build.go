@@ -1,10 +1,8 @@
 package driver
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
-	"debug/elf"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -33,10 +31,7 @@ func Build(ctx context.Context, o Options, out, messages io.Writer) error {
 	if err != nil {
 		return err
 	}
-	b := &build{ctx: ctx, o: o, r: r, out: out, prefix: o.Prefix}
-	if b.prefix == "" {
-		b.prefix = r.Module.Name
-	}
+	b := &build{ctx: ctx, o: o, r: r, out: out, prefix: o.prefix(r.Module)}
 	if len(o.Emit) == 0 {
 		b.o.Emit = []string{"obj"}
 	}
@@ -93,21 +88,17 @@ func (b *build) certify(messages io.Writer) error {
 		}
 		b.tools, c.LLVM = &tools, tools.Version
 	}
-	d, err := frontend.NewDump(b.r.Module)
-	if err != nil {
+	b.cert = c
+	var err error
+	if c.Content, err = content(b.linkage(), b.r.Module, c.LLVM); err != nil {
 		return err
 	}
-	h := sha256.New()
-	fmt.Fprintf(h, "%s\n%s\n", b.prefix, c.LLVM)
-	if b.o.Hooks || b.o.Lend || b.o.Section != "" {
-		fmt.Fprintf(h, "hooks %v lend %v section %s\n", b.o.Hooks, b.o.Lend, b.o.Section)
+	if c.Recipe, err = b.recipe(); err != nil {
+		return err
 	}
-	h.Write(d.Text) // names its tensors file by its hash
-	c.Content = hex.EncodeToString(h.Sum(nil))
 	if c.Inputs, err = b.inputs(); err != nil {
 		return err
 	}
-	b.cert = c
 	judged := false
 	if b.measures() {
 		err := b.r.Judge(b.o, messages)
@@ -195,25 +186,15 @@ func (b *build) obj() ([]byte, error) {
 	if b.object != nil {
 		return b.object, nil
 	}
-	text, err := codegen.Text(b.r.Module, b.linkage(), b.r.Target)
+	a, err := assemble(b.ctx, b.r, b.linkage(), *b.tools)
 	if err != nil {
 		return nil, err
 	}
-	if len(text.Beside) == 0 {
-		b.text = text.IR
+	if a.IsWhole {
+		b.text = a.IR
 	}
-	object, err := llvm.Object(b.ctx, *b.tools, text, b.r.Target)
-	if err != nil {
-		return nil, err
-	}
-	b.object = object
-	if b.cert.CodeBytes, err = codeBytes(object); err != nil {
-		return nil, err
-	}
-	if !b.o.Hooks { // whose stack is the caller's affair
-		b.cert.StackBytes, err = llvm.Stack(object, b.prefix+"_run", b.r.Target)
-	}
-	return object, err
+	b.object, b.cert.CodeBytes, b.cert.StackBytes = a.Object, a.Code, a.Interface.Stack
+	return b.object, nil
 }
 
 func (b *build) lib() ([]byte, error) {
@@ -234,21 +215,6 @@ func (b *build) linkage() codegen.Interface {
 	i := b.o.Interface(b.prefix)
 	i.Content, i.Stack = b.cert.Content, b.cert.StackBytes
 	return i
-}
-
-// codeBytes is the size of an object's machine code.
-func codeBytes(object []byte) (int, error) {
-	f, err := elf.NewFile(bytes.NewReader(object))
-	if err != nil {
-		return 0, err
-	}
-	n := 0
-	for _, s := range f.Sections {
-		if s.Flags&elf.SHF_EXECINSTR != 0 {
-			n += int(s.Size)
-		}
-	}
-	return n, nil
 }
 
 // base is the path of the outputs without their ending.
@@ -277,6 +243,7 @@ func (b *build) path(o output) string {
 // before the first file changes.
 func (b *build) write() error {
 	var files []File
+	var kinds []string
 	linked := false // something that a program is linked with
 	for _, o := range outputs {
 		if !slices.Contains(b.o.Emit, o.name) {
@@ -287,6 +254,7 @@ func (b *build) write() error {
 			return err
 		}
 		files = append(files, File{b.path(o), content})
+		kinds = append(kinds, o.name)
 		linked = linked || !drawn(o.name) && o.name != "llvm"
 	}
 	if b.o.Output == "-" {
@@ -295,22 +263,28 @@ func (b *build) write() error {
 	}
 	files, main := files[:len(files)-1], files[len(files)-1]
 	if linked {
-		text, err := b.cert.JSON()
-		if err != nil {
-			return err
-		}
 		header, err := codegen.Header(b.r.Module, b.linkage())
 		if err != nil {
 			return err
 		}
-		beside := []File{{b.base() + ".h", []byte(header)}, {b.base() + ".json", text}}
+		beside := []File{{b.base() + ".h", []byte(header)}}
+		kinds = append(kinds, certificate.Header)
 		if b.o.Lend {
 			weights, err := codegen.Lent(b.r.Module, b.linkage())
 			if err != nil {
 				return err
 			}
 			beside = append(beside, File{b.base() + ".weights", weights})
+			kinds = append(kinds, certificate.Weights)
 		}
+		for i, f := range slices.Concat(files, []File{main}, beside) {
+			b.cert.Outputs = append(b.cert.Outputs, certificate.Output{Kind: kinds[i], Name: filepath.Base(f.Path), SHA256: hash(f.Content)})
+		}
+		text, err := b.cert.JSON()
+		if err != nil {
+			return err
+		}
+		beside = append(beside, File{b.base() + ".json", text})
 		files = append(beside, files...)
 	}
 	files = append(files, b.depend(main.Path)...)

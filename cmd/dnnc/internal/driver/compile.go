@@ -150,6 +150,14 @@ func Compile(ctx context.Context, o Options, out, messages io.Writer) (*Result, 
 			return nil, err
 		}
 	}
+	if o.Chosen != nil {
+		r.Env.Level = pass.Int8 // whose widths give way to those of layers
+		if m.After == passes.Calibrated {
+			if err := choose(m, o.Chosen); err != nil {
+				return nil, err
+			}
+		}
+	}
 	if m.After == passes.Robust {
 		r.Float = m.Clone()
 	}
@@ -166,6 +174,11 @@ func Compile(ctx context.Context, o Options, out, messages io.Writer) (*Result, 
 		r.Passes = append(r.Passes, Cost{p.Name, took})
 		if p.Name == passes.Robust {
 			r.Float = m.Clone()
+		}
+		if p.Name == passes.Calibrated && o.Chosen != nil {
+			if err := choose(m, o.Chosen); err != nil {
+				return err
+			}
 		}
 		if o.Validate {
 			if err := v.Observe(ctx, p, m); err != nil {

@@ -142,7 +142,7 @@ func (r *Result) labelSources(o Options) (list []LabelSource, err error) {
 
 // searches reports whether a search judges the network: one whose formats are not chosen.
 func (r *Result) searches(o Options) bool {
-	return o.measures() && !r.source.IsQuantized() && r.source.After != passes.Robust
+	return o.measures() && o.Chosen == nil && !r.source.IsQuantized() && r.source.After != passes.Robust
 }
 
 // testImages are the images to report on, read once.
