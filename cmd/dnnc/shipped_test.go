@@ -102,11 +102,11 @@ func TestShippedFilesThatChanged(t *testing.T) {
 	for _, target := range []string{"x86_64", "armv7", "armv7em"} {
 		base := path(target)
 		build := func(network string) {
-			code, _, stderr := dnnc(t, path(network+".dnn"), "-target", target, "-O", "universal", "-bits", "3", "-images", "20", "-calib", path("data.npz"), "-emit", "obj,lib", "-o", base+".o")
+			code, _, stderr := dnnc(t, path(network+".dnn"), "-target", target, "-O", "universal", "-bits", "3", "-images", "20", "-calib", path("data.npz"), "-emit", "obj,lib", "-lend", "-o", base+".o")
 			require.Zero(t, code, stderr)
 		}
 		build("logits")
-		for _, file := range []string{base + ".o", base + ".h", base + ".json", path("lib" + target + ".a"), path("logits.dnn"), path("w.safetensors"), path("data.npz")} {
+		for _, file := range []string{base + ".o", base + ".h", base + ".weights", base + ".json", path("lib" + target + ".a"), path("logits.dnn"), path("w.safetensors"), path("data.npz")} {
 			raw, err := os.ReadFile(file)
 			require.NoError(t, err)
 			places := []int{len(raw) / 2}

@@ -40,13 +40,18 @@ func shipped(ctx context.Context, o driver.Options, out, messages io.Writer) err
 			WithNote("it lists %s", strings.Join(names(c.Outputs), " ")).WithHelp("give the file the name that it was built under")
 	}
 	described := c.Outputs[entry]
-	if header := c.Output(certificate.Header); header != nil {
-		raw, err := os.ReadFile(filepath.Join(filepath.Dir(path), header.Name))
-		if err != nil {
-			return diag.New(diag.Pos{}, diag.BadFile, "%v", err).WithNote("the header of %s, by its certificate", filepath.Base(path))
+	for _, kind := range []string{certificate.Header, certificate.Weights} {
+		p := c.Output(kind)
+		if p == nil {
+			continue
 		}
-		if hash(raw) != header.SHA256 {
-			return failed(filepath.Join(filepath.Dir(path), header.Name), "not the header that %s describes: its sha256 is %.12s", filepath.Base(certPath), hash(raw))
+		file := filepath.Join(filepath.Dir(path), p.Name)
+		raw, err := os.ReadFile(file)
+		if err != nil {
+			return diag.New(diag.Pos{}, diag.BadFile, "%v", err).WithNote("the %s of %s, by its certificate", kind, filepath.Base(path))
+		}
+		if hash(raw) != p.SHA256 {
+			return failed(file, "not the %s that %s describes: its sha256 is %.12s", kind, filepath.Base(certPath), hash(raw))
 		}
 	}
 	unknown := ""
