@@ -81,7 +81,7 @@ func conformance(ctx context.Context, o driver.Options, stdout, stderr io.Writer
 	}
 	fmt.Fprintf(stdout, "%-28s %7d %9d %7d %12d\n", "all", total[passed], total[near], total[failed], total[unsupported])
 	if total[failed] > 0 {
-		return diag.New(diag.Pos{File: o.Input}, diag.BadData, "%d cases failed", total[failed])
+		return diag.New(diag.Pos{File: o.Input}, diag.CheckFailed, "%d cases failed", total[failed])
 	}
 	return nil
 }

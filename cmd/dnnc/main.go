@@ -57,7 +57,7 @@ var commands = []command{
 	{"build", "[flags] net.dnn -target T", "compile a network to an object, its header and its certificate", driver.Build, false, false},
 	{"import", "[flags] model.onnx [-o net.dnn]", "turn a model of another format into a text and a tensors file", importModel, true, false},
 	{"conformance", "DIR [-v]", "run the cases in a folder: ONNX models with the inputs and outputs that others computed", conformance, true, false},
-	{"verify", "[flags] net.dnn -target T [-n N]", "run the object and compare every integer with the interpreter's", verify.Run, false, false},
+	{"verify", "[flags] net.o | net.dnn -target T [-n N]", "prove a shipped object by its certificate, or a network: run the object and compare every integer with the interpreter's", verify.Run, false, false},
 	{"bench", "[flags] net.dnn -target T [-layers]", "count the object's instructions under the emulator", bench.Run, false, false},
 	{"disturb", "-errors KIND=SIZE in.png -o out.png", "disturb a picture or a data set; -sheet out.png shows all kinds", disturbImages, true, false},
 	{"eval", "[flags] net.dnn [-errors LIST]", "measure a network, clean and under errors; with -O what it becomes", eval.Run, true, false},
@@ -155,7 +155,7 @@ func dispatch(ctx context.Context, args []string, stdout, stderr io.Writer) int 
 	case len(files) != 1 && !c.anyFiles:
 		fmt.Fprintf(stderr, "dnnc: dnnc %s takes one file, not %d; dnnc -help\n", c.name, len(files))
 		return badUsage
-	case o.Target == "" && !c.noTarget:
+	case o.Target == "" && !c.noTarget && !(c.name == "verify" && driver.IsShipped(files[0])): // whose certificate names it
 		fmt.Fprintf(stderr, "dnnc: no -target; dnnc targets lists them: %s\n", strings.Join(target.Names(), " "))
 		return badUsage
 	}
@@ -302,6 +302,7 @@ func flags(o *driver.Options, stderr io.Writer) *flag.FlagSet {
 	fs.StringVar(&o.Data, "data", "", "images to verify and report on")
 	fs.IntVar(&o.TestImages, "n", 0, "at most this many of the images to report on; verify takes 100 unless told")
 	fs.StringVar(&o.Errors, "errors", "gaussian=0.05,0.1,0.15", "errors to choose and to measure under: kind=size,size;kind, all or none; help lists the kinds")
+	fs.StringVar(&o.Task, "task", "", "what the results mean, by which networks are judged: classes is one label an item; found out where it cannot be mistaken")
 	fs.StringVar(&o.Rounding, "rounding", "", "nearest or compensated; chosen by width when absent")
 	fs.StringVar(&o.Activations, "activations", pass.MinMax, "how activations' ranges are calibrated: "+strings.Join(pass.Ranges, ", "))
 	fs.StringVar(&o.StartAfter, "start-after", "", "start behind this `pass`; a dump's first line says it already")
@@ -310,6 +311,7 @@ func flags(o *driver.Options, stderr io.Writer) *flag.FlagSet {
 	fs.StringVar(&o.Debug, "d", "", "help lists the passes; <pass>/dump prints the module after one")
 	fs.StringVar(&o.Prefix, "prefix", "", "of every symbol and macro; the network's name when absent")
 	fs.BoolVar(&o.Validate, "verify", false, "execute the module before and behind each pass on random inputs, and compare")
+	fs.BoolVar(&o.RunUnknown, "run-unknown", false, "verify: run an object that is not what its certificate describes; an object is code")
 	fs.BoolVar(&o.Hooks, "hooks", false, "call PREFIX_hook, which the program has, before and behind each step")
 	fs.StringVar(&o.Section, "section", "", "the `section` of the object in which weights lie: .extflash")
 	fs.BoolVar(&o.Lend, "lend", false, "leave the weights out of the object: into a file that ends in .weights, whose place in memory the program passes")
@@ -334,7 +336,7 @@ func flags(o *driver.Options, stderr io.Writer) *flag.FlagSet {
 	fs.IntVar(&o.Images, "images", 0, "calibration images used (default 512, for a search 2048)")
 	fs.Uint64Var(&o.Seed, "seed", 1, "of disturbances and noise")
 	fs.StringVar(&o.Sheet, "sheet", "", "disturb: write a contact sheet of the kinds to this `file`")
-	fs.StringVar(&o.Network, "network", "", "disturb: the `network` whose gradient guides errors")
+	fs.StringVar(&o.Network, "network", "", "disturb, verify: the `network` whose gradient guides errors, or where the one that an object was built from is now")
 	fs.BoolVar(&o.JSON, "json", false, "eval, bench, pareto: print JSON")
 	fs.BoolVar(&o.Layers, "layers", false, "bench: count each layer, too")
 	fs.BoolVar(&o.CSV, "csv", false, "eval, pareto: print CSV")
@@ -421,10 +423,9 @@ func exitCode(err error, stderr io.Writer) int {
 	}
 	fmt.Fprintln(stderr, err)
 	var d *diag.Diagnostic
-	var mismatch *verify.Mismatch
 	var broken *pass.Error
 	switch {
-	case errors.As(err, &broken), errors.As(err, &mismatch), !errors.As(err, &d):
+	case errors.As(err, &broken), !errors.As(err, &d):
 		return internal
 	case d.Kind == diag.Clash:
 		return badUsage

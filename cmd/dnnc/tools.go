@@ -24,6 +24,7 @@ import (
 	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/passes/quant"
 	"github.com/dnnc/dnnc/passes/robust"
+	"github.com/dnnc/dnnc/runtime/measure"
 )
 
 // A utility is a command without the compiler's flags.
@@ -105,7 +106,7 @@ func aboutAll() *manual.Manual {
 	}
 	m.Values = map[string][]string{
 		"O": driver.Levels(), "target": target.Names(), "emit": driver.Emits(), "report": driver.Reports, "search": robust.Methods(),
-		"rounding": {quant.Nearest, quant.Compensated}, "objective": {pass.Mean, pass.Worst}, "stop-after": names, "start-after": names,
+		"rounding": {quant.Nearest, quant.Compensated}, "objective": {pass.Mean, pass.Worst}, "task": {measure.Classes}, "stop-after": names, "start-after": names,
 	}
 	return m
 }

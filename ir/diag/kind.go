@@ -25,6 +25,8 @@ const (
 	BadTensor       Kind = "tensor"            // a tensor of the wrong shape or type, or with NaN
 	BadData         Kind = "data"              // images or labels that do not fit the network
 	BadBudget       Kind = "budget"            // a budget that no choice of widths can meet
+	BadTask         Kind = "task"              // results that cannot be judged, or not as was asked
+	CheckFailed     Kind = "check-failed"      // what was checked does not hold
 	UnknownTarget   Kind = "unknown-target"    // no target of this name
 	UnknownPass     Kind = "unknown-pass"      // no pass of this name
 	Unsupported     Kind = "unsupported"       // valid, but not served by this pass, target or option

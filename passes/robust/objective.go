@@ -91,8 +91,11 @@ func (s *Search) boundaryCosts(ctx context.Context) ([][]Choice, error) {
 			if err != nil {
 				return err
 			}
-			loss := measure.BoundaryLoss(ref[0], got[0]).Value
-			costs[l] = append(costs[l], s.choice(l, f, max(loss, 0)+s.table[l][f].KL/10))
+			cost := s.table[l][f].KL / 10
+			if loss := measure.BoundaryLoss(ref[0], got[0]); loss.IsDefined() {
+				cost += max(loss.Value, 0)
+			}
+			costs[l] = append(costs[l], s.choice(l, f, cost))
 			if s.env.Progress != nil {
 				s.env.Progress("boundary distances of layer", l+1, len(s.layers))
 			}

@@ -282,9 +282,37 @@ func (s *Search) setupOf(clean data.Batch) measure.Setup {
 	return measure.Setup{Images: clean, Seed: s.env.Seed, First: pass.JudgeAt, Low: s.env.Low, High: s.env.High, Gradient: s.env.Gradient}
 }
 
+// reference measures the float network, once: every judged image under every condition.
+// Without labels its own answers are taken for them.
+func (s *Search) reference(ctx context.Context) error {
+	if s.exact != nil {
+		return nil
+	}
+	clean, err := s.env.HeldOut()
+	if err != nil {
+		return err
+	}
+	clean = clean.Slice(0, min(pass.Judged, clean.N))
+	if clean.Labels == nil {
+		logits, err := s.float.Forward(ctx, clean.X, clean.N)
+		if err != nil {
+			return err
+		}
+		clean.Labels = measure.Answers(logits, s.classes)
+	}
+	s.setup = s.setupOf(clean)
+	s.setup.Conditions = s.env.Errors
+	scores, err := measure.Robust(ctx, s.setup, s.float.Forward)
+	if err != nil {
+		return err
+	}
+	s.count(s.setup.Images.N * s.env.Conditions())
+	s.exact = scores[0]
+	return nil
+}
+
 // retention is the share of the float network's robust accuracy that a rounded
-// network keeps: every judged image under every condition. Without labels the
-// float network's own answers are taken for them.
+// network keeps, on the same images.
 func (s *Search) retention(ctx context.Context, formats []quant.Format) (measure.Estimate, error) {
 	var none measure.Estimate
 	c, err := s.Quantized(ctx, formats)
@@ -295,36 +323,16 @@ func (s *Search) retention(ctx context.Context, formats []quant.Format) (measure
 	if err != nil {
 		return none, err
 	}
-	nets := []measure.Network{func(ctx context.Context, x []float32, n int) ([]float32, error) {
-		return interp.Logits(ctx, prog, x, n)
-	}}
-	if s.exact == nil {
-		clean, err := s.env.HeldOut()
-		if err != nil {
-			return none, err
-		}
-		clean = clean.Slice(0, min(pass.Judged, clean.N))
-		if clean.Labels == nil {
-			logits, err := s.float.Forward(ctx, clean.X, clean.N)
-			if err != nil {
-				return none, err
-			}
-			clean.Labels = measure.Answers(logits, s.classes)
-		}
-		s.setup = s.setupOf(clean)
-		s.setup.Conditions = s.env.Errors
-		nets = append(nets, s.float.Forward)
+	if err := s.reference(ctx); err != nil {
+		return none, err
 	}
-	scores, err := measure.Robust(ctx, s.setup, nets...)
+	scores, err := measure.Robust(ctx, s.setup, func(ctx context.Context, x []float32, n int) ([]float32, error) {
+		return interp.Logits(ctx, prog, x, n)
+	})
 	if err != nil {
 		return none, err
 	}
-	if s.exact == nil {
-		s.exact = scores[1]
-	}
-	for range nets {
-		s.count(s.setup.Images.N * s.env.Conditions())
-	}
+	s.count(s.setup.Images.N * s.env.Conditions())
 	if s.worst() {
 		kinds := scores[0].KindRetention(s.exact)
 		return slices.MinFunc(kinds, func(a, b measure.Estimate) int { return cmp.Compare(a.Value, b.Value) }), nil

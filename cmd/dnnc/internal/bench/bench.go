@@ -14,6 +14,7 @@ import (
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/program"
 	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/ir/target"
 )
 
@@ -83,7 +84,7 @@ func Count(ctx context.Context, o driver.Options, r *driver.Result) (*Report, er
 	}
 	for _, c := range counts[1:] {
 		if c.Run != counts[0].Run {
-			return nil, fmt.Errorf("bench: %s takes %d instructions for one input and %d for another", m.Name, counts[0].Run, c.Run)
+			return nil, diag.New(diag.Pos{}, diag.CheckFailed, "%s takes %d instructions for one input and %d for another", m.Name, counts[0].Run, c.Run)
 		}
 	}
 	ratios := perInstruction(ctx, b)

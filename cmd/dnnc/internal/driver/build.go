@@ -1,10 +1,8 @@
 package driver
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
-	"debug/elf"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -30,6 +28,7 @@ import (
 // Build compiles a network and writes its outputs: all to temporary files, which
 // are then renamed, header and certificate first, the object last.
 func Build(ctx context.Context, o Options, out, messages io.Writer) error {
+	o.Reports = o.StopAfter == ""
 	b := &build{ctx: ctx, o: o, out: out, prefix: o.Prefix}
 	if len(o.Emit) == 0 {
 		b.o.Emit = []string{"obj"}
@@ -137,28 +136,36 @@ func (b *build) certify(messages io.Writer) error {
 		}
 		b.tools, c.LLVM = &tools, tools.Version
 	}
-	d, err := frontend.NewDump(b.r.Module)
-	if err != nil {
+	b.cert = c
+	var err error
+	if c.Content, err = content(b.linkage(), b.r.Module, c.LLVM); err != nil {
 		return err
 	}
-	h := sha256.New()
-	fmt.Fprintf(h, "%s\n%s\n", b.prefix, c.LLVM)
-	if b.o.Hooks || b.o.Lend || b.o.Section != "" {
-		fmt.Fprintf(h, "hooks %v lend %v section %s\n", b.o.Hooks, b.o.Lend, b.o.Section)
+	if c.Recipe, err = b.recipe(); err != nil {
+		return err
 	}
-	h.Write(d.Text) // names its tensors file by its hash
-	c.Content = hex.EncodeToString(h.Sum(nil))
 	if c.Inputs, err = b.inputs(); err != nil {
 		return err
 	}
-	b.cert = c
+	judged := false
 	if b.measures() {
+		err := b.r.Judge(b.o, messages)
+		switch {
+		case isUnclear(err) && b.o.Task == "" && !slices.Contains(b.o.Report, "accuracy"):
+			fmt.Fprintf(messages, "dnnc: nothing was measured on the images of -data:\n%v\n", err)
+		case err != nil:
+			return err
+		default:
+			judged = true
+		}
+	}
+	if judged {
 		s, err := Measure(b.ctx, b.o, b.r, messages)
 		if err != nil {
 			return err
 		}
 		c.Inputs = append(c.Inputs, s.Files...)
-		c.Measure(s.Data, s.Labels, s.Float, s.Quantized)
+		c.Measure(s.Task, s.Data, s.Labels, s.Float, s.Quantized)
 	}
 	return nil
 }
@@ -245,25 +252,15 @@ func (b *build) obj() ([]byte, error) {
 	if b.object != nil {
 		return b.object, nil
 	}
-	text, err := codegen.Text(b.r.Module, b.linkage(), b.r.Target)
+	a, err := assemble(b.ctx, b.r, b.linkage(), *b.tools)
 	if err != nil {
 		return nil, err
 	}
-	if len(text.Beside) == 0 {
-		b.text = text.IR
+	if a.IsWhole {
+		b.text = a.IR
 	}
-	object, err := llvm.Object(b.ctx, *b.tools, text, b.r.Target)
-	if err != nil {
-		return nil, err
-	}
-	b.object = object
-	if b.cert.CodeBytes, err = codeBytes(object); err != nil {
-		return nil, err
-	}
-	if !b.o.Hooks { // whose stack is the caller's affair
-		b.cert.StackBytes, err = llvm.Stack(object, b.prefix+"_run", b.r.Target)
-	}
-	return object, err
+	b.object, b.cert.CodeBytes, b.cert.StackBytes = a.Object, a.Code, a.Interface.Stack
+	return b.object, nil
 }
 
 func (b *build) lib() ([]byte, error) {
@@ -284,21 +281,6 @@ func (b *build) linkage() codegen.Interface {
 	i := b.o.Interface(b.prefix)
 	i.Content, i.Stack = b.cert.Content, b.cert.StackBytes
 	return i
-}
-
-// codeBytes is the size of an object's machine code.
-func codeBytes(object []byte) (int, error) {
-	f, err := elf.NewFile(bytes.NewReader(object))
-	if err != nil {
-		return 0, err
-	}
-	n := 0
-	for _, s := range f.Sections {
-		if s.Flags&elf.SHF_EXECINSTR != 0 {
-			n += int(s.Size)
-		}
-	}
-	return n, nil
 }
 
 // base is the path of the outputs without their ending.
@@ -327,6 +309,7 @@ func (b *build) path(o output) string {
 // before the first file changes.
 func (b *build) write() error {
 	var files []File
+	var kinds []string
 	isLinked := false
 	for _, o := range outputs {
 		if !slices.Contains(b.o.Emit, o.name) {
@@ -337,6 +320,7 @@ func (b *build) write() error {
 			return err
 		}
 		files = append(files, File{Path: b.path(o), Content: content})
+		kinds = append(kinds, o.name)
 		isLinked = isLinked || linked(o.name)
 	}
 	depend, err := b.depend(files[len(files)-1].Path)
@@ -352,22 +336,28 @@ func (b *build) write() error {
 	}
 	files, main := files[:len(files)-1], files[len(files)-1]
 	if isLinked {
-		text, err := b.cert.JSON()
-		if err != nil {
-			return err
-		}
 		header, err := codegen.Header(b.r.Module, b.linkage())
 		if err != nil {
 			return err
 		}
-		beside := []File{{Path: b.base() + ".h", Content: []byte(header)}, {Path: b.base() + ".json", Content: text}}
+		beside := []File{{Path: b.base() + ".h", Content: []byte(header)}}
+		kinds = append(kinds, certificate.Header)
 		if b.o.Lend {
 			weights, err := codegen.Lent(b.r.Module, b.linkage())
 			if err != nil {
 				return err
 			}
 			beside = append(beside, File{Path: b.base() + ".weights", Content: weights})
+			kinds = append(kinds, certificate.Weights)
 		}
+		for i, f := range slices.Concat(files, []File{main}, beside) {
+			b.cert.Outputs = append(b.cert.Outputs, certificate.Output{Kind: kinds[i], Name: filepath.Base(f.Path), SHA256: hash(f.Content)})
+		}
+		text, err := b.cert.JSON()
+		if err != nil {
+			return err
+		}
+		beside = append(beside, File{Path: b.base() + ".json", Content: text})
 		files = append(beside, files...)
 	}
 	files = append(append(b.tensors, files...), depend...)

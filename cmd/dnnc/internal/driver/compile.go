@@ -26,8 +26,10 @@ import (
 	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/passes/robust"
 	"github.com/dnnc/dnnc/passes/validate"
+	"github.com/dnnc/dnnc/runtime/data"
 	"github.com/dnnc/dnnc/runtime/disturb"
 	"github.com/dnnc/dnnc/runtime/interp"
+	"github.com/dnnc/dnnc/runtime/measure"
 )
 
 // Result is a network after the passes.
@@ -38,6 +40,12 @@ type Result struct {
 	Env    *pass.Env
 	Inputs []dataset.Input // as they were declared
 	Passes []Cost          // what each pass took
+
+	Task measure.Task // by which it is judged; none until Judge found it out
+
+	source    *ir.Module // as it was read
+	test      data.Batch // images to report on, once they were read
+	testFiles []certificate.Input
 
 	Tensors []string // paths of the tensors files as the network names them
 	files   []certificate.Input
@@ -141,7 +149,7 @@ func compile(ctx context.Context, o Options, out, messages io.Writer, check func
 	frugal(m)
 	bar := newBar(messages)
 	defer bar.end()
-	r := &Result{Module: m, Target: t, Inputs: Inputs(m)}
+	r := &Result{Module: m, Target: t, Inputs: Inputs(m), source: m.Clone()}
 	for _, f := range m.Tensors {
 		r.Tensors = append(r.Tensors, f.Path)
 	}
@@ -151,7 +159,7 @@ func compile(ctx context.Context, o Options, out, messages io.Writer, check func
 	r.Env.Progress = bar.show
 	calibration(o, m, r, messages)
 	if !m.IsQuantized() {
-		r.Env.Gradient = gradient(m.Clone())
+		r.Env.Gradient = gradient(m.Clone(), func() string { return cmp.Or(r.Task.Name, o.Task) })
 	}
 	if m.IsQuantized() {
 		if o.searches() {
@@ -160,6 +168,19 @@ func compile(ctx context.Context, o Options, out, messages io.Writer, check func
 		}
 		if m.Target != t.Name {
 			m.After, m.Target = passes.Quantized, "" // kernels and memory are planned anew
+		}
+	}
+	if r.searches(o) {
+		if err := r.Judge(o, o.said(out, messages)); err != nil {
+			return nil, err
+		}
+	}
+	if o.Chosen != nil {
+		r.Env.Level = pass.Int8 // whose widths give way to those of layers
+		if m.After == passes.Calibrated {
+			if err := choose(m, o.Chosen); err != nil {
+				return nil, err
+			}
 		}
 	}
 	if m.After == passes.Robust {
@@ -178,6 +199,11 @@ func compile(ctx context.Context, o Options, out, messages io.Writer, check func
 		r.Passes = append(r.Passes, Cost{p.Name, took})
 		if p.Name == passes.Robust {
 			r.Float = m.Clone()
+		}
+		if p.Name == passes.Calibrated && o.Chosen != nil {
+			if err := choose(m, o.Chosen); err != nil {
+				return err
+			}
 		}
 		if o.Validate {
 			if err := v.Observe(ctx, p, m); err != nil {
@@ -299,12 +325,12 @@ func GradientOf(o Options, shape []int) (disturb.Gradient, error) {
 	if !m.Inputs[0].Type.Shape.Equal(shape) {
 		return nil, diag.New(diag.Pos{}, diag.BadData, "the network takes images of %s, these are of %v", m.Inputs[0].Type.Shape, shape)
 	}
-	return gradient(m), nil
+	return gradient(m, func() string { return o.Task }), nil
 }
 
 // gradient is the gradient of a float network's margin, laid out when it is first
-// needed.
-func gradient(m *ir.Module) disturb.Gradient {
+// needed. A margin is of one label an item; asked is the task that the user says.
+func gradient(m *ir.Module, asked func() string) disturb.Gradient {
 	program := sync.OnceValues(func() (*interp.Backward, error) {
 		if err := ir.Infer(m).Err(); err != nil {
 			return nil, err
@@ -320,7 +346,10 @@ func gradient(m *ir.Module) disturb.Gradient {
 		if err != nil {
 			return nil, nil, err
 		}
-		if err := CheckLabels(labels, m.Outputs[0]); err != nil {
+		if _, err := measure.TaskOf(m, asked(), labels); err != nil {
+			return nil, nil, err
+		}
+		if err := measure.CheckLabels(labels, m.Outputs[0]); err != nil {
 			return nil, nil, err
 		}
 		g, err := p.Gradient(context.Background(), x, n, false, interp.Margin(labels))

@@ -37,6 +37,8 @@ type material struct {
 	images            data.Batch // to report on
 	macs              int        // multiply-adds of one evaluation
 	weights, channels int        // numbers of weights, and bytes of the channels' constants
+	task              string     // what the results mean
+	line              string     // that says it
 	formats           int        // that a layer may have, of all layers together
 }
 
@@ -44,7 +46,7 @@ type material struct {
 func (x *Experiment) options() driver.Options {
 	o := driver.Defaults()
 	o.Input, o.Calib, o.Data, o.Target, o.AllowOutside = x.Network, x.Calibration, x.Test, x.Target, x.AllowOutside
-	o.Level, o.StopAfter, o.TestImages = string(pass.Robust), passes.Calibrated, x.TestImages
+	o.Level, o.StopAfter, o.TestImages, o.Task = string(pass.Robust), passes.Calibrated, x.TestImages, x.Task
 	return o
 }
 
@@ -81,9 +83,6 @@ func load(x *Experiment) (*material, error) {
 		if mat.images, files, err = driver.Images(path, inputs, x.TestImages); err != nil {
 			return nil, err
 		}
-		if err := driver.CheckLabels(mat.images.Labels, m.Outputs[0]); err != nil {
-			return nil, err
-		}
 		mat.test, mat.testName = joined(files), filepath.Base(path)
 		mat.inputs = append(mat.inputs, files...)
 	} else {
@@ -91,7 +90,7 @@ func load(x *Experiment) (*material, error) {
 	}
 	path := driver.CalibrationData(o, m)
 	if path == "" {
-		return mat, nil
+		return mat, mat.judge(o, m, nil)
 	}
 	seen, files, err := driver.Images(path, inputs, x.Images+driver.HeldOut)
 	if err != nil {
@@ -99,7 +98,18 @@ func load(x *Experiment) (*material, error) {
 	}
 	mat.calib, mat.calibName = joined(files), filepath.Base(path)
 	mat.inputs = append(mat.inputs, files...)
+	if err := mat.judge(o, m, seen.Labels); err != nil {
+		return nil, err
+	}
 	return mat, disjoint(mat, seen)
+}
+
+// judge finds out by what the network is judged.
+func (mat *material) judge(o driver.Options, m *ir.Module, searched []int) error {
+	task, line, err := driver.Judged(m.Clone(), o, []driver.LabelSource{
+		{Use: "search", Data: mat.calibName, Labels: searched}, {Use: "report", Data: mat.testName, Labels: mat.images.Labels}})
+	mat.task, mat.line = task.Name, line
+	return err
 }
 
 // testNoise is the seed of images of noise that stand in for those to report on.
@@ -196,6 +206,7 @@ func (l *lab) bed(ctx context.Context, s setting) (*bed, error) {
 	}
 	o := l.x.options()
 	o.Errors, o.Images, o.Activations, o.Rounding, o.Seed = s.Errors, s.Images, s.Ranges, s.Rounding, l.seed
+	o.Task, o.Judged = l.mat.task, true
 	r, err := driver.Compile(ctx, o, io.Discard, l.messages)
 	if err != nil {
 		return nil, err

@@ -55,7 +55,7 @@ func opening(d *document, list []*analysis) error {
 	for _, m := range list[0].x.Methods {
 		r := row(title(m))
 		for _, a := range list {
-			if k, _ := a.overall(m); k != nil {
+			if k, _ := a.overall(m); k != nil && !math.IsNaN(k.Value) {
 				r = append(r, figure{Text: fmt.Sprintf("%.4f", k.Value), Small: fmt.Sprintf("[%.4f, %.4f]", k.Low, k.High)})
 			} else {
 				r = append(r, none)

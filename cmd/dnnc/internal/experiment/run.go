@@ -188,6 +188,7 @@ func reportCommand(o driver.Options) string {
 	for _, f := range []struct{ name, value, standard string }{
 		{"data", base(o.Data), ""},
 		{"calib", base(o.Calib), ""},
+		{"task", o.Task, ""},
 		{"target", o.Target, standard.Target},
 		{"sizes", strings.Join(o.Sizes, ","), ""},
 		{"methods", strings.Join(o.Methods, ","), ""},
@@ -242,10 +243,12 @@ func perform(ctx context.Context, o driver.Options, list []*Experiment, command 
 	}
 	var studies []*study
 	for _, x := range list {
+		x.Task = o.Task
 		mat, err := load(x)
 		if err != nil {
 			return err
 		}
+		fmt.Fprintf(stdout, "%s: %s\n", x.Name, mat.line)
 		s, err := lay(x, mat)
 		if err != nil {
 			return err

@@ -45,6 +45,7 @@ type Experiment struct {
 	AblationBudgets  []float64
 	FewImages        []int
 	AllowOutside     bool
+	Task             string // what the results mean, as -task
 }
 
 // Ablations are the questions of the key ablation.

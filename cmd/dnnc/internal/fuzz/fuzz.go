@@ -20,7 +20,6 @@ import (
 
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/program"
-	"github.com/dnnc/dnnc/cmd/dnnc/internal/verify"
 	"github.com/dnnc/dnnc/codegen/kernel"
 	"github.com/dnnc/dnnc/codegen/loop"
 	"github.com/dnnc/dnnc/frontend"
@@ -76,7 +75,7 @@ func Run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writ
 		return err
 	}
 	if len(failures) > 0 {
-		return &verify.Mismatch{Text: fmt.Sprintf("%d of %d networks failed", len(failures), n)}
+		return diag.New(diag.Pos{}, diag.CheckFailed, "%d of %d networks failed", len(failures), n)
 	}
 	fmt.Fprintf(stdout, "%d networks from seed %d: no difference between dump, interpreter, evaluator%s\n", n, seed, strings.Join(append([]string{""}, names...), ", "))
 	return nil

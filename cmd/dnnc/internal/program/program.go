@@ -40,26 +40,11 @@ type Build struct {
 
 // New generates the object of a compiled network. Close removes its folder.
 func New(ctx context.Context, o driver.Options, r *driver.Result) (*Build, error) {
-	tools, err := llvm.Find(o.LLVM)
+	a, err := driver.Assemble(ctx, o, r)
 	if err != nil {
 		return nil, err
 	}
-	m := r.Module
-	i := o.Interface(m.Name)
-	text, err := codegen.Text(m, i, r.Target)
-	if err != nil {
-		return nil, err
-	}
-	object, err := llvm.Object(ctx, tools, text, r.Target)
-	if err != nil {
-		return nil, err
-	}
-	stack := 0
-	if !i.Hooks {
-		if stack, err = llvm.Stack(object, m.Name+"_run", r.Target); err != nil {
-			return nil, err
-		}
-	}
+	m, i := r.Module, a.Interface
 	lent, err := codegen.Lent(m, i)
 	if err != nil {
 		return nil, err
@@ -68,7 +53,7 @@ func New(ctx context.Context, o driver.Options, r *driver.Result) (*Build, error
 	if err != nil {
 		return nil, err
 	}
-	b := &Build{Result: r, Object: object, Stack: stack, Tools: tools, dir: dir, text: text.IR, job: emu.Job{Prefix: m.Name, Arena: m.Arena.Bytes, Align: m.Arena.Align, Steps: len(m.Ops), Lent: lent, Hooks: i.Hooks}}
+	b := &Build{Result: r, Object: a.Object, Stack: i.Stack, Tools: a.Tools, dir: dir, text: a.IR, job: emu.Job{Prefix: i.Prefix, Arena: m.Arena.Bytes, Align: m.Arena.Align, Steps: len(m.Ops), Lent: lent, Hooks: i.Hooks}}
 	for _, v := range m.Inputs {
 		b.job.Inputs = append(b.job.Inputs, v.Type.Slots())
 	}
