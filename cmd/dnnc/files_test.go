@@ -23,6 +23,9 @@ import (
 	"github.com/dnnc/dnnc/runtime/input"
 )
 
+// classes is one that is judged: its answer is one label.
+const classes = "network net(a: f32[2,4,4] in [0,1]) -> f32[32] {\n s = softmax(flatten(a))\n return s\n}\n"
+
 // tiny is a network that compiles in no time.
 const tiny = "network net(a: f32[2,4,4] in [0,1]) -> f32[2,4,4] {\n s = relu(a)\n return s\n}\n"
 
@@ -278,11 +281,11 @@ func (fullDisk) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
 // TestFullStandardOutput: a command whose results are lost has failed.
 func TestFullStandardOutput(t *testing.T) {
 	certificate := `{"version":1,"network":"n","content":"c"}`
-	folderOf(t, map[string]string{"net.dnn": tiny, "c.json": certificate, "d.json": strings.Replace(certificate, `"c"`, `"d"`, 1)})
+	folderOf(t, map[string]string{"net.dnn": tiny, "classes.dnn": classes, "c.json": certificate, "d.json": strings.Replace(certificate, `"c"`, `"d"`, 1)})
 	for _, args := range [][]string{
 		{"targets"}, {"ops"}, {"-d=help"}, {"-errors", "help"}, {"help"}, {"help", "build"}, {"build", "-h"}, {"version"}, {"man"}, {"completion", "bash"},
 		{"net.dnn", "-target", "armv6m", "-emit", "c", "-o", "-"}, {"net.dnn", "-target", "armv6m", "-emit", "c", "-o", "x.c", "-report", "layers"}, {"net.dnn", "-target", "armv6m", "-emit", "c", "-o", "x.c", "-report", "memory"}, {"net.dnn", "-target", "armv6m", "-emit", "c", "-o", "x.c", "-d=legalize/dump"},
-		{"fmt", "net.dnn", "-o", "-"}, {"dump", "net.dnn"}, {"dump", "net.dnn", "-diff", "infer,legalize"}, {"eval", "net.dnn", "-n", "8"}, {"eval", "net.dnn", "-n", "8", "-json"}, {"eval", "net.dnn", "-n", "8", "-csv"},
+		{"fmt", "net.dnn", "-o", "-"}, {"dump", "net.dnn"}, {"dump", "net.dnn", "-diff", "infer,legalize"}, {"eval", "classes.dnn", "-n", "8"}, {"eval", "classes.dnn", "-n", "8", "-json"}, {"eval", "classes.dnn", "-n", "8", "-csv"},
 		{"explain", "c.json"}, {"diff", "c.json", "d.json"}, {"init", "make", "net.dnn", "project"}, {"fuzz", "1", "1", "none"},
 	} {
 		var stdout, stderr bytes.Buffer
