@@ -8,9 +8,9 @@ import (
 	"github.com/dnnc/dnnc/codegen/c"
 	"github.com/dnnc/dnnc/codegen/kernel"
 	"github.com/dnnc/dnnc/codegen/llvm"
-	"github.com/dnnc/dnnc/codegen/loop"
 	"github.com/dnnc/dnnc/ir"
-	"github.com/dnnc/dnnc/ir/target"
+	"github.com/dnnc/dnnc/ir/loop"
+	"github.com/dnnc/dnnc/ir/processor"
 	"github.com/dnnc/dnnc/ir/version"
 )
 
@@ -59,7 +59,7 @@ func Lent(m *ir.Module, i Interface) ([]byte, error) {
 }
 
 // LLVM prints the textual IR of a planned module.
-func LLVM(m *ir.Module, i Interface, t *target.Target) (string, error) {
+func LLVM(m *ir.Module, i Interface, t *processor.Target) (string, error) {
 	p, err := program(m, i)
 	if err != nil {
 		return "", err
@@ -69,7 +69,7 @@ func LLVM(m *ir.Module, i Interface, t *target.Target) (string, error) {
 
 // Text is the textual IR of a planned module for llvm.Object: without large weights,
 // which lie beside it.
-func Text(m *ir.Module, i Interface, t *target.Target) (llvm.Text, error) {
+func Text(m *ir.Module, i Interface, t *processor.Target) (llvm.Text, error) {
 	p, err := program(m, i)
 	if err != nil {
 		return llvm.Text{}, err

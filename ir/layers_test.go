@@ -15,11 +15,11 @@ const module = "github.com/dnnc/dnnc/"
 // layers are the packages from the lowest up. A package imports packages above
 // itself in this list; and the three wings never import each other.
 var layers = []string{
-	"ir/version", "ir/diag", "ir", "ir/target",
+	"ir/version", "ir/diag", "ir", "ir/processor", "ir/loop",
 	"runtime/replace", "runtime/mapped", "runtime/kernels", "runtime/parallel", "runtime/gemm", "runtime/data", "runtime/interp", "runtime/disturb", "runtime/measure", "runtime/emu",
 	"frontend/weights", "frontend/dataset", "frontend/syntax", "frontend/build", "frontend/onnx/internal/pb", "frontend/onnx", "frontend/tflite", "frontend/examples", "frontend",
 	"passes/pass", "passes/validate", "passes/graph", "passes/quant/round", "passes/quant", "passes/robust", "passes/machine", "passes",
-	"codegen/loop", "codegen/kernel", "codegen/llvm", "codegen/c", "codegen",
+	"codegen/kernel", "codegen/llvm", "codegen/c", "codegen",
 	"cmd/internal/markers", "cmd/dnnc/internal/certificate", "cmd/dnnc/internal/graph", "cmd/dnnc/internal/inspect", "cmd/dnnc/internal/lsp", "cmd/dnnc/internal/driver", "cmd/dnnc/internal/pictures", "cmd/dnnc/internal/eval", "cmd/dnnc/internal/texts", "cmd/dnnc/internal/project", "cmd/dnnc/internal/manual",
 	"cmd/dnnc/internal/program", "cmd/dnnc/internal/verify", "cmd/dnnc/internal/doctor", "cmd/dnnc/internal/bench", "cmd/dnnc/internal/fuzz", "cmd/dnnc/internal/compare", "cmd/dnnc/internal/chart", "cmd/dnnc/internal/pareto", "cmd/dnnc/internal/experiment", "cmd/dnnc", "cmd/sample", "cmd/results", "cmd/bench", "cmd/dist",
 }

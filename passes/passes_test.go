@@ -17,7 +17,7 @@ import (
 	"github.com/dnnc/dnnc/frontend/dataset"
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
-	"github.com/dnnc/dnnc/ir/target"
+	"github.com/dnnc/dnnc/ir/processor"
 	"github.com/dnnc/dnnc/passes"
 	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/passes/robust"
@@ -44,7 +44,7 @@ func images(t *testing.T, name string, n int) data.Batch {
 }
 
 func environment(t *testing.T, n int) *pass.Env {
-	armv7, err := target.Find("armv7")
+	armv7, err := processor.Find("armv7")
 	require.NoError(t, err)
 	errors, err := disturb.Parse("gaussian")
 	require.NoError(t, err)

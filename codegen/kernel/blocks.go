@@ -5,9 +5,9 @@ import (
 	"math/bits"
 	"slices"
 
-	"github.com/dnnc/dnnc/codegen/loop"
 	"github.com/dnnc/dnnc/ir"
-	"github.com/dnnc/dnnc/ir/target"
+	"github.com/dnnc/dnnc/ir/loop"
+	"github.com/dnnc/dnnc/ir/processor"
 	"github.com/dnnc/dnnc/runtime/interp"
 	"github.com/dnnc/dnnc/runtime/kernels"
 )
@@ -34,9 +34,9 @@ func convBlocks(g *generator) error {
 	if k.elem.Kind == ir.Odd && k.m.Across {
 		k.odd = 1<<k.elem.Bits - 1
 	}
-	decoded := target.DecodedBytes(k.m, k.k) * 8 / k.m.DecodedBits()
+	decoded := processor.DecodedBytes(k.m, k.k) * 8 / k.m.DecodedBits()
 	k.order = columnOrder(k.m, w.InC, natural(w))
-	k.decodedAt = target.DecodedAt(k.m, k.k, k.pixels)
+	k.decodedAt = processor.DecodedAt(k.m, k.k, k.pixels)
 	k.passes = []*pass{{bits: k.m.DecodedBits(), product: k.elem.CodeBits(), tiled: k.m.Layout(k.m.DecodedBits(), decoded, k.channels), tiledBytes: -1, leftBytes: -1}}
 	if k.elem.Kind == ir.Odd {
 		bias = k.foldedBias(bias, raw)

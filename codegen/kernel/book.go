@@ -3,8 +3,8 @@ package kernel
 import (
 	"fmt"
 
-	"github.com/dnnc/dnnc/codegen/loop"
 	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/loop"
 	"github.com/dnnc/dnnc/runtime/interp"
 )
 

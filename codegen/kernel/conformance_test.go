@@ -16,11 +16,11 @@ import (
 
 	"github.com/dnnc/dnnc/codegen/kernel"
 	"github.com/dnnc/dnnc/codegen/llvm"
-	"github.com/dnnc/dnnc/codegen/loop"
 	"github.com/dnnc/dnnc/frontend"
 	"github.com/dnnc/dnnc/frontend/weights"
 	"github.com/dnnc/dnnc/ir"
-	"github.com/dnnc/dnnc/ir/target"
+	"github.com/dnnc/dnnc/ir/loop"
+	"github.com/dnnc/dnnc/ir/processor"
 	"github.com/dnnc/dnnc/passes"
 	"github.com/dnnc/dnnc/passes/machine"
 	"github.com/dnnc/dnnc/passes/pass"
@@ -90,7 +90,7 @@ var conformance = []struct {
 
 // conform compiles the cases with random weights, every layer in a format that it
 // can be in; edit may change what the pass select chose.
-func conform(t *testing.T, tgt *target.Target, format string, edit func(m *ir.Module)) *ir.Module {
+func conform(t *testing.T, tgt *processor.Target, format string, edit func(m *ir.Module)) *ir.Module {
 	t.Helper()
 	e, ok := ir.ParseElem(format)
 	require.True(t, ok)
@@ -142,7 +142,7 @@ func conform(t *testing.T, tgt *target.Target, format string, edit func(m *ir.Mo
 
 // prefer makes a family compute what it applies to, whatever is preferred; it
 // reports whether that changes anything.
-func prefer(m *ir.Module, tgt *target.Target, k *target.Kernel) (changed bool) {
+func prefer(m *ir.Module, tgt *processor.Target, k *processor.Kernel) (changed bool) {
 	for _, n := range m.Ops {
 		if n.Word("impl") == k.Name || !k.Serves(n, tgt) {
 			continue
@@ -158,7 +158,7 @@ func prefer(m *ir.Module, tgt *target.Target, k *target.Kernel) (changed bool) {
 // formats, each with another one; two targets when it must be short.
 func plan() (names []string, formatsOf func(i int) []string) {
 	if os.Getenv("DNNC_FULL") != "" {
-		return target.Names(), func(int) []string { return formats() }
+		return processor.Names(), func(int) []string { return formats() }
 	}
 	names = []string{"armv7em", "x86_64+avx2", "armv6m", "armv7m", "armv8.1m", "armv7", "aarch64+dotprod", "riscv32"}
 	if testing.Short() {
@@ -171,7 +171,7 @@ func plan() (names []string, formatsOf func(i int) []string) {
 func TestConformance(t *testing.T) {
 	names, formatsOf := plan()
 	for i, name := range names {
-		tgt, err := target.Find(name)
+		tgt, err := processor.Find(name)
 		require.NoError(t, err)
 		t.Run(name, func(t *testing.T) {
 			for _, format := range formatsOf(i) {
@@ -185,7 +185,7 @@ func TestConformance(t *testing.T) {
 				if os.Getenv("DNNC_FULL") == "" && (i > 1 || format != "i8") {
 					continue
 				}
-				for _, k := range target.Kernels() {
+				for _, k := range processor.Kernels() {
 					var changed bool
 					t.Run(format+"/"+k.Name, func(t *testing.T) {
 						m := conform(t, tgt, format, func(m *ir.Module) { changed = prefer(m, tgt, &k) })
@@ -214,7 +214,7 @@ func fewer[T any](cases []T) []T {
 // layers choose, compute the same. Each layer that conv_pixels serves has the
 // smallest blocks once, and once all rows of a part of the groups.
 func TestPixelLayouts(t *testing.T) {
-	tgt, err := target.Find("armv7")
+	tgt, err := processor.Find("armv7")
 	require.NoError(t, err)
 	for _, c := range fewer([]struct {
 		format string
@@ -225,7 +225,7 @@ func TestPixelLayouts(t *testing.T) {
 			t.Run(fmt.Sprintf("%s/%d/%v", format, inputs, all), func(t *testing.T) {
 				laid := 0
 				m := conform(t, tgt, format, func(m *ir.Module) {
-					prefer(m, tgt, target.FindKernel("conv_pixels"))
+					prefer(m, tgt, processor.FindKernel("conv_pixels"))
 					for _, n := range m.Ops {
 						if n.Word("impl") != "conv_pixels" {
 							continue
@@ -234,7 +234,7 @@ func TestPixelLayouts(t *testing.T) {
 						if all {
 							rows *= n.Out.Type.Shape[1]
 						}
-						p, ok := target.NewPixels(n, n.Const("weight").Type.Elem, rows, 1, inputs, target.PixelMost(n, inputs))
+						p, ok := processor.NewPixels(n, n.Const("weight").Type.Elem, rows, 1, inputs, processor.PixelMost(n, inputs))
 						if !ok || n.Args[0].Type.Shape[0]%inputs > 0 && strings.HasPrefix(format, "odd") {
 							continue
 						}
@@ -265,7 +265,7 @@ func TestPairLayouts(t *testing.T) {
 		{"armv7em", "vec4x16", 16, 4, 2}, {"armv7em", "vec6x8", 8, 3, 2}, {"armv7m", "vec8x4", 4, 6, 4}, {"armv7m", "vec5x2", 2, 2, 4}, {"armv6m", "vec4x8", 8, 2, 2},
 	}) {
 		t.Run(fmt.Sprint(c), func(t *testing.T) {
-			tgt, err := target.Find(c.target)
+			tgt, err := processor.Find(c.target)
 			require.NoError(t, err)
 			laid := 0
 			m := conform(t, tgt, c.format, func(m *ir.Module) {
@@ -287,7 +287,7 @@ func TestPairLayouts(t *testing.T) {
 							block = 9 - block
 						}
 						tile := []int{c.rows * height, cols, block, c.inputs, c.words}
-						p, ok := target.NewPairs(n, e, [5]int(tile), target.PairReach(n, c.inputs))
+						p, ok := processor.NewPairs(n, e, [5]int(tile), processor.PairReach(n, c.inputs))
 						if !ok {
 							continue
 						}
@@ -331,7 +331,7 @@ func TestSmallCode(t *testing.T) {
 		{"armv7", "i8", 1}, {"armv8.1m", "i8", 1}, {"aarch64+dotprod", "odd1", 1}, {"x86_64", "odd4", 1},
 	}) {
 		t.Run(fmt.Sprint(c), func(t *testing.T) {
-			tgt, err := target.Find(c.target)
+			tgt, err := processor.Find(c.target)
 			require.NoError(t, err)
 			m := conform(t, tgt, c.format, func(m *ir.Module) {
 				for _, n := range m.Ops {
@@ -357,7 +357,7 @@ func TestLookupLayouts(t *testing.T) {
 		{"armv7em", "vec8x8", 8}, {"armv7em", "vec6x7", 7}, {"armv7", "vec4x8", 8}, {"armv7", "vec6x16", 16}, {"armv7", "vec3x5", 5}, {"armv6m", "vec7x8", 8}, {"armv7m", "vec5x8", 8}, {"armv8.1m", "vec7x9", 9}, {"x86_64", "vec8x4", 4},
 	}) {
 		t.Run(fmt.Sprint(c), func(t *testing.T) {
-			tgt, err := target.Find(c.target)
+			tgt, err := processor.Find(c.target)
 			require.NoError(t, err)
 			laid, waiting := 0, 0
 			m := conform(t, tgt, c.format, func(m *ir.Module) {
@@ -365,14 +365,14 @@ func TestLookupLayouts(t *testing.T) {
 					if n.Op != ir.Linear {
 						continue
 					}
-					l, _ := target.NewLookup(n, n.Const("weight").Type.Elem, 1, c.inputs)
+					l, _ := processor.NewLookup(n, n.Const("weight").Type.Elem, 1, c.inputs)
 					block := l.Groups // in one piece, unless it falls into blocks
 					for b := 1; b < l.Groups; b++ {
 						if l.Groups%b == 0 {
 							block = b
 						}
 					}
-					l, ok := target.NewLookup(n, n.Const("weight").Type.Elem, block, c.inputs)
+					l, ok := processor.NewLookup(n, n.Const("weight").Type.Elem, block, c.inputs)
 					if !ok {
 						continue
 					}
@@ -422,7 +422,7 @@ func TestOtherProducts(t *testing.T) {
 		{"aarch64+dotprod", "odd7", "sdot_decoded", [2]int{4, 4}},
 	}) {
 		t.Run(fmt.Sprint(c), func(t *testing.T) {
-			tgt, err := target.Find(c.target)
+			tgt, err := processor.Find(c.target)
 			require.NoError(t, err)
 			product, other := tgt.FindMultiply(c.product), 0
 			m := conform(t, tgt, c.format, func(m *ir.Module) {
@@ -431,7 +431,7 @@ func TestOtherProducts(t *testing.T) {
 						continue
 					}
 					if n.Word("impl") == "conv_blocks" {
-						target.FindKernel("conv_micro").Assign(n, tgt)
+						processor.FindKernel("conv_micro").Assign(n, tgt)
 					}
 					rows, pixels := n.Const("weight").Type.Shape[0], 1
 					if n.Op == ir.Conv2D {
@@ -447,7 +447,7 @@ func TestOtherProducts(t *testing.T) {
 					other++
 					n.Set("multiply", product.Name)
 					n.Set("tile", []int{pixels, c.tile[1]})
-					n.Set("scratch", []int{0, target.MicroScratch(n, product, pixels, c.tile[1])})
+					n.Set("scratch", []int{0, processor.MicroScratch(n, product, pixels, c.tile[1])})
 				}
 			})
 			require.Greater(t, other, 4)
@@ -465,11 +465,11 @@ func TestBlocks(t *testing.T) {
 		{"armv7m", "vec6x8"}, {"armv7m", "odd6"}, {"armv6m", "odd3"},
 	}) {
 		t.Run(fmt.Sprint(c), func(t *testing.T) {
-			tgt, err := target.Find(c.target)
+			tgt, err := processor.Find(c.target)
 			require.NoError(t, err)
 			blocks := 0
 			m := conform(t, tgt, c.format, func(m *ir.Module) {
-				prefer(m, tgt, target.FindKernel("conv_blocks"))
+				prefer(m, tgt, processor.FindKernel("conv_blocks"))
 				for _, n := range m.Ops {
 					if n.Word("impl") != "conv_blocks" {
 						continue
@@ -512,7 +512,7 @@ func memoryBytes(list []loop.Memory) [][]byte {
 }
 
 // conformObject runs the object on its target.
-func conformObject(t *testing.T, m *ir.Module, tgt *target.Target, in, out [][]byte) {
+func conformObject(t *testing.T, m *ir.Module, tgt *processor.Target, in, out [][]byte) {
 	tools, err := llvm.Find("")
 	if err == nil {
 		err = emu.Check(tgt)

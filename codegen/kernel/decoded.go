@@ -3,8 +3,8 @@ package kernel
 import (
 	"math/bits"
 
-	"github.com/dnnc/dnnc/codegen/loop"
-	"github.com/dnnc/dnnc/ir/target"
+	"github.com/dnnc/dnnc/ir/loop"
+	"github.com/dnnc/dnnc/ir/processor"
 )
 
 // decode has the kernel read its weights from scratch as bytes or halves, those of a
@@ -12,7 +12,7 @@ import (
 // passes are what decodeAll reads. Pairs read codes, all else weights, which need no
 // sum of inputs.
 func (k *micro) decode() {
-	size := target.DecodedBytes(k.m, k.k)
+	size := processor.DecodedBytes(k.m, k.k)
 	whole := size * 8 / k.m.DecodedBits()
 	tiled := k.rows / k.channels * k.channels
 	k.stored = k.passes
@@ -23,7 +23,7 @@ func (k *micro) decode() {
 		bits: k.m.DecodedBits(), product: k.m.Multiplied(k.elem.CodeBits()), tiled: k.m.Layout(k.m.DecodedBits(), whole, k.channels), left: k.m.Layout(k.m.DecodedBits(), whole, 1),
 		leftAt: k.groups * tiled * size, tiledBytes: -1, leftBytes: -1,
 	}}
-	k.decodedAt = target.DecodedAt(k.m, k.k, k.pixels)
+	k.decodedAt = processor.DecodedAt(k.m, k.k, k.pixels)
 }
 
 // oneByOne reports whether codes are decoded one after the other.
@@ -48,7 +48,7 @@ func (k *micro) value(i, low int, q, dst loop.Expr) loop.Expr {
 // decodeAll decodes all codes to the weights' values, once for all pixels, in the
 // order in which words of 8 bits lie, and makes the columns end in zeros.
 func (k *micro) decodeAll() {
-	size := target.DecodedBytes(k.m, k.k)
+	size := processor.DecodedBytes(k.m, k.k)
 	tiled := k.rows / k.channels * k.channels
 	low := k.elem.CodeBits()
 	for i, p := range k.stored {
@@ -66,8 +66,8 @@ func (k *micro) decodeAll() {
 
 // decodePart decodes one pass of n tiles of some channels to scratch; their words
 // begin at a byte, the codes that no word holds at a bit.
-func (k *micro) decodePart(p *pass, l target.Layout, n, channels, to, from, bit int, value func(q, dst loop.Expr) loop.Expr) {
-	b, size := k.g.b, target.ColumnBytes(k.m, k.k)
+func (k *micro) decodePart(p *pass, l processor.Layout, n, channels, to, from, bit int, value func(q, dst loop.Expr) loop.Expr) {
+	b, size := k.g.b, processor.ColumnBytes(k.m, k.k)
 	if n == 0 {
 		return
 	}

@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/dnnc/dnnc/codegen/loop"
 	"github.com/dnnc/dnnc/ir"
-	"github.com/dnnc/dnnc/ir/target"
+	"github.com/dnnc/dnnc/ir/loop"
+	"github.com/dnnc/dnnc/ir/processor"
 	"github.com/dnnc/dnnc/runtime/interp"
 	"github.com/dnnc/dnnc/runtime/kernels"
 )
@@ -53,7 +53,7 @@ func convDepthwise(g *generator) error {
 	}
 	b := g.b
 	l.decodeHalves(len(codes), rq.vectors)
-	window := target.DepthwiseWeights(len(codes)) // byte of a gathered window
+	window := processor.DepthwiseWeights(len(codes)) // byte of a gathered window
 	weights := loop.Arg{Region: g.scratch}
 	g.rows(w, false, func(oy, row loop.Expr) {
 		iy := read(b.Var("iy", loop.Sum(loop.Scaled(oy, w.StrideH), loop.Int(-w.PadT))))

@@ -10,9 +10,9 @@ import (
 	"math/bits"
 	"strings"
 
-	"github.com/dnnc/dnnc/codegen/loop"
 	"github.com/dnnc/dnnc/ir"
-	"github.com/dnnc/dnnc/ir/target"
+	"github.com/dnnc/dnnc/ir/loop"
+	"github.com/dnnc/dnnc/ir/processor"
 	"github.com/dnnc/dnnc/runtime/kernels"
 )
 
@@ -22,7 +22,7 @@ import (
 func Program(m *ir.Module, i Interface) (*loop.Program, error) {
 	prefix := i.Prefix
 	p := &loop.Program{}
-	t, err := target.Find(m.Target)
+	t, err := processor.Find(m.Target)
 	if err != nil {
 		return nil, err
 	}
@@ -153,7 +153,7 @@ var families = map[string]func(g *generator) error{
 
 // generator writes one operation.
 type generator struct {
-	target   *target.Target
+	target   *processor.Target
 	n        *ir.Node
 	p        *loop.Program
 	data     map[datum]*loop.Global
@@ -162,7 +162,7 @@ type generator struct {
 	args     []*loop.Param
 	out      *loop.Param
 	scratch  *loop.Param
-	multiply *target.Multiply
+	multiply *processor.Multiply
 }
 
 // unroll is what is written out in a round of a loop, of as many as would be: fewer

@@ -17,11 +17,11 @@ import (
 
 	"github.com/dnnc/dnnc/codegen/c"
 	"github.com/dnnc/dnnc/codegen/kernel"
-	"github.com/dnnc/dnnc/codegen/loop"
 	"github.com/dnnc/dnnc/frontend"
 	"github.com/dnnc/dnnc/frontend/weights"
 	"github.com/dnnc/dnnc/ir"
-	"github.com/dnnc/dnnc/ir/target"
+	"github.com/dnnc/dnnc/ir/loop"
+	"github.com/dnnc/dnnc/ir/processor"
 	"github.com/dnnc/dnnc/passes"
 	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/runtime/data"
@@ -50,7 +50,7 @@ network net(image: f32[3,9,7] in [0,1]) -> f32[11], f32[26,5,3] {
 `
 
 // network compiles the source, with random weights, to a planned module.
-func network(t *testing.T, tgt *target.Target, format string) *ir.Module {
+func network(t *testing.T, tgt *processor.Target, format string) *ir.Module {
 	rng := rand.New(rand.NewSource(int64(len(format))))
 	dir := t.TempDir()
 	var tensors []weights.Tensor
@@ -141,13 +141,13 @@ func physical(s ir.Shape, x []int8) []byte {
 // targets of each kind of product.
 func TestEvaluatorEqualsInterpreter(t *testing.T) {
 	for _, name := range []string{"armv7", "armv7em"} {
-		tgt, err := target.Find(name)
+		tgt, err := processor.Find(name)
 		require.NoError(t, err)
 		t.Run(name, func(t *testing.T) { evaluate(t, tgt) })
 	}
 }
 
-func evaluate(t *testing.T, tgt *target.Target) {
+func evaluate(t *testing.T, tgt *processor.Target) {
 	for _, format := range formats() {
 		m := network(t, tgt, format)
 		p, err := kernel.Program(m, kernel.Interface{Prefix: "net"})
@@ -180,7 +180,7 @@ func TestPackedSizeIsIdeal(t *testing.T) {
 // every code to one place.
 func TestPackedWordsAreIdeal(t *testing.T) {
 	rng := rand.New(rand.NewSource(2))
-	for _, tgt := range target.All() {
+	for _, tgt := range processor.All() {
 		for _, m := range tgt.Multiplies() {
 			for _, e := range []ir.Elem{ir.Of(ir.I8), ir.OddOf(1), ir.OddOf(2), ir.OddOf(3), ir.OddOf(4), ir.OddOf(7), ir.OddOf(8)} {
 				if m.Passes(e) == nil {
@@ -259,7 +259,7 @@ var strict = []string{"-std=c99", "-Wall", "-Wextra", "-Wconversion", "-Wpedanti
 // TestCEqualsInterpreter compiles each width's C text for 64 and 32 bits, with
 // every warning and with checks for undefined behaviour, and runs it.
 func TestCEqualsInterpreter(t *testing.T) {
-	tgt, err := target.Find("armv7")
+	tgt, err := processor.Find("armv7")
 	require.NoError(t, err)
 	compilers := []struct {
 		name     string
@@ -271,10 +271,10 @@ func TestCEqualsInterpreter(t *testing.T) {
 		{"clang", []string{"clang-19"}, nil},
 		{"clang-arm", []string{"clang-19", "--target=arm-linux-gnueabihf", "-static"}, emu.Command(tgt)},
 	}
-	dsp, err := target.Find("armv7em")
+	dsp, err := processor.Find("armv7em")
 	require.NoError(t, err)
 	for i, format := range formats() {
-		m := network(t, []*target.Target{tgt, dsp}[i%2], format)
+		m := network(t, []*processor.Target{tgt, dsp}[i%2], format)
 		p, err := kernel.Program(m, kernel.Interface{Prefix: "net"})
 		require.NoError(t, err)
 		text := c.Print(p)

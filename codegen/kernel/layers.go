@@ -1,8 +1,8 @@
 package kernel
 
 import (
-	"github.com/dnnc/dnnc/codegen/loop"
 	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/loop"
 	"github.com/dnnc/dnnc/runtime/interp"
 )
 

@@ -3,9 +3,9 @@ package kernel
 import (
 	"fmt"
 
-	"github.com/dnnc/dnnc/codegen/loop"
 	"github.com/dnnc/dnnc/ir"
-	"github.com/dnnc/dnnc/ir/target"
+	"github.com/dnnc/dnnc/ir/loop"
+	"github.com/dnnc/dnnc/ir/processor"
 	"github.com/dnnc/dnnc/runtime/interp"
 	"github.com/dnnc/dnnc/runtime/kernels"
 )
@@ -66,7 +66,7 @@ func (k *lookup) parts() []part {
 	return list
 }
 
-const lookupTile = target.LookupTile
+const lookupTile = processor.LookupTile
 
 // newLookup is one of n inputs a group, of which the tables of some are there at a
 // time.
@@ -78,7 +78,7 @@ func newLookup(g *generator, inputs, block int) (*lookup, error) {
 		smlad: g.target.Has("dsp"), zero: n.Args[0].Type.Quant.Zero, split: g.target.LooksUpVectors(e)}
 	if e.Kind == ir.Odd {
 		k.bits *= inputs
-		k.raised = inputs * int(e.MaxWeight()) * target.InputReach(n)
+		k.raised = inputs * int(e.MaxWeight()) * processor.InputReach(n)
 	}
 	k.entries = 1 << k.bits
 	k.full, k.groups = k.channels/k.d, (k.channels+k.d-1)/k.d
@@ -479,7 +479,7 @@ func linearLookup(g *generator) error {
 	if len(tile) != 2 {
 		return fmt.Errorf("no tile of groups and inputs")
 	}
-	l, ok := target.NewLookup(n, n.Const("weight").Type.Elem, tile[0], tile[1])
+	l, ok := processor.NewLookup(n, n.Const("weight").Type.Elem, tile[0], tile[1])
 	if !ok {
 		return fmt.Errorf("no layout for a tile of %v", tile)
 	}

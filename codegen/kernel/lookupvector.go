@@ -1,7 +1,7 @@
 package kernel
 
 import (
-	"github.com/dnnc/dnnc/codegen/loop"
+	"github.com/dnnc/dnnc/ir/loop"
 )
 
 // Where the target looks bytes up in a vector of sixteen (vtbl, tbl), the table of

@@ -3,16 +3,16 @@ package kernel
 import (
 	"fmt"
 
-	"github.com/dnnc/dnnc/codegen/loop"
 	"github.com/dnnc/dnnc/ir"
-	"github.com/dnnc/dnnc/ir/target"
+	"github.com/dnnc/dnnc/ir/loop"
+	"github.com/dnnc/dnnc/ir/processor"
 )
 
 // micro writes a layer's kernel for one of the target's products: columns of
 // inputs, words of codes, a tile of sums in registers.
 type micro struct {
 	g                *generator
-	m                *target.Multiply
+	m                *processor.Multiply
 	product          product
 	elem             ir.Elem
 	groups, rows, k  int // rows of a group, codes of a row
@@ -33,8 +33,8 @@ type micro struct {
 // pass is the words of one width of codes.
 type pass struct {
 	bits        int
-	product     int           // bits of the codes that products multiply: fewer than bits where they are decoded
-	tiled, left target.Layout // of tiles, of the rows left over
+	product     int              // bits of the codes that products multiply: fewer than bits where they are decoded
+	tiled, left processor.Layout // of tiles, of the rows left over
 	data        *loop.Global
 	leftAt      int // byte of the first row left over
 	restAt      int // bit of the first code that no word holds
@@ -99,7 +99,7 @@ func (k *micro) foldedBias(bias []int64, codes []byte) []int64 {
 	tiled := k.rows / k.channels * k.channels
 	out := make([]int64, len(bias))
 	for r := range bias {
-		l := func(p *pass) target.Layout {
+		l := func(p *pass) processor.Layout {
 			if r%k.rows >= tiled {
 				return p.left
 			}
@@ -143,7 +143,7 @@ func (k *micro) sum(codes []byte) int64 {
 
 // columnOrder is the order of inputs in a column: runs of the natural one, each
 // four turned to 0, 2, 1, 3 where bytes 0 and 2 of a word are extended together.
-func columnOrder(m *target.Multiply, run int, natural []int) []int {
+func columnOrder(m *processor.Multiply, run int, natural []int) []int {
 	order := append([]int(nil), natural...)
 	if m.Input == 16 && m.Lanes == 2 && run%4 == 0 {
 		for i := 0; i < len(order); i += 4 {
@@ -168,7 +168,7 @@ func (k *micro) granule() int {
 }
 
 // columnBytes is the bytes of one pixel's column.
-func (k *micro) columnBytes() int { return target.ColumnBytes(k.m, k.k) }
+func (k *micro) columnBytes() int { return processor.ColumnBytes(k.m, k.k) }
 
 // at is the byte of element i of a column, relative to the pixel's first.
 func (k *micro) at(i loop.Expr) loop.Expr {
@@ -225,7 +225,7 @@ func (k *micro) channelTiles(col column, group loop.Expr, outs []output) {
 	b := k.g.b
 	tiles := k.rows / k.channels
 	left := k.rows - tiles*k.channels
-	each := func(name string, n, channels, first int, layout func(*pass) target.Layout, wordsAt func(*pass) int, restAt func(*pass) int) {
+	each := func(name string, n, channels, first int, layout func(*pass) processor.Layout, wordsAt func(*pass) int, restAt func(*pass) int) {
 		if n == 0 {
 			return
 		}
@@ -253,8 +253,8 @@ func (k *micro) channelTiles(col column, group loop.Expr, outs []output) {
 			cs.advance(channels)
 		})
 	}
-	each("tile", tiles, k.channels, 0, func(p *pass) target.Layout { return p.tiled }, func(*pass) int { return 0 }, func(p *pass) int { return p.restAt })
-	each("row", left, 1, tiles*k.channels, func(p *pass) target.Layout { return p.left }, func(p *pass) int { return p.leftAt }, func(p *pass) int { return p.leftRest })
+	each("tile", tiles, k.channels, 0, func(p *pass) processor.Layout { return p.tiled }, func(*pass) int { return 0 }, func(p *pass) int { return p.restAt })
+	each("row", left, 1, tiles*k.channels, func(p *pass) processor.Layout { return p.left }, func(p *pass) int { return p.leftAt }, func(p *pass) int { return p.leftRest })
 }
 
 // block computes some channels of all pixels, and stores them at the cursor y.
@@ -416,7 +416,7 @@ func (k *micro) finish(sum, bias, inputs loop.Expr) loop.Expr {
 }
 
 // words adds the products of a row's words.
-func (k *micro) words(p *pass, l target.Layout, col column, w *loop.Cursor, acc [][]*loop.Var) {
+func (k *micro) words(p *pass, l processor.Layout, col column, w *loop.Cursor, acc [][]*loop.Var) {
 	if l.Groups == 0 {
 		return
 	}
@@ -456,12 +456,12 @@ func (k *micro) words(p *pass, l target.Layout, col column, w *loop.Cursor, acc 
 }
 
 // round is the groups of one round of the loop.
-func (k *micro) round(p *pass, l target.Layout, groups int) int {
+func (k *micro) round(p *pass, l processor.Layout, groups int) int {
 	return min(max(1, k.g.unroll(k.m.Rounds(p.bits))/l.Steps), groups)
 }
 
 // rounds adds the products of some groups of words.
-func (k *micro) rounds(p *pass, l target.Layout, w, x *loop.Cursor, n loop.Expr, acc [][]*loop.Var) {
+func (k *micro) rounds(p *pass, l processor.Layout, w, x *loop.Cursor, n loop.Expr, acc [][]*loop.Var) {
 	b, stride := k.g.b, k.stride(l.Taken)
 	groups := int(n.(*loop.Const).Value)
 	round := k.round(p, l, groups)
@@ -486,11 +486,11 @@ func (k *micro) rounds(p *pass, l target.Layout, w, x *loop.Cursor, n loop.Expr,
 
 // stays reports whether words of codes are loaded from one place in a round: those
 // that are operands as they lie, so that two of them are one load.
-func (k *micro) stays(l target.Layout) bool { return l.Fields == 1 && k.m.Word == 4 }
+func (k *micro) stays(l processor.Layout) bool { return l.Fields == 1 && k.m.Word == 4 }
 
 // group adds the products of one group of words. Inputs are loaded for two
 // products at once, which one instruction may do.
-func (k *micro) group(p *pass, l target.Layout, w, x *loop.Cursor, wordAt, inputAt int, acc [][]*loop.Var) {
+func (k *micro) group(p *pass, l processor.Layout, w, x *loop.Cursor, wordAt, inputAt int, acc [][]*loop.Var) {
 	b := k.g.b
 	var word, own loop.Expr // own is the step's part of it
 	batch := max(1, 2/len(acc))
@@ -536,7 +536,7 @@ func (k *micro) group(p *pass, l target.Layout, w, x *loop.Cursor, wordAt, input
 // field takes a field's codes out of a word; where channels are nested, out of its
 // step's part of the word, with those of the fields below it: all shifted so that its
 // own are the highest bits.
-func (k *micro) field(p *pass, l target.Layout, word loop.Expr, f int) loop.Expr {
+func (k *micro) field(p *pass, l processor.Layout, word loop.Expr, f int) loop.Expr {
 	if !k.m.NestedIn(l) {
 		return k.product.field(p, word, f)
 	}
@@ -546,7 +546,7 @@ func (k *micro) field(p *pass, l target.Layout, word loop.Expr, f int) loop.Expr
 // takeApart adds to acc the sums of each channel, in place where both are the same.
 // The sum of field f is 2^(8-bits) times its channel's, and 2^-bits times that of
 // field f-1.
-func (k *micro) takeApart(p *pass, l target.Layout, sums, acc [][]*loop.Var) {
+func (k *micro) takeApart(p *pass, l processor.Layout, sums, acc [][]*loop.Var) {
 	b := k.g.b
 	for px, row := range sums {
 		for j := len(row) - 1; j >= 0; j-- {
@@ -565,7 +565,7 @@ func (k *micro) takeApart(p *pass, l target.Layout, sums, acc [][]*loop.Var) {
 
 // decoded reports whether the codes of a layout that no word holds lie decoded in
 // scratch.
-func (k *micro) decoded(p *pass, l target.Layout) bool {
+func (k *micro) decoded(p *pass, l processor.Layout) bool {
 	return l.Rest > 0 && (l == p.tiled && p.tiledBytes >= 0 || l != p.tiled && p.leftBytes >= 0)
 }
 
@@ -573,12 +573,12 @@ func (k *micro) decoded(p *pass, l target.Layout) bool {
 // on, once for all pixels, and makes the columns end in zeros.
 func (k *micro) decodeRest(at int) {
 	b := k.g.b
-	if k.m.RestBytes(target.Layout{Rest: 1}) == 0 {
+	if k.m.RestBytes(processor.Layout{Rest: 1}) == 0 {
 		return
 	}
 	tiled := k.rows / k.channels * k.channels
 	for _, p := range k.passes {
-		part := func(rows int, l target.Layout, bit int) int {
+		part := func(rows int, l processor.Layout, bit int) int {
 			if rows == 0 || l.Rest == 0 {
 				return -1
 			}
@@ -620,7 +620,7 @@ func (k *micro) zeroEnds() {
 
 // restBytes adds the products of decoded codes, whose first bit in the packed
 // weights is given.
-func (k *micro) restBytes(p *pass, l target.Layout, col column, bit loop.Expr, acc [][]*loop.Var) {
+func (k *micro) restBytes(p *pass, l processor.Layout, col column, bit loop.Expr, acc [][]*loop.Var) {
 	b, size := k.g.b, k.m.RestBytes(l)
 	from, first := p.tiledBytes, p.restAt
 	if l != p.tiled {
@@ -652,7 +652,7 @@ func (k *micro) restBytes(p *pass, l target.Layout, col column, bit loop.Expr, a
 }
 
 // rest adds the products of the codes that no word holds, one by one.
-func (k *micro) rest(p *pass, l target.Layout, col column, bit loop.Expr, acc [][]*loop.Var) {
+func (k *micro) rest(p *pass, l processor.Layout, col column, bit loop.Expr, acc [][]*loop.Var) {
 	b := k.g.b
 	b.For("rest", loop.Int(0), loop.Int(l.Rest), 1, func(r loop.Expr) {
 		inputs := make([]loop.Expr, len(acc))

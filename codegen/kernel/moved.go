@@ -4,8 +4,8 @@ import (
 	"encoding/binary"
 	"fmt"
 
-	"github.com/dnnc/dnnc/codegen/loop"
 	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/loop"
 )
 
 // back is the place in memory of each element, by its logical index.

@@ -12,10 +12,10 @@ import (
 
 	"github.com/dnnc/dnnc/codegen/kernel"
 	"github.com/dnnc/dnnc/codegen/llvm"
-	"github.com/dnnc/dnnc/codegen/loop"
 	"github.com/dnnc/dnnc/frontend"
 	"github.com/dnnc/dnnc/ir"
-	"github.com/dnnc/dnnc/ir/target"
+	"github.com/dnnc/dnnc/ir/loop"
+	"github.com/dnnc/dnnc/ir/processor"
 	"github.com/dnnc/dnnc/passes"
 	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/runtime/data"
@@ -51,7 +51,7 @@ var operations = []struct {
 }
 
 // operationNet is one network with all of them for results.
-func operationNet(t *testing.T, tgt *target.Target) (float, planned *ir.Module) {
+func operationNet(t *testing.T, tgt *processor.Target) (float, planned *ir.Module) {
 	t.Helper()
 	var body, names []string
 	for i, o := range operations {
@@ -84,7 +84,7 @@ func operationNet(t *testing.T, tgt *target.Target) (float, planned *ir.Module) 
 
 // TestOperationsFollowTheFloatNetwork holds integers near the reals.
 func TestOperationsFollowTheFloatNetwork(t *testing.T) {
-	tgt, err := target.Find("armv7")
+	tgt, err := processor.Find("armv7")
 	require.NoError(t, err)
 	float, m := operationNet(t, tgt)
 	fp, err := interp.CompileFloat(float)
@@ -115,7 +115,7 @@ func TestOperationsFollowTheFloatNetwork(t *testing.T) {
 
 // TestOperationsEqualInterpreter runs them in the evaluator and as objects.
 func TestOperationsEqualInterpreter(t *testing.T) {
-	tgt, err := target.Find("armv7")
+	tgt, err := processor.Find("armv7")
 	require.NoError(t, err)
 	_, m := operationNet(t, tgt)
 	p, err := kernel.Program(m, kernel.Interface{Prefix: "net"})
@@ -145,7 +145,7 @@ func TestOperationsEqualInterpreter(t *testing.T) {
 	}
 	for _, name := range targets {
 		t.Run(name, func(t *testing.T) {
-			tgt, err := target.Find(name)
+			tgt, err := processor.Find(name)
 			require.NoError(t, err)
 			if err := emu.Check(tgt); err != nil {
 				t.Skip(err)
@@ -163,7 +163,7 @@ func TestOperationsEqualInterpreter(t *testing.T) {
 }
 
 // runAll links an object of any number of results and compares what it answers.
-func runAll(t *testing.T, m *ir.Module, tgt *target.Target, tools llvm.Tools, object []byte) {
+func runAll(t *testing.T, m *ir.Module, tgt *processor.Target, tools llvm.Tools, object []byte) {
 	t.Helper()
 	j := emu.Job{Prefix: "net", Inputs: []int{m.Inputs[0].Type.Shape.Size()}, Arena: m.Arena.Bytes, Align: m.Arena.Align, Steps: len(m.Ops)}
 	for _, o := range m.Outputs {
@@ -192,7 +192,7 @@ func TestTFLiteRounding(t *testing.T) {
 		t.Skip(err)
 	}
 	for _, name := range []string{"x86_64", "armv7em", "armv7"} {
-		tgt, err := target.Find(name)
+		tgt, err := processor.Find(name)
 		require.NoError(t, err)
 		if err := emu.Check(tgt); err != nil {
 			t.Skip(err)

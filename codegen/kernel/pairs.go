@@ -3,21 +3,21 @@ package kernel
 import (
 	"fmt"
 
-	"github.com/dnnc/dnnc/codegen/loop"
 	"github.com/dnnc/dnnc/ir"
-	"github.com/dnnc/dnnc/ir/target"
+	"github.com/dnnc/dnnc/ir/loop"
+	"github.com/dnnc/dnnc/ir/processor"
 	"github.com/dnnc/dnnc/runtime/interp"
 	"github.com/dnnc/dnnc/runtime/kernels"
 )
 
 // pairKernel writes convolutions whose codes look up the sums of two pixels in a word, a
-// few words at once: target.Pairs says how tables lie. The result comes in tiles, and
+// few words at once: processor.Pairs says how tables lie. The result comes in tiles, and
 // groups of inputs in blocks; sums wait in scratch until all groups are added.
 type pairKernel struct {
 	g         *generator
 	w         kernels.Window
 	elem      ir.Elem
-	p         target.Pairs
+	p         processor.Pairs
 	planes    []*pairPlane
 	book      *loop.Global // nil for odd codes
 	constants *loop.Global
@@ -42,7 +42,7 @@ func newPairs(g *generator) (*pairKernel, error) {
 	}
 	k := &pairKernel{g: g, w: interp.Window(n), elem: w.Type.Elem}
 	var ok bool
-	if k.p, ok = target.NewPairs(n, k.elem, [5]int(tile), target.PairReach(n, tile[3])); !ok {
+	if k.p, ok = processor.NewPairs(n, k.elem, [5]int(tile), processor.PairReach(n, tile[3])); !ok {
 		return nil, fmt.Errorf("no layout for a tile of %v", tile)
 	}
 	k.inputs, k.sums, _ = k.p.Places()

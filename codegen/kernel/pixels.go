@@ -3,15 +3,15 @@ package kernel
 import (
 	"fmt"
 
-	"github.com/dnnc/dnnc/codegen/loop"
 	"github.com/dnnc/dnnc/ir"
-	"github.com/dnnc/dnnc/ir/target"
+	"github.com/dnnc/dnnc/ir/loop"
+	"github.com/dnnc/dnnc/ir/processor"
 	"github.com/dnnc/dnnc/runtime/interp"
 	"github.com/dnnc/dnnc/runtime/kernels"
 )
 
 // pixels writes convolutions whose codes look up the sums of eight pixels at once:
-// target.Pixels says how its tables lie. Rows of the result come in blocks, and
+// processor.Pixels says how its tables lie. Rows of the result come in blocks, and
 // where the tables of all groups of inputs are too large, groups do; then the sums
 // wait in scratch.
 //
@@ -21,7 +21,7 @@ type pixels struct {
 	g         *generator
 	w         kernels.Window
 	elem      ir.Elem
-	p         target.Pixels
+	p         processor.Pixels
 	planes    []*pixelPlane
 	book      *loop.Global // rows of whole eights of weights; nil for odd codes
 	rowBytes  int          // of the codebook
@@ -46,7 +46,7 @@ type pixelPlane struct {
 func (k *pixels) parts() []part {
 	var list []part
 	at := 0
-	for i, n := range []int{target.PixelChannels, 8, 1} {
+	for i, n := range []int{processor.PixelChannels, 8, 1} {
 		to := k.p.OutC - (k.p.OutC-at)%n
 		list = append(list, part{i, at, to, n})
 		at = to
@@ -63,7 +63,7 @@ func newPixels(g *generator) (*pixels, error) {
 	}
 	k := &pixels{g: g, w: interp.Window(n), elem: w.Type.Elem}
 	var ok bool
-	if k.p, ok = target.NewPixels(n, k.elem, tile[0], tile[1], tile[2], target.PixelMost(n, tile[2])); !ok {
+	if k.p, ok = processor.NewPixels(n, k.elem, tile[0], tile[1], tile[2], processor.PixelMost(n, tile[2])); !ok {
 		return nil, fmt.Errorf("no layout for a tile of %v", tile)
 	}
 	k.inputs, k.codes, k.results, k.sums, _ = k.p.Places()
@@ -178,7 +178,7 @@ func convPixels(g *generator) error {
 	}
 	look, finish := k.look(), k.finish()
 	if k.pads == nil {
-		b.For("i", loop.Int(0), loop.Int(p.Chunk*p.Length/target.Lanes), 1, func(i loop.Expr) {
+		b.For("i", loop.Int(0), loop.Int(p.Chunk*p.Length/processor.Lanes), 1, func(i loop.Expr) {
 			b.StoreAligned(g.scratch, loop.Sum(loop.Scaled(i, 16), loop.Int(k.inputs)), loop.Num(loop.I16.Vec(8), 0), 2)
 		})
 	}
@@ -229,10 +229,10 @@ func (k *pixels) fill() *loop.Func {
 			to := b.Cursor("to", scratch, loop.Int(k.inputs))
 			b.For("i", loop.Int(0), loop.Int(p.Chunk), 1, func(i loop.Expr) {
 				at := loop.Scaled(loop.Sum(v[1], i), 2)
-				pad := read(b.Var("pad", &loop.Splat{A: &loop.Load{From: k.pads, Offset: at, T: loop.I16, Align: 2}, Lanes: target.Lanes}))
-				b.For("px", loop.Int(0), loop.Int(p.Length), target.Lanes, func(loop.Expr) {
+				pad := read(b.Var("pad", &loop.Splat{A: &loop.Load{From: k.pads, Offset: at, T: loop.I16, Align: 2}, Lanes: processor.Lanes}))
+				b.For("px", loop.Int(0), loop.Int(p.Length), processor.Lanes, func(loop.Expr) {
 					b.StoreAligned(to, loop.Int(0), pad, 2)
-					b.Advance(to, 2*target.Lanes)
+					b.Advance(to, 2*processor.Lanes)
 				})
 			})
 		}
@@ -255,7 +255,7 @@ func (k *pixels) fill() *loop.Func {
 				})
 			}
 			b.If(loop.Op(loop.ULt, iy, loop.Int(w.InH)), func() {
-				if p.Chunk%8 == 0 && w.InC%8 == 0 && w.InW >= target.Lanes {
+				if p.Chunk%8 == 0 && w.InC%8 == 0 && w.InW >= processor.Lanes {
 					k.turned(x, scratch, from, to)
 					return
 				}
@@ -286,14 +286,14 @@ func (k *pixels) fill() *loop.Func {
 func (k *pixels) turned(x, scratch loop.Region, from func(px loop.Expr) loop.Expr, to loop.Expr) {
 	b, w, size := k.g.b, k.w, k.p.EntryBytes()
 	zero := loop.Num(loop.I16.Vec(8), int64(k.g.n.Args[0].Type.Quant.Zero))
-	b.For("px", loop.Int(0), loop.Int(w.InW), target.Lanes, func(px loop.Expr) {
-		if w.InW%target.Lanes > 0 { // the last eight overlap those before
-			px = read(b.Var("px", loop.Op(loop.SMin, px, loop.Int(w.InW-target.Lanes))))
+	b.For("px", loop.Int(0), loop.Int(w.InW), processor.Lanes, func(px loop.Expr) {
+		if w.InW%processor.Lanes > 0 { // the last eight overlap those before
+			px = read(b.Var("px", loop.Op(loop.SMin, px, loop.Int(w.InW-processor.Lanes))))
 		}
 		plane := b.Cursor("plane", scratch, loop.Sum(to, loop.Scaled(px, 2)))
 		for eight := 0; eight < k.p.Chunk; eight += 8 {
 			c := b.Cursor("from", x, loop.Sum(from(px), loop.Int(eight)))
-			v := make([]loop.Expr, target.Lanes)
+			v := make([]loop.Expr, processor.Lanes)
 			for i := range v {
 				v[i] = read(b.Var("v", load(c, loop.Int(0), loop.I8.Vec(8))))
 				b.Advance(c, w.InC)
@@ -319,11 +319,11 @@ func (k *pixels) turned(x, scratch loop.Region, from func(px loop.Expr) loop.Exp
 func (k *pixels) tabulate() *loop.Func {
 	g, p := k.g, k.p
 	scratch := &loop.Param{Name: "scratch"}
-	t := loop.I16.Vec(target.Lanes)
+	t := loop.I16.Vec(processor.Lanes)
 	size := p.EntryBytes()
 	return g.function("tabulate", []string{"from", "to"}, []*loop.Param{scratch}, func(v []loop.Expr) {
 		b := g.b
-		b.For("px", loop.Int(0), loop.Int(p.Length), target.Lanes, func(px loop.Expr) {
+		b.For("px", loop.Int(0), loop.Int(p.Length), processor.Lanes, func(px loop.Expr) {
 			from := b.Cursor("from", scratch, loop.Sum(v[0], loop.Scaled(px, 2)))
 			at := loop.Sum(v[1], loop.Scaled(px, 2))
 			for first := 0; first < p.Inputs; first += 8 {
@@ -367,7 +367,7 @@ func (k *pixels) tabulate() *loop.Func {
 // oddEntries makes the entries of odd codes, each the sum of another one and twice
 // a power of two times an input, in their order.
 func (k *pixels) oddEntries(to *loop.Cursor, inputs []loop.Expr) {
-	b, t, bits := k.g.b, loop.I16.Vec(target.Lanes), int(k.elem.Bits)
+	b, t, bits := k.g.b, loop.I16.Vec(processor.Lanes), int(k.elem.Bits)
 	all := inputs[0]
 	for _, x := range inputs[1:] {
 		all = loop.Sum(all, x)
@@ -439,7 +439,7 @@ func (k *pixels) decode(pt part) *loop.Func {
 			code = loop.Op(loop.Mul, loop.To(loop.ZExt, read(b.Var("code", code)), 16), loop.Num(t, int64(p.EntryBytes())))
 			code = loop.Sum(code, &loop.Splat{A: loop.To(loop.Trunc, at, 16), Lanes: t.Lanes})
 			b.StoreAligned(to, loop.Int(0), code, 2)
-			b.Advance(to, 2*target.PixelChannels)
+			b.Advance(to, 2*processor.PixelChannels)
 		})
 		b.Return(loop.Int(0))
 	})
@@ -488,7 +488,7 @@ func (k *pixels) single(plane *pixelPlane, pt part, step loop.Expr) loop.Expr {
 func (k *pixels) waiting() bool { return k.p.Block < k.p.Groups }
 
 // channelSums is the bytes of a channel's sums in scratch.
-func (k *pixels) channelSums() int { return 4 * target.Lanes * k.p.Vectors() }
+func (k *pixels) channelSums() int { return 4 * processor.Lanes * k.p.Vectors() }
 
 // begin sets the sums of all channels to 0.
 func (k *pixels) begin() {
@@ -521,9 +521,9 @@ func (k *pixels) look() *loop.Func {
 			k.eachTile(read(y), func(vectors int, table loop.Expr, results func(acc []*loop.Var)) {
 				acc := make([]*loop.Var, vectors)
 				for i := range acc {
-					start := loop.Expr(loop.Num(loop.I32.Vec(target.Lanes), 0))
+					start := loop.Expr(loop.Num(loop.I32.Vec(processor.Lanes), 0))
 					if k.waiting() {
-						start = &loop.Load{From: sums, Offset: loop.Int(32 * i), T: loop.I32.Vec(target.Lanes), Align: 4}
+						start = &loop.Load{From: sums, Offset: loop.Int(32 * i), T: loop.I32.Vec(processor.Lanes), Align: 4}
 					}
 					acc[i] = b.Var("acc", start)
 				}
@@ -565,7 +565,7 @@ func (k *pixels) finish() *loop.Func {
 			k.eachTile(loop.Sum(v[0], c), func(vectors int, _ loop.Expr, results func(acc []*loop.Var)) {
 				acc := make([]*loop.Var, vectors)
 				for i := range acc {
-					acc[i] = b.Var("acc", &loop.Load{From: sums, Offset: loop.Int(0), T: loop.I32.Vec(target.Lanes), Align: 4})
+					acc[i] = b.Var("acc", &loop.Load{From: sums, Offset: loop.Int(0), T: loop.I32.Vec(processor.Lanes), Align: 4})
 					b.Advance(sums, 32)
 				}
 				results(acc)
@@ -591,7 +591,7 @@ func (k *pixels) eachTile(y loop.Expr, do func(vectors int, table loop.Expr, res
 	if p.Flat {
 		at := 0
 		for _, n := range p.Tiles {
-			do(n, loop.Int(2*target.Lanes*at), func(acc []*loop.Var) { k.flat(q, y, at, acc) })
+			do(n, loop.Int(2*processor.Lanes*at), func(acc []*loop.Var) { k.flat(q, y, at, acc) })
 			at += n
 		}
 		if cs != nil && p.PoolH*p.PoolW > 1 {
@@ -602,7 +602,7 @@ func (k *pixels) eachTile(y loop.Expr, do func(vectors int, table loop.Expr, res
 	wide := p.Tiles[0] / p.TileRows
 	row := p.OutW / p.PoolW * p.OutC // bytes of a row of results
 	b.For("ty", loop.Int(0), loop.Int(p.Rows), p.TileRows, func(ty loop.Expr) {
-		b.For("tx", loop.Int(0), loop.Int(p.OutW), wide*target.Lanes, func(tx loop.Expr) {
+		b.For("tx", loop.Int(0), loop.Int(p.OutW), wide*processor.Lanes, func(tx loop.Expr) {
 			table := loop.Scaled(loop.Sum(loop.Scaled(ty, p.Row), tx), 2)
 			do(p.Tiles[0], table, func(acc []*loop.Var) {
 				// Rows and places are multiples of what a pool takes.
@@ -620,7 +620,7 @@ func half2(e loop.Expr, n int) loop.Expr { return loop.Op(loop.LShr, e, loop.Int
 // one, to a tile's sums.
 func (k *pixels) sum(w, table *loop.Cursor, acc []*loop.Var) {
 	b, p := k.g.b, k.p
-	t := loop.I16.Vec(target.Lanes)
+	t := loop.I16.Vec(processor.Lanes)
 	wide := len(acc)
 	if !p.Flat {
 		wide /= p.TileRows
@@ -630,7 +630,7 @@ func (k *pixels) sum(w, table *loop.Cursor, acc []*loop.Var) {
 		for i := range places {
 			at := loop.To(loop.ZExt, &loop.Load{From: w, Offset: loop.Int(0), T: loop.I16, Align: 2}, 32)
 			places[i] = b.Cursor("entry", table, read(b.Var("code", at)))
-			b.Advance(w, 2*target.PixelChannels)
+			b.Advance(w, 2*processor.PixelChannels)
 		}
 		for v := range acc {
 			b.Fence()
@@ -638,9 +638,9 @@ func (k *pixels) sum(w, table *loop.Cursor, acc []*loop.Var) {
 			for _, c := range places {
 				e := loop.Expr(read(b.Var("entries", &loop.Load{From: c, Offset: loop.Int(0), T: t, Align: 2})))
 				if v+1 < len(acc) {
-					move := 2 * target.Lanes
+					move := 2 * processor.Lanes
 					if v%wide == wide-1 {
-						move += 2 * (p.Row - wide*target.Lanes)
+						move += 2 * (p.Row - wide*processor.Lanes)
 					}
 					b.Advance(c, move)
 				}
@@ -706,7 +706,7 @@ func (k *pixels) tile(q channel, at loop.Expr, row int, acc []*loop.Var) {
 			for i := 1; i < p.PoolH; i++ {
 				best = read(b.Var("best", loop.Op(loop.SMax, best, read(acc[(y+i)*wide+x]))))
 			}
-			from := y/p.PoolH*row + x*target.Lanes/p.PoolW*p.OutC
+			from := y/p.PoolH*row + x*processor.Lanes/p.PoolW*p.OutC
 			place := func(lane int) loop.Expr { return loop.Sum(at, loop.Int(from+lane*p.OutC)) }
 			if p.PoolW == 2 {
 				even := &loop.Shuffle{A: best, Mask: []int{0, 2, 4, 6}}
@@ -727,7 +727,7 @@ func (k *pixels) flat(q channel, y loop.Expr, first int, acc []*loop.Var) {
 	p := k.p
 	for v, sums := range acc {
 		for h := range 2 {
-			at := (first+v)*target.Lanes + 4*h
+			at := (first+v)*processor.Lanes + 4*h
 			four := fourOf(read(sums), h)
 			if p.PoolH*p.PoolW > 1 {
 				k.keep(q, four, at)

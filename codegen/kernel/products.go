@@ -1,10 +1,10 @@
 package kernel
 
 import (
-	"github.com/dnnc/dnnc/codegen/loop"
+	"github.com/dnnc/dnnc/ir/loop"
 )
 
-// product is what a target.Multiply needs said in code.
+// product is what a processor.Multiply needs said in code.
 type product interface {
 	// signs reports whether codes are signs: the sum is of x-(2q-1)x+..., see
 	// usada8, and needs no sum of inputs.

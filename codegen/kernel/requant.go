@@ -3,7 +3,7 @@ package kernel
 import (
 	"slices"
 
-	"github.com/dnnc/dnnc/codegen/loop"
+	"github.com/dnnc/dnnc/ir/loop"
 	"github.com/dnnc/dnnc/runtime/kernels"
 )
 

@@ -2,7 +2,7 @@ package kernel
 
 import (
 	"github.com/dnnc/dnnc/ir"
-	"github.com/dnnc/dnnc/ir/target"
+	"github.com/dnnc/dnnc/ir/processor"
 	"github.com/dnnc/dnnc/runtime/parallel"
 )
 
@@ -10,7 +10,7 @@ import (
 // pass: first the words of tiles of some channels, tile after tile, then those of
 // the rows left over in each group, then, one by one, the codes that fill no
 // word. order[i] is the code of a row that position i of a column multiplies.
-func PackWords(m *target.Multiply, e ir.Elem, codes []byte, groups, rows, k, channels int, order []int) [][]byte {
+func PackWords(m *processor.Multiply, e ir.Elem, codes []byte, groups, rows, k, channels int, order []int) [][]byte {
 	var all [][]byte
 	low := e.CodeBits()
 	for _, p := range m.Passes(e) {
@@ -56,7 +56,7 @@ func PackWords(m *target.Multiply, e ir.Elem, codes []byte, groups, rows, k, cha
 
 // PackStream lays codes out for a product that decodes them one by one: contiguous, in
 // the order in which it reads them decoded, without what fills a row up.
-func PackStream(m *target.Multiply, e ir.Elem, codes []byte, groups, rows, k, channels int, order []int) [][]byte {
+func PackStream(m *processor.Multiply, e ir.Elem, codes []byte, groups, rows, k, channels int, order []int) [][]byte {
 	var all [][]byte
 	low := e.CodeBits()
 	for _, p := range m.Passes(e) {
@@ -101,7 +101,7 @@ func PackStream(m *target.Multiply, e ir.Elem, codes []byte, groups, rows, k, ch
 
 // wordWriter fills one pass.
 type wordWriter struct {
-	m    *target.Multiply
+	m    *processor.Multiply
 	p    int
 	data []byte
 }
@@ -109,11 +109,11 @@ type wordWriter struct {
 func (w *wordWriter) put(bit int, code byte) { w.data[bit/8] |= code << (bit % 8) }
 
 // bits is the bits that a tile's words take.
-func (w *wordWriter) bits(l target.Layout) int { return l.Groups * l.Words * w.m.Word * 8 }
+func (w *wordWriter) bits(l processor.Layout) int { return l.Groups * l.Words * w.m.Word * 8 }
 
 // tile writes the words of some channels' rows from a bit on; code is that of a
 // channel of the tile at a position of its column.
-func (w *wordWriter) tile(bit int, l target.Layout, code func(channel, i int) byte) {
+func (w *wordWriter) tile(bit int, l processor.Layout, code func(channel, i int) byte) {
 	units := max(1, l.Units)
 	word, field, step, unit := 0, 0, 0, 0
 	for range l.Groups * l.Words * l.Fields {

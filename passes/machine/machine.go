@@ -8,7 +8,7 @@ import (
 
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
-	"github.com/dnnc/dnnc/ir/target"
+	"github.com/dnnc/dnnc/ir/processor"
 	"github.com/dnnc/dnnc/passes/pass"
 )
 
@@ -27,7 +27,7 @@ func Select(_ context.Context, m *ir.Module, env *pass.Env) error {
 		if env.Small && n.Op.HasWeights() {
 			n.Set("unroll", smallRound)
 		}
-		k := target.Choose(n, env.Target)
+		k := processor.Choose(n, env.Target)
 		if k == nil {
 			list.Add(n.Pos, diag.Unsupported, "%s: no kernel for this %s on %s", n.Name(), n.Op, env.Target.Name)
 			continue
@@ -51,7 +51,7 @@ func Select(_ context.Context, m *ir.Module, env *pass.Env) error {
 
 // within has steps that take more memory than there is computed by the first family that
 // takes no more, or by the one that takes least; unless the arena does not shrink.
-func within(m *ir.Module, t *target.Target, ram int) {
+func within(m *ir.Module, t *processor.Target, ram int) {
 	_, free := plan(blocksOf(m, t))
 	if free <= ram {
 		return
@@ -71,9 +71,9 @@ func within(m *ir.Module, t *target.Target, ram int) {
 		if bytes() <= ram {
 			continue
 		}
-		var best *target.Kernel
+		var best *processor.Kernel
 		least := 0
-		for _, k := range target.Serving(n, t) {
+		for _, k := range processor.Serving(n, t) {
 			k.Assign(n, t)
 			b := bytes()
 			if best == nil || b < least {
@@ -87,7 +87,7 @@ func within(m *ir.Module, t *target.Target, ram int) {
 	}
 	if _, bytes := plan(blocksOf(m, t)); bytes >= free {
 		for _, n := range m.Ops {
-			target.Choose(n, t).Assign(n, t)
+			processor.Choose(n, t).Assign(n, t)
 		}
 	}
 }

@@ -8,7 +8,7 @@ import (
 
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
-	"github.com/dnnc/dnnc/ir/target"
+	"github.com/dnnc/dnnc/ir/processor"
 	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/runtime/interp"
 )
@@ -49,7 +49,7 @@ func Memory(_ context.Context, m *ir.Module, env *pass.Env) error {
 }
 
 // blocksOf lists the memory that needs a place, in the order of the schedule.
-func blocksOf(m *ir.Module, t *target.Target) []*block {
+func blocksOf(m *ir.Module, t *processor.Target) []*block {
 	live := ir.Liveness(m)
 	values := map[*ir.Value]*block{}
 	var blocks []*block
@@ -82,8 +82,8 @@ func blocksOf(m *ir.Module, t *target.Target) []*block {
 
 // lag is how far behind its result a node's first argument must begin so that no
 // row of the result reaches a row of the argument that is still to be read.
-func lag(n *ir.Node, t *target.Target) (int, bool) {
-	k := target.FindKernel(n.Word("impl"))
+func lag(n *ir.Node, t *processor.Target) (int, bool) {
+	k := processor.FindKernel(n.Word("impl"))
 	if k == nil || !k.Rows {
 		return 0, false
 	}

@@ -16,7 +16,7 @@ import (
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
-	"github.com/dnnc/dnnc/ir/target"
+	"github.com/dnnc/dnnc/ir/processor"
 	"github.com/dnnc/dnnc/passes"
 	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/passes/robust"
@@ -281,7 +281,7 @@ func (l *lab) choose(ctx context.Context, q *choice, out *chosen) error {
 
 // layers is what a search knows of each layer, formats by rising bytes.
 func (l *lab) layers(layers []*ir.Node, table []pass.LayerCosts) ([]layer, error) {
-	t, err := target.Find(l.x.Target)
+	t, err := processor.Find(l.x.Target)
 	if err != nil {
 		return nil, err
 	}

@@ -20,7 +20,7 @@ import (
 	"github.com/dnnc/dnnc/codegen/llvm"
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
-	"github.com/dnnc/dnnc/ir/target"
+	"github.com/dnnc/dnnc/ir/processor"
 	"github.com/dnnc/dnnc/runtime/emu"
 )
 
@@ -36,9 +36,9 @@ func TestRandomNetworks(t *testing.T) {
 	if testing.Short() {
 		return
 	}
-	var targets []*target.Target
+	var targets []*processor.Target
 	for _, name := range []string{"x86_64", "armv7"} {
-		tgt, err := target.Find(name)
+		tgt, err := processor.Find(name)
 		require.NoError(t, err)
 		if _, err := llvm.Find(""); err != nil {
 			t.Skip(err)
@@ -64,9 +64,9 @@ func TestCFilesOfRandomNetworks(t *testing.T) {
 	if os.Getenv("DNNC_FULL") != "" {
 		n = 1000
 	}
-	var targets []*target.Target
+	var targets []*processor.Target
 	for _, name := range []string{"x86_64", "armv7", "armv7em", "armv6m"} {
-		tgt, err := target.Find(name)
+		tgt, err := processor.Find(name)
 		require.NoError(t, err)
 		targets = append(targets, tgt)
 	}

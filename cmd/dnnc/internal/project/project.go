@@ -20,7 +20,7 @@ import (
 	"github.com/dnnc/dnnc/frontend/dataset"
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
-	"github.com/dnnc/dnnc/ir/target"
+	"github.com/dnnc/dnnc/ir/processor"
 	"github.com/dnnc/dnnc/passes/pass"
 )
 
@@ -90,7 +90,7 @@ func Init(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Wri
 	if len(args) > 3 {
 		k.target = args[3]
 	}
-	t, err := target.Find(k.target)
+	t, err := processor.Find(k.target)
 	if err != nil {
 		return err
 	}
@@ -161,7 +161,7 @@ type project struct {
 // cores are the processors that a target's code runs on as conditions of a CMSIS-Pack
 // (FilterType): those of its family, or the one that refines it. What a processor may
 // lack, the device must be said to have.
-func cores(t *target.Target) (list []string) {
+func cores(t *processor.Target) (list []string) {
 	cpus := []string{t.CPU}
 	if !strings.Contains(t.Name, ":") {
 		for _, c := range t.CPUs {
@@ -169,7 +169,7 @@ func cores(t *target.Target) (list []string) {
 		}
 	}
 	may := func(feature string) bool {
-		return t.Has(feature) && slices.ContainsFunc(t.Known, func(k target.Feature) bool { return k.Name == feature })
+		return t.Has(feature) && slices.ContainsFunc(t.Known, func(k processor.Feature) bool { return k.Name == feature })
 	}
 	for _, c := range cpus {
 		name, ok := strings.CutPrefix(c, "cortex-m")

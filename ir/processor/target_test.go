@@ -1,4 +1,4 @@
-package target_test
+package processor_test
 
 import (
 	"slices"
@@ -7,14 +7,14 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/dnnc/dnnc/ir/target"
+	"github.com/dnnc/dnnc/ir/processor"
 )
 
 func TestEveryNameFindsItself(t *testing.T) {
-	names := target.Names()
+	names := processor.Names()
 	assert.True(t, slices.Contains(names, "armv7em:cortex-m7") && slices.Contains(names, "aarch64+dotprod"))
 	for _, name := range names {
-		got, err := target.Find(name)
+		got, err := processor.Find(name)
 		require.NoError(t, err)
 		assert.Equal(t, name, got.Name)
 		assert.True(t, slices.IsSorted(got.Features), name)
@@ -35,13 +35,13 @@ func TestRefine(t *testing.T) {
 		{"riscv32", "", "-m+a", "riscv32+a-m", "+a,+c,-m"},
 		{"x86_64+avxvnni", "", "", "x86_64+avxvnni", "+avx2,+avxvnni,+sse4.1"},
 	} {
-		x, err := target.Find(c.name)
+		x, err := processor.Find(c.name)
 		require.NoError(t, err)
 		x, err = x.Refine(c.cpu, c.features)
 		require.NoError(t, err, c)
 		assert.Equal(t, c.want, x.Name)
 		assert.Equal(t, c.attributes, x.Attributes(), c.want)
-		again, err := target.Find(x.Name)
+		again, err := processor.Find(x.Name)
 		require.NoError(t, err)
 		assert.Equal(t, x, again)
 	}
@@ -64,7 +64,7 @@ func TestUnknownNamesGetSuggestions(t *testing.T) {
 		"armv7em:":            "",
 		"x86_64+avx512vnni+x": "no feature",
 	} {
-		_, err := target.Find(name)
+		_, err := processor.Find(name)
 		if name == "armv7em:" {
 			assert.NoError(t, err)
 			continue
@@ -76,7 +76,7 @@ func TestUnknownNamesGetSuggestions(t *testing.T) {
 
 // TestRunners finds a machine for everything but what no emulator knows.
 func TestRunners(t *testing.T) {
-	for _, x := range target.All() {
+	for _, x := range processor.All() {
 		r := x.Runner(0, 0)
 		if x.Has("avxvnni") || x.Has("avx512vnni") {
 			assert.Nil(t, r, x.Name)
@@ -87,13 +87,13 @@ func TestRunners(t *testing.T) {
 			assert.Contains(t, r.Covers, f)
 		}
 	}
-	m0, err := target.Find("armv6m")
+	m0, err := processor.Find("armv6m")
 	require.NoError(t, err)
 	assert.Equal(t, "microbit", m0.Runner(100<<10, 10<<10).Command[2])
 	assert.Equal(t, "mps2-an385", m0.Runner(100<<10, 20<<10).Command[2])
 	assert.Equal(t, "mps2-an385", m0.Runner(300<<10, 10<<10).Command[2])
 	assert.Nil(t, m0.Runner(5<<20, 0))
-	m7, err := target.Find("armv7em:cortex-m7")
+	m7, err := processor.Find("armv7em:cortex-m7")
 	require.NoError(t, err)
 	assert.Equal(t, "mps2-an500", m7.Runner(0, 0).Command[2])
 }

@@ -1,4 +1,4 @@
-package target_test
+package processor_test
 
 import (
 	"testing"
@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/dnnc/dnnc/ir"
-	"github.com/dnnc/dnnc/ir/target"
+	"github.com/dnnc/dnnc/ir/processor"
 )
 
 // TestCyclesAreNearCounts holds the cost model to instructions counted under the
@@ -40,7 +40,7 @@ func TestCyclesAreNearCounts(t *testing.T) {
 		{"armv8.1m", conv, "i8", 1.46}, {"armv8.1m", conv, "odd2", 1.46}, {"armv8.1m", full, "i8", .066}, {"armv8.1m", one, "i8", .473}, {"armv8.1m", depthwise, "i8", .492},
 		{"armv8.1m", wide, "i8", 1.17}, {"armv8.1m", wide, "odd1", 1.20}, {"aarch64+dotprod", wide, "i8", .986},
 	} {
-		tgt, err := target.Find(c.target)
+		tgt, err := processor.Find(c.target)
 		require.NoError(t, err)
 		e, ok := ir.ParseElem(c.format)
 		require.True(t, ok)

@@ -1,4 +1,4 @@
-package target
+package processor
 
 // Tag_ABI_VFP_args 3: no float crosses the interface, so the object links into
 // soft-, softfp- and hard-float programs.

@@ -1,7 +1,7 @@
-// Package target describes the processors that dnnc compiles for, as data:
+// Package processor describes the processors that dnnc compiles for, as data:
 // what LLVM must be told, what runs their programs here, and which kernels
 // they have. Passes and code generation read it; nothing here decides.
-package target
+package processor
 
 import (
 	"maps"

@@ -1,4 +1,4 @@
-package target
+package processor
 
 import "github.com/dnnc/dnnc/ir"
 
