@@ -69,7 +69,7 @@ func convBlocks(g *generator) error {
 	b := g.b
 	g.clear(loop.Int(0), g.n.Out.Type.Shape.Size())
 	b.For("block", loop.Int(0), loop.Int(w.OutC), block, func(at loop.Expr) {
-		first := read(b.Var("first", loop.Op(loop.SMin, at, loop.Int(w.OutC-block))))
+		first := b.Let("first", loop.Op(loop.SMin, at, loop.Int(w.OutC-block)))
 		decode(first)
 		k.tiles(w, true, gather, compute, func(do func(group, input loop.Expr)) { do(first, loop.Int(0)) })
 	})
@@ -104,7 +104,7 @@ func (k *micro) bookBlock(w kernels.Window, row int) (func(first loop.Expr), err
 	return func(first loop.Expr) {
 		b.For("tile", loop.Int(0), loop.Int(k.rows), k.channels, func(tile loop.Expr) {
 			b.For("unit", loop.Int(0), loop.Int(k.channels), 1, func(unit loop.Expr) {
-				base := read(b.Var("base", loop.Sum(loop.Scaled(tile, row), loop.Scaled(unit, lanes))))
+				base := b.Let("base", loop.Sum(loop.Scaled(tile, row), loop.Scaled(unit, lanes)))
 				codes.each(loop.Sum(first, tile, unit), func(code, at loop.Expr, weights int) {
 					to := b.Cursor("to", g.scratch, loop.Sum(loop.Scaled(loop.Sum(base, loop.Scaled(at, k.channels)), bytes), loop.Int(k.decodedAt)))
 					for i := range weights {

@@ -85,7 +85,7 @@ func (b *book) each(channel loop.Expr, do func(code, at loop.Expr, weights int))
 	build.For("tap", loop.Int(0), loop.Int(b.taps), 1, func(tap loop.Expr) {
 		at := func(group loop.Expr) (code, place loop.Expr) {
 			i := loop.Sum(first, loop.Scaled(tap, b.groups), group)
-			q := read(build.Var("q", loop.Scaled(loop.To(loop.ZExt, b.packed(i), 32), b.d)))
+			q := build.Let("q", loop.Scaled(loop.To(loop.ZExt, b.packed(i), 32), b.d))
 			return q, loop.Sum(loop.Scaled(tap, b.channels), loop.Scaled(group, b.d))
 		}
 		build.For("group", loop.Int(0), loop.Int(full), 1, func(group loop.Expr) {
@@ -101,7 +101,7 @@ func (b *book) each(channel loop.Expr, do func(code, at loop.Expr, weights int))
 
 // weight is the integer of a code's i-th weight, as an i8.
 func (b *book) weight(code loop.Expr, i int) loop.Expr {
-	return load(b.rows, loop.Sum(code, loop.Int(i)), loop.I8)
+	return loop.At(b.rows, loop.Sum(code, loop.Int(i)), loop.I8)
 }
 
 // convDecode decodes the weights of a tile of output channels into scratch, once
@@ -117,7 +117,7 @@ func convDecode(g *generator) error {
 	pads, taps := padTable(g), 2*size
 	g.clear(loop.Int(0), g.n.Out.Type.Shape.Size())
 	b.For("tile", loop.Int(0), loop.Int(w.OutC), lanes, func(tile loop.Expr) {
-		first := read(b.Var("first", loop.Op(loop.SMin, tile, loop.Int(w.OutC-lanes))))
+		first := b.Let("first", loop.Op(loop.SMin, tile, loop.Int(w.OutC-lanes)))
 		for j := range lanes {
 			k.each(loop.Sum(first, loop.Int(j)), func(code, at loop.Expr, weights int) {
 				for i := range weights {
@@ -131,14 +131,14 @@ func convDecode(g *generator) error {
 				gather(g, w.KH, w.KW, w.InC, 0, pads, loop.Int(0), oy, ox)
 				acc := b.Var("acc", loop.Num(loop.Type{Bits: k.acc, Lanes: lanes}, 0))
 				b.For("k", loop.Int(0), loop.Int(size), 1, func(i loop.Expr) {
-					v := load(g.scratch, loop.Sum(loop.Scaled(i, lanes), loop.Int(taps)), loop.I8.Vec(lanes))
-					x := loop.To(loop.SExt, load(g.scratch, loop.Scaled(i, 2), loop.I16), k.acc)
-					b.Set(acc, loop.Sum(read(acc), loop.Op(loop.Mul, loop.To(loop.SExt, v, k.acc), &loop.Splat{A: x, Lanes: lanes})))
+					v := loop.At(g.scratch, loop.Sum(loop.Scaled(i, lanes), loop.Int(taps)), loop.I8.Vec(lanes))
+					x := loop.To(loop.SExt, loop.At(g.scratch, loop.Scaled(i, 2), loop.I16), k.acc)
+					b.Set(acc, loop.Sum(acc.Get(), loop.Op(loop.Mul, loop.To(loop.SExt, v, k.acc), &loop.Splat{A: x, Lanes: lanes})))
 				})
 				for j := range lanes {
 					c := loop.Sum(first, loop.Int(j))
 					at := loop.Sum(g.pixel(w, row, ox), c)
-					k.rq.store(k.finish(&loop.Extract{A: read(acc), Lane: j}, nil, c), c, at)
+					k.rq.store(k.finish(&loop.Extract{A: acc.Get(), Lane: j}, nil, c), c, at)
 				}
 			})
 		})
@@ -159,12 +159,12 @@ func linearDecode(g *generator) error {
 		acc := b.Var("acc", loop.Num(loop.Type{Bits: k.acc, Lanes: 1}, 0))
 		k.each(c, func(code, at loop.Expr, weights int) {
 			for i := range weights {
-				x := load(g.scratch, loop.Scaled(loop.Sum(at, loop.Int(i)), 2), loop.I16)
+				x := loop.At(g.scratch, loop.Scaled(loop.Sum(at, loop.Int(i)), 2), loop.I16)
 				v := k.weight(code, i)
-				b.Set(acc, loop.Sum(read(acc), loop.Op(loop.Mul, loop.To(loop.SExt, x, k.acc), loop.To(loop.SExt, v, k.acc))))
+				b.Set(acc, loop.Sum(acc.Get(), loop.Op(loop.Mul, loop.To(loop.SExt, x, k.acc), loop.To(loop.SExt, v, k.acc))))
 			}
 		})
-		k.rq.store(k.finish(read(acc), nil, c), c, c)
+		k.rq.store(k.finish(acc.Get(), nil, c), c, c)
 	})
 	return nil
 }

@@ -77,7 +77,7 @@ func (k *micro) decodePart(p *pass, l processor.Layout, n, channels, to, from, b
 		dst := b.Cursor("dst", k.g.scratch, first)
 		b.For("word", loop.Int(0), loop.Int(l.Groups*l.Words), 1, func(loop.Expr) {
 			t := k.product.word()
-			word := read(b.Var("word", &loop.Load{From: words, Offset: loop.Int(0), T: t, Align: 8}))
+			word := b.Let("word", &loop.Load{From: words, Offset: loop.Int(0), T: t, Align: 8})
 			b.Advance(words, k.m.Word)
 			for f := range l.Fields {
 				v := value(k.product.field(p, word, f), &loop.Load{From: dst, Offset: loop.Int(0), T: t, Align: 8})
@@ -89,12 +89,12 @@ func (k *micro) decodePart(p *pass, l processor.Layout, n, channels, to, from, b
 			row := loop.Sum(loop.Scaled(tile, channels), unit)
 			b.For("i", loop.Int(k.k-l.Rest), loop.Int(k.k), 1, func(i loop.Expr) {
 				at := loop.Sum(loop.Scaled(loop.Sum(loop.Scaled(row, l.Rest), i, loop.Int(l.Rest-k.k)), p.bits), loop.Int(bit))
-				q := k.codeAt(p, read(b.Var("bit", at)))
+				q := k.codeAt(p, b.Let("bit", at))
 				// Products of a tile's channels lie side by side.
 				product := loop.Op(loop.LShr, i, loop.Int(bits.TrailingZeros(uint(k.m.Lanes))))
 				dst := loop.Sum(first, loop.Scaled(loop.Sum(loop.Scaled(product, channels), unit), k.m.Lanes), loop.Op(loop.And, i, loop.Int(k.m.Lanes-1)))
-				dst = read(b.Var("dst", dst))
-				v := value(q, loop.To(loop.ZExt, load(k.g.scratch, dst, loop.I8), 32))
+				dst = b.Let("dst", dst)
+				v := value(q, loop.To(loop.ZExt, loop.At(k.g.scratch, dst, loop.I8), 32))
 				b.Store(k.g.scratch, dst, loop.To(loop.Trunc, v, 8))
 			})
 		})
@@ -114,10 +114,10 @@ func (k *micro) decodeStream(i, low int, from loop.Expr) {
 	dst, bit := b.Cursor("dst", k.g.scratch, loop.Int(k.decodedAt)), b.Var("bit", loop.Scaled(from, k.k*p.bits))
 	one := func(loop.Expr) {
 		old := loop.To(loop.ZExt, &loop.Load{From: dst, Offset: loop.Int(0), T: loop.I16, Align: 2}, 32)
-		v := k.value(i, low, k.codeAt(p, read(bit)), old)
+		v := k.value(i, low, k.codeAt(p, bit.Get()), old)
 		b.StoreAligned(dst, loop.Int(0), loop.To(loop.Trunc, v, 16), 2)
 		b.Advance(dst, 2)
-		b.Set(bit, loop.Sum(read(bit), loop.Int(p.bits)))
+		b.Set(bit, loop.Sum(bit.Get(), loop.Int(p.bits)))
 	}
 	part := func(n, channels int) {
 		if n == 0 {
@@ -155,7 +155,7 @@ func (k *micro) decodeWords(i, low int, from loop.Expr, each int) {
 	dst := b.Cursor("dst", k.g.scratch, loop.Int(k.decodedAt))
 	b.For("round", loop.Int(0), loop.Int(k.groups*k.rows*k.k/each), 1, func(loop.Expr) {
 		word := &loop.Load{From: words, Offset: loop.Int(0), T: loop.Type{Bits: 8 * bytes, Lanes: 1}, Align: bytes}
-		w := read(b.Var("word", loop.To(loop.ZExt, word, 32)))
+		w := b.Let("word", loop.To(loop.ZExt, word, 32))
 		b.Advance(words, bytes)
 		for f := range each {
 			old := loop.To(loop.ZExt, &loop.Load{From: dst, Offset: loop.Int(2 * f), T: loop.I16, Align: 2}, 32)
@@ -169,6 +169,6 @@ func (k *micro) decodeWords(i, low int, from loop.Expr, each int) {
 // codeAt is the code of a pass at a bit of its data, as an i32: codes of fewer
 // than 8 bits alone.
 func (k *micro) codeAt(p *pass, bit loop.Expr) loop.Expr {
-	q := loop.To(loop.ZExt, load(p.data, loop.Op(loop.LShr, bit, loop.Int(3)), loop.I8), 32)
+	q := loop.To(loop.ZExt, loop.At(p.data, loop.Op(loop.LShr, bit, loop.Int(3)), loop.I8), 32)
 	return loop.Op(loop.And, loop.Op(loop.LShr, q, loop.Op(loop.And, bit, loop.Int(7))), loop.Int(1<<p.bits-1))
 }

@@ -56,9 +56,9 @@ func convDepthwise(g *generator) error {
 	window := processor.DepthwiseWeights(len(codes)) // byte of a gathered window
 	weights := loop.Arg{Region: g.scratch}
 	g.rows(w, false, func(oy, row loop.Expr) {
-		iy := read(b.Var("iy", loop.Sum(loop.Scaled(oy, w.StrideH), loop.Int(-w.PadT))))
+		iy := b.Let("iy", loop.Sum(loop.Scaled(oy, w.StrideH), loop.Int(-w.PadT)))
 		b.For("ox", loop.Int(0), loop.Int(g.columns(w)), 1, func(ox loop.Expr) {
-			ix, at := read(b.Var("ix", loop.Sum(loop.Scaled(ox, w.StrideW), loop.Int(-w.PadL)))), g.pixel(w, row, ox)
+			ix, at := b.Let("ix", loop.Sum(loop.Scaled(ox, w.StrideW), loop.Int(-w.PadL))), g.pixel(w, row, ox)
 			whole := func() {
 				first := loop.Scaled(loop.Sum(loop.Scaled(iy, w.InW), ix), channels)
 				b.Call(pixel, []loop.Expr{first, loop.Int(w.InW * channels), at}, []loop.Arg{{Region: g.args[0]}, weights, {Region: g.out}})
@@ -122,7 +122,7 @@ func (l *layer) codesOf(round loop.Expr) []loop.Expr {
 	codes := make([]loop.Expr, codesAtOnce)
 	for i, p := range l.elem.Planes() {
 		word := &loop.Load{From: l.planes[i], Offset: loop.Scaled(round, p), T: loop.Type{Bits: codesAtOnce * p, Lanes: 1}, Align: p}
-		w := read(l.g.b.Var("word", loop.To(loop.ZExt, word, 32)))
+		w := l.g.b.Let("word", loop.To(loop.ZExt, word, 32))
 		for f, q := range codes {
 			codes[f] = l.join(q, loop.Op(loop.And, loop.Op(loop.LShr, w, loop.Int(f*p)), loop.Int(1<<p-1)), p)
 		}
@@ -137,9 +137,9 @@ func (l *layer) vectorsOf(round loop.Expr) []loop.Expr {
 	t := loop.I16.Vec(codesAtOnce)
 	codes := make([]loop.Expr, vectorsAtOnce)
 	for i, p := range l.elem.Planes() {
-		load := func(first, n int) loop.Expr {
+		halves := func(first, n int) loop.Expr {
 			at := loop.Sum(loop.Scaled(round, vectorsAtOnce*p), loop.Int(first*half/8))
-			return read(l.g.b.Var("halves", &loop.Load{From: l.planes[i], Offset: at, T: loop.I16.Vec(n), Align: 2}))
+			return l.g.b.Let("halves", &loop.Load{From: l.planes[i], Offset: at, T: loop.I16.Vec(n), Align: 2})
 		}
 		for v := range codes {
 			first := v * codesAtOnce * p / half
@@ -151,9 +151,9 @@ func (l *layer) vectorsOf(round loop.Expr) []loop.Expr {
 			}
 			var w loop.Expr
 			if mask[0] == mask[codesAtOnce-1] {
-				w = &loop.Splat{A: load(first, 1), Lanes: codesAtOnce}
+				w = &loop.Splat{A: halves(first, 1), Lanes: codesAtOnce}
 			} else { // from all halves: few of them are no vector of the processor's
-				w = &loop.Shuffle{A: load(0, p), Mask: mask}
+				w = &loop.Shuffle{A: halves(0, p), Mask: mask}
 			}
 			codes[v] = l.join(codes[v], loop.Op(loop.And, loop.Op(loop.LShr, w, shift), loop.Num(t, 1<<p-1)), p)
 		}
@@ -218,14 +218,14 @@ func depthwiseWindow(g *generator, w kernels.Window) *loop.Func {
 			})
 		}
 		b.For("ky", loop.Int(0), loop.Int(w.KH), 1, func(ky loop.Expr) {
-			iy := read(b.Var("y", loop.Sum(v[0], ky)))
+			iy := b.Let("y", loop.Sum(v[0], ky))
 			b.For("kx", loop.Int(0), loop.Int(w.KW), 1, func(kx loop.Expr) {
-				ix := read(b.Var("x", loop.Sum(v[1], kx)))
+				ix := b.Let("x", loop.Sum(v[1], kx))
 				inside := loop.Op(loop.And, loop.Op(loop.ULt, iy, loop.Int(w.InH)), loop.Op(loop.ULt, ix, loop.Int(w.InW)))
 				b.If(inside, func() {
 					from := b.Cursor("from", x, loop.Scaled(loop.Sum(loop.Scaled(iy, w.InW), ix), channels))
 					copies(func() loop.Expr {
-						value := read(b.Var("v", load(from, loop.Int(0), t)))
+						value := b.Let("v", loop.At(from, loop.Int(0), t))
 						b.Advance(from, lanes)
 						return value
 					})
@@ -261,9 +261,9 @@ func depthwisePixel(g *generator, w kernels.Window, rq requant, constants *loop.
 					fourPairs(b, from, at, ws, acc)
 				} else {
 					for j := range acc {
-						in := loop.To(loop.SExt, load(from, loop.Int(at+j*lanes), loop.I8.Vec(lanes)), bits)
+						in := loop.To(loop.SExt, loop.At(from, loop.Int(at+j*lanes), loop.I8.Vec(lanes)), bits)
 						c := &loop.Load{From: ws, Offset: loop.Int(2 * j * lanes), T: loop.I16.Vec(lanes), Align: 2}
-						b.Set(acc[j], loop.Sum(read(acc[j]), loop.Op(loop.Mul, in, loop.To(loop.SExt, c, bits))))
+						b.Set(acc[j], loop.Sum(acc[j].Get(), loop.Op(loop.Mul, in, loop.To(loop.SExt, c, bits))))
 					}
 				}
 				b.Advance(ws, 2*n*lanes)
@@ -320,11 +320,11 @@ func depthwisePixel(g *generator, w kernels.Window, rq requant, constants *loop.
 func wide(acc []*loop.Var) (sums []loop.Expr) {
 	for _, a := range acc {
 		if a.Type.Bits == 32 {
-			sums = append(sums, read(a))
+			sums = append(sums, a.Get())
 			continue
 		}
 		for first := 0; first < a.Type.Lanes; first += 4 {
-			half := &loop.Shuffle{A: read(a), Mask: []int{first, first + 1, first + 2, first + 3}}
+			half := &loop.Shuffle{A: a.Get(), Mask: []int{first, first + 1, first + 2, first + 3}}
 			sums = append(sums, loop.To(loop.SExt, half, 32))
 		}
 	}
@@ -339,11 +339,11 @@ func pairs(g *generator) bool {
 // fourPairs adds the products of one tap of four channels, whose inputs lie at a
 // byte from a cursor on; the weights are in the order of bytes 0, 2, 1, 3.
 func fourPairs(b *loop.Builder, from *loop.Cursor, at int, ws *loop.Cursor, acc []*loop.Var) {
-	word := read(b.Var("word", load(from, loop.Int(at), loop.I32)))
+	word := b.Let("word", loop.At(from, loop.Int(at), loop.I32))
 	for i, half := range []loop.Expr{word, loop.Instr("ror8", word)} {
-		x := read(b.Var("x", loop.Instr("sxtb16", half)))
-		c := read(b.Var("c", &loop.Load{From: ws, Offset: loop.Int(4 * i), T: loop.I32, Align: 2}))
-		b.Set(acc[i], loop.Instr("smlabb", x, c, read(acc[i])))
-		b.Set(acc[2+i], loop.Instr("smlatt", x, c, read(acc[2+i])))
+		x := b.Let("x", loop.Instr("sxtb16", half))
+		c := b.Let("c", &loop.Load{From: ws, Offset: loop.Int(4 * i), T: loop.I32, Align: 2})
+		b.Set(acc[i], loop.Instr("smlabb", x, c, acc[i].Get()))
+		b.Set(acc[2+i], loop.Instr("smlatt", x, c, acc[2+i].Get()))
 	}
 }

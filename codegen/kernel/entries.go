@@ -54,7 +54,7 @@ func (i Interface) entries(m *ir.Module, p *loop.Program, steps []*loop.Func) {
 	dispatch.Ints = []*loop.Var{index}
 	b := loop.NewBuilder(dispatch)
 	for k := range steps {
-		b.If(loop.Op(loop.Eq, read(index), loop.Int(k)), func() {
+		b.If(loop.Op(loop.Eq, index.Get(), loop.Int(k)), func() {
 			one(b, dispatch, k)
 			b.Return(loop.Int(0))
 		}, nil)
@@ -71,7 +71,7 @@ func (i Interface) entries(m *ir.Module, p *loop.Program, steps []*loop.Func) {
 	step := i.entry(m, "_step")
 	step.Ints = []*loop.Var{{Name: "index", Type: loop.I32}}
 	b = loop.NewBuilder(step)
-	b.Return(through(b, step, read(step.Ints[0])))
+	b.Return(through(b, step, step.Ints[0].Get()))
 
 	begin := &loop.Func{Name: i.Prefix + "_run_begin", Params: []*loop.Param{{Name: "arena", Untyped: true}}}
 	b = loop.NewBuilder(begin)
@@ -82,13 +82,13 @@ func (i Interface) entries(m *ir.Module, p *loop.Program, steps []*loop.Func) {
 	next := i.entry(m, "_run_step")
 	arena := next.Params[len(next.Params)-1]
 	b = loop.NewBuilder(next)
-	k := read(b.Var("step", &loop.Load{From: arena, Offset: at, T: loop.I32, Align: StepStateBytes}))
+	k := b.Let("step", &loop.Load{From: arena, Offset: at, T: loop.I32, Align: StepStateBytes})
 	count := loop.Int(len(steps))
 	b.If(loop.Op(loop.ULt, k, count), nil, func() { b.Return(loop.Int(-1)) })
 	b.StoreAligned(arena, at, count, StepStateBytes)
 	status := through(b, next, k)
 	b.If(status, func() { b.Return(loop.Int(-1)) }, nil)
-	following := read(b.Var("next", loop.Sum(k, loop.Int(1))))
+	following := b.Let("next", loop.Sum(k, loop.Int(1)))
 	b.StoreAligned(arena, at, following, StepStateBytes)
 	b.Return(loop.Op(loop.Sub, count, following))
 

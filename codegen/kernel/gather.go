@@ -67,7 +67,7 @@ func (k *micro) tiles(w kernels.Window, cleared bool, gather, tile *loop.Func, e
 		b.For("tx", loop.Int(0), loop.Int(ow), count, func(tx loop.Expr) {
 			ox := tx
 			if ow%count != 0 {
-				ox = read(b.Var("ox", loop.Op(loop.SMin, tx, loop.Int(ow-count))))
+				ox = b.Let("ox", loop.Op(loop.SMin, tx, loop.Int(ow-count)))
 			}
 			each(func(group, first loop.Expr) {
 				ints := []loop.Expr{group, loop.Int(0), g.pixel(w, row, ox)}
@@ -131,7 +131,7 @@ func (k *micro) total(sum *loop.Var) loop.Expr {
 	if sum == nil {
 		return loop.Int(0)
 	}
-	return loop.Scaled(read(sum), int(k.odd))
+	return loop.Scaled(sum.Get(), int(k.odd))
 }
 
 // window writes the function that gathers the window of one pixel, and gives what
@@ -153,9 +153,9 @@ func (k *micro) window(w kernels.Window) *loop.Func {
 			run, step = 1, w.DilW
 		}
 		b.For("ky", loop.Int(0), loop.Int(w.KH), 1, func(ky loop.Expr) {
-			iy := read(b.Var("iy", loop.Sum(loop.Scaled(v[1], w.StrideH), loop.Scaled(ky, w.DilH), loop.Int(-w.PadT))))
+			iy := b.Let("iy", loop.Sum(loop.Scaled(v[1], w.StrideH), loop.Scaled(ky, w.DilH), loop.Int(-w.PadT)))
 			b.For("kx", loop.Int(0), loop.Int(w.KW/run), 1, func(kx loop.Expr) {
-				ix := read(b.Var("ix", loop.Sum(loop.Scaled(v[2], w.StrideW), loop.Scaled(kx, step), loop.Int(-w.PadL))))
+				ix := b.Let("ix", loop.Sum(loop.Scaled(v[2], w.StrideW), loop.Scaled(kx, step), loop.Int(-w.PadL)))
 				c := &columnWriter{micro: k, at: loop.Sum(loop.Scaled(ky, w.KW*in), loop.Scaled(kx, run*in)), base: v[3], scratch: scratch, taps: in, sum: sum}
 				from := loop.Sum(loop.Scaled(loop.Sum(loop.Scaled(iy, w.InW), ix), w.InC), first)
 				if w.PadT+w.PadL+w.PadB+w.PadR == 0 {
@@ -169,12 +169,12 @@ func (k *micro) window(w kernels.Window) *loop.Func {
 					b.Set(left, loop.Int(run))
 					b.Set(right, loop.Int(0))
 				})
-				b.Set(left, loop.Op(loop.SMin, read(left), loop.Int(run)))
-				b.Set(right, loop.Op(loop.SMin, read(right), loop.Op(loop.Sub, loop.Int(run), read(left))))
-				inside := loop.Op(loop.Sub, loop.Op(loop.Sub, loop.Int(run), read(left)), read(right))
-				c.fill(first, read(left))
-				c.copy(x, loop.Sum(from, loop.Scaled(read(left), w.InC)), inside)
-				c.fill(first, read(right))
+				b.Set(left, loop.Op(loop.SMin, left.Get(), loop.Int(run)))
+				b.Set(right, loop.Op(loop.SMin, right.Get(), loop.Op(loop.Sub, loop.Int(run), left.Get())))
+				inside := loop.Op(loop.Sub, loop.Op(loop.Sub, loop.Int(run), left.Get()), right.Get())
+				c.fill(first, left.Get())
+				c.copy(x, loop.Sum(from, loop.Scaled(left.Get(), w.InC)), inside)
+				c.fill(first, right.Get())
 			})
 		})
 		b.Return(k.total(sum))
@@ -228,10 +228,10 @@ func (c *columnWriter) copy(from loop.Region, at, n loop.Expr) {
 				part = c.parts()
 			}
 			for i := 0; i < round; i += 4 {
-				c.four(to, i, load(source, loop.Int(i), loop.I32), c.sum, part)
+				c.four(to, i, loop.At(source, loop.Int(i), loop.I32), c.sum, part)
 			}
 			if part != nil { // two sums of 16 bits
-				b.Set(c.sum, loop.Sum(read(c.sum), c.folded(part, round)))
+				b.Set(c.sum, loop.Sum(c.sum.Get(), c.folded(part, round)))
 			}
 			b.Advance(source, round)
 			b.Advance(to, c.stride(round))
@@ -241,19 +241,19 @@ func (c *columnWriter) copy(from loop.Region, at, n loop.Expr) {
 	if c.taps%4 == 0 {
 		c.words(n, func(i, at loop.Expr) {
 			part := c.parts()
-			v := c.bytes(read(b.Var("word", load(source, i, loop.I32))), part)
+			v := c.bytes(b.Let("word", loop.At(source, i, loop.I32)), part)
 			if c.sum != nil {
-				b.Set(c.sum, loop.Sum(read(c.sum), c.folded(part, 4)))
+				b.Set(c.sum, loop.Sum(c.sum.Get(), c.folded(part, 4)))
 			}
 			b.StoreAligned(to, at, v, 4)
 		})
 		return
 	}
 	c.singles(n, func(i, at loop.Expr) {
-		x := loop.To(loop.SExt, load(source, i, loop.I8), 32)
-		x = read(b.Var("v", loop.Sum(x, loop.Int(int(c.product.shift())))))
+		x := loop.To(loop.SExt, loop.At(source, i, loop.I8), 32)
+		x = b.Let("v", loop.Sum(x, loop.Int(int(c.product.shift()))))
 		if c.sum != nil {
-			b.Set(c.sum, loop.Sum(read(c.sum), x))
+			b.Set(c.sum, loop.Sum(c.sum.Get(), x))
 		}
 		b.Store(to, at, loop.To(loop.Trunc, x, c.m.Input))
 	})
@@ -268,16 +268,16 @@ func (c *columnWriter) sixteens(source, to *loop.Cursor, n loop.Expr) {
 		sums = b.Var("sums", loop.Num(loop.I32.Vec(4), 0))
 	}
 	b.For("c", loop.Int(0), loop.Scaled(n, c.taps/16), 1, func(loop.Expr) {
-		v := read(b.Var("v", load(source, loop.Int(0), t)))
+		v := b.Let("v", loop.At(source, loop.Int(0), t))
 		if sums != nil { // of the inputs themselves
-			b.Set(sums, loop.Instr("padal", loop.Instr("paddl", v, loop.Num(loop.I16.Vec(8), 0)), read(sums)))
+			b.Set(sums, loop.Instr("padal", loop.Instr("paddl", v, loop.Num(loop.I16.Vec(8), 0)), sums.Get()))
 		}
 		add := "addv"
 		if c.product.shift() != 0 {
-			v, add = read(b.Var("v", loop.Op(loop.Xor, v, loop.Num(t, 0x80)))), "addvu"
+			v, add = b.Let("v", loop.Op(loop.Xor, v, loop.Num(t, 0x80))), "addvu"
 		}
 		if sums == nil && c.sum != nil {
-			b.Set(c.sum, loop.Instr(add, v, read(c.sum)))
+			b.Set(c.sum, loop.Instr(add, v, c.sum.Get()))
 		}
 		b.StoreAligned(to, loop.Int(0), v, 8)
 		b.Advance(source, 16)
@@ -285,7 +285,7 @@ func (c *columnWriter) sixteens(source, to *loop.Cursor, n loop.Expr) {
 	})
 	if sums != nil {
 		shifted := loop.Scaled(n, c.taps*int(c.product.shift()))
-		b.Set(c.sum, loop.Sum(read(c.sum), c.product.total(read(sums)), shifted))
+		b.Set(c.sum, loop.Sum(c.sum.Get(), c.product.total(sums.Get()), shifted))
 	}
 }
 
@@ -298,7 +298,7 @@ func (c *columnWriter) fill(first, n loop.Expr) {
 		return
 	}
 	if c.sum != nil {
-		b.Set(c.sum, loop.Sum(read(c.sum), loop.Scaled(n, c.taps*(zero+int(c.product.shift())))))
+		b.Set(c.sum, loop.Sum(c.sum.Get(), loop.Scaled(n, c.taps*(zero+int(c.product.shift())))))
 	}
 	if c.whole() {
 		c.rounds(n, func(round int) {
@@ -329,8 +329,8 @@ func (c *columnWriter) rounds(n loop.Expr, do func(round int)) {
 func (c *columnWriter) words(n loop.Expr, do func(i, at loop.Expr)) {
 	b := c.g.b
 	b.For("c", loop.Int(0), loop.Scaled(n, c.taps), 4, func(i loop.Expr) {
-		do(i, c.micro.at(read(c.next)))
-		b.Set(c.next, loop.Sum(read(c.next), loop.Int(4)))
+		do(i, c.micro.at(c.next.Get()))
+		b.Set(c.next, loop.Sum(c.next.Get(), loop.Int(4)))
 	})
 }
 
@@ -346,8 +346,8 @@ func (c *columnWriter) parts() *parts {
 // folded is the sum of inputs whose bytes plus 128 are summed in parts.
 func (c *columnWriter) folded(p *parts, inputs int) loop.Expr {
 	bias := inputs * int(128-c.product.shift())
-	halves := loop.Sum(loop.Op(loop.Sub, read(p.words), loop.Op(loop.Shl, read(p.odd), loop.Int(8))), read(p.odd))
-	halves = read(c.g.b.Var("halves", loop.Instr("opaque", halves)))
+	halves := loop.Sum(loop.Op(loop.Sub, p.words.Get(), loop.Op(loop.Shl, p.odd.Get(), loop.Int(8))), p.odd.Get())
+	halves = c.g.b.Let("halves", loop.Instr("opaque", halves))
 	return loop.Sum(loop.Op(loop.And, halves, loop.Int(0xffff)), loop.Op(loop.LShr, halves, loop.Int(16)), loop.Int(-bias))
 }
 
@@ -355,8 +355,8 @@ func (c *columnWriter) folded(p *parts, inputs int) loop.Expr {
 func (c *columnWriter) singles(n loop.Expr, do func(i, at loop.Expr)) {
 	b := c.g.b
 	b.For("c", loop.Int(0), loop.Scaled(n, c.taps), 1, func(i loop.Expr) {
-		do(i, c.micro.at(read(c.next)))
-		b.Set(c.next, loop.Sum(read(c.next), loop.Int(1)))
+		do(i, c.micro.at(c.next.Get()))
+		b.Set(c.next, loop.Sum(c.next.Get(), loop.Int(1)))
 	})
 }
 
@@ -364,13 +364,13 @@ func (c *columnWriter) singles(n loop.Expr, do func(i, at loop.Expr)) {
 // and adds them to their sum: where they stay bytes, to parts.
 func (k *micro) four(to *loop.Cursor, c int, word loop.Expr, sum *loop.Var, part *parts) {
 	b := k.g.b
-	word = read(b.Var("word", word))
+	word = b.Let("word", word)
 	if k.m.Input == 16 {
 		for i, half := range []loop.Expr{word, loop.Instr("ror8", word)} {
-			v := read(b.Var("v", loop.Instr("sxtb16", half)))
+			v := b.Let("v", loop.Instr("sxtb16", half))
 			b.StoreAligned(to, loop.Int(k.stride(c+2*i)), v, 4)
 			if sum != nil {
-				b.Set(sum, loop.Instr("smlad", v, loop.Int(0x10001), read(sum)))
+				b.Set(sum, loop.Instr("smlad", v, loop.Int(0x10001), sum.Get()))
 			}
 		}
 		return
@@ -381,11 +381,11 @@ func (k *micro) four(to *loop.Cursor, c int, word loop.Expr, sum *loop.Var, part
 // bytes is four inputs as columns hold them; plus 128 each, they are added to p.
 func (k *micro) bytes(word loop.Expr, p *parts) loop.Expr {
 	b := k.g.b
-	biased := read(b.Var("biased", loop.Op(loop.Xor, word, loop.Num(loop.I32, -0x7f7f7f80))))
+	biased := b.Let("biased", loop.Op(loop.Xor, word, loop.Num(loop.I32, -0x7f7f7f80)))
 	if p != nil {
 		odd := loop.Op(loop.And, loop.Op(loop.LShr, biased, loop.Int(8)), loop.Int(0xff00ff))
-		b.Set(p.words, loop.Sum(read(p.words), biased))
-		b.Set(p.odd, loop.Sum(read(p.odd), odd))
+		b.Set(p.words, loop.Sum(p.words.Get(), biased))
+		b.Set(p.odd, loop.Sum(p.odd.Get(), odd))
 	}
 	if k.product.shift() != 0 {
 		return biased

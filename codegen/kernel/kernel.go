@@ -199,11 +199,11 @@ func (g *generator) rows(w kernels.Window, cleared bool, do func(oy, row loop.Ex
 		return
 	}
 	b.For("py", loop.Int(0), loop.Int(w.OutH()/ph), 1, func(py loop.Expr) {
-		row := read(b.Var("row", loop.Scaled(py, size)))
+		row := b.Let("row", loop.Scaled(py, size))
 		if !cleared {
 			g.clear(row, size)
 		}
-		b.For("dy", loop.Int(0), loop.Int(ph), 1, func(dy loop.Expr) { do(read(b.Var("oy", loop.Sum(loop.Scaled(py, ph), dy))), row) })
+		b.For("dy", loop.Int(0), loop.Int(ph), 1, func(dy loop.Expr) { do(b.Let("oy", loop.Sum(loop.Scaled(py, ph), dy)), row) })
 	})
 }
 
@@ -255,7 +255,7 @@ func (g *generator) function(role string, ints []string, regions []*loop.Param, 
 	values := make([]loop.Expr, len(ints))
 	for i, name := range ints {
 		v := &loop.Var{Name: name, Type: loop.I32}
-		f.Ints, values[i] = append(f.Ints, v), read(v)
+		f.Ints, values[i] = append(f.Ints, v), v.Get()
 	}
 	body(values)
 	g.b = outer
@@ -314,12 +314,6 @@ func Order(s ir.Shape) []int {
 		}
 	}
 	return order
-}
-
-func read(v *loop.Var) loop.Expr { return &loop.Read{Var: v} }
-
-func load(from loop.Region, offset loop.Expr, t loop.Type) loop.Expr {
-	return &loop.Load{From: from, Offset: offset, T: t}
 }
 
 // layer is what convolutions and linear layers share: weights in tiles of a few
@@ -411,12 +405,12 @@ func Pack(e ir.Elem, codes []byte, groups, rows, k, lanes int, order []int) [][]
 // the first group.
 func (l *layer) tile(step loop.Expr) loop.Expr {
 	if l.elem.Kind == ir.I8 {
-		return load(l.planes[0], loop.Scaled(step, l.lanes), loop.I8.Vec(l.lanes))
+		return loop.At(l.planes[0], loop.Scaled(step, l.lanes), loop.I8.Vec(l.lanes))
 	}
 	var code loop.Expr
 	for i, p := range l.elem.Planes() {
 		bytes := l.lanes * p / 8
-		v := load(l.planes[i], loop.Scaled(step, bytes), loop.I8.Vec(bytes))
+		v := loop.At(l.planes[i], loop.Scaled(step, bytes), loop.I8.Vec(bytes))
 		if p < 8 {
 			mask, shift := make([]int, l.lanes), make([]int64, l.lanes)
 			for j := range l.lanes {
@@ -424,7 +418,7 @@ func (l *layer) tile(step loop.Expr) loop.Expr {
 			}
 			var wide loop.Expr = &loop.Shuffle{A: v, Mask: mask}
 			if bytes == 1 {
-				wide = &loop.Splat{A: load(l.planes[i], loop.Scaled(step, bytes), loop.I8), Lanes: l.lanes}
+				wide = &loop.Splat{A: loop.At(l.planes[i], loop.Scaled(step, bytes), loop.I8), Lanes: l.lanes}
 			}
 			t := wide.Type()
 			v = loop.Op(loop.And, loop.Op(loop.LShr, wide, &loop.Lanes{T: t, Values: shift}), loop.Num(t, 1<<p-1))
@@ -453,7 +447,7 @@ func (l *layer) packed(index loop.Expr) loop.Expr {
 	var code loop.Expr
 	for i, p := range l.elem.Planes() {
 		bit := loop.Scaled(index, p)
-		v := load(l.planes[i], loop.Op(loop.LShr, bit, loop.Int(3)), loop.I8)
+		v := loop.At(l.planes[i], loop.Op(loop.LShr, bit, loop.Int(3)), loop.I8)
 		if p < 8 {
 			shift := loop.To(loop.Trunc, loop.Op(loop.And, bit, loop.Int(7)), 8)
 			v = loop.Op(loop.And, loop.Op(loop.LShr, v, shift), loop.Num(loop.I8, 1<<p-1))
@@ -475,7 +469,7 @@ func (l *layer) widen(code loop.Expr) loop.Expr {
 // for odd codes bias + 2*sum - (2^b-1)*(sum of inputs) (R4).
 func (l *layer) finish(sum, inputs, channel loop.Expr) loop.Expr {
 	t := loop.Type{Bits: l.acc, Lanes: 1}
-	bias := load(l.bias, loop.Scaled(channel, l.acc/8), t)
+	bias := loop.At(l.bias, loop.Scaled(channel, l.acc/8), t)
 	if l.elem.Kind != ir.Odd {
 		return loop.Sum(bias, sum)
 	}

@@ -8,7 +8,7 @@ import (
 
 // difference is x-zero of an input element, as an i16.
 func (g *generator) difference(arg int, at loop.Expr) loop.Expr {
-	x := loop.To(loop.SExt, load(g.args[arg], at, loop.I8), 16)
+	x := loop.To(loop.SExt, loop.At(g.args[arg], at, loop.I8), 16)
 	return loop.Op(loop.Sub, x, loop.Num(loop.I16, int64(g.n.Args[arg].Type.Quant.Zero)))
 }
 
@@ -43,9 +43,9 @@ func (l *layer) inputSum(x func(k loop.Expr) loop.Expr) loop.Expr {
 	b := l.g.b
 	sum := b.Var("sum", loop.Num(loop.Type{Bits: l.acc, Lanes: 1}, 0))
 	b.For("k", loop.Int(0), loop.Int(l.k), 1, func(k loop.Expr) {
-		b.Set(sum, loop.Sum(read(sum), loop.To(loop.SExt, x(k), l.acc)))
+		b.Set(sum, loop.Sum(sum.Get(), loop.To(loop.SExt, x(k), l.acc)))
 	})
-	return read(sum)
+	return sum.Get()
 }
 
 // outputs computes all channels of a group for a few pixels that share each
@@ -61,16 +61,16 @@ func (l *layer) outputs(group loop.Expr, pixels []pixel) {
 		}
 		step := loop.Scaled(loop.Sum(loop.Scaled(group, tiles), tile), l.k)
 		b.For("k", loop.Int(0), loop.Int(l.k), 1, func(k loop.Expr) {
-			w := read(b.Var("w", l.widen(l.tile(loop.Sum(step, k)))))
+			w := b.Let("w", l.widen(l.tile(loop.Sum(step, k))))
 			for i, p := range pixels {
 				x := &loop.Splat{A: loop.To(loop.SExt, p.x(k), l.acc), Lanes: l.lanes}
-				b.Set(acc[i], loop.Sum(read(acc[i]), loop.Op(loop.Mul, w, x)))
+				b.Set(acc[i], loop.Sum(acc[i].Get(), loop.Op(loop.Mul, w, x)))
 			}
 		})
 		for i, p := range pixels {
 			for j := range l.lanes {
 				c := loop.Sum(first, loop.Scaled(tile, l.lanes), loop.Int(j))
-				l.rq.store(l.finish(&loop.Extract{A: read(acc[i]), Lane: j}, p.sum, c), c, p.at(c))
+				l.rq.store(l.finish(&loop.Extract{A: acc[i].Get(), Lane: j}, p.sum, c), c, p.at(c))
 			}
 		}
 	})
@@ -83,13 +83,13 @@ func (l *layer) outputs(group loop.Expr, pixels []pixel) {
 			acc[i] = b.Var("acc", loop.Num(loop.Type{Bits: l.acc, Lanes: 1}, 0))
 		}
 		b.For("k", loop.Int(0), loop.Int(l.k), 1, func(k loop.Expr) {
-			w := read(b.Var("w", l.widen(l.single(loop.Sum(index, k)))))
+			w := b.Let("w", l.widen(l.single(loop.Sum(index, k))))
 			for i, p := range pixels {
-				b.Set(acc[i], loop.Sum(read(acc[i]), loop.Op(loop.Mul, w, loop.To(loop.SExt, p.x(k), l.acc))))
+				b.Set(acc[i], loop.Sum(acc[i].Get(), loop.Op(loop.Mul, w, loop.To(loop.SExt, p.x(k), l.acc))))
 			}
 		})
 		for i, p := range pixels {
-			l.rq.store(l.finish(read(acc[i]), p.sum, c), c, p.at(c))
+			l.rq.store(l.finish(acc[i].Get(), p.sum, c), c, p.at(c))
 		}
 	})
 }
@@ -123,10 +123,10 @@ func convTile(g *generator) error {
 				pixels := make([]pixel, count)
 				for i := range pixels {
 					base := 2 * i * k
-					x := read(b.Var("ox", loop.Sum(ox, loop.Int(i))))
+					x := b.Let("ox", loop.Sum(ox, loop.Int(i)))
 					gather(g, w.KH, w.KW, in, base, pads, group, oy, x)
 					taps := func(k loop.Expr) loop.Expr {
-						return load(g.scratch, loop.Sum(loop.Scaled(k, 2), loop.Int(base)), loop.I16)
+						return loop.At(g.scratch, loop.Sum(loop.Scaled(k, 2), loop.Int(base)), loop.I16)
 					}
 					pixels[i] = pixel{
 						x: taps, sum: l.inputSum(taps),
@@ -159,14 +159,14 @@ func gather(g *generator, kh, kw, in, base int, pads *loop.Global, group, oy, ox
 	w, b := interp.Window(g.n), g.b
 	first := loop.Scaled(group, in)
 	b.For("ky", loop.Int(0), loop.Int(kh), 1, func(ky loop.Expr) {
-		y := read(b.Var("iy", loop.Sum(loop.Scaled(oy, w.StrideH), loop.Scaled(ky, w.DilH), loop.Int(-w.PadT))))
+		y := b.Let("iy", loop.Sum(loop.Scaled(oy, w.StrideH), loop.Scaled(ky, w.DilH), loop.Int(-w.PadT)))
 		b.For("kx", loop.Int(0), loop.Int(kw), 1, func(kx loop.Expr) {
-			x := read(b.Var("ix", loop.Sum(loop.Scaled(ox, w.StrideW), loop.Scaled(kx, w.DilW), loop.Int(-w.PadL))))
+			x := b.Let("ix", loop.Sum(loop.Scaled(ox, w.StrideW), loop.Scaled(kx, w.DilW), loop.Int(-w.PadL)))
 			to := func(c loop.Expr) loop.Expr {
 				tap := loop.Sum(loop.Scaled(ky, kw), kx)
 				return loop.Sum(loop.Scaled(loop.Sum(loop.Scaled(tap, in), c), 2), loop.Int(base))
 			}
-			from := read(b.Var("from", loop.Sum(loop.Scaled(loop.Sum(loop.Scaled(y, w.InW), x), w.InC), first)))
+			from := b.Let("from", loop.Sum(loop.Scaled(loop.Sum(loop.Scaled(y, w.InW), x), w.InC), first))
 			copyPixel := func() {
 				b.For("c", loop.Int(0), loop.Int(in), 1, func(c loop.Expr) {
 					b.Store(g.scratch, to(c), g.difference(0, loop.Sum(from, c)))
@@ -183,7 +183,7 @@ func gather(g *generator, kh, kw, in, base int, pads *loop.Global, group, oy, ox
 				b.For("c", loop.Int(0), loop.Int(in), 1, func(c loop.Expr) {
 					v := loop.Num(loop.I16, 0)
 					if pads != nil {
-						v = loop.To(loop.Trunc, load(pads, loop.Scaled(loop.Sum(first, c), 4), loop.I32), 16)
+						v = loop.To(loop.Trunc, loop.At(pads, loop.Scaled(loop.Sum(first, c), 4), loop.I32), 16)
 					}
 					b.Store(g.scratch, to(c), v)
 				})

@@ -195,31 +195,31 @@ func (k *lookup) group(from, to *loop.Cursor, n int) {
 	}
 	zero := loop.Int(int(uint16(k.zero)) * 0x10001)
 	for i := range fours {
-		word := read(b.Var("word", load(from, loop.Int(4*i), loop.I32)))
+		word := b.Let("word", loop.At(from, loop.Int(4*i), loop.I32))
 		for _, half := range []loop.Expr{word, loop.Instr("ror8", word)} {
-			pairs = append(pairs, read(b.Var("x", loop.Instr("ssub16", loop.Instr("sxtb16", half), zero))))
+			pairs = append(pairs, b.Let("x", loop.Instr("ssub16", loop.Instr("sxtb16", half), zero)))
 		}
 	}
 	var singles []loop.Expr
 	for i := 4 * fours; i < n; i++ {
-		v := loop.To(loop.SExt, load(from, loop.Int(i), loop.I8), 32)
-		singles = append(singles, read(b.Var("x", loop.Op(loop.Sub, v, loop.Int(k.zero)))))
+		v := loop.To(loop.SExt, loop.At(from, loop.Int(i), loop.I8), 32)
+		singles = append(singles, b.Let("x", loop.Op(loop.Sub, v, loop.Int(k.zero))))
 	}
 	b.For("entry", loop.Int(0), loop.Int(k.entries/2), 1, func(loop.Expr) {
 		for entry := range 2 {
 			sum, at := b.Var("sum", loop.Int(0)), entry*k.d
 			for i, x := range pairs {
 				if i%2 == 0 {
-					word := read(b.Var("word", &loop.Load{From: row, Offset: loop.Int(at + 2*i), T: loop.I32, Align: 4}))
-					b.Set(sum, loop.Instr("smlad", loop.Instr("sxtb16", word), x, read(sum)))
-					b.Set(sum, loop.Instr("smlad", loop.Instr("sxtb16", loop.Instr("ror8", word)), pairs[i+1], read(sum)))
+					word := b.Let("word", &loop.Load{From: row, Offset: loop.Int(at + 2*i), T: loop.I32, Align: 4})
+					b.Set(sum, loop.Instr("smlad", loop.Instr("sxtb16", word), x, sum.Get()))
+					b.Set(sum, loop.Instr("smlad", loop.Instr("sxtb16", loop.Instr("ror8", word)), pairs[i+1], sum.Get()))
 				}
 			}
 			for i, x := range singles {
-				t := loop.To(loop.SExt, load(row, loop.Int(at+4*fours+i), loop.I8), 32)
-				b.Set(sum, loop.Sum(read(sum), loop.Op(loop.Mul, t, x)))
+				t := loop.To(loop.SExt, loop.At(row, loop.Int(at+4*fours+i), loop.I8), 32)
+				b.Set(sum, loop.Sum(sum.Get(), loop.Op(loop.Mul, t, x)))
 			}
-			b.StoreAligned(to, loop.Int(2*entry), loop.To(loop.Trunc, read(sum), 16), 2)
+			b.StoreAligned(to, loop.Int(2*entry), loop.To(loop.Trunc, sum.Get(), 16), 2)
 		}
 		b.Advance(row, 2*k.d)
 		b.Advance(to, 4)
@@ -233,8 +233,8 @@ func (k *lookup) oddGroup(from, to *loop.Cursor) {
 	b, bits := k.g.b, int(k.elem.Bits)
 	inputs, all := make([]loop.Expr, k.d), loop.Expr(nil)
 	for i := range inputs {
-		v := loop.To(loop.SExt, load(from, loop.Int(i), loop.I8), 32)
-		inputs[i] = read(b.Var("x", loop.Op(loop.Sub, v, loop.Int(k.zero))))
+		v := loop.To(loop.SExt, loop.At(from, loop.Int(i), loop.I8), 32)
+		inputs[i] = b.Let("x", loop.Op(loop.Sub, v, loop.Int(k.zero)))
 		if all == nil {
 			all = inputs[i]
 		} else {
@@ -243,12 +243,12 @@ func (k *lookup) oddGroup(from, to *loop.Cursor) {
 	}
 	b.Advance(from, k.d)
 	both := func(v loop.Expr) loop.Expr { // in both halves
-		v = read(b.Var("half", v))
+		v = b.Let("half", v)
 		return loop.Sum(v, loop.Op(loop.Shl, v, loop.Int(16)))
 	}
 	step := func(bit int) loop.Expr { return loop.Op(loop.Shl, inputs[bit/bits], loop.Int(1+bit%bits)) }
 	least := both(loop.Op(loop.Sub, loop.Int(k.raised), loop.Op(loop.Mul, all, loop.Int(1<<bits-1))))
-	first := read(b.Var("sum", loop.Sum(least, loop.Op(loop.Shl, step(0), loop.Int(16)))))
+	first := b.Let("sum", loop.Sum(least, loop.Op(loop.Shl, step(0), loop.Int(16))))
 	oddEntries(b, to, 4, k.bits-1, first, func(bit int) loop.Expr { return both(step(bit + 1)) })
 }
 
@@ -276,7 +276,7 @@ func (k *lookup) tile(tables loop.Region, pt part, r run, codes loop.Expr, acc [
 			b.Fence()
 			field := k.fields(w, pt, i*size)
 			for j, v := range acc {
-				b.Set(v, loop.Sum(read(v), k.entry(table, field(j))))
+				b.Set(v, loop.Sum(v.Get(), k.entry(table, field(j))))
 			}
 			b.Advance(table, k.tableBytes())
 		}
@@ -293,8 +293,8 @@ func (k *lookup) entry(table *loop.Cursor, index loop.Expr) loop.Expr {
 		}
 		return loop.To(extend, &loop.Load{From: table, Offset: loop.Op(loop.Shl, index, loop.Int(1)), T: loop.I16, Align: 2}, 32)
 	}
-	index = read(k.g.b.Var("index", index))
-	low, high := load(table, index, loop.I8), load(table, loop.Sum(index, loop.Int(k.entries)), loop.I8)
+	index = k.g.b.Let("index", index)
+	low, high := loop.At(table, index, loop.I8), loop.At(table, loop.Sum(index, loop.Int(k.entries)), loop.I8)
 	return loop.Op(loop.Or, loop.To(loop.ZExt, low, 32), loop.Op(loop.Shl, loop.To(loop.SExt, high, 32), loop.Int(8)))
 }
 
@@ -303,7 +303,7 @@ func (k *lookup) entry(table *loop.Cursor, index loop.Expr) loop.Expr {
 // one.
 func (k *lookup) fields(w *loop.Cursor, pt part, at int) func(j int) loop.Expr {
 	if k.bits == 8 {
-		return func(j int) loop.Expr { return loop.To(loop.ZExt, load(w, loop.Int(at+j), loop.I8), 32) }
+		return func(j int) loop.Expr { return loop.To(loop.ZExt, loop.At(w, loop.Int(at+j), loop.I8), 32) }
 	}
 	type word struct {
 		v        loop.Expr
@@ -322,7 +322,7 @@ func (k *lookup) fields(w *loop.Cursor, pt part, at int) func(j int) loop.Expr {
 		}
 		t := loop.Type{Bits: 8 * bytes, Lanes: 1}
 		v := loop.To(loop.ZExt, &loop.Load{From: w, Offset: loop.Int(at + from), T: t, Align: align}, 32)
-		words = append(words, word{read(k.g.b.Var("word", v)), 8 * from, 8 * (from + bytes)})
+		words = append(words, word{k.g.b.Let("word", v), 8 * from, 8 * (from + bytes)})
 		from += bytes
 	}
 	return func(j int) loop.Expr {
@@ -350,17 +350,17 @@ func (k *lookup) single(tables loop.Region, pt part, r run, row loop.Expr, acc *
 	table := b.Cursor("table", tables, r.tables)
 	b.For("step", loop.Int(0), loop.Int(r.n), 1, func(i loop.Expr) {
 		step := loop.Sum(loop.Scaled(row, k.taps*k.groups), r.codes, i)
-		bit := read(b.Var("bit", loop.Scaled(step, k.bits)))
+		bit := b.Let("bit", loop.Scaled(step, k.bits))
 		at := loop.Sum(loop.Op(loop.LShr, bit, loop.Int(3)), loop.Int(k.at[pt.index]))
-		index := loop.To(loop.ZExt, load(k.codes, at, loop.I8), 32)
+		index := loop.To(loop.ZExt, loop.At(k.codes, at, loop.I8), 32)
 		if 8%k.bits > 0 {
-			next := loop.To(loop.ZExt, load(k.codes, loop.Sum(at, loop.Int(1)), loop.I8), 32)
+			next := loop.To(loop.ZExt, loop.At(k.codes, loop.Sum(at, loop.Int(1)), loop.I8), 32)
 			index = loop.Op(loop.Or, index, loop.Op(loop.Shl, next, loop.Int(8)))
 		}
 		if k.bits < 8 {
 			index = loop.Op(loop.And, loop.Op(loop.LShr, index, loop.Op(loop.And, bit, loop.Int(7))), loop.Int(1<<k.bits-1))
 		}
-		b.Set(acc, loop.Sum(read(acc), k.entry(table, read(b.Var("index", index)))))
+		b.Set(acc, loop.Sum(acc.Get(), k.entry(table, b.Let("index", index))))
 		b.Advance(table, k.tableBytes())
 	})
 }
@@ -390,7 +390,7 @@ func (k *lookup) outputs(tables loop.Region, at loop.Expr, runs func(do func(r r
 		}
 		for j := 0; j < pt.channels; j += lanes {
 			q := cs.load(j, lanes)
-			q.storeAt(loop.Sum(q.bias, some(read(acc[j/8]), j%8, lanes)), y, loop.Int(j))
+			q.storeAt(loop.Sum(q.bias, some(acc[j/8].Get(), j%8, lanes)), y, loop.Int(j))
 		}
 		b.Advance(y, pt.channels)
 		cs.advance(pt.channels)
@@ -403,7 +403,7 @@ func (k *lookup) outputs(tables loop.Region, at loop.Expr, runs func(do func(r r
 		add(acc)
 		for j := range acc {
 			q := cs.load(j, 1)
-			q.storeAt(loop.Sum(q.bias, read(acc[j])), y, loop.Int(j))
+			q.storeAt(loop.Sum(q.bias, acc[j].Get()), y, loop.Int(j))
 		}
 		b.Advance(y, n)
 		cs.advance(n)
@@ -446,7 +446,7 @@ func (k *lookup) waitingSums(scratch loop.Region, runs func(do func(r run))) {
 		}
 		add(acc)
 		for j := range acc {
-			b.StoreAligned(sums, loop.Int(j*t.Bytes()), read(acc[j]), 4)
+			b.StoreAligned(sums, loop.Int(j*t.Bytes()), acc[j].Get(), 4)
 		}
 		b.Advance(sums, n*t.Bytes())
 	}
@@ -498,7 +498,7 @@ func linearLookup(g *generator) error {
 		from, to := b.Cursor("from", x, loop.Scaled(v[0], k.d)), b.Cursor("to", region, loop.Int(0))
 		whole := loop.Expr(loop.Int(k.block))
 		if k.full < k.groups {
-			whole = read(b.Var("whole", loop.Op(loop.SMin, whole, loop.Op(loop.Sub, loop.Int(k.full), v[0]))))
+			whole = b.Let("whole", loop.Op(loop.SMin, whole, loop.Op(loop.Sub, loop.Int(k.full), v[0])))
 		}
 		b.For("group", loop.Int(0), whole, 1, func(loop.Expr) { k.group(from, to, k.d) })
 		if k.full < k.groups {
@@ -519,7 +519,7 @@ func linearLookup(g *generator) error {
 		b.For("pixel", loop.Int(0), loop.Int(pixels), 1, func(p loop.Expr) {
 			b.For("channel", loop.Int(0), loop.Int(s[0]), 1, func(c loop.Expr) {
 				to := loop.Sum(loop.Scaled(c, pixels), p, loop.Int(inputs))
-				b.Store(g.scratch, to, load(g.args[0], loop.Sum(loop.Scaled(p, s[0]), c), loop.I8))
+				b.Store(g.scratch, to, loop.At(g.args[0], loop.Sum(loop.Scaled(p, s[0]), c), loop.I8))
 			})
 		})
 	}
@@ -552,25 +552,25 @@ func convLookup(g *generator) error {
 	b := g.b
 	ring := func(v loop.Expr) loop.Expr { // of a number below 2*KH
 		r := b.Var("ring", v)
-		b.If(loop.Op(loop.SLt, read(r), loop.Int(w.KH)), nil, func() { b.Set(r, loop.Op(loop.Sub, read(r), loop.Int(w.KH))) })
-		return read(r)
+		b.If(loop.Op(loop.SLt, r.Get(), loop.Int(w.KH)), nil, func() { b.Set(r, loop.Op(loop.Sub, r.Get(), loop.Int(w.KH))) })
+		return r.Get()
 	}
 	next, slot := b.Var("next", loop.Int(0)), b.Var("slot", loop.Int(0)) // row to tabulate, and its place
 	first := b.Var("first", loop.Int((w.KH-w.PadT%w.KH)%w.KH))           // place of the window's first row
 	g.rows(w, false, func(oy, at loop.Expr) {
-		iy := read(b.Var("iy", loop.Sum(loop.Scaled(oy, w.StrideH), loop.Int(-w.PadT))))
-		end := read(b.Var("end", loop.Op(loop.SMin, loop.Sum(iy, loop.Int(w.KH)), loop.Int(w.InH))))
-		b.For("new", read(next), end, 1, func(y loop.Expr) {
-			ints := []loop.Expr{loop.Scaled(y, w.InW*w.InC), loop.Scaled(read(slot), row), loop.Int(w.InW)}
+		iy := b.Let("iy", loop.Sum(loop.Scaled(oy, w.StrideH), loop.Int(-w.PadT)))
+		end := b.Let("end", loop.Op(loop.SMin, loop.Sum(iy, loop.Int(w.KH)), loop.Int(w.InH)))
+		b.For("new", next.Get(), end, 1, func(y loop.Expr) {
+			ints := []loop.Expr{loop.Scaled(y, w.InW*w.InC), loop.Scaled(slot.Get(), row), loop.Int(w.InW)}
 			b.Call(tabulate, ints, []loop.Arg{{Region: g.args[0]}, {Region: g.scratch}})
-			b.Set(slot, ring(loop.Sum(read(slot), loop.Int(1))))
+			b.Set(slot, ring(loop.Sum(slot.Get(), loop.Int(1))))
 		})
 		b.Set(next, end)
 		b.For("ox", loop.Int(0), loop.Int(g.columns(w)), 1, func(ox loop.Expr) {
 			ix := loop.Sum(loop.Scaled(ox, w.StrideW), loop.Int(-w.PadL))
-			b.Call(look, []loop.Expr{iy, ix, read(first), g.pixel(w, at, ox)}, []loop.Arg{{Region: g.scratch}, {Region: g.out}})
+			b.Call(look, []loop.Expr{iy, ix, first.Get(), g.pixel(w, at, ox)}, []loop.Arg{{Region: g.scratch}, {Region: g.out}})
 		})
-		b.Set(first, ring(loop.Sum(read(first), loop.Int(w.StrideH%w.KH))))
+		b.Set(first, ring(loop.Sum(first.Get(), loop.Int(w.StrideH%w.KH))))
 	})
 	return nil
 }
@@ -583,15 +583,15 @@ func (k *lookup) pixel(w kernels.Window, row int) *loop.Func {
 	tables := &loop.Param{Name: "tables", Constant: true}
 	return g.function("look", []string{"iy", "ix", "first", "at"}, []*loop.Param{tables, g.out}, func(v []loop.Expr) {
 		b := g.b
-		top := read(b.Var("top", loop.Op(loop.SMax, loop.Op(loop.Sub, loop.Int(0), v[0]), loop.Int(0))))
-		bottom := read(b.Var("bottom", loop.Op(loop.SMin, loop.Op(loop.Sub, loop.Int(w.InH), v[0]), loop.Int(w.KH))))
-		left := read(b.Var("left", loop.Op(loop.SMax, loop.Op(loop.Sub, loop.Int(0), v[1]), loop.Int(0))))
-		right := read(b.Var("right", loop.Op(loop.SMin, loop.Op(loop.Sub, loop.Int(w.InW), v[1]), loop.Int(w.KW))))
+		top := b.Let("top", loop.Op(loop.SMax, loop.Op(loop.Sub, loop.Int(0), v[0]), loop.Int(0)))
+		bottom := b.Let("bottom", loop.Op(loop.SMin, loop.Op(loop.Sub, loop.Int(w.InH), v[0]), loop.Int(w.KH)))
+		left := b.Let("left", loop.Op(loop.SMax, loop.Op(loop.Sub, loop.Int(0), v[1]), loop.Int(0)))
+		right := b.Let("right", loop.Op(loop.SMin, loop.Op(loop.Sub, loop.Int(w.InW), v[1]), loop.Int(w.KW)))
 		k.outputs(tables, v[3], func(do func(r run)) {
 			b.For("ky", top, bottom, 1, func(ky loop.Expr) {
 				slot := b.Var("slot", loop.Sum(v[2], ky))
-				b.If(loop.Op(loop.SLt, read(slot), loop.Int(w.KH)), nil, func() { b.Set(slot, loop.Op(loop.Sub, read(slot), loop.Int(w.KH))) })
-				base := read(b.Var("base", loop.Scaled(read(slot), row)))
+				b.If(loop.Op(loop.SLt, slot.Get(), loop.Int(w.KH)), nil, func() { b.Set(slot, loop.Op(loop.Sub, slot.Get(), loop.Int(w.KH))) })
+				base := b.Let("base", loop.Scaled(slot.Get(), row))
 				b.For("kx", left, right, 1, func(kx loop.Expr) {
 					table := loop.Sum(base, loop.Scaled(loop.Sum(v[1], kx), k.groups*k.tableBytes()))
 					do(run{table, loop.Scaled(loop.Sum(loop.Scaled(ky, w.KW), kx), k.groups), k.groups})

@@ -30,36 +30,36 @@ func (k *lookup) vectorGroup(from, to *loop.Cursor, n int) {
 	for i := range inputs {
 		if i < n/8*8 {
 			if i%8 == 0 {
-				wide := loop.To(loop.SExt, load(from, loop.Int(i), loop.I8.Vec(8)), 16)
-				eight := read(b.Var("inputs", loop.Op(loop.Sub, wide, loop.Num(t, int64(k.zero)))))
+				wide := loop.To(loop.SExt, loop.At(from, loop.Int(i), loop.I8.Vec(8)), 16)
+				eight := b.Let("inputs", loop.Op(loop.Sub, wide, loop.Num(t, int64(k.zero))))
 				for j := range 8 {
 					inputs[i+j] = &loop.Extract{A: eight, Lane: j}
 				}
 			}
 			continue
 		}
-		x := loop.Op(loop.Sub, loop.To(loop.SExt, load(from, loop.Int(i), loop.I8), 16), loop.Num(loop.I16, int64(k.zero)))
-		inputs[i] = read(b.Var("x", x))
+		x := loop.Op(loop.Sub, loop.To(loop.SExt, loop.At(from, loop.Int(i), loop.I8), 16), loop.Num(loop.I16, int64(k.zero)))
+		inputs[i] = b.Let("x", x)
 	}
 	column := b.Cursor("column", k.book, loop.Int(0))
 	b.For("entry", loop.Int(0), loop.Int(k.entries), tabulated, func(loop.Expr) {
 		sums := []*loop.Var{b.Var("sum", loop.Num(t, 0)), b.Var("sum", loop.Num(t, 0))}
 		for _, x := range inputs {
-			weights := read(b.Var("weights", load(column, loop.Int(0), loop.I8.Vec(tabulated))))
+			weights := b.Let("weights", loop.At(column, loop.Int(0), loop.I8.Vec(tabulated)))
 			for h, sum := range sums {
 				half := loop.To(loop.SExt, some(weights, 8*h, 8), 16)
-				b.Set(sum, loop.Sum(read(sum), loop.Op(loop.Mul, half, &loop.Splat{A: x, Lanes: 8})))
+				b.Set(sum, loop.Sum(sum.Get(), loop.Op(loop.Mul, half, &loop.Splat{A: x, Lanes: 8})))
 			}
 			b.Advance(column, tabulated)
 		}
 		b.Advance(column, tabulated*(k.d-n))
 		for h, sum := range sums {
 			if !k.split {
-				b.StoreAligned(to, loop.Int(16*h), read(sum), 2)
+				b.StoreAligned(to, loop.Int(16*h), sum.Get(), 2)
 				continue
 			}
-			b.Store(to, loop.Int(8*h), loop.To(loop.Trunc, read(sum), 8))
-			b.Store(to, loop.Int(k.entries+8*h), loop.To(loop.Trunc, loop.Op(loop.LShr, read(sum), loop.Num(t, 8)), 8))
+			b.Store(to, loop.Int(8*h), loop.To(loop.Trunc, sum.Get(), 8))
+			b.Store(to, loop.Int(k.entries+8*h), loop.To(loop.Trunc, loop.Op(loop.LShr, sum.Get(), loop.Num(t, 8)), 8))
 		}
 		b.Advance(to, 2*tabulated)
 	})
@@ -79,19 +79,19 @@ func (k *lookup) tileVectors(tables loop.Region, pt part, r run, codes loop.Expr
 	}
 	b.For("step", loop.Int(0), loop.Int(r.n/round), 1, func(loop.Expr) {
 		for range round {
-			low := read(b.Var("low", load(table, loop.Int(0), loop.I8.Vec(16))))
-			high := read(b.Var("high", load(table, loop.Int(16), loop.I8.Vec(16))))
+			low := b.Let("low", loop.At(table, loop.Int(0), loop.I8.Vec(16)))
+			high := b.Let("high", loop.At(table, loop.Int(16), loop.I8.Vec(16)))
 			b.Advance(table, k.tableBytes())
-			pairs := read(b.Var("pairs", load(w, loop.Int(0), loop.I8.Vec(size))))
+			pairs := b.Let("pairs", loop.At(w, loop.Int(0), loop.I8.Vec(size)))
 			b.Advance(w, size)
 			indices := []loop.Expr{
-				read(b.Var("first", loop.Op(loop.And, pairs, loop.Num(pairs.Type(), 15)))),
-				read(b.Var("second", loop.Op(loop.LShr, pairs, loop.Num(pairs.Type(), 4)))),
+				b.Let("first", loop.Op(loop.And, pairs, loop.Num(pairs.Type(), 15))),
+				b.Let("second", loop.Op(loop.LShr, pairs, loop.Num(pairs.Type(), 4))),
 			}
 			for j, v := range acc {
 				index := some(indices[8*j/size], 8*j%size, 8)
 				entries := &loop.Named{Name: "tbl16", Args: []loop.Expr{low, high, index}, T: loop.I16.Vec(8)}
-				b.Set(v, loop.Sum(read(v), loop.To(loop.SExt, entries, 32)))
+				b.Set(v, loop.Sum(v.Get(), loop.To(loop.SExt, entries, 32)))
 			}
 		}
 	})

@@ -280,7 +280,7 @@ func (k *micro) block(col column, outs []output, channels int, y *loop.Cursor, c
 		}
 		if i > 0 {
 			each(acc, func(v *loop.Var) {
-				b.Set(v, loop.Op(loop.Shl, read(v), loop.Num(v.Type, int64(p.bits))))
+				b.Set(v, loop.Op(loop.Shl, v.Get(), loop.Num(v.Type, int64(p.bits))))
 			})
 		}
 		decoded := k.decoded(p, l)
@@ -321,12 +321,12 @@ func (k *micro) block(col column, outs []output, channels int, y *loop.Cursor, c
 		for i := range wide {
 			if !together {
 				for j, v := range acc[i] {
-					b.Set(v, loop.Sum(read(v), k.product.total(read(wide[i][j]))))
+					b.Set(v, loop.Sum(v.Get(), k.product.total(wide[i][j].Get())))
 				}
 				continue
 			}
 			for j, v := range acc[i] {
-				b.Set(v, loop.Sum(read(v), gathered("sums", wide[i][4*j:4*j+4])))
+				b.Set(v, loop.Sum(v.Get(), gathered("sums", wide[i][4*j:4*j+4])))
 			}
 			if scalar {
 				singles[i] = k.sums(channels, loop.I32)
@@ -338,7 +338,7 @@ func (k *micro) block(col column, outs []output, channels int, y *loop.Cursor, c
 		for i := range singles {
 			if together && scalar {
 				for j, v := range acc[i] {
-					b.Set(v, loop.Sum(read(v), gathered("lanes", singles[i][4*j:4*j+4])))
+					b.Set(v, loop.Sum(v.Get(), gathered("lanes", singles[i][4*j:4*j+4])))
 				}
 			}
 		}
@@ -346,15 +346,15 @@ func (k *micro) block(col column, outs []output, channels int, y *loop.Cursor, c
 	step := 1
 	sum := func(i, j int) loop.Expr {
 		if k.m.Across && j+1 < channels && j%2 == 0 { // it holds 2^16 times the next one, too
-			return loop.Instr("opaque", loop.Op(loop.Sub, read(acc[i][j]), loop.Op(loop.Shl, read(acc[i][j+1]), loop.Int(16))))
+			return loop.Instr("opaque", loop.Op(loop.Sub, acc[i][j].Get(), loop.Op(loop.Shl, acc[i][j+1].Get(), loop.Int(16))))
 		}
-		return read(acc[i][j])
+		return acc[i][j].Get()
 	}
 	if together {
 		step = 4
 		sum = func(i, j int) loop.Expr {
 			if k.vectors() {
-				return read(acc[i][j/4])
+				return acc[i][j/4].Get()
 			}
 			return gathered("lanes", acc[i][j:j+4])
 		}
@@ -388,7 +388,7 @@ func (k *micro) sums(n int, t loop.Type) []*loop.Var {
 func gathered(name string, sums []*loop.Var) loop.Expr {
 	e := &loop.Named{Name: name, T: loop.I32.Vec(4)}
 	for _, v := range sums {
-		e.Args = append(e.Args, read(v))
+		e.Args = append(e.Args, v.Get())
 	}
 	return e
 }
@@ -502,12 +502,12 @@ func (k *micro) group(p *pass, l processor.Layout, w, x *loop.Cursor, wordAt, in
 			for i := range min(batch, l.Steps-step) {
 				for px := range acc {
 					if k.product.walks() {
-						inputs[i*len(acc)+px] = read(b.Var("x", k.product.input(x, 0)))
+						inputs[i*len(acc)+px] = b.Let("x", k.product.input(x, 0))
 						b.Advance(x, k.granule())
 						continue
 					}
 					at := inputAt + k.stride(k.m.Inputs()*(step+i)) + px*k.granule()
-					inputs[i*len(acc)+px] = read(b.Var("x", k.product.input(x, at)))
+					inputs[i*len(acc)+px] = b.Let("x", k.product.input(x, at))
 				}
 			}
 		}
@@ -516,19 +516,19 @@ func (k *micro) group(p *pass, l processor.Layout, w, x *loop.Cursor, wordAt, in
 			if k.stays(l) {
 				at = wordAt + f/l.Fields*k.m.Word
 			}
-			word = read(b.Var("word", &loop.Load{From: w, Offset: loop.Int(at), T: k.product.word(), Align: min(k.m.Word, 8)}))
+			word = b.Let("word", &loop.Load{From: w, Offset: loop.Int(at), T: k.product.word(), Align: min(k.m.Word, 8)})
 			if !k.stays(l) {
 				b.Advance(w, k.m.Word)
 			}
 			own = word
 		} else if unit == 0 && k.m.NestedIn(l) {
 			mask := &loop.Splat{A: loop.Num(loop.I8, int64(-1)<<(f%l.Fields*p.bits)), Lanes: word.Type().Lanes}
-			own = read(b.Var("own", loop.Op(loop.And, word, mask)))
+			own = b.Let("own", loop.Op(loop.And, word, mask))
 		}
-		code := read(b.Var("q", k.field(p, l, own, f%l.Fields)))
+		code := b.Let("q", k.field(p, l, own, f%l.Fields))
 		for i := range acc {
 			v := acc[i][unit]
-			b.Set(v, k.product.add(p.product, code, inputs[step%batch*len(acc)+i], read(v)))
+			b.Set(v, k.product.add(p.product, code, inputs[step%batch*len(acc)+i], v.Get()))
 		}
 	}
 }
@@ -550,13 +550,13 @@ func (k *micro) takeApart(p *pass, l processor.Layout, sums, acc [][]*loop.Var) 
 	b := k.g.b
 	for px, row := range sums {
 		for j := len(row) - 1; j >= 0; j-- {
-			sum, t := read(row[j]), row[j].Type
+			sum, t := row[j].Get(), row[j].Type
 			if j%l.Nest() > 0 {
-				sum = loop.Op(loop.Sub, sum, loop.Op(loop.LShr, read(row[j-1]), loop.Num(t, int64(p.bits))))
+				sum = loop.Op(loop.Sub, sum, loop.Op(loop.LShr, row[j-1].Get(), loop.Num(t, int64(p.bits))))
 			}
 			sum = loop.Op(loop.LShr, sum, loop.Num(t, int64(k.m.Field-p.bits)))
 			if row[j] != acc[px][j] {
-				sum = loop.Sum(read(acc[px][j]), sum)
+				sum = loop.Sum(acc[px][j].Get(), sum)
 			}
 			b.Set(acc[px][j], sum)
 		}
@@ -586,8 +586,8 @@ func (k *micro) decodeRest(at int) {
 			at += rows * size
 			b.For("row", loop.Int(0), loop.Int(rows), 1, func(row loop.Expr) {
 				b.For("i", loop.Int(0), loop.Int(l.Rest), 1, func(i loop.Expr) {
-					place := read(b.Var("bit", loop.Sum(loop.Scaled(loop.Sum(loop.Scaled(row, l.Rest), i), p.bits), loop.Int(bit))))
-					q := load(p.data, loop.Op(loop.LShr, place, loop.Int(3)), loop.I8)
+					place := b.Let("bit", loop.Sum(loop.Scaled(loop.Sum(loop.Scaled(row, l.Rest), i), p.bits), loop.Int(bit)))
+					q := loop.At(p.data, loop.Op(loop.LShr, place, loop.Int(3)), loop.I8)
 					if p.bits < 8 {
 						q = k.codeAt(p, place)
 						if k.product.signs() {
@@ -635,13 +635,13 @@ func (k *micro) restBytes(p *pass, l processor.Layout, col column, bit loop.Expr
 		b.Fence()
 		inputs := make([]loop.Expr, len(acc))
 		for px := range inputs {
-			inputs[px] = read(b.Var("x", k.product.input(x, k.stride(i)+px*k.granule())))
+			inputs[px] = b.Let("x", k.product.input(x, k.stride(i)+px*k.granule()))
 		}
 		for j := range acc[0] {
-			code := read(b.Var("q", &loop.Load{From: codes, Offset: loop.Int(j*size + i), T: t, Align: 8}))
+			code := b.Let("q", &loop.Load{From: codes, Offset: loop.Int(j*size + i), T: t, Align: 8})
 			for px := range acc {
 				if k.m.Room(p.product) == 0 {
-					b.Set(acc[px][j], k.product.add(p.product, code, inputs[px], read(acc[px][j])))
+					b.Set(acc[px][j], k.product.add(p.product, code, inputs[px], acc[px][j].Get()))
 					continue
 				}
 				part := b.Var("part", k.product.add(p.product, code, inputs[px], loop.Num(k.product.sums(p.product), 0)))
@@ -658,8 +658,8 @@ func (k *micro) rest(p *pass, l processor.Layout, col column, bit loop.Expr, acc
 		inputs := make([]loop.Expr, len(acc))
 		i := loop.Sum(r, loop.Int(k.k-l.Rest))
 		for px := range inputs {
-			x := load(col.region, loop.Sum(col.base, k.at(i), loop.Int(px*k.granule())), loop.Type{Bits: k.m.Input, Lanes: 1})
-			inputs[px] = read(b.Var("x", k.product.single(x)))
+			x := loop.At(col.region, loop.Sum(col.base, k.at(i), loop.Int(px*k.granule())), loop.Type{Bits: k.m.Input, Lanes: 1})
+			inputs[px] = b.Let("x", k.product.single(x))
 		}
 		var next loop.Expr // of pairs, the code of the second channel
 		for j := range acc[0] {
@@ -668,7 +668,7 @@ func (k *micro) rest(p *pass, l processor.Layout, col column, bit loop.Expr, acc
 				j ^= 1
 			}
 			at := loop.Sum(bit, loop.Scaled(loop.Sum(r, loop.Int(j*l.Rest)), p.bits))
-			q := load(p.data, loop.Op(loop.LShr, at, loop.Int(3)), loop.I8)
+			q := loop.At(p.data, loop.Op(loop.LShr, at, loop.Int(3)), loop.I8)
 			code := loop.To(loop.SExt, q, 32)
 			if p.bits < 8 {
 				code = loop.Op(loop.And, loop.Op(loop.LShr, loop.To(loop.ZExt, q, 32), loop.Op(loop.And, at, loop.Int(7))), loop.Int(1<<p.bits-1))
@@ -676,7 +676,7 @@ func (k *micro) rest(p *pass, l processor.Layout, col column, bit loop.Expr, acc
 			if paired && j%2 == 0 {
 				code = loop.Sum(code, loop.Op(loop.Shl, next, loop.Int(16)))
 			}
-			code = read(b.Var("q", code))
+			code = b.Let("q", code)
 			next = code
 			for px, x := range inputs {
 				v := acc[px][j]
@@ -684,7 +684,7 @@ func (k *micro) rest(p *pass, l processor.Layout, col column, bit loop.Expr, acc
 				if k.product.signs() {
 					t = loop.Op(loop.Sub, x, loop.Op(loop.Shl, t, loop.Int(1)))
 				}
-				b.Set(v, loop.Sum(read(v), t))
+				b.Set(v, loop.Sum(v.Get(), t))
 			}
 		}
 	})

@@ -66,7 +66,7 @@ func (g *generator) walk(seq []int, body func(i, at loop.Expr)) {
 		}
 		places := g.global("places", 4, raw)
 		g.b.For("i", loop.Int(0), loop.Int(len(seq)), 1, func(i loop.Expr) {
-			body(i, load(places, loop.Scaled(i, 4), loop.I32))
+			body(i, loop.At(places, loop.Scaled(i, 4), loop.I32))
 		})
 		return
 	}
@@ -94,7 +94,7 @@ func copyMapped(g *generator) error {
 	for i, logical := range Order(g.n.Out.Type.Shape) {
 		seq[i] = from[view[logical]]
 	}
-	g.walk(seq, func(i, at loop.Expr) { g.b.Store(g.out, i, load(g.args[0], at, loop.I8)) })
+	g.walk(seq, func(i, at loop.Expr) { g.b.Store(g.out, i, loop.At(g.args[0], at, loop.I8)) })
 	return nil
 }
 
@@ -113,7 +113,7 @@ func padMapped(g *generator) error {
 	for i, logical := range Order(g.n.Args[0].Type.Shape) {
 		seq[i] = to[inside[logical]]
 	}
-	g.walk(seq, func(i, at loop.Expr) { g.b.Store(g.out, at, load(g.args[0], i, loop.I8)) })
+	g.walk(seq, func(i, at loop.Expr) { g.b.Store(g.out, at, loop.At(g.args[0], i, loop.I8)) })
 	return nil
 }
 
@@ -136,7 +136,7 @@ func (g *generator) repeat() {
 	var inside func(axes []int, to, from loop.Expr)
 	inside = func(axes []int, to, from loop.Expr) {
 		if len(axes) == 0 {
-			g.b.Store(g.out, to, load(g.args[0], from, loop.I8))
+			g.b.Store(g.out, to, loop.At(g.args[0], from, loop.I8))
 			return
 		}
 		k, size := axes[0], 1
@@ -154,9 +154,9 @@ func (g *generator) repeat() {
 		g.b.For("i", loop.Int(0), loop.Int(out[k]), 1, func(i loop.Expr) {
 			at := loop.Scaled(i, strides[k])
 			if places != nil {
-				at = load(places, loop.Scaled(i, 4), loop.I32)
+				at = loop.At(places, loop.Scaled(i, 4), loop.I32)
 			}
-			inside(axes[1:], loop.Sum(to, loop.Scaled(i, size)), read(g.b.Var("from", loop.Sum(from, at))))
+			inside(axes[1:], loop.Sum(to, loop.Scaled(i, size)), g.b.Let("from", loop.Sum(from, at)))
 		})
 	}
 	inside(axes, loop.Int(0), loop.Int(0))

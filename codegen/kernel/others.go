@@ -21,16 +21,16 @@ func poolWindow(g *generator) error {
 				acc, count := b.Var("acc", loop.Int(start)), b.Var("count", loop.Int(0))
 				b.For("ky", loop.Int(0), loop.Int(w.KH), 1, func(ky loop.Expr) {
 					b.For("kx", loop.Int(0), loop.Int(w.KW), 1, func(kx loop.Expr) {
-						y := read(b.Var("iy", loop.Sum(loop.Scaled(oy, w.StrideH), loop.Scaled(ky, w.DilH), loop.Int(-w.PadT))))
-						x := read(b.Var("ix", loop.Sum(loop.Scaled(ox, w.StrideW), loop.Scaled(kx, w.DilW), loop.Int(-w.PadL))))
+						y := b.Let("iy", loop.Sum(loop.Scaled(oy, w.StrideH), loop.Scaled(ky, w.DilH), loop.Int(-w.PadT)))
+						x := b.Let("ix", loop.Sum(loop.Scaled(ox, w.StrideW), loop.Scaled(kx, w.DilW), loop.Int(-w.PadL)))
 						tap := func() {
 							at := loop.Sum(loop.Scaled(loop.Sum(loop.Scaled(y, w.InW), x), w.InC), c)
-							v := loop.To(loop.SExt, load(g.args[0], at, loop.I8), 32)
+							v := loop.To(loop.SExt, loop.At(g.args[0], at, loop.I8), 32)
 							if mean {
-								b.Set(acc, loop.Sum(read(acc), v))
-								b.Set(count, loop.Sum(read(count), loop.Int(1)))
+								b.Set(acc, loop.Sum(acc.Get(), v))
+								b.Set(count, loop.Sum(count.Get(), loop.Int(1)))
 							} else {
-								b.Set(acc, loop.Op(loop.SMax, read(acc), v))
+								b.Set(acc, loop.Op(loop.SMax, acc.Get(), v))
 							}
 						}
 						if w.PadT+w.PadL+w.PadB+w.PadR == 0 {
@@ -42,9 +42,9 @@ func poolWindow(g *generator) error {
 							loop.Op(loop.And, loop.Op(loop.SLt, loop.Int(-1), x), loop.Op(loop.SLt, x, loop.Int(w.InW)))), tap, nil)
 					})
 				})
-				v := read(acc)
+				v := acc.Get()
 				if mean {
-					v = roundedMean(b, acc, read(count))
+					v = roundedMean(b, acc, count.Get())
 				}
 				at := loop.Sum(loop.Scaled(loop.Sum(loop.Scaled(oy, w.OutW()), ox), w.OutC), c)
 				b.Store(g.out, at, loop.To(loop.Trunc, loop.Clamp(v, int64(g.n.Int("lo")), int64(g.n.Int("hi"))), 8))
@@ -57,10 +57,10 @@ func poolWindow(g *generator) error {
 // roundedMean is sum/count with ties away from zero (R11).
 func roundedMean(b *loop.Builder, sum *loop.Var, count loop.Expr) loop.Expr {
 	// Half of the divisor with the sum's sign, without a branch on data.
-	sign := read(b.Var("sign", loop.Op(loop.AShr, read(sum), loop.Int(31))))
+	sign := b.Let("sign", loop.Op(loop.AShr, sum.Get(), loop.Int(31)))
 	half := loop.Op(loop.LShr, count, loop.Int(1))
 	half = loop.Op(loop.Sub, half, loop.Op(loop.And, loop.Scaled(half, 2), sign))
-	return loop.Op(loop.SDiv, loop.Sum(read(sum), half), count)
+	return loop.Op(loop.SDiv, loop.Sum(sum.Get(), half), count)
 }
 
 // halfUp is R6 with constants known here, in 64 bits.
@@ -88,15 +88,15 @@ func (g *generator) tflite(acc, m, r loop.Expr) loop.Expr {
 	right := b.Var("right", loop.Op(loop.SMax, loop.Op(loop.Sub, r, loop.Int(31)), loop.Int(0)))
 	product := b.Var("product", loop.Op(loop.Mul, loop.To(loop.SExt, loop.Op(loop.Shl, acc, left), 64), m))
 	// (product + nudge) / 2^31, towards 0; the nudge of a negative one is 1-2^30.
-	sign := loop.Op(loop.AShr, read(product), loop.Num(loop.I64, 63)) // 0 or -1
+	sign := loop.Op(loop.AShr, product.Get(), loop.Num(loop.I64, 63)) // 0 or -1
 	nudge := loop.Sum(loop.Num(loop.I64, 1<<30), loop.Op(loop.And, sign, loop.Num(loop.I64, 1-1<<31)))
-	sum := b.Var("nudged", loop.Sum(read(product), nudge))
-	toZero := loop.Op(loop.And, loop.Op(loop.AShr, read(sum), loop.Num(loop.I64, 63)), loop.Num(loop.I64, 1<<31-1))
-	high := b.Var("high", loop.To(loop.Trunc, loop.Op(loop.AShr, loop.Sum(read(sum), toZero), loop.Num(loop.I64, 31)), 32))
-	mask := b.Var("mask", loop.Op(loop.Sub, loop.Op(loop.Shl, loop.Int(1), read(right)), loop.Int(1)))
-	threshold := loop.Sum(loop.Op(loop.AShr, read(mask), loop.Int(1)), loop.Op(loop.SLt, read(high), loop.Int(0)))
-	up := loop.Op(loop.SLt, threshold, loop.Op(loop.And, read(high), read(mask)))
-	return loop.Sum(loop.Op(loop.AShr, read(high), read(right)), up)
+	sum := b.Var("nudged", loop.Sum(product.Get(), nudge))
+	toZero := loop.Op(loop.And, loop.Op(loop.AShr, sum.Get(), loop.Num(loop.I64, 63)), loop.Num(loop.I64, 1<<31-1))
+	high := b.Var("high", loop.To(loop.Trunc, loop.Op(loop.AShr, loop.Sum(sum.Get(), toZero), loop.Num(loop.I64, 31)), 32))
+	mask := b.Var("mask", loop.Op(loop.Sub, loop.Op(loop.Shl, loop.Int(1), right.Get()), loop.Int(1)))
+	threshold := loop.Sum(loop.Op(loop.AShr, mask.Get(), loop.Int(1)), loop.Op(loop.SLt, high.Get(), loop.Int(0)))
+	up := loop.Op(loop.SLt, threshold, loop.Op(loop.And, high.Get(), mask.Get()))
+	return loop.Sum(loop.Op(loop.AShr, high.Get(), right.Get()), up)
 }
 
 func (g *generator) storeClamped(at, v loop.Expr, zero, lo, hi int32) {
@@ -150,7 +150,7 @@ func copyStrided(g *generator) error {
 		channels, first := a.Type.Shape[0]*inside, at
 		g.b.For("i", loop.Int(0), loop.Int(pixels), 1, func(i loop.Expr) {
 			g.b.For("c", loop.Int(0), loop.Int(channels), 1, func(c loop.Expr) {
-				v := load(g.args[j], loop.Sum(loop.Scaled(i, channels), c), loop.I8)
+				v := loop.At(g.args[j], loop.Sum(loop.Scaled(i, channels), c), loop.I8)
 				g.b.Store(g.out, loop.Sum(loop.Scaled(i, out[0]), c, loop.Int(first)), v)
 			})
 		})

@@ -125,7 +125,7 @@ func convPairs(g *generator) error {
 		if all%n > 0 {
 			at = loop.Op(loop.SMin, at, loop.Int(all-n))
 		}
-		return read(b.Var(name, at))
+		return b.Let(name, at)
 	}
 	tiles := func(n, all int) loop.Expr { return loop.Int((all + n - 1) / n) }
 	b.For("rows", loop.Int(0), tiles(p.Rows, p.OutH), 1, func(i loop.Expr) {
@@ -135,8 +135,8 @@ func convPairs(g *generator) error {
 			k.begin()
 			b.For("block", loop.Int(0), loop.Int(p.Groups/p.Block), 1, func(block loop.Expr) {
 				b.For("step", loop.Int(0), loop.Int(p.Block/p.Step), 1, func(step loop.Expr) {
-					group := read(b.Var("group", loop.Sum(loop.Scaled(block, p.Block), loop.Scaled(step, p.Step))))
-					table := read(b.Var("table", loop.Scaled(step, p.Step*p.TableBytes())))
+					group := b.Let("group", loop.Sum(loop.Scaled(block, p.Block), loop.Scaled(step, p.Step)))
+					table := b.Let("table", loop.Scaled(step, p.Step*p.TableBytes()))
 					b.For("i", loop.Int(0), loop.Int(p.Step), 1, func(i loop.Expr) {
 						ints := []loop.Expr{loop.Sum(row, loop.Int(-k.w.PadT)), loop.Sum(column, loop.Int(-k.w.PadL)), loop.Scaled(loop.Sum(group, i), p.Inputs)}
 						b.Call(fill, ints, []loop.Arg{{Region: g.args[0]}, scratch})
@@ -185,11 +185,11 @@ func (k *pairKernel) fill() *loop.Func {
 		// Columns of a row: some left of the image, some within it.
 		// A tile may lie in padding alone.
 		within := func(name string, x loop.Expr) loop.Expr {
-			return read(b.Var(name, loop.Op(loop.SMin, loop.Op(loop.SMax, x, loop.Int(0)), loop.Int(p.Row))))
+			return b.Let(name, loop.Op(loop.SMin, loop.Op(loop.SMax, x, loop.Int(0)), loop.Int(p.Row)))
 		}
 		left := within("left", loop.Op(loop.Sub, loop.Int(0), v[1]))
 		right := within("right", loop.Op(loop.Sub, loop.Int(w.InW), v[1]))
-		at := read(b.Var("at", loop.Scaled(loop.Sum(v[1], left), w.InC)))
+		at := b.Let("at", loop.Scaled(loop.Sum(v[1], left), w.InC))
 		to := b.Cursor("to", scratch, loop.Int(k.inputs))
 		store := func(y loop.Expr) {
 			b.StoreAligned(to, loop.Int(0), y, 4)
@@ -199,7 +199,7 @@ func (k *pairKernel) fill() *loop.Func {
 			b.For("px", from, end, 1, func(loop.Expr) { store(loop.Int(k.outside())) })
 		}
 		b.For("input", loop.Int(0), loop.Int(p.Inputs), 1, func(input loop.Expr) {
-			channel := read(b.Var("channel", loop.Sum(v[2], input)))
+			channel := b.Let("channel", loop.Sum(v[2], input))
 			there := func() {
 				b.For("row", loop.Int(0), loop.Int(p.TableRows), 1, func(row loop.Expr) {
 					k.row(x, loop.Sum(v[0], row), loop.Sum(at, channel), left, right, store, outside)
@@ -220,14 +220,14 @@ func (k *pairKernel) fill() *loop.Func {
 // of which columns from left to right are within it, and there from a byte on.
 func (k *pairKernel) row(x loop.Region, iy, at, left, right loop.Expr, store func(y loop.Expr), outside func(from, end loop.Expr)) {
 	b, w, zero := k.g.b, k.w, k.g.n.Args[0].Type.Quant.Zero
-	low := read(b.Var("iy", iy)) // its pixels are in the lower halves
-	high := read(b.Var("iy", loop.Sum(low, loop.Int(k.p.Half))))
+	low := b.Let("iy", iy) // its pixels are in the lower halves
+	high := b.Let("iy", loop.Sum(low, loop.Int(k.p.Half)))
 	inside := func(iy loop.Expr) loop.Expr { return loop.Op(loop.ULt, iy, loop.Int(w.InH)) }
 	from := func(iy loop.Expr) *loop.Cursor {
 		return b.Cursor("from", x, loop.Sum(loop.Scaled(iy, w.InW*w.InC), at))
 	}
 	value := func(c *loop.Cursor) loop.Expr {
-		y := read(b.Var("x", loop.To(loop.SExt, load(c, loop.Int(0), loop.I8), 32)))
+		y := b.Let("x", loop.To(loop.SExt, loop.At(c, loop.Int(0), loop.I8), 32))
 		b.Advance(c, w.InC)
 		return y
 	}
@@ -267,7 +267,7 @@ func (k *pairKernel) tabulate() *loop.Func {
 			to := b.Cursor("to", scratch, loop.Sum(at, v[0]))
 			inputs := make([]loop.Expr, p.Inputs)
 			for i := range inputs {
-				inputs[i] = read(b.Var("x", &loop.Load{From: from, Offset: loop.Int(0), T: loop.I32, Align: 4}))
+				inputs[i] = b.Let("x", &loop.Load{From: from, Offset: loop.Int(0), T: loop.I32, Align: 4})
 				b.Advance(from, p.EntryBytes())
 			}
 			if k.book == nil {
@@ -278,11 +278,11 @@ func (k *pairKernel) tabulate() *loop.Func {
 			b.For("entry", loop.Int(0), loop.Int(p.Entries), 1, func(loop.Expr) {
 				sum := b.Var("sum", loop.Int(k.raised()))
 				for i, x := range inputs {
-					t := loop.To(loop.SExt, load(row, loop.Int(i), loop.I8), 32)
-					b.Set(sum, loop.Sum(read(sum), loop.Op(loop.Mul, t, x)))
+					t := loop.To(loop.SExt, loop.At(row, loop.Int(i), loop.I8), 32)
+					b.Set(sum, loop.Sum(sum.Get(), loop.Op(loop.Mul, t, x)))
 				}
 				b.Advance(row, p.Inputs)
-				b.StoreAligned(to, loop.Int(0), read(sum), 4)
+				b.StoreAligned(to, loop.Int(0), sum.Get(), 4)
 				b.Advance(to, p.Step*p.EntryBytes())
 			})
 		})
@@ -300,7 +300,7 @@ func (k *pairKernel) oddEntries(to *loop.Cursor, inputs []loop.Expr) {
 	for _, x := range inputs[1:] {
 		all = loop.Sum(all, x)
 	}
-	least := read(b.Var("sum", loop.Op(loop.Sub, loop.Int(k.raised()), loop.Op(loop.Mul, all, loop.Int(1<<bits-1)))))
+	least := b.Let("sum", loop.Op(loop.Sub, loop.Int(k.raised()), loop.Op(loop.Mul, all, loop.Int(1<<bits-1))))
 	oddEntries(b, to, p.Step*p.EntryBytes(), p.Bits, least, func(bit int) loop.Expr {
 		return loop.Op(loop.Shl, inputs[bit/bits], loop.Int(1+bit%bits))
 	})
@@ -310,7 +310,7 @@ func (k *pairKernel) oddEntries(to *loop.Cursor, inputs []loop.Expr) {
 // from each other, in their order: each is the sum of another one and of the step of a
 // bit that it has more. least is that of code 0. Sixteen are written out.
 func oddEntries(b *loop.Builder, to *loop.Cursor, stride, bits int, least loop.Expr, step func(bit int) loop.Expr) {
-	kept := func(bit int) loop.Expr { return read(b.Var("step", step(bit))) }
+	kept := func(bit int) loop.Expr { return b.Let("step", step(bit)) }
 	steps := make([]loop.Expr, min(4, bits))
 	for i := range steps {
 		steps[i] = kept(i)
@@ -324,16 +324,16 @@ func oddEntries(b *loop.Builder, to *loop.Cursor, stride, bits int, least loop.E
 			at++
 		case bit < len(steps):
 			entries(bit-1, sum)
-			entries(bit-1, read(b.Var("sum", loop.Sum(sum, steps[bit]))))
+			entries(bit-1, b.Let("sum", loop.Sum(sum, steps[bit])))
 		default:
 			v := b.Var("sum", sum)
 			b.For("half", loop.Int(0), loop.Int(2), 1, func(loop.Expr) {
-				entries(bit-1, read(v))
+				entries(bit-1, v.Get())
 				if bit == len(steps) {
 					b.Advance(to, at*stride)
 					at = 0
 				}
-				b.Set(v, loop.Sum(read(v), kept(bit)))
+				b.Set(v, loop.Sum(v.Get(), kept(bit)))
 			})
 		}
 	}
@@ -350,9 +350,9 @@ func (k *pairKernel) look() *loop.Func {
 		b := g.b
 		sums := b.Cursor("sums", scratch, loop.Int(k.sums))
 		// One multiply-add makes an address; of a constant, shifts and additions would.
-		entry := read(b.Var("size", loop.Instr("opaque", loop.Int(p.Step*p.EntryBytes()))))
+		entry := b.Let("size", loop.Instr("opaque", loop.Int(p.Step*p.EntryBytes())))
 		b.For("channel", loop.Int(0), loop.Int(p.OutC), 1, func(c loop.Expr) {
-			first := read(b.Var("first", loop.Sum(loop.Scaled(c, p.Groups*p.Taps), loop.Scaled(v[0], p.Block*p.Taps)))) // code
+			first := b.Let("first", loop.Sum(loop.Scaled(c, p.Groups*p.Taps), loop.Scaled(v[0], p.Block*p.Taps))) // code
 			b.For("y", loop.Int(0), loop.Int(p.Half), 1, func(y loop.Expr) {
 				row := b.Cursor("row", scratch, loop.Scaled(y, 4*p.Row))
 				b.For("x", loop.Int(0), loop.Int(p.Pitch), p.Wide, func(loop.Expr) {
@@ -417,8 +417,8 @@ func (k *pairKernel) tile(at *loop.Cursor, first, entry loop.Expr, sums *loop.Cu
 		sum := &loop.Load{From: sums, Offset: loop.Int(4 * i), T: loop.I32, Align: 4}
 		b.StoreAligned(sums, loop.Int(4*i), loop.Sum(sum, x), 4)
 	}
-	low := func(v *loop.Var) loop.Expr { return loop.Op(loop.And, read(v), loop.Int(1<<16-1)) }
-	high := func(v *loop.Var) loop.Expr { return loop.Op(loop.LShr, read(v), loop.Int(16)) }
+	low := func(v *loop.Var) loop.Expr { return loop.Op(loop.And, v.Get(), loop.Int(1<<16-1)) }
+	high := func(v *loop.Var) loop.Expr { return loop.Op(loop.LShr, v.Get(), loop.Int(16)) }
 	together := p.Flush() // codes that are added in halves
 	if together == p.Block*p.Taps {
 		each(steps, func() {
@@ -437,8 +437,8 @@ func (k *pairKernel) tile(at *loop.Cursor, first, entry loop.Expr, sums *loop.Cu
 	}
 	flush := func() {
 		for i, v := range acc {
-			b.Set(wide[i], loop.Sum(read(wide[i]), low(v)))
-			b.Set(wide[p.Wide+i], loop.Sum(read(wide[p.Wide+i]), high(v)))
+			b.Set(wide[i], loop.Sum(wide[i].Get(), low(v)))
+			b.Set(wide[p.Wide+i], loop.Sum(wide[p.Wide+i].Get(), high(v)))
 			b.Set(v, loop.Int(0))
 		}
 	}
@@ -464,8 +464,8 @@ func (k *pairKernel) tile(at *loop.Cursor, first, entry loop.Expr, sums *loop.Cu
 		})
 	}
 	for i := range acc {
-		add(i, read(wide[i]))
-		add(i+p.Rows*p.Pitch/2, read(wide[p.Wide+i]))
+		add(i, wide[i].Get())
+		add(i+p.Rows*p.Pitch/2, wide[p.Wide+i].Get())
 	}
 }
 
@@ -481,7 +481,7 @@ func (k *pairKernel) tap(table *loop.Cursor, ws []*loop.Cursor, size loop.Expr, 
 		if t.Bits < 32 {
 			v = loop.To(loop.ZExt, v, 32)
 		}
-		words[i] = read(b.Var("word", v))
+		words[i] = b.Let("word", v)
 	}
 	for group := range p.Step {
 		var code loop.Expr
@@ -496,13 +496,13 @@ func (k *pairKernel) tap(table *loop.Cursor, ws []*loop.Cursor, size loop.Expr, 
 			code = q
 		}
 		b.Fence()
-		entry := b.Cursor("entry", table, loop.Times(read(b.Var("code", code)), size))
+		entry := b.Cursor("entry", table, loop.Times(b.Let("code", code), size))
 		entries := make([]loop.Expr, len(acc))
 		for i := range acc {
-			entries[i] = read(b.Var("e", &loop.Load{From: entry, Offset: loop.Int(at + group*p.EntryBytes() + 4*i), T: loop.I32, Align: 4}))
+			entries[i] = b.Let("e", &loop.Load{From: entry, Offset: loop.Int(at + group*p.EntryBytes() + 4*i), T: loop.I32, Align: 4})
 		}
 		for i, v := range acc {
-			b.Set(v, loop.Sum(read(v), entries[i]))
+			b.Set(v, loop.Sum(v.Get(), entries[i]))
 		}
 		added()
 	}
@@ -518,7 +518,7 @@ func (k *pairKernel) finish() *loop.Func {
 		cs := k.rq.cursors(k.constants, loop.Int(0))
 		sums := b.Cursor("sums", scratch, loop.Int(k.sums))
 		wide := p.OutW / p.PoolW
-		at := read(b.Var("at", loop.Scaled(loop.Sum(loop.Scaled(pooled(v[0], p.PoolH), wide), pooled(v[1], p.PoolW)), p.OutC)))
+		at := b.Let("at", loop.Scaled(loop.Sum(loop.Scaled(pooled(v[0], p.PoolH), wide), pooled(v[1], p.PoolW)), p.OutC))
 		b.For("channel", loop.Int(0), loop.Int(p.OutC), 1, func(c loop.Expr) {
 			q := cs.load(0, 1)
 			b.For("y", loop.Int(0), loop.Int(p.Rows/p.PoolH), 1, func(y loop.Expr) {
@@ -527,9 +527,9 @@ func (k *pairKernel) finish() *loop.Func {
 				b.For("x", loop.Int(0), loop.Int(p.Cols/p.PoolW), 1, func(loop.Expr) {
 					var best loop.Expr
 					for i := range p.PoolH * p.PoolW {
-						sum := loop.Expr(read(b.Var("sum", &loop.Load{From: row, Offset: loop.Int(4 * (i/p.PoolW*p.Pitch + i%p.PoolW)), T: loop.I32, Align: 4})))
+						sum := loop.Expr(b.Let("sum", &loop.Load{From: row, Offset: loop.Int(4 * (i/p.PoolW*p.Pitch + i%p.PoolW)), T: loop.I32, Align: 4}))
 						if best != nil {
-							sum = read(b.Var("best", loop.Op(loop.SMax, best, sum)))
+							sum = b.Let("best", loop.Op(loop.SMax, best, sum))
 						}
 						best = sum
 					}

@@ -184,15 +184,15 @@ func convPixels(g *generator) error {
 	}
 	scratch := loop.Arg{Region: g.scratch}
 	b.For("rows", loop.Int(0), loop.Int(p.OutH/p.Rows), 1, func(i loop.Expr) {
-		first := read(b.Var("first", loop.Sum(loop.Scaled(i, p.Rows), loop.Int(-k.w.PadT))))
-		at := read(b.Var("at", loop.Scaled(i, p.Rows/p.PoolH*p.OutW/p.PoolW*p.OutC)))
+		first := b.Let("first", loop.Sum(loop.Scaled(i, p.Rows), loop.Int(-k.w.PadT)))
+		at := b.Let("at", loop.Scaled(i, p.Rows/p.PoolH*p.OutW/p.PoolW*p.OutC))
 		if k.waiting() {
 			k.begin()
 		}
 		b.For("block", loop.Int(0), loop.Int(p.Groups/p.Block), 1, func(block loop.Expr) {
 			chunk := p.Chunk / p.Inputs // groups
 			b.For("chunk", loop.Int(0), loop.Int(p.Block/chunk), 1, func(c loop.Expr) {
-				group := read(b.Var("group", loop.Sum(loop.Scaled(block, p.Block), loop.Scaled(c, chunk))))
+				group := b.Let("group", loop.Sum(loop.Scaled(block, p.Block), loop.Scaled(c, chunk)))
 				b.Call(fill, []loop.Expr{first, loop.Scaled(group, p.Inputs)}, []loop.Arg{{Region: g.args[0]}, scratch})
 				b.For("j", loop.Int(0), loop.Int(chunk), 1, func(j loop.Expr) {
 					from := loop.Sum(loop.Scaled(j, p.Inputs*p.EntryBytes()), loop.Int(k.inputs))
@@ -229,7 +229,7 @@ func (k *pixels) fill() *loop.Func {
 			to := b.Cursor("to", scratch, loop.Int(k.inputs))
 			b.For("i", loop.Int(0), loop.Int(p.Chunk), 1, func(i loop.Expr) {
 				at := loop.Scaled(loop.Sum(v[1], i), 2)
-				pad := read(b.Var("pad", &loop.Splat{A: &loop.Load{From: k.pads, Offset: at, T: loop.I16, Align: 2}, Lanes: processor.Lanes}))
+				pad := b.Let("pad", &loop.Splat{A: &loop.Load{From: k.pads, Offset: at, T: loop.I16, Align: 2}, Lanes: processor.Lanes})
 				b.For("px", loop.Int(0), loop.Int(p.Length), processor.Lanes, func(loop.Expr) {
 					b.StoreAligned(to, loop.Int(0), pad, 2)
 					b.Advance(to, 2*processor.Lanes)
@@ -237,8 +237,8 @@ func (k *pixels) fill() *loop.Func {
 			})
 		}
 		b.For("row", loop.Int(0), loop.Int(p.TableRows), 1, func(row loop.Expr) {
-			iy := read(b.Var("iy", loop.Sum(v[0], row)))
-			to := read(b.Var("to", loop.Sum(loop.Scaled(row, 2*p.Row), loop.Int(k.inputs+2*w.PadL))))
+			iy := b.Let("iy", loop.Sum(v[0], row))
+			to := b.Let("to", loop.Sum(loop.Scaled(row, 2*p.Row), loop.Int(k.inputs+2*w.PadL)))
 			from := func(px loop.Expr) loop.Expr {
 				return loop.Sum(loop.Scaled(loop.Sum(loop.Scaled(iy, w.InW), px), w.InC), v[1])
 			}
@@ -261,13 +261,13 @@ func (k *pixels) fill() *loop.Func {
 				}
 				there := loop.Expr(loop.Int(p.Chunk))
 				if w.InC%p.Chunk > 0 {
-					there = read(b.Var("there", loop.Op(loop.SMin, there, loop.Op(loop.Sub, loop.Int(w.InC), v[1]))))
+					there = b.Let("there", loop.Op(loop.SMin, there, loop.Op(loop.Sub, loop.Int(w.InC), v[1])))
 				}
 				c := b.Cursor("from", x, from(loop.Int(0)))
 				b.For("px", loop.Int(0), loop.Int(w.InW), 1, func(px loop.Expr) {
 					plane := b.Cursor("to", scratch, loop.Sum(to, loop.Scaled(px, 2)))
 					b.For("i", loop.Int(0), there, 1, func(i loop.Expr) {
-						d := loop.Op(loop.Sub, loop.To(loop.SExt, load(c, i, loop.I8), 16), loop.Num(loop.I16, zero))
+						d := loop.Op(loop.Sub, loop.To(loop.SExt, loop.At(c, i, loop.I8), 16), loop.Num(loop.I16, zero))
 						b.StoreAligned(plane, loop.Int(0), d, 2)
 						b.Advance(plane, size)
 					})
@@ -288,20 +288,20 @@ func (k *pixels) turned(x, scratch loop.Region, from func(px loop.Expr) loop.Exp
 	zero := loop.Num(loop.I16.Vec(8), int64(k.g.n.Args[0].Type.Quant.Zero))
 	b.For("px", loop.Int(0), loop.Int(w.InW), processor.Lanes, func(px loop.Expr) {
 		if w.InW%processor.Lanes > 0 { // the last eight overlap those before
-			px = read(b.Var("px", loop.Op(loop.SMin, px, loop.Int(w.InW-processor.Lanes))))
+			px = b.Let("px", loop.Op(loop.SMin, px, loop.Int(w.InW-processor.Lanes)))
 		}
 		plane := b.Cursor("plane", scratch, loop.Sum(to, loop.Scaled(px, 2)))
 		for eight := 0; eight < k.p.Chunk; eight += 8 {
 			c := b.Cursor("from", x, loop.Sum(from(px), loop.Int(eight)))
 			v := make([]loop.Expr, processor.Lanes)
 			for i := range v {
-				v[i] = read(b.Var("v", load(c, loop.Int(0), loop.I8.Vec(8))))
+				v[i] = b.Let("v", loop.At(c, loop.Int(0), loop.I8.Vec(8)))
 				b.Advance(c, w.InC)
 			}
 			for n := len(v) / 2; n > 0; n /= 2 {
 				for i := range n {
 					t := v[i].Type()
-					v[i] = read(b.Var("v", &loop.Named{Name: "zip", Args: []loop.Expr{v[i], v[i+n]}, T: t.Vec(2 * t.Lanes)}))
+					v[i] = b.Let("v", &loop.Named{Name: "zip", Args: []loop.Expr{v[i], v[i+n]}, T: t.Vec(2 * t.Lanes)})
 				}
 			}
 			for i := range 8 {
@@ -329,7 +329,7 @@ func (k *pixels) tabulate() *loop.Func {
 			for first := 0; first < p.Inputs; first += 8 {
 				inputs := make([]loop.Expr, min(8, p.Inputs-first))
 				for i := range inputs {
-					inputs[i] = read(b.Var("x", &loop.Load{From: from, Offset: loop.Int(0), T: t, Align: 2}))
+					inputs[i] = b.Let("x", &loop.Load{From: from, Offset: loop.Int(0), T: t, Align: 2})
 					b.Advance(from, size)
 				}
 				to := b.Cursor("to", scratch, at)
@@ -340,7 +340,7 @@ func (k *pixels) tabulate() *loop.Func {
 				row := b.Cursor("row", k.book, loop.Int(first))
 				b.For("entry", loop.Int(0), loop.Int(p.Entries/2), 1, func(loop.Expr) {
 					for range 2 {
-						weights := read(b.Var("weights", loop.To(loop.SExt, load(row, loop.Int(0), loop.I8.Vec(8)), 16)))
+						weights := b.Let("weights", loop.To(loop.SExt, loop.At(row, loop.Int(0), loop.I8.Vec(8)), 16))
 						b.Advance(row, k.rowBytes)
 						var sum *loop.Var
 						if first > 0 {
@@ -352,9 +352,9 @@ func (k *pixels) tabulate() *loop.Func {
 								sum = b.Var("sum", y)
 								continue
 							}
-							b.Set(sum, loop.Sum(read(sum), y))
+							b.Set(sum, loop.Sum(sum.Get(), y))
 						}
-						b.StoreAligned(to, loop.Int(0), read(sum), 2)
+						b.StoreAligned(to, loop.Int(0), sum.Get(), 2)
 						b.Advance(to, size)
 					}
 				})
@@ -372,10 +372,10 @@ func (k *pixels) oddEntries(to *loop.Cursor, inputs []loop.Expr) {
 	for _, x := range inputs[1:] {
 		all = loop.Sum(all, x)
 	}
-	least := read(b.Var("sum", loop.Op(loop.Sub, loop.Num(t, 0), loop.Op(loop.Mul, all, loop.Num(t, 1<<bits-1)))))
+	least := b.Let("sum", loop.Op(loop.Sub, loop.Num(t, 0), loop.Op(loop.Mul, all, loop.Num(t, 1<<bits-1))))
 	steps := make([]loop.Expr, k.p.Bits)
 	for i := range steps {
-		steps[i] = read(b.Var("step", loop.Op(loop.Shl, inputs[i/bits], loop.Num(t, int64(1+i%bits)))))
+		steps[i] = b.Let("step", loop.Op(loop.Shl, inputs[i/bits], loop.Num(t, int64(1+i%bits))))
 	}
 	var entries func(bit int, sum loop.Expr)
 	entries = func(bit int, sum loop.Expr) {
@@ -385,7 +385,7 @@ func (k *pixels) oddEntries(to *loop.Cursor, inputs []loop.Expr) {
 			return
 		}
 		entries(bit-1, sum)
-		entries(bit-1, read(b.Var("sum", loop.Sum(sum, steps[bit]))))
+		entries(bit-1, b.Let("sum", loop.Sum(sum, steps[bit])))
 	}
 	entries(len(steps)-1, least)
 }
@@ -397,10 +397,10 @@ func (k *pixels) eachStep(do func(step, at loop.Expr)) {
 	step := b.Var("step", loop.Int(0))
 	b.For("group", loop.Int(0), loop.Int(k.p.Block), 1, func(group loop.Expr) {
 		b.For("ky", loop.Int(0), loop.Int(w.KH), 1, func(ky loop.Expr) {
-			row := read(b.Var("row", loop.Sum(loop.Scaled(group, k.p.TableBytes()), loop.Scaled(ky, 2*w.DilH*k.p.Row))))
+			row := b.Let("row", loop.Sum(loop.Scaled(group, k.p.TableBytes()), loop.Scaled(ky, 2*w.DilH*k.p.Row)))
 			b.For("kx", loop.Int(0), loop.Int(w.KW), 1, func(kx loop.Expr) {
-				do(read(step), loop.Sum(row, loop.Scaled(kx, 2*w.DilW)))
-				b.Set(step, loop.Sum(read(step), loop.Int(1)))
+				do(step.Get(), loop.Sum(row, loop.Scaled(kx, 2*w.DilW)))
+				b.Set(step, loop.Sum(step.Get(), loop.Int(1)))
 			})
 		})
 	})
@@ -414,7 +414,7 @@ func (k *pixels) decode(pt part) *loop.Func {
 	return g.function(fmt.Sprintf("decode%d", pt.channels), []string{"tile", "block"}, []*loop.Param{scratch}, func(v []loop.Expr) {
 		b := g.b
 		steps := loop.Scaled(v[0], p.Groups*p.Taps)
-		first := read(b.Var("first", loop.Sum(steps, loop.Scaled(v[1], p.Steps()))))
+		first := b.Let("first", loop.Sum(steps, loop.Scaled(v[1], p.Steps())))
 		to := b.Cursor("to", scratch, loop.Int(k.codes))
 		var from []*loop.Cursor
 		for _, plane := range k.planes {
@@ -436,7 +436,7 @@ func (k *pixels) decode(pt part) *loop.Func {
 				}
 			}
 			t := loop.I16.Vec(pt.channels)
-			code = loop.Op(loop.Mul, loop.To(loop.ZExt, read(b.Var("code", code)), 16), loop.Num(t, int64(p.EntryBytes())))
+			code = loop.Op(loop.Mul, loop.To(loop.ZExt, b.Let("code", code), 16), loop.Num(t, int64(p.EntryBytes())))
 			code = loop.Sum(code, &loop.Splat{A: loop.To(loop.Trunc, at, 16), Lanes: t.Lanes})
 			b.StoreAligned(to, loop.Int(0), code, 2)
 			b.Advance(to, 2*processor.PixelChannels)
@@ -450,11 +450,11 @@ func (k *pixels) several(plane *pixelPlane, pt part, from *loop.Cursor) loop.Exp
 	b, bytes := k.g.b, pt.channels*plane.bits/8
 	var v loop.Expr
 	if bytes == 1 {
-		v = &loop.Splat{A: load(from, loop.Int(0), loop.I8), Lanes: pt.channels}
+		v = &loop.Splat{A: loop.At(from, loop.Int(0), loop.I8), Lanes: pt.channels}
 	} else {
-		v = load(from, loop.Int(0), loop.I8.Vec(bytes))
+		v = loop.At(from, loop.Int(0), loop.I8.Vec(bytes))
 	}
-	v = read(b.Var("plane", v))
+	v = b.Let("plane", v)
 	b.Advance(from, bytes)
 	if plane.bits == 8 {
 		return v
@@ -476,7 +476,7 @@ func (k *pixels) single(plane *pixelPlane, pt part, step loop.Expr) loop.Expr {
 		return nil
 	}
 	bit := loop.Sum(loop.Scaled(step, plane.bits), loop.Int(8*plane.at[pt.index]))
-	v := load(plane.data, loop.Op(loop.LShr, bit, loop.Int(3)), loop.I8)
+	v := loop.At(plane.data, loop.Op(loop.LShr, bit, loop.Int(3)), loop.I8)
 	if plane.bits == 8 {
 		return v
 	}
@@ -518,7 +518,7 @@ func (k *pixels) look() *loop.Func {
 			cs = k.rq.cursors(k.constants, v[0])
 		}
 		b.For("channel", loop.Int(0), v[1], 1, func(c loop.Expr) {
-			k.eachTile(read(y), func(vectors int, table loop.Expr, results func(acc []*loop.Var)) {
+			k.eachTile(y.Get(), func(vectors int, table loop.Expr, results func(acc []*loop.Var)) {
 				acc := make([]*loop.Var, vectors)
 				for i := range acc {
 					start := loop.Expr(loop.Num(loop.I32.Vec(processor.Lanes), 0))
@@ -533,13 +533,13 @@ func (k *pixels) look() *loop.Func {
 					return
 				}
 				for _, v := range acc {
-					b.StoreAligned(sums, loop.Int(0), some(read(v), 0, 4), 4)
+					b.StoreAligned(sums, loop.Int(0), some(v.Get(), 0, 4), 4)
 					b.Advance(sums, 16)
-					b.StoreAligned(sums, loop.Int(0), some(read(v), 4, 4), 4)
+					b.StoreAligned(sums, loop.Int(0), some(v.Get(), 4, 4), 4)
 					b.Advance(sums, 16)
 				}
 			}, cs)
-			b.Set(y, loop.Sum(read(y), loop.Int(1)))
+			b.Set(y, loop.Sum(y.Get(), loop.Int(1)))
 			if cs != nil {
 				cs.advance(1)
 			}
@@ -607,7 +607,7 @@ func (k *pixels) eachTile(y loop.Expr, do func(vectors int, table loop.Expr, res
 			do(p.Tiles[0], table, func(acc []*loop.Var) {
 				// Rows and places are multiples of what a pool takes.
 				at := loop.Sum(y, half2(loop.Scaled(ty, row), p.PoolH), half2(loop.Scaled(tx, p.OutC), p.PoolW))
-				k.tile(q, read(b.Var("at", at)), row, acc)
+				k.tile(q, b.Let("at", at), row, acc)
 			})
 		})
 	})
@@ -629,14 +629,14 @@ func (k *pixels) sum(w, table *loop.Cursor, acc []*loop.Var) {
 		places := make([]*loop.Cursor, n)
 		for i := range places {
 			at := loop.To(loop.ZExt, &loop.Load{From: w, Offset: loop.Int(0), T: loop.I16, Align: 2}, 32)
-			places[i] = b.Cursor("entry", table, read(b.Var("code", at)))
+			places[i] = b.Cursor("entry", table, b.Let("code", at))
 			b.Advance(w, 2*processor.PixelChannels)
 		}
 		for v := range acc {
 			b.Fence()
 			var sum loop.Expr
 			for _, c := range places {
-				e := loop.Expr(read(b.Var("entries", &loop.Load{From: c, Offset: loop.Int(0), T: t, Align: 2})))
+				e := loop.Expr(b.Let("entries", &loop.Load{From: c, Offset: loop.Int(0), T: t, Align: 2}))
 				if v+1 < len(acc) {
 					move := 2 * processor.Lanes
 					if v%wide == wide-1 {
@@ -647,10 +647,10 @@ func (k *pixels) sum(w, table *loop.Cursor, acc []*loop.Var) {
 				if sum == nil {
 					sum = e
 				} else {
-					sum = read(b.Var("sum", loop.Sum(sum, e)))
+					sum = b.Let("sum", loop.Sum(sum, e))
 				}
 			}
-			b.Set(acc[v], loop.Sum(read(acc[v]), loop.To(loop.SExt, sum, 32)))
+			b.Set(acc[v], loop.Sum(acc[v].Get(), loop.To(loop.SExt, sum, 32)))
 		}
 	}
 	round := 1 // of codes that are added together
@@ -682,7 +682,7 @@ func (k *pixels) store(q channel, sums loop.Expr, to loop.Region, place func(lan
 	if isVector {
 		sums = q.result(loop.Sum(sums, q.bias))
 	}
-	all := read(b.Var("y", sums))
+	all := b.Let("y", sums)
 	for lane := range 4 {
 		at := place(lane)
 		if at == nil {
@@ -702,16 +702,16 @@ func (k *pixels) tile(q channel, at loop.Expr, row int, acc []*loop.Var) {
 	wide := len(acc) / p.TileRows
 	for y := 0; y < p.TileRows; y += p.PoolH {
 		for x := range wide {
-			best := read(acc[y*wide+x])
+			best := acc[y*wide+x].Get()
 			for i := 1; i < p.PoolH; i++ {
-				best = read(b.Var("best", loop.Op(loop.SMax, best, read(acc[(y+i)*wide+x]))))
+				best = b.Let("best", loop.Op(loop.SMax, best, acc[(y+i)*wide+x].Get()))
 			}
 			from := y/p.PoolH*row + x*processor.Lanes/p.PoolW*p.OutC
 			place := func(lane int) loop.Expr { return loop.Sum(at, loop.Int(from+lane*p.OutC)) }
 			if p.PoolW == 2 {
 				even := &loop.Shuffle{A: best, Mask: []int{0, 2, 4, 6}}
 				odd := &loop.Shuffle{A: best, Mask: []int{1, 3, 5, 7}}
-				k.store(q, read(b.Var("best", loop.Op(loop.SMax, even, odd))), k.g.out, place)
+				k.store(q, b.Let("best", loop.Op(loop.SMax, even, odd)), k.g.out, place)
 				continue
 			}
 			for h := range 2 {
@@ -728,7 +728,7 @@ func (k *pixels) flat(q channel, y loop.Expr, first int, acc []*loop.Var) {
 	for v, sums := range acc {
 		for h := range 2 {
 			at := (first+v)*processor.Lanes + 4*h
-			four := fourOf(read(sums), h)
+			four := fourOf(sums.Get(), h)
 			if p.PoolH*p.PoolW > 1 {
 				k.keep(q, four, at)
 				continue
@@ -763,13 +763,13 @@ func (k *pixels) pool(y loop.Expr) {
 			var best loop.Expr
 			for i := range p.PoolH * p.PoolW {
 				at := (py*p.PoolH+i/p.PoolW)*p.Row + px*p.PoolW + i%p.PoolW
-				v := loop.To(loop.SExt, load(k.scratch, loop.Int(k.results+at), loop.I8), 32)
+				v := loop.To(loop.SExt, loop.At(k.scratch, loop.Int(k.results+at), loop.I8), 32)
 				if best == nil {
 					best = v
 				} else {
 					best = loop.Op(loop.SMax, best, v)
 				}
-				best = read(b.Var("best", best))
+				best = b.Let("best", best)
 			}
 			b.Store(k.g.out, loop.Sum(y, loop.Int((py*p.OutW/p.PoolW+px)*p.OutC)), loop.To(loop.Trunc, best, 8))
 		}

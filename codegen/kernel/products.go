@@ -73,7 +73,7 @@ func (word32) mask(bits int) int64 {
 }
 
 func (word32) field(p *pass, word loop.Expr, f int) loop.Expr {
-	return loop.Op(loop.And, loop.Op(loop.LShr, word, loop.Int(f*p.bits)), read(p.mask))
+	return loop.Op(loop.And, loop.Op(loop.LShr, word, loop.Int(f*p.bits)), p.mask.Get())
 }
 
 func (word32) input(x *loop.Cursor, at int) loop.Expr {
@@ -134,7 +134,7 @@ func (mla) word() loop.Type { return loop.I8 }
 func (mla) field(_ *pass, word loop.Expr, _ int) loop.Expr { return loop.To(loop.SExt, word, 32) }
 
 func (mla) input(x *loop.Cursor, at int) loop.Expr {
-	return loop.To(loop.SExt, load(x, loop.Int(at), loop.I8), 32)
+	return loop.To(loop.SExt, loop.At(x, loop.Int(at), loop.I8), 32)
 }
 
 func (mla) add(_ int, code, input, sum loop.Expr) loop.Expr {
@@ -148,7 +148,7 @@ type pair struct{ word32 }
 func (pair) shift() int64 { return 128 }
 
 func (pair) input(x *loop.Cursor, at int) loop.Expr {
-	return loop.To(loop.ZExt, load(x, loop.Int(at), loop.I8), 32)
+	return loop.To(loop.ZExt, loop.At(x, loop.Int(at), loop.I8), 32)
 }
 
 func (pair) single(x loop.Expr) loop.Expr { return loop.To(loop.ZExt, x, 32) }
@@ -160,8 +160,8 @@ func (pair) add(_ int, code, input, sum loop.Expr) loop.Expr {
 // flush adds both halves to the first sum: to take the second one off it at the end
 // is cheaper than every time.
 func (pair) flush(b *loop.Builder, part *loop.Var, acc []*loop.Var) {
-	b.Set(acc[0], loop.Sum(read(acc[0]), read(part)))
-	b.Set(acc[1], loop.Sum(read(acc[1]), loop.Op(loop.LShr, read(part), loop.Int(16))))
+	b.Set(acc[0], loop.Sum(acc[0].Get(), part.Get()))
+	b.Set(acc[1], loop.Sum(acc[1].Get(), loop.Op(loop.LShr, part.Get(), loop.Int(16))))
 }
 
 // pairDecoded multiplies with words that are operands as they lie.
@@ -233,7 +233,7 @@ func (mlal) add(bits int, code, input, sum loop.Expr) loop.Expr {
 }
 
 func (mlal) flush(b *loop.Builder, part *loop.Var, acc []*loop.Var) {
-	b.Set(acc[0], loop.Instr("padal", read(part), read(acc[0])))
+	b.Set(acc[0], loop.Instr("padal", part.Get(), acc[0].Get()))
 }
 
 // abal is usada8 on sixteen bytes.
@@ -255,7 +255,7 @@ func (abal) add(_ int, code, input, sum loop.Expr) loop.Expr {
 }
 
 func (abal) flush(b *loop.Builder, part *loop.Var, acc []*loop.Var) {
-	b.Set(acc[0], loop.Instr("padalu", read(part), read(acc[0])))
+	b.Set(acc[0], loop.Instr("padalu", part.Get(), acc[0].Get()))
 }
 
 // sdot multiplies signed bytes and adds products by fours.

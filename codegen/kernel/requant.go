@@ -99,10 +99,10 @@ func (s *channelCursors) advance(channels int) {
 func (s *channelCursors) load(j, n int) channel {
 	b := s.g.b
 	word := func(name string, at int) loop.Expr {
-		return read(b.Var(name, &loop.Load{From: s.words, Offset: loop.Int(at), T: loop.I32.Vec(n), Align: 4}))
+		return b.Let(name, &loop.Load{From: s.words, Offset: loop.Int(at), T: loop.I32.Vec(n), Align: 4})
 	}
 	bias, mul := word("bias", 4*j), word("mul", 4*(s.channels+j))
-	shift := load(s.bytes, loop.Int(j), loop.I8.Vec(n))
+	shift := loop.At(s.bytes, loop.Int(j), loop.I8.Vec(n))
 	switch {
 	case !s.vectors:
 		shift = loop.To(loop.ZExt, shift, 32)
@@ -111,7 +111,7 @@ func (s *channelCursors) load(j, n int) channel {
 	default: // a channel left over
 		shift = loop.Op(loop.Sub, loop.Int(-2), loop.To(loop.SExt, shift, 32))
 	}
-	return channel{s.requant, bias, mul, read(b.Var("shift", shift))}
+	return channel{s.requant, bias, mul, b.Let("shift", shift)}
 }
 
 // channel is a requantization with the constants of one channel.
@@ -127,7 +127,7 @@ func (q requant) load(c loop.Expr) channel {
 	}
 	b := q.g.b
 	m := &loop.Load{From: q.mul, Offset: loop.Scaled(c, 4), T: loop.I32, Align: 4}
-	return channel{q, nil, read(b.Var("mul", m)), read(b.Var("shift", loop.To(loop.ZExt, load(q.shift, c, loop.I8), 32)))}
+	return channel{q, nil, b.Let("mul", m), b.Let("shift", loop.To(loop.ZExt, loop.At(q.shift, c, loop.I8), 32))}
 }
 
 // store writes RQ(acc) as an i8 of the node's result (R9).
@@ -136,8 +136,8 @@ func (q channel) store(acc, at loop.Expr) { q.storeAt(acc, q.g.out, at) }
 func (q channel) storeAt(acc loop.Expr, to loop.Region, at loop.Expr) {
 	y := q.result(acc)
 	if h, w := q.g.n.Pool(); h*w > 1 {
-		at = read(q.g.b.Var("at", at))
-		y = loop.Op(loop.SMax, y, loop.To(loop.SExt, load(to, at, loop.I8.Vec(acc.Type().Lanes)), 32))
+		at = q.g.b.Let("at", at)
+		y = loop.Op(loop.SMax, y, loop.To(loop.SExt, loop.At(to, at, loop.I8.Vec(acc.Type().Lanes)), 32))
 	}
 	q.g.b.Store(to, at, loop.To(loop.Trunc, y, 8))
 }
@@ -145,7 +145,7 @@ func (q channel) storeAt(acc loop.Expr, to loop.Region, at loop.Expr) {
 // spread is q, of one channel of vectors' constants, in every lane of n sums.
 func (q channel) spread(n int) channel {
 	b := q.g.b
-	splat := func(name string, x loop.Expr) loop.Expr { return read(b.Var(name, &loop.Splat{A: x, Lanes: n})) }
+	splat := func(name string, x loop.Expr) loop.Expr { return b.Let(name, &loop.Splat{A: x, Lanes: n}) }
 	q.bias, q.m, q.r = splat("bias", q.bias), splat("mul", q.m), splat("shift", loop.Op(loop.Sub, loop.Int(-2), q.r))
 	return q
 }

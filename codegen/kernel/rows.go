@@ -9,7 +9,7 @@ import (
 
 // element is an i8 of argument j as an i32.
 func (g *generator) element(j int, at loop.Expr) loop.Expr {
-	return loop.To(loop.SExt, load(g.args[j], at, loop.I8), 32)
+	return loop.To(loop.SExt, loop.At(g.args[j], at, loop.I8), 32)
 }
 
 // wide is the difference of an i8 of argument j from its zero point, as an i32.
@@ -36,7 +36,7 @@ func extremeElements(g *generator) error {
 		op = loop.SMax
 	}
 	g.b.For("i", loop.Int(0), loop.Int(g.n.Out.Type.Shape.Size()), 1, func(i loop.Expr) {
-		g.b.Store(g.out, i, loop.Op(op, load(g.args[0], i, loop.I8), load(g.args[1], i, loop.I8)))
+		g.b.Store(g.out, i, loop.Op(op, loop.At(g.args[0], i, loop.I8), loop.At(g.args[1], i, loop.I8)))
 	})
 	return nil
 }
@@ -49,7 +49,7 @@ func tableElements(g *generator) error {
 	}
 	table := g.global("table", 1, raw)
 	g.b.For("i", loop.Int(0), loop.Int(g.n.Out.Type.Shape.Size()), 1, func(i loop.Expr) {
-		g.b.Store(g.out, i, load(table, loop.Sum(g.element(0, i), loop.Int(128)), loop.I8))
+		g.b.Store(g.out, i, loop.At(table, loop.Sum(g.element(0, i), loop.Int(128)), loop.I8))
 	})
 	return nil
 }
@@ -73,11 +73,11 @@ func reduceRows(g *generator) error {
 			op = loop.SMin
 		}
 		g.lastAxis(func(row, first loop.Expr, length int) {
-			best := b.Var("best", load(g.args[0], first, loop.I8))
+			best := b.Var("best", loop.At(g.args[0], first, loop.I8))
 			b.For("i", loop.Int(0), loop.Int(length), 1, func(i loop.Expr) {
-				b.Set(best, loop.Op(op, read(best), load(g.args[0], loop.Sum(first, i), loop.I8)))
+				b.Set(best, loop.Op(op, best.Get(), loop.At(g.args[0], loop.Sum(first, i), loop.I8)))
 			})
-			b.Store(g.out, row, read(best))
+			b.Store(g.out, row, best.Get())
 		})
 		return nil
 	}
@@ -88,9 +88,9 @@ func reduceRows(g *generator) error {
 	g.lastAxis(func(row, first loop.Expr, length int) {
 		sum := b.Var("sum", loop.Int(0))
 		b.For("i", loop.Int(0), loop.Int(length), 1, func(i loop.Expr) {
-			b.Set(sum, loop.Sum(read(sum), g.wide(0, loop.Sum(first, i))))
+			b.Set(sum, loop.Sum(sum.Get(), g.wide(0, loop.Sum(first, i))))
 		})
-		q.store(read(sum), loop.Int(0), row)
+		q.store(sum.Get(), loop.Int(0), row)
 	})
 	return nil
 }
@@ -102,12 +102,12 @@ func argmaxRows(g *generator) error {
 		best, at := b.Var("best", g.element(0, first)), b.Var("at", loop.Int(0))
 		b.For("i", loop.Int(0), loop.Int(length), 1, func(i loop.Expr) {
 			v := b.Var("v", g.element(0, loop.Sum(first, i)))
-			b.If(loop.Op(loop.SLt, read(best), read(v)), func() {
-				b.Set(best, read(v))
+			b.If(loop.Op(loop.SLt, best.Get(), v.Get()), func() {
+				b.Set(best, v.Get())
 				b.Set(at, i)
 			}, nil)
 		})
-		b.Store(g.out, row, loop.To(loop.Trunc, loop.Sum(read(at), loop.Int(-128)), 8))
+		b.Store(g.out, row, loop.To(loop.Trunc, loop.Sum(at.Get(), loop.Int(-128)), 8))
 	})
 	return nil
 }
@@ -122,21 +122,21 @@ func embeddingRows(g *generator) error {
 	b, s := g.b, g.n.Const("rows").Type.Shape
 	d := s[1]
 	row := func(i loop.Expr) loop.Expr { // of indices at any address
-		at := b.Var("index", loop.Op(loop.Shl, loop.To(loop.SExt, load(g.args[0], loop.Sum(loop.Scaled(i, 2), loop.Int(1)), loop.I8), 32), loop.Int(8)))
-		b.Set(at, loop.Op(loop.Or, read(at), loop.To(loop.ZExt, load(g.args[0], loop.Scaled(i, 2), loop.I8), 32)))
-		return loop.Op(loop.SMin, loop.Op(loop.SMax, read(at), loop.Int(0)), loop.Int(s[0]-1))
+		at := b.Var("index", loop.Op(loop.Shl, loop.To(loop.SExt, loop.At(g.args[0], loop.Sum(loop.Scaled(i, 2), loop.Int(1)), loop.I8), 32), loop.Int(8)))
+		b.Set(at, loop.Op(loop.Or, at.Get(), loop.To(loop.ZExt, loop.At(g.args[0], loop.Scaled(i, 2), loop.I8), 32)))
+		return loop.Op(loop.SMin, loop.Op(loop.SMax, at.Get(), loop.Int(0)), loop.Int(s[0]-1))
 	}
 	if table != nil {
 		places := g.global("table", 1, table)
 		row = func(i loop.Expr) loop.Expr {
-			entry := loop.Sum(loop.To(loop.SExt, load(g.args[0], i, loop.I8), 32), loop.Int(128))
-			return loop.To(loop.ZExt, load(places, entry, loop.I8), 32)
+			entry := loop.Sum(loop.To(loop.SExt, loop.At(g.args[0], i, loop.I8), 32), loop.Int(128))
+			return loop.To(loop.ZExt, loop.At(places, entry, loop.I8), 32)
 		}
 	}
 	b.For("i", loop.Int(0), loop.Int(g.n.Args[0].Type.Shape.Size()), 1, func(i loop.Expr) {
 		from, to := b.Var("from", loop.Scaled(row(i), d)), b.Var("to", loop.Scaled(i, d))
 		b.For("c", loop.Int(0), loop.Int(d), 1, func(c loop.Expr) {
-			b.Store(g.out, loop.Sum(read(to), c), load(rows, loop.Sum(read(from), c), loop.I8))
+			b.Store(g.out, loop.Sum(to.Get(), c), loop.At(rows, loop.Sum(from.Get(), c), loop.I8))
 		})
 	})
 	return nil
@@ -159,9 +159,9 @@ func matmulRows(g *generator) error {
 			b.For("col", loop.Int(0), loop.Int(n), 1, func(col loop.Expr) {
 				sum := b.Var("sum", loop.Int(0))
 				b.For("k", loop.Int(0), loop.Int(k), 1, func(l loop.Expr) {
-					b.Set(sum, loop.Sum(read(sum), loop.Op(loop.Mul, g.wide(0, place(i, row, l, k)), g.wide(1, place(i, l, col, n)))))
+					b.Set(sum, loop.Sum(sum.Get(), loop.Op(loop.Mul, g.wide(0, place(i, row, l, k)), g.wide(1, place(i, l, col, n)))))
 				})
-				q.store(read(sum), loop.Int(0), place(i, row, col, n))
+				q.store(sum.Get(), loop.Int(0), place(i, row, col, n))
 			})
 		})
 	})
@@ -179,15 +179,15 @@ func softmaxTable(g *generator) error {
 		size := loop.Int(length)
 		element := func(i loop.Expr) loop.Expr { return g.element(0, loop.Sum(first, i)) }
 		top := b.Var("top", loop.Int(-128))
-		b.For("i", loop.Int(0), size, 1, func(i loop.Expr) { b.Set(top, loop.Op(loop.SMax, read(top), element(i))) })
+		b.For("i", loop.Int(0), size, 1, func(i loop.Expr) { b.Set(top, loop.Op(loop.SMax, top.Get(), element(i))) })
 		exponential := func(i loop.Expr) loop.Expr {
-			return load(table, loop.Scaled(loop.Op(loop.Sub, read(top), element(i)), 4), loop.I32)
+			return loop.At(table, loop.Scaled(loop.Op(loop.Sub, top.Get(), element(i)), 4), loop.I32)
 		}
 		sum := b.Var("sum", loop.Int(0))
-		b.For("i", loop.Int(0), size, 1, func(i loop.Expr) { b.Set(sum, loop.Sum(read(sum), exponential(i))) })
+		b.For("i", loop.Int(0), size, 1, func(i loop.Expr) { b.Set(sum, loop.Sum(sum.Get(), exponential(i))) })
 		b.For("i", loop.Int(0), size, 1, func(i loop.Expr) {
-			num := loop.Sum(loop.Scaled(exponential(i), 256), loop.Op(loop.LShr, read(sum), loop.Int(1)))
-			y := loop.Op(loop.SMin, loop.Op(loop.UDiv, num, read(sum)), loop.Int(255))
+			num := loop.Sum(loop.Scaled(exponential(i), 256), loop.Op(loop.LShr, sum.Get(), loop.Int(1)))
+			y := loop.Op(loop.SMin, loop.Op(loop.UDiv, num, sum.Get()), loop.Int(255))
 			b.Store(g.out, loop.Sum(first, i), loop.To(loop.Trunc, loop.Sum(y, loop.Int(-128)), 8))
 		})
 	})

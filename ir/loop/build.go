@@ -22,6 +22,9 @@ func (b *Builder) Var(name string, value Expr) *Var {
 	return v
 }
 
+// Let makes a variable and reads it: a value that is computed once, here.
+func (b *Builder) Let(name string, value Expr) Expr { return b.Var(name, value).Get() }
+
 // Set assigns to a variable; assigning it to itself is nothing, which compilers of C
 // warn of.
 func (b *Builder) Set(v *Var, value Expr) {

@@ -90,6 +90,9 @@ type Var struct {
 	Type Type
 }
 
+// Get is the variable's value.
+func (v *Var) Get() Expr { return &Read{Var: v} }
+
 // Stmt is a statement: Assign, Store, Point, Fence, For, If, Call or Return.
 type Stmt interface{ stmt() }
 
@@ -187,6 +190,9 @@ type Load struct {
 	T      Type
 	Align  int
 }
+
+// At reads a value at a byte offset of a region, aligned or not.
+func At(from Region, offset Expr, t Type) Expr { return &Load{From: from, Offset: offset, T: t} }
 
 // BinOp is a binary operation.
 type BinOp uint8
