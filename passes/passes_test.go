@@ -19,6 +19,7 @@ import (
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/ir/processor"
 	"github.com/dnnc/dnnc/passes"
+	"github.com/dnnc/dnnc/passes/machine"
 	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/passes/robust"
 	"github.com/dnnc/dnnc/runtime/data"
@@ -222,7 +223,7 @@ func TestCyclesBoundTheSearch(t *testing.T) {
 	}
 	estimate := func(m *ir.Module, elem func(n *ir.Node) ir.Elem) (sum float64) {
 		for _, n := range m.Layers() {
-			sum += environment(t, 64).Target.Cycles(n, elem(n))
+			sum += machine.Cycles(n, environment(t, 64).Target, elem(n))
 		}
 		return sum
 	}

@@ -25,12 +25,6 @@ var noFPU = []string{"fpregs"}
 // written in the order in which they should run.
 var inOrder = []string{"-enable-misched=false"}
 
-// Where words of two pixels are looked up.
-var (
-	thumb2Pair = Pair{Words: 4, Load: .6, Halves: 2, Kept: 2, Code: 1, Field: 1, Entry: 2.2}
-	riscvPair  = Pair{Words: 4, Load: 1, Halves: 4, Kept: 4, Code: 2, Field: 2, Entry: 3.3}
-)
-
 // The families, in the order in which they are listed.
 var table = []*Target{
 	{
@@ -43,20 +37,20 @@ var table = []*Target{
 			board("microbit", "", &Board{Flash: Span{0, 256 << 10}, RAM: Span{0x20000000, 16 << 10}}),
 			board("mps2-an385", "", mps2),
 		},
-		LinkMode: "armelf", NoSelect: true, VectorLanes: 8, TilePixels: 2,
+		LinkMode: "armelf", NoSelect: true,
 	},
 	{
 		Name: "armv7m", Doc: "Cortex-M3", Arch: "thumb",
 		Triple: "thumbv7m-none-unknown-eabi", CPU: "cortex-m3", LLC: inOrder, Asm: anyFloatABI,
 		Runners: []Runner{board("mps2-an385", "", mps2)}, MCA: "cortex-m3",
-		LinkMode: "armelf", VectorLanes: 8, TilePixels: 2, Pair: thumb2Pair,
+		LinkMode: "armelf",
 	},
 	{
 		Name: "armv7em", Doc: "Cortex-M4, M7: 16-bit multiplies by two", Arch: "thumb",
 		Triple: "thumbv7em-none-unknown-eabi", CPU: "cortex-m4", Features: []string{"dsp"}, Without: noFPU, LLC: inOrder, Asm: anyFloatABI,
 		CPUs:    []CPU{{Name: "cortex-m7", MCA: "cortex-m7"}},
 		Runners: []Runner{board("mps2-an500", "cortex-m7", mps2, "dsp"), board("mps2-an386", "", mps2, "dsp")}, MCA: "cortex-m4",
-		LinkMode: "armelf", VectorLanes: 8, TilePixels: 2, Pair: thumb2Pair,
+		LinkMode: "armelf",
 	},
 	{
 		Name: "armv8m", Doc: "Cortex-M33, M35P: 16-bit multiplies by two", Arch: "thumb",
@@ -64,7 +58,7 @@ var table = []*Target{
 		CPUs:    []CPU{{Name: "cortex-m35p", MCA: "cortex-m33"}},
 		Known:   []Feature{{Name: "dsp", Doc: "16-bit multiplies by two"}},
 		Runners: []Runner{board("mps2-an505", "", &Board{Flash: Span{0x10000000, 4 << 20}, RAM: Span{0x38000000, 4 << 20}}, "dsp")}, MCA: "cortex-m33",
-		LinkMode: "armelf", VectorLanes: 8, TilePixels: 2, Pair: thumb2Pair,
+		LinkMode: "armelf",
 	},
 	{
 		Name: "armv8.1m", Doc: "Cortex-M55, M85: Helium", Arch: "thumb",
@@ -74,7 +68,7 @@ var table = []*Target{
 		Runners: []Runner{board("mps3-an547", "", &Board{
 			Flash: Span{0, 512 << 10}, RAM: Span{0x20000000, 512 << 10}, Large: Span{0x01000000, 2 << 20},
 		}, "dsp", "mve")}, MCA: "cortex-m55",
-		LinkMode: "armelf", VectorLanes: 8, TilePixels: 2, Pair: thumb2Pair,
+		LinkMode: "armelf",
 	},
 	{
 		Name: "armv7", Doc: "Cortex-A5 to A17 with NEON, Linux; soft- and hard-float programs", Arch: "arm",
@@ -86,7 +80,7 @@ var table = []*Target{
 		LLC: []string{"-pre-RA-sched=source"}, PIC: true, Asm: anyFloatABI,
 		CPUs:     []CPU{{Name: "cortex-a5"}, {Name: "cortex-a8"}, {Name: "cortex-a9", MCA: "cortex-a9"}, {Name: "cortex-a15", MCA: "cortex-a15"}, {Name: "cortex-a17"}},
 		Runners:  []Runner{user("qemu-arm", "cortex-a9", "neon")}, // no MCA: LLVM has no model of a Cortex-A7 that llvm-mca reads
-		LinkMode: "armelf_linux_eabi", VectorLanes: 8, TilePixels: 2,
+		LinkMode: "armelf_linux_eabi",
 	},
 	{
 		Name: "armv7-nofpu", Doc: "Cortex-A without NEON, Linux; 16-bit multiplies by two", Arch: "arm",
@@ -95,7 +89,7 @@ var table = []*Target{
 		LLC:     []string{"-pre-RA-sched=source"}, PIC: true, Asm: anyFloatABI,
 		CPUs:     []CPU{{Name: "cortex-a9", MCA: "cortex-a9"}},
 		Runners:  []Runner{user("qemu-arm", "cortex-a9", "dsp")},
-		LinkMode: "armelf_linux_eabi", VectorLanes: 8, TilePixels: 2, Pair: thumb2Pair,
+		LinkMode: "armelf_linux_eabi",
 	},
 	{
 		Name: "aarch64", Doc: "64-bit Arm, Linux; +dotprod from Cortex-A55 and A75 on", Arch: "aarch64",
@@ -108,7 +102,7 @@ var table = []*Target{
 		Runners: []Runner{
 			user("qemu-aarch64", "cortex-a53", "neon"), user("qemu-aarch64", "cortex-a76", "neon", "dotprod"), user("qemu-aarch64", "max", "neon", "dotprod", "i8mm"),
 		}, MCA: "cortex-a53",
-		LinkMode: "aarch64linux", VectorLanes: 8, TilePixels: 2,
+		LinkMode: "aarch64linux",
 	},
 	{
 		Name: "riscv32", Doc: "32-bit RISC-V with multiplication and compressed instructions (imc); +a for imac", Arch: "riscv32",
@@ -116,7 +110,7 @@ var table = []*Target{
 		CPUs:     []CPU{{Name: "sifive-e21", Features: []string{"a"}}, {Name: "sifive-e31", Features: []string{"a"}}},
 		Known:    []Feature{{Name: "m", Doc: "multiplication"}, {Name: "a", Doc: "atomics; the object says so, and uses none"}, {Name: "c", Doc: "compressed instructions"}},
 		Runners:  []Runner{user("qemu-riscv32", "lowrisc-ibex", "c", "m"), user("qemu-riscv32", "sifive-e31", "a", "c", "m")},
-		LinkMode: "elf32lriscv", NoSelect: true, VectorLanes: 8, TilePixels: 2, Pair: riscvPair,
+		LinkMode: "elf32lriscv", NoSelect: true,
 	},
 	{
 		Name: "riscv64", Doc: "64-bit RISC-V with gc, Linux; +v for vectors of 128 bits or more", Arch: "riscv64",
@@ -124,7 +118,7 @@ var table = []*Target{
 		CPUs:     []CPU{{Name: "sifive-u54", MCA: "sifive-u54"}, {Name: "sifive-u74", MCA: "sifive-u74"}},
 		Known:    []Feature{{Name: "v", Doc: "vectors"}},
 		Runners:  []Runner{user("qemu-riscv64", "sifive-u54", "a", "c", "d", "f", "m"), user("qemu-riscv64", "rv64,v=true,vext_spec=v1.0,vlen=128", "a", "c", "d", "f", "m", "v")},
-		LinkMode: "elf64lriscv", NoSelect: true, VectorLanes: 8, TilePixels: 2, Pair: riscvPair,
+		LinkMode: "elf64lriscv", NoSelect: true,
 	},
 	{
 		Name: "x86_64", Doc: "64-bit PCs with SSE4.1, Linux; +avx2, +avxvnni, +avx512vnni", Arch: "x86_64",
@@ -143,7 +137,7 @@ var table = []*Target{
 		},
 		// The emulator knows no VNNI: a machine that has it is needed.
 		Runners: []Runner{user("qemu-x86_64", "Penryn", "sse4.1"), user("qemu-x86_64", "max", "sse4.1", "avx2")}, MCA: "x86-64",
-		LinkMode: "elf_x86_64", VectorLanes: 8, TilePixels: 2,
+		LinkMode: "elf_x86_64",
 	},
 }
 

@@ -1,6 +1,6 @@
 // Package processor describes the processors that dnnc compiles for, as data:
-// what LLVM must be told, what runs their programs here, and which kernels
-// they have. Passes and code generation read it; nothing here decides.
+// what LLVM must be told, what runs their programs here, and which instructions
+// they have. Nothing here decides how an operation is computed: ir/kernel does.
 package processor
 
 import (
@@ -39,14 +39,6 @@ type Target struct {
 	// NoSelect: the processor has no instruction that chooses between two
 	// registers, so that LLVM branches for a minimum.
 	NoSelect bool
-
-	// VectorLanes is the output channels of one step of the convolution
-	// kernel: the tile that fits the registers.
-	VectorLanes int
-	// TilePixels is the pixels that share one unpacking of weights.
-	TilePixels int
-	// Pair is what tables of two pixels a word cost; without Words, none are used.
-	Pair Pair
 }
 
 // CPU is a processor of a family: what it adds to the family's features.
@@ -80,8 +72,23 @@ type Board struct {
 	Large Span
 }
 
-// Has reports whether kernels may count on a feature.
-func (t *Target) Has(feature string) bool { return slices.Contains(t.Features, feature) }
+// Has reports whether kernels may count on a feature, by LLVM's name of it, or "simd":
+// vectors of sixteen bytes on a processor of applications.
+func (t *Target) Has(feature string) bool {
+	return slices.Contains(t.Features, feature) || feature == "simd" && (t.Has("neon") || t.Has("sse4.1"))
+}
+
+// Vectors reports whether the processor has vectors of sixteen bytes.
+func (t *Target) Vectors() bool { return t.Has("simd") || t.Has("mve") }
+
+// ISA is the instruction set that kernels are written for: Arch, or thumb1 for Thumb
+// with few registers and no wide multiply.
+func (t *Target) ISA() string {
+	if strings.HasPrefix(t.Triple, "thumbv6m") {
+		return "thumb1"
+	}
+	return t.Arch
+}
 
 // Attributes are the features as LLVM wants them: "+dsp,+mve,-fpregs".
 func (t *Target) Attributes() string {

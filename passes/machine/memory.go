@@ -8,6 +8,7 @@ import (
 
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/ir/kernel/families"
 	"github.com/dnnc/dnnc/ir/processor"
 	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/runtime/interp"
@@ -83,7 +84,7 @@ func blocksOf(m *ir.Module, t *processor.Target) []*block {
 // lag is how far behind its result a node's first argument must begin so that no
 // row of the result reaches a row of the argument that is still to be read.
 func lag(n *ir.Node, t *processor.Target) (int, bool) {
-	k := processor.FindKernel(n.Word("impl"))
+	k := families.Find(n.Word("impl"))
 	if k == nil || !k.Rows {
 		return 0, false
 	}

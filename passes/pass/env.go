@@ -49,7 +49,7 @@ type Budget struct {
 	Keep  float64 // retention of robust accuracy on held-out images
 	RAM   int     // bytes of the arena
 	// Cycles bounds what the layers with weights take by the target's estimate
-	// (processor.Cycles); CyclesOfInt8 says it as a share of what they take in int8.
+	// (machine.Cycles); CyclesOfInt8 says it as a share of what they take in int8.
 	Cycles, CyclesOfInt8 float64
 }
 

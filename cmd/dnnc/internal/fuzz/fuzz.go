@@ -21,7 +21,7 @@ import (
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/program"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/verify"
-	"github.com/dnnc/dnnc/codegen/kernel"
+	"github.com/dnnc/dnnc/codegen/network"
 	"github.com/dnnc/dnnc/frontend"
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
@@ -302,7 +302,7 @@ func compare(i int, want, got []byte) error {
 
 // evaluated runs the loop language's own evaluator.
 func evaluated(m *ir.Module, in, want [][]byte) error {
-	p, err := kernel.Program(m, kernel.Interface{Prefix: "n"})
+	p, err := network.Write(m, network.Interface{Prefix: "n"})
 	if err != nil {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/processor"
+	"github.com/dnnc/dnnc/passes/machine"
 )
 
 // box is an operation, an input or a result.
@@ -49,7 +50,7 @@ func boxes(m *ir.Module) (list []box, edges []edge) {
 			bytes := ir.PackedBytes(w.Type.Elem, w.Type.Shape) + ir.BookBytes(w.Type.Elem)
 			b.lines = append(b.lines, w.Type.String(), fmt.Sprintf("%d bytes, %.2f bits", bytes, 8*float64(bytes)/float64(w.Type.Shape.Size())), fmt.Sprintf("%d multiply-adds", n.MACs()))
 			if t, err := processor.Find(m.Target); err == nil && m.IsQuantized() {
-				b.lines = append(b.lines, fmt.Sprintf("about %.0f instructions on %s", t.Cycles(n, w.Type.Elem), t.Name))
+				b.lines = append(b.lines, fmt.Sprintf("about %.0f instructions on %s", machine.Cycles(n, t, w.Type.Elem), t.Name))
 			}
 		}
 		for _, a := range n.Args {
