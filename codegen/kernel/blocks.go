@@ -7,9 +7,8 @@ import (
 
 	"github.com/dnnc/dnnc/codegen/loop"
 	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/geometry"
 	"github.com/dnnc/dnnc/ir/target"
-	"github.com/dnnc/dnnc/runtime/interp"
-	"github.com/dnnc/dnnc/runtime/kernels"
 )
 
 // convBlocks decodes the weights of a block of output channels to scratch, once for all
@@ -17,7 +16,7 @@ import (
 // pixels after the other with them. The last block overlaps the one before it: the same
 // channels come out the same.
 func convBlocks(g *generator) error {
-	w := interp.Window(g.n)
+	w := geometry.WindowOf(g.n)
 	weight := g.n.Const("weight")
 	raw, err := weight.Load()
 	if err != nil {
@@ -41,7 +40,7 @@ func convBlocks(g *generator) error {
 	if k.elem.Kind == ir.Odd {
 		bias = k.foldedBias(bias, raw)
 	} else {
-		weights, err := interp.IntWeights(g.n)
+		weights, err := geometry.IntWeights(g.n)
 		if err != nil {
 			return err
 		}
@@ -87,7 +86,7 @@ func (k *micro) oddBlock(first loop.Expr) {
 
 // bookBlock gives what decodes the weights of the output channels of a block through
 // the codebook, whose rows fill so many elements each.
-func (k *micro) bookBlock(w kernels.Window, row int) (func(first loop.Expr), error) {
+func (k *micro) bookBlock(w geometry.Window, row int) (func(first loop.Expr), error) {
 	g := k.g
 	b, lanes, bytes := g.b, k.m.Lanes, k.m.DecodedBits()/8
 	codes, err := newCodes(g)

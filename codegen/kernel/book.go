@@ -5,7 +5,7 @@ import (
 
 	"github.com/dnnc/dnnc/codegen/loop"
 	"github.com/dnnc/dnnc/ir"
-	"github.com/dnnc/dnnc/runtime/interp"
+	"github.com/dnnc/dnnc/ir/geometry"
 )
 
 // book is a layer whose codes are rows of a codebook: each stands for d weights
@@ -112,7 +112,7 @@ func convDecode(g *generator) error {
 	if err != nil {
 		return err
 	}
-	w := interp.Window(g.n)
+	w := geometry.WindowOf(g.n)
 	b, lanes, size := g.b, k.lanes, w.K()
 	pads, taps := padTable(g), 2*size
 	g.clear(loop.Int(0), g.n.Out.Type.Shape.Size())

@@ -6,9 +6,8 @@ import (
 
 	"github.com/dnnc/dnnc/codegen/loop"
 	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/geometry"
 	"github.com/dnnc/dnnc/ir/target"
-	"github.com/dnnc/dnnc/runtime/interp"
-	"github.com/dnnc/dnnc/runtime/kernels"
 )
 
 // convDepthwise decodes the weights to 16 bits in scratch, then sums W*x over a
@@ -16,7 +15,7 @@ import (
 // window that sticks out of the image is gathered in scratch, filled with zero
 // points.
 func convDepthwise(g *generator) error {
-	w := interp.Window(g.n)
+	w := geometry.WindowOf(g.n)
 	weight := g.n.Const("weight")
 	codes, err := weight.Load()
 	if err != nil {
@@ -28,7 +27,7 @@ func convDepthwise(g *generator) error {
 	if err != nil {
 		return err
 	}
-	values, err := interp.IntWeights(g.n)
+	values, err := geometry.IntWeights(g.n)
 	if err != nil {
 		return err
 	}
@@ -193,7 +192,7 @@ func depthwiseOrder(g *generator, taps, channels int, blocks []int) []int {
 
 // depthwiseWindow writes the function that gathers the window of a pixel, whose
 // integers are its first row and column and the byte where it lies then.
-func depthwiseWindow(g *generator, w kernels.Window) *loop.Func {
+func depthwiseWindow(g *generator, w geometry.Window) *loop.Func {
 	x, scratch := &loop.Param{Name: "x", Constant: true}, &loop.Param{Name: "window"}
 	return g.function("gather", []string{"iy", "ix", "at"}, []*loop.Param{x, scratch}, func(v []loop.Expr) {
 		b, channels := g.b, w.InC
@@ -242,7 +241,7 @@ const unrolled = 9
 // depthwisePixel writes the function that computes a pixel. Its integers are the
 // byte of its window's first input, the bytes between the window's rows, and the
 // byte of its first output.
-func depthwisePixel(g *generator, w kernels.Window, rq requant, constants *loop.Global, blocks []int) *loop.Func {
+func depthwisePixel(g *generator, w geometry.Window, rq requant, constants *loop.Global, blocks []int) *loop.Func {
 	x, weights := &loop.Param{Name: "x", Constant: true, Shared: g.args[0].Shared}, &loop.Param{Name: "weights", Constant: true}
 	return g.function("pixel", []string{"first", "row", "at"}, []*loop.Param{x, weights, g.out}, func(v []loop.Expr) {
 		b, channels := g.b, w.InC

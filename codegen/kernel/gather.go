@@ -4,8 +4,7 @@ import (
 	"fmt"
 
 	"github.com/dnnc/dnnc/codegen/loop"
-	"github.com/dnnc/dnnc/runtime/interp"
-	"github.com/dnnc/dnnc/runtime/kernels"
+	"github.com/dnnc/dnnc/ir/geometry"
 )
 
 // convMicro gathers the windows of a tile of pixels as columns, then computes all
@@ -13,7 +12,7 @@ import (
 // evenly the last tile overlaps the one before it: the same pixels come out the
 // same.
 func convMicro(g *generator) error {
-	w := interp.Window(g.n)
+	w := geometry.WindowOf(g.n)
 	in := w.InC / w.Groups
 	k, err := newMicro(g, w.Groups, in, natural(w))
 	if err != nil {
@@ -36,7 +35,7 @@ func convMicro(g *generator) error {
 
 // natural lists a window's inputs in the order of memory: rows, columns, channels of
 // the group.
-func natural(w kernels.Window) (order []int) {
+func natural(w geometry.Window) (order []int) {
 	for ky := range w.KH {
 		for kx := range w.KW {
 			for c := range w.InC / w.Groups {
@@ -61,7 +60,7 @@ func (k *micro) poolTiles() error {
 
 // tiles computes the pixels of all rows, tile after tile, for the groups that each
 // calls do for, with their first input channel.
-func (k *micro) tiles(w kernels.Window, cleared bool, gather, tile *loop.Func, each func(do func(group, first loop.Expr))) {
+func (k *micro) tiles(w geometry.Window, cleared bool, gather, tile *loop.Func, each func(do func(group, first loop.Expr))) {
 	g, b, count, ow := k.g, k.g.b, k.pixels, k.g.columns(w)
 	g.rows(w, cleared, func(oy, row loop.Expr) {
 		b.For("tx", loop.Int(0), loop.Int(ow), count, func(tx loop.Expr) {
@@ -137,7 +136,7 @@ func (k *micro) total(sum *loop.Var) loop.Expr {
 // window writes the function that gathers the window of one pixel, and gives what
 // its inputs take off. Its integers are the first channel, the pixel's row and
 // column, and the byte of its first input in the columns.
-func (k *micro) window(w kernels.Window) *loop.Func {
+func (k *micro) window(w geometry.Window) *loop.Func {
 	g, in := k.g, w.InC/w.Groups
 	x, scratch := &loop.Param{Name: "x", Constant: true}, &loop.Param{Name: "columns"}
 	return g.function("gather", []string{"first", "oy", "ox", "base"}, []*loop.Param{x, scratch}, func(v []loop.Expr) {

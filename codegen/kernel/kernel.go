@@ -12,8 +12,8 @@ import (
 
 	"github.com/dnnc/dnnc/codegen/loop"
 	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/geometry"
 	"github.com/dnnc/dnnc/ir/target"
-	"github.com/dnnc/dnnc/runtime/kernels"
 )
 
 // Program writes the whole network: a local function for each operation,
@@ -190,7 +190,7 @@ func (g *generator) clear(from loop.Expr, size int) {
 // rows calls do for each row of outputs of a convolution, with the byte at which
 // its row of the result begins. Unless the result is cleared already, that happens
 // row by row, so that it may take the place of input that is done with.
-func (g *generator) rows(w kernels.Window, cleared bool, do func(oy, row loop.Expr)) {
+func (g *generator) rows(w geometry.Window, cleared bool, do func(oy, row loop.Expr)) {
 	b := g.b
 	ph, pw := g.n.Pool()
 	size := w.OutW() / pw * w.OutC
@@ -208,13 +208,13 @@ func (g *generator) rows(w kernels.Window, cleared bool, do func(oy, row loop.Ex
 }
 
 // columns is the outputs of a row that are computed: those of whole pools.
-func (g *generator) columns(w kernels.Window) int {
+func (g *generator) columns(w geometry.Window) int {
 	_, pw := g.n.Pool()
 	return w.OutW() / pw * pw
 }
 
 // pixel is the byte of a pixel's first channel in a row of the result.
-func (g *generator) pixel(w kernels.Window, row, ox loop.Expr) loop.Expr {
+func (g *generator) pixel(w geometry.Window, row, ox loop.Expr) loop.Expr {
 	_, pw := g.n.Pool()
 	switch {
 	case pw == 1:

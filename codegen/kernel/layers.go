@@ -3,7 +3,7 @@ package kernel
 import (
 	"github.com/dnnc/dnnc/codegen/loop"
 	"github.com/dnnc/dnnc/ir"
-	"github.com/dnnc/dnnc/runtime/interp"
+	"github.com/dnnc/dnnc/ir/geometry"
 )
 
 // difference is x-zero of an input element, as an i16.
@@ -99,7 +99,7 @@ func (l *layer) outputs(group loop.Expr, pixels []pixel) {
 // Where a row's pixels do not divide evenly the last tile overlaps the one
 // before it: the same pixels come out the same.
 func convTile(g *generator) error {
-	w := interp.Window(g.n)
+	w := geometry.WindowOf(g.n)
 	in, k := w.InC/w.Groups, w.K()
 	// The order of a window in memory: rows, columns, channels of the group.
 	order := make([]int, 0, k)
@@ -156,7 +156,7 @@ func padTable(g *generator) *loop.Global {
 
 // gather writes the window of one pixel to scratch.
 func gather(g *generator, kh, kw, in, base int, pads *loop.Global, group, oy, ox loop.Expr) {
-	w, b := interp.Window(g.n), g.b
+	w, b := geometry.WindowOf(g.n), g.b
 	first := loop.Scaled(group, in)
 	b.For("ky", loop.Int(0), loop.Int(kh), 1, func(ky loop.Expr) {
 		y := read(b.Var("iy", loop.Sum(loop.Scaled(oy, w.StrideH), loop.Scaled(ky, w.DilH), loop.Int(-w.PadT))))

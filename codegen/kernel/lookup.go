@@ -5,9 +5,8 @@ import (
 
 	"github.com/dnnc/dnnc/codegen/loop"
 	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/geometry"
 	"github.com/dnnc/dnnc/ir/target"
-	"github.com/dnnc/dnnc/runtime/interp"
-	"github.com/dnnc/dnnc/runtime/kernels"
 )
 
 // lookup writes kernels of vector codes: the products of every row of the
@@ -542,7 +541,7 @@ func linearLookup(g *generator) error {
 
 // convLookup keeps the tables of the rows that a window sees, in a ring.
 func convLookup(g *generator) error {
-	w, d := interp.Window(g.n), int(g.n.Const("weight").Type.Elem.Group)
+	w, d := geometry.WindowOf(g.n), int(g.n.Const("weight").Type.Elem.Group)
 	k, err := newLookup(g, d, (w.InC+d-1)/d)
 	if err != nil {
 		return err
@@ -578,7 +577,7 @@ func convLookup(g *generator) error {
 // pixel writes the function that computes a pixel from the tables of its window,
 // whose first row lies in a place of the ring. Taps outside of the image add
 // nothing.
-func (k *lookup) pixel(w kernels.Window, row int) *loop.Func {
+func (k *lookup) pixel(w geometry.Window, row int) *loop.Func {
 	g := k.g
 	tables := &loop.Param{Name: "tables", Constant: true}
 	return g.function("look", []string{"iy", "ix", "first", "at"}, []*loop.Param{tables, g.out}, func(v []loop.Expr) {

@@ -3,13 +3,13 @@ package kernel
 import (
 	"github.com/dnnc/dnnc/codegen/loop"
 	"github.com/dnnc/dnnc/ir"
-	"github.com/dnnc/dnnc/runtime/interp"
+	"github.com/dnnc/dnnc/ir/geometry"
 )
 
 // poolWindow is the maximum or the rounded mean over each window, channel by
 // channel; the taps outside of the image are left out.
 func poolWindow(g *generator) error {
-	w, b := interp.Window(g.n), g.b
+	w, b := geometry.WindowOf(g.n), g.b
 	mean := g.n.Op == ir.AvgPool2D
 	b.For("oy", loop.Int(0), loop.Int(w.OutH()), 1, func(oy loop.Expr) {
 		b.For("ox", loop.Int(0), loop.Int(w.OutW()), 1, func(ox loop.Expr) {
@@ -110,7 +110,7 @@ func addElements(g *generator) error {
 	if g.n.Op == ir.Sub {
 		op = loop.Sub
 	}
-	p, err := interp.AddParams(g.n)
+	p, err := geometry.AddParamsOf(g.n)
 	if err != nil {
 		return err
 	}
@@ -128,7 +128,7 @@ func addElements(g *generator) error {
 
 // rescaleElements is R6 and R9 for every element.
 func rescaleElements(g *generator) error {
-	q, err := interp.Requant(g.n)
+	q, err := geometry.RequantOf(g.n)
 	if err != nil {
 		return err
 	}

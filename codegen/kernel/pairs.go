@@ -5,9 +5,8 @@ import (
 
 	"github.com/dnnc/dnnc/codegen/loop"
 	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/geometry"
 	"github.com/dnnc/dnnc/ir/target"
-	"github.com/dnnc/dnnc/runtime/interp"
-	"github.com/dnnc/dnnc/runtime/kernels"
 )
 
 // pairKernel writes convolutions whose codes look up the sums of two pixels in a word, a
@@ -15,7 +14,7 @@ import (
 // groups of inputs in blocks; sums wait in scratch until all groups are added.
 type pairKernel struct {
 	g         *generator
-	w         kernels.Window
+	w         geometry.Window
 	elem      ir.Elem
 	p         target.Pairs
 	planes    []*pairPlane
@@ -40,7 +39,7 @@ func newPairs(g *generator) (*pairKernel, error) {
 	if len(tile) != 5 {
 		return nil, fmt.Errorf("no tile of rows, columns, groups, inputs and words")
 	}
-	k := &pairKernel{g: g, w: interp.Window(n), elem: w.Type.Elem}
+	k := &pairKernel{g: g, w: geometry.WindowOf(n), elem: w.Type.Elem}
 	var ok bool
 	if k.p, ok = target.NewPairs(n, k.elem, [5]int(tile), target.PairReach(n, tile[3])); !ok {
 		return nil, fmt.Errorf("no layout for a tile of %v", tile)

@@ -5,9 +5,8 @@ import (
 
 	"github.com/dnnc/dnnc/codegen/loop"
 	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/geometry"
 	"github.com/dnnc/dnnc/ir/target"
-	"github.com/dnnc/dnnc/runtime/interp"
-	"github.com/dnnc/dnnc/runtime/kernels"
 )
 
 // pixels writes convolutions whose codes look up the sums of eight pixels at once:
@@ -19,7 +18,7 @@ import (
 // the tables of its group: what is left for the inner loop is to add that.
 type pixels struct {
 	g         *generator
-	w         kernels.Window
+	w         geometry.Window
 	elem      ir.Elem
 	p         target.Pixels
 	planes    []*pixelPlane
@@ -61,7 +60,7 @@ func newPixels(g *generator) (*pixels, error) {
 	if len(tile) != 3 {
 		return nil, fmt.Errorf("no tile of rows, groups and inputs")
 	}
-	k := &pixels{g: g, w: interp.Window(n), elem: w.Type.Elem}
+	k := &pixels{g: g, w: geometry.WindowOf(n), elem: w.Type.Elem}
 	var ok bool
 	if k.p, ok = target.NewPixels(n, k.elem, tile[0], tile[1], tile[2], target.PixelMost(n, tile[2])); !ok {
 		return nil, fmt.Errorf("no layout for a tile of %v", tile)

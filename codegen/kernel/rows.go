@@ -3,8 +3,7 @@ package kernel
 import (
 	"github.com/dnnc/dnnc/codegen/loop"
 	"github.com/dnnc/dnnc/ir"
-	"github.com/dnnc/dnnc/runtime/interp"
-	"github.com/dnnc/dnnc/runtime/kernels"
+	"github.com/dnnc/dnnc/ir/geometry"
 )
 
 // element is an i8 of argument j as an i32.
@@ -66,10 +65,10 @@ func (g *generator) lastAxis(body func(row, first loop.Expr, length int)) {
 
 // reduceRows is the sum or the extreme of each row (R16, R12).
 func reduceRows(g *generator) error {
-	r, b := interp.ReductionOf(g.n), g.b
-	if r == kernels.Greatest || r == kernels.Least {
+	r, b := geometry.ReductionOf(g.n), g.b
+	if r == geometry.Greatest || r == geometry.Least {
 		op := loop.SMax
-		if r == kernels.Least {
+		if r == geometry.Least {
 			op = loop.SMin
 		}
 		g.lastAxis(func(row, first loop.Expr, length int) {
@@ -114,7 +113,7 @@ func argmaxRows(g *generator) error {
 
 // embeddingRows copies a row for each index.
 func embeddingRows(g *generator) error {
-	table, raw, err := interp.EmbeddingData(g.n)
+	table, raw, err := geometry.EmbeddingData(g.n)
 	if err != nil {
 		return err
 	}
@@ -149,7 +148,7 @@ func matmulRows(g *generator) error {
 	if err != nil {
 		return err
 	}
-	batch, m, k, n := interp.MatMulSizes(g.n)
+	batch, m, k, n := geometry.MatMulSizes(g.n)
 	place := func(i, row, col loop.Expr, cols int) loop.Expr {
 		return loop.Sum(loop.Scaled(loop.Sum(loop.Scaled(row, cols), col), batch), i)
 	}
