@@ -18,7 +18,7 @@ import (
 	"github.com/dnnc/dnnc/frontend"
 	"github.com/dnnc/dnnc/frontend/weights"
 	"github.com/dnnc/dnnc/ir"
-	"github.com/dnnc/dnnc/ir/kernel/emit"
+	"github.com/dnnc/dnnc/ir/geometry"
 	"github.com/dnnc/dnnc/ir/loop"
 	"github.com/dnnc/dnnc/ir/processor"
 	"github.com/dnnc/dnnc/passes"
@@ -130,7 +130,7 @@ func cases(t *testing.T, m *ir.Module, n int) (in, out [][]byte) {
 
 func physical(s ir.Shape, x []int8) []byte {
 	b := make([]byte, len(x))
-	for i, logical := range emit.Order(s) {
+	for i, logical := range geometry.Order(s) {
 		b[i] = byte(x[logical])
 	}
 	return b

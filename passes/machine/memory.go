@@ -8,10 +8,10 @@ import (
 
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/ir/geometry"
 	"github.com/dnnc/dnnc/ir/kernel/families"
 	"github.com/dnnc/dnnc/ir/processor"
 	"github.com/dnnc/dnnc/passes/pass"
-	"github.com/dnnc/dnnc/runtime/interp"
 )
 
 // arenaAlign is the alignment of the arena and of each block in it: kernels
@@ -93,7 +93,7 @@ func lag(n *ir.Node, t *processor.Target) (int, bool) {
 	default: // element by element
 		return 0, n.Args[0].Type.Shape.Equal(n.Out.Type.Shape)
 	}
-	w := interp.Window(n)
+	w := geometry.WindowOf(n)
 	h, _ := n.Pool()
 	out := n.Out.Type.Shape
 	row, in, most := out[0]*out[2], w.InC*w.InW, 0

@@ -1,9 +1,9 @@
 package decode
 
 import (
+	"github.com/dnnc/dnnc/ir/geometry"
 	"github.com/dnnc/dnnc/ir/kernel/emit"
 	"github.com/dnnc/dnnc/ir/loop"
-	"github.com/dnnc/dnnc/runtime/interp"
 )
 
 // conv decodes the weights of a tile of output channels into scratch, once
@@ -14,7 +14,7 @@ func (p Plan) conv(g *emit.Generator) error {
 	if err != nil {
 		return err
 	}
-	w := interp.Window(g.Node)
+	w := geometry.WindowOf(g.Node)
 	b, lanes, size := g.B, k.Lanes, w.K()
 	pads, taps := emit.PadTable(g), 2*size
 	g.Clear(loop.Int(0), g.Node.Out.Type.Shape.Size())

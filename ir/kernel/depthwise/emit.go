@@ -5,10 +5,9 @@ import (
 	"slices"
 
 	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/geometry"
 	"github.com/dnnc/dnnc/ir/kernel/emit"
 	"github.com/dnnc/dnnc/ir/loop"
-	"github.com/dnnc/dnnc/runtime/interp"
-	"github.com/dnnc/dnnc/runtime/kernels"
 )
 
 // Emit decodes the weights to 16 bits in scratch, then sums W*x over a
@@ -16,7 +15,7 @@ import (
 // window that sticks out of the image is gathered in scratch, filled with zero
 // points.
 func (Plan) Emit(g *emit.Generator) error {
-	w := interp.Window(g.Node)
+	w := geometry.WindowOf(g.Node)
 	weight := g.Node.Const("weight")
 	codes, err := weight.Load()
 	if err != nil {
@@ -28,7 +27,7 @@ func (Plan) Emit(g *emit.Generator) error {
 	if err != nil {
 		return err
 	}
-	values, err := interp.IntWeights(g.Node)
+	values, err := geometry.IntWeights(g.Node)
 	if err != nil {
 		return err
 	}
@@ -196,7 +195,7 @@ func depthwiseOrder(g *emit.Generator, taps, channels int, blocks []int) []int {
 
 // depthwiseWindow writes the function that gathers the window of a pixel, whose
 // integers are its first row and column and the byte where it lies then.
-func depthwiseWindow(g *emit.Generator, w kernels.Window) *loop.Func {
+func depthwiseWindow(g *emit.Generator, w geometry.Window) *loop.Func {
 	x, scratch := &loop.Param{Name: "x", Constant: true}, &loop.Param{Name: "window"}
 	return g.Function("gather", []string{"iy", "ix", "at"}, []*loop.Param{x, scratch}, func(v []loop.Expr) {
 		b, channels := g.B, w.InC
@@ -245,7 +244,7 @@ const unrolled = 9
 // depthwisePixel writes the function that computes a pixel. Its integers are the
 // byte of its window's first input, the bytes between the window's rows, and the
 // byte of its first output.
-func depthwisePixel(g *emit.Generator, w kernels.Window, rq emit.Requant, constants *loop.Global, blocks []int) *loop.Func {
+func depthwisePixel(g *emit.Generator, w geometry.Window, rq emit.Requant, constants *loop.Global, blocks []int) *loop.Func {
 	x, weights := &loop.Param{Name: "x", Constant: true, Shared: g.Args[0].Shared}, &loop.Param{Name: "weights", Constant: true}
 	return g.Function("pixel", []string{"first", "row", "at"}, []*loop.Param{x, weights, g.Out}, func(v []loop.Expr) {
 		b, channels := g.B, w.InC

@@ -3,10 +3,10 @@ package elements
 
 import (
 	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/geometry"
 	"github.com/dnnc/dnnc/ir/kernel"
 	"github.com/dnnc/dnnc/ir/kernel/emit"
 	"github.com/dnnc/dnnc/ir/loop"
-	"github.com/dnnc/dnnc/runtime/interp"
 )
 
 // The families.
@@ -30,7 +30,7 @@ func addElements(g *emit.Generator) error {
 	if g.Node.Op == ir.Sub {
 		op = loop.Sub
 	}
-	p, err := interp.AddParams(g.Node)
+	p, err := geometry.AddParamsOf(g.Node)
 	if err != nil {
 		return err
 	}
@@ -48,7 +48,7 @@ func addElements(g *emit.Generator) error {
 
 // rescaleElements is R6 and R9 for every element.
 func rescaleElements(g *emit.Generator) error {
-	q, err := interp.Requant(g.Node)
+	q, err := geometry.RequantOf(g.Node)
 	if err != nil {
 		return err
 	}

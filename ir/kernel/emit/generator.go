@@ -10,9 +10,9 @@ import (
 	"strings"
 
 	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/geometry"
 	"github.com/dnnc/dnnc/ir/loop"
 	"github.com/dnnc/dnnc/ir/processor"
-	"github.com/dnnc/dnnc/runtime/kernels"
 )
 
 // Network collects the functions and the constant data of one network's layers.
@@ -89,7 +89,7 @@ func (g *Generator) Clear(from loop.Expr, size int) {
 // Rows calls do for each row of outputs of a convolution, with the byte at which
 // its row of the result begins. Unless the result is cleared already, that happens
 // row by row, so that it may take the place of input that is done with.
-func (g *Generator) Rows(w kernels.Window, cleared bool, do func(oy, row loop.Expr)) {
+func (g *Generator) Rows(w geometry.Window, cleared bool, do func(oy, row loop.Expr)) {
 	b := g.B
 	ph, pw := g.Node.Pool()
 	size := w.OutW() / pw * w.OutC
@@ -107,13 +107,13 @@ func (g *Generator) Rows(w kernels.Window, cleared bool, do func(oy, row loop.Ex
 }
 
 // Columns is the outputs of a row that are computed: those of whole pools.
-func (g *Generator) Columns(w kernels.Window) int {
+func (g *Generator) Columns(w geometry.Window) int {
 	_, pw := g.Node.Pool()
 	return w.OutW() / pw * pw
 }
 
 // Pixel is the byte of a pixel's first channel in a row of the result.
-func (g *Generator) Pixel(w kernels.Window, row, ox loop.Expr) loop.Expr {
+func (g *Generator) Pixel(w geometry.Window, row, ox loop.Expr) loop.Expr {
 	_, pw := g.Node.Pool()
 	switch {
 	case pw == 1:
@@ -183,34 +183,4 @@ func BytesOf(bits int, x []int64) []byte {
 		}
 	}
 	return b
-}
-
-// Physical is the index in memory of element c,y,x of a value: images lie in
-// H,W,C order, all else in logical order.
-func Physical(s ir.Shape, c, y, x int) int {
-	if len(s) != 3 {
-		return c
-	}
-	return (y*s[2]+x)*s[0] + c
-}
-
-// Order lists, for each element in memory, its logical index.
-func Order(s ir.Shape) []int {
-	order := make([]int, s.Size())
-	if len(s) != 3 {
-		for i := range order {
-			order[i] = i
-		}
-		return order
-	}
-	i := 0
-	for c := range s[0] {
-		for y := range s[1] {
-			for x := range s[2] {
-				order[Physical(s, c, y, x)] = i
-				i++
-			}
-		}
-	}
-	return order
 }

@@ -3,8 +3,8 @@ package emit
 import (
 	"slices"
 
+	"github.com/dnnc/dnnc/ir/geometry"
 	"github.com/dnnc/dnnc/ir/loop"
-	"github.com/dnnc/dnnc/runtime/kernels"
 )
 
 // Requant is the constants of a requantization.
@@ -44,7 +44,7 @@ func readRequant(g *Generator, wide bool) (Requant, error) {
 	for i := range mul {
 		m, r := mul[i], shift[i]
 		if wide {
-			m, r = kernels.Narrow(m, r)
+			m, r = geometry.Narrow(m, r)
 		}
 		ms[i], rs[i] = int64(m), int64(r)
 		q.split = q.split && (r >= 33 || m == 0)

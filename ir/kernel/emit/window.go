@@ -2,9 +2,8 @@ package emit
 
 import (
 	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/geometry"
 	"github.com/dnnc/dnnc/ir/loop"
-	"github.com/dnnc/dnnc/runtime/interp"
-	"github.com/dnnc/dnnc/runtime/kernels"
 )
 
 // Difference is x-zero of an input element, as an i16.
@@ -29,7 +28,7 @@ func PadTable(g *Generator) *loop.Global {
 
 // WindowOrder lists a window's inputs in the order of memory: rows, columns, channels of
 // the group.
-func WindowOrder(w kernels.Window) (order []int) {
+func WindowOrder(w geometry.Window) (order []int) {
 	for ky := range w.KH {
 		for kx := range w.KW {
 			for c := range w.InC / w.Groups {
@@ -42,7 +41,7 @@ func WindowOrder(w kernels.Window) (order []int) {
 
 // GatherWindow writes the window of one pixel to scratch.
 func GatherWindow(g *Generator, kh, kw, in, base int, pads *loop.Global, group, oy, ox loop.Expr) {
-	w, b := interp.Window(g.Node), g.B
+	w, b := geometry.WindowOf(g.Node), g.B
 	first := loop.Scaled(group, in)
 	b.For("ky", loop.Int(0), loop.Int(kh), 1, func(ky loop.Expr) {
 		y := b.Let("iy", loop.Sum(loop.Scaled(oy, w.StrideH), loop.Scaled(ky, w.DilH), loop.Int(-w.PadT)))

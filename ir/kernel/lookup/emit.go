@@ -2,11 +2,10 @@ package lookup
 
 import (
 	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/geometry"
 	"github.com/dnnc/dnnc/ir/kernel"
 	"github.com/dnnc/dnnc/ir/kernel/emit"
 	"github.com/dnnc/dnnc/ir/loop"
-	"github.com/dnnc/dnnc/runtime/interp"
-	"github.com/dnnc/dnnc/runtime/kernels"
 )
 
 // lookup writes kernels of vector codes: the products of every row of the
@@ -55,9 +54,9 @@ func (k *lookup) parts() []emit.Part {
 	return emit.Parts(k.rows, tileChannels, tileChannels/2, 1)
 }
 
-// geometry is a layer of d inputs a group, of which the tables of some are there at a
+// dimensions are a layer of d inputs a group, of which the tables of some are there at a
 // time.
-func geometry(l kernel.Layer, d, block int) *lookup {
+func dimensions(l kernel.Layer, d, block int) *lookup {
 	s, e := l.Weight(), l.Elem
 	k := &lookup{elem: e, d: d, block: block, bits: e.CodeBits(), channels: s[1], rows: s[0], taps: s.Size() / (s[0] * s[1]),
 		smlad: l.Target.Has("dsp"), vectors: l.Target.Vectors(), zero: l.Node.Args[0].Type.Quant.Zero, split: byVectors(l)}
@@ -81,7 +80,7 @@ func geometry(l kernel.Layer, d, block int) *lookup {
 // newLookup has the data of a layer's kernel.
 func newLookup(g *emit.Generator, p kernel.Packer, d, block int) (*lookup, error) {
 	l := kernel.Of(g.Node, g.Target)
-	k := geometry(l, d, block)
+	k := dimensions(l, d, block)
 	k.g = g
 	planes, err := p.Pack(l)
 	if err != nil {
@@ -123,7 +122,7 @@ func pack(l kernel.Layer, d int) ([][]byte, error) {
 	if l.Elem.Kind == ir.Odd {
 		codes = together(codes, d, int(l.Elem.Bits))
 	}
-	return [][]byte{geometry(l, d, 1).pack(codes)}, nil
+	return [][]byte{dimensions(l, d, 1).pack(codes)}, nil
 }
 
 // together are the codes of n odd weights each in one, the first lowest.
@@ -543,7 +542,7 @@ func (p Plan) Emit(g *emit.Generator) error {
 
 // Emit keeps the tables of the rows that a window sees, in a ring.
 func (p ConvPlan) Emit(g *emit.Generator) error {
-	w, d := interp.Window(g.Node), int(g.Node.Const("weight").Type.Elem.Group)
+	w, d := geometry.WindowOf(g.Node), int(g.Node.Const("weight").Type.Elem.Group)
 	k, err := newLookup(g, p, d, (w.InC+d-1)/d)
 	if err != nil {
 		return err
@@ -579,7 +578,7 @@ func (p ConvPlan) Emit(g *emit.Generator) error {
 // pixel writes the function that computes a pixel from the tables of its window,
 // whose first row lies in a place of the ring. Taps outside of the image add
 // nothing.
-func (k *lookup) pixel(w kernels.Window, row int) *loop.Func {
+func (k *lookup) pixel(w geometry.Window, row int) *loop.Func {
 	g := k.g
 	tables := &loop.Param{Name: "tables", Constant: true}
 	return g.Function("look", []string{"iy", "ix", "first", "at"}, []*loop.Param{tables, g.Out}, func(v []loop.Expr) {

@@ -6,11 +6,10 @@ import (
 	"slices"
 
 	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/geometry"
 	"github.com/dnnc/dnnc/ir/kernel"
 	"github.com/dnnc/dnnc/ir/kernel/emit"
 	"github.com/dnnc/dnnc/ir/loop"
-	"github.com/dnnc/dnnc/runtime/interp"
-	"github.com/dnnc/dnnc/runtime/kernels"
 )
 
 // Emit decodes the weights of a block of output channels to scratch, once for all
@@ -18,7 +17,7 @@ import (
 // pixels after the other with them. The last block overlaps the one before it: the same
 // channels come out the same.
 func (p BlockPlan) Emit(g *emit.Generator) error {
-	w := interp.Window(g.Node)
+	w := geometry.WindowOf(g.Node)
 	weight := g.Node.Const("weight")
 	raw, err := weight.Load()
 	if err != nil {
@@ -41,7 +40,7 @@ func (p BlockPlan) Emit(g *emit.Generator) error {
 	if k.elem.Kind == ir.Odd {
 		bias = k.foldedBias(bias, raw)
 	} else {
-		weights, err := interp.IntWeights(g.Node)
+		weights, err := geometry.IntWeights(g.Node)
 		if err != nil {
 			return err
 		}
@@ -91,7 +90,7 @@ func (k *micro) oddBlock(first loop.Expr) {
 
 // bookBlock gives what decodes the weights of the output channels of a block through
 // the codebook, whose rows fill so many elements each.
-func (k *micro) bookBlock(w kernels.Window, row int) (func(first loop.Expr), error) {
+func (k *micro) bookBlock(w geometry.Window, row int) (func(first loop.Expr), error) {
 	g := k.g
 	b, lanes, bytes := g.B, k.m.Lanes, k.m.DecodedBits()/8
 	codes, err := emit.NewBookCodes(g)

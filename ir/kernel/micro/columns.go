@@ -3,10 +3,9 @@ package micro
 import (
 	"fmt"
 
+	"github.com/dnnc/dnnc/ir/geometry"
 	"github.com/dnnc/dnnc/ir/kernel/emit"
 	"github.com/dnnc/dnnc/ir/loop"
-	"github.com/dnnc/dnnc/runtime/interp"
-	"github.com/dnnc/dnnc/runtime/kernels"
 )
 
 // conv gathers the windows of a tile of pixels as columns, then computes all
@@ -14,7 +13,7 @@ import (
 // evenly the last tile overlaps the one before it: the same pixels come out the
 // same.
 func (p Plan) conv(g *emit.Generator) error {
-	w := interp.Window(g.Node)
+	w := geometry.WindowOf(g.Node)
 	in := w.InC / w.Groups
 	k, err := newMicro(g, p)
 	if err != nil {
@@ -49,7 +48,7 @@ func (k *micro) poolTiles() error {
 
 // tiles computes the pixels of all rows, tile after tile, for the groups that each
 // calls do for, with their first input channel.
-func (k *micro) tiles(w kernels.Window, cleared bool, gather, tile *loop.Func, each func(do func(group, first loop.Expr))) {
+func (k *micro) tiles(w geometry.Window, cleared bool, gather, tile *loop.Func, each func(do func(group, first loop.Expr))) {
 	g, b, count, ow := k.g, k.g.B, k.pixels, k.g.Columns(w)
 	g.Rows(w, cleared, func(oy, row loop.Expr) {
 		b.For("tx", loop.Int(0), loop.Int(ow), count, func(tx loop.Expr) {
@@ -124,7 +123,7 @@ func (k *micro) total(sum *loop.Var) loop.Expr {
 // window writes the function that gathers the window of one pixel, and gives what
 // its inputs take off. Its integers are the first channel, the pixel's row and
 // column, and the byte of its first input in the columns.
-func (k *micro) window(w kernels.Window) *loop.Func {
+func (k *micro) window(w geometry.Window) *loop.Func {
 	g, in := k.g, w.InC/w.Groups
 	x, scratch := &loop.Param{Name: "x", Constant: true}, &loop.Param{Name: "columns"}
 	return g.Function("gather", []string{"first", "oy", "ox", "base"}, []*loop.Param{x, scratch}, func(v []loop.Expr) {

@@ -4,10 +4,10 @@ import (
 	"fmt"
 
 	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/geometry"
 	"github.com/dnnc/dnnc/ir/kernel"
 	"github.com/dnnc/dnnc/ir/kernel/emit"
 	"github.com/dnnc/dnnc/ir/loop"
-	"github.com/dnnc/dnnc/runtime/interp"
 )
 
 // micro writes a layer's kernel for one of the target's products: columns of
@@ -143,10 +143,10 @@ func (k *micro) sum(codes []byte) int64 {
 // inputOrder lists the weights that multiply the inputs of a column, one after the other.
 func inputOrder(m *Product, n *ir.Node) []int {
 	if n.Op == ir.Linear {
-		order := emit.Order(n.Args[0].Type.Shape)
+		order := geometry.Order(n.Args[0].Type.Shape)
 		return columnOrder(m, len(order), order)
 	}
-	w := interp.Window(n)
+	w := geometry.WindowOf(n)
 	return columnOrder(m, w.InC/w.Groups, emit.WindowOrder(w))
 }
 

@@ -2,7 +2,7 @@ package micro
 
 import (
 	"github.com/dnnc/dnnc/ir"
-	"github.com/dnnc/dnnc/runtime/parallel"
+	"github.com/dnnc/dnnc/ir/parallel"
 )
 
 // packWords lays codes[groups*rows][k] out for a product, in one run of bytes a

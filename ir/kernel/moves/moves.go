@@ -6,10 +6,10 @@ import (
 	"fmt"
 
 	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/geometry"
 	"github.com/dnnc/dnnc/ir/kernel"
 	"github.com/dnnc/dnnc/ir/kernel/emit"
 	"github.com/dnnc/dnnc/ir/loop"
-	"github.com/dnnc/dnnc/runtime/interp"
 )
 
 // The families.
@@ -49,7 +49,7 @@ func copyStrided(g *emit.Generator) error {
 // back is the place in memory of each element, by its logical index.
 func back(s ir.Shape) []int {
 	places := make([]int, s.Size())
-	for i, logical := range emit.Order(s) {
+	for i, logical := range geometry.Order(s) {
 		places[logical] = i
 	}
 	return places
@@ -129,7 +129,7 @@ func copyMapped(g *emit.Generator) error {
 	from := back(g.Node.Args[0].Type.Shape)
 	view := g.Node.Moved().Index()
 	seq := make([]int, len(view))
-	for i, logical := range emit.Order(g.Node.Out.Type.Shape) {
+	for i, logical := range geometry.Order(g.Node.Out.Type.Shape) {
 		seq[i] = from[view[logical]]
 	}
 	walk(g, seq, func(i, at loop.Expr) { g.B.Store(g.Out, i, loop.At(g.Args[0], at, loop.I8)) })
@@ -148,7 +148,7 @@ func padMapped(g *emit.Generator) error {
 	})
 	inside := g.Node.Padded().Index()
 	seq := make([]int, len(inside))
-	for i, logical := range emit.Order(g.Node.Args[0].Type.Shape) {
+	for i, logical := range geometry.Order(g.Node.Args[0].Type.Shape) {
 		seq[i] = to[inside[logical]]
 	}
 	walk(g, seq, func(i, at loop.Expr) { g.B.Store(g.Out, at, loop.At(g.Args[0], i, loop.I8)) })
@@ -202,7 +202,7 @@ func repeat(g *emit.Generator) {
 
 // embeddingRows copies a row for each index.
 func embeddingRows(g *emit.Generator) error {
-	table, raw, err := interp.EmbeddingData(g.Node)
+	table, raw, err := geometry.EmbeddingData(g.Node)
 	if err != nil {
 		return err
 	}

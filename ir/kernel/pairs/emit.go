@@ -4,11 +4,10 @@ import (
 	"fmt"
 
 	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/geometry"
 	"github.com/dnnc/dnnc/ir/kernel"
 	"github.com/dnnc/dnnc/ir/kernel/emit"
 	"github.com/dnnc/dnnc/ir/loop"
-	"github.com/dnnc/dnnc/runtime/interp"
-	"github.com/dnnc/dnnc/runtime/kernels"
 )
 
 // pairKernel writes convolutions whose codes look up the sums of two pixels in a word, a
@@ -16,7 +15,7 @@ import (
 // groups of inputs in blocks; sums wait in scratch until all groups are added.
 type pairKernel struct {
 	g         *emit.Generator
-	w         kernels.Window
+	w         geometry.Window
 	elem      ir.Elem
 	p         Plan
 	planes    []*pairPlane
@@ -36,7 +35,7 @@ type pairPlane struct {
 
 func newPairs(g *emit.Generator, p Plan) (*pairKernel, error) {
 	n := g.Node
-	k := &pairKernel{g: g, w: interp.Window(n), elem: n.Const("weight").Type.Elem, p: p}
+	k := &pairKernel{g: g, w: geometry.WindowOf(n), elem: n.Const("weight").Type.Elem, p: p}
 	k.inputs, k.sums, _ = k.p.Places()
 	codes, err := emit.RowCodes(n, k.p.Inputs, k.p.Groups, k.p.Taps)
 	if err != nil {

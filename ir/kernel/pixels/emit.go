@@ -4,11 +4,10 @@ import (
 	"fmt"
 
 	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/geometry"
 	"github.com/dnnc/dnnc/ir/kernel"
 	"github.com/dnnc/dnnc/ir/kernel/emit"
 	"github.com/dnnc/dnnc/ir/loop"
-	"github.com/dnnc/dnnc/runtime/interp"
-	"github.com/dnnc/dnnc/runtime/kernels"
 )
 
 // pixels writes convolutions whose codes look up the sums of eight pixels at once:
@@ -20,7 +19,7 @@ import (
 // the tables of its group: what is left for the inner loop is to add that.
 type pixels struct {
 	g         *emit.Generator
-	w         kernels.Window
+	w         geometry.Window
 	elem      ir.Elem
 	p         Plan
 	planes    []*pixelPlane
@@ -48,7 +47,7 @@ func (p Plan) parts() []emit.Part { return emit.Parts(p.OutC, tileChannels, 8, 1
 
 func newPixels(g *emit.Generator, p Plan) (*pixels, error) {
 	n := g.Node
-	k := &pixels{g: g, w: interp.Window(n), elem: n.Const("weight").Type.Elem, p: p}
+	k := &pixels{g: g, w: geometry.WindowOf(n), elem: n.Const("weight").Type.Elem, p: p}
 	k.inputs, k.codes, k.results, k.sums, _ = k.p.Places()
 	planes, err := p.Pack(kernel.Of(n, g.Target))
 	if err != nil {

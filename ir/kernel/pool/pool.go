@@ -3,10 +3,10 @@ package pool
 
 import (
 	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/geometry"
 	"github.com/dnnc/dnnc/ir/kernel"
 	"github.com/dnnc/dnnc/ir/kernel/emit"
 	"github.com/dnnc/dnnc/ir/loop"
-	"github.com/dnnc/dnnc/runtime/interp"
 )
 
 // Max and Avg are the families.
@@ -34,7 +34,7 @@ func (Plan) Emit(g *emit.Generator) error { return poolWindow(g) }
 // poolWindow is the maximum or the rounded mean over each window, channel by
 // channel; the taps outside of the image are left out.
 func poolWindow(g *emit.Generator) error {
-	w, b := interp.Window(g.Node), g.B
+	w, b := geometry.WindowOf(g.Node), g.B
 	mean := g.Node.Op == ir.AvgPool2D
 	b.For("oy", loop.Int(0), loop.Int(w.OutH()), 1, func(oy loop.Expr) {
 		b.For("ox", loop.Int(0), loop.Int(w.OutW()), 1, func(ox loop.Expr) {

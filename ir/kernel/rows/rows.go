@@ -4,11 +4,10 @@ package rows
 
 import (
 	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/geometry"
 	"github.com/dnnc/dnnc/ir/kernel"
 	"github.com/dnnc/dnnc/ir/kernel/emit"
 	"github.com/dnnc/dnnc/ir/loop"
-	"github.com/dnnc/dnnc/runtime/interp"
-	"github.com/dnnc/dnnc/runtime/kernels"
 )
 
 // The families.
@@ -40,10 +39,10 @@ func lastAxis(g *emit.Generator, body func(row, first loop.Expr, length int)) {
 
 // reduceRows is the sum or the extreme of each row (R16, R12).
 func reduceRows(g *emit.Generator) error {
-	r, b := interp.ReductionOf(g.Node), g.B
-	if r == kernels.Greatest || r == kernels.Least {
+	r, b := geometry.ReductionOf(g.Node), g.B
+	if r == geometry.Greatest || r == geometry.Least {
 		op := loop.SMax
-		if r == kernels.Least {
+		if r == geometry.Least {
 			op = loop.SMin
 		}
 		lastAxis(g, func(row, first loop.Expr, length int) {
@@ -93,7 +92,7 @@ func matmulRows(g *emit.Generator) error {
 	if err != nil {
 		return err
 	}
-	batch, m, k, n := interp.MatMulSizes(g.Node)
+	batch, m, k, n := geometry.MatMulSizes(g.Node)
 	place := func(i, row, col loop.Expr, cols int) loop.Expr {
 		return loop.Sum(loop.Scaled(loop.Sum(loop.Scaled(row, cols), col), batch), i)
 	}

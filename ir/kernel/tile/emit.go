@@ -2,10 +2,10 @@ package tile
 
 import (
 	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/geometry"
 	"github.com/dnnc/dnnc/ir/kernel"
 	"github.com/dnnc/dnnc/ir/kernel/emit"
 	"github.com/dnnc/dnnc/ir/loop"
-	"github.com/dnnc/dnnc/runtime/interp"
 )
 
 // layer is the codes of a layer in tiles.
@@ -108,7 +108,7 @@ func (l layer) outputs(group loop.Expr, pixels []pixel) {
 // Where a row's pixels do not divide evenly the last tile overlaps the one
 // before it: the same pixels come out the same.
 func (p Plan) conv(g *emit.Generator) error {
-	w := interp.Window(g.Node)
+	w := geometry.WindowOf(g.Node)
 	in, k := w.InC/w.Groups, w.K()
 	l, err := newLayer(g, p, w.Groups)
 	if err != nil {

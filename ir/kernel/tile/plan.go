@@ -5,9 +5,9 @@ package tile
 
 import (
 	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/geometry"
 	"github.com/dnnc/dnnc/ir/kernel"
 	"github.com/dnnc/dnnc/ir/kernel/emit"
-	"github.com/dnnc/dnnc/runtime/interp"
 )
 
 // Conv and Linear are the families.
@@ -62,9 +62,9 @@ func (p Plan) Pack(l kernel.Layer) ([][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	groups, order := 1, emit.Order(n.Args[0].Type.Shape)
+	groups, order := 1, geometry.Order(n.Args[0].Type.Shape)
 	if n.Op == ir.Conv2D {
-		groups, order = n.Int("groups"), emit.WindowOrder(interp.Window(n))
+		groups, order = n.Int("groups"), emit.WindowOrder(geometry.WindowOf(n))
 	}
 	s := w.Type.Shape
 	return emit.Pack(w.Type.Elem, codes, groups, s[0]/groups, s.Size()/s[0], p.Channels, order), nil

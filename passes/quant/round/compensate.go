@@ -4,7 +4,7 @@ import (
 	"context"
 	"math"
 
-	"github.com/dnnc/dnnc/runtime/parallel"
+	"github.com/dnnc/dnnc/ir/parallel"
 )
 
 // rowsAtOnce is the rows of a block: enough for a product of matrices to pay,

@@ -13,7 +13,7 @@ import (
 	"github.com/dnnc/dnnc/codegen/llvm"
 	"github.com/dnnc/dnnc/codegen/network"
 	"github.com/dnnc/dnnc/ir"
-	"github.com/dnnc/dnnc/ir/kernel/emit"
+	"github.com/dnnc/dnnc/ir/geometry"
 	"github.com/dnnc/dnnc/runtime/emu"
 )
 
@@ -168,7 +168,7 @@ func Physical(v *ir.Value, x []int8) []byte {
 		}
 		return b
 	}
-	for i, logical := range emit.Order(v.Type.Shape) {
+	for i, logical := range geometry.Order(v.Type.Shape) {
 		b[i] = byte(x[logical])
 	}
 	return b

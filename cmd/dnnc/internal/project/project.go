@@ -19,7 +19,7 @@ import (
 	"github.com/dnnc/dnnc/frontend/dataset"
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
-	"github.com/dnnc/dnnc/ir/kernel/emit"
+	"github.com/dnnc/dnnc/ir/geometry"
 	"github.com/dnnc/dnnc/ir/processor"
 	"github.com/dnnc/dnnc/passes/pass"
 )
@@ -257,7 +257,7 @@ func (p *project) images(path string, m *ir.Module) error {
 		low, high = in.Range.Lo, in.Range.Hi
 	}
 	var s bytes.Buffer
-	size, order := in.Type.Shape.Size(), emit.Order(in.Type.Shape)
+	size, order := in.Type.Shape.Size(), geometry.Order(in.Type.Shape)
 	fmt.Fprintf(&s, "/* Images of %s: levels in the order of the network's input, and their classes. */\n#include <stdint.h>\n#define IMAGES %d\n", filepath.Base(data), b.N)
 	fmt.Fprintf(&s, "/* The real that a level stands for is low + step * level. */\n#define IMAGE_LOW %.8ef\n#define IMAGE_STEP %.8ef\n", low, (high-low)/255)
 	fmt.Fprintf(&s, "static const uint8_t images[IMAGES][%d] = {\n", size)

@@ -1,8 +1,10 @@
-package kernels
+package geometry
 
 import (
 	"fmt"
 	"math"
+
+	"github.com/dnnc/dnnc/ir"
 )
 
 // Rounding is how a requantization rounds.
@@ -20,6 +22,23 @@ type Requant struct {
 	Mul, Shift   []int32
 	Rounding     Rounding
 	Zero, Lo, Hi int32
+}
+
+// RequantOf reads the requantization of a node from its constants.
+func RequantOf(n *ir.Node) (*Requant, error) {
+	mul, err := n.Const("mul").Int32()
+	if err != nil {
+		return nil, err
+	}
+	shift, err := n.Const("shift").Int32()
+	if err != nil {
+		return nil, err
+	}
+	q := &Requant{Mul: mul, Shift: shift, Zero: int32(n.Out.Type.Quant.Zero), Lo: int32(n.Int("lo")), Hi: int32(n.Int("hi"))}
+	if n.Word("round") == "tflite" {
+		q.Rounding = RoundTFLite
+	}
+	return q, nil
 }
 
 // Apply requantizes a 32-bit accumulator.
