@@ -53,7 +53,7 @@ func TestPlansAreTheirAttributes(t *testing.T) {
 							bytes += len(plane)
 						}
 						w := n.Const("weight").Type
-						require.Equal(t, ir.PackedBytes(w.Elem, w.Shape), bytes, "%s %s %s %s", name, format, n.Name(), f.Name)
+						require.LessOrEqual(t, bytes, ir.PackedBytes(w.Elem, w.Shape), "%s %s %s %s", name, format, n.Name(), f.Name)
 					}
 					n.Attrs = attrs
 				}

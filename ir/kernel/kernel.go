@@ -48,8 +48,9 @@ type Plan interface {
 // Packer is a plan of a layer with weights.
 type Packer interface {
 	Plan
-	// Pack lays the codes of the layer's weights out as the kernel reads them: planes
-	// that together are ir.PackedBytes long.
+	// Pack lays the codes of the layer's weights out as the kernel reads them. Together
+	// they are ir.PackedBytes long, which budgets count, or fewer: a plane of codes that lie
+	// one after the other rounds up to whole bytes once, not plane by plane.
 	Pack(l Layer) ([][]byte, error)
 }
 

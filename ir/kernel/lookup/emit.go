@@ -565,7 +565,11 @@ func (p ConvPlan) Emit(g *emit.Generator) error {
 			b.Call(tabulate, ints, []loop.Arg{{Region: g.Args[0]}, {Region: g.Scratch}})
 			b.Set(slot, ring(loop.Sum(slot.Get(), loop.Int(1))))
 		})
-		b.Set(next, end)
+		if w.PadT < w.KH {
+			b.Set(next, end)
+		} else { // the first windows see padding alone
+			b.Set(next, loop.Op(loop.SMax, next.Get(), end))
+		}
 		b.For("ox", loop.Int(0), loop.Int(g.Columns(w)), 1, func(ox loop.Expr) {
 			ix := loop.Sum(loop.Scaled(ox, w.StrideW), loop.Int(-w.PadL))
 			b.Call(look, []loop.Expr{iy, ix, first.Get(), g.Pixel(w, at, ox)}, []loop.Arg{{Region: g.Scratch}, {Region: g.Out}})

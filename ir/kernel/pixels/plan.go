@@ -183,7 +183,9 @@ func layout(l kernel.Layer, rows, block, inputs, most int) (p Plan, ok bool) {
 	p.Entries = 1 << p.Bits
 	p.PoolH, p.PoolW = n.Pool()
 	p.OutH, p.OutW = out[1]*p.PoolH, out[2]*p.PoolW
-	p.Row = in[2] + max(pad[1], pad[3])
+	// What is right of a row is left of the next one. A row of the result may be longer than
+	// that: of windows that are smaller than the padding on both sides.
+	p.Row = max(in[2]+max(pad[1], pad[3]), p.OutW)
 	p.TableRows = rows + (s[2]-1)*dilation[0]
 	tap := (s[2]-1)*dilation[0]*p.Row + (s[3]-1)*dilation[1] // the last one's place
 	p.Flat = p.OutW%lanes > 0
