@@ -52,7 +52,7 @@ test-full: test-tools
 	@.ci/install dataset-fashion-mnist
 	DNNC_FULL=1 $(GO) test -v -timeout 60m -run "FullVerify|FullAccuracy|Killed" ./cmd/dnnc
 	DNNC_FULL=1 $(GO) test -v -timeout 120m -run ParsersWithstand ./cmd/dnnc
-	DNNC_FULL=1 $(GO) test -timeout 90m -run Conformance ./codegen/kernel
+	DNNC_FULL=1 $(GO) test -timeout 90m -run Conformance ./codegen/network
 	$(call fuzz,1m)
 
 # Every format on every target in whole networks, 20 inputs each: 768 combinations,

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"text/template"
 
-	"github.com/dnnc/dnnc/codegen/kernel"
+	"github.com/dnnc/dnnc/codegen/network"
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/quote"
 	"github.com/dnnc/dnnc/ir/version"
@@ -45,7 +45,7 @@ func Header(m *ir.Module, i Interface) (string, error) {
 		ContentBytes, AboutBytes    int
 		About, Major, Minor, Params string
 		Inputs, Outputs             []tensor
-	}{Interface: i, Network: m.Name, Up: strings.ToUpper(i.Prefix), Arena: m.Arena, StepBytes: kernel.StepState(m) + kernel.StepStateBytes,
+	}{Interface: i, Network: m.Name, Up: strings.ToUpper(i.Prefix), Arena: m.Arena, StepBytes: network.StepState(m) + network.StepStateBytes,
 		ContentBytes: len(i.Content) + 1, About: about, AboutBytes: len(about) + 1}
 	// Of one object: another network's header is told, also one whose name differs in case only.
 	data.Guard = fmt.Sprintf("%s_%.16s_H", data.Up, strings.ToUpper(i.Content))

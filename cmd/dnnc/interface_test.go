@@ -19,7 +19,7 @@ import (
 	"github.com/dnnc/dnnc/codegen/llvm"
 	"github.com/dnnc/dnnc/frontend/weights"
 	"github.com/dnnc/dnnc/ir"
-	"github.com/dnnc/dnnc/ir/target"
+	"github.com/dnnc/dnnc/ir/processor"
 	"github.com/dnnc/dnnc/runtime/emu"
 )
 
@@ -30,7 +30,7 @@ func TestEveryInterfaceComputesTheSame(t *testing.T) {
 	ctx := context.Background()
 	for _, name := range []string{"x86_64", "armv7", "armv7em", "armv6m"} {
 		t.Run(name, func(t *testing.T) {
-			tgt, err := target.Find(name)
+			tgt, err := processor.Find(name)
 			require.NoError(t, err)
 			if err := emu.Check(tgt); err != nil {
 				t.Skip(err)

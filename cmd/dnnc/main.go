@@ -27,13 +27,13 @@ import (
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/texts"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/verify"
 	"github.com/dnnc/dnnc/ir/diag"
-	"github.com/dnnc/dnnc/ir/target"
+	"github.com/dnnc/dnnc/ir/parallel"
+	"github.com/dnnc/dnnc/ir/processor"
 	"github.com/dnnc/dnnc/passes"
 	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/passes/robust"
 	"github.com/dnnc/dnnc/runtime/emu"
 	"github.com/dnnc/dnnc/runtime/input"
-	"github.com/dnnc/dnnc/runtime/parallel"
 )
 
 // The exit codes.
@@ -156,7 +156,7 @@ func dispatch(ctx context.Context, args []string, stdout, stderr io.Writer) int 
 		fmt.Fprintf(stderr, "dnnc: dnnc %s takes one file, not %d; dnnc -help\n", c.name, len(files))
 		return badUsage
 	case o.Target == "" && !c.noTarget && !(c.name == "verify" && driver.IsShipped(files[0])): // whose certificate names it
-		fmt.Fprintf(stderr, "dnnc: no -target; dnnc targets lists them: %s\n", strings.Join(target.Names(), " "))
+		fmt.Fprintf(stderr, "dnnc: no -target; dnnc targets lists them: %s\n", strings.Join(processor.Names(), " "))
 		return badUsage
 	}
 	o.Inputs, o.Enough, o.Responses = files, enough.Load, responses
@@ -175,7 +175,7 @@ func dispatch(ctx context.Context, args []string, stdout, stderr io.Writer) int 
 func targets(out io.Writer) {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "target\tprocessors\tverified by")
-	for _, t := range target.All() {
+	for _, t := range processor.All() {
 		doc := t.Doc
 		if strings.ContainsAny(t.Name, ":+") {
 			doc = "" // its family stands above

@@ -18,7 +18,7 @@ import (
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/manual"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/project"
 	"github.com/dnnc/dnnc/ir/diag"
-	"github.com/dnnc/dnnc/ir/target"
+	"github.com/dnnc/dnnc/ir/processor"
 	"github.com/dnnc/dnnc/ir/version"
 	"github.com/dnnc/dnnc/passes"
 	"github.com/dnnc/dnnc/passes/pass"
@@ -105,7 +105,7 @@ func aboutAll() *manual.Manual {
 		names = append(names, p.Name)
 	}
 	m.Values = map[string][]string{
-		"O": driver.Levels(), "target": target.Names(), "emit": driver.Emits(), "report": driver.Reports, "search": robust.Methods(),
+		"O": driver.Levels(), "target": processor.Names(), "emit": driver.Emits(), "report": driver.Reports, "search": robust.Methods(),
 		"rounding": {quant.Nearest, quant.Compensated}, "objective": {pass.Mean, pass.Worst}, "task": {measure.Classes}, "stop-after": names, "start-after": names,
 	}
 	return m

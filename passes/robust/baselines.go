@@ -11,7 +11,7 @@ import (
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/passes/quant"
 	"github.com/dnnc/dnnc/runtime/interp"
-	"github.com/dnnc/dnnc/runtime/parallel"
+	"github.com/dnnc/dnnc/ir/parallel"
 )
 
 // method is a way to choose formats within packed bytes.

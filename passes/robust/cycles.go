@@ -7,6 +7,7 @@ import (
 
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/passes/machine"
 	"github.com/dnnc/dnnc/passes/quant"
 )
 
@@ -46,7 +47,7 @@ func (s *Search) cyclesIn(n *ir.Node, e ir.Elem) float64 {
 	key := layerFormat{n, e}
 	c, ok := s.estimates[key]
 	if !ok {
-		c = float64(len(s.m.Tied(n))) * s.env.Target.Cycles(n, e)
+		c = float64(len(s.m.Tied(n))) * machine.Cycles(n, s.env.Target, e)
 		s.estimates[key] = c
 	}
 	return c

@@ -14,8 +14,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/dnnc/dnnc/ir/parallel"
 	"github.com/dnnc/dnnc/runtime/input"
-	"github.com/dnnc/dnnc/runtime/parallel"
 )
 
 // within fails rather than hangs.

@@ -8,9 +8,10 @@ import (
 	"sync"
 
 	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/geometry"
+	"github.com/dnnc/dnnc/ir/parallel"
 	"github.com/dnnc/dnnc/runtime/gemm"
 	"github.com/dnnc/dnnc/runtime/kernels"
-	"github.com/dnnc/dnnc/runtime/parallel"
 )
 
 // Gradients are derivatives of a scalar of each image: with respect to its
@@ -233,7 +234,7 @@ func init() {
 // activated takes an activation's part out of the derivatives of its result.
 func activated(act string, y, dy []float32) {
 	if act != "none" {
-		lo, hi := Bounds(act)
+		lo, hi := geometry.Bounds(act)
 		kernels.ClampGradient(y, dy, float32(lo), float32(hi))
 	}
 }
@@ -243,7 +244,7 @@ func convGradient(n *ir.Node) (backward, error) {
 	if err != nil {
 		return nil, err
 	}
-	g, act := Window(n), n.Word("act")
+	g, act := geometry.WindowOf(n), n.Word("act")
 	var pad []float32
 	for _, v := range n.Nums("pad_value") {
 		pad = append(pad, float32(v))
@@ -282,7 +283,7 @@ func linearGradient(n *ir.Node) (backward, error) {
 }
 
 func poolGradient(n *ir.Node) (backward, error) {
-	g := Window(n)
+	g := geometry.WindowOf(n)
 	return byImage(func(_ *back, x, dx [][]float32, _, dy []float32) {
 		if n.Op == ir.MaxPool2D {
 			kernels.MaxPoolGradient(g, x[0], dy, dx[0])

@@ -6,7 +6,7 @@ import (
 	"math/rand/v2"
 
 	"github.com/dnnc/dnnc/runtime/gemm"
-	"github.com/dnnc/dnnc/runtime/parallel"
+	"github.com/dnnc/dnnc/ir/parallel"
 )
 
 // maxGroup is the greatest group of a vector code.

@@ -14,7 +14,7 @@ import (
 
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
 	"github.com/dnnc/dnnc/ir/diag"
-	"github.com/dnnc/dnnc/ir/target"
+	"github.com/dnnc/dnnc/ir/processor"
 	"github.com/dnnc/dnnc/passes"
 	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/passes/robust"
@@ -30,7 +30,7 @@ var (
 // the network, on the same disturbed test images. With -record it keeps every
 // outcome in a CSV file as soon as there is one, and goes on where it ended.
 func Run(ctx context.Context, o driver.Options, stdout, stderr io.Writer) error {
-	o.Target = cmp.Or(o.Target, target.Names()[0])
+	o.Target = cmp.Or(o.Target, processor.Names()[0])
 	o.StopAfter, o.Level = passes.Calibrated, string(pass.Robust)
 	o.Reports = true
 	if len(o.Sizes) == 0 {

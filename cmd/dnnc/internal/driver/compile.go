@@ -20,8 +20,8 @@ import (
 	"github.com/dnnc/dnnc/frontend/tflite"
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/ir/processor"
 	"github.com/dnnc/dnnc/ir/quote"
-	"github.com/dnnc/dnnc/ir/target"
 	"github.com/dnnc/dnnc/passes"
 	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/passes/robust"
@@ -36,7 +36,7 @@ import (
 type Result struct {
 	Module *ir.Module
 	Float  *ir.Module // as it was before quantization; nil of a quantized dump
-	Target *target.Target
+	Target *processor.Target
 	Env    *pass.Env
 	Inputs []dataset.Input // as they were declared
 	Passes []Cost          // what each pass took
@@ -129,7 +129,7 @@ func compile(ctx context.Context, o Options, out, messages io.Writer, check func
 	if err := o.Check(); err != nil {
 		return nil, err
 	}
-	t, err := target.Find(o.Target)
+	t, err := processor.Find(o.Target)
 	if err == nil && o.CPU+o.Attr != "" {
 		t, err = t.Refine(o.CPU, o.Attr)
 	}
@@ -282,7 +282,7 @@ func checkDumps(o Options, m *ir.Module) error {
 }
 
 // environment is what passes may know of the options and the data.
-func environment(o Options, m *ir.Module, t *target.Target) (*pass.Env, error) {
+func environment(o Options, m *ir.Module, t *processor.Target) (*pass.Env, error) {
 	conditions, err := disturb.Parse(o.Errors)
 	if err != nil {
 		return nil, err

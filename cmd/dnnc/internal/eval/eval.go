@@ -15,7 +15,7 @@ import (
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/certificate"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
 	"github.com/dnnc/dnnc/ir/diag"
-	"github.com/dnnc/dnnc/ir/target"
+	"github.com/dnnc/dnnc/ir/processor"
 	"github.com/dnnc/dnnc/passes"
 	"github.com/dnnc/dnnc/runtime/measure"
 )
@@ -36,7 +36,7 @@ func Run(ctx context.Context, o driver.Options, stdout, stderr io.Writer) error 
 		}
 	}
 	// Integers are the same on every target.
-	o.Target = cmp.Or(o.Target, target.Names()[0])
+	o.Target = cmp.Or(o.Target, processor.Names()[0])
 	o.StopAfter = cmp.Or(o.StopAfter, passes.Quantized)
 	o.Reports, o.Table = true, !o.JSON && !o.CSV
 	r, err := driver.Compile(ctx, o, stdout, stderr)

@@ -16,8 +16,9 @@ import (
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
-	"github.com/dnnc/dnnc/ir/target"
+	"github.com/dnnc/dnnc/ir/processor"
 	"github.com/dnnc/dnnc/passes"
+	"github.com/dnnc/dnnc/passes/machine"
 	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/passes/robust"
 	"github.com/dnnc/dnnc/runtime/data"
@@ -292,7 +293,7 @@ func (l *lab) choose(ctx context.Context, q *choice, out *chosen) error {
 
 // layers is what a search knows of each layer, formats by rising bytes.
 func (l *lab) layers(layers []*ir.Node, table []pass.LayerCosts) ([]layer, error) {
-	t, err := target.Find(l.x.Target)
+	t, err := processor.Find(l.x.Target)
 	if err != nil {
 		return nil, err
 	}
@@ -302,7 +303,7 @@ func (l *lab) layers(layers []*ir.Node, table []pass.LayerCosts) ([]layer, error
 		w := layer{Name: n.Name(), Op: n.Op.Info().Name, Weights: shape.Size(), MACs: n.MACs()}
 		for j, e := range table[i].Elems {
 			w.Options = append(w.Options, entry{
-				Format: e.String(), Bytes: ir.PackedBytes(e, shape) + ir.BookBytes(e), Cycles: t.Cycles(n, e), Cost: table[i].KL[j], Known: table[i].Measured[j],
+				Format: e.String(), Bytes: ir.PackedBytes(e, shape) + ir.BookBytes(e), Cycles: machine.Cycles(n, t, e), Cost: table[i].KL[j], Known: table[i].Measured[j],
 			})
 		}
 		slices.SortStableFunc(w.Options, func(a, b entry) int { return cmp.Compare(a.Bytes, b.Bytes) })

@@ -17,7 +17,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
-	"github.com/dnnc/dnnc/ir/target"
+	"github.com/dnnc/dnnc/ir/processor"
 	"github.com/dnnc/dnnc/passes"
 	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/passes/robust"
@@ -64,7 +64,7 @@ func Run(ctx context.Context, o driver.Options, stdout, stderr io.Writer) error 
 	if err != nil {
 		return err
 	}
-	o.Target = cmp.Or(o.Target, target.Names()[0])
+	o.Target = cmp.Or(o.Target, processor.Names()[0])
 	o.StopAfter, o.Level = passes.Calibrated, string(pass.Robust)
 	o.Table = !o.JSON && !o.CSV
 	r, err := driver.Compile(ctx, o, stdout, stderr)

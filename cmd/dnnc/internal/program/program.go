@@ -10,9 +10,10 @@ import (
 
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
 	"github.com/dnnc/dnnc/codegen"
-	"github.com/dnnc/dnnc/codegen/kernel"
 	"github.com/dnnc/dnnc/codegen/llvm"
+	"github.com/dnnc/dnnc/codegen/network"
 	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/geometry"
 	"github.com/dnnc/dnnc/runtime/emu"
 )
 
@@ -73,11 +74,11 @@ func (b *Build) Assembly(ctx context.Context) ([]byte, error) {
 
 // Steps lists the functions of the object that each step runs.
 func (b *Build) Steps() ([][]string, error) {
-	p, err := kernel.Program(b.Result.Module, kernel.Interface{Prefix: b.job.Prefix, Hooks: b.job.Hooks})
+	p, err := network.Write(b.Result.Module, network.Interface{Prefix: b.job.Prefix, Hooks: b.job.Hooks})
 	if err != nil {
 		return nil, err
 	}
-	return kernel.Steps(p), nil
+	return network.Steps(p), nil
 }
 
 // Close removes what the programs left.
@@ -88,7 +89,7 @@ func (b *Build) Link(ctx context.Context, mode Mode) (*emu.Program, error) {
 	j, t := b.job, b.Result.Target
 	j.Trace, j.Mark, j.Stepped = mode == Traced, mode == Marked, mode == Stepped
 	if j.Stepped {
-		j.Arena = kernel.StepState(b.Result.Module) + kernel.StepStateBytes
+		j.Arena = network.StepState(b.Result.Module) + network.StepStateBytes
 	}
 	if mode == Whole && b.Stack > 0 {
 		j.Stack = b.Stack + painted
@@ -152,7 +153,7 @@ func Physical(v *ir.Value, x []int8) []byte {
 		}
 		return b
 	}
-	for i, logical := range kernel.Order(v.Type.Shape) {
+	for i, logical := range geometry.Order(v.Type.Shape) {
 		b[i] = byte(x[logical])
 	}
 	return b

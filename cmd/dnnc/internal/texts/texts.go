@@ -17,7 +17,7 @@ import (
 	"github.com/dnnc/dnnc/frontend"
 	"github.com/dnnc/dnnc/frontend/syntax"
 	"github.com/dnnc/dnnc/ir/diag"
-	"github.com/dnnc/dnnc/ir/target"
+	"github.com/dnnc/dnnc/ir/processor"
 	"github.com/dnnc/dnnc/passes"
 )
 
@@ -66,7 +66,7 @@ func Format(_ context.Context, o driver.Options, stdout, _ io.Writer) error {
 // -diff a,b what the passes behind a up to b changed.
 func Dump(ctx context.Context, o driver.Options, stdout, stderr io.Writer) error {
 	// Only the last passes look at the target.
-	o.Target = cmp.Or(o.Target, target.Names()[0])
+	o.Target = cmp.Or(o.Target, processor.Names()[0])
 	first, last, isDiff := strings.Cut(o.Diff, ",")
 	if isDiff {
 		if err := inOrder(first, last); err != nil {
