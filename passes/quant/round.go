@@ -8,11 +8,11 @@ import (
 
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/geometry"
+	"github.com/dnnc/dnnc/ir/parallel"
 	"github.com/dnnc/dnnc/passes/quant/round"
 	"github.com/dnnc/dnnc/runtime/data"
 	"github.com/dnnc/dnnc/runtime/gemm"
 	"github.com/dnnc/dnnc/runtime/interp"
-	"github.com/dnnc/dnnc/ir/parallel"
 )
 
 // Rounding as the rounding attribute names it.

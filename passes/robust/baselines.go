@@ -9,9 +9,9 @@ import (
 
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/ir/parallel"
 	"github.com/dnnc/dnnc/passes/quant"
 	"github.com/dnnc/dnnc/runtime/interp"
-	"github.com/dnnc/dnnc/ir/parallel"
 )
 
 // method is a way to choose formats within packed bytes.

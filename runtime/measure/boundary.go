@@ -5,9 +5,9 @@ import (
 	"math/bits"
 	"slices"
 
+	"github.com/dnnc/dnnc/ir/parallel"
 	"github.com/dnnc/dnnc/runtime/data"
 	"github.com/dnnc/dnnc/runtime/disturb"
-	"github.com/dnnc/dnnc/ir/parallel"
 )
 
 // Boundary distances are searched on this grid: a coarse scan, for an answer may
