@@ -68,7 +68,7 @@ func Run(ctx context.Context, o driver.Options, out, messages io.Writer) error {
 
 // Count counts the instructions of a compiled network.
 func Count(ctx context.Context, o driver.Options, r *driver.Result) (*Report, error) {
-	b, err := program.New(ctx, o, r)
+	b, err := program.New(ctx, r.Result)
 	if err != nil {
 		return nil, err
 	}

@@ -12,7 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 
-	"github.com/dnnc/dnnc/cmd/dnnc/internal/certificate"
+	"github.com/dnnc/dnnc"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
@@ -21,6 +21,7 @@ import (
 	"github.com/dnnc/dnnc/passes/machine"
 	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/passes/robust"
+	"github.com/dnnc/dnnc/runtime/certificate"
 	"github.com/dnnc/dnnc/runtime/data"
 	"github.com/dnnc/dnnc/runtime/disturb"
 	"github.com/dnnc/dnnc/runtime/interp"
@@ -93,7 +94,7 @@ func load(x *Experiment) (*material, error) {
 	if path == "" {
 		return mat, mat.judge(o, m, nil)
 	}
-	seen, files, err := driver.Images(path, inputs, x.Images+driver.HeldOut)
+	seen, files, err := driver.Images(path, inputs, x.Images+dnnc.HeldOut)
 	if err != nil {
 		return nil, err
 	}

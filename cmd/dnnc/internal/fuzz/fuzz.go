@@ -18,6 +18,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/dnnc/dnnc"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/program"
 	"github.com/dnnc/dnnc/codegen/network"
@@ -331,7 +332,7 @@ func evaluated(m *ir.Module, in, want [][]byte) error {
 
 // executed runs the object on its target or under its emulator.
 func executed(ctx context.Context, m *ir.Module, t *processor.Target, how How, in, want [][]byte) error {
-	b, err := program.New(ctx, driver.Options{Hooks: how.Hooks, Lend: how.Lend}, &driver.Result{Module: m, Target: t})
+	b, err := program.New(ctx, &dnnc.Result{Module: m, Target: t, Config: dnnc.Config{Target: t, Hooks: how.Hooks, Lend: how.Lend}})
 	if err != nil {
 		return err
 	}

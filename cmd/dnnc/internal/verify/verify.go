@@ -38,7 +38,7 @@ func Run(ctx context.Context, o driver.Options, out, messages io.Writer) error {
 	if err := emu.Check(r.Target); err != nil {
 		return err
 	}
-	build, err := program.New(ctx, o, r)
+	build, err := program.New(ctx, r.Result)
 	if err != nil {
 		return err
 	}
