@@ -20,10 +20,6 @@ import (
 // costs less KL at 4 bits than nearest rounding at 5.
 const plainWidth = 8
 
-// channelBytes are the per-channel constants of a layer beside its weights:
-// bias and multiplier of four bytes each, and a shift.
-const channelBytes = 9
-
 // Widths writes the format and the rounding of every layer's weights into the
 // module. A layer that has a format already, by hand or by -fix, keeps it.
 func Widths(ctx context.Context, m *ir.Module, env *pass.Env) error {
@@ -171,7 +167,7 @@ func sizes(layers []*ir.Node, picks []ir.Elem) (bytes, constants, weights int) {
 	for i, n := range layers {
 		shape := n.Const("weight").Type.Shape
 		bytes += layerBytes(n, picks[i])
-		constants += channelBytes * shape[0]
+		constants += ir.ChannelBytes * shape[0]
 		weights += shape.Size()
 	}
 	return bytes, constants, weights

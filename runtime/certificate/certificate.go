@@ -243,11 +243,19 @@ func New(m *ir.Module, env *pass.Env) *Certificate {
 			}
 			if k := n.Const(role); k != nil && !counted[k] {
 				counted[k] = true
-				c.OtherBytes += ir.PackedBytes(k.Type.Elem, k.Type.Shape)
+				c.OtherBytes += stored(role, k)
 			}
 		}
 	}
 	return c
+}
+
+// stored is the bytes of a constant in the object, which keeps a shift in one byte.
+func stored(role string, k *ir.Const) int {
+	if role == "shift" {
+		return k.Type.Shape.Size()
+	}
+	return ir.PackedBytes(k.Type.Elem, k.Type.Shape)
 }
 
 // choices is a layer's row of the search's table of costs.
