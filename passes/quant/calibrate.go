@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/runtime/interp"
 	"github.com/dnnc/dnnc/runtime/parallel"
@@ -52,6 +53,12 @@ func Calibrate(ctx context.Context, m *ir.Module, env *pass.Env) error {
 	err = each(func(v *ir.Value, x []float32) { extend(ranges[v], x) })
 	if err != nil {
 		return err
+	}
+	for _, n := range m.Ops {
+		if r := ranges[n.Out]; math.IsNaN(r.Lo+r.Hi) || math.IsInf(r.Lo, 0) || math.IsInf(r.Hi, 0) {
+			return diag.New(n.Pos, diag.Unsupported, "%s takes values that are not finite on the calibration images: from %g to %g", n.Name(), r.Lo, r.Hi).
+				WithHelp("bound its arguments, as by clip; or scale the network's inputs or weights down")
+		}
 	}
 	if env.Ranges != "" && env.Ranges != pass.MinMax {
 		counts := map[*ir.Value]*histogram{}
