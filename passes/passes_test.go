@@ -207,6 +207,41 @@ func TestDeadChannelsAnswerNothing(t *testing.T) {
 	}
 }
 
+// TestNearlyDeadChannels: channel 0 has weights of 1e-9, or 1e-20, and a bias of .5, which
+// it answers in every format.
+func TestNearlyDeadChannels(t *testing.T) {
+	for _, name := range []string{"dead1e9", "dead1e20"} {
+		m, err := frontend.Load("../testdata/numbers/"+name+".dnn", frontend.Options{})
+		require.NoError(t, err)
+		for _, format := range []string{"i8", "odd1", "odd2", "odd3", "odd4", "odd5", "odd6", "odd7", "odd8", "code3", "vec4x4", "vec8x2"} {
+			for _, rounding := range []string{"nearest", "compensated"} {
+				env := environment(t, 8)
+				env.Rounding = rounding
+				env.Calibration = func() (data.Batch, error) { return data.Synthesize([]int{1, 8, 8}, 0, 1, 16, 1), nil }
+				e, ok := ir.ParseElem(format)
+				require.True(t, ok)
+				env.Fix = map[string]ir.Elem{"a": e}
+				c := m.Clone()
+				require.NoError(t, passes.Table.Run(context.Background(), c, env, pass.Options{}), format)
+				a := c.Value("a")
+				assert.Equal(t, ir.Of(ir.I32), a.Def.Const("bias").Type.Elem, "one such channel makes no layer slow")
+				p, err := interp.CompileInt(c)
+				require.NoError(t, err)
+				x := data.Synthesize([]int{1, 8, 8}, 0, 1, 16, 2)
+				values := p.Tensors(x.N, a)
+				values[p.ID(c.Inputs[0])] = interp.QuantizeInputs(c, x.X)
+				require.NoError(t, p.Run(context.Background(), values, x.N, 0, len(c.Ops)))
+				q := a.Type.Quant
+				for i := range x.N {
+					for k := range 36 {
+						require.InDelta(t, .5, q.Scale*float64(int(values[p.ID(a)][i*144+k])-q.Zero), .5*q.Scale, "%s %s %s", name, format, rounding)
+					}
+				}
+			}
+		}
+	}
+}
+
 // TestCyclesBoundTheSearch holds searches to a bound on estimated cycles, and one
 // that is out of reach to a diagnostic whose way out works.
 func TestCyclesBoundTheSearch(t *testing.T) {

@@ -87,12 +87,17 @@ func (u use) form(w []int32, scale, bias float64) form {
 }
 
 // fit gives channel c of layer n codes and a scale with which its sums fit an
-// accumulator. A dead channel, one without weights, has the scale that suits its bias. A
-// nearly dead one, whose bias is many million times its weights, as batch normalisation
-// folded into a filter that learned nothing leaves it, is rounded again at a greater
-// scale: at most a quarter of a step is lost. What others have stays.
-func (r *codesOf) fit(n *ir.Node, c int, original []float32, bias float64, uses []use) error {
+// accumulator, and returns the bias that goes with them. A dead channel, one without
+// weights, has the scale that suits its bias. A nearly dead one, whose bias is many
+// million times its weights, as batch normalisation folded into a filter that learned
+// nothing leaves it, is rounded again at a greater scale: at most a quarter of a step is
+// lost. So is a channel of which rounding made more than it is, as a codebook without
+// small entries does. What others have stays.
+func (r *codesOf) fit(n *ir.Node, c int, original []float32, bias float64, uses []use) (float64, error) {
 	isDead := allZero(original)
+	if !isDead && r.isInflated(n, c, original, uses) {
+		isDead, bias = true, bias-r.Bias[c]
+	}
 	switch {
 	case isDead && r.Elem.Kind != ir.I8:
 		r.own()
@@ -109,7 +114,7 @@ func (r *codesOf) fit(n *ir.Node, c int, original []float32, bias float64, uses 
 	}
 	form := r.form(n, c, bias, uses)
 	if form == narrow {
-		return nil
+		return bias, nil
 	}
 	weights := make([]float64, len(original))
 	if !isDead {
@@ -121,10 +126,34 @@ func (r *codesOf) fit(n *ir.Node, c int, original []float32, bias float64, uses 
 	if r.again(n, c, weights, bias, uses, narrow, func(u use) float64 { return max(2*kernels.LeastFactor, steps(u)*2/kernels.NarrowReach) }) ||
 		form == wide ||
 		r.again(n, c, weights, bias, uses, wide, func(use) float64 { return 2 * kernels.LeastFactor }) {
-		return nil
+		return bias, nil
 	}
-	return diag.New(n.Pos, diag.Unsupported, "%s: no integers hold both the weights and the bias of channel %d, which is %g", n.Name(), c, bias).
+	return 0, diag.New(n.Pos, diag.Unsupported, "%s: no integers hold both the weights and the bias of channel %d, which is %g", n.Name(), c, bias).
 		WithHelp("give the layer another format, as bits: i8; or fewer inputs; or remove the channel, whose weights hardly change its result")
+}
+
+// isSlack reports whether weights of this sum of absolute values move no output by more
+// than slack.
+func isSlack(weights float64, uses []use) bool {
+	return !slices.ContainsFunc(uses, func(u use) bool {
+		return weights*u.in/u.out*float64(max(-u.least, u.greatest)) > slack
+	})
+}
+
+// isInflated reports whether the weights of channel c move no output, but do so as they
+// are rounded.
+func (r *codesOf) isInflated(n *ir.Node, c int, original []float32, uses []use) bool {
+	sum, lost := 0., 0.
+	for _, x := range original {
+		sum += math.Abs(float64(x))
+	}
+	if !isSlack(sum, uses) {
+		return false
+	}
+	for i, w := range r.integers(n, c) {
+		lost += math.Abs(float64(original[i]) - float64(r.Scale[c]*float64(w)))
+	}
+	return !isSlack(lost, uses)
 }
 
 // form is the widest one of the uses of channel c.
@@ -156,9 +185,7 @@ func (r *codesOf) again(n *ir.Node, c int, weights []float64, bias float64, uses
 		for i, w := range r.integers(n, c) {
 			lost += math.Abs(weights[i] - float64(scale*float64(w)))
 		}
-		if !slices.ContainsFunc(uses, func(u use) bool {
-			return lost*u.in/u.out*float64(max(-u.least, u.greatest)) > slack
-		}) {
+		if isSlack(lost, uses) {
 			return true
 		}
 	}

@@ -253,7 +253,8 @@ func quantizeProduct(m *ir.Module, n *ir.Node) error {
 // that the first one declares.
 type codesOf struct {
 	*Rounded
-	isOwn        bool // codes and scales are no others'
+	isOwn        bool      // codes and scales are no others'
+	bias         []float64 // of the channels, in reals; layers that share weights share it
 	weight, book *ir.Const
 	done         []*ir.Node
 }
@@ -318,11 +319,14 @@ func quantizeLayer(m *ir.Module, n *ir.Node, r *codesOf) error {
 			return err
 		}
 		if r.weight == nil {
-			if err := r.fit(n, c, original, real[c], uses); err != nil {
+			if r.bias == nil {
+				r.bias = make([]float64, rows)
+			}
+			if r.bias[c], err = r.fit(n, c, original, real[c], uses); err != nil {
 				return err
 			}
 		}
-		bias[c], factors[c], reach[c] = newUse(n).sums(r.integers(n, c), r.Scale[c], real[c])
+		bias[c], factors[c], reach[c] = newUse(n).sums(r.integers(n, c), r.Scale[c], r.bias[c])
 	}
 	for _, old := range []string{"weight", "bias"} {
 		drop(m, n.Const(old))
