@@ -28,6 +28,11 @@ const (
 // greatest value, or less. Operations that keep their argument's type (R12) share
 // its range.
 func Calibrate(ctx context.Context, m *ir.Module, env *pass.Env) error {
+	for _, v := range m.Inputs {
+		if err := checkRange(m, v); err != nil {
+			return err
+		}
+	}
 	prog, err := interp.Stream(m)
 	if err != nil {
 		return err
@@ -91,6 +96,11 @@ func Calibrate(ctx context.Context, m *ir.Module, env *pass.Env) error {
 	}
 	shareSteps(m, ranges)
 	share(m, ranges)
+	for _, v := range m.Outputs { // callers convert them in float32, by scales that it has
+		if r := ranges[v]; r.Lo < r.Hi {
+			r.Hi = max(r.Hi, r.Lo+256*leastOutside)
+		}
+	}
 	for _, n := range m.Ops {
 		n.Out.Range = ranges[n.Out]
 		if n.Out.Range.Lo == n.Out.Range.Hi {

@@ -40,10 +40,10 @@ func Quantize(ctx context.Context, m *ir.Module, env *pass.Env) error {
 
 // Lower makes m a module of integers, its layers' weights rounded already.
 func Lower(m *ir.Module, rounded []*Rounded) error {
-	if err := checkRanges(m); err != nil {
-		return err
-	}
 	for _, v := range values(m) {
+		if err := checkRange(m, v); err != nil {
+			return err
+		}
 		v.Type = ir.Type{Elem: ir.Of(ir.I8), Shape: v.Type.Shape, Quant: quantFor(*v.Range)}
 		if m.IsIndex(v) { // its integers are the rows' numbers
 			v.Type.Elem, v.Type.Quant = ir.Of(ir.I16), ir.Quant{Scale: 1}
@@ -134,24 +134,25 @@ func Formats(m *ir.Module) ([]Format, error) {
 	return formats, nil
 }
 
-// leastScale is the least scale of an activation: products of several are still
-// numbers then.
-const leastScale = 1e-60
+// leastScale is the least scale of an activation, which products of several are still
+// numbers with; leastOutside that of inputs and outputs, a normal number of float32.
+const (
+	leastScale   = 1e-60
+	leastOutside = 0x1p-126
+)
 
-// checkRanges refuses ranges that have no scale, or none that products can be made of.
-func checkRanges(m *ir.Module) error {
-	isOutside := func(v *ir.Value) bool { return v.Def == nil || m.IsOutput(v) }
-	for _, v := range values(m) {
-		lo, hi := min(v.Range.Lo, 0), max(v.Range.Hi, 0)
-		scale := (hi - lo) / 255
-		switch {
-		case !(-lo <= math.MaxFloat32 && hi <= math.MaxFloat32):
-			return diag.New(v.Pos, diag.Unsupported, "%s has the range [%g,%g], which is beyond float32", v.Name, v.Range.Lo, v.Range.Hi).
-				WithHelp("scale the network's inputs or weights down")
-		case scale < leastScale || isOutside(v) && scale < 0x1p-126: // callers convert in float32
-			return diag.New(v.Pos, diag.Unsupported, "%s has the range [%g,%g], which is too narrow", v.Name, v.Range.Lo, v.Range.Hi).
-				WithHelp("scale the network's inputs or weights up")
-		}
+// checkRange refuses a range that has no scale, or none that products can be made of.
+func checkRange(m *ir.Module, v *ir.Value) error {
+	lo, hi := min(v.Range.Lo, 0), max(v.Range.Hi, 0)
+	scale := (hi - lo) / 255
+	isOutside := v.Def == nil || m.IsOutput(v) // callers convert it in float32
+	switch {
+	case !(-lo <= math.MaxFloat32 && hi <= math.MaxFloat32):
+		return diag.New(v.Pos, diag.Unsupported, "%s has the range [%g,%g], which is beyond float32", v.Name, v.Range.Lo, v.Range.Hi).
+			WithHelp("scale the network's inputs or weights down")
+	case scale < leastScale || isOutside && scale < leastOutside:
+		return diag.New(v.Pos, diag.Unsupported, "%s has the range [%g,%g], which is too narrow", v.Name, v.Range.Lo, v.Range.Hi).
+			WithHelp("scale the network's inputs or weights up")
 	}
 	return nil
 }
