@@ -214,6 +214,13 @@ func quotient(im *importer, o *operator) error {
 	return im.pair(ir.Mul, o, a, &operand{v: v, image: b.image, shape: b.shape})
 }
 
+// The greatest absolute values of a difference of two int8, and of a product of two such
+// differences: what a requantization may have to shift left (R8).
+const (
+	differenceReach = 255
+	productReach    = 255 * 255
+)
+
 // pairTable are the results of an exact operation of every integer and one
 // constant, which comes first or second.
 func (im *importer) pairTable(op ir.Op, x, k, y ir.Quant, value int8, first bool, fused int) ([]int8, error) {
@@ -231,7 +238,7 @@ func (im *importer) pairTable(op ir.Op, x, k, y ir.Quant, value int8, first bool
 		a, b, qa, qb = constant, all, k, x
 	}
 	if op == ir.Mul {
-		m, r, err := geometry.MultiplierFor(float64(float32(qa.Scale) * float32(qb.Scale) / float32(y.Scale)))
+		m, r, err := geometry.TFLiteMultiplierFor(float64(float32(qa.Scale)*float32(qb.Scale)/float32(y.Scale)), productReach)
 		if err != nil {
 			return nil, err
 		}
@@ -239,11 +246,10 @@ func (im *importer) pairTable(op ir.Op, x, k, y ir.Quant, value int8, first bool
 		kernels.MulInt(int32(qa.Zero), int32(qb.Zero), rq, a, b, out)
 		return out, nil
 	}
-	p, err := geometry.NewAddParams(qa.Scale, int32(qa.Zero), qb.Scale, int32(qb.Zero), y.Scale, int32(y.Zero), lo, hi)
+	p, err := geometry.NewAddParams(geometry.RoundTFLite, qa.Scale, int32(qa.Zero), qb.Scale, int32(qb.Zero), y.Scale, int32(y.Zero), lo, hi)
 	if err != nil {
 		return nil, err
 	}
-	p.Rounding = geometry.RoundTFLite
 	if op == ir.Sub {
 		kernels.SubInt(p, a, b, out)
 	} else {
@@ -256,9 +262,9 @@ func (im *importer) pairTable(op ir.Op, x, k, y ir.Quant, value int8, first bool
 // computes a product's in single precision.
 func (im *importer) pairRequant(op ir.Op, name string, a, b, y ir.Quant) ([]ir.Attr, error) {
 	if op == ir.Mul {
-		return im.requant(name, []float64{float64(float32(a.Scale) * float32(b.Scale) / float32(y.Scale))})
+		return im.requant(name, []float64{float64(float32(a.Scale) * float32(b.Scale) / float32(y.Scale))}, productReach)
 	}
-	p, err := geometry.NewAddParams(a.Scale, int32(a.Zero), b.Scale, int32(b.Zero), y.Scale, int32(y.Zero), -128, 127)
+	p, err := geometry.NewAddParams(geometry.RoundTFLite, a.Scale, int32(a.Zero), b.Scale, int32(b.Zero), y.Scale, int32(y.Zero), -128, 127)
 	if err != nil {
 		return nil, err
 	}
@@ -409,9 +415,9 @@ func exactTable(op ir.Op, params []float64, x, y ir.Quant) ([]int8, error) {
 	if op != ir.Relu && op != ir.Relu6 && op != ir.LeakyRelu {
 		return kernels.FunctionTable(kernels.Function(op.String(), params), x.Scale, x.Zero, y.Scale, y.Zero), nil
 	}
-	m, r, err := geometry.MultiplierFor(float64(float32(x.Scale) / float32(y.Scale)))
+	m, r, err := geometry.TFLiteMultiplierFor(float64(float32(x.Scale)/float32(y.Scale)), differenceReach)
 	if op == ir.LeakyRelu {
-		m, r, err = geometry.MultiplierFor(float64(x.Scale / y.Scale))
+		m, r, err = geometry.TFLiteMultiplierFor(float64(x.Scale/y.Scale), differenceReach)
 	}
 	if err != nil {
 		return nil, err
@@ -421,7 +427,7 @@ func exactTable(op ir.Op, params []float64, x, y ir.Quant) ([]int8, error) {
 		if params[0] < 0 {
 			return nil, errors.New("has a negative slope")
 		}
-		if ma, ra, err = geometry.MultiplierFor(float64(x.Scale*params[0]) / y.Scale); err != nil {
+		if ma, ra, err = geometry.TFLiteMultiplierFor(float64(x.Scale*params[0])/y.Scale, differenceReach); err != nil {
 			return nil, err
 		}
 	}
@@ -455,7 +461,7 @@ func requantize(im *importer, o *operator, x *operand) error {
 		im.values[o.out[0]] = x
 		return nil
 	}
-	m, r, err := geometry.MultiplierFor(x.v.Type.Quant.Scale / q.Scale)
+	m, r, err := geometry.TFLiteMultiplierFor(x.v.Type.Quant.Scale/q.Scale, differenceReach)
 	if err != nil {
 		return err
 	}
@@ -530,11 +536,11 @@ func prelu(im *importer, o *operator, x *operand) error {
 
 // preluTable are the results of TensorFlow Lite's integers by the argument.
 func preluTable(x, alpha, y ir.Quant, slope int64) ([]int8, error) {
-	m1, r1, err := geometry.MultiplierFor(float64(float32(x.Scale) / float32(y.Scale)))
+	m1, r1, err := geometry.TFLiteMultiplierFor(float64(float32(x.Scale)/float32(y.Scale)), differenceReach)
 	if err != nil {
 		return nil, err
 	}
-	m2, r2, err := geometry.MultiplierFor(float64(float32(x.Scale) * float32(alpha.Scale) / float32(y.Scale)))
+	m2, r2, err := geometry.TFLiteMultiplierFor(float64(float32(x.Scale)*float32(alpha.Scale)/float32(y.Scale)), productReach)
 	if err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/dnnc/dnnc/frontend/build"
 	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/geometry"
 )
 
 // layer adds a convolution or linear layer. weights are seen through a view of the
@@ -70,7 +71,20 @@ func (im *importer) layer(op ir.Op, o *operator, v *ir.Value, w *tensor, view ir
 		}
 	}
 	weight.Scale = im.Floats(name+".scale", ir.Shape{shape[0]}, scales)
-	rq, err := im.requant(name, factors)
+	reach, zero := make([]int64, shape[0]), int32(v.Type.Quant.Zero)
+	for c := range reach {
+		w, cols := make([]int32, len(y)/shape[0]), len(y)/shape[0]
+		for i := range w {
+			w[i] = int32(y[c*cols+i])
+		}
+		if reach[c] = geometry.Reach(b[c], w, -128-zero, 127-zero); reach[c] >= geometry.NarrowReach {
+			return nil, fmt.Errorf("sums up to %d in channel %d, which do not fit 32 bits: -exact=false quantizes the model anew", reach[c], c)
+		}
+		if isDense {
+			reach[c] = 0 // R6 shifts no sum left
+		}
+	}
+	rq, err := im.requant(name, factors, reach...)
 	if err != nil {
 		return nil, err
 	}

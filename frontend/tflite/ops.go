@@ -270,11 +270,12 @@ func (im *importer) activation(fused int, q ir.Quant) ([]ir.Attr, error) {
 	return []ir.Attr{build.Attr("lo", lo), build.Attr("hi", hi)}, nil
 }
 
-// requant are the constants of an exact requantization by real factors.
-func (im *importer) requant(name string, factors []float64) ([]ir.Attr, error) {
+// requant are the constants of an exact requantization, by real factors, of accumulators
+// that have absolute values of at most reach: one, or one a factor.
+func (im *importer) requant(name string, factors []float64, reach ...int64) ([]ir.Attr, error) {
 	mul, shift := make([]int64, len(factors)), make([]int64, len(factors))
 	for i, f := range factors {
-		m, r, err := geometry.MultiplierFor(f)
+		m, r, err := geometry.TFLiteMultiplierFor(f, reach[i%len(reach)])
 		if err != nil {
 			return nil, err
 		}

@@ -175,11 +175,11 @@ func reduction(fn string) func(*importer, *operator, *operand) error {
 // meanRequant is the requantization of an exact mean of rows: the division by their
 // length goes into the multiplier, cut off as TensorFlow Lite does.
 func (im *importer) meanRequant(name string, rows *ir.Value, q ir.Quant) ([]ir.Attr, error) {
-	m, r, err := geometry.MultiplierFor(rows.Type.Quant.Scale / q.Scale)
+	n := rows.Type.Shape[1]
+	m, r, err := geometry.TFLiteMultiplierFor(rows.Type.Quant.Scale/q.Scale, int64(n)*differenceReach)
 	if err != nil {
 		return nil, err
 	}
-	n := rows.Type.Shape[1]
 	more := min(bits.Len(uint(n))-1, 62-int(r))
 	return []ir.Attr{build.Attr("mul", im.Ints(name+".mul", ir.I32, ir.Shape{1}, []int64{int64(m) << more / int64(n)})),
 		build.Attr("shift", im.Ints(name+".shift", ir.I32, ir.Shape{1}, []int64{int64(r) + int64(more)})), build.Attr("round", "tflite")}, nil
@@ -246,7 +246,8 @@ func batchMatMul(im *importer, o *operator) error {
 	var attrs []ir.Attr
 	if im.exact {
 		factor := float64(float32(args[0].Type.Quant.Scale)*float32(args[1].Type.Quant.Scale)) / q.Scale
-		if attrs, err = im.requant(name, []float64{factor}); err != nil {
+		inner := args[0].Type.Shape[len(args[0].Type.Shape)-1]
+		if attrs, err = im.requant(name, []float64{factor}, int64(inner)*productReach); err != nil {
 			return err
 		}
 	} else {

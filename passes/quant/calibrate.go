@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/ir/parallel"
 	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/runtime/interp"
@@ -27,6 +28,11 @@ const (
 // greatest value, or less. Operations that keep their argument's type (R12) share
 // its range.
 func Calibrate(ctx context.Context, m *ir.Module, env *pass.Env) error {
+	for _, v := range m.Inputs {
+		if err := checkRange(m, v); err != nil {
+			return err
+		}
+	}
 	prog, err := interp.Stream(m)
 	if err != nil {
 		return err
@@ -52,6 +58,12 @@ func Calibrate(ctx context.Context, m *ir.Module, env *pass.Env) error {
 	err = each(func(v *ir.Value, x []float32) { extend(ranges[v], x) })
 	if err != nil {
 		return err
+	}
+	for _, n := range m.Ops {
+		if r := ranges[n.Out]; math.IsNaN(r.Lo+r.Hi) || math.IsInf(r.Lo, 0) || math.IsInf(r.Hi, 0) {
+			return diag.New(n.Pos, diag.Unsupported, "%s takes values that are not finite on the calibration images: from %g to %g", n.Name(), r.Lo, r.Hi).
+				WithHelp("bound its arguments, as by clip; or scale the network's inputs or weights down")
+		}
 	}
 	if env.Ranges != "" && env.Ranges != pass.MinMax {
 		counts := map[*ir.Value]*histogram{}
@@ -84,6 +96,11 @@ func Calibrate(ctx context.Context, m *ir.Module, env *pass.Env) error {
 	}
 	shareSteps(m, ranges)
 	share(m, ranges)
+	for _, v := range m.Outputs { // callers convert them in float32, by scales that it has
+		if r := ranges[v]; r.Lo < r.Hi {
+			r.Hi = max(r.Hi, r.Lo+256*leastOutside)
+		}
+	}
 	for _, n := range m.Ops {
 		n.Out.Range = ranges[n.Out]
 		if n.Out.Range.Lo == n.Out.Range.Hi {

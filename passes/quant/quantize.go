@@ -9,7 +9,6 @@ import (
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/ir/geometry"
 	"github.com/dnnc/dnnc/passes/pass"
-	"github.com/dnnc/dnnc/passes/quant/round"
 	"github.com/dnnc/dnnc/runtime/interp"
 	"github.com/dnnc/dnnc/runtime/kernels"
 )
@@ -43,6 +42,9 @@ func Quantize(ctx context.Context, m *ir.Module, env *pass.Env) error {
 // Lower makes m a module of integers, its layers' weights rounded already.
 func Lower(m *ir.Module, rounded []*Rounded) error {
 	for _, v := range values(m) {
+		if err := checkRange(m, v); err != nil {
+			return err
+		}
 		v.Type = ir.Type{Elem: ir.Of(ir.I8), Shape: v.Type.Shape, Quant: quantFor(*v.Range)}
 		if m.IsIndex(v) { // its integers are the rows' numbers
 			v.Type.Elem, v.Type.Quant = ir.Of(ir.I16), ir.Quant{Scale: 1}
@@ -66,7 +68,7 @@ func Lower(m *ir.Module, rounded []*Rounded) error {
 		case ir.Add, ir.Sub:
 			err = quantizeAdd(m, n)
 		case ir.Mul, ir.MatMul:
-			err = setRequant(m, n, []float64{float64(n.Args[0].Type.Quant.Scale*n.Args[1].Type.Quant.Scale) / n.Out.Type.Quant.Scale})
+			err = quantizeProduct(m, n)
 		case ir.Reduce:
 			err = quantizeReduce(m, n)
 		case ir.Pad:
@@ -133,6 +135,29 @@ func Formats(m *ir.Module) ([]Format, error) {
 	return formats, nil
 }
 
+// leastScale is the least scale of an activation, which products of several are still
+// numbers with; leastOutside that of inputs and outputs, a normal number of float32.
+const (
+	leastScale   = 1e-60
+	leastOutside = 0x1p-126
+)
+
+// checkRange refuses a range that has no scale, or none that products can be made of.
+func checkRange(m *ir.Module, v *ir.Value) error {
+	lo, hi := min(v.Range.Lo, 0), max(v.Range.Hi, 0)
+	scale := (hi - lo) / 255
+	isOutside := v.Def == nil || m.IsOutput(v) // callers convert it in float32
+	switch {
+	case !(-lo <= math.MaxFloat32 && hi <= math.MaxFloat32):
+		return diag.New(v.Pos, diag.Unsupported, "%s has the range [%g,%g], which is beyond float32", v.Name, v.Range.Lo, v.Range.Hi).
+			WithHelp("scale the network's inputs or weights down")
+	case scale < leastScale || isOutside && scale < leastOutside:
+		return diag.New(v.Pos, diag.Unsupported, "%s has the range [%g,%g], which is too narrow", v.Name, v.Range.Lo, v.Range.Hi).
+			WithHelp("scale the network's inputs or weights up")
+	}
+	return nil
+}
+
 // quantFor is the i8 type of a range that contains 0 (R3): the scale of 255
 // steps, and the zero point to which 0 comes exactly.
 func quantFor(r ir.Range) ir.Quant {
@@ -179,13 +204,24 @@ func setInts[T int8 | uint8 | int64](m *ir.Module, n *ir.Node, attr string, kind
 	return c
 }
 
-func setRequant(m *ir.Module, n *ir.Node, factors []float64) error {
+// setRequant writes the multipliers and shifts of factors (R6), one a channel or one, of
+// sums whose absolute values have these bounds: of 64 bits where one reaches beyond 32 (R7).
+// It is the one place where the factors of a quantized network are made, but for those
+// of sums and differences (R13).
+func setRequant(m *ir.Module, n *ir.Node, factors []float64, reach []int64) error {
+	isWide := slices.Max(reach) >= geometry.NarrowReach
 	mul, shift := make([]int64, len(factors)), make([]int64, len(factors))
 	for i, f := range factors {
-		a, r, err := geometry.MultiplierFor(f)
+		var a, r int32
+		var err error
+		if isWide {
+			a, r, err = geometry.WideMultiplierFor(f, reach[i])
+		} else {
+			a, r, err = geometry.MultiplierFor(f)
+		}
 		if err != nil {
-			return diag.New(n.Pos, diag.Unsupported, "%s: channel %d would be rescaled by %v", n.Name(), i, f).
-				WithNote("%v", err).WithHelp("a layer whose results are this much larger than its inputs cannot be kept in 8 bits; check its weights")
+			return diag.New(n.Pos, diag.Unsupported, "%s: the sums of channel %d cannot be brought to 8 bits", n.Name(), i).
+				WithNote("%v", err).WithHelp("results that are this much larger or smaller than what they are computed from cannot be kept in 8 bits; check this operation's weights and range")
 		}
 		mul[i], shift[i] = int64(a), int64(r)
 	}
@@ -194,10 +230,33 @@ func setRequant(m *ir.Module, n *ir.Node, factors []float64) error {
 	return nil
 }
 
+// setNarrow writes the factor of sums that have no form of 64 bits.
+func setNarrow(m *ir.Module, n *ir.Node, factor float64, terms, most int64) error {
+	if terms*most >= geometry.NarrowReach {
+		return diag.New(n.Pos, diag.Unsupported, "%s: sums of %d elements do not fit 32 bits", n.Name(), terms).
+			WithHelp("at most %d elements can be summed up: do it in parts", (geometry.NarrowReach-1)/most)
+	}
+	return setRequant(m, n, []float64{factor}, []int64{terms * most})
+}
+
+// reachOf is the greatest |x-z| of a value.
+func reachOf(q ir.Quant) int64 { return max(int64(128+q.Zero), int64(127-q.Zero)) }
+
+// quantizeProduct writes the factor of a product (R13), or of a sum of products (R16).
+func quantizeProduct(m *ir.Module, n *ir.Node) error {
+	a, b, terms := n.Args[0].Type, n.Args[1].Type, 1
+	if n.Op == ir.MatMul {
+		_, _, terms, _ = geometry.MatMulSizes(n)
+	}
+	return setNarrow(m, n, float64(a.Quant.Scale*b.Quant.Scale)/n.Out.Type.Quant.Scale, int64(terms), reachOf(a.Quant)*reachOf(b.Quant))
+}
+
 // codesOf is the weights of layers that share them: as rounded, and the constants
 // that the first one declares.
 type codesOf struct {
 	*Rounded
+	isOwn        bool      // codes and scales are no others'
+	bias         []float64 // of the channels, in reals; layers that share weights share it
 	weight, book *ir.Const
 	done         []*ir.Node
 }
@@ -217,7 +276,7 @@ func (c *codesOf) declare(m *ir.Module, n *ir.Node, shape ir.Shape) {
 	rows := shape[0]
 	scales := make([]float32, rows)
 	for i, s := range c.Scale {
-		scales[i] = float32(s)
+		scales[i] = float32(min(max(s, math.SmallestNonzeroFloat32), math.MaxFloat32)) // R1: of weights that are 0 any is right
 	}
 	c.weight = &ir.Const{Name: n.Name() + ".weight", Type: ir.Type{Elem: c.Elem, Shape: shape}, Data: ir.Bytes(c.Codes), Pos: n.Pos}
 	c.weight.Scale = ir.FloatConst(n.Name()+".scale", ir.Shape{rows}, scales)
@@ -254,23 +313,22 @@ func quantizeLayer(m *ir.Module, n *ir.Node, r *codesOf) error {
 		}
 		n.Set("pad_value", pad)
 	}
-	least, greatest := int32(-128-in.Zero), int32(127-in.Zero)
-	bias, factors := make([]int64, rows), make([]float64, rows)
-	isWide := false
+	uses := usesOf(m, n)
+	bias, factors, reach := make([]int64, rows), make([]float64, rows), make([]int64, rows)
 	for c := range rows {
 		original, err := n.Const("weight").Floats(c*cols, cols)
 		if err != nil {
 			return err
 		}
-		if r.weight == nil && r.Elem.Kind != ir.I8 && allZero(original) {
-			r.Rounded = r.own()
-			r.kill(c, float64(in.Scale*255), out.Scale)
+		if r.weight == nil {
+			if r.bias == nil {
+				r.bias = make([]float64, rows)
+			}
+			if r.bias[c], err = r.fit(n, c, original, real[c], uses); err != nil {
+				return err
+			}
 		}
-		w := r.integers(n, c)
-		step := float64(in.Scale * r.Scale[c])
-		bias[c] = int64(math.Round(real[c] / step))
-		factors[c] = step / out.Scale
-		isWide = isWide || !geometry.AccumulatorFits(bias[c], w, least, greatest)
+		bias[c], factors[c], reach[c] = newUse(n).sums(r.integers(n, c), r.Scale[c], r.bias[c])
 	}
 	for _, old := range []string{"weight", "bias"} {
 		drop(m, n.Const(old))
@@ -283,75 +341,12 @@ func quantizeLayer(m *ir.Module, n *ir.Node, r *codesOf) error {
 		n.Set("codebook", r.book)
 	}
 	kind := ir.I32
-	if isWide {
+	if slices.Max(reach) >= geometry.NarrowReach {
 		kind = ir.I64
 	}
 	setInts(m, n, "bias", kind, ir.Shape{rows}, bias)
 	r.done = append(r.done, n)
-	return setRequant(m, n, factors)
-}
-
-// rowCodes are the codes of channel c.
-func (r *Rounded) rowCodes(c int) []byte {
-	size := len(r.Codes) / len(r.Scale)
-	return r.Codes[c*size : (c+1)*size]
-}
-
-// integers are the W of channel c (R1).
-func (r *Rounded) integers(n *ir.Node, c int) []int32 {
-	s := n.Const("weight").Type.Shape
-	codes := r.rowCodes(c)
-	w := make([]int32, s.Size()/s[0])
-	switch r.Elem.Kind {
-	case ir.I8:
-		for i, q := range codes {
-			w[i] = int32(int8(q))
-		}
-	case ir.Odd:
-		geometry.DecodeOdd(int(r.Elem.Bits), codes, w)
-	case ir.Code:
-		geometry.DecodeCodebook(r.Book, codes, w)
-	case ir.Vec:
-		geometry.DecodeVector(r.Book, int(r.Elem.Group), codes, s[1], len(w)/s[1], w)
-	}
-	return w
-}
-
-// own is a copy whose codes and scales may change: others may share r.
-func (r *Rounded) own() *Rounded {
-	c := *r
-	c.Codes, c.Scale = slices.Clone(r.Codes), slices.Clone(r.Scale)
-	return &c
-}
-
-// kill rounds a channel of zeros to a format without zero (R2): the least
-// integers there are, with a scale so small that inputs of at most reach move the
-// output by a fraction of a step.
-func (r *Rounded) kill(c int, reach, step float64) {
-	codes := r.rowCodes(c)
-	sum := len(codes) // of absolute integers
-	if r.Elem.Kind == ir.Odd {
-		for i := range codes {
-			codes[i] = byte(1<<(r.Elem.Bits-1)) - byte(i%2)
-		}
-	} else {
-		d := len(r.Book) >> r.Elem.Bits
-		best, least := 0, math.MaxInt
-		for q := range 1 << r.Elem.Bits {
-			size := 0
-			for _, v := range r.Book[q*d : (q+1)*d] {
-				size += max(int(v), -int(v))
-			}
-			if size < least {
-				best, least = q, size
-			}
-		}
-		for i := range codes {
-			codes[i] = byte(best)
-		}
-		sum *= max(least, 1)
-	}
-	r.Scale[c] = round.DeadScale(sum, reach, step)
+	return setRequant(m, n, factors, reach)
 }
 
 // drop takes a constant out of the module, so that its name can be used again. It
@@ -363,16 +358,6 @@ func drop(m *ir.Module, c *ir.Const) {
 			return
 		}
 	}
-}
-
-// allZero reports a dead channel, whose weights odd codes cannot hold (R2).
-func allZero(weights []float32) bool {
-	for _, x := range weights {
-		if x != 0 {
-			return false
-		}
-	}
-	return true
 }
 
 func biasReals(n *ir.Node, r *Rounded) ([]float64, error) {
@@ -392,12 +377,13 @@ func biasReals(n *ir.Node, r *Rounded) ([]float64, error) {
 // quantizeAdd writes the three multipliers of R13: of each argument to twice
 // the greater scale, and of their sum, shifted left by 20, to the result's.
 func quantizeAdd(m *ir.Module, n *ir.Node) error {
-	p, err := geometry.NewAddParams(
+	p, err := geometry.NewAddParams(geometry.RoundHalfUp,
 		n.Args[0].Type.Quant.Scale, int32(n.Args[0].Type.Quant.Zero),
 		n.Args[1].Type.Quant.Scale, int32(n.Args[1].Type.Quant.Zero),
 		n.Out.Type.Quant.Scale, int32(n.Out.Type.Quant.Zero), -128, 127)
 	if err != nil {
-		return diag.New(n.Pos, diag.Unsupported, "%s: %v", n.Name(), err)
+		return diag.New(n.Pos, diag.Unsupported, "%s: the result cannot be computed in 8 bits", n.Name()).
+			WithNote("%v", err).WithHelp("an argument has a range this much wider than the result: bound it first, as by clip, or scale the network's values")
 	}
 	setInts(m, n, "mul", ir.I32, ir.Shape{3}, widen([]int32{p.MulA, p.MulB, p.MulY}))
 	setInts(m, n, "shift", ir.I32, ir.Shape{3}, widen([]int32{p.ShiftA, p.ShiftB, p.ShiftY}))
@@ -411,10 +397,11 @@ func quantizeReduce(m *ir.Module, n *ir.Node) error {
 		return nil
 	}
 	factor := n.Args[0].Type.Quant.Scale / n.Out.Type.Quant.Scale
+	terms := n.Args[0].Type.Shape.Size() / n.Out.Type.Shape.Size()
 	if n.Word("fn") == "mean" {
-		factor /= float64(n.Args[0].Type.Shape.Size() / n.Out.Type.Shape.Size())
+		factor /= float64(terms)
 	}
-	return setRequant(m, n, []float64{factor})
+	return setNarrow(m, n, factor, int64(terms), reachOf(n.Args[0].Type.Quant))
 }
 
 // quantizeTable writes the table of a function (R14), which then says all that
@@ -453,7 +440,7 @@ func quantizeEmbedding(m *ir.Module, n *ir.Node) error {
 }
 
 func quantizeRequantize(m *ir.Module, n *ir.Node) error {
-	return setRequant(m, n, []float64{n.Args[0].Type.Quant.Scale / n.Out.Type.Quant.Scale})
+	return setNarrow(m, n, n.Args[0].Type.Quant.Scale/n.Out.Type.Quant.Scale, 1, reachOf(n.Args[0].Type.Quant))
 }
 
 // padValues are the values of padded pixels, one an input channel; nil for zero

@@ -89,6 +89,16 @@ func TestPadsOfGivenTypes(t *testing.T) {
 	}
 }
 
+// TestInfinitiesAreEqual: passes are not blamed for results beyond float32 that were
+// there before them; the lowering refuses the operation.
+func TestInfinitiesAreEqual(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "n.dnn")
+	require.NoError(t, os.WriteFile(file, []byte("network n(x: f32[4] in [0,1e30]) -> f32[4] {\n  y = mul(x, x)\n  return y\n}\n"), 0o666))
+	m, err := frontend.Load(file, frontend.Options{})
+	require.NoError(t, err)
+	require.ErrorContains(t, compiled(t, passes.Table, m, ""), "n.dnn:2:7: unsupported: y: the sums of channel 0 cannot be brought to 8 bits")
+}
+
 // TestBrokenPassesAreFound damages what each pass makes.
 func TestBrokenPassesAreFound(t *testing.T) {
 	find := func(m *ir.Module, name string) *ir.Node {

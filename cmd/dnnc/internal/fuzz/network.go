@@ -464,8 +464,11 @@ func (n *Network) write(dir string) (path string, err error) {
 					x[i] = float32(v)
 				}
 			}
-			if rng.IntN(4) == 0 && !c.positive { // a dead channel
-				clear(x[:len(x)/c.shape[0]])
+			if rng.IntN(4) == 0 && !c.positive { // a dead channel, or a nearly dead one
+				least := []float32{0, 0, 1e-9, 1e-20}[rng.IntN(4)]
+				for i := range len(x) / c.shape[0] {
+					x[i] *= least
+				}
 			}
 			raw, err := ir.FloatConst(name, c.shape, x).Load()
 			if err != nil {
