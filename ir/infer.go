@@ -16,60 +16,6 @@ func faultf(kind diag.Kind, format string, args ...any) *fault {
 	return &fault{kind, fmt.Sprintf(format, args...)}
 }
 
-// inferTable gives the shape of each operation's result.
-var inferTable = [NumOps]func(n *Node) (Shape, *fault){
-	Conv2D:        inferConv2D,
-	Linear:        inferLinear,
-	MaxPool2D:     inferPool,
-	AvgPool2D:     inferPool,
-	GlobalAvgPool: inferGlobalPool,
-	Relu:          inferSame,
-	Relu6:         inferSame,
-	Add:           inferAdd,
-	Concat:        inferConcat,
-	Flatten:       inferFlatten,
-	Reshape:       inferReshape,
-	BatchNorm:     inferBatchNorm,
-	Softmax:       inferSoftmax,
-	Normalize:     inferNormalize,
-	Requantize:    inferSame,
-	Sub:           inferAdd,
-	Mul:           inferAdd,
-	Minimum:       inferAdd,
-	Maximum:       inferAdd,
-	Sigmoid:       inferSame,
-	Tanh:          inferSame,
-	HardSigmoid:   inferSame,
-	HardSwish:     inferSame,
-	LeakyRelu:     inferSame,
-	Elu:           inferSame,
-	Gelu:          inferSame,
-	Silu:          inferSame,
-	Softplus:      inferSame,
-	Exp:           inferSame,
-	Log:           inferSame,
-	Sqrt:          inferSame,
-	Abs:           inferSame,
-	Neg:           inferSame,
-	Erf:           inferSame,
-	Reciprocal:    inferSame,
-	Clip:          inferSame,
-	Table:         inferSame,
-	LogSoftmax:    inferSoftmax,
-	Transpose:     inferMoved,
-	Slice:         inferMoved,
-	Expand:        inferMoved,
-	DepthToSpace:  inferMoved,
-	SpaceToDepth:  inferMoved,
-	Resize:        inferMoved,
-	Copy:          inferMoved,
-	Pad:           inferPad,
-	Reduce:        inferReduce,
-	MatMul:        inferMatMul,
-	ArgMax:        inferArgMax,
-	Embedding:     inferEmbedding,
-}
-
 // InferNode returns the type of n's result as its arguments, attributes and
 // constants imply it. The quantization of a result is a decision, not a
 // consequence: it is taken from n.Out.
@@ -84,7 +30,11 @@ func InferNode(n *Node) (Type, *diag.Diagnostic) {
 			return Type{}, diag.New(n.Pos, diag.MissingAttr, "%s: %s needs the attribute %s: %s", n.Name(), n.Op, a.Name, a.Doc)
 		}
 	}
-	shape, f := inferTable[n.Op](n)
+	infer := n.Op.Info().infer
+	if infer == nil {
+		return Type{}, diag.New(n.Pos, diag.VerifierFailure, "%s: %s has no inference", n.Name(), n.Op)
+	}
+	shape, f := infer(n)
 	if f == nil && shape.Size() < 0 {
 		f = faultf(diag.BadShape, "the result would have the impossible shape %s", shape)
 	}
@@ -281,8 +231,6 @@ func inferConcat(n *Node) (Shape, *fault) {
 	}
 	return append(Shape{channels}, first[1:]...), nil
 }
-
-func inferFlatten(n *Node) (Shape, *fault) { return Shape{n.Args[0].Type.Shape.Size()}, nil }
 
 func inferReshape(n *Node) (Shape, *fault) {
 	from, to := n.Args[0].Type.Shape, Shape(n.Ints("shape"))

@@ -6,119 +6,129 @@ import (
 	"github.com/dnnc/dnnc/ir/diag"
 )
 
-// Moves reports whether op gives elements of its argument, unchanged, in other
-// places: whether Moved says which.
-func (op Op) Moves() bool {
-	return op >= Transpose && op <= Copy || op == Reshape || op == Flatten
-}
-
 // Moved is the view of the argument that a moving operation gives.
 func (n *Node) Moved() View {
-	v, _, f := n.moved()
+	v, _, f := n.Op.Info().view(n)
 	if f != nil {
 		panic("ir: " + f.text) // of a module that was not verified
 	}
 	return v
 }
 
-// moved is the view of a moving operation, and the shape of its result.
-func (n *Node) moved() (View, Shape, *fault) {
+func inferMoved(n *Node) (Shape, *fault) {
+	_, s, f := n.Op.Info().view(n)
+	return s, f
+}
+
+func reshaped(n *Node) (View, Shape, *fault) {
+	return ViewOf(n.Args[0].Type.Shape), Shape(n.Ints("shape")), nil
+}
+
+func flattened(n *Node) (View, Shape, *fault) {
 	s := n.Args[0].Type.Shape
-	v := ViewOf(s)
-	image := func() *fault {
-		if len(s) != 3 {
-			return faultf(diag.BadShape, "%s takes an image [C,H,W], %s is %s", n.Op, n.Args[0].Name, s)
-		}
-		return nil
+	return ViewOf(s), Shape{s.Size()}, nil
+}
+
+func transposed(n *Node) (v View, to Shape, f *fault) {
+	s, perm := n.Args[0].Type.Shape, n.Ints("perm")
+	bad := faultf(diag.BadValue, "%v is no permutation of the axes of %s", perm, s)
+	if len(perm) != len(s) {
+		return v, nil, bad
 	}
-	switch n.Op {
-	case Reshape:
-		return v, Shape(n.Ints("shape")), nil
-	case Flatten:
-		return v, Shape{s.Size()}, nil
-	case Transpose:
-		perm := n.Ints("perm")
-		for k, p := range slices.Sorted(slices.Values(perm)) {
-			if k != p || len(perm) != len(s) {
-				return v, nil, faultf(diag.BadValue, "%v is no permutation of the axes of %s", perm, s)
-			}
+	for k, p := range slices.Sorted(slices.Values(perm)) {
+		if k != p {
+			return v, nil, bad
 		}
-		if len(perm) != len(s) {
-			return v, nil, faultf(diag.BadValue, "%v is no permutation of the axes of %s", perm, s)
+	}
+	v = ViewOf(s).Permute(perm)
+	return v, v.Dims, nil
+}
+
+func sliced(n *Node) (v View, to Shape, f *fault) {
+	s := n.Args[0].Type.Shape
+	start, size, step := n.Ints("start"), n.Ints("size"), n.Ints("step")
+	if step == nil {
+		step = slices.Repeat([]int{1}, len(s))
+	}
+	if len(start) != len(s) || len(size) != len(s) || len(step) != len(s) {
+		return v, nil, faultf(diag.BadShape, "start, size and step have one number an axis of %s", s)
+	}
+	v = ViewOf(s)
+	for k := range s {
+		last := start[k] + (size[k]-1)*step[k]
+		if start[k] >= s[k] || last < 0 || last >= s[k] {
+			return v, nil, faultf(diag.BadShape, "elements %d to %d along axis %d of %s", start[k], last, k, s)
 		}
-		v = v.Permute(perm)
-	case Slice:
-		start, size, step := n.Ints("start"), n.Ints("size"), n.Ints("step")
-		if step == nil {
-			step = slices.Repeat([]int{1}, len(s))
-		}
-		if len(start) != len(s) || len(size) != len(s) || len(step) != len(s) {
-			return v, nil, faultf(diag.BadShape, "start, size and step have one number an axis of %s", s)
-		}
-		for k := range s {
-			last := start[k] + (size[k]-1)*step[k]
-			if start[k] >= s[k] || last < 0 || last >= s[k] {
-				return v, nil, faultf(diag.BadShape, "elements %d to %d along axis %d of %s", start[k], last, k, s)
-			}
-			v = v.Slice(k, start[k], step[k], size[k])
-		}
-	case Expand:
-		e, ok := v.Expand(n.Ints("shape"))
-		if !ok {
-			return v, nil, faultf(diag.BadShape, "%s does not expand to %v", s, n.Ints("shape"))
-		}
-		v = e
-	case DepthToSpace:
-		if f := image(); f != nil {
-			return v, nil, f
-		}
-		b := n.Int("block")
-		if s[0]%b != 0 || s[0]/b%b != 0 {
-			return v, nil, faultf(diag.BadShape, "%d channels are no blocks of %dx%d", s[0], b, b)
-		}
-		to := Shape{s[0] / b / b, s[1] * b, s[2] * b}
-		if n.Word("mode") == "crd" {
-			return v.Split(0, b).Split(0, b).Permute([]int{0, 3, 1, 4, 2}), to, nil
-		}
-		return v.Split(0, s[0]/b/b).Split(0, b).Permute([]int{2, 3, 0, 4, 1}), to, nil
-	case SpaceToDepth:
-		if f := image(); f != nil {
-			return v, nil, f
-		}
-		b := n.Int("block")
-		if s[1]%b != 0 || s[2]%b != 0 {
-			return v, nil, faultf(diag.BadShape, "%s has no blocks of %dx%d pixels", s, b, b)
-		}
-		return v.Split(2, b).Split(1, b).Permute([]int{2, 4, 0, 1, 3}), Shape{s[0] * b * b, s[1] / b, s[2] / b}, nil
-	case Resize:
-		if f := image(); f != nil {
-			return v, nil, f
-		}
-		k := n.Ints("scale")
-		v, _ = v.Split(2, 1).Split(1, 1).Expand(Shape{s[0], s[1], k[0], s[2], k[1]})
-		return v, Shape{s[0], s[1] * k[0], s[2] * k[1]}, nil
-	case Copy:
-		to := Shape(n.Ints("shape"))
-		v = View{Dims: n.Ints("dims"), Strides: n.Ints("strides"), Start: n.Int("start")}
-		if len(v.Dims) != len(v.Strides) || v.Size() != to.Size() || v.Size() < 1 {
-			return v, nil, faultf(diag.BadShape, "a view of %v by %v is no %s", v.Dims, v.Strides, to)
-		}
-		least, greatest := v.Start, v.Start
-		for k, d := range v.Dims {
-			least += min(0, (d-1)*v.Strides[k])
-			greatest += max(0, (d-1)*v.Strides[k])
-		}
-		if least < 0 || greatest >= s.Size() {
-			return v, nil, faultf(diag.BadShape, "elements %d to %d of %s", least, greatest, s)
-		}
-		return v, to, nil
+		v = v.Slice(k, start[k], step[k], size[k])
 	}
 	return v, v.Dims, nil
 }
 
-func inferMoved(n *Node) (Shape, *fault) {
-	_, s, f := n.moved()
-	return s, f
+func expanded(n *Node) (v View, to Shape, f *fault) {
+	s := n.Args[0].Type.Shape
+	v, ok := ViewOf(s).Expand(n.Ints("shape"))
+	if !ok {
+		return v, nil, faultf(diag.BadShape, "%s does not expand to %v", s, n.Ints("shape"))
+	}
+	return v, v.Dims, nil
+}
+
+func depthToSpace(n *Node) (v View, to Shape, f *fault) {
+	c, h, w, f := chw(n)
+	if f != nil {
+		return v, nil, f
+	}
+	v = ViewOf(n.Args[0].Type.Shape)
+	b := n.Int("block")
+	if c%b != 0 || c/b%b != 0 {
+		return v, nil, faultf(diag.BadShape, "%d channels are no blocks of %dx%d", c, b, b)
+	}
+	to = Shape{c / b / b, h * b, w * b}
+	if n.Word("mode") == "crd" {
+		return v.Split(0, b).Split(0, b).Permute([]int{0, 3, 1, 4, 2}), to, nil
+	}
+	return v.Split(0, c/b/b).Split(0, b).Permute([]int{2, 3, 0, 4, 1}), to, nil
+}
+
+func spaceToDepth(n *Node) (v View, to Shape, f *fault) {
+	c, h, w, f := chw(n)
+	if f != nil {
+		return v, nil, f
+	}
+	b := n.Int("block")
+	if h%b != 0 || w%b != 0 {
+		return v, nil, faultf(diag.BadShape, "%s has no blocks of %dx%d pixels", n.Args[0].Type.Shape, b, b)
+	}
+	v = ViewOf(n.Args[0].Type.Shape).Split(2, b).Split(1, b).Permute([]int{2, 4, 0, 1, 3})
+	return v, Shape{c * b * b, h / b, w / b}, nil
+}
+
+func resized(n *Node) (v View, to Shape, f *fault) {
+	c, h, w, f := chw(n)
+	if f != nil {
+		return v, nil, f
+	}
+	k := n.Ints("scale")
+	v, _ = ViewOf(n.Args[0].Type.Shape).Split(2, 1).Split(1, 1).Expand(Shape{c, h, k[0], w, k[1]})
+	return v, Shape{c, h * k[0], w * k[1]}, nil
+}
+
+func copied(n *Node) (v View, to Shape, f *fault) {
+	s := n.Args[0].Type.Shape
+	to = Shape(n.Ints("shape"))
+	v = View{Dims: n.Ints("dims"), Strides: n.Ints("strides"), Start: n.Int("start")}
+	if len(v.Dims) != len(v.Strides) || v.Size() != to.Size() || v.Size() < 1 {
+		return v, nil, faultf(diag.BadShape, "a view of %v by %v is no %s", v.Dims, v.Strides, to)
+	}
+	least, greatest := v.Start, v.Start
+	for k, d := range v.Dims {
+		least += min(0, (d-1)*v.Strides[k])
+		greatest += max(0, (d-1)*v.Strides[k])
+	}
+	if least < 0 || greatest >= s.Size() {
+		return v, nil, faultf(diag.BadShape, "elements %d to %d of %s", least, greatest, s)
+	}
+	return v, to, nil
 }
 
 // PadSource is the element along axis k that a pad in a mode other than constant has

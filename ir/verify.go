@@ -171,7 +171,7 @@ func (v *verifier) value(x *Value, quantized, isIndex bool) {
 }
 
 func (v *verifier) quantized(n *Node) {
-	if !n.Op.Info().Core {
+	if !n.Op.Is(Core) {
 		v.fail(n.Pos, "V7", "%s: %s has no integer form", n.Name(), n.Op)
 		return
 	}

@@ -25,6 +25,7 @@ import (
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/pareto"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/texts"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/verify"
+	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/ir/target"
 	"github.com/dnnc/dnnc/passes"
@@ -94,6 +95,10 @@ func interrupts(stop func()) {
 }
 
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	if err := ir.Whole(); err != nil {
+		fmt.Fprintf(stderr, "internal error: the table of operations is not whole:\n%v\n", err)
+		return internal
+	}
 	if len(args) == 1 && args[0] == "targets" {
 		targets(stdout)
 		return done

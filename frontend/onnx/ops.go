@@ -144,6 +144,8 @@ func init() {
 		"ReduceMax":      {1, reduction("max"), reduced(math.Max, math.Inf(-1)), []ir.Op{ir.Reduce}},
 		"ReduceMin":      {1, reduction("min"), reduced(math.Min, math.Inf(1)), []ir.Op{ir.Reduce}},
 	}
+	ir.AddColumn(ir.Column{Name: "importer of ONNX", Place: "frontend/onnx/ops.go",
+		Needs: func(op ir.Op) bool { return op.Info().Known&ir.InONNX != 0 }, Has: func(op ir.Op) bool { return len(Names(op)) > 0 }})
 }
 
 // unary imports an operation of one argument, of any shape.
@@ -701,7 +703,7 @@ func reduceAxes(n *pb.Node, in []*operand) ([]bool, error) {
 func Names(op ir.Op) []string {
 	var names []string
 	for name, e := range table {
-		if slices.Contains(e.ops, op) {
+		if e.run != nil && slices.Contains(e.ops, op) {
 			names = append(names, name)
 		}
 	}

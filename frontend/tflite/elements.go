@@ -407,7 +407,7 @@ func exactTable(op ir.Op, params []float64, x, y ir.Quant) ([]int8, error) {
 		return hardSwish(x, y)
 	}
 	if op != ir.Relu && op != ir.Relu6 && op != ir.LeakyRelu {
-		return kernels.FunctionTable(kernels.Function(op.String(), params), x.Scale, x.Zero, y.Scale, y.Zero), nil
+		return kernels.FunctionTable(kernels.Function(op, params), x.Scale, x.Zero, y.Scale, y.Zero), nil
 	}
 	m, r, err := geometry.MultiplierFor(float64(float32(x.Scale) / float32(y.Scale)))
 	if op == ir.LeakyRelu {

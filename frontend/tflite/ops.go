@@ -96,6 +96,8 @@ func init() {
 		"DEPTH_TO_SPACE":          {of(inBlocks(ir.DepthToSpace, depthToSpace)), []ir.Op{ir.DepthToSpace}},
 		"SPACE_TO_DEPTH":          {of(inBlocks(ir.SpaceToDepth, spaceToDepth)), []ir.Op{ir.SpaceToDepth}},
 	}
+	ir.AddColumn(ir.Column{Name: "importer of TensorFlow Lite", Place: "frontend/tflite/ops.go",
+		Needs: func(op ir.Op) bool { return op.Info().Known&ir.InTFLite != 0 }, Has: func(op ir.Op) bool { return len(Names(op)) > 0 }})
 }
 
 // of is an operator whose first argument is computed.
@@ -116,7 +118,7 @@ var severalResults = map[string]bool{"SPLIT": true, "SPLIT_V": true, "UNPACK": t
 func Names(op ir.Op) []string {
 	var names []string
 	for name, e := range opTable {
-		if slices.Contains(e.ops, op) {
+		if e.run != nil && slices.Contains(e.ops, op) {
 			names = append(names, name)
 		}
 	}

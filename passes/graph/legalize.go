@@ -1,12 +1,55 @@
 package graph
 
 import (
+	"context"
 	"fmt"
 	"slices"
 
 	"github.com/dnnc/dnnc/ir"
-	"github.com/dnnc/dnnc/ir/geometry"
+	"github.com/dnnc/dnnc/passes/pass"
 )
+
+// rules make operations of others: each that is not core of core ones, and core ones
+// of the forms that have integer kernels.
+var rules [ir.NumOps]func(m *ir.Module, n *ir.Node) error
+
+func init() {
+	rules = [ir.NumOps]func(m *ir.Module, n *ir.Node) error{
+		ir.GlobalAvgPool: legalizeGlobalPool,
+		ir.Relu:          legalizeRelu,
+		ir.Relu6:         legalizeRelu,
+		ir.BatchNorm:     legalizeAffine,
+		ir.Normalize:     legalizeAffine,
+		ir.Flatten:       legalizeFlatten,
+		ir.LogSoftmax:    legalizeLogSoftmax,
+		ir.Softmax:       legalizeRows,
+		ir.Reduce:        legalizeRows,
+		ir.ArgMax:        legalizeRows,
+	}
+	for op := range ir.NumOps {
+		switch {
+		case op.IsFunction():
+			rules[op] = legalizeFunction
+		case op.Is(ir.Move) && rules[op] == nil:
+			rules[op] = legalizeMoved
+		}
+	}
+	has := func(op ir.Op) bool { return rules[op] != nil }
+	ir.AddColumn(ir.Column{Name: "legalization", Place: "passes/graph/legalize.go", Has: has,
+		Needs: func(op ir.Op) bool { return !op.Is(ir.Core) || has(op) }})
+}
+
+// Legalize reduces the surface operations to core ones.
+func Legalize(_ context.Context, m *ir.Module, _ *pass.Env) error {
+	for _, n := range slices.Clone(m.Ops) {
+		if rule := rules[n.Op]; rule != nil {
+			if err := rule(m, n); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
 
 // insert puts an operation of float values before node n, named after it.
 func insert(m *ir.Module, n *ir.Node, role string, op ir.Op, shape ir.Shape, args []*ir.Value, attrs ...ir.Attr) *ir.Value {
@@ -38,23 +81,73 @@ func viewAttrs(v ir.View, shape ir.Shape) []ir.Attr {
 
 // legalizeMoved makes a moving operation a copy, or a reshape where all elements
 // stay in their order.
-func legalizeMoved(n *ir.Node) {
+func legalizeMoved(_ *ir.Module, n *ir.Node) error {
 	v, shape := n.Moved(), n.Out.Type.Shape
 	if v.IsWhole() && v.Size() == n.Args[0].Type.Shape.Size() {
 		become(n, ir.Reshape, n.Args, ir.Attr{Name: "shape", Value: []int(shape)})
-		return
+	} else {
+		become(n, ir.Copy, n.Args, viewAttrs(v, shape)...)
 	}
-	become(n, ir.Copy, n.Args, viewAttrs(v, shape)...)
+	return nil
 }
 
 // legalizeFunction makes a function of each element a table.
-func legalizeFunction(n *ir.Node) {
-	name, params := geometry.FunctionOf(n)
-	attrs := []ir.Attr{{Name: "fn", Value: name}}
+func legalizeFunction(_ *ir.Module, n *ir.Node) error {
+	fn, params := n.Function()
+	attrs := []ir.Attr{{Name: "fn", Value: fn.String()}}
 	if len(params) > 0 {
 		attrs = append(attrs, ir.Attr{Name: "params", Value: params})
 	}
 	become(n, ir.Table, n.Args, attrs...)
+	return nil
+}
+
+func legalizeGlobalPool(_ *ir.Module, n *ir.Node) error {
+	s := n.Args[0].Type.Shape
+	become(n, ir.AvgPool2D, n.Args, ir.Attr{Name: "kernel", Value: []int{s[1], s[2]}})
+	return nil
+}
+
+func legalizeRelu(_ *ir.Module, n *ir.Node) error {
+	become(n, ir.Requantize, n.Args, ir.Attr{Name: "act", Value: n.Op.String()})
+	return nil
+}
+
+// legalizeFlatten drops a flatten that only layers read: linear takes the
+// elements of any tensor in C,H,W order. Others become a reshape.
+func legalizeFlatten(m *ir.Module, n *ir.Node) error {
+	onlyLinear := !m.IsOutput(n.Out)
+	for _, u := range m.Users(n.Out) {
+		onlyLinear = onlyLinear && u.Op == ir.Linear
+	}
+	if onlyLinear {
+		m.Replace(n.Out, n.Args[0])
+		m.Remove(n)
+		return nil
+	}
+	return legalizeMoved(m, n)
+}
+
+// legalizeAffine makes a normalisation that could not be folded a depthwise
+// 1x1 convolution, since a layer is what has integer kernels. A tensor of other
+// axes than an image's becomes one for it.
+func legalizeAffine(m *ir.Module, n *ir.Node) error {
+	a, err := asAffine(n)
+	if err != nil {
+		return err
+	}
+	s := n.Out.Type.Shape
+	layer := n
+	if len(s) != 3 {
+		image := ir.Shape{s[0], s.Size() / s[0], 1}
+		x := insert(m, n, "image", ir.Reshape, image, n.Args, ir.Attr{Name: "shape", Value: []int(image)})
+		layer = insert(m, n, "scaled", n.Op, image, []*ir.Value{x}).Def
+		become(n, ir.Reshape, []*ir.Value{layer.Out}, ir.Attr{Name: "shape", Value: []int(s)})
+	}
+	layer.Op, layer.Attrs = ir.Conv2D, nil
+	layer.Set("groups", s[0])
+	storeLayer(m, layer, layerParams{a.scale, a.shift, ir.Shape{s[0], 1, 1, 1}})
+	return nil
 }
 
 // rowAxes are the axes in which those that an operation goes along come last, and
@@ -81,11 +174,11 @@ func rowAxes(n *ir.Node) (perm []int, rows ir.Shape) {
 
 // legalizeRows gives an operation along an axis its argument as [rows, length],
 // and its result its shape again.
-func legalizeRows(m *ir.Module, n *ir.Node) {
+func legalizeRows(m *ir.Module, n *ir.Node) error {
 	perm, rows := rowAxes(n)
 	x := n.Args[0]
 	if len(x.Type.Shape) <= 2 && slices.IsSorted(perm) && (n.Op != ir.Reduce || len(n.Ints("axes")) == 1) {
-		return
+		return nil
 	}
 	args := []*ir.Value{insert(m, n, "rows", ir.Copy, rows, n.Args, viewAttrs(ir.ViewOf(x.Type.Shape).Permute(perm), rows)...)}
 	switch n.Op {
@@ -99,11 +192,12 @@ func legalizeRows(m *ir.Module, n *ir.Node) {
 		y := insert(m, n, "argmax", ir.ArgMax, ir.Shape{rows[0]}, args, ir.Attr{Name: "axis", Value: 1})
 		become(n, ir.Reshape, []*ir.Value{y}, ir.Attr{Name: "shape", Value: []int(n.Out.Type.Shape)})
 	}
+	return nil
 }
 
 // legalizeLogSoftmax is d - log(sum(exp(d))) of the distances d = x - max(x) along the
 // axis: the logarithm of a softmax of 8 bits knows no result below log(1/256).
-func legalizeLogSoftmax(m *ir.Module, n *ir.Node) {
+func legalizeLogSoftmax(m *ir.Module, n *ir.Node) error {
 	perm, rows := rowAxes(n)
 	x := n.Args[0]
 	original := x.Type.Shape
@@ -126,6 +220,7 @@ func legalizeLogSoftmax(m *ir.Module, n *ir.Node) {
 	log := spread("logs", function("log", "log", reduced("sum", "sum", function("exp", "exp", d))))
 	y := insert(m, n, "logits", ir.Sub, rows, []*ir.Value{d, log})
 	become(n, ir.Copy, []*ir.Value{y}, viewAttrs(backAgain(original, perm), n.Out.Type.Shape)...)
+	return nil
 }
 
 // backAgain is the view that brings elements in a permutation of the axes of a shape

@@ -116,18 +116,6 @@ func extend(r *ir.Range, x []float32) {
 	}
 }
 
-// fixedRange is the range that the integer form of an operation gives its result
-// whatever its argument; nil for most.
-func fixedRange(n *ir.Node) *ir.Range {
-	switch n.Op {
-	case ir.Softmax:
-		return &ir.Range{Lo: 0, Hi: 255. / 256}
-	case ir.ArgMax:
-		return &ir.Range{Lo: 0, Hi: 255}
-	}
-	return nil
-}
-
 // typeFrom is the value whose scale and zero point a has: a itself, or what
 // type-keeping operations of one argument made it of.
 func typeFrom(a *ir.Value) *ir.Value {
@@ -144,18 +132,6 @@ func givenRange(v *ir.Value) *ir.Range {
 		return &ir.Range{Lo: min(v.Range.Lo, 0), Hi: max(v.Range.Hi, 0)}
 	}
 	return fixedRange(v.Def)
-}
-
-// KeepsType reports whether the integer form of n gives its result the scale
-// and zero point of its arguments (R11, R12).
-func KeepsType(n *ir.Node) bool {
-	switch n.Op {
-	case ir.MaxPool2D, ir.AvgPool2D, ir.Reshape, ir.Concat, ir.Copy, ir.Pad, ir.Minimum, ir.Maximum:
-		return true
-	case ir.Reduce:
-		return n.Word("fn") == "max" || n.Word("fn") == "min"
-	}
-	return false
 }
 
 // padded is the value that a pad adds to its argument's, 0 where it is none that

@@ -10,8 +10,6 @@ import (
 	"github.com/dnnc/dnnc/ir/geometry"
 	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/passes/quant/round"
-	"github.com/dnnc/dnnc/runtime/interp"
-	"github.com/dnnc/dnnc/runtime/kernels"
 )
 
 // Quantize rounds the weights of every layer to the format that it was given
@@ -58,35 +56,12 @@ func Lower(m *ir.Module, rounded []*Rounded) error {
 			codes[t] = own
 		}
 	}
+	l := &lowering{m: m, codes: codes}
 	for _, n := range m.Ops {
-		var err error
-		switch n.Op {
-		case ir.Conv2D, ir.Linear:
-			err = quantizeLayer(m, n, codes[n])
-		case ir.Add, ir.Sub:
-			err = quantizeAdd(m, n)
-		case ir.Mul, ir.MatMul:
-			err = setRequant(m, n, []float64{float64(n.Args[0].Type.Quant.Scale*n.Args[1].Type.Quant.Scale) / n.Out.Type.Quant.Scale})
-		case ir.Reduce:
-			err = quantizeReduce(m, n)
-		case ir.Pad:
-			if n.Word("mode") != "constant" {
-				break
+		if lower := forms[n.Op].lower; lower != nil {
+			if err := lower(l, n); err != nil {
+				return err
 			}
-			q := n.Out.Type.Quant
-			n.Set("value", min(max(math.Round(n.Float("value")/q.Scale)+float64(q.Zero), -128), 127))
-		case ir.Table:
-			quantizeTable(m, n)
-		case ir.Embedding:
-			err = quantizeEmbedding(m, n)
-		case ir.Requantize:
-			err = quantizeRequantize(m, n)
-		case ir.Softmax:
-			table := kernels.SoftmaxTable(n.Args[0].Type.Quant.Scale)
-			setInts(m, n, "table", ir.I32, ir.Shape{len(table)}, widen(table))
-		}
-		if err != nil {
-			return err
 		}
 		setBounds(n)
 	}
@@ -387,73 +362,6 @@ func biasReals(n *ir.Node, r *Rounded) ([]float64, error) {
 		}
 	}
 	return real, nil
-}
-
-// quantizeAdd writes the three multipliers of R13: of each argument to twice
-// the greater scale, and of their sum, shifted left by 20, to the result's.
-func quantizeAdd(m *ir.Module, n *ir.Node) error {
-	p, err := geometry.NewAddParams(
-		n.Args[0].Type.Quant.Scale, int32(n.Args[0].Type.Quant.Zero),
-		n.Args[1].Type.Quant.Scale, int32(n.Args[1].Type.Quant.Zero),
-		n.Out.Type.Quant.Scale, int32(n.Out.Type.Quant.Zero), -128, 127)
-	if err != nil {
-		return diag.New(n.Pos, diag.Unsupported, "%s: %v", n.Name(), err)
-	}
-	setInts(m, n, "mul", ir.I32, ir.Shape{3}, widen([]int32{p.MulA, p.MulB, p.MulY}))
-	setInts(m, n, "shift", ir.I32, ir.Shape{3}, widen([]int32{p.ShiftA, p.ShiftB, p.ShiftY}))
-	return nil
-}
-
-// quantizeReduce writes the factor of a sum, or of a mean, which has the division
-// by the elements in it (R16); least and greatest elements keep their type.
-func quantizeReduce(m *ir.Module, n *ir.Node) error {
-	if KeepsType(n) {
-		return nil
-	}
-	factor := n.Args[0].Type.Quant.Scale / n.Out.Type.Quant.Scale
-	if n.Word("fn") == "mean" {
-		factor /= float64(n.Args[0].Type.Shape.Size() / n.Out.Type.Shape.Size())
-	}
-	return setRequant(m, n, []float64{factor})
-}
-
-// quantizeTable writes the table of a function (R14), which then says all that
-// there is to say of it. Equal ones, as the steps of a recurrence have, are one.
-func quantizeTable(m *ir.Module, n *ir.Node) {
-	x, y := n.Args[0].Type.Quant, n.Out.Type.Quant
-	for _, o := range m.Ops {
-		if o == n {
-			break
-		}
-		if o.Op == ir.Table && o.Word("fn") == n.Word("fn") && slices.Equal(o.Nums("params"), n.Nums("params")) && o.Args[0].Type.Quant == x && o.Out.Type.Quant == y {
-			n.Set("table", o.Const("table"))
-			return
-		}
-	}
-	t := kernels.FunctionTable(kernels.Function(n.Word("fn"), n.Nums("params")), x.Scale, x.Zero, y.Scale, y.Zero)
-	setInts(m, n, "table", ir.I8, ir.Shape{len(t)}, t)
-}
-
-// quantizeEmbedding writes the rows as integers of the result, and the row that each
-// integer of the index names.
-func quantizeEmbedding(m *ir.Module, n *ir.Node) error {
-	reals, err := n.Const("rows").Float32()
-	if err != nil {
-		return err
-	}
-	shape, x := n.Const("rows").Type.Shape, n.Args[0].Type.Quant
-	rows := make([]int8, len(reals))
-	interp.Quantize(n.Out.Type.Quant, reals, rows)
-	if n.Args[0].Type.Elem.Kind == ir.I8 {
-		setInts(m, n, "table", ir.U8, ir.Shape{ir.ByteRows}, kernels.EmbeddingTable(x.Scale, x.Zero, shape[0]))
-	}
-	drop(m, n.Const("rows"))
-	setInts(m, n, "rows", ir.I8, shape, rows)
-	return nil
-}
-
-func quantizeRequantize(m *ir.Module, n *ir.Node) error {
-	return setRequant(m, n, []float64{n.Args[0].Type.Quant.Scale / n.Out.Type.Quant.Scale})
 }
 
 // padValues are the values of padded pixels, one an input channel; nil for zero

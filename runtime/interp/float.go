@@ -20,27 +20,12 @@ func CompileFloat(m *ir.Module) (*Float, error) {
 		return nil, fmt.Errorf("interp: %s is quantized", m.Name)
 	}
 	return compile(m, func(p *Float, n *ir.Node) (floatRun, error) {
-		build := floatSteps[n.Op]
+		build := operations[n.Op].float
+		if build == nil {
+			return nil, fmt.Errorf("%s has no float step", n.Op)
+		}
 		return build(p, n)
 	})
-}
-
-var floatSteps = [ir.NumOps]func(p *Float, n *ir.Node) (floatRun, error){
-	ir.Conv2D:        floatConv,
-	ir.Linear:        floatLinear,
-	ir.MaxPool2D:     floatPool(kernels.MaxPoolFloat),
-	ir.AvgPool2D:     floatPool(kernels.AvgPoolFloat),
-	ir.GlobalAvgPool: floatGlobalPool,
-	ir.Relu:          floatUnary("relu"),
-	ir.Relu6:         floatUnary("relu6"),
-	ir.Add:           floatAdd,
-	ir.Concat:        floatConcat,
-	ir.Flatten:       floatUnary("none"),
-	ir.Reshape:       floatUnary("none"),
-	ir.BatchNorm:     floatBatchNorm,
-	ir.Softmax:       floatSoftmax,
-	ir.Normalize:     floatNormalize,
-	ir.Requantize:    func(_ *Float, n *ir.Node) (floatRun, error) { return floatUnary(n.Word("act"))(nil, n) },
 }
 
 func activate(act string, y []float32) {
@@ -165,26 +150,22 @@ func floatUnary(act string) func(*Float, *ir.Node) (floatRun, error) {
 	}
 }
 
-func floatAdd(_ *Float, n *ir.Node) (floatRun, error) {
-	act := n.Word("act")
-	return func(_ *workspace, _ int, dst []float32, src [][]float32) {
-		kernels.AddFloat(src[0], src[1], dst)
-		activate(act, dst)
+// concat joins tensors along the channels: one image's tensors follow each
+// other.
+func concat[T float32 | int8](*Program[T], *ir.Node) (func(*workspace, int, []T, [][]T), error) {
+	return func(_ *workspace, count int, dst []T, src [][]T) {
+		at := 0
+		for i := range count {
+			for _, s := range src {
+				size := len(s) / count
+				at += copy(dst[at:], s[i*size:(i+1)*size])
+			}
+		}
 	}, nil
 }
 
-func floatConcat(*Float, *ir.Node) (floatRun, error) { return concat[float32], nil }
-
-// concat joins tensors along the channels: one image's tensors follow each
-// other.
-func concat[T float32 | int8](_ *workspace, count int, dst []T, src [][]T) {
-	at := 0
-	for i := range count {
-		for _, s := range src {
-			size := len(s) / count
-			at += copy(dst[at:], s[i*size:(i+1)*size])
-		}
-	}
+func floatRequantize(_ *Float, n *ir.Node) (floatRun, error) {
+	return floatUnary(n.Word("act"))(nil, n)
 }
 
 func floatBatchNorm(_ *Float, n *ir.Node) (floatRun, error) {

@@ -54,7 +54,7 @@ type Backward struct {
 func NewBackward(p *Float) (*Backward, error) {
 	b := &Backward{p, make([]backward, len(p.Module.Ops))}
 	for i, o := range p.Module.Ops {
-		build := gradientSteps[o.Op]
+		build := operations[o.Op].gradient
 		if build == nil {
 			return nil, fmt.Errorf("interp: %s has no gradient", o.Op)
 		}
@@ -206,27 +206,7 @@ func sumFor(consts map[*ir.Const][]float32, c *ir.Const) []float32 {
 	return consts[c]
 }
 
-var gradientSteps [ir.NumOps]func(n *ir.Node) (backward, error)
-
-func init() {
-	gradientSteps = [ir.NumOps]func(n *ir.Node) (backward, error){
-		ir.Conv2D:        convGradient,
-		ir.Linear:        linearGradient,
-		ir.MaxPool2D:     poolGradient,
-		ir.AvgPool2D:     poolGradient,
-		ir.GlobalAvgPool: globalPoolGradient,
-		ir.Relu:          unaryGradient("relu"),
-		ir.Relu6:         unaryGradient("relu6"),
-		ir.Add:           addGradient,
-		ir.Concat:        concatGradient,
-		ir.Flatten:       unaryGradient("none"),
-		ir.Reshape:       unaryGradient("none"),
-		ir.BatchNorm:     batchNormGradient,
-		ir.Softmax:       softmaxGradient,
-		ir.Normalize:     normalizeGradient,
-		ir.Requantize:    func(n *ir.Node) (backward, error) { return unaryGradient(n.Word("act"))(n) },
-	}
-}
+func requantizeGradient(n *ir.Node) (backward, error) { return unaryGradient(n.Word("act"))(n) }
 
 // activated takes an activation's part out of the derivatives of its result.
 func activated(act string, y, dy []float32) {

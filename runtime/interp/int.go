@@ -22,24 +22,12 @@ func CompileInt(m *ir.Module) (*Int, error) {
 		return nil, fmt.Errorf("interp: %s is not quantized", m.Name)
 	}
 	return compile(m, func(p *Int, n *ir.Node) (intRun, error) {
-		build := intSteps[n.Op]
+		build := operations[n.Op].integer
 		if build == nil {
-			return nil, fmt.Errorf("%s has no integer kernel", n.Op)
+			return nil, fmt.Errorf("%s has no integer step", n.Op)
 		}
 		return build(p, n)
 	})
-}
-
-var intSteps = [ir.NumOps]func(p *Int, n *ir.Node) (intRun, error){
-	ir.Conv2D:     intConv,
-	ir.Linear:     intLinear,
-	ir.MaxPool2D:  intPool(gemm.MaxPoolInt),
-	ir.AvgPool2D:  intPool(kernels.AvgPoolInt),
-	ir.Add:        intAdd,
-	ir.Concat:     func(*Int, *ir.Node) (intRun, error) { return concat[int8], nil },
-	ir.Reshape:    func(*Int, *ir.Node) (intRun, error) { return perImage(func(x, y []int8) { copy(y, x) }), nil },
-	ir.Softmax:    intSoftmax,
-	ir.Requantize: intRequantize,
 }
 
 // intLayer is what a convolution and a linear layer share.
@@ -149,6 +137,10 @@ func intAdd(_ *Int, n *ir.Node) (intRun, error) {
 	return func(_ *workspace, _ int, dst []int8, src [][]int8) {
 		kernels.AddInt(p, src[0], src[1], dst)
 	}, nil
+}
+
+func intReshape(*Int, *ir.Node) (intRun, error) {
+	return perImage(func(x, y []int8) { copy(y, x) }), nil
 }
 
 func intRequantize(_ *Int, n *ir.Node) (intRun, error) {

@@ -78,7 +78,7 @@ func (s *Streamed) step(ctx context.Context, t Tensors[float32], n, i int) (err 
 		if err = ctx.Err(); err == nil {
 			err = streamLinear(o, n, t[p.steps[i].args[0]], t[p.steps[i].out])
 		}
-	} else if p.steps[i].run, err = floatSteps[o.Op](p, o); err == nil {
+	} else if p.steps[i].run, err = operations[o.Op].float(p, o); err == nil {
 		err = p.Run(ctx, t, n, i, i+1)
 	}
 	p.steps[i].run, p.floats = nil, 0

@@ -136,7 +136,8 @@ func activated(op ir.Op, often int) maker {
 	return m
 }
 
-// makers make every operation of the language.
+// makers make every operation of the language; functions that take any number and have no
+// attributes are added to them.
 var makers = []maker{
 	{op: ir.Conv2D, often: 24, args: 1, before: none,
 		draw: func(rng *rand.Rand) []int {
@@ -195,23 +196,15 @@ var makers = []maker{
 	activated(ir.Mul, 2),
 	plain(ir.Minimum, 1, 2),
 	plain(ir.Maximum, 1, 2),
-	plain(ir.Sigmoid, 1, 1),
-	plain(ir.Tanh, 1, 1),
 	chosen(ir.HardSigmoid, 1, func(p []int, _ []ir.Shape) []ir.Attr {
 		return []ir.Attr{numbers(p[0], "alpha", .2, 1./6), numbers(p[0], "beta", .5, .4)}
 	}),
-	plain(ir.HardSwish, 1, 1),
 	chosen(ir.LeakyRelu, 2, func(p []int, _ []ir.Shape) []ir.Attr { return []ir.Attr{numbers(p[0], "alpha", .01, .3, -.2)} }),
 	chosen(ir.Elu, 1, func(p []int, _ []ir.Shape) []ir.Attr { return []ir.Attr{numbers(p[0], "alpha", 1, .5)} }),
 	chosen(ir.Gelu, 1, func(p []int, _ []ir.Shape) []ir.Attr { return []ir.Attr{numbers(p[0], "tanh", 0, 1)} }),
-	plain(ir.Silu, 1, 1),
-	plain(ir.Softplus, 1, 1),
 	guarded(ir.Exp, ir.Clip),
 	guarded(ir.Log, ir.Softplus),
 	guarded(ir.Sqrt, ir.Softplus),
-	plain(ir.Abs, 1, 1),
-	plain(ir.Neg, 1, 1),
-	plain(ir.Erf, 1, 1),
 	guarded(ir.Reciprocal, ir.Softplus),
 	chosen(ir.Clip, 1, func(p []int, _ []ir.Shape) []ir.Attr {
 		return []ir.Attr{numbers(p[0], "low", 0, -.7), numbers(p[0], "high", 1, .4)}
@@ -273,11 +266,22 @@ var makers = []maker{
 		}},
 }
 
+func init() {
+	for op := range ir.NumOps {
+		if op.IsFunction() && makerOf(op) == nil {
+			makers = append(makers, plain(op, 1, 1))
+		}
+	}
+}
+
 var padModes = ir.Pad.Info().Attr("mode").Words
 
-// makerOf finds the maker of an operation.
+// makerOf finds the maker of an operation, or nil.
 func makerOf(op ir.Op) *maker {
-	return &makers[slices.IndexFunc(makers, func(m maker) bool { return m.op == op })]
+	if i := slices.IndexFunc(makers, func(m maker) bool { return m.op == op }); i >= 0 {
+		return &makers[i]
+	}
+	return nil
 }
 
 // biased are weights, and a bias where p is not 0.

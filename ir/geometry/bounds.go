@@ -1,0 +1,14 @@
+package geometry
+
+import "math"
+
+// Bounds are the reals between which an activation keeps its result.
+func Bounds(act string) (lo, hi float64) {
+	switch act {
+	case "relu":
+		return 0, math.Inf(1)
+	case "relu6":
+		return 0, 6
+	}
+	return math.Inf(-1), math.Inf(1)
+}
