@@ -44,7 +44,7 @@ func Whole() error {
 			if needs, has := c.Needs == nil || c.Needs(op), c.Has(op); needs && !has {
 				list = append(list, fmt.Errorf("%s: no %s (%s)", name, c.Name, c.Place))
 			} else if has && !needs {
-				list = append(list, fmt.Errorf("%s: %s, which its class has no use for (%s)", name, c.Name, c.Place))
+				list = append(list, fmt.Errorf("%s: %s, which its row does not ask for (%s)", name, c.Name, c.Place))
 			}
 		}
 	}

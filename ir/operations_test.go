@@ -30,6 +30,7 @@ func TestOperationsAreWhole(t *testing.T) { require.NoError(t, ir.Whole()) }
 // eachSample has a network of the sample of each operation.
 func eachSample(t *testing.T, run func(t *testing.T, m *ir.Module)) {
 	t.Helper()
+	require.NoError(t, ir.Whole())
 	for op := range ir.NumOps {
 		t.Run(op.String(), func(t *testing.T) {
 			path, text, err := examples.Sample(op.Info().Sample, t.TempDir())

@@ -32,6 +32,7 @@ const (
 	Gelu
 	Silu
 	Softplus
+	Softsign
 	Exp
 	Log
 	Sqrt
@@ -211,6 +212,7 @@ func init() {
 		Gelu:       function("gelu", InONNX|InTFLite, "y = gelu(a, tanh: 1)", "x times the normal distribution function of x.", number("tanh", 0, "1: the approximation by tanh")),
 		Silu:       function("silu", InONNX, "y = silu(a)", "x/(1+exp(-x)) (swish)."),
 		Softplus:   function("softplus", InONNX, "y = softplus(a)", "log(1+exp(x))."),
+		Softsign:   function("softsign", InONNX, "y = softsign(a)", "x/(1+|x|)."),
 		Exp:        function("exp", InONNX|InTFLite, "y = exp(a)", "exponential."),
 		Log:        function("log", InONNX|InTFLite, "y = log(softplus(a))", "natural logarithm."),
 		Sqrt:       function("sqrt", InONNX|InTFLite, "y = sqrt(softplus(a))", "square root."),

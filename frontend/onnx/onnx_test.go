@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -382,4 +383,15 @@ func TestEmbedding(t *testing.T) {
 		_, err := Parse("net", bad.bytes(), Options{})
 		assert.ErrorContains(t, err, want)
 	}
+}
+
+// TestSoftsign imports the function, as an operation and as a gate of a recurrence.
+func TestSoftsign(t *testing.T) {
+	m, err := Parse("net", newModel(13).input("x", 1, 5).output("y").node("Softsign", "y", list("x"), list("y")).bytes(), Options{Ranges: map[string]ir.Range{"x": {Lo: -1, Hi: 1}}})
+	require.NoError(t, err)
+	x := []float32{-1, -.5, 0, .25, 1}
+	assert.InDeltaSlice(t, []float32{-.5, -1. / 3, 0, .2, .5}, compute(t, m, x), 1e-7)
+	m, err = Parse("net", rnn("GRU", 3, 1, 1, "activations", []string{"Sigmoid", "Softsign"}).bytes(), Options{})
+	require.NoError(t, err)
+	assert.True(t, slices.ContainsFunc(m.Ops, func(n *ir.Node) bool { return n.Op == ir.Softsign }))
 }

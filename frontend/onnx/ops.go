@@ -63,6 +63,7 @@ func init() {
 		"Gelu":         {1, gelu, nil, []ir.Op{ir.Gelu}},
 		"Swish":        {1, swish, nil, []ir.Op{ir.Silu}},
 		"Softplus":     {1, function(ir.Softplus), nil, []ir.Op{ir.Softplus}},
+		"Softsign":     {1, function(ir.Softsign), nil, []ir.Op{ir.Softsign}},
 		"Exp":          {1, function(ir.Exp), elementwise(func(x []float64) float64 { return math.Exp(x[0]) }, 0), []ir.Op{ir.Exp}},
 		"Log":          {1, function(ir.Log), elementwise(func(x []float64) float64 { return math.Log(x[0]) }, 0), []ir.Op{ir.Log}},
 		"Erf":          {1, function(ir.Erf), nil, []ir.Op{ir.Erf}},

@@ -10,6 +10,9 @@ import (
 
 func floatFunction(_ *Float, n *ir.Node) (floatRun, error) {
 	f := kernels.Function(n.Function())
+	if f == nil {
+		return nil, fmt.Errorf("%s is no function", n.Op)
+	}
 	return func(_ *workspace, _ int, dst []float32, src [][]float32) {
 		for i, v := range src[0] {
 			dst[i] = float32(f(float64(v)))
@@ -19,6 +22,9 @@ func floatFunction(_ *Float, n *ir.Node) (floatRun, error) {
 
 func functionGradient(n *ir.Node) (backward, error) {
 	f := kernels.FunctionSlope(n.Function())
+	if f == nil {
+		return nil, fmt.Errorf("%s has no slope", n.Op)
+	}
 	return byImage(func(_ *back, x, dx [][]float32, _, dy []float32) {
 		for i, d := range dy {
 			dx[0][i] += float32(float64(d) * f(float64(x[0][i])))

@@ -66,6 +66,8 @@ var functions = [ir.NumOps]function{
 		func(x float64, _ []float64) float64 { s := sigmoid(x); return s + float64(x*s*(1-s)) }},
 	ir.Softplus: {func(x float64, _ []float64) float64 { return max(x, 0) + math.Log1p(math.Exp(-math.Abs(x))) },
 		func(x float64, _ []float64) float64 { return sigmoid(x) }},
+	ir.Softsign: {func(x float64, _ []float64) float64 { return x / (1 + math.Abs(x)) },
+		func(x float64, _ []float64) float64 { d := 1 + math.Abs(x); return 1 / float64(d*d) }},
 	ir.Exp: {func(x float64, _ []float64) float64 { return math.Exp(x) },
 		func(x float64, _ []float64) float64 { return math.Exp(x) }},
 	ir.Log: {func(x float64, _ []float64) float64 { return math.Log(x) },
@@ -90,15 +92,19 @@ func init() {
 	ir.AddColumn(ir.Column{Name: "slope", Place: place, Needs: ir.Op.IsFunction, Has: func(op ir.Op) bool { return functions[op].slope != nil }})
 }
 
-// Function is the function of reals that an operation computes, with its numbers.
-func Function(op ir.Op, p []float64) func(x float64) float64 {
-	f := functions[op].value
-	return func(x float64) float64 { return f(x, p) }
+// Function is the function of reals that an operation computes, with its numbers; nil
+// where there is none.
+func Function(op ir.Op, p []float64) func(x float64) float64 { return bound(functions[op].value, p) }
+
+// FunctionSlope is its derivative; nil where there is none.
+func FunctionSlope(op ir.Op, p []float64) func(x float64) float64 {
+	return bound(functions[op].slope, p)
 }
 
-// FunctionSlope is its derivative.
-func FunctionSlope(op ir.Op, p []float64) func(x float64) float64 {
-	f := functions[op].slope
+func bound(f func(x float64, p []float64) float64, p []float64) func(x float64) float64 {
+	if f == nil {
+		return nil
+	}
 	return func(x float64) float64 { return f(x, p) }
 }
 
