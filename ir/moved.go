@@ -21,7 +21,7 @@ func inferMoved(n *Node) (Shape, *fault) {
 }
 
 func reshaped(n *Node) (View, Shape, *fault) {
-	return ViewOf(n.Args[0].Type.Shape), Shape(n.Ints("shape")), nil
+	return ViewOf(n.Args[0].Type.Shape), Shape(n.Ints(AttrShape)), nil
 }
 
 func flattened(n *Node) (View, Shape, *fault) {
@@ -30,7 +30,7 @@ func flattened(n *Node) (View, Shape, *fault) {
 }
 
 func transposed(n *Node) (v View, to Shape, f *fault) {
-	s, perm := n.Args[0].Type.Shape, n.Ints("perm")
+	s, perm := n.Args[0].Type.Shape, n.Ints(AttrPerm)
 	bad := faultf(diag.BadValue, "%v is no permutation of the axes of %s", perm, s)
 	if len(perm) != len(s) {
 		return v, nil, bad
@@ -46,7 +46,7 @@ func transposed(n *Node) (v View, to Shape, f *fault) {
 
 func sliced(n *Node) (v View, to Shape, f *fault) {
 	s := n.Args[0].Type.Shape
-	start, size, step := n.Ints("start"), n.Ints("size"), n.Ints("step")
+	start, size, step := n.Ints(AttrStarts), n.Ints(AttrSize), n.Ints(AttrStep)
 	if step == nil {
 		step = slices.Repeat([]int{1}, len(s))
 	}
@@ -66,9 +66,9 @@ func sliced(n *Node) (v View, to Shape, f *fault) {
 
 func expanded(n *Node) (v View, to Shape, f *fault) {
 	s := n.Args[0].Type.Shape
-	v, ok := ViewOf(s).Expand(n.Ints("shape"))
+	v, ok := ViewOf(s).Expand(n.Ints(AttrShape))
 	if !ok {
-		return v, nil, faultf(diag.BadShape, "%s does not expand to %v", s, n.Ints("shape"))
+		return v, nil, faultf(diag.BadShape, "%s does not expand to %v", s, n.Ints(AttrShape))
 	}
 	return v, v.Dims, nil
 }
@@ -79,12 +79,12 @@ func depthToSpace(n *Node) (v View, to Shape, f *fault) {
 		return v, nil, f
 	}
 	v = ViewOf(n.Args[0].Type.Shape)
-	b := n.Int("block")
+	b := n.Int(AttrBlock)
 	if c%b != 0 || c/b%b != 0 {
 		return v, nil, faultf(diag.BadShape, "%d channels are no blocks of %dx%d", c, b, b)
 	}
 	to = Shape{c / b / b, h * b, w * b}
-	if n.Word("mode") == "crd" {
+	if n.Word(AttrMode) == ChannelsFirst {
 		return v.Split(0, b).Split(0, b).Permute([]int{0, 3, 1, 4, 2}), to, nil
 	}
 	return v.Split(0, c/b/b).Split(0, b).Permute([]int{2, 3, 0, 4, 1}), to, nil
@@ -95,7 +95,7 @@ func spaceToDepth(n *Node) (v View, to Shape, f *fault) {
 	if f != nil {
 		return v, nil, f
 	}
-	b := n.Int("block")
+	b := n.Int(AttrBlock)
 	if h%b != 0 || w%b != 0 {
 		return v, nil, faultf(diag.BadShape, "%s has no blocks of %dx%d pixels", n.Args[0].Type.Shape, b, b)
 	}
@@ -108,15 +108,15 @@ func resized(n *Node) (v View, to Shape, f *fault) {
 	if f != nil {
 		return v, nil, f
 	}
-	k := n.Ints("scale")
+	k := n.Ints(AttrScale)
 	v, _ = ViewOf(n.Args[0].Type.Shape).Split(2, 1).Split(1, 1).Expand(Shape{c, h, k[0], w, k[1]})
 	return v, Shape{c, h * k[0], w * k[1]}, nil
 }
 
 func copied(n *Node) (v View, to Shape, f *fault) {
 	s := n.Args[0].Type.Shape
-	to = Shape(n.Ints("shape"))
-	v = View{Dims: n.Ints("dims"), Strides: n.Ints("strides"), Start: n.Int("start")}
+	to = Shape(n.Ints(AttrShape))
+	v = View{Dims: n.Ints(AttrDims), Strides: n.Ints(AttrStrides), Start: n.Int(AttrStart)}
 	if len(v.Dims) != len(v.Strides) || v.Size() != to.Size() || v.Size() < 1 {
 		return v, nil, faultf(diag.BadShape, "a view of %v by %v is no %s", v.Dims, v.Strides, to)
 	}
@@ -135,15 +135,15 @@ func copied(n *Node) (v View, to Shape, f *fault) {
 // at place i: of the argument, which repeats beyond its edges.
 func (n *Node) PadSource(k, i int) int {
 	d := n.Args[0].Type.Shape[k]
-	i -= n.Ints("before")[k]
-	switch n.Word("mode") {
-	case "edge":
+	i -= n.Ints(AttrBefore)[k]
+	switch n.Word(AttrMode) {
+	case PadEdge:
 		return min(max(i, 0), d-1)
-	case "wrap":
+	case PadWrap:
 		return (i + d) % d
 	}
 	apart := 0 // reflect: the element at the edge is the mirror
-	if n.Word("mode") == "symmetric" {
+	if n.Word(AttrMode) == PadSymmetric {
 		apart = 1
 	}
 	switch {
@@ -175,20 +175,20 @@ func (n *Node) Repeated() []int32 {
 // Padded is the view of a pad's result in which the argument's elements lie.
 func (n *Node) Padded() View {
 	v := ViewOf(n.Out.Type.Shape)
-	between := n.Ints("between")
+	between := n.Ints(AttrBetween)
 	for k, d := range n.Args[0].Type.Shape {
 		step := 1
 		if between != nil {
 			step += between[k]
 		}
-		v = v.Slice(k, n.Ints("before")[k], step, d)
+		v = v.Slice(k, n.Ints(AttrBefore)[k], step, d)
 	}
 	return v
 }
 
 func inferPad(n *Node) (Shape, *fault) {
 	s := n.Args[0].Type.Shape
-	before, after, between := n.Ints("before"), n.Ints("after"), n.Ints("between")
+	before, after, between := n.Ints(AttrBefore), n.Ints(AttrAfter), n.Ints(AttrBetween)
 	if between == nil {
 		between = make([]int, len(s))
 	}
@@ -201,9 +201,9 @@ func inferPad(n *Node) (Shape, *fault) {
 			return nil, faultf(diag.BadShape, "%d elements between", between[k])
 		}
 		to[k] = before[k] + d + (d-1)*between[k] + after[k]
-		room := map[string]int{"reflect": d - 1, "symmetric": d, "wrap": d}
-		if most, ok := room[n.Word("mode")]; ok && max(before[k], after[k]) > most || n.Word("mode") != "constant" && between[k] > 0 {
-			return nil, faultf(diag.BadShape, "pad in mode %s of %s by %v and %v", n.Word("mode"), s, before, after)
+		room := map[string]int{PadReflect: d - 1, PadSymmetric: d, PadWrap: d}
+		if most, ok := room[n.Word(AttrMode)]; ok && max(before[k], after[k]) > most || n.Word(AttrMode) != PadConstant && between[k] > 0 {
+			return nil, faultf(diag.BadShape, "pad in mode %s of %s by %v and %v", n.Word(AttrMode), s, before, after)
 		}
 	}
 	return to, nil
@@ -211,13 +211,13 @@ func inferPad(n *Node) (Shape, *fault) {
 
 func inferReduce(n *Node) (Shape, *fault) {
 	s := n.Args[0].Type.Shape
-	axes := n.Ints("axes")
+	axes := n.Ints(AttrAxes)
 	var to Shape
 	for k, d := range s {
 		switch {
 		case !slices.Contains(axes, k):
 			to = append(to, d)
-		case n.Int("keep") == 1:
+		case n.Int(AttrKeep) == 1:
 			to = append(to, 1)
 		}
 	}
@@ -249,7 +249,7 @@ const maxProducts = (1<<31 - 1) / (255 * 255)
 
 func inferArgMax(n *Node) (Shape, *fault) {
 	s := n.Args[0].Type.Shape
-	k := n.Int("axis")
+	k := n.Int(AttrAxis)
 	switch {
 	case k >= len(s):
 		return nil, faultf(diag.BadShape, "axis %d of %s", k, s)
@@ -269,7 +269,7 @@ const (
 )
 
 func inferEmbedding(n *Node) (Shape, *fault) {
-	s, rows := n.Args[0].Type.Shape, n.Const("rows")
+	s, rows := n.Args[0].Type.Shape, n.Const(AttrRows)
 	r := rows.Type.Shape
 	switch {
 	case len(s) != 1:

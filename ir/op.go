@@ -100,7 +100,7 @@ func (o *OpInfo) AttrNames() []string {
 
 // HasWeights reports whether op has a weight constant: whether it is a layer
 // whose format the search chooses.
-func (op Op) HasWeights() bool { return opTable[op].Attr("weight") != nil }
+func (op Op) HasWeights() bool { return op.Takes(AttrWeight) }
 
 // IsFunction reports whether op computes each element of one argument by itself
 // and legalize makes it a table.
@@ -117,21 +117,21 @@ func (op Op) Is(c Class) bool { return opTable[op].Class == c }
 // its numbers.
 func (n *Node) Function() (op Op, numbers []float64) {
 	if n.Op == Table {
-		op, _ = ParseOp(n.Word("fn"))
-		return op, n.Nums("params")
+		op, _ = ParseOp(n.Word(AttrFn))
+		return op, n.Nums(AttrParams)
 	}
 	for i := range n.Op.Info().Attrs {
-		numbers = append(numbers, n.Float(n.Op.Info().Attrs[i].Name))
+		numbers = append(numbers, valueOf[float64](n, n.Op.Info().Attrs[i].Key))
 	}
 	return n.Op, numbers
 }
 
 // Stride is the step of a pooling or convolution window, [height, width].
 func (n *Node) Stride() []int {
-	if s := n.Ints("stride"); s != nil {
+	if s := n.Ints(AttrStride); s != nil {
 		return s
 	}
-	return n.Ints("kernel")
+	return n.Ints(AttrKernel)
 }
 
 // Layers lists the operations with weights, in order: of those that share their
@@ -163,18 +163,18 @@ func (m *Module) Tied(n *Node) []*Node {
 // bias, too, which rounding corrects. Integers of a bias depend on the scale of the
 // argument.
 func (n *Node) isTied(o *Node) bool {
-	w := n.Const("weight")
-	if n.Op != o.Op || w != o.Const("weight") || w.Type.Elem.Kind == F32 && n.Const("bias") != o.Const("bias") {
+	w := n.Const(AttrWeight)
+	if n.Op != o.Op || w != o.Const(AttrWeight) || w.Type.Elem.Kind == F32 && n.Const(AttrBias) != o.Const(AttrBias) {
 		return false
 	}
-	return n.Op != Conv2D || n.Int("groups") == o.Int("groups")
+	return n.Op != Conv2D || n.Int(AttrGroups) == o.Int(AttrGroups)
 }
 
 // Pool is the outputs of a convolution that one element of its result is the
 // greatest of, [height, width]: [1, 1] without pooling.
 func (n *Node) Pool() (height, width int) {
 	if n.Op == Conv2D {
-		if p := n.Ints("pool"); p != nil {
+		if p := n.Ints(AttrPool); p != nil {
 			return p[0], p[1]
 		}
 	}
@@ -186,7 +186,7 @@ func (n *Node) MACs() int {
 	if !n.Op.HasWeights() {
 		return 0
 	}
-	w := n.Const("weight").Type.Shape
+	w := n.Const(AttrWeight).Type.Shape
 	h, v := n.Pool()
 	return w.Size() / w[0] * n.Out.Type.Shape.Size() * h * v
 }

@@ -314,9 +314,9 @@ func TestLargeModels(t *testing.T) {
 	}
 	runtime.ReadMemStats(&after)
 	assert.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(2<<20))
-	a, err := module.Layers()[0].Const("weight").Floats(0, n) // a column of the file's
+	a, err := module.Layers()[0].Const(ir.AttrWeight).Floats(0, n) // a column of the file's
 	require.NoError(t, err)
-	y, err := module.Layers()[1].Const("weight").Floats(n, n) // a row of them
+	y, err := module.Layers()[1].Const(ir.AttrWeight).Floats(n, n) // a row of them
 	require.NoError(t, err)
 	for i := range n {
 		require.Equal(t, weights.F16.Float32(half[2*n*i:]), a[i])

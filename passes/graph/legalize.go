@@ -55,9 +55,7 @@ func Legalize(_ context.Context, m *ir.Module, _ *pass.Env) error {
 func insert(m *ir.Module, n *ir.Node, role string, op ir.Op, shape ir.Shape, args []*ir.Value, attrs ...ir.Attr) *ir.Value {
 	k := &ir.Node{Op: op, Args: args, Pos: n.Pos}
 	k.Out = &ir.Value{Name: fmt.Sprintf("%s.%s", n.Name(), role), Type: ir.Type{Elem: ir.Of(ir.F32), Shape: shape}, Def: k, Pos: n.Pos}
-	for _, a := range attrs {
-		k.Set(a.Name, a.Value)
-	}
+	k.Put(attrs...)
 	m.Ops = slices.Insert(m.Ops, slices.Index(m.Ops, n), k)
 	return k.Out
 }
@@ -65,9 +63,7 @@ func insert(m *ir.Module, n *ir.Node, role string, op ir.Op, shape ir.Shape, arg
 // become makes n another operation of other arguments; its result stays.
 func become(n *ir.Node, op ir.Op, args []*ir.Value, attrs ...ir.Attr) {
 	n.Op, n.Args, n.Attrs = op, args, nil
-	for _, a := range attrs {
-		n.Set(a.Name, a.Value)
-	}
+	n.Put(attrs...)
 }
 
 // viewAttrs are the attributes of a copy that gives a view.
@@ -76,7 +72,7 @@ func viewAttrs(v ir.View, shape ir.Shape) []ir.Attr {
 	if len(dims) == 0 {
 		dims, strides = []int{1}, []int{1}
 	}
-	return []ir.Attr{{Name: "shape", Value: []int(shape)}, {Name: "dims", Value: dims}, {Name: "strides", Value: strides}, {Name: "start", Value: v.Start}}
+	return []ir.Attr{ir.AttrShape.Is([]int(shape)), ir.AttrDims.Is(dims), ir.AttrStrides.Is(strides), ir.AttrStart.Is(v.Start)}
 }
 
 // legalizeMoved makes a moving operation a copy, or a reshape where all elements
@@ -84,7 +80,7 @@ func viewAttrs(v ir.View, shape ir.Shape) []ir.Attr {
 func legalizeMoved(_ *ir.Module, n *ir.Node) error {
 	v, shape := n.Moved(), n.Out.Type.Shape
 	if v.IsWhole() && v.Size() == n.Args[0].Type.Shape.Size() {
-		become(n, ir.Reshape, n.Args, ir.Attr{Name: "shape", Value: []int(shape)})
+		become(n, ir.Reshape, n.Args, ir.AttrShape.Is([]int(shape)))
 	} else {
 		become(n, ir.Copy, n.Args, viewAttrs(v, shape)...)
 	}
@@ -94,9 +90,9 @@ func legalizeMoved(_ *ir.Module, n *ir.Node) error {
 // legalizeFunction makes a function of each element a table.
 func legalizeFunction(_ *ir.Module, n *ir.Node) error {
 	fn, params := n.Function()
-	attrs := []ir.Attr{{Name: "fn", Value: fn.String()}}
+	attrs := []ir.Attr{ir.AttrFn.Is(fn.String())}
 	if len(params) > 0 {
-		attrs = append(attrs, ir.Attr{Name: "params", Value: params})
+		attrs = append(attrs, ir.AttrParams.Is(params))
 	}
 	become(n, ir.Table, n.Args, attrs...)
 	return nil
@@ -104,12 +100,12 @@ func legalizeFunction(_ *ir.Module, n *ir.Node) error {
 
 func legalizeGlobalPool(_ *ir.Module, n *ir.Node) error {
 	s := n.Args[0].Type.Shape
-	become(n, ir.AvgPool2D, n.Args, ir.Attr{Name: "kernel", Value: []int{s[1], s[2]}})
+	become(n, ir.AvgPool2D, n.Args, ir.AttrKernel.Is([]int{s[1], s[2]}))
 	return nil
 }
 
 func legalizeRelu(_ *ir.Module, n *ir.Node) error {
-	become(n, ir.Requantize, n.Args, ir.Attr{Name: "act", Value: n.Op.String()})
+	become(n, ir.Requantize, n.Args, ir.AttrAct.Is(acts[n.Op]))
 	return nil
 }
 
@@ -140,12 +136,12 @@ func legalizeAffine(m *ir.Module, n *ir.Node) error {
 	layer := n
 	if len(s) != 3 {
 		image := ir.Shape{s[0], s.Size() / s[0], 1}
-		x := insert(m, n, "image", ir.Reshape, image, n.Args, ir.Attr{Name: "shape", Value: []int(image)})
+		x := insert(m, n, "image", ir.Reshape, image, n.Args, ir.AttrShape.Is([]int(image)))
 		layer = insert(m, n, "scaled", n.Op, image, []*ir.Value{x}).Def
-		become(n, ir.Reshape, []*ir.Value{layer.Out}, ir.Attr{Name: "shape", Value: []int(s)})
+		become(n, ir.Reshape, []*ir.Value{layer.Out}, ir.AttrShape.Is([]int(s)))
 	}
 	layer.Op, layer.Attrs = ir.Conv2D, nil
-	layer.Set("groups", s[0])
+	layer.Put(ir.AttrGroups.Is(s[0]))
 	storeLayer(m, layer, layerParams{a.scale, a.shift, ir.Shape{s[0], 1, 1, 1}})
 	return nil
 }
@@ -156,9 +152,9 @@ func rowAxes(n *ir.Node) (perm []int, rows ir.Shape) {
 	s := n.Args[0].Type.Shape
 	along := []int{0}
 	if n.Op == ir.Reduce {
-		along = n.Ints("axes")
+		along = n.Ints(ir.AttrAxes)
 	} else {
-		along[0] = n.Int("axis")
+		along[0] = n.Int(ir.AttrAxis)
 	}
 	length := 1
 	for k, d := range s {
@@ -177,20 +173,20 @@ func rowAxes(n *ir.Node) (perm []int, rows ir.Shape) {
 func legalizeRows(m *ir.Module, n *ir.Node) error {
 	perm, rows := rowAxes(n)
 	x := n.Args[0]
-	if len(x.Type.Shape) <= 2 && slices.IsSorted(perm) && (n.Op != ir.Reduce || len(n.Ints("axes")) == 1) {
+	if len(x.Type.Shape) <= 2 && slices.IsSorted(perm) && (n.Op != ir.Reduce || len(n.Ints(ir.AttrAxes)) == 1) {
 		return nil
 	}
 	args := []*ir.Value{insert(m, n, "rows", ir.Copy, rows, n.Args, viewAttrs(ir.ViewOf(x.Type.Shape).Permute(perm), rows)...)}
 	switch n.Op {
 	case ir.Softmax:
-		y := insert(m, n, "softmax", ir.Softmax, rows, args, ir.Attr{Name: "axis", Value: 1})
+		y := insert(m, n, "softmax", ir.Softmax, rows, args, ir.AttrAxis.Is(1))
 		become(n, ir.Copy, []*ir.Value{y}, viewAttrs(backAgain(x.Type.Shape, perm), n.Out.Type.Shape)...)
 	case ir.Reduce:
-		y := insert(m, n, "reduce", ir.Reduce, ir.Shape{rows[0]}, args, ir.Attr{Name: "fn", Value: n.Word("fn")}, ir.Attr{Name: "axes", Value: []int{1}})
-		become(n, ir.Reshape, []*ir.Value{y}, ir.Attr{Name: "shape", Value: []int(n.Out.Type.Shape)})
+		y := insert(m, n, "reduce", ir.Reduce, ir.Shape{rows[0]}, args, ir.AttrFn.Is(n.Word(ir.AttrFn)), ir.AttrAxes.Is([]int{1}))
+		become(n, ir.Reshape, []*ir.Value{y}, ir.AttrShape.Is([]int(n.Out.Type.Shape)))
 	case ir.ArgMax:
-		y := insert(m, n, "argmax", ir.ArgMax, ir.Shape{rows[0]}, args, ir.Attr{Name: "axis", Value: 1})
-		become(n, ir.Reshape, []*ir.Value{y}, ir.Attr{Name: "shape", Value: []int(n.Out.Type.Shape)})
+		y := insert(m, n, "argmax", ir.ArgMax, ir.Shape{rows[0]}, args, ir.AttrAxis.Is(1))
+		become(n, ir.Reshape, []*ir.Value{y}, ir.AttrShape.Is([]int(n.Out.Type.Shape)))
 	}
 	return nil
 }
@@ -206,18 +202,18 @@ func legalizeLogSoftmax(m *ir.Module, n *ir.Node) error {
 	}
 	one := ir.Shape{rows[0], 1}
 	reduced := func(role, fn string, x *ir.Value) *ir.Value {
-		return insert(m, n, role, ir.Reduce, one, []*ir.Value{x}, ir.Attr{Name: "fn", Value: fn}, ir.Attr{Name: "axes", Value: []int{1}}, ir.Attr{Name: "keep", Value: 1})
+		return insert(m, n, role, ir.Reduce, one, []*ir.Value{x}, ir.AttrFn.Is(fn), ir.AttrAxes.Is([]int{1}), ir.AttrKeep.Is(1))
 	}
 	spread := func(role string, x *ir.Value) *ir.Value {
 		v, _ := ir.ViewOf(one).Expand(rows)
 		return insert(m, n, role, ir.Copy, rows, []*ir.Value{x}, viewAttrs(v, rows)...)
 	}
-	function := func(role, fn string, x *ir.Value) *ir.Value {
-		return insert(m, n, role, ir.Table, x.Type.Shape, []*ir.Value{x}, ir.Attr{Name: "fn", Value: fn})
+	function := func(role string, fn ir.Op, x *ir.Value) *ir.Value {
+		return insert(m, n, role, ir.Table, x.Type.Shape, []*ir.Value{x}, ir.AttrFn.Is(fn.String()))
 	}
-	top := spread("tops", reduced("top", "max", x))
+	top := spread("tops", reduced("top", ir.ReduceMax, x))
 	d := insert(m, n, "distance", ir.Sub, rows, []*ir.Value{x, top})
-	log := spread("logs", function("log", "log", reduced("sum", "sum", function("exp", "exp", d))))
+	log := spread("logs", function("log", ir.Log, reduced("sum", ir.ReduceSum, function("exp", ir.Exp, d))))
 	y := insert(m, n, "logits", ir.Sub, rows, []*ir.Value{d, log})
 	become(n, ir.Copy, []*ir.Value{y}, viewAttrs(backAgain(original, perm), n.Out.Type.Shape)...)
 	return nil
@@ -236,23 +232,23 @@ func backAgain(s ir.Shape, perm []int) ir.View {
 // isPlainPad reports a pad of rows and columns with 0, which a convolution does
 // by itself.
 func isPlainPad(n *ir.Node) bool {
-	if n.Op != ir.Pad || n.Word("mode") != "constant" || n.Float("value") != 0 || len(n.Args[0].Type.Shape) != 3 || n.Has("between") && slices.Max(n.Ints("between")) > 0 {
+	if n.Op != ir.Pad || n.Word(ir.AttrMode) != ir.PadConstant || n.Float(ir.AttrValue) != 0 || len(n.Args[0].Type.Shape) != 3 || n.Has(ir.AttrBetween) && slices.Max(n.Ints(ir.AttrBetween)) > 0 {
 		return false
 	}
-	return n.Ints("before")[0] == 0 && n.Ints("after")[0] == 0
+	return n.Ints(ir.AttrBefore)[0] == 0 && n.Ints(ir.AttrAfter)[0] == 0
 }
 
 // foldPad makes a pad part of the convolutions behind it.
 func foldPad(m *ir.Module) {
 	for _, n := range slices.Clone(m.Ops) {
 		users := m.Users(n.Out)
-		if !isPlainPad(n) || m.IsOutput(n.Out) || len(users) == 0 || slices.ContainsFunc(users, func(u *ir.Node) bool { return u.Op != ir.Conv2D || u.Has("pad_value") }) {
+		if !isPlainPad(n) || m.IsOutput(n.Out) || len(users) == 0 || slices.ContainsFunc(users, func(u *ir.Node) bool { return u.Op != ir.Conv2D || u.Has(ir.AttrPadValue) }) {
 			continue
 		}
-		b, a := n.Ints("before"), n.Ints("after")
+		b, a := n.Ints(ir.AttrBefore), n.Ints(ir.AttrAfter)
 		for _, u := range users {
-			p := u.Ints("pad")
-			u.Set("pad", []int{p[0] + b[1], p[1] + b[2], p[2] + a[1], p[3] + a[2]})
+			p := u.Ints(ir.AttrPad)
+			u.Put(ir.AttrPad.Is([]int{p[0] + b[1], p[1] + b[2], p[2] + a[1], p[3] + a[2]}))
 		}
 		m.Replace(n.Out, n.Args[0])
 		m.Remove(n)
@@ -280,7 +276,7 @@ func foldRoundTrips(m *ir.Module) {
 					m.Replace(n.Out, root)
 					m.Remove(n)
 				} else {
-					become(n, ir.Reshape, []*ir.Value{root}, ir.Attr{Name: "shape", Value: []int(n.Out.Type.Shape)})
+					become(n, ir.Reshape, []*ir.Value{root}, ir.AttrShape.Is([]int(n.Out.Type.Shape)))
 				}
 				break
 			}

@@ -74,7 +74,7 @@ func Calibrate(ctx context.Context, m *ir.Module, env *pass.Env) error {
 		if n.Op != ir.Embedding {
 			continue
 		}
-		rows, err := n.Const("rows").Float32() // also those that no calibration image names
+		rows, err := n.Const(ir.AttrRows).Float32() // also those that no calibration image names
 		if err != nil {
 			return err
 		}
@@ -137,10 +137,10 @@ func givenRange(v *ir.Value) *ir.Range {
 // padded is the value that a pad adds to its argument's, 0 where it is none that
 // can be kept beside others.
 func padded(n *ir.Node) float64 {
-	if n.Op != ir.Pad || math.Abs(n.Float("value")) > 1e6 {
+	if n.Op != ir.Pad || math.Abs(n.Float(ir.AttrValue)) > 1e6 {
 		return 0
 	}
-	return n.Float("value")
+	return n.Float(ir.AttrValue)
 }
 
 // share gives the arguments and results of type-keeping operations one range:

@@ -79,15 +79,17 @@ func fixedRange(n *ir.Node) *ir.Range {
 	return nil
 }
 
-func isExtreme(n *ir.Node) bool { return n.Word("fn") == "max" || n.Word("fn") == "min" }
+func isExtreme(n *ir.Node) bool {
+	return n.Word(ir.AttrFn) == ir.ReduceMax || n.Word(ir.AttrFn) == ir.ReduceMin
+}
 
 func lowerLayer(l *lowering, n *ir.Node) error { return quantizeLayer(l.m, n, l.codes[n]) }
 
 // lowerPad rounds the value that a pad adds.
 func lowerPad(_ *lowering, n *ir.Node) error {
-	if n.Word("mode") == "constant" {
+	if n.Word(ir.AttrMode) == ir.PadConstant {
 		q := n.Out.Type.Quant
-		n.Set("value", min(max(math.Round(n.Float("value")/q.Scale)+float64(q.Zero), -128), 127))
+		n.Put(ir.AttrValue.Is(min(max(math.Round(n.Float(ir.AttrValue)/q.Scale)+float64(q.Zero), -128), 127)))
 	}
 	return nil
 }
@@ -100,7 +102,7 @@ func lowerProduct(l *lowering, n *ir.Node) error {
 // lowerSoftmax writes the table of exponentials (R15).
 func lowerSoftmax(l *lowering, n *ir.Node) error {
 	table := kernels.SoftmaxTable(n.Args[0].Type.Quant.Scale)
-	setInts(l.m, n, "table", ir.I32, ir.Shape{len(table)}, widen(table))
+	setInts(l.m, n, ir.AttrTable, ir.I32, ir.Shape{len(table)}, widen(table))
 	return nil
 }
 
@@ -114,8 +116,8 @@ func lowerAdd(l *lowering, n *ir.Node) error {
 	if err != nil {
 		return diag.New(n.Pos, diag.Unsupported, "%s: %v", n.Name(), err)
 	}
-	setInts(l.m, n, "mul", ir.I32, ir.Shape{3}, widen([]int32{p.MulA, p.MulB, p.MulY}))
-	setInts(l.m, n, "shift", ir.I32, ir.Shape{3}, widen([]int32{p.ShiftA, p.ShiftB, p.ShiftY}))
+	setInts(l.m, n, ir.AttrMul, ir.I32, ir.Shape{3}, widen([]int32{p.MulA, p.MulB, p.MulY}))
+	setInts(l.m, n, ir.AttrShift, ir.I32, ir.Shape{3}, widen([]int32{p.ShiftA, p.ShiftB, p.ShiftY}))
 	return nil
 }
 
@@ -126,7 +128,7 @@ func lowerReduce(l *lowering, n *ir.Node) error {
 		return nil
 	}
 	factor := n.Args[0].Type.Quant.Scale / n.Out.Type.Quant.Scale
-	if n.Word("fn") == "mean" {
+	if n.Word(ir.AttrFn) == ir.ReduceMean {
 		factor /= float64(n.Args[0].Type.Shape.Size() / n.Out.Type.Shape.Size())
 	}
 	return setRequant(l.m, n, []float64{factor})
@@ -140,31 +142,31 @@ func lowerTable(l *lowering, n *ir.Node) error {
 		if o == n {
 			break
 		}
-		if o.Op == ir.Table && o.Word("fn") == n.Word("fn") && slices.Equal(o.Nums("params"), n.Nums("params")) && o.Args[0].Type.Quant == x && o.Out.Type.Quant == y {
-			n.Set("table", o.Const("table"))
+		if o.Op == ir.Table && o.Word(ir.AttrFn) == n.Word(ir.AttrFn) && slices.Equal(o.Nums(ir.AttrParams), n.Nums(ir.AttrParams)) && o.Args[0].Type.Quant == x && o.Out.Type.Quant == y {
+			n.Put(ir.AttrTable.Is(o.Const(ir.AttrTable)))
 			return nil
 		}
 	}
 	t := kernels.FunctionTable(kernels.Function(n.Function()), x.Scale, x.Zero, y.Scale, y.Zero)
-	setInts(l.m, n, "table", ir.I8, ir.Shape{len(t)}, t)
+	setInts(l.m, n, ir.AttrTable, ir.I8, ir.Shape{len(t)}, t)
 	return nil
 }
 
 // lowerEmbedding writes the rows as integers of the result, and the row that each
 // integer of the index names.
 func lowerEmbedding(l *lowering, n *ir.Node) error {
-	reals, err := n.Const("rows").Float32()
+	reals, err := n.Const(ir.AttrRows).Float32()
 	if err != nil {
 		return err
 	}
-	shape, x := n.Const("rows").Type.Shape, n.Args[0].Type.Quant
+	shape, x := n.Const(ir.AttrRows).Type.Shape, n.Args[0].Type.Quant
 	rows := make([]int8, len(reals))
 	interp.Quantize(n.Out.Type.Quant, reals, rows)
 	if n.Args[0].Type.Elem.Kind == ir.I8 {
-		setInts(l.m, n, "table", ir.U8, ir.Shape{ir.ByteRows}, kernels.EmbeddingTable(x.Scale, x.Zero, shape[0]))
+		setInts(l.m, n, ir.AttrTable, ir.U8, ir.Shape{ir.ByteRows}, kernels.EmbeddingTable(x.Scale, x.Zero, shape[0]))
 	}
-	drop(l.m, n.Const("rows"))
-	setInts(l.m, n, "rows", ir.I8, shape, rows)
+	drop(l.m, n.Const(ir.AttrRows))
+	setInts(l.m, n, ir.AttrRows, ir.I8, shape, rows)
 	return nil
 }
 

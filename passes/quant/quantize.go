@@ -66,7 +66,7 @@ func Lower(m *ir.Module, rounded []*Rounded) error {
 		setBounds(n)
 	}
 	for _, n := range layers {
-		n.Set("bits", nil) // the type of the weights says it now
+		n.Drop(ir.AttrBits) // the type of the weights says it now
 	}
 	for _, v := range values(m) {
 		v.Range = nil // scale and zero point say it now
@@ -88,7 +88,7 @@ func values(m *ir.Module) []*ir.Value {
 func Formats(m *ir.Module) ([]Format, error) {
 	var formats []Format
 	for _, n := range m.Layers() {
-		e, ok := n.Elem("bits")
+		e, ok := n.Elem(ir.AttrBits)
 		if !ok {
 			e = ir.Of(ir.I8)
 		}
@@ -96,11 +96,11 @@ func Formats(m *ir.Module) ([]Format, error) {
 			return nil, diag.New(n.Pos, diag.Unsupported, "%s: weights of this layer cannot be rounded to %s", n.Name(), e).
 				WithHelp("i8 and odd1 to odd8 serve every layer; code and vec formats those without groups")
 		}
-		f := Format{Elem: e, Rounding: n.Word("rounding")}
+		f := Format{Elem: e, Rounding: n.Word(ir.AttrRounding)}
 		if f.Rounding == "" {
 			f.Rounding = Nearest
 		}
-		if s := n.Nums("sparsity"); s != nil {
+		if s := n.Nums(ir.AttrSparsity); s != nil {
 			f.Sparsity = s[0]
 		}
 		formats = append(formats, f)
@@ -119,18 +119,16 @@ func quantFor(r ir.Range) ir.Quant {
 
 // setBounds turns an activation into the bounds of the result (R9).
 func setBounds(n *ir.Node) {
-	info := n.Op.Info()
-	if info.Attr("lo") == nil || info.Attr("act") == nil {
+	if !n.Op.Takes(ir.AttrLo) || !n.Op.Takes(ir.AttrAct) {
 		return
 	}
 	q := n.Out.Type.Quant
-	lo, hi := geometry.Bounds(n.Word("act"))
+	lo, hi := geometry.Bounds(n.Word(ir.AttrAct))
 	toInt := func(x float64) int {
 		return int(min(max(math.Round(x/q.Scale)+float64(q.Zero), -128), 127))
 	}
-	n.Set("lo", toInt(lo))
-	n.Set("hi", toInt(hi))
-	n.Set("act", nil)
+	n.Put(ir.AttrLo.Is(toInt(lo)), ir.AttrHi.Is(toInt(hi)))
+	n.Drop(ir.AttrAct)
 }
 
 func widen(x []int32) []int64 {
@@ -141,16 +139,16 @@ func widen(x []int32) []int64 {
 	return out
 }
 
-// setInts makes an integer constant named after node and attribute.
-func setInts[T int8 | uint8 | int64](m *ir.Module, n *ir.Node, attr string, kind ir.Kind, shape ir.Shape, x []T) *ir.Const {
+// setInts makes an integer constant named after node and key.
+func setInts[T int8 | uint8 | int64](m *ir.Module, n *ir.Node, key ir.ConstAttr, kind ir.Kind, shape ir.Shape, x []T) *ir.Const {
 	wide := make([]int64, len(x))
 	for i, v := range x {
 		wide[i] = int64(v)
 	}
-	c := ir.IntConst(n.Name()+"."+attr, ir.Of(kind), shape, wide)
+	c := ir.IntConst(n.Name()+"."+key.String(), ir.Of(kind), shape, wide)
 	c.Pos = n.Pos
 	m.Consts = append(m.Consts, c)
-	n.Set(attr, c)
+	n.Put(key.Is(c))
 	return c
 }
 
@@ -164,8 +162,8 @@ func setRequant(m *ir.Module, n *ir.Node, factors []float64) error {
 		}
 		mul[i], shift[i] = int64(a), int64(r)
 	}
-	setInts(m, n, "mul", ir.I32, ir.Shape{len(factors)}, mul)
-	setInts(m, n, "shift", ir.I32, ir.Shape{len(factors)}, shift)
+	setInts(m, n, ir.AttrMul, ir.I32, ir.Shape{len(factors)}, mul)
+	setInts(m, n, ir.AttrShift, ir.I32, ir.Shape{len(factors)}, shift)
 	return nil
 }
 
@@ -200,7 +198,7 @@ func (c *codesOf) declare(m *ir.Module, n *ir.Node, shape ir.Shape) {
 	m.Consts = append(m.Consts, c.weight, c.weight.Scale)
 	if c.Book != nil {
 		d := len(c.Book) >> c.Elem.Bits
-		c.book = setInts(m, n, "codebook", ir.I8, ir.Shape{len(c.Book) / d, d}, c.Book)
+		c.book = setInts(m, n, ir.AttrCodebook, ir.I8, ir.Shape{len(c.Book) / d, d}, c.Book)
 	}
 }
 
@@ -208,14 +206,14 @@ func (c *codesOf) declare(m *ir.Module, n *ir.Node, shape ir.Shape) {
 func quantizeLayer(m *ir.Module, n *ir.Node, r *codesOf) error {
 	in, out := n.Args[0].Type.Quant, n.Out.Type.Quant
 	if same := r.alike(in, out); same != nil && padValues(n) == nil {
-		for _, attr := range []string{"weight", "bias", "mul", "shift", "codebook"} {
-			if c := same.Const(attr); c != nil {
-				n.Set(attr, c)
+		for _, key := range []ir.ConstAttr{ir.AttrWeight, ir.AttrBias, ir.AttrMul, ir.AttrShift, ir.AttrCodebook} {
+			if c := same.Const(key); c != nil {
+				n.Put(key.Is(c))
 			}
 		}
 		return nil
 	}
-	shape := n.Const("weight").Type.Shape
+	shape := n.Const(ir.AttrWeight).Type.Shape
 	rows := shape[0]
 	cols := shape.Size() / rows
 	real, err := biasReals(n, r.Rounded)
@@ -227,13 +225,13 @@ func quantizeLayer(m *ir.Module, n *ir.Node, r *codesOf) error {
 		for i, x := range v {
 			pad[i] = min(max(math.Round(x/in.Scale)+float64(in.Zero), -128), 127)
 		}
-		n.Set("pad_value", pad)
+		n.Put(ir.AttrPadValue.Is(pad))
 	}
 	least, greatest := int32(-128-in.Zero), int32(127-in.Zero)
 	bias, factors := make([]int64, rows), make([]float64, rows)
 	isWide := false
 	for c := range rows {
-		original, err := n.Const("weight").Floats(c*cols, cols)
+		original, err := n.Const(ir.AttrWeight).Floats(c*cols, cols)
 		if err != nil {
 			return err
 		}
@@ -247,21 +245,21 @@ func quantizeLayer(m *ir.Module, n *ir.Node, r *codesOf) error {
 		factors[c] = step / out.Scale
 		isWide = isWide || !geometry.AccumulatorFits(bias[c], w, least, greatest)
 	}
-	for _, old := range []string{"weight", "bias"} {
-		drop(m, n.Const(old))
+	for _, key := range []ir.ConstAttr{ir.AttrWeight, ir.AttrBias} {
+		drop(m, n.Const(key))
 	}
 	if r.weight == nil {
 		r.declare(m, n, shape)
 	}
-	n.Set("weight", r.weight)
+	n.Put(ir.AttrWeight.Is(r.weight))
 	if r.book != nil {
-		n.Set("codebook", r.book)
+		n.Put(ir.AttrCodebook.Is(r.book))
 	}
 	kind := ir.I32
 	if isWide {
 		kind = ir.I64
 	}
-	setInts(m, n, "bias", kind, ir.Shape{rows}, bias)
+	setInts(m, n, ir.AttrBias, kind, ir.Shape{rows}, bias)
 	r.done = append(r.done, n)
 	return setRequant(m, n, factors)
 }
@@ -274,7 +272,7 @@ func (r *Rounded) rowCodes(c int) []byte {
 
 // integers are the W of channel c (R1).
 func (r *Rounded) integers(n *ir.Node, c int) []int32 {
-	s := n.Const("weight").Type.Shape
+	s := n.Const(ir.AttrWeight).Type.Shape
 	codes := r.rowCodes(c)
 	w := make([]int32, s.Size()/s[0])
 	switch r.Elem.Kind {
@@ -352,7 +350,7 @@ func allZero(weights []float32) bool {
 
 func biasReals(n *ir.Node, r *Rounded) ([]float64, error) {
 	real := append([]float64(nil), r.Bias...)
-	if c := n.Const("bias"); c != nil {
+	if c := n.Const(ir.AttrBias); c != nil {
 		b, err := c.Float32()
 		if err != nil {
 			return nil, err
@@ -370,5 +368,5 @@ func padValues(n *ir.Node) []float64 {
 	if n.Op != ir.Conv2D {
 		return nil
 	}
-	return n.Nums("pad_value")
+	return n.Nums(ir.AttrPadValue)
 }

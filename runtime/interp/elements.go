@@ -33,7 +33,7 @@ func functionGradient(n *ir.Node) (backward, error) {
 }
 
 func intTable(_ *Int, n *ir.Node) (intRun, error) {
-	raw, err := n.Const("table").Load()
+	raw, err := n.Const(ir.AttrTable).Load()
 	if err != nil {
 		return nil, err
 	}
@@ -49,7 +49,7 @@ func intTable(_ *Int, n *ir.Node) (intRun, error) {
 
 func floatBinary(f func(a, b, y []float32)) func(*Float, *ir.Node) (floatRun, error) {
 	return func(_ *Float, n *ir.Node) (floatRun, error) {
-		act := n.Word("act")
+		act := n.Word(ir.AttrAct)
 		return func(_ *workspace, _ int, dst []float32, src [][]float32) {
 			f(src[0], src[1], dst)
 			activate(act, dst)
@@ -58,7 +58,7 @@ func floatBinary(f func(a, b, y []float32)) func(*Float, *ir.Node) (floatRun, er
 }
 
 func subGradient(n *ir.Node) (backward, error) {
-	act := n.Word("act")
+	act := n.Word(ir.AttrAct)
 	return byImage(func(_ *back, _, dx [][]float32, y, dy []float32) {
 		activated(act, y, dy)
 		for i, d := range dy {
@@ -69,7 +69,7 @@ func subGradient(n *ir.Node) (backward, error) {
 }
 
 func mulGradient(n *ir.Node) (backward, error) {
-	act := n.Word("act")
+	act := n.Word(ir.AttrAct)
 	return byImage(func(_ *back, x, dx [][]float32, y, dy []float32) {
 		activated(act, y, dy)
 		for i, d := range dy {

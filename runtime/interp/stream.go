@@ -110,10 +110,10 @@ const streamedWeights = 1 << 18
 
 // streamLinear is linearStep with a few outputs at a time.
 func streamLinear(n *ir.Node, images int, x, y []float32) error {
-	weight, shape := n.Const("weight"), n.Const("weight").Type.Shape
+	weight, shape := n.Const(ir.AttrWeight), n.Const(ir.AttrWeight).Type.Shape
 	rows, cols := shape[0], shape[1]
 	bias := make([]float32, rows)
-	if b := n.Const("bias"); b != nil {
+	if b := n.Const(ir.AttrBias); b != nil {
 		var err error
 		if bias, err = b.Float32(); err != nil {
 			return err
@@ -136,7 +136,7 @@ func streamLinear(n *ir.Node, images int, x, y []float32) error {
 			for j, v := range part[i*count : (i+1)*count] {
 				to[j] = v + bias[first+j]
 			}
-			activate(n.Word("act"), to)
+			activate(n.Word(ir.AttrAct), to)
 		}
 	})
 	for _, err := range errs {
