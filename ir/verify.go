@@ -173,7 +173,7 @@ func (v *verifier) value(x *Value, quantized, isIndex bool) {
 }
 
 func (v *verifier) quantized(n *Node) {
-	if !n.Op.Info().Core {
+	if !n.Op.Is(Core) {
 		v.fail(n.Pos, "V7", "%s: %s has no integer form", n.Name(), n.Op)
 		return
 	}
@@ -181,17 +181,17 @@ func (v *verifier) quantized(n *Node) {
 	if !n.Op.HasWeights() {
 		return
 	}
-	w := n.Const("weight")
+	w := n.Const(AttrWeight)
 	if w.Type.Elem.Kind != I8 && !w.Type.Elem.IsPacked() {
 		v.fail(n.Pos, "V7", "%s has weights of %s", n.Name(), w.Type.Elem)
 	}
-	if b := n.Const("bias"); b == nil || (b.Type.Elem.Kind != I32 && b.Type.Elem.Kind != I64) {
+	if b := n.Const(AttrBias); b == nil || (b.Type.Elem.Kind != I32 && b.Type.Elem.Kind != I64) {
 		v.fail(n.Pos, "V7", "%s has no integer bias", n.Name())
 	}
-	if n.Const("mul") == nil || n.Const("shift") == nil {
+	if n.Const(AttrMul) == nil || n.Const(AttrShift) == nil {
 		v.fail(n.Pos, "V7", "%s has no multipliers", n.Name())
 	}
-	if k := w.Type.Elem.Kind; (k == Code || k == Vec) != (n.Const("codebook") != nil) {
+	if k := w.Type.Elem.Kind; (k == Code || k == Vec) != (n.Const(AttrCodebook) != nil) {
 		v.fail(n.Pos, "V7", "%s: a codebook goes with code and vec weights, and with no others", n.Name())
 	}
 }

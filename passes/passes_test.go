@@ -99,7 +99,7 @@ func TestQedIsNotBelowUniversal(t *testing.T) {
 	}
 	weights, bytes := 0, 0
 	for _, n := range m.Layers() {
-		w := n.Const("weight").Type
+		w := n.Const(ir.AttrWeight).Type
 		weights += w.Shape.Size()
 		bytes += ir.PackedBytes(w.Elem, w.Shape)
 	}
@@ -184,7 +184,7 @@ func TestCheckpoint(t *testing.T) {
 func TestDeadChannelsAnswerNothing(t *testing.T) {
 	m := load(t)
 	for _, n := range m.Layers() {
-		c := n.Const("weight")
+		c := n.Const(ir.AttrWeight)
 		w, err := c.Float32()
 		require.NoError(t, err)
 		w = slices.Clone(w)
@@ -317,7 +317,7 @@ func TestCyclesBoundTheSearch(t *testing.T) {
 		}
 		return sum
 	}
-	own := func(n *ir.Node) ir.Elem { e, _ := n.Elem("bits"); return e }
+	own := func(n *ir.Node) ir.Elem { e, _ := n.Elem(ir.AttrBits); return e }
 	free, err := run("qed", 0)
 	require.NoError(t, err)
 	whole := estimate(free, func(*ir.Node) ir.Elem { return ir.Of(ir.I8) })

@@ -16,6 +16,7 @@ import (
 
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/terminal"
+	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/ir/parallel"
 	"github.com/dnnc/dnnc/ir/processor"
@@ -72,6 +73,10 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 }
 
 func dispatch(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	if err := ir.Whole(); err != nil {
+		fmt.Fprintf(stderr, "internal error: the table of operations is not whole:\n%v\n", err)
+		return internal
+	}
 	args, responses, err := expanded(args)
 	if err != nil {
 		fmt.Fprintln(stderr, err)

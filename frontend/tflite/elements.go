@@ -90,7 +90,7 @@ func (im *importer) expanded(o *operator, x *operand, shape []int, image bool) (
 	if !ok {
 		return nil, fmt.Errorf("of %v to %v", own, to)
 	}
-	return im.add(ir.Copy, im.hint(o)+".wide", []*ir.Value{v}, v.Type.Quant, build.Attr("shape", []int(to)), build.Attr("dims", view.Dims), build.Attr("strides", view.Strides))
+	return im.add(ir.Copy, im.hint(o)+".wide", []*ir.Value{v}, v.Type.Quant, ir.AttrShape.Is([]int(to)), ir.AttrDims.Is(view.Dims), ir.AttrStrides.Is(view.Strides))
 }
 
 // mostChannels bounds the scales that one number is spread to.
@@ -269,8 +269,8 @@ func (im *importer) pairRequant(op ir.Op, name string, a, b, y ir.Quant) ([]ir.A
 		return nil, err
 	}
 	three := ir.Shape{3}
-	return []ir.Attr{build.Attr("mul", im.Ints(name+".mul", ir.I32, three, []int64{int64(p.MulA), int64(p.MulB), int64(p.MulY)})),
-		build.Attr("shift", im.Ints(name+".shift", ir.I32, three, []int64{int64(p.ShiftA), int64(p.ShiftB), int64(p.ShiftY)})), build.Attr("round", "tflite")}, nil
+	return []ir.Attr{ir.AttrMul.Is(im.Ints(name+".mul", ir.I32, three, []int64{int64(p.MulA), int64(p.MulB), int64(p.MulY)})),
+		ir.AttrShift.Is(im.Ints(name+".shift", ir.I32, three, []int64{int64(p.ShiftA), int64(p.ShiftB), int64(p.ShiftY)})), ir.AttrRound.Is(ir.RoundTFLite)}, nil
 }
 
 // two are the values of an operator of two.
@@ -364,12 +364,12 @@ func unary(op ir.Op) func(*importer, *operator, *operand) error {
 		switch op {
 		case ir.LeakyRelu:
 			params = []float64{o.options.float(0, 0)}
-			attrs = []ir.Attr{build.Attr("alpha", params[0])}
+			attrs = []ir.Attr{ir.AttrAlpha.Is(params[0])}
 		case ir.Elu:
 			params = []float64{1}
 		case ir.Gelu:
 			params = []float64{float64(o.options.byte(0, 0))}
-			attrs = []ir.Attr{build.Attr("tanh", params[0])}
+			attrs = []ir.Attr{ir.AttrTanh.Is(params[0])}
 		}
 		if !im.exact {
 			y, err := im.add(op, im.hint(o), []*ir.Value{x.v}, q, attrs...)
@@ -402,7 +402,7 @@ func (im *importer) lookedUp(hint string, v *ir.Value, q ir.Quant, t []int8) (*i
 		wide[i] = int64(e)
 	}
 	name := im.Name(hint)
-	return im.AddQuantized(ir.Table, name, []*ir.Value{v}, q, build.Attr("table", im.Ints(name+".table", ir.I8, ir.Shape{len(t)}, wide)))
+	return im.AddQuantized(ir.Table, name, []*ir.Value{v}, q, ir.AttrTable.Is(im.Ints(name+".table", ir.I8, ir.Shape{len(t)}, wide)))
 }
 
 // exactTable are the results of a function by integer: of relu, leaky relu and hard
@@ -413,7 +413,7 @@ func exactTable(op ir.Op, params []float64, x, y ir.Quant) ([]int8, error) {
 		return hardSwish(x, y)
 	}
 	if op != ir.Relu && op != ir.Relu6 && op != ir.LeakyRelu {
-		return kernels.FunctionTable(kernels.Function(op.String(), params), x.Scale, x.Zero, y.Scale, y.Zero), nil
+		return kernels.FunctionTable(kernels.Function(op, params), x.Scale, x.Zero, y.Scale, y.Zero), nil
 	}
 	m, r, err := geometry.TFLiteMultiplierFor(float64(float32(x.Scale)/float32(y.Scale)), differenceReach)
 	if op == ir.LeakyRelu {
@@ -513,7 +513,7 @@ func prelu(im *importer, o *operator, x *operand) error {
 	for c, slope := range slopes {
 		name := fmt.Sprintf("%s.channel%d", im.hint(o), c)
 		shape := []int{1, v.Type.Shape[1], v.Type.Shape[2]}
-		one, err := im.add(ir.Copy, name, []*ir.Value{v}, v.Type.Quant, build.Attr("shape", shape), build.Attr("dims", []int{plane}), build.Attr("strides", []int{1}), build.Attr("start", c*plane))
+		one, err := im.add(ir.Copy, name, []*ir.Value{v}, v.Type.Quant, ir.AttrShape.Is(shape), ir.AttrDims.Is([]int{plane}), ir.AttrStrides.Is([]int{1}), ir.AttrStart.Is(c*plane))
 		if err != nil {
 			return err
 		}
@@ -560,7 +560,7 @@ func preluTable(x, alpha, y ir.Quant, slope int64) ([]int8, error) {
 func (im *importer) preluReals(o *operator, x *operand, t *tensor) error {
 	slopes := t.floats()
 	if len(slopes) == 1 {
-		y, err := im.add(ir.LeakyRelu, im.hint(o), []*ir.Value{x.v}, ir.Quant{}, build.Attr("alpha", float64(slopes[0])))
+		y, err := im.add(ir.LeakyRelu, im.hint(o), []*ir.Value{x.v}, ir.Quant{}, ir.AttrAlpha.Is(float64(slopes[0])))
 		if err != nil {
 			return err
 		}

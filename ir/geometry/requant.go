@@ -26,16 +26,16 @@ type Requant struct {
 
 // RequantOf reads the requantization of a node from its constants.
 func RequantOf(n *ir.Node) (*Requant, error) {
-	mul, err := n.Const("mul").Int32()
+	mul, err := n.Const(ir.AttrMul).Int32()
 	if err != nil {
 		return nil, err
 	}
-	shift, err := n.Const("shift").Int32()
+	shift, err := n.Const(ir.AttrShift).Int32()
 	if err != nil {
 		return nil, err
 	}
-	q := &Requant{Mul: mul, Shift: shift, Zero: int32(n.Out.Type.Quant.Zero), Lo: int32(n.Int("lo")), Hi: int32(n.Int("hi"))}
-	if n.Word("round") == "tflite" {
+	q := &Requant{Mul: mul, Shift: shift, Zero: int32(n.Out.Type.Quant.Zero), Lo: int32(n.Int(ir.AttrLo)), Hi: int32(n.Int(ir.AttrHi))}
+	if n.Word(ir.AttrRound) == ir.RoundTFLite {
 		q.Rounding = RoundTFLite
 	}
 	return q, nil

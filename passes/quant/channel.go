@@ -63,16 +63,16 @@ func (u use) sums(w []int32, scale, bias float64) (b int64, factor float64, reac
 	return b, factor, reach + max(b, -b)
 }
 
-// form is what accumulators a channel can be computed with.
-type form int
+// sumForm is what accumulators a channel can be computed with.
+type sumForm int
 
 const (
-	none form = iota
+	none sumForm = iota
 	wide      // 64 bits (R7)
 	narrow
 )
 
-func (u use) form(w []int32, scale, bias float64) form {
+func (u use) form(w []int32, scale, bias float64) sumForm {
 	if !(scale > 0) || math.IsInf(scale, 0) {
 		return none // of weights that float32 could not divide
 	}
@@ -157,7 +157,7 @@ func (r *codesOf) isInflated(n *ir.Node, c int, original []float32, uses []use) 
 }
 
 // form is the widest one of the uses of channel c.
-func (r *codesOf) form(n *ir.Node, c int, bias float64, uses []use) form {
+func (r *codesOf) form(n *ir.Node, c int, bias float64, uses []use) sumForm {
 	least, w := narrow, r.integers(n, c)
 	for _, u := range uses {
 		least = min(least, u.form(w, r.Scale[c], bias))
@@ -168,7 +168,7 @@ func (r *codesOf) form(n *ir.Node, c int, bias float64, uses []use) form {
 // again rounds channel c to the scale at which every use has at least the factor that it
 // wants, if that is a greater one. It reports whether the sums then have the form that is
 // wanted, and the weights are near enough; else nothing changes.
-func (r *codesOf) again(n *ir.Node, c int, weights []float64, bias float64, uses []use, want form, wants func(u use) float64) bool {
+func (r *codesOf) again(n *ir.Node, c int, weights []float64, bias float64, uses []use, want sumForm, wants func(u use) float64) bool {
 	scale := 0.
 	for _, u := range uses {
 		scale = max(scale, wants(u)*u.out/u.in)

@@ -9,8 +9,6 @@ import (
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/ir/geometry"
 	"github.com/dnnc/dnnc/passes/pass"
-	"github.com/dnnc/dnnc/runtime/interp"
-	"github.com/dnnc/dnnc/runtime/kernels"
 )
 
 // Quantize rounds the weights of every layer to the format that it was given
@@ -60,40 +58,17 @@ func Lower(m *ir.Module, rounded []*Rounded) error {
 			codes[t] = own
 		}
 	}
+	l := &lowering{m: m, codes: codes}
 	for _, n := range m.Ops {
-		var err error
-		switch n.Op {
-		case ir.Conv2D, ir.Linear:
-			err = quantizeLayer(m, n, codes[n])
-		case ir.Add, ir.Sub:
-			err = quantizeAdd(m, n)
-		case ir.Mul, ir.MatMul:
-			err = quantizeProduct(m, n)
-		case ir.Reduce:
-			err = quantizeReduce(m, n)
-		case ir.Pad:
-			if n.Word("mode") != "constant" {
-				break
+		if lower := forms[n.Op].lower; lower != nil {
+			if err := lower(l, n); err != nil {
+				return err
 			}
-			q := n.Out.Type.Quant
-			n.Set("value", min(max(math.Round(n.Float("value")/q.Scale)+float64(q.Zero), -128), 127))
-		case ir.Table:
-			quantizeTable(m, n)
-		case ir.Embedding:
-			err = quantizeEmbedding(m, n)
-		case ir.Requantize:
-			err = quantizeRequantize(m, n)
-		case ir.Softmax:
-			table := kernels.SoftmaxTable(n.Args[0].Type.Quant.Scale)
-			setInts(m, n, "table", ir.I32, ir.Shape{len(table)}, widen(table))
-		}
-		if err != nil {
-			return err
 		}
 		setBounds(n)
 	}
 	for _, n := range layers {
-		n.Set("bits", nil) // the type of the weights says it now
+		n.Drop(ir.AttrBits) // the type of the weights says it now
 	}
 	for _, v := range values(m) {
 		v.Range = nil // scale and zero point say it now
@@ -115,7 +90,7 @@ func values(m *ir.Module) []*ir.Value {
 func Formats(m *ir.Module) ([]Format, error) {
 	var formats []Format
 	for _, n := range m.Layers() {
-		e, ok := n.Elem("bits")
+		e, ok := n.Elem(ir.AttrBits)
 		if !ok {
 			e = ir.Of(ir.I8)
 		}
@@ -123,11 +98,11 @@ func Formats(m *ir.Module) ([]Format, error) {
 			return nil, diag.New(n.Pos, diag.Unsupported, "%s: weights of this layer cannot be rounded to %s", n.Name(), e).
 				WithHelp("i8 and odd1 to odd8 serve every layer; code and vec formats those without groups")
 		}
-		f := Format{Elem: e, Rounding: n.Word("rounding")}
+		f := Format{Elem: e, Rounding: n.Word(ir.AttrRounding)}
 		if f.Rounding == "" {
 			f.Rounding = Nearest
 		}
-		if s := n.Nums("sparsity"); s != nil {
+		if s := n.Nums(ir.AttrSparsity); s != nil {
 			f.Sparsity = s[0]
 		}
 		formats = append(formats, f)
@@ -169,18 +144,16 @@ func quantFor(r ir.Range) ir.Quant {
 
 // setBounds turns an activation into the bounds of the result (R9).
 func setBounds(n *ir.Node) {
-	info := n.Op.Info()
-	if info.Attr("lo") == nil || info.Attr("act") == nil {
+	if !n.Op.Takes(ir.AttrLo) || !n.Op.Takes(ir.AttrAct) {
 		return
 	}
 	q := n.Out.Type.Quant
-	lo, hi := geometry.Bounds(n.Word("act"))
+	lo, hi := geometry.Bounds(n.Word(ir.AttrAct))
 	toInt := func(x float64) int {
 		return int(min(max(math.Round(x/q.Scale)+float64(q.Zero), -128), 127))
 	}
-	n.Set("lo", toInt(lo))
-	n.Set("hi", toInt(hi))
-	n.Set("act", nil)
+	n.Put(ir.AttrLo.Is(toInt(lo)), ir.AttrHi.Is(toInt(hi)))
+	n.Drop(ir.AttrAct)
 }
 
 func widen(x []int32) []int64 {
@@ -191,16 +164,16 @@ func widen(x []int32) []int64 {
 	return out
 }
 
-// setInts makes an integer constant named after node and attribute.
-func setInts[T int8 | uint8 | int64](m *ir.Module, n *ir.Node, attr string, kind ir.Kind, shape ir.Shape, x []T) *ir.Const {
+// setInts makes an integer constant named after node and key.
+func setInts[T int8 | uint8 | int64](m *ir.Module, n *ir.Node, key ir.ConstAttr, kind ir.Kind, shape ir.Shape, x []T) *ir.Const {
 	wide := make([]int64, len(x))
 	for i, v := range x {
 		wide[i] = int64(v)
 	}
-	c := ir.IntConst(n.Name()+"."+attr, ir.Of(kind), shape, wide)
+	c := ir.IntConst(n.Name()+"."+key.String(), ir.Of(kind), shape, wide)
 	c.Pos = n.Pos
 	m.Consts = append(m.Consts, c)
-	n.Set(attr, c)
+	n.Put(key.Is(c))
 	return c
 }
 
@@ -225,8 +198,8 @@ func setRequant(m *ir.Module, n *ir.Node, factors []float64, reach []int64) erro
 		}
 		mul[i], shift[i] = int64(a), int64(r)
 	}
-	setInts(m, n, "mul", ir.I32, ir.Shape{len(factors)}, mul)
-	setInts(m, n, "shift", ir.I32, ir.Shape{len(factors)}, shift)
+	setInts(m, n, ir.AttrMul, ir.I32, ir.Shape{len(factors)}, mul)
+	setInts(m, n, ir.AttrShift, ir.I32, ir.Shape{len(factors)}, shift)
 	return nil
 }
 
@@ -241,15 +214,6 @@ func setNarrow(m *ir.Module, n *ir.Node, factor float64, terms, most int64) erro
 
 // reachOf is the greatest |x-z| of a value.
 func reachOf(q ir.Quant) int64 { return max(int64(128+q.Zero), int64(127-q.Zero)) }
-
-// quantizeProduct writes the factor of a product (R13), or of a sum of products (R16).
-func quantizeProduct(m *ir.Module, n *ir.Node) error {
-	a, b, terms := n.Args[0].Type, n.Args[1].Type, 1
-	if n.Op == ir.MatMul {
-		_, _, terms, _ = geometry.MatMulSizes(n)
-	}
-	return setNarrow(m, n, float64(a.Quant.Scale*b.Quant.Scale)/n.Out.Type.Quant.Scale, int64(terms), reachOf(a.Quant)*reachOf(b.Quant))
-}
 
 // codesOf is the weights of layers that share them: as rounded, and the constants
 // that the first one declares.
@@ -284,7 +248,7 @@ func (c *codesOf) declare(m *ir.Module, n *ir.Node, shape ir.Shape) {
 	m.Consts = append(m.Consts, c.weight, c.weight.Scale)
 	if c.Book != nil {
 		d := len(c.Book) >> c.Elem.Bits
-		c.book = setInts(m, n, "codebook", ir.I8, ir.Shape{len(c.Book) / d, d}, c.Book)
+		c.book = setInts(m, n, ir.AttrCodebook, ir.I8, ir.Shape{len(c.Book) / d, d}, c.Book)
 	}
 }
 
@@ -292,14 +256,14 @@ func (c *codesOf) declare(m *ir.Module, n *ir.Node, shape ir.Shape) {
 func quantizeLayer(m *ir.Module, n *ir.Node, r *codesOf) error {
 	in, out := n.Args[0].Type.Quant, n.Out.Type.Quant
 	if same := r.alike(in, out); same != nil && padValues(n) == nil {
-		for _, attr := range []string{"weight", "bias", "mul", "shift", "codebook"} {
-			if c := same.Const(attr); c != nil {
-				n.Set(attr, c)
+		for _, key := range []ir.ConstAttr{ir.AttrWeight, ir.AttrBias, ir.AttrMul, ir.AttrShift, ir.AttrCodebook} {
+			if c := same.Const(key); c != nil {
+				n.Put(key.Is(c))
 			}
 		}
 		return nil
 	}
-	shape := n.Const("weight").Type.Shape
+	shape := n.Const(ir.AttrWeight).Type.Shape
 	rows := shape[0]
 	cols := shape.Size() / rows
 	real, err := biasReals(n, r.Rounded)
@@ -311,12 +275,12 @@ func quantizeLayer(m *ir.Module, n *ir.Node, r *codesOf) error {
 		for i, x := range v {
 			pad[i] = min(max(math.Round(x/in.Scale)+float64(in.Zero), -128), 127)
 		}
-		n.Set("pad_value", pad)
+		n.Put(ir.AttrPadValue.Is(pad))
 	}
 	uses := usesOf(m, n)
 	bias, factors, reach := make([]int64, rows), make([]float64, rows), make([]int64, rows)
 	for c := range rows {
-		original, err := n.Const("weight").Floats(c*cols, cols)
+		original, err := n.Const(ir.AttrWeight).Floats(c*cols, cols)
 		if err != nil {
 			return err
 		}
@@ -330,21 +294,21 @@ func quantizeLayer(m *ir.Module, n *ir.Node, r *codesOf) error {
 		}
 		bias[c], factors[c], reach[c] = newUse(n).sums(r.integers(n, c), r.Scale[c], r.bias[c])
 	}
-	for _, old := range []string{"weight", "bias"} {
-		drop(m, n.Const(old))
+	for _, key := range []ir.ConstAttr{ir.AttrWeight, ir.AttrBias} {
+		drop(m, n.Const(key))
 	}
 	if r.weight == nil {
 		r.declare(m, n, shape)
 	}
-	n.Set("weight", r.weight)
+	n.Put(ir.AttrWeight.Is(r.weight))
 	if r.book != nil {
-		n.Set("codebook", r.book)
+		n.Put(ir.AttrCodebook.Is(r.book))
 	}
 	kind := ir.I32
 	if slices.Max(reach) >= geometry.NarrowReach {
 		kind = ir.I64
 	}
-	setInts(m, n, "bias", kind, ir.Shape{rows}, bias)
+	setInts(m, n, ir.AttrBias, kind, ir.Shape{rows}, bias)
 	r.done = append(r.done, n)
 	return setRequant(m, n, factors, reach)
 }
@@ -362,7 +326,7 @@ func drop(m *ir.Module, c *ir.Const) {
 
 func biasReals(n *ir.Node, r *Rounded) ([]float64, error) {
 	real := append([]float64(nil), r.Bias...)
-	if c := n.Const("bias"); c != nil {
+	if c := n.Const(ir.AttrBias); c != nil {
 		b, err := c.Float32()
 		if err != nil {
 			return nil, err
@@ -374,80 +338,11 @@ func biasReals(n *ir.Node, r *Rounded) ([]float64, error) {
 	return real, nil
 }
 
-// quantizeAdd writes the three multipliers of R13: of each argument to twice
-// the greater scale, and of their sum, shifted left by 20, to the result's.
-func quantizeAdd(m *ir.Module, n *ir.Node) error {
-	p, err := geometry.NewAddParams(geometry.RoundHalfUp,
-		n.Args[0].Type.Quant.Scale, int32(n.Args[0].Type.Quant.Zero),
-		n.Args[1].Type.Quant.Scale, int32(n.Args[1].Type.Quant.Zero),
-		n.Out.Type.Quant.Scale, int32(n.Out.Type.Quant.Zero), -128, 127)
-	if err != nil {
-		return diag.New(n.Pos, diag.Unsupported, "%s: the result cannot be computed in 8 bits", n.Name()).
-			WithNote("%v", err).WithHelp("an argument has a range this much wider than the result: bound it first, as by clip, or scale the network's values")
-	}
-	setInts(m, n, "mul", ir.I32, ir.Shape{3}, widen([]int32{p.MulA, p.MulB, p.MulY}))
-	setInts(m, n, "shift", ir.I32, ir.Shape{3}, widen([]int32{p.ShiftA, p.ShiftB, p.ShiftY}))
-	return nil
-}
-
-// quantizeReduce writes the factor of a sum, or of a mean, which has the division
-// by the elements in it (R16); least and greatest elements keep their type.
-func quantizeReduce(m *ir.Module, n *ir.Node) error {
-	if KeepsType(n) {
-		return nil
-	}
-	factor := n.Args[0].Type.Quant.Scale / n.Out.Type.Quant.Scale
-	terms := n.Args[0].Type.Shape.Size() / n.Out.Type.Shape.Size()
-	if n.Word("fn") == "mean" {
-		factor /= float64(terms)
-	}
-	return setNarrow(m, n, factor, int64(terms), reachOf(n.Args[0].Type.Quant))
-}
-
-// quantizeTable writes the table of a function (R14), which then says all that
-// there is to say of it. Equal ones, as the steps of a recurrence have, are one.
-func quantizeTable(m *ir.Module, n *ir.Node) {
-	x, y := n.Args[0].Type.Quant, n.Out.Type.Quant
-	for _, o := range m.Ops {
-		if o == n {
-			break
-		}
-		if o.Op == ir.Table && o.Word("fn") == n.Word("fn") && slices.Equal(o.Nums("params"), n.Nums("params")) && o.Args[0].Type.Quant == x && o.Out.Type.Quant == y {
-			n.Set("table", o.Const("table"))
-			return
-		}
-	}
-	t := kernels.FunctionTable(kernels.Function(n.Word("fn"), n.Nums("params")), x.Scale, x.Zero, y.Scale, y.Zero)
-	setInts(m, n, "table", ir.I8, ir.Shape{len(t)}, t)
-}
-
-// quantizeEmbedding writes the rows as integers of the result, and the row that each
-// integer of the index names.
-func quantizeEmbedding(m *ir.Module, n *ir.Node) error {
-	reals, err := n.Const("rows").Float32()
-	if err != nil {
-		return err
-	}
-	shape, x := n.Const("rows").Type.Shape, n.Args[0].Type.Quant
-	rows := make([]int8, len(reals))
-	interp.Quantize(n.Out.Type.Quant, reals, rows)
-	if n.Args[0].Type.Elem.Kind == ir.I8 {
-		setInts(m, n, "table", ir.U8, ir.Shape{ir.ByteRows}, kernels.EmbeddingTable(x.Scale, x.Zero, shape[0]))
-	}
-	drop(m, n.Const("rows"))
-	setInts(m, n, "rows", ir.I8, shape, rows)
-	return nil
-}
-
-func quantizeRequantize(m *ir.Module, n *ir.Node) error {
-	return setNarrow(m, n, n.Args[0].Type.Quant.Scale/n.Out.Type.Quant.Scale, 1, reachOf(n.Args[0].Type.Quant))
-}
-
 // padValues are the values of padded pixels, one an input channel; nil for zero
 // padding, and for linear layers.
 func padValues(n *ir.Node) []float64 {
 	if n.Op != ir.Conv2D {
 		return nil
 	}
-	return n.Nums("pad_value")
+	return n.Nums(ir.AttrPadValue)
 }

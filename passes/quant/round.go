@@ -19,9 +19,9 @@ import (
 
 // Rounding as the rounding attribute names it.
 const (
-	Nearest     = "nearest"
-	Compensated = "compensated"
-	Shared      = "shared" // k-means, of code formats
+	Nearest     = ir.RoundingNearest
+	Compensated = ir.RoundingCompensated
+	Shared      = ir.RoundingShared // k-means, of code formats
 )
 
 // What enters the second moments of a convolution's inputs: about so many windows
@@ -96,7 +96,7 @@ func layerInputs(m *ir.Module) (list []*ir.Value) {
 // layerGroups are the groups of a convolution, or one.
 func layerGroups(n *ir.Node) int {
 	if n.Op == ir.Conv2D {
-		return n.Int("groups")
+		return n.Int(ir.AttrGroups)
 	}
 	return 1
 }
@@ -116,7 +116,7 @@ type sampler struct {
 func newSampler(n *ir.Node, images int, unit float32) *sampler {
 	s := &sampler{n: n, take: 1, unit: unit}
 	if n.Op == ir.Linear {
-		s.cols = n.Const("weight").Type.Shape[1]
+		s.cols = n.Const(ir.AttrWeight).Type.Shape[1]
 		return s
 	}
 	g := geometry.WindowOf(n)
@@ -229,7 +229,7 @@ func (p *Prepared) inReals(res *round.Result) {
 }
 
 func prepared(n *ir.Node, unit float32, stats []*round.Stats) *Prepared {
-	s := n.Const("weight").Type.Shape
+	s := n.Const(ir.AttrWeight).Type.Shape
 	return &Prepared{s.Size() / (s[0] * s[1]), unit, stats, map[factorKey]*round.Factor{}}
 }
 
@@ -264,7 +264,7 @@ func (r *Rounder) prepare(ctx context.Context, n *ir.Node, walk *walker) (*Prepa
 // Layer rounds layer n alone, on inputs that the float network gave it: the form
 // that cost tables use. What one Prepare has factorized serves all widths.
 func (r *Rounder) Layer(ctx context.Context, n *ir.Node, p *Prepared, f Format) (*Rounded, error) {
-	weight, err := n.Const("weight").Float32()
+	weight, err := n.Const(ir.AttrWeight).Float32()
 	if err != nil {
 		return nil, err
 	}
@@ -315,7 +315,7 @@ func (f Format) compensated(ctx context.Context, p *Prepared, group int, w round
 // roundGroups rounds the rows of each group and joins the results; do is asked
 // for what nearest rounding does not serve.
 func roundGroups(n *ir.Node, weight []float32, f Format, do func(group int, w round.Matrix) (round.Result, error)) (*Rounded, error) {
-	shape := n.Const("weight").Type.Shape
+	shape := n.Const(ir.AttrWeight).Type.Shape
 	groups := layerGroups(n)
 	rows, cols := shape[0]/groups, shape.Size()/shape[0]
 	out := &Rounded{Elem: f.Elem}
@@ -363,13 +363,13 @@ const blockOfRows = 1 << 20
 // roundRows rounds a layer to nearest, a few rows after the other, and keeps codes
 // and scales alone: networks of a hundred million weights take a byte for each.
 func roundRows(n *ir.Node, f Format) (*Rounded, error) {
-	s := n.Const("weight").Type.Shape
+	s := n.Const(ir.AttrWeight).Type.Shape
 	cols := s.Size() / s[0]
 	out := &Rounded{Elem: f.Elem, Codes: make([]byte, 0, s.Size()), Bias: make([]float64, s[0])}
 	step := max(blockOfRows/cols, 1)
 	for first := 0; first < s[0]; first += step {
 		rows := min(step, s[0]-first)
-		weight, err := n.Const("weight").Floats(first*cols, rows*cols)
+		weight, err := n.Const(ir.AttrWeight).Floats(first*cols, rows*cols)
 		if err != nil {
 			return nil, err
 		}
@@ -467,7 +467,7 @@ func (r *Rounder) next(ctx context.Context, n *ir.Node, f Format, exact, rounded
 	if r.bare && !f.needsData() && f.Elem.Kind != ir.Code {
 		return roundRows(n, f)
 	}
-	weight, err := n.Const("weight").Float32()
+	weight, err := n.Const(ir.AttrWeight).Float32()
 	if err != nil {
 		return nil, err
 	}
@@ -537,7 +537,7 @@ func (r *Rounder) next(ctx context.Context, n *ir.Node, f Format, exact, rounded
 // Bias is layer n's bias with the correction of rounding.
 func Bias(n *ir.Node, r *Rounded) ([]float32, error) {
 	bias := make([]float32, len(r.Scale))
-	if c := n.Const("bias"); c != nil {
+	if c := n.Const(ir.AttrBias); c != nil {
 		b, err := c.Float32()
 		if err != nil {
 			return nil, err

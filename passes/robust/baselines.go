@@ -164,7 +164,7 @@ func greedyNearest(ctx context.Context, s *Search, bytes int) (*Network, error) 
 func (s *Search) nearestSteps(ctx context.Context) (rows [][]step, err error) {
 	for l, n := range s.layers {
 		var row []step
-		if own, ok := n.Elem("bits"); ok {
+		if own, ok := n.Elem(ir.AttrBits); ok {
 			row = []step{{format: s.format(l, own)}}
 		} else {
 			for _, e := range menuOf(n, families[0].elems, s.env) {
@@ -227,7 +227,7 @@ func (s *Search) priceByFisher(ctx context.Context) error {
 	}
 	costs := make([][]Choice, len(s.layers))
 	err = s.rounder.Walk(ctx, func(int) bool { return true }, func(l int, n *ir.Node, p *quant.Prepared) error {
-		exact, err := n.Const("weight").Float32()
+		exact, err := n.Const(ir.AttrWeight).Float32()
 		if err != nil {
 			return err
 		}
@@ -265,7 +265,7 @@ func (s *Search) information(ctx context.Context) ([]float64, error) {
 		}
 		for _, layer := range s.layers {
 			sum := 0.0
-			for _, d := range g.Consts[layer.Const("weight")] {
+			for _, d := range g.Consts[layer.Const(ir.AttrWeight)] {
 				sum += float64(d) * float64(d)
 			}
 			parts[i] = append(parts[i], sum/float64(n))

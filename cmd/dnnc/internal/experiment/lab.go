@@ -71,7 +71,7 @@ func load(x *Experiment) (*material, error) {
 		mat.macs += n.MACs()
 	}
 	for _, n := range m.Layers() {
-		mat.weights += n.Const("weight").Type.Shape.Size()
+		mat.weights += n.Const(ir.AttrWeight).Type.Shape.Size()
 	}
 	mat.channels = robust.Constants(m.Layers())
 	elems, err := robust.Formats(x.Formats)
@@ -300,7 +300,7 @@ func (l *lab) layers(layers []*ir.Node, table []pass.LayerCosts) ([]layer, error
 	}
 	var list []layer
 	for i, n := range layers {
-		shape := n.Const("weight").Type.Shape
+		shape := n.Const(ir.AttrWeight).Type.Shape
 		w := layer{Name: n.Name(), Op: n.Op.Info().Name, Weights: shape.Size(), MACs: n.MACs()}
 		for j, e := range table[i].Elems {
 			w.Options = append(w.Options, entry{

@@ -224,8 +224,8 @@ func compile(ctx context.Context, n *Network, path string, t *processor.Target) 
 // TensorFlow Lite's int8 models.
 func roundAsTFLite(m *ir.Module) {
 	for _, o := range m.Ops {
-		if o.Op.Info().Attr("round") != nil && o.Const("mul") != nil {
-			o.Set("round", "tflite")
+		if o.Op.Takes(ir.AttrRound) && o.Const(ir.AttrMul) != nil {
+			o.Put(ir.AttrRound.Is(ir.RoundTFLite))
 		}
 	}
 }
