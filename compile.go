@@ -182,12 +182,12 @@ func choose(m *ir.Module, chosen []certificate.Layer) error {
 		if n.Name() != l.Name || !ok {
 			return diag.New(n.Pos, diag.CheckFailed, "layer %s is %s of format %q in the certificate", n.Name(), l.Name, l.Format)
 		}
-		n.Set("bits", e)
+		n.Put(ir.AttrBits.Is(e))
 		if l.Rounding != "" {
-			n.Set("rounding", l.Rounding)
+			n.Put(ir.AttrRounding.Is(l.Rounding))
 		}
 		if l.Sparsity > 0 {
-			n.Set("sparsity", []float64{l.Sparsity})
+			n.Put(ir.AttrSparsity.Is([]float64{l.Sparsity}))
 		}
 	}
 	return nil

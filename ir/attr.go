@@ -58,7 +58,7 @@ func (n *Node) attr(name string) (info *AttrInfo, value any) {
 }
 
 // Has reports whether the attribute is written on n.
-func (n *Node) Has(key any) bool { return n.has(fmt.Sprint(key)) } // any: until all callers have keys
+func (n *Node) Has(key AttrKey) bool { return n.has(key.String()) }
 
 func (n *Node) has(name string) bool {
 	return slices.ContainsFunc(n.Attrs, func(a Attr) bool { return a.Name == name })
@@ -106,19 +106,19 @@ func valueOf[T any](n *Node, key AttrKey) T {
 // Put writes attributes; one at its default, or without a value, is taken away.
 func (n *Node) Put(attrs ...Attr) {
 	for _, a := range attrs {
-		n.Set(a.Name, a.Value)
+		n.set(a.Name, a.Value)
 	}
 }
 
 // Drop takes attributes away.
 func (n *Node) Drop(keys ...AttrKey) {
 	for _, k := range keys {
-		n.Set(k.String(), nil)
+		n.set(k.String(), nil)
 	}
 }
 
-// Set writes an attribute by its name, until all callers have keys.
-func (n *Node) Set(name string, value any) {
+// set writes an attribute by its name.
+func (n *Node) set(name string, value any) {
 	info, _ := n.attr(name)
 	n.Attrs = slices.DeleteFunc(n.Attrs, func(a Attr) bool { return a.Name == name })
 	if value == nil || reflect.DeepEqual(value, info.Default) {

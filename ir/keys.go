@@ -3,14 +3,14 @@ package ir
 // An attribute is read and written by a key, whose type says what kind of value it has:
 // a name that no operation knows, and a value of another kind, do not compile.
 type (
-	IntAttr   string // int
-	IntsAttr  string // []int; one number stands for all of them
-	FloatAttr string // float64
-	NumsAttr  string // []float64
-	WordAttr  string // string, one of the words that the operation declares
-	NameAttr  string // string, any name
-	ElemAttr  string // Elem: a format of weights
-	ConstAttr string // *Const
+	IntAttr   struct{ name string } // int
+	IntsAttr  struct{ name string } // []int; one number stands for all of them
+	FloatAttr struct{ name string } // float64
+	NumsAttr  struct{ name string } // []float64
+	WordAttr  struct{ name string } // string, one of the words that the operation declares
+	NameAttr  struct{ name string } // string, any name
+	ElemAttr  struct{ name string } // Elem: a format of weights
+	ConstAttr struct{ name string } // *Const
 )
 
 // AttrKey is one of the types of keys.
@@ -19,28 +19,28 @@ type AttrKey interface {
 	kind() AttrKind
 }
 
-func (k IntAttr) String() string { return string(k) }
+func (k IntAttr) String() string { return k.name }
 func (k IntAttr) kind() AttrKind { return KindInt }
 
-func (k IntsAttr) String() string { return string(k) }
+func (k IntsAttr) String() string { return k.name }
 func (k IntsAttr) kind() AttrKind { return KindInts }
 
-func (k FloatAttr) String() string { return string(k) }
+func (k FloatAttr) String() string { return k.name }
 func (k FloatAttr) kind() AttrKind { return KindFloat }
 
-func (k NumsAttr) String() string { return string(k) }
+func (k NumsAttr) String() string { return k.name }
 func (k NumsAttr) kind() AttrKind { return KindNums }
 
-func (k WordAttr) String() string { return string(k) }
+func (k WordAttr) String() string { return k.name }
 func (k WordAttr) kind() AttrKind { return KindWord }
 
-func (k NameAttr) String() string { return string(k) }
+func (k NameAttr) String() string { return k.name }
 func (k NameAttr) kind() AttrKind { return KindName }
 
-func (k ElemAttr) String() string { return string(k) }
+func (k ElemAttr) String() string { return k.name }
 func (k ElemAttr) kind() AttrKind { return KindElem }
 
-func (k ConstAttr) String() string { return string(k) }
+func (k ConstAttr) String() string { return k.name }
 func (k ConstAttr) kind() AttrKind { return KindConst }
 
 // Is is the attribute with a value.
@@ -74,74 +74,74 @@ func (k ConstAttr) Is(v *Const) Attr {
 
 // The keys of all attributes; what they mean stands in the table of operations.
 var (
-	AttrFilters IntAttr = "filters"
-	AttrUnits   IntAttr = "units"
-	AttrGroups  IntAttr = "groups"
-	AttrAxis    IntAttr = "axis"
-	AttrBlock   IntAttr = "block"
-	AttrUnroll  IntAttr = "unroll"
-	AttrLag     IntAttr = "lag"
-	AttrLo      IntAttr = "lo"
-	AttrHi      IntAttr = "hi"
-	AttrKeep    IntAttr = "keep"
-	AttrStart   IntAttr = "start"
+	AttrFilters = IntAttr{"filters"}
+	AttrUnits   = IntAttr{"units"}
+	AttrGroups  = IntAttr{"groups"}
+	AttrAxis    = IntAttr{"axis"}
+	AttrBlock   = IntAttr{"block"}
+	AttrUnroll  = IntAttr{"unroll"}
+	AttrLag     = IntAttr{"lag"}
+	AttrLo      = IntAttr{"lo"}
+	AttrHi      = IntAttr{"hi"}
+	AttrKeep    = IntAttr{"keep"}
+	AttrStart   = IntAttr{"start"}
 
-	AttrKernel   IntsAttr = "kernel"
-	AttrStride   IntsAttr = "stride"
-	AttrPad      IntsAttr = "pad"
-	AttrDilation IntsAttr = "dilation"
-	AttrPool     IntsAttr = "pool"
-	AttrTile     IntsAttr = "tile"
-	AttrScratch  IntsAttr = "scratch"
-	AttrShape    IntsAttr = "shape"
-	AttrPerm     IntsAttr = "perm"
-	AttrSize     IntsAttr = "size"
-	AttrStep     IntsAttr = "step"
-	AttrScale    IntsAttr = "scale"
-	AttrDims     IntsAttr = "dims"
-	AttrStrides  IntsAttr = "strides"
-	AttrBefore   IntsAttr = "before"
-	AttrAfter    IntsAttr = "after"
-	AttrBetween  IntsAttr = "between"
-	AttrAxes     IntsAttr = "axes"
-	AttrStarts   IntsAttr = "start"
+	AttrKernel   = IntsAttr{"kernel"}
+	AttrStride   = IntsAttr{"stride"}
+	AttrPad      = IntsAttr{"pad"}
+	AttrDilation = IntsAttr{"dilation"}
+	AttrPool     = IntsAttr{"pool"}
+	AttrTile     = IntsAttr{"tile"}
+	AttrScratch  = IntsAttr{"scratch"}
+	AttrShape    = IntsAttr{"shape"}
+	AttrPerm     = IntsAttr{"perm"}
+	AttrSize     = IntsAttr{"size"}
+	AttrStep     = IntsAttr{"step"}
+	AttrScale    = IntsAttr{"scale"}
+	AttrDims     = IntsAttr{"dims"}
+	AttrStrides  = IntsAttr{"strides"}
+	AttrBefore   = IntsAttr{"before"}
+	AttrAfter    = IntsAttr{"after"}
+	AttrBetween  = IntsAttr{"between"}
+	AttrAxes     = IntsAttr{"axes"}
+	AttrStarts   = IntsAttr{"start"}
 
-	AttrEps    FloatAttr = "eps"
-	AttrAlpha  FloatAttr = "alpha"
-	AttrTanh   FloatAttr = "tanh"
-	AttrLow    FloatAttr = "low"
-	AttrHigh   FloatAttr = "high"
-	AttrValue  FloatAttr = "value"
-	AttrOffset FloatAttr = "beta"
+	AttrEps    = FloatAttr{"eps"}
+	AttrAlpha  = FloatAttr{"alpha"}
+	AttrTanh   = FloatAttr{"tanh"}
+	AttrLow    = FloatAttr{"low"}
+	AttrHigh   = FloatAttr{"high"}
+	AttrValue  = FloatAttr{"value"}
+	AttrOffset = FloatAttr{"beta"}
 
-	AttrPadValue NumsAttr = "pad_value"
-	AttrSparsity NumsAttr = "sparsity"
-	AttrParams   NumsAttr = "params"
-	AttrMean     NumsAttr = "mean"
-	AttrStd      NumsAttr = "std"
+	AttrPadValue = NumsAttr{"pad_value"}
+	AttrSparsity = NumsAttr{"sparsity"}
+	AttrParams   = NumsAttr{"params"}
+	AttrMean     = NumsAttr{"mean"}
+	AttrStd      = NumsAttr{"std"}
 
-	AttrAct      WordAttr = "act"
-	AttrRound    WordAttr = "round"
-	AttrRounding WordAttr = "rounding"
-	AttrFn       WordAttr = "fn"
-	AttrMode     WordAttr = "mode"
+	AttrAct      = WordAttr{"act"}
+	AttrRound    = WordAttr{"round"}
+	AttrRounding = WordAttr{"rounding"}
+	AttrFn       = WordAttr{"fn"}
+	AttrMode     = WordAttr{"mode"}
 
-	AttrImpl     NameAttr = "impl"
-	AttrMultiply NameAttr = "multiply"
+	AttrImpl     = NameAttr{"impl"}
+	AttrMultiply = NameAttr{"multiply"}
 
-	AttrBits ElemAttr = "bits"
+	AttrBits = ElemAttr{"bits"}
 
-	AttrWeight      ConstAttr = "weight"
-	AttrBias        ConstAttr = "bias"
-	AttrCodebook    ConstAttr = "codebook"
-	AttrGamma       ConstAttr = "gamma"
-	AttrBeta        ConstAttr = "beta"
-	AttrVariance    ConstAttr = "variance"
-	AttrMul         ConstAttr = "mul"
-	AttrShift       ConstAttr = "shift"
-	AttrTable       ConstAttr = "table"
-	AttrRows        ConstAttr = "rows"
-	AttrRunningMean ConstAttr = "mean"
+	AttrWeight      = ConstAttr{"weight"}
+	AttrBias        = ConstAttr{"bias"}
+	AttrCodebook    = ConstAttr{"codebook"}
+	AttrGamma       = ConstAttr{"gamma"}
+	AttrBeta        = ConstAttr{"beta"}
+	AttrVariance    = ConstAttr{"variance"}
+	AttrMul         = ConstAttr{"mul"}
+	AttrShift       = ConstAttr{"shift"}
+	AttrTable       = ConstAttr{"table"}
+	AttrRows        = ConstAttr{"rows"}
+	AttrRunningMean = ConstAttr{"mean"}
 )
 
 // BatchNormConsts are the constants of a batchnorm.

@@ -15,7 +15,7 @@ import (
 	_ "github.com/dnnc/dnnc/frontend/onnx"
 	_ "github.com/dnnc/dnnc/frontend/tflite"
 	"github.com/dnnc/dnnc/ir"
-	"github.com/dnnc/dnnc/ir/target"
+	"github.com/dnnc/dnnc/ir/processor"
 	"github.com/dnnc/dnnc/passes"
 	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/passes/validate"
@@ -119,7 +119,7 @@ func TestSamplesHaveGradients(t *testing.T) {
 // computing what the module computed before, and the integers to the reals, operation by
 // operation, as -verify has it; then the whole is compared with the float network.
 func TestSamplesBecomeIntegers(t *testing.T) {
-	tgt, err := target.Find("armv7em")
+	tgt, err := processor.Find("armv7em")
 	require.NoError(t, err)
 	eachSample(t, func(t *testing.T, m *ir.Module) {
 		ctx := context.Background()

@@ -198,10 +198,10 @@ func (v *verifier) quantized(n *Node) {
 
 // factors checks what kernels shift by.
 func (v *verifier) factors(n *Node) {
-	if n.Op.Info().Attr("mul") == nil {
+	if !n.Op.Takes(AttrMul) {
 		return
 	}
-	mul, shift := n.Const("mul"), n.Const("shift")
+	mul, shift := n.Const(AttrMul), n.Const(AttrShift)
 	if mul == nil || shift == nil {
 		return
 	}
@@ -217,7 +217,7 @@ func (v *verifier) factors(n *Node) {
 	}
 	least := int32(1)
 	if n.Op.HasWeights() {
-		if b := n.Const("bias"); b != nil && b.Type.Elem.Kind == I64 {
+		if b := n.Const(AttrBias); b != nil && b.Type.Elem.Kind == I64 {
 			least = 17 // R7 takes 16 off
 		}
 	}

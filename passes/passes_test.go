@@ -228,7 +228,7 @@ func TestNearlyDeadChannels(t *testing.T) {
 				c := m.Clone()
 				require.NoError(t, passes.Table.Run(context.Background(), c, env, pass.Options{}), format)
 				a := c.Value("a")
-				assert.Equal(t, ir.Of(ir.I32), a.Def.Const("bias").Type.Elem, "one such channel makes no layer slow")
+				assert.Equal(t, ir.Of(ir.I32), a.Def.Const(ir.AttrBias).Type.Elem, "one such channel makes no layer slow")
 				p, err := interp.CompileInt(c)
 				require.NoError(t, err)
 				x := data.Synthesize([]int{1, 8, 8}, 0, 1, 16, 2)

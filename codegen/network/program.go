@@ -88,8 +88,8 @@ func arguments(m *ir.Module, f *loop.Func, n *ir.Node) []loop.Arg {
 		args = append(args, place(a))
 	}
 	args = append(args, place(n.Out))
-	if n.Op.Info().Attr("scratch") != nil && n.Has("scratch") {
-		args = append(args, loop.Arg{Region: arena, Offset: n.Ints("scratch")[0]})
+	if n.Op.Takes(ir.AttrScratch) && n.Has(ir.AttrScratch) {
+		args = append(args, loop.Arg{Region: arena, Offset: n.Ints(ir.AttrScratch)[0]})
 	}
 	return args
 }

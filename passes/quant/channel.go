@@ -68,7 +68,7 @@ type sumForm int
 
 const (
 	none sumForm = iota
-	wide      // 64 bits (R7)
+	wide         // 64 bits (R7)
 	narrow
 )
 
@@ -252,7 +252,7 @@ func (r *Rounded) rowCodes(c int) []byte {
 
 // integers are the W of channel c (R1).
 func (r *Rounded) integers(n *ir.Node, c int) []int32 {
-	s := n.Const("weight").Type.Shape
+	s := n.Const(ir.AttrWeight).Type.Shape
 	codes := r.rowCodes(c)
 	w := make([]int32, s.Size()/s[0])
 	switch r.Elem.Kind {

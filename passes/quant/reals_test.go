@@ -58,9 +58,7 @@ func (d *drawn) op(t *testing.T, op ir.Op, r *ir.Range, args []*ir.Value, attrs 
 	t.Helper()
 	n := &ir.Node{Op: op, Args: args, Pos: diag.Pos{File: "n.dnn", Line: 2, Col: 3}}
 	n.Out = &ir.Value{Name: "y", Range: r, Def: n, Pos: n.Pos}
-	for _, a := range attrs {
-		n.Set(a.Name, a.Value)
-	}
+	n.Put(attrs...)
 	typ, fault := ir.InferNode(n)
 	require.Nil(t, fault)
 	n.Out.Type = typ
@@ -183,7 +181,7 @@ func TestLayersFollowTheReals(t *testing.T) {
 		switch kind := d.IntN(4); {
 		case kind == 0 && e.Kind != ir.Vec && e.Kind != ir.Code:
 			window.OutC, window.Groups = 4, 4 // depthwise
-			attrs = append(attrs, ir.Attr{Name: "groups", Value: 4})
+			attrs = append(attrs, ir.AttrGroups.Is(4))
 		case kind <= 2:
 			n := []int{5, 300, 3000}[d.IntN(3)]
 			if i%97 == 0 {
@@ -201,7 +199,7 @@ func TestLayersFollowTheReals(t *testing.T) {
 		r, dead := d.roundedLayer(e, shape, qi, qo)
 		original := make([]float32, rows*cols)
 		weight := d.constant("w", shape, original)
-		attrs = append(attrs, ir.Attr{Name: "weight", Value: weight})
+		attrs = append(attrs, ir.AttrWeight.Is(weight))
 		n := d.op(t, op, out, []*ir.Value{d.input("x", in, x...)}, attrs...)
 		real, wasCodes, wasScale := make([][]float64, rows), append([]byte(nil), r.Codes...), append([]float64(nil), r.Scale...)
 		for c := range rows {
@@ -222,12 +220,12 @@ func TestLayersFollowTheReals(t *testing.T) {
 			require.Greater(t, slices.Max(wasScale)*qi.Scale/qo.Scale, float64(1<<14), "draw %d", i)
 			continue
 		}
-		if n.Const("bias").Type.Elem.Kind == ir.I64 {
+		if n.Const(ir.AttrBias).Type.Elem.Kind == ir.I64 {
 			wides++
 		}
-		mul, err := n.Const("mul").Int32()
+		mul, err := n.Const(ir.AttrMul).Int32()
 		require.NoError(t, err)
-		shift, err := n.Const("shift").Int32()
+		shift, err := n.Const(ir.AttrShift).Int32()
 		require.NoError(t, err)
 		const images = 6
 		xs := d.integers(images)
@@ -308,11 +306,11 @@ func TestOperationsFollowTheReals(t *testing.T) {
 				}
 			}
 		}, .5, func(a, b float64) float64 { return a * b }},
-		{ir.Reduce, [][]int{{3, 8}}, []ir.Attr{{Name: "fn", Value: "sum"}, {Name: "axes", Value: []int{1}}}, sum(1), .5, func(a, _ float64) float64 { return a }},
-		{ir.Reduce, [][]int{{3, 8}}, []ir.Attr{{Name: "fn", Value: "mean"}, {Name: "axes", Value: []int{1}}}, sum(1. / 8), .5, func(a, _ float64) float64 { return a }},
+		{ir.Reduce, [][]int{{3, 8}}, []ir.Attr{ir.AttrFn.Is(ir.ReduceSum), ir.AttrAxes.Is([]int{1})}, sum(1), .5, func(a, _ float64) float64 { return a }},
+		{ir.Reduce, [][]int{{3, 8}}, []ir.Attr{ir.AttrFn.Is(ir.ReduceMean), ir.AttrAxes.Is([]int{1})}, sum(1. / 8), .5, func(a, _ float64) float64 { return a }},
 		{ir.Requantize, [][]int{{24}}, nil, each(func(a, _ float64) float64 { return a }), .5, func(a, _ float64) float64 { return a }},
-		{ir.Table, [][]int{{24}}, []ir.Attr{{Name: "fn", Value: "tanh"}}, each(func(a, _ float64) float64 { return math.Tanh(a) }), .5, func(a, _ float64) float64 { return min(a, 1) }},
-		{ir.Table, [][]int{{24}}, []ir.Attr{{Name: "fn", Value: "exp"}}, each(func(a, _ float64) float64 { return math.Exp(a) }), .5, func(a, _ float64) float64 { return max(a, 1) }},
+		{ir.Table, [][]int{{24}}, []ir.Attr{ir.AttrFn.Is("tanh")}, each(func(a, _ float64) float64 { return math.Tanh(a) }), .5, func(a, _ float64) float64 { return min(a, 1) }},
+		{ir.Table, [][]int{{24}}, []ir.Attr{ir.AttrFn.Is("exp")}, each(func(a, _ float64) float64 { return math.Exp(a) }), .5, func(a, _ float64) float64 { return max(a, 1) }},
 	}
 	for k, c := range cases {
 		refused := 0
@@ -383,7 +381,7 @@ func TestRefused(t *testing.T) {
 			d.op(t, ir.Requantize, unit, []*ir.Value{d.input("a", &ir.Range{Lo: 0, Hi: 1e-38}, 4)})
 		},
 		"of 9000000 elements": func(d *drawn) {
-			d.op(t, ir.Reduce, unit, []*ir.Value{d.input("a", unit, 9000000)}, ir.Attr{Name: "fn", Value: "sum"}, ir.Attr{Name: "axes", Value: []int{0}})
+			d.op(t, ir.Reduce, unit, []*ir.Value{d.input("a", unit, 9000000)}, ir.AttrFn.Is(ir.ReduceSum), ir.AttrAxes.Is([]int{0}))
 		},
 	} {
 		d := draw(0)
@@ -407,8 +405,8 @@ func TestFactorsOfDumps(t *testing.T) {
 		unit := &ir.Range{Lo: 0, Hi: 1}
 		n := d.op(t, ir.Requantize, unit, []*ir.Value{d.input("a", unit, 4)})
 		require.NotNil(t, d.lowered(t))
-		n.Const("mul").Data = ir.IntConst("", ir.Of(ir.I32), ir.Shape{1}, []int64{c.mul}).Data
-		n.Const("shift").Data = ir.IntConst("", ir.Of(ir.I32), ir.Shape{1}, []int64{c.shift}).Data
+		n.Const(ir.AttrMul).Data = ir.IntConst("", ir.Of(ir.I32), ir.Shape{1}, []int64{c.mul}).Data
+		n.Const(ir.AttrShift).Data = ir.IntConst("", ir.Of(ir.I32), ir.Shape{1}, []int64{c.shift}).Data
 		if c.isFine {
 			assert.Empty(t, ir.Verify(d.m), "%v", c)
 		} else {

@@ -220,7 +220,7 @@ func New(m *ir.Module, env *pass.Env) *Certificate {
 			Name: n.Name(), Format: w.Type.Elem.String(), Rounding: n.Word(ir.AttrRounding), Weights: w.Type.Shape.Size(),
 			WeightBytes: ir.PackedBytes(w.Type.Elem, w.Type.Shape) + ir.BookBytes(w.Type.Elem), MACs: n.MACs(), Cost: costs[n.Name()],
 		}
-		if s := n.Nums("sparsity"); s != nil {
+		if s := n.Nums(ir.AttrSparsity); s != nil {
 			l.Sparsity = s[0]
 		}
 		for _, t := range m.Tied(n)[1:] {

@@ -3,6 +3,7 @@ package families
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/kernel"
@@ -31,6 +32,14 @@ var Table = []*kernel.Family{
 	&rows.Reduce, &rows.ArgMax, &rows.MatMul, &rows.Softmax,
 }
 
+func init() {
+	ir.AddColumn(ir.Column{Name: "kernel family", Place: "ir/kernel/families/families.go",
+		Needs: func(op ir.Op) bool { return op.Is(ir.Core) },
+		Has: func(op ir.Op) bool {
+			return slices.ContainsFunc(Table, func(f *kernel.Family) bool { return f.Op == op })
+		}})
+}
+
 // Find returns the family of a name, or nil.
 func Find(name string) *kernel.Family {
 	for _, f := range Table {
@@ -43,9 +52,9 @@ func Find(name string) *kernel.Family {
 
 // Restore is the plan of a planned node.
 func Restore(n *ir.Node, t *processor.Target) (kernel.Plan, error) {
-	f := Find(n.Word("impl"))
+	f := Find(n.Named(ir.AttrImpl))
 	if f == nil || f.Op != n.Op {
-		return nil, fmt.Errorf("no kernel %q computes %s", n.Word("impl"), n.Op)
+		return nil, fmt.Errorf("no kernel %q computes %s", n.Named(ir.AttrImpl), n.Op)
 	}
 	return f.Restore(n, t)
 }
