@@ -27,7 +27,7 @@ func Write(m *ir.Module, i Interface) (*loop.Program, error) {
 	for k, n := range m.Ops {
 		plan, err := families.Restore(n, t)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", n.Name(), err)
+			return nil, err
 		}
 		f, err := net.Layer(fmt.Sprintf("%s_layer%d", i.Prefix, k), n, plan.Emit)
 		if err != nil {

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/ir/kernel"
 	"github.com/dnnc/dnnc/ir/kernel/decode"
 	"github.com/dnnc/dnnc/ir/kernel/depthwise"
@@ -50,11 +51,22 @@ func Find(name string) *kernel.Family {
 	return nil
 }
 
-// Restore is the plan of a planned node.
+// Restore is the plan of a planned node. Attributes that are no plan of the node's
+// family, as a hand leaves them in a dump, are a diagnostic.
 func Restore(n *ir.Node, t *processor.Target) (kernel.Plan, error) {
-	f := Find(n.Named(ir.AttrImpl))
+	name := n.Named(ir.AttrImpl)
+	f := Find(name)
 	if f == nil || f.Op != n.Op {
-		return nil, fmt.Errorf("no kernel %q computes %s", n.Named(ir.AttrImpl), n.Op)
+		return nil, foreign(n, fmt.Errorf("no kernel %q computes %s", name, n.Op))
 	}
-	return f.Restore(n, t)
+	p, err := f.Restore(n, t)
+	if err != nil {
+		return nil, foreign(n, err)
+	}
+	return p, nil
+}
+
+func foreign(n *ir.Node, err error) error {
+	return diag.New(n.Pos, diag.BadValue, "%s: %v", n.Name(), err).
+		WithHelp("-start-after fuse-pool selects kernels and plans memory anew")
 }
