@@ -5,6 +5,7 @@ package kernel
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/kernel/emit"
@@ -49,10 +50,13 @@ type Plan interface {
 type Packer interface {
 	Plan
 	// Pack lays the codes of the layer's weights out as the kernel reads them. Together
-	// they are ir.PackedBytes long, which budgets count, or fewer: a plane of codes that lie
-	// one after the other rounds up to whole bytes once, not plane by plane.
+	// they are ir.PackedBytes long, which budgets count, but for what rounds up to whole
+	// bytes: a family may have other planes than the format, and Slack bytes more or fewer.
 	Pack(l Layer) ([][]byte, error)
 }
+
+// Slack is the most by which the bytes of Pack differ from ir.PackedBytes.
+const Slack = 3
 
 // Attrs are the attributes of a plan.
 type Attrs struct {
@@ -101,6 +105,9 @@ func (f *Family) Restore(n *ir.Node, t *processor.Target) (Plan, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", f.Name, err)
 	}
+	if a := p.Attrs(); !slices.Equal(a.Tile, n.Ints(ir.AttrTile)) || a.Product != product(n) {
+		return nil, fmt.Errorf("%s: product %q and tile %v, where the plan has %q and %v", f.Name, product(n), n.Ints(ir.AttrTile), a.Product, a.Tile)
+	}
 	have := 0
 	if n.Op.Takes(ir.AttrScratch) && n.Has(ir.AttrScratch) {
 		have = n.Ints(ir.AttrScratch)[1]
@@ -109,6 +116,14 @@ func (f *Family) Restore(n *ir.Node, t *processor.Target) (Plan, error) {
 		return nil, fmt.Errorf("%s: scratch of %d bytes, where tile %v takes %d", f.Name, have, n.Ints(ir.AttrTile), want)
 	}
 	return p, nil
+}
+
+// product is the product that a node's attributes name, "" for none.
+func product(n *ir.Node) string {
+	if !n.Op.Takes(ir.AttrMultiply) {
+		return ""
+	}
+	return n.Named(ir.AttrMultiply)
 }
 
 // Assign has the family compute a node by a plan: it writes the plan's attributes.
