@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -12,11 +13,23 @@ import (
 	"github.com/dnnc/dnnc/passes"
 )
 
-// TestReadmeNamesWhatThereIs: flags and passes that README, help and manual name exist.
-func TestReadmeNamesWhatThereIs(t *testing.T) {
-	raw, err := os.ReadFile("../../README.md")
+// documents name flags, passes and files in prose.
+var documents = []string{"README.md", "RESULTS.md", "HACKING.md", "cmd/dnnc/README.md", "frontend/README.md", "codegen/README.md", "ir/README.md", "passes/README.md", "runtime/README.md"}
+
+// read is the text of a document.
+func read(t *testing.T, path string) string {
+	t.Helper()
+	raw, err := os.ReadFile(filepath.Join("../..", path))
 	require.NoError(t, err)
-	readme := string(raw)
+	return string(raw)
+}
+
+// TestReadmeNamesWhatThereIs: flags and passes that documents, help and manual name exist.
+func TestReadmeNamesWhatThereIs(t *testing.T) {
+	readme := ""
+	for _, path := range documents {
+		readme += read(t, path) + "\n"
+	}
 	_, _, help := dnnc(t, "-help")
 	flags := map[string]bool{}
 	for _, m := range regexp.MustCompile(`(?m)^  -(\S+)`).FindAllStringSubmatch(help, -1) {
@@ -55,4 +68,30 @@ func TestReadmeNamesWhatThereIs(t *testing.T) {
 		}
 	}
 	assert.Greater(t, found, 8)
+}
+
+// TestReadmeIsShort: the first document that a user sees stays short.
+func TestReadmeIsShort(t *testing.T) {
+	assert.LessOrEqual(t, strings.Count(read(t, "README.md"), "\n"), 150)
+}
+
+// TestDocumentsNameFilesThatExist: relative links, and paths in backquotes that begin with a
+// folder of the repository.
+func TestDocumentsNameFilesThatExist(t *testing.T) {
+	links, paths := 0, 0
+	for _, document := range documents {
+		text := read(t, document)
+		for _, m := range regexp.MustCompile(`\]\(([^)#:]+)(?:#[^)]*)?\)`).FindAllStringSubmatch(text, -1) {
+			_, err := os.Stat(filepath.Join("../..", filepath.Dir(document), m[1]))
+			assert.NoError(t, err, "%s links to %s", document, m[1])
+			links++
+		}
+		for _, m := range regexp.MustCompile("`((?:ir|passes|codegen|frontend|runtime|cmd|testdata)/[\\w./-]*)`").FindAllStringSubmatch(text, -1) {
+			_, err := os.Stat(filepath.Join("../..", m[1]))
+			assert.NoError(t, err, "%s names %s", document, m[1])
+			paths++
+		}
+	}
+	assert.Greater(t, links, 20)
+	assert.Greater(t, paths, 60)
 }

@@ -21,6 +21,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
+	"github.com/dnnc/dnnc/cmd/internal/markers"
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/runtime/data"
 	"github.com/dnnc/dnnc/runtime/measure"
@@ -422,8 +423,16 @@ func TestBits(t *testing.T) {
 	assert.Error(t, err)
 }
 
+// TestResultsHavePlaceForTheSummary: make experiments writes RESULTS.md.
+func TestResultsHavePlaceForTheSummary(t *testing.T) {
+	text, err := os.ReadFile("../../../../RESULTS.md")
+	require.NoError(t, err)
+	_, err = markers.Replace(text, begin, end, "")
+	assert.NoError(t, err)
+}
+
 func TestReadme(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "README.md")
+	path := filepath.Join(t.TempDir(), "RESULTS.md")
 	d := &document{Opening: []string{"Q* one.", "Two.", "Three."}, Warnings: []string{"Left out: it."}, Origin: "`dnnc experiment`", Day: "2026-02-03", Summary: table{Head: []string{"a", "b"}, Rows: [][]figure{{{Text: "x"}, {Text: "1", Small: "[0, 2]"}}}}}
 	require.NoError(t, os.WriteFile(path, []byte("head\n"+begin+"\nstale\n"+end+"\ntail\n"), 0o644))
 	require.NoError(t, refresh(path, d))

@@ -274,7 +274,7 @@ func perform(ctx context.Context, o driver.Options, list []*Experiment, command 
 	return nil
 }
 
-// publish writes the page, the seconds of the steps, and the summary of a README.
+// publish writes the page, the seconds of the steps, and the summary in the document of -readme.
 func publish(o driver.Options, out string, doc *document, took map[string]float64) error {
 	var page bytes.Buffer
 	if err := doc.html(&page); err != nil {
