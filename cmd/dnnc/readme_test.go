@@ -95,3 +95,17 @@ func TestDocumentsNameFilesThatExist(t *testing.T) {
 	assert.Greater(t, links, 20)
 	assert.Greater(t, paths, 60)
 }
+
+// TestReadmeExampleCompiles: the program of the README fits the header that dnnc writes.
+func TestReadmeExampleCompiles(t *testing.T) {
+	need(t, "gcc")
+	_, rest, ok := strings.Cut(read(t, "README.md"), "    #include")
+	require.True(t, ok)
+	program, _, ok := strings.Cut("    #include"+rest, "\n\nProve")
+	require.True(t, ok)
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "main.c"), []byte(strings.ReplaceAll(program, "\n    ", "\n")[4:]+"\n"), 0o644))
+	code, _, stderr := dnnc(t, "-images", "16", lenet, "-target", "armv6m", "-emit", "c", "-o", filepath.Join(dir, "lenet5.c"))
+	require.Zero(t, code, stderr)
+	runIn(t, dir, "gcc", "-std=c11", "-Wall", "-Wextra", "-Werror", "-c", "main.c")
+}

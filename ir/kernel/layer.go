@@ -118,7 +118,7 @@ func Divisors(n int) (list []int) {
 }
 
 // Instructions of what surrounds the products of several families, fitted to counts
-// under the emulator (families.TestCyclesAreNearCounts).
+// under the emulator (TestCyclesAreNearCounts in passes/machine).
 const (
 	PerOutput = 13. // a sum requantized and stored, its share of a tile's set-up
 	PerTap    = 22. // of a window: its bounds and addresses
