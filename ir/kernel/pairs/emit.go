@@ -11,8 +11,8 @@ import (
 )
 
 // pairKernel writes convolutions whose codes look up the sums of two pixels in a word, a
-// few words at once: Plan says how tables lie. The result comes in tiles, and
-// groups of inputs in blocks; sums wait in scratch until all groups are added.
+// few words at once; Plan describes the tables. The result is computed in blocks, from one
+// block of groups after the other; sums stay in scratch until all groups are added.
 type pairKernel struct {
 	g         *emit.Generator
 	w         geometry.Window
@@ -109,8 +109,8 @@ func (p Plan) Pack(l kernel.Layer) (planes [][]byte, err error) {
 	return planes, nil
 }
 
-// Emit tabulates and looks up: tile of the result after tile, block of groups after
-// block.
+// Emit fills the tables and looks up, for one block of the result after the other, and
+// within it for one block of groups after the other.
 func (p Plan) Emit(g *emit.Generator) error {
 	k, err := newPairs(g, p)
 	if err != nil {

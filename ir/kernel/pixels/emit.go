@@ -127,8 +127,8 @@ func (p Plan) Pack(l kernel.Layer) (planes [][]byte, err error) {
 	return planes, nil
 }
 
-// Emit tabulates, decodes and looks up: block of rows after block, block of
-// groups after block.
+// Emit fills the tables, decodes the codes and looks up, for one block of rows after the
+// other, and within it for one block of groups after the other.
 func (p Plan) Emit(g *emit.Generator) error {
 	k, err := newPixels(g, p)
 	if err != nil {
