@@ -44,7 +44,7 @@ import (
 
 // conformance is its cases: shapes that divide by nothing and by everything, every
 // kind of padding, strides, groups, dilations, kernels that are not square, and
-// what stands behind a convolution. A case without a result only serves others.
+// what follows a convolution. A case without a result only serves others.
 var conformance = []struct {
 	name, text     string
 	weight, result ir.Shape
@@ -178,7 +178,7 @@ func lay(n *ir.Node, tgt *processor.Target, f *kernel.Family, product string, ti
 	return p, true
 }
 
-// plan lists what a run of the suite covers: every target in every format behind
+// plan lists what a run of the suite covers: every target in every format with
 // DNNC_FULL, else one target of each kind of code in 8 bits and in one of the other
 // formats, each with another one; two targets when it must be short.
 func plan() (names []string, formatsOf func(i int) []string) {
@@ -206,7 +206,7 @@ func TestConformance(t *testing.T) {
 					conformEvaluator(t, m, in, out)
 					conformObject(t, m, tgt, in, out)
 				})
-				// Families that are not preferred: on two targets, behind DNNC_FULL on all.
+				// Families that are not preferred: on two targets, with DNNC_FULL on all.
 				if os.Getenv("DNNC_FULL") == "" && (i > 1 || format != "i8") {
 					continue
 				}

@@ -173,7 +173,7 @@ func Find(name string) (*Target, error) {
 	if after, ok := strings.CutPrefix(rest, ":"); ok {
 		cpu, features = after, ""
 		// Processors' names have hyphens: a feature begins at a plus, or at the
-		// hyphen behind the longest processor's name.
+		// hyphen after the longest processor's name.
 		if i := strings.IndexByte(after, '+'); i >= 0 {
 			cpu, features = after[:i], after[i:]
 		}

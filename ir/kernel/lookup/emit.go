@@ -134,7 +134,7 @@ func together(codes []byte, n, bits int) []byte {
 	return out
 }
 
-// pack lays codes out one behind the other, part after part: of a tile those of all
+// pack lays codes out contiguously, part after part: of a tile those of all
 // its channels for one step, then for the next. They are whole bytes in all but the
 // last part, of single channels.
 func (k *lookup) pack(codes []byte) []byte {

@@ -173,7 +173,7 @@ func wholeInputs(m *Product, k int) int {
 // decodedBytes is the bytes of a row of k codes, decoded.
 func decodedBytes(m *Product, k int) int { return wholeInputs(m, k) * m.DecodedBits() / 8 }
 
-// decodedAt is the byte of the decoded codes behind the columns of some pixels.
+// decodedAt is the byte of the decoded codes after the columns of some pixels.
 func decodedAt(m *Product, k, pixels int) int {
 	return (pixels*columnBytes(m, k) + m.Word - 1) / m.Word * m.Word
 }

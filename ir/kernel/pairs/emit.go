@@ -67,7 +67,7 @@ func newPairs(g *emit.Generator, p Plan) (*pairKernel, error) {
 }
 
 // weightSum is the sum of the weights that the codes of an output channel, the first
-// ones, stand for: all of them, for padding and channels behind the last are there as
+// ones, stand for: all of them, for padding and channels after the last are there as
 // the zero point.
 func (k *pairKernel) weightSum(codes, table []byte) (sum int64) {
 	p, bits := k.p, int(k.elem.Bits)
@@ -176,7 +176,7 @@ func (k *pairKernel) begin() {
 func (k *pairKernel) outside() int { return k.g.Node.Args[0].Type.Quant.Zero * (1 + 1<<16) }
 
 // fill writes the function that puts a group of input channels into scratch, each by
-// itself; what is outside of the image is the zero point, and so are channels behind
+// itself; what is outside of the image is the zero point, and so are channels after
 // the last. Its integers are the first row, column and channel.
 func (k *pairKernel) fill() *loop.Func {
 	g, p, w := k.g, k.p, k.w
@@ -436,7 +436,7 @@ func (k *pairKernel) tile(at *loop.Cursor, first, entry loop.Expr, sums *loop.Cu
 }
 
 // tap adds the entries of a tap's codes of a step to a tile's sums; added is called
-// behind each code. The tap is one of its row where rows of taps are chunks.
+// after each code. The tap is one of its row where rows of taps are chunks.
 func (k *pairKernel) tap(table *loop.Cursor, ws []*loop.Cursor, size loop.Expr, acc []*loop.Var, tap int, added func()) {
 	b, p := k.g.B, k.p
 	at := 4 * (tap/k.w.KW*k.w.DilH*p.Row + tap%k.w.KW*k.w.DilW)

@@ -136,7 +136,7 @@ func read(l kernel.Layer, tile []int) (p Plan, ok bool) {
 	return layout(l, [5]int(tile), reachOf(l, tile[3]))
 }
 
-// maxChunk is the codes that are looked up one behind the other in code.
+// maxChunk is the upper bound on the look-ups that are unrolled.
 const maxChunk = 18
 
 // layout lays a layer out for a tile of rows, columns, groups, inputs of a code and
@@ -173,7 +173,7 @@ func layout(l kernel.Layer, tile [5]int, reach reach) (p Plan, ok bool) {
 	p.Row = p.Cols + (s[3]-1)*dilation[1]
 	p.TableRows = p.Half + (s[2]-1)*dilation[0]
 	p.Pitch = (p.Cols + p.Wide - 1) / p.Wide * p.Wide
-	// The last tile of the last row may go on behind it.
+	// The last tile of the last row may extend past the row.
 	p.Length = p.TableRows*p.Row + p.Pitch - p.Cols
 	p.cycles = p.estimate(e, costOf(l.Target))
 	return p, true

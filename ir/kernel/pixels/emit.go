@@ -184,7 +184,7 @@ func (p Plan) Emit(g *emit.Generator) error {
 
 // fill writes the function that puts a chunk of input channels into scratch, each
 // by itself, as differences from the zero point; what is outside of the image is 0, or
-// the channel's padding, and channels behind the last are 0. Its integers are the first row and the first
+// the channel's padding, and channels after the last are 0. Its integers are the first row and the first
 // channel.
 func (k *pixels) fill() *loop.Func {
 	g, p, w := k.g, k.p, k.w
