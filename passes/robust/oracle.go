@@ -13,8 +13,8 @@ import (
 // processor. The search compares the answers and knows no more. A runner measures them;
 // tests take them from a table. Layers are numbered as in ir.Module.Layers.
 type oracle interface {
-	// prepare runs the float network on the judged images, once. It comes before all
-	// others but joint, retention and cycles.
+	// prepare runs the float network on the judged images, once: before alone, macs and
+	// assignments.
 	prepare(ctx context.Context) error
 	// walk visits the layers that are needed, in order, with what it takes to round them
 	// on data.

@@ -138,8 +138,10 @@ func (s *Search) estimate(bytes int) *Plan {
 			}
 		}
 		for f, e := range row {
-			c := s.loss(e.cost)
-			if e.images == 0 {
+			var c float64
+			if e.images > 0 {
+				c = s.loss(e.cost)
+			} else {
 				c = math.Exp(line(x, y, s.bits(l, f)))
 			}
 			filled[l] = append(filled[l], s.choice(l, f, c))
