@@ -8,7 +8,7 @@ TEST_PACKAGES = gcc g++ libc6-dev gcc-arm-linux-gnueabihf libc6-dev-armhf-cross 
 	qemu-system-arm gcc-arm-none-eabi libnewlib-arm-none-eabi clang-19 cmake ninja-build pkg-config neovim zsh fish
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: all demo dist experiments peers test test-full matrix bench results check tools test-tools clean FORCE
+.PHONY: all demo dist experiments peers test test-full matrix bench results same check tools test-tools clean FORCE
 
 all: bin/dnnc
 
@@ -52,7 +52,7 @@ test-full: test-tools
 	@.ci/install dataset-fashion-mnist
 	DNNC_FULL=1 $(GO) test -v -timeout 60m -run "FullVerify|FullAccuracy|Killed" ./cmd/dnnc
 	DNNC_FULL=1 $(GO) test -v -timeout 120m -run ParsersWithstand ./cmd/dnnc
-	DNNC_FULL=1 $(GO) test -timeout 90m -run Conformance ./codegen/kernel
+	DNNC_FULL=1 $(GO) test -timeout 90m -run Conformance ./codegen/network
 	$(call fuzz,1m)
 
 # Every format on every target in whole networks, 20 inputs each: 768 combinations,
@@ -82,6 +82,13 @@ peers: bin/dnnc
 	bin/peers/python/bin/python testdata/peers/tflite_cases.py bin/peers/tflite $(TFLITE_CASES)
 	bin/dnnc conformance bin/peers/onnx
 	bin/dnnc conformance bin/peers/tflite
+
+# Proof that a change of structure changes no output: the working tree's dnnc against
+# a revision's, in every network, format and target: BASE=rev [ONLY=regexp]
+# [SAME="-sample 300"]; cmd/same/main.go says more.
+same:
+	@test -n "$(BASE)" || { echo "set BASE to the revision to compare with: make same BASE=main" >&2; exit 2; }
+	$(GO) run ./cmd/same -base "$(BASE)" -only '$(ONLY)' $(SAME)
 
 # What a release consists of: static binaries, checksums, licences, a bill of materials.
 dist:

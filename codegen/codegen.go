@@ -6,11 +6,12 @@ import (
 	"fmt"
 
 	"github.com/dnnc/dnnc/codegen/c"
-	"github.com/dnnc/dnnc/codegen/kernel"
 	"github.com/dnnc/dnnc/codegen/llvm"
-	"github.com/dnnc/dnnc/codegen/loop"
+	"github.com/dnnc/dnnc/codegen/network"
 	"github.com/dnnc/dnnc/ir"
-	"github.com/dnnc/dnnc/ir/target"
+	"github.com/dnnc/dnnc/ir/loop"
+	"github.com/dnnc/dnnc/ir/processor"
+	"github.com/dnnc/dnnc/ir/quote"
 	"github.com/dnnc/dnnc/ir/version"
 )
 
@@ -24,10 +25,10 @@ type Interface struct {
 	Lend    bool   // the caller lends the weights
 }
 
-// program is the loop program of a planned module, with its content hash and its
+// written is the loop program of a planned module, with its content hash and its
 // versions as strings that a firmware can read back.
-func program(m *ir.Module, i Interface) (*loop.Program, error) {
-	p, err := kernel.Program(m, kernel.Interface{Prefix: i.Prefix, Hooks: i.Hooks, Lend: i.Lend})
+func written(m *ir.Module, i Interface) (*loop.Program, error) {
+	p, err := network.Write(m, network.Interface{Prefix: i.Prefix, Hooks: i.Hooks, Lend: i.Lend})
 	if err != nil {
 		return nil, err
 	}
@@ -51,7 +52,7 @@ const about = "dnnc " + version.Compiler + ", C interface " + version.Interface
 // Lent is the weights that the caller lends, in one block; nothing unless the
 // interface says so.
 func Lent(m *ir.Module, i Interface) ([]byte, error) {
-	p, err := program(m, i)
+	p, err := written(m, i)
 	if err != nil {
 		return nil, err
 	}
@@ -59,8 +60,8 @@ func Lent(m *ir.Module, i Interface) ([]byte, error) {
 }
 
 // LLVM prints the textual IR of a planned module.
-func LLVM(m *ir.Module, i Interface, t *target.Target) (string, error) {
-	p, err := program(m, i)
+func LLVM(m *ir.Module, i Interface, t *processor.Target) (string, error) {
+	p, err := written(m, i)
 	if err != nil {
 		return "", err
 	}
@@ -69,8 +70,8 @@ func LLVM(m *ir.Module, i Interface, t *target.Target) (string, error) {
 
 // Text is the textual IR of a planned module for llvm.Object: without large weights,
 // which lie beside it.
-func Text(m *ir.Module, i Interface, t *target.Target) (llvm.Text, error) {
-	p, err := program(m, i)
+func Text(m *ir.Module, i Interface, t *processor.Target) (llvm.Text, error) {
+	p, err := written(m, i)
 	if err != nil {
 		return llvm.Text{}, err
 	}
@@ -79,9 +80,9 @@ func Text(m *ir.Module, i Interface, t *target.Target) (llvm.Text, error) {
 
 // C prints a planned module as one portable C file.
 func C(m *ir.Module, i Interface) (string, error) {
-	p, err := program(m, i)
+	p, err := written(m, i)
 	if err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("/* %s, compiled by dnnc. Content %s. */\n%s", m.Name, i.Content, c.Print(p)), nil
+	return fmt.Sprintf("/* %s, compiled by dnnc. Content %s. */\n%s", quote.CComment(m.Name), i.Content, c.Print(p)), nil
 }

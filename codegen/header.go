@@ -5,18 +5,20 @@ import (
 	_ "embed"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"text/template"
 
-	"github.com/dnnc/dnnc/codegen/kernel"
+	"github.com/dnnc/dnnc/codegen/network"
 	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/quote"
 	"github.com/dnnc/dnnc/ir/version"
 )
 
 //go:embed header.h.tmpl
 var headerText string
 
-var header = template.Must(template.New("header").Parse(headerText))
+var header = template.Must(template.New("header").Funcs(template.FuncMap{"quote": quote.CString, "comment": quote.CComment}).Parse(headerText))
 
 // tensor is an input or an output as the header tells of it.
 type tensor struct {
@@ -36,15 +38,17 @@ type tensor struct {
 func Header(m *ir.Module, i Interface) (string, error) {
 	data := struct {
 		Interface
-		Network, Up                 string
+		Network, Up, Guard          string
 		Arena                       ir.Arena
 		Steps                       []string
 		StepBytes, Lent             int
 		ContentBytes, AboutBytes    int
 		About, Major, Minor, Params string
 		Inputs, Outputs             []tensor
-	}{Interface: i, Network: m.Name, Up: strings.ToUpper(i.Prefix), Arena: m.Arena, StepBytes: kernel.StepState(m) + kernel.StepStateBytes,
+	}{Interface: i, Network: m.Name, Up: strings.ToUpper(i.Prefix), Arena: m.Arena, StepBytes: network.StepState(m) + network.StepStateBytes,
 		ContentBytes: len(i.Content) + 1, About: about, AboutBytes: len(about) + 1}
+	// Of one object: another network's header is told, also one whose name differs in case only.
+	data.Guard = fmt.Sprintf("%s_%.16s_H", data.Up, strings.ToUpper(i.Content))
 	numbers := strings.Split(version.Interface, ".")
 	data.Major, data.Minor = numbers[0], numbers[1]
 	for _, n := range m.Ops {
@@ -62,7 +66,7 @@ func Header(m *ir.Module, i Interface) (string, error) {
 				t.Macro, t.Function = fmt.Sprintf("%s%d", t.Macro, k), fmt.Sprintf("%s_%s%d", i.Prefix, role, k)
 			}
 			list = append(list, t)
-			params = append(params, qualifier+t.C+" *"+parameter(v.Name, taken))
+			params = append(params, qualifier+t.C+" *"+parameter(v.Name, data.Up, taken))
 		}
 		return list
 	}
@@ -82,14 +86,28 @@ func Header(m *ir.Module, i Interface) (string, error) {
 	return b.String(), err
 }
 
-// keywords are words of C and C++ that a value of a network may be named like.
-const keywords = " alignas alignof and asm auto bool break case catch char class const constexpr continue default delete do double else enum explicit export extern false float for friend goto if inline int int8_t long mutable namespace new not nullptr operator or private protected public register restrict return short signed sizeof static struct switch template this throw true try typedef typename union unsigned using virtual void volatile while xor "
+// words of C and C++, of the types that the header uses, and those that compilers define as
+// macros, which a value of a network may be named like.
+var words = strings.Fields(`
+	alignas alignof and and_eq asm auto bitand bitor bool break case catch char char16_t char32_t char8_t class compl concept const
+	const_cast consteval constexpr constinit continue co_await co_return co_yield decltype default delete do double dynamic_cast else enum
+	explicit export extern false float for friend goto if inline int long mutable namespace new noexcept not not_eq nullptr operator or
+	or_eq private protected public register reinterpret_cast requires restrict return short signed sizeof static static_assert static_cast
+	struct switch template this thread_local throw true try typedef typeid typename typeof typeof_unqual union unsigned using virtual void
+	volatile wchar_t while xor xor_eq
+	int8_t int16_t int32_t int64_t uint8_t uint16_t uint32_t uint64_t
+	arm far i386 huge interrupt linux mips near pascal sparc unix`)
 
 // parameter is the name of a pointer of the run function: the value's, which no other
-// parameter has.
-func parameter(name string, taken map[string]bool) string {
-	name = strings.ReplaceAll(name, ".", "_")
-	for taken[name] || strings.Contains(keywords, " "+name+" ") {
+// parameter has, and no macro. Macros of this header and of others have capitals alone,
+// reserved names begin with an underscore; neither ends in one.
+func parameter(name, up string, taken map[string]bool) string {
+	name = strings.NewReplacer(".", "_", "-", "_").Replace(name)
+	isMacro := strings.ToUpper(name) == name || strings.HasPrefix(name, "_") || strings.HasPrefix(name, up+"_")
+	if isMacro {
+		name += "_"
+	}
+	for taken[name] || slices.Contains(words, name) {
 		name += "_"
 	}
 	taken[name] = true

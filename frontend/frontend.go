@@ -5,17 +5,20 @@ package frontend
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
+	"io/fs"
 	"math"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
+	"github.com/dnnc/dnnc/frontend/dataset"
 	"github.com/dnnc/dnnc/frontend/syntax"
 	"github.com/dnnc/dnnc/frontend/weights"
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/runtime/input"
 )
 
 // Options are what a user may change about loading.
@@ -26,22 +29,29 @@ type Options struct {
 
 // Load reads the network at path and opens its tensors files.
 func Load(path string, opt Options) (*ir.Module, error) {
-	info, err := os.Stat(path)
-	if err == nil && info.Size() > syntax.MaxBytes {
-		return nil, diag.New(diag.Pos{File: path, Line: 1, Col: 1}, diag.Limit, "the source has %d bytes, more than %d", info.Size(), syntax.MaxBytes).
-			WithHelp("weights belong into a tensors file")
-	}
-	src, err := os.ReadFile(path)
+	src, err := ReadSource(path)
 	if err != nil {
-		return nil, diag.New(diag.Pos{File: path}, diag.BadFile, "%v", reason(err))
+		return nil, err
 	}
 	return Parse(path, src, opt)
+}
+
+// ReadSource reads the text of a network.
+func ReadSource(path string) ([]byte, error) {
+	src, err := input.Read(path, syntax.MaxBytes)
+	switch {
+	case errors.Is(err, input.ErrLarge):
+		return nil, diag.New(diag.Pos{File: path, Line: 1, Col: 1}, diag.Limit, "%v", reason(err)).WithHelp("weights belong into a tensors file")
+	case err != nil:
+		return nil, diag.New(diag.Pos{File: path}, diag.BadFile, "%v", reason(err))
+	}
+	return src, nil
 }
 
 // reason is an error of the file system without the path, which the position
 // tells already.
 func reason(err error) error {
-	if p, ok := err.(*os.PathError); ok {
+	if p, ok := err.(*fs.PathError); ok {
 		return p.Err
 	}
 	return err
@@ -115,7 +125,7 @@ func (r *resolver) statement(s syntax.Stmt) {
 	case *syntax.Data:
 		for _, d := range s.Sets {
 			path := syntax.Unquote(d.Path)
-			r.inside(syntax.At(d.Pos), path)
+			r.dataInside(syntax.At(d.Pos), path)
 			if d.Role == "test" {
 				r.m.Test = path
 			} else {
@@ -155,12 +165,27 @@ func (r *resolver) statement(s syntax.Stmt) {
 
 // inside reports a path that leaves the folder of the text.
 func (r *resolver) inside(pos diag.Pos, path string) bool {
-	if r.opt.AllowOutside || filepath.IsLocal(path) {
+	if r.opt.AllowOutside {
 		return true
 	}
-	r.list.Add(pos, diag.BadPath, "%q leaves the folder of the network", path).
-		WithHelp("move the file beside the network, or pass -allow-outside")
-	return false
+	if _, err := input.Inside(r.dir, path); err != nil {
+		r.list.Add(pos, diag.BadPath, "%q %v of the network", path, err).
+			WithHelp("move the file beside the network, or pass -allow-outside")
+		return false
+	}
+	return true
+}
+
+// dataInside is inside of a data set: its files, its labels and its pictures.
+func (r *resolver) dataInside(pos diag.Pos, path string) {
+	if !r.inside(pos, path) || r.opt.AllowOutside {
+		return
+	}
+	for _, p := range dataset.Paths(r.path(path))[1:] {
+		if rel, err := filepath.Rel(r.dir, p); err == nil && !r.inside(pos, rel) {
+			return
+		}
+	}
 }
 
 func (r *resolver) path(p string) string {
@@ -177,7 +202,11 @@ func (r *resolver) tensors(s *syntax.Tensors) {
 	}
 	t := ir.TensorsFile{Path: path, SHA256: syntax.Unquote(s.SHA256), Pos: pos}
 	r.m.Tensors = append(r.m.Tensors, t)
-	f, err := weights.Open(r.path(path))
+	full := r.path(path)
+	if !r.opt.AllowOutside {
+		full, _ = input.Inside(r.dir, path) // with links resolved, as it was checked
+	}
+	f, err := weights.Open(full)
 	if err != nil {
 		r.list.Add(pos, diag.BadFile, "%s: %v", path, reason(err))
 		return

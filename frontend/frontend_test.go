@@ -1,13 +1,16 @@
 package frontend
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/dnnc/dnnc/frontend/weights"
 	"github.com/dnnc/dnnc/ir"
 )
 
@@ -79,4 +82,43 @@ func TestFilesAreChecked(t *testing.T) {
 	assert.ErrorContains(t, err, "leaves the folder")
 	_, err = Load(filepath.Join(dir, "none.dnn"), Options{})
 	assert.ErrorContains(t, err, "no such file")
+}
+
+// TestFilesOfATextLieInItsFolder: neither a path nor a link leads out of it, and none
+// hangs or reads a device.
+func TestFilesOfATextLieInItsFolder(t *testing.T) {
+	root := t.TempDir()
+	dir, out := filepath.Join(root, "net"), filepath.Join(root, "out")
+	for _, d := range []string{dir, out, filepath.Join(dir, "pictures"), filepath.Join(dir, "sub")} {
+		require.NoError(t, os.MkdirAll(d, 0o700))
+	}
+	var b bytes.Buffer
+	require.NoError(t, weights.WriteSafetensors(&b, nil))
+	for _, p := range []string{filepath.Join(out, "w.safetensors"), filepath.Join(dir, "sub", "w.safetensors"), filepath.Join(dir, "t-images-idx3-ubyte")} {
+		require.NoError(t, os.WriteFile(p, b.Bytes(), 0o600))
+	}
+	for name, to := range map[string]string{"link.safetensors": "../out/w.safetensors", "folder": "../out", "inner.safetensors": "sub/w.safetensors", "zero": "/dev/zero", "t-labels-idx1-ubyte": "../out/w.safetensors", "pictures/a.png": "../../out/w.safetensors"} {
+		require.NoError(t, os.Symlink(to, filepath.Join(dir, name)))
+	}
+	const body = "network n(a: f32[2,4,4] in [0,1]) -> f32[2,4,4] {\n s = relu(a)\n return s\n}\n"
+	path := filepath.Join(dir, "n.dnn")
+	for line, want := range map[string]string{
+		`tensors "inner.safetensors"`: "", `tensors "sub/w.safetensors"`: "",
+		`tensors "link.safetensors"`: `"link.safetensors" is a link that leaves the folder of the network`, `tensors "folder/w.safetensors"`: "is a link that leaves", `tensors "zero"`: "is a link that leaves", `tensors "../out/w.safetensors"`: "leaves the folder", `tensors "sub"`: "a folder, not a regular file",
+		`data test "link.safetensors"`: "is a link that leaves", `data test "t-images-idx3-ubyte"`: `"t-labels-idx1-ubyte" is a link that leaves`, `data calibration "pictures"`: "is a link that leaves", `data test "none"`: "",
+	} {
+		require.NoError(t, os.WriteFile(path, []byte(line+"\n"+body), 0o600))
+		_, err := Load(path, Options{})
+		if want == "" {
+			assert.NoError(t, err, line)
+			continue
+		}
+		if assert.ErrorContains(t, err, want, line) {
+			assert.ErrorContains(t, err, "n.dnn:1:")
+		}
+		if strings.Contains(want, "leaves") && !strings.Contains(line, "zero") {
+			_, err = Load(path, Options{AllowOutside: true})
+			assert.NoError(t, err, line)
+		}
+	}
 }

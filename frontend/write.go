@@ -7,6 +7,7 @@ import (
 
 	"github.com/dnnc/dnnc/frontend/weights"
 	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/runtime/input"
 )
 
 // Dump is a module as a text and the tensors file that it refers to, which is made
@@ -32,6 +33,18 @@ func NewDump(m *ir.Module) (*Dump, error) {
 	c.Tensors = []ir.TensorsFile{{Path: d.TensorsName, SHA256: hash}}
 	d.Text = []byte(c.String())
 	return d, nil
+}
+
+// Holds reports whether a file is the tensors file already.
+func (d *Dump) Holds(path string) bool {
+	f, err := input.Open(path)
+	if err != nil {
+		return false
+	}
+	defer f.Close()
+	h := sha256.New()
+	_, err = io.Copy(h, f)
+	return err == nil && hex.EncodeToString(h.Sum(nil)) == d.m.Tensors[0].SHA256
 }
 
 // WriteTensors writes the tensors file.

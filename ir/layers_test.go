@@ -15,18 +15,25 @@ const module = "github.com/dnnc/dnnc/"
 // layers are the packages from the lowest up. A package imports packages above
 // itself in this list; and the three wings never import each other.
 var layers = []string{
-	"ir/version", "ir/diag", "ir", "ir/target",
-	"runtime/replace", "runtime/mapped", "runtime/kernels", "runtime/parallel", "runtime/gemm", "runtime/data", "runtime/interp", "runtime/disturb", "runtime/measure", "runtime/emu",
+	"ir/version", "ir/parallel", "ir/diag", "ir/quote", "ir", "ir/geometry", "ir/processor", "ir/loop",
+	"ir/kernel/emit", "ir/kernel", "ir/kernel/decode", "ir/kernel/depthwise", "ir/kernel/elements", "ir/kernel/lookup", "ir/kernel/micro", "ir/kernel/moves", "ir/kernel/pairs", "ir/kernel/pixels", "ir/kernel/pool", "ir/kernel/rows", "ir/kernel/tile", "ir/kernel/families",
+	"runtime/replace", "runtime/input", "runtime/kernels", "runtime/gemm", "runtime/data", "runtime/interp", "runtime/disturb", "runtime/measure", "runtime/emu",
 	"frontend/weights", "frontend/dataset", "frontend/syntax", "frontend/build", "frontend/onnx/internal/pb", "frontend/onnx", "frontend/tflite", "frontend/examples", "frontend",
-	"passes/pass", "passes/validate", "passes/graph", "passes/quant/round", "passes/quant", "passes/robust", "passes/machine", "passes",
-	"codegen/loop", "codegen/kernel", "codegen/llvm", "codegen/c", "codegen",
-	"cmd/internal/markers", "cmd/dnnc/internal/certificate", "cmd/dnnc/internal/graph", "cmd/dnnc/internal/inspect", "cmd/dnnc/internal/lsp", "cmd/dnnc/internal/driver", "cmd/dnnc/internal/pictures", "cmd/dnnc/internal/eval", "cmd/dnnc/internal/texts", "cmd/dnnc/internal/project", "cmd/dnnc/internal/manual",
-	"cmd/dnnc/internal/program", "cmd/dnnc/internal/verify", "cmd/dnnc/internal/doctor", "cmd/dnnc/internal/bench", "cmd/dnnc/internal/fuzz", "cmd/dnnc/internal/compare", "cmd/dnnc/internal/chart", "cmd/dnnc/internal/pareto", "cmd/dnnc/internal/experiment", "cmd/dnnc", "cmd/sample", "cmd/results", "cmd/bench", "cmd/dist",
+	"passes/pass", "passes/validate", "passes/graph", "passes/quant/round", "passes/quant", "passes/machine", "passes/robust", "passes", "ir/kernel/kerneltest",
+	"codegen/network", "codegen/llvm", "codegen/c", "codegen",
+	"cmd/internal/markers", "cmd/dnnc/internal/terminal", "cmd/dnnc/internal/certificate", "cmd/dnnc/internal/graph", "cmd/dnnc/internal/inspect", "cmd/dnnc/internal/lsp", "cmd/dnnc/internal/driver", "cmd/dnnc/internal/pictures", "cmd/dnnc/internal/eval", "cmd/dnnc/internal/texts", "cmd/dnnc/internal/project", "cmd/dnnc/internal/manual",
+	"cmd/dnnc/internal/program", "cmd/dnnc/internal/verify", "cmd/dnnc/internal/doctor", "cmd/dnnc/internal/bench", "cmd/dnnc/internal/fuzz", "cmd/dnnc/internal/compare", "cmd/dnnc/internal/chart", "cmd/dnnc/internal/pareto", "cmd/dnnc/internal/experiment", "cmd/dnnc", "cmd/sample", "cmd/results", "cmd/bench", "cmd/same", "cmd/dist",
 }
 
 var wings = []string{"frontend", "passes", "codegen"}
 
 func wing(pkg string) string { return strings.SplitN(pkg, "/", 2)[0] }
+
+// family reports whether a package is a family of kernels.
+func family(pkg string) bool {
+	name, ok := strings.CutPrefix(pkg, "ir/kernel/")
+	return ok && !slices.Contains([]string{"emit", "families", "kerneltest"}, name)
+}
 
 func TestImportsFollowTheLayers(t *testing.T) {
 	out, err := exec.Command("go", "list", "-f", `{{.ImportPath}} {{join .Imports " "}}`, module+"...").Output()
@@ -49,6 +56,12 @@ func TestImportsFollowTheLayers(t *testing.T) {
 			assert.Contains(t, layers[:at], dep, "%s must not import %s", pkg, dep)
 			if slices.Contains(wings, wing(pkg)) && slices.Contains(wings, wing(dep)) {
 				assert.Equal(t, wing(pkg), wing(dep), "%s must not import %s", pkg, dep)
+			}
+			if wing(pkg) == "codegen" || pkg == "passes/machine" {
+				assert.NotContains(t, []string{"runtime/kernels", "runtime/gemm", "runtime/interp"}, dep, "%s takes what it needs from ir/geometry", pkg)
+			}
+			if family(pkg) && family(dep) {
+				assert.Fail(t, "families do not import each other", "%s imports %s", pkg, dep)
 			}
 		}
 	}

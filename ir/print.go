@@ -49,7 +49,7 @@ func (m *Module) print(statement func(*Node) string, consts []*Const, types bool
 		b.WriteByte('\n')
 	}
 	for _, t := range m.Tensors {
-		fmt.Fprintf(&b, "tensors %s", strconv.Quote(t.Path))
+		fmt.Fprintf(&b, "tensors %s", `"`+t.Path+`"`)
 		if t.SHA256 != "" {
 			fmt.Fprintf(&b, " sha256 %s", strconv.Quote(t.SHA256))
 		}
@@ -58,10 +58,10 @@ func (m *Module) print(statement func(*Node) string, consts []*Const, types bool
 	if m.Calib != "" || m.Test != "" {
 		b.WriteString("data")
 		if m.Calib != "" {
-			fmt.Fprintf(&b, " calibration %s", strconv.Quote(m.Calib))
+			fmt.Fprintf(&b, " calibration %s", `"`+m.Calib+`"`)
 		}
 		if m.Test != "" {
-			fmt.Fprintf(&b, " test %s", strconv.Quote(m.Test))
+			fmt.Fprintf(&b, " test %s", `"`+m.Test+`"`)
 		}
 		b.WriteByte('\n')
 	}

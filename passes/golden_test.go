@@ -17,7 +17,7 @@ import (
 	"github.com/dnnc/dnnc/frontend"
 	"github.com/dnnc/dnnc/frontend/weights"
 	"github.com/dnnc/dnnc/ir"
-	"github.com/dnnc/dnnc/ir/target"
+	"github.com/dnnc/dnnc/ir/processor"
 	"github.com/dnnc/dnnc/passes"
 	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/runtime/data"
@@ -89,7 +89,7 @@ func awkwardNetwork(t *testing.T) *ir.Module {
 }
 
 func awkwardEnv(t *testing.T) *pass.Env {
-	tgt, err := target.Find("armv7")
+	tgt, err := processor.Find("armv7")
 	require.NoError(t, err)
 	return &pass.Env{Target: tgt, Level: pass.Int8, Seed: 1, High: 1,
 		Calibration: func() (data.Batch, error) { return data.Synthesize([]int{3, 9, 7}, 0, 1, 16, 1), nil }}

@@ -17,8 +17,9 @@ import (
 	"github.com/dnnc/dnnc/frontend/dataset"
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
-	"github.com/dnnc/dnnc/ir/target"
+	"github.com/dnnc/dnnc/ir/processor"
 	"github.com/dnnc/dnnc/passes"
+	"github.com/dnnc/dnnc/passes/machine"
 	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/passes/robust"
 	"github.com/dnnc/dnnc/runtime/data"
@@ -44,7 +45,7 @@ func images(t *testing.T, name string, n int) data.Batch {
 }
 
 func environment(t *testing.T, n int) *pass.Env {
-	armv7, err := target.Find("armv7")
+	armv7, err := processor.Find("armv7")
 	require.NoError(t, err)
 	errors, err := disturb.Parse("gaussian")
 	require.NoError(t, err)
@@ -222,7 +223,7 @@ func TestCyclesBoundTheSearch(t *testing.T) {
 	}
 	estimate := func(m *ir.Module, elem func(n *ir.Node) ir.Elem) (sum float64) {
 		for _, n := range m.Layers() {
-			sum += environment(t, 64).Target.Cycles(n, elem(n))
+			sum += machine.Cycles(n, environment(t, 64).Target, elem(n))
 		}
 		return sum
 	}

@@ -9,7 +9,7 @@ import (
 
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/bench"
 	"github.com/dnnc/dnnc/codegen/llvm"
-	"github.com/dnnc/dnnc/ir/target"
+	"github.com/dnnc/dnnc/ir/processor"
 	"github.com/dnnc/dnnc/runtime/emu"
 )
 
@@ -20,7 +20,7 @@ func TestBench(t *testing.T) {
 		t.Skip(err)
 	}
 	for _, name := range []string{"armv7em", "x86_64"} {
-		tgt, err := target.Find(name)
+		tgt, err := processor.Find(name)
 		require.NoError(t, err)
 		if err := emu.Check(tgt); err != nil {
 			t.Skip(err)

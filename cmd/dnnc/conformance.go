@@ -6,7 +6,6 @@ import (
 	"io"
 	"io/fs"
 	"math"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -19,6 +18,7 @@ import (
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/runtime/data"
+	"github.com/dnnc/dnnc/runtime/input"
 	"github.com/dnnc/dnnc/runtime/interp"
 )
 
@@ -81,7 +81,7 @@ func conformance(ctx context.Context, o driver.Options, stdout, stderr io.Writer
 	}
 	fmt.Fprintf(stdout, "%-28s %7d %9d %7d %12d\n", "all", total[passed], total[near], total[failed], total[unsupported])
 	if total[failed] > 0 {
-		return diag.New(diag.Pos{File: o.Input}, diag.BadData, "%d cases failed", total[failed])
+		return diag.New(diag.Pos{File: o.Input}, diag.CheckFailed, "%d cases failed", total[failed])
 	}
 	return nil
 }
@@ -141,7 +141,7 @@ func inputsOf(set string) (inputs [][]byte, err error) {
 		return nil, err
 	}
 	for i := range files {
-		raw, err := os.ReadFile(filepath.Join(set, fmt.Sprintf("input_%d.pb", i)))
+		raw, err := input.Read(filepath.Join(set, fmt.Sprintf("input_%d.pb", i)), maxTensor)
 		if err != nil {
 			return nil, err
 		}
@@ -298,9 +298,12 @@ func samples(f *weights.File, name string, v *ir.Value) ([]float32, error) {
 	return x, nil
 }
 
+// maxTensor is the most bytes of a case's tensor.
+const maxTensor = 1 << 30
+
 // tensorFile reads the elements of a value from a file of one tensor.
 func tensorFile(path string, v *ir.Value) ([]float32, error) {
-	raw, err := os.ReadFile(path)
+	raw, err := input.Read(path, maxTensor)
 	if err != nil {
 		return nil, err
 	}

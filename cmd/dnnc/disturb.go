@@ -12,6 +12,7 @@ import (
 
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/pictures"
+	"github.com/dnnc/dnnc/frontend/dataset"
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/runtime/disturb"
 )
@@ -84,10 +85,13 @@ func disturbImages(_ context.Context, o driver.Options, _, stderr io.Writer) err
 	if err != nil {
 		return err
 	}
+	all := o.Files()
+	all.Reads("the input", dataset.Paths(o.Input)...)
 	for _, f := range files {
-		if isInput(f.Path, o.Input) {
-			return diag.New(diag.Pos{}, diag.BadOutput, "-o %s would write over what is disturbed", o.Output).WithHelp("choose another name, or a folder")
-		}
+		all.Writes("-o", f.Path)
+	}
+	if err := all.Check(); err != nil {
+		return err
 	}
 	for _, f := range files {
 		if strings.HasPrefix(f.Path, filepath.Clean(o.Output)+string(filepath.Separator)) { // folders of classes
@@ -103,19 +107,6 @@ func disturbImages(_ context.Context, o driver.Options, _, stderr io.Writer) err
 }
 
 const disturbHelp = "dnnc disturb -errors snow=0.5 -o out.png in.png; -sheet sheet.png shows all kinds"
-
-// isInput reports whether a file is an input, or the labels that lie beside it.
-func isInput(path, input string) bool {
-	is := func(name string) bool {
-		a, err := os.Stat(path)
-		if err != nil {
-			return false
-		}
-		b, err := os.Stat(name)
-		return err == nil && os.SameFile(a, b)
-	}
-	return is(input) || is(strings.Replace(input, "-images-idx3-", "-labels-idx1-", 1))
-}
 
 // listErrors prints what there is to choose from.
 func listErrors(out io.Writer) {

@@ -173,7 +173,7 @@ func TestResponseFiles(t *testing.T) {
 		return path
 	}
 	inner := write("inner", "-O int8")
-	got, err := expanded([]string{"a", "@" + write("outer", "b\n 'c d' \"e\\\"f\" g\\ h ''\t@"+inner), "i"})
+	got, _, err := expanded([]string{"a", "@" + write("outer", "b\n 'c d' \"e\\\"f\" g\\ h ''\t@"+inner), "i"})
 	require.NoError(t, err)
 	assert.Equal(t, []string{"a", "b", "c d", `e"f`, "g h", "", "-O", "int8", "i"}, got)
 	for want, arg := range map[string]string{

@@ -27,6 +27,13 @@ func importModel(_ context.Context, o driver.Options, stdout, _ io.Writer) error
 	if o.Output == "" {
 		base = m.Name
 	}
+	files := o.Files()
+	files.Network(o, m)
+	files.Writes("the text", base+".dnn")
+	files.Writes("the tensors file", base+".safetensors")
+	if err := files.Check(); err != nil {
+		return err
+	}
 	if err := driver.WriteText(base, o.Input, m); err != nil {
 		return err
 	}

@@ -19,7 +19,7 @@ import (
 	"github.com/dnnc/dnnc/codegen/llvm"
 	"github.com/dnnc/dnnc/frontend/weights"
 	"github.com/dnnc/dnnc/ir"
-	"github.com/dnnc/dnnc/ir/target"
+	"github.com/dnnc/dnnc/ir/processor"
 	"github.com/dnnc/dnnc/runtime/emu"
 )
 
@@ -30,7 +30,7 @@ func TestEveryInterfaceComputesTheSame(t *testing.T) {
 	ctx := context.Background()
 	for _, name := range []string{"x86_64", "armv7", "armv7em", "armv6m"} {
 		t.Run(name, func(t *testing.T) {
-			tgt, err := target.Find(name)
+			tgt, err := processor.Find(name)
 			require.NoError(t, err)
 			if err := emu.Check(tgt); err != nil {
 				t.Skip(err)
@@ -271,13 +271,20 @@ network two(image: f32[1,8,8] in [0,1], int: f32[3] in [-2,2]) -> f32[3], f32[6]
 `), 0o644))
 	given := []string{"-calib", path("two.npz"), "-data", path("two.npz"), "-images", "40"}
 	for _, target := range []string{"x86_64", "armv7em"} {
-		for _, level := range [][]string{{"-O", "int8"}, {"-O", "robust", "-bits", "3", "-formats", "odd"}} {
+		for _, level := range [][]string{{"-O", "int8"}, {"-O", "universal", "-bits", "3"}} {
 			code, stdout, stderr := dnnc(t, append(append([]string{"verify", path("two.dnn"), "-target", target, "-n", "20"}, given...), level...)...)
 			require.Zero(t, code, stderr)
 			assert.Contains(t, stdout, "20 of 20 test images and 8 of 8 adversarial inputs bit-exact")
 		}
 	}
-	code, stdout, stderr := dnnc(t, append([]string{"eval", path("two.dnn"), "-errors", "gaussian=0.1;light=0.2"}, given...)...)
+	text, err := os.ReadFile(path("two.dnn"))
+	require.NoError(t, err)
+	oneResult := strings.NewReplacer("network two", "network single", ", f32[6] {", " {", "return fc, sense", "return fc").Replace(string(text))
+	require.NoError(t, os.WriteFile(path("single.dnn"), []byte(oneResult), 0o644))
+	code, stdout, stderr := dnnc(t, append([]string{"verify", path("single.dnn"), "-target", "armv7em", "-n", "20", "-O", "robust", "-task", "classes", "-bits", "3", "-formats", "odd"}, given...)...)
+	require.Zero(t, code, stderr)
+	assert.Contains(t, stdout, "20 of 20 test images and 8 of 8 adversarial inputs bit-exact")
+	code, stdout, stderr = dnnc(t, append([]string{"eval", path("single.dnn"), "-task", "classes", "-errors", "gaussian=0.1;light=0.2"}, given...)...)
 	require.Zero(t, code, stderr)
 	assert.Contains(t, stdout, "NO LABELS")
 	code, _, stderr = dnnc(t, append([]string{path("two.dnn"), "-target", "armv7em", "-emit", "c,obj", "-o", path("two.o")}, given...)...)
@@ -294,7 +301,7 @@ network two(image: f32[1,8,8] in [0,1], int: f32[3] in [-2,2]) -> f32[3], f32[6]
 		assert.Equal(t, atFault, code)
 		assert.Contains(t, stderr, bad.want)
 	}
-	code, _, stderr = dnnc(t, "eval", path("two.dnn"), "-plane", path("p.png"))
+	code, _, stderr = dnnc(t, "eval", path("single.dnn"), "-task", "classes", "-plane", path("p.png"))
 	assert.Equal(t, atFault, code)
 	assert.Contains(t, stderr, "this network has 2 inputs")
 }

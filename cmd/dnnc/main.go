@@ -23,14 +23,17 @@ import (
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/eval"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/experiment"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/pareto"
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/terminal"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/texts"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/verify"
 	"github.com/dnnc/dnnc/ir/diag"
-	"github.com/dnnc/dnnc/ir/target"
+	"github.com/dnnc/dnnc/ir/parallel"
+	"github.com/dnnc/dnnc/ir/processor"
 	"github.com/dnnc/dnnc/passes"
 	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/passes/robust"
 	"github.com/dnnc/dnnc/runtime/emu"
+	"github.com/dnnc/dnnc/runtime/input"
 )
 
 // The exit codes.
@@ -54,7 +57,7 @@ var commands = []command{
 	{"build", "[flags] net.dnn -target T", "compile a network to an object, its header and its certificate", driver.Build, false, false},
 	{"import", "[flags] model.onnx [-o net.dnn]", "turn a model of another format into a text and a tensors file", importModel, true, false},
 	{"conformance", "DIR [-v]", "run the cases in a folder: ONNX models with the inputs and outputs that others computed", conformance, true, false},
-	{"verify", "[flags] net.dnn -target T [-n N]", "run the object and compare every integer with the interpreter's", verify.Run, false, false},
+	{"verify", "[flags] net.o | net.dnn -target T [-n N]", "prove a shipped object by its certificate, or a network: run the object and compare every integer with the interpreter's", verify.Run, false, false},
 	{"bench", "[flags] net.dnn -target T [-layers]", "count the object's instructions under the emulator", bench.Run, false, false},
 	{"disturb", "-errors KIND=SIZE in.png -o out.png", "disturb a picture or a data set; -sheet out.png shows all kinds", disturbImages, true, false},
 	{"eval", "[flags] net.dnn [-errors LIST]", "measure a network, clean and under errors; with -O what it becomes", eval.Run, true, false},
@@ -93,7 +96,19 @@ func interrupts(stop func()) {
 	}
 }
 
+// run is dnnc with its arguments. Results that could not be printed are none, whatever
+// the command made of them.
 func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	out, messages := terminal.New("standard output", stdout), terminal.New("standard error", stderr)
+	code := dispatch(ctx, args, out, messages)
+	if err := out.Close(); err != nil && code == done {
+		code = exitCode(err, messages)
+	}
+	_ = messages.Close() // there is nobody to be told
+	return code
+}
+
+func dispatch(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	if len(args) == 1 && args[0] == "targets" {
 		targets(stdout)
 		return done
@@ -102,7 +117,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		printOps(stdout)
 		return done
 	}
-	args, err := expanded(args)
+	args, responses, err := expanded(args)
 	if err != nil {
 		fmt.Fprintln(stderr, err)
 		return badUsage
@@ -140,13 +155,16 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	case len(files) != 1 && !c.anyFiles:
 		fmt.Fprintf(stderr, "dnnc: dnnc %s takes one file, not %d; dnnc -help\n", c.name, len(files))
 		return badUsage
-	case o.Target == "" && !c.noTarget:
-		fmt.Fprintf(stderr, "dnnc: no -target; dnnc targets lists them: %s\n", strings.Join(target.Names(), " "))
+	case o.Target == "" && !c.noTarget && !(c.name == "verify" && driver.IsShipped(files[0])): // whose certificate names it
+		fmt.Fprintf(stderr, "dnnc: no -target; dnnc targets lists them: %s\n", strings.Join(processor.Names(), " "))
 		return badUsage
 	}
-	o.Inputs, o.Enough = files, enough.Load
+	o.Inputs, o.Enough, o.Responses = files, enough.Load, responses
 	if len(files) > 0 {
 		o.Input = files[0]
+	}
+	if err := o.Files().Check(); err != nil {
+		return exitCode(err, stderr)
 	}
 	anytime.Store(o.Search == "qstar")
 	return exitCode(guarded(ctx, c, o, stdout, stderr), stderr)
@@ -157,7 +175,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 func targets(out io.Writer) {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "target\tprocessors\tverified by")
-	for _, t := range target.All() {
+	for _, t := range processor.All() {
 		doc := t.Doc
 		if strings.ContainsAny(t.Name, ":+") {
 			doc = "" // its family stands above
@@ -170,12 +188,26 @@ func targets(out io.Writer) {
 
 // guarded runs a command; a panic is a fault of dnnc's, reported as an error.
 func guarded(ctx context.Context, c *command, o driver.Options, stdout, stderr io.Writer) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
 		if r := recover(); r != nil {
-			err = fmt.Errorf("internal error in dnnc %s of %s: %v\n%s", c.name, o.Input, r, debug.Stack())
+			err = recovered(r, c.name+" of "+o.Input)
 		}
 	}()
 	return c.run(ctx, o, stdout, stderr)
+}
+
+// recovered is the error of a panic: the input's fault where a mapped file became shorter,
+// or else dnnc's.
+func recovered(r any, what string) error {
+	value := r
+	if p, ok := r.(*parallel.Panic); ok {
+		value = p.Value
+	}
+	if path, is := input.Shrunk(value); is {
+		return diag.New(diag.Pos{File: path}, diag.BadFile, "became shorter while dnnc used it").WithHelp("leave it alone until dnnc has ended")
+	}
+	return fmt.Errorf("internal error in dnnc %s: %v\n%s", what, r, debug.Stack())
 }
 
 // parse reads flags and files in any order.
@@ -270,6 +302,7 @@ func flags(o *driver.Options, stderr io.Writer) *flag.FlagSet {
 	fs.StringVar(&o.Data, "data", "", "images to verify and report on")
 	fs.IntVar(&o.TestImages, "n", 0, "at most this many of the images to report on; verify takes 100 unless told")
 	fs.StringVar(&o.Errors, "errors", "gaussian=0.05,0.1,0.15", "errors to choose and to measure under: kind=size,size;kind, all or none; help lists the kinds")
+	fs.StringVar(&o.Task, "task", "", "what the results mean, by which networks are judged: classes is one label an item; found out where it cannot be mistaken")
 	fs.StringVar(&o.Rounding, "rounding", "", "nearest or compensated; chosen by width when absent")
 	fs.StringVar(&o.Activations, "activations", pass.MinMax, "how activations' ranges are calibrated: "+strings.Join(pass.Ranges, ", "))
 	fs.StringVar(&o.StartAfter, "start-after", "", "start behind this `pass`; a dump's first line says it already")
@@ -278,6 +311,7 @@ func flags(o *driver.Options, stderr io.Writer) *flag.FlagSet {
 	fs.StringVar(&o.Debug, "d", "", "help lists the passes; <pass>/dump prints the module after one")
 	fs.StringVar(&o.Prefix, "prefix", "", "of every symbol and macro; the network's name when absent")
 	fs.BoolVar(&o.Validate, "verify", false, "execute the module before and behind each pass on random inputs, and compare")
+	fs.BoolVar(&o.RunUnknown, "run-unknown", false, "verify: run an object that is not what its certificate describes; an object is code")
 	fs.BoolVar(&o.Hooks, "hooks", false, "call PREFIX_hook, which the program has, before and behind each step")
 	fs.StringVar(&o.Section, "section", "", "the `section` of the object in which weights lie: .extflash")
 	fs.BoolVar(&o.Lend, "lend", false, "leave the weights out of the object: into a file that ends in .weights, whose place in memory the program passes")
@@ -302,7 +336,7 @@ func flags(o *driver.Options, stderr io.Writer) *flag.FlagSet {
 	fs.IntVar(&o.Images, "images", 0, "calibration images used (default 512, for a search 2048)")
 	fs.Uint64Var(&o.Seed, "seed", 1, "of disturbances and noise")
 	fs.StringVar(&o.Sheet, "sheet", "", "disturb: write a contact sheet of the kinds to this `file`")
-	fs.StringVar(&o.Network, "network", "", "disturb: the `network` whose gradient guides errors")
+	fs.StringVar(&o.Network, "network", "", "disturb, verify: the `network` whose gradient guides errors, or where the one that an object was built from is now")
 	fs.BoolVar(&o.JSON, "json", false, "eval, bench, pareto: print JSON")
 	fs.BoolVar(&o.Layers, "layers", false, "bench: count each layer, too")
 	fs.BoolVar(&o.CSV, "csv", false, "eval, pareto: print CSV")
@@ -328,7 +362,7 @@ func flags(o *driver.Options, stderr io.Writer) *flag.FlagSet {
 	fs.BoolVar(&o.Verbose, "v", false, "conformance: say why a case is unsupported")
 	fs.Func("shape", "import: the shape of an `input`, batch included: image=1,3,224,224", shapeOf(o))
 	fs.Func("range", "import: the reals of an `input`: image=0,1, which is the default", rangeOf(o))
-	fs.BoolVar(&o.AllowOutside, "allow-outside", false, "let the network refer to files outside its folder")
+	fs.BoolVar(&o.AllowOutside, "allow-outside", false, "let a network or a model name files outside its folder, also by links")
 	fs.BoolVar(&o.TimePasses, "time-passes", false, "print the time of each pass")
 	return fs
 }
@@ -389,11 +423,12 @@ func exitCode(err error, stderr io.Writer) int {
 	}
 	fmt.Fprintln(stderr, err)
 	var d *diag.Diagnostic
-	var mismatch *verify.Mismatch
 	var broken *pass.Error
 	switch {
-	case errors.As(err, &broken), errors.As(err, &mismatch), !errors.As(err, &d):
+	case errors.As(err, &broken), !errors.As(err, &d):
 		return internal
+	case d.Kind == diag.Clash:
+		return badUsage
 	}
 	return atFault
 }

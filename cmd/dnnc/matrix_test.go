@@ -15,7 +15,7 @@ import (
 
 	"github.com/dnnc/dnnc/frontend"
 	"github.com/dnnc/dnnc/ir"
-	"github.com/dnnc/dnnc/ir/target"
+	"github.com/dnnc/dnnc/ir/processor"
 	"github.com/dnnc/dnnc/runtime/emu"
 )
 
@@ -113,7 +113,7 @@ func TestFullMatrix(t *testing.T) {
 	}
 	if os.Getenv("DNNC_FULL") != "" {
 		networks = append(networks, lenet, "../../testdata/alexnet/alexnet.dnn", "../../testdata/vgg16/vgg16.dnn")
-		formats, targets = []string{"i8"}, target.Names()
+		formats, targets = []string{"i8"}, processor.Names()
 		for b := 1; b <= 8; b++ {
 			formats = append(formats, fmt.Sprintf("odd%d", b))
 		}
@@ -127,7 +127,7 @@ func TestFullMatrix(t *testing.T) {
 					path := quantized(t, network, format)
 					for _, name := range targets {
 						t.Run(name, func(t *testing.T) {
-							tgt, err := target.Find(name)
+							tgt, err := processor.Find(name)
 							require.NoError(t, err)
 							if err := emu.Check(tgt); err != nil {
 								t.Skip(err)

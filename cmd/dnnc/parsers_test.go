@@ -191,7 +191,7 @@ func parsers(t *testing.T) []aParser {
 			return nil
 		}},
 		{name: "arguments", seeds: [][]byte{[]byte("-O int8 'a b' \"c\\\"d\" -bits 2\n"), []byte("@x -v\n")}, read: with("args", func(path string) error {
-			_, err := expanded([]string{"@" + path})
+			_, _, err := expanded([]string{"@" + path})
 			return err
 		})},
 	}
@@ -241,7 +241,7 @@ type search string
 func (s search) path(name string) string { return filepath.Join(string(s), name) }
 
 func (s search) flags() []string {
-	return []string{s.path("net.dnn"), "-target", "x86_64", "-images", "8", "-errors", "gaussian=0.1", "-O", "robust", "-bits", "3", "-formats", "odd2,odd4", "-checkpoint", s.path("state"), "-o", s.path("net.o")}
+	return []string{s.path("net.dnn"), "-target", "x86_64", "-images", "8", "-errors", "gaussian=0.1", "-O", "robust", "-task", "classes", "-bits", "3", "-formats", "odd2,odd4", "-checkpoint", s.path("state"), "-o", s.path("net.o")}
 }
 
 // resumed gives checkpoints to the search as it begins. What is accepted must be what

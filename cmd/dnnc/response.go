@@ -2,9 +2,10 @@ package main
 
 import (
 	"fmt"
-	"os"
 	"strings"
 	"unicode"
+
+	"github.com/dnnc/dnnc/runtime/input"
 )
 
 // The most of what response files may hold.
@@ -15,10 +16,13 @@ const (
 
 // expanded replaces each argument @file by the arguments in the file, as C compilers
 // do: apart by spaces, in quotes where they hold some, \ before any character that
-// is meant as it is; a file may name others.
-func expanded(args []string) ([]string, error) { return expandedAt(args, responseDepth) }
+// is meant as it is; a file may name others. The files are returned, too.
+func expanded(args []string) (out, files []string, err error) {
+	out, err = expandedAt(args, responseDepth, &files)
+	return out, files, err
+}
 
-func expandedAt(args []string, depth int) ([]string, error) {
+func expandedAt(args []string, depth int, files *[]string) ([]string, error) {
 	var out []string
 	for _, a := range args {
 		path, is := strings.CutPrefix(a, "@")
@@ -29,18 +33,16 @@ func expandedAt(args []string, depth int) ([]string, error) {
 		if depth == 0 {
 			return nil, fmt.Errorf("dnnc: response files nested more than %d deep, at %s", responseDepth, a)
 		}
-		raw, err := os.ReadFile(path)
-		switch {
-		case err != nil:
+		raw, err := input.Read(path, responseBytes)
+		if err != nil {
 			return nil, fmt.Errorf("dnnc: %w", err)
-		case len(raw) > responseBytes:
-			return nil, fmt.Errorf("dnnc: %s: more than %d bytes of arguments", path, responseBytes)
 		}
+		*files = append(*files, path)
 		words, err := words(string(raw))
 		if err != nil {
 			return nil, fmt.Errorf("dnnc: %s: %w", path, err)
 		}
-		more, err := expandedAt(words, depth-1)
+		more, err := expandedAt(words, depth-1, files)
 		if err != nil {
 			return nil, err
 		}

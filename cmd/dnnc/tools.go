@@ -18,12 +18,13 @@ import (
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/manual"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/project"
 	"github.com/dnnc/dnnc/ir/diag"
-	"github.com/dnnc/dnnc/ir/target"
+	"github.com/dnnc/dnnc/ir/processor"
 	"github.com/dnnc/dnnc/ir/version"
 	"github.com/dnnc/dnnc/passes"
 	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/passes/quant"
 	"github.com/dnnc/dnnc/passes/robust"
+	"github.com/dnnc/dnnc/runtime/measure"
 )
 
 // A utility is a command without the compiler's flags.
@@ -79,9 +80,10 @@ func asksForHelp(args []string) bool {
 }
 
 func guardedTool(ctx context.Context, t *utility, args []string, stdin io.Reader, stdout, stderr io.Writer) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
 		if r := recover(); r != nil {
-			err = fmt.Errorf("internal error in dnnc %s %s: %v\n%s", t.name, strings.Join(args, " "), r, debug.Stack())
+			err = recovered(r, t.name+" "+strings.Join(args, " "))
 		}
 	}()
 	return t.run(ctx, args, stdin, stdout, stderr)
@@ -103,8 +105,8 @@ func aboutAll() *manual.Manual {
 		names = append(names, p.Name)
 	}
 	m.Values = map[string][]string{
-		"O": driver.Levels(), "target": target.Names(), "emit": driver.Emits(), "report": driver.Reports, "search": robust.Methods(),
-		"rounding": {quant.Nearest, quant.Compensated}, "objective": {pass.Mean, pass.Worst}, "stop-after": names, "start-after": names,
+		"O": driver.Levels(), "target": processor.Names(), "emit": driver.Emits(), "report": driver.Reports, "search": robust.Methods(),
+		"rounding": {quant.Nearest, quant.Compensated}, "objective": {pass.Mean, pass.Worst}, "task": {measure.Classes}, "stop-after": names, "start-after": names,
 	}
 	return m
 }

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/dnnc/dnnc/codegen/loop"
+	"github.com/dnnc/dnnc/ir/loop"
 )
 
 // instructions are the named instructions of the loop language in portable C.

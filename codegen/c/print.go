@@ -10,7 +10,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/dnnc/dnnc/codegen/loop"
+	"github.com/dnnc/dnnc/ir/loop"
 )
 
 // Print returns the C text of a program.

@@ -8,9 +8,9 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/dnnc/dnnc/codegen/loop"
-	"github.com/dnnc/dnnc/ir/target"
-	"github.com/dnnc/dnnc/runtime/mapped"
+	"github.com/dnnc/dnnc/ir/loop"
+	"github.com/dnnc/dnnc/ir/processor"
+	"github.com/dnnc/dnnc/runtime/input"
 )
 
 // Text is a program as LLVM's tools read it, without large weights: they only know
@@ -42,7 +42,7 @@ func beside(p *loop.Program) (list []*loop.Global) {
 }
 
 // PrintBeside is Print without large weights.
-func PrintBeside(p *loop.Program, t *target.Target) (Text, error) {
+func PrintBeside(p *loop.Program, t *processor.Target) (Text, error) {
 	list := beside(p)
 	text, err := printWithout(p, t, list)
 	return Text{text, list}, err
@@ -67,7 +67,7 @@ func reserved(g *loop.Global) []string {
 
 // Object makes the object of a text. One with weights beside it is a file that is
 // mapped into memory, and has no name any more.
-func Object(ctx context.Context, tools Tools, text Text, t *target.Target) ([]byte, error) {
+func Object(ctx context.Context, tools Tools, text Text, t *processor.Target) ([]byte, error) {
 	if len(text.Beside) == 0 {
 		return Compile(ctx, tools, text.IR, t, "obj")
 	}
@@ -85,7 +85,7 @@ func Object(ctx context.Context, tools Tools, text Text, t *target.Target) ([]by
 		if _, err := generateTo(ctx, tools, text, t, "obj", path); err != nil {
 			return nil, err
 		}
-		return mapped.File(path)
+		return input.Map(path)
 	})
 	if err != nil {
 		return nil, err
@@ -93,7 +93,7 @@ func Object(ctx context.Context, tools Tools, text Text, t *target.Target) ([]by
 	if err := fill(path, object, text.Beside); err != nil {
 		return nil, err
 	}
-	return mapped.File(path)
+	return input.Map(path)
 }
 
 // fill writes the bytes of data into the object at path.

@@ -11,8 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/dnnc/dnnc/codegen/llvm"
-	"github.com/dnnc/dnnc/codegen/loop"
-	"github.com/dnnc/dnnc/ir/target"
+	"github.com/dnnc/dnnc/ir/loop"
+	"github.com/dnnc/dnnc/ir/processor"
 	"github.com/dnnc/dnnc/runtime/emu"
 )
 
@@ -54,7 +54,7 @@ func TestLargeWeightsLieBesideTheText(t *testing.T) {
 	at := []int{3 << 20, 12345, 63, 4097}
 	for _, name := range []string{"armv6m", "armv7em", "armv7", "aarch64", "riscv32", "riscv64", "x86_64"} {
 		t.Run(name, func(t *testing.T) {
-			tgt, err := target.Find(name)
+			tgt, err := processor.Find(name)
 			require.NoError(t, err)
 			text, err := llvm.PrintBeside(sampler(globals, at), tgt)
 			require.NoError(t, err)
@@ -115,7 +115,7 @@ func TestLargeWeightsLieBesideTheText(t *testing.T) {
 }
 
 func TestFewWeightsStayInTheText(t *testing.T) {
-	tgt, err := target.Find("armv7em")
+	tgt, err := processor.Find("armv7em")
 	require.NoError(t, err)
 	p := sampler([]*loop.Global{{Name: "net_a_weight0", Data: make([]byte, 4<<20-1), Align: 8, Weights: true}}, []int{0})
 	text, err := llvm.PrintBeside(p, tgt)
@@ -132,7 +132,7 @@ func TestObjectsWithoutRoom(t *testing.T) {
 	if err != nil {
 		t.Skip(err)
 	}
-	tgt, err := target.Find("x86_64")
+	tgt, err := processor.Find("x86_64")
 	require.NoError(t, err)
 	g := &loop.Global{Name: "net_a_weight0", Data: make([]byte, 8), Align: 8, Weights: true}
 	text, err := llvm.PrintBeside(sampler([]*loop.Global{{Name: "other", Data: g.Data, Align: 8}}, []int{0}), tgt)

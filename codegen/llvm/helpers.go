@@ -8,7 +8,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/dnnc/dnnc/ir/target"
+	"github.com/dnnc/dnnc/ir/processor"
 )
 
 // helpers are the functions that LLVM calls on processors without an instruction
@@ -191,7 +191,7 @@ func missing(object []byte) ([]string, error) {
 }
 
 // define appends helpers to a module's text, with the attributes of its functions.
-func define(text string, t *target.Target, names []string) string {
+func define(text string, t *processor.Target, names []string) string {
 	var b strings.Builder
 	b.WriteString(text)
 	for _, name := range names {

@@ -11,8 +11,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/dnnc/dnnc/codegen/llvm"
-	"github.com/dnnc/dnnc/codegen/loop"
-	"github.com/dnnc/dnnc/ir/target"
+	"github.com/dnnc/dnnc/ir/loop"
+	"github.com/dnnc/dnnc/ir/processor"
 	"github.com/dnnc/dnnc/runtime/emu"
 )
 
@@ -69,7 +69,7 @@ func TestHelpers(t *testing.T) {
 	}
 	for _, name := range []string{"armv6m", "armv7m", "armv7", "armv7-nofpu", "riscv32", "riscv32-m", "riscv64", "x86_64"} {
 		t.Run(name, func(t *testing.T) {
-			tgt, err := target.Find(name)
+			tgt, err := processor.Find(name)
 			require.NoError(t, err)
 			if err := emu.Check(tgt); err != nil {
 				t.Skip(err)

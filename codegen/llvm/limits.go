@@ -6,7 +6,7 @@ import (
 	"regexp"
 	"strings"
 
-	"github.com/dnnc/dnnc/ir/target"
+	"github.com/dnnc/dnnc/ir/processor"
 )
 
 var (
@@ -19,7 +19,7 @@ var (
 // its input: a + ((b-a) & (b-a)>>31). It must follow opt, which makes minima of any
 // such formula. Signed numbers of 32 and 64 bits must have differences that fit,
 // as all that kernels clamp have; others are widened.
-func withoutBranches(ctx context.Context, tools Tools, text []byte, t *target.Target) ([]byte, error) {
+func withoutBranches(ctx context.Context, tools Tools, text []byte, t *processor.Target) ([]byte, error) {
 	if !t.NoSelect || !limitCall.Match(text) {
 		return text, nil
 	}

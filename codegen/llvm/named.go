@@ -10,7 +10,7 @@ import (
 	"github.com/llir/llvm/ir/types"
 	"github.com/llir/llvm/ir/value"
 
-	"github.com/dnnc/dnnc/codegen/loop"
+	"github.com/dnnc/dnnc/ir/loop"
 )
 
 // intrinsics are LLVM's names of the loop language's instructions.

@@ -7,7 +7,7 @@ import (
 
 	"github.com/dnnc/dnnc/codegen/c"
 	"github.com/dnnc/dnnc/codegen/llvm"
-	"github.com/dnnc/dnnc/codegen/loop"
+	"github.com/dnnc/dnnc/ir/loop"
 )
 
 // TestEveryInstructionIsPrinted: what the evaluator knows, LLVM and C know too.

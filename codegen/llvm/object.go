@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/dnnc/dnnc/ir/diag"
-	"github.com/dnnc/dnnc/ir/target"
+	"github.com/dnnc/dnnc/ir/processor"
 )
 
 // Tools are LLVM's programs.
@@ -41,7 +41,7 @@ func Find(want string) (Tools, error) {
 
 // Compile makes an object ("obj") or assembly ("asm") of textual IR. What LLVM
 // would call from a C library for want of an instruction, it has itself.
-func Compile(ctx context.Context, tools Tools, text string, t *target.Target, filetype string) ([]byte, error) {
+func Compile(ctx context.Context, tools Tools, text string, t *processor.Target, filetype string) ([]byte, error) {
 	better, err := optimized(ctx, tools, text, t)
 	if err != nil {
 		return nil, err
@@ -58,7 +58,7 @@ func Compile(ctx context.Context, tools Tools, text string, t *target.Target, fi
 
 // complete makes the object of an optimized text and gives both, with the helpers
 // that the object would miss.
-func complete(text []byte, t *target.Target, generate func(text []byte) ([]byte, error)) (whole, object []byte, err error) {
+func complete(text []byte, t *processor.Target, generate func(text []byte) ([]byte, error)) (whole, object []byte, err error) {
 	for {
 		object, err := generate(text)
 		if err != nil {
@@ -77,7 +77,7 @@ func complete(text []byte, t *target.Target, generate func(text []byte) ([]byte,
 }
 
 // optimized runs opt.
-func optimized(ctx context.Context, tools Tools, text string, t *target.Target) ([]byte, error) {
+func optimized(ctx context.Context, tools Tools, text string, t *processor.Target) ([]byte, error) {
 	better, err := run(ctx, []byte(text), tools.Opt, "-passes=verify,default<O2>", "-disable-loop-unrolling", "-S", "-o", "-", "-")
 	if err != nil {
 		return nil, err
@@ -86,12 +86,12 @@ func optimized(ctx context.Context, tools Tools, text string, t *target.Target) 
 }
 
 // generate runs llc.
-func generate(ctx context.Context, tools Tools, text []byte, t *target.Target, filetype string) ([]byte, error) {
+func generate(ctx context.Context, tools Tools, text []byte, t *processor.Target, filetype string) ([]byte, error) {
 	return generateTo(ctx, tools, text, t, filetype, "-")
 }
 
 // generateTo is generate with a file for the output; it gives what llc prints.
-func generateTo(ctx context.Context, tools Tools, text []byte, t *target.Target, filetype, path string) ([]byte, error) {
+func generateTo(ctx context.Context, tools Tools, text []byte, t *processor.Target, filetype, path string) ([]byte, error) {
 	args := []string{"-O2", "-filetype=" + filetype, "-mtriple=" + t.Triple, "-mcpu=" + t.CPU, "-mattr=" + t.Attributes(), "-function-sections", "-data-sections", "-stack-size-section", "-o", path}
 	if t.ABI != "" {
 		args = append(args, "-target-abi="+t.ABI)

@@ -12,18 +12,18 @@ import (
 	"github.com/llir/llvm/ir/types"
 	"github.com/llir/llvm/ir/value"
 
-	"github.com/dnnc/dnnc/codegen/loop"
-	"github.com/dnnc/dnnc/ir/target"
+	"github.com/dnnc/dnnc/ir/loop"
+	"github.com/dnnc/dnnc/ir/processor"
 )
 
 // Print returns the program as textual IR with typed pointers, which LLVM 14 to
 // 19 read.
-func Print(p *loop.Program, t *target.Target) (text string, err error) {
+func Print(p *loop.Program, t *processor.Target) (text string, err error) {
 	return printWithout(p, t, nil)
 }
 
 // printWithout is Print with room for some data instead of their bytes.
-func printWithout(p *loop.Program, t *target.Target, without []*loop.Global) (text string, err error) {
+func printWithout(p *loop.Program, t *processor.Target, without []*loop.Global) (text string, err error) {
 	// llir panics where instructions do not fit each other: a fault of the
 	// kernel's generator, which its user should see as an error.
 	defer func() {
@@ -65,7 +65,7 @@ func (p *printer) global(g *loop.Global, isRoom bool) value.Value {
 
 type printer struct {
 	module  *ir.Module
-	target  *target.Target
+	target  *processor.Target
 	globals map[*loop.Global]value.Value
 	funcs   map[*loop.Func]*ir.Func
 	outside map[string]*ir.Func // LLVM's intrinsics

@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/dnnc/dnnc/ir/target"
+	"github.com/dnnc/dnnc/ir/processor"
 )
 
 // Stack bounds the stack that a function of an object takes, its own frame and
@@ -15,7 +15,7 @@ import (
 // wrote into the sections .stack_sizes, calls are the object's relocations. An
 // object that calls in a circle, or what it does not define, has no bound. 0 is not
 // known: frames with vectors whose length only the processor knows.
-func Stack(object []byte, root string, t *target.Target) (int, error) {
+func Stack(object []byte, root string, t *processor.Target) (int, error) {
 	if !HasFrames(t) {
 		return 0, nil
 	}
@@ -28,7 +28,7 @@ func Stack(object []byte, root string, t *target.Target) (int, error) {
 
 // HasFrames reports whether functions on a target have frames of known size: not
 // where registers of unknown length are saved on the stack.
-func HasFrames(t *target.Target) bool { return t.Arch != "riscv64" || !t.Has("v") }
+func HasFrames(t *processor.Target) bool { return t.Arch != "riscv64" || !t.Has("v") }
 
 // Frames is the call graph of an object with the stack that each function takes. A
 // function is the index of its section, for each has one of its own.

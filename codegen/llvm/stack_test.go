@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/dnnc/dnnc/codegen/llvm"
-	"github.com/dnnc/dnnc/ir/target"
+	"github.com/dnnc/dnnc/ir/processor"
 )
 
 // chain has a frame of 400 bytes and more below one of 40, below run.
@@ -86,7 +86,7 @@ func TestStackOfArguments(t *testing.T) {
 		return fmt.Sprintf(wide, strings.Join(params, ", "), body, blocks)
 	}
 	for _, name := range []string{"armv6m", "armv7em", "armv7", "aarch64", "riscv32", "riscv64", "x86_64"} {
-		tgt, err := target.Find(name)
+		tgt, err := processor.Find(name)
 		require.NoError(t, err)
 		stack := map[int]int{}
 		for _, n := range []int{few, many} {
@@ -109,7 +109,7 @@ func TestStack(t *testing.T) {
 		t.Skip(err)
 	}
 	for _, name := range []string{"armv6m", "armv7em", "armv7", "aarch64", "riscv32", "riscv64", "x86_64"} {
-		tgt, err := target.Find(name)
+		tgt, err := processor.Find(name)
 		require.NoError(t, err)
 		closed, open, _ := strings.Cut(chain, "declare")
 		object, err := llvm.Compile(context.Background(), tools, fmt.Sprintf(closed, tgt.Triple), tgt, "obj")

@@ -15,6 +15,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/dnnc/dnnc/runtime/input"
 )
 
 // Set is images in memory, a byte a pixel, or reals where they came as such.
@@ -92,6 +94,9 @@ func Open(path string) (*Set, error) {
 	return s, nil
 }
 
+// maxBytes is the most bytes of a data set's file, which is read into memory.
+const maxBytes = 8 << 30
+
 // A file may unpack to this much, and to this many times its own size: images
 // do not shrink further, a file made to fill the memory does.
 const (
@@ -101,7 +106,7 @@ const (
 
 // read returns a file's bytes, unpacked when it is gzipped, and notes its hash.
 func (s *Set) read(path string) ([]byte, error) {
-	raw, err := os.ReadFile(path)
+	raw, err := input.Read(path, maxBytes)
 	if err != nil {
 		return nil, err
 	}
@@ -139,11 +144,12 @@ func (s *Set) idx(path string, raw []byte) error {
 		return fmt.Errorf("%d images of %dx%d take %d bytes, the file has %d", n, h, w, want, len(raw)-16)
 	}
 	s.shape, s.pixels = []int{1, h, w}, raw[16:]
-	labels := strings.Replace(filepath.Base(path), "images-idx3", "labels-idx1", 1)
-	if labels == filepath.Base(path) {
+	beside := Labels(path)
+	if beside == "" {
 		return nil
 	}
-	l, err := s.read(filepath.Join(filepath.Dir(path), labels))
+	labels := filepath.Base(beside)
+	l, err := s.read(beside)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
@@ -157,6 +163,15 @@ func (s *Set) idx(path string, raw []byte) error {
 		s.labels = append(s.labels, int(b))
 	}
 	return nil
+}
+
+// Labels is where the labels of IDX images lie: beside them; "" by another name.
+func Labels(path string) string {
+	name := strings.Replace(filepath.Base(path), "images-idx3", "labels-idx1", 1)
+	if name == filepath.Base(path) {
+		return ""
+	}
+	return filepath.Join(filepath.Dir(path), name)
 }
 
 // cifarRecord is a label and 32x32 pixels of three planes.

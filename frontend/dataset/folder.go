@@ -15,7 +15,12 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/dnnc/dnnc/runtime/input"
 )
+
+// maxPicture is the most bytes of a picture's file.
+const maxPicture = 1 << 30
 
 // maxPixels bounds the pictures that are read.
 const maxPixels = 64 << 20
@@ -75,11 +80,19 @@ func (s *Set) folder(path string) error {
 	return s.pictures(path, byClass, labels)
 }
 
-// Paths are what a file of a data set is read from: the file itself, or a folder, those
-// of its classes, and its pictures.
+// Paths are what a file of a data set is read from: the file itself and its labels, or a
+// folder, those of its classes, and its pictures.
 func Paths(path string) []string {
 	paths := []string{path}
-	list, _ := os.ReadDir(path) // of a file none
+	if info, err := os.Stat(path); err != nil || !info.IsDir() { // a FIFO is no folder, either
+		if labels := Labels(path); labels != "" {
+			if _, err := os.Stat(labels); err == nil {
+				paths = append(paths, labels)
+			}
+		}
+		return paths
+	}
+	list, _ := os.ReadDir(path)
 	for _, f := range list {
 		if f.IsDir() {
 			paths = append(paths, filepath.Join(path, f.Name()))
@@ -120,7 +133,7 @@ func (s *Set) pictures(path string, byClass [][]string, labels []int) error {
 				continue
 			}
 			more = true
-			raw, err := os.ReadFile(files[i])
+			raw, err := input.Read(files[i], maxPicture)
 			if err != nil {
 				return err
 			}

@@ -8,7 +8,7 @@ import (
 	"strings"
 
 	"github.com/dnnc/dnnc/frontend/weights"
-	"github.com/dnnc/dnnc/runtime/mapped"
+	"github.com/dnnc/dnnc/runtime/input"
 )
 
 // The names under which an npz holds its images, [N,C,H,W] or [N,H,W] or of any
@@ -94,7 +94,7 @@ type Input struct {
 // IsNamed reports whether a file is an npz with an array named like the input, by a
 // name that does not say images, which come in [0,1].
 func IsNamed(path string, in Input) bool {
-	raw, err := mapped.File(path)
+	raw, err := input.Map(path)
 	if err != nil || !bytes.HasPrefix(raw, []byte("PK")) || slices.Contains(imageNames, in.Name) {
 		return false
 	}

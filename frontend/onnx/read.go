@@ -9,7 +9,7 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/dnnc/dnnc/frontend/onnx/internal/pb"
-	"github.com/dnnc/dnnc/runtime/mapped"
+	"github.com/dnnc/dnnc/runtime/input"
 )
 
 // What a file may claim beside its tensors' data: bytes, and messages.
@@ -67,7 +67,7 @@ type file struct {
 
 // open maps a file into memory and reads its messages.
 func open(path string) (*file, error) {
-	raw, err := mapped.File(path)
+	raw, err := input.Map(path)
 	if err != nil {
 		var p *os.PathError
 		if errors.As(err, &p) {

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math"
 	"path/filepath"
 	"strconv"
@@ -16,7 +17,7 @@ import (
 	"github.com/dnnc/dnnc/frontend/onnx/internal/pb"
 	"github.com/dnnc/dnnc/frontend/weights"
 	"github.com/dnnc/dnnc/ir"
-	"github.com/dnnc/dnnc/runtime/mapped"
+	"github.com/dnnc/dnnc/runtime/input"
 )
 
 // dtype is ONNX's number of an element type.
@@ -237,22 +238,22 @@ func (d *folder) external(entries []*pb.Entry) ([]byte, error) {
 	raw, ok := d.files[path]
 	if !ok {
 		full := filepath.Join(d.dir, path)
-		if !d.outside {
-			if !filepath.IsLocal(path) {
-				return nil, fmt.Errorf("external data in %q, outside of the model's folder; -allow-outside permits it", path)
+		switch {
+		case !d.outside:
+			var err error
+			if full, err = input.Inside(d.dir, path); err != nil {
+				return nil, fmt.Errorf("external data in %q, outside of the model's folder: it %w; -allow-outside permits it", path, err)
 			}
-			if real, err := filepath.EvalSymlinks(full); err == nil {
-				dir, err := filepath.EvalSymlinks(d.dir)
-				if rel, err2 := filepath.Rel(dir, real); err != nil || err2 != nil || !filepath.IsLocal(rel) {
-					return nil, fmt.Errorf("external data in %q, a link that leaves the model's folder; -allow-outside permits it", path)
-				}
-			}
-		} else if filepath.IsAbs(path) {
+		case filepath.IsAbs(path):
 			full = path
 		}
 		var err error
-		if raw, err = mapped.File(full); err != nil {
-			return nil, fmt.Errorf("external data in %q: no such file, or not readable", path)
+		if raw, err = input.Map(full); err != nil {
+			var at *fs.PathError
+			if errors.As(err, &at) {
+				err = at.Err
+			}
+			return nil, fmt.Errorf("external data in %q: %w", path, err)
 		}
 		d.files[path] = raw
 	}

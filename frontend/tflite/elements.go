@@ -8,6 +8,7 @@ import (
 
 	"github.com/dnnc/dnnc/frontend/build"
 	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/geometry"
 	"github.com/dnnc/dnnc/runtime/kernels"
 )
 
@@ -230,19 +231,19 @@ func (im *importer) pairTable(op ir.Op, x, k, y ir.Quant, value int8, first bool
 		a, b, qa, qb = constant, all, k, x
 	}
 	if op == ir.Mul {
-		m, r, err := kernels.MultiplierFor(float64(float32(qa.Scale) * float32(qb.Scale) / float32(y.Scale)))
+		m, r, err := geometry.MultiplierFor(float64(float32(qa.Scale) * float32(qb.Scale) / float32(y.Scale)))
 		if err != nil {
 			return nil, err
 		}
-		rq := &kernels.Requant{Mul: []int32{m}, Shift: []int32{r}, Rounding: kernels.RoundTFLite, Zero: int32(y.Zero), Lo: lo, Hi: hi}
+		rq := &geometry.Requant{Mul: []int32{m}, Shift: []int32{r}, Rounding: geometry.RoundTFLite, Zero: int32(y.Zero), Lo: lo, Hi: hi}
 		kernels.MulInt(int32(qa.Zero), int32(qb.Zero), rq, a, b, out)
 		return out, nil
 	}
-	p, err := kernels.NewAddParams(qa.Scale, int32(qa.Zero), qb.Scale, int32(qb.Zero), y.Scale, int32(y.Zero), lo, hi)
+	p, err := geometry.NewAddParams(qa.Scale, int32(qa.Zero), qb.Scale, int32(qb.Zero), y.Scale, int32(y.Zero), lo, hi)
 	if err != nil {
 		return nil, err
 	}
-	p.Rounding = kernels.RoundTFLite
+	p.Rounding = geometry.RoundTFLite
 	if op == ir.Sub {
 		kernels.SubInt(p, a, b, out)
 	} else {
@@ -257,7 +258,7 @@ func (im *importer) pairRequant(op ir.Op, name string, a, b, y ir.Quant) ([]ir.A
 	if op == ir.Mul {
 		return im.requant(name, []float64{float64(float32(a.Scale) * float32(b.Scale) / float32(y.Scale))})
 	}
-	p, err := kernels.NewAddParams(a.Scale, int32(a.Zero), b.Scale, int32(b.Zero), y.Scale, int32(y.Zero), -128, 127)
+	p, err := geometry.NewAddParams(a.Scale, int32(a.Zero), b.Scale, int32(b.Zero), y.Scale, int32(y.Zero), -128, 127)
 	if err != nil {
 		return nil, err
 	}
@@ -408,9 +409,9 @@ func exactTable(op ir.Op, params []float64, x, y ir.Quant) ([]int8, error) {
 	if op != ir.Relu && op != ir.Relu6 && op != ir.LeakyRelu {
 		return kernels.FunctionTable(kernels.Function(op.String(), params), x.Scale, x.Zero, y.Scale, y.Zero), nil
 	}
-	m, r, err := kernels.MultiplierFor(float64(float32(x.Scale) / float32(y.Scale)))
+	m, r, err := geometry.MultiplierFor(float64(float32(x.Scale) / float32(y.Scale)))
 	if op == ir.LeakyRelu {
-		m, r, err = kernels.MultiplierFor(float64(x.Scale / y.Scale))
+		m, r, err = geometry.MultiplierFor(float64(x.Scale / y.Scale))
 	}
 	if err != nil {
 		return nil, err
@@ -420,7 +421,7 @@ func exactTable(op ir.Op, params []float64, x, y ir.Quant) ([]int8, error) {
 		if params[0] < 0 {
 			return nil, errors.New("has a negative slope")
 		}
-		if ma, ra, err = kernels.MultiplierFor(float64(x.Scale*params[0]) / y.Scale); err != nil {
+		if ma, ra, err = geometry.MultiplierFor(float64(x.Scale*params[0]) / y.Scale); err != nil {
 			return nil, err
 		}
 	}
@@ -434,9 +435,9 @@ func exactTable(op ir.Op, params []float64, x, y ir.Quant) ([]int8, error) {
 	t := make([]int8, 256)
 	for i := range t {
 		d := int32(i - 128 - x.Zero)
-		v := kernels.RequantTFLite(d, m, r)
+		v := geometry.RequantTFLite(d, m, r)
 		if op == ir.LeakyRelu && d < 0 {
-			v = kernels.RequantTFLite(d, ma, ra)
+			v = geometry.RequantTFLite(d, ma, ra)
 		}
 		t[i] = int8(min(max(v+int32(y.Zero), lo), hi))
 	}
@@ -454,13 +455,13 @@ func requantize(im *importer, o *operator, x *operand) error {
 		im.values[o.out[0]] = x
 		return nil
 	}
-	m, r, err := kernels.MultiplierFor(x.v.Type.Quant.Scale / q.Scale)
+	m, r, err := geometry.MultiplierFor(x.v.Type.Quant.Scale / q.Scale)
 	if err != nil {
 		return err
 	}
 	t := make([]int8, 256)
 	for i := range t {
-		t[i] = int8(min(max(int(kernels.RequantTFLite(int32(i-128-x.v.Type.Quant.Zero), m, r))+q.Zero, -128), 127))
+		t[i] = int8(min(max(int(geometry.RequantTFLite(int32(i-128-x.v.Type.Quant.Zero), m, r))+q.Zero, -128), 127))
 	}
 	return im.table(o, x, q, t)
 }
@@ -529,20 +530,20 @@ func prelu(im *importer, o *operator, x *operand) error {
 
 // preluTable are the results of TensorFlow Lite's integers by the argument.
 func preluTable(x, alpha, y ir.Quant, slope int64) ([]int8, error) {
-	m1, r1, err := kernels.MultiplierFor(float64(float32(x.Scale) / float32(y.Scale)))
+	m1, r1, err := geometry.MultiplierFor(float64(float32(x.Scale) / float32(y.Scale)))
 	if err != nil {
 		return nil, err
 	}
-	m2, r2, err := kernels.MultiplierFor(float64(float32(x.Scale) * float32(alpha.Scale) / float32(y.Scale)))
+	m2, r2, err := geometry.MultiplierFor(float64(float32(x.Scale) * float32(alpha.Scale) / float32(y.Scale)))
 	if err != nil {
 		return nil, err
 	}
 	table := make([]int8, 256)
 	for i := range table {
 		d := int32(i - 128 - x.Zero)
-		v := kernels.RequantTFLite(d, m1, r1)
+		v := geometry.RequantTFLite(d, m1, r1)
 		if d < 0 {
-			v = kernels.RequantTFLite(d*int32(slope-int64(alpha.Zero)), m2, r2)
+			v = geometry.RequantTFLite(d*int32(slope-int64(alpha.Zero)), m2, r2)
 		}
 		table[i] = int8(min(max(v+int32(y.Zero), -128), 127))
 	}

@@ -5,7 +5,7 @@ import (
 	"math"
 
 	"github.com/dnnc/dnnc/ir"
-	"github.com/dnnc/dnnc/runtime/kernels"
+	"github.com/dnnc/dnnc/ir/geometry"
 )
 
 // hardSwish are the results of TensorFlow Lite's hard swish by integer: its
@@ -48,7 +48,7 @@ func hardSwish(x, y ir.Quant) ([]int8, error) {
 
 // multiplier16 is a factor as a 16-bit multiplier of 2^-15 and an exponent.
 func multiplier16(factor float64) (mul int32, exponent int, err error) {
-	m, r, err := kernels.MultiplierFor(factor)
+	m, r, err := geometry.MultiplierFor(factor)
 	if err != nil {
 		return 0, 0, err
 	}

@@ -8,6 +8,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io/fs"
 	"math"
 	"path/filepath"
 	"slices"
@@ -17,7 +18,7 @@ import (
 	"github.com/dnnc/dnnc/frontend/weights"
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
-	"github.com/dnnc/dnnc/runtime/mapped"
+	"github.com/dnnc/dnnc/runtime/input"
 )
 
 // Options are what a user may say about a model.
@@ -30,9 +31,13 @@ type Options struct {
 
 // Load imports the model at path.
 func Load(path string, opt Options) (*ir.Module, error) {
-	raw, err := mapped.File(path)
+	raw, err := input.Map(path)
 	if err != nil {
-		return nil, diag.New(diag.Pos{File: path}, diag.BadFile, "no such file, or not readable")
+		var at *fs.PathError
+		if errors.As(err, &at) {
+			err = at.Err
+		}
+		return nil, diag.New(diag.Pos{File: path}, diag.BadFile, "%v", err)
 	}
 	m, err := Parse(strings.TrimSuffix(filepath.Base(path), filepath.Ext(path)), raw, opt)
 	var list diag.List

@@ -9,7 +9,7 @@ import (
 
 	"github.com/dnnc/dnnc/frontend/build"
 	"github.com/dnnc/dnnc/ir"
-	"github.com/dnnc/dnnc/runtime/kernels"
+	"github.com/dnnc/dnnc/ir/geometry"
 )
 
 // opEntry is what the importer knows of an operator.
@@ -274,7 +274,7 @@ func (im *importer) activation(fused int, q ir.Quant) ([]ir.Attr, error) {
 func (im *importer) requant(name string, factors []float64) ([]ir.Attr, error) {
 	mul, shift := make([]int64, len(factors)), make([]int64, len(factors))
 	for i, f := range factors {
-		m, r, err := kernels.MultiplierFor(f)
+		m, r, err := geometry.MultiplierFor(f)
 		if err != nil {
 			return nil, err
 		}

@@ -8,6 +8,7 @@ import (
 
 	"github.com/dnnc/dnnc/frontend/build"
 	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/geometry"
 	"github.com/dnnc/dnnc/runtime/kernels"
 )
 
@@ -174,7 +175,7 @@ func reduction(fn string) func(*importer, *operator, *operand) error {
 // meanRequant is the requantization of an exact mean of rows: the division by their
 // length goes into the multiplier, cut off as TensorFlow Lite does.
 func (im *importer) meanRequant(name string, rows *ir.Value, q ir.Quant) ([]ir.Attr, error) {
-	m, r, err := kernels.MultiplierFor(rows.Type.Quant.Scale / q.Scale)
+	m, r, err := geometry.MultiplierFor(rows.Type.Quant.Scale / q.Scale)
 	if err != nil {
 		return nil, err
 	}

@@ -20,7 +20,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/dnnc/dnnc/runtime/mapped"
+	"github.com/dnnc/dnnc/runtime/input"
 )
 
 // DType is an element type, by its safetensors name.
@@ -123,7 +123,7 @@ const maxHeader = 100 << 20
 
 // Open reads a file, whose format its first bytes tell.
 func Open(path string) (*File, error) {
-	raw, err := mapped.File(path)
+	raw, err := input.Map(path)
 	if err != nil {
 		return nil, err
 	}

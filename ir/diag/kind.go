@@ -25,6 +25,8 @@ const (
 	BadTensor       Kind = "tensor"            // a tensor of the wrong shape or type, or with NaN
 	BadData         Kind = "data"              // images or labels that do not fit the network
 	BadBudget       Kind = "budget"            // a budget that no choice of widths can meet
+	BadTask         Kind = "task"              // results that cannot be judged, or not as was asked
+	CheckFailed     Kind = "check-failed"      // what was checked does not hold
 	UnknownTarget   Kind = "unknown-target"    // no target of this name
 	UnknownPass     Kind = "unknown-pass"      // no pass of this name
 	Unsupported     Kind = "unsupported"       // valid, but not served by this pass, target or option
@@ -32,6 +34,7 @@ const (
 	MissingTool     Kind = "missing-tool"      // an external program that is not installed
 	ToolFailed      Kind = "tool-failed"       // an external program that failed
 	BadOutput       Kind = "output"            // an output that cannot be written
+	Clash           Kind = "clash"             // an output that is an input or another output
 	OutOfMemory     Kind = "memory"            // a limit of memory that dnnc runs under
 	VerifierFailure Kind = "invariant"         // a module that breaks an invariant of the IR
 )

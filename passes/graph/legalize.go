@@ -5,7 +5,7 @@ import (
 	"slices"
 
 	"github.com/dnnc/dnnc/ir"
-	"github.com/dnnc/dnnc/runtime/interp"
+	"github.com/dnnc/dnnc/ir/geometry"
 )
 
 // insert puts an operation of float values before node n, named after it.
@@ -49,7 +49,7 @@ func legalizeMoved(n *ir.Node) {
 
 // legalizeFunction makes a function of each element a table.
 func legalizeFunction(n *ir.Node) {
-	name, params := interp.FunctionOf(n)
+	name, params := geometry.FunctionOf(n)
 	attrs := []ir.Attr{{Name: "fn", Value: name}}
 	if len(params) > 0 {
 		attrs = append(attrs, ir.Attr{Name: "params", Value: params})

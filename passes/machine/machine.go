@@ -8,7 +8,9 @@ import (
 
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
-	"github.com/dnnc/dnnc/ir/target"
+	"github.com/dnnc/dnnc/ir/kernel"
+	"github.com/dnnc/dnnc/ir/kernel/micro"
+	"github.com/dnnc/dnnc/ir/processor"
 	"github.com/dnnc/dnnc/passes/pass"
 )
 
@@ -27,12 +29,12 @@ func Select(_ context.Context, m *ir.Module, env *pass.Env) error {
 		if env.Small && n.Op.HasWeights() {
 			n.Set("unroll", smallRound)
 		}
-		k := target.Choose(n, env.Target)
-		if k == nil {
+		choices := Serving(kernel.Of(n, env.Target))
+		if len(choices) == 0 {
 			list.Add(n.Pos, diag.Unsupported, "%s: no kernel for this %s on %s", n.Name(), n.Op, env.Target.Name)
 			continue
 		}
-		k.Assign(n, env.Target)
+		choices[0].assign(n)
 	}
 	if err := list.Err(); err != nil {
 		return err
@@ -42,7 +44,7 @@ func Select(_ context.Context, m *ir.Module, env *pass.Env) error {
 	}
 	for _, n := range m.Ops {
 		// A vector is a load of its own.
-		if p := env.Target.FindMultiply(n.Word("multiply")); n.Has("unroll") && p != nil && p.Word >= 16 {
+		if n.Has("unroll") && micro.Vectors(n.Word("multiply")) {
 			n.Set("unroll", 1)
 		}
 	}
@@ -51,7 +53,7 @@ func Select(_ context.Context, m *ir.Module, env *pass.Env) error {
 
 // within has steps that take more memory than there is computed by the first family that
 // takes no more, or by the one that takes least; unless the arena does not shrink.
-func within(m *ir.Module, t *target.Target, ram int) {
+func within(m *ir.Module, t *processor.Target, ram int) {
 	_, free := plan(blocksOf(m, t))
 	if free <= ram {
 		return
@@ -71,23 +73,23 @@ func within(m *ir.Module, t *target.Target, ram int) {
 		if bytes() <= ram {
 			continue
 		}
-		var best *target.Kernel
+		var best Choice
 		least := 0
-		for _, k := range target.Serving(n, t) {
-			k.Assign(n, t)
+		for _, c := range Serving(kernel.Of(n, t)) {
+			c.assign(n)
 			b := bytes()
-			if best == nil || b < least {
-				best, least = k, b
+			if best.Family == nil || b < least {
+				best, least = c, b
 			}
 			if b <= ram {
 				break
 			}
 		}
-		best.Assign(n, t)
+		best.assign(n)
 	}
 	if _, bytes := plan(blocksOf(m, t)); bytes >= free {
 		for _, n := range m.Ops {
-			target.Choose(n, t).Assign(n, t)
+			Serving(kernel.Of(n, t))[0].assign(n)
 		}
 	}
 }

@@ -14,7 +14,7 @@ import (
 
 	"github.com/dnnc/dnnc/frontend"
 	"github.com/dnnc/dnnc/ir"
-	"github.com/dnnc/dnnc/ir/target"
+	"github.com/dnnc/dnnc/ir/processor"
 	"github.com/dnnc/dnnc/passes"
 	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/runtime/data"
@@ -49,7 +49,7 @@ network net(image: f32[32,8,8] in [0,1]) -> f32[32,8,8] {
 	require.NoError(t, frontend.WriteTensors(&file, weights))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "net.safetensors"), file.Bytes(), 0o644))
 	compile := func(name, format string, ram int) (*ir.Module, error) {
-		tgt, err := target.Find(name)
+		tgt, err := processor.Find(name)
 		require.NoError(t, err)
 		e, ok := ir.ParseElem(format)
 		require.True(t, ok)

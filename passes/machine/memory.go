@@ -8,9 +8,10 @@ import (
 
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
-	"github.com/dnnc/dnnc/ir/target"
+	"github.com/dnnc/dnnc/ir/geometry"
+	"github.com/dnnc/dnnc/ir/kernel/families"
+	"github.com/dnnc/dnnc/ir/processor"
 	"github.com/dnnc/dnnc/passes/pass"
-	"github.com/dnnc/dnnc/runtime/interp"
 )
 
 // arenaAlign is the alignment of the arena and of each block in it: kernels
@@ -49,7 +50,7 @@ func Memory(_ context.Context, m *ir.Module, env *pass.Env) error {
 }
 
 // blocksOf lists the memory that needs a place, in the order of the schedule.
-func blocksOf(m *ir.Module, t *target.Target) []*block {
+func blocksOf(m *ir.Module, t *processor.Target) []*block {
 	live := ir.Liveness(m)
 	values := map[*ir.Value]*block{}
 	var blocks []*block
@@ -82,8 +83,8 @@ func blocksOf(m *ir.Module, t *target.Target) []*block {
 
 // lag is how far behind its result a node's first argument must begin so that no
 // row of the result reaches a row of the argument that is still to be read.
-func lag(n *ir.Node, t *target.Target) (int, bool) {
-	k := target.FindKernel(n.Word("impl"))
+func lag(n *ir.Node, t *processor.Target) (int, bool) {
+	k := families.Find(n.Word("impl"))
 	if k == nil || !k.Rows {
 		return 0, false
 	}
@@ -92,7 +93,7 @@ func lag(n *ir.Node, t *target.Target) (int, bool) {
 	default: // element by element
 		return 0, n.Args[0].Type.Shape.Equal(n.Out.Type.Shape)
 	}
-	w := interp.Window(n)
+	w := geometry.WindowOf(n)
 	h, _ := n.Pool()
 	out := n.Out.Type.Shape
 	row, in, most := out[0]*out[2], w.InC*w.InW, 0

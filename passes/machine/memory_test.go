@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/dnnc/dnnc/ir"
-	"github.com/dnnc/dnnc/ir/target"
+	"github.com/dnnc/dnnc/ir/processor"
 )
 
 // randomBlocks are values of a chain with scratch, some of which may overlap the
@@ -65,7 +65,7 @@ func TestExactPlans(t *testing.T) {
 // window covers, and finds what no result may overwrite: the lag is enough, and no
 // byte less is.
 func TestLag(t *testing.T) {
-	tgt, err := target.Find("armv7")
+	tgt, err := processor.Find("armv7")
 	require.NoError(t, err)
 	rng := rand.New(rand.NewSource(2))
 	for range 300 {

@@ -5,7 +5,8 @@ import (
 	"slices"
 
 	"github.com/dnnc/dnnc/ir"
-	"github.com/dnnc/dnnc/ir/target"
+	"github.com/dnnc/dnnc/ir/kernel"
+	"github.com/dnnc/dnnc/ir/processor"
 	"github.com/dnnc/dnnc/passes/pass"
 )
 
@@ -42,9 +43,9 @@ func producer(m *ir.Module, v *ir.Value) *ir.Node {
 	return nil
 }
 
-func fuses(m *ir.Module, conv, pool *ir.Node, t *target.Target) bool {
-	k := target.Choose(conv, t)
-	return k != nil && k.Pools && !conv.Has("pool") && len(m.Users(conv.Out)) == 1 && !m.IsOutput(conv.Out) &&
+func fuses(m *ir.Module, conv, pool *ir.Node, t *processor.Target) bool {
+	list := Serving(kernel.Of(conv, t))
+	return len(list) > 0 && list[0].Family.Pools && !conv.Has("pool") && len(m.Users(conv.Out)) == 1 && !m.IsOutput(conv.Out) &&
 		slices.Equal(pool.Stride(), pool.Ints("kernel")) && slices.Max(pool.Ints("pad")) == 0 && slices.Max(pool.Ints("dilation")) == 1 &&
 		conv.Out.Type.Quant == pool.Out.Type.Quant && max(conv.Int("lo"), pool.Int("lo")) <= min(conv.Int("hi"), pool.Int("hi"))
 }

@@ -2,7 +2,7 @@ package pass
 
 import (
 	"github.com/dnnc/dnnc/ir"
-	"github.com/dnnc/dnnc/ir/target"
+	"github.com/dnnc/dnnc/ir/processor"
 	"github.com/dnnc/dnnc/runtime/data"
 	"github.com/dnnc/dnnc/runtime/disturb"
 )
@@ -49,14 +49,14 @@ type Budget struct {
 	Keep  float64 // retention of robust accuracy on held-out images
 	RAM   int     // bytes of the arena
 	// Cycles bounds what the layers with weights take by the target's estimate
-	// (target.Cycles); CyclesOfInt8 says it as a share of what they take in int8.
+	// (machine.Cycles); CyclesOfInt8 says it as a share of what they take in int8.
 	Cycles, CyclesOfInt8 float64
 }
 
 // Env is what passes may know beside the module: the options of the run, the
 // data, the target. A pass reads it and fills in its report, and nothing else.
 type Env struct {
-	Target    *target.Target
+	Target    *processor.Target
 	Level     Level
 	Small     bool   // -O size: loops rather than unrolled code
 	Search    string // the method of -O robust; Qed when empty

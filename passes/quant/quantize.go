@@ -7,6 +7,7 @@ import (
 
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/ir/geometry"
 	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/passes/quant/round"
 	"github.com/dnnc/dnnc/runtime/interp"
@@ -148,7 +149,7 @@ func setBounds(n *ir.Node) {
 		return
 	}
 	q := n.Out.Type.Quant
-	lo, hi := interp.Bounds(n.Word("act"))
+	lo, hi := geometry.Bounds(n.Word("act"))
 	toInt := func(x float64) int {
 		return int(min(max(math.Round(x/q.Scale)+float64(q.Zero), -128), 127))
 	}
@@ -181,7 +182,7 @@ func setInts[T int8 | uint8 | int64](m *ir.Module, n *ir.Node, attr string, kind
 func setRequant(m *ir.Module, n *ir.Node, factors []float64) error {
 	mul, shift := make([]int64, len(factors)), make([]int64, len(factors))
 	for i, f := range factors {
-		a, r, err := kernels.MultiplierFor(f)
+		a, r, err := geometry.MultiplierFor(f)
 		if err != nil {
 			return diag.New(n.Pos, diag.Unsupported, "%s: channel %d would be rescaled by %v", n.Name(), i, f).
 				WithNote("%v", err).WithHelp("a layer whose results are this much larger than its inputs cannot be kept in 8 bits; check its weights")
@@ -269,7 +270,7 @@ func quantizeLayer(m *ir.Module, n *ir.Node, r *codesOf) error {
 		step := float64(in.Scale * r.Scale[c])
 		bias[c] = int64(math.Round(real[c] / step))
 		factors[c] = step / out.Scale
-		isWide = isWide || !kernels.AccumulatorFits(bias[c], w, least, greatest)
+		isWide = isWide || !geometry.AccumulatorFits(bias[c], w, least, greatest)
 	}
 	for _, old := range []string{"weight", "bias"} {
 		drop(m, n.Const(old))
@@ -307,11 +308,11 @@ func (r *Rounded) integers(n *ir.Node, c int) []int32 {
 			w[i] = int32(int8(q))
 		}
 	case ir.Odd:
-		kernels.DecodeOdd(int(r.Elem.Bits), codes, w)
+		geometry.DecodeOdd(int(r.Elem.Bits), codes, w)
 	case ir.Code:
-		kernels.DecodeCodebook(r.Book, codes, w)
+		geometry.DecodeCodebook(r.Book, codes, w)
 	case ir.Vec:
-		kernels.DecodeVector(r.Book, int(r.Elem.Group), codes, s[1], len(w)/s[1], w)
+		geometry.DecodeVector(r.Book, int(r.Elem.Group), codes, s[1], len(w)/s[1], w)
 	}
 	return w
 }
@@ -391,7 +392,7 @@ func biasReals(n *ir.Node, r *Rounded) ([]float64, error) {
 // quantizeAdd writes the three multipliers of R13: of each argument to twice
 // the greater scale, and of their sum, shifted left by 20, to the result's.
 func quantizeAdd(m *ir.Module, n *ir.Node) error {
-	p, err := kernels.NewAddParams(
+	p, err := geometry.NewAddParams(
 		n.Args[0].Type.Quant.Scale, int32(n.Args[0].Type.Quant.Zero),
 		n.Args[1].Type.Quant.Scale, int32(n.Args[1].Type.Quant.Zero),
 		n.Out.Type.Quant.Scale, int32(n.Out.Type.Quant.Zero), -128, 127)

@@ -7,12 +7,12 @@ import (
 	"math/rand/v2"
 
 	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/geometry"
+	"github.com/dnnc/dnnc/ir/parallel"
 	"github.com/dnnc/dnnc/passes/quant/round"
 	"github.com/dnnc/dnnc/runtime/data"
 	"github.com/dnnc/dnnc/runtime/gemm"
 	"github.com/dnnc/dnnc/runtime/interp"
-	"github.com/dnnc/dnnc/runtime/kernels"
-	"github.com/dnnc/dnnc/runtime/parallel"
 )
 
 // Rounding as the rounding attribute names it.
@@ -103,8 +103,8 @@ func layerGroups(n *ir.Node) int {
 // images' elements, or a sample of a convolution's windows.
 type sampler struct {
 	n      *ir.Node
-	window kernels.Window // of a convolution
-	pixels int            // of its result; 0 of a linear layer
+	window geometry.Window // of a convolution
+	pixels int             // of its result; 0 of a linear layer
 	cols   int
 	pad    []float32
 	take   int // windows of an image
@@ -116,7 +116,7 @@ func newSampler(n *ir.Node, images int) *sampler {
 		s.cols = n.Const("weight").Type.Shape[1]
 		return s
 	}
-	g := interp.Window(n)
+	g := geometry.WindowOf(n)
 	s.window, s.pixels, s.cols = g, g.OutH()*g.OutW(), g.K()
 	s.take = min(windowsOf(s.cols, images), s.pixels)
 	for _, v := range padValues(n) {

@@ -8,9 +8,9 @@ import (
 	"errors"
 	"io"
 	"io/fs"
-	"os"
 
 	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/runtime/input"
 	"github.com/dnnc/dnnc/runtime/replace"
 )
 
@@ -56,12 +56,15 @@ func (s *Search) identity() (string, error) {
 	return s.id, nil
 }
 
+// maxCheckpoint is the most bytes of a checkpoint.
+const maxCheckpoint = 1 << 30
+
 // load takes the costs of an earlier run of the same search.
 func (s *Search) load() error {
 	if s.env.Checkpoint == "" {
 		return nil
 	}
-	text, err := os.ReadFile(s.env.Checkpoint)
+	text, err := input.Read(s.env.Checkpoint, maxCheckpoint)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}

@@ -130,6 +130,9 @@ func (s *Search) keeping(ctx context.Context, m method, keep float64) (*Network,
 	if err := s.refuseImpossible(m, sizes[1]); err != nil {
 		return nil, err // of cycles
 	}
+	if err := s.refuseUndefined(ctx, keep); err != nil {
+		return nil, err
+	}
 	h := newHunt(sizes, 1-keep)
 	first, err := s.expected(ctx, m, h)
 	if err != nil {
@@ -173,6 +176,26 @@ func (s *Search) keeping(ctx context.Context, m method, keep float64) (*Network,
 	}
 	return nil, diag.New(diag.Pos{}, diag.BadBudget, "no network measured keeps %v of the robust accuracy", keep).
 		WithHelp("choose a smaller -keep, or allow wider -formats")
+}
+
+// refuseUndefined reports that the float network has nothing to keep: it is not told
+// apart from the best constant answer, or never right under the kind of error that
+// counts.
+func (s *Search) refuseUndefined(ctx context.Context, keep float64) error {
+	if err := s.reference(ctx); err != nil {
+		return err
+	}
+	const help = "look at the range of the input, and at the labels of -calib; -bits, -size or -ratio bound the bytes, whatever is kept"
+	out := s.m.Outputs[0]
+	gap, isTold := s.exact.AboveConstant()
+	if !isTold {
+		return diag.New(out.Pos, diag.BadData, "-keep %v: the float network has nothing to keep: its robust accuracy is %.4f on %d held-out images, and %.4f of the best constant answer", keep, s.exact.Mean(), s.exact.Images, s.exact.Mean()-gap.Value).
+			WithNote("a share of it says something where it is above by more than two standard errors, here %.4f", 2*gap.StdErr).WithHelp(help)
+	}
+	if name, mean := s.exact.Worst(); s.worst() && mean == 0 {
+		return diag.New(out.Pos, diag.BadData, "-keep %v -objective worst: the float network is never right under %s, and a share of nothing is not defined", keep, name).WithHelp(help)
+	}
+	return nil
 }
 
 // keepingWithin is the first network of at most a number of bytes that keeps enough, of

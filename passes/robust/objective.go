@@ -2,6 +2,7 @@ package robust
 
 import (
 	"context"
+	"math"
 	"slices"
 	"strings"
 
@@ -71,7 +72,11 @@ func (s *Search) boundaryCosts(ctx context.Context) ([][]Choice, error) {
 			if err != nil {
 				return err
 			}
-			costs[l] = append(costs[l], s.choice(l, f, max(loss, 0)+s.table[l][f].KL/10))
+			cost := s.table[l][f].KL / 10
+			if !math.IsNaN(loss) {
+				cost += max(loss, 0)
+			}
+			costs[l] = append(costs[l], s.choice(l, f, cost))
 			if s.env.Progress != nil {
 				s.env.Progress("boundary distances of layer", l+1, len(s.layers))
 			}

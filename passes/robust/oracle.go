@@ -25,9 +25,13 @@ type oracle interface {
 	// joint is the cost of a network rounded as a whole, in the integers that ship, on
 	// the judged images or on the final ones.
 	joint(ctx context.Context, final bool, formats []quant.Format) (cost, error)
-	// retention is the share of the float network's robust accuracy that a network
-	// keeps, and how many networks ran over how many images for it.
-	retention(ctx context.Context, formats []quant.Format) (kept measure.Estimate, networks, images int, err error)
+	// reference measures the float network under every condition, and says over how many
+	// images, each condition counted: once, before retention.
+	reference(ctx context.Context) (exact *measure.Score, images int, err error)
+	// retention is the share of the reference's robust accuracy that a network keeps,
+	// under -objective worst that of the kind of error which keeps least, and over how
+	// many images it is.
+	retention(ctx context.Context, formats []quant.Format) (kept measure.Estimate, images int, err error)
 	// assignments visits every choice of one format a layer, each layer rounded alone:
 	// the index of each format, the cost on the judged images, and the multiply-adds
 	// since the visit before.
@@ -36,7 +40,8 @@ type oracle interface {
 	squaredError(ctx context.Context, l int, p *quant.Prepared, f quant.Format) (float64, error)
 	// information is the trace of each layer's Fisher information.
 	information(ctx context.Context) ([]float64, error)
-	// boundaryLoss is the mean relative loss of boundary distance with layer l rounded.
+	// boundaryLoss is the mean relative loss of boundary distance with layer l rounded;
+	// NaN where the float network answers no image rightly.
 	boundaryLoss(ctx context.Context, l int, p *quant.Prepared, f quant.Format) (float64, error)
 	// cycles is the estimate of a layer in a format, and of those that share its weights.
 	cycles(l int, e ir.Elem) float64

@@ -15,7 +15,7 @@ import (
 
 	"github.com/dnnc/dnnc/frontend/build"
 	"github.com/dnnc/dnnc/ir"
-	"github.com/dnnc/dnnc/ir/target"
+	"github.com/dnnc/dnnc/ir/processor"
 	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/passes/quant"
 	"github.com/dnnc/dnnc/runtime/disturb"
@@ -34,14 +34,16 @@ type madeUp struct {
 	together func(formats []quant.Format) cost
 	keeps    func(formats []quant.Format) measure.Estimate
 	speed    func(l int, e ir.Elem) float64
+	loses    func(l int, f quant.Format) float64
 	fisher   []float64
+	exact    *measure.Score
 	name     string
 
 	prepared     bool
 	at           int      // the layer that a walk visits, or -1
 	asked        []string // what was measured alone, with the images
 	networks     int      // measured jointly
-	float        bool     // retention ran the float network
+	float        bool     // the float network was measured
 	judged, last int      // joint measurements on judged and on final images
 }
 
@@ -89,7 +91,18 @@ func newMadeUp(t *testing.T) *madeUp {
 	o.together = func(formats []quant.Format) cost { return o.sum(formats) }
 	o.keeps = func(formats []quant.Format) measure.Estimate { return measure.Estimate{Value: 1 - o.sum(formats).KL} }
 	o.speed = func(l int, e ir.Elem) float64 { return float64(layerWeights[l]) * (1 + bitsOf(e)/8) }
+	o.loses = func(l int, f quant.Format) float64 { return float64(layerCount-l)*math.Pow(4, -bitsOf(f.Elem)) - .01 }
+	o.exact = scored([]int{0, 1, 2, 3, 0, 1, 2, 3}, [][]bool{{true, true, true, true, true, true, true, true}, {true, true, true, true, true, true, true, false}})
 	return o
+}
+
+// scored is answers to labels, by kind of error.
+func scored(labels []int, right [][]bool) *measure.Score {
+	s := &measure.Score{Images: len(labels), Labels: labels}
+	for k, r := range right {
+		s.Kinds = append(s.Kinds, measure.Kind{Name: []string{measure.Clean, "gaussian", "fog-blend"}[k], Sizes: []float64{1}, Right: [][]bool{r}})
+	}
+	return s
 }
 
 // costs is a cost of a divergence by kind of error, of which the KL is the mean.
@@ -154,13 +167,15 @@ func (o *madeUp) joint(ctx context.Context, final bool, formats []quant.Format) 
 	return o.together(formats), ctx.Err()
 }
 
-func (o *madeUp) retention(ctx context.Context, formats []quant.Format) (measure.Estimate, int, int, error) {
-	networks := 2
-	if o.float {
-		networks = 1
-	}
+func (o *madeUp) reference(ctx context.Context) (*measure.Score, int, error) {
+	require.False(o.t, o.float, "measured twice")
 	o.float = true
-	return o.keeps(formats), networks, 7, ctx.Err()
+	return o.exact, 11, ctx.Err()
+}
+
+func (o *madeUp) retention(ctx context.Context, formats []quant.Format) (measure.Estimate, int, error) {
+	require.True(o.t, o.float, "asked before the float network")
+	return o.keeps(formats), 7, ctx.Err()
 }
 
 func (o *madeUp) assignments(ctx context.Context, formats [][]quant.Format, visit func(picks []int, c cost, macs int64)) error {
@@ -188,7 +203,7 @@ func (o *madeUp) information(ctx context.Context) ([]float64, error) { return o.
 
 func (o *madeUp) boundaryLoss(ctx context.Context, l int, _ *quant.Prepared, f quant.Format) (float64, error) {
 	o.within(l, f)
-	return float64(layerCount-l)*math.Pow(4, -bitsOf(f.Elem)) - .01, ctx.Err()
+	return o.loses(l, f), ctx.Err()
 }
 
 func (o *madeUp) cycles(l int, e ir.Elem) float64 { return o.speed(l, e) }
@@ -209,7 +224,7 @@ const judgedImages, finalImages = 512, 1000
 func environment(t *testing.T) *pass.Env {
 	errors, err := disturb.Parse("gaussian=0.1;fog-blend=0.3")
 	require.NoError(t, err)
-	armv7, err := target.Find("armv7")
+	armv7, err := processor.Find("armv7")
 	require.NoError(t, err)
 	return &pass.Env{Level: pass.Robust, Target: armv7, Errors: errors, High: 1,
 		Formats: []ir.Elem{ir.OddOf(1), ir.OddOf(2), ir.OddOf(3), ir.OddOf(4)}}

@@ -10,12 +10,13 @@ import (
 	"slices"
 
 	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/parallel"
+	"github.com/dnnc/dnnc/passes/machine"
 	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/passes/quant"
 	"github.com/dnnc/dnnc/runtime/data"
 	"github.com/dnnc/dnnc/runtime/interp"
 	"github.com/dnnc/dnnc/runtime/measure"
-	"github.com/dnnc/dnnc/runtime/parallel"
 )
 
 // runner is the oracle that measures: it rounds the layers of a calibrated network and
@@ -33,8 +34,8 @@ type runner struct {
 	prefix       interp.Tensors[float32] // of the float network on the judged images
 	recompute    bool                    // prefix holds the images alone: more would not fit
 
-	setup     measure.Setup  // of retention, once it is asked for
-	exact     *measure.Score // of the float network
+	setup     measure.Setup  // of reference and retention
+	exact     *measure.Score // of reference
 	distances []float64      // of the float network from its boundaries, once they are asked for
 }
 
@@ -225,50 +226,51 @@ func (r *runner) setupOf(clean data.Batch) measure.Setup {
 	return measure.Setup{Images: clean, Seed: r.env.Seed, First: pass.JudgeAt, Low: r.env.Low, High: r.env.High, Gradient: r.env.Gradient}
 }
 
-// retention runs every judged image under every condition. Without labels the float
-// network's own answers are taken for them.
-func (r *runner) retention(ctx context.Context, formats []quant.Format) (kept measure.Estimate, networks, images int, err error) {
+// reference takes the float network's own answers for labels where there are none.
+func (r *runner) reference(ctx context.Context) (*measure.Score, int, error) {
+	clean, err := r.env.HeldOut()
+	if err != nil {
+		return nil, 0, err
+	}
+	clean = clean.Slice(0, min(pass.Judged, clean.N))
+	if clean.Labels == nil {
+		logits, err := r.float.Forward(ctx, clean.X, clean.N)
+		if err != nil {
+			return nil, 0, err
+		}
+		clean.Labels = measure.Answers(logits, r.classes)
+	}
+	r.setup = r.setupOf(clean)
+	r.setup.Conditions = r.env.Errors
+	scores, err := measure.Robust(ctx, r.setup, r.float.Forward)
+	if err != nil {
+		return nil, 0, err
+	}
+	r.exact = scores[0]
+	return r.exact, clean.N * r.env.Conditions(), nil
+}
+
+func (r *runner) retention(ctx context.Context, formats []quant.Format) (kept measure.Estimate, images int, err error) {
 	c, err := r.quantized(ctx, formats)
 	if err != nil {
-		return kept, 0, 0, err
+		return kept, 0, err
 	}
 	prog, err := interp.CompileInt(c)
 	if err != nil {
-		return kept, 0, 0, err
+		return kept, 0, err
 	}
-	nets := []measure.Network{func(ctx context.Context, x []float32, n int) ([]float32, error) {
+	scores, err := measure.Robust(ctx, r.setup, func(ctx context.Context, x []float32, n int) ([]float32, error) {
 		return interp.Logits(ctx, prog, x, n)
-	}}
-	if r.exact == nil {
-		clean, err := r.env.HeldOut()
-		if err != nil {
-			return kept, 0, 0, err
-		}
-		clean = clean.Slice(0, min(pass.Judged, clean.N))
-		if clean.Labels == nil {
-			logits, err := r.float.Forward(ctx, clean.X, clean.N)
-			if err != nil {
-				return kept, 0, 0, err
-			}
-			clean.Labels = measure.Answers(logits, r.classes)
-		}
-		r.setup = r.setupOf(clean)
-		r.setup.Conditions = r.env.Errors
-		nets = append(nets, r.float.Forward)
-	}
-	scores, err := measure.Robust(ctx, r.setup, nets...)
+	})
 	if err != nil {
-		return kept, 0, 0, err
-	}
-	if r.exact == nil {
-		r.exact = scores[1]
+		return kept, 0, err
 	}
 	kept = scores[0].Retention(r.exact)
 	if r.env.Objective == pass.Worst {
 		kinds := scores[0].KindRetention(r.exact)
 		kept = slices.MinFunc(kinds, func(a, b measure.Estimate) int { return cmp.Compare(a.Value, b.Value) })
 	}
-	return kept, len(nets), r.setup.Images.N * r.env.Conditions(), nil
+	return kept, r.setup.Images.N * r.env.Conditions(), nil
 }
 
 func (r *runner) assignments(ctx context.Context, formats [][]quant.Format, visit func(picks []int, c cost, macs int64)) error {
@@ -418,7 +420,7 @@ func (r *runner) boundaryLoss(ctx context.Context, l int, p *quant.Prepared, f q
 
 func (r *runner) cycles(l int, e ir.Elem) float64 {
 	n := r.layers[l]
-	return float64(len(r.m.Tied(n))) * r.env.Target.Cycles(n, e)
+	return float64(len(r.m.Tied(n))) * machine.Cycles(n, r.env.Target, e)
 }
 
 func (r *runner) identify(w io.Writer) error {

@@ -29,6 +29,8 @@ type Search struct {
 	judge *shelf // networks by what they cost on the images of the table
 	final *shelf // and on those of whole networks; the same where there are few images
 
+	exact *measure.Score // of the float network, once it is known
+
 	most      float64                 // cycles of all layers
 	estimates map[layerFormat]float64 // cycles that have been asked for, where they are bounded
 
@@ -242,12 +244,30 @@ func (s *Search) Costs() (table []pass.LayerCosts) {
 	return table
 }
 
-// retention is the share of the float network's robust accuracy that a rounded
-// network keeps.
-func (s *Search) retention(ctx context.Context, formats []quant.Format) (measure.Estimate, error) {
-	kept, networks, images, err := s.oracle.retention(ctx, formats)
-	for range networks {
-		s.count(images)
+// reference measures the float network, once.
+func (s *Search) reference(ctx context.Context) error {
+	if s.exact != nil {
+		return nil
 	}
-	return kept, err
+	exact, images, err := s.oracle.reference(ctx)
+	if err != nil {
+		return err
+	}
+	s.count(images)
+	s.exact = exact
+	return nil
+}
+
+// retention is the share of the float network's robust accuracy that a rounded
+// network keeps, on the same images.
+func (s *Search) retention(ctx context.Context, formats []quant.Format) (measure.Estimate, error) {
+	if err := s.reference(ctx); err != nil {
+		return measure.Estimate{}, err
+	}
+	kept, images, err := s.oracle.retention(ctx, formats)
+	if err != nil {
+		return measure.Estimate{}, err
+	}
+	s.count(images)
+	return kept, nil
 }

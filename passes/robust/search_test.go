@@ -866,6 +866,17 @@ func TestObjectives(t *testing.T) {
 	assert.ErrorContains(t, err, "no objective")
 }
 
+// TestBoundaryLossOfNothing: where the float network answers no image rightly, there is no
+// loss, and the divergence decides.
+func TestBoundaryLossOfNothing(t *testing.T) {
+	o, env := newMadeUp(t), environment(t)
+	o.random(8)
+	o.loses = func(int, quant.Format) float64 { return math.NaN() }
+	n, err := o.search(env).Plan(all, BoundaryObjective, 1200)
+	require.NoError(t, err)
+	assert.InDelta(t, o.least(environment(t), 1200, nil), o.together(n.Formats).KL, 1e-12)
+}
+
 // TestCurve: one table gives the best network of every size, which can be measured.
 func TestCurve(t *testing.T) {
 	o, env := newMadeUp(t), environment(t)
@@ -941,7 +952,7 @@ func TestCheckpoints(t *testing.T) {
 		assert.Empty(t, o.asked)
 	}
 	_, _, _, err = run(all, t.TempDir(), nil)
-	assert.ErrorContains(t, err, "directory")
+	assert.ErrorContains(t, err, "not a regular file")
 	_, _, _, err = run(all, filepath.Join(t.TempDir(), "no", "such"), nil)
 	assert.ErrorContains(t, err, "-checkpoint")
 
@@ -1011,6 +1022,40 @@ func TestKeepWhatCannotBeKept(t *testing.T) {
 	_, err = o.search(env).keeping(all, methods[0], .9)
 	assert.ErrorContains(t, err, "as fast as -cycles asks")
 	assert.Empty(t, o.asked)
+}
+
+// TestKeepOfNothing: a float network that is no better than the best constant answer, or
+// never right under the worst kind of error, has no share to keep.
+func TestKeepOfNothing(t *testing.T) {
+	const images = 80
+	right, wrong := slices.Repeat([]bool{true}, images), make([]bool, images)
+	four, one := slices.Repeat([]int{0, 1, 2, 3}, images/4), make([]int, images)
+	for _, c := range []struct {
+		objective string
+		labels    []int
+		errors    []bool // right answers under errors
+		want      string
+	}{
+		{"", four, wrong, ""},
+		{pass.Worst, four, wrong, "-keep 0.9 -objective worst: the float network is never right under gaussian"},
+		{"", one, right, "-keep 0.9: the float network has nothing to keep: its robust accuracy is 1.0000 on 80 held-out images, and 1.0000 of"},
+	} {
+		o, env := newMadeUp(t), environment(t)
+		env.Objective = c.objective
+		o.exact = scored(c.labels, [][]bool{right, c.errors})
+		_, err := o.search(env).keeping(all, methods[0], .9)
+		if c.want == "" {
+			assert.NoError(t, err)
+			continue
+		}
+		var d *diag.Diagnostic
+		require.ErrorAs(t, err, &d, "%+v", c)
+		assert.Equal(t, diag.BadData, d.Kind)
+		assert.Contains(t, err.Error(), c.want)
+		assert.Contains(t, d.Help, "-bits, -size or -ratio")
+		assert.Equal(t, o.layers[len(o.layers)-1].Out.Pos, d.Pos)
+		assert.Empty(t, o.asked)
+	}
 }
 
 // TestKeepTriesOthers: where the first network of a size misses by less than its error,

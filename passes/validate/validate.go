@@ -12,6 +12,7 @@ import (
 	"math/rand/v2"
 
 	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/geometry"
 	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/runtime/interp"
 )
@@ -243,7 +244,7 @@ func real(v *ir.Value, x int8) float64 {
 
 // reals are the weights and biases that a layer's integers stand for.
 func reals(n *ir.Node) (weight, bias []float32, err error) {
-	w, err := interp.IntWeights(n)
+	w, err := geometry.IntWeights(n)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -15,7 +15,7 @@ import (
 
 	"github.com/dnnc/dnnc/frontend"
 	"github.com/dnnc/dnnc/ir"
-	"github.com/dnnc/dnnc/ir/target"
+	"github.com/dnnc/dnnc/ir/processor"
 	"github.com/dnnc/dnnc/passes"
 	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/passes/validate"
@@ -33,7 +33,7 @@ func validated(t *testing.T, table pass.Table, network string, bits string) erro
 // compiled takes a module through a table, each pass validated.
 func compiled(t *testing.T, table pass.Table, m *ir.Module, bits string) error {
 	t.Helper()
-	armv7, err := target.Find("armv7")
+	armv7, err := processor.Find("armv7")
 	require.NoError(t, err)
 	env := &pass.Env{Target: armv7, Level: pass.Int8, Rounding: "nearest", Seed: 1, High: 1, Fix: map[string]ir.Elem{}}
 	if e, ok := ir.ParseElem(bits); ok {

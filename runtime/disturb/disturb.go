@@ -9,8 +9,8 @@ import (
 	"strings"
 
 	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/ir/parallel"
 	"github.com/dnnc/dnnc/runtime/data"
-	"github.com/dnnc/dnnc/runtime/parallel"
 )
 
 // Kind is one error model.

@@ -22,7 +22,7 @@ import (
 	"golang.org/x/sys/cpu"
 
 	"github.com/dnnc/dnnc/ir/diag"
-	"github.com/dnnc/dnnc/ir/target"
+	"github.com/dnnc/dnnc/ir/processor"
 )
 
 //go:embed driver.ll.tmpl
@@ -73,7 +73,7 @@ type piece struct {
 // Driver prints the driver of a job as LLVM IR. Inputs and outputs lie at odd
 // addresses, as the interface promises to take, the arena at no better
 // alignment than its own.
-func Driver(j Job, t *target.Target) (string, error) {
+func Driver(j Job, t *processor.Target) (string, error) {
 	asm, ok := entries[t.Arch]
 	if len(t.Runners) > 0 && t.Runners[0].Board != nil {
 		asm, ok = semihosted, true
@@ -153,14 +153,14 @@ func Linker() (string, error) {
 }
 
 // Check reports an emulator that a target needs and that is not installed.
-func Check(t *target.Target) error {
+func Check(t *processor.Target) error {
 	_, err := runner(t, 0, 0)
 	return err
 }
 
 // Command is what runs Linux programs of a target: an emulator and its flags, or
 // nothing on such a machine itself. It is nothing, too, where nothing runs them.
-func Command(t *target.Target) []string {
+func Command(t *processor.Target) []string {
 	if r, err := runner(t, 0, 0); err == nil && r != nil {
 		return r.Command
 	}
@@ -168,7 +168,7 @@ func Command(t *target.Target) []string {
 }
 
 // Describe says what runs a target's programs here.
-func Describe(t *target.Target) string {
+func Describe(t *processor.Target) string {
 	if native(t) {
 		return "this machine"
 	}
@@ -184,7 +184,7 @@ func Describe(t *target.Target) string {
 }
 
 // runner is what runs programs of a size; nil is this machine itself.
-func runner(t *target.Target, flash, ram int) (*target.Runner, error) {
+func runner(t *processor.Target, flash, ram int) (*processor.Runner, error) {
 	if native(t) {
 		return nil, nil
 	}
@@ -207,7 +207,7 @@ func runner(t *target.Target, flash, ram int) (*target.Runner, error) {
 }
 
 // native reports whether this machine runs programs of a target itself.
-func native(t *target.Target) bool {
+func native(t *processor.Target) bool {
 	if runtime.GOOS != "linux" {
 		return false
 	}
@@ -229,7 +229,7 @@ func native(t *target.Target) bool {
 type Program struct {
 	path   string
 	job    Job
-	runner *target.Runner // nil: this machine
+	runner *processor.Runner // nil: this machine
 }
 
 // stackRoom is the bytes of a board's memory that the program's own data leave
@@ -237,7 +237,7 @@ type Program struct {
 const stackRoom = 1 << 10
 
 // Link makes a static program of objects in a folder.
-func Link(ctx context.Context, dir string, j Job, t *target.Target, objects ...[]byte) (*Program, error) {
+func Link(ctx context.Context, dir string, j Job, t *processor.Target, objects ...[]byte) (*Program, error) {
 	linker, err := Linker()
 	if err != nil {
 		return nil, err

@@ -8,8 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/dnnc/dnnc/codegen/llvm"
-	"github.com/dnnc/dnnc/codegen/loop"
-	"github.com/dnnc/dnnc/ir/target"
+	"github.com/dnnc/dnnc/ir/loop"
+	"github.com/dnnc/dnnc/ir/processor"
 	"github.com/dnnc/dnnc/runtime/emu"
 )
 
@@ -23,7 +23,7 @@ func build(t *testing.T, name string, trace bool, body func(b *loop.Builder, in,
 	if err != nil {
 		t.Skip(err)
 	}
-	tgt, err := target.Find(name)
+	tgt, err := processor.Find(name)
 	require.NoError(t, err)
 	if err := emu.Check(tgt); err != nil {
 		t.Skip(err)
@@ -63,7 +63,7 @@ func double(b *loop.Builder, in, out, arena *loop.Param) {
 }
 
 // targets are all that are listed: what nothing here runs is skipped.
-var targets = target.Names()
+var targets = processor.Names()
 
 func TestRun(t *testing.T) {
 	for _, name := range targets {

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/dnnc/dnnc/ir/target"
+	"github.com/dnnc/dnnc/ir/processor"
 )
 
 // entries are the assembly of a Linux program by architecture: _start, and
@@ -71,9 +71,9 @@ const inputFile, outputFile = "input.bin", "output.bin"
 
 // script lays a program out in a board's memory; constants that the flash has no
 // room for come to lie in the board's large memory.
-func script(b *target.Board, constants int) string {
+func script(b *processor.Board, constants int) string {
 	var s strings.Builder
-	region := func(name, mode string, m target.Span) {
+	region := func(name, mode string, m processor.Span) {
 		fmt.Fprintf(&s, "  %s (%s) : ORIGIN = %#x, LENGTH = %d\n", name, mode, m.At, m.Bytes)
 	}
 	s.WriteString("MEMORY {\n")

@@ -1,11 +1,11 @@
 package gemm
 
-import "github.com/dnnc/dnnc/runtime/kernels"
+import "github.com/dnnc/dnnc/ir/geometry"
 
 // Windows says where the taps of a convolution's windows lie in an image: what is
 // the same for all images, worked out once.
 type Windows struct {
-	g             kernels.Window
+	g             geometry.Window
 	pixels        int
 	height, width int     // of a channel's plane with the padding that windows touch
 	at            []int32 // [KH*KW][pixels]: index in such a plane
@@ -14,7 +14,7 @@ type Windows struct {
 }
 
 // NewWindows maps the windows of g.
-func NewWindows(g kernels.Window) *Windows {
+func NewWindows(g geometry.Window) *Windows {
 	oh, ow := g.OutH(), g.OutW()
 	w := &Windows{
 		g: g, pixels: oh * ow, at: make([]int32, 0, g.KH*g.KW*oh*ow), run: 1, batch: tileCols,
@@ -186,7 +186,7 @@ func scatter[T float32 | int8](w *Windows, first, channel, out int, line, y []T)
 }
 
 // Taps writes the window of one pixel of an image as a row of K.
-func Taps(g kernels.Window, group, pixel int, x, pad, row []float32) {
+func Taps(g geometry.Window, group, pixel int, x, pad, row []float32) {
 	ow := g.OutW()
 	channels, plane, taps := g.InC/g.Groups, g.InH*g.InW, g.KH*g.KW
 	top, left := pixel/ow*g.StrideH-g.PadT, pixel%ow*g.StrideW-g.PadL

@@ -3,6 +3,7 @@ package gemm
 import (
 	"math"
 
+	"github.com/dnnc/dnnc/ir/geometry"
 	"github.com/dnnc/dnnc/runtime/kernels"
 )
 
@@ -16,9 +17,9 @@ const positive = 1 << 62
 
 // Requantize is q.Line: y[i] = Apply(sums[i]+bias, channel). The sums with their bias
 // have 32 bits (R5), the multiplier 31, the shift at most 62 (R6).
-func Requantize(q *kernels.Requant, sums []int32, bias int64, channel int, y []int8) {
+func Requantize(q *geometry.Requant, sums []int32, bias int64, channel int, y []int8) {
 	done := 0
-	if hasTiles && q.Rounding == kernels.RoundHalfUp && len(sums) >= 4 {
+	if hasTiles && q.Rounding == geometry.RoundHalfUp && len(sums) >= 4 {
 		at := channel
 		if len(q.Mul) == 1 {
 			at = 0
@@ -36,7 +37,7 @@ func Requantize(q *kernels.Requant, sums []int32, bias int64, channel int, y []i
 
 // MaxPoolInt is kernels.MaxPoolInt of one image, faster where windows are squares of
 // two that do not overlap.
-func MaxPoolInt(g kernels.Window, x []int8, lo, hi int32, y []int8) {
+func MaxPoolInt(g geometry.Window, x []int8, lo, hi int32, y []int8) {
 	isPlain := g.KH == 2 && g.KW == 2 && g.StrideH == 2 && g.StrideW == 2 && g.DilH == 1 && g.DilW == 1 &&
 		g.InH%2 == 0 && g.InW%2 == 0 && g.OutH() == g.InH/2 && g.OutW() == g.InW/2 && g.PadT == 0 && g.PadL == 0
 	if !hasTiles || !isPlain || len(x) < 32 {

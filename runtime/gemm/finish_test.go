@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/dnnc/dnnc/ir/geometry"
 	"github.com/dnnc/dnnc/runtime/kernels"
 )
 
@@ -16,7 +17,7 @@ func TestRequantizeEqualsLine(t *testing.T) {
 	rng := rand.New(rand.NewSource(5))
 	ends := []int32{math.MinInt32 + 1000, math.MaxInt32 - 1000, 0, -1, 1}
 	for range 3000 {
-		q := &kernels.Requant{Zero: int32(rng.Intn(256) - 128), Lo: -128, Hi: 127}
+		q := &geometry.Requant{Zero: int32(rng.Intn(256) - 128), Lo: -128, Hi: 127}
 		if rng.Intn(2) == 0 {
 			q.Lo, q.Hi = int32(rng.Intn(128)-128), int32(rng.Intn(128))
 		}
@@ -25,7 +26,7 @@ func TestRequantizeEqualsLine(t *testing.T) {
 			q.Shift = append(q.Shift, 1+rng.Int31n(62))
 		}
 		if rng.Intn(8) == 0 {
-			q.Rounding = kernels.RoundTFLite
+			q.Rounding = geometry.RoundTFLite
 		}
 		sums, bias, channel := make([]int32, rng.Intn(20)), int64(rng.Intn(2001)-1000), len(q.Mul)-1
 		for i := range sums {
@@ -51,7 +52,7 @@ func TestMaxPoolEqualsKernels(t *testing.T) {
 	rng := rand.New(rand.NewSource(6))
 	for range 300 {
 		c := 1 + rng.Intn(5)
-		g := kernels.Window{InC: c, OutC: c, Groups: c, InH: 2 + rng.Intn(20), InW: 2 + rng.Intn(40), KH: 2, KW: 2, StrideH: 2, StrideW: 2, DilH: 1, DilW: 1}
+		g := geometry.Window{InC: c, OutC: c, Groups: c, InH: 2 + rng.Intn(20), InW: 2 + rng.Intn(40), KH: 2, KW: 2, StrideH: 2, StrideW: 2, DilH: 1, DilW: 1}
 		if rng.Intn(4) == 0 {
 			g.StrideW, g.PadT = 1+rng.Intn(2), rng.Intn(2)
 		}
@@ -71,7 +72,7 @@ func TestMaxPoolEqualsKernels(t *testing.T) {
 }
 
 func BenchmarkMaxPool(b *testing.B) {
-	g := kernels.Window{InC: 64, InH: 32, InW: 32, OutC: 64, KH: 2, KW: 2, StrideH: 2, StrideW: 2, DilH: 1, DilW: 1, Groups: 64}
+	g := geometry.Window{InC: 64, InH: 32, InW: 32, OutC: 64, KH: 2, KW: 2, StrideH: 2, StrideW: 2, DilH: 1, DilW: 1, Groups: 64}
 	x, y := make([]int8, 64*32*32), make([]int8, 64*16*16)
 	for i := range x {
 		x[i] = int8(i * 37)
@@ -82,7 +83,7 @@ func BenchmarkMaxPool(b *testing.B) {
 }
 
 func BenchmarkRequantize(b *testing.B) {
-	q := &kernels.Requant{Mul: []int32{1 << 30}, Shift: []int32{38}, Lo: -128, Hi: 127}
+	q := &geometry.Requant{Mul: []int32{1 << 30}, Shift: []int32{38}, Lo: -128, Hi: 127}
 	sums, y := make([]int32, 16), make([]int8, 16)
 	for b.Loop() {
 		Requantize(q, sums, 5, 0, y)

@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/dnnc/dnnc/ir/geometry"
 	"github.com/dnnc/dnnc/runtime/kernels"
 )
 
@@ -17,7 +18,7 @@ func TestIntegersEqualKernels(t *testing.T) {
 	rng := rand.New(rand.NewSource(1))
 	for range 200 {
 		groups := 1 + rng.Intn(2)
-		g := kernels.Window{InC: groups * (1 + rng.Intn(4)), InH: 3 + rng.Intn(9), InW: 3 + rng.Intn(9), OutC: groups * (1 + rng.Intn(6)),
+		g := geometry.Window{InC: groups * (1 + rng.Intn(4)), InH: 3 + rng.Intn(9), InW: 3 + rng.Intn(9), OutC: groups * (1 + rng.Intn(6)),
 			KH: 1 + rng.Intn(3), KW: 1 + rng.Intn(3), StrideH: 1 + rng.Intn(2), StrideW: 1, DilH: 1, DilW: 1,
 			PadT: rng.Intn(2), PadL: rng.Intn(2), PadB: rng.Intn(2), PadR: rng.Intn(2), Groups: groups}
 		images, zero := 1+rng.Intn(5), int32(rng.Intn(256)-128)
@@ -41,9 +42,9 @@ func TestIntegersEqualKernels(t *testing.T) {
 			pad = nil
 		}
 		pixels := g.OutH() * g.OutW()
-		q := &kernels.Requant{Mul: []int32{1<<30 + int32(rng.Intn(1<<30))}, Shift: []int32{36 + int32(rng.Intn(6))}, Lo: -100, Hi: 127, Zero: 3}
+		q := &geometry.Requant{Mul: []int32{1<<30 + int32(rng.Intn(1<<30))}, Shift: []int32{36 + int32(rng.Intn(6))}, Lo: -100, Hi: 127, Zero: 3}
 		if rng.Intn(4) == 0 {
-			q.Rounding = kernels.RoundTFLite
+			q.Rounding = geometry.RoundTFLite
 		}
 		in, out := g.InC*g.InH*g.InW, g.OutC*pixels
 		want := make([]int8, images*out)
@@ -82,7 +83,7 @@ func TestFloatConvolution(t *testing.T) {
 	}
 	for range 200 {
 		groups := 1 + rng.Intn(2)
-		g := kernels.Window{InC: groups * (1 + rng.Intn(3)), InH: 3 + rng.Intn(18), InW: 3 + rng.Intn(18), OutC: groups * (1 + rng.Intn(6)),
+		g := geometry.Window{InC: groups * (1 + rng.Intn(3)), InH: 3 + rng.Intn(18), InW: 3 + rng.Intn(18), OutC: groups * (1 + rng.Intn(6)),
 			KH: 1 + rng.Intn(3), KW: 1 + rng.Intn(3), StrideH: 1 + rng.Intn(2), StrideW: 1 + rng.Intn(2), DilH: 1, DilW: 1,
 			PadT: rng.Intn(2), PadL: rng.Intn(2), PadB: rng.Intn(2), PadR: rng.Intn(2), Groups: groups}
 		images := 1 + rng.Intn(6)
@@ -152,11 +153,11 @@ func BenchmarkFloat32(b *testing.B) {
 }
 
 func BenchmarkInts(b *testing.B) {
-	g := kernels.Window{InC: 32, InH: 16, InW: 16, OutC: 32, KH: 3, KW: 3, StrideH: 1, StrideW: 1, DilH: 1, DilW: 1, PadT: 1, PadL: 1, PadB: 1, PadR: 1, Groups: 1}
+	g := geometry.Window{InC: 32, InH: 16, InW: 16, OutC: 32, KH: 3, KW: 3, StrideH: 1, StrideW: 1, DilH: 1, DilW: 1, PadT: 1, PadL: 1, PadB: 1, PadR: 1, Groups: 1}
 	const images = 16
 	x, y := make([]int8, images*g.InC*g.InH*g.InW), make([]int8, images*g.OutC*g.OutH()*g.OutW())
 	c, ws := NewInts(g, make([]int16, g.OutC*g.K()), 0, nil), &IntScratch{}
-	q := &kernels.Requant{Mul: []int32{1 << 30}, Shift: []int32{40}, Lo: -128, Hi: 127}
+	q := &geometry.Requant{Mul: []int32{1 << 30}, Shift: []int32{40}, Lo: -128, Hi: 127}
 	finish := func(channel int, sums []int32, y []int8) { q.Line(sums, 0, channel, y) }
 	for b.Loop() {
 		c.Run(images, x, ws, finish, y)

@@ -1,6 +1,6 @@
 package gemm
 
-import "github.com/dnnc/dnnc/runtime/kernels"
+import "github.com/dnnc/dnnc/ir/geometry"
 
 // Ints is a convolution in integers over a batch of images, its weights laid out
 // once. A linear layer is one of a single pixel, so that images share the loading
@@ -16,7 +16,7 @@ type Ints struct {
 // NewInts lays out weight[OutC][K] of a convolution whose input has a zero point;
 // pad has one value an input channel, nil means the zero point. The caller has
 // proven that no sum leaves 32 bits (R5).
-func NewInts(g kernels.Window, weight []int16, zero int, pad []int32) *Ints {
+func NewInts(g geometry.Window, weight []int16, zero int, pad []int32) *Ints {
 	c := &Ints{w: NewWindows(g), zero: int16(zero), k: (g.K() + 1) / 2 * 2}
 	c.weight = make([]int16, g.OutC*c.k)
 	for r := range g.OutC {

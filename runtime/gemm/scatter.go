@@ -1,6 +1,6 @@
 package gemm
 
-import "github.com/dnnc/dnnc/runtime/kernels"
+import "github.com/dnnc/dnnc/ir/geometry"
 
 // Scatter is the gradient of a convolution with respect to its input: each
 // derivative of a result, times the weights of its window, is added to the window.
@@ -8,12 +8,12 @@ import "github.com/dnnc/dnnc/runtime/kernels"
 // this cheaper than a product of whole matrices. Channels lie innermost, so that a
 // row of a window is one run.
 type Scatter struct {
-	g      kernels.Window
+	g      geometry.Window
 	weight []float32 // [OutC][KH][KW][InC/Groups]
 }
 
 // NewScatter lays out weight[OutC][InC/Groups][KH][KW].
-func NewScatter(g kernels.Window, weight []float32) *Scatter {
+func NewScatter(g geometry.Window, weight []float32) *Scatter {
 	s := &Scatter{g, make([]float32, len(weight))}
 	in, taps := g.InC/g.Groups, g.KH*g.KW
 	for o := range g.OutC {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/dnnc/dnnc/ir/geometry"
 	"github.com/dnnc/dnnc/runtime/kernels"
 )
 
@@ -17,7 +18,7 @@ func TestScatterEqualsTheKernel(t *testing.T) {
 	rng := rand.New(rand.NewSource(4))
 	for range 300 {
 		groups := 1 + rng.Intn(2)
-		g := kernels.Window{InC: groups * (1 + rng.Intn(5)), InH: 5 + rng.Intn(8), InW: 5 + rng.Intn(8), OutC: groups * (1 + rng.Intn(9)),
+		g := geometry.Window{InC: groups * (1 + rng.Intn(5)), InH: 5 + rng.Intn(8), InW: 5 + rng.Intn(8), OutC: groups * (1 + rng.Intn(9)),
 			KH: 1 + rng.Intn(3), KW: 1 + rng.Intn(3), StrideH: 1 + rng.Intn(2), StrideW: 1 + rng.Intn(2), DilH: 1 + rng.Intn(2), DilW: 1 + rng.Intn(2),
 			PadT: rng.Intn(3), PadL: rng.Intn(3), PadB: rng.Intn(3), PadR: rng.Intn(3), Groups: groups}
 		weight, dy := make([]float32, g.OutC*g.K()), make([]float32, g.OutC*g.OutH()*g.OutW())

@@ -4,22 +4,12 @@ import (
 	"fmt"
 
 	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/geometry"
 	"github.com/dnnc/dnnc/runtime/kernels"
 )
 
-// FunctionOf is the function that an operation computes, and its numbers.
-func FunctionOf(n *ir.Node) (name string, params []float64) {
-	if n.Op == ir.Table {
-		return n.Word("fn"), n.Nums("params")
-	}
-	for i := range n.Op.Info().Attrs {
-		params = append(params, n.Float(n.Op.Info().Attrs[i].Name))
-	}
-	return n.Op.String(), params
-}
-
 func floatFunction(_ *Float, n *ir.Node) (floatRun, error) {
-	f := kernels.Function(FunctionOf(n))
+	f := kernels.Function(geometry.FunctionOf(n))
 	return func(_ *workspace, _ int, dst []float32, src [][]float32) {
 		for i, v := range src[0] {
 			dst[i] = float32(f(float64(v)))
@@ -28,7 +18,7 @@ func floatFunction(_ *Float, n *ir.Node) (floatRun, error) {
 }
 
 func functionGradient(n *ir.Node) (backward, error) {
-	f := kernels.FunctionSlope(FunctionOf(n))
+	f := kernels.FunctionSlope(geometry.FunctionOf(n))
 	return byImage(func(_ *back, x, dx [][]float32, _, dy []float32) {
 		for i, d := range dy {
 			dx[0][i] += float32(float64(d) * f(float64(x[0][i])))
@@ -84,12 +74,12 @@ func mulGradient(n *ir.Node) (backward, error) {
 }
 
 func intSub(_ *Int, n *ir.Node) (intRun, error) {
-	p, err := AddParams(n)
+	p, err := geometry.AddParamsOf(n)
 	return func(_ *workspace, _ int, dst []int8, src [][]int8) { kernels.SubInt(p, src[0], src[1], dst) }, err
 }
 
 func intMul(_ *Int, n *ir.Node) (intRun, error) {
-	q, err := Requant(n)
+	q, err := geometry.RequantOf(n)
 	a, b := int32(n.Args[0].Type.Quant.Zero), int32(n.Args[1].Type.Quant.Zero)
 	return func(_ *workspace, _ int, dst []int8, src [][]int8) { kernels.MulInt(a, b, q, src[0], src[1], dst) }, err
 }

@@ -2,9 +2,9 @@ package interp
 
 import (
 	"fmt"
-	"math"
 
 	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/geometry"
 	"github.com/dnnc/dnnc/runtime/gemm"
 	"github.com/dnnc/dnnc/runtime/kernels"
 )
@@ -43,42 +43,12 @@ var floatSteps = [ir.NumOps]func(p *Float, n *ir.Node) (floatRun, error){
 	ir.Requantize:    func(_ *Float, n *ir.Node) (floatRun, error) { return floatUnary(n.Word("act"))(nil, n) },
 }
 
-// Bounds are the reals between which an activation keeps its result.
-func Bounds(act string) (lo, hi float64) {
-	switch act {
-	case "relu":
-		return 0, math.Inf(1)
-	case "relu6":
-		return 0, 6
-	}
-	return math.Inf(-1), math.Inf(1)
-}
-
 func activate(act string, y []float32) {
 	if act == "none" {
 		return
 	}
-	lo, hi := Bounds(act)
+	lo, hi := geometry.Bounds(act)
 	kernels.ClampFloat(y, float32(lo), float32(hi), y)
-}
-
-// Window is the geometry of a convolution or pooling node.
-func Window(n *ir.Node) kernels.Window {
-	in, out := n.Args[0].Type.Shape, n.Out.Type.Shape
-	pad, stride, dilation := n.Ints("pad"), n.Stride(), n.Ints("dilation")
-	g := kernels.Window{
-		InC: in[0], InH: in[1], InW: in[2], OutC: out[0],
-		StrideH: stride[0], StrideW: stride[1], DilH: dilation[0], DilW: dilation[1], Groups: 1,
-		PadT: pad[0], PadL: pad[1], PadB: pad[2], PadR: pad[3],
-	}
-	if n.Op == ir.Conv2D {
-		w := n.Const("weight").Type.Shape
-		g.KH, g.KW, g.Groups = w[2], w[3], n.Int("groups")
-	} else {
-		k := n.Ints("kernel")
-		g.KH, g.KW, g.Groups = k[0], k[1], in[0]
-	}
-	return g
 }
 
 // loadFloatLayer returns a layer's weights and its bias, zero when absent.
@@ -122,7 +92,7 @@ func floatConv(p *Float, n *ir.Node) (floatRun, error) {
 }
 
 func convStep(p *Float, n *ir.Node, weight, bias []float32) floatRun {
-	g := Window(n)
+	g := geometry.WindowOf(n)
 	var pad []float32
 	if v := n.Nums("pad_value"); v != nil {
 		pad = make([]float32, len(v))
@@ -131,7 +101,7 @@ func convStep(p *Float, n *ir.Node, weight, bias []float32) floatRun {
 		}
 	}
 	windows := gemm.NewWindows(g)
-	lo, hi := Bounds(n.Word("act"))
+	lo, hi := geometry.Bounds(n.Word("act"))
 	p.floats = max(p.floats, windows.Scratch())
 	return func(ws *workspace, count int, dst []float32, src [][]float32) {
 		windows.Conv(count, src[0], weight, bias, pad, float32(lo), float32(hi), ws.floats, dst)
@@ -173,16 +143,16 @@ func perImage[T float32 | int8](kernel func(x, y []T)) func(*workspace, int, []T
 	}
 }
 
-func floatPool(pool func(g kernels.Window, x, y []float32)) func(*Float, *ir.Node) (floatRun, error) {
+func floatPool(pool func(g geometry.Window, x, y []float32)) func(*Float, *ir.Node) (floatRun, error) {
 	return func(_ *Float, n *ir.Node) (floatRun, error) {
-		g := Window(n)
+		g := geometry.WindowOf(n)
 		return perImage(func(x, y []float32) { pool(g, x, y) }), nil
 	}
 }
 
 func floatGlobalPool(_ *Float, n *ir.Node) (floatRun, error) {
 	s := n.Args[0].Type.Shape
-	g := kernels.Window{InC: s[0], InH: s[1], InW: s[2], OutC: s[0], KH: s[1], KW: s[2], StrideH: 1, StrideW: 1, DilH: 1, DilW: 1, Groups: s[0]}
+	g := geometry.Window{InC: s[0], InH: s[1], InW: s[2], OutC: s[0], KH: s[1], KW: s[2], StrideH: 1, StrideW: 1, DilH: 1, DilW: 1, Groups: s[0]}
 	return perImage(func(x, y []float32) { kernels.AvgPoolFloat(g, x, y) }), nil
 }
 

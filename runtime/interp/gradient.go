@@ -8,6 +8,8 @@ import (
 	"sync"
 
 	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/geometry"
+	"github.com/dnnc/dnnc/ir/parallel"
 	"github.com/dnnc/dnnc/runtime/gemm"
 	"github.com/dnnc/dnnc/runtime/kernels"
 )
@@ -89,6 +91,7 @@ func (b *Backward) Gradient(ctx context.Context, x []float32, n int, wantConsts 
 	parts, errs := make([]map[*ir.Const][]float32, chunks), make([]error, chunks)
 	next := make(chan int)
 	var wg sync.WaitGroup
+	var panicked parallel.First
 	for range min(runtime.GOMAXPROCS(0), chunks) {
 		wg.Add(1)
 		go func() {
@@ -99,7 +102,7 @@ func (b *Backward) Gradient(ctx context.Context, x []float32, n int, wantConsts 
 					parts[c] = map[*ir.Const][]float32{}
 				}
 				work.consts = parts[c]
-				errs[c] = b.chunk(ctx, work, x, c*backChunk, min(n, (c+1)*backChunk), out, seed)
+				panicked.Try(func() { errs[c] = b.chunk(ctx, work, x, c*backChunk, min(n, (c+1)*backChunk), out, seed) })
 			}
 		}()
 	}
@@ -108,6 +111,7 @@ func (b *Backward) Gradient(ctx context.Context, x []float32, n int, wantConsts 
 	}
 	close(next)
 	wg.Wait()
+	panicked.Panic()
 	for c, err := range errs {
 		if err != nil {
 			return nil, err
@@ -230,7 +234,7 @@ func init() {
 // activated takes an activation's part out of the derivatives of its result.
 func activated(act string, y, dy []float32) {
 	if act != "none" {
-		lo, hi := Bounds(act)
+		lo, hi := geometry.Bounds(act)
 		kernels.ClampGradient(y, dy, float32(lo), float32(hi))
 	}
 }
@@ -240,7 +244,7 @@ func convGradient(n *ir.Node) (backward, error) {
 	if err != nil {
 		return nil, err
 	}
-	g, act := Window(n), n.Word("act")
+	g, act := geometry.WindowOf(n), n.Word("act")
 	var pad []float32
 	for _, v := range n.Nums("pad_value") {
 		pad = append(pad, float32(v))
@@ -279,7 +283,7 @@ func linearGradient(n *ir.Node) (backward, error) {
 }
 
 func poolGradient(n *ir.Node) (backward, error) {
-	g := Window(n)
+	g := geometry.WindowOf(n)
 	return byImage(func(_ *back, x, dx [][]float32, _, dy []float32) {
 		if n.Op == ir.MaxPool2D {
 			kernels.MaxPoolGradient(g, x[0], dy, dx[0])

@@ -6,6 +6,7 @@ import (
 	"math"
 
 	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/geometry"
 	"github.com/dnnc/dnnc/runtime/gemm"
 	"github.com/dnnc/dnnc/runtime/kernels"
 )
@@ -41,71 +42,16 @@ var intSteps = [ir.NumOps]func(p *Int, n *ir.Node) (intRun, error){
 	ir.Requantize: intRequantize,
 }
 
-// IntWeights decodes the weights of a quantized layer to the integers W of R1,
-// row-major in the constant's logical shape.
-func IntWeights(n *ir.Node) ([]int32, error) {
-	c := n.Const("weight")
-	codes, err := c.Load()
-	if err != nil {
-		return nil, err
-	}
-	w := make([]int32, c.Type.Shape.Size())
-	var book []int8
-	if b := n.Const("codebook"); b != nil {
-		raw, err := b.Load()
-		if err != nil {
-			return nil, err
-		}
-		book = make([]int8, len(raw))
-		for i, v := range raw {
-			book[i] = int8(v)
-		}
-	}
-	switch e := c.Type.Elem; e.Kind {
-	case ir.I8:
-		for i, v := range codes {
-			w[i] = int32(int8(v))
-		}
-	case ir.Odd:
-		kernels.DecodeOdd(int(e.Bits), codes, w)
-	case ir.Code:
-		kernels.DecodeCodebook(book, codes, w)
-	case ir.Vec:
-		s := c.Type.Shape
-		kernels.DecodeVector(book, int(e.Group), codes, s[1], s.Size()/(s[0]*s[1]), w)
-	default:
-		return nil, fmt.Errorf("weights of %s have no decoder", e)
-	}
-	return w, nil
-}
-
-// Requant reads the requantization of a node from its constants.
-func Requant(n *ir.Node) (*kernels.Requant, error) {
-	mul, err := n.Const("mul").Int32()
-	if err != nil {
-		return nil, err
-	}
-	shift, err := n.Const("shift").Int32()
-	if err != nil {
-		return nil, err
-	}
-	q := &kernels.Requant{Mul: mul, Shift: shift, Zero: int32(n.Out.Type.Quant.Zero), Lo: int32(n.Int("lo")), Hi: int32(n.Int("hi"))}
-	if n.Word("round") == "tflite" {
-		q.Rounding = kernels.RoundTFLite
-	}
-	return q, nil
-}
-
 // intLayer is what a convolution and a linear layer share.
 type intLayer struct {
 	weight []int16
 	bias   []int64
 	wide   bool
-	rq     *kernels.Requant
+	rq     *geometry.Requant
 }
 
 func loadIntLayer(n *ir.Node) (l intLayer, err error) {
-	w, err := IntWeights(n)
+	w, err := geometry.IntWeights(n)
 	if err != nil {
 		return l, err
 	}
@@ -117,7 +63,7 @@ func loadIntLayer(n *ir.Node) (l intLayer, err error) {
 		return l, err
 	}
 	l.wide = n.Const("bias").Type.Elem.Kind == ir.I64
-	l.rq, err = Requant(n)
+	l.rq, err = geometry.RequantOf(n)
 	return l, err
 }
 
@@ -126,13 +72,13 @@ func intConv(_ *Int, n *ir.Node) (intRun, error) {
 	for _, v := range n.Nums("pad_value") {
 		pad = append(pad, int32(v))
 	}
-	g := Window(n)
+	g := geometry.WindowOf(n)
 	run, err := intProduct(n, g, pad)
 	h, w := n.Pool()
 	if err != nil || h*w == 1 {
 		return run, err
 	}
-	pool := kernels.Window{InC: g.OutC, InH: g.OutH(), InW: g.OutW(), OutC: g.OutC, KH: h, KW: w, StrideH: h, StrideW: w, DilH: 1, DilW: 1, Groups: g.OutC}
+	pool := geometry.Window{InC: g.OutC, InH: g.OutH(), InW: g.OutW(), OutC: g.OutC, KH: h, KW: w, StrideH: h, StrideW: w, DilH: 1, DilW: 1, Groups: g.OutC}
 	greatest := perImage(func(x, y []int8) { gemm.MaxPoolInt(pool, x, -128, 127, y) })
 	return func(ws *workspace, count int, dst []int8, src [][]int8) {
 		// No part of the workspace, which the product itself uses.
@@ -145,12 +91,12 @@ func intConv(_ *Int, n *ir.Node) (intRun, error) {
 // intLinear is a convolution of one pixel whose channels are all elements.
 func intLinear(_ *Int, n *ir.Node) (intRun, error) {
 	s := n.Const("weight").Type.Shape
-	return intProduct(n, kernels.Window{
+	return intProduct(n, geometry.Window{
 		InC: s[1], InH: 1, InW: 1, OutC: s[0], KH: 1, KW: 1, StrideH: 1, StrideW: 1, DilH: 1, DilW: 1, Groups: 1,
 	}, nil)
 }
 
-func intProduct(n *ir.Node, g kernels.Window, pad []int32) (intRun, error) {
+func intProduct(n *ir.Node, g geometry.Window, pad []int32) (intRun, error) {
 	l, err := loadIntLayer(n)
 	if err != nil {
 		return nil, err
@@ -169,7 +115,7 @@ func intProduct(n *ir.Node, g kernels.Window, pad []int32) (intRun, error) {
 }
 
 // wideProduct is a layer whose sums take 64 bits: rare, and not fast.
-func (l *intLayer) wideProduct(g kernels.Window, zero int32, pad []int32) intRun {
+func (l *intLayer) wideProduct(g geometry.Window, zero int32, pad []int32) intRun {
 	pixels, rows, k := g.OutH()*g.OutW(), g.OutC/g.Groups, g.K()
 	return func(_ *workspace, count int, dst []int8, src [][]int8) {
 		in, out := len(src[0])/count, len(dst)/count
@@ -188,31 +134,15 @@ func (l *intLayer) wideProduct(g kernels.Window, zero int32, pad []int32) intRun
 	}
 }
 
-func intPool(pool func(g kernels.Window, x []int8, lo, hi int32, y []int8)) func(*Int, *ir.Node) (intRun, error) {
+func intPool(pool func(g geometry.Window, x []int8, lo, hi int32, y []int8)) func(*Int, *ir.Node) (intRun, error) {
 	return func(_ *Int, n *ir.Node) (intRun, error) {
-		g, lo, hi := Window(n), int32(n.Int("lo")), int32(n.Int("hi"))
+		g, lo, hi := geometry.WindowOf(n), int32(n.Int("lo")), int32(n.Int("hi"))
 		return perImage(func(x, y []int8) { pool(g, x, lo, hi, y) }), nil
 	}
 }
 
-// AddParams reads the parameters of an integer add from its constants: mul and
-// shift hold those of the two arguments and of the result (R13).
-func AddParams(n *ir.Node) (p kernels.AddParams, err error) {
-	q, err := Requant(n)
-	if err != nil {
-		return p, err
-	}
-	p = kernels.AddParams{
-		ZeroA: int32(n.Args[0].Type.Quant.Zero), ZeroB: int32(n.Args[1].Type.Quant.Zero),
-		ZeroY: q.Zero, Lo: q.Lo, Hi: q.Hi, Rounding: q.Rounding,
-		MulA: q.Mul[0], MulB: q.Mul[1], MulY: q.Mul[2],
-		ShiftA: q.Shift[0], ShiftB: q.Shift[1], ShiftY: q.Shift[2],
-	}
-	return p, nil
-}
-
 func intAdd(_ *Int, n *ir.Node) (intRun, error) {
-	p, err := AddParams(n)
+	p, err := geometry.AddParamsOf(n)
 	if err != nil {
 		return nil, err
 	}
@@ -222,7 +152,7 @@ func intAdd(_ *Int, n *ir.Node) (intRun, error) {
 }
 
 func intRequantize(_ *Int, n *ir.Node) (intRun, error) {
-	q, err := Requant(n)
+	q, err := geometry.RequantOf(n)
 	if err != nil {
 		return nil, err
 	}

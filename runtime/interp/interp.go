@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/parallel"
 	"github.com/dnnc/dnnc/runtime/gemm"
 )
 
@@ -89,6 +90,7 @@ func (p *Program[T]) Run(ctx context.Context, t Tensors[T], n, from, to int) err
 	workers := min(runtime.GOMAXPROCS(0), (n+chunk-1)/chunk)
 	next := make(chan int)
 	var wg sync.WaitGroup
+	var panicked parallel.First
 	for range workers {
 		wg.Add(1)
 		go func() {
@@ -104,7 +106,7 @@ func (p *Program[T]) Run(ctx context.Context, t Tensors[T], n, from, to int) err
 						vals[id] = t[id][first*size : (first+count)*size]
 					}
 				}
-				p.runChunk(ws, vals, temps, count, from, to)
+				panicked.Try(func() { p.runChunk(ws, vals, temps, count, from, to) })
 			}
 		}()
 	}
@@ -118,6 +120,7 @@ func (p *Program[T]) Run(ctx context.Context, t Tensors[T], n, from, to int) err
 	}
 	close(next)
 	wg.Wait()
+	panicked.Panic()
 	return err
 }
 

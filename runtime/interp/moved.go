@@ -1,10 +1,8 @@
 package interp
 
 import (
-	"fmt"
-	"slices"
-
 	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/geometry"
 	"github.com/dnnc/dnnc/runtime/kernels"
 )
 
@@ -62,7 +60,7 @@ func floatEmbedding(_ *Float, n *ir.Node) (floatRun, error) {
 }
 
 func intEmbedding(_ *Int, n *ir.Node) (intRun, error) {
-	table, raw, err := EmbeddingData(n)
+	table, raw, err := geometry.EmbeddingData(n)
 	if err != nil {
 		return nil, err
 	}
@@ -75,31 +73,6 @@ func intEmbedding(_ *Int, n *ir.Node) (intRun, error) {
 		return perImage(func(x, y []int8) { kernels.EmbeddingWide(rows, d, x, y) }), nil
 	}
 	return perImage(func(x, y []int8) { kernels.EmbeddingInt(table, rows, d, x, y) }), nil
-}
-
-// EmbeddingData is the table of a quantized embedding, nil where indices of 16 bits are
-// the rows, and its rows, checked to fit each other.
-func EmbeddingData(n *ir.Node) (table, rows []byte, err error) {
-	if rows, err = n.Const("rows").Load(); err != nil {
-		return nil, nil, err
-	}
-	s := n.Const("rows").Type.Shape
-	if n.Args[0].Type.Elem.Kind == ir.I16 {
-		if len(rows) != s.Size() {
-			return nil, nil, fmt.Errorf("%s has %d bytes for %s", n.Name(), len(rows), n.Const("rows").Type)
-		}
-		return nil, rows, nil
-	}
-	if n.Const("table") == nil {
-		return nil, nil, fmt.Errorf("%s has no table", n.Name())
-	}
-	if table, err = n.Const("table").Load(); err != nil {
-		return nil, nil, err
-	}
-	if len(table) != 256 || len(rows) != s.Size() || int(slices.Max(table)) >= s[0] {
-		return nil, nil, fmt.Errorf("%s has a table of %d entries for %s", n.Name(), len(table), n.Const("rows").Type)
-	}
-	return table, rows, nil
 }
 
 // noGradient: small changes of the argument change nothing.

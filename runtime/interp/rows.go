@@ -4,42 +4,9 @@ import (
 	"math"
 
 	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/geometry"
 	"github.com/dnnc/dnnc/runtime/kernels"
 )
-
-// ReductionOf is what a reduce node computes.
-func ReductionOf(n *ir.Node) kernels.Reduction {
-	return map[string]kernels.Reduction{"mean": kernels.Mean, "sum": kernels.Sum, "max": kernels.Greatest, "min": kernels.Least}[n.Word("fn")]
-}
-
-// Rows brings the axes that an operation goes along to the end: the places of the
-// elements of its argument, row by row, and the length of a row.
-func Rows(n *ir.Node) (at []int32, length int) {
-	s := n.Args[0].Type.Shape
-	along := make([]bool, len(s))
-	if n.Op == ir.Reduce {
-		for _, a := range n.Ints("axes") {
-			along[a] = true
-		}
-	} else {
-		along[n.Int("axis")] = true
-	}
-	var perm, last []int
-	length = 1
-	for k, d := range s {
-		if along[k] {
-			last = append(last, k)
-			length *= d
-		} else {
-			perm = append(perm, k)
-		}
-	}
-	v := ir.ViewOf(s).Permute(append(perm, last...))
-	if v.IsWhole() {
-		return nil, length
-	}
-	return v.Index(), length
-}
 
 // inRows gathers the rows of a value; x itself where they lie in order.
 func inRows[T any](at []int32, x []T) []T {
@@ -65,14 +32,14 @@ func outRows[T any](at []int32, rows, y []T) {
 }
 
 func floatReduce(_ *Float, n *ir.Node) (floatRun, error) {
-	at, length := Rows(n)
-	r := ReductionOf(n)
+	at, length := geometry.Rows(n)
+	r := geometry.ReductionOf(n)
 	return perImage(func(x, y []float32) { kernels.ReduceFloat(r, length, inRows(at, x), y) }), nil
 }
 
 func reduceGradient(n *ir.Node) (backward, error) {
-	at, length := Rows(n)
-	r := ReductionOf(n)
+	at, length := geometry.Rows(n)
+	r := geometry.ReductionOf(n)
 	return byImage(func(_ *back, x, dx [][]float32, y, dy []float32) {
 		rows := inRows(at, x[0])
 		place := func(i int) int {
@@ -84,9 +51,9 @@ func reduceGradient(n *ir.Node) (backward, error) {
 		for i, d := range dy {
 			for j := i * length; j < (i+1)*length; j++ {
 				switch {
-				case r == kernels.Mean:
+				case r == geometry.Mean:
 					dx[0][place(j)] += d / float32(length)
-				case r == kernels.Sum:
+				case r == geometry.Sum:
 					dx[0][place(j)] += d
 				case rows[j] == y[i]:
 					dx[0][place(j)] += d
@@ -98,12 +65,12 @@ func reduceGradient(n *ir.Node) (backward, error) {
 }
 
 func intReduce(_ *Int, n *ir.Node) (intRun, error) {
-	at, length := Rows(n)
-	r := ReductionOf(n)
-	var q *kernels.Requant
-	if r == kernels.Mean || r == kernels.Sum {
+	at, length := geometry.Rows(n)
+	r := geometry.ReductionOf(n)
+	var q *geometry.Requant
+	if r == geometry.Mean || r == geometry.Sum {
 		var err error
-		if q, err = Requant(n); err != nil {
+		if q, err = geometry.RequantOf(n); err != nil {
 			return nil, err
 		}
 	}
@@ -111,20 +78,9 @@ func intReduce(_ *Int, n *ir.Node) (intRun, error) {
 	return perImage(func(x, y []int8) { kernels.ReduceInt(r, length, zero, q, inRows(at, x), y) }), nil
 }
 
-// MatMulSizes are the number of products, and the sizes of each.
-func MatMulSizes(n *ir.Node) (batch, m, k, cols int) {
-	a, b := n.Args[0].Type.Shape, n.Args[1].Type.Shape
-	r := len(a)
-	batch = 1
-	if r == 3 {
-		batch = a[0]
-	}
-	return batch, a[r-2], a[r-1], b[r-1]
-}
-
 // products runs a product for each image and each of its matrices.
 func products[T float32 | int8](n *ir.Node, product func(a, b, y []T)) func(*workspace, int, []T, [][]T) {
-	batch, m, k, cols := MatMulSizes(n)
+	batch, m, k, cols := geometry.MatMulSizes(n)
 	return func(_ *workspace, count int, dst []T, src [][]T) {
 		for i := range count * batch {
 			product(src[0][i*m*k:(i+1)*m*k], src[1][i*k*cols:(i+1)*k*cols], dst[i*m*cols:(i+1)*m*cols])
@@ -133,7 +89,7 @@ func products[T float32 | int8](n *ir.Node, product func(a, b, y []T)) func(*wor
 }
 
 func floatMatMul(_ *Float, n *ir.Node) (floatRun, error) {
-	_, m, k, cols := MatMulSizes(n)
+	_, m, k, cols := geometry.MatMulSizes(n)
 	act := n.Word("act")
 	return products(n, func(a, b, y []float32) {
 		kernels.MatMulFloat(m, k, cols, a, b, y)
@@ -142,14 +98,14 @@ func floatMatMul(_ *Float, n *ir.Node) (floatRun, error) {
 }
 
 func intMatMul(_ *Int, n *ir.Node) (intRun, error) {
-	_, m, k, cols := MatMulSizes(n)
-	q, err := Requant(n)
+	_, m, k, cols := geometry.MatMulSizes(n)
+	q, err := geometry.RequantOf(n)
 	za, zb := int32(n.Args[0].Type.Quant.Zero), int32(n.Args[1].Type.Quant.Zero)
 	return products(n, func(a, b, y []int8) { kernels.MatMulInt(m, k, cols, za, zb, q, a, b, y) }), err
 }
 
 func matMulGradient(n *ir.Node) (backward, error) {
-	batch, m, k, cols := MatMulSizes(n)
+	batch, m, k, cols := geometry.MatMulSizes(n)
 	act := n.Word("act")
 	return byImage(func(_ *back, x, dx [][]float32, y, dy []float32) {
 		activated(act, y, dy)
@@ -165,14 +121,14 @@ func matMulGradient(n *ir.Node) (backward, error) {
 }
 
 func floatArgMax(_ *Float, n *ir.Node) (floatRun, error) {
-	at, length := Rows(n)
+	at, length := geometry.Rows(n)
 	return perImage(func(x, y []float32) {
 		kernels.ArgMax(length, inRows(at, x), func(row, best int) { y[row] = float32(best) })
 	}), nil
 }
 
 func intArgMax(_ *Int, n *ir.Node) (intRun, error) {
-	at, length := Rows(n)
+	at, length := geometry.Rows(n)
 	return perImage(func(x, y []int8) {
 		kernels.ArgMax(length, inRows(at, x), func(row, best int) { y[row] = int8(best - 128) })
 	}), nil
@@ -180,7 +136,7 @@ func intArgMax(_ *Int, n *ir.Node) (intRun, error) {
 
 // byRows runs a kernel of one row over the rows along an operation's axis.
 func byRows[T float32 | int8](n *ir.Node, kernel func(x, y []T)) func(*workspace, int, []T, [][]T) {
-	at, length := Rows(n)
+	at, length := geometry.Rows(n)
 	return perImage(func(x, y []T) {
 		rows := inRows(at, x)
 		out := y
@@ -214,7 +170,7 @@ func floatLogSoftmax(_ *Float, n *ir.Node) (floatRun, error) { return byRows(n, 
 
 // rowGradient runs the gradient of one row over all rows.
 func rowGradient(n *ir.Node, row func(y, dy, dx []float32)) (backward, error) {
-	at, length := Rows(n)
+	at, length := geometry.Rows(n)
 	return byImage(func(_ *back, _, dx [][]float32, y, dy []float32) {
 		ys, ds, out := inRows(at, y), inRows(at, dy), make([]float32, len(y))
 		for i := 0; i < len(y); i += length {

@@ -6,8 +6,8 @@ import (
 	"slices"
 
 	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/parallel"
 	"github.com/dnnc/dnnc/runtime/gemm"
-	"github.com/dnnc/dnnc/runtime/parallel"
 )
 
 // Streamed runs a float module one operation after the other, for networks whose

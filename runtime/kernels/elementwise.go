@@ -1,8 +1,9 @@
 package kernels
 
 import (
-	"fmt"
 	"math"
+
+	"github.com/dnnc/dnnc/ir/geometry"
 )
 
 // AddFloat is y = a+b.
@@ -30,59 +31,18 @@ func BatchNormFloat(channels, plane int, x, gamma, beta, mean, variance []float3
 	}
 }
 
-// addShift is the bits by which the arguments of an add are shifted left.
-const addShift = 20
-
-// AddParams are the integers of an add (R13).
-type AddParams struct {
-	ZeroA, ZeroB, ZeroY    int32
-	MulA, MulB, MulY       int32
-	ShiftA, ShiftB, ShiftY int32
-	Lo, Hi                 int32
-	Rounding               Rounding
-}
-
-// rescale is RQ of 32-bit numbers, in the rounding of p.
-func (p *AddParams) rescale(a int64, m, r int32) int64 {
-	if p.Rounding == RoundTFLite {
-		return int64(RequantTFLite(int32(a), m, r))
-	}
-	return RequantHalfUp(a, m, r)
-}
-
-// NewAddParams computes them from scales and zero points: the arguments come
-// to twice the greater scale, the sum to the result's.
-func NewAddParams(scaleA float64, zeroA int32, scaleB float64, zeroB int32, scaleY float64, zeroY, lo, hi int32) (AddParams, error) {
-	twice := 2 * max(scaleA, scaleB)
-	p := AddParams{ZeroA: zeroA, ZeroB: zeroB, ZeroY: zeroY, Lo: lo, Hi: hi}
-	for _, f := range []struct {
-		factor     float64
-		mul, shift *int32
-	}{
-		{scaleA / twice, &p.MulA, &p.ShiftA},
-		{scaleB / twice, &p.MulB, &p.ShiftB},
-		{twice / float64(scaleY*(1<<addShift)), &p.MulY, &p.ShiftY},
-	} {
-		var err error
-		if *f.mul, *f.shift, err = MultiplierFor(f.factor); err != nil {
-			return p, fmt.Errorf("add: %w", err)
-		}
-	}
-	return p, nil
-}
-
 // AddInt is R13.
-func AddInt(p AddParams, a, b, y []int8) {
+func AddInt(p geometry.AddParams, a, b, y []int8) {
 	for i := range y {
-		u := p.rescale(int64(int32(a[i])-p.ZeroA)<<addShift, p.MulA, p.ShiftA)
-		v := p.rescale(int64(int32(b[i])-p.ZeroB)<<addShift, p.MulB, p.ShiftB)
-		r := p.rescale(u+v, p.MulY, p.ShiftY) + int64(p.ZeroY)
+		u := p.Rescale(int64(int32(a[i])-p.ZeroA)<<geometry.AddShift, p.MulA, p.ShiftA)
+		v := p.Rescale(int64(int32(b[i])-p.ZeroB)<<geometry.AddShift, p.MulB, p.ShiftB)
+		r := p.Rescale(u+v, p.MulY, p.ShiftY) + int64(p.ZeroY)
 		y[i] = int8(min(max(r, int64(p.Lo)), int64(p.Hi)))
 	}
 }
 
 // RequantizeInt brings x to another scale (R6, R9).
-func RequantizeInt(x []int8, zero int32, q *Requant, y []int8) {
+func RequantizeInt(x []int8, zero int32, q *geometry.Requant, y []int8) {
 	for i, v := range x {
 		y[i] = q.Apply(int64(int32(v)-zero), 0)
 	}

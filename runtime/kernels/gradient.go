@@ -1,6 +1,10 @@
 package kernels
 
-import "math"
+import (
+	"math"
+
+	"github.com/dnnc/dnnc/ir/geometry"
+)
 
 // The gradients of the float kernels, in reverse mode: dy is the derivative of a
 // scalar with respect to the result, dx and the others those with respect to
@@ -8,7 +12,7 @@ import "math"
 
 // Conv2DGradient adds the gradients of Conv2DFloat; dx, dw or db may be nil
 // where they are not wanted.
-func Conv2DGradient(g Window, x, w, pad, dy, dx, dw, db []float32) {
+func Conv2DGradient(g geometry.Window, x, w, pad, dy, dx, dw, db []float32) {
 	in, out := g.InC/g.Groups, g.OutC/g.Groups
 	pixels := g.OutH() * g.OutW()
 	for o := range g.OutC {
@@ -26,7 +30,7 @@ func Conv2DGradient(g Window, x, w, pad, dy, dx, dw, db []float32) {
 				for ky := range g.KH {
 					for kx := range g.KW {
 						k := ((o*in+i)*g.KH+ky)*g.KW + kx
-						iy, ix, ok := g.at(oy, ox, ky, kx)
+						iy, ix, ok := g.At(oy, ox, ky, kx)
 						switch {
 						case ok:
 							j := (c*g.InH+iy)*g.InW + ix
@@ -70,7 +74,7 @@ func LinearGradient(rows, cols int, x, w, dy, dx, dw, db []float32) {
 
 // MaxPoolGradient sends each derivative to the first greatest pixel of its
 // window.
-func MaxPoolGradient(g Window, x, dy, dx []float32) {
+func MaxPoolGradient(g geometry.Window, x, dy, dx []float32) {
 	oh, ow, plane := g.OutH(), g.OutW(), g.InH*g.InW
 	for c := range g.OutC {
 		in, out := x[c*plane:(c+1)*plane], dx[c*plane:(c+1)*plane]
@@ -101,12 +105,12 @@ func MaxPoolGradient(g Window, x, dy, dx []float32) {
 }
 
 // AvgPoolGradient spreads each derivative over the pixels of its window.
-func AvgPoolGradient(g Window, dy, dx []float32) {
-	g.each(func(i, c, oy, ox int) {
+func AvgPoolGradient(g geometry.Window, dy, dx []float32) {
+	each(g, func(i, c, oy, ox int) {
 		n := 0
-		g.taps(c, oy, ox, func(int) { n++ })
+		taps(g, c, oy, ox, func(int) { n++ })
 		d := dy[i] / float32(n)
-		g.taps(c, oy, ox, func(j int) { dx[j] += d })
+		taps(g, c, oy, ox, func(j int) { dx[j] += d })
 	})
 }
 

@@ -1,64 +1,14 @@
 package kernels
 
 import (
-	"math"
-	"math/big"
 	"math/rand"
 	"testing"
+
+	"github.com/dnnc/dnnc/ir/geometry"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
-
-// TestR6 compares with exact rationals.
-func TestR6(t *testing.T) {
-	rng := rand.New(rand.NewSource(1))
-	for range 20000 {
-		a, m, r := int64(int32(rng.Uint32())), int32(1<<30+rng.Intn(1<<30)), int32(1+rng.Intn(62))
-		if rng.Intn(50) == 0 {
-			a = []int64{math.MinInt32, math.MaxInt32, 0, -1}[rng.Intn(4)]
-		}
-		want := new(big.Int).Mul(big.NewInt(a), big.NewInt(int64(m)))
-		want.Add(want, new(big.Int).Lsh(big.NewInt(1), uint(r-1)))
-		want.Rsh(want, uint(r)) // floors
-		require.Equal(t, want.Int64(), RequantHalfUp(a, m, r), "%d*%d>>%d", a, m, r)
-		if r >= 33 {
-			require.Equal(t, want.Int64(), int64(RequantSplit(int32(a), m, r)))
-		}
-	}
-}
-
-func TestR8TiesAwayFromZero(t *testing.T) {
-	const half = 1 << 30 // times 2^-31: one half
-	for a, want := range map[int32]int32{4: 1, -4: -1, 12: 2, -12: -2, 8: 1, -8: -1, 0: 0} {
-		assert.Equal(t, want, RequantTFLite(a, half, 33), "%d/8", a)
-	}
-	assert.Equal(t, int64(0), RequantHalfUp(-4, half, 33), "R6 rounds up instead")
-	assert.Equal(t, int32(0), RequantTFLite(-1, half, 31), "the high multiply alone rounds ties up")
-	assert.Equal(t, int32(math.MaxInt32), doublingHigh(math.MinInt32, math.MinInt32))
-}
-
-func TestMultiplierFor(t *testing.T) {
-	for _, real := range []float64{1e-6, .003, .25, .5, 1, 1 - 1e-17, 3, 1000} {
-		m, r, err := MultiplierFor(real)
-		require.NoError(t, err)
-		require.True(t, m >= 1<<30 && r >= 1 && r <= 62)
-		assert.InEpsilon(t, real, math.Ldexp(float64(m), -int(r)), 1e-9)
-	}
-	m, _, err := MultiplierFor(0)
-	require.NoError(t, err)
-	assert.Zero(t, m)
-	for _, bad := range []float64{-1, math.NaN(), math.Inf(1), 1 << 31} {
-		_, _, err := MultiplierFor(bad)
-		assert.Error(t, err, "%v", bad)
-	}
-}
-
-func TestR5IsTight(t *testing.T) {
-	assert.True(t, AccumulatorFits(1<<31-1-255*3, []int32{2, -1}, -128, 255))
-	assert.False(t, AccumulatorFits(1<<31-255*3, []int32{2, -1}, -128, 255))
-	assert.False(t, AccumulatorFits(-(1<<31-255*3), []int32{2, -1}, -128, 255))
-}
 
 // TestR4Scatter compares the convolution with one that starts from the input
 // pixels, and with the form that kernels of odd codes use.
@@ -66,7 +16,7 @@ func TestR4Scatter(t *testing.T) {
 	rng := rand.New(rand.NewSource(2))
 	for range 300 {
 		groups := 1 + rng.Intn(2)
-		g := Window{InC: groups * (1 + rng.Intn(3)), InH: 1 + rng.Intn(6), InW: 1 + rng.Intn(6), OutC: groups * (1 + rng.Intn(3)),
+		g := geometry.Window{InC: groups * (1 + rng.Intn(3)), InH: 1 + rng.Intn(6), InW: 1 + rng.Intn(6), OutC: groups * (1 + rng.Intn(3)),
 			KH: 1 + rng.Intn(3), KW: 1 + rng.Intn(3), StrideH: 1 + rng.Intn(2), StrideW: 1 + rng.Intn(2), DilH: 1 + rng.Intn(2), DilW: 1 + rng.Intn(2),
 			PadT: rng.Intn(2), PadL: rng.Intn(2), PadB: rng.Intn(2), PadR: rng.Intn(2), Groups: groups}
 		if (g.KH-1)*g.DilH+1 > g.InH+g.PadT+g.PadB || (g.KW-1)*g.DilW+1 > g.InW+g.PadL+g.PadR {
@@ -83,7 +33,7 @@ func TestR4Scatter(t *testing.T) {
 			codes[i] = uint8(rng.Intn(1 << bits))
 		}
 		w := make([]int32, len(codes))
-		DecodeOdd(bits, codes, w)
+		geometry.DecodeOdd(bits, codes, w)
 		var pad []int32
 		if rng.Intn(2) == 0 {
 			for range g.InC {
@@ -94,7 +44,7 @@ func TestR4Scatter(t *testing.T) {
 		for i := range bias {
 			bias[i] = int64(rng.Intn(2000) - 1000)
 		}
-		q := &Requant{Mul: []int32{1 << 30}, Shift: []int32{33}, Zero: 3, Lo: -128, Hi: 127}
+		q := &geometry.Requant{Mul: []int32{1 << 30}, Shift: []int32{33}, Zero: 3, Lo: -128, Hi: 127}
 		y := make([]int8, g.OutC*g.OutH()*g.OutW())
 		Conv2DInt(g, x, zero, pad, w, bias, false, q, y)
 		wide := make([]int8, len(y))
@@ -137,7 +87,7 @@ func TestR4Scatter(t *testing.T) {
 }
 
 func TestR11TiesAwayFromZero(t *testing.T) {
-	g := Window{InC: 1, InH: 1, InW: 2, OutC: 1, KH: 1, KW: 2, StrideH: 1, StrideW: 1, DilH: 1, DilW: 1, Groups: 1}
+	g := geometry.Window{InC: 1, InH: 1, InW: 2, OutC: 1, KH: 1, KW: 2, StrideH: 1, StrideW: 1, DilH: 1, DilW: 1, Groups: 1}
 	for _, c := range [][3]int8{{1, 2, 2}, {-1, -2, -2}, {1, -2, -1}, {0, 1, 1}, {127, 127, 127}} {
 		y := make([]int8, 1)
 		AvgPoolInt(g, []int8{c[0], c[1]}, -128, 127, y)
@@ -152,7 +102,7 @@ func TestR13(t *testing.T) {
 		sa, sb := .001+rng.Float64(), .001+rng.Float64()
 		sy := (sa + sb) * (.5 + rng.Float64())
 		za, zb, zy := int32(rng.Intn(200)-100), int32(rng.Intn(200)-100), int32(rng.Intn(200)-100)
-		p, err := NewAddParams(sa, za, sb, zb, sy, zy, -128, 127)
+		p, err := geometry.NewAddParams(sa, za, sb, zb, sy, zy, -128, 127)
 		require.NoError(t, err)
 		a, b, y := []int8{int8(rng.Intn(256) - 128)}, []int8{int8(rng.Intn(256) - 128)}, make([]int8, 1)
 		AddInt(p, a, b, y)

@@ -1,20 +1,24 @@
 package kernels
 
-import "math"
+import (
+	"math"
+
+	"github.com/dnnc/dnnc/ir/geometry"
+)
 
 // taps calls visit with the index in x of each pixel of a pooling window that
 // lies inside the image.
-func (g Window) taps(c, oy, ox int, visit func(i int)) {
+func taps(g geometry.Window, c, oy, ox int, visit func(i int)) {
 	for ky := range g.KH {
 		for kx := range g.KW {
-			if y, x, ok := g.at(oy, ox, ky, kx); ok {
+			if y, x, ok := g.At(oy, ox, ky, kx); ok {
 				visit((c*g.InH+y)*g.InW + x)
 			}
 		}
 	}
 }
 
-func (g Window) each(visit func(i, c, oy, ox int)) {
+func each(g geometry.Window, visit func(i, c, oy, ox int)) {
 	i := 0
 	for c := range g.OutC {
 		for oy := range g.OutH() {
@@ -27,10 +31,10 @@ func (g Window) each(visit func(i, c, oy, ox int)) {
 }
 
 // MaxPoolFloat is the greatest pixel of each window; padding never wins.
-func MaxPoolFloat(g Window, x, y []float32) { maxPool(g, x, float32(math.Inf(-1)), y) }
+func MaxPoolFloat(g geometry.Window, x, y []float32) { maxPool(g, x, float32(math.Inf(-1)), y) }
 
 // MaxPoolInt keeps the type of its argument (R12).
-func MaxPoolInt(g Window, x []int8, lo, hi int32, y []int8) {
+func MaxPoolInt(g geometry.Window, x []int8, lo, hi int32, y []int8) {
 	maxPool(g, x, math.MinInt8, y)
 	if lo <= math.MinInt8 && hi >= math.MaxInt8 {
 		return
@@ -40,7 +44,7 @@ func MaxPoolInt(g Window, x []int8, lo, hi int32, y []int8) {
 	}
 }
 
-func maxPool[T float32 | int8](g Window, x []T, least T, y []T) {
+func maxPool[T float32 | int8](g geometry.Window, x []T, least T, y []T) {
 	oh, ow := g.OutH(), g.OutW()
 	// Of each output row the greatest of every column, then of neighbours in it; a
 	// margin of the least value stands for what lies beside the image.
@@ -93,20 +97,20 @@ func maxPool[T float32 | int8](g Window, x []T, least T, y []T) {
 }
 
 // AvgPoolFloat is the mean of the pixels of each window inside the image.
-func AvgPoolFloat(g Window, x, y []float32) {
-	g.each(func(i, c, oy, ox int) {
+func AvgPoolFloat(g geometry.Window, x, y []float32) {
+	each(g, func(i, c, oy, ox int) {
 		var sum float32
 		n := 0
-		g.taps(c, oy, ox, func(j int) { sum += x[j]; n++ })
+		taps(g, c, oy, ox, func(j int) { sum += x[j]; n++ })
 		y[i] = sum / float32(n)
 	})
 }
 
 // AvgPoolInt keeps the type of its argument; ties round away from zero (R11).
-func AvgPoolInt(g Window, x []int8, lo, hi int32, y []int8) {
-	g.each(func(i, c, oy, ox int) {
+func AvgPoolInt(g geometry.Window, x []int8, lo, hi int32, y []int8) {
+	each(g, func(i, c, oy, ox int) {
 		var sum, n int32
-		g.taps(c, oy, ox, func(j int) { sum += int32(x[j]); n++ })
+		taps(g, c, oy, ox, func(j int) { sum += int32(x[j]); n++ })
 		if sum >= 0 {
 			sum = (sum + n/2) / n
 		} else {

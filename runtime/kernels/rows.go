@@ -1,6 +1,10 @@
 package kernels
 
-import "math"
+import (
+	"math"
+
+	"github.com/dnnc/dnnc/ir/geometry"
+)
 
 // SubFloat is y = a-b.
 func SubFloat(a, b, y []float32) {
@@ -17,51 +21,40 @@ func MulFloat(a, b, y []float32) {
 }
 
 // SubInt is R13 with the second argument taken away.
-func SubInt(p AddParams, a, b, y []int8) {
+func SubInt(p geometry.AddParams, a, b, y []int8) {
 	for i := range y {
-		u := p.rescale(int64(int32(a[i])-p.ZeroA)<<addShift, p.MulA, p.ShiftA)
-		v := p.rescale(int64(int32(b[i])-p.ZeroB)<<addShift, p.MulB, p.ShiftB)
-		r := p.rescale(u-v, p.MulY, p.ShiftY) + int64(p.ZeroY)
+		u := p.Rescale(int64(int32(a[i])-p.ZeroA)<<geometry.AddShift, p.MulA, p.ShiftA)
+		v := p.Rescale(int64(int32(b[i])-p.ZeroB)<<geometry.AddShift, p.MulB, p.ShiftB)
+		r := p.Rescale(u-v, p.MulY, p.ShiftY) + int64(p.ZeroY)
 		y[i] = int8(min(max(r, int64(p.Lo)), int64(p.Hi)))
 	}
 }
 
 // MulInt requantizes the product of the differences from the zero points.
-func MulInt(zeroA, zeroB int32, q *Requant, a, b, y []int8) {
+func MulInt(zeroA, zeroB int32, q *geometry.Requant, a, b, y []int8) {
 	for i := range y {
 		y[i] = q.Apply(int64((int32(a[i])-zeroA)*(int32(b[i])-zeroB)), 0)
 	}
 }
 
-// Reduction is what a reduction computes of the n elements of a row.
-type Reduction uint8
-
-// The reductions.
-const (
-	Mean Reduction = iota
-	Sum
-	Greatest
-	Least
-)
-
 // ReduceFloat reduces rows of n elements: y[i] of x[i*n:(i+1)*n].
-func ReduceFloat(r Reduction, n int, x, y []float32) {
+func ReduceFloat(r geometry.Reduction, n int, x, y []float32) {
 	for i := range y {
 		row := x[i*n : (i+1)*n]
 		best, sum := row[0], 0.
 		for _, v := range row {
 			sum += float64(v)
 			switch r {
-			case Greatest:
+			case geometry.Greatest:
 				best = max(best, v)
-			case Least:
+			case geometry.Least:
 				best = min(best, v)
 			}
 		}
 		switch r {
-		case Mean:
+		case geometry.Mean:
 			best = float32(sum / float64(n))
-		case Sum:
+		case geometry.Sum:
 			best = float32(sum)
 		}
 		y[i] = best
@@ -70,20 +63,20 @@ func ReduceFloat(r Reduction, n int, x, y []float32) {
 
 // ReduceInt requantizes the sums of rows of n elements (R16: the mean's factor
 // has the division by n in it), or gives their least or greatest element (R12).
-func ReduceInt(r Reduction, n int, zero int32, q *Requant, x, y []int8) {
+func ReduceInt(r geometry.Reduction, n int, zero int32, q *geometry.Requant, x, y []int8) {
 	for i := range y {
 		row := x[i*n : (i+1)*n]
 		best, sum := row[0], int64(0)
 		for _, v := range row {
 			sum += int64(int32(v) - zero)
 			switch r {
-			case Greatest:
+			case geometry.Greatest:
 				best = max(best, v)
-			case Least:
+			case geometry.Least:
 				best = min(best, v)
 			}
 		}
-		if r == Mean || r == Sum {
+		if r == geometry.Mean || r == geometry.Sum {
 			best = q.Apply(sum, 0)
 		}
 		y[i] = best
@@ -104,7 +97,7 @@ func MatMulFloat(m, k, n int, a, b, y []float32) {
 }
 
 // MatMulInt requantizes the sums of products of differences from zero points.
-func MatMulInt(m, k, n int, zeroA, zeroB int32, q *Requant, a, b, y []int8) {
+func MatMulInt(m, k, n int, zeroA, zeroB int32, q *geometry.Requant, a, b, y []int8) {
 	for i := range m {
 		for j := range n {
 			var acc int64

@@ -5,9 +5,9 @@ import (
 	"math/bits"
 	"slices"
 
+	"github.com/dnnc/dnnc/ir/parallel"
 	"github.com/dnnc/dnnc/runtime/data"
 	"github.com/dnnc/dnnc/runtime/disturb"
-	"github.com/dnnc/dnnc/runtime/parallel"
 )
 
 // Boundary distances are searched on this grid: a coarse scan, for an answer may
@@ -194,7 +194,7 @@ func Quantiles(x []float64, shares ...float64) []float64 {
 }
 
 // BoundaryLoss is the mean relative loss of boundary distance against the float
-// network's, over the images that it answers rightly.
+// network's, over the images that it answers rightly; not defined where there are none.
 func BoundaryLoss(ref, got []float64) Estimate {
 	var loss []float64
 	for i, r := range ref {
@@ -203,7 +203,7 @@ func BoundaryLoss(ref, got []float64) Estimate {
 		}
 	}
 	if len(loss) == 0 {
-		return Estimate{}
+		return undefined()
 	}
 	at := func(i int) float64 { return loss[i] }
 	return Estimate{mean(len(loss), at), stderr(len(loss), at)}

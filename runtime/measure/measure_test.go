@@ -191,3 +191,42 @@ func TestShares(t *testing.T) {
 	assert.Equal(t, []float64{.5, 1}, s.Kinds[1].Shares())
 	assert.InDelta(t, s.Mean(), (.75+.5)/2, 1e-12)
 }
+
+// scored is a score of which images are right, clean alone.
+func scored(labels []int, right ...bool) *Score {
+	return &Score{Images: len(right), Labels: labels, Kinds: []Kind{{Clean, []float64{0}, [][]bool{right}}}}
+}
+
+// TestAShareOfNothingIsNotDefined: 0/0 is no figure, least of all 1.
+func TestAShareOfNothingIsNotDefined(t *testing.T) {
+	labels := []int{0, 1, 2, 2}
+	never, once := scored(labels, false, false, false, false), scored(labels, true, false, false, false)
+	for _, s := range []*Score{never, once} {
+		r := s.Retention(never)
+		assert.False(t, r.IsDefined())
+		assert.True(t, math.IsNaN(r.StdErr))
+		value, stderr := r.Figures()
+		assert.Nil(t, value)
+		assert.Nil(t, stderr)
+		assert.False(t, s.KindRetention(never)[0].IsDefined())
+	}
+	value, _ := never.Retention(once).Figures()
+	assert.Zero(t, *value, "0 of something is a figure")
+}
+
+// TestAboveConstant: the best constant answer is the most frequent label.
+func TestAboveConstant(t *testing.T) {
+	labels := []int{0, 1, 2, 2, 0, 1, 2, 2}
+	all := []bool{true, true, true, true, true, true, true, true}
+	gap, isTold := scored(labels, all...).AboveConstant()
+	assert.Equal(t, .5, gap.Value)
+	assert.True(t, isTold)
+	gap, isTold = scored(labels, false, false, true, true, false, false, true, true).AboveConstant()
+	assert.Zero(t, gap.Value, "which answers 2")
+	assert.False(t, isTold)
+	gap, isTold = scored(labels, true, false, true, true, false, false, true, true).AboveConstant()
+	assert.Equal(t, .125, gap.Value)
+	assert.False(t, isTold, "by one image: less than two standard errors")
+	_, isTold = scored([]int{3, 3, 3, 3}, true, true, true, true).AboveConstant()
+	assert.False(t, isTold, "all of one label")
+}

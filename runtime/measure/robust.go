@@ -18,6 +18,7 @@ type Network func(ctx context.Context, x []float32, n int) ([]float32, error)
 type Score struct {
 	Images int
 	Kinds  []Kind
+	Labels []int // that answers were held to; nil of a score that was kept elsewhere
 }
 
 // Kind is a network's answers under one kind of error.
@@ -114,12 +115,53 @@ func (s *Score) StdErr() float64 {
 	return stderr(s.Images, s.image)
 }
 
-// Estimate is a figure and its standard error.
+// Estimate is a figure and its standard error; both NaN where it is not defined.
 type Estimate struct{ Value, StdErr float64 }
+
+// undefined is the figure of 0/0.
+func undefined() Estimate { return Estimate{math.NaN(), math.NaN()} }
+
+// IsDefined reports that there is a figure.
+func (e Estimate) IsDefined() bool { return !math.IsNaN(e.Value) }
+
+// Figures are the figure and its standard error; nil where they are not defined.
+func (e Estimate) Figures() (value, stderr *float64) {
+	if !e.IsDefined() {
+		return nil, nil
+	}
+	return &e.Value, &e.StdErr
+}
+
+// constantErrors is the standard errors by which a network must be better than the best
+// constant answer, to have something to keep.
+const constantErrors = 2
+
+// AboveConstant is how much more often a network is right than the best constant answer,
+// which gives the most frequent label to every item, under errors too; isTold reports
+// that it is more than two paired standard errors. Of a network that is no better
+// nothing can be kept.
+func (s *Score) AboveConstant() (gap Estimate, isTold bool) {
+	count := map[int]int{}
+	best := 0
+	for _, l := range s.Labels {
+		if count[l]++; count[l] > count[best] || count[l] == count[best] && l < best {
+			best = l
+		}
+	}
+	d := func(i int) float64 {
+		if s.Labels[i] == best {
+			return s.image(i) - 1
+		}
+		return s.image(i)
+	}
+	gap = Estimate{mean(s.Images, d), stderr(s.Images, d)}
+	return gap, gap.Value > constantErrors*gap.StdErr
+}
 
 // Retention is the share of the reference's robust accuracy that s keeps,
 // R(s)/R(ref), with the paired standard error of this ratio over the images
-// (delta method): both must have been measured on the same ones.
+// (delta method): both must have been measured on the same ones. It is not defined
+// where the reference is always wrong.
 func (s *Score) Retention(ref *Score) Estimate {
 	return ratio(s.Images, s.image, ref.image)
 }
@@ -163,7 +205,7 @@ func stderr(n int, f func(i int) float64) float64 {
 func ratio(n int, f, ref func(i int) float64) Estimate {
 	base := mean(n, ref)
 	if base == 0 {
-		return Estimate{Value: 1}
+		return undefined()
 	}
 	r := mean(n, f) / base
 	return Estimate{r, stderr(n, func(i int) float64 { return f(i) - float64(r*ref(i)) }) / base}
@@ -252,6 +294,9 @@ func Robust(ctx context.Context, s Setup, networks ...Network) ([]*Score, error)
 		}
 		if labels == nil {
 			labels = answers
+		}
+		for _, sc := range scores {
+			sc.Labels = labels
 		}
 		for i, sc := range scores {
 			sc.add(name, c.Size, right[i])

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -48,7 +50,11 @@ func Stage(path string, write func(w io.Writer) error) (*Staged, error) {
 		return nil, err
 	}
 	s := &Staged{path: path, file: f}
-	err = errors.Join(reason(write(f)), reason(f.Chmod(0o644)), reason(f.Sync()))
+	err = reason(write(f))
+	if old, statErr := os.Stat(path); statErr == nil { // a new one has what the umask leaves
+		err = errors.Join(err, reason(f.Chmod(old.Mode().Perm())))
+	}
+	err = errors.Join(err, reason(f.Sync()))
 	if !renamesOpen {
 		err = errors.Join(err, reason(f.Close()))
 	}
@@ -122,7 +128,11 @@ func create(dir string) (*os.File, error) {
 		Sweep(dir)
 	}
 	for {
-		f, err := os.CreateTemp(dir, prefix+"*")
+		// Unlike os.CreateTemp's, with the permissions that the umask leaves.
+		f, err := os.OpenFile(filepath.Join(dir, prefix+strconv.FormatUint(rand.Uint64(), 36)), os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o666)
+		if errors.Is(err, fs.ErrExist) {
+			continue
+		}
 		if err != nil {
 			return nil, reason(err)
 		}

@@ -2,8 +2,9 @@ package round
 
 import (
 	"context"
-	"github.com/dnnc/dnnc/runtime/parallel"
 	"math"
+
+	"github.com/dnnc/dnnc/ir/parallel"
 )
 
 // rowsAtOnce is the rows of a block: enough for a product of matrices to pay,

@@ -12,8 +12,8 @@ import (
 	"gonum.org/v1/gonum/lapack/lapack64"
 	"gonum.org/v1/gonum/mat"
 
+	"github.com/dnnc/dnnc/ir/parallel"
 	"github.com/dnnc/dnnc/runtime/gemm"
-	"github.com/dnnc/dnnc/runtime/parallel"
 )
 
 // Stats are the second moments of a layer's inputs.

@@ -14,7 +14,7 @@ import (
 	"fmt"
 	"math"
 
-	"github.com/dnnc/dnnc/runtime/parallel"
+	"github.com/dnnc/dnnc/ir/parallel"
 )
 
 // Matrix is a layer's weights, row-major: a row an output channel.

@@ -4,7 +4,7 @@ import (
 	"math"
 	"slices"
 
-	"github.com/dnnc/dnnc/runtime/parallel"
+	"github.com/dnnc/dnnc/ir/parallel"
 )
 
 // sharedSweeps is the sweeps of k-means over a layer's weights.

@@ -5,8 +5,8 @@ import (
 	"math"
 	"math/rand/v2"
 
+	"github.com/dnnc/dnnc/ir/parallel"
 	"github.com/dnnc/dnnc/runtime/gemm"
-	"github.com/dnnc/dnnc/runtime/parallel"
 )
 
 // maxGroup is the greatest group of a vector code.

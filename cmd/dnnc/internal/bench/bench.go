@@ -14,7 +14,8 @@ import (
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/program"
 	"github.com/dnnc/dnnc/ir"
-	"github.com/dnnc/dnnc/ir/target"
+	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/ir/processor"
 )
 
 // Report is what was counted.
@@ -83,7 +84,7 @@ func Count(ctx context.Context, o driver.Options, r *driver.Result) (*Report, er
 	}
 	for _, c := range counts[1:] {
 		if c.Run != counts[0].Run {
-			return nil, fmt.Errorf("bench: %s takes %d instructions for one input and %d for another", m.Name, counts[0].Run, c.Run)
+			return nil, diag.New(diag.Pos{}, diag.CheckFailed, "%s takes %d instructions for one input and %d for another", m.Name, counts[0].Run, c.Run)
 		}
 	}
 	ratios := perInstruction(ctx, b)
@@ -114,7 +115,7 @@ func inputs(m *ir.Module) [][]int8 {
 	return list
 }
 
-func (r *Report) print(out io.Writer, t *target.Target) {
+func (r *Report) print(out io.Writer, t *processor.Target) {
 	fmt.Fprintf(out, "%s on %s: %d instructions, the same for every input tried", r.Network, t.Name, r.Instructions)
 	if r.MACs > 0 {
 		fmt.Fprintf(out, "; %d multiply-adds, %.3f instructions each", r.MACs, float64(r.Instructions)/float64(r.MACs))

@@ -10,7 +10,7 @@ import (
 	"strings"
 
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/program"
-	"github.com/dnnc/dnnc/ir/target"
+	"github.com/dnnc/dnnc/ir/processor"
 )
 
 // innerLoop is a piece of code that jumps back to its own beginning and has no
@@ -70,7 +70,7 @@ func stripComment(line, mark string) string {
 }
 
 // commentMark begins a comment in LLVM's assembly for an architecture.
-func commentMark(t *target.Target) string {
+func commentMark(t *processor.Target) string {
 	switch t.Arch {
 	case "thumb", "arm":
 		return "@"
@@ -127,7 +127,7 @@ func perInstruction(ctx context.Context, b *program.Build) []float64 {
 }
 
 // cyclesOf is the estimate of llvm-mca for one iteration of a loop.
-func cyclesOf(ctx context.Context, mca string, t *target.Target, l innerLoop) (float64, error) {
+func cyclesOf(ctx context.Context, mca string, t *processor.Target, l innerLoop) (float64, error) {
 	text := l.code + "\n"
 	if t.Arch == "thumb" || t.Arch == "arm" {
 		text = ".syntax unified\n" + text

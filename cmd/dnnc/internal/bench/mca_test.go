@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/dnnc/dnnc/ir/target"
+	"github.com/dnnc/dnnc/ir/processor"
 )
 
 const text = `net_layer0:
@@ -48,8 +48,8 @@ func TestModelsExist(t *testing.T) {
 		t.Skip(err)
 	}
 	add := map[string]string{"thumb": "add r0, r0, r1", "arm": "add r0, r0, r1", "aarch64": "add x0, x0, x1", "riscv32": "add a0, a0, a1", "riscv64": "add a0, a0, a1", "x86_64": "add %eax, %ebx"}
-	for _, name := range target.Names() {
-		family, err := target.Find(name)
+	for _, name := range processor.Names() {
+		family, err := processor.Find(name)
 		require.NoError(t, err)
 		cpus := []string{family.CPU}
 		for _, c := range family.CPUs {

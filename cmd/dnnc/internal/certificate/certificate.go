@@ -6,8 +6,12 @@ package certificate
 
 import (
 	"bytes"
+	"crypto/sha256"
 	_ "embed"
+	"encoding/hex"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"slices"
 
 	"github.com/dnnc/dnnc/ir"
@@ -47,6 +51,67 @@ type Certificate struct {
 	CodeBytes   int      `json:"code_bytes,omitempty"`
 	StackBytes  int      `json:"stack_bytes,omitempty"` // that the run function takes at most
 	Layers      []Layer  `json:"layers"`
+	Recipe      *Recipe  `json:"recipe,omitempty"`
+	Outputs     []Output `json:"outputs,omitempty"`
+	Sum         string   `json:"sum,omitempty"` // sha256 of this text as it is without a sum
+}
+
+// Output is a file of the build, beside the certificate.
+type Output struct {
+	Kind   string `json:"kind"` // as -emit names it, Header or Weights
+	Name   string `json:"name"`
+	SHA256 string `json:"sha256"`
+}
+
+// The kinds of output that lie beside the others.
+const (
+	Header  = "header"
+	Weights = "weights"
+)
+
+// Output is the output of a kind; nil of none.
+func (c *Certificate) Output(kind string) *Output {
+	for i := range c.Outputs {
+		if c.Outputs[i].Kind == kind {
+			return &c.Outputs[i]
+		}
+	}
+	return nil
+}
+
+// Recipe is what the build takes beside the formats of the layers, to be done again.
+// Paths are relative to the certificate's folder.
+type Recipe struct {
+	Source       string           `json:"source"`
+	Calibration  string           `json:"calibration,omitempty"`
+	Data         string           `json:"data,omitempty"` // images to report on, and to verify with
+	Level        string           `json:"level"`
+	Small        bool             `json:"small,omitempty"`
+	CPU          string           `json:"mcpu,omitempty"`
+	Attr         string           `json:"mattr,omitempty"`
+	Rounding     string           `json:"rounding,omitempty"`
+	Activations  string           `json:"activations,omitempty"`
+	Task         string           `json:"task,omitempty"`
+	Errors       string           `json:"errors"`
+	Images       int              `json:"images,omitempty"`
+	RAM          int              `json:"ram,omitempty"`
+	StartAfter   string           `json:"start_after,omitempty"`
+	StopAfter    string           `json:"stop_after,omitempty"`
+	Exact        bool             `json:"exact,omitempty"`
+	Prefix       string           `json:"prefix,omitempty"`
+	Hooks        bool             `json:"hooks,omitempty"`
+	Lend         bool             `json:"lend,omitempty"`
+	Section      string           `json:"section,omitempty"`
+	AllowOutside bool             `json:"allow_outside,omitempty"`
+	Shapes       map[string][]int `json:"shapes,omitempty"` // of inputs, batch included
+	Ranges       []InputRange     `json:"ranges,omitempty"`
+}
+
+// InputRange is the reals of an input of a model.
+type InputRange struct {
+	Input string  `json:"input"`
+	Low   float64 `json:"low"`
+	High  float64 `json:"high"`
 }
 
 // Input is a file that was read.
@@ -57,9 +122,11 @@ type Input struct {
 
 // Measured says on what Float and Quantized were measured.
 type Measured struct {
-	Images int    `json:"images"`
-	Data   string `json:"data"`   // the file's name; "" of images of noise, or when nothing was measured
-	Labels string `json:"labels"` // GivenLabels, or the network whose answers they are; "" when nothing was measured
+	Task    string `json:"task,omitempty"` // what the results mean, and by what they are judged; absent when nothing was measured
+	Measure string `json:"measure,omitempty"`
+	Images  int    `json:"images"`
+	Data    string `json:"data"`   // the file's name; "" of images of noise, or when nothing was measured
+	Labels  string `json:"labels"` // GivenLabels, or the network whose answers they are; "" when nothing was measured
 }
 
 // GivenLabels are those that came with the images.
@@ -107,6 +174,7 @@ type Layer struct {
 	Rounding    string  `json:"rounding"`
 	Weights     int     `json:"weights"`
 	WeightBytes int     `json:"weight_bytes"`
+	Sparsity    float64 `json:"sparsity,omitempty"` // share of the weights that were pruned
 	MACs        int     `json:"macs"`
 	Cost        float64 `json:"cost"` // KL divergence of this layer alone; 0 when not measured
 
@@ -152,6 +220,9 @@ func New(m *ir.Module, env *pass.Env) *Certificate {
 			Name: n.Name(), Format: w.Type.Elem.String(), Rounding: n.Word("rounding"), Weights: w.Type.Shape.Size(),
 			WeightBytes: ir.PackedBytes(w.Type.Elem, w.Type.Shape) + ir.BookBytes(w.Type.Elem), MACs: n.MACs(), Cost: costs[n.Name()],
 		}
+		if s := n.Nums("sparsity"); s != nil {
+			l.Sparsity = s[0]
+		}
 		for _, t := range m.Tied(n)[1:] {
 			l.MACs += t.MACs() // the steps of a recurrence have one layer
 		}
@@ -194,8 +265,8 @@ func choices(env *pass.Env, n *ir.Node) []Choice {
 }
 
 // Measure adds what was measured.
-func (c *Certificate) Measure(data, labels string, float, quantized *measure.Score) {
-	c.Measured = Measured{Data: data, Labels: labels}
+func (c *Certificate) Measure(task measure.Task, data, labels string, float, quantized *measure.Score) {
+	c.Measured = Measured{Task: task.Name, Measure: task.Measure, Data: data, Labels: labels}
 	for _, s := range []*measure.Score{float, quantized} {
 		if s != nil {
 			c.Measured.Images = s.Images
@@ -203,8 +274,7 @@ func (c *Certificate) Measure(data, labels string, float, quantized *measure.Sco
 	}
 	c.Float, c.Quantized = NewScore(float), NewScore(quantized)
 	if float != nil && quantized != nil {
-		r := quantized.Retention(float)
-		c.Retention, c.RetentionSE = &r.Value, &r.StdErr
+		c.Retention, c.RetentionSE = quantized.Retention(float).Figures()
 	}
 }
 
@@ -226,8 +296,39 @@ func NewScore(s *measure.Score) *Score {
 	return out
 }
 
-// JSON is the file's bytes.
+// JSON is the file's bytes, with the sum over them.
 func (c *Certificate) JSON() ([]byte, error) {
+	sealed := *c
+	sealed.Sum = ""
+	text, err := sealed.encode()
+	if err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256(text)
+	sealed.Sum = hex.EncodeToString(sum[:])
+	return sealed.encode()
+}
+
+// Parse reads a certificate that says how to build again, and fails unless its bytes are
+// those that JSON writes of it, with its sum.
+func Parse(raw []byte) (*Certificate, error) {
+	c := &Certificate{}
+	if err := json.Unmarshal(raw, c); err != nil {
+		return nil, fmt.Errorf("no certificate: %w", err)
+	}
+	if c.Version != Version {
+		return nil, fmt.Errorf("a certificate of version %d; this dnnc reads version %d", c.Version, Version)
+	}
+	if c.Sum == "" || c.Recipe == nil {
+		return nil, errors.New("a certificate of an earlier dnnc, without a sum and a recipe: build again")
+	}
+	if text, err := c.JSON(); err != nil || !bytes.Equal(text, raw) {
+		return nil, errors.New("its bytes are not those that were summed: it was changed since the build")
+	}
+	return c, nil
+}
+
+func (c *Certificate) encode() ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)

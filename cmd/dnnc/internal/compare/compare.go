@@ -14,7 +14,7 @@ import (
 
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
 	"github.com/dnnc/dnnc/ir/diag"
-	"github.com/dnnc/dnnc/ir/target"
+	"github.com/dnnc/dnnc/ir/processor"
 	"github.com/dnnc/dnnc/passes"
 	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/passes/robust"
@@ -30,8 +30,9 @@ var (
 // the network, on the same disturbed test images. With -record it keeps every
 // outcome in a CSV file as soon as there is one, and goes on where it ended.
 func Run(ctx context.Context, o driver.Options, stdout, stderr io.Writer) error {
-	o.Target = cmp.Or(o.Target, target.Names()[0])
+	o.Target = cmp.Or(o.Target, processor.Names()[0])
 	o.StopAfter, o.Level = passes.Calibrated, string(pass.Robust)
+	o.Reports = true
 	if len(o.Sizes) == 0 {
 		o.Sizes = Sizes
 	}
@@ -52,6 +53,14 @@ func Run(ctx context.Context, o driver.Options, stdout, stderr io.Writer) error 
 	if err != nil {
 		return err
 	}
+	if err := o.Check(); err != nil {
+		return err
+	}
+	task, err := driver.Judge(o, stdout)
+	if err != nil {
+		return err
+	}
+	o.Task, o.Judged = task.Name, true
 	var all []outcome
 	first := o.Seed
 	for seed := first; seed < first+uint64(max(o.Seeds, 1)); seed++ {
@@ -119,12 +128,17 @@ func printOutcomes(out io.Writer, list []outcome) {
 			fmt.Fprintf(w, "%g\t%s\t%d\tnothing this small\t\t\t\t\t\t\t\t\n", r.bits, r.method, r.seed)
 			continue
 		}
-		below := fmt.Sprintf("%+.4f\t%.4f", r.below, r.belowSE)
-		if math.IsNaN(r.below) {
-			below = "-\t-"
-		}
-		fmt.Fprintf(w, "%g\t%s\t%d\t%.3f\t%.4f\t%.4f\t%.4f\t%s\t%d\t%.3g\t\n",
-			r.bits, r.method, r.seed, r.average, r.retention, r.stderr, r.worst, below, r.evaluations, float64(r.macs))
+		fmt.Fprintf(w, "%g\t%s\t%d\t%.3f\t%s\t%s\t%s\t%s\t%s\t%d\t%.3g\t\n",
+			r.bits, r.method, r.seed, r.average, figure("%.4f", r.retention), figure("%.4f", r.stderr), figure("%.4f", r.worst),
+			figure("%+.4f", r.below), figure("%.4f", r.belowSE), r.evaluations, float64(r.macs))
 	}
 	w.Flush()
+}
+
+// figure is a figure, or a dash where it is not defined.
+func figure(format string, x float64) string {
+	if math.IsNaN(x) {
+		return "-"
+	}
+	return fmt.Sprintf(format, x)
 }

@@ -93,9 +93,9 @@ func (c *contest) run(ctx context.Context, bits float64, runs []outcome) ([]outc
 		kept := s.Retention(c.exact)
 		r.retention, r.stderr, r.worst = kept.Value, kept.StdErr, math.Inf(1)
 		for _, k := range s.KindRetention(c.exact) {
-			r.worst = min(r.worst, k.Value)
+			r.worst = min(r.worst, k.Value) // NaN where one is not defined
 		}
-		if chosen[0] == nil { // no other takes the first one's place
+		if chosen[0] == nil || c.exact.Mean() == 0 { // no other takes the first one's place; 0/0 is no figure
 			r.below, r.belowSE = math.NaN(), math.NaN()
 			continue
 		}

@@ -19,7 +19,7 @@ import (
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/verify"
 	"github.com/dnnc/dnnc/ir/diag"
-	"github.com/dnnc/dnnc/ir/target"
+	"github.com/dnnc/dnnc/ir/processor"
 	"github.com/dnnc/dnnc/ir/version"
 	"github.com/dnnc/dnnc/runtime/emu"
 )
@@ -82,9 +82,9 @@ const patient = `network doctor(x: f32[2,4,4] in [0,1]) -> f32[2,2,2] {
 // Examine prints tools and targets, those named or all. A target for which nothing can be compiled, or
 // whose integers are wrong, is an error; one that nothing runs here is none.
 func Examine(ctx context.Context, args []string, _ io.Reader, stdout, _ io.Writer) error {
-	targets := target.All()
+	targets := processor.All()
 	for i, name := range args {
-		t, err := target.Find(name)
+		t, err := processor.Find(name)
 		if err != nil {
 			return err
 		}
@@ -135,7 +135,7 @@ func Examine(ctx context.Context, args []string, _ io.Reader, stdout, _ io.Write
 
 // examine verifies the small network on a target; where nothing runs it, it is
 // compiled.
-func examine(ctx context.Context, o driver.Options, t *target.Target) (said string, fault bool) {
+func examine(ctx context.Context, o driver.Options, t *processor.Target) (said string, fault bool) {
 	err := verify.Run(ctx, o, io.Discard, io.Discard)
 	if err == nil {
 		return "bit-exact by " + emu.Describe(t), false

@@ -6,6 +6,8 @@ import (
 	"os"
 	"strings"
 	"time"
+
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/terminal"
 )
 
 // bar shows the progress of long work: in place on a terminal, elsewhere a
@@ -34,8 +36,8 @@ func newBar(out io.Writer) *bar {
 
 // IsTerminal reports whether lines can be written over again.
 func IsTerminal(out io.Writer) bool {
-	f, ok := out.(*os.File)
-	if !ok {
+	f := terminal.File(out)
+	if f == nil {
 		return false
 	}
 	info, err := f.Stat()
@@ -71,14 +73,14 @@ func (b *bar) show(what string, done, total int) {
 		filled := barWidth * min(done, total) / total
 		text = "[" + strings.Repeat("#", filled) + strings.Repeat(".", barWidth-filled) + "] " + text
 	}
-	fmt.Fprint(b.out, clearToLine+text)
+	fmt.Fprint(terminal.Raw(b.out), clearToLine+text)
 	b.open = true
 }
 
 // end removes the bar from the terminal.
 func (b *bar) end() {
 	if b.open {
-		fmt.Fprint(b.out, clearToLine)
+		fmt.Fprint(terminal.Raw(b.out), clearToLine)
 		b.open = false
 	}
 }

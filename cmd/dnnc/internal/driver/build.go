@@ -1,13 +1,10 @@
 package driver
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
-	"debug/elf"
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -17,31 +14,33 @@ import (
 
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/certificate"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/graph"
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/terminal"
 	"github.com/dnnc/dnnc/codegen"
 	"github.com/dnnc/dnnc/codegen/llvm"
 	"github.com/dnnc/dnnc/frontend"
+	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/passes/pass"
+	"github.com/dnnc/dnnc/runtime/input"
 	"github.com/dnnc/dnnc/runtime/replace"
 )
 
 // Build compiles a network and writes its outputs: all to temporary files, which
 // are then renamed, header and certificate first, the object last.
 func Build(ctx context.Context, o Options, out, messages io.Writer) error {
-	r, err := Compile(ctx, o, out, messages)
-	if err != nil {
-		return err
-	}
-	b := &build{ctx: ctx, o: o, r: r, out: out, prefix: o.Prefix}
-	if b.prefix == "" {
-		b.prefix = r.Module.Name
-	}
+	o.Reports = o.StopAfter == ""
+	b := &build{ctx: ctx, o: o, out: out, prefix: o.Prefix}
 	if len(o.Emit) == 0 {
 		b.o.Emit = []string{"obj"}
 	}
 	if slices.ContainsFunc(b.o.Emit, func(e string) bool { return e == "cmake" || e == "pc" }) && !slices.Contains(b.o.Emit, "lib") {
 		b.o.Emit = append(slices.Clone(b.o.Emit), "lib") // which they name
 	}
+	r, err := compile(ctx, o, out, messages, b.plan)
+	if err != nil {
+		return err
+	}
+	b.r = r
 	planned := r.Module.Arena.Align > 0
 	if !planned {
 		for _, e := range b.o.Emit {
@@ -75,6 +74,51 @@ type build struct {
 	text   string // LLVM IR with all data, once it is needed
 	object []byte // likewise
 	tools  *llvm.Tools
+
+	tensors []File // beside texts
+}
+
+// plan names the outputs, once the network has told its name, and reports before the
+// long work what none of them may be: an input, another output, or a name that a
+// dependency file cannot hold.
+func (b *build) plan(m *ir.Module) error {
+	if b.prefix == "" {
+		b.prefix = m.Name
+	}
+	files := b.o.Files()
+	files.Network(b.o, m)
+	main := "-"
+	for _, o := range outputs {
+		if slices.Contains(b.o.Emit, o.name) {
+			main = b.path(o)
+			files.Writes("-emit "+o.name, main)
+		}
+	}
+	if b.o.Output != "-" && slices.ContainsFunc(b.o.Emit, linked) {
+		if name := filepath.Base(b.base()); slices.Contains(systemHeaders, name) {
+			return diag.New(diag.Pos{}, diag.BadOutput, "the header %s.h would hide <%s.h> of C from sources that look in its folder", b.base(), name).WithHelp("give -o another name")
+		}
+		files.Writes("the header", b.base()+".h")
+		files.Writes("the certificate", b.base()+".json")
+		if b.o.Lend {
+			files.Writes("the weights", b.base()+".weights")
+		}
+	}
+	if path := b.dependPath(main); path != "" {
+		if path != b.o.DependFile {
+			files.Writes("-MD", path)
+		}
+		var inputs []string
+		for _, f := range files.list {
+			if !f.written {
+				inputs = append(inputs, f.path)
+			}
+		}
+		if _, err := dependencies(main, inputs); err != nil {
+			return err
+		}
+	}
+	return files.Check()
 }
 
 // needsLLVM reports whether an output comes from LLVM's programs.
@@ -92,28 +136,36 @@ func (b *build) certify(messages io.Writer) error {
 		}
 		b.tools, c.LLVM = &tools, tools.Version
 	}
-	d, err := frontend.NewDump(b.r.Module)
-	if err != nil {
+	b.cert = c
+	var err error
+	if c.Content, err = content(b.linkage(), b.r.Module, c.LLVM); err != nil {
 		return err
 	}
-	h := sha256.New()
-	fmt.Fprintf(h, "%s\n%s\n", b.prefix, c.LLVM)
-	if b.o.Hooks || b.o.Lend || b.o.Section != "" {
-		fmt.Fprintf(h, "hooks %v lend %v section %s\n", b.o.Hooks, b.o.Lend, b.o.Section)
+	if c.Recipe, err = b.recipe(); err != nil {
+		return err
 	}
-	h.Write(d.Text) // names its tensors file by its hash
-	c.Content = hex.EncodeToString(h.Sum(nil))
 	if c.Inputs, err = b.inputs(); err != nil {
 		return err
 	}
-	b.cert = c
+	judged := false
 	if b.measures() {
+		err := b.r.Judge(b.o, messages)
+		switch {
+		case isUnclear(err) && b.o.Task == "" && !slices.Contains(b.o.Report, "accuracy"):
+			fmt.Fprintf(messages, "dnnc: nothing was measured on the images of -data:\n%v\n", err)
+		case err != nil:
+			return err
+		default:
+			judged = true
+		}
+	}
+	if judged {
 		s, err := Measure(b.ctx, b.o, b.r, messages)
 		if err != nil {
 			return err
 		}
 		c.Inputs = append(c.Inputs, s.Files...)
-		c.Measure(s.Data, s.Labels, s.Float, s.Quantized)
+		c.Measure(s.Task, s.Data, s.Labels, s.Float, s.Quantized)
 	}
 	return nil
 }
@@ -129,7 +181,7 @@ func (b *build) measures() bool {
 func (b *build) inputs() ([]certificate.Input, error) {
 	var list []certificate.Input
 	for _, p := range b.read()[:1+len(b.r.Tensors)] {
-		f, err := os.Open(p)
+		f, err := input.Open(p)
 		if err != nil {
 			return nil, diag.New(diag.Pos{}, diag.BadFile, "%v", err)
 		}
@@ -149,8 +201,26 @@ func (b *build) ir() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return d.Text, ReplaceWith(filepath.Join(filepath.Dir(b.base()), d.TensorsName), d.WriteTensors)
+	files := b.o.Files()
+	files.Network(b.o, b.r.Module)
+	path := filepath.Join(filepath.Dir(b.base()), d.TensorsName)
+	if files.reads(path) && d.Holds(path) {
+		return d.Text, nil // a dump of a dump, whose tensors lie there already
+	}
+	files.Writes("the tensors file", path)
+	if err := files.Check(); err != nil {
+		return nil, err
+	}
+	b.tensors = append(b.tensors, File{Path: path, Write: d.WriteTensors})
+	return d.Text, nil
 }
+
+// systemHeaders are the headers of the C library, whose names a network's may not take.
+var systemHeaders = strings.Fields(`assert complex ctype errno fenv float inttypes iso646 limits locale math setjmp signal stdalign
+	stdarg stdatomic stdbit stdbool stdckdint stddef stdint stdio stdlib stdnoreturn string strings tgmath threads time uchar unistd wchar wctype`)
+
+// linked reports whether a kind of output is something that a program is linked with.
+func linked(emit string) bool { return !drawn(emit) && emit != "llvm" }
 
 // drawn reports whether a kind of output needs no plan and no linker: a text or a
 // picture of the module.
@@ -182,25 +252,15 @@ func (b *build) obj() ([]byte, error) {
 	if b.object != nil {
 		return b.object, nil
 	}
-	text, err := codegen.Text(b.r.Module, b.linkage(), b.r.Target)
+	a, err := assemble(b.ctx, b.r, b.linkage(), *b.tools)
 	if err != nil {
 		return nil, err
 	}
-	if len(text.Beside) == 0 {
-		b.text = text.IR
+	if a.IsWhole {
+		b.text = a.IR
 	}
-	object, err := llvm.Object(b.ctx, *b.tools, text, b.r.Target)
-	if err != nil {
-		return nil, err
-	}
-	b.object = object
-	if b.cert.CodeBytes, err = codeBytes(object); err != nil {
-		return nil, err
-	}
-	if !b.o.Hooks { // whose stack is the caller's affair
-		b.cert.StackBytes, err = llvm.Stack(object, b.prefix+"_run", b.r.Target)
-	}
-	return object, err
+	b.object, b.cert.CodeBytes, b.cert.StackBytes = a.Object, a.Code, a.Interface.Stack
+	return b.object, nil
 }
 
 func (b *build) lib() ([]byte, error) {
@@ -221,21 +281,6 @@ func (b *build) linkage() codegen.Interface {
 	i := b.o.Interface(b.prefix)
 	i.Content, i.Stack = b.cert.Content, b.cert.StackBytes
 	return i
-}
-
-// codeBytes is the size of an object's machine code.
-func codeBytes(object []byte) (int, error) {
-	f, err := elf.NewFile(bytes.NewReader(object))
-	if err != nil {
-		return 0, err
-	}
-	n := 0
-	for _, s := range f.Sections {
-		if s.Flags&elf.SHF_EXECINSTR != 0 {
-			n += int(s.Size)
-		}
-	}
-	return n, nil
 }
 
 // base is the path of the outputs without their ending.
@@ -264,7 +309,8 @@ func (b *build) path(o output) string {
 // before the first file changes.
 func (b *build) write() error {
 	var files []File
-	linked := false // something that a program is linked with
+	var kinds []string
+	isLinked := false
 	for _, o := range outputs {
 		if !slices.Contains(b.o.Emit, o.name) {
 			continue
@@ -273,47 +319,67 @@ func (b *build) write() error {
 		if err != nil {
 			return err
 		}
-		files = append(files, File{b.path(o), content})
-		linked = linked || !drawn(o.name) && o.name != "llvm"
+		files = append(files, File{Path: b.path(o), Content: content})
+		kinds = append(kinds, o.name)
+		isLinked = isLinked || linked(o.name)
+	}
+	depend, err := b.depend(files[len(files)-1].Path)
+	if err != nil {
+		return err
 	}
 	if b.o.Output == "-" {
-		_, err := b.out.Write(files[0].Content)
-		return errors.Join(err, ReplaceAll(b.depend(b.o.Output)...))
-	}
-	files, main := files[:len(files)-1], files[len(files)-1]
-	if linked {
-		text, err := b.cert.JSON()
-		if err != nil {
+		if err := ReplaceAll(append(b.tensors, depend...)...); err != nil {
 			return err
 		}
+		_, err := terminal.Raw(b.out).Write(files[0].Content)
+		return err
+	}
+	files, main := files[:len(files)-1], files[len(files)-1]
+	if isLinked {
 		header, err := codegen.Header(b.r.Module, b.linkage())
 		if err != nil {
 			return err
 		}
-		beside := []File{{b.base() + ".h", []byte(header)}, {b.base() + ".json", text}}
+		beside := []File{{Path: b.base() + ".h", Content: []byte(header)}}
+		kinds = append(kinds, certificate.Header)
 		if b.o.Lend {
 			weights, err := codegen.Lent(b.r.Module, b.linkage())
 			if err != nil {
 				return err
 			}
-			beside = append(beside, File{b.base() + ".weights", weights})
+			beside = append(beside, File{Path: b.base() + ".weights", Content: weights})
+			kinds = append(kinds, certificate.Weights)
 		}
+		for i, f := range slices.Concat(files, []File{main}, beside) {
+			b.cert.Outputs = append(b.cert.Outputs, certificate.Output{Kind: kinds[i], Name: filepath.Base(f.Path), SHA256: hash(f.Content)})
+		}
+		text, err := b.cert.JSON()
+		if err != nil {
+			return err
+		}
+		beside = append(beside, File{Path: b.base() + ".json", Content: text})
 		files = append(beside, files...)
 	}
-	files = append(files, b.depend(main.Path)...)
+	files = append(append(b.tensors, files...), depend...)
 	return ReplaceAll(append(files, main)...) // main last: what it was made from stands already
 }
 
 // depend is the dependency file of -MD, beside the output unless -MF names it.
-func (b *build) depend(output string) []File {
-	path := b.o.DependFile
-	switch {
-	case !b.o.Depend && path == "":
-		return nil
-	case path == "":
-		path = strings.TrimSuffix(output, filepath.Ext(output)) + ".d"
+func (b *build) depend(output string) ([]File, error) {
+	path := b.dependPath(output)
+	if path == "" {
+		return nil, nil
 	}
-	return []File{{path, dependencies(output, b.read())}}
+	rule, err := dependencies(output, b.read())
+	return []File{{Path: path, Content: rule}}, err
+}
+
+// dependPath is where the dependency file goes; "" where none is asked for.
+func (b *build) dependPath(output string) string {
+	if b.o.Depend && b.o.DependFile == "" {
+		return strings.TrimSuffix(output, filepath.Ext(output)) + ".d"
+	}
+	return b.o.DependFile
 }
 
 // stats writes what differs between equal builds: times.
@@ -346,12 +412,15 @@ func CheckOutput(flag, path string, endings ...string) error {
 
 // Replace writes a file under a temporary name and renames it: others see the
 // old file or the new one.
-func Replace(path string, content []byte) error { return ReplaceAll(File{path, content}) }
+func Replace(path string, content []byte) error {
+	return ReplaceAll(File{Path: path, Content: content})
+}
 
 // File is a file to be written.
 type File struct {
 	Path    string
 	Content []byte
+	Write   func(w io.Writer) error // nil: the content
 }
 
 // ReplaceAll is Replace of several files, in their order: none changes unless all
@@ -359,10 +428,14 @@ type File struct {
 func ReplaceAll(files ...File) error {
 	staged := make([]*replace.Staged, len(files))
 	for i, f := range files {
-		s, err := replace.Stage(f.Path, func(w io.Writer) error {
-			_, err := w.Write(f.Content)
-			return err
-		})
+		write := f.Write
+		if write == nil {
+			write = func(w io.Writer) error {
+				_, err := w.Write(f.Content)
+				return err
+			}
+		}
+		s, err := replace.Stage(f.Path, write)
 		if err != nil {
 			return badOutput(f.Path, err)
 		}
@@ -379,6 +452,14 @@ func ReplaceAll(files ...File) error {
 
 func badOutput(path string, err error) error {
 	return diag.New(diag.Pos{}, diag.BadOutput, "%s: %v", path, err)
+}
+
+// writeTensors writes the tensors file of a dump, unless it lies there already.
+func writeTensors(path string, d *frontend.Dump) error {
+	if d.Holds(path) {
+		return nil
+	}
+	return ReplaceWith(path, d.WriteTensors)
 }
 
 // ReplaceWith is Replace with a function that writes the content.

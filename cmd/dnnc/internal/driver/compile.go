@@ -1,6 +1,7 @@
 package driver
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -19,23 +20,32 @@ import (
 	"github.com/dnnc/dnnc/frontend/tflite"
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
-	"github.com/dnnc/dnnc/ir/target"
+	"github.com/dnnc/dnnc/ir/processor"
+	"github.com/dnnc/dnnc/ir/quote"
 	"github.com/dnnc/dnnc/passes"
 	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/passes/robust"
 	"github.com/dnnc/dnnc/passes/validate"
+	"github.com/dnnc/dnnc/runtime/data"
 	"github.com/dnnc/dnnc/runtime/disturb"
 	"github.com/dnnc/dnnc/runtime/interp"
+	"github.com/dnnc/dnnc/runtime/measure"
 )
 
 // Result is a network after the passes.
 type Result struct {
 	Module *ir.Module
 	Float  *ir.Module // as it was before quantization; nil of a quantized dump
-	Target *target.Target
+	Target *processor.Target
 	Env    *pass.Env
 	Inputs []dataset.Input // as they were declared
 	Passes []Cost          // what each pass took
+
+	Task measure.Task // by which it is judged; none until Judge found it out
+
+	source    *ir.Module // as it was read
+	test      data.Batch // images to report on, once they were read
+	testFiles []certificate.Input
 
 	Tensors []string // paths of the tensors files as the network names them
 	files   []certificate.Input
@@ -57,11 +67,14 @@ func IsModel(path string) bool {
 // as base.safetensors, which it names from then on.
 func WriteText(base, model string, m *ir.Module) error {
 	tensors := base + ".safetensors"
+	if _, err := quote.Text(filepath.Base(tensors)); err != nil {
+		return badOutput(tensors, err)
+	}
 	if err := ReplaceWith(tensors, func(w io.Writer) error { return frontend.WriteTensors(w, m) }); err != nil {
 		return err
 	}
 	m.Tensors = []ir.TensorsFile{{Path: filepath.Base(tensors)}}
-	text := fmt.Sprintf("# Imported from %s.\n%s", filepath.Base(model), m.Source())
+	text := fmt.Sprintf("# Imported from %s.\n%s", quote.Line(filepath.Base(model)), m.Source())
 	if m.IsQuantized() {
 		text = m.String()
 	}
@@ -70,6 +83,16 @@ func WriteText(base, model string, m *ir.Module) error {
 
 // Load reads the network alone, whatever its format.
 func Load(o Options) (*ir.Module, error) {
+	m, err := load(o)
+	if err != nil {
+		return nil, err
+	}
+	files := o.Files()
+	files.Network(o, m)
+	return m, files.Check()
+}
+
+func load(o Options) (*ir.Module, error) {
 	if strings.EqualFold(filepath.Ext(o.Input), ".onnx") {
 		return onnx.Load(o.Input, onnx.Options{Shapes: o.Shapes, Ranges: o.Ranges, AllowOutside: o.AllowOutside})
 	}
@@ -98,10 +121,15 @@ func frugal(m *ir.Module) {
 
 // Compile takes a network through the passes.
 func Compile(ctx context.Context, o Options, out, messages io.Writer) (*Result, error) {
+	return compile(ctx, o, out, messages, func(*ir.Module) error { return nil })
+}
+
+// compile is Compile with what is to be checked before the long work begins.
+func compile(ctx context.Context, o Options, out, messages io.Writer, check func(*ir.Module) error) (*Result, error) {
 	if err := o.Check(); err != nil {
 		return nil, err
 	}
-	t, err := target.Find(o.Target)
+	t, err := processor.Find(o.Target)
 	if err == nil && o.CPU+o.Attr != "" {
 		t, err = t.Refine(o.CPU, o.Attr)
 	}
@@ -112,10 +140,16 @@ func Compile(ctx context.Context, o Options, out, messages io.Writer) (*Result, 
 	if err != nil {
 		return nil, err
 	}
+	if err := checkDumps(o, m); err != nil {
+		return nil, err
+	}
+	if err := check(m); err != nil {
+		return nil, err
+	}
 	frugal(m)
 	bar := newBar(messages)
 	defer bar.end()
-	r := &Result{Module: m, Target: t, Inputs: Inputs(m)}
+	r := &Result{Module: m, Target: t, Inputs: Inputs(m), source: m.Clone()}
 	for _, f := range m.Tensors {
 		r.Tensors = append(r.Tensors, f.Path)
 	}
@@ -125,7 +159,7 @@ func Compile(ctx context.Context, o Options, out, messages io.Writer) (*Result, 
 	r.Env.Progress = bar.show
 	calibration(o, m, r, messages)
 	if !m.IsQuantized() {
-		r.Env.Gradient = gradient(m.Clone())
+		r.Env.Gradient = gradient(m.Clone(), func() string { return cmp.Or(r.Task.Name, o.Task) })
 	}
 	if m.IsQuantized() {
 		if o.searches() {
@@ -134,6 +168,19 @@ func Compile(ctx context.Context, o Options, out, messages io.Writer) (*Result, 
 		}
 		if m.Target != t.Name {
 			m.After, m.Target = passes.Quantized, "" // kernels and memory are planned anew
+		}
+	}
+	if r.searches(o) {
+		if err := r.Judge(o, o.said(out, messages)); err != nil {
+			return nil, err
+		}
+	}
+	if o.Chosen != nil {
+		r.Env.Level = pass.Int8 // whose widths give way to those of layers
+		if m.After == passes.Calibrated {
+			if err := choose(m, o.Chosen); err != nil {
+				return nil, err
+			}
 		}
 	}
 	if m.After == passes.Robust {
@@ -152,6 +199,11 @@ func Compile(ctx context.Context, o Options, out, messages io.Writer) (*Result, 
 		r.Passes = append(r.Passes, Cost{p.Name, took})
 		if p.Name == passes.Robust {
 			r.Float = m.Clone()
+		}
+		if p.Name == passes.Calibrated && o.Chosen != nil {
+			if err := choose(m, o.Chosen); err != nil {
+				return err
+			}
 		}
 		if o.Validate {
 			if err := v.Observe(ctx, p, m); err != nil {
@@ -177,7 +229,7 @@ func dumps(o Options, out io.Writer) (func(name string, m *ir.Module) error, err
 		}
 	}
 	if o.DumpDir != "" {
-		if err := os.MkdirAll(o.DumpDir, 0o755); err != nil {
+		if err := os.MkdirAll(o.DumpDir, 0o777); err != nil {
 			return nil, diag.New(diag.Pos{}, diag.BadOutput, "%v", err)
 		}
 	}
@@ -199,15 +251,38 @@ func dumps(o Options, out io.Writer) (func(name string, m *ir.Module) error, err
 		if err != nil {
 			return err
 		}
-		if err := ReplaceWith(filepath.Join(o.DumpDir, d.TensorsName), d.WriteTensors); err != nil {
+		if err := writeTensors(filepath.Join(o.DumpDir, d.TensorsName), d); err != nil {
 			return err
 		}
-		return Replace(filepath.Join(o.DumpDir, fmt.Sprintf("%02d-%s.dnn", i+1, name)), d.Text)
+		return Replace(dumpPath(o, i), d.Text)
 	}, nil
 }
 
+// dumpPath is where the module goes after a pass of the table.
+func dumpPath(o Options, i int) string {
+	return filepath.Join(o.DumpDir, fmt.Sprintf("%02d-%s.dnn", i+1, passes.Table[i].Name))
+}
+
+// checkDumps reports dumps that would be written over what is read; those of passes that
+// the network went through already are not written.
+func checkDumps(o Options, m *ir.Module) error {
+	if o.DumpDir == "" {
+		return nil
+	}
+	files := o.Files()
+	files.Network(o, m)
+	first := 0
+	if i, err := passes.Table.Find(cmp.Or(o.StartAfter, m.After)); err == nil {
+		first = i + 1
+	}
+	for i := first; i < len(passes.Table); i++ {
+		files.Writes("the dump", dumpPath(o, i))
+	}
+	return files.Check()
+}
+
 // environment is what passes may know of the options and the data.
-func environment(o Options, m *ir.Module, t *target.Target) (*pass.Env, error) {
+func environment(o Options, m *ir.Module, t *processor.Target) (*pass.Env, error) {
 	conditions, err := disturb.Parse(o.Errors)
 	if err != nil {
 		return nil, err
@@ -250,12 +325,12 @@ func GradientOf(o Options, shape []int) (disturb.Gradient, error) {
 	if !m.Inputs[0].Type.Shape.Equal(shape) {
 		return nil, diag.New(diag.Pos{}, diag.BadData, "the network takes images of %s, these are of %v", m.Inputs[0].Type.Shape, shape)
 	}
-	return gradient(m), nil
+	return gradient(m, func() string { return o.Task }), nil
 }
 
 // gradient is the gradient of a float network's margin, laid out when it is first
-// needed.
-func gradient(m *ir.Module) disturb.Gradient {
+// needed. A margin is of one label an item; asked is the task that the user says.
+func gradient(m *ir.Module, asked func() string) disturb.Gradient {
 	program := sync.OnceValues(func() (*interp.Backward, error) {
 		if err := ir.Infer(m).Err(); err != nil {
 			return nil, err
@@ -271,7 +346,10 @@ func gradient(m *ir.Module) disturb.Gradient {
 		if err != nil {
 			return nil, nil, err
 		}
-		if err := CheckLabels(labels, m.Outputs[0]); err != nil {
+		if _, err := measure.TaskOf(m, asked(), labels); err != nil {
+			return nil, nil, err
+		}
+		if err := measure.CheckLabels(labels, m.Outputs[0]); err != nil {
 			return nil, nil, err
 		}
 		g, err := p.Gradient(context.Background(), x, n, false, interp.Margin(labels))

@@ -8,8 +8,6 @@ import (
 	"slices"
 
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/certificate"
-	"github.com/dnnc/dnnc/ir"
-	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/runtime/interp"
 	"github.com/dnnc/dnnc/runtime/measure"
@@ -18,6 +16,7 @@ import (
 // Scores are how the float network and the quantized one do on the images to
 // report on; nil for one that there is not.
 type Scores struct {
+	Task             measure.Task
 	Data, Labels     string // the file's name, "" for synthesised images; see Labels
 	Files            []certificate.Input
 	Float, Quantized *measure.Score
@@ -73,8 +72,11 @@ func (r *Result) Networks() (list []measure.Network, names []string, err error) 
 }
 
 // Setup loads the images to report on, or synthesises them where there are
-// none: then source is "".
+// none: then source is "". The network's task must be clear.
 func Setup(o Options, r *Result) (s measure.Setup, source string, files []certificate.Input, err error) {
+	if err := r.Judge(o, io.Discard); err != nil {
+		return s, "", nil, err
+	}
 	s = measure.Setup{Conditions: r.Env.Errors, Seed: o.Seed, First: pass.TestAt, Low: r.Env.Low, High: r.Env.High, Gradient: r.Env.Gradient}
 	path := TestData(o, r.Module)
 	if path == "" {
@@ -85,11 +87,8 @@ func Setup(o Options, r *Result) (s measure.Setup, source string, files []certif
 		s.Images = Noise(r.Inputs, n, o.Seed+1)
 		return s, "", nil, nil
 	}
-	if s.Images, files, err = Images(path, r.Inputs, o.TestImages); err != nil {
-		return s, "", nil, err
-	}
-	r.reads(path, files)
-	return s, filepath.Base(path), files, CheckLabels(s.Images.Labels, r.Module.Outputs[0])
+	s.Images, files, err = r.testImages(o)
+	return s, filepath.Base(path), files, err
 }
 
 // Measure runs the networks of a result on the images to report on, clean and
@@ -111,13 +110,13 @@ func Measure(ctx context.Context, o Options, r *Result, messages io.Writer) (*Sc
 	defer bar.end()
 	setup.Progress = func(done, total int) { bar.show("measuring under errors", done, total) }
 	if r.Float != nil { // whose gradient guides errors: the same module, the same bits
-		setup.Gradient, setup.Shared = gradient(r.Float), true
+		setup.Gradient, setup.Shared = gradient(r.Float, func() string { return r.Task.Name }), true
 	}
 	scores, err := measure.Robust(ctx, setup, networks...)
 	if err != nil && (len(scores) == 0 || len(scores[0].Kinds) == 0) {
 		return nil, err
 	}
-	s := &Scores{Data: source, Labels: Labels(setup, names), Files: files}
+	s := &Scores{Task: r.Task, Data: source, Labels: Labels(setup, names), Files: files}
 	if r.Float != nil {
 		s.Float, scores = scores[0], scores[1:]
 	}
@@ -129,14 +128,3 @@ func Measure(ctx context.Context, o Options, r *Result, messages io.Writer) (*Sc
 
 // synthesized is the images of noise that stand in for data.
 const synthesized = 512
-
-// CheckLabels holds labels to the classes that the network has.
-func CheckLabels(labels []int, out *ir.Value) error {
-	classes := out.Type.Shape.Size()
-	for i, l := range labels {
-		if l < 0 || l >= classes {
-			return diag.New(diag.Pos{}, diag.BadData, "image %d has the label %d, the network has %d classes", i, l, classes)
-		}
-	}
-	return nil
-}

@@ -8,12 +8,14 @@ import (
 	"strings"
 	"time"
 
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/certificate"
 	"github.com/dnnc/dnnc/codegen"
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/passes/quant"
 	"github.com/dnnc/dnnc/passes/robust"
+	"github.com/dnnc/dnnc/runtime/measure"
 )
 
 // Options are what the user typed.
@@ -41,6 +43,8 @@ type Options struct {
 	Seeds                                 int
 	Record                                string
 	Inputs                                []string // files of a command that takes several
+	Responses                             []string // files of arguments that were read
+	Only                                  string   // -o of a command that writes this file alone
 	Results, Readme                       string   // of experiment: the folder of its cells, the file to refresh
 	Quick, Full                           bool
 	TestImages                            int // images to report on; 0 for all
@@ -53,8 +57,14 @@ type Options struct {
 	Section                               string // likewise: where weights lie
 	ErrorsGiven                           bool   // -errors was given, not its default
 
-	Verbose bool
-	Exact   string // whether an int8 model keeps its integers: true, false, or "" for the default
+	Verbose    bool
+	Task       string              // what the results mean; "" to find it out
+	Reports    bool                // measures on -data what it made
+	Chosen     []certificate.Layer // formats of a build that is done again: nothing is searched
+	Judged     bool                // Task was said already
+	Table      bool                // prints a table for people, whose first line says the task
+	RunUnknown bool                // verify runs an object that it cannot build again
+	Exact      string              // whether an int8 model keeps its integers: true, false, or "" for the default
 
 	Shapes map[string][]int    // of an imported network's inputs, by name
 	Ranges map[string]ir.Range // of their reals
@@ -114,6 +124,11 @@ func (o *Options) Check() error {
 	}
 	if err := one("O", o.Level, Levels()); err != nil {
 		return err
+	}
+	if o.Task != "" {
+		if err := measure.CheckTask(o.Task); err != nil {
+			return err
+		}
 	}
 	if o.Rounding != "" {
 		if err := one("rounding", o.Rounding, []string{quant.Nearest, quant.Compensated}); err != nil {

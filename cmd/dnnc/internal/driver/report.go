@@ -93,10 +93,21 @@ func Accuracy(out io.Writer, c *certificate.Certificate) {
 	line("standard error", "", func(s *certificate.Score) float64 { return s.MeanSE })
 	table(out, rows...)
 	fmt.Fprintf(out, "%d images", c.Measured.Images)
-	if c.Retention != nil {
+	switch {
+	case c.Retention != nil:
 		fmt.Fprintf(out, "; the quantized network keeps %.4f (standard error %.4f) of the robust accuracy", *c.Retention, *c.RetentionSE)
+	case c.Float != nil && c.Quantized != nil:
+		fmt.Fprint(out, "; the quantized network keeps - of the robust accuracy: the float network is never right")
 	}
 	fmt.Fprint(out, "\n\n")
+}
+
+// Figure is a figure, or a dash where it is not defined.
+func Figure(x *float64) string {
+	if x == nil {
+		return "-"
+	}
+	return fmt.Sprintf("%.4f", *x)
 }
 
 func search(out io.Writer, c *certificate.Certificate) {

@@ -21,7 +21,7 @@ type distances struct {
 	Network   string    `json:"network"`
 	Quantiles []float64 `json:"quantiles"` // below which 10, 25, 50, 75 and 90 % of the images lie
 	Never     float64   `json:"never"`     // share of the images that no size makes wrong
-	Loss      *float64  `json:"mean_loss"` // relative to the float network; nil without one
+	Loss      *float64  `json:"mean_loss"` // relative to the float network; nil without one, and where that answers nothing rightly
 	LossSE    *float64  `json:"mean_loss_stderr"`
 	Distances []float64 `json:"distances"` // by image
 }
@@ -37,8 +37,7 @@ func newDistances(kind, network string, ref, d []float64) distances {
 		}
 	}
 	if ref != nil {
-		loss := measure.BoundaryLoss(ref, d)
-		out.Loss, out.LossSE = &loss.Value, &loss.StdErr
+		out.Loss, out.LossSE = measure.BoundaryLoss(ref, d).Figures()
 	}
 	return out
 }
@@ -66,7 +65,7 @@ func boundary(ctx context.Context, o driver.Options, r *driver.Result, stdout, s
 	switch {
 	case o.JSON:
 		return errors.Join(err, writeJSON(stdout, map[string]any{
-			"network": r.Module.Name, "data": source, "labels": labels, "images": setup.Images.N, "seed": setup.Seed, "interrupted": interrupted, "boundary": list,
+			"network": r.Module.Name, "task": r.Task.Name, "data": source, "labels": labels, "images": setup.Images.N, "seed": setup.Seed, "interrupted": interrupted, "boundary": list,
 		}))
 	case o.CSV:
 		rows := [][]string{{"kind", "network", "image", "distance"}}
@@ -82,18 +81,11 @@ func boundary(ctx context.Context, o driver.Options, r *driver.Result, stdout, s
 	fmt.Fprintln(w, "distance\tnetwork\t10 %\t25 %\tmedian\t75 %\t90 %\tnever wrong\tmean loss\tstandard error\t")
 	for _, d := range list {
 		q := d.Quantiles
-		fmt.Fprintf(w, "%s\t%s\t%.3f\t%.3f\t%.3f\t%.3f\t%.3f\t%.4f\t%s\t%s\t\n", d.Kind, d.Network, q[0], q[1], q[2], q[3], q[4], d.Never, figure(d.Loss), figure(d.LossSE))
+		fmt.Fprintf(w, "%s\t%s\t%.3f\t%.3f\t%.3f\t%.3f\t%.3f\t%.4f\t%s\t%s\t\n", d.Kind, d.Network, q[0], q[1], q[2], q[3], q[4], d.Never, driver.Figure(d.Loss), driver.Figure(d.LossSE))
 	}
 	w.Flush()
 	fmt.Fprintf(stdout, "%d images; sizes to 1/128, 0 is wrong without any error, 1 is never wrong\n", setup.Images.N)
 	return err
-}
-
-func figure(x *float64) string {
-	if x == nil {
-		return "-"
-	}
-	return fmt.Sprintf("%.4f", *x)
 }
 
 // allDistances goes through the kinds of -errors. When ctx ends it returns what

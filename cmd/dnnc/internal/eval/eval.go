@@ -15,7 +15,7 @@ import (
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/certificate"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
 	"github.com/dnnc/dnnc/ir/diag"
-	"github.com/dnnc/dnnc/ir/target"
+	"github.com/dnnc/dnnc/ir/processor"
 	"github.com/dnnc/dnnc/passes"
 	"github.com/dnnc/dnnc/runtime/measure"
 )
@@ -36,14 +36,22 @@ func Run(ctx context.Context, o driver.Options, stdout, stderr io.Writer) error 
 		}
 	}
 	// Integers are the same on every target.
-	o.Target = cmp.Or(o.Target, target.Names()[0])
+	o.Target = cmp.Or(o.Target, processor.Names()[0])
 	o.StopAfter = cmp.Or(o.StopAfter, passes.Quantized)
+	o.Reports, o.Table = true, !o.JSON && !o.CSV
 	r, err := driver.Compile(ctx, o, stdout, stderr)
 	if err != nil {
 		return err
 	}
 	if !r.Module.IsQuantized() {
 		return diag.New(diag.Pos{}, diag.BadValue, "-stop-after %s leaves no integers to measure", o.StopAfter)
+	}
+	said := stderr
+	if o.Table {
+		said = stdout
+	}
+	if err := r.Judge(o, said); err != nil {
+		return err
 	}
 	switch {
 	case o.Plane != "":
@@ -61,7 +69,7 @@ func accuracy(ctx context.Context, o driver.Options, r *driver.Result, stdout, s
 		return err
 	}
 	c := certificate.New(r.Module, r.Env)
-	c.Measure(s.Data, s.Labels, s.Float, s.Quantized)
+	c.Measure(s.Task, s.Data, s.Labels, s.Float, s.Quantized)
 	switch {
 	case o.JSON:
 		return errors.Join(err, writeJSON(stdout, map[string]any{

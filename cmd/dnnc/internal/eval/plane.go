@@ -78,7 +78,7 @@ func plane(ctx context.Context, o driver.Options, r *driver.Result, stdout, stde
 		for i, name := range names {
 			panels = append(panels, panel{name, p.Agreement(i), p.Answers[i]})
 		}
-		return writeJSON(stdout, map[string]any{"network": r.Module.Name, "data": source, "labels": labels, "points": p.N, "panels": panels})
+		return writeJSON(stdout, map[string]any{"network": r.Module.Name, "task": r.Task.Name, "data": source, "labels": labels, "points": p.N, "panels": panels})
 	case o.CSV:
 		rows := [][]string{append([]string{"u", "v"}, names...)}
 		for i := range p.N * p.N {
@@ -155,7 +155,7 @@ func rivals(ctx context.Context, o driver.Options, r *driver.Result, networks []
 	}{{"universal", pass.Universal}, {"Deep Compression", pass.Compress}} {
 		other := o
 		other.Level, other.Search, other.Checkpoint = string(rival.level), "", ""
-		other.DumpDir, other.Debug = "", ""
+		other.DumpDir, other.Debug, other.Task, other.Judged = "", "", r.Task.Name, true
 		other.Budget = pass.Budget{Bytes: c.WeightBytes + robust.Constants(r.Module.Layers())}
 		result, err := driver.Compile(ctx, other, messages, messages)
 		var d *diag.Diagnostic

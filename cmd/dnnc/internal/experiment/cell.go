@@ -15,6 +15,7 @@ import (
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/passes/quant"
+	"github.com/dnnc/dnnc/runtime/input"
 	"github.com/dnnc/dnnc/runtime/measure"
 )
 
@@ -264,7 +265,7 @@ func (s *store) path(kind, key string) string {
 // read finds the answer to a question; a file that is damaged counts as none.
 func (s *store) read(c *cell) bool {
 	path := s.path(c.kind, c.key)
-	text, err := os.ReadFile(path)
+	text, err := input.Read(path, 1<<30)
 	if err != nil {
 		return false
 	}

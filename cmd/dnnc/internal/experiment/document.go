@@ -77,6 +77,9 @@ func of(e Estimate) figure {
 // signed is a difference with its standard error, strong where it is told from 0.
 func signed(e Estimate) figure {
 	f := of(e)
+	if math.IsNaN(e.Value) {
+		return f
+	}
 	if f.Text = fmt.Sprintf("%+.4f", e.Value); strings.Trim(f.Text, "+-0.") == "" {
 		f.Text = "0.0000" // without the sign of what was rounded off
 	}
@@ -93,7 +96,12 @@ func (e Estimate) errorText(digits int) string {
 }
 
 // String is the figure in a sentence.
-func (e Estimate) String() string { return fmt.Sprintf("%.4f ± %s", e.Value, e.errorText(4)) }
+func (e Estimate) String() string {
+	if math.IsNaN(e.Value) {
+		return "-"
+	}
+	return fmt.Sprintf("%.4f ± %s", e.Value, e.errorText(4))
+}
 
 //go:embed report.html
 var page string

@@ -16,8 +16,9 @@ import (
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
-	"github.com/dnnc/dnnc/ir/target"
+	"github.com/dnnc/dnnc/ir/processor"
 	"github.com/dnnc/dnnc/passes"
+	"github.com/dnnc/dnnc/passes/machine"
 	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/passes/robust"
 	"github.com/dnnc/dnnc/runtime/data"
@@ -37,6 +38,8 @@ type material struct {
 	images            data.Batch // to report on
 	macs              int        // multiply-adds of one evaluation
 	weights, channels int        // numbers of weights, and bytes of the channels' constants
+	task              string     // what the results mean
+	line              string     // that says it
 	formats           int        // that a layer may have, of all layers together
 }
 
@@ -44,7 +47,7 @@ type material struct {
 func (x *Experiment) options() driver.Options {
 	o := driver.Defaults()
 	o.Input, o.Calib, o.Data, o.Target, o.AllowOutside = x.Network, x.Calibration, x.Test, x.Target, x.AllowOutside
-	o.Level, o.StopAfter, o.TestImages = string(pass.Robust), passes.Calibrated, x.TestImages
+	o.Level, o.StopAfter, o.TestImages, o.Task = string(pass.Robust), passes.Calibrated, x.TestImages, x.Task
 	return o
 }
 
@@ -81,9 +84,6 @@ func load(x *Experiment) (*material, error) {
 		if mat.images, files, err = driver.Images(path, inputs, x.TestImages); err != nil {
 			return nil, err
 		}
-		if err := driver.CheckLabels(mat.images.Labels, m.Outputs[0]); err != nil {
-			return nil, err
-		}
 		mat.test, mat.testName = joined(files), filepath.Base(path)
 		mat.inputs = append(mat.inputs, files...)
 	} else {
@@ -91,7 +91,7 @@ func load(x *Experiment) (*material, error) {
 	}
 	path := driver.CalibrationData(o, m)
 	if path == "" {
-		return mat, nil
+		return mat, mat.judge(o, m, nil)
 	}
 	seen, files, err := driver.Images(path, inputs, x.Images+driver.HeldOut)
 	if err != nil {
@@ -99,7 +99,18 @@ func load(x *Experiment) (*material, error) {
 	}
 	mat.calib, mat.calibName = joined(files), filepath.Base(path)
 	mat.inputs = append(mat.inputs, files...)
+	if err := mat.judge(o, m, seen.Labels); err != nil {
+		return nil, err
+	}
 	return mat, disjoint(mat, seen)
+}
+
+// judge finds out by what the network is judged.
+func (mat *material) judge(o driver.Options, m *ir.Module, searched []int) error {
+	task, line, err := driver.Judged(m.Clone(), o, []driver.LabelSource{
+		{Use: "search", Data: mat.calibName, Labels: searched}, {Use: "report", Data: mat.testName, Labels: mat.images.Labels}})
+	mat.task, mat.line = task.Name, line
+	return err
 }
 
 // testNoise is the seed of images of noise that stand in for those to report on.
@@ -196,6 +207,7 @@ func (l *lab) bed(ctx context.Context, s setting) (*bed, error) {
 	}
 	o := l.x.options()
 	o.Errors, o.Images, o.Activations, o.Rounding, o.Seed = s.Errors, s.Images, s.Ranges, s.Rounding, l.seed
+	o.Task, o.Judged = l.mat.task, true
 	r, err := driver.Compile(ctx, o, io.Discard, l.messages)
 	if err != nil {
 		return nil, err
@@ -281,7 +293,7 @@ func (l *lab) choose(ctx context.Context, q *choice, out *chosen) error {
 
 // layers is what a search knows of each layer, formats by rising bytes.
 func (l *lab) layers(layers []*ir.Node, table []pass.LayerCosts) ([]layer, error) {
-	t, err := target.Find(l.x.Target)
+	t, err := processor.Find(l.x.Target)
 	if err != nil {
 		return nil, err
 	}
@@ -291,7 +303,7 @@ func (l *lab) layers(layers []*ir.Node, table []pass.LayerCosts) ([]layer, error
 		w := layer{Name: n.Name(), Op: n.Op.Info().Name, Weights: shape.Size(), MACs: n.MACs()}
 		for j, e := range table[i].Elems {
 			w.Options = append(w.Options, entry{
-				Format: e.String(), Bytes: ir.PackedBytes(e, shape) + ir.BookBytes(e), Cycles: t.Cycles(n, e), Cost: table[i].KL[j], Known: table[i].Measured[j],
+				Format: e.String(), Bytes: ir.PackedBytes(e, shape) + ir.BookBytes(e), Cycles: machine.Cycles(n, t, e), Cost: table[i].KL[j], Known: table[i].Measured[j],
 			})
 		}
 		slices.SortStableFunc(w.Options, func(a, b entry) int { return cmp.Compare(a.Bytes, b.Bytes) })

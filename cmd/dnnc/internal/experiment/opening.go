@@ -3,7 +3,6 @@ package experiment
 import (
 	"fmt"
 	"math"
-	"os"
 	"slices"
 	"strings"
 
@@ -11,6 +10,7 @@ import (
 	"github.com/dnnc/dnnc/cmd/internal/markers"
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/runtime/disturb"
+	"github.com/dnnc/dnnc/runtime/input"
 )
 
 func namesOf(list []*analysis) string {
@@ -55,7 +55,7 @@ func opening(d *document, list []*analysis) error {
 	for _, m := range list[0].x.Methods {
 		r := row(title(m))
 		for _, a := range list {
-			if k, _ := a.overall(m); k != nil {
+			if k, _ := a.overall(m); k != nil && !math.IsNaN(k.Value) {
 				r = append(r, figure{Text: fmt.Sprintf("%.4f", k.Value), Small: fmt.Sprintf("[%.4f, %.4f]", k.Low, k.High)})
 			} else {
 				r = append(r, none)
@@ -190,7 +190,7 @@ const (
 
 // refresh writes the summary into a README.
 func refresh(path string, d *document) error {
-	text, err := os.ReadFile(path)
+	text, err := input.Read(path, maxText)
 	if err != nil {
 		return diag.New(diag.Pos{}, diag.BadFile, "-readme: %v", err)
 	}

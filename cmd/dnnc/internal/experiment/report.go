@@ -121,6 +121,7 @@ func reproduce(d *document, list []*analysis, command string) error {
 			t.Rows = append(t.Rows, row(x.Name, what, fmt.Sprint(value)))
 		}
 		add("network", a.mat.module.Name+", sha256 "+a.mat.hash)
+		add("judged by", a.mat.line)
 		for _, f := range a.mat.inputs {
 			add("data", f.Name+", sha256 "+f.SHA256)
 		}

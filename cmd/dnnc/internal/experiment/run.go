@@ -17,8 +17,11 @@ import (
 	"time"
 
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/terminal"
 	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/ir/quote"
 	"github.com/dnnc/dnnc/passes/robust"
+	"github.com/dnnc/dnnc/runtime/input"
 )
 
 // Folder holds the experiments that are run unless the user names files.
@@ -52,6 +55,9 @@ func Run(ctx context.Context, o driver.Options, stdout, stderr io.Writer) error 
 	return perform(ctx, o, list, command, skipped, stdout, stderr)
 }
 
+// maxText is the most bytes of an experiment's text, or of a README.
+const maxText = 16 << 20
+
 // experiments reads the experiments of a run, by path; skipped are the names of those
 // of Folder whose data are not at hand.
 func experiments(o driver.Options, stderr io.Writer) (list []*Experiment, skipped []string, err error) {
@@ -65,7 +71,7 @@ func experiments(o driver.Options, stderr io.Writer) (list []*Experiment, skippe
 		if ext := filepath.Ext(path); ext != ending {
 			return nil, nil, diag.New(diag.Pos{File: path}, diag.BadFile, "an experiment ends in %s, not in %q", ending, ext).WithHelp("dnnc report studies a network that no experiment asks about")
 		}
-		text, err := os.ReadFile(path)
+		text, err := input.Read(path, maxText)
 		if err != nil {
 			return nil, nil, diag.New(diag.Pos{}, diag.BadFile, "%v", err)
 		}
@@ -174,7 +180,7 @@ func Report(ctx context.Context, o driver.Options, stdout, stderr io.Writer) err
 // files without their folders.
 func reportCommand(o driver.Options) string {
 	var out strings.Builder
-	fmt.Fprintf(&out, "dnnc report %s", filepath.Base(o.Input))
+	fmt.Fprintf(&out, "dnnc report %s", quote.Shell(filepath.Base(o.Input)))
 	standard := driver.Defaults()
 	if !o.ErrorsGiven {
 		o.Errors = ""
@@ -182,6 +188,7 @@ func reportCommand(o driver.Options) string {
 	for _, f := range []struct{ name, value, standard string }{
 		{"data", base(o.Data), ""},
 		{"calib", base(o.Calib), ""},
+		{"task", o.Task, ""},
 		{"target", o.Target, standard.Target},
 		{"sizes", strings.Join(o.Sizes, ","), ""},
 		{"methods", strings.Join(o.Methods, ","), ""},
@@ -198,10 +205,7 @@ func reportCommand(o driver.Options) string {
 		if f.value == f.standard {
 			continue
 		}
-		if strings.ContainsAny(f.value, "; ") {
-			f.value = "'" + f.value + "'"
-		}
-		fmt.Fprintf(&out, " -%s %s", f.name, f.value)
+		fmt.Fprintf(&out, " -%s %s", f.name, quote.Shell(f.value))
 	}
 	return out.String()
 }
@@ -219,6 +223,11 @@ func perform(ctx context.Context, o driver.Options, list []*Experiment, command 
 	if err := driver.CheckOutput("o", out, ".html"); err != nil {
 		return err
 	}
+	files := o.Files()
+	files.Writes("-o", out)
+	if err := files.Check(); err != nil {
+		return err
+	}
 	folder := o.Results
 	if folder == "" {
 		temporary, err := os.MkdirTemp("", "dnnc-results-")
@@ -234,10 +243,12 @@ func perform(ctx context.Context, o driver.Options, list []*Experiment, command 
 	}
 	var studies []*study
 	for _, x := range list {
+		x.Task = o.Task
 		mat, err := load(x)
 		if err != nil {
 			return err
 		}
+		fmt.Fprintf(stdout, "%s: %s\n", x.Name, mat.line)
 		s, err := lay(x, mat)
 		if err != nil {
 			return err
@@ -401,17 +412,17 @@ const (
 )
 
 func (m *meter) line(what, left string) {
-	terminal := driver.IsTerminal(m.out)
+	onTerminal := driver.IsTerminal(m.out)
 	every := everyPlain
-	if terminal {
+	if onTerminal {
 		every = everyTerminal
 	}
 	if time.Since(m.last) < every {
 		return
 	}
 	m.last = time.Now()
-	if terminal {
-		fmt.Fprintf(m.out, "\r\x1b[K%s: %s", left, what)
+	if onTerminal {
+		fmt.Fprintf(terminal.Raw(m.out), "\r\x1b[K%s: %s", left, quote.Line(what))
 		m.open = true
 		return
 	}
@@ -420,7 +431,7 @@ func (m *meter) line(what, left string) {
 
 func (m *meter) end() {
 	if m.open {
-		fmt.Fprint(m.out, "\r\x1b[K")
+		fmt.Fprint(terminal.Raw(m.out), "\r\x1b[K")
 		m.open = false
 	}
 }

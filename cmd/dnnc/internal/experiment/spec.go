@@ -8,7 +8,7 @@ import (
 	"strings"
 
 	"github.com/dnnc/dnnc/ir/diag"
-	"github.com/dnnc/dnnc/ir/target"
+	"github.com/dnnc/dnnc/ir/processor"
 	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/passes/quant"
 	"github.com/dnnc/dnnc/passes/robust"
@@ -45,6 +45,7 @@ type Experiment struct {
 	AblationBudgets  []float64
 	FewImages        []int
 	AllowOutside     bool
+	Task             string // what the results mean, as -task
 }
 
 // Ablations are the questions of the key ablation.
@@ -64,7 +65,7 @@ var keys = []key{
 	{"test", "images that are reported on; none of them among the former", text(func(x *Experiment) *string { return &x.Test })},
 	{"origin", "where these come from", text(func(x *Experiment) *string { return &x.Origin })},
 	{"reduced", "what was reduced to save time; the report quotes it", text(func(x *Experiment) *string { return &x.Reduced })},
-	{"target", "the processor whose cycles are estimated", word(func(x *Experiment) *string { return &x.Target }, target.Names)},
+	{"target", "the processor whose cycles are estimated", word(func(x *Experiment) *string { return &x.Target }, processor.Names)},
 	{"errors", "what searches disturb images with, as -errors", conditions(func(x *Experiment) *string { return &x.Errors })},
 	{"measured", "what networks are measured under, as -errors", conditions(func(x *Experiment) *string { return &x.Measured })},
 	{"methods", "of search; the others are compared with the first", words(func(x *Experiment) *[]string { return &x.Methods }, robust.Methods)},

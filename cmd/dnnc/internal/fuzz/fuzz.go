@@ -20,13 +20,12 @@ import (
 
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/program"
-	"github.com/dnnc/dnnc/cmd/dnnc/internal/verify"
-	"github.com/dnnc/dnnc/codegen/kernel"
-	"github.com/dnnc/dnnc/codegen/loop"
+	"github.com/dnnc/dnnc/codegen/network"
 	"github.com/dnnc/dnnc/frontend"
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
-	"github.com/dnnc/dnnc/ir/target"
+	"github.com/dnnc/dnnc/ir/loop"
+	"github.com/dnnc/dnnc/ir/processor"
 	"github.com/dnnc/dnnc/passes"
 	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/passes/quant"
@@ -55,9 +54,9 @@ func Run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writ
 			names = nil
 		}
 	}
-	var targets []*target.Target
+	var targets []*processor.Target
 	for _, name := range names {
-		t, err := target.Find(name)
+		t, err := processor.Find(name)
 		if err != nil {
 			return err
 		}
@@ -76,7 +75,7 @@ func Run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writ
 		return err
 	}
 	if len(failures) > 0 {
-		return &verify.Mismatch{Text: fmt.Sprintf("%d of %d networks failed", len(failures), n)}
+		return diag.New(diag.Pos{}, diag.CheckFailed, "%d of %d networks failed", len(failures), n)
 	}
 	fmt.Fprintf(stdout, "%d networks from seed %d: no difference between dump, interpreter, evaluator%s\n", n, seed, strings.Join(append([]string{""}, names...), ", "))
 	return nil
@@ -94,7 +93,7 @@ func (f Failure) String() string {
 }
 
 // All checks n networks from a seed on, on all cores.
-func All(ctx context.Context, seed uint64, n int, targets []*target.Target, progress func(done, total int)) []Failure {
+func All(ctx context.Context, seed uint64, n int, targets []*processor.Target, progress func(done, total int)) []Failure {
 	found := make([]*Failure, n)
 	next := make(chan int)
 	var wg sync.WaitGroup
@@ -127,7 +126,7 @@ func All(ctx context.Context, seed uint64, n int, targets []*target.Target, prog
 	return out
 }
 
-func one(ctx context.Context, seed uint64, targets []*target.Target) *Failure {
+func one(ctx context.Context, seed uint64, targets []*processor.Target) *Failure {
 	net := Random(seed)
 	err := Check(ctx, net, targets)
 	if err == nil || ctx.Err() != nil {
@@ -147,7 +146,7 @@ func one(ctx context.Context, seed uint64, targets []*target.Target) *Failure {
 const images = 4
 
 // Check takes one network every way; nil where all agree.
-func Check(ctx context.Context, n *Network, targets []*target.Target) (err error) {
+func Check(ctx context.Context, n *Network, targets []*processor.Target) (err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = &panicked{r, debug.Stack()}
@@ -164,11 +163,11 @@ func Check(ctx context.Context, n *Network, targets []*target.Target) (err error
 	}
 	plain := targets
 	if len(plain) == 0 {
-		t, err := target.Find(target.Names()[0])
+		t, err := processor.Find(processor.Names()[0])
 		if err != nil {
 			return err
 		}
-		plain = []*target.Target{t}
+		plain = []*processor.Target{t}
 	}
 	for _, t := range plain {
 		m, err := compile(ctx, n, path, t)
@@ -195,7 +194,7 @@ func Check(ctx context.Context, n *Network, targets []*target.Target) (err error
 	return nil
 }
 
-func compile(ctx context.Context, n *Network, path string, t *target.Target) (*ir.Module, error) {
+func compile(ctx context.Context, n *Network, path string, t *processor.Target) (*ir.Module, error) {
 	m, err := frontend.Load(path, frontend.Options{})
 	if err != nil {
 		return nil, err
@@ -302,7 +301,7 @@ func compare(i int, want, got []byte) error {
 
 // evaluated runs the loop language's own evaluator.
 func evaluated(m *ir.Module, in, want [][]byte) error {
-	p, err := kernel.Program(m, kernel.Interface{Prefix: "n"})
+	p, err := network.Write(m, network.Interface{Prefix: "n"})
 	if err != nil {
 		return err
 	}
@@ -331,7 +330,7 @@ func evaluated(m *ir.Module, in, want [][]byte) error {
 }
 
 // executed runs the object on its target or under its emulator.
-func executed(ctx context.Context, m *ir.Module, t *target.Target, how How, in, want [][]byte) error {
+func executed(ctx context.Context, m *ir.Module, t *processor.Target, how How, in, want [][]byte) error {
 	b, err := program.New(ctx, driver.Options{Hooks: how.Hooks, Lend: how.Lend}, &driver.Result{Module: m, Target: t})
 	if err != nil {
 		return err

@@ -16,11 +16,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/dnnc/dnnc/codegen/c"
-	"github.com/dnnc/dnnc/codegen/kernel"
 	"github.com/dnnc/dnnc/codegen/llvm"
+	"github.com/dnnc/dnnc/codegen/network"
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
-	"github.com/dnnc/dnnc/ir/target"
+	"github.com/dnnc/dnnc/ir/processor"
 	"github.com/dnnc/dnnc/runtime/emu"
 )
 
@@ -36,9 +36,9 @@ func TestRandomNetworks(t *testing.T) {
 	if testing.Short() {
 		return
 	}
-	var targets []*target.Target
+	var targets []*processor.Target
 	for _, name := range []string{"x86_64", "armv7"} {
-		tgt, err := target.Find(name)
+		tgt, err := processor.Find(name)
 		require.NoError(t, err)
 		if _, err := llvm.Find(""); err != nil {
 			t.Skip(err)
@@ -55,7 +55,7 @@ func TestRandomNetworks(t *testing.T) {
 
 // TestCFilesOfRandomNetworks compiles random networks' C files for 64 and 32 bits
 // under the warnings that the file must be free of; what they compute, the tests of
-// codegen/kernel compare.
+// codegen/network compare.
 func TestCFilesOfRandomNetworks(t *testing.T) {
 	if testing.Short() {
 		t.Skip("not short")
@@ -64,9 +64,9 @@ func TestCFilesOfRandomNetworks(t *testing.T) {
 	if os.Getenv("DNNC_FULL") != "" {
 		n = 1000
 	}
-	var targets []*target.Target
+	var targets []*processor.Target
 	for _, name := range []string{"x86_64", "armv7", "armv7em", "armv6m"} {
-		tgt, err := target.Find(name)
+		tgt, err := processor.Find(name)
 		require.NoError(t, err)
 		targets = append(targets, tgt)
 	}
@@ -77,9 +77,9 @@ func TestCFilesOfRandomNetworks(t *testing.T) {
 		require.NoError(t, err)
 		m, err := compile(context.Background(), nets[i], path, targets[i%len(targets)])
 		require.NoError(t, err)
-		program, err := kernel.Program(m, kernel.Interface{Prefix: "net"})
+		p, err := network.Write(m, network.Interface{Prefix: "net"})
 		require.NoError(t, err)
-		texts[i] = c.Print(program)
+		texts[i] = c.Print(p)
 	}
 	warnings := []string{"-std=c99", "-Wall", "-Wextra", "-Wconversion", "-Wpedantic", "-Werror", "-fsyntax-only", "-xc", "-"}
 	for _, cc := range [][]string{{"gcc"}, {"clang-19"}, {"arm-linux-gnueabihf-gcc"}, {"clang-19", "--target=arm-linux-gnueabihf"}} {

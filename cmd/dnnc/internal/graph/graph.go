@@ -9,7 +9,8 @@ import (
 	"strings"
 
 	"github.com/dnnc/dnnc/ir"
-	"github.com/dnnc/dnnc/ir/target"
+	"github.com/dnnc/dnnc/ir/processor"
+	"github.com/dnnc/dnnc/passes/machine"
 )
 
 // box is an operation, an input or a result.
@@ -48,8 +49,8 @@ func boxes(m *ir.Module) (list []box, edges []edge) {
 			w := n.Const("weight")
 			bytes := ir.PackedBytes(w.Type.Elem, w.Type.Shape) + ir.BookBytes(w.Type.Elem)
 			b.lines = append(b.lines, w.Type.String(), fmt.Sprintf("%d bytes, %.2f bits", bytes, 8*float64(bytes)/float64(w.Type.Shape.Size())), fmt.Sprintf("%d multiply-adds", n.MACs()))
-			if t, err := target.Find(m.Target); err == nil && m.IsQuantized() {
-				b.lines = append(b.lines, fmt.Sprintf("about %.0f instructions on %s", t.Cycles(n, w.Type.Elem), t.Name))
+			if t, err := processor.Find(m.Target); err == nil && m.IsQuantized() {
+				b.lines = append(b.lines, fmt.Sprintf("about %.0f instructions on %s", machine.Cycles(n, t, w.Type.Elem), t.Name))
 			}
 		}
 		for _, a := range n.Args {
@@ -76,7 +77,7 @@ func boxes(m *ir.Module) (list []box, edges []edge) {
 func Dot(m *ir.Module) []byte {
 	var b bytes.Buffer
 	list, edges := boxes(m)
-	fmt.Fprintf(&b, "digraph %s {\n  node [shape=box, style=filled, fontname=\"sans-serif\"];\n", m.Name)
+	fmt.Fprintf(&b, "digraph \"%s\" {\n  node [shape=box, style=filled, fontname=\"sans-serif\"];\n", m.Name)
 	for i, x := range list {
 		fmt.Fprintf(&b, "  n%d [label=\"%s\", fillcolor=\"%s\"];\n", i, strings.Join(x.lines, `\n`), x.fill)
 	}

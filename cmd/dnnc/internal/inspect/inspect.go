@@ -8,13 +8,13 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"os"
 	"path/filepath"
 	"strings"
 	"text/tabwriter"
 
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/certificate"
 	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/runtime/input"
 )
 
 // open reads a certificate.
@@ -22,7 +22,7 @@ func open(path string) (*certificate.Certificate, error) {
 	fault := func(format string, args ...any) (*certificate.Certificate, error) {
 		return nil, diag.New(diag.Pos{File: path, Line: 1, Col: 1}, diag.BadFile, format, args...)
 	}
-	raw, err := os.ReadFile(path)
+	raw, err := input.Read(path, 256<<20)
 	if err != nil {
 		return nil, diag.New(diag.Pos{}, diag.BadFile, "%v", err)
 	}

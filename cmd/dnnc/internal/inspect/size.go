@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"regexp"
 	"strconv"
@@ -16,7 +15,8 @@ import (
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/certificate"
 	"github.com/dnnc/dnnc/codegen/llvm"
 	"github.com/dnnc/dnnc/ir/diag"
-	"github.com/dnnc/dnnc/ir/target"
+	"github.com/dnnc/dnnc/ir/processor"
+	"github.com/dnnc/dnnc/runtime/input"
 )
 
 // part is what one step of a network takes of flash and stack, in bytes, the stack
@@ -36,7 +36,7 @@ var stepOf = regexp.MustCompile(`_layer(\d+)(?:_(.*))?$`)
 // Size prints what an object takes of flash, RAM and stack, by step. The
 // certificate beside it names the layers and knows the RAM.
 func Size(_ context.Context, args []string, _ io.Reader, stdout, _ io.Writer) error {
-	raw, err := os.ReadFile(args[0])
+	raw, err := input.Read(args[0], 4<<30)
 	if err != nil {
 		return diag.New(diag.Pos{}, diag.BadFile, "%v", err)
 	}
@@ -44,9 +44,9 @@ func Size(_ context.Context, args []string, _ io.Reader, stdout, _ io.Writer) er
 	if err != nil {
 		return diag.New(diag.Pos{File: args[0], Line: 1, Col: 1}, diag.BadFile, "no object: %v", err)
 	}
-	c, tgt := beside(args[0], raw), &target.Target{}
+	c, tgt := beside(args[0], raw), &processor.Target{}
 	if c != nil {
-		if tgt, err = target.Find(c.Target); err != nil {
+		if tgt, err = processor.Find(c.Target); err != nil {
 			return err
 		}
 	}
@@ -92,7 +92,7 @@ func beside(path string, object []byte) *certificate.Certificate {
 }
 
 // parts adds up an object's symbols by step; rest is what runs the steps.
-func parts(f *elf.File, object []byte, t *target.Target) (steps []part, rest part, prefix string, err error) {
+func parts(f *elf.File, object []byte, t *processor.Target) (steps []part, rest part, prefix string, err error) {
 	symbols, err := f.Symbols()
 	if err != nil {
 		return nil, rest, "", err

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"path/filepath"
 
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/terminal"
 	"github.com/dnnc/dnnc/frontend"
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
@@ -32,7 +33,7 @@ type file struct {
 
 // Serve answers an editor until it says exit or hangs up.
 func Serve(ctx context.Context, _ []string, stdin io.Reader, stdout, _ io.Writer) error {
-	s := &server{conn: newConnection(stdin, stdout), files: map[string]*file{}}
+	s := &server{conn: newConnection(stdin, terminal.Raw(stdout)), files: map[string]*file{}}
 	for ctx.Err() == nil {
 		r, err := s.conn.read()
 		switch {

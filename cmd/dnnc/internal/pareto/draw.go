@@ -45,6 +45,9 @@ func writeSVG(out io.Writer, c *curve) error {
 		if *p.KL > 0 {
 			measured = append(measured, plotter.XY{X: p.Bits, Y: *p.KL})
 		}
+		if p.Retention == nil {
+			continue // not defined
+		}
 		kept.XYs = append(kept.XYs, plotter.XY{X: p.Bits, Y: *p.Retention})
 		kept.YErrors = append(kept.YErrors, struct{ Low, High float64 }{2 * *p.StdErr, 2 * *p.StdErr})
 	}

@@ -17,8 +17,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
-	"github.com/dnnc/dnnc/ir"
-	"github.com/dnnc/dnnc/ir/target"
+	"github.com/dnnc/dnnc/ir/processor"
 	"github.com/dnnc/dnnc/passes"
 	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/passes/robust"
@@ -43,6 +42,7 @@ type point struct {
 // curve is all that is written.
 type curve struct {
 	Network string   `json:"network"`
+	Task    string   `json:"task"`
 	Layers  []string `json:"layers"`
 	Errors  []string `json:"errors"`
 	Seed    uint64   `json:"seed"`
@@ -52,6 +52,7 @@ type curve struct {
 // Run computes the curve and prints the measured networks, or with -json and -csv
 // every point; -o writes it to a file of the ending .svg, .csv or .json.
 func Run(ctx context.Context, o driver.Options, stdout, stderr io.Writer) error {
+	o.Only = o.Output
 	write, err := writerOf(o)
 	if err != nil {
 		return err
@@ -63,8 +64,9 @@ func Run(ctx context.Context, o driver.Options, stdout, stderr io.Writer) error 
 	if err != nil {
 		return err
 	}
-	o.Target = cmp.Or(o.Target, target.Names()[0])
+	o.Target = cmp.Or(o.Target, processor.Names()[0])
 	o.StopAfter, o.Level = passes.Calibrated, string(pass.Robust)
+	o.Table = !o.JSON && !o.CSV
 	r, err := driver.Compile(ctx, o, stdout, stderr)
 	if err != nil {
 		return err
@@ -93,7 +95,7 @@ func Run(ctx context.Context, o driver.Options, stdout, stderr io.Writer) error 
 			return err
 		}
 	}
-	c := describe(r.Module, r.Env, points)
+	c := describe(r, points)
 	if o.Output != "" {
 		var b strings.Builder
 		if err := write(&b, c); err != nil {
@@ -110,8 +112,9 @@ func Run(ctx context.Context, o driver.Options, stdout, stderr io.Writer) error 
 	return write(stdout, c)
 }
 
-func describe(m *ir.Module, env *pass.Env, points []robust.Point) *curve {
-	c := &curve{Network: m.Name, Seed: env.Seed, Errors: []string{}}
+func describe(r *driver.Result, points []robust.Point) *curve {
+	m, env := r.Module, r.Env
+	c := &curve{Network: m.Name, Task: r.Task.Name, Seed: env.Seed, Errors: []string{}}
 	weights := 0
 	for _, l := range m.Layers() {
 		c.Layers = append(c.Layers, l.Name())
@@ -127,7 +130,8 @@ func describe(m *ir.Module, env *pass.Env, points []robust.Point) *curve {
 			q.Formats = append(q.Formats, f.Elem.String())
 		}
 		if k := p.Measured; k != nil {
-			q.KL, q.Retention, q.StdErr = &k.KL, &k.Retention.Value, &k.Retention.StdErr
+			q.KL = &k.KL
+			q.Retention, q.StdErr = k.Retention.Figures()
 		}
 		c.Points = append(c.Points, q)
 	}
@@ -156,7 +160,7 @@ func writeTable(out io.Writer, c *curve) error {
 	fmt.Fprintln(w, "bits\tbytes\tforecast KL\tKL\tretention\tstderr\tformats\t")
 	for _, p := range c.Points {
 		if p.KL != nil {
-			fmt.Fprintf(w, "%.3f\t%d\t%.4f\t%.4f\t%.4f\t%.4f\t%s\t\n", p.Bits, p.Size, p.Forecast, *p.KL, *p.Retention, *p.StdErr, strings.Join(p.Formats, " "))
+			fmt.Fprintf(w, "%.3f\t%d\t%.4f\t%.4f\t%s\t%s\t%s\t\n", p.Bits, p.Size, p.Forecast, *p.KL, driver.Figure(p.Retention), driver.Figure(p.StdErr), strings.Join(p.Formats, " "))
 		}
 	}
 	if err := w.Flush(); err != nil {

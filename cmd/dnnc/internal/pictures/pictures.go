@@ -26,6 +26,7 @@ import (
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/runtime/data"
 	"github.com/dnnc/dnnc/runtime/disturb"
+	"github.com/dnnc/dnnc/runtime/input"
 )
 
 // Open reads a picture (PNG or JPEG), or at most n images of a data set, as
@@ -39,7 +40,7 @@ func Open(path string, n int) (data.Batch, error) {
 		return fault(err)
 	}
 	if !info.IsDir() {
-		raw, err := os.ReadFile(path)
+		raw, err := input.Read(path, 8<<30)
 		if err != nil {
 			return fault(err)
 		}

@@ -10,9 +10,10 @@ import (
 
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
 	"github.com/dnnc/dnnc/codegen"
-	"github.com/dnnc/dnnc/codegen/kernel"
 	"github.com/dnnc/dnnc/codegen/llvm"
+	"github.com/dnnc/dnnc/codegen/network"
 	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/geometry"
 	"github.com/dnnc/dnnc/runtime/emu"
 )
 
@@ -40,26 +41,11 @@ type Build struct {
 
 // New generates the object of a compiled network. Close removes its folder.
 func New(ctx context.Context, o driver.Options, r *driver.Result) (*Build, error) {
-	tools, err := llvm.Find(o.LLVM)
+	a, err := driver.Assemble(ctx, o, r)
 	if err != nil {
 		return nil, err
 	}
-	m := r.Module
-	i := o.Interface(m.Name)
-	text, err := codegen.Text(m, i, r.Target)
-	if err != nil {
-		return nil, err
-	}
-	object, err := llvm.Object(ctx, tools, text, r.Target)
-	if err != nil {
-		return nil, err
-	}
-	stack := 0
-	if !i.Hooks {
-		if stack, err = llvm.Stack(object, m.Name+"_run", r.Target); err != nil {
-			return nil, err
-		}
-	}
+	m, i := r.Module, a.Interface
 	lent, err := codegen.Lent(m, i)
 	if err != nil {
 		return nil, err
@@ -68,7 +54,7 @@ func New(ctx context.Context, o driver.Options, r *driver.Result) (*Build, error
 	if err != nil {
 		return nil, err
 	}
-	b := &Build{Result: r, Object: object, Stack: stack, Tools: tools, dir: dir, text: text.IR, job: emu.Job{Prefix: m.Name, Arena: m.Arena.Bytes, Align: m.Arena.Align, Steps: len(m.Ops), Lent: lent, Hooks: i.Hooks}}
+	b := &Build{Result: r, Object: a.Object, Stack: i.Stack, Tools: a.Tools, dir: dir, text: a.IR, job: emu.Job{Prefix: i.Prefix, Arena: m.Arena.Bytes, Align: m.Arena.Align, Steps: len(m.Ops), Lent: lent, Hooks: i.Hooks}}
 	for _, v := range m.Inputs {
 		b.job.Inputs = append(b.job.Inputs, v.Type.Slots())
 	}
@@ -88,11 +74,11 @@ func (b *Build) Assembly(ctx context.Context) ([]byte, error) {
 
 // Steps lists the functions of the object that each step runs.
 func (b *Build) Steps() ([][]string, error) {
-	p, err := kernel.Program(b.Result.Module, kernel.Interface{Prefix: b.job.Prefix, Hooks: b.job.Hooks})
+	p, err := network.Write(b.Result.Module, network.Interface{Prefix: b.job.Prefix, Hooks: b.job.Hooks})
 	if err != nil {
 		return nil, err
 	}
-	return kernel.Steps(p), nil
+	return network.Steps(p), nil
 }
 
 // Close removes what the programs left.
@@ -103,7 +89,7 @@ func (b *Build) Link(ctx context.Context, mode Mode) (*emu.Program, error) {
 	j, t := b.job, b.Result.Target
 	j.Trace, j.Mark, j.Stepped = mode == Traced, mode == Marked, mode == Stepped
 	if j.Stepped {
-		j.Arena = kernel.StepState(b.Result.Module) + kernel.StepStateBytes
+		j.Arena = network.StepState(b.Result.Module) + network.StepStateBytes
 	}
 	if mode == Whole && b.Stack > 0 {
 		j.Stack = b.Stack + painted
@@ -167,7 +153,7 @@ func Physical(v *ir.Value, x []int8) []byte {
 		}
 		return b
 	}
-	for i, logical := range kernel.Order(v.Type.Shape) {
+	for i, logical := range geometry.Order(v.Type.Shape) {
 		b[i] = byte(x[logical])
 	}
 	return b

@@ -8,6 +8,7 @@ import (
 	"embed"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,12 +17,14 @@ import (
 	"text/template"
 
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
-	"github.com/dnnc/dnnc/codegen/kernel"
 	"github.com/dnnc/dnnc/frontend/dataset"
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
-	"github.com/dnnc/dnnc/ir/target"
+	"github.com/dnnc/dnnc/ir/geometry"
+	"github.com/dnnc/dnnc/ir/processor"
+	"github.com/dnnc/dnnc/ir/quote"
 	"github.com/dnnc/dnnc/passes/pass"
+	"github.com/dnnc/dnnc/runtime/input"
 )
 
 //go:embed templates
@@ -90,7 +93,7 @@ func Init(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Wri
 	if len(args) > 3 {
 		k.target = args[3]
 	}
-	t, err := target.Find(k.target)
+	t, err := processor.Find(k.target)
 	if err != nil {
 		return err
 	}
@@ -142,10 +145,10 @@ func (k kind) doNext(dir, name string) string {
 	tool := ""
 	if _, err := exec.LookPath("dnnc"); err != nil && k.tool != "" {
 		if self, err := os.Executable(); err == nil {
-			tool = k.tool + self
+			tool = k.tool + quote.Shell(self)
 		}
 	}
-	line := strings.NewReplacer("DIR", dir, "NAME", name, " TOOL", strings.TrimRight(" "+tool, " ")).Replace(k.next)
+	line := strings.NewReplacer("DIR", quote.Shell(dir), "NAME", name, " TOOL", strings.TrimRight(" "+tool, " ")).Replace(k.next)
 	return strings.TrimSuffix(line, " --")
 }
 
@@ -161,7 +164,7 @@ type project struct {
 // cores are the processors that a target's code runs on as conditions of a CMSIS-Pack
 // (FilterType): those of its family, or the one that refines it. What a processor may
 // lack, the device must be said to have.
-func cores(t *target.Target) (list []string) {
+func cores(t *processor.Target) (list []string) {
 	cpus := []string{t.CPU}
 	if !strings.Contains(t.Name, ":") {
 		for _, c := range t.CPUs {
@@ -169,7 +172,7 @@ func cores(t *target.Target) (list []string) {
 		}
 	}
 	may := func(feature string) bool {
-		return t.Has(feature) && slices.ContainsFunc(t.Known, func(k target.Feature) bool { return k.Name == feature })
+		return t.Has(feature) && slices.ContainsFunc(t.Known, func(k processor.Feature) bool { return k.Name == feature })
 	}
 	for _, c := range cpus {
 		name, ok := strings.CutPrefix(c, "cortex-m")
@@ -225,8 +228,17 @@ func (p *project) network(path string, m *ir.Module) error {
 			files[labels] = labels
 		}
 	}
-	for from, to := range files {
-		content, err := os.ReadFile(filepath.Join(filepath.Dir(path), from))
+	var all driver.Files
+	for _, from := range slices.Sorted(maps.Keys(files)) {
+		all.Reads("the input", filepath.Join(filepath.Dir(path), from))
+		all.Writes("the copy of "+from+",", p.path("network/"+filepath.ToSlash(files[from])))
+	}
+	if err := all.Check(); err != nil {
+		return err
+	}
+	for _, from := range slices.Sorted(maps.Keys(files)) {
+		to := files[from]
+		content, err := input.Map(filepath.Join(filepath.Dir(path), from))
 		if err != nil {
 			return diag.New(diag.Pos{}, diag.BadFile, "%v", err)
 		}
@@ -257,8 +269,8 @@ func (p *project) images(path string, m *ir.Module) error {
 		low, high = in.Range.Lo, in.Range.Hi
 	}
 	var s bytes.Buffer
-	size, order := in.Type.Shape.Size(), kernel.Order(in.Type.Shape)
-	fmt.Fprintf(&s, "/* Images of %s: levels in the order of the network's input, and their classes. */\n#include <stdint.h>\n#define IMAGES %d\n", filepath.Base(data), b.N)
+	size, order := in.Type.Shape.Size(), geometry.Order(in.Type.Shape)
+	fmt.Fprintf(&s, "/* Images of %s: levels in the order of the network's input, and their classes. */\n#include <stdint.h>\n#define IMAGES %d\n", quote.CComment(filepath.Base(data)), b.N)
 	fmt.Fprintf(&s, "/* The real that a level stands for is low + step * level. */\n#define IMAGE_LOW %.8ef\n#define IMAGE_STEP %.8ef\n", low, (high-low)/255)
 	fmt.Fprintf(&s, "static const uint8_t images[IMAGES][%d] = {\n", size)
 	for i := range b.N {

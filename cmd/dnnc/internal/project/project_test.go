@@ -6,7 +6,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/dnnc/dnnc/ir/target"
+	"github.com/dnnc/dnnc/ir/processor"
 )
 
 // TestCores: what a device must be said to have is what its processor may lack.
@@ -23,7 +23,7 @@ func TestCores(t *testing.T) {
 		"armv7":                   nil,
 		"x86_64":                  nil,
 	} {
-		target, err := target.Find(name)
+		target, err := processor.Find(name)
 		require.NoError(t, err, name)
 		assert.Equal(t, want, cores(target), name)
 	}

@@ -7,16 +7,17 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/aymanbagabas/go-udiff"
 
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/terminal"
 	"github.com/dnnc/dnnc/frontend"
 	"github.com/dnnc/dnnc/frontend/syntax"
 	"github.com/dnnc/dnnc/ir/diag"
-	"github.com/dnnc/dnnc/ir/target"
+	"github.com/dnnc/dnnc/ir/processor"
 	"github.com/dnnc/dnnc/passes"
 )
 
@@ -24,19 +25,37 @@ import (
 // the standard output. -diff prints what would change instead, and fails if
 // something would.
 func Format(_ context.Context, o driver.Options, stdout, _ io.Writer) error {
-	src, err := os.ReadFile(o.Input)
+	src, err := frontend.ReadSource(o.Input)
 	if err != nil {
-		return diag.New(diag.Pos{}, diag.BadFile, "%v", err)
+		return err
 	}
 	out, list := syntax.Format(o.Input, src)
 	if err := list.Err(); err != nil {
 		return err
 	}
+	if o.Output != "" { // else the input is meant
+		files := o.Files()
+		stmts, _ := syntax.Parse(o.Input, src)
+		for _, s := range stmts {
+			switch s := s.(type) {
+			case *syntax.Tensors:
+				files.Reads("the tensors file", filepath.Join(filepath.Dir(o.Input), syntax.Unquote(s.Path)))
+			case *syntax.Data:
+				for _, d := range s.Sets {
+					files.Reads("the data set", filepath.Join(filepath.Dir(o.Input), syntax.Unquote(d.Path)))
+				}
+			}
+		}
+		files.Writes("-o", o.Output)
+		if err := files.Check(); err != nil {
+			return err
+		}
+	}
 	switch {
 	case o.Diff != "":
 		return diag.New(diag.Pos{}, diag.BadValue, "-diff is of dnnc dump; dnnc fmt -o - prints what would be written")
 	case o.Output == "-":
-		_, err = stdout.Write(out)
+		_, err = terminal.Raw(stdout).Write(out)
 	case o.Output != "" || !bytes.Equal(src, out):
 		err = driver.Replace(cmp.Or(o.Output, o.Input), out)
 	}
@@ -47,7 +66,7 @@ func Format(_ context.Context, o driver.Options, stdout, _ io.Writer) error {
 // -diff a,b what the passes behind a up to b changed.
 func Dump(ctx context.Context, o driver.Options, stdout, stderr io.Writer) error {
 	// Only the last passes look at the target.
-	o.Target = cmp.Or(o.Target, target.Names()[0])
+	o.Target = cmp.Or(o.Target, processor.Names()[0])
 	first, last, isDiff := strings.Cut(o.Diff, ",")
 	if isDiff {
 		if err := inOrder(first, last); err != nil {

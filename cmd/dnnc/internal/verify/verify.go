@@ -13,14 +13,10 @@ import (
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/program"
 	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/runtime/emu"
 	"github.com/dnnc/dnnc/runtime/interp"
 )
-
-// A Mismatch is an object that does not compute what the interpreter does.
-type Mismatch struct{ Text string }
-
-func (m *Mismatch) Error() string { return m.Text }
 
 // adversarial is the inputs beyond the images: all least, all greatest, noise.
 const adversarial = 8
@@ -29,22 +25,17 @@ const adversarial = 8
 const defaultImages = 100
 
 // Run compiles a network and compares its object on n images, and on inputs
-// that reach for the limits.
+// that reach for the limits. Of a shipped output it first proves that it is what its
+// certificate says.
 func Run(ctx context.Context, o driver.Options, out, messages io.Writer) error {
-	n := o.TestImages
-	if n == 0 {
-		n = defaultImages
+	if driver.IsShipped(o.Input) {
+		return shipped(ctx, o, out, messages)
 	}
 	r, err := driver.Compile(ctx, o, out, messages)
 	if err != nil {
 		return err
 	}
-	m := r.Module
 	if err := emu.Check(r.Target); err != nil {
-		return err
-	}
-	inputs, kind, err := records(o, r, n)
-	if err != nil {
 		return err
 	}
 	build, err := program.New(ctx, o, r)
@@ -52,6 +43,19 @@ func Run(ctx context.Context, o driver.Options, out, messages io.Writer) error {
 		return err
 	}
 	defer build.Close()
+	return check(ctx, o, r, build, out)
+}
+
+// check runs an object and compares every integer.
+func check(ctx context.Context, o driver.Options, r *driver.Result, build *program.Build, out io.Writer) error {
+	m, n := r.Module, o.TestImages
+	if n == 0 {
+		n = defaultImages
+	}
+	inputs, kind, err := records(o, r, n)
+	if err != nil {
+		return err
+	}
 	v := &verifier{m, build}
 	prog, err := interp.CompileInt(m)
 	if err != nil {
@@ -76,11 +80,11 @@ func Run(ctx context.Context, o driver.Options, out, messages io.Writer) error {
 		}
 		switch {
 		case got.Status[i]&emu.GuardBroken != 0:
-			return &Mismatch{fmt.Sprintf("input %d: memory around the arena, an input or an output was written", i)}
+			return mismatch("input %d: memory around the arena, an input or an output was written", i)
 		case got.Status[i] != 0:
-			return &Mismatch{fmt.Sprintf("input %d: the run function failed", i)}
+			return mismatch("input %d: the run function failed", i)
 		case build.Stack > 0 && got.Stack[i] > max(build.Stack, emu.Margin):
-			return &Mismatch{fmt.Sprintf("input %d: the run function took %d bytes of the stack, its bound is %d", i, got.Stack[i], build.Stack)}
+			return mismatch("input %d: the run function took %d bytes of the stack, its bound is %d", i, got.Stack[i], build.Stack)
 		case string(want) != string(got.Outputs[i]):
 			return v.locate(ctx, prog, i, in)
 		}
@@ -172,9 +176,14 @@ func (v *verifier) locate(ctx context.Context, prog *interp.Int, index int, in [
 		have := got.Arenas[0][i][n.Out.At.Offset : n.Out.At.Offset+len(want)]
 		for j := range want {
 			if want[j] != have[j] {
-				return &Mismatch{fmt.Sprintf("input %d: %s (step %d, %s) differs first at byte %d: %d, the interpreter has %d", index, n.Name(), i, n.Word("impl"), j, int8(have[j]), int8(want[j]))}
+				return mismatch("input %d: %s (step %d, %s) differs first at byte %d: %d, the interpreter has %d", index, n.Name(), i, n.Word("impl"), j, int8(have[j]), int8(want[j]))
 			}
 		}
 	}
-	return &Mismatch{fmt.Sprintf("input %d: the output differs, and no step's result in the arena does", index)}
+	return mismatch("input %d: the output differs, and no step's result in the arena does", index)
+}
+
+// mismatch is an object that does not compute what the interpreter does.
+func mismatch(format string, args ...any) error {
+	return diag.New(diag.Pos{}, diag.CheckFailed, format, args...)
 }

@@ -1,0 +1,265 @@
+package driver
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/certificate"
+	"github.com/dnnc/dnnc/codegen"
+	"github.com/dnnc/dnnc/codegen/llvm"
+	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/passes/pass"
+)
+
+// recipe is what it takes to build the same again, without a search: paths from the
+// folder of the certificate, and every flag that decides about bytes beside the formats
+// of the layers, which stand in the certificate themselves.
+func (b *build) recipe() (*certificate.Recipe, error) {
+	o := b.o
+	folder := filepath.Dir(b.base())
+	r := &certificate.Recipe{
+		CPU: o.CPU, Attr: o.Attr, Level: o.Level, Small: o.Small, Rounding: o.Rounding, Activations: o.Activations, Task: o.Task, Errors: o.Errors,
+		Images: o.Images, RAM: o.Budget.RAM, StartAfter: o.StartAfter, StopAfter: o.StopAfter, Exact: o.exact(),
+		Prefix: o.Prefix, Hooks: o.Hooks, Lend: o.Lend, Section: o.Section, AllowOutside: o.AllowOutside, Shapes: o.Shapes,
+	}
+	for _, name := range sortedKeys(o.Ranges) {
+		r.Ranges = append(r.Ranges, certificate.InputRange{Input: name, Low: o.Ranges[name].Lo, High: o.Ranges[name].Hi})
+	}
+	for _, p := range []struct {
+		into *string
+		path string
+	}{{&r.Source, o.Input}, {&r.Calibration, CalibrationData(o, b.r.source)}, {&r.Data, TestData(o, b.r.source)}} {
+		if p.path == "" {
+			continue
+		}
+		from, err := filepath.Abs(folder)
+		if err != nil {
+			return nil, badOutput(folder, err)
+		}
+		to, err := filepath.Abs(p.path)
+		if err != nil {
+			return nil, badOutput(p.path, err)
+		}
+		rel, err := filepath.Rel(from, to)
+		if err != nil {
+			return nil, badOutput(p.path, err)
+		}
+		*p.into = filepath.ToSlash(rel)
+	}
+	return r, nil
+}
+
+func sortedKeys[V any](m map[string]V) (keys []string) {
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}
+
+// IsShipped reports whether a file is an output of a build, by its name: none that
+// verify would compile.
+func IsShipped(path string) bool {
+	ending := strings.ToLower(filepath.Ext(path))
+	return ending != "" && slices.ContainsFunc(outputs, func(o output) bool { return !drawn(o.name) && filepath.Ext(o.ending) == ending })
+}
+
+// Rebuilt is a build done again by its certificate.
+type Rebuilt struct {
+	Options Options
+	Result  *Result
+	Source  string // path of what it was built from: the network, or the dump beside the outputs
+	b       *build
+}
+
+// Rebuild compiles what a certificate describes, with the formats that it records: no
+// search runs. The dump of the planned module is taken where it lies beside the
+// certificate and is the one that it records, else the network. Another network, other
+// images or another content is a failed check.
+func Rebuild(ctx context.Context, path string, c *certificate.Certificate, o Options, messages io.Writer) (*Rebuilt, error) {
+	folder, q := filepath.Dir(path), c.Recipe
+	at := func(p string) string {
+		if p == "" {
+			return ""
+		}
+		return filepath.Join(folder, filepath.FromSlash(p))
+	}
+	again := Defaults()
+	again.Input, again.Calib, again.Data = at(q.Source), at(q.Calibration), at(q.Data)
+	again.Target, again.CPU, again.Attr, again.LLVM = c.Target, q.CPU, q.Attr, c.LLVM
+	again.Level, again.Small, again.Rounding, again.Activations, again.Task, again.Errors = q.Level, q.Small, q.Rounding, q.Activations, q.Task, q.Errors
+	again.Images, again.Budget, again.Seed = q.Images, pass.Budget{RAM: q.RAM}, c.Seed
+	again.StartAfter, again.StopAfter, again.Exact = q.StartAfter, q.StopAfter, fmt.Sprint(q.Exact)
+	again.Prefix, again.Hooks, again.Lend, again.Section, again.AllowOutside = q.Prefix, q.Hooks, q.Lend, q.Section, q.AllowOutside
+	again.Shapes, again.Ranges = q.Shapes, map[string]ir.Range{}
+	for _, r := range q.Ranges {
+		again.Ranges[r.Input] = ir.Range{Lo: r.Low, Hi: r.High}
+	}
+	again.Chosen, again.Judged, again.TestImages, again.Memory = c.Layers, true, o.TestImages, o.Memory
+	if o.Network != "" {
+		again.Input = o.Network
+	}
+	isDump := false
+	if d := c.Output("ir"); d != nil && o.Network == "" && q.StopAfter == "" && q.StartAfter == "" {
+		if raw, err := os.ReadFile(at(d.Name)); err == nil && hash(raw) == d.SHA256 {
+			isDump = true
+			again.Input, again.Chosen, again.Level, again.Calib = at(d.Name), nil, string(pass.Int8), ""
+		}
+	}
+	if o.Data != "" {
+		again.Data = o.Data
+	}
+	if !isDump {
+		if err := unchanged(c, again.Input); err != nil {
+			return nil, err
+		}
+	}
+	r, err := Compile(ctx, again, io.Discard, messages)
+	if err != nil {
+		return nil, err
+	}
+	b := &build{ctx: ctx, o: again, r: r, out: io.Discard, prefix: again.prefix(r.Module), cert: certificate.New(r.Module, r.Env)}
+	if !isDump {
+		inputs, err := b.inputs()
+		if err != nil {
+			return nil, err
+		}
+		for _, in := range inputs {
+			if err := sameInput(c, in); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if c.LLVM != "" {
+		tools, err := llvm.Find(c.LLVM)
+		if err != nil {
+			return nil, err
+		}
+		b.tools, b.cert.LLVM = &tools, tools.Version
+	}
+	if b.cert.Content, err = content(b.linkage(), r.Module, c.LLVM); err != nil {
+		return nil, err
+	}
+	if b.cert.Content != c.Content {
+		return nil, diag.New(diag.Pos{File: path}, diag.CheckFailed, "what %s makes has the content %.12s, the certificate says %.12s", filepath.Base(again.Input), b.cert.Content, c.Content).
+			WithNote("another version of dnnc, or a certificate that was changed")
+	}
+	return &Rebuilt{again, r, again.Input, b}, nil
+}
+
+// Output is the bytes of an output, by its kind; header is one, and so are lent weights.
+// CodeBytes and StackBytes of the certificate come with the object.
+func (r *Rebuilt) Output(kind string) ([]byte, error) {
+	b := r.b
+	if b.cert.LLVM != "" { // the header knows the stack
+		if _, err := b.obj(); err != nil {
+			return nil, err
+		}
+	}
+	switch kind {
+	case certificate.Header:
+		text, err := codegen.Header(b.r.Module, b.linkage())
+		return []byte(text), err
+	case certificate.Weights:
+		return codegen.Lent(b.r.Module, b.linkage())
+	}
+	i := slices.IndexFunc(outputs, func(o output) bool { return o.name == kind })
+	if i < 0 || kind == "cmake" || kind == "pc" {
+		return nil, diag.New(diag.Pos{}, diag.Unsupported, "an output of the kind %s is not made again", kind)
+	}
+	return outputs[i].write(b)
+}
+
+// Sizes reports a figure of a certificate that is not that of the build.
+func (r *Rebuilt) Sizes(c *certificate.Certificate) error {
+	own := r.b.cert
+	for _, f := range []struct {
+		name       string
+		says, made any
+	}{
+		{"network", c.Network, own.Network}, {"weight_bytes", c.WeightBytes, own.WeightBytes}, {"constant_bytes", c.OtherBytes, own.OtherBytes},
+		{"average_bits", c.AverageBits, own.AverageBits}, {"arena_bytes", c.ArenaBytes, own.ArenaBytes}, {"number of layers", len(c.Layers), len(own.Layers)},
+		{"code_bytes", c.CodeBytes, own.CodeBytes}, {"stack_bytes", c.StackBytes, own.StackBytes},
+	} {
+		if f.says != f.made {
+			return diag.New(diag.Pos{}, diag.CheckFailed, "the certificate says %s %v, the build has %v", f.name, f.says, f.made)
+		}
+	}
+	return nil
+}
+
+// unchanged holds a file to the hash of the network that a certificate records first.
+func unchanged(c *certificate.Certificate, path string) error {
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return diag.New(diag.Pos{}, diag.BadFile, "%v", err).WithNote("the certificate says that the network is there").WithHelp("-network FILE says where it is now")
+	}
+	if len(c.Inputs) == 0 || c.Inputs[0].SHA256 != hash(raw) {
+		return diag.New(diag.Pos{File: path}, diag.CheckFailed, "not the network that the certificate was made from: its sha256 is %.12s", hash(raw))
+	}
+	return nil
+}
+
+// sameInput holds a file that was read to what a certificate records.
+func sameInput(c *certificate.Certificate, in certificate.Input) error {
+	known := false
+	for _, i := range c.Inputs {
+		if i.Name == in.Name {
+			known = true
+			if i.SHA256 == in.SHA256 {
+				return nil
+			}
+		}
+	}
+	if known {
+		return diag.New(diag.Pos{File: in.Name}, diag.CheckFailed, "changed since the build: its sha256 is %.12s now", in.SHA256)
+	}
+	return diag.New(diag.Pos{File: in.Name}, diag.CheckFailed, "the build did not read it")
+}
+
+func hash(raw []byte) string {
+	sum := sha256.Sum256(raw)
+	return hex.EncodeToString(sum[:])
+}
+
+// choose writes the formats that a certificate records onto layers.
+func choose(m *ir.Module, chosen []certificate.Layer) error {
+	layers := m.Layers()
+	if len(layers) != len(chosen) {
+		return diag.New(m.Pos, diag.CheckFailed, "the network has %d layers, the certificate %d", len(layers), len(chosen))
+	}
+	for i, n := range layers {
+		l := chosen[i]
+		e, ok := ir.ParseElem(l.Format)
+		if n.Name() != l.Name || !ok {
+			return diag.New(n.Pos, diag.CheckFailed, "layer %s is %s of format %q in the certificate", n.Name(), l.Name, l.Format)
+		}
+		n.Set("bits", e)
+		if l.Rounding != "" {
+			n.Set("rounding", l.Rounding)
+		}
+		if l.Sparsity > 0 {
+			n.Set("sparsity", []float64{l.Sparsity})
+		}
+	}
+	return nil
+}
+
+// FirstDifference is the first byte in which two contents differ.
+func FirstDifference(a, b []byte) int {
+	n := min(len(a), len(b))
+	for i := range n {
+		if a[i] != b[i] {
+			return i
+		}
+	}
+	return n
+}

@@ -1,0 +1,178 @@
+package driver
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
+
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/certificate"
+	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/passes"
+	"github.com/dnnc/dnnc/passes/pass"
+	"github.com/dnnc/dnnc/runtime/data"
+	"github.com/dnnc/dnnc/runtime/measure"
+)
+
+// Judge finds out by what a network is judged, before anything is searched or measured,
+// and says it in one line, the first time. Labels are those of the images that a search
+// sees, and of those to report on. A network whose task is not clear is a diagnostic of
+// the kind diag.BadTask.
+func (r *Result) Judge(o Options, out io.Writer) error {
+	if r.Task.Name != "" {
+		return nil
+	}
+	sources, err := r.labelSources(o)
+	if err != nil {
+		return err
+	}
+	task, line, err := Judged(r.source, o, sources)
+	if path := TestData(o, r.source); isUnclear(err) && path != "" && len(sources) == 1 && sources[0].Use == searched {
+		b, _, readErr := r.testImages(o) // which may have the labels
+		if readErr != nil {
+			return readErr
+		}
+		task, line, err = Judged(r.source, o, append(sources, LabelSource{"tell the task", path, b.Labels}))
+	}
+	if err != nil {
+		return err
+	}
+	r.Task = task
+	_, err = fmt.Fprintln(out, line)
+	return err
+}
+
+// Judge finds out and says the task of a network that is compiled several times, or
+// perhaps not at all.
+func Judge(o Options, out io.Writer) (measure.Task, error) {
+	m, err := Load(o)
+	if err != nil {
+		return measure.Task{}, err
+	}
+	r := &Result{Env: &pass.Env{}, Inputs: Inputs(m), source: m}
+	calibration(o, m, r, io.Discard)
+	err = r.Judge(o, out)
+	return r.Task, err
+}
+
+// What a network is judged on images for.
+const (
+	searched = "search"
+	reported = "report"
+)
+
+// LabelSource is images that a network is judged on.
+type LabelSource struct {
+	Use, Data string // Data is the file's name; "" of noise
+	Labels    []int  // nil of unlabelled ones
+}
+
+// Judged is the task of a network as it was read, and the line that says it, its measure
+// and where labels come from.
+func Judged(m *ir.Module, o Options, sources []LabelSource) (measure.Task, string, error) {
+	if err := ir.Infer(m).Err(); err != nil {
+		return measure.Task{}, "", err
+	}
+	var labels []int
+	own := Float
+	if m.IsQuantized() {
+		own = Quantized
+	}
+	var from []string
+	for _, s := range sources {
+		if labels == nil {
+			labels = s.Labels
+		}
+		text := filepath.Base(s.Data)
+		switch {
+		case s.Data == "":
+			text = fmt.Sprintf("the %s network's own answers on noise", own)
+		case s.Labels == nil:
+			text = fmt.Sprintf("the %s network's own answers on %s", own, text)
+		}
+		if len(sources) > 1 {
+			text += " (" + s.Use + ")"
+		}
+		from = append(from, text)
+	}
+	task, err := measure.TaskOf(m, o.Task, labels)
+	if err != nil {
+		var d *diag.Diagnostic
+		if errors.As(err, &d) && d.Kind == diag.BadTask && d.Pos == (diag.Pos{}) {
+			d.Pos.File = o.Input // of a model that has no lines
+		}
+		return task, "", err
+	}
+	for _, s := range sources {
+		if err := measure.CheckLabels(s.Labels, m.Outputs[0]); err != nil {
+			return task, "", err
+		}
+	}
+	return task, fmt.Sprintf("%s, labels: %s", task, strings.Join(from, ", ")), nil
+}
+
+// labelSources are the images that a command judges a network on.
+func (r *Result) labelSources(o Options) (list []LabelSource, err error) {
+	if r.searches(o) {
+		s := LabelSource{Use: searched, Data: CalibrationData(o, r.source)}
+		if s.Data != "" {
+			b, err := r.Env.Calibration()
+			if err != nil {
+				return nil, err
+			}
+			s.Labels = b.Labels
+		}
+		list = append(list, s)
+	}
+	if path := TestData(o, r.source); len(list) == 0 || o.Reports {
+		s := LabelSource{Use: reported, Data: path}
+		if path != "" {
+			b, _, err := r.testImages(o)
+			if err != nil {
+				return nil, err
+			}
+			s.Labels = b.Labels
+		}
+		list = append(list, s)
+	}
+	return list, nil
+}
+
+// searches reports whether a search judges the network: one whose formats are not chosen.
+func (r *Result) searches(o Options) bool {
+	return o.measures() && o.Chosen == nil && !r.source.IsQuantized() && r.source.After != passes.Robust
+}
+
+// testImages are the images to report on, read once.
+func (r *Result) testImages(o Options) (data.Batch, []certificate.Input, error) {
+	if r.test.N == 0 {
+		path := TestData(o, r.source)
+		b, files, err := Images(path, r.Inputs, o.TestImages)
+		if err != nil {
+			return data.Batch{}, nil, err
+		}
+		r.reads(path, files)
+		r.test, r.testFiles = b, files
+	}
+	return r.test, r.testFiles, nil
+}
+
+// isUnclear reports that a network cannot be judged.
+func isUnclear(err error) bool {
+	var d *diag.Diagnostic
+	return errors.As(err, &d) && d.Kind == diag.BadTask
+}
+
+// said is where the task's line goes: before a table, or else beside what is written for
+// programs.
+func (o Options) said(out, messages io.Writer) io.Writer {
+	switch {
+	case o.Judged:
+		return io.Discard
+	case o.Table:
+		return out
+	}
+	return messages
+}

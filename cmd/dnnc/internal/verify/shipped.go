@@ -1,0 +1,159 @@
+package verify
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/certificate"
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/program"
+	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/runtime/emu"
+)
+
+// shipped proves an output of a build, which lies beside its header and its certificate:
+// it is built again as the certificate says, which takes no search, compared byte for
+// byte, and only when it is equal run on the target. Otherwise nothing is run unless
+// -run-unknown says so: an object is code.
+func shipped(ctx context.Context, o driver.Options, out, messages io.Writer) error {
+	path := o.Input
+	object, err := os.ReadFile(path)
+	if err != nil {
+		return diag.New(diag.Pos{}, diag.BadFile, "%v", err)
+	}
+	certPath, c, err := certificateOf(path)
+	if err != nil {
+		return err
+	}
+	entry := slices.IndexFunc(c.Outputs, func(p certificate.Output) bool { return p.Name == filepath.Base(path) })
+	if entry < 0 {
+		return failed(certPath, "the certificate lists no output %s", filepath.Base(path)).
+			WithNote("it lists %s", strings.Join(names(c.Outputs), " ")).WithHelp("give the file the name that it was built under")
+	}
+	described := c.Outputs[entry]
+	for _, kind := range []string{certificate.Header, certificate.Weights} {
+		p := c.Output(kind)
+		if p == nil {
+			continue
+		}
+		file := filepath.Join(filepath.Dir(path), p.Name)
+		raw, err := os.ReadFile(file)
+		if err != nil {
+			return diag.New(diag.Pos{}, diag.BadFile, "%v", err).WithNote("the %s of %s, by its certificate", kind, filepath.Base(path))
+		}
+		if hash(raw) != p.SHA256 {
+			return failed(file, "not the %s that %s describes: its sha256 is %.12s", kind, filepath.Base(certPath), hash(raw))
+		}
+	}
+	unknown := ""
+	if got := hash(object); got != described.SHA256 {
+		unknown = fmt.Sprintf("not the file that %s describes: its sha256 is %.12s", filepath.Base(certPath), got)
+		if !o.RunUnknown {
+			return refused(path, unknown)
+		}
+	}
+	again, err := driver.Rebuild(ctx, certPath, c, o, messages)
+	if err != nil {
+		return err
+	}
+	for _, p := range c.Outputs {
+		if p.Kind != described.Kind && p.Kind != certificate.Header && p.Kind != certificate.Weights {
+			continue // a proof of its own
+		}
+		made, err := again.Output(p.Kind)
+		if err != nil {
+			return err
+		}
+		switch {
+		case p.Name != described.Name && hash(made) != p.SHA256:
+			return failed(certPath, "%s is not what %s makes", p.Name, filepath.Base(again.Source))
+		case p.Name == described.Name && unknown == "" && !bytes.Equal(made, object):
+			unknown = fmt.Sprintf("not what %s makes: byte %d of %d differs", filepath.Base(again.Source), driver.FirstDifference(made, object), len(made))
+			if !o.RunUnknown {
+				return refused(path, unknown)
+			}
+		}
+	}
+	if err := again.Sizes(c); err != nil {
+		return err
+	}
+	if unknown == "" {
+		fmt.Fprintf(out, "%s: built again from %s, equal in all %d bytes; content %.12s\n", filepath.Base(path), filepath.Base(again.Source), len(object), c.Content)
+	}
+	switch {
+	case described.Kind != "obj" && described.Kind != "lib":
+		_, err := fmt.Fprintf(out, "%s: not run: an object or a library can be\n", filepath.Base(path))
+		return err
+	case unknown != "" && described.Kind != "obj":
+		return refused(path, unknown).WithHelp("-run-unknown runs an object; take it out of the library")
+	}
+	if err := emu.Check(again.Result.Target); err != nil {
+		return err
+	}
+	build, err := program.New(ctx, again.Options, again.Result)
+	if err != nil {
+		return err
+	}
+	defer build.Close()
+	if unknown != "" {
+		fmt.Fprintf(messages, "dnnc: CAUTION: %s: %s; it is run as -run-unknown says, and an object is code\n", filepath.Base(path), unknown)
+		build.Object = object
+	}
+	return check(ctx, again.Options, again.Result, build, out)
+}
+
+// certificateOf reads the certificate beside an output.
+func certificateOf(path string) (string, *certificate.Certificate, error) {
+	base := strings.TrimSuffix(path, filepath.Ext(path))
+	list := []string{base + ".json"}
+	if name, ok := strings.CutPrefix(filepath.Base(base), "lib"); ok {
+		list = append(list, filepath.Join(filepath.Dir(base), name+".json"))
+	}
+	for _, p := range list {
+		raw, err := os.ReadFile(p)
+		if errors.Is(err, os.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return "", nil, diag.New(diag.Pos{}, diag.BadFile, "%v", err)
+		}
+		c, err := certificate.Parse(raw)
+		if err != nil {
+			return "", nil, failed(p, "%v", err)
+		}
+		return p, c, nil
+	}
+	return "", nil, diag.New(diag.Pos{File: path}, diag.BadFile, "no certificate beside it: no %s", strings.Join(list, ", no ")).
+		WithHelp("put header and certificate of the build beside the object; dnnc verify net.dnn -target T proves a network that was not shipped")
+}
+
+func names(list []certificate.Output) (out []string) {
+	for _, p := range list {
+		out = append(out, p.Name)
+	}
+	return out
+}
+
+func hash(raw []byte) string {
+	sum := sha256.Sum256(raw)
+	return hex.EncodeToString(sum[:])
+}
+
+// failed is a check of a file that does not hold.
+func failed(path, format string, args ...any) *diag.Diagnostic {
+	return diag.New(diag.Pos{File: path}, diag.CheckFailed, format, args...)
+}
+
+// refused is an object that is not run.
+func refused(path, why string) *diag.Diagnostic {
+	return failed(path, "%s; it was not run", why).WithHelp("-run-unknown runs it on the target or under its emulator all the same; an object is code, and does what it likes with your rights")
+}

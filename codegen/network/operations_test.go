@@ -1,0 +1,230 @@
+package network_test
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/dnnc/dnnc/codegen/llvm"
+	"github.com/dnnc/dnnc/codegen/network"
+	"github.com/dnnc/dnnc/frontend"
+	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/loop"
+	"github.com/dnnc/dnnc/ir/processor"
+	"github.com/dnnc/dnnc/passes"
+	"github.com/dnnc/dnnc/passes/pass"
+	"github.com/dnnc/dnnc/runtime/data"
+	"github.com/dnnc/dnnc/runtime/emu"
+	"github.com/dnnc/dnnc/runtime/interp"
+)
+
+// operations are expressions of a: f32[4,6,6] in [-2,3], b of the same shape and m
+// of [5,7], each a result of one network; steps is the greatest distance from the
+// float result in steps of the quantized one.
+var operations = []struct {
+	expr  string
+	steps float64
+}{
+	{"sub(a, b)", 2}, {"sub(a, b, act: relu)", 2}, {"mul(a, b)", 3}, {"minimum(a, b)", 2}, {"maximum(a, b)", 2},
+	{"sigmoid(a)", 1.6}, {"tanh(a)", 2}, {"hardsigmoid(a)", 2}, {"hardsigmoid(a, alpha: 0.3, beta: 0.4)", 2}, {"hardswish(a)", 2},
+	{"leakyrelu(a, alpha: 0.2)", 2}, {"elu(a)", 2}, {"gelu(a)", 2}, {"gelu(a, tanh: 1)", 2}, {"silu(a)", 2}, {"softplus(a)", 2},
+	{"exp(a)", 4}, {"sqrt(abs(a))", 12}, {"neg(a)", 2}, {"erf(a)", 3}, {"reciprocal(exp(a))", 80}, {"clip(a, low: -1, high: 2)", 2}, {"log(exp(a))", 200},
+	{"transpose(a, perm: [2,0,1])", 1}, {"transpose(m, perm: [1,0])", 1.6},
+	{"slice(a, start: [1,5,0], size: [3,3,6], step: [1,-2,1])", 1}, {"expand(slice(a, start: [0,0,0], size: [4,1,6]), shape: [4,3,6])", 1},
+	{"depthtospace(a, block: 2)", 1}, {"depthtospace(a, block: 2, mode: crd)", 1}, {"spacetodepth(a, block: 3)", 1}, {"resize(a, scale: [2,3])", 1},
+	{"pad(a, before: [1,0,2], after: [0,1,1], value: 0.7)", 2}, {"pad(a, before: [0,1,0], after: [0,0,1], between: [0,1,2])", 1},
+	{"reduce(a, axes: [1,2])", 2}, {"reduce(a, axes: [0], keep: 1)", 2}, {"reduce(a, fn: sum, axes: [1])", 3}, {"reduce(a, fn: max, axes: [0,2])", 1},
+	{"reduce(a, fn: min, axes: [0,1,2])", 1}, {"reduce(m, fn: max, axes: [1])", 2},
+	{"matmul(m, transpose(m, perm: [1,0]))", 3}, {"matmul(a, b)", 3},
+	{"softmax(a)", 1.6}, {"softmax(m, axis: 1)", 1.6}, {"softmax(a, axis: 2)", 1.6}, {"logsoftmax(m, axis: 1)", 2},
+	{"argmax(a)", 3}, {"argmax(m, axis: 1)", 6}, {"argmax(a, axis: 1)", 5},
+	{"reshape(a, shape: [8,18])", 1}, {"reshape(a, shape: [2,3,4,6])", 1}, {"copy(a, shape: [4,6], dims: [4,6], strides: [36,-1], start: 5)", 1},
+	{"normalize(m, mean: 0.5, std: 2)", 2}, {"relu(concat(a, b))", 2}, {"concat(m, tanh(m))", 2}, {"logsoftmax(reshape(m, shape: [35,1]))", 2},
+	{"logsoftmax(a, axis: 1)", 2}, {"pad(a, before: [0,2,1], after: [1,0,3], mode: edge)", 1}, {"pad(a, before: [3,1,0], after: [2,5,1], mode: reflect)", 1},
+	{"pad(m, before: [2,3], after: [5,0], mode: symmetric)", 1.6}, {"pad(a, before: [0,4,1], after: [2,6,0], mode: wrap)", 1}, {"pad(reshape(a, shape: [2,2,6,6]), before: [1,0,3,1], after: [0,1,2,0], mode: reflect)", 1},
+	{"maxpool2d(a, kernel: [2,3], stride: 1, dilation: 2)", 1}, {"maxpool2d(a, kernel: 2, stride: [2,1], pad: 1, dilation: [1,3])", 1}, {"avgpool2d(a, kernel: 2, stride: 1, pad: [1,0,1,1], dilation: [3,2])", 1},
+}
+
+// operationNet is one network with all of them for results.
+func operationNet(t *testing.T, tgt *processor.Target) (float, planned *ir.Module) {
+	t.Helper()
+	var body, names []string
+	for i, o := range operations {
+		names = append(names, fmt.Sprintf("y%d", i))
+		body = append(body, fmt.Sprintf("  y%d = %s", i, o.expr))
+	}
+	text := func(results string) []byte {
+		return []byte("network net(a: f32[4,6,6] in [-2,3]) -> " + results + ` {
+  b = tanh(transpose(a, perm: [0,2,1]))
+  m = reshape(slice(a, start: [0,0,0], size: [1,6,6], step: [1,1,1]), shape: [36])
+  mm = slice(m, start: [0], size: [35])
+  m2 = reshape(mm, shape: [5,7])
+` + strings.NewReplacer("(m,", "(m2,", "(m)", "(m2)").Replace(strings.Join(body, "\n")) + "\n  return " + strings.Join(names, ", ") + "\n}\n")
+	}
+	// Their types are what inference says: the first reading complains of each.
+	m, err := frontend.Parse("net.dnn", text(strings.Repeat("f32[1], ", len(names)-1)+"f32[1]"), frontend.Options{})
+	require.NoError(t, err)
+	var types []string
+	for _, o := range m.Outputs {
+		types = append(types, o.Type.String())
+	}
+	m, err = frontend.Parse("net.dnn", text(strings.Join(types, ", ")), frontend.Options{})
+	require.NoError(t, err)
+	float = m.Clone()
+	env := &pass.Env{Target: tgt, Level: pass.Int8, Rounding: "nearest", Seed: 1, Low: -2, High: 3,
+		Calibration: func() (data.Batch, error) { return data.Synthesize([]int{4, 6, 6}, -2, 3, 64, 1), nil }}
+	require.NoError(t, passes.Table.Run(context.Background(), m, env, pass.Options{}))
+	return float, m
+}
+
+// TestOperationsFollowTheFloatNetwork holds integers near the reals.
+func TestOperationsFollowTheFloatNetwork(t *testing.T) {
+	tgt, err := processor.Find("armv7")
+	require.NoError(t, err)
+	float, m := operationNet(t, tgt)
+	fp, err := interp.CompileFloat(float)
+	require.NoError(t, err)
+	ip, err := interp.CompileInt(m)
+	require.NoError(t, err)
+	images := data.Synthesize([]int{4, 6, 6}, -2, 3, 64, 1) // those that calibrated: nothing saturates
+	x := make([]int8, len(images.X))
+	interp.Quantize(m.Inputs[0].Type.Quant, images.X, x)
+	reals := make([]float32, len(x))
+	interp.Dequantize(m.Inputs[0].Type.Quant, x, reals)
+	fv, iv := fp.Tensors(images.N, float.Outputs...), ip.Tensors(images.N, m.Outputs...)
+	fv[fp.ID(float.Inputs[0])], iv[ip.ID(m.Inputs[0])] = reals, x
+	require.NoError(t, fp.Run(context.Background(), fv, images.N, 0, len(float.Ops)))
+	require.NoError(t, ip.Run(context.Background(), iv, images.N, 0, len(m.Ops)))
+	for i, o := range operations {
+		q := m.Outputs[i].Type.Quant
+		want, got := fv[fp.ID(float.Outputs[i])], iv[ip.ID(m.Outputs[i])]
+		y := make([]float32, len(got))
+		interp.Dequantize(q, got, y)
+		worst := 0.
+		for k := range y {
+			worst = max(worst, math.Abs(float64(y[k]-want[k]))/q.Scale)
+		}
+		assert.LessOrEqual(t, worst, o.steps, o.expr)
+	}
+}
+
+// TestOperationsEqualInterpreter runs them in the evaluator and as objects.
+func TestOperationsEqualInterpreter(t *testing.T) {
+	tgt, err := processor.Find("armv7")
+	require.NoError(t, err)
+	_, m := operationNet(t, tgt)
+	p, err := network.Write(m, network.Interface{Prefix: "net"})
+	require.NoError(t, err)
+	in, out := cases(t, m, 4)
+	for i := range in {
+		memory := []loop.Memory{in[i]}
+		for _, o := range m.Outputs {
+			memory = append(memory, make([]byte, o.Type.Shape.Size()))
+		}
+		_, err := loop.Run(p.Funcs[len(p.Funcs)-1], nil, append(memory, make([]byte, m.Arena.Bytes)))
+		require.NoError(t, err)
+		rest := out[i]
+		for k, o := range operations {
+			size := len(memory[k+1])
+			require.Equal(t, rest[:size], []byte(memory[k+1]), "%s, input %d", o.expr, i)
+			rest = rest[size:]
+		}
+	}
+	tools, err := llvm.Find("")
+	if err != nil {
+		t.Skip(err)
+	}
+	targets := []string{"x86_64", "armv7em"}
+	if !testing.Short() {
+		targets = append(targets, "armv7", "armv6m", "riscv32")
+	}
+	for _, name := range targets {
+		t.Run(name, func(t *testing.T) {
+			tgt, err := processor.Find(name)
+			require.NoError(t, err)
+			if err := emu.Check(tgt); err != nil {
+				t.Skip(err)
+			}
+			_, m := operationNet(t, tgt)
+			p, err := network.Write(m, network.Interface{Prefix: "net"})
+			require.NoError(t, err)
+			text, err := llvm.Print(p, tgt)
+			require.NoError(t, err)
+			object, err := llvm.Compile(context.Background(), tools, text, tgt, "obj")
+			require.NoError(t, err)
+			runAll(t, m, tgt, tools, object)
+		})
+	}
+}
+
+// runAll links an object of any number of results and compares what it answers.
+func runAll(t *testing.T, m *ir.Module, tgt *processor.Target, tools llvm.Tools, object []byte) {
+	t.Helper()
+	j := emu.Job{Prefix: "net", Inputs: []int{m.Inputs[0].Type.Shape.Size()}, Arena: m.Arena.Bytes, Align: m.Arena.Align, Steps: len(m.Ops)}
+	for _, o := range m.Outputs {
+		j.Outputs = append(j.Outputs, o.Type.Shape.Size())
+	}
+	text, err := emu.Driver(j, tgt)
+	require.NoError(t, err)
+	driver, err := llvm.Compile(context.Background(), tools, text, tgt, "obj")
+	require.NoError(t, err)
+	prog, err := emu.Link(context.Background(), t.TempDir(), j, tgt, driver, object)
+	require.NoError(t, err)
+	in, want := cases(t, m, 6)
+	got, err := prog.Run(context.Background(), in)
+	require.NoError(t, err)
+	for i := range in {
+		require.Zero(t, got.Status[i])
+		require.Equal(t, want[i], got.Outputs[i])
+	}
+}
+
+// TestTFLiteRounding has every requantization round as TensorFlow Lite does (R8),
+// layers included.
+func TestTFLiteRounding(t *testing.T) {
+	tools, err := llvm.Find("")
+	if err != nil {
+		t.Skip(err)
+	}
+	for _, name := range []string{"x86_64", "armv7em", "armv7"} {
+		tgt, err := processor.Find(name)
+		require.NoError(t, err)
+		if err := emu.Check(tgt); err != nil {
+			t.Skip(err)
+		}
+		_, ops := operationNet(t, tgt)
+		for _, m := range []*ir.Module{ops, compiled(t, tgt, "i8")} {
+			for _, n := range m.Ops {
+				if n.Op.Info().Attr("round") != nil && n.Has("mul") {
+					n.Set("round", "tflite")
+				}
+			}
+			p, err := network.Write(m, network.Interface{Prefix: "net"})
+			require.NoError(t, err)
+			in, out := cases(t, m, 3)
+			for i := range in {
+				memory := []loop.Memory{in[i]}
+				for _, o := range m.Outputs {
+					memory = append(memory, make([]byte, o.Type.Shape.Size()))
+				}
+				_, err := loop.Run(p.Funcs[len(p.Funcs)-1], nil, append(memory, make([]byte, m.Arena.Bytes)))
+				require.NoError(t, err)
+				var got []byte
+				for _, y := range memory[1:] {
+					got = append(got, y...)
+				}
+				require.Equal(t, out[i], got)
+			}
+			text, err := llvm.Print(p, tgt)
+			require.NoError(t, err)
+			object, err := llvm.Compile(context.Background(), tools, text, tgt, "obj")
+			require.NoError(t, err)
+			runAll(t, m, tgt, tools, object)
+		}
+	}
+}

@@ -1,0 +1,95 @@
+// Package network puts the functions of a planned module together: the layers' own, and
+// those that users call. It decides nothing: family, tile, scratch and places are
+// attributes that the machine passes wrote.
+package network
+
+import (
+	"fmt"
+
+	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/kernel/emit"
+	"github.com/dnnc/dnnc/ir/kernel/families"
+	"github.com/dnnc/dnnc/ir/loop"
+	"github.com/dnnc/dnnc/ir/processor"
+)
+
+// Write writes the whole network: a local function for each operation,
+// prefix_step that runs the one of an index, prefix_run that runs all, and
+// prefix_run_begin and prefix_run_step that run one after the other.
+func Write(m *ir.Module, i Interface) (*loop.Program, error) {
+	t, err := processor.Find(m.Target)
+	if err != nil {
+		return nil, err
+	}
+	net := emit.NewNetwork(t)
+	p := net.Program
+	var steps []*loop.Func
+	for k, n := range m.Ops {
+		plan, err := families.Restore(n, t)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", n.Name(), err)
+		}
+		f, err := net.Layer(fmt.Sprintf("%s_layer%d", i.Prefix, k), n, plan.Emit)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", n.Name(), err)
+		}
+		steps = append(steps, f)
+	}
+	if i.Lend {
+		for _, g := range p.Globals {
+			g.Lent = g.Weights
+		}
+	}
+	i.entries(m, p, steps)
+	if i.Lend {
+		lend(p)
+	}
+	return p, nil
+}
+
+// Steps lists the functions that each operation of a program runs, which other
+// operations may run, too.
+func Steps(p *loop.Program) [][]string {
+	var steps [][]string
+	loop.EachCall(p.Funcs[len(p.Funcs)-1].Body, func(c *loop.Call) {
+		if c.Func.Extern {
+			return // a hook
+		}
+		var names []string
+		var visit func(f *loop.Func)
+		visit = func(f *loop.Func) {
+			names = append(names, f.Name)
+			loop.EachCall(f.Body, func(c *loop.Call) { visit(c.Func) })
+		}
+		visit(c.Func)
+		steps = append(steps, names)
+	})
+	return steps
+}
+
+// arguments are the places of an operation's values within an entry's regions.
+func arguments(m *ir.Module, f *loop.Func, n *ir.Node) []loop.Arg {
+	arena := f.Params[len(f.Params)-1]
+	place := func(v *ir.Value) loop.Arg {
+		for i, in := range m.Inputs {
+			if in == v {
+				return loop.Arg{Region: f.Params[i]}
+			}
+		}
+		for i, out := range m.Outputs {
+			if out == v {
+				return loop.Arg{Region: f.Params[len(m.Inputs)+i]}
+			}
+		}
+		return loop.Arg{Region: arena, Offset: v.At.Offset}
+	}
+	var args []loop.Arg
+	for _, a := range n.Args {
+		args = append(args, place(a))
+	}
+	args = append(args, place(n.Out))
+	if n.Op.Info().Attr("scratch") != nil && n.Has("scratch") {
+		args = append(args, loop.Arg{Region: arena, Offset: n.Ints("scratch")[0]})
+	}
+	return args
+}

@@ -1,0 +1,245 @@
+package network_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"math/rand"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/dnnc/dnnc/codegen/c"
+	"github.com/dnnc/dnnc/codegen/network"
+	"github.com/dnnc/dnnc/frontend"
+	"github.com/dnnc/dnnc/frontend/weights"
+	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/geometry"
+	"github.com/dnnc/dnnc/ir/loop"
+	"github.com/dnnc/dnnc/ir/processor"
+	"github.com/dnnc/dnnc/passes"
+	"github.com/dnnc/dnnc/passes/pass"
+	"github.com/dnnc/dnnc/runtime/data"
+	"github.com/dnnc/dnnc/runtime/emu"
+	"github.com/dnnc/dnnc/runtime/interp"
+)
+
+// source has what kernels find hard: padding with a value, strides, groups,
+// dilation, branches, channels that divide by nothing.
+const source = `tensors "net.safetensors"
+network net(image: f32[3,9,7] in [0,1]) -> f32[11], f32[26,5,3] {
+  norm = normalize(image, mean: [0.4,0.5,0.6], std: 0.2)
+  c1 = conv2d(norm, filters: 13, kernel: 3, pad: 1)
+  r1 = relu(c1)
+  dw = conv2d(r1, filters: 13, kernel: 3, pad: 1, groups: 13)
+  sum = relu6(add(r1, dw))
+  p1 = avgpool2d(sum, kernel: 3, stride: 2, pad: [1,0,1,1])
+  c2 = conv2d(p1, filters: 13, kernel: [2,1], dilation: [2,1], pad: [1,0,1,0], act: relu)
+  cat = concat(p1, c2)
+  mp = maxpool2d(cat, kernel: 2, stride: 1, pad: [1,0,0,1])
+  flat = flatten(mp)
+  fc = linear(flat, weight: fc.weight)
+  soft = softmax(fc)
+  return soft, mp
+}
+`
+
+// compiled compiles the source, with random weights, to a planned module.
+func compiled(t *testing.T, tgt *processor.Target, format string) *ir.Module {
+	rng := rand.New(rand.NewSource(int64(len(format))))
+	dir := t.TempDir()
+	var tensors []weights.Tensor
+	for _, w := range []struct {
+		name  string
+		shape ir.Shape
+	}{
+		{"c1.weight", ir.Shape{13, 3, 3, 3}}, {"c1.bias", ir.Shape{13}}, {"dw.weight", ir.Shape{13, 1, 3, 3}},
+		{"c2.weight", ir.Shape{13, 13, 2, 1}}, {"fc.weight", ir.Shape{11, 26 * 5 * 3}},
+	} {
+		x := make([]float32, w.shape.Size())
+		for i := range x {
+			x[i] = float32(rng.NormFloat64() / 4)
+		}
+		raw, err := ir.FloatConst(w.name, w.shape, x).Load()
+		require.NoError(t, err)
+		tensors = append(tensors, weights.Tensor{Name: w.name, DType: weights.F32, Shape: w.shape, Data: raw})
+	}
+	var file bytes.Buffer
+	require.NoError(t, weights.WriteSafetensors(&file, tensors))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "net.safetensors"), file.Bytes(), 0o644))
+	text := bytes.Replace([]byte(source), []byte("  norm ="), []byte("  const fc.weight: f32[11,390]\n  norm ="), 1)
+	m, err := frontend.Parse(filepath.Join(dir, "net.dnn"), text, frontend.Options{})
+	require.NoError(t, err)
+	env := &pass.Env{Target: tgt, Level: pass.Universal, Rounding: "nearest", Seed: 1, High: 1,
+		Calibration: func() (data.Batch, error) { return data.Synthesize([]int{3, 9, 7}, 0, 1, 32, 1), nil }}
+	e, ok := ir.ParseElem(format)
+	require.True(t, ok)
+	switch e.Kind {
+	case ir.I8:
+		env.Level = pass.Int8
+	case ir.Odd:
+		env.Budget.Bits = float64(e.Bits)
+	default:
+		env.Budget.Bits = 3
+		env.Fix = map[string]ir.Elem{"c1": e, "c2": e, "fc": e}
+	}
+	require.NoError(t, passes.Table.Run(context.Background(), m, env, pass.Options{}))
+	return m
+}
+
+// formats are i8, the odd codes, codebooks and vector codes: with groups that
+// fill up, of a whole plane and of several.
+func formats() []string {
+	all := []string{"i8"}
+	for b := 1; b <= 8; b++ {
+		all = append(all, ir.OddOf(b).String())
+	}
+	return append(all, "code3", "code8", "vec4x16", "vec4x8", "vec6x8", "vec8x4", "vec3x5")
+}
+
+// cases are inputs in logical order with what the interpreter answers, both
+// then put into the order of memory.
+func cases(t *testing.T, m *ir.Module, n int) (in, out [][]byte) {
+	prog, err := interp.CompileInt(m)
+	require.NoError(t, err)
+	rng := rand.New(rand.NewSource(5))
+	for i := range n {
+		x := make([]int8, m.Inputs[0].Type.Shape.Size())
+		for j := range x {
+			x[j] = int8(rng.Intn(256) - 128)
+			if i == 1 || i == 2 { // behind a random one, the least and the greatest
+				x[j] = []int8{-128, 127}[i-1]
+			}
+		}
+		values := prog.Tensors(1, m.Outputs...)
+		values[prog.ID(m.Inputs[0])] = x
+		require.NoError(t, prog.Run(context.Background(), values, 1, 0, len(m.Ops)))
+		in = append(in, physical(m.Inputs[0].Type.Shape, x))
+		var all []byte
+		for _, o := range m.Outputs {
+			all = append(all, physical(o.Type.Shape, values[prog.ID(o)])...)
+		}
+		out = append(out, all)
+	}
+	return in, out
+}
+
+func physical(s ir.Shape, x []int8) []byte {
+	b := make([]byte, len(x))
+	for i, logical := range geometry.Order(s) {
+		b[i] = byte(x[logical])
+	}
+	return b
+}
+
+// TestEvaluatorEqualsInterpreter runs every width through the loop language, on
+// targets of each kind of product.
+func TestEvaluatorEqualsInterpreter(t *testing.T) {
+	for _, name := range []string{"armv7", "armv7em"} {
+		tgt, err := processor.Find(name)
+		require.NoError(t, err)
+		t.Run(name, func(t *testing.T) { evaluate(t, tgt) })
+	}
+}
+
+func evaluate(t *testing.T, tgt *processor.Target) {
+	for _, format := range formats() {
+		m := compiled(t, tgt, format)
+		p, err := network.Write(m, network.Interface{Prefix: "net"})
+		require.NoError(t, err)
+		in, out := cases(t, m, 3)
+		for i := range in {
+			a, b := make([]byte, 11), make([]byte, 26*5*3)
+			_, err := loop.Run(p.Funcs[len(p.Funcs)-1], nil, []loop.Memory{in[i], a, b, make([]byte, m.Arena.Bytes)})
+			require.NoError(t, err)
+			require.Equal(t, out[i], append(a, b...), "%s, input %d", format, i)
+		}
+	}
+}
+
+// driver feeds records of standard input to the network.
+const driver = `#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+int net_run(const int8_t *, int8_t *, int8_t *, void *);
+static int8_t in[%d + 1], a[11], b[26 * 5 * 3];
+static uint64_t space[%d / 8 + 3];
+int main(void) {
+  uint8_t *arena = (uint8_t *)(space + 1);
+  while (fread(in + 1, sizeof in - 1, 1, stdin) == 1) {
+    memset(space, 0x5a, sizeof space);
+    if (net_run(in + 1, a, b, arena)) return 1;
+    for (unsigned i = 0; i < 8; i++) if (((uint8_t *)space)[i] != 0x5a || arena[%d + i] != 0x5a) return 2;
+    fwrite(a, sizeof a, 1, stdout);
+    fwrite(b, sizeof b, 1, stdout);
+  }
+  return 0;
+}
+`
+
+// execute links the network with the driver and compares what it answers.
+func execute(t *testing.T, m *ir.Module, emulator []string, dir string, cc ...string) {
+	t.Helper()
+	file := func(n string) string { return filepath.Join(dir, n) }
+	main := fmt.Sprintf(driver, m.Inputs[0].Type.Shape.Size(), m.Arena.Bytes, m.Arena.Bytes)
+	require.NoError(t, os.WriteFile(file("main.c"), []byte(main), 0o644))
+	out, err := exec.Command(cc[0], append(cc[1:], "-O1", "-o", file("run"), file("main.c"))...).CombinedOutput()
+	require.NoError(t, err, string(out))
+	in, want := cases(t, m, 6)
+	cmd := exec.Command(file("run"))
+	if len(emulator) > 0 {
+		cmd = exec.Command(emulator[0], append(emulator[1:], file("run"))...)
+	}
+	cmd.Stdin = bytes.NewReader(bytes.Join(in, nil))
+	got, err := cmd.Output()
+	require.NoError(t, err)
+	require.Equal(t, bytes.Join(want, nil), got)
+}
+
+// strict is the warnings under which the C text must compile, with none.
+var strict = []string{"-std=c99", "-Wall", "-Wextra", "-Wconversion", "-Wpedantic", "-Werror"}
+
+// TestCEqualsInterpreter compiles each width's C text for 64 and 32 bits, with
+// every warning and with checks for undefined behaviour, and runs it.
+func TestCEqualsInterpreter(t *testing.T) {
+	tgt, err := processor.Find("armv7")
+	require.NoError(t, err)
+	compilers := []struct {
+		name     string
+		cc       []string
+		emulator []string
+	}{
+		{"gcc", []string{"gcc", "-fsanitize=undefined", "-fno-sanitize-recover=all"}, nil},
+		{"arm", []string{"arm-linux-gnueabihf-gcc", "-static"}, emu.Command(tgt)},
+		{"clang", []string{"clang-19"}, nil},
+		{"clang-arm", []string{"clang-19", "--target=arm-linux-gnueabihf", "-static"}, emu.Command(tgt)},
+	}
+	dsp, err := processor.Find("armv7em")
+	require.NoError(t, err)
+	for i, format := range formats() {
+		m := compiled(t, []*processor.Target{tgt, dsp}[i%2], format)
+		p, err := network.Write(m, network.Interface{Prefix: "net"})
+		require.NoError(t, err)
+		text := c.Print(p)
+		for _, cc := range compilers {
+			t.Run(cc.name+"/"+format, func(t *testing.T) {
+				for _, tool := range append([]string{cc.cc[0]}, cc.emulator...) {
+					if _, err := exec.LookPath(tool); err != nil && tool[0] != '-' && !strings.HasPrefix(tool, "cortex-") {
+						t.Skip(err)
+					}
+				}
+				dir := t.TempDir()
+				source, object := filepath.Join(dir, "net.c"), filepath.Join(dir, "net.o")
+				require.NoError(t, os.WriteFile(source, []byte(text), 0o644))
+				args := append(append(append([]string{}, cc.cc[1:]...), strict...), "-O1", "-c", "-o", object, source)
+				out, err := exec.Command(cc.cc[0], args...).CombinedOutput()
+				require.NoError(t, err, string(out))
+				execute(t, m, cc.emulator, dir, append(append([]string{}, cc.cc...), object)...)
+			})
+		}
+	}
+}

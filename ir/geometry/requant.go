@@ -1,0 +1,179 @@
+package geometry
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/dnnc/dnnc/ir"
+)
+
+// Rounding is how a requantization rounds.
+type Rounding uint8
+
+// The roundings of R6 and R8.
+const (
+	RoundHalfUp Rounding = iota
+	RoundTFLite
+)
+
+// Requant is the requantization of accumulators to i8 (R6 to R9). Mul and Shift
+// have one entry a channel, or one for all.
+type Requant struct {
+	Mul, Shift   []int32
+	Rounding     Rounding
+	Zero, Lo, Hi int32
+}
+
+// RequantOf reads the requantization of a node from its constants.
+func RequantOf(n *ir.Node) (*Requant, error) {
+	mul, err := n.Const("mul").Int32()
+	if err != nil {
+		return nil, err
+	}
+	shift, err := n.Const("shift").Int32()
+	if err != nil {
+		return nil, err
+	}
+	q := &Requant{Mul: mul, Shift: shift, Zero: int32(n.Out.Type.Quant.Zero), Lo: int32(n.Int("lo")), Hi: int32(n.Int("hi"))}
+	if n.Word("round") == "tflite" {
+		q.Rounding = RoundTFLite
+	}
+	return q, nil
+}
+
+// Apply requantizes a 32-bit accumulator.
+func (q *Requant) Apply(acc int64, channel int) int8 {
+	if len(q.Mul) == 1 {
+		channel = 0
+	}
+	m, r := q.Mul[channel], q.Shift[channel]
+	if q.Rounding == RoundTFLite {
+		return q.clamp(int64(RequantTFLite(int32(acc), m, r)))
+	}
+	return q.clamp(RequantHalfUp(acc, m, r))
+}
+
+// Line requantizes 32-bit sums of one channel, to each of which its bias is added:
+// y[i] = Apply(sums[i]+bias, channel).
+func (q *Requant) Line(sums []int32, bias int64, channel int, y []int8) {
+	if q.Rounding != RoundHalfUp {
+		for i, s := range sums {
+			y[i] = q.Apply(int64(s)+bias, channel)
+		}
+		return
+	}
+	if len(q.Mul) == 1 {
+		channel = 0
+	}
+	m, r := int64(q.Mul[channel]), q.Shift[channel]&63
+	half, zero, lo, hi := int64(1)<<(r-1), int64(q.Zero), int64(q.Lo), int64(q.Hi)
+	for i, s := range sums {
+		y[i] = int8(min(max(((int64(s)+bias)*m+half)>>r+zero, lo), hi))
+	}
+}
+
+// ApplyWide requantizes a 64-bit accumulator (R7).
+func (q *Requant) ApplyWide(acc int64, channel int) int8 {
+	if len(q.Mul) == 1 {
+		channel = 0
+	}
+	m, r := Narrow(q.Mul[channel], q.Shift[channel])
+	return q.clamp(RequantHalfUp(acc, m, r))
+}
+
+func (q *Requant) clamp(v int64) int8 {
+	return int8(min(max(int64(q.Zero)+v, int64(q.Lo)), int64(q.Hi)))
+}
+
+// Narrow is the multiplier and shift that R7 gives a 64-bit accumulator. The
+// accumulator has at most 47 bits, which the 16 bits of the multiplier leave
+// room for.
+func Narrow(m, r int32) (int32, int32) { return int32((int64(m) + 1<<15) >> 16), r - 16 }
+
+// RequantHalfUp is floor((a*m + 2^(r-1)) / 2^r): R6. |a*m| must be below 2^62.
+func RequantHalfUp(a int64, m, r int32) int64 {
+	return (a*int64(m) + 1<<(r-1)) >> r
+}
+
+// RequantSplit is RequantHalfUp for r in 33..62 and 32-bit a by 32-bit steps:
+// the high half of the product, then a rounding shift. That drops only bits
+// below the one that rounds.
+func RequantSplit(a, m, r int32) int32 {
+	hi := int32((int64(a) * int64(m)) >> 32) // below 2^30: there is room to round
+	return (hi + 1<<(r-33)) >> (r - 32)
+}
+
+// RequantTFLite is TFLite's MultiplyByQuantizedMultiplier in its double
+// rounding: saturating rounding doubling high multiply, then a rounding shift
+// right with ties away from zero (R8). The real factor is m*2^-r.
+func RequantTFLite(a, m, r int32) int32 {
+	shift := 31 - r // TFLite's exponent
+	if shift > 0 {
+		a <<= shift
+	}
+	high := doublingHigh(a, m)
+	if shift < 0 {
+		return divideByPowerOfTwo(high, -shift)
+	}
+	return high
+}
+
+func doublingHigh(a, b int32) int32 {
+	if a == math.MinInt32 && b == math.MinInt32 {
+		return math.MaxInt32
+	}
+	ab := int64(a) * int64(b)
+	nudge := int64(1 << 30)
+	if ab < 0 {
+		nudge = 1 - 1<<30
+	}
+	return int32((ab + nudge) / (1 << 31))
+}
+
+func divideByPowerOfTwo(x, exponent int32) int32 {
+	mask := int32(1)<<exponent - 1
+	remainder, threshold := x&mask, mask>>1
+	if x < 0 {
+		threshold++
+	}
+	if remainder > threshold {
+		return x>>exponent + 1
+	}
+	return x >> exponent
+}
+
+// MultiplierFor writes real as mul*2^-shift with mul in [2^30, 2^31), shift in
+// 1..62, or 0 for 0 (R6, R10). Factors below 2^-32 are 0; factors of 2^30 and
+// more, negative and not finite ones are errors.
+func MultiplierFor(real float64) (mul, shift int32, err error) {
+	if !(real >= 0) || math.IsInf(real, 0) {
+		return 0, 0, fmt.Errorf("the factor %v is no finite positive number", real)
+	}
+	if real == 0 {
+		return 0, 1, nil
+	}
+	frac, exp := math.Frexp(real) // real = frac*2^exp, frac in [1/2, 1)
+	m := int64(math.Round(math.Ldexp(frac, 31)))
+	if m == 1<<31 {
+		m, exp = m/2, exp+1
+	}
+	r := 31 - exp
+	switch {
+	case r < 1:
+		return 0, 0, fmt.Errorf("the factor %v is 2^30 or more", real)
+	case r > 62:
+		return 0, 1, nil
+	}
+	return int32(m), int32(r), nil
+}
+
+// AccumulatorFits is the proof of R5 for one channel: whether
+// |bias| + sum|W|*max|x-z| < 2^31, with x-z in least..greatest.
+func AccumulatorFits(bias int64, w []int32, least, greatest int32) bool {
+	reach := max(int64(-least), int64(greatest))
+	sum := max(bias, -bias)
+	for _, v := range w {
+		sum += max(int64(v), -int64(v)) * reach
+	}
+	return sum < 1<<31
+}

@@ -1,0 +1,73 @@
+package geometry
+
+import (
+	"fmt"
+
+	"github.com/dnnc/dnnc/ir"
+)
+
+// IntWeights decodes the weights of a quantized layer to the integers W of R1,
+// row-major in the constant's logical shape.
+func IntWeights(n *ir.Node) ([]int32, error) {
+	c := n.Const("weight")
+	codes, err := c.Load()
+	if err != nil {
+		return nil, err
+	}
+	w := make([]int32, c.Type.Shape.Size())
+	var book []int8
+	if b := n.Const("codebook"); b != nil {
+		raw, err := b.Load()
+		if err != nil {
+			return nil, err
+		}
+		book = make([]int8, len(raw))
+		for i, v := range raw {
+			book[i] = int8(v)
+		}
+	}
+	switch e := c.Type.Elem; e.Kind {
+	case ir.I8:
+		for i, v := range codes {
+			w[i] = int32(int8(v))
+		}
+	case ir.Odd:
+		DecodeOdd(int(e.Bits), codes, w)
+	case ir.Code:
+		DecodeCodebook(book, codes, w)
+	case ir.Vec:
+		s := c.Type.Shape
+		DecodeVector(book, int(e.Group), codes, s[1], s.Size()/(s[0]*s[1]), w)
+	default:
+		return nil, fmt.Errorf("weights of %s have no decoder", e)
+	}
+	return w, nil
+}
+
+// DecodeOdd writes the integers of odd codes (R1).
+func DecodeOdd(bits int, codes []uint8, w []int32) {
+	for i, q := range codes {
+		w[i] = 2*int32(q) - (1<<bits - 1)
+	}
+}
+
+// DecodeCodebook writes the integers of indices into a table (R1).
+func DecodeCodebook(table []int8, codes []uint8, w []int32) {
+	for i, q := range codes {
+		w[i] = int32(table[q])
+	}
+}
+
+// DecodeVector writes the integers of a vector code (R1): of rows of channels
+// times taps, w[rows][channels][taps], each code gives d weights along the
+// channels of one tap; codes run over rows, taps, groups. The last group of a tap
+// may reach beyond the channels.
+func DecodeVector(table []int8, d int, codes []uint8, channels, taps int, w []int32) {
+	groups := (channels + d - 1) / d
+	for i, q := range codes {
+		row, tap, first := i/(groups*taps), i/groups%taps, i%groups*d
+		for j := range min(d, channels-first) {
+			w[(row*channels+first+j)*taps+tap] = int32(table[int(q)*d+j])
+		}
+	}
+}

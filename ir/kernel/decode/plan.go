@@ -1,0 +1,69 @@
+// Package decode has the families that compute any layer of a codebook, by looking the
+// weights up.
+package decode
+
+import (
+	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/kernel"
+	"github.com/dnnc/dnnc/ir/kernel/emit"
+)
+
+// Conv and Linear are the families.
+var (
+	Conv = kernel.Family{
+		Name: "conv_decode", Op: ir.Conv2D, General: true, Pools: true, Plan: kernel.Planner(planConv), Read: kernel.Reader(2, readConv),
+		Doc: "the weights of a tile of output channels decoded through the codebook once for all pixels, then multiplied with one window after the other",
+	}
+	Linear = kernel.Family{
+		Name: "linear_decode", Op: ir.Linear, Plan: kernel.Planner(planLinear), Read: kernel.Reader(2, readLinear),
+		Doc: "each group of inputs times the row of the codebook that its code names",
+	}
+)
+
+// Plan is the pixels and output channels of a tile.
+type Plan struct {
+	Pixels, Channels int
+	scratch          int
+	cycles           float64
+}
+
+func (p Plan) Attrs() kernel.Attrs                 { return kernel.Attrs{Tile: []int{p.Pixels, p.Channels}} }
+func (p Plan) Scratch() int                        { return p.scratch }
+func (p Plan) Cycles() float64                     { return p.cycles }
+func (Plan) Pack(l kernel.Layer) ([][]byte, error) { return emit.PackBook(l.Node) }
+
+// mostChannels is the output channels of a tile.
+const mostChannels = 8
+
+func planConv(l kernel.Layer) (Plan, bool) {
+	channels := mostChannels // a power of two
+	for channels > l.Weight()[0] {
+		channels /= 2
+	}
+	return readConv(l, []int{1, channels})
+}
+
+func readConv(l kernel.Layer, tile []int) (Plan, bool) {
+	return Plan{tile[0], tile[1], (2 + tile[1]) * l.K(), l.Outputs() * float64(l.K()) * kernel.PerWeight}, l.Book()
+}
+
+// Instructions of a linear layer: a code whose row of the codebook is found, and a weight
+// of that.
+const perBookCode, perBookProduct = 12., 3.5
+
+func planLinear(l kernel.Layer) (Plan, bool) { return readLinear(l, []int{1, 1}) }
+
+func readLinear(l kernel.Layer, tile []int) (Plan, bool) {
+	d := max(1, int(l.Elem.Group))
+	codes := (l.Weight()[1] + d - 1) / d
+	cycles := l.Outputs() * (float64(codes)*perBookCode*float64(len(l.Elem.Planes())) + float64(l.Weight()[1])*perBookProduct)
+	return Plan{tile[0], tile[1], 2 * l.Node.Args[0].Type.Shape.Size(), cycles}, l.Book()
+}
+
+// Emit writes the layer.
+func (p Plan) Emit(g *emit.Generator) error {
+	if g.Node.Op == ir.Linear {
+		return p.linear(g)
+	}
+	return p.conv(g)
+}

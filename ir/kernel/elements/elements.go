@@ -1,0 +1,96 @@
+// Package elements has the families of operations that compute each element by itself.
+package elements
+
+import (
+	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/geometry"
+	"github.com/dnnc/dnnc/ir/kernel"
+	"github.com/dnnc/dnnc/ir/kernel/emit"
+	"github.com/dnnc/dnnc/ir/loop"
+)
+
+// The families.
+var (
+	Add     = family("add_elements", ir.Add, "two rescaled arguments, element by element", addElements)
+	Sub     = family("sub_elements", ir.Sub, "two rescaled arguments, element by element", addElements)
+	Rescale = family("rescale_elements", ir.Requantize, "one rescaled argument, element by element", rescaleElements)
+	Mul     = family("mul_elements", ir.Mul, "products of differences from the zero points, rescaled", mulElements)
+	Min     = family("min_elements", ir.Minimum, "the lesser element", extremeElements)
+	Max     = family("max_elements", ir.Maximum, "the greater element", extremeElements)
+	Table   = family("table_elements", ir.Table, "each element looked up in a table of 256", tableElements)
+)
+
+func family(name string, op ir.Op, doc string, write func(g *emit.Generator) error) kernel.Family {
+	return kernel.Simple(kernel.Family{Name: name, Op: op, Doc: doc, Rows: true}, nil, write)
+}
+
+// addElements is R13, of sums and of differences.
+func addElements(g *emit.Generator) error {
+	op := loop.Add
+	if g.Node.Op == ir.Sub {
+		op = loop.Sub
+	}
+	p, err := geometry.AddParamsOf(g.Node)
+	if err != nil {
+		return err
+	}
+	const shift = 1 << 20
+	g.B.For("i", loop.Int(0), loop.Int(g.Node.Out.Type.Shape.Size()), 1, func(i loop.Expr) {
+		arg := func(j int, m, r int32) loop.Expr {
+			x := loop.To(loop.SExt, g.Difference(j, i), 64)
+			return g.Rescale(loop.Op(loop.Mul, x, loop.Num(loop.I64, shift)), m, r)
+		}
+		sum := loop.Op(op, arg(0, p.MulA, p.ShiftA), arg(1, p.MulB, p.ShiftB))
+		g.StoreClamped(i, g.Rescale(sum, p.MulY, p.ShiftY), p.ZeroY, p.Lo, p.Hi)
+	})
+	return nil
+}
+
+// rescaleElements is R6 and R9 for every element.
+func rescaleElements(g *emit.Generator) error {
+	q, err := geometry.RequantOf(g.Node)
+	if err != nil {
+		return err
+	}
+	g.B.For("i", loop.Int(0), loop.Int(g.Node.Out.Type.Shape.Size()), 1, func(i loop.Expr) {
+		g.StoreClamped(i, g.Rescale(g.Difference(0, i), q.Mul[0], q.Shift[0]), q.Zero, q.Lo, q.Hi)
+	})
+	return nil
+}
+
+// mulElements requantizes products.
+func mulElements(g *emit.Generator) error {
+	q, err := emit.NewRequant(g, "", false)
+	if err != nil {
+		return err
+	}
+	g.B.For("i", loop.Int(0), loop.Int(g.Node.Out.Type.Shape.Size()), 1, func(i loop.Expr) {
+		q.Store(loop.Op(loop.Mul, g.Wide(0, i), g.Wide(1, i)), loop.Int(0), i)
+	})
+	return nil
+}
+
+// extremeElements gives the lesser or the greater element.
+func extremeElements(g *emit.Generator) error {
+	op := loop.SMin
+	if g.Node.Op == ir.Maximum {
+		op = loop.SMax
+	}
+	g.B.For("i", loop.Int(0), loop.Int(g.Node.Out.Type.Shape.Size()), 1, func(i loop.Expr) {
+		g.B.Store(g.Out, i, loop.Op(op, loop.At(g.Args[0], i, loop.I8), loop.At(g.Args[1], i, loop.I8)))
+	})
+	return nil
+}
+
+// tableElements is R14.
+func tableElements(g *emit.Generator) error {
+	raw, err := g.Node.Const("table").Load()
+	if err != nil {
+		return err
+	}
+	table := g.Global("table", 1, raw)
+	g.B.For("i", loop.Int(0), loop.Int(g.Node.Out.Type.Shape.Size()), 1, func(i loop.Expr) {
+		g.B.Store(g.Out, i, loop.At(table, loop.Sum(g.Element(0, i), loop.Int(128)), loop.I8))
+	})
+	return nil
+}

@@ -1,0 +1,27 @@
+package elements_test
+
+import (
+	"testing"
+
+	"github.com/dnnc/dnnc/ir/kernel"
+	"github.com/dnnc/dnnc/ir/kernel/elements"
+	"github.com/dnnc/dnnc/ir/kernel/kerneltest"
+)
+
+func TestFamilies(t *testing.T) {
+	kerneltest.Expressions(t, []*kernel.Family{&elements.Add, &elements.Sub, &elements.Rescale, &elements.Mul, &elements.Min, &elements.Max, &elements.Table}, []string{
+		"add(a, b)",
+		"relu6(add(a, b))",
+		"add(a, a)",
+		"sub(a, b)",
+		"sub(b, a, act: relu)",
+		"mul(a, b)",
+		"mul(b, b)",
+		"minimum(a, b)",
+		"maximum(a, b)",
+		"sigmoid(a)",
+		"neg(a)",
+		"exp(m)",
+		"relu(concat(a, b))",
+	}, "armv7em", "x86_64")
+}

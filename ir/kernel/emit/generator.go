@@ -1,0 +1,186 @@
+// Package emit has what the code of all kernel families shares: the generator of a
+// layer's function, codes in bit planes, requantization, the gathering of windows.
+package emit
+
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"fmt"
+	"math/bits"
+	"strings"
+
+	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/geometry"
+	"github.com/dnnc/dnnc/ir/loop"
+	"github.com/dnnc/dnnc/ir/processor"
+)
+
+// Network collects the functions and the constant data of one network's layers.
+type Network struct {
+	Program *loop.Program
+	Target  *processor.Target
+	data    map[datum]*loop.Global
+}
+
+// NewNetwork is an empty network for a processor.
+func NewNetwork(t *processor.Target) *Network {
+	return &Network{Program: &loop.Program{}, Target: t, data: map[datum]*loop.Global{}}
+}
+
+// Generator writes one layer: a function of the layer's arguments, its result and its
+// scratch memory, functions that it calls, and constant data.
+type Generator struct {
+	*Network
+	Node    *ir.Node
+	B       *loop.Builder // writes the function's body
+	Args    []*loop.Param
+	Out     *loop.Param
+	Scratch *loop.Param // nil without scratch memory
+	fn      *loop.Func
+}
+
+// Layer writes a node as a function of a name: write gets its generator.
+func (w *Network) Layer(name string, n *ir.Node, write func(g *Generator) error) (*loop.Func, error) {
+	g := &Generator{Network: w, Node: n, fn: &loop.Func{Name: name, Local: true}}
+	g.B = loop.NewBuilder(g.fn)
+	for j := range n.Args {
+		g.Args = append(g.Args, g.param(fmt.Sprintf("x%d", j), true))
+	}
+	g.Out = g.param("y", false)
+	if n.Has("lag") {
+		g.Out.Shared = true
+		for _, a := range g.Args { // add(x, x) has two
+			a.Shared = true
+		}
+	}
+	if n.Op.Info().Attr("scratch") != nil && n.Has("scratch") {
+		g.Scratch = g.param("scratch", false)
+	}
+	if err := write(g); err != nil {
+		return nil, err
+	}
+	g.B.Return(loop.Int(0))
+	w.Program.Funcs = append(w.Program.Funcs, g.fn)
+	return g.fn, nil
+}
+
+// Unroll is what is written out in a round of a loop, of as many as would be: fewer
+// where code must be small.
+func (g *Generator) Unroll(n int) int {
+	if g.Node.Has("unroll") {
+		return min(n, g.Node.Int("unroll"))
+	}
+	return n
+}
+
+func (g *Generator) param(name string, constant bool) *loop.Param {
+	p := &loop.Param{Name: name, Constant: constant}
+	g.fn.Params = append(g.fn.Params, p)
+	return p
+}
+
+// Clear makes size bytes of a pooled result the least number.
+func (g *Generator) Clear(from loop.Expr, size int) {
+	if h, w := g.Node.Pool(); h*w > 1 {
+		g.B.For("i", from, loop.Sum(from, loop.Int(size)), 1, func(i loop.Expr) { g.B.Store(g.Out, i, loop.Num(loop.I8, -128)) })
+	}
+}
+
+// Rows calls do for each row of outputs of a convolution, with the byte at which
+// its row of the result begins. Unless the result is cleared already, that happens
+// row by row, so that it may take the place of input that is done with.
+func (g *Generator) Rows(w geometry.Window, cleared bool, do func(oy, row loop.Expr)) {
+	b := g.B
+	ph, pw := g.Node.Pool()
+	size := w.OutW() / pw * w.OutC
+	if ph*pw == 1 {
+		b.For("oy", loop.Int(0), loop.Int(w.OutH()), 1, func(oy loop.Expr) { do(oy, loop.Scaled(oy, size)) })
+		return
+	}
+	b.For("py", loop.Int(0), loop.Int(w.OutH()/ph), 1, func(py loop.Expr) {
+		row := b.Let("row", loop.Scaled(py, size))
+		if !cleared {
+			g.Clear(row, size)
+		}
+		b.For("dy", loop.Int(0), loop.Int(ph), 1, func(dy loop.Expr) { do(b.Let("oy", loop.Sum(loop.Scaled(py, ph), dy)), row) })
+	})
+}
+
+// Columns is the outputs of a row that are computed: those of whole pools.
+func (g *Generator) Columns(w geometry.Window) int {
+	_, pw := g.Node.Pool()
+	return w.OutW() / pw * pw
+}
+
+// Pixel is the byte of a pixel's first channel in a row of the result.
+func (g *Generator) Pixel(w geometry.Window, row, ox loop.Expr) loop.Expr {
+	_, pw := g.Node.Pool()
+	switch {
+	case pw == 1:
+	case pw&(pw-1) == 0:
+		ox = loop.Op(loop.LShr, ox, loop.Int(bits.TrailingZeros(uint(pw))))
+	default:
+		ox = loop.Op(loop.UDiv, ox, loop.Int(pw))
+	}
+	return loop.Sum(row, loop.Scaled(ox, w.OutC))
+}
+
+// Global adds constant data, named after the function and its role: equal data once,
+// as the steps of a recurrence have them.
+func (g *Generator) Global(role string, align int, data []byte) *loop.Global {
+	c := &loop.Global{Name: g.fn.Name + "_" + role, Data: data, Align: align, Weights: strings.HasPrefix(role, "weight")}
+	key := datum{sha256.Sum256(data), align, c.Weights}
+	if old := g.data[key]; old != nil {
+		return old
+	}
+	g.data[key] = c
+	g.Program.Globals = append(g.Program.Globals, c)
+	return c
+}
+
+// datum tells constant data apart.
+type datum struct {
+	sum     [sha256.Size]byte
+	align   int
+	weights bool
+}
+
+// Function writes a local function of the operation by way of g.B and returns
+// it; its parameters are integers and regions.
+func (g *Generator) Function(role string, ints []string, regions []*loop.Param, body func(ints []loop.Expr)) *loop.Func {
+	f := &loop.Func{Name: g.fn.Name + "_" + role, Local: true, Params: regions}
+	outer := g.B
+	g.B = loop.NewBuilder(f)
+	values := make([]loop.Expr, len(ints))
+	for i, name := range ints {
+		v := &loop.Var{Name: name, Type: loop.I32}
+		f.Ints, values[i] = append(f.Ints, v), v.Get()
+	}
+	body(values)
+	g.B = outer
+	g.Program.Funcs = append(g.Program.Funcs, f)
+	return f
+}
+
+// Ints adds constant integers of a width.
+func (g *Generator) Ints(role string, bits int, x []int64) *loop.Global {
+	return g.Global(role, bits/8, BytesOf(bits, x))
+}
+
+// BytesOf is integers of a width in memory.
+func BytesOf(bits int, x []int64) []byte {
+	b := make([]byte, len(x)*bits/8)
+	for i, v := range x {
+		switch bits {
+		case 8:
+			b[i] = byte(v)
+		case 16:
+			binary.LittleEndian.PutUint16(b[2*i:], uint16(v))
+		case 32:
+			binary.LittleEndian.PutUint32(b[4*i:], uint32(v))
+		case 64:
+			binary.LittleEndian.PutUint64(b[8*i:], uint64(v))
+		}
+	}
+	return b
+}

@@ -1,0 +1,224 @@
+package emit
+
+import (
+	"slices"
+
+	"github.com/dnnc/dnnc/ir/geometry"
+	"github.com/dnnc/dnnc/ir/loop"
+)
+
+// Requant is the constants of a requantization.
+type Requant struct {
+	g          *Generator
+	mul, shift *loop.Global
+	muls       []int64
+	shifts     []int64
+	channels   int
+	perChannel bool
+	split      bool // all shifts are in 33..62: 32-bit steps (R6)
+	// The constants serve vectors: shifts are kept as the vectors' own are, right by
+	// what is negative.
+	Vectors bool
+}
+
+func NewRequant(g *Generator, role string, wide bool) (Requant, error) {
+	q, err := readRequant(g, wide)
+	if err == nil {
+		q.mul, q.shift = g.Ints(role+"mul", 32, q.muls), g.Ints(role+"shift", 8, q.shifts)
+	}
+	return q, err
+}
+
+// readRequant reads the constants of a node.
+func readRequant(g *Generator, wide bool) (Requant, error) {
+	mul, err := g.Node.Const("mul").Int32()
+	if err != nil {
+		return Requant{}, err
+	}
+	shift, err := g.Node.Const("shift").Int32()
+	if err != nil {
+		return Requant{}, err
+	}
+	q := Requant{g: g, perChannel: len(mul) > 1, split: !wide && !g.RoundsTFLite()}
+	ms, rs := make([]int64, len(mul)), make([]int64, len(mul))
+	for i := range mul {
+		m, r := mul[i], shift[i]
+		if wide {
+			m, r = geometry.Narrow(m, r)
+		}
+		ms[i], rs[i] = int64(m), int64(r)
+		q.split = q.split && (r >= 33 || m == 0)
+	}
+	if q.split {
+		for i := range rs {
+			rs[i] = max(rs[i], 33) - 33 // of a zero multiplier: any shift gives 0
+		}
+	}
+	q.muls, q.shifts = ms, rs
+	return q, nil
+}
+
+// NewChannels lays the constants of all output channels into one global: biases,
+// then multipliers, then shifts; together, four channels are requantized as a vector
+// where the target can.
+func NewChannels(g *Generator, bias []int64, together bool) (Requant, *loop.Global, error) {
+	q, err := readRequant(g, false)
+	if err != nil {
+		return q, nil, err
+	}
+	q.channels = len(bias)
+	q.Vectors = together && q.split && (g.Target.Has("neon") || g.Target.Has("mve"))
+	if !q.perChannel {
+		q.muls, q.shifts = slices.Repeat(q.muls, q.channels), slices.Repeat(q.shifts, q.channels)
+	}
+	if q.Vectors {
+		for i, r := range q.shifts {
+			q.shifts[i] = -2 - r
+		}
+	}
+	return q, g.Global("channels", 4, slices.Concat(BytesOf(32, bias), BytesOf(32, q.muls), BytesOf(8, q.shifts))), nil
+}
+
+// ChannelCursors stand at an output channel's constants.
+type ChannelCursors struct {
+	Requant
+	words, bytes *loop.Cursor
+}
+
+func (q Requant) Cursors(constants *loop.Global, c loop.Expr) *ChannelCursors {
+	b := q.g.B
+	return &ChannelCursors{q, b.Cursor("channel", constants, loop.Scaled(c, 4)), b.Cursor("shift", constants, loop.Sum(c, loop.Int(8*q.channels)))}
+}
+
+func (s *ChannelCursors) Advance(channels int) {
+	s.g.B.Advance(s.words, 4*channels)
+	s.g.B.Advance(s.bytes, channels)
+}
+
+// Load reads the constants of the j-th channel from there, or of n from it on.
+func (s *ChannelCursors) Load(j, n int) Channel {
+	b := s.g.B
+	word := func(name string, at int) loop.Expr {
+		return b.Let(name, &loop.Load{From: s.words, Offset: loop.Int(at), T: loop.I32.Vec(n), Align: 4})
+	}
+	bias, mul := word("bias", 4*j), word("mul", 4*(s.channels+j))
+	shift := loop.At(s.bytes, loop.Int(j), loop.I8.Vec(n))
+	switch {
+	case !s.Vectors:
+		shift = loop.To(loop.ZExt, shift, 32)
+	case n > 1:
+		shift = loop.To(loop.SExt, shift, 32)
+	default: // a channel left over
+		shift = loop.Op(loop.Sub, loop.Int(-2), loop.To(loop.SExt, shift, 32))
+	}
+	return Channel{s.Requant, bias, mul, b.Let("shift", shift)}
+}
+
+// Channel is a requantization with the constants of one channel.
+type Channel struct {
+	Requant
+	Bias, Mul, Shift loop.Expr
+}
+
+// Load reads the constants of a channel.
+func (q Requant) Load(c loop.Expr) Channel {
+	if !q.perChannel {
+		c = loop.Int(0)
+	}
+	b := q.g.B
+	m := &loop.Load{From: q.mul, Offset: loop.Scaled(c, 4), T: loop.I32, Align: 4}
+	return Channel{q, nil, b.Let("mul", m), b.Let("shift", loop.To(loop.ZExt, loop.At(q.shift, c, loop.I8), 32))}
+}
+
+// Store writes RQ(acc) as an i8 of the node's result (R9).
+func (q Channel) Store(acc, at loop.Expr) { q.StoreAt(acc, q.g.Out, at) }
+
+func (q Channel) StoreAt(acc loop.Expr, to loop.Region, at loop.Expr) {
+	y := q.Result(acc)
+	if h, w := q.g.Node.Pool(); h*w > 1 {
+		at = q.g.B.Let("at", at)
+		y = loop.Op(loop.SMax, y, loop.To(loop.SExt, loop.At(to, at, loop.I8.Vec(acc.Type().Lanes)), 32))
+	}
+	q.g.B.Store(to, at, loop.To(loop.Trunc, y, 8))
+}
+
+// Spread is q, of one channel of vectors' constants, in every lane of n sums.
+func (q Channel) Spread(n int) Channel {
+	b := q.g.B
+	splat := func(name string, x loop.Expr) loop.Expr { return b.Let(name, &loop.Splat{A: x, Lanes: n}) }
+	q.Bias, q.Mul, q.Shift = splat("bias", q.Bias), splat("mul", q.Mul), splat("shift", loop.Op(loop.Sub, loop.Int(-2), q.Shift))
+	return q
+}
+
+// Result is RQ(acc) of R9, not narrowed yet.
+func (q Channel) Result(acc loop.Expr) loop.Expr {
+	n := q.g.Node
+	zero := int64(n.Out.Type.Quant.Zero)
+	t := acc.Type()
+	product := loop.Op(loop.Mul, loop.To(loop.SExt, acc, 64), loop.To(loop.SExt, q.Mul, 64))
+	var y loop.Expr
+	switch {
+	case t.Lanes > 1:
+		// floor(a*m / 2^31), and a floor of a floor, as below.
+		y = loop.Sum(loop.Instr("rshr", loop.Instr("qdmulh", acc, q.Mul), q.Shift), loop.Num(t, zero))
+	case q.g.RoundsTFLite():
+		y = q.g.tflite(loop.To(loop.Trunc, acc, 32), loop.To(loop.SExt, q.Mul, 64), q.Shift)
+		y = loop.Sum(y, loop.Num(loop.I32, zero))
+	case q.split:
+		// (hi + 2^(s-33)) >> (s-32) is ((hi >> (s-33)) + 1) >> 1; the zero point
+		// goes in before the last shift.
+		hi := loop.To(loop.Trunc, loop.Op(loop.AShr, product, loop.Num(loop.I64, 32)), 32)
+		y = loop.Op(loop.AShr, loop.Sum(loop.Op(loop.AShr, hi, q.Shift), loop.Num(loop.I32, 1+2*zero)), loop.Int(1))
+	default:
+		wide := loop.To(loop.ZExt, q.Shift, 64)
+		half := loop.Op(loop.Shl, loop.Num(loop.I64, 1), loop.Op(loop.Sub, wide, loop.Num(loop.I64, 1)))
+		r := loop.Op(loop.AShr, loop.Sum(product, half), wide)
+		// Saturated while still wide: the result of R9 is within i8 anyway.
+		y = loop.Sum(loop.To(loop.Trunc, loop.Clamp(r, -1<<30, 1<<30), 32), loop.Num(loop.I32, zero))
+	}
+	return loop.Clamp(y, int64(n.Int("lo")), int64(n.Int("hi")))
+}
+
+// Store requantizes with a channel's constants.
+func (q Requant) Store(acc, c, at loop.Expr) { q.Load(c).Store(acc, at) }
+
+// halfUp is R6 with constants known here, in 64 bits.
+func halfUp(x loop.Expr, m, r int32) loop.Expr {
+	product := loop.Op(loop.Mul, loop.To(loop.SExt, x, 64), loop.Num(loop.I64, int64(m)))
+	return loop.Op(loop.AShr, loop.Sum(product, loop.Num(loop.I64, 1<<(r-1))), loop.Num(loop.I64, int64(r)))
+}
+
+// RoundsTFLite reports whether a node's requantization is TensorFlow Lite's (R8).
+func (g *Generator) RoundsTFLite() bool { return g.Node.Word("round") == "tflite" }
+
+// Rescale is RQ of a number of 32 bits with constants known here.
+func (g *Generator) Rescale(x loop.Expr, m, r int32) loop.Expr {
+	if g.RoundsTFLite() {
+		return loop.To(loop.SExt, g.tflite(loop.To(loop.Trunc, loop.To(loop.SExt, x, 64), 32), loop.Num(loop.I64, int64(m)), loop.Int(int(r))), 64)
+	}
+	return halfUp(x, m, r)
+}
+
+// tflite is R8: the accumulator shifted left where the factor is large, the
+// rounding doubling high multiply, the rounding shift right; m is an i64.
+func (g *Generator) tflite(acc, m, r loop.Expr) loop.Expr {
+	b := g.B
+	left := loop.Op(loop.SMax, loop.Op(loop.Sub, loop.Int(31), r), loop.Int(0))
+	right := b.Var("right", loop.Op(loop.SMax, loop.Op(loop.Sub, r, loop.Int(31)), loop.Int(0)))
+	product := b.Var("product", loop.Op(loop.Mul, loop.To(loop.SExt, loop.Op(loop.Shl, acc, left), 64), m))
+	// (product + nudge) / 2^31, towards 0; the nudge of a negative one is 1-2^30.
+	sign := loop.Op(loop.AShr, product.Get(), loop.Num(loop.I64, 63)) // 0 or -1
+	nudge := loop.Sum(loop.Num(loop.I64, 1<<30), loop.Op(loop.And, sign, loop.Num(loop.I64, 1-1<<31)))
+	sum := b.Var("nudged", loop.Sum(product.Get(), nudge))
+	toZero := loop.Op(loop.And, loop.Op(loop.AShr, sum.Get(), loop.Num(loop.I64, 63)), loop.Num(loop.I64, 1<<31-1))
+	high := b.Var("high", loop.To(loop.Trunc, loop.Op(loop.AShr, loop.Sum(sum.Get(), toZero), loop.Num(loop.I64, 31)), 32))
+	mask := b.Var("mask", loop.Op(loop.Sub, loop.Op(loop.Shl, loop.Int(1), right.Get()), loop.Int(1)))
+	threshold := loop.Sum(loop.Op(loop.AShr, mask.Get(), loop.Int(1)), loop.Op(loop.SLt, high.Get(), loop.Int(0)))
+	up := loop.Op(loop.SLt, threshold, loop.Op(loop.And, high.Get(), mask.Get()))
+	return loop.Sum(loop.Op(loop.AShr, high.Get(), right.Get()), up)
+}
+
+func (g *Generator) StoreClamped(at, v loop.Expr, zero, lo, hi int32) {
+	y := loop.Clamp(loop.Sum(v, loop.Num(v.Type(), int64(zero))), int64(lo), int64(hi))
+	g.B.Store(g.Out, at, loop.To(loop.Trunc, y, 8))
+}

@@ -1,0 +1,176 @@
+// Package kernel says what a family of kernels is: what plans a layer for a
+// processor, and the plan, which packs the layer's weights and writes its code.
+// Each family is a package below this one; ir/kernel/families lists them all.
+package kernel
+
+import (
+	"fmt"
+
+	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/kernel/emit"
+	"github.com/dnnc/dnnc/ir/processor"
+)
+
+// Family is a way to compute one operation.
+type Family struct {
+	Name string
+	Doc  string
+	Op   ir.Op
+	// Plan is the family's cheapest plan of a layer; ok is false where the family does
+	// not serve the layer.
+	Plan func(l Layer) (p Plan, ok bool)
+	// Read restores the plan that a layer's attributes describe.
+	Read func(l Layer) (Plan, error)
+	// General: the family serves all layers of its kind, slowly. It is chosen where no
+	// other family serves.
+	General bool
+	// Pools: the kernel of a convolution can keep the greatest of its outputs.
+	Pools bool
+	// Rows: the kernel writes a row of the result when no earlier row of the first
+	// argument is needed any more; element by element where there are no rows. The
+	// result may then overlap that argument.
+	Rows bool
+}
+
+// Plan is how a family computes a layer: a comparable struct of numbers, of a type of
+// the family's own.
+type Plan interface {
+	// Attrs is the plan as attributes of the node. Read(Attrs) gives the same plan.
+	Attrs() Attrs
+	// Scratch is the bytes of working memory in the arena.
+	Scratch() int
+	// Cycles estimates the instructions of the layer.
+	Cycles() float64
+	// Emit writes the layer's function.
+	Emit(g *emit.Generator) error
+}
+
+// Packer is a plan of a layer with weights.
+type Packer interface {
+	Plan
+	// Pack lays the codes of the layer's weights out as the kernel reads them. Together
+	// they are ir.PackedBytes long, which budgets count, or fewer: a plane of codes that lie
+	// one after the other rounds up to whole bytes once, not plane by plane.
+	Pack(l Layer) ([][]byte, error)
+}
+
+// Attrs are the attributes of a plan.
+type Attrs struct {
+	Product string // instruction that the kernel is built on; "" for none
+	Tile    []int
+}
+
+// Layer is what a family is asked about: a node on a processor, its weights in a
+// format.
+type Layer struct {
+	Node   *ir.Node
+	Target *processor.Target
+	Elem   ir.Elem // format of the weights; the zero Elem without weights
+	// Supposed: the weights are not quantized yet. Codebook, zero points and the width of
+	// the bias are not known; tables and sums are supposed to be as large as they may get.
+	Supposed bool
+}
+
+// Of is a quantized node as a layer.
+func Of(n *ir.Node, t *processor.Target) Layer {
+	l := Layer{Node: n, Target: t}
+	if n.Op.HasWeights() {
+		l.Elem = n.Const("weight").Type.Elem
+	}
+	return l
+}
+
+// Suppose is a node as a layer whose weights would be in format e.
+func Suppose(n *ir.Node, t *processor.Target, e ir.Elem) Layer {
+	return Layer{Node: n, Target: t, Elem: e, Supposed: true}
+}
+
+// Serves is the family's plan of a layer; ok is false where the family does not serve
+// it.
+func (f *Family) Serves(l Layer) (p Plan, ok bool) {
+	h, w := l.Node.Pool()
+	if f.Op != l.Node.Op || h*w > 1 && !f.Pools {
+		return nil, false
+	}
+	return f.Plan(l)
+}
+
+// Restore is the plan that the attributes of a planned node describe.
+func (f *Family) Restore(n *ir.Node, t *processor.Target) (Plan, error) {
+	p, err := f.Read(Of(n, t))
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", f.Name, err)
+	}
+	have := 0
+	if n.Op.Info().Attr("scratch") != nil && n.Has("scratch") {
+		have = n.Ints("scratch")[1]
+	}
+	if want := p.Scratch(); have != want {
+		return nil, fmt.Errorf("%s: scratch of %d bytes, where tile %v takes %d", f.Name, have, n.Ints("tile"), want)
+	}
+	return p, nil
+}
+
+// Assign has the family compute a node by a plan: it writes the plan's attributes.
+func (f *Family) Assign(n *ir.Node, p Plan) {
+	a := p.Attrs()
+	n.Set("impl", f.Name)
+	n.Set("tile", nil)
+	n.Set("scratch", nil)
+	if n.Op.Info().Attr("multiply") != nil {
+		n.Set("multiply", nil)
+	}
+	if a.Product != "" {
+		n.Set("multiply", a.Product)
+	}
+	if a.Tile != nil {
+		n.Set("tile", a.Tile)
+	}
+	if s := p.Scratch(); s > 0 {
+		n.Set("scratch", []int{0, s})
+	}
+}
+
+// Planner makes a family's Plan of a function that finds plans of its own type.
+func Planner[P Plan](find func(l Layer) (P, bool)) func(l Layer) (Plan, bool) {
+	return func(l Layer) (Plan, bool) {
+		p, ok := find(l)
+		return p, ok
+	}
+}
+
+// Reader makes a family's Read of a function that takes a tile of a length.
+func Reader[P Plan](numbers int, read func(l Layer, tile []int) (P, bool)) func(l Layer) (Plan, error) {
+	return func(l Layer) (Plan, error) {
+		tile := l.Node.Ints("tile")
+		if len(tile) != numbers {
+			return nil, fmt.Errorf("a tile of %d numbers, not of %d", len(tile), numbers)
+		}
+		p, ok := read(l, tile)
+		if !ok {
+			return nil, fmt.Errorf("no plan with tile %v", tile)
+		}
+		return p, nil
+	}
+}
+
+// Simple is a family whose kernels have no numbers: they serve every node of an
+// operation that applies accepts (nil: all), and their cost is in proportion to the
+// elements.
+func Simple(f Family, applies func(n *ir.Node) bool, write func(g *emit.Generator) error) Family {
+	plan := simple{&write, f.Name}
+	f.Plan = func(l Layer) (Plan, bool) { return plan, applies == nil || applies(l.Node) }
+	f.Read = func(Layer) (Plan, error) { return plan, nil }
+	return f
+}
+
+// simple is the plan of a Simple family.
+type simple struct {
+	write *func(g *emit.Generator) error
+	name  string
+}
+
+func (simple) Attrs() Attrs                   { return Attrs{} }
+func (simple) Scratch() int                   { return 0 }
+func (simple) Cycles() float64                { return 0 }
+func (p simple) Emit(g *emit.Generator) error { return (*p.write)(g) }

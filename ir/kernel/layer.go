@@ -1,0 +1,127 @@
+package kernel
+
+import (
+	"slices"
+
+	"github.com/dnnc/dnnc/ir"
+)
+
+// Weight is the shape of a layer's weights.
+func (l Layer) Weight() ir.Shape { return l.Node.Const("weight").Type.Shape }
+
+// K is the weights of an output channel.
+func (l Layer) K() int { return l.Weight().Size() / l.Weight()[0] }
+
+// Scalar: weights of one code each whose value is linear in the code.
+func (l Layer) Scalar() bool { return l.Elem.Kind == ir.I8 || l.Elem.Kind == ir.Odd }
+
+// Book: codes that are rows of a codebook, one for the layer.
+func (l Layer) Book() bool {
+	return (l.Elem.Kind == ir.Vec || l.Elem.Kind == ir.Code) && l.Groups() == 1
+}
+
+// Narrow: sums of 32 bits are enough (R5).
+func (l Layer) Narrow() bool {
+	return l.Supposed || l.Node.Const("bias").Type.Elem.Kind == ir.I32
+}
+
+// Groups is those of a convolution, 1 of a linear layer.
+func (l Layer) Groups() int {
+	if l.Node.Op != ir.Conv2D {
+		return 1
+	}
+	return l.Node.Int("groups")
+}
+
+// Pixels is the pixels that a layer computes, those that its pool takes included: 1 of
+// a linear layer.
+func (l Layer) Pixels() int {
+	if l.Node.Op != ir.Conv2D {
+		return 1
+	}
+	h, w := l.Node.Pool()
+	out := l.Node.Out.Type.Shape
+	return out[1] * out[2] * h * w
+}
+
+// Taps is the places of a convolution's window, 1 of a linear layer.
+func (l Layer) Taps() int {
+	if l.Node.Op != ir.Conv2D {
+		return 1
+	}
+	return l.Weight()[2] * l.Weight()[3]
+}
+
+// Outputs is the sums that a layer computes.
+func (l Layer) Outputs() float64 { return float64(l.Pixels() * l.Weight()[0]) }
+
+// Activations is the bytes of a layer's input and output.
+func (l Layer) Activations() int {
+	return l.Node.Args[0].Type.Shape.Size() + l.Node.Out.Type.Shape.Size()
+}
+
+// Neighbours reports whether every place of a convolution's window sees all channels of
+// neighbouring pixels, as tables for pixels side by side need it.
+func (l Layer) Neighbours() bool {
+	return l.Node.Op == ir.Conv2D && l.Groups() == 1 && slices.Equal(l.Node.Stride(), []int{1, 1})
+}
+
+// InputReach is the greatest |x-z| of a node's input.
+func InputReach(n *ir.Node) int {
+	zero := n.Args[0].Type.Quant.Zero
+	return max(127-zero, zero+128)
+}
+
+// BookReach is the greatest sum of |T| over a row of a node's codebook; of one that
+// cannot be read, more than any.
+func BookReach(n *ir.Node) int {
+	book, err := n.Const("codebook").Load()
+	if err != nil {
+		return 1 << 15
+	}
+	d, most := int(n.Const("weight").Type.Elem.Group), 0
+	for i := 0; i < len(book); i += d {
+		sum := 0
+		for _, v := range book[i : i+d] {
+			sum += max(int(int8(v)), -int(int8(v)))
+		}
+		most = max(most, sum)
+	}
+	return most
+}
+
+// EntriesFit proves that no entry of a table of vector codes leaves 16 bits: the sum of
+// |T| over a row of the codebook times the greatest |x-z|. R18 keeps that sum below 128.
+func (l Layer) EntriesFit() bool {
+	return l.Supposed || BookReach(l.Node)*InputReach(l.Node) <= 1<<15-1
+}
+
+// MaxTables bounds the bytes of tables that codes look up.
+const MaxTables = 24 << 10
+
+// OddTables is that bound for weights that have no codebook, which other families compute
+// with less memory: the layer's activations, so that memory doubles at the most, or 8 KiB.
+func (l Layer) OddTables() int { return min(max(l.Activations(), 8<<10), MaxTables) }
+
+// CodePlanes are the bit planes of codes that several weights make, the highest bits
+// first.
+func CodePlanes(bits int) []int { return ir.Elem{Kind: ir.Code, Bits: uint8(bits)}.Planes() }
+
+// Divisors lists the divisors of n, the least first.
+func Divisors(n int) (list []int) {
+	for d := 1; d <= n; d++ {
+		if n%d == 0 {
+			list = append(list, d)
+		}
+	}
+	return list
+}
+
+// Instructions of what surrounds the products of several families, fitted to counts
+// under the emulator (families.TestCyclesAreNearCounts).
+const (
+	PerOutput = 13. // a sum requantized and stored, its share of a tile's set-up
+	PerTap    = 22. // of a window: its bounds and addresses
+	PerPixel  = 60. // calls, the loops of a tile
+	PerWeight = 6.  // a multiply-add of a kernel without products of the processor's
+)

@@ -1,0 +1,380 @@
+package micro
+
+import (
+	"fmt"
+
+	"github.com/dnnc/dnnc/ir/geometry"
+	"github.com/dnnc/dnnc/ir/kernel/emit"
+	"github.com/dnnc/dnnc/ir/loop"
+)
+
+// conv gathers the windows of a tile of pixels as columns, then computes all
+// channels of one group after the other. Where a row's pixels do not divide
+// evenly the last tile overlaps the one before it: the same pixels come out the
+// same.
+func (p Plan) conv(g *emit.Generator) error {
+	w := geometry.WindowOf(g.Node)
+	in := w.InC / w.Groups
+	k, err := newMicro(g, p)
+	if err != nil {
+		return err
+	}
+	if err := k.poolTiles(); err != nil {
+		return err
+	}
+	if k.stored != nil {
+		k.decodeAll()
+	} else {
+		k.decodeRest(k.pixels * k.columnBytes())
+	}
+	gather, tile := k.window(w), k.outputs(w.OutC)
+	k.tiles(w, false, gather, tile, func(do func(group, first loop.Expr)) {
+		g.B.For("group", loop.Int(0), loop.Int(w.Groups), 1, func(group loop.Expr) { do(group, loop.Scaled(group, in)) })
+	})
+	return nil
+}
+
+// poolTiles prepares padding and pools of a convolution's tiles.
+func (k *micro) poolTiles() error {
+	k.pads, k.pooled = k.padRow(), 1
+	if k.pixels > 1 {
+		_, k.pooled = k.g.Node.Pool()
+	}
+	if k.pixels%k.pooled != 0 {
+		return fmt.Errorf("tiles of %d pixels for pools of %d", k.pixels, k.pooled)
+	}
+	return nil
+}
+
+// tiles computes the pixels of all rows, tile after tile, for the groups that each
+// calls do for, with their first input channel.
+func (k *micro) tiles(w geometry.Window, cleared bool, gather, tile *loop.Func, each func(do func(group, first loop.Expr))) {
+	g, b, count, ow := k.g, k.g.B, k.pixels, k.g.Columns(w)
+	g.Rows(w, cleared, func(oy, row loop.Expr) {
+		b.For("tx", loop.Int(0), loop.Int(ow), count, func(tx loop.Expr) {
+			ox := tx
+			if ow%count != 0 {
+				ox = b.Let("ox", loop.Op(loop.SMin, tx, loop.Int(ow-count)))
+			}
+			each(func(group, first loop.Expr) {
+				ints := []loop.Expr{group, loop.Int(0), g.Pixel(w, row, ox)}
+				for i := range count {
+					sum := b.Result("sum", gather, []loop.Expr{first, oy, loop.Sum(ox, loop.Int(i)), loop.Int(i * k.granule())},
+						[]loop.Arg{{Region: g.Args[0]}, {Region: g.Scratch}})
+					if k.odd != 0 {
+						ints = append(ints, sum)
+					}
+				}
+				b.Call(tile, ints, []loop.Arg{{Region: g.Scratch}, {Region: g.Out}})
+			})
+		})
+	})
+}
+
+// linear makes the input a column, then computes all outputs.
+func (p Plan) linear(g *emit.Generator) error {
+	k, err := newMicro(g, p)
+	if err != nil {
+		return err
+	}
+	k.pooled = 1
+	tile := k.outputs(0)
+	sum := k.begin()
+	c := &columnWriter{micro: k, at: loop.Int(0), base: loop.Int(0), scratch: g.Scratch, taps: k.k, sum: sum}
+	c.copy(g.Args[0], loop.Int(0), loop.Int(1))
+	ints := []loop.Expr{loop.Int(0), loop.Int(0), loop.Int(0)}
+	if sum != nil {
+		ints = append(ints, k.total(sum))
+	}
+	g.B.Call(tile, ints, []loop.Arg{{Region: g.Scratch}, {Region: g.Out}})
+	return nil
+}
+
+// padRow is the padding of each input channel, or nil where all have the zero
+// point.
+func (k *micro) padRow() *loop.Global {
+	v := k.g.Node.Nums("pad_value")
+	if v == nil {
+		return nil
+	}
+	row := make([]byte, len(v))
+	for i, p := range v {
+		row[i] = byte(int8(p))
+	}
+	return k.g.Global("pads", 4, row)
+}
+
+// begin is the sum of a column's inputs so far, nil where none is needed.
+func (k *micro) begin() *loop.Var {
+	if k.odd == 0 {
+		return nil
+	}
+	return k.g.B.Var("sum", loop.Int(0))
+}
+
+// total is what is taken off the accumulators for a sum of inputs.
+func (k *micro) total(sum *loop.Var) loop.Expr {
+	if sum == nil {
+		return loop.Int(0)
+	}
+	return loop.Scaled(sum.Get(), int(k.odd))
+}
+
+// window writes the function that gathers the window of one pixel, and gives what
+// its inputs take off. Its integers are the first channel, the pixel's row and
+// column, and the byte of its first input in the columns.
+func (k *micro) window(w geometry.Window) *loop.Func {
+	g, in := k.g, w.InC/w.Groups
+	x, scratch := &loop.Param{Name: "x", Constant: true}, &loop.Param{Name: "columns"}
+	return g.Function("gather", []string{"first", "oy", "ox", "base"}, []*loop.Param{x, scratch}, func(v []loop.Expr) {
+		b, sum := g.B, k.begin()
+		first := v[0]
+		if w.Groups == 1 {
+			first = loop.Int(0)
+		}
+		// A run is taps that lie side by side in memory: a row of the window, where
+		// it is not dilated.
+		run, step := w.KW, w.KW*w.DilW
+		if w.DilW > 1 && w.KW > 1 || w.Groups > 1 {
+			run, step = 1, w.DilW
+		}
+		b.For("ky", loop.Int(0), loop.Int(w.KH), 1, func(ky loop.Expr) {
+			iy := b.Let("iy", loop.Sum(loop.Scaled(v[1], w.StrideH), loop.Scaled(ky, w.DilH), loop.Int(-w.PadT)))
+			b.For("kx", loop.Int(0), loop.Int(w.KW/run), 1, func(kx loop.Expr) {
+				ix := b.Let("ix", loop.Sum(loop.Scaled(v[2], w.StrideW), loop.Scaled(kx, step), loop.Int(-w.PadL)))
+				c := &columnWriter{micro: k, at: loop.Sum(loop.Scaled(ky, w.KW*in), loop.Scaled(kx, run*in)), base: v[3], scratch: scratch, taps: in, sum: sum}
+				from := loop.Sum(loop.Scaled(loop.Sum(loop.Scaled(iy, w.InW), ix), w.InC), first)
+				if w.PadT+w.PadL+w.PadB+w.PadR == 0 {
+					c.copy(x, from, loop.Int(run))
+					return
+				}
+				// Taps left and right of the image; of a row outside of it, all.
+				left := b.Var("left", loop.Op(loop.SMax, loop.Op(loop.Sub, loop.Int(0), ix), loop.Int(0)))
+				right := b.Var("right", loop.Op(loop.SMax, loop.Sum(ix, loop.Int(run-w.InW)), loop.Int(0)))
+				b.If(loop.Op(loop.ULt, iy, loop.Int(w.InH)), nil, func() {
+					b.Set(left, loop.Int(run))
+					b.Set(right, loop.Int(0))
+				})
+				b.Set(left, loop.Op(loop.SMin, left.Get(), loop.Int(run)))
+				b.Set(right, loop.Op(loop.SMin, right.Get(), loop.Op(loop.Sub, loop.Int(run), left.Get())))
+				inside := loop.Op(loop.Sub, loop.Op(loop.Sub, loop.Int(run), left.Get()), right.Get())
+				c.fill(first, left.Get())
+				c.copy(x, loop.Sum(from, loop.Scaled(left.Get(), w.InC)), inside)
+				c.fill(first, right.Get())
+			})
+		})
+		b.Return(k.total(sum))
+	})
+}
+
+// columnWriter writes taps of some inputs each to a column, one after the other.
+type columnWriter struct {
+	*micro
+	at      loop.Expr // element of the first input
+	base    loop.Expr // byte of the column's first
+	scratch *loop.Param
+	taps    int // inputs of a tap
+	sum     *loop.Var
+	to      *loop.Cursor
+	next    *loop.Var // element of the next input, where they are written singly
+}
+
+// cursor stands at the next input; or, where inputs are not written by fours, at
+// the first.
+func (c *columnWriter) cursor() *loop.Cursor {
+	if c.to == nil {
+		at := c.base
+		if c.whole() {
+			at = loop.Sum(at, c.micro.at(c.at))
+		} else {
+			c.next = c.g.B.Var("next", c.at)
+		}
+		c.to = c.g.B.Cursor("to", c.scratch, at)
+	}
+	return c.to
+}
+
+// whole reports whether a tap is whole products of four inputs or more: then the
+// next one lies some bytes on, whatever its number.
+func (c *columnWriter) whole() bool {
+	return c.taps%4 == 0 && (c.m.Planar || c.pixels == 1 || c.taps*c.m.Input/8%c.granule() == 0)
+}
+
+// copy writes n taps of inputs from a place of a region on.
+func (c *columnWriter) copy(from loop.Region, at, n loop.Expr) {
+	b, to, source := c.g.B, c.cursor(), c.g.B.Cursor("from", from, at)
+	if c.taps%16 == 0 && c.m.Code.walks() {
+		c.sixteens(source, to, n)
+		return
+	}
+	if c.whole() {
+		c.rounds(n, func(round int) {
+			var part *parts
+			if c.sum != nil && c.m.Input == 8 {
+				part = c.parts()
+			}
+			for i := 0; i < round; i += 4 {
+				c.four(to, i, loop.At(source, loop.Int(i), loop.I32), c.sum, part)
+			}
+			if part != nil { // two sums of 16 bits
+				b.Set(c.sum, loop.Sum(c.sum.Get(), c.folded(part, round)))
+			}
+			b.Advance(source, round)
+			b.Advance(to, c.stride(round))
+		})
+		return
+	}
+	if c.taps%4 == 0 {
+		c.words(n, func(i, at loop.Expr) {
+			part := c.parts()
+			v := c.bytes(b.Let("word", loop.At(source, i, loop.I32)), part)
+			if c.sum != nil {
+				b.Set(c.sum, loop.Sum(c.sum.Get(), c.folded(part, 4)))
+			}
+			b.StoreAligned(to, at, v, 4)
+		})
+		return
+	}
+	c.singles(n, func(i, at loop.Expr) {
+		x := loop.To(loop.SExt, loop.At(source, i, loop.I8), 32)
+		x = b.Let("v", loop.Sum(x, loop.Int(int(c.m.Code.shift()))))
+		if c.sum != nil {
+			b.Set(c.sum, loop.Sum(c.sum.Get(), x))
+		}
+		b.Store(to, at, loop.To(loop.Trunc, x, c.m.Input))
+	})
+}
+
+// sixteens copies n taps of sixteens of inputs, whole products each.
+func (c *columnWriter) sixteens(source, to *loop.Cursor, n loop.Expr) {
+	b := c.g.B
+	t := loop.I8.Vec(16)
+	var sums *loop.Var
+	if c.sum != nil && c.vectors() {
+		sums = b.Var("sums", loop.Num(loop.I32.Vec(4), 0))
+	}
+	b.For("c", loop.Int(0), loop.Scaled(n, c.taps/16), 1, func(loop.Expr) {
+		v := b.Let("v", loop.At(source, loop.Int(0), t))
+		if sums != nil { // of the inputs themselves
+			b.Set(sums, loop.Instr("padal", loop.Instr("paddl", v, loop.Num(loop.I16.Vec(8), 0)), sums.Get()))
+		}
+		add := "addv"
+		if c.m.Code.shift() != 0 {
+			v, add = b.Let("v", loop.Op(loop.Xor, v, loop.Num(t, 0x80))), "addvu"
+		}
+		if sums == nil && c.sum != nil {
+			b.Set(c.sum, loop.Instr(add, v, c.sum.Get()))
+		}
+		b.StoreAligned(to, loop.Int(0), v, 8)
+		b.Advance(source, 16)
+		b.Advance(to, c.stride(16))
+	})
+	if sums != nil {
+		shifted := loop.Scaled(n, c.taps*int(c.m.Code.shift()))
+		b.Set(c.sum, loop.Sum(c.sum.Get(), c.m.Code.total(sums.Get()), shifted))
+	}
+}
+
+// fill writes n taps of padding, for inputs from channel first on.
+func (c *columnWriter) fill(first, n loop.Expr) {
+	b, zero := c.g.B, c.g.Node.Args[0].Type.Quant.Zero
+	to := c.cursor()
+	if c.pads != nil {
+		b.For("pad", loop.Int(0), n, 1, func(loop.Expr) { c.copy(c.pads, first, loop.Int(1)) })
+		return
+	}
+	if c.sum != nil {
+		b.Set(c.sum, loop.Sum(c.sum.Get(), loop.Scaled(n, c.taps*(zero+int(c.m.Code.shift())))))
+	}
+	if c.whole() {
+		c.rounds(n, func(round int) {
+			for i := 0; i < round; i += 4 {
+				c.four(to, i, loop.Int(int(int32(uint32(uint8(zero))*0x01010101))), nil, nil)
+			}
+			b.Advance(to, c.stride(round))
+		})
+		return
+	}
+	x := loop.Num(loop.Type{Bits: c.m.Input, Lanes: 1}, int64(zero)+c.m.Code.shift())
+	c.singles(n, func(_, at loop.Expr) { b.Store(to, at, x) })
+}
+
+// rounds calls do for rounds of the inputs of n taps: fours of them.
+func (c *columnWriter) rounds(n loop.Expr, do func(round int)) {
+	round := 4
+	for _, r := range []int{16, 12, 8} {
+		if c.taps%r == 0 {
+			round = r
+			break
+		}
+	}
+	c.g.B.For("c", loop.Int(0), loop.Scaled(n, c.taps/round), 1, func(loop.Expr) { do(round) })
+}
+
+// words calls do for each fourth input of n taps, with its place in the column.
+func (c *columnWriter) words(n loop.Expr, do func(i, at loop.Expr)) {
+	b := c.g.B
+	b.For("c", loop.Int(0), loop.Scaled(n, c.taps), 4, func(i loop.Expr) {
+		do(i, c.micro.at(c.next.Get()))
+		b.Set(c.next, loop.Sum(c.next.Get(), loop.Int(4)))
+	})
+}
+
+// parts are sums of words of four bytes: of the words themselves, modulo 2^32, and
+// of their bytes 1 and 3 in halves. The former less 2^8 times the latter is the sum of
+// bytes 0 and 2 in halves.
+type parts struct{ words, odd *loop.Var }
+
+func (c *columnWriter) parts() *parts {
+	return &parts{c.g.B.Var("words", loop.Int(0)), c.g.B.Var("odd", loop.Int(0))}
+}
+
+// folded is the sum of inputs whose bytes plus 128 are summed in parts.
+func (c *columnWriter) folded(p *parts, inputs int) loop.Expr {
+	bias := inputs * int(128-c.m.Code.shift())
+	halves := loop.Sum(loop.Op(loop.Sub, p.words.Get(), loop.Op(loop.Shl, p.odd.Get(), loop.Int(8))), p.odd.Get())
+	halves = c.g.B.Let("halves", loop.Instr("opaque", halves))
+	return loop.Sum(loop.Op(loop.And, halves, loop.Int(0xffff)), loop.Op(loop.LShr, halves, loop.Int(16)), loop.Int(-bias))
+}
+
+// singles calls do for each input of n taps, with its place in the column.
+func (c *columnWriter) singles(n loop.Expr, do func(i, at loop.Expr)) {
+	b := c.g.B
+	b.For("c", loop.Int(0), loop.Scaled(n, c.taps), 1, func(i loop.Expr) {
+		do(i, c.micro.at(c.next.Get()))
+		b.Set(c.next, loop.Sum(c.next.Get(), loop.Int(1)))
+	})
+}
+
+// four writes four inputs, the bytes of a word, as elements c on from a cursor,
+// and adds them to their sum: where they stay bytes, to parts.
+func (k *micro) four(to *loop.Cursor, c int, word loop.Expr, sum *loop.Var, part *parts) {
+	b := k.g.B
+	word = b.Let("word", word)
+	if k.m.Input == 16 {
+		for i, half := range []loop.Expr{word, loop.Instr("ror8", word)} {
+			v := b.Let("v", loop.Instr("sxtb16", half))
+			b.StoreAligned(to, loop.Int(k.stride(c+2*i)), v, 4)
+			if sum != nil {
+				b.Set(sum, loop.Instr("smlad", v, loop.Int(0x10001), sum.Get()))
+			}
+		}
+		return
+	}
+	b.StoreAligned(to, loop.Int(c*k.pixels-c%k.granule()*(k.pixels-1)), k.bytes(word, part), 4)
+}
+
+// bytes is four inputs as columns hold them; plus 128 each, they are added to p.
+func (k *micro) bytes(word loop.Expr, p *parts) loop.Expr {
+	b := k.g.B
+	biased := b.Let("biased", loop.Op(loop.Xor, word, loop.Num(loop.I32, -0x7f7f7f80)))
+	if p != nil {
+		odd := loop.Op(loop.And, loop.Op(loop.LShr, biased, loop.Int(8)), loop.Int(0xff00ff))
+		b.Set(p.words, loop.Sum(p.words.Get(), biased))
+		b.Set(p.odd, loop.Sum(p.odd.Get(), odd))
+	}
+	if k.m.Code.shift() != 0 {
+		return biased
+	}
+	return word
+}

@@ -1,0 +1,82 @@
+package micro
+
+import (
+	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/kernel"
+)
+
+// rest is the instructions of one code of a row that no word holds; decode those
+// of a vector of codes that is decoded to scratch, decodeRest of such a code alone,
+// decodeTogether of one of a word of codes, which rows of decodedWord of them fill.
+const (
+	rest           = 7
+	decode         = 8
+	decodeRest     = 20
+	decodeTogether = 5
+	decodedWord    = 16
+)
+
+const perScalarSum = 1.5 // an output of four, whose sums become a vector
+
+// cycles estimates the instructions of one pixel of a tile, and one output channel,
+// of a layer of some pixels; 0 where there are no pixels, and columns serve once.
+func (m *Product) cycles(e ir.Elem, k, pixels, channels, all int) float64 {
+	sum := m.Start / float64(channels)
+	planes := m.PlanesOf(e)
+	if m.Decodes {
+		for _, p := range planes {
+			l := m.Layout(p, k, channels)
+			once := m.Decode * float64(k)
+			switch {
+			case m.Decode == 0:
+				once = float64(decode*l.Groups*l.Steps + decodeRest*l.Rest)
+			case k%decodedWord == 0:
+				once = decodeTogether * float64(k)
+			}
+			sum += once / float64(max(1, all))
+		}
+		planes, k = []int{m.DecodedBits()}, wholeInputs(m, k)
+	}
+	for _, p := range planes {
+		l := m.Layout(p, k, channels)
+		unpack, product, rounds := m.Unpack, m.Product, m.Rounds(p)
+		if p == 8 {
+			unpack, product = m.Unpack8, max(m.Product, m.Product8)
+		}
+		if m.Decodes {
+			unpack, product, p = 0, m.Product, m.Multiplied(e.CodeBits())
+			if p == 8 {
+				product = max(product, m.Product8)
+			}
+		}
+		if m.NestedIn(l) {
+			// A step behind the first is masked; a word's highest field lies in its place.
+			unpack = float64(l.Fields+l.Fields/l.Nest()-2) / float64(l.Fields)
+			sum += 2 // taken apart
+		}
+		units, px := float64(l.Units), float64(pixels)
+		step := float64(l.Words)*m.Load/float64(max(1, l.Steps)) + units*unpack + px*m.InputLoad + px*units*product
+		step += m.Round / float64(rounds)
+		if room := m.Room(p); room > 0 {
+			step += px * units * m.Flush / float64(room)
+		}
+		left := rest * float64(l.Rest*channels) * (1 + px/4)
+		if all > 0 && m.RestBytes(l) > 0 {
+			left = float64(m.RestBytes(l)/m.Lanes) * (units + px + px*units*(product+1))
+		}
+		sum += (step*float64(l.Steps*l.Groups) + left) / (px * float64(channels))
+	}
+	return sum
+}
+
+// perInput is the instructions of an input that is written to a column.
+const perInput = 1.6
+
+// columnCycles are those of the columns of all pixels, and of what surrounds them.
+func (m *Product) columnCycles(l kernel.Layer) float64 {
+	input := perInput * float64(m.Input) / 16
+	if m.Word == 16 {
+		input = 1. / 4
+	}
+	return float64(l.Pixels()*l.Groups())*(float64(l.K())*input+float64(l.Taps())*kernel.PerTap) + kernel.PerPixel*float64(l.Pixels())
+}

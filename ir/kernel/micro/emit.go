@@ -1,0 +1,700 @@
+package micro
+
+import (
+	"fmt"
+
+	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/geometry"
+	"github.com/dnnc/dnnc/ir/kernel"
+	"github.com/dnnc/dnnc/ir/kernel/emit"
+	"github.com/dnnc/dnnc/ir/loop"
+)
+
+// micro writes a layer's kernel for one of the target's products: columns of
+// inputs, words of codes, a tile of sums in registers.
+type micro struct {
+	g                *emit.Generator
+	m                *Product
+	elem             ir.Elem
+	groups, rows, k  int   // rows of a group, codes of a row
+	pixels, channels int   // of a tile
+	order            []int // of the inputs in a column: the weight of each
+	planes           []*plane
+	stored           []*plane     // that are decoded to scratch, where the kernel reads them
+	decodedAt        int          // byte of the decoded weights in scratch
+	constants        *loop.Global // of the output channels: biases, multipliers, shifts
+	rq               emit.Requant
+	pads             *loop.Global
+	apart            int   // bytes between the outputs of a tile's pixels
+	pooled           int   // pixels side by side that share an output
+	odd              int64 // how often the sum of inputs is taken off
+	blocks           bool  // a group is some output channels, known by the first one, whose weights lie decoded
+}
+
+// plane is the words of one width of codes.
+type plane struct {
+	bits        int
+	product     int    // bits of the codes that products multiply: fewer than bits where they are decoded
+	tiled, left Layout // of tiles, of the rows left over
+	data        *loop.Global
+	leftAt      int // byte of the first row left over
+	restAt      int // bit of the first code that no word holds
+	leftRest    int // bit of the first such code of the rows left over
+	mask        *loop.Var
+	// Bytes in scratch of the decoded codes that no word holds, -1 for none.
+	tiledBytes, leftBytes int
+}
+
+// newMicro packs the weights of a layer.
+func newMicro(g *emit.Generator, plan Plan) (*micro, error) {
+	n, groups := g.Node, 1
+	if n.Op == ir.Conv2D {
+		groups = n.Int("groups")
+	}
+	w := n.Const("weight")
+	codes, err := w.Load()
+	if err != nil {
+		return nil, err
+	}
+	s := w.Type.Shape
+	k := &micro{g: g, m: productNamed(plan.Product), elem: w.Type.Elem, groups: groups, rows: s[0] / groups, k: s.Size() / s[0],
+		pixels: plan.Pixels, channels: plan.Channels}
+	k.order = inputOrder(k.m, n)
+	if k.elem.Kind == ir.Odd && !k.m.Code.signs() {
+		k.odd = 1<<k.elem.Bits - 1
+		if k.m.PlanesOf(k.elem)[0] == 8 {
+			k.odd = -1 // codes are kept less 128
+		}
+	}
+	data, err := plan.Pack(kernel.Of(g.Node, g.Target))
+	if err != nil {
+		return nil, err
+	}
+	tiled := k.rows / k.channels * k.channels
+	for i, p := range k.m.PlanesOf(k.elem) {
+		ps := &plane{tiledBytes: -1, leftBytes: -1, bits: p, product: p, tiled: k.m.Layout(p, k.k, k.channels), left: k.m.Layout(p, k.k, 1)}
+		ps.data = g.Global(fmt.Sprintf("weight%d", i), 8, data[i])
+		ps.leftAt = groups * tiled / k.channels * ps.tiled.Groups * ps.tiled.Words * k.m.Word
+		ps.restAt = 8 * (ps.leftAt + groups*(k.rows-tiled)*ps.left.Groups*ps.left.Words*k.m.Word)
+		ps.leftRest = ps.restAt + groups*tiled*ps.tiled.Rest*p
+		k.planes = append(k.planes, ps)
+	}
+	if k.m.Decodes {
+		k.decode()
+	}
+	bias, err := n.Const("bias").Ints()
+	if err != nil {
+		return nil, err
+	}
+	k.rq, k.constants, err = emit.NewChannels(g, k.foldedBias(bias, codes), k.channels%4 == 0)
+	return k, err
+}
+
+// foldedBias takes what is known of the sums into the bias: columns hold x, or
+// x+128, instead of x-z. It counts modulo 2^32, as the sums do; the result has
+// the bound of R5.
+func (k *micro) foldedBias(bias []int64, codes []byte) []int64 {
+	zero := int64(k.g.Node.Args[0].Type.Quant.Zero) + k.m.Code.shift()
+	tiled := k.rows / k.channels * k.channels
+	out := make([]int64, len(bias))
+	for r := range bias {
+		l := func(p *plane) Layout {
+			if r%k.rows >= tiled {
+				return p.left
+			}
+			return p.tiled
+		}
+		out[r] = bias[r]
+		out[r] -= zero * k.sum(codes[r*k.k:(r+1)*k.k])
+		if !k.m.Code.signs() {
+			continue
+		}
+		// A word's bit 1 gives 255-x.
+		low := k.elem.CodeBits()
+		for _, p := range k.planes {
+			low -= p.bits
+			n := k.k - l(p).Rest
+			if k.g.Node.Op == ir.Conv2D && k.m.RestBytes(l(p)) > 0 {
+				n = k.k // decoded codes are masks, too
+			}
+			for i := range n {
+				out[r] += 255 * int64(codes[r*k.k+k.order[i]]>>low&1) << low
+			}
+		}
+	}
+	return out
+}
+
+// sum is that of a row's integers (R1).
+func (k *micro) sum(codes []byte) int64 {
+	sum := int64(0)
+	if k.elem.Kind == ir.I8 {
+		for _, q := range codes {
+			sum += int64(int8(q))
+		}
+		return sum
+	}
+	for _, q := range codes {
+		sum += int64(q)
+	}
+	return 2*sum - int64(len(codes))*(1<<k.elem.Bits-1)
+}
+
+// inputOrder lists the weights that multiply the inputs of a column, one after the other.
+func inputOrder(m *Product, n *ir.Node) []int {
+	if n.Op == ir.Linear {
+		order := geometry.Order(n.Args[0].Type.Shape)
+		return columnOrder(m, len(order), order)
+	}
+	w := geometry.WindowOf(n)
+	return columnOrder(m, w.InC/w.Groups, emit.WindowOrder(w))
+}
+
+// columnOrder is the order of inputs in a column: runs of the natural one, each
+// four turned to 0, 2, 1, 3 where bytes 0 and 2 of a word are extended together.
+func columnOrder(m *Product, run int, natural []int) []int {
+	order := append([]int(nil), natural...)
+	if m.Input == 16 && m.Lanes == 2 && run%4 == 0 {
+		for i := 0; i < len(order); i += 4 {
+			order[i+1], order[i+2] = order[i+2], order[i+1]
+		}
+	}
+	return order
+}
+
+// column is where the columns of a tile's pixels begin.
+type column struct {
+	region loop.Region
+	base   loop.Expr
+}
+
+// granule is the bytes of a pixel's column that lie in one piece.
+func (k *micro) granule() int {
+	if k.m.Planar {
+		return k.columnBytes()
+	}
+	return k.m.Lanes * k.m.Input / 8
+}
+
+// columnBytes is the bytes of one pixel's column.
+func (k *micro) columnBytes() int { return columnBytes(k.m, k.k) }
+
+// at is the byte of element i of a column, relative to the pixel's first.
+func (k *micro) at(i loop.Expr) loop.Expr {
+	y := loop.Scaled(i, k.m.Input/8)
+	if k.m.Planar || k.pixels == 1 {
+		return y
+	}
+	return loop.Sum(y, loop.Scaled(loop.Op(loop.And, y, loop.Int(-k.granule())), k.pixels-1))
+}
+
+// stride is the bytes in the columns between elements that are n apart, a
+// multiple of a product's lanes.
+func (k *micro) stride(n int) int {
+	if k.m.Planar {
+		return n * k.m.Input / 8
+	}
+	return n * k.m.Input / 8 * k.pixels
+}
+
+// output is a pixel of a tile: the sum of its inputs, and the byte of its first
+// channel.
+type output struct{ sum, at loop.Expr }
+
+// outputs writes the function that computes all channels of a group for the
+// pixels of a tile: a function of its own, for the registers' sake. Its integers
+// are the group, the byte of the first column, that of the first pixel's output,
+// and the sums of inputs; pixels are some bytes apart in the output.
+func (k *micro) outputs(apart int) *loop.Func {
+	g := k.g
+	k.apart = apart
+	columns := &loop.Param{Name: "columns", Constant: true}
+	ints := []string{"group", "base", "at"}
+	for i := range k.pixels {
+		if k.odd != 0 {
+			ints = append(ints, fmt.Sprintf("sum%d", i))
+		}
+	}
+	return g.Function("tile", ints, []*loop.Param{columns, g.Out}, func(v []loop.Expr) {
+		outs := make([]output, k.pixels)
+		for i := range outs {
+			outs[i].at = loop.Sum(v[2], loop.Int(i/k.pooled*apart))
+			if k.odd != 0 {
+				outs[i].sum = v[3+i]
+			}
+		}
+		k.channelTiles(column{columns, v[1]}, v[0], outs)
+		g.B.Return(loop.Int(0))
+	})
+}
+
+// channelTiles computes all channels of a group, tile after tile, then the rows
+// left over.
+func (k *micro) channelTiles(col column, group loop.Expr, outs []output) {
+	b := k.g.B
+	tiles := k.rows / k.channels
+	left := k.rows - tiles*k.channels
+	each := func(name string, n, channels, first int, layout func(*plane) Layout, wordsAt func(*plane) int, restAt func(*plane) int) {
+		if n == 0 {
+			return
+		}
+		c := loop.Sum(loop.Scaled(group, k.rows), loop.Int(first))
+		if k.blocks {
+			c, group = loop.Sum(group, loop.Int(first)), loop.Int(0)
+		}
+		cs := k.rq.Cursors(k.constants, c)
+		y := b.Cursor("y", k.g.Out, loop.Sum(outs[0].at, c))
+		var ws []*loop.Cursor
+		for _, p := range k.planes {
+			l := layout(p)
+			from, at := loop.Region(p.data), wordsAt(p)
+			if p.data == nil {
+				from, at = col.region, at+k.decodedAt
+			}
+			ws = append(ws, b.Cursor("w", from, loop.Sum(loop.Scaled(group, n*l.Groups*l.Words*k.m.Word), loop.Int(at))))
+		}
+		b.For(name, loop.Int(0), loop.Int(n), 1, func(i loop.Expr) {
+			row := loop.Sum(loop.Scaled(group, n), i)
+			k.block(col, outs, channels, y, cs, ws, func(p *plane) loop.Expr {
+				return loop.Sum(loop.Scaled(row, channels*layout(p).Rest*p.bits), loop.Int(restAt(p)))
+			})
+			b.Advance(y, channels)
+			cs.Advance(channels)
+		})
+	}
+	each("tile", tiles, k.channels, 0, func(p *plane) Layout { return p.tiled }, func(*plane) int { return 0 }, func(p *plane) int { return p.restAt })
+	each("row", left, 1, tiles*k.channels, func(p *plane) Layout { return p.left }, func(p *plane) int { return p.leftAt }, func(p *plane) int { return p.leftRest })
+}
+
+// block computes some channels of all pixels, and stores them at the cursor y.
+// rest gives the bit of a plane's codes that no word holds.
+func (k *micro) block(col column, outs []output, channels int, y *loop.Cursor, cs *emit.ChannelCursors, ws []*loop.Cursor, rest func(*plane) loop.Expr) {
+	b := k.g.B
+	together := k.rq.Vectors && channels%4 == 0
+	// The sums of each pixel: one a channel, or, where products are, vectors of four.
+	acc := make([][]*loop.Var, len(outs))
+	for i := range outs {
+		if together && k.vectors() {
+			for range channels / 4 {
+				acc[i] = append(acc[i], b.Var("acc", loop.Num(loop.I32.Vec(4), 0)))
+			}
+			continue
+		}
+		acc[i] = k.sums(channels, loop.I32)
+	}
+	for i, p := range k.planes {
+		l := p.tiled
+		if channels == 1 && k.channels > 1 {
+			l = p.left
+		}
+		if i > 0 {
+			each(acc, func(v *loop.Var) {
+				b.Set(v, loop.Op(loop.Shl, v.Get(), loop.Num(v.Type, int64(p.bits))))
+			})
+		}
+		decoded := k.decoded(p, l)
+		if !k.vectors() {
+			sums := acc
+			if i > 0 && k.m.NestedIn(l) {
+				sums = make([][]*loop.Var, len(outs))
+				for px := range sums {
+					sums[px] = k.sums(channels, loop.I32)
+				}
+			}
+			k.words(p, l, col, ws[i], sums)
+			if k.m.NestedIn(l) {
+				k.takeApart(p, l, sums, acc)
+			}
+			if decoded {
+				k.restBytes(p, l, col, rest(p), acc)
+			} else {
+				k.rest(p, l, col, rest(p), acc)
+			}
+			continue
+		}
+		wide, singles := make([][]*loop.Var, len(outs)), acc
+		for i := range wide {
+			wide[i] = k.sums(channels, k.m.Code.wide())
+		}
+		k.words(p, l, col, ws[i], wide)
+		if k.m.NestedIn(l) {
+			k.takeApart(p, l, wide, wide)
+		}
+		scalar := l.Rest > 0 && !decoded
+		if decoded {
+			k.restBytes(p, l, col, rest(p), wide)
+		}
+		if together {
+			singles = make([][]*loop.Var, len(outs))
+		}
+		for i := range wide {
+			if !together {
+				for j, v := range acc[i] {
+					b.Set(v, loop.Sum(v.Get(), k.m.Code.total(wide[i][j].Get())))
+				}
+				continue
+			}
+			for j, v := range acc[i] {
+				b.Set(v, loop.Sum(v.Get(), gathered("sums", wide[i][4*j:4*j+4])))
+			}
+			if scalar {
+				singles[i] = k.sums(channels, loop.I32)
+			}
+		}
+		if scalar {
+			k.rest(p, l, col, rest(p), singles)
+		}
+		for i := range singles {
+			if together && scalar {
+				for j, v := range acc[i] {
+					b.Set(v, loop.Sum(v.Get(), gathered("lanes", singles[i][4*j:4*j+4])))
+				}
+			}
+		}
+	}
+	step := 1
+	sum := func(i, j int) loop.Expr {
+		if k.m.Across && j+1 < channels && j%2 == 0 { // it holds 2^16 times the next one, too
+			return loop.Instr("opaque", loop.Op(loop.Sub, acc[i][j].Get(), loop.Op(loop.Shl, acc[i][j+1].Get(), loop.Int(16))))
+		}
+		return acc[i][j].Get()
+	}
+	if together {
+		step = 4
+		sum = func(i, j int) loop.Expr {
+			if k.vectors() {
+				return acc[i][j/4].Get()
+			}
+			return gathered("lanes", acc[i][j:j+4])
+		}
+	}
+	for j := 0; j < channels; j += step {
+		q := cs.Load(j, step)
+		for i := 0; i < len(outs); i += k.pooled {
+			// Requantization keeps the order: the greatest sum gives the greatest output.
+			best := k.finish(sum(i, j), q.Bias, outs[i].sum)
+			for p := i + 1; p < i+k.pooled; p++ {
+				best = loop.Op(loop.SMax, best, k.finish(sum(p, j), q.Bias, outs[p].sum))
+			}
+			q.StoreAt(best, y, loop.Int(i/k.pooled*k.apart+j))
+		}
+	}
+}
+
+// vectors reports whether sums are vectors.
+func (k *micro) vectors() bool { return k.m.Code.wide() != loop.I32 }
+
+// sums makes n sums of 0.
+func (k *micro) sums(n int, t loop.Type) []*loop.Var {
+	list := make([]*loop.Var, n)
+	for i := range list {
+		list[i] = k.g.B.Var("acc", loop.Num(t, 0))
+	}
+	return list
+}
+
+// gathered is one vector of four sums, each of a vector's lanes or a scalar.
+func gathered(name string, sums []*loop.Var) loop.Expr {
+	e := &loop.Named{Name: name, T: loop.I32.Vec(4)}
+	for _, v := range sums {
+		e.Args = append(e.Args, v.Get())
+	}
+	return e
+}
+
+func each(acc [][]*loop.Var, do func(v *loop.Var)) {
+	for _, row := range acc {
+		for _, v := range row {
+			do(v)
+		}
+	}
+}
+
+// finish turns a sum of products into the accumulator of R4.
+func (k *micro) finish(sum, bias, inputs loop.Expr) loop.Expr {
+	switch {
+	case k.m.Code.signs():
+		return loop.Op(loop.Sub, bias, sum)
+	case k.odd == 0:
+		return loop.Sum(bias, sum)
+	}
+	if t := sum.Type(); t.Lanes > 1 {
+		inputs = &loop.Splat{A: inputs, Lanes: t.Lanes}
+	}
+	return loop.Sum(loop.Op(loop.Sub, bias, inputs), loop.Op(loop.Shl, sum, loop.Num(sum.Type(), 1)))
+}
+
+// words adds the products of a row's words.
+func (k *micro) words(p *plane, l Layout, col column, w *loop.Cursor, acc [][]*loop.Var) {
+	if l.Groups == 0 {
+		return
+	}
+	b := k.g.B
+	if v := k.m.Code.mask(p.bits); v != 0 {
+		p.mask = b.Var("mask", loop.Instr("opaque", loop.Num(loop.I32, v)))
+	}
+	x := b.Cursor("x", col.region, col.base)
+	room := k.m.Room(p.product) / l.Steps // groups whose sums a lane holds
+	if room == 0 {
+		k.rounds(p, l, w, x, loop.Int(l.Groups), acc)
+		return
+	}
+	// Narrow sums, added to the wide ones before they overflow.
+	chunk := func(groups int) {
+		parts := make([][]*loop.Var, len(acc))
+		for i := range parts {
+			for range l.Units {
+				parts[i] = append(parts[i], b.Var("part", loop.Num(k.m.Code.sums(p.product), 0)))
+			}
+		}
+		k.rounds(p, l, w, x, loop.Int(groups), parts)
+		for i := range parts {
+			for u, part := range parts[i] {
+				k.m.Code.flush(b, part, acc[i][u*len(acc[i])/l.Units:])
+			}
+		}
+	}
+	if n := k.round(p, l, room); room > n {
+		room = room / n * n
+	}
+	room = min(room, l.Groups)
+	b.For("chunk", loop.Int(0), loop.Int(l.Groups/room), 1, func(loop.Expr) { chunk(room) })
+	if left := l.Groups % room; left > 0 {
+		chunk(left)
+	}
+}
+
+// round is the groups of one round of the loop.
+func (k *micro) round(p *plane, l Layout, groups int) int {
+	return min(max(1, k.g.Unroll(k.m.Rounds(p.bits))/l.Steps), groups)
+}
+
+// rounds adds the products of some groups of words.
+func (k *micro) rounds(p *plane, l Layout, w, x *loop.Cursor, n loop.Expr, acc [][]*loop.Var) {
+	b, stride := k.g.B, k.stride(l.Taken)
+	groups := int(n.(*loop.Const).Value)
+	round := k.round(p, l, groups)
+	some := func(n int) {
+		for i := range n {
+			k.group(p, l, w, x, i*l.Words*k.m.Word, i*stride, acc)
+		}
+		if k.stays(l) {
+			b.Advance(w, n*l.Words*k.m.Word)
+		}
+		if !k.m.Code.walks() {
+			b.Advance(x, n*stride)
+		}
+	}
+	b.For("round", loop.Int(0), loop.Int(groups/round), 1, func(loop.Expr) {
+		some(round)
+	})
+	if left := groups % round; left > 0 {
+		some(left)
+	}
+}
+
+// stays reports whether words of codes are loaded from one place in a round: those
+// that are operands as they lie, so that two of them are one load.
+func (k *micro) stays(l Layout) bool { return l.Fields == 1 && k.m.Word == 4 }
+
+// group adds the products of one group of words. Inputs are loaded for two
+// products at once, which one instruction may do.
+func (k *micro) group(p *plane, l Layout, w, x *loop.Cursor, wordAt, inputAt int, acc [][]*loop.Var) {
+	b := k.g.B
+	var word, own loop.Expr // own is the step's part of it
+	batch := max(1, 2/len(acc))
+	inputs := make([]loop.Expr, batch*len(acc))
+	for f := range l.Words * l.Fields {
+		step, unit := f/l.Units, f%l.Units
+		if unit == 0 && step%batch == 0 {
+			b.Fence()
+			for i := range min(batch, l.Steps-step) {
+				for px := range acc {
+					if k.m.Code.walks() {
+						inputs[i*len(acc)+px] = b.Let("x", k.m.Code.input(x, 0))
+						b.Advance(x, k.granule())
+						continue
+					}
+					at := inputAt + k.stride(k.m.Inputs()*(step+i)) + px*k.granule()
+					inputs[i*len(acc)+px] = b.Let("x", k.m.Code.input(x, at))
+				}
+			}
+		}
+		if f%l.Fields == 0 {
+			at := 0
+			if k.stays(l) {
+				at = wordAt + f/l.Fields*k.m.Word
+			}
+			word = b.Let("word", &loop.Load{From: w, Offset: loop.Int(at), T: k.m.Code.word(), Align: min(k.m.Word, 8)})
+			if !k.stays(l) {
+				b.Advance(w, k.m.Word)
+			}
+			own = word
+		} else if unit == 0 && k.m.NestedIn(l) {
+			mask := &loop.Splat{A: loop.Num(loop.I8, int64(-1)<<(f%l.Fields*p.bits)), Lanes: word.Type().Lanes}
+			own = b.Let("own", loop.Op(loop.And, word, mask))
+		}
+		code := b.Let("q", k.field(p, l, own, f%l.Fields))
+		for i := range acc {
+			v := acc[i][unit]
+			b.Set(v, k.m.Code.add(p.product, code, inputs[step%batch*len(acc)+i], v.Get()))
+		}
+	}
+}
+
+// field takes a field's codes out of a word; where channels are nested, out of its
+// step's part of the word, with those of the fields below it: all shifted so that its
+// own are the highest bits.
+func (k *micro) field(p *plane, l Layout, word loop.Expr, f int) loop.Expr {
+	if !k.m.NestedIn(l) {
+		return k.m.Code.field(p, word, f)
+	}
+	return loop.Op(loop.Shl, word, loop.Num(word.Type(), int64(k.m.Field-(f+1)*p.bits)))
+}
+
+// takeApart adds to acc the sums of each channel, in place where both are the same.
+// The sum of field f is 2^(8-bits) times its channel's, and 2^-bits times that of
+// field f-1.
+func (k *micro) takeApart(p *plane, l Layout, sums, acc [][]*loop.Var) {
+	b := k.g.B
+	for px, row := range sums {
+		for j := len(row) - 1; j >= 0; j-- {
+			sum, t := row[j].Get(), row[j].Type
+			if j%l.Nest() > 0 {
+				sum = loop.Op(loop.Sub, sum, loop.Op(loop.LShr, row[j-1].Get(), loop.Num(t, int64(p.bits))))
+			}
+			sum = loop.Op(loop.LShr, sum, loop.Num(t, int64(k.m.Field-p.bits)))
+			if row[j] != acc[px][j] {
+				sum = loop.Sum(acc[px][j].Get(), sum)
+			}
+			b.Set(acc[px][j], sum)
+		}
+	}
+}
+
+// decoded reports whether the codes of a layout that no word holds lie decoded in
+// scratch.
+func (k *micro) decoded(p *plane, l Layout) bool {
+	return l.Rest > 0 && (l == p.tiled && p.tiledBytes >= 0 || l != p.tiled && p.leftBytes >= 0)
+}
+
+// decodeRest decodes the codes that no word holds to bytes in scratch, from a byte
+// on, once for all pixels, and makes the columns end in zeros.
+func (k *micro) decodeRest(at int) {
+	b := k.g.B
+	if k.m.RestBytes(Layout{Rest: 1}) == 0 {
+		return
+	}
+	tiled := k.rows / k.channels * k.channels
+	for _, p := range k.planes {
+		part := func(rows int, l Layout, bit int) int {
+			if rows == 0 || l.Rest == 0 {
+				return -1
+			}
+			from, size := at, k.m.RestBytes(l)
+			at += rows * size
+			b.For("row", loop.Int(0), loop.Int(rows), 1, func(row loop.Expr) {
+				b.For("i", loop.Int(0), loop.Int(l.Rest), 1, func(i loop.Expr) {
+					place := b.Let("bit", loop.Sum(loop.Scaled(loop.Sum(loop.Scaled(row, l.Rest), i), p.bits), loop.Int(bit)))
+					q := loop.At(p.data, loop.Op(loop.LShr, place, loop.Int(3)), loop.I8)
+					if p.bits < 8 {
+						q = k.codeAt(p, place)
+						if k.m.Code.signs() {
+							q = loop.Op(loop.Sub, loop.Int(0), q)
+						}
+						q = loop.To(loop.Trunc, q, 8)
+					}
+					b.Store(k.g.Scratch, loop.Sum(loop.Scaled(row, size), i, loop.Int(from)), q)
+				})
+				b.For("i", loop.Int(l.Rest), loop.Int(size), 1, func(i loop.Expr) {
+					b.Store(k.g.Scratch, loop.Sum(loop.Scaled(row, size), i, loop.Int(from)), loop.Num(loop.I8, 0))
+				})
+			})
+			return from
+		}
+		p.tiledBytes = part(k.groups*tiled, p.tiled, p.restAt)
+		p.leftBytes = part(k.groups*(k.rows-tiled), p.left, p.leftRest)
+	}
+	k.zeroEnds()
+}
+
+// zeroEnds makes the columns end in zeros.
+func (k *micro) zeroEnds() {
+	for px := range k.pixels {
+		k.g.B.For("i", loop.Int(k.k), loop.Int(k.columnBytes()*8/k.m.Input), 1, func(i loop.Expr) {
+			k.g.B.Store(k.g.Scratch, loop.Sum(k.at(i), loop.Int(px*k.granule())), loop.Num(loop.Type{Bits: k.m.Input, Lanes: 1}, 0))
+		})
+	}
+}
+
+// restBytes adds the products of decoded codes, whose first bit in the packed
+// weights is given.
+func (k *micro) restBytes(p *plane, l Layout, col column, bit loop.Expr, acc [][]*loop.Var) {
+	b, size := k.g.B, k.m.RestBytes(l)
+	from, first := p.tiledBytes, p.restAt
+	if l != p.tiled {
+		from, first = p.leftBytes, p.leftRest
+	}
+	// A row has Rest*bits bits there, and size bytes here.
+	row := loop.Op(loop.UDiv, loop.Op(loop.Sub, bit, loop.Int(first)), loop.Int(l.Rest*p.bits))
+	codes := b.Cursor("codes", col.region, loop.Sum(loop.Scaled(row, size), loop.Int(from)))
+	x := b.Cursor("x", col.region, loop.Sum(col.base, loop.Int(k.stride(k.k-l.Rest))))
+	t := k.m.Code.word()
+	for i := 0; i < size; i += k.m.Lanes {
+		b.Fence()
+		inputs := make([]loop.Expr, len(acc))
+		for px := range inputs {
+			inputs[px] = b.Let("x", k.m.Code.input(x, k.stride(i)+px*k.granule()))
+		}
+		for j := range acc[0] {
+			code := b.Let("q", &loop.Load{From: codes, Offset: loop.Int(j*size + i), T: t, Align: 8})
+			for px := range acc {
+				if k.m.Room(p.product) == 0 {
+					b.Set(acc[px][j], k.m.Code.add(p.product, code, inputs[px], acc[px][j].Get()))
+					continue
+				}
+				part := b.Var("part", k.m.Code.add(p.product, code, inputs[px], loop.Num(k.m.Code.sums(p.product), 0)))
+				k.m.Code.flush(b, part, acc[px][j:])
+			}
+		}
+	}
+}
+
+// rest adds the products of the codes that no word holds, one by one.
+func (k *micro) rest(p *plane, l Layout, col column, bit loop.Expr, acc [][]*loop.Var) {
+	b := k.g.B
+	b.For("rest", loop.Int(0), loop.Int(l.Rest), 1, func(r loop.Expr) {
+		inputs := make([]loop.Expr, len(acc))
+		i := loop.Sum(r, loop.Int(k.k-l.Rest))
+		for px := range inputs {
+			x := loop.At(col.region, loop.Sum(col.base, k.at(i), loop.Int(px*k.granule())), loop.Type{Bits: k.m.Input, Lanes: 1})
+			inputs[px] = b.Let("x", k.m.Code.single(x))
+		}
+		var next loop.Expr // of pairs, the code of the second channel
+		for j := range acc[0] {
+			paired := k.m.Across && j^1 < len(acc[0])
+			if paired { // the second one first
+				j ^= 1
+			}
+			at := loop.Sum(bit, loop.Scaled(loop.Sum(r, loop.Int(j*l.Rest)), p.bits))
+			q := loop.At(p.data, loop.Op(loop.LShr, at, loop.Int(3)), loop.I8)
+			code := loop.To(loop.SExt, q, 32)
+			if p.bits < 8 {
+				code = loop.Op(loop.And, loop.Op(loop.LShr, loop.To(loop.ZExt, q, 32), loop.Op(loop.And, at, loop.Int(7))), loop.Int(1<<p.bits-1))
+			}
+			if paired && j%2 == 0 {
+				code = loop.Sum(code, loop.Op(loop.Shl, next, loop.Int(16)))
+			}
+			code = b.Let("q", code)
+			next = code
+			for px, x := range inputs {
+				v := acc[px][j]
+				t := loop.Op(loop.Mul, code, x)
+				if k.m.Code.signs() {
+					t = loop.Op(loop.Sub, x, loop.Op(loop.Shl, t, loop.Int(1)))
+				}
+				b.Set(v, loop.Sum(v.Get(), t))
+			}
+		}
+	})
+}

@@ -1,0 +1,183 @@
+package micro
+
+import (
+	"slices"
+
+	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/processor"
+)
+
+// productsOf lists the products of a processor.
+func productsOf(t *processor.Target) []*Product {
+	var list []*Product
+	for _, m := range products {
+		switch {
+		case !slices.Contains(m.Arch, t.ISA()), m.Feature != "" && !t.Has(m.Feature), m.Unless != "" && t.Has(m.Unless):
+		case m.Feature == "dsp" && t.Vectors(): // halves of words are less than vectors
+		default:
+			list = append(list, m)
+		}
+	}
+	return list
+}
+
+// productOf is a processor's product of a name, or nil.
+func productOf(t *processor.Target, name string) *Product {
+	for _, m := range productsOf(t) {
+		if m.Name == name {
+			return m
+		}
+	}
+	return nil
+}
+
+// PlanesOf are the widths, highest bits first, in which m reads codes of e: those
+// of its planes, split where m reads no plane so wide; nil where it cannot.
+func (m *Product) PlanesOf(e ir.Elem) []int {
+	var planes []int
+	for _, p := range e.Planes() {
+		if slices.Contains(m.Planes, p) {
+			planes = append(planes, p)
+			continue
+		}
+		if e.Kind == ir.I8 { // two's complement is no sum of unsigned halves
+			return nil
+		}
+		for _, q := range m.Planes {
+			if q < p {
+				planes = append(planes, slices.Repeat([]int{q}, p/q)...)
+				break
+			}
+		}
+	}
+	bits := 0
+	for _, p := range planes {
+		bits += p
+	}
+	if bits != e.CodeBits() {
+		return nil
+	}
+	return planes
+}
+
+// Layout is how a plane of p bits reads rows of k codes in tiles of some channels.
+type Layout struct {
+	Fields int // of a word
+	Units  int // fields of a step: products of one input
+	Steps  int // steps of a group of words
+	Words  int // of a group
+	Taken  int // codes of a row that a group takes
+	Groups int // of a row
+	Rest   int // codes of a row left over
+}
+
+// Inputs are the inputs of one product.
+func (m *Product) Inputs() int {
+	if m.Across {
+		return 1
+	}
+	return m.Lanes
+}
+
+// Layout divides rows of k codes among words.
+func (m *Product) Layout(p, k, channels int) Layout {
+	l := Layout{Fields: m.Field / p, Units: channels}
+	if m.Across {
+		l.Units = channels / m.Lanes
+	}
+	if l.Units == 0 { // a single row where lanes are channels
+		l.Rest = k
+		return l
+	}
+	l.Steps = l.Fields / gcd(l.Fields, l.Units)
+	l.Words = l.Steps * l.Units / l.Fields
+	l.Taken = l.Steps * m.Inputs()
+	l.Groups = k / l.Taken
+	l.Rest = k % l.Taken
+	return l
+}
+
+func gcd(a, b int) int {
+	for b > 0 {
+		a, b = b, a%b
+	}
+	return a
+}
+
+// NestedIn reports whether fields of a layout are taken with those below them: where
+// words hold whole steps, or steps whole words.
+func (m *Product) NestedIn(l Layout) bool {
+	return m.Nested && l.Nest() > 1 && (l.Units%l.Fields == 0 || l.Fields%l.Units == 0)
+}
+
+// Nest is the fields of a word that share their inputs.
+func (l Layout) Nest() int { return min(l.Fields, l.Units) }
+
+// Room is the products that a narrow sum holds, 0 where sums are wide.
+func (m *Product) Room(p int) int {
+	if m.Narrow == nil {
+		return 0
+	}
+	return m.Narrow(p)
+}
+
+// Rounds is the products of an input in one round of the loop over a plane.
+func (m *Product) Rounds(p int) int {
+	if p == 8 {
+		return m.Unroll8
+	}
+	return m.Unroll
+}
+
+// DecodedBits is the width to which codes are decoded: that of a whole field.
+func (m *Product) DecodedBits() int { return m.Field }
+
+// Multiplied is the width as which decoded codes of some bits are multiplied: that of 8
+// bits, whose products are added to wide sums at once, where narrow sums hold few.
+func (m *Product) Multiplied(bits int) int {
+	if m.Narrow != nil && m.Room(8) == 0 && m.Room(bits) < 4 {
+		return 8
+	}
+	return bits
+}
+
+// RestBytes are the bytes of a row's codes that no word holds, decoded to bytes:
+// whole products, for products of vectors. Kernels of many pixels keep them in
+// scratch.
+func (m *Product) RestBytes(l Layout) int {
+	if m.Word < 16 {
+		return 0
+	}
+	return (l.Rest + m.Lanes - 1) / m.Lanes * m.Lanes
+}
+
+// restScratch is the decoded codes, or the decoded rest of all rows, in every plane.
+func (m *Product) restScratch(e ir.Elem, k, rows, groups, channels int) int {
+	if m.Decodes {
+		return groups * rows * decodedBytes(m, k)
+	}
+	tiled, sum := rows/channels*channels, 0
+	for _, p := range m.PlanesOf(e) {
+		sum += groups * (tiled*m.RestBytes(m.Layout(p, k, channels)) + (rows-tiled)*m.RestBytes(m.Layout(p, k, 1)))
+	}
+	return sum
+}
+
+// wholeInputs is the elements of a column of k inputs: those of whole products.
+func wholeInputs(m *Product, k int) int {
+	n := m.Inputs()
+	return (k + n - 1) / n * n
+}
+
+// decodedBytes is the bytes of a row of k codes, decoded.
+func decodedBytes(m *Product, k int) int { return wholeInputs(m, k) * m.DecodedBits() / 8 }
+
+// decodedAt is the byte of the decoded codes behind the columns of some pixels.
+func decodedAt(m *Product, k, pixels int) int {
+	return (pixels*columnBytes(m, k) + m.Word - 1) / m.Word * m.Word
+}
+
+// columnBytes is the bytes of a column of k inputs: whole products.
+func columnBytes(m *Product, k int) int {
+	return wholeInputs(m, k) * m.Input / 8
+}

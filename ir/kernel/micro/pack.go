@@ -1,0 +1,135 @@
+package micro
+
+import (
+	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/parallel"
+)
+
+// packWords lays codes[groups*rows][k] out for a product, in one run of bytes a
+// plane: first the words of tiles of some channels, tile after tile, then those of
+// the rows left over in each group, then, one by one, the codes that fill no
+// word. order[i] is the code of a row that position i of a column multiplies.
+func packWords(m *Product, e ir.Elem, codes []byte, groups, rows, k, channels int, order []int) [][]byte {
+	var all [][]byte
+	low := e.CodeBits()
+	for _, p := range m.PlanesOf(e) {
+		low -= p
+		w := &wordWriter{m: m, p: p, data: make([]byte, (len(codes)*p+7)/8)}
+		code := func(row, i int) byte {
+			q := codes[row*k+order[i]] >> low
+			if p == 8 && e.Kind == ir.Odd {
+				q ^= 0x80 // two's complement of the code less 128
+			}
+			return q & (1<<p - 1)
+		}
+		// Tiles are whole words, so that they can be written apart.
+		tiled := rows / channels * channels
+		tile, left := m.Layout(p, k, channels), m.Layout(p, k, 1)
+		tiles, lefts := rows/channels, rows-tiled
+		parallel.For(groups*tiles, func(i int) {
+			first := i/max(tiles, 1)*rows + i%max(tiles, 1)*channels
+			w.tile(i*w.bits(tile), tile, func(j, i int) byte { return code(first+j, i) })
+		})
+		bit := groups * tiles * w.bits(tile)
+		parallel.For(groups*lefts, func(i int) {
+			row := i/max(lefts, 1)*rows + tiled + i%max(lefts, 1)
+			w.tile(bit+i*w.bits(left), left, func(_, i int) byte { return code(row, i) })
+		})
+		bit += groups * lefts * w.bits(left)
+		rest := func(from, to, n int) {
+			for g := range groups {
+				for r := from; r < to; r++ {
+					for i := k - n; i < k; i++ {
+						w.put(bit, code(g*rows+r, i))
+						bit += p
+					}
+				}
+			}
+		}
+		rest(0, tiled, tile.Rest)
+		rest(tiled, rows, left.Rest)
+		all = append(all, w.data)
+	}
+	return all
+}
+
+// packStream lays codes out for a product that decodes them one by one: contiguous, in
+// the order in which it reads them decoded, without what fills a row up.
+func packStream(m *Product, e ir.Elem, codes []byte, groups, rows, k, channels int, order []int) [][]byte {
+	var all [][]byte
+	low := e.CodeBits()
+	for _, p := range m.PlanesOf(e) {
+		low -= p
+		w := &wordWriter{m: m, p: p, data: make([]byte, (len(codes)*p+7)/8)}
+		bit := 0
+		tile := func(row, channels int) {
+			units, lanes := channels, m.Lanes
+			if m.Across {
+				units = channels / lanes
+			}
+			for step := 0; step < k; step += m.Inputs() {
+				for unit := range units {
+					for lane := range lanes {
+						r, i := row+unit, step+lane
+						if m.Across {
+							r, i = row+unit*lanes+lane, step
+						}
+						if i < k {
+							w.put(bit, codes[r*k+order[i]]>>low&(1<<p-1))
+							bit += p
+						}
+					}
+				}
+			}
+		}
+		tiled := rows / channels * channels
+		for g := range groups {
+			for r := 0; r < tiled; r += channels {
+				tile(g*rows+r, channels)
+			}
+		}
+		for g := range groups {
+			for r := tiled; r < rows; r++ {
+				tile(g*rows+r, 1)
+			}
+		}
+		all = append(all, w.data)
+	}
+	return all
+}
+
+// wordWriter fills one plane.
+type wordWriter struct {
+	m    *Product
+	p    int
+	data []byte
+}
+
+func (w *wordWriter) put(bit int, code byte) { w.data[bit/8] |= code << (bit % 8) }
+
+// bits is the bits that a tile's words take.
+func (w *wordWriter) bits(l Layout) int { return l.Groups * l.Words * w.m.Word * 8 }
+
+// tile writes the words of some channels' rows from a bit on; code is that of a
+// channel of the tile at a position of its column.
+func (w *wordWriter) tile(bit int, l Layout, code func(channel, i int) byte) {
+	units := max(1, l.Units)
+	word, field, step, unit := 0, 0, 0, 0
+	for range l.Groups * l.Words * l.Fields {
+		at := bit + word*w.m.Word*8 + field*w.p
+		for lane := range w.m.Lanes {
+			if w.m.Across {
+				w.put(at, code(unit*w.m.Lanes+lane, step))
+			} else {
+				w.put(at, code(unit, step*w.m.Lanes+lane))
+			}
+			at += w.m.Field
+		}
+		if unit++; unit == units {
+			unit, step = 0, step+1
+		}
+		if field++; field == l.Fields {
+			field, word = 0, word+1
+		}
+	}
+}

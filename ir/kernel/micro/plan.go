@@ -1,0 +1,204 @@
+// Package micro has the families that are built on a product of the processor: columns
+// of inputs times words of codes, for a tile of pixels and output channels whose sums
+// stay in registers.
+package micro
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/kernel"
+	"github.com/dnnc/dnnc/ir/kernel/emit"
+)
+
+// Conv and Linear are the families of layers whose words of codes are multiplied as
+// they lie, or decoded once for all pixels.
+var (
+	Conv = kernel.Family{
+		Name: "conv_micro", Op: ir.Conv2D, Pools: true, Rows: true, Plan: kernel.Planner(plan), Read: read,
+		Doc: "windows of a tile of pixels gathered as columns, times words of codes of a few output channels, by the target's own product",
+	}
+	Linear = kernel.Family{
+		Name: "linear_micro", Op: ir.Linear, Plan: kernel.Planner(plan), Read: read,
+		Doc: "the input made a column, times words of codes of a few outputs, by the target's own product",
+	}
+)
+
+// Plan is a product of the processor and the tile of pixels and output channels whose
+// sums are in registers.
+type Plan struct {
+	Product          string
+	Pixels, Channels int
+	scratch          int
+	cycles           float64
+}
+
+func (p Plan) Attrs() kernel.Attrs {
+	return kernel.Attrs{Product: p.Product, Tile: []int{p.Pixels, p.Channels}}
+}
+func (p Plan) Scratch() int    { return p.scratch }
+func (p Plan) Cycles() float64 { return p.cycles }
+
+// plan is the cheapest product and tile of a layer.
+func plan(l kernel.Layer) (best Plan, ok bool) {
+	if !l.Scalar() || !l.Narrow() {
+		return best, false
+	}
+	least := 0.
+	for _, m := range productsOf(l.Target) {
+		for _, tile := range m.tiles(l.Elem) {
+			if p, output, fits := m.plan(l, tile[0], tile[1]); fits && (!ok || output < least) {
+				best, least, ok = p, output, true
+			}
+		}
+	}
+	return best, ok
+}
+
+// read restores the plan of a layer's attributes.
+func read(l kernel.Layer) (kernel.Plan, error) {
+	m, tile := productOf(l.Target, l.Node.Word("multiply")), l.Node.Ints("tile")
+	if m == nil || len(tile) != 2 {
+		return nil, fmt.Errorf("no product %q with tile %v on %s", l.Node.Word("multiply"), tile, l.Target.Name)
+	}
+	p, _, ok := m.plan(l, tile[0], tile[1])
+	if !ok {
+		return nil, fmt.Errorf("%s does not compute this layer with tile %v", m.Name, tile)
+	}
+	return p, nil
+}
+
+// plan lays a layer out for tiles of pixels and channels; output is the instructions of
+// the products of an output. ok is false where the product does not compute the layer so.
+func (m *Product) plan(l kernel.Layer, pixels, channels int) (p Plan, output float64, ok bool) {
+	w, groups, row, pooled := l.Weight(), l.Groups(), 1, 1
+	if l.Node.Op == ir.Conv2D {
+		_, pooled = l.Node.Pool()
+		row = l.Node.Out.Type.Shape[2] * pooled
+	}
+	k, rows := l.K(), w[0]/groups
+	switch {
+	case !m.serves(l):
+		return p, 0, false
+	case pixels > row || pixels > 1 && pixels%pooled != 0 || channels > rows:
+		return p, 0, false
+	case m.Decodes && m.Across && rows%channels > 0: // no word holds a single row
+		return p, 0, false
+	}
+	all := 0 // the pixels that decoded codes and columns serve
+	if l.Node.Op == ir.Conv2D {
+		all = l.Pixels()
+	}
+	// Rows that fill no tile are computed one by one.
+	left := float64(rows%channels) / float64(rows)
+	output = m.cycles(l.Elem, k, pixels, channels, all) * (1 - left)
+	if left > 0 {
+		output += m.cycles(l.Elem, k, pixels, 1, all) * left
+	}
+	finish := kernel.PerOutput / 2
+	if m.Word == 16 && m.Narrow == nil && channels%4 == 0 { // four sums together, and none to be added up before
+		finish = perScalarSum
+	}
+	p = Plan{Product: m.Name, Pixels: pixels, Channels: channels, cycles: l.Outputs()*(output+finish) + m.columnCycles(l)}
+	p.scratch = pixels * columnBytes(m, k)
+	if l.Node.Op == ir.Conv2D {
+		if m.Decodes {
+			p.scratch = decodedAt(m, k, pixels)
+		}
+		p.scratch += m.restScratch(l.Elem, k, rows, groups, channels)
+	}
+	return p, output, true
+}
+
+// serves reports whether a product can compute a layer.
+func (m *Product) serves(l kernel.Layer) bool {
+	planes, bytes := m.PlanesOf(l.Elem), 0
+	for _, p := range planes {
+		bytes += (l.Weight().Size()*p + 7) / 8
+	}
+	switch {
+	case planes == nil || bytes != ir.PackedBytes(l.Elem, l.Weight()):
+		return false
+	case m.Least && l.Elem.CodeBits() == 8 && !l.Supposed && !greater(l.Node.Const("weight")):
+		return false
+	case m.Decodes:
+		return l.Elem.CodeBits() < 8 && m.decodes(l)
+	case m.Nested: // its sums hold products of bytes
+		return l.K() <= math.MaxUint32/(255*255)
+	}
+	return true
+}
+
+// decodes reports whether a layer's weights may lie decoded in scratch: as bytes, they
+// are no more than the activations, so that memory doubles at the most; as halves, on
+// processors with less of it, no more than a quarter; or no more than the product allows.
+func (m *Product) decodes(l kernel.Layer) bool {
+	bytes, most := l.Weight()[0]*decodedBytes(m, l.K()), l.Activations()
+	if m.DecodedBits() > 8 {
+		most /= 4
+	}
+	return l.Node.Op == ir.Conv2D && bytes <= max(most, m.Decoded)
+}
+
+// greater reports whether no 8-bit code is the least number, as a product has it.
+func greater(c *ir.Const) bool {
+	codes, err := c.Load()
+	least := byte(0x80)
+	if c.Type.Elem.Kind == ir.Odd {
+		least = 0 // codes are kept less 128
+	}
+	return err == nil && !slices.Contains(codes, least)
+}
+
+// tiles are those that fit the registers for codes of e.
+func (m *Product) tiles(e ir.Elem) [][2]int {
+	if m.Tiles8 != nil && e.CodeBits() == 8 {
+		return m.Tiles8
+	}
+	return m.Tiles
+}
+
+// Pack lays the codes out in words of the product.
+func (p Plan) Pack(l kernel.Layer) ([][]byte, error) {
+	n := l.Node
+	codes, err := n.Const("weight").Load()
+	if err != nil {
+		return nil, err
+	}
+	m, order := productNamed(p.Product), inputOrder(productNamed(p.Product), n)
+	s, groups := n.Const("weight").Type.Shape, 1
+	if n.Op == ir.Conv2D {
+		groups = n.Int("groups")
+	}
+	pack := packWords
+	if m.oneByOne() {
+		pack = packStream
+	}
+	return pack(m, n.Const("weight").Type.Elem, codes, groups, s[0]/groups, s.Size()/s[0], p.Channels, order), nil
+}
+
+// Emit writes the layer.
+func (p Plan) Emit(g *emit.Generator) error {
+	if g.Node.Op == ir.Linear {
+		return p.linear(g)
+	}
+	return p.conv(g)
+}
+
+// productNamed is the product of a name, whatever processor has it.
+func productNamed(name string) *Product {
+	for _, m := range products {
+		if m.Name == name {
+			return m
+		}
+	}
+	return nil
+}
+
+// Vectors reports whether a product of a name is of vectors.
+func Vectors(name string) bool {
+	m := productNamed(name)
+	return m != nil && m.Word >= 16
+}

@@ -1,0 +1,184 @@
+package micro
+
+// Product describes the innermost product of a layer's kernel: how many codes
+// one instruction takes, how they lie in a word, and which tiles of pixels and
+// output channels fit the registers. One generator reads it for every target.
+//
+// A word holds fields, each the codes of one product: lane l of field f of a
+// plane of p bits lies at bit l*Field + f*p. The fields of a step are those of
+// the tile's channels, one after the other; steps follow each other through
+// the words.
+type Product struct {
+	Name    string
+	Doc     string
+	Code    instructions
+	Arch    []string // that have it
+	Feature string   // that it needs, empty for none
+	Unless  string   // a feature of processors that have better; empty for none
+	// Planes are the widths of the code planes that it reads. A plane of 8
+	// bits holds two's complement.
+	Planes []int
+	Word   int  // bytes of one load of codes
+	Lanes  int  // codes of one product
+	Field  int  // bits of a lane: a word has Field/p fields
+	Across bool // the lanes are output channels that share an input, not inputs
+	Input  int  // bits of an input in the columns that products read: 8 or 16
+	Least  bool // 8-bit codes must be greater than -128: two products of -128*-128 overflow 16 bits
+	// Decodes: codes of fewer than 8 bits are decoded in scratch, once for all pixels,
+	// to bytes that are read as codes of 8 bits, or to halves. Decode is the
+	// instructions of a code where they are decoded one by one.
+	Decodes bool
+	Decode  float64
+	Books   bool // conv_blocks decodes codebooks for it
+	// Decoded is the bytes of decoded codes that are allowed whatever a layer's
+	// activations take.
+	Decoded int
+	// Nested: a field of a word is taken with all below it that share its inputs, those
+	// of a step, in one instruction; sums are taken apart at the end. Products are
+	// unsigned.
+	Nested bool
+	Planar bool // a pixel's column lies in one piece, not interleaved by products
+	// Tiles are the [pixels, channels] that fit the registers: Tiles8 for codes of
+	// 8 bits, whose products are added to wide sums at once.
+	Tiles, Tiles8 [][2]int
+	// Costs in instructions: of a load of codes, of taking a field of a plane
+	// (of one of 8 bits), of an input's load, of a product, of a loop's round; and those
+	// of a channel that is computed for a tile of pixels, its addresses.
+	Load, Unpack, Unpack8, InputLoad, Product, Product8, Round, Start float64
+	// Narrow is the products that a sum of 16 bits holds before it is added to wide
+	// ones, for a plane's width; nil or 0 where sums are wide. Flush is the
+	// instructions of that.
+	Narrow func(bits int) int
+	Flush  float64
+	// Unroll is the products of an input in one round of the loop, for planes of 8
+	// bits and for narrower ones, which must not be slower.
+	Unroll8, Unroll int
+}
+
+// products are the products of all targets.
+var products = []*Product{
+	{
+		Name: "smlad", Code: smlad{}, Doc: "two products of 16-bit halves, added to a 32-bit sum",
+		Arch: []string{"thumb", "arm"}, Feature: "dsp",
+		Planes: []int{8, 4, 2, 1}, Word: 4, Lanes: 2, Field: 16, Input: 16,
+		Tiles: [][2]int{{2, 2}, {1, 4}, {1, 2}, {2, 1}, {1, 1}},
+		Load:  .75, Unpack: 1, Unpack8: 1, InputLoad: .5, Product: 1, Start: 10, Round: 5, Unroll8: 8, Unroll: 16,
+	},
+	{
+		Name: "smlad_decoded", Code: smladDecoded{}, Doc: "as smlad, of codes decoded to halves once for all pixels",
+		Arch: []string{"thumb", "arm"}, Feature: "dsp", Decodes: true, Decode: 11, Books: true, Decoded: 2 << 10,
+		Planes: []int{4, 2, 1}, Word: 4, Lanes: 2, Field: 16, Input: 16,
+		Tiles: [][2]int{{2, 2}, {1, 2}, {2, 1}, {1, 1}},
+		Load:  .5, InputLoad: .5, Product: 1, Start: 10, Round: 5, Unroll: 16,
+	},
+	{
+		Name: "usada8", Code: usada8{}, Doc: "the sum of four |x-255q| of unsigned bytes: x where the bit q is 0, 255-x where it is 1",
+		Arch: []string{"thumb", "arm"}, Feature: "dsp",
+		Planes: []int{1}, Word: 4, Lanes: 4, Field: 8, Input: 8,
+		Tiles: [][2]int{{4, 1}, {1, 4}, {1, 2}, {2, 1}, {1, 1}},
+		Load:  .75, Unpack: 2, InputLoad: .5, Product: 1, Start: 10, Round: 5, Unroll8: 8, Unroll: 16,
+	},
+	{
+		Name: "mlal", Code: mlal{}, Doc: "sixteen products of signed bytes, summed in 16 bits, those by pairs in 32",
+		Arch: []string{"arm", "aarch64", "x86_64"}, Feature: "simd",
+		Planes: []int{8, 4, 2, 1}, Word: 16, Lanes: 16, Field: 8, Input: 8, Least: true,
+		Tiles8: [][2]int{{2, 4}, {2, 2}, {1, 4}, {1, 2}, {2, 1}, {1, 1}},
+		Tiles:  [][2]int{{2, 4}, {2, 2}, {1, 4}, {1, 2}, {2, 1}, {1, 1}},
+		Load:   1, Unpack: 1.5, Unpack8: 0, InputLoad: 1, Product: 2, Product8: 3, Start: 10, Round: 4, Unroll8: 2, Unroll: 4,
+		Narrow: laneRoom, Flush: 4,
+	},
+	{
+		Name: "mlal_decoded", Code: mlal{}, Doc: "as mlal, of codes decoded to bytes once for all pixels",
+		Arch: []string{"arm"}, Feature: "simd", Decodes: true, Decoded: 64 << 10,
+		Planes: []int{4, 2, 1}, Word: 16, Lanes: 16, Field: 8, Input: 8,
+		Tiles: [][2]int{{2, 4}, {2, 2}, {1, 4}, {1, 2}, {2, 1}, {1, 1}},
+		Load:  1, InputLoad: 1, Product: 2, Product8: 3, Start: 10, Round: 4, Unroll8: 4, Unroll: 4,
+		Narrow: laneRoom, Flush: 4,
+	},
+	{
+		Name: "sdot", Code: sdot{}, Doc: "sixteen products of signed bytes, four to a 32-bit sum",
+		Arch: []string{"aarch64"}, Feature: "dotprod",
+		Planes: []int{8, 4, 2, 1}, Word: 16, Lanes: 16, Field: 8, Input: 8,
+		Tiles: [][2]int{{4, 4}, {2, 4}, {2, 2}, {1, 8}, {1, 4}, {1, 2}, {2, 1}, {1, 1}},
+		Load:  1, Unpack: 1.5, InputLoad: 1, Product: 1, Start: 10, Round: 4, Unroll8: 2, Unroll: 4,
+	},
+	{
+		Name: "sdot_decoded", Code: sdot{}, Doc: "as sdot, of codes decoded to bytes once for all pixels",
+		Arch: []string{"aarch64"}, Feature: "dotprod", Decodes: true, Decoded: 256 << 10,
+		Planes: []int{4, 2, 1}, Word: 16, Lanes: 16, Field: 8, Input: 8,
+		Tiles: [][2]int{{4, 4}, {2, 4}, {2, 2}, {1, 4}, {1, 2}, {2, 1}, {1, 1}},
+		Load:  1, InputLoad: 1, Product: 1, Start: 10, Round: 4, Unroll8: 2, Unroll: 4,
+	},
+	{
+		Name: "udot_nested", Code: udotNested{}, Doc: "as sdot, of unsigned bytes: codes with those of the channels in the bits below them",
+		Arch: []string{"aarch64"}, Feature: "dotprod", Nested: true,
+		Planes: []int{4, 2, 1}, Word: 16, Lanes: 16, Field: 8, Input: 8,
+		Tiles: [][2]int{{4, 4}, {2, 4}, {1, 8}, {2, 2}, {1, 4}, {1, 2}, {2, 1}, {1, 1}},
+		Load:  1, Unpack: 1.5, InputLoad: 1, Product: 1, Start: 10, Round: 4, Unroll8: 2, Unroll: 4,
+	},
+	{
+		Name: "mladav", Code: mladav{}, Doc: "sixteen products of signed bytes, all added to one sum",
+		Arch: []string{"thumb"}, Feature: "mve",
+		Planes: []int{8, 4, 2, 1}, Word: 16, Lanes: 16, Field: 8, Input: 8,
+		Tiles: [][2]int{{2, 4}, {2, 2}, {1, 8}, {1, 4}, {1, 2}, {2, 1}, {1, 1}},
+		Load:  1, Unpack: 1.5, InputLoad: 1, Product: 1, Start: 3, Round: 3, Unroll8: 2, Unroll: 4,
+	},
+	{
+		Name: "mladav_decoded", Code: mladav{}, Doc: "as mladav, of codes decoded to bytes once for all pixels",
+		Arch: []string{"thumb"}, Feature: "mve", Decodes: true,
+		Planes: []int{4, 2, 1}, Word: 16, Lanes: 16, Field: 8, Input: 8,
+		Tiles: [][2]int{{2, 4}, {2, 2}, {1, 4}, {1, 2}, {2, 1}, {1, 1}},
+		Load:  1, InputLoad: 1, Product: 1, Start: 3, Round: 3, Unroll8: 2, Unroll: 4,
+	},
+	{
+		Name: "mladav_nested", Code: mladavNested{}, Doc: "as mladav, of unsigned bytes: codes with those of the channels in the bits below them",
+		Arch: []string{"thumb"}, Feature: "mve", Nested: true,
+		Planes: []int{4, 2, 1}, Word: 16, Lanes: 16, Field: 8, Input: 8,
+		Tiles: [][2]int{{2, 4}, {1, 8}, {2, 2}, {1, 4}, {1, 2}, {2, 1}, {1, 1}},
+		Load:  1, Unpack: 1.5, InputLoad: 1, Product: 1, Start: 3, Round: 3, Unroll8: 2, Unroll: 4,
+	},
+	{
+		Name: "abal", Code: abal{}, Doc: "sixteen |x-255q| of unsigned bytes, summed in 16 bits: x where the bit q is 0, 255-x where it is 1",
+		Arch: []string{"arm", "aarch64"}, Feature: "simd",
+		Planes: []int{1}, Word: 16, Lanes: 16, Field: 8, Input: 8,
+		Tiles: [][2]int{{2, 4}, {2, 2}, {1, 4}, {4, 1}, {1, 2}, {2, 1}, {1, 1}},
+		Load:  1, Unpack: 1, InputLoad: 1, Product: 2, Start: 10, Round: 4, Unroll: 4,
+		Narrow: func(int) int { return 65535 / 255 / 2 }, Flush: 4,
+	},
+	{
+		Name: "mla", Code: mla{}, Doc: "one product of bytes",
+		Arch: []string{"thumb", "thumb1", "riscv32", "riscv64"}, Books: true,
+		Planes: []int{8}, Word: 1, Lanes: 1, Field: 8, Input: 8, Planar: true,
+		Tiles: [][2]int{{3, 2}, {1, 4}, {2, 2}, {1, 2}, {2, 1}, {1, 1}},
+		Load:  1, Unpack8: 0, InputLoad: 1, Product: 1, Start: 10, Round: 5, Unroll8: 8,
+	},
+	{
+		Name: "pair", Code: pair{}, Doc: "codes of two output channels times one unsigned input, summed in 16-bit halves",
+		Arch:   []string{"thumb", "thumb1", "riscv32", "riscv64"},
+		Planes: []int{4, 2, 1}, Word: 4, Lanes: 2, Field: 16, Across: true, Input: 8, Planar: true,
+		Tiles: [][2]int{{3, 4}, {2, 4}, {1, 4}, {1, 2}, {2, 2}, {1, 1}},
+		Load:  1, Unpack: 1, InputLoad: 1, Product: 1, Start: 10, Round: 5, Unroll: 16,
+		Narrow: pairRoom, Flush: 6,
+	},
+	{
+		Name: "pair_decoded", Code: pairDecoded{}, Doc: "as pair, of codes decoded to halves once for all pixels",
+		Arch: []string{"thumb", "thumb1", "riscv32", "riscv64"}, Unless: "dsp", Decodes: true, Decode: 11, Decoded: 2 << 10,
+		Planes: []int{4, 2, 1}, Word: 4, Lanes: 2, Field: 16, Across: true, Input: 8, Planar: true,
+		Tiles: [][2]int{{3, 4}, {2, 4}, {1, 4}, {1, 2}, {2, 2}},
+		Load:  .75, InputLoad: 1, Product: 1, Start: 10, Round: 5, Unroll: 16,
+		Narrow: pairRoom, Flush: 6,
+	},
+}
+
+// laneRoom is the products of signed bytes that a half holds, each two of the greatest
+// weight or code and the greatest input; 0 for those of 8 bits.
+func laneRoom(bits int) int {
+	if bits == 8 {
+		return 0
+	}
+	return 32767 / (128 * (1<<bits - 1)) / 2
+}
+
+// pairRoom is the products of unsigned bytes that a half holds: the greatest code times
+// the greatest input.
+func pairRoom(bits int) int { return 65535 / (255 * (1<<bits - 1)) }

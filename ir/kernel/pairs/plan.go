@@ -1,0 +1,238 @@
+// Package pairs has the family of convolutions whose codes look up the sums of two pixels
+// in a word, on processors without vectors.
+package pairs
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/kernel"
+)
+
+// Conv is the family.
+var Conv = kernel.Family{
+	Name: "conv_pairs", Op: ir.Conv2D, Pools: true, Plan: kernel.Planner(plan), Read: kernel.Reader(5, read),
+	Doc: "as conv_pixels, on processors without vectors: a word of a table has two pixels, where their sums fit in halves, and a code looks up a few words",
+}
+
+// Plan is the geometry of conv_pairs: conv_pixels for processors without vectors.
+// An entry of a table is words of two pixels each, one in the lower and one in the
+// upper half, so that one addition serves both. The upper half has the pixels of a
+// row further down: a tap moves both by the same number of words.
+//
+// A word of two pixels is lower + 2^16 upper, whatever their signs; sums and
+// products of words by weights are those of the pixels. Entries are raised so that
+// halves are not negative, and none overflows while no more than Together entries
+// are added. Inputs are taken as they are: those that are far from the zero point
+// would leave room for half as many entries; the bias takes care of it.
+type Plan struct {
+	Inputs, Bits int // of a code: inputs side by side in a tap, bits
+	Entries      int
+	Taps, Groups int // codes of an output channel: of each tap, all groups
+	Raised       int // is added to each half of an entry
+	Together     int // codes whose entries are added in halves
+	Step         int // groups whose codes lie together, whole bytes of each plane
+	Chunk        int // codes whose look-ups are written out: those of a step's taps, or of a row of them
+
+	// Rows and columns of the result and groups whose tables are there at a time, words
+	// of a tile of sums.
+	Rows, Cols, Block, Wide int
+
+	OutC, OutH, OutW int // of the convolution, as far as pools need them
+	PoolH, PoolW     int
+	Half             int // rows of the result in a half of words
+	Row              int // words from a row of a table to the next
+	TableRows        int // rows of a table
+	Length           int // words of an entry
+	Pitch            int // sums of a row: whole tiles
+	cycles           float64
+}
+
+func (p Plan) Attrs() kernel.Attrs {
+	return kernel.Attrs{Tile: []int{p.Rows, p.Cols, p.Block, p.Inputs, p.Wide}}
+}
+func (p Plan) Cycles() float64 { return p.cycles }
+func (p Plan) Scratch() int {
+	_, _, bytes := p.Places()
+	return bytes
+}
+
+// EntryBytes is the words of an entry.
+func (p Plan) EntryBytes() int { return 4 * p.Length }
+
+// TableBytes is the table of one group.
+func (p Plan) TableBytes() int { return p.Entries * p.EntryBytes() }
+
+// SumBytes is the sums of an output channel.
+func (p Plan) SumBytes() int { return 4 * p.Rows * p.Pitch }
+
+// Places in scratch: tables, the inputs of a group, sums.
+func (p Plan) Places() (inputs, sums, bytes int) {
+	inputs = p.Block * p.TableBytes()
+	sums = inputs + p.Inputs*p.EntryBytes()
+	return inputs, sums, sums + p.OutC*p.SumBytes()
+}
+
+// Planes are the bit planes of a code, the highest bits first.
+func (p Plan) Planes() []int { return kernel.CodePlanes(p.Bits) }
+
+// plan is the cheapest layout of a layer.
+func plan(l kernel.Layer) (best Plan, ok bool) {
+	words := costOf(l.Target).Words
+	if words == 0 || !serves(l) {
+		return best, false
+	}
+	room := kernel.MaxTables
+	if l.Elem.Kind == ir.Odd {
+		room = l.OddTables()
+	}
+	in, out := l.Node.Args[0].Type.Shape, l.Node.Out.Type.Shape
+	ph, pw := l.Node.Pool()
+	for _, d := range inputs(l.Elem, in[0]) {
+		entries, blocks := reachOf(l, d), kernel.Divisors((in[0]+d-1)/d)
+		slices.Reverse(blocks)
+		for rows := 2 * ph; rows <= min(out[1]*ph, 8*ph); rows *= 2 {
+			for cols := out[2] * pw; cols >= pw; cols = (cols/pw + 1) / 2 * pw {
+				for wide := 1; wide <= min(words, cols); wide++ {
+					// As many groups at a time as there is room for.
+					for _, block := range blocks {
+						p, fits := layout(l, [5]int{rows, cols, block, d, wide}, entries)
+						if !fits || p.Scratch() > room {
+							continue
+						}
+						if !ok || p.cycles < best.cycles {
+							best, ok = p, true
+						}
+						break
+					}
+				}
+				if cols == pw {
+					break
+				}
+			}
+		}
+	}
+	return best, ok
+}
+
+// serves reports whether tables serve a layer: of neighbouring pixels, padded with the
+// zero point.
+func serves(l kernel.Layer) bool {
+	switch {
+	case l.Target.Vectors() || !l.Neighbours() || l.Node.Nums("pad_value") != nil || !l.Narrow():
+		return false
+	case l.Elem.Kind == ir.Vec: // products of a codebook's rows would be calls
+		return !strings.HasPrefix(l.Target.Arch, "riscv") || l.Target.Has("m")
+	}
+	return l.Elem.Kind == ir.Odd
+}
+
+func read(l kernel.Layer, tile []int) (p Plan, ok bool) {
+	if !serves(l) || slices.Min(tile) < 1 {
+		return p, false
+	}
+	return layout(l, [5]int(tile), reachOf(l, tile[3]))
+}
+
+// maxChunk is the codes that are looked up one behind the other in code.
+const maxChunk = 18
+
+// layout lays a layer out for a tile of rows, columns, groups, inputs of a code and
+// words; reach is that of entries. ok is false where that does not work.
+func layout(l kernel.Layer, tile [5]int, reach reach) (p Plan, ok bool) {
+	n, e := l.Node, l.Elem
+	in, s, out := n.Args[0].Type.Shape, n.Const("weight").Type.Shape, n.Out.Type.Shape
+	dilation := n.Ints("dilation")
+	p = Plan{Rows: tile[0], Cols: tile[1], Block: tile[2], Inputs: tile[3], Wide: tile[4], Bits: int(e.Bits), Taps: s[2] * s[3], OutC: s[0]}
+	p.Groups = (in[0] + p.Inputs - 1) / p.Inputs
+	if e.Kind == ir.Odd {
+		p.Bits *= p.Inputs
+	}
+	p.Entries = 1 << p.Bits
+	p.Raised, p.Together = -reach.least, (1<<16-1)/max(1, reach.most-reach.least)
+	if p.Together > 0 {
+		// The same for most codebooks, so that layers of a shape share their code.
+		most := (1<<16 - 1) / p.Together
+		if half := most / 2; half >= -reach.least && half+reach.most <= most {
+			p.Raised = half
+		}
+	}
+	p.Step = 8 / slices.Min(p.Planes())
+	p.PoolH, p.PoolW = n.Pool()
+	p.OutH, p.OutW = out[1]*p.PoolH, out[2]*p.PoolW
+	if p.Groups%p.Block > 0 || p.Block%p.Step > 0 || p.Rows > p.OutH || p.Cols > p.OutW || p.Rows%(2*p.PoolH) > 0 || p.Cols%p.PoolW > 0 || p.Together == 0 {
+		return p, false
+	}
+	p.Chunk = p.Step * p.Taps
+	if p.Chunk > maxChunk || n.Has("unroll") {
+		p.Chunk = p.Step * s[3]
+	}
+	p.Half = p.Rows / 2
+	p.Row = p.Cols + (s[3]-1)*dilation[1]
+	p.TableRows = p.Half + (s[2]-1)*dilation[0]
+	p.Pitch = (p.Cols + p.Wide - 1) / p.Wide * p.Wide
+	// The last tile of the last row may go on behind it.
+	p.Length = p.TableRows*p.Row + p.Pitch - p.Cols
+	p.cycles = p.estimate(e, costOf(l.Target))
+	return p, true
+}
+
+// reach is the least and the greatest value of something.
+type reach struct{ least, most int }
+
+// reachOf is the reach of the entries of a layer's tables, for any inputs.
+func reachOf(l kernel.Layer, inputs int) (r reach) {
+	if l.Elem.Kind == ir.Odd {
+		w := inputs * int(l.Elem.MaxWeight())
+		return reach{-128 * w, 128 * w}
+	}
+	if l.Supposed {
+		return reach{-1 << 14, 1<<14 - 1} // rows of codebooks sum up to 128
+	}
+	book, err := l.Node.Const("codebook").Load()
+	if err != nil {
+		return reach{-1 << 16, 1 << 16}
+	}
+	for i := 0; i < len(book); i += inputs {
+		least, most := 0, 0
+		for _, v := range book[i : i+inputs] {
+			w := int(int8(v))
+			least, most = least+min(-128*w, 127*w), most+max(-128*w, 127*w)
+		}
+		r.least, r.most = min(r.least, least), max(r.most, most)
+	}
+	return r
+}
+
+// inputs lists the inputs that a code of a format may stand for.
+func inputs(e ir.Elem, channels int) (list []int) {
+	switch {
+	case e.Kind == ir.Vec:
+		return []int{int(e.Group)}
+	case e.Kind == ir.Odd:
+		for d := 2; d*int(e.Bits) <= 8; d++ {
+			if channels%d == 0 && d*int(e.Bits) >= 4 {
+				list = append(list, d)
+			}
+		}
+	}
+	return list
+}
+
+// Flush is the codes whose entries are added in halves before those are added to sums:
+// all of a block, whole steps of which there are a whole number of times as many, a
+// chunk, or some of a chunk.
+func (p Plan) Flush() int {
+	steps, step := p.Block/p.Step, p.Step*p.Taps
+	switch whole := p.Together / p.Chunk * p.Chunk / step; {
+	case whole >= steps:
+		return steps * step
+	case whole > 0:
+		for steps%whole > 0 {
+			whole--
+		}
+		return whole * step
+	}
+	return min(p.Together, p.Chunk)
+}

@@ -1,0 +1,89 @@
+// Package pool has the families of maximum and average pooling.
+package pool
+
+import (
+	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/geometry"
+	"github.com/dnnc/dnnc/ir/kernel"
+	"github.com/dnnc/dnnc/ir/kernel/emit"
+	"github.com/dnnc/dnnc/ir/loop"
+)
+
+// Max and Avg are the families.
+var (
+	Max = family("max_window", ir.MaxPool2D, "the maximum over the window, a few channels at a time")
+	Avg = family("avg_window", ir.AvgPool2D, "the rounded mean over the window")
+)
+
+func family(name string, op ir.Op, doc string) kernel.Family {
+	return kernel.Family{
+		Name: name, Op: op, Rows: true, Doc: doc,
+		Plan: func(kernel.Layer) (kernel.Plan, bool) { return Plan{1, 8}, true },
+		Read: kernel.Reader(2, func(_ kernel.Layer, tile []int) (Plan, bool) { return Plan{tile[0], tile[1]}, true }),
+	}
+}
+
+// Plan is a tile of pixels and channels.
+type Plan struct{ Pixels, Channels int }
+
+func (p Plan) Attrs() kernel.Attrs        { return kernel.Attrs{Tile: []int{p.Pixels, p.Channels}} }
+func (Plan) Scratch() int                 { return 0 }
+func (Plan) Cycles() float64              { return 0 }
+func (Plan) Emit(g *emit.Generator) error { return poolWindow(g) }
+
+// poolWindow is the maximum or the rounded mean over each window, channel by
+// channel; the taps outside of the image are left out.
+func poolWindow(g *emit.Generator) error {
+	w, b := geometry.WindowOf(g.Node), g.B
+	mean := g.Node.Op == ir.AvgPool2D
+	b.For("oy", loop.Int(0), loop.Int(w.OutH()), 1, func(oy loop.Expr) {
+		b.For("ox", loop.Int(0), loop.Int(w.OutW()), 1, func(ox loop.Expr) {
+			b.For("c", loop.Int(0), loop.Int(w.InC), 1, func(c loop.Expr) {
+				start := -128
+				if mean {
+					start = 0
+				}
+				acc, count := b.Var("acc", loop.Int(start)), b.Var("count", loop.Int(0))
+				b.For("ky", loop.Int(0), loop.Int(w.KH), 1, func(ky loop.Expr) {
+					b.For("kx", loop.Int(0), loop.Int(w.KW), 1, func(kx loop.Expr) {
+						y := b.Let("iy", loop.Sum(loop.Scaled(oy, w.StrideH), loop.Scaled(ky, w.DilH), loop.Int(-w.PadT)))
+						x := b.Let("ix", loop.Sum(loop.Scaled(ox, w.StrideW), loop.Scaled(kx, w.DilW), loop.Int(-w.PadL)))
+						tap := func() {
+							at := loop.Sum(loop.Scaled(loop.Sum(loop.Scaled(y, w.InW), x), w.InC), c)
+							v := loop.To(loop.SExt, loop.At(g.Args[0], at, loop.I8), 32)
+							if mean {
+								b.Set(acc, loop.Sum(acc.Get(), v))
+								b.Set(count, loop.Sum(count.Get(), loop.Int(1)))
+							} else {
+								b.Set(acc, loop.Op(loop.SMax, acc.Get(), v))
+							}
+						}
+						if w.PadT+w.PadL+w.PadB+w.PadR == 0 {
+							tap()
+							return
+						}
+						b.If(loop.Op(loop.And,
+							loop.Op(loop.And, loop.Op(loop.SLt, loop.Int(-1), y), loop.Op(loop.SLt, y, loop.Int(w.InH))),
+							loop.Op(loop.And, loop.Op(loop.SLt, loop.Int(-1), x), loop.Op(loop.SLt, x, loop.Int(w.InW)))), tap, nil)
+					})
+				})
+				v := acc.Get()
+				if mean {
+					v = roundedMean(b, acc, count.Get())
+				}
+				at := loop.Sum(loop.Scaled(loop.Sum(loop.Scaled(oy, w.OutW()), ox), w.OutC), c)
+				b.Store(g.Out, at, loop.To(loop.Trunc, loop.Clamp(v, int64(g.Node.Int("lo")), int64(g.Node.Int("hi"))), 8))
+			})
+		})
+	})
+	return nil
+}
+
+// roundedMean is sum/count with ties away from zero (R11).
+func roundedMean(b *loop.Builder, sum *loop.Var, count loop.Expr) loop.Expr {
+	// Half of the divisor with the sum's sign, without a branch on data.
+	sign := b.Let("sign", loop.Op(loop.AShr, sum.Get(), loop.Int(31)))
+	half := loop.Op(loop.LShr, count, loop.Int(1))
+	half = loop.Op(loop.Sub, half, loop.Op(loop.And, loop.Scaled(half, 2), sign))
+	return loop.Op(loop.SDiv, loop.Sum(sum.Get(), half), count)
+}

@@ -1,0 +1,138 @@
+// Package rows has the families of operations along the last axis, and of products of
+// computed matrices.
+package rows
+
+import (
+	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/geometry"
+	"github.com/dnnc/dnnc/ir/kernel"
+	"github.com/dnnc/dnnc/ir/kernel/emit"
+	"github.com/dnnc/dnnc/ir/loop"
+)
+
+// The families.
+var (
+	Reduce  = kernel.Simple(kernel.Family{Name: "reduce_rows", Op: ir.Reduce, Doc: "the sum or the extreme of each row"}, inRows, reduceRows)
+	ArgMax  = kernel.Simple(kernel.Family{Name: "argmax_rows", Op: ir.ArgMax, Doc: "the place of the greatest element of each row"}, inRows, argmaxRows)
+	Softmax = kernel.Simple(kernel.Family{Name: "softmax_table", Op: ir.Softmax, Doc: "exponentials from a table, one rounded division an element"}, inRows, softmaxTable)
+	MatMul  = kernel.Simple(kernel.Family{Name: "matmul_rows", Op: ir.MatMul, Doc: "one element of the product after the other"}, nil, matmulRows)
+)
+
+// inRows: the axis is the last of at most two, as legalize leaves it.
+func inRows(n *ir.Node) bool {
+	axis := len(n.Args[0].Type.Shape) - 1
+	if n.Op == ir.Reduce {
+		return axis <= 1 && len(n.Ints("axes")) == 1 && n.Ints("axes")[0] == axis
+	}
+	return axis <= 1 && n.Int("axis") == axis
+}
+
+// lastAxis calls body for each row of the argument with the place of its first
+// element, the last axis being the rows'.
+func lastAxis(g *emit.Generator, body func(row, first loop.Expr, length int)) {
+	s := g.Node.Args[0].Type.Shape
+	length := s[len(s)-1]
+	g.B.For("row", loop.Int(0), loop.Int(s.Size()/length), 1, func(row loop.Expr) {
+		body(row, loop.Scaled(row, length), length)
+	})
+}
+
+// reduceRows is the sum or the extreme of each row (R16, R12).
+func reduceRows(g *emit.Generator) error {
+	r, b := geometry.ReductionOf(g.Node), g.B
+	if r == geometry.Greatest || r == geometry.Least {
+		op := loop.SMax
+		if r == geometry.Least {
+			op = loop.SMin
+		}
+		lastAxis(g, func(row, first loop.Expr, length int) {
+			best := b.Var("best", loop.At(g.Args[0], first, loop.I8))
+			b.For("i", loop.Int(0), loop.Int(length), 1, func(i loop.Expr) {
+				b.Set(best, loop.Op(op, best.Get(), loop.At(g.Args[0], loop.Sum(first, i), loop.I8)))
+			})
+			b.Store(g.Out, row, best.Get())
+		})
+		return nil
+	}
+	q, err := emit.NewRequant(g, "", false)
+	if err != nil {
+		return err
+	}
+	lastAxis(g, func(row, first loop.Expr, length int) {
+		sum := b.Var("sum", loop.Int(0))
+		b.For("i", loop.Int(0), loop.Int(length), 1, func(i loop.Expr) {
+			b.Set(sum, loop.Sum(sum.Get(), g.Wide(0, loop.Sum(first, i))))
+		})
+		q.Store(sum.Get(), loop.Int(0), row)
+	})
+	return nil
+}
+
+// argmaxRows is the place of the first greatest element of each row.
+func argmaxRows(g *emit.Generator) error {
+	b := g.B
+	lastAxis(g, func(row, first loop.Expr, length int) {
+		best, at := b.Var("best", g.Element(0, first)), b.Var("at", loop.Int(0))
+		b.For("i", loop.Int(0), loop.Int(length), 1, func(i loop.Expr) {
+			v := b.Var("v", g.Element(0, loop.Sum(first, i)))
+			b.If(loop.Op(loop.SLt, best.Get(), v.Get()), func() {
+				b.Set(best, v.Get())
+				b.Set(at, i)
+			}, nil)
+		})
+		b.Store(g.Out, row, loop.To(loop.Trunc, loop.Sum(at.Get(), loop.Int(-128)), 8))
+	})
+	return nil
+}
+
+// matmulRows is the product of two computed matrices, or of as many as a first
+// axis has; matrices of three axes lie in memory with the first axis last.
+func matmulRows(g *emit.Generator) error {
+	q, err := emit.NewRequant(g, "", false)
+	if err != nil {
+		return err
+	}
+	batch, m, k, n := geometry.MatMulSizes(g.Node)
+	place := func(i, row, col loop.Expr, cols int) loop.Expr {
+		return loop.Sum(loop.Scaled(loop.Sum(loop.Scaled(row, cols), col), batch), i)
+	}
+	b := g.B
+	b.For("batch", loop.Int(0), loop.Int(batch), 1, func(i loop.Expr) {
+		b.For("row", loop.Int(0), loop.Int(m), 1, func(row loop.Expr) {
+			b.For("col", loop.Int(0), loop.Int(n), 1, func(col loop.Expr) {
+				sum := b.Var("sum", loop.Int(0))
+				b.For("k", loop.Int(0), loop.Int(k), 1, func(l loop.Expr) {
+					b.Set(sum, loop.Sum(sum.Get(), loop.Op(loop.Mul, g.Wide(0, place(i, row, l, k)), g.Wide(1, place(i, l, col, n)))))
+				})
+				q.Store(sum.Get(), loop.Int(0), place(i, row, col, n))
+			})
+		})
+	})
+	return nil
+}
+
+// softmaxTable is R15 for each row.
+func softmaxTable(g *emit.Generator) error {
+	x, err := g.Node.Const("table").Ints()
+	if err != nil {
+		return err
+	}
+	table, b := g.Ints("table", 32, x), g.B
+	lastAxis(g, func(_, first loop.Expr, length int) {
+		size := loop.Int(length)
+		element := func(i loop.Expr) loop.Expr { return g.Element(0, loop.Sum(first, i)) }
+		top := b.Var("top", loop.Int(-128))
+		b.For("i", loop.Int(0), size, 1, func(i loop.Expr) { b.Set(top, loop.Op(loop.SMax, top.Get(), element(i))) })
+		exponential := func(i loop.Expr) loop.Expr {
+			return loop.At(table, loop.Scaled(loop.Op(loop.Sub, top.Get(), element(i)), 4), loop.I32)
+		}
+		sum := b.Var("sum", loop.Int(0))
+		b.For("i", loop.Int(0), size, 1, func(i loop.Expr) { b.Set(sum, loop.Sum(sum.Get(), exponential(i))) })
+		b.For("i", loop.Int(0), size, 1, func(i loop.Expr) {
+			num := loop.Sum(loop.Scaled(exponential(i), 256), loop.Op(loop.LShr, sum.Get(), loop.Int(1)))
+			y := loop.Op(loop.SMin, loop.Op(loop.UDiv, num, sum.Get()), loop.Int(255))
+			b.Store(g.Out, loop.Sum(first, i), loop.To(loop.Trunc, loop.Sum(y, loop.Int(-128)), 8))
+		})
+	})
+	return nil
+}

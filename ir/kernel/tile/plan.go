@@ -1,0 +1,79 @@
+// Package tile has the families that compute any layer of scalar codes, without a
+// product of the processor: unpacked weights of a few output channels times one input
+// after the other.
+package tile
+
+import (
+	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/geometry"
+	"github.com/dnnc/dnnc/ir/kernel"
+	"github.com/dnnc/dnnc/ir/kernel/emit"
+)
+
+// Conv and Linear are the families.
+var (
+	Conv = kernel.Family{
+		Name: "conv_tile", Op: ir.Conv2D, General: true, Pools: true, Rows: true, Plan: kernel.Planner(plan), Read: kernel.Reader(2, read),
+		Doc: "windows of a few pixels gathered as 16-bit differences from the zero point, times unpacked weights of a few output channels",
+	}
+	Linear = kernel.Family{
+		Name: "linear_tile", Op: ir.Linear, General: true, Plan: kernel.Planner(plan), Read: kernel.Reader(2, read),
+		Doc: "each input times the unpacked weights of a few outputs",
+	}
+)
+
+// A tile that fits the registers of any processor.
+const (
+	tilePixels   = 2
+	tileChannels = 8
+)
+
+// Plan is the pixels and output channels of a tile.
+type Plan struct {
+	Pixels, Channels int
+	scratch          int
+	cycles           float64
+}
+
+func (p Plan) Attrs() kernel.Attrs { return kernel.Attrs{Tile: []int{p.Pixels, p.Channels}} }
+func (p Plan) Scratch() int        { return p.scratch }
+func (p Plan) Cycles() float64     { return p.cycles }
+
+func plan(l kernel.Layer) (Plan, bool) {
+	if l.Node.Op == ir.Linear {
+		return read(l, []int{1, tileChannels})
+	}
+	return read(l, []int{min(tilePixels, l.Node.Out.Type.Shape[2]), tileChannels})
+}
+
+func read(l kernel.Layer, tile []int) (Plan, bool) {
+	p := Plan{Pixels: tile[0], Channels: tile[1], cycles: l.Outputs() * float64(l.K()) * kernel.PerWeight}
+	if l.Node.Op == ir.Conv2D {
+		p.scratch = 2 * p.Pixels * l.K()
+	}
+	return p, l.Scalar()
+}
+
+// Pack lays the codes out in bit planes, a tile of channels after the other.
+func (p Plan) Pack(l kernel.Layer) ([][]byte, error) {
+	n := l.Node
+	w := n.Const("weight")
+	codes, err := w.Load()
+	if err != nil {
+		return nil, err
+	}
+	groups, order := 1, geometry.Order(n.Args[0].Type.Shape)
+	if n.Op == ir.Conv2D {
+		groups, order = n.Int("groups"), emit.WindowOrder(geometry.WindowOf(n))
+	}
+	s := w.Type.Shape
+	return emit.Pack(w.Type.Elem, codes, groups, s[0]/groups, s.Size()/s[0], p.Channels, order), nil
+}
+
+// Emit writes the layer.
+func (p Plan) Emit(g *emit.Generator) error {
+	if g.Node.Op == ir.Linear {
+		return p.linear(g)
+	}
+	return p.conv(g)
+}

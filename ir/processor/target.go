@@ -1,0 +1,324 @@
+// Package processor describes the processors that dnnc compiles for, as data:
+// what LLVM must be told, what runs their programs here, and which instructions
+// they have. Nothing here decides how an operation is computed: ir/kernel does.
+package processor
+
+import (
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/dnnc/dnnc/ir/diag"
+)
+
+// Target is one processor family, as it stands in the table or refined by a
+// processor and by features.
+type Target struct {
+	Name   string // the family, then what refines it: armv7em:cortex-m7, aarch64+dotprod
+	Doc    string
+	Arch   string // thumb, arm, aarch64, riscv32, riscv64, x86_64
+	Triple string // LLVM target triple of the object
+	CPU    string // -mcpu
+	ABI    string // -target-abi, where the triple does not say it
+	// Features are what kernels may count on, by LLVM's names: -mattr.
+	Features []string
+	// Without are features that LLVM's processor has and objects of this
+	// target must not use.
+	Without []string
+	LLC     []string // further llc options, with their reason in the table
+	Asm     []string // assembly directives of every object, with their reason
+	PIC     bool     // position independent code: hosted targets
+
+	CPUs    []CPU     // that -mcpu names, besides the table's own
+	Runners []Runner  // what runs programs of this target, the first that fits is taken
+	Known   []Feature // that -mattr may add or take away
+	MCA     string    // the processor model of llvm-mca; empty where LLVM has none
+
+	LinkMode string // ld.lld's -m
+
+	// NoSelect: the processor has no instruction that chooses between two
+	// registers, so that LLVM branches for a minimum.
+	NoSelect bool
+}
+
+// CPU is a processor of a family: what it adds to the family's features.
+type CPU struct {
+	Name     string
+	Features []string
+	MCA      string
+}
+
+// Feature is a feature that refines a target, and those that it includes.
+type Feature struct {
+	Name, Doc string
+	Includes  []string
+}
+
+// Runner is what runs a target's programs on a machine that is another.
+type Runner struct {
+	Command []string // the emulator; the program's path follows
+	Covers  []string // the features that it has
+	Board   *Board   // a machine without an operating system; nil: Linux programs
+	CPU     string   // it is for this processor alone
+}
+
+// Span is a range of addresses.
+type Span struct{ At, Bytes uint32 }
+
+// Board is the memory of an emulated machine.
+type Board struct {
+	Flash, RAM Span
+	// Large takes constants that Flash has no room for; may be empty.
+	Large Span
+}
+
+// Has reports whether kernels may count on a feature, by LLVM's name of it, or "simd":
+// vectors of sixteen bytes on a processor of applications.
+func (t *Target) Has(feature string) bool {
+	return slices.Contains(t.Features, feature) || feature == "simd" && (t.Has("neon") || t.Has("sse4.1"))
+}
+
+// Vectors reports whether the processor has vectors of sixteen bytes.
+func (t *Target) Vectors() bool { return t.Has("simd") || t.Has("mve") }
+
+// ISA is the instruction set that kernels are written for: Arch, or thumb1 for Thumb
+// with few registers and no wide multiply.
+func (t *Target) ISA() string {
+	if strings.HasPrefix(t.Triple, "thumbv6m") {
+		return "thumb1"
+	}
+	return t.Arch
+}
+
+// Attributes are the features as LLVM wants them: "+dsp,+mve,-fpregs".
+func (t *Target) Attributes() string {
+	var list []string
+	for _, f := range t.Features {
+		list = append(list, "+"+f)
+	}
+	for _, f := range t.Without {
+		list = append(list, "-"+f)
+	}
+	return strings.Join(list, ",")
+}
+
+// Runner is the first that has every feature of the target, or nil. A program
+// of size bytes of memory and constants, where they are known, must fit.
+func (t *Target) Runner(flash, ram int) *Runner {
+	for i := range t.Runners {
+		r := &t.Runners[i]
+		if r.CPU != "" && r.CPU != t.CPU {
+			continue
+		}
+		if b := r.Board; b != nil && (flash > int(b.Flash.Bytes)+int(b.Large.Bytes) || ram > int(b.RAM.Bytes)) {
+			continue
+		}
+		if !slices.ContainsFunc(t.Features, func(f string) bool { return !slices.Contains(r.Covers, f) }) {
+			return r
+		}
+	}
+	return nil
+}
+
+// All lists the families, and their refinements that are tested.
+func All() []*Target {
+	var list []*Target
+	for _, t := range table {
+		list = append(list, t)
+		for _, r := range refinements[t.Name] {
+			refined, err := Find(t.Name + r)
+			if err != nil {
+				panic(err) // a fault of the table, which its test finds
+			}
+			list = append(list, refined)
+		}
+	}
+	return list
+}
+
+// Names lists the names of All.
+func Names() []string {
+	var names []string
+	for _, t := range All() {
+		names = append(names, t.Name)
+	}
+	return names
+}
+
+// Find returns the target of a name: a family, ":" and a processor, and features
+// with their sign, as armv7em:cortex-m7 or aarch64+dotprod. What it does not know
+// is a diagnostic with the nearest that it does.
+func Find(name string) (*Target, error) {
+	t, rest := family(name)
+	if t == nil {
+		var names []string
+		for _, t := range table {
+			names = append(names, t.Name)
+		}
+		end := strings.IndexAny(name, ":+")
+		if end < 0 {
+			end = len(name)
+		}
+		d := diag.New(diag.Pos{}, diag.UnknownTarget, "no target %q", name).WithSuggestion(name[:end], names)
+		if d.Help == "" {
+			if f := familyOf(name[:end]); f != "" {
+				d.WithHelp("%s is a processor of %s: -target %s -mcpu %s", name[:end], f, f, name[:end])
+			} else {
+				d.WithHelp("dnnc targets lists them: %s", strings.Join(names, " "))
+			}
+		}
+		return nil, d
+	}
+	cpu, features := "", rest
+	if after, ok := strings.CutPrefix(rest, ":"); ok {
+		cpu, features = after, ""
+		// Processors' names have hyphens: a feature begins at a plus, or at the
+		// hyphen behind the longest processor's name.
+		if i := strings.IndexByte(after, '+'); i >= 0 {
+			cpu, features = after[:i], after[i:]
+		}
+		for _, c := range t.cpuNames() {
+			if strings.HasPrefix(cpu, c+"-") {
+				cpu, features = c, after[len(c):]
+			}
+		}
+	}
+	return t.Refine(cpu, features)
+}
+
+// family is the target in the table whose name begins name, the longest one.
+func family(name string) (t *Target, rest string) {
+	for _, x := range table {
+		after, ok := strings.CutPrefix(name, x.Name)
+		if ok && (after == "" || strings.ContainsRune(":+-", rune(after[0]))) && (t == nil || len(x.Name) > len(t.Name)) {
+			t, rest = x, after
+		}
+	}
+	return t, rest
+}
+
+// familyOf is the family of a processor, or "".
+func familyOf(cpu string) string {
+	for _, t := range table {
+		if slices.Contains(t.cpuNames(), cpu) {
+			return t.Name
+		}
+	}
+	return ""
+}
+
+func (t *Target) cpuNames() []string {
+	names := []string{t.CPU}
+	for _, c := range t.CPUs {
+		names = append(names, c.Name)
+	}
+	return names
+}
+
+// Refine returns the target for one processor (empty for the family's own) and
+// with features added or taken away: "+dotprod,-dsp" or "dotprod"; commas may be
+// left out before a sign. The name of the result says both.
+func (t *Target) Refine(cpu, features string) (*Target, error) {
+	r := *t
+	have := map[string]bool{}
+	for _, f := range t.Features {
+		have[f] = true
+	}
+	if cpu != "" && cpu != t.CPU {
+		i := slices.IndexFunc(t.CPUs, func(c CPU) bool { return c.Name == cpu })
+		if i < 0 {
+			d := diag.New(diag.Pos{}, diag.UnknownTarget, "no processor %q among those of %s", cpu, t.Name).WithSuggestion(cpu, t.cpuNames())
+			if d.Help == "" {
+				if f := familyOf(cpu); f != "" {
+					d.WithHelp("it is a processor of -target %s", f)
+				} else {
+					d.WithHelp("it has %s", strings.Join(t.cpuNames(), " "))
+				}
+			}
+			return nil, d
+		}
+		c := t.CPUs[i]
+		r.CPU, r.MCA, r.Name = c.Name, c.MCA, r.Name+":"+c.Name
+		for _, f := range c.Features {
+			r.set(have, f, true)
+		}
+	}
+	before := maps.Clone(have)
+	for _, word := range words(features) {
+		f := strings.TrimLeft(word, "+-")
+		if !slices.ContainsFunc(t.Known, func(k Feature) bool { return k.Name == f }) {
+			var known []string
+			for _, k := range t.Known {
+				known = append(known, k.Name)
+			}
+			d := diag.New(diag.Pos{}, diag.UnknownTarget, "no feature %q of %s that changes what dnnc does", f, t.Name).WithSuggestion(f, known)
+			switch {
+			case len(known) > 0 && d.Help == "":
+				d.WithHelp("it knows %s", strings.Join(known, " "))
+			case len(known) == 0:
+				d.WithHelp("it has none to add or take away: dnnc targets lists families with more and with fewer instructions")
+			}
+			return nil, d
+		}
+		r.set(have, f, word[0] != '-')
+	}
+	for _, sign := range []string{"+", "-"} {
+		for _, k := range t.Known {
+			changed := have[k.Name] != before[k.Name] && have[k.Name] == (sign == "+")
+			if changed && (sign == "-" || !t.included(have, k.Name)) {
+				r.Name += sign + k.Name
+			}
+		}
+	}
+	r.Features = slices.Sorted(maps.Keys(have))
+	r.Features = slices.DeleteFunc(r.Features, func(f string) bool { return !have[f] })
+	r.Without = nil
+	for _, f := range t.Without {
+		if !have[f] {
+			r.Without = append(r.Without, f)
+		}
+	}
+	for _, k := range t.Known {
+		if before[k.Name] && !have[k.Name] && !slices.Contains(r.Without, k.Name) {
+			r.Without = append(r.Without, k.Name)
+		}
+	}
+	return &r, nil
+}
+
+// set turns a feature on with all that it includes, or off with all that
+// include it.
+func (t *Target) set(have map[string]bool, feature string, on bool) {
+	have[feature] = on
+	for _, k := range t.Known {
+		switch {
+		case on && k.Name == feature:
+			for _, f := range k.Includes {
+				t.set(have, f, true)
+			}
+		case !on && slices.Contains(k.Includes, feature) && have[k.Name]:
+			t.set(have, k.Name, false)
+		}
+	}
+}
+
+// included reports whether a feature comes with another one.
+func (t *Target) included(have map[string]bool, feature string) bool {
+	return slices.ContainsFunc(t.Known, func(k Feature) bool { return have[k.Name] && slices.Contains(k.Includes, feature) })
+}
+
+// words splits "+a,-b+c d" into features with their signs.
+func words(s string) []string {
+	var list []string
+	for _, w := range strings.FieldsFunc(s, func(r rune) bool { return r == ',' || r == ' ' }) {
+		start := 0
+		for i := 1; i < len(w); i++ {
+			// A hyphen within a name is part of it: no known one has any.
+			if w[i] == '+' || w[i] == '-' {
+				list, start = append(list, w[start:i]), i
+			}
+		}
+		list = append(list, w[start:])
+	}
+	return list
+}

@@ -1,0 +1,99 @@
+package processor_test
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/dnnc/dnnc/ir/processor"
+)
+
+func TestEveryNameFindsItself(t *testing.T) {
+	names := processor.Names()
+	assert.True(t, slices.Contains(names, "armv7em:cortex-m7") && slices.Contains(names, "aarch64+dotprod"))
+	for _, name := range names {
+		got, err := processor.Find(name)
+		require.NoError(t, err)
+		assert.Equal(t, name, got.Name)
+		assert.True(t, slices.IsSorted(got.Features), name)
+	}
+}
+
+func TestRefine(t *testing.T) {
+	for _, c := range []struct{ name, cpu, features, want, attributes string }{
+		{"armv7em", "cortex-m7", "", "armv7em:cortex-m7", "+dsp,-fpregs"},
+		{"armv7em", "cortex-m4", "", "armv7em", "+dsp,-fpregs"},
+		{"armv8m", "", "-dsp", "armv8m-dsp", "-fpregs,-dsp"},
+		{"armv8.1m", "", "-dsp", "armv8.1m-dsp-mve", "-mve.fp,-fp-armv8d16,-dsp,-mve"},
+		{"aarch64", "", "dotprod", "aarch64+dotprod", "+dotprod,+neon"},
+		{"aarch64", "", "+i8mm,-dotprod", "aarch64", "+neon"},
+		{"aarch64", "cortex-a55", "", "aarch64:cortex-a55", "+dotprod,+neon"},
+		{"aarch64", "cortex-a55", "+i8mm", "aarch64:cortex-a55+i8mm", "+dotprod,+i8mm,+neon"},
+		{"aarch64:cortex-a55", "", "+i8mm", "aarch64:cortex-a55+i8mm", "+dotprod,+i8mm,+neon"},
+		{"riscv32", "", "-m+a", "riscv32+a-m", "+a,+c,-m"},
+		{"x86_64+avxvnni", "", "", "x86_64+avxvnni", "+avx2,+avxvnni,+sse4.1"},
+	} {
+		x, err := processor.Find(c.name)
+		require.NoError(t, err)
+		x, err = x.Refine(c.cpu, c.features)
+		require.NoError(t, err, c)
+		assert.Equal(t, c.want, x.Name)
+		assert.Equal(t, c.attributes, x.Attributes(), c.want)
+		again, err := processor.Find(x.Name)
+		require.NoError(t, err)
+		assert.Equal(t, x, again)
+	}
+}
+
+func TestUnknownNamesGetSuggestions(t *testing.T) {
+	for name, want := range map[string]string{
+		"arvm7em":             `did you mean "armv7em"?`,
+		"aarch46+dotprod":     `did you mean "aarch64"?`,
+		"cortex-m7":           "-target armv7em -mcpu cortex-m7",
+		"z80":                 "dnnc targets lists them",
+		"armv7em:cortex-m8":   `did you mean "cortex-m`,
+		"armv7em:cortex-m33":  "",
+		"aarch64:pentium":     "it has cortex-a53",
+		"aarch64:haswell":     "it is a processor of -target x86_64",
+		"aarch64+dotprot":     `did you mean "dotprod"?`,
+		"aarch64+vectors":     "it knows dotprod i8mm",
+		"armv6m+mve":          "no feature",
+		"":                    "dnnc targets lists them",
+		"armv7em:":            "",
+		"x86_64+avx512vnni+x": "no feature",
+	} {
+		_, err := processor.Find(name)
+		if name == "armv7em:" {
+			assert.NoError(t, err)
+			continue
+		}
+		require.Error(t, err, name)
+		assert.Contains(t, err.Error(), want, name)
+	}
+}
+
+// TestRunners finds a machine for everything but what no emulator knows.
+func TestRunners(t *testing.T) {
+	for _, x := range processor.All() {
+		r := x.Runner(0, 0)
+		if x.Has("avxvnni") || x.Has("avx512vnni") {
+			assert.Nil(t, r, x.Name)
+			continue
+		}
+		require.NotNil(t, r, x.Name)
+		for _, f := range x.Features {
+			assert.Contains(t, r.Covers, f)
+		}
+	}
+	m0, err := processor.Find("armv6m")
+	require.NoError(t, err)
+	assert.Equal(t, "microbit", m0.Runner(100<<10, 10<<10).Command[2])
+	assert.Equal(t, "mps2-an385", m0.Runner(100<<10, 20<<10).Command[2])
+	assert.Equal(t, "mps2-an385", m0.Runner(300<<10, 10<<10).Command[2])
+	assert.Nil(t, m0.Runner(5<<20, 0))
+	m7, err := processor.Find("armv7em:cortex-m7")
+	require.NoError(t, err)
+	assert.Equal(t, "mps2-an500", m7.Runner(0, 0).Command[2])
+}

@@ -1,0 +1,64 @@
+package machine_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/processor"
+	"github.com/dnnc/dnnc/passes/machine"
+)
+
+// TestCyclesAreNearCounts holds the cost model to instructions counted under the
+// emulator, in millions.
+func TestCyclesAreNearCounts(t *testing.T) {
+	type layer struct {
+		weight ir.Shape
+		side   int // of the image; 0 for a linear layer
+		groups int
+	}
+	conv, wide, full, one := layer{ir.Shape{32, 32, 3, 3}, 32, 1}, layer{ir.Shape{128, 128, 3, 3}, 8, 1}, layer{ir.Shape{500, 800}, 0, 1}, layer{ir.Shape{64, 32, 1, 1}, 32, 1}
+	first := layer{ir.Shape{32, 3, 3, 3}, 32, 1}
+	depthwise := layer{ir.Shape{32, 1, 3, 3}, 32, 32}
+	for _, c := range []struct {
+		target string
+		layer  layer
+		format string
+		counts float64
+	}{
+		{"armv7em", conv, "i8", 10.80}, {"armv7em", conv, "odd4", 10.23}, {"armv7em", conv, "odd2", 7.27}, {"armv7em", conv, "odd1", 3.98},
+		{"armv7em", full, "i8", .578}, {"armv7em", full, "odd4", .520}, {"armv7em", full, "odd1", .264}, {"armv7em", full, "odd2", .468}, {"armv7em", full, "vec8x8", .499}, {"armv7em", one, "i8", 3.08}, {"armv7em", depthwise, "i8", 1.23},
+		{"armv7em", one, "odd2", 2.28}, {"armv7em", first, "i8", 1.64}, {"armv7em", first, "odd4", 1.38}, {"armv7em", first, "odd1", 1.38}, {"armv7em", conv, "odd3", 9.07},
+		{"armv7em", wide, "vec4x8", 2.94}, {"armv7em", wide, "vec4x16", 1.86}, {"armv7em", wide, "vec6x8", 6.59}, {"armv7em", wide, "odd1", 3.44}, {"armv7em", wide, "odd2", 6.64},
+		{"armv7em", full, "vec4x8", .208}, {"armv7em", full, "vec4x16", .117}, {"armv7em", full, "vec6x16", .203}, {"armv7em", full, "vec6x8", .300},
+		{"armv7m", conv, "i8", 19.57}, {"armv7m", conv, "odd4", 12.38}, {"armv7m", full, "i8", .933}, {"armv7m", full, "odd4", .635}, {"armv7m", full, "odd1", .264}, {"armv7m", full, "vec8x8", .666}, {"armv7m", one, "i8", 4.93},
+		{"armv7m", one, "odd2", 2.86}, {"armv7m", first, "odd4", 1.59}, {"armv7m", first, "odd1", 1.52}, {"armv7m", conv, "odd3", 11.83}, {"armv7m", conv, "odd1", 4.04}, {"armv7m", conv, "odd2", 7.39},
+		{"armv7m", wide, "vec4x8", 3.50}, {"armv7m", wide, "vec4x16", 2.15}, {"armv7m", wide, "vec6x8", 6.91}, {"armv7m", wide, "odd1", 3.43}, {"armv7m", wide, "odd2", 6.61},
+		{"armv7", conv, "i8", 2.69}, {"armv7", conv, "odd4", 2.44}, {"armv7", conv, "odd1", 1.25}, {"armv7", first, "i8", .865}, {"armv7", first, "odd4", .509}, {"armv7", first, "odd1", .266}, {"armv7", full, "i8", .117}, {"armv7", full, "odd1", .097},
+		{"armv7", wide, "vec6x8", .965}, {"armv7", wide, "vec4x16", .404}, {"armv7", full, "vec4x8", .053}, {"armv7", full, "vec4x16", .030}, {"armv7", full, "vec6x16", .166},
+		{"armv8.1m", conv, "i8", 1.46}, {"armv8.1m", conv, "odd2", 1.46}, {"armv8.1m", full, "i8", .066}, {"armv8.1m", one, "i8", .473}, {"armv8.1m", depthwise, "i8", .492},
+		{"armv8.1m", wide, "i8", 1.17}, {"armv8.1m", wide, "odd1", 1.20}, {"aarch64+dotprod", wide, "i8", .986},
+	} {
+		tgt, err := processor.Find(c.target)
+		require.NoError(t, err)
+		e, ok := ir.ParseElem(c.format)
+		require.True(t, ok)
+		n := &ir.Node{Op: ir.Linear, Args: []*ir.Value{{Type: ir.Type{Shape: ir.Shape{c.layer.weight[1] * c.layer.groups, c.layer.side, c.layer.side}}}}}
+		n.Out = &ir.Value{Type: ir.Type{Shape: ir.Shape{c.layer.weight[0]}}}
+		if c.layer.side > 0 {
+			n.Op = ir.Conv2D
+			n.Out.Type.Shape = ir.Shape{c.layer.weight[0], c.layer.side, c.layer.side}
+			n.Set("groups", c.layer.groups)
+			side := c.layer.weight[2] / 2
+			n.Set("pad", []int{side, side, side, side})
+			n.Set("dilation", []int{1, 1})
+			n.Set("stride", []int{1, 1})
+		}
+		n.Set("weight", &ir.Const{Type: ir.Type{Shape: c.layer.weight}})
+		got := machine.Cycles(n, tgt, e) / 1e6
+		t.Logf("%s %v %s: %.3f, counted %.3f (%+.0f %%)", c.target, c.layer.weight, c.format, got, c.counts, 100*(got/c.counts-1))
+		assert.InEpsilon(t, c.counts, got, .2, "%s %v %s", c.target, c.layer.weight, c.format)
+	}
+}

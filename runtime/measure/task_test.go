@@ -1,0 +1,98 @@
+package measure_test
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/runtime/measure"
+)
+
+// network is a module whose results come from operations on an input.
+func network(input ir.Shape, build ...func(x *ir.Value) *ir.Value) *ir.Module {
+	in := &ir.Value{Name: "x", Type: ir.Type{Elem: ir.Of(ir.F32), Shape: input}}
+	m := &ir.Module{Name: "n", Inputs: []*ir.Value{in}}
+	for _, b := range build {
+		m.Outputs = append(m.Outputs, b(in))
+	}
+	return m
+}
+
+func op(op ir.Op, shape ir.Shape, args []*ir.Value, attrs ...ir.Attr) *ir.Value {
+	n := &ir.Node{Op: op, Args: args, Attrs: attrs}
+	n.Out = &ir.Value{Name: op.String(), Type: ir.Type{Elem: ir.Of(ir.F32), Shape: shape}, Def: n, Pos: diag.Pos{File: "n.dnn", Line: 7, Col: 3}}
+	return n.Out
+}
+
+func ends(o ir.Op, shape ir.Shape, attrs ...ir.Attr) func(x *ir.Value) *ir.Value {
+	return func(x *ir.Value) *ir.Value { return op(o, shape, []*ir.Value{x}, attrs...) }
+}
+
+func axis(n int) ir.Attr { return ir.Attr{Name: "axis", Value: n} }
+
+func TestTaskIsInferredWhereItCannotBeMistaken(t *testing.T) {
+	image := ir.Shape{3, 8, 8}
+	softmaxThenFlat := func(x *ir.Value) *ir.Value {
+		y := op(ir.Softmax, ir.Shape{10, 1, 1}, []*ir.Value{x}, axis(0))
+		return op(ir.Flatten, ir.Shape{10}, []*ir.Value{y})
+	}
+	flatThenSoftmax := func(x *ir.Value) *ir.Value {
+		y := op(ir.Flatten, ir.Shape{10}, []*ir.Value{x})
+		return op(ir.Softmax, ir.Shape{10}, []*ir.Value{y})
+	}
+	labels := []int{0, 9, 3}
+	for name, c := range map[string]struct {
+		m      *ir.Module
+		asked  string
+		labels []int
+		want   string // the task's line, or part of the diagnostic
+		isTask bool
+	}{
+		"softmax":                {network(image, ends(ir.Softmax, ir.Shape{10})), "", nil, "task: classes (result [10] of a softmax), measure: accuracy", true},
+		"softmax of an image":    {network(image, ends(ir.Softmax, ir.Shape{10, 1, 1})), "", nil, "result [10,1,1] of a softmax", true},
+		"logsoftmax":             {network(image, ends(ir.LogSoftmax, ir.Shape{1, 10}, axis(1))), "", nil, "result [1,10] of a logsoftmax", true},
+		"softmax, then flat":     {network(image, softmaxThenFlat), "", nil, "result [10] of a softmax", true},
+		"flat, then softmax":     {network(image, flatThenSoftmax), "", nil, "result [10] of a softmax", true},
+		"softmax of one element": {network(image, ends(ir.Softmax, ir.Shape{1, 10}, axis(0))), "", nil, "not clear", false},
+		"logits with labels":     {network(image, ends(ir.Linear, ir.Shape{10})), "", labels, "result [10] and whole-number labels", true},
+		"logits without":         {network(image, ends(ir.Linear, ir.Shape{10})), "", nil, "not clear", false},
+		"logits, told":           {network(image, ends(ir.Linear, ir.Shape{10})), "classes", nil, "result [10] and -task classes", true},
+		"sigmoids without":       {network(image, ends(ir.Sigmoid, ir.Shape{10})), "", nil, "multilabel", false},
+		"labels beyond":          {network(image, ends(ir.Linear, ir.Shape{10})), "", []int{0, 10}, "image 1 has the label 10", false},
+		"a vector again":         {network(ir.Shape{10}, ends(ir.Linear, ir.Shape{10})), "", labels, "reconstruction", false},
+		"a vector again, told":   {network(ir.Shape{10}, ends(ir.Linear, ir.Shape{10})), "classes", labels, "-task classes", true},
+		"one number":             {network(image, ends(ir.Linear, ir.Shape{1})), "", []int{0, 0}, "one number", false},
+		"one number, told":       {network(image, ends(ir.Sigmoid, ir.Shape{1})), "classes", nil, "one number", false},
+		"segmentation":           {network(image, ends(ir.Softmax, ir.Shape{4, 8, 8})), "", nil, "classes along an axis", false},
+		"segmentation, told":     {network(image, ends(ir.Softmax, ir.Shape{4, 8, 8})), "classes", labels, "more than one label an item", false},
+		"places":                 {network(image, ends(ir.ArgMax, ir.Shape{10})), "", labels, "argmax", false},
+		"two results":            {network(image, ends(ir.Softmax, ir.Shape{10}), ends(ir.Linear, ir.Shape{4})), "", labels, "2 results, softmax [10] and linear [4]", false},
+		"two results, told":      {network(image, ends(ir.Softmax, ir.Shape{10}), ends(ir.Linear, ir.Shape{4})), "classes", labels, "2 results", false},
+	} {
+		got, err := measure.TaskOf(c.m, c.asked, c.labels)
+		if c.isTask {
+			require.NoError(t, err, name)
+			assert.Contains(t, got.String(), c.want, name)
+			continue
+		}
+		require.Error(t, err, name)
+		assert.Contains(t, err.Error(), c.want, name)
+		var d *diag.Diagnostic
+		require.True(t, errors.As(err, &d), name)
+		if d.Kind != diag.BadData {
+			assert.Equal(t, diag.BadTask, d.Kind, name)
+			assert.Equal(t, 7, d.Pos.Line, name)
+			assert.NotEmpty(t, d.Help, name)
+		}
+	}
+}
+
+func TestTaskAskedForIsOneThatIsThere(t *testing.T) {
+	require.NoError(t, measure.CheckTask("classes"))
+	assert.ErrorContains(t, measure.CheckTask("values"), "not supported yet")
+	assert.ErrorContains(t, measure.CheckTask("class"), "the values are classes binary multilabel values reconstruction embedding")
+}
