@@ -496,7 +496,7 @@ func (r *resolver) call(name string, e *syntax.Expr) *ir.Value {
 	n := &ir.Node{Op: op, Out: &ir.Value{Name: name, Pos: pos}, Pos: pos}
 	n.Out.Def = n
 	errors := len(r.list)
-	source := map[string]any{}
+	source := map[ir.AttrKey]any{}
 	for _, a := range e.Call.Args {
 		if a.Attr == nil {
 			v := r.argument(name, a.Value)
@@ -569,7 +569,7 @@ func (r *resolver) argument(name string, v *syntax.Value) *ir.Value {
 }
 
 // attribute resolves "name: value" by the operation's table.
-func (r *resolver) attribute(n *ir.Node, source map[string]any, a *syntax.Arg) {
+func (r *resolver) attribute(n *ir.Node, source map[ir.AttrKey]any, a *syntax.Arg) {
 	pos := syntax.At(a.Pos)
 	if a.Value.Expr == nil || a.Value.Expr.Call != nil {
 		r.list.Add(pos, diag.Syntax, "the name of an attribute stands before the colon")
@@ -584,7 +584,7 @@ func (r *resolver) attribute(n *ir.Node, source map[string]any, a *syntax.Arg) {
 		}
 		return
 	}
-	if n.Has(name) || source[name] != nil {
+	if n.Has(info.Key) || source[info.Key] != nil {
 		r.list.Add(pos, diag.Redefined, "attribute %s is written twice", name)
 		return
 	}
@@ -594,16 +594,16 @@ func (r *resolver) attribute(n *ir.Node, source map[string]any, a *syntax.Arg) {
 	}
 	if reason := info.Check(value); reason != "" {
 		kind := diag.BadValue
-		if info.Kind == ir.ElemAttr {
+		if info.Kind == ir.KindElem {
 			kind = diag.BadWidth
 		}
 		r.list.Add(pos, kind, "attribute %s %s", name, reason)
 		return
 	}
 	if info.Source {
-		source[name] = value
+		source[info.Key] = value
 	} else {
-		n.Set(name, value)
+		n.Put(ir.Attr{Name: name, Value: value})
 	}
 }
 
@@ -618,17 +618,17 @@ func (r *resolver) value(info *ir.AttrInfo, v *syntax.Value) any {
 		word = v.Expr.Name
 	}
 	switch info.Kind {
-	case ir.IntAttr:
+	case ir.KindInt:
 		if i, ok := syntax.Int(v.Number); ok {
 			return i
 		}
 		return fail(diag.BadValue, "an integer")
-	case ir.FloatAttr:
+	case ir.KindFloat:
 		if f, ok := syntax.Float(v.Number); ok {
 			return f
 		}
 		return fail(diag.BadValue, "a number")
-	case ir.IntsAttr:
+	case ir.KindInts:
 		if i, ok := syntax.Int(v.Number); ok {
 			return slices.Repeat([]int{i}, max(info.Len, 1))
 		}
@@ -647,7 +647,7 @@ func (r *resolver) value(info *ir.AttrInfo, v *syntax.Value) any {
 			return fail(diag.BadValue, "an integer or a list of integers")
 		}
 		return out
-	case ir.NumsAttr:
+	case ir.KindNums:
 		if f, ok := syntax.Float(v.Number); ok {
 			return []float64{f}
 		}
@@ -663,7 +663,7 @@ func (r *resolver) value(info *ir.AttrInfo, v *syntax.Value) any {
 			return fail(diag.BadValue, "a number or a list of numbers")
 		}
 		return out
-	case ir.ElemAttr:
+	case ir.KindElem:
 		if i, ok := syntax.Int(v.Number); ok { // bits: 4 is short for odd4
 			word = fmt.Sprintf("odd%d", i)
 		}
@@ -673,7 +673,7 @@ func (r *resolver) value(info *ir.AttrInfo, v *syntax.Value) any {
 			return nil
 		}
 		return e
-	case ir.ConstAttr:
+	case ir.KindConst:
 		if c := r.consts[word]; c != nil {
 			return c
 		}
@@ -695,55 +695,57 @@ func (r *resolver) value(info *ir.AttrInfo, v *syntax.Value) any {
 
 // parameters finds the constants that a source leaves unsaid: the tensors whose
 // keys begin with the name of the operation.
-func (r *resolver) parameters(n *ir.Node, source map[string]any) {
+func (r *resolver) parameters(n *ir.Node, source map[ir.AttrKey]any) {
 	in := n.Args[0].Type.Shape
 	switch n.Op {
 	case ir.Conv2D:
-		if n.Has("weight") {
+		if n.Has(ir.AttrWeight) {
 			return
 		}
-		filters, kernel := source["filters"], source["kernel"]
+		filters, kernel := source[ir.AttrFilters], source[ir.AttrKernel]
 		if filters == nil || kernel == nil {
 			r.list.Add(n.Pos, diag.MissingAttr, "conv2d needs the attributes filters and kernel, or weight").
 				WithHelp("for instance: conv2d(image, filters: 20, kernel: 5)")
 			return
 		}
-		if len(in) != 3 || in[0]%n.Int("groups") != 0 {
+		if len(in) != 3 || in[0]%n.Int(ir.AttrGroups) != 0 {
 			r.list.Add(n.Pos, diag.BadShape, "%s: conv2d takes an image [C,H,W] whose channels its groups divide, %s is %s", n.Name(), n.Args[0].Name, in)
 			return
 		}
 		k := kernel.([]int)
-		r.weights(n, ir.Shape{filters.(int), in[0] / n.Int("groups"), k[0], k[1]})
+		r.weights(n, ir.Shape{filters.(int), in[0] / n.Int(ir.AttrGroups), k[0], k[1]})
 	case ir.Linear:
-		if n.Has("weight") {
+		if n.Has(ir.AttrWeight) {
 			return
 		}
-		if source["units"] == nil {
+		if source[ir.AttrUnits] == nil {
 			r.list.Add(n.Pos, diag.MissingAttr, "linear needs the attribute units, or weight").
 				WithHelp("for instance: linear(x, units: 10)")
 			return
 		}
-		r.weights(n, ir.Shape{source["units"].(int), in.Size()})
+		r.weights(n, ir.Shape{source[ir.AttrUnits].(int), in.Size()})
 	case ir.BatchNorm:
 		if len(in) == 0 {
 			return
 		}
-		for _, p := range []string{"gamma", "beta", "mean", "variance"} {
-			if !n.Has(p) {
-				r.parameter(n, p, n.Name()+ir.ConstKeys[p], ir.Shape{in[0]})
+		for _, key := range ir.BatchNormConsts {
+			if !n.Has(key) {
+				r.parameter(n, key, ir.Shape{in[0]})
 			}
 		}
 	}
 }
 
 func (r *resolver) weights(n *ir.Node, shape ir.Shape) {
-	r.parameter(n, "weight", n.Name()+".weight", shape)
-	if _, ok := r.find(n.Name() + ".bias"); ok && !n.Has("bias") {
-		r.parameter(n, "bias", n.Name()+".bias", shape[:1])
+	r.parameter(n, ir.AttrWeight, shape)
+	if _, ok := r.find(n.Name() + ir.AttrBias.Suffix()); ok && !n.Has(ir.AttrBias) {
+		r.parameter(n, ir.AttrBias, shape[:1])
 	}
 }
 
-func (r *resolver) parameter(n *ir.Node, attr, key string, shape ir.Shape) {
+// parameter is the constant of a node that lies in a tensors file under its key.
+func (r *resolver) parameter(n *ir.Node, attr ir.ConstAttr, shape ir.Shape) {
+	key := n.Name() + attr.Suffix()
 	c := r.consts[key]
 	if c == nil {
 		if shape.Size() < 0 {
@@ -756,5 +758,5 @@ func (r *resolver) parameter(n *ir.Node, attr, key string, shape ir.Shape) {
 		r.consts[key] = c
 		r.m.Consts = append(r.m.Consts, c)
 	}
-	n.Set(attr, c)
+	n.Put(attr.Is(c))
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"reflect"
+	"slices"
 )
 
 // AttrKind is the kind of value that an attribute takes.
@@ -11,27 +12,28 @@ type AttrKind uint8
 
 // The kinds of attribute, with the Go type of their values.
 const (
-	IntAttr   AttrKind = iota // int
-	IntsAttr                  // []int; one number stands for all of them
-	FloatAttr                 // float64
-	NumsAttr                  // []float64
-	WordAttr                  // string, one of Words
-	ElemAttr                  // Elem: a format of weights
-	ConstAttr                 // *Const
-	NameAttr                  // string, any name
+	KindInt   AttrKind = iota // int
+	KindInts                  // []int; one number stands for all of them
+	KindFloat                 // float64
+	KindNums                  // []float64
+	KindWord                  // string, one of Words
+	KindElem                  // Elem: a format of weights
+	KindConst                 // *Const
+	KindName                  // string, any name
 )
 
 // AttrInfo declares one attribute of an operation.
 type AttrInfo struct {
-	Name     string
-	Kind     AttrKind
+	Key      AttrKey
+	Name     string   // of the key
+	Kind     AttrKind // of the key
 	Doc      string
 	Default  any      // what an absent attribute means; nil: absent
 	Required bool     // must be present in a verified module
 	Source   bool     // only in source: the resolver turns it into constants
-	Len      int      // of IntsAttr; 0: any
-	Min, Max int      // bounds of the integers of IntAttr and IntsAttr
-	Words    []string // the choices of WordAttr
+	Len      int      // of KindInts; 0: any
+	Min, Max int      // bounds of the integers of KindInt and KindInts
+	Words    []string // the choices of KindWord
 }
 
 // Attr is an attribute that is present on a node.
@@ -56,74 +58,69 @@ func (n *Node) attr(name string) (info *AttrInfo, value any) {
 }
 
 // Has reports whether the attribute is written on n.
-func (n *Node) Has(name string) bool {
-	for _, a := range n.Attrs {
-		if a.Name == name {
-			return true
-		}
-	}
-	return false
+func (n *Node) Has(key AttrKey) bool { return n.has(key.String()) }
+
+func (n *Node) has(name string) bool {
+	return slices.ContainsFunc(n.Attrs, func(a Attr) bool { return a.Name == name })
 }
+
+// Takes reports whether op has an attribute.
+func (op Op) Takes(key AttrKey) bool { return op.Info().Attr(key.String()) != nil }
 
 // Int returns an integer attribute or its default.
-func (n *Node) Int(name string) int {
-	_, v := n.attr(name)
-	i, _ := v.(int)
-	return i
-}
+func (n *Node) Int(key IntAttr) int { return valueOf[int](n, key) }
 
 // Ints returns a list of integers or its default.
-func (n *Node) Ints(name string) []int {
-	_, v := n.attr(name)
-	i, _ := v.([]int)
-	return i
-}
+func (n *Node) Ints(key IntsAttr) []int { return valueOf[[]int](n, key) }
 
 // Float returns a real attribute or its default.
-func (n *Node) Float(name string) float64 {
-	_, v := n.attr(name)
-	f, _ := v.(float64)
-	return f
-}
+func (n *Node) Float(key FloatAttr) float64 { return valueOf[float64](n, key) }
 
 // Nums returns a list of numbers or its default.
-func (n *Node) Nums(name string) []float64 {
-	_, v := n.attr(name)
-	f, _ := v.([]float64)
-	return f
-}
+func (n *Node) Nums(key NumsAttr) []float64 { return valueOf[[]float64](n, key) }
 
-// Word returns a word or name attribute or its default.
-func (n *Node) Word(name string) string {
-	_, v := n.attr(name)
-	s, _ := v.(string)
-	return s
-}
+// Word returns a word or its default.
+func (n *Node) Word(key WordAttr) string { return valueOf[string](n, key) }
 
-// Elem returns a format attribute; ok is false when it is absent.
-func (n *Node) Elem(name string) (e Elem, ok bool) {
-	_, v := n.attr(name)
+// Named returns a name, "" when it is absent.
+func (n *Node) Named(key NameAttr) string { return valueOf[string](n, key) }
+
+// Const returns a constant, or nil.
+func (n *Node) Const(key ConstAttr) *Const { return valueOf[*Const](n, key) }
+
+// Elem returns a format; ok is false when it is absent.
+func (n *Node) Elem(key ElemAttr) (e Elem, ok bool) {
+	_, v := n.attr(key.String())
 	e, ok = v.(Elem)
 	return e, ok
 }
 
-// Const returns a constant attribute, or nil.
-func (n *Node) Const(name string) *Const {
-	_, v := n.attr(name)
-	c, _ := v.(*Const)
-	return c
+// valueOf is the value of an attribute, or its default; the zero value where there is
+// none.
+func valueOf[T any](n *Node, key AttrKey) T {
+	_, v := n.attr(key.String())
+	value, _ := v.(T)
+	return value
 }
 
-// Set writes an attribute; the default, or nil, takes it away.
-func (n *Node) Set(name string, value any) {
-	info, _ := n.attr(name)
-	kept := n.Attrs[:0]
-	for _, a := range n.Attrs {
-		if a.Name != name {
-			kept = append(kept, a)
-		}
+// Put writes attributes; one at its default, or without a value, is taken away.
+func (n *Node) Put(attrs ...Attr) {
+	for _, a := range attrs {
+		n.set(a.Name, a.Value)
 	}
-	n.Attrs = kept
+}
+
+// Drop takes attributes away.
+func (n *Node) Drop(keys ...AttrKey) {
+	for _, k := range keys {
+		n.set(k.String(), nil)
+	}
+}
+
+// set writes an attribute by its name.
+func (n *Node) set(name string, value any) {
+	info, _ := n.attr(name)
+	n.Attrs = slices.DeleteFunc(n.Attrs, func(a Attr) bool { return a.Name == name })
 	if value == nil || reflect.DeepEqual(value, info.Default) {
 		return
 	}
@@ -147,13 +144,13 @@ func (n *Node) sortAttrs() {
 // Check reports what is wrong with a value for this attribute, or "".
 func (a *AttrInfo) Check(value any) string {
 	switch a.Kind {
-	case IntAttr:
+	case KindInt:
 		v, ok := value.(int)
 		if !ok {
 			return "takes an integer"
 		}
 		return a.checkInt(v)
-	case IntsAttr:
+	case KindInts:
 		v, ok := value.([]int)
 		if !ok {
 			return "takes a list of integers"
@@ -166,12 +163,12 @@ func (a *AttrInfo) Check(value any) string {
 				return s
 			}
 		}
-	case FloatAttr:
+	case KindFloat:
 		v, ok := value.(float64)
 		if !ok || math.IsNaN(v) || math.IsInf(v, 0) {
 			return "takes a finite number"
 		}
-	case NumsAttr:
+	case KindNums:
 		v, ok := value.([]float64)
 		if !ok {
 			return "takes a list of numbers"
@@ -181,7 +178,7 @@ func (a *AttrInfo) Check(value any) string {
 				return "takes finite numbers"
 			}
 		}
-	case WordAttr:
+	case KindWord:
 		v, ok := value.(string)
 		if !ok {
 			return "takes a word"
@@ -192,16 +189,16 @@ func (a *AttrInfo) Check(value any) string {
 			}
 		}
 		return fmt.Sprintf("is %q, not one of %v", v, a.Words)
-	case ElemAttr:
+	case KindElem:
 		e, ok := value.(Elem)
 		if !ok || (e.Kind != I8 && !e.IsPacked()) {
 			return "takes a format of weights: i8, odd1..odd8, code1..code8 or vec<k>x<d>"
 		}
-	case ConstAttr:
+	case KindConst:
 		if c, ok := value.(*Const); !ok || c == nil {
 			return "takes the name of a constant"
 		}
-	case NameAttr:
+	case KindName:
 		if s, ok := value.(string); !ok || s == "" {
 			return "takes a name"
 		}

@@ -160,3 +160,8 @@ func (e Elem) MaxWeight() int64 {
 	}
 	return 128
 }
+
+// ChannelBytes is the bytes of an output channel's constants in the object, beside its
+// weights: a bias of 4 bytes, a multiplier of 4 and a shift of 1. Budgets in bytes count
+// them.
+const ChannelBytes = 4 + 4 + 1

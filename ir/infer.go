@@ -16,60 +16,6 @@ func faultf(kind diag.Kind, format string, args ...any) *fault {
 	return &fault{kind, fmt.Sprintf(format, args...)}
 }
 
-// inferTable gives the shape of each operation's result.
-var inferTable = [NumOps]func(n *Node) (Shape, *fault){
-	Conv2D:        inferConv2D,
-	Linear:        inferLinear,
-	MaxPool2D:     inferPool,
-	AvgPool2D:     inferPool,
-	GlobalAvgPool: inferGlobalPool,
-	Relu:          inferSame,
-	Relu6:         inferSame,
-	Add:           inferAdd,
-	Concat:        inferConcat,
-	Flatten:       inferFlatten,
-	Reshape:       inferReshape,
-	BatchNorm:     inferBatchNorm,
-	Softmax:       inferSoftmax,
-	Normalize:     inferNormalize,
-	Requantize:    inferSame,
-	Sub:           inferAdd,
-	Mul:           inferAdd,
-	Minimum:       inferAdd,
-	Maximum:       inferAdd,
-	Sigmoid:       inferSame,
-	Tanh:          inferSame,
-	HardSigmoid:   inferSame,
-	HardSwish:     inferSame,
-	LeakyRelu:     inferSame,
-	Elu:           inferSame,
-	Gelu:          inferSame,
-	Silu:          inferSame,
-	Softplus:      inferSame,
-	Exp:           inferSame,
-	Log:           inferSame,
-	Sqrt:          inferSame,
-	Abs:           inferSame,
-	Neg:           inferSame,
-	Erf:           inferSame,
-	Reciprocal:    inferSame,
-	Clip:          inferSame,
-	Table:         inferSame,
-	LogSoftmax:    inferSoftmax,
-	Transpose:     inferMoved,
-	Slice:         inferMoved,
-	Expand:        inferMoved,
-	DepthToSpace:  inferMoved,
-	SpaceToDepth:  inferMoved,
-	Resize:        inferMoved,
-	Copy:          inferMoved,
-	Pad:           inferPad,
-	Reduce:        inferReduce,
-	MatMul:        inferMatMul,
-	ArgMax:        inferArgMax,
-	Embedding:     inferEmbedding,
-}
-
 // InferNode returns the type of n's result as its arguments, attributes and
 // constants imply it. The quantization of a result is a decision, not a
 // consequence: it is taken from n.Out.
@@ -80,11 +26,15 @@ func InferNode(n *Node) (Type, *diag.Diagnostic) {
 		}
 	}
 	for i := range n.Op.Info().Attrs {
-		if a := &n.Op.Info().Attrs[i]; a.Required && !n.Has(a.Name) {
+		if a := &n.Op.Info().Attrs[i]; a.Required && !n.has(a.Name) {
 			return Type{}, diag.New(n.Pos, diag.MissingAttr, "%s: %s needs the attribute %s: %s", n.Name(), n.Op, a.Name, a.Doc)
 		}
 	}
-	shape, f := inferTable[n.Op](n)
+	infer := n.Op.Info().infer
+	if infer == nil {
+		return Type{}, diag.New(n.Pos, diag.VerifierFailure, "%s: %s has no inference", n.Name(), n.Op)
+	}
+	shape, f := infer(n)
 	if f == nil && shape.Size() < 0 {
 		f = faultf(diag.BadShape, "the result would have the impossible shape %s", shape)
 	}
@@ -150,7 +100,7 @@ func windowOut(in, before, after, kernel, stride, dilation int) (int, *fault) {
 }
 
 func inferWindow(n *Node, c, h, w int, kernel, dilation []int) (Shape, *fault) {
-	pad, stride := n.Ints("pad"), n.Stride()
+	pad, stride := n.Ints(AttrPad), n.Stride()
 	oh, f := windowOut(h, pad[0], pad[2], kernel[0], stride[0], dilation[0])
 	if f != nil {
 		return nil, f
@@ -160,9 +110,9 @@ func inferWindow(n *Node, c, h, w int, kernel, dilation []int) (Shape, *fault) {
 }
 
 // checkPerChannel checks the constants that hold one number an output channel.
-func checkPerChannel(n *Node, channels int, names ...string) *fault {
-	for _, name := range names {
-		if c := n.Const(name); c != nil && !c.Type.Shape.Equal(Shape{channels}) {
+func checkPerChannel(n *Node, channels int, keys ...ConstAttr) *fault {
+	for _, key := range keys {
+		if c := n.Const(key); c != nil && !c.Type.Shape.Equal(Shape{channels}) {
 			return faultf(diag.BadShape, "%s is %s, the layer has %d channels", c.Name, c.Type, channels)
 		}
 	}
@@ -174,7 +124,7 @@ func inferConv2D(n *Node) (Shape, *fault) {
 	if f != nil {
 		return nil, f
 	}
-	weight, groups := n.Const("weight"), n.Int("groups")
+	weight, groups := n.Const(AttrWeight), n.Int(AttrGroups)
 	k := weight.Type.Shape
 	switch {
 	case len(k) != 4:
@@ -184,17 +134,17 @@ func inferConv2D(n *Node) (Shape, *fault) {
 	case k[1] != c/groups:
 		return nil, faultf(diag.BadShape, "weights %s are for %d input channels, %s has %d in %d groups", weight.Type, k[1]*groups, n.Args[0].Name, c, groups)
 	}
-	if v := n.Nums("pad_value"); v != nil && len(v) != c {
+	if v := n.Nums(AttrPadValue); v != nil && len(v) != c {
 		return nil, faultf(diag.BadShape, "pad_value has %d numbers, %s has %d channels", len(v), n.Args[0].Name, c)
 	}
-	if f := checkPerChannel(n, k[0], "bias", "mul", "shift"); f != nil {
+	if f := checkPerChannel(n, k[0], AttrBias, AttrMul, AttrShift); f != nil {
 		return nil, f
 	}
-	s, f := inferWindow(n, k[0], h, w, []int{k[2], k[3]}, n.Ints("dilation"))
+	s, f := inferWindow(n, k[0], h, w, []int{k[2], k[3]}, n.Ints(AttrDilation))
 	if f != nil {
 		return nil, f
 	}
-	if n.Has("pool") && n.Args[0].Type.Elem.Kind == F32 {
+	if n.Has(AttrPool) && n.Args[0].Type.Elem.Kind == F32 {
 		return nil, faultf(diag.BadValue, "pool is of integer networks, where fuse-pool writes it: maxpool2d is what says it")
 	}
 	ph, pw := n.Pool()
@@ -205,7 +155,7 @@ func inferConv2D(n *Node) (Shape, *fault) {
 }
 
 func inferLinear(n *Node) (Shape, *fault) {
-	weight := n.Const("weight")
+	weight := n.Const(AttrWeight)
 	w, in := weight.Type.Shape, n.Args[0].Type.Shape.Size()
 	switch {
 	case len(w) != 2:
@@ -213,7 +163,7 @@ func inferLinear(n *Node) (Shape, *fault) {
 	case w[1] != in:
 		return nil, faultf(diag.BadShape, "weights %s are for %d inputs, %s %s has %d", weight.Type, w[1], n.Args[0].Name, n.Args[0].Type.Shape, in)
 	}
-	return Shape{w[0]}, checkPerChannel(n, w[0], "bias", "mul", "shift")
+	return Shape{w[0]}, checkPerChannel(n, w[0], AttrBias, AttrMul, AttrShift)
 }
 
 func inferPool(n *Node) (Shape, *fault) {
@@ -221,7 +171,7 @@ func inferPool(n *Node) (Shape, *fault) {
 	if f != nil {
 		return nil, f
 	}
-	pad, k, d := n.Ints("pad"), n.Ints("kernel"), n.Ints("dilation")
+	pad, k, d := n.Ints(AttrPad), n.Ints(AttrKernel), n.Ints(AttrDilation)
 	for i, size := range []int{h, w} {
 		if d[i] > 1 && missesAll(size, pad[i], pad[2+i], k[i], n.Stride()[i], d[i]) {
 			return nil, faultf(diag.BadShape, "padding %v leaves windows of %v with dilation %v without a pixel", pad, k, d)
@@ -282,10 +232,8 @@ func inferConcat(n *Node) (Shape, *fault) {
 	return append(Shape{channels}, first[1:]...), nil
 }
 
-func inferFlatten(n *Node) (Shape, *fault) { return Shape{n.Args[0].Type.Shape.Size()}, nil }
-
 func inferReshape(n *Node) (Shape, *fault) {
-	from, to := n.Args[0].Type.Shape, Shape(n.Ints("shape"))
+	from, to := n.Args[0].Type.Shape, Shape(n.Ints(AttrShape))
 	if from.Size() != to.Size() {
 		return nil, faultf(diag.BadShape, "reshape of %s with %d elements to %s with %d", from, from.Size(), to, to.Size())
 	}
@@ -297,25 +245,25 @@ func inferBatchNorm(n *Node) (Shape, *fault) {
 	if len(s) == 0 {
 		return nil, faultf(diag.BadShape, "batchnorm takes a tensor with channels, %s is a scalar", n.Args[0].Name)
 	}
-	return s, checkPerChannel(n, s[0], "gamma", "beta", "mean", "variance")
+	return s, checkPerChannel(n, s[0], BatchNormConsts[:]...)
 }
 
 func inferSoftmax(n *Node) (Shape, *fault) {
 	s := n.Args[0].Type.Shape
-	if n.Int("axis") >= len(s) {
-		return nil, faultf(diag.BadShape, "%s along axis %d, %s is %s", n.Op, n.Int("axis"), n.Args[0].Name, s)
+	if n.Int(AttrAxis) >= len(s) {
+		return nil, faultf(diag.BadShape, "%s along axis %d, %s is %s", n.Op, n.Int(AttrAxis), n.Args[0].Name, s)
 	}
 	return s, nil
 }
 
 func inferNormalize(n *Node) (Shape, *fault) {
 	s := n.Args[0].Type.Shape
-	for _, name := range []string{"mean", "std"} {
-		if v := n.Nums(name); len(s) == 0 || (len(v) != 1 && len(v) != s[0]) {
-			return nil, faultf(diag.BadShape, "%s has %d numbers, %s is %s", name, len(v), n.Args[0].Name, s)
+	for _, key := range []NumsAttr{AttrMean, AttrStd} {
+		if v := n.Nums(key); len(s) == 0 || (len(v) != 1 && len(v) != s[0]) {
+			return nil, faultf(diag.BadShape, "%s has %d numbers, %s is %s", key, len(v), n.Args[0].Name, s)
 		}
 	}
-	for _, v := range n.Nums("std") {
+	for _, v := range n.Nums(AttrStd) {
 		if v <= 0 {
 			return nil, faultf(diag.BadValue, "std has %v, it must be positive", v)
 		}

@@ -12,6 +12,9 @@ import (
 
 const module = "github.com/dnnc/dnnc/"
 
+// root is the library: package dnnc at the module's root.
+const root = "."
+
 // layers are the packages from the lowest up. A package imports packages above
 // itself in this list; and the three wings never import each other.
 var layers = []string{
@@ -21,13 +24,22 @@ var layers = []string{
 	"frontend/weights", "frontend/dataset", "frontend/syntax", "frontend/build", "frontend/onnx/internal/pb", "frontend/onnx", "frontend/tflite", "frontend/examples", "frontend", "frontend/frontendtest",
 	"passes/pass", "passes/validate", "passes/graph", "passes/quant/round", "passes/quant", "passes/machine", "passes/robust", "passes", "ir/kernel/kerneltest",
 	"codegen/network", "codegen/llvm", "codegen/c", "codegen",
-	"cmd/internal/markers", "cmd/dnnc/internal/terminal", "cmd/dnnc/internal/certificate", "cmd/dnnc/internal/graph", "cmd/dnnc/internal/inspect", "cmd/dnnc/internal/lsp", "cmd/dnnc/internal/driver", "cmd/dnnc/internal/pictures", "cmd/dnnc/internal/eval", "cmd/dnnc/internal/texts", "cmd/dnnc/internal/project", "cmd/dnnc/internal/manual",
+	"runtime/certificate", root,
+	"cmd/internal/markers", "cmd/dnnc/internal/terminal", "cmd/dnnc/internal/graph", "cmd/dnnc/internal/inspect", "cmd/dnnc/internal/lsp", "cmd/dnnc/internal/driver", "cmd/dnnc/internal/pictures", "cmd/dnnc/internal/eval", "cmd/dnnc/internal/texts", "cmd/dnnc/internal/project", "cmd/dnnc/internal/manual",
 	"cmd/dnnc/internal/program", "cmd/dnnc/internal/verify", "cmd/dnnc/internal/doctor", "cmd/dnnc/internal/bench", "cmd/dnnc/internal/fuzz", "cmd/dnnc/internal/compare", "cmd/dnnc/internal/chart", "cmd/dnnc/internal/pareto", "cmd/dnnc/internal/experiment", "cmd/dnnc", "cmd/sample", "cmd/results", "cmd/bench", "cmd/same", "cmd/dist", "cmd/mutate",
 }
 
 var wings = []string{"frontend", "passes", "codegen"}
 
 func wing(pkg string) string { return strings.SplitN(pkg, "/", 2)[0] }
+
+// name is a package as layers list it.
+func name(path string) string {
+	if path+"/" == module {
+		return root
+	}
+	return strings.TrimPrefix(path, module)
+}
 
 // family reports whether a package is a family of kernels.
 func family(pkg string) bool {
@@ -40,13 +52,13 @@ func TestImportsFollowTheLayers(t *testing.T) {
 	require.NoError(t, err)
 	for _, line := range strings.Split(strings.TrimSpace(string(out)), "\n") {
 		words := strings.Fields(line)
-		pkg := strings.TrimPrefix(words[0], module)
+		pkg := name(words[0])
 		at := slices.Index(layers, pkg)
 		if !assert.GreaterOrEqual(t, at, 0, "%s has no place among the layers", pkg) {
 			continue
 		}
 		for _, imp := range words[1:] {
-			dep, ours := strings.CutPrefix(imp, module)
+			dep, ours := name(imp), strings.HasPrefix(imp+"/", module)
 			if strings.Contains(imp, "llir") {
 				assert.Equal(t, "codegen/llvm", pkg, "only codegen/llvm knows LLVM")
 			}
@@ -56,6 +68,9 @@ func TestImportsFollowTheLayers(t *testing.T) {
 			assert.Contains(t, layers[:at], dep, "%s must not import %s", pkg, dep)
 			if slices.Contains(wings, wing(pkg)) && slices.Contains(wings, wing(dep)) {
 				assert.Equal(t, wing(pkg), wing(dep), "%s must not import %s", pkg, dep)
+			}
+			if dep == root {
+				assert.Equal(t, "cmd", wing(pkg), "only commands import the library")
 			}
 			if wing(pkg) == "codegen" || pkg == "passes/machine" {
 				assert.NotContains(t, []string{"runtime/kernels", "runtime/gemm", "runtime/interp"}, dep, "%s takes what it needs from ir/geometry", pkg)

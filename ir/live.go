@@ -42,13 +42,13 @@ func Blocks(m *Module) []Block {
 		if n.Out.At.Kind == InArena {
 			bytes := n.Out.Type.Shape.Size() * n.Out.Type.Elem.StoredSize()
 			b := Block{Name: n.Name(), Offset: n.Out.At.Offset, Bytes: bytes, Interval: live[n.Out], Value: n.Out}
-			if n.Has("lag") && live[n.Args[0]].To == i {
-				b.Over, b.Lag = n.Args[0], n.Int("lag")
+			if n.Has(AttrLag) && live[n.Args[0]].To == i {
+				b.Over, b.Lag = n.Args[0], n.Int(AttrLag)
 			}
 			blocks = append(blocks, b)
 		}
-		if n.Op.Info().Attr("scratch") != nil && n.Has("scratch") {
-			s := n.Ints("scratch")
+		if n.Op.Takes(AttrScratch) && n.Has(AttrScratch) {
+			s := n.Ints(AttrScratch)
 			blocks = append(blocks, Block{Name: n.Name() + " scratch", Offset: s[0], Bytes: s[1], Interval: Interval{i, i}})
 		}
 	}

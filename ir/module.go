@@ -298,7 +298,7 @@ func (m *Module) RowsOf(v *Value) int {
 			if n.Op != Embedding {
 				return 0
 			}
-			if c := n.Const("rows"); c != nil && len(c.Type.Shape) > 0 {
+			if c := n.Const(AttrRows); c != nil && len(c.Type.Shape) > 0 {
 				rows = max(rows, c.Type.Shape[0])
 			}
 		}

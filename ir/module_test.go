@@ -17,12 +17,12 @@ func tiny() *Module {
 	f := FloatConst("fc.weight", Shape{3, 2}, make([]float32, 6))
 	m.Consts = []*Const{w, f}
 	conv := addNode(m, Conv2D, "conv", image)
-	conv.Set("weight", w)
-	conv.Set("act", "relu")
+	conv.Put(AttrWeight.Is(w))
+	conv.Put(AttrAct.Is(ActRelu))
 	pool := addNode(m, MaxPool2D, "pool", conv.Out)
-	pool.Set("kernel", []int{2, 2})
+	pool.Put(AttrKernel.Is([]int{2, 2}))
 	fc := addNode(m, Linear, "fc", pool.Out)
-	fc.Set("weight", f)
+	fc.Put(AttrWeight.Is(f))
 	m.Outputs = []*Value{fc.Out}
 	m.Results = []Type{{Elem: Of(F32), Shape: Shape{3}}}
 	return m
@@ -61,10 +61,10 @@ func TestCloneIsEqualAndApart(t *testing.T) {
 	require.NoError(t, err)
 	assert.True(t, same)
 	require.Empty(t, Verify(c))
-	c.Ops[0].Set("act", "none")
+	c.Ops[0].Put(AttrAct.Is(ActNone))
 	c.Outputs[0].Type.Shape[0] = 7
 	c.Inputs[0].Range.Hi = 9
-	assert.Equal(t, "relu", m.Ops[0].Word("act"))
+	assert.Equal(t, "relu", m.Ops[0].Word(AttrAct))
 	assert.Equal(t, Shape{3}, m.Outputs[0].Type.Shape)
 	assert.Equal(t, 1.0, m.Inputs[0].Range.Hi)
 	same, err = Equal(m, c)
@@ -119,10 +119,10 @@ func TestVerifyFinds(t *testing.T) {
 
 func TestInferReportsEveryFault(t *testing.T) {
 	m := tiny()
-	m.Ops[0].Set("pad_value", []float64{1, 2})
-	m.Ops[2].Set("weight", nil)
+	m.Ops[0].Put(AttrPadValue.Is([]float64{1, 2}))
+	m.Ops[2].Drop(AttrWeight)
 	extra := addNode(m, Add, "sum", m.Inputs[0], m.Inputs[0])
-	addNode(m, Reshape, "r", extra.Out).Set("shape", []int{5})
+	addNode(m, Reshape, "r", extra.Out).Put(AttrShape.Is([]int{5}))
 	list := Infer(m)
 	require.Len(t, list, 2, "what hangs on a faulty operation is not reported again")
 	assert.Contains(t, list[0].Message, "pad_value has 2 numbers")
@@ -139,7 +139,7 @@ func TestIndices(t *testing.T) {
 		table := FloatConst("emb.rows", Shape{rows, 2}, make([]float32, 2*rows))
 		m.Consts = []*Const{table}
 		n := addNode(m, Embedding, "emb", in)
-		n.Set("rows", table)
+		n.Put(AttrRows.Is(table))
 		n.Out.Type = Type{Elem: Of(I8), Shape: Shape{3, 2}, Quant: Quant{Scale: .5}}
 		m.Outputs, m.Results = []*Value{n.Out}, []Type{{Elem: Of(I8), Shape: Shape{3, 2}}}
 		return m
@@ -155,7 +155,7 @@ func TestIndices(t *testing.T) {
 		"indices of 16 bits tell 32768":  func() *Module { return words(I16, 32769) },
 		"needs the attribute rows": func() *Module {
 			m := words(I16, 300)
-			m.Ops[0].Set("rows", nil)
+			m.Ops[0].Drop(AttrRows)
 			return m
 		},
 		"words is i16": func() *Module { // and is added, too

@@ -6,134 +6,144 @@ import (
 	"github.com/dnnc/dnnc/ir/diag"
 )
 
-// Moves reports whether op gives elements of its argument, unchanged, in other
-// places: whether Moved says which.
-func (op Op) Moves() bool {
-	return op >= Transpose && op <= Copy || op == Reshape || op == Flatten
-}
-
 // Moved is the view of the argument that a moving operation gives.
 func (n *Node) Moved() View {
-	v, _, f := n.moved()
+	v, _, f := n.Op.Info().view(n)
 	if f != nil {
 		panic("ir: " + f.text) // of a module that was not verified
 	}
 	return v
 }
 
-// moved is the view of a moving operation, and the shape of its result.
-func (n *Node) moved() (View, Shape, *fault) {
+func inferMoved(n *Node) (Shape, *fault) {
+	_, s, f := n.Op.Info().view(n)
+	return s, f
+}
+
+func reshaped(n *Node) (View, Shape, *fault) {
+	return ViewOf(n.Args[0].Type.Shape), Shape(n.Ints(AttrShape)), nil
+}
+
+func flattened(n *Node) (View, Shape, *fault) {
 	s := n.Args[0].Type.Shape
-	v := ViewOf(s)
-	image := func() *fault {
-		if len(s) != 3 {
-			return faultf(diag.BadShape, "%s takes an image [C,H,W], %s is %s", n.Op, n.Args[0].Name, s)
-		}
-		return nil
+	return ViewOf(s), Shape{s.Size()}, nil
+}
+
+func transposed(n *Node) (v View, to Shape, f *fault) {
+	s, perm := n.Args[0].Type.Shape, n.Ints(AttrPerm)
+	bad := faultf(diag.BadValue, "%v is no permutation of the axes of %s", perm, s)
+	if len(perm) != len(s) {
+		return v, nil, bad
 	}
-	switch n.Op {
-	case Reshape:
-		return v, Shape(n.Ints("shape")), nil
-	case Flatten:
-		return v, Shape{s.Size()}, nil
-	case Transpose:
-		perm := n.Ints("perm")
-		for k, p := range slices.Sorted(slices.Values(perm)) {
-			if k != p || len(perm) != len(s) {
-				return v, nil, faultf(diag.BadValue, "%v is no permutation of the axes of %s", perm, s)
-			}
+	for k, p := range slices.Sorted(slices.Values(perm)) {
+		if k != p {
+			return v, nil, bad
 		}
-		if len(perm) != len(s) {
-			return v, nil, faultf(diag.BadValue, "%v is no permutation of the axes of %s", perm, s)
+	}
+	v = ViewOf(s).Permute(perm)
+	return v, v.Dims, nil
+}
+
+func sliced(n *Node) (v View, to Shape, f *fault) {
+	s := n.Args[0].Type.Shape
+	start, size, step := n.Ints(AttrStarts), n.Ints(AttrSize), n.Ints(AttrStep)
+	if step == nil {
+		step = slices.Repeat([]int{1}, len(s))
+	}
+	if len(start) != len(s) || len(size) != len(s) || len(step) != len(s) {
+		return v, nil, faultf(diag.BadShape, "start, size and step have one number an axis of %s", s)
+	}
+	v = ViewOf(s)
+	for k := range s {
+		last := start[k] + (size[k]-1)*step[k]
+		if start[k] >= s[k] || last < 0 || last >= s[k] {
+			return v, nil, faultf(diag.BadShape, "elements %d to %d along axis %d of %s", start[k], last, k, s)
 		}
-		v = v.Permute(perm)
-	case Slice:
-		start, size, step := n.Ints("start"), n.Ints("size"), n.Ints("step")
-		if step == nil {
-			step = slices.Repeat([]int{1}, len(s))
-		}
-		if len(start) != len(s) || len(size) != len(s) || len(step) != len(s) {
-			return v, nil, faultf(diag.BadShape, "start, size and step have one number an axis of %s", s)
-		}
-		for k := range s {
-			last := start[k] + (size[k]-1)*step[k]
-			if start[k] >= s[k] || last < 0 || last >= s[k] {
-				return v, nil, faultf(diag.BadShape, "elements %d to %d along axis %d of %s", start[k], last, k, s)
-			}
-			v = v.Slice(k, start[k], step[k], size[k])
-		}
-	case Expand:
-		e, ok := v.Expand(n.Ints("shape"))
-		if !ok {
-			return v, nil, faultf(diag.BadShape, "%s does not expand to %v", s, n.Ints("shape"))
-		}
-		v = e
-	case DepthToSpace:
-		if f := image(); f != nil {
-			return v, nil, f
-		}
-		b := n.Int("block")
-		if s[0]%b != 0 || s[0]/b%b != 0 {
-			return v, nil, faultf(diag.BadShape, "%d channels are no blocks of %dx%d", s[0], b, b)
-		}
-		to := Shape{s[0] / b / b, s[1] * b, s[2] * b}
-		if n.Word("mode") == "crd" {
-			return v.Split(0, b).Split(0, b).Permute([]int{0, 3, 1, 4, 2}), to, nil
-		}
-		return v.Split(0, s[0]/b/b).Split(0, b).Permute([]int{2, 3, 0, 4, 1}), to, nil
-	case SpaceToDepth:
-		if f := image(); f != nil {
-			return v, nil, f
-		}
-		b := n.Int("block")
-		if s[1]%b != 0 || s[2]%b != 0 {
-			return v, nil, faultf(diag.BadShape, "%s has no blocks of %dx%d pixels", s, b, b)
-		}
-		return v.Split(2, b).Split(1, b).Permute([]int{2, 4, 0, 1, 3}), Shape{s[0] * b * b, s[1] / b, s[2] / b}, nil
-	case Resize:
-		if f := image(); f != nil {
-			return v, nil, f
-		}
-		k := n.Ints("scale")
-		v, _ = v.Split(2, 1).Split(1, 1).Expand(Shape{s[0], s[1], k[0], s[2], k[1]})
-		return v, Shape{s[0], s[1] * k[0], s[2] * k[1]}, nil
-	case Copy:
-		to := Shape(n.Ints("shape"))
-		v = View{Dims: n.Ints("dims"), Strides: n.Ints("strides"), Start: n.Int("start")}
-		if len(v.Dims) != len(v.Strides) || v.Size() != to.Size() || v.Size() < 1 {
-			return v, nil, faultf(diag.BadShape, "a view of %v by %v is no %s", v.Dims, v.Strides, to)
-		}
-		least, greatest := v.Start, v.Start
-		for k, d := range v.Dims {
-			least += min(0, (d-1)*v.Strides[k])
-			greatest += max(0, (d-1)*v.Strides[k])
-		}
-		if least < 0 || greatest >= s.Size() {
-			return v, nil, faultf(diag.BadShape, "elements %d to %d of %s", least, greatest, s)
-		}
-		return v, to, nil
+		v = v.Slice(k, start[k], step[k], size[k])
 	}
 	return v, v.Dims, nil
 }
 
-func inferMoved(n *Node) (Shape, *fault) {
-	_, s, f := n.moved()
-	return s, f
+func expanded(n *Node) (v View, to Shape, f *fault) {
+	s := n.Args[0].Type.Shape
+	v, ok := ViewOf(s).Expand(n.Ints(AttrShape))
+	if !ok {
+		return v, nil, faultf(diag.BadShape, "%s does not expand to %v", s, n.Ints(AttrShape))
+	}
+	return v, v.Dims, nil
+}
+
+func depthToSpace(n *Node) (v View, to Shape, f *fault) {
+	c, h, w, f := chw(n)
+	if f != nil {
+		return v, nil, f
+	}
+	v = ViewOf(n.Args[0].Type.Shape)
+	b := n.Int(AttrBlock)
+	if c%b != 0 || c/b%b != 0 {
+		return v, nil, faultf(diag.BadShape, "%d channels are no blocks of %dx%d", c, b, b)
+	}
+	to = Shape{c / b / b, h * b, w * b}
+	if n.Word(AttrMode) == ChannelsFirst {
+		return v.Split(0, b).Split(0, b).Permute([]int{0, 3, 1, 4, 2}), to, nil
+	}
+	return v.Split(0, c/b/b).Split(0, b).Permute([]int{2, 3, 0, 4, 1}), to, nil
+}
+
+func spaceToDepth(n *Node) (v View, to Shape, f *fault) {
+	c, h, w, f := chw(n)
+	if f != nil {
+		return v, nil, f
+	}
+	b := n.Int(AttrBlock)
+	if h%b != 0 || w%b != 0 {
+		return v, nil, faultf(diag.BadShape, "%s has no blocks of %dx%d pixels", n.Args[0].Type.Shape, b, b)
+	}
+	v = ViewOf(n.Args[0].Type.Shape).Split(2, b).Split(1, b).Permute([]int{2, 4, 0, 1, 3})
+	return v, Shape{c * b * b, h / b, w / b}, nil
+}
+
+func resized(n *Node) (v View, to Shape, f *fault) {
+	c, h, w, f := chw(n)
+	if f != nil {
+		return v, nil, f
+	}
+	k := n.Ints(AttrScale)
+	v, _ = ViewOf(n.Args[0].Type.Shape).Split(2, 1).Split(1, 1).Expand(Shape{c, h, k[0], w, k[1]})
+	return v, Shape{c, h * k[0], w * k[1]}, nil
+}
+
+func copied(n *Node) (v View, to Shape, f *fault) {
+	s := n.Args[0].Type.Shape
+	to = Shape(n.Ints(AttrShape))
+	v = View{Dims: n.Ints(AttrDims), Strides: n.Ints(AttrStrides), Start: n.Int(AttrStart)}
+	if len(v.Dims) != len(v.Strides) || v.Size() != to.Size() || v.Size() < 1 {
+		return v, nil, faultf(diag.BadShape, "a view of %v by %v is no %s", v.Dims, v.Strides, to)
+	}
+	least, greatest := v.Start, v.Start
+	for k, d := range v.Dims {
+		least += min(0, (d-1)*v.Strides[k])
+		greatest += max(0, (d-1)*v.Strides[k])
+	}
+	if least < 0 || greatest >= s.Size() {
+		return v, nil, faultf(diag.BadShape, "elements %d to %d of %s", least, greatest, s)
+	}
+	return v, to, nil
 }
 
 // PadSource is the element along axis k that a pad in a mode other than constant has
 // at place i: of the argument, which repeats beyond its edges.
 func (n *Node) PadSource(k, i int) int {
 	d := n.Args[0].Type.Shape[k]
-	i -= n.Ints("before")[k]
-	switch n.Word("mode") {
-	case "edge":
+	i -= n.Ints(AttrBefore)[k]
+	switch n.Word(AttrMode) {
+	case PadEdge:
 		return min(max(i, 0), d-1)
-	case "wrap":
+	case PadWrap:
 		return (i + d) % d
 	}
 	apart := 0 // reflect: the element at the edge is the mirror
-	if n.Word("mode") == "symmetric" {
+	if n.Word(AttrMode) == PadSymmetric {
 		apart = 1
 	}
 	switch {
@@ -165,20 +175,20 @@ func (n *Node) Repeated() []int32 {
 // Padded is the view of a pad's result in which the argument's elements lie.
 func (n *Node) Padded() View {
 	v := ViewOf(n.Out.Type.Shape)
-	between := n.Ints("between")
+	between := n.Ints(AttrBetween)
 	for k, d := range n.Args[0].Type.Shape {
 		step := 1
 		if between != nil {
 			step += between[k]
 		}
-		v = v.Slice(k, n.Ints("before")[k], step, d)
+		v = v.Slice(k, n.Ints(AttrBefore)[k], step, d)
 	}
 	return v
 }
 
 func inferPad(n *Node) (Shape, *fault) {
 	s := n.Args[0].Type.Shape
-	before, after, between := n.Ints("before"), n.Ints("after"), n.Ints("between")
+	before, after, between := n.Ints(AttrBefore), n.Ints(AttrAfter), n.Ints(AttrBetween)
 	if between == nil {
 		between = make([]int, len(s))
 	}
@@ -191,9 +201,9 @@ func inferPad(n *Node) (Shape, *fault) {
 			return nil, faultf(diag.BadShape, "%d elements between", between[k])
 		}
 		to[k] = before[k] + d + (d-1)*between[k] + after[k]
-		room := map[string]int{"reflect": d - 1, "symmetric": d, "wrap": d}
-		if most, ok := room[n.Word("mode")]; ok && max(before[k], after[k]) > most || n.Word("mode") != "constant" && between[k] > 0 {
-			return nil, faultf(diag.BadShape, "pad in mode %s of %s by %v and %v", n.Word("mode"), s, before, after)
+		room := map[string]int{PadReflect: d - 1, PadSymmetric: d, PadWrap: d}
+		if most, ok := room[n.Word(AttrMode)]; ok && max(before[k], after[k]) > most || n.Word(AttrMode) != PadConstant && between[k] > 0 {
+			return nil, faultf(diag.BadShape, "pad in mode %s of %s by %v and %v", n.Word(AttrMode), s, before, after)
 		}
 	}
 	return to, nil
@@ -201,13 +211,13 @@ func inferPad(n *Node) (Shape, *fault) {
 
 func inferReduce(n *Node) (Shape, *fault) {
 	s := n.Args[0].Type.Shape
-	axes := n.Ints("axes")
+	axes := n.Ints(AttrAxes)
 	var to Shape
 	for k, d := range s {
 		switch {
 		case !slices.Contains(axes, k):
 			to = append(to, d)
-		case n.Int("keep") == 1:
+		case n.Int(AttrKeep) == 1:
 			to = append(to, 1)
 		}
 	}
@@ -239,7 +249,7 @@ const maxProducts = (1<<31 - 1) / (255 * 255)
 
 func inferArgMax(n *Node) (Shape, *fault) {
 	s := n.Args[0].Type.Shape
-	k := n.Int("axis")
+	k := n.Int(AttrAxis)
 	switch {
 	case k >= len(s):
 		return nil, faultf(diag.BadShape, "axis %d of %s", k, s)
@@ -259,7 +269,7 @@ const (
 )
 
 func inferEmbedding(n *Node) (Shape, *fault) {
-	s, rows := n.Args[0].Type.Shape, n.Const("rows")
+	s, rows := n.Args[0].Type.Shape, n.Const(AttrRows)
 	r := rows.Type.Shape
 	switch {
 	case len(s) != 1:

@@ -3,274 +3,51 @@ package ir
 import "slices"
 
 // Op is an operation. Each layer of the compiler has one dense table indexed
-// by it.
+// by it, and tells the columns of it in which no cell may be empty (Column). The
+// numbers of operations mean nothing: what an operation is stands in its row.
 type Op uint8
 
-// The operations. Those that legalize removes are surface operations; the
-// others are core and have integer kernels and code generation.
+// Class says how an operation comes to its integers.
+type Class uint8
+
+// The classes.
 const (
-	Conv2D Op = iota
-	Linear
-	MaxPool2D
-	AvgPool2D
-	GlobalAvgPool
-	Relu
-	Relu6
-	Add
-	Concat
-	Flatten
-	Reshape
-	BatchNorm
-	Softmax
-	Normalize
-	Requantize
-	Sub
-	Mul
-	Minimum
-	Maximum
-	Sigmoid
-	Tanh
-	HardSigmoid
-	HardSwish
-	LeakyRelu
-	Elu
-	Gelu
-	Silu
-	Softplus
-	Exp
-	Log
-	Sqrt
-	Abs
-	Neg
-	Erf
-	Reciprocal
-	Clip
-	Table
-	LogSoftmax
-	Transpose
-	Slice
-	Expand
-	DepthToSpace
-	SpaceToDepth
-	Resize
-	Copy
-	Pad
-	Reduce
-	MatMul
-	ArgMax
-	Embedding
-	NumOps
+	Surface  Class = iota + 1 // a rule of its own in passes/graph makes it of others
+	Core                      // has integer kernels and code generation
+	Function                  // computes each element of one argument by itself: becomes a table (R14)
+	Move                      // gives elements of its argument in other places: becomes a copy or a reshape
 )
 
-// OpInfo declares an operation.
+// Known says which formats of models have an operation, and so which importers give it.
+type Known uint8
+
+// The formats. OwnOp is of dnnc's language alone.
+const (
+	InONNX Known = 1 << iota
+	InTFLite
+	OwnOp
+)
+
+// OpInfo declares an operation: its row in the table.
 type OpInfo struct {
 	Name    string
 	Doc     string
-	Core    bool // has integer kernels and code generation
+	Class   Class
 	MinArgs int
 	MaxArgs int // -1: any number
 	Attrs   []AttrInfo
+	Known   Known
+	// Sample is the operation as a statement that gives y, of the values a and b,
+	// f32[4,6,6] in [-2,3] and in [0,1], and m, f32[5,7] in [0,1], with attributes that
+	// are not their defaults; the constants that it needs are declared before it. Tests
+	// run it through the whole compiler.
+	Sample string
+
+	infer func(n *Node) (Shape, *fault)       // the shape of the result
+	view  func(n *Node) (View, Shape, *fault) // of what moves elements: which, and the shape of the result
 }
 
-const maxDim = 1 << 20
-
-// Attributes that several operations share.
-var (
-	strideAttr = AttrInfo{Name: "stride", Kind: IntsAttr, Len: 2, Min: 1, Max: maxDim, Default: []int{1, 1}, Doc: "step of the window, [height, width]"}
-	padAttr    = AttrInfo{Name: "pad", Kind: IntsAttr, Len: 4, Min: 0, Max: maxDim, Default: []int{0, 0, 0, 0}, Doc: "rows and columns added: [top, left, bottom, right]"}
-	windowAttr = AttrInfo{Name: "kernel", Kind: IntsAttr, Len: 2, Min: 1, Max: maxDim, Required: true, Doc: "size of the window, [height, width]"}
-	dilAttr    = AttrInfo{Name: "dilation", Kind: IntsAttr, Len: 2, Min: 1, Max: maxDim, Default: []int{1, 1}, Doc: "distance between taps, [height, width]"}
-	poolStride = AttrInfo{Name: "stride", Kind: IntsAttr, Len: 2, Min: 1, Max: maxDim, Doc: "step of the window; the window's size when absent"}
-	axisAttr   = AttrInfo{Name: "axis", Kind: IntAttr, Min: 0, Max: 16, Default: 0, Doc: "the axis"}
-	blockAttr  = AttrInfo{Name: "block", Kind: IntAttr, Min: 2, Max: maxDim, Required: true, Doc: "side of a block of pixels"}
-	actAttr    = AttrInfo{Name: "act", Kind: WordAttr, Words: []string{"none", "relu", "relu6"}, Default: "none", Doc: "activation applied to the result"}
-
-	// What quantize writes: DESIGN R6 to R9.
-	requantAttrs = []AttrInfo{
-		{Name: "mul", Kind: ConstAttr, Doc: "multipliers of the requantization, i32, one a channel or one (R6)"},
-		{Name: "shift", Kind: ConstAttr, Doc: "shifts of the requantization, i32, like mul (R6)"},
-		{Name: "round", Kind: WordAttr, Words: []string{"half_up", "tflite"}, Default: "half_up", Doc: "rounding of the requantization (R6, R8)"},
-	}
-	clampAttrs = []AttrInfo{
-		{Name: "lo", Kind: IntAttr, Min: -128, Max: 127, Default: -128, Doc: "least integer of the result (R9)"},
-		{Name: "hi", Kind: IntAttr, Min: -128, Max: 127, Default: 127, Doc: "greatest integer of the result (R9)"},
-	}
-	// What the machine passes write.
-	machineAttrs = []AttrInfo{
-		{Name: "impl", Kind: NameAttr, Doc: "kernel that code generation uses"},
-		{Name: "multiply", Kind: NameAttr, Doc: "product of the target that the kernel is built on"},
-		{Name: "tile", Kind: IntsAttr, Min: 1, Max: maxDim, Doc: "tile of the kernel: [pixels, channels]; of conv_pixels: [rows, groups of inputs, inputs of a group]; of conv_pairs: [rows, columns, groups of inputs, inputs of a group, words]"},
-		{Name: "unroll", Kind: IntAttr, Min: 1, Max: maxDim, Doc: "bounds what a round of the kernel's innermost loop does, for small code: products of an input, codes of a channel; the target's own when absent"},
-		{Name: "scratch", Kind: IntsAttr, Len: 2, Min: 0, Max: MaxElements, Doc: "working memory in the arena: [offset, bytes]"},
-		{Name: "lag", Kind: IntAttr, Min: 0, Max: MaxElements, Doc: "the result may overlap a first argument that dies here and begins at least so many bytes behind it"},
-	}
-	// Of operations with weights.
-	weightAttrs = []AttrInfo{
-		{Name: "weight", Kind: ConstAttr, Required: true, Doc: "weights"},
-		{Name: "bias", Kind: ConstAttr, Doc: "bias, one an output channel"},
-		{Name: "codebook", Kind: ConstAttr, Doc: "codebook of code and vec weights, i8[2^b, d] (R1)"},
-		{Name: "bits", Kind: ElemAttr, Doc: "format that quantize gives the weights"},
-		{Name: "rounding", Kind: WordAttr, Words: []string{"nearest", "compensated", "shared"}, Doc: "how the weights are rounded to codes: the nearest, with compensated errors (R17), or the nearest centre of k-means (Deep Compression)"},
-		{Name: "sparsity", Kind: NumsAttr, Len: 1, Doc: "share of the weights that shared rounding prunes to 0"},
-	}
-)
-
-// anyInts declares a list of integers of any length.
-func anyInts(name string, least int, required bool, doc string) AttrInfo {
-	return AttrInfo{Name: name, Kind: IntsAttr, Min: least, Max: MaxElements, Required: required, Doc: doc}
-}
-
-// function declares an operation of one argument that computes each element by
-// itself; after quantization it is a table (R14).
-func function(name, doc string, numbers ...AttrInfo) OpInfo {
-	return OpInfo{Name: name, MinArgs: 1, MaxArgs: 1, Doc: doc, Attrs: numbers}
-}
-
-func number(name string, absent float64, doc string) AttrInfo {
-	return AttrInfo{Name: name, Kind: FloatAttr, Default: absent, Doc: doc}
-}
-
-// FunctionNames are the operations that become a table.
-var FunctionNames = []string{"sigmoid", "tanh", "hardsigmoid", "hardswish", "leakyrelu", "elu", "gelu", "silu", "softplus", "exp", "log", "sqrt", "abs", "neg", "erf", "reciprocal", "clip"}
-
-// IsFunction reports whether op computes each element of one argument by itself
-// and legalize makes it a table.
-func (op Op) IsFunction() bool { return op >= Sigmoid && op <= Clip }
-
-func attrs(lists ...[]AttrInfo) []AttrInfo { return slices.Concat(lists...) }
-
-var opTable = [NumOps]OpInfo{
-	Conv2D: {Name: "conv2d", Core: true, MinArgs: 1, MaxArgs: 1,
-		Doc: "2-D convolution (cross-correlation) of [C,H,W] with weights [O,C/groups,KH,KW]; ONNX Conv.",
-		Attrs: attrs([]AttrInfo{
-			{Name: "filters", Kind: IntAttr, Min: 1, Max: maxDim, Source: true, Doc: "output channels"},
-			{Name: "kernel", Kind: IntsAttr, Len: 2, Min: 1, Max: maxDim, Source: true, Doc: "size of the window, [height, width]"},
-			strideAttr, padAttr,
-			{Name: "pad_value", Kind: NumsAttr, Doc: "value of padded pixels, one an input channel; 0 (integers: the zero point) when absent"},
-			dilAttr,
-			{Name: "groups", Kind: IntAttr, Min: 1, Max: maxDim, Default: 1, Doc: "groups of channels convolved apart; the channels for a depthwise convolution"},
-			{Name: "pool", Kind: IntsAttr, Len: 2, Min: 1, Max: maxDim, Doc: "of each [height, width] outputs that lie side by side the greatest is kept; what is left over at the edges is not computed"},
-			actAttr}, weightAttrs, requantAttrs, clampAttrs, machineAttrs)},
-	Linear: {Name: "linear", Core: true, MinArgs: 1, MaxArgs: 1,
-		Doc: "fully connected layer: weights [O,I] times the elements of its input in C,H,W order; ONNX Gemm.",
-		Attrs: attrs([]AttrInfo{
-			{Name: "units", Kind: IntAttr, Min: 1, Max: maxDim, Source: true, Doc: "outputs"},
-			actAttr}, weightAttrs, requantAttrs, clampAttrs, machineAttrs)},
-	MaxPool2D: {Name: "maxpool2d", Core: true, MinArgs: 1, MaxArgs: 1,
-		Doc:   "greatest value in each window; padding never wins; ONNX MaxPool.",
-		Attrs: attrs([]AttrInfo{windowAttr, poolStride, padAttr, dilAttr}, clampAttrs, machineAttrs)},
-	AvgPool2D: {Name: "avgpool2d", Core: true, MinArgs: 1, MaxArgs: 1,
-		Doc:   "mean of each window's pixels, padding not counted; ONNX AveragePool.",
-		Attrs: attrs([]AttrInfo{windowAttr, poolStride, padAttr, dilAttr}, clampAttrs, machineAttrs)},
-	GlobalAvgPool: {Name: "globalavgpool", MinArgs: 1, MaxArgs: 1,
-		Doc: "mean over height and width, [C,H,W] to [C,1,1]; ONNX GlobalAveragePool."},
-	Relu:  {Name: "relu", MinArgs: 1, MaxArgs: 1, Doc: "max(x, 0)."},
-	Relu6: {Name: "relu6", MinArgs: 1, MaxArgs: 1, Doc: "min(max(x, 0), 6)."},
-	Add: {Name: "add", Core: true, MinArgs: 2, MaxArgs: 2,
-		Doc:   "sum of two tensors of one shape.",
-		Attrs: attrs([]AttrInfo{actAttr}, requantAttrs, clampAttrs, machineAttrs)},
-	Concat: {Name: "concat", Core: true, MinArgs: 1, MaxArgs: -1,
-		Doc: "tensors one after the other along the channels (axis 0).", Attrs: attrs(machineAttrs)},
-	Flatten: {Name: "flatten", MinArgs: 1, MaxArgs: 1, Doc: "all elements in C,H,W order as one axis."},
-	Reshape: {Name: "reshape", Core: true, MinArgs: 1, MaxArgs: 1,
-		Doc: "the same elements in C,H,W order with other dimensions.",
-		Attrs: attrs([]AttrInfo{
-			{Name: "shape", Kind: IntsAttr, Min: 1, Max: MaxElements, Required: true, Doc: "dimensions of the result"}}, machineAttrs)},
-	BatchNorm: {Name: "batchnorm", MinArgs: 1, MaxArgs: 1,
-		Doc: "per channel gamma*(x-mean)/sqrt(variance+eps)+beta; ONNX BatchNormalization.",
-		Attrs: []AttrInfo{
-			{Name: "eps", Kind: FloatAttr, Default: 1e-5, Doc: "added to the variance"},
-			{Name: "gamma", Kind: ConstAttr, Required: true, Doc: "scale, f32[C]; key .weight"},
-			{Name: "beta", Kind: ConstAttr, Required: true, Doc: "offset, f32[C]; key .bias"},
-			{Name: "mean", Kind: ConstAttr, Required: true, Doc: "running mean, f32[C]; key .running_mean"},
-			{Name: "variance", Kind: ConstAttr, Required: true, Doc: "running variance, f32[C]; key .running_var"}}},
-	Softmax: {Name: "softmax", Core: true, MinArgs: 1, MaxArgs: 1,
-		Doc: "exp(x)/sum(exp(x)) along an axis; int8 results have scale 1/256 and zero point -128 (R15).",
-		Attrs: attrs([]AttrInfo{
-			axisAttr, {Name: "table", Kind: ConstAttr, Doc: "exponentials by distance from the maximum, i32[256] (R15)"}}, machineAttrs)},
-	Normalize: {Name: "normalize", MinArgs: 1, MaxArgs: 1,
-		Doc: "per channel (x-mean)/std, the usual first step on images.",
-		Attrs: []AttrInfo{
-			{Name: "mean", Kind: NumsAttr, Required: true, Doc: "one number a channel, or one for all"},
-			{Name: "std", Kind: NumsAttr, Required: true, Doc: "one positive number a channel, or one for all"}}},
-	Requantize: {Name: "requantize", Core: true, MinArgs: 1, MaxArgs: 1,
-		Doc:   "the same reals on another scale, within the bounds of an activation (R6, R9).",
-		Attrs: attrs([]AttrInfo{actAttr}, requantAttrs, clampAttrs, machineAttrs)},
-	Sub: {Name: "sub", Core: true, MinArgs: 2, MaxArgs: 2,
-		Doc:   "difference of two tensors of one shape (R13).",
-		Attrs: attrs([]AttrInfo{actAttr}, requantAttrs, clampAttrs, machineAttrs)},
-	Mul: {Name: "mul", Core: true, MinArgs: 2, MaxArgs: 2,
-		Doc:   "product of two tensors of one shape, element by element.",
-		Attrs: attrs([]AttrInfo{actAttr}, requantAttrs, clampAttrs, machineAttrs)},
-	Minimum: {Name: "minimum", Core: true, MinArgs: 2, MaxArgs: 2, Doc: "the lesser of two tensors' elements (R12).", Attrs: machineAttrs},
-	Maximum: {Name: "maximum", Core: true, MinArgs: 2, MaxArgs: 2, Doc: "the greater of two tensors' elements (R12).", Attrs: machineAttrs},
-	Sigmoid: function("sigmoid", "1/(1+exp(-x))."),
-	Tanh:    function("tanh", "hyperbolic tangent."),
-	HardSigmoid: function("hardsigmoid", "min(max(alpha*x+beta, 0), 1).",
-		number("alpha", .2, "slope"), number("beta", .5, "value at 0")),
-	HardSwish:  function("hardswish", "x*min(max(x+3, 0), 6)/6."),
-	LeakyRelu:  function("leakyrelu", "x where positive, else alpha*x.", number("alpha", .01, "slope of the negative side")),
-	Elu:        function("elu", "x where positive, else alpha*(exp(x)-1).", number("alpha", 1, "depth of the negative side")),
-	Gelu:       function("gelu", "x times the normal distribution function of x.", number("tanh", 0, "1: the approximation by tanh")),
-	Silu:       function("silu", "x/(1+exp(-x)) (swish)."),
-	Softplus:   function("softplus", "log(1+exp(x))."),
-	Exp:        function("exp", "exponential."),
-	Log:        function("log", "natural logarithm."),
-	Sqrt:       function("sqrt", "square root."),
-	Abs:        function("abs", "absolute value."),
-	Neg:        function("neg", "-x."),
-	Erf:        function("erf", "error function."),
-	Reciprocal: function("reciprocal", "1/x."),
-	Clip:       function("clip", "min(max(x, lo), hi).", number("low", 0, "least value"), number("high", 1, "greatest value")),
-	Table: {Name: "table", Core: true, MinArgs: 1, MaxArgs: 1,
-		Doc: "a function of each element; of i8 a table of its 256 values (R14).",
-		Attrs: attrs([]AttrInfo{
-			{Name: "fn", Kind: WordAttr, Words: FunctionNames, Default: "abs", Doc: "the function, an operation of one argument"},
-			{Name: "params", Kind: NumsAttr, Doc: "its numbers, in the order of its attributes"},
-			{Name: "table", Kind: ConstAttr, Doc: "results by integer from -128 to 127, i8[256] (R14)"}}, machineAttrs)},
-	LogSoftmax: {Name: "logsoftmax", MinArgs: 1, MaxArgs: 1, Doc: "logarithm of softmax.",
-		Attrs: []AttrInfo{axisAttr}},
-	Transpose: {Name: "transpose", MinArgs: 1, MaxArgs: 1, Doc: "axes in another order; ONNX Transpose.",
-		Attrs: []AttrInfo{anyInts("perm", 0, true, "the axis of the argument that each axis is")}},
-	Slice: {Name: "slice", MinArgs: 1, MaxArgs: 1, Doc: "a part along every axis; ONNX Slice.",
-		Attrs: []AttrInfo{anyInts("start", 0, true, "first element, one number an axis"), anyInts("size", 1, true, "elements, one number an axis"),
-			anyInts("step", -MaxElements, false, "distance between elements, may be negative; 1 when absent")}},
-	Expand: {Name: "expand", MinArgs: 1, MaxArgs: 1, Doc: "axes of one element repeated; ONNX Expand.",
-		Attrs: []AttrInfo{anyInts("shape", 1, true, "dimensions of the result")}},
-	DepthToSpace: {Name: "depthtospace", MinArgs: 1, MaxArgs: 1, Doc: "[C*b*b,H,W] to [C,H*b,W*b]; ONNX DepthToSpace.",
-		Attrs: []AttrInfo{blockAttr, {Name: "mode", Kind: WordAttr, Words: []string{"dcr", "crd"}, Default: "dcr", Doc: "order of the channels: block first, or channel first"}}},
-	SpaceToDepth: {Name: "spacetodepth", MinArgs: 1, MaxArgs: 1, Doc: "[C,H*b,W*b] to [b*b*C,H,W]; ONNX SpaceToDepth.",
-		Attrs: []AttrInfo{blockAttr}},
-	Resize: {Name: "resize", MinArgs: 1, MaxArgs: 1, Doc: "[C,H,W] with every pixel repeated; ONNX Resize, nearest.",
-		Attrs: []AttrInfo{{Name: "scale", Kind: IntsAttr, Len: 2, Min: 1, Max: maxDim, Required: true, Doc: "repetitions, [height, width]"}}},
-	Copy: {Name: "copy", Core: true, MinArgs: 1, MaxArgs: 1,
-		Doc: "the elements of a view: element i, of dims in logical order, is element start + sum(i*strides) of the argument (R12).",
-		Attrs: attrs([]AttrInfo{anyInts("shape", 1, true, "dimensions of the result"), anyInts("dims", 1, true, "dimensions of the view"),
-			anyInts("strides", -MaxElements, true, "elements of the argument, one step along each dimension of the view"),
-			{Name: "start", Kind: IntAttr, Min: 0, Max: MaxElements, Default: 0, Doc: "first element"}}, machineAttrs)},
-	Pad: {Name: "pad", Core: true, MinArgs: 1, MaxArgs: 1,
-		Doc: "elements before, behind and between those of every axis (R12), of one value or of the argument; ONNX Pad.",
-		Attrs: attrs([]AttrInfo{anyInts("before", 0, true, "elements before, one number an axis"), anyInts("after", 0, true, "elements behind"),
-			anyInts("between", 0, false, "elements between neighbours; 0 when absent"),
-			{Name: "mode", Kind: WordAttr, Words: []string{"constant", "edge", "reflect", "symmetric", "wrap"}, Default: "constant", Doc: "what is added: a value, the element at the edge, those behind it mirrored without or with it, those of the other end"},
-			{Name: "value", Kind: FloatAttr, Default: 0., Doc: "their value; an integer after quantization"}}, machineAttrs)},
-	Reduce: {Name: "reduce", Core: true, MinArgs: 1, MaxArgs: 1,
-		Doc: "mean, sum, least or greatest element along axes; ONNX ReduceMean and others.",
-		Attrs: attrs([]AttrInfo{{Name: "fn", Kind: WordAttr, Words: []string{"mean", "sum", "max", "min"}, Default: "mean", Doc: "what is computed"},
-			anyInts("axes", 0, true, "axes that are reduced, rising"),
-			{Name: "keep", Kind: IntAttr, Min: 0, Max: 1, Default: 0, Doc: "1: they stay as axes of one element"}}, requantAttrs, clampAttrs, machineAttrs)},
-	MatMul: {Name: "matmul", Core: true, MinArgs: 2, MaxArgs: 2,
-		Doc:   "product of two computed matrices [M,K] and [K,N], or of as many as a first axis has; ONNX MatMul.",
-		Attrs: attrs([]AttrInfo{actAttr}, requantAttrs, clampAttrs, machineAttrs)},
-	ArgMax: {Name: "argmax", Core: true, MinArgs: 1, MaxArgs: 1,
-		Doc:   "place of the first greatest element along an axis; int8 results have scale 1 and zero point -128.",
-		Attrs: attrs([]AttrInfo{axisAttr}, machineAttrs)},
-	Embedding: {Name: "embedding", Core: true, MinArgs: 1, MaxArgs: 1,
-		Doc: "for each of [N] computed indices, rounded and kept in bounds, a row of a constant [V,D], V at most 256, or 32768 by an input, which is then i16; ONNX Gather.",
-		Attrs: attrs([]AttrInfo{
-			{Name: "rows", Kind: ConstAttr, Required: true, Doc: "the rows, f32[V,D]; i8 after quantization"},
-			{Name: "table", Kind: ConstAttr, Doc: "the row of each integer from -128 to 127, u8[256]; none of i16, which are the rows"}}, machineAttrs)},
-}
+var opTable [NumOps]OpInfo // filled in by ops.go
 
 // Info is the declaration of op.
 func (op Op) Info() *OpInfo { return &opTable[op] }
@@ -285,8 +62,8 @@ func (op Op) String() string {
 
 // ParseOp finds an operation by name.
 func ParseOp(name string) (Op, bool) {
-	for op := Op(0); op < NumOps; op++ {
-		if opTable[op].Name == name {
+	for op := range NumOps {
+		if opTable[op].Name == name && name != "" {
 			return op, true
 		}
 	}
@@ -323,14 +100,38 @@ func (o *OpInfo) AttrNames() []string {
 
 // HasWeights reports whether op has a weight constant: whether it is a layer
 // whose format the search chooses.
-func (op Op) HasWeights() bool { return op == Conv2D || op == Linear }
+func (op Op) HasWeights() bool { return op.Takes(AttrWeight) }
+
+// IsFunction reports whether op computes each element of one argument by itself
+// and legalize makes it a table.
+func (op Op) IsFunction() bool { return opTable[op].Class == Function }
+
+// Moves reports whether op gives elements of its argument, unchanged, in other
+// places: whether Moved says which.
+func (op Op) Moves() bool { return opTable[op].view != nil }
+
+// Is reports whether op is of a class.
+func (op Op) Is(c Class) bool { return opTable[op].Class == c }
+
+// Function is the function that an operation of that class, or a table, computes, and
+// its numbers.
+func (n *Node) Function() (op Op, numbers []float64) {
+	if n.Op == Table {
+		op, _ = ParseOp(n.Word(AttrFn))
+		return op, n.Nums(AttrParams)
+	}
+	for i := range n.Op.Info().Attrs {
+		numbers = append(numbers, valueOf[float64](n, n.Op.Info().Attrs[i].Key))
+	}
+	return n.Op, numbers
+}
 
 // Stride is the step of a pooling or convolution window, [height, width].
 func (n *Node) Stride() []int {
-	if s := n.Ints("stride"); s != nil {
+	if s := n.Ints(AttrStride); s != nil {
 		return s
 	}
-	return n.Ints("kernel")
+	return n.Ints(AttrKernel)
 }
 
 // Layers lists the operations with weights, in order: of those that share their
@@ -362,18 +163,18 @@ func (m *Module) Tied(n *Node) []*Node {
 // bias, too, which rounding corrects. Integers of a bias depend on the scale of the
 // argument.
 func (n *Node) isTied(o *Node) bool {
-	w := n.Const("weight")
-	if n.Op != o.Op || w != o.Const("weight") || w.Type.Elem.Kind == F32 && n.Const("bias") != o.Const("bias") {
+	w := n.Const(AttrWeight)
+	if n.Op != o.Op || w != o.Const(AttrWeight) || w.Type.Elem.Kind == F32 && n.Const(AttrBias) != o.Const(AttrBias) {
 		return false
 	}
-	return n.Op != Conv2D || n.Int("groups") == o.Int("groups")
+	return n.Op != Conv2D || n.Int(AttrGroups) == o.Int(AttrGroups)
 }
 
 // Pool is the outputs of a convolution that one element of its result is the
 // greatest of, [height, width]: [1, 1] without pooling.
 func (n *Node) Pool() (height, width int) {
 	if n.Op == Conv2D {
-		if p := n.Ints("pool"); p != nil {
+		if p := n.Ints(AttrPool); p != nil {
 			return p[0], p[1]
 		}
 	}
@@ -385,7 +186,7 @@ func (n *Node) MACs() int {
 	if !n.Op.HasWeights() {
 		return 0
 	}
-	w := n.Const("weight").Type.Shape
+	w := n.Const(AttrWeight).Type.Shape
 	h, v := n.Pool()
 	return w.Size() / w[0] * n.Out.Type.Shape.Size() * h * v
 }

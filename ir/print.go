@@ -117,14 +117,18 @@ func (n *Node) String() string {
 	return fmt.Sprintf("%s = %s(%s)", n.Out.Name, n.Op, strings.Join(parts, ", "))
 }
 
-// ConstKeys are the endings of the keys under which the constants of an operation
-// lie in a tensors file, by attribute: weight under name.weight.
-var ConstKeys = map[string]string{"weight": ".weight", "bias": ".bias", "gamma": ".weight", "beta": ".bias", "mean": ".running_mean", "variance": ".running_var"}
+// suffixes are the endings of the keys under which the constants of an operation lie in
+// a tensors file: weight under name.weight.
+var suffixes = map[string]string{"weight": ".weight", "bias": ".bias", "gamma": ".weight", "beta": ".bias", "mean": ".running_mean", "variance": ".running_var"}
+
+// Suffix is the ending of the key under which the constant lies in a tensors file,
+// behind the name of its operation; "" where it lies under a name of its own.
+func (k ConstAttr) Suffix() string { return suffixes[k.String()] }
 
 // isNamed reports whether a reader finds the constant of an attribute by the name
 // of the operation.
 func (n *Node) isNamed(attr string, c *Const) bool {
-	return ConstKeys[attr] != "" && c.Name == n.Name()+ConstKeys[attr] && c.Type.Elem.Kind == F32
+	return suffixes[attr] != "" && c.Name == n.Name()+suffixes[attr] && c.Type.Elem.Kind == F32
 }
 
 // source prints n with the sizes of its weights in place of their names.
@@ -139,10 +143,10 @@ func (n *Node) source() string {
 		switch {
 		case !ok || !n.isNamed(a.Name, c):
 			rest = append(rest, a.Name+": "+shortAttr(n.Op.Info().Attr(a.Name), a.Value))
-		case a.Name == "weight" && n.Op == Linear:
+		case a.Name == AttrWeight.String() && n.Op == Linear:
 			parts = append(parts, fmt.Sprintf("units: %d", c.Type.Shape[0]))
-		case a.Name == "weight":
-			parts = append(parts, fmt.Sprintf("filters: %d, kernel: %s", c.Type.Shape[0], shortAttr(n.Op.Info().Attr("kernel"), []int(c.Type.Shape[2:]))))
+		case a.Name == AttrWeight.String():
+			parts = append(parts, fmt.Sprintf("filters: %d, kernel: %s", c.Type.Shape[0], shortAttr(n.Op.Info().Attr(AttrKernel.String()), []int(c.Type.Shape[2:]))))
 		}
 	}
 	parts = append(parts, rest...)

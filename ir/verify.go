@@ -1,6 +1,7 @@
 package ir
 
 import (
+	"errors"
 	"math"
 
 	"github.com/dnnc/dnnc/ir/diag"
@@ -18,7 +19,8 @@ import (
 //	V6  activations are all f32 or all i8; i8 ones have a finite positive scale
 //	    and a zero point in -128..127 (R3)
 //	V7  in a quantized module layers have integer or packed weights, a bias of
-//	    i32 or i64 and multipliers (R4, R6), and only core operations occur
+//	    i32 or i64 and multipliers (R4, R6), and only core operations occur;
+//	    multipliers are below 2^31 and not negative, shifts in R6's and R7's bounds
 //	V8  outputs are declared with their types, and defined
 //	V9  ranges are finite and not empty
 //	V10 values and scratch that are alive at one time do not overlap, and lie in
@@ -171,25 +173,59 @@ func (v *verifier) value(x *Value, quantized, isIndex bool) {
 }
 
 func (v *verifier) quantized(n *Node) {
-	if !n.Op.Info().Core {
+	if !n.Op.Is(Core) {
 		v.fail(n.Pos, "V7", "%s: %s has no integer form", n.Name(), n.Op)
 		return
 	}
+	v.factors(n)
 	if !n.Op.HasWeights() {
 		return
 	}
-	w := n.Const("weight")
+	w := n.Const(AttrWeight)
 	if w.Type.Elem.Kind != I8 && !w.Type.Elem.IsPacked() {
 		v.fail(n.Pos, "V7", "%s has weights of %s", n.Name(), w.Type.Elem)
 	}
-	if b := n.Const("bias"); b == nil || (b.Type.Elem.Kind != I32 && b.Type.Elem.Kind != I64) {
+	if b := n.Const(AttrBias); b == nil || (b.Type.Elem.Kind != I32 && b.Type.Elem.Kind != I64) {
 		v.fail(n.Pos, "V7", "%s has no integer bias", n.Name())
 	}
-	if n.Const("mul") == nil || n.Const("shift") == nil {
+	if n.Const(AttrMul) == nil || n.Const(AttrShift) == nil {
 		v.fail(n.Pos, "V7", "%s has no multipliers", n.Name())
 	}
-	if k := w.Type.Elem.Kind; (k == Code || k == Vec) != (n.Const("codebook") != nil) {
+	if k := w.Type.Elem.Kind; (k == Code || k == Vec) != (n.Const(AttrCodebook) != nil) {
 		v.fail(n.Pos, "V7", "%s: a codebook goes with code and vec weights, and with no others", n.Name())
+	}
+}
+
+// factors checks what kernels shift by.
+func (v *verifier) factors(n *Node) {
+	if !n.Op.Takes(AttrMul) {
+		return
+	}
+	mul, shift := n.Const(AttrMul), n.Const(AttrShift)
+	if mul == nil || shift == nil {
+		return
+	}
+	m, err := mul.Int32()
+	r, err2 := shift.Int32()
+	if err = errors.Join(err, err2); err != nil {
+		v.fail(n.Pos, "V7", "%s: %v", n.Name(), err)
+		return
+	}
+	if len(m) != len(r) {
+		v.fail(n.Pos, "V7", "%s has %d multipliers and %d shifts", n.Name(), len(m), len(r))
+		return
+	}
+	least := int32(1)
+	if n.Op.HasWeights() {
+		if b := n.Const(AttrBias); b != nil && b.Type.Elem.Kind == I64 {
+			least = 17 // R7 takes 16 off
+		}
+	}
+	for i := range m {
+		if m[i] < 0 || r[i] < least || r[i] > 62 {
+			v.fail(n.Pos, "V7", "%s: channel %d has the multiplier %d and the shift %d, which is not in %d..62", n.Name(), i, m[i], r[i], least)
+			return
+		}
 	}
 }
 

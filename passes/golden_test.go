@@ -169,7 +169,7 @@ func TestIntegersFollowTheReals(t *testing.T) {
 	x := data.Synthesize([]int{3, 9, 7}, 0, 1, 32, 4)
 	want, err := exact.Forward(ctx, x.X, x.N)
 	require.NoError(t, err)
-	m.Value("c1").Def.Set("bits", ir.Of(ir.I8))
+	m.Value("c1").Def.Put(ir.AttrBits.Is(ir.Of(ir.I8)))
 	require.NoError(t, passes.Table.Run(ctx, m, awkwardEnv(t), pass.Options{}))
 	p, err := interp.CompileInt(m)
 	require.NoError(t, err)

@@ -2,11 +2,14 @@ package passes_test
 
 import (
 	"context"
+	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -96,7 +99,7 @@ func TestQedIsNotBelowUniversal(t *testing.T) {
 	}
 	weights, bytes := 0, 0
 	for _, n := range m.Layers() {
-		w := n.Const("weight").Type
+		w := n.Const(ir.AttrWeight).Type
 		weights += w.Shape.Size()
 		bytes += ir.PackedBytes(w.Elem, w.Shape)
 	}
@@ -181,7 +184,7 @@ func TestCheckpoint(t *testing.T) {
 func TestDeadChannelsAnswerNothing(t *testing.T) {
 	m := load(t)
 	for _, n := range m.Layers() {
-		c := n.Const("weight")
+		c := n.Const(ir.AttrWeight)
 		w, err := c.Float32()
 		require.NoError(t, err)
 		w = slices.Clone(w)
@@ -208,6 +211,93 @@ func TestDeadChannelsAnswerNothing(t *testing.T) {
 	}
 }
 
+// TestNearlyDeadChannels: channel 0 has weights of 1e-9, or 1e-20, and a bias of .5, which
+// it answers in every format.
+func TestNearlyDeadChannels(t *testing.T) {
+	for _, name := range []string{"dead1e9", "dead1e20"} {
+		m, err := frontend.Load("../testdata/numbers/"+name+".dnn", frontend.Options{})
+		require.NoError(t, err)
+		for _, format := range []string{"i8", "odd1", "odd2", "odd3", "odd4", "odd5", "odd6", "odd7", "odd8", "code3", "vec4x4", "vec8x2"} {
+			for _, rounding := range []string{"nearest", "compensated"} {
+				env := environment(t, 8)
+				env.Rounding = rounding
+				env.Calibration = func() (data.Batch, error) { return data.Synthesize([]int{1, 8, 8}, 0, 1, 16, 1), nil }
+				e, ok := ir.ParseElem(format)
+				require.True(t, ok)
+				env.Fix = map[string]ir.Elem{"a": e}
+				c := m.Clone()
+				require.NoError(t, passes.Table.Run(context.Background(), c, env, pass.Options{}), format)
+				a := c.Value("a")
+				assert.Equal(t, ir.Of(ir.I32), a.Def.Const(ir.AttrBias).Type.Elem, "one such channel makes no layer slow")
+				p, err := interp.CompileInt(c)
+				require.NoError(t, err)
+				x := data.Synthesize([]int{1, 8, 8}, 0, 1, 16, 2)
+				values := p.Tensors(x.N, a)
+				values[p.ID(c.Inputs[0])] = interp.QuantizeInputs(c, x.X)
+				require.NoError(t, p.Run(context.Background(), values, x.N, 0, len(c.Ops)))
+				q := a.Type.Quant
+				for i := range x.N {
+					for k := range 36 {
+						require.InDelta(t, .5, q.Scale*float64(int(values[p.ID(a)][i*144+k])-q.Zero), .5*q.Scale, "%s %s %s", name, format, rounding)
+					}
+				}
+			}
+		}
+	}
+}
+
+// TestUnitsChangeNoInteger: weights and inputs in other units, powers of two whose squares
+// float32 does not hold, give the same integers in every format.
+func TestUnitsChangeNoInteger(t *testing.T) {
+	integers := func(format, rounding string, exp int, bias int) []string {
+		m, err := frontend.Load("../testdata/numbers/dead1e9.dnn", frontend.Options{})
+		require.NoError(t, err)
+		unit := math.Ldexp(1, exp)
+		m.Inputs[0].Range = &ir.Range{Lo: 0, Hi: unit}
+		for _, c := range m.Consts {
+			x, err := c.Float32()
+			require.NoError(t, err)
+			x = slices.Clone(x)
+			if c.Name == "a.weight" {
+				copy(x, x[9:18]) // no channel is dead
+			}
+			for i := range x {
+				switch {
+				case strings.HasSuffix(c.Name, ".bias"):
+					x[i] *= float32(math.Ldexp(1, bias))
+				case c.Name == "a.weight":
+					x[i] *= float32(math.Ldexp(1, bias-exp))
+				}
+			}
+			*c = *ir.FloatConst(c.Name, c.Type.Shape, x)
+		}
+		env := environment(t, 8)
+		env.Rounding, env.High = rounding, float32(unit)
+		env.Calibration = func() (data.Batch, error) { return data.Synthesize([]int{1, 8, 8}, 0, float32(unit), 16, 1), nil }
+		e, ok := ir.ParseElem(format)
+		require.True(t, ok)
+		env.Fix = map[string]ir.Elem{"a": e, "b": e}
+		require.NoError(t, passes.Table.Run(context.Background(), m, env, pass.Options{}), "%s %d", format, exp)
+		var list []string
+		for _, c := range m.Consts {
+			if c.Type.Elem.Kind != ir.F32 { // scales have units
+				raw, err := c.Load()
+				require.NoError(t, err)
+				list = append(list, fmt.Sprint(c.Name, raw))
+			}
+		}
+		return list
+	}
+	for _, format := range []string{"i8", "odd1", "odd3", "odd8", "code3", "vec4x4"} {
+		for _, rounding := range []string{"nearest", "compensated"} {
+			want := integers(format, rounding, 0, 0)
+			for _, units := range [][2]int{{100, 0}, {-90, 0}, {0, 90}, {0, -90}} {
+				assert.Equal(t, want, integers(format, rounding, units[0], units[1]), "%s %s %v", format, rounding, units)
+			}
+		}
+	}
+}
+
 // TestCyclesBoundTheSearch holds searches to a bound on estimated cycles, and one
 // that is out of reach to a diagnostic whose way out works.
 func TestCyclesBoundTheSearch(t *testing.T) {
@@ -227,7 +317,7 @@ func TestCyclesBoundTheSearch(t *testing.T) {
 		}
 		return sum
 	}
-	own := func(n *ir.Node) ir.Elem { e, _ := n.Elem("bits"); return e }
+	own := func(n *ir.Node) ir.Elem { e, _ := n.Elem(ir.AttrBits); return e }
 	free, err := run("qed", 0)
 	require.NoError(t, err)
 	whole := estimate(free, func(*ir.Node) ir.Elem { return ir.Of(ir.I8) })

@@ -13,11 +13,11 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/dnnc/dnnc/cmd/dnnc/internal/certificate"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/passes"
 	"github.com/dnnc/dnnc/passes/pass"
+	"github.com/dnnc/dnnc/runtime/certificate"
 )
 
 // dataFolder is the folder of MNIST and CIFAR-10 samples that DNNC_DATA names.
@@ -71,7 +71,7 @@ func TestSameWeightsByEitherRoute(t *testing.T) {
 		own, theirs := load("../../testdata/"+text+"/"+text+".dnn"), load(filepath.Join(models, model+".onnx"))
 		require.Len(t, theirs, len(own))
 		for i, n := range own {
-			for _, name := range []string{"weight", "bias"} {
+			for _, name := range []ir.ConstAttr{ir.AttrWeight, ir.AttrBias} {
 				want, err := n.Const(name).Float32()
 				require.NoError(t, err)
 				got, err := theirs[i].Const(name).Float32()

@@ -17,6 +17,8 @@ import (
 	"github.com/dnnc/dnnc/frontend"
 	"github.com/dnnc/dnnc/frontend/examples"
 	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/processor"
+	"github.com/dnnc/dnnc/runtime/emu"
 )
 
 // example writes an example network with its weights, and holds the text to the
@@ -64,6 +66,33 @@ func TestExamplesVerify(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestNearlyDeadChannelsVerify compiles networks one channel of which has nearly no weights.
+func TestNearlyDeadChannelsVerify(t *testing.T) {
+	if _, err := llvm.Find(""); err != nil {
+		t.Skip(err)
+	}
+	for _, name := range []string{"x86_64", "armv7em", "armv7"} {
+		tgt, err := processor.Find(name)
+		require.NoError(t, err)
+		if err := emu.Check(tgt); err != nil {
+			t.Log(err)
+			continue
+		}
+		for _, network := range []string{"dead1e9", "dead1e20"} {
+			path := "../../testdata/numbers/" + network + ".dnn"
+			for _, level := range [][]string{{"-O", "int8"}, {"-O", "universal", "-bits", "1"}, {"-O", "universal", "-bits", "3"}} {
+				code, stdout, stderr := dnnc(t, append([]string{"verify", "-verify", path, "-target", name, "-images", "16", "-n", "4"}, level...)...)
+				require.Zero(t, code, stderr)
+				assert.Contains(t, stdout, "4 of 4 images of noise and 8 of 8 adversarial inputs bit-exact")
+			}
+			code, _, stderr := dnnc(t, "build", path, "-target", name, "-images", "16", "-o", filepath.Join(t.TempDir(), "dead.o"))
+			require.Zero(t, code, stderr)
+		}
+	}
+	code, _, stderr := dnnc(t, "eval", "../../testdata/numbers/dead1e9.dnn", "-O", "int8", "-images", "16", "-n", "4")
+	require.Zero(t, code, stderr)
 }
 
 // TestTFLiteVerifies compiles an int8 model as it is, and by way of its text.

@@ -18,7 +18,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
 	"github.com/dnnc/dnnc/frontend/weights"
 	"github.com/dnnc/dnnc/runtime/input"
 )
@@ -303,7 +302,7 @@ func TestFullStandardOutput(t *testing.T) {
 func TestShrunkFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "w.safetensors")
 	require.NoError(t, os.WriteFile(path, make([]byte, 17<<20), 0o644))
-	c := &command{name: "build", run: func(context.Context, driver.Options, io.Writer, io.Writer) error {
+	err := guarded("build", func() error {
 		raw, err := input.Map(path)
 		if err != nil {
 			return err
@@ -315,8 +314,7 @@ func TestShrunkFile(t *testing.T) {
 			return errors.New("found")
 		}
 		return nil
-	}}
-	err := guarded(context.Background(), c, driver.Options{}, io.Discard, io.Discard)
+	})
 	require.ErrorContains(t, err, "became shorter")
 	assert.Equal(t, atFault, exitCode(err, io.Discard))
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	library "github.com/dnnc/dnnc"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/program"
 	"github.com/dnnc/dnnc/codegen/llvm"
@@ -44,12 +45,10 @@ func TestEveryInterfaceComputesTheSame(t *testing.T) {
 				image[i] = byte(i * 7)
 			}
 			var want []byte
-			for _, set := range []func(o *driver.Options){
-				func(*driver.Options) {}, func(o *driver.Options) { o.Section = ".extflash" }, func(o *driver.Options) { o.Hooks, o.Lend = true, true },
+			for _, set := range []func(c *library.Config){
+				func(*library.Config) {}, func(c *library.Config) { c.Section = ".extflash" }, func(c *library.Config) { c.Hooks, c.Lend = true, true },
 			} {
-				o := o
-				set(&o)
-				b, err := program.New(ctx, o, r)
+				b, err := program.New(ctx, r.With(set))
 				require.NoError(t, err)
 				defer b.Close()
 				for _, mode := range []program.Mode{program.Whole, program.Stepped} {
@@ -57,7 +56,7 @@ func TestEveryInterfaceComputesTheSame(t *testing.T) {
 					require.NoError(t, err)
 					got, err := p.Run(ctx, [][]byte{image, image})
 					require.NoError(t, err)
-					require.Equal(t, []byte{0, 0}, got.Status, "mode %d, hooks %v, lend %v", mode, o.Hooks, o.Lend)
+					require.Equal(t, []byte{0, 0}, got.Status, "mode %d, hooks %v, lend %v", mode, b.Result.Config.Hooks, b.Result.Config.Lend)
 					if want == nil {
 						want = got.Outputs[0]
 					}

@@ -84,7 +84,7 @@ func quantized(t *testing.T, network, format string) string {
 		require.NoError(t, err)
 		var fixed []string
 		for _, n := range m.Layers() {
-			if n.Op == ir.Linear || n.Int("groups") == 1 || strings.HasPrefix(format, "odd") {
+			if n.Op == ir.Linear || n.Int(ir.AttrGroups) == 1 || strings.HasPrefix(format, "odd") {
 				fixed = append(fixed, n.Name()+"="+format)
 			}
 		}

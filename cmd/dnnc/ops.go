@@ -13,11 +13,11 @@ import (
 // printOps is the table of operations, as the layers' own tables have it.
 func printOps(w io.Writer) {
 	fmt.Fprintf(w, "| operation | what | integers | weights | from ONNX | from TensorFlow Lite |\n| --- | --- | --- | --- | --- | --- |\n")
-	for op := ir.Op(0); op < ir.NumOps; op++ {
+	for op := range ir.NumOps {
 		info := op.Info()
 		integers := "by core operations"
 		switch {
-		case info.Core:
+		case op.Is(ir.Core):
 			integers = "8 bits, every target"
 		case op.IsFunction():
 			integers = "a table of 256"

@@ -248,7 +248,7 @@ func (s search) flags() []string {
 // was measured.
 func (s search) resumed(t *testing.T) func(raw []byte) error {
 	ctx := context.Background()
-	o, files, err := parse(s.flags())
+	o, files, err := find("build").parse(s.flags())
 	require.NoError(t, err)
 	o.Input, o.StopAfter, o.Checkpoint = files[0], passes.Calibrated, ""
 	r, err := driver.Compile(ctx, o, io.Discard, io.Discard)

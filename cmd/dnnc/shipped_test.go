@@ -14,8 +14,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/dnnc/dnnc/cmd/dnnc/internal/certificate"
 	"github.com/dnnc/dnnc/codegen/llvm"
+	"github.com/dnnc/dnnc/runtime/certificate"
 )
 
 const bitExact = "of 4 test images and 8 of 8 adversarial inputs bit-exact"

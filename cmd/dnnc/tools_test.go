@@ -12,8 +12,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/dnnc/dnnc/cmd/dnnc/internal/certificate"
 	"github.com/dnnc/dnnc/ir/version"
+	"github.com/dnnc/dnnc/runtime/certificate"
 )
 
 // TestManTellsOfEveryCommandAndFlag; where groff is, it must find nothing to

@@ -18,9 +18,13 @@ var (
 	versionBytes = regexp.MustCompile(`(_version\[)\d+\]|(_version = constant \[)\d+ x i8\]`) // its length, in C and in LLVM IR
 	hashArrays   = regexp.MustCompile(`(?s)(_(?:version|content)\[\d*\]? = \{).*?\};`)
 	constants    = regexp.MustCompile(`("constant_bytes": )\d+`)
+	// paths are where a build lay, and hashes those of outputs with their content hash.
+	paths = regexp.MustCompile(`("(?:source|calibration|data)": )"[^"]*"`)
+	sums  = regexp.MustCompile(`("(?:sum|sha256)": )"[0-9a-fX]*"`)
 )
 
-// mask takes out of an output what may differ: version strings, constant_bytes, and
+// mask takes out of an output what may differ: version strings, constant_bytes, paths and
+// sums of a certificate, and
 // the hashes given: the content hash, and the hash of an input that was renamed. A
 // text's data are folded to their hashes, each on its own line, so that the cache is
 // small and the numbers of lines stay true. Of a binary output a line is the hash of
@@ -47,6 +51,8 @@ func mask(ending string, content []byte, hashes ...string) string {
 	switch ending {
 	case ".json":
 		content = constants.ReplaceAll(content, []byte("${1}-"))
+		content = paths.ReplaceAll(content, []byte(`${1}"-"`))
+		content = sums.ReplaceAll(content, []byte(`${1}"-"`))
 	case ".c":
 		content = hashArrays.ReplaceAll(content, []byte("${1}};"))
 	}

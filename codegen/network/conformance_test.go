@@ -151,7 +151,7 @@ func conform(t *testing.T, tgt *processor.Target, format string, edit func(m *ir
 func prefer(m *ir.Module, tgt *processor.Target, f *kernel.Family) (changed bool) {
 	for _, n := range m.Ops {
 		p, ok := f.Serves(kernel.Of(n, tgt))
-		if !ok || n.Word("impl") == f.Name {
+		if !ok || n.Named(ir.AttrImpl) == f.Name {
 			continue
 		}
 		changed = true
@@ -164,10 +164,10 @@ func prefer(m *ir.Module, tgt *processor.Target, f *kernel.Family) (changed bool
 // and nothing changes, where the family does not serve the node so.
 func lay(n *ir.Node, tgt *processor.Target, f *kernel.Family, product string, tile ...int) (p kernel.Plan, ok bool) {
 	chosen := slices.Clone(n.Attrs)
-	n.Set("tile", tile)
-	n.Set("multiply", nil)
+	n.Put(ir.AttrTile.Is(tile))
+	n.Drop(ir.AttrMultiply)
 	if product != "" {
-		n.Set("multiply", product)
+		n.Put(ir.AttrMultiply.Is(product))
 	}
 	p, err := f.Read(kernel.Of(n, tgt))
 	if err != nil {
@@ -252,7 +252,7 @@ func TestPixelLayouts(t *testing.T) {
 				m := conform(t, tgt, format, func(m *ir.Module) {
 					prefer(m, tgt, families.Find("conv_pixels"))
 					for _, n := range m.Ops {
-						if n.Word("impl") != "conv_pixels" {
+						if n.Named(ir.AttrImpl) != "conv_pixels" {
 							continue
 						}
 						rows, _ := n.Pool()
@@ -290,7 +290,7 @@ func TestPairLayouts(t *testing.T) {
 			laid := 0
 			m := conform(t, tgt, c.format, func(m *ir.Module) {
 				for _, n := range m.Ops {
-					if n.Op != ir.Conv2D || n.Const("weight").Type.Elem.Kind == ir.Odd && n.Args[0].Type.Shape[0]%c.inputs > 0 {
+					if n.Op != ir.Conv2D || n.Const(ir.AttrWeight).Type.Elem.Kind == ir.Odd && n.Args[0].Type.Shape[0]%c.inputs > 0 {
 						continue
 					}
 					height, width := n.Pool()
@@ -347,7 +347,7 @@ func TestSmallCode(t *testing.T) {
 			m := conform(t, tgt, c.format, func(m *ir.Module) {
 				for _, n := range m.Ops {
 					if n.Op.HasWeights() {
-						n.Set("unroll", c.round)
+						n.Put(ir.AttrUnroll.Is(c.round))
 					}
 				}
 			})
@@ -376,7 +376,7 @@ func TestLookupLayouts(t *testing.T) {
 					if n.Op != ir.Linear {
 						continue
 					}
-					groups := (n.Const("weight").Type.Shape[1] + c.inputs - 1) / c.inputs
+					groups := (n.Const(ir.AttrWeight).Type.Shape[1] + c.inputs - 1) / c.inputs
 					block := groups // in one piece, unless it falls into blocks
 					for b := 1; b < groups; b++ {
 						if groups%b == 0 {
@@ -436,7 +436,7 @@ func TestOtherProducts(t *testing.T) {
 					if n.Op == ir.Linear {
 						f = &micro.Linear
 					}
-					if n.Op.Info().Attr("multiply") == nil || !n.Has("multiply") {
+					if !n.Op.Takes(ir.AttrMultiply) || !n.Has(ir.AttrMultiply) {
 						continue
 					}
 					pixels := 1
@@ -472,12 +472,12 @@ func TestBlocks(t *testing.T) {
 			m := conform(t, tgt, c.format, func(m *ir.Module) {
 				prefer(m, tgt, families.Find("conv_blocks"))
 				for _, n := range m.Ops {
-					if n.Word("impl") != "conv_blocks" {
+					if n.Named(ir.AttrImpl) != "conv_blocks" {
 						continue
 					}
 					if blocks++; blocks%2 == 0 {
-						tile := n.Ints("tile")
-						_, ok := lay(n, tgt, &micro.Blocks, n.Word("multiply"), tile[0], tile[1], tile[1])
+						tile := n.Ints(ir.AttrTile)
+						_, ok := lay(n, tgt, &micro.Blocks, n.Named(ir.AttrMultiply), tile[0], tile[1], tile[1])
 						require.True(t, ok)
 					}
 				}
@@ -558,7 +558,7 @@ func sameCases(t *testing.T, m *ir.Module, where string, want, got []byte) {
 		impl := ""
 		for _, op := range m.Ops {
 			if op.Out == o {
-				impl = op.Word("impl")
+				impl = op.Named(ir.AttrImpl)
 			}
 		}
 		assert.Equal(t, want[:n], got[:n], "%s: %s by %s", where, o.Name, impl)

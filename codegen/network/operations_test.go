@@ -200,8 +200,8 @@ func TestTFLiteRounding(t *testing.T) {
 		_, ops := operationNet(t, tgt)
 		for _, m := range []*ir.Module{ops, compiled(t, tgt, "i8")} {
 			for _, n := range m.Ops {
-				if n.Op.Info().Attr("round") != nil && n.Has("mul") {
-					n.Set("round", "tflite")
+				if n.Op.Takes(ir.AttrRound) && n.Has(ir.AttrMul) {
+					n.Put(ir.AttrRound.Is(ir.RoundTFLite))
 				}
 			}
 			p, err := network.Write(m, network.Interface{Prefix: "net"})

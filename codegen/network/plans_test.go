@@ -52,7 +52,7 @@ func TestPlansAreTheirAttributes(t *testing.T) {
 						for _, plane := range planes {
 							bytes += len(plane)
 						}
-						w := n.Const("weight").Type
+						w := n.Const(ir.AttrWeight).Type
 						require.LessOrEqual(t, bytes, ir.PackedBytes(w.Elem, w.Shape), "%s %s %s %s", name, format, n.Name(), f.Name)
 					}
 					n.Attrs = attrs
@@ -80,15 +80,15 @@ func TestForeignAttributesAreRefused(t *testing.T) {
 			}
 			attrs := slices.Clone(n.Attrs)
 			for _, change := range []func(){
-				func() { n.Set("impl", "conv_fast") },
-				func() { n.Set("impl", "max_window") },
-				func() { n.Set("multiply", "sdot") },
-				func() { n.Set("tile", []int{1, 2, 3, 4}) },
-				func() { n.Set("scratch", []int{0, 1 << 20}) },
+				func() { n.Put(ir.AttrImpl.Is("conv_fast")) },
+				func() { n.Put(ir.AttrImpl.Is("max_window")) },
+				func() { n.Put(ir.AttrMultiply.Is("sdot")) },
+				func() { n.Put(ir.AttrTile.Is([]int{1, 2, 3, 4})) },
+				func() { n.Put(ir.AttrScratch.Is([]int{0, 1 << 20})) },
 			} {
 				change()
 				_, err := families.Restore(n, tgt)
-				if n.Has("multiply") && n.Word("multiply") == "sdot" && !slices.ContainsFunc(attrs, func(a ir.Attr) bool { return a.Name == "multiply" }) {
+				if n.Has(ir.AttrMultiply) && n.Named(ir.AttrMultiply) == "sdot" && !slices.ContainsFunc(attrs, func(a ir.Attr) bool { return a.Name == "multiply" }) {
 					n.Attrs = slices.Clone(attrs)
 					continue // a family without products does not look
 				}

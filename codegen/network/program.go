@@ -27,7 +27,7 @@ func Write(m *ir.Module, i Interface) (*loop.Program, error) {
 	for k, n := range m.Ops {
 		plan, err := families.Restore(n, t)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w", n.Name(), err)
+			return nil, err
 		}
 		f, err := net.Layer(fmt.Sprintf("%s_layer%d", i.Prefix, k), n, plan.Emit)
 		if err != nil {
@@ -88,8 +88,8 @@ func arguments(m *ir.Module, f *loop.Func, n *ir.Node) []loop.Arg {
 		args = append(args, place(a))
 	}
 	args = append(args, place(n.Out))
-	if n.Op.Info().Attr("scratch") != nil && n.Has("scratch") {
-		args = append(args, loop.Arg{Region: arena, Offset: n.Ints("scratch")[0]})
+	if n.Op.Takes(ir.AttrScratch) && n.Has(ir.AttrScratch) {
+		args = append(args, loop.Arg{Region: arena, Offset: n.Ints(ir.AttrScratch)[0]})
 	}
 	return args
 }

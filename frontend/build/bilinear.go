@@ -22,7 +22,7 @@ func (b *Builder) Bilinear(name string, v *ir.Value, scale []int, isHalf bool) (
 		return nil, fmt.Errorf("of %d channels by %v", s[0], scale)
 	}
 	border := []int{0, 1, 1}
-	x, err := b.Add(ir.Pad, name+".edge", []*ir.Value{v}, Attr("before", border), Attr("after", border), Attr("mode", "edge"))
+	x, err := b.Add(ir.Pad, name+".edge", []*ir.Value{v}, ir.AttrBefore.Is(border), ir.AttrAfter.Is(border), ir.AttrMode.Is(ir.PadEdge))
 	if err != nil {
 		return nil, err
 	}
@@ -39,12 +39,12 @@ func (b *Builder) Bilinear(name string, v *ir.Value, scale []int, isHalf bool) (
 		}
 	}
 	layer := b.Name(name + ".weights")
-	y, err := b.AddNamed(ir.Conv2D, layer, []*ir.Value{x}, Attr("groups", s[0]), Attr("weight", b.Floats(layer+".weight", shape, w)), Attr("bits", ir.Of(ir.I8)))
+	y, err := b.AddNamed(ir.Conv2D, layer, []*ir.Value{x}, ir.AttrGroups.Is(s[0]), ir.AttrWeight.Is(b.Floats(layer+".weight", shape, w)), ir.AttrBits.Is(ir.Of(ir.I8)))
 	if err != nil {
 		return nil, err
 	}
 	view := ir.ViewOf(ir.Shape{s[0], scale[0], scale[1], s[1], s[2]}).Permute([]int{0, 3, 1, 4, 2})
-	return b.Add(ir.Copy, name, []*ir.Value{y}, Attr("shape", []int{s[0], s[1] * scale[0], s[2] * scale[1]}), Attr("dims", view.Dims), Attr("strides", view.Strides))
+	return b.Add(ir.Copy, name, []*ir.Value{y}, ir.AttrShape.Is([]int{s[0], s[1] * scale[0], s[2] * scale[1]}), ir.AttrDims.Is(view.Dims), ir.AttrStrides.Is(view.Strides))
 }
 
 // taps are, for each of the pixels that one becomes along an axis, the weights of

@@ -76,9 +76,6 @@ func (b *Builder) Input(name string, shape ir.Shape, r ir.Range) *ir.Value {
 	return v
 }
 
-// Attr is an attribute; nil values are left out.
-func Attr(name string, value any) ir.Attr { return ir.Attr{Name: name, Value: value} }
-
 // Add appends an operation under a name like hint.
 func (b *Builder) Add(op ir.Op, hint string, args []*ir.Value, attrs ...ir.Attr) (*ir.Value, error) {
 	n := &ir.Node{Op: op, Args: args, Out: &ir.Value{Name: b.Name(hint)}}
@@ -112,13 +109,10 @@ func (b *Builder) add(n *ir.Node, attrs []ir.Attr) (*ir.Value, error) {
 		if a.Value == nil {
 			continue
 		}
-		if c, ok := a.Value.(*ir.Const); ok && c == nil {
-			continue
-		}
 		if reason := n.Op.Info().Attr(a.Name).Check(a.Value); reason != "" {
 			return nil, fmt.Errorf("%s: attribute %s %s", n.Op, a.Name, reason)
 		}
-		n.Set(a.Name, a.Value)
+		n.Put(a)
 	}
 	t, d := ir.InferNode(n)
 	if d != nil {
@@ -144,11 +138,11 @@ func (b *Builder) Floats(name string, shape ir.Shape, x []float32) *ir.Const {
 // ScaleShift is scale*x+shift, one pair a channel: a batch normalisation.
 func (b *Builder) ScaleShift(hint string, v *ir.Value, scale, shift []float32) (*ir.Value, error) {
 	name, shape := b.Name(hint), ir.Shape{len(scale)}
-	return b.AddNamed(ir.BatchNorm, name, []*ir.Value{v}, Attr("eps", 0.),
-		Attr("gamma", b.Floats(name+".weight", shape, scale)),
-		Attr("beta", b.Floats(name+".bias", shape, shift)),
-		Attr("mean", b.Floats(name+".running_mean", shape, make([]float32, len(scale)))),
-		Attr("variance", b.Floats(name+".running_var", shape, slices.Repeat([]float32{1}, len(scale)))))
+	return b.AddNamed(ir.BatchNorm, name, []*ir.Value{v}, ir.AttrEps.Is(0.),
+		ir.AttrGamma.Is(b.Floats(name+".weight", shape, scale)),
+		ir.AttrBeta.Is(b.Floats(name+".bias", shape, shift)),
+		ir.AttrRunningMean.Is(b.Floats(name+".running_mean", shape, make([]float32, len(scale)))),
+		ir.AttrVariance.Is(b.Floats(name+".running_var", shape, slices.Repeat([]float32{1}, len(scale)))))
 }
 
 // Axis is an axis in 0..rank-1, counted from the end where it is negative.
@@ -228,7 +222,7 @@ func (b *Builder) Reshape(v *ir.Value, shape ir.Shape) (*ir.Value, error) {
 	if len(shape) == 1 {
 		return b.Add(ir.Flatten, v.Name+".flat", []*ir.Value{v})
 	}
-	return b.Add(ir.Reshape, v.Name+".shape", []*ir.Value{v}, Attr("shape", []int(shape)))
+	return b.Add(ir.Reshape, v.Name+".shape", []*ir.Value{v}, ir.AttrShape.Is([]int(shape)))
 }
 
 // Finish sets the results, and drops what they do not need.

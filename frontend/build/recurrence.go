@@ -142,7 +142,7 @@ func (r *Recurrence) part(v *ir.Value, role string, first, count int) *ir.Value 
 	if r.err != nil || first == 0 && count*r.Hidden == v.Type.Shape[0] {
 		return v
 	}
-	return r.add(ir.Slice, role, []*ir.Value{v}, Attr("start", []int{first * r.Hidden}), Attr("size", []int{count * r.Hidden}))
+	return r.add(ir.Slice, role, []*ir.Value{v}, ir.AttrStarts.Is([]int{first * r.Hidden}), ir.AttrSize.Is([]int{count * r.Hidden}))
 }
 
 // affine is scale*x+shift, both of as many numbers as x has elements.
@@ -220,7 +220,7 @@ func (r *Recurrence) bounded(v *ir.Value, role string, bound float64) *ir.Value 
 	if bound == 0 {
 		return v
 	}
-	return r.add(ir.Clip, role, []*ir.Value{v}, Attr("low", -bound), Attr("high", bound))
+	return r.add(ir.Clip, role, []*ir.Value{v}, ir.AttrLow.Is(-bound), ir.AttrHigh.Is(bound))
 }
 
 // layer is a layer of weights w: the first step declares its constants, which the
@@ -230,9 +230,9 @@ func (r *Recurrence) layer(role string, x *ir.Value, w Matrix, bias []float32) *
 		return nil
 	}
 	if l := r.tied[role]; l != nil {
-		attrs := []ir.Attr{Attr("weight", l.Const("weight"))}
-		if b := l.Const("bias"); b != nil {
-			attrs = append(attrs, Attr("bias", b))
+		attrs := []ir.Attr{ir.AttrWeight.Is(l.Const(ir.AttrWeight))}
+		if b := l.Const(ir.AttrBias); b != nil {
+			attrs = append(attrs, ir.AttrBias.Is(b))
 		}
 		return r.add(ir.Linear, role, []*ir.Value{x}, attrs...)
 	}
@@ -246,9 +246,9 @@ func (r *Recurrence) layer(role string, x *ir.Value, w Matrix, bias []float32) *
 
 // weights declares the constants of a layer.
 func (b *Builder) weights(name string, w Matrix, shape ir.Shape, bias []float32) []ir.Attr {
-	attrs := []ir.Attr{Attr("weight", b.Const(name+".weight", shape, w.Data))}
+	attrs := []ir.Attr{ir.AttrWeight.Is(b.Const(name+".weight", shape, w.Data))}
 	if bias != nil {
-		attrs = append(attrs, Attr("bias", b.Floats(name+".bias", ir.Shape{len(bias)}, bias)))
+		attrs = append(attrs, ir.AttrBias.Is(b.Floats(name+".bias", ir.Shape{len(bias)}, bias)))
 	}
 	return attrs
 }
@@ -405,7 +405,7 @@ func (r *Recurrence) project(x *ir.Value) {
 	}
 	name := r.B.Name(r.Name + ".input")
 	attrs := r.B.weights(name, r.Weight, ir.Shape{r.Weight.Rows, r.Weight.Cols, 1, 1}, bias)
-	v, err := r.B.Add(ir.Transpose, name+".pixels", []*ir.Value{x}, Attr("perm", []int{2, 0, 1}))
+	v, err := r.B.Add(ir.Transpose, name+".pixels", []*ir.Value{x}, ir.AttrPerm.Is([]int{2, 0, 1}))
 	if err == nil {
 		v, err = r.B.AddNamed(ir.Conv2D, name, []*ir.Value{v}, attrs...)
 	}
@@ -416,9 +416,9 @@ func (r *Recurrence) project(x *ir.Value) {
 func (r *Recurrence) row() *ir.Value {
 	rows, v := r.Weight.Rows, r.input
 	if v.Type.Shape[1] > 1 {
-		v = r.add(ir.Slice, "pixel", []*ir.Value{v}, Attr("start", []int{0, r.step, 0}), Attr("size", []int{rows, 1, 1}))
+		v = r.add(ir.Slice, "pixel", []*ir.Value{v}, ir.AttrStarts.Is([]int{0, r.step, 0}), ir.AttrSize.Is([]int{rows, 1, 1}))
 	}
-	return r.add(ir.Reshape, "x", []*ir.Value{v}, Attr("shape", []int{rows}))
+	return r.add(ir.Reshape, "x", []*ir.Value{v}, ir.AttrShape.Is([]int{rows}))
 }
 
 // Join is values one after the other, the value itself where it is one.

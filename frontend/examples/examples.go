@@ -76,10 +76,10 @@ func (b *builder) conv(name string, x *ir.Value, filters, kh, kw, stride, groups
 	}
 	shape := ir.Shape{filters, s[0] / groups, kh, kw}
 	w := b.normal(name+".weight", shape, 0, math.Sqrt(2/float64(shape.Size()/filters)))
-	y := b.add(ir.Conv2D, name, []*ir.Value{x}, build.Attr("stride", []int{stride, stride}), build.Attr("pad", pad), build.Attr("groups", groups), build.Attr("weight", w))
+	y := b.add(ir.Conv2D, name, []*ir.Value{x}, ir.AttrStride.Is([]int{stride, stride}), ir.AttrPad.Is(pad), ir.AttrGroups.Is(groups), ir.AttrWeight.Is(w))
 	norm, c := name+".norm", ir.Shape{filters}
-	y = b.add(ir.BatchNorm, norm, []*ir.Value{y}, build.Attr("gamma", b.normal(norm+".weight", c, 1, .1)), build.Attr("beta", b.normal(norm+".bias", c, 0, .1)),
-		build.Attr("mean", b.normal(norm+".running_mean", c, 0, .1)), build.Attr("variance", b.normal(norm+".running_var", c, 1, .05)))
+	y = b.add(ir.BatchNorm, norm, []*ir.Value{y}, ir.AttrGamma.Is(b.normal(norm+".weight", c, 1, .1)), ir.AttrBeta.Is(b.normal(norm+".bias", c, 0, .1)),
+		ir.AttrRunningMean.Is(b.normal(norm+".running_mean", c, 0, .1)), ir.AttrVariance.Is(b.normal(norm+".running_var", c, 1, .05)))
 	if relu {
 		y = b.add(ir.Relu, name+".relu", []*ir.Value{y})
 	}
@@ -89,7 +89,7 @@ func (b *builder) conv(name string, x *ir.Value, filters, kh, kw, stride, groups
 func (b *builder) linear(name string, x *ir.Value, units int) *ir.Value {
 	in := x.Type.Shape.Size()
 	w := b.normal(name+".weight", ir.Shape{units, in}, 0, math.Sqrt(2/float64(in)))
-	return b.add(ir.Linear, name, []*ir.Value{x}, build.Attr("weight", w), build.Attr("bias", b.normal(name+".bias", ir.Shape{units}, 0, .1)))
+	return b.add(ir.Linear, name, []*ir.Value{x}, ir.AttrWeight.Is(w), ir.AttrBias.Is(b.normal(name+".bias", ir.Shape{units}, 0, .1)))
 }
 
 // separable is a depthwise convolution and one of pixels.

@@ -86,7 +86,7 @@ func (im *importer) clipped(n *pb.Node, o *operand, lo, hi float64) ([]*operand,
 		return []*operand{o}, nil
 	default:
 		const far = 1e30
-		attrs = []ir.Attr{build.Attr("low", shortFloat(max(lo, -far))), build.Attr("high", shortFloat(min(hi, far)))}
+		attrs = []ir.Attr{ir.AttrLow.Is(shortFloat(max(lo, -far))), ir.AttrHigh.Is(shortFloat(min(hi, far)))}
 	}
 	y, err := im.Add(op, moduleName(n), []*ir.Value{o.v}, attrs...)
 	if err != nil {
@@ -102,7 +102,7 @@ func function(op ir.Op, numbers ...[2]any) runner {
 		var attrs []ir.Attr
 		for i := range op.Info().Attrs {
 			if i < len(numbers) {
-				attrs = append(attrs, build.Attr(op.Info().Attrs[i].Name, shortFloat(floatAttr(n, numbers[i][0].(string), numbers[i][1].(float64)))))
+				attrs = append(attrs, ir.Attr{Name: op.Info().Attrs[i].Name, Value: shortFloat(floatAttr(n, numbers[i][0].(string), numbers[i][1].(float64)))})
 			}
 		}
 		y, err := im.Add(op, moduleName(n), []*ir.Value{in[0].v}, attrs...)
@@ -118,7 +118,7 @@ func gelu(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
 	if textAttr(n, "approximate", "none") == "tanh" {
 		tanh = 1
 	}
-	y, err := im.Add(ir.Gelu, moduleName(n), []*ir.Value{in[0].v}, build.Attr("tanh", tanh))
+	y, err := im.Add(ir.Gelu, moduleName(n), []*ir.Value{in[0].v}, ir.AttrTanh.Is(tanh))
 	if err != nil {
 		return nil, err
 	}
@@ -156,7 +156,7 @@ func prelu(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
 		return nil, err
 	}
 	if len(x) == 1 {
-		y, err := im.Add(ir.LeakyRelu, moduleName(n), []*ir.Value{in[0].v}, build.Attr("alpha", shortFloat(x[0])))
+		y, err := im.Add(ir.LeakyRelu, moduleName(n), []*ir.Value{in[0].v}, ir.AttrAlpha.Is(shortFloat(x[0])))
 		if err != nil {
 			return nil, err
 		}

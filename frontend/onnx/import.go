@@ -407,7 +407,7 @@ func (im *importer) finish(g *pb.Graph) (*ir.Module, error) {
 			return nil, err
 		}
 		if v.Def == nil || slices.Contains(outs, v) { // results are made by operations, each one once
-			if v, err = im.Add(ir.Reshape, out.GetName(), []*ir.Value{v}, build.Attr("shape", []int(v.Type.Shape))); err != nil {
+			if v, err = im.Add(ir.Reshape, out.GetName(), []*ir.Value{v}, ir.AttrShape.Is([]int(v.Type.Shape))); err != nil {
 				return nil, err
 			}
 		}

@@ -170,8 +170,8 @@ func conv(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
 	if err != nil {
 		return nil, err
 	}
-	y, err := im.AddNamed(ir.Conv2D, name, []*ir.Value{v}, build.Attr("stride", w.stride), build.Attr("pad", w.pad),
-		build.Attr("dilation", w.dilation), build.Attr("groups", intAttr(n, "group", 1)), build.Attr("weight", wc), build.Attr("bias", bc))
+	y, err := im.AddNamed(ir.Conv2D, name, []*ir.Value{v}, ir.AttrStride.Is(w.stride), ir.AttrPad.Is(w.pad),
+		ir.AttrDilation.Is(w.dilation), ir.AttrGroups.Is(intAttr(n, "group", 1)), ir.AttrWeight.Is(wc), ir.AttrBias.Is(bc))
 	if err != nil {
 		return nil, err
 	}
@@ -199,14 +199,14 @@ func pool(op ir.Op) runner {
 			if intAttr(n, "ceil_mode", 0) == 1 {
 				return nil, errors.New("counts padding (count_include_pad) in ceil_mode")
 			}
-			if v, err = im.Add(ir.Pad, moduleName(n)+".pad", []*ir.Value{v}, build.Attr("before", []int{0, w.pad[0], w.pad[1]}), build.Attr("after", []int{0, w.pad[2], w.pad[3]})); err != nil {
+			if v, err = im.Add(ir.Pad, moduleName(n)+".pad", []*ir.Value{v}, ir.AttrBefore.Is([]int{0, w.pad[0], w.pad[1]}), ir.AttrAfter.Is([]int{0, w.pad[2], w.pad[3]})); err != nil {
 				return nil, err
 			}
 			w.pad = []int{0, 0, 0, 0}
 		}
-		attrs := []ir.Attr{build.Attr("kernel", w.kernel), build.Attr("pad", w.pad), build.Attr("dilation", w.dilation)}
+		attrs := []ir.Attr{ir.AttrKernel.Is(w.kernel), ir.AttrPad.Is(w.pad), ir.AttrDilation.Is(w.dilation)}
 		if !slices.Equal(w.stride, w.kernel) {
-			attrs = append(attrs, build.Attr("stride", w.stride))
+			attrs = append(attrs, ir.AttrStride.Is(w.stride))
 		}
 		y, err := im.Add(op, moduleName(n), []*ir.Value{v}, attrs...)
 		if err != nil {
@@ -224,7 +224,7 @@ func globalPool(op ir.Op) runner {
 		}
 		var attrs []ir.Attr
 		if op == ir.MaxPool2D {
-			attrs = append(attrs, build.Attr("kernel", []int(v.Type.Shape[1:])))
+			attrs = append(attrs, ir.AttrKernel.Is([]int(v.Type.Shape[1:])))
 		}
 		y, err := im.Add(op, moduleName(n), []*ir.Value{v}, attrs...)
 		if err != nil {
@@ -302,7 +302,7 @@ func (im *importer) dense(_ *pb.Node, name string, x *operand, weight, bias *ten
 	if x.v == nil {
 		return nil, errors.New("has a constant for an argument that must be computed")
 	}
-	y, err := im.AddNamed(ir.Linear, name, []*ir.Value{x.v}, build.Attr("weight", wc), build.Attr("bias", bc))
+	y, err := im.AddNamed(ir.Linear, name, []*ir.Value{x.v}, ir.AttrWeight.Is(wc), ir.AttrBias.Is(bc))
 	if err != nil {
 		return nil, err
 	}
@@ -383,8 +383,8 @@ func batchNorm(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
 		}
 		c[i] = im.Const(name+key, ir.Shape(t.shape), t.float32s())
 	}
-	y, err := im.AddNamed(ir.BatchNorm, name, []*ir.Value{v}, build.Attr("eps", shortFloat(floatAttr(n, "epsilon", 1e-5))),
-		build.Attr("gamma", c[0]), build.Attr("beta", c[1]), build.Attr("mean", c[2]), build.Attr("variance", c[3]))
+	y, err := im.AddNamed(ir.BatchNorm, name, []*ir.Value{v}, ir.AttrEps.Is(shortFloat(floatAttr(n, "epsilon", 1e-5))),
+		ir.AttrGamma.Is(c[0]), ir.AttrBeta.Is(c[1]), ir.AttrRunningMean.Is(c[2]), ir.AttrVariance.Is(c[3]))
 	if err != nil {
 		return nil, err
 	}
@@ -413,7 +413,7 @@ func (im *importer) denseRows(name string, x *operand, weight, bias *tensor, out
 	if err != nil {
 		return nil, err
 	}
-	turned, err := im.Add(ir.Transpose, name+".in", []*ir.Value{flat}, build.Attr("perm", []int{1, 0}))
+	turned, err := im.Add(ir.Transpose, name+".in", []*ir.Value{flat}, ir.AttrPerm.Is([]int{1, 0}))
 	if err != nil {
 		return nil, err
 	}
@@ -425,14 +425,14 @@ func (im *importer) denseRows(name string, x *operand, weight, bias *tensor, out
 	if err != nil {
 		return nil, err
 	}
-	y, err := im.AddNamed(ir.Conv2D, name, []*ir.Value{image}, build.Attr("weight", wc), build.Attr("bias", bc))
+	y, err := im.AddNamed(ir.Conv2D, name, []*ir.Value{image}, ir.AttrWeight.Is(wc), ir.AttrBias.Is(bc))
 	if err != nil {
 		return nil, err
 	}
 	if y, err = im.Reshape(y, ir.Shape{weight.shape[0], rows}); err != nil {
 		return nil, err
 	}
-	if y, err = im.Add(ir.Transpose, name+".out", []*ir.Value{y}, build.Attr("perm", []int{1, 0})); err != nil {
+	if y, err = im.Add(ir.Transpose, name+".out", []*ir.Value{y}, ir.AttrPerm.Is([]int{1, 0})); err != nil {
 		return nil, err
 	}
 	return result(y, outShape), nil
@@ -480,7 +480,7 @@ func convTranspose(im *importer, n *pb.Node, in []*operand) ([]*operand, error) 
 	}
 	x := v
 	if slices.Max(before)+slices.Max(after)+slices.Max(between) > 0 {
-		if x, err = im.Add(ir.Pad, moduleName(n)+".pad", []*ir.Value{v}, build.Attr("before", before), build.Attr("after", after), build.Attr("between", between)); err != nil {
+		if x, err = im.Add(ir.Pad, moduleName(n)+".pad", []*ir.Value{v}, ir.AttrBefore.Is(before), ir.AttrAfter.Is(after), ir.AttrBetween.Is(between)); err != nil {
 			return nil, err
 		}
 	}
@@ -498,7 +498,7 @@ func convTranspose(im *importer, n *pb.Node, in []*operand) ([]*operand, error) 
 	if err != nil {
 		return nil, err
 	}
-	y, err := im.AddNamed(ir.Conv2D, name, []*ir.Value{x}, build.Attr("dilation", w.dilation), build.Attr("groups", groups), build.Attr("weight", wc), build.Attr("bias", bc))
+	y, err := im.AddNamed(ir.Conv2D, name, []*ir.Value{x}, ir.AttrDilation.Is(w.dilation), ir.AttrGroups.Is(groups), ir.AttrWeight.Is(wc), ir.AttrBias.Is(bc))
 	if err != nil {
 		return nil, err
 	}

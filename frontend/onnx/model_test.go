@@ -70,7 +70,8 @@ func ramp(n int) []float32 {
 	return x
 }
 
-// node appends an operation; attributes are int, []int64, float32 or string.
+// node appends an operation; attributes are int, []int64, float32, string or
+// []string.
 func (m *model) node(op, name string, in, out []string, attrs ...any) *model {
 	n := &pb.Node{OpType: &op, Name: &name, Input: in, Output: out}
 	for i := 0; i < len(attrs); i += 2 {
@@ -84,6 +85,10 @@ func (m *model) node(op, name string, in, out []string, attrs ...any) *model {
 			a.F = &v
 		case string:
 			a.S = []byte(v)
+		case []string:
+			for _, s := range v {
+				a.Strings = append(a.Strings, []byte(s))
+			}
 		case *pb.Tensor:
 			a.T = v
 		}

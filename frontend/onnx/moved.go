@@ -37,8 +37,8 @@ func (im *importer) viewedAs(hint string, o *operand, v ir.View) ([]*operand, er
 	if len(dims) == 0 {
 		dims, strides = []int{1}, []int{1}
 	}
-	y, err := im.Add(ir.Copy, hint, []*ir.Value{o.v}, build.Attr("shape", []int(build.Canonical(shape))),
-		build.Attr("dims", dims), build.Attr("strides", strides), build.Attr("start", v.Start))
+	y, err := im.Add(ir.Copy, hint, []*ir.Value{o.v}, ir.AttrShape.Is([]int(build.Canonical(shape))),
+		ir.AttrDims.Is(dims), ir.AttrStrides.Is(strides), ir.AttrStart.Is(v.Start))
 	if err != nil {
 		return nil, err
 	}
@@ -74,7 +74,7 @@ func transpose(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
 	for i := range p {
 		p[i] = perm[i+1] - 1
 	}
-	y, err := im.Add(ir.Transpose, moduleName(n), []*ir.Value{v}, build.Attr("perm", p))
+	y, err := im.Add(ir.Transpose, moduleName(n), []*ir.Value{v}, ir.AttrPerm.Is(p))
 	if err != nil {
 		return nil, err
 	}
@@ -114,11 +114,11 @@ func padding(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
 			axes = append(axes, k)
 		}
 	}
-	mode := textAttr(n, "mode", "constant")
-	if mode != "constant" && mode != "edge" && mode != "reflect" && mode != "wrap" {
+	mode := textAttr(n, "mode", ir.PadConstant) // ONNX's words are those of the language
+	if mode != ir.PadConstant && mode != ir.PadEdge && mode != ir.PadReflect && mode != ir.PadWrap {
 		return nil, fmt.Errorf("in mode %q", mode)
 	}
-	if mode != "constant" && len(pads) > 0 && slices.Min(pads) < 0 {
+	if mode != ir.PadConstant && len(pads) > 0 && slices.Min(pads) < 0 {
 		return nil, fmt.Errorf("in mode %q, with the pads %v", mode, pads)
 	}
 	if len(pads) != 2*len(axes) {
@@ -150,10 +150,10 @@ func padding(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
 	if err != nil {
 		return nil, err
 	}
-	if mode != "constant" {
+	if mode != ir.PadConstant {
 		value = 0
 	}
-	return im.padded(n, cut[0], before, after, nil, value, build.Attr("mode", mode))
+	return im.padded(n, cut[0], before, after, nil, value, ir.AttrMode.Is(mode))
 }
 
 // padded surrounds an operand with a value.
@@ -173,10 +173,10 @@ func (im *importer) padded(n *pb.Node, o *operand, before, after, between []int,
 	if err != nil {
 		return nil, err
 	}
-	attrs := []ir.Attr{build.Attr("before", before[drop:]), build.Attr("after", after[drop:]), build.Attr("value", shortFloat(value))}
+	attrs := []ir.Attr{ir.AttrBefore.Is(before[drop:]), ir.AttrAfter.Is(after[drop:]), ir.AttrValue.Is(shortFloat(value))}
 	attrs = append(attrs, more...)
 	if between != nil {
-		attrs = append(attrs, build.Attr("between", between[drop:]))
+		attrs = append(attrs, ir.AttrBetween.Is(between[drop:]))
 	}
 	y, err := im.Add(ir.Pad, moduleName(n), []*ir.Value{v}, attrs...)
 	if err != nil {
@@ -237,7 +237,7 @@ func gather(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
 		return nil, err
 	}
 	name := im.Name(layerName(n, t))
-	y, err := im.AddNamed(ir.Embedding, name, []*ir.Value{at}, build.Attr("rows", im.Const(name+".weight", rows, t.float32s())))
+	y, err := im.AddNamed(ir.Embedding, name, []*ir.Value{at}, ir.AttrRows.Is(im.Const(name+".weight", rows, t.float32s())))
 	if err != nil {
 		return nil, err
 	}
@@ -296,12 +296,12 @@ func blocks(op ir.Op) runner {
 		if err != nil {
 			return nil, err
 		}
-		attrs := []ir.Attr{build.Attr("block", intAttr(n, "blocksize", 0))}
+		attrs := []ir.Attr{ir.AttrBlock.Is(intAttr(n, "blocksize", 0))}
 		if op == ir.SpaceToDepth && textAttr(n, "mode", "DCR") != "DCR" {
 			return nil, fmt.Errorf("in mode %q", textAttr(n, "mode", ""))
 		}
 		if op == ir.DepthToSpace && textAttr(n, "mode", "DCR") == "CRD" {
-			attrs = append(attrs, build.Attr("mode", "crd"))
+			attrs = append(attrs, ir.AttrMode.Is(ir.ChannelsFirst))
 		}
 		y, err := im.Add(op, moduleName(n), []*ir.Value{v}, attrs...)
 		if err != nil {
@@ -374,7 +374,7 @@ func resize(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
 	if !repeats && scale[0]*scale[1] > 1 {
 		return nil, fmt.Errorf("with %s and %s", transform, rounding)
 	}
-	y, err := im.Add(ir.Resize, moduleName(n), []*ir.Value{v}, build.Attr("scale", scale))
+	y, err := im.Add(ir.Resize, moduleName(n), []*ir.Value{v}, ir.AttrScale.Is(scale))
 	if err != nil {
 		return nil, err
 	}

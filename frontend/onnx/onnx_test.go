@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -313,9 +314,9 @@ func TestLargeModels(t *testing.T) {
 	}
 	runtime.ReadMemStats(&after)
 	assert.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(2<<20))
-	a, err := module.Layers()[0].Const("weight").Floats(0, n) // a column of the file's
+	a, err := module.Layers()[0].Const(ir.AttrWeight).Floats(0, n) // a column of the file's
 	require.NoError(t, err)
-	y, err := module.Layers()[1].Const("weight").Floats(n, n) // a row of them
+	y, err := module.Layers()[1].Const(ir.AttrWeight).Floats(n, n) // a row of them
 	require.NoError(t, err)
 	for i := range n {
 		require.Equal(t, weights.F16.Float32(half[2*n*i:]), a[i])
@@ -382,4 +383,15 @@ func TestEmbedding(t *testing.T) {
 		_, err := Parse("net", bad.bytes(), Options{})
 		assert.ErrorContains(t, err, want)
 	}
+}
+
+// TestSoftsign imports the function, as an operation and as a gate of a recurrence.
+func TestSoftsign(t *testing.T) {
+	m, err := Parse("net", newModel(13).input("x", 1, 5).output("y").node("Softsign", "y", list("x"), list("y")).bytes(), Options{Ranges: map[string]ir.Range{"x": {Lo: -1, Hi: 1}}})
+	require.NoError(t, err)
+	x := []float32{-1, -.5, 0, .25, 1}
+	assert.InDeltaSlice(t, []float32{-.5, -1. / 3, 0, .2, .5}, compute(t, m, x), 1e-7)
+	m, err = Parse("net", rnn("GRU", 3, 1, 1, "activations", []string{"Sigmoid", "Softsign"}).bytes(), Options{})
+	require.NoError(t, err)
+	assert.True(t, slices.ContainsFunc(m.Ops, func(n *ir.Node) bool { return n.Op == ir.Softsign }))
 }

@@ -63,10 +63,11 @@ func init() {
 		"Gelu":         {1, gelu, nil, []ir.Op{ir.Gelu}},
 		"Swish":        {1, swish, nil, []ir.Op{ir.Silu}},
 		"Softplus":     {1, function(ir.Softplus), nil, []ir.Op{ir.Softplus}},
+		"Softsign":     {1, function(ir.Softsign), nil, []ir.Op{ir.Softsign}},
 		"Exp":          {1, function(ir.Exp), elementwise(func(x []float64) float64 { return math.Exp(x[0]) }, 0), []ir.Op{ir.Exp}},
 		"Log":          {1, function(ir.Log), elementwise(func(x []float64) float64 { return math.Log(x[0]) }, 0), []ir.Op{ir.Log}},
 		"Erf":          {1, function(ir.Erf), nil, []ir.Op{ir.Erf}},
-		"ReduceMean":   {1, reduction("mean"), nil, []ir.Op{ir.Reduce, ir.GlobalAvgPool}},
+		"ReduceMean":   {1, reduction(ir.ReduceMean), nil, []ir.Op{ir.Reduce, ir.GlobalAvgPool}},
 		"ArgMax":       {1, argmax, nil, []ir.Op{ir.ArgMax}},
 		"Pad":          {1, padding, nil, []ir.Op{ir.Pad}},
 		"Split":        {1, split, nil, []ir.Op{ir.Copy}},
@@ -140,10 +141,12 @@ func init() {
 		"LessOrEqual":    {2, nil, less(func(a, b float64) bool { return a <= b }), nil},
 		"GreaterOrEqual": {2, nil, less(func(a, b float64) bool { return a >= b }), nil},
 		"ReduceProd":     {1, nil, reduced(func(a, b float64) float64 { return a * b }, 1), nil},
-		"ReduceSum":      {1, reduction("sum"), reduced(func(a, b float64) float64 { return a + b }, 0), []ir.Op{ir.Reduce}},
-		"ReduceMax":      {1, reduction("max"), reduced(math.Max, math.Inf(-1)), []ir.Op{ir.Reduce}},
-		"ReduceMin":      {1, reduction("min"), reduced(math.Min, math.Inf(1)), []ir.Op{ir.Reduce}},
+		"ReduceSum":      {1, reduction(ir.ReduceSum), reduced(func(a, b float64) float64 { return a + b }, 0), []ir.Op{ir.Reduce}},
+		"ReduceMax":      {1, reduction(ir.ReduceMax), reduced(math.Max, math.Inf(-1)), []ir.Op{ir.Reduce}},
+		"ReduceMin":      {1, reduction(ir.ReduceMin), reduced(math.Min, math.Inf(1)), []ir.Op{ir.Reduce}},
 	}
+	ir.AddColumn(ir.Column{Name: "importer of ONNX", Place: "frontend/onnx/ops.go",
+		Needs: func(op ir.Op) bool { return op.Info().Known&ir.InONNX != 0 }, Has: func(op ir.Op) bool { return len(Names(op)) > 0 }})
 }
 
 // unary imports an operation of one argument, of any shape.
@@ -399,13 +402,13 @@ func (im *importer) normalized(n *pb.Node, op string, a *operand, x []float64, c
 		if d.Op != ir.Normalize || len(im.users[n.Input[0]]) != 1 || len(mean) != 1 || mean[0] != 0 || d.Out != v {
 			return nil
 		}
-		if s := d.Nums("std"); len(s) == 1 && s[0] == 1 {
-			d.Set("std", std)
+		if s := d.Nums(ir.AttrStd); len(s) == 1 && s[0] == 1 {
+			d.Put(ir.AttrStd.Is(std))
 			return v
 		}
 		return nil
 	}
-	y, err := im.Add(ir.Normalize, "norm", []*ir.Value{v}, build.Attr("mean", mean), build.Attr("std", std))
+	y, err := im.Add(ir.Normalize, "norm", []*ir.Value{v}, ir.AttrMean.Is(mean), ir.AttrStd.Is(std))
 	if err != nil {
 		return nil
 	}
@@ -701,7 +704,7 @@ func reduceAxes(n *pb.Node, in []*operand) ([]bool, error) {
 func Names(op ir.Op) []string {
 	var names []string
 	for name, e := range table {
-		if slices.Contains(e.ops, op) {
+		if e.run != nil && slices.Contains(e.ops, op) {
 			names = append(names, name)
 		}
 	}

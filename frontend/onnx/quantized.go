@@ -80,7 +80,7 @@ func dequantize(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
 	if err != nil {
 		return nil, err
 	}
-	v, err := im.Add(ir.Normalize, moduleName(n), []*ir.Value{in[0].v}, build.Attr("mean", []float64{z}), build.Attr("std", []float64{shortFloat(1 / s)}))
+	v, err := im.Add(ir.Normalize, moduleName(n), []*ir.Value{in[0].v}, ir.AttrMean.Is([]float64{z}), ir.AttrStd.Is([]float64{shortFloat(1 / s)}))
 	if err != nil {
 		return nil, err
 	}
@@ -345,8 +345,8 @@ func layerNorm(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
 		v, err = im.Add(op, name+role, args, attrs...)
 		return v
 	}
-	rows := []ir.Attr{build.Attr("axes", []int{1}), build.Attr("keep", 1)}
-	wide := build.Attr("shape", []int(own))
+	rows := []ir.Attr{ir.AttrAxes.Is([]int{1}), ir.AttrKeep.Is(1)}
+	wide := ir.AttrShape.Is([]int(own))
 	mean := do(ir.Expand, ".means", []*ir.Value{do(ir.Reduce, ".mean", []*ir.Value{x}, rows...)}, wide)
 	d := do(ir.Sub, ".deviation", []*ir.Value{x, mean})
 	variance := do(ir.Reduce, ".variance", []*ir.Value{do(ir.Mul, ".square", []*ir.Value{d, d})}, rows...)
@@ -419,7 +419,7 @@ func integerLayer(layer runner, axis int) runner {
 				return nil, errors.New("has zero points that are not one number")
 			}
 			if zs[0] != 0 {
-				v, err := im.Add(ir.Normalize, moduleName(n)+".centred", []*ir.Value{x.v}, build.Attr("mean", zs), build.Attr("std", []float64{1}))
+				v, err := im.Add(ir.Normalize, moduleName(n)+".centred", []*ir.Value{x.v}, ir.AttrMean.Is(zs), ir.AttrStd.Is([]float64{1}))
 				if err != nil {
 					return nil, err
 				}

@@ -22,7 +22,7 @@ func activations(n *pb.Node, directions int, absent []ir.Op) ([]ir.Op, error) {
 			return nil, fmt.Errorf("with %s", name)
 		}
 	}
-	known := map[string]ir.Op{"Sigmoid": ir.Sigmoid, "Tanh": ir.Tanh, "Relu": ir.Relu, "HardSigmoid": ir.HardSigmoid, "Softplus": ir.Softplus}
+	known := map[string]ir.Op{"Sigmoid": ir.Sigmoid, "Tanh": ir.Tanh, "Relu": ir.Relu, "HardSigmoid": ir.HardSigmoid, "Softplus": ir.Softplus, "Softsign": ir.Softsign}
 	var ops []ir.Op
 	for _, s := range a.Strings {
 		op, ok := known[string(s)]

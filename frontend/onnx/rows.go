@@ -33,7 +33,7 @@ func softmaxOf(op ir.Op) runner {
 		if err != nil {
 			return nil, err
 		}
-		y, err := im.Add(op, moduleName(n), []*ir.Value{v}, build.Attr("axis", max(axis-(max(len(dims), 1)-len(own)), 0)))
+		y, err := im.Add(op, moduleName(n), []*ir.Value{v}, ir.AttrAxis.Is(max(axis-(max(len(dims), 1)-len(own)), 0)))
 		if err != nil {
 			return nil, err
 		}
@@ -68,7 +68,7 @@ func reduction(fn string) runner {
 		if len(axes) == 0 {
 			return []*operand{{v: in[0].v, shape: kept}}, nil
 		}
-		if len(shape) == 4 && shape[0] == 1 && fn == "mean" && slices.Equal(axes, []int{2, 3}) {
+		if len(shape) == 4 && shape[0] == 1 && fn == ir.ReduceMean && slices.Equal(axes, []int{2, 3}) {
 			v, _, err := im.image(in[0])
 			if err != nil {
 				return nil, err
@@ -87,7 +87,7 @@ func reduction(fn string) runner {
 		for i := range axes {
 			axes[i] -= len(shape) - len(own)
 		}
-		y, err := im.Add(ir.Reduce, moduleName(n), []*ir.Value{v}, build.Attr("fn", fn), build.Attr("axes", axes))
+		y, err := im.Add(ir.Reduce, moduleName(n), []*ir.Value{v}, ir.AttrFn.Is(fn), ir.AttrAxes.Is(axes))
 		if err != nil {
 			return nil, err
 		}
@@ -108,7 +108,7 @@ func argmax(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
 	if err != nil {
 		return nil, err
 	}
-	y, err := im.Add(ir.ArgMax, moduleName(n), []*ir.Value{v}, build.Attr("axis", axis))
+	y, err := im.Add(ir.ArgMax, moduleName(n), []*ir.Value{v}, ir.AttrAxis.Is(axis))
 	if err != nil {
 		return nil, err
 	}

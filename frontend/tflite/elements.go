@@ -90,7 +90,7 @@ func (im *importer) expanded(o *operator, x *operand, shape []int, image bool) (
 	if !ok {
 		return nil, fmt.Errorf("of %v to %v", own, to)
 	}
-	return im.add(ir.Copy, im.hint(o)+".wide", []*ir.Value{v}, v.Type.Quant, build.Attr("shape", []int(to)), build.Attr("dims", view.Dims), build.Attr("strides", view.Strides))
+	return im.add(ir.Copy, im.hint(o)+".wide", []*ir.Value{v}, v.Type.Quant, ir.AttrShape.Is([]int(to)), ir.AttrDims.Is(view.Dims), ir.AttrStrides.Is(view.Strides))
 }
 
 // mostChannels bounds the scales that one number is spread to.
@@ -214,6 +214,13 @@ func quotient(im *importer, o *operator) error {
 	return im.pair(ir.Mul, o, a, &operand{v: v, image: b.image, shape: b.shape})
 }
 
+// The greatest absolute values of a difference of two int8, and of a product of two such
+// differences: what a requantization may have to shift left (R8).
+const (
+	differenceReach = 255
+	productReach    = 255 * 255
+)
+
 // pairTable are the results of an exact operation of every integer and one
 // constant, which comes first or second.
 func (im *importer) pairTable(op ir.Op, x, k, y ir.Quant, value int8, first bool, fused int) ([]int8, error) {
@@ -231,7 +238,7 @@ func (im *importer) pairTable(op ir.Op, x, k, y ir.Quant, value int8, first bool
 		a, b, qa, qb = constant, all, k, x
 	}
 	if op == ir.Mul {
-		m, r, err := geometry.MultiplierFor(float64(float32(qa.Scale) * float32(qb.Scale) / float32(y.Scale)))
+		m, r, err := geometry.TFLiteMultiplierFor(float64(float32(qa.Scale)*float32(qb.Scale)/float32(y.Scale)), productReach)
 		if err != nil {
 			return nil, err
 		}
@@ -239,11 +246,10 @@ func (im *importer) pairTable(op ir.Op, x, k, y ir.Quant, value int8, first bool
 		kernels.MulInt(int32(qa.Zero), int32(qb.Zero), rq, a, b, out)
 		return out, nil
 	}
-	p, err := geometry.NewAddParams(qa.Scale, int32(qa.Zero), qb.Scale, int32(qb.Zero), y.Scale, int32(y.Zero), lo, hi)
+	p, err := geometry.NewAddParams(geometry.RoundTFLite, qa.Scale, int32(qa.Zero), qb.Scale, int32(qb.Zero), y.Scale, int32(y.Zero), lo, hi)
 	if err != nil {
 		return nil, err
 	}
-	p.Rounding = geometry.RoundTFLite
 	if op == ir.Sub {
 		kernels.SubInt(p, a, b, out)
 	} else {
@@ -256,15 +262,15 @@ func (im *importer) pairTable(op ir.Op, x, k, y ir.Quant, value int8, first bool
 // computes a product's in single precision.
 func (im *importer) pairRequant(op ir.Op, name string, a, b, y ir.Quant) ([]ir.Attr, error) {
 	if op == ir.Mul {
-		return im.requant(name, []float64{float64(float32(a.Scale) * float32(b.Scale) / float32(y.Scale))})
+		return im.requant(name, []float64{float64(float32(a.Scale) * float32(b.Scale) / float32(y.Scale))}, productReach)
 	}
-	p, err := geometry.NewAddParams(a.Scale, int32(a.Zero), b.Scale, int32(b.Zero), y.Scale, int32(y.Zero), -128, 127)
+	p, err := geometry.NewAddParams(geometry.RoundTFLite, a.Scale, int32(a.Zero), b.Scale, int32(b.Zero), y.Scale, int32(y.Zero), -128, 127)
 	if err != nil {
 		return nil, err
 	}
 	three := ir.Shape{3}
-	return []ir.Attr{build.Attr("mul", im.Ints(name+".mul", ir.I32, three, []int64{int64(p.MulA), int64(p.MulB), int64(p.MulY)})),
-		build.Attr("shift", im.Ints(name+".shift", ir.I32, three, []int64{int64(p.ShiftA), int64(p.ShiftB), int64(p.ShiftY)})), build.Attr("round", "tflite")}, nil
+	return []ir.Attr{ir.AttrMul.Is(im.Ints(name+".mul", ir.I32, three, []int64{int64(p.MulA), int64(p.MulB), int64(p.MulY)})),
+		ir.AttrShift.Is(im.Ints(name+".shift", ir.I32, three, []int64{int64(p.ShiftA), int64(p.ShiftB), int64(p.ShiftY)})), ir.AttrRound.Is(ir.RoundTFLite)}, nil
 }
 
 // two are the values of an operator of two.
@@ -358,12 +364,12 @@ func unary(op ir.Op) func(*importer, *operator, *operand) error {
 		switch op {
 		case ir.LeakyRelu:
 			params = []float64{o.options.float(0, 0)}
-			attrs = []ir.Attr{build.Attr("alpha", params[0])}
+			attrs = []ir.Attr{ir.AttrAlpha.Is(params[0])}
 		case ir.Elu:
 			params = []float64{1}
 		case ir.Gelu:
 			params = []float64{float64(o.options.byte(0, 0))}
-			attrs = []ir.Attr{build.Attr("tanh", params[0])}
+			attrs = []ir.Attr{ir.AttrTanh.Is(params[0])}
 		}
 		if !im.exact {
 			y, err := im.add(op, im.hint(o), []*ir.Value{x.v}, q, attrs...)
@@ -396,7 +402,7 @@ func (im *importer) lookedUp(hint string, v *ir.Value, q ir.Quant, t []int8) (*i
 		wide[i] = int64(e)
 	}
 	name := im.Name(hint)
-	return im.AddQuantized(ir.Table, name, []*ir.Value{v}, q, build.Attr("table", im.Ints(name+".table", ir.I8, ir.Shape{len(t)}, wide)))
+	return im.AddQuantized(ir.Table, name, []*ir.Value{v}, q, ir.AttrTable.Is(im.Ints(name+".table", ir.I8, ir.Shape{len(t)}, wide)))
 }
 
 // exactTable are the results of a function by integer: of relu, leaky relu and hard
@@ -407,11 +413,11 @@ func exactTable(op ir.Op, params []float64, x, y ir.Quant) ([]int8, error) {
 		return hardSwish(x, y)
 	}
 	if op != ir.Relu && op != ir.Relu6 && op != ir.LeakyRelu {
-		return kernels.FunctionTable(kernels.Function(op.String(), params), x.Scale, x.Zero, y.Scale, y.Zero), nil
+		return kernels.FunctionTable(kernels.Function(op, params), x.Scale, x.Zero, y.Scale, y.Zero), nil
 	}
-	m, r, err := geometry.MultiplierFor(float64(float32(x.Scale) / float32(y.Scale)))
+	m, r, err := geometry.TFLiteMultiplierFor(float64(float32(x.Scale)/float32(y.Scale)), differenceReach)
 	if op == ir.LeakyRelu {
-		m, r, err = geometry.MultiplierFor(float64(x.Scale / y.Scale))
+		m, r, err = geometry.TFLiteMultiplierFor(float64(x.Scale/y.Scale), differenceReach)
 	}
 	if err != nil {
 		return nil, err
@@ -421,7 +427,7 @@ func exactTable(op ir.Op, params []float64, x, y ir.Quant) ([]int8, error) {
 		if params[0] < 0 {
 			return nil, errors.New("has a negative slope")
 		}
-		if ma, ra, err = geometry.MultiplierFor(float64(x.Scale*params[0]) / y.Scale); err != nil {
+		if ma, ra, err = geometry.TFLiteMultiplierFor(float64(x.Scale*params[0])/y.Scale, differenceReach); err != nil {
 			return nil, err
 		}
 	}
@@ -455,7 +461,7 @@ func requantize(im *importer, o *operator, x *operand) error {
 		im.values[o.out[0]] = x
 		return nil
 	}
-	m, r, err := geometry.MultiplierFor(x.v.Type.Quant.Scale / q.Scale)
+	m, r, err := geometry.TFLiteMultiplierFor(x.v.Type.Quant.Scale/q.Scale, differenceReach)
 	if err != nil {
 		return err
 	}
@@ -507,7 +513,7 @@ func prelu(im *importer, o *operator, x *operand) error {
 	for c, slope := range slopes {
 		name := fmt.Sprintf("%s.channel%d", im.hint(o), c)
 		shape := []int{1, v.Type.Shape[1], v.Type.Shape[2]}
-		one, err := im.add(ir.Copy, name, []*ir.Value{v}, v.Type.Quant, build.Attr("shape", shape), build.Attr("dims", []int{plane}), build.Attr("strides", []int{1}), build.Attr("start", c*plane))
+		one, err := im.add(ir.Copy, name, []*ir.Value{v}, v.Type.Quant, ir.AttrShape.Is(shape), ir.AttrDims.Is([]int{plane}), ir.AttrStrides.Is([]int{1}), ir.AttrStart.Is(c*plane))
 		if err != nil {
 			return err
 		}
@@ -530,11 +536,11 @@ func prelu(im *importer, o *operator, x *operand) error {
 
 // preluTable are the results of TensorFlow Lite's integers by the argument.
 func preluTable(x, alpha, y ir.Quant, slope int64) ([]int8, error) {
-	m1, r1, err := geometry.MultiplierFor(float64(float32(x.Scale) / float32(y.Scale)))
+	m1, r1, err := geometry.TFLiteMultiplierFor(float64(float32(x.Scale)/float32(y.Scale)), differenceReach)
 	if err != nil {
 		return nil, err
 	}
-	m2, r2, err := geometry.MultiplierFor(float64(float32(x.Scale) * float32(alpha.Scale) / float32(y.Scale)))
+	m2, r2, err := geometry.TFLiteMultiplierFor(float64(float32(x.Scale)*float32(alpha.Scale)/float32(y.Scale)), productReach)
 	if err != nil {
 		return nil, err
 	}
@@ -554,7 +560,7 @@ func preluTable(x, alpha, y ir.Quant, slope int64) ([]int8, error) {
 func (im *importer) preluReals(o *operator, x *operand, t *tensor) error {
 	slopes := t.floats()
 	if len(slopes) == 1 {
-		y, err := im.add(ir.LeakyRelu, im.hint(o), []*ir.Value{x.v}, ir.Quant{}, build.Attr("alpha", float64(slopes[0])))
+		y, err := im.add(ir.LeakyRelu, im.hint(o), []*ir.Value{x.v}, ir.Quant{}, ir.AttrAlpha.Is(float64(slopes[0])))
 		if err != nil {
 			return err
 		}

@@ -240,7 +240,7 @@ func Parse(name string, raw []byte, opt Options) (m *ir.Module, err error) {
 			return nil, diag.New(pos, diag.Unsupported, "the output %q: %v", im.tensors[i].name, err)
 		}
 		if v.Def == nil || slices.Contains(outs, v) {
-			if v, err = im.add(ir.Reshape, im.tensors[i].name, []*ir.Value{v}, v.Type.Quant, build.Attr("shape", []int(v.Type.Shape))); err != nil {
+			if v, err = im.add(ir.Reshape, im.tensors[i].name, []*ir.Value{v}, v.Type.Quant, ir.AttrShape.Is([]int(v.Type.Shape))); err != nil {
 				return nil, diag.New(pos, diag.Unsupported, "%v", err)
 			}
 		}
@@ -417,7 +417,7 @@ func (im *importer) flat(o *operand, shape ir.Shape) (*ir.Value, error) {
 		s := v.Type.Shape
 		view := ir.ViewOf(s).Permute([]int{1, 2, 0})
 		if s[0] > 1 && s[1]*s[2] > 1 {
-			return im.add(ir.Copy, v.Name+".flat", []*ir.Value{v}, v.Type.Quant, build.Attr("shape", []int(shape)), build.Attr("dims", view.Dims), build.Attr("strides", view.Strides))
+			return im.add(ir.Copy, v.Name+".flat", []*ir.Value{v}, v.Type.Quant, ir.AttrShape.Is([]int(shape)), ir.AttrDims.Is(view.Dims), ir.AttrStrides.Is(view.Strides))
 		}
 	}
 	return im.reshape(v, shape)
@@ -439,7 +439,7 @@ func (im *importer) reshape(v *ir.Value, shape ir.Shape) (*ir.Value, error) {
 	if v.Def != nil && v.Def.Op == ir.Reshape {
 		return im.reshape(v.Def.Args[0], shape)
 	}
-	return im.add(ir.Reshape, v.Name+".shape", []*ir.Value{v}, v.Type.Quant, build.Attr("shape", []int(shape)))
+	return im.add(ir.Reshape, v.Name+".shape", []*ir.Value{v}, v.Type.Quant, ir.AttrShape.Is([]int(shape)))
 }
 
 // asImage is an operand of four dimensions as an image [C,H,W].
@@ -463,7 +463,7 @@ func (im *importer) asImage(o *operand) (*ir.Value, error) {
 		return im.reshape(o.v, to)
 	}
 	view := ir.ViewOf(ir.Shape(s[1:])).Permute([]int{2, 0, 1})
-	return im.add(ir.Copy, o.v.Name+".image", []*ir.Value{o.v}, o.v.Type.Quant, build.Attr("shape", []int(to)), build.Attr("dims", view.Dims), build.Attr("strides", view.Strides))
+	return im.add(ir.Copy, o.v.Name+".image", []*ir.Value{o.v}, o.v.Type.Quant, ir.AttrShape.Is([]int(to)), ir.AttrDims.Is(view.Dims), ir.AttrStrides.Is(view.Strides))
 }
 
 // as is an operand as an image, or with its elements in the file's order.

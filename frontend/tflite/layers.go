@@ -8,6 +8,7 @@ import (
 
 	"github.com/dnnc/dnnc/frontend/build"
 	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/geometry"
 )
 
 // layer adds a convolution or linear layer. weights are seen through a view of the
@@ -35,13 +36,13 @@ func (im *importer) layer(op ir.Op, o *operator, v *ir.Value, w *tensor, view ir
 		x := w.floats()
 		y := make([]float32, len(x))
 		view.Each(func(i, at int) { y[i] = x[at] })
-		attrs = append(attrs, build.Attr("weight", im.Floats(name+".weight", shape, y)))
+		attrs = append(attrs, ir.AttrWeight.Is(im.Floats(name+".weight", shape, y)))
 		if bias != nil {
 			b := bias.floats()
 			if bias.typ == int32Type && len(bias.scale) == 0 {
 				return nil, errors.New("has an integer bias without a scale")
 			}
-			attrs = append(attrs, build.Attr("bias", im.Floats(name+".bias", ir.Shape{shape[0]}, b)))
+			attrs = append(attrs, ir.AttrBias.Is(im.Floats(name+".bias", ir.Shape{shape[0]}, b)))
 		}
 		return im.AddQuantized(op, name, []*ir.Value{v}, ir.Quant{}, attrs...)
 	}
@@ -70,7 +71,20 @@ func (im *importer) layer(op ir.Op, o *operator, v *ir.Value, w *tensor, view ir
 		}
 	}
 	weight.Scale = im.Floats(name+".scale", ir.Shape{shape[0]}, scales)
-	rq, err := im.requant(name, factors)
+	reach, zero := make([]int64, shape[0]), int32(v.Type.Quant.Zero)
+	for c := range reach {
+		w, cols := make([]int32, len(y)/shape[0]), len(y)/shape[0]
+		for i := range w {
+			w[i] = int32(y[c*cols+i])
+		}
+		if reach[c] = geometry.Reach(b[c], w, -128-zero, 127-zero); reach[c] >= geometry.NarrowReach {
+			return nil, fmt.Errorf("sums up to %d in channel %d, which do not fit 32 bits: -exact=false quantizes the model anew", reach[c], c)
+		}
+		if isDense {
+			reach[c] = 0 // R6 shifts no sum left
+		}
+	}
+	rq, err := im.requant(name, factors, reach...)
 	if err != nil {
 		return nil, err
 	}
@@ -79,7 +93,7 @@ func (im *importer) layer(op ir.Op, o *operator, v *ir.Value, w *tensor, view ir
 		// own rounding (R6): measured against ai-edge-litert 2.3.0.
 		rq = rq[:2]
 	}
-	attrs = append(append(attrs, rq...), build.Attr("weight", weight), build.Attr("bias", im.Ints(name+".bias", ir.I32, ir.Shape{shape[0]}, b)))
+	attrs = append(append(attrs, rq...), ir.AttrWeight.Is(weight), ir.AttrBias.Is(im.Ints(name+".bias", ir.I32, ir.Shape{shape[0]}, b)))
 	return im.AddQuantized(op, name, []*ir.Value{v}, q, attrs...)
 }
 
@@ -138,7 +152,7 @@ func conv(im *importer, o *operator) error {
 	}
 	pad := padding(o, v.Type.Shape[1:], s[1:3], stride, dilation)
 	y, err := im.layer(ir.Conv2D, o, v, w, ir.ViewOf(s).Permute([]int{0, 3, 1, 2}), ir.Shape{s[0], s[3], s[1], s[2]}, t.byte(3, 0),
-		build.Attr("stride", stride), build.Attr("pad", pad), build.Attr("dilation", dilation), build.Attr("groups", channels/s[3]))
+		ir.AttrStride.Is(stride), ir.AttrPad.Is(pad), ir.AttrDilation.Is(dilation), ir.AttrGroups.Is(channels/s[3]))
 	if err != nil {
 		return err
 	}
@@ -157,7 +171,7 @@ func depthwise(im *importer, o *operator) error {
 	}
 	pad := padding(o, v.Type.Shape[1:], s[1:3], stride, dilation)
 	y, err := im.layer(ir.Conv2D, o, v, w, ir.ViewOf(s).Permute([]int{3, 0, 1, 2}), ir.Shape{s[3], 1, s[1], s[2]}, t.byte(4, 0),
-		build.Attr("stride", stride), build.Attr("pad", pad), build.Attr("dilation", dilation), build.Attr("groups", v.Type.Shape[0]))
+		ir.AttrStride.Is(stride), ir.AttrPad.Is(pad), ir.AttrDilation.Is(dilation), ir.AttrGroups.Is(v.Type.Shape[0]))
 	if err != nil {
 		return err
 	}
@@ -234,8 +248,8 @@ func transposeConv(im *importer, o *operator) error {
 	if im.exact {
 		zero = float64(v.Type.Quant.Zero)
 	}
-	wide, err := im.add(ir.Pad, im.hint(o)+".pad", []*ir.Value{v}, v.Type.Quant, build.Attr("before", before), build.Attr("after", after),
-		build.Attr("between", []int{0, stride[0] - 1, stride[1] - 1}), build.Attr("value", zero))
+	wide, err := im.add(ir.Pad, im.hint(o)+".pad", []*ir.Value{v}, v.Type.Quant, ir.AttrBefore.Is(before), ir.AttrAfter.Is(after),
+		ir.AttrBetween.Is([]int{0, stride[0] - 1, stride[1] - 1}), ir.AttrValue.Is(zero))
 	if err != nil {
 		return err
 	}
@@ -269,9 +283,9 @@ func pool(op ir.Op) func(*importer, *operator, *operand) error {
 		if im.exact && q != v.Type.Quant {
 			return errors.New("changes the scale")
 		}
-		attrs := []ir.Attr{build.Attr("kernel", kernel), build.Attr("pad", padding(o, v.Type.Shape[1:], kernel, stride, []int{1, 1}))}
+		attrs := []ir.Attr{ir.AttrKernel.Is(kernel), ir.AttrPad.Is(padding(o, v.Type.Shape[1:], kernel, stride, []int{1, 1}))}
 		if !slices.Equal(stride, kernel) {
-			attrs = append(attrs, build.Attr("stride", stride))
+			attrs = append(attrs, ir.AttrStride.Is(stride))
 		}
 		fused := t.byte(5, 0)
 		if im.exact {

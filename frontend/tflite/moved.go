@@ -140,9 +140,9 @@ func pad(im *importer, o *operator, x *operand) error {
 	if im.exact {
 		value = float64(x.v.Type.Quant.Zero)
 	}
-	mode := "constant"
+	mode := ir.PadConstant
 	if o.name == "MIRROR_PAD" {
-		value, mode = 0, []string{"reflect", "symmetric"}[o.options.byte(0, 0)&1]
+		value, mode = 0, []string{ir.PadReflect, ir.PadSymmetric}[o.options.byte(0, 0)&1]
 	} else if v, err := im.constant(o, 2); err != nil {
 		return err
 	} else if v != nil {
@@ -177,7 +177,7 @@ func pad(im *importer, o *operator, x *operand) error {
 	for _, k := range axes {
 		before, after = append(before, p[2*k]), append(after, p[2*k+1])
 	}
-	y, err := im.add(ir.Pad, im.hint(o), []*ir.Value{v}, v.Type.Quant, build.Attr("before", before), build.Attr("after", after), build.Attr("value", value), build.Attr("mode", mode))
+	y, err := im.add(ir.Pad, im.hint(o), []*ir.Value{v}, v.Type.Quant, ir.AttrBefore.Is(before), ir.AttrAfter.Is(after), ir.AttrValue.Is(value), ir.AttrMode.Is(mode))
 	if err != nil {
 		return err
 	}
@@ -198,8 +198,8 @@ func (im *importer) viewed(o *operator, x *operand, of func(ir.View) ir.View) er
 	if view.Size() != to.Size() || len(view.Dims) == 0 {
 		return fmt.Errorf("gives %v, the file says %v", view.Dims, to)
 	}
-	y, err := im.add(ir.Copy, im.hint(o), []*ir.Value{v}, v.Type.Quant, build.Attr("shape", []int(to)),
-		build.Attr("dims", view.Dims), build.Attr("strides", view.Strides), build.Attr("start", view.Start))
+	y, err := im.add(ir.Copy, im.hint(o), []*ir.Value{v}, v.Type.Quant, ir.AttrShape.Is([]int(to)),
+		ir.AttrDims.Is(view.Dims), ir.AttrStrides.Is(view.Strides), ir.AttrStart.Is(view.Start))
 	if err != nil {
 		return err
 	}
@@ -465,7 +465,7 @@ func (im *importer) rearranged(o *operator, v *ir.Value, op ir.Op, attr ir.Attr,
 	}
 	attrs := []ir.Attr{attr}
 	if im.exact {
-		op, attrs = ir.Copy, []ir.Attr{build.Attr("shape", []int{to[3], to[1], to[2]}), build.Attr("dims", view.Dims), build.Attr("strides", view.Strides)}
+		op, attrs = ir.Copy, []ir.Attr{ir.AttrShape.Is([]int{to[3], to[1], to[2]}), ir.AttrDims.Is(view.Dims), ir.AttrStrides.Is(view.Strides)}
 	}
 	y, err := im.add(op, im.hint(o), []*ir.Value{v}, v.Type.Quant, attrs...)
 	if err != nil {
@@ -485,7 +485,7 @@ func nearest(im *importer, o *operator, x *operand) error {
 	}
 	s := v.Type.Shape
 	view, _ := ir.ViewOf(s).Split(2, 1).Split(1, 1).Expand(ir.Shape{s[0], s[1], k[0], s[2], k[1]})
-	return im.rearranged(o, v, ir.Resize, build.Attr("scale", k), view)
+	return im.rearranged(o, v, ir.Resize, ir.AttrScale.Is(k), view)
 }
 
 // bilinear imports RESIZE_BILINEAR by whole factors.
@@ -529,7 +529,7 @@ func inBlocks(op ir.Op, view func(s ir.Shape, side int) (ir.View, error)) func(*
 		if err != nil {
 			return err
 		}
-		return im.rearranged(o, v, op, build.Attr("block", side), from)
+		return im.rearranged(o, v, op, ir.AttrBlock.Is(side), from)
 	}
 }
 
@@ -634,7 +634,7 @@ func embedding(im *importer, o *operator) error {
 		return err
 	}
 	name := im.Name(im.hint(o))
-	y, err := im.AddNamed(ir.Embedding, name, []*ir.Value{v}, build.Attr("rows", im.Floats(name+".weight", ir.Shape{t.shape[0], build.Product(t.shape[1:])}, t.floats())))
+	y, err := im.AddNamed(ir.Embedding, name, []*ir.Value{v}, ir.AttrRows.Is(im.Floats(name+".weight", ir.Shape{t.shape[0], build.Product(t.shape[1:])}, t.floats())))
 	if err != nil {
 		return err
 	}

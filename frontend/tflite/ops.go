@@ -69,9 +69,9 @@ func init() {
 		"SOFTMAX":     {of(softmax), []ir.Op{ir.Softmax}},
 		"LOG_SOFTMAX": {of(logSoftmax), []ir.Op{ir.LogSoftmax}},
 		"MEAN":        {of(mean), []ir.Op{ir.GlobalAvgPool, ir.Reduce}},
-		"SUM":         {of(reduction("sum")), []ir.Op{ir.Reduce}},
-		"REDUCE_MAX":  {of(reduction("max")), []ir.Op{ir.Reduce}},
-		"REDUCE_MIN":  {of(reduction("min")), []ir.Op{ir.Reduce}},
+		"SUM":         {of(reduction(ir.ReduceSum)), []ir.Op{ir.Reduce}},
+		"REDUCE_MAX":  {of(reduction(ir.ReduceMax)), []ir.Op{ir.Reduce}},
+		"REDUCE_MIN":  {of(reduction(ir.ReduceMin)), []ir.Op{ir.Reduce}},
 		"ARG_MAX":     {of(argmax), []ir.Op{ir.ArgMax}},
 		// Elements in other places.
 		"CONCATENATION":           {concat, []ir.Op{ir.Concat}},
@@ -96,6 +96,8 @@ func init() {
 		"DEPTH_TO_SPACE":          {of(inBlocks(ir.DepthToSpace, depthToSpace)), []ir.Op{ir.DepthToSpace}},
 		"SPACE_TO_DEPTH":          {of(inBlocks(ir.SpaceToDepth, spaceToDepth)), []ir.Op{ir.SpaceToDepth}},
 	}
+	ir.AddColumn(ir.Column{Name: "importer of TensorFlow Lite", Place: "frontend/tflite/ops.go",
+		Needs: func(op ir.Op) bool { return op.Info().Known&ir.InTFLite != 0 }, Has: func(op ir.Op) bool { return len(Names(op)) > 0 }})
 }
 
 // of is an operator whose first argument is computed.
@@ -116,7 +118,7 @@ var severalResults = map[string]bool{"SPLIT": true, "SPLIT_V": true, "UNPACK": t
 func Names(op ir.Op) []string {
 	var names []string
 	for name, e := range opTable {
-		if slices.Contains(e.ops, op) {
+		if e.run != nil && slices.Contains(e.ops, op) {
 			names = append(names, name)
 		}
 	}
@@ -253,12 +255,12 @@ const (
 // activation is a fused activation as attributes: an activation of a float
 // network, bounds of an exact one.
 func (im *importer) activation(fused int, q ir.Quant) ([]ir.Attr, error) {
-	name := map[int]string{actNone: "none", actRelu: "relu", actRelu6: "relu6"}[fused]
+	name := map[int]string{actNone: ir.ActNone, actRelu: ir.ActRelu, actRelu6: ir.ActRelu6}[fused]
 	if name == "" {
 		return nil, fmt.Errorf("has the fused activation %d", fused)
 	}
 	if !im.exact {
-		return []ir.Attr{build.Attr("act", name)}, nil
+		return []ir.Attr{ir.AttrAct.Is(name)}, nil
 	}
 	lo, hi := -128, 127
 	if fused != actNone {
@@ -267,20 +269,21 @@ func (im *importer) activation(fused int, q ir.Quant) ([]ir.Attr, error) {
 	if fused == actRelu6 {
 		hi = min(hi, q.Zero+int(math.Round(float64(float32(6)/float32(q.Scale)))))
 	}
-	return []ir.Attr{build.Attr("lo", lo), build.Attr("hi", hi)}, nil
+	return []ir.Attr{ir.AttrLo.Is(lo), ir.AttrHi.Is(hi)}, nil
 }
 
-// requant are the constants of an exact requantization by real factors.
-func (im *importer) requant(name string, factors []float64) ([]ir.Attr, error) {
+// requant are the constants of an exact requantization, by real factors, of accumulators
+// that have absolute values of at most reach: one, or one a factor.
+func (im *importer) requant(name string, factors []float64, reach ...int64) ([]ir.Attr, error) {
 	mul, shift := make([]int64, len(factors)), make([]int64, len(factors))
 	for i, f := range factors {
-		m, r, err := geometry.MultiplierFor(f)
+		m, r, err := geometry.TFLiteMultiplierFor(f, reach[i%len(reach)])
 		if err != nil {
 			return nil, err
 		}
 		mul[i], shift[i] = int64(m), int64(r)
 	}
 	shape := ir.Shape{len(factors)}
-	return []ir.Attr{build.Attr("mul", im.Ints(name+".mul", ir.I32, shape, mul)), build.Attr("shift", im.Ints(name+".shift", ir.I32, shape, shift)),
-		build.Attr("round", "tflite")}, nil
+	return []ir.Attr{ir.AttrMul.Is(im.Ints(name+".mul", ir.I32, shape, mul)), ir.AttrShift.Is(im.Ints(name+".shift", ir.I32, shape, shift)),
+		ir.AttrRound.Is(ir.RoundTFLite)}, nil
 }

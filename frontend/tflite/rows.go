@@ -29,7 +29,7 @@ func softmax(im *importer, o *operator, x *operand) error {
 	if err != nil {
 		return err
 	}
-	attrs := []ir.Attr{build.Attr("axis", axis)}
+	attrs := []ir.Attr{ir.AttrAxis.Is(axis)}
 	name := im.Name(im.hint(o))
 	if im.exact {
 		if q.Scale != 1./256 || q.Zero != -128 {
@@ -40,7 +40,7 @@ func softmax(im *importer, o *operator, x *operand) error {
 		for i, e := range t {
 			wide[i] = int64(e)
 		}
-		attrs = append(attrs, build.Attr("table", im.Ints(name+".table", ir.I32, ir.Shape{len(t)}, wide)))
+		attrs = append(attrs, ir.AttrTable.Is(im.Ints(name+".table", ir.I32, ir.Shape{len(t)}, wide)))
 	} else {
 		q = ir.Quant{}
 	}
@@ -63,7 +63,7 @@ func logSoftmax(im *importer, o *operator, x *operand) error {
 	if err != nil {
 		return err
 	}
-	y, err := im.add(ir.LogSoftmax, im.hint(o), []*ir.Value{v}, ir.Quant{}, build.Attr("axis", len(v.Type.Shape)-1))
+	y, err := im.add(ir.LogSoftmax, im.hint(o), []*ir.Value{v}, ir.Quant{}, ir.AttrAxis.Is(len(v.Type.Shape)-1))
 	if err != nil {
 		return err
 	}
@@ -108,7 +108,7 @@ func (im *importer) rows(o *operator, x *operand, axes []int) (*ir.Value, error)
 	if view = view.Permute(append(perm, axes...)); view.IsWhole() {
 		return im.reshape(v, rows)
 	}
-	return im.add(ir.Copy, im.hint(o)+".rows", []*ir.Value{v}, v.Type.Quant, build.Attr("shape", []int(rows)), build.Attr("dims", view.Dims), build.Attr("strides", view.Strides))
+	return im.add(ir.Copy, im.hint(o)+".rows", []*ir.Value{v}, v.Type.Quant, ir.AttrShape.Is([]int(rows)), ir.AttrDims.Is(view.Dims), ir.AttrStrides.Is(view.Strides))
 }
 
 // mean over the pixels of an image is a global pooling of a float network.
@@ -118,7 +118,7 @@ func mean(im *importer, o *operator, x *operand) error {
 		return err
 	}
 	if im.exact || len(x.shape) != 4 || !slices.Equal(axes, []int{1, 2}) {
-		return reduction("mean")(im, o, x)
+		return reduction(ir.ReduceMean)(im, o, x)
 	}
 	v, err := im.asImage(x)
 	if err != nil {
@@ -146,13 +146,13 @@ func reduction(fn string) func(*importer, *operator, *operand) error {
 		if err != nil {
 			return err
 		}
-		name, attrs := im.Name(im.hint(o)), []ir.Attr{build.Attr("fn", fn), build.Attr("axes", []int{1})}
+		name, attrs := im.Name(im.hint(o)), []ir.Attr{ir.AttrFn.Is(fn), ir.AttrAxes.Is([]int{1})}
 		switch {
 		case !im.exact:
 			q = ir.Quant{}
-		case fn == "sum":
+		case fn == ir.ReduceSum:
 			return errFloat
-		case fn == "mean":
+		case fn == ir.ReduceMean:
 			rq, err := im.meanRequant(name, v, q)
 			if err != nil {
 				return err
@@ -175,14 +175,14 @@ func reduction(fn string) func(*importer, *operator, *operand) error {
 // meanRequant is the requantization of an exact mean of rows: the division by their
 // length goes into the multiplier, cut off as TensorFlow Lite does.
 func (im *importer) meanRequant(name string, rows *ir.Value, q ir.Quant) ([]ir.Attr, error) {
-	m, r, err := geometry.MultiplierFor(rows.Type.Quant.Scale / q.Scale)
+	n := rows.Type.Shape[1]
+	m, r, err := geometry.TFLiteMultiplierFor(rows.Type.Quant.Scale/q.Scale, int64(n)*differenceReach)
 	if err != nil {
 		return nil, err
 	}
-	n := rows.Type.Shape[1]
 	more := min(bits.Len(uint(n))-1, 62-int(r))
-	return []ir.Attr{build.Attr("mul", im.Ints(name+".mul", ir.I32, ir.Shape{1}, []int64{int64(m) << more / int64(n)})),
-		build.Attr("shift", im.Ints(name+".shift", ir.I32, ir.Shape{1}, []int64{int64(r) + int64(more)})), build.Attr("round", "tflite")}, nil
+	return []ir.Attr{ir.AttrMul.Is(im.Ints(name+".mul", ir.I32, ir.Shape{1}, []int64{int64(m) << more / int64(n)})),
+		ir.AttrShift.Is(im.Ints(name+".shift", ir.I32, ir.Shape{1}, []int64{int64(r) + int64(more)})), ir.AttrRound.Is(ir.RoundTFLite)}, nil
 }
 
 // argmax gives places as integers of scale 1, the least of which is 0.
@@ -195,7 +195,7 @@ func argmax(im *importer, o *operator, x *operand) error {
 	if err != nil {
 		return err
 	}
-	y, err := im.add(ir.ArgMax, im.hint(o), []*ir.Value{v}, ir.Quant{Scale: 1, Zero: -128}, build.Attr("axis", 1))
+	y, err := im.add(ir.ArgMax, im.hint(o), []*ir.Value{v}, ir.Quant{Scale: 1, Zero: -128}, ir.AttrAxis.Is(1))
 	if err != nil {
 		return err
 	}
@@ -232,7 +232,7 @@ func batchMatMul(im *importer, o *operator) error {
 			}
 			s[1], s[2] = s[2], s[1]
 			view := ir.ViewOf(ir.Shape{batch, s[2], s[1]}).Permute([]int{0, 2, 1})
-			args[k], err = im.add(ir.Copy, im.hint(o)+".turned", []*ir.Value{v}, v.Type.Quant, build.Attr("shape", []int(matrix(s))), build.Attr("dims", view.Dims), build.Attr("strides", view.Strides))
+			args[k], err = im.add(ir.Copy, im.hint(o)+".turned", []*ir.Value{v}, v.Type.Quant, ir.AttrShape.Is([]int(matrix(s))), ir.AttrDims.Is(view.Dims), ir.AttrStrides.Is(view.Strides))
 			if err != nil {
 				return err
 			}
@@ -246,7 +246,8 @@ func batchMatMul(im *importer, o *operator) error {
 	var attrs []ir.Attr
 	if im.exact {
 		factor := float64(float32(args[0].Type.Quant.Scale)*float32(args[1].Type.Quant.Scale)) / q.Scale
-		if attrs, err = im.requant(name, []float64{factor}); err != nil {
+		inner := args[0].Type.Shape[len(args[0].Type.Shape)-1]
+		if attrs, err = im.requant(name, []float64{factor}, int64(inner)*productReach); err != nil {
 			return err
 		}
 	} else {

@@ -43,10 +43,18 @@ func (p *AddParams) Rescale(a int64, m, r int32) int64 {
 }
 
 // NewAddParams computes them from scales and zero points: the arguments come
-// to twice the greater scale, the sum to the result's.
-func NewAddParams(scaleA float64, zeroA int32, scaleB float64, zeroB int32, scaleY float64, zeroY, lo, hi int32) (AddParams, error) {
+// to twice the greater scale, the sum to the result's. An error is returned where what
+// the arguments lose in being rescaled would be more than half a step of the result.
+func NewAddParams(round Rounding, scaleA float64, zeroA int32, scaleB float64, zeroB int32, scaleY float64, zeroY, lo, hi int32) (AddParams, error) {
 	twice := 2 * max(scaleA, scaleB)
-	p := AddParams{ZeroA: zeroA, ZeroB: zeroB, ZeroY: zeroY, Lo: lo, Hi: hi}
+	p := AddParams{ZeroA: zeroA, ZeroB: zeroB, ZeroY: zeroY, Lo: lo, Hi: hi, Rounding: round}
+	const reach = 255 << AddShift // of either argument; of their sum, too, as each comes to a half
+	factor := MultiplierFor
+	if round == RoundTFLite {
+		factor = func(real float64) (mul, shift int32, err error) { return TFLiteMultiplierFor(real, reach) }
+	} else if twice/float64(scaleY*(1<<AddShift)) > .5 {
+		return p, fmt.Errorf("scales of %v and %v are too coarse for a result of scale %v", scaleA, scaleB, scaleY)
+	}
 	for _, f := range []struct {
 		factor     float64
 		mul, shift *int32
@@ -56,7 +64,7 @@ func NewAddParams(scaleA float64, zeroA int32, scaleB float64, zeroB int32, scal
 		{twice / float64(scaleY*(1<<AddShift)), &p.MulY, &p.ShiftY},
 	} {
 		var err error
-		if *f.mul, *f.shift, err = MultiplierFor(f.factor); err != nil {
+		if *f.mul, *f.shift, err = factor(f.factor); err != nil {
 			return p, fmt.Errorf("add: %w", err)
 		}
 	}

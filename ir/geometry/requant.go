@@ -26,16 +26,16 @@ type Requant struct {
 
 // RequantOf reads the requantization of a node from its constants.
 func RequantOf(n *ir.Node) (*Requant, error) {
-	mul, err := n.Const("mul").Int32()
+	mul, err := n.Const(ir.AttrMul).Int32()
 	if err != nil {
 		return nil, err
 	}
-	shift, err := n.Const("shift").Int32()
+	shift, err := n.Const(ir.AttrShift).Int32()
 	if err != nil {
 		return nil, err
 	}
-	q := &Requant{Mul: mul, Shift: shift, Zero: int32(n.Out.Type.Quant.Zero), Lo: int32(n.Int("lo")), Hi: int32(n.Int("hi"))}
-	if n.Word("round") == "tflite" {
+	q := &Requant{Mul: mul, Shift: shift, Zero: int32(n.Out.Type.Quant.Zero), Lo: int32(n.Int(ir.AttrLo)), Hi: int32(n.Int(ir.AttrHi))}
+	if n.Word(ir.AttrRound) == ir.RoundTFLite {
 		q.Rounding = RoundTFLite
 	}
 	return q, nil
@@ -142,15 +142,56 @@ func divideByPowerOfTwo(x, exponent int32) int32 {
 	return x >> exponent
 }
 
+// LeastFactor is the least factor that is not 0 (R6): half of what a 32-bit accumulator
+// can reach times less than this rounds to 0.
+const LeastFactor = 1. / (1 << 32)
+
+// The least shifts: that of R6, and the one that R7 makes 1.
+const (
+	leastShift     = 1
+	leastWideShift = 17
+	greatestShift  = 62
+)
+
 // MultiplierFor writes real as mul*2^-shift with mul in [2^30, 2^31), shift in
-// 1..62, or 0 for 0 (R6, R10). Factors below 2^-32 are 0; factors of 2^30 and
-// more, negative and not finite ones are errors.
-func MultiplierFor(real float64) (mul, shift int32, err error) {
+// 1..62 (R6, R10), for accumulators of 32 bits. Factors below LeastFactor are 0, with
+// a shift that R7 can have, too; factors of 2^30 and more, negative and not finite
+// ones are errors.
+func MultiplierFor(real float64) (mul, shift int32, err error) { return multiplier(real, leastShift) }
+
+// WideMultiplierFor is MultiplierFor of a channel whose accumulators are of 64 bits (R7)
+// and have absolute values of at most reach. Factors of 2^14 and more are errors, and so
+// are those below LeastFactor of accumulators that they would not round to 0, and
+// accumulators of more than 47 bits.
+func WideMultiplierFor(real float64, reach int64) (mul, shift int32, err error) {
+	if reach < 0 || reach >= WideReach {
+		return 0, 0, fmt.Errorf("sums of up to %d do not fit 47 bits", reach)
+	}
+	if real < LeastFactor && real*float64(reach) >= .5 {
+		return 0, 0, fmt.Errorf("the factor %v of sums of up to %d is below 2^-32", real, reach)
+	}
+	return multiplier(real, leastWideShift)
+}
+
+// TFLiteMultiplierFor is MultiplierFor in the rounding of R8, which shifts accumulators
+// of at most reach left where the factor is 1 or more: they must stay in 32 bits.
+func TFLiteMultiplierFor(real float64, reach int64) (mul, shift int32, err error) {
+	if reach >= NarrowReach {
+		return 0, 0, fmt.Errorf("sums of up to %d do not fit 32 bits", reach)
+	}
+	mul, shift, err = MultiplierFor(real)
+	if err == nil && mul != 0 && shift < 31 && reach >= 1<<shift {
+		return 0, 0, fmt.Errorf("the factor %v takes sums of up to %d out of 32 bits", real, reach)
+	}
+	return mul, shift, err
+}
+
+func multiplier(real float64, least int) (mul, shift int32, err error) {
 	if !(real >= 0) || math.IsInf(real, 0) {
 		return 0, 0, fmt.Errorf("the factor %v is no finite positive number", real)
 	}
 	if real == 0 {
-		return 0, 1, nil
+		return 0, leastWideShift + 16, nil
 	}
 	frac, exp := math.Frexp(real) // real = frac*2^exp, frac in [1/2, 1)
 	m := int64(math.Round(math.Ldexp(frac, 31)))
@@ -159,21 +200,33 @@ func MultiplierFor(real float64) (mul, shift int32, err error) {
 	}
 	r := 31 - exp
 	switch {
-	case r < 1:
-		return 0, 0, fmt.Errorf("the factor %v is 2^30 or more", real)
-	case r > 62:
-		return 0, 1, nil
+	case r < least:
+		return 0, 0, fmt.Errorf("the factor %v is 2^%d or more", real, 31-least)
+	case r > greatestShift:
+		return 0, leastWideShift + 16, nil
 	}
 	return int32(m), int32(r), nil
 }
 
-// AccumulatorFits is the proof of R5 for one channel: whether
-// |bias| + sum|W|*max|x-z| < 2^31, with x-z in least..greatest.
+// NarrowReach and WideReach bound the absolute values of accumulators of 32 bits (R5) and
+// of 64 (R7).
+const (
+	NarrowReach = 1 << 31
+	WideReach   = 1 << 47
+)
+
+// AccumulatorFits is the proof of R5 for one channel: whether its Reach is below 2^31.
 func AccumulatorFits(bias int64, w []int32, least, greatest int32) bool {
+	return Reach(bias, w, least, greatest) < NarrowReach
+}
+
+// Reach is the bound |bias| + sum|W|*max|x-z| of a channel's accumulator, with x-z in
+// least..greatest.
+func Reach(bias int64, w []int32, least, greatest int32) int64 {
 	reach := max(int64(-least), int64(greatest))
 	sum := max(bias, -bias)
 	for _, v := range w {
 		sum += max(int64(v), -int64(v)) * reach
 	}
-	return sum < 1<<31
+	return sum
 }

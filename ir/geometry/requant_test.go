@@ -54,6 +54,52 @@ func TestMultiplierFor(t *testing.T) {
 	}
 }
 
+// TestFactorsStayInTheirDomain: what a kernel cannot shift by is refused where factors are
+// made, and a factor of 0 has a shift that R7 can have.
+func TestFactorsStayInTheirDomain(t *testing.T) {
+	for _, real := range []float64{0, LeastFactor / 3, LeastFactor, 1e-5, 1, 1<<14 - 1} {
+		m, r, err := WideMultiplierFor(real, 1<<31)
+		require.NoError(t, err, "%v", real)
+		assert.True(t, r >= 17 && r <= 62, "%v", real)
+		q := &Requant{Mul: []int32{m}, Shift: []int32{r}, Lo: -128, Hi: 127}
+		assert.InDelta(t, min(real*100, 127), q.ApplyWide(100, 0), .51, "%v", real)
+	}
+	for _, c := range []struct {
+		real  float64
+		reach int64
+		want  string
+	}{
+		{1 << 14, 1 << 31, "2^14 or more"},
+		{LeastFactor / 4, 1 << 31, ""},
+		{LeastFactor / 4, 1 << 33, "below 2^-32"},
+		{1, 1 << 47, "do not fit 47 bits"},
+		{1, math.MinInt64, "do not fit 47 bits"},
+		{1, 1<<47 - 1, ""},
+		{-1, 5, "no finite positive"},
+	} {
+		_, _, err := WideMultiplierFor(c.real, c.reach)
+		if c.want == "" {
+			assert.NoError(t, err, "%v", c)
+		} else {
+			assert.ErrorContains(t, err, c.want, "%v", c)
+		}
+	}
+	for _, c := range []struct {
+		real  float64
+		reach int64
+		want  string
+	}{{.9, 1<<31 - 1, ""}, {.9, 1 << 31, "do not fit 32 bits"}, {1.5, 1<<30 - 1, ""}, {1.5, 1 << 30, "out of 32 bits"}, {0, 1<<31 - 1, ""}, {1 << 30, 1, "2^30 or more"}} {
+		m, r, err := TFLiteMultiplierFor(c.real, c.reach)
+		if c.want == "" {
+			require.NoError(t, err, "%v", c)
+			a := int32(c.reach)
+			assert.InDelta(t, min(c.real*float64(a), math.MaxInt32), RequantTFLite(a, m, r), 1, "%v", c)
+		} else {
+			assert.ErrorContains(t, err, c.want, "%v", c)
+		}
+	}
+}
+
 func TestR5IsTight(t *testing.T) {
 	assert.True(t, AccumulatorFits(1<<31-1-255*3, []int32{2, -1}, -128, 255))
 	assert.False(t, AccumulatorFits(1<<31-255*3, []int32{2, -1}, -128, 255))

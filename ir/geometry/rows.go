@@ -20,7 +20,7 @@ const (
 
 // ReductionOf is what a reduce node computes.
 func ReductionOf(n *ir.Node) Reduction {
-	return map[string]Reduction{"mean": Mean, "sum": Sum, "max": Greatest, "min": Least}[n.Word("fn")]
+	return map[string]Reduction{ir.ReduceMean: Mean, ir.ReduceSum: Sum, ir.ReduceMax: Greatest, ir.ReduceMin: Least}[n.Word(ir.AttrFn)]
 }
 
 // Rows brings the axes that an operation goes along to the end: the places of the
@@ -29,11 +29,11 @@ func Rows(n *ir.Node) (at []int32, length int) {
 	s := n.Args[0].Type.Shape
 	along := make([]bool, len(s))
 	if n.Op == ir.Reduce {
-		for _, a := range n.Ints("axes") {
+		for _, a := range n.Ints(ir.AttrAxes) {
 			along[a] = true
 		}
 	} else {
-		along[n.Int("axis")] = true
+		along[n.Int(ir.AttrAxis)] = true
 	}
 	var perm, last []int
 	length = 1
@@ -66,24 +66,24 @@ func MatMulSizes(n *ir.Node) (batch, m, k, cols int) {
 // EmbeddingData is the table of a quantized embedding, nil where indices of 16 bits are
 // the rows, and its rows, checked to fit each other.
 func EmbeddingData(n *ir.Node) (table, rows []byte, err error) {
-	if rows, err = n.Const("rows").Load(); err != nil {
+	if rows, err = n.Const(ir.AttrRows).Load(); err != nil {
 		return nil, nil, err
 	}
-	s := n.Const("rows").Type.Shape
+	s := n.Const(ir.AttrRows).Type.Shape
 	if n.Args[0].Type.Elem.Kind == ir.I16 {
 		if len(rows) != s.Size() {
-			return nil, nil, fmt.Errorf("%s has %d bytes for %s", n.Name(), len(rows), n.Const("rows").Type)
+			return nil, nil, fmt.Errorf("%s has %d bytes for %s", n.Name(), len(rows), n.Const(ir.AttrRows).Type)
 		}
 		return nil, rows, nil
 	}
-	if n.Const("table") == nil {
+	if n.Const(ir.AttrTable) == nil {
 		return nil, nil, fmt.Errorf("%s has no table", n.Name())
 	}
-	if table, err = n.Const("table").Load(); err != nil {
+	if table, err = n.Const(ir.AttrTable).Load(); err != nil {
 		return nil, nil, err
 	}
 	if len(table) != 256 || len(rows) != s.Size() || int(slices.Max(table)) >= s[0] {
-		return nil, nil, fmt.Errorf("%s has a table of %d entries for %s", n.Name(), len(table), n.Const("rows").Type)
+		return nil, nil, fmt.Errorf("%s has a table of %d entries for %s", n.Name(), len(table), n.Const(ir.AttrRows).Type)
 	}
 	return table, rows, nil
 }

@@ -9,14 +9,14 @@ import (
 // IntWeights decodes the weights of a quantized layer to the integers W of R1,
 // row-major in the constant's logical shape.
 func IntWeights(n *ir.Node) ([]int32, error) {
-	c := n.Const("weight")
+	c := n.Const(ir.AttrWeight)
 	codes, err := c.Load()
 	if err != nil {
 		return nil, err
 	}
 	w := make([]int32, c.Type.Shape.Size())
 	var book []int8
-	if b := n.Const("codebook"); b != nil {
+	if b := n.Const(ir.AttrCodebook); b != nil {
 		raw, err := b.Load()
 		if err != nil {
 			return nil, err

@@ -16,17 +16,17 @@ type Window struct {
 // WindowOf is the geometry of a convolution or pooling node.
 func WindowOf(n *ir.Node) Window {
 	in, out := n.Args[0].Type.Shape, n.Out.Type.Shape
-	pad, stride, dilation := n.Ints("pad"), n.Stride(), n.Ints("dilation")
+	pad, stride, dilation := n.Ints(ir.AttrPad), n.Stride(), n.Ints(ir.AttrDilation)
 	g := Window{
 		InC: in[0], InH: in[1], InW: in[2], OutC: out[0],
 		StrideH: stride[0], StrideW: stride[1], DilH: dilation[0], DilW: dilation[1], Groups: 1,
 		PadT: pad[0], PadL: pad[1], PadB: pad[2], PadR: pad[3],
 	}
 	if n.Op == ir.Conv2D {
-		w := n.Const("weight").Type.Shape
-		g.KH, g.KW, g.Groups = w[2], w[3], n.Int("groups")
+		w := n.Const(ir.AttrWeight).Type.Shape
+		g.KH, g.KW, g.Groups = w[2], w[3], n.Int(ir.AttrGroups)
 	} else {
-		k := n.Ints("kernel")
+		k := n.Ints(ir.AttrKernel)
 		g.KH, g.KW, g.Groups = k[0], k[1], in[0]
 	}
 	return g

@@ -75,7 +75,7 @@ type Layer struct {
 func Of(n *ir.Node, t *processor.Target) Layer {
 	l := Layer{Node: n, Target: t}
 	if n.Op.HasWeights() {
-		l.Elem = n.Const("weight").Type.Elem
+		l.Elem = n.Const(ir.AttrWeight).Type.Elem
 	}
 	return l
 }
@@ -102,11 +102,11 @@ func (f *Family) Restore(n *ir.Node, t *processor.Target) (Plan, error) {
 		return nil, fmt.Errorf("%s: %w", f.Name, err)
 	}
 	have := 0
-	if n.Op.Info().Attr("scratch") != nil && n.Has("scratch") {
-		have = n.Ints("scratch")[1]
+	if n.Op.Takes(ir.AttrScratch) && n.Has(ir.AttrScratch) {
+		have = n.Ints(ir.AttrScratch)[1]
 	}
 	if want := p.Scratch(); have != want {
-		return nil, fmt.Errorf("%s: scratch of %d bytes, where tile %v takes %d", f.Name, have, n.Ints("tile"), want)
+		return nil, fmt.Errorf("%s: scratch of %d bytes, where tile %v takes %d", f.Name, have, n.Ints(ir.AttrTile), want)
 	}
 	return p, nil
 }
@@ -114,20 +114,20 @@ func (f *Family) Restore(n *ir.Node, t *processor.Target) (Plan, error) {
 // Assign has the family compute a node by a plan: it writes the plan's attributes.
 func (f *Family) Assign(n *ir.Node, p Plan) {
 	a := p.Attrs()
-	n.Set("impl", f.Name)
-	n.Set("tile", nil)
-	n.Set("scratch", nil)
-	if n.Op.Info().Attr("multiply") != nil {
-		n.Set("multiply", nil)
+	n.Put(ir.AttrImpl.Is(f.Name))
+	n.Drop(ir.AttrTile)
+	n.Drop(ir.AttrScratch)
+	if n.Op.Takes(ir.AttrMultiply) {
+		n.Drop(ir.AttrMultiply)
 	}
 	if a.Product != "" {
-		n.Set("multiply", a.Product)
+		n.Put(ir.AttrMultiply.Is(a.Product))
 	}
 	if a.Tile != nil {
-		n.Set("tile", a.Tile)
+		n.Put(ir.AttrTile.Is(a.Tile))
 	}
 	if s := p.Scratch(); s > 0 {
-		n.Set("scratch", []int{0, s})
+		n.Put(ir.AttrScratch.Is([]int{0, s}))
 	}
 }
 
@@ -142,7 +142,7 @@ func Planner[P Plan](find func(l Layer) (P, bool)) func(l Layer) (Plan, bool) {
 // Reader makes a family's Read of a function that takes a tile of a length.
 func Reader[P Plan](numbers int, read func(l Layer, tile []int) (P, bool)) func(l Layer) (Plan, error) {
 	return func(l Layer) (Plan, error) {
-		tile := l.Node.Ints("tile")
+		tile := l.Node.Ints(ir.AttrTile)
 		if len(tile) != numbers {
 			return nil, fmt.Errorf("a tile of %d numbers, not of %d", len(tile), numbers)
 		}

@@ -7,7 +7,7 @@ import (
 )
 
 // Weight is the shape of a layer's weights.
-func (l Layer) Weight() ir.Shape { return l.Node.Const("weight").Type.Shape }
+func (l Layer) Weight() ir.Shape { return l.Node.Const(ir.AttrWeight).Type.Shape }
 
 // K is the weights of an output channel.
 func (l Layer) K() int { return l.Weight().Size() / l.Weight()[0] }
@@ -22,7 +22,7 @@ func (l Layer) Book() bool {
 
 // Narrow: sums of 32 bits are enough (R5).
 func (l Layer) Narrow() bool {
-	return l.Supposed || l.Node.Const("bias").Type.Elem.Kind == ir.I32
+	return l.Supposed || l.Node.Const(ir.AttrBias).Type.Elem.Kind == ir.I32
 }
 
 // Groups is those of a convolution, 1 of a linear layer.
@@ -30,7 +30,7 @@ func (l Layer) Groups() int {
 	if l.Node.Op != ir.Conv2D {
 		return 1
 	}
-	return l.Node.Int("groups")
+	return l.Node.Int(ir.AttrGroups)
 }
 
 // Pixels is the pixels that a layer computes, those that its pool takes included: 1 of
@@ -75,11 +75,11 @@ func InputReach(n *ir.Node) int {
 // BookReach is the greatest sum of |T| over a row of a node's codebook; of one that
 // cannot be read, more than any.
 func BookReach(n *ir.Node) int {
-	book, err := n.Const("codebook").Load()
+	book, err := n.Const(ir.AttrCodebook).Load()
 	if err != nil {
 		return 1 << 15
 	}
-	d, most := int(n.Const("weight").Type.Elem.Group), 0
+	d, most := int(n.Const(ir.AttrWeight).Type.Elem.Group), 0
 	for i := 0; i < len(book); i += d {
 		sum := 0
 		for _, v := range book[i : i+d] {

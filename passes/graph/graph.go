@@ -45,7 +45,7 @@ func asAffine(n *ir.Node) (affine, error) {
 	channels := n.Out.Type.Shape[0]
 	a := affine{make([]float64, channels), make([]float64, channels)}
 	if n.Op == ir.Normalize {
-		mean, std := perChannel(n.Nums("mean"), channels), perChannel(n.Nums("std"), channels)
+		mean, std := perChannel(n.Nums(ir.AttrMean), channels), perChannel(n.Nums(ir.AttrStd), channels)
 		for c := range a.scale {
 			a.scale[c], a.shift[c] = 1/std[c], -mean[c]/std[c]
 		}
@@ -68,18 +68,18 @@ type batchNorm struct{ scale, mean, beta []float32 }
 func batchNormOf(n *ir.Node) (b batchNorm, err error) {
 	var gamma, variance []float32
 	for _, p := range []struct {
-		name string
+		key  ir.ConstAttr
 		into *[]float32
-	}{{"gamma", &gamma}, {"beta", &b.beta}, {"mean", &b.mean}, {"variance", &variance}} {
-		if *p.into, err = n.Const(p.name).Float32(); err != nil {
+	}{{ir.AttrGamma, &gamma}, {ir.AttrBeta, &b.beta}, {ir.AttrRunningMean, &b.mean}, {ir.AttrVariance, &variance}} {
+		if *p.into, err = n.Const(p.key).Float32(); err != nil {
 			return batchNorm{}, err
 		}
 	}
-	eps := float32(n.Float("eps"))
+	eps := float32(n.Float(ir.AttrEps))
 	for c, g := range gamma {
 		v := variance[c] + eps
 		if !(v > 0) {
-			return batchNorm{}, diag.New(n.Pos, diag.BadTensor, "%s: channel %d of %s has the variance %v", n.Name(), c, n.Const("variance").Name, variance[c])
+			return batchNorm{}, diag.New(n.Pos, diag.BadTensor, "%s: channel %d of %s has the variance %v", n.Name(), c, n.Const(ir.AttrVariance).Name, variance[c])
 		}
 		b.scale = append(b.scale, g/float32(math.Sqrt(float64(v))))
 	}
@@ -94,13 +94,13 @@ type layerParams struct {
 }
 
 func loadLayer(n *ir.Node) (layerParams, error) {
-	w, err := n.Const("weight").Float32()
+	w, err := n.Const(ir.AttrWeight).Float32()
 	if err != nil {
 		return layerParams{}, err
 	}
-	p := layerParams{weight: widen(w), shape: n.Const("weight").Type.Shape}
+	p := layerParams{weight: widen(w), shape: n.Const(ir.AttrWeight).Type.Shape}
 	p.bias = make([]float64, p.shape[0])
-	if c := n.Const("bias"); c != nil {
+	if c := n.Const(ir.AttrBias); c != nil {
 		b, err := c.Float32()
 		if err != nil {
 			return layerParams{}, err
@@ -131,9 +131,9 @@ func narrow(x []float64) []float32 {
 func release(m *ir.Module, n *ir.Node) {
 	for _, t := range m.Tied(n) {
 		if t != n {
-			for _, attr := range []string{"weight", "bias"} {
-				if c := t.Const(attr); c != nil {
-					c.Name = t.Name() + ir.ConstKeys[attr]
+			for _, key := range []ir.ConstAttr{ir.AttrWeight, ir.AttrBias} {
+				if c := t.Const(key); c != nil {
+					c.Name = t.Name() + key.Suffix()
 				}
 			}
 			return
@@ -143,24 +143,25 @@ func release(m *ir.Module, n *ir.Node) {
 
 // storeLayer replaces the constants of n by new ones of the same names.
 func storeLayer(m *ir.Module, n *ir.Node, p layerParams) {
-	if n.Has("weight") {
+	if n.Has(ir.AttrWeight) {
 		release(m, n)
 	}
-	put := func(attr, name string, shape ir.Shape, x []float64) {
+	put := func(key ir.ConstAttr, shape ir.Shape, x []float64) {
+		name := n.Name() + key.Suffix()
 		c := ir.FloatConst(name, shape, narrow(x))
 		c.Pos = n.Pos
 		for i, old := range m.Consts {
 			if old.Name == name {
 				m.Consts[i] = c
-				n.Set(attr, c)
+				n.Put(key.Is(c))
 				return
 			}
 		}
 		m.Consts = append(m.Consts, c)
-		n.Set(attr, c)
+		n.Put(key.Is(c))
 	}
-	put("weight", n.Name()+".weight", p.shape, p.weight)
-	put("bias", n.Name()+".bias", ir.Shape{p.shape[0]}, p.bias)
+	put(ir.AttrWeight, p.shape, p.weight)
+	put(ir.AttrBias, ir.Shape{p.shape[0]}, p.bias)
 	m.PruneConsts()
 }
 
@@ -175,7 +176,7 @@ func FoldNormalize(_ context.Context, m *ir.Module, _ *pass.Env) error {
 		users := m.Users(n.Out)
 		foldable := len(users) > 0
 		for _, u := range users {
-			foldable = foldable && u.Op.HasWeights() && !u.Has("pad_value")
+			foldable = foldable && u.Op.HasWeights() && !u.Has(ir.AttrPadValue)
 		}
 		if !foldable {
 			continue
@@ -207,7 +208,7 @@ func foldBefore(m *ir.Module, u, norm *ir.Node, a affine) error {
 	inGroup, groups := channels, 1
 	if u.Op == ir.Conv2D {
 		taps = p.shape[2] * p.shape[3]
-		inGroup, groups = p.shape[1], u.Int("groups")
+		inGroup, groups = p.shape[1], u.Int(ir.AttrGroups)
 	}
 	for r := 0; r < rows; r++ {
 		first := r / (rows / groups) * inGroup
@@ -220,13 +221,13 @@ func foldBefore(m *ir.Module, u, norm *ir.Node, a affine) error {
 	}
 	storeLayer(m, u, p)
 	if u.Op == ir.Conv2D && isPadded(u) {
-		u.Set("pad_value", perChannel(norm.Nums("mean"), channels))
+		u.Put(ir.AttrPadValue.Is(perChannel(norm.Nums(ir.AttrMean), channels)))
 	}
 	return nil
 }
 
 func isPadded(n *ir.Node) bool {
-	for _, p := range n.Ints("pad") {
+	for _, p := range n.Ints(ir.AttrPad) {
 		if p > 0 {
 			return true
 		}
@@ -241,7 +242,7 @@ func FoldBatchNorm(_ context.Context, m *ir.Module, _ *pass.Env) error {
 			continue
 		}
 		layer := n.Args[0].Def
-		if layer == nil || !layer.Op.HasWeights() || layer.Word("act") != "none" ||
+		if layer == nil || !layer.Op.HasWeights() || layer.Word(ir.AttrAct) != ir.ActNone ||
 			len(m.Users(layer.Out)) != 1 || m.IsOutput(layer.Out) {
 			continue
 		}
@@ -289,7 +290,7 @@ func isIdentity(n *ir.Node) bool {
 	case ir.Concat:
 		return len(n.Args) == 1
 	case ir.MaxPool2D, ir.AvgPool2D:
-		k, s := n.Ints("kernel"), n.Stride()
+		k, s := n.Ints(ir.AttrKernel), n.Stride()
 		return k[0]*k[1]*s[0]*s[1] == 1
 	case ir.Relu, ir.Relu6:
 		// What is within the bounds already: an input declared so, or a relu of a relu.
@@ -299,18 +300,22 @@ func isIdentity(n *ir.Node) bool {
 	return false
 }
 
+// acts are the activations that other operations take.
+var acts = map[ir.Op]string{ir.Relu: ir.ActRelu, ir.Relu6: ir.ActRelu6}
+
 // FuseActivation makes relu and relu6 an attribute of the operation before
 // them, where they cost nothing: they only set bounds (R9).
 func FuseActivation(_ context.Context, m *ir.Module, _ *pass.Env) error {
 	for _, n := range append([]*ir.Node(nil), m.Ops...) {
-		if n.Op != ir.Relu && n.Op != ir.Relu6 {
+		act, ok := acts[n.Op]
+		if !ok {
 			continue
 		}
 		p := n.Args[0].Def
-		if p == nil || len(m.Users(p.Out)) != 1 || m.IsOutput(p.Out) || p.Op.Info().Attr("act") == nil || p.Word("act") != "none" {
+		if p == nil || len(m.Users(p.Out)) != 1 || m.IsOutput(p.Out) || !p.Op.Takes(ir.AttrAct) || p.Word(ir.AttrAct) != ir.ActNone {
 			continue
 		}
-		p.Set("act", n.Op.String())
+		p.Put(ir.AttrAct.Is(act))
 		m.Replace(n.Out, p.Out)
 		m.Remove(n)
 	}
@@ -325,80 +330,5 @@ func DeadCode(_ context.Context, m *ir.Module, _ *pass.Env) error {
 		}
 	}
 	m.PruneConsts()
-	return nil
-}
-
-// Legalize reduces the surface operations to core ones.
-func Legalize(_ context.Context, m *ir.Module, _ *pass.Env) error {
-	for _, n := range append([]*ir.Node(nil), m.Ops...) {
-		if n.Op == ir.LogSoftmax {
-			legalizeLogSoftmax(m, n)
-			continue
-		}
-		switch {
-		case n.Op.IsFunction():
-			legalizeFunction(n)
-			continue
-		case n.Op.Moves() && n.Op != ir.Flatten && n.Op != ir.Reshape:
-			legalizeMoved(n)
-			continue
-		}
-		switch n.Op {
-		case ir.Softmax, ir.Reduce, ir.ArgMax:
-			legalizeRows(m, n)
-		case ir.GlobalAvgPool:
-			s := n.Args[0].Type.Shape
-			n.Op = ir.AvgPool2D
-			n.Set("kernel", []int{s[1], s[2]})
-		case ir.Relu, ir.Relu6:
-			act := n.Op.String()
-			n.Op = ir.Requantize
-			n.Set("act", act)
-		case ir.Flatten:
-			legalizeFlatten(m, n)
-		case ir.BatchNorm, ir.Normalize:
-			if err := legalizeAffine(m, n); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// legalizeFlatten drops a flatten that only layers read: linear takes the
-// elements of any tensor in C,H,W order. Others become a reshape.
-func legalizeFlatten(m *ir.Module, n *ir.Node) {
-	onlyLinear := !m.IsOutput(n.Out)
-	for _, u := range m.Users(n.Out) {
-		onlyLinear = onlyLinear && u.Op == ir.Linear
-	}
-	if onlyLinear {
-		m.Replace(n.Out, n.Args[0])
-		m.Remove(n)
-		return
-	}
-	n.Op = ir.Reshape
-	n.Set("shape", []int(n.Out.Type.Shape))
-}
-
-// legalizeAffine makes a normalisation that could not be folded a depthwise
-// 1x1 convolution, since a layer is what has integer kernels. A tensor of other
-// axes than an image's becomes one for it.
-func legalizeAffine(m *ir.Module, n *ir.Node) error {
-	a, err := asAffine(n)
-	if err != nil {
-		return err
-	}
-	s := n.Out.Type.Shape
-	layer := n
-	if len(s) != 3 {
-		image := ir.Shape{s[0], s.Size() / s[0], 1}
-		x := insert(m, n, "image", ir.Reshape, image, n.Args, ir.Attr{Name: "shape", Value: []int(image)})
-		layer = insert(m, n, "scaled", n.Op, image, []*ir.Value{x}).Def
-		become(n, ir.Reshape, []*ir.Value{layer.Out}, ir.Attr{Name: "shape", Value: []int(s)})
-	}
-	layer.Op, layer.Attrs = ir.Conv2D, nil
-	layer.Set("groups", s[0])
-	storeLayer(m, layer, layerParams{a.scale, a.shift, ir.Shape{s[0], 1, 1, 1}})
 	return nil
 }

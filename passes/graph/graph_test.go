@@ -93,9 +93,9 @@ func names(m *ir.Module) (list []string) {
 }
 
 func TestRoundTripsVanish(t *testing.T) {
-	turn, back := op(ir.Transpose, build.Attr("perm", []int{1, 0})), op(ir.Transpose, build.Attr("perm", []int{1, 0}))
-	flat := op(ir.Reshape, build.Attr("shape", []int{12}))
-	again := op(ir.Reshape, build.Attr("shape", []int{4, 3}))
+	turn, back := op(ir.Transpose, ir.AttrPerm.Is([]int{1, 0})), op(ir.Transpose, ir.AttrPerm.Is([]int{1, 0}))
+	flat := op(ir.Reshape, ir.AttrShape.Is([]int{12}))
+	again := op(ir.Reshape, ir.AttrShape.Is([]int{4, 3}))
 	relu := op(ir.Tanh)
 	for _, c := range []struct {
 		ops  []func(b *build.Builder, v *ir.Value) (*ir.Value, error)
@@ -117,21 +117,21 @@ func TestRoundTripsVanish(t *testing.T) {
 
 func TestPadsFoldIntoConvolutions(t *testing.T) {
 	pad := func(before, after []int, value float64) func(b *build.Builder, v *ir.Value) (*ir.Value, error) {
-		return op(ir.Pad, build.Attr("before", before), build.Attr("after", after), build.Attr("value", value))
+		return op(ir.Pad, ir.AttrBefore.Is(before), ir.AttrAfter.Is(after), ir.AttrValue.Is(value))
 	}
 	conv := func(b *build.Builder, v *ir.Value) (*ir.Value, error) {
 		shape := ir.Shape{2, v.Type.Shape[0], 3, 3}
-		return b.Add(ir.Conv2D, "conv", []*ir.Value{v}, build.Attr("weight", b.Floats("w", shape, make([]float32, shape.Size()))))
+		return b.Add(ir.Conv2D, "conv", []*ir.Value{v}, ir.AttrWeight.Is(b.Floats("w", shape, make([]float32, shape.Size()))))
 	}
 	m := chain(t, ir.Shape{3, 6, 6}, pad([]int{0, 1, 2}, []int{0, 3, 0}, 0), conv)
 	require.NoError(t, graph.Simplify(context.Background(), m, nil))
 	require.Empty(t, ir.Verify(m))
 	assert.Equal(t, []string{"conv2d"}, names(m))
-	assert.Equal(t, []int{1, 2, 3, 0}, m.Ops[0].Ints("pad"))
+	assert.Equal(t, []int{1, 2, 3, 0}, m.Ops[0].Ints(ir.AttrPad))
 	for _, keep := range []*ir.Module{
 		chain(t, ir.Shape{3, 6, 6}, pad([]int{0, 1, 2}, []int{0, 3, 0}, 1), conv),
 		chain(t, ir.Shape{3, 6, 6}, pad([]int{1, 1, 2}, []int{0, 3, 0}, 0), conv),
-		chain(t, ir.Shape{3, 6, 6}, pad([]int{0, 1, 2}, []int{0, 3, 0}, 0), op(ir.MaxPool2D, build.Attr("kernel", []int{2, 2}))),
+		chain(t, ir.Shape{3, 6, 6}, pad([]int{0, 1, 2}, []int{0, 3, 0}, 0), op(ir.MaxPool2D, ir.AttrKernel.Is([]int{2, 2}))),
 	} {
 		require.NoError(t, graph.Simplify(context.Background(), keep, nil))
 		assert.Equal(t, "pad", names(keep)[0])

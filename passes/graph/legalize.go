@@ -1,20 +1,61 @@
 package graph
 
 import (
+	"context"
 	"fmt"
 	"slices"
 
 	"github.com/dnnc/dnnc/ir"
-	"github.com/dnnc/dnnc/ir/geometry"
+	"github.com/dnnc/dnnc/passes/pass"
 )
+
+// rules make operations of others: each that is not core of core ones, and core ones
+// of the forms that have integer kernels.
+var rules [ir.NumOps]func(m *ir.Module, n *ir.Node) error
+
+func init() {
+	rules = [ir.NumOps]func(m *ir.Module, n *ir.Node) error{
+		ir.GlobalAvgPool: legalizeGlobalPool,
+		ir.Relu:          legalizeRelu,
+		ir.Relu6:         legalizeRelu,
+		ir.BatchNorm:     legalizeAffine,
+		ir.Normalize:     legalizeAffine,
+		ir.Flatten:       legalizeFlatten,
+		ir.LogSoftmax:    legalizeLogSoftmax,
+		ir.Softmax:       legalizeRows,
+		ir.Reduce:        legalizeRows,
+		ir.ArgMax:        legalizeRows,
+	}
+	for op := range ir.NumOps {
+		switch {
+		case op.IsFunction():
+			rules[op] = legalizeFunction
+		case op.Is(ir.Move) && rules[op] == nil:
+			rules[op] = legalizeMoved
+		}
+	}
+	has := func(op ir.Op) bool { return rules[op] != nil }
+	ir.AddColumn(ir.Column{Name: "legalization", Place: "passes/graph/legalize.go", Has: has,
+		Needs: func(op ir.Op) bool { return !op.Is(ir.Core) || has(op) }})
+}
+
+// Legalize reduces the surface operations to core ones.
+func Legalize(_ context.Context, m *ir.Module, _ *pass.Env) error {
+	for _, n := range slices.Clone(m.Ops) {
+		if rule := rules[n.Op]; rule != nil {
+			if err := rule(m, n); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
 
 // insert puts an operation of float values before node n, named after it.
 func insert(m *ir.Module, n *ir.Node, role string, op ir.Op, shape ir.Shape, args []*ir.Value, attrs ...ir.Attr) *ir.Value {
 	k := &ir.Node{Op: op, Args: args, Pos: n.Pos}
 	k.Out = &ir.Value{Name: fmt.Sprintf("%s.%s", n.Name(), role), Type: ir.Type{Elem: ir.Of(ir.F32), Shape: shape}, Def: k, Pos: n.Pos}
-	for _, a := range attrs {
-		k.Set(a.Name, a.Value)
-	}
+	k.Put(attrs...)
 	m.Ops = slices.Insert(m.Ops, slices.Index(m.Ops, n), k)
 	return k.Out
 }
@@ -22,9 +63,7 @@ func insert(m *ir.Module, n *ir.Node, role string, op ir.Op, shape ir.Shape, arg
 // become makes n another operation of other arguments; its result stays.
 func become(n *ir.Node, op ir.Op, args []*ir.Value, attrs ...ir.Attr) {
 	n.Op, n.Args, n.Attrs = op, args, nil
-	for _, a := range attrs {
-		n.Set(a.Name, a.Value)
-	}
+	n.Put(attrs...)
 }
 
 // viewAttrs are the attributes of a copy that gives a view.
@@ -33,28 +72,78 @@ func viewAttrs(v ir.View, shape ir.Shape) []ir.Attr {
 	if len(dims) == 0 {
 		dims, strides = []int{1}, []int{1}
 	}
-	return []ir.Attr{{Name: "shape", Value: []int(shape)}, {Name: "dims", Value: dims}, {Name: "strides", Value: strides}, {Name: "start", Value: v.Start}}
+	return []ir.Attr{ir.AttrShape.Is([]int(shape)), ir.AttrDims.Is(dims), ir.AttrStrides.Is(strides), ir.AttrStart.Is(v.Start)}
 }
 
 // legalizeMoved makes a moving operation a copy, or a reshape where all elements
 // stay in their order.
-func legalizeMoved(n *ir.Node) {
+func legalizeMoved(_ *ir.Module, n *ir.Node) error {
 	v, shape := n.Moved(), n.Out.Type.Shape
 	if v.IsWhole() && v.Size() == n.Args[0].Type.Shape.Size() {
-		become(n, ir.Reshape, n.Args, ir.Attr{Name: "shape", Value: []int(shape)})
-		return
+		become(n, ir.Reshape, n.Args, ir.AttrShape.Is([]int(shape)))
+	} else {
+		become(n, ir.Copy, n.Args, viewAttrs(v, shape)...)
 	}
-	become(n, ir.Copy, n.Args, viewAttrs(v, shape)...)
+	return nil
 }
 
 // legalizeFunction makes a function of each element a table.
-func legalizeFunction(n *ir.Node) {
-	name, params := geometry.FunctionOf(n)
-	attrs := []ir.Attr{{Name: "fn", Value: name}}
+func legalizeFunction(_ *ir.Module, n *ir.Node) error {
+	fn, params := n.Function()
+	attrs := []ir.Attr{ir.AttrFn.Is(fn.String())}
 	if len(params) > 0 {
-		attrs = append(attrs, ir.Attr{Name: "params", Value: params})
+		attrs = append(attrs, ir.AttrParams.Is(params))
 	}
 	become(n, ir.Table, n.Args, attrs...)
+	return nil
+}
+
+func legalizeGlobalPool(_ *ir.Module, n *ir.Node) error {
+	s := n.Args[0].Type.Shape
+	become(n, ir.AvgPool2D, n.Args, ir.AttrKernel.Is([]int{s[1], s[2]}))
+	return nil
+}
+
+func legalizeRelu(_ *ir.Module, n *ir.Node) error {
+	become(n, ir.Requantize, n.Args, ir.AttrAct.Is(acts[n.Op]))
+	return nil
+}
+
+// legalizeFlatten drops a flatten that only layers read: linear takes the
+// elements of any tensor in C,H,W order. Others become a reshape.
+func legalizeFlatten(m *ir.Module, n *ir.Node) error {
+	onlyLinear := !m.IsOutput(n.Out)
+	for _, u := range m.Users(n.Out) {
+		onlyLinear = onlyLinear && u.Op == ir.Linear
+	}
+	if onlyLinear {
+		m.Replace(n.Out, n.Args[0])
+		m.Remove(n)
+		return nil
+	}
+	return legalizeMoved(m, n)
+}
+
+// legalizeAffine makes a normalisation that could not be folded a depthwise
+// 1x1 convolution, since a layer is what has integer kernels. A tensor of other
+// axes than an image's becomes one for it.
+func legalizeAffine(m *ir.Module, n *ir.Node) error {
+	a, err := asAffine(n)
+	if err != nil {
+		return err
+	}
+	s := n.Out.Type.Shape
+	layer := n
+	if len(s) != 3 {
+		image := ir.Shape{s[0], s.Size() / s[0], 1}
+		x := insert(m, n, "image", ir.Reshape, image, n.Args, ir.AttrShape.Is([]int(image)))
+		layer = insert(m, n, "scaled", n.Op, image, []*ir.Value{x}).Def
+		become(n, ir.Reshape, []*ir.Value{layer.Out}, ir.AttrShape.Is([]int(s)))
+	}
+	layer.Op, layer.Attrs = ir.Conv2D, nil
+	layer.Put(ir.AttrGroups.Is(s[0]))
+	storeLayer(m, layer, layerParams{a.scale, a.shift, ir.Shape{s[0], 1, 1, 1}})
+	return nil
 }
 
 // rowAxes are the axes in which those that an operation goes along come last, and
@@ -63,9 +152,9 @@ func rowAxes(n *ir.Node) (perm []int, rows ir.Shape) {
 	s := n.Args[0].Type.Shape
 	along := []int{0}
 	if n.Op == ir.Reduce {
-		along = n.Ints("axes")
+		along = n.Ints(ir.AttrAxes)
 	} else {
-		along[0] = n.Int("axis")
+		along[0] = n.Int(ir.AttrAxis)
 	}
 	length := 1
 	for k, d := range s {
@@ -81,29 +170,30 @@ func rowAxes(n *ir.Node) (perm []int, rows ir.Shape) {
 
 // legalizeRows gives an operation along an axis its argument as [rows, length],
 // and its result its shape again.
-func legalizeRows(m *ir.Module, n *ir.Node) {
+func legalizeRows(m *ir.Module, n *ir.Node) error {
 	perm, rows := rowAxes(n)
 	x := n.Args[0]
-	if len(x.Type.Shape) <= 2 && slices.IsSorted(perm) && (n.Op != ir.Reduce || len(n.Ints("axes")) == 1) {
-		return
+	if len(x.Type.Shape) <= 2 && slices.IsSorted(perm) && (n.Op != ir.Reduce || len(n.Ints(ir.AttrAxes)) == 1) {
+		return nil
 	}
 	args := []*ir.Value{insert(m, n, "rows", ir.Copy, rows, n.Args, viewAttrs(ir.ViewOf(x.Type.Shape).Permute(perm), rows)...)}
 	switch n.Op {
 	case ir.Softmax:
-		y := insert(m, n, "softmax", ir.Softmax, rows, args, ir.Attr{Name: "axis", Value: 1})
+		y := insert(m, n, "softmax", ir.Softmax, rows, args, ir.AttrAxis.Is(1))
 		become(n, ir.Copy, []*ir.Value{y}, viewAttrs(backAgain(x.Type.Shape, perm), n.Out.Type.Shape)...)
 	case ir.Reduce:
-		y := insert(m, n, "reduce", ir.Reduce, ir.Shape{rows[0]}, args, ir.Attr{Name: "fn", Value: n.Word("fn")}, ir.Attr{Name: "axes", Value: []int{1}})
-		become(n, ir.Reshape, []*ir.Value{y}, ir.Attr{Name: "shape", Value: []int(n.Out.Type.Shape)})
+		y := insert(m, n, "reduce", ir.Reduce, ir.Shape{rows[0]}, args, ir.AttrFn.Is(n.Word(ir.AttrFn)), ir.AttrAxes.Is([]int{1}))
+		become(n, ir.Reshape, []*ir.Value{y}, ir.AttrShape.Is([]int(n.Out.Type.Shape)))
 	case ir.ArgMax:
-		y := insert(m, n, "argmax", ir.ArgMax, ir.Shape{rows[0]}, args, ir.Attr{Name: "axis", Value: 1})
-		become(n, ir.Reshape, []*ir.Value{y}, ir.Attr{Name: "shape", Value: []int(n.Out.Type.Shape)})
+		y := insert(m, n, "argmax", ir.ArgMax, ir.Shape{rows[0]}, args, ir.AttrAxis.Is(1))
+		become(n, ir.Reshape, []*ir.Value{y}, ir.AttrShape.Is([]int(n.Out.Type.Shape)))
 	}
+	return nil
 }
 
 // legalizeLogSoftmax is d - log(sum(exp(d))) of the distances d = x - max(x) along the
 // axis: the logarithm of a softmax of 8 bits knows no result below log(1/256).
-func legalizeLogSoftmax(m *ir.Module, n *ir.Node) {
+func legalizeLogSoftmax(m *ir.Module, n *ir.Node) error {
 	perm, rows := rowAxes(n)
 	x := n.Args[0]
 	original := x.Type.Shape
@@ -112,20 +202,21 @@ func legalizeLogSoftmax(m *ir.Module, n *ir.Node) {
 	}
 	one := ir.Shape{rows[0], 1}
 	reduced := func(role, fn string, x *ir.Value) *ir.Value {
-		return insert(m, n, role, ir.Reduce, one, []*ir.Value{x}, ir.Attr{Name: "fn", Value: fn}, ir.Attr{Name: "axes", Value: []int{1}}, ir.Attr{Name: "keep", Value: 1})
+		return insert(m, n, role, ir.Reduce, one, []*ir.Value{x}, ir.AttrFn.Is(fn), ir.AttrAxes.Is([]int{1}), ir.AttrKeep.Is(1))
 	}
 	spread := func(role string, x *ir.Value) *ir.Value {
 		v, _ := ir.ViewOf(one).Expand(rows)
 		return insert(m, n, role, ir.Copy, rows, []*ir.Value{x}, viewAttrs(v, rows)...)
 	}
-	function := func(role, fn string, x *ir.Value) *ir.Value {
-		return insert(m, n, role, ir.Table, x.Type.Shape, []*ir.Value{x}, ir.Attr{Name: "fn", Value: fn})
+	function := func(role string, fn ir.Op, x *ir.Value) *ir.Value {
+		return insert(m, n, role, ir.Table, x.Type.Shape, []*ir.Value{x}, ir.AttrFn.Is(fn.String()))
 	}
-	top := spread("tops", reduced("top", "max", x))
+	top := spread("tops", reduced("top", ir.ReduceMax, x))
 	d := insert(m, n, "distance", ir.Sub, rows, []*ir.Value{x, top})
-	log := spread("logs", function("log", "log", reduced("sum", "sum", function("exp", "exp", d))))
+	log := spread("logs", function("log", ir.Log, reduced("sum", ir.ReduceSum, function("exp", ir.Exp, d))))
 	y := insert(m, n, "logits", ir.Sub, rows, []*ir.Value{d, log})
 	become(n, ir.Copy, []*ir.Value{y}, viewAttrs(backAgain(original, perm), n.Out.Type.Shape)...)
+	return nil
 }
 
 // backAgain is the view that brings elements in a permutation of the axes of a shape
@@ -141,23 +232,23 @@ func backAgain(s ir.Shape, perm []int) ir.View {
 // isPlainPad reports a pad of rows and columns with 0, which a convolution does
 // by itself.
 func isPlainPad(n *ir.Node) bool {
-	if n.Op != ir.Pad || n.Word("mode") != "constant" || n.Float("value") != 0 || len(n.Args[0].Type.Shape) != 3 || n.Has("between") && slices.Max(n.Ints("between")) > 0 {
+	if n.Op != ir.Pad || n.Word(ir.AttrMode) != ir.PadConstant || n.Float(ir.AttrValue) != 0 || len(n.Args[0].Type.Shape) != 3 || n.Has(ir.AttrBetween) && slices.Max(n.Ints(ir.AttrBetween)) > 0 {
 		return false
 	}
-	return n.Ints("before")[0] == 0 && n.Ints("after")[0] == 0
+	return n.Ints(ir.AttrBefore)[0] == 0 && n.Ints(ir.AttrAfter)[0] == 0
 }
 
 // foldPad makes a pad part of the convolutions behind it.
 func foldPad(m *ir.Module) {
 	for _, n := range slices.Clone(m.Ops) {
 		users := m.Users(n.Out)
-		if !isPlainPad(n) || m.IsOutput(n.Out) || len(users) == 0 || slices.ContainsFunc(users, func(u *ir.Node) bool { return u.Op != ir.Conv2D || u.Has("pad_value") }) {
+		if !isPlainPad(n) || m.IsOutput(n.Out) || len(users) == 0 || slices.ContainsFunc(users, func(u *ir.Node) bool { return u.Op != ir.Conv2D || u.Has(ir.AttrPadValue) }) {
 			continue
 		}
-		b, a := n.Ints("before"), n.Ints("after")
+		b, a := n.Ints(ir.AttrBefore), n.Ints(ir.AttrAfter)
 		for _, u := range users {
-			p := u.Ints("pad")
-			u.Set("pad", []int{p[0] + b[1], p[1] + b[2], p[2] + a[1], p[3] + a[2]})
+			p := u.Ints(ir.AttrPad)
+			u.Put(ir.AttrPad.Is([]int{p[0] + b[1], p[1] + b[2], p[2] + a[1], p[3] + a[2]}))
 		}
 		m.Replace(n.Out, n.Args[0])
 		m.Remove(n)
@@ -185,7 +276,7 @@ func foldRoundTrips(m *ir.Module) {
 					m.Replace(n.Out, root)
 					m.Remove(n)
 				} else {
-					become(n, ir.Reshape, []*ir.Value{root}, ir.Attr{Name: "shape", Value: []int(n.Out.Type.Shape)})
+					become(n, ir.Reshape, []*ir.Value{root}, ir.AttrShape.Is([]int(n.Out.Type.Shape)))
 				}
 				break
 			}

@@ -50,13 +50,13 @@ func TestCyclesAreNearCounts(t *testing.T) {
 		if c.layer.side > 0 {
 			n.Op = ir.Conv2D
 			n.Out.Type.Shape = ir.Shape{c.layer.weight[0], c.layer.side, c.layer.side}
-			n.Set("groups", c.layer.groups)
+			n.Put(ir.AttrGroups.Is(c.layer.groups))
 			side := c.layer.weight[2] / 2
-			n.Set("pad", []int{side, side, side, side})
-			n.Set("dilation", []int{1, 1})
-			n.Set("stride", []int{1, 1})
+			n.Put(ir.AttrPad.Is([]int{side, side, side, side}))
+			n.Put(ir.AttrDilation.Is([]int{1, 1}))
+			n.Put(ir.AttrStride.Is([]int{1, 1}))
 		}
-		n.Set("weight", &ir.Const{Type: ir.Type{Shape: c.layer.weight}})
+		n.Put(ir.AttrWeight.Is(&ir.Const{Type: ir.Type{Shape: c.layer.weight}}))
 		got := machine.Cycles(n, tgt, e) / 1e6
 		t.Logf("%s %v %s: %.3f, counted %.3f (%+.0f %%)", c.target, c.layer.weight, c.format, got, c.counts, 100*(got/c.counts-1))
 		assert.InEpsilon(t, c.counts, got, .2, "%s %v %s", c.target, c.layer.weight, c.format)

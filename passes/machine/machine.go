@@ -22,12 +22,10 @@ func Select(_ context.Context, m *ir.Module, env *pass.Env) error {
 	m.Arena = ir.Arena{}
 	var list diag.List
 	for _, n := range m.Ops {
-		for _, a := range []string{"impl", "multiply", "tile", "unroll", "scratch", "lag"} {
-			n.Set(a, nil)
-		}
+		n.Drop(ir.AttrImpl, ir.AttrMultiply, ir.AttrTile, ir.AttrUnroll, ir.AttrScratch, ir.AttrLag)
 		n.Out.At = ir.Place{}
 		if env.Small && n.Op.HasWeights() {
-			n.Set("unroll", smallRound)
+			n.Put(ir.AttrUnroll.Is(smallRound))
 		}
 		choices := Serving(kernel.Of(n, env.Target))
 		if len(choices) == 0 {
@@ -44,8 +42,8 @@ func Select(_ context.Context, m *ir.Module, env *pass.Env) error {
 	}
 	for _, n := range m.Ops {
 		// A vector is a load of its own.
-		if n.Has("unroll") && micro.Vectors(n.Word("multiply")) {
-			n.Set("unroll", 1)
+		if n.Has(ir.AttrUnroll) && micro.Vectors(n.Named(ir.AttrMultiply)) {
+			n.Put(ir.AttrUnroll.Is(1))
 		}
 	}
 	return nil

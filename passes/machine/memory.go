@@ -55,7 +55,7 @@ func blocksOf(m *ir.Module, t *processor.Target) []*block {
 	values := map[*ir.Value]*block{}
 	var blocks []*block
 	for i, n := range m.Ops {
-		n.Set("lag", nil)
+		n.Drop(ir.AttrLag)
 		if m.IsOutput(n.Out) {
 			n.Out.At = ir.Place{Kind: ir.InOutput}
 		} else {
@@ -65,16 +65,16 @@ func blocksOf(m *ir.Module, t *processor.Target) []*block {
 			if a := values[n.Args[0]]; a != nil && a.live.To == i {
 				if lag, ok := lag(n, t); ok && lag < a.bytes {
 					b.over, b.lag = a, lag
-					n.Set("lag", lag)
+					n.Put(ir.AttrLag.Is(lag))
 				}
 			}
 			values[n.Out] = b
 			blocks = append(blocks, b)
 		}
-		if n.Op.Info().Attr("scratch") != nil && n.Has("scratch") {
-			bytes := n.Ints("scratch")[1]
+		if n.Op.Takes(ir.AttrScratch) && n.Has(ir.AttrScratch) {
+			bytes := n.Ints(ir.AttrScratch)[1]
 			blocks = append(blocks, &block{bytes: bytes, live: ir.Interval{From: i, To: i}, place: func(at int) {
-				n.Set("scratch", []int{at, bytes})
+				n.Put(ir.AttrScratch.Is([]int{at, bytes}))
 			}})
 		}
 	}
@@ -84,7 +84,7 @@ func blocksOf(m *ir.Module, t *processor.Target) []*block {
 // lag is how far behind its result a node's first argument must begin so that no
 // row of the result reaches a row of the argument that is still to be read.
 func lag(n *ir.Node, t *processor.Target) (int, bool) {
-	k := families.Find(n.Word("impl"))
+	k := families.Find(n.Named(ir.AttrImpl))
 	if k == nil || !k.Rows {
 		return 0, false
 	}
@@ -241,8 +241,8 @@ func LowerBound(m *ir.Module) int {
 				sum += p.Out.Type.Shape.Size()
 			}
 		}
-		if n.Op.Info().Attr("scratch") != nil && n.Has("scratch") {
-			sum += n.Ints("scratch")[1]
+		if n.Op.Takes(ir.AttrScratch) && n.Has(ir.AttrScratch) {
+			sum += n.Ints(ir.AttrScratch)[1]
 		}
 		bound = max(bound, sum)
 	}
@@ -267,7 +267,7 @@ func Explain(m *ir.Module) []string {
 		lines = append(lines, fmt.Sprintf("  %6d bytes at %6d  %s", b.Bytes, b.Offset, b.Name))
 	}
 	for _, n := range m.Ops {
-		if n.Out.At.Kind == ir.InArena && n.Has("lag") {
+		if n.Out.At.Kind == ir.InArena && n.Has(ir.AttrLag) {
 			a := n.Args[0]
 			if n.Out.At.Offset < a.At.Offset+a.Type.Shape.Size() && a.At.Offset < n.Out.At.Offset+n.Out.Type.Shape.Size() {
 				lines = append(lines, fmt.Sprintf("%s overlaps %s, %d bytes before it", n.Name(), a.Name, a.At.Offset-n.Out.At.Offset))

@@ -74,13 +74,13 @@ func TestLag(t *testing.T) {
 		in := &ir.Value{Name: "x", Type: ir.Type{Elem: ir.Of(ir.I8), Shape: ir.Shape{c, h, w}}}
 		weight := &ir.Const{Name: "w", Type: ir.Type{Elem: ir.Of(ir.I8), Shape: ir.Shape{o, c, kh, kw}}}
 		n := &ir.Node{Op: ir.Conv2D, Args: []*ir.Value{in}, Out: &ir.Value{Name: "y"}}
-		n.Set("weight", weight)
-		n.Set("stride", []int{stride, stride})
-		n.Set("pad", []int{pad, pad, pad, pad})
-		n.Set("impl", "conv_tile")
+		n.Put(ir.AttrWeight.Is(weight))
+		n.Put(ir.AttrStride.Is([]int{stride, stride}))
+		n.Put(ir.AttrPad.Is([]int{pad, pad, pad, pad}))
+		n.Put(ir.AttrImpl.Is("conv_tile"))
 		ph := 1 + rng.Intn(2)
 		if ph > 1 {
-			n.Set("pool", []int{ph, ph})
+			n.Put(ir.AttrPool.Is([]int{ph, ph}))
 		}
 		oh, ow := (h+2*pad-kh)/stride+1, (w+2*pad-kw)/stride+1
 		if oh < ph || ow < ph {

@@ -23,9 +23,9 @@ func FusePool(_ context.Context, m *ir.Module, env *pass.Env) error {
 		if conv == nil || !fuses(m, conv, pool, env.Target) {
 			continue
 		}
-		conv.Set("pool", slices.Clone(pool.Ints("kernel")))
-		conv.Set("lo", max(conv.Int("lo"), pool.Int("lo")))
-		conv.Set("hi", min(conv.Int("hi"), pool.Int("hi")))
+		conv.Put(ir.AttrPool.Is(slices.Clone(pool.Ints(ir.AttrKernel))))
+		conv.Put(ir.AttrLo.Is(max(conv.Int(ir.AttrLo), pool.Int(ir.AttrLo))))
+		conv.Put(ir.AttrHi.Is(min(conv.Int(ir.AttrHi), pool.Int(ir.AttrHi))))
 		conv.Out.Type.Shape = slices.Clone(pool.Out.Type.Shape)
 		m.Replace(pool.Out, conv.Out)
 		m.Remove(pool)
@@ -45,7 +45,7 @@ func producer(m *ir.Module, v *ir.Value) *ir.Node {
 
 func fuses(m *ir.Module, conv, pool *ir.Node, t *processor.Target) bool {
 	list := Serving(kernel.Of(conv, t))
-	return len(list) > 0 && list[0].Family.Pools && !conv.Has("pool") && len(m.Users(conv.Out)) == 1 && !m.IsOutput(conv.Out) &&
-		slices.Equal(pool.Stride(), pool.Ints("kernel")) && slices.Max(pool.Ints("pad")) == 0 && slices.Max(pool.Ints("dilation")) == 1 &&
-		conv.Out.Type.Quant == pool.Out.Type.Quant && max(conv.Int("lo"), pool.Int("lo")) <= min(conv.Int("hi"), pool.Int("hi"))
+	return len(list) > 0 && list[0].Family.Pools && !conv.Has(ir.AttrPool) && len(m.Users(conv.Out)) == 1 && !m.IsOutput(conv.Out) &&
+		slices.Equal(pool.Stride(), pool.Ints(ir.AttrKernel)) && slices.Max(pool.Ints(ir.AttrPad)) == 0 && slices.Max(pool.Ints(ir.AttrDilation)) == 1 &&
+		conv.Out.Type.Quant == pool.Out.Type.Quant && max(conv.Int(ir.AttrLo), pool.Int(ir.AttrLo)) <= min(conv.Int(ir.AttrHi), pool.Int(ir.AttrHi))
 }

@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/ir/parallel"
 	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/runtime/interp"
@@ -27,6 +28,11 @@ const (
 // greatest value, or less. Operations that keep their argument's type (R12) share
 // its range.
 func Calibrate(ctx context.Context, m *ir.Module, env *pass.Env) error {
+	for _, v := range m.Inputs {
+		if err := checkRange(m, v); err != nil {
+			return err
+		}
+	}
 	prog, err := interp.Stream(m)
 	if err != nil {
 		return err
@@ -53,6 +59,12 @@ func Calibrate(ctx context.Context, m *ir.Module, env *pass.Env) error {
 	if err != nil {
 		return err
 	}
+	for _, n := range m.Ops {
+		if r := ranges[n.Out]; math.IsNaN(r.Lo+r.Hi) || math.IsInf(r.Lo, 0) || math.IsInf(r.Hi, 0) {
+			return diag.New(n.Pos, diag.Unsupported, "%s takes values that are not finite on the calibration images: from %g to %g", n.Name(), r.Lo, r.Hi).
+				WithHelp("bound its arguments, as by clip; or scale the network's inputs or weights down")
+		}
+	}
 	if env.Ranges != "" && env.Ranges != pass.MinMax {
 		counts := map[*ir.Value]*histogram{}
 		for v, r := range ranges {
@@ -74,7 +86,7 @@ func Calibrate(ctx context.Context, m *ir.Module, env *pass.Env) error {
 		if n.Op != ir.Embedding {
 			continue
 		}
-		rows, err := n.Const("rows").Float32() // also those that no calibration image names
+		rows, err := n.Const(ir.AttrRows).Float32() // also those that no calibration image names
 		if err != nil {
 			return err
 		}
@@ -84,6 +96,11 @@ func Calibrate(ctx context.Context, m *ir.Module, env *pass.Env) error {
 	}
 	shareSteps(m, ranges)
 	share(m, ranges)
+	for _, v := range m.Outputs { // callers convert them in float32, by scales that it has
+		if r := ranges[v]; r.Lo < r.Hi {
+			r.Hi = max(r.Hi, r.Lo+256*leastOutside)
+		}
+	}
 	for _, n := range m.Ops {
 		n.Out.Range = ranges[n.Out]
 		if n.Out.Range.Lo == n.Out.Range.Hi {
@@ -116,18 +133,6 @@ func extend(r *ir.Range, x []float32) {
 	}
 }
 
-// fixedRange is the range that the integer form of an operation gives its result
-// whatever its argument; nil for most.
-func fixedRange(n *ir.Node) *ir.Range {
-	switch n.Op {
-	case ir.Softmax:
-		return &ir.Range{Lo: 0, Hi: 255. / 256}
-	case ir.ArgMax:
-		return &ir.Range{Lo: 0, Hi: 255}
-	}
-	return nil
-}
-
 // typeFrom is the value whose scale and zero point a has: a itself, or what
 // type-keeping operations of one argument made it of.
 func typeFrom(a *ir.Value) *ir.Value {
@@ -146,25 +151,13 @@ func givenRange(v *ir.Value) *ir.Range {
 	return fixedRange(v.Def)
 }
 
-// KeepsType reports whether the integer form of n gives its result the scale
-// and zero point of its arguments (R11, R12).
-func KeepsType(n *ir.Node) bool {
-	switch n.Op {
-	case ir.MaxPool2D, ir.AvgPool2D, ir.Reshape, ir.Concat, ir.Copy, ir.Pad, ir.Minimum, ir.Maximum:
-		return true
-	case ir.Reduce:
-		return n.Word("fn") == "max" || n.Word("fn") == "min"
-	}
-	return false
-}
-
 // padded is the value that a pad adds to its argument's, 0 where it is none that
 // can be kept beside others.
 func padded(n *ir.Node) float64 {
-	if n.Op != ir.Pad || math.Abs(n.Float("value")) > 1e6 {
+	if n.Op != ir.Pad || math.Abs(n.Float(ir.AttrValue)) > 1e6 {
 		return 0
 	}
-	return n.Float("value")
+	return n.Float(ir.AttrValue)
 }
 
 // share gives the arguments and results of type-keeping operations one range:

@@ -9,9 +9,6 @@ import (
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/ir/geometry"
 	"github.com/dnnc/dnnc/passes/pass"
-	"github.com/dnnc/dnnc/passes/quant/round"
-	"github.com/dnnc/dnnc/runtime/interp"
-	"github.com/dnnc/dnnc/runtime/kernels"
 )
 
 // Quantize rounds the weights of every layer to the format that it was given
@@ -43,6 +40,9 @@ func Quantize(ctx context.Context, m *ir.Module, env *pass.Env) error {
 // Lower makes m a module of integers, its layers' weights rounded already.
 func Lower(m *ir.Module, rounded []*Rounded) error {
 	for _, v := range values(m) {
+		if err := checkRange(m, v); err != nil {
+			return err
+		}
 		v.Type = ir.Type{Elem: ir.Of(ir.I8), Shape: v.Type.Shape, Quant: quantFor(*v.Range)}
 		if m.IsIndex(v) { // its integers are the rows' numbers
 			v.Type.Elem, v.Type.Quant = ir.Of(ir.I16), ir.Quant{Scale: 1}
@@ -58,40 +58,17 @@ func Lower(m *ir.Module, rounded []*Rounded) error {
 			codes[t] = own
 		}
 	}
+	l := &lowering{m: m, codes: codes}
 	for _, n := range m.Ops {
-		var err error
-		switch n.Op {
-		case ir.Conv2D, ir.Linear:
-			err = quantizeLayer(m, n, codes[n])
-		case ir.Add, ir.Sub:
-			err = quantizeAdd(m, n)
-		case ir.Mul, ir.MatMul:
-			err = setRequant(m, n, []float64{float64(n.Args[0].Type.Quant.Scale*n.Args[1].Type.Quant.Scale) / n.Out.Type.Quant.Scale})
-		case ir.Reduce:
-			err = quantizeReduce(m, n)
-		case ir.Pad:
-			if n.Word("mode") != "constant" {
-				break
+		if lower := forms[n.Op].lower; lower != nil {
+			if err := lower(l, n); err != nil {
+				return err
 			}
-			q := n.Out.Type.Quant
-			n.Set("value", min(max(math.Round(n.Float("value")/q.Scale)+float64(q.Zero), -128), 127))
-		case ir.Table:
-			quantizeTable(m, n)
-		case ir.Embedding:
-			err = quantizeEmbedding(m, n)
-		case ir.Requantize:
-			err = quantizeRequantize(m, n)
-		case ir.Softmax:
-			table := kernels.SoftmaxTable(n.Args[0].Type.Quant.Scale)
-			setInts(m, n, "table", ir.I32, ir.Shape{len(table)}, widen(table))
-		}
-		if err != nil {
-			return err
 		}
 		setBounds(n)
 	}
 	for _, n := range layers {
-		n.Set("bits", nil) // the type of the weights says it now
+		n.Drop(ir.AttrBits) // the type of the weights says it now
 	}
 	for _, v := range values(m) {
 		v.Range = nil // scale and zero point say it now
@@ -113,7 +90,7 @@ func values(m *ir.Module) []*ir.Value {
 func Formats(m *ir.Module) ([]Format, error) {
 	var formats []Format
 	for _, n := range m.Layers() {
-		e, ok := n.Elem("bits")
+		e, ok := n.Elem(ir.AttrBits)
 		if !ok {
 			e = ir.Of(ir.I8)
 		}
@@ -121,16 +98,39 @@ func Formats(m *ir.Module) ([]Format, error) {
 			return nil, diag.New(n.Pos, diag.Unsupported, "%s: weights of this layer cannot be rounded to %s", n.Name(), e).
 				WithHelp("i8 and odd1 to odd8 serve every layer; code and vec formats those without groups")
 		}
-		f := Format{Elem: e, Rounding: n.Word("rounding")}
+		f := Format{Elem: e, Rounding: n.Word(ir.AttrRounding)}
 		if f.Rounding == "" {
 			f.Rounding = Nearest
 		}
-		if s := n.Nums("sparsity"); s != nil {
+		if s := n.Nums(ir.AttrSparsity); s != nil {
 			f.Sparsity = s[0]
 		}
 		formats = append(formats, f)
 	}
 	return formats, nil
+}
+
+// leastScale is the least scale of an activation, which products of several are still
+// numbers with; leastOutside that of inputs and outputs, a normal number of float32.
+const (
+	leastScale   = 1e-60
+	leastOutside = 0x1p-126
+)
+
+// checkRange refuses a range that has no scale, or none that products can be made of.
+func checkRange(m *ir.Module, v *ir.Value) error {
+	lo, hi := min(v.Range.Lo, 0), max(v.Range.Hi, 0)
+	scale := (hi - lo) / 255
+	isOutside := v.Def == nil || m.IsOutput(v) // callers convert it in float32
+	switch {
+	case !(-lo <= math.MaxFloat32 && hi <= math.MaxFloat32):
+		return diag.New(v.Pos, diag.Unsupported, "%s has the range [%g,%g], which is beyond float32", v.Name, v.Range.Lo, v.Range.Hi).
+			WithHelp("scale the network's inputs or weights down")
+	case scale < leastScale || isOutside && scale < leastOutside:
+		return diag.New(v.Pos, diag.Unsupported, "%s has the range [%g,%g], which is too narrow", v.Name, v.Range.Lo, v.Range.Hi).
+			WithHelp("scale the network's inputs or weights up")
+	}
+	return nil
 }
 
 // quantFor is the i8 type of a range that contains 0 (R3): the scale of 255
@@ -144,18 +144,16 @@ func quantFor(r ir.Range) ir.Quant {
 
 // setBounds turns an activation into the bounds of the result (R9).
 func setBounds(n *ir.Node) {
-	info := n.Op.Info()
-	if info.Attr("lo") == nil || info.Attr("act") == nil {
+	if !n.Op.Takes(ir.AttrLo) || !n.Op.Takes(ir.AttrAct) {
 		return
 	}
 	q := n.Out.Type.Quant
-	lo, hi := geometry.Bounds(n.Word("act"))
+	lo, hi := geometry.Bounds(n.Word(ir.AttrAct))
 	toInt := func(x float64) int {
 		return int(min(max(math.Round(x/q.Scale)+float64(q.Zero), -128), 127))
 	}
-	n.Set("lo", toInt(lo))
-	n.Set("hi", toInt(hi))
-	n.Set("act", nil)
+	n.Put(ir.AttrLo.Is(toInt(lo)), ir.AttrHi.Is(toInt(hi)))
+	n.Drop(ir.AttrAct)
 }
 
 func widen(x []int32) []int64 {
@@ -166,38 +164,63 @@ func widen(x []int32) []int64 {
 	return out
 }
 
-// setInts makes an integer constant named after node and attribute.
-func setInts[T int8 | uint8 | int64](m *ir.Module, n *ir.Node, attr string, kind ir.Kind, shape ir.Shape, x []T) *ir.Const {
+// setInts makes an integer constant named after node and key.
+func setInts[T int8 | uint8 | int64](m *ir.Module, n *ir.Node, key ir.ConstAttr, kind ir.Kind, shape ir.Shape, x []T) *ir.Const {
 	wide := make([]int64, len(x))
 	for i, v := range x {
 		wide[i] = int64(v)
 	}
-	c := ir.IntConst(n.Name()+"."+attr, ir.Of(kind), shape, wide)
+	c := ir.IntConst(n.Name()+"."+key.String(), ir.Of(kind), shape, wide)
 	c.Pos = n.Pos
 	m.Consts = append(m.Consts, c)
-	n.Set(attr, c)
+	n.Put(key.Is(c))
 	return c
 }
 
-func setRequant(m *ir.Module, n *ir.Node, factors []float64) error {
+// setRequant writes the multipliers and shifts of factors (R6), one a channel or one, of
+// sums whose absolute values have these bounds: of 64 bits where one reaches beyond 32 (R7).
+// It is the one place where the factors of a quantized network are made, but for those
+// of sums and differences (R13).
+func setRequant(m *ir.Module, n *ir.Node, factors []float64, reach []int64) error {
+	isWide := slices.Max(reach) >= geometry.NarrowReach
 	mul, shift := make([]int64, len(factors)), make([]int64, len(factors))
 	for i, f := range factors {
-		a, r, err := geometry.MultiplierFor(f)
+		var a, r int32
+		var err error
+		if isWide {
+			a, r, err = geometry.WideMultiplierFor(f, reach[i])
+		} else {
+			a, r, err = geometry.MultiplierFor(f)
+		}
 		if err != nil {
-			return diag.New(n.Pos, diag.Unsupported, "%s: channel %d would be rescaled by %v", n.Name(), i, f).
-				WithNote("%v", err).WithHelp("a layer whose results are this much larger than its inputs cannot be kept in 8 bits; check its weights")
+			return diag.New(n.Pos, diag.Unsupported, "%s: the sums of channel %d cannot be brought to 8 bits", n.Name(), i).
+				WithNote("%v", err).WithHelp("results that are this much larger or smaller than what they are computed from cannot be kept in 8 bits; check this operation's weights and range")
 		}
 		mul[i], shift[i] = int64(a), int64(r)
 	}
-	setInts(m, n, "mul", ir.I32, ir.Shape{len(factors)}, mul)
-	setInts(m, n, "shift", ir.I32, ir.Shape{len(factors)}, shift)
+	setInts(m, n, ir.AttrMul, ir.I32, ir.Shape{len(factors)}, mul)
+	setInts(m, n, ir.AttrShift, ir.I32, ir.Shape{len(factors)}, shift)
 	return nil
 }
+
+// setNarrow writes the factor of sums that have no form of 64 bits.
+func setNarrow(m *ir.Module, n *ir.Node, factor float64, terms, most int64) error {
+	if terms*most >= geometry.NarrowReach {
+		return diag.New(n.Pos, diag.Unsupported, "%s: sums of %d elements do not fit 32 bits", n.Name(), terms).
+			WithHelp("at most %d elements can be summed up: do it in parts", (geometry.NarrowReach-1)/most)
+	}
+	return setRequant(m, n, []float64{factor}, []int64{terms * most})
+}
+
+// reachOf is the greatest |x-z| of a value.
+func reachOf(q ir.Quant) int64 { return max(int64(128+q.Zero), int64(127-q.Zero)) }
 
 // codesOf is the weights of layers that share them: as rounded, and the constants
 // that the first one declares.
 type codesOf struct {
 	*Rounded
+	isOwn        bool      // codes and scales are no others'
+	bias         []float64 // of the channels, in reals; layers that share weights share it
 	weight, book *ir.Const
 	done         []*ir.Node
 }
@@ -217,7 +240,7 @@ func (c *codesOf) declare(m *ir.Module, n *ir.Node, shape ir.Shape) {
 	rows := shape[0]
 	scales := make([]float32, rows)
 	for i, s := range c.Scale {
-		scales[i] = float32(s)
+		scales[i] = float32(min(max(s, math.SmallestNonzeroFloat32), math.MaxFloat32)) // R1: of weights that are 0 any is right
 	}
 	c.weight = &ir.Const{Name: n.Name() + ".weight", Type: ir.Type{Elem: c.Elem, Shape: shape}, Data: ir.Bytes(c.Codes), Pos: n.Pos}
 	c.weight.Scale = ir.FloatConst(n.Name()+".scale", ir.Shape{rows}, scales)
@@ -225,7 +248,7 @@ func (c *codesOf) declare(m *ir.Module, n *ir.Node, shape ir.Shape) {
 	m.Consts = append(m.Consts, c.weight, c.weight.Scale)
 	if c.Book != nil {
 		d := len(c.Book) >> c.Elem.Bits
-		c.book = setInts(m, n, "codebook", ir.I8, ir.Shape{len(c.Book) / d, d}, c.Book)
+		c.book = setInts(m, n, ir.AttrCodebook, ir.I8, ir.Shape{len(c.Book) / d, d}, c.Book)
 	}
 }
 
@@ -233,14 +256,14 @@ func (c *codesOf) declare(m *ir.Module, n *ir.Node, shape ir.Shape) {
 func quantizeLayer(m *ir.Module, n *ir.Node, r *codesOf) error {
 	in, out := n.Args[0].Type.Quant, n.Out.Type.Quant
 	if same := r.alike(in, out); same != nil && padValues(n) == nil {
-		for _, attr := range []string{"weight", "bias", "mul", "shift", "codebook"} {
-			if c := same.Const(attr); c != nil {
-				n.Set(attr, c)
+		for _, key := range []ir.ConstAttr{ir.AttrWeight, ir.AttrBias, ir.AttrMul, ir.AttrShift, ir.AttrCodebook} {
+			if c := same.Const(key); c != nil {
+				n.Put(key.Is(c))
 			}
 		}
 		return nil
 	}
-	shape := n.Const("weight").Type.Shape
+	shape := n.Const(ir.AttrWeight).Type.Shape
 	rows := shape[0]
 	cols := shape.Size() / rows
 	real, err := biasReals(n, r.Rounded)
@@ -252,106 +275,42 @@ func quantizeLayer(m *ir.Module, n *ir.Node, r *codesOf) error {
 		for i, x := range v {
 			pad[i] = min(max(math.Round(x/in.Scale)+float64(in.Zero), -128), 127)
 		}
-		n.Set("pad_value", pad)
+		n.Put(ir.AttrPadValue.Is(pad))
 	}
-	least, greatest := int32(-128-in.Zero), int32(127-in.Zero)
-	bias, factors := make([]int64, rows), make([]float64, rows)
-	isWide := false
+	uses := usesOf(m, n)
+	bias, factors, reach := make([]int64, rows), make([]float64, rows), make([]int64, rows)
 	for c := range rows {
-		original, err := n.Const("weight").Floats(c*cols, cols)
+		original, err := n.Const(ir.AttrWeight).Floats(c*cols, cols)
 		if err != nil {
 			return err
 		}
-		if r.weight == nil && r.Elem.Kind != ir.I8 && allZero(original) {
-			r.Rounded = r.own()
-			r.kill(c, float64(in.Scale*255), out.Scale)
+		if r.weight == nil {
+			if r.bias == nil {
+				r.bias = make([]float64, rows)
+			}
+			if r.bias[c], err = r.fit(n, c, original, real[c], uses); err != nil {
+				return err
+			}
 		}
-		w := r.integers(n, c)
-		step := float64(in.Scale * r.Scale[c])
-		bias[c] = int64(math.Round(real[c] / step))
-		factors[c] = step / out.Scale
-		isWide = isWide || !geometry.AccumulatorFits(bias[c], w, least, greatest)
+		bias[c], factors[c], reach[c] = newUse(n).sums(r.integers(n, c), r.Scale[c], r.bias[c])
 	}
-	for _, old := range []string{"weight", "bias"} {
-		drop(m, n.Const(old))
+	for _, key := range []ir.ConstAttr{ir.AttrWeight, ir.AttrBias} {
+		drop(m, n.Const(key))
 	}
 	if r.weight == nil {
 		r.declare(m, n, shape)
 	}
-	n.Set("weight", r.weight)
+	n.Put(ir.AttrWeight.Is(r.weight))
 	if r.book != nil {
-		n.Set("codebook", r.book)
+		n.Put(ir.AttrCodebook.Is(r.book))
 	}
 	kind := ir.I32
-	if isWide {
+	if slices.Max(reach) >= geometry.NarrowReach {
 		kind = ir.I64
 	}
-	setInts(m, n, "bias", kind, ir.Shape{rows}, bias)
+	setInts(m, n, ir.AttrBias, kind, ir.Shape{rows}, bias)
 	r.done = append(r.done, n)
-	return setRequant(m, n, factors)
-}
-
-// rowCodes are the codes of channel c.
-func (r *Rounded) rowCodes(c int) []byte {
-	size := len(r.Codes) / len(r.Scale)
-	return r.Codes[c*size : (c+1)*size]
-}
-
-// integers are the W of channel c (R1).
-func (r *Rounded) integers(n *ir.Node, c int) []int32 {
-	s := n.Const("weight").Type.Shape
-	codes := r.rowCodes(c)
-	w := make([]int32, s.Size()/s[0])
-	switch r.Elem.Kind {
-	case ir.I8:
-		for i, q := range codes {
-			w[i] = int32(int8(q))
-		}
-	case ir.Odd:
-		geometry.DecodeOdd(int(r.Elem.Bits), codes, w)
-	case ir.Code:
-		geometry.DecodeCodebook(r.Book, codes, w)
-	case ir.Vec:
-		geometry.DecodeVector(r.Book, int(r.Elem.Group), codes, s[1], len(w)/s[1], w)
-	}
-	return w
-}
-
-// own is a copy whose codes and scales may change: others may share r.
-func (r *Rounded) own() *Rounded {
-	c := *r
-	c.Codes, c.Scale = slices.Clone(r.Codes), slices.Clone(r.Scale)
-	return &c
-}
-
-// kill rounds a channel of zeros to a format without zero (R2): the least
-// integers there are, with a scale so small that inputs of at most reach move the
-// output by a fraction of a step.
-func (r *Rounded) kill(c int, reach, step float64) {
-	codes := r.rowCodes(c)
-	sum := len(codes) // of absolute integers
-	if r.Elem.Kind == ir.Odd {
-		for i := range codes {
-			codes[i] = byte(1<<(r.Elem.Bits-1)) - byte(i%2)
-		}
-	} else {
-		d := len(r.Book) >> r.Elem.Bits
-		best, least := 0, math.MaxInt
-		for q := range 1 << r.Elem.Bits {
-			size := 0
-			for _, v := range r.Book[q*d : (q+1)*d] {
-				size += max(int(v), -int(v))
-			}
-			if size < least {
-				best, least = q, size
-			}
-		}
-		for i := range codes {
-			codes[i] = byte(best)
-		}
-		sum *= max(least, 1)
-	}
-	r.Scale[c] = round.DeadScale(sum, reach, step)
+	return setRequant(m, n, factors, reach)
 }
 
 // drop takes a constant out of the module, so that its name can be used again. It
@@ -365,19 +324,9 @@ func drop(m *ir.Module, c *ir.Const) {
 	}
 }
 
-// allZero reports a dead channel, whose weights odd codes cannot hold (R2).
-func allZero(weights []float32) bool {
-	for _, x := range weights {
-		if x != 0 {
-			return false
-		}
-	}
-	return true
-}
-
 func biasReals(n *ir.Node, r *Rounded) ([]float64, error) {
 	real := append([]float64(nil), r.Bias...)
-	if c := n.Const("bias"); c != nil {
+	if c := n.Const(ir.AttrBias); c != nil {
 		b, err := c.Float32()
 		if err != nil {
 			return nil, err
@@ -389,78 +338,11 @@ func biasReals(n *ir.Node, r *Rounded) ([]float64, error) {
 	return real, nil
 }
 
-// quantizeAdd writes the three multipliers of R13: of each argument to twice
-// the greater scale, and of their sum, shifted left by 20, to the result's.
-func quantizeAdd(m *ir.Module, n *ir.Node) error {
-	p, err := geometry.NewAddParams(
-		n.Args[0].Type.Quant.Scale, int32(n.Args[0].Type.Quant.Zero),
-		n.Args[1].Type.Quant.Scale, int32(n.Args[1].Type.Quant.Zero),
-		n.Out.Type.Quant.Scale, int32(n.Out.Type.Quant.Zero), -128, 127)
-	if err != nil {
-		return diag.New(n.Pos, diag.Unsupported, "%s: %v", n.Name(), err)
-	}
-	setInts(m, n, "mul", ir.I32, ir.Shape{3}, widen([]int32{p.MulA, p.MulB, p.MulY}))
-	setInts(m, n, "shift", ir.I32, ir.Shape{3}, widen([]int32{p.ShiftA, p.ShiftB, p.ShiftY}))
-	return nil
-}
-
-// quantizeReduce writes the factor of a sum, or of a mean, which has the division
-// by the elements in it (R16); least and greatest elements keep their type.
-func quantizeReduce(m *ir.Module, n *ir.Node) error {
-	if KeepsType(n) {
-		return nil
-	}
-	factor := n.Args[0].Type.Quant.Scale / n.Out.Type.Quant.Scale
-	if n.Word("fn") == "mean" {
-		factor /= float64(n.Args[0].Type.Shape.Size() / n.Out.Type.Shape.Size())
-	}
-	return setRequant(m, n, []float64{factor})
-}
-
-// quantizeTable writes the table of a function (R14), which then says all that
-// there is to say of it. Equal ones, as the steps of a recurrence have, are one.
-func quantizeTable(m *ir.Module, n *ir.Node) {
-	x, y := n.Args[0].Type.Quant, n.Out.Type.Quant
-	for _, o := range m.Ops {
-		if o == n {
-			break
-		}
-		if o.Op == ir.Table && o.Word("fn") == n.Word("fn") && slices.Equal(o.Nums("params"), n.Nums("params")) && o.Args[0].Type.Quant == x && o.Out.Type.Quant == y {
-			n.Set("table", o.Const("table"))
-			return
-		}
-	}
-	t := kernels.FunctionTable(kernels.Function(n.Word("fn"), n.Nums("params")), x.Scale, x.Zero, y.Scale, y.Zero)
-	setInts(m, n, "table", ir.I8, ir.Shape{len(t)}, t)
-}
-
-// quantizeEmbedding writes the rows as integers of the result, and the row that each
-// integer of the index names.
-func quantizeEmbedding(m *ir.Module, n *ir.Node) error {
-	reals, err := n.Const("rows").Float32()
-	if err != nil {
-		return err
-	}
-	shape, x := n.Const("rows").Type.Shape, n.Args[0].Type.Quant
-	rows := make([]int8, len(reals))
-	interp.Quantize(n.Out.Type.Quant, reals, rows)
-	if n.Args[0].Type.Elem.Kind == ir.I8 {
-		setInts(m, n, "table", ir.U8, ir.Shape{ir.ByteRows}, kernels.EmbeddingTable(x.Scale, x.Zero, shape[0]))
-	}
-	drop(m, n.Const("rows"))
-	setInts(m, n, "rows", ir.I8, shape, rows)
-	return nil
-}
-
-func quantizeRequantize(m *ir.Module, n *ir.Node) error {
-	return setRequant(m, n, []float64{n.Args[0].Type.Quant.Scale / n.Out.Type.Quant.Scale})
-}
-
 // padValues are the values of padded pixels, one an input channel; nil for zero
 // padding, and for linear layers.
 func padValues(n *ir.Node) []float64 {
 	if n.Op != ir.Conv2D {
 		return nil
 	}
-	return n.Nums("pad_value")
+	return n.Nums(ir.AttrPadValue)
 }

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"math/rand/v2"
 
 	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/ir/geometry"
 	"github.com/dnnc/dnnc/ir/parallel"
 	"github.com/dnnc/dnnc/passes/quant/round"
@@ -17,9 +19,9 @@ import (
 
 // Rounding as the rounding attribute names it.
 const (
-	Nearest     = "nearest"
-	Compensated = "compensated"
-	Shared      = "shared" // k-means, of code formats
+	Nearest     = ir.RoundingNearest
+	Compensated = ir.RoundingCompensated
+	Shared      = ir.RoundingShared // k-means, of code formats
 )
 
 // What enters the second moments of a convolution's inputs: about so many windows
@@ -94,7 +96,7 @@ func layerInputs(m *ir.Module) (list []*ir.Value) {
 // layerGroups are the groups of a convolution, or one.
 func layerGroups(n *ir.Node) int {
 	if n.Op == ir.Conv2D {
-		return n.Int("groups")
+		return n.Int(ir.AttrGroups)
 	}
 	return 1
 }
@@ -107,13 +109,14 @@ type sampler struct {
 	pixels int             // of its result; 0 of a linear layer
 	cols   int
 	pad    []float32
-	take   int // windows of an image
+	take   int     // windows of an image
+	unit   float32 // what rows are multiplied with
 }
 
-func newSampler(n *ir.Node, images int) *sampler {
-	s := &sampler{n: n, take: 1}
+func newSampler(n *ir.Node, images int, unit float32) *sampler {
+	s := &sampler{n: n, take: 1, unit: unit}
 	if n.Op == ir.Linear {
-		s.cols = n.Const("weight").Type.Shape[1]
+		s.cols = n.Const(ir.AttrWeight).Type.Shape[1]
 		return s
 	}
 	g := geometry.WindowOf(n)
@@ -125,11 +128,47 @@ func newSampler(n *ir.Node, images int) *sampler {
 	return s
 }
 
+// usual bounds the magnitudes whose products and moments float32 holds with room to
+// spare.
+const usual = 1 << 20
+
+// unitFor is the power of two that takes a magnitude to 1..2 where it is not usual.
+func unitFor(top float64) float32 {
+	if top == 0 || top > 1./usual && top < usual {
+		return 1
+	}
+	_, exp := math.Frexp(top)
+	return float32(math.Ldexp(1, min(1-exp, 126)))
+}
+
+// unitOf is the unit of the inputs of layers.
+func unitOf(layers []*ir.Node) float32 {
+	top := 0.
+	for _, n := range layers {
+		if r := n.Args[0].Range; r != nil {
+			top = max(top, -r.Lo, r.Hi)
+		}
+	}
+	return unitFor(top)
+}
+
+// scaled is x in another unit.
+func scaled(x []float32, unit float32) []float32 {
+	if unit == 1 {
+		return x
+	}
+	y := make([]float32, len(x))
+	for i, v := range x {
+		y[i] = v * unit
+	}
+	return y
+}
+
 // rows are those of some images, first being the number of the first one: the
 // same windows of an image whatever its pixels.
 func (s *sampler) rows(group int, x []float32, first, images int) []float32 {
 	if s.pixels == 0 {
-		return x
+		return scaled(x, s.unit)
 	}
 	out, size := make([]float32, images*s.take*s.cols), len(x)/images
 	parallel.For(images, func(i int) {
@@ -138,7 +177,7 @@ func (s *sampler) rows(group int, x []float32, first, images int) []float32 {
 			gemm.Taps(s.window, group, p, x[i*size:(i+1)*size], s.pad, out[(i*s.take+j)*s.cols:(i*s.take+j+1)*s.cols])
 		}
 	})
-	return out
+	return scaled(out, s.unit)
 }
 
 // each visits images piece by piece.
@@ -156,6 +195,7 @@ func (s *sampler) each(images int, visit func(first, count int) error) error {
 // formats need it.
 type Prepared struct {
 	taps    int
+	unit    float32 // of the inputs
 	stats   []*round.Stats
 	factors map[factorKey]*round.Factor
 }
@@ -181,21 +221,29 @@ func (p *Prepared) factor(group, d int) (*round.Factor, error) {
 	return f, err
 }
 
-func prepared(n *ir.Node, stats []*round.Stats) *Prepared {
-	s := n.Const("weight").Type.Shape
-	return &Prepared{s.Size() / (s[0] * s[1]), stats, map[factorKey]*round.Factor{}}
+// inReals brings what a rounding adds to biases back from the unit of the inputs.
+func (p *Prepared) inReals(res *round.Result) {
+	for i := range res.Bias {
+		res.Bias[i] /= float64(p.unit)
+	}
+}
+
+func prepared(n *ir.Node, unit float32, stats []*round.Stats) *Prepared {
+	s := n.Const(ir.AttrWeight).Type.Shape
+	return &Prepared{s.Size() / (s[0] * s[1]), unit, stats, map[factorKey]*round.Factor{}}
 }
 
 // prepare measures the second moments of the inputs of layer n that a walk leads
 // to, and of the layers that share its weights.
 func (r *Rounder) prepare(ctx context.Context, n *ir.Node, walk *walker) (*Prepared, error) {
-	stats := make([]*round.Stats, layerGroups(n))
+	tied := r.Module.Tied(n)
+	unit, stats := unitOf(tied), make([]*round.Stats, layerGroups(n))
 	for group := range stats {
-		stats[group] = round.NewStats(newSampler(n, r.Samples.N).cols)
+		stats[group] = round.NewStats(newSampler(n, r.Samples.N, unit).cols)
 	}
 	var err error
-	for _, t := range r.Module.Tied(n) {
-		sample := newSampler(t, r.Samples.N)
+	for _, t := range tied {
+		sample := newSampler(t, r.Samples.N, unit)
 		err = errors.Join(err, sample.each(r.Samples.N, func(first, count int) error {
 			x, err := walk.inputs(ctx, t, first, count)
 			if err != nil {
@@ -210,18 +258,20 @@ func (r *Rounder) prepare(ctx context.Context, n *ir.Node, walk *walker) (*Prepa
 	for _, s := range stats {
 		s.Finish()
 	}
-	return prepared(n, stats), err
+	return prepared(n, unit, stats), err
 }
 
 // Layer rounds layer n alone, on inputs that the float network gave it: the form
 // that cost tables use. What one Prepare has factorized serves all widths.
 func (r *Rounder) Layer(ctx context.Context, n *ir.Node, p *Prepared, f Format) (*Rounded, error) {
-	weight, err := n.Const("weight").Float32()
+	weight, err := n.Const(ir.AttrWeight).Float32()
 	if err != nil {
 		return nil, err
 	}
 	return roundGroups(n, weight, f, func(group int, w round.Matrix) (round.Result, error) {
-		return f.compensated(ctx, p, group, w)
+		res, err := f.compensated(ctx, p, group, w)
+		p.inReals(&res)
+		return res, err
 	})
 }
 
@@ -234,21 +284,38 @@ func (f Format) group() int {
 }
 
 // compensated rounds w on moments (R17, R18).
-func (f Format) compensated(ctx context.Context, p *Prepared, group int, w round.Matrix) (round.Result, error) {
+func (f Format) compensated(ctx context.Context, p *Prepared, group int, w round.Matrix) (res round.Result, err error) {
 	factor, err := p.factor(group, f.group())
 	if err != nil {
-		return round.Result{}, err
+		return res, err
 	}
+	var top float32
+	for _, x := range w.Data {
+		top = max(top, x, -x)
+	}
+	unit := unitFor(float64(top))
+	w.Data = scaled(w.Data, unit)
 	if f.Elem.Kind == ir.Odd {
-		return factor.Odd(ctx, w, int(f.Elem.Bits))
+		res, err = factor.Odd(ctx, w, int(f.Elem.Bits))
+	} else {
+		res, err = factor.Vector(ctx, w, int(f.Elem.Bits))
 	}
-	return factor.Vector(ctx, w, int(f.Elem.Bits))
+	if unit != 1 {
+		for i := range res.Scale {
+			res.Scale[i] /= float64(unit)
+			res.Bias[i] /= float64(unit)
+		}
+		for i := range res.Weights {
+			res.Weights[i] /= unit
+		}
+	}
+	return res, err
 }
 
 // roundGroups rounds the rows of each group and joins the results; do is asked
 // for what nearest rounding does not serve.
 func roundGroups(n *ir.Node, weight []float32, f Format, do func(group int, w round.Matrix) (round.Result, error)) (*Rounded, error) {
-	shape := n.Const("weight").Type.Shape
+	shape := n.Const(ir.AttrWeight).Type.Shape
 	groups := layerGroups(n)
 	rows, cols := shape[0]/groups, shape.Size()/shape[0]
 	out := &Rounded{Elem: f.Elem}
@@ -266,8 +333,12 @@ func roundGroups(n *ir.Node, weight []float32, f Format, do func(group int, w ro
 		default:
 			res, err = do(group, w)
 		}
-		if err != nil {
+		if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 			return nil, err
+		}
+		if err != nil {
+			return nil, diag.New(n.Pos, diag.Unsupported, "%s: weights cannot be rounded to %s", n.Name(), f).
+				WithNote("%v", err).WithHelp("give the layer bits: i8, or rounding: nearest; or scale its weights and inputs")
 		}
 		for r := range rows {
 			// A channel of zeros is one (R2); Lower gives it the codes that come nearest.
@@ -292,13 +363,13 @@ const blockOfRows = 1 << 20
 // roundRows rounds a layer to nearest, a few rows after the other, and keeps codes
 // and scales alone: networks of a hundred million weights take a byte for each.
 func roundRows(n *ir.Node, f Format) (*Rounded, error) {
-	s := n.Const("weight").Type.Shape
+	s := n.Const(ir.AttrWeight).Type.Shape
 	cols := s.Size() / s[0]
 	out := &Rounded{Elem: f.Elem, Codes: make([]byte, 0, s.Size()), Bias: make([]float64, s[0])}
 	step := max(blockOfRows/cols, 1)
 	for first := 0; first < s[0]; first += step {
 		rows := min(step, s[0]-first)
-		weight, err := n.Const("weight").Floats(first*cols, rows*cols)
+		weight, err := n.Const(ir.AttrWeight).Floats(first*cols, rows*cols)
 		if err != nil {
 			return nil, err
 		}
@@ -396,14 +467,16 @@ func (r *Rounder) next(ctx context.Context, n *ir.Node, f Format, exact, rounded
 	if r.bare && !f.needsData() && f.Elem.Kind != ir.Code {
 		return roundRows(n, f)
 	}
-	weight, err := n.Const("weight").Float32()
+	weight, err := n.Const(ir.AttrWeight).Float32()
 	if err != nil {
 		return nil, err
 	}
 	if !f.needsData() {
 		return roundGroups(n, weight, f, nil)
 	}
-	sample := newSampler(n, r.Samples.N)
+	tied := r.Module.Tied(n)
+	unit := unitOf(tied)
+	sample := newSampler(n, r.Samples.N, unit)
 	pairs := make([]*round.Pair, layerGroups(n))
 	stats := make([]*round.Stats, len(pairs))
 	for group := range pairs {
@@ -411,8 +484,8 @@ func (r *Rounder) next(ctx context.Context, n *ir.Node, f Format, exact, rounded
 		pairs[group] = round.NewPair(round.Matrix{Rows: size / sample.cols, Cols: sample.cols, Data: weight[group*size : (group+1)*size]})
 		stats[group] = pairs[group].Stats
 	}
-	for i, t := range r.Module.Tied(n) {
-		sample, behind := newSampler(t, r.Samples.N), rounded
+	for i, t := range tied {
+		sample, behind := newSampler(t, r.Samples.N, unit), rounded
 		if i > 0 {
 			behind = exact // what these read depends on the layer itself, which is not rounded yet
 		}
@@ -437,7 +510,7 @@ func (r *Rounder) next(ctx context.Context, n *ir.Node, f Format, exact, rounded
 	for _, p := range pairs {
 		p.Finish()
 	}
-	moments := prepared(n, stats)
+	moments := prepared(n, unit, stats)
 	return roundGroups(n, weight, f, func(group int, _ round.Matrix) (round.Result, error) {
 		// Two factorizations of the same moments, each of which leaves cores idle.
 		var target round.Matrix
@@ -455,6 +528,7 @@ func (r *Rounder) next(ctx context.Context, n *ir.Node, f Format, exact, rounded
 		res, err := f.compensated(ctx, moments, group, target)
 		if err == nil {
 			pairs[group].Correct(&res)
+			moments.inReals(&res)
 		}
 		return res, err
 	})
@@ -463,7 +537,7 @@ func (r *Rounder) next(ctx context.Context, n *ir.Node, f Format, exact, rounded
 // Bias is layer n's bias with the correction of rounding.
 func Bias(n *ir.Node, r *Rounded) ([]float32, error) {
 	bias := make([]float32, len(r.Scale))
-	if c := n.Const("bias"); c != nil {
+	if c := n.Const(ir.AttrBias); c != nil {
 		b, err := c.Float32()
 		if err != nil {
 			return nil, err

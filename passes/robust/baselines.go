@@ -161,7 +161,7 @@ func greedyNearest(ctx context.Context, s *Search, bytes int) (*Network, error) 
 func (s *Search) nearestSteps(ctx context.Context) (rows [][]step, err error) {
 	for l, n := range s.layers {
 		var row []step
-		if own, ok := n.Elem("bits"); ok {
+		if own, ok := n.Elem(ir.AttrBits); ok {
 			row = []step{{format: s.format(l, own)}}
 		} else {
 			for _, e := range menuOf(n, families[0].elems, s.env) {
@@ -224,7 +224,7 @@ func (s *Search) priceByFisher(ctx context.Context) error {
 	}
 	costs := make([][]Choice, len(s.layers))
 	err = s.oracle.walk(ctx, func(int) bool { return true }, func(l int, p *quant.Prepared) error {
-		weights := s.layers[l].Const("weight").Type.Shape.Size()
+		weights := s.layers[l].Const(ir.AttrWeight).Type.Shape.Size()
 		for f, e := range s.menu[l] {
 			sum, err := s.oracle.squaredError(ctx, l, p, s.format(l, e))
 			if err != nil {

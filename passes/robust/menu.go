@@ -73,11 +73,11 @@ func menu(l *ir.Node, env *pass.Env) []ir.Elem { return menuOf(l, env.Formats, e
 // menuOf is the formats of a list that a layer may have: its own alone when it
 // has one.
 func menuOf(l *ir.Node, formats []ir.Elem, env *pass.Env) []ir.Elem {
-	if own, ok := l.Elem("bits"); ok {
+	if own, ok := l.Elem(ir.AttrBits); ok {
 		return []ir.Elem{own}
 	}
 	var list []ir.Elem
-	shape := l.Const("weight").Type.Shape
+	shape := l.Const(ir.AttrWeight).Type.Shape
 	for _, e := range formats {
 		bits := float64(e.Bits) / float64(max(e.Group, 1))
 		if bits < env.MinBits || env.MaxBits > 0 && bits > env.MaxBits {

@@ -58,7 +58,7 @@ func madeUpModule(t *testing.T) *ir.Module {
 	v := b.Input("x", ir.Shape{4, 5, 5}, ir.Range{Lo: 0, Hi: 1})
 	layer := func(op ir.Op, name string, shape ir.Shape) {
 		var err error
-		v, err = b.AddNamed(op, name, []*ir.Value{v}, build.Attr("weight", b.Floats(name+".weight", shape, make([]float32, shape.Size()))))
+		v, err = b.AddNamed(op, name, []*ir.Value{v}, ir.AttrWeight.Is(b.Floats(name+".weight", shape, make([]float32, shape.Size()))))
 		require.NoError(t, err)
 	}
 	layer(ir.Conv2D, "conv", ir.Shape{8, 4, 3, 3})

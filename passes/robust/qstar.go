@@ -121,7 +121,7 @@ func (s *Search) anchors(l int) (list []int) {
 
 // bits is the bits a weight of an entry, its codebook included.
 func (s *Search) bits(l, f int) float64 {
-	return 8 * float64(s.table[l][f].bytes) / float64(s.layers[l].Const("weight").Type.Shape.Size())
+	return 8 * float64(s.table[l][f].bytes) / float64(s.layers[l].Const(ir.AttrWeight).Type.Shape.Size())
 }
 
 // estimate solves the table with its gaps filled: between and beyond measured

@@ -20,10 +20,6 @@ import (
 // costs less KL at 4 bits than nearest rounding at 5.
 const plainWidth = 8
 
-// channelBytes are the per-channel constants of a layer beside its weights:
-// bias and multiplier of four bytes each, and a shift.
-const channelBytes = 9
-
 // Widths writes the format and the rounding of every layer's weights into the
 // module. A layer that has a format already, by hand or by -fix, keeps it.
 func Widths(ctx context.Context, m *ir.Module, env *pass.Env) error {
@@ -38,7 +34,7 @@ func Widths(ctx context.Context, m *ir.Module, env *pass.Env) error {
 			}
 			return diag.New(diag.Pos{}, diag.UnknownName, "-fix %s: no layer of this name", name).WithSuggestion(name, names)
 		}
-		n.Def.Set("bits", e)
+		n.Def.Put(ir.AttrBits.Is(e))
 	}
 	env.Report = pass.SearchReport{Method: string(env.Level)}
 	picks, err := pick(ctx, m, env)
@@ -47,7 +43,7 @@ func Widths(ctx context.Context, m *ir.Module, env *pass.Env) error {
 	}
 	apply(layers, picks)
 	for _, n := range layers {
-		e, _ := n.Elem("bits")
+		e, _ := n.Elem(ir.AttrBits)
 		env.Report.Layers = append(env.Report.Layers, pass.Layer{Name: n.Name(), Elem: e, Bytes: layerBytes(n, e)})
 	}
 	for i := range env.Report.Layers {
@@ -110,7 +106,7 @@ func uniform(layers []*ir.Node, e ir.Elem) []ir.Elem {
 	picks := make([]ir.Elem, len(layers))
 	for i, n := range layers {
 		picks[i] = e
-		if own, ok := n.Elem("bits"); ok {
+		if own, ok := n.Elem(ir.AttrBits); ok {
 			picks[i] = own
 		}
 	}
@@ -121,10 +117,10 @@ func uniform(layers []*ir.Node, e ir.Elem) []ir.Elem {
 func apply(layers []*ir.Node, formats []quant.Format) {
 	for i, n := range layers {
 		f := formats[i]
-		n.Set("bits", f.Elem)
-		n.Set("rounding", f.Rounding)
+		n.Put(ir.AttrBits.Is(f.Elem))
+		n.Put(ir.AttrRounding.Is(f.Rounding))
 		if f.Sparsity > 0 {
-			n.Set("sparsity", []float64{f.Sparsity})
+			n.Put(ir.AttrSparsity.Is([]float64{f.Sparsity}))
 		}
 	}
 }
@@ -132,11 +128,11 @@ func apply(layers []*ir.Node, formats []quant.Format) {
 // formatOf is an element type with the rounding that layer n asks for, or else the
 // user, or else the one for the type.
 func formatOf(n *ir.Node, e ir.Elem, wanted string) quant.Format {
-	f := quant.Format{Elem: e, Rounding: n.Word("rounding")}
+	f := quant.Format{Elem: e, Rounding: n.Word(ir.AttrRounding)}
 	if f.Rounding == "" {
 		f.Rounding = roundingOf(e, wanted)
 	}
-	if s := n.Nums("sparsity"); s != nil {
+	if s := n.Nums(ir.AttrSparsity); s != nil {
 		f.Sparsity = s[0]
 	}
 	return f
@@ -163,15 +159,15 @@ func roundingOf(e ir.Elem, wanted string) string {
 // layerBytes is the packed size of a layer's weights in a format, its codebook
 // included.
 func layerBytes(n *ir.Node, e ir.Elem) int {
-	return ir.PackedBytes(e, n.Const("weight").Type.Shape) + ir.BookBytes(e)
+	return ir.PackedBytes(e, n.Const(ir.AttrWeight).Type.Shape) + ir.BookBytes(e)
 }
 
 // sizes sums a network up: packed weights, per-channel constants, weights.
 func sizes(layers []*ir.Node, picks []ir.Elem) (bytes, constants, weights int) {
 	for i, n := range layers {
-		shape := n.Const("weight").Type.Shape
+		shape := n.Const(ir.AttrWeight).Type.Shape
 		bytes += layerBytes(n, picks[i])
-		constants += channelBytes * shape[0]
+		constants += ir.ChannelBytes * shape[0]
 		weights += shape.Size()
 	}
 	return bytes, constants, weights

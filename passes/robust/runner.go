@@ -341,7 +341,7 @@ func (d *descent) descend(ctx context.Context, prog *interp.Float, values interp
 }
 
 func (r *runner) squaredError(ctx context.Context, l int, p *quant.Prepared, f quant.Format) (float64, error) {
-	exact, err := r.layers[l].Const("weight").Float32()
+	exact, err := r.layers[l].Const(ir.AttrWeight).Float32()
 	if err != nil {
 		return 0, err
 	}
@@ -373,7 +373,7 @@ func (r *runner) information(ctx context.Context) ([]float64, error) {
 		}
 		for _, layer := range r.layers {
 			sum := 0.0
-			for _, d := range g.Consts[layer.Const("weight")] {
+			for _, d := range g.Consts[layer.Const(ir.AttrWeight)] {
 				sum += float64(d) * float64(d)
 			}
 			parts[i] = append(parts[i], sum/float64(n))

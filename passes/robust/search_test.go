@@ -93,8 +93,8 @@ func TestRounding(t *testing.T) {
 		assert.Equal(t, c.want, roundingOf(c.e, c.wanted), "%v %q", c.e, c.wanted)
 	}
 	n := madeUpModule(t).Layers()[0]
-	n.Set("rounding", quant.Nearest)
-	n.Set("sparsity", []float64{.25})
+	n.Put(ir.AttrRounding.Is(quant.Nearest))
+	n.Put(ir.AttrSparsity.Is([]float64{.25}))
 	assert.Equal(t, quant.Format{Elem: ir.OddOf(2), Rounding: quant.Nearest, Sparsity: .25}, formatOf(n, ir.OddOf(2), quant.Compensated))
 }
 
@@ -124,7 +124,7 @@ func TestUniversalLevel(t *testing.T) {
 		}
 		require.NoError(t, err, "%+v", c.budget)
 		for _, n := range m.Layers() {
-			e, _ := n.Elem("bits")
+			e, _ := n.Elem(ir.AttrBits)
 			assert.Equal(t, ir.OddOf(c.want), e, "%+v", c.budget)
 		}
 	}
@@ -134,7 +134,7 @@ func TestUniversalLevel(t *testing.T) {
 // or by -fix; the report has them all.
 func TestWidthsOfInt8(t *testing.T) {
 	m, env := madeUpModule(t), environment(t)
-	m.Value("last").Def.Set("bits", ir.OddOf(3))
+	m.Value("last").Def.Put(ir.AttrBits.Is(ir.OddOf(3)))
 	env.Level, env.Fix = pass.Int8, map[string]ir.Elem{"conv": ir.OddOf(5)}
 	require.NoError(t, Widths(all, m, env))
 	assert.Equal(t, []pass.Layer{
@@ -142,8 +142,8 @@ func TestWidthsOfInt8(t *testing.T) {
 		{Name: "wide", Elem: ir.Of(ir.I8), Bytes: 3600},
 		{Name: "last", Elem: ir.OddOf(3), Bytes: 125 + 63},
 	}, env.Report.Layers)
-	assert.Equal(t, quant.Compensated, m.Value("conv").Def.Word("rounding"))
-	assert.Equal(t, quant.Nearest, m.Value("wide").Def.Word("rounding"))
+	assert.Equal(t, quant.Compensated, m.Value("conv").Def.Word(ir.AttrRounding))
+	assert.Equal(t, quant.Nearest, m.Value("wide").Def.Word(ir.AttrRounding))
 	for _, name := range []string{"wid", "x"} {
 		env.Fix = map[string]ir.Elem{name: ir.OddOf(5)}
 		err := Widths(all, m, env)
@@ -659,7 +659,7 @@ func TestGreedy(t *testing.T) {
 	}
 	// A layer of its own format keeps it; it is measured once, apart from the table.
 	o, env := newMadeUp(t), environment(t)
-	o.layers[1].Set("bits", ir.OddOf(3))
+	o.layers[1].Put(ir.AttrBits.Is(ir.OddOf(3)))
 	s := o.search(env)
 	for range 2 {
 		env.Report = pass.SearchReport{}
@@ -738,7 +738,7 @@ func TestDeepCompression(t *testing.T) {
 		assert.Greater(t, bytes, 1500)
 		assert.True(t, s.fits(pair, 1500))
 	}
-	o.layers[0].Set("bits", ir.OddOf(5))
+	o.layers[0].Put(ir.AttrBits.Is(ir.OddOf(5)))
 	assert.Equal(t, []ir.Elem{ir.OddOf(5), ir.CodeOf(3), ir.CodeOf(3)}, s.coded(2, 3))
 	assert.Equal(t, quant.Shared, o.choose(env, "compress", 1800).Formats[1].Rounding)
 }
@@ -784,7 +784,7 @@ func TestMenus(t *testing.T) {
 	assert.Equal(t, odd(1), menu(layers[2], env))
 	env.MinBits, env.MaxBits, env.Formats = 0, 0, []ir.Elem{ir.VecOf(8, 8)}
 	assert.Equal(t, odd(8), menu(layers[0], env))
-	layers[0].Set("bits", ir.OddOf(7))
+	layers[0].Put(ir.AttrBits.Is(ir.OddOf(7)))
 	assert.Equal(t, odd(7), menu(layers[0], env))
 }
 

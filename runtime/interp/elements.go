@@ -9,7 +9,10 @@ import (
 )
 
 func floatFunction(_ *Float, n *ir.Node) (floatRun, error) {
-	f := kernels.Function(geometry.FunctionOf(n))
+	f := kernels.Function(n.Function())
+	if f == nil {
+		return nil, fmt.Errorf("%s is no function", n.Op)
+	}
 	return func(_ *workspace, _ int, dst []float32, src [][]float32) {
 		for i, v := range src[0] {
 			dst[i] = float32(f(float64(v)))
@@ -18,7 +21,10 @@ func floatFunction(_ *Float, n *ir.Node) (floatRun, error) {
 }
 
 func functionGradient(n *ir.Node) (backward, error) {
-	f := kernels.FunctionSlope(geometry.FunctionOf(n))
+	f := kernels.FunctionSlope(n.Function())
+	if f == nil {
+		return nil, fmt.Errorf("%s has no slope", n.Op)
+	}
 	return byImage(func(_ *back, x, dx [][]float32, _, dy []float32) {
 		for i, d := range dy {
 			dx[0][i] += float32(float64(d) * f(float64(x[0][i])))
@@ -27,7 +33,7 @@ func functionGradient(n *ir.Node) (backward, error) {
 }
 
 func intTable(_ *Int, n *ir.Node) (intRun, error) {
-	raw, err := n.Const("table").Load()
+	raw, err := n.Const(ir.AttrTable).Load()
 	if err != nil {
 		return nil, err
 	}
@@ -43,7 +49,7 @@ func intTable(_ *Int, n *ir.Node) (intRun, error) {
 
 func floatBinary(f func(a, b, y []float32)) func(*Float, *ir.Node) (floatRun, error) {
 	return func(_ *Float, n *ir.Node) (floatRun, error) {
-		act := n.Word("act")
+		act := n.Word(ir.AttrAct)
 		return func(_ *workspace, _ int, dst []float32, src [][]float32) {
 			f(src[0], src[1], dst)
 			activate(act, dst)
@@ -52,7 +58,7 @@ func floatBinary(f func(a, b, y []float32)) func(*Float, *ir.Node) (floatRun, er
 }
 
 func subGradient(n *ir.Node) (backward, error) {
-	act := n.Word("act")
+	act := n.Word(ir.AttrAct)
 	return byImage(func(_ *back, _, dx [][]float32, y, dy []float32) {
 		activated(act, y, dy)
 		for i, d := range dy {
@@ -63,7 +69,7 @@ func subGradient(n *ir.Node) (backward, error) {
 }
 
 func mulGradient(n *ir.Node) (backward, error) {
-	act := n.Word("act")
+	act := n.Word(ir.AttrAct)
 	return byImage(func(_ *back, x, dx [][]float32, y, dy []float32) {
 		activated(act, y, dy)
 		for i, d := range dy {

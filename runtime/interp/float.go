@@ -20,31 +20,16 @@ func CompileFloat(m *ir.Module) (*Float, error) {
 		return nil, fmt.Errorf("interp: %s is quantized", m.Name)
 	}
 	return compile(m, func(p *Float, n *ir.Node) (floatRun, error) {
-		build := floatSteps[n.Op]
+		build := operations[n.Op].float
+		if build == nil {
+			return nil, fmt.Errorf("%s has no float step", n.Op)
+		}
 		return build(p, n)
 	})
 }
 
-var floatSteps = [ir.NumOps]func(p *Float, n *ir.Node) (floatRun, error){
-	ir.Conv2D:        floatConv,
-	ir.Linear:        floatLinear,
-	ir.MaxPool2D:     floatPool(kernels.MaxPoolFloat),
-	ir.AvgPool2D:     floatPool(kernels.AvgPoolFloat),
-	ir.GlobalAvgPool: floatGlobalPool,
-	ir.Relu:          floatUnary("relu"),
-	ir.Relu6:         floatUnary("relu6"),
-	ir.Add:           floatAdd,
-	ir.Concat:        floatConcat,
-	ir.Flatten:       floatUnary("none"),
-	ir.Reshape:       floatUnary("none"),
-	ir.BatchNorm:     floatBatchNorm,
-	ir.Softmax:       floatSoftmax,
-	ir.Normalize:     floatNormalize,
-	ir.Requantize:    func(_ *Float, n *ir.Node) (floatRun, error) { return floatUnary(n.Word("act"))(nil, n) },
-}
-
 func activate(act string, y []float32) {
-	if act == "none" {
+	if act == ir.ActNone {
 		return
 	}
 	lo, hi := geometry.Bounds(act)
@@ -53,11 +38,11 @@ func activate(act string, y []float32) {
 
 // loadFloatLayer returns a layer's weights and its bias, zero when absent.
 func loadFloatLayer(n *ir.Node) (weight, bias []float32, err error) {
-	if weight, err = n.Const("weight").Float32(); err != nil {
+	if weight, err = n.Const(ir.AttrWeight).Float32(); err != nil {
 		return nil, nil, err
 	}
-	bias = make([]float32, n.Const("weight").Type.Shape[0])
-	if b := n.Const("bias"); b != nil {
+	bias = make([]float32, n.Const(ir.AttrWeight).Type.Shape[0])
+	if b := n.Const(ir.AttrBias); b != nil {
 		bias, err = b.Float32()
 	}
 	return weight, bias, err
@@ -94,14 +79,14 @@ func floatConv(p *Float, n *ir.Node) (floatRun, error) {
 func convStep(p *Float, n *ir.Node, weight, bias []float32) floatRun {
 	g := geometry.WindowOf(n)
 	var pad []float32
-	if v := n.Nums("pad_value"); v != nil {
+	if v := n.Nums(ir.AttrPadValue); v != nil {
 		pad = make([]float32, len(v))
 		for i, x := range v {
 			pad[i] = float32(x)
 		}
 	}
 	windows := gemm.NewWindows(g)
-	lo, hi := geometry.Bounds(n.Word("act"))
+	lo, hi := geometry.Bounds(n.Word(ir.AttrAct))
 	p.floats = max(p.floats, windows.Scratch())
 	return func(ws *workspace, count int, dst []float32, src [][]float32) {
 		windows.Conv(count, src[0], weight, bias, pad, float32(lo), float32(hi), ws.floats, dst)
@@ -117,7 +102,7 @@ func floatLinear(_ *Float, n *ir.Node) (floatRun, error) {
 }
 
 func linearStep(n *ir.Node, weight, bias []float32) floatRun {
-	shape, act := n.Const("weight").Type.Shape, n.Word("act")
+	shape, act := n.Const(ir.AttrWeight).Type.Shape, n.Word(ir.AttrAct)
 	rows, cols := shape[0], shape[1]
 	// Laid out once: a batch is one product [n,cols]x[cols,rows].
 	t := gemm.NewColumns(cols, rows, weight, 1, cols)
@@ -165,39 +150,35 @@ func floatUnary(act string) func(*Float, *ir.Node) (floatRun, error) {
 	}
 }
 
-func floatAdd(_ *Float, n *ir.Node) (floatRun, error) {
-	act := n.Word("act")
-	return func(_ *workspace, _ int, dst []float32, src [][]float32) {
-		kernels.AddFloat(src[0], src[1], dst)
-		activate(act, dst)
+// concat joins tensors along the channels: one image's tensors follow each
+// other.
+func concat[T float32 | int8](*Program[T], *ir.Node) (func(*workspace, int, []T, [][]T), error) {
+	return func(_ *workspace, count int, dst []T, src [][]T) {
+		at := 0
+		for i := range count {
+			for _, s := range src {
+				size := len(s) / count
+				at += copy(dst[at:], s[i*size:(i+1)*size])
+			}
+		}
 	}, nil
 }
 
-func floatConcat(*Float, *ir.Node) (floatRun, error) { return concat[float32], nil }
-
-// concat joins tensors along the channels: one image's tensors follow each
-// other.
-func concat[T float32 | int8](_ *workspace, count int, dst []T, src [][]T) {
-	at := 0
-	for i := range count {
-		for _, s := range src {
-			size := len(s) / count
-			at += copy(dst[at:], s[i*size:(i+1)*size])
-		}
-	}
+func floatRequantize(_ *Float, n *ir.Node) (floatRun, error) {
+	return floatUnary(n.Word(ir.AttrAct))(nil, n)
 }
 
 func floatBatchNorm(_ *Float, n *ir.Node) (floatRun, error) {
 	var c [4][]float32
-	for i, name := range []string{"gamma", "beta", "mean", "variance"} {
+	for i, key := range ir.BatchNormConsts {
 		var err error
-		if c[i], err = n.Const(name).Float32(); err != nil {
+		if c[i], err = n.Const(key).Float32(); err != nil {
 			return nil, err
 		}
 	}
 	shape := n.Out.Type.Shape
 	plane := shape.Size() / shape[0]
-	eps := float32(n.Float("eps"))
+	eps := float32(n.Float(ir.AttrEps))
 	return perImage(func(x, y []float32) {
 		kernels.BatchNormFloat(shape[0], plane, x, c[0], c[1], c[2], c[3], eps, y)
 	}), nil
@@ -210,7 +191,7 @@ func floatSoftmax(_ *Float, n *ir.Node) (floatRun, error) {
 func floatNormalize(_ *Float, n *ir.Node) (floatRun, error) {
 	shape := n.Out.Type.Shape
 	plane := shape.Size() / shape[0]
-	mean, std := n.Nums("mean"), n.Nums("std")
+	mean, std := n.Nums(ir.AttrMean), n.Nums(ir.AttrStd)
 	return perImage(func(x, y []float32) {
 		for i, v := range x {
 			c := i / plane

@@ -55,7 +55,7 @@ type Backward struct {
 func NewBackward(p *Float) (*Backward, error) {
 	b := &Backward{p, make([]backward, len(p.Module.Ops))}
 	for i, o := range p.Module.Ops {
-		build := gradientSteps[o.Op]
+		build := operations[o.Op].gradient
 		if build == nil {
 			return nil, fmt.Errorf("interp: %s has no gradient", o.Op)
 		}
@@ -209,31 +209,11 @@ func sumFor(consts map[*ir.Const][]float32, c *ir.Const) []float32 {
 	return consts[c]
 }
 
-var gradientSteps [ir.NumOps]func(n *ir.Node) (backward, error)
-
-func init() {
-	gradientSteps = [ir.NumOps]func(n *ir.Node) (backward, error){
-		ir.Conv2D:        convGradient,
-		ir.Linear:        linearGradient,
-		ir.MaxPool2D:     poolGradient,
-		ir.AvgPool2D:     poolGradient,
-		ir.GlobalAvgPool: globalPoolGradient,
-		ir.Relu:          unaryGradient("relu"),
-		ir.Relu6:         unaryGradient("relu6"),
-		ir.Add:           addGradient,
-		ir.Concat:        concatGradient,
-		ir.Flatten:       unaryGradient("none"),
-		ir.Reshape:       unaryGradient("none"),
-		ir.BatchNorm:     batchNormGradient,
-		ir.Softmax:       softmaxGradient,
-		ir.Normalize:     normalizeGradient,
-		ir.Requantize:    func(n *ir.Node) (backward, error) { return unaryGradient(n.Word("act"))(n) },
-	}
-}
+func requantizeGradient(n *ir.Node) (backward, error) { return unaryGradient(n.Word(ir.AttrAct))(n) }
 
 // activated takes an activation's part out of the derivatives of its result.
 func activated(act string, y, dy []float32) {
-	if act != "none" {
+	if act != ir.ActNone {
 		lo, hi := geometry.Bounds(act)
 		kernels.ClampGradient(y, dy, float32(lo), float32(hi))
 	}
@@ -244,9 +224,9 @@ func convGradient(n *ir.Node) (backward, error) {
 	if err != nil {
 		return nil, err
 	}
-	g, act := geometry.WindowOf(n), n.Word("act")
+	g, act := geometry.WindowOf(n), n.Word(ir.AttrAct)
 	var pad []float32
-	for _, v := range n.Nums("pad_value") {
+	for _, v := range n.Nums(ir.AttrPadValue) {
 		pad = append(pad, float32(v))
 	}
 	scatter := gemm.NewScatter(g, weight)
@@ -254,7 +234,7 @@ func convGradient(n *ir.Node) (backward, error) {
 		activated(act, y, dy)
 		scatter.Add(dy, b.scratch(scatter.Scratch()), dx[0])
 		if b.consts != nil {
-			kernels.Conv2DGradient(g, x[0], weight, pad, dy, nil, sumFor(b.consts, n.Const("weight")), sumFor(b.consts, n.Const("bias")))
+			kernels.Conv2DGradient(g, x[0], weight, pad, dy, nil, sumFor(b.consts, n.Const(ir.AttrWeight)), sumFor(b.consts, n.Const(ir.AttrBias)))
 		}
 	}), nil
 }
@@ -264,7 +244,7 @@ func linearGradient(n *ir.Node) (backward, error) {
 	if err != nil {
 		return nil, err
 	}
-	shape, act := n.Const("weight").Type.Shape, n.Word("act")
+	shape, act := n.Const(ir.AttrWeight).Type.Shape, n.Word(ir.AttrAct)
 	rows, cols := shape[0], shape[1]
 	t := gemm.NewColumns(rows, cols, weight, cols, 1)
 	return func(b *back, n1 int, x, dx [][]float32, y, dy []float32) {
@@ -275,7 +255,7 @@ func linearGradient(n *ir.Node) (backward, error) {
 		if b.consts == nil {
 			return
 		}
-		dw, db := sumFor(b.consts, n.Const("weight")), sumFor(b.consts, n.Const("bias"))
+		dw, db := sumFor(b.consts, n.Const(ir.AttrWeight)), sumFor(b.consts, n.Const(ir.AttrBias))
 		for i := range n1 {
 			kernels.LinearGradient(rows, cols, x[0][i*cols:(i+1)*cols], weight, dy[i*rows:(i+1)*rows], nil, dw, db)
 		}
@@ -319,7 +299,7 @@ func accumulate(to, from []float32) {
 }
 
 func addGradient(n *ir.Node) (backward, error) {
-	act := n.Word("act")
+	act := n.Word(ir.AttrAct)
 	return func(_ *back, _ int, _, dx [][]float32, y, dy []float32) {
 		activated(act, y, dy)
 		accumulate(dx[0], dy)
@@ -338,20 +318,20 @@ func concatGradient(*ir.Node) (backward, error) {
 
 func batchNormGradient(n *ir.Node) (backward, error) {
 	var c [4][]float32
-	for i, name := range []string{"gamma", "beta", "mean", "variance"} {
+	for i, key := range ir.BatchNormConsts {
 		var err error
-		if c[i], err = n.Const(name).Float32(); err != nil {
+		if c[i], err = n.Const(key).Float32(); err != nil {
 			return nil, err
 		}
 	}
-	shape, eps := n.Out.Type.Shape, n.Float("eps")
+	shape, eps := n.Out.Type.Shape, n.Float(ir.AttrEps)
 	plane := shape.Size() / shape[0]
 	inverse := make([]float32, shape[0])
 	for i, v := range c[3] {
 		inverse[i] = float32(1 / math.Sqrt(float64(v)+eps))
 	}
 	return byImage(func(b *back, x, dx [][]float32, _, dy []float32) {
-		gamma, beta := sumFor(b.consts, n.Const("gamma")), sumFor(b.consts, n.Const("beta"))
+		gamma, beta := sumFor(b.consts, n.Const(ir.AttrGamma)), sumFor(b.consts, n.Const(ir.AttrBeta))
 		for ch := range shape[0] {
 			scale := float32(c[0][ch] * inverse[ch])
 			for i := ch * plane; i < (ch+1)*plane; i++ {
@@ -369,7 +349,7 @@ func batchNormGradient(n *ir.Node) (backward, error) {
 func softmaxGradient(n *ir.Node) (backward, error) { return rowGradient(n, kernels.SoftmaxGradient) }
 
 func normalizeGradient(n *ir.Node) (backward, error) {
-	shape, std := n.Out.Type.Shape, n.Nums("std")
+	shape, std := n.Out.Type.Shape, n.Nums(ir.AttrStd)
 	plane := shape.Size() / shape[0]
 	return byImage(func(_ *back, _, dx [][]float32, _, dy []float32) {
 		for i, d := range dy {

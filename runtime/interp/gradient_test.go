@@ -155,15 +155,15 @@ func TestGradientsAgreeWithFiniteDifferences(t *testing.T) {
 			if !layer.Op.HasWeights() {
 				return
 			}
-			weight, err := layer.Const("weight").Float32()
+			weight, err := layer.Const(ir.AttrWeight).Float32()
 			require.NoError(t, err)
-			bias := make([]float32, layer.Const("weight").Type.Shape[0])
-			if b := layer.Const("bias"); b != nil {
+			bias := make([]float32, layer.Const(ir.AttrWeight).Type.Shape[0])
+			if b := layer.Const(ir.AttrBias); b != nil {
 				bias, err = b.Float32()
 				require.NoError(t, err)
 				check("bias", got.Consts[b], bias, func() float64 { return scalar(interp.Override(p, layer, weight, bias)) })
 			}
-			check("weight", got.Consts[layer.Const("weight")], weight, func() float64 { return scalar(interp.Override(p, layer, weight, bias)) })
+			check("weight", got.Consts[layer.Const(ir.AttrWeight)], weight, func() float64 { return scalar(interp.Override(p, layer, weight, bias)) })
 		})
 	}
 }

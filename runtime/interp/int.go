@@ -22,24 +22,12 @@ func CompileInt(m *ir.Module) (*Int, error) {
 		return nil, fmt.Errorf("interp: %s is not quantized", m.Name)
 	}
 	return compile(m, func(p *Int, n *ir.Node) (intRun, error) {
-		build := intSteps[n.Op]
+		build := operations[n.Op].integer
 		if build == nil {
-			return nil, fmt.Errorf("%s has no integer kernel", n.Op)
+			return nil, fmt.Errorf("%s has no integer step", n.Op)
 		}
 		return build(p, n)
 	})
-}
-
-var intSteps = [ir.NumOps]func(p *Int, n *ir.Node) (intRun, error){
-	ir.Conv2D:     intConv,
-	ir.Linear:     intLinear,
-	ir.MaxPool2D:  intPool(gemm.MaxPoolInt),
-	ir.AvgPool2D:  intPool(kernels.AvgPoolInt),
-	ir.Add:        intAdd,
-	ir.Concat:     func(*Int, *ir.Node) (intRun, error) { return concat[int8], nil },
-	ir.Reshape:    func(*Int, *ir.Node) (intRun, error) { return perImage(func(x, y []int8) { copy(y, x) }), nil },
-	ir.Softmax:    intSoftmax,
-	ir.Requantize: intRequantize,
 }
 
 // intLayer is what a convolution and a linear layer share.
@@ -59,17 +47,17 @@ func loadIntLayer(n *ir.Node) (l intLayer, err error) {
 	for i, v := range w {
 		l.weight[i] = int16(v)
 	}
-	if l.bias, err = n.Const("bias").Ints(); err != nil {
+	if l.bias, err = n.Const(ir.AttrBias).Ints(); err != nil {
 		return l, err
 	}
-	l.wide = n.Const("bias").Type.Elem.Kind == ir.I64
+	l.wide = n.Const(ir.AttrBias).Type.Elem.Kind == ir.I64
 	l.rq, err = geometry.RequantOf(n)
 	return l, err
 }
 
 func intConv(_ *Int, n *ir.Node) (intRun, error) {
 	var pad []int32
-	for _, v := range n.Nums("pad_value") {
+	for _, v := range n.Nums(ir.AttrPadValue) {
 		pad = append(pad, int32(v))
 	}
 	g := geometry.WindowOf(n)
@@ -90,7 +78,7 @@ func intConv(_ *Int, n *ir.Node) (intRun, error) {
 
 // intLinear is a convolution of one pixel whose channels are all elements.
 func intLinear(_ *Int, n *ir.Node) (intRun, error) {
-	s := n.Const("weight").Type.Shape
+	s := n.Const(ir.AttrWeight).Type.Shape
 	return intProduct(n, geometry.Window{
 		InC: s[1], InH: 1, InW: 1, OutC: s[0], KH: 1, KW: 1, StrideH: 1, StrideW: 1, DilH: 1, DilW: 1, Groups: 1,
 	}, nil)
@@ -136,7 +124,7 @@ func (l *intLayer) wideProduct(g geometry.Window, zero int32, pad []int32) intRu
 
 func intPool(pool func(g geometry.Window, x []int8, lo, hi int32, y []int8)) func(*Int, *ir.Node) (intRun, error) {
 	return func(_ *Int, n *ir.Node) (intRun, error) {
-		g, lo, hi := geometry.WindowOf(n), int32(n.Int("lo")), int32(n.Int("hi"))
+		g, lo, hi := geometry.WindowOf(n), int32(n.Int(ir.AttrLo)), int32(n.Int(ir.AttrHi))
 		return perImage(func(x, y []int8) { pool(g, x, lo, hi, y) }), nil
 	}
 }
@@ -151,6 +139,10 @@ func intAdd(_ *Int, n *ir.Node) (intRun, error) {
 	}, nil
 }
 
+func intReshape(*Int, *ir.Node) (intRun, error) {
+	return perImage(func(x, y []int8) { copy(y, x) }), nil
+}
+
 func intRequantize(_ *Int, n *ir.Node) (intRun, error) {
 	q, err := geometry.RequantOf(n)
 	if err != nil {
@@ -163,7 +155,7 @@ func intRequantize(_ *Int, n *ir.Node) (intRun, error) {
 }
 
 func intSoftmax(_ *Int, n *ir.Node) (intRun, error) {
-	table, err := n.Const("table").Int32()
+	table, err := n.Const(ir.AttrTable).Int32()
 	if err != nil {
 		return nil, err
 	}

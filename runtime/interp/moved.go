@@ -25,16 +25,16 @@ func movedGradient(n *ir.Node) (backward, error) {
 }
 
 func padStep[T float32 | int8](_ *Program[T], n *ir.Node) (func(*workspace, int, []T, [][]T), error) {
-	if n.Word("mode") != "constant" {
+	if n.Word(ir.AttrMode) != ir.PadConstant {
 		at := n.Repeated()
 		return perImage(func(x, y []T) { kernels.Gather(x, at, y) }), nil
 	}
-	at, value := n.Padded().Index(), T(n.Float("value"))
+	at, value := n.Padded().Index(), T(n.Float(ir.AttrValue))
 	return perImage(func(x, y []T) { kernels.Scatter(x, at, value, y) }), nil
 }
 
 func padGradient(n *ir.Node) (backward, error) {
-	if n.Word("mode") != "constant" {
+	if n.Word(ir.AttrMode) != ir.PadConstant {
 		at := n.Repeated()
 		return byImage(func(_ *back, _, dx [][]float32, _, dy []float32) {
 			for i, k := range at {
@@ -51,11 +51,11 @@ func padGradient(n *ir.Node) (backward, error) {
 }
 
 func floatEmbedding(_ *Float, n *ir.Node) (floatRun, error) {
-	rows, err := n.Const("rows").Float32()
+	rows, err := n.Const(ir.AttrRows).Float32()
 	if err != nil {
 		return nil, err
 	}
-	d := n.Const("rows").Type.Shape[1]
+	d := n.Const(ir.AttrRows).Type.Shape[1]
 	return perImage(func(x, y []float32) { kernels.EmbeddingFloat(rows, d, x, y) }), nil
 }
 
@@ -68,7 +68,7 @@ func intEmbedding(_ *Int, n *ir.Node) (intRun, error) {
 	for i, v := range raw {
 		rows[i] = int8(v)
 	}
-	d := n.Const("rows").Type.Shape[1]
+	d := n.Const(ir.AttrRows).Type.Shape[1]
 	if table == nil {
 		return perImage(func(x, y []int8) { kernels.EmbeddingWide(rows, d, x, y) }), nil
 	}

@@ -90,7 +90,7 @@ func products[T float32 | int8](n *ir.Node, product func(a, b, y []T)) func(*wor
 
 func floatMatMul(_ *Float, n *ir.Node) (floatRun, error) {
 	_, m, k, cols := geometry.MatMulSizes(n)
-	act := n.Word("act")
+	act := n.Word(ir.AttrAct)
 	return products(n, func(a, b, y []float32) {
 		kernels.MatMulFloat(m, k, cols, a, b, y)
 		activate(act, y)
@@ -106,7 +106,7 @@ func intMatMul(_ *Int, n *ir.Node) (intRun, error) {
 
 func matMulGradient(n *ir.Node) (backward, error) {
 	batch, m, k, cols := geometry.MatMulSizes(n)
-	act := n.Word("act")
+	act := n.Word(ir.AttrAct)
 	return byImage(func(_ *back, x, dx [][]float32, y, dy []float32) {
 		activated(act, y, dy)
 		for i := range batch * m * cols {

@@ -78,7 +78,7 @@ func (s *Streamed) step(ctx context.Context, t Tensors[float32], n, i int) (err 
 		if err = ctx.Err(); err == nil {
 			err = streamLinear(o, n, t[p.steps[i].args[0]], t[p.steps[i].out])
 		}
-	} else if p.steps[i].run, err = floatSteps[o.Op](p, o); err == nil {
+	} else if p.steps[i].run, err = operations[o.Op].float(p, o); err == nil {
 		err = p.Run(ctx, t, n, i, i+1)
 	}
 	p.steps[i].run, p.floats = nil, 0
@@ -110,10 +110,10 @@ const streamedWeights = 1 << 18
 
 // streamLinear is linearStep with a few outputs at a time.
 func streamLinear(n *ir.Node, images int, x, y []float32) error {
-	weight, shape := n.Const("weight"), n.Const("weight").Type.Shape
+	weight, shape := n.Const(ir.AttrWeight), n.Const(ir.AttrWeight).Type.Shape
 	rows, cols := shape[0], shape[1]
 	bias := make([]float32, rows)
-	if b := n.Const("bias"); b != nil {
+	if b := n.Const(ir.AttrBias); b != nil {
 		var err error
 		if bias, err = b.Float32(); err != nil {
 			return err
@@ -136,7 +136,7 @@ func streamLinear(n *ir.Node, images int, x, y []float32) error {
 			for j, v := range part[i*count : (i+1)*count] {
 				to[j] = v + bias[first+j]
 			}
-			activate(n.Word("act"), to)
+			activate(n.Word(ir.AttrAct), to)
 		}
 	})
 	for _, err := range errs {

@@ -13,7 +13,10 @@
 //	    one an output channel.
 //	R2  Dead channels. Odd codes have no 0: an all-zero channel alternates the
 //	    two middle codes with a scale so small that the sum moves the output by
-//	    less than half a step.
+//	    less than half a step. A channel whose bias is so large beside its weights
+//	    that its sum leaves the accumulator has a greater scale, at which its weights'
+//	    codes change the output by at most a quarter of a step; a bias that takes
+//	    every result out of i8 is cut off where it still does.
 //	R3  Activations. i8: real = s*(x-z), z in -128..127, ranges widened to hold
 //	    0. A declared input [lo,hi] has s = (hi-lo)/255.
 //	R4  Convolution and linear: acc = bias + sum of W*(x-z), exact. A padded
@@ -22,7 +25,8 @@
 //	    every channel, from the actual weights; else 64.
 //	R6  Requantization: RQ(a) = floor((a*m + 2^(r-1)) / 2^r), m in [2^30, 2^31)
 //	    or 0, r in 1..62.
-//	R7  With 64-bit accumulators m' = (m+2^15)>>16, r' = r-16, same formula.
+//	R7  With 64-bit accumulators, of 47 bits at most, m' = (m+2^15)>>16, r' = r-16,
+//	    same formula; r is in 17..62.
 //	R8  round: tflite, a saturating doubling high multiply, then a rounding
 //	    shift, ties away from zero.
 //	R9  Output: min(max(z_o + RQ(acc), lo), hi); relu and relu6 set lo and hi.
@@ -32,7 +36,9 @@
 //	R12 What moves elements or chooses among them keeps their type: max pool,
 //	    reshape, copy, pad, concat, minimum, maximum, reductions to an extreme.
 //	R13 Add and sub: each argument, shifted left by 20, is rescaled to twice the
-//	    greater scale, and their sum or difference to the result's, by R6.
+//	    greater scale, and their sum or difference to the result's, by R6. That
+//	    last factor is at most 1/2: else rescaling the arguments would cost more
+//	    than half a step.
 //	    Mul: RQ of the product of differences from the zero points.
 //	R14 Unary functions of i8 are tables of 256 entries: the nearest integers to
 //	    the reals, ties away from zero.

@@ -1,6 +1,10 @@
 package kernels
 
-import "math"
+import (
+	"math"
+
+	"github.com/dnnc/dnnc/ir"
+)
 
 // function is a real function with its derivative; p are its numbers.
 type function struct {
@@ -39,59 +43,68 @@ func step(on bool, yes, no float64) float64 {
 	return no
 }
 
-// functions by the names of the operations; their numbers stand in the order of
-// the operations' attributes.
-var functions = map[string]function{
-	"sigmoid": {func(x float64, _ []float64) float64 { return sigmoid(x) },
+// functions are those of the operations of the class Function; their numbers stand in
+// the order of the operations' attributes.
+var functions = [ir.NumOps]function{
+	ir.Sigmoid: {func(x float64, _ []float64) float64 { return sigmoid(x) },
 		func(x float64, _ []float64) float64 { return sigmoid(x) * (1 - sigmoid(x)) }},
-	"tanh": {func(x float64, _ []float64) float64 { return math.Tanh(x) },
+	ir.Tanh: {func(x float64, _ []float64) float64 { return math.Tanh(x) },
 		func(x float64, _ []float64) float64 { t := math.Tanh(x); return 1 - float64(t*t) }},
-	"hardsigmoid": {func(x float64, p []float64) float64 { return clamp01(float64(p[0]*x) + p[1]) },
+	ir.HardSigmoid: {func(x float64, p []float64) float64 { return clamp01(float64(p[0]*x) + p[1]) },
 		func(x float64, p []float64) float64 {
 			v := float64(p[0]*x) + p[1]
 			return step(v > 0 && v < 1, p[0], 0)
 		}},
-	"hardswish": {func(x float64, _ []float64) float64 { return x * clamp01(x/6+.5) },
+	ir.HardSwish: {func(x float64, _ []float64) float64 { return x * clamp01(x/6+.5) },
 		func(x float64, _ []float64) float64 { return step(x <= -3, 0, step(x >= 3, 1, x/3+.5)) }},
-	"leakyrelu": {func(x float64, p []float64) float64 { return step(x >= 0, x, p[0]*x) },
+	ir.LeakyRelu: {func(x float64, p []float64) float64 { return step(x >= 0, x, p[0]*x) },
 		func(x float64, p []float64) float64 { return step(x >= 0, 1, p[0]) }},
-	"elu": {func(x float64, p []float64) float64 { return step(x >= 0, x, p[0]*math.Expm1(x)) },
+	ir.Elu: {func(x float64, p []float64) float64 { return step(x >= 0, x, p[0]*math.Expm1(x)) },
 		func(x float64, p []float64) float64 { return step(x >= 0, 1, p[0]*math.Exp(x)) }},
-	"gelu": {gelu, difference(gelu)},
-	"silu": {func(x float64, _ []float64) float64 { return x * sigmoid(x) },
+	ir.Gelu: {gelu, difference(gelu)},
+	ir.Silu: {func(x float64, _ []float64) float64 { return x * sigmoid(x) },
 		func(x float64, _ []float64) float64 { s := sigmoid(x); return s + float64(x*s*(1-s)) }},
-	"softplus": {func(x float64, _ []float64) float64 { return max(x, 0) + math.Log1p(math.Exp(-math.Abs(x))) },
+	ir.Softplus: {func(x float64, _ []float64) float64 { return max(x, 0) + math.Log1p(math.Exp(-math.Abs(x))) },
 		func(x float64, _ []float64) float64 { return sigmoid(x) }},
-	"exp": {func(x float64, _ []float64) float64 { return math.Exp(x) },
+	ir.Softsign: {func(x float64, _ []float64) float64 { return x / (1 + math.Abs(x)) },
+		func(x float64, _ []float64) float64 { d := 1 + math.Abs(x); return 1 / float64(d*d) }},
+	ir.Exp: {func(x float64, _ []float64) float64 { return math.Exp(x) },
 		func(x float64, _ []float64) float64 { return math.Exp(x) }},
-	"log": {func(x float64, _ []float64) float64 { return math.Log(x) },
+	ir.Log: {func(x float64, _ []float64) float64 { return math.Log(x) },
 		func(x float64, _ []float64) float64 { return 1 / x }},
-	"sqrt": {func(x float64, _ []float64) float64 { return math.Sqrt(x) },
+	ir.Sqrt: {func(x float64, _ []float64) float64 { return math.Sqrt(x) },
 		func(x float64, _ []float64) float64 { return .5 / math.Sqrt(x) }},
-	"abs": {func(x float64, _ []float64) float64 { return math.Abs(x) },
+	ir.Abs: {func(x float64, _ []float64) float64 { return math.Abs(x) },
 		func(x float64, _ []float64) float64 { return step(x > 0, 1, step(x < 0, -1, 0)) }},
-	"neg": {func(x float64, _ []float64) float64 { return -x },
+	ir.Neg: {func(x float64, _ []float64) float64 { return -x },
 		func(float64, []float64) float64 { return -1 }},
-	"erf": {func(x float64, _ []float64) float64 { return math.Erf(x) },
+	ir.Erf: {func(x float64, _ []float64) float64 { return math.Erf(x) },
 		func(x float64, _ []float64) float64 { return 2 / math.Sqrt(math.Pi) * math.Exp(-float64(x*x)) }},
-	"reciprocal": {func(x float64, _ []float64) float64 { return 1 / x },
+	ir.Reciprocal: {func(x float64, _ []float64) float64 { return 1 / x },
 		func(x float64, _ []float64) float64 { return -1 / float64(x*x) }},
-	"clip": {func(x float64, p []float64) float64 { return min(max(x, p[0]), p[1]) },
+	ir.Clip: {func(x float64, p []float64) float64 { return min(max(x, p[0]), p[1]) },
 		func(x float64, p []float64) float64 { return step(x > p[0] && x < p[1], 1, 0) }},
 }
 
-// HasFunction reports whether there is a function of a name.
-func HasFunction(name string) bool { return functions[name].value != nil }
-
-// Function is a function of reals by the name of its operation, with its numbers.
-func Function(name string, p []float64) func(x float64) float64 {
-	f := functions[name].value
-	return func(x float64) float64 { return f(x, p) }
+func init() {
+	const place = "runtime/kernels/function.go"
+	ir.AddColumn(ir.Column{Name: "function", Place: place, Needs: ir.Op.IsFunction, Has: func(op ir.Op) bool { return functions[op].value != nil }})
+	ir.AddColumn(ir.Column{Name: "slope", Place: place, Needs: ir.Op.IsFunction, Has: func(op ir.Op) bool { return functions[op].slope != nil }})
 }
 
-// FunctionSlope is its derivative.
-func FunctionSlope(name string, p []float64) func(x float64) float64 {
-	f := functions[name].slope
+// Function is the function of reals that an operation computes, with its numbers; nil
+// where there is none.
+func Function(op ir.Op, p []float64) func(x float64) float64 { return bound(functions[op].value, p) }
+
+// FunctionSlope is its derivative; nil where there is none.
+func FunctionSlope(op ir.Op, p []float64) func(x float64) float64 {
+	return bound(functions[op].slope, p)
+}
+
+func bound(f func(x float64, p []float64) float64, p []float64) func(x float64) float64 {
+	if f == nil {
+		return nil
+	}
 	return func(x float64) float64 { return f(x, p) }
 }
 

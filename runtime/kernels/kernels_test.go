@@ -102,7 +102,7 @@ func TestR13(t *testing.T) {
 		sa, sb := .001+rng.Float64(), .001+rng.Float64()
 		sy := (sa + sb) * (.5 + rng.Float64())
 		za, zb, zy := int32(rng.Intn(200)-100), int32(rng.Intn(200)-100), int32(rng.Intn(200)-100)
-		p, err := geometry.NewAddParams(sa, za, sb, zb, sy, zy, -128, 127)
+		p, err := geometry.NewAddParams(geometry.RoundHalfUp, sa, za, sb, zb, sy, zy, -128, 127)
 		require.NoError(t, err)
 		a, b, y := []int8{int8(rng.Intn(256) - 128)}, []int8{int8(rng.Intn(256) - 128)}, make([]int8, 1)
 		AddInt(p, a, b, y)

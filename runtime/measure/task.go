@@ -166,7 +166,7 @@ func isSoftmax(n *ir.Node) bool {
 		return false
 	}
 	axis, _ := vector(n.Out.Type.Shape)
-	return n.Int("axis") == axis
+	return n.Int(ir.AttrAxis) == axis
 }
 
 // CheckLabels holds labels to the elements of a result.

@@ -32,7 +32,7 @@ func ends(o ir.Op, shape ir.Shape, attrs ...ir.Attr) func(x *ir.Value) *ir.Value
 	return func(x *ir.Value) *ir.Value { return op(o, shape, []*ir.Value{x}, attrs...) }
 }
 
-func axis(n int) ir.Attr { return ir.Attr{Name: "axis", Value: n} }
+func axis(n int) ir.Attr { return ir.AttrAxis.Is(n) }
 
 func TestTaskIsInferredWhereItCannotBeMistaken(t *testing.T) {
 	image := ir.Shape{3, 8, 8}

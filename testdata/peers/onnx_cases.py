@@ -473,7 +473,7 @@ KINDS = {
     "BatchNormalization": (batchnorm, image), "Relu": (simple("Relu"), anyshape), "Sigmoid": (simple("Sigmoid"), anyshape), "Tanh": (simple("Tanh"), anyshape),
     "HardSigmoid": (simple("HardSigmoid", alpha=(0.2, 1 / 6), beta=(0.5, 0.4)), anyshape), "HardSwish": (simple("HardSwish"), anyshape),
     "LeakyRelu": (simple("LeakyRelu", alpha=(0.01, 0.3)), anyshape), "Elu": (simple("Elu", alpha=(1, 0.5)), anyshape), "PRelu": (prelu, image),
-    "Softplus": (simple("Softplus"), anyshape), "Exp": (simple("Exp"), anyshape), "Erf": (simple("Erf"), anyshape), "Abs": (simple("Abs"), anyshape),
+    "Softplus": (simple("Softplus"), anyshape), "Softsign": (simple("Softsign"), anyshape), "Exp": (simple("Exp"), anyshape), "Erf": (simple("Erf"), anyshape), "Abs": (simple("Abs"), anyshape),
     "Neg": (simple("Neg"), anyshape), "Sqrt": (positive("Sqrt"), anyshape), "Log": (positive("Log"), anyshape), "Gelu": (simple("Gelu"), anyshape),
     "Pow": (power, anyshape), "Clip": (clip, anyshape), "Identity": (simple("Identity"), anyshape),
     **{f"{op}Const": (with_const(op), anyshape) for op in ("Add", "Sub", "Mul", "Div")},

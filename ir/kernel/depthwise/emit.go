@@ -16,14 +16,14 @@ import (
 // points.
 func (Plan) Emit(g *emit.Generator) error {
 	w := geometry.WindowOf(g.Node)
-	weight := g.Node.Const("weight")
+	weight := g.Node.Const(ir.AttrWeight)
 	codes, err := weight.Load()
 	if err != nil {
 		return err
 	}
 	taps, channels := w.KH*w.KW, w.InC
 	l := layer{&emit.Codes{G: g, Elem: weight.Type.Elem, Acc: 32}}
-	bias, err := g.Node.Const("bias").Ints()
+	bias, err := g.Node.Const(ir.AttrBias).Ints()
 	if err != nil {
 		return err
 	}

@@ -35,12 +35,12 @@ const (
 // plan serves layers that are padded with the zero point.
 func plan(l kernel.Layer) (p Plan, ok bool) {
 	in := l.Node.Args[0].Type.Shape[0]
-	if !l.Scalar() || l.Groups() != in || l.Weight()[0] != in || !l.Narrow() || l.Node.Nums("pad_value") != nil || !slices.Equal(l.Node.Ints("dilation"), []int{1, 1}) {
+	if !l.Scalar() || l.Groups() != in || l.Weight()[0] != in || !l.Narrow() || l.Node.Nums(ir.AttrPadValue) != nil || !slices.Equal(l.Node.Ints(ir.AttrDilation), []int{1, 1}) {
 		return p, false
 	}
 	codes := l.Weight().Size()
 	p.scratch = 2 * codes
-	if slices.Max(l.Node.Ints("pad")) > 0 {
+	if slices.Max(l.Node.Ints(ir.AttrPad)) > 0 {
 		p.scratch = halves(codes) + codes
 	}
 	p.cycles = l.Outputs() * (float64(l.Taps())*perTap + kernel.PerOutput)

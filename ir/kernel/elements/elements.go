@@ -84,7 +84,7 @@ func extremeElements(g *emit.Generator) error {
 
 // tableElements is R14.
 func tableElements(g *emit.Generator) error {
-	raw, err := g.Node.Const("table").Load()
+	raw, err := g.Node.Const(ir.AttrTable).Load()
 	if err != nil {
 		return err
 	}

@@ -18,11 +18,11 @@ type Book struct {
 
 // bookOf reads a layer's codebook.
 func bookOf(g *Generator) (*Book, error) {
-	w := g.Node.Const("weight")
+	w := g.Node.Const(ir.AttrWeight)
 	s := w.Type.Shape
 	b := &Book{D: max(int(w.Type.Elem.Group), 1), channels: s[1], taps: s.Size() / (s[0] * s[1])}
 	b.groups = (b.channels + b.D - 1) / b.D
-	table, err := g.Node.Const("codebook").Load()
+	table, err := g.Node.Const(ir.AttrCodebook).Load()
 	if err != nil {
 		return nil, err
 	}
@@ -36,7 +36,7 @@ func NewBookCodes(g *Generator) (*Book, error) {
 	if err != nil {
 		return nil, err
 	}
-	w := g.Node.Const("weight").Type
+	w := g.Node.Const(ir.AttrWeight).Type
 	b.Codes = &Codes{G: g, Elem: w.Elem, Rows: w.Shape[0], K: b.groups * b.taps, Groups: 1, Acc: 32}
 	planes, err := PackBook(g.Node)
 	if err != nil {
@@ -51,7 +51,7 @@ func NewBookCodes(g *Generator) (*Book, error) {
 // PackBook lays the codes of a layer of a codebook out in bit planes: row by row, tap by
 // tap.
 func PackBook(n *ir.Node) ([][]byte, error) {
-	w := n.Const("weight")
+	w := n.Const(ir.AttrWeight)
 	codes, err := w.Load()
 	if err != nil {
 		return nil, err

@@ -26,13 +26,13 @@ type Codes struct {
 // codes lie in bit planes as Pack lays them out.
 func NewCodes(g *Generator, groups, k, lanes int, planes [][]byte) (*Codes, error) {
 	n := g.Node
-	w := n.Const("weight").Type
+	w := n.Const(ir.AttrWeight).Type
 	l := &Codes{G: g, Elem: w.Elem, Lanes: lanes, Rows: w.Shape[0] / groups, K: k, Groups: groups, Acc: 32}
-	bias, err := n.Const("bias").Ints()
+	bias, err := n.Const(ir.AttrBias).Ints()
 	if err != nil {
 		return nil, err
 	}
-	if n.Const("bias").Type.Elem.Kind == ir.I64 {
+	if n.Const(ir.AttrBias).Type.Elem.Kind == ir.I64 {
 		l.Acc = 64
 	}
 	l.Bias = g.Ints("bias", l.Acc, bias)

@@ -47,13 +47,13 @@ func (w *Network) Layer(name string, n *ir.Node, write func(g *Generator) error)
 		g.Args = append(g.Args, g.param(fmt.Sprintf("x%d", j), true))
 	}
 	g.Out = g.param("y", false)
-	if n.Has("lag") {
+	if n.Has(ir.AttrLag) {
 		g.Out.Shared = true
 		for _, a := range g.Args { // add(x, x) has two
 			a.Shared = true
 		}
 	}
-	if n.Op.Info().Attr("scratch") != nil && n.Has("scratch") {
+	if n.Op.Takes(ir.AttrScratch) && n.Has(ir.AttrScratch) {
 		g.Scratch = g.param("scratch", false)
 	}
 	if err := write(g); err != nil {
@@ -67,8 +67,8 @@ func (w *Network) Layer(name string, n *ir.Node, write func(g *Generator) error)
 // Unroll is what is written out in a round of a loop, of as many as would be: fewer
 // where code must be small.
 func (g *Generator) Unroll(n int) int {
-	if g.Node.Has("unroll") {
-		return min(n, g.Node.Int("unroll"))
+	if g.Node.Has(ir.AttrUnroll) {
+		return min(n, g.Node.Int(ir.AttrUnroll))
 	}
 	return n
 }

@@ -3,6 +3,7 @@ package emit
 import (
 	"slices"
 
+	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/geometry"
 	"github.com/dnnc/dnnc/ir/loop"
 )
@@ -31,11 +32,11 @@ func NewRequant(g *Generator, role string, wide bool) (Requant, error) {
 
 // readRequant reads the constants of a node.
 func readRequant(g *Generator, wide bool) (Requant, error) {
-	mul, err := g.Node.Const("mul").Int32()
+	mul, err := g.Node.Const(ir.AttrMul).Int32()
 	if err != nil {
 		return Requant{}, err
 	}
-	shift, err := g.Node.Const("shift").Int32()
+	shift, err := g.Node.Const(ir.AttrShift).Int32()
 	if err != nil {
 		return Requant{}, err
 	}
@@ -176,7 +177,7 @@ func (q Channel) Result(acc loop.Expr) loop.Expr {
 		// Saturated while still wide: the result of R9 is within i8 anyway.
 		y = loop.Sum(loop.To(loop.Trunc, loop.Clamp(r, -1<<30, 1<<30), 32), loop.Num(loop.I32, zero))
 	}
-	return loop.Clamp(y, int64(n.Int("lo")), int64(n.Int("hi")))
+	return loop.Clamp(y, int64(n.Int(ir.AttrLo)), int64(n.Int(ir.AttrHi)))
 }
 
 // Store requantizes with a channel's constants.
@@ -189,7 +190,7 @@ func halfUp(x loop.Expr, m, r int32) loop.Expr {
 }
 
 // RoundsTFLite reports whether a node's requantization is TensorFlow Lite's (R8).
-func (g *Generator) RoundsTFLite() bool { return g.Node.Word("round") == "tflite" }
+func (g *Generator) RoundsTFLite() bool { return g.Node.Word(ir.AttrRound) == ir.RoundTFLite }
 
 // Rescale is RQ of a number of 32 bits with constants known here.
 func (g *Generator) Rescale(x loop.Expr, m, r int32) loop.Expr {

@@ -15,7 +15,7 @@ func (g *Generator) Difference(arg int, at loop.Expr) loop.Expr {
 // PadTable is the difference of each channel's padding from the zero point, nil
 // where it is 0.
 func PadTable(g *Generator) *loop.Global {
-	v := g.Node.Nums("pad_value")
+	v := g.Node.Nums(ir.AttrPadValue)
 	if v == nil {
 		return nil
 	}
@@ -90,7 +90,7 @@ func (g *Generator) Wide(j int, at loop.Expr) loop.Expr {
 // RowCodes are the codes of each output channel of a convolution, group after group,
 // tap after tap: of odd weights those of several inputs in one, the first lowest.
 func RowCodes(n *ir.Node, inputs, groups, taps int) ([]byte, error) {
-	w := n.Const("weight")
+	w := n.Const(ir.AttrWeight)
 	codes, err := w.Load()
 	if err != nil {
 		return nil, err

@@ -3,8 +3,10 @@ package families
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/ir/kernel"
 	"github.com/dnnc/dnnc/ir/kernel/decode"
 	"github.com/dnnc/dnnc/ir/kernel/depthwise"
@@ -31,6 +33,14 @@ var Table = []*kernel.Family{
 	&rows.Reduce, &rows.ArgMax, &rows.MatMul, &rows.Softmax,
 }
 
+func init() {
+	ir.AddColumn(ir.Column{Name: "kernel family", Place: "ir/kernel/families/families.go",
+		Needs: func(op ir.Op) bool { return op.Is(ir.Core) },
+		Has: func(op ir.Op) bool {
+			return slices.ContainsFunc(Table, func(f *kernel.Family) bool { return f.Op == op })
+		}})
+}
+
 // Find returns the family of a name, or nil.
 func Find(name string) *kernel.Family {
 	for _, f := range Table {
@@ -41,11 +51,22 @@ func Find(name string) *kernel.Family {
 	return nil
 }
 
-// Restore is the plan of a planned node.
+// Restore is the plan of a planned node. Attributes that are no plan of the node's
+// family, as a hand leaves them in a dump, are a diagnostic.
 func Restore(n *ir.Node, t *processor.Target) (kernel.Plan, error) {
-	f := Find(n.Word("impl"))
+	name := n.Named(ir.AttrImpl)
+	f := Find(name)
 	if f == nil || f.Op != n.Op {
-		return nil, fmt.Errorf("no kernel %q computes %s", n.Word("impl"), n.Op)
+		return nil, foreign(n, fmt.Errorf("no kernel %q computes %s", name, n.Op))
 	}
-	return f.Restore(n, t)
+	p, err := f.Restore(n, t)
+	if err != nil {
+		return nil, foreign(n, err)
+	}
+	return p, nil
+}
+
+func foreign(n *ir.Node, err error) error {
+	return diag.New(n.Pos, diag.BadValue, "%s: %v", n.Name(), err).
+		WithHelp("-start-after fuse-pool selects kernels and plans memory anew")
 }

@@ -64,7 +64,7 @@ func Plan(t *testing.T, f *kernel.Family, p kernel.Plan, m *ir.Module, tgt *proc
 	if packer, ok := p.(kernel.Packer); ok {
 		planes, err := packer.Pack(kernel.Of(n, tgt))
 		require.NoError(t, err)
-		bytes, w := 0, n.Const("weight").Type
+		bytes, w := 0, n.Const(ir.AttrWeight).Type
 		for _, plane := range planes {
 			bytes += len(plane)
 		}
@@ -199,21 +199,21 @@ func (l Layer) Draw(rng *rand.Rand) *ir.Module {
 		}
 		weight = ir.Shape{out, in[0] / groups, kh, kw}
 		result = ir.Shape{out, (in[1]+pad[0]+pad[2]-(kh-1)*dilation[0]-1)/stride[0] + 1, (in[2]+pad[1]+pad[3]-(kw-1)*dilation[1]-1)/stride[1] + 1}
-		n.Set("kernel", []int{kh, kw})
-		n.Set("stride", stride)
-		n.Set("dilation", dilation)
-		n.Set("pad", pad)
-		n.Set("groups", groups)
+		n.Put(ir.AttrKernel.Is([]int{kh, kw}))
+		n.Put(ir.AttrStride.Is(stride))
+		n.Put(ir.AttrDilation.Is(dilation))
+		n.Put(ir.AttrPad.Is(pad))
+		n.Put(ir.AttrGroups.Is(groups))
 		if rng.IntN(5) == 0 {
 			values := make([]float64, in[0])
 			for i := range values {
 				values[i] = float64(rng.IntN(256) - 128)
 			}
-			n.Set("pad_value", values)
+			n.Put(ir.AttrPadValue.Is(values))
 		}
 		if l.Pools && rng.IntN(3) == 0 && result[1] > 1 && result[2] > 1 {
 			pool := []int{1 + rng.IntN(2), 2}
-			n.Set("pool", pool)
+			n.Put(ir.AttrPool.Is(pool))
 			result = ir.Shape{out, result[1] / pool[0], result[2] / pool[1]}
 		}
 	}
@@ -226,8 +226,8 @@ func (l Layer) Draw(rng *rand.Rand) *ir.Module {
 // Weights gives a node random weights of a format, a codebook where the format has one,
 // biases, multipliers and shifts that spread the outputs.
 func Weights(rng *rand.Rand, n *ir.Node, e ir.Elem, shape ir.Shape) {
-	constant := func(name string, t ir.Type, data []byte) {
-		n.Set(name, &ir.Const{Name: "y." + name, Type: t, Data: ir.Bytes(data)})
+	constant := func(key ir.ConstAttr, t ir.Type, data []byte) {
+		n.Put(key.Is(&ir.Const{Name: "y." + key.String(), Type: t, Data: ir.Bytes(data)}))
 	}
 	w := ir.Type{Elem: e, Shape: shape}
 	codes := make([]byte, (&ir.Const{Type: w}).StoredBytes())
@@ -237,7 +237,7 @@ func Weights(rng *rand.Rand, n *ir.Node, e ir.Elem, shape ir.Shape) {
 			codes[i] = 0x81
 		}
 	}
-	constant("weight", w, codes)
+	constant(ir.AttrWeight, w, codes)
 	most := float64(e.MaxWeight())
 	if e.Kind == ir.Vec || e.Kind == ir.Code {
 		d := max(1, int(e.Group))
@@ -245,7 +245,7 @@ func Weights(rng *rand.Rand, n *ir.Node, e ir.Elem, shape ir.Shape) {
 		for i := range book { // the sum of |T| over a row is at most 128 (R18)
 			book[i] = byte(int8(rng.IntN(2*(128/d)+1) - 128/d))
 		}
-		constant("codebook", ir.Type{Elem: ir.Of(ir.I8), Shape: ir.Shape{1 << e.Bits, d}}, book)
+		constant(ir.AttrCodebook, ir.Type{Elem: ir.Of(ir.I8), Shape: ir.Shape{1 << e.Bits, d}}, book)
 		most = 128 / float64(d)
 	}
 	out, k := shape[0], shape.Size()/shape[0]
@@ -256,7 +256,7 @@ func Weights(rng *rand.Rand, n *ir.Node, e ir.Elem, shape ir.Shape) {
 	for i := range bias {
 		bias[i] = int64(rng.NormFloat64() * most * 100 * math.Sqrt(float64(k)))
 	}
-	constant("bias", ir.Type{Elem: ir.Of(kind), Shape: ir.Shape{out}}, emit.BytesOf((&ir.Const{Type: ir.Type{Elem: ir.Of(kind)}}).Type.Elem.StoredSize()*8, bias))
+	constant(ir.AttrBias, ir.Type{Elem: ir.Of(kind), Shape: ir.Shape{out}}, emit.BytesOf((&ir.Const{Type: ir.Type{Elem: ir.Of(kind)}}).Type.Elem.StoredSize()*8, bias))
 	muls, shifts := make([]int64, out), make([]int64, out)
 	for i := range muls {
 		m, r, err := geometry.MultiplierFor(40 / (most * 80 * math.Sqrt(float64(k))) * math.Exp(rng.NormFloat64()/2))
@@ -265,12 +265,12 @@ func Weights(rng *rand.Rand, n *ir.Node, e ir.Elem, shape ir.Shape) {
 		}
 		muls[i], shifts[i] = int64(m), int64(r)
 	}
-	constant("mul", ir.Type{Elem: ir.Of(ir.I32), Shape: ir.Shape{out}}, emit.BytesOf(32, muls))
-	constant("shift", ir.Type{Elem: ir.Of(ir.I32), Shape: ir.Shape{out}}, emit.BytesOf(32, shifts))
+	constant(ir.AttrMul, ir.Type{Elem: ir.Of(ir.I32), Shape: ir.Shape{out}}, emit.BytesOf(32, muls))
+	constant(ir.AttrShift, ir.Type{Elem: ir.Of(ir.I32), Shape: ir.Shape{out}}, emit.BytesOf(32, shifts))
 	if rng.IntN(3) == 0 {
-		n.Set("lo", n.Out.Type.Quant.Zero) // relu
+		n.Put(ir.AttrLo.Is(n.Out.Type.Quant.Zero)) // relu
 	}
 	if rng.IntN(6) == 0 {
-		n.Set("round", "tflite")
+		n.Put(ir.AttrRound.Is(ir.RoundTFLite))
 	}
 }

@@ -75,7 +75,7 @@ func nodes(t *testing.T, tgt *processor.Target, expr string) []*ir.Node {
 		Calibration: func() (data.Batch, error) { return data.Synthesize([]int{4, 6, 6}, -2, 3, 16, 1), nil }}
 	require.NoError(t, passes.Table.Run(context.Background(), m, env, pass.Options{}))
 	for _, n := range m.Ops {
-		n.Set("lag", nil)
+		n.Drop(ir.AttrLag)
 	}
 	return m.Ops
 }

@@ -86,7 +86,7 @@ func newLookup(g *emit.Generator, p kernel.Packer, d, block int) (*lookup, error
 	if err != nil {
 		return nil, err
 	}
-	bias, err := g.Node.Const("bias").Ints()
+	bias, err := g.Node.Const(ir.AttrBias).Ints()
 	if err != nil {
 		return nil, err
 	}
@@ -95,7 +95,7 @@ func newLookup(g *emit.Generator, p kernel.Packer, d, block int) (*lookup, error
 			bias[c] -= int64(k.groups * k.raised)
 		}
 	} else {
-		table, err := g.Node.Const("codebook").Load()
+		table, err := g.Node.Const(ir.AttrCodebook).Load()
 		if err != nil {
 			return nil, err
 		}
@@ -115,7 +115,7 @@ func newLookup(g *emit.Generator, p kernel.Packer, d, block int) (*lookup, error
 
 // pack lays the codes of a layer out.
 func pack(l kernel.Layer, d int) ([][]byte, error) {
-	codes, err := l.Node.Const("weight").Load()
+	codes, err := l.Node.Const(ir.AttrWeight).Load()
 	if err != nil {
 		return nil, err
 	}
@@ -542,7 +542,7 @@ func (p Plan) Emit(g *emit.Generator) error {
 
 // Emit keeps the tables of the rows that a window sees, in a ring.
 func (p ConvPlan) Emit(g *emit.Generator) error {
-	w, d := geometry.WindowOf(g.Node), int(g.Node.Const("weight").Type.Elem.Group)
+	w, d := geometry.WindowOf(g.Node), int(g.Node.Const(ir.AttrWeight).Type.Elem.Group)
 	k, err := newLookup(g, p, d, (w.InC+d-1)/d)
 	if err != nil {
 		return err

@@ -148,7 +148,7 @@ func (ConvPlan) Pack(l kernel.Layer) ([][]byte, error) { return pack(l, int(l.El
 // planConv serves convolutions of vector codes whose tables hold 16-bit sums, are not too
 // large, and pad with the zero point.
 func planConv(l kernel.Layer) (p ConvPlan, ok bool) {
-	if l.Elem.Kind != ir.Vec || l.Groups() > 1 || l.Node.Nums("pad_value") != nil || !slices.Equal(l.Node.Ints("dilation"), []int{1, 1}) {
+	if l.Elem.Kind != ir.Vec || l.Groups() > 1 || l.Node.Nums(ir.AttrPadValue) != nil || !slices.Equal(l.Node.Ints(ir.AttrDilation), []int{1, 1}) {
 		return p, false
 	}
 	w, d := l.Weight(), int(l.Elem.Group)

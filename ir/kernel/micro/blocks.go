@@ -18,12 +18,12 @@ import (
 // channels come out the same.
 func (p BlockPlan) Emit(g *emit.Generator) error {
 	w := geometry.WindowOf(g.Node)
-	weight := g.Node.Const("weight")
+	weight := g.Node.Const(ir.AttrWeight)
 	raw, err := weight.Load()
 	if err != nil {
 		return err
 	}
-	bias, err := g.Node.Const("bias").Ints()
+	bias, err := g.Node.Const(ir.AttrBias).Ints()
 	if err != nil {
 		return err
 	}

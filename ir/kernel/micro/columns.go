@@ -3,6 +3,7 @@ package micro
 import (
 	"fmt"
 
+	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/geometry"
 	"github.com/dnnc/dnnc/ir/kernel/emit"
 	"github.com/dnnc/dnnc/ir/loop"
@@ -93,7 +94,7 @@ func (p Plan) linear(g *emit.Generator) error {
 // padRow is the padding of each input channel, or nil where all have the zero
 // point.
 func (k *micro) padRow() *loop.Global {
-	v := k.g.Node.Nums("pad_value")
+	v := k.g.Node.Nums(ir.AttrPadValue)
 	if v == nil {
 		return nil
 	}

@@ -49,9 +49,9 @@ type plane struct {
 func newMicro(g *emit.Generator, plan Plan) (*micro, error) {
 	n, groups := g.Node, 1
 	if n.Op == ir.Conv2D {
-		groups = n.Int("groups")
+		groups = n.Int(ir.AttrGroups)
 	}
-	w := n.Const("weight")
+	w := n.Const(ir.AttrWeight)
 	codes, err := w.Load()
 	if err != nil {
 		return nil, err
@@ -82,7 +82,7 @@ func newMicro(g *emit.Generator, plan Plan) (*micro, error) {
 	if k.m.Decodes {
 		k.decode()
 	}
-	bias, err := n.Const("bias").Ints()
+	bias, err := n.Const(ir.AttrBias).Ints()
 	if err != nil {
 		return nil, err
 	}

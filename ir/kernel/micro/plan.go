@@ -59,9 +59,9 @@ func plan(l kernel.Layer) (best Plan, ok bool) {
 
 // read restores the plan of a layer's attributes.
 func read(l kernel.Layer) (kernel.Plan, error) {
-	m, tile := productOf(l.Target, l.Node.Word("multiply")), l.Node.Ints("tile")
+	m, tile := productOf(l.Target, l.Node.Named(ir.AttrMultiply)), l.Node.Ints(ir.AttrTile)
 	if m == nil || len(tile) != 2 {
-		return nil, fmt.Errorf("no product %q with tile %v on %s", l.Node.Word("multiply"), tile, l.Target.Name)
+		return nil, fmt.Errorf("no product %q with tile %v on %s", l.Node.Named(ir.AttrMultiply), tile, l.Target.Name)
 	}
 	p, _, ok := m.plan(l, tile[0], tile[1])
 	if !ok {
@@ -121,7 +121,7 @@ func (m *Product) serves(l kernel.Layer) bool {
 	switch {
 	case planes == nil || bytes != ir.PackedBytes(l.Elem, l.Weight()):
 		return false
-	case m.Least && l.Elem.CodeBits() == 8 && !l.Supposed && !greater(l.Node.Const("weight")):
+	case m.Least && l.Elem.CodeBits() == 8 && !l.Supposed && !greater(l.Node.Const(ir.AttrWeight)):
 		return false
 	case m.Decodes:
 		return l.Elem.CodeBits() < 8 && m.decodes(l)
@@ -163,20 +163,20 @@ func (m *Product) tiles(e ir.Elem) [][2]int {
 // Pack lays the codes out in words of the product.
 func (p Plan) Pack(l kernel.Layer) ([][]byte, error) {
 	n := l.Node
-	codes, err := n.Const("weight").Load()
+	codes, err := n.Const(ir.AttrWeight).Load()
 	if err != nil {
 		return nil, err
 	}
 	m, order := productNamed(p.Product), inputOrder(productNamed(p.Product), n)
-	s, groups := n.Const("weight").Type.Shape, 1
+	s, groups := n.Const(ir.AttrWeight).Type.Shape, 1
 	if n.Op == ir.Conv2D {
-		groups = n.Int("groups")
+		groups = n.Int(ir.AttrGroups)
 	}
 	pack := packWords
 	if m.oneByOne() {
 		pack = packStream
 	}
-	return pack(m, n.Const("weight").Type.Elem, codes, groups, s[0]/groups, s.Size()/s[0], p.Channels, order), nil
+	return pack(m, n.Const(ir.AttrWeight).Type.Elem, codes, groups, s[0]/groups, s.Size()/s[0], p.Channels, order), nil
 }
 
 // Emit writes the layer.

@@ -138,13 +138,13 @@ func copyMapped(g *emit.Generator) error {
 
 // padMapped fills the result with one value, then writes the argument into it.
 func padMapped(g *emit.Generator) error {
-	if g.Node.Word("mode") != "constant" {
+	if g.Node.Word(ir.AttrMode) != ir.PadConstant {
 		repeat(g)
 		return nil
 	}
 	to, size := back(g.Node.Out.Type.Shape), loop.Int(g.Node.Out.Type.Shape.Size())
 	g.B.For("i", loop.Int(0), size, 1, func(i loop.Expr) {
-		g.B.Store(g.Out, i, loop.Num(loop.I8, int64(g.Node.Float("value"))))
+		g.B.Store(g.Out, i, loop.Num(loop.I8, int64(g.Node.Float(ir.AttrValue))))
 	})
 	inside := g.Node.Padded().Index()
 	seq := make([]int, len(inside))
@@ -207,7 +207,7 @@ func embeddingRows(g *emit.Generator) error {
 		return err
 	}
 	rows := g.Global("rows", 1, raw)
-	b, s := g.B, g.Node.Const("rows").Type.Shape
+	b, s := g.B, g.Node.Const(ir.AttrRows).Type.Shape
 	d := s[1]
 	row := func(i loop.Expr) loop.Expr { // of indices at any address
 		at := b.Var("index", loop.Op(loop.Shl, loop.To(loop.SExt, loop.At(g.Args[0], loop.Sum(loop.Scaled(i, 2), loop.Int(1)), loop.I8), 32), loop.Int(8)))

@@ -35,7 +35,7 @@ type pairPlane struct {
 
 func newPairs(g *emit.Generator, p Plan) (*pairKernel, error) {
 	n := g.Node
-	k := &pairKernel{g: g, w: geometry.WindowOf(n), elem: n.Const("weight").Type.Elem, p: p}
+	k := &pairKernel{g: g, w: geometry.WindowOf(n), elem: n.Const(ir.AttrWeight).Type.Elem, p: p}
 	k.inputs, k.sums, _ = k.p.Places()
 	codes, err := emit.RowCodes(n, k.p.Inputs, k.p.Groups, k.p.Taps)
 	if err != nil {
@@ -50,12 +50,12 @@ func newPairs(g *emit.Generator, p Plan) (*pairKernel, error) {
 	}
 	var table []byte
 	if k.elem.Kind == ir.Vec {
-		if table, err = n.Const("codebook").Load(); err != nil {
+		if table, err = n.Const(ir.AttrCodebook).Load(); err != nil {
 			return nil, err
 		}
 		k.book = g.Global("codebook", 4, table)
 	}
-	bias, err := n.Const("bias").Ints()
+	bias, err := n.Const(ir.AttrBias).Ints()
 	if err != nil {
 		return nil, err
 	}

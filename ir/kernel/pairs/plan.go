@@ -120,7 +120,7 @@ func plan(l kernel.Layer) (best Plan, ok bool) {
 // zero point.
 func serves(l kernel.Layer) bool {
 	switch {
-	case l.Target.Vectors() || !l.Neighbours() || l.Node.Nums("pad_value") != nil || !l.Narrow():
+	case l.Target.Vectors() || !l.Neighbours() || l.Node.Nums(ir.AttrPadValue) != nil || !l.Narrow():
 		return false
 	case l.Elem.Kind == ir.Vec: // products of a codebook's rows would be calls
 		return !strings.HasPrefix(l.Target.Arch, "riscv") || l.Target.Has("m")
@@ -142,8 +142,8 @@ const maxChunk = 18
 // words; reach is that of entries. ok is false where that does not work.
 func layout(l kernel.Layer, tile [5]int, reach reach) (p Plan, ok bool) {
 	n, e := l.Node, l.Elem
-	in, s, out := n.Args[0].Type.Shape, n.Const("weight").Type.Shape, n.Out.Type.Shape
-	dilation := n.Ints("dilation")
+	in, s, out := n.Args[0].Type.Shape, n.Const(ir.AttrWeight).Type.Shape, n.Out.Type.Shape
+	dilation := n.Ints(ir.AttrDilation)
 	p = Plan{Rows: tile[0], Cols: tile[1], Block: tile[2], Inputs: tile[3], Wide: tile[4], Bits: int(e.Bits), Taps: s[2] * s[3], OutC: s[0]}
 	p.Groups = (in[0] + p.Inputs - 1) / p.Inputs
 	if e.Kind == ir.Odd {
@@ -165,7 +165,7 @@ func layout(l kernel.Layer, tile [5]int, reach reach) (p Plan, ok bool) {
 		return p, false
 	}
 	p.Chunk = p.Step * p.Taps
-	if p.Chunk > maxChunk || n.Has("unroll") {
+	if p.Chunk > maxChunk || n.Has(ir.AttrUnroll) {
 		p.Chunk = p.Step * s[3]
 	}
 	p.Half = p.Rows / 2
@@ -190,7 +190,7 @@ func reachOf(l kernel.Layer, inputs int) (r reach) {
 	if l.Supposed {
 		return reach{-1 << 14, 1<<14 - 1} // rows of codebooks sum up to 128
 	}
-	book, err := l.Node.Const("codebook").Load()
+	book, err := l.Node.Const(ir.AttrCodebook).Load()
 	if err != nil {
 		return reach{-1 << 16, 1 << 16}
 	}

@@ -47,7 +47,7 @@ func (p Plan) parts() []emit.Part { return emit.Parts(p.OutC, tileChannels, 8, 1
 
 func newPixels(g *emit.Generator, p Plan) (*pixels, error) {
 	n := g.Node
-	k := &pixels{g: g, w: geometry.WindowOf(n), elem: n.Const("weight").Type.Elem, p: p}
+	k := &pixels{g: g, w: geometry.WindowOf(n), elem: n.Const(ir.AttrWeight).Type.Elem, p: p}
 	k.inputs, k.codes, k.results, k.sums, _ = k.p.Places()
 	planes, err := p.Pack(kernel.Of(n, g.Target))
 	if err != nil {
@@ -58,7 +58,7 @@ func newPixels(g *emit.Generator, p Plan) (*pixels, error) {
 		k.planes = append(k.planes, &pixelPlane{bits, p.partsAt(bits), g.Global(fmt.Sprintf("weight%d", i), 4, data)})
 	}
 	if k.elem.Kind == ir.Vec {
-		table, err := n.Const("codebook").Load()
+		table, err := n.Const(ir.AttrCodebook).Load()
 		if err != nil {
 			return nil, err
 		}
@@ -69,14 +69,14 @@ func newPixels(g *emit.Generator, p Plan) (*pixels, error) {
 		}
 		k.book = g.Global("codebook", 8, rows)
 	}
-	if v := n.Nums("pad_value"); v != nil {
+	if v := n.Nums(ir.AttrPadValue); v != nil {
 		x := make([]int64, k.p.Groups*k.p.Inputs)
 		for i, pad := range v {
 			x[i] = int64(pad) - int64(n.Args[0].Type.Quant.Zero)
 		}
 		k.pads = g.Ints("pads", 16, x)
 	}
-	bias, err := n.Const("bias").Ints()
+	bias, err := n.Const(ir.AttrBias).Ints()
 	if err != nil {
 		return nil, err
 	}

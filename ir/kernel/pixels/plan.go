@@ -174,8 +174,8 @@ func most(l kernel.Layer, inputs int) int {
 // greatest absolute value of an entry. ok is false where that does not work.
 func layout(l kernel.Layer, rows, block, inputs, most int) (p Plan, ok bool) {
 	n, e := l.Node, l.Elem
-	in, s, out := n.Args[0].Type.Shape, n.Const("weight").Type.Shape, n.Out.Type.Shape
-	pad, dilation := n.Ints("pad"), n.Ints("dilation")
+	in, s, out := n.Args[0].Type.Shape, n.Const(ir.AttrWeight).Type.Shape, n.Out.Type.Shape
+	pad, dilation := n.Ints(ir.AttrPad), n.Ints(ir.AttrDilation)
 	p = Plan{Inputs: inputs, Bits: int(e.Bits), Taps: s[2] * s[3], Groups: (in[0] + inputs - 1) / inputs, Rows: rows, Block: block, OutC: s[0]}
 	if e.Kind == ir.Odd {
 		p.Bits *= inputs

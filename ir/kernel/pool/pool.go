@@ -72,7 +72,7 @@ func poolWindow(g *emit.Generator) error {
 					v = roundedMean(b, acc, count.Get())
 				}
 				at := loop.Sum(loop.Scaled(loop.Sum(loop.Scaled(oy, w.OutW()), ox), w.OutC), c)
-				b.Store(g.Out, at, loop.To(loop.Trunc, loop.Clamp(v, int64(g.Node.Int("lo")), int64(g.Node.Int("hi"))), 8))
+				b.Store(g.Out, at, loop.To(loop.Trunc, loop.Clamp(v, int64(g.Node.Int(ir.AttrLo)), int64(g.Node.Int(ir.AttrHi))), 8))
 			})
 		})
 	})

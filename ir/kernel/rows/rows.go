@@ -22,9 +22,9 @@ var (
 func inRows(n *ir.Node) bool {
 	axis := len(n.Args[0].Type.Shape) - 1
 	if n.Op == ir.Reduce {
-		return axis <= 1 && len(n.Ints("axes")) == 1 && n.Ints("axes")[0] == axis
+		return axis <= 1 && len(n.Ints(ir.AttrAxes)) == 1 && n.Ints(ir.AttrAxes)[0] == axis
 	}
-	return axis <= 1 && n.Int("axis") == axis
+	return axis <= 1 && n.Int(ir.AttrAxis) == axis
 }
 
 // lastAxis calls body for each row of the argument with the place of its first
@@ -113,7 +113,7 @@ func matmulRows(g *emit.Generator) error {
 
 // softmaxTable is R15 for each row.
 func softmaxTable(g *emit.Generator) error {
-	x, err := g.Node.Const("table").Ints()
+	x, err := g.Node.Const(ir.AttrTable).Ints()
 	if err != nil {
 		return err
 	}

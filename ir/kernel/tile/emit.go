@@ -16,7 +16,7 @@ func newLayer(g *emit.Generator, p Plan, groups int) (layer, error) {
 	if err != nil {
 		return layer{}, err
 	}
-	s := g.Node.Const("weight").Type.Shape
+	s := g.Node.Const(ir.AttrWeight).Type.Shape
 	codes, err := emit.NewCodes(g, groups, s.Size()/s[0], p.Channels, planes)
 	return layer{codes}, err
 }

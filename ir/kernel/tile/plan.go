@@ -57,14 +57,14 @@ func read(l kernel.Layer, tile []int) (Plan, bool) {
 // Pack lays the codes out in bit planes, a tile of channels after the other.
 func (p Plan) Pack(l kernel.Layer) ([][]byte, error) {
 	n := l.Node
-	w := n.Const("weight")
+	w := n.Const(ir.AttrWeight)
 	codes, err := w.Load()
 	if err != nil {
 		return nil, err
 	}
 	groups, order := 1, geometry.Order(n.Args[0].Type.Shape)
 	if n.Op == ir.Conv2D {
-		groups, order = n.Int("groups"), emit.WindowOrder(geometry.WindowOf(n))
+		groups, order = n.Int(ir.AttrGroups), emit.WindowOrder(geometry.WindowOf(n))
 	}
 	s := w.Type.Shape
 	return emit.Pack(w.Type.Elem, codes, groups, s[0]/groups, s.Size()/s[0], p.Channels, order), nil

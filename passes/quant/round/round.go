@@ -54,7 +54,7 @@ var ErrNotFinite = errors.New("not a finite number")
 // level is the code nearest to x on the grid of a scale.
 func level(x, scale float32, bits int) uint8 {
 	n := float32(int(1) << bits)
-	q := x/(2*scale) + n/2
+	q := x/scale/2 + n/2              // twice a scale need not be a number
 	return uint8(min(max(q, 0), n-1)) // truncation is floor here
 }
 

@@ -18,15 +18,16 @@ func leastSquaresScale(row []float32, bits int) float32 {
 	if top == 0 {
 		return 1
 	}
+	const least = math.SmallestNonzeroFloat32 // no scale is 0
 	if bits == 1 {
-		return float32(sum / float64(len(row)))
+		return max(float32(sum/float64(len(row))), least)
 	}
 	base := top / float32(int(1)<<bits-1)
 	var grid [steps]float32
 	for i := range grid {
-		grid[i] = base * (.15 + (1.1-.15)*float32(i)/(steps-1))
+		grid[i] = max(base*(.15+(1.1-.15)*float32(i)/(steps-1)), least)
 	}
-	best, bestErr := base, math.Inf(1)
+	best, bestErr := max(base, least), math.Inf(1)
 	for _, s := range promising(row, top, grid[:], bits) {
 		if e := squaredError(row, s, bits, bestErr); e < bestErr {
 			best, bestErr = s, e

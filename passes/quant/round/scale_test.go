@@ -86,3 +86,28 @@ func TestFewScalesArePromising(t *testing.T) {
 		assert.LessOrEqual(t, len(list), 4, "%d bits", bits)
 	}
 }
+
+// TestScaleIsNeverZero: the least weights that float32 has are a row like others, its
+// zeros between the middle levels.
+func TestScaleIsNeverZero(t *testing.T) {
+	for bits := 1; bits <= 8; bits++ {
+		res := Nearest(Matrix{1, 3, []float32{math.SmallestNonzeroFloat32, 0, -math.SmallestNonzeroFloat32}}, bits)
+		assert.Positive(t, res.Scale[0], "%d bits", bits)
+		middle := uint8(1 << (bits - 1))
+		assert.Equal(t, middle, res.Codes[1], "%d bits", bits)
+		assert.GreaterOrEqual(t, res.Codes[0], middle, "%d bits", bits)
+		assert.Less(t, res.Codes[2], middle, "%d bits", bits)
+	}
+}
+
+// TestGreatestWeights: the greatest weights that float32 has keep their signs and
+// magnitudes, too: to a step of the grid, as a greater scale than theirs overflows.
+func TestGreatestWeights(t *testing.T) {
+	const step = (1.1 - .15) / (steps - 1) * 1.01
+	for bits := 1; bits <= 8; bits++ {
+		res := Nearest(Matrix{1, 2, []float32{math.MaxFloat32, -math.MaxFloat32}}, bits)
+		assert.Equal(t, uint8(1<<bits-1), res.Codes[0]+res.Codes[1], "%d bits", bits)
+		assert.InEpsilon(t, math.MaxFloat32, float64(res.Weights[0]), step, "%d bits", bits)
+		assert.InEpsilon(t, -math.MaxFloat32, float64(res.Weights[1]), step, "%d bits", bits)
+	}
+}

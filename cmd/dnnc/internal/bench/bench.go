@@ -68,7 +68,7 @@ func Run(ctx context.Context, o driver.Options, out, messages io.Writer) error {
 
 // Count counts the instructions of a compiled network.
 func Count(ctx context.Context, o driver.Options, r *driver.Result) (*Report, error) {
-	b, err := program.New(ctx, o, r)
+	b, err := program.New(ctx, r.Result)
 	if err != nil {
 		return nil, err
 	}
@@ -90,9 +90,9 @@ func Count(ctx context.Context, o driver.Options, r *driver.Result) (*Report, er
 	ratios := perInstruction(ctx, b)
 	report := &Report{Network: m.Name, Target: r.Target.Name, Instructions: counts[0].Run}
 	for i, n := range m.Ops {
-		l := Layer{Name: n.Name(), Kernel: n.Word("impl"), Instructions: counts[0].Steps[i]}
-		if n.Op.Info().Attr("weight") != nil {
-			l.Format, l.MACs = n.Const("weight").Type.Elem.String(), n.MACs()
+		l := Layer{Name: n.Name(), Kernel: n.Named(ir.AttrImpl), Instructions: counts[0].Steps[i]}
+		if n.Op.Takes(ir.AttrWeight) {
+			l.Format, l.MACs = n.Const(ir.AttrWeight).Type.Elem.String(), n.MACs()
 		}
 		if ratios != nil {
 			l.Cycles = math.Round(ratios[i] * float64(l.Instructions))

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
+	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/passes/robust"
@@ -50,7 +51,7 @@ func (c *contest) run(ctx context.Context, bits float64, runs []outcome) ([]outc
 	bytes, _ := robust.Limit(c.r.Module.Layers(), c.r.Env.Budget)
 	weights := 0
 	for _, n := range c.r.Module.Layers() {
-		weights += n.Const("weight").Type.Shape.Size()
+		weights += n.Const(ir.AttrWeight).Type.Shape.Size()
 	}
 	chosen := make([]*robust.Network, len(runs))
 	for i := range runs {

@@ -12,7 +12,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/dnnc/dnnc/cmd/dnnc/internal/certificate"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/graph"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/terminal"
 	"github.com/dnnc/dnnc/codegen"
@@ -21,6 +20,7 @@ import (
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/passes/pass"
+	"github.com/dnnc/dnnc/runtime/certificate"
 	"github.com/dnnc/dnnc/runtime/input"
 	"github.com/dnnc/dnnc/runtime/replace"
 )
@@ -74,6 +74,7 @@ type build struct {
 	text   string // LLVM IR with all data, once it is needed
 	object []byte // likewise
 	tools  *llvm.Tools
+	iface  codegen.Interface // with its content
 
 	tensors []File // beside texts
 }
@@ -138,9 +139,10 @@ func (b *build) certify(messages io.Writer) error {
 	}
 	b.cert = c
 	var err error
-	if c.Content, err = content(b.linkage(), b.r.Module, c.LLVM); err != nil {
+	if b.iface, err = b.r.Interface(c.LLVM); err != nil {
 		return err
 	}
+	c.Content = b.iface.Content
 	if c.Recipe, err = b.recipe(); err != nil {
 		return err
 	}
@@ -252,7 +254,7 @@ func (b *build) obj() ([]byte, error) {
 	if b.object != nil {
 		return b.object, nil
 	}
-	a, err := assemble(b.ctx, b.r, b.linkage(), *b.tools)
+	a, err := b.r.Assemble(b.ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -278,8 +280,8 @@ func (b *build) c() ([]byte, error) {
 
 // linkage is what the outputs' C interface is named by.
 func (b *build) linkage() codegen.Interface {
-	i := b.o.Interface(b.prefix)
-	i.Content, i.Stack = b.cert.Content, b.cert.StackBytes
+	i := b.iface
+	i.Stack = b.cert.StackBytes
 	return i
 }
 

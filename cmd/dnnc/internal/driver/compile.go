@@ -10,39 +10,28 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
-	"github.com/dnnc/dnnc/cmd/dnnc/internal/certificate"
+	"github.com/dnnc/dnnc"
 	"github.com/dnnc/dnnc/frontend"
 	"github.com/dnnc/dnnc/frontend/dataset"
-	"github.com/dnnc/dnnc/frontend/onnx"
-	"github.com/dnnc/dnnc/frontend/tflite"
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
-	"github.com/dnnc/dnnc/ir/processor"
 	"github.com/dnnc/dnnc/ir/quote"
 	"github.com/dnnc/dnnc/passes"
 	"github.com/dnnc/dnnc/passes/pass"
-	"github.com/dnnc/dnnc/passes/robust"
 	"github.com/dnnc/dnnc/passes/validate"
+	"github.com/dnnc/dnnc/runtime/certificate"
 	"github.com/dnnc/dnnc/runtime/data"
 	"github.com/dnnc/dnnc/runtime/disturb"
-	"github.com/dnnc/dnnc/runtime/interp"
-	"github.com/dnnc/dnnc/runtime/measure"
 )
 
-// Result is a network after the passes.
+// Result is a compiled network, and the files that it was compiled from.
 type Result struct {
-	Module *ir.Module
-	Float  *ir.Module // as it was before quantization; nil of a quantized dump
-	Target *processor.Target
-	Env    *pass.Env
+	*dnnc.Result
 	Inputs []dataset.Input // as they were declared
-	Passes []Cost          // what each pass took
 
-	Task measure.Task // by which it is judged; none until Judge found it out
-
+	build     *dnnc.Build
 	source    *ir.Module // as it was read
 	test      data.Batch // images to report on, once they were read
 	testFiles []certificate.Input
@@ -50,12 +39,6 @@ type Result struct {
 	Tensors []string // paths of the tensors files as the network names them
 	files   []certificate.Input
 	read    []string // paths of files that were read besides
-}
-
-// Cost is the time of one pass.
-type Cost struct {
-	Pass string
-	Took time.Duration
 }
 
 // IsModel reports whether a file is a model of another format, by its name.
@@ -93,13 +76,7 @@ func Load(o Options) (*ir.Module, error) {
 }
 
 func load(o Options) (*ir.Module, error) {
-	if strings.EqualFold(filepath.Ext(o.Input), ".onnx") {
-		return onnx.Load(o.Input, onnx.Options{Shapes: o.Shapes, Ranges: o.Ranges, AllowOutside: o.AllowOutside})
-	}
-	if strings.EqualFold(filepath.Ext(o.Input), ".tflite") {
-		return tflite.Load(o.Input, tflite.Options{Float: !o.exact(), Ranges: o.Ranges})
-	}
-	return frontend.Load(o.Input, frontend.Options{AllowOutside: o.AllowOutside})
+	return dnnc.Load(o.Input, dnnc.LoadOptions{Shapes: o.Shapes, Ranges: o.Ranges, Requantize: !o.exact(), AllowOutside: o.AllowOutside})
 }
 
 // largeWeights is the bytes of a network's constants from which on memory is saved.
@@ -126,13 +103,7 @@ func Compile(ctx context.Context, o Options, out, messages io.Writer) (*Result, 
 
 // compile is Compile with what is to be checked before the long work begins.
 func compile(ctx context.Context, o Options, out, messages io.Writer, check func(*ir.Module) error) (*Result, error) {
-	if err := o.Check(); err != nil {
-		return nil, err
-	}
-	t, err := processor.Find(o.Target)
-	if err == nil && o.CPU+o.Attr != "" {
-		t, err = t.Refine(o.CPU, o.Attr)
-	}
+	c, err := o.config()
 	if err != nil {
 		return nil, err
 	}
@@ -149,61 +120,16 @@ func compile(ctx context.Context, o Options, out, messages io.Writer, check func
 	frugal(m)
 	bar := newBar(messages)
 	defer bar.end()
-	r := &Result{Module: m, Target: t, Inputs: Inputs(m), source: m.Clone()}
-	for _, f := range m.Tensors {
-		r.Tensors = append(r.Tensors, f.Path)
-	}
-	if r.Env, err = environment(o, m, t); err != nil {
-		return nil, err
-	}
-	r.Env.Progress = bar.show
-	calibration(o, m, r, messages)
-	if !m.IsQuantized() {
-		r.Env.Gradient = gradient(m.Clone(), func() string { return cmp.Or(r.Task.Name, o.Task) })
-	}
-	if m.IsQuantized() {
-		if o.searches() {
-			return nil, diag.New(diag.Pos{File: o.Input}, diag.AlreadyLowered, "the module is quantized: its widths are chosen").
-				WithHelp("search again from the source, or from a dump of -stop-after calibrate")
-		}
-		if m.Target != t.Name {
-			m.After, m.Target = passes.Quantized, "" // kernels and memory are planned anew
-		}
-	}
-	if r.searches(o) {
-		if err := r.Judge(o, o.said(out, messages)); err != nil {
-			return nil, err
-		}
-	}
-	if o.Chosen != nil {
-		r.Env.Level = pass.Int8 // whose widths give way to those of layers
-		if m.After == passes.Calibrated {
-			if err := choose(m, o.Chosen); err != nil {
-				return nil, err
-			}
-		}
-	}
-	if m.After == passes.Robust {
-		r.Float = m.Clone()
-	}
 	watch, err := dumps(o, out)
 	if err != nil {
 		return nil, err
 	}
 	v := validate.New(m, o.Seed)
-	observe := func(p *pass.Pass, took time.Duration, m *ir.Module) error {
+	c.Progress = bar.show
+	c.Observe = func(p *pass.Pass, took time.Duration, m *ir.Module) error {
 		bar.end()
 		if o.TimePasses {
 			fmt.Fprintf(messages, "%-16s %8.1f ms\n", p.Name, float64(took.Microseconds())/1000)
-		}
-		r.Passes = append(r.Passes, Cost{p.Name, took})
-		if p.Name == passes.Robust {
-			r.Float = m.Clone()
-		}
-		if p.Name == passes.Calibrated && o.Chosen != nil {
-			if err := choose(m, o.Chosen); err != nil {
-				return err
-			}
 		}
 		if o.Validate {
 			if err := v.Observe(ctx, p, m); err != nil {
@@ -212,8 +138,31 @@ func compile(ctx context.Context, o Options, out, messages io.Writer, check func
 		}
 		return watch(p.Name, m)
 	}
-	err = passes.Table.Run(ctx, m, r.Env, pass.Options{StartAfter: o.StartAfter, StopAfter: o.StopAfter, Observe: observe})
+	r, err := begin(o, m, c, messages)
+	if err != nil {
+		return nil, err
+	}
+	if r.build.Searches() {
+		if err := r.Judge(o, o.said(out, messages)); err != nil {
+			return nil, err
+		}
+	}
+	_, err = r.build.Finish(ctx)
 	return r, err
+}
+
+// begin prepares the compilation of a network with the images that the options name.
+func begin(o Options, m *ir.Module, c dnnc.Config, messages io.Writer) (r *Result, err error) {
+	r = &Result{Inputs: Inputs(m), source: m}
+	for _, f := range m.Tensors {
+		r.Tensors = append(r.Tensors, f.Path)
+	}
+	r.calibration(o, &c, messages)
+	if r.build, err = dnnc.Begin(m, c); err != nil {
+		return nil, err
+	}
+	r.Result = r.build.Result
+	return r, nil
 }
 
 // dumps returns what writes the module after passes: into the folder of
@@ -281,36 +230,6 @@ func checkDumps(o Options, m *ir.Module) error {
 	return files.Check()
 }
 
-// environment is what passes may know of the options and the data.
-func environment(o Options, m *ir.Module, t *processor.Target) (*pass.Env, error) {
-	conditions, err := disturb.Parse(o.Errors)
-	if err != nil {
-		return nil, err
-	}
-	env := &pass.Env{
-		Target: t, Level: pass.Level(o.Level), Small: o.Small, Budget: o.Budget, Rounding: o.Rounding, Seed: o.Seed, Errors: conditions, Fix: map[string]ir.Elem{},
-		Search: o.Search, Objective: o.Objective, MinBits: o.MinBits, MaxBits: o.MaxBits, Checkpoint: o.Checkpoint, Patient: o.Time > 0, MaxMemory: o.Memory, Ranges: o.Activations,
-	}
-	deadline := time.Now().Add(o.Time)
-	env.Stop = func() bool { return o.Time > 0 && time.Now().After(deadline) || o.Enough != nil && o.Enough() }
-	env.Low, env.High = InputRange(m)
-	if env.Formats, err = robust.Formats(o.Formats); err != nil {
-		return nil, err
-	}
-	for _, f := range o.Fix {
-		name, text, _ := strings.Cut(f, "=")
-		e, ok := ir.ParseElem(text)
-		if !ok {
-			e, ok = ir.ParseElem("odd" + text)
-		}
-		if !ok {
-			return nil, diag.New(diag.Pos{}, diag.BadWidth, "-fix %s: no width or format %q", f, text)
-		}
-		env.Fix[name] = e
-	}
-	return env, nil
-}
-
 // GradientOf is the gradient of the network of -network, which must take images
 // of a shape.
 func GradientOf(o Options, shape []int) (disturb.Gradient, error) {
@@ -325,50 +244,5 @@ func GradientOf(o Options, shape []int) (disturb.Gradient, error) {
 	if !m.Inputs[0].Type.Shape.Equal(shape) {
 		return nil, diag.New(diag.Pos{}, diag.BadData, "the network takes images of %s, these are of %v", m.Inputs[0].Type.Shape, shape)
 	}
-	return gradient(m, func() string { return o.Task }), nil
-}
-
-// gradient is the gradient of a float network's margin, laid out when it is first
-// needed. A margin is of one label an item; asked is the task that the user says.
-func gradient(m *ir.Module, asked func() string) disturb.Gradient {
-	program := sync.OnceValues(func() (*interp.Backward, error) {
-		if err := ir.Infer(m).Err(); err != nil {
-			return nil, err
-		}
-		p, err := interp.CompileFloat(m)
-		if err != nil {
-			return nil, err
-		}
-		return interp.NewBackward(p)
-	})
-	return func(x []float32, labels []int, n int) (margin, logits []float32, err error) {
-		p, err := program()
-		if err != nil {
-			return nil, nil, err
-		}
-		if _, err := measure.TaskOf(m, asked(), labels); err != nil {
-			return nil, nil, err
-		}
-		if err := measure.CheckLabels(labels, m.Outputs[0]); err != nil {
-			return nil, nil, err
-		}
-		g, err := p.Gradient(context.Background(), x, n, false, interp.Margin(labels))
-		if err != nil {
-			return nil, nil, err
-		}
-		return g.Input, g.Output, nil
-	}
-}
-
-// InputRange is the bounds of the first input's reals, which errors disturb.
-func InputRange(m *ir.Module) (low, high float32) { return rangeOf(m.Inputs[0]) }
-
-func rangeOf(in *ir.Value) (low, high float32) {
-	if in.Range != nil {
-		return float32(in.Range.Lo), float32(in.Range.Hi)
-	}
-	if q := in.Type.Quant; q.Scale > 0 {
-		return float32(q.Scale * float64(-128-q.Zero)), float32(q.Scale * float64(127-q.Zero))
-	}
-	return 0, 1
+	return dnnc.Gradient(m, func() string { return o.Task }), nil
 }

@@ -6,81 +6,32 @@ import (
 	"io"
 	"path/filepath"
 
-	"github.com/dnnc/dnnc/cmd/dnnc/internal/certificate"
+	"github.com/dnnc/dnnc"
 	"github.com/dnnc/dnnc/frontend/dataset"
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
-	"github.com/dnnc/dnnc/passes/pass"
+	"github.com/dnnc/dnnc/runtime/certificate"
 	"github.com/dnnc/dnnc/runtime/data"
 )
 
-// Images that calibrate unless -images says otherwise, and the most that are held
-// out. Searches round on the images, which takes many: on AlexNet at 0.6 bits a
-// weight the divergence of unseen images falls by a quarter from 512 to 2,048.
-const (
-	fewImages  = 512
-	manyImages = 2048
-	HeldOut    = pass.Judged + pass.Finals
-)
-
-// imagesOf is the number of calibration images of a run.
-func imagesOf(o Options) int {
-	switch {
-	case o.Images > 0:
-		return o.Images
-	case o.measures():
-		return manyImages
-	}
-	return fewImages
-}
-
-// measures reports whether o asks for a search, which measures on held-out images.
-func (o Options) measures() bool {
-	return o.Level == string(pass.Robust) || o.Level == string(pass.Compress)
-}
-
-// calibration sets what loads the images that the search may see, once, or makes
-// some up and says so: the first ones calibrate, some behind them are held out, a
-// fifth where there are few.
-func calibration(o Options, m *ir.Module, r *Result, messages io.Writer) {
-	var loaded data.Batch
-	var calibrate int // of the loaded images
-	env, wanted, heldOut := r.Env, imagesOf(o), HeldOut
-	if !o.measures() {
-		heldOut = pass.Judged
-	}
-	path, inputs := CalibrationData(o, m), Inputs(m)
-	load := func() (err error) {
-		switch {
-		case loaded.N > 0:
-			return nil
-		case path == "":
-			wanted = min(wanted, noiseImages(m))
-			fmt.Fprintf(messages, "dnnc: no calibration data: ranges come from %d images of noise; give -calib for a network that is to be shipped\n", wanted)
-			loaded = Noise(inputs, wanted+min(heldOut, wanted), o.Seed)
-		default:
-			var files []certificate.Input
-			loaded, files, err = Images(path, inputs, wanted+heldOut)
-			r.files = append(r.files, files...)
-			r.reads(path, files)
+// calibration sets what loads the images that the search may see, or makes some up and
+// says so.
+func (r *Result) calibration(o Options, c *dnnc.Config, messages io.Writer) {
+	path := CalibrationData(o, r.source)
+	if path == "" {
+		wanted, _ := c.Wanted()
+		c.Calibrate = min(wanted, noiseImages(r.source))
+		c.Calibration = func(n int) (data.Batch, error) {
+			fmt.Fprintf(messages, "dnnc: no calibration data: ranges come from %d images of noise; give -calib for a network that is to be shipped\n", c.Calibrate)
+			return Noise(r.Inputs, min(n, 2*c.Calibrate), o.Seed), nil
 		}
-		calibrate = min(wanted, loaded.N-min(heldOut, loaded.N/5))
-		return err
+		return
 	}
-	env.Calibration = func() (data.Batch, error) {
-		if err := load(); err != nil {
-			return data.Batch{}, err
-		}
-		return loaded.Slice(0, calibrate), nil
-	}
-	env.Holdout = func() (data.Batch, error) {
-		if err := load(); err != nil {
-			return data.Batch{}, err
-		}
-		if calibrate == loaded.N {
-			return loaded, nil // too few to hold any out
-		}
-		return loaded.Slice(calibrate, min(calibrate+heldOut, loaded.N)), nil
+	c.Calibration = func(n int) (data.Batch, error) {
+		b, files, err := Images(path, r.Inputs, n)
+		r.files = append(r.files, files...)
+		r.reads(path, files)
+		return b, err
 	}
 }
 
@@ -129,7 +80,7 @@ func beside(o Options, flag, named string) string {
 func Inputs(m *ir.Module) (list []dataset.Input) {
 	for _, v := range m.Inputs {
 		in := dataset.Input{Name: v.Name, Shape: v.Type.Shape}
-		in.Low, in.High = rangeOf(v)
+		in.Low, in.High = dnnc.RangeOf(v)
 		list = append(list, in)
 	}
 	return list

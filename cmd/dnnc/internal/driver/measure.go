@@ -7,9 +7,9 @@ import (
 	"path/filepath"
 	"slices"
 
-	"github.com/dnnc/dnnc/cmd/dnnc/internal/certificate"
+	"github.com/dnnc/dnnc"
 	"github.com/dnnc/dnnc/passes/pass"
-	"github.com/dnnc/dnnc/runtime/interp"
+	"github.com/dnnc/dnnc/runtime/certificate"
 	"github.com/dnnc/dnnc/runtime/measure"
 )
 
@@ -21,12 +21,6 @@ type Scores struct {
 	Files            []certificate.Input
 	Float, Quantized *measure.Score
 }
-
-// The names of a result's networks.
-const (
-	Float     = "float"
-	Quantized = "quantized"
-)
 
 // Labels says whose answers are right: "given" with the images, or else those of
 // the first network.
@@ -46,29 +40,6 @@ func Caution(data, labels string) string {
 		return fmt.Sprintf("NO LABELS: the %s network's own answers are the labels\n", labels)
 	}
 	return ""
-}
-
-// Networks are the float network and the quantized one of a result, as far as
-// there are, with their names.
-func (r *Result) Networks() (list []measure.Network, names []string, err error) {
-	if r.Float != nil {
-		p, err := interp.CompileFloat(r.Float)
-		if err != nil {
-			return nil, nil, err
-		}
-		list, names = append(list, p.Forward), append(names, Float)
-	}
-	if r.Module.IsQuantized() {
-		p, err := interp.CompileInt(r.Module)
-		if err != nil {
-			return nil, nil, err
-		}
-		list = append(list, func(ctx context.Context, x []float32, n int) ([]float32, error) {
-			return interp.Logits(ctx, p, x, n)
-		})
-		names = append(names, Quantized)
-	}
-	return list, names, nil
 }
 
 // Setup loads the images to report on, or synthesises them where there are
@@ -110,7 +81,7 @@ func Measure(ctx context.Context, o Options, r *Result, messages io.Writer) (*Sc
 	defer bar.end()
 	setup.Progress = func(done, total int) { bar.show("measuring under errors", done, total) }
 	if r.Float != nil { // whose gradient guides errors: the same module, the same bits
-		setup.Gradient, setup.Shared = gradient(r.Float, func() string { return r.Task.Name }), true
+		setup.Gradient, setup.Shared = dnnc.Gradient(r.Float, func() string { return r.Task.Name }), true
 	}
 	scores, err := measure.Robust(ctx, setup, networks...)
 	if err != nil && (len(scores) == 0 || len(scores[0].Kinds) == 0) {

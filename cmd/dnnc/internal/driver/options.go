@@ -2,20 +2,19 @@
 package driver
 
 import (
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
-	"github.com/dnnc/dnnc/cmd/dnnc/internal/certificate"
-	"github.com/dnnc/dnnc/codegen"
+	"github.com/dnnc/dnnc"
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/ir/processor"
 	"github.com/dnnc/dnnc/passes/pass"
-	"github.com/dnnc/dnnc/passes/quant"
 	"github.com/dnnc/dnnc/passes/robust"
-	"github.com/dnnc/dnnc/runtime/measure"
+	"github.com/dnnc/dnnc/runtime/certificate"
+	"github.com/dnnc/dnnc/runtime/disturb"
 )
 
 // Options are what the user typed.
@@ -102,19 +101,28 @@ func Emits() []string {
 // Reports lists the reports of a build.
 var Reports = []string{"layers", "accuracy", "search", "memory"}
 
-// sections are the names that a linker script can hold.
-var sections = regexp.MustCompile(`^[._a-zA-Z][._a-zA-Z0-9]*$`)
-
-// Interface is the C interface that o asks for.
-func (o *Options) Interface(prefix string) codegen.Interface {
-	return codegen.Interface{Prefix: prefix, Hooks: o.Hooks, Section: o.Section, Lend: o.Lend}
-}
-
 // Levels are the values of -O: a level, and size, which goes with each.
 func Levels() []string { return append(slices.Clone(pass.Levels), "size") }
 
 // Check reports options whose values do not exist.
 func (o *Options) Check() error {
+	_, err := o.values()
+	return err
+}
+
+// config is what the compiler needs of the options: everything but files.
+func (o *Options) config() (c dnnc.Config, err error) {
+	if c, err = o.values(); err != nil {
+		return c, err
+	}
+	if c.Target, err = processor.Find(o.Target); err == nil && o.CPU+o.Attr != "" {
+		c.Target, err = c.Target.Refine(o.CPU, o.Attr)
+	}
+	return c, err
+}
+
+// values is config without a target, which not every command has.
+func (o *Options) values() (c dnnc.Config, err error) {
 	one := func(flag, value string, allowed []string) error {
 		if slices.Contains(allowed, value) {
 			return nil
@@ -122,85 +130,52 @@ func (o *Options) Check() error {
 		d := diag.New(diag.Pos{}, diag.BadValue, "-%s %s: the values are %s", flag, value, strings.Join(allowed, " "))
 		return d.WithSuggestion(value, allowed)
 	}
-	if err := one("O", o.Level, Levels()); err != nil {
-		return err
-	}
-	if o.Task != "" {
-		if err := measure.CheckTask(o.Task); err != nil {
-			return err
-		}
-	}
-	if o.Rounding != "" {
-		if err := one("rounding", o.Rounding, []string{quant.Nearest, quant.Compensated}); err != nil {
-			return err
-		}
-	}
 	for _, e := range o.Emit {
 		if err := one("emit", e, Emits()); err != nil {
-			return err
+			return c, err
 		}
 	}
 	for _, r := range o.Report {
 		if err := one("report", r, Reports); err != nil {
-			return err
+			return c, err
 		}
-	}
-	if o.Prefix != "" && !ir.IsIdentifier(o.Prefix) {
-		return diag.New(diag.Pos{}, diag.BadValue, "-prefix %s is no C identifier", o.Prefix)
-	}
-	if o.Section != "" && !sections.MatchString(o.Section) {
-		return diag.New(diag.Pos{}, diag.BadValue, "-section %s: a name as .extflash, of letters, digits, . and _", o.Section)
-	}
-	if o.Section != "" && o.Lend {
-		return diag.New(diag.Pos{}, diag.BadValue, "-lend takes the weights out of the object, -section puts them into a part of it").WithHelp("pass one of the two")
 	}
 	if o.Output == "-" && o.Lend {
-		return diag.New(diag.Pos{}, diag.BadValue, "-lend writes the weights into a file beside the output, and -o - writes none")
-	}
-	if o.Activations != "" {
-		if err := one("activations", o.Activations, pass.Ranges); err != nil {
-			return err
-		}
-	}
-	if o.Search != "" {
-		if err := one("search", o.Search, robust.Methods()); err != nil {
-			return err
-		}
-	}
-	if o.Time > 0 && o.Search != "qstar" {
-		return diag.New(diag.Pos{}, diag.BadValue, "-time is of -search qstar, which can end at any time").WithHelp("-search qstar -time %v", o.Time)
-	}
-	if o.Objective != "" {
-		if err := one("objective", o.Objective, []string{pass.Mean, pass.Worst}); err != nil {
-			return err
-		}
-	}
-	b := o.Budget
-	if (b.Cycles > 0 || b.CyclesOfInt8 > 0) && o.Level != string(pass.Robust) {
-		return diag.New(diag.Pos{}, diag.BadBudget, "-cycles bounds a search, and -O %s is none", o.Level).WithHelp("-O robust -cycles ...")
-	}
-	if (b.Bits > 0 || b.Bytes > 0 || b.Ratio > 0) && o.Level == string(pass.Int8) {
-		return diag.New(diag.Pos{}, diag.BadBudget, "-bits, -size and -ratio bound a choice of widths, and -O int8 makes none").
-			WithHelp("-O robust with it, or -O universal for one width everywhere")
-	}
-	if !(b.Keep >= 0 && b.Keep <= 1) {
-		return diag.New(diag.Pos{}, diag.BadBudget, "-keep %v: a share of the robust accuracy is at most 1, and not below 0", b.Keep)
-	}
-	if o.MaxBits > 0 && o.MinBits > o.MaxBits {
-		return diag.New(diag.Pos{}, diag.BadBudget, "-min %v is above -max %v", o.MinBits, o.MaxBits)
+		return c, diag.New(diag.Pos{}, diag.BadValue, "-lend writes the weights into a file beside the output, and -o - writes none")
 	}
 	if o.Output == "-" && (len(o.Emit) > 1 || o.Depend && o.DependFile == "") {
-		return diag.New(diag.Pos{}, diag.BadValue, "-o - writes one output to the standard output, and no file beside it").WithHelp("-emit one kind; -MF names the dependency file")
+		return c, diag.New(diag.Pos{}, diag.BadValue, "-o - writes one output to the standard output, and no file beside it").WithHelp("-emit one kind; -MF names the dependency file")
 	}
-	for _, f := range []struct {
-		flag string
-		n    int
-	}{{"images", o.Images}, {"n", o.TestImages}} {
-		if f.n < 0 {
-			return diag.New(diag.Pos{}, diag.BadValue, "-%s %d: a number of images is 1 or more", f.flag, f.n)
+	if o.TestImages < 0 {
+		return c, diag.New(diag.Pos{}, diag.BadValue, "-n %d: a number of images is 1 or more", o.TestImages)
+	}
+	c = dnnc.Config{
+		Level: pass.Level(o.Level), SmallCode: o.Small, Search: o.Search, Objective: o.Objective, Budget: o.Budget, MinBits: o.MinBits, MaxBits: o.MaxBits,
+		Rounding: o.Rounding, Activations: o.Activations, Seed: o.Seed, Calibrate: o.Images, Task: o.Task, Memory: o.Memory, Checkpoint: o.Checkpoint,
+		Time: o.Time, Enough: o.Enough, Chosen: o.Chosen, StartAfter: o.StartAfter, StopAfter: o.StopAfter,
+		Prefix: o.Prefix, Hooks: o.Hooks, Lend: o.Lend, Section: o.Section, LLVM: o.LLVM, Fix: map[string]ir.Elem{},
+	}
+	if err := c.Check(); err != nil {
+		return c, err
+	}
+	if c.Errors, err = disturb.Parse(o.Errors); err != nil {
+		return c, err
+	}
+	if c.Formats, err = robust.Formats(o.Formats); err != nil {
+		return c, err
+	}
+	for _, f := range o.Fix {
+		name, text, _ := strings.Cut(f, "=")
+		e, ok := ir.ParseElem(text)
+		if !ok {
+			e, ok = ir.ParseElem("odd" + text)
 		}
+		if !ok {
+			return c, diag.New(diag.Pos{}, diag.BadWidth, "-fix %s: no width or format %q", f, text)
+		}
+		c.Fix[name] = e
 	}
-	return nil
+	return c, nil
 }
 
 // exact reports whether an int8 model keeps its integers: unless told otherwise,

@@ -11,12 +11,12 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/dnnc/dnnc/cmd/dnnc/internal/certificate"
 	"github.com/dnnc/dnnc/codegen"
 	"github.com/dnnc/dnnc/codegen/llvm"
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/passes/pass"
+	"github.com/dnnc/dnnc/runtime/certificate"
 )
 
 // recipe is what it takes to build the same again, without a search: paths from the
@@ -126,7 +126,7 @@ func Rebuild(ctx context.Context, path string, c *certificate.Certificate, o Opt
 	if err != nil {
 		return nil, err
 	}
-	b := &build{ctx: ctx, o: again, r: r, out: io.Discard, prefix: again.prefix(r.Module), cert: certificate.New(r.Module, r.Env)}
+	b := &build{ctx: ctx, o: again, r: r, out: io.Discard, prefix: r.Config.Interface(r.Module).Prefix, cert: certificate.New(r.Module, r.Env)}
 	if !isDump {
 		inputs, err := b.inputs()
 		if err != nil {
@@ -145,9 +145,11 @@ func Rebuild(ctx context.Context, path string, c *certificate.Certificate, o Opt
 		}
 		b.tools, b.cert.LLVM = &tools, tools.Version
 	}
-	if b.cert.Content, err = content(b.linkage(), r.Module, c.LLVM); err != nil {
+	r.Config.LLVM = c.LLVM
+	if b.iface, err = r.Interface(c.LLVM); err != nil {
 		return nil, err
 	}
+	b.cert.Content = b.iface.Content
 	if b.cert.Content != c.Content {
 		return nil, diag.New(diag.Pos{File: path}, diag.CheckFailed, "what %s makes has the content %.12s, the certificate says %.12s", filepath.Base(again.Input), b.cert.Content, c.Content).
 			WithNote("another version of dnnc, or a certificate that was changed")
@@ -228,29 +230,6 @@ func sameInput(c *certificate.Certificate, in certificate.Input) error {
 func hash(raw []byte) string {
 	sum := sha256.Sum256(raw)
 	return hex.EncodeToString(sum[:])
-}
-
-// choose writes the formats that a certificate records onto layers.
-func choose(m *ir.Module, chosen []certificate.Layer) error {
-	layers := m.Layers()
-	if len(layers) != len(chosen) {
-		return diag.New(m.Pos, diag.CheckFailed, "the network has %d layers, the certificate %d", len(layers), len(chosen))
-	}
-	for i, n := range layers {
-		l := chosen[i]
-		e, ok := ir.ParseElem(l.Format)
-		if n.Name() != l.Name || !ok {
-			return diag.New(n.Pos, diag.CheckFailed, "layer %s is %s of format %q in the certificate", n.Name(), l.Name, l.Format)
-		}
-		n.Set("bits", e)
-		if l.Rounding != "" {
-			n.Set("rounding", l.Rounding)
-		}
-		if l.Sparsity > 0 {
-			n.Set("sparsity", []float64{l.Sparsity})
-		}
-	}
-	return nil
 }
 
 // FirstDifference is the first byte in which two contents differ.

@@ -7,8 +7,9 @@ import (
 	"strings"
 	"text/tabwriter"
 
-	"github.com/dnnc/dnnc/cmd/dnnc/internal/certificate"
+	"github.com/dnnc/dnnc"
 	"github.com/dnnc/dnnc/passes/machine"
+	"github.com/dnnc/dnnc/runtime/certificate"
 )
 
 // report prints the reports that were asked for.
@@ -71,7 +72,7 @@ func Accuracy(out io.Writer, c *certificate.Certificate) {
 	var nets []*certificate.Score
 	for i, s := range []*certificate.Score{c.Float, c.Quantized} {
 		if s != nil {
-			head = append(head, []string{Float, Quantized}[i])
+			head = append(head, []string{dnnc.Float, dnnc.Quantized}[i])
 			nets = append(nets, s)
 		}
 	}

@@ -7,11 +7,10 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/dnnc/dnnc/cmd/dnnc/internal/certificate"
+	"github.com/dnnc/dnnc"
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
-	"github.com/dnnc/dnnc/passes"
-	"github.com/dnnc/dnnc/passes/pass"
+	"github.com/dnnc/dnnc/runtime/certificate"
 	"github.com/dnnc/dnnc/runtime/data"
 	"github.com/dnnc/dnnc/runtime/measure"
 )
@@ -39,7 +38,7 @@ func (r *Result) Judge(o Options, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	r.Task = task
+	r.build.Judge(task)
 	_, err = fmt.Fprintln(out, line)
 	return err
 }
@@ -51,8 +50,14 @@ func Judge(o Options, out io.Writer) (measure.Task, error) {
 	if err != nil {
 		return measure.Task{}, err
 	}
-	r := &Result{Env: &pass.Env{}, Inputs: Inputs(m), source: m}
-	calibration(o, m, r, io.Discard)
+	c, err := o.config()
+	if err != nil {
+		return measure.Task{}, err
+	}
+	r, err := begin(o, m, c, io.Discard)
+	if err != nil {
+		return measure.Task{}, err
+	}
 	err = r.Judge(o, out)
 	return r.Task, err
 }
@@ -76,9 +81,9 @@ func Judged(m *ir.Module, o Options, sources []LabelSource) (measure.Task, strin
 		return measure.Task{}, "", err
 	}
 	var labels []int
-	own := Float
+	own := dnnc.Float
 	if m.IsQuantized() {
-		own = Quantized
+		own = dnnc.Quantized
 	}
 	var from []string
 	for _, s := range sources {
@@ -115,7 +120,7 @@ func Judged(m *ir.Module, o Options, sources []LabelSource) (measure.Task, strin
 
 // labelSources are the images that a command judges a network on.
 func (r *Result) labelSources(o Options) (list []LabelSource, err error) {
-	if r.searches(o) {
+	if r.build.Searches() {
 		s := LabelSource{Use: searched, Data: CalibrationData(o, r.source)}
 		if s.Data != "" {
 			b, err := r.Env.Calibration()
@@ -138,11 +143,6 @@ func (r *Result) labelSources(o Options) (list []LabelSource, err error) {
 		list = append(list, s)
 	}
 	return list, nil
-}
-
-// searches reports whether a search judges the network: one whose formats are not chosen.
-func (r *Result) searches(o Options) bool {
-	return o.measures() && o.Chosen == nil && !r.source.IsQuantized() && r.source.After != passes.Robust
 }
 
 // testImages are the images to report on, read once.

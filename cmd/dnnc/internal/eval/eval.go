@@ -12,11 +12,12 @@ import (
 	"io"
 	"strconv"
 
-	"github.com/dnnc/dnnc/cmd/dnnc/internal/certificate"
+	"github.com/dnnc/dnnc"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/ir/processor"
 	"github.com/dnnc/dnnc/passes"
+	"github.com/dnnc/dnnc/runtime/certificate"
 	"github.com/dnnc/dnnc/runtime/measure"
 )
 
@@ -99,7 +100,7 @@ func writeScores(out io.Writer, c *certificate.Certificate) error {
 		if s == nil {
 			continue
 		}
-		name := []string{driver.Float, driver.Quantized}[i]
+		name := []string{dnnc.Float, dnnc.Quantized}[i]
 		retention := func(own float64, of func(s *certificate.Score) float64) string {
 			if c.Float == nil || s == c.Float || of(c.Float) == 0 {
 				return ""

@@ -12,7 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 
-	"github.com/dnnc/dnnc/cmd/dnnc/internal/certificate"
+	"github.com/dnnc/dnnc"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
@@ -21,6 +21,7 @@ import (
 	"github.com/dnnc/dnnc/passes/machine"
 	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/passes/robust"
+	"github.com/dnnc/dnnc/runtime/certificate"
 	"github.com/dnnc/dnnc/runtime/data"
 	"github.com/dnnc/dnnc/runtime/disturb"
 	"github.com/dnnc/dnnc/runtime/interp"
@@ -70,7 +71,7 @@ func load(x *Experiment) (*material, error) {
 		mat.macs += n.MACs()
 	}
 	for _, n := range m.Layers() {
-		mat.weights += n.Const("weight").Type.Shape.Size()
+		mat.weights += n.Const(ir.AttrWeight).Type.Shape.Size()
 	}
 	mat.channels = robust.Constants(m.Layers())
 	elems, err := robust.Formats(x.Formats)
@@ -93,7 +94,7 @@ func load(x *Experiment) (*material, error) {
 	if path == "" {
 		return mat, mat.judge(o, m, nil)
 	}
-	seen, files, err := driver.Images(path, inputs, x.Images+driver.HeldOut)
+	seen, files, err := driver.Images(path, inputs, x.Images+dnnc.HeldOut)
 	if err != nil {
 		return nil, err
 	}
@@ -299,7 +300,7 @@ func (l *lab) layers(layers []*ir.Node, table []pass.LayerCosts) ([]layer, error
 	}
 	var list []layer
 	for i, n := range layers {
-		shape := n.Const("weight").Type.Shape
+		shape := n.Const(ir.AttrWeight).Type.Shape
 		w := layer{Name: n.Name(), Op: n.Op.Info().Name, Weights: shape.Size(), MACs: n.MACs()}
 		for j, e := range table[i].Elems {
 			w.Options = append(w.Options, entry{

@@ -18,6 +18,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/dnnc/dnnc"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/program"
 	"github.com/dnnc/dnnc/codegen/network"
@@ -223,8 +224,8 @@ func compile(ctx context.Context, n *Network, path string, t *processor.Target) 
 // TensorFlow Lite's int8 models.
 func roundAsTFLite(m *ir.Module) {
 	for _, o := range m.Ops {
-		if o.Op.Info().Attr("round") != nil && o.Const("mul") != nil {
-			o.Set("round", "tflite")
+		if o.Op.Takes(ir.AttrRound) && o.Const(ir.AttrMul) != nil {
+			o.Put(ir.AttrRound.Is(ir.RoundTFLite))
 		}
 	}
 }
@@ -331,7 +332,7 @@ func evaluated(m *ir.Module, in, want [][]byte) error {
 
 // executed runs the object on its target or under its emulator.
 func executed(ctx context.Context, m *ir.Module, t *processor.Target, how How, in, want [][]byte) error {
-	b, err := program.New(ctx, driver.Options{Hooks: how.Hooks, Lend: how.Lend}, &driver.Result{Module: m, Target: t})
+	b, err := program.New(ctx, &dnnc.Result{Module: m, Target: t, Config: dnnc.Config{Target: t, Hooks: how.Hooks, Lend: how.Lend}})
 	if err != nil {
 		return err
 	}

@@ -132,9 +132,9 @@ func TestEverythingIsGenerated(t *testing.T) {
 			}
 			for _, a := range y.Op.Info().Attrs {
 				switch {
-				case a.Kind == ir.WordAttr && a.Name != "round" && a.Name != "rounding":
-					words[y.Op.String()+" "+a.Name+" "+y.Word(a.Name)]++
-				case !a.Source && a.Kind != ir.ConstAttr && y.Has(a.Name):
+				case a.Kind == ir.KindWord && a.Name != "round" && a.Name != "rounding":
+					words[y.Op.String()+" "+a.Name+" "+y.Word(a.Key.(ir.WordAttr))]++
+				case !a.Source && a.Kind != ir.KindConst && y.Has(a.Key):
 					words[y.Op.String()+" "+a.Name]++
 				}
 			}
@@ -155,7 +155,7 @@ func TestEverythingIsGenerated(t *testing.T) {
 					assert.Positive(t, words[op.String()+" "+a.Name+" "+w], "%s with %s: %s", op, a.Name, w)
 				}
 			}
-			if a.Words == nil && !a.Source && a.Kind != ir.ConstAttr {
+			if a.Words == nil && !a.Source && a.Kind != ir.KindConst {
 				assert.Positive(t, words[op.String()+" "+a.Name], "%s with another %s", op, a.Name)
 			}
 		}
@@ -179,7 +179,7 @@ func TestReduce(t *testing.T) {
 			list, err := n.layers()
 			require.NoError(t, err)
 			for i, live := range n.live() {
-				if y := list[i]; live && y.Op == ir.Conv2D && y.Stride()[0] > 1 && y.Ints("pad")[1] > 0 {
+				if y := list[i]; live && y.Op == ir.Conv2D && y.Stride()[0] > 1 && y.Ints(ir.AttrPad)[1] > 0 {
 					return true
 				}
 			}

@@ -321,14 +321,14 @@ func (n *Network) layers() ([]layer, error) {
 				case info.Source:
 					y.source = append(y.source, a)
 				default:
-					y.Set(a.Name, a.Value)
+					y.Put(a)
 				}
 			}
 		}
 		if m.consts != nil {
 			y.consts = m.consts(x.P, in)
 			for _, c := range y.consts {
-				y.Set(c.attr, &ir.Const{Name: x.name() + c.key, Type: ir.Type{Elem: ir.Of(ir.F32), Shape: c.shape}})
+				y.Put(c.attr.Is(&ir.Const{Name: x.name() + c.key, Type: ir.Type{Elem: ir.Of(ir.F32), Shape: c.shape}}))
 			}
 		}
 		t, d := ir.InferNode(y.Node)
@@ -464,8 +464,11 @@ func (n *Network) write(dir string) (path string, err error) {
 					x[i] = float32(v)
 				}
 			}
-			if rng.IntN(4) == 0 && !c.positive { // a dead channel
-				clear(x[:len(x)/c.shape[0]])
+			if rng.IntN(4) == 0 && !c.positive { // a dead channel, or a nearly dead one
+				least := []float32{0, 0, 1e-9, 1e-20}[rng.IntN(4)]
+				for i := range len(x) / c.shape[0] {
+					x[i] *= least
+				}
 			}
 			raw, err := ir.FloatConst(name, c.shape, x).Load()
 			if err != nil {
@@ -503,7 +506,7 @@ func (n *Network) fixed() (map[string]ir.Elem, error) {
 		if !ok {
 			return nil, fmt.Errorf("no format %s", x.Format)
 		}
-		if list[i].Op == ir.Conv2D && list[i].Int("groups") > 1 && e.Kind != ir.Odd {
+		if list[i].Op == ir.Conv2D && list[i].Int(ir.AttrGroups) > 1 && e.Kind != ir.Odd {
 			continue // codebooks serve no groups
 		}
 		if e.Kind != ir.I8 {

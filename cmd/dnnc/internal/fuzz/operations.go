@@ -27,16 +27,15 @@ type maker struct {
 // constant is one that an operation reads as an attribute, under a key that begins
 // with its name.
 type constant struct {
-	attr, key string
-	shape     ir.Shape
-	scale     float64 // of its numbers
-	positive  bool
+	attr     ir.ConstAttr
+	key      string
+	shape    ir.Shape
+	scale    float64 // of its numbers
+	positive bool
 }
 
 // none says that nothing need stand before an operation.
 const none = ir.NumOps
-
-func attr(name string, value any) ir.Attr { return ir.Attr{Name: name, Value: value} }
 
 // some is up to most in one of few cases, and 0 in the others.
 func some(rng *rand.Rand, few, most int) int {
@@ -47,7 +46,9 @@ func some(rng *rand.Rand, few, most int) int {
 }
 
 // activation is one of three.
-func activation(p int) ir.Attr { return attr("act", []string{"none", "relu", "relu6"}[p%3]) }
+func activation(p int) ir.Attr {
+	return ir.AttrAct.Is([]string{ir.ActNone, ir.ActRelu, ir.ActRelu6}[p%3])
+}
 
 // window draws kernel, stride, dilation and padding, two numbers each and four.
 func window(rng *rand.Rand) []int {
@@ -60,7 +61,7 @@ func window(rng *rand.Rand) []int {
 }
 
 func windowAttrs(p []int) []ir.Attr {
-	return []ir.Attr{attr("kernel", []int{1 + p[0], 1 + p[1]}), attr("stride", []int{1 + p[2], 1 + p[3]}), attr("dilation", []int{1 + p[4], 1 + p[5]}), attr("pad", slices.Clone(p[6:10]))}
+	return []ir.Attr{ir.AttrKernel.Is([]int{1 + p[0], 1 + p[1]}), ir.AttrStride.Is([]int{1 + p[2], 1 + p[3]}), ir.AttrDilation.Is([]int{1 + p[4], 1 + p[5]}), ir.AttrPad.Is(slices.Clone(p[6:10]))}
 }
 
 // grouped is the groups and output channels of a convolution: one group, one a
@@ -106,11 +107,11 @@ func plain(op ir.Op, often, args int) maker {
 	return maker{op: op, often: often, args: args, draw: nothing, before: none}
 }
 func guarded(op, by ir.Op) maker         { m := plain(op, 1, 1); m.before = by; return m }
-func axisOf(p []int, s ir.Shape) ir.Attr { return attr("axis", p[0]%max(len(s), 1)) }
+func axisOf(p []int, s ir.Shape) ir.Attr { return ir.AttrAxis.Is(p[0] % max(len(s), 1)) }
 func oneOf(most int) func(*rand.Rand) []int {
 	return func(rng *rand.Rand) []int { return []int{rng.IntN(most + 1)} }
 }
-func numbers(p int, name string, list ...float64) ir.Attr { return attr(name, list[p%len(list)]) }
+func numbers(p int, key ir.FloatAttr, list ...float64) ir.Attr { return key.Is(list[p%len(list)]) }
 
 // chosen is of operations whose attributes one number decides.
 func chosen(op ir.Op, most int, attrs func(p []int, in []ir.Shape) []ir.Attr) maker {
@@ -136,7 +137,8 @@ func activated(op ir.Op, often int) maker {
 	return m
 }
 
-// makers make every operation of the language.
+// makers make every operation of the language; functions that take any number and have no
+// attributes are added to them.
 var makers = []maker{
 	{op: ir.Conv2D, often: 24, args: 1, before: none,
 		draw: func(rng *rand.Rand) []int {
@@ -144,13 +146,13 @@ var makers = []maker{
 		},
 		attrs: func(p []int, in []ir.Shape) []ir.Attr {
 			groups, filters := grouped(p, channelsOf(in))
-			list := append(windowAttrs(p), attr("filters", filters), attr("groups", groups), activation(p[12]))
+			list := append(windowAttrs(p), ir.AttrFilters.Is(filters), ir.AttrGroups.Is(groups), activation(p[12]))
 			if p[14] > 0 {
 				values := make([]float64, channelsOf(in))
 				for i := range values {
 					values[i] = float64(i%3)/2 - .5
 				}
-				list = append(list, attr("pad_value", values))
+				list = append(list, ir.AttrPadValue.Is(values))
 			}
 			return list
 		},
@@ -160,7 +162,7 @@ var makers = []maker{
 		}},
 	{op: ir.Linear, often: 6, args: 1, before: none,
 		draw:   func(rng *rand.Rand) []int { return []int{units(rng), rng.IntN(3), rng.IntN(2)} },
-		attrs:  func(p []int, _ []ir.Shape) []ir.Attr { return []ir.Attr{attr("units", 1+p[0]), activation(p[1])} },
+		attrs:  func(p []int, _ []ir.Shape) []ir.Attr { return []ir.Attr{ir.AttrUnits.Is(1 + p[0]), activation(p[1])} },
 		consts: func(p []int, in []ir.Shape) []constant { return biased(p[2], ir.Shape{1 + p[0], in[0].Size()}) }},
 	{op: ir.MaxPool2D, often: 5, args: 1, before: none, draw: window, attrs: func(p []int, _ []ir.Shape) []ir.Attr { return windowAttrs(p) }},
 	{op: ir.AvgPool2D, often: 3, args: 1, before: none, draw: window, attrs: func(p []int, _ []ir.Shape) []ir.Attr { return windowAttrs(p) }},
@@ -172,11 +174,11 @@ var makers = []maker{
 	plain(ir.Flatten, 1, 1),
 	chosen(ir.Reshape, 4, reshaped),
 	{op: ir.BatchNorm, often: 2, args: 1, before: none, draw: oneOf(1),
-		attrs: func(p []int, _ []ir.Shape) []ir.Attr { return []ir.Attr{numbers(p[0], "eps", 1e-5, 1e-3)} },
+		attrs: func(p []int, _ []ir.Shape) []ir.Attr { return []ir.Attr{numbers(p[0], ir.AttrEps, 1e-5, 1e-3)} },
 		consts: func(_ []int, in []ir.Shape) []constant {
 			s := ir.Shape{channelsOf(in)}
-			return []constant{{attr: "gamma", key: ".weight", shape: s, scale: 1}, {attr: "beta", key: ".bias", shape: s, scale: .3},
-				{attr: "mean", key: ".running_mean", shape: s, scale: .3}, {attr: "variance", key: ".running_var", shape: s, scale: 1, positive: true}}
+			return []constant{{attr: ir.AttrGamma, key: ".weight", shape: s, scale: 1}, {attr: ir.AttrBeta, key: ".bias", shape: s, scale: .3},
+				{attr: ir.AttrRunningMean, key: ".running_mean", shape: s, scale: .3}, {attr: ir.AttrVariance, key: ".running_var", shape: s, scale: 1, positive: true}}
 		}},
 	alongAxis(ir.Softmax),
 	chosen(ir.Normalize, 1, func(p []int, in []ir.Shape) []ir.Attr {
@@ -188,39 +190,33 @@ var makers = []maker{
 		for i := range n {
 			mean[i], std[i] = float64(i%3)/4, .5+float64(i%2)/4
 		}
-		return []ir.Attr{attr("mean", mean), attr("std", std)}
+		return []ir.Attr{ir.AttrMean.Is(mean), ir.AttrStd.Is(std)}
 	}),
 	chosen(ir.Requantize, 2, func(p []int, _ []ir.Shape) []ir.Attr { return []ir.Attr{activation(p[0])} }),
 	activated(ir.Sub, 2),
 	activated(ir.Mul, 2),
 	plain(ir.Minimum, 1, 2),
 	plain(ir.Maximum, 1, 2),
-	plain(ir.Sigmoid, 1, 1),
-	plain(ir.Tanh, 1, 1),
 	chosen(ir.HardSigmoid, 1, func(p []int, _ []ir.Shape) []ir.Attr {
-		return []ir.Attr{numbers(p[0], "alpha", .2, 1./6), numbers(p[0], "beta", .5, .4)}
+		return []ir.Attr{numbers(p[0], ir.AttrAlpha, .2, 1./6), numbers(p[0], ir.AttrOffset, .5, .4)}
 	}),
-	plain(ir.HardSwish, 1, 1),
-	chosen(ir.LeakyRelu, 2, func(p []int, _ []ir.Shape) []ir.Attr { return []ir.Attr{numbers(p[0], "alpha", .01, .3, -.2)} }),
-	chosen(ir.Elu, 1, func(p []int, _ []ir.Shape) []ir.Attr { return []ir.Attr{numbers(p[0], "alpha", 1, .5)} }),
-	chosen(ir.Gelu, 1, func(p []int, _ []ir.Shape) []ir.Attr { return []ir.Attr{numbers(p[0], "tanh", 0, 1)} }),
-	plain(ir.Silu, 1, 1),
-	plain(ir.Softplus, 1, 1),
+	chosen(ir.LeakyRelu, 2, func(p []int, _ []ir.Shape) []ir.Attr { return []ir.Attr{numbers(p[0], ir.AttrAlpha, .01, .3, -.2)} }),
+	chosen(ir.Elu, 1, func(p []int, _ []ir.Shape) []ir.Attr { return []ir.Attr{numbers(p[0], ir.AttrAlpha, 1, .5)} }),
+	chosen(ir.Gelu, 1, func(p []int, _ []ir.Shape) []ir.Attr { return []ir.Attr{numbers(p[0], ir.AttrTanh, 0, 1)} }),
 	guarded(ir.Exp, ir.Clip),
 	guarded(ir.Log, ir.Softplus),
 	guarded(ir.Sqrt, ir.Softplus),
-	plain(ir.Abs, 1, 1),
-	plain(ir.Neg, 1, 1),
-	plain(ir.Erf, 1, 1),
 	guarded(ir.Reciprocal, ir.Softplus),
 	chosen(ir.Clip, 1, func(p []int, _ []ir.Shape) []ir.Attr {
-		return []ir.Attr{numbers(p[0], "low", 0, -.7), numbers(p[0], "high", 1, .4)}
+		return []ir.Attr{numbers(p[0], ir.AttrLow, 0, -.7), numbers(p[0], ir.AttrHigh, 1, .4)}
 	}),
 	chosen(ir.Table, 2, func(p []int, _ []ir.Shape) []ir.Attr {
-		return []ir.Attr{attr("fn", []string{"abs", "tanh", "silu"}[p[0]%3])}
+		return []ir.Attr{ir.AttrFn.Is([]string{"abs", "tanh", "silu"}[p[0]%3])}
 	}),
 	alongAxis(ir.LogSoftmax),
-	chosen(ir.Transpose, 23, func(p []int, in []ir.Shape) []ir.Attr { return []ir.Attr{attr("perm", permutation(p[0], len(in[0])))} }),
+	chosen(ir.Transpose, 23, func(p []int, in []ir.Shape) []ir.Attr {
+		return []ir.Attr{ir.AttrPerm.Is(permutation(p[0], len(in[0])))}
+	}),
 	{op: ir.Slice, often: 2, args: 1, before: none,
 		draw:  func(rng *rand.Rand) []int { return slices.Concat(per(rng, 4, 2), per(rng, 4, 2), per(rng, 3, 3)) },
 		attrs: sliced},
@@ -236,15 +232,15 @@ var makers = []maker{
 			if p[axes] > 0 {
 				shape = append([]int{p[axes]}, shape...)
 			}
-			return []ir.Attr{attr("shape", shape)}
+			return []ir.Attr{ir.AttrShape.Is(shape)}
 		}},
 	{op: ir.DepthToSpace, often: 12, args: 1, before: none, draw: func(rng *rand.Rand) []int { return []int{some(rng, 4, 1), rng.IntN(2)} },
 		attrs: func(p []int, _ []ir.Shape) []ir.Attr {
-			return []ir.Attr{attr("block", 2+p[0]), attr("mode", []string{"dcr", "crd"}[p[1]%2])}
+			return []ir.Attr{ir.AttrBlock.Is(2 + p[0]), ir.AttrMode.Is([]string{ir.BlocksFirst, ir.ChannelsFirst}[p[1]%2])}
 		}},
-	rarely(ir.SpaceToDepth, 1, func(p []int, _ []ir.Shape) []ir.Attr { return []ir.Attr{attr("block", 2+p[0])} }),
+	rarely(ir.SpaceToDepth, 1, func(p []int, _ []ir.Shape) []ir.Attr { return []ir.Attr{ir.AttrBlock.Is(2 + p[0])} }),
 	{op: ir.Resize, often: 1, args: 1, before: none, draw: func(rng *rand.Rand) []int { return []int{rng.IntN(3), rng.IntN(3)} },
-		attrs: func(p []int, _ []ir.Shape) []ir.Attr { return []ir.Attr{attr("scale", []int{1 + p[0], 1 + p[1]})} }},
+		attrs: func(p []int, _ []ir.Shape) []ir.Attr { return []ir.Attr{ir.AttrScale.Is([]int{1 + p[0], 1 + p[1]})} }},
 	{op: ir.Copy, often: 2, args: 1, before: none,
 		draw:  func(rng *rand.Rand) []int { return append(per(rng, 5, 1), rng.IntN(20), rng.IntN(4)) },
 		attrs: viewed},
@@ -262,29 +258,40 @@ var makers = []maker{
 					list = append(list, k)
 				}
 			}
-			return []ir.Attr{attr("fn", []string{"mean", "sum", "max", "min"}[p[0]%4]), attr("axes", list), attr("keep", p[2]%2)}
+			return []ir.Attr{ir.AttrFn.Is([]string{ir.ReduceMean, ir.ReduceSum, ir.ReduceMax, ir.ReduceMin}[p[0]%4]), ir.AttrAxes.Is(list), ir.AttrKeep.Is(p[2] % 2)}
 		}},
 	activated(ir.MatMul, 16),
 	alongAxis(ir.ArgMax),
 	{op: ir.Embedding, often: 6, args: 1, before: none,
 		draw: func(rng *rand.Rand) []int { return []int{rng.IntN(40), rng.IntN(9)} },
 		consts: func(p []int, _ []ir.Shape) []constant {
-			return []constant{{attr: "rows", key: ".rows", shape: ir.Shape{1 + p[0], 1 + p[1]}, scale: 1}}
+			return []constant{{attr: ir.AttrRows, key: ".rows", shape: ir.Shape{1 + p[0], 1 + p[1]}, scale: 1}}
 		}},
 }
 
-var padModes = ir.Pad.Info().Attr("mode").Words
+func init() {
+	for op := range ir.NumOps {
+		if op.IsFunction() && makerOf(op) == nil {
+			makers = append(makers, plain(op, 1, 1))
+		}
+	}
+}
 
-// makerOf finds the maker of an operation.
+var padModes = ir.Pad.Info().Attr(ir.AttrMode.String()).Words
+
+// makerOf finds the maker of an operation, or nil.
 func makerOf(op ir.Op) *maker {
-	return &makers[slices.IndexFunc(makers, func(m maker) bool { return m.op == op })]
+	if i := slices.IndexFunc(makers, func(m maker) bool { return m.op == op }); i >= 0 {
+		return &makers[i]
+	}
+	return nil
 }
 
 // biased are weights, and a bias where p is not 0.
 func biased(p int, weight ir.Shape) []constant {
-	list := []constant{{attr: "weight", key: ".weight", shape: weight, scale: .5}}
+	list := []constant{{attr: ir.AttrWeight, key: ".weight", shape: weight, scale: .5}}
 	if p > 0 {
-		list = append(list, constant{attr: "bias", key: ".bias", shape: weight[:1], scale: .3})
+		list = append(list, constant{attr: ir.AttrBias, key: ".bias", shape: weight[:1], scale: .3})
 	}
 	return list
 }
@@ -311,7 +318,7 @@ func reshaped(p []int, in []ir.Shape) []ir.Attr {
 			}
 		}
 	}
-	return []ir.Attr{attr("shape", s)}
+	return []ir.Attr{ir.AttrShape.Is(s)}
 }
 
 // permutation is the one of a number, in some order that begins with no change.
@@ -347,7 +354,7 @@ func sliced(p []int, in []ir.Shape) []ir.Attr {
 			start, size, step = append(start, first+left-1), append(size, (left+way-2)/(way-1)), append(step, 1-way)
 		}
 	}
-	return []ir.Attr{attr("start", start), attr("size", size), attr("step", step)}
+	return []ir.Attr{ir.AttrStarts.Is(start), ir.AttrSize.Is(size), ir.AttrStep.Is(step)}
 }
 
 // viewed is a view of two dimensions, some of them backwards.
@@ -359,7 +366,7 @@ func viewed(p []int, _ []ir.Shape) []ir.Attr {
 			strides[k] = -strides[k]
 		}
 	}
-	return []ir.Attr{attr("shape", slices.Clone(dims)), attr("dims", dims), attr("strides", strides), attr("start", start)}
+	return []ir.Attr{ir.AttrShape.Is(slices.Clone(dims)), ir.AttrDims.Is(dims), ir.AttrStrides.Is(strides), ir.AttrStart.Is(start)}
 }
 
 func padded(p []int, in []ir.Shape) []ir.Attr {
@@ -370,14 +377,14 @@ func padded(p []int, in []ir.Shape) []ir.Attr {
 		if k < axes {
 			b, a, m = p[2+k], p[2+axes+k], p[2+2*axes+k]
 		}
-		if mode != "constant" {
+		if mode != ir.PadConstant {
 			m = 0
 		}
 		before, after, between = append(before, b), append(after, a), append(between, m)
 	}
-	list := []ir.Attr{attr("before", before), attr("after", after), attr("between", between), attr("mode", mode)}
-	if mode == "constant" {
-		list = append(list, numbers(p[1], "value", 0, .5, -2))
+	list := []ir.Attr{ir.AttrBefore.Is(before), ir.AttrAfter.Is(after), ir.AttrBetween.Is(between), ir.AttrMode.Is(mode)}
+	if mode == ir.PadConstant {
+		list = append(list, numbers(p[1], ir.AttrValue, 0, .5, -2))
 	}
 	return list
 }

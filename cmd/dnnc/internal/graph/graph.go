@@ -46,7 +46,7 @@ func boxes(m *ir.Module) (list []box, edges []edge) {
 		b := box{id: n.Name(), lines: []string{n.Name(), n.Op.String()}, fill: plain}
 		if n.Op.HasWeights() {
 			b.fill = layer
-			w := n.Const("weight")
+			w := n.Const(ir.AttrWeight)
 			bytes := ir.PackedBytes(w.Type.Elem, w.Type.Shape) + ir.BookBytes(w.Type.Elem)
 			b.lines = append(b.lines, w.Type.String(), fmt.Sprintf("%d bytes, %.2f bits", bytes, 8*float64(bytes)/float64(w.Type.Shape.Size())), fmt.Sprintf("%d multiply-adds", n.MACs()))
 			if t, err := processor.Find(m.Target); err == nil && m.IsQuantized() {

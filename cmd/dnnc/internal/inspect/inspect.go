@@ -12,8 +12,8 @@ import (
 	"strings"
 	"text/tabwriter"
 
-	"github.com/dnnc/dnnc/cmd/dnnc/internal/certificate"
 	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/runtime/certificate"
 	"github.com/dnnc/dnnc/runtime/input"
 )
 

@@ -12,10 +12,10 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/dnnc/dnnc/cmd/dnnc/internal/certificate"
 	"github.com/dnnc/dnnc/codegen/llvm"
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/ir/processor"
+	"github.com/dnnc/dnnc/runtime/certificate"
 	"github.com/dnnc/dnnc/runtime/input"
 )
 

@@ -99,7 +99,7 @@ func describe(v *ir.Value) string {
 	}
 	fmt.Fprintf(&b, "%s: %d elements", v.Def.Op, v.Type.Shape.Size())
 	if v.Def.Op.HasWeights() {
-		w := v.Def.Const("weight")
+		w := v.Def.Const(ir.AttrWeight)
 		fmt.Fprintf(&b, "\n\nweights %s: %d, %d bytes, %d multiply-adds", w.Type, w.Type.Shape.Size(), ir.PackedBytes(w.Type.Elem, w.Type.Shape)+ir.BookBytes(w.Type.Elem), v.Def.MACs())
 	}
 	return b.String()
@@ -110,7 +110,7 @@ func describeOp(op ir.Op) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "**%s** %s\n", info.Name, info.Doc)
 	for _, a := range info.Attrs {
-		if a.Kind == ir.ConstAttr {
+		if a.Kind == ir.KindConst {
 			continue // what passes write
 		}
 		fmt.Fprintf(&b, "\n- `%s`: %s", a.Name, a.Doc)
@@ -180,7 +180,7 @@ func (s *server) completion(f *file, p *params) any {
 		return items
 	case info != nil:
 		for _, a := range info.Attrs {
-			if a.Kind != ir.ConstAttr {
+			if a.Kind != ir.KindConst {
 				items = append(items, completionItem{Label: a.Name, Kind: fieldKind, Detail: info.Name, Documentation: a.Doc, InsertText: a.Name + ": "})
 			}
 		}

@@ -17,6 +17,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
+	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/processor"
 	"github.com/dnnc/dnnc/passes"
 	"github.com/dnnc/dnnc/passes/pass"
@@ -118,7 +119,7 @@ func describe(r *driver.Result, points []robust.Point) *curve {
 	weights := 0
 	for _, l := range m.Layers() {
 		c.Layers = append(c.Layers, l.Name())
-		weights += l.Const("weight").Type.Shape.Size()
+		weights += l.Const(ir.AttrWeight).Type.Shape.Size()
 	}
 	for _, e := range env.Errors {
 		c.Errors = append(c.Errors, e.String())

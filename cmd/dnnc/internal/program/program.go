@@ -8,7 +8,7 @@ import (
 	"os"
 	"slices"
 
-	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
+	"github.com/dnnc/dnnc"
 	"github.com/dnnc/dnnc/codegen"
 	"github.com/dnnc/dnnc/codegen/llvm"
 	"github.com/dnnc/dnnc/codegen/network"
@@ -30,7 +30,7 @@ const (
 
 // Build is a network's object and what its driver must know.
 type Build struct {
-	Result *driver.Result
+	Result *dnnc.Result
 	Object []byte
 	Stack  int // bytes of the stack that the run function takes at most; 0 is not known
 	Tools  llvm.Tools
@@ -40,8 +40,8 @@ type Build struct {
 }
 
 // New generates the object of a compiled network. Close removes its folder.
-func New(ctx context.Context, o driver.Options, r *driver.Result) (*Build, error) {
-	a, err := driver.Assemble(ctx, o, r)
+func New(ctx context.Context, r *dnnc.Result) (*Build, error) {
+	a, err := r.Assemble(ctx)
 	if err != nil {
 		return nil, err
 	}

@@ -13,10 +13,10 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/dnnc/dnnc/cmd/dnnc/internal/certificate"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/program"
 	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/runtime/certificate"
 	"github.com/dnnc/dnnc/runtime/emu"
 )
 
@@ -99,7 +99,7 @@ func shipped(ctx context.Context, o driver.Options, out, messages io.Writer) err
 	if err := emu.Check(again.Result.Target); err != nil {
 		return err
 	}
-	build, err := program.New(ctx, again.Options, again.Result)
+	build, err := program.New(ctx, again.Result.Result)
 	if err != nil {
 		return err
 	}

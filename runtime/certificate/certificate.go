@@ -196,7 +196,7 @@ func New(m *ir.Module, env *pass.Env) *Certificate {
 		Errors: []string{}, Inputs: []Input{}, ArenaBytes: m.Arena.Bytes,
 		Search: Search{Method: env.Report.Method, Evaluations: env.Report.Evaluations, MACs: env.Report.MACs},
 	}
-	if slices.ContainsFunc(m.Ops, func(n *ir.Node) bool { return n.Has("unroll") }) {
+	if slices.ContainsFunc(m.Ops, func(n *ir.Node) bool { return n.Has(ir.AttrUnroll) }) {
 		c.Optimize += ",size"
 	}
 	for _, e := range env.Errors {
@@ -215,12 +215,12 @@ func New(m *ir.Module, env *pass.Env) *Certificate {
 	}
 	weights := 0
 	for _, n := range m.Layers() {
-		w := n.Const("weight")
+		w := n.Const(ir.AttrWeight)
 		l := Layer{
-			Name: n.Name(), Format: w.Type.Elem.String(), Rounding: n.Word("rounding"), Weights: w.Type.Shape.Size(),
+			Name: n.Name(), Format: w.Type.Elem.String(), Rounding: n.Word(ir.AttrRounding), Weights: w.Type.Shape.Size(),
 			WeightBytes: ir.PackedBytes(w.Type.Elem, w.Type.Shape) + ir.BookBytes(w.Type.Elem), MACs: n.MACs(), Cost: costs[n.Name()],
 		}
-		if s := n.Nums("sparsity"); s != nil {
+		if s := n.Nums(ir.AttrSparsity); s != nil {
 			l.Sparsity = s[0]
 		}
 		for _, t := range m.Tied(n)[1:] {
@@ -237,17 +237,25 @@ func New(m *ir.Module, env *pass.Env) *Certificate {
 	}
 	counted := map[*ir.Const]bool{}
 	for _, n := range m.Ops {
-		for _, role := range []string{"bias", "mul", "shift", "table", "rows"} {
-			if n.Op.Info().Attr(role) == nil {
+		for _, role := range []ir.ConstAttr{ir.AttrBias, ir.AttrMul, ir.AttrShift, ir.AttrTable, ir.AttrRows} {
+			if !n.Op.Takes(role) {
 				continue
 			}
 			if k := n.Const(role); k != nil && !counted[k] {
 				counted[k] = true
-				c.OtherBytes += ir.PackedBytes(k.Type.Elem, k.Type.Shape)
+				c.OtherBytes += stored(role, k)
 			}
 		}
 	}
 	return c
+}
+
+// stored is the bytes of a constant in the object, which keeps a shift in one byte.
+func stored(role ir.ConstAttr, k *ir.Const) int {
+	if role == ir.AttrShift {
+		return k.Type.Shape.Size()
+	}
+	return ir.PackedBytes(k.Type.Elem, k.Type.Shape)
 }
 
 // choices is a layer's row of the search's table of costs.
@@ -258,7 +266,7 @@ func choices(env *pass.Env, n *ir.Node) []Choice {
 			continue
 		}
 		for i, e := range row.Elems {
-			list = append(list, Choice{e.String(), ir.PackedBytes(e, n.Const("weight").Type.Shape) + ir.BookBytes(e), row.KL[i], row.Measured[i]})
+			list = append(list, Choice{e.String(), ir.PackedBytes(e, n.Const(ir.AttrWeight).Type.Shape) + ir.BookBytes(e), row.KL[i], row.Measured[i]})
 		}
 	}
 	return list

@@ -1,0 +1,241 @@
+package dnnc
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/passes"
+	"github.com/dnnc/dnnc/passes/pass"
+	"github.com/dnnc/dnnc/runtime/certificate"
+	"github.com/dnnc/dnnc/runtime/data"
+	"github.com/dnnc/dnnc/runtime/disturb"
+	"github.com/dnnc/dnnc/runtime/interp"
+	"github.com/dnnc/dnnc/runtime/measure"
+)
+
+// Compile takes a network through the passes: to integers, and to a plan of kernels and
+// memory for the target. m itself stays as it is. When ctx ends, Compile returns its error.
+func Compile(ctx context.Context, m *ir.Module, c Config) (*Result, error) {
+	b, err := Begin(m, c)
+	if err != nil {
+		return nil, err
+	}
+	return b.Finish(ctx)
+}
+
+// Build is a compilation that has not run its passes yet: its data can be looked at, and
+// the task of the network found out, before the long work.
+type Build struct {
+	Result *Result
+	source *ir.Module
+	task   string
+}
+
+// Begin checks the configuration, and prepares the compilation of a network.
+func Begin(m *ir.Module, c Config) (*Build, error) {
+	if c.Target == nil {
+		return nil, diag.New(diag.Pos{}, diag.UnknownTarget, "no target").WithHelp("dnnc targets lists them")
+	}
+	if err := c.Check(); err != nil {
+		return nil, err
+	}
+	b := &Build{Result: &Result{Module: m.Clone(), Target: c.Target, Config: c}, source: m, task: c.Task}
+	b.Result.Env = b.environment()
+	return b, nil
+}
+
+// environment is what passes may know of the configuration.
+func (b *Build) environment() *pass.Env {
+	c := &b.Result.Config
+	env := &pass.Env{
+		Target: c.Target, Level: c.Level, Small: c.SmallCode, Budget: c.Budget, Rounding: c.Rounding, Seed: c.Seed, Errors: c.Errors, Fix: c.Fix, Formats: c.Formats,
+		Search: c.Search, Objective: c.Objective, MinBits: c.MinBits, MaxBits: c.MaxBits, Checkpoint: c.Checkpoint, Patient: c.Time > 0, MaxMemory: c.Memory, Ranges: c.Activations,
+		Progress: c.Progress,
+	}
+	deadline := time.Now().Add(c.Time)
+	env.Stop = func() bool { return c.Time > 0 && time.Now().After(deadline) || c.Enough != nil && c.Enough() }
+	env.Low, env.High = InputRange(b.source)
+	calibration(env, c)
+	if !b.source.IsQuantized() {
+		env.Gradient = Gradient(b.source.Clone(), func() string { return b.task })
+	}
+	return env
+}
+
+// calibration loads images once, when a pass first asks for some: the first ones
+// calibrate, some after them are held out, a fifth where there are few.
+func calibration(env *pass.Env, c *Config) {
+	wanted, heldOut := c.Wanted()
+	load := sync.OnceValues(func() (data.Batch, error) {
+		if c.Calibration == nil {
+			return data.Batch{}, diag.New(diag.Pos{}, diag.BadData, "no calibration images: the ranges of activations are not known").
+				WithHelp("set Config.Calibration (-calib)")
+		}
+		b, err := c.Calibration(wanted + heldOut)
+		if err == nil && b.N == 0 {
+			err = diag.New(diag.Pos{}, diag.BadData, "no images to calibrate with: the set is empty")
+		}
+		return b, err
+	})
+	env.Calibration = func() (data.Batch, error) {
+		b, err := load()
+		if err != nil {
+			return data.Batch{}, err
+		}
+		return b.Slice(0, calibrated(b.N, wanted, heldOut)), nil
+	}
+	env.Holdout = func() (data.Batch, error) {
+		b, err := load()
+		if err != nil {
+			return data.Batch{}, err
+		}
+		n := calibrated(b.N, wanted, heldOut)
+		if n == b.N {
+			return b, nil // too few to hold any out
+		}
+		return b.Slice(n, min(n+heldOut, b.N)), nil
+	}
+}
+
+// calibrated is the images of a set of n that calibrate.
+func calibrated(n, wanted, heldOut int) int { return min(wanted, n-min(heldOut, n/5)) }
+
+// Searches reports whether a search judges the network: not of one whose formats are
+// chosen already.
+func (b *Build) Searches() bool {
+	c := &b.Result.Config
+	return c.Measures() && c.Chosen == nil && !b.source.IsQuantized() && b.source.After != passes.Robust
+}
+
+// Judge sets the task that the network is judged by.
+func (b *Build) Judge(t measure.Task) { b.Result.Task, b.task = t, t.Name }
+
+// Finish runs the passes.
+func (b *Build) Finish(ctx context.Context) (*Result, error) {
+	r := b.Result
+	c, m := &r.Config, r.Module
+	if m.IsQuantized() {
+		if c.Chooses() {
+			return nil, diag.New(diag.Pos{File: m.Pos.File}, diag.AlreadyLowered, "the module is quantized: its widths are chosen").
+				WithHelp("search again from the source, or from a dump of -stop-after calibrate")
+		}
+		if m.Target != c.Target.Name {
+			m.After, m.Target = passes.Quantized, "" // kernels and memory are planned anew
+		}
+	}
+	if b.Searches() && r.Task.Name == "" {
+		images, err := r.Env.Calibration()
+		if err != nil {
+			return nil, err
+		}
+		if err := ir.Infer(b.source).Err(); err != nil {
+			return nil, err
+		}
+		t, err := measure.TaskOf(b.source, c.Task, images.Labels)
+		if err != nil {
+			return nil, err
+		}
+		b.Judge(t)
+	}
+	if c.Chosen != nil {
+		r.Env.Level = pass.Int8 // whose widths give way to those of layers
+		if m.After == passes.Calibrated {
+			if err := choose(m, c.Chosen); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if m.After == passes.Robust {
+		r.Float = m.Clone()
+	}
+	observe := func(p *pass.Pass, took time.Duration, m *ir.Module) error {
+		r.Passes = append(r.Passes, Cost{p.Name, took})
+		if p.Name == passes.Robust {
+			r.Float = m.Clone()
+		}
+		if p.Name == passes.Calibrated && c.Chosen != nil {
+			if err := choose(m, c.Chosen); err != nil {
+				return err
+			}
+		}
+		if c.Observe == nil {
+			return nil
+		}
+		return c.Observe(p, took, m)
+	}
+	err := passes.Table.Run(ctx, m, r.Env, pass.Options{StartAfter: c.StartAfter, StopAfter: c.StopAfter, Observe: observe})
+	return r, err
+}
+
+// choose writes the formats that a certificate records onto layers.
+func choose(m *ir.Module, chosen []certificate.Layer) error {
+	layers := m.Layers()
+	if len(layers) != len(chosen) {
+		return diag.New(m.Pos, diag.CheckFailed, "the network has %d layers, the certificate %d", len(layers), len(chosen))
+	}
+	for i, n := range layers {
+		l := chosen[i]
+		e, ok := ir.ParseElem(l.Format)
+		if n.Name() != l.Name || !ok {
+			return diag.New(n.Pos, diag.CheckFailed, "layer %s is %s of format %q in the certificate", n.Name(), l.Name, l.Format)
+		}
+		n.Put(ir.AttrBits.Is(e))
+		if l.Rounding != "" {
+			n.Put(ir.AttrRounding.Is(l.Rounding))
+		}
+		if l.Sparsity > 0 {
+			n.Put(ir.AttrSparsity.Is([]float64{l.Sparsity}))
+		}
+	}
+	return nil
+}
+
+// Gradient is the gradient of a float network's margin, laid out when it is first
+// needed. A margin is of one label an item; asked is the task that the user says.
+func Gradient(m *ir.Module, asked func() string) disturb.Gradient {
+	program := sync.OnceValues(func() (*interp.Backward, error) {
+		if err := ir.Infer(m).Err(); err != nil {
+			return nil, err
+		}
+		p, err := interp.CompileFloat(m)
+		if err != nil {
+			return nil, err
+		}
+		return interp.NewBackward(p)
+	})
+	return func(x []float32, labels []int, n int) (margin, logits []float32, err error) {
+		p, err := program()
+		if err != nil {
+			return nil, nil, err
+		}
+		if _, err := measure.TaskOf(m, asked(), labels); err != nil {
+			return nil, nil, err
+		}
+		if err := measure.CheckLabels(labels, m.Outputs[0]); err != nil {
+			return nil, nil, err
+		}
+		g, err := p.Gradient(context.Background(), x, n, false, interp.Margin(labels))
+		if err != nil {
+			return nil, nil, err
+		}
+		return g.Input, g.Output, nil
+	}
+}
+
+// InputRange is the bounds of the first input's reals, which errors disturb.
+func InputRange(m *ir.Module) (low, high float32) { return RangeOf(m.Inputs[0]) }
+
+// RangeOf is the bounds of an input's reals: as declared, as its integers have them, or
+// [0,1].
+func RangeOf(in *ir.Value) (low, high float32) {
+	if in.Range != nil {
+		return float32(in.Range.Lo), float32(in.Range.Hi)
+	}
+	if q := in.Type.Quant; q.Scale > 0 {
+		return float32(q.Scale * float64(-128-q.Zero)), float32(q.Scale * float64(127-q.Zero))
+	}
+	return 0, 1
+}

@@ -1,0 +1,194 @@
+package dnnc
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/dnnc/dnnc/codegen"
+	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/ir/processor"
+	"github.com/dnnc/dnnc/passes/pass"
+	"github.com/dnnc/dnnc/passes/quant"
+	"github.com/dnnc/dnnc/passes/robust"
+	"github.com/dnnc/dnnc/runtime/certificate"
+	"github.com/dnnc/dnnc/runtime/data"
+	"github.com/dnnc/dnnc/runtime/disturb"
+	"github.com/dnnc/dnnc/runtime/measure"
+)
+
+// Config is what a build needs to know beside the network. NewConfig fills in the
+// defaults; the zero value of a field that a default is not named for is "none".
+type Config struct {
+	Target *processor.Target
+
+	Level       pass.Level // how widths are chosen
+	SmallCode   bool       // loops rather than unrolled code
+	Search      string     // method of pass.Robust; "" is Qed
+	Objective   string     // pass.Mean or pass.Worst; "" is the mean
+	Budget      pass.Budget
+	Formats     []ir.Elem           // that a search chooses from
+	Fix         map[string]ir.Elem  // formats of layers that the caller pins
+	MinBits     float64             // least bits a weight of every layer
+	MaxBits     float64             // greatest bits a weight of every layer; 0 is no bound
+	Rounding    string              // quant.Nearest or quant.Compensated; "" chooses by width
+	Activations string              // how ranges of activations are calibrated: one of pass.Ranges
+	Errors      []disturb.Condition // that a search disturbs images with, and that are measured
+	Seed        uint64
+
+	// Calibration loads images, the first n of a set at most; labels come with them where
+	// there are some. Compile calls it once, where a pass needs images: without it that is
+	// an error.
+	Calibration func(n int) (data.Batch, error)
+	Calibrate   int    // images that calibrate; 0 chooses by the level
+	Task        string // what the result means; "" infers it where it cannot be mistaken
+
+	Memory     int                 // bytes of activations that a search may keep; 0 is a default
+	Checkpoint string              // file that keeps what a search measures
+	Time       time.Duration       // of -search qstar; 0 is its own measure
+	Enough     func() bool         // ends a search with the best so far; may be nil
+	Chosen     []certificate.Layer // formats of a build that is done again: nothing is searched
+
+	StartAfter, StopAfter string // passes; "" is by the module, and all
+
+	Prefix  string // of every symbol; "" is the network's name
+	Hooks   bool   // the caller's PREFIX_hook is called before and after each step
+	Lend    bool   // the caller lends the weights
+	Section string // in which weights lie
+	LLVM    string // version; "" is the newest tested one that is installed
+
+	// Progress is told of long work; Observe of each pass that ran. Both may be nil.
+	Progress func(what string, done, total int)
+	Observe  func(p *pass.Pass, took time.Duration, m *ir.Module) error
+}
+
+// DefaultErrors is what a search disturbs images with unless it is told otherwise.
+const DefaultErrors = "gaussian=0.05,0.1,0.15"
+
+// DefaultKeep is the share of the robust accuracy that -O robust keeps unless it is told
+// otherwise.
+const DefaultKeep = .99
+
+// NewConfig is an int8 build for a target, by the name that dnnc targets lists.
+func NewConfig(target string) (Config, error) {
+	t, err := processor.Find(target)
+	if err != nil {
+		return Config{}, err
+	}
+	c := Config{Target: t, Level: pass.Int8, Activations: pass.MinMax, Objective: pass.Mean, Budget: pass.Budget{Keep: DefaultKeep}, Seed: 1}
+	if c.Errors, err = disturb.Parse(DefaultErrors); err != nil {
+		return c, err
+	}
+	c.Formats, err = robust.Formats(robust.Default)
+	return c, err
+}
+
+// Images is a Calibration of images that are in memory.
+func Images(b data.Batch) func(n int) (data.Batch, error) {
+	return func(n int) (data.Batch, error) { return b.Slice(0, min(n, b.N)), nil }
+}
+
+// sections are the names that a linker script can hold.
+var sections = regexp.MustCompile(`^[._a-zA-Z][._a-zA-Z0-9]*$`)
+
+// Check reports values that do not exist, or that contradict each other, by the names of
+// the command's flags.
+func (c *Config) Check() error {
+	one := func(flag, value string, allowed []string) error {
+		if slices.Contains(allowed, value) {
+			return nil
+		}
+		d := diag.New(diag.Pos{}, diag.BadValue, "-%s %s: the values are %s", flag, value, strings.Join(allowed, " "))
+		return d.WithSuggestion(value, allowed)
+	}
+	if err := one("O", string(c.Level), append(slices.Clone(pass.Levels), "size")); err != nil {
+		return err
+	}
+	if c.Task != "" {
+		if err := measure.CheckTask(c.Task); err != nil {
+			return err
+		}
+	}
+	for _, f := range []struct {
+		flag, value string
+		allowed     []string
+	}{
+		{"rounding", c.Rounding, []string{quant.Nearest, quant.Compensated}}, {"activations", c.Activations, pass.Ranges},
+		{"search", c.Search, robust.Methods()}, {"objective", c.Objective, []string{pass.Mean, pass.Worst}},
+	} {
+		if f.value == "" {
+			continue
+		}
+		if err := one(f.flag, f.value, f.allowed); err != nil {
+			return err
+		}
+	}
+	b := c.Budget
+	switch {
+	case c.Prefix != "" && !ir.IsIdentifier(c.Prefix):
+		return diag.New(diag.Pos{}, diag.BadValue, "-prefix %s is no C identifier", c.Prefix)
+	case c.Section != "" && !sections.MatchString(c.Section):
+		return diag.New(diag.Pos{}, diag.BadValue, "-section %s: a name as .extflash, of letters, digits, . and _", c.Section)
+	case c.Section != "" && c.Lend:
+		return diag.New(diag.Pos{}, diag.BadValue, "-lend takes the weights out of the object, -section puts them into a part of it").WithHelp("pass one of the two")
+	case c.Time > 0 && c.Search != "qstar":
+		return diag.New(diag.Pos{}, diag.BadValue, "-time is of -search qstar, which can end at any time").WithHelp("-search qstar -time %v", c.Time)
+	case (b.Cycles > 0 || b.CyclesOfInt8 > 0) && c.Level != pass.Robust:
+		return diag.New(diag.Pos{}, diag.BadBudget, "-cycles bounds a search, and -O %s is none", c.Level).WithHelp("-O robust -cycles ...")
+	case (b.Bits > 0 || b.Bytes > 0 || b.Ratio > 0) && c.Level == pass.Int8 && c.Chosen == nil:
+		return diag.New(diag.Pos{}, diag.BadBudget, "-bits, -size and -ratio bound a choice of widths, and -O int8 makes none").
+			WithHelp("-O robust with it, or -O universal for one width everywhere")
+	case !(b.Keep >= 0 && b.Keep <= 1):
+		return diag.New(diag.Pos{}, diag.BadBudget, "-keep %v: a share of the robust accuracy is at most 1, and not below 0", b.Keep)
+	case c.MaxBits > 0 && c.MinBits > c.MaxBits:
+		return diag.New(diag.Pos{}, diag.BadBudget, "-min %v is above -max %v", c.MinBits, c.MaxBits)
+	case c.Calibrate < 0:
+		return diag.New(diag.Pos{}, diag.BadValue, "-images %d: a number of images is 1 or more", c.Calibrate)
+	}
+	return nil
+}
+
+// Chooses reports whether the configuration asks for other widths than int8.
+func (c *Config) Chooses() bool { return c.Level != pass.Int8 || len(c.Fix) > 0 }
+
+// Measures reports whether the level measures what it chooses, on held-out images.
+func (c *Config) Measures() bool { return c.Level == pass.Robust || c.Level == pass.Compress }
+
+// Images that calibrate unless Calibrate says otherwise. Searches round on the images,
+// which takes many: on AlexNet at 0.6 bits a weight the divergence of unseen images falls
+// by a quarter from 512 to 2,048.
+const (
+	fewImages  = 512
+	manyImages = 2048
+)
+
+// Wanted is the images that calibrate, and those that are held out from them, where a set
+// has as many.
+func (c *Config) Wanted() (calibrate, heldOut int) {
+	calibrate, heldOut = c.Calibrate, pass.Judged
+	if c.Measures() {
+		heldOut = HeldOut
+	}
+	switch {
+	case calibrate > 0:
+	case c.Measures():
+		calibrate = manyImages
+	default:
+		calibrate = fewImages
+	}
+	return calibrate, heldOut
+}
+
+// HeldOut is the most images that a search holds out.
+const HeldOut = pass.Judged + pass.Finals
+
+// Interface is the C interface of a module.
+func (c *Config) Interface(m *ir.Module) codegen.Interface {
+	i := codegen.Interface{Prefix: c.Prefix, Hooks: c.Hooks, Section: c.Section, Lend: c.Lend}
+	if i.Prefix == "" {
+		i.Prefix = m.Name
+	}
+	return i
+}

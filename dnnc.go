@@ -1,0 +1,59 @@
+// Package dnnc compiles trained neural networks into fixed-point objects for embedded
+// processors. A program that embeds the compiler loads a network, configures a build and
+// takes what it needs of the result:
+//
+//	m, err := dnnc.Load("model.onnx", dnnc.LoadOptions{})
+//	c, err := dnnc.NewConfig("armv7em")
+//	c.Calibration = dnnc.Images(batch)
+//	r, err := dnnc.Compile(ctx, m, c)
+//	object, err := r.Object(ctx)
+//
+// The package prints nothing, writes no file and keeps no state between calls. Errors that
+// the network or the configuration is at fault for are *diag.Diagnostic or diag.List.
+// The command dnnc is flags and files around this package.
+package dnnc
+
+import (
+	"path/filepath"
+	"strings"
+
+	"github.com/dnnc/dnnc/frontend"
+	"github.com/dnnc/dnnc/frontend/onnx"
+	"github.com/dnnc/dnnc/frontend/tflite"
+	"github.com/dnnc/dnnc/ir"
+)
+
+// LoadOptions are what a file leaves open.
+type LoadOptions struct {
+	Shapes map[string][]int    // of inputs of an ONNX model, by name
+	Ranges map[string]ir.Range // of the reals of a model's inputs, by name
+	// Requantize reads an int8 TensorFlow Lite model as the reals that its integers stand
+	// for, to be quantized anew; otherwise the model keeps its integers.
+	Requantize bool
+	// AllowOutside lets a network name files outside of its folder.
+	AllowOutside bool
+}
+
+// Load reads a network from a file: ONNX and TensorFlow Lite by their endings, else text
+// of the language of dnnc.
+func Load(path string, o LoadOptions) (*ir.Module, error) {
+	switch strings.ToLower(filepath.Ext(path)) {
+	case ".onnx":
+		return onnx.Load(path, onnx.Options{Shapes: o.Shapes, Ranges: o.Ranges, AllowOutside: o.AllowOutside})
+	case ".tflite":
+		return tflite.Load(path, tflite.Options{Float: o.Requantize, Ranges: o.Ranges})
+	}
+	return frontend.Load(path, frontend.Options{AllowOutside: o.AllowOutside})
+}
+
+// Parse reads a network from memory. The ending of name says the format, as in Load;
+// diagnostics have name as their file.
+func Parse(name string, raw []byte, o LoadOptions) (*ir.Module, error) {
+	switch strings.ToLower(filepath.Ext(name)) {
+	case ".onnx":
+		return onnx.Parse(name, raw, onnx.Options{Shapes: o.Shapes, Ranges: o.Ranges, AllowOutside: o.AllowOutside})
+	case ".tflite":
+		return tflite.Parse(name, raw, tflite.Options{Float: o.Requantize, Ranges: o.Ranges})
+	}
+	return frontend.Parse(name, raw, frontend.Options{AllowOutside: o.AllowOutside})
+}

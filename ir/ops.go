@@ -1,0 +1,299 @@
+package ir
+
+import "slices"
+
+// The operations, in any order: each has a row in the table below.
+const (
+	Conv2D Op = iota
+	Linear
+	MaxPool2D
+	AvgPool2D
+	GlobalAvgPool
+	Relu
+	Relu6
+	Add
+	Concat
+	Flatten
+	Reshape
+	BatchNorm
+	Softmax
+	Normalize
+	Requantize
+	Sub
+	Mul
+	Minimum
+	Maximum
+	Sigmoid
+	Tanh
+	HardSigmoid
+	HardSwish
+	LeakyRelu
+	Elu
+	Gelu
+	Silu
+	Softplus
+	Softsign
+	Exp
+	Log
+	Sqrt
+	Abs
+	Neg
+	Erf
+	Reciprocal
+	Clip
+	Table
+	LogSoftmax
+	Transpose
+	Slice
+	Expand
+	DepthToSpace
+	SpaceToDepth
+	Resize
+	Copy
+	Pad
+	Reduce
+	MatMul
+	ArgMax
+	Embedding
+	NumOps
+)
+
+const maxDim = 1 << 20
+
+// Attributes that several operations share.
+var (
+	strideAttr = AttrInfo{Key: AttrStride, Len: 2, Min: 1, Max: maxDim, Default: []int{1, 1}, Doc: "step of the window, [height, width]"}
+	padAttr    = AttrInfo{Key: AttrPad, Len: 4, Min: 0, Max: maxDim, Default: []int{0, 0, 0, 0}, Doc: "rows and columns added: [top, left, bottom, right]"}
+	windowAttr = AttrInfo{Key: AttrKernel, Len: 2, Min: 1, Max: maxDim, Required: true, Doc: "size of the window, [height, width]"}
+	dilAttr    = AttrInfo{Key: AttrDilation, Len: 2, Min: 1, Max: maxDim, Default: []int{1, 1}, Doc: "distance between taps, [height, width]"}
+	poolStride = AttrInfo{Key: AttrStride, Len: 2, Min: 1, Max: maxDim, Doc: "step of the window; the window's size when absent"}
+	axisAttr   = AttrInfo{Key: AttrAxis, Min: 0, Max: 16, Default: 0, Doc: "the axis"}
+	blockAttr  = AttrInfo{Key: AttrBlock, Min: 2, Max: maxDim, Required: true, Doc: "side of a block of pixels"}
+	actAttr    = AttrInfo{Key: AttrAct, Words: []string{ActNone, ActRelu, ActRelu6}, Default: ActNone, Doc: "activation applied to the result"}
+
+	// What quantize writes: DESIGN R6 to R9.
+	requantAttrs = []AttrInfo{
+		{Key: AttrMul, Doc: "multipliers of the requantization, i32, one a channel or one (R6)"},
+		{Key: AttrShift, Doc: "shifts of the requantization, i32, like mul (R6)"},
+		{Key: AttrRound, Words: []string{RoundHalfUp, RoundTFLite}, Default: RoundHalfUp, Doc: "rounding of the requantization (R6, R8)"},
+	}
+	clampAttrs = []AttrInfo{
+		{Key: AttrLo, Min: -128, Max: 127, Default: -128, Doc: "least integer of the result (R9)"},
+		{Key: AttrHi, Min: -128, Max: 127, Default: 127, Doc: "greatest integer of the result (R9)"},
+	}
+	// What the machine passes write.
+	machineAttrs = []AttrInfo{
+		{Key: AttrImpl, Doc: "kernel that code generation uses"},
+		{Key: AttrMultiply, Doc: "product of the target that the kernel is built on"},
+		{Key: AttrTile, Min: 1, Max: maxDim, Doc: "tile of the kernel: [pixels, channels]; of conv_pixels: [rows, groups of inputs, inputs of a group]; of conv_pairs: [rows, columns, groups of inputs, inputs of a group, words]"},
+		{Key: AttrUnroll, Min: 1, Max: maxDim, Doc: "bounds what a round of the kernel's innermost loop does, for small code: products of an input, codes of a channel; the target's own when absent"},
+		{Key: AttrScratch, Len: 2, Min: 0, Max: MaxElements, Doc: "working memory in the arena: [offset, bytes]"},
+		{Key: AttrLag, Min: 0, Max: MaxElements, Doc: "the result may overlap a first argument that dies here and begins at least so many bytes behind it"},
+	}
+	// Of operations with weights.
+	weightAttrs = []AttrInfo{
+		{Key: AttrWeight, Required: true, Doc: "weights"},
+		{Key: AttrBias, Doc: "bias, one an output channel"},
+		{Key: AttrCodebook, Doc: "codebook of code and vec weights, i8[2^b, d] (R1)"},
+		{Key: AttrBits, Doc: "format that quantize gives the weights"},
+		{Key: AttrRounding, Words: []string{RoundingNearest, RoundingCompensated, RoundingShared}, Doc: "how the weights are rounded to codes: the nearest, with compensated errors (R17), or the nearest centre of k-means (Deep Compression)"},
+		{Key: AttrSparsity, Len: 1, Doc: "share of the weights that shared rounding prunes to 0"},
+	}
+)
+
+// anyInts declares a list of integers of any length.
+func anyInts(key IntsAttr, least int, required bool, doc string) AttrInfo {
+	return AttrInfo{Key: key, Min: least, Max: MaxElements, Required: required, Doc: doc}
+}
+
+// function declares an operation of the class Function.
+func function(name string, known Known, sample, doc string, numbers ...AttrInfo) OpInfo {
+	return OpInfo{Name: name, Class: Function, MinArgs: 1, MaxArgs: 1, Known: known, infer: inferSame, Sample: sample, Doc: doc, Attrs: numbers}
+}
+
+func number(key FloatAttr, absent float64, doc string) AttrInfo {
+	return AttrInfo{Key: key, Default: absent, Doc: doc}
+}
+
+func attrs(lists ...[]AttrInfo) []AttrInfo { return slices.Concat(lists...) }
+
+func init() {
+	opTable = [NumOps]OpInfo{
+		Conv2D: {Name: "conv2d", Class: Core, MinArgs: 1, MaxArgs: 1, Known: InONNX | InTFLite, infer: inferConv2D,
+			Sample: "const y.weight: f32[2,2,3,3]\nconst y.bias: f32[2]\ny = conv2d(a, filters: 2, kernel: 3, stride: [2,1], pad: [1,0,1,2], dilation: [1,2], groups: 2, pad_value: [0.5,1,0,-1], act: relu6, bits: odd3, rounding: compensated)",
+			Doc:    "2-D convolution (cross-correlation) of [C,H,W] with weights [O,C/groups,KH,KW]; ONNX Conv.",
+			Attrs: attrs([]AttrInfo{
+				{Key: AttrFilters, Min: 1, Max: maxDim, Source: true, Doc: "output channels"},
+				{Key: AttrKernel, Len: 2, Min: 1, Max: maxDim, Source: true, Doc: "size of the window, [height, width]"},
+				strideAttr, padAttr,
+				{Key: AttrPadValue, Doc: "value of padded pixels, one an input channel; 0 (integers: the zero point) when absent"},
+				dilAttr,
+				{Key: AttrGroups, Min: 1, Max: maxDim, Default: 1, Doc: "groups of channels convolved apart; the channels for a depthwise convolution"},
+				{Key: AttrPool, Len: 2, Min: 1, Max: maxDim, Doc: "of each [height, width] outputs that lie side by side the greatest is kept; what is left over at the edges is not computed"},
+				actAttr}, weightAttrs, requantAttrs, clampAttrs, machineAttrs)},
+		Linear: {Name: "linear", Class: Core, MinArgs: 1, MaxArgs: 1, Known: InONNX | InTFLite, infer: inferLinear,
+			Sample: "const y.weight: f32[3,144]\nconst y.bias: f32[3]\ny = linear(a, units: 3, act: relu, bits: vec4x8, sparsity: 0.5)",
+			Doc:    "fully connected layer: weights [O,I] times the elements of its input in C,H,W order; ONNX Gemm.",
+			Attrs: attrs([]AttrInfo{
+				{Key: AttrUnits, Min: 1, Max: maxDim, Source: true, Doc: "outputs"},
+				actAttr}, weightAttrs, requantAttrs, clampAttrs, machineAttrs)},
+		MaxPool2D: {Name: "maxpool2d", Class: Core, MinArgs: 1, MaxArgs: 1, Known: InONNX | InTFLite, infer: inferPool,
+			Sample: "y = maxpool2d(a, kernel: [2,3], stride: 1, pad: [0,1,0,1], dilation: 2)",
+			Doc:    "greatest value in each window; padding never wins; ONNX MaxPool.",
+			Attrs:  attrs([]AttrInfo{windowAttr, poolStride, padAttr, dilAttr}, clampAttrs, machineAttrs)},
+		AvgPool2D: {Name: "avgpool2d", Class: Core, MinArgs: 1, MaxArgs: 1, Known: InONNX | InTFLite, infer: inferPool,
+			Sample: "y = avgpool2d(a, kernel: 2, pad: 1, dilation: [3,1])",
+			Doc:    "mean of each window's pixels, padding not counted; ONNX AveragePool.",
+			Attrs:  attrs([]AttrInfo{windowAttr, poolStride, padAttr, dilAttr}, clampAttrs, machineAttrs)},
+		GlobalAvgPool: {Name: "globalavgpool", Class: Surface, MinArgs: 1, MaxArgs: 1, Known: InONNX | InTFLite, infer: inferGlobalPool,
+			Sample: "y = globalavgpool(a)",
+			Doc:    "mean over height and width, [C,H,W] to [C,1,1]; ONNX GlobalAveragePool."},
+		Relu: {Name: "relu", Class: Surface, MinArgs: 1, MaxArgs: 1, Known: InONNX | InTFLite, infer: inferSame,
+			Sample: "y = relu(m)", Doc: "max(x, 0)."},
+		Relu6: {Name: "relu6", Class: Surface, MinArgs: 1, MaxArgs: 1, Known: InONNX | InTFLite, infer: inferSame,
+			Sample: "y = relu6(m)", Doc: "min(max(x, 0), 6)."},
+		Add: {Name: "add", Class: Core, MinArgs: 2, MaxArgs: 2, Known: InONNX | InTFLite, infer: inferAdd,
+			Sample: "y = add(a, b, act: relu)",
+			Doc:    "sum of two tensors of one shape.",
+			Attrs:  attrs([]AttrInfo{actAttr}, requantAttrs, clampAttrs, machineAttrs)},
+		Concat: {Name: "concat", Class: Core, MinArgs: 1, MaxArgs: -1, Known: InONNX | InTFLite, infer: inferConcat,
+			Sample: "y = concat(a, b, a)",
+			Doc:    "tensors one after the other along the channels (axis 0).", Attrs: attrs(machineAttrs)},
+		Flatten: {Name: "flatten", Class: Move, MinArgs: 1, MaxArgs: 1, Known: InONNX, infer: inferMoved, view: flattened,
+			Sample: "y = flatten(a)", Doc: "all elements in C,H,W order as one axis."},
+		Reshape: {Name: "reshape", Class: Core, MinArgs: 1, MaxArgs: 1, Known: InONNX | InTFLite, infer: inferReshape, view: reshaped,
+			Sample: "y = reshape(a, shape: [8,18])",
+			Doc:    "the same elements in C,H,W order with other dimensions.",
+			Attrs: attrs([]AttrInfo{
+				{Key: AttrShape, Min: 1, Max: MaxElements, Required: true, Doc: "dimensions of the result"}}, machineAttrs)},
+		BatchNorm: {Name: "batchnorm", Class: Surface, MinArgs: 1, MaxArgs: 1, Known: InONNX | InTFLite, infer: inferBatchNorm,
+			Sample: "const y.weight: f32[4]\nconst y.bias: f32[4]\nconst y.running_mean: f32[4]\nconst y.running_var: f32[4]\ny = batchnorm(a, eps: 0.001)",
+			Doc:    "per channel gamma*(x-mean)/sqrt(variance+eps)+beta; ONNX BatchNormalization.",
+			Attrs: []AttrInfo{
+				{Key: AttrEps, Default: 1e-5, Doc: "added to the variance"},
+				{Key: AttrGamma, Required: true, Doc: "scale, f32[C]; key .weight"},
+				{Key: AttrBeta, Required: true, Doc: "offset, f32[C]; key .bias"},
+				{Key: AttrRunningMean, Required: true, Doc: "running mean, f32[C]; key .running_mean"},
+				{Key: AttrVariance, Required: true, Doc: "running variance, f32[C]; key .running_var"}}},
+		Softmax: {Name: "softmax", Class: Core, MinArgs: 1, MaxArgs: 1, Known: InONNX | InTFLite, infer: inferSoftmax,
+			Sample: "y = softmax(a, axis: 2)",
+			Doc:    "exp(x)/sum(exp(x)) along an axis; int8 results have scale 1/256 and zero point -128 (R15).",
+			Attrs: attrs([]AttrInfo{
+				axisAttr, {Key: AttrTable, Doc: "exponentials by distance from the maximum, i32[256] (R15)"}}, machineAttrs)},
+		Normalize: {Name: "normalize", Class: Surface, MinArgs: 1, MaxArgs: 1, Known: InONNX, infer: inferNormalize,
+			Sample: "y = normalize(a, mean: 0.5, std: [1,2,3,4])",
+			Doc:    "per channel (x-mean)/std, the usual first step on images.",
+			Attrs: []AttrInfo{
+				{Key: AttrMean, Required: true, Doc: "one number a channel, or one for all"},
+				{Key: AttrStd, Required: true, Doc: "one positive number a channel, or one for all"}}},
+		Requantize: {Name: "requantize", Class: Core, MinArgs: 1, MaxArgs: 1, Known: InTFLite, infer: inferSame,
+			Sample: "y = requantize(a, act: relu6)",
+			Doc:    "the same reals on another scale, within the bounds of an activation (R6, R9).",
+			Attrs:  attrs([]AttrInfo{actAttr}, requantAttrs, clampAttrs, machineAttrs)},
+		Sub: {Name: "sub", Class: Core, MinArgs: 2, MaxArgs: 2, Known: InONNX | InTFLite, infer: inferAdd,
+			Sample: "y = sub(a, b, act: relu6)",
+			Doc:    "difference of two tensors of one shape (R13).",
+			Attrs:  attrs([]AttrInfo{actAttr}, requantAttrs, clampAttrs, machineAttrs)},
+		Mul: {Name: "mul", Class: Core, MinArgs: 2, MaxArgs: 2, Known: InONNX | InTFLite, infer: inferAdd,
+			Sample: "y = mul(a, b, act: relu)",
+			Doc:    "product of two tensors of one shape, element by element.",
+			Attrs:  attrs([]AttrInfo{actAttr}, requantAttrs, clampAttrs, machineAttrs)},
+		Minimum: {Name: "minimum", Class: Core, MinArgs: 2, MaxArgs: 2, Known: InONNX | InTFLite, infer: inferAdd,
+			Sample: "y = minimum(a, b)", Doc: "the lesser of two tensors' elements (R12).", Attrs: machineAttrs},
+		Maximum: {Name: "maximum", Class: Core, MinArgs: 2, MaxArgs: 2, Known: InONNX | InTFLite, infer: inferAdd,
+			Sample: "y = maximum(a, b)", Doc: "the greater of two tensors' elements (R12).", Attrs: machineAttrs},
+		Sigmoid: function("sigmoid", InONNX|InTFLite, "y = sigmoid(a)", "1/(1+exp(-x))."),
+		Tanh:    function("tanh", InONNX|InTFLite, "y = tanh(m)", "hyperbolic tangent."),
+		HardSigmoid: function("hardsigmoid", InONNX, "y = hardsigmoid(a, alpha: 0.3, beta: 0.4)", "min(max(alpha*x+beta, 0), 1).",
+			number(AttrAlpha, .2, "slope"), number(AttrOffset, .5, "value at 0")),
+		HardSwish:  function("hardswish", InONNX|InTFLite, "y = hardswish(a)", "x*min(max(x+3, 0), 6)/6."),
+		LeakyRelu:  function("leakyrelu", InONNX|InTFLite, "y = leakyrelu(a, alpha: 0.2)", "x where positive, else alpha*x.", number(AttrAlpha, .01, "slope of the negative side")),
+		Elu:        function("elu", InONNX|InTFLite, "y = elu(a, alpha: 0.7)", "x where positive, else alpha*(exp(x)-1).", number(AttrAlpha, 1, "depth of the negative side")),
+		Gelu:       function("gelu", InONNX|InTFLite, "y = gelu(a, tanh: 1)", "x times the normal distribution function of x.", number(AttrTanh, 0, "1: the approximation by tanh")),
+		Silu:       function("silu", InONNX, "y = silu(a)", "x/(1+exp(-x)) (swish)."),
+		Softplus:   function("softplus", InONNX, "y = softplus(a)", "log(1+exp(x))."),
+		Softsign:   function("softsign", InONNX, "y = softsign(a)", "x/(1+|x|)."),
+		Exp:        function("exp", InONNX|InTFLite, "y = exp(a)", "exponential."),
+		Log:        function("log", InONNX|InTFLite, "y = log(softplus(a))", "natural logarithm."),
+		Sqrt:       function("sqrt", InONNX|InTFLite, "y = sqrt(softplus(a))", "square root."),
+		Abs:        function("abs", InONNX|InTFLite, "y = abs(a)", "absolute value."),
+		Neg:        function("neg", InONNX|InTFLite, "y = neg(a)", "-x."),
+		Erf:        function("erf", InONNX, "y = erf(a)", "error function."),
+		Reciprocal: function("reciprocal", InONNX|InTFLite, "y = reciprocal(softplus(a))", "1/x."),
+		Clip:       function("clip", InONNX, "y = clip(a, low: -1, high: 2.5)", "min(max(x, lo), hi).", number(AttrLow, 0, "least value"), number(AttrHigh, 1, "greatest value")),
+		Table: {Name: "table", Class: Core, MinArgs: 1, MaxArgs: 1, Known: InTFLite, infer: inferSame,
+			Sample: "y = table(a, fn: leakyrelu, params: [0.3])",
+			Doc:    "a function of each element; of i8 a table of its 256 values (R14).",
+			Attrs: attrs([]AttrInfo{
+				{Key: AttrFn, Default: "abs", Doc: "the function, an operation of one argument"},
+				{Key: AttrParams, Doc: "its numbers, in the order of its attributes"},
+				{Key: AttrTable, Doc: "results by integer from -128 to 127, i8[256] (R14)"}}, machineAttrs)},
+		LogSoftmax: {Name: "logsoftmax", Class: Surface, MinArgs: 1, MaxArgs: 1, Known: InONNX | InTFLite, infer: inferSoftmax,
+			Sample: "y = logsoftmax(m, axis: 1)", Doc: "logarithm of softmax.",
+			Attrs: []AttrInfo{axisAttr}},
+		Transpose: {Name: "transpose", Class: Move, MinArgs: 1, MaxArgs: 1, Known: InONNX, infer: inferMoved, view: transposed,
+			Sample: "y = transpose(a, perm: [2,0,1])", Doc: "axes in another order; ONNX Transpose.",
+			Attrs: []AttrInfo{anyInts(AttrPerm, 0, true, "the axis of the argument that each axis is")}},
+		Slice: {Name: "slice", Class: Move, MinArgs: 1, MaxArgs: 1, Known: InONNX, infer: inferMoved, view: sliced,
+			Sample: "y = slice(a, start: [1,5,0], size: [3,3,6], step: [1,-2,1])", Doc: "a part along every axis; ONNX Slice.",
+			Attrs: []AttrInfo{anyInts(AttrStarts, 0, true, "first element, one number an axis"), anyInts(AttrSize, 1, true, "elements, one number an axis"),
+				anyInts(AttrStep, -MaxElements, false, "distance between elements, may be negative; 1 when absent")}},
+		Expand: {Name: "expand", Class: Move, MinArgs: 1, MaxArgs: 1, Known: OwnOp, infer: inferMoved, view: expanded,
+			Sample: "y = expand(reshape(m, shape: [5,1,7]), shape: [5,3,7])", Doc: "axes of one element repeated; ONNX Expand.",
+			Attrs: []AttrInfo{anyInts(AttrShape, 1, true, "dimensions of the result")}},
+		DepthToSpace: {Name: "depthtospace", Class: Move, MinArgs: 1, MaxArgs: 1, Known: InONNX | InTFLite, infer: inferMoved, view: depthToSpace,
+			Sample: "y = depthtospace(a, block: 2, mode: crd)", Doc: "[C*b*b,H,W] to [C,H*b,W*b]; ONNX DepthToSpace.",
+			Attrs: []AttrInfo{blockAttr, {Key: AttrMode, Words: []string{BlocksFirst, ChannelsFirst}, Default: BlocksFirst, Doc: "order of the channels: block first, or channel first"}}},
+		SpaceToDepth: {Name: "spacetodepth", Class: Move, MinArgs: 1, MaxArgs: 1, Known: InONNX | InTFLite, infer: inferMoved, view: spaceToDepth,
+			Sample: "y = spacetodepth(a, block: 3)", Doc: "[C,H*b,W*b] to [b*b*C,H,W]; ONNX SpaceToDepth.",
+			Attrs: []AttrInfo{blockAttr}},
+		Resize: {Name: "resize", Class: Move, MinArgs: 1, MaxArgs: 1, Known: InONNX | InTFLite, infer: inferMoved, view: resized,
+			Sample: "y = resize(a, scale: [2,3])", Doc: "[C,H,W] with every pixel repeated; ONNX Resize, nearest.",
+			Attrs: []AttrInfo{{Key: AttrScale, Len: 2, Min: 1, Max: maxDim, Required: true, Doc: "repetitions, [height, width]"}}},
+		Copy: {Name: "copy", Class: Core, MinArgs: 1, MaxArgs: 1, Known: InONNX | InTFLite, infer: inferMoved, view: copied,
+			Sample: "y = copy(a, shape: [4,6], dims: [4,6], strides: [36,-1], start: 5)",
+			Doc:    "the elements of a view: element i, of dims in logical order, is element start + sum(i*strides) of the argument (R12).",
+			Attrs: attrs([]AttrInfo{anyInts(AttrShape, 1, true, "dimensions of the result"), anyInts(AttrDims, 1, true, "dimensions of the view"),
+				anyInts(AttrStrides, -MaxElements, true, "elements of the argument, one step along each dimension of the view"),
+				{Key: AttrStart, Min: 0, Max: MaxElements, Default: 0, Doc: "first element"}}, machineAttrs)},
+		Pad: {Name: "pad", Class: Core, MinArgs: 1, MaxArgs: 1, Known: InONNX | InTFLite, infer: inferPad,
+			Sample: "y = pad(m, before: [1,2], after: [0,3], between: [1,0], value: 0.3)",
+			Doc:    "elements before, behind and between those of every axis (R12), of one value or of the argument; ONNX Pad.",
+			Attrs: attrs([]AttrInfo{anyInts(AttrBefore, 0, true, "elements before, one number an axis"), anyInts(AttrAfter, 0, true, "elements behind"),
+				anyInts(AttrBetween, 0, false, "elements between neighbours; 0 when absent"),
+				{Key: AttrMode, Words: []string{PadConstant, PadEdge, PadReflect, PadSymmetric, PadWrap}, Default: PadConstant, Doc: "what is added: a value, the element at the edge, those behind it mirrored without or with it, those of the other end"},
+				{Key: AttrValue, Default: 0., Doc: "their value; an integer after quantization"}}, machineAttrs)},
+		Reduce: {Name: "reduce", Class: Core, MinArgs: 1, MaxArgs: 1, Known: InONNX | InTFLite, infer: inferReduce,
+			Sample: "y = reduce(a, fn: max, axes: [0,2], keep: 1)",
+			Doc:    "mean, sum, least or greatest element along axes; ONNX ReduceMean and others.",
+			Attrs: attrs([]AttrInfo{{Key: AttrFn, Words: []string{ReduceMean, ReduceSum, ReduceMax, ReduceMin}, Default: ReduceMean, Doc: "what is computed"},
+				anyInts(AttrAxes, 0, true, "axes that are reduced, rising"),
+				{Key: AttrKeep, Min: 0, Max: 1, Default: 0, Doc: "1: they stay as axes of one element"}}, requantAttrs, clampAttrs, machineAttrs)},
+		MatMul: {Name: "matmul", Class: Core, MinArgs: 2, MaxArgs: 2, Known: InONNX | InTFLite, infer: inferMatMul,
+			Sample: "y = matmul(a, b, act: relu)",
+			Doc:    "product of two computed matrices [M,K] and [K,N], or of as many as a first axis has; ONNX MatMul.",
+			Attrs:  attrs([]AttrInfo{actAttr}, requantAttrs, clampAttrs, machineAttrs)},
+		ArgMax: {Name: "argmax", Class: Core, MinArgs: 1, MaxArgs: 1, Known: InONNX | InTFLite, infer: inferArgMax,
+			Sample: "y = argmax(a, axis: 1)",
+			Doc:    "place of the first greatest element along an axis; int8 results have scale 1 and zero point -128.",
+			Attrs:  attrs([]AttrInfo{axisAttr}, machineAttrs)},
+		Embedding: {Name: "embedding", Class: Core, MinArgs: 1, MaxArgs: 1, Known: InONNX | InTFLite, infer: inferEmbedding,
+			Sample: "const y.rows: f32[9,4]\ny = embedding(flatten(m), rows: y.rows)",
+			Doc:    "for each of [N] computed indices, rounded and kept in bounds, a row of a constant [V,D], V at most 256, or 32768 by an input, which is then i16; ONNX Gather.",
+			Attrs: attrs([]AttrInfo{
+				{Key: AttrRows, Required: true, Doc: "the rows, f32[V,D]; i8 after quantization"},
+				{Key: AttrTable, Doc: "the row of each integer from -128 to 127, u8[256]; none of i16, which are the rows"}}, machineAttrs)},
+	}
+	for op := range NumOps {
+		for i := range opTable[op].Attrs {
+			a := &opTable[op].Attrs[i]
+			a.Name, a.Kind = a.Key.String(), a.Key.kind()
+		}
+	}
+	fn := opTable[Table].Attr(AttrFn.String())
+	for op := range NumOps {
+		if op.IsFunction() {
+			fn.Words = append(fn.Words, opTable[op].Name)
+		}
+	}
+}

@@ -1,0 +1,181 @@
+package quant
+
+import (
+	"math"
+	"slices"
+
+	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/ir/geometry"
+	"github.com/dnnc/dnnc/runtime/interp"
+	"github.com/dnnc/dnnc/runtime/kernels"
+)
+
+// lowering is a module on its way to integers, its layers' weights rounded.
+type lowering struct {
+	m     *ir.Module
+	codes map[*ir.Node]*codesOf
+}
+
+// form is how a core operation becomes one of integers.
+type form struct {
+	// lower writes the integers of a node, whose types are known.
+	lower func(l *lowering, n *ir.Node) error
+	// keepsType says whether the result has the scale and zero point of the arguments.
+	keepsType func(n *ir.Node) bool
+	// fixed is the range that the result has whatever the argument; nil of most.
+	fixed *ir.Range
+}
+
+// bare is of operations that have no integers of their own.
+func bare(*lowering, *ir.Node) error { return nil }
+
+func always(*ir.Node) bool { return true }
+
+var forms [ir.NumOps]form
+
+func init() {
+	keeps := form{lower: bare, keepsType: always} // R11, R12
+	forms = [ir.NumOps]form{
+		ir.Conv2D:     {lower: lowerLayer},
+		ir.Linear:     {lower: lowerLayer},
+		ir.MaxPool2D:  keeps,
+		ir.AvgPool2D:  keeps,
+		ir.Reshape:    keeps,
+		ir.Concat:     keeps,
+		ir.Copy:       keeps,
+		ir.Minimum:    keeps,
+		ir.Maximum:    keeps,
+		ir.Pad:        {lower: lowerPad, keepsType: always},
+		ir.Reduce:     {lower: lowerReduce, keepsType: isExtreme},
+		ir.Add:        {lower: lowerAdd},
+		ir.Sub:        {lower: lowerAdd},
+		ir.Mul:        {lower: lowerProduct},
+		ir.MatMul:     {lower: lowerProduct},
+		ir.Requantize: {lower: lowerRequantize},
+		ir.Table:      {lower: lowerTable},
+		ir.Embedding:  {lower: lowerEmbedding},
+		ir.Softmax:    {lower: lowerSoftmax, fixed: &ir.Range{Lo: 0, Hi: 255. / 256}},
+		ir.ArgMax:     {lower: bare, fixed: &ir.Range{Lo: 0, Hi: 255}},
+	}
+	ir.AddColumn(ir.Column{Name: "form of integers", Place: "passes/quant/forms.go",
+		Needs: func(op ir.Op) bool { return op.Is(ir.Core) }, Has: func(op ir.Op) bool { return forms[op].lower != nil }})
+}
+
+// KeepsType reports whether the integer form of n gives its result the scale
+// and zero point of its arguments (R11, R12).
+func KeepsType(n *ir.Node) bool {
+	keeps := forms[n.Op].keepsType
+	return keeps != nil && keeps(n)
+}
+
+// fixedRange is the range that the integer form of an operation gives its result
+// whatever its argument; nil for most.
+func fixedRange(n *ir.Node) *ir.Range {
+	if r := forms[n.Op].fixed; r != nil {
+		own := *r // calibration widens ranges in place
+		return &own
+	}
+	return nil
+}
+
+func isExtreme(n *ir.Node) bool {
+	return n.Word(ir.AttrFn) == ir.ReduceMax || n.Word(ir.AttrFn) == ir.ReduceMin
+}
+
+func lowerLayer(l *lowering, n *ir.Node) error { return quantizeLayer(l.m, n, l.codes[n]) }
+
+// lowerPad rounds the value that a pad adds.
+func lowerPad(_ *lowering, n *ir.Node) error {
+	if n.Word(ir.AttrMode) == ir.PadConstant {
+		q := n.Out.Type.Quant
+		n.Put(ir.AttrValue.Is(min(max(math.Round(n.Float(ir.AttrValue)/q.Scale)+float64(q.Zero), -128), 127)))
+	}
+	return nil
+}
+
+// lowerProduct writes the factor of products.
+func lowerProduct(l *lowering, n *ir.Node) error {
+	a, b, terms := n.Args[0].Type, n.Args[1].Type, 1
+	if n.Op == ir.MatMul {
+		_, _, terms, _ = geometry.MatMulSizes(n)
+	}
+	return setNarrow(l.m, n, float64(a.Quant.Scale*b.Quant.Scale)/n.Out.Type.Quant.Scale, int64(terms), reachOf(a.Quant)*reachOf(b.Quant))
+}
+
+// lowerSoftmax writes the table of exponentials (R15).
+func lowerSoftmax(l *lowering, n *ir.Node) error {
+	table := kernels.SoftmaxTable(n.Args[0].Type.Quant.Scale)
+	setInts(l.m, n, ir.AttrTable, ir.I32, ir.Shape{len(table)}, widen(table))
+	return nil
+}
+
+// lowerAdd writes the three multipliers of R13: of each argument to twice
+// the greater scale, and of their sum, shifted left by 20, to the result's.
+func lowerAdd(l *lowering, n *ir.Node) error {
+	p, err := geometry.NewAddParams(geometry.RoundHalfUp,
+		n.Args[0].Type.Quant.Scale, int32(n.Args[0].Type.Quant.Zero),
+		n.Args[1].Type.Quant.Scale, int32(n.Args[1].Type.Quant.Zero),
+		n.Out.Type.Quant.Scale, int32(n.Out.Type.Quant.Zero), -128, 127)
+	if err != nil {
+		return diag.New(n.Pos, diag.Unsupported, "%s: the result cannot be computed in 8 bits", n.Name()).
+			WithNote("%v", err).WithHelp("an argument has a range this much wider than the result: bound it first, as by clip, or scale the network's values")
+	}
+	setInts(l.m, n, ir.AttrMul, ir.I32, ir.Shape{3}, widen([]int32{p.MulA, p.MulB, p.MulY}))
+	setInts(l.m, n, ir.AttrShift, ir.I32, ir.Shape{3}, widen([]int32{p.ShiftA, p.ShiftB, p.ShiftY}))
+	return nil
+}
+
+// lowerReduce writes the factor of a sum, or of a mean, which has the division
+// by the elements in it (R16); least and greatest elements keep their type.
+func lowerReduce(l *lowering, n *ir.Node) error {
+	if KeepsType(n) {
+		return nil
+	}
+	factor := n.Args[0].Type.Quant.Scale / n.Out.Type.Quant.Scale
+	terms := n.Args[0].Type.Shape.Size() / n.Out.Type.Shape.Size()
+	if n.Word(ir.AttrFn) == ir.ReduceMean {
+		factor /= float64(terms)
+	}
+	return setNarrow(l.m, n, factor, int64(terms), reachOf(n.Args[0].Type.Quant))
+}
+
+// lowerTable writes the table of a function (R14), which then says all that
+// there is to say of it. Equal ones, as the steps of a recurrence have, are one.
+func lowerTable(l *lowering, n *ir.Node) error {
+	x, y := n.Args[0].Type.Quant, n.Out.Type.Quant
+	for _, o := range l.m.Ops {
+		if o == n {
+			break
+		}
+		if o.Op == ir.Table && o.Word(ir.AttrFn) == n.Word(ir.AttrFn) && slices.Equal(o.Nums(ir.AttrParams), n.Nums(ir.AttrParams)) && o.Args[0].Type.Quant == x && o.Out.Type.Quant == y {
+			n.Put(ir.AttrTable.Is(o.Const(ir.AttrTable)))
+			return nil
+		}
+	}
+	t := kernels.FunctionTable(kernels.Function(n.Function()), x.Scale, x.Zero, y.Scale, y.Zero)
+	setInts(l.m, n, ir.AttrTable, ir.I8, ir.Shape{len(t)}, t)
+	return nil
+}
+
+// lowerEmbedding writes the rows as integers of the result, and the row that each
+// integer of the index names.
+func lowerEmbedding(l *lowering, n *ir.Node) error {
+	reals, err := n.Const(ir.AttrRows).Float32()
+	if err != nil {
+		return err
+	}
+	shape, x := n.Const(ir.AttrRows).Type.Shape, n.Args[0].Type.Quant
+	rows := make([]int8, len(reals))
+	interp.Quantize(n.Out.Type.Quant, reals, rows)
+	if n.Args[0].Type.Elem.Kind == ir.I8 {
+		setInts(l.m, n, ir.AttrTable, ir.U8, ir.Shape{ir.ByteRows}, kernels.EmbeddingTable(x.Scale, x.Zero, shape[0]))
+	}
+	drop(l.m, n.Const(ir.AttrRows))
+	setInts(l.m, n, ir.AttrRows, ir.I8, shape, rows)
+	return nil
+}
+
+func lowerRequantize(l *lowering, n *ir.Node) error {
+	return setNarrow(l.m, n, n.Args[0].Type.Quant.Scale/n.Out.Type.Quant.Scale, 1, reachOf(n.Args[0].Type.Quant))
+}
