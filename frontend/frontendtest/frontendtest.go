@@ -156,6 +156,7 @@ var (
 
 // Faults reads each source of a file, gives it to run where it is a network, and holds
 // what that says to the faults that stand beside the lines: all of them, and no others.
+// -update writes them there.
 func Faults(t *testing.T, file string, run func(m *ir.Module) error) {
 	t.Helper()
 	src, err := os.ReadFile(file)
@@ -166,34 +167,50 @@ func Faults(t *testing.T, file string, run func(m *ir.Module) error) {
 		if end < 0 {
 			end = len(lines) - first
 		}
-		// The other sources become empty lines, so that positions are those of the file.
-		own := make([]string, first, first+end)
-		own = append(own, lines[first:first+end]...)
-		faults(t, file, own, first, run)
+		faults(t, file, lines[:first+end], first, run)
 		first += end + 1
+	}
+	if *update {
+		require.NoError(t, os.WriteFile(file, []byte(strings.Join(lines, "\n")), 0o644))
 	}
 }
 
+// faults holds the source from a line on to its faults.
 func faults(t *testing.T, file string, lines []string, first int, run func(m *ir.Module) error) {
 	t.Helper()
 	var want, got []string
 	var texts []*regexp.Regexp
-	for i, l := range lines {
+	plain := make([]string, len(lines)) // the other sources are empty lines, so that positions are those of the file
+	for i, l := range lines[first:] {
 		for _, f := range fault.FindAllStringSubmatch(marker.FindString(l), -1) {
-			at := fmt.Sprintf("%d:%s", i+1, f[1])
+			at := fmt.Sprintf("%d:%s", first+i+1, f[1])
 			if f[1] == "0" {
 				at = "-"
 			}
 			want, texts = append(want, at), append(texts, regexp.MustCompile(f[2]))
 		}
-		lines[i] = marker.ReplaceAllString(l, "")
+		plain[first+i] = strings.TrimRight(marker.ReplaceAllString(l, ""), " ")
 	}
-	m, err := parse(t, filepath.Base(file), []byte(strings.Join(lines, "\n")))
+	m, err := parse(t, filepath.Base(file), []byte(strings.Join(plain, "\n")))
 	if err == nil && run != nil {
 		err = run(m)
 	}
 	list := diagnostics(err)
 	if err != nil && !assert.NotEmpty(t, list, "%s:%d: no diagnostic: %v", file, first+1, err) {
+		return
+	}
+	if *update {
+		copy(lines[first:], plain[first:])
+		for _, d := range list {
+			line := first
+			if d.Pos.IsValid() {
+				line = d.Pos.Line - 1
+			}
+			if !strings.HasSuffix(lines[line], "`") {
+				lines[line] += " ###"
+			}
+			lines[line] += fmt.Sprintf(" %d `%s`", d.Pos.Col, regexp.QuoteMeta(fmt.Sprintf("%s: %s", d.Kind, d.Message)))
+		}
 		return
 	}
 	for _, d := range list {

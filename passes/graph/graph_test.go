@@ -137,3 +137,15 @@ func TestPadsFoldIntoConvolutions(t *testing.T) {
 		assert.Equal(t, "pad", names(keep)[0])
 	}
 }
+
+// TestFaults: what is wrong with a network is said at its line.
+func TestFaults(t *testing.T) {
+	files, err := filepath.Glob("testdata/faults/*.dnn")
+	require.NoError(t, err)
+	for _, f := range files {
+		frontendtest.Faults(t, f, func(m *ir.Module) error {
+			return passes.Table.Run(context.Background(), m, nil, pass.Options{StopAfter: "legalize"})
+		})
+	}
+	require.NotEmpty(t, files)
+}
