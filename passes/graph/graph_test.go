@@ -2,15 +2,69 @@ package graph_test
 
 import (
 	"context"
+	"path/filepath"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/dnnc/dnnc/frontend/build"
+	"github.com/dnnc/dnnc/frontend/frontendtest"
 	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/passes"
 	"github.com/dnnc/dnnc/passes/graph"
+	"github.com/dnnc/dnnc/passes/pass"
+	"github.com/dnnc/dnnc/passes/validate"
 )
+
+// TestCases takes each network of testdata/<pass> through the inference of types and that
+// pass. What comes out stands beside it, constants and all, and computes what went in
+// (package validate). The first line of a network says whether the pass "folds" something,
+// or "keeps" all as it is, and why.
+func TestCases(t *testing.T) {
+	for _, name := range []string{"infer", "simplify", "fold-batchnorm", "fold-normalize", "fuse-activation", "dead-code", "legalize"} {
+		first, err := passes.Table.Find("infer")
+		require.NoError(t, err)
+		own, err := passes.Table.Find(name)
+		require.NoError(t, err)
+		table := pass.Table{passes.Table[first]}
+		if own != first {
+			table = append(table, passes.Table[own])
+		}
+		folds, keeps := 0, 0
+		for _, c := range frontendtest.Cases(t, filepath.Join("testdata", name)) {
+			t.Run(name+"/"+c.Name, func(t *testing.T) {
+				m := frontendtest.Load(t, c.File)
+				v := validate.New(m, 1)
+				require.NoError(t, v.Observe(context.Background(), &table[0], m))
+				var texts []string
+				err := table.Run(context.Background(), m, nil, pass.Options{Observe: func(p *pass.Pass, _ time.Duration, m *ir.Module) error {
+					texts = append(texts, strings.SplitN(frontendtest.Text(t, m), "\n", 2)[1])
+					return v.Observe(context.Background(), p, m)
+				}})
+				require.NoError(t, err)
+				frontendtest.Golden(t, c.Out(), frontendtest.Text(t, m))
+				before, after := texts[0], texts[len(texts)-1]
+				switch {
+				case strings.HasPrefix(c.Title, "folds: "):
+					folds++
+					assert.NotEqual(t, before, after)
+				case strings.HasPrefix(c.Title, "keeps: "):
+					keeps++
+					assert.Equal(t, before, after)
+				default:
+					assert.Equal(t, "infer", name, "%q says neither folds nor keeps", c.Title)
+				}
+			})
+		}
+		if name != "infer" {
+			assert.NotZero(t, folds, name)
+			assert.NotZero(t, keeps, name)
+		}
+	}
+}
 
 // chain builds a network of operations one after the other.
 func chain(t *testing.T, shape ir.Shape, ops ...func(b *build.Builder, v *ir.Value) (*ir.Value, error)) *ir.Module {
@@ -82,4 +136,16 @@ func TestPadsFoldIntoConvolutions(t *testing.T) {
 		require.NoError(t, graph.Simplify(context.Background(), keep, nil))
 		assert.Equal(t, "pad", names(keep)[0])
 	}
+}
+
+// TestFaults: what is wrong with a network is said at its line.
+func TestFaults(t *testing.T) {
+	files, err := filepath.Glob("testdata/faults/*.dnn")
+	require.NoError(t, err)
+	for _, f := range files {
+		frontendtest.Faults(t, f, func(m *ir.Module) error {
+			return passes.Table.Run(context.Background(), m, nil, pass.Options{StopAfter: "legalize"})
+		})
+	}
+	require.NotEmpty(t, files)
 }

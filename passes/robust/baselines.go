@@ -3,15 +3,12 @@ package robust
 import (
 	"cmp"
 	"context"
-	"errors"
 	"slices"
 	"strings"
 
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
-	"github.com/dnnc/dnnc/ir/parallel"
 	"github.com/dnnc/dnnc/passes/quant"
-	"github.com/dnnc/dnnc/runtime/interp"
 )
 
 // method is a way to choose formats within packed bytes.
@@ -119,7 +116,7 @@ func nearest(formats []quant.Format) []quant.Format {
 // divergence tells them apart, or the search would leave most of a large budget
 // unspent.
 func greedy(ctx context.Context, s *Search, bytes int) (*Network, error) {
-	if err := s.fill(ctx, s.judge.N, s.all); err != nil {
+	if err := s.fill(ctx, s.judge.images, s.all); err != nil {
 		return nil, err
 	}
 	s.charge()
@@ -142,7 +139,7 @@ type step struct {
 // greedyNearest is greedy as its users have it: odd codes, nearest rounding.
 func greedyNearest(ctx context.Context, s *Search, bytes int) (*Network, error) {
 	if s.nearest == nil {
-		if err := s.judging(ctx); err != nil {
+		if err := s.oracle.prepare(ctx); err != nil {
 			return nil, err
 		}
 		table := s.spent
@@ -169,7 +166,7 @@ func (s *Search) nearestSteps(ctx context.Context) (rows [][]step, err error) {
 		} else {
 			for _, e := range menuOf(n, families[0].elems, s.env) {
 				f := quant.Format{Elem: e, Rounding: quant.Nearest}
-				c, err := s.alone(ctx, n, nil, f, s.judge.N)
+				c, err := s.alone(ctx, l, nil, f, s.judge.images)
 				if err != nil {
 					return nil, err
 				}
@@ -221,63 +218,24 @@ func fisher(ctx context.Context, s *Search, bytes int) (*Network, error) {
 }
 
 func (s *Search) priceByFisher(ctx context.Context) error {
-	information, err := s.information(ctx)
+	information, err := s.oracle.information(ctx)
 	if err != nil {
 		return err
 	}
 	costs := make([][]Choice, len(s.layers))
-	err = s.rounder.Walk(ctx, func(int) bool { return true }, func(l int, n *ir.Node, p *quant.Prepared) error {
-		exact, err := n.Const(ir.AttrWeight).Float32()
-		if err != nil {
-			return err
-		}
+	err = s.oracle.walk(ctx, func(int) bool { return true }, func(l int, p *quant.Prepared) error {
+		weights := s.layers[l].Const(ir.AttrWeight).Type.Shape.Size()
 		for f, e := range s.menu[l] {
-			rounded, err := s.rounder.Layer(ctx, n, p, s.format(l, e))
+			sum, err := s.oracle.squaredError(ctx, l, p, s.format(l, e))
 			if err != nil {
 				return err
 			}
-			sum := 0.0
-			for i, x := range exact {
-				d := float64(x - rounded.Weights[i])
-				sum += float64(d * d)
-			}
-			costs[l] = append(costs[l], s.choice(l, f, information[l]/float64(len(exact))*sum))
+			costs[l] = append(costs[l], s.choice(l, f, information[l]/float64(weights)*sum))
 		}
 		return nil
 	})
 	s.fisherCosts = costs
 	return err
-}
-
-// fisherImages is the images that the Fisher information is taken from.
-const fisherImages = 64
-
-// information is the trace of each layer's Fisher information: the mean square
-// of the gradient of the log likelihood of the float network's own answers.
-func (s *Search) information(ctx context.Context) ([]float64, error) {
-	n := min(fisherImages, s.judge.N)
-	size := len(s.judge.X) / s.judge.N
-	parts, errs := make([][]float64, n), make([]error, n)
-	parallel.For(n, func(i int) {
-		var g *interp.Gradients
-		if g, errs[i] = interp.Gradient(ctx, s.float, s.judge.X[i*size:(i+1)*size], 1, true, interp.LogLikelihood); errs[i] != nil {
-			return
-		}
-		for _, layer := range s.layers {
-			sum := 0.0
-			for _, d := range g.Consts[layer.Const(ir.AttrWeight)] {
-				sum += float64(d) * float64(d)
-			}
-			parts[i] = append(parts[i], sum/float64(n))
-		}
-	})
-	sums := make([]float64, len(s.layers))
-	for _, p := range parts {
-		for l, v := range p {
-			sums[l] += v
-		}
-	}
-	return sums, errors.Join(errs...)
 }
 
 // sparsities are the shares that Deep Compression may prune.

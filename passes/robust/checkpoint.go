@@ -3,11 +3,9 @@ package robust
 import (
 	"bytes"
 	"crypto/sha256"
-	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"io/fs"
 
@@ -51,17 +49,7 @@ func (s *Search) identity() (string, error) {
 		return s.id, nil
 	}
 	h := sha256.New()
-	fmt.Fprintln(h, Version, s.env.Seed, s.env.Rounding, s.rounder.Samples.N, s.judge.N)
-	for _, e := range s.env.Errors {
-		fmt.Fprintln(h, e)
-	}
-	for _, x := range [][]float32{s.judge.X, s.rounder.Samples.X} {
-		if err := binary.Write(h, binary.LittleEndian, x); err != nil {
-			return "", err
-		}
-	}
-	fmt.Fprintln(h, s.m)
-	if err := s.m.WriteReals(h, true); err != nil {
+	if err := s.oracle.identify(h); err != nil {
 		return "", err
 	}
 	s.id = hex.EncodeToString(h.Sum(nil))
@@ -113,7 +101,7 @@ func (s *Search) Restore(text []byte) error {
 	for _, k := range c.Costs {
 		for l, n := range s.layers {
 			for f, e := range s.menu[l] {
-				if n.Name() == k.Layer && e.String() == k.Format && 0 < k.Images && k.Images <= s.judge.N && len(k.Cost.Kinds) == s.kinds {
+				if n.Name() == k.Layer && e.String() == k.Format && 0 < k.Images && k.Images <= s.judge.images && len(k.Cost.Kinds) == len(s.kinds.names) {
 					s.table[l][f].cost, s.table[l][f].images = k.Cost, k.Images
 				}
 			}

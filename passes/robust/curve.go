@@ -26,7 +26,7 @@ type Measured struct {
 // Curve is the networks that Qed's table leaves undominated, by rising bytes: one
 // dynamic program gives them all.
 func (s *Search) Curve(ctx context.Context) ([]Point, error) {
-	if err := s.fill(ctx, s.judge.N, s.all); err != nil {
+	if err := s.fill(ctx, s.judge.images, s.all); err != nil {
 		return nil, err
 	}
 	s.charge()

@@ -7,7 +7,6 @@ import (
 
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
-	"github.com/dnnc/dnnc/passes/machine"
 	"github.com/dnnc/dnnc/passes/quant"
 )
 
@@ -35,19 +34,19 @@ func (s *Search) bound() error {
 // cyclesOf is the estimate of a choice of formats, of the layers with weights.
 func (s *Search) cyclesOf(list []ir.Elem) float64 {
 	sum := 0.0
-	for l, n := range s.layers {
-		sum += s.cyclesIn(n, list[l])
+	for l := range s.layers {
+		sum += s.cyclesIn(l, list[l])
 	}
 	return sum
 }
 
 // cyclesIn is the estimate of a layer in a format, and of those that share its weights.
 // It is kept: a kernel's layout is a search of its own.
-func (s *Search) cyclesIn(n *ir.Node, e ir.Elem) float64 {
-	key := layerFormat{n, e}
+func (s *Search) cyclesIn(l int, e ir.Elem) float64 {
+	key := layerFormat{l, e}
 	c, ok := s.estimates[key]
 	if !ok {
-		c = float64(len(s.m.Tied(n))) * machine.Cycles(n, s.env.Target, e)
+		c = s.oracle.cycles(l, e)
 		s.estimates[key] = c
 	}
 	return c
@@ -55,7 +54,7 @@ func (s *Search) cyclesIn(n *ir.Node, e ir.Elem) float64 {
 
 // layerFormat is a layer in a format.
 type layerFormat struct {
-	n *ir.Node
+	l int
 	e ir.Elem
 }
 
@@ -63,7 +62,7 @@ type layerFormat struct {
 func (s *Search) choice(l, f int, cost float64) Choice {
 	c := Choice{Bytes: s.table[l][f].bytes, Cost: cost}
 	if s.bounded() {
-		c.Cycles = s.cyclesIn(s.layers[l], s.menu[l][f])
+		c.Cycles = s.cyclesIn(l, s.menu[l][f])
 	}
 	return c
 }
@@ -105,8 +104,8 @@ func (s *Search) widest(bytes int) int {
 // fastest is the format of fewest estimated cycles of each layer.
 func (s *Search) fastest() []ir.Elem {
 	list := make([]ir.Elem, len(s.layers))
-	for l, n := range s.layers {
-		list[l] = slices.MinFunc(s.menu[l], func(a, b ir.Elem) int { return cmp.Compare(s.cyclesIn(n, a), s.cyclesIn(n, b)) })
+	for l := range s.layers {
+		list[l] = slices.MinFunc(s.menu[l], func(a, b ir.Elem) int { return cmp.Compare(s.cyclesIn(l, a), s.cyclesIn(l, b)) })
 	}
 	return list
 }

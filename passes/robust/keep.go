@@ -241,7 +241,7 @@ func (s *Search) expected(ctx context.Context, m method, h *hunt) (int, error) {
 		bytes, _ := h.next()
 		return bytes, nil
 	}
-	if err := s.fill(ctx, s.judge.N, s.all); err != nil {
+	if err := s.fill(ctx, s.judge.images, s.all); err != nil {
 		return 0, err
 	}
 	bytes, list := 0, s.surrogates()[:1]
@@ -265,7 +265,7 @@ func (s *Search) quick(ctx context.Context, m method, bytes, surrogate int) (*Ne
 		}
 		return m.choose(ctx, s, bytes)
 	}
-	if err := s.fill(ctx, s.judge.N, s.all); err != nil {
+	if err := s.fill(ctx, s.judge.images, s.all); err != nil {
 		return nil, err
 	}
 	if len(s.final.networks) == 0 {

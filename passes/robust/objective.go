@@ -2,22 +2,17 @@ package robust
 
 import (
 	"context"
+	"math"
 	"slices"
 	"strings"
 
-	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/passes/quant"
-	"github.com/dnnc/dnnc/runtime/measure"
 )
 
 // BoundaryObjective is the mean relative loss of boundary distance under the first
 // kind of error.
 const BoundaryObjective = "boundary"
-
-// boundaryImages is the judged images whose boundary distance is measured for each
-// entry of the table: a distance takes a dozen evaluations.
-const boundaryImages = 64
 
 // Objectives are what Plan can make least: sums over the table, the divergence under
 // each kind of error alone, clean first, and the loss of boundary distance.
@@ -42,7 +37,7 @@ func (s *Search) objectives() []surrogate {
 // program alone, without the finalists and the local search of Qed, so that
 // objectives can be told apart.
 func (s *Search) Plan(ctx context.Context, objective string, bytes int) (*Network, error) {
-	if err := s.fill(ctx, s.judge.N, s.all); err != nil {
+	if err := s.fill(ctx, s.judge.images, s.all); err != nil {
 		return nil, err
 	}
 	s.charge()
@@ -70,30 +65,16 @@ func (s *Search) Plan(ctx context.Context, objective string, bytes int) (*Networ
 // boundaryCosts is the table of the loss of boundary distance; a little of the KL
 // tells apart what few images do not.
 func (s *Search) boundaryCosts(ctx context.Context) ([][]Choice, error) {
-	clean, err := s.env.HeldOut()
-	if err != nil {
-		return nil, err
-	}
-	kind := s.env.Errors[0].Kind
-	setup := s.setupOf(clean.Slice(0, min(boundaryImages, clean.N)))
-	ref, err := measure.Boundary(ctx, setup, kind, s.float.Forward)
-	if err != nil {
-		return nil, err
-	}
 	costs := make([][]Choice, len(s.layers))
-	err = s.rounder.Walk(ctx, func(int) bool { return true }, func(l int, n *ir.Node, p *quant.Prepared) error {
+	err := s.oracle.walk(ctx, func(int) bool { return true }, func(l int, p *quant.Prepared) error {
 		for f, e := range s.menu[l] {
-			prog, err := s.override(ctx, n, p, s.format(l, e))
-			if err != nil {
-				return err
-			}
-			got, err := measure.Boundary(ctx, setup, kind, prog.Forward)
+			loss, err := s.oracle.boundaryLoss(ctx, l, p, s.format(l, e))
 			if err != nil {
 				return err
 			}
 			cost := s.table[l][f].KL / 10
-			if loss := measure.BoundaryLoss(ref[0], got[0]); loss.IsDefined() {
-				cost += max(loss.Value, 0)
+			if !math.IsNaN(loss) {
+				cost += max(loss, 0)
 			}
 			costs[l] = append(costs[l], s.choice(l, f, cost))
 			if s.env.Progress != nil {

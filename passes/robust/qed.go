@@ -14,7 +14,7 @@ import (
 // every size at once, measures the finalists jointly, and looks around the best
 // (DESIGN section 3).
 func qed(ctx context.Context, s *Search, bytes int) (*Network, error) {
-	if err := s.fill(ctx, s.judge.N, s.all); err != nil {
+	if err := s.fill(ctx, s.judge.images, s.all); err != nil {
 		return nil, err
 	}
 	s.charge()

@@ -17,12 +17,12 @@ const qstarShare = 1. / 20
 // plan rests on, and begins again with twice the images. Its table becomes Qed's
 // own when it is given the time; ended early it has its best so far.
 func qstar(ctx context.Context, s *Search, bytes int) (*Network, error) {
-	if err := s.judging(ctx); err != nil {
+	if err := s.oracle.prepare(ctx); err != nil {
 		return nil, err
 	}
 	limit := int64(qstarShare * float64(s.TableMACs()))
 	spent := func() bool { return !s.patient() && s.spent.macs >= limit }
-	images := min(s.judge.N, qstarImages)
+	images := min(s.judge.images, qstarImages)
 	var plan *Plan
 	for {
 		if err := s.fill(ctx, images, s.anchors); err != nil {
@@ -46,16 +46,16 @@ func qstar(ctx context.Context, s *Search, bytes int) (*Network, error) {
 				return nil, err
 			}
 		}
-		if s.stopped() || spent() || images == s.judge.N && !s.patient() {
+		if s.stopped() || spent() || images == s.judge.images && !s.patient() {
 			break
 		}
-		if images == s.judge.N {
+		if images == s.judge.images {
 			if err := s.fill(ctx, images, s.all); err != nil { // Qed's table
 				return nil, err
 			}
 			break
 		}
-		next := min(2*images, s.judge.N)
+		next := min(2*images, s.judge.images)
 		if !s.patient() && s.spent.macs+s.roundMACs(next) > limit {
 			break
 		}
@@ -86,7 +86,7 @@ func (s *Search) patient() bool { return s.env.Patient }
 func (s *Search) TableMACs() int64 {
 	sum := int64(0)
 	for l := range s.layers {
-		sum += int64(s.entryMACs(l)) * int64(len(s.menu[l])) * int64(s.judge.N)
+		sum += int64(s.oracle.macs(l)) * int64(len(s.menu[l])) * int64(s.judge.images)
 	}
 	return sum
 }
@@ -95,16 +95,7 @@ func (s *Search) TableMACs() int64 {
 func (s *Search) roundMACs(images int) int64 {
 	sum := int64(0)
 	for l := range s.layers {
-		sum += int64(s.entryMACs(l)) * int64(len(s.anchors(l))) * int64(images)
-	}
-	return sum
-}
-
-// entryMACs are those of one image for an entry of layer l: of what is computed anew.
-func (s *Search) entryMACs(l int) int {
-	sum := 0
-	for _, o := range s.m.Ops[s.from(l):] {
-		sum += o.MACs()
+		sum += int64(s.oracle.macs(l)) * int64(len(s.anchors(l))) * int64(images)
 	}
 	return sum
 }
@@ -147,8 +138,10 @@ func (s *Search) estimate(bytes int) *Plan {
 			}
 		}
 		for f, e := range row {
-			c := s.loss(e.cost)
-			if e.images == 0 {
+			var c float64
+			if e.images > 0 {
+				c = s.loss(e.cost)
+			} else {
 				c = math.Exp(line(x, y, s.bits(l, f)))
 			}
 			filled[l] = append(filled[l], s.choice(l, f, c))

@@ -1,7 +1,6 @@
 package robust
 
 import (
-	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -9,8 +8,6 @@ import (
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/passes/quant"
-	"github.com/dnnc/dnnc/runtime/data"
-	"github.com/dnnc/dnnc/runtime/interp"
 	"github.com/dnnc/dnnc/runtime/measure"
 )
 
@@ -22,21 +19,17 @@ const Version = 4
 // Search chooses formats for one calibrated network. It keeps what it measures:
 // a second budget or another method costs little more.
 type Search struct {
-	m       *ir.Module
-	env     *pass.Env
-	layers  []*ir.Node
-	menu    [][]ir.Elem // formats of each layer
-	float   *interp.Float
-	rounder *quant.Rounder
-	classes int
+	m      *ir.Module
+	env    *pass.Env
+	layers []*ir.Node
+	menu   [][]ir.Elem // formats of each layer
+	oracle oracle
+	kinds  kinds
 
-	judge     *exam // of the table
-	final     *exam // of whole networks; the same where there are few images
-	kinds     int   // of error, clean first
-	kindNames []string
-	kindOf    []int                   // kind of each condition
-	prefix    interp.Tensors[float32] // of the float network on the judged images
-	recompute bool                    // prefix holds the images alone: more would not fit
+	judge *shelf // networks by what they cost on the images of the table
+	final *shelf // and on those of whole networks; the same where there are few images
+
+	exact *measure.Score // of the float network, once it is known
 
 	most      float64                 // cycles of all layers
 	estimates map[layerFormat]float64 // cycles that have been asked for, where they are bounded
@@ -49,16 +42,30 @@ type Search struct {
 	curves        map[string][]Plan
 	fisherCosts   [][]Choice
 	assignments   []assignment
-
-	setup measure.Setup  // of retention, once -keep needs it
-	exact *measure.Score // of the float network
 }
 
-// exam is disturbed held-out images with the float network's answers, and the
-// networks that were measured on them.
-type exam struct {
-	data.Batch
-	logits   []float32 // nil until they are needed
+// kinds are the kinds of error of a run, clean first.
+type kinds struct {
+	names []string
+	of    []int // kind of each condition
+}
+
+func kindsOf(env *pass.Env) kinds {
+	k := kinds{[]string{measure.Clean}, []int{0}}
+	for _, e := range env.Errors {
+		i := slices.Index(k.names, e.Kind.Name)
+		if i < 0 {
+			i = len(k.names)
+			k.names = append(k.names, e.Kind.Name)
+		}
+		k.of = append(k.of, i)
+	}
+	return k
+}
+
+// shelf is the networks that were measured on some images.
+type shelf struct {
+	images   int
 	networks map[string]*Network
 }
 
@@ -76,44 +83,32 @@ func (n *Network) Key() string { return key(n.Formats) }
 
 // New prepares a search over a calibrated module.
 func New(m *ir.Module, env *pass.Env) (*Search, error) {
+	r, err := newRunner(m, env)
+	if err != nil {
+		return nil, err
+	}
+	finals := r.final.N
+	if r.final == r.judge {
+		finals = 0
+	}
+	return newSearch(m, env, r, r.judge.N, finals)
+}
+
+// newSearch prepares a search that asks an oracle of some judged and some final images;
+// without final ones the judged must do.
+func newSearch(m *ir.Module, env *pass.Env, o oracle, judged, finals int) (*Search, error) {
 	if len(env.Formats) == 0 {
 		var err error
 		if env.Formats, err = Formats(Default); err != nil {
 			return nil, err
 		}
 	}
-	samples, err := env.Samples()
-	if err != nil {
-		return nil, err
-	}
-	judge, err := env.Judge()
-	if err != nil {
-		return nil, err
-	}
-	final, err := env.Final()
-	if err != nil {
-		return nil, err
-	}
-	r, err := quant.NewRounder(m, samples, env.Memory())
-	if err != nil {
-		return nil, err
-	}
 	s := &Search{
-		m: m, env: env, layers: m.Layers(), rounder: r, float: r.Prog, judge: &exam{Batch: judge, networks: map[string]*Network{}},
-		classes: r.Prog.Size(m.Outputs[0]), curves: map[string][]Plan{},
-		kinds: 1, kindNames: []string{measure.Clean}, kindOf: []int{0},
+		m: m, env: env, layers: m.Layers(), oracle: o, kinds: kindsOf(env),
+		judge: &shelf{judged, map[string]*Network{}}, curves: map[string][]Plan{},
 	}
-	if s.final = s.judge; final.N > 0 {
-		s.final = &exam{Batch: final, networks: map[string]*Network{}}
-	}
-	for _, e := range env.Errors {
-		k := slices.Index(s.kindNames, e.Kind.Name)
-		if k < 0 {
-			k = s.kinds
-			s.kindNames = append(s.kindNames, e.Kind.Name)
-			s.kinds++
-		}
-		s.kindOf = append(s.kindOf, k)
+	if s.final = s.judge; finals > 0 {
+		s.final = &shelf{finals, map[string]*Network{}}
 	}
 	for _, l := range s.layers {
 		list := menu(l, env)
@@ -153,56 +148,28 @@ func key(formats []quant.Format) string {
 
 // Quantized is the module of integers in which layers have formats.
 func (s *Search) Quantized(ctx context.Context, formats []quant.Format) (*ir.Module, error) {
-	rounded, err := s.rounder.Sequential(ctx, formats)
-	if err != nil {
-		return nil, err
-	}
-	c := s.m.Clone()
-	apply(c.Layers(), formats)
-	return c, quant.Lower(c, rounded)
+	return s.oracle.quantized(ctx, formats)
 }
 
 // joint rounds a whole network as it would ship and measures it in integers.
-func (s *Search) joint(ctx context.Context, x *exam, origin string, formats []quant.Format) (*Network, error) {
-	s.count(x.N) // also when an earlier choice measured it
+func (s *Search) joint(ctx context.Context, x *shelf, origin string, formats []quant.Format) (*Network, error) {
+	s.count(x.images) // also when an earlier choice measured it
 	if n := x.networks[key(formats)]; n != nil {
 		seen := *n
 		seen.Origin = origin
 		return &seen, nil
 	}
-	c, err := s.Quantized(ctx, formats)
+	c, err := s.oracle.joint(ctx, x != s.judge, formats)
 	if err != nil {
 		return nil, err
 	}
-	if err := s.answer(ctx, x); err != nil {
-		return nil, err
-	}
-	prog, err := interp.CompileInt(c)
-	if err != nil {
-		return nil, err
-	}
-	logits, err := interp.Logits(ctx, prog, x.X, x.N)
-	if err != nil {
-		return nil, err
-	}
-	n := &Network{Origin: origin, Formats: formats, cost: s.costOf(x, logits)}
+	n := &Network{Origin: origin, Formats: formats, cost: c}
 	n.Bytes, _, _ = sizes(s.layers, elems(formats))
 	x.networks[key(formats)] = n
 	if s.env.Progress != nil {
 		s.env.Progress("measuring networks", len(x.networks), 0)
 	}
 	return n, nil
-}
-
-// answer runs the float network on the images of an exam, once.
-func (s *Search) answer(ctx context.Context, x *exam) (err error) {
-	if x == s.judge {
-		return s.judging(ctx)
-	}
-	if x.logits == nil {
-		x.logits, err = s.float.Forward(ctx, x.X, x.N)
-	}
-	return err
 }
 
 // count adds one run of a whole network over n images to the effort.
@@ -219,7 +186,7 @@ func (s *Search) best(ctx context.Context, candidates []candidate) (*Network, er
 	return s.bestOn(ctx, s.final, candidates)
 }
 
-func (s *Search) bestOn(ctx context.Context, x *exam, candidates []candidate) (*Network, error) {
+func (s *Search) bestOn(ctx context.Context, x *shelf, candidates []candidate) (*Network, error) {
 	var best *Network
 	for _, c := range candidates {
 		n, err := s.joint(ctx, x, c.origin, c.formats)
@@ -277,65 +244,30 @@ func (s *Search) Costs() (table []pass.LayerCosts) {
 	return table
 }
 
-// setupOf measures on held-out images, disturbed with their own noise.
-func (s *Search) setupOf(clean data.Batch) measure.Setup {
-	return measure.Setup{Images: clean, Seed: s.env.Seed, First: pass.JudgeAt, Low: s.env.Low, High: s.env.High, Gradient: s.env.Gradient}
-}
-
-// reference measures the float network, once: every judged image under every condition.
-// Without labels its own answers are taken for them.
+// reference measures the float network, once.
 func (s *Search) reference(ctx context.Context) error {
 	if s.exact != nil {
 		return nil
 	}
-	clean, err := s.env.HeldOut()
+	exact, images, err := s.oracle.reference(ctx)
 	if err != nil {
 		return err
 	}
-	clean = clean.Slice(0, min(pass.Judged, clean.N))
-	if clean.Labels == nil {
-		logits, err := s.float.Forward(ctx, clean.X, clean.N)
-		if err != nil {
-			return err
-		}
-		clean.Labels = measure.Answers(logits, s.classes)
-	}
-	s.setup = s.setupOf(clean)
-	s.setup.Conditions = s.env.Errors
-	scores, err := measure.Robust(ctx, s.setup, s.float.Forward)
-	if err != nil {
-		return err
-	}
-	s.count(s.setup.Images.N * s.env.Conditions())
-	s.exact = scores[0]
+	s.count(images)
+	s.exact = exact
 	return nil
 }
 
 // retention is the share of the float network's robust accuracy that a rounded
 // network keeps, on the same images.
 func (s *Search) retention(ctx context.Context, formats []quant.Format) (measure.Estimate, error) {
-	var none measure.Estimate
-	c, err := s.Quantized(ctx, formats)
-	if err != nil {
-		return none, err
-	}
-	prog, err := interp.CompileInt(c)
-	if err != nil {
-		return none, err
-	}
 	if err := s.reference(ctx); err != nil {
-		return none, err
+		return measure.Estimate{}, err
 	}
-	scores, err := measure.Robust(ctx, s.setup, func(ctx context.Context, x []float32, n int) ([]float32, error) {
-		return interp.Logits(ctx, prog, x, n)
-	})
+	kept, images, err := s.oracle.retention(ctx, formats)
 	if err != nil {
-		return none, err
+		return measure.Estimate{}, err
 	}
-	s.count(s.setup.Images.N * s.env.Conditions())
-	if s.worst() {
-		kinds := scores[0].KindRetention(s.exact)
-		return slices.MinFunc(kinds, func(a, b measure.Estimate) int { return cmp.Compare(a.Value, b.Value) }), nil
-	}
-	return scores[0].Retention(s.exact), nil
+	s.count(images)
+	return kept, nil
 }

@@ -5,9 +5,7 @@ import (
 	"slices"
 
 	"github.com/dnnc/dnnc/ir"
-	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/passes/quant"
-	"github.com/dnnc/dnnc/runtime/interp"
 	"github.com/dnnc/dnnc/runtime/measure"
 )
 
@@ -23,53 +21,6 @@ type entry struct {
 type cost struct {
 	measure.Divergence
 	Kinds []float64 // KL by kind, clean first
-}
-
-// costOf compares logits with the float network's on the first images of an exam.
-func (s *Search) costOf(x *exam, logits []float32) cost {
-	n := len(logits) / s.classes
-	c := cost{Divergence: measure.Diverge(x.logits[:len(logits)], logits, s.classes), Kinds: make([]float64, s.kinds)}
-	counts := make([]float64, s.kinds)
-	for i := range n {
-		k := s.kindOf[pass.ConditionOf(i, len(s.kindOf))]
-		c.Kinds[k] += measure.KL(x.logits[i*s.classes:(i+1)*s.classes], logits[i*s.classes:(i+1)*s.classes])
-		counts[k]++
-	}
-	for k := range c.Kinds {
-		c.Kinds[k] /= max(counts[k], 1)
-	}
-	return c
-}
-
-// judging runs the float network on the judged images and keeps the values that
-// live where a layer begins: what lies before a layer need not be computed again.
-func (s *Search) judging(ctx context.Context) error {
-	if s.prefix != nil {
-		return nil
-	}
-	keep, bytes := []*ir.Value{s.m.Outputs[0]}, 0
-	live := ir.Liveness(s.m)
-	for _, o := range s.m.Ops {
-		v := live[o.Out]
-		isRead := slices.ContainsFunc(s.layers, func(n *ir.Node) bool {
-			at := s.float.Index(n)
-			return v.From < at && at <= v.To
-		})
-		if isRead {
-			keep = append(keep, o.Out)
-			bytes += 4 * s.judge.N * s.float.Size(o.Out)
-		}
-	}
-	if s.recompute = bytes > s.env.Memory(); s.recompute {
-		keep = keep[:1]
-	}
-	prefix := s.float.Tensors(s.judge.N, keep...)
-	s.float.Feed(prefix, s.judge.X, s.judge.N)
-	if err := s.float.Run(ctx, prefix, s.judge.N, 0, len(s.m.Ops)); err != nil {
-		return err
-	}
-	s.prefix, s.judge.logits = prefix, prefix[s.float.ID(s.m.Outputs[0])]
-	return nil
 }
 
 // effort is what the table took.
@@ -89,7 +40,7 @@ func (s *Search) charge() {
 // images, and those alone that no more images were measured on. It stops between
 // entries when the search should.
 func (s *Search) fill(ctx context.Context, images int, want func(l int) []int) error {
-	if err := s.judging(ctx); err != nil {
+	if err := s.oracle.prepare(ctx); err != nil {
 		return err
 	}
 	missing := make([][]int, len(s.layers))
@@ -105,12 +56,12 @@ func (s *Search) fill(ctx context.Context, images int, want func(l int) []int) e
 	if total == 0 {
 		return nil
 	}
-	return s.rounder.Walk(ctx, func(l int) bool { return len(missing[l]) > 0 && !s.stopped() }, func(l int, n *ir.Node, p *quant.Prepared) error {
+	return s.oracle.walk(ctx, func(l int) bool { return len(missing[l]) > 0 && !s.stopped() }, func(l int, p *quant.Prepared) error {
 		for _, f := range missing[l] {
 			if s.stopped() {
 				break
 			}
-			c, err := s.alone(ctx, n, p, s.format(l, s.menu[l][f]), images)
+			c, err := s.alone(ctx, l, p, s.format(l, s.menu[l][f]), images)
 			if err != nil {
 				return err
 			}
@@ -124,52 +75,15 @@ func (s *Search) fill(ctx context.Context, images int, want func(l int) []int) e
 	})
 }
 
-// override is the float network with one layer rounded.
-func (s *Search) override(ctx context.Context, n *ir.Node, p *quant.Prepared, f quant.Format) (*interp.Float, error) {
-	rounded, err := s.rounder.Layer(ctx, n, p, f)
-	if err != nil {
-		return nil, err
-	}
-	bias, err := quant.Bias(n, rounded)
-	if err != nil {
-		return nil, err
-	}
-	return interp.Override(s.float, n, rounded.Weights, bias), nil
-}
-
 // alone measures the network with one layer rounded.
-func (s *Search) alone(ctx context.Context, n *ir.Node, p *quant.Prepared, f quant.Format, images int) (cost, error) {
-	prog, err := s.override(ctx, n, p, f)
+func (s *Search) alone(ctx context.Context, l int, p *quant.Prepared, f quant.Format, images int) (cost, error) {
+	c, err := s.oracle.alone(ctx, l, p, f, images)
 	if err != nil {
-		return cost{}, err
-	}
-	l := slices.Index(s.layers, n)
-	from := s.from(l)
-	t := make(interp.Tensors[float32], len(s.prefix))
-	for id, x := range s.prefix {
-		if x != nil {
-			t[id] = x[:images*len(x)/s.judge.N]
-		}
-	}
-	for _, o := range s.m.Ops[from:] {
-		t[prog.ID(o.Out)] = nil
-	}
-	out := prog.ID(s.m.Outputs[0])
-	t[out] = make([]float32, images*s.classes)
-	if err := prog.Run(ctx, t, images, from, len(s.m.Ops)); err != nil {
 		return cost{}, err
 	}
 	s.spent.evaluations++
-	s.spent.macs += int64(s.entryMACs(l)) * int64(images)
-	return s.costOf(s.judge, t[out]), nil
-}
-
-// from is the first operation that an entry of layer l computes anew.
-func (s *Search) from(l int) int {
-	if s.recompute {
-		return 0
-	}
-	return s.float.Index(s.layers[l])
+	s.spent.macs += int64(s.oracle.macs(l)) * int64(images)
+	return c, nil
 }
 
 // surrogate is a way to add the table up.
@@ -197,8 +111,8 @@ func (s *Search) surrogates() []surrogate {
 
 // kindSurrogates are the divergences under each kind of error alone, clean first.
 func (s *Search) kindSurrogates() (list []surrogate) {
-	for k := range s.kinds {
-		list = append(list, surrogate{s.kindNames[k], func(c cost) float64 { return c.Kinds[k] }})
+	for k := range s.kinds.names {
+		list = append(list, surrogate{s.kinds.names[k], func(c cost) float64 { return c.Kinds[k] }})
 	}
 	return list
 }

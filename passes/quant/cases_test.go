@@ -1,0 +1,77 @@
+package quant_test
+
+import (
+	"context"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/dnnc/dnnc/frontend/frontendtest"
+	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/processor"
+	"github.com/dnnc/dnnc/passes"
+	"github.com/dnnc/dnnc/passes/pass"
+	"github.com/dnnc/dnnc/passes/validate"
+	"github.com/dnnc/dnnc/runtime/data"
+)
+
+// environment calibrates on four images of few bits, so that sums are exact on every
+// processor: all inputs least, all greatest, and two between.
+func environment(t *testing.T, m *ir.Module) *pass.Env {
+	armv7, err := processor.Find("armv7")
+	require.NoError(t, err)
+	return &pass.Env{Target: armv7, Level: pass.Int8, Rounding: "nearest", High: 1, Calibration: func() (data.Batch, error) {
+		b := data.Batch{N: 4, Shape: m.Inputs[0].Type.Shape}
+		for _, x := range m.Inputs[1:] {
+			b.Others += x.Type.Shape.Size()
+		}
+		for image := range b.N {
+			for _, x := range m.Inputs {
+				for i := range x.Type.Shape.Size() {
+					at := [][]float64{{0, 0, 0, 0, 0}, {1, 1, 1, 1, 1}, {.25, .5, 0, 1, .75}, {.5, .125, .75, .25, 0}}[image][i%5]
+					b.X = append(b.X, float32(x.Range.Lo+at*(x.Range.Hi-x.Range.Lo)))
+				}
+			}
+		}
+		return b, nil
+	}}
+}
+
+// TestCases takes each network of testdata/<pass> through all passes up to that one. What
+// comes out stands beside it, constants and all, and computes what went in. The first
+// line of a network says whether the pass "changes" or "keeps" it.
+func TestCases(t *testing.T) {
+	for _, name := range []string{"isolate-types", "calibrate", "quantize"} {
+		for _, c := range frontendtest.Cases(t, filepath.Join("testdata", name)) {
+			t.Run(name+"/"+c.Name, func(t *testing.T) {
+				m := frontendtest.Load(t, c.File)
+				v := validate.New(m, 1)
+				var before, last string
+				err := passes.Table.Run(context.Background(), m, environment(t, m), pass.Options{StopAfter: name, Observe: func(p *pass.Pass, _ time.Duration, m *ir.Module) error {
+					before, last = last, strings.SplitN(m.String(), "\n", 2)[1]
+					return v.Observe(context.Background(), p, m)
+				}})
+				require.NoError(t, err)
+				frontendtest.Golden(t, c.Out(), frontendtest.Text(t, m))
+				what, _, _ := strings.Cut(c.Title, ": ")
+				assert.Equal(t, map[bool]string{true: "keeps", false: "changes"}[before == last], what)
+			})
+		}
+	}
+}
+
+// TestFaults: what is wrong with a network is said at its line.
+func TestFaults(t *testing.T) {
+	files, err := filepath.Glob("testdata/faults/*.dnn")
+	require.NoError(t, err)
+	for _, f := range files {
+		frontendtest.Faults(t, f, func(m *ir.Module) error {
+			return passes.Table.Run(context.Background(), m, environment(t, m), pass.Options{StopAfter: "quantize"})
+		})
+	}
+	require.NotEmpty(t, files)
+}

@@ -1,0 +1,438 @@
+package robust
+
+import (
+	"cmp"
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+
+	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/parallel"
+	"github.com/dnnc/dnnc/passes/machine"
+	"github.com/dnnc/dnnc/passes/pass"
+	"github.com/dnnc/dnnc/passes/quant"
+	"github.com/dnnc/dnnc/runtime/data"
+	"github.com/dnnc/dnnc/runtime/interp"
+	"github.com/dnnc/dnnc/runtime/measure"
+)
+
+// runner is the oracle that measures: it rounds the layers of a calibrated network and
+// runs what becomes of it.
+type runner struct {
+	m       *ir.Module
+	env     *pass.Env
+	layers  []*ir.Node
+	float   *interp.Float
+	rounder *quant.Rounder
+	classes int
+	kinds   kinds
+
+	judge, final *exam                   // the same where there are few images
+	prefix       interp.Tensors[float32] // of the float network on the judged images
+	recompute    bool                    // prefix holds the images alone: more would not fit
+
+	setup     measure.Setup  // of reference and retention
+	exact     *measure.Score // of reference
+	distances []float64      // of the float network from its boundaries, once they are asked for
+}
+
+// exam is disturbed held-out images with the float network's answers.
+type exam struct {
+	data.Batch
+	logits []float32 // nil until they are needed
+}
+
+// newRunner prepares to measure a calibrated module.
+func newRunner(m *ir.Module, env *pass.Env) (*runner, error) {
+	samples, err := env.Samples()
+	if err != nil {
+		return nil, err
+	}
+	judge, err := env.Judge()
+	if err != nil {
+		return nil, err
+	}
+	final, err := env.Final()
+	if err != nil {
+		return nil, err
+	}
+	rounder, err := quant.NewRounder(m, samples, env.Memory())
+	if err != nil {
+		return nil, err
+	}
+	r := &runner{
+		m: m, env: env, layers: m.Layers(), float: rounder.Prog, rounder: rounder, judge: &exam{Batch: judge},
+		classes: rounder.Prog.Size(m.Outputs[0]), kinds: kindsOf(env),
+	}
+	if r.final = r.judge; final.N > 0 {
+		r.final = &exam{Batch: final}
+	}
+	return r, nil
+}
+
+// prepare keeps the values that live where a layer begins: what lies before a layer
+// need not be computed again.
+func (r *runner) prepare(ctx context.Context) error {
+	if r.prefix != nil {
+		return nil
+	}
+	keep, bytes := []*ir.Value{r.m.Outputs[0]}, 0
+	live := ir.Liveness(r.m)
+	for _, o := range r.m.Ops {
+		v := live[o.Out]
+		isRead := slices.ContainsFunc(r.layers, func(n *ir.Node) bool {
+			at := r.float.Index(n)
+			return v.From < at && at <= v.To
+		})
+		if isRead {
+			keep = append(keep, o.Out)
+			bytes += 4 * r.judge.N * r.float.Size(o.Out)
+		}
+	}
+	if r.recompute = bytes > r.env.Memory(); r.recompute {
+		keep = keep[:1]
+	}
+	prefix := r.float.Tensors(r.judge.N, keep...)
+	r.float.Feed(prefix, r.judge.X, r.judge.N)
+	if err := r.float.Run(ctx, prefix, r.judge.N, 0, len(r.m.Ops)); err != nil {
+		return err
+	}
+	r.prefix, r.judge.logits = prefix, prefix[r.float.ID(r.m.Outputs[0])]
+	return nil
+}
+
+func (r *runner) walk(ctx context.Context, needed func(l int) bool, visit func(l int, p *quant.Prepared) error) error {
+	return r.rounder.Walk(ctx, needed, func(l int, _ *ir.Node, p *quant.Prepared) error { return visit(l, p) })
+}
+
+// costOf compares logits with the float network's on the first images of an exam.
+func (r *runner) costOf(x *exam, logits []float32) cost {
+	n := len(logits) / r.classes
+	c := cost{Divergence: measure.Diverge(x.logits[:len(logits)], logits, r.classes), Kinds: make([]float64, len(r.kinds.names))}
+	counts := make([]float64, len(c.Kinds))
+	for i := range n {
+		k := r.kinds.of[pass.ConditionOf(i, len(r.kinds.of))]
+		c.Kinds[k] += measure.KL(x.logits[i*r.classes:(i+1)*r.classes], logits[i*r.classes:(i+1)*r.classes])
+		counts[k]++
+	}
+	for k := range c.Kinds {
+		c.Kinds[k] /= max(counts[k], 1)
+	}
+	return c
+}
+
+// override is the float network with one layer rounded.
+func (r *runner) override(ctx context.Context, l int, p *quant.Prepared, f quant.Format) (*interp.Float, error) {
+	n := r.layers[l]
+	rounded, err := r.rounder.Layer(ctx, n, p, f)
+	if err != nil {
+		return nil, err
+	}
+	bias, err := quant.Bias(n, rounded)
+	if err != nil {
+		return nil, err
+	}
+	return interp.Override(r.float, n, rounded.Weights, bias), nil
+}
+
+func (r *runner) alone(ctx context.Context, l int, p *quant.Prepared, f quant.Format, images int) (cost, error) {
+	prog, err := r.override(ctx, l, p, f)
+	if err != nil {
+		return cost{}, err
+	}
+	from := r.from(l)
+	t := make(interp.Tensors[float32], len(r.prefix))
+	for id, x := range r.prefix {
+		if x != nil {
+			t[id] = x[:images*len(x)/r.judge.N]
+		}
+	}
+	for _, o := range r.m.Ops[from:] {
+		t[prog.ID(o.Out)] = nil
+	}
+	out := prog.ID(r.m.Outputs[0])
+	t[out] = make([]float32, images*r.classes)
+	if err := prog.Run(ctx, t, images, from, len(r.m.Ops)); err != nil {
+		return cost{}, err
+	}
+	return r.costOf(r.judge, t[out]), nil
+}
+
+// from is the first operation that alone computes anew.
+func (r *runner) from(l int) int {
+	if r.recompute {
+		return 0
+	}
+	return r.float.Index(r.layers[l])
+}
+
+func (r *runner) macs(l int) int {
+	sum := 0
+	for _, o := range r.m.Ops[r.from(l):] {
+		sum += o.MACs()
+	}
+	return sum
+}
+
+func (r *runner) quantized(ctx context.Context, formats []quant.Format) (*ir.Module, error) {
+	rounded, err := r.rounder.Sequential(ctx, formats)
+	if err != nil {
+		return nil, err
+	}
+	c := r.m.Clone()
+	apply(c.Layers(), formats)
+	return c, quant.Lower(c, rounded)
+}
+
+func (r *runner) joint(ctx context.Context, final bool, formats []quant.Format) (cost, error) {
+	x := r.judge
+	if final {
+		x = r.final
+	}
+	c, err := r.quantized(ctx, formats)
+	if err != nil {
+		return cost{}, err
+	}
+	if err := r.answer(ctx, x); err != nil {
+		return cost{}, err
+	}
+	prog, err := interp.CompileInt(c)
+	if err != nil {
+		return cost{}, err
+	}
+	logits, err := interp.Logits(ctx, prog, x.X, x.N)
+	if err != nil {
+		return cost{}, err
+	}
+	return r.costOf(x, logits), nil
+}
+
+// answer runs the float network on the images of an exam, once.
+func (r *runner) answer(ctx context.Context, x *exam) (err error) {
+	if x == r.judge {
+		return r.prepare(ctx)
+	}
+	if x.logits == nil {
+		x.logits, err = r.float.Forward(ctx, x.X, x.N)
+	}
+	return err
+}
+
+// setupOf measures on held-out images, disturbed with their own noise.
+func (r *runner) setupOf(clean data.Batch) measure.Setup {
+	return measure.Setup{Images: clean, Seed: r.env.Seed, First: pass.JudgeAt, Low: r.env.Low, High: r.env.High, Gradient: r.env.Gradient}
+}
+
+// reference takes the float network's own answers for labels where there are none.
+func (r *runner) reference(ctx context.Context) (*measure.Score, int, error) {
+	clean, err := r.env.HeldOut()
+	if err != nil {
+		return nil, 0, err
+	}
+	clean = clean.Slice(0, min(pass.Judged, clean.N))
+	if clean.Labels == nil {
+		logits, err := r.float.Forward(ctx, clean.X, clean.N)
+		if err != nil {
+			return nil, 0, err
+		}
+		clean.Labels = measure.Answers(logits, r.classes)
+	}
+	r.setup = r.setupOf(clean)
+	r.setup.Conditions = r.env.Errors
+	scores, err := measure.Robust(ctx, r.setup, r.float.Forward)
+	if err != nil {
+		return nil, 0, err
+	}
+	r.exact = scores[0]
+	return r.exact, clean.N * r.env.Conditions(), nil
+}
+
+func (r *runner) retention(ctx context.Context, formats []quant.Format) (kept measure.Estimate, images int, err error) {
+	c, err := r.quantized(ctx, formats)
+	if err != nil {
+		return kept, 0, err
+	}
+	prog, err := interp.CompileInt(c)
+	if err != nil {
+		return kept, 0, err
+	}
+	scores, err := measure.Robust(ctx, r.setup, func(ctx context.Context, x []float32, n int) ([]float32, error) {
+		return interp.Logits(ctx, prog, x, n)
+	})
+	if err != nil {
+		return kept, 0, err
+	}
+	kept = scores[0].Retention(r.exact)
+	if r.env.Objective == pass.Worst {
+		kinds := scores[0].KindRetention(r.exact)
+		kept = slices.MinFunc(kinds, func(a, b measure.Estimate) int { return cmp.Compare(a.Value, b.Value) })
+	}
+	return kept, r.setup.Images.N * r.env.Conditions(), nil
+}
+
+func (r *runner) assignments(ctx context.Context, formats [][]quant.Format, visit func(picks []int, c cost, macs int64)) error {
+	rounded := make([][]*quant.Rounded, len(r.layers))
+	err := r.walk(ctx, func(int) bool { return true }, func(l int, p *quant.Prepared) error {
+		for _, f := range formats[l] {
+			w, err := r.rounder.Layer(ctx, r.layers[l], p, f)
+			if err != nil {
+				return err
+			}
+			rounded[l] = append(rounded[l], w)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	input := make(interp.Tensors[float32], len(r.prefix))
+	r.float.Feed(input, r.judge.X, r.judge.N)
+	d := descent{r, rounded, visit, 0}
+	return d.descend(ctx, r.float, input, nil)
+}
+
+// descent fixes the format of one layer after the other: networks that begin alike
+// share the work.
+type descent struct {
+	*runner
+	rounded [][]*quant.Rounded
+	visit   func(picks []int, c cost, macs int64)
+	spent   int64 // multiply-adds since the last visit
+}
+
+func (d *descent) descend(ctx context.Context, prog *interp.Float, values interp.Tensors[float32], picks []int) error {
+	l := len(picks)
+	from, to := 0, len(d.m.Ops)
+	if l > 0 {
+		from = prog.Index(d.layers[l-1])
+	}
+	if l < len(d.layers) {
+		to = prog.Index(d.layers[l])
+	}
+	t := make(interp.Tensors[float32], len(values))
+	copy(t, values)
+	for _, o := range d.m.Ops[from:to] {
+		t[prog.ID(o.Out)] = make([]float32, d.judge.N*prog.Size(o.Out))
+	}
+	if err := prog.Run(ctx, t, d.judge.N, from, to); err != nil {
+		return err
+	}
+	for _, o := range d.m.Ops[from:to] {
+		d.spent += int64(o.MACs()) * int64(d.judge.N)
+	}
+	if l == len(d.layers) {
+		d.visit(picks, d.costOf(d.judge, t[prog.ID(d.m.Outputs[0])]), d.spent)
+		d.spent = 0
+		return nil
+	}
+	for f, w := range d.rounded[l] {
+		bias, err := quant.Bias(d.layers[l], w)
+		if err != nil {
+			return err
+		}
+		if err := d.descend(ctx, interp.Override(prog, d.layers[l], w.Weights, bias), t, append(picks[:l:l], f)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *runner) squaredError(ctx context.Context, l int, p *quant.Prepared, f quant.Format) (float64, error) {
+	exact, err := r.layers[l].Const(ir.AttrWeight).Float32()
+	if err != nil {
+		return 0, err
+	}
+	rounded, err := r.rounder.Layer(ctx, r.layers[l], p, f)
+	if err != nil {
+		return 0, err
+	}
+	sum := 0.0
+	for i, x := range exact {
+		d := float64(x - rounded.Weights[i])
+		sum += float64(d * d)
+	}
+	return sum, nil
+}
+
+// fisherImages is the images that the Fisher information is taken from.
+const fisherImages = 64
+
+// information is the mean square of the gradient of the log likelihood of the float
+// network's own answers.
+func (r *runner) information(ctx context.Context) ([]float64, error) {
+	n := min(fisherImages, r.judge.N)
+	size := len(r.judge.X) / r.judge.N
+	parts, errs := make([][]float64, n), make([]error, n)
+	parallel.For(n, func(i int) {
+		var g *interp.Gradients
+		if g, errs[i] = interp.Gradient(ctx, r.float, r.judge.X[i*size:(i+1)*size], 1, true, interp.LogLikelihood); errs[i] != nil {
+			return
+		}
+		for _, layer := range r.layers {
+			sum := 0.0
+			for _, d := range g.Consts[layer.Const(ir.AttrWeight)] {
+				sum += float64(d) * float64(d)
+			}
+			parts[i] = append(parts[i], sum/float64(n))
+		}
+	})
+	sums := make([]float64, len(r.layers))
+	for _, p := range parts {
+		for l, v := range p {
+			sums[l] += v
+		}
+	}
+	return sums, errors.Join(errs...)
+}
+
+// boundaryImages is the judged images whose boundary distance is measured for each
+// entry of the table: a distance takes a dozen evaluations.
+const boundaryImages = 64
+
+// boundaryLoss is under the first kind of error.
+func (r *runner) boundaryLoss(ctx context.Context, l int, p *quant.Prepared, f quant.Format) (float64, error) {
+	clean, err := r.env.HeldOut()
+	if err != nil {
+		return 0, err
+	}
+	kind := r.env.Errors[0].Kind
+	setup := r.setupOf(clean.Slice(0, min(boundaryImages, clean.N)))
+	if r.distances == nil {
+		exact, err := measure.Boundary(ctx, setup, kind, r.float.Forward)
+		if err != nil {
+			return 0, err
+		}
+		r.distances = exact[0]
+	}
+	prog, err := r.override(ctx, l, p, f)
+	if err != nil {
+		return 0, err
+	}
+	got, err := measure.Boundary(ctx, setup, kind, prog.Forward)
+	if err != nil {
+		return 0, err
+	}
+	return measure.BoundaryLoss(r.distances, got[0]).Value, nil
+}
+
+func (r *runner) cycles(l int, e ir.Elem) float64 {
+	n := r.layers[l]
+	return float64(len(r.m.Tied(n))) * machine.Cycles(n, r.env.Target, e)
+}
+
+func (r *runner) identify(w io.Writer) error {
+	fmt.Fprintln(w, Version, r.env.Seed, r.env.Rounding, r.rounder.Samples.N, r.judge.N)
+	for _, e := range r.env.Errors {
+		fmt.Fprintln(w, e)
+	}
+	for _, x := range [][]float32{r.judge.X, r.rounder.Samples.X} {
+		if err := binary.Write(w, binary.LittleEndian, x); err != nil {
+			return err
+		}
+	}
+	fmt.Fprintln(w, r.m)
+	return r.m.WriteReals(w, true)
+}
