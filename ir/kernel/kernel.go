@@ -5,6 +5,7 @@ package kernel
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/kernel/emit"
@@ -101,6 +102,9 @@ func (f *Family) Restore(n *ir.Node, t *processor.Target) (Plan, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", f.Name, err)
 	}
+	if a := p.Attrs(); !slices.Equal(tileOf(n), a.Tile) || productOf(n) != a.Product {
+		return nil, fmt.Errorf("%s: product %q and tile %v, where the layer has %q and %v", f.Name, productOf(n), tileOf(n), a.Product, a.Tile)
+	}
 	have := 0
 	if n.Op.Takes(ir.AttrScratch) && n.Has(ir.AttrScratch) {
 		have = n.Ints(ir.AttrScratch)[1]
@@ -109,6 +113,22 @@ func (f *Family) Restore(n *ir.Node, t *processor.Target) (Plan, error) {
 		return nil, fmt.Errorf("%s: scratch of %d bytes, where tile %v takes %d", f.Name, have, n.Ints(ir.AttrTile), want)
 	}
 	return p, nil
+}
+
+// tileOf is a node's tile; nil where it has none.
+func tileOf(n *ir.Node) []int {
+	if !n.Op.Takes(ir.AttrTile) || !n.Has(ir.AttrTile) {
+		return nil
+	}
+	return n.Ints(ir.AttrTile)
+}
+
+// productOf is a node's product; "" where it has none.
+func productOf(n *ir.Node) string {
+	if !n.Op.Takes(ir.AttrMultiply) || !n.Has(ir.AttrMultiply) {
+		return ""
+	}
+	return n.Named(ir.AttrMultiply)
 }
 
 // Assign has the family compute a node by a plan: it writes the plan's attributes.

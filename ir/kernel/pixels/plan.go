@@ -101,19 +101,29 @@ func (p Plan) tiles() []int {
 	return append(slices.Repeat([]int{p.Tile}, p.Tiles-1), p.Last)
 }
 
-// inputs lists the inputs that a code of a format may stand for.
-func inputs(e ir.Elem, channels int) (list []int) {
+// inputs lists the inputs that a code of a layer may stand for. No codes take more than
+// ir.PackedBytes, which budgets count: each plane of them rounds up to whole bytes.
+func inputs(l kernel.Layer) (list []int) {
+	e, channels := l.Elem, l.Node.Args[0].Type.Shape[0]
 	switch {
 	case e.Kind == ir.Vec:
 		return []int{int(e.Group)}
 	case e.Kind == ir.Odd && e.Bits < 8: // products of more do not fit 16 bits
 		for d := 1; d*int(e.Bits) <= 8; d++ {
-			if channels%d == 0 {
+			if channels%d == 0 && bytes(l, d) <= ir.PackedBytes(e, l.Weight()) {
 				list = append(list, d)
 			}
 		}
 	}
 	return list
+}
+
+// bytes is the packed codes of a layer, each of which stands for some inputs.
+func bytes(l kernel.Layer, inputs int) (sum int) {
+	for _, bits := range kernel.CodePlanes(inputs * int(l.Elem.Bits)) {
+		sum += (l.Weight().Size()/inputs*bits + 7) / 8
+	}
+	return sum
 }
 
 // serves reports whether tables serve a layer: sums of 16 bits are added to sums of 32.
@@ -130,7 +140,7 @@ func plan(l kernel.Layer) (best Plan, ok bool) {
 	}
 	in, out := l.Node.Args[0].Type.Shape, l.Node.Out.Type.Shape
 	ph, _ := l.Node.Pool()
-	for _, d := range inputs(l.Elem, in[0]) {
+	for _, d := range inputs(l) {
 		groups, entry := (in[0]+d-1)/d, most(l, d)
 		for _, rows := range kernel.Divisors(out[1]) { // of the result, whose pools are whole
 			for _, block := range kernel.Divisors(groups) {
@@ -148,7 +158,7 @@ func plan(l kernel.Layer) (best Plan, ok bool) {
 }
 
 func read(l kernel.Layer, tile []int) (p Plan, ok bool) {
-	if !serves(l) || slices.Min(tile) < 1 || !slices.Contains(inputs(l.Elem, l.Node.Args[0].Type.Shape[0]), tile[2]) {
+	if !serves(l) || slices.Min(tile) < 1 || !slices.Contains(inputs(l), tile[2]) {
 		return p, false
 	}
 	return layout(l, tile[0], tile[1], tile[2], most(l, tile[2]))
