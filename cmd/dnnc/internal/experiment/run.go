@@ -49,6 +49,9 @@ func Run(ctx context.Context, o driver.Options, stdout, stderr io.Writer) error 
 	if o.Quick {
 		command += " -quick"
 	}
+	if o.Task != "" {
+		command += " -task " + quote.Shell(o.Task)
+	}
 	for _, f := range o.Inputs {
 		command += " " + filepath.Base(f)
 	}
