@@ -323,16 +323,21 @@ func (s *sides) compare(g group) (o outcome) {
 		o.refused = append(o.refused, fmt.Sprintf("%s: left out: the base ends with %d, %s", g.direct.group(), first.Exit, first.Message))
 		return o
 	}
-	renamed, err := s.renamed(dumps)
-	if err != nil {
-		return outcome{err: err}
+	// A file that has integers already is not quantized: each target starts at it.
+	_, quantized := first.Files[dumpName]
+	renamed := ""
+	if quantized {
+		if renamed, err = s.renamed(dumps); err != nil {
+			return outcome{err: err}
+		}
 	}
 	for _, c := range g.list {
+		c.direct = c.direct || !quantized
 		base, cached, err := s.base(c, dumps)
 		if err != nil {
 			return outcome{err: err}
 		}
-		if cached && (stood || !c.direct) {
+		if cached && (stood || c.name != g.direct.name) {
 			o.cached++
 		}
 		if base.Exit != 0 {
