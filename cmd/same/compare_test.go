@@ -158,6 +158,15 @@ func TestBothSides(t *testing.T) {
 
 	g.direct.format.first = []string{"-O", "bad"}
 	assert.Equal(t, outcome{refused: []string{"net/int8: left out: the base ends with 2, last"}}, s.compare(g))
+	direct.format.first = g.direct.format.first
+	_, cached, err := s.base(direct, t.TempDir())
+	require.NoError(t, err)
+	assert.False(t, cached, "a failure may be of this machine: it is tried again")
+
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	s.ctx = ctx
+	assert.ErrorIs(t, s.compare(g).err, context.Canceled, "no build that was stopped counts")
 }
 
 func TestRenamedDumpIsWhatTheNewSideReads(t *testing.T) {

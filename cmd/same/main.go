@@ -42,6 +42,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -162,12 +163,14 @@ func compareAll(ctx context.Context, rev, cache string, only *regexp.Regexp, num
 	for i := range done {
 		done[i] = make(chan outcome, 1)
 	}
+	var workers sync.WaitGroup
+	defer func() { cancel(); workers.Wait() }() // before their folder goes
 	for range jobs {
-		go func() {
+		workers.Go(func() {
 			for i := int(next.Add(1)) - 1; i < len(groups); i = int(next.Add(1)) - 1 {
 				done[i] <- s.compare(groups[i])
 			}
-		}()
+		})
 	}
 	var sum outcome
 	shown, combos := time.Now(), 0
@@ -412,8 +415,8 @@ func (s *sides) base(c combination, dumps string) (r result, cached bool, err er
 	if c.direct {
 		keep = dumps
 	}
-	if r, err = s.run(s.old, c, dumps, keep); err != nil {
-		return r, false, err
+	if r, err = s.run(s.old, c, dumps, keep); err != nil || r.Exit != 0 {
+		return r, false, err // failures are not kept: a full disk may be the reason
 	}
 	f, err := os.CreateTemp(s.temp, "result")
 	if err != nil {
