@@ -106,7 +106,7 @@ func main() {
 	flag.Parse()
 	pattern, err := regexp.Compile(*only)
 	if err != nil || *base == "" || flag.NArg() > 0 || *jobs < 1 {
-		fmt.Fprintln(os.Stderr, "same: -base names a revision, -only is a regular expression:", err)
+		fmt.Fprintln(os.Stderr, cmp.Or(err, errors.New("same: name a revision with -base, at least one of -jobs, and nothing beside flags")))
 		os.Exit(2)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -114,12 +114,17 @@ func main() {
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "same:", err)
+		if errors.Is(err, errUsage) {
+			os.Exit(2)
+		}
 		os.Exit(3)
 	}
 	if n > 0 {
 		os.Exit(1)
 	}
 }
+
+var errUsage = errors.New("bad usage")
 
 // compareAll prints every difference, and returns how many there are.
 func compareAll(ctx context.Context, rev, cache string, only *regexp.Regexp, number int, seed uint64, objects bool, jobs int) (int, error) {
@@ -147,7 +152,7 @@ func compareAll(ctx context.Context, rev, cache string, only *regexp.Regexp, num
 		chosen[c.name] = true
 	}
 	if len(chosen) == 0 {
-		return 0, errors.New("no combination has such a name")
+		return 0, fmt.Errorf("%w: -only fits the name of no combination; they are like lenet5/int8/armv7", errUsage)
 	}
 	var groups []group
 	for _, c := range all {
@@ -220,7 +225,7 @@ type sides struct {
 func (s *sides) build(rev, cache string) error {
 	out, err := exec.Command("git", "rev-parse", "--verify", rev+"^{commit}").Output()
 	if err != nil {
-		return fmt.Errorf("%s is no revision", rev)
+		return fmt.Errorf("%w: -base %s is no revision of this repository", errUsage, rev)
 	}
 	if cache, err = filepath.Abs(cache); err != nil {
 		return err
