@@ -14,7 +14,7 @@ import (
 )
 
 // documents name flags, passes and files in prose.
-var documents = []string{"README.md", "RESULTS.md", "HACKING.md", "cmd/dnnc/README.md", "frontend/README.md", "codegen/README.md", "ir/README.md", "passes/README.md", "runtime/README.md"}
+var documents = []string{"README.md", "RESULTS.md", "HACKING.md", "cmd/dnnc/README.md", "frontend/README.md", "codegen/README.md", "RATIONALE.md", "ir/README.md", "passes/README.md", "runtime/README.md"}
 
 // read is the text of a document.
 func read(t *testing.T, path string) string {
