@@ -81,9 +81,16 @@ func TestDocumentsNameFilesThatExist(t *testing.T) {
 	links, paths := 0, 0
 	for _, document := range documents {
 		text := read(t, document)
-		for _, m := range regexp.MustCompile(`\]\(([^)#:]+)(?:#[^)]*)?\)`).FindAllStringSubmatch(text, -1) {
-			_, err := os.Stat(filepath.Join("../..", filepath.Dir(document), m[1]))
-			assert.NoError(t, err, "%s links to %s", document, m[1])
+		for _, m := range regexp.MustCompile(`\]\(([^)#:]*)(?:#([^)]*))?\)`).FindAllStringSubmatch(text, -1) {
+			to := filepath.Join(filepath.Dir(document), m[1])
+			if m[1] == "" {
+				to = document
+			}
+			_, err := os.Stat(filepath.Join("../..", to))
+			assert.NoError(t, err, "%s links to %s", document, to)
+			if err == nil && m[2] != "" {
+				assert.Contains(t, anchors(read(t, to)), m[2], "%s links to a heading of %s", document, to)
+			}
 			links++
 		}
 		for _, m := range regexp.MustCompile("`((?:ir|passes|codegen|frontend|runtime|cmd|testdata)/[\\w./-]*)`").FindAllStringSubmatch(text, -1) {
@@ -94,6 +101,16 @@ func TestDocumentsNameFilesThatExist(t *testing.T) {
 	}
 	assert.Greater(t, links, 20)
 	assert.Greater(t, paths, 60)
+}
+
+// anchors are the headings of a document in the form of links: lower case, hyphens for blanks,
+// without marks.
+func anchors(text string) (list []string) {
+	for _, m := range regexp.MustCompile(`(?m)^#+ (.*)$`).FindAllStringSubmatch(text, -1) {
+		words := regexp.MustCompile(`[^a-z0-9 -]`).ReplaceAllString(strings.ToLower(m[1]), "")
+		list = append(list, strings.ReplaceAll(words, " ", "-"))
+	}
+	return list
 }
 
 // TestReadmeExampleCompiles: the program of the README fits the header that dnnc writes.
