@@ -258,7 +258,7 @@ func init() {
 				{Key: AttrStart, Min: 0, Max: MaxElements, Default: 0, Doc: "first element"}}, machineAttrs)},
 		Pad: {Name: "pad", Class: Core, MinArgs: 1, MaxArgs: 1, Known: InONNX | InTFLite, infer: inferPad,
 			Sample: "y = pad(m, before: [1,2], after: [0,3], between: [1,0], value: 0.3)",
-			Doc:    "elements before, behind and between those of every axis (R12), of one value or of the argument; ONNX Pad.",
+			Doc:    "elements before, after and between the elements of every axis (R12), of one value or of the argument; ONNX Pad.",
 			Attrs: attrs([]AttrInfo{anyInts(AttrBefore, 0, true, "elements before, one number an axis"), anyInts(AttrAfter, 0, true, "elements behind"),
 				anyInts(AttrBetween, 0, false, "elements between neighbours; 0 when absent"),
 				{Key: AttrMode, Words: []string{PadConstant, PadEdge, PadReflect, PadSymmetric, PadWrap}, Default: PadConstant, Doc: "what is added: a value, the element at the edge, those behind it mirrored without or with it, those of the other end"},
