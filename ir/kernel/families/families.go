@@ -54,7 +54,7 @@ func Find(name string) *kernel.Family {
 // Restore is the plan of a planned node. Attributes that are no plan of the node's
 // family, as a hand leaves them in a dump, are a diagnostic.
 func Restore(n *ir.Node, t *processor.Target) (kernel.Plan, error) {
-	name := n.Named(ir.AttrImpl)
+	name := n.Word(ir.AttrImpl)
 	f := Find(name)
 	if f == nil || f.Op != n.Op {
 		return nil, foreign(n, fmt.Errorf("no kernel %q computes %s", name, n.Op))
