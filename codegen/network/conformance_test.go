@@ -151,7 +151,7 @@ func conform(t *testing.T, tgt *processor.Target, format string, edit func(m *ir
 func prefer(m *ir.Module, tgt *processor.Target, f *kernel.Family) (changed bool) {
 	for _, n := range m.Ops {
 		p, ok := f.Serves(kernel.Of(n, tgt))
-		if !ok || n.Named(ir.AttrImpl) == f.Name {
+		if !ok || n.Word(ir.AttrImpl) == f.Name {
 			continue
 		}
 		changed = true
@@ -252,7 +252,7 @@ func TestPixelLayouts(t *testing.T) {
 				m := conform(t, tgt, format, func(m *ir.Module) {
 					prefer(m, tgt, families.Find("conv_pixels"))
 					for _, n := range m.Ops {
-						if n.Named(ir.AttrImpl) != "conv_pixels" {
+						if n.Word(ir.AttrImpl) != "conv_pixels" {
 							continue
 						}
 						rows, _ := n.Pool()
@@ -472,12 +472,12 @@ func TestBlocks(t *testing.T) {
 			m := conform(t, tgt, c.format, func(m *ir.Module) {
 				prefer(m, tgt, families.Find("conv_blocks"))
 				for _, n := range m.Ops {
-					if n.Named(ir.AttrImpl) != "conv_blocks" {
+					if n.Word(ir.AttrImpl) != "conv_blocks" {
 						continue
 					}
 					if blocks++; blocks%2 == 0 {
 						tile := n.Ints(ir.AttrTile)
-						_, ok := lay(n, tgt, &micro.Blocks, n.Named(ir.AttrMultiply), tile[0], tile[1], tile[1])
+						_, ok := lay(n, tgt, &micro.Blocks, n.Word(ir.AttrMultiply), tile[0], tile[1], tile[1])
 						require.True(t, ok)
 					}
 				}
@@ -558,7 +558,7 @@ func sameCases(t *testing.T, m *ir.Module, where string, want, got []byte) {
 		impl := ""
 		for _, op := range m.Ops {
 			if op.Out == o {
-				impl = op.Named(ir.AttrImpl)
+				impl = op.Word(ir.AttrImpl)
 			}
 		}
 		assert.Equal(t, want[:n], got[:n], "%s: %s by %s", where, o.Name, impl)

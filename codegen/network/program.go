@@ -88,7 +88,7 @@ func arguments(m *ir.Module, f *loop.Func, n *ir.Node) []loop.Arg {
 		args = append(args, place(a))
 	}
 	args = append(args, place(n.Out))
-	if n.Op.Takes(ir.AttrScratch) && n.Has(ir.AttrScratch) {
+	if n.Has(ir.AttrScratch) {
 		args = append(args, loop.Arg{Region: arena, Offset: n.Ints(ir.AttrScratch)[0]})
 	}
 	return args

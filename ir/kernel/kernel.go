@@ -110,7 +110,7 @@ func (f *Family) Restore(n *ir.Node, t *processor.Target) (Plan, error) {
 		return nil, fmt.Errorf("%s: product %q and tile %v, where the plan has %q and %v", f.Name, product(n), n.Ints(ir.AttrTile), a.Product, a.Tile)
 	}
 	have := 0
-	if n.Op.Takes(ir.AttrScratch) && n.Has(ir.AttrScratch) {
+	if n.Has(ir.AttrScratch) {
 		have = n.Ints(ir.AttrScratch)[1]
 	}
 	if want := p.Scratch(); have != want {
@@ -124,18 +124,14 @@ func product(n *ir.Node) string {
 	if !n.Op.Takes(ir.AttrMultiply) {
 		return ""
 	}
-	return n.Named(ir.AttrMultiply)
+	return n.Word(ir.AttrMultiply)
 }
 
 // Assign selects the family and a plan for a node: it writes the plan's attributes.
 func (f *Family) Assign(n *ir.Node, p Plan) {
 	a := p.Attrs()
+	n.Drop(ir.AttrTile, ir.AttrScratch, ir.AttrMultiply)
 	n.Put(ir.AttrImpl.Is(f.Name))
-	n.Drop(ir.AttrTile)
-	n.Drop(ir.AttrScratch)
-	if n.Op.Takes(ir.AttrMultiply) {
-		n.Drop(ir.AttrMultiply)
-	}
 	if a.Product != "" {
 		n.Put(ir.AttrMultiply.Is(a.Product))
 	}

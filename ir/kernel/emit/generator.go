@@ -53,7 +53,7 @@ func (w *Network) Layer(name string, n *ir.Node, write func(g *Generator) error)
 			a.Shared = true
 		}
 	}
-	if n.Op.Takes(ir.AttrScratch) && n.Has(ir.AttrScratch) {
+	if n.Has(ir.AttrScratch) {
 		g.Scratch = g.param("scratch", false)
 	}
 	if err := write(g); err != nil {

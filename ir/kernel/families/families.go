@@ -54,7 +54,7 @@ func Find(name string) *kernel.Family {
 // Restore returns the plan of a planned node. If the attributes are no plan of the node's
 // family, as in a dump that was edited by hand, it returns a diagnostic.
 func Restore(n *ir.Node, t *processor.Target) (kernel.Plan, error) {
-	name := n.Named(ir.AttrImpl)
+	name := n.Word(ir.AttrImpl)
 	f := Find(name)
 	if f == nil || f.Op != n.Op {
 		return nil, foreign(n, fmt.Errorf("no kernel %q computes %s", name, n.Op))

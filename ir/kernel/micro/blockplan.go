@@ -66,9 +66,9 @@ func planBlocks(l kernel.Layer) (best BlockPlan, ok bool) {
 
 // readBlocks restores the plan of a layer's attributes.
 func readBlocks(l kernel.Layer) (kernel.Plan, error) {
-	m, tile := productOf(l.Target, l.Node.Named(ir.AttrMultiply)), l.Node.Ints(ir.AttrTile)
+	m, tile := productOf(l.Target, l.Node.Word(ir.AttrMultiply)), l.Node.Ints(ir.AttrTile)
 	if m == nil || len(tile) != 3 {
-		return nil, fmt.Errorf("no product %q with tile %v on %s", l.Node.Named(ir.AttrMultiply), tile, l.Target.Name)
+		return nil, fmt.Errorf("no product %q with tile %v on %s", l.Node.Word(ir.AttrMultiply), tile, l.Target.Name)
 	}
 	p, ok := m.planBlock(l, tile[0], tile[1], tile[2])
 	if !ok {

@@ -59,9 +59,9 @@ func plan(l kernel.Layer) (best Plan, ok bool) {
 
 // read restores the plan of a layer's attributes.
 func read(l kernel.Layer) (kernel.Plan, error) {
-	m, tile := productOf(l.Target, l.Node.Named(ir.AttrMultiply)), l.Node.Ints(ir.AttrTile)
+	m, tile := productOf(l.Target, l.Node.Word(ir.AttrMultiply)), l.Node.Ints(ir.AttrTile)
 	if m == nil || len(tile) != 2 {
-		return nil, fmt.Errorf("no product %q with tile %v on %s", l.Node.Named(ir.AttrMultiply), tile, l.Target.Name)
+		return nil, fmt.Errorf("no product %q with tile %v on %s", l.Node.Word(ir.AttrMultiply), tile, l.Target.Name)
 	}
 	p, _, ok := m.plan(l, tile[0], tile[1])
 	if !ok {
