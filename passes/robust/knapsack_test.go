@@ -1,6 +1,7 @@
 package robust
 
 import (
+	"math"
 	"math/rand"
 	"slices"
 	"testing"
@@ -137,6 +138,69 @@ func TestCellsKeepTheCheapest(t *testing.T) {
 	p := Under([][]Choice{{{Bytes: 2048, Cost: 1}, {Bytes: 2047, Cost: 2}}, {{Bytes: bytes - 2047, Cost: 0}}}, bytes, cycles)
 	require.NotNil(t, p)
 	assert.Equal(t, []int{1, 0}, p.Picks, "the cheaper one leaves too few bytes")
+}
+
+// TestTheCheapestOfACell: of partial plans with the same sums of bytes and cycles the
+// cheapest goes on, in whatever order they come.
+func TestTheCheapestOfACell(t *testing.T) {
+	rng := rand.New(rand.NewSource(3))
+	for range 30 {
+		layers := make([][]Choice, 5)
+		for l := range layers {
+			for range 4 {
+				layers[l] = append(layers[l], Choice{Bytes: 1 + rng.Intn(2), Cost: float64(rng.Intn(100)), Cycles: float64(1 + rng.Intn(2))})
+			}
+		}
+		least := math.Inf(1)
+		enumerate(layers, nil, func(picks []int) {
+			bytes, cost := sums(layers, picks)
+			cycles := 0.
+			for l, i := range picks {
+				cycles += layers[l][i].Cycles
+			}
+			if bytes <= 8 && cycles <= 8 {
+				least = min(least, cost)
+			}
+		})
+		if p := Under(layers, 8, 8); assert.Equal(t, p == nil, math.IsInf(least, 1)) && p != nil {
+			assert.Equal(t, least, p.Cost)
+		}
+	}
+}
+
+// TestCoarseCells: where several sums lie in one cell, both bounds are kept nonetheless,
+// and the plan costs little more than the best.
+func TestCoarseCells(t *testing.T) {
+	rng := rand.New(rand.NewSource(4))
+	for range 20 {
+		layers := make([][]Choice, 5)
+		for l := range layers {
+			for range 5 {
+				layers[l] = append(layers[l], Choice{Bytes: rng.Intn(1e6), Cost: 1 + rng.Float64(), Cycles: 1e6 * rng.Float64()})
+			}
+		}
+		const bytes, cycles = 2_500_000, 2.5e6
+		least := math.Inf(1)
+		enumerate(layers, nil, func(picks []int) {
+			b, cost := sums(layers, picks)
+			c := 0.
+			for l, i := range picks {
+				c += layers[l][i].Cycles
+			}
+			if b <= bytes && c <= cycles {
+				least = min(least, cost)
+			}
+		})
+		p := Under(layers, bytes, cycles)
+		if math.IsInf(least, 1) {
+			assert.Nil(t, p)
+			continue
+		}
+		require.NotNil(t, p)
+		assert.LessOrEqual(t, p.Bytes, bytes)
+		assert.LessOrEqual(t, p.Cycles, cycles)
+		assert.InDelta(t, least, p.Cost, .05)
+	}
 }
 
 // BenchmarkTwoBounds solves as many layers and formats as VGG-16 has.
