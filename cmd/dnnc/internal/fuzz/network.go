@@ -439,6 +439,11 @@ func written(value any) string {
 	return fmt.Sprint(value)
 }
 
+// isShared reports whether other nodes have the weights of the i-th.
+func (n *Network) isShared(i int) bool {
+	return slices.ContainsFunc(n.Nodes, func(y Node) bool { return y.Tied == n.Nodes[i].ID })
+}
+
 // write puts the text and its tensors into a folder. A tensor depends on the seed,
 // its name and its shape alone.
 func (n *Network) write(dir string) (path string, err error) {
@@ -466,6 +471,9 @@ func (n *Network) write(dir string) (path string, err error) {
 			}
 			if rng.IntN(4) == 0 && !c.positive { // a dead channel, or a nearly dead one
 				least := []float32{0, 0, 1e-9, 1e-20}[rng.IntN(4)]
+				if n.isShared(i) { // no integers serve results that are so many times apart
+					least = 0
+				}
 				for i := range len(x) / c.shape[0] {
 					x[i] *= least
 				}
