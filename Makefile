@@ -46,13 +46,16 @@ fuzz = set -e; for f in Parse:syntax Read:weights Parse:onnx Parse:tflite Open:d
 	$(GO) test -run XXX -fuzz "Fuzz$${f%:*}" -fuzztime $(1) ./frontend/$${f\#*:}; done
 
 # What takes longer: every width on every target on 500 images, accuracy on
-# Fashion-MNIST's 10,000 test images (Debian's dataset-fashion-mnist), a minute of
-# fuzzing for each parser.
+# Fashion-MNIST's 10,000 test images (Debian's dataset-fashion-mnist), hundreds of runs
+# that are killed, examples and recurrent networks on four targets, the conformance
+# suite in every format on every target, C of every format by every compiler, 3,000
+# random networks, a minute of fuzzing for each parser.
 test-full: test-tools
 	@.ci/install dataset-fashion-mnist
-	DNNC_FULL=1 $(GO) test -v -timeout 60m -run "FullVerify|FullAccuracy|Killed" ./cmd/dnnc
+	DNNC_FULL=1 $(GO) test -v -timeout 60m -run "FullVerify|FullAccuracy|Killed|ExamplesVerify|RecurrentVerifies|EmbeddingVerifies" ./cmd/dnnc
 	DNNC_FULL=1 $(GO) test -v -timeout 120m -run ParsersWithstand ./cmd/dnnc
-	DNNC_FULL=1 $(GO) test -timeout 90m -run Conformance ./codegen/network
+	DNNC_FULL=1 $(GO) test -timeout 90m -run "Conformance|CEqualsInterpreter|PlansAreTheirAttributes" ./codegen/network
+	DNNC_FULL=1 $(GO) test -timeout 90m -run RandomNetworks ./cmd/dnnc/internal/fuzz
 	$(call fuzz,1m)
 
 # Every format on every target in whole networks, 20 inputs each: 768 combinations,

@@ -147,6 +147,7 @@ func TestHeaderInEveryLanguage(t *testing.T) {
 		{"clang-19 -std=c11 -pedantic", ".c", []string{"-hooks", "-lend"}},
 	} {
 		t.Run(c.compiler+c.file, func(t *testing.T) {
+			t.Parallel()
 			words := strings.Fields(c.compiler)
 			if _, err := exec.LookPath(words[0]); err != nil {
 				t.Skip(err)

@@ -21,7 +21,7 @@ func TestKeep(t *testing.T) {
 		t.Skip("searches")
 	}
 	build := func(args ...string) (retention, bytes float64) {
-		args = append([]string{lenet, "-target", "armv7em", "-O", "robust", "-formats", "odd", "-images", "64", "-errors", "gaussian=0.1", "-n", "20",
+		args = append([]string{lenet, "-target", "armv7em", "-O", "robust", "-formats", "odd", "-images", "32", "-errors", "gaussian=0.1", "-n", "20",
 			"-report", "search", "-emit", "ir", "-o", filepath.Join(t.TempDir(), "out.dnn")}, args...)
 		code, stdout, stderr := dnnc(t, args...)
 		require.Zero(t, code, stderr)

@@ -32,7 +32,7 @@ func TestDumpGivesTheSameObject(t *testing.T) {
 	}
 	dir := t.TempDir()
 	file := func(name string) string { return filepath.Join(dir, name) }
-	common := []string{"-O", "robust", "-bits", "1.5", "-images", "64", lenet, "-target", "armv7"}
+	common := []string{"-O", "robust", "-bits", "1.5", "-formats", "odd2,odd4,vec4x8", "-images", "32", lenet, "-target", "armv7"}
 	code, _, stderr := dnnc(t, append(common, "-o", file("direct.o"))...)
 	require.Zero(t, code, stderr)
 	code, _, stderr = dnnc(t, append(common, "-emit", "ir", "-o", file("out.dnn"))...)

@@ -90,7 +90,7 @@ func TestKilledBuildsLeaveWholeFiles(t *testing.T) {
 	for _, name := range names {
 		require.NotEqual(t, old[name], anew[name])
 	}
-	for hits := 0; hits < kills(8, 200); {
+	for hits := 0; hits < kills(4, 200); {
 		for name, content := range old {
 			require.NoError(t, os.WriteFile(filepath.Join(dir, name), content, 0o644))
 		}
@@ -123,14 +123,14 @@ func TestKilledSearchesGoOn(t *testing.T) {
 	}
 	dir := workspace(t)
 	search := func(out string) []string {
-		return []string{"lenet5.dnn", "-target", "x86_64", "-images", "48", "-errors", "gaussian=0.1", "-O", "robust", "-bits", "2.5",
+		return []string{"lenet5.dnn", "-target", "x86_64", "-images", "24", "-errors", "gaussian=0.1", "-O", "robust", "-bits", "2.5",
 			"-formats", "odd2,odd3,odd4", "-stop-after", "robust", "-emit", "ir", "-o", out}
 	}
 	from := time.Now()
 	out, err := standIn(t, dir, search("undisturbed.dnn")...).CombinedOutput()
 	require.NoError(t, err, string(out))
 	usual := time.Since(from)
-	for hits := 0; hits < kills(4, 200); {
+	for hits := 0; hits < kills(2, 200); {
 		if rand.IntN(4) == 0 {
 			_ = os.Remove(filepath.Join(dir, "state"))
 		}

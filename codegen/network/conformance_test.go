@@ -7,6 +7,7 @@ import (
 	"math/rand"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -39,7 +40,7 @@ import (
 // language, and as an object of every target. A new family of kernels is tested as
 // soon as it stands in ir/kernel/families, also where another one is preferred:
 //
-//	go test ./codegen/network -run Conformance/armv7em/odd4
+//	DNNC_FULL=1 go test ./codegen/network -run Conformance/armv7em/odd4
 //	DNNC_FULL=1 go test ./codegen/network -run Conformance
 
 // conformance is its cases: shapes that divide by nothing and by everything, every
@@ -94,10 +95,22 @@ var conformance = []struct {
 	{"soft", "softmax(few)", nil, ir.Shape{10}},
 }
 
+var words = regexp.MustCompile(`\w+`)
+
 // conform compiles the cases with random weights, every layer in a format that it
-// can be in; edit may change what the pass select chose.
-func conform(t *testing.T, tgt *processor.Target, format string, edit func(m *ir.Module)) *ir.Module {
+// can be in; edit may change what the pass select chose. With names, it compiles those
+// cases alone, and what they are made of.
+func conform(t *testing.T, tgt *processor.Target, format string, edit func(m *ir.Module), names ...string) *ir.Module {
 	t.Helper()
+	needed := map[string]bool{}
+	for _, c := range slices.Backward(conformance) {
+		if needed[c.name] || len(names) == 0 || slices.Contains(names, c.name) {
+			needed[c.name] = true
+			for _, word := range words.FindAllString(c.text, -1) {
+				needed[word] = true
+			}
+		}
+	}
 	e, ok := ir.ParseElem(format)
 	require.True(t, ok)
 	rng := rand.New(rand.NewSource(int64(len(format))))
@@ -115,6 +128,9 @@ func conform(t *testing.T, tgt *processor.Target, format string, edit func(m *ir
 	}
 	var body, results, returns []string
 	for i, c := range conformance {
+		if !needed[c.name] {
+			continue
+		}
 		body = append(body, fmt.Sprintf("  %s = %s\n", c.name, c.text))
 		if c.weight != nil {
 			tensor(c.name+".weight", c.weight)
@@ -125,7 +141,7 @@ func conform(t *testing.T, tgt *processor.Target, format string, edit func(m *ir
 				env.Fix[c.name] = e
 			}
 		}
-		if c.result != nil {
+		if c.result != nil && (len(names) == 0 || slices.Contains(names, c.name)) {
 			results, returns = append(results, "f32"+c.result.String()), append(returns, c.name)
 		}
 	}
@@ -178,9 +194,8 @@ func lay(n *ir.Node, tgt *processor.Target, f *kernel.Family, product string, ti
 	return p, true
 }
 
-// plan lists what a run of the suite covers: every target in every format with
-// DNNC_FULL, else one target of each kind of code in 8 bits and in one of the other
-// formats, each with another one; two targets when it must be short.
+// plan lists what a run of the suite covers: every target in every format with DNNC_FULL,
+// else one target of each kind of code in one format; two targets when it must be short.
 func plan() (names []string, formatsOf func(i int) []string) {
 	if os.Getenv("DNNC_FULL") != "" {
 		return processor.Names(), func(int) []string { return formats() }
@@ -189,8 +204,8 @@ func plan() (names []string, formatsOf func(i int) []string) {
 	if testing.Short() {
 		names = names[:2]
 	}
-	others := []string{"odd4", "odd1", "vec4x8", "odd2"}
-	return names, func(i int) []string { return []string{"i8", others[i%len(others)]} }
+	formats := []string{"i8", "i8", "odd4", "odd1", "vec4x8", "odd2", "odd3", "i8"}
+	return names, func(i int) []string { return formats[i : i+1] }
 }
 
 func TestConformance(t *testing.T) {
@@ -199,6 +214,7 @@ func TestConformance(t *testing.T) {
 		tgt, err := processor.Find(name)
 		require.NoError(t, err)
 		t.Run(name, func(t *testing.T) {
+			t.Parallel() // which waits for LLVM and emulators
 			for _, format := range formatsOf(i) {
 				t.Run(format, func(t *testing.T) {
 					m := conform(t, tgt, format, nil)
@@ -207,7 +223,7 @@ func TestConformance(t *testing.T) {
 					conformObject(t, m, tgt, in, out)
 				})
 				// Families that are not preferred: on two targets, with DNNC_FULL on all.
-				if os.Getenv("DNNC_FULL") == "" && (i > 1 || format != "i8") {
+				if os.Getenv("DNNC_FULL") == "" && i > 1 {
 					continue
 				}
 				for _, k := range families.Table {
@@ -248,6 +264,7 @@ func TestPixelLayouts(t *testing.T) {
 		format, inputs := c.format, c.inputs
 		for _, all := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s/%d/%v", format, inputs, all), func(t *testing.T) {
+				t.Parallel()
 				laid := 0
 				m := conform(t, tgt, format, func(m *ir.Module) {
 					prefer(m, tgt, families.Find("conv_pixels"))
@@ -342,6 +359,7 @@ func TestSmallCode(t *testing.T) {
 		{"armv7", "i8", 1}, {"armv8.1m", "i8", 1}, {"aarch64+dotprod", "odd1", 1}, {"x86_64", "odd4", 1},
 	}) {
 		t.Run(fmt.Sprint(c), func(t *testing.T) {
+			t.Parallel()
 			tgt, err := processor.Find(c.target)
 			require.NoError(t, err)
 			m := conform(t, tgt, c.format, func(m *ir.Module) {
@@ -368,6 +386,7 @@ func TestLookupLayouts(t *testing.T) {
 		{"armv7em", "vec8x8", 8}, {"armv7em", "vec6x7", 7}, {"armv7", "vec4x8", 8}, {"armv7", "vec6x16", 16}, {"armv7", "vec3x5", 5}, {"armv6m", "vec7x8", 8}, {"armv7m", "vec5x8", 8}, {"armv8.1m", "vec7x9", 9}, {"x86_64", "vec8x4", 4},
 	}) {
 		t.Run(fmt.Sprint(c), func(t *testing.T) {
+			t.Parallel()
 			tgt, err := processor.Find(c.target)
 			require.NoError(t, err)
 			laid, waiting := 0, 0
@@ -391,7 +410,7 @@ func TestLookupLayouts(t *testing.T) {
 						waiting++
 					}
 				}
-			})
+			}, "linear", "narrow", "few")
 			require.NotZero(t, laid)
 			require.NotZero(t, waiting)
 			in, out := cases(t, m, 3)
@@ -427,6 +446,7 @@ func TestOtherProducts(t *testing.T) {
 		{"aarch64+dotprod", "odd7", "sdot_decoded", [2]int{4, 4}},
 	}) {
 		t.Run(fmt.Sprint(c), func(t *testing.T) {
+			t.Parallel()
 			tgt, err := processor.Find(c.target)
 			require.NoError(t, err)
 			other := 0
@@ -466,6 +486,7 @@ func TestBlocks(t *testing.T) {
 		{"armv7m", "vec6x8"}, {"armv7m", "odd6"}, {"armv6m", "odd3"},
 	}) {
 		t.Run(fmt.Sprint(c), func(t *testing.T) {
+			t.Parallel()
 			tgt, err := processor.Find(c.target)
 			require.NoError(t, err)
 			blocks := 0

@@ -225,8 +225,12 @@ func TestCEqualsInterpreter(t *testing.T) {
 		p, err := network.Write(m, network.Interface{Prefix: "net"})
 		require.NoError(t, err)
 		text := c.Print(p)
-		for _, cc := range compilers {
+		for k, cc := range compilers {
+			if os.Getenv("DNNC_FULL") == "" && k != i/2%len(compilers) {
+				continue // each compiler has formats of both targets
+			}
 			t.Run(cc.name+"/"+format, func(t *testing.T) {
+				t.Parallel()
 				for _, tool := range append([]string{cc.cc[0]}, cc.emulator...) {
 					if _, err := exec.LookPath(tool); err != nil && tool[0] != '-' && !strings.HasPrefix(tool, "cortex-") {
 						t.Skip(err)
