@@ -108,7 +108,7 @@ func TestMutants(t *testing.T) {
 	assert.False(t, isGood)
 	assert.Contains(t, out.String(), "equal: p.go:4:7: > became >= in: if a > b {\n    of equal numbers either is the greatest\n")
 	assert.Contains(t, out.String(), "survived: p.go:10:")
-	assert.Contains(t, out.String(), ".: 1 of 2 mutants killed, 50 %; 1 are equal programs (seed 1, of 3")
+	assert.Contains(t, out.String(), ".: 1 of 2 mutants killed, 50 %, 0 by the timeout; 1 are equal programs (seed 1, of 3")
 	isGood, err = run(context.Background(), options{n: 10, workers: 1, seed: 1, bar: 50, timeout: 1e10, equal: filepath.Join(root, "equal.txt")}, []string{"."}, &out)
 	require.NoError(t, err)
 	assert.True(t, isGood)
