@@ -1,7 +1,11 @@
 // Command mutate changes a package at random places, one at a time, and runs the
-// package's own tests on each change: what no test notices, no test holds. The changes
-// are those that gremlins lists; it can neither draw a sample nor try what no test
-// covers, so the sample is drawn and run here. make mutate runs it.
+// package's own tests on each change: what no test notices, no test holds. The tests must
+// pass on the package as it is. make mutate runs it.
+//
+// Which changes there are is what gremlins lists, in its dry run: it draws no sample, and
+// tries only what a test covers, so that the sample is drawn and run here, covered and
+// uncovered alike. go-mutesting, the other tool, was no alternative: neither its first
+// version nor its fork could be had through the Go module proxy.
 package main
 
 import (
@@ -69,6 +73,7 @@ type outcome string
 const (
 	killed   outcome = "killed"
 	survived outcome = "survived"
+	timeout  outcome = "timed out" // counts as killed
 	broken   outcome = "does not compile"
 )
 
@@ -153,11 +158,14 @@ func run(ctx context.Context, o options, packages []string, out io.Writer) (isGo
 		}
 		rng := rand.New(rand.NewPCG(o.seed, 0))
 		rng.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
+		if became, err := test(ctx, o, folder, pkg, nil); err != nil || became != survived {
+			return false, cmp.Or(err, fmt.Errorf("%s: the tests of the package as it is: %s", pkg, became))
+		}
 		tried, err := try(ctx, o, folder, pkg, list)
 		if err != nil {
 			return false, err
 		}
-		dead, same, total := 0, 0, 0
+		dead, late, same, total := 0, 0, 0, 0
 		for _, m := range tried {
 			reason, isEqual := known[m.id()]
 			switch {
@@ -165,6 +173,8 @@ func run(ctx context.Context, o options, packages []string, out io.Writer) (isGo
 				continue
 			case m.outcome == killed:
 				dead++
+			case m.outcome == timeout:
+				dead, late = dead+1, late+1
 			case isEqual:
 				same++
 				fmt.Fprintf(out, "equal: %s\n    %s\n", m, reason)
@@ -175,8 +185,8 @@ func run(ctx context.Context, o options, packages []string, out io.Writer) (isGo
 			total++
 		}
 		share := 100 * float64(dead) / float64(max(total, 1))
-		fmt.Fprintf(out, "%s: %d of %d mutants killed, %.0f %%; %d are equal programs (seed %d, of %d, %v)\n",
-			pkg, dead, total, share, same, o.seed, len(list), time.Since(start).Round(time.Second))
+		fmt.Fprintf(out, "%s: %d of %d mutants killed, %.0f %%, %d by the timeout; %d are equal programs (seed %d, of %d, %v)\n",
+			pkg, dead, total, share, late, same, o.seed, len(list), time.Since(start).Round(time.Second))
 		isGood = isGood && (total == 0 || share >= o.bar)
 	}
 	return isGood, ctx.Err()
@@ -216,8 +226,33 @@ func try(ctx context.Context, o options, folder, pkg string, list []*mutant) (tr
 	return tried, err
 }
 
-// test runs the package's tests with one file replaced.
+// test runs the package's tests with a mutant in place of a file, or with none.
 func test(ctx context.Context, o options, folder, pkg string, m *mutant) (outcome, error) {
+	args := []string{"test", "-vet=off", "-ldflags=-s -w", "-failfast", "-count=1", "-timeout", o.timeout.String()}
+	if o.short {
+		args = append(args, "-short")
+	}
+	if m != nil {
+		overlay, err := m.overlay(folder)
+		if err != nil {
+			return "", err
+		}
+		args = append(args, "-overlay", overlay)
+	}
+	output, err := exec.CommandContext(ctx, "go", append(args, pkg)...).CombinedOutput()
+	switch {
+	case err == nil:
+		return survived, nil
+	case bytes.Contains(output, []byte("[build failed]")) || bytes.Contains(output, []byte("[setup failed]")):
+		return broken, nil
+	case bytes.Contains(output, []byte("panic: test timed out")):
+		return timeout, ctx.Err()
+	}
+	return killed, ctx.Err()
+}
+
+// overlay writes what makes go build the mutant instead of its file, into a folder.
+func (m *mutant) overlay(folder string) (string, error) {
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return "", err
 	}
@@ -237,21 +272,7 @@ func test(ctx context.Context, o options, folder, pkg string, m *mutant) (outcom
 	if err != nil {
 		return "", err
 	}
-	if err := os.WriteFile(overlay, files, 0o644); err != nil {
-		return "", err
-	}
-	args := []string{"test", "-overlay", overlay, "-vet=off", "-ldflags=-s -w", "-failfast", "-count=1", "-timeout", o.timeout.String()}
-	if o.short {
-		args = append(args, "-short")
-	}
-	output, err := exec.CommandContext(ctx, "go", append(args, pkg)...).CombinedOutput()
-	switch {
-	case err == nil:
-		return survived, nil
-	case bytes.Contains(output, []byte("[build failed]")) || bytes.Contains(output, []byte("[setup failed]")):
-		return broken, nil
-	}
-	return killed, ctx.Err()
+	return overlay, os.WriteFile(overlay, files, 0o644)
 }
 
 // apply is the file with the operator replaced.
