@@ -107,7 +107,7 @@ same:
 dist:
 	$(GO) run ./cmd/dist
 
-# The searches against each other, as the README reports them: hours on two cores,
+# The searches against each other, as RESULTS.md reports them: hours on two cores,
 # interrupted and resumed at will. DNNC_DATA names the folder of MNIST and CIFAR-10.
 DNNC_DATA ?= ../shared/data
 SEEDS ?= 1 2 3
@@ -140,7 +140,7 @@ comma := ,
 # The study of the paper, as one report: under two hours on two quiet cores,
 # interrupted and resumed at will; QUICK=-quick takes minutes and asks less.
 experiments: bin/dnnc
-	DNNC_DATA="$(abspath $(DNNC_DATA))" bin/dnnc experiment $(QUICK) -results bin/experiments -o bin/report.html -readme README.md
+	DNNC_DATA="$(abspath $(DNNC_DATA))" bin/dnnc experiment $(QUICK) -results bin/experiments -o bin/report.html -readme RESULTS.md
 
 # Formatting, vet, staticcheck and a tidy module.
 check:

@@ -20,7 +20,7 @@ type Interface struct {
 	Prefix  string // of every symbol and macro
 	Content string // the hash that header, certificate and object carry
 	Stack   int    // bytes that the run function takes at most; 0 is not known
-	Hooks   bool   // the caller's prefix_hook is called before and behind each step
+	Hooks   bool   // the caller's prefix_hook is called before and after each step
 	Section string // where the weights lie; "" is with all other constants
 	Lend    bool   // the caller lends the weights
 }

@@ -576,7 +576,7 @@ func (r *resolver) attribute(n *ir.Node, source map[ir.AttrKey]any, a *syntax.Ar
 		return
 	}
 	name := a.Value.Expr.Name
-	info := n.Op.Info().Attr(name)
+	info := n.Op.Info().AttrNamed(name)
 	if info == nil {
 		d := r.list.Add(pos, diag.UnknownAttr, "%s has no attribute %q", n.Op, name).WithSuggestion(name, n.Op.Info().AttrNames())
 		if d.Help == "" {
@@ -594,7 +594,7 @@ func (r *resolver) attribute(n *ir.Node, source map[ir.AttrKey]any, a *syntax.Ar
 	}
 	if reason := info.Check(value); reason != "" {
 		kind := diag.BadValue
-		if info.Kind == ir.KindElem {
+		if info.Key.Kind() == ir.KindElem {
 			kind = diag.BadWidth
 		}
 		r.list.Add(pos, kind, "attribute %s %s", name, reason)
@@ -603,21 +603,21 @@ func (r *resolver) attribute(n *ir.Node, source map[ir.AttrKey]any, a *syntax.Ar
 	if info.Source {
 		source[info.Key] = value
 	} else {
-		n.Put(ir.Attr{Name: name, Value: value})
+		n.Put(ir.Attr{Key: info.Key, Value: value})
 	}
 }
 
 // value reads an attribute's value as its kind wants it; nil after an error.
 func (r *resolver) value(info *ir.AttrInfo, v *syntax.Value) any {
 	fail := func(kind diag.Kind, want string) any {
-		r.list.Add(syntax.At(v.Pos), kind, "attribute %s takes %s", info.Name, want)
+		r.list.Add(syntax.At(v.Pos), kind, "attribute %s takes %s", info.Key, want)
 		return nil
 	}
 	word := ""
 	if v.Expr != nil && v.Expr.Call == nil {
 		word = v.Expr.Name
 	}
-	switch info.Kind {
+	switch info.Key.Kind() {
 	case ir.KindInt:
 		if i, ok := syntax.Int(v.Number); ok {
 			return i
@@ -738,14 +738,14 @@ func (r *resolver) parameters(n *ir.Node, source map[ir.AttrKey]any) {
 
 func (r *resolver) weights(n *ir.Node, shape ir.Shape) {
 	r.parameter(n, ir.AttrWeight, shape)
-	if _, ok := r.find(n.Name() + ir.AttrBias.Suffix()); ok && !n.Has(ir.AttrBias) {
+	if _, ok := r.find(n.Name() + ir.Suffix(ir.AttrBias)); ok && !n.Has(ir.AttrBias) {
 		r.parameter(n, ir.AttrBias, shape[:1])
 	}
 }
 
 // parameter is the constant of a node that lies in a tensors file under its key.
-func (r *resolver) parameter(n *ir.Node, attr ir.ConstAttr, shape ir.Shape) {
-	key := n.Name() + attr.Suffix()
+func (r *resolver) parameter(n *ir.Node, attr ir.Key[*ir.Const], shape ir.Shape) {
+	key := n.Name() + ir.Suffix(attr)
 	c := r.consts[key]
 	if c == nil {
 		if shape.Size() < 0 {

@@ -36,8 +36,8 @@ func TestEveryOperationReadsBack(t *testing.T) {
 		last := m.Ops[len(m.Ops)-1]
 		require.Equal(t, op, last.Op)
 		for _, a := range last.Attrs {
-			d := op.Info().Attr(a.Name).Default
-			assert.NotEqual(t, d, a.Value, "%s of %s is its default, and prints nowhere", a.Name, op)
+			d := op.Attr(a.Key).Default
+			assert.NotEqual(t, d, a.Value, "%s of %s is its default, and prints nowhere", a.Key, op)
 		}
 		for name, text := range map[string]string{"dump": m.String(), "source": m.Source()} {
 			back, err := Parse(filepath.Join(dir, "net.dnn"), []byte(text), Options{})

@@ -25,8 +25,6 @@ const (
 // AttrInfo declares one attribute of an operation.
 type AttrInfo struct {
 	Key      AttrKey
-	Name     string   // of the key
-	Kind     AttrKind // of the key
 	Doc      string
 	Default  any      // what an absent attribute means; nil: absent
 	Required bool     // must be present in a verified module
@@ -36,69 +34,74 @@ type AttrInfo struct {
 	Words    []string // the choices of KindWord
 }
 
-// Attr is an attribute that is present on a node.
+// Attr is an attribute that is present on a node. Keys make it, by Is.
 type Attr struct {
-	Name  string
+	Key   AttrKey
 	Value any
+}
+
+// Attr is the declaration of an attribute of op, or nil.
+func (op Op) Attr(key AttrKey) *AttrInfo {
+	for i := range opTable[op].Attrs {
+		if a := &opTable[op].Attrs[i]; a.Key == key {
+			return a
+		}
+	}
+	return nil
 }
 
 // attr finds an attribute's declaration and value; a missing declaration is a
 // fault of the compiler, not of its input.
-func (n *Node) attr(name string) (info *AttrInfo, value any) {
-	info = n.Op.Info().Attr(name)
-	if info == nil {
-		panic(fmt.Sprintf("ir: %s has no attribute %q", n.Op, name))
+func (n *Node) attr(key AttrKey) (decl *AttrInfo, value any) {
+	decl = n.Op.Attr(key)
+	if decl == nil {
+		panic(fmt.Sprintf("ir: %s has no attribute %s of this kind", n.Op, key))
 	}
 	for _, a := range n.Attrs {
-		if a.Name == name {
-			return info, a.Value
+		if a.Key == key {
+			return decl, a.Value
 		}
 	}
-	return info, info.Default
+	return decl, decl.Default
 }
 
 // Has reports whether the attribute is written on n.
-func (n *Node) Has(key AttrKey) bool { return n.has(key.String()) }
-
-func (n *Node) has(name string) bool {
-	return slices.ContainsFunc(n.Attrs, func(a Attr) bool { return a.Name == name })
+func (n *Node) Has(key AttrKey) bool {
+	return slices.ContainsFunc(n.Attrs, func(a Attr) bool { return a.Key == key })
 }
 
 // Takes reports whether op has an attribute.
-func (op Op) Takes(key AttrKey) bool { return op.Info().Attr(key.String()) != nil }
+func (op Op) Takes(key AttrKey) bool { return op.Attr(key) != nil }
 
 // Int returns an integer attribute or its default.
-func (n *Node) Int(key IntAttr) int { return valueOf[int](n, key) }
+func (n *Node) Int(key Key[int]) int { return valueOf(n, key) }
 
 // Ints returns a list of integers or its default.
-func (n *Node) Ints(key IntsAttr) []int { return valueOf[[]int](n, key) }
+func (n *Node) Ints(key Key[[]int]) []int { return valueOf(n, key) }
 
 // Float returns a real attribute or its default.
-func (n *Node) Float(key FloatAttr) float64 { return valueOf[float64](n, key) }
+func (n *Node) Float(key Key[float64]) float64 { return valueOf(n, key) }
 
 // Nums returns a list of numbers or its default.
-func (n *Node) Nums(key NumsAttr) []float64 { return valueOf[[]float64](n, key) }
+func (n *Node) Nums(key Key[[]float64]) []float64 { return valueOf(n, key) }
 
-// Word returns a word or its default.
-func (n *Node) Word(key WordAttr) string { return valueOf[string](n, key) }
-
-// Named returns a name, "" when it is absent.
-func (n *Node) Named(key NameAttr) string { return valueOf[string](n, key) }
+// Word returns a word or a name, or its default, "" where there is none.
+func (n *Node) Word(key Key[string]) string { return valueOf(n, key) }
 
 // Const returns a constant, or nil.
-func (n *Node) Const(key ConstAttr) *Const { return valueOf[*Const](n, key) }
+func (n *Node) Const(key Key[*Const]) *Const { return valueOf(n, key) }
 
 // Elem returns a format; ok is false when it is absent.
-func (n *Node) Elem(key ElemAttr) (e Elem, ok bool) {
-	_, v := n.attr(key.String())
+func (n *Node) Elem(key Key[Elem]) (e Elem, ok bool) {
+	_, v := n.attr(key)
 	e, ok = v.(Elem)
 	return e, ok
 }
 
 // valueOf is the value of an attribute, or its default; the zero value where there is
 // none.
-func valueOf[T any](n *Node, key AttrKey) T {
-	_, v := n.attr(key.String())
+func valueOf[T any](n *Node, key Key[T]) T {
+	_, v := n.attr(key)
 	value, _ := v.(T)
 	return value
 }
@@ -106,44 +109,31 @@ func valueOf[T any](n *Node, key AttrKey) T {
 // Put writes attributes; one at its default, or without a value, is taken away.
 func (n *Node) Put(attrs ...Attr) {
 	for _, a := range attrs {
-		n.set(a.Name, a.Value)
+		decl, _ := n.attr(a.Key)
+		n.Drop(a.Key)
+		if a.Value != nil && !reflect.DeepEqual(a.Value, decl.Default) {
+			n.Attrs = append(n.Attrs, a)
+		}
 	}
-}
-
-// Drop takes attributes away.
-func (n *Node) Drop(keys ...AttrKey) {
-	for _, k := range keys {
-		n.set(k.String(), nil)
-	}
-}
-
-// set writes an attribute by its name.
-func (n *Node) set(name string, value any) {
-	info, _ := n.attr(name)
-	n.Attrs = slices.DeleteFunc(n.Attrs, func(a Attr) bool { return a.Name == name })
-	if value == nil || reflect.DeepEqual(value, info.Default) {
-		return
-	}
-	n.Attrs = append(n.Attrs, Attr{name, value})
 	n.sortAttrs()
+}
+
+// Drop takes attributes away, if n has them.
+func (n *Node) Drop(keys ...AttrKey) {
+	n.Attrs = slices.DeleteFunc(n.Attrs, func(a Attr) bool { return slices.Contains(keys, a.Key) })
 }
 
 // sortAttrs puts the attributes into the order of the schema.
 func (n *Node) sortAttrs() {
-	var sorted []Attr
-	for i := range n.Op.Info().Attrs {
-		for _, a := range n.Attrs {
-			if a.Name == n.Op.Info().Attrs[i].Name {
-				sorted = append(sorted, a)
-			}
-		}
+	place := func(a Attr) int {
+		return slices.IndexFunc(n.Op.Info().Attrs, func(decl AttrInfo) bool { return decl.Key == a.Key })
 	}
-	n.Attrs = sorted
+	slices.SortFunc(n.Attrs, func(a, b Attr) int { return place(a) - place(b) })
 }
 
 // Check reports what is wrong with a value for this attribute, or "".
 func (a *AttrInfo) Check(value any) string {
-	switch a.Kind {
+	switch a.Key.Kind() {
 	case KindInt:
 		v, ok := value.(int)
 		if !ok {

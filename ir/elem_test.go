@@ -46,3 +46,9 @@ func TestPackedBytes(t *testing.T) {
 		assert.Equal(t, c.want, PackedBytes(c.elem, c.shape), "%s%s", c.elem, c.shape)
 	}
 }
+
+// TestChannelBytes: a bias and a multiplier of 32 bits each and a shift of 8 lie in the
+// object for each output channel; budgets in bytes hang on the figure.
+func TestChannelBytes(t *testing.T) {
+	assert.Equal(t, 9, ChannelBytes)
+}

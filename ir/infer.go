@@ -26,8 +26,8 @@ func InferNode(n *Node) (Type, *diag.Diagnostic) {
 		}
 	}
 	for i := range n.Op.Info().Attrs {
-		if a := &n.Op.Info().Attrs[i]; a.Required && !n.has(a.Name) {
-			return Type{}, diag.New(n.Pos, diag.MissingAttr, "%s: %s needs the attribute %s: %s", n.Name(), n.Op, a.Name, a.Doc)
+		if a := &n.Op.Info().Attrs[i]; a.Required && !n.Has(a.Key) {
+			return Type{}, diag.New(n.Pos, diag.MissingAttr, "%s: %s needs the attribute %s: %s", n.Name(), n.Op, a.Key, a.Doc)
 		}
 	}
 	infer := n.Op.Info().infer
@@ -110,7 +110,7 @@ func inferWindow(n *Node, c, h, w int, kernel, dilation []int) (Shape, *fault) {
 }
 
 // checkPerChannel checks the constants that hold one number an output channel.
-func checkPerChannel(n *Node, channels int, keys ...ConstAttr) *fault {
+func checkPerChannel(n *Node, channels int, keys ...Key[*Const]) *fault {
 	for _, key := range keys {
 		if c := n.Const(key); c != nil && !c.Type.Shape.Equal(Shape{channels}) {
 			return faultf(diag.BadShape, "%s is %s, the layer has %d channels", c.Name, c.Type, channels)
@@ -258,7 +258,7 @@ func inferSoftmax(n *Node) (Shape, *fault) {
 
 func inferNormalize(n *Node) (Shape, *fault) {
 	s := n.Args[0].Type.Shape
-	for _, key := range []NumsAttr{AttrMean, AttrStd} {
+	for _, key := range []Key[[]float64]{AttrMean, AttrStd} {
 		if v := n.Nums(key); len(s) == 0 || (len(v) != 1 && len(v) != s[0]) {
 			return nil, faultf(diag.BadShape, "%s has %d numbers, %s is %s", key, len(v), n.Args[0].Name, s)
 		}

@@ -1,151 +1,107 @@
 package ir
 
-// An attribute is read and written by a key, whose type says what kind of value it has:
-// a name that no operation knows, and a value of another kind, do not compile.
-type (
-	IntAttr   struct{ name string } // int
-	IntsAttr  struct{ name string } // []int; one number stands for all of them
-	FloatAttr struct{ name string } // float64
-	NumsAttr  struct{ name string } // []float64
-	WordAttr  struct{ name string } // string, one of the words that the operation declares
-	NameAttr  struct{ name string } // string, any name
-	ElemAttr  struct{ name string } // Elem: a format of weights
-	ConstAttr struct{ name string } // *Const
-)
-
-// AttrKey is one of the types of keys.
-type AttrKey interface {
-	String() string
-	kind() AttrKind
+// Key is the name of an attribute whose values are of type T: int, []int, float64,
+// []float64, string, Elem or *Const. Attributes are read and written by the keys below
+// and no others: a name that no operation knows, and a value of another type, do not
+// compile.
+type Key[T any] struct {
+	name string
+	kind AttrKind
 }
 
-func (k IntAttr) String() string { return k.name }
-func (k IntAttr) kind() AttrKind { return KindInt }
+// AttrKey is a Key of any type.
+type AttrKey interface {
+	String() string
+	Kind() AttrKind
+}
 
-func (k IntsAttr) String() string { return k.name }
-func (k IntsAttr) kind() AttrKind { return KindInts }
+func (k Key[T]) String() string { return k.name }
 
-func (k FloatAttr) String() string { return k.name }
-func (k FloatAttr) kind() AttrKind { return KindFloat }
+// Kind is the kind of the values: a string is a word or a name.
+func (k Key[T]) Kind() AttrKind { return k.kind }
 
-func (k NumsAttr) String() string { return k.name }
-func (k NumsAttr) kind() AttrKind { return KindNums }
-
-func (k WordAttr) String() string { return k.name }
-func (k WordAttr) kind() AttrKind { return KindWord }
-
-func (k NameAttr) String() string { return k.name }
-func (k NameAttr) kind() AttrKind { return KindName }
-
-func (k ElemAttr) String() string { return k.name }
-func (k ElemAttr) kind() AttrKind { return KindElem }
-
-func (k ConstAttr) String() string { return k.name }
-func (k ConstAttr) kind() AttrKind { return KindConst }
-
-// Is is the attribute with a value.
-func (k IntAttr) Is(v int) Attr { return Attr{k.String(), v} }
-
-// Is is the attribute with a value.
-func (k IntsAttr) Is(v []int) Attr { return Attr{k.String(), v} }
-
-// Is is the attribute with a value.
-func (k FloatAttr) Is(v float64) Attr { return Attr{k.String(), v} }
-
-// Is is the attribute with a value.
-func (k NumsAttr) Is(v []float64) Attr { return Attr{k.String(), v} }
-
-// Is is the attribute with a value.
-func (k WordAttr) Is(v string) Attr { return Attr{k.String(), v} }
-
-// Is is the attribute with a value.
-func (k NameAttr) Is(v string) Attr { return Attr{k.String(), v} }
-
-// Is is the attribute with a value.
-func (k ElemAttr) Is(v Elem) Attr { return Attr{k.String(), v} }
-
-// Is is the attribute with a value; nil is none.
-func (k ConstAttr) Is(v *Const) Attr {
-	if v == nil {
-		return Attr{Name: k.String()}
+// Is is the attribute with a value; nil in place of a constant is none.
+func (k Key[T]) Is(v T) Attr {
+	if c, ok := any(v).(*Const); ok && c == nil {
+		return Attr{Key: k}
 	}
-	return Attr{k.String(), v}
+	return Attr{k, v}
 }
 
 // The keys of all attributes; what they mean stands in the table of operations.
 var (
-	AttrFilters = IntAttr{"filters"}
-	AttrUnits   = IntAttr{"units"}
-	AttrGroups  = IntAttr{"groups"}
-	AttrAxis    = IntAttr{"axis"}
-	AttrBlock   = IntAttr{"block"}
-	AttrUnroll  = IntAttr{"unroll"}
-	AttrLag     = IntAttr{"lag"}
-	AttrLo      = IntAttr{"lo"}
-	AttrHi      = IntAttr{"hi"}
-	AttrKeep    = IntAttr{"keep"}
-	AttrStart   = IntAttr{"start"}
+	AttrFilters = Key[int]{"filters", KindInt}
+	AttrUnits   = Key[int]{"units", KindInt}
+	AttrGroups  = Key[int]{"groups", KindInt}
+	AttrAxis    = Key[int]{"axis", KindInt}
+	AttrBlock   = Key[int]{"block", KindInt}
+	AttrUnroll  = Key[int]{"unroll", KindInt}
+	AttrLag     = Key[int]{"lag", KindInt}
+	AttrLo      = Key[int]{"lo", KindInt}
+	AttrHi      = Key[int]{"hi", KindInt}
+	AttrKeep    = Key[int]{"keep", KindInt}
+	AttrStart   = Key[int]{"start", KindInt}
 
-	AttrKernel   = IntsAttr{"kernel"}
-	AttrStride   = IntsAttr{"stride"}
-	AttrPad      = IntsAttr{"pad"}
-	AttrDilation = IntsAttr{"dilation"}
-	AttrPool     = IntsAttr{"pool"}
-	AttrTile     = IntsAttr{"tile"}
-	AttrScratch  = IntsAttr{"scratch"}
-	AttrShape    = IntsAttr{"shape"}
-	AttrPerm     = IntsAttr{"perm"}
-	AttrSize     = IntsAttr{"size"}
-	AttrStep     = IntsAttr{"step"}
-	AttrScale    = IntsAttr{"scale"}
-	AttrDims     = IntsAttr{"dims"}
-	AttrStrides  = IntsAttr{"strides"}
-	AttrBefore   = IntsAttr{"before"}
-	AttrAfter    = IntsAttr{"after"}
-	AttrBetween  = IntsAttr{"between"}
-	AttrAxes     = IntsAttr{"axes"}
-	AttrStarts   = IntsAttr{"start"}
+	AttrKernel   = Key[[]int]{"kernel", KindInts}
+	AttrStride   = Key[[]int]{"stride", KindInts}
+	AttrPad      = Key[[]int]{"pad", KindInts}
+	AttrDilation = Key[[]int]{"dilation", KindInts}
+	AttrPool     = Key[[]int]{"pool", KindInts}
+	AttrTile     = Key[[]int]{"tile", KindInts}
+	AttrScratch  = Key[[]int]{"scratch", KindInts}
+	AttrShape    = Key[[]int]{"shape", KindInts}
+	AttrPerm     = Key[[]int]{"perm", KindInts}
+	AttrSize     = Key[[]int]{"size", KindInts}
+	AttrStep     = Key[[]int]{"step", KindInts}
+	AttrScale    = Key[[]int]{"scale", KindInts}
+	AttrDims     = Key[[]int]{"dims", KindInts}
+	AttrStrides  = Key[[]int]{"strides", KindInts}
+	AttrBefore   = Key[[]int]{"before", KindInts}
+	AttrAfter    = Key[[]int]{"after", KindInts}
+	AttrBetween  = Key[[]int]{"between", KindInts}
+	AttrAxes     = Key[[]int]{"axes", KindInts}
+	AttrStarts   = Key[[]int]{"start", KindInts}
 
-	AttrEps    = FloatAttr{"eps"}
-	AttrAlpha  = FloatAttr{"alpha"}
-	AttrTanh   = FloatAttr{"tanh"}
-	AttrLow    = FloatAttr{"low"}
-	AttrHigh   = FloatAttr{"high"}
-	AttrValue  = FloatAttr{"value"}
-	AttrOffset = FloatAttr{"beta"}
+	AttrEps    = Key[float64]{"eps", KindFloat}
+	AttrAlpha  = Key[float64]{"alpha", KindFloat}
+	AttrTanh   = Key[float64]{"tanh", KindFloat}
+	AttrLow    = Key[float64]{"low", KindFloat}
+	AttrHigh   = Key[float64]{"high", KindFloat}
+	AttrValue  = Key[float64]{"value", KindFloat}
+	AttrOffset = Key[float64]{"beta", KindFloat}
 
-	AttrPadValue = NumsAttr{"pad_value"}
-	AttrSparsity = NumsAttr{"sparsity"}
-	AttrParams   = NumsAttr{"params"}
-	AttrMean     = NumsAttr{"mean"}
-	AttrStd      = NumsAttr{"std"}
+	AttrPadValue = Key[[]float64]{"pad_value", KindNums}
+	AttrSparsity = Key[[]float64]{"sparsity", KindNums}
+	AttrParams   = Key[[]float64]{"params", KindNums}
+	AttrMean     = Key[[]float64]{"mean", KindNums}
+	AttrStd      = Key[[]float64]{"std", KindNums}
 
-	AttrAct      = WordAttr{"act"}
-	AttrRound    = WordAttr{"round"}
-	AttrRounding = WordAttr{"rounding"}
-	AttrFn       = WordAttr{"fn"}
-	AttrMode     = WordAttr{"mode"}
+	AttrAct      = Key[string]{"act", KindWord}
+	AttrRound    = Key[string]{"round", KindWord}
+	AttrRounding = Key[string]{"rounding", KindWord}
+	AttrFn       = Key[string]{"fn", KindWord}
+	AttrMode     = Key[string]{"mode", KindWord}
 
-	AttrImpl     = NameAttr{"impl"}
-	AttrMultiply = NameAttr{"multiply"}
+	AttrImpl     = Key[string]{"impl", KindName}
+	AttrMultiply = Key[string]{"multiply", KindName}
 
-	AttrBits = ElemAttr{"bits"}
+	AttrBits = Key[Elem]{"bits", KindElem}
 
-	AttrWeight      = ConstAttr{"weight"}
-	AttrBias        = ConstAttr{"bias"}
-	AttrCodebook    = ConstAttr{"codebook"}
-	AttrGamma       = ConstAttr{"gamma"}
-	AttrBeta        = ConstAttr{"beta"}
-	AttrVariance    = ConstAttr{"variance"}
-	AttrMul         = ConstAttr{"mul"}
-	AttrShift       = ConstAttr{"shift"}
-	AttrTable       = ConstAttr{"table"}
-	AttrRows        = ConstAttr{"rows"}
-	AttrRunningMean = ConstAttr{"mean"}
+	AttrWeight      = Key[*Const]{"weight", KindConst}
+	AttrBias        = Key[*Const]{"bias", KindConst}
+	AttrCodebook    = Key[*Const]{"codebook", KindConst}
+	AttrGamma       = Key[*Const]{"gamma", KindConst}
+	AttrBeta        = Key[*Const]{"beta", KindConst}
+	AttrVariance    = Key[*Const]{"variance", KindConst}
+	AttrMul         = Key[*Const]{"mul", KindConst}
+	AttrShift       = Key[*Const]{"shift", KindConst}
+	AttrTable       = Key[*Const]{"table", KindConst}
+	AttrRows        = Key[*Const]{"rows", KindConst}
+	AttrRunningMean = Key[*Const]{"mean", KindConst}
 )
 
 // BatchNormConsts are the constants of a batchnorm.
-var BatchNormConsts = [4]ConstAttr{AttrGamma, AttrBeta, AttrRunningMean, AttrVariance}
+var BatchNormConsts = [4]Key[*Const]{AttrGamma, AttrBeta, AttrRunningMean, AttrVariance}
 
 // The words of activations, of roundings of a requantization and of weights, of pads,
 // of blocks and of reductions.

@@ -47,7 +47,7 @@ func Blocks(m *Module) []Block {
 			}
 			blocks = append(blocks, b)
 		}
-		if n.Op.Takes(AttrScratch) && n.Has(AttrScratch) {
+		if n.Has(AttrScratch) {
 			s := n.Ints(AttrScratch)
 			blocks = append(blocks, Block{Name: n.Name() + " scratch", Offset: s[0], Bytes: s[1], Interval: Interval{i, i}})
 		}

@@ -79,10 +79,10 @@ func OpNames() []string {
 	return names
 }
 
-// Attr finds the declaration of an attribute, or nil.
-func (o *OpInfo) Attr(name string) *AttrInfo {
+// AttrNamed finds the declaration of an attribute by the text of a network, or nil.
+func (o *OpInfo) AttrNamed(name string) *AttrInfo {
 	for i := range o.Attrs {
-		if o.Attrs[i].Name == name {
+		if o.Attrs[i].Key.String() == name {
 			return &o.Attrs[i]
 		}
 	}
@@ -93,7 +93,7 @@ func (o *OpInfo) Attr(name string) *AttrInfo {
 func (o *OpInfo) AttrNames() []string {
 	names := make([]string, len(o.Attrs))
 	for i := range o.Attrs {
-		names[i] = o.Attrs[i].Name
+		names[i] = o.Attrs[i].Key.String()
 	}
 	return names
 }
@@ -121,7 +121,7 @@ func (n *Node) Function() (op Op, numbers []float64) {
 		return op, n.Nums(AttrParams)
 	}
 	for i := range n.Op.Info().Attrs {
-		numbers = append(numbers, valueOf[float64](n, n.Op.Info().Attrs[i].Key))
+		numbers = append(numbers, n.Float(n.Op.Info().Attrs[i].Key.(Key[float64])))
 	}
 	return n.Op, numbers
 }

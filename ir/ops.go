@@ -102,7 +102,7 @@ var (
 )
 
 // anyInts declares a list of integers of any length.
-func anyInts(key IntsAttr, least int, required bool, doc string) AttrInfo {
+func anyInts(key Key[[]int], least int, required bool, doc string) AttrInfo {
 	return AttrInfo{Key: key, Min: least, Max: MaxElements, Required: required, Doc: doc}
 }
 
@@ -111,7 +111,7 @@ func function(name string, known Known, sample, doc string, numbers ...AttrInfo)
 	return OpInfo{Name: name, Class: Function, MinArgs: 1, MaxArgs: 1, Known: known, infer: inferSame, Sample: sample, Doc: doc, Attrs: numbers}
 }
 
-func number(key FloatAttr, absent float64, doc string) AttrInfo {
+func number(key Key[float64], absent float64, doc string) AttrInfo {
 	return AttrInfo{Key: key, Default: absent, Doc: doc}
 }
 
@@ -258,7 +258,7 @@ func init() {
 				{Key: AttrStart, Min: 0, Max: MaxElements, Default: 0, Doc: "first element"}}, machineAttrs)},
 		Pad: {Name: "pad", Class: Core, MinArgs: 1, MaxArgs: 1, Known: InONNX | InTFLite, infer: inferPad,
 			Sample: "y = pad(m, before: [1,2], after: [0,3], between: [1,0], value: 0.3)",
-			Doc:    "elements before, behind and between those of every axis (R12), of one value or of the argument; ONNX Pad.",
+			Doc:    "elements before, after and between the elements of every axis (R12), of one value or of the argument; ONNX Pad.",
 			Attrs: attrs([]AttrInfo{anyInts(AttrBefore, 0, true, "elements before, one number an axis"), anyInts(AttrAfter, 0, true, "elements behind"),
 				anyInts(AttrBetween, 0, false, "elements between neighbours; 0 when absent"),
 				{Key: AttrMode, Words: []string{PadConstant, PadEdge, PadReflect, PadSymmetric, PadWrap}, Default: PadConstant, Doc: "what is added: a value, the element at the edge, those behind it mirrored without or with it, those of the other end"},
@@ -284,13 +284,7 @@ func init() {
 				{Key: AttrRows, Required: true, Doc: "the rows, f32[V,D]; i8 after quantization"},
 				{Key: AttrTable, Doc: "the row of each integer from -128 to 127, u8[256]; none of i16, which are the rows"}}, machineAttrs)},
 	}
-	for op := range NumOps {
-		for i := range opTable[op].Attrs {
-			a := &opTable[op].Attrs[i]
-			a.Name, a.Kind = a.Key.String(), a.Key.kind()
-		}
-	}
-	fn := opTable[Table].Attr(AttrFn.String())
+	fn := Table.Attr(AttrFn)
 	for op := range NumOps {
 		if op.IsFunction() {
 			fn.Words = append(fn.Words, opTable[op].Name)

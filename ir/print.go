@@ -18,7 +18,7 @@ func (m *Module) Source() string {
 	named := map[*Const]bool{}
 	for _, n := range m.Ops {
 		for _, a := range n.Attrs {
-			if c, ok := a.Value.(*Const); ok && n.isNamed(a.Name, c) {
+			if c, ok := a.Value.(*Const); ok && n.isNamed(a.Key, c) {
 				named[c] = true
 			}
 		}
@@ -112,22 +112,25 @@ func (n *Node) String() string {
 		parts = append(parts, a.Name)
 	}
 	for _, a := range n.Attrs {
-		parts = append(parts, a.Name+": "+formatAttr(a.Value))
+		parts = append(parts, a.Key.String()+": "+formatAttr(a.Value))
 	}
 	return fmt.Sprintf("%s = %s(%s)", n.Out.Name, n.Op, strings.Join(parts, ", "))
 }
 
 // suffixes are the endings of the keys under which the constants of an operation lie in
 // a tensors file: weight under name.weight.
-var suffixes = map[string]string{"weight": ".weight", "bias": ".bias", "gamma": ".weight", "beta": ".bias", "mean": ".running_mean", "variance": ".running_var"}
+var suffixes = map[AttrKey]string{
+	AttrWeight: ".weight", AttrBias: ".bias",
+	AttrGamma: ".weight", AttrBeta: ".bias", AttrRunningMean: ".running_mean", AttrVariance: ".running_var",
+}
 
-// Suffix is the ending of the key under which the constant lies in a tensors file,
-// behind the name of its operation; "" where it lies under a name of its own.
-func (k ConstAttr) Suffix() string { return suffixes[k.String()] }
+// Suffix is the ending of the key under which the constant of an attribute lies in a
+// tensors file, after the name of its operation; "" where it lies under a name of its own.
+func Suffix(attr Key[*Const]) string { return suffixes[attr] }
 
 // isNamed reports whether a reader finds the constant of an attribute by the name
 // of the operation.
-func (n *Node) isNamed(attr string, c *Const) bool {
+func (n *Node) isNamed(attr AttrKey, c *Const) bool {
 	return suffixes[attr] != "" && c.Name == n.Name()+suffixes[attr] && c.Type.Elem.Kind == F32
 }
 
@@ -141,12 +144,12 @@ func (n *Node) source() string {
 	for _, a := range n.Attrs {
 		c, ok := a.Value.(*Const)
 		switch {
-		case !ok || !n.isNamed(a.Name, c):
-			rest = append(rest, a.Name+": "+shortAttr(n.Op.Info().Attr(a.Name), a.Value))
-		case a.Name == AttrWeight.String() && n.Op == Linear:
+		case !ok || !n.isNamed(a.Key, c):
+			rest = append(rest, a.Key.String()+": "+shortAttr(n.Op.Attr(a.Key), a.Value))
+		case a.Key == AttrWeight && n.Op == Linear:
 			parts = append(parts, fmt.Sprintf("units: %d", c.Type.Shape[0]))
-		case a.Name == AttrWeight.String():
-			parts = append(parts, fmt.Sprintf("filters: %d, kernel: %s", c.Type.Shape[0], shortAttr(n.Op.Info().Attr(AttrKernel.String()), []int(c.Type.Shape[2:]))))
+		case a.Key == AttrWeight:
+			parts = append(parts, fmt.Sprintf("filters: %d, kernel: %s", c.Type.Shape[0], shortAttr(n.Op.Attr(AttrKernel), []int(c.Type.Shape[2:]))))
 		}
 	}
 	parts = append(parts, rest...)

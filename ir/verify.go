@@ -125,12 +125,12 @@ func (v *verifier) ops() {
 			ok = false
 		}
 		for _, a := range n.Attrs {
-			decl := info.Attr(a.Name)
+			decl := n.Op.Attr(a.Key)
 			if decl == nil || decl.Source {
-				v.fail(n.Pos, "V3", "%s: %s has no attribute %s", n.Name(), n.Op, a.Name)
+				v.fail(n.Pos, "V3", "%s: %s has no attribute %s", n.Name(), n.Op, a.Key)
 				ok = false
 			} else if s := decl.Check(a.Value); s != "" {
-				v.fail(n.Pos, "V3", "%s: attribute %s %s", n.Name(), a.Name, s)
+				v.fail(n.Pos, "V3", "%s: attribute %s %s", n.Name(), a.Key, s)
 				ok = false
 			}
 			if c, isConst := a.Value.(*Const); isConst && !declared[c] {

@@ -47,7 +47,7 @@ func init() {
 	with := func(more ...group) []group { return slices.Concat(compiling, more) }
 	commands = []command{
 		{name: "build", usage: "[flags] net.dnn -target T", doc: "compile a network to an object, its header and its certificate",
-			flags: with(budget, reporting, stages, linking, output, writing), least: 1, most: 1, target: true, run: driver.Build},
+			flags: with(budget, reporting, stages, linking, output, writing, timing), least: 1, most: 1, target: true, run: driver.Build},
 		{name: "import", usage: "[flags] model.onnx [-o net.dnn]", doc: "turn a model of another format into a text and a tensors file",
 			flags: []group{loading, output}, least: 1, most: 1, run: importModel},
 		{name: "conformance", usage: "DIR [-v]", doc: "run the cases in a folder: ONNX models with the inputs and outputs that others computed",
@@ -69,9 +69,9 @@ func init() {
 		{name: "pareto", usage: "[flags] net.dnn [-o curve.svg]", doc: "every size at once: the trade-off of one run of Qed, as table, CSV, JSON or SVG",
 			flags: with(reporting, sizing, asJSON, asCSV, output), least: 1, most: 1, run: pareto.Run},
 		{name: "experiment", usage: "[-quick] [FILE.exp...] [-results DIR]", doc: "run the study of the paper, or what files ask, and write a report; goes on where it was interrupted",
-			flags: []group{studying, keeping, output, outside}, most: many, run: experiment.Run},
+			flags: []group{studying, judging, keeping, output, timing, outside}, most: many, run: experiment.Run},
 		{name: "report", usage: "[flags] net.dnn -data FILE", doc: "the same study of your own network, as one HTML page",
-			flags: with(reporting, sizing, contesting, keeping, output), least: 1, most: 1, run: experiment.Report},
+			flags: with(reporting, sizing, contesting, keeping, output, timing), least: 1, most: 1, run: experiment.Report},
 		{name: "targets", doc: "list the targets, and what runs their programs here", do: listTargets},
 		{name: "ops", doc: "list the operations", do: listOps},
 		{name: "explain", usage: "net.json", doc: "why each layer got its width", least: 1, most: 1, do: inspect.Explain},

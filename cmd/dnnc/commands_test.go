@@ -21,6 +21,8 @@ func TestFlagsOfOtherCommands(t *testing.T) {
 		{[]string{lenet, "-target", "armv7", "-sheet", "x.png"}, "it is a flag of dnnc disturb"},
 		{[]string{"fmt", lenet, "-bits", "3"}, "dnnc fmt has no flag -bits; it is a flag of dnnc build, "},
 		{[]string{"import", "m.onnx", "-target", "armv7"}, "it is a flag of dnnc build"},
+		{[]string{"eval", lenet, "-o", "x.json"}, "dnnc eval has no flag -o; it is a flag of dnnc build"},
+		{[]string{"fmt", lenet, "-diff", "infer,legalize"}, "it is a flag of dnnc dump"},
 		{[]string{"conformance", "dir", "-o", "x"}, "it is a flag of dnnc build"},
 		{[]string{"bench", lenet, "-target", "armv7", "-layer"}, "did you mean -layers?"},
 		{[]string{"biuld", lenet}, "did you mean build?"},

@@ -71,7 +71,7 @@ func TestSameWeightsByEitherRoute(t *testing.T) {
 		own, theirs := load("../../testdata/"+text+"/"+text+".dnn"), load(filepath.Join(models, model+".onnx"))
 		require.Len(t, theirs, len(own))
 		for i, n := range own {
-			for _, name := range []ir.ConstAttr{ir.AttrWeight, ir.AttrBias} {
+			for _, name := range []ir.Key[*ir.Const]{ir.AttrWeight, ir.AttrBias} {
 				want, err := n.Const(name).Float32()
 				require.NoError(t, err)
 				got, err := theirs[i].Const(name).Float32()

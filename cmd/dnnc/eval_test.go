@@ -242,7 +242,6 @@ func TestUseIsCheckedFirst(t *testing.T) {
 		"-n -5":                         {"disturb", "-errors", "snow=0.5", "-n", "-5", road, "-o", "x.png"},
 		"its ending is none of .png .s": {"eval", lenet, "-plane", "x.pdf"},
 		"-plane: stat missing":          {"eval", lenet, "-plane", "missing/x.png"},
-		"dnnc eval prints":              {"eval", lenet, "-o", "x.json"},
 		"under no errors":               {"eval", lenet, "-boundary", "-errors", "none", "-images", "16"},
 	} {
 		code, _, stderr := dnnc(t, args...)

@@ -91,7 +91,7 @@ func TestNearlyDeadChannelsVerify(t *testing.T) {
 			require.Zero(t, code, stderr)
 		}
 	}
-	code, _, stderr := dnnc(t, "eval", "../../testdata/numbers/dead1e9.dnn", "-O", "int8", "-images", "16", "-n", "4")
+	code, _, stderr := dnnc(t, "eval", "../../testdata/numbers/dead1e9.dnn", "-task", "classes", "-O", "int8", "-images", "16", "-n", "4")
 	require.Zero(t, code, stderr)
 }
 

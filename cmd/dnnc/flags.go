@@ -53,6 +53,11 @@ func disturbing(fs *flag.FlagSet, o *driver.Options) {
 func reporting(fs *flag.FlagSet, o *driver.Options) {
 	fs.StringVar(&o.Data, "data", "", "images to verify and report on")
 	few(fs, o)
+	judging(fs, o)
+}
+
+// judging is what a network is measured by.
+func judging(fs *flag.FlagSet, o *driver.Options) {
 	fs.StringVar(&o.Task, "task", "", "what the results mean, by which networks are judged: classes is one label an item; inferred where it cannot be mistaken")
 }
 
@@ -116,9 +121,13 @@ func output(fs *flag.FlagSet, o *driver.Options) {
 func writing(fs *flag.FlagSet, o *driver.Options) {
 	fs.Func("emit", "what to write, a `list` of "+strings.Join(driver.Emits(), ", ")+" (default obj)", list(&o.Emit))
 	fs.Func("report", "what to print, a `list` of "+strings.Join(driver.Reports, ", "), list(&o.Report))
-	fs.StringVar(&o.Stats, "stats", "", "write what differs from run to run, times, to this `file`")
 	fs.BoolVar(&o.Depend, "MD", false, "write what the output was made from as a rule for make and ninja, into a file that ends in .d")
 	fs.StringVar(&o.DependFile, "MF", "", "the `file` of -MD")
+}
+
+// timing is of commands that write files which say nothing of time.
+func timing(fs *flag.FlagSet, o *driver.Options) {
+	fs.StringVar(&o.Stats, "stats", "", "write what differs from run to run, times, to this `file`")
 }
 
 func asJSON(fs *flag.FlagSet, o *driver.Options) {

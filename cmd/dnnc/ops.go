@@ -29,8 +29,8 @@ func printOps(w io.Writer) {
 			weights = "i8, odd1..8, code1..8, vec"
 		}
 		doc, _, _ := strings.Cut(info.Doc, "; ONNX")
-		fmt.Fprintf(w, "| `%s` | %s | %s | %s | %s | %s |\n", info.Name, strings.TrimSuffix(doc, "."), integers, weights, strings.Join(onnx.Names(op), ", "), strings.Join(tflite.Names(op), ", "))
+		fmt.Fprintf(w, "| `%s` | %s | %s | %s | %s | %s |\n", info.Name, strings.ReplaceAll(strings.TrimSuffix(doc, "."), "|", `\|`), integers, weights, strings.Join(onnx.Names(op), ", "), strings.Join(tflite.Names(op), ", "))
 	}
-	fmt.Fprintf(w, "\nAll compute in float32, too: in the interpreter, which searches and accuracy are measured with.\nWhat stands under integers runs on every target; by core operations: is made of others that do.\n")
-	fmt.Fprintf(w, "\nOf constants, as shape arithmetic is: %s.\n", strings.Join(onnx.Folded(), ", "))
+	fmt.Fprintf(w, "\nThe interpreter also computes every operation in float32; searches and measurements of accuracy use it.\nThe column integers says what runs on the targets. By core operations: a pass replaces the operation by others that have integers.\n")
+	fmt.Fprintf(w, "\nFolded when the model is imported, where all arguments are constants (shape arithmetic): %s.\n", strings.Join(onnx.Folded(), ", "))
 }

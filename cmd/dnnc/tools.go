@@ -50,9 +50,9 @@ func listOps(_ context.Context, _ []string, _ io.Reader, out, _ io.Writer) error
 	return nil
 }
 
-// aboutAll is what the man page and completions are made of.
+// aboutAll is what the man page, the README of this folder and completions are made of.
 func aboutAll() *manual.Manual {
-	m := &manual.Manual{Flags: allFlags()}
+	m := &manual.Manual{Flags: allFlags(), Having: having}
 	for _, c := range commands {
 		m.Commands = append(m.Commands, manual.Command{Name: c.name, Usage: c.usage, Doc: c.doc})
 	}

@@ -7,66 +7,91 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
-const source = `package p
-
-func f(a, b int) int {
-	if a <= b && b != 3 {
-		a -= b << 2
-	}
-	return a &^ b
-}
-`
-
-// TestRead: a line of the listing is an operator and what replaces it.
-func TestRead(t *testing.T) {
+func TestReadAndApply(t *testing.T) {
+	text := []byte("package p\n\nfunc f(a, b int) bool { return a<=b && a-1 > 0 }\n")
 	for _, c := range []struct {
-		kind      string
-		line, col int
-		from, to  string
+		kind string
+		col  int
+		want string // empty where the listing names no change
 	}{
-		{"CONDITIONALS_BOUNDARY", 4, 7, "<=", "<"},
-		{"CONDITIONALS_NEGATION", 4, 7, "<=", ">"},
-		{"INVERT_LOGICAL", 4, 12, "&&", "||"},
-		{"CONDITIONALS_NEGATION", 4, 17, "!=", "=="},
-		{"INVERT_ASSIGNMENTS", 5, 5, "-=", "+="},
-		{"REMOVE_SELF_ASSIGNMENTS", 5, 5, "-=", "="},
-		{"INVERT_BITWISE", 5, 10, "<<", ">>"},
-		{"INVERT_BITWISE", 7, 11, "&^", "&"},
+		{"CONDITIONALS_BOUNDARY", 33, "return a<b && a-1 > 0 }"},
+		{"CONDITIONALS_NEGATION", 33, "return a>b && a-1 > 0 }"},
+		{"INVERT_LOGICAL", 37, "return a<=b || a-1 > 0 }"},
+		{"ARITHMETIC_BASE", 41, "return a<=b && a+1 > 0 }"},
+		{"INVERT_LOGICAL", 33, ""},
+		{"INVERT_LOGICAL", 32, ""},
 	} {
-		m := read([]byte(source), c.kind, c.line, c.col)
-		require.NotNil(t, m, "%+v", c)
-		assert.Equal(t, []string{c.from, c.to}, []string{m.From, m.To})
-		got := strings.Split(string(m.apply([]byte(source))), "\n")
-		want := strings.Split(source, "\n")
-		want[c.line-1] = want[c.line-1][:c.col-1] + c.to + want[c.line-1][c.col-1+len(c.from):]
-		assert.Equal(t, want, got)
-		assert.Equal(t, strings.TrimSpace(strings.Split(source, "\n")[c.line-1]), m.Text)
+		m := read(text, c.kind, 3, c.col)
+		if c.want == "" {
+			assert.Nil(t, m, c.kind)
+			continue
+		}
+		require.NotNil(t, m, "%s %d", c.kind, c.col)
+		assert.Contains(t, string(m.apply(text)), c.want)
+		assert.Equal(t, "func f(a, b int) bool { return a<=b && a-1 > 0 }", m.Text)
 	}
-	assert.Nil(t, read([]byte(source), "INVERT_LOOPCTRL", 4, 7))
-	assert.Nil(t, read([]byte(source), "INVERT_LOGICAL", 4, 5))
 }
 
-// TestEqualPrograms: each has a reason, over one line or more.
-func TestEqualPrograms(t *testing.T) {
+// TestEqualsHaveReasons: a mutant without one is refused, not passed over.
+func TestEqualsHaveReasons(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "equal.txt")
 	write := func(text string) { require.NoError(t, os.WriteFile(file, []byte(text), 0o644)) }
-	write("# the list\n\na.go: < became <= at column 3 of: x < y\n  it ends\n  there\nb.go: one\n  two\n")
+	write("# of a package\na/b.go: < became <= at column 3 of: if a < b {\n  for two\n  reasons\n\nc.go: x\n  why\n")
 	list, err := equals(file)
 	require.NoError(t, err)
-	assert.Equal(t, map[string]string{"a.go: < became <= at column 3 of: x < y": "it ends there", "b.go: one": "two"}, list)
-	for _, text := range []string{"a\nb\n  reason\n", "a\n  reason\nb\n"} {
+	assert.Equal(t, map[string]string{"a/b.go: < became <= at column 3 of: if a < b {": "for two reasons", "c.go: x": "why"}, list)
+	for _, text := range []string{"c.go: x\n", "c.go: x\nd.go: y\n  why\n"} {
 		write(text)
 		_, err = equals(file)
-		assert.ErrorContains(t, err, "no reason for")
+		assert.ErrorContains(t, err, "no reason for c.go: x")
 	}
 	list, err = equals(filepath.Join(t.TempDir(), "none"))
 	require.NoError(t, err)
 	assert.Empty(t, list)
+}
+
+// TestOutcomes runs a module whose tests notice one change, never end with another, and
+// overlook the third; and one whose tests fail as it is.
+func TestOutcomes(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir)
+	write := func(name, text string) {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644))
+	}
+	write("go.mod", "module p\n\ngo 1.24\n")
+	const source = "package p\n\nfunc f(n int) int {\n\ts := 0\n\tfor i := 0; i < n; i++ {\n\t\ts += i\n\t}\n\treturn s + 0*n\n}\n"
+	write("p.go", source)
+	const tests = "package p\n\nimport \"testing\"\n\nfunc TestF(t *testing.T) {\n\tif f(3) != 3 || f(0) != 0 {\n\t\tt.Fatal()\n\t}\n}\n"
+	write("p_test.go", tests)
+	o := options{n: 1, workers: 1, timeout: 2 * time.Second}
+	for _, c := range []struct {
+		line, col int
+		from, to  string
+		want      outcome
+	}{
+		{5, 16, "<", ">=", killed},
+		{5, 22, "++", "--", timeout},
+		{8, 11, "+", "-", survived},
+		{6, 5, "+=", "=+=", broken},
+	} {
+		m := &mutant{File: "p.go", Line: c.line, Col: c.col, From: c.from, To: c.to}
+		got, err := test(context.Background(), o, filepath.Join(dir, "work"), ".", m)
+		require.NoError(t, err)
+		assert.Equal(t, c.want, got, "%s to %s", c.from, c.to)
+	}
+	got, err := test(context.Background(), o, dir, ".", nil)
+	require.NoError(t, err)
+	assert.Equal(t, survived, got, "as it is")
+	write("p_test.go", "package p\n\nimport \"testing\"\n\nfunc TestF(t *testing.T) { t.Fatal() }\n")
+	got, err = test(context.Background(), o, dir, ".", nil)
+	require.NoError(t, err)
+	assert.Equal(t, killed, got)
 }
 
 // TestEqualListIsOfToday: what the list says of a line still stands in its file.

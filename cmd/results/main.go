@@ -1,6 +1,5 @@
-// Command results puts the record of dnnc compare into the README, between the two
-// lines that mark the place: means over seeds, with standard errors. make results
-// runs it.
+// Command results writes the record of dnnc compare into RESULTS.md, between the two
+// marker lines: means over seeds, with standard errors. make results runs it.
 package main
 
 import (
@@ -18,24 +17,24 @@ import (
 	"github.com/dnnc/dnnc/cmd/internal/markers"
 )
 
-// The lines between which the tables stand.
+// The marker lines around the tables.
 const (
 	begin = "<!-- results: written by make results -->"
 	end   = "<!-- end of results -->"
 )
 
 func main() {
-	record := flag.String("record", "testdata/results/search.csv", "what dnnc compare recorded")
-	readme := flag.String("readme", "README.md", "the file to refresh")
-	date := flag.String("date", "", "of the measurements")
+	record := flag.String("record", "testdata/results/search.csv", "the record that dnnc compare wrote")
+	into := flag.String("into", "RESULTS.md", "the file to refresh")
+	date := flag.String("date", "", "the day of the measurements")
 	flag.Parse()
-	if err := refresh(*record, *readme, *date); err != nil {
+	if err := refresh(*record, *into, *date); err != nil {
 		fmt.Fprintln(os.Stderr, "results:", err)
 		os.Exit(1)
 	}
 }
 
-func refresh(record, readme, date string) error {
+func refresh(record, into, date string) error {
 	f, err := os.Open(record)
 	if err != nil {
 		return err
@@ -45,14 +44,14 @@ func refresh(record, readme, date string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", record, err)
 	}
-	text, err := os.ReadFile(readme)
+	text, err := os.ReadFile(into)
 	if err != nil {
 		return err
 	}
 	if text, err = markers.Replace(text, begin, end, tables(cells, date)); err != nil {
-		return fmt.Errorf("%s: %w", readme, err)
+		return fmt.Errorf("%s: %w", into, err)
 	}
-	return os.WriteFile(readme, text, 0o644)
+	return os.WriteFile(into, text, 0o644)
 }
 
 // cell is the outcomes of one method at one size of a network, one a seed.

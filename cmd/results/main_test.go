@@ -4,6 +4,7 @@ import (
 	"encoding/csv"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -46,22 +47,39 @@ net,odd,fisher,1,1,1,100,1,0.5,0.01,0.4,NaN,NaN,5,10
 
 func TestRefresh(t *testing.T) {
 	folder := t.TempDir()
-	from, readme := filepath.Join(folder, "r.csv"), filepath.Join(folder, "README.md")
+	from, into := filepath.Join(folder, "r.csv"), filepath.Join(folder, "RESULTS.md")
 	require.NoError(t, os.WriteFile(from, []byte(record), 0o644))
-	require.NoError(t, os.WriteFile(readme, []byte("a\n"+begin+"\nold\n"+end+"\nz\n"), 0o644))
+	require.NoError(t, os.WriteFile(into, []byte("a\n"+begin+"\nold\n"+end+"\nz\n"), 0o644))
 	for range 2 {
-		require.NoError(t, refresh(from, readme, "2026-01-01"))
-		text, err := os.ReadFile(readme)
+		require.NoError(t, refresh(from, into, "2026-01-01"))
+		text, err := os.ReadFile(into)
 		require.NoError(t, err)
 		assert.Contains(t, string(text), "| qed | 0.7000 ± 0.2000 |")
 		assert.NotContains(t, string(text), "old")
 		assert.True(t, strings.HasPrefix(string(text), "a\n") && strings.HasSuffix(string(text), "\nz\n"))
 	}
-	require.NoError(t, os.WriteFile(readme, []byte("no place\n"), 0o644))
-	assert.Error(t, refresh(from, readme, ""))
+	require.NoError(t, os.WriteFile(into, []byte("no place\n"), 0o644))
+	assert.Error(t, refresh(from, into, ""))
 	require.NoError(t, os.WriteFile(from, []byte("a,b\n1,2\n"), 0o644))
-	assert.Error(t, refresh(from, readme, ""))
-	assert.Error(t, refresh(filepath.Join(folder, "none"), readme, ""))
+	assert.Error(t, refresh(from, into, ""))
+	assert.Error(t, refresh(filepath.Join(folder, "none"), into, ""))
+}
+
+// TestResultsAreTheRecord holds RESULTS.md to the record, of the day that the document
+// says.
+func TestResultsAreTheRecord(t *testing.T) {
+	text, err := os.ReadFile("../../RESULTS.md")
+	require.NoError(t, err)
+	_, part, ok := strings.Cut(string(text), begin)
+	require.True(t, ok)
+	date := regexp.MustCompile(`\d{4}-\d\d-\d\d`).FindString(part)
+	require.NotEmpty(t, date)
+	again := filepath.Join(t.TempDir(), "RESULTS.md")
+	require.NoError(t, os.WriteFile(again, text, 0o644))
+	require.NoError(t, refresh("../../testdata/results/search.csv", again, date))
+	want, err := os.ReadFile(again)
+	require.NoError(t, err)
+	assert.Equal(t, string(want), string(text), "make results writes RESULTS.md")
 }
 
 func TestComparison(t *testing.T) {

@@ -127,7 +127,7 @@ func fake(t *testing.T, kernel string) string {
 	path := filepath.Join(t.TempDir(), "dnnc")
 	script := `#!/bin/sh
 echo '{"content": "` + content + `"}' > out.json
-case "$1" in -O) echo 'tensors "w.safetensors" sha256 "1"' > 11-quantize.dnn; echo w > w.safetensors;; *) cat "$1" >> out.ll;; esac
+case "$1" in -O) echo 'tensors "w.safetensors" sha256 "1"' > 11-quantize.dnn; echo w > w.safetensors;; -exact) ;; *) cat "$1" >> out.ll;; esac
 echo '` + kernel + `' >> out.ll
 test "$2" != bad || { echo first; echo last; exit 2; } >&2
 `
@@ -150,8 +150,23 @@ func TestBothSides(t *testing.T) {
 	}}, s.compare(g))
 
 	s.old = fake(t, "a")
+	g.direct.format.first, g.list[1].format.first = []string{"-exact"}, []string{"-exact"}
+	g.list = g.list[1:]
+	assert.Equal(t, outcome{differences: []string{
+		`net/int8/t: out.ll: line 1, byte 1: base "a", now "b"`,
+	}}, s.compare(g), "integers that the file has: no pass quantizes, each target is built from the file")
+
 	g.direct.format.first = []string{"-O", "bad"}
 	assert.Equal(t, outcome{refused: []string{"net/int8: left out: the base ends with 2, last"}}, s.compare(g))
+	direct.format.first = g.direct.format.first
+	_, cached, err := s.base(direct, t.TempDir())
+	require.NoError(t, err)
+	assert.False(t, cached, "a failure may be of this machine: it is tried again")
+
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	s.ctx = ctx
+	assert.ErrorIs(t, s.compare(g).err, context.Canceled, "no build that was stopped counts")
 }
 
 func TestRenamedDumpIsWhatTheNewSideReads(t *testing.T) {

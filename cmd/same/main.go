@@ -42,6 +42,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -105,7 +106,7 @@ func main() {
 	flag.Parse()
 	pattern, err := regexp.Compile(*only)
 	if err != nil || *base == "" || flag.NArg() > 0 || *jobs < 1 {
-		fmt.Fprintln(os.Stderr, "same: -base names a revision, -only is a regular expression:", err)
+		fmt.Fprintln(os.Stderr, cmp.Or(err, errors.New("same: name a revision with -base, at least one of -jobs, and nothing beside flags")))
 		os.Exit(2)
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -113,12 +114,17 @@ func main() {
 	stop()
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "same:", err)
+		if errors.Is(err, errUsage) {
+			os.Exit(2)
+		}
 		os.Exit(3)
 	}
 	if n > 0 {
 		os.Exit(1)
 	}
 }
+
+var errUsage = errors.New("bad usage")
 
 // compareAll prints every difference, and returns how many there are.
 func compareAll(ctx context.Context, rev, cache string, only *regexp.Regexp, number int, seed uint64, objects bool, jobs int) (int, error) {
@@ -146,7 +152,7 @@ func compareAll(ctx context.Context, rev, cache string, only *regexp.Regexp, num
 		chosen[c.name] = true
 	}
 	if len(chosen) == 0 {
-		return 0, errors.New("no combination has such a name")
+		return 0, fmt.Errorf("%w: -only fits the name of no combination; they are like lenet5/int8/armv7", errUsage)
 	}
 	var groups []group
 	for _, c := range all {
@@ -162,12 +168,14 @@ func compareAll(ctx context.Context, rev, cache string, only *regexp.Regexp, num
 	for i := range done {
 		done[i] = make(chan outcome, 1)
 	}
+	var workers sync.WaitGroup
+	defer func() { cancel(); workers.Wait() }() // before their folder goes
 	for range jobs {
-		go func() {
+		workers.Go(func() {
 			for i := int(next.Add(1)) - 1; i < len(groups); i = int(next.Add(1)) - 1 {
 				done[i] <- s.compare(groups[i])
 			}
-		}()
+		})
 	}
 	var sum outcome
 	shown, combos := time.Now(), 0
@@ -217,7 +225,7 @@ type sides struct {
 func (s *sides) build(rev, cache string) error {
 	out, err := exec.Command("git", "rev-parse", "--verify", rev+"^{commit}").Output()
 	if err != nil {
-		return fmt.Errorf("%s is no revision", rev)
+		return fmt.Errorf("%w: -base %s is no revision of this repository", errUsage, rev)
 	}
 	if cache, err = filepath.Abs(cache); err != nil {
 		return err
@@ -323,18 +331,21 @@ func (s *sides) compare(g group) (o outcome) {
 		o.refused = append(o.refused, fmt.Sprintf("%s: left out: the base ends with %d, %s", g.direct.group(), first.Exit, first.Message))
 		return o
 	}
-	renamed, err := s.renamed(dumps)
-	isWhole := errors.Is(err, fs.ErrNotExist) // a model that keeps its integers has no pass quantize
-	if err != nil && !isWhole {
-		return outcome{err: err}
+	// A file that has integers already is not quantized: each target starts at it.
+	_, quantized := first.Files[dumpName]
+	renamed := ""
+	if quantized {
+		if renamed, err = s.renamed(dumps); err != nil {
+			return outcome{err: err}
+		}
 	}
 	for _, c := range g.list {
-		c.direct = c.direct || isWhole
+		c.direct = c.direct || !quantized
 		base, cached, err := s.base(c, dumps)
 		if err != nil {
 			return outcome{err: err}
 		}
-		if cached && (stood || !c.direct) {
+		if cached && (stood || c.name != g.direct.name) {
 			o.cached++
 		}
 		if base.Exit != 0 {
@@ -409,8 +420,8 @@ func (s *sides) base(c combination, dumps string) (r result, cached bool, err er
 	if c.direct {
 		keep = dumps
 	}
-	if r, err = s.run(s.old, c, dumps, keep); err != nil {
-		return r, false, err
+	if r, err = s.run(s.old, c, dumps, keep); err != nil || r.Exit != 0 {
+		return r, false, err // failures are not kept: a full disk may be the reason
 	}
 	f, err := os.CreateTemp(s.temp, "result")
 	if err != nil {

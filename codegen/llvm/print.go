@@ -150,7 +150,7 @@ func typeOf(t loop.Type) types.Type {
 func (p *printer) body(stmts []loop.Stmt) {
 	for _, s := range stmts {
 		if p.block.Term != nil {
-			return // behind a return
+			return // after a return
 		}
 		switch s := s.(type) {
 		case *loop.Assign:

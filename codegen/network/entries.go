@@ -5,24 +5,24 @@ import (
 	"github.com/dnnc/dnnc/ir/loop"
 )
 
-// Interface is how a program is called.
+// Interface is the way in which programs call a network.
 type Interface struct {
-	Prefix string // of every function
-	Hooks  bool   // prefix_hook(step, done) is called before and behind each step
+	Prefix string // first part of the name of every function
+	Hooks  bool   // call prefix_hook(step, done) before and after each step
 	Lend   bool   // the caller lends the weights, by a pointer before the arena
 }
 
-// StepState is the byte of the arena at which prefix_run_step keeps the next step, in
-// StepStateBytes bytes behind what the steps themselves use.
+// StepState is the byte of the arena at which prefix_run_step keeps the number of the next
+// step, in StepStateBytes bytes after the memory that the steps use.
 func StepState(m *ir.Module) int {
 	return (m.Arena.Bytes + StepStateBytes - 1) / StepStateBytes * StepStateBytes
 }
 
-// StepStateBytes is the size and the alignment of the next step.
+// StepStateBytes is the size and the alignment of that number.
 const StepStateBytes = 4
 
-// LentHead is the bytes before the weights that a caller lends: room for the content
-// hash, by which they are known.
+// LentHead is the bytes before lent weights: room for the content hash, which identifies
+// them.
 const LentHead = 72
 
 // lentAlign is the alignment of weights that a caller lends.
@@ -121,8 +121,8 @@ func (i Interface) entry(m *ir.Module, name string) *loop.Func {
 
 const lentName = "weights"
 
-// lend takes the weights out of a program: into one block, whose place functions are
-// given.
+// lend moves the weights of a program into one block, whose address functions get as an
+// argument.
 func lend(p *loop.Program) {
 	p.Lent = make([]byte, LentHead)
 	places := map[*loop.Global]int{}

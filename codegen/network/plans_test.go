@@ -53,7 +53,7 @@ func TestPlansAreTheirAttributes(t *testing.T) {
 							bytes += len(plane)
 						}
 						w := n.Const(ir.AttrWeight).Type
-						require.LessOrEqual(t, bytes, ir.PackedBytes(w.Elem, w.Shape), "%s %s %s %s", name, format, n.Name(), f.Name)
+						require.InDelta(t, ir.PackedBytes(w.Elem, w.Shape), bytes, kernel.Slack, "%s %s %s %s", name, format, n.Name(), f.Name)
 					}
 					n.Attrs = attrs
 				}
@@ -88,10 +88,6 @@ func TestForeignAttributesAreRefused(t *testing.T) {
 			} {
 				change()
 				_, err := families.Restore(n, tgt)
-				if n.Has(ir.AttrMultiply) && n.Named(ir.AttrMultiply) == "sdot" && !slices.ContainsFunc(attrs, func(a ir.Attr) bool { return a.Name == "multiply" }) {
-					n.Attrs = slices.Clone(attrs)
-					continue // a family without products does not look
-				}
 				require.Error(t, err, "%s %s %v", format, n.Name(), n.Attrs)
 				n.Attrs = slices.Clone(attrs)
 			}

@@ -1,6 +1,6 @@
-// Package network puts the functions of a planned module together: the layers' own, and
-// those that users call. It decides nothing: family, tile, scratch and places are
-// attributes that the machine passes wrote.
+// Package network writes the functions of a planned module: one for each layer, and the
+// functions that programs call. It decides nothing: passes/machine wrote family, tile, scratch
+// and offsets as attributes.
 package network
 
 import (
@@ -13,9 +13,9 @@ import (
 	"github.com/dnnc/dnnc/ir/processor"
 )
 
-// Write writes the whole network: a local function for each operation,
-// prefix_step that runs the one of an index, prefix_run that runs all, and
-// prefix_run_begin and prefix_run_step that run one after the other.
+// Write writes the whole network: a local function for each operation; prefix_step, which runs
+// the operation with a given index; prefix_run, which runs all; prefix_run_begin and
+// prefix_run_step, which run one operation a call.
 func Write(m *ir.Module, i Interface) (*loop.Program, error) {
 	t, err := processor.Find(m.Target)
 	if err != nil {
@@ -47,8 +47,8 @@ func Write(m *ir.Module, i Interface) (*loop.Program, error) {
 	return p, nil
 }
 
-// Steps lists the functions that each operation of a program runs, which other
-// operations may run, too.
+// Steps lists the functions that each operation of a program runs. Several operations may
+// share a function.
 func Steps(p *loop.Program) [][]string {
 	var steps [][]string
 	loop.EachCall(p.Funcs[len(p.Funcs)-1].Body, func(c *loop.Call) {
@@ -88,7 +88,7 @@ func arguments(m *ir.Module, f *loop.Func, n *ir.Node) []loop.Arg {
 		args = append(args, place(a))
 	}
 	args = append(args, place(n.Out))
-	if n.Op.Takes(ir.AttrScratch) && n.Has(ir.AttrScratch) {
+	if n.Has(ir.AttrScratch) {
 		args = append(args, loop.Arg{Region: arena, Offset: n.Ints(ir.AttrScratch)[0]})
 	}
 	return args

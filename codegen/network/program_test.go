@@ -111,7 +111,7 @@ func cases(t *testing.T, m *ir.Module, n int) (in, out [][]byte) {
 		x := make([]int8, m.Inputs[0].Type.Shape.Size())
 		for j := range x {
 			x[j] = int8(rng.Intn(256) - 128)
-			if i == 1 || i == 2 { // behind a random one, the least and the greatest
+			if i == 1 || i == 2 { // after a random one, the least and the greatest
 				x[j] = []int8{-128, 127}[i-1]
 			}
 		}

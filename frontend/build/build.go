@@ -109,8 +109,8 @@ func (b *Builder) add(n *ir.Node, attrs []ir.Attr) (*ir.Value, error) {
 		if a.Value == nil {
 			continue
 		}
-		if reason := n.Op.Info().Attr(a.Name).Check(a.Value); reason != "" {
-			return nil, fmt.Errorf("%s: attribute %s %s", n.Op, a.Name, reason)
+		if reason := n.Op.Attr(a.Key).Check(a.Value); reason != "" {
+			return nil, fmt.Errorf("%s: attribute %s %s", n.Op, a.Key, reason)
 		}
 		n.Put(a)
 	}

@@ -102,7 +102,7 @@ func function(op ir.Op, numbers ...[2]any) runner {
 		var attrs []ir.Attr
 		for i := range op.Info().Attrs {
 			if i < len(numbers) {
-				attrs = append(attrs, ir.Attr{Name: op.Info().Attrs[i].Name, Value: shortFloat(floatAttr(n, numbers[i][0].(string), numbers[i][1].(float64)))})
+				attrs = append(attrs, op.Info().Attrs[i].Key.(ir.Key[float64]).Is(shortFloat(floatAttr(n, numbers[i][0].(string), numbers[i][1].(float64)))))
 			}
 		}
 		y, err := im.Add(op, moduleName(n), []*ir.Value{in[0].v}, attrs...)

@@ -1,10 +1,11 @@
-// Package kernel says what a family of kernels is: what plans a layer for a
-// processor, and the plan, which packs the layer's weights and writes its code.
-// Each family is a package below this one; ir/kernel/families lists them all.
+// Package kernel defines kernel families and their plans. A Family plans a layer for a
+// processor. A Plan estimates the cycles of the layer, packs its weights and writes its
+// code. Each family is a package below this one; ir/kernel/families lists them.
 package kernel
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/kernel/emit"
@@ -21,19 +22,19 @@ type Family struct {
 	Plan func(l Layer) (p Plan, ok bool)
 	// Read restores the plan that a layer's attributes describe.
 	Read func(l Layer) (Plan, error)
-	// General: the family serves all layers of its kind, slowly. It is chosen where no
-	// other family serves.
+	// General: the family serves every layer of its kind, slowly. It is chosen only if no
+	// other family serves the layer.
 	General bool
-	// Pools: the kernel of a convolution can keep the greatest of its outputs.
+	// Pools: the kernel of a convolution can compute a max pooling of its outputs.
 	Pools bool
-	// Rows: the kernel writes a row of the result when no earlier row of the first
-	// argument is needed any more; element by element where there are no rows. The
-	// result may then overlap that argument.
+	// Rows: when the kernel writes a row of the result, it needs no earlier row of the
+	// first argument any more (without rows: no earlier element). The result may then
+	// overlap that argument.
 	Rows bool
 }
 
-// Plan is how a family computes a layer: a comparable struct of numbers, of a type of
-// the family's own.
+// Plan is how a family computes a layer. Each family has its own type, a comparable
+// struct of numbers.
 type Plan interface {
 	// Attrs is the plan as attributes of the node. Read(Attrs) gives the same plan.
 	Attrs() Attrs
@@ -48,11 +49,14 @@ type Plan interface {
 // Packer is a plan of a layer with weights.
 type Packer interface {
 	Plan
-	// Pack lays the codes of the layer's weights out as the kernel reads them. Together
-	// they are ir.PackedBytes long, which budgets count, or fewer: a plane of codes that lie
-	// one after the other rounds up to whole bytes once, not plane by plane.
+	// Pack lays the codes of the layer's weights out as the kernel reads them. Their size is
+	// ir.PackedBytes, which budgets count. A family may use other planes than the format;
+	// rounding to whole bytes then adds or saves at most Slack bytes.
 	Pack(l Layer) ([][]byte, error)
 }
+
+// Slack is the upper bound on the difference between the size of Pack and ir.PackedBytes.
+const Slack = 3
 
 // Attrs are the attributes of a plan.
 type Attrs struct {
@@ -60,18 +64,18 @@ type Attrs struct {
 	Tile    []int
 }
 
-// Layer is what a family is asked about: a node on a processor, its weights in a
+// Layer is the question to a family: a node on a processor, with its weights in a
 // format.
 type Layer struct {
 	Node   *ir.Node
 	Target *processor.Target
 	Elem   ir.Elem // format of the weights; the zero Elem without weights
 	// Supposed: the weights are not quantized yet. Codebook, zero points and the width of
-	// the bias are not known; tables and sums are supposed to be as large as they may get.
+	// the bias are unknown, and the family assumes the largest possible tables and sums.
 	Supposed bool
 }
 
-// Of is a quantized node as a layer.
+// Of returns the layer of a quantized node.
 func Of(n *ir.Node, t *processor.Target) Layer {
 	l := Layer{Node: n, Target: t}
 	if n.Op.HasWeights() {
@@ -80,13 +84,13 @@ func Of(n *ir.Node, t *processor.Target) Layer {
 	return l
 }
 
-// Suppose is a node as a layer whose weights would be in format e.
+// Suppose returns the layer of a node whose weights are not quantized yet, in format e.
 func Suppose(n *ir.Node, t *processor.Target, e ir.Elem) Layer {
 	return Layer{Node: n, Target: t, Elem: e, Supposed: true}
 }
 
-// Serves is the family's plan of a layer; ok is false where the family does not serve
-// it.
+// Serves returns the family's plan of a layer; ok is false if the family does not serve
+// the layer.
 func (f *Family) Serves(l Layer) (p Plan, ok bool) {
 	h, w := l.Node.Pool()
 	if f.Op != l.Node.Op || h*w > 1 && !f.Pools {
@@ -95,14 +99,18 @@ func (f *Family) Serves(l Layer) (p Plan, ok bool) {
 	return f.Plan(l)
 }
 
-// Restore is the plan that the attributes of a planned node describe.
+// Restore returns the plan that the attributes of a planned node describe. It is an error
+// if the family has no such plan.
 func (f *Family) Restore(n *ir.Node, t *processor.Target) (Plan, error) {
 	p, err := f.Read(Of(n, t))
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", f.Name, err)
 	}
+	if a := p.Attrs(); !slices.Equal(a.Tile, n.Ints(ir.AttrTile)) || a.Product != product(n) {
+		return nil, fmt.Errorf("%s: product %q and tile %v, where the plan has %q and %v", f.Name, product(n), n.Ints(ir.AttrTile), a.Product, a.Tile)
+	}
 	have := 0
-	if n.Op.Takes(ir.AttrScratch) && n.Has(ir.AttrScratch) {
+	if n.Has(ir.AttrScratch) {
 		have = n.Ints(ir.AttrScratch)[1]
 	}
 	if want := p.Scratch(); have != want {
@@ -111,15 +119,19 @@ func (f *Family) Restore(n *ir.Node, t *processor.Target) (Plan, error) {
 	return p, nil
 }
 
-// Assign has the family compute a node by a plan: it writes the plan's attributes.
+// product returns the product that a node's attributes name, or "".
+func product(n *ir.Node) string {
+	if !n.Op.Takes(ir.AttrMultiply) {
+		return ""
+	}
+	return n.Word(ir.AttrMultiply)
+}
+
+// Assign selects the family and a plan for a node: it writes the plan's attributes.
 func (f *Family) Assign(n *ir.Node, p Plan) {
 	a := p.Attrs()
+	n.Drop(ir.AttrTile, ir.AttrScratch, ir.AttrMultiply)
 	n.Put(ir.AttrImpl.Is(f.Name))
-	n.Drop(ir.AttrTile)
-	n.Drop(ir.AttrScratch)
-	if n.Op.Takes(ir.AttrMultiply) {
-		n.Drop(ir.AttrMultiply)
-	}
 	if a.Product != "" {
 		n.Put(ir.AttrMultiply.Is(a.Product))
 	}
@@ -131,7 +143,8 @@ func (f *Family) Assign(n *ir.Node, p Plan) {
 	}
 }
 
-// Planner makes a family's Plan of a function that finds plans of its own type.
+// Planner makes the field Plan of a Family from a function that returns the family's own
+// type of plan.
 func Planner[P Plan](find func(l Layer) (P, bool)) func(l Layer) (Plan, bool) {
 	return func(l Layer) (Plan, bool) {
 		p, ok := find(l)
@@ -139,7 +152,8 @@ func Planner[P Plan](find func(l Layer) (P, bool)) func(l Layer) (Plan, bool) {
 	}
 }
 
-// Reader makes a family's Read of a function that takes a tile of a length.
+// Reader makes the field Read of a Family from a function that takes a tile. The attribute
+// tile must have the given number of numbers.
 func Reader[P Plan](numbers int, read func(l Layer, tile []int) (P, bool)) func(l Layer) (Plan, error) {
 	return func(l Layer) (Plan, error) {
 		tile := l.Node.Ints(ir.AttrTile)
@@ -154,9 +168,8 @@ func Reader[P Plan](numbers int, read func(l Layer, tile []int) (P, bool)) func(
 	}
 }
 
-// Simple is a family whose kernels have no numbers: they serve every node of an
-// operation that applies accepts (nil: all), and their cost is in proportion to the
-// elements.
+// Simple is a family whose plans have no numbers. It serves every node of the operation
+// that applies accepts (nil: all). Its estimate of cycles is 0: no other family competes.
 func Simple(f Family, applies func(n *ir.Node) bool, write func(g *emit.Generator) error) Family {
 	plan := simple{&write, f.Name}
 	f.Plan = func(l Layer) (Plan, bool) { return plan, applies == nil || applies(l.Node) }

@@ -9,23 +9,23 @@ import (
 // Weight is the shape of a layer's weights.
 func (l Layer) Weight() ir.Shape { return l.Node.Const(ir.AttrWeight).Type.Shape }
 
-// K is the weights of an output channel.
+// K is the number of weights of an output channel.
 func (l Layer) K() int { return l.Weight().Size() / l.Weight()[0] }
 
-// Scalar: weights of one code each whose value is linear in the code.
+// Scalar reports whether each weight has a code of its own and is linear in the code.
 func (l Layer) Scalar() bool { return l.Elem.Kind == ir.I8 || l.Elem.Kind == ir.Odd }
 
-// Book: codes that are rows of a codebook, one for the layer.
+// Book reports whether codes are rows of one codebook, without groups of channels.
 func (l Layer) Book() bool {
 	return (l.Elem.Kind == ir.Vec || l.Elem.Kind == ir.Code) && l.Groups() == 1
 }
 
-// Narrow: sums of 32 bits are enough (R5).
+// Narrow reports whether sums of 32 bits suffice (R5).
 func (l Layer) Narrow() bool {
 	return l.Supposed || l.Node.Const(ir.AttrBias).Type.Elem.Kind == ir.I32
 }
 
-// Groups is those of a convolution, 1 of a linear layer.
+// Groups is the number of groups of a convolution, 1 for a linear layer.
 func (l Layer) Groups() int {
 	if l.Node.Op != ir.Conv2D {
 		return 1
@@ -33,7 +33,7 @@ func (l Layer) Groups() int {
 	return l.Node.Int(ir.AttrGroups)
 }
 
-// Pixels is the pixels that a layer computes, those that its pool takes included: 1 of
+// Pixels is the number of pixels that a layer computes, before its fused pooling; 1 for
 // a linear layer.
 func (l Layer) Pixels() int {
 	if l.Node.Op != ir.Conv2D {
@@ -44,7 +44,7 @@ func (l Layer) Pixels() int {
 	return out[1] * out[2] * h * w
 }
 
-// Taps is the places of a convolution's window, 1 of a linear layer.
+// Taps is the number of positions in a convolution's window, 1 for a linear layer.
 func (l Layer) Taps() int {
 	if l.Node.Op != ir.Conv2D {
 		return 1
@@ -52,16 +52,16 @@ func (l Layer) Taps() int {
 	return l.Weight()[2] * l.Weight()[3]
 }
 
-// Outputs is the sums that a layer computes.
+// Outputs is the number of sums that a layer computes.
 func (l Layer) Outputs() float64 { return float64(l.Pixels() * l.Weight()[0]) }
 
-// Activations is the bytes of a layer's input and output.
+// Activations is the size of a layer's input and output in bytes.
 func (l Layer) Activations() int {
 	return l.Node.Args[0].Type.Shape.Size() + l.Node.Out.Type.Shape.Size()
 }
 
-// Neighbours reports whether every place of a convolution's window sees all channels of
-// neighbouring pixels, as tables for pixels side by side need it.
+// Neighbours reports whether each tap of a convolution reads all channels of neighbouring
+// pixels (one group, stride 1). Tables for pixels side by side need this.
 func (l Layer) Neighbours() bool {
 	return l.Node.Op == ir.Conv2D && l.Groups() == 1 && slices.Equal(l.Node.Stride(), []int{1, 1})
 }
@@ -72,8 +72,8 @@ func InputReach(n *ir.Node) int {
 	return max(127-zero, zero+128)
 }
 
-// BookReach is the greatest sum of |T| over a row of a node's codebook; of one that
-// cannot be read, more than any.
+// BookReach is the greatest sum of |T| over a row of a node's codebook. For a codebook that
+// cannot be read it is larger than any such sum.
 func BookReach(n *ir.Node) int {
 	book, err := n.Const(ir.AttrCodebook).Load()
 	if err != nil {
@@ -90,24 +90,24 @@ func BookReach(n *ir.Node) int {
 	return most
 }
 
-// EntriesFit proves that no entry of a table of vector codes leaves 16 bits: the sum of
-// |T| over a row of the codebook times the greatest |x-z|. R18 keeps that sum below 128.
+// EntriesFit reports whether every entry of a table of vector codes fits 16 bits: the sum
+// of |T| over a row of the codebook, times the greatest |x-z|. R18 keeps that sum below 128.
 func (l Layer) EntriesFit() bool {
 	return l.Supposed || BookReach(l.Node)*InputReach(l.Node) <= 1<<15-1
 }
 
-// MaxTables bounds the bytes of tables that codes look up.
+// MaxTables is the upper bound on the bytes of a layer's look-up tables.
 const MaxTables = 24 << 10
 
-// OddTables is that bound for weights that have no codebook, which other families compute
-// with less memory: the layer's activations, so that memory doubles at the most, or 8 KiB.
+// OddTables is the upper bound for odd codes, which other families compute with less
+// memory: the layer's activations, so that memory at most doubles, but at least 8 KiB.
 func (l Layer) OddTables() int { return min(max(l.Activations(), 8<<10), MaxTables) }
 
-// CodePlanes are the bit planes of codes that several weights make, the highest bits
-// first.
+// CodePlanes returns the widths of the bit planes of codes for several weights, the highest
+// bits first.
 func CodePlanes(bits int) []int { return ir.Elem{Kind: ir.Code, Bits: uint8(bits)}.Planes() }
 
-// Divisors lists the divisors of n, the least first.
+// Divisors lists the divisors of n in ascending order.
 func Divisors(n int) (list []int) {
 	for d := 1; d <= n; d++ {
 		if n%d == 0 {
@@ -117,11 +117,11 @@ func Divisors(n int) (list []int) {
 	return list
 }
 
-// Instructions of what surrounds the products of several families, fitted to counts
-// under the emulator (families.TestCyclesAreNearCounts).
+// Instructions around the products, for several families, fitted to counts
+// under the emulator (TestCyclesAreNearCounts in passes/machine).
 const (
-	PerOutput = 13. // a sum requantized and stored, its share of a tile's set-up
-	PerTap    = 22. // of a window: its bounds and addresses
-	PerPixel  = 60. // calls, the loops of a tile
-	PerWeight = 6.  // a multiply-add of a kernel without products of the processor's
+	PerOutput = 13. // one sum: requantized, stored, and its share of a tile's set-up
+	PerTap    = 22. // one tap of a window: its bounds and addresses
+	PerPixel  = 60. // one pixel: calls, the loops of a tile
+	PerWeight = 6.  // one multiply-add of a kernel without a product of the processor
 )

@@ -22,11 +22,11 @@ func (b *Builder) Var(name string, value Expr) *Var {
 	return v
 }
 
-// Let makes a variable and reads it: a value that is computed once, here.
+// Let makes a variable and returns its value, so that the value is computed once, here.
 func (b *Builder) Let(name string, value Expr) Expr { return b.Var(name, value).Get() }
 
-// Set assigns to a variable; assigning it to itself is nothing, which compilers of C
-// warn of.
+// Set assigns to a variable. It omits an assignment of a variable to itself, of which C
+// compilers warn.
 func (b *Builder) Set(v *Var, value Expr) {
 	if r, ok := value.(*Read); ok && r.Var == v {
 		return
@@ -37,12 +37,12 @@ func (b *Builder) Set(v *Var, value Expr) {
 // Store writes to memory.
 func (b *Builder) Store(to Region, offset, value Expr) { b.add(&Store{to, offset, value, 0}) }
 
-// StoreAligned writes at a multiple of align.
+// StoreAligned writes to an address that is a multiple of align.
 func (b *Builder) StoreAligned(to Region, offset, value Expr, align int) {
 	b.add(&Store{to, offset, value, align})
 }
 
-// Cursor puts a new cursor at a byte offset of a region.
+// Cursor makes a cursor at a byte offset of a region.
 func (b *Builder) Cursor(name string, to Region, offset Expr) *Cursor {
 	b.vars++
 	c := &Cursor{fmt.Sprintf("%s_%d", name, b.vars), constant(to)}
@@ -60,20 +60,21 @@ func constant(r Region) bool {
 	return true
 }
 
-// Advance moves a cursor by some bytes.
+// Advance moves a cursor by a constant number of bytes.
 func (b *Builder) Advance(c *Cursor, bytes int) {
 	if bytes != 0 {
 		b.add(&Point{c, c, Int(bytes)})
 	}
 }
 
-// Move moves a cursor by some bytes that the program computes.
+// Move moves a cursor by a computed number of bytes.
 func (b *Builder) Move(c *Cursor, bytes Expr) { b.add(&Point{c, c, bytes}) }
 
 // Fence keeps loads from moving past it.
 func (b *Builder) Fence() { b.add(&Fence{}) }
 
-// For is a counted loop; a single round needs none, and none is nothing.
+// For writes a counted loop. It omits a loop of no round, and writes a single round without
+// a loop.
 func (b *Builder) For(name string, from, to Expr, step int, body func(i Expr)) {
 	if f, ok := from.(*Const); ok {
 		if t, ok := to.(*Const); ok && f.Value >= t.Value {
@@ -90,7 +91,7 @@ func (b *Builder) For(name string, from, to Expr, step int, body func(i Expr)) {
 	b.inside(&s.Body, func() { body(&Read{s.Var}) })
 }
 
-// If branches.
+// If writes a branch; otherwise may be nil.
 func (b *Builder) If(cond Expr, then, otherwise func()) {
 	s := &If{Cond: cond}
 	b.add(s)
@@ -109,10 +110,10 @@ func (b *Builder) inside(body *[]Stmt, write func()) {
 	b.body = outer
 }
 
-// Call calls another function.
+// Call calls a function; a result other than 0 ends the caller.
 func (b *Builder) Call(f *Func, ints []Expr, args []Arg) { b.add(&Call{f, ints, args, nil}) }
 
-// Result calls another function for its result.
+// Result calls a function and returns its result as a variable.
 func (b *Builder) Result(name string, f *Func, ints []Expr, args []Arg) Expr {
 	b.vars++
 	v := &Var{fmt.Sprintf("%s_%d", name, b.vars), I32}
@@ -129,7 +130,7 @@ func Int(v int) Expr { return &Const{I32, int64(v)} }
 // Num is a constant of any type.
 func Num(t Type, v int64) Expr { return &Const{t, v} }
 
-// Op applies a binary operation, folding what is known of i32 addresses.
+// Op applies a binary operation. It folds constants in the arithmetic of addresses (i32).
 func Op(op BinOp, x, y Expr) Expr {
 	a, aok := x.(*Const)
 	c, cok := y.(*Const)
@@ -152,7 +153,7 @@ func Op(op BinOp, x, y Expr) Expr {
 	return &Bin{op, x, y}
 }
 
-// Sum adds.
+// Sum adds expressions.
 func Sum(x Expr, more ...Expr) Expr {
 	for _, y := range more {
 		x = Op(Add, x, y)
@@ -160,18 +161,18 @@ func Sum(x Expr, more ...Expr) Expr {
 	return x
 }
 
-// Times multiplies.
+// Times multiplies two expressions.
 func Times(x, y Expr) Expr { return Op(Mul, x, y) }
 
-// Scaled is x times a number.
+// Scaled returns x times a constant.
 func Scaled(x Expr, n int) Expr { return Op(Mul, x, Num(x.Type(), int64(n))) }
 
-// Clamp keeps x in lo..hi.
+// Clamp bounds x to lo..hi.
 func Clamp(x Expr, lo, hi int64) Expr {
 	return Op(SMin, Op(SMax, x, Num(x.Type(), lo)), Num(x.Type(), hi))
 }
 
-// To converts to another width, keeping the sign or not.
+// To converts x to integers of another width.
 func To(op CastOp, x Expr, bits int) Expr {
 	t := x.Type()
 	switch {

@@ -8,8 +8,8 @@ import (
 // Memory is the bytes of each region that a function is called with.
 type Memory []byte
 
-// Run evaluates a function: its integer parameters, then its regions. Accesses
-// outside of a region, and reads of a variable before it is set, are errors.
+// Run evaluates a function with its integer parameters and its regions. An access outside a
+// region, and a read of a variable before it is set, are errors.
 func Run(f *Func, ints []int64, regions []Memory) (result int64, err error) {
 	defer func() {
 		if r := recover(); r != nil {

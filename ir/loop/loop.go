@@ -1,7 +1,7 @@
-// Package loop is the small imperative language in which kernels are written:
-// integers and vectors of them, byte-addressed memory, counted loops. It has an
-// evaluator, so that a kernel is tested without LLVM, and printers elsewhere.
-// Its operations are LLVM's: two's complement, the sign in the operation.
+// Package loop is the small imperative language in which kernels are written: integers,
+// vectors of integers, byte-addressed memory, counted loops. The evaluator runs it, so that
+// kernels are tested without LLVM; codegen/llvm and codegen/c print it. Its operations have
+// the meaning of LLVM's: two's complement, with signedness in the operation.
 package loop
 
 import "fmt"
@@ -30,12 +30,11 @@ func (t Type) String() string {
 	return fmt.Sprintf("<%d x i%d>", t.Lanes, t.Bits)
 }
 
-// Program is a set of functions and constant data. The last function is the
-// one that others call.
+// Program is a set of functions and constant data. The last function is the entry point.
 type Program struct {
 	Globals []*Global
 	Funcs   []*Func
-	Lent    []byte // data that the caller lends: not in Globals
+	Lent    []byte // data that the caller lends, not in Globals
 }
 
 // Global is constant data.
@@ -43,37 +42,37 @@ type Global struct {
 	Name     string
 	Data     []byte
 	Align    int
-	Exported bool   // visible outside of the object
-	Weights  bool   // a layer's codes, which may lie apart from the rest
-	Lent     bool   // the caller has it: functions are given its place
-	Section  string // where it lies; "" is wherever constants do
+	Exported bool   // visible outside the object
+	Weights  bool   // codes of a layer, which may be stored apart from other constants
+	Lent     bool   // the caller owns the data and passes the address
+	Section  string // section of the object; "" is the section of constants
 }
 
-// Func has pointer parameters and gives an i32: 0 for success, or, called for
-// its result, any.
+// Func has integer and pointer parameters and returns an i32: 0 for success, or any value if
+// it is called for its result.
 type Func struct {
 	Name   string
 	Params []*Param
 	Ints   []*Var // integer parameters, before the pointers
-	Local  bool   // not visible outside of the object
-	Extern bool   // of another object, without a body; evaluated it gives 0
+	Local  bool   // not visible outside the object
+	Extern bool   // defined in another object, without a body; the evaluator returns 0
 	Body   []Stmt
 }
 
 // Param is a pointer parameter: a region of memory.
 type Param struct {
 	Name     string
-	Constant bool // only read
-	Shared   bool // may overlap another one
-	Untyped  bool // of an interface: no tensor
-	Wide     bool // of an interface: a tensor of 16 bits an element
+	Constant bool // read, never written
+	Shared   bool // may overlap another region
+	Untyped  bool // in an interface: not a tensor
+	Wide     bool // in an interface: a tensor with elements of 16 bits
 }
 
-// Region is what loads and stores go to: a *Param, a *Global or a *Cursor.
+// Region is memory that loads read and stores write: a *Param, a *Global or a *Cursor.
 type Region interface{ regionName() string }
 
-// Cursor is a moving place in a region. It is kept in one register: LLVM's own
-// choice of addresses in a loop takes several.
+// Cursor is a moving position in a region. It is kept in one register; the addresses that
+// LLVM would choose in a loop take several.
 type Cursor struct {
 	Name     string
 	Constant bool // only read
@@ -102,8 +101,8 @@ type Assign struct {
 	Value Expr
 }
 
-// Store writes a value at a byte offset of a region: of a multiple of Align, at
-// any for 0.
+// Store writes a value at a byte offset of a region. The address is a multiple of Align; 0
+// permits any address.
 type Store struct {
 	To     Region
 	Offset Expr
@@ -111,16 +110,16 @@ type Store struct {
 	Align  int
 }
 
-// Point puts a cursor at a byte offset of a region, of the cursor itself to move
-// it.
+// Point sets a cursor to a byte offset of a region. With the cursor itself as the region, it
+// moves the cursor.
 type Point struct {
 	Cursor *Cursor
 	To     Region
 	Offset Expr
 }
 
-// Fence keeps loads where they are written: moved up to their like, they would
-// take more registers than there are.
+// Fence keeps loads where they are written. If the compiler moved them up to other loads,
+// they would need more registers than the processor has.
 type Fence struct{}
 
 // For runs Body with Var from From, below To, by Step.
@@ -137,8 +136,8 @@ type If struct {
 	Then, Else []Stmt
 }
 
-// Call runs another function. Its result goes to a variable; where there is none,
-// one other than 0 ends the caller with it.
+// Call runs another function and assigns its result to a variable. Without a variable, a
+// result other than 0 ends the caller, which returns the result.
 type Call struct {
 	Func   *Func
 	Ints   []Expr
@@ -146,7 +145,7 @@ type Call struct {
 	Result *Var
 }
 
-// Arg is a pointer argument: a region from a byte offset on.
+// Arg is a pointer argument: an address at a byte offset of a region.
 type Arg struct {
 	Region Region
 	Offset int
@@ -164,7 +163,7 @@ func (*If) stmt()     {}
 func (*Call) stmt()   {}
 func (*Return) stmt() {}
 
-// Expr is an expression without effects.
+// Expr is an expression without side effects.
 type Expr interface{ Type() Type }
 
 // Const is an integer, in every lane of a vector.
@@ -182,8 +181,8 @@ type Lanes struct {
 // Read is the value of a variable.
 type Read struct{ Var *Var }
 
-// Load reads a value at a byte offset of a region: of a multiple of Align, at
-// any for 0.
+// Load reads a value at a byte offset of a region. The address is a multiple of Align; 0
+// permits any address.
 type Load struct {
 	From   Region
 	Offset Expr
@@ -224,7 +223,7 @@ type Bin struct {
 	A, B Expr
 }
 
-// CastOp is a conversion between integers of one number of lanes.
+// CastOp is a conversion between integer types with the same number of lanes.
 type CastOp uint8
 
 // The conversions.

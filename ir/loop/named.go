@@ -1,7 +1,7 @@
 package loop
 
-// Named is an instruction of a processor under its own name: Intrinsics says
-// what it computes, the printers how it is written.
+// Named is an instruction of a processor, known by a name. Intrinsics defines what it
+// computes; the printers define how it is written.
 type Named struct {
 	Name string
 	Args []Expr
@@ -11,14 +11,13 @@ type Named struct {
 // Type is the type of the result.
 func (e *Named) Type() Type { return e.T }
 
-// Instr applies a named instruction whose result has the type of its last
-// argument.
+// Instr applies a named instruction. The result has the type of the last argument.
 func Instr(name string, args ...Expr) Expr {
 	return &Named{name, args, args[len(args)-1].Type()}
 }
 
-// Intrinsics are the named instructions: on lanes of two's complement, sign
-// extended, as the evaluator keeps them.
+// Intrinsics defines the named instructions, on lanes of two's complement that are
+// sign-extended to 64 bits, as the evaluator stores them.
 var Intrinsics = map[string]func(args [][]int64) []int64{
 	// opaque is its argument: the optimizer sees no constant in it.
 	"opaque": func(a [][]int64) []int64 { return a[0] },

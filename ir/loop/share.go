@@ -8,10 +8,9 @@ import (
 	"slices"
 )
 
-// Share makes one of the local functions that differ in nothing but their names
-// and in which constant data they read: layers of one shape then have one kernel.
-// What they read becomes parameters, and so it does where the caller lends some of
-// it. Functions must stand behind those that they call.
+// Share merges local functions that differ only in their names and in the constant data that
+// they read, so that layers of one shape share one kernel. The data become parameters; lent
+// data always become parameters. Each function must come after the functions that it calls.
 func Share(p *Program) {
 	alike := map[string][]*shape{}
 	shapes := map[*Func]*shape{}
@@ -179,7 +178,7 @@ func (s *shape) lift() {
 	visit(reflect.ValueOf(&s.f.Body).Elem())
 }
 
-// EachCall visits the calls of statements and of those within them.
+// EachCall visits the calls in statements and in nested statements.
 func EachCall(body []Stmt, visit func(c *Call)) {
 	for _, s := range body {
 		switch s := s.(type) {

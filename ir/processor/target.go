@@ -1,6 +1,6 @@
-// Package processor describes the processors that dnnc compiles for, as data:
-// what LLVM must be told, what runs their programs here, and which instructions
-// they have. Nothing here decides how an operation is computed: ir/kernel does.
+// Package processor describes the processors that dnnc compiles for, as data: the settings for
+// LLVM, the emulators that run their programs, and their instructions. The package decides
+// nothing about kernels; ir/kernel does.
 package processor
 
 import (
@@ -11,55 +11,55 @@ import (
 	"github.com/dnnc/dnnc/ir/diag"
 )
 
-// Target is one processor family, as it stands in the table or refined by a
-// processor and by features.
+// Target is a processor family of the table, or a family refined by a processor and by
+// features.
 type Target struct {
-	Name   string // the family, then what refines it: armv7em:cortex-m7, aarch64+dotprod
+	Name   string // the family and its refinement: armv7em:cortex-m7, aarch64+dotprod
 	Doc    string
 	Arch   string // thumb, arm, aarch64, riscv32, riscv64, x86_64
 	Triple string // LLVM target triple of the object
 	CPU    string // -mcpu
-	ABI    string // -target-abi, where the triple does not say it
-	// Features are what kernels may count on, by LLVM's names: -mattr.
+	ABI    string // -target-abi, if the triple does not imply it
+	// Features are the features that kernels may use, by LLVM's names (-mattr).
 	Features []string
-	// Without are features that LLVM's processor has and objects of this
-	// target must not use.
+	// Without are features that LLVM's processor has, and that objects of this target must
+	// not use.
 	Without []string
-	LLC     []string // further llc options, with their reason in the table
-	Asm     []string // assembly directives of every object, with their reason
-	PIC     bool     // position independent code: hosted targets
+	LLC     []string // further options of llc; the table has the reasons
+	Asm     []string // assembly directives of every object; the table has the reasons
+	PIC     bool     // position-independent code, on hosted targets
 
-	CPUs    []CPU     // that -mcpu names, besides the table's own
-	Runners []Runner  // what runs programs of this target, the first that fits is taken
-	Known   []Feature // that -mattr may add or take away
-	MCA     string    // the processor model of llvm-mca; empty where LLVM has none
+	CPUs    []CPU     // further processors, for -mcpu
+	Runners []Runner  // emulators of this target; the first one that fits is used
+	Known   []Feature // features that -mattr may add or remove
+	MCA     string    // the processor model of llvm-mca; empty if LLVM has none
 
-	LinkMode string // ld.lld's -m
+	LinkMode string // the option -m of ld.lld
 
-	// NoSelect: the processor has no instruction that chooses between two
-	// registers, so that LLVM branches for a minimum.
+	// NoSelect: the processor has no instruction that selects between two registers, so LLVM
+	// would write a branch for a minimum.
 	NoSelect bool
 }
 
-// CPU is a processor of a family: what it adds to the family's features.
+// CPU is a processor of a family, with the features that it has in addition.
 type CPU struct {
 	Name     string
 	Features []string
 	MCA      string
 }
 
-// Feature is a feature that refines a target, and those that it includes.
+// Feature is a feature that refines a target, with the features that it includes.
 type Feature struct {
 	Name, Doc string
 	Includes  []string
 }
 
-// Runner is what runs a target's programs on a machine that is another.
+// Runner is an emulator that runs a target's programs on another machine.
 type Runner struct {
 	Command []string // the emulator; the program's path follows
-	Covers  []string // the features that it has
-	Board   *Board   // a machine without an operating system; nil: Linux programs
-	CPU     string   // it is for this processor alone
+	Covers  []string // features that it emulates
+	Board   *Board   // a machine without an operating system; nil for Linux programs
+	CPU     string   // the only processor that it emulates; empty for any of the family
 }
 
 // Span is a range of addresses.
@@ -68,12 +68,12 @@ type Span struct{ At, Bytes uint32 }
 // Board is the memory of an emulated machine.
 type Board struct {
 	Flash, RAM Span
-	// Large takes constants that Flash has no room for; may be empty.
+	// Large is further memory for constants that do not fit Flash; may be empty.
 	Large Span
 }
 
-// Has reports whether kernels may count on a feature, by LLVM's name of it, or "simd":
-// vectors of sixteen bytes on a processor of applications.
+// Has reports whether kernels may use a feature, by LLVM's name, or "simd": vectors of sixteen
+// bytes on an application processor (NEON, SSE4.1).
 func (t *Target) Has(feature string) bool {
 	return slices.Contains(t.Features, feature) || feature == "simd" && (t.Has("neon") || t.Has("sse4.1"))
 }
@@ -81,8 +81,8 @@ func (t *Target) Has(feature string) bool {
 // Vectors reports whether the processor has vectors of sixteen bytes.
 func (t *Target) Vectors() bool { return t.Has("simd") || t.Has("mve") }
 
-// ISA is the instruction set that kernels are written for: Arch, or thumb1 for Thumb
-// with few registers and no wide multiply.
+// ISA is the instruction set for which kernels are written: Arch, or thumb1 for Thumb with few
+// registers and no wide multiplication (ARMv6-M).
 func (t *Target) ISA() string {
 	if strings.HasPrefix(t.Triple, "thumbv6m") {
 		return "thumb1"
@@ -90,7 +90,7 @@ func (t *Target) ISA() string {
 	return t.Arch
 }
 
-// Attributes are the features as LLVM wants them: "+dsp,+mve,-fpregs".
+// Attributes returns the features in LLVM's form: "+dsp,+mve,-fpregs".
 func (t *Target) Attributes() string {
 	var list []string
 	for _, f := range t.Features {
@@ -102,8 +102,8 @@ func (t *Target) Attributes() string {
 	return strings.Join(list, ",")
 }
 
-// Runner is the first that has every feature of the target, or nil. A program
-// of size bytes of memory and constants, where they are known, must fit.
+// Runner returns the first runner that has every feature of the target, or nil. A program with
+// flash bytes of constants and code and ram bytes of memory must fit it; 0 is not known.
 func (t *Target) Runner(flash, ram int) *Runner {
 	for i := range t.Runners {
 		r := &t.Runners[i]
@@ -120,7 +120,7 @@ func (t *Target) Runner(flash, ram int) *Runner {
 	return nil
 }
 
-// All lists the families, and their refinements that are tested.
+// All lists the families, each with the refinements that are tested.
 func All() []*Target {
 	var list []*Target
 	for _, t := range table {
@@ -145,9 +145,9 @@ func Names() []string {
 	return names
 }
 
-// Find returns the target of a name: a family, ":" and a processor, and features
-// with their sign, as armv7em:cortex-m7 or aarch64+dotprod. What it does not know
-// is a diagnostic with the nearest that it does.
+// Find returns the target of a name: a family, then a processor after ":", then features with
+// their sign, for example armv7em:cortex-m7 or aarch64+dotprod. An unknown name is a
+// diagnostic with the nearest known name.
 func Find(name string) (*Target, error) {
 	t, rest := family(name)
 	if t == nil {
@@ -173,7 +173,7 @@ func Find(name string) (*Target, error) {
 	if after, ok := strings.CutPrefix(rest, ":"); ok {
 		cpu, features = after, ""
 		// Processors' names have hyphens: a feature begins at a plus, or at the
-		// hyphen behind the longest processor's name.
+		// hyphen after the longest processor's name.
 		if i := strings.IndexByte(after, '+'); i >= 0 {
 			cpu, features = after[:i], after[i:]
 		}
@@ -215,9 +215,9 @@ func (t *Target) cpuNames() []string {
 	return names
 }
 
-// Refine returns the target for one processor (empty for the family's own) and
-// with features added or taken away: "+dotprod,-dsp" or "dotprod"; commas may be
-// left out before a sign. The name of the result says both.
+// Refine returns the target for one processor (empty for the family's own), with features
+// added or removed: "+dotprod,-dsp" or "dotprod". A comma before a sign may be omitted. The
+// name of the result has both.
 func (t *Target) Refine(cpu, features string) (*Target, error) {
 	r := *t
 	have := map[string]bool{}

@@ -68,7 +68,7 @@ type batchNorm struct{ scale, mean, beta []float32 }
 func batchNormOf(n *ir.Node) (b batchNorm, err error) {
 	var gamma, variance []float32
 	for _, p := range []struct {
-		key  ir.ConstAttr
+		key  ir.Key[*ir.Const]
 		into *[]float32
 	}{{ir.AttrGamma, &gamma}, {ir.AttrBeta, &b.beta}, {ir.AttrRunningMean, &b.mean}, {ir.AttrVariance, &variance}} {
 		if *p.into, err = n.Const(p.key).Float32(); err != nil {
@@ -131,9 +131,9 @@ func narrow(x []float64) []float32 {
 func release(m *ir.Module, n *ir.Node) {
 	for _, t := range m.Tied(n) {
 		if t != n {
-			for _, key := range []ir.ConstAttr{ir.AttrWeight, ir.AttrBias} {
+			for _, key := range []ir.Key[*ir.Const]{ir.AttrWeight, ir.AttrBias} {
 				if c := t.Const(key); c != nil {
-					c.Name = t.Name() + key.Suffix()
+					c.Name = t.Name() + ir.Suffix(key)
 				}
 			}
 			return
@@ -146,8 +146,8 @@ func storeLayer(m *ir.Module, n *ir.Node, p layerParams) {
 	if n.Has(ir.AttrWeight) {
 		release(m, n)
 	}
-	put := func(key ir.ConstAttr, shape ir.Shape, x []float64) {
-		name := n.Name() + key.Suffix()
+	put := func(key ir.Key[*ir.Const], shape ir.Shape, x []float64) {
+		name := n.Name() + ir.Suffix(key)
 		c := ir.FloatConst(name, shape, narrow(x))
 		c.Pos = n.Pos
 		for i, old := range m.Consts {

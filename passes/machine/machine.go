@@ -42,7 +42,7 @@ func Select(_ context.Context, m *ir.Module, env *pass.Env) error {
 	}
 	for _, n := range m.Ops {
 		// A vector is a load of its own.
-		if n.Has(ir.AttrUnroll) && micro.Vectors(n.Named(ir.AttrMultiply)) {
+		if n.Has(ir.AttrUnroll) && micro.Vectors(n.Word(ir.AttrMultiply)) {
 			n.Put(ir.AttrUnroll.Is(1))
 		}
 	}

@@ -61,7 +61,7 @@ network net(image: f32[32,8,8] in [0,1]) -> f32[32,8,8] {
 	}
 	kernels := func(m *ir.Module) (list []string) {
 		for _, n := range m.Ops {
-			list = append(list, n.Named(ir.AttrImpl)+" "+n.Named(ir.AttrMultiply))
+			list = append(list, n.Word(ir.AttrImpl)+" "+n.Word(ir.AttrMultiply))
 		}
 		return list
 	}
@@ -72,7 +72,7 @@ network net(image: f32[32,8,8] in [0,1]) -> f32[32,8,8] {
 		t.Run(c.target+"/"+c.format, func(t *testing.T) {
 			free, err := compile(c.target, c.format, 0)
 			require.NoError(t, err)
-			assert.Equal(t, c.kernel, free.Ops[1].Named(ir.AttrImpl))
+			assert.Equal(t, c.kernel, free.Ops[1].Word(ir.AttrImpl))
 
 			same, err := compile(c.target, c.format, free.Arena.Bytes)
 			require.NoError(t, err)

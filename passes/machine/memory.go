@@ -71,7 +71,7 @@ func blocksOf(m *ir.Module, t *processor.Target) []*block {
 			values[n.Out] = b
 			blocks = append(blocks, b)
 		}
-		if n.Op.Takes(ir.AttrScratch) && n.Has(ir.AttrScratch) {
+		if n.Has(ir.AttrScratch) {
 			bytes := n.Ints(ir.AttrScratch)[1]
 			blocks = append(blocks, &block{bytes: bytes, live: ir.Interval{From: i, To: i}, place: func(at int) {
 				n.Put(ir.AttrScratch.Is([]int{at, bytes}))
@@ -84,7 +84,7 @@ func blocksOf(m *ir.Module, t *processor.Target) []*block {
 // lag is how far behind its result a node's first argument must begin so that no
 // row of the result reaches a row of the argument that is still to be read.
 func lag(n *ir.Node, t *processor.Target) (int, bool) {
-	k := families.Find(n.Named(ir.AttrImpl))
+	k := families.Find(n.Word(ir.AttrImpl))
 	if k == nil || !k.Rows {
 		return 0, false
 	}
@@ -241,7 +241,7 @@ func LowerBound(m *ir.Module) int {
 				sum += p.Out.Type.Shape.Size()
 			}
 		}
-		if n.Op.Takes(ir.AttrScratch) && n.Has(ir.AttrScratch) {
+		if n.Has(ir.AttrScratch) {
 			sum += n.Ints(ir.AttrScratch)[1]
 		}
 		bound = max(bound, sum)

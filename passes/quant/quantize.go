@@ -165,7 +165,7 @@ func widen(x []int32) []int64 {
 }
 
 // setInts makes an integer constant named after node and key.
-func setInts[T int8 | uint8 | int64](m *ir.Module, n *ir.Node, key ir.ConstAttr, kind ir.Kind, shape ir.Shape, x []T) *ir.Const {
+func setInts[T int8 | uint8 | int64](m *ir.Module, n *ir.Node, key ir.Key[*ir.Const], kind ir.Kind, shape ir.Shape, x []T) *ir.Const {
 	wide := make([]int64, len(x))
 	for i, v := range x {
 		wide[i] = int64(v)
@@ -256,7 +256,7 @@ func (c *codesOf) declare(m *ir.Module, n *ir.Node, shape ir.Shape) {
 func quantizeLayer(m *ir.Module, n *ir.Node, r *codesOf) error {
 	in, out := n.Args[0].Type.Quant, n.Out.Type.Quant
 	if same := r.alike(in, out); same != nil && padValues(n) == nil {
-		for _, key := range []ir.ConstAttr{ir.AttrWeight, ir.AttrBias, ir.AttrMul, ir.AttrShift, ir.AttrCodebook} {
+		for _, key := range []ir.Key[*ir.Const]{ir.AttrWeight, ir.AttrBias, ir.AttrMul, ir.AttrShift, ir.AttrCodebook} {
 			if c := same.Const(key); c != nil {
 				n.Put(key.Is(c))
 			}
@@ -294,7 +294,7 @@ func quantizeLayer(m *ir.Module, n *ir.Node, r *codesOf) error {
 		}
 		bias[c], factors[c], reach[c] = newUse(n).sums(r.integers(n, c), r.Scale[c], r.bias[c])
 	}
-	for _, key := range []ir.ConstAttr{ir.AttrWeight, ir.AttrBias} {
+	for _, key := range []ir.Key[*ir.Const]{ir.AttrWeight, ir.AttrBias} {
 		drop(m, n.Const(key))
 	}
 	if r.weight == nil {

@@ -3,6 +3,7 @@ package robust
 import (
 	"math"
 	"math/rand"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -117,6 +118,26 @@ func TestTwoBounds(t *testing.T) {
 	}
 	assert.Greater(t, none, 4)
 	assert.Less(t, none, 56)
+}
+
+// TestCellsKeepTheCheapest: of partial plans whose sums lie in one cell of the grid, the
+// cheapest goes on, in whatever order they come.
+func TestCellsKeepTheCheapest(t *testing.T) {
+	const bytes, cycles = 1 << 20, 1 << 20 // a cell is 2048 bytes by 4096 cycles
+	for _, costs := range [][]float64{{3, 1, 2}, {1, 2, 3}, {3, 2, 1}} {
+		var choices []Choice
+		for i, c := range costs {
+			choices = append(choices, Choice{Bytes: 100 + i, Cost: c, Cycles: float64(50 + i)})
+		}
+		p := Under([][]Choice{choices, {{Bytes: 7, Cost: 5, Cycles: 9}}}, bytes, cycles)
+		require.NotNil(t, p)
+		assert.Equal(t, 6., p.Cost, "%v", costs)
+		assert.Equal(t, []int{slices.Index(costs, 1), 0}, p.Picks, "%v", costs)
+	}
+	// Of the neighbours at 2047 and 2048 bytes each has a cell of its own.
+	p := Under([][]Choice{{{Bytes: 2048, Cost: 1}, {Bytes: 2047, Cost: 2}}, {{Bytes: bytes - 2047, Cost: 0}}}, bytes, cycles)
+	require.NotNil(t, p)
+	assert.Equal(t, []int{1, 0}, p.Picks, "the cheaper one leaves too few bytes")
 }
 
 // TestTheCheapestOfACell: of partial plans with the same sums of bytes and cycles the

@@ -237,7 +237,7 @@ func New(m *ir.Module, env *pass.Env) *Certificate {
 	}
 	counted := map[*ir.Const]bool{}
 	for _, n := range m.Ops {
-		for _, role := range []ir.ConstAttr{ir.AttrBias, ir.AttrMul, ir.AttrShift, ir.AttrTable, ir.AttrRows} {
+		for _, role := range []ir.Key[*ir.Const]{ir.AttrBias, ir.AttrMul, ir.AttrShift, ir.AttrTable, ir.AttrRows} {
 			if !n.Op.Takes(role) {
 				continue
 			}
@@ -251,7 +251,7 @@ func New(m *ir.Module, env *pass.Env) *Certificate {
 }
 
 // stored is the bytes of a constant in the object, which keeps a shift in one byte.
-func stored(role ir.ConstAttr, k *ir.Const) int {
+func stored(role ir.Key[*ir.Const], k *ir.Const) int {
 	if role == ir.AttrShift {
 		return k.Type.Shape.Size()
 	}

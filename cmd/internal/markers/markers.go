@@ -1,5 +1,5 @@
-// Package markers replaces the part of a text that commands write: what stands
-// between two lines that mark it.
+// Package markers replaces the generated part of a document: the text between two
+// marker lines.
 package markers
 
 import (
@@ -9,7 +9,7 @@ import (
 )
 
 // Replace puts content between the lines begin and end of a text, with an empty line
-// before and after it. It is an error when they do not stand there.
+// before and after it. It is an error when the text lacks one of them.
 func Replace(text []byte, begin, end, content string) ([]byte, error) {
 	head, rest, ok := bytes.Cut(text, []byte(begin))
 	_, tail, closed := bytes.Cut(rest, []byte(end))

@@ -1,5 +1,5 @@
-// Package decode has the families that compute any layer of a codebook, by looking the
-// weights up.
+// Package decode contains the general families of layers with a codebook. They look up each
+// weight.
 package decode
 
 import (
@@ -20,7 +20,7 @@ var (
 	}
 )
 
-// Plan is the pixels and output channels of a tile.
+// Plan is the number of pixels and output channels in a tile.
 type Plan struct {
 	Pixels, Channels int
 	scratch          int

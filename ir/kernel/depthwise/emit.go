@@ -10,10 +10,9 @@ import (
 	"github.com/dnnc/dnnc/ir/loop"
 )
 
-// Emit decodes the weights to 16 bits in scratch, then sums W*x over a
-// window, four channels at a time; what the zero point takes off lies in the bias. A
-// window that sticks out of the image is gathered in scratch, filled with zero
-// points.
+// Emit decodes the weights to 16 bits in scratch, then sums W*x over each window, four
+// channels at a time. The bias contains the correction for the zero point. A window that
+// crosses the border of the image is gathered in scratch and filled with zero points.
 func (Plan) Emit(g *emit.Generator) error {
 	w := geometry.WindowOf(g.Node)
 	weight := g.Node.Const(ir.AttrWeight)

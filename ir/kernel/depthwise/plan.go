@@ -1,4 +1,4 @@
-// Package depthwise has the family of convolutions of one channel a group.
+// Package depthwise contains the family of convolutions with one channel in each group.
 package depthwise
 
 import (
@@ -15,7 +15,7 @@ var Conv = kernel.Family{
 	Doc: "one channel a group: weights decoded to 16 bits, tap by tap, times inputs, four channels at a time; windows that stick out of the image are gathered",
 }
 
-// Plan is the bytes of decoded weights and of a window.
+// Plan is the bytes of the decoded weights and of one window in scratch.
 type Plan struct {
 	scratch int
 	cycles  float64

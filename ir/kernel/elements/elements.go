@@ -1,4 +1,4 @@
-// Package elements has the families of operations that compute each element by itself.
+// Package elements contains the families of element-wise operations.
 package elements
 
 import (

@@ -7,8 +7,8 @@ import (
 	"github.com/dnnc/dnnc/ir/loop"
 )
 
-// Book is a layer whose codes are rows of a codebook: each stands for d weights
-// along the channels of one tap (R1). Codes lie row by row, tap by tap.
+// Book is a layer with a codebook: each code represents d weights along the channels of one
+// tap (R1). Codes are stored row by row, tap by tap.
 type Book struct {
 	*Codes
 	D, taps, channels int
@@ -30,7 +30,7 @@ func bookOf(g *Generator) (*Book, error) {
 	return b, nil
 }
 
-// NewBookCodes packs the codes of a layer of a codebook.
+// NewBookCodes packs the codes of a layer with a codebook.
 func NewBookCodes(g *Generator) (*Book, error) {
 	b, err := bookOf(g)
 	if err != nil {
@@ -48,7 +48,7 @@ func NewBookCodes(g *Generator) (*Book, error) {
 	return b, nil
 }
 
-// PackBook lays the codes of a layer of a codebook out in bit planes: row by row, tap by
+// PackBook lays the codes of a layer with a codebook out in bit planes: row by row, tap by
 // tap.
 func PackBook(n *ir.Node) ([][]byte, error) {
 	w := n.Const(ir.AttrWeight)
@@ -60,8 +60,8 @@ func PackBook(n *ir.Node) ([][]byte, error) {
 	return Pack(w.Type.Elem, codes, 1, rows, len(order), rows+1, order), nil
 }
 
-// NewBook packs the codes, and has the constants of the layer's results, too; lanes are
-// the output channels that are computed together.
+// NewBook packs the codes and adds the constants of the layer's requantization; lanes is the
+// number of output channels that are computed together.
 func NewBook(g *Generator, lanes int) (*Book, error) {
 	b, err := bookOf(g)
 	if err != nil {
@@ -90,8 +90,8 @@ func bookOrder(w ir.Type) []int {
 	return order
 }
 
-// Each calls do for the codes of an output channel in their order, with the place
-// of the group's first weight within the window, and its number of weights.
+// Each calls do for each code of an output channel in order, with the position of the group's
+// first weight in the window, and the group's number of weights.
 func (b *Book) Each(channel loop.Expr, do func(code, at loop.Expr, weights int)) {
 	build := b.G.B
 	first := loop.Scaled(channel, b.taps*b.groups)
@@ -113,7 +113,7 @@ func (b *Book) Each(channel loop.Expr, do func(code, at loop.Expr, weights int))
 	})
 }
 
-// Weight is the integer of a code's i-th weight, as an i8.
+// Weight returns the integer of a code's i-th weight, as an i8.
 func (b *Book) Weight(code loop.Expr, i int) loop.Expr {
 	return loop.At(b.table, loop.Sum(code, loop.Int(i)), loop.I8)
 }

@@ -7,8 +7,8 @@ import (
 	"github.com/dnnc/dnnc/ir/loop"
 )
 
-// Codes is what convolutions and linear layers share: weights in tiles of a few
-// output channels, each step of a tile a few bytes in every bit plane.
+// Codes is the weights of a convolution or a linear layer in tiles of a few output channels.
+// Each step of a tile has a few bytes in every bit plane.
 type Codes struct {
 	G       *Generator
 	Elem    ir.Elem
@@ -22,8 +22,8 @@ type Codes struct {
 	Acc     int // bits of an accumulator
 }
 
-// NewCodes is a layer of k codes an output channel, in tiles of lanes channels, whose
-// codes lie in bit planes as Pack lays them out.
+// NewCodes returns a layer with k codes for each output channel, in tiles of lanes channels.
+// The planes are the result of Pack.
 func NewCodes(g *Generator, groups, k, lanes int, planes [][]byte) (*Codes, error) {
 	n := g.Node
 	w := n.Const(ir.AttrWeight).Type
@@ -45,10 +45,10 @@ func NewCodes(g *Generator, groups, k, lanes int, planes [][]byte) (*Codes, erro
 	return l, nil
 }
 
-// Part is output channels that are computed some at a time.
+// Part is a range of output channels that are computed Channels at a time.
 type Part struct{ Index, From, To, Channels int }
 
-// Parts divides rows into tiles of the sizes, the greatest first; the last size is 1.
+// Parts divides rows into tiles of the given sizes, which descend to 1.
 func Parts(rows int, sizes ...int) []Part {
 	var list []Part
 	at := 0
@@ -60,10 +60,10 @@ func Parts(rows int, sizes ...int) []Part {
 	return list
 }
 
-// Pack lays codes[groups*rows][k] out in bit planes. Rows are taken a tile of
-// lanes at a time, step after step of order, each step one code of every lane:
-// lane j at byte j%p, bit p*(j/p) of the step's p bytes in a plane of p bits.
-// The rows left over follow one by one.
+// Pack lays codes[groups*rows][k] out in bit planes, one tile of lanes rows after the other.
+// A tile has one step for each element of order. A step has one code of every lane: in a
+// plane of p bits, lane j is at byte j%p, bit p*(j/p) of the step's p bytes. The remaining
+// rows follow one by one.
 func Pack(e ir.Elem, codes []byte, groups, rows, k, lanes int, order []int) [][]byte {
 	var planes [][]byte
 	low := e.CodeBits()
@@ -97,8 +97,8 @@ func Pack(e ir.Elem, codes []byte, groups, rows, k, lanes int, order []int) [][]
 	return planes
 }
 
-// Tile is the codes of one step of a tile; step counts from the first tile of
-// the first group.
+// Tile returns the codes of one step of a tile; step counts from the first tile of the first
+// group.
 func (l *Codes) Tile(step loop.Expr) loop.Expr {
 	if l.Elem.Kind == ir.I8 {
 		return loop.At(l.Planes[0], loop.Scaled(step, l.Lanes), loop.I8.Vec(l.Lanes))
@@ -124,7 +124,7 @@ func (l *Codes) Tile(step loop.Expr) loop.Expr {
 	return code
 }
 
-// Join puts the next lower plane behind the bits so far.
+// Join appends the bits of the next lower plane to the bits so far.
 func (l *Codes) Join(code, next loop.Expr, p int) loop.Expr {
 	if code == nil {
 		return next
@@ -132,13 +132,13 @@ func (l *Codes) Join(code, next loop.Expr, p int) loop.Expr {
 	return loop.Op(loop.Or, loop.Op(loop.Shl, code, loop.Num(code.Type(), int64(p))), next)
 }
 
-// Single is the code at an index among those of the rows left over.
+// Single returns the code at an index among the remaining rows.
 func (l *Codes) Single(index loop.Expr) loop.Expr {
 	first := l.Groups * (l.Rows / l.Lanes * l.Lanes) * l.K
 	return l.Packed(loop.Sum(index, loop.Int(first)))
 }
 
-// Packed is the code at an index among those that follow one by one.
+// Packed returns the code at an index among codes that are stored one by one.
 func (l *Codes) Packed(index loop.Expr) loop.Expr {
 	var code loop.Expr
 	for i, p := range l.Elem.Planes() {
@@ -153,7 +153,7 @@ func (l *Codes) Packed(index loop.Expr) loop.Expr {
 	return code
 }
 
-// Widen takes codes to the accumulator's width: i8 ones have a sign.
+// Widen extends codes to the width of the accumulator; codes of i8 are signed.
 func (l *Codes) Widen(code loop.Expr) loop.Expr {
 	if l.Elem.Kind == ir.I8 {
 		return loop.To(loop.SExt, code, l.Acc)
@@ -161,8 +161,8 @@ func (l *Codes) Widen(code loop.Expr) loop.Expr {
 	return loop.To(loop.ZExt, code, l.Acc)
 }
 
-// Finish turns the sum of codes times inputs into an accumulator: bias + sum,
-// for odd codes bias + 2*sum - (2^b-1)*(sum of inputs) (R4).
+// Finish computes the accumulator from the sum of codes times inputs: bias + sum, for odd
+// codes bias + 2*sum - (2^b-1)*(sum of inputs) (R4).
 func (l *Codes) Finish(sum, inputs, channel loop.Expr) loop.Expr {
 	t := loop.Type{Bits: l.Acc, Lanes: 1}
 	bias := loop.At(l.Bias, loop.Scaled(channel, l.Acc/8), t)

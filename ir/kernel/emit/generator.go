@@ -1,5 +1,5 @@
-// Package emit has what the code of all kernel families shares: the generator of a
-// layer's function, codes in bit planes, requantization, the gathering of windows.
+// Package emit contains the parts of code generation that kernel families share: the generator
+// of a layer's function, codes in bit planes, requantization, gathering of windows.
 package emit
 
 import (
@@ -15,20 +15,20 @@ import (
 	"github.com/dnnc/dnnc/ir/processor"
 )
 
-// Network collects the functions and the constant data of one network's layers.
+// Network collects the functions and constant data of the layers of one network.
 type Network struct {
 	Program *loop.Program
 	Target  *processor.Target
 	data    map[datum]*loop.Global
 }
 
-// NewNetwork is an empty network for a processor.
+// NewNetwork returns an empty network for a processor.
 func NewNetwork(t *processor.Target) *Network {
 	return &Network{Program: &loop.Program{}, Target: t, data: map[datum]*loop.Global{}}
 }
 
-// Generator writes one layer: a function of the layer's arguments, its result and its
-// scratch memory, functions that it calls, and constant data.
+// Generator writes one layer: a function with the layer's arguments, result and scratch
+// memory as parameters, the functions that it calls, and constant data.
 type Generator struct {
 	*Network
 	Node    *ir.Node
@@ -39,7 +39,7 @@ type Generator struct {
 	fn      *loop.Func
 }
 
-// Layer writes a node as a function of a name: write gets its generator.
+// Layer writes a node as a function with the given name. It calls write with the generator.
 func (w *Network) Layer(name string, n *ir.Node, write func(g *Generator) error) (*loop.Func, error) {
 	g := &Generator{Network: w, Node: n, fn: &loop.Func{Name: name, Local: true}}
 	g.B = loop.NewBuilder(g.fn)
@@ -53,7 +53,7 @@ func (w *Network) Layer(name string, n *ir.Node, write func(g *Generator) error)
 			a.Shared = true
 		}
 	}
-	if n.Op.Takes(ir.AttrScratch) && n.Has(ir.AttrScratch) {
+	if n.Has(ir.AttrScratch) {
 		g.Scratch = g.param("scratch", false)
 	}
 	if err := write(g); err != nil {
@@ -64,8 +64,8 @@ func (w *Network) Layer(name string, n *ir.Node, write func(g *Generator) error)
 	return g.fn, nil
 }
 
-// Unroll is what is written out in a round of a loop, of as many as would be: fewer
-// where code must be small.
+// Unroll returns how often to unroll a loop: n, or fewer if the node has the attribute unroll
+// (small code).
 func (g *Generator) Unroll(n int) int {
 	if g.Node.Has(ir.AttrUnroll) {
 		return min(n, g.Node.Int(ir.AttrUnroll))
@@ -79,16 +79,16 @@ func (g *Generator) param(name string, constant bool) *loop.Param {
 	return p
 }
 
-// Clear makes size bytes of a pooled result the least number.
+// Clear sets size bytes of a pooled result to -128.
 func (g *Generator) Clear(from loop.Expr, size int) {
 	if h, w := g.Node.Pool(); h*w > 1 {
 		g.B.For("i", from, loop.Sum(from, loop.Int(size)), 1, func(i loop.Expr) { g.B.Store(g.Out, i, loop.Num(loop.I8, -128)) })
 	}
 }
 
-// Rows calls do for each row of outputs of a convolution, with the byte at which
-// its row of the result begins. Unless the result is cleared already, that happens
-// row by row, so that it may take the place of input that is done with.
+// Rows calls do for each row of outputs of a convolution, with the byte at which its row of
+// the result begins. Unless the result is cleared already, Rows clears it row by row, so that
+// the result may overwrite input that is not needed any more.
 func (g *Generator) Rows(w geometry.Window, cleared bool, do func(oy, row loop.Expr)) {
 	b := g.B
 	ph, pw := g.Node.Pool()
@@ -106,13 +106,13 @@ func (g *Generator) Rows(w geometry.Window, cleared bool, do func(oy, row loop.E
 	})
 }
 
-// Columns is the outputs of a row that are computed: those of whole pools.
+// Columns is the number of outputs of a row that are computed: whole pools only.
 func (g *Generator) Columns(w geometry.Window) int {
 	_, pw := g.Node.Pool()
 	return w.OutW() / pw * pw
 }
 
-// Pixel is the byte of a pixel's first channel in a row of the result.
+// Pixel returns the byte of a pixel's first channel in a row of the result.
 func (g *Generator) Pixel(w geometry.Window, row, ox loop.Expr) loop.Expr {
 	_, pw := g.Node.Pool()
 	switch {
@@ -125,8 +125,8 @@ func (g *Generator) Pixel(w geometry.Window, row, ox loop.Expr) loop.Expr {
 	return loop.Sum(row, loop.Scaled(ox, w.OutC))
 }
 
-// Global adds constant data, named after the function and its role: equal data once,
-// as the steps of a recurrence have them.
+// Global adds constant data, named after the function and its role. Equal data are added
+// once: the steps of a recurrence share them.
 func (g *Generator) Global(role string, align int, data []byte) *loop.Global {
 	c := &loop.Global{Name: g.fn.Name + "_" + role, Data: data, Align: align, Weights: strings.HasPrefix(role, "weight")}
 	key := datum{sha256.Sum256(data), align, c.Weights}
@@ -145,8 +145,8 @@ type datum struct {
 	weights bool
 }
 
-// Function writes a local function of the operation by way of g.B and returns
-// it; its parameters are integers and regions.
+// Function writes and returns a local function of the layer, whose parameters are integers and
+// regions. While body runs, g.B writes the body of this function.
 func (g *Generator) Function(role string, ints []string, regions []*loop.Param, body func(ints []loop.Expr)) *loop.Func {
 	f := &loop.Func{Name: g.fn.Name + "_" + role, Local: true, Params: regions}
 	outer := g.B
@@ -162,12 +162,12 @@ func (g *Generator) Function(role string, ints []string, regions []*loop.Param, 
 	return f
 }
 
-// Ints adds constant integers of a width.
+// Ints adds constant integers of the given bits.
 func (g *Generator) Ints(role string, bits int, x []int64) *loop.Global {
 	return g.Global(role, bits/8, BytesOf(bits, x))
 }
 
-// BytesOf is integers of a width in memory.
+// BytesOf returns integers of the given bits as bytes, little-endian.
 func BytesOf(bits int, x []int64) []byte {
 	b := make([]byte, len(x)*bits/8)
 	for i, v := range x {

@@ -8,7 +8,7 @@ import (
 	"github.com/dnnc/dnnc/ir/loop"
 )
 
-// Requant is the constants of a requantization.
+// Requant is the constants of a node's requantization.
 type Requant struct {
 	g          *Generator
 	mul, shift *loop.Global
@@ -17,8 +17,8 @@ type Requant struct {
 	channels   int
 	perChannel bool
 	split      bool // all shifts are in 33..62: 32-bit steps (R6)
-	// The constants serve vectors: shifts are kept as the vectors' own are, right by
-	// what is negative.
+	// The constants are for vectors: a negative shift moves to the right, as in the vector
+	// instructions.
 	Vectors bool
 }
 
@@ -59,9 +59,9 @@ func readRequant(g *Generator, wide bool) (Requant, error) {
 	return q, nil
 }
 
-// NewChannels lays the constants of all output channels into one global: biases,
-// then multipliers, then shifts; together, four channels are requantized as a vector
-// where the target can.
+// NewChannels puts the constants of all output channels into one global: biases, then
+// multipliers, then shifts. With together, four channels are requantized as a vector if the
+// target can do so.
 func NewChannels(g *Generator, bias []int64, together bool) (Requant, *loop.Global, error) {
 	q, err := readRequant(g, false)
 	if err != nil {
@@ -80,7 +80,7 @@ func NewChannels(g *Generator, bias []int64, together bool) (Requant, *loop.Glob
 	return q, g.Global("channels", 4, slices.Concat(BytesOf(32, bias), BytesOf(32, q.muls), BytesOf(8, q.shifts))), nil
 }
 
-// ChannelCursors stand at an output channel's constants.
+// ChannelCursors point to the constants of an output channel.
 type ChannelCursors struct {
 	Requant
 	words, bytes *loop.Cursor
@@ -96,7 +96,8 @@ func (s *ChannelCursors) Advance(channels int) {
 	s.g.B.Advance(s.bytes, channels)
 }
 
-// Load reads the constants of the j-th channel from there, or of n from it on.
+// Load reads the constants of the j-th channel after the cursors, or of n channels from it
+// on.
 func (s *ChannelCursors) Load(j, n int) Channel {
 	b := s.g.B
 	word := func(name string, at int) loop.Expr {
@@ -143,7 +144,7 @@ func (q Channel) StoreAt(acc loop.Expr, to loop.Region, at loop.Expr) {
 	q.g.B.Store(to, at, loop.To(loop.Trunc, y, 8))
 }
 
-// Spread is q, of one channel of vectors' constants, in every lane of n sums.
+// Spread returns q, which has one channel's constants for vectors, in each of n lanes.
 func (q Channel) Spread(n int) Channel {
 	b := q.g.B
 	splat := func(name string, x loop.Expr) loop.Expr { return b.Let(name, &loop.Splat{A: x, Lanes: n}) }
@@ -151,7 +152,7 @@ func (q Channel) Spread(n int) Channel {
 	return q
 }
 
-// Result is RQ(acc) of R9, not narrowed yet.
+// Result returns RQ(acc) of R9, before it is narrowed to 8 bits.
 func (q Channel) Result(acc loop.Expr) loop.Expr {
 	n := q.g.Node
 	zero := int64(n.Out.Type.Quant.Zero)
@@ -180,7 +181,7 @@ func (q Channel) Result(acc loop.Expr) loop.Expr {
 	return loop.Clamp(y, int64(n.Int(ir.AttrLo)), int64(n.Int(ir.AttrHi)))
 }
 
-// Store requantizes with a channel's constants.
+// Store requantizes acc with the constants of channel c and writes it.
 func (q Requant) Store(acc, c, at loop.Expr) { q.Load(c).Store(acc, at) }
 
 // halfUp is R6 with constants known here, in 64 bits.
@@ -189,10 +190,10 @@ func halfUp(x loop.Expr, m, r int32) loop.Expr {
 	return loop.Op(loop.AShr, loop.Sum(product, loop.Num(loop.I64, 1<<(r-1))), loop.Num(loop.I64, int64(r)))
 }
 
-// RoundsTFLite reports whether a node's requantization is TensorFlow Lite's (R8).
+// RoundsTFLite reports whether a node's requantization rounds like TensorFlow Lite (R8).
 func (g *Generator) RoundsTFLite() bool { return g.Node.Word(ir.AttrRound) == ir.RoundTFLite }
 
-// Rescale is RQ of a number of 32 bits with constants known here.
+// Rescale returns RQ of a number of 32 bits with a constant multiplier and shift.
 func (g *Generator) Rescale(x loop.Expr, m, r int32) loop.Expr {
 	if g.RoundsTFLite() {
 		return loop.To(loop.SExt, g.tflite(loop.To(loop.Trunc, loop.To(loop.SExt, x, 64), 32), loop.Num(loop.I64, int64(m)), loop.Int(int(r))), 64)

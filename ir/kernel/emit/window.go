@@ -6,14 +6,14 @@ import (
 	"github.com/dnnc/dnnc/ir/loop"
 )
 
-// Difference is x-zero of an input element, as an i16.
+// Difference returns x-zero of an input element, as an i16.
 func (g *Generator) Difference(arg int, at loop.Expr) loop.Expr {
 	x := loop.To(loop.SExt, loop.At(g.Args[arg], at, loop.I8), 16)
 	return loop.Op(loop.Sub, x, loop.Num(loop.I16, int64(g.Node.Args[arg].Type.Quant.Zero)))
 }
 
-// PadTable is the difference of each channel's padding from the zero point, nil
-// where it is 0.
+// PadTable returns the difference of each channel's padding value from the zero point, or nil
+// if every channel is padded with the zero point.
 func PadTable(g *Generator) *loop.Global {
 	v := g.Node.Nums(ir.AttrPadValue)
 	if v == nil {
@@ -26,7 +26,7 @@ func PadTable(g *Generator) *loop.Global {
 	return g.Ints("pads", 32, x)
 }
 
-// WindowOrder lists a window's inputs in the order of memory: rows, columns, channels of
+// WindowOrder lists the inputs of a window in the order of memory: rows, columns, channels of
 // the group.
 func WindowOrder(w geometry.Window) (order []int) {
 	for ky := range w.KH {
@@ -39,7 +39,7 @@ func WindowOrder(w geometry.Window) (order []int) {
 	return order
 }
 
-// GatherWindow writes the window of one pixel to scratch.
+// GatherWindow copies the window of one pixel to scratch.
 func GatherWindow(g *Generator, kh, kw, in, base int, pads *loop.Global, group, oy, ox loop.Expr) {
 	w, b := geometry.WindowOf(g.Node), g.B
 	first := loop.Scaled(group, in)
@@ -77,18 +77,19 @@ func GatherWindow(g *Generator, kh, kw, in, base int, pads *loop.Global, group, 
 	})
 }
 
-// Element is an i8 of argument j as an i32.
+// Element returns an i8 element of argument j as an i32.
 func (g *Generator) Element(j int, at loop.Expr) loop.Expr {
 	return loop.To(loop.SExt, loop.At(g.Args[j], at, loop.I8), 32)
 }
 
-// Wide is the difference of an i8 of argument j from its zero point, as an i32.
+// Wide returns the difference of an i8 element of argument j from its zero point, as an i32.
 func (g *Generator) Wide(j int, at loop.Expr) loop.Expr {
 	return loop.Op(loop.Sub, g.Element(j, at), loop.Int(g.Node.Args[j].Type.Quant.Zero))
 }
 
-// RowCodes are the codes of each output channel of a convolution, group after group,
-// tap after tap: of odd weights those of several inputs in one, the first lowest.
+// RowCodes returns the codes of each output channel of a convolution, group after group, tap
+// after tap. Odd codes of several inputs are joined in one code, the first input in the
+// lowest bits.
 func RowCodes(n *ir.Node, inputs, groups, taps int) ([]byte, error) {
 	w := n.Const(ir.AttrWeight)
 	codes, err := w.Load()
@@ -115,9 +116,9 @@ func RowCodes(n *ir.Node, inputs, groups, taps int) ([]byte, error) {
 	return out, nil
 }
 
-// OddEntries makes words of the entries of codes of some bits, which lie so many bytes
-// from each other, in their order: each is the sum of another one and of the step of a
-// bit that it has more. least is that of code 0. Sixteen are written out.
+// OddEntries writes the table entries for all codes of the given bits, in order, stride bytes
+// apart. Each entry is an earlier entry plus the step of one more bit; least is the entry of
+// code 0. Sixteen entries are unrolled.
 func OddEntries(b *loop.Builder, to *loop.Cursor, stride, bits int, least loop.Expr, step func(bit int) loop.Expr) {
 	kept := func(bit int) loop.Expr { return b.Let("step", step(bit)) }
 	steps := make([]loop.Expr, min(4, bits))
@@ -150,7 +151,7 @@ func OddEntries(b *loop.Builder, to *loop.Cursor, stride, bits int, least loop.E
 	b.Advance(to, at*stride)
 }
 
-// Some are n lanes of a vector, from one on.
+// Some returns n lanes of a vector, beginning with lane from.
 func Some(v loop.Expr, from, n int) loop.Expr {
 	if n == 1 {
 		return &loop.Extract{A: v, Lane: from}

@@ -1,4 +1,4 @@
-// Package families lists all families of kernels.
+// Package families lists all kernel families.
 package families
 
 import (
@@ -22,8 +22,8 @@ import (
 	"github.com/dnnc/dnnc/ir/processor"
 )
 
-// Table is every family. Of two plans that cost the same, the family that stands first
-// is chosen.
+// Table is every family. If two plans have equal estimates, the family that is first in the
+// table is chosen.
 var Table = []*kernel.Family{
 	&depthwise.Conv, &pixels.Conv, &pairs.Conv, &micro.Conv, &micro.Blocks, &lookup.Conv, &decode.Conv, &tile.Conv,
 	&lookup.Linear, &micro.Linear, &decode.Linear, &tile.Linear,
@@ -51,10 +51,10 @@ func Find(name string) *kernel.Family {
 	return nil
 }
 
-// Restore is the plan of a planned node. Attributes that are no plan of the node's
-// family, as a hand leaves them in a dump, are a diagnostic.
+// Restore returns the plan of a planned node. If the attributes are no plan of the node's
+// family, as in a dump that was edited by hand, it returns a diagnostic.
 func Restore(n *ir.Node, t *processor.Target) (kernel.Plan, error) {
-	name := n.Named(ir.AttrImpl)
+	name := n.Word(ir.AttrImpl)
 	f := Find(name)
 	if f == nil || f.Op != n.Op {
 		return nil, foreign(n, fmt.Errorf("no kernel %q computes %s", name, n.Op))

@@ -134,7 +134,7 @@ func together(codes []byte, n, bits int) []byte {
 	return out
 }
 
-// pack lays codes out one behind the other, part after part: of a tile those of all
+// pack lays codes out contiguously, part after part: of a tile those of all
 // its channels for one step, then for the next. They are whole bytes in all but the
 // last part, of single channels.
 func (k *lookup) pack(codes []byte) []byte {
@@ -479,8 +479,8 @@ func (k *lookup) finish() {
 	})
 }
 
-// Emit tabulates groups of inputs, in logical order, block after block, and looks
-// up in them.
+// Emit fills the tables of one block of groups after the other, inputs in logical order, and
+// looks up in them.
 func (p Plan) Emit(g *emit.Generator) error {
 	n := g.Node
 	k, err := newLookup(g, p, p.Inputs, p.Block)
@@ -540,7 +540,7 @@ func (p Plan) Emit(g *emit.Generator) error {
 	return nil
 }
 
-// Emit keeps the tables of the rows that a window sees, in a ring.
+// Emit keeps the tables of the rows that a window covers in a ring.
 func (p ConvPlan) Emit(g *emit.Generator) error {
 	w, d := geometry.WindowOf(g.Node), int(g.Node.Const(ir.AttrWeight).Type.Elem.Group)
 	k, err := newLookup(g, p, d, (w.InC+d-1)/d)

@@ -1,6 +1,6 @@
-// Package lookup has the families of codes that look up sums: the products of a few
-// inputs with all that a code can stand for are tabulated once, and serve all output
-// channels.
+// Package lookup contains the families linear_lookup and conv_lookup. They compute, once for
+// all output channels, a table with the sum that each value of a code contributes for a few
+// inputs. A code then looks up its sum.
 package lookup
 
 import (
@@ -23,19 +23,17 @@ var (
 	}
 )
 
-// Plan is the geometry of linear_lookup: tables of the sums of products of a few
-// inputs with all that a code can stand for. A code looks one sum up.
-//
-// A code is the one of a row of the codebook, or those of a few odd weights together.
-// Where the tables of all groups of inputs are too large, they come in blocks; then the
-// sums wait in scratch.
+// Plan is the geometry of linear_lookup. A code is the index of a row of the codebook, or the
+// codes of a few odd weights together; it looks up one sum. If the tables of all groups of
+// inputs are too large, they are computed in blocks, and the sums stay in scratch between
+// blocks.
 type Plan struct {
-	Inputs, Bits int // of a code
-	Entries      int // of a table
-	Groups       int // of inputs: the codes of an output channel
-	Block        int // groups whose tables are there at a time
+	Inputs, Bits int // inputs and bits of a code
+	Entries      int // entries of a table
+	Groups       int // groups of inputs: codes of an output channel
+	Block        int // groups whose tables are in scratch at a time
 	Rows         int // output channels
-	InputBytes   int // of the layer
+	InputBytes   int // size of the layer's input
 	cycles       float64
 }
 
@@ -46,7 +44,7 @@ func (p Plan) Scratch() int {
 	return bytes
 }
 
-// Pack lays the codes out, a part of the output channels after the other.
+// Pack lays the codes out, one part of the output channels after the other.
 func (p Plan) Pack(l kernel.Layer) ([][]byte, error) { return pack(l, p.Inputs) }
 
 // tableBytes is the table of one group.
@@ -132,7 +130,7 @@ func readLinear(l kernel.Layer, tile []int) (Plan, bool) {
 	return p, ok && serves(l)
 }
 
-// ConvPlan is the tables of the rows that a window of a convolution sees.
+// ConvPlan is the geometry of conv_lookup: tables for the rows that a window covers.
 type ConvPlan struct {
 	scratch int
 	cycles  float64
@@ -142,7 +140,7 @@ func (ConvPlan) Attrs() kernel.Attrs { return kernel.Attrs{} }
 func (p ConvPlan) Scratch() int      { return p.scratch }
 func (p ConvPlan) Cycles() float64   { return p.cycles }
 
-// Pack lays the codes out, a part of the output channels after the other.
+// Pack lays the codes out, one part of the output channels after the other.
 func (ConvPlan) Pack(l kernel.Layer) ([][]byte, error) { return pack(l, int(l.Elem.Group)) }
 
 // planConv serves convolutions of vector codes whose tables hold 16-bit sums, are not too

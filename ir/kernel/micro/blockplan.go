@@ -8,7 +8,7 @@ import (
 	"github.com/dnnc/dnnc/ir/kernel/emit"
 )
 
-// Blocks is the family of layers whose weights are decoded a block of output channels
+// Blocks is the family conv_blocks, which decodes the weights of one block of output channels
 // after the other.
 var Blocks = kernel.Family{
 	Name: "conv_blocks", Op: ir.Conv2D, Pools: true, Plan: kernel.Planner(planBlocks), Read: readBlocks,
@@ -66,9 +66,9 @@ func planBlocks(l kernel.Layer) (best BlockPlan, ok bool) {
 
 // readBlocks restores the plan of a layer's attributes.
 func readBlocks(l kernel.Layer) (kernel.Plan, error) {
-	m, tile := productOf(l.Target, l.Node.Named(ir.AttrMultiply)), l.Node.Ints(ir.AttrTile)
+	m, tile := productOf(l.Target, l.Node.Word(ir.AttrMultiply)), l.Node.Ints(ir.AttrTile)
 	if m == nil || len(tile) != 3 {
-		return nil, fmt.Errorf("no product %q with tile %v on %s", l.Node.Named(ir.AttrMultiply), tile, l.Target.Name)
+		return nil, fmt.Errorf("no product %q with tile %v on %s", l.Node.Word(ir.AttrMultiply), tile, l.Target.Name)
 	}
 	p, ok := m.planBlock(l, tile[0], tile[1], tile[2])
 	if !ok {
@@ -111,8 +111,8 @@ func (m *Product) planBlock(l kernel.Layer, pixels, channels, block int) (p Bloc
 	return p, true
 }
 
-// Pack lays the codes out: odd ones contiguous in the order of decoding, others row by
-// row, tap by tap.
+// Pack lays the codes out: odd codes contiguous in the order of decoding, codes of a codebook
+// row by row, tap by tap.
 func (p BlockPlan) Pack(l kernel.Layer) ([][]byte, error) {
 	n := l.Node
 	w := n.Const(ir.AttrWeight)

@@ -12,10 +12,10 @@ import (
 	"github.com/dnnc/dnnc/ir/loop"
 )
 
-// Emit decodes the weights of a block of output channels to scratch, once for all
-// pixels, as the target's product reads them, then multiplies the columns of one tile of
-// pixels after the other with them. The last block overlaps the one before it: the same
-// channels come out the same.
+// Emit decodes the weights of a block of output channels to scratch, once for all pixels, in
+// the order in which the target's product reads them. Then it multiplies them by the columns
+// of one tile of pixels after the other. The last block may overlap the block before it;
+// channels in both are computed twice, with equal results.
 func (p BlockPlan) Emit(g *emit.Generator) error {
 	w := geometry.WindowOf(g.Node)
 	weight := g.Node.Const(ir.AttrWeight)

@@ -50,7 +50,7 @@ func (m *Product) cycles(e ir.Elem, k, pixels, channels, all int) float64 {
 			}
 		}
 		if m.NestedIn(l) {
-			// A step behind the first is masked; a word's highest field lies in its place.
+			// A step after the first is masked; a word's highest field lies in its place.
 			unpack = float64(l.Fields+l.Fields/l.Nest()-2) / float64(l.Fields)
 			sum += 2 // taken apart
 		}

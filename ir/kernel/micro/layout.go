@@ -31,8 +31,8 @@ func productOf(t *processor.Target, name string) *Product {
 	return nil
 }
 
-// PlanesOf are the widths, highest bits first, in which m reads codes of e: those
-// of its planes, split where m reads no plane so wide; nil where it cannot.
+// PlanesOf returns the widths of the planes in which m reads codes of e, highest bits first.
+// A plane that is too wide for m is split. The result is nil if m cannot read e.
 func (m *Product) PlanesOf(e ir.Elem) []int {
 	var planes []int
 	for _, p := range e.Planes() {
@@ -60,18 +60,18 @@ func (m *Product) PlanesOf(e ir.Elem) []int {
 	return planes
 }
 
-// Layout is how a plane of p bits reads rows of k codes in tiles of some channels.
+// Layout is how a plane stores rows of codes in words, in tiles of some channels.
 type Layout struct {
-	Fields int // of a word
-	Units  int // fields of a step: products of one input
+	Fields int // fields of a word
+	Units  int // fields of a step: products that share one input load
 	Steps  int // steps of a group of words
-	Words  int // of a group
-	Taken  int // codes of a row that a group takes
-	Groups int // of a row
-	Rest   int // codes of a row left over
+	Words  int // words of a group
+	Taken  int // codes of a row in a group
+	Groups int // groups of a row
+	Rest   int // codes of a row that fill no group
 }
 
-// Inputs are the inputs of one product.
+// Inputs is the number of inputs of one product.
 func (m *Product) Inputs() int {
 	if m.Across {
 		return 1
@@ -79,7 +79,7 @@ func (m *Product) Inputs() int {
 	return m.Lanes
 }
 
-// Layout divides rows of k codes among words.
+// Layout divides rows of k codes of p bits among words, for tiles of some channels.
 func (m *Product) Layout(p, k, channels int) Layout {
 	l := Layout{Fields: m.Field / p, Units: channels}
 	if m.Across {
@@ -104,16 +104,16 @@ func gcd(a, b int) int {
 	return a
 }
 
-// NestedIn reports whether fields of a layout are taken with those below them: where
-// words hold whole steps, or steps whole words.
+// NestedIn reports whether m multiplies a field of a layout together with the fields below
+// it. Words must contain whole steps, or steps whole words.
 func (m *Product) NestedIn(l Layout) bool {
 	return m.Nested && l.Nest() > 1 && (l.Units%l.Fields == 0 || l.Fields%l.Units == 0)
 }
 
-// Nest is the fields of a word that share their inputs.
+// Nest is the number of fields of a word that share their inputs.
 func (l Layout) Nest() int { return min(l.Fields, l.Units) }
 
-// Room is the products that a narrow sum holds, 0 where sums are wide.
+// Room is the number of products that fit a narrow sum, 0 if sums are wide.
 func (m *Product) Room(p int) int {
 	if m.Narrow == nil {
 		return 0
@@ -121,7 +121,7 @@ func (m *Product) Room(p int) int {
 	return m.Narrow(p)
 }
 
-// Rounds is the products of an input in one round of the loop over a plane.
+// Rounds is the number of products of an input in one round of the loop over a plane.
 func (m *Product) Rounds(p int) int {
 	if p == 8 {
 		return m.Unroll8
@@ -129,11 +129,12 @@ func (m *Product) Rounds(p int) int {
 	return m.Unroll
 }
 
-// DecodedBits is the width to which codes are decoded: that of a whole field.
+// DecodedBits is the width to which codes are decoded: the width of a lane.
 func (m *Product) DecodedBits() int { return m.Field }
 
-// Multiplied is the width as which decoded codes of some bits are multiplied: that of 8
-// bits, whose products are added to wide sums at once, where narrow sums hold few.
+// Multiplied is the width for which products of decoded codes are planned: 8 bits, whose
+// products are added to wide sums at once, if fewer than four products of the given bits fit
+// a narrow sum; otherwise the given bits.
 func (m *Product) Multiplied(bits int) int {
 	if m.Narrow != nil && m.Room(8) == 0 && m.Room(bits) < 4 {
 		return 8
@@ -141,9 +142,9 @@ func (m *Product) Multiplied(bits int) int {
 	return bits
 }
 
-// RestBytes are the bytes of a row's codes that no word holds, decoded to bytes:
-// whole products, for products of vectors. Kernels of many pixels keep them in
-// scratch.
+// RestBytes is the size of a row's remaining codes, which fill no group of words, after they
+// are decoded to bytes; rounded up to whole products of vectors, 0 for other products.
+// Kernels of many pixels keep them in scratch.
 func (m *Product) RestBytes(l Layout) int {
 	if m.Word < 16 {
 		return 0
@@ -172,7 +173,7 @@ func wholeInputs(m *Product, k int) int {
 // decodedBytes is the bytes of a row of k codes, decoded.
 func decodedBytes(m *Product, k int) int { return wholeInputs(m, k) * m.DecodedBits() / 8 }
 
-// decodedAt is the byte of the decoded codes behind the columns of some pixels.
+// decodedAt is the byte of the decoded codes after the columns of some pixels.
 func decodedAt(m *Product, k, pixels int) int {
 	return (pixels*columnBytes(m, k) + m.Word - 1) / m.Word * m.Word
 }

@@ -1,6 +1,6 @@
-// Package micro has the families that are built on a product of the processor: columns
-// of inputs times words of codes, for a tile of pixels and output channels whose sums
-// stay in registers.
+// Package micro contains the families that are built on a product of the processor. A kernel
+// gathers the inputs of a window as a column, and multiplies columns by words of codes, for
+// a tile of pixels and output channels whose sums stay in registers.
 package micro
 
 import (
@@ -13,8 +13,8 @@ import (
 	"github.com/dnnc/dnnc/ir/kernel/emit"
 )
 
-// Conv and Linear are the families of layers whose words of codes are multiplied as
-// they lie, or decoded once for all pixels.
+// Conv and Linear multiply words of codes as they are stored, or decode them once for all
+// pixels.
 var (
 	Conv = kernel.Family{
 		Name: "conv_micro", Op: ir.Conv2D, Pools: true, Rows: true, Plan: kernel.Planner(plan), Read: read,
@@ -26,8 +26,8 @@ var (
 	}
 )
 
-// Plan is a product of the processor and the tile of pixels and output channels whose
-// sums are in registers.
+// Plan is a product of the processor, and the pixels and output channels of a tile, whose
+// sums stay in registers.
 type Plan struct {
 	Product          string
 	Pixels, Channels int
@@ -59,9 +59,9 @@ func plan(l kernel.Layer) (best Plan, ok bool) {
 
 // read restores the plan of a layer's attributes.
 func read(l kernel.Layer) (kernel.Plan, error) {
-	m, tile := productOf(l.Target, l.Node.Named(ir.AttrMultiply)), l.Node.Ints(ir.AttrTile)
+	m, tile := productOf(l.Target, l.Node.Word(ir.AttrMultiply)), l.Node.Ints(ir.AttrTile)
 	if m == nil || len(tile) != 2 {
-		return nil, fmt.Errorf("no product %q with tile %v on %s", l.Node.Named(ir.AttrMultiply), tile, l.Target.Name)
+		return nil, fmt.Errorf("no product %q with tile %v on %s", l.Node.Word(ir.AttrMultiply), tile, l.Target.Name)
 	}
 	p, _, ok := m.plan(l, tile[0], tile[1])
 	if !ok {
@@ -160,7 +160,7 @@ func (m *Product) tiles(e ir.Elem) [][2]int {
 	return m.Tiles
 }
 
-// Pack lays the codes out in words of the product.
+// Pack lays the codes out in words for the product.
 func (p Plan) Pack(l kernel.Layer) ([][]byte, error) {
 	n := l.Node
 	codes, err := n.Const(ir.AttrWeight).Load()
@@ -197,7 +197,7 @@ func productNamed(name string) *Product {
 	return nil
 }
 
-// Vectors reports whether a product of a name is of vectors.
+// Vectors reports whether the named product multiplies vectors.
 func Vectors(name string) bool {
 	m := productNamed(name)
 	return m != nil && m.Word >= 16

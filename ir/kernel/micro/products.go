@@ -1,57 +1,55 @@
 package micro
 
-// Product describes the innermost product of a layer's kernel: how many codes
-// one instruction takes, how they lie in a word, and which tiles of pixels and
-// output channels fit the registers. One generator reads it for every target.
+// Product describes the innermost multiplication of a kernel: how many codes one instruction
+// takes, their layout in a word, the tiles of pixels and output channels that fit the
+// registers, and the costs. One generator reads it for every target.
 //
-// A word holds fields, each the codes of one product: lane l of field f of a
-// plane of p bits lies at bit l*Field + f*p. The fields of a step are those of
-// the tile's channels, one after the other; steps follow each other through
-// the words.
+// A word consists of fields. Each field has the codes of one product: lane l of field f of a
+// plane of p bits begins at bit l*Field + f*p. A step has one field for each channel of the
+// tile; steps fill the words one after the other.
 type Product struct {
 	Name    string
 	Doc     string
 	Code    instructions
-	Arch    []string // that have it
-	Feature string   // that it needs, empty for none
-	Unless  string   // a feature of processors that have better; empty for none
-	// Planes are the widths of the code planes that it reads. A plane of 8
-	// bits holds two's complement.
+	Arch    []string // instruction sets (processor.Target.ISA) that have it
+	Feature string   // feature that it needs; empty for none
+	Unless  string   // not on processors with this feature, which have a better product; empty for none
+	// Planes are the widths of the bit planes that it reads. A plane of 8 bits has two's
+	// complement.
 	Planes []int
 	Word   int  // bytes of one load of codes
 	Lanes  int  // codes of one product
 	Field  int  // bits of a lane: a word has Field/p fields
-	Across bool // the lanes are output channels that share an input, not inputs
+	Across bool // lanes are output channels that share an input; otherwise they are inputs
 	Input  int  // bits of an input in the columns that products read: 8 or 16
-	Least  bool // 8-bit codes must be greater than -128: two products of -128*-128 overflow 16 bits
-	// Decodes: codes of fewer than 8 bits are decoded in scratch, once for all pixels,
-	// to bytes that are read as codes of 8 bits, or to halves. Decode is the
-	// instructions of a code where they are decoded one by one.
+	Least  bool // 8-bit codes must be greater than -128, because two products of -128*-128 overflow 16 bits
+	// Decodes: codes of fewer than 8 bits are decoded to scratch, once for all pixels: to
+	// bytes, which are read as codes of 8 bits, or to halves. Decode is the cost of one code
+	// if codes are decoded one by one.
 	Decodes bool
 	Decode  float64
 	Books   bool // conv_blocks decodes codebooks for it
-	// Decoded is the bytes of decoded codes that are allowed whatever a layer's
-	// activations take.
+	// Decoded is the bytes of decoded codes that are allowed for any size of the layer's
+	// activations.
 	Decoded int
-	// Nested: a field of a word is taken with all below it that share its inputs, those
-	// of a step, in one instruction; sums are taken apart at the end. Products are
+	// Nested: one instruction multiplies a field together with all fields below it in its
+	// step, which share its inputs; the kernel separates the sums at the end. Products are
 	// unsigned.
 	Nested bool
-	Planar bool // a pixel's column lies in one piece, not interleaved by products
-	// Tiles are the [pixels, channels] that fit the registers: Tiles8 for codes of
-	// 8 bits, whose products are added to wide sums at once.
+	Planar bool // the column of a pixel is contiguous, not interleaved with other pixels' columns
+	// Tiles are the pairs [pixels, channels] that fit the registers. Tiles8, if not nil, is
+	// for codes of 8 bits, whose products are added to wide sums at once.
 	Tiles, Tiles8 [][2]int
-	// Costs in instructions: of a load of codes, of taking a field of a plane
-	// (of one of 8 bits), of an input's load, of a product, of a loop's round; and those
-	// of a channel that is computed for a tile of pixels, its addresses.
+	// Costs in instructions: a load of codes; extracting a field of a plane (Unpack8: a plane
+	// of 8 bits); a load of inputs; a product (Product8: of 8 bits); a round of the loop; and
+	// the start of a channel for a tile of pixels (addresses).
 	Load, Unpack, Unpack8, InputLoad, Product, Product8, Round, Start float64
-	// Narrow is the products that a sum of 16 bits holds before it is added to wide
-	// ones, for a plane's width; nil or 0 where sums are wide. Flush is the
-	// instructions of that.
+	// Narrow is the number of products that fit a sum of 16 bits, for the width of a plane; nil
+	// or 0 if sums are wide. Flush is the cost of adding a narrow sum to wide sums.
 	Narrow func(bits int) int
 	Flush  float64
-	// Unroll is the products of an input in one round of the loop, for planes of 8
-	// bits and for narrower ones, which must not be slower.
+	// Unroll8 and Unroll are the products of an input in one round of the loop, for planes of
+	// 8 bits and for narrower planes, which must not be slower.
 	Unroll8, Unroll int
 }
 

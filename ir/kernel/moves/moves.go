@@ -1,4 +1,4 @@
-// Package moves has the families of operations that copy elements.
+// Package moves contains the families of operations that copy elements.
 package moves
 
 import (

@@ -8,13 +8,13 @@ import (
 // cost is what conv_pairs costs on a processor, in instructions fitted to counts under
 // the emulator.
 type cost struct {
-	Words  int     // the most of a tile
-	Load   float64 // a word of an entry
-	Halves float64 // of a word, added to sums
-	Kept   int     // words of a tile whose sums are kept in registers
-	Code   float64 // a code's address; its bits cost further
-	Field  float64 // a code's bits of one plane
-	Entry  float64 // of a table of odd codes, or a product of another's entry
+	Words  int     // upper bound on the words of a tile
+	Load   float64 // load a word of an entry
+	Halves float64 // add the halves of a word to sums
+	Kept   int     // upper bound on the words of a tile whose sums stay in registers
+	Code   float64 // compute a code's address, without Field
+	Field  float64 // extract a code's bits of one plane
+	Entry  float64 // compute an entry for odd codes, or one product of an entry for a codebook
 }
 
 // costs are those of the instruction sets that look pairs up.

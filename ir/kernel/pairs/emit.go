@@ -11,8 +11,8 @@ import (
 )
 
 // pairKernel writes convolutions whose codes look up the sums of two pixels in a word, a
-// few words at once: Plan says how tables lie. The result comes in tiles, and
-// groups of inputs in blocks; sums wait in scratch until all groups are added.
+// few words at once; Plan describes the tables. The result is computed in blocks, from one
+// block of groups after the other; sums stay in scratch until all groups are added.
 type pairKernel struct {
 	g         *emit.Generator
 	w         geometry.Window
@@ -67,7 +67,7 @@ func newPairs(g *emit.Generator, p Plan) (*pairKernel, error) {
 }
 
 // weightSum is the sum of the weights that the codes of an output channel, the first
-// ones, stand for: all of them, for padding and channels behind the last are there as
+// ones, stand for: all of them, for padding and channels after the last are there as
 // the zero point.
 func (k *pairKernel) weightSum(codes, table []byte) (sum int64) {
 	p, bits := k.p, int(k.elem.Bits)
@@ -109,8 +109,8 @@ func (p Plan) Pack(l kernel.Layer) (planes [][]byte, err error) {
 	return planes, nil
 }
 
-// Emit tabulates and looks up: tile of the result after tile, block of groups after
-// block.
+// Emit fills the tables and looks up, for one block of the result after the other, and
+// within it for one block of groups after the other.
 func (p Plan) Emit(g *emit.Generator) error {
 	k, err := newPairs(g, p)
 	if err != nil {
@@ -176,7 +176,7 @@ func (k *pairKernel) begin() {
 func (k *pairKernel) outside() int { return k.g.Node.Args[0].Type.Quant.Zero * (1 + 1<<16) }
 
 // fill writes the function that puts a group of input channels into scratch, each by
-// itself; what is outside of the image is the zero point, and so are channels behind
+// itself; what is outside of the image is the zero point, and so are channels after
 // the last. Its integers are the first row, column and channel.
 func (k *pairKernel) fill() *loop.Func {
 	g, p, w := k.g, k.p, k.w
@@ -436,7 +436,7 @@ func (k *pairKernel) tile(at *loop.Cursor, first, entry loop.Expr, sums *loop.Cu
 }
 
 // tap adds the entries of a tap's codes of a step to a tile's sums; added is called
-// behind each code. The tap is one of its row where rows of taps are chunks.
+// after each code. The tap is one of its row where rows of taps are chunks.
 func (k *pairKernel) tap(table *loop.Cursor, ws []*loop.Cursor, size loop.Expr, acc []*loop.Var, tap int, added func()) {
 	b, p := k.g.B, k.p
 	at := 4 * (tap/k.w.KW*k.w.DilH*p.Row + tap%k.w.KW*k.w.DilW)

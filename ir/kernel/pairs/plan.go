@@ -1,5 +1,5 @@
-// Package pairs has the family of convolutions whose codes look up the sums of two pixels
-// in a word, on processors without vectors.
+// Package pairs contains the family conv_pairs, for processors without vectors: a code of a
+// convolution looks up the sums of two pixels in one word.
 package pairs
 
 import (
@@ -17,35 +17,35 @@ var Conv = kernel.Family{
 }
 
 // Plan is the geometry of conv_pairs: conv_pixels for processors without vectors.
-// An entry of a table is words of two pixels each, one in the lower and one in the
-// upper half, so that one addition serves both. The upper half has the pixels of a
-// row further down: a tap moves both by the same number of words.
+// An entry of a table consists of words. Each word holds two pixels, one in the lower and
+// one in the upper half, so that one addition serves both. The pixel in the upper half is
+// half a block of rows below the other one: a tap moves both by the same number of words.
 //
-// A word of two pixels is lower + 2^16 upper, whatever their signs; sums and
-// products of words by weights are those of the pixels. Entries are raised so that
-// halves are not negative, and none overflows while no more than Together entries
-// are added. Inputs are taken as they are: those that are far from the zero point
-// would leave room for half as many entries; the bias takes care of it.
+// A word of two pixels is lower + 2^16 upper, for any signs. A sum of words, and a product of
+// a word and a weight, are then the sums and products of the pixels. Each entry is raised so
+// that its halves are not negative; no half overflows if at most Together entries are added.
+// The inputs are x, not x-z: values x-z may be twice as large, and half as many entries would
+// fit. The bias contains the correction.
 type Plan struct {
-	Inputs, Bits int // of a code: inputs side by side in a tap, bits
+	Inputs, Bits int // of a code: adjacent inputs of a tap, and bits
 	Entries      int
-	Taps, Groups int // codes of an output channel: of each tap, all groups
-	Raised       int // is added to each half of an entry
-	Together     int // codes whose entries are added in halves
-	Step         int // groups whose codes lie together, whole bytes of each plane
-	Chunk        int // codes whose look-ups are written out: those of a step's taps, or of a row of them
+	Taps, Groups int // an output channel has one code for each tap and group of inputs
+	Raised       int // added to each half of an entry
+	Together     int // number of entries that may be added in halves
+	Step         int // groups whose codes are stored together, in whole bytes of each plane
+	Chunk        int // codes whose look-ups are unrolled: all taps of a step, or one row of taps
 
-	// Rows and columns of the result and groups whose tables are there at a time, words
-	// of a tile of sums.
+	// A block: rows and columns of the result, and groups whose tables are in scratch at a
+	// time. Wide is the words in a tile of sums.
 	Rows, Cols, Block, Wide int
 
-	OutC, OutH, OutW int // of the convolution, as far as pools need them
+	OutC, OutH, OutW int // result of the convolution, before pooling, without what pools drop
 	PoolH, PoolW     int
-	Half             int // rows of the result in a half of words
-	Row              int // words from a row of a table to the next
+	Half             int // rows of the result in one half of the words
+	Row              int // words between rows of a table
 	TableRows        int // rows of a table
 	Length           int // words of an entry
-	Pitch            int // sums of a row: whole tiles
+	Pitch            int // sums of a row, in whole tiles
 	cycles           float64
 }
 
@@ -58,23 +58,24 @@ func (p Plan) Scratch() int {
 	return bytes
 }
 
-// EntryBytes is the words of an entry.
+// EntryBytes is the size of an entry in bytes.
 func (p Plan) EntryBytes() int { return 4 * p.Length }
 
-// TableBytes is the table of one group.
+// TableBytes is the size of the table of one group in bytes.
 func (p Plan) TableBytes() int { return p.Entries * p.EntryBytes() }
 
-// SumBytes is the sums of an output channel.
+// SumBytes is the size of the sums of one output channel in bytes.
 func (p Plan) SumBytes() int { return 4 * p.Rows * p.Pitch }
 
-// Places in scratch: tables, the inputs of a group, sums.
+// Places returns where inputs and sums begin in scratch, after the tables, and the bytes of
+// all.
 func (p Plan) Places() (inputs, sums, bytes int) {
 	inputs = p.Block * p.TableBytes()
 	sums = inputs + p.Inputs*p.EntryBytes()
 	return inputs, sums, sums + p.OutC*p.SumBytes()
 }
 
-// Planes are the bit planes of a code, the highest bits first.
+// Planes returns the widths of a code's bit planes, the highest bits first.
 func (p Plan) Planes() []int { return kernel.CodePlanes(p.Bits) }
 
 // plan is the cheapest layout of a layer.
@@ -135,7 +136,7 @@ func read(l kernel.Layer, tile []int) (p Plan, ok bool) {
 	return layout(l, [5]int(tile), reachOf(l, tile[3]))
 }
 
-// maxChunk is the codes that are looked up one behind the other in code.
+// maxChunk is the upper bound on the look-ups that are unrolled.
 const maxChunk = 18
 
 // layout lays a layer out for a tile of rows, columns, groups, inputs of a code and
@@ -172,7 +173,7 @@ func layout(l kernel.Layer, tile [5]int, reach reach) (p Plan, ok bool) {
 	p.Row = p.Cols + (s[3]-1)*dilation[1]
 	p.TableRows = p.Half + (s[2]-1)*dilation[0]
 	p.Pitch = (p.Cols + p.Wide - 1) / p.Wide * p.Wide
-	// The last tile of the last row may go on behind it.
+	// The last tile of the last row may extend past the row.
 	p.Length = p.TableRows*p.Row + p.Pitch - p.Cols
 	p.cycles = p.estimate(e, costOf(l.Target))
 	return p, true
@@ -220,9 +221,9 @@ func inputs(e ir.Elem, channels int) (list []int) {
 	return list
 }
 
-// Flush is the codes whose entries are added in halves before those are added to sums:
-// all of a block, whole steps of which there are a whole number of times as many, a
-// chunk, or some of a chunk.
+// Flush is the number of entries that are added in halves before the halves are added to the
+// sums of 32 bits: all entries of a block, whole steps that divide the block evenly, a
+// chunk, or a part of a chunk.
 func (p Plan) Flush() int {
 	steps, step := p.Block/p.Step, p.Step*p.Taps
 	switch whole := p.Together / p.Chunk * p.Chunk / step; {

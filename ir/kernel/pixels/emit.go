@@ -127,8 +127,8 @@ func (p Plan) Pack(l kernel.Layer) (planes [][]byte, err error) {
 	return planes, nil
 }
 
-// Emit tabulates, decodes and looks up: block of rows after block, block of
-// groups after block.
+// Emit fills the tables, decodes the codes and looks up, for one block of rows after the
+// other, and within it for one block of groups after the other.
 func (p Plan) Emit(g *emit.Generator) error {
 	k, err := newPixels(g, p)
 	if err != nil {
@@ -184,7 +184,7 @@ func (p Plan) Emit(g *emit.Generator) error {
 
 // fill writes the function that puts a chunk of input channels into scratch, each
 // by itself, as differences from the zero point; what is outside of the image is 0, or
-// the channel's padding, and channels behind the last are 0. Its integers are the first row and the first
+// the channel's padding, and channels after the last are 0. Its integers are the first row and the first
 // channel.
 func (k *pixels) fill() *loop.Func {
 	g, p, w := k.g, k.p, k.w

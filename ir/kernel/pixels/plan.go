@@ -1,5 +1,5 @@
-// Package pixels has the family of convolutions whose codes look up the sums of eight
-// pixels at a time.
+// Package pixels contains the family conv_pixels: a code of a convolution looks up the sums
+// of eight pixels at a time, in a vector.
 package pixels
 
 import (
@@ -15,31 +15,31 @@ var Conv = kernel.Family{
 	Doc: "sums of products of a few inputs with all that a code stands for tabulated for pixels side by side; a code looks up eight pixels of an output channel",
 }
 
-// Plan is the geometry of conv_pixels: tables of the sums of products of a few
-// inputs with all that a code can stand for, each entry for many pixels side by
-// side. A code names an entry, and eight pixels of an output channel are one load
-// and an addition.
+// Plan is the geometry of conv_pixels. A table has one entry for each value of a code: the
+// products of a few inputs with the weights that the code represents, summed, for many
+// adjacent pixels. A code selects an entry; eight pixels of an output channel then take one
+// load and one addition.
 //
-// An entry has the pixels of some rows of the image in the order of memory, rows
-// one behind the other with padding between them. A tap moves the place of a pixel
-// by a constant. Where rows of the result are whole vectors of eight pixels, they
-// are computed row by row, else all of them in one piece, padding included.
+// An entry has the pixels of some rows of the image in the order of memory, with padding
+// between the rows. A tap moves the position of a pixel by a constant. If rows of the result
+// are whole vectors of eight pixels, they are computed row by row; otherwise all rows are
+// computed in one piece, padding included.
 type Plan struct {
-	Inputs, Bits int // of a code: inputs side by side in a tap, bits
+	Inputs, Bits int // of a code: adjacent inputs of a tap, and bits
 	Entries      int
-	Taps, Groups int // codes of an output channel: of each tap, all groups
-	Rows, Block  int // rows of the result, and groups, whose tables are there at a time
+	Taps, Groups int // an output channel has one code for each tap and group of inputs
+	Rows, Block  int // a block: rows of the result, and groups whose tables are in scratch at a time
 
-	OutC, OutH, OutW  int // of the convolution, as far as pools need them
+	OutC, OutH, OutW  int // result of the convolution, before pooling, without what pools drop
 	PoolH, PoolW      int
-	Row               int // pixels from a row of a table to the next
+	Row               int // pixels between rows of a table
 	TableRows         int // rows of the image in a table
-	Length            int // pixels of an entry, whole vectors
+	Length            int // pixels of an entry, in whole vectors
 	Chunk             int // input channels that are read together
 	Flat              bool
-	TileRows          int // rows of a tile, where it is not flat
-	Tile, Last, Tiles int // vectors of a tile of an output channel, of the last tile; tiles
-	Together          int // codes whose entries are added in 16 bits
+	TileRows          int // rows of a tile, if the result is computed row by row
+	Tile, Last, Tiles int // vectors of a tile of an output channel, vectors of the last tile, number of tiles
+	Together          int // number of entries that may be added in 16 bits
 	cycles            float64
 }
 
@@ -61,17 +61,18 @@ func (p Plan) Scratch() int {
 	return bytes
 }
 
-// TableBytes is the table of one group.
+// TableBytes is the size of the table of one group in bytes.
 func (p Plan) TableBytes() int { return p.Entries * p.EntryBytes() }
 
-// EntryBytes is the sums of an entry.
+// EntryBytes is the size of an entry in bytes.
 func (p Plan) EntryBytes() int { return 2 * p.Length }
 
-// Steps is the codes of an output channel whose tables are there at a time.
+// Steps is the number of codes of an output channel in a block.
 func (p Plan) Steps() int { return p.Taps * p.Block }
 
-// Places in scratch: tables, the inputs of a chunk of channels, where a tile of
-// channels' codes point, results that are pooled one by one, sums.
+// Places returns where the parts of scratch begin after the tables, and the bytes of all:
+// inputs of a chunk of channels, addresses for the codes of a tile of channels, results
+// before pooling, sums.
 func (p Plan) Places() (inputs, codes, results, sums, bytes int) {
 	inputs = p.Block * p.TableBytes()
 	codes = inputs + p.Chunk*p.EntryBytes()
@@ -90,10 +91,10 @@ func (p Plan) Places() (inputs, codes, results, sums, bytes int) {
 // tileChannels is the output channels whose codes are decoded together.
 const tileChannels = 16
 
-// Planes are the bit planes of a code, the highest bits first.
+// Planes returns the widths of a code's bit planes, the highest bits first.
 func (p Plan) Planes() []int { return kernel.CodePlanes(p.Bits) }
 
-// Vectors is the vectors of an output channel.
+// Vectors is the number of vectors of an output channel.
 func (p Plan) Vectors() int { return p.Tile*(p.Tiles-1) + p.Last }
 
 // tiles lists the vectors of each tile of an output channel.

@@ -1,4 +1,4 @@
-// Package pool has the families of maximum and average pooling.
+// Package pool contains the families of maximum and average pooling.
 package pool
 
 import (
@@ -23,7 +23,7 @@ func family(name string, op ir.Op, doc string) kernel.Family {
 	}
 }
 
-// Plan is a tile of pixels and channels.
+// Plan is the number of pixels and channels in a tile.
 type Plan struct{ Pixels, Channels int }
 
 func (p Plan) Attrs() kernel.Attrs        { return kernel.Attrs{Tile: []int{p.Pixels, p.Channels}} }

@@ -1,5 +1,5 @@
-// Package rows has the families of operations along the last axis, and of products of
-// computed matrices.
+// Package rows contains the families of operations along an axis (reductions, argmax,
+// softmax) and of products of computed matrices.
 package rows
 
 import (

@@ -1,6 +1,6 @@
-// Package tile has the families that compute any layer of scalar codes, without a
-// product of the processor: unpacked weights of a few output channels times one input
-// after the other.
+// Package tile contains the general families of layers with scalar codes. They use no
+// product of the processor: they unpack the weights of a few output channels and multiply
+// them by one input after the other.
 package tile
 
 import (
@@ -28,7 +28,7 @@ const (
 	tileChannels = 8
 )
 
-// Plan is the pixels and output channels of a tile.
+// Plan is the number of pixels and output channels in a tile.
 type Plan struct {
 	Pixels, Channels int
 	scratch          int
@@ -54,7 +54,7 @@ func read(l kernel.Layer, tile []int) (Plan, bool) {
 	return p, l.Scalar()
 }
 
-// Pack lays the codes out in bit planes, a tile of channels after the other.
+// Pack lays the codes out in bit planes, one tile of channels after the other.
 func (p Plan) Pack(l kernel.Layer) ([][]byte, error) {
 	n := l.Node
 	w := n.Const(ir.AttrWeight)

@@ -90,7 +90,7 @@ func Count(ctx context.Context, o driver.Options, r *driver.Result) (*Report, er
 	ratios := perInstruction(ctx, b)
 	report := &Report{Network: m.Name, Target: r.Target.Name, Instructions: counts[0].Run}
 	for i, n := range m.Ops {
-		l := Layer{Name: n.Name(), Kernel: n.Named(ir.AttrImpl), Instructions: counts[0].Steps[i]}
+		l := Layer{Name: n.Name(), Kernel: n.Word(ir.AttrImpl), Instructions: counts[0].Steps[i]}
 		if n.Op.Takes(ir.AttrWeight) {
 			l.Format, l.MACs = n.Const(ir.AttrWeight).Type.Elem.String(), n.MACs()
 		}

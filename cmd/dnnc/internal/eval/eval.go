@@ -28,9 +28,6 @@ func Run(ctx context.Context, o driver.Options, stdout, stderr io.Writer) error 
 	if o.JSON && o.CSV {
 		return diag.New(diag.Pos{}, diag.BadValue, "-json and -csv: one of them")
 	}
-	if o.Output != "" {
-		return diag.New(diag.Pos{}, diag.BadValue, "-o %s: dnnc eval prints", o.Output).WithHelp("redirect what it prints; -plane names a picture")
-	}
 	if o.Plane != "" {
 		if err := driver.CheckOutput("plane", o.Plane, ".png", ".svg"); err != nil {
 			return err

@@ -16,7 +16,7 @@ type document struct {
 	Opening  []string // three sentences
 	Warnings []string
 	Sections []section
-	Summary  table  // for a README
+	Summary  table  // for RESULTS.md
 	Origin   string // the command
 	Day      string // on which the last cell was answered
 }
@@ -154,7 +154,7 @@ func (t *table) text(out io.Writer) {
 	w.Flush()
 }
 
-// markdown is a table for a README.
+// markdown is a table in Markdown.
 func (t *table) markdown() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "| %s |\n|%s\n", strings.Join(t.Head, " | "), strings.Repeat(" --- |", len(t.Head)))

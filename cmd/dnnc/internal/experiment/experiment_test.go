@@ -21,6 +21,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
+	"github.com/dnnc/dnnc/cmd/internal/markers"
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/runtime/data"
 	"github.com/dnnc/dnnc/runtime/measure"
@@ -186,13 +187,14 @@ func TestReport(t *testing.T) {
 	o.Input, o.Output = "../../../../testdata/lenet5-mnist/lenet5-mnist.dnn", filepath.Join(t.TempDir(), "report.html")
 	o.Sizes, o.Methods, o.Formats, o.Rounding = []string{"2"}, []string{"universal"}, []string{"odd1", "odd2"}, "nearest"
 	o.Errors, o.ErrorsGiven, o.Images, o.TestImages, o.Seeds = "fog-blend=0.3", true, 8, 12, 1
+	o.Task = "classes" // noise has no labels to tell it by
 	o.Stats = filepath.Join(t.TempDir(), "stats.json")
 	var stdout bytes.Buffer
 	require.NoError(t, Report(context.Background(), o, &stdout, io.Discard))
 	page, err := os.ReadFile(o.Output)
 	require.NoError(t, err)
 	assert.Contains(t, string(page), "NO DATA: images of noise")
-	assert.Contains(t, string(page), "dnnc report lenet5-mnist.dnn -sizes 2 -methods universal -errors fog-blend=0.3 -images 8 -n 12 -formats odd1,odd2 -rounding nearest.")
+	assert.Contains(t, string(page), "dnnc report lenet5-mnist.dnn -task classes -sizes 2 -methods universal -errors fog-blend=0.3 -images 8 -n 12 -formats odd1,odd2 -rounding nearest.")
 	assert.NotContains(t, string(page), `id="efforts"`, "Q* was not asked for")
 	assert.Contains(t, string(page), "what another seed would change is not known")
 	assert.FileExists(t, o.Stats)
@@ -422,8 +424,16 @@ func TestBits(t *testing.T) {
 	assert.Error(t, err)
 }
 
+// TestResultsHavePlaceForTheSummary: make experiments writes RESULTS.md.
+func TestResultsHavePlaceForTheSummary(t *testing.T) {
+	text, err := os.ReadFile("../../../../RESULTS.md")
+	require.NoError(t, err)
+	_, err = markers.Replace(text, begin, end, "")
+	assert.NoError(t, err)
+}
+
 func TestReadme(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "README.md")
+	path := filepath.Join(t.TempDir(), "RESULTS.md")
 	d := &document{Opening: []string{"Q* one.", "Two.", "Three."}, Warnings: []string{"Left out: it."}, Origin: "`dnnc experiment`", Day: "2026-02-03", Summary: table{Head: []string{"a", "b"}, Rows: [][]figure{{{Text: "x"}, {Text: "1", Small: "[0, 2]"}}}}}
 	require.NoError(t, os.WriteFile(path, []byte("head\n"+begin+"\nstale\n"+end+"\ntail\n"), 0o644))
 	require.NoError(t, refresh(path, d))

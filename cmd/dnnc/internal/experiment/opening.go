@@ -41,7 +41,7 @@ func width(bits float64) string { return plural(bits, "bit") }
 // capital is a sentence from its first letter on.
 func capital(s string) string { return strings.ToUpper(s[:1]) + s[1:] }
 
-// opening is the three sentences that a reader needs, and the summary for a README.
+// opening is the three sentences that a reader needs, and the summary for a document.
 func opening(d *document, list []*analysis) error {
 	first, err := compared(list)
 	if err != nil {
@@ -182,13 +182,13 @@ func spent(list []*analysis) string {
 	return strings.Join(parts, "; ") + "."
 }
 
-// The lines of a README between which the summary stands.
+// The marker lines around the summary in a document.
 const (
 	begin = "<!-- experiments: written by dnnc experiment -readme -->"
 	end   = "<!-- end of experiments -->"
 )
 
-// refresh writes the summary into a README.
+// refresh writes the summary into a document, RESULTS.md in this repository.
 func refresh(path string, d *document) error {
 	text, err := input.Read(path, maxText)
 	if err != nil {

@@ -49,6 +49,9 @@ func Run(ctx context.Context, o driver.Options, stdout, stderr io.Writer) error 
 	if o.Quick {
 		command += " -quick"
 	}
+	if o.Task != "" {
+		command += " -task " + quote.Shell(o.Task)
+	}
 	for _, f := range o.Inputs {
 		command += " " + filepath.Base(f)
 	}
@@ -274,7 +277,7 @@ func perform(ctx context.Context, o driver.Options, list []*Experiment, command 
 	return nil
 }
 
-// publish writes the page, the seconds of the steps, and the summary of a README.
+// publish writes the page, the seconds of the steps, and the summary in the document of -readme.
 func publish(o driver.Options, out string, doc *document, took map[string]float64) error {
 	var page bytes.Buffer
 	if err := doc.html(&page); err != nil {

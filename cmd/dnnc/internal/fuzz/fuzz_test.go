@@ -132,10 +132,10 @@ func TestEverythingIsGenerated(t *testing.T) {
 			}
 			for _, a := range y.Op.Info().Attrs {
 				switch {
-				case a.Kind == ir.KindWord && a.Name != "round" && a.Name != "rounding":
-					words[y.Op.String()+" "+a.Name+" "+y.Word(a.Key.(ir.WordAttr))]++
-				case !a.Source && a.Kind != ir.KindConst && y.Has(a.Key):
-					words[y.Op.String()+" "+a.Name]++
+				case a.Key.Kind() == ir.KindWord && a.Key != ir.AttrRound && a.Key != ir.AttrRounding:
+					words[y.Op.String()+" "+a.Key.String()+" "+y.Word(a.Key.(ir.Key[string]))]++
+				case !a.Source && a.Key.Kind() != ir.KindConst && y.Has(a.Key):
+					words[y.Op.String()+" "+a.Key.String()]++
 				}
 			}
 		}
@@ -144,19 +144,20 @@ func TestEverythingIsGenerated(t *testing.T) {
 		assert.Positive(t, ops[op], "%s is never generated", op)
 		t.Log(op, ops[op])
 		for _, a := range op.Info().Attrs {
-			switch a.Name {
-			case "round", "rounding", "bits", "sparsity", "lo", "hi", "impl", "multiply", "tile", "unroll", "scratch", "lag": // passes write them
+			switch a.Key {
+			case ir.AttrRound, ir.AttrRounding, ir.AttrBits, ir.AttrSparsity, ir.AttrLo, ir.AttrHi,
+				ir.AttrImpl, ir.AttrMultiply, ir.AttrTile, ir.AttrUnroll, ir.AttrScratch, ir.AttrLag: // passes write them
 				continue
-			case "pool", "params": // what fuse-pool writes; numbers of a table's function, which functions have
+			case ir.AttrPool, ir.AttrParams: // what fuse-pool writes; numbers of a table's function, which functions have
 				continue
 			}
 			for _, w := range a.Words {
-				if a.Name != "fn" || op != ir.Table {
-					assert.Positive(t, words[op.String()+" "+a.Name+" "+w], "%s with %s: %s", op, a.Name, w)
+				if a.Key != ir.AttrFn || op != ir.Table {
+					assert.Positive(t, words[op.String()+" "+a.Key.String()+" "+w], "%s with %s: %s", op, a.Key, w)
 				}
 			}
-			if a.Words == nil && !a.Source && a.Kind != ir.KindConst {
-				assert.Positive(t, words[op.String()+" "+a.Name], "%s with another %s", op, a.Name)
+			if a.Words == nil && !a.Source && a.Key.Kind() != ir.KindConst {
+				assert.Positive(t, words[op.String()+" "+a.Key.String()], "%s with another %s", op, a.Key)
 			}
 		}
 	}

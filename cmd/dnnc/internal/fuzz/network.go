@@ -312,10 +312,10 @@ func (n *Network) layers() ([]layer, error) {
 		}
 		if m.attrs != nil {
 			for _, a := range m.attrs(x.P, in) {
-				info := x.Op.Info().Attr(a.Name)
+				info := x.Op.Attr(a.Key)
 				switch {
-				case info == nil || info.Source && a.Name != "filters" && a.Name != "units" && a.Name != "kernel":
-					return nil, fmt.Errorf("%s has no attribute %s", x.Op, a.Name)
+				case info == nil || info.Source && a.Key != ir.AttrFilters && a.Key != ir.AttrUnits && a.Key != ir.AttrKernel:
+					return nil, fmt.Errorf("%s has no attribute %s", x.Op, a.Key)
 				case info.Check(a.Value) != "":
 					return nil, errors.New(info.Check(a.Value))
 				case info.Source:
@@ -406,14 +406,14 @@ func (n *Network) Source() string {
 			}
 		} else {
 			for _, a := range y.source {
-				args = append(args, a.Name+": "+written(a.Value))
+				args = append(args, a.Key.String()+": "+written(a.Value))
 			}
 		}
 		for _, a := range y.Attrs {
 			if _, isConst := a.Value.(*ir.Const); !isConst {
-				args = append(args, a.Name+": "+written(a.Value))
+				args = append(args, a.Key.String()+": "+written(a.Value))
 			} else if y.Op == ir.Embedding {
-				args = append(args, a.Name+": "+y.Name()+y.consts[0].key)
+				args = append(args, a.Key.String()+": "+y.Name()+y.consts[0].key)
 			}
 		}
 		fmt.Fprintf(&b, "  %s = %s(%s)\n", y.Name(), y.Op, strings.Join(args, ", "))
@@ -437,6 +437,11 @@ func written(value any) string {
 		return ir.Shape(v).String()
 	}
 	return fmt.Sprint(value)
+}
+
+// isShared reports whether other nodes have the weights of the i-th.
+func (n *Network) isShared(i int) bool {
+	return slices.ContainsFunc(n.Nodes, func(y Node) bool { return y.Tied == n.Nodes[i].ID })
 }
 
 // write puts the text and its tensors into a folder. A tensor depends on the seed,
@@ -466,6 +471,9 @@ func (n *Network) write(dir string) (path string, err error) {
 			}
 			if rng.IntN(4) == 0 && !c.positive { // a dead channel, or a nearly dead one
 				least := []float32{0, 0, 1e-9, 1e-20}[rng.IntN(4)]
+				if n.isShared(i) { // no integers serve results that are so many times apart
+					least = 0
+				}
 				for i := range len(x) / c.shape[0] {
 					x[i] *= least
 				}

@@ -27,7 +27,7 @@ type maker struct {
 // constant is one that an operation reads as an attribute, under a key that begins
 // with its name.
 type constant struct {
-	attr     ir.ConstAttr
+	attr     ir.Key[*ir.Const]
 	key      string
 	shape    ir.Shape
 	scale    float64 // of its numbers
@@ -111,7 +111,7 @@ func axisOf(p []int, s ir.Shape) ir.Attr { return ir.AttrAxis.Is(p[0] % max(len(
 func oneOf(most int) func(*rand.Rand) []int {
 	return func(rng *rand.Rand) []int { return []int{rng.IntN(most + 1)} }
 }
-func numbers(p int, key ir.FloatAttr, list ...float64) ir.Attr { return key.Is(list[p%len(list)]) }
+func numbers(p int, key ir.Key[float64], list ...float64) ir.Attr { return key.Is(list[p%len(list)]) }
 
 // chosen is of operations whose attributes one number decides.
 func chosen(op ir.Op, most int, attrs func(p []int, in []ir.Shape) []ir.Attr) maker {
@@ -277,7 +277,7 @@ func init() {
 	}
 }
 
-var padModes = ir.Pad.Info().Attr(ir.AttrMode.String()).Words
+var padModes = ir.Pad.Attr(ir.AttrMode).Words
 
 // makerOf finds the maker of an operation, or nil.
 func makerOf(op ir.Op) *maker {

@@ -110,10 +110,10 @@ func describeOp(op ir.Op) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "**%s** %s\n", info.Name, info.Doc)
 	for _, a := range info.Attrs {
-		if a.Kind == ir.KindConst {
+		if a.Key.Kind() == ir.KindConst {
 			continue // what passes write
 		}
-		fmt.Fprintf(&b, "\n- `%s`: %s", a.Name, a.Doc)
+		fmt.Fprintf(&b, "\n- `%s`: %s", a.Key, a.Doc)
 	}
 	return b.String()
 }
@@ -180,8 +180,8 @@ func (s *server) completion(f *file, p *params) any {
 		return items
 	case info != nil:
 		for _, a := range info.Attrs {
-			if a.Kind != ir.KindConst {
-				items = append(items, completionItem{Label: a.Name, Kind: fieldKind, Detail: info.Name, Documentation: a.Doc, InsertText: a.Name + ": "})
+			if a.Key.Kind() != ir.KindConst {
+				items = append(items, completionItem{Label: a.Key.String(), Kind: fieldKind, Detail: info.Name, Documentation: a.Doc, InsertText: a.Key.String() + ": "})
 			}
 		}
 	case !strings.Contains(before, "="):
@@ -232,7 +232,7 @@ func openCall(before string) (*ir.OpInfo, *ir.AttrInfo) {
 			last := before[max(i, strings.LastIndexByte(before, ','))+1:]
 			name, _, awaits := strings.Cut(strings.TrimSpace(last), ":")
 			info := op.Info()
-			if k := slices.IndexFunc(info.Attrs, func(a ir.AttrInfo) bool { return a.Name == name }); awaits && k >= 0 {
+			if k := slices.IndexFunc(info.Attrs, func(a ir.AttrInfo) bool { return a.Key.String() == name }); awaits && k >= 0 {
 				return info, &info.Attrs[k]
 			}
 			return info, nil

@@ -1,5 +1,5 @@
-// Package manual writes the man page and the shells' completions from the table of
-// commands and the flags themselves, so that there is nothing to keep up with.
+// Package manual writes the man page, the tables of cmd/dnnc/README.md and the shells'
+// completions from the table of commands and the flag sets.
 package manual
 
 import (
@@ -12,11 +12,12 @@ import (
 // Command is a word after dnnc.
 type Command struct{ Name, Usage, Doc string }
 
-// Manual is what there is to be told.
+// Manual is all commands and flags.
 type Manual struct {
 	Commands []Command
 	Flags    *flag.FlagSet
-	Values   map[string][]string // of the flags that take one of a few words
+	Values   map[string][]string        // of the flags that take one of a few words
+	Having   func(flag string) []string // the commands that have a flag
 }
 
 // flags are the flags by name; a value is "" of those that take none.
@@ -64,12 +65,36 @@ func (m *Manual) Man() string {
 			fmt.Fprintf(&b, " \\fI%s\\fR", roff(value[f.Name]))
 		}
 		b.WriteByte('\n')
-		if f.DefValue != "" && f.DefValue != "false" && f.DefValue != "0" && f.DefValue != "0s" {
-			usage += " (default " + f.DefValue + ")"
-		}
-		line(roff(usage))
+		line(roff(usage + defaultOf(f)))
 	}
 	b.WriteString(".SH EXIT STATUS\n0: done. 1: the input is at fault. 2: bad usage. 3: an internal error.\n")
+	return b.String()
+}
+
+// defaultOf is the default of a flag as its text ends, "" where it is empty or zero.
+func defaultOf(f *flag.Flag) string {
+	switch f.DefValue {
+	case "", "false", "0", "0s":
+		return ""
+	}
+	return " (default " + f.DefValue + ")"
+}
+
+// Markdown is a table of the commands and a table of the flags.
+func (m *Manual) Markdown() string {
+	var b strings.Builder
+	cell := strings.NewReplacer("|", `\|`, "<", `\<`, "*", `\*`, "\n", " ").Replace
+	code := func(s string) string { return "`" + strings.ReplaceAll(strings.TrimSpace(s), "|", `\|`) + "`" }
+	b.WriteString("| command | what it does |\n| --- | --- |\n")
+	for _, c := range m.Commands {
+		fmt.Fprintf(&b, "| %s | %s |\n", code("dnnc "+c.Name+" "+c.Usage), cell(c.Doc))
+	}
+	b.WriteString("\n| flag | meaning | commands |\n| --- | --- | --- |\n")
+	list, value := m.flags()
+	for _, f := range list {
+		_, usage := flag.UnquoteUsage(f)
+		fmt.Fprintf(&b, "| %s | %s | %s |\n", code("-"+f.Name+" "+value[f.Name]), cell(usage+defaultOf(f)), strings.Join(m.Having(f.Name), " "))
+	}
 	return b.String()
 }
 

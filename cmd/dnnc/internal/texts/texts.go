@@ -52,8 +52,6 @@ func Format(_ context.Context, o driver.Options, stdout, _ io.Writer) error {
 		}
 	}
 	switch {
-	case o.Diff != "":
-		return diag.New(diag.Pos{}, diag.BadValue, "-diff is of dnnc dump; dnnc fmt -o - prints what would be written")
 	case o.Output == "-":
 		_, err = terminal.Raw(stdout).Write(out)
 	case o.Output != "" || !bytes.Equal(src, out):

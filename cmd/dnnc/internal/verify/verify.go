@@ -176,7 +176,7 @@ func (v *verifier) locate(ctx context.Context, prog *interp.Int, index int, in [
 		have := got.Arenas[0][i][n.Out.At.Offset : n.Out.At.Offset+len(want)]
 		for j := range want {
 			if want[j] != have[j] {
-				return mismatch("input %d: %s (step %d, %s) differs first at byte %d: %d, the interpreter has %d", index, n.Name(), i, n.Named(ir.AttrImpl), j, int8(have[j]), int8(want[j]))
+				return mismatch("input %d: %s (step %d, %s) differs first at byte %d: %d, the interpreter has %d", index, n.Name(), i, n.Word(ir.AttrImpl), j, int8(have[j]), int8(want[j]))
 			}
 		}
 	}
