@@ -8,7 +8,7 @@ TEST_PACKAGES = gcc g++ libc6-dev gcc-arm-linux-gnueabihf libc6-dev-armhf-cross 
 	qemu-system-arm gcc-arm-none-eabi libnewlib-arm-none-eabi clang-19 cmake ninja-build pkg-config neovim zsh fish
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: all demo dist experiments peers test test-full matrix bench results same check tools test-tools clean FORCE
+.PHONY: all demo dist experiments peers test test-full mutate matrix bench results same check tools test-tools clean FORCE
 
 all: bin/dnnc
 
@@ -32,31 +32,45 @@ demo: tools bin/dnnc
 	bin/dnnc verify bin/demo/lenet5.out.dnn -target armv7 -n 500 -data testdata/lenet5/fashion-test-images-idx3-ubyte.gz
 	ls -l bin/demo
 
-# Every test, as .ci/run calls it; the race detector makes whole searches twenty
-# times slower, so it sees all but those.
+# What begins goroutines, for the race detector.
+RACY = . ./ir/parallel ./ir/kernel/micro ./passes/... ./runtime/... ./cmd/dnnc/internal/lsp
+
+# Every test that takes at most minutes, as .ci/run calls it. Whole searches, matrices,
+# fuzzing and the race detector on all packages are of test-full.
 test: test-tools check
 	$(GO) test -timeout 20m ./...
-	$(GO) test -race -short -timeout 20m ./...
-	$(call fuzz,12s)
+	$(GO) test -race -short -timeout 20m $(RACY)
 
-# Every format that a file of others can have, from the corpora of the tests on: for
-# 12 seconds each, a minute in all, in make test; hours by hand, as in
-# go test -run XXX -fuzz FuzzParse -fuzztime 2h ./frontend/onnx
+# Every format that a file of others can have, from the corpora of the tests on; hours by
+# hand, as in go test -run XXX -fuzz FuzzParse -fuzztime 2h ./frontend/onnx
 fuzz = set -e; for f in Parse:syntax Read:weights Parse:onnx Parse:tflite Open:dataset; do \
 	$(GO) test -run XXX -fuzz "Fuzz$${f%:*}" -fuzztime $(1) ./frontend/$${f\#*:}; done
 
-# What takes longer: every width on every target on 500 images, accuracy on
-# Fashion-MNIST's 10,000 test images (Debian's dataset-fashion-mnist), hundreds of runs
+# What takes longer: whole searches, every width on every target on 500 images, accuracy
+# on Fashion-MNIST's 10,000 test images (Debian's dataset-fashion-mnist), hundreds of runs
 # that are killed, examples and recurrent networks on four targets, the conformance
 # suite in every format on every target, C of every format by every compiler, 3,000
-# random networks, a minute of fuzzing for each parser.
+# random networks, the race detector on every package, a minute of fuzzing for each
+# parser.
 test-full: test-tools
 	@.ci/install dataset-fashion-mnist
+	DNNC_FULL=1 $(GO) test -v -timeout 60m ./passes
 	DNNC_FULL=1 $(GO) test -v -timeout 60m -run "FullVerify|FullAccuracy|Killed|ExamplesVerify|RecurrentVerifies|EmbeddingVerifies" ./cmd/dnnc
 	DNNC_FULL=1 $(GO) test -v -timeout 120m -run ParsersWithstand ./cmd/dnnc
 	DNNC_FULL=1 $(GO) test -timeout 90m -run "Conformance|CEqualsInterpreter|PlansAreTheirAttributes" ./codegen/network
 	DNNC_FULL=1 $(GO) test -timeout 90m -run RandomNetworks ./cmd/dnnc/internal/fuzz
+	$(GO) test -race -short -timeout 60m ./...
 	$(call fuzz,1m)
+
+# How much tests notice: N random changes of each package of PKG, one at a time, each held
+# to the package's own tests; what survives is listed. cmd/mutate/equal.txt has the
+# mutants that are equal programs.
+PKG ?= ./passes/graph
+N ?= 100
+SEED ?= 1
+BAR ?= 70
+mutate:
+	$(GO) run ./cmd/mutate -n $(N) -seed $(SEED) -bar $(BAR) $(PKG)
 
 # Every format on every target in whole networks, 20 inputs each: 768 combinations,
 # most of a day on two cores.

@@ -33,6 +33,14 @@ import (
 
 const folder = "../testdata/lenet5/"
 
+// wholeSearch skips a test but in make test-full. What searches decide is tested on
+// made-up tables, and one small search as a whole, in package robust.
+func wholeSearch(t *testing.T) {
+	if os.Getenv("DNNC_FULL") == "" {
+		t.Skip("a whole search, of make test-full: DNNC_FULL=1")
+	}
+}
+
 func load(t *testing.T) *ir.Module {
 	m, err := frontend.Load(folder+"lenet5.dnn", frontend.Options{})
 	require.NoError(t, err)
@@ -79,9 +87,7 @@ func TestInt8KeepsAccuracy(t *testing.T) {
 }
 
 func TestQedIsNotBelowUniversal(t *testing.T) {
-	if testing.Short() {
-		t.Skip("a whole search")
-	}
+	wholeSearch(t)
 	env := environment(t, 256)
 	env.Level, env.Budget.Bits = pass.Robust, 1
 	m := load(t)
@@ -118,9 +124,7 @@ func TestQedIsNotBelowUniversal(t *testing.T) {
 // TestMemoryChangesNoChoice runs a search that keeps what it has computed, and one
 // that may keep nothing.
 func TestMemoryChangesNoChoice(t *testing.T) {
-	if testing.Short() {
-		t.Skip("two searches")
-	}
+	wholeSearch(t)
 	var reports []pass.SearchReport
 	for _, bytes := range []int{0, 1} {
 		env := environment(t, 64)
@@ -137,9 +141,7 @@ func TestMemoryChangesNoChoice(t *testing.T) {
 // TestCheckpoint cancels a search in its table, and again, and holds what the
 // resumed one chooses, counts and reports to an undisturbed run.
 func TestCheckpoint(t *testing.T) {
-	if testing.Short() {
-		t.Skip("whole searches")
-	}
+	wholeSearch(t)
 	search := func(ctx context.Context, file string, seed uint64) (*pass.Env, error) {
 		env := environment(t, 64)
 		env.Level, env.Budget.Bits, env.Checkpoint, env.Seed = pass.Robust, 2, file, seed
@@ -301,9 +303,7 @@ func TestUnitsChangeNoInteger(t *testing.T) {
 // TestCyclesBoundTheSearch holds searches to a bound on estimated cycles, and one
 // that is out of reach to a diagnostic whose way out works.
 func TestCyclesBoundTheSearch(t *testing.T) {
-	if testing.Short() {
-		t.Skip("whole searches")
-	}
+	wholeSearch(t)
 	run := func(method string, share float64) (*ir.Module, error) {
 		env := environment(t, 32)
 		env.Level, env.Search, env.Budget.Bits, env.Budget.CyclesOfInt8 = pass.Robust, method, 3, share
@@ -342,9 +342,7 @@ func TestCyclesBoundTheSearch(t *testing.T) {
 // TestPlansAndEffort: objectives are told apart and named, an unknown one is a fault,
 // and Q* ends at a count of multiply-adds, the same each time.
 func TestPlansAndEffort(t *testing.T) {
-	if testing.Short() {
-		t.Skip("searches")
-	}
+	wholeSearch(t)
 	calibrated := func() (*ir.Module, *pass.Env) {
 		env := environment(t, 16)
 		env.Level, env.Rounding = pass.Robust, "nearest"
@@ -389,9 +387,7 @@ func TestPlansAndEffort(t *testing.T) {
 // TestEarlierChoicesDoNotSteer gives one search two budgets, and another the second
 // alone: what the first measured is kept, and changes no choice.
 func TestEarlierChoicesDoNotSteer(t *testing.T) {
-	if testing.Short() {
-		t.Skip("whole searches")
-	}
+	wholeSearch(t)
 	choose := func(budgets ...int) (*robust.Network, pass.SearchReport) {
 		env := environment(t, 32)
 		env.Formats = []ir.Elem{ir.OddOf(1), ir.OddOf(2), ir.OddOf(3), ir.OddOf(5)}

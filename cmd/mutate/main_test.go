@@ -3,7 +3,9 @@ package main
 import (
 	"context"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -90,4 +92,51 @@ func TestOutcomes(t *testing.T) {
 	got, err = test(context.Background(), o, dir, ".", nil)
 	require.NoError(t, err)
 	assert.Equal(t, killed, got)
+}
+
+// TestEqualListIsOfToday: what the list says of a line still stands in its file.
+func TestEqualListIsOfToday(t *testing.T) {
+	list, err := equals("equal.txt")
+	require.NoError(t, err)
+	for id := range list {
+		file, _, _ := strings.Cut(id, ": ")
+		_, line, ok := strings.Cut(id, " of: ")
+		require.True(t, ok, id)
+		text, err := os.ReadFile(filepath.Join("..", "..", file))
+		require.NoError(t, err, id)
+		assert.Contains(t, string(text), line, id)
+	}
+}
+
+// TestMutants are tried on a module of one tested and one untested function: what no test
+// reaches counts like the rest, what does not compile does not, equal programs are told.
+func TestMutants(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs the tool that lists mutants")
+	}
+	if _, err := exec.LookPath("go"); err != nil {
+		t.Skip(err)
+	}
+	root := t.TempDir()
+	for name, text := range map[string]string{
+		"go.mod":    "module example.com/p\n\ngo 1.24\n",
+		"p.go":      "package p\n\nfunc Max(a, b int) int {\n\tif a > b {\n\t\treturn a\n\t}\n\treturn b\n}\n\nfunc Untested(a int) bool { return a == 3 }\n",
+		"p_test.go": "package p\n\nimport \"testing\"\n\nfunc TestMax(t *testing.T) {\n\tif Max(1, 2) != 2 || Max(2, 1) != 2 {\n\t\tt.Fatal()\n\t}\n}\n",
+		"equal.txt": "p.go: > became >= at column 7 of: if a > b {\n  of equal numbers either is the greatest\n",
+	} {
+		require.NoError(t, os.WriteFile(filepath.Join(root, name), []byte(text), 0o644))
+	}
+	t.Chdir(root)
+	var out strings.Builder
+	isGood, err := run(context.Background(), options{n: 10, workers: 2, seed: 1, bar: 60, timeout: 1e10, equal: filepath.Join(root, "equal.txt")}, []string{"."}, &out)
+	require.NoError(t, err)
+	assert.False(t, isGood)
+	assert.Contains(t, out.String(), "equal: p.go:4:7: > became >= in: if a > b {\n    of equal numbers either is the greatest\n")
+	assert.Contains(t, out.String(), "survived: p.go:10:")
+	assert.Contains(t, out.String(), ".: 1 of 2 mutants killed, 50 %, 0 by the timeout; 1 are equal programs (seed 1, of 3")
+	isGood, err = run(context.Background(), options{n: 10, workers: 1, seed: 1, bar: 50, timeout: 1e10, equal: filepath.Join(root, "equal.txt")}, []string{"."}, &out)
+	require.NoError(t, err)
+	assert.True(t, isGood)
+	_, err = run(context.Background(), options{n: 1, workers: 1}, []string{"./no/such"}, &out)
+	assert.Error(t, err)
 }

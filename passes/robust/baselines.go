@@ -86,16 +86,22 @@ func (s *Search) withinBytes(ctx context.Context, m method, bytes int) (*Network
 func universalSearch(ctx context.Context, s *Search, bytes int) (*Network, error) {
 	w := s.widest(bytes)
 	if w == 0 {
-		return nil, s.tooSmallFor(uniform(s.layers, ir.OddOf(1)))
+		return nil, s.tooSmallFor(s.narrowest())
 	}
 	u := s.uniform(ir.OddOf(w))
 	return s.best(ctx, []candidate{{"universal", u}, {"universal, nearest", nearest(u)}})
 }
 
+// narrowest is the least universal width.
+func (s *Search) narrowest() []ir.Elem {
+	least, _ := oddWidths(s.env)
+	return uniform(s.layers, ir.OddOf(least))
+}
+
 func universalNearest(ctx context.Context, s *Search, bytes int) (*Network, error) {
 	w := s.widest(bytes)
 	if w == 0 {
-		return nil, s.tooSmallFor(uniform(s.layers, ir.OddOf(1)))
+		return nil, s.tooSmallFor(s.narrowest())
 	}
 	return s.best(ctx, []candidate{{"universal, nearest", nearest(s.uniform(ir.OddOf(w)))}})
 }

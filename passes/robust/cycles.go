@@ -93,7 +93,8 @@ func (s *Search) fits(formats []quant.Format, bytes int) bool {
 
 // widest is the greatest universal width that fits, or 0: a wider one may be faster.
 func (s *Search) widest(bytes int) int {
-	for w := widest(s.layers, bytes); w > 0; w-- {
+	least, most := oddWidths(s.env)
+	for w := widest(s.layers, bytes, least, most); w >= least; w-- {
 		if !s.bounded() || s.cyclesOf(uniform(s.layers, ir.OddOf(w))) <= s.most {
 			return w
 		}

@@ -52,10 +52,25 @@ func (s *Search) finalists(bytes int) (list []candidate, err error) {
 	if len(list) == 0 {
 		return nil, s.tooSmall()
 	}
-	if w := s.widest(bytes); w > 0 {
-		add("universal", s.uniform(ir.OddOf(w)))
+	if u := s.universal(bytes); u != nil {
+		add("universal", u)
 	}
 	return list, nil
+}
+
+// universal is the widest single width of the menus within bytes, or nil.
+func (s *Search) universal(bytes int) []quant.Format {
+	for w := s.widest(bytes); w > 0; w-- {
+		u := s.uniform(ir.OddOf(w))
+		isChoice := true
+		for l, f := range u {
+			isChoice = isChoice && s.place(l, f.Elem) >= 0
+		}
+		if isChoice && s.fits(u, bytes) {
+			return u
+		}
+	}
+	return nil
 }
 
 // uniform is one element type everywhere but where a layer has its own.

@@ -66,10 +66,8 @@ func qstar(ctx context.Context, s *Search, bytes int) (*Network, error) {
 	}
 	s.charge()
 	list := []candidate{{"q*", s.formats(plan)}}
-	if w := s.widest(bytes); w > 0 && !s.stopped() {
-		if u := s.uniform(ir.OddOf(w)); s.fits(u, bytes) {
-			list = append(list, candidate{"universal", u})
-		}
+	if u := s.universal(bytes); u != nil && !s.stopped() {
+		list = append(list, candidate{"universal", u})
 	}
 	// A tenth of Qed's effort leaves no room for more images.
 	return s.bestOn(ctx, s.judge, list)

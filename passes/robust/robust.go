@@ -205,22 +205,36 @@ func universal(m *ir.Module, env *pass.Env) ([]ir.Elem, error) {
 		if b != math.Trunc(b) || b > ir.MaxCodeBits {
 			return nil, diag.New(diag.Pos{}, diag.BadWidth, "-bits %v: one width for all layers is a whole number from 1 to 8", b)
 		}
+		if b < env.MinBits || env.MaxBits > 0 && b > env.MaxBits {
+			return nil, diag.New(diag.Pos{}, diag.BadWidth, "-bits %v is not within -min %v and -max %v", b, env.MinBits, env.MaxBits)
+		}
 		return uniform(layers, ir.OddOf(int(b))), nil
 	}
+	least, most := oddWidths(env)
 	bytes, ok := Limit(layers, env.Budget)
 	if !ok {
-		return uniform(layers, ir.OddOf(8)), nil
+		bytes = math.MaxInt
 	}
-	w := widest(layers, bytes)
+	w := widest(layers, bytes, least, most)
 	if w == 0 {
-		return nil, tooSmall(layers, uniform(layers, ir.OddOf(1)), env.Budget)
+		return nil, tooSmall(layers, uniform(layers, ir.OddOf(least)), env.Budget)
 	}
 	return uniform(layers, ir.OddOf(w)), nil
 }
 
-// widest is the greatest universal width within packed bytes, or 0.
-func widest(layers []*ir.Node, bytes int) int {
-	for b := ir.MaxCodeBits; b >= 1; b-- {
+// oddWidths are the least and the greatest width of odd codes within -min and -max; the
+// nearest one where none is.
+func oddWidths(env *pass.Env) (least, most int) {
+	most = ir.MaxCodeBits
+	if env.MaxBits > 0 {
+		most = min(max(int(env.MaxBits), 1), ir.MaxCodeBits)
+	}
+	return min(max(int(math.Ceil(env.MinBits)), 1), most), most
+}
+
+// widest is the greatest universal width from least to most within packed bytes, or 0.
+func widest(layers []*ir.Node, bytes, least, most int) int {
+	for b := most; b >= least; b-- {
 		if total, _, _ := sizes(layers, uniform(layers, ir.OddOf(b))); total <= bytes {
 			return b
 		}

@@ -226,19 +226,24 @@ func (r *runner) setupOf(clean data.Batch) measure.Setup {
 	return measure.Setup{Images: clean, Seed: r.env.Seed, First: pass.JudgeAt, Low: r.env.Low, High: r.env.High, Gradient: r.env.Gradient}
 }
 
+// labelled is images with labels: the float network's own answers where there are none.
+func (r *runner) labelled(ctx context.Context, clean data.Batch) (data.Batch, error) {
+	if clean.Labels != nil {
+		return clean, nil
+	}
+	logits, err := r.float.Forward(ctx, clean.X, clean.N)
+	clean.Labels = measure.Answers(logits, r.classes)
+	return clean, err
+}
+
 // reference takes the float network's own answers for labels where there are none.
 func (r *runner) reference(ctx context.Context) (*measure.Score, int, error) {
 	clean, err := r.env.HeldOut()
 	if err != nil {
 		return nil, 0, err
 	}
-	clean = clean.Slice(0, min(pass.Judged, clean.N))
-	if clean.Labels == nil {
-		logits, err := r.float.Forward(ctx, clean.X, clean.N)
-		if err != nil {
-			return nil, 0, err
-		}
-		clean.Labels = measure.Answers(logits, r.classes)
+	if clean, err = r.labelled(ctx, clean.Slice(0, min(pass.Judged, clean.N))); err != nil {
+		return nil, 0, err
 	}
 	r.setup = r.setupOf(clean)
 	r.setup.Conditions = r.env.Errors
@@ -399,7 +404,10 @@ func (r *runner) boundaryLoss(ctx context.Context, l int, p *quant.Prepared, f q
 		return 0, err
 	}
 	kind := r.env.Errors[0].Kind
-	setup := r.setupOf(clean.Slice(0, min(boundaryImages, clean.N)))
+	if clean, err = r.labelled(ctx, clean.Slice(0, min(boundaryImages, clean.N))); err != nil {
+		return 0, err
+	}
+	setup := r.setupOf(clean)
 	if r.distances == nil {
 		exact, err := measure.Boundary(ctx, setup, kind, r.float.Forward)
 		if err != nil {

@@ -68,13 +68,13 @@ func TestBitsAreAnAverage(t *testing.T) {
 	layers := madeUpModule(t).Layers()
 	for bits := 1; bits <= 8; bits++ {
 		bytes, _ := Limit(layers, pass.Budget{Bits: float64(bits)})
-		assert.Equal(t, bits, widest(layers, bytes))
+		assert.Equal(t, bits, widest(layers, bytes, 1, 8))
 		total, _, weights := sizes(layers, uniform(layers, ir.OddOf(bits)))
 		assert.LessOrEqual(t, total, bytes)
 		assert.Less(t, float64(bytes*8)/float64(weights), float64(bits)+.02)
 	}
-	assert.Zero(t, widest(layers, 548))
-	assert.Equal(t, 1, widest(layers, 549)) // 36+450+63
+	assert.Zero(t, widest(layers, 548, 1, 8))
+	assert.Equal(t, 1, widest(layers, 549, 1, 8)) // 36+450+63
 }
 
 // TestRounding: which way formats are rounded unless a layer or the user says it.
@@ -1121,4 +1121,56 @@ func TestKeepBegins(t *testing.T) {
 	middle, err := s.expected(all, universal, h)
 	require.NoError(t, err)
 	assert.InDelta(t, math.Sqrt(549*2194), middle, 1, "in the middle, where no table is")
+}
+
+// TestUniversalWithinBounds: no network has a width beyond -max or below -min, nor do
+// those that a search chooses have formats that it may not choose from.
+func TestUniversalWithinBounds(t *testing.T) {
+	for _, way := range []string{"qed", "qstar", "universal", "universal-nearest"} {
+		for _, c := range []struct {
+			formats  []ir.Elem
+			min, max float64
+		}{{odd(1, 2), 0, 0}, {nil, 0, 2}, {families[0].elems, 0, 2.5}, {[]ir.Elem{ir.CodeOf(3)}, 0, 3}} {
+			o, env := newMadeUp(t), environment(t)
+			env.Formats, env.MinBits, env.MaxBits = c.formats, c.min, c.max
+			s := o.search(env)
+			_, err := s.Choose(all, way, 4400)
+			require.NoError(t, err)
+			for _, f := range env.Report.Finalists {
+				for l, e := range f.Elems {
+					if c.max > 0 {
+						assert.LessOrEqual(t, bitsOf(e), c.max, "%s: %v", way, f)
+					}
+					if way == "qed" || way == "qstar" {
+						assert.Contains(t, s.menu[l], e, "%s: %v", way, f)
+					}
+				}
+			}
+		}
+	}
+	for _, c := range []struct {
+		budget   pass.Budget
+		min, max float64
+		want     int // 0 for a fault
+	}{
+		{pass.Budget{}, 0, 3.5, 3},
+		{pass.Budget{}, 0, .5, 1},
+		{pass.Budget{Bytes: 4*549 + 700}, 0, 3, 3},
+		{pass.Budget{Bytes: 2*549 + 700}, 2, 3, 2},
+		{pass.Budget{Bytes: 2*549 + 700}, 2.5, 0, 0},
+		{pass.Budget{Bits: 4}, 0, 3, 0},
+		{pass.Budget{Bits: 2}, 3, 0, 0},
+	} {
+		m, env := madeUpModule(t), environment(t)
+		env.Level, env.Budget, env.MinBits, env.MaxBits = pass.Universal, c.budget, c.min, c.max
+		err := Widths(all, m, env)
+		if c.want == 0 {
+			var d *diag.Diagnostic
+			assert.ErrorAs(t, err, &d, "%+v", c)
+			continue
+		}
+		require.NoError(t, err, "%+v", c)
+		e, _ := m.Layers()[0].Elem(ir.AttrBits)
+		assert.Equal(t, ir.OddOf(c.want), e, "%+v", c)
+	}
 }
