@@ -4,6 +4,7 @@ package frontendtest
 
 import (
 	"bytes"
+	"encoding/binary"
 	"errors"
 	"flag"
 	"fmt"
@@ -27,7 +28,7 @@ import (
 var update = flag.Bool("update", false, "write the golden files")
 
 // values is the comment that holds a constant, as "# conv.weight: f32[2,1,1,1] = 1 -0.5".
-var values = regexp.MustCompile(`(?m)^# (\S+): f32(\[[\d,]*\]) = (.*)$`)
+var values = regexp.MustCompile(`(?m)^# (\S+): ([a-z0-9]+)(\[[\d,]*\]) =(.*)$`)
 
 // Load reads a network whose constants stand in comments. Where it has some, it names a
 // tensors file, which is made of them.
@@ -47,21 +48,39 @@ func parse(t *testing.T, name string, src []byte) (*ir.Module, error) {
 	var list []weights.Tensor
 	for _, c := range values.FindAllStringSubmatch(string(src), -1) {
 		var shape ir.Shape
-		for _, d := range strings.FieldsFunc(c[2], func(r rune) bool { return strings.ContainsRune("[,]", r) }) {
+		for _, d := range strings.FieldsFunc(c[3], func(r rune) bool { return strings.ContainsRune("[,]", r) }) {
 			n, err := strconv.Atoi(d)
 			require.NoError(t, err, c[0])
 			shape = append(shape, n)
 		}
-		var x []float32
-		for _, w := range strings.Fields(c[3]) {
-			v, err := strconv.ParseFloat(w, 32)
-			require.NoError(t, err, c[0])
-			x = append(x, float32(v))
+		e, ok := ir.ParseElem(c[2])
+		require.True(t, ok, c[0])
+		words := strings.Fields(c[4])
+		if e.Kind == ir.F32 {
+			var x []float32
+			for _, w := range words {
+				v, err := strconv.ParseFloat(w, 32)
+				require.NoError(t, err, c[0])
+				x = append(x, float32(v))
+			}
+			require.Len(t, x, shape.Size(), c[0])
+			raw, err := ir.FloatConst(c[1], shape, x).Load()
+			require.NoError(t, err)
+			list = append(list, weights.Tensor{Name: c[1], DType: weights.F32, Shape: shape, Data: raw})
+			continue
 		}
-		require.Len(t, x, shape.Size(), c[0])
-		raw, err := ir.FloatConst(c[1], shape, x).Load()
-		require.NoError(t, err)
-		list = append(list, weights.Tensor{Name: c[1], DType: weights.F32, Shape: shape, Data: raw})
+		dtype, stored := weights.U8, []int{len(words)} // codes, one a byte
+		if !e.IsPacked() {
+			dtype, stored = weights.DType(strings.ToUpper(c[2])), shape
+			require.NotZero(t, dtype.Size(), c[0])
+		}
+		var raw []byte
+		for _, w := range words {
+			v, err := strconv.ParseInt(w, 10, 64)
+			require.NoError(t, err, c[0])
+			raw = append(raw, binary.LittleEndian.AppendUint64(nil, uint64(v))[:dtype.Size()]...)
+		}
+		list = append(list, weights.Tensor{Name: c[1], DType: dtype, Shape: stored, Data: raw})
 	}
 	var b bytes.Buffer
 	require.NoError(t, weights.WriteSafetensors(&b, list))
@@ -112,6 +131,15 @@ func Golden(t *testing.T, file, text string) {
 	want, err := os.ReadFile(file)
 	require.NoError(t, err)
 	assert.Equal(t, string(want), text, file)
+}
+
+// Dump holds a module to a golden dump, which is read again and gives the same.
+func Dump(t *testing.T, file string, m *ir.Module) {
+	t.Helper()
+	Golden(t, file, Text(t, m))
+	again := Load(t, file)
+	assert.Empty(t, ir.Verify(again), file)
+	assert.Equal(t, Text(t, m), Text(t, again), "%s read again", file)
 }
 
 // A Case is a network of a folder of cases, and what its first line says of it.

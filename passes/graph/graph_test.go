@@ -45,7 +45,7 @@ func TestCases(t *testing.T) {
 					return v.Observe(context.Background(), p, m)
 				}})
 				require.NoError(t, err)
-				frontendtest.Golden(t, c.Out(), frontendtest.Text(t, m))
+				frontendtest.Dump(t, c.Out(), m)
 				before, after := texts[0], texts[len(texts)-1]
 				switch {
 				case strings.HasPrefix(c.Title, "folds: "):

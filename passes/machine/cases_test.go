@@ -49,7 +49,7 @@ func TestCases(t *testing.T) {
 					return v.Observe(context.Background(), p, m)
 				}})
 				require.NoError(t, err)
-				frontendtest.Golden(t, c.Out(), frontendtest.Text(t, m))
+				frontendtest.Dump(t, c.Out(), m)
 				what, _, _ := strings.Cut(c.Title, ": ")
 				assert.Equal(t, map[bool]string{true: "keeps", false: "changes"}[before == last], what)
 			})
