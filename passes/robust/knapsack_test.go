@@ -168,6 +168,22 @@ func TestTheCheapestOfACell(t *testing.T) {
 	}
 }
 
+// TestWhatComesBehindCounts: a partial plan whose layers to come cannot fit any more must
+// not take the cell of one whose can, however cheap it is.
+func TestWhatComesBehindCounts(t *testing.T) {
+	for _, layers := range [][][]Choice{
+		{{{Cycles: 501.5}, {Cost: 1, Cycles: 500}}, {{Cycles: 500}}},
+		{{{Bytes: 5012}, {Cost: 1, Bytes: 5002}}, {{Bytes: 4998}}},
+		{{{Bytes: 5012}, {Cost: 1, Bytes: 5002}}, {{Bytes: 2000}, {Bytes: 2500}}, {{Bytes: 2998}}},
+		{{{Cycles: 501.5}, {Cost: 1, Cycles: 500}}, {{Cycles: 200}, {Cycles: 300}}, {{Cycles: 300}}},
+	} {
+		p := Under(layers, 10_000, 1000)
+		if assert.NotNil(t, p, "%v", layers) {
+			assert.Equal(t, 1, p.Picks[0])
+		}
+	}
+}
+
 // TestCoarseCells: where several sums lie in one cell, both bounds are kept nonetheless,
 // and the plan costs little more than the best.
 func TestCoarseCells(t *testing.T) {

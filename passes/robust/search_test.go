@@ -437,11 +437,26 @@ func TestNeighboursAreNearest(t *testing.T) {
 			tried[key(got)] = true
 		}
 	}
-	// Formats outside of the table have no neighbours.
+	// Of a table that is measured in part, what is measured.
 	o, env := newMadeUp(t), environment(t)
 	s := o.search(env)
+	require.NoError(t, s.fill(all, judgedImages, func(int) []int { return []int{0, 1, 2} }))
+	from, err := s.joint(all, s.final, "", s.uniform(ir.OddOf(2)))
+	require.NoError(t, err)
+	tried := map[string]bool{from.Key(): true}
+	for range 9 {
+		next := s.neighbour(from, tried, 5000)
+		require.NotNil(t, next)
+		for _, f := range next {
+			assert.LessOrEqual(t, int(f.Elem.Bits), 3)
+		}
+		tried[key(next)] = true
+	}
+	// Formats outside of the table have no neighbours.
+	o, env = newMadeUp(t), environment(t)
+	s = o.search(env)
 	require.NoError(t, s.fill(all, judgedImages, s.all))
-	from, err := s.joint(all, s.final, "", s.uniform(ir.OddOf(8)))
+	from, err = s.joint(all, s.final, "", s.uniform(ir.OddOf(8)))
 	require.NoError(t, err)
 	assert.Nil(t, s.neighbour(from, map[string]bool{}, 5000))
 }
@@ -534,6 +549,7 @@ func countOf(list []string, x string) (n int) {
 // TestQStarAsksLittle: without a time of its own it spends a twentieth of Qed's
 // multiply-adds on the table, and little more; where costs are log-linear it is right.
 func TestQStarAsksLittle(t *testing.T) {
+	beyond := 0 // the anchors
 	for _, bytes := range []int{600, 900, 1200, 1700} {
 		o, env := newMadeUp(t), environment(t)
 		env.Formats = families[0].elems
@@ -543,10 +559,29 @@ func TestQStarAsksLittle(t *testing.T) {
 		assert.InDelta(t, o.least(env, bytes, nil), n.KL, 1e-9, "%d bytes", bytes)
 		assert.LessOrEqual(t, s.spent.macs, int64(1.5*qstarShare*float64(s.TableMACs())))
 		assert.Less(t, len(o.asked), 20)
+		if len(o.asked) > 6 {
+			beyond++
+		}
 		for _, f := range env.Report.Finalists {
 			assert.Contains(t, []string{"q*", "universal"}, f.Origin)
 		}
 	}
+	assert.GreaterOrEqual(t, beyond, 2)
+}
+
+// TestQStarOfFreeLayers: a layer that costs nothing in any format takes fewest bytes.
+func TestQStarOfFreeLayers(t *testing.T) {
+	o, env := newMadeUp(t), environment(t)
+	env.Formats = families[0].elems
+	old := o.of
+	o.of = func(l int, f quant.Format, images int) cost {
+		if l == 1 {
+			return costs(0, 0, 0)
+		}
+		return old(l, f, images)
+	}
+	n := o.choose(env, "qstar", 1000)
+	assert.InDelta(t, o.least(env, 1000, nil), n.KL, 1e-9)
 }
 
 // TestQStarIsAnytime: ended at any time it has a network within the budget; with more
@@ -774,6 +809,9 @@ func TestMenus(t *testing.T) {
 	// channels are fewer than a vector of 8.
 	assert.Equal(t, []ir.Elem{ir.OddOf(1), ir.OddOf(4), ir.CodeOf(3), ir.CodeOf(8)}, menu(layers[0], env))
 	assert.Equal(t, []ir.Elem{ir.OddOf(1), ir.OddOf(4), ir.CodeOf(3), ir.CodeOf(8), ir.VecOf(4, 8), ir.VecOf(2, 16)}, menu(layers[1], env))
+	slices.Reverse(env.Formats)
+	assert.Equal(t, []ir.Elem{ir.CodeOf(8), ir.CodeOf(3), ir.OddOf(4), ir.OddOf(1)}, menu(layers[0], env))
+	slices.Reverse(env.Formats)
 	env.MinBits, env.MaxBits = .5, 3.5
 	assert.Equal(t, []ir.Elem{ir.OddOf(1), ir.CodeOf(3), ir.VecOf(4, 8)}, menu(layers[1], env))
 	env.MinBits, env.MaxBits = 1, 3
