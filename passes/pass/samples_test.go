@@ -119,6 +119,6 @@ func TestMixtures(t *testing.T) {
 
 // TestMemory is the default unless it is told.
 func TestMemory(t *testing.T) {
-	assert.Equal(t, defaultMemory, (&Env{}).Memory())
+	assert.Equal(t, 4<<30, (&Env{}).Memory())
 	assert.Equal(t, 5, (&Env{MaxMemory: 5}).Memory())
 }

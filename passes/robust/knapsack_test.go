@@ -184,6 +184,15 @@ func TestWhatComesBehindCounts(t *testing.T) {
 	}
 }
 
+// TestBoundsMayBeReached: sums that are the bounds have cells, too.
+func TestBoundsMayBeReached(t *testing.T) {
+	p := Under([][]Choice{{{Bytes: 30, Cost: 2, Cycles: 70}}, {{Bytes: 12, Cost: 1, Cycles: 20}}}, 42, 90)
+	require.NotNil(t, p)
+	assert.Equal(t, Plan{Bytes: 42, Cost: 3, Cycles: 90, Picks: []int{0, 0}}, *p)
+	assert.Nil(t, Under([][]Choice{{{Bytes: 30, Cost: 2, Cycles: 70}}}, 29, 90))
+	assert.Nil(t, Under([][]Choice{{{Bytes: 30, Cost: 2, Cycles: 70}}}, 30, 69))
+}
+
 // TestCoarseCells: where several sums lie in one cell, both bounds are kept nonetheless,
 // and the plan costs little more than the best.
 func TestCoarseCells(t *testing.T) {

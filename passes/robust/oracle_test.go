@@ -41,6 +41,7 @@ type madeUp struct {
 
 	prepared     bool
 	at           int      // the layer that a walk visits, or -1
+	visited      []int    // layers, by walks
 	asked        []string // what was measured alone, with the images
 	networks     int      // measured jointly
 	float        bool     // the float network was measured
@@ -137,7 +138,7 @@ func (o *madeUp) walk(_ context.Context, needed func(l int) bool, visit func(l i
 	defer func() { o.at = -1 }()
 	for l := range o.layers {
 		if needed(l) {
-			o.at = l
+			o.at, o.visited = l, append(o.visited, l)
 			if err := visit(l, nil); err != nil {
 				return err
 			}

@@ -192,6 +192,20 @@ func TestPrepareKeepsLittle(t *testing.T) {
 	assert.Equal(t, &first[0], &r.prefix[0], "once")
 }
 
+// TestMemoryBoundsAllThatIsKept: it is computed again where all values together are too
+// many, not where one is.
+func TestMemoryBoundsAllThatIsKept(t *testing.T) {
+	const kept = 4 * pass.Judged * (16 + 5)
+	for memory, recomputes := range map[int]bool{kept: false, kept - 1: true} {
+		m, env := realNetwork(t)
+		env.MaxMemory = memory
+		r, err := newRunner(m, env)
+		require.NoError(t, err)
+		require.NoError(t, r.prepare(all))
+		assert.Equal(t, recomputes, r.recompute, "%d bytes", memory)
+	}
+}
+
 // TestJointIsTheIntegers: a whole network is measured in the integers that ship, on the
 // judged images or on those behind them.
 func TestJointIsTheIntegers(t *testing.T) {

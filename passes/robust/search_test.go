@@ -258,6 +258,40 @@ func (o *madeUp) cyclesOf(n *Network) (sum float64) {
 	return sum
 }
 
+// TestCyclesOfTheFastest: a bound that the fastest formats just keep is possible.
+func TestCyclesOfTheFastest(t *testing.T) {
+	o, env := newMadeUp(t), environment(t)
+	o.speed = func(int, ir.Elem) float64 { return 10 }
+	env.Budget.Cycles = 30
+	for _, way := range []string{"qed", "qstar", "exhaustive", "greedy", "fisher"} {
+		o.choose(env, way, 1200)
+	}
+}
+
+// TestTiesGoToTheFirst, in the order of the formats.
+func TestTiesGoToTheFirst(t *testing.T) {
+	o, env := newMadeUp(t), environment(t)
+	o.of = func(int, quant.Format, int) cost { return costs(1, 1, 1) }
+	assert.Equal(t, []int{1, 1, 1}, widthsOf(o.choose(env, "exhaustive", 1200)))
+}
+
+// TestFillVisitsWhatIsMissing: preparing a layer for rounding takes long, and is left out
+// where all of it is measured.
+func TestFillVisitsWhatIsMissing(t *testing.T) {
+	o, env := newMadeUp(t), environment(t)
+	s := o.search(env)
+	require.NoError(t, s.fill(all, 64, func(l int) []int { return []int{0}[:l%2] }))
+	assert.Equal(t, []int{1}, o.visited)
+	require.NoError(t, s.fill(all, 64, s.all))
+	assert.Equal(t, []int{1, 0, 1, 2}, o.visited)
+	assert.Len(t, o.asked, 12)
+	require.NoError(t, s.fill(all, 64, s.all))
+	require.NoError(t, s.fill(all, 32, s.all))
+	assert.Len(t, o.visited, 4)
+	require.NoError(t, s.fill(all, 65, func(l int) []int { return []int{0}[:l%2] }))
+	assert.Equal(t, []int{1, 0, 1, 2, 1}, o.visited)
+}
+
 // TestCyclesBoundEveryMethod: what keeps a bound on cycles is the best of what does, and
 // layers that share weights count.
 func TestCyclesBoundEveryMethod(t *testing.T) {
@@ -1124,6 +1158,7 @@ func TestKeepTriesOthers(t *testing.T) {
 		{.03, .02, 2, first, 0},
 		{.01, .02, 0, first, 0},
 		{-.01, .02, 2, first, 0},
+		{0, .02, 2, first, 0},
 	} {
 		o.keeps = func(formats []quant.Format) measure.Estimate {
 			if key(formats) == first.Key() {
