@@ -134,7 +134,7 @@ func same[T float32 | int8](ctx context.Context, compile func(*ir.Module) (*inte
 	differ := func(va, vb *ir.Value) error {
 		x, y := ta[pa.ID(va)], tb[pb.ID(vb)]
 		if len(x) != len(y) {
-			return fmt.Errorf("%s has %d elements, before it %d", vb.Name, len(y), len(x))
+			return fmt.Errorf("%s has %d elements, before it %d", vb.Name, len(y)/images, len(x)/images)
 		}
 		most := bound(x)
 		for i := range x {
