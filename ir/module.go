@@ -223,7 +223,11 @@ func FloatConst(name string, shape Shape, x []float32) *Const {
 // IntConst makes a constant of an integer type or of codes; the values must
 // fit it.
 func IntConst(name string, elem Elem, shape Shape, x []int64) *Const {
-	size := elem.StoredSize()
+	return &Const{Name: name, Type: Type{Elem: elem, Shape: shape}, Data: Bytes(LittleEndian(elem.StoredSize(), x))}
+}
+
+// LittleEndian returns integers of size bytes each, 1, 2, 4 or 8, as bytes.
+func LittleEndian(size int, x []int64) []byte {
 	b := make([]byte, size*len(x))
 	for i, v := range x {
 		switch size {
@@ -237,7 +241,7 @@ func IntConst(name string, elem Elem, shape Shape, x []int64) *Const {
 			binary.LittleEndian.PutUint64(b[8*i:], uint64(v))
 		}
 	}
-	return &Const{Name: name, Type: Type{Elem: elem, Shape: shape}, Data: Bytes(b)}
+	return b
 }
 
 // Const finds a constant by name, or nil.

@@ -512,6 +512,14 @@ func TestBlocks(t *testing.T) {
 
 // conformEvaluator runs the loop program.
 func conformEvaluator(t *testing.T, m *ir.Module, in, out [][]byte) {
+	for i, got := range evaluated(t, m, in) {
+		sameCases(t, m, fmt.Sprintf("evaluator, input %d", i), out[i], got)
+	}
+}
+
+// evaluated runs a module's program in the evaluator: the results of each input, one after
+// the other.
+func evaluated(t *testing.T, m *ir.Module, in [][]byte) (out [][]byte) {
 	p, err := network.Write(m, network.Interface{Prefix: "net"})
 	require.NoError(t, err)
 	for i := range in {
@@ -519,17 +527,9 @@ func conformEvaluator(t *testing.T, m *ir.Module, in, out [][]byte) {
 		for _, o := range m.Outputs {
 			memory = append(memory, make([]byte, o.Type.Shape.Size()))
 		}
-		memory = append(memory, make([]byte, m.Arena.Bytes))
-		_, err := loop.Run(p.Funcs[len(p.Funcs)-1], nil, memory)
+		_, err := loop.Run(p.Funcs[len(p.Funcs)-1], nil, append(memory, make([]byte, m.Arena.Bytes)))
 		require.NoError(t, err)
-		sameCases(t, m, fmt.Sprintf("evaluator, input %d", i), out[i], bytes.Join(memoryBytes(memory[1:len(memory)-1]), nil))
-	}
-}
-
-func memoryBytes(list []loop.Memory) [][]byte {
-	out := make([][]byte, len(list))
-	for i, m := range list {
-		out[i] = m
+		out = append(out, slices.Concat(memory[1:]...))
 	}
 	return out
 }

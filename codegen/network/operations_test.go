@@ -14,7 +14,6 @@ import (
 	"github.com/dnnc/dnnc/codegen/network"
 	"github.com/dnnc/dnnc/frontend"
 	"github.com/dnnc/dnnc/ir"
-	"github.com/dnnc/dnnc/ir/loop"
 	"github.com/dnnc/dnnc/ir/processor"
 	"github.com/dnnc/dnnc/passes"
 	"github.com/dnnc/dnnc/passes/pass"
@@ -118,21 +117,14 @@ func TestOperationsEqualInterpreter(t *testing.T) {
 	tgt, err := processor.Find("armv7")
 	require.NoError(t, err)
 	_, m := operationNet(t, tgt)
-	p, err := network.Write(m, network.Interface{Prefix: "net"})
-	require.NoError(t, err)
 	in, out := cases(t, m, 4)
-	for i := range in {
-		memory := []loop.Memory{in[i]}
-		for _, o := range m.Outputs {
-			memory = append(memory, make([]byte, o.Type.Shape.Size()))
-		}
-		_, err := loop.Run(p.Funcs[len(p.Funcs)-1], nil, append(memory, make([]byte, m.Arena.Bytes)))
-		require.NoError(t, err)
+	for i, got := range evaluated(t, m, in) {
 		rest := out[i]
+		require.Len(t, got, len(rest))
 		for k, o := range operations {
-			size := len(memory[k+1])
-			require.Equal(t, rest[:size], []byte(memory[k+1]), "%s, input %d", o.expr, i)
-			rest = rest[size:]
+			size := m.Outputs[k].Type.Shape.Size()
+			require.Equal(t, rest[:size], got[:size], "%s, input %d", o.expr, i)
+			rest, got = rest[size:], got[size:]
 		}
 	}
 	tools, err := llvm.Find("")
@@ -207,19 +199,7 @@ func TestTFLiteRounding(t *testing.T) {
 			p, err := network.Write(m, network.Interface{Prefix: "net"})
 			require.NoError(t, err)
 			in, out := cases(t, m, 3)
-			for i := range in {
-				memory := []loop.Memory{in[i]}
-				for _, o := range m.Outputs {
-					memory = append(memory, make([]byte, o.Type.Shape.Size()))
-				}
-				_, err := loop.Run(p.Funcs[len(p.Funcs)-1], nil, append(memory, make([]byte, m.Arena.Bytes)))
-				require.NoError(t, err)
-				var got []byte
-				for _, y := range memory[1:] {
-					got = append(got, y...)
-				}
-				require.Equal(t, out[i], got)
-			}
+			require.Equal(t, out, evaluated(t, m, in))
 			text, err := llvm.Print(p, tgt)
 			require.NoError(t, err)
 			object, err := llvm.Compile(context.Background(), tools, text, tgt, "obj")

@@ -312,9 +312,14 @@ func (c *Certificate) JSON() ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	sum := sha256.Sum256(text)
-	sealed.Sum = hex.EncodeToString(sum[:])
+	sealed.Sum = SHA256(text)
 	return sealed.encode()
+}
+
+// SHA256 is the hash of a file as a certificate has it, in hex.
+func SHA256(content []byte) string {
+	sum := sha256.Sum256(content)
+	return hex.EncodeToString(sum[:])
 }
 
 // Parse reads a certificate that says how to build again, and fails unless its bytes are

@@ -4,7 +4,6 @@ package emit
 
 import (
 	"crypto/sha256"
-	"encoding/binary"
 	"fmt"
 	"math/bits"
 	"strings"
@@ -164,23 +163,5 @@ func (g *Generator) Function(role string, ints []string, regions []*loop.Param, 
 
 // Ints adds constant integers of the given bits.
 func (g *Generator) Ints(role string, bits int, x []int64) *loop.Global {
-	return g.Global(role, bits/8, BytesOf(bits, x))
-}
-
-// BytesOf returns integers of the given bits as bytes, little-endian.
-func BytesOf(bits int, x []int64) []byte {
-	b := make([]byte, len(x)*bits/8)
-	for i, v := range x {
-		switch bits {
-		case 8:
-			b[i] = byte(v)
-		case 16:
-			binary.LittleEndian.PutUint16(b[2*i:], uint16(v))
-		case 32:
-			binary.LittleEndian.PutUint32(b[4*i:], uint32(v))
-		case 64:
-			binary.LittleEndian.PutUint64(b[8*i:], uint64(v))
-		}
-	}
-	return b
+	return g.Global(role, bits/8, ir.LittleEndian(bits/8, x))
 }

@@ -77,7 +77,7 @@ func NewChannels(g *Generator, bias []int64, together bool) (Requant, *loop.Glob
 			q.shifts[i] = -2 - r
 		}
 	}
-	return q, g.Global("channels", 4, slices.Concat(BytesOf(32, bias), BytesOf(32, q.muls), BytesOf(8, q.shifts))), nil
+	return q, g.Global("channels", 4, slices.Concat(ir.LittleEndian(4, bias), ir.LittleEndian(4, q.muls), ir.LittleEndian(1, q.shifts))), nil
 }
 
 // ChannelCursors point to the constants of an output channel.

@@ -255,7 +255,7 @@ func Weights(rng *rand.Rand, n *ir.Node, e ir.Elem, shape ir.Shape) {
 	for i := range bias {
 		bias[i] = int64(rng.NormFloat64() * most * 100 * math.Sqrt(float64(k)))
 	}
-	constant(ir.AttrBias, ir.Type{Elem: ir.Of(kind), Shape: ir.Shape{out}}, emit.BytesOf((&ir.Const{Type: ir.Type{Elem: ir.Of(kind)}}).Type.Elem.StoredSize()*8, bias))
+	constant(ir.AttrBias, ir.Type{Elem: ir.Of(kind), Shape: ir.Shape{out}}, ir.LittleEndian(ir.Of(kind).StoredSize(), bias))
 	muls, shifts := make([]int64, out), make([]int64, out)
 	for i := range muls {
 		m, r, err := geometry.MultiplierFor(40 / (most * 80 * math.Sqrt(float64(k))) * math.Exp(rng.NormFloat64()/2))
@@ -264,8 +264,8 @@ func Weights(rng *rand.Rand, n *ir.Node, e ir.Elem, shape ir.Shape) {
 		}
 		muls[i], shifts[i] = int64(m), int64(r)
 	}
-	constant(ir.AttrMul, ir.Type{Elem: ir.Of(ir.I32), Shape: ir.Shape{out}}, emit.BytesOf(32, muls))
-	constant(ir.AttrShift, ir.Type{Elem: ir.Of(ir.I32), Shape: ir.Shape{out}}, emit.BytesOf(32, shifts))
+	constant(ir.AttrMul, ir.Type{Elem: ir.Of(ir.I32), Shape: ir.Shape{out}}, ir.LittleEndian(4, muls))
+	constant(ir.AttrShift, ir.Type{Elem: ir.Of(ir.I32), Shape: ir.Shape{out}}, ir.LittleEndian(4, shifts))
 	if rng.IntN(3) == 0 {
 		n.Put(ir.AttrLo.Is(n.Out.Type.Quant.Zero)) // relu
 	}

@@ -353,7 +353,7 @@ func (b *build) write() error {
 			kinds = append(kinds, certificate.Weights)
 		}
 		for i, f := range slices.Concat(files, []File{main}, beside) {
-			b.cert.Outputs = append(b.cert.Outputs, certificate.Output{Kind: kinds[i], Name: filepath.Base(f.Path), SHA256: hash(f.Content)})
+			b.cert.Outputs = append(b.cert.Outputs, certificate.Output{Kind: kinds[i], Name: filepath.Base(f.Path), SHA256: certificate.SHA256(f.Content)})
 		}
 		text, err := b.cert.JSON()
 		if err != nil {

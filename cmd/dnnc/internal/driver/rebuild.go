@@ -2,8 +2,6 @@ package driver
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"fmt"
 	"io"
 	"os"
@@ -109,7 +107,7 @@ func Rebuild(ctx context.Context, path string, c *certificate.Certificate, o Opt
 	}
 	isDump := false
 	if d := c.Output("ir"); d != nil && o.Network == "" && q.StopAfter == "" && q.StartAfter == "" {
-		if raw, err := os.ReadFile(at(d.Name)); err == nil && hash(raw) == d.SHA256 {
+		if raw, err := os.ReadFile(at(d.Name)); err == nil && certificate.SHA256(raw) == d.SHA256 {
 			isDump = true
 			again.Input, again.Chosen, again.Level, again.Calib = at(d.Name), nil, string(pass.Int8), ""
 		}
@@ -204,8 +202,8 @@ func unchanged(c *certificate.Certificate, path string) error {
 	if err != nil {
 		return diag.New(diag.Pos{}, diag.BadFile, "%v", err).WithNote("the certificate says that the network is there").WithHelp("-network FILE says where it is now")
 	}
-	if len(c.Inputs) == 0 || c.Inputs[0].SHA256 != hash(raw) {
-		return diag.New(diag.Pos{File: path}, diag.CheckFailed, "not the network that the certificate was made from: its sha256 is %.12s", hash(raw))
+	if len(c.Inputs) == 0 || c.Inputs[0].SHA256 != certificate.SHA256(raw) {
+		return diag.New(diag.Pos{File: path}, diag.CheckFailed, "not the network that the certificate was made from: its sha256 is %.12s", certificate.SHA256(raw))
 	}
 	return nil
 }
@@ -225,11 +223,6 @@ func sameInput(c *certificate.Certificate, in certificate.Input) error {
 		return diag.New(diag.Pos{File: in.Name}, diag.CheckFailed, "changed since the build: its sha256 is %.12s now", in.SHA256)
 	}
 	return diag.New(diag.Pos{File: in.Name}, diag.CheckFailed, "the build did not read it")
-}
-
-func hash(raw []byte) string {
-	sum := sha256.Sum256(raw)
-	return hex.EncodeToString(sum[:])
 }
 
 // FirstDifference is the first byte in which two contents differ.

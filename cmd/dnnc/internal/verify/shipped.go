@@ -3,8 +3,6 @@ package verify
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -50,12 +48,12 @@ func shipped(ctx context.Context, o driver.Options, out, messages io.Writer) err
 		if err != nil {
 			return diag.New(diag.Pos{}, diag.BadFile, "%v", err).WithNote("the %s of %s, by its certificate", kind, filepath.Base(path))
 		}
-		if hash(raw) != p.SHA256 {
-			return failed(file, "not the %s that %s describes: its sha256 is %.12s", kind, filepath.Base(certPath), hash(raw))
+		if certificate.SHA256(raw) != p.SHA256 {
+			return failed(file, "not the %s that %s describes: its sha256 is %.12s", kind, filepath.Base(certPath), certificate.SHA256(raw))
 		}
 	}
 	unknown := ""
-	if got := hash(object); got != described.SHA256 {
+	if got := certificate.SHA256(object); got != described.SHA256 {
 		unknown = fmt.Sprintf("not the file that %s describes: its sha256 is %.12s", filepath.Base(certPath), got)
 		if !o.RunUnknown {
 			return refused(path, unknown)
@@ -74,7 +72,7 @@ func shipped(ctx context.Context, o driver.Options, out, messages io.Writer) err
 			return err
 		}
 		switch {
-		case p.Name != described.Name && hash(made) != p.SHA256:
+		case p.Name != described.Name && certificate.SHA256(made) != p.SHA256:
 			return failed(certPath, "%s is not what %s makes", p.Name, filepath.Base(again.Source))
 		case p.Name == described.Name && unknown == "" && !bytes.Equal(made, object):
 			unknown = fmt.Sprintf("not what %s makes: byte %d of %d differs", filepath.Base(again.Source), driver.FirstDifference(made, object), len(made))
@@ -141,11 +139,6 @@ func names(list []certificate.Output) (out []string) {
 		out = append(out, p.Name)
 	}
 	return out
-}
-
-func hash(raw []byte) string {
-	sum := sha256.Sum256(raw)
-	return hex.EncodeToString(sum[:])
 }
 
 // failed is a check of a file that does not hold.
