@@ -1,0 +1,241 @@
+// Package command is dnnc as its users call it: one table of commands, each with its own
+// flags.
+package command
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"slices"
+	"strings"
+	"sync/atomic"
+
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/terminal"
+	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/ir/parallel"
+	"github.com/dnnc/dnnc/ir/processor"
+	"github.com/dnnc/dnnc/passes"
+	"github.com/dnnc/dnnc/passes/pass"
+	"github.com/dnnc/dnnc/runtime/input"
+)
+
+// The exit codes.
+const (
+	Done     = 0
+	AtFault  = 1 // the input
+	BadUsage = 2
+	Internal = 3
+)
+
+// Main is dnnc with the arguments and streams of its process, which it ends.
+func Main() {
+	if code, is := supervised(os.Args); is {
+		os.Exit(code)
+	}
+	ctx, stop := context.WithCancel(context.Background())
+	defer stop()
+	go interrupts(stop)
+	os.Exit(Run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+}
+
+// enough is set by the first interrupt of an anytime search, which then ends with
+// the best that it has; anytime says that one runs.
+var enough, anytime atomic.Bool
+
+// interrupts ends an anytime search at the first Ctrl-C and everything at the next.
+func interrupts(stop func()) {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt)
+	for range signals {
+		if anytime.Load() && !enough.Swap(true) {
+			fmt.Fprintln(os.Stderr, "\ndnnc: the search ends with its best so far; interrupt again to give up")
+			continue
+		}
+		stop()
+	}
+}
+
+// Run is dnnc with its arguments; it returns the exit code. Results that could not be
+// printed are none, whatever the command made of them.
+func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	out, messages := terminal.New("standard output", stdout), terminal.New("standard error", stderr)
+	code := dispatch(ctx, args, out, messages)
+	if err := out.Close(); err != nil && code == Done {
+		code = exitCode(err, messages)
+	}
+	_ = messages.Close() // there is nobody to be told
+	return code
+}
+
+func dispatch(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	if err := ir.Whole(); err != nil {
+		fmt.Fprintf(stderr, "internal error: the table of operations is not whole:\n%v\n", err)
+		return Internal
+	}
+	args, responses, err := expanded(args)
+	if err != nil {
+		fmt.Fprintln(stderr, err)
+		return BadUsage
+	}
+	c, isDefault := &commands[0], true
+	if len(args) > 0 {
+		switch named := find(args[0]); {
+		case named != nil:
+			c, args, isDefault = named, args[1:], false
+		case slices.Contains([]string{"-version", "--version"}, args[0]):
+			c, args, isDefault = find("version"), nil, false
+		case isMisspelt(args[0]):
+			fmt.Fprintf(stderr, "dnnc: no command, and no file, %q%s; dnnc help lists the commands\n", args[0], meant(args[0]))
+			return BadUsage
+		}
+	}
+	if asksForHelp(args) {
+		if isDefault {
+			return exitCode(help(ctx, nil, nil, stderr, stderr), stderr)
+		}
+		return exitCode(help(ctx, []string{c.name}, nil, stdout, stderr), stderr)
+	}
+	if c.do != nil {
+		if len(args) < c.least || len(args) > c.most {
+			fmt.Fprintf(stderr, "usage: %s\n%s\n", c.title(), c.doc)
+			return BadUsage
+		}
+		return exitCode(guarded(c.name+" "+strings.Join(args, " "), func() error { return c.do(ctx, args, os.Stdin, stdout, stderr) }), stderr)
+	}
+	o, files, err := c.parse(args)
+	switch {
+	case err != nil:
+		fmt.Fprintf(stderr, "dnnc: %v; dnnc help %s lists the flags\n", err, c.name)
+		return BadUsage
+	case o.Debug == "help":
+		for _, p := range passes.Table {
+			fmt.Fprintf(stdout, "%-16s %s\n", p.Name, p.Why)
+		}
+		return Done
+	case o.Errors == "help":
+		listErrors(stdout)
+		return Done
+	case len(files) < c.least || len(files) > c.most:
+		fmt.Fprintf(stderr, "dnnc: dnnc %s takes %s, not %d; dnnc help %s\n", c.name, c.takes(), len(files), c.name)
+		return BadUsage
+	case o.Target == "" && c.target && !(c.name == "verify" && driver.IsShipped(files[0])): // whose certificate names it
+		fmt.Fprintf(stderr, "dnnc: no -target; dnnc targets lists them: %s\n", strings.Join(processor.Names(), " "))
+		return BadUsage
+	}
+	o.Inputs, o.Enough, o.Responses = files, enough.Load, responses
+	if len(files) > 0 {
+		o.Input = files[0]
+	}
+	if err := o.Files().Check(); err != nil {
+		return exitCode(err, stderr)
+	}
+	anytime.Store(o.Search == "qstar")
+	return exitCode(guarded(c.name+" of "+o.Input, func() error { return c.run(ctx, o, stdout, stderr) }), stderr)
+}
+
+// isMisspelt reports whether the first argument is meant as a command: a word that is no
+// file, and that has no ending and no folder.
+func isMisspelt(word string) bool {
+	if strings.ContainsAny(word, "./\\@-") || word == "" {
+		return false
+	}
+	_, err := os.Stat(word)
+	return err != nil
+}
+
+// meant is the command that is like a word, as a question.
+func meant(word string) string {
+	var names []string
+	for _, c := range commands {
+		names = append(names, c.name)
+	}
+	if near := diag.Suggest(word, names); near != "" {
+		return fmt.Sprintf("; did you mean %s?", near)
+	}
+	return ""
+}
+
+// guarded runs a command; a panic is a fault of dnnc's, reported as an error.
+func guarded(what string, run func() error) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if r := recover(); r != nil {
+			err = recovered(r, what)
+		}
+	}()
+	return run()
+}
+
+// recovered is the error of a panic: the input's fault where a mapped file became shorter,
+// or else dnnc's.
+func recovered(r any, what string) error {
+	value := r
+	if p, ok := r.(*parallel.Panic); ok {
+		value = p.Value
+	}
+	if path, is := input.Shrunk(value); is {
+		return diag.New(diag.Pos{File: path}, diag.BadFile, "became shorter while dnnc used it").WithHelp("leave it alone until dnnc has ended")
+	}
+	return fmt.Errorf("internal error in dnnc %s: %v\n%s", what, r, debug.Stack())
+}
+
+// parse reads flags and files in any order.
+func (c *command) parse(args []string) (o driver.Options, files []string, err error) {
+	fs := c.flagSet(&o)
+	for len(args) > 0 {
+		if err := fs.Parse(args); err != nil {
+			return o, nil, c.likely(fs, err)
+		}
+		if args = fs.Args(); len(args) > 0 {
+			files, args = append(files, args[0]), args[1:]
+		}
+	}
+	fs.Visit(func(f *flag.Flag) { o.ErrorsGiven = o.ErrorsGiven || f.Name == "errors" })
+	return o, files, nil
+}
+
+// likely adds to the error of an unknown flag which commands have it, or the one that was
+// meant.
+func (c *command) likely(fs *flag.FlagSet, err error) error {
+	name, unknown := strings.CutPrefix(err.Error(), "flag provided but not defined: -")
+	if !unknown {
+		return err
+	}
+	if others := having(name); len(others) > 0 {
+		return fmt.Errorf("dnnc %s has no flag -%s; it is a flag of dnnc %s", c.name, name, strings.Join(others, ", "))
+	}
+	var names []string
+	fs.VisitAll(func(f *flag.Flag) { names = append(names, f.Name) })
+	if near := diag.Suggest(name, names); near != "" && len(name) > 1 {
+		return fmt.Errorf("no flag -%s; did you mean -%s?", name, near)
+	}
+	return fmt.Errorf("no flag -%s", name)
+}
+
+// exitCode reports an error and says whose fault it is.
+func exitCode(err error, stderr io.Writer) int {
+	if err == nil {
+		return Done
+	}
+	if errors.Is(err, context.Canceled) {
+		fmt.Fprintln(stderr, "dnnc: interrupted; files are as they were")
+		return AtFault
+	}
+	fmt.Fprintln(stderr, err)
+	var d *diag.Diagnostic
+	var broken *pass.Error
+	switch {
+	case errors.As(err, &broken), !errors.As(err, &d):
+		return Internal
+	case d.Kind == diag.Clash:
+		return BadUsage
+	}
+	return AtFault
+}

@@ -1,0 +1,318 @@
+package command
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"io/fs"
+	"math"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
+	"github.com/dnnc/dnnc/frontend/onnx"
+	"github.com/dnnc/dnnc/frontend/tflite"
+	"github.com/dnnc/dnnc/frontend/weights"
+	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/runtime/data"
+	"github.com/dnnc/dnnc/runtime/input"
+	"github.com/dnnc/dnnc/runtime/interp"
+)
+
+// verdicts of a case of conformance, in the order in which they are printed.
+const (
+	passed = iota
+	near   // integers that differ by one at most
+	failed
+	unsupported
+	verdicts
+)
+
+// tolerance is the error that a float result may have, relative to the greatest
+// element, as the sums of other implementations have other orders.
+const tolerance = 1e-4
+
+// conformance runs every case below a folder: a folder with model.onnx and
+// test_data_set_N of input_K.pb and output_K.pb, as ONNX's own backend tests have
+// them, or with model.tflite and data.npz, whose input and output are several of
+// the model's, one behind the other. Integers must be equal; those that are one
+// apart are told apart. Cases count for the operation that the folder's name begins with, up to
+// the last _ and a number.
+func conformance(ctx context.Context, o driver.Options, stdout, stderr io.Writer) error {
+	counts := map[string]*[verdicts]int{}
+	var total [verdicts]int
+	err := filepath.WalkDir(o.Input, func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() || d.Name() != "model.onnx" && d.Name() != "model.tflite" {
+			return ctx.Err()
+		}
+		name := caseOf(filepath.Base(filepath.Dir(path)))
+		verdict, why := runCase(ctx, path)
+		if counts[name] == nil {
+			counts[name] = &[verdicts]int{}
+		}
+		counts[name][verdict]++
+		total[verdict]++
+		if why != nil && (verdict == failed || o.Verbose) {
+			fmt.Fprintf(stderr, "%s: %v\n", filepath.Dir(path), why)
+		}
+		return nil
+	})
+	if err != nil {
+		return diag.New(diag.Pos{File: o.Input}, diag.BadFile, "%v", err)
+	}
+	if total == [verdicts]int{} {
+		return diag.New(diag.Pos{File: o.Input}, diag.BadData, "no case in this folder: none has a model.onnx or model.tflite")
+	}
+	fmt.Fprintf(stdout, "%-28s %7s %9s %7s %12s\n", "operation", "passed", "one step", "failed", "unsupported")
+	names := make([]string, 0, len(counts))
+	for name := range counts {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		c := counts[name]
+		fmt.Fprintf(stdout, "%-28s %7d %9d %7d %12d\n", name, c[passed], c[near], c[failed], c[unsupported])
+	}
+	fmt.Fprintf(stdout, "%-28s %7d %9d %7d %12d\n", "all", total[passed], total[near], total[failed], total[unsupported])
+	if total[failed] > 0 {
+		return diag.New(diag.Pos{File: o.Input}, diag.CheckFailed, "%d cases failed", total[failed])
+	}
+	return nil
+}
+
+// caseOf is the name of a case without its number.
+func caseOf(name string) string {
+	i := strings.LastIndexByte(name, '_')
+	if i < 1 || strings.Trim(name[i+1:], "0123456789") != "" {
+		return name
+	}
+	return name[:i]
+}
+
+// runCase imports a model and compares its results.
+func runCase(ctx context.Context, path string) (verdict int, why error) {
+	defer func() {
+		if r := recover(); r != nil {
+			verdict, why = failed, fmt.Errorf("panic: %v", r)
+		}
+	}()
+	if filepath.Base(path) == "model.tflite" {
+		return runTFLite(ctx, path)
+	}
+	sets, err := filepath.Glob(filepath.Join(filepath.Dir(path), "test_data_set_*"))
+	if err != nil || len(sets) == 0 {
+		return failed, fmt.Errorf("no test_data_set")
+	}
+	m, err := onnx.Load(path, onnx.Options{})
+	for _, set := range sets {
+		if err != nil {
+			// ONNX's own cases have weights, shapes and bounds for inputs: all but the
+			// first as constants, then.
+			constants, why := inputsOf(set)
+			if why != nil || len(constants) < 2 {
+				return unsupported, err
+			}
+			constants[0] = nil
+			if m, why = onnx.Load(path, onnx.Options{Constants: constants}); why != nil {
+				return unsupported, err
+			}
+		}
+		p, err := interp.CompileFloat(m)
+		if err == nil {
+			err = compareSet(ctx, p, set)
+		}
+		if err != nil {
+			return failed, fmt.Errorf("%s: %w", filepath.Base(set), err)
+		}
+	}
+	return passed, nil
+}
+
+// inputsOf are the files of a set's inputs, in their order.
+func inputsOf(set string) (inputs [][]byte, err error) {
+	files, err := filepath.Glob(filepath.Join(set, "input_*.pb"))
+	if err != nil {
+		return nil, err
+	}
+	for i := range files {
+		raw, err := input.Read(filepath.Join(set, fmt.Sprintf("input_%d.pb", i)), maxTensor)
+		if err != nil {
+			return nil, err
+		}
+		inputs = append(inputs, raw)
+	}
+	return inputs, nil
+}
+
+func compareSet(ctx context.Context, p *interp.Float, set string) error {
+	m := p.Module
+	t := p.Tensors(1, m.Outputs...)
+	for i, in := range m.Inputs {
+		x, err := tensorFile(filepath.Join(set, fmt.Sprintf("input_%d.pb", i)), in)
+		if err != nil {
+			return err
+		}
+		t[p.ID(in)] = x
+	}
+	if err := p.Run(ctx, t, 1, 0, len(m.Ops)); err != nil {
+		return err
+	}
+	for i, out := range m.Outputs {
+		want, err := tensorFile(filepath.Join(set, fmt.Sprintf("output_%d.pb", i)), out)
+		if err != nil {
+			return err
+		}
+		if err := compareReals(out.Name, t[p.ID(out)], want); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// compareReals reports an element that is further from the expected one than the
+// tolerance.
+func compareReals(name string, got, want []float32) error {
+	greatest := 1.
+	for _, v := range want {
+		if a := math.Abs(float64(v)); a > greatest && !math.IsInf(a, 0) {
+			greatest = a
+		}
+	}
+	for k, v := range got {
+		isNeither := v != v && want[k] != want[k]
+		if d := math.Abs(float64(v - want[k])); !(d <= tolerance*greatest) && v != want[k] && !isNeither {
+			return fmt.Errorf("%s: element %d is %v, expected %v", name, k, v, want[k])
+		}
+	}
+	return nil
+}
+
+// runTFLite imports a model, an int8 one with its integers, and compares its
+// results.
+func runTFLite(ctx context.Context, path string) (verdict int, why error) {
+	f, err := weights.Open(filepath.Join(filepath.Dir(path), "data.npz"))
+	if err != nil {
+		return failed, err
+	}
+	m, err := tflite.Load(path, tflite.Options{})
+	if err != nil {
+		return unsupported, err
+	}
+	out := m.Outputs[0]
+	var parts []data.Batch
+	for k, in := range m.Inputs {
+		name := "input"
+		if k > 0 {
+			name += strconv.Itoa(k)
+		}
+		x, err := samples(f, name, in)
+		if err != nil {
+			return failed, err
+		}
+		if t, _ := f.Tensor(name); m.IsQuantized() && t.DType == weights.I8 { // integers of the input, not reals
+			q := in.Type.Quant
+			for i, v := range x {
+				x[i] = float32(q.Scale * float64(int(v)-q.Zero))
+			}
+		}
+		part := data.Batch{N: len(x) / in.Type.Shape.Size(), Shape: in.Type.Shape, X: x}
+		if part.N != append(parts, part)[0].N {
+			return failed, fmt.Errorf("%s has %d samples, input has %d", name, part.N, parts[0].N)
+		}
+		parts = append(parts, part)
+	}
+	x, n := data.Join(parts...).X, parts[0].N
+	want, err := samples(f, "output", out)
+	if err != nil {
+		return failed, err
+	}
+	if !m.IsQuantized() {
+		p, err := interp.CompileFloat(m)
+		if err != nil {
+			return failed, err
+		}
+		got, err := p.Forward(ctx, x, n)
+		if err == nil {
+			err = compareReals(out.Name, got, want)
+		}
+		if err != nil {
+			return failed, err
+		}
+		return passed, nil
+	}
+	p, err := interp.CompileInt(m)
+	if err != nil {
+		return failed, err
+	}
+	if t, _ := f.Tensor("output"); t.DType != weights.I8 { // places, which are int8 here
+		for i, v := range want {
+			want[i] = v/float32(out.Type.Quant.Scale) + float32(out.Type.Quant.Zero)
+		}
+	}
+	got, err := p.Forward(ctx, interp.QuantizeInputs(m, x), n)
+	if err != nil {
+		return failed, err
+	}
+	for i, v := range got {
+		switch d := math.Abs(float64(v) - float64(want[i])); {
+		case d > 1:
+			return failed, fmt.Errorf("%s: element %d is %d, expected %v", out.Name, i, v, want[i])
+		case d == 1:
+			verdict, why = near, fmt.Errorf("%s: element %d is %d, expected %v", out.Name, i, v, want[i])
+		}
+	}
+	return verdict, why
+}
+
+// samples reads the arrays of a value, one behind the other; those of images lie
+// in H,W,C order and come into C,H,W.
+func samples(f *weights.File, name string, v *ir.Value) ([]float32, error) {
+	t, ok := f.Tensor(name)
+	size := v.Type.Shape.Size()
+	if !ok || len(t.Shape) == 0 {
+		return nil, fmt.Errorf("no array %s", name)
+	}
+	x, err := t.Float32()
+	if err != nil {
+		return nil, err
+	}
+	if len(x) != t.Shape[0]*size {
+		return nil, fmt.Errorf("%s has %d elements, %s is %s", name, len(x), v.Name, v.Type)
+	}
+	if s := v.Type.Shape; len(t.Shape) == 5 {
+		order := ir.ViewOf(ir.Shape{s[1], s[2], s[0]}).Permute([]int{2, 0, 1}).Index()
+		y := make([]float32, len(x))
+		for i := 0; i < len(x); i += size {
+			for k, at := range order {
+				y[i+k] = x[i+int(at)]
+			}
+		}
+		return y, nil
+	}
+	return x, nil
+}
+
+// maxTensor is the most bytes of a case's tensor.
+const maxTensor = 1 << 30
+
+// tensorFile reads the elements of a value from a file of one tensor.
+func tensorFile(path string, v *ir.Value) ([]float32, error) {
+	raw, err := input.Read(path, maxTensor)
+	if err != nil {
+		return nil, err
+	}
+	x, err := onnx.Floats(raw)
+	if err != nil {
+		return nil, err
+	}
+	if len(x) != v.Type.Shape.Size() {
+		return nil, fmt.Errorf("%s has %d elements, %s is %s", filepath.Base(path), len(x), v.Name, v.Type)
+	}
+	return x, nil
+}

@@ -1,0 +1,70 @@
+package command_test
+
+import (
+	"encoding/binary"
+	"math"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"google.golang.org/protobuf/encoding/protowire"
+
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/command"
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/dnnctest"
+)
+
+// TestConformance runs folders of cases.
+func TestConformance(t *testing.T) {
+	for format, cases := range map[string]string{"tflite": "17", "onnx": "5"} {
+		code, stdout, stderr := dnnctest.Run(t, "conformance", dnnctest.Root+"/frontend/"+format+"/testdata")
+		require.Zero(t, code, stderr)
+		assert.Regexp(t, "all +"+cases+" +0 +0 +0", stdout)
+	}
+	// Weights that are an input, as ONNX's own cases have them.
+	dir := t.TempDir()
+	set := filepath.Join(dir, "conv", "test_data_set_0")
+	require.NoError(t, os.MkdirAll(set, 0o755))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "conv", "model.onnx"), onnxModel(false), 0o644))
+	image, weights, sums := make([]float32, 36), make([]float32, 18), make([]float32, 72)
+	for i := range image {
+		image[i] = 1
+	}
+	weights[4], weights[5] = 1, 2 // a pixel and the one behind it; the second channel is 0
+	for i := range 36 {
+		sums[i] = 3
+		if i%6 == 5 {
+			sums[i] = 1
+		}
+	}
+	for i, x := range [][]float32{image, weights, sums} {
+		name := []string{"input_0.pb", "input_1.pb", "output_0.pb"}[i]
+		require.NoError(t, os.WriteFile(filepath.Join(set, name), onnxTensor(x, [][]int{{1, 1, 6, 6}, {2, 1, 3, 3}, {1, 2, 6, 6}}[i]), 0o644))
+	}
+	code, stdout, stderr := dnnctest.Run(t, "conformance", dir)
+	require.Zero(t, code, stderr)
+	assert.Regexp(t, "all +1 +0 +0 +0", stdout)
+	sums[7]++
+	require.NoError(t, os.WriteFile(filepath.Join(set, "output_0.pb"), onnxTensor(sums, []int{1, 2, 6, 6}), 0o644))
+	code, _, stderr = dnnctest.Run(t, "conformance", dir)
+	assert.Equal(t, command.AtFault, code)
+	assert.Contains(t, stderr, "element 7 is 3, expected 4")
+
+	code, _, stderr = dnnctest.Run(t, "conformance", t.TempDir())
+	assert.Equal(t, command.AtFault, code)
+	assert.Contains(t, stderr, "no case")
+}
+
+// onnxTensor is a file of one tensor of floats.
+func onnxTensor(x []float32, shape []int) []byte {
+	var b, raw []byte
+	for _, d := range shape {
+		b = protowire.AppendVarint(protowire.AppendTag(b, 1, protowire.VarintType), uint64(d))
+	}
+	b = protowire.AppendVarint(protowire.AppendTag(b, 2, protowire.VarintType), 1)
+	for _, v := range x {
+		raw = binary.LittleEndian.AppendUint32(raw, math.Float32bits(v))
+	}
+	return protowire.AppendBytes(protowire.AppendTag(b, 9, protowire.BytesType), raw)
+}

@@ -1,0 +1,276 @@
+package command
+
+import (
+	"flag"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+
+	library "github.com/dnnc/dnnc"
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/compare"
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/experiment"
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/pareto"
+	"github.com/dnnc/dnnc/passes/pass"
+	"github.com/dnnc/dnnc/passes/robust"
+)
+
+// A group is flags that go together. A command has the flags of its groups; each flag is
+// declared in one group.
+type group func(fs *flag.FlagSet, o *driver.Options)
+
+// loading is how a network is read, whatever its format.
+func loading(fs *flag.FlagSet, o *driver.Options) {
+	fs.Func("shape", "the shape of an `input` of an ONNX model, batch included: image=1,3,224,224", shapeOf(o))
+	fs.Func("range", "the reals of an `input` of a model: image=0,1, which is the default", rangeOf(o))
+	fs.BoolFunc("exact", "of an int8 TensorFlow Lite model: keep its integers and its rounding; -exact=false makes it a float network first (default: unless -O asks for other widths)", func(s string) error {
+		_, err := strconv.ParseBool(s)
+		o.Exact = s
+		return err
+	})
+	outside(fs, o)
+}
+
+// outside is for commands that read a text, and what the text names.
+func outside(fs *flag.FlagSet, o *driver.Options) {
+	fs.BoolVar(&o.AllowOutside, "allow-outside", false, "let a network or a model name files outside its folder, also by links")
+}
+
+func targeting(fs *flag.FlagSet, o *driver.Options) {
+	fs.StringVar(&o.Target, "target", "", "the processor family; dnnc targets lists them")
+	fs.StringVar(&o.CPU, "mcpu", "", "a `processor` of the family")
+	fs.StringVar(&o.Attr, "mattr", "", "`features` added to the family's or taken away: +dotprod, -dsp")
+}
+
+// disturbing is which errors images are disturbed by.
+func disturbing(fs *flag.FlagSet, o *driver.Options) {
+	fs.StringVar(&o.Errors, "errors", library.DefaultErrors, "errors to choose and to measure under: kind=size,size;kind, all or none; help lists the kinds")
+	fs.Uint64Var(&o.Seed, "seed", 1, "of disturbances and noise")
+}
+
+// reporting is on which images a network is measured.
+func reporting(fs *flag.FlagSet, o *driver.Options) {
+	fs.StringVar(&o.Data, "data", "", "images to verify and report on")
+	few(fs, o)
+	judging(fs, o)
+}
+
+// judging is what a network is measured by.
+func judging(fs *flag.FlagSet, o *driver.Options) {
+	fs.StringVar(&o.Task, "task", "", "what the results mean, by which networks are judged: classes is one label an item; inferred where it cannot be mistaken")
+}
+
+func few(fs *flag.FlagSet, o *driver.Options) {
+	fs.IntVar(&o.TestImages, "n", 0, "at most this many of the images to report on; verify takes 100 unless told")
+}
+
+// quantizing is how a network becomes integers.
+func quantizing(fs *flag.FlagSet, o *driver.Options) {
+	o.Level = string(pass.Int8)
+	fs.Var(levels{o}, "O", "how widths are chosen: "+strings.Join(pass.Levels, ", ")+"; and size, alone or after a comma: loops rather than unrolled code")
+	fs.StringVar(&o.Calib, "calib", "", "images that calibration and search may see")
+	fs.IntVar(&o.Images, "images", 0, "calibration images used (default 512, for a search 2048)")
+	fs.StringVar(&o.Rounding, "rounding", "", "nearest or compensated; chosen by width when absent")
+	fs.StringVar(&o.Activations, "activations", pass.MinMax, "how activations' ranges are calibrated: "+strings.Join(pass.Ranges, ", "))
+	fs.Func("fix", "formats of layers, a `list` as conv1=8,fc1=odd2", list(&o.Fix))
+	fs.Float64Var(&o.MinBits, "min", 0, "least bits a weight of every layer")
+	fs.Float64Var(&o.MaxBits, "max", 0, "greatest bits a weight of every layer; 0 is no bound")
+	o.Formats = robust.Default
+	fs.Func("formats", "what a search chooses from, a `list` of odd, vec, code or formats as odd3, vec4x16 (default odd,vec)", list(&o.Formats))
+	fs.StringVar(&o.Objective, "objective", pass.Mean, "what a search makes least, the divergence under all kinds of error: mean or worst")
+	fs.Func("cycles", "upper bound on the estimated cycles of the layers with weights on the target: a number, or a share of int8's, as `0.6x`", cycles(&o.Budget))
+	fs.Func("ram", "upper bound on the arena in bytes, as `24KiB`, checked when kernels are selected", size(&o.Budget.RAM))
+	fs.Func("mem", "upper bound on what a search keeps in memory, as `4GiB`; what does not fit is computed again", size(&o.Memory))
+	fs.StringVar(&o.Checkpoint, "checkpoint", "", "keep what a search measures in this `file`, and go on from it")
+	fs.StringVar(&o.Search, "search", "", "the method of -O robust: "+strings.Join(robust.Methods(), ", ")+" (default "+robust.Methods()[0]+")")
+	fs.DurationVar(&o.Time, "time", 0, "of -search qstar, which goes on until then: 10s; Ctrl-C ends it, too, and ships the best so far")
+}
+
+// budget is the size that a choice of widths has to keep.
+func budget(fs *flag.FlagSet, o *driver.Options) {
+	fs.Func("bits", "average bits a weight", positive(&o.Budget.Bits))
+	fs.Func("size", "bytes of weights and their channels' constants: a number, or `64KiB`", size(&o.Budget.Bytes))
+	fs.Func("ratio", "times smaller than float32", positive(&o.Budget.Ratio))
+	fs.Float64Var(&o.Budget.Keep, "keep", library.DefaultKeep, "share of the robust accuracy to keep")
+}
+
+// stages is which passes run, and what is seen of them.
+func stages(fs *flag.FlagSet, o *driver.Options) {
+	fs.StringVar(&o.StartAfter, "start-after", "", "start after this `pass`; a dump's first line says it already")
+	fs.StringVar(&o.StopAfter, "stop-after", "", "the last `pass` to run")
+	fs.StringVar(&o.DumpDir, "dump-dir", "", "write the module after each pass into this `folder`")
+	fs.StringVar(&o.Debug, "d", "", "help lists the passes; <pass>/dump prints the module after one")
+	fs.BoolVar(&o.Validate, "verify", false, "execute the module before and after each pass on random inputs, and compare")
+	fs.BoolVar(&o.TimePasses, "time-passes", false, "print the time of each pass")
+}
+
+// linking is the C interface of an object, and what makes it.
+func linking(fs *flag.FlagSet, o *driver.Options) {
+	fs.StringVar(&o.Prefix, "prefix", "", "of every symbol and macro; the network's name when absent")
+	fs.BoolVar(&o.Hooks, "hooks", false, "call PREFIX_hook, which the program has, before and after each step")
+	fs.StringVar(&o.Section, "section", "", "the `section` of the object in which weights lie: .extflash")
+	fs.BoolVar(&o.Lend, "lend", false, "leave the weights out of the object: into a file that ends in .weights, whose place in memory the program passes")
+	fs.StringVar(&o.LLVM, "llvm", "", "the `version` of LLVM to use; the newest tested one when absent")
+}
+
+func output(fs *flag.FlagSet, o *driver.Options) {
+	fs.StringVar(&o.Output, "o", "", "output `file`; the others take its name and their own ending; - is the standard output")
+}
+
+func writing(fs *flag.FlagSet, o *driver.Options) {
+	fs.Func("emit", "what to write, a `list` of "+strings.Join(driver.Emits(), ", ")+" (default obj)", list(&o.Emit))
+	fs.Func("report", "what to print, a `list` of "+strings.Join(driver.Reports, ", "), list(&o.Report))
+	fs.BoolVar(&o.Depend, "MD", false, "write what the output was made from as a rule for make and ninja, into a file that ends in .d")
+	fs.StringVar(&o.DependFile, "MF", "", "the `file` of -MD")
+}
+
+// timing is of commands that write files which say nothing of time.
+func timing(fs *flag.FlagSet, o *driver.Options) {
+	fs.StringVar(&o.Stats, "stats", "", "write what differs from run to run, times, to this `file`")
+}
+
+func asJSON(fs *flag.FlagSet, o *driver.Options) {
+	fs.BoolVar(&o.JSON, "json", false, "print JSON")
+}
+
+func asCSV(fs *flag.FlagSet, o *driver.Options) {
+	fs.BoolVar(&o.CSV, "csv", false, "print CSV")
+}
+
+// sizing is the budgets that several methods are compared at.
+func sizing(fs *flag.FlagSet, o *driver.Options) {
+	fs.Func("sizes", "a `list` of average bits a weight (default of compare "+strings.Join(compare.Sizes, ",")+", of pareto "+strings.Join(pareto.Sizes, ",")+", of report "+strings.Join(experiment.Sizes, ",")+")", list(&o.Sizes))
+}
+
+func contesting(fs *flag.FlagSet, o *driver.Options) {
+	fs.Func("methods", "a `list` of methods of -search (default "+strings.Join(compare.Methods, ",")+"; of report the first four)", list(&o.Methods))
+	fs.IntVar(&o.Seeds, "seeds", 1, "number of seeds, from -seed on")
+}
+
+func keeping(fs *flag.FlagSet, o *driver.Options) {
+	fs.StringVar(&o.Results, "results", "", "keep every outcome in this `folder`, and go on from it")
+}
+
+func guiding(fs *flag.FlagSet, o *driver.Options) {
+	fs.StringVar(&o.Network, "network", "", "disturb: the `network` whose gradient guides errors; verify: the network that an object was built from, where it is now")
+}
+
+// The flags of one command.
+
+func verifying(fs *flag.FlagSet, o *driver.Options) {
+	fs.BoolVar(&o.RunUnknown, "run-unknown", false, "run an object that is not what its certificate describes; an object is code")
+}
+
+func counting(fs *flag.FlagSet, o *driver.Options) {
+	fs.BoolVar(&o.Layers, "layers", false, "count each layer, too")
+}
+
+func picturing(fs *flag.FlagSet, o *driver.Options) {
+	fs.StringVar(&o.Sheet, "sheet", "", "write a contact sheet of the kinds to this `file`")
+}
+
+func bounding(fs *flag.FlagSet, o *driver.Options) {
+	fs.BoolVar(&o.Boundary, "boundary", false, "the sizes of error at which answers become wrong")
+	fs.StringVar(&o.Plane, "plane", "", "draw the decision boundary on the plane through three images to this `file`, PNG or SVG")
+	fs.StringVar(&o.Directions, "directions", "", "span the plane by the first image and two `errors`: \"fog=0.5;gaussian=0.3\"")
+}
+
+func recording(fs *flag.FlagSet, o *driver.Options) {
+	fs.StringVar(&o.Record, "record", "", "keep every outcome in this CSV `file`, and go on from it")
+}
+
+func differing(fs *flag.FlagSet, o *driver.Options) {
+	fs.StringVar(&o.Diff, "diff", "", "print what changed between two `passes`: infer,legalize")
+}
+
+func studying(fs *flag.FlagSet, o *driver.Options) {
+	fs.BoolVar(&o.Quick, "quick", false, "with what the files' section quick says, in minutes")
+	fs.BoolVar(&o.Full, "full", false, "with all that the files say, which is the default")
+	fs.StringVar(&o.Readme, "readme", "", "refresh the summary in this `file`")
+}
+
+func explaining(fs *flag.FlagSet, o *driver.Options) {
+	fs.BoolVar(&o.Verbose, "v", false, "say why a case is unsupported")
+}
+
+// list reads words that are apart by commas or spaces.
+func list(into *[]string) func(string) error {
+	return func(s string) error {
+		*into = strings.FieldsFunc(s, func(r rune) bool { return r == ',' || r == ' ' })
+		return nil
+	}
+}
+
+// levels is the value of -O: a level, and size.
+type levels struct{ o *driver.Options }
+
+// String is the level, of which flags show the default.
+func (l levels) String() string {
+	if l.o == nil { // as package flag makes one, to learn what is no default
+		return ""
+	}
+	return l.o.Level
+}
+
+// Set takes a list, and nothing of one before it; options are checked all together.
+func (l levels) Set(list string) error {
+	l.o.Small, l.o.Level = false, string(pass.Int8)
+	level := ""
+	for _, s := range strings.Split(list, ",") {
+		switch {
+		case s == "size":
+			l.o.Small = true
+		case level != "":
+			return fmt.Errorf("%s and %s are two levels", level, s)
+		default:
+			level, l.o.Level = s, s
+		}
+	}
+	return nil
+}
+
+// positive reads a number above 0.
+func positive(into *float64) func(string) error {
+	return func(s string) error {
+		x, err := strconv.ParseFloat(s, 64)
+		if err != nil || !(x > 0) || x > 1e6 {
+			return fmt.Errorf("%q is no number above 0, and of at most a million", s)
+		}
+		*into = x
+		return nil
+	}
+}
+
+// size reads a number of bytes with an optional unit.
+func size(into *int) func(string) error {
+	return func(s string) error {
+		number, factor := s, 1
+		for unit, f := range map[string]int{"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "kB": 1e3, "MB": 1e6} {
+			if head, ok := strings.CutSuffix(s, unit); ok {
+				number, factor = head, f
+			}
+		}
+		x, err := strconv.ParseFloat(number, 64)
+		if err != nil || !(x*float64(factor) >= 1) || x*float64(factor) > 1<<40 {
+			return fmt.Errorf("%q is no size; write 65536, 64KiB or 1.5MiB", s)
+		}
+		*into = int(x * float64(factor))
+		return nil
+	}
+}
+
+// cycles reads a number of them, or a share of those of int8.
+func cycles(b *pass.Budget) func(string) error {
+	return func(s string) error {
+		number, isShare := strings.CutSuffix(s, "x")
+		x, err := strconv.ParseFloat(number, 64)
+		if err != nil || !(x > 0) || math.IsInf(x, 0) {
+			return fmt.Errorf("%q is no number of cycles; write 12000000, 12e6 or, of int8's, 0.6x", s)
+		}
+		if b.Cycles, b.CyclesOfInt8 = x, 0; isShare {
+			b.Cycles, b.CyclesOfInt8 = 0, x
+		}
+		return nil
+	}
+}

@@ -1,0 +1,117 @@
+package command_test
+
+import (
+	"context"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/command"
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/dnnctest"
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
+	"github.com/dnnc/dnnc/frontend"
+	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/passes"
+	"github.com/dnnc/dnnc/passes/pass"
+	"github.com/dnnc/dnnc/runtime/data"
+	"github.com/dnnc/dnnc/runtime/interp"
+)
+
+// TestSameWeightsByEitherRoute compares the text, whose batch normalisation a pass
+// folds, with what PyTorch exported, which had folded it: equal to the last bit, so
+// that a search chooses the same. The models lie beside the data.
+func TestSameWeightsByEitherRoute(t *testing.T) {
+	models := filepath.Join(dnnctest.Data(t), "..", "models")
+	for text, model := range map[string]string{"lenet5": "lenet5-fashion", "lenet5-mnist": "lenet5-mnist", "alexnet": "alexnet-cifar10", "vgg16": "vgg16-cifar10"} {
+		load := func(path string) []*ir.Node {
+			m, err := driver.Load(driver.Options{Input: path})
+			require.NoError(t, err)
+			require.NoError(t, passes.Table.Run(context.Background(), m, &pass.Env{Level: pass.Int8}, pass.Options{StopAfter: "legalize"}))
+			return m.Layers()
+		}
+		own, theirs := load(dnnctest.Root+"/testdata/"+text+"/"+text+".dnn"), load(filepath.Join(models, model+".onnx"))
+		require.Len(t, theirs, len(own))
+		for i, n := range own {
+			for _, name := range []ir.Key[*ir.Const]{ir.AttrWeight, ir.AttrBias} {
+				want, err := n.Const(name).Float32()
+				require.NoError(t, err)
+				got, err := theirs[i].Const(name).Float32()
+				require.NoError(t, err)
+				assert.True(t, slices.Equal(want, got), "%s of %s in %s", name, n.Name(), model)
+			}
+		}
+	}
+}
+
+// TestOnnxModels imports the ONNX files of the networks whose tensors files lie
+// in testdata; they lie beside the data. Text, tensors and float results must agree
+// with the networks as we wrote them.
+func TestOnnxModels(t *testing.T) {
+	models := filepath.Join(dnnctest.Data(t), "..", "models")
+	for onnx, ours := range map[string]string{
+		"lenet5-fashion": "lenet5/lenet5", "lenet5-mnist": "lenet5-mnist/lenet5-mnist",
+		"alexnet-cifar10": "alexnet/alexnet", "vgg16-cifar10": "vgg16/vgg16",
+	} {
+		t.Run(onnx, func(t *testing.T) {
+			out := filepath.Join(t.TempDir(), "net.dnn")
+			code, _, stderr := dnnctest.Run(t, "import", filepath.Join(models, onnx+".onnx"), "-o", out)
+			require.Zero(t, code, stderr)
+			imported, direct, own := load(t, out), load(t, filepath.Join(models, onnx+".onnx")), load(t, dnnctest.Root+"/testdata/"+ours+".dnn")
+			images := data.Synthesize(own.Inputs[0].Type.Shape, 0, 1, 20, 1)
+			want, got := logits(t, own, images), logits(t, imported, images)
+			greatest := 0.
+			for i := range want {
+				greatest = max(greatest, math.Abs(float64(got[i])-float64(want[i])))
+			}
+			t.Logf("greatest difference of %d logits: %.2g", len(want), greatest)
+			assert.InDeltaSlice(t, want, got, 1e-4)
+			assert.Equal(t, got, logits(t, direct, images))
+			again, err := frontend.Parse(out, []byte(imported.Source()), frontend.Options{})
+			require.NoError(t, err)
+			assert.Equal(t, imported.Source(), again.Source(), "printed and read again")
+		})
+	}
+}
+
+func load(t *testing.T, path string) *ir.Module {
+	m, err := driver.Load(driver.Options{Input: path})
+	require.NoError(t, err)
+	return m
+}
+
+func logits(t *testing.T, m *ir.Module, images data.Batch) []float32 {
+	p, err := interp.CompileFloat(m)
+	require.NoError(t, err)
+	y, err := p.Forward(context.Background(), images.X, images.N)
+	require.NoError(t, err)
+	return y
+}
+
+func TestImportFaults(t *testing.T) {
+	dir := t.TempDir()
+	bad := filepath.Join(dir, "bad.onnx")
+	require.NoError(t, os.WriteFile(bad, []byte("not a model"), 0o644))
+	for _, c := range []struct {
+		args []string
+		code int
+		want string
+	}{
+		{[]string{"import", bad}, command.AtFault, "no ONNX file"},
+		{[]string{"import", filepath.Join(dir, "none.onnx")}, command.AtFault, "no such file"},
+		{[]string{"import", dnnctest.Lenet}, command.AtFault, "a network of the language already"},
+		{[]string{"import", bad, "-shape", "x"}, command.BadUsage, "is not name=numbers"},
+		{[]string{"import", bad, "-range", "x=1,0"}, command.BadUsage, "is no range"},
+		{[]string{bad, "-target", "armv7"}, command.AtFault, "no ONNX file"},
+	} {
+		code, _, stderr := dnnctest.Run(t, append(c.args, "-o", filepath.Join(dir, "out.dnn"))...)
+		assert.Equal(t, c.code, code, stderr)
+		assert.Contains(t, stderr, c.want)
+		assert.NoFileExists(t, filepath.Join(dir, "out.dnn"))
+		assert.NoFileExists(t, filepath.Join(dir, "out.safetensors"))
+	}
+}

@@ -1,0 +1,260 @@
+package verify_test
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"debug/elf"
+	"encoding/hex"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/command"
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/dnnctest"
+	"github.com/dnnc/dnnc/codegen/llvm"
+	"github.com/dnnc/dnnc/runtime/certificate"
+)
+
+const bitExact = "of 4 test images and 8 of 8 adversarial inputs bit-exact"
+
+// builds are kinds of build that verify does again from what the certificate records.
+var builds = map[string]struct {
+	network string
+	flags   []string
+}{
+	"int8":       {"logits", nil},
+	"fixed":      {"logits", []string{"-fix", "conv=4,fc=code3"}},
+	"universal":  {"detector", []string{"-O", "universal", "-bits", "3"}},
+	"nearest":    {"seg", []string{"-O", "universal", "-bits", "3", "-rounding", "nearest", "-activations", "percentile"}},
+	"robust":     {"logits", []string{"-O", "robust", "-bits", "3"}},
+	"qstar":      {"classes", []string{"-O", "robust", "-search", "qstar", "-bits", "2.5", "-time", "100ms"}},
+	"guided":     {"classes", []string{"-O", "robust", "-bits", "3", "-errors", "light=0.1;gaussian=0.1"}},
+	"compress":   {"logits", []string{"-O", "compress", "-bits", "3"}},
+	"dumped":     {"logits", []string{"-O", "robust", "-bits", "3", "-emit", "obj,lib,ir,c,asm,llvm"}},
+	"prefix":     {"value", []string{"-prefix", "other", "-O", "int8,size"}},
+	"hooks":      {"value", []string{"-hooks", "-section", ".extflash"}},
+	"lent":       {"logits", []string{"-lend"}},
+	"noise":      {"value", []string{"-calib", ""}},
+	"cortex":     {"logits", []string{"-mcpu", "cortex-m7"}},
+	"calibrated": {"logits", []string{"-seed", "5", "-images", "17"}},
+}
+
+// TestShippedObjectsVerify builds again what ships, on three targets, from the network or
+// the dump beside it, and finds network and data by the certificate.
+func TestShippedObjectsVerify(t *testing.T) {
+	if _, err := llvm.Find(""); err != nil {
+		t.Skip(err)
+	}
+	path := dnnctest.KindsFolder(t)
+	for name, b := range builds {
+		targets := []string{"armv7em"}
+		if name == "int8" || name == "robust" || name == "dumped" {
+			targets = []string{"x86_64", "armv7", "armv7em"}
+		}
+		for _, target := range targets {
+			dir := path(name + "-" + target)
+			require.NoError(t, os.Mkdir(dir, 0o755))
+			object := filepath.Join(dir, "net.o")
+			args := append([]string{path(b.network + ".dnn"), "-target", target, "-images", "20", "-n", "20", "-errors", "gaussian=0.1",
+				"-calib", path("labelled.npz"), "-data", path("labelled.npz"), "-o", object}, b.flags...)
+			code, _, stderr := dnnctest.Run(t, args...)
+			require.Zero(t, code, "%s: %s", name, stderr)
+			code, stdout, stderr := dnnctest.Run(t, "verify", object, "-n", "4")
+			require.Zero(t, code, "%s on %s: %s", name, target, stderr)
+			source := b.network + ".dnn"
+			if name == "dumped" {
+				source = "net.out.dnn"
+			}
+			assert.Contains(t, stdout, "net.o: built again from "+source+", equal in all ", name)
+			assert.Contains(t, stdout, "4 "+bitExact, name)
+			assert.NotContains(t, stderr, "task:", "nothing is searched again")
+			if name == "dumped" && target == "armv7em" {
+				for _, file := range []string{"libnet.a", "net.c", "net.s", "net.ll"} {
+					code, stdout, stderr := dnnctest.Run(t, "verify", filepath.Join(dir, file), "-n", "4")
+					require.Zero(t, code, "%s: %s", file, stderr)
+					assert.Contains(t, stdout, file+": built again from net.out.dnn, equal in all ")
+					if file == "libnet.a" {
+						assert.Contains(t, stdout, bitExact)
+					} else {
+						assert.Contains(t, stdout, "not run")
+					}
+				}
+				// Without its dump, by the recorded formats.
+				require.NoError(t, os.Remove(filepath.Join(dir, "net.out.dnn")))
+				code, stdout, stderr := dnnctest.Run(t, "verify", object, "-n", "4")
+				require.Zero(t, code, stderr)
+				assert.Contains(t, stdout, "built again from logits.dnn")
+			}
+		}
+	}
+}
+
+// TestShippedFilesThatChanged: one byte of the object, its header, its certificate, its
+// network or its images, and verify fails with 1 and runs nothing.
+func TestShippedFilesThatChanged(t *testing.T) {
+	if _, err := llvm.Find(""); err != nil {
+		t.Skip(err)
+	}
+	path := dnnctest.KindsFolder(t)
+	for _, target := range []string{"x86_64", "armv7", "armv7em"} {
+		base := path(target)
+		build := func(network string) {
+			code, _, stderr := dnnctest.Run(t, path(network+".dnn"), "-target", target, "-O", "universal", "-bits", "3", "-images", "20", "-calib", path("data.npz"), "-emit", "obj,lib", "-lend", "-o", base+".o")
+			require.Zero(t, code, stderr)
+		}
+		build("logits")
+		for _, file := range []string{base + ".o", base + ".h", base + ".weights", base + ".json", path("lib" + target + ".a"), path("logits.dnn"), path("w.safetensors"), path("data.npz")} {
+			raw, err := os.ReadFile(file)
+			require.NoError(t, err)
+			places := []int{len(raw) / 2}
+			if filepath.Ext(file) == ".json" {
+				places = []int{1, len(raw) / 3, len(raw) / 2, len(raw) - 2}
+			}
+			if filepath.Ext(file) == ".npz" {
+				places = []int{200}
+			}
+			if filepath.Ext(file) == ".dnn" {
+				places = []int{len(raw) - 1} // a line's end
+			}
+			for _, at := range places {
+				changed := bytes.Clone(raw)
+				if changed[at] ^= 1; filepath.Ext(file) == ".dnn" {
+					changed[at] = ' '
+				}
+				require.NoError(t, os.WriteFile(file, changed, 0o644))
+				shipped := base + ".o"
+				if filepath.Ext(file) == ".a" {
+					shipped = file
+				}
+				code, stdout, stderr := dnnctest.Run(t, "verify", shipped, "-n", "4")
+				assert.Equal(t, command.AtFault, code, "%s: %s", file, stderr)
+				assert.NotContains(t, stdout, "bit-exact", file)
+				assert.Contains(t, stderr, filepath.Base(file), "%s: %s", file, stderr)
+			}
+			require.NoError(t, os.WriteFile(file, raw, 0o644))
+		}
+		code, _, stderr := dnnctest.Run(t, "verify", base+".o", "-n", "4")
+		require.Zero(t, code, stderr)
+
+		// Another network's object and certificate do not go together.
+		object, err := os.ReadFile(base + ".o")
+		require.NoError(t, err)
+		build("detector")
+		require.NoError(t, os.WriteFile(base+".o", object, 0o644))
+		code, _, stderr = dnnctest.Run(t, "verify", base+".o", "-n", "4")
+		assert.Equal(t, command.AtFault, code)
+		assert.Contains(t, stderr, "it was not run")
+	}
+}
+
+// TestForgedCertificates have a right sum, and lie: what is built again does not.
+func TestForgedCertificates(t *testing.T) {
+	if _, err := llvm.Find(""); err != nil {
+		t.Skip(err)
+	}
+	path := dnnctest.KindsFolder(t)
+	code, _, stderr := dnnctest.Run(t, path("logits.dnn"), "-target", "armv7em", "-images", "20", "-calib", path("data.npz"), "-o", path("net.o"))
+	require.Zero(t, code, stderr)
+	raw, err := os.ReadFile(path("net.json"))
+	require.NoError(t, err)
+	for name, forge := range map[string]func(c *certificate.Certificate){
+		"not what logits.dnn makes": func(c *certificate.Certificate) { // an object of one's own
+			object, err := os.ReadFile(path("net.o"))
+			require.NoError(t, err)
+			object[len(object)/2] ^= 1
+			require.NoError(t, os.WriteFile(path("net.o"), object, 0o644))
+			c.Output("obj").SHA256 = sum(object)
+		},
+		"the certificate says weight_bytes 1": func(c *certificate.Certificate) { c.WeightBytes = 1 },
+		"the certificate says stack_bytes 1":  func(c *certificate.Certificate) { c.StackBytes = 1 },
+		"has the content":                     func(c *certificate.Certificate) { c.Content = strings.Repeat("0", 64) },
+		"in the certificate":                  func(c *certificate.Certificate) { c.Layers[0].Format = "odd99" },
+		"has the content ":                    func(c *certificate.Certificate) { c.Layers[0].Format = "odd2" },
+		"armv7":                               func(c *certificate.Certificate) { c.Target = "armv7" },
+		"lists no output net.o":               func(c *certificate.Certificate) { c.Outputs = c.Outputs[1:] },
+		"not the network":                     func(c *certificate.Certificate) { c.Inputs[0].SHA256 = strings.Repeat("0", 64) },
+	} {
+		object, err := os.ReadFile(path("net.o"))
+		require.NoError(t, err)
+		var c certificate.Certificate
+		require.NoError(t, json.Unmarshal(raw, &c))
+		forge(&c)
+		text, err := c.JSON()
+		require.NoError(t, err)
+		require.NoError(t, os.WriteFile(path("net.json"), text, 0o644))
+		code, stdout, stderr := dnnctest.Run(t, "verify", path("net.o"), "-n", "4")
+		assert.Equal(t, command.AtFault, code, "%s: %s", name, stdout)
+		assert.NotContains(t, stdout, "bit-exact", name)
+		if name != "armv7" {
+			assert.Contains(t, stderr, strings.TrimSpace(name))
+		}
+		require.NoError(t, os.WriteFile(path("net.o"), object, 0o644))
+	}
+}
+
+// TestRunUnknown runs what is not known on the user's word alone.
+func TestRunUnknown(t *testing.T) {
+	if _, err := llvm.Find(""); err != nil {
+		t.Skip(err)
+	}
+	path := dnnctest.KindsFolder(t)
+	code, _, stderr := dnnctest.Run(t, path("logits.dnn"), "-target", "armv7em", "-images", "20", "-calib", path("data.npz"), "-o", path("net.o"))
+	require.Zero(t, code, stderr)
+	object, err := os.ReadFile(path("net.o"))
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(path("net.o"), append(object, 0), 0o644)) // which no linker minds
+	code, stdout, stderr := dnnctest.Run(t, "verify", path("net.o"), "-n", "4")
+	assert.Equal(t, command.AtFault, code)
+	assert.Contains(t, stderr, "an object is code")
+	assert.NotContains(t, stdout, "bit-exact")
+	code, stdout, stderr = dnnctest.Run(t, "verify", path("net.o"), "-n", "4", "-run-unknown")
+	require.Zero(t, code, stderr)
+	assert.Contains(t, stderr, "CAUTION: net.o: not the file that net.json describes")
+	assert.Contains(t, stdout, "bit-exact")
+	assert.NotContains(t, stdout, "equal in all")
+	// The weights of one that computes something else.
+	changed := bytes.Clone(object)
+	at := bytes.Index(changed, weightsOf(t, object))
+	for i := range 64 {
+		changed[at+i] ^= 0x7f
+	}
+	require.NoError(t, os.WriteFile(path("net.o"), changed, 0o644))
+	code, _, stderr = dnnctest.Run(t, "verify", path("net.o"), "-n", "4", "-run-unknown")
+	assert.Equal(t, command.AtFault, code, "a failed check is no internal error")
+	assert.Contains(t, stderr, "check-failed: input 0: ")
+	// Moved, with its data: the network is said.
+	require.NoError(t, os.WriteFile(path("net.o"), object, 0o644))
+	require.NoError(t, os.Rename(path("logits.dnn"), path("moved.dnn")))
+	code, _, stderr = dnnctest.Run(t, "verify", path("net.o"), "-n", "4")
+	assert.Equal(t, command.AtFault, code)
+	assert.Contains(t, stderr, "-network FILE says where it is now")
+}
+
+func sum(raw []byte) string {
+	h := sha256.Sum256(raw)
+	return hex.EncodeToString(h[:])
+}
+
+// weightsOf is the bytes of the largest section of constants.
+func weightsOf(t *testing.T, object []byte) []byte {
+	t.Helper()
+	f, err := elf.NewFile(bytes.NewReader(object))
+	require.NoError(t, err)
+	var largest []byte
+	for _, s := range f.Sections {
+		if s.Type == elf.SHT_PROGBITS && s.Flags&elf.SHF_EXECINSTR == 0 && strings.Contains(s.Name, "rodata") {
+			raw, err := s.Data()
+			require.NoError(t, err)
+			if len(raw) > len(largest) {
+				largest = raw
+			}
+		}
+	}
+	require.NotEmpty(t, largest)
+	return largest
+}

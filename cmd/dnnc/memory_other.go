@@ -1,6 +1,0 @@
-//go:build !linux
-
-package main
-
-// supervised is of systems that limit address space.
-func supervised([]string) (code int, is bool) { return 0, false }
