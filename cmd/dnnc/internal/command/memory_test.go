@@ -22,7 +22,7 @@ func TestLimitedMemory(t *testing.T) {
 		t.Skip("limits of address space are Linux's")
 	}
 	dnnctest.Need(t)
-	dir := dnnctest.Workspace(t)
+	dir := dnnctest.Copied(t)
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "net.c"), []byte("old"), 0o644))
 	self, err := os.Executable()
 	require.NoError(t, err)

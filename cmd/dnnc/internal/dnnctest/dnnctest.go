@@ -66,8 +66,8 @@ func Path(t testing.TB) string {
 	return path
 }
 
-// Workspace is a folder with LeNet-5, its weights and its data in it.
-func Workspace(t testing.TB) string {
+// Copied is a folder with LeNet-5, its weights and its data in it.
+func Copied(t testing.TB) string {
 	t.Helper()
 	dir := t.TempDir()
 	list, err := filepath.Glob(filepath.Join(filepath.Dir(Lenet), "*"))

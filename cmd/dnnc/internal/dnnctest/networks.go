@@ -1,11 +1,17 @@
 package dnnctest
 
 import (
+	"bytes"
+	"compress/gzip"
+	"encoding/binary"
 	"fmt"
 	"io"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -13,6 +19,118 @@ import (
 	"github.com/dnnc/dnnc/frontend/weights"
 	"github.com/dnnc/dnnc/ir"
 )
+
+// small is LeNet-5 with fewer channels and random weights: what does not depend on the size
+// of a network or on its accuracy takes a tenth of the time.
+const small = `tensors "lenet5.safetensors"
+data calibration "fashion-train-images-idx3-ubyte.gz" test "fashion-test-images-idx3-ubyte.gz"
+
+network lenet5(image: f32[1,28,28] in [0,1]) -> f32[10] {
+  conv1 = conv2d(image, filters: 6, kernel: 5)
+  pool1 = maxpool2d(relu(conv1), kernel: 2)
+  conv2 = conv2d(pool1, filters: 10, kernel: 5)
+  pool2 = maxpool2d(relu(conv2), kernel: 2)
+  fc1 = linear(flatten(pool2), units: 40)
+  fc2 = linear(relu(fc1), units: 10)
+  return fc2
+}
+`
+
+// SmallWeights and SmallMACs are those of the network of Workspace.
+const (
+	SmallWeights = 6*25 + 10*6*25 + 40*160 + 10*40
+	SmallMACs    = 6*25*24*24 + 10*6*25*8*8 + 40*160 + 10*40
+)
+
+// workspace is the files of Workspace.
+var workspace = sync.OnceValues(func() (map[string][]byte, error) {
+	files := map[string][]byte{"lenet5.dnn": []byte(small)}
+	rng := rand.New(rand.NewPCG(3, 3))
+	var list []weights.Tensor
+	for _, l := range []struct {
+		name  string
+		shape ir.Shape
+	}{{"conv1", ir.Shape{6, 1, 5, 5}}, {"conv2", ir.Shape{10, 6, 5, 5}}, {"fc1", ir.Shape{40, 160}}, {"fc2", ir.Shape{10, 40}}} {
+		inputs := l.shape[1:].Size()
+		for k, shape := range []ir.Shape{l.shape, l.shape[:1]} {
+			x := make([]float32, shape.Size())
+			for i := range x {
+				x[i] = float32(rng.NormFloat64() / math.Sqrt(float64(inputs)))
+			}
+			name := l.name + []string{".weight", ".bias"}[k]
+			raw, err := ir.FloatConst(name, shape, x).Load()
+			if err != nil {
+				return nil, err
+			}
+			list = append(list, weights.Tensor{Name: name, DType: weights.F32, Shape: shape, Data: raw})
+		}
+	}
+	var file bytes.Buffer
+	if err := weights.WriteSafetensors(&file, list); err != nil {
+		return nil, err
+	}
+	files["lenet5.safetensors"] = file.Bytes()
+	for _, path := range []string{TrainImages, TestImages} {
+		for _, part := range []struct {
+			kind           string
+			header, record int // bytes
+		}{{"images-idx3", 16, 28 * 28}, {"labels-idx1", 8, 1}} {
+			path := strings.Replace(path, "images-idx3", part.kind, 1)
+			first, err := firstRecords(path, part.header, part.record)
+			if err != nil {
+				return nil, err
+			}
+			files[filepath.Base(path)] = first
+		}
+	}
+	return files, nil
+})
+
+// smallSet is the images of each data set of Workspace.
+const smallSet = 100
+
+// firstRecords is an IDX file with the first records of another one.
+func firstRecords(path string, header, record int) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	z, err := gzip.NewReader(f)
+	if err != nil {
+		return nil, err
+	}
+	raw := make([]byte, header+smallSet*record)
+	if _, err := io.ReadFull(z, raw); err != nil {
+		return nil, err
+	}
+	binary.BigEndian.PutUint32(raw[4:], smallSet)
+	var packed bytes.Buffer
+	w := gzip.NewWriter(&packed)
+	if _, err := w.Write(raw); err != nil {
+		return nil, err
+	}
+	err = w.Close()
+	return packed.Bytes(), err
+}
+
+// Workspace is a folder with a small network called lenet5, its weights and its data in it.
+func Workspace(t testing.TB) string {
+	t.Helper()
+	files, err := workspace()
+	require.NoError(t, err)
+	dir := t.TempDir()
+	for name, content := range files {
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), content, 0o644))
+	}
+	return dir
+}
+
+// Small is the network of a new Workspace.
+func Small(t testing.TB) string {
+	t.Helper()
+	return filepath.Join(Workspace(t), "lenet5.dnn")
+}
 
 // Kinds are networks of several tasks, by their last lines; the convolution has 6 channels.
 var Kinds = map[string]struct{ result, text string }{

@@ -25,11 +25,15 @@ func TestDumpGivesTheSameObject(t *testing.T) {
 	}
 	dir := t.TempDir()
 	file := func(name string) string { return filepath.Join(dir, name) }
-	common := []string{"-O", "robust", "-bits", "1.5", "-formats", "odd2,odd4,vec4x8", "-images", "32", dnnctest.Lenet, "-target", "armv7"}
+	common := []string{"-O", "robust", "-bits", "1.5", "-formats", "odd2,odd4,vec4x8", "-images", "32", "-n", "40", dnnctest.Small(t), "-target", "armv7"}
 	code, _, stderr := dnnctest.Run(t, append(common, "-o", file("direct.o"))...)
 	require.Zero(t, code, stderr)
 	code, _, stderr = dnnctest.Run(t, append(common, "-emit", "ir", "-o", file("out.dnn"))...)
 	require.Zero(t, code, stderr)
+	dump, err := os.ReadFile(file("out.dnn"))
+	require.NoError(t, err)
+	assert.Contains(t, string(dump), ": vec4x8", "the search chose vector codes")
+	assert.Contains(t, string(dump), ": odd", "and others")
 	code, _, stderr = dnnctest.Run(t, file("out.dnn"), "-target", "armv7", "-o", file("again.o"))
 	require.Zero(t, code, stderr)
 	direct, err := os.ReadFile(file("direct.o"))
@@ -48,7 +52,7 @@ func TestEveryDumpReadsBack(t *testing.T) {
 	_, list, _ := dnnctest.Run(t, "-d=help")
 	dir := t.TempDir()
 	// One of plain layers, one of layers that share their weights, of two inputs.
-	for k, network := range []string{dnnctest.Lenet, dnnctest.Root + "/frontend/onnx/testdata/gru_1/model.onnx"} {
+	for k, network := range []string{dnnctest.Small(t), dnnctest.Root + "/frontend/onnx/testdata/gru_1/model.onnx"} {
 		for _, line := range bytes.Split(bytes.TrimSpace([]byte(list)), []byte("\n")) {
 			name := string(bytes.Fields(line)[0])
 			first, second := filepath.Join(dir, fmt.Sprint(name, k, ".dnn")), filepath.Join(dir, fmt.Sprint(name, k, ".again.dnn"))
@@ -118,11 +122,11 @@ func TestBadInput(t *testing.T) {
 // TestVerifyPasses: -verify changes nothing that comes out.
 func TestVerifyPasses(t *testing.T) {
 	dnnctest.Need(t)
-	dir := t.TempDir()
+	dir, small := t.TempDir(), dnnctest.Small(t)
 	var got [2][]byte
 	for i, flags := range [][]string{nil, {"-verify"}} {
 		out := filepath.Join(dir, "out.c")
-		code, _, stderr := dnnctest.Run(t, append(flags, "-images", "16", dnnctest.Lenet, "-target", "armv7", "-emit", "c", "-o", out)...)
+		code, _, stderr := dnnctest.Run(t, append(flags, "-images", "16", small, "-target", "armv7", "-emit", "c", "-o", out)...)
 		require.Zero(t, code, stderr)
 		var err error
 		got[i], err = os.ReadFile(out)
@@ -132,16 +136,16 @@ func TestVerifyPasses(t *testing.T) {
 }
 
 func TestStandardOutput(t *testing.T) {
-	dir := t.TempDir()
+	dir, small := t.TempDir(), dnnctest.Small(t)
 	direct := filepath.Join(dir, "x.c")
-	code, _, stderr := dnnctest.Run(t, "-images", "16", dnnctest.Lenet, "-target", "armv7", "-emit", "c", "-o", direct)
+	code, _, stderr := dnnctest.Run(t, "-images", "16", small, "-target", "armv7", "-emit", "c", "-o", direct)
 	require.Zero(t, code, stderr)
 	want, err := os.ReadFile(direct)
 	require.NoError(t, err)
-	code, stdout, stderr := dnnctest.Run(t, "-images", "16", dnnctest.Lenet, "-target", "armv7", "-emit", "c", "-o", "-")
+	code, stdout, stderr := dnnctest.Run(t, "-images", "16", small, "-target", "armv7", "-emit", "c", "-o", "-")
 	require.Zero(t, code, stderr)
 	assert.True(t, bytes.Equal(want, []byte(stdout)))
-	code, _, stderr = dnnctest.Run(t, "-images", "16", dnnctest.Lenet, "-target", "armv7", "-emit", "c,ir", "-o", "-")
+	code, _, stderr = dnnctest.Run(t, "-images", "16", small, "-target", "armv7", "-emit", "c,ir", "-o", "-")
 	assert.Equal(t, command.AtFault, code)
 	assert.Contains(t, stderr, "one output")
 }

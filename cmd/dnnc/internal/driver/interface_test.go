@@ -101,8 +101,8 @@ func TestHeaderInEveryLanguage(t *testing.T) {
 			if _, err := exec.LookPath(words[0]); err != nil {
 				t.Skip(err)
 			}
-			dir := t.TempDir()
-			code, _, stderr := dnnctest.Run(t, append(c.flags, "-O", "universal", "-bits", "3", "-rounding", "nearest", "-images", "32", dnnctest.Lenet, "-target", "x86_64", "-emit", "obj,c", "-o", filepath.Join(dir, "lenet5.o"))...)
+			dir, emit := t.TempDir(), map[string]string{".o": "obj", ".c": "c"}[c.file]
+			code, _, stderr := dnnctest.Run(t, append(c.flags, "-O", "universal", "-bits", "3", "-rounding", "nearest", "-images", "32", dnnctest.Small(t), "-target", "x86_64", "-emit", emit, "-o", filepath.Join(dir, "lenet5"+c.file))...)
 			require.Zero(t, code, stderr)
 			link := ""
 			if words[0] == "g++" {
@@ -133,11 +133,11 @@ func TestHeaderInEveryLanguage(t *testing.T) {
 // TestWhatInterfacesAsk holds objects to what they ask of a linker.
 func TestWhatInterfacesAsk(t *testing.T) {
 	dnnctest.Need(t, "opt-19")
-	dir := t.TempDir()
+	dir, small := t.TempDir(), dnnctest.Small(t)
 	sizes := map[string]int64{}
 	build := func(flags ...string) (*elf.File, []string) {
 		out := filepath.Join(dir, "lenet5.o")
-		code, _, stderr := dnnctest.Run(t, append(flags, "-images", "16", dnnctest.Lenet, "-target", "armv7em", "-o", out)...)
+		code, _, stderr := dnnctest.Run(t, append(flags, "-images", "16", small, "-target", "armv7em", "-o", out)...)
 		require.Zero(t, code, stderr)
 		f, err := elf.Open(out)
 		require.NoError(t, err)
@@ -155,7 +155,7 @@ func TestWhatInterfacesAsk(t *testing.T) {
 	assert.Equal(t, []string{"lenet5_hook"}, undefined)
 	f, undefined := build("-section", ".extflash")
 	assert.Empty(t, undefined)
-	const weights = 500 + 25000 + 400000 + 5000
+	const weights = dnnctest.SmallWeights
 	s := f.Section(".extflash")
 	require.NotNil(t, s)
 	assert.EqualValues(t, elf.SHF_ALLOC, s.Flags&(elf.SHF_ALLOC|elf.SHF_WRITE|elf.SHF_EXECINSTR))
@@ -174,7 +174,7 @@ func TestWhatInterfacesAsk(t *testing.T) {
 		"one of the two":      {"-section", ".x", "-lend"},
 		"beside the output":   {"-lend", "-emit", "c", "-o", "-"},
 	} {
-		code, _, stderr := dnnctest.Run(t, append(flags, dnnctest.Lenet, "-target", "armv7em")...)
+		code, _, stderr := dnnctest.Run(t, append(flags, small, "-target", "armv7em")...)
 		assert.Equal(t, command.AtFault, code)
 		assert.Contains(t, stderr, want)
 	}

@@ -21,7 +21,7 @@ func TestObjectLinksIntoFirmware(t *testing.T) {
 	dir := filepath.Dir(base)
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "main.c"), []byte(firmware), 0o644))
 	for _, name := range []string{"start.c", "board.ld"} {
-		text, err := os.ReadFile("internal/project/templates/firmware/" + name + ".tmpl")
+		text, err := os.ReadFile("../project/templates/firmware/" + name + ".tmpl")
 		require.NoError(t, err)
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name), text, 0o644))
 	}
@@ -121,7 +121,7 @@ func TestTwoNetworksAndTwoThreads(t *testing.T) {
 			dnnctest.Need(t, c.cc[0], c.run[0])
 			base := object(t, c.target)
 			dir := filepath.Dir(base)
-			code, _, stderr := dnnctest.Run(t, "-images", "16", "-prefix", "eye", dnnctest.Lenet, "-target", c.target, "-o", filepath.Join(dir, "eye.o"))
+			code, _, stderr := dnnctest.Run(t, "-images", "16", "-prefix", "eye", dnnctest.Small(t), "-target", c.target, "-o", filepath.Join(dir, "eye.o"))
 			require.Zero(t, code, stderr)
 			require.NoError(t, os.WriteFile(filepath.Join(dir, "main.c"), []byte(threads), 0o644))
 			dnnctest.Tool(t, dir, c.cc[0], append(c.cc[1:], "-O1", "-Wall", "-Werror", "-pthread", "main.c", base+".o", "eye.o", "-o", "run")...)

@@ -25,12 +25,12 @@ import (
 // take over.
 var objects sync.Map
 
-// object is LeNet-5 at 3 bits in a folder of the test's own: the path without the ending.
+// object is a small LeNet-5 at 3 bits in a folder of the test's own: the path without the ending.
 func object(t *testing.T, target string) string {
 	t.Helper()
 	files, ok := objects.Load(target)
 	if !ok {
-		base := rebuilt(t, target)
+		base := rebuilt(t, dnnctest.Small(t), target)
 		read := map[string][]byte{}
 		for _, ending := range []string{".o", ".h", ".json", ".c", ".ll", ".s"} {
 			raw, err := os.ReadFile(base + ending)
@@ -48,13 +48,13 @@ func object(t *testing.T, target string) string {
 }
 
 // rebuilt is what object gives, built for this test.
-func rebuilt(t *testing.T, target string) string {
+func rebuilt(t *testing.T, network, target string) string {
 	t.Helper()
 	if _, err := llvm.Find(""); err != nil {
 		t.Skip(err)
 	}
 	base := filepath.Join(t.TempDir(), "lenet5")
-	code, _, stderr := dnnctest.Run(t, "-O", "universal", "-bits", "3", "-rounding", "nearest", "-images", "32", dnnctest.Lenet, "-target", target, "-emit", "obj,c,llvm,asm,ir", "-o", base+".o")
+	code, _, stderr := dnnctest.Run(t, "-O", "universal", "-bits", "3", "-rounding", "nearest", "-images", "32", network, "-target", target, "-emit", "obj,c,llvm,asm,ir", "-o", base+".o")
 	require.Zero(t, code, stderr)
 	return base
 }
@@ -82,7 +82,12 @@ func TestObjectHasNoUndefinedSymbolAndNoWritableData(t *testing.T) {
 
 // TestWeightsTakeTheirIdealBits adds up what the object holds of them.
 func TestWeightsTakeTheirIdealBits(t *testing.T) {
-	f, err := elf.Open(object(t, "armv7") + ".o")
+	if _, err := llvm.Find(""); err != nil {
+		t.Skip(err)
+	}
+	out := filepath.Join(t.TempDir(), "lenet5.o")
+	dnnctest.Succeed(t, "-O", "universal", "-bits", "3", "-rounding", "nearest", "-images", "16", dnnctest.Lenet, "-target", "armv7", "-o", out)
+	f, err := elf.Open(out)
 	require.NoError(t, err)
 	defer f.Close()
 	symbols, err := f.Symbols()
@@ -105,9 +110,10 @@ func TestSizeIsSmaller(t *testing.T) {
 	if _, err := llvm.Find(""); err != nil {
 		t.Skip(err)
 	}
+	network := dnnctest.Small(t)
 	build := func(target string, level ...string) (c certificate.Certificate) {
 		base := filepath.Join(t.TempDir(), "lenet5")
-		args := []string{"-images", "32", dnnctest.Lenet, "-target", target, "-o", base + ".o"}
+		args := []string{"-images", "32", network, "-target", target, "-o", base + ".o"}
 		for _, l := range level {
 			args = append(args, "-O", l)
 		}
@@ -131,7 +137,7 @@ func TestSizeIsSmaller(t *testing.T) {
 		"size,fast":   "-O fast: the values are int8 universal compress robust size",
 		"int8,robust": "int8 and robust are two levels",
 	} {
-		code, _, stderr := dnnctest.Run(t, "-O", list, dnnctest.Lenet, "-target", "armv7em", "-o", filepath.Join(t.TempDir(), "x.o"))
+		code, _, stderr := dnnctest.Run(t, "-O", list, dnnctest.Small(t), "-target", "armv7em", "-o", filepath.Join(t.TempDir(), "x.o"))
 		assert.NotZero(t, code)
 		assert.Contains(t, stderr, message)
 	}
@@ -150,7 +156,7 @@ func TestOneHashInAllOutputs(t *testing.T) {
 		require.NoError(t, err)
 		assert.Contains(t, string(content), c.Content, ending)
 	}
-	assert.Equal(t, 161438, c.WeightBytes)
+	assert.Equal(t, 57+563+2400+150, c.WeightBytes, "three bits of each layer, whole bytes")
 	assert.Equal(t, []string{"lenet5.dnn", "lenet5.safetensors"}, []string{c.Inputs[0].Name, c.Inputs[1].Name})
 	assert.NotContains(t, string(text), filepath.Dir(base), "no path")
 	var schema struct {
@@ -242,7 +248,8 @@ func answers(t *testing.T) string {
 }
 
 func TestTwoBuildsGiveEqualBytes(t *testing.T) {
-	a, b := rebuilt(t, "armv7"), rebuilt(t, "armv7")
+	network := dnnctest.Small(t)
+	a, b := rebuilt(t, network, "armv7"), rebuilt(t, network, "armv7")
 	for _, ending := range []string{".o", ".h", ".json", ".c", ".ll", ".s", ".out.dnn"} {
 		x, err := os.ReadFile(a + ending)
 		require.NoError(t, err)
@@ -257,7 +264,7 @@ func TestPrefixNamesEverySymbol(t *testing.T) {
 		t.Skip(err)
 	}
 	out := filepath.Join(t.TempDir(), "x.o")
-	code, _, stderr := dnnctest.Run(t, "-images", "16", "-prefix", "eye", dnnctest.Lenet, "-target", "x86_64", "-o", out)
+	code, _, stderr := dnnctest.Run(t, "-images", "16", "-prefix", "eye", dnnctest.Small(t), "-target", "x86_64", "-o", out)
 	require.Zero(t, code, stderr)
 	f, err := elf.Open(out)
 	require.NoError(t, err)
@@ -269,15 +276,15 @@ func TestPrefixNamesEverySymbol(t *testing.T) {
 			assert.Regexp(t, "^eye_", s.Name)
 		}
 	}
-	code, _, stderr = dnnctest.Run(t, "-prefix", "9eyes", dnnctest.Lenet, "-target", "x86_64", "-o", out)
+	code, _, stderr = dnnctest.Run(t, "-prefix", "9eyes", dnnctest.Small(t), "-target", "x86_64", "-o", out)
 	assert.Equal(t, command.AtFault, code)
 	assert.Contains(t, stderr, "no C identifier")
 }
 
 func TestReportsAndDumps(t *testing.T) {
-	dir := t.TempDir()
+	dir, network := t.TempDir(), dnnctest.Small(t)
 	code, stdout, stderr := dnnctest.Run(t, "-images", "16", "-report", "layers,accuracy,search,memory", "-n", "50", "-errors", "gaussian=0.1;fog-blend=0.2,0.4",
-		"-dump-dir", dir, "-d=legalize/dump", "-stats", filepath.Join(dir, "stats.json"), dnnctest.Lenet, "-target", "x86_64", "-emit", "c", "-o", filepath.Join(dir, "x.c"))
+		"-dump-dir", dir, "-d=legalize/dump", "-stats", filepath.Join(dir, "stats.json"), network, "-target", "x86_64", "-emit", "c", "-o", filepath.Join(dir, "x.c"))
 	require.Zero(t, code, stderr)
 	for _, want := range []string{"conv1", "fog-blend", "keeps", "lower bound", "dnn 1 after legalize"} {
 		assert.Contains(t, stdout, want)
@@ -289,7 +296,7 @@ func TestReportsAndDumps(t *testing.T) {
 	assert.FileExists(t, filepath.Join(dir, "stats.json"))
 
 	for _, bad := range [][]string{{"-d=quantise/dump"}, {"-d=quantize"}, {"-report", "layer"}, {"-emit", "object"}, {"-start-after", "quantise"}} {
-		code, _, stderr := dnnctest.Run(t, append(bad, dnnctest.Lenet, "-target", "x86_64", "-o", filepath.Join(dir, "y.o"))...)
+		code, _, stderr := dnnctest.Run(t, append(bad, network, "-target", "x86_64", "-o", filepath.Join(dir, "y.o"))...)
 		assert.Equal(t, command.AtFault, code, bad)
 		assert.NotEmpty(t, stderr)
 		assert.NoFileExists(t, filepath.Join(dir, "y.o"))

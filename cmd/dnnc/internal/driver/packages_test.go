@@ -19,7 +19,7 @@ func TestCMakePackage(t *testing.T) {
 		t.Skip(err)
 	}
 	dir := t.TempDir()
-	code, _, stderr := dnnctest.Run(t, "-images", "16", dnnctest.Lenet, "-target", "x86_64", "-emit", "cmake,pc", "-o", filepath.Join(dir, "lenet5.o"))
+	code, _, stderr := dnnctest.Run(t, "-images", "16", dnnctest.Small(t), "-target", "x86_64", "-emit", "cmake,pc", "-o", filepath.Join(dir, "lenet5.o"))
 	require.Zero(t, code, stderr)
 	write := func(name, text string) {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644))
@@ -41,7 +41,7 @@ func TestLibrary(t *testing.T) {
 		t.Skip(err)
 	}
 	dir := t.TempDir()
-	code, _, stderr := dnnctest.Run(t, "-images", "16", dnnctest.Lenet, "-target", "x86_64", "-emit", "obj,lib", "-o", filepath.Join(dir, "lenet5.o"))
+	code, _, stderr := dnnctest.Run(t, "-images", "16", dnnctest.Small(t), "-target", "x86_64", "-emit", "obj,lib", "-o", filepath.Join(dir, "lenet5.o"))
 	require.Zero(t, code, stderr)
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "main.c"), []byte(firmware), 0o644))
 	dnnctest.Tool(t, dir, "gcc", "main.c", "lenet5.o", "-o", "direct")

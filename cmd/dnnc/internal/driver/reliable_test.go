@@ -87,19 +87,17 @@ func TestKilledBuildsLeaveWholeFiles(t *testing.T) {
 // TestKilledSearchesGoOn kills searches, each of which goes on from the checkpoint
 // of the one before; what comes out is that of an undisturbed one.
 func TestKilledSearchesGoOn(t *testing.T) {
-	if testing.Short() {
-		t.Skip("several searches")
-	}
-	dir := dnnctest.Workspace(t)
+	path := dnnctest.KindsFolder(t)
+	dir := path("")
 	search := func(out string) []string {
-		return []string{"lenet5.dnn", "-target", "x86_64", "-images", "24", "-errors", "gaussian=0.1", "-O", "robust", "-bits", "2.5",
-			"-formats", "odd2,odd3,odd4", "-stop-after", "robust", "-emit", "ir", "-o", out}
+		return []string{"classes.dnn", "-calib", "data.npz", "-target", "x86_64", "-images", "40", "-errors", "gaussian=0.1", "-O", "robust", "-bits", "2.5",
+			"-formats", "odd,vec", "-stop-after", "robust", "-emit", "ir", "-o", out}
 	}
 	from := time.Now()
 	out, err := dnnctest.StandIn(t, dir, search("undisturbed.dnn")...).CombinedOutput()
 	require.NoError(t, err, string(out))
 	usual := time.Since(from)
-	for hits := 0; hits < dnnctest.Repeats(2, 200); {
+	for hits := 0; hits < dnnctest.Repeats(20, 200); {
 		if rand.IntN(4) == 0 {
 			_ = os.Remove(filepath.Join(dir, "state"))
 		}
@@ -137,7 +135,7 @@ func TestKilledSearchesGoOn(t *testing.T) {
 
 // TestNowhereToWrite: folders that cannot be written, a full disk, a closed pipe.
 func TestNowhereToWrite(t *testing.T) {
-	dir := dnnctest.Workspace(t)
+	dir := dnnctest.Copied(t)
 	emit := []string{"lenet5.dnn", "-target", "x86_64", "-images", "16", "-emit", "c"}
 	for want, path := range map[string]string{
 		"no such file": "none/net.c", "/proc/": "/proc/net.c", "not a directory": "lenet5.dnn/net.c",

@@ -15,7 +15,7 @@ import (
 
 func TestGraph(t *testing.T) {
 	dir := t.TempDir()
-	code, _, stderr := dnnctest.Run(t, "-images", "16", dnnctest.Lenet, "-target", "armv7", "-emit", "dot,svg", "-o", filepath.Join(dir, "net.x"))
+	code, _, stderr := dnnctest.Run(t, "-images", "16", dnnctest.Small(t), "-target", "armv7", "-emit", "dot,svg", "-o", filepath.Join(dir, "net.x"))
 	require.Zero(t, code, stderr)
 	dot, err := os.ReadFile(filepath.Join(dir, "net.dot"))
 	require.NoError(t, err)
@@ -30,6 +30,6 @@ func TestGraph(t *testing.T) {
 	if _, err := exec.LookPath("dot"); err == nil {
 		dnnctest.Tool(t, dir, "dot", "-Tsvg", "net.dot", "-o", "/dev/null")
 	}
-	code, _, stderr = dnnctest.Run(t, dnnctest.Lenet, "-stop-after", "infer", "-emit", "svg", "-target", "armv7", "-o", filepath.Join(dir, "float.svg"))
+	code, _, stderr = dnnctest.Run(t, dnnctest.Small(t), "-stop-after", "infer", "-emit", "svg", "-target", "armv7", "-o", filepath.Join(dir, "float.svg"))
 	require.Zero(t, code, stderr)
 }

@@ -29,7 +29,7 @@ func TestEveryInterfaceComputesTheSame(t *testing.T) {
 				t.Skip(err)
 			}
 			o := driver.Defaults()
-			o.Input, o.Target, o.Images, o.Level, o.Budget.Bits, o.Rounding = dnnctest.Lenet, name, 16, "universal", 3, "nearest"
+			o.Input, o.Target, o.Images, o.Level, o.Budget.Bits, o.Rounding = dnnctest.Small(t), name, 16, "universal", 3, "nearest"
 			r, err := driver.Compile(ctx, o, &strings.Builder{}, &strings.Builder{})
 			require.NoError(t, err)
 			image := make([]byte, 28*28)

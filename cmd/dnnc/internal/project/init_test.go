@@ -26,7 +26,7 @@ func newProject(t *testing.T, kind string, target ...string) string {
 		t.Skip(err)
 	}
 	dir := filepath.Join(t.TempDir(), "project")
-	code, _, stderr := dnnctest.Run(t, append([]string{"init", kind, dnnctest.Lenet, dir}, target...)...)
+	code, _, stderr := dnnctest.Run(t, append([]string{"init", kind, dnnctest.Small(t), dir}, target...)...)
 	require.Zero(t, code, stderr)
 	return dir
 }
@@ -130,7 +130,7 @@ func TestInitSaysWhatIsNext(t *testing.T) {
 	t.Setenv(dnnctest.StandsIn, "1")
 	for _, kind := range []string{"cmake", "make"} {
 		dir := filepath.Join(t.TempDir(), "project")
-		out, err := dnnctest.StandIn(t, ".", "init", kind, dnnctest.Lenet, dir).CombinedOutput()
+		out, err := dnnctest.StandIn(t, ".", "init", kind, dnnctest.Small(t), dir).CombinedOutput()
 		require.NoError(t, err, string(out))
 		_, next, ok := strings.Cut(string(out), "\nnext: ")
 		require.True(t, ok, string(out))
