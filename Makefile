@@ -55,8 +55,10 @@ fuzz = set -e; for f in Parse:syntax Read:weights Parse:onnx Parse:tflite Open:d
 test-full: test-tools
 	@.ci/install dataset-fashion-mnist
 	DNNC_FULL=1 $(GO) test -v -timeout 60m ./passes
-	DNNC_FULL=1 $(GO) test -v -timeout 60m -run "FullVerify|FullAccuracy|Killed|ExamplesVerify|RecurrentVerifies|EmbeddingVerifies" ./cmd/dnnc
-	DNNC_FULL=1 $(GO) test -v -timeout 120m -run ParsersWithstand ./cmd/dnnc
+	DNNC_FULL=1 $(GO) test -v -timeout 60m -run "FullVerify|ExamplesVerify|RecurrentVerifies|EmbeddingVerifies" ./cmd/dnnc/internal/verify
+	DNNC_FULL=1 $(GO) test -v -timeout 60m -run "FullAccuracy|FullPlane" ./cmd/dnnc/internal/eval
+	DNNC_FULL=1 $(GO) test -v -timeout 60m -run Killed ./cmd/dnnc/internal/driver
+	DNNC_FULL=1 $(GO) test -v -timeout 120m -run ParsersWithstand ./cmd/dnnc/internal/command
 	DNNC_FULL=1 $(GO) test -timeout 90m -run "Conformance|CEqualsInterpreter|PlansAreTheirAttributes" ./codegen/network
 	DNNC_FULL=1 $(GO) test -timeout 90m -run RandomNetworks ./cmd/dnnc/internal/fuzz
 	$(GO) test -race -short -timeout 60m ./...
@@ -75,7 +77,7 @@ mutate:
 # Every format on every target in whole networks, 20 inputs each: 768 combinations,
 # most of a day on two cores.
 matrix: test-tools
-	DNNC_FULL=1 $(GO) test -v -timeout 0 -run FullMatrix ./cmd/dnnc
+	DNNC_FULL=1 $(GO) test -v -timeout 0 -run FullMatrix ./cmd/dnnc/internal/verify
 
 # The bars of the kernels and what is measured: networks of one layer, counted
 # under the emulators, and XNNPACK's beside them where Debian's packages are to be

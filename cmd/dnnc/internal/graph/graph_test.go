@@ -14,15 +14,15 @@ import (
 )
 
 func TestGraph(t *testing.T) {
-	dir := t.TempDir()
-	code, _, stderr := dnnctest.Run(t, "-images", "16", dnnctest.Small(t), "-target", "armv7", "-emit", "dot,svg", "-o", filepath.Join(dir, "net.x"))
+	dir, network := t.TempDir(), dnnctest.Small(t)
+	code, _, stderr := dnnctest.Run(t, "-images", "16", network, "-target", "armv7", "-emit", "dot,svg", "-o", filepath.Join(dir, "net.x"))
 	require.Zero(t, code, stderr)
 	dot, err := os.ReadFile(filepath.Join(dir, "net.dot"))
 	require.NoError(t, err)
 	svg, err := os.ReadFile(filepath.Join(dir, "net.svg"))
 	require.NoError(t, err)
 	assert.NoError(t, xml.Unmarshal(svg, new(struct{ XMLName xml.Name })))
-	for _, want := range []string{"conv1", "i8[20,1,5,5]", "500 bytes, 8.00 bits", "288000 multiply-adds", "instructions on "} {
+	for _, want := range []string{"conv1", "i8[6,1,5,5]", "150 bytes, 8.00 bits", "86400 multiply-adds", "instructions on "} {
 		assert.Contains(t, string(dot), want)
 		assert.Contains(t, string(svg), want)
 	}
@@ -30,6 +30,6 @@ func TestGraph(t *testing.T) {
 	if _, err := exec.LookPath("dot"); err == nil {
 		dnnctest.Tool(t, dir, "dot", "-Tsvg", "net.dot", "-o", "/dev/null")
 	}
-	code, _, stderr = dnnctest.Run(t, dnnctest.Small(t), "-stop-after", "infer", "-emit", "svg", "-target", "armv7", "-o", filepath.Join(dir, "float.svg"))
+	code, _, stderr = dnnctest.Run(t, network, "-stop-after", "infer", "-emit", "svg", "-target", "armv7", "-o", filepath.Join(dir, "float.svg"))
 	require.Zero(t, code, stderr)
 }

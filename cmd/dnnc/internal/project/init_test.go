@@ -19,14 +19,20 @@ import (
 	"github.com/dnnc/dnnc/codegen/llvm"
 )
 
-// newProject is a project around LeNet-5.
+// newProject is a project around a small LeNet-5.
 func newProject(t *testing.T, kind string, target ...string) string {
+	t.Helper()
+	return projectOf(t, dnnctest.Small(t), kind, target...)
+}
+
+// projectOf is a project around a network.
+func projectOf(t *testing.T, network, kind string, target ...string) string {
 	t.Helper()
 	if _, err := llvm.Find(""); err != nil {
 		t.Skip(err)
 	}
 	dir := filepath.Join(t.TempDir(), "project")
-	code, _, stderr := dnnctest.Run(t, append([]string{"init", kind, dnnctest.Small(t), dir}, target...)...)
+	code, _, stderr := dnnctest.Run(t, append([]string{"init", kind, network, dir}, target...)...)
 	require.Zero(t, code, stderr)
 	return dir
 }
@@ -415,7 +421,7 @@ func TestInitRefuses(t *testing.T) {
 // of a Cortex-M4 and a Cortex-M0, in C and C++, and runs it in QEMU: images from flash.
 func TestFirmware(t *testing.T) {
 	dnnctest.Need(t, "cmake", "ninja", "arm-none-eabi-gcc", "qemu-system-arm")
-	dir, dnnc := newProject(t, "firmware"), dnnctest.Path(t)
+	dir, dnnc := projectOf(t, dnnctest.Lenet, "firmware"), dnnctest.Path(t)
 	line := regexp.MustCompile(`(?m)^\d: (image .*|\d+ of \d+ right)$`)
 	right := regexp.MustCompile(`(\d+) of 10 right`)
 	var want []string
