@@ -387,8 +387,7 @@ func untested(root, dir, to string) (string, error) {
 		}
 		for _, e := range list {
 			from, link := filepath.Join(root, at, e.Name()), filepath.Join(to, at, e.Name())
-			isSource := at == dir && !strings.HasSuffix(e.Name(), "_test.go")
-			isModule := at == "." && (e.Name() == "go.mod" || e.Name() == "go.sum")
+			isText := !strings.HasSuffix(e.Name(), "_test.go") && e.Type().IsRegular()
 			switch _, err := os.Lstat(link); {
 			case err == nil: // the folder that leads to the package
 			case e.IsDir() && at == dir && e.Name() != "testdata" && !holdsGo(from): // may be embedded, which links are not
@@ -399,7 +398,7 @@ func untested(root, dir, to string) (string, error) {
 				if err := os.Symlink(from, link); err != nil {
 					return "", err
 				}
-			case e.Type().IsRegular() && (isSource || isModule):
+			case isText: // of the packages above, too, which this one may import
 				text, err := os.ReadFile(from)
 				if err != nil {
 					return "", err
