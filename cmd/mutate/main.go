@@ -184,14 +184,10 @@ func run(ctx context.Context, o options, packages []string, out io.Writer) (isGo
 			}
 			total++
 		}
-		if total == 0 {
-			fmt.Fprintf(out, "%s: no mutants that a test could kill; %d are equal programs (seed %d, of %d)\n", pkg, same, o.seed, len(list))
-			continue
-		}
-		share := 100 * float64(dead) / float64(total)
+		share := 100 * float64(dead) / float64(max(total, 1))
 		fmt.Fprintf(out, "%s: %d of %d mutants killed, %.0f %%, %d by the timeout; %d are equal programs (seed %d, of %d, %v)\n",
 			pkg, dead, total, share, late, same, o.seed, len(list), time.Since(start).Round(time.Second))
-		isGood = isGood && share >= o.bar
+		isGood = isGood && (total == 0 || share >= o.bar)
 	}
 	return isGood, ctx.Err()
 }
@@ -320,22 +316,15 @@ func mutants(ctx context.Context, folder, pkg string) ([]*mutant, error) {
 	if err := os.Chdir(root); err != nil {
 		return nil, err
 	}
-	copied, err := untested(root, dir, filepath.Join(folder, "untested"))
-	if err != nil {
-		return nil, err
-	}
 	file := filepath.Join(folder, "listing.json")
 	args := []string{"run", tool, "unleash", "--dry-run", "--silent", "--output", file}
 	for _, m := range mutators {
 		args = append(args, "--"+m)
 	}
-	if _, err := outputIn(ctx, copied, "go", append(args, "./"+dir)...); err != nil {
+	if _, err := output(ctx, "go", append(args, "./"+dir)...); err != nil {
 		return nil, err
 	}
 	raw, err := os.ReadFile(file)
-	if os.IsNotExist(err) {
-		return nil, nil // of a package without operators the tool writes nothing
-	}
 	if err != nil {
 		return nil, err
 	}
@@ -368,56 +357,6 @@ func mutants(ctx context.Context, folder, pkg string) ([]*mutant, error) {
 		return cmp.Or(cmp.Compare(a.File, b.File), a.Line-b.Line, a.Col-b.Col, cmp.Compare(a.To, b.To))
 	})
 	return list, nil
-}
-
-// untested makes a folder of a module that has one package without its tests, and links
-// to the folders of its other packages. The tool runs all tests of a package, and of those
-// below it, before it lists anything; it lists what no test covers, too, and so needs none.
-func untested(root, dir, to string) (string, error) {
-	if err := os.RemoveAll(to); err != nil {
-		return "", err
-	}
-	for at := dir; ; at = filepath.Dir(at) {
-		if err := os.MkdirAll(filepath.Join(to, at), 0o755); err != nil {
-			return "", err
-		}
-		list, err := os.ReadDir(filepath.Join(root, at))
-		if err != nil {
-			return "", err
-		}
-		for _, e := range list {
-			from, link := filepath.Join(root, at, e.Name()), filepath.Join(to, at, e.Name())
-			isText := !strings.HasSuffix(e.Name(), "_test.go") && e.Type().IsRegular()
-			switch _, err := os.Lstat(link); {
-			case err == nil: // the folder that leads to the package
-			case e.IsDir() && at == dir && e.Name() != "testdata" && !holdsGo(from): // may be embedded, which links are not
-				if err := os.CopyFS(link, os.DirFS(from)); err != nil {
-					return "", err
-				}
-			case e.IsDir() && !strings.HasPrefix(e.Name(), "."):
-				if err := os.Symlink(from, link); err != nil {
-					return "", err
-				}
-			case isText: // of the packages above, too, which this one may import
-				text, err := os.ReadFile(from)
-				if err != nil {
-					return "", err
-				}
-				if err := os.WriteFile(link, text, 0o644); err != nil {
-					return "", err
-				}
-			}
-		}
-		if at == "." {
-			return to, nil
-		}
-	}
-}
-
-// holdsGo reports whether a folder is a package.
-func holdsGo(folder string) bool {
-	list, _ := filepath.Glob(filepath.Join(folder, "*.go"))
-	return len(list) > 0
 }
 
 // read is the change that a line of the listing means, nil where it has none.
@@ -471,14 +410,7 @@ func equals(file string) (map[string]string, error) {
 
 // output runs a program whose failure is told with what it said.
 func output(ctx context.Context, name string, args ...string) ([]byte, error) {
-	return outputIn(ctx, "", name, args...)
-}
-
-// outputIn is output of a program that runs in a folder; "" is the present one.
-func outputIn(ctx context.Context, dir, name string, args ...string) ([]byte, error) {
-	command := exec.CommandContext(ctx, name, args...)
-	command.Dir = dir
-	out, err := command.Output()
+	out, err := exec.CommandContext(ctx, name, args...).Output()
 	if err != nil {
 		var said string
 		if e, ok := err.(*exec.ExitError); ok {

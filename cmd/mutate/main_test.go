@@ -139,10 +139,4 @@ func TestMutants(t *testing.T) {
 	assert.True(t, isGood)
 	_, err = run(context.Background(), options{n: 1, workers: 1}, []string{"./no/such"}, &out)
 	assert.Error(t, err)
-	require.NoError(t, os.MkdirAll(filepath.Join(root, "below"), 0o755))
-	require.NoError(t, os.WriteFile(filepath.Join(root, "below", "constant.go"), []byte("package below\n\nconst One = 1\n"), 0o644))
-	isGood, err = run(context.Background(), options{n: 1, workers: 1, seed: 3, bar: 100, timeout: 1e10}, []string{"./below"}, &out)
-	require.NoError(t, err)
-	assert.True(t, isGood)
-	assert.Contains(t, out.String(), "./below: no mutants that a test could kill; 0 are equal programs (seed 3, of 0)")
 }
