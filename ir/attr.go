@@ -1,10 +1,14 @@
 package ir
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"reflect"
 	"slices"
+	"strings"
+
+	"github.com/dnnc/dnnc/ir/diag"
 )
 
 // AttrKind is the kind of value that an attribute takes.
@@ -50,12 +54,25 @@ func (op Op) Attr(key AttrKey) *AttrInfo {
 	return nil
 }
 
-// attr finds an attribute's declaration and value; a missing declaration is a
-// fault of the compiler, not of its input.
+// NoAttr is the panic of an accessor that is given an attribute which the operation of
+// the node does not have. It is a fault of the compiler, not of its input: the table of
+// passes returns it as the error of the pass.
+type NoAttr struct {
+	Node *Node
+	Key  AttrKey
+}
+
+func (e *NoAttr) Error() string {
+	names := cmp.Or(strings.Join(e.Node.Op.Info().AttrNames(), " "), "none")
+	return diag.New(e.Node.Pos, diag.VerifierFailure, "%s: %s has no attribute %s of this kind", e.Node.Name(), e.Node.Op, e.Key).
+		WithHelp("ask n.Op.Takes first; it has: %s", names).Error()
+}
+
+// attr finds an attribute's declaration and value.
 func (n *Node) attr(key AttrKey) (decl *AttrInfo, value any) {
 	decl = n.Op.Attr(key)
 	if decl == nil {
-		panic(fmt.Sprintf("ir: %s has no attribute %s of this kind", n.Op, key))
+		panic(&NoAttr{n, key})
 	}
 	for _, a := range n.Attrs {
 		if a.Key == key {

@@ -19,7 +19,7 @@ const (
 	I16
 	I32
 	I64
-	Odd  // odd multiples of a scale: W = 2q-(2^b-1) (DESIGN R1)
+	Odd  // odd multiples of a scale: W = 2q-(2^b-1) (rule R1 of runtime/kernels)
 	Code // weight sharing: one index a weight into a codebook
 	Vec  // vector code: one index for a group of weights
 )
@@ -153,7 +153,7 @@ func (e Elem) Planes() []int {
 }
 
 // MaxWeight is the greatest absolute value of an integer weight W of format e
-// (DESIGN R1); codebooks hold int8.
+// (rule R1 of runtime/kernels); codebooks hold int8.
 func (e Elem) MaxWeight() int64 {
 	if e.Kind == Odd {
 		return 1<<e.Bits - 1

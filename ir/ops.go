@@ -71,7 +71,7 @@ var (
 	blockAttr  = AttrInfo{Key: AttrBlock, Min: 2, Max: maxDim, Required: true, Doc: "side of a block of pixels"}
 	actAttr    = AttrInfo{Key: AttrAct, Words: []string{ActNone, ActRelu, ActRelu6}, Default: ActNone, Doc: "activation applied to the result"}
 
-	// What quantize writes: DESIGN R6 to R9.
+	// What quantize writes: rules R6 to R9 of runtime/kernels.
 	requantAttrs = []AttrInfo{
 		{Key: AttrMul, Doc: "multipliers of the requantization, i32, one a channel or one (R6)"},
 		{Key: AttrShift, Doc: "shifts of the requantization, i32, like mul (R6)"},

@@ -41,7 +41,7 @@ func (s Shape) String() string {
 }
 
 // Quant says which reals an integer tensor stands for: real = Scale*(x-Zero)
-// (DESIGN R3). Scale is 0 for a tensor that stands for no reals.
+// (rule R3 of runtime/kernels). Scale is 0 for a tensor that stands for no reals.
 type Quant struct {
 	Scale float64
 	Zero  int
@@ -72,7 +72,7 @@ func (t Type) Equal(u Type) bool {
 }
 
 // PackedBytes is the size of a constant in the object file: a function of
-// shape and format alone, the same on every target (DESIGN section 2). Codes
+// shape and format alone, the same on every target, so that a search needs no code. Codes
 // are stored as bit planes, each plane a run of whole bytes without padding
 // between its rows. It returns -1 for a shape of no size.
 func PackedBytes(e Elem, s Shape) int {

@@ -75,8 +75,9 @@ var table = []*Target{
 		Triple: "armv7a-unknown-linux-gnueabi", CPU: "cortex-a7", Features: []string{"neon"},
 		// A Cortex-A5, A8 or A9 does not divide.
 		Without: []string{"hwdiv", "hwdiv-arm"},
-		// The scheduler before register allocation hoists all unpacking of
-		// weights and spills: DESIGN section 5.
+		// The scheduler before register allocation hoists all unpacking of weights to
+		// the start of a loop, so that registers spill: a convolution of 4-bit codes
+		// took twice the instructions.
 		LLC: []string{"-pre-RA-sched=source"}, PIC: true, Asm: anyFloatABI,
 		CPUs:     []CPU{{Name: "cortex-a5"}, {Name: "cortex-a8"}, {Name: "cortex-a9", MCA: "cortex-a9"}, {Name: "cortex-a15", MCA: "cortex-a15"}, {Name: "cortex-a17"}},
 		Runners:  []Runner{user("qemu-arm", "cortex-a9", "neon")}, // no MCA: LLVM has no model of a Cortex-A7 that llvm-mca reads

@@ -12,6 +12,7 @@ import (
 
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/ir/parallel"
 )
 
 // Pass is one step of the compiler, from module to module, in place.
@@ -90,6 +91,27 @@ type Error struct {
 func (e *Error) Error() string { return fmt.Sprintf("pass %s: %v", e.Pass, e.Err) }
 func (e *Error) Unwrap() error { return e.Err }
 
+// run runs a pass. An attribute that an operation does not have is an error of the pass,
+// with the position of the node; other panics go on.
+func (p *Pass) run(ctx context.Context, m *ir.Module, env *Env) (err error) {
+	defer func() {
+		switch r := recover().(type) {
+		case nil:
+		case *ir.NoAttr:
+			err = &Error{p.Name, r}
+		case *parallel.Panic:
+			e, ok := r.Value.(*ir.NoAttr)
+			if !ok {
+				panic(r)
+			}
+			err = &Error{p.Name, e}
+		default:
+			panic(r)
+		}
+	}()
+	return p.Run(ctx, m, env)
+}
+
 // Run takes m through the passes of t that come after m.After, or StartAfter. Each pass's
 // result is verified; a module that breaks an invariant is an *Error, a fault
 // of the input the pass's own diagnostic.
@@ -119,7 +141,7 @@ func (t Table) Run(ctx context.Context, m *ir.Module, env *Env, opt Options) err
 			return err
 		}
 		start := time.Now()
-		if err := p.Run(ctx, m, env); err != nil {
+		if err := p.run(ctx, m, env); err != nil {
 			return err
 		}
 		m.After = p.Name

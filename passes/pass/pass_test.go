@@ -11,6 +11,7 @@ import (
 
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/ir/parallel"
 )
 
 // table is passes a to d that write their names down, and what they wrote.
@@ -156,4 +157,27 @@ func TestRunStops(t *testing.T) {
 	require.ErrorAs(t, err, &invariants)
 	assert.False(t, errors.As(err, &broken))
 	assert.Empty(t, *ran)
+}
+
+// TestAttributeThatAnOperationLacks is the error of the pass that asks for it, also in
+// parallel work; another panic goes on.
+func TestAttributeThatAnOperationLacks(t *testing.T) {
+	m := valid()
+	m.Ops[0].Pos = diag.Pos{File: "n.dnn", Line: 2, Col: 3}
+	for name, run := range map[string]func(){
+		"here":        func() { m.Ops[0].Int(ir.AttrAxis) },
+		"in parallel": func() { parallel.For(2, func(int) { m.Ops[0].Put(ir.AttrAxis.Is(1)) }) },
+	} {
+		list := Table{{Name: "a", Why: "it is a test", Run: func(context.Context, *ir.Module, *Env) error { run(); return nil }}}
+		err := list.Run(t.Context(), m.Clone(), &Env{}, Options{})
+		require.Error(t, err, name)
+		assert.Equal(t, "pass a: n.dnn:2:3: invariant: y: neg has no attribute axis of this kind\n    help: ask n.Op.Takes first; it has: none", err.Error(), name)
+		var fault *ir.NoAttr
+		require.ErrorAs(t, err, &fault, name)
+		assert.Equal(t, "axis", fault.Key.String(), name)
+	}
+	for _, value := range []any{"else", &parallel.Panic{Value: "else"}} {
+		list := Table{{Name: "a", Why: "it is a test", Run: func(context.Context, *ir.Module, *Env) error { panic(value) }}}
+		assert.PanicsWithValue(t, value, func() { _ = list.Run(t.Context(), valid(), &Env{}, Options{}) })
+	}
 }

@@ -11,8 +11,7 @@ import (
 )
 
 // qed measures what each layer costs in each format, solves the knapsack for
-// every size at once, measures the finalists jointly, and looks around the best
-// (DESIGN section 3).
+// every size at once, measures the finalists jointly, and looks around the best.
 func qed(ctx context.Context, s *Search, bytes int) (*Network, error) {
 	if err := s.fill(ctx, s.judge.images, s.all); err != nil {
 		return nil, err

@@ -12,7 +12,7 @@ import (
 // before it is content, unless -time gives it longer.
 const qstarShare = 1. / 20
 
-// qstar is Q* (DESIGN section 3): it measures two formats of each layer on few
+// qstar is Q*: it measures two formats of each layer on few
 // images, fills the others in log-linearly, solves, measures the entries that the
 // plan rests on, and begins again with twice the images. Its table becomes Qed's
 // own when it is given the time; ended early it has its best so far.

@@ -1,6 +1,6 @@
 // Package robust chooses the format of every layer's weights: one width
 // everywhere, or by Qed, the dynamic program over the layers' widths that
-// keeps the network right when its inputs are disturbed (DESIGN section 3).
+// keeps the network right when its inputs are disturbed.
 package robust
 
 import (

@@ -1,6 +1,5 @@
-// Package disturb holds the error models under which robustness is measured
-// (DESIGN section 6): each a kind with a size t in [0,1] that turns one image
-// into another, deterministic from a seed on every platform.
+// Package disturb holds the error models under which robustness is measured:
+// each a kind with a size t in [0,1] that turns one image into another, deterministic from a seed on every platform.
 package disturb
 
 import (

@@ -23,7 +23,7 @@ const Never = 1 + 1./fineSteps
 
 // Boundary is, for each network and image, the least size of a kind of error at
 // which the answer becomes wrong, to 1/128 and on one seed: 0 where it is wrong
-// without any, Never where it never is (DESIGN section 3). Without labels the answers
+// without any, Never where it never is. Without labels the answers
 // of the first network are right. When ctx ends it returns the networks that it
 // has measured as a whole, and its error.
 func Boundary(ctx context.Context, s Setup, kind *disturb.Kind, networks ...Network) ([][]float64, error) {

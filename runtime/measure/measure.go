@@ -1,6 +1,5 @@
 // Package measure compares the logits of two networks: divergence, accuracy,
-// and what is left of accuracy under errors (DESIGN section 3). Sums run in
-// the order of the images.
+// and what is left of accuracy under errors. Sums run in the order of the images.
 package measure
 
 import "math"

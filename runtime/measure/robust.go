@@ -34,8 +34,7 @@ const Clean = "clean"
 // Accuracy is the share of right answers at one size.
 func (k *Kind) Accuracy(size int) float64 { return share(k.Right[size]) }
 
-// Mean is the kind's robust accuracy: the mean over its sizes (DESIGN section
-// 3).
+// Mean is the kind's robust accuracy: the mean over its sizes.
 func (k *Kind) Mean() float64 {
 	sum := 0.0
 	for i := range k.Sizes {

@@ -1,6 +1,6 @@
 // Package round turns matrices of weights into codes: nearest rounding, and
-// the compensated rounding of DESIGN R17 and R18, which spreads each column's
-// error over the columns that are still to be rounded. Numbers alone; it knows
+// the compensated rounding of odd codes (R17) and of vector codes (R18), which spreads
+// each column's error over the columns that are still to be rounded. Numbers alone; it knows
 // no networks.
 //
 // Rows are independent but for a codebook that they share. They are rounded in
