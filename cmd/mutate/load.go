@@ -50,7 +50,8 @@ type listed struct {
 
 // load reads the packages that patterns name, in the order of go list.
 func load(ctx context.Context, patterns []string) ([]*unit, error) {
-	raw, err := output(ctx, "go", append([]string{"list", "-export", "-deps", "-json=ImportPath,Dir,Export,GoFiles,TestGoFiles,XTestGoFiles,DepOnly,Module"}, patterns...)...)
+	args := append([]string{"list", "-export", "-deps", "-json=ImportPath,Dir,Export,GoFiles,TestGoFiles,XTestGoFiles,DepOnly,Module"}, switchImports...)
+	raw, err := output(ctx, "go", append(args, patterns...)...)
 	if err != nil {
 		return nil, err
 	}

@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -29,9 +30,22 @@ type program struct {
 // test is one function of the tests.
 type test struct {
 	name    string
-	time    time.Duration // it takes alone
+	time    time.Duration // of processors, that it takes alone
 	reached map[int]bool  // the sites that it reaches
 }
+
+// limits are what a run may take: time of processors, which does not depend on what else
+// the machine does, and time in all.
+type limits struct{ work, wait time.Duration }
+
+// limitsOf a mutant are a multiple of what its tests take.
+func (o options) limitsOf(work time.Duration) limits {
+	return limits{2*time.Second + 4*work, min(o.timeout, 30*time.Second+20*work)}
+}
+
+// memory is the address space that a run may take, in KiB: changed loops may never stop
+// appending.
+const memory = 8 << 20
 
 // build compiles the tests with files replaced or added, into a file. It reports what the
 // compiler says where it refuses them.
@@ -88,11 +102,11 @@ func start(ctx context.Context, o options, s *schemata, folder string) (*program
 	}
 	err = each(ctx, o.workers, p.tests, func(_ int, t *test) error {
 		file := filepath.Join(folder, "reached."+t.name)
-		start := time.Now()
-		if became, said := p.run(ctx, p.binary, []*test{t}, o.timeout, reachedVariable+"="+file); became != survived {
+		became, said, work := p.run(ctx, p.binary, []*test{t}, limits{o.timeout, o.timeout}, reachedVariable+"="+file)
+		if became != survived {
 			return cmp.Or(ctx.Err(), fmt.Errorf("%s: %s alone, on the package as it is: %s\n%s", u.name, t.name, became, said))
 		}
-		t.time = time.Since(start)
+		t.time = work
 		raw, err := os.ReadFile(file)
 		if err != nil && !errors.Is(err, os.ErrNotExist) {
 			return err
@@ -111,7 +125,7 @@ func start(ctx context.Context, o options, s *schemata, folder string) (*program
 		return nil, err
 	}
 	slices.SortStableFunc(p.tests, func(a, b *test) int { return cmp.Compare(a.time, b.time) })
-	if became, said := p.run(ctx, p.binary, p.tests, o.timeout); became != survived {
+	if became, said, _ := p.run(ctx, p.binary, p.tests, limits{o.timeout, o.timeout}); became != survived {
 		return nil, cmp.Or(ctx.Err(), fmt.Errorf("%s: the tests of the package as it is: %s\n%s", u.name, became, said))
 	}
 	return p, nil
@@ -155,35 +169,39 @@ func (p *program) try(ctx context.Context, binary string, tests []*test, env ...
 		if len(g.tests) == 0 {
 			continue
 		}
-		if became, _ := p.run(ctx, binary, g.tests, min(p.options.timeout, 5*time.Second+4*g.time), env...); became != survived {
+		if became, _, _ := p.run(ctx, binary, g.tests, p.options.limitsOf(g.time), env...); became != survived {
 			return became
 		}
 	}
 	return survived
 }
 
-// run runs tests in the folder of the package, as go test does, and returns what they said.
-func (p *program) run(ctx context.Context, binary string, tests []*test, limit time.Duration, env ...string) (outcome, []byte) {
+// run runs tests in the folder of the package, as go test does, and returns what they said
+// and the time of processors that they took.
+func (p *program) run(ctx context.Context, binary string, tests []*test, limit limits, env ...string) (became outcome, said []byte, work time.Duration) {
 	var names []string
 	for _, t := range tests {
 		names = append(names, regexp.QuoteMeta(t.name))
 	}
-	args := []string{"-test.paniconexit0", "-test.failfast", "-test.timeout=" + limit.String(), "-test.run=^(" + strings.Join(names, "|") + ")$"}
-	if p.options.short {
-		args = append(args, "-test.short")
-	}
-	late, stop := context.WithTimeout(ctx, limit+10*time.Second) // where not even the test's own timeout works
+	ctx, stop := context.WithTimeout(ctx, limit.wait)
 	defer stop()
-	c := exec.CommandContext(late, binary, args...)
+	limited := fmt.Sprintf(`ulimit -t %d -v %d && exec "$0" "$@"`, int(math.Ceil(limit.work.Seconds())), memory)
+	c := exec.CommandContext(ctx, "sh", "-c", limited, binary, "-test.paniconexit0", "-test.failfast", "-test.timeout=0", "-test.run=^("+strings.Join(names, "|")+")$")
+	if p.options.short {
+		c.Args = append(c.Args, "-test.short")
+	}
 	c.Dir, c.WaitDelay = p.unit.dir, time.Second
 	c.Env = append(os.Environ(), fmt.Sprintf("GOMAXPROCS=%d", max(1, runtime.NumCPU()/p.options.workers)))
 	c.Env = append(c.Env, env...)
 	said, err := c.CombinedOutput()
+	if c.ProcessState != nil {
+		work = c.ProcessState.UserTime() + c.ProcessState.SystemTime()
+	}
 	switch {
 	case err == nil:
-		return survived, nil
-	case late.Err() != nil || bytes.Contains(said, []byte("panic: test timed out")):
-		return timeout, said
+		return survived, nil, work
+	case ctx.Err() != nil || c.ProcessState != nil && !c.ProcessState.Exited(): // killed by a signal: the system's limit is reached
+		return timeout, said, work
 	}
-	return killed, said
+	return killed, said, work
 }

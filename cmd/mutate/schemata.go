@@ -377,6 +377,9 @@ const (
 	reachedVariable = "DNNC_MUTANT_REACHED" // a file that gets the numbers of the sites that the program as it is reaches
 )
 
+// switchImports are the packages that switches needs.
+var switchImports = []string{"os", "strconv", "sync"}
+
 // switches is the file that says which mutant runs.
 func (s *schemata) switches() []byte {
 	var b bytes.Buffer
