@@ -185,7 +185,7 @@ func (p *program) run(ctx context.Context, binary string, tests []*test, limit l
 	}
 	ctx, stop := context.WithTimeout(ctx, limit.wait)
 	defer stop()
-	limited := fmt.Sprintf(`ulimit -t %d -v %d && exec "$0" "$@"`, int(math.Ceil(limit.work.Seconds())), memory)
+	limited := fmt.Sprintf(`ulimit -t %d && ulimit -v %d && exec "$0" "$@"`, int(math.Ceil(limit.work.Seconds())), memory)
 	c := exec.CommandContext(ctx, "sh", "-c", limited, binary, "-test.paniconexit0", "-test.failfast", "-test.timeout=0", "-test.run=^("+strings.Join(names, "|")+")$")
 	if p.options.short {
 		c.Args = append(c.Args, "-test.short")
