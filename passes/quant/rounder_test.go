@@ -12,6 +12,7 @@ import (
 
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/passes/quant/round"
 	"github.com/dnnc/dnnc/runtime/data"
 	"github.com/dnnc/dnnc/runtime/interp"
@@ -72,7 +73,8 @@ func sequence(t *testing.T, r *Rounder, f []Format) []*Rounded {
 // TestMemoryChangesNothing: layers' inputs that are kept are those that are computed anew,
 // piece by piece.
 func TestMemoryChangesNothing(t *testing.T) {
-	m, s := network(t, 1, 1, 150) // 9 windows an image: more than one piece
+	const images = 300 // of 4 windows each: more than one piece
+	m, s := network(t, 1, 1, images)
 	kept, anew := rounder(t, m, s, 1<<40), rounder(t, m, s, 0)
 	assert.True(t, kept.keeps)
 	assert.False(t, anew.keeps)
@@ -80,7 +82,7 @@ func TestMemoryChangesNothing(t *testing.T) {
 		assert.Equal(t, sequence(t, anew, f), sequence(t, kept, f), name)
 	}
 	// The float network's and the rounded one's inputs: 75, 4*9 and 24 values of 4 bytes.
-	const bytes = 2 * 4 * 150 * (75 + 36 + 24)
+	const bytes = 2 * 4 * images * (75 + 36 + 24)
 	assert.True(t, rounder(t, m, s, bytes).keeps)
 	assert.False(t, rounder(t, m, s, bytes-1).keeps)
 }
@@ -309,4 +311,51 @@ func TestBias(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, []float64{1.5, 1.75}, own)
 	assert.Equal(t, []float64{.5, -.25}, r.Bias)
+}
+
+// TestQuantizeRoundsOnData what was given such a format: the module has the codes that a
+// Rounder gives. Layers that share weights share codes and codebook, whatever they read.
+func TestQuantizeRoundsOnData(t *testing.T) {
+	for name, formats := range formatsOf {
+		m, s := network(t, 1, 1, 20)
+		for i, n := range m.Layers() {
+			n.Put(ir.AttrBits.Is(formats[i].Elem), ir.AttrRounding.Is(formats[i].Rounding))
+			if formats[i].Sparsity > 0 {
+				n.Put(ir.AttrSparsity.Is([]float64{formats[i].Sparsity}))
+			}
+		}
+		got, err := Formats(m)
+		require.NoError(t, err)
+		assert.Equal(t, formats, got)
+		want := sequence(t, rounder(t, m, s, 1<<30), formats)
+		env := &pass.Env{Calibration: func() (data.Batch, error) { return s, nil }}
+		require.NoError(t, Quantize(context.Background(), m, env))
+		for i, n := range m.Layers() {
+			raw, err := n.Const(ir.AttrWeight).Load()
+			require.NoError(t, err)
+			assert.Equal(t, want[i].Codes, raw, "%s, layer %d", name, i)
+			assert.Equal(t, want[i].Book != nil, n.Const(ir.AttrCodebook) != nil)
+		}
+		m, _ = network(t, 1, 1, 1)
+		m.Layers()[0].Put(ir.AttrBits.Is(ir.OddOf(2)), ir.AttrRounding.Is(Compensated))
+		env.Calibration = func() (data.Batch, error) { return data.Batch{}, context.Canceled }
+		assert.ErrorIs(t, Quantize(context.Background(), m, &pass.Env{Calibration: env.Calibration}), context.Canceled)
+	}
+
+	d := draw(5)
+	w := ir.AttrWeight.Is(d.constant("w", ir.Shape{2, 2}, []float32{1, 2, 3, -4}))
+	x := d.input("x", &ir.Range{Lo: -1, Hi: 1}, 2)
+	a := d.append(t, ir.Linear, "a", []*ir.Value{x}, w)
+	b := d.append(t, ir.Linear, "b", []*ir.Value{a}, w)
+	a.Range, b.Range = &ir.Range{Lo: -7, Hi: 7}, &ir.Range{Lo: -49, Hi: 49}
+	for _, v := range []*ir.Value{a, b} {
+		v.Def.Put(ir.AttrBits.Is(ir.CodeOf(2)), ir.AttrRounding.Is(Shared))
+	}
+	require.NoError(t, Quantize(context.Background(), d.m, &pass.Env{}))
+	require.Empty(t, ir.Verify(d.m))
+	for _, key := range []ir.Key[*ir.Const]{ir.AttrWeight, ir.AttrCodebook} {
+		require.NotNil(t, a.Def.Const(key))
+		assert.Same(t, a.Def.Const(key), b.Def.Const(key))
+	}
+	assert.NotSame(t, a.Def.Const(ir.AttrMul), b.Def.Const(ir.AttrMul))
 }

@@ -396,7 +396,7 @@ func TestShareSteps(t *testing.T) {
 		second string // function of the second step
 		want   map[string][2]float64
 	}{
-		"alike":      {"tanh", map[string][2]float64{"a": {-3, 4}, "b": {-.5, .75}, "c": {-1, 2}, "d": {-3, 4}, "e": {-.5, .75}, "f": {-7, 8}}},
+		"alike":      {"tanh", map[string][2]float64{"a": {-3, 4}, "b": {-.5, .75}, "c": {-7, 8}, "d": {-3, 4}, "e": {-.5, .75}, "f": {-7, 8}}},
 		"no further": {"", map[string][2]float64{"a": {-3, 4}, "b": {-.5, .25}, "c": {-1, 2}, "d": {-3, 4}, "e": {-.25, .75}, "f": {-7, 8}}},
 	} {
 		d := draw(0)
@@ -412,7 +412,7 @@ func TestShareSteps(t *testing.T) {
 			d.m.Ops = d.m.Ops[:4]
 			e = d.append(t, ir.Table, "e", []*ir.Value{dd}, fn)
 		}
-		f := d.append(t, ir.Add, "f", []*ir.Value{e, e})
+		f := d.append(t, ir.Requantize, "f", []*ir.Value{e})
 		ranges := map[*ir.Value]*ir.Range{x: {Lo: -1, Hi: 1}, a: {Lo: -3, Hi: 2}, b: {Lo: -.5, Hi: .25}, cc: {Lo: -1, Hi: 2}, dd: {Lo: -1, Hi: 4}, e: {Lo: -.25, Hi: .75}, f: {Lo: -7, Hi: 8}}
 		shareSteps(d.m, ranges)
 		got := map[string][2]float64{}
@@ -528,5 +528,52 @@ func TestSetNarrow(t *testing.T) {
 		shift, err := n.Const(ir.AttrShift).Int32()
 		require.NoError(t, err)
 		assert.Equal(t, .5, math.Ldexp(float64(mul[0]), -int(shift[0])))
+	}
+}
+
+// TestIsInflated: weights that move no result, and codes that do.
+func TestIsInflated(t *testing.T) {
+	d := draw(0)
+	n := d.op(t, ir.Linear, nil, []*ir.Value{d.input("x", nil, 2)}, ir.AttrWeight.Is(d.constant("w", ir.Shape{2, 2}, make([]float32, 4))))
+	uses := []use{{in: 1, out: 1, least: -128, greatest: 127}}
+	for _, c := range []struct {
+		scale    float64
+		original []float32
+		want     bool
+	}{
+		{1, []float32{1e-6, -1e-6}, true}, {1, []float32{64, -64}, false}, {1e-9, []float32{1e-6, -1e-6}, false},
+		{1, []float32{.002, 0}, false}, {1, []float32{-.002, 0}, false}, {1, []float32{0, 0}, true},
+	} {
+		r := &codesOf{Rounded: &Rounded{Elem: ir.CodeOf(1), Book: []int8{64, -64}, Scale: []float64{0, c.scale}, Codes: []byte{1, 1, 0, 1}}}
+		assert.Equal(t, c.want, r.isInflated(n, 1, c.original, uses), "%v", c)
+	}
+}
+
+// TestTablesAreShared by those of one function between the same types, only.
+func TestTablesAreShared(t *testing.T) {
+	d := draw(0)
+	wide, narrow := &ir.Range{Lo: -2, Hi: 2}, &ir.Range{Lo: -1, Hi: 1}
+	x, y := d.input("x", wide, 4), d.input("y", narrow, 4)
+	table := func(name string, arg *ir.Value, out *ir.Range, fn string, params ...float64) *ir.Const {
+		v := d.append(t, ir.Table, name, []*ir.Value{arg}, ir.AttrFn.Is(fn))
+		if params != nil {
+			v.Def.Put(ir.AttrParams.Is(params))
+		}
+		v.Range = out
+		v.Type.Quant, arg.Type.Quant = quantFor(*out), quantFor(*arg.Range)
+		require.NoError(t, lowerTable(&lowering{m: d.m}, v.Def))
+		return v.Def.Const(ir.AttrTable)
+	}
+	first := table("a", x, narrow, "tanh")
+	assert.Same(t, first, table("b", x, narrow, "tanh"))
+	others := []*ir.Const{
+		first, table("c", x, narrow, "sigmoid"), table("d", y, narrow, "tanh"), table("e", x, wide, "tanh"),
+		table("f", x, narrow, "leakyrelu", .25), table("g", x, narrow, "leaky_relu", .5),
+	}
+	for i, a := range others {
+		for _, b := range others[:i] {
+			assert.NotSame(t, a, b)
+			assert.NotEqual(t, a.Data, b.Data, "%s and %s", a.Name, b.Name)
+		}
 	}
 }
