@@ -568,7 +568,7 @@ func TestTablesAreShared(t *testing.T) {
 	assert.Same(t, first, table("b", x, narrow, "tanh"))
 	others := []*ir.Const{
 		first, table("c", x, narrow, "sigmoid"), table("d", y, narrow, "tanh"), table("e", x, wide, "tanh"),
-		table("f", x, narrow, "leakyrelu", .25), table("g", x, narrow, "leaky_relu", .5),
+		table("f", x, narrow, "leakyrelu", .25), table("g", x, narrow, "leakyrelu", .5),
 	}
 	for i, a := range others {
 		for _, b := range others[:i] {
