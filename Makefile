@@ -8,7 +8,7 @@ TEST_PACKAGES = gcc g++ libc6-dev gcc-arm-linux-gnueabihf libc6-dev-armhf-cross 
 	qemu-system-arm gcc-arm-none-eabi libnewlib-arm-none-eabi clang-19 cmake ninja-build pkg-config neovim zsh fish
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: all demo dist experiments peers test test-full mutate matrix bench results same check tools test-tools clean FORCE
+.PHONY: all demo dist experiments peers test test-full mutate mutate-all matrix bench results same check tools test-tools clean FORCE
 
 all: bin/dnnc
 
@@ -64,15 +64,23 @@ test-full: test-tools
 	$(GO) test -race -short -timeout 60m ./...
 	$(call fuzz,1m)
 
-# How much tests notice: N random changes of each package of PKG, one at a time, each held
-# to the package's own tests; what survives is listed. cmd/mutate/equal.txt has the
-# mutants that are equal programs.
+# How much tests notice: N random changes of each package of PKG (patterns of go list), one
+# at a time, each held to the package's own tests; what survives is listed.
+# cmd/mutate/equal.txt has the mutants that are equal programs.
 PKG ?= ./passes/graph
 N ?= 100
 SEED ?= 1
 BAR ?= 70
 mutate:
 	$(GO) run ./cmd/mutate -n $(N) -seed $(SEED) -bar $(BAR) $(PKG)
+
+# The same of every package that has a bar: 85 percent where integers are computed and
+# networks are rewritten, 70 in the rest of the compiler.
+STRICT = ./runtime/kernels ./runtime/interp ./passes/graph ./ir/kernel/...
+mutate-all:
+	$(GO) run ./cmd/mutate -n $(N) -seed $(SEED) -bar 85 $(STRICT); strict=$$?; \
+	$(GO) run ./cmd/mutate -n $(N) -seed $(SEED) -bar 70 $$($(GO) list ./ir/... ./passes/... ./frontend/... | grep -v -e '/ir/kernel' -e '/passes/graph$$'); \
+	exit $$((strict | $$?))
 
 # Every format on every target in whole networks, 20 inputs each: 768 combinations,
 # most of a day on two cores.

@@ -2,24 +2,18 @@
 // package's own tests on each change: what no test notices, no test holds. The tests must
 // pass on the package as it is. make mutate runs it.
 //
-// Which changes there are is what gremlins lists, in its dry run: it draws no sample, and
-// tries only what a test covers, so that the sample is drawn and run here, covered and
-// uncovered alike. go-mutesting, the other tool, was no alternative: neither its first
-// version nor its fork could be had through the Go module proxy.
+// All changes of a package are compiled into one test program, and a variable of the
+// environment says which of them runs (schemata.go). A change of a constant that the
+// language needs as such is compiled alone. A change that no test reaches is not run.
 package main
 
 import (
-	"bufio"
-	"bytes"
-	"cmp"
 	"context"
-	"encoding/json"
 	"flag"
 	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"os/signal"
 	"path/filepath"
 	"runtime"
@@ -29,72 +23,6 @@ import (
 	"time"
 )
 
-// tool lists the changes.
-const tool = "github.com/go-gremlins/gremlins/cmd/gremlins@v0.6.0"
-
-// mutators are all that the tool has.
-var mutators = []string{
-	"arithmetic-base", "conditionals-boundary", "conditionals-negation", "increment-decrement", "invert-assignments", "invert-bitwise",
-	"invert-bwassign", "invert-logical", "invert-loopctrl", "invert-negatives", "remove-self-assignments",
-}
-
-// replacements are what mutators make of an operator, by the tool's names: its listing
-// says where and which, not what.
-var replacements = map[string]map[string]string{
-	"ARITHMETIC_BASE":         {"+": "-", "-": "+", "*": "/", "/": "*", "%": "*"},
-	"CONDITIONALS_BOUNDARY":   {">=": ">", ">": ">=", "<=": "<", "<": "<="},
-	"CONDITIONALS_NEGATION":   {"==": "!=", "!=": "==", ">=": "<", "<": ">=", ">": "<=", "<=": ">"},
-	"INCREMENT_DECREMENT":     {"++": "--", "--": "++"},
-	"INVERT_ASSIGNMENTS":      {"+=": "-=", "-=": "+=", "*=": "/=", "/=": "*="},
-	"INVERT_BITWISE":          {"&": "|", "|": "&", "^": "&", "&^": "&", "<<": ">>", ">>": "<<"},
-	"INVERT_BWASSIGN":         {"&=": "|=", "|=": "&=", "^=": "&=", "&^=": "&=", "<<=": ">>=", ">>=": "<<="},
-	"INVERT_LOGICAL":          {"&&": "||", "||": "&&"},
-	"INVERT_LOOPCTRL":         {"break": "continue", "continue": "break"},
-	"INVERT_NEGATIVES":        {"-": "+"},
-	"REMOVE_SELF_ASSIGNMENTS": {"+=": "=", "-=": "=", "*=": "=", "/=": "=", "%=": "=", "&=": "=", "|=": "=", "^=": "=", "&^=": "=", "<<=": "=", ">>=": "="},
-}
-
-// operators are all keys of replacements, longest first.
-var operators = func() (list []string) {
-	for _, m := range replacements {
-		for op := range m {
-			if !slices.Contains(list, op) {
-				list = append(list, op)
-			}
-		}
-	}
-	slices.SortFunc(list, func(a, b string) int { return cmp.Or(len(b)-len(a), cmp.Compare(a, b)) })
-	return list
-}()
-
-// outcome is what became of a mutant.
-type outcome string
-
-const (
-	killed   outcome = "killed"
-	survived outcome = "survived"
-	timeout  outcome = "timed out" // counts as killed
-	broken   outcome = "does not compile"
-)
-
-// mutant is one change of a file.
-type mutant struct {
-	File      string // from the root of the module
-	Line, Col int
-	From, To  string
-	Text      string // of the line, without the blanks around it
-	outcome   outcome
-}
-
-func (m *mutant) String() string {
-	return fmt.Sprintf("%s:%d:%d: %s became %s in: %s", m.File, m.Line, m.Col, m.From, m.To, m.Text)
-}
-
-// id is what the list of equal programs calls a mutant: it stays where lines move.
-func (m *mutant) id() string {
-	return fmt.Sprintf("%s: %s became %s at column %d of: %s", m.File, m.From, m.To, m.Col, m.Text)
-}
-
 // options are the flags.
 type options struct {
 	n, workers int
@@ -102,6 +30,7 @@ type options struct {
 	bar        float64
 	timeout    time.Duration
 	short      bool
+	alone      bool
 	equal      string
 	list       string
 }
@@ -110,12 +39,13 @@ func main() {
 	var o options
 	flag.IntVar(&o.n, "n", 100, "mutants of each package")
 	flag.Uint64Var(&o.seed, "seed", 1, "of the sample")
-	flag.Float64Var(&o.bar, "bar", 0, "percent that tests must kill; exit 1 below it")
+	flag.Float64Var(&o.bar, "bar", 0, "percent that tests must kill in each package; exit 1 below it")
 	flag.IntVar(&o.workers, "workers", runtime.NumCPU(), "mutants tested at a time")
-	flag.DurationVar(&o.timeout, "timeout", time.Minute, "for the tests of one mutant; what takes longer is killed")
+	flag.DurationVar(&o.timeout, "timeout", 2*time.Minute, "for the tests of the package as it is; a mutant gets two seconds and four times what its tests take of the processors' time, and is killed after that")
 	flag.BoolVar(&o.short, "short", true, "run the tests with -short")
+	flag.BoolVar(&o.alone, "alone", false, "compile every mutant alone: slow, to compare")
 	flag.StringVar(&o.equal, "equal", "cmd/mutate/equal.txt", "the list of mutants that are equal programs, with the reasons")
-	flag.StringVar(&o.list, "list", "", "list the mutants of a package's files whose names contain this, and run none")
+	flag.StringVar(&o.list, "list", "", "list the mutants of the files whose names contain this, and run none")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -129,25 +59,33 @@ func main() {
 	}
 }
 
-// run tests samples of packages, whose import paths or folders are given, and reports
-// whether all are above the bar.
-func run(ctx context.Context, o options, packages []string, out io.Writer) (isGood bool, err error) {
+// counts are what became of the mutants of a package, or of all.
+type counts struct{ killed, late, equal, total int }
+
+func (c counts) share() float64 { return 100 * float64(c.killed) / float64(max(c.total, 1)) }
+
+func (c counts) String() string {
+	return fmt.Sprintf("%d of %d mutants killed, %.0f %%, %d by the timeout; %d are equal programs", c.killed, c.total, c.share(), c.late, c.equal)
+}
+
+// run tests samples of the packages that patterns name, and reports whether all are above
+// the bar.
+func run(ctx context.Context, o options, patterns []string, out io.Writer) (isGood bool, err error) {
+	begin := time.Now()
 	known, err := equals(o.equal)
 	if err != nil {
 		return false, err
 	}
-	folder, err := os.MkdirTemp("", "mutate-")
+	units, err := load(ctx, patterns)
 	if err != nil {
 		return false, err
 	}
-	defer os.RemoveAll(folder)
 	isGood = true
-	for _, pkg := range packages {
+	var all counts
+	tested := 0
+	for _, u := range units {
 		start := time.Now()
-		list, err := mutants(ctx, folder, pkg)
-		if err != nil {
-			return false, fmt.Errorf("%s: %w", pkg, err)
-		}
+		list := u.mutants()
 		if o.list != "" {
 			for _, m := range list {
 				if strings.Contains(m.File, o.list) {
@@ -156,267 +94,123 @@ func run(ctx context.Context, o options, packages []string, out io.Writer) (isGo
 			}
 			continue
 		}
-		rng := rand.New(rand.NewPCG(o.seed, 0))
-		rng.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
-		if became, err := test(ctx, o, folder, pkg, nil); err != nil || became != survived {
-			return false, cmp.Or(err, fmt.Errorf("%s: the tests of the package as it is: %s", pkg, became))
+		if len(list) == 0 {
+			fmt.Fprintf(out, "%s: no mutants\n", u.name)
+			continue
 		}
-		tried, err := try(ctx, o, folder, pkg, list)
+		tried, alone, err := u.try(ctx, o, list)
 		if err != nil {
 			return false, err
 		}
-		dead, late, same, total := 0, 0, 0, 0
-		for _, m := range tried {
-			reason, isEqual := known[m.id()]
-			switch {
-			case m.outcome == broken:
-				continue
-			case m.outcome == killed:
-				dead++
-			case m.outcome == timeout:
-				dead, late = dead+1, late+1
-			case isEqual:
-				same++
-				fmt.Fprintf(out, "equal: %s\n    %s\n", m, reason)
-				continue
-			default:
-				fmt.Fprintln(out, "survived:", m)
-			}
-			total++
-		}
-		share := 100 * float64(dead) / float64(max(total, 1))
-		fmt.Fprintf(out, "%s: %d of %d mutants killed, %.0f %%, %d by the timeout; %d are equal programs (seed %d, of %d, %v)\n",
-			pkg, dead, total, share, late, same, o.seed, len(list), time.Since(start).Round(time.Second))
-		isGood = isGood && (total == 0 || share >= o.bar)
+		c := report(out, tried, known)
+		fmt.Fprintf(out, "%s: %s (seed %d, of %d, %d compiled alone, %v)\n", u.name, c, o.seed, len(list), alone, time.Since(start).Round(time.Second))
+		isGood = isGood && (c.total == 0 || c.share() >= o.bar)
+		all.killed, all.late, all.equal, all.total = all.killed+c.killed, all.late+c.late, all.equal+c.equal, all.total+c.total
+		tested++
 	}
-	return isGood, ctx.Err()
+	if o.list == "" && tested != 1 {
+		fmt.Fprintf(out, "%d packages: %s (%v)\n", tested, all, time.Since(begin).Round(time.Second))
+	}
+	return isGood, nil
 }
 
-// try tests mutants until n of them have compiled.
-func try(ctx context.Context, o options, folder, pkg string, list []*mutant) (tried []*mutant, err error) {
-	var lock sync.Mutex
+// report lists the mutants that tests did not kill, and counts all.
+func report(out io.Writer, tried []*mutant, known map[string]string) (c counts) {
+	for _, m := range tried {
+		reason, isEqual := known[m.id()]
+		switch {
+		case m.outcome == broken:
+			continue
+		case m.outcome == killed:
+			c.killed++
+		case m.outcome == timeout:
+			c.killed, c.late = c.killed+1, c.late+1
+		case isEqual:
+			c.equal++
+			fmt.Fprintf(out, "equal: %s\n    %s\n", m, reason)
+			continue
+		default:
+			fmt.Fprintln(out, "survived:", m)
+		}
+		c.total++
+	}
+	return c
+}
+
+// sample are n of the mutants that compile, at random.
+func (u *unit) sample(n int, seed uint64, list []*mutant) (chosen []*mutant) {
+	list = slices.Clone(list)
+	rand.New(rand.NewPCG(seed, 0)).Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
+	for _, m := range list {
+		if len(chosen) < n && u.compiles(m) {
+			chosen = append(chosen, m)
+		}
+	}
+	slices.SortFunc(chosen, inOrder)
+	return chosen
+}
+
+// try tests a sample of the mutants of a package, and counts those that had to be compiled
+// alone. Without tests every mutant survives.
+func (u *unit) try(ctx context.Context, o options, list []*mutant) (chosen []*mutant, alone int, err error) {
+	chosen = u.sample(o.n, o.seed, list)
+	if !u.hasTests {
+		for _, m := range chosen {
+			m.outcome = survived
+		}
+		return chosen, 0, nil
+	}
+	s, err := newSchemata(u, chosen)
+	if err != nil {
+		return nil, 0, err
+	}
+	folder, err := os.MkdirTemp("", "mutate-")
+	if err != nil {
+		return nil, 0, err
+	}
+	defer os.RemoveAll(folder)
+	p, err := start(ctx, o, s, filepath.Clean(folder))
+	if err != nil {
+		return nil, 0, err
+	}
+	err = each(ctx, o.workers, chosen, func(worker int, m *mutant) error {
+		if at, ok := s.where[m]; ok && !o.alone {
+			m.outcome = p.mutate(ctx, at.number, at.site)
+		} else {
+			m.outcome = p.alone(ctx, m, worker)
+		}
+		return ctx.Err()
+	})
+	return chosen, len(chosen) - len(s.where), err
+}
+
+// each works on a list, several of it at a time, until there is an error.
+func each[T any](ctx context.Context, workers int, list []T, work func(worker int, x T) error) error {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	queue := make(chan T)
 	var group sync.WaitGroup
-	next, compiled := 0, 0
-	for w := range o.workers {
+	for w := range workers {
 		group.Go(func() {
-			for {
-				lock.Lock()
-				if err != nil || next == len(list) || compiled >= o.n || ctx.Err() != nil {
-					lock.Unlock()
-					return
+			for x := range queue {
+				if err := work(w, x); err != nil {
+					stop(err)
 				}
-				m := list[next]
-				next, compiled = next+1, compiled+1 // taken back where it does not compile
-				lock.Unlock()
-				became, fault := test(ctx, o, filepath.Join(folder, fmt.Sprint(w)), pkg, m)
-				lock.Lock()
-				if m.outcome = became; became == broken {
-					compiled--
-				}
-				err = cmp.Or(err, fault)
-				tried = append(tried, m)
-				lock.Unlock()
 			}
 		})
 	}
-	group.Wait()
-	slices.SortFunc(tried, func(a, b *mutant) int {
-		return cmp.Or(cmp.Compare(a.File, b.File), a.Line-b.Line, a.Col-b.Col, cmp.Compare(a.To, b.To))
-	})
-	return tried, err
-}
-
-// test runs the package's tests with a mutant in place of a file, or with none.
-func test(ctx context.Context, o options, folder, pkg string, m *mutant) (outcome, error) {
-	args := []string{"test", "-vet=off", "-ldflags=-s -w", "-failfast", "-count=1", "-timeout", o.timeout.String()}
-	if o.short {
-		args = append(args, "-short")
-	}
-	if m != nil {
-		overlay, err := m.overlay(folder)
-		if err != nil {
-			return "", err
-		}
-		args = append(args, "-overlay", overlay)
-	}
-	output, err := exec.CommandContext(ctx, "go", append(args, pkg)...).CombinedOutput()
-	switch {
-	case err == nil:
-		return survived, nil
-	case bytes.Contains(output, []byte("[build failed]")) || bytes.Contains(output, []byte("[setup failed]")):
-		return broken, nil
-	case bytes.Contains(output, []byte("panic: test timed out")):
-		return timeout, ctx.Err()
-	}
-	return killed, ctx.Err()
-}
-
-// overlay writes what makes go build the mutant instead of its file, into a folder.
-func (m *mutant) overlay(folder string) (string, error) {
-	if err := os.MkdirAll(folder, 0o755); err != nil {
-		return "", err
-	}
-	text, err := os.ReadFile(m.File)
-	if err != nil {
-		return "", err
-	}
-	path, err := filepath.Abs(m.File)
-	if err != nil {
-		return "", err
-	}
-	replaced, overlay := filepath.Join(folder, "mutant.go"), filepath.Join(folder, "overlay.json")
-	if err := os.WriteFile(replaced, m.apply(text), 0o644); err != nil {
-		return "", err
-	}
-	files, err := json.Marshal(map[string]map[string]string{"Replace": {path: replaced}})
-	if err != nil {
-		return "", err
-	}
-	return overlay, os.WriteFile(overlay, files, 0o644)
-}
-
-// apply is the file with the operator replaced.
-func (m *mutant) apply(text []byte) []byte {
-	at := offset(text, m.Line, m.Col)
-	return slices.Concat(text[:at], []byte(m.To), text[at+len(m.From):])
-}
-
-// offset is the place of a line and a column, which count from 1.
-func offset(text []byte, line, col int) int {
-	at := 0
-	for range line - 1 {
-		at += bytes.IndexByte(text[at:], '\n') + 1
-	}
-	return at + col - 1
-}
-
-// listing is what the tool writes.
-type listing struct {
-	Files []struct {
-		Name      string `json:"file_name"`
-		Mutations []struct {
-			Type   string `json:"type"`
-			Line   int    `json:"line"`
-			Column int    `json:"column"`
-		} `json:"mutations"`
-	} `json:"files"`
-}
-
-// mutants are those of a package, each once, in the order of the files.
-func mutants(ctx context.Context, folder, pkg string) ([]*mutant, error) {
-	where, err := output(ctx, "go", "list", "-f", "{{.Dir}}\n{{.Module.Dir}}", pkg)
-	if err != nil {
-		return nil, err
-	}
-	dir, root, _ := strings.Cut(strings.TrimSpace(string(where)), "\n")
-	dir, err = filepath.Rel(root, dir)
-	if err != nil {
-		return nil, err
-	}
-	if err := os.Chdir(root); err != nil {
-		return nil, err
-	}
-	file := filepath.Join(folder, "listing.json")
-	args := []string{"run", tool, "unleash", "--dry-run", "--silent", "--output", file}
-	for _, m := range mutators {
-		args = append(args, "--"+m)
-	}
-	if _, err := output(ctx, "go", append(args, "./"+dir)...); err != nil {
-		return nil, err
-	}
-	raw, err := os.ReadFile(file)
-	if err != nil {
-		return nil, err
-	}
-	var l listing
-	if err := json.Unmarshal(raw, &l); err != nil {
-		return nil, err
-	}
-	var list []*mutant
-	for _, f := range l.Files {
-		if strings.Contains(f.Name, "/") { // of a package below this one
+	for _, x := range list {
+		select {
+		case queue <- x:
 			continue
+		case <-ctx.Done():
 		}
-		name := filepath.Join(dir, f.Name)
-		text, err := os.ReadFile(name)
-		if err != nil {
-			return nil, err
-		}
-		for _, x := range f.Mutations {
-			m := read(text, x.Type, x.Line, x.Column)
-			if m == nil {
-				continue
-			}
-			m.File = name
-			if !slices.ContainsFunc(list, func(o *mutant) bool { return *o == *m }) {
-				list = append(list, m)
-			}
-		}
+		break
 	}
-	slices.SortFunc(list, func(a, b *mutant) int {
-		return cmp.Or(cmp.Compare(a.File, b.File), a.Line-b.Line, a.Col-b.Col, cmp.Compare(a.To, b.To))
-	})
-	return list, nil
-}
-
-// read is the change that a line of the listing means, nil where it has none.
-func read(text []byte, kind string, line, col int) *mutant {
-	rest := text[offset(text, line, col):]
-	for _, op := range operators {
-		if bytes.HasPrefix(rest, []byte(op)) {
-			to, ok := replacements[kind][op]
-			if !ok {
-				return nil
-			}
-			whole := bytes.SplitN(text[offset(text, line, 1):], []byte("\n"), 2)[0]
-			return &mutant{Line: line, Col: col, From: op, To: to, Text: string(bytes.TrimSpace(whole))}
-		}
+	close(queue)
+	group.Wait()
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
 	}
 	return nil
-}
-
-// equals are the mutants that are equal programs, by their names, with the reasons: a
-// line each, behind it an indented one.
-func equals(file string) (map[string]string, error) {
-	list := map[string]string{}
-	f, err := os.Open(file)
-	if os.IsNotExist(err) {
-		return list, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	last := ""
-	for s := bufio.NewScanner(f); s.Scan(); {
-		line := s.Text()
-		switch {
-		case strings.TrimSpace(line) == "" || strings.HasPrefix(line, "#"):
-		case !strings.HasPrefix(line, " "):
-			if last != "" && list[last] == "" {
-				return nil, fmt.Errorf("%s: no reason for %s", file, last)
-			}
-			last = line
-			list[last] = ""
-		default:
-			list[last] = strings.TrimSpace(list[last] + " " + strings.TrimSpace(line))
-		}
-	}
-	if last != "" && list[last] == "" {
-		return nil, fmt.Errorf("%s: no reason for %s", file, last)
-	}
-	return list, nil
-}
-
-// output runs a program whose failure is told with what it said.
-func output(ctx context.Context, name string, args ...string) ([]byte, error) {
-	out, err := exec.CommandContext(ctx, name, args...).Output()
-	if err != nil {
-		var said string
-		if e, ok := err.(*exec.ExitError); ok {
-			said = string(e.Stderr)
-		}
-		return nil, fmt.Errorf("%s %s: %w\n%s%s", name, args[0], err, out, said)
-	}
-	return out, nil
 }
