@@ -16,17 +16,18 @@ const maxTaps = 1 << 22
 // behind it. isHalf places pixels by their centres, else by their first corners.
 func (b *Builder) Bilinear(name string, v *ir.Value, scale []int, isHalf bool) (*ir.Value, error) {
 	s := v.Type.Shape
-	rows, cols := taps(scale[0], isHalf), taps(scale[1], isHalf)
-	shape := ir.Shape{s[0] * scale[0] * scale[1], 1, 3, 3}
-	if shape.Size() < 0 || shape.Size() > maxTaps {
+	size := ir.Shape{s[0], scale[0], scale[1], 3, 3}.Size()
+	if size < 0 || size > maxTaps {
 		return nil, fmt.Errorf("of %d channels by %v", s[0], scale)
 	}
+	rows, cols := taps(scale[0], isHalf), taps(scale[1], isHalf)
 	border := []int{0, 1, 1}
 	x, err := b.Add(ir.Pad, name+".edge", []*ir.Value{v}, ir.AttrBefore.Is(border), ir.AttrAfter.Is(border), ir.AttrMode.Is(ir.PadEdge))
 	if err != nil {
 		return nil, err
 	}
-	w := make([]float32, 0, shape.Size())
+	shape := ir.Shape{s[0] * scale[0] * scale[1], 1, 3, 3}
+	w := make([]float32, 0, size)
 	for range s[0] {
 		for _, r := range rows {
 			for _, c := range cols {

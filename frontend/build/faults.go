@@ -44,10 +44,8 @@ func (f *Faults) Add(op, name string, err error) {
 // Err is one diagnostic an operation and reason, with the nodes' names.
 func (f *Faults) Err(pos diag.Pos, all int) error {
 	var list diag.List
-	bad := 0
 	for _, key := range f.order {
 		names := f.nodes[key]
-		bad += len(names)
 		shown := strings.Join(names[:min(len(names), shownNodes)], ", ")
 		if len(names) > shownNodes {
 			shown += fmt.Sprintf(" and %d more", len(names)-shownNodes)

@@ -69,11 +69,7 @@ func (b *builder) normal(name string, shape ir.Shape, mean, deviation float64) *
 // TensorFlow has it: more at the end.
 func (b *builder) conv(name string, x *ir.Value, filters, kh, kw, stride, groups int, relu bool) *ir.Value {
 	s := x.Type.Shape
-	pad := make([]int, 4)
-	for i, k := range []int{kh, kw} {
-		all := max((((s[1+i]+stride-1)/stride)-1)*stride+k-s[1+i], 0)
-		pad[i], pad[2+i] = all/2, all-all/2
-	}
+	pad := build.Same(s[1:], []int{kh, kw}, []int{stride, stride}, []int{1, 1})
 	shape := ir.Shape{filters, s[0] / groups, kh, kw}
 	w := b.normal(name+".weight", shape, 0, math.Sqrt(2/float64(shape.Size()/filters)))
 	y := b.add(ir.Conv2D, name, []*ir.Value{x}, ir.AttrStride.Is([]int{stride, stride}), ir.AttrPad.Is(pad), ir.AttrGroups.Is(groups), ir.AttrWeight.Is(w))

@@ -70,8 +70,8 @@ func ramp(n int) []float32 {
 	return x
 }
 
-// node appends an operation; attributes are int, []int64, float32, string or
-// []string.
+// node appends an operation; attributes are int, []int64, float32, []float32,
+// string, []string or a tensor.
 func (m *model) node(op, name string, in, out []string, attrs ...any) *model {
 	n := &pb.Node{OpType: &op, Name: &name, Input: in, Output: out}
 	for i := 0; i < len(attrs); i += 2 {
@@ -83,6 +83,8 @@ func (m *model) node(op, name string, in, out []string, attrs ...any) *model {
 			a.Ints = v
 		case float32:
 			a.F = &v
+		case []float32:
+			a.Floats = v
 		case string:
 			a.S = []byte(v)
 		case []string:
