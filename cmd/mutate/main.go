@@ -41,7 +41,7 @@ func main() {
 	flag.Uint64Var(&o.seed, "seed", 1, "of the sample")
 	flag.Float64Var(&o.bar, "bar", 0, "percent that tests must kill in each package; exit 1 below it")
 	flag.IntVar(&o.workers, "workers", runtime.NumCPU(), "mutants tested at a time")
-	flag.DurationVar(&o.timeout, "timeout", 2*time.Minute, "for the tests of the package as it is; a mutant gets two seconds and four times what its tests take of the processors' time, and is killed after that")
+	flag.DurationVar(&o.timeout, "timeout", 2*time.Minute, "of processors, for the tests of the package as it is; a mutant gets two seconds and four times what its tests take of the processors' time, and is killed after that")
 	flag.BoolVar(&o.short, "short", true, "run the tests with -short")
 	flag.BoolVar(&o.alone, "alone", false, "compile every mutant alone: slow, to compare")
 	flag.StringVar(&o.equal, "equal", "cmd/mutate/equal.txt", "the list of mutants that are equal programs, with the reasons")

@@ -38,9 +38,12 @@ type test struct {
 // the machine does, and time in all.
 type limits struct{ work, wait time.Duration }
 
+// limits are those of the package as it is.
+func (o options) limits() limits { return limits{o.timeout, 10 * o.timeout} }
+
 // limitsOf a mutant are a multiple of what its tests take.
-func (o options) limitsOf(work time.Duration) limits {
-	return limits{2*time.Second + 4*work, min(o.timeout, 30*time.Second+20*work)}
+func limitsOf(work time.Duration) limits {
+	return limits{2*time.Second + 4*work, 30*time.Second + 20*work}
 }
 
 // memory is the address space that a run may take, in KiB: changed loops may never stop
@@ -102,7 +105,7 @@ func start(ctx context.Context, o options, s *schemata, folder string) (*program
 	}
 	err = each(ctx, o.workers, p.tests, func(_ int, t *test) error {
 		file := filepath.Join(folder, "reached."+t.name)
-		became, said, work := p.run(ctx, p.binary, []*test{t}, limits{o.timeout, o.timeout}, reachedVariable+"="+file)
+		became, said, work := p.run(ctx, p.binary, []*test{t}, o.limits(), reachedVariable+"="+file)
 		if became != survived {
 			return cmp.Or(ctx.Err(), fmt.Errorf("%s: %s alone, on the package as it is: %s\n%s", u.name, t.name, became, said))
 		}
@@ -125,7 +128,7 @@ func start(ctx context.Context, o options, s *schemata, folder string) (*program
 		return nil, err
 	}
 	slices.SortStableFunc(p.tests, func(a, b *test) int { return cmp.Compare(a.time, b.time) })
-	if became, said, _ := p.run(ctx, p.binary, p.tests, limits{o.timeout, o.timeout}); became != survived {
+	if became, said, _ := p.run(ctx, p.binary, p.tests, o.limits()); became != survived {
 		return nil, cmp.Or(ctx.Err(), fmt.Errorf("%s: the tests of the package as it is: %s\n%s", u.name, became, said))
 	}
 	return p, nil
@@ -169,7 +172,7 @@ func (p *program) try(ctx context.Context, binary string, tests []*test, env ...
 		if len(g.tests) == 0 {
 			continue
 		}
-		if became, _, _ := p.run(ctx, binary, g.tests, p.options.limitsOf(g.time), env...); became != survived {
+		if became, _, _ := p.run(ctx, binary, g.tests, limitsOf(g.time), env...); became != survived {
 			return became
 		}
 	}
