@@ -554,22 +554,31 @@ func TestTablesAreShared(t *testing.T) {
 	d := draw(0)
 	wide, narrow := &ir.Range{Lo: -2, Hi: 2}, &ir.Range{Lo: -1, Hi: 1}
 	x, y := d.input("x", wide, 4), d.input("y", narrow, 4)
-	table := func(name string, arg *ir.Value, out *ir.Range, fn string, params ...float64) *ir.Const {
+	var ops []*ir.Node
+	table := func(name string, arg *ir.Value, out *ir.Range, fn string, params ...float64) {
 		v := d.append(t, ir.Table, name, []*ir.Value{arg}, ir.AttrFn.Is(fn))
 		if params != nil {
 			v.Def.Put(ir.AttrParams.Is(params))
 		}
 		v.Range = out
 		v.Type.Quant, arg.Type.Quant = quantFor(*out), quantFor(*arg.Range)
-		require.NoError(t, lowerTable(&lowering{m: d.m}, v.Def))
-		return v.Def.Const(ir.AttrTable)
+		ops = append(ops, v.Def)
 	}
-	first := table("a", x, narrow, "tanh")
-	assert.Same(t, first, table("b", x, narrow, "tanh"))
-	others := []*ir.Const{
-		first, table("c", x, narrow, "sigmoid"), table("d", y, narrow, "tanh"), table("e", x, wide, "tanh"),
-		table("f", x, narrow, "leakyrelu", .25), table("g", x, narrow, "leakyrelu", .5),
+	table("a", x, narrow, "tanh")
+	table("c", x, narrow, "sigmoid")
+	table("d", y, narrow, "tanh")
+	table("e", x, wide, "tanh")
+	table("f", x, narrow, "leakyrelu", .25)
+	table("g", x, narrow, "leakyrelu", .5)
+	table("b", x, narrow, "tanh")
+	var others []*ir.Const
+	for _, n := range ops {
+		require.NoError(t, lowerTable(&lowering{m: d.m}, n))
+		others = append(others, n.Const(ir.AttrTable))
+		require.NotNil(t, n.Const(ir.AttrTable))
 	}
+	assert.Same(t, others[0], others[6])
+	others = others[:6]
 	for i, a := range others {
 		for _, b := range others[:i] {
 			assert.NotSame(t, a, b)
