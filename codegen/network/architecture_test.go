@@ -28,6 +28,7 @@ import (
 //     network comes out.
 //  4. runtime/emu: an entry for its programs, and a runner, so that verify proves objects.
 func TestArchitectures(t *testing.T) {
+	t.Parallel()
 	seen := map[string]bool{}
 	for _, tgt := range processor.All() {
 		isa := tgt.ISA()

@@ -83,6 +83,7 @@ func operationNet(t *testing.T, tgt *processor.Target) (float, planned *ir.Modul
 
 // TestOperationsFollowTheFloatNetwork holds integers near the reals.
 func TestOperationsFollowTheFloatNetwork(t *testing.T) {
+	t.Parallel()
 	tgt, err := processor.Find("armv7")
 	require.NoError(t, err)
 	float, m := operationNet(t, tgt)
@@ -114,6 +115,7 @@ func TestOperationsFollowTheFloatNetwork(t *testing.T) {
 
 // TestOperationsEqualInterpreter runs them in the evaluator and as objects.
 func TestOperationsEqualInterpreter(t *testing.T) {
+	t.Parallel()
 	tgt, err := processor.Find("armv7")
 	require.NoError(t, err)
 	_, m := operationNet(t, tgt)
@@ -179,6 +181,7 @@ func runAll(t *testing.T, m *ir.Module, tgt *processor.Target, tools llvm.Tools,
 // TestTFLiteRounding has every requantization round as TensorFlow Lite does (R8),
 // layers included.
 func TestTFLiteRounding(t *testing.T) {
+	t.Parallel()
 	tools, err := llvm.Find("")
 	if err != nil {
 		t.Skip(err)

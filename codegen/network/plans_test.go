@@ -17,6 +17,7 @@ import (
 // TestPlansAreTheirAttributes: what a family plans for a layer of the conformance suite
 // is what it reads back from the attributes, and weights are packed to ir.PackedBytes.
 func TestPlansAreTheirAttributes(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("no parallel code to race")
 	}
@@ -70,6 +71,7 @@ func TestPlansAreTheirAttributes(t *testing.T) {
 // TestForeignAttributesAreRefused: attributes that no plan of the family has, as a hand
 // leaves them in a dump, are an error and no wrong object.
 func TestForeignAttributesAreRefused(t *testing.T) {
+	t.Parallel()
 	tgt, err := processor.Find("armv7em")
 	require.NoError(t, err)
 	for _, format := range []string{"i8", "odd3", "odd1", "vec4x8", "code3"} {

@@ -138,10 +138,14 @@ func physical(s ir.Shape, x []int8) []byte {
 // TestEvaluatorEqualsInterpreter runs every width through the loop language, on
 // targets of each kind of product.
 func TestEvaluatorEqualsInterpreter(t *testing.T) {
+	t.Parallel()
 	for _, name := range []string{"armv7", "armv7em"} {
 		tgt, err := processor.Find(name)
 		require.NoError(t, err)
-		t.Run(name, func(t *testing.T) { evaluate(t, tgt) })
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			evaluate(t, tgt)
+		})
 	}
 }
 
@@ -195,9 +199,11 @@ func execute(t *testing.T, m *ir.Module, emulator []string, dir string, cc ...st
 // strict is the warnings under which the C text must compile, with none.
 var strict = []string{"-std=c99", "-Wall", "-Wextra", "-Wconversion", "-Wpedantic", "-Werror"}
 
-// TestCEqualsInterpreter compiles each width's C text for 64 and 32 bits, with
-// every warning and with checks for undefined behaviour, and runs it.
+// TestCEqualsInterpreter compiles the C text of formats for 64 and 32 bits, with every
+// warning and with checks for undefined behaviour, and runs it: some formats with a compiler
+// each, and all of them with all compilers with DNNC_FULL.
 func TestCEqualsInterpreter(t *testing.T) {
+	t.Parallel()
 	tgt, err := processor.Find("armv7")
 	require.NoError(t, err)
 	compilers := []struct {
@@ -212,7 +218,11 @@ func TestCEqualsInterpreter(t *testing.T) {
 	}
 	dsp, err := processor.Find("armv7em")
 	require.NoError(t, err)
-	for i, format := range formats() {
+	list := []string{"i8", "odd1", "odd3", "odd4", "odd6", "code3", "vec4x8", "vec3x5"}
+	if os.Getenv("DNNC_FULL") != "" {
+		list = formats()
+	}
+	for i, format := range list {
 		m := compiled(t, []*processor.Target{tgt, dsp}[i%2], format)
 		p, err := network.Write(m, network.Interface{Prefix: "net"})
 		require.NoError(t, err)

@@ -127,3 +127,23 @@ func TestReadmeExampleCompiles(t *testing.T) {
 	require.Zero(t, code, stderr)
 	dnnctest.Tool(t, dir, "gcc", "-std=c11", "-Wall", "-Wextra", "-Werror", "-c", "main.c")
 }
+
+// TestMakefileRunsWhatThereIs: each test that make names exists in the package beside it.
+func TestMakefileRunsWhatThereIs(t *testing.T) {
+	found := 0
+	for _, m := range regexp.MustCompile(`-run "?([\w|]+)"? \./(\S+)`).FindAllStringSubmatch(read(t, "Makefile"), -1) {
+		files, err := filepath.Glob(filepath.Join(dnnctest.Root, m[2], "*_test.go"))
+		require.NoError(t, err)
+		var tests strings.Builder
+		for _, path := range files {
+			raw, err := os.ReadFile(path)
+			require.NoError(t, err)
+			tests.Write(raw)
+		}
+		for _, name := range strings.Split(m[1], "|") {
+			assert.Regexp(t, `(?m)^func Test\w*`+name, tests.String(), "%s of %s", name, m[2])
+			found++
+		}
+	}
+	assert.Greater(t, found, 10)
+}

@@ -69,6 +69,11 @@ type Options struct {
 	Ranges map[string]ir.Range // of their reals
 }
 
+// Defaults are the options of a build that is asked for nothing more.
+func Defaults() Options {
+	return Options{Level: string(pass.Int8), Errors: "none", Formats: robust.Default, Budget: pass.Budget{Keep: dnnc.DefaultKeep}, Seed: 1}
+}
+
 // output is a kind of output: what -emit names it, and the ending of its file.
 type output struct {
 	name, ending string

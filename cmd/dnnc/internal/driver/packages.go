@@ -6,14 +6,7 @@ import (
 
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/ir/quote"
-	"github.com/dnnc/dnnc/passes/pass"
-	"github.com/dnnc/dnnc/passes/robust"
 )
-
-// Defaults are the options of a build that is asked for nothing more.
-func Defaults() Options {
-	return Options{Level: string(pass.Int8), Errors: "none", Formats: robust.Default, Budget: pass.Budget{Keep: .99}, Seed: 1}
-}
 
 // library is the name of the static library that packages refer to.
 func (b *build) library() string {

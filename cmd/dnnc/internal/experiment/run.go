@@ -21,6 +21,7 @@ import (
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/ir/quote"
 	"github.com/dnnc/dnnc/passes/robust"
+	"github.com/dnnc/dnnc/runtime/disturb"
 	"github.com/dnnc/dnnc/runtime/input"
 )
 
@@ -173,8 +174,12 @@ func Report(ctx context.Context, o driver.Options, stdout, stderr io.Writer) err
 		x.Efforts = []float64{.03, .1, .3}
 	}
 	x.Planes, x.BoundaryImages = 3, min(x.TestImages, 100)
-	if first, _, ok := strings.Cut(x.Errors, "="); ok && x.Errors != "none" {
-		x.Boundary = []string{strings.TrimSpace(first)}
+	list, err := disturb.Parse(x.Errors)
+	if err != nil {
+		return err
+	}
+	if len(list) > 0 {
+		x.Boundary = []string{list[0].Kind.Name}
 	}
 	return perform(ctx, o, []*Experiment{&x}, reportCommand(o), nil, stdout, stderr)
 }

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/dnnc/dnnc"
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/ir/processor"
 	"github.com/dnnc/dnnc/passes/pass"
@@ -96,7 +97,7 @@ const quickSection = "quick"
 // defaults are what a file need not say.
 func defaults() Experiment {
 	return Experiment{
-		Target: "armv7em", Errors: "gaussian=0.05,0.1,0.15", Measured: "all", Methods: []string{"qed", "qstar", "universal", "compress"}, Detail: 1,
+		Target: "armv7em", Errors: dnnc.DefaultErrors, Measured: "all", Methods: []string{"qed", "qstar", "universal", "compress"}, Detail: 1,
 		Seeds: []uint64{1}, Images: 512, Judged: 512, TestImages: 1000, Formats: robust.Default, BoundaryImages: 200, PlanePoints: 80, FewImages: []int{32, 128},
 	}
 }
