@@ -3,6 +3,8 @@
 package decode
 
 import (
+	"math/bits"
+
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/kernel"
 	"github.com/dnnc/dnnc/ir/kernel/emit"
@@ -44,7 +46,7 @@ func planConv(l kernel.Layer) (Plan, bool) {
 }
 
 func readConv(l kernel.Layer, tile []int) (Plan, bool) {
-	return Plan{tile[0], tile[1], (2 + tile[1]) * l.K(), l.Outputs() * float64(l.K()) * kernel.PerWeight}, l.Book()
+	return Plan{tile[0], tile[1], (2 + tile[1]) * l.K(), l.Outputs() * float64(l.K()) * kernel.PerWeight}, l.Book() && tile[0] == 1 && tile[1] <= min(mostChannels, l.Weight()[0]) && bits.OnesCount(uint(tile[1])) == 1
 }
 
 // Instructions of a linear layer: a code whose row of the codebook is found, and a weight
@@ -57,7 +59,7 @@ func readLinear(l kernel.Layer, tile []int) (Plan, bool) {
 	d := max(1, int(l.Elem.Group))
 	codes := (l.Weight()[1] + d - 1) / d
 	cycles := l.Outputs() * (float64(codes)*perBookCode*float64(len(l.Elem.Planes())) + float64(l.Weight()[1])*perBookProduct)
-	return Plan{tile[0], tile[1], 2 * l.Node.Args[0].Type.Shape.Size(), cycles}, l.Book()
+	return Plan{tile[0], tile[1], 2 * l.Node.Args[0].Type.Shape.Size(), cycles}, l.Book() && tile[0] == 1 && tile[1] == 1
 }
 
 // Emit writes the layer.

@@ -74,6 +74,13 @@ func Plan(t *testing.T, f *kernel.Family, p kernel.Plan, m *ir.Module, tgt *proc
 		}
 		require.InDelta(t, ir.PackedBytes(w.Elem, w.Shape), bytes, kernel.Slack, "packed bytes")
 	}
+	return run(t, p, m, tgt)
+}
+
+// run holds the loop program of a plan to the interpreter.
+func run(t *testing.T, p kernel.Plan, m *ir.Module, tgt *processor.Target) (r Run) {
+	t.Helper()
+	n := m.Ops[0]
 	net := emit.NewNetwork(tgt)
 	fn, err := net.Layer("layer", n, p.Emit)
 	require.NoError(t, err)

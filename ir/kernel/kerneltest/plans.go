@@ -44,6 +44,7 @@ const evaluated = 60_000
 // golden, too.
 func Plans(t *testing.T, golden string, list []*kernel.Family, cases []Case) {
 	var lines []string
+	edits := map[string]bool{}
 	for _, c := range cases {
 		for _, name := range strings.Fields(c.Targets) {
 			tgt, err := processor.Find(name)
@@ -56,6 +57,11 @@ func Plans(t *testing.T, golden string, list []*kernel.Family, cases []Case) {
 					}
 					line := fmt.Sprintf("%s %s: %s %s: ", f.Name, name, c.Text, format)
 					lines = append(lines, line+answer(t, f, m, tgt, macs))
+					// With -short one layer of each family and processor is edited.
+					if key := f.Name + name; macs <= 10_000 && m.Ops[0].Has(ir.AttrImpl) && !(testing.Short() && edits[key]) {
+						edits[key] = true
+						edited(t, f, m, tgt)
+					}
 					if t.Failed() {
 						t.Fatal(line)
 					}
@@ -90,6 +96,38 @@ func answer(t *testing.T, f *kernel.Family, m *ir.Module, tgt *processor.Target,
 	}
 	r := Plan(t, f, p, m, tgt)
 	return answer + fmt.Sprintf("; runs %d operations, %d bytes of constants", r.Weighted(), r.Constants)
+}
+
+// edited changes the tile of a planned node, as an editor of a dump may: Read refuses it, or
+// gives a plan that works.
+func edited(t *testing.T, f *kernel.Family, m *ir.Module, tgt *processor.Target) {
+	n := m.Ops[0]
+	tile := n.Ints(ir.AttrTile)
+	try := func(edited []int) {
+		n.Drop(ir.AttrTile)
+		n.Put(ir.AttrTile.Is(edited))
+		p, err := f.Read(kernel.Of(n, tgt))
+		if err != nil {
+			return
+		}
+		require.Equal(t, edited, p.Attrs().Tile)
+		f.Assign(n, p)
+		run(t, p, m, tgt)
+		if t.Failed() {
+			t.Fatalf("tile %v, edited to %v", tile, edited)
+		}
+	}
+	for i, v := range tile {
+		for _, to := range []int{-1, 0, 1, v - 1, v + 1, 2 * v, 3 * v, 1000} {
+			e := slices.Clone(tile)
+			e[i] = to
+			try(e)
+		}
+	}
+	if tile != nil {
+		try(tile[1:])
+		try(append(slices.Clone(tile), 1))
+	}
 }
 
 var float = regexp.MustCompile(`\d+\.\d+(e\+\d+)?|\d+e\+\d+`)

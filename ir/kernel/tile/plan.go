@@ -48,10 +48,13 @@ func plan(l kernel.Layer) (Plan, bool) {
 
 func read(l kernel.Layer, tile []int) (Plan, bool) {
 	p := Plan{Pixels: tile[0], Channels: tile[1], cycles: l.Outputs() * float64(l.K()) * kernel.PerWeight}
+	columns := 1
 	if l.Node.Op == ir.Conv2D {
 		p.scratch = 2 * p.Pixels * l.K()
+		_, pooled := l.Node.Pool()
+		columns = l.Node.Out.Type.Shape[2] * pooled
 	}
-	return p, l.Scalar()
+	return p, l.Scalar() && p.Pixels <= columns && p.Channels == tileChannels
 }
 
 // Pack lays the codes out in bit planes, one tile of channels after the other.
