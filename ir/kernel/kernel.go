@@ -143,6 +143,18 @@ func (f *Family) Assign(n *ir.Node, p Plan) {
 	}
 }
 
+// Tile is a plan's pixels and output channels whose sums are computed together. Families
+// whose plan is that embed it.
+type Tile struct {
+	Pixels, Channels int
+	Bytes            int // of scratch
+	Instructions     float64
+}
+
+func (p Tile) Attrs() Attrs    { return Attrs{Tile: []int{p.Pixels, p.Channels}} }
+func (p Tile) Scratch() int    { return p.Bytes }
+func (p Tile) Cycles() float64 { return p.Instructions }
+
 // Planner makes the field Plan of a Family from a function that returns the family's own
 // type of plan.
 func Planner[P Plan](find func(l Layer) (P, bool)) func(l Layer) (Plan, bool) {

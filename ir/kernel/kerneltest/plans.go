@@ -22,18 +22,15 @@ import (
 
 var update = flag.Bool("update", false, "write the goldens")
 
-// Case is a layer with weights. Text is the input's shape, the output channels and the
+// Case is a layer with weights, then its formats and its targets, separated by blanks. The
+// layer is the input's shape, the output channels and the
 // size of the window (without: a linear layer), then what is not the default:
 //
 //	8,6,6 16 3x3 pad=1,1,1,1 stride=2,2 dilation=1,2 groups=2 pool=2,2 zero=5 relu tflite wide padvalue low unroll=1
 //
 // zero is the zero point of the input; wide: a bias of 64 bits; padvalue: pads with values
 // of its own; low: one weight of the least code; unroll: of small code.
-type Case struct {
-	Text    string
-	Formats string // separated by blanks
-	Targets string // separated by blanks
-}
+type Case [3]string
 
 // evaluated is the most multiply-adds of a case that is run, too.
 const evaluated = 60_000
@@ -46,16 +43,16 @@ func Plans(t *testing.T, golden string, list []*kernel.Family, cases []Case) {
 	var lines []string
 	edits := map[string]bool{}
 	for _, c := range cases {
-		for _, name := range strings.Fields(c.Targets) {
+		for _, name := range strings.Fields(c[2]) {
 			tgt, err := processor.Find(name)
 			require.NoError(t, err)
-			for _, format := range strings.Fields(c.Formats) {
+			for _, format := range strings.Fields(c[1]) {
 				m, macs := c.module(t, format)
 				for _, f := range list {
 					if f.Op != m.Ops[0].Op {
 						continue
 					}
-					line := fmt.Sprintf("%s %s: %s %s: ", f.Name, name, c.Text, format)
+					line := fmt.Sprintf("%s %s: %s %s: ", f.Name, name, c[0], format)
 					lines = append(lines, line+answer(t, f, m, tgt, macs))
 					// With -short one layer of each family and processor is edited.
 					if key := f.Name + name; macs <= 10_000 && m.Ops[0].Has(ir.AttrImpl) && !(testing.Short() && edits[key]) {
@@ -176,12 +173,12 @@ func Golden(t *testing.T, name string, lines []string) {
 func (c Case) module(t *testing.T, format string) (m *ir.Module, macs int) {
 	e, ok := ir.ParseElem(format)
 	require.True(t, ok, format)
-	words := strings.Fields(c.Text)
-	require.GreaterOrEqual(t, len(words), 2, c.Text)
+	words := strings.Fields(c[0])
+	require.GreaterOrEqual(t, len(words), 2, c[0])
 	ints := func(s string, sep string) (list []int) {
 		for w := range strings.SplitSeq(s, sep) {
 			v, err := strconv.Atoi(w)
-			require.NoError(t, err, c.Text)
+			require.NoError(t, err, c[0])
 			list = append(list, v)
 		}
 		return list
@@ -223,7 +220,7 @@ func (c Case) module(t *testing.T, format string) (m *ir.Module, macs int) {
 			require.Fail(t, "no word of a case", w)
 		}
 	}
-	m = s.module(rand.New(rand.NewPCG(1, uint64(len(c.Text)))))
+	m = s.module(rand.New(rand.NewPCG(1, uint64(len(c[0])))))
 	n := m.Ops[0]
 	if unroll != nil {
 		n.Put(ir.AttrUnroll.Is(unroll[0]))
