@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"text/tabwriter"
 )
@@ -50,17 +51,18 @@ func main() {
 	dnnc := flag.String("dnnc", "bin/dnnc", "the compiler")
 	write := flag.String("write", "", "write this network, a layer or alexnet224 or vgg16-224, to -o and stop")
 	dir := flag.String("o", "", "folder of the networks; a temporary one when empty")
-	only := flag.String("only", "", "a target, layer or format: of the table, only its rows")
+	only := flag.String("only", "", "targets, layers or formats, separated by commas: only the rows that have all of them")
 	peer := flag.String("xnnpack", "", "a folder with Debian's XNNPACK for armhf, unpacked, to be counted in this run")
+	isFit := flag.Bool("fit", false, "print the estimates of the kernel families divided by counts, for each target and family")
 	full := flag.Bool("scale", false, "compile AlexNet and VGG-16 in their full size instead, and print time and memory")
 	flag.Parse()
-	if err := run(*dnnc, *write, *dir, *only, *peer, *full); err != nil {
+	if err := run(*dnnc, *write, *dir, *only, *peer, *full, *isFit); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-func run(dnnc, write, dir, only, peer string, full bool) error {
+func run(dnnc, write, dir, only, peer string, full, isFit bool) error {
 	if dir == "" {
 		temp, err := os.MkdirTemp("", "bench-")
 		if err != nil {
@@ -76,6 +78,9 @@ func run(dnnc, write, dir, only, peer string, full bool) error {
 	if full {
 		return scale(dnnc, dir, only)
 	}
+	if isFit {
+		return fit(os.Stdout, dnnc, dir, only)
+	}
 	var xnn map[string]float64
 	if peer != "" {
 		var err error
@@ -87,7 +92,7 @@ func run(dnnc, write, dir, only, peer string, full bool) error {
 	fmt.Fprintln(w, "target\tlayer\tformat\tlibrary, M\tbar, M\tmeasured, M\tof the bar\tcycles, M (llvm-mca)\t")
 	met, set := 0, 0
 	for _, b := range bars {
-		if only != "" && only != b.target && only != b.layer && only != b.format {
+		if !wanted(only, b.target, b.layer, b.format) {
 			continue
 		}
 		if m := xnn[b.layer]; m > 0 && b.peer > 0 && b.target == "armv7" {
@@ -120,6 +125,16 @@ func run(dnnc, write, dir, only, peer string, full bool) error {
 	return nil
 }
 
+// wanted reports whether every word of -only, separated by commas, is one of the names.
+func wanted(only string, names ...string) bool {
+	for word := range strings.SplitSeq(only, ",") {
+		if word != "" && !slices.Contains(names, word) {
+			return false
+		}
+	}
+	return true
+}
+
 // figure is a number, or a dash for none.
 func figure(x float64) string {
 	if x == 0 {
@@ -131,11 +146,16 @@ func figure(x float64) string {
 type counted struct {
 	Instructions int
 	Cycles       float64 `json:"cycles"`
+	Layers       []struct {
+		Kernel       string
+		Instructions int
+		Estimate     float64
+	}
 }
 
 // count has dnnc compile a network, its one layer in a format, and count.
 func count(dnnc, path string, b bar) (c counted, err error) {
-	args := []string{"bench", path, "-target", b.target, "-images", "8", "-rounding", "nearest", "-json"}
+	args := []string{"bench", path, "-target", b.target, "-images", "8", "-rounding", "nearest", "-layers", "-json"}
 	if b.format != "i8" {
 		args = append(args, "-O", "universal", "-bits", "8", "-fix", "layer="+b.format)
 	}

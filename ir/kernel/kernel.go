@@ -143,6 +143,18 @@ func (f *Family) Assign(n *ir.Node, p Plan) {
 	}
 }
 
+// Tile is a plan's pixels and output channels whose sums are computed together. Families
+// whose plan is that embed it.
+type Tile struct {
+	Pixels, Channels int
+	Bytes            int // of scratch
+	Instructions     float64
+}
+
+func (p Tile) Attrs() Attrs    { return Attrs{Tile: []int{p.Pixels, p.Channels}} }
+func (p Tile) Scratch() int    { return p.Bytes }
+func (p Tile) Cycles() float64 { return p.Instructions }
+
 // Planner makes the field Plan of a Family from a function that returns the family's own
 // type of plan.
 func Planner[P Plan](find func(l Layer) (P, bool)) func(l Layer) (Plan, bool) {
@@ -153,12 +165,16 @@ func Planner[P Plan](find func(l Layer) (P, bool)) func(l Layer) (Plan, bool) {
 }
 
 // Reader makes the field Read of a Family from a function that takes a tile. The attribute
-// tile must have the given number of numbers.
+// tile must have the given number of numbers, all positive. read accepts the tiles that work:
+// the attributes of a dump may have been edited.
 func Reader[P Plan](numbers int, read func(l Layer, tile []int) (P, bool)) func(l Layer) (Plan, error) {
 	return func(l Layer) (Plan, error) {
 		tile := l.Node.Ints(ir.AttrTile)
 		if len(tile) != numbers {
 			return nil, fmt.Errorf("a tile of %d numbers, not of %d", len(tile), numbers)
+		}
+		if slices.Min(tile) < 1 {
+			return nil, fmt.Errorf("a tile with numbers below 1: %v", tile)
 		}
 		p, ok := read(l, tile)
 		if !ok {

@@ -2,6 +2,7 @@ package loop
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 )
 
@@ -11,126 +12,310 @@ type Memory []byte
 // Run evaluates a function with its integer parameters and its regions. An access outside a
 // region, and a read of a variable before it is set, are errors.
 func Run(f *Func, ints []int64, regions []Memory) (result int64, err error) {
+	return run(&machine{funcs: map[*Func]*function{}}, f, ints, regions)
+}
+
+func run(m *machine, f *Func, ints []int64, regions []Memory) (result int64, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			fault, ok := r.(evalError)
 			if !ok {
 				panic(r)
 			}
-			err = fmt.Errorf("%s: %s", f.Name, string(fault))
+			err = errors.New(string(fault))
 		}
 	}()
-	if f.Extern {
-		return 0, nil
-	}
-	e := &frame{vars: map[*Var][]int64{}, mem: map[Region]Memory{}, at: map[*Cursor]place{}}
-	for i, v := range f.Ints {
-		e.vars[v] = []int64{ints[i]}
-	}
-	for i, p := range f.Params {
-		e.mem[p] = regions[i]
-	}
-	result, _ = e.block(f.Body)
-	return result, nil
+	return m.function(f).call(ints, regions), nil
+}
+
+// Counts are the operations that a run executes, by kind. They are those of the loop
+// language, before LLVM merges and removes any.
+type Counts struct {
+	Loads, Stores int
+	Multiplies    int // products, and named instructions
+	Divisions     int
+	Others        int // arithmetic, also of addresses
+	Rounds        int // of loops
+	Branches      int
+	Calls         int
+}
+
+// Weighted is one number for all: about the instructions of a processor with one issue.
+func (c Counts) Weighted() int {
+	return c.Loads + c.Stores + c.Multiplies + 12*c.Divisions + c.Others + 2*c.Rounds + 2*c.Branches + 8*c.Calls
+}
+
+// Count is Run, and counts what it executes. An operation on a vector counts once for each
+// register of the given bytes; with 0 there are no vectors, and it counts once for each
+// lane.
+func Count(f *Func, ints []int64, regions []Memory, register int) (c Counts, err error) {
+	_, err = run(&machine{funcs: map[*Func]*function{}, counts: &c, register: register}, f, ints, regions)
+	return c, err
 }
 
 type evalError string
 
-type frame struct {
-	vars map[*Var][]int64
-	mem  map[Region]Memory
-	at   map[*Cursor]place
+// machine turns functions into closures once, and runs them often. Closures own the memory
+// of their values, since no function calls itself.
+type machine struct {
+	funcs    map[*Func]*function
+	counts   *Counts // nil where nothing is counted
+	register int     // bytes of a vector register
 }
 
-// place is where a cursor stands.
+// function is a function as closures.
+type function struct {
+	f       *Func
+	ints    []*cell
+	mem     []*place // of the parameters
+	cells   []*cell
+	cursors []*place
+	body    stmts
+}
+
+// cell is a variable.
+type cell struct {
+	v     []int64
+	isSet bool
+}
+
+// place is where a region or a cursor stands.
 type place struct {
-	region Region
+	mem    Memory
 	offset int64
 }
 
-func (e *frame) block(body []Stmt) (result int64, returned bool) {
-	for _, s := range body {
-		switch s := s.(type) {
-		case *Assign:
-			e.vars[s.Var] = e.eval(s.Value)
-		case *Store:
-			t := s.Value.Type()
-			b := e.bytes(s.To, s.Offset, t, s.Align)
-			for i, v := range e.eval(s.Value) {
-				put(b[i*t.Bits/8:], t.Bits, v)
-			}
-		case *Point:
-			to := place{s.To, e.eval(s.Offset)[0]}
-			if c, ok := s.To.(*Cursor); ok {
-				to = place{e.at[c].region, e.at[c].offset + to.offset}
-			}
-			e.at[s.Cursor] = to
-		case *For:
-			to := e.eval(s.To)[0]
-			for i := e.eval(s.From)[0]; i < to; i += int64(s.Step) {
-				e.vars[s.Var] = []int64{i}
-				if r, done := e.block(s.Body); done {
-					return r, true
-				}
-			}
-		case *If:
-			branch := s.Then
-			if e.eval(s.Cond)[0] == 0 {
-				branch = s.Else
-			}
-			if r, done := e.block(branch); done {
-				return r, true
-			}
-		case *Call:
-			ints := make([]int64, len(s.Ints))
-			for i, x := range s.Ints {
-				ints[i] = e.eval(x)[0]
-			}
-			regions := make([]Memory, len(s.Args))
-			for i, a := range s.Args {
-				m := e.region(a.Region)
-				if a.Offset > len(m) {
-					panic(evalError(fmt.Sprintf("argument at byte %d of %d", a.Offset, len(m))))
-				}
-				regions[i] = m[a.Offset:]
-			}
-			r, err := Run(s.Func, ints, regions)
-			if err != nil {
-				panic(evalError(err.Error()))
-			}
-			switch {
-			case s.Result != nil:
-				e.vars[s.Result] = []int64{r}
-			case r != 0:
-				return r, true
-			}
-		case *Return:
-			return e.eval(s.Value)[0], true
+type (
+	// value computes an expression. The result is valid until the next call.
+	value func() []int64
+	// step executes a statement. returned ends the function.
+	step  func() (result int64, returned bool)
+	stmts []step
+)
+
+func (list stmts) run() (int64, bool) {
+	for _, s := range list {
+		if r, returned := s(); returned {
+			return r, true
 		}
 	}
 	return 0, false
 }
 
-func (e *frame) region(r Region) Memory {
-	if g, ok := r.(*Global); ok {
-		return g.Data
+// call runs the function.
+func (c *function) call(ints []int64, regions []Memory) (result int64) {
+	if c.f.Extern {
+		return 0
 	}
-	return e.mem[r]
+	defer func() {
+		if r := recover(); r != nil {
+			if fault, ok := r.(evalError); ok {
+				r = evalError(c.f.Name + ": " + string(fault))
+			}
+			panic(r)
+		}
+	}()
+	for _, v := range c.cells {
+		v.isSet = false
+	}
+	for _, p := range c.cursors {
+		*p = place{}
+	}
+	for i, v := range c.ints {
+		v.v[0], v.isSet = ints[i], true
+	}
+	for i, p := range c.mem {
+		*p = place{regions[i], 0}
+	}
+	result, _ = c.body.run()
+	return result
 }
 
-func (e *frame) bytes(r Region, offset Expr, t Type, align int) []byte {
-	at := e.eval(offset)[0]
-	if c, ok := r.(*Cursor); ok {
-		r, at = e.at[c].region, at+e.at[c].offset
+// function is the closures of f.
+func (m *machine) function(f *Func) *function {
+	if c := m.funcs[f]; c != nil {
+		return c
 	}
-	m := e.region(r)
-	if align > 0 && at%int64(align) != 0 {
-		panic(evalError(fmt.Sprintf("%s at byte %d of %s, which is no multiple of %d", t, at, r.regionName(), align)))
+	c := &function{f: f}
+	m.funcs[f] = c
+	w := &writer{machine: m, fn: c, vars: map[*Var]*cell{}, places: map[Region]*place{}}
+	for _, v := range f.Ints {
+		c.ints = append(c.ints, w.cell(v))
 	}
-	if at < 0 || at+int64(t.Bytes()) > int64(len(m)) {
-		panic(evalError(fmt.Sprintf("%s at byte %d of %s, which has %d", t, at, r.regionName(), len(m))))
+	for _, p := range f.Params {
+		c.mem = append(c.mem, w.place(p))
 	}
-	return m[at : at+int64(t.Bytes())]
+	c.body = w.block(f.Body)
+	return c
+}
+
+// writer makes the closures of one function.
+type writer struct {
+	*machine
+	fn     *function
+	vars   map[*Var]*cell
+	places map[Region]*place
+}
+
+func (w *writer) cell(v *Var) *cell {
+	c := w.vars[v]
+	if c == nil {
+		c = &cell{v: make([]int64, v.Type.Lanes)}
+		w.vars[v] = c
+		w.fn.cells = append(w.fn.cells, c)
+	}
+	return c
+}
+
+func (w *writer) place(r Region) *place {
+	p := w.places[r]
+	if p == nil {
+		p = &place{}
+		switch r := r.(type) {
+		case *Global:
+			p.mem = r.Data
+		case *Cursor:
+			w.fn.cursors = append(w.fn.cursors, p)
+		}
+		w.places[r] = p
+	}
+	return p
+}
+
+func (w *writer) block(body []Stmt) (list stmts) {
+	for _, s := range body {
+		if run := w.stmt(s); run != nil {
+			list = append(list, run)
+		}
+	}
+	return list
+}
+
+// add counts n where operations are counted.
+func (w *writer) add(n int, to func(c *Counts) *int) func() {
+	if w.counts == nil || n == 0 {
+		return func() {}
+	}
+	at := to(w.counts)
+	return func() { *at += n }
+}
+
+// size is what an operation on values of a type counts.
+func (w *writer) size(t Type) int {
+	if w.register == 0 {
+		return t.Lanes
+	}
+	return (t.Bytes() + w.register - 1) / w.register
+}
+
+func (w *writer) stmt(s Stmt) step {
+	switch s := s.(type) {
+	case *Assign:
+		c, v := w.cell(s.Var), w.expr(s.Value)
+		return func() (int64, bool) {
+			copy(c.v, v())
+			c.isSet = true
+			return 0, false
+		}
+	case *Store:
+		t, v := s.Value.Type(), w.expr(s.Value)
+		bytes, count := w.bytes(s.To, s.Offset, t, s.Align), w.add(w.size(t), func(c *Counts) *int { return &c.Stores })
+		return func() (int64, bool) {
+			count()
+			b := bytes()
+			for i, x := range v() {
+				put(b[i*t.Bits/8:], t.Bits, x)
+			}
+			return 0, false
+		}
+	case *Point:
+		from, to, offset := w.place(s.To), w.place(s.Cursor), w.expr(s.Offset)
+		return func() (int64, bool) {
+			*to = place{from.mem, from.offset + offset()[0]}
+			return 0, false
+		}
+	case *For:
+		c, from, to, body := w.cell(s.Var), w.expr(s.From), w.expr(s.To), w.block(s.Body)
+		count := w.add(1, func(c *Counts) *int { return &c.Rounds })
+		return func() (int64, bool) {
+			end := to()[0]
+			for i := from()[0]; i < end; i += int64(s.Step) {
+				count()
+				c.v[0], c.isSet = i, true
+				if r, returned := body.run(); returned {
+					return r, true
+				}
+			}
+			return 0, false
+		}
+	case *If:
+		cond, then, otherwise := w.expr(s.Cond), w.block(s.Then), w.block(s.Else)
+		count := w.add(1, func(c *Counts) *int { return &c.Branches })
+		return func() (int64, bool) {
+			count()
+			if cond()[0] == 0 {
+				return otherwise.run()
+			}
+			return then.run()
+		}
+	case *Call:
+		return w.invoke(s)
+	case *Return:
+		v := w.expr(s.Value)
+		return func() (int64, bool) { return v()[0], true }
+	}
+	return nil // a Fence
+}
+
+func (w *writer) invoke(s *Call) step {
+	callee, ints, regions := w.function(s.Func), make([]int64, len(s.Ints)), make([]Memory, len(s.Args))
+	var values []value
+	for _, x := range s.Ints {
+		values = append(values, w.expr(x))
+	}
+	var places []*place
+	for _, a := range s.Args {
+		places = append(places, w.place(a.Region))
+	}
+	var result *cell
+	if s.Result != nil {
+		result = w.cell(s.Result)
+	}
+	count := w.add(1, func(c *Counts) *int { return &c.Calls })
+	return func() (int64, bool) {
+		count()
+		for i, v := range values {
+			ints[i] = v()[0]
+		}
+		for i, a := range s.Args {
+			m := places[i].mem
+			if a.Offset > len(m) {
+				panic(evalError(fmt.Sprintf("argument at byte %d of %d", a.Offset, len(m))))
+			}
+			regions[i] = m[a.Offset:]
+		}
+		r := callee.call(ints, regions)
+		if result != nil {
+			result.v[0], result.isSet = r, true
+			return 0, false
+		}
+		return r, r != 0
+	}
+}
+
+// bytes are those of a value of type t in a region.
+func (w *writer) bytes(r Region, offset Expr, t Type, align int) func() []byte {
+	p, at, size := w.place(r), w.expr(offset), int64(t.Bytes())
+	return func() []byte {
+		at := at()[0] + p.offset
+		if align > 0 && at%int64(align) != 0 {
+			panic(evalError(fmt.Sprintf("%s at byte %d of %s, which is no multiple of %d", t, at, r.regionName(), align)))
+		}
+		if at < 0 || at+size > int64(len(p.mem)) {
+			panic(evalError(fmt.Sprintf("%s at byte %d of %s, which has %d", t, at, r.regionName(), len(p.mem))))
+		}
+		return p.mem[at : at+size]
+	}
 }
 
 func put(b []byte, bits int, v int64) {
@@ -146,82 +331,118 @@ func put(b []byte, bits int, v int64) {
 	}
 }
 
+func get(b []byte, bits int) int64 {
+	switch bits {
+	case 8:
+		return int64(int8(b[0]))
+	case 16:
+		return int64(int16(binary.LittleEndian.Uint16(b)))
+	case 32:
+		return int64(int32(binary.LittleEndian.Uint32(b)))
+	}
+	return int64(binary.LittleEndian.Uint64(b))
+}
+
 // wrap sign-extends the low bits of v: values are kept so.
 func wrap(v int64, bits int) int64 { return v << (64 - bits) >> (64 - bits) }
 
 func unsigned(v int64, bits int) uint64 { return uint64(v) << (64 - bits) >> (64 - bits) }
 
-func (e *frame) eval(x Expr) []int64 {
+func (w *writer) expr(x Expr) value {
+	out := make([]int64, x.Type().Lanes)
 	switch x := x.(type) {
 	case *Const:
-		out := make([]int64, x.T.Lanes)
 		for i := range out {
 			out[i] = wrap(x.Value, x.T.Bits)
 		}
-		return out
+		return func() []int64 { return out }
 	case *Lanes:
-		return x.Values
+		return func() []int64 { return x.Values }
 	case *Read:
-		v, ok := e.vars[x.Var]
-		if !ok {
-			panic(evalError(x.Var.Name + " is read before it is set"))
+		c := w.cell(x.Var)
+		return func() []int64 {
+			if !c.isSet {
+				panic(evalError(x.Var.Name + " is read before it is set"))
+			}
+			return c.v
 		}
-		return v
 	case *Load:
-		b := e.bytes(x.From, x.Offset, x.T, x.Align)
-		out := make([]int64, x.T.Lanes)
-		for i := range out {
-			switch part := b[i*x.T.Bits/8:]; x.T.Bits {
-			case 8:
-				out[i] = int64(int8(part[0]))
-			case 16:
-				out[i] = int64(int16(binary.LittleEndian.Uint16(part)))
-			case 32:
-				out[i] = int64(int32(binary.LittleEndian.Uint32(part)))
-			default:
-				out[i] = int64(binary.LittleEndian.Uint64(part))
+		bytes, bits := w.bytes(x.From, x.Offset, x.T, x.Align), x.T.Bits
+		count := w.add(w.size(x.T), func(c *Counts) *int { return &c.Loads })
+		return func() []int64 {
+			count()
+			b := bytes()
+			for i := range out {
+				out[i] = get(b[i*bits/8:], bits)
 			}
+			return out
 		}
-		return out
 	case *Bin:
-		a, b, bits := e.eval(x.A), e.eval(x.B), x.A.Type().Bits
-		out := make([]int64, len(a))
-		for i := range a {
-			out[i] = wrap(binary2(x.Op, a[i], b[i], bits), bits)
-		}
-		return out
-	case *Cast:
-		a, from := e.eval(x.A), x.A.Type().Bits
-		out := make([]int64, len(a))
-		for i, v := range a {
-			if x.Op == ZExt {
-				v = int64(unsigned(v, from))
+		a, b, bits := w.expr(x.A), w.expr(x.B), x.A.Type().Bits
+		count := w.add(w.size(x.A.Type()), func(c *Counts) *int {
+			switch x.Op {
+			case Mul:
+				return &c.Multiplies
+			case SDiv, UDiv:
+				return &c.Divisions
 			}
-			out[i] = wrap(v, x.T.Bits)
+			return &c.Others
+		})
+		return func() []int64 {
+			count()
+			a, b := a(), b()
+			for i := range out {
+				out[i] = wrap(binary2(x.Op, a[i], b[i], bits), bits)
+			}
+			return out
 		}
-		return out
+	case *Cast:
+		a, from := w.expr(x.A), x.A.Type().Bits
+		return func() []int64 {
+			for i, v := range a() {
+				if x.Op == ZExt {
+					v = int64(unsigned(v, from))
+				}
+				out[i] = wrap(v, x.T.Bits)
+			}
+			return out
+		}
 	case *Splat:
-		v := e.eval(x.A)[0]
-		out := make([]int64, x.Lanes)
-		for i := range out {
-			out[i] = v
+		a := w.expr(x.A)
+		return func() []int64 {
+			v := a()[0]
+			for i := range out {
+				out[i] = v
+			}
+			return out
 		}
-		return out
 	case *Extract:
-		return e.eval(x.A)[x.Lane : x.Lane+1]
+		a := w.expr(x.A)
+		return func() []int64 { return a()[x.Lane : x.Lane+1] }
 	case *Named:
-		args := make([][]int64, len(x.Args))
+		args, values, apply := make([][]int64, len(x.Args)), make([]value, len(x.Args)), Intrinsics[x.Name]
 		for i, a := range x.Args {
-			args[i] = e.eval(a)
+			values[i] = w.expr(a)
 		}
-		return Intrinsics[x.Name](args)
+		count := w.add(w.size(x.T), func(c *Counts) *int { return &c.Multiplies })
+		return func() []int64 {
+			count()
+			for i, v := range values {
+				args[i] = v()
+			}
+			return apply(args)
+		}
 	case *Shuffle:
-		all := e.eval(x.A)
-		out := make([]int64, len(x.Mask))
-		for i, m := range x.Mask {
-			out[i] = all[m]
+		a := w.expr(x.A)
+		count := w.add(w.size(x.Type()), func(c *Counts) *int { return &c.Others })
+		return func() []int64 {
+			count()
+			all := a()
+			for i, m := range x.Mask {
+				out[i] = all[m]
+			}
+			return out
 		}
-		return out
 	}
 	panic(evalError(fmt.Sprintf("no expression: %T", x)))
 }

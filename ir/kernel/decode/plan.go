@@ -3,6 +3,8 @@
 package decode
 
 import (
+	"math/bits"
+
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/kernel"
 	"github.com/dnnc/dnnc/ir/kernel/emit"
@@ -20,16 +22,10 @@ var (
 	}
 )
 
-// Plan is the number of pixels and output channels in a tile.
-type Plan struct {
-	Pixels, Channels int
-	scratch          int
-	cycles           float64
-}
+// Plan is a tile.
+type Plan struct{ kernel.Tile }
 
-func (p Plan) Attrs() kernel.Attrs                 { return kernel.Attrs{Tile: []int{p.Pixels, p.Channels}} }
-func (p Plan) Scratch() int                        { return p.scratch }
-func (p Plan) Cycles() float64                     { return p.cycles }
+// Pack lays the codes out row by row, tap by tap.
 func (Plan) Pack(l kernel.Layer) ([][]byte, error) { return emit.PackBook(l.Node) }
 
 // mostChannels is the output channels of a tile.
@@ -44,7 +40,9 @@ func planConv(l kernel.Layer) (Plan, bool) {
 }
 
 func readConv(l kernel.Layer, tile []int) (Plan, bool) {
-	return Plan{tile[0], tile[1], (2 + tile[1]) * l.K(), l.Outputs() * float64(l.K()) * kernel.PerWeight}, l.Book()
+	p := Plan{kernel.Tile{Pixels: tile[0], Channels: tile[1], Bytes: (2 + tile[1]) * l.K(), Instructions: l.Outputs() * float64(l.K()) * kernel.PerWeight}}
+	fits := tile[0] == 1 && tile[1] <= min(mostChannels, l.Weight()[0]) && bits.OnesCount(uint(tile[1])) == 1
+	return p, fits && l.Book()
 }
 
 // Instructions of a linear layer: a code whose row of the codebook is found, and a weight
@@ -57,7 +55,8 @@ func readLinear(l kernel.Layer, tile []int) (Plan, bool) {
 	d := max(1, int(l.Elem.Group))
 	codes := (l.Weight()[1] + d - 1) / d
 	cycles := l.Outputs() * (float64(codes)*perBookCode*float64(len(l.Elem.Planes())) + float64(l.Weight()[1])*perBookProduct)
-	return Plan{tile[0], tile[1], 2 * l.Node.Args[0].Type.Shape.Size(), cycles}, l.Book()
+	p := Plan{kernel.Tile{Pixels: tile[0], Channels: tile[1], Bytes: 2 * l.Node.Args[0].Type.Shape.Size(), Instructions: cycles}}
+	return p, tile[0] == 1 && tile[1] == 1 && l.Book()
 }
 
 // Emit writes the layer.

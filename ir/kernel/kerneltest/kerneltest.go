@@ -26,8 +26,12 @@ import (
 type Draw func(rng *rand.Rand) *ir.Module
 
 // Family draws layers until the family has served n of them on each target, and runs each
-// on random inputs and on the extremes.
+// on random inputs and on the extremes. With -short it takes a sixth of them: the table of
+// Plans has the layers that tell most.
 func Family(t *testing.T, f *kernel.Family, n int, draw Draw, targets ...string) {
+	if testing.Short() {
+		n = (n + 5) / 6
+	}
 	for _, name := range targets {
 		tgt, err := processor.Find(name)
 		require.NoError(t, err)
@@ -53,8 +57,8 @@ func Family(t *testing.T, f *kernel.Family, n int, draw Draw, targets ...string)
 }
 
 // Plan checks one plan of a layer: what Read restores, the packed size, and the integers
-// of the loop program.
-func Plan(t *testing.T, f *kernel.Family, p kernel.Plan, m *ir.Module, tgt *processor.Target) {
+// of the loop program. It returns what a run counts: the same for all inputs.
+func Plan(t *testing.T, f *kernel.Family, p kernel.Plan, m *ir.Module, tgt *processor.Target) (r Run) {
 	t.Helper()
 	n := m.Ops[0]
 	f.Assign(n, p)
@@ -70,13 +74,26 @@ func Plan(t *testing.T, f *kernel.Family, p kernel.Plan, m *ir.Module, tgt *proc
 		}
 		require.InDelta(t, ir.PackedBytes(w.Elem, w.Shape), bytes, kernel.Slack, "packed bytes")
 	}
+	return run(t, p, m, tgt)
+}
+
+// run holds the loop program of a plan to the interpreter.
+func run(t *testing.T, p kernel.Plan, m *ir.Module, tgt *processor.Target) (r Run) {
+	t.Helper()
+	n := m.Ops[0]
 	net := emit.NewNetwork(tgt)
 	fn, err := net.Layer("layer", n, p.Emit)
 	require.NoError(t, err)
+	for _, g := range net.Program.Globals {
+		r.Constants += len(g.Data)
+	}
 	prog, err := interp.CompileInt(m)
 	require.NoError(t, err)
 	rng := rand.New(rand.NewPCG(7, 7))
 	for i := range 4 {
+		if i == 1 && testing.Short() { // a second random input
+			continue
+		}
 		values := prog.Tensors(1, m.Outputs...)
 		var memory []loop.Memory
 		regions := map[*ir.Value]loop.Memory{}
@@ -105,12 +122,33 @@ func Plan(t *testing.T, f *kernel.Family, p kernel.Plan, m *ir.Module, tgt *proc
 			}
 			memory = append(memory, scratch)
 		}
-		_, err := loop.Run(fn, nil, memory)
+		counts, err := loop.Count(fn, nil, memory, register(tgt))
 		require.NoError(t, err)
+		if i == 0 {
+			r.Counts = counts
+		}
+		if n.Op.HasWeights() {
+			assert.Equal(t, r.Counts, counts, "input %d: the run depends on data", i)
+		}
 		if !assert.Equal(t, want, got, "input %d", i) {
-			return
+			return r
 		}
 	}
+	return r
+}
+
+// Run is what a plan's code costs: operations that it executes, and bytes of constants.
+type Run struct {
+	loop.Counts
+	Constants int
+}
+
+// register is the bytes of a processor's vector register.
+func register(t *processor.Target) int {
+	if t.Vectors() {
+		return 16
+	}
+	return 0
 }
 
 // physical puts elements into the order of memory.
@@ -152,89 +190,71 @@ func (l Layer) Draw(rng *rand.Rand) *ir.Module {
 		panic("kerneltest: no format " + l.Formats[0])
 	}
 	pick := func(list ...int) int { return list[rng.IntN(len(list))] }
-	in := ir.Shape{pick(1, 3, 4, 5, 8, 12, 13, 16, 20, 32), 1 + rng.IntN(9), 1 + rng.IntN(9)}
-	out := pick(1, 2, 3, 4, 5, 8, 9, 10, 16, 17, 24, 32, 33)
-	n := &ir.Node{Op: ir.Conv2D}
+	s := spec{elem: e, in: ir.Shape{pick(1, 3, 4, 5, 8, 12, 13, 16, 20, 32), 1 + rng.IntN(9), 1 + rng.IntN(9)}, groups: 1}
+	s.out = pick(1, 2, 3, 4, 5, 8, 9, 10, 16, 17, 24, 32, 33)
+	s.zero = pick(-128, -1, 0, 5, 127)
+	s.wide, s.relu, s.tflite = rng.IntN(8) == 0, rng.IntN(3) == 0, rng.IntN(6) == 0
+	s.low = rng.IntN(2) == 0
 	if l.Linear {
-		n.Op = ir.Linear
 		if rng.IntN(2) == 0 {
-			in = ir.Shape{in.Size()}
+			s.in = ir.Shape{s.in.Size()}
 		}
+		return s.module(rng)
 	}
-	x := &ir.Value{Name: "x", Type: ir.Type{Elem: ir.Of(ir.I8), Shape: in, Quant: ir.Quant{Scale: 1. / 64, Zero: pick(-128, -1, 0, 5, 127)}}}
-	n.Args = []*ir.Value{x}
-	n.Out = &ir.Value{Name: "y", Def: n}
-	weight := ir.Shape{out, in.Size()}
-	result := ir.Shape{out}
-	if !l.Linear {
-		groups := 1
-		switch {
-		case l.Depthwise:
-			groups, out = in[0], in[0]
-		case rng.IntN(4) == 0:
-			for _, g := range []int{2, 4, 3} {
-				if in[0]%g == 0 && out%g == 0 {
-					groups = g
-				}
+	switch {
+	case l.Depthwise:
+		s.groups, s.out = s.in[0], s.in[0]
+	case rng.IntN(4) == 0:
+		for _, g := range []int{2, 4, 3} {
+			if s.in[0]%g == 0 && s.out%g == 0 {
+				s.groups = g
 			}
 		}
-		kh, kw := pick(1, 1, 2, 3, 3, 5), pick(1, 1, 2, 3, 3, 4)
-		stride, dilation, pad := []int{1, 1}, []int{1, 1}, []int{0, 0, 0, 0}
-		if rng.IntN(3) == 0 {
-			stride = []int{1 + rng.IntN(3), 1 + rng.IntN(3)}
-		}
-		if rng.IntN(4) == 0 {
-			dilation = []int{1 + rng.IntN(2), 1 + rng.IntN(3)}
-		}
-		if rng.IntN(3) > 0 {
-			pad = []int{rng.IntN(3), rng.IntN(3), rng.IntN(3), rng.IntN(4)}
-		}
-		fits := func(size, before, after, k, d int) bool { return size+before+after >= (k-1)*d+1 }
-		if !fits(in[1], pad[0], pad[2], kh, dilation[0]) {
-			kh = 1
-		}
-		if !fits(in[2], pad[1], pad[3], kw, dilation[1]) {
-			kw = 1
-		}
-		weight = ir.Shape{out, in[0] / groups, kh, kw}
-		result = ir.Shape{out, (in[1]+pad[0]+pad[2]-(kh-1)*dilation[0]-1)/stride[0] + 1, (in[2]+pad[1]+pad[3]-(kw-1)*dilation[1]-1)/stride[1] + 1}
-		n.Put(ir.AttrKernel.Is([]int{kh, kw}))
-		n.Put(ir.AttrStride.Is(stride))
-		n.Put(ir.AttrDilation.Is(dilation))
-		n.Put(ir.AttrPad.Is(pad))
-		n.Put(ir.AttrGroups.Is(groups))
-		if rng.IntN(5) == 0 {
-			values := make([]float64, in[0])
-			for i := range values {
-				values[i] = float64(rng.IntN(256) - 128)
-			}
-			n.Put(ir.AttrPadValue.Is(values))
-		}
-		if l.Pools && rng.IntN(3) == 0 && result[1] > 1 && result[2] > 1 {
-			pool := []int{1 + rng.IntN(2), 2}
-			n.Put(ir.AttrPool.Is(pool))
-			result = ir.Shape{out, result[1] / pool[0], result[2] / pool[1]}
+	}
+	s.kernel = []int{pick(1, 1, 2, 3, 3, 5), pick(1, 1, 2, 3, 3, 4)}
+	s.stride, s.dilation, s.pad = []int{1, 1}, []int{1, 1}, []int{0, 0, 0, 0}
+	if rng.IntN(3) == 0 {
+		s.stride = []int{1 + rng.IntN(3), 1 + rng.IntN(3)}
+	}
+	if rng.IntN(4) == 0 {
+		s.dilation = []int{1 + rng.IntN(2), 1 + rng.IntN(3)}
+	}
+	if rng.IntN(3) > 0 {
+		s.pad = []int{rng.IntN(3), rng.IntN(3), rng.IntN(3), rng.IntN(4)}
+	}
+	for i := range 2 {
+		if s.in[1+i]+s.pad[i]+s.pad[2+i] < (s.kernel[i]-1)*s.dilation[i]+1 {
+			s.kernel[i] = 1
 		}
 	}
-	n.Out.Type = ir.Type{Elem: ir.Of(ir.I8), Shape: result, Quant: ir.Quant{Scale: 1. / 32, Zero: rng.IntN(64) - 32}}
-	m := &ir.Module{Name: "net", Inputs: []*ir.Value{x}, Outputs: []*ir.Value{n.Out}, Ops: []*ir.Node{n}}
-	Weights(rng, n, e, weight)
-	return m
+	s.padValue = rng.IntN(5) == 0
+	if pool := []int{1 + rng.IntN(2), 2}; l.Pools && rng.IntN(3) == 0 && s.size(0) > 1 && s.size(1) > 1 {
+		s.pool = pool
+	}
+	return s.module(rng)
 }
 
-// Weights gives a node random weights of a format, a codebook where the format has one,
+// constants gives a node random weights of a format, a codebook where the format has one,
 // biases, multipliers and shifts that spread the outputs.
-func Weights(rng *rand.Rand, n *ir.Node, e ir.Elem, shape ir.Shape) {
+func (s spec) constants(rng *rand.Rand, n *ir.Node, shape ir.Shape) {
+	e := s.elem
 	constant := func(key ir.Key[*ir.Const], t ir.Type, data []byte) {
 		n.Put(key.Is(&ir.Const{Name: "y." + key.String(), Type: t, Data: ir.Bytes(data)}))
 	}
 	w := ir.Type{Elem: e, Shape: shape}
 	codes := make([]byte, (&ir.Const{Type: w}).StoredBytes())
+	least := byte(0x80)
+	if e.Kind == ir.Odd {
+		least = 0 // a product has codes less 128
+	}
 	for i := range codes {
 		codes[i] = byte(rng.IntN(1 << e.CodeBits()))
-		if e.Kind == ir.I8 && codes[i] == 0x80 && rng.IntN(2) == 0 {
-			codes[i] = 0x81
+		if e.CodeBits() == 8 && codes[i] == least {
+			codes[i]++
 		}
+	}
+	if s.low && e.CodeBits() == 8 {
+		codes[rng.IntN(len(codes))] = least
 	}
 	constant(ir.AttrWeight, w, codes)
 	most := float64(e.MaxWeight())
@@ -249,7 +269,7 @@ func Weights(rng *rand.Rand, n *ir.Node, e ir.Elem, shape ir.Shape) {
 	}
 	out, k := shape[0], shape.Size()/shape[0]
 	bias, kind := make([]int64, out), ir.I32
-	if rng.IntN(8) == 0 {
+	if s.wide {
 		kind = ir.I64
 	}
 	for i := range bias {
@@ -266,10 +286,10 @@ func Weights(rng *rand.Rand, n *ir.Node, e ir.Elem, shape ir.Shape) {
 	}
 	constant(ir.AttrMul, ir.Type{Elem: ir.Of(ir.I32), Shape: ir.Shape{out}}, ir.LittleEndian(4, muls))
 	constant(ir.AttrShift, ir.Type{Elem: ir.Of(ir.I32), Shape: ir.Shape{out}}, ir.LittleEndian(4, shifts))
-	if rng.IntN(3) == 0 {
-		n.Put(ir.AttrLo.Is(n.Out.Type.Quant.Zero)) // relu
+	if s.relu {
+		n.Put(ir.AttrLo.Is(n.Out.Type.Quant.Zero))
 	}
-	if rng.IntN(6) == 0 {
+	if s.tflite {
 		n.Put(ir.AttrRound.Is(ir.RoundTFLite))
 	}
 }

@@ -18,8 +18,10 @@ import (
 )
 
 // Expressions compiles expressions of a: f32[4,6,6] in [-2,3], b of the same shape and
-// m: f32[5,7], and runs each node that the families serve, by itself.
+// m: f32[5,7], and runs each node that the families serve, by itself. The golden
+// testdata/expressions.txt holds the operations that a run executes.
 func Expressions(t *testing.T, list []*kernel.Family, exprs []string, targets ...string) {
+	var lines []string
 	for _, name := range targets {
 		tgt, err := processor.Find(name)
 		require.NoError(t, err)
@@ -34,12 +36,14 @@ func Expressions(t *testing.T, list []*kernel.Family, exprs []string, targets ..
 					p, ok := list[i].Serves(kernel.Of(n, tgt))
 					require.True(t, ok)
 					served++
-					Plan(t, list[i], p, alone(n), tgt)
+					r := Plan(t, list[i], p, alone(n), tgt)
+					lines = append(lines, fmt.Sprintf("%s %s: %s %v, runs %d operations, %d bytes of constants", list[i].Name, name, expr, p.Attrs().Tile, r.Weighted(), r.Constants))
 				}
 				require.NotZero(t, served, "no node of the families")
 			})
 		}
 	}
+	Golden(t, "expressions.txt", lines)
 }
 
 // alone is a node as a network of its own.

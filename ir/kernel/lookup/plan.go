@@ -71,15 +71,15 @@ const tileChannels = 8
 // where that does not work.
 func layout(l kernel.Layer, block, inputs int) (p Plan, ok bool) {
 	s := l.Weight()
-	if block < 1 || inputs < 1 || l.Elem.Kind != ir.Vec && l.Elem.Kind != ir.Odd {
-		return p, false
-	}
 	p = Plan{Inputs: inputs, Bits: int(l.Elem.Bits), Groups: (s[1] + inputs - 1) / inputs, Block: block, Rows: s[0], InputBytes: l.Node.Args[0].Type.Shape.Size()}
-	if l.Elem.Kind == ir.Odd {
+	switch {
+	case l.Elem.Kind == ir.Odd && inputs > 1:
 		p.Bits *= inputs
 		if s[1]%inputs > 0 {
 			return p, false // a code without a weight stands for none
 		}
+	case inputs != int(l.Elem.Group):
+		return p, false
 	}
 	p.Entries = 1 << p.Bits
 	if p.Bits > 8 || p.Groups%block > 0 {
@@ -89,14 +89,14 @@ func layout(l kernel.Layer, block, inputs int) (p Plan, ok bool) {
 	return p, true
 }
 
-// serves reports whether tables hold 16-bit sums.
+// serves reports whether tables hold 16-bit sums, for output channels enough.
 func serves(l kernel.Layer) bool {
-	return l.Narrow() && (l.Elem.Kind == ir.Odd || l.Elem.Kind == ir.Vec && l.EntriesFit())
+	return l.Narrow() && l.Weight()[0] >= tileChannels && (l.Elem.Kind == ir.Odd || l.Elem.Kind == ir.Vec && l.EntriesFit())
 }
 
 // planLinear is the cheapest layout of a layer.
 func planLinear(l kernel.Layer) (best Plan, ok bool) {
-	if !serves(l) || l.Weight()[0] < tileChannels {
+	if !serves(l) {
 		return best, false
 	}
 	inputs, most := []int{int(l.Elem.Group)}, kernel.MaxTables
@@ -126,8 +126,10 @@ func planLinear(l kernel.Layer) (best Plan, ok bool) {
 }
 
 func readLinear(l kernel.Layer, tile []int) (Plan, bool) {
-	p, ok := layout(l, tile[0], tile[1])
-	return p, ok && serves(l)
+	if !serves(l) {
+		return Plan{}, false
+	}
+	return layout(l, tile[0], tile[1])
 }
 
 // ConvPlan is the geometry of conv_lookup: tables for the rows that a window covers.
@@ -153,7 +155,7 @@ func planConv(l kernel.Layer) (p ConvPlan, ok bool) {
 	groups := (w[1] + d - 1) / d
 	p.scratch = w[2] * l.Node.Args[0].Type.Shape[2] * groups * 2 << l.Elem.Bits
 	p.cycles = estimateConv(l, groups)
-	return p, p.scratch <= kernel.MaxTables && w[0] >= tileChannels && serves(l)
+	return p, p.scratch <= kernel.MaxTables && serves(l)
 }
 
 func readConv(l kernel.Layer) (kernel.Plan, error) {

@@ -2,6 +2,7 @@ package micro
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/kernel"
@@ -70,6 +71,9 @@ func readBlocks(l kernel.Layer) (kernel.Plan, error) {
 	if m == nil || len(tile) != 3 {
 		return nil, fmt.Errorf("no product %q with tile %v on %s", l.Node.Word(ir.AttrMultiply), tile, l.Target.Name)
 	}
+	if !slices.Contains(m.Tiles, [2]int(tile[:2])) {
+		return nil, fmt.Errorf("%s has no tile %v", m.Name, tile[:2])
+	}
 	p, ok := m.planBlock(l, tile[0], tile[1], tile[2])
 	if !ok {
 		return nil, fmt.Errorf("%s does not compute this layer with tile %v", m.Name, tile)
@@ -97,7 +101,7 @@ func (m *Product) planBlock(l kernel.Layer, pixels, channels, block int) (p Bloc
 		return p, false
 	}
 	_, pooled := l.Node.Pool()
-	if pixels > l.Node.Out.Type.Shape[2]*pooled || pixels > 1 && pixels%pooled != 0 || channels > w[0] || block > w[0] || block%channels > 0 {
+	if block < 1 || pixels > l.Node.Out.Type.Shape[2]*pooled || pixels > 1 && pixels%pooled != 0 || channels > w[0] || block > w[0] || block%channels > 0 {
 		return p, false
 	}
 	p = BlockPlan{Product: m.Name, Pixels: pixels, Channels: channels, Block: block, scratch: decodedAt(m, k, pixels) + block*decodedBytes(m, k)}

@@ -352,20 +352,20 @@ func (k *micro) block(col column, outs []output, channels int, y *loop.Cursor, c
 			}
 		}
 	}
-	step := 1
-	sum := func(i, j int) loop.Expr {
+	single := func(i, j int) loop.Expr {
 		if k.m.Across && j+1 < channels && j%2 == 0 { // it holds 2^16 times the next one, too
 			return loop.Instr("opaque", loop.Op(loop.Sub, acc[i][j].Get(), loop.Op(loop.Shl, acc[i][j+1].Get(), loop.Int(16))))
 		}
 		return acc[i][j].Get()
 	}
+	step, sum := 1, single
 	if together {
 		step = 4
 		sum = func(i, j int) loop.Expr {
 			if k.vectors() {
 				return acc[i][j/4].Get()
 			}
-			return gathered("lanes", acc[i][j:j+4])
+			return &loop.Named{Name: "lanes", T: loop.I32.Vec(4), Args: []loop.Expr{single(i, j), single(i, j+1), single(i, j+2), single(i, j+3)}}
 		}
 	}
 	for j := 0; j < channels; j += step {

@@ -63,6 +63,9 @@ func read(l kernel.Layer) (kernel.Plan, error) {
 	if m == nil || len(tile) != 2 {
 		return nil, fmt.Errorf("no product %q with tile %v on %s", l.Node.Word(ir.AttrMultiply), tile, l.Target.Name)
 	}
+	if !slices.Contains(m.tiles(l.Elem), [2]int(tile)) {
+		return nil, fmt.Errorf("%s has no tile %v", m.Name, tile)
+	}
 	p, _, ok := m.plan(l, tile[0], tile[1])
 	if !ok {
 		return nil, fmt.Errorf("%s does not compute this layer with tile %v", m.Name, tile)

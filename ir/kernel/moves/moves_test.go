@@ -3,9 +3,14 @@ package moves_test
 import (
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
+	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/kernel"
+	"github.com/dnnc/dnnc/ir/kernel/emit"
 	"github.com/dnnc/dnnc/ir/kernel/kerneltest"
 	"github.com/dnnc/dnnc/ir/kernel/moves"
+	"github.com/dnnc/dnnc/ir/processor"
 )
 
 func TestFamilies(t *testing.T) {
@@ -15,6 +20,9 @@ func TestFamilies(t *testing.T) {
 		"concat(m, tanh(m))",
 		"reshape(a, shape: [8,18])",
 		"reshape(a, shape: [2,3,4,6])",
+		"reshape(a, shape: [3,6,8])",
+		"reshape(a, shape: [9,4,4])",
+		"reshape(b, shape: [6,8,3])",
 		"transpose(a, perm: [2,0,1])",
 		"transpose(m, perm: [1,0])",
 		"slice(a, start: [1,5,0], size: [3,3,6], step: [1,-2,1])",
@@ -29,4 +37,31 @@ func TestFamilies(t *testing.T) {
 		"pad(m, before: [2,3], after: [5,0], mode: symmetric)",
 		"pad(a, before: [0,4,1], after: [2,6,0], mode: wrap)",
 	}, "armv7em", "x86_64")
+}
+
+// TestEmbedding copies rows that a table of 256 names; an error for a table that is none.
+func TestEmbedding(t *testing.T) {
+	tgt, err := processor.Find("armv7em")
+	require.NoError(t, err)
+	i8 := func(s ir.Shape) ir.Type { return ir.Type{Elem: ir.Of(ir.I8), Shape: s, Quant: ir.Quant{Scale: 1}} }
+	rows, table := make([]byte, 7*5), make([]byte, 256)
+	for i := range rows {
+		rows[i] = byte(3*i + 1)
+	}
+	for i := range table {
+		table[i] = byte(i * 7 / 256)
+	}
+	x := &ir.Value{Name: "x", Type: i8(ir.Shape{9})}
+	n := &ir.Node{Op: ir.Embedding, Args: []*ir.Value{x}}
+	n.Out = &ir.Value{Name: "y", Def: n, Type: i8(ir.Shape{9, 5})}
+	n.Put(ir.AttrRows.Is(&ir.Const{Name: "rows", Type: i8(ir.Shape{7, 5}), Data: ir.Bytes(rows)}))
+	n.Put(ir.AttrTable.Is(&ir.Const{Name: "table", Type: i8(ir.Shape{256}), Data: ir.Bytes(table)}))
+	m := &ir.Module{Name: "net", Inputs: []*ir.Value{x}, Outputs: []*ir.Value{n.Out}, Ops: []*ir.Node{n}}
+	p, ok := moves.Embedding.Serves(kernel.Of(n, tgt))
+	require.True(t, ok)
+	kerneltest.Plan(t, &moves.Embedding, p, m, tgt)
+
+	table[200] = 7 // no row
+	_, err = emit.NewNetwork(tgt).Layer("layer", n, p.Emit)
+	require.ErrorContains(t, err, "a table of 256 entries")
 }

@@ -130,7 +130,7 @@ func serves(l kernel.Layer) bool {
 }
 
 func read(l kernel.Layer, tile []int) (p Plan, ok bool) {
-	if !serves(l) || slices.Min(tile) < 1 {
+	if !serves(l) || !slices.Contains(inputs(l.Elem, l.Node.Args[0].Type.Shape[0]), tile[3]) {
 		return p, false
 	}
 	return layout(l, [5]int(tile), reachOf(l, tile[3]))

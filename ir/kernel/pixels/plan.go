@@ -149,7 +149,7 @@ func plan(l kernel.Layer) (best Plan, ok bool) {
 }
 
 func read(l kernel.Layer, tile []int) (p Plan, ok bool) {
-	if !serves(l) || slices.Min(tile) < 1 || !slices.Contains(inputs(l.Elem, l.Node.Args[0].Type.Shape[0]), tile[2]) {
+	if !serves(l) || !slices.Contains(inputs(l.Elem, l.Node.Args[0].Type.Shape[0]), tile[2]) {
 		return p, false
 	}
 	return layout(l, tile[0], tile[1], tile[2], most(l, tile[2]))
@@ -184,6 +184,9 @@ func layout(l kernel.Layer, rows, block, inputs, most int) (p Plan, ok bool) {
 	p.Entries = 1 << p.Bits
 	p.PoolH, p.PoolW = n.Pool()
 	p.OutH, p.OutW = out[1]*p.PoolH, out[2]*p.PoolW
+	if p.OutH%rows > 0 || rows%p.PoolH > 0 || p.Groups%block > 0 {
+		return p, false
+	}
 	// What is right of a row is left of the next one. A row of the result may be longer than
 	// that: of windows that are smaller than the padding on both sides.
 	p.Row = max(in[2]+max(pad[1], pad[3]), p.OutW)

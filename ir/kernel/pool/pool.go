@@ -2,6 +2,8 @@
 package pool
 
 import (
+	"slices"
+
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/geometry"
 	"github.com/dnnc/dnnc/ir/kernel"
@@ -18,17 +20,17 @@ var (
 func family(name string, op ir.Op, doc string) kernel.Family {
 	return kernel.Family{
 		Name: name, Op: op, Rows: true, Doc: doc,
-		Plan: func(kernel.Layer) (kernel.Plan, bool) { return Plan{1, 8}, true },
-		Read: kernel.Reader(2, func(_ kernel.Layer, tile []int) (Plan, bool) { return Plan{tile[0], tile[1]}, true }),
+		Plan: func(kernel.Layer) (kernel.Plan, bool) { return plan, true },
+		Read: kernel.Reader(2, func(_ kernel.Layer, tile []int) (Plan, bool) { return plan, slices.Equal(tile, plan.Attrs().Tile) }),
 	}
 }
 
-// Plan is the number of pixels and channels in a tile.
-type Plan struct{ Pixels, Channels int }
+// Plan is a tile, the same for all layers: LLVM makes vectors of the channels.
+type Plan struct{ kernel.Tile }
 
-func (p Plan) Attrs() kernel.Attrs        { return kernel.Attrs{Tile: []int{p.Pixels, p.Channels}} }
-func (Plan) Scratch() int                 { return 0 }
-func (Plan) Cycles() float64              { return 0 }
+var plan = Plan{kernel.Tile{Pixels: 1, Channels: 8}}
+
+// Emit writes the layer.
 func (Plan) Emit(g *emit.Generator) error { return poolWindow(g) }
 
 // poolWindow is the maximum or the rounded mean over each window, channel by

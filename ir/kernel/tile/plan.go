@@ -28,16 +28,8 @@ const (
 	tileChannels = 8
 )
 
-// Plan is the number of pixels and output channels in a tile.
-type Plan struct {
-	Pixels, Channels int
-	scratch          int
-	cycles           float64
-}
-
-func (p Plan) Attrs() kernel.Attrs { return kernel.Attrs{Tile: []int{p.Pixels, p.Channels}} }
-func (p Plan) Scratch() int        { return p.scratch }
-func (p Plan) Cycles() float64     { return p.cycles }
+// Plan is a tile.
+type Plan struct{ kernel.Tile }
 
 func plan(l kernel.Layer) (Plan, bool) {
 	if l.Node.Op == ir.Linear {
@@ -47,11 +39,14 @@ func plan(l kernel.Layer) (Plan, bool) {
 }
 
 func read(l kernel.Layer, tile []int) (Plan, bool) {
-	p := Plan{Pixels: tile[0], Channels: tile[1], cycles: l.Outputs() * float64(l.K()) * kernel.PerWeight}
+	p := Plan{kernel.Tile{Pixels: tile[0], Channels: tile[1], Instructions: l.Outputs() * float64(l.K()) * kernel.PerWeight}}
+	columns := 1
 	if l.Node.Op == ir.Conv2D {
-		p.scratch = 2 * p.Pixels * l.K()
+		p.Bytes = 2 * p.Pixels * l.K()
+		_, pooled := l.Node.Pool()
+		columns = l.Node.Out.Type.Shape[2] * pooled
 	}
-	return p, l.Scalar()
+	return p, l.Scalar() && p.Pixels <= columns && p.Channels == tileChannels
 }
 
 // Pack lays the codes out in bit planes, one tile of channels after the other.

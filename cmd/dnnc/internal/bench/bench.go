@@ -15,6 +15,7 @@ import (
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/program"
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/ir/kernel/families"
 	"github.com/dnnc/dnnc/ir/processor"
 )
 
@@ -35,6 +36,8 @@ type Layer struct {
 	Format       string `json:"format,omitempty"`
 	MACs         int    `json:"macs"`
 	Instructions int    `json:"instructions"`
+	// Estimate is what the plan of the kernel estimates; 0 for kernels without an estimate.
+	Estimate float64 `json:"estimate,omitempty"`
 	// Cycles are the instructions times what llvm-mca estimates for one of those of
 	// the layer's greatest inner loop.
 	Cycles float64 `json:"cycles,omitempty"`
@@ -94,6 +97,11 @@ func Count(ctx context.Context, o driver.Options, r *driver.Result) (*Report, er
 		if n.Op.Takes(ir.AttrWeight) {
 			l.Format, l.MACs = n.Const(ir.AttrWeight).Type.Elem.String(), n.MACs()
 		}
+		p, err := families.Restore(n, r.Target)
+		if err != nil {
+			return nil, err
+		}
+		l.Estimate = math.Round(p.Cycles())
 		if ratios != nil {
 			l.Cycles = math.Round(ratios[i] * float64(l.Instructions))
 			report.Cycles += l.Cycles
