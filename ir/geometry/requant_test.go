@@ -75,6 +75,7 @@ func TestFactorsStayInTheirDomain(t *testing.T) {
 		{1, 1 << 47, "do not fit 47 bits"},
 		{1, math.MinInt64, "do not fit 47 bits"},
 		{1, 1<<47 - 1, ""},
+		{1, 0, ""},
 		{-1, 5, "no finite positive"},
 	} {
 		_, _, err := WideMultiplierFor(c.real, c.reach)

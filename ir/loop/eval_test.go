@@ -201,6 +201,7 @@ func TestFaults(t *testing.T) {
 	for _, f := range []*Func{
 		write("f", func(b *Builder) { b.Store(x, Int(2), Num(I16, 1)) }),
 		write("f", func(b *Builder) { b.StoreAligned(x, Int(0), Num(I32, 1), 4) }),
+		write("f", func(b *Builder) { b.StoreAligned(x, Int(2), Num(I16, 1), 2) }),
 		{Name: "extern", Params: []*Param{x}, Extern: true},
 	} {
 		result, err := Run(f, nil, []Memory{make([]byte, 4)})

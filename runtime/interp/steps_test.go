@@ -494,38 +494,68 @@ func TestSeeds(t *testing.T) {
 // sums over more images than one worker takes.
 func TestGradientsByHand(t *testing.T) {
 	two, other := real("a", 2), real("b", 2)
+	con := func(name string, v ...float32) *ir.Const { return ir.FloatConst(name, ir.Shape{len(v)}, v) }
 	x := real("x", 2, 2)
+	// The network's result has the inputs, too, whose derivatives of 1000 the operation's are
+	// added to.
 	gradient := func(m *ir.Module, x []float32, d ...float32) []float32 {
+		assert.NoError(t, ir.Whole(), "the columns of this package")
+		var flat []*ir.Value
+		for _, v := range append(args(m.Outputs[0]), m.Inputs...) {
+			n := &ir.Node{Op: ir.Flatten, Args: args(v), Out: &ir.Value{Name: v.Name + ".flat", Type: ir.Type{Elem: ir.Of(ir.F32), Shape: ir.Shape{v.Type.Shape.Size()}}}}
+			n.Out.Def = n
+			m.Ops, flat = append(m.Ops, n), append(flat, n.Out)
+		}
+		all := &ir.Node{Op: ir.Concat, Args: flat, Out: &ir.Value{Name: "all", Type: ir.Type{Elem: ir.Of(ir.F32), Shape: ir.Shape{len(d) + len(x)}}}}
+		all.Out.Def = all
+		m.Ops, m.Outputs = append(m.Ops, all), args(all.Out)
 		p, err := CompileFloat(m)
 		require.NoError(t, err)
-		g, err := Gradient(t.Context(), p, x, 1, false, func(_ int, _, out []float32) { copy(out, d) })
+		g, err := Gradient(t.Context(), p, x, 1, false, func(_ int, _, out []float32) {
+			for i := range out {
+				out[i] = 1000
+			}
+			copy(out, d)
+		})
 		require.NoError(t, err)
+		for i := range g.Input {
+			g.Input[i] -= 1000
+		}
 		return g.Input
 	}
 	for name, c := range map[string]struct {
 		got, want []float32
 	}{
-		"maximum": {gradient(one(t, ir.Maximum, 0, args(two, other)), []float32{1, 2, 1, 3}, 10, 20), []float32{10, 0, 0, 20}},
-		"minimum": {gradient(one(t, ir.Minimum, 0, args(two, other)), []float32{1, 2, 1, 3}, 10, 20), []float32{0, 20, 10, 0}},
-		"max":     {gradient(one(t, ir.Reduce, 0, args(x), ir.AttrAxes.Is([]int{0}), ir.AttrFn.Is(ir.ReduceMax)), []float32{1, 2, 1, 3}, 10, 20), []float32{10, 0, 0, 20}},
-		"min":     {gradient(one(t, ir.Reduce, 0, args(x), ir.AttrAxes.Is([]int{1}), ir.AttrFn.Is(ir.ReduceMin)), []float32{2, 2, 3, 1}, 10, 20), []float32{10, 0, 0, 20}},
-		"sum":     {gradient(one(t, ir.Reduce, 0, args(x), ir.AttrAxes.Is([]int{0}), ir.AttrFn.Is(ir.ReduceSum)), []float32{2, 2, 3, 1}, 10, 20), []float32{10, 20, 10, 20}},
-		"mean":    {gradient(one(t, ir.Reduce, 0, args(x), ir.AttrAxes.Is([]int{1})), []float32{2, 2, 3, 1}, 10, 20), []float32{5, 5, 10, 10}},
-		"relu":    {gradient(one(t, ir.Relu, 0, args(two)), []float32{0, 1}, 10, 20), []float32{0, 20}},
-		"relu6":   {gradient(one(t, ir.Relu6, 0, args(x)), []float32{6, 5, 7, -1}, 1, 2, 3, 4), []float32{0, 2, 0, 0}},
-		"sub":     {gradient(one(t, ir.Sub, 0, args(two, other), ir.AttrAct.Is(ir.ActRelu)), []float32{1, 5, 2, 3}, 10, 20), []float32{0, 20, 0, -20}},
-		"add":     {gradient(one(t, ir.Add, 0, args(two, other), ir.AttrAct.Is(ir.ActRelu6)), []float32{1, 5, 2, 3}, 10, 20), []float32{10, 0, 10, 0}},
-		"mul":     {gradient(one(t, ir.Mul, 0, args(two, other), ir.AttrAct.Is(ir.ActRelu)), []float32{1, 5, 2, -3}, 10, 20), []float32{20, 0, 10, 0}},
-		"matmul":  {gradient(one(t, ir.MatMul, 0, args(real("a", 1, 2), real("b", 2, 1)), ir.AttrAct.Is(ir.ActRelu)), []float32{1, 2, 3, 4}, 10), []float32{30, 40, 10, 20}},
-		"argmax":  {gradient(one(t, ir.ArgMax, 0, args(two)), []float32{1, 5}, 10), []float32{0, 0}},
-		"twice":   {gradient(one(t, ir.Add, 0, args(two, two)), []float32{1, 5}, 10, 20), []float32{20, 40}},
-		"global":  {gradient(one(t, ir.GlobalAvgPool, 0, args(real("x", 2, 1, 2))), []float32{1, 5, 1, 1}, 10, 20), []float32{5, 5, 10, 10}},
-		"edge":    {gradient(one(t, ir.Pad, 0, args(two), ir.AttrBefore.Is([]int{2}), ir.AttrAfter.Is([]int{0}), ir.AttrMode.Is(ir.PadEdge)), []float32{1, 5}, 1, 2, 4, 8), []float32{7, 8}},
+		"maximum":    {gradient(one(t, ir.Maximum, 0, args(two, other)), []float32{1, 2, 1, 3}, 10, 20), []float32{10, 0, 0, 20}},
+		"minimum":    {gradient(one(t, ir.Minimum, 0, args(two, other)), []float32{1, 2, 1, 3}, 10, 20), []float32{0, 20, 10, 0}},
+		"max":        {gradient(one(t, ir.Reduce, 0, args(x), ir.AttrAxes.Is([]int{0}), ir.AttrFn.Is(ir.ReduceMax)), []float32{1, 2, 1, 3}, 10, 20), []float32{10, 0, 0, 20}},
+		"min":        {gradient(one(t, ir.Reduce, 0, args(x), ir.AttrAxes.Is([]int{1}), ir.AttrFn.Is(ir.ReduceMin)), []float32{2, 2, 3, 1}, 10, 20), []float32{10, 0, 0, 20}},
+		"sum":        {gradient(one(t, ir.Reduce, 0, args(x), ir.AttrAxes.Is([]int{0}), ir.AttrFn.Is(ir.ReduceSum)), []float32{2, 2, 3, 1}, 10, 20), []float32{10, 20, 10, 20}},
+		"mean":       {gradient(one(t, ir.Reduce, 0, args(x), ir.AttrAxes.Is([]int{1})), []float32{2, 2, 3, 1}, 10, 20), []float32{5, 5, 10, 10}},
+		"relu":       {gradient(one(t, ir.Relu, 0, args(two)), []float32{0, 1}, 10, 20), []float32{0, 20}},
+		"relu6":      {gradient(one(t, ir.Relu6, 0, args(x)), []float32{6, 5, 7, -1}, 1, 2, 3, 4), []float32{0, 2, 0, 0}},
+		"sub":        {gradient(one(t, ir.Sub, 0, args(two, other), ir.AttrAct.Is(ir.ActRelu)), []float32{1, 5, 2, 3}, 10, 20), []float32{0, 20, 0, -20}},
+		"add":        {gradient(one(t, ir.Add, 0, args(two, other), ir.AttrAct.Is(ir.ActRelu6)), []float32{1, 5, 2, 3}, 10, 20), []float32{10, 0, 10, 0}},
+		"mul":        {gradient(one(t, ir.Mul, 0, args(two, other), ir.AttrAct.Is(ir.ActRelu)), []float32{1, 5, 2, -3}, 10, 20), []float32{20, 0, 10, 0}},
+		"matmul":     {gradient(one(t, ir.MatMul, 0, args(real("a", 1, 2), real("b", 2, 1)), ir.AttrAct.Is(ir.ActRelu)), []float32{1, 2, 3, 4}, 10), []float32{30, 40, 10, 20}},
+		"argmax":     {gradient(one(t, ir.ArgMax, 0, args(two)), []float32{1, 5}, 10), []float32{0, 0}},
+		"twice":      {gradient(one(t, ir.Add, 0, args(two, two)), []float32{1, 5}, 10, 20), []float32{20, 40}},
+		"global":     {gradient(one(t, ir.GlobalAvgPool, 0, args(real("x", 2, 1, 2))), []float32{1, 5, 1, 1}, 10, 20), []float32{5, 5, 10, 10}},
+		"normalize":  {gradient(one(t, ir.Normalize, 0, args(x), ir.AttrMean.Is([]float64{1}), ir.AttrStd.Is([]float64{.5, 2})), []float32{1, 5, 1, 1}, 10, 20, 30, 40), []float32{20, 40, 15, 20}},
+		"batchnorm":  {gradient(one(t, ir.BatchNorm, 0, args(x), ir.AttrGamma.Is(con("g", 2, 1)), ir.AttrBeta.Is(con("b", 1, 0)), ir.AttrRunningMean.Is(con("m", 1, 2)), ir.AttrVariance.Is(con("v", 3, 15)), ir.AttrEps.Is(1)), []float32{1, 3, 6, -2}, 1, 10, 100, 1000), []float32{1, 10, 25, 250}},
+		"pad":        {gradient(one(t, ir.Pad, 0, args(two), ir.AttrBefore.Is([]int{2}), ir.AttrAfter.Is([]int{0})), []float32{1, 5}, 1, 2, 4, 8), []float32{4, 8}},
+		"transpose":  {gradient(one(t, ir.Transpose, 0, args(x), ir.AttrPerm.Is([]int{1, 0})), []float32{1, 5, 1, 1}, 1, 2, 4, 8), []float32{1, 4, 2, 8}},
+		"softmax":    {gradient(one(t, ir.Softmax, 0, args(x)), []float32{1, 1, 1, 1}, 8, 0, 0, 16), []float32{2, -4, -2, 4}},
+		"logsoftmax": {gradient(one(t, ir.LogSoftmax, 0, args(x)), []float32{1, 1, 1, 1}, 8, 0, 0, 16), []float32{4, -8, -4, 8}},
+		"linear":     {gradient(one(t, ir.Linear, 0, args(two), ir.AttrWeight.Is(ir.FloatConst("w", ir.Shape{2, 2}, []float32{1, 2, 3, 4}))), []float32{1, 1}, 10, 100), []float32{310, 420}},
+		"maxpool":    {gradient(one(t, ir.MaxPool2D, 0, args(real("x", 1, 1, 3)), ir.AttrKernel.Is([]int{1, 2}), ir.AttrStride.Is([]int{1, 1})), []float32{1, 5, 2}, 10, 100), []float32{0, 110, 0}},
+		"avgpool":    {gradient(one(t, ir.AvgPool2D, 0, args(real("x", 1, 1, 3)), ir.AttrKernel.Is([]int{1, 2}), ir.AttrStride.Is([]int{1, 1})), []float32{1, 5, 2}, 10, 100), []float32{5, 55, 50}},
+		"abs":        {gradient(one(t, ir.Abs, 0, args(two)), []float32{-1, 5}, 10, 100), []float32{-10, 100}},
+		"edge":       {gradient(one(t, ir.Pad, 0, args(two), ir.AttrBefore.Is([]int{2}), ir.AttrAfter.Is([]int{0}), ir.AttrMode.Is(ir.PadEdge)), []float32{1, 5}, 1, 2, 4, 8), []float32{7, 8}},
 	} {
 		assert.Equal(t, c.want, c.got, name)
 	}
 
-	con := func(name string, v ...float32) *ir.Const { return ir.FloatConst(name, ir.Shape{len(v)}, v) }
 	w, b := ir.FloatConst("w", ir.Shape{1, 2}, []float32{3, -1}), con("b", 1)
 	m := one(t, ir.Linear, 0, args(two), ir.AttrWeight.Is(w), ir.AttrBias.Is(b))
 	p, err := CompileFloat(m)
