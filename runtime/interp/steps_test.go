@@ -93,17 +93,17 @@ func TestIntLayersEqualTheReference(t *testing.T) {
 	for i := range 60 {
 		groups := between(1, 2)
 		c, o := groups*between(1, 3), groups*between(1, 3)
-		h, w, kh, kw := between(4, 7), between(4, 8), between(1, 3), between(1, 2)
+		h, w, kh, kw := between(5, 8), between(4, 8), between(1, 3), between(1, 2)
 		x := in("x", between(-128, 127), c, h, w)
 		weight := make([]int64, o*c/groups*kh*kw)
 		for k := range weight {
 			weight[k] = int64(between(-128, 127))
 		}
-		isWide := i%3 == 0
+		isWide, isFar := i%3 == 0, i%6 == 0 // sums that need 64 bits
 		kind, bias := ir.I32, make([]int64, o)
 		for k := range bias {
 			bias[k] = int64(between(-20000, 20000))
-			if isWide {
+			if isFar {
 				bias[k] = int64(between(-1<<33, 1<<33))
 			}
 		}
@@ -113,7 +113,7 @@ func TestIntLayersEqualTheReference(t *testing.T) {
 		attrs := append(factor(int64(between(6, 9)), o), ir.AttrWeight.Is(ir.IntConst("w", ir.Of(ir.I8), ir.Shape{o, c / groups, kh, kw}, weight)),
 			ir.AttrBias.Is(ir.IntConst("b", ir.Of(kind), ir.Shape{o}, bias)), ir.AttrGroups.Is(groups),
 			ir.AttrStride.Is([]int{between(1, 2), between(1, 2)}), ir.AttrPad.Is([]int{between(0, 1), between(0, 1), between(0, 1), between(0, 1)}), ir.AttrLo.Is(-100))
-		if isWide {
+		if isFar {
 			shift := make([]int64, o)
 			for k := range shift {
 				shift[k] = 30 + 26
@@ -373,6 +373,12 @@ func TestIntegersOfReals(t *testing.T) {
 	logits, err := Logits(t.Context(), h, []float32{8, -8}, 2)
 	require.NoError(t, err)
 	assert.Equal(t, []float32{6, -6}, logits, "integers 4 and -4, halved, times the scale 3")
+	pair := one(t, ir.Reshape, 0, args(in("x", 0, 2)), ir.AttrShape.Is([]int{2}))
+	q, err := CompileInt(pair)
+	require.NoError(t, err)
+	logits, err = Logits(t.Context(), q, []float32{1, 2, 3, 4}, 2)
+	require.NoError(t, err)
+	assert.Equal(t, []float32{1, 2, 3, 4}, logits)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	for range 20 { // whether a worker or the end of the context is first is not said
@@ -410,6 +416,13 @@ func TestChunks(t *testing.T) {
 			assert.Equal(t, want, y, "%d images on %d cores", n, cores)
 		}
 	}
+}
+
+// TestThreeInputs stand one after the other in a record.
+func TestThreeInputs(t *testing.T) {
+	m := one(t, ir.Concat, 0, args(real("c", 3), real("a", 1), real("b", 2)))
+	m.Inputs = []*ir.Value{m.Inputs[1], m.Inputs[2], m.Inputs[0]}
+	assert.Equal(t, []float32{4, 5, 6, 1, 2, 3, 40, 50, 60, 10, 20, 30}, runFloat(t, m, []float32{1, 2, 3, 4, 5, 6, 10, 20, 30, 40, 50, 60}, 2))
 }
 
 // TestPanicsReachTheCaller, of a step of either direction.
@@ -641,6 +654,8 @@ func TestStreamMemory(t *testing.T) {
 	assert.Len(t, s.free, 1)
 	assert.Equal(t, 8, cap(s.take(1)))
 	assert.Empty(t, s.free)
+	s.free = [][]float32{make([]float32, 4), make([]float32, 8)}
+	assert.Equal(t, 4, cap(s.take(4)), "the first one is enough")
 
 	x := real("x", 10)
 	m := &ir.Module{Name: "m", Inputs: args(x)}
@@ -658,13 +673,15 @@ func TestStreamMemory(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, 4*10*3, s.Peak(), "a, b and c; or a, c and d")
 	var seen [][]float32
-	for range 2 {
+	record := []float32{1, -2, 3, 4, 5, 6, 7, 8, 9, 10}
+	for range 3 {
 		seen = nil
-		require.NoError(t, s.Run(t.Context(), []float32{1, -2, 3, 4, 5, 6, 7, 8, 9, 10}, 1, func(_ *ir.Value, y []float32) { seen = append(seen, append([]float32{}, y...)) }))
+		require.NoError(t, s.Run(t.Context(), record, 1, func(_ *ir.Value, y []float32) { seen = append(seen, append([]float32{}, y...)) }))
 		assert.Equal(t, []float32{2, 0, 6, 8, 10, 12, 14, 16, 18, 20}, seen[3])
 		assert.Len(t, s.free, 3, "the memory of three values serves four")
 	}
 	assert.Len(t, seen, 4)
+	assert.Equal(t, []float32{1, -2, 3, 4, 5, 6, 7, 8, 9, 10}, record, "the caller's memory is not used again")
 }
 
 // TestStreamedMatrix: blocks of rows, the last one shorter, with bias and activation.
