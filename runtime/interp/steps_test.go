@@ -14,6 +14,7 @@ import (
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/geometry"
 	"github.com/dnnc/dnnc/ir/parallel"
+	"github.com/dnnc/dnnc/runtime/gemm"
 	"github.com/dnnc/dnnc/runtime/kernels"
 )
 
@@ -707,4 +708,27 @@ func TestStreamedMatrix(t *testing.T) {
 		m.Ops[0].Drop(ir.AttrBias, ir.AttrAct)
 		return s.Run(t.Context(), x, 2, func(_ *ir.Value, y []float32) { assert.Equal(t, []float32{-3, -2}, y[:2]) })
 	}())
+}
+
+// TestStreamedRows: as many rows as a block has, one less, one more, and fewer than a tile.
+func TestStreamedRows(t *testing.T) {
+	const cols = 5000
+	step := streamedWeights / cols / gemm.Tile * gemm.Tile
+	require.Positive(t, step)
+	x := make([]float32, cols)
+	x[0], x[cols-1] = 1, 2
+	for _, rows := range []int{1, step - 1, step, step + 1, 2*step - 1} {
+		w := make([]float32, rows*cols)
+		for r := range rows {
+			w[r*cols], w[(r+1)*cols-1] = float32(r), -1
+		}
+		s, err := Stream(one(t, ir.Linear, 0, args(real("x", cols)), ir.AttrWeight.Is(ir.FloatConst("w", ir.Shape{rows, cols}, w))))
+		require.NoError(t, err)
+		require.NoError(t, s.Run(t.Context(), x, 1, func(_ *ir.Value, y []float32) {
+			require.Len(t, y, rows)
+			for r, v := range y {
+				require.Equal(t, float32(r-2), v)
+			}
+		}))
+	}
 }

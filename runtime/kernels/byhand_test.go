@@ -112,15 +112,6 @@ func TestR4Linear(t *testing.T) {
 	assert.Equal(t, []int8{0*1 + 1*10 + 2*5 + 3 + 1, -2 + 14 - 4 + 1}, y)
 }
 
-// TestR5: a sum just below 2^31 is exact with an accumulator of 32 bits, as all its
-// partial sums are; a greater one needs 64.
-func TestR5(t *testing.T) {
-	w := []int32{255, 255}
-	assert.Equal(t, int64(1<<31-1), geometry.Reach(1<<31-1-2*255*255, w, -255, 255))
-	assert.True(t, geometry.AccumulatorFits(1<<31-1-2*255*255, w, -255, 255))
-	assert.False(t, geometry.AccumulatorFits(1<<31-2*255*255, w, -255, 255))
-}
-
 // TestR6R7: 2^40 times 2^-34 is 64 in the rounding of R7, whose multiplier has 15 bits.
 func TestR6R7(t *testing.T) {
 	q := &geometry.Requant{Mul: []int32{1 << 30, 1<<30 + 1<<15}, Shift: []int32{62, 62}, Lo: -128, Hi: 127}
@@ -500,16 +491,18 @@ func TestConvolutionGradient(t *testing.T) {
 	}
 }
 
+// TestLinearGradient: sums of constants' gradients; those that are not wanted are nil.
 func TestLinearGradient(t *testing.T) {
-	x, w := []float32{1, 2, 3}, []float32{4, 5, 6, 7, 8, 9, 1, 1, 1}
-	dx, dw, db := []float32{100, 0, 0}, make([]float32, 9), []float32{0, 0, 50}
-	LinearGradient(3, 3, x, w, []float32{1, 0, -2}, dx, dw, db)
-	assert.Equal(t, []float32{100 + 4 - 2, 5 - 2, 6 - 2}, dx)
-	assert.Equal(t, []float32{1, 2, 3, 0, 0, 0, -2, -4, -6}, dw)
+	x := []float32{1, 2, 3}
+	dw, db := []float32{0, 0, 0, 5, 0, 0, 0, 0, 0}, []float32{0, 0, 50}
+	LinearGradient(x, []float32{1, 0, -2}, dw, db)
+	assert.Equal(t, []float32{1, 2, 3, 5, 0, 0, -2, -4, -6}, dw)
 	assert.Equal(t, []float32{1, 0, 48}, db)
-	LinearGradient(3, 3, x, w, []float32{1, 1, 1}, nil, nil, nil)
-	LinearGradient(3, 3, x, w, []float32{1, 0, 0}, nil, dw, nil)
+	LinearGradient(x, []float32{1, 1, 1}, nil, nil)
+	LinearGradient(x, []float32{1, 0, 0}, dw, nil)
 	assert.Equal(t, []float32{2, 4, 6}, dw[:3])
+	LinearGradient(x, []float32{0, 0, 1}, nil, db)
+	assert.Equal(t, []float32{1, 0, 49}, db)
 }
 
 // TestPoolGradients send derivatives to the pixels that windows see.
