@@ -1,7 +1,11 @@
 package ir_test
 
 import (
+	"bytes"
+	"io/fs"
+	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -80,4 +84,24 @@ func TestImportsFollowTheLayers(t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestTextsCiteWhatIsHere: a comment or document says a fact itself, or names a rule of
+// runtime/kernels, and never a document that readers do not have.
+func TestTextsCiteWhatIsHere(t *testing.T) {
+	absent := []byte("DESI" + "GN")
+	require.NoError(t, filepath.WalkDir("..", func(path string, e fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if e.IsDir() && path != ".." && (strings.HasPrefix(e.Name(), ".") || e.Name() == "testdata" || e.Name() == "bin") {
+			return fs.SkipDir
+		}
+		if ext := filepath.Ext(path); e.IsDir() || ext != ".go" && ext != ".md" {
+			return nil
+		}
+		text, err := os.ReadFile(path)
+		assert.False(t, bytes.Contains(text, absent), path)
+		return err
+	}))
 }

@@ -699,6 +699,18 @@ func TestVerifyIntegers(t *testing.T) {
 	assert.NoError(t, Verify(m).Err(), "an add without multipliers is refused where it is compiled")
 }
 
+// TestVerifyReportsAll: what is wrong with one operation hides nothing of the next.
+func TestVerifyReportsAll(t *testing.T) {
+	m := tiny()
+	require.Empty(t, Infer(m))
+	m.Ops[0].Attrs = append(m.Ops[0].Attrs, AttrAxis.Is(1))
+	m.Ops[2].Out.Type.Shape, m.Results[0].Shape = Shape{4}, Shape{4}
+	list := Verify(m)
+	require.Len(t, list, 2)
+	assert.Contains(t, list[0].Message, "V3: conv: conv2d has no attribute axis")
+	assert.Contains(t, list[1].Message, "V4: fc is f32[4], inference gives f32[3]")
+}
+
 // TestVerifyMemory: blocks that live at one time lie apart, but for a result that may
 // follow an argument that dies.
 func TestVerifyMemory(t *testing.T) {

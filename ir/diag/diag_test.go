@@ -41,3 +41,36 @@ func TestPosString(t *testing.T) {
 	assert.Equal(t, "x.dnn", Pos{File: "x.dnn"}.String())
 	assert.Equal(t, "x.dnn:3:4", Pos{"x.dnn", 3, 4}.String())
 }
+
+// TestOrder: by file, then line, then column; of one place in the order of finding.
+func TestOrder(t *testing.T) {
+	var l List
+	for _, p := range []Pos{{"b", 1, 1}, {"a", 10, 1}, {"a", 9, 2}, {"a", 9, 1}, {"b", 1, 1}, {"a", 10, 1}, {"", 0, 0}} {
+		l.Add(p, Syntax, "%d", len(l))
+	}
+	l.Sort()
+	var order string
+	for _, d := range l {
+		order += d.Message
+	}
+	assert.Equal(t, "6321504", order)
+	assert.False(t, Pos{File: "a"}.IsValid())
+	assert.True(t, Pos{Line: 1}.IsValid())
+}
+
+// TestSuggestDistance: a third of the letters may be wrong, one in any case.
+func TestSuggestDistance(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		known []string
+		want  string
+	}{
+		{"conv2d", []string{"conv"}, "conv"}, {"conv", []string{"conv2d"}, ""}, {"convab", []string{"conv", "conva"}, "conva"},
+		{"ab", []string{"ba"}, "ba"}, {"cnov", []string{"conva"}, ""}, {"cnov", []string{"conv"}, "conv"}, {"relu", []string{"elu", "relu6"}, "elu"}, {"relu", []string{"relu"}, "relu"},
+		{"abcdef", []string{"badcef"}, "badcef"}, {"abcdef", []string{"badcfe"}, ""}, {"a", []string{"b"}, "b"}, {"a", []string{"bc"}, ""}, {"", []string{"a"}, ""},
+	} {
+		assert.Equal(t, c.want, Suggest(c.name, c.known), "%v", c)
+	}
+	d := New(Pos{}, Syntax, "m").WithHelp("old").WithSuggestion("zzz", []string{"a"})
+	assert.Equal(t, "dnnc: syntax: m\n    help: old", d.Error(), "a help stays where nothing is near")
+}

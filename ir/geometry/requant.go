@@ -95,14 +95,6 @@ func RequantHalfUp(a int64, m, r int32) int64 {
 	return (a*int64(m) + 1<<(r-1)) >> r
 }
 
-// RequantSplit is RequantHalfUp for r in 33..62 and 32-bit a by 32-bit steps:
-// the high half of the product, then a rounding shift. That drops only bits
-// below the one that rounds.
-func RequantSplit(a, m, r int32) int32 {
-	hi := int32((int64(a) * int64(m)) >> 32) // below 2^30: there is room to round
-	return (hi + 1<<(r-33)) >> (r - 32)
-}
-
 // RequantTFLite is TFLite's MultiplyByQuantizedMultiplier in its double
 // rounding: saturating rounding doubling high multiply, then a rounding shift
 // right with ties away from zero (R8). The real factor is m*2^-r.
@@ -215,13 +207,8 @@ const (
 	WideReach   = 1 << 47
 )
 
-// AccumulatorFits is the proof of R5 for one channel: whether its Reach is below 2^31.
-func AccumulatorFits(bias int64, w []int32, least, greatest int32) bool {
-	return Reach(bias, w, least, greatest) < NarrowReach
-}
-
 // Reach is the bound |bias| + sum|W|*max|x-z| of a channel's accumulator, with x-z in
-// least..greatest.
+// least..greatest: the proof of R5, if it is below NarrowReach.
 func Reach(bias int64, w []int32, least, greatest int32) int64 {
 	reach := max(int64(-least), int64(greatest))
 	sum := max(bias, -bias)

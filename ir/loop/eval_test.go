@@ -9,17 +9,12 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// value is what an expression evaluates to, of no variables.
-func value(t *testing.T, x Expr) []int64 {
+// evaluate is what an expression of no variables evaluates to.
+func evaluate(t *testing.T, x Expr) []int64 {
 	t.Helper()
-	var out []int64
-	f := &Func{Name: "f"}
-	b := NewBuilder(f)
-	b.Return(Int(0))
-	_, err := Run(f, nil, nil)
-	require.NoError(t, err)
-	out = (&frame{vars: map[*Var][]int64{}}).eval(x)
-	return out
+	m := &machine{funcs: map[*Func]*function{}}
+	w := &writer{machine: m, fn: &function{}, vars: map[*Var]*cell{}, places: map[Region]*place{}}
+	return w.expr(x)()
 }
 
 func vec(bits int, v ...int64) Expr { return &Lanes{Type{bits, len(v)}, v} }
@@ -46,8 +41,8 @@ func TestBinary(t *testing.T) {
 		{ULt, I8, -1, 0, 0}, {ULt, I8, 0, -1, 1}, {ULt, I8, 4, 4, 0},
 	} {
 		x := &Bin{c.op, Num(c.t, c.a), Num(c.t, c.b)}
-		assert.Equal(t, []int64{c.want}, value(t, x), "%d of %d and %d", c.op, c.a, c.b)
-		lanes := value(t, &Bin{c.op, vec(c.t.Bits, c.a, c.a), vec(c.t.Bits, c.b, c.b)})
+		assert.Equal(t, []int64{c.want}, evaluate(t, x), "%d of %d and %d", c.op, c.a, c.b)
+		lanes := evaluate(t, &Bin{c.op, vec(c.t.Bits, c.a, c.a), vec(c.t.Bits, c.b, c.b)})
 		assert.Equal(t, []int64{c.want, c.want}, lanes)
 		want := c.t
 		if c.op == Eq || c.op == SLt || c.op == ULt {
@@ -79,7 +74,7 @@ func TestConversions(t *testing.T) {
 		{Scaled(Num(I16, 5), 3), []int64{15}, I16},
 		{Times(Num(I8, 5), Num(I8, 6)), []int64{30}, I8},
 	} {
-		assert.Equal(t, c.want, value(t, c.x))
+		assert.Equal(t, c.want, evaluate(t, c.x))
 		assert.Equal(t, c.is, c.x.Type())
 	}
 	assert.Equal(t, []int{1, 2, 4, 8, 32}, []int{I8.Bytes(), I16.Bytes(), I32.Bytes(), I64.Bytes(), I16.Vec(16).Bytes()})
@@ -138,7 +133,7 @@ func TestIntrinsics(t *testing.T) {
 		assert.Equal(t, c.want, Intrinsics[c.name](c.args), "%s of %v", c.name, c.args)
 	}
 	x := Instr("smlad", Num(I32, pair(3, -2)), Num(I32, pair(-5, 7)), Int(100))
-	assert.Equal(t, []int64{71}, value(t, x))
+	assert.Equal(t, []int64{71}, evaluate(t, x))
 	assert.Equal(t, I16.Vec(2), Instr("mull", vec(8, 1, 2), vec(16, 1, 2)).Type(), "the type of the last argument")
 }
 
@@ -201,6 +196,7 @@ func TestFaults(t *testing.T) {
 	for _, f := range []*Func{
 		write("f", func(b *Builder) { b.Store(x, Int(2), Num(I16, 1)) }),
 		write("f", func(b *Builder) { b.StoreAligned(x, Int(0), Num(I32, 1), 4) }),
+		write("f", func(b *Builder) { b.StoreAligned(x, Int(2), Num(I16, 1), 2) }),
 		{Name: "extern", Params: []*Param{x}, Extern: true},
 	} {
 		result, err := Run(f, nil, []Memory{make([]byte, 4)})

@@ -50,3 +50,47 @@ func TestShare(t *testing.T) {
 	assert.Len(t, ofA.Params, 3, "its own table and that of a")
 	assert.Len(t, c.Params, 1)
 }
+
+// TestShareOfCursorsAndLentData: names of cursors are no difference, exported functions
+// stay where they are, and data that are lent become a parameter of a function alone, too.
+func TestShareOfCursorsAndLentData(t *testing.T) {
+	walker := func(name, cursor string, table *loop.Global, step int) *loop.Func {
+		y := &loop.Param{Name: "y"}
+		f := &loop.Func{Name: name, Params: []*loop.Param{y}, Local: true}
+		b := loop.NewBuilder(f)
+		c := b.Cursor(cursor, table, loop.Int(0))
+		b.Advance(c, step)
+		b.Store(y, loop.Int(0), loop.At(c, loop.Int(0), loop.I8))
+		b.Return(loop.Int(0))
+		return f
+	}
+	table := func(lent bool, data ...byte) *loop.Global {
+		return &loop.Global{Name: "t", Data: data, Align: 1, Lent: lent}
+	}
+	first := &loop.Func{Name: "first"}
+	loop.NewBuilder(first).Return(loop.Int(0))
+	a, b, c := walker("a", "x", table(false, 1, 2), 1), walker("b", "z", table(false, 3, 4), 1), walker("c", "x", table(false, 5, 6, 7), 2)
+	lent, alone := walker("lent", "x", table(true, 8, 9), 1), walker("alone", "x", &loop.Global{Name: "t", Data: []byte{1}, Align: 4}, 0)
+	y := &loop.Param{Name: "y"}
+	run := &loop.Func{Name: "run", Params: []*loop.Param{y}}
+	build := loop.NewBuilder(run)
+	for i, f := range []*loop.Func{a, b, c, lent} {
+		build.Call(f, nil, []loop.Arg{{Region: y, Offset: i}})
+	}
+	build.If(loop.Int(1), func() { build.Call(alone, nil, []loop.Arg{{Region: y, Offset: 4}}) }, func() { build.Call(b, nil, []loop.Arg{{Region: y}}) })
+	build.Call(first, nil, nil)
+	build.Return(loop.Int(0))
+	p := &loop.Program{Funcs: []*loop.Func{first, a, b, c, lent, alone, run}}
+	loop.Share(p)
+	var names []string
+	for _, f := range p.Funcs {
+		names = append(names, f.Name)
+	}
+	assert.Equal(t, []string{"first", "a", "c", "lent", "alone", "run"}, names)
+	assert.Equal(t, []int{2, 1, 2, 1}, []int{len(a.Params), len(c.Params), len(lent.Params), len(alone.Params)})
+	assert.True(t, a.Params[1].Constant)
+	out := make([]byte, 5)
+	_, err := loop.Run(run, nil, []loop.Memory{out})
+	require.NoError(t, err)
+	assert.Equal(t, []byte{2, 4, 7, 9, 1}, out)
+}

@@ -97,3 +97,43 @@ func TestRunners(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, "mps2-an500", m7.Runner(0, 0).Command[2])
 }
+
+// TestPrograms fit a machine to the last byte of its memory.
+func TestPrograms(t *testing.T) {
+	for name, c := range map[string]struct{ flash, ram int }{
+		"armv7m": {4 << 20, 4 << 20}, "armv7em": {4 << 20, 4 << 20}, "armv8m": {4 << 20, 4 << 20}, "armv8.1m": {512<<10 + 2<<20, 512 << 10},
+	} {
+		x, err := processor.Find(name)
+		require.NoError(t, err)
+		assert.NotNil(t, x.Runner(c.flash, c.ram), name)
+		assert.Nil(t, x.Runner(c.flash+1, c.ram), name)
+		assert.Nil(t, x.Runner(c.flash, c.ram+1), name)
+	}
+	m0, err := processor.Find("armv6m")
+	require.NoError(t, err)
+	assert.Equal(t, "microbit", m0.Runner(256<<10, 16<<10).Command[2])
+	linux, err := processor.Find("armv7")
+	require.NoError(t, err)
+	assert.NotNil(t, linux.Runner(1<<40, 1<<40), "a Linux program has no board")
+}
+
+func TestFeatures(t *testing.T) {
+	for name, want := range map[string][3]bool{ // simd, vectors, dsp
+		"armv6m": {}, "armv7em": {false, false, true}, "armv8.1m": {false, true, true}, "armv7": {true, true, false}, "armv7-nofpu": {false, false, true},
+		"aarch64": {true, true, false}, "x86_64": {true, true, false}, "riscv64+v": {}, "armv8.1m-mve": {false, false, true},
+	} {
+		x, err := processor.Find(name)
+		require.NoError(t, err)
+		assert.Equal(t, want, [3]bool{x.Has("simd"), x.Vectors(), x.Has("dsp")}, name)
+		assert.False(t, x.Has("else"))
+		assert.Equal(t, name == "armv6m", x.ISA() == "thumb1", name)
+	}
+	_, err := processor.Find("armv6m+mve")
+	assert.ErrorContains(t, err, "it has none to add or take away")
+	_, err = processor.Find("cortex-m7+x")
+	assert.ErrorContains(t, err, "cortex-m7 is a processor of armv7em")
+	x, err := processor.Find("armv8.1m:cortex-m85-mve")
+	require.NoError(t, err)
+	assert.Equal(t, "armv8.1m:cortex-m85-mve", x.Name)
+	assert.Equal(t, "cortex-m85", x.MCA)
+}

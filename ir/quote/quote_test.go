@@ -164,3 +164,55 @@ func TestLines(t *testing.T) {
 	}
 	assert.Equal(t, `a\x0ab`, Line("a\nb"))
 }
+
+// TestCharacters: each character of ASCII, alone between two letters, in each syntax: what
+// has no meaning there is left as it is.
+func TestCharacters(t *testing.T) {
+	const alnum = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+	plain := map[string]string{
+		"Make": alnum + "!()+,-./@_{}~", "CMake": alnum + " !#%&'()*+,-./:<=>?[]^_`{|}~",
+		"PkgConfig": alnum + "+-.,@/:_", "Shell": alnum + "_+-.,@%/:=", "CString": alnum + " !#$%&'()*+,-./:;<=>@[]^_`{|}~", "Line": alnum + " !\"#$%&'()*+,-./:;<=>?@[\\]^_`{|}~",
+	}
+	quoted := func(f func(string) (string, error)) func(string) (string, error) {
+		return func(s string) (string, error) {
+			q, err := f(s)
+			return strings.TrimSuffix(strings.TrimPrefix(q, `"`), `"`), err
+		}
+	}
+	always := func(f func(string) string) func(string) (string, error) {
+		return func(s string) (string, error) { return f(s), nil }
+	}
+	for syntax, f := range map[string]func(string) (string, error){
+		"Make": Make, "CMake": quoted(CMake), "PkgConfig": PkgConfig, "Shell": always(Shell), "CString": quoted(always(CString)), "Line": always(Line),
+	} {
+		for c := range rune(128) {
+			name := "a" + string(c) + "b"
+			q, err := f(name)
+			assert.Equal(t, strings.ContainsRune(plain[syntax], c), err == nil && q == name, "%q in %s gives %q", c, syntax, q)
+		}
+	}
+}
+
+// TestEnds: characters that mean something at the beginning or at the end alone.
+func TestEnds(t *testing.T) {
+	for name, ok := range map[string]bool{
+		"(a)": false, "a(b": true, "a)": true, ".": true, ".A": false, ".Z_": false, ".a": true, ".Ab": true, "A.B": true, "~": false, "a~": true, " a": false, "a ": false,
+	} {
+		_, err := Make(name)
+		assert.Equal(t, ok, err == nil, "%q", name)
+	}
+	for text, want := range map[string]string{"": "''", "a b": "'a b'", "it's": `'it'\''s'`, "%": "%"} {
+		assert.Equal(t, want, Shell(text))
+	}
+	for text, want := range map[string]string{"\x1f": `"\037"`, " ": `" "`, "~": `"~"`, "\x7f": `"\177"`, "ü": `"\303\274"`, `"\?`: `"\"\\\?"`} {
+		assert.Equal(t, want, CString(text))
+	}
+	for _, text := range []string{"\"", "\n", "a\r"} {
+		_, err := Text(text)
+		assert.Error(t, err, "%q", text)
+	}
+	for text, want := range map[string]string{"\x00": `\x00`, "\x7f": `\x7f`, "\u0080": `\u0080`, "\u2028": `\u2028`, "\u2029a": `\u2029a`, "\ufffd\x1b": "\ufffd" + `\x1b`} {
+		assert.Equal(t, want, Line(text))
+	}
+	assert.Equal(t, "* /a/ *", CComment("*/a/*"))
+}

@@ -257,7 +257,7 @@ func linearGradient(n *ir.Node) (backward, error) {
 		}
 		dw, db := sumFor(b.consts, n.Const(ir.AttrWeight)), sumFor(b.consts, n.Const(ir.AttrBias))
 		for i := range n1 {
-			kernels.LinearGradient(rows, cols, x[0][i*cols:(i+1)*cols], weight, dy[i*rows:(i+1)*rows], nil, dw, db)
+			kernels.LinearGradient(x[0][i*cols:(i+1)*cols], dy[i*rows:(i+1)*rows], dw, db)
 		}
 	}, nil
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/geometry"
 	"github.com/dnnc/dnnc/ir/parallel"
+	"github.com/dnnc/dnnc/runtime/gemm"
 	"github.com/dnnc/dnnc/runtime/kernels"
 )
 
@@ -93,17 +94,17 @@ func TestIntLayersEqualTheReference(t *testing.T) {
 	for i := range 60 {
 		groups := between(1, 2)
 		c, o := groups*between(1, 3), groups*between(1, 3)
-		h, w, kh, kw := between(4, 7), between(4, 8), between(1, 3), between(1, 2)
+		h, w, kh, kw := between(5, 8), between(4, 8), between(1, 3), between(1, 2)
 		x := in("x", between(-128, 127), c, h, w)
 		weight := make([]int64, o*c/groups*kh*kw)
 		for k := range weight {
 			weight[k] = int64(between(-128, 127))
 		}
-		isWide := i%3 == 0
+		isWide, isFar := i%3 == 0, i%6 == 0 // sums that need 64 bits
 		kind, bias := ir.I32, make([]int64, o)
 		for k := range bias {
 			bias[k] = int64(between(-20000, 20000))
-			if isWide {
+			if isFar {
 				bias[k] = int64(between(-1<<33, 1<<33))
 			}
 		}
@@ -113,7 +114,7 @@ func TestIntLayersEqualTheReference(t *testing.T) {
 		attrs := append(factor(int64(between(6, 9)), o), ir.AttrWeight.Is(ir.IntConst("w", ir.Of(ir.I8), ir.Shape{o, c / groups, kh, kw}, weight)),
 			ir.AttrBias.Is(ir.IntConst("b", ir.Of(kind), ir.Shape{o}, bias)), ir.AttrGroups.Is(groups),
 			ir.AttrStride.Is([]int{between(1, 2), between(1, 2)}), ir.AttrPad.Is([]int{between(0, 1), between(0, 1), between(0, 1), between(0, 1)}), ir.AttrLo.Is(-100))
-		if isWide {
+		if isFar {
 			shift := make([]int64, o)
 			for k := range shift {
 				shift[k] = 30 + 26
@@ -373,6 +374,12 @@ func TestIntegersOfReals(t *testing.T) {
 	logits, err := Logits(t.Context(), h, []float32{8, -8}, 2)
 	require.NoError(t, err)
 	assert.Equal(t, []float32{6, -6}, logits, "integers 4 and -4, halved, times the scale 3")
+	pair := one(t, ir.Reshape, 0, args(in("x", 0, 2)), ir.AttrShape.Is([]int{2}))
+	q, err := CompileInt(pair)
+	require.NoError(t, err)
+	logits, err = Logits(t.Context(), q, []float32{1, 2, 3, 4}, 2)
+	require.NoError(t, err)
+	assert.Equal(t, []float32{1, 2, 3, 4}, logits)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	for range 20 { // whether a worker or the end of the context is first is not said
@@ -410,6 +417,13 @@ func TestChunks(t *testing.T) {
 			assert.Equal(t, want, y, "%d images on %d cores", n, cores)
 		}
 	}
+}
+
+// TestThreeInputs stand one after the other in a record.
+func TestThreeInputs(t *testing.T) {
+	m := one(t, ir.Concat, 0, args(real("c", 3), real("a", 1), real("b", 2)))
+	m.Inputs = []*ir.Value{m.Inputs[1], m.Inputs[2], m.Inputs[0]}
+	assert.Equal(t, []float32{4, 5, 6, 1, 2, 3, 40, 50, 60, 10, 20, 30}, runFloat(t, m, []float32{1, 2, 3, 4, 5, 6, 10, 20, 30, 40, 50, 60}, 2))
 }
 
 // TestPanicsReachTheCaller, of a step of either direction.
@@ -494,38 +508,68 @@ func TestSeeds(t *testing.T) {
 // sums over more images than one worker takes.
 func TestGradientsByHand(t *testing.T) {
 	two, other := real("a", 2), real("b", 2)
+	con := func(name string, v ...float32) *ir.Const { return ir.FloatConst(name, ir.Shape{len(v)}, v) }
 	x := real("x", 2, 2)
+	// The network's result has the inputs, too, whose derivatives of 1000 the operation's are
+	// added to.
 	gradient := func(m *ir.Module, x []float32, d ...float32) []float32 {
+		assert.NoError(t, ir.Whole(), "the columns of this package")
+		var flat []*ir.Value
+		for _, v := range append(args(m.Outputs[0]), m.Inputs...) {
+			n := &ir.Node{Op: ir.Flatten, Args: args(v), Out: &ir.Value{Name: v.Name + ".flat", Type: ir.Type{Elem: ir.Of(ir.F32), Shape: ir.Shape{v.Type.Shape.Size()}}}}
+			n.Out.Def = n
+			m.Ops, flat = append(m.Ops, n), append(flat, n.Out)
+		}
+		all := &ir.Node{Op: ir.Concat, Args: flat, Out: &ir.Value{Name: "all", Type: ir.Type{Elem: ir.Of(ir.F32), Shape: ir.Shape{len(d) + len(x)}}}}
+		all.Out.Def = all
+		m.Ops, m.Outputs = append(m.Ops, all), args(all.Out)
 		p, err := CompileFloat(m)
 		require.NoError(t, err)
-		g, err := Gradient(t.Context(), p, x, 1, false, func(_ int, _, out []float32) { copy(out, d) })
+		g, err := Gradient(t.Context(), p, x, 1, false, func(_ int, _, out []float32) {
+			for i := range out {
+				out[i] = 1000
+			}
+			copy(out, d)
+		})
 		require.NoError(t, err)
+		for i := range g.Input {
+			g.Input[i] -= 1000
+		}
 		return g.Input
 	}
 	for name, c := range map[string]struct {
 		got, want []float32
 	}{
-		"maximum": {gradient(one(t, ir.Maximum, 0, args(two, other)), []float32{1, 2, 1, 3}, 10, 20), []float32{10, 0, 0, 20}},
-		"minimum": {gradient(one(t, ir.Minimum, 0, args(two, other)), []float32{1, 2, 1, 3}, 10, 20), []float32{0, 20, 10, 0}},
-		"max":     {gradient(one(t, ir.Reduce, 0, args(x), ir.AttrAxes.Is([]int{0}), ir.AttrFn.Is(ir.ReduceMax)), []float32{1, 2, 1, 3}, 10, 20), []float32{10, 0, 0, 20}},
-		"min":     {gradient(one(t, ir.Reduce, 0, args(x), ir.AttrAxes.Is([]int{1}), ir.AttrFn.Is(ir.ReduceMin)), []float32{2, 2, 3, 1}, 10, 20), []float32{10, 0, 0, 20}},
-		"sum":     {gradient(one(t, ir.Reduce, 0, args(x), ir.AttrAxes.Is([]int{0}), ir.AttrFn.Is(ir.ReduceSum)), []float32{2, 2, 3, 1}, 10, 20), []float32{10, 20, 10, 20}},
-		"mean":    {gradient(one(t, ir.Reduce, 0, args(x), ir.AttrAxes.Is([]int{1})), []float32{2, 2, 3, 1}, 10, 20), []float32{5, 5, 10, 10}},
-		"relu":    {gradient(one(t, ir.Relu, 0, args(two)), []float32{0, 1}, 10, 20), []float32{0, 20}},
-		"relu6":   {gradient(one(t, ir.Relu6, 0, args(x)), []float32{6, 5, 7, -1}, 1, 2, 3, 4), []float32{0, 2, 0, 0}},
-		"sub":     {gradient(one(t, ir.Sub, 0, args(two, other), ir.AttrAct.Is(ir.ActRelu)), []float32{1, 5, 2, 3}, 10, 20), []float32{0, 20, 0, -20}},
-		"add":     {gradient(one(t, ir.Add, 0, args(two, other), ir.AttrAct.Is(ir.ActRelu6)), []float32{1, 5, 2, 3}, 10, 20), []float32{10, 0, 10, 0}},
-		"mul":     {gradient(one(t, ir.Mul, 0, args(two, other), ir.AttrAct.Is(ir.ActRelu)), []float32{1, 5, 2, -3}, 10, 20), []float32{20, 0, 10, 0}},
-		"matmul":  {gradient(one(t, ir.MatMul, 0, args(real("a", 1, 2), real("b", 2, 1)), ir.AttrAct.Is(ir.ActRelu)), []float32{1, 2, 3, 4}, 10), []float32{30, 40, 10, 20}},
-		"argmax":  {gradient(one(t, ir.ArgMax, 0, args(two)), []float32{1, 5}, 10), []float32{0, 0}},
-		"twice":   {gradient(one(t, ir.Add, 0, args(two, two)), []float32{1, 5}, 10, 20), []float32{20, 40}},
-		"global":  {gradient(one(t, ir.GlobalAvgPool, 0, args(real("x", 2, 1, 2))), []float32{1, 5, 1, 1}, 10, 20), []float32{5, 5, 10, 10}},
-		"edge":    {gradient(one(t, ir.Pad, 0, args(two), ir.AttrBefore.Is([]int{2}), ir.AttrAfter.Is([]int{0}), ir.AttrMode.Is(ir.PadEdge)), []float32{1, 5}, 1, 2, 4, 8), []float32{7, 8}},
+		"maximum":    {gradient(one(t, ir.Maximum, 0, args(two, other)), []float32{1, 2, 1, 3}, 10, 20), []float32{10, 0, 0, 20}},
+		"minimum":    {gradient(one(t, ir.Minimum, 0, args(two, other)), []float32{1, 2, 1, 3}, 10, 20), []float32{0, 20, 10, 0}},
+		"max":        {gradient(one(t, ir.Reduce, 0, args(x), ir.AttrAxes.Is([]int{0}), ir.AttrFn.Is(ir.ReduceMax)), []float32{1, 2, 1, 3}, 10, 20), []float32{10, 0, 0, 20}},
+		"min":        {gradient(one(t, ir.Reduce, 0, args(x), ir.AttrAxes.Is([]int{1}), ir.AttrFn.Is(ir.ReduceMin)), []float32{2, 2, 3, 1}, 10, 20), []float32{10, 0, 0, 20}},
+		"sum":        {gradient(one(t, ir.Reduce, 0, args(x), ir.AttrAxes.Is([]int{0}), ir.AttrFn.Is(ir.ReduceSum)), []float32{2, 2, 3, 1}, 10, 20), []float32{10, 20, 10, 20}},
+		"mean":       {gradient(one(t, ir.Reduce, 0, args(x), ir.AttrAxes.Is([]int{1})), []float32{2, 2, 3, 1}, 10, 20), []float32{5, 5, 10, 10}},
+		"relu":       {gradient(one(t, ir.Relu, 0, args(two)), []float32{0, 1}, 10, 20), []float32{0, 20}},
+		"relu6":      {gradient(one(t, ir.Relu6, 0, args(x)), []float32{6, 5, 7, -1}, 1, 2, 3, 4), []float32{0, 2, 0, 0}},
+		"sub":        {gradient(one(t, ir.Sub, 0, args(two, other), ir.AttrAct.Is(ir.ActRelu)), []float32{1, 5, 2, 3}, 10, 20), []float32{0, 20, 0, -20}},
+		"add":        {gradient(one(t, ir.Add, 0, args(two, other), ir.AttrAct.Is(ir.ActRelu6)), []float32{1, 5, 2, 3}, 10, 20), []float32{10, 0, 10, 0}},
+		"mul":        {gradient(one(t, ir.Mul, 0, args(two, other), ir.AttrAct.Is(ir.ActRelu)), []float32{1, 5, 2, -3}, 10, 20), []float32{20, 0, 10, 0}},
+		"matmul":     {gradient(one(t, ir.MatMul, 0, args(real("a", 1, 2), real("b", 2, 1)), ir.AttrAct.Is(ir.ActRelu)), []float32{1, 2, 3, 4}, 10), []float32{30, 40, 10, 20}},
+		"argmax":     {gradient(one(t, ir.ArgMax, 0, args(two)), []float32{1, 5}, 10), []float32{0, 0}},
+		"twice":      {gradient(one(t, ir.Add, 0, args(two, two)), []float32{1, 5}, 10, 20), []float32{20, 40}},
+		"global":     {gradient(one(t, ir.GlobalAvgPool, 0, args(real("x", 2, 1, 2))), []float32{1, 5, 1, 1}, 10, 20), []float32{5, 5, 10, 10}},
+		"normalize":  {gradient(one(t, ir.Normalize, 0, args(x), ir.AttrMean.Is([]float64{1}), ir.AttrStd.Is([]float64{.5, 2})), []float32{1, 5, 1, 1}, 10, 20, 30, 40), []float32{20, 40, 15, 20}},
+		"batchnorm":  {gradient(one(t, ir.BatchNorm, 0, args(x), ir.AttrGamma.Is(con("g", 2, 1)), ir.AttrBeta.Is(con("b", 1, 0)), ir.AttrRunningMean.Is(con("m", 1, 2)), ir.AttrVariance.Is(con("v", 3, 15)), ir.AttrEps.Is(1)), []float32{1, 3, 6, -2}, 1, 10, 100, 1000), []float32{1, 10, 25, 250}},
+		"pad":        {gradient(one(t, ir.Pad, 0, args(two), ir.AttrBefore.Is([]int{2}), ir.AttrAfter.Is([]int{0})), []float32{1, 5}, 1, 2, 4, 8), []float32{4, 8}},
+		"transpose":  {gradient(one(t, ir.Transpose, 0, args(x), ir.AttrPerm.Is([]int{1, 0})), []float32{1, 5, 1, 1}, 1, 2, 4, 8), []float32{1, 4, 2, 8}},
+		"softmax":    {gradient(one(t, ir.Softmax, 0, args(x)), []float32{1, 1, 1, 1}, 8, 0, 0, 16), []float32{2, -4, -2, 4}},
+		"logsoftmax": {gradient(one(t, ir.LogSoftmax, 0, args(x)), []float32{1, 1, 1, 1}, 8, 0, 0, 16), []float32{4, -8, -4, 8}},
+		"linear":     {gradient(one(t, ir.Linear, 0, args(two), ir.AttrWeight.Is(ir.FloatConst("w", ir.Shape{2, 2}, []float32{1, 2, 3, 4}))), []float32{1, 1}, 10, 100), []float32{310, 420}},
+		"maxpool":    {gradient(one(t, ir.MaxPool2D, 0, args(real("x", 1, 1, 3)), ir.AttrKernel.Is([]int{1, 2}), ir.AttrStride.Is([]int{1, 1})), []float32{1, 5, 2}, 10, 100), []float32{0, 110, 0}},
+		"avgpool":    {gradient(one(t, ir.AvgPool2D, 0, args(real("x", 1, 1, 3)), ir.AttrKernel.Is([]int{1, 2}), ir.AttrStride.Is([]int{1, 1})), []float32{1, 5, 2}, 10, 100), []float32{5, 55, 50}},
+		"abs":        {gradient(one(t, ir.Abs, 0, args(two)), []float32{-1, 5}, 10, 100), []float32{-10, 100}},
+		"edge":       {gradient(one(t, ir.Pad, 0, args(two), ir.AttrBefore.Is([]int{2}), ir.AttrAfter.Is([]int{0}), ir.AttrMode.Is(ir.PadEdge)), []float32{1, 5}, 1, 2, 4, 8), []float32{7, 8}},
 	} {
 		assert.Equal(t, c.want, c.got, name)
 	}
 
-	con := func(name string, v ...float32) *ir.Const { return ir.FloatConst(name, ir.Shape{len(v)}, v) }
 	w, b := ir.FloatConst("w", ir.Shape{1, 2}, []float32{3, -1}), con("b", 1)
 	m := one(t, ir.Linear, 0, args(two), ir.AttrWeight.Is(w), ir.AttrBias.Is(b))
 	p, err := CompileFloat(m)
@@ -611,6 +655,8 @@ func TestStreamMemory(t *testing.T) {
 	assert.Len(t, s.free, 1)
 	assert.Equal(t, 8, cap(s.take(1)))
 	assert.Empty(t, s.free)
+	s.free = [][]float32{make([]float32, 4), make([]float32, 8)}
+	assert.Equal(t, 4, cap(s.take(4)), "the first one is enough")
 
 	x := real("x", 10)
 	m := &ir.Module{Name: "m", Inputs: args(x)}
@@ -628,13 +674,15 @@ func TestStreamMemory(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, 4*10*3, s.Peak(), "a, b and c; or a, c and d")
 	var seen [][]float32
-	for range 2 {
+	record := []float32{1, -2, 3, 4, 5, 6, 7, 8, 9, 10}
+	for range 3 {
 		seen = nil
-		require.NoError(t, s.Run(t.Context(), []float32{1, -2, 3, 4, 5, 6, 7, 8, 9, 10}, 1, func(_ *ir.Value, y []float32) { seen = append(seen, append([]float32{}, y...)) }))
+		require.NoError(t, s.Run(t.Context(), record, 1, func(_ *ir.Value, y []float32) { seen = append(seen, append([]float32{}, y...)) }))
 		assert.Equal(t, []float32{2, 0, 6, 8, 10, 12, 14, 16, 18, 20}, seen[3])
 		assert.Len(t, s.free, 3, "the memory of three values serves four")
 	}
 	assert.Len(t, seen, 4)
+	assert.Equal(t, []float32{1, -2, 3, 4, 5, 6, 7, 8, 9, 10}, record, "the caller's memory is not used again")
 }
 
 // TestStreamedMatrix: blocks of rows, the last one shorter, with bias and activation.
@@ -660,4 +708,27 @@ func TestStreamedMatrix(t *testing.T) {
 		m.Ops[0].Drop(ir.AttrBias, ir.AttrAct)
 		return s.Run(t.Context(), x, 2, func(_ *ir.Value, y []float32) { assert.Equal(t, []float32{-3, -2}, y[:2]) })
 	}())
+}
+
+// TestStreamedRows: as many rows as a block has, one less, one more, and fewer than a tile.
+func TestStreamedRows(t *testing.T) {
+	const cols = 5000
+	step := streamedWeights / cols / gemm.Tile * gemm.Tile
+	require.Positive(t, step)
+	x := make([]float32, cols)
+	x[0], x[cols-1] = 1, 2
+	for _, rows := range []int{1, step - 1, step, step + 1, 2*step - 1} {
+		w := make([]float32, rows*cols)
+		for r := range rows {
+			w[r*cols], w[(r+1)*cols-1] = float32(r), -1
+		}
+		s, err := Stream(one(t, ir.Linear, 0, args(real("x", cols)), ir.AttrWeight.Is(ir.FloatConst("w", ir.Shape{rows, cols}, w))))
+		require.NoError(t, err)
+		require.NoError(t, s.Run(t.Context(), x, 1, func(_ *ir.Value, y []float32) {
+			require.Len(t, y, rows)
+			for r, v := range y {
+				require.Equal(t, float32(r-2), v)
+			}
+		}))
+	}
 }

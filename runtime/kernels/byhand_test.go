@@ -112,15 +112,6 @@ func TestR4Linear(t *testing.T) {
 	assert.Equal(t, []int8{0*1 + 1*10 + 2*5 + 3 + 1, -2 + 14 - 4 + 1}, y)
 }
 
-// TestR5: a sum just below 2^31 is exact with an accumulator of 32 bits, as all its
-// partial sums are; a greater one needs 64.
-func TestR5(t *testing.T) {
-	w := []int32{255, 255}
-	assert.Equal(t, int64(1<<31-1), geometry.Reach(1<<31-1-2*255*255, w, -255, 255))
-	assert.True(t, geometry.AccumulatorFits(1<<31-1-2*255*255, w, -255, 255))
-	assert.False(t, geometry.AccumulatorFits(1<<31-2*255*255, w, -255, 255))
-}
-
 // TestR6R7: 2^40 times 2^-34 is 64 in the rounding of R7, whose multiplier has 15 bits.
 func TestR6R7(t *testing.T) {
 	q := &geometry.Requant{Mul: []int32{1 << 30, 1<<30 + 1<<15}, Shift: []int32{62, 62}, Lo: -128, Hi: 127}
@@ -160,6 +151,10 @@ func TestR11Edges(t *testing.T) {
 	f := make([]float32, 9)
 	AvgPoolFloat(g, []float32{1, 2, 3, 5}, f)
 	assert.Equal(t, []float32{1, 1.5, 2, 2, 2.75, 3.5, 3, 4, 5}, f)
+	two := window(2, 1, 2, 1)
+	two.InC, two.OutC, two.Groups = 3, 3, 3
+	AvgPoolInt(two, []int8{1, 3, 20, 40, -5, -5}, -128, 127, y[:3])
+	assert.Equal(t, []int8{2, 30, -5}, y[:3], "channels apart")
 	three := make([]int8, 1)
 	AvgPoolInt(window(1, 3, 1, 3), []int8{1, 1, 2}, -128, 127, three)
 	assert.Equal(t, int8(1), three[0], "4/3")
@@ -175,6 +170,7 @@ func TestPoolsOfSteps(t *testing.T) {
 	for _, g := range []geometry.Window{
 		{InC: 2, InH: 5, InW: 6, OutC: 2, KH: 2, KW: 3, StrideH: 2, StrideW: 1, PadT: 1, PadR: 2, DilH: 2, DilW: 1, Groups: 2},
 		{InC: 2, InH: 4, InW: 7, OutC: 2, KH: 2, KW: 2, StrideH: 2, StrideW: 2, DilH: 1, DilW: 1, Groups: 2},
+		{InC: 1, InH: 3, InW: 7, OutC: 1, KH: 1, KW: 3, StrideH: 1, StrideW: 2, DilH: 1, DilW: 1, Groups: 1},
 		{InC: 3, InH: 4, InW: 7, OutC: 3, KH: 1, KW: 2, StrideH: 1, StrideW: 2, PadL: 1, DilH: 1, DilW: 1, Groups: 3},
 		{InC: 1, InH: 4, InW: 6, OutC: 1, KH: 2, KW: 2, StrideH: 1, StrideW: 2, PadT: 1, PadB: 1, PadL: 1, PadR: 1, DilH: 1, DilW: 2, Groups: 1},
 		{InC: 2, InH: 3, InW: 3, OutC: 2, KH: 3, KW: 2, StrideH: 1, StrideW: 1, PadT: 2, PadB: 2, PadL: 1, PadR: 1, DilH: 1, DilW: 1, Groups: 2},
@@ -390,7 +386,11 @@ func TestFunctions(t *testing.T) {
 		}
 	}
 	assert.InDelta(t, .8411919906082768, Function(ir.Gelu, []float64{1})(1), 1e-12, "the approximation")
+	assert.InDelta(t, 1.954597694087775, Function(ir.Gelu, []float64{1})(2), 1e-12)
+	assert.InDelta(t, -.15428599017485606, Function(ir.Gelu, []float64{1})(-.5), 1e-12)
 	assert.InDelta(t, .8413447460685429, Function(ir.Gelu, []float64{0})(1), 1e-12)
+	assert.InDelta(t, .8413447460685429, Function(ir.Gelu, nil)(1), 1e-12)
+	assert.NoError(t, ir.Whole(), "the columns of this package")
 	assert.Nil(t, Function(ir.Conv2D, nil))
 	assert.Nil(t, FunctionSlope(ir.Conv2D, nil))
 }
@@ -491,16 +491,18 @@ func TestConvolutionGradient(t *testing.T) {
 	}
 }
 
+// TestLinearGradient: sums of constants' gradients; those that are not wanted are nil.
 func TestLinearGradient(t *testing.T) {
-	x, w := []float32{1, 2, 3}, []float32{4, 5, 6, 7, 8, 9, 1, 1, 1}
-	dx, dw, db := []float32{100, 0, 0}, make([]float32, 9), []float32{0, 0, 50}
-	LinearGradient(3, 3, x, w, []float32{1, -2, 0}, dx, dw, db)
-	assert.Equal(t, []float32{100 + 4 - 14, 5 - 16, 6 - 18}, dx)
-	assert.Equal(t, []float32{1, 2, 3, -2, -4, -6, 0, 0, 0}, dw)
-	assert.Equal(t, []float32{1, -2, 50}, db)
-	LinearGradient(3, 3, x, w, []float32{1, 1, 1}, nil, nil, nil)
-	LinearGradient(3, 3, x, w, []float32{1, 0, 0}, nil, dw, nil)
+	x := []float32{1, 2, 3}
+	dw, db := []float32{0, 0, 0, 5, 0, 0, 0, 0, 0}, []float32{0, 0, 50}
+	LinearGradient(x, []float32{1, 0, -2}, dw, db)
+	assert.Equal(t, []float32{1, 2, 3, 5, 0, 0, -2, -4, -6}, dw)
+	assert.Equal(t, []float32{1, 0, 48}, db)
+	LinearGradient(x, []float32{1, 1, 1}, nil, nil)
+	LinearGradient(x, []float32{1, 0, 0}, dw, nil)
 	assert.Equal(t, []float32{2, 4, 6}, dw[:3])
+	LinearGradient(x, []float32{0, 0, 1}, nil, db)
+	assert.Equal(t, []float32{1, 0, 49}, db)
 }
 
 // TestPoolGradients send derivatives to the pixels that windows see.
@@ -541,4 +543,8 @@ func TestSoftmaxGradient(t *testing.T) {
 	SoftmaxFloat(x, y)
 	SoftmaxGradient(y, u, dx)
 	nearDifferences(t, "softmax", dx, x, func() float64 { SoftmaxFloat(x, y); return dot(u, y) })
+	SoftmaxFloat(x, y)
+	SoftmaxGradient(y, u, dx)
+	half := []float32{dx[0] / 2, dx[1] / 2, dx[2] / 2}
+	nearDifferences(t, "softmax, added twice", half, x, func() float64 { SoftmaxFloat(x, y); return dot(u, y) })
 }

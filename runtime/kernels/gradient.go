@@ -50,24 +50,22 @@ func Conv2DGradient(g geometry.Window, x, w, pad, dy, dx, dw, db []float32) {
 	}
 }
 
-// LinearGradient adds the gradients of y[rows] = w[rows,cols]*x + b.
-func LinearGradient(rows, cols int, x, w, dy, dx, dw, db []float32) {
-	for r := range rows {
-		d := dy[r]
+// LinearGradient adds the gradients of w and b in y = w*x + b, where w has a row for each
+// element of y; dw or db may be nil where they are not wanted.
+func LinearGradient(x, dy, dw, db []float32) {
+	for r, d := range dy {
 		if d == 0 {
 			continue
 		}
 		if db != nil {
 			db[r] += d
 		}
-		line := w[r*cols : (r+1)*cols]
-		for c, v := range line {
-			if dx != nil {
-				dx[c] += float32(v * d)
-			}
-			if dw != nil {
-				dw[r*cols+c] += float32(x[c] * d)
-			}
+		if dw == nil {
+			continue
+		}
+		row := dw[r*len(x) : (r+1)*len(x)]
+		for c, v := range x {
+			row[c] += float32(v * d)
 		}
 	}
 }

@@ -135,4 +135,7 @@ func TestEmbeddingWide(t *testing.T) {
 		EmbeddingWide(rows, 2, []int8{int8(index), int8(index >> 8)}, y)
 		assert.Equal(t, []int8{want, want}, y, index)
 	}
+	y := make([]int8, 4)
+	EmbeddingWide([]int8{1, 2, 3, 4, 5, 6}, 2, []int8{2, 0, 1, 0}, y)
+	assert.Equal(t, []int8{5, 6, 3, 4}, y)
 }
