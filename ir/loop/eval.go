@@ -81,6 +81,7 @@ type cell struct {
 
 // place is where a region or a cursor stands.
 type place struct {
+	name   string // of the region, for messages
 	mem    Memory
 	offset int64
 }
@@ -125,7 +126,7 @@ func (c *function) call(ints []int64, regions []Memory) (result int64) {
 		v.v[0], v.isSet = ints[i], true
 	}
 	for i, p := range c.mem {
-		*p = place{regions[i], 0}
+		p.mem, p.offset = regions[i], 0
 	}
 	result, _ = c.body.run()
 	return result
@@ -170,7 +171,7 @@ func (w *writer) cell(v *Var) *cell {
 func (w *writer) place(r Region) *place {
 	p := w.places[r]
 	if p == nil {
-		p = &place{}
+		p = &place{name: r.regionName()}
 		switch r := r.(type) {
 		case *Global:
 			p.mem = r.Data
@@ -231,7 +232,7 @@ func (w *writer) stmt(s Stmt) step {
 	case *Point:
 		from, to, offset := w.place(s.To), w.place(s.Cursor), w.expr(s.Offset)
 		return func() (int64, bool) {
-			*to = place{from.mem, from.offset + offset()[0]}
+			*to = place{from.name, from.mem, from.offset + offset()[0]}
 			return 0, false
 		}
 	case *For:
@@ -309,10 +310,10 @@ func (w *writer) bytes(r Region, offset Expr, t Type, align int) func() []byte {
 	return func() []byte {
 		at := at()[0] + p.offset
 		if align > 0 && at%int64(align) != 0 {
-			panic(evalError(fmt.Sprintf("%s at byte %d of %s, which is no multiple of %d", t, at, r.regionName(), align)))
+			panic(evalError(fmt.Sprintf("%s at byte %d of %s, which is no multiple of %d", t, at, p.name, align)))
 		}
 		if at < 0 || at+size > int64(len(p.mem)) {
-			panic(evalError(fmt.Sprintf("%s at byte %d of %s, which has %d", t, at, r.regionName(), len(p.mem))))
+			panic(evalError(fmt.Sprintf("%s at byte %d of %s, which has %d", t, at, p.name, len(p.mem))))
 		}
 		return p.mem[at : at+size]
 	}
