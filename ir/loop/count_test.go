@@ -61,7 +61,7 @@ func TestRunFaults(t *testing.T) {
 		{"alignment", "f: i16 at byte 1 of x, which is no multiple of 2", func(b *loop.Builder, x *loop.Param) {
 			b.StoreAligned(x, loop.Int(1), loop.Num(loop.I16, 0), 2)
 		}},
-		{"a cursor", "f: i32 at byte 2 of c_1, which has 4", func(b *loop.Builder, x *loop.Param) {
+		{"a cursor", "f: i32 at byte 2 of x, which has 4", func(b *loop.Builder, x *loop.Param) {
 			b.Let("v", loop.At(b.Cursor("c", x, loop.Int(1)), loop.Int(1), loop.I32))
 		}},
 		{"unset", "f: v is read before it is set", func(b *loop.Builder, x *loop.Param) {
