@@ -1,6 +1,7 @@
 package tflite
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -484,7 +485,7 @@ func prelu(im *importer, o *operator, x *operand) error {
 	}
 	t, err := im.constant(o, 1)
 	if err != nil || t == nil {
-		return errors.Join(err, errors.New("has no slopes"))
+		return cmp.Or(err, errors.New("has no slopes"))
 	}
 	channels := append([]int{1}, x.shape...)[len(x.shape)]
 	if t.size() != 1 && (t.size() != channels || len(x.shape) != 4) {

@@ -288,6 +288,11 @@ func (im *importer) readTensors(model, graph table) error {
 					return fmt.Errorf("tensor %q has the scale %v", out.name, s)
 				}
 			}
+			for _, z := range out.zero {
+				if out.typ == int8Type && z != int(int8(z)) {
+					return fmt.Errorf("tensor %q has the zero point %d", out.name, z)
+				}
+			}
 			if out.axis < 0 || out.axis >= max(len(out.shape), 1) || len(out.scale) > 1 && (len(out.shape) == 0 || out.shape[out.axis] != len(out.scale)) {
 				return fmt.Errorf("tensor %q of shape %v has %d scales along axis %d", out.name, out.shape, len(out.scale), out.axis)
 			}

@@ -1,6 +1,7 @@
 package tflite
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -118,7 +119,7 @@ func checkWindow(lists ...[]int) error {
 func (im *importer) weights(o *operator, layout string) (*tensor, error) {
 	w, err := im.constant(o, 1)
 	if err != nil || w == nil || len(w.shape) != 1+strings.Count(layout, ",") || strings.HasPrefix(layout, "[1,") && w.shape[0] != 1 {
-		return nil, errors.Join(err, fmt.Errorf("has no weights %s", layout))
+		return nil, cmp.Or(err, fmt.Errorf("has no weights %s", layout))
 	}
 	return w, nil
 }

@@ -1,6 +1,7 @@
 package tflite
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -130,7 +131,7 @@ func pad(im *importer, o *operator, x *operand) error {
 	}
 	t, err := im.constant(o, 1)
 	if err != nil || t == nil {
-		return errors.Join(err, errors.New("has no sizes"))
+		return cmp.Or(err, errors.New("has no sizes"))
 	}
 	p, err := t.shortInts()
 	if err != nil || len(p) != 2*len(x.shape) || slices.Min(p) < 0 {
@@ -209,7 +210,7 @@ func (im *importer) viewed(o *operator, x *operand, of func(ir.View) ir.View) er
 func transpose(im *importer, o *operator, x *operand) error {
 	t, err := im.constant(o, 1)
 	if err != nil || t == nil {
-		return errors.Join(err, errors.New("has no permutation"))
+		return cmp.Or(err, errors.New("has no permutation"))
 	}
 	perm, err := t.shortInts()
 	if err != nil {
@@ -231,7 +232,7 @@ func slice(im *importer, o *operator, x *operand) error {
 	for i := range list {
 		t, err := im.constant(o, 1+i)
 		if err != nil || t == nil {
-			return errors.Join(err, errors.New("has no begin or size"))
+			return cmp.Or(err, errors.New("has no begin or size"))
 		}
 		if list[i], err = t.shortInts(); err != nil {
 			return err
@@ -262,7 +263,7 @@ func stridedSlice(im *importer, o *operator, x *operand) error {
 	for i := range list {
 		t, err := im.constant(o, 1+i)
 		if err != nil || t == nil {
-			return errors.Join(err, errors.New("has no begin, end or strides"))
+			return cmp.Or(err, errors.New("has no begin, end or strides"))
 		}
 		if list[i], err = t.shortInts(); err != nil {
 			return err
@@ -315,11 +316,11 @@ func stridedSlice(im *importer, o *operator, x *operand) error {
 func (im *importer) axis(o *operator, k, rank int) (int, error) {
 	t, err := im.constant(o, k)
 	if err != nil || t == nil {
-		return 0, errors.Join(err, errors.New("has no axis"))
+		return 0, cmp.Or(err, errors.New("has no axis"))
 	}
 	list, err := t.shortInts()
 	if err != nil || len(list) != 1 {
-		return 0, errors.Join(err, fmt.Errorf("has the axes %v", list))
+		return 0, cmp.Or(err, fmt.Errorf("has the axes %v", list))
 	}
 	return build.Axis(list[0], rank)
 }
@@ -369,11 +370,11 @@ func splitV(im *importer, o *operator, x *operand) error {
 	}
 	t, err := im.constant(o, 1)
 	if err != nil || t == nil {
-		return errors.Join(err, errors.New("has no sizes"))
+		return cmp.Or(err, errors.New("has no sizes"))
 	}
 	sizes, err := t.shortInts()
 	if err != nil || len(sizes) != len(o.out) {
-		return errors.Join(err, fmt.Errorf("into %v of %d results", sizes, len(o.out)))
+		return cmp.Or(err, fmt.Errorf("into %v of %d results", sizes, len(o.out)))
 	}
 	if i := slices.Index(sizes, -1); i >= 0 { // the rest
 		rest := x.shape[axis] + 1
@@ -551,11 +552,11 @@ func spaceToDepth(s ir.Shape, side int) (ir.View, error) {
 func tile(im *importer, o *operator, x *operand) error {
 	t, err := im.constant(o, 1)
 	if err != nil || t == nil {
-		return errors.Join(err, errors.New("has no multiples"))
+		return cmp.Or(err, errors.New("has no multiples"))
 	}
 	times, err := t.shortInts()
 	if err != nil || len(times) != len(x.shape) || slices.Min(times) < 1 {
-		return errors.Join(err, fmt.Errorf("of %v by %v", x.shape, times))
+		return cmp.Or(err, fmt.Errorf("of %v by %v", x.shape, times))
 	}
 	return im.viewed(o, x, func(v ir.View) (all ir.View) {
 		for k, d := range v.Dims {
@@ -596,11 +597,11 @@ func gather(im *importer, o *operator) error {
 	}
 	t, err := im.constant(o, 1)
 	if err != nil || t == nil {
-		return errors.Join(err, errors.New("has no indices"))
+		return cmp.Or(err, errors.New("has no indices"))
 	}
 	at, err := t.shortInts()
 	if err != nil || len(at) == 0 {
-		return errors.Join(err, errors.New("has no short list of indices"))
+		return cmp.Or(err, errors.New("has no short list of indices"))
 	}
 	step := 1
 	if len(at) > 1 {

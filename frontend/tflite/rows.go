@@ -1,6 +1,7 @@
 package tflite
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math/bits"
@@ -74,7 +75,7 @@ func logSoftmax(im *importer, o *operator, x *operand) error {
 func (im *importer) axes(o *operator, rank int) ([]int, error) {
 	t, err := im.constant(o, 1)
 	if err != nil || t == nil {
-		return nil, errors.Join(err, errors.New("has no axes"))
+		return nil, cmp.Or(err, errors.New("has no axes"))
 	}
 	list, err := t.shortInts()
 	if err != nil {
