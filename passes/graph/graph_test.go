@@ -5,7 +5,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -13,16 +12,14 @@ import (
 	"github.com/dnnc/dnnc/frontend/build"
 	"github.com/dnnc/dnnc/frontend/frontendtest"
 	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/passtest"
 	"github.com/dnnc/dnnc/passes"
 	"github.com/dnnc/dnnc/passes/graph"
 	"github.com/dnnc/dnnc/passes/pass"
-	"github.com/dnnc/dnnc/passes/validate"
 )
 
-// TestCases takes each network of testdata/<pass> through the inference of types and that
-// pass. What comes out stands beside it, constants and all, and computes what went in
-// (package validate). The first line of a network says whether the pass "folds" something,
-// or "keeps" all as it is, and why.
+// TestCases runs each pass alone, after the inference of types, on the networks of its
+// folder: one or more that it changes, and one or more that it keeps.
 func TestCases(t *testing.T) {
 	for _, name := range []string{"infer", "simplify", "fold-batchnorm", "fold-normalize", "fuse-activation", "dead-code", "legalize"} {
 		first, err := passes.Table.Find("infer")
@@ -32,37 +29,14 @@ func TestCases(t *testing.T) {
 		table := pass.Table{passes.Table[first]}
 		if own != first {
 			table = append(table, passes.Table[own])
+			kinds := map[string]bool{}
+			for _, c := range frontendtest.Cases(t, filepath.Join("testdata", name)) {
+				kind, _, _ := strings.Cut(c.Title, ": ")
+				kinds[kind] = true
+			}
+			assert.Equal(t, map[string]bool{"changes": true, "keeps": true}, kinds, name)
 		}
-		folds, keeps := 0, 0
-		for _, c := range frontendtest.Cases(t, filepath.Join("testdata", name)) {
-			t.Run(name+"/"+c.Name, func(t *testing.T) {
-				m := frontendtest.Load(t, c.File)
-				v := validate.New(m, 1)
-				require.NoError(t, v.Observe(context.Background(), &table[0], m))
-				var texts []string
-				err := table.Run(context.Background(), m, nil, pass.Options{Observe: func(p *pass.Pass, _ time.Duration, m *ir.Module) error {
-					texts = append(texts, strings.SplitN(frontendtest.Text(t, m), "\n", 2)[1])
-					return v.Observe(context.Background(), p, m)
-				}})
-				require.NoError(t, err)
-				frontendtest.Dump(t, c.Out(), m)
-				before, after := texts[0], texts[len(texts)-1]
-				switch {
-				case strings.HasPrefix(c.Title, "folds: "):
-					folds++
-					assert.NotEqual(t, before, after)
-				case strings.HasPrefix(c.Title, "keeps: "):
-					keeps++
-					assert.Equal(t, before, after)
-				default:
-					assert.Equal(t, "infer", name, "%q says neither folds nor keeps", c.Title)
-				}
-			})
-		}
-		if name != "infer" {
-			assert.NotZero(t, folds, name)
-			assert.NotZero(t, keeps, name)
-		}
+		passtest.Cases(t, table, name, nil)
 	}
 }
 

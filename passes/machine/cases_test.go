@@ -2,10 +2,7 @@ package machine_test
 
 import (
 	"context"
-	"path/filepath"
-	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -13,10 +10,10 @@ import (
 	"github.com/dnnc/dnnc/frontend/frontendtest"
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/ir/passtest"
 	"github.com/dnnc/dnnc/ir/processor"
 	"github.com/dnnc/dnnc/passes"
 	"github.com/dnnc/dnnc/passes/pass"
-	"github.com/dnnc/dnnc/passes/validate"
 	"github.com/dnnc/dnnc/runtime/data"
 )
 
@@ -34,26 +31,10 @@ func environment(t *testing.T, name string) *pass.Env {
 	}}
 }
 
-// TestCases takes each network of testdata/<pass> through all passes up to that one. What
-// comes out stands beside it, and computes what went in. The first line of a network says
-// whether the pass "changes" or "keeps" it.
+// TestCases runs each pass on the networks of its folder.
 func TestCases(t *testing.T) {
 	for _, name := range []string{"fuse-pool", "memory"} {
-		for _, c := range frontendtest.Cases(t, filepath.Join("testdata", name)) {
-			t.Run(name+"/"+c.Name, func(t *testing.T) {
-				m := frontendtest.Load(t, c.File)
-				v := validate.New(m, 1)
-				var before, last string
-				err := passes.Table.Run(context.Background(), m, environment(t, "armv7"), pass.Options{StopAfter: name, Observe: func(p *pass.Pass, _ time.Duration, m *ir.Module) error {
-					before, last = last, strings.SplitN(m.String(), "\n", 2)[1]
-					return v.Observe(context.Background(), p, m)
-				}})
-				require.NoError(t, err)
-				frontendtest.Dump(t, c.Out(), m)
-				what, _, _ := strings.Cut(c.Title, ": ")
-				assert.Equal(t, map[bool]string{true: "keeps", false: "changes"}[before == last], what)
-			})
-		}
+		passtest.Cases(t, passes.Table, name, func(*ir.Module) *pass.Env { return environment(t, "armv7") })
 	}
 }
 
