@@ -6,7 +6,6 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"runtime"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -125,59 +124,6 @@ func TestFaultyFiles(t *testing.T) {
 	}
 	_, err = Load("testdata/none.tflite", Options{})
 	require.ErrorContains(t, err, "testdata/none.tflite: file: no such file")
-}
-
-// TestEveryByteDamaged changes every byte of a model in turn: what is read must be
-// a module or a diagnostic, of little memory.
-func TestEveryByteDamaged(t *testing.T) {
-	models, err := filepath.Glob("testdata/*/model.tflite")
-	require.NoError(t, err)
-	require.NotEmpty(t, models)
-	for _, path := range models {
-		whole, err := os.ReadFile(path)
-		require.NoError(t, err)
-		step := 1
-		if testing.Short() {
-			step = 11
-		}
-		for i := 0; i < len(whole); i += step {
-			for _, v := range []byte{0, 0x7f, 0x80, 0xff, whole[i] + 4} {
-				raw := append([]byte(nil), whole...)
-				raw[i] = v
-				check(t, raw)
-			}
-		}
-		var before, after runtime.MemStats
-		runtime.ReadMemStats(&before)
-		check(t, whole)
-		runtime.ReadMemStats(&after)
-		assert.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(16<<20))
-	}
-}
-
-func check(t *testing.T, raw []byte) {
-	t.Helper()
-	for _, float := range []bool{false, true} {
-		if m, err := Parse("net", raw, Options{Float: float}); err == nil {
-			require.Empty(t, ir.Verify(m))
-		}
-	}
-}
-
-// FuzzParse reads damaged models.
-func FuzzParse(f *testing.F) {
-	models, err := filepath.Glob("testdata/*/model.tflite")
-	if err != nil || len(models) == 0 {
-		f.Fatal("no models", err)
-	}
-	for _, path := range models {
-		raw, err := os.ReadFile(path)
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.Add(raw)
-	}
-	f.Fuzz(check)
 }
 
 // TestVectorsEndWithTheFile reads one whose length leaves four bytes too few.
