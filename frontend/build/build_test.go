@@ -39,6 +39,7 @@ func TestName(t *testing.T) {
 		{[]string{"0a", "9a", "", "", "const", "a.const"}, []string{"n0a", "n9a", "n", "n_2", "nconst", "a.const"}},
 		{[]string{"a", "a", "a", "a_2", "b"}, []string{"a", "a_2", "a_3", "a_2_2", "b"}},
 		{[]string{strings.Repeat("x", 64), "y" + strings.Repeat("x", 64)}, []string{strings.Repeat("x", 64), strings.Repeat("x", 64) + "_2"}},
+		{[]string{strings.Repeat("x", 63) + "1"}, []string{strings.Repeat("x", 63) + "1"}},
 		{[]string{long + "a"}, []string{"er." + strings.Repeat("layer.", 10) + "a"}},
 		{[]string{long + "0123456789.ab"}, []string{"er." + strings.Repeat("layer.", 8) + "0123456789.ab"}},
 		{[]string{strings.Repeat("1234567890", 7) + "b"}, []string{"b"}},
@@ -147,7 +148,9 @@ func TestBroadcast(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, c.want, got, "%v %v", c.a, c.b)
 	}
-	_, err := build.Broadcast([]int{4}, []int{2, 3})
+	_, err := build.Broadcast([]int{2, 3}, []int{2, 4})
+	assert.EqualError(t, err, "of shapes [2 3] and [2 4], which do not fit")
+	_, err = build.Broadcast([]int{4}, []int{2, 3})
 	assert.EqualError(t, err, "of shapes [2 3] and [4], which do not fit")
 }
 

@@ -126,7 +126,10 @@ func (im *importer) weights(name string, weight *tensor, shape ir.Shape, bias *t
 	}
 	w = im.Const(name+".weight", shape, weight.float32s())
 	if bias != nil {
-		if bias.size() != shape[0] || !bias.typ.isFloat() {
+		if !bias.typ.isFloat() {
+			return nil, nil, errors.New("has a bias that is no floats")
+		}
+		if bias.size() != shape[0] {
 			return nil, nil, fmt.Errorf("has a bias of shape %v for %d channels", bias.shape, shape[0])
 		}
 		b = im.Const(name+".bias", ir.Shape{shape[0]}, bias.float32s())

@@ -128,6 +128,11 @@ func TestFolding(t *testing.T) {
 		{"Slice", []arg{six, ints(0, -1), ints(1, -4), ints(0, 1), ints(1, -2)}, nil, []int64{1, 2}, []float32{3, 1}},
 		{"Slice", []arg{six, ints(1), ints(99)}, nil, []int64{1, 3}, []float32{4, 5, 6}},
 		{"Slice", []arg{ints(1, 2, 3, 4, 5), ints(-4), ints(-1), ints(0), ints(2)}, nil, []int64{2}, []float32{2, 4}},
+		{"Slice", []arg{ints(1, 2, 3, 4, 5), ints(-99), ints(2)}, nil, []int64{2}, []float32{1, 2}},
+		{"Slice", []arg{ints(1, 2, 3, 4, 5), ints(99), ints(-99), ints(0), ints(-1)}, nil, []int64{5}, []float32{5, 4, 3, 2, 1}},
+		{"Slice", []arg{ints(1, 2, 3, 4, 5), ints(3), ints(0), ints(0), ints(-2)}, nil, []int64{2}, []float32{4, 2}},
+		{"Flatten", []arg{six}, []any{"axis", 0}, []int64{1, 6}, []float32{1, 2, 3, 4, 5, 6}},
+		{"Size", []arg{floats(make([]float64, 1<<16)...)}, nil, []int64{1}, []float32{1 << 16}},
 		{"Expand", []arg{ints(1, 2).of(2, 1), ints(2, 3)}, nil, []int64{2, 3}, []float32{1, 1, 1, 2, 2, 2}},
 		{"Reshape", []arg{six, ints(3, -1)}, nil, []int64{3, 2}, []float32{1, 2, 3, 4, 5, 6}},
 		{"Reshape", []arg{six, ints(0, 3, 1)}, nil, []int64{2, 3, 1}, []float32{1, 2, 3, 4, 5, 6}},
@@ -223,6 +228,11 @@ func TestFaultyNodes(t *testing.T) {
 		{"has 0 groups of 2 channels", "ConvTranspose", image, []arg{w}, deconv("group", 0)},
 		{"has parameters of shape [1 2]", "BatchNormalization", image, []arg{floats(1, 1).of(1, 2), floats(0, 0), floats(0, 0), floats(1, 1)}, nil},
 		{"in training mode", "BatchNormalization", image, []arg{floats(1, 1), floats(0, 0), floats(0, 0), floats(1, 1)}, []any{"training_mode", 1}},
+		{"has weights of shape [2 18]", "Conv", image, []arg{w.of(2, 18)}, nil},
+		{"has a bias of shape [3] for 2 channels", "Conv", image, []arg{w, floats(1, 2, 3)}, nil},
+		{"has a bias that is no floats", "Conv", image, []arg{w, ints(1, 2)}, nil},
+		{"has weights that are no floats", "Conv", image, []arg{w.as(int64Type)}, nil},
+		{"gives more than its argument", "Identity", image, nil, nil},
 		{`in mode "RGB"`, "SpaceToDepth", image, nil, []any{"blocksize", 2, "mode", "RGB"}},
 		{`in mode "cubic"`, "Resize", image, []arg{floats(), floats(1, 1, 2, 2)}, []any{"mode", "cubic"}},
 		{"by [1 1 1.5 2], which are no whole numbers", "Resize", image, []arg{floats(), floats(1, 1, 1.5, 2)}, nil},
@@ -262,7 +272,7 @@ func TestFaultyNodes(t *testing.T) {
 		}
 		outs := list("y")
 		switch c.op {
-		case "Split", "LayerNormalization":
+		case "Split", "LayerNormalization", "Identity":
 			outs = list("y", "z")
 		case "MaxPool":
 			if len(c.attrs) > 0 {
@@ -302,6 +312,14 @@ func TestNodes(t *testing.T) {
 		{13, "Resize", []int64{1, 1, 1, 2}, []float32{1, 2}, []arg{floats(), floats(1, 1, 1, 2)}, []any{"coordinate_transformation_mode", "asymmetric", "nearest_mode", "floor"}, []float32{1, 1, 2, 2}, ir.Shape{1, 1, 4}},
 		{13, "Resize", []int64{1, 1, 1, 2}, []float32{1, 2}, []arg{floats(), floats(1, 1, 1, 1)}, []any{"coordinate_transformation_mode", "align_corners"}, []float32{1, 2}, ir.Shape{1, 1, 2}},
 		{13, "Tile", []int64{1, 2}, []float32{1, 2}, []arg{ints(1, 3)}, nil, []float32{1, 2, 1, 2, 1, 2}, ir.Shape{6}},
+		{13, "Tile", []int64{1, 2, 2}, []float32{1, 2, 3, 4}, []arg{ints(1, 1, 2)}, nil, []float32{1, 2, 1, 2, 3, 4, 3, 4}, ir.Shape{2, 4}},
+		{13, "Tile", []int64{1, 2, 2}, []float32{1, 2, 3, 4}, []arg{ints(1, 2, 1)}, nil, []float32{1, 2, 3, 4, 1, 2, 3, 4}, ir.Shape{4, 2}},
+		{12, "Softmax", []int64{1, 2, 2}, []float32{1, 1, 1, 1}, nil, nil, []float32{.25, .25, .25, .25}, ir.Shape{2, 2}},
+		{13, "Softmax", []int64{1, 2, 2}, []float32{1, 1, 1, 1}, nil, []any{"axis", 1}, []float32{.5, .5, .5, .5}, ir.Shape{2, 2}},
+		{13, "Div", []int64{1, 2, 1, 2}, []float32{1, 2, 3, 4}, []arg{floats(2, .5).of(2, 1, 1)}, nil, []float32{.5, 1, 6, 8}, ir.Shape{2, 1, 2}},
+		{13, "Sub", []int64{1, 2, 1, 2}, []float32{1, 2, 3, 4}, []arg{floats(2, .5).of(2, 1, 1)}, nil, []float32{-1, 0, 2.5, 3.5}, ir.Shape{2, 1, 2}},
+		{13, "Mul", []int64{1, 2}, []float32{1, 2}, []arg{number(3)}, nil, []float32{3, 6}, ir.Shape{2}},
+		{13, "MatMul", []int64{1, 2}, []float32{1, 2}, []arg{floats(1, 2, 3, 4, 5, 6).of(2, 3)}, nil, []float32{9, 12, 15}, ir.Shape{3}},
 		{13, "Sum", []int64{1, 2}, []float32{1, 2}, []arg{floats(10, 20), floats(100, 200)}, nil, []float32{111, 222}, ir.Shape{2}},
 		{13, "ReduceSum", []int64{1, 2}, []float32{1, 2}, nil, []any{"noop_with_empty_axes", 1}, []float32{1, 2}, ir.Shape{2}},
 		{13, "ReduceSum", []int64{1, 2}, []float32{1, 2}, nil, nil, []float32{3}, ir.Shape{1}},
@@ -335,12 +353,84 @@ func TestNodes(t *testing.T) {
 			m.constant(in[i+1], a)
 		}
 		m.node(c.op, "n", in, list("y"), c.attrs...)
-		module, err := Parse("net", m.bytes(), Options{Ranges: map[string]ir.Range{"x": {Lo: -8, Hi: 8}}})
+		opt := Options{Ranges: map[string]ir.Range{"x": {Lo: -8, Hi: 8}}}
+		module, err := Parse("net", m.bytes(), opt)
 		if !assert.NoError(t, err, what) {
 			continue
 		}
 		require.Empty(t, ir.Verify(module), what)
 		assert.Equal(t, c.dims, module.Outputs[0].Type.Shape, what)
 		assert.InDeltaSlice(t, c.want, compute(t, module, c.x), 1e-6, what)
+		// What reads the result sees it in the same shape.
+		m.Graph.Node[0].Output[0], m.Graph.Output[0].Name = "first", proto.String("sum")
+		m.node("Tanh", "t", list("first"), list("t")).node("Sub", "d", list("first", "t"), list("d")).node("Add", "s", list("d", "t"), list("sum"))
+		if module, err = Parse("net", m.bytes(), opt); assert.NoError(t, err, what) {
+			assert.Equal(t, c.dims, module.Outputs[0].Type.Shape, what)
+			assert.InDeltaSlice(t, c.want, compute(t, module, c.x), 1e-5, what)
+		}
+	}
+}
+
+// TestBiasOfMatMul: a constant that is added to a product, on either side, is the layer's
+// bias where it has a number an output; else it stays a sum.
+func TestBiasOfMatMul(t *testing.T) {
+	for _, c := range []struct {
+		b       arg
+		isFirst bool
+		want    []float32
+		ops     []ir.Op
+	}{
+		{floats(10, 20), false, []float32{17, 30}, []ir.Op{ir.Linear}},
+		{floats(10, 20), true, []float32{17, 30}, []ir.Op{ir.Linear}},
+		{floats(10, 20).of(1, 2), false, []float32{17, 30}, []ir.Op{ir.Linear}},
+		{floats(10), false, []float32{17, 20}, []ir.Op{ir.Linear, ir.BatchNorm}},
+	} {
+		m := newModel(13).input("x", 1, 2).output("y").constant("w", floats(1, 2, 3, 4).of(2, 2)).constant("b", c.b).
+			node("MatMul", "m", list("x", "w"), list("p"))
+		args := list("p", "b")
+		if c.isFirst {
+			args = list("b", "p")
+		}
+		m.node("Add", "a", args, list("y"))
+		module, err := Parse("net", m.bytes(), Options{})
+		require.NoError(t, err)
+		var ops []ir.Op
+		for _, n := range module.Ops {
+			ops = append(ops, n.Op)
+		}
+		assert.Equal(t, c.ops, ops, "%v", c.b)
+		assert.Equal(t, c.want, compute(t, module, []float32{1, 2}), "%v", c.b)
+	}
+	// A sum with something computed is no bias.
+	m := newModel(13).input("x", 1, 2).output("y").constant("w", floats(1, 2, 3, 4).of(2, 2)).
+		node("MatMul", "m", list("x", "w"), list("p")).node("Add", "a", list("p", "x"), list("y"))
+	module, err := Parse("net", m.bytes(), Options{})
+	require.NoError(t, err)
+	assert.Equal(t, []float32{8, 12}, compute(t, module, []float32{1, 2}))
+}
+
+// TestFoldingIsBounded: all constants that folding makes have 4 Mi elements at most, the
+// one of the cast too.
+func TestFoldingIsBounded(t *testing.T) {
+	for _, c := range []struct {
+		a, b float64
+		want string // empty: none
+	}{
+		{1<<22 - 1, 0, ""},
+		{1 << 21, 1<<21 - 1, ""},
+		{1 << 22, 0, "operation Cast makes a constant of 1 elements; all that are made may have 4194304"},
+		{1 << 21, 1<<21 + 1, "operation ConstantOfShape makes a constant of 2097153 elements; all that are made may have 4194304"},
+		{1<<22 + 1, 0, "operation ConstantOfShape makes a constant of 4194305 elements"},
+	} {
+		m := newModel(13).input("x", 1, 1).output("y").constant("s", ints(c.a)).constant("t", ints(c.b)).
+			node("ConstantOfShape", "c", list("s"), list("k")).node("ConstantOfShape", "d", list("t"), list("l")).
+			node("Size", "size", list("k"), list("n")).node("Cast", "real", list("n"), list("r"), "to", 1).node("Add", "a", list("x", "r"), list("y"))
+		module, err := Parse("net", m.bytes(), Options{})
+		if c.want != "" {
+			assert.ErrorContains(t, err, c.want)
+			continue
+		}
+		require.NoError(t, err)
+		assert.Equal(t, []float32{float32(c.a)}, compute(t, module, []float32{0}))
 	}
 }
