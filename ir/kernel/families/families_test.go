@@ -23,6 +23,7 @@ func TestTable(t *testing.T) {
 		assert.NotEmpty(t, f.Doc, f.Name)
 	}
 	assert.Nil(t, families.Find("conv"))
+	assert.NoError(t, ir.Whole(), "each core operation has a family")
 }
 
 // TestEstimatesGrow: a layer that is larger in one way, with the weights and the plan of
