@@ -169,6 +169,12 @@ func Golden(t *testing.T, name string, lines []string) {
 	}
 }
 
+// Module is the network of a layer, as a case writes it, in a format.
+func Module(t *testing.T, layer, format string) *ir.Module {
+	m, _ := Case{layer}.module(t, format)
+	return m
+}
+
 // module is the network of a case in a format, and its multiply-adds.
 func (c Case) module(t *testing.T, format string) (m *ir.Module, macs int) {
 	e, ok := ir.ParseElem(format)
