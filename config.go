@@ -59,8 +59,10 @@ type Config struct {
 	Section string // in which weights lie
 	LLVM    string // version; "" is the newest tested one that is installed
 
-	// Progress is told of long work; Observe of each pass that ran. Both may be nil.
+	// Progress is told of long work, Warn of each warning, Observe of each pass that ran.
+	// Each may be nil.
 	Progress func(what string, done, total int)
+	Warn     func(w *diag.Warning)
 	Observe  func(p *pass.Pass, took time.Duration, m *ir.Module) error
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/dnnc/dnnc/codegen/llvm"
 	"github.com/dnnc/dnnc/frontend"
 	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/ir/processor"
 	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/runtime/certificate"
@@ -29,6 +30,8 @@ type Result struct {
 	Env    *pass.Env    // what the passes knew; its Report is what a search did
 	Passes []Cost       // what each pass took
 	Task   measure.Task // by which the network was judged; none where nothing judged it
+	// Warnings are those of the build until now, in their order.
+	Warnings []*diag.Warning
 
 	assembled *Assembled
 }
@@ -37,6 +40,14 @@ type Result struct {
 type Cost struct {
 	Pass string
 	Took time.Duration
+}
+
+// Warn adds a warning to those of the build, and tells Config.Warn.
+func (r *Result) Warn(w *diag.Warning) {
+	r.Warnings = append(r.Warnings, w)
+	if r.Config.Warn != nil {
+		r.Config.Warn(w)
+	}
 }
 
 // Planned reports whether the module has a plan of kernels and memory, which code is
@@ -147,6 +158,7 @@ func (r *Result) Lent() ([]byte, error) { return codegen.Lent(r.Module, r.Config
 // sizes, else those of the C file.
 func (r *Result) Certificate() (*certificate.Certificate, error) {
 	c := certificate.New(r.Module, r.Env)
+	c.Warnings = r.Warnings
 	if a := r.assembled; a != nil {
 		c.LLVM, c.Content, c.CodeBytes, c.StackBytes = a.Tools.Version, a.Interface.Content, a.Code, a.Interface.Stack
 		return c, nil

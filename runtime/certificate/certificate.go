@@ -15,6 +15,7 @@ import (
 	"slices"
 
 	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/runtime/measure"
 )
@@ -29,31 +30,32 @@ const Version = 1
 
 // Certificate is one build.
 type Certificate struct {
-	Version     int      `json:"version"`
-	Content     string   `json:"content"` // sha256 of the planned module, prefix and LLVM; header and object carry it too
-	Network     string   `json:"network"`
-	Target      string   `json:"target"`
-	LLVM        string   `json:"llvm,omitempty"`
-	Optimize    string   `json:"optimize"`
-	Search      Search   `json:"search"`
-	Seed        uint64   `json:"seed"`
-	Errors      []string `json:"errors"`
-	Inputs      []Input  `json:"inputs"`
-	Measured    Measured `json:"measured"`
-	Float       *Score   `json:"float,omitempty"`
-	Quantized   *Score   `json:"quantized,omitempty"`
-	Retention   *float64 `json:"retention,omitempty"`
-	RetentionSE *float64 `json:"retention_stderr,omitempty"`
-	WeightBytes int      `json:"weight_bytes"`
-	OtherBytes  int      `json:"constant_bytes"` // biases, multipliers, shifts, tables
-	AverageBits float64  `json:"average_bits"`
-	ArenaBytes  int      `json:"arena_bytes"`
-	CodeBytes   int      `json:"code_bytes,omitempty"`
-	StackBytes  int      `json:"stack_bytes,omitempty"` // that the run function takes at most
-	Layers      []Layer  `json:"layers"`
-	Recipe      *Recipe  `json:"recipe,omitempty"`
-	Outputs     []Output `json:"outputs,omitempty"`
-	Sum         string   `json:"sum,omitempty"` // sha256 of this text as it is without a sum
+	Version     int             `json:"version"`
+	Content     string          `json:"content"` // sha256 of the planned module, prefix and LLVM; header and object carry it too
+	Network     string          `json:"network"`
+	Target      string          `json:"target"`
+	LLVM        string          `json:"llvm,omitempty"`
+	Optimize    string          `json:"optimize"`
+	Search      Search          `json:"search"`
+	Seed        uint64          `json:"seed"`
+	Errors      []string        `json:"errors"`
+	Inputs      []Input         `json:"inputs"`
+	Measured    Measured        `json:"measured"`
+	Float       *Score          `json:"float,omitempty"`
+	Quantized   *Score          `json:"quantized,omitempty"`
+	Retention   *float64        `json:"retention,omitempty"`
+	RetentionSE *float64        `json:"retention_stderr,omitempty"`
+	WeightBytes int             `json:"weight_bytes"`
+	OtherBytes  int             `json:"constant_bytes"` // biases, multipliers, shifts, tables
+	AverageBits float64         `json:"average_bits"`
+	ArenaBytes  int             `json:"arena_bytes"`
+	CodeBytes   int             `json:"code_bytes,omitempty"`
+	StackBytes  int             `json:"stack_bytes,omitempty"` // that the run function takes at most
+	Layers      []Layer         `json:"layers"`
+	Warnings    []*diag.Warning `json:"warnings,omitempty"`
+	Recipe      *Recipe         `json:"recipe,omitempty"`
+	Outputs     []Output        `json:"outputs,omitempty"`
+	Sum         string          `json:"sum,omitempty"` // sha256 of this text as it is without a sum
 }
 
 // Output is a file of the build, beside the certificate.

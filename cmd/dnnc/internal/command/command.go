@@ -137,7 +137,11 @@ func dispatch(ctx context.Context, args []string, stdout, stderr io.Writer) int 
 		return exitCode(err, stderr)
 	}
 	anytime.Store(o.Search == "qstar")
-	return exitCode(guarded(c.name+" of "+o.Input, func() error { return c.run(ctx, o, stdout, stderr) }), stderr)
+	err = guarded(c.name+" of "+o.Input, func() error { return c.run(ctx, o, stdout, stderr) })
+	if err == nil {
+		err = o.Warnings.Err()
+	}
+	return exitCode(err, stderr)
 }
 
 // isMisspelt reports whether the first argument is meant as a command: a word that is no

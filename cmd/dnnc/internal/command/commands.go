@@ -43,7 +43,7 @@ const many = 1 << 20
 var commands []command
 
 func init() {
-	compiling := []group{loading, targeting, quantizing, disturbing}
+	compiling := []group{loading, targeting, quantizing, disturbing, warning}
 	with := func(more ...group) []group { return slices.Concat(compiling, more) }
 	commands = []command{
 		{name: "build", usage: "[flags] net.dnn -target T", doc: "compile a network to an object, its header and its certificate",
@@ -81,7 +81,7 @@ func init() {
 		{name: "init", usage: strings.Join(project.Kinds(), "|") + " net.dnn DIR [TARGET]", doc: "write a project around a network", least: 3, most: 4, do: project.Init},
 		{name: "fuzz", usage: "N [SEED] [TARGETS|none]", doc: "compare N random networks in dump, interpreter, evaluator and objects", least: 1, most: 3, do: fuzz.Run},
 		{name: "doctor", usage: "[TARGET ...]", doc: "what works here: tools, their versions, and a small network on every target", most: 32, do: doctor.Examine},
-		{name: "help", usage: "[COMMAND]", doc: "all commands and flags, or those of one command", most: 1, do: help},
+		{name: "help", usage: "[COMMAND|warnings]", doc: "all commands and flags, those of one command, or the table of warnings", most: 1, do: help},
 		{name: "version", doc: "versions of dnnc, and of what it promises to others", do: printVersion},
 		{name: "man", usage: "> dnnc.1", doc: "the man page", do: printMan},
 		{name: "completion", usage: strings.Join(manual.Shells, "|"), doc: "completions for a shell", least: 1, most: 1, do: printCompletion},

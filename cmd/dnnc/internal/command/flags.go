@@ -12,6 +12,7 @@ import (
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/experiment"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/pareto"
+	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/passes/robust"
 )
@@ -41,6 +42,18 @@ func targeting(fs *flag.FlagSet, o *driver.Options) {
 	fs.StringVar(&o.Target, "target", "", "the processor family; dnnc targets lists them")
 	fs.StringVar(&o.CPU, "mcpu", "", "a `processor` of the family")
 	fs.StringVar(&o.Attr, "mattr", "", "`features` added to the family's or taken away: +dotprod, -dsp")
+}
+
+// warning is what becomes of warnings, by their names.
+func warning(fs *flag.FlagSet, o *driver.Options) {
+	fs.BoolFunc("Werror", "warnings are errors: exit code 1, and build writes nothing; -Werror=name,name of some; dnnc help warnings lists them", o.Warnings.SetErrors)
+	for _, k := range diag.WarningKinds {
+		fs.BoolFunc("Wno-"+k.Name, "print no warning ["+k.Name+"]; the certificate lists it all the same", func(s string) error {
+			silent, err := strconv.ParseBool(s)
+			o.Warnings.Silence(k.Name, silent)
+			return err
+		})
+	}
 }
 
 // disturbing is which errors images are disturbed by.

@@ -78,6 +78,10 @@ func help(_ context.Context, args []string, _ io.Reader, stdout, _ io.Writer) er
 		printFlags(stdout, allFlags())
 		return nil
 	}
+	if args[0] == "warnings" {
+		_, err := io.WriteString(stdout, diag.WarningTable())
+		return err
+	}
 	c := find(args[0])
 	if c == nil {
 		var names []string

@@ -5,7 +5,6 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -53,6 +52,9 @@ func Build(ctx context.Context, o Options, out, messages io.Writer) error {
 		if err := b.certify(messages); err != nil {
 			return err
 		}
+	}
+	if err := b.o.Warnings.Err(); err != nil {
+		return err // before anything is written
 	}
 	if err := b.write(); err != nil {
 		return err
@@ -154,7 +156,7 @@ func (b *build) certify(messages io.Writer) error {
 		err := b.r.Judge(b.o, messages)
 		switch {
 		case isUnclear(err) && b.o.Task == "" && !slices.Contains(b.o.Report, "accuracy"):
-			fmt.Fprintf(messages, "dnnc: nothing was measured on the images of -data:\n%v\n", err)
+			b.r.Warn(notMeasured(err))
 		case err != nil:
 			return err
 		default:
@@ -169,6 +171,7 @@ func (b *build) certify(messages io.Writer) error {
 		c.Inputs = append(c.Inputs, s.Files...)
 		c.Measure(s.Task, s.Data, s.Labels, s.Float, s.Quantized)
 	}
+	c.Warnings = b.r.Warnings
 	return nil
 }
 

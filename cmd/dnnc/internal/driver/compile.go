@@ -157,7 +157,8 @@ func begin(o Options, m *ir.Module, c dnnc.Config, messages io.Writer) (r *Resul
 	for _, f := range m.Tensors {
 		r.Tensors = append(r.Tensors, f.Path)
 	}
-	r.calibration(o, &c, messages)
+	r.calibration(o, &c)
+	c.Warn = func(w *diag.Warning) { o.Warnings.Say(messages, w) }
 	if r.build, err = dnnc.Begin(m, c); err != nil {
 		return nil, err
 	}

@@ -2,8 +2,6 @@ package driver
 
 import (
 	"cmp"
-	"fmt"
-	"io"
 	"path/filepath"
 
 	"github.com/dnnc/dnnc"
@@ -15,14 +13,14 @@ import (
 )
 
 // calibration sets what loads the images that the search may see, or makes some up and
-// says so.
-func (r *Result) calibration(o Options, c *dnnc.Config, messages io.Writer) {
+// warns.
+func (r *Result) calibration(o Options, c *dnnc.Config) {
 	path := CalibrationData(o, r.source)
 	if path == "" {
 		wanted, _ := c.Wanted()
 		c.Calibrate = min(wanted, noiseImages(r.source))
 		c.Calibration = func(n int) (data.Batch, error) {
-			fmt.Fprintf(messages, "dnnc: no calibration data: ranges come from %d images of noise; give -calib for a network that is to be shipped\n", c.Calibrate)
+			r.Warn(diag.Warn(diag.NoCalibration, "no calibration data: ranges come from %d images of noise", c.Calibrate).WithHelp("give -calib for a network that is to be shipped"))
 			return Noise(r.Inputs, min(n, 2*c.Calibrate), o.Seed), nil
 		}
 		return

@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/dnnc/dnnc"
+	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/runtime/certificate"
 	"github.com/dnnc/dnnc/runtime/measure"
@@ -71,7 +72,7 @@ func Measure(ctx context.Context, o Options, r *Result, messages io.Writer) (*Sc
 		return nil, err
 	}
 	if slices.ContainsFunc(files, func(f certificate.Input) bool { return slices.Contains(r.files, f) }) {
-		fmt.Fprintln(messages, "dnnc: CAUTION: the images to report on are those that calibrated: the network is right on what it was made on")
+		r.Warn(diag.Warn(diag.SeenImages, "the images to report on are those that calibrated: the network is right on what it was made on").WithHelp("give -data other images"))
 	}
 	networks, names, err := r.Networks()
 	if err != nil {

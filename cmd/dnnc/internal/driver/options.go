@@ -65,13 +65,15 @@ type Options struct {
 	RunUnknown bool                // verify runs an object that it cannot build again
 	Exact      string              // whether an int8 model keeps its integers: true, false, or "" for the default
 
+	Warnings *Warnings // of the command; nil prints each
+
 	Shapes map[string][]int    // of an imported network's inputs, by name
 	Ranges map[string]ir.Range // of their reals
 }
 
 // Defaults are the options of a build that is asked for nothing more.
 func Defaults() Options {
-	return Options{Level: string(pass.Int8), Errors: "none", Formats: robust.Default, Budget: pass.Budget{Keep: dnnc.DefaultKeep}, Seed: 1}
+	return Options{Level: string(pass.Int8), Errors: "none", Formats: robust.Default, Budget: pass.Budget{Keep: dnnc.DefaultKeep}, Seed: 1, Warnings: &Warnings{}}
 }
 
 // output is a kind of output: what -emit names it, and the ending of its file.

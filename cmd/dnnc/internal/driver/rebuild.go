@@ -102,6 +102,7 @@ func Rebuild(ctx context.Context, path string, c *certificate.Certificate, o Opt
 		again.Ranges[r.Input] = ir.Range{Lo: r.Low, Hi: r.High}
 	}
 	again.Chosen, again.Judged, again.TestImages, again.Memory = c.Layers, true, o.TestImages, o.Memory
+	again.Warnings = o.Warnings
 	if o.Network != "" {
 		again.Input = o.Network
 	}

@@ -54,6 +54,7 @@ func Judge(o Options, out io.Writer) (measure.Task, error) {
 	if err != nil {
 		return measure.Task{}, err
 	}
+	o.Warnings = nil // the builds warn themselves
 	r, err := begin(o, m, c, io.Discard)
 	if err != nil {
 		return measure.Task{}, err
@@ -163,6 +164,20 @@ func (r *Result) testImages(o Options) (data.Batch, []certificate.Input, error) 
 func isUnclear(err error) bool {
 	var d *diag.Diagnostic
 	return errors.As(err, &d) && d.Kind == diag.BadTask
+}
+
+// notMeasured warns that a network cannot be judged, by the diagnostic that says so. It has
+// no position: a certificate has no paths.
+func notMeasured(unclear error) *diag.Warning {
+	w := diag.Warn(diag.NotMeasured, "nothing was measured on the images of -data: %v", unclear)
+	var d *diag.Diagnostic
+	if errors.As(unclear, &d) {
+		w.Message, w.Help = "nothing was measured on the images of -data: "+d.Message, d.Help
+		if d.Note != "" {
+			w.Message += "; " + d.Note
+		}
+	}
+	return w
 }
 
 // said is where the task's line goes: before a table, or else beside what is written for

@@ -11,6 +11,7 @@ import (
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/command"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/dnnctest"
 	"github.com/dnnc/dnnc/codegen/llvm"
+	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/runtime/certificate"
 )
 
@@ -28,7 +29,7 @@ func TestInt8BuildsJudgeNothing(t *testing.T) {
 		for _, level := range []string{"int8", "universal"} {
 			code, stdout, stderr := dnnctest.Run(t, path(name+".dnn"), "-O", level, "-target", "x86_64", "-images", "20", "-calib", path("data.npz"), "-data", path("data.npz"), "-report", "layers", "-o", path(name+".o"))
 			require.Zero(t, code, stderr)
-			assert.Contains(t, stderr, "nothing was measured on the images of -data")
+			assert.Contains(t, stderr, "dnnc: warning: [not-measured] nothing was measured on the images of -data")
 			assert.NotContains(t, stdout, "accuracy")
 			raw, err := os.ReadFile(path(name + ".json"))
 			require.NoError(t, err)
@@ -38,6 +39,8 @@ func TestInt8BuildsJudgeNothing(t *testing.T) {
 			assert.Nil(t, c.Quantized)
 			assert.Nil(t, c.Retention)
 			assert.Zero(t, c.Measured)
+			require.Len(t, c.Warnings, 1)
+			assert.Equal(t, diag.NotMeasured, c.Warnings[0].Name)
 		}
 	}
 }

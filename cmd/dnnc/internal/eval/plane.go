@@ -160,7 +160,7 @@ func rivals(ctx context.Context, o driver.Options, r *driver.Result, networks []
 		result, err := driver.Compile(ctx, other, messages, messages)
 		var d *diag.Diagnostic
 		if errors.As(err, &d) && d.Kind == diag.BadBudget {
-			fmt.Fprintf(messages, "dnnc: no panel of %s, which has nothing this small: %s\n", rival.name, d.Message)
+			o.Warnings.Say(messages, diag.Warn(diag.MissingPanel, "no panel of %s, which has nothing this small: %s", rival.name, d.Message))
 			continue
 		}
 		if err != nil {

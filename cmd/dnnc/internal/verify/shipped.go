@@ -103,7 +103,7 @@ func shipped(ctx context.Context, o driver.Options, out, messages io.Writer) err
 	}
 	defer build.Close()
 	if unknown != "" {
-		fmt.Fprintf(messages, "dnnc: CAUTION: %s: %s; it is run as -run-unknown says, and an object is code\n", filepath.Base(path), unknown)
+		o.Warnings.Say(messages, diag.Warn(diag.UnknownObject, "%s: %s; it is run as -run-unknown says, and an object is code", filepath.Base(path), unknown))
 		build.Object = object
 	}
 	return check(ctx, again.Options, again.Result, build, out)

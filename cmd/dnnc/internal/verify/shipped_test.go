@@ -214,7 +214,7 @@ func TestRunUnknown(t *testing.T) {
 	assert.NotContains(t, stdout, "bit-exact")
 	code, stdout, stderr = dnnctest.Run(t, "verify", path("net.o"), "-n", "4", "-run-unknown")
 	require.Zero(t, code, stderr)
-	assert.Contains(t, stderr, "CAUTION: net.o: not the file that net.json describes")
+	assert.Contains(t, stderr, "dnnc: warning: [unknown-object] net.o: not the file that net.json describes")
 	assert.Contains(t, stdout, "bit-exact")
 	assert.NotContains(t, stdout, "equal in all")
 	// The weights of one that computes something else.

@@ -1,0 +1,82 @@
+package diag
+
+import (
+	"fmt"
+	"strings"
+)
+
+// A Warning is what the user should know of work that was done all the same.
+type Warning struct {
+	Name    string `json:"name"` // of a row of WarningKinds
+	Message string `json:"message"`
+	Help    string `json:"help,omitempty"` // the way out
+}
+
+// WarningKind is a row of the table of warnings.
+type WarningKind struct {
+	Name string
+	When string // the condition, with its threshold
+	Why  string // what goes wrong where it is ignored
+}
+
+// The names of the warnings.
+const (
+	NoCalibration = "no-calibration"
+	NotMeasured   = "not-measured"
+	SeenImages    = "seen-images"
+	UnknownObject = "unknown-object"
+	MissingPanel  = "missing-panel"
+)
+
+// WarningKinds are all warnings. `dnnc help warnings`, the flags -Wno-NAME and the README
+// come from this table.
+var WarningKinds = []WarningKind{
+	{NoCalibration, "neither -calib nor the network names calibration images",
+		"ranges of activations come from noise, which real inputs may leave: they saturate then"},
+	{NotMeasured, "-data names images, and the task of the network is not clear, or not judged yet",
+		"the certificate has no accuracy, although images were given"},
+	{SeenImages, "a file of the images to report on is a file of the images that calibrate",
+		"the network is judged on what it was fitted to: its accuracy on other images is lower"},
+	{UnknownObject, "verify -run-unknown runs an object that is not what its certificate describes",
+		"an object is code: it may do anything that the user of dnnc may do"},
+	{MissingPanel, "eval -plane: a method has no network of the size that is drawn",
+		"the picture compares fewer methods than were asked for"},
+}
+
+// Warn makes a warning of a kind.
+func Warn(name, format string, args ...any) *Warning {
+	return &Warning{Name: name, Message: fmt.Sprintf(format, args...)}
+}
+
+// WithHelp adds the way out.
+func (w *Warning) WithHelp(format string, args ...any) *Warning {
+	w.Help = fmt.Sprintf(format, args...)
+	return w
+}
+
+// String is the warning as it is printed, the help on a line of its own.
+func (w *Warning) String() string {
+	text := fmt.Sprintf("dnnc: warning: [%s] %s", w.Name, w.Message)
+	if w.Help != "" {
+		text += "\n    help: " + w.Help
+	}
+	return text
+}
+
+// WarningNames lists the names of the warnings.
+func WarningNames() (names []string) {
+	for _, k := range WarningKinds {
+		names = append(names, k.Name)
+	}
+	return names
+}
+
+// WarningTable is the table of warnings in Markdown.
+func WarningTable() string {
+	var b strings.Builder
+	b.WriteString("| warning | when | why |\n| --- | --- | --- |\n")
+	for _, k := range WarningKinds {
+		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", k.Name, k.When, k.Why)
+	}
+	return b.String()
+}
