@@ -156,6 +156,9 @@ func (b *Build) Finish(ctx context.Context) (*Result, error) {
 		if p.Name == passes.Robust {
 			r.Float = m.Clone()
 		}
+		if p.Name == passes.Quantized && r.Float != nil {
+			r.integers = m.Clone()
+		}
 		if p.Name == passes.Calibrated && c.Chosen != nil {
 			if err := choose(m, c.Chosen); err != nil {
 				return err

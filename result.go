@@ -33,6 +33,7 @@ type Result struct {
 	// Warnings are those of the build until now, in their order.
 	Warnings []*diag.Warning
 
+	integers  *ir.Module // as they were right after quantization, by the names of Float
 	assembled *Assembled
 }
 

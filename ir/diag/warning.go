@@ -26,11 +26,20 @@ const (
 	SeenImages    = "seen-images"
 	UnknownObject = "unknown-object"
 	MissingPanel  = "missing-panel"
+	LowFidelity   = "low-fidelity"
+)
+
+// The thresholds of LowFidelity.
+const (
+	LeastSQNR      = 15.  // dB
+	LeastAgreement = 0.97 // share of the images
 )
 
 // WarningKinds are all warnings. `dnnc help warnings`, the flags -Wno-NAME and the README
 // come from this table.
 var WarningKinds = []WarningKind{
+	{LowFidelity, fmt.Sprintf("on calibration images, a result has a signal-to-quantization-noise ratio under %g dB, or answers agree with the float network's on under %g %%", LeastSQNR, 100*LeastAgreement),
+		"the integers compute something else than the network that was trained"},
 	{NoCalibration, "neither -calib nor the network names calibration images",
 		"ranges of activations come from noise, which real inputs may leave: they saturate then"},
 	{NotMeasured, "-data names images, and the task of the network is not clear, or not judged yet",

@@ -12,6 +12,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/dnnc/dnnc/ir"
@@ -52,6 +53,7 @@ type Certificate struct {
 	CodeBytes   int             `json:"code_bytes,omitempty"`
 	StackBytes  int             `json:"stack_bytes,omitempty"` // that the run function takes at most
 	Layers      []Layer         `json:"layers"`
+	Fidelity    *Fidelity       `json:"fidelity,omitempty"` // absent when nothing was measured
 	Warnings    []*diag.Warning `json:"warnings,omitempty"`
 	Recipe      *Recipe         `json:"recipe,omitempty"`
 	Outputs     []Output        `json:"outputs,omitempty"`
@@ -120,6 +122,53 @@ type InputRange struct {
 type Input struct {
 	Name   string `json:"name"`
 	SHA256 string `json:"sha256"`
+}
+
+// Fidelity is how near the integers come to the float network on calibration images.
+type Fidelity struct {
+	Images  int    `json:"images"`
+	Results []Near `json:"results"`
+	WorstIn string `json:"worst_in,omitempty"` // the layer in which most is lost
+	Layers  []Near `json:"layers"`
+}
+
+// Near is how near a value comes.
+type Near struct {
+	Name      string   `json:"name"`
+	SQNR      *float64 `json:"sqnr_db,omitempty"`   // absent when it is equal, or not defined
+	Equal     bool     `json:"equal,omitempty"`     // to the last bit
+	Agreement *float64 `json:"agreement,omitempty"` // share of the images with the same answer; absent when there are no answers
+	Lost      float64  `json:"lost"`                // share in all that is lost
+}
+
+// NewFidelity is the figures of a fidelity; nil of none.
+func NewFidelity(f *measure.Fidelity) *Fidelity {
+	if f == nil {
+		return nil
+	}
+	out := &Fidelity{Images: f.Images, Results: []Near{}, Layers: []Near{}}
+	if w := f.Worst(); w != nil {
+		out.WorstIn = w.Name
+	}
+	// Sums and logarithms have more digits than they tell.
+	near := func(list []measure.Near) (all []Near) {
+		for _, n := range list {
+			x := Near{Name: n.Name, Equal: n.Noise == 0, Lost: math.Round(1e4*n.Lost) / 1e4}
+			if db, defined := n.SQNR(); defined && !x.Equal {
+				db = math.Round(100*db) / 100
+				x.SQNR = &db
+			}
+			if n.Agree >= 0 {
+				share := float64(n.Agree) / float64(f.Images)
+				x.Agreement = &share
+			}
+			all = append(all, x)
+		}
+		return all
+	}
+	out.Results = append(out.Results, near(f.Results)...)
+	out.Layers = append(out.Layers, near(f.Layers)...)
+	return out
 }
 
 // Measured says on what Float and Quantized were measured.

@@ -21,13 +21,15 @@ func CompileInt(m *ir.Module) (*Int, error) {
 	if !m.IsQuantized() {
 		return nil, fmt.Errorf("interp: %s is not quantized", m.Name)
 	}
-	return compile(m, func(p *Int, n *ir.Node) (intRun, error) {
-		build := operations[n.Op].integer
-		if build == nil {
-			return nil, fmt.Errorf("%s has no integer step", n.Op)
-		}
-		return build(p, n)
-	})
+	return compile(m, integerStep)
+}
+
+func integerStep(p *Int, n *ir.Node) (intRun, error) {
+	build := operations[n.Op].integer
+	if build == nil {
+		return nil, fmt.Errorf("%s has no integer step", n.Op)
+	}
+	return build(p, n)
 }
 
 // intLayer is what a convolution and a linear layer share.

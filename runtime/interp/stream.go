@@ -2,54 +2,80 @@ package interp
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"unsafe"
 
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/parallel"
 	"github.com/dnnc/dnnc/runtime/gemm"
 )
 
-// Streamed runs a float module one operation after the other, for networks whose
-// weights are not to be in memory all at once: those of an operation are there while
-// it runs, a large matrix a few rows at a time. Every value has the bits that Float
-// gives it.
-type Streamed struct {
-	p    *Float
-	live map[*ir.Value]ir.Interval
-	free [][]float32 // the memory of values that nothing reads any more
+// Streamed runs a module one operation after the other, for networks whose weights are not
+// to be in memory all at once: those of an operation are there while it runs, a large matrix
+// a few rows at a time. Every value has the bits that Float or Int gives it.
+type Streamed[T float32 | int8] struct {
+	p      *Program[T]
+	build  func(p *Program[T], n *ir.Node) (func(*workspace, int, []T, [][]T), error)
+	linear func(n *ir.Node, images int, x, y []T) error
+	last   [][]*ir.Value // by operation: the values that nothing reads after it
+	free   [][]T         // the memory of values that nothing reads any more
 }
 
 // Stream prepares a float module.
-func Stream(m *ir.Module) (*Streamed, error) {
+func Stream(m *ir.Module) (*Streamed[float32], error) {
 	if m.IsQuantized() {
 		return nil, fmt.Errorf("interp: %s is quantized", m.Name)
 	}
-	return &Streamed{p: number[float32](m), live: ir.Liveness(m)}, nil
+	return newStream(m, func(p *Float, n *ir.Node) (floatRun, error) { return operations[n.Op].float(p, n) }, streamLinear), nil
+}
+
+// StreamInt prepares a quantized module.
+func StreamInt(m *ir.Module) (*Streamed[int8], error) {
+	if !m.IsQuantized() {
+		return nil, fmt.Errorf("interp: %s is not quantized", m.Name)
+	}
+	return newStream(m, integerStep, streamIntLinear), nil
+}
+
+func newStream[T float32 | int8](m *ir.Module, build func(p *Program[T], n *ir.Node) (func(*workspace, int, []T, [][]T), error), linear func(*ir.Node, int, []T, []T) error) *Streamed[T] {
+	s := &Streamed[T]{p: number[T](m), build: build, linear: linear, last: make([][]*ir.Value, len(m.Ops)+1)}
+	live := ir.Liveness(m)
+	for _, n := range m.Ops {
+		to := live[n.Out].To
+		s.last[to] = append(s.last[to], n.Out)
+	}
+	return s
 }
 
 // Peak is the greatest bytes that the values of one image take at once, inputs
 // apart.
-func (s *Streamed) Peak() int {
-	most := 0
-	for i := range s.p.Module.Ops {
-		sum := 0
-		for v, l := range s.live {
-			if v.Def != nil && l.From <= i && i <= l.To {
-				sum += 4 * s.p.Size(v)
-			}
-		}
+func (s *Streamed[T]) Peak() int {
+	most, sum := 0, 0
+	for i, n := range s.p.Module.Ops {
+		sum += s.p.Size(n.Out)
 		most = max(most, sum)
+		for _, v := range s.last[i] {
+			sum -= s.p.Size(v)
+		}
 	}
-	return most
+	var element T
+	return int(unsafe.Sizeof(element)) * most
 }
 
 // Run runs all operations on the records of n images. visit sees each result, which
 // is its own only until it returns.
-func (s *Streamed) Run(ctx context.Context, x []float32, n int, visit func(v *ir.Value, y []float32)) error {
+func (s *Streamed[T]) Run(ctx context.Context, x []T, n int, visit func(v *ir.Value, y []T)) error {
 	p := s.p
 	t := p.Tensors(n)
 	p.Feed(t, x, n)
+	release := func(values []*ir.Value) {
+		for _, v := range values {
+			id := p.ID(v)
+			s.free, t[id] = append(s.free, t[id]), nil
+		}
+	}
 	for i, o := range p.Module.Ops {
 		out := p.ID(o.Out)
 		t[out] = s.take(n * p.sizes[out])
@@ -57,28 +83,20 @@ func (s *Streamed) Run(ctx context.Context, x []float32, n int, visit func(v *ir
 			return err
 		}
 		visit(o.Out, t[out])
-		for v, l := range s.live {
-			if id := p.ID(v); v.Def != nil && l.To <= i && t[id] != nil {
-				s.free, t[id] = append(s.free, t[id]), nil
-			}
-		}
+		release(s.last[i])
 	}
-	for v := range s.live {
-		if id := p.ID(v); v.Def != nil && t[id] != nil {
-			s.free = append(s.free, t[id])
-		}
-	}
+	release(s.last[len(p.Module.Ops)])
 	return nil
 }
 
 // step runs operation i.
-func (s *Streamed) step(ctx context.Context, t Tensors[float32], n, i int) (err error) {
+func (s *Streamed[T]) step(ctx context.Context, t Tensors[T], n, i int) (err error) {
 	p, o := s.p, s.p.Module.Ops[i]
 	if o.Op == ir.Linear {
 		if err = ctx.Err(); err == nil {
-			err = streamLinear(o, n, t[p.steps[i].args[0]], t[p.steps[i].out])
+			err = s.linear(o, n, t[p.steps[i].args[0]], t[p.steps[i].out])
 		}
-	} else if p.steps[i].run, err = operations[o.Op].float(p, o); err == nil {
+	} else if p.steps[i].run, err = s.build(p, o); err == nil {
 		err = p.Run(ctx, t, n, i, i+1)
 	}
 	p.steps[i].run, p.floats = nil, 0
@@ -89,7 +107,7 @@ func (s *Streamed) step(ctx context.Context, t Tensors[float32], n, i int) (err 
 }
 
 // take is memory for a value: the smallest free one that is large enough.
-func (s *Streamed) take(size int) []float32 {
+func (s *Streamed[T]) take(size int) []T {
 	best := -1
 	for i, f := range s.free {
 		if cap(f) >= size && (best < 0 || cap(f) < cap(s.free[best])) {
@@ -97,7 +115,7 @@ func (s *Streamed) take(size int) []float32 {
 		}
 	}
 	if best < 0 {
-		return make([]float32, size)
+		return make([]T, size)
 	}
 	f := s.free[best]
 	s.free = slices.Delete(s.free, best, best+1)
@@ -119,15 +137,10 @@ func streamLinear(n *ir.Node, images int, x, y []float32) error {
 			return err
 		}
 	}
-	step := max(streamedWeights/cols/gemm.Tile, 1) * gemm.Tile
-	errs := make([]error, (rows+step-1)/step)
-	parallel.For(len(errs), func(block int) {
-		first := block * step
-		count := min(step, rows-first)
+	return blocksOfRows(rows, cols, func(first, count int) error {
 		w, err := weight.Floats(first*cols, count*cols)
 		if err != nil {
-			errs[block] = err
-			return
+			return err
 		}
 		part := make([]float32, images*count)
 		gemm.NewColumns(cols, count, w, 1, cols).Product(images, x, part)
@@ -138,11 +151,61 @@ func streamLinear(n *ir.Node, images int, x, y []float32) error {
 			}
 			activate(n.Word(ir.AttrAct), to)
 		}
+		return nil
 	})
-	for _, err := range errs {
+}
+
+// streamIntLinear is intLinear with a few outputs at a time: each block of rows is a layer
+// of its own.
+func streamIntLinear(n *ir.Node, images int, x, y []int8) error {
+	weight := n.Const(ir.AttrWeight)
+	rows, cols := weight.Type.Shape[0], weight.Type.Shape[1]
+	raw := map[ir.Key[*ir.Const]][]byte{}
+	for _, role := range byRow {
+		c := n.Const(role)
+		if c == nil || c.Type.Shape.Size() == 0 || c.Type.Shape[0] != rows {
+			continue // one for all rows
+		}
+		b, err := c.Load()
 		if err != nil {
 			return err
 		}
+		raw[role] = b
 	}
-	return nil
+	return blocksOfRows(rows, cols, func(first, count int) error {
+		part := &ir.Node{Op: n.Op, Args: n.Args, Attrs: slices.Clone(n.Attrs), Pos: n.Pos}
+		out := *n.Out
+		out.Type.Shape, out.Def, part.Out = ir.Shape{count}, part, &out
+		for role, b := range raw {
+			c := *n.Const(role)
+			c.Type.Shape = append(ir.Shape{count}, c.Type.Shape[1:]...)
+			row := len(b) / rows
+			c.Data = ir.Bytes(b[first*row : (first+count)*row])
+			part.Put(role.Is(&c))
+		}
+		run, err := intLinear(nil, part)
+		if err != nil {
+			return err
+		}
+		sums := make([]int8, images*count)
+		run(&workspace{}, images, sums, [][]int8{x})
+		for i := range images {
+			copy(y[i*rows+first:], sums[i*count:(i+1)*count])
+		}
+		return nil
+	})
+}
+
+// byRow are the constants of a layer that may have a part for each of its rows.
+var byRow = []ir.Key[*ir.Const]{ir.AttrWeight, ir.AttrBias, ir.AttrMul, ir.AttrShift}
+
+// blocksOfRows does the rows of a matrix on all cores, a few at a time.
+func blocksOfRows(rows, cols int, do func(first, count int) error) error {
+	step := max(streamedWeights/cols/gemm.Tile, 1) * gemm.Tile
+	errs := make([]error, (rows+step-1)/step)
+	parallel.For(len(errs), func(block int) {
+		first := block * step
+		errs[block] = do(first, min(step, rows-first))
+	})
+	return errors.Join(errs...)
 }

@@ -105,3 +105,62 @@ func TestWerrorOfOtherCommands(t *testing.T) {
 	code, _, stderr = dnnctest.Run(t, append(args, "-Werror", "-Wno-seen-images")...)
 	assert.Zero(t, code, stderr)
 }
+
+// TestFidelityOfBuilds: every build says how near each result comes to the float network,
+// prints - for what has no answers, and -report fidelity lists the layers.
+func TestFidelityOfBuilds(t *testing.T) {
+	path := kindsFolder(t)
+	for _, c := range []struct {
+		name, network string
+		flags         []string
+		lines         []string // of standard error
+	}{
+		{"classes", "classes", nil, []string{`fidelity: s \d+\.\d dB, equal answers on \d+\.\d % of 64 calibration images; most is lost in \w+`}},
+		{"one number", "value", nil, []string{`fidelity: fc1 \d+\.\d dB, equal answers on - of 64 calibration images; most is lost in \w+`}},
+		{"two results", "detector", nil, []string{`fidelity: fc \d+\.\d dB, equal answers on - of`, `fidelity: box \d+\.\d dB, equal answers on - of`}},
+		{"far", "value", []string{"-O", "universal", "-bits", "1", "-rounding", "nearest"},
+			[]string{`dnnc: warning: \[low-fidelity\] the integers are far from the float network: on 64 calibration images fc1 has -?\d+\.\d dB\n    help: most is lost in \w+, whose weights are odd1: -fix \w+=8, or a greater budget; -report fidelity lists the layers\n`}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			out := filepath.Join(t.TempDir(), "net.c")
+			args := append([]string{path(c.network + ".dnn"), "-target", "x86_64", "-calib", path("data.npz"), "-emit", "c", "-report", "fidelity", "-o", out}, c.flags...)
+			code, stdout, stderr := dnnc(t, args...)
+			require.Zero(t, code, stderr)
+			for _, line := range c.lines {
+				assert.Regexp(t, line, stderr)
+			}
+			assert.Regexp(t, `(?m)^ *conv +\d+\.\d dB +\d+\.\d %$`, stdout)
+			raw, err := os.ReadFile(strings.TrimSuffix(out, ".c") + ".json")
+			require.NoError(t, err)
+			var cert certificate.Certificate
+			require.NoError(t, json.Unmarshal(raw, &cert))
+			require.NotNil(t, cert.Fidelity)
+			assert.Equal(t, 64, cert.Fidelity.Images)
+			for _, n := range cert.Fidelity.Results {
+				assert.NotNil(t, n.SQNR)
+				assert.Equal(t, c.network == "classes", n.Agreement != nil)
+			}
+			assert.Equal(t, c.name == "far", len(cert.Warnings) > 0)
+		})
+	}
+}
+
+// TestFidelityOfDumps: a dump that has its ranges is compared on images that are named, and
+// on none otherwise; one of integers has no float network.
+func TestFidelityOfDumps(t *testing.T) {
+	path := kindsFolder(t)
+	code, _, stderr := dnnc(t, path("classes.dnn"), "-target", "x86_64", "-calib", path("data.npz"), "-emit", "c", "-dump-dir", path("dumps"), "-o", path("net.c"))
+	require.Zero(t, code, stderr)
+	for _, c := range []struct {
+		dump  string
+		flags []string
+		none  bool
+	}{
+		{"10-robust", []string{"-calib", path("data.npz")}, false}, {"10-robust", nil, true}, {"11-quantize", nil, true},
+	} {
+		code, _, stderr := dnnc(t, append([]string{path("dumps/" + c.dump + ".dnn"), "-target", "x86_64", "-emit", "c", "-o", path("again.c")}, c.flags...)...)
+		require.Zero(t, code, stderr)
+		assert.Equal(t, c.none, strings.Contains(stderr, "fidelity: - "), stderr)
+		assert.NotContains(t, stderr, "warning")
+	}
+}

@@ -21,6 +21,7 @@ import (
 	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/runtime/certificate"
 	"github.com/dnnc/dnnc/runtime/input"
+	"github.com/dnnc/dnnc/runtime/measure"
 	"github.com/dnnc/dnnc/runtime/replace"
 )
 
@@ -148,6 +149,9 @@ func (b *build) certify(messages io.Writer) error {
 	if c.Recipe, err = b.recipe(); err != nil {
 		return err
 	}
+	if err := b.fidelity(messages); err != nil {
+		return err
+	}
 	if c.Inputs, err = b.inputs(); err != nil {
 		return err
 	}
@@ -172,6 +176,21 @@ func (b *build) certify(messages io.Writer) error {
 		c.Measure(s.Task, s.Data, s.Labels, s.Float, s.Quantized)
 	}
 	c.Warnings = b.r.Warnings
+	return nil
+}
+
+// fidelity measures how near the integers come to the float network, and says it. Of a dump
+// that has its ranges already it takes images that are named.
+func (b *build) fidelity(messages io.Writer) error {
+	var f *measure.Fidelity
+	if b.r.Calibrated() || CalibrationData(b.o, b.r.source) != "" {
+		var err error
+		if f, err = b.r.Fidelity(b.ctx); err != nil {
+			return err
+		}
+	}
+	b.cert.Fidelity = certificate.NewFidelity(f)
+	Nearness(messages, b.cert.Fidelity)
 	return nil
 }
 

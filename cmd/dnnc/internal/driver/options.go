@@ -106,7 +106,7 @@ func Emits() []string {
 }
 
 // Reports lists the reports of a build.
-var Reports = []string{"layers", "accuracy", "search", "memory"}
+var Reports = []string{"layers", "accuracy", "search", "memory", "fidelity"}
 
 // Levels are the values of -O: a level, and size, which goes with each.
 func Levels() []string { return append(slices.Clone(pass.Levels), "size") }

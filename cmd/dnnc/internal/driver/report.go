@@ -25,6 +25,8 @@ func report(out io.Writer, list []string, c *certificate.Certificate, r *Result)
 			Accuracy(out, c)
 		case "search":
 			search(out, c)
+		case "fidelity":
+			fidelity(out, c.Fidelity)
 		case "memory":
 			fmt.Fprintf(out, "%s\n", strings.Join(machine.Explain(r.Module), "\n"))
 			if c.StackBytes > 0 {
@@ -101,6 +103,55 @@ func Accuracy(out io.Writer, c *certificate.Certificate) {
 		fmt.Fprint(out, "; the quantized network keeps - of the robust accuracy: the float network is never right")
 	}
 	fmt.Fprint(out, "\n\n")
+}
+
+// Nearness prints how near the results come to the float network's, a line each.
+func Nearness(out io.Writer, f *certificate.Fidelity) {
+	if f == nil {
+		fmt.Fprintln(out, "fidelity: - (no float network with calibration images to compare with)")
+		return
+	}
+	for _, n := range f.Results {
+		fmt.Fprintf(out, "fidelity: %s %s, equal answers on %s of %d calibration images", n.Name, decibels(n), percent(n.Agreement), f.Images)
+		if f.WorstIn != "" {
+			fmt.Fprintf(out, "; most is lost in %s", f.WorstIn)
+		}
+		fmt.Fprintln(out)
+	}
+}
+
+// decibels is a signal-to-quantization-noise ratio as people read it.
+func decibels(n certificate.Near) string {
+	switch {
+	case n.Equal:
+		return "equal"
+	case n.SQNR == nil:
+		return "- dB"
+	}
+	return fmt.Sprintf("%.1f dB", *n.SQNR)
+}
+
+// percent is a share, or a dash where it is not defined.
+func percent(share *float64) string {
+	if share == nil {
+		return "-"
+	}
+	return fmt.Sprintf("%.1f %%", 100**share)
+}
+
+// fidelity prints all layers.
+func fidelity(out io.Writer, f *certificate.Fidelity) {
+	if f == nil {
+		Nearness(out, f)
+		fmt.Fprintln(out)
+		return
+	}
+	rows := [][]string{{"layer", "signal to noise", "lost"}}
+	for _, n := range f.Layers {
+		rows = append(rows, []string{n.Name, decibels(n), percent(&n.Lost)})
+	}
+	table(out, rows...)
+	fmt.Fprintf(out, "%d calibration images; lost: the share of a layer in what is lost in all of them\n\n", f.Images)
 }
 
 // Figure is a figure, or a dash where it is not defined.

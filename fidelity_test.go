@@ -1,0 +1,192 @@
+package dnnc_test
+
+import (
+	"context"
+	"math"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/dnnc/dnnc"
+	"github.com/dnnc/dnnc/frontend/examples"
+	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/passes/pass"
+	"github.com/dnnc/dnnc/runtime/data"
+	"github.com/dnnc/dnnc/runtime/interp"
+	"github.com/dnnc/dnnc/runtime/measure"
+)
+
+func quantized(t *testing.T, m *ir.Module, change func(c *dnnc.Config)) (*dnnc.Result, data.Batch) {
+	t.Helper()
+	c, err := dnnc.NewConfig("armv7em")
+	require.NoError(t, err)
+	b := data.Synthesize(m.Inputs[0].Type.Shape, 0, 1, 40, 1)
+	c.Calibration = dnnc.Images(b)
+	change(&c)
+	r, err := dnnc.Compile(context.Background(), m, c)
+	require.NoError(t, err)
+	return r, b
+}
+
+func lenet5(t *testing.T) *ir.Module {
+	t.Helper()
+	m, err := dnnc.Load("testdata/lenet5/lenet5.dnn", dnnc.LoadOptions{})
+	require.NoError(t, err)
+	return m
+}
+
+// TestStreamedIntegersAreTheSame: operation by operation, and large matrices by rows, every
+// value has the bits of the whole program.
+func TestStreamedIntegersAreTheSame(t *testing.T) {
+	ctx := context.Background()
+	residual, err := examples.All[0].Module()
+	require.NoError(t, err)
+	vector := lenet5(t)
+	for _, n := range vector.Ops {
+		if n.Op == ir.Linear {
+			e, ok := ir.ParseElem("vec4x8")
+			require.True(t, ok)
+			n.Put(ir.AttrBits.Is(e))
+		}
+	}
+	for name, m := range map[string]*ir.Module{"lenet5": lenet5(t), "vectors": vector, "residual": residual} {
+		r, b := quantized(t, m, func(c *dnnc.Config) { c.Calibrate = 16 })
+		p, err := interp.CompileInt(r.Module)
+		require.NoError(t, err)
+		s, err := interp.StreamInt(r.Module)
+		require.NoError(t, err)
+		var all []*ir.Value
+		for _, n := range r.Module.Ops {
+			all = append(all, n.Out)
+		}
+		x := interp.QuantizeInputs(r.Module, b.X)
+		want := p.Tensors(b.N, all...)
+		p.Feed(want, x, b.N)
+		require.NoError(t, p.Run(ctx, want, b.N, 0, len(r.Module.Ops)))
+		seen := 0
+		require.NoError(t, s.Run(ctx, x, b.N, func(v *ir.Value, y []int8) {
+			require.Equal(t, want[p.ID(v)], y, "%s: %s", name, v.Name)
+			seen++
+		}))
+		assert.Equal(t, len(all), seen)
+	}
+	_, err = interp.StreamInt(lenet5(t))
+	assert.ErrorContains(t, err, "not quantized")
+}
+
+// TestFidelity holds the ratio and the agreement of the result to those of the networks run
+// as a whole.
+func TestFidelity(t *testing.T) {
+	ctx := context.Background()
+	r, b := quantized(t, lenet5(t), func(c *dnnc.Config) {
+		c.Level, c.Budget.Bits, c.Task, c.Calibrate = pass.Universal, 2, measure.Classes, 30
+	})
+	f, err := r.Fidelity(ctx)
+	require.NoError(t, err)
+	networks, _, err := r.Networks()
+	require.NoError(t, err)
+	calibrated := b.Slice(0, 30)
+	want, err := networks[0](ctx, calibrated.X, calibrated.N)
+	require.NoError(t, err)
+	got, err := networks[1](ctx, calibrated.X, calibrated.N)
+	require.NoError(t, err)
+	signal, noise, agree := 0., 0., 0
+	for i, x := range want {
+		signal += float64(x) * float64(x)
+		noise += float64(x-got[i]) * float64(x-got[i])
+	}
+	for i, a := range measure.Answers(want, 10) {
+		if measure.Answers(got, 10)[i] == a {
+			agree++
+		}
+	}
+	require.Len(t, f.Results, 1)
+	assert.Equal(t, 30, f.Images)
+	db, defined := f.Results[0].SQNR()
+	assert.True(t, defined)
+	assert.InDelta(t, 10*math.Log10(signal/noise), db, 1e-3)
+	assert.Equal(t, agree, f.Results[0].Agree)
+	lost := 0.
+	for _, l := range f.Layers {
+		lost += l.Lost
+	}
+	assert.InDelta(t, 1, lost, 1e-9)
+	assert.Equal(t, []string{"conv1", "pool1", "conv2", "pool2", "fc1", "fc2"}, names(f.Layers))
+	require.NotNil(t, f.Worst())
+}
+
+func names(list []measure.Near) (names []string) {
+	for _, n := range list {
+		names = append(names, n.Name)
+	}
+	return names
+}
+
+// TestWorstLayer: a layer of one bit among such of eight is the one in which most is lost,
+// and the warning says how to mend it.
+func TestWorstLayer(t *testing.T) {
+	e, _ := ir.ParseElem("odd1")
+	r, _ := quantized(t, lenet5(t), func(c *dnnc.Config) { c.Fix, c.Rounding = map[string]ir.Elem{"conv2": e}, "nearest" })
+	f, err := r.Fidelity(context.Background())
+	require.NoError(t, err)
+	assert.Equal(t, "conv2", f.Worst().Name)
+	require.Len(t, r.Warnings, 1)
+	assert.Equal(t, diag.LowFidelity, r.Warnings[0].Name)
+	assert.Contains(t, r.Warnings[0].Help, "-fix conv2=8")
+	r, _ = quantized(t, lenet5(t), func(*dnnc.Config) {})
+	_, err = r.Fidelity(context.Background())
+	require.NoError(t, err)
+	assert.Empty(t, r.Warnings)
+}
+
+// TestLowFidelity: the thresholds themselves are not low.
+func TestLowFidelity(t *testing.T) {
+	for _, c := range []struct {
+		name          string
+		signal, noise float64
+		agree         int
+		low           bool
+	}{
+		{"near", 1000, 1, 100, false},
+		{"no answers", 1000, 1, -1, false},
+		{"97 of 100 agree", 1000, 1, 97, false},
+		{"96 of 100 agree", 1000, 1, 96, true},
+		{"above 15 dB", 31.63, 1, -1, false},
+		{"under 15 dB", 31.62, 1, -1, true},
+		{"equal", 0, 0, 100, false},
+		{"nothing but noise", 0, 1, -1, false}, // no ratio is defined
+	} {
+		f := &measure.Fidelity{Images: 100, Results: []measure.Near{{Name: "y", Signal: c.signal, Noise: c.noise, Agree: c.agree}}}
+		assert.Equal(t, c.low, len(dnnc.FarResults(f)) > 0, c.name)
+	}
+}
+
+// TestFidelityOfIntegers: a model that came as integers has no float network.
+func TestFidelityOfIntegers(t *testing.T) {
+	r, _ := quantized(t, lenet5(t), func(*dnnc.Config) {})
+	again, _ := quantized(t, r.Module, func(c *dnnc.Config) { c.Calibration = nil })
+	f, err := again.Fidelity(context.Background())
+	require.NoError(t, err)
+	assert.Nil(t, f)
+}
+
+// TestSampleIsOfTheSeed: equal seeds draw equal images, of which each stands once.
+func TestSampleIsOfTheSeed(t *testing.T) {
+	m := lenet5(t)
+	require.NoError(t, ir.Infer(m).Err())
+	b := data.Synthesize(m.Inputs[0].Type.Shape, 0, 1, 300, 1)
+	for i := range b.N {
+		b.Labels = append(b.Labels, i)
+	}
+	one, same, other := measure.Sample(m, b, 1), measure.Sample(m, b, 1), measure.Sample(m, b, 2)
+	assert.Equal(t, one, same)
+	assert.NotEqual(t, one.Labels, other.Labels)
+	assert.Equal(t, 128, one.N)
+	for i, l := range one.Labels {
+		assert.Equal(t, b.Image(l), one.Image(i))
+		assert.True(t, i == 0 || one.Labels[i-1] < l)
+	}
+	assert.Equal(t, 20, measure.Sample(m, b.Slice(0, 20), 1).N)
+}

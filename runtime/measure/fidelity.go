@@ -1,0 +1,280 @@
+package measure
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"slices"
+
+	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/runtime/data"
+	"github.com/dnnc/dnnc/runtime/interp"
+)
+
+// Fidelity is how near a quantized network comes to the float network on some images.
+type Fidelity struct {
+	Images  int
+	Results []Near // of the outputs, in their order
+	Layers  []Near // of the operations that both networks have by one name, in their order
+}
+
+// Near is how near a value of the quantized network comes to the float network's.
+type Near struct {
+	Name string
+	Op   string // that computes it; "" of an input
+	// Signal and Noise are sums over all elements and images: of the squared float value,
+	// and of the squared difference.
+	Signal, Noise float64
+	// Agree is the images on which the answers of a result are the same; -1 where a result
+	// gives no answers.
+	Agree int
+	// Lost is the share in all that is lost: by how much the noise, relative to the signal,
+	// is greater than that of the argument with the most, as a share of the sum over all layers.
+	Lost float64
+}
+
+// SQNR is the signal-to-quantization-noise ratio in dB: +Inf without noise. It is not
+// defined where the float value is 0 everywhere and the quantized one is not.
+func (n *Near) SQNR() (db float64, defined bool) {
+	switch {
+	case n.Noise == 0:
+		return math.Inf(1), true
+	case n.Signal == 0:
+		return 0, false
+	}
+	return 10 * math.Log10(n.Signal/n.Noise), true
+}
+
+// relative is the noise relative to the signal; that of the arguments where the signal is 0.
+func (n *Near) relative(args float64) float64 {
+	if n.Signal == 0 {
+		return args
+	}
+	return n.Noise / n.Signal
+}
+
+// Worst is the layer in which most is lost; nil where nothing is.
+func (f *Fidelity) Worst() *Near {
+	var worst *Near
+	for i := range f.Layers {
+		if l := &f.Layers[i]; l.Lost > 0 && (worst == nil || l.Lost > worst.Lost) {
+			worst = l
+		}
+	}
+	return worst
+}
+
+// The images that a fidelity is measured on: a sample bounds what it costs. A build
+// calibrates on 512 images unless it is told.
+const (
+	mostSampled   = 128
+	fewestSampled = 16
+	sampledMACs   = 64e9 // multiply-adds of one network over all images
+)
+
+// Sample draws the images to measure the fidelity of m on, the same ones for a seed.
+func Sample(m *ir.Module, b data.Batch, seed uint64) data.Batch {
+	macs := 1
+	for _, n := range m.Ops {
+		macs += n.MACs()
+	}
+	n := min(max(int(sampledMACs/float64(macs)), fewestSampled), mostSampled)
+	if n >= b.N {
+		return b
+	}
+	drawn := rand.New(rand.NewPCG(seed, 0xf1de)).Perm(b.N)[:n]
+	slices.Sort(drawn)
+	out := data.Batch{N: n, Shape: b.Shape, Others: b.Others}
+	for _, i := range drawn {
+		out.X = append(out.X, b.Image(i)...)
+		if b.Labels != nil {
+			out.Labels = append(out.Labels, b.Labels[i])
+		}
+	}
+	return out
+}
+
+// keptBytes bounds the values of the float network that are kept to be compared.
+const keptBytes = 64 << 20
+
+// Compare runs a float network and the quantized one on images, operation by operation.
+// answers says of each output whether it gives answers to be compared: one label an image.
+func Compare(ctx context.Context, float, quantized *ir.Module, b data.Batch, answers []bool) (*Fidelity, error) {
+	if len(float.Outputs) != len(quantized.Outputs) {
+		return nil, fmt.Errorf("measure: %d outputs and %d are not of one network", len(float.Outputs), len(quantized.Outputs))
+	}
+	reals, err := interp.Stream(float)
+	if err != nil {
+		return nil, err
+	}
+	ints, err := interp.StreamInt(quantized)
+	if err != nil {
+		return nil, err
+	}
+	c := newComparison(float, quantized, answers)
+	step := max(keptBytes/max(c.bytes, 1), 1)
+	for first := 0; first < b.N; first += step {
+		part := b.Slice(first, min(first+step, b.N))
+		clear(c.kept)
+		if err := reals.Run(ctx, part.X, part.N, c.keep); err != nil {
+			return nil, err
+		}
+		q := interp.QuantizeInputs(quantized, part.X)
+		c.inputs(part, q)
+		if err := ints.Run(ctx, q, part.N, func(v *ir.Value, y []int8) { c.compare(v, y, part.N) }); err != nil {
+			return nil, err
+		}
+	}
+	return c.fidelity(b.N), nil
+}
+
+// comparison is the sums of Compare.
+type comparison struct {
+	m     *ir.Module
+	of    map[*ir.Value]*ir.Value // the quantized value of a float one
+	kept  map[*ir.Value][]float32 // the reals of a quantized value
+	near  map[*ir.Value]*Near     // of each quantized value that has a float one
+	agree map[*ir.Value]*int      // of each output that gives answers
+	bytes int                     // of all float values of one image
+	reals []float32               // those that integers stand for
+}
+
+func newComparison(float, quantized *ir.Module, answers []bool) *comparison {
+	c := &comparison{m: quantized, of: map[*ir.Value]*ir.Value{}, kept: map[*ir.Value][]float32{}, near: map[*ir.Value]*Near{}, agree: map[*ir.Value]*int{}}
+	named := map[string]*ir.Value{}
+	for _, n := range quantized.Ops {
+		named[n.Name()] = n.Out
+	}
+	pair := func(f, q *ir.Value) {
+		if q == nil || f.Type.Shape.Size() != q.Type.Shape.Size() {
+			return
+		}
+		c.of[f] = q
+		c.near[q] = &Near{Name: q.Name, Agree: -1}
+		if q.Def != nil {
+			c.near[q].Op = q.Def.Op.String()
+		}
+	}
+	for _, n := range float.Ops {
+		pair(n.Out, named[n.Name()])
+		c.bytes += 4 * n.Out.Type.Shape.Size()
+	}
+	for i, f := range float.Outputs {
+		pair(f, quantized.Outputs[i])
+		if answers[i] {
+			c.agree[quantized.Outputs[i]] = new(int)
+		}
+	}
+	for i, f := range float.Inputs {
+		pair(f, quantized.Inputs[i])
+	}
+	return c
+}
+
+// keep takes a value of the float network.
+func (c *comparison) keep(v *ir.Value, x []float32) {
+	if q := c.of[v]; q != nil {
+		c.kept[q] = append([]float32(nil), x...)
+	}
+}
+
+// inputs adds what the rounding of the inputs loses.
+func (c *comparison) inputs(b data.Batch, q []int8) {
+	at, slot, record := 0, 0, len(q)/b.N
+	for _, v := range c.m.Inputs {
+		size, slots := v.Type.Shape.Size(), v.Type.Slots()
+		for i := range b.N {
+			c.kept[v] = b.Image(i)[at : at+size]
+			c.compare(v, q[i*record+slot:][:slots], 1)
+		}
+		at, slot = at+size, slot+slots
+	}
+}
+
+// compare adds a value of the quantized network.
+func (c *comparison) compare(v *ir.Value, y []int8, images int) {
+	n, want := c.near[v], c.kept[v]
+	if n == nil || want == nil {
+		return
+	}
+	delete(c.kept, v)
+	c.reals = slices.Grow(c.reals[:0], len(want))[:len(want)]
+	interp.Reals(v.Type, y, c.reals)
+	for i, x := range want {
+		d := float64(c.reals[i]) - float64(x)
+		n.Signal += float64(float64(x) * float64(x))
+		n.Noise += float64(d * d)
+	}
+	if a := c.agree[v]; a != nil {
+		*a += agreeing(want, c.reals, images, v.Def != nil && v.Def.Op == ir.ArgMax)
+	}
+}
+
+// agreeing is the images with equal answers; places are answers already.
+func agreeing(want, got []float32, images int, arePlaces bool) (n int) {
+	size := len(want) / images
+	for i := range images {
+		a, b := want[i*size:(i+1)*size], got[i*size:(i+1)*size]
+		if arePlaces && slices.Equal(a, b) || !arePlaces && Argmax(a) == Argmax(b) {
+			n++
+		}
+	}
+	return n
+}
+
+// fidelity is what the sums say.
+func (c *comparison) fidelity(images int) *Fidelity {
+	f := &Fidelity{Images: images}
+	noise := map[*ir.Value]float64{}
+	for _, v := range c.m.Inputs {
+		noise[v] = c.near[v].relative(0)
+	}
+	sum := 0.
+	for _, n := range c.m.Ops {
+		args := 0.
+		for _, a := range n.Args {
+			args = max(args, noise[a])
+		}
+		near := c.near[n.Out]
+		if near == nil { // of the quantized network alone
+			noise[n.Out] = args
+			continue
+		}
+		noise[n.Out] = near.relative(args)
+		near.Lost = max(noise[n.Out]-args, 0)
+		sum += near.Lost
+	}
+	for _, n := range c.m.Ops {
+		if near := c.near[n.Out]; near != nil {
+			if sum > 0 {
+				near.Lost /= sum
+			}
+			f.Layers = append(f.Layers, *near)
+		}
+	}
+	for _, v := range c.m.Outputs {
+		near := Near{Name: v.Name, Agree: -1}
+		if c.near[v] != nil {
+			near = *c.near[v]
+		}
+		if a := c.agree[v]; a != nil {
+			near.Agree = *a
+		}
+		f.Results = append(f.Results, near)
+	}
+	return f
+}
+
+// GiveAnswers says of each output of a network whether it names one label an image: by the
+// task, or by a softmax or argmax at its end.
+func GiveAnswers(m *ir.Module, asked string, labels []int) []bool {
+	_, err := TaskOf(m, asked, labels)
+	list := make([]bool, len(m.Outputs))
+	for i, o := range m.Outputs {
+		last := source(o)
+		_, isVector := vector(o.Type.Shape)
+		list[i] = err == nil || last != nil && last.Op == ir.ArgMax || isVector && isSoftmax(last)
+	}
+	return list
+}
