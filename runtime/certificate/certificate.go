@@ -53,7 +53,8 @@ type Certificate struct {
 	CodeBytes   int             `json:"code_bytes,omitempty"`
 	StackBytes  int             `json:"stack_bytes,omitempty"` // that the run function takes at most
 	Layers      []Layer         `json:"layers"`
-	Fidelity    *Fidelity       `json:"fidelity,omitempty"` // absent when nothing was measured
+	NotMeasured []string        `json:"not_measured,omitempty"` // Nearness or Accuracy: what an interruption left out
+	Fidelity    *Fidelity       `json:"fidelity,omitempty"`     // absent when nothing was measured
 	Warnings    []*diag.Warning `json:"warnings,omitempty"`
 	Recipe      *Recipe         `json:"recipe,omitempty"`
 	Outputs     []Output        `json:"outputs,omitempty"`
@@ -123,6 +124,12 @@ type Input struct {
 	Name   string `json:"name"`
 	SHA256 string `json:"sha256"`
 }
+
+// What a build measures.
+const (
+	Nearness = "fidelity"
+	Accuracy = "accuracy"
+)
 
 // Fidelity is how near the integers come to the float network on calibration images.
 type Fidelity struct {

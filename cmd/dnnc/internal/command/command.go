@@ -41,21 +41,34 @@ func Main() {
 	}
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
-	go interrupts(stop)
+	go ctrlC.listen(stop)
 	os.Exit(Run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 
-// enough is set by the first interrupt of an anytime search, which then ends with
-// the best that it has; anytime says that one runs.
-var enough, anytime atomic.Bool
+// interruption is what Ctrl-C does: where there is a network to write, or a search that has
+// one at any time, the first asks for it, and ends what is left to search and to measure. Any
+// other ends everything.
+type interruption struct {
+	soon  context.Context // done when the user wants what there is
+	ask   func()
+	ready atomic.Bool // there is something to write
+}
 
-// interrupts ends an anytime search at the first Ctrl-C and everything at the next.
-func interrupts(stop func()) {
+func newInterruption() *interruption {
+	i := &interruption{}
+	i.soon, i.ask = context.WithCancel(context.Background())
+	return i
+}
+
+var ctrlC = newInterruption()
+
+func (i *interruption) listen(stop func()) {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, os.Interrupt)
 	for range signals {
-		if anytime.Load() && !enough.Swap(true) {
-			fmt.Fprintln(os.Stderr, "\ndnnc: the search ends with its best so far; interrupt again to give up")
+		if i.ready.Load() && i.soon.Err() == nil {
+			fmt.Fprintln(os.Stderr, "\ndnnc: ends with what it has; interrupt again to give up")
+			i.ask()
 			continue
 		}
 		stop()
@@ -129,14 +142,15 @@ func dispatch(ctx context.Context, args []string, stdout, stderr io.Writer) int 
 		fmt.Fprintf(stderr, "dnnc: no -target; dnnc targets lists them: %s\n", strings.Join(processor.Names(), " "))
 		return BadUsage
 	}
-	o.Inputs, o.Enough, o.Responses = files, enough.Load, responses
+	o.Inputs, o.Responses = files, responses
+	o.Soon, o.Ready = ctrlC.soon, func() { ctrlC.ready.Store(true) }
 	if len(files) > 0 {
 		o.Input = files[0]
 	}
 	if err := o.Files().Check(); err != nil {
 		return exitCode(err, stderr)
 	}
-	anytime.Store(o.Search == "qstar")
+	ctrlC.ready.Store(o.Search == "qstar")
 	err = guarded(c.name+" of "+o.Input, func() error { return c.run(ctx, o, stdout, stderr) })
 	if err == nil {
 		err = o.Warnings.Err()

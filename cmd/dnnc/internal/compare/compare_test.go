@@ -57,11 +57,37 @@ func TestRecordGoesOn(t *testing.T) {
 	for i, row := range rows[1:] {
 		if f := strings.Split(row, ","); len(f) > 4 {
 			f[4] = "0"
-			rows[i+1] = strings.Join(f, ",")
+			rows[i+1] = strings.Join(sealed(f[:len(f)-1]), ",")
 		}
 	}
 	require.NoError(t, os.WriteFile(o.Record, []byte(strings.Join(rows, "\n")), 0o644))
 	assert.Error(t, Run(stopped, o, again, &bytes.Buffer{}))
+}
+
+// TestDamagedRecords: a byte that changed in any line and a line that was cut off are
+// noticed; a line without its end is whole, and goes on.
+func TestDamagedRecords(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "record.csv")
+	list := []outcome{{network: "a", method: "qed", bits: 1, images: 9, average: .5, retention: .75}, {network: "b", method: "qstar", bits: 2, images: 9, average: .5}}
+	require.NoError(t, appendRecord(path, list))
+	text, err := os.ReadFile(path)
+	require.NoError(t, err)
+	start := bytes.IndexByte(text, '\n') + 1
+	for at := start; at < len(text)-1; at++ {
+		damaged := bytes.Clone(text)
+		damaged[at] ^= 1
+		require.NoError(t, os.WriteFile(path, damaged, 0o644))
+		_, err := readRecord(path)
+		require.Error(t, err, "byte %d of %q", at, damaged)
+		require.NoError(t, os.WriteFile(path, text[:at+1], 0o644))
+		if got, err := readRecord(path); err == nil {
+			require.True(t, text[at] == '\n' || text[at+1] == '\n', "cut off at byte %d", at)
+			require.NoError(t, appendRecord(path, list[len(got):]))
+			whole, err := os.ReadFile(path)
+			require.NoError(t, err)
+			require.Equal(t, string(text), string(whole))
+		}
+	}
 }
 
 // TestBelowTheFirst: where the first method has nothing that small, no other one takes

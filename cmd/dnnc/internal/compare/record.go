@@ -33,11 +33,20 @@ type outcome struct {
 	macs                     int64
 }
 
-var columns = []string{"network", "formats", "method", "question", "version", "seed", "bits", "images", "average", "retention", "stderr", "worst", "below", "below_stderr", "evaluations", "macs"}
+var columns = []string{"network", "formats", "method", "question", "version", "seed", "bits", "images", "average", "retention", "stderr", "worst", "below", "below_stderr", "evaluations", "macs", "sum"}
 
 func (r outcome) strings() []string {
 	f := func(x float64) string { return strconv.FormatFloat(x, 'g', -1, 64) }
-	return []string{r.network, r.formats, r.method, r.question, fmt.Sprint(robust.Version), fmt.Sprint(r.seed), f(r.bits), fmt.Sprint(r.images), f(r.average), f(r.retention), f(r.stderr), f(r.worst), f(r.below), f(r.belowSE), fmt.Sprint(r.evaluations), fmt.Sprint(r.macs)}
+	return sealed([]string{r.network, r.formats, r.method, r.question, fmt.Sprint(robust.Version), fmt.Sprint(r.seed), f(r.bits), fmt.Sprint(r.images), f(r.average), f(r.retention), f(r.stderr), f(r.worst), f(r.below), f(r.belowSE), fmt.Sprint(r.evaluations), fmt.Sprint(r.macs)})
+}
+
+// sealed adds the sum of a row to it.
+func sealed(row []string) []string {
+	h := sha256.New()
+	for _, s := range row {
+		fmt.Fprintf(h, "%q\n", s)
+	}
+	return append(row, hex.EncodeToString(h.Sum(nil))[:12])
 }
 
 // sameRun reports whether two outcomes answer the same question.
@@ -87,7 +96,12 @@ func readRecord(path string) ([]outcome, error) {
 		return fault(errors.New("its columns are others"))
 	}
 	var list []outcome
-	for _, row := range rows[1:] {
+	for k, row := range rows[1:] {
+		row, sum := row[:len(row)-1], row[len(row)-1]
+		if sealed(slices.Clone(row))[len(row)] != sum {
+			return nil, diag.New(diag.Pos{File: path, Line: k + 2, Col: 1}, diag.BadFile, "the line is damaged or cut off: it is not what was written").
+				WithHelp("delete the line: its outcome is computed again")
+		}
 		x := make([]float64, len(row))
 		for i := 4; i < len(row); i++ {
 			if x[i], err = strconv.ParseFloat(row[i], 64); err != nil {
@@ -105,14 +119,20 @@ func appendRecord(path string, list []outcome) error {
 	if path == "" {
 		return nil
 	}
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o666)
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_RDWR, 0o666)
 	if err != nil {
 		return diag.New(diag.Pos{}, diag.BadOutput, "%v", err)
 	}
 	defer f.Close()
 	var rows [][]string
-	if info, err := f.Stat(); err == nil && info.Size() == 0 {
+	info, err := f.Stat()
+	if err != nil {
+		return diag.New(diag.Pos{}, diag.BadOutput, "%v", err)
+	}
+	if info.Size() == 0 {
 		rows = append(rows, columns)
+	} else if err := endLine(f, info.Size()); err != nil {
+		return diag.New(diag.Pos{}, diag.BadOutput, "%v", err)
 	}
 	for _, r := range list {
 		rows = append(rows, r.strings())
@@ -121,4 +141,14 @@ func appendRecord(path string, list []outcome) error {
 		return diag.New(diag.Pos{}, diag.BadOutput, "%v", err)
 	}
 	return nil
+}
+
+// endLine ends the last line of a file that was cut off before its end.
+func endLine(f *os.File, size int64) error {
+	last := make([]byte, 1)
+	if _, err := f.ReadAt(last, size-1); err != nil || last[0] == '\n' {
+		return err
+	}
+	_, err := f.WriteString("\n")
+	return err
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -41,6 +42,9 @@ func Build(ctx context.Context, o Options, out, messages io.Writer) error {
 		return err
 	}
 	b.r = r
+	if o.Ready != nil {
+		o.Ready()
+	}
 	planned := r.Module.Arena.Align > 0
 	if !planned {
 		for _, e := range b.o.Emit {
@@ -63,7 +67,41 @@ func Build(ctx context.Context, o Options, out, messages io.Writer) error {
 	if planned {
 		report(out, o.Report, b.cert, r)
 	}
-	return b.stats()
+	if err := b.stats(); err != nil {
+		return err
+	}
+	return b.interrupted()
+}
+
+// interrupted reports what was left out, after the outputs are written.
+func (b *build) interrupted() error {
+	if b.cert == nil || len(b.cert.NotMeasured) == 0 {
+		return nil
+	}
+	return diag.New(diag.Pos{}, diag.Interrupted, "the outputs are written; what was not measured: %s", strings.Join(b.cert.NotMeasured, ", ")).
+		WithHelp("dnnc eval measures a network; the certificate lists what it lacks")
+}
+
+// measure measures until the user wants what there is: then the certificate lists what as
+// not measured.
+func (b *build) measure(what string, do func(ctx context.Context) error) error {
+	ctx, cancel := context.WithCancel(b.ctx)
+	defer cancel()
+	if b.o.Soon != nil {
+		defer context.AfterFunc(b.o.Soon, cancel)()
+	}
+	err := ctx.Err()
+	if b.o.isEnough() {
+		err = context.Canceled
+	}
+	if err == nil {
+		err = do(ctx)
+	}
+	if errors.Is(err, context.Canceled) && b.ctx.Err() == nil {
+		b.cert.NotMeasured = append(b.cert.NotMeasured, what)
+		return nil
+	}
+	return err
 }
 
 // build is one build on its way to its files.
@@ -149,7 +187,7 @@ func (b *build) certify(messages io.Writer) error {
 	if c.Recipe, err = b.recipe(); err != nil {
 		return err
 	}
-	if err := b.fidelity(messages); err != nil {
+	if err := b.measure(certificate.Nearness, func(ctx context.Context) error { return b.fidelity(ctx, messages) }); err != nil {
 		return err
 	}
 	if c.Inputs, err = b.inputs(); err != nil {
@@ -168,12 +206,18 @@ func (b *build) certify(messages io.Writer) error {
 		}
 	}
 	if judged {
-		s, err := Measure(b.ctx, b.o, b.r, messages)
+		err := b.measure(certificate.Accuracy, func(ctx context.Context) error {
+			s, err := Measure(ctx, b.o, b.r, messages)
+			if err != nil {
+				return err
+			}
+			c.Inputs = append(c.Inputs, s.Files...)
+			c.Measure(s.Task, s.Data, s.Labels, s.Float, s.Quantized)
+			return nil
+		})
 		if err != nil {
 			return err
 		}
-		c.Inputs = append(c.Inputs, s.Files...)
-		c.Measure(s.Task, s.Data, s.Labels, s.Float, s.Quantized)
 	}
 	c.Warnings = b.r.Warnings
 	return nil
@@ -181,11 +225,11 @@ func (b *build) certify(messages io.Writer) error {
 
 // fidelity measures how near the integers come to the float network, and says it. Of a dump
 // that has its ranges already it takes images that are named.
-func (b *build) fidelity(messages io.Writer) error {
+func (b *build) fidelity(ctx context.Context, messages io.Writer) error {
 	var f *measure.Fidelity
 	if b.r.Calibrated() || CalibrationData(b.o, b.r.source) != "" {
 		var err error
-		if f, err = b.r.Fidelity(b.ctx); err != nil {
+		if f, err = b.r.Fidelity(ctx); err != nil {
 			return err
 		}
 	}

@@ -2,6 +2,7 @@
 package driver
 
 import (
+	"context"
 	"slices"
 	"strconv"
 	"strings"
@@ -34,11 +35,12 @@ type Options struct {
 	Budget                                pass.Budget
 	Search, Objective, Checkpoint         string
 	MinBits, MaxBits                      float64
-	Time                                  time.Duration // of a search; 0 is its own measure
-	Enough                                func() bool   // ends a search with the best that it has; may be nil
-	Memory                                int           // bytes that a search may keep; 0 is a default
-	Images                                int           // calibration images used; 0 is by the level
-	Sizes, Methods                        []string      // of compare
+	Time                                  time.Duration   // of a search; 0 is its own measure
+	Soon                                  context.Context // done when the user wants what there is; nil is never
+	Ready                                 func()          // told that there is a network to write; may be nil
+	Memory                                int             // bytes that a search may keep; 0 is a default
+	Images                                int             // calibration images used; 0 is by the level
+	Sizes, Methods                        []string        // of compare
 	Seeds                                 int
 	Record                                string
 	Inputs                                []string // files of a command that takes several
@@ -75,6 +77,9 @@ type Options struct {
 func Defaults() Options {
 	return Options{Level: string(pass.Int8), Errors: "none", Formats: robust.Default, Budget: pass.Budget{Keep: dnnc.DefaultKeep}, Seed: 1, Warnings: &Warnings{}}
 }
+
+// isEnough ends a search with the best that it has.
+func (o *Options) isEnough() bool { return o.Soon != nil && o.Soon.Err() != nil }
 
 // output is a kind of output: what -emit names it, and the ending of its file.
 type output struct {
@@ -159,7 +164,7 @@ func (o *Options) values() (c dnnc.Config, err error) {
 	c = dnnc.Config{
 		Level: pass.Level(o.Level), SmallCode: o.Small, Search: o.Search, Objective: o.Objective, Budget: o.Budget, MinBits: o.MinBits, MaxBits: o.MaxBits,
 		Rounding: o.Rounding, Activations: o.Activations, Seed: o.Seed, Calibrate: o.Images, Task: o.Task, Memory: o.Memory, Checkpoint: o.Checkpoint,
-		Time: o.Time, Enough: o.Enough, Chosen: o.Chosen, StartAfter: o.StartAfter, StopAfter: o.StopAfter,
+		Time: o.Time, Enough: o.isEnough, Chosen: o.Chosen, StartAfter: o.StartAfter, StopAfter: o.StopAfter,
 		Prefix: o.Prefix, Hooks: o.Hooks, Lend: o.Lend, Section: o.Section, LLVM: o.LLVM, Fix: map[string]ir.Elem{},
 	}
 	if err := c.Check(); err != nil {

@@ -239,6 +239,13 @@ type store struct {
 type record struct {
 	Question json.RawMessage `json:"question"`
 	Answer   json.RawMessage `json:"answer"`
+	Sum      string          `json:"sum,omitempty"` // of the answer; older stores have none
+}
+
+// sumOf is the hash of an answer: what a disk or an editor changed in it is none.
+func sumOf(answer []byte) string {
+	sum := sha256.Sum256(answer)
+	return hex.EncodeToString(sum[:8])
 }
 
 // keyOf is the hash of a question.
@@ -270,11 +277,13 @@ func (s *store) read(c *cell) bool {
 		return false
 	}
 	var r record
-	if json.Unmarshal(text, &r) != nil {
+	d := json.NewDecoder(bytes.NewReader(text))
+	d.DisallowUnknownFields() // a damaged "sum" is none
+	if d.Decode(&r) != nil {
 		return false
 	}
 	asked, err := json.Marshal(c.question) // a file may have been edited or renamed
-	if err != nil || !bytes.Equal(asked, r.Question) || json.Unmarshal(r.Answer, c.answer) != nil {
+	if err != nil || !bytes.Equal(asked, r.Question) || r.Sum != "" && r.Sum != sumOf(r.Answer) || json.Unmarshal(r.Answer, c.answer) != nil {
 		return false
 	}
 	if info, err := os.Stat(path); err == nil {
@@ -299,7 +308,7 @@ func (s *store) write(c *cell) error {
 	if err != nil {
 		return err
 	}
-	text, err := json.Marshal(record{question, answer})
+	text, err := json.Marshal(record{question, answer, sumOf(answer)})
 	if err != nil {
 		return err
 	}

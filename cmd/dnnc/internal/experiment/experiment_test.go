@@ -84,6 +84,12 @@ func TestKilledRunGoesOn(t *testing.T) {
 
 	list := cells()
 	require.NoError(t, os.WriteFile(list[0], []byte("{"), 0o644))
+	text, err := os.ReadFile(list[1])
+	require.NoError(t, err)
+	digit := regexp.MustCompile(`(?s)"answer":.*?[0-9]`).FindIndex(text)
+	require.NotNil(t, digit)
+	text[digit[1]-1] ^= 1 // another number: noticed by the sum alone
+	require.NoError(t, os.WriteFile(list[1], text, 0o644))
 	said := &bytes.Buffer{}
 	require.NoError(t, Run(context.Background(), o, io.Discard, said))
 	assert.Contains(t, said.String(), "cells are kept from before")
