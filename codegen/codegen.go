@@ -3,6 +3,8 @@
 package codegen
 
 import (
+	"crypto/sha256"
+	"encoding/binary"
 	"fmt"
 
 	"github.com/dnnc/dnnc/codegen/c"
@@ -28,7 +30,7 @@ type Interface struct {
 // written is the loop program of a planned module, with its content hash and its
 // versions as strings that a firmware can read back.
 func written(m *ir.Module, i Interface) (*loop.Program, error) {
-	p, err := network.Write(m, network.Interface{Prefix: i.Prefix, Hooks: i.Hooks, Lend: i.Lend})
+	p, err := network.Write(m, network.Interface{Prefix: i.Prefix, Hooks: i.Hooks, Lend: i.Lend, Tag: tag(i.Content)})
 	if err != nil {
 		return nil, err
 	}
@@ -44,6 +46,12 @@ func written(m *ir.Module, i Interface) (*loop.Program, error) {
 	text("_content", i.Content)
 	text("_version", about)
 	return p, nil
+}
+
+// tag is what a run marks its arena with, beside the arena's address.
+func tag(content string) uint64 {
+	sum := sha256.Sum256([]byte(content))
+	return binary.LittleEndian.Uint64(sum[:])
 }
 
 // about is what an object says of who made it.

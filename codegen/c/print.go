@@ -361,6 +361,8 @@ func expr(e loop.Expr, lane int) string {
 		return fmt.Sprintf("%s[%d]", e.Var.Name, lane)
 	case *loop.Load:
 		return fmt.Sprintf("ld%d(%s)", t.Bits, address(e.From, e.Offset, lane*t.Bits/8))
+	case *loop.Address:
+		return fmt.Sprintf("(uint64_t)(uintptr_t)%s", paren(address(e.Of, loop.Int(0), 0)))
 	case *loop.Cast:
 		if e.Op == loop.SExt {
 			return fmt.Sprintf("sext%d_%d(%s)", e.A.Type().Bits, t.Bits, expr(e.A, lane))

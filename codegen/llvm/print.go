@@ -288,6 +288,8 @@ func (p *printer) expr(e loop.Expr) value.Value {
 		x := p.block.NewLoad(typeOf(e.T), p.address(e.From, e.Offset, e.T))
 		x.Align = ir.Align(max(1, e.Align))
 		return x
+	case *loop.Address:
+		return p.block.NewPtrToInt(p.region(e.Of), types.I64)
 	case *loop.Cast:
 		a, t := p.expr(e.A), typeOf(e.T)
 		switch e.Op {

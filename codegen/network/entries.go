@@ -10,16 +10,21 @@ type Interface struct {
 	Prefix string // first part of the name of every function
 	Hooks  bool   // call prefix_hook(step, done) before and after each step
 	Lend   bool   // the caller lends the weights, by a pointer before the arena
+	Tag    uint64 // tells the arenas of a run apart from other memory
 }
 
-// StepState is the byte of the arena at which prefix_run_step keeps the number of the next
-// step, in StepStateBytes bytes after the memory that the steps use.
+// StepState is the byte of the arena at which prefix_run_step keeps its state, in
+// StepStateBytes bytes after the memory that the steps use.
 func StepState(m *ir.Module) int {
-	return (m.Arena.Bytes + StepStateBytes - 1) / StepStateBytes * StepStateBytes
+	return (m.Arena.Bytes + stepAlign - 1) / stepAlign * stepAlign
 }
 
-// StepStateBytes is the size and the alignment of that number.
-const StepStateBytes = 4
+// StepStateBytes is the size of that state: the number of the next step, and the tag of a
+// run, which is 64 bits.
+const StepStateBytes = stepAlign + 8
+
+// stepAlign is the size of the number and its alignment.
+const stepAlign = 4
 
 // LentHead is the bytes before lent weights: room for the content hash, which identifies
 // them.
@@ -75,21 +80,29 @@ func (i Interface) entries(m *ir.Module, p *loop.Program, steps []*loop.Func) {
 
 	begin := &loop.Func{Name: i.Prefix + "_run_begin", Params: []*loop.Param{{Name: "arena", Untyped: true}}}
 	b = loop.NewBuilder(begin)
-	at := loop.Int(StepState(m))
-	b.StoreAligned(begin.Params[0], at, loop.Int(0), StepStateBytes)
+	state := stepState{b, begin.Params[0], StepState(m)}
+	state.setStep(loop.Int(0))
+	low, high := state.tag(i.Tag)
+	state.mark(low, high)
 	b.Return(loop.Int(0))
 
 	next := i.entry(m, "_run_step")
-	arena := next.Params[len(next.Params)-1]
 	b = loop.NewBuilder(next)
-	k := b.Let("step", &loop.Load{From: arena, Offset: at, T: loop.I32, Align: StepStateBytes})
+	state = stepState{b, next.Params[len(next.Params)-1], StepState(m)}
+	low, high = state.tag(i.Tag)
+	isOther := loop.Op(loop.Or, loop.Op(loop.Xor, low, state.load(stepAlign)), loop.Op(loop.Xor, high, state.load(2*stepAlign)))
+	b.If(isOther, func() { b.Return(loop.Int(-1)) }, nil)
+	k := b.Let("step", state.load(0))
 	count := loop.Int(len(steps))
+	state.mark(loop.Int(0), loop.Int(0)) // unless there is another step
 	b.If(loop.Op(loop.ULt, k, count), nil, func() { b.Return(loop.Int(-1)) })
-	b.StoreAligned(arena, at, count, StepStateBytes)
 	status := through(b, next, k)
 	b.If(status, func() { b.Return(loop.Int(-1)) }, nil)
 	following := b.Let("next", loop.Sum(k, loop.Int(1)))
-	b.StoreAligned(arena, at, following, StepStateBytes)
+	b.If(loop.Op(loop.ULt, following, count), func() {
+		state.setStep(following)
+		state.mark(low, high)
+	}, nil)
 	b.Return(loop.Op(loop.Sub, count, following))
 
 	run := i.entry(m, "_run")
@@ -101,6 +114,35 @@ func (i Interface) entries(m *ir.Module, p *loop.Program, steps []*loop.Func) {
 	p.Funcs = append(p.Funcs, dispatch, step, begin, next, run)
 	loop.Share(p)
 	dispatch.Local = true // from here on: it keeps the data that it names
+}
+
+// stepState is the state of a run, at a byte of an arena.
+type stepState struct {
+	b     *loop.Builder
+	arena *loop.Param
+	at    int
+}
+
+func (s *stepState) load(offset int) loop.Expr {
+	return &loop.Load{From: s.arena, Offset: loop.Int(s.at + offset), T: loop.I32, Align: stepAlign}
+}
+
+func (s *stepState) setStep(k loop.Expr) {
+	s.b.StoreAligned(s.arena, loop.Int(s.at), k, stepAlign)
+}
+
+// tag is what marks this arena as one of a run of this network, in two halves: memory that no
+// run has begun in, another network's arena and a copy of an arena have other tags.
+func (s *stepState) tag(content uint64) (low, high loop.Expr) {
+	whole := s.b.Let("tag", loop.Op(loop.Xor, &loop.Address{Of: s.arena}, loop.Num(loop.I64, int64(content))))
+	low = s.b.Let("low", loop.To(loop.Trunc, whole, 32))
+	high = s.b.Let("high", loop.To(loop.Trunc, loop.Op(loop.LShr, whole, loop.Num(loop.I64, 32)), 32))
+	return low, high
+}
+
+func (s *stepState) mark(low, high loop.Expr) {
+	s.b.StoreAligned(s.arena, loop.Int(s.at+stepAlign), low, stepAlign)
+	s.b.StoreAligned(s.arena, loop.Int(s.at+2*stepAlign), high, stepAlign)
 }
 
 // entry declares a function with the network's inputs, outputs and arena.

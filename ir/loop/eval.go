@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"unsafe"
 )
 
 // Memory is the bytes of each region that a function is called with.
@@ -376,6 +377,12 @@ func (w *writer) expr(x Expr) value {
 			for i := range out {
 				out[i] = get(b[i*bits/8:], bits)
 			}
+			return out
+		}
+	case *Address:
+		at := w.place(x.Of)
+		return func() []int64 {
+			out[0] = int64(uintptr(unsafe.Pointer(unsafe.SliceData(at.mem)))) + at.offset
 			return out
 		}
 	case *Bin:

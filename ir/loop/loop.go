@@ -190,6 +190,9 @@ type Load struct {
 	Align  int
 }
 
+// Address is the address of a region, as 64 bits on every processor.
+type Address struct{ Of Region }
+
 // At reads a value at a byte offset of a region, aligned or not.
 func At(from Region, offset Expr, t Type) Expr { return &Load{From: from, Offset: offset, T: t} }
 
@@ -262,6 +265,7 @@ func (e *Const) Type() Type   { return e.T }
 func (e *Lanes) Type() Type   { return e.T }
 func (e *Read) Type() Type    { return e.Var.Type }
 func (e *Load) Type() Type    { return e.T }
+func (e *Address) Type() Type { return I64 }
 func (e *Cast) Type() Type    { return e.T }
 func (e *Splat) Type() Type   { return e.A.Type().Vec(e.Lanes) }
 func (e *Extract) Type() Type { return Type{e.A.Type().Bits, 1} }

@@ -55,6 +55,12 @@ int main(void) {
   if (!lenet5_matches() || strlen((const char *)lenet5_content) != 64) return 1;
   if (strncmp((const char *)lenet5_version, "dnnc ", 5)) return 2;
   if (lenet5_run(in, out, WEIGHTS &arena)) return 3;
+  /* No run has begun in memory of zeros, in what another run left, and in a copy. */
+  memset(&first, 0, sizeof first);
+  if (lenet5_run_step(in, other, WEIGHTS &first) != -1) return 11;
+  if (lenet5_run_begin(&first)) return 12;
+  memcpy(&second, &first, sizeof first);
+  if (lenet5_run_step(in, other, WEIGHTS &second) != -1) return 13;
   /* Two runs at once, one step of each in turn. */
   if (lenet5_run_begin(&first) || lenet5_run_begin(&second)) return 4;
   while (a > 0 || b > 0) {
