@@ -51,6 +51,41 @@ func TestHelpers(t *testing.T) {
 		{loop.To(loop.SExt, loop.Clamp(loop.Op(loop.AShr, read(0), loop.Int(1)), -128, 127), 64), func(x, y int32) int64 { return min(max(int64(x)>>1, -128), 127) }},
 		{loop.Clamp(loop.Op(loop.AShr, product, loop.Num(loop.I64, 1)), -1<<40, 1<<40), func(x, y int32) int64 { return min(max(int64(x)*int64(y)>>1, -1<<40), 1<<40) }},
 	}
+	// A number of a comparison, and a selection by it, of every width and kind. LLVM makes minima of
+	// some: differences of 32 bits must fit, so these numbers are halved.
+	half := func(at int) loop.Expr { return loop.To(loop.SExt, loop.Op(loop.AShr, read(at), loop.Int(1)), 64) }
+	for _, bits := range []int{8, 16, 32, 64} {
+		number := func(at int) loop.Expr { return loop.To(loop.SExt, loop.Op(loop.AShr, read(at), loop.Int(1)), bits) }
+		value := func(x int32) int64 { return int64(x>>1) << (64 - bits) >> (64 - bits) }
+		plain := func(x int32) uint64 { return uint64(x>>1) << (64 - bits) >> (64 - bits) }
+		for _, c := range []struct {
+			op    loop.BinOp
+			holds func(x, y int32) bool
+		}{
+			{loop.SLt, func(x, y int32) bool { return value(x) < value(y) }},
+			{loop.ULt, func(x, y int32) bool { return plain(x) < plain(y) }},
+			{loop.Eq, func(x, y int32) bool { return value(x) == value(y) }},
+		} {
+			for _, not := range []int64{0, 1} {
+				is := loop.Op(loop.Xor, loop.Op(c.op, number(0), number(4)), loop.Int(int(not)))
+				holds := func(x, y int32) bool { return c.holds(x, y) != (not == 1) }
+				results = append(results,
+					result{loop.To(loop.ZExt, is, 64), func(x, y int32) int64 {
+						if holds(x, y) {
+							return 1
+						}
+						return 0
+					}},
+					// y, or x where it holds: LLVM sees a selection.
+					result{loop.Op(loop.Xor, half(4), loop.Op(loop.And, loop.Op(loop.Xor, half(0), half(4)), loop.Op(loop.Sub, loop.Num(loop.I64, 0), loop.To(loop.ZExt, is, 64)))), func(x, y int32) int64 {
+						if holds(x, y) {
+							return int64(x >> 1)
+						}
+						return int64(y >> 1)
+					}})
+			}
+		}
+	}
 	for i, r := range results {
 		b.Store(out, loop.Int(8*i), r.e)
 	}

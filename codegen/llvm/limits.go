@@ -14,22 +14,27 @@ var (
 	limitDeclare = regexp.MustCompile(`(?m)^declare .*@llvm\.[su](min|max)\.i(8|16|32|64)\(.*\n`)
 )
 
-// withoutBranches has minimum and maximum computed without branches on
-// processors that cannot select, so that the time of a network does not depend on
-// its input: a + ((b-a) & (b-a)>>31). It must follow opt, which makes minima of any
-// such formula. Signed numbers of 32 and 64 bits must have differences that fit,
-// as all that kernels clamp have; others are widened.
+// withoutBranches has minimum, maximum and every choice by a comparison computed without
+// branches on processors that cannot select, so that a network takes as many instructions
+// for every input. It must follow opt, which makes minima and choices of any such formula.
+// Signed numbers of 32 and 64 bits whose minimum is taken must have differences that fit, as
+// all that kernels clamp have; others are widened.
 func withoutBranches(ctx context.Context, tools Tools, text []byte, t *processor.Target) ([]byte, error) {
-	if !t.NoSelect || !limitCall.Match(text) {
+	if !t.NoSelect {
 		return text, nil
 	}
-	text = limitDeclare.ReplaceAll(text, nil)
+	chosen, definitions := choices(string(text), t.Arch == "thumb")
+	if !limitCall.MatchString(chosen) && definitions == "" {
+		return text, nil
+	}
+	chosen = limitDeclare.ReplaceAllString(chosen, "")
 	var b strings.Builder
-	b.Write(limitCall.ReplaceAll(text, []byte("@dnnc.$1$2.i$3(")))
+	b.WriteString(limitCall.ReplaceAllString(chosen, "@dnnc.$1$2.i$3("))
+	b.WriteString(definitions)
 	for _, sign := range []string{"s", "u"} {
 		for _, bits := range []int{8, 16, 32, 64} {
 			for _, which := range []string{"min", "max"} {
-				if name := fmt.Sprintf("@llvm.%s%s.i%d(", sign, which, bits); strings.Contains(string(text), name) {
+				if name := fmt.Sprintf("@llvm.%s%s.i%d(", sign, which, bits); strings.Contains(chosen, name) {
 					b.WriteString(limit(sign, which, bits))
 				}
 			}

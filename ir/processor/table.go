@@ -25,6 +25,14 @@ var noFPU = []string{"fpregs"}
 // written in the order in which they should run.
 var inOrder = []string{"-enable-misched=false"}
 
+// Instructions whose time depends on the operands, by the technical reference manuals: on a
+// Cortex-M3 products of 64 bits end early, and divisions on every Cortex-M that has them. A
+// Cortex-M0 multiplies in as many cycles for all operands, 1 or 32 by its make.
+var (
+	division     = []string{"sdiv", "udiv"}
+	divisionOfM3 = []string{"sdiv", "udiv", "smull", "umull", "smlal", "umlal"}
+)
+
 // The families, in the order in which they are listed.
 var table = []*Target{
 	{
@@ -43,14 +51,14 @@ var table = []*Target{
 		Name: "armv7m", Doc: "Cortex-M3", Arch: "thumb",
 		Triple: "thumbv7m-none-unknown-eabi", CPU: "cortex-m3", LLC: inOrder, Asm: anyFloatABI,
 		Runners: []Runner{board("mps2-an385", "", mps2)}, MCA: "cortex-m3",
-		LinkMode: "armelf",
+		LinkMode: "armelf", Variable: divisionOfM3,
 	},
 	{
 		Name: "armv7em", Doc: "Cortex-M4, M7: 16-bit multiplies by two", Arch: "thumb",
 		Triple: "thumbv7em-none-unknown-eabi", CPU: "cortex-m4", Features: []string{"dsp"}, Without: noFPU, LLC: inOrder, Asm: anyFloatABI,
 		CPUs:    []CPU{{Name: "cortex-m7", MCA: "cortex-m7"}},
 		Runners: []Runner{board("mps2-an500", "cortex-m7", mps2, "dsp"), board("mps2-an386", "", mps2, "dsp")}, MCA: "cortex-m4",
-		LinkMode: "armelf",
+		LinkMode: "armelf", Variable: division,
 	},
 	{
 		Name: "armv8m", Doc: "Cortex-M33, M35P: 16-bit multiplies by two", Arch: "thumb",
@@ -58,7 +66,7 @@ var table = []*Target{
 		CPUs:    []CPU{{Name: "cortex-m35p", MCA: "cortex-m33"}},
 		Known:   []Feature{{Name: "dsp", Doc: "16-bit multiplies by two"}},
 		Runners: []Runner{board("mps2-an505", "", &Board{Flash: Span{0x10000000, 4 << 20}, RAM: Span{0x38000000, 4 << 20}}, "dsp")}, MCA: "cortex-m33",
-		LinkMode: "armelf",
+		LinkMode: "armelf", Variable: division,
 	},
 	{
 		Name: "armv8.1m", Doc: "Cortex-M55, M85: Helium", Arch: "thumb",
@@ -68,7 +76,7 @@ var table = []*Target{
 		Runners: []Runner{board("mps3-an547", "", &Board{
 			Flash: Span{0, 512 << 10}, RAM: Span{0x20000000, 512 << 10}, Large: Span{0x01000000, 2 << 20},
 		}, "dsp", "mve")}, MCA: "cortex-m55",
-		LinkMode: "armelf",
+		LinkMode: "armelf", Variable: division,
 	},
 	{
 		Name: "armv7", Doc: "Cortex-A5 to A17 with NEON, Linux; soft- and hard-float programs", Arch: "arm",

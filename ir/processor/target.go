@@ -39,6 +39,8 @@ type Target struct {
 	// NoSelect: the processor has no instruction that selects between two registers, so LLVM
 	// would write a branch for a minimum.
 	NoSelect bool
+	// Variable are instructions whose time depends on their operands, on a Cortex-M.
+	Variable []string
 }
 
 // CPU is a processor of a family, with the features that it has in addition.

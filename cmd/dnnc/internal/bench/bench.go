@@ -7,8 +7,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"math/rand/v2"
+	"regexp"
+	"slices"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
@@ -27,6 +31,10 @@ type Report struct {
 	MACs         int     `json:"macs"`
 	Cycles       float64 `json:"cycles,omitempty"` // estimated; 0 without a model of the processor
 	Layers       []Layer `json:"layers,omitempty"`
+	// Variable are the instructions of the object, by name, whose time depends on their
+	// operands: as many run for every input, but they may take another time. Nil where the
+	// table of processors knows none of this one.
+	Variable map[string]int `json:"variable_instructions,omitempty"`
 }
 
 // Layer is one step, its call included.
@@ -87,11 +95,19 @@ func Count(ctx context.Context, o driver.Options, r *driver.Result) (*Report, er
 	}
 	for _, c := range counts[1:] {
 		if c.Run != counts[0].Run {
-			return nil, diag.New(diag.Pos{}, diag.CheckFailed, "%s takes %d instructions for one input and %d for another", m.Name, counts[0].Run, c.Run)
+			return nil, diag.New(diag.Pos{}, diag.CheckFailed, "%s takes %d instructions for one input and %d for another", m.Name, counts[0].Run, c.Run).
+				WithNote("%s", unequal(m, counts[0].Steps, c.Steps))
 		}
 	}
 	ratios := perInstruction(ctx, b)
 	report := &Report{Network: m.Name, Target: r.Target.Name, Instructions: counts[0].Run}
+	if len(r.Target.Variable) > 0 {
+		asm, err := b.Assembly(ctx)
+		if err != nil {
+			return nil, err
+		}
+		report.Variable = variable(string(asm), r.Target)
+	}
 	for i, n := range m.Ops {
 		l := Layer{Name: n.Name(), Kernel: n.Word(ir.AttrImpl), Instructions: counts[0].Steps[i]}
 		if n.Op.Takes(ir.AttrWeight) {
@@ -112,14 +128,25 @@ func Count(ctx context.Context, o driver.Options, r *driver.Result) (*Report, er
 	return report, nil
 }
 
-// inputs are noise and all of the least number.
+// unequal names the steps whose counts differ.
+func unequal(m *ir.Module, a, b []int) string {
+	var list []string
+	for i, n := range m.Ops {
+		if a[i] != b[i] {
+			list = append(list, fmt.Sprintf("%s (%s, %s): %d and %d", n.Name(), n.Op, n.Word(ir.AttrImpl), a[i], b[i]))
+		}
+	}
+	return "steps that differ: " + strings.Join(list, "; ")
+}
+
+// inputs are noise, all of the least and all of the greatest number.
 func inputs(m *ir.Module) [][]int8 {
 	rng := rand.New(rand.NewPCG(1, 1))
-	list := make([][]int8, 2)
+	list := make([][]int8, 3)
 	for _, v := range m.Inputs {
 		list[0] = append(list[0], program.Noise(m, v, rng)...)
 	}
-	list[1] = program.Extreme(m, false)
+	list[1], list[2] = program.Extreme(m, false), program.Extreme(m, true)
 	return list
 }
 
@@ -132,6 +159,9 @@ func (r *Report) print(out io.Writer, t *processor.Target) {
 		fmt.Fprintf(out, "; about %.0f cycles by llvm-mca's model of the %s", r.Cycles, t.MCA)
 	}
 	fmt.Fprintln(out)
+	if r.Variable != nil {
+		fmt.Fprintf(out, "instructions of the object whose time depends on operands: %s\n", listed(r.Variable))
+	}
 	if len(r.Layers) == 0 {
 		return
 	}
@@ -145,6 +175,38 @@ func (r *Report) print(out io.Writer, t *processor.Target) {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%d\t%d\t%s\t%.1f %%\t%s\t\n", l.Name, l.Kernel, l.Format, l.MACs, l.Instructions, per, 100*float64(l.Instructions)/float64(r.Instructions), estimate(l.Cycles))
 	}
 	w.Flush()
+}
+
+// variable counts the instructions of an assembly text whose time depends on operands.
+func variable(asm string, t *processor.Target) map[string]int {
+	found := map[string]int{}
+	for _, line := range strings.Split(asm, "\n") {
+		words := strings.Fields(stripComment(line, commentMark(t)))
+		if len(words) == 0 {
+			continue
+		}
+		for _, name := range t.Variable {
+			// A condition and a width may follow the name.
+			if rest, is := strings.CutPrefix(words[0], name); is && (rest == "" || conditions.MatchString(rest)) {
+				found[name]++
+			}
+		}
+	}
+	return found
+}
+
+var conditions = regexp.MustCompile(`^(s|eq|ne|cs|hs|cc|lo|mi|pl|vs|vc|hi|ls|ge|lt|gt|le)?(\.w)?$`)
+
+// listed is instructions with their numbers, in the order of their names.
+func listed(found map[string]int) string {
+	if len(found) == 0 {
+		return "none"
+	}
+	var list []string
+	for _, name := range slices.Sorted(maps.Keys(found)) {
+		list = append(list, fmt.Sprintf("%d %s", found[name], name))
+	}
+	return strings.Join(list, ", ")
 }
 
 // estimate is a number of cycles, or a dash for none.

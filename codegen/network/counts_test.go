@@ -1,0 +1,98 @@
+package network_test
+
+import (
+	"bytes"
+	"context"
+	"math/rand"
+	"os"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/dnnc/dnnc/codegen/llvm"
+	"github.com/dnnc/dnnc/codegen/network"
+	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/processor"
+	"github.com/dnnc/dnnc/runtime/emu"
+)
+
+// TestEqualCounts counts the instructions of each layer and operation for three inputs: the
+// same number for each. With DNNC_FULL on every target in every format; else a sample: the
+// processors on which LLVM branches to select.
+func TestEqualCounts(t *testing.T) {
+	names, forms := []string{"armv6m", "riscv32"}, []string{"i8", "odd3"}
+	if os.Getenv("DNNC_FULL") != "" {
+		names, forms = processor.Names(), formats()
+	}
+	for i, name := range names {
+		tgt, err := processor.Find(name)
+		require.NoError(t, err)
+		if os.Getenv("DNNC_FULL") == "" {
+			forms = []string{"i8", "odd3"}[i : i+1]
+		}
+		t.Run(name, func(t *testing.T) {
+			t.Parallel() // which waits for LLVM and emulators
+			t.Run("operations", func(t *testing.T) {
+				_, m := operationNet(t, tgt)
+				equalCounts(t, m, tgt)
+			})
+			for _, format := range forms {
+				t.Run(format, func(t *testing.T) { equalCounts(t, conform(t, tgt, format, nil), tgt) })
+			}
+			t.Run("TFLite", func(t *testing.T) { // rounds by R8, as exact models do
+				equalCounts(t, conform(t, tgt, "i8", func(m *ir.Module) {
+					for _, n := range m.Ops {
+						if n.Op.Takes(ir.AttrRound) {
+							n.Put(ir.AttrRound.Is(ir.RoundTFLite))
+						}
+					}
+				}), tgt)
+			})
+		})
+	}
+}
+
+func equalCounts(t *testing.T, m *ir.Module, tgt *processor.Target) {
+	t.Helper()
+	tools, err := llvm.Find("")
+	if err == nil {
+		err = emu.Check(tgt)
+	}
+	if err != nil {
+		t.Skip(err)
+	}
+	if emu.Describe(tgt) == "this machine" {
+		t.Skip("nothing counts instructions of the machine itself")
+	}
+	ctx := context.Background()
+	p, err := network.Write(m, network.Interface{Prefix: "net"})
+	require.NoError(t, err)
+	size := m.Inputs[0].Type.Shape.Size()
+	job := emu.Job{Prefix: "net", Inputs: []int{size}, Arena: m.Arena.Bytes, Align: m.Arena.Align, Steps: len(m.Ops), Mark: true}
+	for _, o := range m.Outputs {
+		job.Outputs = append(job.Outputs, o.Type.Shape.Size())
+	}
+	compile := func(text string, err error) []byte {
+		require.NoError(t, err)
+		object, err := llvm.Compile(ctx, tools, text, tgt, "obj")
+		require.NoError(t, err)
+		return object
+	}
+	program, err := emu.Link(ctx, t.TempDir(), job, tgt, compile(emu.Driver(job, tgt)), compile(llvm.Print(p, tgt)))
+	require.NoError(t, err)
+	noise := make([]byte, size)
+	rand.New(rand.NewSource(5)).Read(noise)
+	counts, err := program.Count(ctx, [][]byte{noise, bytes.Repeat([]byte{0x80}, size), bytes.Repeat([]byte{0x7f}, size)})
+	require.NoError(t, err)
+	require.Len(t, counts, 3)
+	for i, n := range m.Ops {
+		require.Positive(t, counts[0].Steps[i], n.Name())
+		for _, c := range counts[1:] {
+			assert.Equal(t, counts[0].Steps[i], c.Steps[i], "%s = %s by %s on %s", n.Name(), n.Op, n.Word(ir.AttrImpl), tgt.Name)
+		}
+	}
+	for _, c := range counts[1:] {
+		assert.Equal(t, counts[0].Run, c.Run)
+	}
+}
