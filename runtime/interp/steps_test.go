@@ -645,7 +645,7 @@ func TestRowGradients(t *testing.T) {
 // TestStreamMemory: the smallest block that is large enough is used again, what dies is
 // free, and the peak is that of the widest step.
 func TestStreamMemory(t *testing.T) {
-	s := &Streamed{free: [][]float32{make([]float32, 8), make([]float32, 4), make([]float32, 5, 6)}}
+	s := &Streamed[float32]{free: [][]float32{make([]float32, 8), make([]float32, 4), make([]float32, 5, 6)}}
 	a := s.take(4)
 	assert.Len(t, a, 4)
 	assert.Equal(t, 4, cap(a))

@@ -109,7 +109,7 @@ func TestWerrorOfOtherCommands(t *testing.T) {
 // TestFidelityOfBuilds: every build says how near each result comes to the float network,
 // prints - for what has no answers, and -report fidelity lists the layers.
 func TestFidelityOfBuilds(t *testing.T) {
-	path := kindsFolder(t)
+	path := dnnctest.KindsFolder(t)
 	for _, c := range []struct {
 		name, network string
 		flags         []string
@@ -124,7 +124,7 @@ func TestFidelityOfBuilds(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			out := filepath.Join(t.TempDir(), "net.c")
 			args := append([]string{path(c.network + ".dnn"), "-target", "x86_64", "-calib", path("data.npz"), "-emit", "c", "-report", "fidelity", "-o", out}, c.flags...)
-			code, stdout, stderr := dnnc(t, args...)
+			code, stdout, stderr := dnnctest.Run(t, args...)
 			require.Zero(t, code, stderr)
 			for _, line := range c.lines {
 				assert.Regexp(t, line, stderr)
@@ -148,8 +148,8 @@ func TestFidelityOfBuilds(t *testing.T) {
 // TestFidelityOfDumps: a dump that has its ranges is compared on images that are named, and
 // on none otherwise; one of integers has no float network.
 func TestFidelityOfDumps(t *testing.T) {
-	path := kindsFolder(t)
-	code, _, stderr := dnnc(t, path("classes.dnn"), "-target", "x86_64", "-calib", path("data.npz"), "-emit", "c", "-dump-dir", path("dumps"), "-o", path("net.c"))
+	path := dnnctest.KindsFolder(t)
+	code, _, stderr := dnnctest.Run(t, path("classes.dnn"), "-target", "x86_64", "-calib", path("data.npz"), "-emit", "c", "-dump-dir", path("dumps"), "-o", path("net.c"))
 	require.Zero(t, code, stderr)
 	for _, c := range []struct {
 		dump  string
@@ -158,7 +158,7 @@ func TestFidelityOfDumps(t *testing.T) {
 	}{
 		{"10-robust", []string{"-calib", path("data.npz")}, false}, {"10-robust", nil, true}, {"11-quantize", nil, true},
 	} {
-		code, _, stderr := dnnc(t, append([]string{path("dumps/" + c.dump + ".dnn"), "-target", "x86_64", "-emit", "c", "-o", path("again.c")}, c.flags...)...)
+		code, _, stderr := dnnctest.Run(t, append([]string{path("dumps/" + c.dump + ".dnn"), "-target", "x86_64", "-emit", "c", "-o", path("again.c")}, c.flags...)...)
 		require.Zero(t, code, stderr)
 		assert.Equal(t, c.none, strings.Contains(stderr, "fidelity: - "), stderr)
 		assert.NotContains(t, stderr, "warning")
