@@ -26,7 +26,7 @@ type Scores struct {
 // Labels says whose answers are right: "given" with the images, or else those of
 // the first network.
 func Labels(s measure.Setup, names []string) string {
-	if s.Images.Labels != nil {
+	if s.Task.IsLabelled(s.Images) {
 		return certificate.GivenLabels
 	}
 	return names[0]
@@ -49,7 +49,7 @@ func Setup(o Options, r *Result) (s measure.Setup, source string, files []certif
 	if err := r.Judge(o, io.Discard); err != nil {
 		return s, "", nil, err
 	}
-	s = measure.Setup{Conditions: r.Env.Errors, Seed: o.Seed, First: pass.TestAt, Low: r.Env.Low, High: r.Env.High, Gradient: r.Env.Gradient}
+	s = measure.Setup{Task: r.Task, Alone: r.Float == nil, Conditions: r.Env.Errors, Seed: o.Seed, First: pass.TestAt, Low: r.Env.Low, High: r.Env.High, Gradient: r.Env.Gradient}
 	path := TestData(o, r.Module)
 	if path == "" {
 		n := o.TestImages
@@ -67,6 +67,11 @@ func Setup(o Options, r *Result) (s measure.Setup, source string, files []certif
 // under every condition of -errors, the same disturbed images for both. When
 // ctx ends it returns what was measured until then, and the error.
 func Measure(ctx context.Context, o Options, r *Result, messages io.Writer) (*Scores, error) {
+	return MeasureWith(ctx, o, r, messages, func(*measure.Setup) {})
+}
+
+// MeasureWith is Measure with a change of its setup.
+func MeasureWith(ctx context.Context, o Options, r *Result, messages io.Writer, change func(s *measure.Setup)) (*Scores, error) {
 	setup, source, files, err := Setup(o, r)
 	if err != nil {
 		return nil, err
@@ -82,8 +87,9 @@ func Measure(ctx context.Context, o Options, r *Result, messages io.Writer) (*Sc
 	defer bar.end()
 	setup.Progress = func(done, total int) { bar.show("measuring under errors", done, total) }
 	if r.Float != nil { // whose gradient guides errors: the same module, the same bits
-		setup.Gradient, setup.Shared = dnnc.Gradient(r.Float, func() string { return r.Task.Name }), true
+		setup.Gradient, setup.Shared = dnnc.Gradient(r.Float, func() measure.Task { return r.Task }, ""), true
 	}
+	change(&setup)
 	scores, err := measure.Robust(ctx, setup, networks...)
 	if err != nil && (len(scores) == 0 || len(scores[0].Kinds) == 0) {
 		return nil, err
