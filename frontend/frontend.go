@@ -4,6 +4,7 @@
 package frontend
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -235,10 +236,42 @@ func (r *resolver) network(s *syntax.Network) {
 		}
 		r.m.Inputs = append(r.m.Inputs, v)
 	}
+	isSaid := false
 	for _, t := range s.Results {
-		typ, _ := r.typ(t)
+		typ, _ := r.typ(t.Type)
 		r.m.Results = append(r.m.Results, typ)
+		r.m.Tasks = append(r.m.Tasks, r.task(t, typ))
+		isSaid = isSaid || len(t.Words) > 0
 	}
+	if !isSaid {
+		r.m.Tasks = nil
+	}
+}
+
+// task resolves what is said of the meaning of a result.
+func (r *resolver) task(s *syntax.Result, typ ir.Type) ir.Task {
+	t := ir.Task{Axis: ir.NoAxis}
+	for _, w := range s.Words {
+		key, value := w.Key, w.Value
+		if value == "" {
+			key, value = "task", w.Key
+		}
+		if words, err := t.Set(key, value); err != nil {
+			r.list.Add(syntax.At(w.Pos), diag.BadValue, "%v", err).WithSuggestion(cmp.Or(w.Value, w.Key), words)
+			return t
+		}
+	}
+	switch {
+	case len(s.Words) == 0:
+	case t.Name == "":
+		r.list.Add(syntax.At(s.Words[0].Pos), diag.BadValue, "the result has no task, only %s", s.Words[0].Key).
+			WithHelp("write what it means: %s classes", typ)
+	case t.Axis != ir.NoAxis && t.Name != ir.Classes:
+		r.list.Add(syntax.At(s.Words[0].Pos), diag.BadValue, "an axis is of classes, one for each position; this is %s", t.Name)
+	case t.Axis >= len(typ.Shape) && typ.Shape != nil:
+		r.list.Add(syntax.At(s.Words[0].Pos), diag.BadValue, "axis %d of a result of %s", t.Axis, typ.Shape)
+	}
+	return t
 }
 
 func (r *resolver) define(v *ir.Value) {

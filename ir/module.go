@@ -29,6 +29,7 @@ type Module struct {
 	Inputs  []*Value
 	Outputs []*Value
 	Results []Type // declared types of the outputs
+	Tasks   []Task // what the outputs mean, in their order; nil where the text says nothing
 	Arena   Arena
 	Consts  []*Const
 	Ops     []*Node
@@ -391,6 +392,7 @@ func (m *Module) Clone() *Module {
 	}
 	c.Tensors = append([]TensorsFile(nil), m.Tensors...)
 	c.Results = append([]Type(nil), m.Results...)
+	c.Tasks = append([]Task(nil), m.Tasks...)
 	c.Consts = make([]*Const, len(m.Consts))
 	for i, k := range m.Consts {
 		n := *k

@@ -78,6 +78,9 @@ func (m *Module) print(statement func(*Node) string, consts []*Const, types bool
 			b.WriteString(", ")
 		}
 		b.WriteString(t.String())
+		if task := m.TaskOf(i); task.Name != "" {
+			b.WriteString(" " + task.String())
+		}
 	}
 	b.WriteString(" {\n")
 	if m.Arena.Align > 0 {

@@ -40,9 +40,23 @@ type DataSet struct {
 // Network is the line that opens a network's body.
 type Network struct {
 	Pos     lexer.Position
-	Name    string   `parser:"'network' @Ident '('"`
-	Inputs  []*Param `parser:"( @@ ( ',' @@ )* )? ')'"`
-	Results []*Type  `parser:"'->' @@ ( ',' @@ )* '{'"`
+	Name    string    `parser:"'network' @Ident '('"`
+	Inputs  []*Param  `parser:"( @@ ( ',' @@ )* )? ')'"`
+	Results []*Result `parser:"'->' @@ ( ',' @@ )* '{'"`
+}
+
+// Result is the type of a result, and what is said of its meaning.
+type Result struct {
+	Pos   lexer.Position
+	Type  *Type   `parser:"@@"`
+	Words []*Word `parser:"@@*"`
+}
+
+// Word is an attribute of a result, "key: value", or its task alone.
+type Word struct {
+	Pos   lexer.Position
+	Key   string `parser:"@Ident"`
+	Value string `parser:"( ':' @( Number | Ident ) )?"`
 }
 
 // Param is an input of the network.

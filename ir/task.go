@@ -1,0 +1,103 @@
+package ir
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// Task is what a result of a network means, as far as the text says it.
+type Task struct {
+	Name string // one of TaskNames; "" where the text does not say it
+	// Axis is the axis along which one class is chosen, for each position of the other
+	// axes; NoAxis where an item has one class.
+	Axis int
+	// Weight is the share of the result in what a search makes least; 0 stands for 1.
+	Weight float64
+}
+
+// NoAxis is the axis of a task that has none.
+const NoAxis = -1
+
+// The tasks.
+const (
+	Classes        = "classes"
+	Binary         = "binary"
+	Multilabel     = "multilabel"
+	Values         = "values"
+	Reconstruction = "reconstruction"
+	EmbeddingTask  = "embedding"
+)
+
+// TaskNames lists the tasks as the language and -task name them.
+var TaskNames = []string{Classes, Binary, Multilabel, Values, Reconstruction, EmbeddingTask}
+
+// taskKeys are the attributes of a result.
+var taskKeys = []string{"task", "axis", "weight"}
+
+// Set sets an attribute of the task: "task", "axis" or "weight". An error says what is
+// wrong, and words are what would be right there; nil of numbers.
+func (t *Task) Set(key, value string) (words []string, err error) {
+	switch key {
+	case "task":
+		if !slices.Contains(TaskNames, value) {
+			return TaskNames, fmt.Errorf("no task %q: the tasks are %s", value, strings.Join(TaskNames, " "))
+		}
+		t.Name = value
+	case "axis":
+		if t.Axis, err = strconv.Atoi(value); err != nil || t.Axis < 0 {
+			return nil, fmt.Errorf("the axis %s is no whole number from 0 on", value)
+		}
+	case "weight":
+		if t.Weight, err = strconv.ParseFloat(value, 64); err != nil || !(t.Weight > 0 && t.Weight <= 1e6) {
+			return nil, fmt.Errorf("the weight %s is no number above 0, and of at most a million", value)
+		}
+	default:
+		return taskKeys, fmt.Errorf("a result has no %q: it has %s", key, strings.Join(taskKeys, ", "))
+	}
+	return nil, nil
+}
+
+// ParseTask reads a task as a result has it in the language: "classes axis: 0 weight: .5".
+func ParseTask(text string) (t Task, words []string, err error) {
+	t.Axis = NoAxis
+	list := strings.Fields(strings.ReplaceAll(text, ":", " : "))
+	for i := 0; i < len(list); {
+		key, value, n := "task", list[i], 1
+		if i+1 < len(list) && list[i+1] == ":" {
+			if i+2 == len(list) {
+				return t, nil, fmt.Errorf("%s has no value", list[i])
+			}
+			key, value, n = list[i], list[i+2], 3
+		}
+		if words, err = t.Set(key, value); err != nil {
+			return t, words, err
+		}
+		i += n
+	}
+	if t.Name == "" {
+		return t, TaskNames, fmt.Errorf("%q names no task: the tasks are %s", text, strings.Join(TaskNames, " "))
+	}
+	return t, nil, nil
+}
+
+// String is the task as the language writes it.
+func (t Task) String() string {
+	s := t.Name
+	if t.Axis != NoAxis {
+		s += fmt.Sprintf(" axis: %d", t.Axis)
+	}
+	if t.Weight != 0 {
+		s += " weight: " + FormatFloat(t.Weight)
+	}
+	return s
+}
+
+// TaskOf is what the text says of result i.
+func (m *Module) TaskOf(i int) Task {
+	if i < len(m.Tasks) {
+		return m.Tasks[i]
+	}
+	return Task{Axis: NoAxis}
+}
