@@ -16,6 +16,8 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/dnnc/dnnc/frontend/weights"
+	"github.com/dnnc/dnnc/runtime/data"
 	"github.com/dnnc/dnnc/runtime/input"
 )
 
@@ -27,6 +29,10 @@ type Set struct {
 	labels []int // nil when unlabelled
 	count  int   // of the elements of several inputs, which the set does not keep
 	Files  []File
+
+	targets []data.Target // labels that are more than one whole number
+	file    *weights.File // nil unless an npz
+	images  []string      // its arrays that are images
 }
 
 // File is a file that a set was read from.

@@ -13,6 +13,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/dnnc/dnnc/runtime/data"
 )
 
 func idx(magic byte, dims []int, data ...byte) []byte {
@@ -124,12 +126,48 @@ func TestNPZ(t *testing.T) {
 		"images come as":     npz(t, [4]string{"x", "|u1", "3,", "abc"}),
 		"the shape":          npz(t, [4]string{"x", "|u1", "0, 1, 1", ""}),
 		"2 labels of 1":      npz(t, [4]string{"x", "|u1", "1, 1, 1", "a"}, [4]string{"y", "|u1", "2,", "ab"}),
-		"whole numbers":      npz(t, [4]string{"x", "|u1", "1, 1, 1", "a"}, [4]string{"y", "<f4", "1,", reals(.5)}),
+		"the label NaN":      npz(t, [4]string{"x", "|u1", "1, 1, 1", "a"}, [4]string{"y", "<f4", "1,", reals(nan)}),
+		"1 labels of 2":      npz(t, [4]string{"x", "|u1", "2, 1, 1", "ab"}, [4]string{"y", "<f4", "1, 2", reals(1, 2)}),
 		"the file has 1 for": npz(t, [4]string{"x", "|u1", "1, 1, 2", "a"}),
 	} {
 		_, err := Open(folder(t, "a.npz", file))
 		assert.ErrorContains(t, err, want)
 	}
+}
+
+// TestTargets: labels are whole numbers, reals, masks or several yes or no; arrays named
+// like results are theirs.
+func TestTargets(t *testing.T) {
+	image := [4]string{"x", "|u1", "2, 1, 1", "ab"}
+	for name, c := range map[string]struct {
+		array  [4]string
+		labels []int
+		want   data.Target
+	}{
+		"classes": {[4]string{"y", "<f4", "2,", reals(3, 0)}, []int{3, 0}, data.Target{Shape: []int{}, X: []float32{3, 0}}},
+		"reals":   {[4]string{"targets", "<f4", "2, 1", reals(.5, -1)}, nil, data.Target{Shape: []int{1}, X: []float32{.5, -1}}},
+		"mask":    {[4]string{"labels", "|u1", "2, 1, 2", "\x00\x01\x02\x03"}, nil, data.Target{Shape: []int{1, 2}, X: []float32{0, 1, 2, 3}}},
+		"several": {[4]string{"labels", "|b1", "2, 3", "\x00\x01\x01\x01\x00\x00"}, nil, data.Target{Shape: []int{3}, X: []float32{0, 1, 1, 1, 0, 0}}},
+	} {
+		s, err := Open(folder(t, "a.npz", npz(t, image, c.array)))
+		require.NoError(t, err, name)
+		for i, want := range c.labels {
+			assert.Equal(t, want, s.Label(i), name)
+		}
+		if c.labels == nil {
+			assert.Equal(t, -1, s.Label(0), name)
+		}
+		got, err := s.Targets(nil)
+		require.NoError(t, err, name)
+		assert.Equal(t, []data.Target{c.want}, got, name)
+	}
+	s, err := Open(folder(t, "a.npz", npz(t, image, [4]string{"box", "<f4", "2, 1", reals(1, 2)}, [4]string{"bad", "<f4", "1,", reals(1)})))
+	require.NoError(t, err)
+	got, err := s.Targets([]string{"x", "box", "other"}) // x are the images
+	require.NoError(t, err)
+	assert.Equal(t, []data.Target{{Name: "box", Shape: []int{1}, X: []float32{1, 2}}}, got)
+	_, err = s.Targets([]string{"bad"})
+	assert.ErrorContains(t, err, "1 labels of 2")
 }
 
 func TestDamagedFilesAreErrors(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/dnnc/dnnc/frontend/weights"
+	"github.com/dnnc/dnnc/runtime/data"
 	"github.com/dnnc/dnnc/runtime/input"
 )
 
@@ -32,6 +33,7 @@ func (s *Set) npz(raw []byte) error {
 		return fmt.Errorf("the array %s has the shape %v: images come as [N,C,H,W]", images.Name, images.Shape)
 	}
 	n := images.Shape[0]
+	s.images = []string{images.Name}
 	s.shape = images.Shape[1:]
 	switch len(s.shape) {
 	case 1:
@@ -61,26 +63,78 @@ func (s *Set) npz(raw []byte) error {
 }
 
 // npzLabels takes the labels of n images from the first of some arrays that there is.
+// One whole number an image is its class, too.
 func (s *Set) npzLabels(f *weights.File, n int, called []string) error {
+	s.file, s.count = f, n
 	labels, ok := first(f, called)
 	if !ok {
 		return nil
 	}
-	values, err := labels.Float32()
+	t, err := target(labels, "", n)
 	if err != nil {
 		return err
 	}
-	if len(values) != n {
-		return fmt.Errorf("%d labels of %d images", len(values), n)
+	s.targets = []data.Target{t}
+	if len(t.X) != n {
+		return nil
 	}
-	s.labels = make([]int, n)
-	for i, v := range values {
+	classes := make([]int, n)
+	for i, v := range t.X {
 		if !(v >= 0 && v < 1<<20) || v != float32(int(v)) {
-			return fmt.Errorf("image %d has the label %v: labels are whole numbers from 0 on", i, v)
+			return nil
 		}
-		s.labels[i] = int(v)
+		classes[i] = int(v)
 	}
+	s.labels = classes
 	return nil
+}
+
+// target is an array of labels of n items.
+func target(t weights.Tensor, name string, n int) (data.Target, error) {
+	out := data.Target{Name: name}
+	if len(t.Shape) == 0 || t.Shape[0] != n {
+		count := 1
+		if len(t.Shape) > 0 {
+			count = t.Shape[0]
+		}
+		return out, fmt.Errorf("%d labels of %d images", count, n)
+	}
+	out.Shape = t.Shape[1:]
+	var err error
+	if t.DType == weights.Bool {
+		t.DType = weights.U8 // multi-hot
+	}
+	if out.X, err = t.Float32(); err != nil {
+		return out, err
+	}
+	size := len(out.X) / n
+	for i, v := range out.X {
+		if v-v != 0 {
+			return out, fmt.Errorf("image %d has the label %v in the array %s", i/size, v, t.Name)
+		}
+	}
+	return out, nil
+}
+
+// Targets are the labels of the items: those under one of the usual names, whose name
+// here is "", and those in arrays named like results of the network. nil of none.
+func (s *Set) Targets(results []string) ([]data.Target, error) {
+	list := s.targets
+	if s.file == nil {
+		return list, nil
+	}
+	for _, name := range results {
+		t, ok := s.file.Tensor(name)
+		if !ok || slices.Contains(s.images, name) {
+			continue
+		}
+		one, err := target(t, name, s.Len())
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, one)
+	}
+	return list, nil
 }
 
 // Input is an input of a network: the name of its array in an npz, the shape of one
@@ -136,6 +190,7 @@ func OpenInputs(path string, inputs []Input) (*Set, [][]float32, error) {
 			return fault("the array %s has %d elements, %s has %d", in.Name, t.Shape[0], inputs[0].Name, s.count)
 		}
 		s.count = t.Shape[0]
+		s.images = append(s.images, in.Name)
 		if arrays[k], err = t.Float32(); err != nil {
 			return fault("%w", err)
 		}

@@ -14,7 +14,25 @@ type Batch struct {
 	Shape  []int // of one image, usually C,H,W
 	Others int   // elements of the other inputs behind each image
 	X      []float32
-	Labels []int // nil when unlabelled
+	Labels []int // nil when unlabelled, or where labels are more than one whole number
+	// Targets are labels of any kind, those of Labels too where they came as an array.
+	Targets []Target
+}
+
+// Target is labels of every image of a batch: reals, masks, several yes or no.
+type Target struct {
+	Name  string // of the result that they are of; "" of labels by a usual name
+	Shape []int  // of one image's
+	X     []float32
+}
+
+// Size is the elements of one image's labels.
+func (t Target) Size() int {
+	n := 1
+	for _, d := range t.Shape {
+		n *= d
+	}
+	return n
 }
 
 // Source is a set of images that is loaded piece by piece.
@@ -49,6 +67,10 @@ func (b Batch) Slice(from, to int) Batch {
 	out := Batch{N: to - from, Shape: b.Shape, Others: b.Others, X: b.X[from*s : to*s]}
 	if b.Labels != nil {
 		out.Labels = b.Labels[from:to]
+	}
+	for _, t := range b.Targets {
+		t.X = t.X[from*t.Size() : to*t.Size()]
+		out.Targets = append(out.Targets, t)
 	}
 	return out
 }

@@ -18,7 +18,7 @@ import (
 // pixels, and, summed over the images in their order, with respect to the
 // constants of layers.
 type Gradients struct {
-	Output []float32               // [n][elements of the first output], from the way forward
+	Output []float32               // [n][elements of the outputs side by side], from the way forward
 	Input  []float32               // [n][elements of the input]
 	Consts map[*ir.Const][]float32 // weights and biases; nil when not wanted
 }
@@ -77,14 +77,14 @@ func Gradient(ctx context.Context, p *Float, x []float32, n int, wantConsts bool
 }
 
 // Gradient computes derivatives in reverse mode. seed is given each image's
-// index and first output, and writes the scalar's derivative with respect to
-// it. With wantConsts the gradients of layers' constants are summed, too.
+// index and its outputs side by side, and writes the scalar's derivative with respect to
+// them. With wantConsts the gradients of layers' constants are summed, too.
 func (b *Backward) Gradient(ctx context.Context, x []float32, n int, wantConsts bool, seed func(image int, out, d []float32)) (*Gradients, error) {
 	m := b.Module
 	if len(x) != n*b.Record() {
 		return nil, fmt.Errorf("interp: %d elements are not %d images of %s, whose inputs have %d", len(x), n, m.Name, b.Record())
 	}
-	out := &Gradients{Input: make([]float32, len(x)), Output: make([]float32, n*b.Size(m.Outputs[0]))}
+	out := &Gradients{Input: make([]float32, len(x)), Output: make([]float32, n*b.Answer())}
 	// Sums over images are made chunk by chunk, then over the chunks in order:
 	// the same on any number of cores.
 	chunks := (n + backChunk - 1) / backChunk
@@ -158,12 +158,19 @@ func (b *Backward) chunk(ctx context.Context, work *back, x []float32, from, to 
 		values[id], grads[id] = work.values[id][:n*size], work.grads[id][:n*size]
 		clear(grads[id])
 	}
-	result, record := b.ids[m.Outputs[0]], b.Record()
+	record, size := b.Record(), b.Answer()
 	b.Feed(values, x[from*record:to*record], n)
 	b.runChunk(work.forward, values, work.temps, n, 0, len(m.Ops))
-	classes := b.sizes[result]
+	answers, slopes := out.Output[from*size:to*size], make([]float32, n*size)
+	copy(answers, b.Gather(values, n))
 	for i := range n {
-		seed(from+i, values[result][i*classes:(i+1)*classes], grads[result][i*classes:(i+1)*classes])
+		seed(from+i, answers[i*size:(i+1)*size], slopes[i*size:(i+1)*size])
+		at := i * size
+		for _, v := range m.Outputs {
+			id, own := b.ids[v], b.Size(v)
+			copy(grads[id][i*own:(i+1)*own], slopes[at:at+own])
+			at += own
+		}
 	}
 	for s := len(b.back) - 1; s >= 0; s-- {
 		st := &b.steps[s]
@@ -173,7 +180,6 @@ func (b *Backward) chunk(ctx context.Context, work *back, x []float32, from, to 
 		}
 		b.back[s](work, n, args, dArgs, values[st.out], grads[st.out])
 	}
-	copy(out.Output[from*classes:], values[result])
 	at := from * record
 	for i := range n {
 		for _, v := range m.Inputs {

@@ -221,7 +221,7 @@ func quantizeWide(q ir.Quant, x []float32, y []int8) {
 }
 
 // Logits runs a quantized network on the records of n images, reals, and returns the
-// reals of its first output.
+// reals of its outputs, those of an image side by side.
 func Logits(ctx context.Context, p *Int, x []float32, n int) ([]float32, error) {
 	reals := 0
 	for _, v := range p.Module.Inputs {
@@ -231,11 +231,21 @@ func Logits(ctx context.Context, p *Int, x []float32, n int) ([]float32, error) 
 		return nil, fmt.Errorf("interp: %d elements are not %d images of %s, whose inputs have %d", len(x), n, p.Module.Name, reals)
 	}
 	q := QuantizeInputs(p.Module, x)
-	out, err := p.Forward(ctx, q, n)
+	out, err := p.Results(ctx, q, n)
 	if err != nil {
 		return nil, err
 	}
 	y := make([]float32, len(out))
-	Dequantize(p.Module.Outputs[0].Type.Quant, out, y)
+	if outputs := p.Module.Outputs; len(outputs) == 1 {
+		Dequantize(outputs[0].Type.Quant, out, y)
+		return y, nil
+	}
+	for at := 0; at < len(out); {
+		for _, v := range p.Module.Outputs {
+			size := p.Size(v)
+			Dequantize(v.Type.Quant, out[at:at+size], y[at:at+size])
+			at += size
+		}
+	}
 	return y, nil
 }

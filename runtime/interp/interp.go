@@ -200,6 +200,46 @@ func (p *Program[T]) Forward(ctx context.Context, x []T, n int) ([]T, error) {
 	return t[p.ids[m.Outputs[0]]], err
 }
 
+// Results runs the whole network on the records of n images and returns all its
+// outputs, those of an image side by side.
+func (p *Program[T]) Results(ctx context.Context, x []T, n int) ([]T, error) {
+	if len(p.Module.Outputs) == 1 {
+		return p.Forward(ctx, x, n)
+	}
+	if len(x) != n*p.Record() {
+		return nil, fmt.Errorf("interp: %d elements are not %d images of %s, whose inputs have %d", len(x), n, p.Module.Name, p.Record())
+	}
+	t := p.Tensors(n, p.Module.Outputs...)
+	p.Feed(t, x, n)
+	err := p.Run(ctx, t, n, 0, len(p.steps))
+	return p.Gather(t, n), err
+}
+
+// Gather is the outputs of n images that t keeps, those of an image side by side.
+func (p *Program[T]) Gather(t Tensors[T], n int) []T {
+	outputs := p.Module.Outputs
+	if len(outputs) == 1 {
+		return t[p.ids[outputs[0]]]
+	}
+	all := make([]T, 0, n*p.Answer())
+	for i := range n {
+		for _, v := range outputs {
+			size := p.Size(v)
+			all = append(all, t[p.ids[v]][i*size:(i+1)*size]...)
+		}
+	}
+	return all
+}
+
+// Answer is the slots of all outputs of one image.
+func (p *Program[T]) Answer() int {
+	n := 0
+	for _, v := range p.Module.Outputs {
+		n += p.Size(v)
+	}
+	return n
+}
+
 // number is a program of m whose steps do nothing yet.
 func number[T float32 | int8](m *ir.Module) *Program[T] {
 	p := &Program[T]{Module: m, ids: map[*ir.Value]int{}}
