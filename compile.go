@@ -31,7 +31,6 @@ func Compile(ctx context.Context, m *ir.Module, c Config) (*Result, error) {
 type Build struct {
 	Result *Result
 	source *ir.Module
-	task   string
 }
 
 // Begin checks the configuration, and prepares the compilation of a network.
@@ -42,7 +41,7 @@ func Begin(m *ir.Module, c Config) (*Build, error) {
 	if err := c.Check(); err != nil {
 		return nil, err
 	}
-	b := &Build{Result: &Result{Module: m.Clone(), Target: c.Target, Config: c}, source: m, task: c.Task}
+	b := &Build{Result: &Result{Module: m.Clone(), Target: c.Target, Config: c}, source: m}
 	b.Result.Env = b.environment()
 	return b, nil
 }
@@ -60,7 +59,7 @@ func (b *Build) environment() *pass.Env {
 	env.Low, env.High = InputRange(b.source)
 	calibration(env, c)
 	if !b.source.IsQuantized() {
-		env.Gradient = Gradient(b.source.Clone(), func() string { return b.task })
+		env.Gradient = Gradient(b.source.Clone(), func() measure.Task { return b.Result.Task }, c.Task)
 	}
 	return env
 }
@@ -111,7 +110,7 @@ func (b *Build) Searches() bool {
 }
 
 // Judge sets the task that the network is judged by.
-func (b *Build) Judge(t measure.Task) { b.Result.Task, b.task = t, t.Name }
+func (b *Build) Judge(t measure.Task) { b.Result.Task, b.Result.Env.Task = t, t }
 
 // Finish runs the passes.
 func (b *Build) Finish(ctx context.Context) (*Result, error) {
@@ -136,6 +135,9 @@ func (b *Build) Finish(ctx context.Context) (*Result, error) {
 		}
 		t, err := measure.TaskOf(b.source, c.Task, images.Labels)
 		if err != nil {
+			return nil, err
+		}
+		if err := t.Check(images); err != nil {
 			return nil, err
 		}
 		b.Judge(t)
@@ -196,9 +198,9 @@ func choose(m *ir.Module, chosen []certificate.Layer) error {
 	return nil
 }
 
-// Gradient is the gradient of a float network's margin, laid out when it is first
-// needed. A margin is of one label an item; asked is the task that the user says.
-func Gradient(m *ir.Module, asked func() string) disturb.Gradient {
+// Gradient is the gradient of how right a float network's answers are, laid out when it is
+// first needed. It is by a task, or while that is empty by what the user asks for.
+func Gradient(m *ir.Module, task func() measure.Task, asked string) disturb.Gradient {
 	program := sync.OnceValues(func() (*interp.Backward, error) {
 		if err := ir.Infer(m).Err(); err != nil {
 			return nil, err
@@ -209,18 +211,22 @@ func Gradient(m *ir.Module, asked func() string) disturb.Gradient {
 		}
 		return interp.NewBackward(p)
 	})
-	return func(x []float32, labels []int, n int) (margin, logits []float32, err error) {
+	return func(b data.Batch) (margin, answers []float32, err error) {
 		p, err := program()
 		if err != nil {
 			return nil, nil, err
 		}
-		if _, err := measure.TaskOf(m, asked(), labels); err != nil {
+		t := task()
+		if t.Name == "" {
+			if t, err = measure.TaskOf(m, asked, b.Labels); err != nil {
+				return nil, nil, err
+			}
+		}
+		seed, err := t.Margin(b)
+		if err != nil {
 			return nil, nil, err
 		}
-		if err := measure.CheckLabels(labels, m.Outputs[0]); err != nil {
-			return nil, nil, err
-		}
-		g, err := p.Gradient(context.Background(), x, n, false, interp.Margin(labels))
+		g, err := p.Gradient(context.Background(), b.X, b.N, false, seed)
 		if err != nil {
 			return nil, nil, err
 		}

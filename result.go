@@ -183,7 +183,7 @@ func (r *Result) Networks() (list []measure.Network, names []string, err error) 
 		if err != nil {
 			return nil, nil, err
 		}
-		list, names = append(list, p.Forward), append(names, Float)
+		list, names = append(list, p.Results), append(names, Float)
 	}
 	if r.Module.IsQuantized() {
 		p, err := interp.CompileInt(r.Module)

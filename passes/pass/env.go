@@ -5,6 +5,7 @@ import (
 	"github.com/dnnc/dnnc/ir/processor"
 	"github.com/dnnc/dnnc/runtime/data"
 	"github.com/dnnc/dnnc/runtime/disturb"
+	"github.com/dnnc/dnnc/runtime/measure"
 )
 
 // Level is how widths are chosen: the -O flag.
@@ -93,6 +94,9 @@ type Env struct {
 	Holdout func() (data.Batch, error)
 	// Gradient is the float network's, for guided errors; nil when none is.
 	Gradient disturb.Gradient
+	// Task is what the network's results mean, by which a search judges it; one label an
+	// item when empty.
+	Task measure.Task
 	// Low and High are the bounds of the input's reals, to which disturbed
 	// images are clamped.
 	Low, High float32
@@ -133,6 +137,7 @@ type SearchReport struct {
 	KL          float64 // joint, of the chosen network on disturbed held-out images
 	Finalists   []Finalist
 	Table       []LayerCosts
+	Left        []string // elements of results that the divergence leaves out: they hardly move
 }
 
 // LayerCosts is a row of the cost table: divergence by format for one layer.

@@ -186,14 +186,20 @@ func (s *Search) refuseUndefined(ctx context.Context, keep float64) error {
 		return err
 	}
 	const help = "look at the range of the input, and at the labels of -calib; -bits, -size or -ratio bound the bytes, whatever is kept"
-	out := s.m.Outputs[0]
-	gap, isTold := s.exact.AboveConstant()
-	if !isTold {
-		return diag.New(out.Pos, diag.BadData, "-keep %v: the float network has nothing to keep: its robust accuracy is %.4f on %d held-out images, and %.4f of the best constant answer", keep, s.exact.Mean(), s.exact.Images, s.exact.Mean()-gap.Value).
-			WithNote("a share of it says something where it is above by more than two standard errors, here %.4f", 2*gap.StdErr).WithHelp(help)
-	}
-	if name, mean := s.exact.Worst(); s.worst() && mean == 0 {
-		return diag.New(out.Pos, diag.BadData, "-keep %v -objective worst: the float network is never right under %s, and a share of nothing is not defined", keep, name).WithHelp(help)
+	for i, exact := range s.exact.All() {
+		out := s.m.Outputs[i]
+		what := "robust accuracy"
+		if len(exact.Kinds[0].Right) == 0 {
+			what = exact.Measure()
+		}
+		gap, isTold := exact.AboveConstant()
+		if !isTold {
+			return diag.New(out.Pos, diag.BadData, "-keep %v: the float network has nothing to keep: its %s is %.4f on %d held-out images, and %.4f of the best constant answer", keep, what, exact.Mean(), exact.Images, exact.Mean()-gap.Value).
+				WithNote("a share of it says something where it is above by more than two standard errors, here %.4f", 2*gap.StdErr).WithHelp(help)
+		}
+		if name, mean := exact.Worst(); s.worst() && mean == 0 && exact.Kinds[0].Right != nil {
+			return diag.New(out.Pos, diag.BadData, "-keep %v -objective worst: the float network is never right under %s, and a share of nothing is not defined", keep, name).WithHelp(help)
+		}
 	}
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/ir/parallel"
 	"github.com/dnnc/dnnc/passes/machine"
 	"github.com/dnnc/dnnc/passes/pass"
@@ -27,22 +28,24 @@ type runner struct {
 	layers  []*ir.Node
 	float   *interp.Float
 	rounder *quant.Rounder
-	classes int
+	task    measure.Task
+	scale   *measure.Scale // of divergences; nil of one label an item, and until it is known
 	kinds   kinds
 
 	judge, final *exam                   // the same where there are few images
 	prefix       interp.Tensors[float32] // of the float network on the judged images
 	recompute    bool                    // prefix holds the images alone: more would not fit
 
-	setup     measure.Setup  // of reference and retention
-	exact     *measure.Score // of reference
-	distances []float64      // of the float network from its boundaries, once they are asked for
+	setup     measure.Setup   // of reference and retention
+	exact     *measure.Score  // of reference
+	replay    *measure.Replay // the float network on the images of setup, where there are no labels
+	distances []float64       // of the float network from its boundaries, once they are asked for
 }
 
 // exam is disturbed held-out images with the float network's answers.
 type exam struct {
 	data.Batch
-	logits []float32 // nil until they are needed
+	logits []float32 // answers, nil until they are needed
 }
 
 // newRunner prepares to measure a calibrated module.
@@ -63,9 +66,13 @@ func newRunner(m *ir.Module, env *pass.Env) (*runner, error) {
 	if err != nil {
 		return nil, err
 	}
+	task := env.Task
+	if len(task.Results) == 0 {
+		task = measure.OneLabel(rounder.Prog.Answer())
+	}
 	r := &runner{
 		m: m, env: env, layers: m.Layers(), float: rounder.Prog, rounder: rounder, judge: &exam{Batch: judge},
-		classes: rounder.Prog.Size(m.Outputs[0]), kinds: kindsOf(env),
+		task: task, kinds: kindsOf(env),
 	}
 	if r.final = r.judge; final.N > 0 {
 		r.final = &exam{Batch: final}
@@ -79,7 +86,7 @@ func (r *runner) prepare(ctx context.Context) error {
 	if r.prefix != nil {
 		return nil
 	}
-	keep, bytes := []*ir.Value{r.m.Outputs[0]}, 0
+	keep, bytes := slices.Clone(r.m.Outputs), 0
 	live := ir.Liveness(r.m)
 	for _, o := range r.m.Ops {
 		v := live[o.Out]
@@ -93,15 +100,46 @@ func (r *runner) prepare(ctx context.Context) error {
 		}
 	}
 	if r.recompute = bytes > r.env.Memory(); r.recompute {
-		keep = keep[:1]
+		keep = keep[:len(r.m.Outputs)]
 	}
 	prefix := r.float.Tensors(r.judge.N, keep...)
 	r.float.Feed(prefix, r.judge.X, r.judge.N)
 	if err := r.float.Run(ctx, prefix, r.judge.N, 0, len(r.m.Ops)); err != nil {
 		return err
 	}
-	r.prefix, r.judge.logits = prefix, prefix[r.float.ID(r.m.Outputs[0])]
-	return nil
+	r.prefix, r.judge.logits = prefix, r.float.Gather(prefix, r.judge.N)
+	return r.measureScale(ctx)
+}
+
+// scaleImages is the clean calibration images that the best constant answer is taken from.
+const scaleImages = 512
+
+// measureScale measures the divergence of the best constant answer, once.
+func (r *runner) measureScale(ctx context.Context) error {
+	if r.task.IsKL() || r.scale != nil {
+		return nil
+	}
+	clean, err := r.env.Calibration()
+	if err != nil {
+		return err
+	}
+	clean = clean.Slice(0, min(scaleImages, clean.N))
+	answers, err := r.float.Results(ctx, clean.X, clean.N)
+	if err != nil {
+		return err
+	}
+	var steps []float64
+	for _, o := range r.m.Outputs {
+		step := 0.0
+		if o.Range != nil {
+			step = (o.Range.Hi - o.Range.Lo) / 255
+		}
+		steps = append(steps, step)
+	}
+	if r.scale, err = r.task.ScaleOf(clean.X, answers, clean.N, steps); err == nil && r.scale != nil {
+		r.env.Report.Left = r.scale.Left
+	}
+	return err
 }
 
 func (r *runner) walk(ctx context.Context, needed func(l int) bool, visit func(l int, p *quant.Prepared) error) error {
@@ -110,12 +148,13 @@ func (r *runner) walk(ctx context.Context, needed func(l int) bool, visit func(l
 
 // costOf compares logits with the float network's on the first images of an exam.
 func (r *runner) costOf(x *exam, logits []float32) cost {
-	n := len(logits) / r.classes
-	c := cost{Divergence: measure.Diverge(x.logits[:len(logits)], logits, r.classes), Kinds: make([]float64, len(r.kinds.names))}
+	size := r.task.Size()
+	n := len(logits) / size
+	c := cost{Divergence: r.task.Diverge(r.scale, x.X[:n*x.Size()], x.logits[:len(logits)], logits), Kinds: make([]float64, len(r.kinds.names))}
 	counts := make([]float64, len(c.Kinds))
 	for i := range n {
 		k := r.kinds.of[pass.ConditionOf(i, len(r.kinds.of))]
-		c.Kinds[k] += measure.KL(x.logits[i*r.classes:(i+1)*r.classes], logits[i*r.classes:(i+1)*r.classes])
+		c.Kinds[k] += r.task.Item(r.scale, x.Image(i), x.logits[i*size:(i+1)*size], logits[i*size:(i+1)*size])
 		counts[k]++
 	}
 	for k := range c.Kinds {
@@ -153,12 +192,15 @@ func (r *runner) alone(ctx context.Context, l int, p *quant.Prepared, f quant.Fo
 	for _, o := range r.m.Ops[from:] {
 		t[prog.ID(o.Out)] = nil
 	}
-	out := prog.ID(r.m.Outputs[0])
-	t[out] = make([]float32, images*r.classes)
+	for _, o := range r.m.Outputs {
+		if t[prog.ID(o)] == nil {
+			t[prog.ID(o)] = make([]float32, images*prog.Size(o))
+		}
+	}
 	if err := prog.Run(ctx, t, images, from, len(r.m.Ops)); err != nil {
 		return cost{}, err
 	}
-	return r.costOf(r.judge, t[out]), nil
+	return r.costOf(r.judge, prog.Gather(t, images)), nil
 }
 
 // from is the first operation that alone computes anew.
@@ -216,23 +258,26 @@ func (r *runner) answer(ctx context.Context, x *exam) (err error) {
 		return r.prepare(ctx)
 	}
 	if x.logits == nil {
-		x.logits, err = r.float.Forward(ctx, x.X, x.N)
+		if x.logits, err = r.float.Results(ctx, x.X, x.N); err != nil {
+			return err
+		}
 	}
-	return err
+	return r.measureScale(ctx)
 }
 
 // setupOf measures on held-out images, disturbed with their own noise.
 func (r *runner) setupOf(clean data.Batch) measure.Setup {
-	return measure.Setup{Images: clean, Seed: r.env.Seed, First: pass.JudgeAt, Low: r.env.Low, High: r.env.High, Gradient: r.env.Gradient}
+	return measure.Setup{Task: r.task, Images: clean, Seed: r.env.Seed, First: pass.JudgeAt, Low: r.env.Low, High: r.env.High, Gradient: r.env.Gradient}
 }
 
-// labelled is images with labels: the float network's own answers where there are none.
+// labelled is images with labels: the float network's own decisions where there are none.
+// Tasks without decisions compare with the float network's answers instead.
 func (r *runner) labelled(ctx context.Context, clean data.Batch) (data.Batch, error) {
-	if clean.Labels != nil {
+	if r.task.IsLabelled(clean) || r.task.Decides("") != nil {
 		return clean, nil
 	}
-	logits, err := r.float.Forward(ctx, clean.X, clean.N)
-	clean.Labels = measure.Answers(logits, r.classes)
+	answers, err := r.float.Results(ctx, clean.X, clean.N)
+	clean.Labels = r.task.Decisions(answers, clean.N)
 	return clean, err
 }
 
@@ -242,12 +287,16 @@ func (r *runner) reference(ctx context.Context) (*measure.Score, int, error) {
 	if err != nil {
 		return nil, 0, err
 	}
-	if clean, err = r.labelled(ctx, clean.Slice(0, min(pass.Judged, clean.N))); err != nil {
-		return nil, 0, err
+	clean = clean.Slice(0, min(pass.Judged, clean.N))
+	if r.task.IsKL() {
+		if clean, err = r.labelled(ctx, clean); err != nil {
+			return nil, 0, err
+		}
 	}
 	r.setup = r.setupOf(clean)
 	r.setup.Conditions = r.env.Errors
-	scores, err := measure.Robust(ctx, r.setup, r.float.Forward)
+	r.replay = &measure.Replay{Network: r.float.Results}
+	scores, err := measure.Robust(ctx, r.setup, r.replay.Run)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -264,17 +313,22 @@ func (r *runner) retention(ctx context.Context, formats []quant.Format) (kept me
 	if err != nil {
 		return kept, 0, err
 	}
-	scores, err := measure.Robust(ctx, r.setup, func(ctx context.Context, x []float32, n int) ([]float32, error) {
+	r.replay.Rewind()
+	scores, err := measure.Robust(ctx, r.setup, r.replay.Run, func(ctx context.Context, x []float32, n int) ([]float32, error) {
 		return interp.Logits(ctx, prog, x, n)
 	})
 	if err != nil {
 		return kept, 0, err
 	}
-	kept = scores[0].Retention(r.exact)
-	if r.env.Objective == pass.Worst {
-		kinds := scores[0].KindRetention(r.exact)
-		kept = slices.MinFunc(kinds, func(a, b measure.Estimate) int { return cmp.Compare(a.Value, b.Value) })
+	if r.env.Objective != pass.Worst {
+		_, kept = measure.Least(scores[1], r.exact) // of several results the least counts
+		return kept, r.setup.Images.N * r.env.Conditions(), nil
 	}
+	var all []measure.Estimate
+	for k, s := range scores[1].All() {
+		all = append(all, s.KindRetention(r.exact.All()[k])...)
+	}
+	kept = slices.MinFunc(all, func(a, b measure.Estimate) int { return cmp.Compare(a.Value, b.Value) })
 	return kept, r.setup.Images.N * r.env.Conditions(), nil
 }
 
@@ -329,7 +383,7 @@ func (d *descent) descend(ctx context.Context, prog *interp.Float, values interp
 		d.spent += int64(o.MACs()) * int64(d.judge.N)
 	}
 	if l == len(d.layers) {
-		d.visit(picks, d.costOf(d.judge, t[prog.ID(d.m.Outputs[0])]), d.spent)
+		d.visit(picks, d.costOf(d.judge, prog.Gather(t, d.judge.N)), d.spent)
 		d.spent = 0
 		return nil
 	}
@@ -368,6 +422,9 @@ const fisherImages = 64
 // information is the mean square of the gradient of the log likelihood of the float
 // network's own answers.
 func (r *runner) information(ctx context.Context) ([]float64, error) {
+	if !r.task.IsKL() {
+		return nil, diag.New(r.m.Outputs[0].Pos, diag.Unsupported, "the Fisher information is of the likelihood of one label an item, and this is %s", r.task.Name).WithHelp("-search qed")
+	}
 	n := min(fisherImages, r.judge.N)
 	size := len(r.judge.X) / r.judge.N
 	parts, errs := make([][]float64, n), make([]error, n)
@@ -399,6 +456,9 @@ const boundaryImages = 64
 
 // boundaryLoss is under the first kind of error.
 func (r *runner) boundaryLoss(ctx context.Context, l int, p *quant.Prepared, f quant.Format) (float64, error) {
+	if err := r.task.Decides("a boundary distance"); err != nil {
+		return 0, err
+	}
 	clean, err := r.env.HeldOut()
 	if err != nil {
 		return 0, err
@@ -409,7 +469,7 @@ func (r *runner) boundaryLoss(ctx context.Context, l int, p *quant.Prepared, f q
 	}
 	setup := r.setupOf(clean)
 	if r.distances == nil {
-		exact, err := measure.Boundary(ctx, setup, kind, r.float.Forward)
+		exact, err := measure.Boundary(ctx, setup, kind, r.float.Results)
 		if err != nil {
 			return 0, err
 		}
@@ -419,7 +479,7 @@ func (r *runner) boundaryLoss(ctx context.Context, l int, p *quant.Prepared, f q
 	if err != nil {
 		return 0, err
 	}
-	got, err := measure.Boundary(ctx, setup, kind, prog.Forward)
+	got, err := measure.Boundary(ctx, setup, kind, prog.Results)
 	if err != nil {
 		return 0, err
 	}
@@ -435,6 +495,9 @@ func (r *runner) identify(w io.Writer) error {
 	fmt.Fprintln(w, Version, r.env.Seed, r.env.Rounding, r.rounder.Samples.N, r.judge.N)
 	for _, e := range r.env.Errors {
 		fmt.Fprintln(w, e)
+	}
+	if !r.task.IsKL() {
+		fmt.Fprintln(w, r.task.Asked())
 	}
 	for _, x := range [][]float32{r.judge.X, r.rounder.Samples.X} {
 		if err := binary.Write(w, binary.LittleEndian, x); err != nil {

@@ -46,6 +46,7 @@ type Certificate struct {
 	Quantized   *Score          `json:"quantized,omitempty"`
 	Retention   *float64        `json:"retention,omitempty"`
 	RetentionSE *float64        `json:"retention_stderr,omitempty"`
+	Results     []Result        `json:"results,omitempty"`
 	WeightBytes int             `json:"weight_bytes"`
 	OtherBytes  int             `json:"constant_bytes"` // biases, multipliers, shifts, tables
 	AverageBits float64         `json:"average_bits"`
@@ -190,7 +191,46 @@ type Measured struct {
 // GivenLabels are those that came with the images.
 const GivenLabels = "given"
 
-// Score is a network's accuracy clean and under errors.
+// Result is how one result of the network does by its own task. Of several results each
+// has its own; Float, Quantized and Retention of the certificate are of a single one.
+type Result struct {
+	Name      string  `json:"name"`
+	Task      string  `json:"task"`
+	Axis      *int    `json:"axis,omitempty"`
+	Weight    float64 `json:"weight"`
+	Measure   string  `json:"measure"`
+	Float     *Score  `json:"float,omitempty"`
+	Quantized *Score  `json:"quantized,omitempty"`
+	// Kept is the share of what the float network is above the best constant answer.
+	Kept    *float64 `json:"kept,omitempty"`
+	KeptSE  *float64 `json:"kept_stderr,omitempty"`
+	Figures []Figure `json:"figures,omitempty"`
+}
+
+// Figure is a measure under errors, the mean of the kinds, with its 95 % interval by a
+// bootstrap that is paired by item; null where it is not defined.
+type Figure struct {
+	Name       string    `json:"name"`
+	Float      *Interval `json:"float"`
+	Quantized  *Interval `json:"quantized"`
+	Difference *Interval `json:"difference"` // of quantized and float
+}
+
+// Interval is a figure and the ends of its interval.
+type Interval struct {
+	Value float64 `json:"value"`
+	Low   float64 `json:"low"`
+	High  float64 `json:"high"`
+}
+
+func newInterval(x measure.Interval) *Interval {
+	if math.IsNaN(x.Value) {
+		return nil
+	}
+	return &Interval{x.Value, x.Low, x.High}
+}
+
+// Score is a network's accuracy clean and under errors, or another measure of its task.
 type Score struct {
 	Clean  float64 `json:"clean"`
 	Robust []Kind  `json:"robust"`
@@ -337,6 +377,45 @@ func (c *Certificate) Measure(task measure.Task, data, labels string, float, qua
 		if s != nil {
 			c.Measured.Images = s.Images
 		}
+	}
+	var exact, own []*measure.Score
+	if float != nil {
+		exact = float.All()
+	}
+	if quantized != nil {
+		own = quantized.All()
+	}
+	for k := range max(len(exact), len(own)) {
+		var pair []*measure.Score // float, quantized
+		var r Result
+		if exact != nil {
+			pair, r.Float = append(pair, exact[k]), NewScore(exact[k])
+		}
+		if own != nil {
+			pair, r.Quantized = append(pair, own[k]), NewScore(own[k])
+		}
+		of := pair[0].Result
+		r.Name, r.Task, r.Weight, r.Measure = of.Name, of.Task, of.Weight, pair[0].Measure()
+		if of.Axis != ir.NoAxis {
+			r.Axis = &of.Axis
+		}
+		if len(pair) == 2 {
+			r.Kept, r.KeptSE = own[k].Kept(exact[k]).Figures()
+		}
+		for _, f := range measure.Figures(pair...) {
+			g := Figure{Name: f.Name, Difference: newInterval(f.Apart)}
+			if exact != nil {
+				g.Float = newInterval(f.Values[0])
+			}
+			if own != nil {
+				g.Quantized = newInterval(f.Values[len(f.Values)-1])
+			}
+			r.Figures = append(r.Figures, g)
+		}
+		c.Results = append(c.Results, r)
+	}
+	if len(c.Results) > 1 {
+		return
 	}
 	c.Float, c.Quantized = NewScore(float), NewScore(quantized)
 	if float != nil && quantized != nil {

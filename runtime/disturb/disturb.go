@@ -154,10 +154,10 @@ func Parse(text string) ([]Condition, error) {
 	return out, nil
 }
 
-// Gradient gives the gradient of the margin of each image's answer, the logit of
-// its label less the greatest other, with respect to the image, and the logits.
-// Without labels (nil) the network's own answers are taken for them.
-type Gradient func(x []float32, labels []int, n int) (margin, logits []float32, err error)
+// Gradient gives the gradient of the margin of each image's answer, of one label an item
+// the logit of its label less the greatest other, with respect to the image, and the
+// answers. Without labels the network's own answers are taken for them.
+type Gradient func(b data.Batch) (margin, answers []float32, err error)
 
 // Once is a gradient that is computed for one batch alone and kept, for it is the
 // same for every kind and size of error; nil of nil.
@@ -165,13 +165,13 @@ func Once(g Gradient) Gradient {
 	if g == nil {
 		return nil
 	}
-	var margin, logits []float32
-	return func(x []float32, labels []int, n int) ([]float32, []float32, error) {
+	var margin, answers []float32
+	return func(b data.Batch) ([]float32, []float32, error) {
 		var err error
 		if margin == nil {
-			margin, logits, err = g(x, labels, n)
+			margin, answers, err = g(b)
 		}
-		return margin, logits, err
+		return margin, answers, err
 	}
 }
 
@@ -187,7 +187,7 @@ func Images(b data.Batch, first int, c Condition, seed uint64, lo, hi float32, g
 		return b, diag.New(diag.Pos{}, diag.Unsupported, "%s is guided by a gradient, which only a float network has", c.Kind.Name).
 			WithHelp("%s-random is the unguided form", c.Kind.Name)
 	}
-	g, _, err := gradient(b.X, b.Labels, b.N)
+	g, _, err := gradient(b)
 	if err != nil {
 		return b, err
 	}

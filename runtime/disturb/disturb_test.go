@@ -44,8 +44,8 @@ func picture(n int, shape ...int) data.Batch {
 }
 
 // slope is a gradient that is easily told: of the sum of the pixels, by rows.
-func slope(x []float32, _ []int, n int) (margin, logits []float32, err error) {
-	g := make([]float32, len(x))
+func slope(b data.Batch) (margin, logits []float32, err error) {
+	g := make([]float32, len(b.X))
 	for i := range g {
 		g[i] = float32(i%7) - 2
 	}

@@ -28,6 +28,16 @@ const Never = 1 + 1./fineSteps
 // has measured as a whole, and its error.
 func Boundary(ctx context.Context, s Setup, kind *disturb.Kind, networks ...Network) ([][]float64, error) {
 	var err error
+	if len(s.Task.Results) > 0 {
+		if err := s.Task.Decides("a boundary distance"); err != nil {
+			return nil, err
+		}
+		labels, err := s.Task.labels(s.Images)
+		if err != nil {
+			return nil, err
+		}
+		s.Images.Labels = whole(labels[0])
+	}
 	if s.Images.Labels == nil {
 		if s.Images.Labels, err = s.answers(ctx, networks[0]); err != nil {
 			return nil, err
@@ -56,7 +66,7 @@ func (s *Setup) answers(ctx context.Context, net Network) ([]int, error) {
 	if err != nil {
 		return nil, err
 	}
-	return Answers(logits, len(logits)/s.Images.N), nil
+	return s.Task.Decisions(logits, s.Images.N), nil
 }
 
 // margins is the gradient of every image.
@@ -64,7 +74,7 @@ func (s *Setup) margins() ([]float32, error) {
 	if s.Gradient == nil {
 		return nil, nil // disturb.Images says what is wrong
 	}
-	margin, _, err := s.Gradient(s.Images.X, s.Images.Labels, s.Images.N)
+	margin, _, err := s.Gradient(s.Images)
 	return margin, err
 }
 
@@ -155,7 +165,7 @@ func (b *border) wrongAt(ctx context.Context, net Network, images, at []int) ([]
 			i := part[j]
 			var gradient disturb.Gradient
 			if b.margins != nil {
-				gradient = func([]float32, []int, int) ([]float32, []float32, error) {
+				gradient = func(data.Batch) ([]float32, []float32, error) {
 					return b.margins[i*size : (i+1)*size], nil, nil
 				}
 			}
@@ -173,7 +183,7 @@ func (b *border) wrongAt(ctx context.Context, net Network, images, at []int) ([]
 		if err != nil {
 			return nil, err
 		}
-		for j, a := range Answers(logits, len(logits)/len(part)) {
+		for j, a := range b.Task.Decisions(logits, len(part)) {
 			wrong = append(wrong, a != b.Images.Labels[part[j]])
 		}
 	}
@@ -231,9 +241,9 @@ func (p *Plane) Coordinate(position int) float64 {
 	return float64(position)/float64(p.N-1)*(1+2*planeMargin) - planeMargin
 }
 
-// NewPlane classifies the plane through a, b and c. progress, which may be nil, is
-// told of the rows done.
-func NewPlane(ctx context.Context, a, b, c []float32, n int, lo, hi float32, progress func(done, total int), networks ...Network) (*Plane, error) {
+// NewPlane classifies the plane through a, b and c by a task that decides, or of one label
+// an item where it is empty. progress, which may be nil, is told of the rows done.
+func NewPlane(ctx context.Context, task Task, a, b, c []float32, n int, lo, hi float32, progress func(done, total int), networks ...Network) (*Plane, error) {
 	p := &Plane{N: n, Answers: make([][]int, len(networks))}
 	for row := range n {
 		v := float32(p.Coordinate(row))
@@ -250,7 +260,7 @@ func NewPlane(ctx context.Context, a, b, c []float32, n int, lo, hi float32, pro
 			if err != nil {
 				return nil, err
 			}
-			p.Answers[i] = append(p.Answers[i], Answers(logits, len(logits)/n)...)
+			p.Answers[i] = append(p.Answers[i], task.Decisions(logits, n)...)
 		}
 		if progress != nil {
 			progress(row+1, n)

@@ -92,10 +92,10 @@ func TestBoundaryWithoutLabels(t *testing.T) {
 func TestBoundaryTakesOneGradient(t *testing.T) {
 	s := setup(t, "light=0.5", 30)
 	calls := 0
-	s.Gradient = func(x []float32, _ []int, n int) ([]float32, []float32, error) {
+	s.Gradient = func(b data.Batch) ([]float32, []float32, error) {
 		calls++
-		assert.Equal(t, 30, n)
-		g := make([]float32, n)
+		assert.Equal(t, 30, b.N)
+		g := make([]float32, b.N)
 		for i := range g {
 			g[i] = -1 // brighter hurts
 		}
@@ -138,7 +138,7 @@ func TestPlane(t *testing.T) {
 			return out, nil
 		}
 	}
-	p, err := NewPlane(context.Background(), []float32{0, 0}, []float32{1, 0}, []float32{0, 1}, 61, 0, 1, nil, sum(1), sum(.5))
+	p, err := NewPlane(context.Background(), Task{}, []float32{0, 0}, []float32{1, 0}, []float32{0, 1}, 61, 0, 1, nil, sum(1), sum(.5))
 	require.NoError(t, err)
 	assert.Equal(t, 1., p.Agreement(0))
 	assert.Less(t, p.Agreement(1), 1.)
@@ -150,6 +150,6 @@ func TestPlane(t *testing.T) {
 	for _, x := range []float64{0, .5, 1} {
 		assert.InDelta(t, x, p.Coordinate(p.Position(x)), .02)
 	}
-	_, err = NewPlane(context.Background(), []float32{0}, []float32{1}, []float32{1}, 2, 0, 1, nil, func(context.Context, []float32, int) ([]float32, error) { return nil, assert.AnError })
+	_, err = NewPlane(context.Background(), Task{}, []float32{0}, []float32{1}, []float32{1}, 2, 0, 1, nil, func(context.Context, []float32, int) ([]float32, error) { return nil, assert.AnError })
 	assert.ErrorIs(t, err, assert.AnError)
 }

@@ -1,5 +1,6 @@
-// Package measure compares the logits of two networks: divergence, accuracy,
-// and what is left of accuracy under errors. Sums run in the order of the images.
+// Package measure knows the tasks of networks, and judges answers by them: divergence from
+// the float network, accuracy and other measures, and what is left of them under errors.
+// Sums run in the order of the images.
 package measure
 
 import "math"
@@ -65,15 +66,7 @@ func MeanKL(ref, got []float32, classes int) float64 {
 	return sum / float64(n)
 }
 
-// Divergence is how far a network's logits are from the float network's: means
-// over images.
-type Divergence struct {
-	KL    float64 // of the softmax
-	MSE   float64 // squared difference of the logits, their common shift apart
-	Flips float64 // share of answers that differ
-}
-
-// Diverge compares two networks' logits on the same images.
+// Diverge compares two networks' logits of one label an item on the same images.
 func Diverge(ref, got []float32, classes int) Divergence {
 	d := Divergence{KL: MeanKL(ref, got, classes)}
 	n := len(ref) / classes

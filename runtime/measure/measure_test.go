@@ -118,7 +118,7 @@ func TestRobustReportsErrors(t *testing.T) {
 }
 
 func TestStandardErrorOfAShare(t *testing.T) {
-	s := &Score{Images: 400, Kinds: []Kind{{Clean, []float64{0}, [][]bool{make([]bool, 400)}}}}
+	s := &Score{Images: 400, Kinds: []Kind{{Name: Clean, Sizes: []float64{0}, Right: [][]bool{make([]bool, 400)}}}}
 	for i := range 100 {
 		s.Kinds[0].Right[0][i] = true
 	}
@@ -160,11 +160,11 @@ func TestRobustSharesTheGradientsWayForward(t *testing.T) {
 			runs++
 			return threshold(.5)(ctx, x, n)
 		}
-		s.Gradient = func(x []float32, labels []int, n int) ([]float32, []float32, error) {
+		s.Gradient = func(b data.Batch) ([]float32, []float32, error) {
 			gradients++
-			assert.Equal(t, unlabelled && s.Shared, labels == nil)
-			logits, err := threshold(.5)(context.Background(), x, n)
-			return make([]float32, n), logits, err
+			assert.Equal(t, unlabelled && s.Shared, b.Labels == nil)
+			logits, err := threshold(.5)(context.Background(), b.X, b.N)
+			return make([]float32, b.N), logits, err
 		}
 		s.Shared = false
 		apart, err := Robust(context.Background(), s, net)
@@ -194,7 +194,7 @@ func TestShares(t *testing.T) {
 
 // scored is a score of which images are right, clean alone.
 func scored(labels []int, right ...bool) *Score {
-	return &Score{Images: len(right), Labels: labels, Kinds: []Kind{{Clean, []float64{0}, [][]bool{right}}}}
+	return &Score{Images: len(right), Labels: labels, Kinds: []Kind{{Name: Clean, Sizes: []float64{0}, Right: [][]bool{right}}}}
 }
 
 // TestAShareOfNothingIsNotDefined: 0/0 is no figure, least of all 1.

@@ -10,29 +10,54 @@ import (
 	"github.com/dnnc/dnnc/runtime/disturb"
 )
 
-// Network gives the logits of n images of reals, [n][classes].
+// Network gives the answers to n images of reals, [n][elements of all results]: logits
+// where there is one label an item.
 type Network func(ctx context.Context, x []float32, n int) ([]float32, error)
 
-// Score is how a network does under every condition of a list: which images it
-// answers rightly. Kinds come in the order of the conditions, clean first.
+// Score is how a network does under every condition of a list, by one of its results:
+// of one label an item, which images it answers rightly. Kinds come in the order of the
+// conditions, clean first.
 type Score struct {
 	Images int
 	Kinds  []Kind
-	Labels []int // that answers were held to; nil of a score that was kept elsewhere
+	Labels []int    // that answers of one label an item were held to; nil of a score that was kept elsewhere
+	Result Result   // that is scored
+	Rest   []*Score // of the network's other results
+}
+
+// All are the scores of all results.
+func (s *Score) All() []*Score { return append([]*Score{s}, s.Rest...) }
+
+// Measure is what the score is of, accuracy or another measure of which 1 is the best.
+func (s *Score) Measure() string {
+	if s.Result.row == nil {
+		return rowOf(Classes).measure
+	}
+	return s.Result.measureName()
 }
 
 // Kind is a network's answers under one kind of error.
 type Kind struct {
 	Name  string
 	Sizes []float64
-	Right [][]bool // [size][image]
+	Right [][]bool // [size][image] of one label an item; nil of others
+	// Own is each image's share of the measure, whose mean over the images is the
+	// measure, [size][image]; Constant is that of the best constant answer.
+	Own, Constant [][]float64
+
+	stats [][][]float64 // [size][image] for figures; nil of a score that was kept elsewhere
 }
 
 // Clean names the images as they are, which count as one kind.
 const Clean = "clean"
 
-// Accuracy is the share of right answers at one size.
-func (k *Kind) Accuracy(size int) float64 { return share(k.Right[size]) }
+// Accuracy is the share of right answers at one size, or another measure.
+func (k *Kind) Accuracy(size int) float64 {
+	if k.Right == nil {
+		return mean(len(k.Own[size]), func(i int) float64 { return k.Own[size][i] })
+	}
+	return share(k.Right[size])
+}
 
 // Mean is the kind's robust accuracy: the mean over its sizes.
 func (k *Kind) Mean() float64 {
@@ -43,8 +68,12 @@ func (k *Kind) Mean() float64 {
 	return sum / float64(len(k.Sizes))
 }
 
-// image is the share of the kind's sizes at which one image is right.
+// image is the share of the kind's sizes at which one image is right, or its share of
+// another measure.
 func (k *Kind) image(i int) float64 {
+	if k.Right == nil {
+		return atSizes(k.Own, i)
+	}
 	n := 0
 	for _, r := range k.Right {
 		if r[i] {
@@ -53,6 +82,18 @@ func (k *Kind) image(i int) float64 {
 	}
 	return float64(n) / float64(len(k.Right))
 }
+
+// atSizes is the mean over the sizes of what an image has.
+func atSizes(list [][]float64, i int) float64 {
+	sum := 0.0
+	for _, x := range list {
+		sum += x[i]
+	}
+	return sum / float64(len(list))
+}
+
+// above is how much better one image is answered than by the best constant answer.
+func (k *Kind) above(i int) float64 { return atSizes(k.Own, i) - atSizes(k.Constant, i) }
 
 func share(x []bool) float64 {
 	n := 0
@@ -95,11 +136,31 @@ func (s *Score) image(i int) float64 {
 	return sum / float64(len(s.Kinds))
 }
 
-// Shares are the images' parts of the robust accuracy, whose mean is Mean.
-func (s *Score) Shares() []float64 { return each(s.Images, s.image) }
+// above is how much better one image is answered than by the best constant answer.
+func (s *Score) above(i int) float64 {
+	sum := 0.0
+	for k := range s.Kinds {
+		sum += s.Kinds[k].above(i)
+	}
+	return sum / float64(len(s.Kinds))
+}
 
-// Shares are the images' parts of the kind's robust accuracy.
-func (k *Kind) Shares() []float64 { return each(len(k.Right[0]), k.image) }
+// Shares are the images' parts of what retention is a share of: of the robust accuracy,
+// whose mean is Mean, or of what another measure is above the best constant answer.
+func (s *Score) Shares() []float64 {
+	if s.Kinds[0].Right == nil {
+		return each(s.Images, s.above)
+	}
+	return each(s.Images, s.image)
+}
+
+// Shares are the images' parts of the same of one kind.
+func (k *Kind) Shares() []float64 {
+	if k.Right == nil {
+		return each(len(k.Own[0]), k.above)
+	}
+	return each(len(k.Right[0]), k.image)
+}
 
 func each(n int, f func(i int) float64) []float64 {
 	out := make([]float64, n)
@@ -135,40 +196,90 @@ func (e Estimate) Figures() (value, stderr *float64) {
 // constant answer, to have something to keep.
 const constantErrors = 2
 
-// AboveConstant is how much more often a network is right than the best constant answer,
-// which gives the most frequent label to every item, under errors too; isTold reports
-// that it is more than two paired standard errors. Of a network that is no better
+// AboveConstant is how much better a network is than the best constant answer: which
+// gives the most frequent label to every item, under errors too, or the mean. isTold
+// reports that it is more than two paired standard errors. Of a network that is no better
 // nothing can be kept.
 func (s *Score) AboveConstant() (gap Estimate, isTold bool) {
-	count := map[int]int{}
-	best := 0
-	for _, l := range s.Labels {
-		if count[l]++; count[l] > count[best] || count[l] == count[best] && l < best {
-			best = l
+	d := s.above
+	if s.Kinds[0].Right != nil {
+		count := map[int]int{}
+		best := 0
+		for _, l := range s.Labels {
+			if count[l]++; count[l] > count[best] || count[l] == count[best] && l < best {
+				best = l
+			}
 		}
-	}
-	d := func(i int) float64 {
-		if s.Labels[i] == best {
-			return s.image(i) - 1
+		d = func(i int) float64 {
+			if s.Labels[i] == best {
+				return s.image(i) - 1
+			}
+			return s.image(i)
 		}
-		return s.image(i)
 	}
 	gap = Estimate{mean(s.Images, d), stderr(s.Images, d)}
 	return gap, gap.Value > constantErrors*gap.StdErr
 }
 
-// Retention is the share of the reference's robust accuracy that s keeps,
-// R(s)/R(ref), with the paired standard error of this ratio over the images
-// (delta method): both must have been measured on the same ones. It is not defined
-// where the reference is always wrong.
+// Retention is what s keeps of the reference, with the paired standard error of this
+// ratio over the images (delta method): both must have been measured on the same ones. Of
+// one label an item it is R(s)/R(ref), not defined where the reference is always wrong;
+// of other tasks it is Kept.
 func (s *Score) Retention(ref *Score) Estimate {
+	if s.Kinds[0].Right == nil {
+		return s.Kept(ref)
+	}
 	return ratio(s.Images, s.image, ref.image)
+}
+
+// Kept is (m(s)-m(c)) / (m(ref)-m(c)): m is the measure, by labels or, without any, by the
+// reference's answers to the same items, and c the best constant answer (DESIGN section
+// 10). It is not defined where the reference is no better than c by two standard errors,
+// nor of a score that was kept elsewhere.
+func (s *Score) Kept(ref *Score) Estimate {
+	if s.Kinds[0].Own == nil || ref.Kinds[0].Own == nil {
+		return undefined()
+	}
+	return kept(s.Images, s.above, ref.above)
+}
+
+func kept(n int, f, ref func(i int) float64) Estimate {
+	if m := mean(n, ref); !(m > constantErrors*stderr(n, ref)) {
+		return undefined()
+	}
+	return ratio(n, f, ref)
+}
+
+// Base is what retention is a share of: the robust accuracy, or what another measure is
+// above the best constant answer.
+func (s *Score) Base() float64 {
+	if s.Kinds[0].Right == nil {
+		return mean(s.Images, s.above)
+	}
+	return s.Mean()
+}
+
+// Least is the result that a network keeps least of, and its retention; the first one
+// that is not defined before all.
+func Least(scores, reference *Score) (result int, kept Estimate) {
+	exact := reference.All()
+	for k, s := range scores.All() {
+		r := s.Retention(exact[k])
+		if k == 0 || kept.IsDefined() && !(r.Value >= kept.Value) {
+			result, kept = k, r
+		}
+	}
+	return result, kept
 }
 
 // KindRetention is the retention of each kind alone.
 func (s *Score) KindRetention(ref *Score) []Estimate {
 	out := make([]Estimate, len(s.Kinds))
 	for k := range s.Kinds {
+		if s.Kinds[k].Right == nil {
+			out[k] = kept(s.Images, s.Kinds[k].above, ref.Kinds[k].above)
+			continue
+		}
 		out[k] = ratio(s.Images, s.Kinds[k].image, ref.Kinds[k].image)
 	}
 	return out
@@ -212,6 +323,8 @@ func ratio(n int, f, ref func(i int) float64) Estimate {
 
 // Setup is what networks are measured on.
 type Setup struct {
+	Task       Task       // by what networks are judged; one label an item when empty
+	Alone      bool       // the first network is no float network: its answers are no reference but of one label an item
 	Images     data.Batch // labelled; unlabelled ones take the first network's answers
 	Conditions []disturb.Condition
 	Seed       uint64
@@ -230,18 +343,19 @@ type Setup struct {
 const portion = 512
 
 // Robust measures networks under every condition, each on the same disturbed
-// images. When ctx ends it returns its error and, for the conditions that every
-// network was measured under as a whole, the scores so far.
+// images. The first network is the reference, whose answers are right where there are no
+// labels: of one label an item those to the clean images. When ctx ends it returns its
+// error and, for the conditions that every network was measured under as a whole, the
+// scores so far.
 func Robust(ctx context.Context, s Setup, networks ...Network) ([]*Score, error) {
 	if s.Images.N == 0 {
 		return nil, fmt.Errorf("measure: no images")
 	}
-	conditions := append([]disturb.Condition{{}}, s.Conditions...)
-	scores := make([]*Score, len(networks))
-	for i := range scores {
-		scores[i] = &Score{Images: s.Images.N}
+	j, err := newJudge(s, len(networks))
+	if err != nil {
+		return nil, err
 	}
-	labels := s.Images.Labels
+	conditions := append([]disturb.Condition{{}}, s.Conditions...)
 	gradients := s.gradients()
 	total, done := len(conditions)*len(networks)*s.Images.N, 0
 	for _, c := range conditions {
@@ -249,59 +363,50 @@ func Robust(ctx context.Context, s Setup, networks ...Network) ([]*Score, error)
 		if c.Kind != nil {
 			name = c.Kind.Name
 		}
-		right := make([][]bool, len(networks))
-		var answers []int // of the first network, where there are no labels
+		j.begin()
 		for from := 0; from < s.Images.N; from += portion {
 			b := s.Images.Slice(from, min(from+portion, s.Images.N))
-			if labels != nil {
-				b.Labels = labels[from : from+b.N]
+			if b.Labels == nil && j.task.isPlain() && len(j.plain) >= from+b.N {
+				b.Labels = whole(j.plain[from : from+b.N])
 			}
 			gradient := gradients[from/portion]
 			clean := b
 			if c.Kind != nil {
 				var err error
 				if b, err = disturb.Images(clean, s.First+from, c, s.Seed, s.Low, s.High, gradient); err != nil {
-					return scores, err
+					return j.scores, err
 				}
 			}
+			var reference []float32
 			for i, net := range networks {
 				if err := ctx.Err(); err != nil {
-					return scores, err
+					return j.scores, err
 				}
-				var logits []float32
+				var answers []float32
 				var err error
 				if i == 0 && c.Kind == nil && s.Shared && s.guided() {
-					_, logits, err = gradient(clean.X, clean.Labels, clean.N)
+					_, answers, err = gradient(clean)
 				} else {
-					logits, err = net(ctx, b.X, b.N)
+					answers, err = net(ctx, b.X, b.N)
 				}
 				if err != nil {
-					return scores, err
+					return j.scores, err
 				}
-				got := Answers(logits, len(logits)/b.N)
-				if b.Labels == nil { // the first network on clean images
-					answers, b.Labels = append(answers, got...), got
+				if i == 0 {
+					reference = answers
 				}
-				for j, a := range got {
-					right[i] = append(right[i], a == b.Labels[j])
-				}
+				j.judge(i, from, b, reference, answers)
 				done += b.N
 				if s.Progress != nil {
 					s.Progress(done, total)
 				}
 			}
 		}
-		if labels == nil {
-			labels = answers
-		}
-		for _, sc := range scores {
-			sc.Labels = labels
-		}
-		for i, sc := range scores {
-			sc.add(name, c.Size, right[i])
+		if err := j.end(name, c.Size); err != nil {
+			return j.scores, err
 		}
 	}
-	return scores, nil
+	return j.scores, nil
 }
 
 // guided reports whether a condition needs a gradient.
@@ -318,13 +423,26 @@ func (s *Setup) gradients() []disturb.Gradient {
 	return list
 }
 
-// add files the answers under a condition with its kind.
-func (s *Score) add(name string, size float64, right []bool) {
-	for i := range s.Kinds {
-		if k := &s.Kinds[i]; k.Name == name {
-			k.Sizes, k.Right = append(k.Sizes, size), append(k.Right, right)
-			return
+// Replay gives a network's answers again when the same images come in the same order:
+// the network runs once.
+type Replay struct {
+	Network Network
+	kept    [][]float32
+	at      int
+}
+
+// Rewind begins with the first images again.
+func (r *Replay) Rewind() { r.at = 0 }
+
+// Run is the Network.
+func (r *Replay) Run(ctx context.Context, x []float32, n int) ([]float32, error) {
+	if r.at == len(r.kept) {
+		y, err := r.Network(ctx, x, n)
+		if err != nil {
+			return nil, err
 		}
+		r.kept = append(r.kept, y)
 	}
-	s.Kinds = append(s.Kinds, Kind{name, []float64{size}, [][]bool{right}})
+	r.at++
+	return r.kept[r.at-1], nil
 }

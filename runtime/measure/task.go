@@ -3,132 +3,363 @@ package measure
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/runtime/data"
 )
 
-// Classes is the task of a network that gives one label an item: the place of the
-// greatest element of its one result.
-const Classes = "classes"
+// Classes is the task of a result that gives one label an item, the place of its greatest
+// element, or one for each position of an axis.
+const Classes = ir.Classes
 
-// tasks are what a network's results may mean, with the measure of each; "" where none
-// is built yet, and a network of this task is not judged.
-var tasks = []struct{ name, measure, about string }{
-	{Classes, "accuracy", "one label an item"},
-	{"binary", "", "yes or no, by one sigmoid"},
-	{"multilabel", "", "several labels an item, by sigmoids"},
-	{"values", "", "numbers: regression, boxes, forecasts"},
-	{"reconstruction", "", "the input again: autoencoders"},
-	{"embedding", "", "a direction"},
-}
-
-// Tasks lists the values of -task, supported or not.
-func Tasks() (names []string) {
-	for _, t := range tasks {
-		names = append(names, t.name)
-	}
-	return names
-}
+// Tasks lists the tasks.
+func Tasks() []string { return ir.TaskNames }
 
 // Task is what a network's results mean, hence by what it is judged.
 type Task struct {
-	Name    string // "" of none
-	Measure string
+	Name    string // "" of none; of several results their tasks, joined by +
+	Measure string // of several results those of each, with their names
 	Why     string // what tells the task
+	Results []Result
+}
+
+// Result is one result of a network, what it means, and where its elements lie.
+type Result struct {
+	Name   string
+	Shape  ir.Shape
+	Task   string
+	Axis   int     // of classes, NoAxis where an item has one label
+	Weight float64 // among several results
+	Why    string
+
+	row                          *row
+	from, size                   int  // elements of it in the answers of an item
+	classes, positions, inner    int  // of classes: along the axis, and behind it
+	isShare                      bool // the answers are probabilities, not logits
+	agrees                       bool // it is judged by the answers of the reference to the same items, as there are no labels
+	input, inputSize, inputWhole int  // of a reconstruction: where the input lies in an item
 }
 
 // String is the task, what told it, and its measure.
 func (t Task) String() string {
-	return fmt.Sprintf("task: %s (%s), measure: %s", t.Name, t.Why, t.Measure)
+	if len(t.Results) < 2 {
+		return fmt.Sprintf("task: %s (%s), measure: %s", t.Name, t.Why, t.Measure)
+	}
+	var list []string
+	for i := range t.Results {
+		r := &t.Results[i]
+		weight := ""
+		if r.Weight != 1 {
+			weight = fmt.Sprintf(", weight %g", r.Weight)
+		}
+		list = append(list, fmt.Sprintf("%s %s (%s%s)", r.Name, r.Task, r.Why, weight))
+	}
+	return fmt.Sprintf("task: %s, measure: %s", strings.Join(list, ", "), t.Measure)
 }
 
-// TaskOf is the task of a network, inferred or as the user asks for ("" is not asked).
-// Inferred is only what cannot be mistaken: Classes, where the one result is a vector
-// of more than one element and ends in softmax, or where labels came with the data:
-// one whole number an item, each naming an element. Labels do not tell an autoencoder's task,
-// whose result has the shape of its input: they may say which items are normal. Any
-// other network is a diagnostic of the kind diag.BadTask, at the result.
+// Asked is the task as -task says it.
+func (t Task) Asked() string {
+	var list []string
+	for _, r := range t.Results {
+		one := ir.Task{Name: r.Task, Axis: r.Axis}
+		if r.Weight != 1 {
+			one.Weight = r.Weight
+		}
+		if text := one.String(); len(t.Results) == 1 {
+			list = append(list, text)
+		} else {
+			list = append(list, r.Name+"="+text)
+		}
+	}
+	return strings.Join(list, ", ")
+}
+
+// Size is the elements of all results of one item.
+func (t *Task) Size() int {
+	n := 0
+	for _, r := range t.Results {
+		n += r.size
+	}
+	return n
+}
+
+// isPlain reports one result of one label an item.
+func (t *Task) isPlain() bool { return len(t.Results) == 1 && t.Results[0].isPlain() }
+
+// IsKL reports that the divergence of a search is the KL divergence in nats.
+func (t *Task) IsKL() bool { return len(t.Results) == 0 || t.isPlain() }
+
+func (r *Result) isPlain() bool { return r.Task == Classes && r.Axis == ir.NoAxis }
+
+// OneLabel is the task of a network whose one result of a number of elements is the
+// scores of as many labels.
+func OneLabel(classes int) Task {
+	r := Result{Shape: ir.Shape{classes}, Task: Classes, Axis: ir.NoAxis, Weight: 1, row: rowOf(Classes), size: classes, classes: classes, positions: 1, inner: 1}
+	return Task{Name: Classes, Measure: r.row.measure, Results: []Result{r}}
+}
+
+// TaskOf is the task of a network: as the user asks for ("" is not asked), else as its
+// text says, else inferred where it cannot be mistaken: Classes, where a result ends in a
+// softmax, or where labels came with the data of a network of one result: one whole number
+// an item, each naming an element of a vector of several. Labels do not tell an
+// autoencoder's task, whose result has the shape of its input: they may say which items
+// are normal. Any other network is a diagnostic of the kind diag.BadTask, at the result.
 func TaskOf(m *ir.Module, asked string, labels []int) (Task, error) {
-	if asked != "" {
-		if err := CheckTask(asked); err != nil {
+	said, err := askedOf(m, asked)
+	if err != nil {
+		return Task{}, err
+	}
+	t := Task{}
+	for i := range m.Outputs {
+		r, err := resultOf(m, i, said[i], asked, labels)
+		if err != nil {
 			return Task{}, err
 		}
+		r.from = t.Size()
+		t.Results = append(t.Results, r)
 	}
-	if n := len(m.Outputs); n > 1 {
-		var list []string
-		for _, o := range m.Outputs {
-			list = append(list, fmt.Sprintf("%s %s", o.Name, o.Type.Shape))
-		}
-		return Task{}, unclear(m.Outputs[1], "the network has %d results, %s: answers of several results cannot be judged yet", n, strings.Join(list, " and "))
+	var names, measures []string
+	for _, r := range t.Results {
+		names, measures = append(names, r.Task), append(measures, r.Name+" "+r.row.measureOf(&r))
 	}
-	out := m.Outputs[0]
-	shape := out.Type.Shape
-	_, isVector := vector(shape)
-	last := source(out)
-	switch {
-	case shape.Size() == 1:
-		return Task{}, unclear(out, "the result %s is one number, not a score for each of several labels", out.Name).
-			WithNote("%s", couldBe("binary", "values"))
-	case !isVector:
-		return Task{}, unclear(out, "the result %s is %s: more than one label an item", out.Name, shape).
-			WithNote("it could be classes along an axis (segmentation, sequences), or %s", strings.TrimPrefix(couldBe("values", "reconstruction"), "it could be "))
-	case last != nil && last.Op == ir.ArgMax:
-		return Task{}, unclear(out, "the result %s is %s places (argmax), no scores", out.Name, shape)
-	}
-	t := Task{Name: Classes, Measure: tasks[0].measure}
-	alike := len(m.Inputs) == 1 && m.Inputs[0].Type.Shape.Equal(shape)
-	switch {
-	case asked != "":
-		t.Why = fmt.Sprintf("result %s and -task %s", shape, asked)
-	case isSoftmax(last):
-		t.Why = fmt.Sprintf("result %s of a %s", shape, last.Op)
-	case labels != nil && !alike:
-		if err := CheckLabels(labels, out); err != nil {
-			return Task{}, err
-		}
-		t.Why = fmt.Sprintf("result %s and whole-number labels", shape)
-	default:
-		could := []string{Classes, "multilabel", "values", "embedding"}
-		reason := "no softmax at its end, and no labels with the data"
-		if alike {
-			could = []string{"reconstruction", Classes, "values"}
-			reason = "the shape of the input, and no softmax at its end"
-		}
-		return Task{}, diag.New(out.Pos, diag.BadTask, "what the result %s means is not clear: it is %s, with %s", out.Name, shape, reason).
-			WithNote("%s", couldBe(could...)).
-			WithHelp("-task %s says that it is one label an item, the place of its greatest element; labelled images say so, too; no other task can be judged yet, and -O int8 and -O universal need none", Classes)
+	t.Name, t.Measure, t.Why = strings.Join(names, "+"), strings.Join(measures, ", "), t.Results[0].Why
+	if len(t.Results) == 1 {
+		t.Measure = t.Results[0].row.measureOf(&t.Results[0])
 	}
 	return t, nil
 }
 
-// CheckTask holds the value of -task to what can be judged.
-func CheckTask(name string) error {
-	i := slices.Index(Tasks(), name)
-	switch {
-	case i < 0:
-		return diag.New(diag.Pos{}, diag.BadValue, "-task %s: the values are %s", name, strings.Join(Tasks(), " ")).WithSuggestion(name, Tasks())
-	case tasks[i].measure == "":
-		return diag.New(diag.Pos{}, diag.Unsupported, "-task %s (%s): not supported yet; -task %s is", name, tasks[i].about, Classes).
-			WithHelp("-O int8 and -O universal compile any network; they judge nothing")
+// askedOf is what -task or the text says of each result.
+func askedOf(m *ir.Module, asked string) ([]ir.Task, error) {
+	list := make([]ir.Task, len(m.Outputs))
+	for i := range list {
+		list[i] = m.TaskOf(i)
+	}
+	if asked == "" {
+		return list, nil
+	}
+	var names []string
+	for _, o := range m.Outputs {
+		names = append(names, o.Name)
+	}
+	for _, part := range strings.Split(asked, ",") {
+		name, text, isNamed := strings.Cut(part, "=")
+		if name = strings.TrimSpace(name); !isNamed {
+			name, text = names[0], part
+		}
+		t, err := parseTask(text)
+		if err != nil {
+			return nil, err
+		}
+		i := slices.Index(names, name)
+		switch {
+		case i < 0:
+			return nil, diag.New(m.Outputs[0].Pos, diag.BadTask, "-task %s: the network has no result %s", asked, name).
+				WithHelp("its results are %s", strings.Join(names, ", ")).WithSuggestion(name, names)
+		case !isNamed && len(names) > 1:
+			return nil, diag.New(m.Outputs[1].Pos, diag.BadTask, "-task %s: the network has %s, and each has a task", asked, resultsOf(m)).
+				WithHelp("%s", sayEach(m))
+		}
+		list[i] = t
+	}
+	return list, nil
+}
+
+func parseTask(text string) (ir.Task, error) {
+	t, words, err := ir.ParseTask(text)
+	if err != nil {
+		d := diag.New(diag.Pos{}, diag.BadValue, "-task %s: %v", strings.TrimSpace(text), err)
+		if words != nil {
+			d.WithHelp("the values are %s", strings.Join(Tasks(), " ")).WithSuggestion(strings.TrimSpace(text), words)
+		}
+		return t, d
+	}
+	return t, nil
+}
+
+// CheckTask holds the value of -task to what there is.
+func CheckTask(asked string) error {
+	for _, part := range strings.Split(asked, ",") {
+		if _, text, isNamed := strings.Cut(part, "="); isNamed {
+			part = text
+		}
+		if _, err := parseTask(part); err != nil {
+			return err
+		}
 	}
 	return nil
 }
 
-// unclear says that a result is not judged, and the way out.
+// resultOf is what result i means.
+func resultOf(m *ir.Module, i int, said ir.Task, asked string, labels []int) (Result, error) {
+	out := m.Outputs[i]
+	r := Result{Name: out.Name, Shape: out.Type.Shape, Task: said.Name, Axis: said.Axis, Weight: 1, size: out.Type.Shape.Size()}
+	if said.Weight > 0 {
+		r.Weight = said.Weight
+	}
+	last := origin(out)
+	if last != nil && last.Op == ir.ArgMax {
+		return r, unclear(out, "the result %s is %s places (argmax), no scores", out.Name, r.Shape).WithHelp("cut the network before the argmax")
+	}
+	axis, isVector := vector(r.Shape)
+	switch direct := source(out); {
+	case said.Name != "" && asked != "":
+		r.Why = fmt.Sprintf("result %s and -task %s", r.Shape, ir.Task{Name: said.Name, Axis: said.Axis})
+	case said.Name != "":
+		r.Why = fmt.Sprintf("result %s, as the network says", r.Shape)
+	case isVector && isSoftmax(direct):
+		r.Task, r.Why = Classes, fmt.Sprintf("result %s of a %s", r.Shape, direct.Op)
+	case r.size > 1 && !isVector && isSoftmaxAlong(out.Def, r.Shape):
+		r.Task, r.Axis = Classes, out.Def.Int(ir.AttrAxis)
+		r.Why = fmt.Sprintf("result %s of a %s along axis %d", r.Shape, out.Def.Op, r.Axis)
+	case isVector && labels != nil && len(m.Outputs) == 1 && !alike(m, r.Shape):
+		r.Task, r.Why = Classes, fmt.Sprintf("result %s and whole-number labels", r.Shape)
+	default:
+		return r, ask(m, i)
+	}
+	r.row = rowOf(r.Task)
+	if r.Axis == axis && isVector {
+		r.Axis = ir.NoAxis // one label an item
+	}
+	r.isShare = last != nil && isShares(last)
+	if err := r.fit(m, out, isVector); err != nil {
+		return r, err
+	}
+	if said.Name == "" && r.isPlain() && labels != nil && len(m.Outputs) == 1 {
+		for i, l := range labels {
+			if l < 0 || l >= r.classes {
+				return r, beyond(i, l, r.classes)
+			}
+		}
+	}
+	return r, nil
+}
+
+// fit holds the shape of a result to its task, and notes where its parts lie.
+func (r *Result) fit(m *ir.Module, out *ir.Value, isVector bool) error {
+	bad := func(format string, args ...any) *diag.Diagnostic {
+		return unclear(out, "the result %s is %s: %s", out.Name, r.Shape, fmt.Sprintf(format, args...))
+	}
+	switch r.Task {
+	case ir.Classes:
+		switch {
+		case r.size == 1:
+			return unclear(out, "the result %s is one number, not a score for each of several labels", out.Name).WithHelp("%s", couldBe(ir.Binary, ir.Values))
+		case r.Axis == ir.NoAxis && !isVector:
+			return bad("more than one label an item").
+				WithHelp("say along which axis one class is chosen: %q, or another of its axes", fmt.Sprintf("-task %s axis: 0", r.Task))
+		case r.Axis == ir.NoAxis:
+			r.classes, r.positions, r.inner = r.size, 1, 1
+		case r.Axis >= len(r.Shape) || r.Shape[r.Axis] < 2:
+			return bad("it has no classes along axis %d", r.Axis).WithHelp("choose an axis of at least 2 elements")
+		default:
+			r.classes, r.inner = r.Shape[r.Axis], ir.Shape(r.Shape[r.Axis+1:]).Size()
+			r.positions = r.size / r.classes
+		}
+	case ir.Binary:
+		if r.size != 1 {
+			return bad("%s is one number", r.Task).WithHelp("%s", couldBe(ir.Classes, ir.Multilabel))
+		}
+	case ir.Multilabel, ir.EmbeddingTask:
+		if r.size == 1 {
+			return bad("%s is several numbers", r.Task).WithHelp("%s", couldBe(ir.Binary, ir.Values))
+		}
+	case ir.Reconstruction:
+		r.inputSize = -1
+		for _, v := range m.Inputs {
+			if n := v.Type.Shape.Size(); n == r.size && r.inputSize < 0 {
+				r.input, r.inputSize = r.inputWhole, n
+			}
+			r.inputWhole += v.Type.Shape.Size()
+		}
+		if r.inputSize < 0 {
+			return bad("a %s has the size of an input, and no input has", r.Task).WithHelp("%s", couldBe(ir.Values, ir.EmbeddingTask))
+		}
+	}
+	return nil
+}
+
+// alike reports a result of the shape of the one input.
+func alike(m *ir.Module, s ir.Shape) bool {
+	return len(m.Inputs) == 1 && m.Inputs[0].Type.Shape.Equal(s)
+}
+
+// ask says that the task of a result is not clear, and what it could be.
+func ask(m *ir.Module, i int) *diag.Diagnostic {
+	out := m.Outputs[i]
+	shape := out.Type.Shape
+	_, isVector := vector(shape)
+	var could []string
+	var d *diag.Diagnostic
+	switch isAlike := alike(m, shape); {
+	case shape.Size() == 1:
+		d = unclear(out, "the result %s is one number, not a score for each of several labels", out.Name)
+		could = []string{ir.Binary, ir.Values}
+	case !isVector:
+		d = unclear(out, "the result %s is %s: more than one label an item, and no softmax at its end", out.Name, shape)
+		could = []string{ir.Classes, ir.Values, ir.EmbeddingTask}
+		if isAlike {
+			could = append(could, ir.Reconstruction)
+		}
+	case isAlike:
+		d = unclear(out, "what the result %s means is not clear: it is %s, with the shape of the input, and no softmax at its end", out.Name, shape)
+		could = []string{ir.Reconstruction, ir.Classes, ir.Values, ir.EmbeddingTask}
+	default:
+		d = unclear(out, "what the result %s means is not clear: it is %s, with no softmax at its end, and no labels with the data", out.Name, shape)
+		could = []string{ir.Classes, ir.Multilabel, ir.Values, ir.EmbeddingTask}
+	}
+	note := couldBe(could...)
+	if !isVector && shape.Size() > 1 {
+		note = strings.Replace(note, ir.Classes+" (", "classes along an axis, as "+ir.Classes+" axis: 0 (", 1)
+	}
+	d.WithNote("%s", note)
+	if len(m.Outputs) > 1 {
+		d.Message = fmt.Sprintf("the network has %s, and %s", resultsOf(m), d.Message)
+		return d.WithHelp("%s", sayEach(m))
+	}
+	say, quoted := could[0], could[0]
+	if say == ir.Classes && !isVector {
+		say += " axis: 0"
+		quoted = strconv.Quote(say)
+	}
+	d.WithHelp("-task %s says it, or the text of the network: -> %s %s; -O int8 and -O universal need no task", quoted, out.Type, say)
+	if isVector && !alike(m, shape) {
+		d.Help += "; labels that are whole numbers say classes, too"
+	}
+	return d
+}
+
+// resultsOf counts and lists the results.
+func resultsOf(m *ir.Module) string {
+	var list []string
+	for _, o := range m.Outputs {
+		list = append(list, fmt.Sprintf("%s %s", o.Name, o.Type.Shape))
+	}
+	return fmt.Sprintf("%d results, %s", len(list), strings.Join(list, " and "))
+}
+
+// sayEach is the way to say the task of each result.
+func sayEach(m *ir.Module) string {
+	var list []string
+	for i, o := range m.Outputs {
+		list = append(list, o.Name+"="+[]string{ir.Values, ir.Classes}[i%2])
+	}
+	return fmt.Sprintf("-task %q says what each is, or the text of the network, behind each type; the tasks are %s", strings.Join(list, ", "), strings.Join(Tasks(), " "))
+}
+
+// unclear says that a result is not judged.
 func unclear(out *ir.Value, format string, args ...any) *diag.Diagnostic {
-	return diag.New(out.Pos, diag.BadTask, format, args...).
-		WithHelp("only networks of one label an item can be judged yet; -O int8 and -O universal compile any network, and judge nothing")
+	return diag.New(out.Pos, diag.BadTask, format, args...)
 }
 
 // couldBe lists tasks with what they mean.
 func couldBe(names ...string) string {
 	var list []string
-	for _, t := range tasks {
-		if slices.Contains(names, t.name) {
-			list = append(list, fmt.Sprintf("%s (%s)", t.name, t.about))
-		}
+	for _, name := range names {
+		list = append(list, fmt.Sprintf("%s (%s)", name, rowOf(name).about))
 	}
 	return "it could be " + strings.Join(list, ", ")
 }
@@ -160,6 +391,15 @@ func source(v *ir.Value) *ir.Node {
 	return v.Def
 }
 
+// origin is the operation that elements come from, wherever they are moved after it; nil
+// of an input.
+func origin(v *ir.Value) *ir.Node {
+	for v.Def != nil && len(v.Def.Args) == 1 && (v.Def.Op.Is(ir.Move) || v.Def.Op == ir.Flatten || v.Def.Op == ir.Reshape || v.Def.Op == ir.Requantize && v.Def.Word(ir.AttrAct) == ir.ActNone) {
+		v = v.Def.Args[0]
+	}
+	return v.Def
+}
+
 // isSoftmax reports a softmax over the elements of its result, a vector.
 func isSoftmax(n *ir.Node) bool {
 	if n == nil || n.Op != ir.Softmax && n.Op != ir.LogSoftmax {
@@ -169,13 +409,142 @@ func isSoftmax(n *ir.Node) bool {
 	return n.Int(ir.AttrAxis) == axis
 }
 
-// CheckLabels holds labels to the elements of a result.
-func CheckLabels(labels []int, out *ir.Value) error {
-	classes := out.Type.Shape.Size()
-	for i, l := range labels {
-		if l < 0 || l >= classes {
-			return diag.New(diag.Pos{}, diag.BadData, "image %d has the label %d, the network has %d classes", i, l, classes)
+// isSoftmaxAlong reports a softmax along an axis of several elements of a shape.
+func isSoftmaxAlong(n *ir.Node, s ir.Shape) bool {
+	return n != nil && (n.Op == ir.Softmax || n.Op == ir.LogSoftmax) && n.Int(ir.AttrAxis) < len(s) && s[n.Int(ir.AttrAxis)] > 1
+}
+
+// isShares reports an operation whose result are probabilities.
+func isShares(n *ir.Node) bool {
+	f := n.Op
+	if n.Op == ir.Table {
+		f, _ = n.Function()
+	}
+	return slices.Contains([]ir.Op{ir.Softmax, ir.Sigmoid, ir.HardSigmoid}, f)
+}
+
+// labels are those of each result of the items of a batch, [n][as many as the task
+// takes]; nil of a result that has none. What does not fit the task is a diagnostic.
+func (t *Task) labels(b data.Batch) ([][]float32, error) {
+	out := make([][]float32, len(t.Results))
+	for k := range t.Results {
+		r := &t.Results[k]
+		i := slices.IndexFunc(b.Targets, func(l data.Target) bool { return l.Name != "" && l.Name == r.Name })
+		if i < 0 && len(t.Results) == 1 {
+			i = slices.IndexFunc(b.Targets, func(l data.Target) bool { return l.Name == "" })
+		}
+		var x []float32
+		switch {
+		case len(t.Results) == 1 && b.Labels != nil && (i < 0 || b.Targets[i].Name == ""):
+			for _, l := range b.Labels {
+				x = append(x, float32(l))
+			}
+		case i >= 0:
+			x = b.Targets[i].X
+		default:
+			continue
+		}
+		size := len(x) / max(b.N, 1)
+		if want := r.row.labels(r); size != want {
+			return nil, diag.New(diag.Pos{}, diag.BadData, "labels of %s are %s, of which an item has %d; these are %d numbers an item", r.Task, r.row.label, want, size).
+				WithHelp("the result %s is %s; another -task, or other labels", r.Name, r.Shape)
+		}
+		if r.row.most != nil {
+			most := r.row.most(r)
+			for j, v := range x {
+				switch whole := v == float32(int(v)); {
+				case whole && r.isPlain() && (v < 0 || int(v) >= most):
+					return nil, beyond(j/size, int(v), most)
+				case !whole || v < 0 || int(v) >= most:
+					return nil, diag.New(diag.Pos{}, diag.BadData, "image %d has the label %v: labels of %s are %s", j/size, v, r.Task, r.row.label).
+						WithHelp("values from 0 to %d; another -task, or other labels", most-1)
+				}
+			}
+		}
+		if r.Task == ir.Reconstruction && len(x) > 0 && !slices.ContainsFunc(x, func(v float32) bool { return v != x[0] }) {
+			continue // all normal: no score tells them apart
+		}
+		out[k] = x
+	}
+	return out, nil
+}
+
+// beyond says that a label names no class.
+func beyond(image, label, classes int) *diag.Diagnostic {
+	return diag.New(diag.Pos{}, diag.BadData, "image %d has the label %d, the network has %d classes", image, label, classes)
+}
+
+// By is the task as it is judged by labels, or without any.
+func (t Task) By(isLabelled bool) Task {
+	if t.isPlain() {
+		return t
+	}
+	var measures []string
+	for k := range t.Results {
+		r := t.Results[k]
+		r.agrees = !isLabelled
+		measures = append(measures, r.measureName())
+		if len(t.Results) > 1 {
+			measures[k] = r.Name + " " + measures[k]
 		}
 	}
-	return nil
+	t.Measure = strings.Join(measures, ", ")
+	return t
+}
+
+// Check holds the labels of a batch to the task.
+func (t *Task) Check(b data.Batch) error {
+	_, err := t.labels(b)
+	return err
+}
+
+// IsLabelled reports whether a batch has labels for every result.
+func (t *Task) IsLabelled(b data.Batch) bool {
+	list, err := t.labels(b)
+	return err == nil && len(list) > 0 && !slices.ContainsFunc(list, func(x []float32) bool { return x == nil })
+}
+
+// whole turns labels of one whole number an item into integers.
+func whole(x []float32) []int {
+	if x == nil {
+		return nil
+	}
+	out := make([]int, len(x))
+	for i, v := range x {
+		out[i] = int(v)
+	}
+	return out
+}
+
+// Decides reports a task whose answer to an item is one of several: what a boundary or a
+// plane of decisions needs. what names that in the diagnostic of others.
+func (t *Task) Decides(what string) error {
+	if len(t.Results) == 1 && t.Results[0].row.decides(&t.Results[0]) {
+		return nil
+	}
+	return diag.New(diag.Pos{}, diag.Unsupported, "%s needs one answer an item that is right or wrong: of classes without an axis, or binary; this is %s", what, t.Name).
+		WithHelp("dnnc eval without it measures %s", t.Measure)
+}
+
+// Decisions are the answers to n items of a task that decides: places of the greatest
+// element, or 1 for yes and 0 for no.
+func (t *Task) Decisions(answers []float32, n int) []int {
+	if len(t.Results) == 0 || t.isPlain() {
+		return Answers(answers, len(answers)/n)
+	}
+	out := make([]int, n)
+	for i := range out {
+		if t.Results[0].isYes(answers[i]) {
+			out[i] = 1
+		}
+	}
+	return out
+}
+
+// isYes is the decision of a yes or no at .5.
+func (r *Result) isYes(v float32) bool {
+	if r.isShare {
+		return v >= .5
+	}
+	return v >= 0
 }

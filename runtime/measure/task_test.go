@@ -67,7 +67,22 @@ func TestTaskIsInferredWhereItCannotBeMistaken(t *testing.T) {
 		"a vector again, told":   {network(ir.Shape{10}, ends(ir.Linear, ir.Shape{10})), "classes", labels, "-task classes", true},
 		"one number":             {network(image, ends(ir.Linear, ir.Shape{1})), "", []int{0, 0}, "one number", false},
 		"one number, told":       {network(image, ends(ir.Sigmoid, ir.Shape{1})), "classes", nil, "one number", false},
-		"segmentation":           {network(image, ends(ir.Softmax, ir.Shape{4, 8, 8})), "", nil, "classes along an axis", false},
+		"segmentation":           {network(image, ends(ir.Softmax, ir.Shape{4, 8, 8})), "", nil, "classes (result [4,8,8] of a softmax along axis 0), measure: pixel accuracy", true},
+		"segmentation of logits": {network(image, ends(ir.Linear, ir.Shape{4, 8, 8})), "", nil, "classes axis: 0", false},
+		"its axis, told":         {network(image, ends(ir.Linear, ir.Shape{4, 8, 8})), "classes axis: 0", nil, "task: classes (result [4,8,8] and -task classes axis: 0), measure: pixel accuracy", true},
+		"an axis of a vector":    {network(image, ends(ir.Linear, ir.Shape{1, 10})), "classes axis: 1", nil, "measure: accuracy", true},
+		"no such axis":           {network(image, ends(ir.Linear, ir.Shape{4, 8, 8})), "classes axis: 3", nil, "no classes along axis 3", false},
+		"a sigmoid, told":        {network(image, ends(ir.Sigmoid, ir.Shape{1})), "binary", nil, "task: binary (result [1] and -task binary), measure: accuracy at .5", true},
+		"binary of several":      {network(image, ends(ir.Sigmoid, ir.Shape{3})), "binary", nil, "binary is one number", false},
+		"several labels":         {network(image, ends(ir.Sigmoid, ir.Shape{3})), "multilabel", nil, "measure: accuracy at .5", true},
+		"several labels of one":  {network(image, ends(ir.Sigmoid, ir.Shape{1})), "multilabel", nil, "multilabel is several numbers", false},
+		"values":                 {network(image, ends(ir.Linear, ir.Shape{1})), "values", nil, "measure: 1 - rmse/std", true},
+		"the input again":        {network(image, ends(ir.Linear, image)), "reconstruction", nil, "measure: AUC of the score", true},
+		"no input again":         {network(image, ends(ir.Linear, ir.Shape{10})), "reconstruction", nil, "has the size of an input", false},
+		"a direction":            {network(image, ends(ir.Linear, ir.Shape{10})), "embedding", nil, "measure: cosine", true},
+		"no result of this name": {network(image, ends(ir.Linear, ir.Shape{10})), "box=values", nil, "no result box", false},
+		"two, each told":         {network(image, ends(ir.Sigmoid, ir.Shape{3}), ends(ir.Linear, ir.Shape{4})), "sigmoid=multilabel, linear=values weight: .5", nil, "task: sigmoid multilabel (result [3] and -task multilabel), linear values (result [4] and -task values, weight 0.5), measure: sigmoid accuracy at .5, linear 1 - rmse/std", true},
+		"two, one is clear":      {network(image, ends(ir.Softmax, ir.Shape{10}), ends(ir.Linear, ir.Shape{4})), "linear=values", nil, "task: softmax classes (result [10] of a softmax), linear values", true},
 		"segmentation, told":     {network(image, ends(ir.Softmax, ir.Shape{4, 8, 8})), "classes", labels, "more than one label an item", false},
 		"places":                 {network(image, ends(ir.ArgMax, ir.Shape{10})), "", labels, "argmax", false},
 		"two results":            {network(image, ends(ir.Softmax, ir.Shape{10}), ends(ir.Linear, ir.Shape{4})), "", labels, "2 results, softmax [10] and linear [4]", false},
@@ -93,6 +108,7 @@ func TestTaskIsInferredWhereItCannotBeMistaken(t *testing.T) {
 
 func TestTaskAskedForIsOneThatIsThere(t *testing.T) {
 	require.NoError(t, measure.CheckTask("classes"))
-	assert.ErrorContains(t, measure.CheckTask("values"), "not supported yet")
+	require.NoError(t, measure.CheckTask("a=values weight: 2, b=classes axis: 0"))
+	assert.ErrorContains(t, measure.CheckTask("values weight: -1"), "no number above 0")
 	assert.ErrorContains(t, measure.CheckTask("class"), "the values are classes binary multilabel values reconstruction embedding")
 }

@@ -60,7 +60,7 @@ func Run(ctx context.Context, o driver.Options, stdout, stderr io.Writer) error 
 	if err != nil {
 		return err
 	}
-	o.Task, o.Judged = task.Name, true
+	o.Task, o.Judged = task.Asked(), true
 	var all []outcome
 	first := o.Seed
 	for seed := first; seed < first+uint64(max(o.Seeds, 1)); seed++ {

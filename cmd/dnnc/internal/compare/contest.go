@@ -22,7 +22,7 @@ type contest struct {
 	r      *driver.Result
 	search *robust.Search
 	setup  measure.Setup
-	float  *replay
+	float  *measure.Replay
 	exact  *measure.Score
 	scores map[string]*measure.Score // of the networks so far, by their formats
 }
@@ -36,11 +36,12 @@ func newContest(ctx context.Context, o driver.Options, stdout, stderr io.Writer)
 	if c.setup, _, _, err = driver.Setup(o, r); err != nil {
 		return nil, err
 	}
+	c.setup.Alone = false
 	exact, err := interp.CompileFloat(r.Module.Clone())
 	if err != nil {
 		return nil, err
 	}
-	c.float = &replay{net: exact.Forward}
+	c.float = &measure.Replay{Network: exact.Results}
 	c.search, err = robust.New(r.Module, r.Env)
 	return c, err
 }
@@ -90,18 +91,18 @@ func (c *contest) run(ctx context.Context, bits float64, runs []outcome) ([]outc
 			r.average, r.retention, r.worst = math.NaN(), math.NaN(), math.NaN()
 			continue
 		}
-		s := c.scores[chosen[i].Key()]
-		kept := s.Retention(c.exact)
+		result, kept := measure.Least(c.scores[chosen[i].Key()], c.exact)
+		s, exact := c.scores[chosen[i].Key()].All()[result], c.exact.All()[result]
 		r.retention, r.stderr, r.worst = kept.Value, kept.StdErr, math.Inf(1)
-		for _, k := range s.KindRetention(c.exact) {
+		for _, k := range s.KindRetention(exact) {
 			r.worst = min(r.worst, k.Value) // NaN where one is not defined
 		}
-		if chosen[0] == nil || c.exact.Mean() == 0 { // no other takes the first one's place; 0/0 is no figure
+		if chosen[0] == nil || exact.Base() == 0 { // no other takes the first one's place; 0/0 is no figure
 			r.below, r.belowSE = math.NaN(), math.NaN()
 			continue
 		}
-		gap := c.scores[chosen[0].Key()].Difference(s)
-		r.below, r.belowSE = gap.Value/c.exact.Mean(), gap.StdErr/c.exact.Mean()
+		gap := c.scores[chosen[0].Key()].All()[result].Difference(s)
+		r.below, r.belowSE = gap.Value/exact.Base(), gap.StdErr/exact.Base()
 	}
 	return runs, nil
 }
@@ -109,8 +110,8 @@ func (c *contest) run(ctx context.Context, bits float64, runs []outcome) ([]outc
 // measure scores the networks that were not measured yet, all on the same
 // disturbed images, beside the float network.
 func (c *contest) measure(ctx context.Context, list []*robust.Network) error {
-	c.float.at = 0
-	nets := []measure.Network{c.float.run}
+	c.float.Rewind()
+	nets := []measure.Network{c.float.Run}
 	var keys []string
 	for _, n := range list {
 		if n == nil || c.scores[n.Key()] != nil || slices.Contains(keys, n.Key()) {
@@ -141,24 +142,4 @@ func (c *contest) measure(ctx context.Context, list []*robust.Network) error {
 		c.scores[k] = scores[i+1]
 	}
 	return nil
-}
-
-// replay gives a network's answers again when the same images come in the same
-// order: the float network runs once for all sizes.
-type replay struct {
-	net  measure.Network
-	kept [][]float32
-	at   int
-}
-
-func (r *replay) run(ctx context.Context, x []float32, n int) ([]float32, error) {
-	if r.at == len(r.kept) {
-		y, err := r.net(ctx, x, n)
-		if err != nil {
-			return nil, err
-		}
-		r.kept = append(r.kept, y)
-	}
-	r.at++
-	return r.kept[r.at-1], nil
 }

@@ -17,6 +17,7 @@ import (
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/passes/robust"
 	"github.com/dnnc/dnnc/runtime/input"
+	"github.com/dnnc/dnnc/runtime/measure"
 )
 
 // outcome is one network that a method chose, measured on test images.
@@ -59,6 +60,9 @@ func (r outcome) sameRun(o outcome) bool {
 func question(o driver.Options, m *ir.Module) (string, error) {
 	h := sha256.New()
 	fmt.Fprintln(h, m, o.Errors, o.Images, o.Objective, o.Rounding, o.Fix, o.MinBits, o.MaxBits, o.Activations, o.Methods[0], m.Calib, m.Test)
+	if o.Task != "" && o.Task != measure.Classes {
+		fmt.Fprintln(h, o.Task)
+	}
 	if b := o.Budget; b.Cycles > 0 || b.CyclesOfInt8 > 0 {
 		fmt.Fprintln(h, o.Target, o.CPU, o.Attr, b.Cycles, b.CyclesOfInt8)
 	}

@@ -24,6 +24,7 @@ import (
 	"github.com/dnnc/dnnc/runtime/certificate"
 	"github.com/dnnc/dnnc/runtime/data"
 	"github.com/dnnc/dnnc/runtime/disturb"
+	"github.com/dnnc/dnnc/runtime/measure"
 )
 
 // Result is a compiled network, and the files that it was compiled from.
@@ -245,5 +246,5 @@ func GradientOf(o Options, shape []int) (disturb.Gradient, error) {
 	if !m.Inputs[0].Type.Shape.Equal(shape) {
 		return nil, diag.New(diag.Pos{}, diag.BadData, "the network takes images of %s, these are of %v", m.Inputs[0].Type.Shape, shape)
 	}
-	return dnnc.Gradient(m, func() string { return o.Task }), nil
+	return dnnc.Gradient(m, func() measure.Task { return measure.Task{} }, o.Task), nil
 }

@@ -26,7 +26,7 @@ func (r *Result) calibration(o Options, c *dnnc.Config) {
 		return
 	}
 	c.Calibration = func(n int) (data.Batch, error) {
-		b, files, err := Images(path, r.Inputs, n)
+		b, files, err := Images(path, r.Inputs, ResultNames(r.source), n)
 		r.files = append(r.files, files...)
 		r.reads(path, files)
 		return b, err
@@ -84,6 +84,15 @@ func Inputs(m *ir.Module) (list []dataset.Input) {
 	return list
 }
 
+// ResultNames are those of a network's results: arrays of a data set named like them are
+// their labels.
+func ResultNames(m *ir.Module) (names []string) {
+	for _, o := range m.Outputs {
+		names = append(names, o.Name)
+	}
+	return names
+}
+
 // Noise synthesises n images, each input of noise from its range.
 func Noise(inputs []dataset.Input, n int, seed uint64) data.Batch {
 	var parts []data.Batch
@@ -93,11 +102,11 @@ func Noise(inputs []dataset.Input, n int, seed uint64) data.Batch {
 	return data.Join(parts...)
 }
 
-// Images loads at most n images, all of them when n is 0. Pixels of one input come in
+// Images loads at most n images with the labels of results, all of them when n is 0. Pixels of one input come in
 // [0,1] and are taken to the declared range; several inputs, and one that has an array of its
 // name, come as arrays of an npz that are named like them, of reals within their ranges, or of bytes, which are
 // taken there.
-func Images(path string, inputs []dataset.Input, n int) (data.Batch, []certificate.Input, error) {
+func Images(path string, inputs []dataset.Input, results []string, n int) (data.Batch, []certificate.Input, error) {
 	fault := func(format string, args ...any) (data.Batch, []certificate.Input, error) {
 		return data.Batch{}, nil, diag.New(diag.Pos{}, diag.BadData, format, args...)
 	}
@@ -125,6 +134,13 @@ func Images(path string, inputs []dataset.Input, n int) (data.Batch, []certifica
 		for i, v := range b.X {
 			b.X[i] = low + v*(high-low)
 		}
+	}
+	if b.Targets, err = set.Targets(results); err != nil {
+		return fault("%s: %v", filepath.Base(path), err)
+	}
+	for i := range b.Targets {
+		t := &b.Targets[i]
+		t.X = t.X[:b.N*t.Size()]
 	}
 	var files []certificate.Input
 	for _, f := range set.Files {

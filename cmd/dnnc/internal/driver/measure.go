@@ -26,7 +26,7 @@ type Scores struct {
 // Labels says whose answers are right: "given" with the images, or else those of
 // the first network.
 func Labels(s measure.Setup, names []string) string {
-	if s.Images.Labels != nil {
+	if s.Task.IsLabelled(s.Images) {
 		return certificate.GivenLabels
 	}
 	return names[0]
@@ -49,7 +49,7 @@ func Setup(o Options, r *Result) (s measure.Setup, source string, files []certif
 	if err := r.Judge(o, io.Discard); err != nil {
 		return s, "", nil, err
 	}
-	s = measure.Setup{Conditions: r.Env.Errors, Seed: o.Seed, First: pass.TestAt, Low: r.Env.Low, High: r.Env.High, Gradient: r.Env.Gradient}
+	s = measure.Setup{Task: r.Task, Alone: r.Float == nil, Conditions: r.Env.Errors, Seed: o.Seed, First: pass.TestAt, Low: r.Env.Low, High: r.Env.High, Gradient: r.Env.Gradient}
 	path := TestData(o, r.Module)
 	if path == "" {
 		n := o.TestImages
@@ -82,7 +82,7 @@ func Measure(ctx context.Context, o Options, r *Result, messages io.Writer) (*Sc
 	defer bar.end()
 	setup.Progress = func(done, total int) { bar.show("measuring under errors", done, total) }
 	if r.Float != nil { // whose gradient guides errors: the same module, the same bits
-		setup.Gradient, setup.Shared = dnnc.Gradient(r.Float, func() string { return r.Task.Name }), true
+		setup.Gradient, setup.Shared = dnnc.Gradient(r.Float, func() measure.Task { return r.Task }, ""), true
 	}
 	scores, err := measure.Robust(ctx, setup, networks...)
 	if err != nil && (len(scores) == 0 || len(scores[0].Kinds) == 0) {

@@ -10,6 +10,7 @@ import (
 	"github.com/dnnc/dnnc"
 	"github.com/dnnc/dnnc/passes/machine"
 	"github.com/dnnc/dnnc/runtime/certificate"
+	"github.com/dnnc/dnnc/runtime/measure"
 )
 
 // report prints the reports that were asked for.
@@ -63,16 +64,43 @@ func layers(out io.Writer, c *certificate.Certificate) {
 	fmt.Fprintf(out, "; %d bytes of RAM for the arena\n\n", c.ArenaBytes)
 }
 
-// Accuracy prints what was measured, float and quantized side by side.
+// Accuracy prints what was measured, float and quantized side by side, result by result.
 func Accuracy(out io.Writer, c *certificate.Certificate) {
-	if c.Float == nil && c.Quantized == nil {
+	if len(c.Results) == 0 {
 		fmt.Fprint(out, "no test images: nothing was measured\n\n")
 		return
 	}
 	fmt.Fprint(out, Caution(c.Measured.Data, c.Measured.Labels))
-	head := []string{"accuracy", "size"}
+	for i := range c.Results {
+		r := &c.Results[i]
+		if len(c.Results) > 1 {
+			fmt.Fprintf(out, "result %s: %s\n", r.Name, r.Task)
+		}
+		measured(out, r)
+		fmt.Fprintf(out, "%d images", c.Measured.Images)
+		const above = "of what the float network is above the best constant answer"
+		plain := r.Task == measure.Classes && r.Axis == nil && len(c.Results) == 1
+		switch {
+		case r.Float == nil || r.Quantized == nil:
+		case plain && c.Retention == nil:
+			fmt.Fprint(out, "; the quantized network keeps - of the robust accuracy: the float network is never right")
+		case plain:
+			fmt.Fprintf(out, "; the quantized network keeps %.4f (standard error %.4f) of the robust accuracy, %s %s", *c.Retention, *c.RetentionSE, Figure(r.Kept), above)
+		case r.Kept == nil:
+			fmt.Fprintf(out, "; the quantized network keeps - %s: it is not told from that one", above)
+		default:
+			fmt.Fprintf(out, "; the quantized network keeps %.4f (standard error %.4f) %s", *r.Kept, *r.KeptSE, above)
+		}
+		fmt.Fprint(out, "\n\n")
+		figures(out, r)
+	}
+}
+
+// measured is the measure of a result under each condition.
+func measured(out io.Writer, r *certificate.Result) {
+	head := []string{r.Measure, "size"}
 	var nets []*certificate.Score
-	for i, s := range []*certificate.Score{c.Float, c.Quantized} {
+	for i, s := range []*certificate.Score{r.Float, r.Quantized} {
 		if s != nil {
 			head = append(head, []string{dnnc.Float, dnnc.Quantized}[i])
 			nets = append(nets, s)
@@ -95,14 +123,24 @@ func Accuracy(out io.Writer, c *certificate.Certificate) {
 	line("mean of kinds, clean too", "", func(s *certificate.Score) float64 { return s.Mean })
 	line("standard error", "", func(s *certificate.Score) float64 { return s.MeanSE })
 	table(out, rows...)
-	fmt.Fprintf(out, "%d images", c.Measured.Images)
-	switch {
-	case c.Retention != nil:
-		fmt.Fprintf(out, "; the quantized network keeps %.4f (standard error %.4f) of the robust accuracy", *c.Retention, *c.RetentionSE)
-	case c.Float != nil && c.Quantized != nil:
-		fmt.Fprint(out, "; the quantized network keeps - of the robust accuracy: the float network is never right")
+}
+
+// figures are what people read beside the measure, with their intervals.
+func figures(out io.Writer, r *certificate.Result) {
+	if len(r.Figures) == 0 {
+		return
 	}
-	fmt.Fprint(out, "\n\n")
+	rows := [][]string{{"mean of kinds, 95 % interval", dnnc.Float, dnnc.Quantized, "difference"}}
+	text := func(x *certificate.Interval) string {
+		if x == nil {
+			return "-"
+		}
+		return fmt.Sprintf("%.4g [%.4g, %.4g]", x.Value, x.Low, x.High)
+	}
+	for _, f := range r.Figures {
+		rows = append(rows, []string{f.Name, text(f.Float), text(f.Quantized), text(f.Difference)})
+	}
+	table(out, rows...)
 }
 
 // Nearness prints how near the results come to the float network's, a line each.

@@ -82,7 +82,7 @@ func BenchmarkGeneration(b *testing.B) {
 		})
 		for _, k := range disturb.Kinds() {
 			b.Run(c.network+"/"+k.Name, func(b *testing.B) {
-				known := func([]float32, []int, int) ([]float32, []float32, error) { return margin, nil, nil }
+				known := func(data.Batch) ([]float32, []float32, error) { return margin, nil, nil }
 				each := per(b, func() {
 					_, err := disturb.Images(data.Batch{N: x.N, Shape: x.Shape, X: x.X, Labels: x.Labels}, 0, disturb.Condition{Kind: k, Size: k.Sizes[1]}, 1, setup.Low, setup.High, known)
 					require.NoError(b, err)

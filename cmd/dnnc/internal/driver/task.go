@@ -33,7 +33,7 @@ func (r *Result) Judge(o Options, out io.Writer) error {
 		if readErr != nil {
 			return readErr
 		}
-		task, line, err = Judged(r.source, o, append(sources, LabelSource{"tell the task", path, b.Labels}))
+		task, line, err = Judged(r.source, o, append(sources, LabelSource{"tell the task", path, b}))
 	}
 	if err != nil {
 		return err
@@ -71,8 +71,8 @@ const (
 
 // LabelSource is images that a network is judged on.
 type LabelSource struct {
-	Use, Data string // Data is the file's name; "" of noise
-	Labels    []int  // nil of unlabelled ones
+	Use, Data string     // Data is the file's name; "" of noise
+	Images    data.Batch // with their labels
 }
 
 // Judged is the task of a network as it was read, and the line that says it, its measure
@@ -82,26 +82,10 @@ func Judged(m *ir.Module, o Options, sources []LabelSource) (measure.Task, strin
 		return measure.Task{}, "", err
 	}
 	var labels []int
-	own := dnnc.Float
-	if m.IsQuantized() {
-		own = dnnc.Quantized
-	}
-	var from []string
 	for _, s := range sources {
 		if labels == nil {
-			labels = s.Labels
+			labels = s.Images.Labels
 		}
-		text := filepath.Base(s.Data)
-		switch {
-		case s.Data == "":
-			text = fmt.Sprintf("the %s network's own answers on noise", own)
-		case s.Labels == nil:
-			text = fmt.Sprintf("the %s network's own answers on %s", own, text)
-		}
-		if len(sources) > 1 {
-			text += " (" + s.Use + ")"
-		}
-		from = append(from, text)
 	}
 	task, err := measure.TaskOf(m, o.Task, labels)
 	if err != nil {
@@ -111,11 +95,31 @@ func Judged(m *ir.Module, o Options, sources []LabelSource) (measure.Task, strin
 		}
 		return task, "", err
 	}
+	own := dnnc.Float
+	if m.IsQuantized() {
+		own = dnnc.Quantized
+	}
+	var from []string
+	isLabelled := false
 	for _, s := range sources {
-		if err := measure.CheckLabels(s.Labels, m.Outputs[0]); err != nil {
+		if err := task.Check(s.Images); err != nil {
 			return task, "", err
 		}
+		text := filepath.Base(s.Data)
+		switch {
+		case s.Data == "":
+			text = fmt.Sprintf("the %s network's own answers on noise", own)
+		case !task.IsLabelled(s.Images):
+			text = fmt.Sprintf("the %s network's own answers on %s", own, text)
+		default:
+			isLabelled = true
+		}
+		if len(sources) > 1 {
+			text += " (" + s.Use + ")"
+		}
+		from = append(from, text)
 	}
+	task = task.By(isLabelled)
 	return task, fmt.Sprintf("%s, labels: %s", task, strings.Join(from, ", ")), nil
 }
 
@@ -128,7 +132,7 @@ func (r *Result) labelSources(o Options) (list []LabelSource, err error) {
 			if err != nil {
 				return nil, err
 			}
-			s.Labels = b.Labels
+			s.Images = b
 		}
 		list = append(list, s)
 	}
@@ -139,7 +143,7 @@ func (r *Result) labelSources(o Options) (list []LabelSource, err error) {
 			if err != nil {
 				return nil, err
 			}
-			s.Labels = b.Labels
+			s.Images = b
 		}
 		list = append(list, s)
 	}
@@ -150,7 +154,7 @@ func (r *Result) labelSources(o Options) (list []LabelSource, err error) {
 func (r *Result) testImages(o Options) (data.Batch, []certificate.Input, error) {
 	if r.test.N == 0 {
 		path := TestData(o, r.source)
-		b, files, err := Images(path, r.Inputs, o.TestImages)
+		b, files, err := Images(path, r.Inputs, ResultNames(r.source), o.TestImages)
 		if err != nil {
 			return data.Batch{}, nil, err
 		}

@@ -48,6 +48,9 @@ func boundary(ctx context.Context, o driver.Options, r *driver.Result, stdout, s
 	if len(r.Env.Errors) == 0 {
 		return diag.New(diag.Pos{}, diag.BadValue, "-boundary under no errors").WithHelp("-errors \"gaussian;fog\"; their sizes do not matter")
 	}
+	if err := r.Task.Decides("a boundary distance"); err != nil {
+		return err
+	}
 	setup, source, _, err := driver.Setup(o, r)
 	if err != nil {
 		return err

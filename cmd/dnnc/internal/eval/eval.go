@@ -72,14 +72,14 @@ func accuracy(ctx context.Context, o driver.Options, r *driver.Result, stdout, s
 	case o.JSON:
 		return errors.Join(err, writeJSON(stdout, map[string]any{
 			"network": c.Network, "measured": c.Measured, "errors": c.Errors, "seed": c.Seed, "interrupted": interrupted,
-			"float": c.Float, "quantized": c.Quantized, "retention": c.Retention, "retention_stderr": c.RetentionSE,
+			"float": c.Float, "quantized": c.Quantized, "retention": c.Retention, "retention_stderr": c.RetentionSE, "results": c.Results,
 		}))
 	case o.CSV:
 		return errors.Join(err, writeScores(stdout, c))
 	}
 	if interrupted {
 		done := 1
-		for _, k := range cmp.Or(c.Float, c.Quantized).Robust {
+		for _, k := range cmp.Or(c.Results[0].Float, c.Results[0].Quantized).Robust {
 			done += len(k.Sizes)
 		}
 		fmt.Fprintf(stdout, "INTERRUPTED after %d of %d conditions: the means are of these\n", done, 1+len(r.Env.Errors))
@@ -88,36 +88,52 @@ func accuracy(ctx context.Context, o driver.Options, r *driver.Result, stdout, s
 	return err
 }
 
-// writeScores is a line a condition and network, and one of all: what the quantized
-// network keeps of the float one's accuracy stands beside its own, empty where the
-// float one is always wrong.
+// writeScores is a line a condition and network, and one of all, of each result: what the
+// quantized network keeps stands beside its own measure, empty where it is not defined. Of
+// one label an item that is the share of the accuracy, of other tasks it is of the mean
+// alone. Of several results the first column has the network and the result.
 func writeScores(out io.Writer, c *certificate.Certificate) error {
 	rows := [][]string{{"network", "kind", "size", "accuracy", "stderr", "retention", "retention_stderr"}}
-	for i, s := range []*certificate.Score{c.Float, c.Quantized} {
-		if s == nil {
-			continue
-		}
-		name := []string{dnnc.Float, dnnc.Quantized}[i]
-		retention := func(own float64, of func(s *certificate.Score) float64) string {
-			if c.Float == nil || s == c.Float || of(c.Float) == 0 {
-				return ""
+	rows[0][3] = "measure"
+	if c.Measured.Measure == "accuracy" {
+		rows[0][3] = "accuracy"
+	}
+	for i := range c.Results {
+		r := &c.Results[i]
+		isShare := c.Retention != nil && r.Measure == "accuracy"
+		for i, s := range []*certificate.Score{r.Float, r.Quantized} {
+			if s == nil {
+				continue
 			}
-			return number(own / of(c.Float))
-		}
-		line := func(kind, size string, of func(s *certificate.Score) float64) {
-			rows = append(rows, []string{name, kind, size, number(of(s)), "", retention(of(s), of), ""})
-		}
-		line(measure.Clean, "0", func(s *certificate.Score) float64 { return s.Clean })
-		for i, k := range s.Robust {
-			for j, t := range k.Sizes {
-				line(k.Kind, number(t), func(s *certificate.Score) float64 { return s.Robust[i].Accuracy[j] })
+			name := []string{dnnc.Float, dnnc.Quantized}[i]
+			if len(c.Results) > 1 {
+				name += " " + r.Name
 			}
+			retention := func(own float64, of func(s *certificate.Score) float64) string {
+				if !isShare || r.Float == nil || s == r.Float || of(r.Float) == 0 {
+					return ""
+				}
+				return number(own / of(r.Float))
+			}
+			line := func(kind, size string, of func(s *certificate.Score) float64) {
+				rows = append(rows, []string{name, kind, size, number(of(s)), "", retention(of(s), of), ""})
+			}
+			line(measure.Clean, "0", func(s *certificate.Score) float64 { return s.Clean })
+			for i, k := range s.Robust {
+				for j, t := range k.Sizes {
+					line(k.Kind, number(t), func(s *certificate.Score) float64 { return s.Robust[i].Accuracy[j] })
+				}
+			}
+			mean := []string{name, "mean", "", number(s.Mean), number(s.MeanSE), "", ""}
+			switch {
+			case s != r.Quantized:
+			case isShare:
+				mean[5], mean[6] = number(*c.Retention), number(*c.RetentionSE)
+			case r.Kept != nil && c.Measured.Measure != "accuracy":
+				mean[5], mean[6] = number(*r.Kept), number(*r.KeptSE)
+			}
+			rows = append(rows, mean)
 		}
-		mean := []string{name, "mean", "", number(s.Mean), number(s.MeanSE), "", ""}
-		if s == c.Quantized && c.Retention != nil {
-			mean[5], mean[6] = number(*c.Retention), number(*c.RetentionSE)
-		}
-		rows = append(rows, mean)
 	}
 	return csv.NewWriter(out).WriteAll(rows)
 }

@@ -31,6 +31,9 @@ func plane(ctx context.Context, o driver.Options, r *driver.Result, stdout, stde
 		return diag.New(r.Module.Inputs[1].Pos, diag.Unsupported, "a plane of images: this network has %d inputs", len(r.Inputs)).
 			WithHelp("-boundary measures how far the decision is from its first input")
 	}
+	if err := r.Task.Decides("a plane of decisions"); err != nil {
+		return err
+	}
 	setup, source, _, err := driver.Setup(o, r)
 	if err != nil {
 		return err
@@ -51,7 +54,7 @@ func plane(ctx context.Context, o driver.Options, r *driver.Result, stdout, stde
 		}
 	}
 	show, end := driver.Progress(stderr, "classifying the plane, row")
-	p, err := measure.NewPlane(ctx, corners[0], corners[1], corners[2], planePoints, setup.Low, setup.High, show, networks...)
+	p, err := measure.NewPlane(ctx, setup.Task, corners[0], corners[1], corners[2], planePoints, setup.Low, setup.High, show, networks...)
 	end()
 	if err != nil {
 		return err
@@ -109,7 +112,7 @@ func corners(ctx context.Context, o driver.Options, setup measure.Setup, first m
 		if err != nil {
 			return nil, err
 		}
-		labels = measure.Answers(logits, len(logits)/setup.Images.N)
+		labels = setup.Task.Decisions(logits, setup.Images.N)
 	}
 	var list [][]float32
 	seen := map[int]bool{}
@@ -155,7 +158,7 @@ func rivals(ctx context.Context, o driver.Options, r *driver.Result, networks []
 	}{{"universal", pass.Universal}, {"Deep Compression", pass.Compress}} {
 		other := o
 		other.Level, other.Search, other.Checkpoint = string(rival.level), "", ""
-		other.DumpDir, other.Debug, other.Task, other.Judged = "", "", r.Task.Name, true
+		other.DumpDir, other.Debug, other.Task, other.Judged = "", "", r.Task.Asked(), true
 		other.Budget = pass.Budget{Bytes: c.WeightBytes + robust.Constants(r.Module.Layers())}
 		result, err := driver.Compile(ctx, other, messages, messages)
 		var d *diag.Diagnostic

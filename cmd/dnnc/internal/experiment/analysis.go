@@ -84,6 +84,10 @@ func shares(list []*entrant, k int) (out [][]float64) {
 // right is the answers under kind k at one of its sizes, by seed and image.
 func right(list []*entrant, k, size int) (out [][]float64) {
 	for _, e := range list {
+		if own := e.result.Kinds[k].Own; e.result.Kinds[k].Right == nil {
+			out = append(out, own[size])
+			continue
+		}
 		x := make([]float64, e.result.Images)
 		for i, v := range e.result.Kinds[k].Right[size] {
 			if v {

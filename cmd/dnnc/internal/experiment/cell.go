@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
@@ -48,6 +49,7 @@ type choice struct {
 	Objective   string  `json:"objective,omitempty"` // of method plan
 	Bits        float64 `json:"bits"`
 	Effort      float64 `json:"effort,omitempty"` // of Q*: share of Qed's table
+	Task        string  `json:"task,omitempty"`   // "" of one label an item
 }
 
 // The methods that are none of -search.
@@ -71,6 +73,7 @@ type score struct {
 	Network  shipped `json:"network"`
 	Measured string  `json:"measured"`
 	Images   int     `json:"images"`
+	Task     string  `json:"task,omitempty"` // "" of one label an item
 }
 
 // boundary is the question how far from its images a network's answers are right.
@@ -156,11 +159,14 @@ type scored struct {
 	Kinds  []kind `json:"kinds,omitempty"`
 }
 
-// kind is a measure.Kind whose answers are bits, lowest first, in base64.
+// kind is a measure.Kind whose answers are bits, lowest first, in base64; of other tasks
+// than one label an item shares of the measure.
 type kind struct {
-	Name  string    `json:"name"`
-	Sizes []float64 `json:"sizes"`
-	Right []string  `json:"right"`
+	Name     string      `json:"name"`
+	Sizes    []float64   `json:"sizes"`
+	Right    []string    `json:"right"`
+	Own      [][]float64 `json:"own,omitempty"`
+	Constant [][]float64 `json:"constant,omitempty"`
 }
 
 // distanced is the answer to a boundary: distances by image.
@@ -206,6 +212,9 @@ func newScored(s *measure.Score) scored {
 		for _, r := range k.Right {
 			w.Right = append(w.Right, packBits(r))
 		}
+		if k.Right == nil {
+			w.Own, w.Constant = k.Own, k.Constant
+		}
 		out.Kinds = append(out.Kinds, w)
 	}
 	return out
@@ -215,7 +224,12 @@ func newScored(s *measure.Score) scored {
 func (s *scored) score() (*measure.Score, error) {
 	out := &measure.Score{Images: s.Images}
 	for _, k := range s.Kinds {
-		w := measure.Kind{Name: k.Name, Sizes: k.Sizes}
+		w := measure.Kind{Name: k.Name, Sizes: k.Sizes, Own: k.Own, Constant: k.Constant}
+		for _, shares := range slices.Concat(k.Own, k.Constant) {
+			if len(shares) != s.Images {
+				return nil, fmt.Errorf("experiment: shares of %d images, not of %d", len(shares), s.Images)
+			}
+		}
 		for _, r := range k.Right {
 			x, err := unpackBits(r, s.Images)
 			if err != nil {

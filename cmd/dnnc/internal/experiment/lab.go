@@ -39,9 +39,9 @@ type material struct {
 	images            data.Batch // to report on
 	macs              int        // multiply-adds of one evaluation
 	weights, channels int        // numbers of weights, and bytes of the channels' constants
-	task              string     // what the results mean
-	line              string     // that says it
-	formats           int        // that a layer may have, of all layers together
+	task              measure.Task
+	line              string // that says it
+	formats           int    // that a layer may have, of all layers together
 }
 
 // options are those of the compiler for an experiment.
@@ -82,7 +82,7 @@ func load(x *Experiment) (*material, error) {
 	inputs := driver.Inputs(m)
 	if path := driver.TestData(o, m); path != "" {
 		var files []certificate.Input
-		if mat.images, files, err = driver.Images(path, inputs, x.TestImages); err != nil {
+		if mat.images, files, err = driver.Images(path, inputs, driver.ResultNames(m), x.TestImages); err != nil {
 			return nil, err
 		}
 		mat.test, mat.testName = joined(files), filepath.Base(path)
@@ -92,26 +92,37 @@ func load(x *Experiment) (*material, error) {
 	}
 	path := driver.CalibrationData(o, m)
 	if path == "" {
-		return mat, mat.judge(o, m, nil)
+		return mat, mat.judge(o, m, data.Batch{})
 	}
-	seen, files, err := driver.Images(path, inputs, x.Images+dnnc.HeldOut)
+	seen, files, err := driver.Images(path, inputs, driver.ResultNames(m), x.Images+dnnc.HeldOut)
 	if err != nil {
 		return nil, err
 	}
 	mat.calib, mat.calibName = joined(files), filepath.Base(path)
 	mat.inputs = append(mat.inputs, files...)
-	if err := mat.judge(o, m, seen.Labels); err != nil {
+	if err := mat.judge(o, m, seen); err != nil {
 		return nil, err
 	}
 	return mat, disjoint(mat, seen)
 }
 
 // judge finds out by what the network is judged.
-func (mat *material) judge(o driver.Options, m *ir.Module, searched []int) error {
-	task, line, err := driver.Judged(m.Clone(), o, []driver.LabelSource{
-		{Use: "search", Data: mat.calibName, Labels: searched}, {Use: "report", Data: mat.testName, Labels: mat.images.Labels}})
-	mat.task, mat.line = task.Name, line
+func (mat *material) judge(o driver.Options, m *ir.Module, searched data.Batch) (err error) {
+	mat.task, mat.line, err = driver.Judged(m.Clone(), o, []driver.LabelSource{
+		{Use: "search", Data: mat.calibName, Images: searched}, {Use: "report", Data: mat.testName, Images: mat.images}})
+	if err == nil && len(mat.task.Results) > 1 {
+		return diag.New(m.Outputs[1].Pos, diag.Unsupported, "an experiment compares networks by one measure, and this one has %d results", len(m.Outputs)).
+			WithHelp("dnnc compare has a line for each result")
+	}
 	return err
+}
+
+// taskOf is the task in the questions of cells: "" of one label an item.
+func (mat *material) taskOf() string {
+	if mat.task.IsKL() {
+		return ""
+	}
+	return mat.task.Asked()
 }
 
 // testNoise is the seed of images of noise that stand in for those to report on.
@@ -184,12 +195,12 @@ func newLab(ctx context.Context, x *Experiment, mat *material, seed uint64, st *
 	if l.float, err = interp.CompileFloat(b.r.Module.Clone()); err != nil {
 		return nil, err
 	}
-	if l.images.Labels == nil {
-		logits, err := l.float.Forward(ctx, l.images.X, l.images.N)
+	if !mat.task.IsLabelled(l.images) && mat.task.Decides("") == nil {
+		logits, err := l.float.Results(ctx, l.images.X, l.images.N)
 		if err != nil {
 			return nil, err
 		}
-		l.images.Labels = measure.Answers(logits, len(logits)/l.images.N)
+		l.images.Labels = mat.task.Decisions(logits, l.images.N)
 	}
 	return l, nil
 }
@@ -208,7 +219,7 @@ func (l *lab) bed(ctx context.Context, s setting) (*bed, error) {
 	}
 	o := l.x.options()
 	o.Errors, o.Images, o.Activations, o.Rounding, o.Seed = s.Errors, s.Images, s.Ranges, s.Rounding, l.seed
-	o.Task, o.Judged = l.mat.task, true
+	o.Task, o.Judged = l.mat.task.Asked(), true
 	r, err := driver.Compile(ctx, o, io.Discard, l.messages)
 	if err != nil {
 		return nil, err
@@ -316,7 +327,7 @@ func (l *lab) layers(layers []*ir.Node, table []pass.LayerCosts) ([]layer, error
 // network is what runs a shipped network; c is nil of the float one.
 func (l *lab) network(ctx context.Context, n shipped, c *chosen) (measure.Network, error) {
 	if c == nil {
-		return l.float.Forward, nil
+		return l.float.Results, nil
 	}
 	b, err := l.bed(ctx, n.Setting)
 	if err != nil {
@@ -348,7 +359,7 @@ func (l *lab) network(ctx context.Context, n shipped, c *chosen) (measure.Networ
 
 // setup is what networks are measured on.
 func (l *lab) setup(images int) measure.Setup {
-	return measure.Setup{Images: l.images.Slice(0, min(images, l.images.N)), Seed: l.seed, First: pass.TestAt, Low: l.low, High: l.high, Gradient: l.gradient}
+	return measure.Setup{Task: l.mat.task, Images: l.images.Slice(0, min(images, l.images.N)), Seed: l.seed, First: pass.TestAt, Low: l.low, High: l.high, Gradient: l.gradient}
 }
 
 // measure answers scores of the same images and errors, on the same disturbed images.
@@ -377,9 +388,16 @@ func (l *lab) measure(ctx context.Context, list []*entrant, show func(done, tota
 		nets, open = append(nets, net), append(open, same[i])
 	}
 	if len(nets) > 0 {
+		isReferred := !l.mat.task.IsKL() // whose answers stand for labels
+		if isReferred {
+			nets = append([]measure.Network{l.float.Results}, nets...)
+		}
 		scores, err := measure.Robust(ctx, setup, nets...)
 		if err != nil {
 			return err
+		}
+		if isReferred {
+			scores = scores[1:]
 		}
 		for i, key := range open {
 			l.known[key] = newScored(scores[i])
@@ -440,7 +458,7 @@ func (l *lab) draw(ctx context.Context, q *plane, list []*entrant, out *planed, 
 		}
 		nets = append(nets, net)
 	}
-	p, err := measure.NewPlane(ctx, l.images.Image(corners[0]), l.images.Image(corners[1]), l.images.Image(corners[2]), q.Points, l.low, l.high, show, nets...)
+	p, err := measure.NewPlane(ctx, l.mat.task, l.images.Image(corners[0]), l.images.Image(corners[1]), l.images.Image(corners[2]), q.Points, l.low, l.high, show, nets...)
 	if err != nil {
 		return err
 	}

@@ -133,7 +133,7 @@ func (s *study) enter(e entrant, choose, ship setting, objective string) (*entra
 	if e.method != floatMethod {
 		q := &choice{
 			Version: Version, Search: robust.Version, Network: s.mat.module.Name, Module: s.mat.hash, Calibration: s.mat.calib,
-			Seed: e.seed, Setting: choose, Method: e.method, Objective: objective, Bits: e.bits,
+			Seed: e.seed, Setting: choose, Method: e.method, Objective: objective, Bits: e.bits, Task: s.mat.taskOf(),
 		}
 		if e.method == "qstar" {
 			q.Effort = e.effort
@@ -143,7 +143,7 @@ func (s *study) enter(e entrant, choose, ship setting, objective string) (*entra
 		}
 		e.ship.Choice, e.chosen = e.choice.key, e.choice.answer.(*chosen)
 	}
-	q := &score{Version: Version, Network: e.ship, Measured: s.x.Measured, Images: s.x.TestImages}
+	q := &score{Version: Version, Network: e.ship, Measured: s.x.Measured, Images: s.x.TestImages, Task: s.mat.taskOf()}
 	if e.score, err = known(s.scores, "score", q, &scored{}); err != nil {
 		return nil, err
 	}
@@ -336,6 +336,9 @@ func (s *study) ablate(bits float64, seed uint64) (list []*entrant, err error) {
 				}
 			}
 		case "boundary":
+			if s.mat.task.Decides("") != nil {
+				continue
+			}
 			add("boundary distance", planMethod, robust.BoundaryObjective, full, full)
 		case "errors":
 			add("widths and rounding on clean images", planMethod, kl, clean, clean)

@@ -257,6 +257,10 @@ func perform(ctx context.Context, o driver.Options, list []*Experiment, command 
 			return err
 		}
 		fmt.Fprintf(stdout, "%s: %s\n", x.Name, mat.line)
+		if mat.task.Decides("") != nil && (len(x.Boundary) > 0 || x.Planes > 0) {
+			x.Boundary, x.Planes = nil, 0
+			fmt.Fprintf(stdout, "%s: no boundary distances and no planes of decisions: %s has no answer that is right or wrong\n", x.Name, mat.task.Name)
+		}
 		s, err := lay(x, mat)
 		if err != nil {
 			return err

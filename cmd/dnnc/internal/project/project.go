@@ -260,7 +260,7 @@ func (p *project) images(path string, m *ir.Module) error {
 		return diag.New(m.Pos, diag.BadData, "the network names no test images, which the firmware is to classify").WithHelp(`data test "images-idx3-ubyte.gz" in the text`)
 	}
 	in := m.Inputs[0]
-	b, _, err := driver.Images(data, []dataset.Input{{Name: in.Name, Shape: in.Type.Shape, High: 255}}, firmwareImages)
+	b, _, err := driver.Images(data, []dataset.Input{{Name: in.Name, Shape: in.Type.Shape, High: 255}}, nil, firmwareImages)
 	if err != nil {
 		return err
 	}

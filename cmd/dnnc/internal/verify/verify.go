@@ -112,7 +112,7 @@ func records(o driver.Options, r *driver.Result, n int) (list [][]int8, kind str
 	kind = "images of noise"
 	if path := driver.TestData(o, m); path != "" {
 		kind = "test images"
-		b, _, err := driver.Images(path, r.Inputs, n)
+		b, _, err := driver.Images(path, r.Inputs, nil, n)
 		if err != nil {
 			return nil, "", err
 		}

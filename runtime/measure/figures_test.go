@@ -1,0 +1,466 @@
+package measure
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/runtime/data"
+)
+
+// taskOf is a task of results of an input of three elements, each told.
+func taskOf(t *testing.T, input ir.Shape, results ...ir.Task) Task {
+	t.Helper()
+	m := &ir.Module{Inputs: []*ir.Value{{Name: "x", Type: ir.Type{Elem: ir.Of(ir.F32), Shape: input}}}}
+	for i, r := range results {
+		shape := shapes[r.Name]
+		if r.Axis == ir.NoAxis && r.Name == ir.Classes {
+			shape = ir.Shape{3}
+		}
+		n := &ir.Node{Op: ir.Linear, Args: m.Inputs}
+		n.Out = &ir.Value{Name: fmt.Sprint("r", i), Type: ir.Type{Elem: ir.Of(ir.F32), Shape: shape}, Def: n}
+		m.Outputs, m.Tasks = append(m.Outputs, n.Out), append(m.Tasks, r)
+	}
+	task, err := TaskOf(m, "", nil)
+	require.NoError(t, err)
+	return task
+}
+
+// shapes are those of results of the tasks.
+var shapes = map[string]ir.Shape{
+	ir.Classes: {2, 1, 3}, ir.Binary: {1}, ir.Multilabel: {2}, ir.Values: {2}, ir.Reconstruction: {3}, ir.EmbeddingTask: {2},
+}
+
+// told is each task alone, and two with several results.
+func told() map[string][]ir.Task {
+	none := ir.NoAxis
+	return map[string][]ir.Task{
+		"label": {{Name: ir.Classes, Axis: none}}, "axis": {{Name: ir.Classes, Axis: 0}}, "binary": {{Name: ir.Binary, Axis: none}}, "multilabel": {{Name: ir.Multilabel, Axis: none}},
+		"values": {{Name: ir.Values, Axis: none}}, "reconstruction": {{Name: ir.Reconstruction, Axis: none}}, "embedding": {{Name: ir.EmbeddingTask, Axis: none}},
+		"two": {{Name: ir.Values, Axis: none, Weight: 3}, {Name: ir.Classes, Axis: none}},
+	}
+}
+
+// random is n records of a number of elements.
+func random(seed uint64, n, size int) []float32 {
+	rng := rand.New(rand.NewPCG(seed, 1))
+	x := make([]float32, n*size)
+	for i := range x {
+		x[i] = float32(rng.NormFloat64())
+	}
+	return x
+}
+
+// shares turns logits into probabilities along the classes or one by one.
+func shares(r *Result, x []float32) {
+	r.isShare = true
+	for i := range len(x) / r.size {
+		own := x[i*r.size : (i+1)*r.size]
+		for p := range r.positions {
+			sum, at := 0.0, p/r.inner*r.classes*r.inner+p%r.inner
+			for c := range r.classes {
+				sum += math.Exp(float64(own[at+c*r.inner]))
+			}
+			for c := range r.classes {
+				own[at+c*r.inner] = float32(math.Exp(float64(own[at+c*r.inner])) / sum)
+			}
+		}
+		if r.positions == 0 {
+			for e, v := range own {
+				own[e] = float32(1 / (1 + math.Exp(-float64(v))))
+			}
+		}
+	}
+}
+
+// TestDivergenceOfTheBestConstantIsOne, and of the same answer 0, for every task.
+func TestDivergenceOfTheBestConstantIsOne(t *testing.T) {
+	const n = 50
+	for name, list := range told() {
+		task := taskOf(t, ir.Shape{3}, list...)
+		if task.IsKL() {
+			continue
+		}
+		size := task.Size()
+		x, ref := random(1, n, 3), random(2, n, size)
+		for _, share := range []bool{false, true} {
+			r := &task.Results[0]
+			if share {
+				if r.row.isNats {
+					shares(r, ref)
+				} else {
+					continue
+				}
+			}
+			s, err := task.ScaleOf(x, ref, n, make([]float64, len(list)))
+			require.NoError(t, err)
+			assert.Empty(t, s.Left)
+			d := task.Diverge(s, x, ref, ref)
+			assert.InDelta(t, 0, d.KL, 1e-9, name)
+			assert.Zero(t, d.Flips, name)
+			if len(list) > 1 || r.Task == ir.Reconstruction { // whose constant is a score
+				continue
+			}
+			// The best constant answer, to every item.
+			constant := make([]float64, size)
+			for i := range n {
+				own := ref[i*size : (i+1)*size]
+				a := make([]float64, max(r.classes, 1))
+				norm := math.Sqrt(cosineNorm(own))
+				for e := range own {
+					switch {
+					case r.Task == ir.Classes:
+						p := e % r.inner
+						r.logShares(own, p, a)
+						constant[e] += math.Exp(a[e/r.inner]) / n
+					case r.row.isNats:
+						yes, _ := r.yes(own[e])
+						constant[e] += math.Exp(yes) / n
+					case r.Task == ir.EmbeddingTask:
+						constant[e] += float64(own[e]) / norm / n
+					default:
+						constant[e] += float64(own[e]) / n
+					}
+				}
+			}
+			got := make([]float32, 0, n*size)
+			for range n {
+				for _, v := range constant {
+					switch {
+					case share || !r.row.isNats:
+						got = append(got, float32(v))
+					case r.Task == ir.Classes:
+						got = append(got, float32(math.Log(v)))
+					default:
+						got = append(got, float32(math.Log(v/(1-v))))
+					}
+				}
+			}
+			assert.InDelta(t, 1, task.Diverge(s, x, ref, got).KL, 1e-5, "%s %v", name, share)
+		}
+	}
+}
+
+func cosineNorm(x []float32) (sum float64) {
+	for _, v := range x {
+		sum += float64(v) * float64(v)
+	}
+	return sum
+}
+
+// TestSlopeIsTheDerivative of the divergence of an item, for every task.
+func TestSlopeIsTheDerivative(t *testing.T) {
+	for name, list := range told() {
+		for _, share := range []bool{false, true} {
+			task := taskOf(t, ir.Shape{3}, list...)
+			size := task.Size()
+			x, ref, got := random(1, 20, 3), random(2, 20, size), random(3, 1, size)
+			if r := &task.Results[0]; share {
+				if !r.row.isNats || task.IsKL() {
+					continue
+				}
+				shares(r, ref)
+				shares(r, got)
+			}
+			s, err := task.ScaleOf(x, ref, 20, make([]float64, len(list)))
+			require.NoError(t, err)
+			d := make([]float32, size)
+			task.Slope(s, x[:3], ref[:size], got, d)
+			for e := range got {
+				const step = 1e-3
+				at := func(by float32) float64 {
+					moved := append([]float32(nil), got...)
+					moved[e] += by
+					return task.Item(s, x[:3], ref[:size], moved)
+				}
+				assert.InDelta(t, (at(step)-at(-step))/(2*step), d[e], 2e-3*(1+math.Abs(float64(d[e]))), "%s %v %d", name, share, e)
+			}
+		}
+	}
+}
+
+// TestElementsThatHardlyMoveAreLeftOut, and named; a network whose answer is one is refused.
+func TestElementsThatHardlyMoveAreLeftOut(t *testing.T) {
+	task := taskOf(t, ir.Shape{3}, ir.Task{Name: ir.Values, Axis: ir.NoAxis})
+	x := make([]float32, 6)
+	ref := []float32{0, 1, 4, 1.25} // variances 4 and 1/64
+	s, err := task.ScaleOf(x, ref, 2, []float64{.26})
+	require.NoError(t, err)
+	assert.Equal(t, []string{"r0[1]"}, s.Left, "1/64 is below the square of .13")
+	assert.InDelta(t, 1./4, task.Item(s, x, []float32{0, 0}, []float32{1, 99}), 1e-9)
+	s, err = task.ScaleOf(x, ref, 2, []float64{.24})
+	require.NoError(t, err)
+	assert.Empty(t, s.Left)
+	_, err = task.ScaleOf(x, ref, 2, []float64{9})
+	assert.ErrorContains(t, err, "gives the same answer r0 to all of 2 calibration items")
+}
+
+// answering gives answers that are at hand.
+func answering(answers []float32) Network {
+	return func(context.Context, []float32, int) ([]float32, error) { return answers, nil }
+}
+
+// clean judges answers to items by a task, on clean items alone.
+func clean(t *testing.T, task Task, b data.Batch, answers ...[]float32) []*Score {
+	t.Helper()
+	var nets []Network
+	for _, a := range answers {
+		nets = append(nets, answering(a))
+	}
+	scores, err := Robust(context.Background(), Setup{Task: task, Images: b, High: 1}, nets...)
+	require.NoError(t, err)
+	return scores
+}
+
+func items(n int, labels ...float32) data.Batch {
+	b := data.Batch{N: n, Shape: []int{3}, X: make([]float32, 3*n)}
+	if labels != nil {
+		b.Targets = []data.Target{{Shape: []int{len(labels) / n}, X: labels}}
+	}
+	return b
+}
+
+// TestFigures: each measure against values that were computed by hand.
+func TestFigures(t *testing.T) {
+	for name, c := range map[string]struct {
+		labels  []float32
+		n       int
+		float   []float32
+		got     []float32
+		mean    float64 // the measure
+		kept    float64
+		figures map[string]float64 // of got
+	}{
+		// Labels 0 1 1 2; answers 0 1 0 2: three of four; the best constant is right on two.
+		"label": {[]float32{0, 1, 1, 2}, 4, []float32{1, 0, 0, 0, 1, 0, 0, 1, 0, 0, 0, 1}, []float32{1, 0, 0, 0, 1, 0, 1, 0, 0, 0, 0, 1}, .75, .5,
+			map[string]float64{"accuracy": .75, "worst class": .5}},
+		// Positions 0 1 1 and 0 0 0; answers 0 1 0 and 0 0 1. Of class 0: 3 found, 4 answered, 4 there;
+		// of class 1: 1, 2, 2. The majority is right on 4 of 6.
+		"axis": {[]float32{0, 1, 1, 0, 0, 0}, 2, []float32{1, 0, 0, 0, 1, 1, 1, 1, 1, 0, 0, 0}, []float32{1, 0, 1, 0, 1, 0, 1, 1, 0, 0, 0, 1}, 4. / 6, 0,
+			map[string]float64{"pixel accuracy": 4. / 6, "mean IoU": (3./5 + 1./3) / 2, "worst class": .5}},
+		// Labels 1 1 0 0, answers 2 -1 1 -2: two decisions right; of four pairs (1,0) the
+		// positive is greater in three; F1 2*1/(2+2).
+		"binary": {[]float32{1, 1, 0, 0}, 4, []float32{1, 1, -1, -1}, []float32{2, -1, 1, -2}, .5, 0,
+			map[string]float64{"accuracy at .5": .5, "AUC": .75, "F1": .5}},
+		// Two labels of two items: first element right on both, second on one.
+		"multilabel": {[]float32{1, 0, 0, 1}, 2, []float32{1, -1, -1, 1}, []float32{3, -1, -3, -2}, .75, .5,
+			map[string]float64{"accuracy at .5": .75, "AUC": .5, "F1": .5}},
+		// Targets (0,0) (2,4) (4,8): variances 8/3 and 32/3. Errors 1 on the first element of
+		// each item, 2 on the second of the last: mean squares 1 and 4/3.
+		"values": {[]float32{0, 0, 2, 4, 4, 8}, 3, []float32{0, 0, 2, 4, 4, 8}, []float32{1, 0, 3, 4, 3, 6}, 1 - math.Sqrt((3./8+1./8)/2), 1 - math.Sqrt(.25),
+			map[string]float64{"1 - rmse/std": .5, "rmse": math.Sqrt((1 + 4./3) / 2), "mean absolute error": 5. / 6, "R²": .75, "rmse of the worst element": math.Sqrt(4. / 3)}},
+		// Scores are squares of the answers, the inputs being 0: of normal items 1 4, of
+		// abnormal ones 3 9; the float network's 1 2, 8 9.
+		"reconstruction": {[]float32{0, 0, 1, 1}, 4, []float32{1, 0, 0, 1, 1, 0, 2, 2, 0, 3, 0, 0}, []float32{0, 0, 1, 0, 2, 0, 1, 1, 1, 0, 3, 0}, .75, .5,
+			map[string]float64{"AUC": .75, "rmse of the score": math.Sqrt((4. + 25) / 4), "mean score": 17. / 4}},
+		// Nearest neighbours of the float network: 1 0 3 2; of got 1 0 1 2, hence labels
+		// right of three.
+		"embedding": {[]float32{0, 0, 1, 1}, 4, []float32{1, 0, 1, .1, 0, 1, .1, 1}, []float32{1, 0, 1, .2, 1, .9, 0, 1}, .75, .5,
+			map[string]float64{"nearest neighbour's label": .75, "nearest neighbour as float": .75}},
+	} {
+		task := taskOf(t, ir.Shape{3}, told()[name]...)
+		scores := clean(t, task, items(c.n, c.labels...), c.float, c.got)
+		exact, own := scores[0], scores[1]
+		assert.InDelta(t, 1, exact.Mean(), 1e-9, name)
+		assert.InDelta(t, c.mean, own.Mean(), 1e-9, name)
+		assert.InDelta(t, c.kept, ratio(c.n, own.above, exact.above).Value, 1e-9, name)
+		got := map[string]float64{}
+		for _, f := range Figures(scores...) {
+			got[f.Name] = f.Values[1].Value
+			if f.Values[1].Value == f.Values[1].Value {
+				assert.InDelta(t, f.Values[1].Value-f.Values[0].Value, f.Apart.Value, 1e-12)
+			}
+		}
+		for figure, want := range c.figures {
+			assert.InDelta(t, want, got[figure], 1e-6, "%s: %s", name, figure)
+		}
+	}
+}
+
+// TestAgreement: without labels answers are held to those of the first network to the same
+// items, which agrees with itself.
+func TestAgreement(t *testing.T) {
+	const n = 40
+	for name, list := range told() {
+		task := taskOf(t, ir.Shape{3}, list...)
+		ref, got := random(5, n, task.Size()), random(5, n, task.Size())
+		for i := range got {
+			got[i] += .05 * float32(i%3)
+		}
+		b := items(n)
+		b.X = random(6, n, 3)
+		scores := clean(t, task, b, ref, got)
+		for k, exact := range scores[0].All() {
+			own := scores[1].All()[k]
+			assert.InDelta(t, 1, exact.Mean(), 1e-9, name)
+			_, isTold := exact.AboveConstant()
+			assert.True(t, isTold, name)
+			kept := own.Kept(exact)
+			assert.True(t, kept.IsDefined(), name)
+			assert.Less(t, kept.Value, 1.0000001, name)
+			assert.Greater(t, kept.Value, .5, name)
+			assert.Equal(t, kept, own.All()[0].Kept(exact), name)
+			assert.NotNil(t, Figures(exact, own), name)
+		}
+		if task.IsKL() {
+			continue
+		}
+		_, err := Robust(context.Background(), Setup{Task: task, Images: b, Alone: true}, answering(ref))
+		assert.ErrorContains(t, err, "no labels, and there is no float network", name)
+	}
+}
+
+// TestRetentionOfAConstant: 0 of the mean, and not defined of a float network that is no
+// better than it.
+func TestRetentionOfAConstant(t *testing.T) {
+	task := taskOf(t, ir.Shape{3}, ir.Task{Name: ir.Values, Axis: ir.NoAxis})
+	labels := random(9, 30, 2)
+	mean, var1 := make([]float32, 60), make([]float32, 60)
+	var sums [2]float32
+	for i, v := range labels {
+		sums[i%2] += v / 30
+	}
+	for i := range mean {
+		mean[i], var1[i] = sums[i%2], -labels[i]
+	}
+	b := items(30, labels...)
+	scores := clean(t, task, b, labels, mean)
+	assert.InDelta(t, 0, scores[1].Kept(scores[0]).Value, 1e-6)
+	scores = clean(t, task, b, var1, mean)
+	assert.False(t, scores[1].Kept(scores[0]).IsDefined(), "worse than the mean")
+	_, isTold := scores[0].AboveConstant()
+	assert.False(t, isTold)
+}
+
+// TestSharesAreInfluences: the mean of items' shares is the measure, and their spread the
+// standard error that resampling finds.
+func TestSharesAreInfluences(t *testing.T) {
+	const n = 300
+	for name, labels := range map[string][]float32{"values": random(11, n, 2), "reconstruction": nil} {
+		task := taskOf(t, ir.Shape{3}, told()[name]...)
+		got := random(12, n, task.Size())
+		b := items(n)
+		if labels != nil {
+			for i := range got {
+				got[i] = labels[i] + .5*got[i]
+			}
+		} else {
+			b.X = random(13, n, 3)
+			for i := range n {
+				labels = append(labels, float32(i%2))
+				got[3*i] += float32(i % 2)
+			}
+		}
+		b.Targets = []data.Target{{Shape: []int{len(labels) / n}, X: labels}}
+		s := clean(t, task, b, got)[0]
+		f := Figures(s)[0]
+		assert.InDelta(t, f.Values[0].Value, s.Mean(), 1e-9, name)
+		spread := (f.Values[0].High - f.Values[0].Low) / (2 * 1.96)
+		assert.InEpsilon(t, spread, s.StdErr(), .2, name)
+		assert.Less(t, f.Values[0].Low, f.Values[0].Value, name)
+		assert.Greater(t, f.Values[0].High, f.Values[0].Value, name)
+	}
+}
+
+// TestResamplesArePairedAndWithinClasses: the same items whatever the network, as many of
+// each class as there are.
+func TestResamplesArePairedAndWithinClasses(t *testing.T) {
+	d, e := &resample{3, map[int][]float64{}}, &resample{3, map[int][]float64{}}
+	assert.Equal(t, d.of(50, nil), e.of(50, nil))
+	assert.NotEqual(t, d.of(50, nil), (&resample{4, map[int][]float64{}}).of(50, nil))
+	w := d.of(50, func(i int) bool { return i < 10 })
+	sum := 0.0
+	for _, v := range w[:10] {
+		sum += v
+	}
+	assert.Equal(t, 10., sum)
+}
+
+// TestLabelsOfAnotherTask are refused before they are used.
+func TestLabelsOfAnotherTask(t *testing.T) {
+	for _, c := range []struct {
+		task   string
+		labels []float32
+		want   string
+	}{
+		{"label", []float32{0, 3}, "image 1 has the label 3, the network has 3 classes"},
+		{"label", []float32{0, .5}, "image 1 has the label 0.5: labels of classes are whole numbers"},
+		{"label", []float32{0, 1, 0, 1}, "of which an item has 1; these are 2 numbers an item"},
+		{"axis", []float32{0, 1}, "of which an item has 3; these are 1"},
+		{"axis", []float32{0, 1, 2, 0, 0, 0}, "image 0 has the label 2"},
+		{"binary", []float32{0, 2}, "labels of binary are 0 or 1"},
+		{"multilabel", []float32{0, 1}, "of which an item has 2; these are 1"},
+		{"values", []float32{0, 1}, "of which an item has 2; these are 1"},
+		{"reconstruction", []float32{1, 2}, "labels of reconstruction are 0, normal, or 1, abnormal"},
+		{"embedding", []float32{1, -2}, "labels of embedding are whole numbers"},
+	} {
+		task := taskOf(t, ir.Shape{3}, told()[c.task]...)
+		err := task.Check(items(2, c.labels...))
+		require.Error(t, err, "%v", c)
+		assert.Contains(t, err.Error(), c.want)
+		var d *diag.Diagnostic
+		require.ErrorAs(t, err, &d)
+		assert.Equal(t, diag.BadData, d.Kind)
+	}
+	// Labels of several results are arrays of their names.
+	task := taskOf(t, ir.Shape{3}, told()["two"]...)
+	b := items(2, 0, 1)
+	assert.False(t, task.IsLabelled(b), "which of the two they are of is not known")
+	b.Targets = []data.Target{{Name: "r0", Shape: []int{2}, X: []float32{1, 2, 3, 4}}, {Name: "r1", Shape: []int{}, X: []float32{0, 2}}}
+	assert.True(t, task.IsLabelled(b))
+}
+
+// TestMargins: guided errors follow labels, or the network's own decision; where there is
+// no such thing it is said.
+func TestMargins(t *testing.T) {
+	for name, c := range map[string]struct {
+		labels []float32
+		out    []float32
+		want   []float32
+	}{
+		"label":          {nil, []float32{1, 3, 2}, []float32{0, 1, -1}},
+		"axis":           {[]float32{0, 1, 1}, []float32{1, 2, 3, 4, 5, 6}, []float32{1, -1, -1, -1, 1, 1}},
+		"binary":         {nil, []float32{-1}, []float32{-1}},
+		"multilabel":     {[]float32{1, 0}, []float32{-1, -1}, []float32{1, -1}},
+		"values":         {[]float32{1, 5}, []float32{2, 2}, []float32{-2, 6}},
+		"reconstruction": {nil, []float32{1, 2, 0}, []float32{-2, -4, 0}},
+		"two":            {nil, nil, nil},
+		"embedding":      {nil, nil, nil},
+	} {
+		task := taskOf(t, ir.Shape{3}, told()[name]...)
+		seed, err := task.Margin(items(1, c.labels...))
+		if c.out == nil {
+			assert.ErrorContains(t, err, "has no such thing", name)
+			continue
+		}
+		require.NoError(t, err, name)
+		d := make([]float32, task.Size())
+		seed(0, c.out, d)
+		assert.Equal(t, c.want, d, name)
+	}
+}
+
+// TestWhatATaskHasNot is said: boundaries and planes are of decisions.
+func TestWhatATaskHasNot(t *testing.T) {
+	for name, list := range told() {
+		task := taskOf(t, ir.Shape{3}, list...)
+		if err := task.Decides("a boundary distance"); name == "label" || name == "binary" {
+			assert.NoError(t, err)
+		} else {
+			assert.ErrorContains(t, err, "a boundary distance needs one answer an item that is right or wrong", name)
+		}
+	}
+	task := taskOf(t, ir.Shape{3}, told()["binary"]...)
+	assert.Equal(t, []int{1, 0, 1}, task.Decisions([]float32{1, -1, 0}, 3))
+	shareTask := task
+	shareTask.Results = append([]Result(nil), task.Results...)
+	shareTask.Results[0].isShare = true
+	assert.Equal(t, []int{1, 0, 0}, shareTask.Decisions([]float32{1, .4, 0}, 3))
+}
