@@ -233,9 +233,9 @@ func (s *Score) Retention(ref *Score) Estimate {
 }
 
 // Kept is (m(s)-m(c)) / (m(ref)-m(c)): m is the measure, by labels or, without any, by the
-// reference's answers to the same items, and c the best constant answer (DESIGN section
-// 10). It is not defined where the reference is no better than c by two standard errors,
-// nor of a score that was kept elsewhere.
+// reference's answers to the same items, and c the best constant answer. It is not defined
+// where the reference is no better than c by two standard errors, nor of a score that was
+// kept elsewhere.
 func (s *Score) Kept(ref *Score) Estimate {
 	if s.Kinds[0].Own == nil || ref.Kinds[0].Own == nil {
 		return undefined()

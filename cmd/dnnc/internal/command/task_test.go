@@ -23,7 +23,7 @@ func TestUnclearTasksAreRefused(t *testing.T) {
 		"value":    "value.dnn:5:9: task: the result fc1 is one number",
 		"binary":   "binary.dnn:6:7: task: the result p is one number",
 		"seg":      "seg.dnn:3:10: task: the result conv is [6,6,6]: more than one label an item",
-		"detector": "detector.dnn:6:9: task: the network has 2 results, fc [3] and box [4]",
+		"detector": "detector.dnn:5:8: task: the network has 2 results, fc [3] and box [4], and what the result fc means is not clear",
 		"same":     "same.dnn:6:11: task: the result again is [1,8,8]",
 	} {
 		for _, words := range [][]string{
@@ -101,12 +101,20 @@ func TestTaskIsSaid(t *testing.T) {
 func TestTaskFlag(t *testing.T) {
 	path := dnnctest.KindsFolder(t)
 	for args, want := range map[string]string{
-		"eval -task values logits":  "not supported yet",
-		"eval -task clases logits":  `did you mean "classes"?`,
-		"eval -task classes value":  "the result fc1 is one number",
-		"eval -task classes seg":    "more than one label an item",
-		"eval -task binary binary":  "not supported yet",
-		"pareto -task classes same": "more than one label an item",
+		"eval -task values detector":                                "the network has 2 results, fc [3] and box [4], and each has a task",
+		"eval -task clases logits":                                  `did you mean "classes"?`,
+		"eval -task classes value":                                  "the result fc1 is one number",
+		"eval -task classes seg":                                    "more than one label an item",
+		"eval -task binary logits":                                  "binary is one number",
+		"eval -task reconstruction logits":                          "a reconstruction has the size of an input",
+		"eval -task embedding binary":                               "embedding is several numbers",
+		"eval -boundary -task values logits":                        "a boundary distance needs one answer an item that is right or wrong",
+		"eval -plane out.png -task values logits":                   "a plane of decisions needs one answer",
+		"eval -errors light=.1 -task values logits":                 "guided follow how right an answer is, and values has no such thing without labels",
+		"eval -errors light=.1 -task embedding logits":              "guided follow how right an answer is, and embedding has no such thing",
+		"eval -O robust -search fisher -bits 3 -task values logits": "the Fisher information is of the likelihood of one label an item",
+		"report -o out.html -task fc=classes,box=values detector":   "an experiment compares networks by one measure",
+		"pareto -task classes same":                                 "more than one label an item",
 	} {
 		list := strings.Fields(args)
 		list[len(list)-1] = path(list[len(list)-1] + ".dnn")

@@ -1,0 +1,153 @@
+package command_test
+
+import (
+	"encoding/csv"
+	"encoding/json"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/command"
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/dnnctest"
+	"github.com/dnnc/dnnc/codegen/llvm"
+	"github.com/dnnc/dnnc/runtime/certificate"
+)
+
+// tasked are networks of dnnctest.Kinds with the task that each is told, its measure, and
+// figures beside it.
+var tasked = []struct{ network, task, says, measure, figure string }{
+	{"seg", "classes axis: 0", "task: classes (result [6,6,6] and -task classes axis: 0)", "pixel accuracy", "mean IoU"},
+	{"binary", "binary", "task: binary (result [1] and -task binary)", "accuracy at .5", "AUC"},
+	{"logits", "multilabel", "task: multilabel (result [3] and -task multilabel)", "accuracy at .5", "F1"},
+	{"value", "values", "task: values (result [1] and -task values)", "1 - rmse/std", "rmse"},
+	{"same", "reconstruction", "task: reconstruction (result [1,8,8] and -task reconstruction)", "1 - rmse/std of the score", "mean score"},
+	{"logits", "embedding", "task: embedding (result [3] and -task embedding)", "cosine", "nearest neighbour as float"},
+	{"detector", "fc=classes, box=values weight: 2", "task: fc classes (result [3] and -task classes), box values (result [4] and -task values, weight 2)", "fc accuracy, box 1 - rmse/std", "rmse of the worst element"},
+}
+
+// TestEveryTaskIsMeasured: eval, the search at two sizes, pareto and compare judge each
+// task by its own measure, and say it first.
+func TestEveryTaskIsMeasured(t *testing.T) {
+	path := dnnctest.KindsFolder(t)
+	for _, c := range tasked {
+		args := []string{path(c.network + ".dnn"), "-task", c.task, "-calib", path("data.npz"), "-data", path("data.npz"), "-images", "20", "-n", "60", "-errors", "gaussian=0.1", "-formats", "odd2,odd4,odd8"}
+		line := c.says + ", measure: " + c.measure + ", labels: the float network's own answers on data.npz"
+		run := func(name string, more ...string) string {
+			code, stdout, stderr := dnnctest.Run(t, append(append([]string{name}, args...), more...)...)
+			require.Zero(t, code, "%s %s: %s", name, c.task, stderr)
+			return stdout
+		}
+		for _, bits := range []string{"2", "4"} {
+			out := run("eval", "-O", "robust", "-bits", bits)
+			assert.True(t, strings.HasPrefix(out, line+" (search)"), out)
+			assert.Contains(t, out, c.figure, c.task)
+			assert.Contains(t, out, "95 % interval", c.task)
+			assert.NotContains(t, out, "robust accuracy", c.task)
+		}
+		assert.Contains(t, run("pareto", "-sizes", "2,4"), line, c.task)
+		assert.Contains(t, run("compare", "-sizes", "2,4", "-methods", "qed,universal"), line, c.task)
+
+		var got struct {
+			Measured  certificate.Measured
+			Retention *float64
+			Results   []certificate.Result
+		}
+		require.NoError(t, json.Unmarshal([]byte(run("eval", "-json")), &got))
+		several := strings.Contains(c.task, "=")
+		if several {
+			require.Len(t, got.Results, 2)
+			assert.Nil(t, got.Retention, "never one number alone")
+			assert.Equal(t, "classes+values", got.Measured.Task)
+			assert.Equal(t, 2., got.Results[1].Weight)
+		} else {
+			require.Len(t, got.Results, 1)
+			assert.Equal(t, got.Results[0].Kept, got.Retention, c.task)
+			assert.Equal(t, c.measure, got.Results[0].Measure)
+		}
+		for _, r := range got.Results {
+			assert.InDelta(t, 1, r.Float.Mean, 1e-9, "the float network agrees with itself")
+			require.NotNil(t, r.Kept, c.task)
+			assert.Greater(t, *r.Kept, .5, c.task)
+			assert.LessOrEqual(t, *r.Kept, 1., c.task)
+		}
+		table, err := csv.NewReader(strings.NewReader(run("eval", "-csv"))).ReadAll()
+		require.NoError(t, err)
+		assert.Equal(t, "measure", table[0][3])
+		assert.Len(t, table, 1+len(got.Results)*2*3, "clean, gaussian and the mean of each network and result")
+	}
+}
+
+// TestTasksSaidByTheNetwork need no flag, and a dump keeps them.
+func TestTasksSaidByTheNetwork(t *testing.T) {
+	path := dnnctest.KindsFolder(t)
+	text, err := os.ReadFile(path("detector.dnn"))
+	require.NoError(t, err)
+	said := strings.Replace(string(text), "f32[3], f32[4]", "f32[3] classes, f32[4] values weight: 2", 1)
+	require.NotEqual(t, string(text), said)
+	require.NoError(t, os.WriteFile(path("said.dnn"), []byte(said), 0o644))
+	common := []string{"-calib", path("data.npz"), "-data", path("data.npz"), "-images", "20", "-n", "20", "-errors", "gaussian=0.1"}
+	code, stdout, stderr := dnnctest.Run(t, append([]string{"eval", path("said.dnn"), "-dump-dir", path("dumps")}, common...)...)
+	require.Zero(t, code, stderr)
+	assert.Contains(t, stdout, "task: fc classes (result [3], as the network says), box values (result [4], as the network says, weight 2)")
+	dump, err := os.ReadDir(path("dumps"))
+	require.NoError(t, err)
+	last := ""
+	for _, f := range dump {
+		if strings.HasSuffix(f.Name(), ".dnn") {
+			last = f.Name()
+		}
+	}
+	raw, err := os.ReadFile(path("dumps/" + last))
+	require.NoError(t, err)
+	assert.Contains(t, string(raw), "-> i8[3] classes, i8[4] values weight: 2 {")
+	// A dump has no float network whose answers could stand for labels.
+	code, _, stderr = dnnctest.Run(t, append([]string{"eval", path("dumps/" + last)}, common...)...)
+	assert.Equal(t, command.AtFault, code)
+	assert.Contains(t, stderr, "no labels, and there is no float network")
+}
+
+// TestBinaryHasBoundaries: one that decides has boundary distances and a plane.
+func TestBinaryHasBoundaries(t *testing.T) {
+	path := dnnctest.KindsFolder(t)
+	args := []string{path("binary.dnn"), "-task", "binary", "-calib", path("data.npz"), "-data", path("data.npz"), "-images", "20", "-n", "20"}
+	code, stdout, stderr := dnnctest.Run(t, append([]string{"eval", "-boundary", "-errors", "gaussian;light"}, args...)...)
+	require.Zero(t, code, stderr)
+	assert.Contains(t, stdout, "light")
+	code, _, stderr = dnnctest.Run(t, append([]string{"eval", "-plane", path("p.png"), "-directions", "fog-blend=.5;gaussian=.3"}, args...)...)
+	require.Zero(t, code, stderr)
+	assert.FileExists(t, path("p.png"))
+}
+
+// TestReportOfOtherTasks: what a task has not is said, and the rest is reported.
+func TestReportOfOtherTasks(t *testing.T) {
+	path := dnnctest.KindsFolder(t)
+	args := []string{"report", path("value.dnn"), "-task", "values", "-data", path("data.npz"), "-images", "20", "-n", "40", "-errors", "gaussian=0.1", "-sizes", "2,4", "-methods", "qed,universal", "-formats", "odd", "-o", path("out.html")}
+	code, stdout, stderr := dnnctest.Run(t, args...)
+	require.Zero(t, code, stderr)
+	assert.Contains(t, stdout, "task: values (result [1] and -task values), measure: 1 - rmse/std")
+	assert.Contains(t, stdout, "no boundary distances and no planes of decisions: values has no answer that is right or wrong")
+	assert.FileExists(t, path("out.html"))
+}
+
+// TestKeepOfValues: the network that -keep finds keeps that share of what the float network
+// is above the mean.
+func TestKeepOfValues(t *testing.T) {
+	if _, err := llvm.Find(""); err != nil {
+		t.Skip(err)
+	}
+	path := dnnctest.KindsFolder(t)
+	code, _, stderr := dnnctest.Run(t, path("value.dnn"), "-task", "values", "-O", "robust", "-keep", ".9", "-formats", "odd", "-target", "x86_64", "-errors", "gaussian=0.05",
+		"-calib", path("data.npz"), "-data", path("data.npz"), "-o", path("net.o"))
+	require.Zero(t, code, stderr)
+	raw, err := os.ReadFile(path("net.json"))
+	require.NoError(t, err)
+	var c certificate.Certificate
+	require.NoError(t, json.Unmarshal(raw, &c))
+	require.NotNil(t, c.Retention)
+	assert.Greater(t, *c.Retention, .85)
+	assert.Less(t, c.AverageBits, 8.)
+	assert.Equal(t, "values", c.Measured.Task)
+}
