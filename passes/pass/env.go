@@ -155,7 +155,8 @@ type Finalist struct {
 	Origin string
 	Elems  []ir.Elem
 	Bytes  int
-	KL     float64
+	KL     float64 // or another divergence, by the task
+	Nats   float64 // KL divergence in nats, where KL is a relative divergence
 	Worst  float64 // KL under the worst kind of error
 	Chosen bool
 }

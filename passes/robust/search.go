@@ -215,7 +215,7 @@ func (s *Search) report(n *Network) {
 			return
 		}
 	}
-	r.Finalists = append(r.Finalists, pass.Finalist{Origin: n.Origin, Elems: list, Bytes: n.Bytes, KL: n.KL, Worst: slices.Max(n.Kinds)})
+	r.Finalists = append(r.Finalists, pass.Finalist{Origin: n.Origin, Elems: list, Bytes: n.Bytes, KL: n.KL, Nats: n.Nats, Worst: slices.Max(n.Kinds)})
 }
 
 // choose marks a network as the search's choice and writes the table that led

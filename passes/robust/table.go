@@ -99,7 +99,7 @@ func flips(c cost) float64 { return c.Flips + c.KL/10 }
 // surrogates are the sums that give candidates.
 func (s *Search) surrogates() []surrogate {
 	list := []surrogate{
-		{"KL", func(c cost) float64 { return c.KL }},
+		{s.env.Task.Divergence(), func(c cost) float64 { return c.KL }},
 		{"squared error", func(c cost) float64 { return c.MSE }},
 		{"flips", flips},
 	}

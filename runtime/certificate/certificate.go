@@ -253,7 +253,14 @@ type Search struct {
 	Evaluations int         `json:"evaluations"`
 	MACs        int64       `json:"macs"`
 	Candidates  []Candidate `json:"candidates,omitempty"`
+	// Divergence is what the fields kl and cost are where they are no KL divergence in nats:
+	// relative to that of the best constant answer. Left names elements that it leaves out.
+	Divergence string   `json:"divergence,omitempty"`
+	Left       []string `json:"left_out,omitempty"`
 }
+
+// RelativeDivergence is a divergence of which 1 is that of the best constant answer.
+const RelativeDivergence = "relative to the best constant answer"
 
 // Candidate is a network that was measured as a whole.
 type Candidate struct {
@@ -261,6 +268,7 @@ type Candidate struct {
 	Formats []string `json:"formats"`
 	Bytes   int      `json:"bytes"`
 	KL      float64  `json:"kl"`
+	Nats    float64  `json:"nats,omitempty"` // KL divergence of softmaxes and sigmoids, where KL is a relative divergence
 	Chosen  bool     `json:"chosen"`
 }
 
@@ -294,6 +302,9 @@ func New(m *ir.Module, env *pass.Env) *Certificate {
 		Errors: []string{}, Inputs: []Input{}, ArenaBytes: m.Arena.Bytes,
 		Search: Search{Method: env.Report.Method, Evaluations: env.Report.Evaluations, MACs: env.Report.MACs},
 	}
+	if !env.Task.IsKL() && env.Report.Evaluations > 0 {
+		c.Search.Divergence, c.Search.Left = RelativeDivergence, env.Report.Left
+	}
 	if slices.ContainsFunc(m.Ops, func(n *ir.Node) bool { return n.Has(ir.AttrUnroll) }) {
 		c.Optimize += ",size"
 	}
@@ -301,7 +312,7 @@ func New(m *ir.Module, env *pass.Env) *Certificate {
 		c.Errors = append(c.Errors, e.String())
 	}
 	for _, f := range env.Report.Finalists {
-		k := Candidate{Origin: f.Origin, Bytes: f.Bytes, KL: f.KL, Chosen: f.Chosen}
+		k := Candidate{Origin: f.Origin, Bytes: f.Bytes, KL: f.KL, Nats: f.Nats, Chosen: f.Chosen}
 		for _, e := range f.Elems {
 			k.Formats = append(k.Formats, e.String())
 		}

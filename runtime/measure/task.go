@@ -92,6 +92,14 @@ func (t *Task) isPlain() bool { return len(t.Results) == 1 && t.Results[0].isPla
 // IsKL reports that the divergence of a search is the KL divergence in nats.
 func (t *Task) IsKL() bool { return len(t.Results) == 0 || t.isPlain() }
 
+// Divergence names what a search makes least.
+func (t *Task) Divergence() string {
+	if t.IsKL() {
+		return "KL"
+	}
+	return "divergence"
+}
+
 func (r *Result) isPlain() bool { return r.Task == Classes && r.Axis == ir.NoAxis }
 
 // OneLabel is the task of a network whose one result of a number of elements is the

@@ -15,6 +15,7 @@ import (
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/passes/robust"
+	"github.com/dnnc/dnnc/runtime/measure"
 )
 
 // A group is flags that go together. A command has the flags of its groups; each flag is
@@ -71,7 +72,7 @@ func reporting(fs *flag.FlagSet, o *driver.Options) {
 
 // judging is what a network is measured by.
 func judging(fs *flag.FlagSet, o *driver.Options) {
-	fs.StringVar(&o.Task, "task", "", "what the results mean, by which networks are judged: classes is one label an item; inferred where it cannot be mistaken")
+	fs.StringVar(&o.Task, "task", "", "what the results mean, by which networks are judged: "+strings.Join(measure.Tasks(), ", ")+", for classes of positions an axis (\"classes axis: 0\"), of several results each (\"box=values weight: 2, score=classes\"); inferred where it cannot be mistaken")
 }
 
 func few(fs *flag.FlagSet, o *driver.Options) {

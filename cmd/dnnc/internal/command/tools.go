@@ -62,7 +62,7 @@ func aboutAll() *manual.Manual {
 	}
 	m.Values = map[string][]string{
 		"O": driver.Levels(), "target": processor.Names(), "emit": driver.Emits(), "report": driver.Reports, "search": robust.Methods(),
-		"rounding": {quant.Nearest, quant.Compensated}, "objective": {pass.Mean, pass.Worst}, "task": {measure.Classes}, "stop-after": names, "start-after": names,
+		"rounding": {quant.Nearest, quant.Compensated}, "objective": {pass.Mean, pass.Worst}, "task": measure.Tasks(), "stop-after": names, "start-after": names,
 	}
 	return m
 }

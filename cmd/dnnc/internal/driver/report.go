@@ -8,6 +8,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/dnnc/dnnc"
+	"github.com/dnnc/dnnc/ir/quote"
 	"github.com/dnnc/dnnc/passes/machine"
 	"github.com/dnnc/dnnc/runtime/certificate"
 	"github.com/dnnc/dnnc/runtime/measure"
@@ -48,7 +49,7 @@ func table(out io.Writer, rows ...[]string) {
 }
 
 func layers(out io.Writer, c *certificate.Certificate) {
-	rows := [][]string{{"layer", "format", "bits", "rounding", "weights", "bytes", "MACs", "cost (KL)"}}
+	rows := [][]string{{"layer", "format", "bits", "rounding", "weights", "bytes", "MACs", "cost (" + divergence(c) + ")"}}
 	for _, l := range c.Layers {
 		cost := "-"
 		if l.Cost > 0 {
@@ -200,13 +201,24 @@ func Figure(x *float64) string {
 	return fmt.Sprintf("%.4f", *x)
 }
 
+// divergence is what a search made least.
+func divergence(c *certificate.Certificate) string {
+	if c.Search.Divergence != "" {
+		return "divergence"
+	}
+	return "KL"
+}
+
 func search(out io.Writer, c *certificate.Certificate) {
 	fmt.Fprintf(out, "%s: %d evaluations, %.3g multiply-adds\n", c.Search.Method, c.Search.Evaluations, float64(c.Search.MACs))
+	if len(c.Search.Left) > 0 {
+		fmt.Fprintf(out, "left out of the divergence, as the float network's answer hardly moves: %s\n", quote.Line(strings.Join(c.Search.Left, " ")))
+	}
 	if len(c.Search.Candidates) == 0 {
 		fmt.Fprintln(out)
 		return
 	}
-	rows := [][]string{{"", "candidate", "bytes", "KL", "formats"}}
+	rows := [][]string{{"", "candidate", "bytes", divergence(c), "formats"}}
 	for _, k := range c.Search.Candidates {
 		mark := ""
 		if k.Chosen {

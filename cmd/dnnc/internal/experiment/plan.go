@@ -321,7 +321,7 @@ func (s *study) ablate(bits float64, seed uint64) (list []*entrant, err error) {
 			err = e2
 		}
 	}
-	const kl = "KL"
+	kl := s.mat.task.Divergence()
 	add(reference, planMethod, kl, full, full)
 	for _, question := range x.Ablation {
 		switch question {

@@ -1,6 +1,7 @@
 package pareto
 
 import (
+	"cmp"
 	"image/color"
 	"io"
 
@@ -27,7 +28,7 @@ const (
 // divergence, forecast and measured.
 func writeSVG(out io.Writer, c *curve) error {
 	retention := chart.New(c.Network+": robustness against size", "bits a weight", "retention")
-	divergence := chart.New("", "bits a weight", "KL from float")
+	divergence := chart.New("", "bits a weight", cmp.Or(c.divergence, "KL")+" from float")
 	divergence.Legend.Left, divergence.Legend.XOffs, divergence.Legend.YOffs = true, vg.Points(8), vg.Points(6)
 
 	var kept struct {

@@ -48,6 +48,8 @@ type curve struct {
 	Errors  []string `json:"errors"`
 	Seed    uint64   `json:"seed"`
 	Points  []point  `json:"points"`
+
+	divergence string // what kl and forecast are
 }
 
 // Run computes the curve and prints the measured networks, or with -json and -csv
@@ -115,7 +117,7 @@ func Run(ctx context.Context, o driver.Options, stdout, stderr io.Writer) error 
 
 func describe(r *driver.Result, points []robust.Point) *curve {
 	m, env := r.Module, r.Env
-	c := &curve{Network: m.Name, Task: r.Task.Name, Seed: env.Seed, Errors: []string{}}
+	c := &curve{Network: m.Name, Task: r.Task.Name, Seed: env.Seed, Errors: []string{}, divergence: r.Task.Divergence()}
 	weights := 0
 	for _, l := range m.Layers() {
 		c.Layers = append(c.Layers, l.Name())
@@ -158,7 +160,7 @@ func writerOf(o driver.Options) (func(io.Writer, *curve) error, error) {
 
 func writeTable(out io.Writer, c *curve) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "bits\tbytes\tforecast KL\tKL\tretention\tstderr\tformats\t")
+	fmt.Fprintf(w, "bits\tbytes\tforecast %[1]s\t%[1]s\tretention\tstderr\tformats\t\n", c.divergence)
 	for _, p := range c.Points {
 		if p.KL != nil {
 			fmt.Fprintf(w, "%.3f\t%d\t%.4f\t%.4f\t%s\t%s\t%s\t\n", p.Bits, p.Size, p.Forecast, *p.KL, driver.Figure(p.Retention), driver.Figure(p.StdErr), strings.Join(p.Formats, " "))
