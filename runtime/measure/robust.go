@@ -334,6 +334,9 @@ type Setup struct {
 	// Shared says that Gradient is of the first network: then one way forward gives
 	// its gradient and its answers on the clean images.
 	Shared bool
+	// Watch is given the answers of each network to each portion of the images, in their
+	// order; nil of none. Condition is empty of clean images.
+	Watch func(c disturb.Condition, network int, answers []float32) error
 	// Progress is told of the images done, of all networks and conditions.
 	Progress func(done, total int)
 }
@@ -396,6 +399,11 @@ func Robust(ctx context.Context, s Setup, networks ...Network) ([]*Score, error)
 					reference = answers
 				}
 				j.judge(i, from, b, reference, answers)
+				if s.Watch != nil {
+					if err := s.Watch(c, i, answers); err != nil {
+						return j.scores, err
+					}
+				}
 				done += b.N
 				if s.Progress != nil {
 					s.Progress(done, total)

@@ -59,7 +59,7 @@ func init() {
 		{name: "disturb", usage: "-errors KIND=SIZE in.png -o out.png", doc: "disturb a picture or a data set; -sheet out.png shows all kinds",
 			flags: []group{disturbing, few, output, picturing, guiding, outside}, least: 1, most: 1, run: disturbImages},
 		{name: "eval", usage: "[flags] net.dnn [-errors LIST]", doc: "measure a network, clean and under errors; with -O what it becomes",
-			flags: with(budget, reporting, stages, asJSON, asCSV, bounding), least: 1, most: 1, run: eval.Run},
+			flags: with(budget, reporting, scoring, stages, asJSON, asCSV, bounding), least: 1, most: 1, run: eval.Run},
 		{name: "fmt", usage: "net.dnn [-o FILE]", doc: "write a network as dumps are written; comments stay",
 			flags: []group{output, outside}, least: 1, most: 1, run: texts.Format},
 		{name: "dump", usage: "[flags] net.dnn [-diff A,B]", doc: "print the module after a pass, or what the passes from A to B changed",

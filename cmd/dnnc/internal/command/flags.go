@@ -1,11 +1,13 @@
 package command
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"math"
 	"strconv"
 	"strings"
+	"time"
 
 	library "github.com/dnnc/dnnc"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/compare"
@@ -73,6 +75,18 @@ func reporting(fs *flag.FlagSet, o *driver.Options) {
 // judging is what a network is measured by.
 func judging(fs *flag.FlagSet, o *driver.Options) {
 	fs.StringVar(&o.Task, "task", "", "what the results mean, by which networks are judged: "+strings.Join(measure.Tasks(), ", ")+", for classes of positions an axis (\"classes axis: 0\"), of several results each (\"box=values weight: 2, score=classes\"); inferred where it cannot be mistaken")
+}
+
+// scoring is a measure of the user's own: of a command line alone, never of a file that a
+// network or an experiment comes from.
+func scoring(fs *flag.FlagSet, o *driver.Options) {
+	fs.Func("metric", "judge answers by this `program` too: it gets the paths of answers.npz and labels.npz after its own arguments, and prints one number", func(s string) (err error) {
+		if o.Metric, err = words(s); err == nil && len(o.Metric) == 0 {
+			err = errors.New("no program")
+		}
+		return err
+	})
+	fs.DurationVar(&o.MetricTime, "metric-time", time.Minute, "what one call of the program of -metric may take")
 }
 
 func few(fs *flag.FlagSet, o *driver.Options) {

@@ -67,6 +67,11 @@ func Setup(o Options, r *Result) (s measure.Setup, source string, files []certif
 // under every condition of -errors, the same disturbed images for both. When
 // ctx ends it returns what was measured until then, and the error.
 func Measure(ctx context.Context, o Options, r *Result, messages io.Writer) (*Scores, error) {
+	return MeasureWith(ctx, o, r, messages, func(*measure.Setup) {})
+}
+
+// MeasureWith is Measure with a change of its setup.
+func MeasureWith(ctx context.Context, o Options, r *Result, messages io.Writer, change func(s *measure.Setup)) (*Scores, error) {
 	setup, source, files, err := Setup(o, r)
 	if err != nil {
 		return nil, err
@@ -84,6 +89,7 @@ func Measure(ctx context.Context, o Options, r *Result, messages io.Writer) (*Sc
 	if r.Float != nil { // whose gradient guides errors: the same module, the same bits
 		setup.Gradient, setup.Shared = dnnc.Gradient(r.Float, func() measure.Task { return r.Task }, ""), true
 	}
+	change(&setup)
 	scores, err := measure.Robust(ctx, setup, networks...)
 	if err != nil && (len(scores) == 0 || len(scores[0].Kinds) == 0) {
 		return nil, err

@@ -10,12 +10,16 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
+	"text/tabwriter"
 
 	"github.com/dnnc/dnnc"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/metric"
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/ir/processor"
+	"github.com/dnnc/dnnc/ir/quote"
 	"github.com/dnnc/dnnc/passes"
 	"github.com/dnnc/dnnc/runtime/certificate"
 	"github.com/dnnc/dnnc/runtime/measure"
@@ -27,6 +31,9 @@ import (
 func Run(ctx context.Context, o driver.Options, stdout, stderr io.Writer) error {
 	if o.JSON && o.CSV {
 		return diag.New(diag.Pos{}, diag.BadValue, "-json and -csv: one of them")
+	}
+	if len(o.Metric) > 0 && (o.Boundary || o.Plane != "" || o.CSV) {
+		return diag.New(diag.Pos{}, diag.BadValue, "-metric judges answers under errors, in the table and in -json; -boundary, -plane and -csv have no place for it")
 	}
 	if o.Plane != "" {
 		if err := driver.CheckOutput("plane", o.Plane, ".png", ".svg"); err != nil {
@@ -61,16 +68,27 @@ func Run(ctx context.Context, o driver.Options, stdout, stderr io.Writer) error 
 }
 
 func accuracy(ctx context.Context, o driver.Options, r *driver.Result, stdout, stderr io.Writer) error {
-	s, err := driver.Measure(ctx, o, r, stderr)
+	var own *metric.Run
+	s, err := driver.MeasureWith(ctx, o, r, stderr, func(s *measure.Setup) {
+		if len(o.Metric) > 0 {
+			own = &metric.Run{Words: o.Metric, Limit: o.MetricTime}
+			own.Attach(ctx, s, r.Float != nil)
+		}
+	})
 	interrupted := errors.Is(err, context.Canceled)
 	if err != nil && (s == nil || !interrupted) {
 		return err
 	}
 	c := certificate.New(r.Module, r.Env)
 	c.Measure(s.Task, s.Data, s.Labels, s.Float, s.Quantized)
+	var judged *metric.Outcome
+	if own != nil {
+		judged = own.Outcome()
+	}
 	switch {
 	case o.JSON:
 		return errors.Join(err, writeJSON(stdout, map[string]any{
+			"metric":  judged,
 			"network": c.Network, "measured": c.Measured, "errors": c.Errors, "seed": c.Seed, "interrupted": interrupted,
 			"float": c.Float, "quantized": c.Quantized, "retention": c.Retention, "retention_stderr": c.RetentionSE, "results": c.Results,
 		}))
@@ -85,7 +103,35 @@ func accuracy(ctx context.Context, o driver.Options, r *driver.Result, stdout, s
 		fmt.Fprintf(stdout, "INTERRUPTED after %d of %d conditions: the means are of these\n", done, 1+len(r.Env.Errors))
 	}
 	driver.Accuracy(stdout, c)
+	if judged != nil {
+		printMetric(stdout, judged)
+	}
 	return err
+}
+
+// printMetric is what a program of the user's says.
+func printMetric(out io.Writer, m *metric.Outcome) {
+	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintf(w, "-metric %s\tsize\tfloat\tquantized\tconstant answer\t\n", quote.Line(m.Program))
+	text := func(x *float64) string {
+		if x == nil {
+			return "-"
+		}
+		return fmt.Sprintf("%.6g", *x)
+	}
+	for _, r := range append(slices.Clone(m.Rows), m.Mean) {
+		size := ""
+		if r.Size > 0 {
+			size = number(r.Size)
+		}
+		name := r.Kind
+		if name == m.Mean.Kind {
+			name = "mean of kinds, clean too"
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t\n", name, size, text(r.Float), text(r.Quantized), text(r.Constant))
+	}
+	w.Flush()
+	fmt.Fprintf(out, "by -metric the quantized network keeps %s of what the float network is above the constant answer\n\n", driver.Figure(m.Kept))
 }
 
 // writeScores is a line a condition and network, and one of all, of each result: what the

@@ -1,0 +1,289 @@
+// Package metric judges a network by a program of the user's: flag -metric.
+//
+// The program is called once for each network and condition, with the paths of two npz
+// files after its own arguments. The first has an array for each result of the network,
+// by its name: the answers to n items, reals [n,...]. The second has what they are held
+// to: labels, where the data have some (the array labels, and arrays named like results),
+// and float.NAME, the float network's answers to the same items. The program prints one
+// number, the greater the better, and ends with 0.
+package metric
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/dnnc/dnnc/frontend/weights"
+	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/ir/quote"
+	"github.com/dnnc/dnnc/runtime/data"
+	"github.com/dnnc/dnnc/runtime/disturb"
+	"github.com/dnnc/dnnc/runtime/measure"
+)
+
+// Row is what the program says of the networks under one condition.
+type Row struct {
+	Kind      string   `json:"kind"`
+	Size      float64  `json:"size"`
+	Float     *float64 `json:"float,omitempty"`
+	Quantized *float64 `json:"quantized,omitempty"`
+	Constant  *float64 `json:"constant,omitempty"` // of the float network's mean answer to every item
+}
+
+// Outcome is what the program says under all conditions, and the means of the kinds.
+type Outcome struct {
+	Program string `json:"program"` // without its folder
+	Rows    []Row  `json:"conditions"`
+	Mean    Row    `json:"mean"`
+	// Kept is the share of what the float network is above the constant answer; nil where
+	// it is not above.
+	Kept *float64 `json:"kept"`
+}
+
+// Run collects answers while networks are measured, and calls the program.
+type Run struct {
+	Words []string      // the program and its arguments
+	Limit time.Duration // of one call
+
+	ctx     context.Context
+	names   []string // of the networks
+	task    measure.Task
+	images  data.Batch
+	at      disturb.Condition
+	answers [][]float32 // of each network under this condition
+	out     Outcome
+}
+
+// Attach has the program judge what is measured with a setup; names are those of the
+// networks, measure's constants or others.
+func (r *Run) Attach(ctx context.Context, setup *measure.Setup, hasFloat bool) {
+	r.ctx, r.task, r.images = ctx, setup.Task, setup.Images
+	r.names = []string{"quantized"}
+	if hasFloat {
+		r.names = []string{"float", "quantized"}
+	}
+	r.answers = make([][]float32, len(r.names))
+	r.out.Program = filepath.Base(r.Words[0])
+	setup.Watch = r.watch
+}
+
+// watch takes in the answers to some items, and calls the program when it has all of a
+// condition.
+func (r *Run) watch(c disturb.Condition, network int, answers []float32) error {
+	r.at = c
+	r.answers[network] = append(r.answers[network], answers...)
+	if last := len(r.names) - 1; network != last || len(r.answers[last]) < r.images.N*r.task.Size() {
+		return nil
+	}
+	defer func() { r.answers = make([][]float32, len(r.names)) }()
+	return r.condition()
+}
+
+// condition calls the program for each network, and for the constant answer.
+func (r *Run) condition() error {
+	row := Row{Kind: measure.Clean}
+	if r.at.Kind != nil {
+		row.Kind, row.Size = r.at.Kind.Name, r.at.Size
+	}
+	var float []float32
+	if len(r.names) == 2 {
+		float = r.answers[0]
+	}
+	reference := r.reference(float)
+	call := func(answers []float32) (*float64, error) {
+		x, err := r.call(r.arrays("", answers), reference)
+		return &x, err
+	}
+	var err error
+	if row.Quantized, err = call(r.answers[len(r.answers)-1]); err != nil {
+		return err
+	}
+	if float != nil {
+		if row.Float, err = call(float); err != nil {
+			return err
+		}
+		if row.Constant, err = call(r.constant(float)); err != nil {
+			return err
+		}
+	}
+	r.out.Rows = append(r.out.Rows, row)
+	return nil
+}
+
+// constant is the mean answer, to every item.
+func (r *Run) constant(answers []float32) []float32 {
+	size, n := r.task.Size(), r.images.N
+	mean := make([]float64, size)
+	for i, v := range answers {
+		mean[i%size] += float64(v) / float64(n)
+	}
+	out := make([]float32, 0, n*size)
+	for range n {
+		for _, v := range mean {
+			out = append(out, float32(v))
+		}
+	}
+	return out
+}
+
+// arrays are answers, an array a result.
+func (r *Run) arrays(prefix string, answers []float32) (list []weights.Tensor) {
+	size, from := r.task.Size(), 0
+	for _, result := range r.task.Results {
+		own := result.Shape.Size()
+		x := make([]float32, 0, r.images.N*own)
+		for i := range r.images.N {
+			x = append(x, answers[i*size+from:i*size+from+own]...)
+		}
+		list = append(list, array(prefix+result.Name, append(ir.Shape{r.images.N}, result.Shape...), x))
+		from += own
+	}
+	return list
+}
+
+func array(name string, shape ir.Shape, x []float32) weights.Tensor {
+	raw, _ := ir.FloatConst(name, shape, x).Load()
+	return weights.Tensor{Name: name, DType: weights.F32, Shape: shape, Data: raw}
+}
+
+// reference is what answers are held to.
+func (r *Run) reference(float []float32) (list []weights.Tensor) {
+	common := false
+	for _, t := range r.images.Targets {
+		name := t.Name
+		if name == "" {
+			name, common = "labels", true
+		}
+		list = append(list, array(name, append(ir.Shape{r.images.N}, t.Shape...), t.X))
+	}
+	if r.images.Labels != nil && !common {
+		x := make([]float32, r.images.N)
+		for i, l := range r.images.Labels {
+			x[i] = float32(l)
+		}
+		list = append(list, array("labels", ir.Shape{r.images.N}, x))
+	}
+	if float != nil {
+		list = append(list, r.arrays("float.", float)...)
+	}
+	return list
+}
+
+// mostOutput is the bytes of its output that are read of a program.
+const mostOutput = 4096
+
+// limited keeps the first bytes of what is written.
+type limited struct{ bytes.Buffer }
+
+// Write takes everything, and keeps what there is room for.
+func (l *limited) Write(p []byte) (int, error) {
+	l.Buffer.Write(p[:min(len(p), max(mostOutput-l.Len(), 0))])
+	return len(p), nil
+}
+
+// call runs the program on two files, and reads its number.
+func (r *Run) call(answers, reference []weights.Tensor) (float64, error) {
+	dir, err := os.MkdirTemp("", "dnnc-metric-")
+	if err != nil {
+		return 0, diag.New(diag.Pos{}, diag.BadOutput, "-metric: %v", err)
+	}
+	defer os.RemoveAll(dir)
+	words := append([]string(nil), r.Words...)
+	for _, f := range []struct {
+		name string
+		list []weights.Tensor
+	}{{"answers.npz", answers}, {"labels.npz", reference}} {
+		path := filepath.Join(dir, f.name)
+		if err := write(path, f.list); err != nil {
+			return 0, diag.New(diag.Pos{}, diag.BadOutput, "-metric: %v", err)
+		}
+		words = append(words, path)
+	}
+	ctx, cancel := context.WithTimeout(r.ctx, r.Limit)
+	defer cancel()
+	var stdout, stderr limited
+	c := exec.CommandContext(ctx, words[0], words[1:]...)
+	c.Stdout, c.Stderr, c.WaitDelay = &stdout, &stderr, time.Second
+	err = c.Run()
+	fault := func(format string, args ...any) error {
+		d := diag.New(diag.Pos{}, diag.BadValue, "-metric %s: %s", quote.Line(r.out.Program), fmt.Sprintf(format, args...)).
+			WithHelp("the program gets answers.npz and labels.npz, and prints one number")
+		if text := strings.TrimSpace(stderr.String()); text != "" {
+			lines := strings.Split(text, "\n")
+			d.WithNote("its last line of messages: %s", quote.Line(lines[len(lines)-1]))
+		}
+		return d
+	}
+	switch {
+	case r.ctx.Err() != nil:
+		return 0, r.ctx.Err()
+	case errors.Is(ctx.Err(), context.DeadlineExceeded):
+		return 0, fault("it did not end within %v", r.Limit)
+	case err != nil:
+		return 0, fault("%v", err)
+	}
+	text := strings.TrimSpace(stdout.String())
+	x, err := strconv.ParseFloat(text, 64)
+	switch {
+	case text == "":
+		return 0, fault("it printed nothing")
+	case err != nil || math.IsNaN(x) || math.IsInf(x, 0):
+		if len(text) > 60 {
+			text = text[:60] + "..."
+		}
+		return 0, fault("it printed %s, not one number", quote.Line(strconv.Quote(text)))
+	}
+	return x, nil
+}
+
+func write(path string, list []weights.Tensor) error {
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	return errors.Join(weights.WriteNPZ(f, list), f.Close())
+}
+
+// Outcome is what the program said: the means are over the sizes of each kind, then over
+// the kinds.
+func (r *Run) Outcome() *Outcome {
+	o := &r.out
+	mean := func(of func(w Row) *float64) *float64 {
+		var kinds []string
+		sums, counts := map[string]float64{}, map[string]float64{}
+		for _, w := range o.Rows {
+			x := of(w)
+			if x == nil {
+				return nil
+			}
+			if counts[w.Kind] == 0 {
+				kinds = append(kinds, w.Kind)
+			}
+			sums[w.Kind], counts[w.Kind] = sums[w.Kind]+*x, counts[w.Kind]+1
+		}
+		whole := 0.0
+		for _, k := range kinds {
+			whole += sums[k] / counts[k]
+		}
+		whole /= float64(len(kinds))
+		return &whole
+	}
+	if len(o.Rows) == 0 {
+		return o
+	}
+	o.Mean = Row{Kind: "mean", Float: mean(func(w Row) *float64 { return w.Float }), Quantized: mean(func(w Row) *float64 { return w.Quantized }), Constant: mean(func(w Row) *float64 { return w.Constant })}
+	if m := o.Mean; m.Float != nil && *m.Float > *m.Constant {
+		kept := (*m.Quantized - *m.Constant) / (*m.Float - *m.Constant)
+		o.Kept = &kept
+	}
+	return o
+}

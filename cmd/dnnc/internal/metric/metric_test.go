@@ -1,0 +1,123 @@
+package metric_test
+
+import (
+	"encoding/json"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/command"
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/dnnctest"
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/metric"
+	"github.com/dnnc/dnnc/ir/quote"
+	"github.com/dnnc/dnnc/runtime/certificate"
+)
+
+// evaluated is what eval says with a program.
+type evaluated struct {
+	Metric  metric.Outcome
+	Results []certificate.Result
+}
+
+func eval(t *testing.T, program, network, task, data string) evaluated {
+	t.Helper()
+	code, stdout, stderr := dnnctest.Run(t, "eval", network, "-task", task, "-data", data, "-calib", data, "-images", "20", "-n", "40", "-errors", "gaussian=.1,.2", "-json", "-metric", program)
+	require.Zero(t, code, stderr)
+	var got evaluated
+	require.NoError(t, json.Unmarshal([]byte(stdout), &got))
+	return got
+}
+
+// example is a program of testdata/metric.
+func example(name string) string {
+	return quote.Shell(filepath.Join(dnnctest.Root, "testdata/metric", name))
+}
+
+// TestExamplesEqualTheMeasures: the examples compute what dnnc has as measures, to the last
+// digit.
+func TestExamplesEqualTheMeasures(t *testing.T) {
+	path := dnnctest.KindsFolder(t)
+	binary := path("score")
+	out, err := exec.Command("go", "build", "-o", binary, filepath.Join(dnnctest.Root, "testdata/metric/score.go")).CombinedOutput()
+	require.NoError(t, err, string(out))
+	programs := []struct{ program, network, task, data string }{
+		{quote.Shell(binary), "logits", "classes", "labelled"},
+	}
+	if _, err := exec.LookPath("python3"); err == nil {
+		score := "python3 " + example("score.py")
+		programs = append(programs, []struct{ program, network, task, data string }{
+			{score + " accuracy", "logits", "classes", "labelled"}, {score + " values", "value", "values", "labelled"}, {score + " values", "value", "values", "data"},
+		}...)
+	}
+	for _, c := range programs {
+		got := eval(t, c.program, path(c.network+".dnn"), c.task, path(c.data+".npz"))
+		r := got.Results[0]
+		require.Len(t, got.Metric.Rows, 3)
+		for i, row := range got.Metric.Rows {
+			float, quantized := r.Float.Clean, r.Quantized.Clean
+			if i > 0 {
+				float, quantized = r.Float.Robust[0].Accuracy[i-1], r.Quantized.Robust[0].Accuracy[i-1]
+			}
+			if c.task == "classes" {
+				assert.Equal(t, float, *row.Float, "%v", c)
+				assert.Equal(t, quantized, *row.Quantized, "%v", c)
+				continue
+			}
+			// dnnc has the mean of items' shares, whose sum rounds.
+			assert.InDelta(t, float, *row.Float, 1e-13, "%v", c)
+			assert.InDelta(t, quantized, *row.Quantized, 1e-13, "%v", c)
+			assert.InDelta(t, 0, *row.Constant, 1, "%v", c)
+		}
+		assert.InDelta(t, r.Float.Mean, *got.Metric.Mean.Float, 1e-12)
+		if c.data == "data" {
+			require.NotNil(t, got.Metric.Kept)
+			assert.InDelta(t, *r.Kept, *got.Metric.Kept, 1e-6, "the constant answer is the mean, but for float32")
+		}
+	}
+}
+
+// TestFaultyProgramsAreDiagnostics: one that fails, hangs, or prints nonsense or nothing
+// leaves no number.
+func TestFaultyProgramsAreDiagnostics(t *testing.T) {
+	path := dnnctest.KindsFolder(t)
+	for program, want := range map[string]string{
+		`sh -c 'echo first >&2; echo no such thing >&2; exit 3'`: "-metric sh: exit status 3",
+		`sh -c 'sleep 20'`:            "it did not end within 300ms",
+		`sh -c 'true'`:                "it printed nothing",
+		`sh -c 'echo'`:                "it printed nothing",
+		`sh -c 'echo good'`:           `it printed "good", not one number`,
+		`sh -c 'echo 1 2'`:            `it printed "1 2", not one number`,
+		`sh -c 'echo nan'`:            `it printed "nan", not one number`,
+		`sh -c 'echo inf'`:            `it printed "inf", not one number`,
+		`sh -c 'yes | head -100000'`:  "not one number",
+		`sh -c 'printf "\033[2Jx"'`:   "not one number",
+		path("no-such-program"):       "no-such-program",
+		`sh -c 'test -e $0' /nowhere`: "-metric sh: exit status 1",
+	} {
+		code, stdout, stderr := dnnctest.Run(t, "eval", path("value.dnn"), "-task", "values", "-data", path("data.npz"), "-images", "20", "-n", "20", "-errors", "none", "-metric", program, "-metric-time", "300ms")
+		assert.Equal(t, command.AtFault, code, program)
+		assert.NotContains(t, stdout, "rmse  ", program)
+		assert.Contains(t, stderr, want, program)
+		assert.NotContains(t, stderr, "\033", program)
+		assert.Contains(t, stderr, "help: the program gets answers.npz and labels.npz, and prints one number", program)
+		assert.Equal(t, want == "-metric sh: exit status 3", strings.Contains(stderr, "its last line of messages: no such thing"), program)
+	}
+	for _, more := range [][]string{{"-boundary", "-errors", "gaussian"}, {"-plane", path("p.png")}, {"-csv"}} {
+		code, _, stderr := dnnctest.Run(t, append([]string{"eval", path("value.dnn"), "-task", "values", "-data", path("data.npz"), "-metric", "true"}, more...)...)
+		assert.Equal(t, command.AtFault, code)
+		assert.Contains(t, stderr, "have no place for it")
+	}
+}
+
+// TestTable: people read it below the measures.
+func TestTable(t *testing.T) {
+	path := dnnctest.KindsFolder(t)
+	code, stdout, stderr := dnnctest.Run(t, "eval", path("value.dnn"), "-task", "values", "-data", path("data.npz"), "-images", "20", "-n", "20", "-errors", "gaussian=.1", "-metric", "sh -c 'echo 1'")
+	require.Zero(t, code, stderr)
+	assert.Contains(t, stdout, "-metric sh  size  float  quantized  constant answer")
+	assert.Contains(t, stdout, "by -metric the quantized network keeps - of what the float network is above the constant answer")
+}
