@@ -160,7 +160,7 @@ func (b *Backward) chunk(ctx context.Context, work *back, x []float32, from, to 
 	}
 	result, record := b.ids[m.Outputs[0]], b.Record()
 	b.Feed(values, x[from*record:to*record], n)
-	b.runChunk(work.forward, values, work.temps, n, 0, len(m.Ops))
+	b.runChunk(work.forward, values, work.temps, n, nil, b.steps) // every value is kept
 	classes := b.sizes[result]
 	for i := range n {
 		seed(from+i, values[result][i*classes:(i+1)*classes], grads[result][i*classes:(i+1)*classes])
