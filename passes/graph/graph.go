@@ -6,6 +6,7 @@ package graph
 import (
 	"context"
 	"math"
+	"slices"
 
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
@@ -324,11 +325,16 @@ func FuseActivation(_ context.Context, m *ir.Module, _ *pass.Env) error {
 
 // DeadCode removes operations whose results nobody uses.
 func DeadCode(_ context.Context, m *ir.Module, _ *pass.Env) error {
-	for i := len(m.Ops) - 1; i >= 0; i-- {
-		if n := m.Ops[i]; len(m.Users(n.Out)) == 0 && !m.IsOutput(n.Out) {
-			m.Remove(n)
+	needed := map[*ir.Value]bool{}
+	for _, v := range m.Outputs {
+		needed[v] = true
+	}
+	for _, n := range slices.Backward(m.Ops) {
+		for _, a := range n.Args {
+			needed[a] = needed[a] || needed[n.Out]
 		}
 	}
+	m.Ops = slices.DeleteFunc(m.Ops, func(n *ir.Node) bool { return !needed[n.Out] })
 	m.PruneConsts()
 	return nil
 }

@@ -241,8 +241,11 @@ func isPlainPad(n *ir.Node) bool {
 // foldPad makes a pad part of the convolutions behind it.
 func foldPad(m *ir.Module) {
 	for _, n := range slices.Clone(m.Ops) {
+		if !isPlainPad(n) {
+			continue
+		}
 		users := m.Users(n.Out)
-		if !isPlainPad(n) || m.IsOutput(n.Out) || len(users) == 0 || slices.ContainsFunc(users, func(u *ir.Node) bool { return u.Op != ir.Conv2D || u.Has(ir.AttrPadValue) }) {
+		if m.IsOutput(n.Out) || len(users) == 0 || slices.ContainsFunc(users, func(u *ir.Node) bool { return u.Op != ir.Conv2D || u.Has(ir.AttrPadValue) }) {
 			continue
 		}
 		b, a := n.Ints(ir.AttrBefore), n.Ints(ir.AttrAfter)

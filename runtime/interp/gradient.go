@@ -160,7 +160,7 @@ func (b *Backward) chunk(ctx context.Context, work *back, x []float32, from, to 
 	}
 	record, size := b.Record(), b.Answer()
 	b.Feed(values, x[from*record:to*record], n)
-	b.runChunk(work.forward, values, work.temps, n, 0, len(m.Ops))
+	b.runChunk(work.forward, values, work.temps, n, nil, b.steps) // every value is kept
 	answers, slopes := out.Output[from*size:to*size], make([]float32, n*size)
 	copy(answers, b.Gather(values, n))
 	for i := range n {

@@ -8,6 +8,7 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"slices"
 	"sync"
 
 	"github.com/dnnc/dnnc/ir"
@@ -86,6 +87,7 @@ func (p *Program[T]) Run(ctx context.Context, t Tensors[T], n, from, to int) err
 	if err := p.checkKept(t, from, to); err != nil {
 		return err
 	}
+	used, steps := p.part(from, to)
 	chunk := chunkOf(n)
 	workers := min(runtime.GOMAXPROCS(0), (n+chunk-1)/chunk)
 	next := make(chan int)
@@ -96,17 +98,17 @@ func (p *Program[T]) Run(ctx context.Context, t Tensors[T], n, from, to int) err
 		go func() {
 			defer wg.Done()
 			ws := &workspace{floats: make([]float32, p.floats)}
-			temps := make(Tensors[T], len(p.sizes))
-			vals := make(Tensors[T], len(p.sizes))
+			temps := make(Tensors[T], len(used))
+			vals := make(Tensors[T], len(used))
 			for first := range next {
 				count := min(chunk, n-first)
-				for id, size := range p.sizes {
-					vals[id] = nil
-					if t[id] != nil {
-						vals[id] = t[id][first*size : (first+count)*size]
+				for slot, id := range used {
+					vals[slot] = nil
+					if size := p.sizes[id]; t[id] != nil {
+						vals[slot] = t[id][first*size : (first+count)*size]
 					}
 				}
-				panicked.Try(func() { p.runChunk(ws, vals, temps, count, from, to) })
+				panicked.Try(func() { p.runChunk(ws, vals, temps, count, used, steps) })
 			}
 		}()
 	}
@@ -124,32 +126,53 @@ func (p *Program[T]) Run(ctx context.Context, t Tensors[T], n, from, to int) err
 	return err
 }
 
-func (p *Program[T]) runChunk(ws *workspace, vals, temps Tensors[T], n, from, to int) {
+// part is the steps of a range of operations with the values that they use numbered anew: the
+// cost of running a few of many operations does not grow with all.
+func (p *Program[T]) part(from, to int) (used []int, steps []step[T]) {
+	slots := make(map[int]int, 2*(to-from))
+	slot := func(id int) int {
+		s, is := slots[id]
+		if !is {
+			s = len(used)
+			slots[id], used = s, append(used, id)
+		}
+		return s
+	}
+	steps = slices.Clone(p.steps[from:to])
+	for i := range steps {
+		s := &steps[i]
+		s.args = slices.Clone(s.args)
+		for j, a := range s.args {
+			s.args[j] = slot(a)
+		}
+		s.out = slot(s.out)
+	}
+	return used, steps
+}
+
+func (p *Program[T]) runChunk(ws *workspace, vals, temps Tensors[T], n int, used []int, steps []step[T]) {
 	var src [8][]T
-	for i := from; i < to; i++ {
-		s := &p.steps[i]
+	for i := range steps {
+		s := &steps[i]
 		args := src[:0]
 		for _, a := range s.args {
 			args = append(args, vals[a])
 		}
 		if vals[s.out] == nil {
 			if temps[s.out] == nil {
-				temps[s.out] = make([]T, n*p.sizes[s.out])
+				temps[s.out] = make([]T, n*p.sizes[used[s.out]])
 			}
-			vals[s.out] = temps[s.out][:n*p.sizes[s.out]] // the first chunk is the longest
+			vals[s.out] = temps[s.out][:n*p.sizes[used[s.out]]] // the first chunk is the longest
 		}
 		s.run(ws, n, vals[s.out], args)
 	}
 }
 
 func (p *Program[T]) checkKept(t Tensors[T], from, to int) error {
-	have := make([]bool, len(p.sizes))
-	for id := range t {
-		have[id] = t[id] != nil
-	}
+	have := make(map[int]bool, to-from)
 	for i := from; i < to; i++ {
 		for _, a := range p.steps[i].args {
-			if !have[a] {
+			if !have[a] && t[a] == nil {
 				return fmt.Errorf("interp: %s is not kept", p.Module.Ops[i].Args[0].Name)
 			}
 		}
