@@ -230,14 +230,15 @@ func TestInputs(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, -1, s.Label(0), "y is an input here, no labels")
 	for want, raw := range map[string][]byte{
-		"named like each: y b":                                  idx(3, []int{2, 1, 3}, 0, 51, 255, 1, 2, 3),
-		"no array b; there are y, the network's inputs are y b": npz(t, image),
-		"the array b has 1 elements, y has 2":                   npz(t, image, [4]string{"b", "|u1", "1, 3", "abc"}),
-		"the array b has the shape [2 2]":                       npz(t, image, [4]string{"b", "|u1", "2, 2", "abcd"}),
-		"the array y has the shape [2 2 1]":                     npz(t, levels, [4]string{"y", "<f4", "2, 2, 1", reals(0, 0, 0, 0)}),
-		"the array y holds 1.5 at element 3":                    npz(t, levels, [4]string{"y", "<f4", "2, 1, 1, 2", reals(-1, 0, .5, 1.5)}),
-		"3 labels of 2":                                         npz(t, levels, image, [4]string{"labels", "|u1", "3,", "abc"}),
-		"npz":                                                   []byte("PK\x03\x04 and nothing"),
+		"named like each: y b":                                   idx(3, []int{2, 1, 3}, 0, 51, 255, 1, 2, 3),
+		"no array b; there are y, the network's inputs are y b":  npz(t, image),
+		"the array b has 1 elements, y has 2":                    npz(t, image, [4]string{"b", "|u1", "1, 3", "abc"}),
+		"the array b has the shape [2 2], the input takes [N,3]": npz(t, image, [4]string{"b", "|u1", "2, 2", "abcd"}),
+		"the array y has the shape [2 2 1]":                      npz(t, levels, [4]string{"y", "<f4", "2, 2, 1", reals(0, 0, 0, 0)}),
+		"the array y has no elements":                            npz(t, levels, [4]string{"y", "<f4", "0, 1, 1, 2", ""}),
+		"the array y holds 1.5 at element 3":                     npz(t, levels, [4]string{"y", "<f4", "2, 1, 1, 2", reals(-1, 0, .5, 1.5)}),
+		"3 labels of 2":                                          npz(t, levels, image, [4]string{"labels", "|u1", "3,", "abc"}),
+		"npz":                                                    []byte("PK\x03\x04 and nothing"),
 	} {
 		_, _, err := OpenInputs(folder(t, "a.npz", raw), inputs)
 		assert.ErrorContains(t, err, want)

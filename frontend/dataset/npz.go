@@ -27,7 +27,7 @@ func (s *Set) npz(raw []byte) error {
 	}
 	images, ok := first(f, imageNames)
 	if !ok {
-		return fmt.Errorf("an npz without an array of images: none of %v, nor one named like the input", imageNames)
+		return fmt.Errorf("an npz without an array of images: none of %v, nor one named like the input; there are %s", imageNames, strings.Join(f.Names(), " "))
 	}
 	if len(images.Shape) < 2 || images.Shape[0] == 0 {
 		return fmt.Errorf("the array %s has the shape %v: images come as [N,C,H,W]", images.Name, images.Shape)
@@ -185,7 +185,9 @@ func OpenInputs(path string, inputs []Input) (*Set, [][]float32, error) {
 		case !ok:
 			return fault("no array %s; there are %s, the network's inputs are %s", in.Name, strings.Join(f.Names(), " "), names(inputs))
 		case len(t.Shape) != len(in.Shape)+1 || !slices.Equal(t.Shape[1:], in.Shape):
-			return fault("the array %s has the shape %v, the input is a number of %v", in.Name, t.Shape, in.Shape)
+			return fault("the array %s has the shape %v, the input takes [N,%s]", in.Name, t.Shape, dims(in.Shape))
+		case t.Shape[0] == 0:
+			return fault("the array %s has no elements", in.Name)
 		case k > 0 && t.Shape[0] != s.count:
 			return fault("the array %s has %d elements, %s has %d", in.Name, t.Shape[0], inputs[0].Name, s.count)
 		}
@@ -211,6 +213,11 @@ func OpenInputs(path string, inputs []Input) (*Set, [][]float32, error) {
 		return fault("%w", err)
 	}
 	return s, arrays, nil
+}
+
+// dims is a shape as it is written between brackets.
+func dims(shape []int) string {
+	return strings.ReplaceAll(strings.Trim(fmt.Sprint(shape), "[]"), " ", ",")
 }
 
 func names(inputs []Input) string {
