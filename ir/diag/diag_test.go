@@ -58,16 +58,19 @@ func TestOrder(t *testing.T) {
 	assert.True(t, Pos{Line: 1}.IsValid())
 }
 
-// TestSuggestDistance: a third of the letters may be wrong, one in any case.
+// TestSuggestDistance: a third of the letters may be wrong, one in any case; a name
+// may also go on, or stop early.
 func TestSuggestDistance(t *testing.T) {
 	for _, c := range []struct {
 		name  string
 		known []string
 		want  string
 	}{
-		{"conv2d", []string{"conv"}, "conv"}, {"conv", []string{"conv2d"}, ""}, {"convab", []string{"conv", "conva"}, "conva"},
+		{"conv2d", []string{"conv"}, "conv"}, {"conv", []string{"conv2d"}, "conv2d"}, {"convab", []string{"conv", "conva"}, "conva"},
 		{"ab", []string{"ba"}, "ba"}, {"cnov", []string{"conva"}, ""}, {"cnov", []string{"conv"}, "conv"}, {"relu", []string{"elu", "relu6"}, "elu"}, {"relu", []string{"relu"}, "relu"},
 		{"abcdef", []string{"badcef"}, "badcef"}, {"abcdef", []string{"badcfe"}, ""}, {"a", []string{"b"}, "b"}, {"a", []string{"bc"}, ""}, {"", []string{"a"}, ""},
+		{"padding", []string{"pad", "kernel"}, "pad"}, {"padd", []string{"pa", "paddings", "padding"}, "padding"}, {"padding", []string{"pa"}, ""}, {"pa", []string{"padding"}, ""},
+		{"conv2d_bias", []string{"con", "conv2d", "conv2"}, "conv2d"}, {"xpadding", []string{"pad"}, ""},
 	} {
 		assert.Equal(t, c.want, Suggest(c.name, c.known), "%v", c)
 	}

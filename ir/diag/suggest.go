@@ -1,14 +1,29 @@
 package diag
 
+import "strings"
+
 // Suggest returns the known name that is closest to name, or "" when none is
 // close enough to be meant: a third of the letters wrong, by optimal string
 // alignment distance (insertions, deletions, substitutions, transpositions).
-// Of equally close names the first one wins.
+// Of equally close names the first one wins. Where none is close, one is that name begins
+// with, or that begins with name, by three letters or more: the one nearest in length.
 func Suggest(name string, known []string) string {
 	best, limit := "", max(1, len(name)/3)
 	for _, k := range known {
 		if d := distance(name, k, limit); d <= limit && name != "" {
 			best, limit = k, d-1
+		}
+	}
+	if best != "" {
+		return best
+	}
+	least := 0
+	for _, k := range known {
+		if min(len(k), len(name)) < 3 || !strings.HasPrefix(name, k) && !strings.HasPrefix(k, name) {
+			continue
+		}
+		if d := max(len(k)-len(name), len(name)-len(k)); best == "" || d < least {
+			best, least = k, d
 		}
 	}
 	return best
