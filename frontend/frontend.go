@@ -84,6 +84,7 @@ type resolver struct {
 	opt    Options
 	list   diag.List
 	files  []*weights.File
+	named  bool // the network names a tensors file, whether or not it could be read
 	values map[string]*ir.Value
 	consts map[string]*ir.Const
 	later  map[string]bool // names defined anywhere, to tell cycles from typos
@@ -198,6 +199,7 @@ func (r *resolver) path(p string) string {
 
 func (r *resolver) tensors(s *syntax.Tensors) {
 	pos, path := syntax.At(s.Pos), syntax.Unquote(s.Path)
+	r.named = true
 	if !r.inside(pos, path) {
 		return
 	}
@@ -429,7 +431,10 @@ func (r *resolver) fromFile(pos diag.Pos, key string, t ir.Type) *ir.Const {
 		d := r.list.Add(pos, diag.MissingTensor, "no tensor %q", key).WithSuggestion(key, known)
 		switch {
 		case len(r.files) == 0:
-			d.WithNote("the network names no tensors file that could be read").WithHelp("write: tensors \"weights.safetensors\"")
+			d.WithNote("the network names no tensors file that could be read")
+			if !r.named {
+				d.WithHelp("write: tensors \"weights.safetensors\"")
+			}
 		case d.Help == "" && len(known) > 0:
 			d.WithNote("the tensors files have %s", strings.Join(known, " "))
 		}

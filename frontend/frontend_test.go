@@ -33,19 +33,20 @@ func TestLoadLeNet(t *testing.T) {
 // weights of LeNet-5.
 func TestDiagnostics(t *testing.T) {
 	for body, want := range map[string]string{
-		"y = cnov2d(image)\nreturn y":                                          `3:5: unknown-operation: no operation "cnov2d"`,
-		"conv1 = conv2d(image, filtrs: 20, kernel: 5)\nreturn conv1":           `did you mean "filters"`,
-		"conv1 = conv2d(image, kernel: 5)\nreturn conv1":                       "missing-attribute",
-		"conv1 = conv2d(image, filters: 20, kernel: 7)\nreturn conv1":          "tensor: tensor conv1.weight has the shape [20,1,5,5]",
-		"conv9 = conv2d(image, filters: 20, kernel: 5)\nreturn conv9":          `did you mean "conv1.weight"`,
-		"conv1 = conv2d(imag, filters: 20, kernel: 5)\nreturn conv1":           `no value "imag"`,
-		"a = relu(b)\nb = relu(a)\nreturn b":                                   "use-before-define: b is used before its definition",
-		"a = relu(image)\na = relu(a)\nreturn a":                               "redefined",
-		"a = relu(image, image)\nreturn a":                                     "argument-count",
-		"a = maxpool2d(image, kernel: 29)\nreturn a":                           "shape",
-		"a = maxpool2d(image, kernel: 2, stride: 0)\nreturn a":                 "bad-value",
-		"conv1 = conv2d(image, filters: 20, kernel: 5, bits: 9)\nreturn conv1": "width: no format odd9",
-		"conv1 = conv2d(image, filters: 20, kernel: 5, bits: 0)\nreturn conv1": "width: no format odd0",
+		"y = cnov2d(image)\nreturn y":                                             `3:5: unknown-operation: no operation "cnov2d"`,
+		"conv1 = conv2d(image, filtrs: 20, kernel: 5)\nreturn conv1":              `did you mean "filters"`,
+		"conv1 = conv2d(image, kernel: 5)\nreturn conv1":                          "missing-attribute",
+		"conv1 = conv2d(image, filters: 20, kernel: 7)\nreturn conv1":             "tensor: tensor conv1.weight has the shape [20,1,5,5]",
+		"conv9 = conv2d(image, filters: 20, kernel: 5)\nreturn conv9":             `did you mean "conv1.weight"`,
+		"conv1 = conv2d(imag, filters: 20, kernel: 5)\nreturn conv1":              `no value "imag"`,
+		"a = relu(b)\nb = relu(a)\nreturn b":                                      "use-before-define: b is used before its definition",
+		"a = relu(image)\na = relu(a)\nreturn a":                                  "redefined",
+		"a = relu(image, image)\nreturn a":                                        "argument-count",
+		"a = maxpool2d(image, kernel: 29)\nreturn a":                              "shape",
+		"a = maxpool2d(image, kernel: 2, stride: 0)\nreturn a":                    "bad-value",
+		"conv1 = conv2d(image, filters: 20, kernel: 5, bits: 9)\nreturn conv1":    "width: no format odd9",
+		"conv1 = conv2d(image, filters: 20, kernel: 5, bits: 0)\nreturn conv1":    "width: no format odd0",
+		"conv1 = conv2d(image, filters: 20, kernel: 5, padding: 1)\nreturn conv1": `did you mean "pad"`,
 		"return image":         "unsupported",
 		"a = relu(image)":      "returns nothing",
 		"a = add(image, relu)": `no value "relu"`,
@@ -69,6 +70,9 @@ func TestFilesAreChecked(t *testing.T) {
 
 	_, err = Load(path, Options{})
 	assert.ErrorContains(t, err, "2:1: file: lenet5.safetensors: no such file")
+	assert.NotContains(t, err.Error(), "help: write: tensors", "the text has this line")
+	_, err = Parse("n.dnn", []byte("network n(x: f32[3] in [0,1]) -> f32[2] {\n fc = linear(x, units: 2)\n return fc\n}\n"), Options{})
+	assert.ErrorContains(t, err, "help: write: tensors \"weights.safetensors\"")
 	write("lenet5.safetensors", whole[:len(whole)/2])
 	_, err = Load(path, Options{})
 	assert.ErrorContains(t, err, "truncated")

@@ -76,7 +76,11 @@ func parseStatement(s statement) (Stmt, *diag.Diagnostic) {
 			if t.Value[0] == '"' {
 				return nil, diag.New(position(t.Pos), diag.Syntax, "a string without its closing quote")
 			}
-			return nil, diag.New(position(t.Pos), diag.Syntax, "unexpected character %q", t.Value)
+			d := diag.New(position(t.Pos), diag.Syntax, "unexpected character %q", t.Value)
+			if t.Value == "/" || t.Value == ";" { // of other languages
+				d.WithHelp("a comment begins with #")
+			}
+			return nil, d
 		}
 	}
 	if first.Value == "}" {

@@ -34,6 +34,7 @@ func TestErrors(t *testing.T) {
 		"x = conv2d(y,)":            "1:13: syntax: ",
 		"x = ":                      "1:4: syntax: ",
 		"a = b(c)\ny @ z\nq = r(s)": `2:3: syntax: unexpected character "@"`,
+		"// what":                   "a comment begins with #",
 		`tensors "a`:                "closing quote",
 		"const c: f32[1,":           "1:15: syntax: ",
 		"\x00\xff\xfe":              "unexpected character",
