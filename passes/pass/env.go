@@ -38,7 +38,7 @@ const (
 	LeastError = "least-error"
 )
 
-// Ranges lists the ways of -ranges, the default first.
+// Ranges lists the values of -activations, the default first.
 var Ranges = []string{MinMax, Percentile, LeastError}
 
 // Budget bounds a search. At most one of Bits, Bytes and Ratio is set; Keep is

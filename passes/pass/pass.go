@@ -6,6 +6,7 @@ package pass
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -114,8 +115,19 @@ func (p *Pass) run(ctx context.Context, m *ir.Module, env *Env) (err error) {
 
 // Run takes m through the passes of t that come after m.After, or StartAfter. Each pass's
 // result is verified; a module that breaks an invariant is an *Error, a fault
-// of the input the pass's own diagnostic.
+// of the input the pass's own diagnostic. Where StartAfter leaves out passes that the module
+// needs, a broken module is the caller's fault.
 func (t Table) Run(ctx context.Context, m *ir.Module, env *Env, opt Options) error {
+	names, after := t.Names(), m.After
+	err := t.run(ctx, m, env, opt)
+	var broken *Error
+	if errors.As(err, &broken) && slices.Index(names, opt.StartAfter) > slices.Index(names, after) {
+		return diag.New(diag.Pos{File: m.Pos.File}, diag.BadValue, "-start-after %s leaves out passes that the network needs: %v", opt.StartAfter, broken)
+	}
+	return err
+}
+
+func (t Table) run(ctx context.Context, m *ir.Module, env *Env, opt Options) error {
 	first, last := 0, len(t)-1
 	if after := cmp.Or(opt.StartAfter, m.After); after != "" {
 		i, err := t.Find(after)

@@ -139,6 +139,23 @@ func TestRunStops(t *testing.T) {
 	assert.ErrorAs(t, err, &invariants)
 	assert.Equal(t, []string{"a"}, *ran)
 
+	// Where the caller left passes out, that is the reason.
+	list, ran = table()
+	list[3].Run = func(_ context.Context, m *ir.Module, _ *Env) error {
+		m.Outputs = nil
+		return nil
+	}
+	for after, isCallers := range map[string]bool{"": true, "b": true, "c": false, "d": false} {
+		m := valid()
+		m.After = after
+		err = list.Run(context.Background(), m, nil, Options{StartAfter: "c"})
+		assert.Equal(t, !isCallers, errors.As(err, &broken), after)
+		if isCallers {
+			assert.ErrorContains(t, err, "-start-after c leaves out passes that the network needs: pass d: ")
+		}
+	}
+	assert.Empty(t, *ran)
+
 	list, ran = table()
 	assert.Equal(t, fault, list.Run(context.Background(), valid(), nil, Options{Observe: func(*Pass, time.Duration, *ir.Module) error { return fault }}))
 	assert.Equal(t, []string{"a"}, *ran)
