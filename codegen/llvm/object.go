@@ -106,12 +106,15 @@ func generateTo(ctx context.Context, tools Tools, text []byte, t *processor.Targ
 const timeLimit = 5 * time.Minute
 
 func run(ctx context.Context, in []byte, name string, args ...string) ([]byte, error) {
-	ctx, cancel := context.WithTimeout(ctx, timeLimit)
+	limited, cancel := context.WithTimeout(ctx, timeLimit)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, name, args...)
+	cmd := exec.CommandContext(limited, name, args...)
 	var out, messages bytes.Buffer
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(in), &out, &messages
 	if err := cmd.Run(); err != nil {
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
 		return nil, diag.New(diag.Pos{}, diag.ToolFailed, "%s %s: %v", name, strings.Join(args, " "), err).
 			WithNote("%s", strings.TrimSpace(messages.String()))
 	}

@@ -380,13 +380,16 @@ func (p *Program) execute(ctx context.Context, in []byte, flags ...string) (out 
 const timeLimit = 10 * time.Minute
 
 func command(ctx context.Context, dir string, in []byte, name string, args ...string) ([]byte, string, error) {
-	ctx, cancel := context.WithTimeout(ctx, timeLimit)
+	limited, cancel := context.WithTimeout(ctx, timeLimit)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, name, args...)
+	cmd := exec.CommandContext(limited, name, args...)
 	var out, messages bytes.Buffer
 	cmd.Dir = dir
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(in), &out, &messages
 	if err := cmd.Run(); err != nil {
+		if ctx.Err() != nil {
+			return nil, "", ctx.Err()
+		}
 		return nil, "", diag.New(diag.Pos{}, diag.ToolFailed, "%s %s: %v", filepath.Base(name), strings.Join(args, " "), err).
 			WithNote("%s", strings.TrimSpace(messages.String()))
 	}
