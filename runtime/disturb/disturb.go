@@ -126,7 +126,7 @@ func Parse(text string) ([]Condition, error) {
 			}
 		}
 		if kind == nil {
-			d := diag.New(diag.Pos{}, diag.BadValue, "no error model %q", name).WithSuggestion(name, names)
+			d := diag.New(diag.Pos{}, diag.BadValue, "no kind of error %q", name).WithSuggestion(name, names)
 			if d.Help == "" {
 				d.WithHelp("the kinds are %s", strings.Join(names, " "))
 			}
@@ -134,7 +134,7 @@ func Parse(text string) ([]Condition, error) {
 		}
 		for _, c := range out {
 			if c.Kind == kind {
-				return nil, diag.New(diag.Pos{}, diag.BadValue, "the error model %s stands twice", name).WithHelp("list its sizes behind one name: %s=0.1,0.2", name)
+				return nil, diag.New(diag.Pos{}, diag.BadValue, "the error %s stands twice", name).WithHelp("list its sizes behind one name: %s=0.1,0.2", name)
 			}
 		}
 		if !given {

@@ -192,8 +192,8 @@ func TestParse(t *testing.T) {
 		"snow=x":        "no number from 0 to 1",
 		"snow=NaN":      "no number from 0 to 1",
 		"snow=":         "no number from 0 to 1",
-		"":              "no error model",
-		"snow=0.1;;fog": "no error model",
+		"":              "no kind of error",
+		"snow=0.1;;fog": "no kind of error",
 		"snow;snow=0.3": "twice",
 	} {
 		_, err := Parse(text)
