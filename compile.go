@@ -35,6 +35,9 @@ type Build struct {
 
 // Begin checks the configuration, and prepares the compilation of a network.
 func Begin(m *ir.Module, c Config) (*Build, error) {
+	if m == nil {
+		return nil, diag.New(diag.Pos{}, diag.BadValue, "no network: the module is nil").WithHelp("Load or Parse returns one")
+	}
 	if c.Target == nil {
 		return nil, diag.New(diag.Pos{}, diag.UnknownTarget, "no target").WithHelp("dnnc targets lists them")
 	}
@@ -57,7 +60,7 @@ func (b *Build) environment() *pass.Env {
 	deadline := time.Now().Add(c.Time)
 	env.Stop = func() bool { return c.Time > 0 && time.Now().After(deadline) || c.Enough != nil && c.Enough() }
 	env.Low, env.High = InputRange(b.source)
-	calibration(env, c)
+	calibration(env, c, b.source.Inputs)
 	if !b.source.IsQuantized() {
 		env.Gradient = Gradient(b.source.Clone(), func() measure.Task { return b.Result.Task }, c.Task)
 	}
@@ -66,7 +69,7 @@ func (b *Build) environment() *pass.Env {
 
 // calibration loads images once, when a pass first asks for some: the first ones
 // calibrate, some after them are held out, a fifth where there are few.
-func calibration(env *pass.Env, c *Config) {
+func calibration(env *pass.Env, c *Config, inputs []*ir.Value) {
 	wanted, heldOut := c.Wanted()
 	load := sync.OnceValues(func() (data.Batch, error) {
 		if c.Calibration == nil {
@@ -74,8 +77,8 @@ func calibration(env *pass.Env, c *Config) {
 				WithHelp("set Config.Calibration (-calib)")
 		}
 		b, err := c.Calibration(wanted + heldOut)
-		if err == nil && b.N == 0 {
-			err = diag.New(diag.Pos{}, diag.BadData, "no images to calibrate with: the set is empty")
+		if err == nil {
+			err = checkImages(b, inputs)
 		}
 		return b, err
 	})
@@ -97,6 +100,28 @@ func calibration(env *pass.Env, c *Config) {
 		}
 		return b.Slice(n, min(n+heldOut, b.N)), nil
 	}
+}
+
+// checkImages reports a batch that is not of images as the inputs take them.
+func checkImages(b data.Batch, inputs []*ir.Value) error {
+	others := 0
+	for _, in := range inputs[1:] {
+		others += in.Type.Shape.Size()
+	}
+	fault := func(format string, args ...any) error { return diag.New(diag.Pos{}, diag.BadData, format, args...) }
+	switch {
+	case b.N == 0:
+		return fault("no images to calibrate with: the set is empty")
+	case !inputs[0].Type.Shape.Equal(b.Shape):
+		return fault("the images to calibrate with have the shape %s, the network takes %s", ir.Shape(b.Shape), inputs[0].Type.Shape)
+	case b.Others != others:
+		return fault("%d elements lie behind each image to calibrate with, the network's other inputs take %d", b.Others, others)
+	case b.N < 0 || len(b.X) != b.N*b.Size():
+		return fault("%d images to calibrate with take %d elements, not %d", b.N, b.N*b.Size(), len(b.X))
+	case b.Labels != nil && len(b.Labels) != b.N:
+		return fault("%d labels of %d images to calibrate with", len(b.Labels), b.N)
+	}
+	return nil
 }
 
 // calibrated is the images of a set of n that calibrate.

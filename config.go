@@ -105,8 +105,9 @@ func (c *Config) Check() error {
 		d := diag.New(diag.Pos{}, diag.BadValue, "-%s %s: the values are %s", flag, value, strings.Join(allowed, " "))
 		return d.WithSuggestion(value, allowed)
 	}
-	if err := one("O", string(c.Level), append(slices.Clone(pass.Levels), "size")); err != nil {
-		return err
+	if !slices.Contains(pass.Levels, string(c.Level)) {
+		d := diag.New(diag.Pos{}, diag.BadValue, "-O %s: the values are %s, and size with each", c.Level, strings.Join(pass.Levels, " "))
+		return d.WithSuggestion(string(c.Level), append(slices.Clone(pass.Levels), "size"))
 	}
 	if c.Task != "" {
 		if err := measure.CheckTask(c.Task); err != nil {
@@ -135,8 +136,12 @@ func (c *Config) Check() error {
 		return diag.New(diag.Pos{}, diag.BadValue, "-section %s: a name as .extflash, of letters, digits, . and _", c.Section)
 	case c.Section != "" && c.Lend:
 		return diag.New(diag.Pos{}, diag.BadValue, "-lend takes the weights out of the object, -section puts them into a part of it").WithHelp("pass one of the two")
+	case c.Time < 0:
+		return diag.New(diag.Pos{}, diag.BadValue, "-time %v is below 0", c.Time)
 	case c.Time > 0 && c.Search != "qstar":
 		return diag.New(diag.Pos{}, diag.BadValue, "-time is of -search qstar, which can end at any time").WithHelp("-search qstar -time %v", c.Time)
+	case c.Search != "" && c.Level != pass.Robust:
+		return diag.New(diag.Pos{}, diag.BadValue, "-search is the method of -O robust, and -O %s searches nothing", c.Level).WithHelp("-O robust -search %s", c.Search)
 	case (b.Cycles > 0 || b.CyclesOfInt8 > 0) && c.Level != pass.Robust:
 		return diag.New(diag.Pos{}, diag.BadBudget, "-cycles bounds a search, and -O %s is none", c.Level).WithHelp("-O robust -cycles ...")
 	case (b.Bits > 0 || b.Bytes > 0 || b.Ratio > 0) && c.Level == pass.Int8 && c.Chosen == nil:
@@ -144,6 +149,8 @@ func (c *Config) Check() error {
 			WithHelp("-O robust with it, or -O universal for one width everywhere")
 	case !(b.Keep >= 0 && b.Keep <= 1):
 		return diag.New(diag.Pos{}, diag.BadBudget, "-keep %v: a share of the robust accuracy is at most 1, and not below 0", b.Keep)
+	case !(c.MinBits >= 0) || !(c.MaxBits >= 0):
+		return diag.New(diag.Pos{}, diag.BadBudget, "-min %v and -max %v: bits a weight are 0 or more", c.MinBits, c.MaxBits)
 	case c.MaxBits > 0 && c.MinBits > c.MaxBits:
 		return diag.New(diag.Pos{}, diag.BadBudget, "-min %v is above -max %v", c.MinBits, c.MaxBits)
 	case c.Calibrate < 0:

@@ -21,6 +21,7 @@ import (
 	"github.com/dnnc/dnnc/frontend/onnx"
 	"github.com/dnnc/dnnc/frontend/tflite"
 	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/diag"
 )
 
 // LoadOptions are what a file leaves open.
@@ -34,6 +35,19 @@ type LoadOptions struct {
 	AllowOutside bool
 }
 
+// fits reports shapes and ranges that the file itself gives: a text has both, a
+// TensorFlow Lite model has shapes.
+func (o LoadOptions) fits(name string, isText bool) error {
+	switch {
+	case len(o.Shapes) > 0:
+		return diag.New(diag.Pos{File: name}, diag.BadValue, "-shape gives sizes that an ONNX model leaves open; this file has all of them")
+	case len(o.Ranges) > 0 && isText:
+		return diag.New(diag.Pos{File: name}, diag.BadValue, "-range is for inputs of models; a text gives its own").
+			WithHelp("write it behind the type of the input: f32[1,28,28] in [0,255]")
+	}
+	return nil
+}
+
 // Load reads a network from a file: ONNX and TensorFlow Lite by their endings, else text
 // of the language of dnnc.
 func Load(path string, o LoadOptions) (*ir.Module, error) {
@@ -41,7 +55,13 @@ func Load(path string, o LoadOptions) (*ir.Module, error) {
 	case ".onnx":
 		return onnx.Load(path, onnx.Options{Shapes: o.Shapes, Ranges: o.Ranges, AllowOutside: o.AllowOutside})
 	case ".tflite":
+		if err := o.fits(path, false); err != nil {
+			return nil, err
+		}
 		return tflite.Load(path, tflite.Options{Float: o.Requantize, Ranges: o.Ranges})
+	}
+	if err := o.fits(path, true); err != nil {
+		return nil, err
 	}
 	return frontend.Load(path, frontend.Options{AllowOutside: o.AllowOutside})
 }
@@ -53,7 +73,13 @@ func Parse(name string, raw []byte, o LoadOptions) (*ir.Module, error) {
 	case ".onnx":
 		return onnx.Parse(name, raw, onnx.Options{Shapes: o.Shapes, Ranges: o.Ranges, AllowOutside: o.AllowOutside})
 	case ".tflite":
+		if err := o.fits(name, false); err != nil {
+			return nil, err
+		}
 		return tflite.Parse(name, raw, tflite.Options{Float: o.Requantize, Ranges: o.Ranges})
+	}
+	if err := o.fits(name, true); err != nil {
+		return nil, err
 	}
 	return frontend.Parse(name, raw, frontend.Options{AllowOutside: o.AllowOutside})
 }

@@ -40,7 +40,9 @@ func kind(t *testing.T, err error) diag.Kind {
 // TestMissingParts: what a caller leaves out is an error with a way out, and no panic.
 func TestMissingParts(t *testing.T) {
 	m := parsed(t, tiny)
-	_, err := dnnc.Compile(context.Background(), m, dnnc.Config{})
+	_, err := dnnc.Compile(context.Background(), nil, config(t))
+	assert.Equal(t, diag.BadValue, kind(t, err))
+	_, err = dnnc.Compile(context.Background(), m, dnnc.Config{})
 	assert.Equal(t, diag.UnknownTarget, kind(t, err))
 
 	c := config(t)
@@ -54,14 +56,96 @@ func TestMissingParts(t *testing.T) {
 	assert.ErrorContains(t, err, "the set is empty")
 
 	c = config(t)
-	c.Level = "fast"
-	_, err = dnnc.Compile(context.Background(), m, c)
-	assert.Equal(t, diag.BadValue, kind(t, err))
+	for _, level := range []pass.Level{"fast", "size", ""} {
+		c.Level = level
+		_, err = dnnc.Compile(context.Background(), m, c)
+		assert.Equal(t, diag.BadValue, kind(t, err), level)
+	}
 
 	c = config(t)
 	c.Level, c.Budget.Bits = pass.Robust, 2
 	_, err = dnnc.Compile(context.Background(), m, c)
 	assert.Equal(t, diag.BadTask, kind(t, err), "a search needs to know what the result means")
+}
+
+// TestImagesOfAnotherNetwork: images of the caller's own that the network does not take are
+// its error, and no panic.
+func TestImagesOfAnotherNetwork(t *testing.T) {
+	m := parsed(t, tiny)
+	good := data.Synthesize([]int{2, 4, 4}, 0, 1, 8, 1)
+	for want, change := range map[string]func(b *data.Batch){
+		"have the shape [4,4,2], the network takes [2,4,4]":      func(b *data.Batch) { b.Shape = []int{4, 4, 2} },
+		"8 images to calibrate with take 256 elements, not 255":  func(b *data.Batch) { b.X = b.X[:255] },
+		"7 images to calibrate with take 224 elements, not 256":  func(b *data.Batch) { b.N = 7 },
+		"3 elements lie behind each image to calibrate with":     func(b *data.Batch) { b.Others = 3 },
+		"9 labels of 8 images":                                   func(b *data.Batch) { b.Labels = make([]int, 9) },
+		"-1 images to calibrate with take -32 elements, not 256": func(b *data.Batch) { b.N = -1 },
+	} {
+		c, b := config(t), good
+		change(&b)
+		c.Calibration = func(int) (data.Batch, error) { return b, nil }
+		_, err := dnnc.Compile(context.Background(), m, c)
+		assert.Equal(t, diag.BadData, kind(t, err), want)
+		assert.ErrorContains(t, err, want)
+	}
+	c := config(t)
+	c.Calibration = func(int) (data.Batch, error) { return good, nil }
+	_, err := dnnc.Compile(context.Background(), m, c)
+	assert.NoError(t, err)
+}
+
+// TestUnplannedResult: a result whose passes were stopped has no code, and says why.
+func TestUnplannedResult(t *testing.T) {
+	c := config(t)
+	c.StopAfter = "legalize"
+	r, err := dnnc.Compile(context.Background(), parsed(t, tiny), c)
+	require.NoError(t, err)
+	_, _, err = r.C()
+	assert.ErrorContains(t, err, `no plan of kernels and memory: its last pass is "legalize"`)
+	for name, get := range map[string]func() error{
+		"object": func() error { _, err := r.Object(context.Background()); return err },
+		"header": func() error { _, err := r.Header(context.Background()); return err },
+		"lent":   func() error { _, err := r.Lent(); return err },
+	} {
+		assert.Equal(t, diag.BadValue, kind(t, get()), name)
+	}
+}
+
+// TestLoadOptionsThatAFileLacks: what the options would change is refused where the file
+// says it itself.
+func TestLoadOptionsThatAFileLacks(t *testing.T) {
+	shapes := dnnc.LoadOptions{Shapes: map[string][]int{"a": {1, 2, 4, 4}}}
+	ranges := dnnc.LoadOptions{Ranges: map[string]ir.Range{"a": {Lo: 0, Hi: 255}}}
+	for _, c := range []struct {
+		name string
+		o    dnnc.LoadOptions
+		want string
+	}{
+		{"net.dnn", shapes, "-shape gives sizes"},
+		{"net.dnn", ranges, "-range is for inputs of models"},
+		{"net.tflite", shapes, "-shape gives sizes"},
+	} {
+		_, err := dnnc.Parse(c.name, []byte(tiny), c.o)
+		assert.Equal(t, diag.BadValue, kind(t, err), c.name)
+		assert.ErrorContains(t, err, c.want)
+		_, err = dnnc.Load(c.name, c.o)
+		assert.ErrorContains(t, err, c.want)
+	}
+	_, err := dnnc.Parse("net.tflite", []byte(tiny), ranges)
+	assert.ErrorContains(t, err, "TFL3", "a model of TensorFlow Lite takes ranges")
+}
+
+// TestCancelledTools: a context that ends while a tool runs is the error, not the tool.
+func TestCancelledTools(t *testing.T) {
+	if _, err := exec.LookPath("llc-19"); err != nil {
+		t.Skip(err)
+	}
+	r, err := dnnc.Compile(context.Background(), parsed(t, tiny), config(t))
+	require.NoError(t, err)
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	_, err = r.Object(ctx)
+	assert.ErrorIs(t, err, context.Canceled)
 }
 
 // TestCompileSparesTheModule: a network compiles for several targets, and its text stays.

@@ -55,6 +55,15 @@ func (r *Result) Warn(w *diag.Warning) {
 // generated from: whether no pass was left out.
 func (r *Result) Planned() bool { return r.Module.Arena.Align > 0 }
 
+// unplanned is the error of a result that no code can be generated from.
+func (r *Result) unplanned() error {
+	if r.Planned() {
+		return nil
+	}
+	return diag.New(diag.Pos{}, diag.BadValue, "the network has no plan of kernels and memory: its last pass is %q", r.Module.After).
+		WithHelp("leave Config.StopAfter (-stop-after) empty")
+}
+
 // Assembled is the object of a planned module. Builds, verify, bench and fuzz take it from
 // here: what is run is what ships, byte for byte.
 type Assembled struct {
@@ -70,6 +79,9 @@ type Assembled struct {
 func (r *Result) Assemble(ctx context.Context) (*Assembled, error) {
 	if r.assembled != nil {
 		return r.assembled, nil
+	}
+	if err := r.unplanned(); err != nil {
+		return nil, err
 	}
 	tools, err := llvm.Find(r.Config.LLVM)
 	if err != nil {
@@ -138,6 +150,9 @@ func (r *Result) Header(ctx context.Context) (string, error) {
 
 // C is the network as one portable C file, and its header. It needs no LLVM.
 func (r *Result) C() (code, header string, err error) {
+	if err := r.unplanned(); err != nil {
+		return "", "", err
+	}
 	i, err := r.Interface("")
 	if err != nil {
 		return "", "", err
@@ -153,7 +168,12 @@ func (r *Result) C() (code, header string, err error) {
 func (r *Result) Dump() (*frontend.Dump, error) { return frontend.NewDump(r.Module) }
 
 // Lent is the weights that the caller of the object lends; nothing unless Config.Lend.
-func (r *Result) Lent() ([]byte, error) { return codegen.Lent(r.Module, r.Config.Interface(r.Module)) }
+func (r *Result) Lent() ([]byte, error) {
+	if err := r.unplanned(); err != nil {
+		return nil, err
+	}
+	return codegen.Lent(r.Module, r.Config.Interface(r.Module))
+}
 
 // Certificate is the record of the build. With an object it has the object's content and
 // sizes, else those of the C file.

@@ -179,7 +179,10 @@ func (o *Options) values() (c dnnc.Config, err error) {
 		return c, err
 	}
 	for _, f := range o.Fix {
-		name, text, _ := strings.Cut(f, "=")
+		name, text, ok := strings.Cut(f, "=")
+		if !ok || name == "" {
+			return c, diag.New(diag.Pos{}, diag.BadWidth, "-fix %s: a layer and its format, as conv1=8 or fc1=odd2", f)
+		}
 		e, ok := ir.ParseElem(text)
 		if !ok {
 			e, ok = ir.ParseElem("odd" + text)

@@ -2,6 +2,7 @@ package driver_test
 
 import (
 	"context"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -71,19 +72,28 @@ func elem(t *testing.T, name string) ir.Elem {
 // read.
 func TestFaultsOfOptions(t *testing.T) {
 	for want, set := range map[string]func(o *driver.Options){
-		`did you mean "armv7em"`:          func(o *driver.Options) { o.Target = "armv7emm" },
-		"-emit objj: the values are":      func(o *driver.Options) { o.Emit = []string{"obj", "objj"} },
-		"-report layer: the values are":   func(o *driver.Options) { o.Report = []string{"layer"} },
-		"-o - writes none":                func(o *driver.Options) { o.Output, o.Lend = "-", true },
-		"-o - writes one output":          func(o *driver.Options) { o.Output, o.Emit = "-", []string{"c", "ir"} },
-		"and no file beside it":           func(o *driver.Options) { o.Output, o.Depend = "-", true },
-		"-n -1: a number of images":       func(o *driver.Options) { o.TestImages = -1 },
-		`did you mean "gaussian"`:         func(o *driver.Options) { o.Errors = "gausian=0.1" },
-		"stands twice":                    func(o *driver.Options) { o.Errors = "fog=0.1;fog=0.2" },
-		`-fix conv1=9: no width or forma`: func(o *driver.Options) { o.Fix = []string{"conv1=9"} },
-		"odd33":                           func(o *driver.Options) { o.Formats = []string{"odd33"} },
-		"-time is of -search qstar":       func(o *driver.Options) { o.Time = 1 },
-		"-O robustt: the values are":      func(o *driver.Options) { o.Level = "robustt" },
+		`did you mean "armv7em"`:           func(o *driver.Options) { o.Target = "armv7emm" },
+		"-emit objj: the values are":       func(o *driver.Options) { o.Emit = []string{"obj", "objj"} },
+		"-report layer: the values are":    func(o *driver.Options) { o.Report = []string{"layer"} },
+		"-o - writes none":                 func(o *driver.Options) { o.Output, o.Lend = "-", true },
+		"-o - writes one output":           func(o *driver.Options) { o.Output, o.Emit = "-", []string{"c", "ir"} },
+		"and no file beside it":            func(o *driver.Options) { o.Output, o.Depend = "-", true },
+		"-n -1: a number of images":        func(o *driver.Options) { o.TestImages = -1 },
+		`did you mean "gaussian"`:          func(o *driver.Options) { o.Errors = "gausian=0.1" },
+		"stands twice":                     func(o *driver.Options) { o.Errors = "fog=0.1;fog=0.2" },
+		`-fix conv1=9: no width or forma`:  func(o *driver.Options) { o.Fix = []string{"conv1=9"} },
+		"-fix conv1: a layer and its form": func(o *driver.Options) { o.Fix = []string{"conv1"} },
+		"-fix =8: a layer and its format":  func(o *driver.Options) { o.Fix = []string{"=8"} },
+		"odd33":                            func(o *driver.Options) { o.Formats = []string{"odd33"} },
+		"-time is of -search qstar":        func(o *driver.Options) { o.Time = 1 },
+		"-time -1ns is below 0":            func(o *driver.Options) { o.Time = -1 },
+		"-O robust -search qed":            func(o *driver.Options) { o.Search = "qed" },
+		`did you mean "size"`:              func(o *driver.Options) { o.Level = "siz" },
+		"-min NaN":                         func(o *driver.Options) { o.MinBits = math.NaN() },
+		"-max NaN":                         func(o *driver.Options) { o.MaxBits = math.NaN() },
+		"-min -1 and":                      func(o *driver.Options) { o.MinBits = -1 },
+		"-max -1: bits":                    func(o *driver.Options) { o.MaxBits = -1 },
+		"-O robustt: the values are":       func(o *driver.Options) { o.Level = "robustt" },
 	} {
 		o := driver.Defaults()
 		o.Target, o.Input = "armv7em", "none.dnn"

@@ -111,6 +111,7 @@ func Rebuild(ctx context.Context, path string, c *certificate.Certificate, o Opt
 		if raw, err := os.ReadFile(at(d.Name)); err == nil && certificate.SHA256(raw) == d.SHA256 {
 			isDump = true
 			again.Input, again.Chosen, again.Level, again.Calib = at(d.Name), nil, string(pass.Int8), ""
+			again.Shapes, again.Ranges = nil, nil // of the model, which the dump has
 		}
 	}
 	if o.Data != "" {

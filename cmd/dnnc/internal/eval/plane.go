@@ -157,7 +157,7 @@ func rivals(ctx context.Context, o driver.Options, r *driver.Result, networks []
 		level pass.Level
 	}{{"universal", pass.Universal}, {"Deep Compression", pass.Compress}} {
 		other := o
-		other.Level, other.Search, other.Checkpoint = string(rival.level), "", ""
+		other.Level, other.Search, other.Time, other.Checkpoint = string(rival.level), "", 0, ""
 		other.DumpDir, other.Debug, other.Task, other.Judged = "", "", r.Task.Asked(), true
 		other.Budget = pass.Budget{Bytes: c.WeightBytes + robust.Constants(r.Module.Layers())}
 		result, err := driver.Compile(ctx, other, messages, messages)
