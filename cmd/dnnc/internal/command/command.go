@@ -110,14 +110,15 @@ func dispatch(ctx context.Context, args []string, stdout, stderr io.Writer) int 
 		}
 	}
 	if asksForHelp(args) {
+		about := []string{c.name}
 		if isDefault {
-			return exitCode(help(ctx, nil, nil, stderr, stderr), stderr)
+			about = nil
 		}
-		return exitCode(help(ctx, []string{c.name}, nil, stdout, stderr), stderr)
+		return exitCode(help(ctx, about, nil, stdout, stderr), stderr)
 	}
 	if c.do != nil {
 		if len(args) < c.least || len(args) > c.most {
-			fmt.Fprintf(stderr, "usage: %s\n%s\n", c.title(), c.doc)
+			fmt.Fprintf(stderr, "dnnc: dnnc %s takes %s, not %d\nusage: %s\n%s\n", c.name, c.takes(), len(args), c.title(), c.doc)
 			return BadUsage
 		}
 		return exitCode(guarded(c.name+" "+strings.Join(args, " "), func() error { return c.do(ctx, args, os.Stdin, stdout, stderr) }), stderr)

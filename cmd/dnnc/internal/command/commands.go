@@ -35,7 +35,7 @@ type command struct {
 	do               func(ctx context.Context, words []string, stdin io.Reader, stdout, stderr io.Writer) error
 }
 
-// any is more words than anybody types.
+// many is more words than anybody types.
 const many = 1 << 20
 
 // commands are in the order of the help; the first is the default. They are set up in

@@ -27,6 +27,8 @@ func TestFlagsOfOtherCommands(t *testing.T) {
 		{[]string{"biuld", dnnctest.Lenet}, "did you mean build?"},
 		{[]string{"verfy"}, "did you mean verify?"},
 		{[]string{"explain"}, "usage: dnnc explain net.json"},
+		{[]string{"explain"}, "dnnc explain takes one argument, not 0"},
+		{[]string{"version", "extra"}, "dnnc version takes no argument, not 1"},
 		{[]string{"compare", dnnctest.Lenet, dnnctest.Lenet}, "dnnc compare takes one file, not 2"},
 	} {
 		code, _, stderr := dnnctest.Run(t, c.args...)

@@ -31,7 +31,7 @@ func TestReadmeNamesWhatThereIs(t *testing.T) {
 	for _, path := range documents {
 		readme += read(t, path) + "\n"
 	}
-	_, _, help := dnnctest.Run(t, "-help")
+	_, help, _ := dnnctest.Run(t, "-help")
 	flags := map[string]bool{}
 	for _, m := range regexp.MustCompile(`(?m)^  -(\S+)`).FindAllStringSubmatch(help, -1) {
 		flags[m[1]] = true

@@ -32,6 +32,11 @@ func TestFmt(t *testing.T) {
 	got, err = os.ReadFile(path)
 	require.NoError(t, err)
 	assert.Equal(t, "network n(", string(got), "what does not parse is not touched")
+	for _, name := range []string{"m.onnx", "m.TFLITE"} {
+		code, _, stderr = dnnctest.Run(t, "fmt", name)
+		assert.Equal(t, command.AtFault, code)
+		assert.Contains(t, stderr, name+": file: a model, and no text of the language\n    help: dnnc import makes a text of it")
+	}
 }
 
 // TestDump: a dump stands as fmt writes it, and -diff shows what passes changed.

@@ -2,7 +2,6 @@ package command
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -114,7 +113,7 @@ func printCompletion(_ context.Context, args []string, _ io.Reader, stdout, _ io
 		return diag.New(diag.Pos{}, diag.BadValue, "no completions for %s: the shells are %s", args[0], strings.Join(manual.Shells, " ")).WithSuggestion(args[0], manual.Shells)
 	}
 	_, err := io.WriteString(stdout, aboutAll().Completion(args[0]))
-	return errors.Join(err)
+	return err
 }
 
 func printVersion(_ context.Context, _ []string, _ io.Reader, stdout, _ io.Writer) error {

@@ -27,7 +27,7 @@ func TestManTellsOfEveryCommandAndFlag(t *testing.T) {
 	for _, c := range m.Commands {
 		assert.Contains(t, page, ".B "+c.Name)
 	}
-	_, _, help := dnnctest.Run(t, "-help")
+	_, help, _ := dnnctest.Run(t, "-help")
 	count := 0
 	for _, line := range strings.Split(help, "\n") {
 		if name, is := strings.CutPrefix(line, "  -"); is {
@@ -184,8 +184,12 @@ func TestHelpOfOneCommand(t *testing.T) {
 	}
 	code, said, _ = dnnctest.Run(t, "help")
 	require.Zero(t, code)
-	_, _, all := dnnctest.Run(t, "-help")
-	assert.Equal(t, all, said)
+	for _, flag := range []string{"-h", "-help", "--help"} {
+		code, all, stderr := dnnctest.Run(t, flag)
+		require.Zero(t, code, flag)
+		assert.Empty(t, stderr, flag)
+		assert.Equal(t, said, all, flag)
+	}
 	code, _, stderr := dnnctest.Run(t, "help", "reprot")
 	assert.Equal(t, command.AtFault, code)
 	assert.Contains(t, stderr, `did you mean "report"?`)

@@ -22,9 +22,11 @@ import (
 )
 
 // Format writes a network as dumps are written: over itself, or where -o says, - for
-// the standard output. -diff prints what would change instead, and fails if
-// something would.
+// the standard output.
 func Format(_ context.Context, o driver.Options, stdout, _ io.Writer) error {
+	if driver.IsModel(o.Input) {
+		return diag.New(diag.Pos{File: o.Input}, diag.BadFile, "a model, and no text of the language").WithHelp("dnnc import makes a text of it")
+	}
 	src, err := frontend.ReadSource(o.Input)
 	if err != nil {
 		return err
