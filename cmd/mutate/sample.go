@@ -129,7 +129,8 @@ func equals(file string) (map[string]string, error) {
 	}
 	defer f.Close()
 	last := ""
-	for s := bufio.NewScanner(f); s.Scan(); {
+	s := bufio.NewScanner(f)
+	for s.Scan() {
 		line := s.Text()
 		switch {
 		case strings.TrimSpace(line) == "" || strings.HasPrefix(line, "#"):
@@ -142,6 +143,9 @@ func equals(file string) (map[string]string, error) {
 		default:
 			list[last] = strings.TrimSpace(list[last] + " " + strings.TrimSpace(line))
 		}
+	}
+	if err := s.Err(); err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
 	}
 	if last != "" && list[last] == "" {
 		return nil, fmt.Errorf("%s: no reason for %s", file, last)
