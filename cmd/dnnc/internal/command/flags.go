@@ -150,7 +150,7 @@ func writing(fs *flag.FlagSet, o *driver.Options) {
 	fs.Func("emit", "what to write, a `list` of "+strings.Join(driver.Emits(), ", ")+" (default obj)", list(&o.Emit))
 	fs.Func("report", "what to print, a `list` of "+strings.Join(driver.Reports, ", "), list(&o.Report))
 	fs.BoolVar(&o.Depend, "MD", false, "write what the output was made from as a rule for make and ninja, into a file that ends in .d")
-	fs.StringVar(&o.DependFile, "MF", "", "the `file` of -MD")
+	fs.StringVar(&o.DependFile, "MF", "", "as -MD, into this `file`")
 }
 
 // timing is of commands that write files which say nothing of time.
