@@ -403,6 +403,9 @@ func TestEqualsHaveReasons(t *testing.T) {
 		_, err = equals(file)
 		assert.ErrorContains(t, err, "no reason for c.go: x")
 	}
+	write("c.go: x\n  why\n" + strings.Repeat("d", 1<<17) + "\n  why\n")
+	_, err = equals(file)
+	assert.ErrorContains(t, err, "token too long")
 	list, err = equals(filepath.Join(t.TempDir(), "none"))
 	require.NoError(t, err)
 	assert.Empty(t, list)
