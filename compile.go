@@ -121,6 +121,11 @@ func checkImages(b data.Batch, inputs []*ir.Value) error {
 	case b.Labels != nil && len(b.Labels) != b.N:
 		return fault("%d labels of %d images to calibrate with", len(b.Labels), b.N)
 	}
+	for _, t := range b.Targets {
+		if len(t.X) != b.N*t.Size() {
+			return fault("labels %s of %d images to calibrate with take %d elements, not %d", t.Name, b.N, b.N*t.Size(), len(t.X))
+		}
+	}
 	return nil
 }
 
