@@ -144,7 +144,7 @@ func init() {
 		AvgPool2D: {Name: "avgpool2d", Class: Core, MinArgs: 1, MaxArgs: 1, Known: InONNX | InTFLite, infer: inferPool,
 			Sample: "y = avgpool2d(a, kernel: 2, pad: 1, dilation: [3,1])",
 			Doc:    "mean of each window's pixels, padding not counted; ONNX AveragePool.",
-			Attrs:  attrs([]AttrInfo{windowAttr, poolStride, padAttr, dilAttr}, clampAttrs, machineAttrs)},
+			Attrs:  attrs([]AttrInfo{windowAttr, poolStride, padAttr, dilAttr}, requantAttrs, clampAttrs, machineAttrs)},
 		GlobalAvgPool: {Name: "globalavgpool", Class: Surface, MinArgs: 1, MaxArgs: 1, Known: InONNX | InTFLite, infer: inferGlobalPool,
 			Sample: "y = globalavgpool(a)",
 			Doc:    "mean over height and width, [C,H,W] to [C,1,1]; ONNX GlobalAveragePool."},

@@ -107,7 +107,18 @@ func Calibrate(ctx context.Context, m *ir.Module, env *pass.Env) error {
 			n.Out.Range = &ir.Range{Lo: 0, Hi: 1} // always 0: any scale is right
 		}
 	}
+	dropRescalings(m)
 	return nil
+}
+
+// dropRescalings takes out requantizations between equal types, which change nothing.
+func dropRescalings(m *ir.Module) {
+	for _, n := range slices.Clone(m.Ops) {
+		if n.Op == ir.Requantize && n.Word(ir.AttrAct) == ir.ActNone && !m.IsOutput(n.Out) && n.Args[0].Range != nil && *n.Args[0].Range == *n.Out.Range {
+			m.Replace(n.Out, n.Args[0])
+			m.Remove(n)
+		}
+	}
 }
 
 // pieceOf is the values of an activation that one core looks at in a piece.
@@ -160,9 +171,10 @@ func padded(n *ir.Node) float64 {
 	return n.Float(ir.AttrValue)
 }
 
-// share gives the arguments and results of type-keeping operations one range:
-// the declared one where an input is among them, else the union of theirs. Those
-// of several arguments never join an input, nor pads of a value that it has not:
+// share gives the arguments and results of type-keeping operations one range: the
+// declared one where an input is among them, else the union of theirs; a minimum or
+// maximum that of its result, in which arguments saturate. Those of several arguments
+// take only what serves nothing else, and pads of a value beyond a given range none:
 // IsolateTypes saw to that.
 func share(m *ir.Module, ranges map[*ir.Value]*ir.Range) {
 	for _, in := range m.Inputs {
@@ -172,6 +184,12 @@ func share(m *ir.Module, ranges map[*ir.Value]*ir.Range) {
 		if !KeepsType(n) {
 			continue
 		}
+		if n.Op == ir.Minimum || n.Op == ir.Maximum {
+			for _, a := range n.Args {
+				replaceRange(ranges, ranges[a], ranges[n.Out])
+			}
+			continue
+		}
 		shared := ranges[n.Args[0]]
 		if v := padded(n); givenRange(typeFrom(n.Args[0])) == nil {
 			shared.Lo, shared.Hi = min(shared.Lo, v), max(shared.Hi, v)
@@ -179,13 +197,18 @@ func share(m *ir.Module, ranges map[*ir.Value]*ir.Range) {
 		for _, a := range n.Args[1:] {
 			other := ranges[a]
 			shared.Lo, shared.Hi = min(shared.Lo, other.Lo), max(shared.Hi, other.Hi)
-			for v, r := range ranges {
-				if r == other {
-					ranges[v] = shared
-				}
-			}
+			replaceRange(ranges, other, shared)
 		}
 		ranges[n.Out] = shared
+	}
+}
+
+// replaceRange gives all values of one range another.
+func replaceRange(ranges map[*ir.Value]*ir.Range, was, r *ir.Range) {
+	for v, own := range ranges {
+		if own == was {
+			ranges[v] = r
+		}
 	}
 }
 
@@ -197,11 +220,7 @@ func unite(ranges map[*ir.Value]*ir.Range, a, b *ir.Value) {
 		return
 	}
 	x.Lo, x.Hi = min(x.Lo, y.Lo), max(x.Hi, y.Hi)
-	for v, r := range ranges {
-		if r == y {
-			ranges[v] = x
-		}
-	}
+	replaceRange(ranges, y, x)
 }
 
 // shareSteps gives the steps of an unrolled recurrence, which begin with layers that
@@ -227,32 +246,54 @@ func shareSteps(m *ir.Module, ranges map[*ir.Value]*ir.Range) {
 	}
 }
 
-// IsolateTypes puts a requantization between operations that give several
-// arguments one type and each argument whose type is given or shared with another
-// use: an input of the network, a softmax, or what another of them takes. A pad of
-// a value beyond a given range has one, too.
+// IsolateTypes puts a requantization before each argument of an operation of several
+// that gives them one type, concat, minimum and maximum, unless the argument serves
+// nothing else and can be computed in that type: so no other use of it gets a range that
+// is not its own. A pad has one, too, of a value beyond a given range, or that would
+// widen the range of another use. Calibrate takes out those between equal types.
 func IsolateTypes(_ context.Context, m *ir.Module, _ *pass.Env) error {
-	taken := map[*ir.Value]bool{}
 	for _, n := range append([]*ir.Node(nil), m.Ops...) {
 		if n.Op == ir.Pad {
 			r, v := givenRange(typeFrom(n.Args[0])), padded(n)
-			if r != nil && (v < r.Lo || v > r.Hi) {
+			if r != nil && (v < r.Lo || v > r.Hi) || r == nil && v != 0 && !serves(m, n.Args[0]) {
 				n.Args[0] = insertBefore(m, n, n.Args[0], 0)
 			}
 		}
-		if len(n.Args) < 2 || !KeepsType(n) {
+		if !unites(n) {
 			continue
 		}
 		for i, a := range n.Args {
-			from := typeFrom(a)
-			if givenRange(from) == nil && !taken[from] {
-				taken[from] = true
-				continue
+			if !serves(m, a) {
+				n.Args[i] = insertBefore(m, n, a, i)
 			}
-			n.Args[i] = insertBefore(m, n, a, i)
 		}
 	}
 	return nil
+}
+
+// unites reports whether n gives several arguments one type.
+func unites(n *ir.Node) bool { return len(n.Args) > 1 && KeepsType(n) }
+
+// serves reports whether a value has one use, as have all that it has its type from, and
+// that type can be any.
+func serves(m *ir.Module, a *ir.Value) bool {
+	for {
+		uses := 0
+		for _, u := range m.Users(a) {
+			for _, x := range u.Args {
+				if x == a {
+					uses++
+				}
+			}
+		}
+		if uses != 1 || m.IsOutput(a) || givenRange(a) != nil {
+			return false
+		}
+		if !KeepsType(a.Def) || unites(a.Def) {
+			return true
+		}
+		a = a.Def.Args[0]
+	}
 }
 
 // insertBefore puts a requantization of a before node n.

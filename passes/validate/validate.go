@@ -177,7 +177,7 @@ func steps(n *ir.Node) float64 {
 	switch n.Op {
 	case ir.Softmax:
 		return 2
-	case ir.Conv2D, ir.Linear, ir.Requantize, ir.Table:
+	case ir.Conv2D, ir.Linear, ir.AvgPool2D, ir.Requantize, ir.Table:
 		if !n.Op.Takes(ir.AttrRound) || n.Word(ir.AttrRound) != ir.RoundTFLite {
 			return .5 + 1e-3
 		}
