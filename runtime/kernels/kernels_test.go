@@ -90,9 +90,20 @@ func TestR11TiesAwayFromZero(t *testing.T) {
 	g := geometry.Window{InC: 1, InH: 1, InW: 2, OutC: 1, KH: 1, KW: 2, StrideH: 1, StrideW: 1, DilH: 1, DilW: 1, Groups: 1}
 	for _, c := range [][3]int8{{1, 2, 2}, {-1, -2, -2}, {1, -2, -1}, {0, 1, 1}, {127, 127, 127}} {
 		y := make([]int8, 1)
-		AvgPoolInt(g, []int8{c[0], c[1]}, -128, 127, y)
+		AvgPoolKept(g, []int8{c[0], c[1]}, -128, 127, y)
 		assert.Equal(t, c[2], y[0], "mean of %d and %d", c[0], c[1])
 	}
+}
+
+// TestR11ByPixels: each window has the factor of its pixels, one of none the zero point.
+func TestR11ByPixels(t *testing.T) {
+	g := geometry.Window{InC: 1, InH: 1, InW: 2, OutC: 1, KH: 1, KW: 2, StrideH: 1, StrideW: 1, DilH: 1, DilW: 1, Groups: 1, PadL: 2, PadR: 1}
+	q := &geometry.Requant{Mul: []int32{0, 1 << 30, 1 << 30}, Shift: []int32{33, 28, 29}, Zero: 5, Lo: -128, Hi: 50}
+	y := make([]int8, 4)
+	AvgPoolInt(g, 3, q, []int8{4, 9}, y) // of 1, and of 6, less the zero point; 4 a pixel
+	assert.Equal(t, []int8{5, 9, 19, 29}, y)
+	AvgPoolInt(g, 3, q, []int8{4, 19}, y)
+	assert.Equal(t, []int8{5, 9, 39, 50}, y)
 }
 
 // TestR13 compares the integers with the reals they stand for.
