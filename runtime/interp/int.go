@@ -174,7 +174,7 @@ func intSoftmax(_ *Int, n *ir.Node) (intRun, error) {
 	if err != nil {
 		return nil, err
 	}
-	return byRows(n, func(x, y []int8) { kernels.SoftmaxInt(table, x, y) }), nil
+	return softmaxRows(n, func(x []int8, mask []byte, y []int8) { kernels.SoftmaxInt(table, x, mask, y) })
 }
 
 // Quantize turns reals into the integers of q: nearest, ties up, saturating.

@@ -47,7 +47,8 @@
 //	R14 Unary functions of i8 are tables of 256 entries: the nearest integers to
 //	    the reals, ties away from zero.
 //	R15 Softmax: a table of exponentials by distance from the maximum and one
-//	    rounded division; scale 1/256, zero point -128. Argmax takes the first
+//	    rounded division; scale 1/256, zero point -128. Elements that a mask leaves out
+//	    are 0 and change no other; so are all where it leaves out all. Argmax takes the first
 //	    maximum.
 //	R16 Means, sums and products of computed matrices are RQ of an exact sum,
 //	    a mean's factor having the division in it. Nothing else rounds.
