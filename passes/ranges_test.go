@@ -235,3 +235,39 @@ func TestMasksKeepTheScores(t *testing.T) {
 		}
 	}
 }
+
+// TestWastedLevels: values that use few of their levels are reported with the cause, others
+// are not.
+func TestWastedLevels(t *testing.T) {
+	for _, c := range []struct {
+		title, body string
+		constants   []constant
+		want        string // of the first; "" where nothing is wasted
+	}{
+		{"all in use", "y = tanh(x)", nil, ""},
+		{"a binary value", "y = clip(batchnorm(x, eps: 0), low: 0, high: 1)", scaled("y.batchnorm", 4, always(1e9), always(0)), ""},
+		{"one channel far out", "a = batchnorm(x, eps: 0)\n  y = tanh(a)", scaled("a", 4, always(1), func(i int) float64 { return []float64{0, 0, 0, 1e5}[i] }), "its elements lie close together at few places of its range"},
+		{"a concat's range", "a = tanh(x)\n  b = batchnorm(x, eps: 0)\n  y = concat(a, b)", scaled("b", 4, always(300), always(0)), "it has the range [-300,300] of y, its own is [-0.76"},
+		{"a softmax", "y = softmax(reshape(x, shape: [4,64]), axis: 1)", nil, "results of softmax have the range [0,0.9961] whatever they are"},
+		{"a rare element", "a = leakyrelu(batchnorm(x, eps: 0), alpha: 0.0000001)\n  y = abs(a)", scaled("a.batchnorm", 4, always(1000), always(-999.7)), "a thousandth of its elements make its range"},
+	} {
+		t.Run(c.title, func(t *testing.T) {
+			shape := map[bool]string{true: "[4,64]", false: "[4,8,8]"}[c.title == "a softmax"]
+			if c.title == "a concat's range" {
+				shape = "[8,8,8]"
+			}
+			m := network(t, "network net(x: f32[4,8,8] in [-1,1]) -> f32"+shape+" {\n  "+c.body+"\n  return y\n}\n", c.constants...)
+			env := awkwardEnv(t)
+			env.Calibration = func() (data.Batch, error) { return data.Synthesize([]int{4, 8, 8}, -1, 1, 32, 1), nil }
+			require.NoError(t, passes.Table.Run(context.Background(), m, env, pass.Options{StopAfter: passes.Calibrated}))
+			if c.want == "" {
+				assert.Empty(t, env.Wasted)
+				return
+			}
+			require.NotEmpty(t, env.Wasted)
+			assert.Contains(t, env.Wasted[0].Cause, c.want)
+			assert.Less(t, env.Wasted[0].Levels, 32)
+			assert.Positive(t, env.Wasted[0].Levels)
+		})
+	}
+}

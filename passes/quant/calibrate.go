@@ -94,6 +94,10 @@ func Calibrate(ctx context.Context, m *ir.Module, env *pass.Env) error {
 			ranges[n.Out].Lo, ranges[n.Out].Hi = min(ranges[n.Out].Lo, float64(x)), max(ranges[n.Out].Hi, float64(x))
 		}
 	}
+	own := map[*ir.Value]ir.Range{}
+	for v, r := range ranges {
+		own[v] = *r
+	}
 	shareSteps(m, ranges)
 	share(m, ranges)
 	for _, v := range m.Outputs { // callers convert them in float32, by scales that it has
@@ -107,8 +111,12 @@ func Calibrate(ctx context.Context, m *ir.Module, env *pass.Env) error {
 			n.Out.Range = &ir.Range{Lo: 0, Hi: 1} // always 0: any scale is right
 		}
 	}
+	some := samples.Slice(0, min(step, samples.N))
+	env.Wasted, err = wasted(m, own, func(visit func(v *ir.Value, x []float32)) error {
+		return prog.Run(ctx, some.X, some.N, visit)
+	})
 	dropRescalings(m)
-	return nil
+	return err
 }
 
 // dropRescalings takes out requantizations between equal types, which change nothing.
