@@ -59,7 +59,7 @@ test-full: test-tools
 	DNNC_FULL=1 $(GO) test -v -timeout 60m -run "FullAccuracy|FullPlane" ./cmd/dnnc/internal/eval
 	DNNC_FULL=1 $(GO) test -v -timeout 60m -run Killed ./cmd/dnnc/internal/driver
 	DNNC_FULL=1 $(GO) test -v -timeout 120m -run ParsersWithstand ./cmd/dnnc/internal/command
-	DNNC_FULL=1 $(GO) test -timeout 90m -run "Conformance|CEqualsInterpreter|PlansAreTheirAttributes|Layouts|SmallCode|OtherProducts|Blocks" ./codegen/network
+	DNNC_FULL=1 $(GO) test -timeout 90m -run "Conformance|CEqualsInterpreter|PlansAreTheirAttributes|Layouts|SmallCode|OtherProducts|Blocks|EveryOperationFollows" ./codegen/network
 	DNNC_FULL=1 $(GO) test -timeout 90m -run RandomNetworks ./cmd/dnnc/internal/fuzz
 	$(GO) test -race -short -timeout 60m ./...
 	$(call fuzz,1m)

@@ -101,10 +101,11 @@ func Calibrate(ctx context.Context, m *ir.Module, env *pass.Env) error {
 	shareSteps(m, ranges)
 	share(m, ranges)
 	for _, v := range m.Outputs { // callers convert them in float32, by scales that it has
-		if r := ranges[v]; r.Lo < r.Hi {
+		if r := ranges[v]; r.Lo < r.Hi && givenRange(typeFrom(v)) == nil {
 			r.Hi = max(r.Hi, r.Lo+256*leastOutside)
 		}
 	}
+	widenSums(m, ranges)
 	for _, n := range m.Ops {
 		n.Out.Range = ranges[n.Out]
 		if n.Out.Range.Lo == n.Out.Range.Hi {
@@ -216,6 +217,28 @@ func replaceRange(ranges map[*ir.Value]*ir.Range, was, r *ir.Range) {
 	for v, own := range ranges {
 		if own == was {
 			ranges[v] = r
+		}
+	}
+}
+
+// widenSums gives sums and differences that are far smaller than their arguments a range
+// that R13 can compute: what is finer than it is nothing but the rounding of the arguments.
+func widenSums(m *ir.Module, ranges map[*ir.Value]*ir.Range) {
+	for isChanged := true; isChanged; {
+		isChanged = false
+		for _, n := range m.Ops {
+			if n.Op != ir.Add && n.Op != ir.Sub {
+				continue
+			}
+			coarse := max(quantFor(*ranges[n.Args[0]]).Scale, quantFor(*ranges[n.Args[1]]).Scale)
+			r := ranges[n.Out]
+			if r.Lo == r.Hi {
+				r.Hi = 1 // always 0
+			}
+			if quantFor(*r).Scale < coarse/(1<<18) {
+				r.Hi = max(r.Lo, 0) + 255*coarse/(1<<17)
+				isChanged = true
+			}
 		}
 	}
 }

@@ -185,6 +185,9 @@ func setRequant(m *ir.Module, n *ir.Node, factors []float64, reach []int64) erro
 	isWide := slices.Max(reach) >= geometry.NarrowReach
 	mul, shift := make([]int64, len(factors)), make([]int64, len(factors))
 	for i, f := range factors {
+		if f < math.Inf(1) {
+			f = min(f, beyond) // which takes every sum but 0 out of i8 already
+		}
 		var a, r int32
 		var err error
 		if isWide {
