@@ -108,8 +108,10 @@ peers: bin/dnnc
 	bin/peers/python/bin/pip install -q -r testdata/peers/requirements.txt
 	bin/peers/python/bin/python testdata/peers/onnx_cases.py bin/peers/onnx $(ONNX_CASES)
 	bin/peers/python/bin/python testdata/peers/tflite_cases.py bin/peers/tflite $(TFLITE_CASES)
+	bin/peers/python/bin/python testdata/peers/qdq.py bin/peers/qdq
 	bin/dnnc conformance bin/peers/onnx
 	bin/dnnc conformance bin/peers/tflite
+	DNNC_QDQ=$(CURDIR)/bin/peers/qdq $(GO) test -v -count 1 -run NoiseIsThatOfQDQ ./passes
 
 # Proof that a change of structure changes no output: the working tree's dnnc against
 # a revision's, in every network, format and target: BASE=rev [ONLY=regexp]

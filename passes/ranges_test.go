@@ -3,6 +3,8 @@ package passes_test
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
+	"encoding/json"
 	"fmt"
 	"math"
 	"math/rand/v2"
@@ -14,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/dnnc/dnnc/frontend"
+	"github.com/dnnc/dnnc/frontend/onnx"
 	"github.com/dnnc/dnnc/frontend/weights"
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/processor"
@@ -84,13 +87,19 @@ func outputs[T float32 | int8](t *testing.T, p *interp.Program[T], x []T, n int)
 // decibels, on other inputs than those that it was calibrated on; and the integers.
 func noise(t *testing.T, m *ir.Module) ([]float64, *ir.Module) {
 	t.Helper()
+	in := m.Inputs[0]
+	lo, hi := float32(in.Range.Lo), float32(in.Range.Hi)
+	return noiseOn(t, m, data.Synthesize(in.Type.Shape, lo, hi, 64, 1), data.Synthesize(in.Type.Shape, lo, hi, 64, 2))
+}
+
+// noiseOn is noise on given images.
+func noiseOn(t *testing.T, m *ir.Module, calib, x data.Batch) ([]float64, *ir.Module) {
+	t.Helper()
 	tgt, err := processor.Find("armv7em")
 	require.NoError(t, err)
 	in := m.Inputs[0]
-	lo, hi := float32(in.Range.Lo), float32(in.Range.Hi)
-	env := &pass.Env{Target: tgt, Level: pass.Int8, Rounding: "nearest", Seed: 1, Low: lo, High: hi,
-		Calibration: func() (data.Batch, error) { return data.Synthesize(in.Type.Shape, lo, hi, 64, 1), nil }}
-	x := data.Synthesize(in.Type.Shape, lo, hi, 64, 2)
+	env := &pass.Env{Target: tgt, Level: pass.Int8, Rounding: "nearest", Seed: 1, Low: float32(in.Range.Lo), High: float32(in.Range.Hi),
+		Calibration: func() (data.Batch, error) { return calib, nil }}
 	exact := m.Clone()
 	require.NoError(t, passes.Table.Run(context.Background(), exact, env, pass.Options{StopAfter: "infer"}))
 	f, err := interp.CompileFloat(exact)
@@ -268,6 +277,47 @@ func TestWastedLevels(t *testing.T) {
 			assert.Contains(t, env.Wasted[0].Cause, c.want)
 			assert.Less(t, env.Wasted[0].Levels, 32)
 			assert.Positive(t, env.Wasted[0].Levels)
+		})
+	}
+}
+
+// TestNoiseIsThatOfQDQ: on the networks of testdata/peers/qdq.py, whose folder DNNC_QDQ names,
+// int8 has at most 1 dB more noise than onnxruntime's static quantization.
+func TestNoiseIsThatOfQDQ(t *testing.T) {
+	folder := os.Getenv("DNNC_QDQ")
+	if folder == "" {
+		t.Skip("make peers writes the networks: DNNC_QDQ names their folder")
+	}
+	files, err := filepath.Glob(filepath.Join(folder, "*", "qdq.json"))
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	for _, file := range files {
+		dir := filepath.Dir(file)
+		t.Run(filepath.Base(dir), func(t *testing.T) {
+			raw, err := os.ReadFile(file)
+			require.NoError(t, err)
+			var qdq struct {
+				Shape []int
+				SQNR  []float64
+			}
+			require.NoError(t, json.Unmarshal(raw, &qdq))
+			batch := func(name string) data.Batch {
+				raw, err := os.ReadFile(filepath.Join(dir, name))
+				require.NoError(t, err)
+				x := make([]float32, len(raw)/4)
+				for i := range x {
+					x[i] = math.Float32frombits(binary.LittleEndian.Uint32(raw[4*i:]))
+				}
+				return data.Batch{N: len(x) / ir.Shape(qdq.Shape).Size(), Shape: qdq.Shape, X: x}
+			}
+			m, err := onnx.Load(filepath.Join(dir, "model.onnx"), onnx.Options{})
+			require.NoError(t, err)
+			ratios, _ := noiseOn(t, m, batch("calib.f32"), batch("test.f32"))
+			require.Len(t, ratios, len(qdq.SQNR))
+			for i, r := range ratios {
+				t.Logf("result %d: %.1f dB, onnxruntime %.1f", i, r, qdq.SQNR[i])
+				assert.Greater(t, r, qdq.SQNR[i]-1, "result %d", i)
+			}
 		})
 	}
 }
