@@ -245,6 +245,48 @@ func TestMasksKeepTheScores(t *testing.T) {
 	}
 }
 
+// TestComputedMasks: so is attention with a mask that is computed, of 0 and 1 in the input.
+func TestComputedMasks(t *testing.T) {
+	const source = `network net(i: f32[13,8] in [0,1]) -> f32[12,8] {
+  x = slice(i, start: [0,0], size: [12,8])
+  im = reshape(transpose(x, perm: [1,0]), shape: [8,12,1])
+  q = conv2d(im, filters: 8, kernel: 1)
+  k = conv2d(im, filters: 8, kernel: 1)
+  qt = transpose(reshape(q, shape: [8,12]), perm: [1,0])
+  scores = matmul(qt, reshape(k, shape: [8,12]))
+  last = slice(i, start: [12,0], size: [1,4])
+  keep = batchnorm(reshape(last, shape: [4]), eps: 0)
+  cols = concat(keep, keep, keep)
+  wide = expand(reshape(cols, shape: [1,12]), shape: [12,12])
+  p = softmax(add(scores, wide), axis: 1)
+  y = matmul(p, x)
+  return y
+}
+`
+	images := func(seed uint64) data.Batch {
+		x := data.Synthesize([]int{13, 8}, 0, 1, 64, seed)
+		for i := range x.N {
+			for k, v := range x.Image(i)[12*8:] {
+				x.Image(i)[12*8+k] = 1
+				if k > 0 && v < .4 {
+					x.Image(i)[12*8+k] = 0 // masked
+				}
+			}
+		}
+		return x
+	}
+	masked := func(by float64) float64 { // by*(1-m)
+		m := network(t, source, append([]constant{{"q.weight", []int{8, 8, 1, 1}, normal(1, 1)}, {"k.weight", []int{8, 8, 1, 1}, normal(2, 1)}},
+			scaled("keep", 4, always(-by), always(by))...)...)
+		ratios, _ := noiseOn(t, m, images(1), images(2))
+		return ratios[0]
+	}
+	without := masked(0)
+	for _, by := range []float64{-100, -1e4, -1e9, -1e30} {
+		assert.Greater(t, masked(by), without-3, "%g", by)
+	}
+}
+
 // TestWastedLevels: values that use few of their levels are reported with the cause, others
 // are not.
 func TestWastedLevels(t *testing.T) {

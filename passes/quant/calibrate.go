@@ -55,7 +55,16 @@ func Calibrate(ctx context.Context, m *ir.Module, env *pass.Env) error {
 	for _, n := range m.Ops {
 		ranges[n.Out] = &ir.Range{}
 	}
-	err = each(func(v *ir.Value, x []float32) { extend(ranges[v], x) })
+	seen, err := attentions(m)
+	if err != nil {
+		return err
+	}
+	err = each(func(v *ir.Value, x []float32) {
+		extend(ranges[v], x)
+		if a := seen[v]; a != nil {
+			a.add(x, v.Type.Shape.Size())
+		}
+	})
 	if err != nil {
 		return err
 	}
@@ -94,12 +103,17 @@ func Calibrate(ctx context.Context, m *ir.Module, env *pass.Env) error {
 			ranges[n.Out].Lo, ranges[n.Out].Hi = min(ranges[n.Out].Lo, float64(x)), max(ranges[n.Out].Hi, float64(x))
 		}
 	}
+	for _, in := range m.Inputs {
+		ranges[in] = givenRange(in)
+	}
 	own := map[*ir.Value]ir.Range{}
 	for v, r := range ranges {
 		own[v] = *r
 	}
+	cutRanges(m, ranges, seen)
 	shareSteps(m, ranges)
 	share(m, ranges)
+	rescaleCoarse(m, ranges)
 	for _, v := range m.Outputs { // callers convert them in float32, by scales that it has
 		if r := ranges[v]; r.Lo < r.Hi && givenRange(typeFrom(v)) == nil {
 			r.Hi = max(r.Hi, r.Lo+256*leastOutside)
@@ -111,6 +125,9 @@ func Calibrate(ctx context.Context, m *ir.Module, env *pass.Env) error {
 		if n.Out.Range.Lo == n.Out.Range.Hi {
 			n.Out.Range = &ir.Range{Lo: 0, Hi: 1} // always 0: any scale is right
 		}
+	}
+	if prog, err = interp.Stream(m); err != nil { // which has more operations now
+		return err
 	}
 	some := samples.Slice(0, min(step, samples.N))
 	env.Wasted, err = wasted(m, own, func(visit func(v *ir.Value, x []float32)) error {
@@ -186,9 +203,6 @@ func padded(n *ir.Node) float64 {
 // take only what serves nothing else, and pads of a value beyond a given range none:
 // IsolateTypes saw to that.
 func share(m *ir.Module, ranges map[*ir.Value]*ir.Range) {
-	for _, in := range m.Inputs {
-		ranges[in] = givenRange(in)
-	}
 	for _, n := range m.Ops {
 		if !KeepsType(n) {
 			continue
