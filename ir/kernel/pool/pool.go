@@ -46,6 +46,7 @@ func poolWindow(g *emit.Generator) error {
 			return err
 		}
 	}
+	isPadded := w.PadT+w.PadL+w.PadB+w.PadR > 0
 	b.For("oy", loop.Int(0), loop.Int(w.OutH()), 1, func(oy loop.Expr) {
 		b.For("ox", loop.Int(0), loop.Int(w.OutW()), 1, func(ox loop.Expr) {
 			b.For("c", loop.Int(0), loop.Int(w.InC), 1, func(c loop.Expr) {
@@ -53,7 +54,13 @@ func poolWindow(g *emit.Generator) error {
 				if mean {
 					start = 0
 				}
-				acc, count := b.Var("acc", loop.Int(start)), b.Var("count", loop.Int(0))
+				acc := b.Var("acc", loop.Int(start))
+				var count *loop.Var // of pixels inside the image, where windows have several
+				pixels := func() loop.Expr { return loop.Int(w.KH * w.KW) }
+				if mean && isPadded {
+					count = b.Var("count", loop.Int(0))
+					pixels = func() loop.Expr { return count.Get() }
+				}
 				b.For("ky", loop.Int(0), loop.Int(w.KH), 1, func(ky loop.Expr) {
 					b.For("kx", loop.Int(0), loop.Int(w.KW), 1, func(kx loop.Expr) {
 						y := b.Let("iy", loop.Sum(loop.Scaled(oy, w.StrideH), loop.Scaled(ky, w.DilH), loop.Int(-w.PadT)))
@@ -61,17 +68,16 @@ func poolWindow(g *emit.Generator) error {
 						tap := func() {
 							at := loop.Sum(loop.Scaled(loop.Sum(loop.Scaled(y, w.InW), x), w.InC), c)
 							v := loop.To(loop.SExt, loop.At(g.Args[0], at, loop.I8), 32)
-							switch {
-							case !mean:
+							if !mean {
 								b.Set(acc, loop.Op(loop.SMax, acc.Get(), v))
 								return
-							case !kept:
-								v = g.Wide(0, at)
 							}
 							b.Set(acc, loop.Sum(acc.Get(), v))
-							b.Set(count, loop.Sum(count.Get(), loop.Int(1)))
+							if count != nil {
+								b.Set(count, loop.Sum(count.Get(), loop.Int(1)))
+							}
 						}
-						if w.PadT+w.PadL+w.PadB+w.PadR == 0 {
+						if !isPadded {
 							tap()
 							return
 						}
@@ -82,12 +88,13 @@ func poolWindow(g *emit.Generator) error {
 				})
 				at := loop.Sum(loop.Scaled(loop.Sum(loop.Scaled(oy, w.OutW()), ox), w.OutC), c)
 				if !kept {
-					q.Store(acc.Get(), count.Get(), at)
+					sum := loop.Op(loop.Sub, acc.Get(), loop.Scaled(pixels(), g.Node.Args[0].Type.Quant.Zero))
+					q.Store(sum, pixels(), at)
 					return
 				}
 				v := acc.Get()
 				if mean {
-					v = roundedMean(b, acc, count.Get())
+					v = roundedMean(b, acc, pixels())
 				}
 				b.Store(g.Out, at, loop.To(loop.Trunc, loop.Clamp(v, int64(g.Node.Int(ir.AttrLo)), int64(g.Node.Int(ir.AttrHi))), 8))
 			})
