@@ -59,7 +59,7 @@ test-full: test-tools
 	DNNC_FULL=1 $(GO) test -v -timeout 60m -run "FullAccuracy|FullPlane" ./cmd/dnnc/internal/eval
 	DNNC_FULL=1 $(GO) test -v -timeout 60m -run Killed ./cmd/dnnc/internal/driver
 	DNNC_FULL=1 $(GO) test -v -timeout 120m -run ParsersWithstand ./cmd/dnnc/internal/command
-	DNNC_FULL=1 $(GO) test -timeout 90m -run "Conformance|CEqualsInterpreter|PlansAreTheirAttributes|Layouts|SmallCode|OtherProducts|Blocks" ./codegen/network
+	DNNC_FULL=1 $(GO) test -timeout 90m -run "Conformance|CEqualsInterpreter|PlansAreTheirAttributes|Layouts|SmallCode|OtherProducts|Blocks|EveryOperationFollows" ./codegen/network
 	DNNC_FULL=1 $(GO) test -timeout 90m -run RandomNetworks ./cmd/dnnc/internal/fuzz
 	$(GO) test -race -short -timeout 60m ./...
 	$(call fuzz,1m)
@@ -108,8 +108,10 @@ peers: bin/dnnc
 	bin/peers/python/bin/pip install -q -r testdata/peers/requirements.txt
 	bin/peers/python/bin/python testdata/peers/onnx_cases.py bin/peers/onnx $(ONNX_CASES)
 	bin/peers/python/bin/python testdata/peers/tflite_cases.py bin/peers/tflite $(TFLITE_CASES)
+	bin/peers/python/bin/python testdata/peers/qdq.py bin/peers/qdq
 	bin/dnnc conformance bin/peers/onnx
 	bin/dnnc conformance bin/peers/tflite
+	DNNC_QDQ=$(CURDIR)/bin/peers/qdq $(GO) test -v -count 1 -run NoiseIsThatOfQDQ ./passes
 
 # Proof that a change of structure changes no output: the working tree's dnnc against
 # a revision's, in every network, format and target: BASE=rev [ONLY=regexp]

@@ -253,6 +253,14 @@ func inferSoftmax(n *Node) (Shape, *fault) {
 	if n.Int(AttrAxis) >= len(s) {
 		return nil, faultf(diag.BadShape, "%s along axis %d, %s is %s", n.Op, n.Int(AttrAxis), n.Args[0].Name, s)
 	}
+	if n.Op == Softmax && n.Const(AttrMask) != nil {
+		switch mask := n.Const(AttrMask); {
+		case mask.Type.Elem.Kind != U8:
+			return nil, faultf(diag.BadType, "a mask is of u8, %s is %s", mask.Name, mask.Type)
+		case mask.Type.Shape.Size() < 1 || s.Size()%mask.Type.Shape.Size() != 0:
+			return nil, faultf(diag.BadShape, "the mask %s is not repeated evenly over %s, which is %s", mask.Type, n.Args[0].Name, s)
+		}
+	}
 	return s, nil
 }
 

@@ -97,6 +97,7 @@ var (
 	AttrShift       = Key[*Const]{"shift", KindConst}
 	AttrTable       = Key[*Const]{"table", KindConst}
 	AttrRows        = Key[*Const]{"rows", KindConst}
+	AttrMask        = Key[*Const]{"mask", KindConst}
 	AttrRunningMean = Key[*Const]{"mean", KindConst}
 )
 

@@ -144,7 +144,7 @@ func init() {
 		AvgPool2D: {Name: "avgpool2d", Class: Core, MinArgs: 1, MaxArgs: 1, Known: InONNX | InTFLite, infer: inferPool,
 			Sample: "y = avgpool2d(a, kernel: 2, pad: 1, dilation: [3,1])",
 			Doc:    "mean of each window's pixels, padding not counted; ONNX AveragePool.",
-			Attrs:  attrs([]AttrInfo{windowAttr, poolStride, padAttr, dilAttr}, clampAttrs, machineAttrs)},
+			Attrs:  attrs([]AttrInfo{windowAttr, poolStride, padAttr, dilAttr}, requantAttrs, clampAttrs, machineAttrs)},
 		GlobalAvgPool: {Name: "globalavgpool", Class: Surface, MinArgs: 1, MaxArgs: 1, Known: InONNX | InTFLite, infer: inferGlobalPool,
 			Sample: "y = globalavgpool(a)",
 			Doc:    "mean over height and width, [C,H,W] to [C,1,1]; ONNX GlobalAveragePool."},
@@ -179,7 +179,7 @@ func init() {
 			Sample: "y = softmax(a, axis: 2)",
 			Doc:    "exp(x)/sum(exp(x)) along an axis; int8 results have scale 1/256 and zero point -128 (R15).",
 			Attrs: attrs([]AttrInfo{
-				axisAttr, {Key: AttrTable, Doc: "exponentials by distance from the maximum, i32[256] (R15)"}}, machineAttrs)},
+				axisAttr, {Key: AttrMask, Doc: "u8, repeated over the elements in logical order: those of 0 take no part and have the result 0, all of them where none takes part"}, {Key: AttrTable, Doc: "exponentials by distance from the maximum, i32[256] (R15)"}}, machineAttrs)},
 		Normalize: {Name: "normalize", Class: Surface, MinArgs: 1, MaxArgs: 1, Known: InONNX, infer: inferNormalize,
 			Sample: "y = normalize(a, mean: 0.5, std: [1,2,3,4])",
 			Doc:    "per channel (x-mean)/std, the usual first step on images.",

@@ -3,6 +3,7 @@ package ir
 import (
 	"errors"
 	"math"
+	"slices"
 
 	"github.com/dnnc/dnnc/ir/diag"
 )
@@ -214,6 +215,13 @@ func (v *verifier) factors(n *Node) {
 	if len(m) != len(r) {
 		v.fail(n.Pos, "V7", "%s has %d multipliers and %d shifts", n.Name(), len(m), len(r))
 		return
+	}
+	if n.Op == AvgPool2D {
+		k := n.Ints(AttrKernel)
+		if want := 1 + k[0]*k[1]; len(m) != want && (len(m) != 1 || slices.Max(n.Ints(AttrPad)) > 0) {
+			v.fail(n.Pos, "V7", "%s has %d multipliers and not %d, one a number of pixels from 0 on", n.Name(), len(m), want)
+			return
+		}
 	}
 	least := int32(1)
 	if n.Op.HasWeights() {

@@ -15,7 +15,9 @@ import (
 var Table = pass.Table{
 	{Name: "infer", Run: graph.Infer,
 		Why: "shapes that do not fit are the user's error, and every later pass needs types"},
-	{Name: "simplify", After: []string{"infer"}, Run: graph.Simplify,
+	{Name: "mask-softmax", After: []string{"infer"}, Rounds: 1e-3, Run: graph.MaskSoftmax,
+		Why: "numbers that mask scores would be all that 8 bits hold of the sum; and must not become biases"},
+	{Name: "simplify", After: []string{"mask-softmax"}, Run: graph.Simplify,
 		Why: "operations that change nothing would hide layers from the folding"},
 	{Name: "fold-batchnorm", After: []string{"simplify"}, Rounds: 1e-4, Run: graph.FoldBatchNorm,
 		Why: "a scale and shift behind a layer is part of its weights: free, and exact"},

@@ -51,7 +51,11 @@ func foldConstant(im *importer, n *pb.Node, _ []*operand) (*tensor, error) {
 			if a.T == nil {
 				return nil, errors.New("has no tensor for a value")
 			}
-			return im.f.tensor(a.T, im.folder)
+			c, err := im.f.tensor(a.T, im.folder)
+			if err != nil {
+				return nil, err
+			}
+			return c, c.checkNumbers()
 		case "value_int":
 			return newInts(nil, []int64{a.GetI()}), nil
 		case "value_ints":
@@ -200,7 +204,9 @@ func foldConcat(im *importer, n *pb.Node, in []*operand) (*tensor, error) {
 	size := in[0].c.typ.size()
 	out := make([]byte, 0, build.Product(shape)*size)
 	parts := make([][]byte, len(in))
+	isEndless := false
 	for i, o := range in {
+		isEndless = isEndless || o.c.isEndless
 		if o.c.typ != in[0].c.typ {
 			return nil, errors.New("of tensors of several types")
 		}
@@ -214,7 +220,7 @@ func foldConcat(im *importer, n *pb.Node, in []*operand) (*tensor, error) {
 			out = append(out, p[k*step:(k+1)*step]...)
 		}
 	}
-	return &tensor{typ: in[0].c.typ, shape: shape, data: ir.Bytes(out)}, nil
+	return &tensor{typ: in[0].c.typ, shape: shape, data: ir.Bytes(out), isEndless: isEndless}, nil
 }
 
 func foldGather(im *importer, n *pb.Node, in []*operand) (*tensor, error) {
@@ -249,7 +255,7 @@ func foldGather(im *importer, n *pb.Node, in []*operand) (*tensor, error) {
 			out = append(out, raw[first:first+inner]...)
 		}
 	}
-	return &tensor{typ: in[0].c.typ, shape: to, data: ir.Bytes(out)}, nil
+	return &tensor{typ: in[0].c.typ, shape: to, data: ir.Bytes(out), isEndless: in[0].c.isEndless}, nil
 }
 
 // elementwise folds a function of numbers over broadcast constants.

@@ -103,7 +103,7 @@ func convert(f *file, pos diag.Pos, name string, opt Options, dir *folder) (*ir.
 	for _, t := range g.Initializer {
 		c, err := f.tensor(t, dir)
 		if err == nil {
-			err = c.checkFinite()
+			err = c.checkNumbers()
 		}
 		if err != nil {
 			fault(err)
@@ -373,6 +373,9 @@ func (im *importer) node(n *pb.Node, later map[string]bool) ([]*operand, error) 
 	}
 	if len(in) < op.args || slices.Contains(in[:op.args], nil) {
 		return nil, fmt.Errorf("has %d arguments, it needs %d", len(n.Input), op.args)
+	}
+	if err := checkConstants(n, in); err != nil {
+		return nil, err
 	}
 	return op.run(im, n, in)
 }

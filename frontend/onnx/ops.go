@@ -126,12 +126,13 @@ func init() {
 		"Mod":             {2, nil, elementwise(func(x []float64) float64 { return x[0] - x[1]*math.Floor(x[0]/x[1]) }, 0), nil},
 		"Min":             {1, extremes(ir.Minimum), elementwise(func(x []float64) float64 { return slices.Min(x) }, 0), []ir.Op{ir.Minimum, ir.Clip}},
 		"Max":             {1, extremes(ir.Maximum), elementwise(func(x []float64) float64 { return slices.Max(x) }, 0), []ir.Op{ir.Maximum, ir.Clip}},
-		"Where": {3, nil, elementwise(func(x []float64) float64 {
+		"Trilu": {1, nil, foldTrilu, nil},
+		"Where": {3, where, elementwise(func(x []float64) float64 {
 			if x[0] != 0 {
 				return x[1]
 			}
 			return x[2]
-		}, 0), nil},
+		}, 0), []ir.Op{ir.BatchNorm, ir.Add}},
 		"Not":            {1, nil, elementwise(func(x []float64) float64 { return 1 - x[0] }, 0), nil},
 		"And":            {2, nil, less(func(a, b float64) bool { return a != 0 && b != 0 }), nil},
 		"Or":             {2, nil, less(func(a, b float64) bool { return a != 0 || b != 0 }), nil},
@@ -301,7 +302,7 @@ func (im *importer) affine(n *pb.Node, op string, a *operand, c *tensor, constFi
 		default:
 			return nil, errors.New("by a computed value")
 		}
-		scale[i], shift[i] = float32(s), float32(t)
+		scale[i], shift[i] = float32(s), float32(bounded32(t))
 	}
 	var v *ir.Value
 	var err error

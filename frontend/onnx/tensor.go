@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"math"
 	"path/filepath"
+	"slices"
 	"strconv"
 
 	"google.golang.org/protobuf/proto"
@@ -60,6 +61,8 @@ type tensor struct {
 	typ   dtype
 	shape []int
 	data  ir.Data
+
+	isEndless bool // some elements are infinite
 }
 
 func (t *tensor) size() int { return ir.Shape(t.shape).Size() }
@@ -283,8 +286,8 @@ func (t *tensor) float32s() ir.Data {
 	return t.each(func(v float64) float64 { return v })
 }
 
-// checkFinite reports a float that is none as float32.
-func (t *tensor) checkFinite() error {
+// checkNumbers reports a float that is no number, and learns whether some are infinite.
+func (t *tensor) checkNumbers() error {
 	if !t.typ.isFloat() {
 		return nil
 	}
@@ -294,8 +297,11 @@ func (t *tensor) checkFinite() error {
 	}
 	size := t.typ.size()
 	for i := 0; i < len(raw)/size; i++ {
-		if v := t.typ.number(raw[i*size:]); v-v != 0 {
+		switch v := t.typ.number(raw[i*size:]); {
+		case v != v:
 			return fmt.Errorf("tensor %q holds %v at element %d", t.name, v, i)
+		case math.IsInf(v, 0):
+			t.isEndless = true
 		}
 	}
 	return nil
@@ -303,7 +309,7 @@ func (t *tensor) checkFinite() error {
 
 // view is t seen through v, made when asked for.
 func (t *tensor) view(v ir.View) *tensor {
-	out := &tensor{name: t.name, typ: t.typ, shape: v.Dims}
+	out := &tensor{name: t.name, typ: t.typ, shape: v.Dims, isEndless: t.isEndless}
 	if v.IsWhole() && v.Size() == t.size() {
 		out.data = t.data
 		return out
@@ -318,7 +324,7 @@ func (t *tensor) view(v ir.View) *tensor {
 
 // reshaped has other dimensions.
 func (t *tensor) reshaped(shape []int) *tensor {
-	return &tensor{name: t.name, typ: t.typ, shape: shape, data: t.data}
+	return &tensor{name: t.name, typ: t.typ, shape: shape, data: t.data, isEndless: t.isEndless}
 }
 
 // numbers are the elements as float64, which holds integers to 2^53.
@@ -402,7 +408,8 @@ func newTensor(typ dtype, shape []int, x []float64) *tensor {
 			raw = append(raw, b[:typ.size()]...)
 		}
 	}
-	return &tensor{typ: typ, shape: shape, data: ir.Bytes(raw)}
+	isEndless := typ.isFloat() && slices.ContainsFunc(x, func(v float64) bool { return math.IsInf(v, 0) })
+	return &tensor{typ: typ, shape: shape, data: ir.Bytes(raw), isEndless: isEndless}
 }
 
 // newInts makes an int64 tensor.

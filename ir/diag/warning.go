@@ -27,6 +27,7 @@ const (
 	UnknownObject = "unknown-object"
 	MissingPanel  = "missing-panel"
 	LowFidelity   = "low-fidelity"
+	WastedLevels  = "wasted-levels"
 )
 
 // The thresholds of LowFidelity.
@@ -40,6 +41,8 @@ const (
 var WarningKinds = []WarningKind{
 	{LowFidelity, fmt.Sprintf("on calibration images, a result has a signal-to-quantization-noise ratio under %g dB, or answers agree with the float network's on under %g %%", LeastSQNR, 100*LeastAgreement),
 		"the integers compute something else than the network that was trained"},
+	{WastedLevels, "fewer than 32 of the 256 levels of an activation hold 99.9 % of its elements on calibration images",
+		"the activation has few bits, and what is computed of it is coarse"},
 	{NoCalibration, "neither -calib nor the network names calibration images",
 		"ranges of activations come from noise, which real inputs may leave: they saturate then"},
 	{NotMeasured, "-data names images, and the task of the network is not clear, or not judged yet",

@@ -48,6 +48,7 @@ func Legalize(_ context.Context, m *ir.Module, _ *pass.Env) error {
 			}
 		}
 	}
+	m.PruneConsts()
 	return nil
 }
 
@@ -179,7 +180,18 @@ func legalizeRows(m *ir.Module, n *ir.Node) error {
 	args := []*ir.Value{insert(m, n, "rows", ir.Copy, rows, n.Args, viewAttrs(ir.ViewOf(x.Type.Shape).Permute(perm), rows)...)}
 	switch n.Op {
 	case ir.Softmax:
+		mask, err := maskOf(n)
+		if err != nil {
+			return err
+		}
 		y := insert(m, n, "softmax", ir.Softmax, rows, args, ir.AttrAxis.Is(1))
+		if mask != nil {
+			permuted := make([]byte, len(mask))
+			ir.ViewOf(x.Type.Shape).Permute(perm).Each(func(i, at int) { permuted[i] = mask[at] })
+			if err := putMask(m, y.Def, permuted); err != nil {
+				return err
+			}
+		}
 		become(n, ir.Copy, []*ir.Value{y}, viewAttrs(backAgain(x.Type.Shape, perm), n.Out.Type.Shape)...)
 	case ir.Reduce:
 		y := insert(m, n, "reduce", ir.Reduce, ir.Shape{rows[0]}, args, ir.AttrFn.Is(n.Word(ir.AttrFn)), ir.AttrAxes.Is([]int{1}))

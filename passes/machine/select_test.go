@@ -178,7 +178,7 @@ func TestNoKernel(t *testing.T) {
 	for i, name := range []string{"d", "e"} {
 		assert.Equal(t, diag.Unsupported, list[i].Kind)
 		assert.Equal(t, name+": no kernel for this flatten on armv7em", list[i].Message)
-		assert.Equal(t, 11+i, list[i].Pos.Line)
+		assert.Equal(t, 17+i, list[i].Pos.Line)
 	}
 	assert.True(t, strings.HasPrefix(m.Ops[0].Word(ir.AttrImpl), "conv_"), "the others are planned")
 }

@@ -1,6 +1,8 @@
 package pass
 
 import (
+	"fmt"
+
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/processor"
 	"github.com/dnnc/dnnc/runtime/data"
@@ -106,7 +108,19 @@ type Env struct {
 	// Progress is told of long work: done of total, in the unit of what.
 	Progress func(what string, done, total int)
 
+	Wasted []Waste      // filled in by calibrate
 	Report SearchReport // filled in by the robust pass
+}
+
+// Waste is an activation that uses few of its 256 levels.
+type Waste struct {
+	Name   string // of the value
+	Levels int    // that hold 99.9 % of its elements
+	Cause  string // a sentence without a full stop
+}
+
+func (w Waste) String() string {
+	return fmt.Sprintf("%s: %d of 256 levels hold 99.9 %% of its elements: %s", w.Name, w.Levels, w.Cause)
 }
 
 // defaultMemory is what a search may keep unless it is told.

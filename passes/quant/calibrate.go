@@ -55,7 +55,16 @@ func Calibrate(ctx context.Context, m *ir.Module, env *pass.Env) error {
 	for _, n := range m.Ops {
 		ranges[n.Out] = &ir.Range{}
 	}
-	err = each(func(v *ir.Value, x []float32) { extend(ranges[v], x) })
+	seen, err := attentions(m)
+	if err != nil {
+		return err
+	}
+	err = each(func(v *ir.Value, x []float32) {
+		extend(ranges[v], x)
+		if a := seen[v]; a != nil {
+			a.add(x, v.Type.Shape.Size())
+		}
+	})
 	if err != nil {
 		return err
 	}
@@ -94,20 +103,48 @@ func Calibrate(ctx context.Context, m *ir.Module, env *pass.Env) error {
 			ranges[n.Out].Lo, ranges[n.Out].Hi = min(ranges[n.Out].Lo, float64(x)), max(ranges[n.Out].Hi, float64(x))
 		}
 	}
+	for _, in := range m.Inputs {
+		ranges[in] = givenRange(in)
+	}
+	own := map[*ir.Value]ir.Range{}
+	for v, r := range ranges {
+		own[v] = *r
+	}
+	cutRanges(m, ranges, seen)
 	shareSteps(m, ranges)
 	share(m, ranges)
+	rescaleCoarse(m, ranges)
 	for _, v := range m.Outputs { // callers convert them in float32, by scales that it has
-		if r := ranges[v]; r.Lo < r.Hi {
+		if r := ranges[v]; r.Lo < r.Hi && givenRange(typeFrom(v)) == nil {
 			r.Hi = max(r.Hi, r.Lo+256*leastOutside)
 		}
 	}
+	widenSums(m, ranges)
 	for _, n := range m.Ops {
 		n.Out.Range = ranges[n.Out]
 		if n.Out.Range.Lo == n.Out.Range.Hi {
 			n.Out.Range = &ir.Range{Lo: 0, Hi: 1} // always 0: any scale is right
 		}
 	}
-	return nil
+	if prog, err = interp.Stream(m); err != nil { // which has more operations now
+		return err
+	}
+	some := samples.Slice(0, min(step, samples.N))
+	env.Wasted, err = wasted(m, own, func(visit func(v *ir.Value, x []float32)) error {
+		return prog.Run(ctx, some.X, some.N, visit)
+	})
+	dropRescalings(m)
+	return err
+}
+
+// dropRescalings takes out requantizations between equal types, which change nothing.
+func dropRescalings(m *ir.Module) {
+	for _, n := range slices.Clone(m.Ops) {
+		if n.Op == ir.Requantize && n.Word(ir.AttrAct) == ir.ActNone && !m.IsOutput(n.Out) && n.Args[0].Range != nil && *n.Args[0].Range == *n.Out.Range {
+			m.Replace(n.Out, n.Args[0])
+			m.Remove(n)
+		}
+	}
 }
 
 // pieceOf is the values of an activation that one core looks at in a piece.
@@ -160,16 +197,20 @@ func padded(n *ir.Node) float64 {
 	return n.Float(ir.AttrValue)
 }
 
-// share gives the arguments and results of type-keeping operations one range:
-// the declared one where an input is among them, else the union of theirs. Those
-// of several arguments never join an input, nor pads of a value that it has not:
+// share gives the arguments and results of type-keeping operations one range: the
+// declared one where an input is among them, else the union of theirs; a minimum or
+// maximum that of its result, in which arguments saturate. Those of several arguments
+// take only what serves nothing else, and pads of a value beyond a given range none:
 // IsolateTypes saw to that.
 func share(m *ir.Module, ranges map[*ir.Value]*ir.Range) {
-	for _, in := range m.Inputs {
-		ranges[in] = givenRange(in)
-	}
 	for _, n := range m.Ops {
 		if !KeepsType(n) {
+			continue
+		}
+		if n.Op == ir.Minimum || n.Op == ir.Maximum {
+			for _, a := range n.Args {
+				replaceRange(ranges, ranges[a], ranges[n.Out])
+			}
 			continue
 		}
 		shared := ranges[n.Args[0]]
@@ -179,13 +220,40 @@ func share(m *ir.Module, ranges map[*ir.Value]*ir.Range) {
 		for _, a := range n.Args[1:] {
 			other := ranges[a]
 			shared.Lo, shared.Hi = min(shared.Lo, other.Lo), max(shared.Hi, other.Hi)
-			for v, r := range ranges {
-				if r == other {
-					ranges[v] = shared
-				}
-			}
+			replaceRange(ranges, other, shared)
 		}
 		ranges[n.Out] = shared
+	}
+}
+
+// replaceRange gives all values of one range another.
+func replaceRange(ranges map[*ir.Value]*ir.Range, was, r *ir.Range) {
+	for v, own := range ranges {
+		if own == was {
+			ranges[v] = r
+		}
+	}
+}
+
+// widenSums gives sums and differences that are far smaller than their arguments a range
+// that R13 can compute: what is finer than it is nothing but the rounding of the arguments.
+func widenSums(m *ir.Module, ranges map[*ir.Value]*ir.Range) {
+	for isChanged := true; isChanged; {
+		isChanged = false
+		for _, n := range m.Ops {
+			if n.Op != ir.Add && n.Op != ir.Sub {
+				continue
+			}
+			coarse := max(quantFor(*ranges[n.Args[0]]).Scale, quantFor(*ranges[n.Args[1]]).Scale)
+			r := ranges[n.Out]
+			if r.Lo == r.Hi {
+				r.Hi = 1 // always 0
+			}
+			if quantFor(*r).Scale < coarse/(1<<18) {
+				r.Hi = max(r.Lo, 0) + 255*coarse/(1<<17)
+				isChanged = true
+			}
+		}
 	}
 }
 
@@ -197,11 +265,7 @@ func unite(ranges map[*ir.Value]*ir.Range, a, b *ir.Value) {
 		return
 	}
 	x.Lo, x.Hi = min(x.Lo, y.Lo), max(x.Hi, y.Hi)
-	for v, r := range ranges {
-		if r == y {
-			ranges[v] = x
-		}
-	}
+	replaceRange(ranges, y, x)
 }
 
 // shareSteps gives the steps of an unrolled recurrence, which begin with layers that
@@ -227,32 +291,54 @@ func shareSteps(m *ir.Module, ranges map[*ir.Value]*ir.Range) {
 	}
 }
 
-// IsolateTypes puts a requantization between operations that give several
-// arguments one type and each argument whose type is given or shared with another
-// use: an input of the network, a softmax, or what another of them takes. A pad of
-// a value beyond a given range has one, too.
+// IsolateTypes puts a requantization before each argument of an operation of several
+// that gives them one type, concat, minimum and maximum, unless the argument serves
+// nothing else and can be computed in that type: so no other use of it gets a range that
+// is not its own. A pad has one, too, of a value beyond a given range, or that would
+// widen the range of another use. Calibrate takes out those between equal types.
 func IsolateTypes(_ context.Context, m *ir.Module, _ *pass.Env) error {
-	taken := map[*ir.Value]bool{}
 	for _, n := range append([]*ir.Node(nil), m.Ops...) {
 		if n.Op == ir.Pad {
 			r, v := givenRange(typeFrom(n.Args[0])), padded(n)
-			if r != nil && (v < r.Lo || v > r.Hi) {
+			if r != nil && (v < r.Lo || v > r.Hi) || r == nil && v != 0 && !serves(m, n.Args[0]) {
 				n.Args[0] = insertBefore(m, n, n.Args[0], 0)
 			}
 		}
-		if len(n.Args) < 2 || !KeepsType(n) {
+		if !unites(n) {
 			continue
 		}
 		for i, a := range n.Args {
-			from := typeFrom(a)
-			if givenRange(from) == nil && !taken[from] {
-				taken[from] = true
-				continue
+			if !serves(m, a) {
+				n.Args[i] = insertBefore(m, n, a, i)
 			}
-			n.Args[i] = insertBefore(m, n, a, i)
 		}
 	}
 	return nil
+}
+
+// unites reports whether n gives several arguments one type.
+func unites(n *ir.Node) bool { return len(n.Args) > 1 && KeepsType(n) }
+
+// serves reports whether a value has one use, as have all that it has its type from, and
+// that type can be any.
+func serves(m *ir.Module, a *ir.Value) bool {
+	for {
+		uses := 0
+		for _, u := range m.Users(a) {
+			for _, x := range u.Args {
+				if x == a {
+					uses++
+				}
+			}
+		}
+		if uses != 1 || m.IsOutput(a) || givenRange(a) != nil {
+			return false
+		}
+		if !KeepsType(a.Def) || unites(a.Def) {
+			return true
+		}
+		a = a.Def.Args[0]
+	}
 }
 
 // insertBefore puts a requantization of a before node n.

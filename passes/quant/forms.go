@@ -35,12 +35,12 @@ func always(*ir.Node) bool { return true }
 var forms [ir.NumOps]form
 
 func init() {
-	keeps := form{lower: bare, keepsType: always} // R11, R12
+	keeps := form{lower: bare, keepsType: always} // R12
 	forms = [ir.NumOps]form{
 		ir.Conv2D:     {lower: lowerLayer},
 		ir.Linear:     {lower: lowerLayer},
 		ir.MaxPool2D:  keeps,
-		ir.AvgPool2D:  keeps,
+		ir.AvgPool2D:  {lower: lowerAvgPool},
 		ir.Reshape:    keeps,
 		ir.Concat:     keeps,
 		ir.Copy:       keeps,
@@ -63,7 +63,7 @@ func init() {
 }
 
 // KeepsType reports whether the integer form of n gives its result the scale
-// and zero point of its arguments (R11, R12).
+// and zero point of its arguments (R12).
 func KeepsType(n *ir.Node) bool {
 	keeps := forms[n.Op].keepsType
 	return keeps != nil && keeps(n)
@@ -100,7 +100,7 @@ func lowerProduct(l *lowering, n *ir.Node) error {
 	if n.Op == ir.MatMul {
 		_, _, terms, _ = geometry.MatMulSizes(n)
 	}
-	return setNarrow(l.m, n, float64(a.Quant.Scale*b.Quant.Scale)/n.Out.Type.Quant.Scale, int64(terms), reachOf(a.Quant)*reachOf(b.Quant))
+	return setNarrow(l.m, n, []float64{float64(a.Quant.Scale*b.Quant.Scale) / n.Out.Type.Quant.Scale}, int64(terms), reachOf(a.Quant)*reachOf(b.Quant))
 }
 
 // lowerSoftmax writes the table of exponentials (R15).
@@ -137,7 +137,23 @@ func lowerReduce(l *lowering, n *ir.Node) error {
 	if n.Word(ir.AttrFn) == ir.ReduceMean {
 		factor /= float64(terms)
 	}
-	return setNarrow(l.m, n, factor, int64(terms), reachOf(n.Args[0].Type.Quant))
+	return setNarrow(l.m, n, []float64{factor}, int64(terms), reachOf(n.Args[0].Type.Quant))
+}
+
+// lowerAvgPool writes the factors of a mean of windows, by the pixels that they have
+// inside the image (R11).
+func lowerAvgPool(l *lowering, n *ir.Node) error {
+	g := geometry.WindowOf(n)
+	in := n.Args[0].Type.Quant
+	mean := func(pixels int) float64 { return in.Scale / n.Out.Type.Quant.Scale / float64(pixels) }
+	factors := []float64{mean(g.KH * g.KW)}
+	if g.PadT+g.PadL+g.PadB+g.PadR > 0 {
+		factors = []float64{0}
+		for pixels := range g.KH * g.KW {
+			factors = append(factors, mean(pixels+1))
+		}
+	}
+	return setNarrow(l.m, n, factors, int64(g.KH*g.KW), reachOf(in))
 }
 
 // lowerTable writes the table of a function (R14), which then says all that
@@ -177,5 +193,5 @@ func lowerEmbedding(l *lowering, n *ir.Node) error {
 }
 
 func lowerRequantize(l *lowering, n *ir.Node) error {
-	return setNarrow(l.m, n, n.Args[0].Type.Quant.Scale/n.Out.Type.Quant.Scale, 1, reachOf(n.Args[0].Type.Quant))
+	return setNarrow(l.m, n, []float64{n.Args[0].Type.Quant.Scale / n.Out.Type.Quant.Scale}, 1, reachOf(n.Args[0].Type.Quant))
 }

@@ -185,6 +185,9 @@ func setRequant(m *ir.Module, n *ir.Node, factors []float64, reach []int64) erro
 	isWide := slices.Max(reach) >= geometry.NarrowReach
 	mul, shift := make([]int64, len(factors)), make([]int64, len(factors))
 	for i, f := range factors {
+		if f < math.Inf(1) {
+			f = min(f, beyond) // which takes every sum but 0 out of i8 already
+		}
 		var a, r int32
 		var err error
 		if isWide {
@@ -203,13 +206,13 @@ func setRequant(m *ir.Module, n *ir.Node, factors []float64, reach []int64) erro
 	return nil
 }
 
-// setNarrow writes the factor of sums that have no form of 64 bits.
-func setNarrow(m *ir.Module, n *ir.Node, factor float64, terms, most int64) error {
+// setNarrow writes the factors of sums that have no form of 64 bits.
+func setNarrow(m *ir.Module, n *ir.Node, factors []float64, terms, most int64) error {
 	if terms*most >= geometry.NarrowReach {
 		return diag.New(n.Pos, diag.Unsupported, "%s: sums of %d elements do not fit 32 bits", n.Name(), terms).
 			WithHelp("at most %d elements can be summed up: do it in parts", (geometry.NarrowReach-1)/most)
 	}
-	return setRequant(m, n, []float64{factor}, []int64{terms * most})
+	return setRequant(m, n, factors, []int64{terms * most})
 }
 
 // reachOf is the greatest |x-z| of a value.

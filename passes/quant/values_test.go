@@ -516,7 +516,7 @@ func TestSetNarrow(t *testing.T) {
 	}{{1, 1<<31 - 1, true}, {1, 1 << 31, false}, {1 << 16, 1<<15 - 1, true}, {1 << 16, 1 << 15, false}} {
 		d := draw(0)
 		n := d.op(t, ir.Requantize, nil, []*ir.Value{d.input("x", nil, 4)})
-		err := setNarrow(d.m, n, .5, c.terms, c.most)
+		err := setNarrow(d.m, n, []float64{.5}, c.terms, c.most)
 		if !c.isFine {
 			assert.ErrorContains(t, err, fmt.Sprintf("sums of %d elements do not fit 32 bits", c.terms))
 			assert.ErrorContains(t, err, fmt.Sprintf("at most %d elements", (geometry.NarrowReach-1)/c.most))

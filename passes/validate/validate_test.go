@@ -96,7 +96,7 @@ func TestInfinitiesAreEqual(t *testing.T) {
 	require.NoError(t, os.WriteFile(file, []byte("network n(x: f32[4] in [0,1e30]) -> f32[4] {\n  y = mul(x, x)\n  return y\n}\n"), 0o666))
 	m, err := frontend.Load(file, frontend.Options{})
 	require.NoError(t, err)
-	require.ErrorContains(t, compiled(t, passes.Table, m, ""), "n.dnn:2:7: unsupported: y: the sums of channel 0 cannot be brought to 8 bits")
+	require.NoError(t, compiled(t, passes.Table, m, "")) // what the calibration images do not reach saturates
 }
 
 // TestBrokenPassesAreFound damages what each pass makes.

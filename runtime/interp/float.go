@@ -185,7 +185,7 @@ func floatBatchNorm(_ *Float, n *ir.Node) (floatRun, error) {
 }
 
 func floatSoftmax(_ *Float, n *ir.Node) (floatRun, error) {
-	return byRows(n, kernels.SoftmaxFloat), nil
+	return softmaxRows(n, kernels.SoftmaxFloat)
 }
 
 func floatNormalize(_ *Float, n *ir.Node) (floatRun, error) {

@@ -131,6 +131,19 @@ func intPool(pool func(g geometry.Window, x []int8, lo, hi int32, y []int8)) fun
 	}
 }
 
+// intAvgPool is R11, in either form.
+func intAvgPool(p *Int, n *ir.Node) (intRun, error) {
+	if n.Const(ir.AttrMul) == nil {
+		return intPool(kernels.AvgPoolKept)(p, n)
+	}
+	q, err := geometry.RequantOf(n)
+	if err != nil {
+		return nil, err
+	}
+	g, zero := geometry.WindowOf(n), int32(n.Args[0].Type.Quant.Zero)
+	return perImage(func(x, y []int8) { kernels.AvgPoolInt(g, zero, q, x, y) }), nil
+}
+
 func intAdd(_ *Int, n *ir.Node) (intRun, error) {
 	p, err := geometry.AddParamsOf(n)
 	if err != nil {
@@ -161,7 +174,7 @@ func intSoftmax(_ *Int, n *ir.Node) (intRun, error) {
 	if err != nil {
 		return nil, err
 	}
-	return byRows(n, func(x, y []int8) { kernels.SoftmaxInt(table, x, y) }), nil
+	return softmaxRows(n, func(x []int8, mask []byte, y []int8) { kernels.SoftmaxInt(table, x, mask, y) })
 }
 
 // Quantize turns reals into the integers of q: nearest, ties up, saturating.

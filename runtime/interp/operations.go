@@ -27,7 +27,7 @@ func init() {
 		ir.Conv2D:        {floatConv, convGradient, intConv},
 		ir.Linear:        {floatLinear, linearGradient, intLinear},
 		ir.MaxPool2D:     {floatPool(kernels.MaxPoolFloat), poolGradient, intPool(gemm.MaxPoolInt)},
-		ir.AvgPool2D:     {floatPool(kernels.AvgPoolFloat), poolGradient, intPool(kernels.AvgPoolInt)},
+		ir.AvgPool2D:     {floatPool(kernels.AvgPoolFloat), poolGradient, intAvgPool},
 		ir.GlobalAvgPool: {floatGlobalPool, globalPoolGradient, nil},
 		ir.Relu:          {floatUnary(ir.ActRelu), unaryGradient(ir.ActRelu), nil},
 		ir.Relu6:         {floatUnary(ir.ActRelu6), unaryGradient(ir.ActRelu6), nil},

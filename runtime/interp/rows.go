@@ -2,6 +2,7 @@ package interp
 
 import (
 	"math"
+	"slices"
 
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/geometry"
@@ -134,8 +135,23 @@ func intArgMax(_ *Int, n *ir.Node) (intRun, error) {
 	}), nil
 }
 
-// byRows runs a kernel of one row over the rows along an operation's axis.
-func byRows[T float32 | int8](n *ir.Node, kernel func(x, y []T)) func(*workspace, int, []T, [][]T) {
+// softmaxRows runs a softmax over the rows along its axis, each with its part of the mask.
+func softmaxRows[T float32 | int8](n *ir.Node, kernel func(x []T, mask []byte, y []T)) (func(*workspace, int, []T, [][]T), error) {
+	if n.Const(ir.AttrMask) == nil {
+		return byRows(n, func(_ int, x, y []T) { kernel(x, nil, y) }), nil
+	}
+	raw, err := n.Const(ir.AttrMask).Load()
+	if err != nil {
+		return nil, err
+	}
+	at, _ := geometry.Rows(n)
+	mask := inRows(at, slices.Repeat(raw, n.Args[0].Type.Shape.Size()/len(raw)))
+	return byRows(n, func(first int, x, y []T) { kernel(x, mask[first:][:len(x)], y) }), nil
+}
+
+// byRows runs a kernel of one row over the rows along an operation's axis. The kernel is
+// told the place of the row's first element among the rows.
+func byRows[T float32 | int8](n *ir.Node, kernel func(first int, x, y []T)) func(*workspace, int, []T, [][]T) {
 	at, length := geometry.Rows(n)
 	return perImage(func(x, y []T) {
 		rows := inRows(at, x)
@@ -144,7 +160,7 @@ func byRows[T float32 | int8](n *ir.Node, kernel func(x, y []T)) func(*workspace
 			out = make([]T, len(y))
 		}
 		for i := 0; i < len(rows); i += length {
-			kernel(rows[i:i+length], out[i:i+length])
+			kernel(i, rows[i:i+length], out[i:i+length])
 		}
 		if at != nil {
 			outRows(at, out, y)
@@ -166,7 +182,9 @@ func logSoftmax(x, y []float32) {
 	}
 }
 
-func floatLogSoftmax(_ *Float, n *ir.Node) (floatRun, error) { return byRows(n, logSoftmax), nil }
+func floatLogSoftmax(_ *Float, n *ir.Node) (floatRun, error) {
+	return byRows(n, func(_ int, x, y []float32) { logSoftmax(x, y) }), nil
+}
 
 // rowGradient runs the gradient of one row over all rows.
 func rowGradient(n *ir.Node, row func(y, dy, dx []float32)) (backward, error) {

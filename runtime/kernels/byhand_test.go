@@ -142,25 +142,25 @@ func TestR11Edges(t *testing.T) {
 	g.PadT, g.PadL, g.PadB, g.PadR = 1, 1, 1, 1
 	x := []int8{1, 2, 3, 5}
 	y := make([]int8, 9)
-	AvgPoolInt(g, x, -128, 127, y)
+	AvgPoolKept(g, x, -128, 127, y)
 	assert.Equal(t, []int8{1, 2, 2, 2, 3, 4, 3, 4, 5}, y, "means 1, 1.5, 2, 2, 2.75, 3.5, 3, 4, 5")
-	AvgPoolInt(g, []int8{-1, -2, -3, -5}, -128, 127, y)
+	AvgPoolKept(g, []int8{-1, -2, -3, -5}, -128, 127, y)
 	assert.Equal(t, []int8{-1, -2, -2, -2, -3, -4, -3, -4, -5}, y)
-	AvgPoolInt(g, x, 2, 4, y)
+	AvgPoolKept(g, x, 2, 4, y)
 	assert.Equal(t, []int8{2, 2, 2, 2, 3, 4, 3, 4, 4}, y)
 	f := make([]float32, 9)
 	AvgPoolFloat(g, []float32{1, 2, 3, 5}, f)
 	assert.Equal(t, []float32{1, 1.5, 2, 2, 2.75, 3.5, 3, 4, 5}, f)
 	two := window(2, 1, 2, 1)
 	two.InC, two.OutC, two.Groups = 3, 3, 3
-	AvgPoolInt(two, []int8{1, 3, 20, 40, -5, -5}, -128, 127, y[:3])
+	AvgPoolKept(two, []int8{1, 3, 20, 40, -5, -5}, -128, 127, y[:3])
 	assert.Equal(t, []int8{2, 30, -5}, y[:3], "channels apart")
 	three := make([]int8, 1)
-	AvgPoolInt(window(1, 3, 1, 3), []int8{1, 1, 2}, -128, 127, three)
+	AvgPoolKept(window(1, 3, 1, 3), []int8{1, 1, 2}, -128, 127, three)
 	assert.Equal(t, int8(1), three[0], "4/3")
-	AvgPoolInt(window(1, 3, 1, 3), []int8{1, 2, 2}, -128, 127, three)
+	AvgPoolKept(window(1, 3, 1, 3), []int8{1, 2, 2}, -128, 127, three)
 	assert.Equal(t, int8(2), three[0], "5/3")
-	AvgPoolInt(window(1, 3, 1, 3), []int8{-1, -1, -2}, -128, 127, three)
+	AvgPoolKept(window(1, 3, 1, 3), []int8{-1, -1, -2}, -128, 127, three)
 	assert.Equal(t, int8(-1), three[0])
 }
 
@@ -250,16 +250,16 @@ func TestR13ByHand(t *testing.T) {
 // first of two.
 func TestR15Ties(t *testing.T) {
 	y := make([]int8, 4)
-	SoftmaxInt(SoftmaxTable(1), []int8{-7, -7, -7, -7}, y)
+	SoftmaxInt(SoftmaxTable(1), []int8{-7, -7, -7, -7}, nil, y)
 	assert.Equal(t, []int8{-64, -64, -64, -64}, y)
-	SoftmaxInt(SoftmaxTable(1), []int8{5, 5, -128, 5}, y)
+	SoftmaxInt(SoftmaxTable(1), []int8{5, 5, -128, 5}, nil, y)
 	assert.Equal(t, []int8{-43, -43, -128, -43}, y, "256/3 is 85.3")
-	SoftmaxInt(SoftmaxTable(1), []int8{3}, y[:1])
+	SoftmaxInt(SoftmaxTable(1), []int8{3}, nil, y[:1])
 	assert.Equal(t, int8(127), y[0], "one answer is 255/256")
 	table := SoftmaxTable(math.Ln2)
 	assert.Equal(t, []int32{1 << 15, 1 << 14, 1 << 13, 1, 1, 0}, []int32{table[0], table[1], table[2], table[15], table[16], table[17]}, "2^-1 rounds up")
 	require.Len(t, table, 256)
-	SoftmaxInt(table, []int8{1, 0, -1, -2}, y)
+	SoftmaxInt(table, []int8{1, 0, -1, -2}, nil, y)
 	// Of 15/8 the shares are 8/15, 4/15, 2/15 and 1/15: 136.5, 68.3, 34.1 and 17.1.
 	assert.Equal(t, []int8{137 - 128, 68 - 128, 34 - 128, 17 - 128}, y)
 
@@ -320,7 +320,7 @@ func TestElementwiseFloat(t *testing.T) {
 	BatchNormFloat(2, 2, []float32{1, 3, 10, 20}, []float32{2, 6}, []float32{1, -1}, []float32{1, 10}, []float32{3, 8}, 1, n)
 	assert.Equal(t, []float32{1, 3, -1, 19}, n)
 	s := make([]float32, 3)
-	SoftmaxFloat([]float32{1000, 1000 + float32(math.Ln2), 1000}, s)
+	SoftmaxFloat([]float32{1000, 1000 + float32(math.Ln2), 1000}, nil, s)
 	assert.InDeltaSlice(t, []float32{.25, .5, .25}, s, 1e-5)
 }
 
@@ -546,11 +546,11 @@ func TestClampGradient(t *testing.T) {
 func TestSoftmaxGradient(t *testing.T) {
 	x, u := []float32{.5, -1, 2}, []float32{1, -2, .5}
 	y, dx := make([]float32, 3), make([]float32, 3)
-	SoftmaxFloat(x, y)
+	SoftmaxFloat(x, nil, y)
 	SoftmaxGradient(y, u, dx)
-	nearDifferences(t, "softmax", dx, x, func() float64 { SoftmaxFloat(x, y); return dot(u, y) })
-	SoftmaxFloat(x, y)
+	nearDifferences(t, "softmax", dx, x, func() float64 { SoftmaxFloat(x, nil, y); return dot(u, y) })
+	SoftmaxFloat(x, nil, y)
 	SoftmaxGradient(y, u, dx)
 	half := []float32{dx[0] / 2, dx[1] / 2, dx[2] / 2}
-	nearDifferences(t, "softmax, added twice", half, x, func() float64 { SoftmaxFloat(x, y); return dot(u, y) })
+	nearDifferences(t, "softmax, added twice", half, x, func() float64 { SoftmaxFloat(x, nil, y); return dot(u, y) })
 }

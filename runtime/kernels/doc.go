@@ -31,8 +31,12 @@
 //	    shift, ties away from zero.
 //	R9  Output: min(max(z_o + RQ(acc), lo), hi); relu and relu6 set lo and hi.
 //	R10 m, r and biases are computed once, by the quantize pass, in float64.
-//	R11 Average pool: sum over the pixels inside the image, divided by their
-//	    number, ties away from zero, as TFLite's reference kernel.
+//	R11 Average pool: RQ of the exact sum of x-z over the pixels inside the image,
+//	    with the factor of their number, which has the division in it: one factor
+//	    where every window has all its pixels, else one a number of pixels from 0 on.
+//	    A network that was quantized elsewhere may have no factors: the sum of x is
+//	    then divided by the number of pixels, ties away from zero, as TFLite's
+//	    reference kernel does it, and the type stays.
 //	R12 What moves elements or chooses among them keeps their type: max pool,
 //	    reshape, copy, pad, concat, minimum, maximum, reductions to an extreme.
 //	R13 Add and sub: each argument, shifted left by 20, is rescaled to twice the
@@ -43,7 +47,8 @@
 //	R14 Unary functions of i8 are tables of 256 entries: the nearest integers to
 //	    the reals, ties away from zero.
 //	R15 Softmax: a table of exponentials by distance from the maximum and one
-//	    rounded division; scale 1/256, zero point -128. Argmax takes the first
+//	    rounded division; scale 1/256, zero point -128. Elements that a mask leaves out
+//	    are 0 and change no other; so are all where it leaves out all. Argmax takes the first
 //	    maximum.
 //	R16 Means, sums and products of computed matrices are RQ of an exact sum,
 //	    a mean's factor having the division in it. Nothing else rounds.

@@ -48,20 +48,30 @@ func RequantizeInt(x []int8, zero int32, q *geometry.Requant, y []int8) {
 	}
 }
 
-// SoftmaxFloat is exp(x)/sum(exp(x)).
-func SoftmaxFloat(x, y []float32) {
-	top := x[0]
-	for _, v := range x {
-		top = max(top, v)
+// SoftmaxFloat is exp(x)/sum(exp(x)). Elements whose mask is 0 take no part, and are 0;
+// no mask is one without 0.
+func SoftmaxFloat(x []float32, mask []byte, y []float32) {
+	top := float32(math.Inf(-1))
+	for i, v := range x {
+		if takesPart(mask, i) {
+			top = max(top, v)
+		}
 	}
 	sum := 0.0
-	for _, v := range x {
-		sum += math.Exp(float64(v - top))
+	for i, v := range x {
+		y[i] = 0
+		if takesPart(mask, i) {
+			sum += math.Exp(float64(v - top))
+		}
 	}
 	for i, v := range x {
-		y[i] = float32(math.Exp(float64(v-top)) / sum)
+		if takesPart(mask, i) {
+			y[i] = float32(math.Exp(float64(v-top)) / sum)
+		}
 	}
 }
+
+func takesPart(mask []byte, i int) bool { return mask == nil || mask[i] != 0 }
 
 // softmaxOne is exp(0) in the table: with at most 2^16 elements their sum, and
 // 256 times one of them, stay below 2^31.
@@ -77,18 +87,27 @@ func SoftmaxTable(scale float64) []int32 {
 }
 
 // SoftmaxInt is R15: with e the table's entry for the distance from the
-// maximum, y = min(floor((256*e + sum/2) / sum), 255) - 128.
-func SoftmaxInt(table []int32, x, y []int8) {
-	top := x[0]
-	for _, v := range x {
-		top = max(top, v)
+// maximum, y = min(floor((256*e + sum/2) / sum), 255) - 128. Elements whose mask is 0
+// take no part, and have e = 0.
+func SoftmaxInt(table []int32, x []int8, mask []byte, y []int8) {
+	top := int8(math.MinInt8)
+	for i, v := range x {
+		if takesPart(mask, i) {
+			top = max(top, v)
+		}
+	}
+	exponential := func(i int) uint32 {
+		if !takesPart(mask, i) {
+			return 0
+		}
+		return uint32(table[int(top)-int(x[i])])
 	}
 	var sum uint32
-	for _, v := range x {
-		sum += uint32(table[int(top)-int(v)])
+	for i := range x {
+		sum += exponential(i)
 	}
-	for i, v := range x {
-		e := uint32(table[int(top)-int(v)])
-		y[i] = int8(int32(min((256*e+sum/2)/sum, 255)) - 128)
+	sum = max(sum, 1) // where none takes part
+	for i := range x {
+		y[i] = int8(int32(min((256*exponential(i)+sum/2)/sum, 255)) - 128)
 	}
 }

@@ -90,9 +90,20 @@ func TestR11TiesAwayFromZero(t *testing.T) {
 	g := geometry.Window{InC: 1, InH: 1, InW: 2, OutC: 1, KH: 1, KW: 2, StrideH: 1, StrideW: 1, DilH: 1, DilW: 1, Groups: 1}
 	for _, c := range [][3]int8{{1, 2, 2}, {-1, -2, -2}, {1, -2, -1}, {0, 1, 1}, {127, 127, 127}} {
 		y := make([]int8, 1)
-		AvgPoolInt(g, []int8{c[0], c[1]}, -128, 127, y)
+		AvgPoolKept(g, []int8{c[0], c[1]}, -128, 127, y)
 		assert.Equal(t, c[2], y[0], "mean of %d and %d", c[0], c[1])
 	}
+}
+
+// TestR11ByPixels: each window has the factor of its pixels, one of none the zero point.
+func TestR11ByPixels(t *testing.T) {
+	g := geometry.Window{InC: 1, InH: 1, InW: 2, OutC: 1, KH: 1, KW: 2, StrideH: 1, StrideW: 1, DilH: 1, DilW: 1, Groups: 1, PadL: 2, PadR: 1}
+	q := &geometry.Requant{Mul: []int32{0, 1 << 30, 1 << 30}, Shift: []int32{33, 28, 29}, Zero: 5, Lo: -128, Hi: 50}
+	y := make([]int8, 4)
+	AvgPoolInt(g, 3, q, []int8{4, 9}, y) // of 1, and of 6, less the zero point; 4 a pixel
+	assert.Equal(t, []int8{5, 9, 19, 29}, y)
+	AvgPoolInt(g, 3, q, []int8{4, 19}, y)
+	assert.Equal(t, []int8{5, 9, 39, 50}, y)
 }
 
 // TestR13 compares the integers with the reals they stand for.
@@ -114,13 +125,13 @@ func TestR13(t *testing.T) {
 func TestR15(t *testing.T) {
 	x := []int8{-128, 10, 10, 127}
 	y := make([]int8, 4)
-	SoftmaxInt(SoftmaxTable(.05), x, y)
+	SoftmaxInt(SoftmaxTable(.05), x, nil, y)
 	ref := make([]float32, 4)
-	SoftmaxFloat([]float32{-128 * .05, .5, .5, 127 * .05}, ref)
+	SoftmaxFloat([]float32{-128 * .05, .5, .5, 127 * .05}, nil, ref)
 	for i := range y {
 		assert.InDelta(t, ref[i], (float32(y[i])+128)/256, 1./256)
 	}
-	SoftmaxInt(SoftmaxTable(10), []int8{0, 127}, y[:2])
+	SoftmaxInt(SoftmaxTable(10), []int8{0, 127}, nil, y[:2])
 	assert.Equal(t, []int8{-128, 127}, y[:2], "one answer takes all but the last step")
 }
 
@@ -138,4 +149,22 @@ func TestEmbeddingWide(t *testing.T) {
 	y := make([]int8, 4)
 	EmbeddingWide([]int8{1, 2, 3, 4, 5, 6}, 2, []int8{2, 0, 1, 0}, y)
 	assert.Equal(t, []int8{5, 6, 3, 4}, y)
+}
+
+// TestR15Mask: what a mask leaves out is 0 and changes nothing else, in both arithmetics.
+func TestR15Mask(t *testing.T) {
+	table := SoftmaxTable(.05)
+	y, few := make([]int8, 5), make([]int8, 3)
+	SoftmaxInt(table, []int8{10, 127, -5, 20, -128}, []byte{1, 0, 2, 255, 0}, y)
+	SoftmaxInt(table, []int8{10, -5, 20}, nil, few)
+	assert.Equal(t, []int8{few[0], -128, few[1], few[2], -128}, y)
+	real, part := make([]float32, 5), make([]float32, 3)
+	SoftmaxFloat([]float32{1, 1e30, -.5, 2, -1e30}, []byte{1, 0, 2, 255, 0}, real)
+	SoftmaxFloat([]float32{1, -.5, 2}, nil, part)
+	assert.Equal(t, []float32{part[0], 0, part[1], part[2], 0}, real)
+	SoftmaxInt(table, []int8{1, 2}, []byte{0, 0}, y[:2])
+	assert.Equal(t, []int8{-128, -128}, y[:2])
+	real[0], real[1] = 1, 1
+	SoftmaxFloat([]float32{1, 2}, []byte{0, 0}, real[:2])
+	assert.Equal(t, []float32{0, 0}, real[:2])
 }

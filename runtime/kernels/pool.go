@@ -106,8 +106,18 @@ func AvgPoolFloat(g geometry.Window, x, y []float32) {
 	})
 }
 
-// AvgPoolInt keeps the type of its argument; ties round away from zero (R11).
-func AvgPoolInt(g geometry.Window, x []int8, lo, hi int32, y []int8) {
+// AvgPoolInt brings the mean of each window to the scale of the result (R11): the
+// factor of a window has the division by its pixels in it.
+func AvgPoolInt(g geometry.Window, zero int32, q *geometry.Requant, x, y []int8) {
+	each(g, func(i, c, oy, ox int) {
+		sum, n := int64(0), 0
+		taps(g, c, oy, ox, func(j int) { sum += int64(int32(x[j]) - zero); n++ })
+		y[i] = q.Apply(sum, n)
+	})
+}
+
+// AvgPoolKept keeps the type of its argument; ties round away from zero (R11).
+func AvgPoolKept(g geometry.Window, x []int8, lo, hi int32, y []int8) {
 	each(g, func(i, c, oy, ox int) {
 		var sum, n int32
 		taps(g, c, oy, ox, func(j int) { sum += int32(x[j]); n++ })

@@ -14,7 +14,7 @@ import (
 // Max and Avg are the families.
 var (
 	Max = family("max_window", ir.MaxPool2D, "the maximum over the window, a few channels at a time")
-	Avg = family("avg_window", ir.AvgPool2D, "the rounded mean over the window")
+	Avg = family("avg_window", ir.AvgPool2D, "the sum over the window, requantized or divided")
 )
 
 func family(name string, op ir.Op, doc string) kernel.Family {
@@ -33,11 +33,20 @@ var plan = Plan{kernel.Tile{Pixels: 1, Channels: 8}}
 // Emit writes the layer.
 func (Plan) Emit(g *emit.Generator) error { return poolWindow(g) }
 
-// poolWindow is the maximum or the rounded mean over each window, channel by
-// channel; the taps outside of the image are left out.
+// poolWindow is the maximum or the mean over each window, channel by channel; the taps
+// outside of the image are left out.
 func poolWindow(g *emit.Generator) error {
 	w, b := geometry.WindowOf(g.Node), g.B
 	mean := g.Node.Op == ir.AvgPool2D
+	kept := !mean || g.Node.Const(ir.AttrMul) == nil
+	var q emit.Requant
+	if !kept {
+		var err error
+		if q, err = emit.NewRequant(g, "", false); err != nil {
+			return err
+		}
+	}
+	isPadded := w.PadT+w.PadL+w.PadB+w.PadR > 0
 	b.For("oy", loop.Int(0), loop.Int(w.OutH()), 1, func(oy loop.Expr) {
 		b.For("ox", loop.Int(0), loop.Int(w.OutW()), 1, func(ox loop.Expr) {
 			b.For("c", loop.Int(0), loop.Int(w.InC), 1, func(c loop.Expr) {
@@ -45,7 +54,13 @@ func poolWindow(g *emit.Generator) error {
 				if mean {
 					start = 0
 				}
-				acc, count := b.Var("acc", loop.Int(start)), b.Var("count", loop.Int(0))
+				acc := b.Var("acc", loop.Int(start))
+				var count *loop.Var // of pixels inside the image, where windows have several
+				pixels := func() loop.Expr { return loop.Int(w.KH * w.KW) }
+				if mean && isPadded {
+					count = b.Var("count", loop.Int(0))
+					pixels = func() loop.Expr { return count.Get() }
+				}
 				b.For("ky", loop.Int(0), loop.Int(w.KH), 1, func(ky loop.Expr) {
 					b.For("kx", loop.Int(0), loop.Int(w.KW), 1, func(kx loop.Expr) {
 						y := b.Let("iy", loop.Sum(loop.Scaled(oy, w.StrideH), loop.Scaled(ky, w.DilH), loop.Int(-w.PadT)))
@@ -53,14 +68,16 @@ func poolWindow(g *emit.Generator) error {
 						tap := func() {
 							at := loop.Sum(loop.Scaled(loop.Sum(loop.Scaled(y, w.InW), x), w.InC), c)
 							v := loop.To(loop.SExt, loop.At(g.Args[0], at, loop.I8), 32)
-							if mean {
-								b.Set(acc, loop.Sum(acc.Get(), v))
-								b.Set(count, loop.Sum(count.Get(), loop.Int(1)))
-							} else {
+							if !mean {
 								b.Set(acc, loop.Op(loop.SMax, acc.Get(), v))
+								return
+							}
+							b.Set(acc, loop.Sum(acc.Get(), v))
+							if count != nil {
+								b.Set(count, loop.Sum(count.Get(), loop.Int(1)))
 							}
 						}
-						if w.PadT+w.PadL+w.PadB+w.PadR == 0 {
+						if !isPadded {
 							tap()
 							return
 						}
@@ -69,11 +86,16 @@ func poolWindow(g *emit.Generator) error {
 							loop.Op(loop.And, loop.Op(loop.SLt, loop.Int(-1), x), loop.Op(loop.SLt, x, loop.Int(w.InW)))), tap, nil)
 					})
 				})
+				at := loop.Sum(loop.Scaled(loop.Sum(loop.Scaled(oy, w.OutW()), ox), w.OutC), c)
+				if !kept {
+					sum := loop.Op(loop.Sub, acc.Get(), loop.Scaled(pixels(), g.Node.Args[0].Type.Quant.Zero))
+					q.Store(sum, pixels(), at)
+					return
+				}
 				v := acc.Get()
 				if mean {
-					v = roundedMean(b, acc, count.Get())
+					v = roundedMean(b, acc, pixels())
 				}
-				at := loop.Sum(loop.Scaled(loop.Sum(loop.Scaled(oy, w.OutW()), ox), w.OutC), c)
 				b.Store(g.Out, at, loop.To(loop.Trunc, loop.Clamp(v, int64(g.Node.Int(ir.AttrLo)), int64(g.Node.Int(ir.AttrHi))), 8))
 			})
 		})
@@ -81,7 +103,7 @@ func poolWindow(g *emit.Generator) error {
 	return nil
 }
 
-// roundedMean is sum/count with ties away from zero (R11).
+// roundedMean is sum/count with ties away from zero (R11, of types that stay).
 func roundedMean(b *loop.Builder, sum *loop.Var, count loop.Expr) loop.Expr {
 	// Half of the divisor with the sum's sign, without a branch on data.
 	sign := b.Let("sign", loop.Op(loop.AShr, sum.Get(), loop.Int(31)))

@@ -3,6 +3,8 @@
 package rows
 
 import (
+	"slices"
+
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/geometry"
 	"github.com/dnnc/dnnc/ir/kernel"
@@ -111,6 +113,55 @@ func matmulRows(g *emit.Generator) error {
 	return nil
 }
 
+// mask says which elements take part in a softmax. Nil is all.
+type mask struct {
+	bytes *loop.Global // -1 of those that do, else 0
+	rows  int
+}
+
+func newMask(g *emit.Generator) (*mask, error) {
+	c := g.Node.Const(ir.AttrMask)
+	if c == nil {
+		return nil, nil
+	}
+	raw, err := c.Load()
+	if err != nil {
+		return nil, err
+	}
+	s := g.Node.Args[0].Type.Shape
+	length, all := s[len(s)-1], raw
+	for len(all)%length != 0 { // of parts of rows
+		all = append(slices.Clone(all), raw...)
+	}
+	bytes := make([]byte, len(all))
+	for i, v := range all {
+		if v != 0 {
+			bytes[i] = 0xff
+		}
+	}
+	return &mask{g.Global("mask", 1, bytes), len(all) / length}, nil
+}
+
+// maskedRows is lastAxis, with -1 or 0 for each element of the row as keep gives it; keep is
+// nil without a mask.
+func maskedRows(g *emit.Generator, m *mask, body func(first loop.Expr, length int, keep func(i loop.Expr) loop.Expr)) {
+	if m == nil {
+		lastAxis(g, func(_, first loop.Expr, length int) { body(first, length, nil) })
+		return
+	}
+	s := g.Node.Args[0].Type.Shape
+	length := s[len(s)-1]
+	g.B.For("repetition", loop.Int(0), loop.Int(s.Size()/length/m.rows), 1, func(again loop.Expr) {
+		g.B.For("row", loop.Int(0), loop.Int(m.rows), 1, func(row loop.Expr) {
+			first := loop.Scaled(loop.Sum(loop.Scaled(again, m.rows), row), length)
+			body(first, length, func(i loop.Expr) loop.Expr {
+				place := loop.Sum(loop.Scaled(row, length), i)
+				return g.B.Let("keep", loop.To(loop.SExt, loop.At(m.bytes, place, loop.I8), 32))
+			})
+		})
+	})
+}
+
 // softmaxTable is R15 for each row.
 func softmaxTable(g *emit.Generator) error {
 	x, err := g.Node.Const(ir.AttrTable).Ints()
@@ -118,16 +169,35 @@ func softmaxTable(g *emit.Generator) error {
 		return err
 	}
 	table, b := g.Ints("table", 32, x), g.B
-	lastAxis(g, func(_, first loop.Expr, length int) {
+	mask, err := newMask(g)
+	if err != nil {
+		return err
+	}
+	maskedRows(g, mask, func(first loop.Expr, length int, keep func(i loop.Expr) loop.Expr) {
 		size := loop.Int(length)
 		element := func(i loop.Expr) loop.Expr { return g.Element(0, loop.Sum(first, i)) }
 		top := b.Var("top", loop.Int(-128))
-		b.For("i", loop.Int(0), size, 1, func(i loop.Expr) { b.Set(top, loop.Op(loop.SMax, top.Get(), element(i))) })
+		b.For("i", loop.Int(0), size, 1, func(i loop.Expr) {
+			v := element(i)
+			if keep != nil { // -128 where it takes no part
+				k := keep(i)
+				v = loop.Sum(loop.Op(loop.And, v, k), loop.Op(loop.And, loop.Int(-128), loop.Op(loop.Xor, k, loop.Int(-1))))
+			}
+			b.Set(top, loop.Op(loop.SMax, top.Get(), v))
+		})
 		exponential := func(i loop.Expr) loop.Expr {
-			return loop.At(table, loop.Scaled(loop.Op(loop.Sub, top.Get(), element(i)), 4), loop.I32)
+			distance := loop.Op(loop.Sub, top.Get(), element(i))
+			if keep == nil {
+				return loop.At(table, loop.Scaled(distance, 4), loop.I32)
+			}
+			k := keep(i)
+			return loop.Op(loop.And, loop.At(table, loop.Scaled(loop.Op(loop.And, distance, k), 4), loop.I32), k)
 		}
 		sum := b.Var("sum", loop.Int(0))
 		b.For("i", loop.Int(0), size, 1, func(i loop.Expr) { b.Set(sum, loop.Sum(sum.Get(), exponential(i))) })
+		if keep != nil { // where none takes part
+			b.Set(sum, loop.Op(loop.SMax, sum.Get(), loop.Int(1)))
+		}
 		b.For("i", loop.Int(0), size, 1, func(i loop.Expr) {
 			num := loop.Sum(loop.Scaled(exponential(i), 256), loop.Op(loop.LShr, sum.Get(), loop.Int(1)))
 			y := loop.Op(loop.SMin, loop.Op(loop.UDiv, num, sum.Get()), loop.Int(255))

@@ -1,14 +1,19 @@
 package rows_test
 
 import (
+	"fmt"
+	"math/rand/v2"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/kernel"
 	"github.com/dnnc/dnnc/ir/kernel/kerneltest"
 	"github.com/dnnc/dnnc/ir/kernel/rows"
+	"github.com/dnnc/dnnc/ir/processor"
+	"github.com/dnnc/dnnc/runtime/kernels"
 )
 
 func TestFamilies(t *testing.T) {
@@ -24,6 +29,40 @@ func TestFamilies(t *testing.T) {
 		"argmax(a)",
 		"argmax(m, axis: 1)",
 	}, "armv7em", "x86_64")
+}
+
+// TestMasks: masks of a row, of some rows, of parts of rows, of all elements, and of none.
+func TestMasks(t *testing.T) {
+	for _, target := range []string{"armv7em", "x86_64"} {
+		tgt, err := processor.Find(target)
+		require.NoError(t, err)
+		for size, keeps := range map[int]int{7: 2, 14: 2, 42: 2, 3: 2, 6: 2, 1: 1, 21: 0} {
+			t.Run(fmt.Sprintf("%s/%d", target, size), func(t *testing.T) {
+				rng := rand.New(rand.NewPCG(uint64(size), 1))
+				mask := make([]int64, size)
+				for i := range mask {
+					mask[i] = int64(rng.IntN(keeps + 1))
+				}
+				x := &ir.Value{Name: "x", Type: ir.Type{Elem: ir.Of(ir.I8), Shape: ir.Shape{6, 7}, Quant: ir.Quant{Scale: .02, Zero: 7}}}
+				n := &ir.Node{Op: ir.Softmax, Args: []*ir.Value{x}}
+				table := make([]int64, 256)
+				for i, v := range kernels.SoftmaxTable(.02) {
+					table[i] = int64(v)
+				}
+				n.Put(ir.AttrAxis.Is(1), ir.AttrTable.Is(ir.IntConst("table", ir.Of(ir.I32), ir.Shape{256}, table)),
+					ir.AttrMask.Is(ir.IntConst("mask", ir.Of(ir.U8), ir.Shape{size}, mask)))
+				n.Out = &ir.Value{Name: "y", Def: n}
+				typ, fault := ir.InferNode(n)
+				require.Nil(t, fault)
+				n.Out.Type = typ
+				n.Out.Type.Quant = ir.Quant{Scale: 1. / 256, Zero: -128}
+				m := &ir.Module{Name: "net", Inputs: []*ir.Value{x}, Ops: []*ir.Node{n}, Outputs: []*ir.Value{n.Out}}
+				p, ok := rows.Softmax.Serves(kernel.Of(n, tgt))
+				require.True(t, ok)
+				kerneltest.Plan(t, &rows.Softmax, p, m, tgt)
+			})
+		}
+	}
 }
 
 // TestServes: the axis is the last of one or two.

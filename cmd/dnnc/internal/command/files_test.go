@@ -145,7 +145,7 @@ func TestOutputsSpareInputs(t *testing.T) {
 	files := map[string]string{
 		"net.dnn": "tensors \"w.safetensors\"\n" + network, "net.json": "tensors \"w.safetensors\"\n" + network, "net.d": network, "x.out.dnn": network,
 		"w.safetensors": tensors.String(), "x.svg": tensors.String(), "svg.dnn": "tensors \"x.svg\"\n" + network, "c.safetensors": images, "i-images-idx3-ubyte": images, "i-labels-idx1-ubyte": "\x00\x00\x08\x01\x00\x00\x00\x01\x00",
-		"u": images, "take.dnn": "tensors \"net2.dnn\"\n" + strings.Replace(network, "network net", "network net2", 1), "net2.dnn": tensors.String(), "args": "-emit c", "x.exp": "", "data.dnn": "data test \"i-images-idx3-ubyte\"\n" + network, "03-fold-batchnorm.dnn": network,
+		"u": images, "take.dnn": "tensors \"net2.dnn\"\n" + strings.Replace(network, "network net", "network net2", 1), "net2.dnn": tensors.String(), "args": "-emit c", "x.exp": "", "data.dnn": "data test \"i-images-idx3-ubyte\"\n" + network, "04-fold-batchnorm.dnn": network,
 	}
 	build := func(args ...string) []string { return append([]string{"-target", "armv6m", "-emit", "c"}, args...) }
 	for _, c := range []struct {
@@ -175,7 +175,7 @@ func TestOutputsSpareInputs(t *testing.T) {
 		{build("net.dnn", "-o", "c.safetensors", "-calib", "c.safetensors"), [2]string{"c.safetensors", "-calib"}},
 		{build("net.dnn", "-o", "x.c", "-stats", "i-labels-idx1-ubyte", "-data", "i-images-idx3-ubyte"), [2]string{"i-labels-idx1-ubyte", "-data"}},
 		{build("@args", "net.dnn", "-o", "args"), [2]string{"args", "@"}},
-		{build("03-fold-batchnorm.dnn", "-o", "x.c", "-dump-dir", "."), [2]string{"03-", "dump"}},
+		{build("04-fold-batchnorm.dnn", "-o", "x.c", "-dump-dir", "."), [2]string{"04-", "dump"}},
 		{[]string{"-target", "armv6m", "-emit", "ir,c", "x.out.dnn", "-o", "x.c"}, [2]string{"x.out.dnn", "-emit ir"}},
 		{[]string{"-target", "armv6m", "-emit", "svg,dot", "svg.dnn", "-o", "x.dot"}, [2]string{"x.svg", "-emit svg"}},
 		{build("net.dnn", "-o", "x.weights", "-lend"), [2]string{"x.weights", "-emit c"}},

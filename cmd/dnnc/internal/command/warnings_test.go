@@ -156,7 +156,7 @@ func TestFidelityOfDumps(t *testing.T) {
 		flags []string
 		none  bool
 	}{
-		{"10-robust", []string{"-calib", path("data.npz")}, false}, {"10-robust", nil, true}, {"11-quantize", nil, true},
+		{"11-robust", []string{"-calib", path("data.npz")}, false}, {"11-robust", nil, true}, {"12-quantize", nil, true},
 	} {
 		code, _, stderr := dnnctest.Run(t, append([]string{path("dumps/" + c.dump + ".dnn"), "-target", "x86_64", "-emit", "c", "-o", path("again.c")}, c.flags...)...)
 		require.Zero(t, code, stderr)

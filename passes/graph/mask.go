@@ -1,0 +1,236 @@
+package graph
+
+import (
+	"bytes"
+	"context"
+	"slices"
+
+	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/geometry"
+	"github.com/dnnc/dnnc/passes/pass"
+)
+
+// What is added to a score so that softmax makes nothing of it.
+const (
+	masking = -1e4 // below it whatever else is added
+	barely  = -80  // below it where nothing else is added, exp(-80) = 2e-35
+	drowned = -1e8 // below it float32 forgets the score
+)
+
+// MaskSoftmax makes numbers of -1e4 and less that are added to scores before a softmax,
+// or stand for them, the softmax's mask: the scores then have a range of their own.
+func MaskSoftmax(_ context.Context, m *ir.Module, _ *pass.Env) error {
+	for _, n := range slices.Clone(m.Ops) {
+		if n.Op != ir.Softmax {
+			continue
+		}
+		for isChanged := true; isChanged; {
+			var err error
+			if isChanged, err = maskOne(m, n); err != nil {
+				return err
+			}
+		}
+	}
+	m.PruneConsts()
+	return nil
+}
+
+// maskOne moves the masking numbers of one operation before softmax n into its mask, and
+// reports whether there were some.
+func maskOne(m *ir.Module, n *ir.Node) (bool, error) {
+	at := make([]int32, n.Out.Type.Shape.Size()) // the element of v that each of n's is
+	factor := make([]float64, len(at))           // and by how much it is multiplied on the way
+	for i := range at {
+		at[i], factor[i] = int32(i), 1
+	}
+	for v := n.Args[0]; ; v = v.Def.Args[0] {
+		if v.Def == nil || m.IsOutput(v) || len(m.Users(v)) != 1 {
+			return false, nil
+		}
+		d := v.Def
+		switch {
+		case d.Op.Moves():
+			inner := d.Moved().Index()
+			for i, k := range at {
+				at[i] = inner[k]
+			}
+			continue
+		case d.Op == ir.BatchNorm || d.Op.HasWeights() && d.Const(ir.AttrBias) != nil && d.Word(ir.AttrAct) == ir.ActNone && len(m.Tied(d)) == 1:
+		default:
+			return false, nil
+		}
+		a, err := shiftsOf(d)
+		if err != nil {
+			return false, err
+		}
+		plane := v.Type.Shape.Size() / v.Type.Shape[0]
+		channel := func(i int) int { return int(at[i]) / plane }
+		if masks := a.masks(factor, channel); masks != nil {
+			return store(m, n, d, a, masks, channel)
+		}
+		if d.Op != ir.BatchNorm {
+			return false, nil
+		}
+		for i := range at {
+			factor[i] *= a.scale[channel(i)]
+		}
+	}
+}
+
+// shiftsOf reads what is added to each channel by a batchnorm or a layer, as a scale of 1.
+func shiftsOf(d *ir.Node) (affine, error) {
+	if d.Op == ir.BatchNorm {
+		return asAffine(d)
+	}
+	p, err := loadLayer(d)
+	return affine{slices.Repeat([]float64{1}, len(p.bias)), p.bias}, err
+}
+
+// masks are the channels whose shift masks the elements that are made of them; nil where
+// there are none.
+func (a affine) masks(factor []float64, channel func(i int) int) []bool {
+	low := make([]float64, len(a.shift))
+	for i, f := range factor {
+		c := channel(i)
+		low[c] = min(low[c], float64(f*a.shift[c]))
+	}
+	isPlain, value := true, 0. // 0 or one number is added, and nothing else
+	for c, v := range low {
+		switch {
+		case v == 0:
+			isPlain = isPlain && a.shift[c] == 0 && a.scale[c] == 1
+		case value == 0:
+			value = v
+		}
+		isPlain = isPlain && (v == 0 || v == value)
+	}
+	var masks []bool
+	for c, v := range low {
+		if v <= masking || isPlain && v <= barely {
+			if masks == nil {
+				masks = make([]bool, len(low))
+			}
+			masks[c] = true
+		}
+	}
+	return masks
+}
+
+// store puts masked channels of d into the mask of softmax n. Softmax makes the same of a
+// row to which one number is added as of the row, so rows that are masked as a whole
+// keep their elements, or make all alike where float32 does.
+func store(m *ir.Module, n, d *ir.Node, a affine, masks []bool, channel func(i int) int) (bool, error) {
+	mask := make([]byte, n.Out.Type.Shape.Size())
+	for i := range mask {
+		if !masks[channel(i)] {
+			mask[i] = 1
+		}
+	}
+	scale, shift := slices.Clone(a.scale), slices.Clone(a.shift)
+	for c := range masks {
+		if masks[c] {
+			scale[c], shift[c] = 1, 0
+		}
+	}
+	order, length := geometry.Rows(n)
+	place := func(k int) int {
+		if order == nil {
+			return k
+		}
+		return int(order[k])
+	}
+	for row := 0; row < len(mask); row += length {
+		isWhole, least := true, a.shift[channel(place(row))]
+		for k := row; k < row+length; k++ {
+			isWhole = isWhole && mask[place(k)] == 0
+			least = min(least, a.shift[channel(place(k))])
+		}
+		if !isWhole {
+			continue
+		}
+		if d.Op != ir.BatchNorm {
+			return false, nil // a network whose answers are all excluded
+		}
+		for k := row; k < row+length; k++ {
+			mask[place(k)] = 1
+			if least <= drowned {
+				scale[channel(place(k))] = 0
+			}
+		}
+	}
+	if d.Op == ir.BatchNorm {
+		storeAffine(m, d, affine{scale, shift})
+	} else {
+		p, err := loadLayer(d)
+		if err != nil {
+			return false, err
+		}
+		p.bias = shift
+		storeLayer(m, d, p)
+	}
+	return true, putMask(m, n, mask)
+}
+
+// storeAffine gives a batchnorm another scale and shift; it goes where it does nothing.
+func storeAffine(m *ir.Module, n *ir.Node, a affine) {
+	ones, zeros := slices.Repeat([]float64{1}, len(a.scale)), make([]float64, len(a.scale))
+	if slices.Equal(a.scale, ones) && slices.Equal(a.shift, zeros) {
+		m.Replace(n.Out, n.Args[0])
+		m.Remove(n)
+		return
+	}
+	n.Put(ir.AttrEps.Is(0))
+	for i, x := range [][]float64{a.scale, a.shift, zeros, ones} {
+		key := ir.BatchNormConsts[i]
+		putConst(m, n, key, ir.FloatConst(n.Name()+ir.Suffix(key), ir.Shape{len(x)}, narrow(x)))
+	}
+}
+
+// putConst declares a constant of n in the place of one that n alone has, else beside it.
+func putConst(m *ir.Module, n *ir.Node, key ir.Key[*ir.Const], c *ir.Const) {
+	c.Pos = n.Pos
+	n.Drop(key)
+	m.PruneConsts() // what n alone had
+	for slices.ContainsFunc(m.Consts, func(k *ir.Const) bool { return k.Name == c.Name }) {
+		c.Name += "2"
+	}
+	m.Consts = append(m.Consts, c)
+	n.Put(key.Is(c))
+}
+
+// maskOf is the mask of a softmax, a byte an element; nil without one.
+func maskOf(n *ir.Node) ([]byte, error) {
+	c := n.Const(ir.AttrMask)
+	if c == nil {
+		return nil, nil
+	}
+	raw, err := c.Load()
+	if err != nil {
+		return nil, err
+	}
+	return slices.Repeat(raw, n.Out.Type.Shape.Size()/len(raw)), nil
+}
+
+// putMask gives a softmax a mask beside the one that it has, of the least last axes that
+// it is repeated over.
+func putMask(m *ir.Module, n *ir.Node, mask []byte) error {
+	was, err := maskOf(n)
+	if err != nil {
+		return err
+	}
+	for i := range was {
+		if was[i] == 0 {
+			mask[i] = 0
+		}
+	}
+	shape := n.Out.Type.Shape
+	for k := len(shape) - 1; k > 0; k-- {
+		size := shape[k:].Size()
+		if bytes.Equal(slices.Repeat(mask[:size], len(mask)/size), mask) {
+			shape = shape[k:]
+			break
+		}
+	}
+	putConst(m, n, ir.AttrMask, &ir.Const{Name: n.Name() + ".mask", Type: ir.Type{Elem: ir.Of(ir.U8), Shape: slices.Clone(shape)}, Data: ir.Bytes(mask[:shape.Size()])})
+	return nil
+}
