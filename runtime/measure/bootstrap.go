@@ -84,20 +84,11 @@ func Figures(scores ...*Score) []Figure {
 	})
 	out := make([]Figure, len(list))
 	interval := func(of func(v [][]float64) float64) Interval {
-		x := Interval{Value: of(values[0])}
-		var all []float64
-		for _, v := range values[1:] {
-			if d := of(v); !math.IsNaN(d) {
-				all = append(all, d)
-			}
+		replicates := make([]float64, len(values)-1)
+		for i, v := range values[1:] {
+			replicates[i] = of(v)
 		}
-		if math.IsNaN(x.Value) || len(all) == 0 {
-			return Interval{math.NaN(), math.NaN(), math.NaN()}
-		}
-		slices.Sort(all)
-		at := func(share float64) float64 { return all[int(math.Round(share*float64(len(all)-1)))] }
-		x.Low, x.High = at((1-confidence)/2), at((1+confidence)/2)
-		return x
+		return newInterval(of(values[0]), replicates)
 	}
 	last := len(scores) - 1
 	for f := range list {
@@ -113,6 +104,26 @@ func Figures(scores ...*Score) []Figure {
 		})
 	}
 	return out
+}
+
+// newInterval is a figure with the interval that resamples of it hold.
+func newInterval(value float64, resampled []float64) Interval {
+	all := slices.DeleteFunc(resampled, math.IsNaN)
+	if math.IsNaN(value) || len(all) == 0 {
+		return Interval{math.NaN(), math.NaN(), math.NaN()}
+	}
+	slices.Sort(all)
+	at := func(share float64) float64 { return all[int(math.Round(share*float64(len(all)-1)))] }
+	return Interval{value, at((1 - confidence) / 2), at((1 + confidence) / 2)}
+}
+
+// bootstrap is one figure of items, and of resamples of them.
+func bootstrap(of func(draw *resample) float64) Interval {
+	all := make([]float64, replicates)
+	for i := range all {
+		all[i] = of(&resample{uint64(i + 1), map[int][]float64{}})
+	}
+	return newInterval(of(nil), all)
 }
 
 // figure is the mean of one over the sizes and the kinds.

@@ -269,12 +269,12 @@ func (c *comparison) fidelity(images int) *Fidelity {
 // GiveAnswers says of each output of a network whether it names one label an image: by the
 // task, or by a softmax or argmax at its end.
 func GiveAnswers(m *ir.Module, asked string, labels []int) []bool {
-	_, err := TaskOf(m, asked, labels)
+	t, err := TaskOf(m, asked, labels)
 	list := make([]bool, len(m.Outputs))
 	for i, o := range m.Outputs {
 		last := source(o)
 		_, isVector := vector(o.Type.Shape)
-		list[i] = err == nil || last != nil && last.Op == ir.ArgMax || isVector && isSoftmax(last)
+		list[i] = err == nil && t.Results[i].isPlain() || last != nil && last.Op == ir.ArgMax || isVector && isSoftmax(last)
 	}
 	return list
 }

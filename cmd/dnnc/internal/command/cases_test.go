@@ -69,6 +69,18 @@ func TestCasesAreAskedFor(t *testing.T) {
 	}
 }
 
+// TestDetectionsAreCompared once the results are named.
+func TestDetectionsAreCompared(t *testing.T) {
+	data := pictures(t, 60)
+	args := []string{"eval", filepath.Join(dnnctest.Root, "testdata/tasks/det.onnx"), "-data", data, "-calib", data, "-images", "40", "-n", "40", "-errors", "gaussian=.05", "-task", "x=values, c=classes"}
+	code, stdout, stderr := dnnctest.Run(t, append(args, "-detect", "boxes: x, scores: c, form: cxcywh, least: -9")...)
+	require.Zero(t, code, stderr)
+	assert.Regexp(t, `detections at IoU \.5: (-|[01]\.[0-9]+) of 160 agree with the float network's`, stdout)
+	code, _, stderr = dnnctest.Run(t, append(args, "-detect", "boxes: x, scores: c, form: cxcywh")...)
+	assert.Equal(t, command.AtFault, code)
+	assert.Contains(t, stderr, "c are no probabilities: say the score of a detection")
+}
+
 // TestRegressionKeeps: 99 % of what the float network is above the mean, an rmse against it
 // of at most 1 % of the spread of its answers, in fewer bytes than int8.
 func TestRegressionKeeps(t *testing.T) {

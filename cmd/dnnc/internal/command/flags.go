@@ -86,6 +86,7 @@ func scoring(fs *flag.FlagSet, o *driver.Options) {
 		}
 		return err
 	})
+	fs.StringVar(&o.Detect, "detect", "", "compare detections with the float network's at IoU .5: `results` as \"boxes: NAME, scores: NAME, form: xyxy\" ("+strings.Join(measure.BoxForms(), ", ")+"), and \"least: 0\" of scores that are no probabilities")
 	fs.DurationVar(&o.MetricTime, "metric-time", time.Minute, "what one call of the program of -metric may take")
 }
 

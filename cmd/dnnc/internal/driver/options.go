@@ -61,6 +61,7 @@ type Options struct {
 	Verbose    bool
 	Task       string              // what the results mean; "" to find it out
 	Metric     []string            // a program of the user's that judges answers, and its arguments
+	Detect     string              // what results are of detections
 	MetricTime time.Duration       // that one call of it may take
 	Reports    bool                // measures on -data what it made
 	Chosen     []certificate.Layer // formats of a build that is done again: nothing is searched

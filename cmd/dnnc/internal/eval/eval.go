@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"strconv"
 	"text/tabwriter"
@@ -32,8 +33,8 @@ func Run(ctx context.Context, o driver.Options, stdout, stderr io.Writer) error 
 	if o.JSON && o.CSV {
 		return diag.New(diag.Pos{}, diag.BadValue, "-json and -csv: one of them")
 	}
-	if len(o.Metric) > 0 && (o.Boundary || o.Plane != "" || o.CSV) {
-		return diag.New(diag.Pos{}, diag.BadValue, "-metric judges answers under errors, in the table and in -json; -boundary, -plane and -csv have no place for it")
+	if (len(o.Metric) > 0 || o.Detect != "") && (o.Boundary || o.Plane != "" || o.CSV) {
+		return diag.New(diag.Pos{}, diag.BadValue, "-metric and -detect judge answers under errors, in the table and in -json; -boundary, -plane and -csv have no place for them")
 	}
 	if o.Plane != "" {
 		if err := driver.CheckOutput("plane", o.Plane, ".png", ".svg"); err != nil {
@@ -69,7 +70,14 @@ func Run(ctx context.Context, o driver.Options, stdout, stderr io.Writer) error 
 
 func accuracy(ctx context.Context, o driver.Options, r *driver.Result, stdout, stderr io.Writer) error {
 	var own *metric.Run
+	detector, err := detectorOf(o, r)
+	if err != nil {
+		return err
+	}
 	s, err := driver.MeasureWith(ctx, o, r, stderr, func(s *measure.Setup) {
+		if detector != nil {
+			defer func() { detector.Attach(s) }()
+		}
 		if len(o.Metric) > 0 {
 			own = &metric.Run{Words: o.Metric, Limit: o.MetricTime}
 			own.Attach(ctx, s, r.Float != nil)
@@ -88,7 +96,7 @@ func accuracy(ctx context.Context, o driver.Options, r *driver.Result, stdout, s
 	switch {
 	case o.JSON:
 		return errors.Join(err, writeJSON(stdout, map[string]any{
-			"metric":  judged,
+			"metric": judged, "detections": detected(detector),
 			"network": c.Network, "measured": c.Measured, "errors": c.Errors, "seed": c.Seed, "interrupted": interrupted,
 			"float": c.Float, "quantized": c.Quantized, "retention": c.Retention, "retention_stderr": c.RetentionSE, "results": c.Results,
 		}))
@@ -103,10 +111,44 @@ func accuracy(ctx context.Context, o driver.Options, r *driver.Result, stdout, s
 		fmt.Fprintf(stdout, "INTERRUPTED after %d of %d conditions: the means are of these\n", done, 1+len(r.Env.Errors))
 	}
 	driver.Accuracy(stdout, c)
+	if x := detected(detector); x != nil {
+		fmt.Fprintf(stdout, "detections at IoU .5: %s of %d agree with the float network's (mean of kinds, 95 %% interval %s to %s)\n\n",
+			driver.Figure(x.Agreement), x.Detections, driver.Figure(x.Low), driver.Figure(x.High))
+	}
 	if judged != nil {
 		printMetric(stdout, judged)
 	}
 	return err
+}
+
+// detectorOf is what -detect asks for; nil of nothing.
+func detectorOf(o driver.Options, r *driver.Result) (*measure.Detector, error) {
+	if o.Detect == "" {
+		return nil, nil
+	}
+	if r.Float == nil {
+		return nil, diag.New(diag.Pos{}, diag.BadData, "-detect compares detections with the float network's, and there is none").WithHelp("measure the network that this one was made from")
+	}
+	return measure.NewDetector(&r.Task, o.Detect)
+}
+
+// detections is how far the networks see the same boxes.
+type detections struct {
+	Agreement  *float64 `json:"agreement"` // nil where there are no detections
+	Low        *float64 `json:"low"`
+	High       *float64 `json:"high"`
+	Detections int      `json:"detections"` // of both networks, under all conditions
+}
+
+func detected(d *measure.Detector) *detections {
+	if d == nil {
+		return nil
+	}
+	x, n := d.Agreement()
+	if math.IsNaN(x.Value) {
+		return &detections{Detections: n}
+	}
+	return &detections{&x.Value, &x.Low, &x.High, n}
 }
 
 // printMetric is what a program of the user's says.

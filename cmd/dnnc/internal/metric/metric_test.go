@@ -109,7 +109,7 @@ func TestFaultyProgramsAreDiagnostics(t *testing.T) {
 	for _, more := range [][]string{{"-boundary", "-errors", "gaussian"}, {"-plane", path("p.png")}, {"-csv"}} {
 		code, _, stderr := dnnctest.Run(t, append([]string{"eval", path("value.dnn"), "-task", "values", "-data", path("data.npz"), "-metric", "true"}, more...)...)
 		assert.Equal(t, command.AtFault, code)
-		assert.Contains(t, stderr, "have no place for it")
+		assert.Contains(t, stderr, "have no place for them")
 	}
 }
 
