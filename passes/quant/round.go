@@ -60,8 +60,9 @@ type Rounder struct {
 
 	// kept are the inputs of every layer in the float network, by the layer's
 	// argument, once a walk has needed them; nil when they are not to be kept.
-	kept  interp.Tensors[float32]
-	keeps bool
+	kept   interp.Tensors[float32]
+	keeps  bool
+	memory int // bytes that rounding a layer may take; 0 is no bound
 
 	// memo has the layers rounded so far, by their format and those of all layers
 	// before them: networks that begin alike share the work.
@@ -80,7 +81,7 @@ func NewRounder(m *ir.Module, samples data.Batch, memory int) (*Rounder, error) 
 		bytes += 4 * samples.N * p.Size(v)
 	}
 	// Twice: a rounded network's values beside the float network's.
-	return &Rounder{Module: m, Prog: p, Samples: samples, keeps: 2*bytes <= memory, memo: map[string]*Rounded{}}, nil
+	return &Rounder{Module: m, Prog: p, Samples: samples, keeps: 2*bytes <= memory, memory: memory, memo: map[string]*Rounded{}}, nil
 }
 
 // layerInputs are the arguments of all operations with weights.
@@ -233,9 +234,24 @@ func prepared(n *ir.Node, unit float32, stats []*round.Stats) *Prepared {
 	return &Prepared{s.Size() / (s[0] * s[1]), unit, stats, map[factorKey]*round.Factor{}}
 }
 
+// fits reports a layer with so many inputs that rounding it on data takes more than the
+// memory that there is.
+func (r *Rounder) fits(n *ir.Node) error {
+	cols, groups := newSampler(n, r.Samples.N, 1).cols, layerGroups(n)
+	need := round.MomentBytes(cols, groups)
+	if r.memory <= 0 || need <= r.memory {
+		return nil
+	}
+	d := diag.New(n.Pos, diag.OutOfMemory, "%s has %d inputs an output: to round its weights on data takes %d bytes, -mem leaves %d", n.Name(), cols, need, r.memory)
+	return d.WithHelp("-mem %dMiB where the machine has as much; or rounding: nearest, or bits: i8, for this layer", (need+1<<20-1)>>20)
+}
+
 // prepare measures the second moments of the inputs of layer n that a walk leads
 // to, and of the layers that share its weights.
 func (r *Rounder) prepare(ctx context.Context, n *ir.Node, walk *walker) (*Prepared, error) {
+	if err := r.fits(n); err != nil {
+		return nil, err
+	}
 	tied := r.Module.Tied(n)
 	unit, stats := unitOf(tied), make([]*round.Stats, layerGroups(n))
 	for group := range stats {
@@ -473,6 +489,9 @@ func (r *Rounder) next(ctx context.Context, n *ir.Node, f Format, exact, rounded
 	}
 	if !f.needsData() {
 		return roundGroups(n, weight, f, nil)
+	}
+	if err := r.fits(n); err != nil {
+		return nil, err
 	}
 	tied := r.Module.Tied(n)
 	unit := unitOf(tied)

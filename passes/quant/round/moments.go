@@ -24,6 +24,14 @@ type Stats struct {
 	mean []float64
 }
 
+// MomentBytes is the memory that rounding on the moments of cols inputs takes at most, for
+// each of some groups: the sums and what Prepare leaves of each, and what it works in.
+func MomentBytes(cols, groups int) int {
+	const sums, factor, work = 8, 14, 16 // bytes an element of a square matrix
+	square := cols * cols
+	return square * (groups*(sums+factor) + work)
+}
+
 // NewStats has no inputs yet.
 func NewStats(cols int) *Stats {
 	return &Stats{cols: cols, gram: make([]float64, cols*cols), mean: make([]float64, cols)}

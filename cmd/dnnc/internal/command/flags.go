@@ -110,7 +110,7 @@ func quantizing(fs *flag.FlagSet, o *driver.Options) {
 	fs.StringVar(&o.Objective, "objective", pass.Mean, "what a search makes least, the divergence under all kinds of error: mean or worst")
 	fs.Func("cycles", "upper bound on the estimated cycles of the layers with weights on the target: a number, or a share of int8's, as `0.6x`", cycles(&o.Budget))
 	fs.Func("ram", "upper bound on the arena in bytes, as `24KiB`, checked when kernels are selected", size(&o.Budget.RAM))
-	fs.Func("mem", "upper bound on what a search keeps in memory, as `4GiB`; what does not fit is computed again", size(&o.Memory))
+	fs.Func("mem", "upper bound on memory beyond the files that are read in place, as `4GiB`, its default; what does not fit is computed again, or refused with the bytes that it takes", size(&o.Memory))
 	fs.StringVar(&o.Checkpoint, "checkpoint", "", "keep what a search measures in this `file`, and go on from it")
 	fs.StringVar(&o.Search, "search", "", "the method of -O robust: "+strings.Join(robust.Methods(), ", ")+" (default "+robust.Methods()[0]+")")
 	fs.DurationVar(&o.Time, "time", 0, "of -search qstar, which goes on until then: 10s; Ctrl-C ends it, too, and ships the best so far")

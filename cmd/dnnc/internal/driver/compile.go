@@ -97,6 +97,16 @@ func frugal(m *ir.Module) {
 	}
 }
 
+// limited keeps the garbage that waits to be collected within -mem, until the function that
+// it returns is called. Whoever sets GOMEMLIMIT knows better.
+func limited(o Options) (restore func()) {
+	if o.Memory <= 0 || os.Getenv("GOMEMLIMIT") != "" {
+		return func() {}
+	}
+	before := debug.SetMemoryLimit(int64(o.Memory))
+	return func() { debug.SetMemoryLimit(before) }
+}
+
 // Compile takes a network through the passes.
 func Compile(ctx context.Context, o Options, out, messages io.Writer) (*Result, error) {
 	return compile(ctx, o, out, messages, func(*ir.Module) error { return nil })
@@ -119,6 +129,7 @@ func compile(ctx context.Context, o Options, out, messages io.Writer, check func
 		return nil, err
 	}
 	frugal(m)
+	defer limited(o)()
 	bar := newBar(messages)
 	defer bar.end()
 	watch, err := dumps(o, out)
