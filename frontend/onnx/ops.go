@@ -126,7 +126,7 @@ func init() {
 		"Mod":             {2, nil, elementwise(func(x []float64) float64 { return x[0] - x[1]*math.Floor(x[0]/x[1]) }, 0), nil},
 		"Min":             {1, extremes(ir.Minimum), elementwise(func(x []float64) float64 { return slices.Min(x) }, 0), []ir.Op{ir.Minimum, ir.Clip}},
 		"Max":             {1, extremes(ir.Maximum), elementwise(func(x []float64) float64 { return slices.Max(x) }, 0), []ir.Op{ir.Maximum, ir.Clip}},
-		"Trilu": {1, nil, foldTrilu, nil},
+		"Trilu":           {1, nil, foldTrilu, nil},
 		"Where": {3, where, elementwise(func(x []float64) float64 {
 			if x[0] != 0 {
 				return x[1]
