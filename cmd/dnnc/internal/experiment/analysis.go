@@ -1,6 +1,7 @@
 package experiment
 
 import (
+	"cmp"
 	"encoding/base64"
 	"slices"
 
@@ -107,6 +108,20 @@ func unit(like [][]float64) [][]float64 {
 	}
 	return out
 }
+
+// judged is what networks keep a share of: the robust accuracy, or of other tasks than one
+// label an item what the measure is above the best constant answer.
+func judged(list ...*analysis) string {
+	for _, a := range list {
+		if !a.mat.task.IsKL() {
+			return "measure above the best constant answer"
+		}
+	}
+	return "robust accuracy"
+}
+
+// measure is what networks are judged by under one condition.
+func (a *analysis) measure() string { return cmp.Or(a.mat.task.Measure, "accuracy") }
 
 // kept is the share of the float network's robust accuracy that networks keep.
 func (a *analysis) kept(list []*entrant) Estimate { return a.sampler.ratio(shares(list, -1), a.ref) }

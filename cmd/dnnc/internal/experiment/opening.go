@@ -48,7 +48,7 @@ func opening(d *document, list []*analysis) error {
 		return err
 	}
 	d.Opening = []string{first, capital(won(list)), capital(spent(list))}
-	d.Summary = table{Head: []string{"robust accuracy kept"}}
+	d.Summary = table{Head: []string{judged(list...) + " kept"}}
 	for _, a := range list {
 		d.Summary.Head = append(d.Summary.Head, a.x.Name)
 	}
@@ -135,7 +135,7 @@ func won(list []*analysis) string {
 	}
 	var parts []string
 	if len(ahead) > 0 {
-		parts = append(parts, "more robust accuracy than "+enumerate(ahead))
+		parts = append(parts, "more "+judged(list...)+" than "+enumerate(ahead))
 	}
 	if len(behind) > 0 {
 		parts = append(parts, "less than "+enumerate(behind))
@@ -148,7 +148,7 @@ func won(list []*analysis) string {
 	}
 	in := "in the mean of networks and sizes"
 	if len(parts) == 0 {
-		return fmt.Sprintf("%s keeps %v of the float network's robust accuracy %s (± is one standard error).", title(methods[0]), kept, in)
+		return fmt.Sprintf("%s keeps %v of the float network's %s %s (± is one standard error).", title(methods[0]), kept, judged(list...), in)
 	}
 	return fmt.Sprintf("%s keeps %s; it keeps %v of the float network's %s (differences are paired by image, each over the sizes that both methods reach; ± is one standard error).",
 		title(methods[0]), strings.Join(parts, ", "), kept, in)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/chart"
 )
@@ -15,7 +16,7 @@ func keeping(d *document, list []*analysis) error {
 		resampled = "of the test images (what another seed would change is not known)"
 	}
 	s := section{ID: "kept", Title: "What is kept at equal bytes", Text: []string{
-		"The share of the float network's robust accuracy that is kept: the mean over kinds of error of the mean over their sizes, clean images being one kind. Below, ± is one standard error from " +
+		"The share of the float network's " + judged(list...) + " that is kept: the mean over kinds of error of the mean over their sizes, clean images being one kind. Below, ± is one standard error from " +
 			fmt.Sprint(resamples) + " resamples " + resampled + "; differences are paired by image. Strong figures are told from 0: their 95 % interval does not hold it."}}
 	if len(list) > 1 {
 		s.Tables = append(s.Tables, overallTable(list))
@@ -84,14 +85,14 @@ func (a *analysis) keptTables() (kept, gaps table) {
 
 // sizes is the pictures of robust accuracy against bytes.
 func sizes(d *document, list []*analysis) error {
-	s := section{ID: "sizes", Title: "Robust accuracy against size", Text: []string{"Bytes are those of the packed weights with their codebooks and of the channels' constants; the float network's are those of its weights. Bars are 95 % intervals of what is kept, paired by image with the float network, which is the line across."}}
+	s := section{ID: "sizes", Title: capital(judged(list...)) + " against size", Text: []string{"Bytes are those of the packed weights with their codebooks and of the channels' constants; the float network's are those of its weights. Bars are 95 % intervals of what is kept, paired by image with the float network, which is the line across."}}
 	var err error
 	if s.Legend, err = legends(append(slices.Clone(list[0].x.Methods), floatMethod)...); err != nil {
 		return err
 	}
 	for _, a := range list {
-		c := chart.Lines{Title: a.x.Name, X: "bytes", Y: "robust accuracy", Ticks: chart.Decades{}}
-		t := table{Caption: a.x.Name, Head: []string{"method", "bytes", "bits", "robust accuracy"}}
+		c := chart.Lines{Title: a.x.Name, X: "bytes", Y: judged(a), Ticks: chart.Decades{}}
+		t := table{Caption: a.x.Name, Head: []string{"method", "bytes", "bits", judged(a)}}
 		ones := unit(a.ref)
 		base := a.sampler.ratio(a.ref, ones)
 		line := chart.Series{Style: styleOf(floatMethod), Plain: true}
@@ -123,7 +124,7 @@ func sizes(d *document, list []*analysis) error {
 			c.Series = append(c.Series, line)
 		}
 		t.Rows = append(t.Rows, append(row("float", fmt.Sprint(4*a.mat.weights), "32"), of(base)))
-		if err := s.lines(c, a.x.Name+": robust accuracy against bytes", t); err != nil {
+		if err := s.lines(c, a.x.Name+": "+judged(a)+" against bytes", t); err != nil {
 			return err
 		}
 	}
@@ -133,7 +134,7 @@ func sizes(d *document, list []*analysis) error {
 
 // kinds is the table of every kind of error at the detail budget.
 func kinds(d *document, list []*analysis) error {
-	s := section{ID: "kinds", Title: "Every kind of error", Text: []string{"Share of the float network's accuracy under one kind of error alone, mean over its sizes, that is kept at one size of network."}}
+	s := section{ID: "kinds", Title: "Every kind of error", Text: []string{"Share of the float network's " + strings.TrimPrefix(judged(list...), "robust ") + " under one kind of error alone, mean over its sizes, that is kept at one size of network."}}
 	for _, a := range list {
 		t := table{Caption: fmt.Sprintf("%s at %s a weight", a.x.Name, width(a.x.Detail)), Head: []string{"kind", "float"}}
 		for _, m := range a.x.Methods {
@@ -171,12 +172,12 @@ func errorSizes(d *document, list []*analysis) error {
 		return err
 	}
 	for n, a := range list {
-		s := section{ID: fmt.Sprintf("errors%d", n+1), Title: "Accuracy against the size of error: " + a.x.Name, Legend: keys,
+		s := section{ID: fmt.Sprintf("errors%d", n+1), Title: capital(a.measure()) + " against the size of error: " + a.x.Name, Legend: keys,
 			Text: []string{fmt.Sprintf("At %s a weight; size 0 is the clean images."+leftOut, width(a.x.Detail))}}
 		ones := unit(a.ref)
 		for k, kind := range a.floats[0].Kinds[1:] {
-			c := chart.Lines{Title: kind.Name, X: "size of error", Y: "accuracy"}
-			t := table{Caption: kind.Name, Head: []string{"network", "size", "accuracy"}}
+			c := chart.Lines{Title: kind.Name, X: "size of error", Y: a.measure()}
+			t := table{Caption: kind.Name, Head: []string{"network", "size", a.measure()}}
 			for _, m := range append([]string{floatMethod}, methods...) {
 				own := a.exact
 				if m != floatMethod {

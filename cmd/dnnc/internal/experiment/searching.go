@@ -113,7 +113,7 @@ func efforts(d *document, list []*analysis) error {
 
 // effort is what Qed and Q* keep at each limit of effort of one network.
 func (a *analysis) effort() (chart.Lines, table) {
-	c := chart.Lines{Title: fmt.Sprintf("%s, %s", a.x.Name, width(a.x.Detail)), X: "multiply-adds of the search", Y: "robust accuracy kept", Ticks: chart.Decades{}}
+	c := chart.Lines{Title: fmt.Sprintf("%s, %s", a.x.Name, width(a.x.Detail)), X: "multiply-adds of the search", Y: judged(a) + " kept", Ticks: chart.Decades{}}
 	t := table{Caption: fmt.Sprintf("%s at %s a weight", a.x.Name, width(a.x.Detail)), Head: []string{"method", "ends at", "multiply-adds", "evaluations", "kept"}}
 	for _, m := range []string{"qed", "qstar"} {
 		series := chart.Series{Style: styleOf(m)}
