@@ -181,7 +181,7 @@ func parseTask(text string) (ir.Task, error) {
 	if err != nil {
 		d := diag.New(diag.Pos{}, diag.BadValue, "-task %s: %v", strings.TrimSpace(text), err)
 		if words != nil {
-			d.WithHelp("the values are %s", strings.Join(Tasks(), " ")).WithSuggestion(strings.TrimSpace(text), words)
+			d.WithNote("the values are %s", strings.Join(Tasks(), " ")).WithSuggestion(strings.TrimSpace(text), words)
 		}
 		return t, d
 	}
