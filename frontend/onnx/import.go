@@ -31,6 +31,8 @@ type Options struct {
 	// Constants are tensors, as files of one hold them, that inputs have always: by the
 	// place of the input, nil where it is none. ONNX's tests give weights as inputs.
 	Constants [][]byte
+	// Exact keeps the integers of a quantized model: its module is quantized already.
+	Exact bool
 	// AllowOutside lets a model refer to external data outside its own folder.
 	AllowOutside bool
 }
@@ -80,11 +82,16 @@ type importer struct {
 	done   map[*pb.Node]bool // taken into another operation
 	folded int               // elements of constants made
 	faults build.Faults
+
+	exact  bool                  // marks every quantization
+	marks  map[*ir.Value]mark    // values that are integers of the model
+	layers map[*ir.Const]*tensor // of what the constants of layers are made
 }
 
 func convert(f *file, pos diag.Pos, name string, opt Options, dir *folder) (*ir.Module, error) {
 	im := &importer{
 		Builder: build.New(name), f: f, folder: dir,
+		marks: map[*ir.Value]mark{}, layers: map[*ir.Const]*tensor{}, exact: opt.Exact,
 		values: map[string]*operand{}, users: map[string][]*pb.Node{}, done: map[*pb.Node]bool{},
 	}
 	if err := im.versions(); err != nil {
@@ -156,6 +163,11 @@ func convert(f *file, pos diag.Pos, name string, opt Options, dir *folder) (*ir.
 	}
 	if err != nil {
 		return nil, diag.New(pos, diag.Unsupported, "%v", err)
+	}
+	if opt.Exact {
+		if m, err = im.exactModule(pos, m); err != nil {
+			return nil, err
+		}
 	}
 	if list := ir.Verify(m); len(list) > 0 {
 		return nil, list
@@ -275,6 +287,9 @@ func (im *importer) input(in *pb.ValueInfo, opt Options) error {
 	o := &operand{v: im.Input(name, own, r), shape: shape}
 	if !typ.isFloat() {
 		o.q = &integers{typ, 1, 0, r.Lo, r.Hi}
+		if m, ok := o.q.marked(); ok {
+			im.marks[o.v] = m
+		}
 	}
 	im.values[name] = o
 	return nil

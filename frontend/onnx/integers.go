@@ -64,6 +64,9 @@ func (im *importer) reread(hint string, o *operand, scale, zero float64) (*opera
 	} else {
 		out.v, err = im.scaleShift(hint+".scale", o.v, []float32{float32(scale / q.scale)}, []float32{float32(scale * (q.zero - zero))})
 	}
+	if m, ok := out.q.marked(); ok && err == nil {
+		im.marks[out.v] = m
+	}
 	return &out, err
 }
 

@@ -29,10 +29,18 @@ func dequantized(t, scale, zero *tensor, axis, block int) (*tensor, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &tensor{name: t.name, typ: float32Type, shape: t.shape, data: t.mapped(func(i int, v float64) float64 {
+	of := func(typ dtype, f func(i int, v float64) float64) *tensor {
+		return &tensor{name: t.name, typ: typ, shape: t.shape, data: t.mapped(f)}
+	}
+	out := of(float32Type, func(i int, v float64) float64 {
 		k := at(i)
 		return float64(v-z[k]) * s[k]
-	})}, nil
+	})
+	out.codes, out.steps = t, of(float32Type, func(i int, _ float64) float64 { return s[at(i)] })
+	if slices.ContainsFunc(z, func(z float64) bool { return z != 0 }) {
+		out.codes = of(float32Type, func(i int, v float64) float64 { return v - z[at(i)] })
+	}
+	return out, nil
 }
 
 // scalesAndZeros reads scales and as many zero points, 0 where there are none.
@@ -192,6 +200,14 @@ func (im *importer) bounded(n *pb.Node, o *operand, in []*operand, i int) (*oper
 		return nil, err
 	}
 	q := typ.all(s, z)
+	if m, ok := q.marked(); im.exact && ok {
+		y, err := im.Add(ir.Clip, moduleName(n)+".integers", []*ir.Value{o.v}, ir.AttrLow.Is(shortFloat(q.real(q.lo))), ir.AttrHigh.Is(shortFloat(q.real(q.hi))))
+		if err != nil {
+			return nil, err
+		}
+		im.marks[y] = m
+		return &operand{v: y, shape: o.shape, q: q}, nil
+	}
 	least, most := q.real(q.lo), q.real(q.hi)
 	// What lies within half a step of a bound is rounded to it.
 	lo, hi := reach(o.v, 4)

@@ -102,6 +102,8 @@ type tensor struct {
 	data  ir.Data
 
 	isEndless bool // some elements are infinite
+	// Of dequantized integers: these, less their zero points, and the scale of each.
+	codes, steps *tensor
 }
 
 func (t *tensor) size() int { return ir.Shape(t.shape).Size() }
@@ -367,13 +369,15 @@ func (t *tensor) checkNumbers() error {
 func (t *tensor) view(v ir.View) *tensor {
 	out := &tensor{name: t.name, typ: t.typ, shape: v.Dims, isEndless: t.isEndless}
 	if v.IsWhole() && v.Size() == t.size() {
-		out.data = t.data
-		return out
+		return t.reshaped(v.Dims)
 	}
 	if d, ok := t.data.(derived); ok && d.view.IsWhole() && d.view.Size() == d.of.size() {
 		out.data = derived{d.of, v, d.f} // of the same elements in the same order
 	} else {
 		out.data = derived{t, v, nil}
+	}
+	if t.codes != nil {
+		out.codes, out.steps = t.codes.view(v), t.steps.view(v)
 	}
 	return out
 }
@@ -381,6 +385,11 @@ func (t *tensor) view(v ir.View) *tensor {
 // reshaped has other dimensions.
 func (t *tensor) reshaped(shape []int) *tensor {
 	return &tensor{name: t.name, typ: t.typ, shape: shape, data: t.data, isEndless: t.isEndless}
+	out := &tensor{name: t.name, typ: t.typ, shape: shape, data: t.data}
+	if t.codes != nil {
+		out.codes, out.steps = t.codes.reshaped(shape), t.steps.reshaped(shape)
+	}
+	return out
 }
 
 // numbers are the elements as float64, which holds integers to 2^53.
