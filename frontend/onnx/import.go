@@ -31,8 +31,11 @@ type Options struct {
 	// Constants are tensors, as files of one hold them, that inputs have always: by the
 	// place of the input, nil where it is none. ONNX's tests give weights as inputs.
 	Constants [][]byte
-	// Exact keeps the integers of a quantized model: its module is quantized already.
-	Exact bool
+	// Exact keeps the integers of a quantized model: its module is quantized already. Where
+	// that cannot be, the model is refused or, where Inexact is not nil, Inexact is told
+	// why, and the model is read as reals. Float models are read as they are.
+	Exact   bool
+	Inexact func(why error)
 	// AllowOutside lets a model refer to external data outside its own folder.
 	AllowOutside bool
 }
@@ -84,6 +87,7 @@ type importer struct {
 	faults build.Faults
 
 	exact  bool                  // marks every quantization
+	found  bool                  // a quantization of a computed value
 	marks  map[*ir.Value]mark    // values that are integers of the model
 	layers map[*ir.Const]*tensor // of what the constants of layers are made
 }
@@ -164,8 +168,14 @@ func convert(f *file, pos diag.Pos, name string, opt Options, dir *folder) (*ir.
 	if err != nil {
 		return nil, diag.New(pos, diag.Unsupported, "%v", err)
 	}
-	if opt.Exact {
-		if m, err = im.exactModule(pos, m); err != nil {
+	if opt.Exact && im.found {
+		whole, err := im.exactModule(pos, m)
+		if err != nil && opt.Inexact != nil {
+			opt.Inexact(err)
+			opt.Exact = false
+			return convert(f, pos, name, opt, dir)
+		}
+		if m = whole; err != nil {
 			return nil, err
 		}
 	}

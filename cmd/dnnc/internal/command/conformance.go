@@ -109,7 +109,7 @@ func runCase(ctx context.Context, path string) (verdict int, why error) {
 	if err != nil || len(sets) == 0 {
 		return failed, fmt.Errorf("no test_data_set")
 	}
-	if m, err := onnx.Load(path, onnx.Options{Exact: true}); err == nil {
+	if m, err := onnx.Load(path, onnx.Options{Exact: true}); err == nil && m.IsQuantized() {
 		return compareIntegers(ctx, m, sets)
 	}
 	m, err := onnx.Load(path, onnx.Options{})
