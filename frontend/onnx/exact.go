@@ -199,8 +199,12 @@ func (e *exactly) node(n *ir.Node) (*ir.Value, error) {
 		v := n.Moved()
 		return e.AddQuantized(ir.Copy, e.Name(n.Out.Name), args, q, ir.AttrShape.Is([]int(n.Out.Type.Shape)),
 			ir.AttrDims.Is(v.Dims), ir.AttrStrides.Is(v.Strides), ir.AttrStart.Is(v.Start))
-	case n.Op == ir.MaxPool2D, n.Op == ir.Reduce && (n.Word(ir.AttrFn) == ir.ReduceMax || n.Word(ir.AttrFn) == ir.ReduceMin):
+	case n.Op == ir.MaxPool2D:
 		return e.AddQuantized(n.Op, e.Name(n.Out.Name), args, q, n.Attrs...)
+	case n.Op == ir.Reduce && (n.Word(ir.AttrFn) == ir.ReduceMax || n.Word(ir.AttrFn) == ir.ReduceMin):
+		return e.reduced(n, x, n.Ints(ir.AttrAxes), func(name string, rows *ir.Value) (*ir.Value, error) {
+			return e.AddQuantized(ir.Reduce, name, []*ir.Value{rows}, q, ir.AttrFn.Is(n.Word(ir.AttrFn)), ir.AttrAxes.Is([]int{1}))
+		})
 	case n.Op == ir.ArgMax:
 		return e.AddQuantized(n.Op, e.Name(n.Out.Name), args, ir.Quant{Scale: 1, Zero: -128}, n.Attrs...)
 	case n.Op == ir.Pad:
@@ -213,10 +217,11 @@ func (e *exactly) node(n *ir.Node) (*ir.Value, error) {
 	}
 	m, fused, ok := e.target(n.Out)
 	if !ok {
-		if n.Op != ir.Relu && n.Op != ir.Relu6 && n.Op != ir.Clip {
+		keeps := slices.Contains([]ir.Op{ir.Relu, ir.Relu6, ir.Clip, ir.Concat, ir.Minimum, ir.Maximum}, n.Op)
+		if !keeps || slices.ContainsFunc(args, func(a *ir.Value) bool { return a.Type.Quant != q }) {
 			return nil, errInexact("gives reals that the model does not quantize")
 		}
-		m, fused = mark{q, -128, 127}, nil // a bound on integers
+		m, fused = mark{q, -128, 127}, nil // of integers of one scale
 	}
 	y, err := e.computed(n, args, m)
 	if err != nil {
@@ -279,7 +284,7 @@ func (e *exactly) computed(n *ir.Node, args []*ir.Value, m mark) (*ir.Value, err
 			terms = x.Type.Shape[len(x.Type.Shape)-1]
 		}
 		const most = 255 * 255
-		return e.factored(n.Op, hint, args, m, x.Type.Quant.Scale*args[1].Type.Quant.Scale/m.Scale, int64(terms)*most, bounds)
+		return e.factored(n.Op, e.Name(hint), args, m, x.Type.Quant.Scale*args[1].Type.Quant.Scale/m.Scale, int64(terms)*most, bounds)
 	case ir.Minimum, ir.Maximum:
 		for i := range args {
 			var err error
@@ -296,19 +301,22 @@ func (e *exactly) computed(n *ir.Node, args []*ir.Value, m mark) (*ir.Value, err
 			}
 		}
 		return e.AddQuantized(n.Op, e.Name(hint), args, m.Quant)
-	case ir.GlobalAvgPool:
-		s := x.Type.Shape
-		terms := s[1] * s[2]
-		y, err := e.factored(ir.Reduce, hint, args, m, x.Type.Quant.Scale/m.Scale/float64(terms), int64(terms)*255, append(bounds, ir.AttrFn.Is(ir.ReduceMean), ir.AttrAxes.Is([]int{1, 2}), ir.AttrKeep.Is(1)))
-		return y, err
-	case ir.Reduce:
-		terms := x.Type.Shape.Size() / n.Out.Type.Shape.Size()
-		factor := x.Type.Quant.Scale / m.Scale
-		if n.Word(ir.AttrFn) == ir.ReduceMean {
-			factor /= float64(terms)
+	case ir.GlobalAvgPool, ir.Reduce:
+		axes, fn := []int{1, 2}, ir.ReduceMean
+		if n.Op == ir.Reduce {
+			axes, fn = n.Ints(ir.AttrAxes), n.Word(ir.AttrFn)
 		}
-		return e.factored(n.Op, hint, args, m, factor, int64(terms)*255, append(bounds, n.Attrs...))
+		return e.reduced(n, x, axes, func(name string, rows *ir.Value) (*ir.Value, error) {
+			terms, factor := rows.Type.Shape[1], x.Type.Quant.Scale/m.Scale
+			if fn == ir.ReduceMean {
+				factor /= float64(terms)
+			}
+			return e.factored(ir.Reduce, name, []*ir.Value{rows}, m, factor, int64(terms)*255, append(bounds, ir.AttrFn.Is(fn), ir.AttrAxes.Is([]int{1})))
+		})
 	case ir.AvgPool2D:
+		if slices.Max(n.Ints(ir.AttrPad)) == 0 {
+			return e.mean(n, x, m, bounds)
+		}
 		y, err := e.AddQuantized(n.Op, e.Name(hint), args, x.Type.Quant, n.Attrs...)
 		if err != nil {
 			return nil, err
@@ -334,6 +342,57 @@ func (e *exactly) computed(n *ir.Node, args []*ir.Value, m mark) (*ir.Value, err
 		return e.table(hint, x, m, func(v float64) float64 { return a*v + b })
 	}
 	return nil, errInexact("has no exact form of integers")
+}
+
+// mean is a mean of windows without padding, rounded once: a convolution of each channel
+// by ones.
+func (e *exactly) mean(n *ir.Node, x *ir.Value, m mark, attrs []ir.Attr) (*ir.Value, error) {
+	kernel, channels := n.Ints(ir.AttrKernel), x.Type.Shape[0]
+	terms := kernel[0] * kernel[1]
+	if err := e.im.room(channels * terms); err != nil {
+		return nil, err
+	}
+	if terms > 1<<20 {
+		return nil, errInexact("has a window of %d pixels", terms)
+	}
+	name := e.Name(n.Out.Name)
+	w := e.Ints(name+".weight", ir.I8, ir.Shape{channels, 1, kernel[0], kernel[1]}, slices.Repeat([]int64{1}, channels*terms))
+	w.Scale = e.Floats(name+".scale", ir.Shape{channels}, slices.Repeat([]float32{float32(1 / float64(terms))}, channels))
+	mul, shift, err := geometry.MultiplierFor(x.Type.Quant.Scale / m.Scale / float64(terms))
+	if err != nil {
+		return nil, errInexact("%v", err)
+	}
+	attrs = append(attrs, ir.AttrWeight.Is(w), ir.AttrBias.Is(e.Ints(name+".bias", ir.I32, ir.Shape{channels}, make([]int64, channels))),
+		ir.AttrStride.Is(n.Stride()), ir.AttrDilation.Is(n.Ints(ir.AttrDilation)), ir.AttrGroups.Is(channels))
+	return e.requant(ir.Conv2D, name, []*ir.Value{x}, m, slices.Repeat([]int64{int64(mul)}, channels), slices.Repeat([]int64{int64(shift)}, channels), attrs)
+}
+
+// reduced is a reduction along axes: of rows, each of which holds the elements that
+// become one.
+func (e *exactly) reduced(n *ir.Node, x *ir.Value, axes []int, reduce func(name string, rows *ir.Value) (*ir.Value, error)) (*ir.Value, error) {
+	s, q := x.Type.Shape, x.Type.Quant
+	var perm []int
+	for k := range s {
+		if !slices.Contains(axes, k) {
+			perm = append(perm, k)
+		}
+	}
+	perm = append(perm, axes...)
+	size := s.Size() / n.Out.Type.Shape.Size()
+	shape := []int{n.Out.Type.Shape.Size(), size}
+	view, op, attrs := ir.ViewOf(s).Permute(perm), ir.Reshape, []ir.Attr{ir.AttrShape.Is(shape)}
+	if !view.IsWhole() {
+		op, attrs = ir.Copy, append(attrs, ir.AttrDims.Is(view.Dims), ir.AttrStrides.Is(view.Strides))
+	}
+	rows, err := e.AddQuantized(op, e.Name(n.Out.Name+".rows"), []*ir.Value{x}, q, attrs...)
+	if err != nil {
+		return nil, err
+	}
+	y, err := reduce(e.Name(n.Out.Name), rows)
+	if err != nil {
+		return nil, err
+	}
+	return e.Reshape(y, n.Out.Type.Shape)
 }
 
 // oneLine is the scale and the offset of a normalisation that has one of each for all
@@ -372,7 +431,7 @@ func oneLine(n *ir.Node) (a, b float64, err error) {
 }
 
 // factored is an operation whose sums, at most reach, come to integers by one factor.
-func (e *exactly) factored(op ir.Op, hint string, args []*ir.Value, m mark, factor float64, reach int64, attrs []ir.Attr) (*ir.Value, error) {
+func (e *exactly) factored(op ir.Op, name string, args []*ir.Value, m mark, factor float64, reach int64, attrs []ir.Attr) (*ir.Value, error) {
 	if reach >= geometry.NarrowReach {
 		return nil, errInexact("sums up to %d, which do not fit 32 bits", reach)
 	}
@@ -380,7 +439,7 @@ func (e *exactly) factored(op ir.Op, hint string, args []*ir.Value, m mark, fact
 	if err != nil {
 		return nil, errInexact("%v", err)
 	}
-	return e.requant(op, e.Name(hint), args, m, []int64{int64(mul)}, []int64{int64(shift)}, attrs)
+	return e.requant(op, name, args, m, []int64{int64(mul)}, []int64{int64(shift)}, attrs)
 }
 
 // requant is an operation with multipliers and shifts.
