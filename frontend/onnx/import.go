@@ -168,6 +168,9 @@ func convert(f *file, pos diag.Pos, name string, opt Options, dir *folder) (*ir.
 	if err != nil {
 		return nil, diag.New(pos, diag.Unsupported, "%v", err)
 	}
+	if list := ir.Verify(m); len(list) > 0 {
+		return nil, list
+	}
 	if opt.Exact && im.found {
 		whole, err := im.exactModule(pos, m)
 		if err != nil && opt.Inexact != nil {
@@ -175,12 +178,13 @@ func convert(f *file, pos diag.Pos, name string, opt Options, dir *folder) (*ir.
 			opt.Exact = false
 			return convert(f, pos, name, opt, dir)
 		}
-		if m = whole; err != nil {
+		if err != nil {
 			return nil, err
 		}
-	}
-	if list := ir.Verify(m); len(list) > 0 {
-		return nil, list
+		if list := ir.Verify(whole); len(list) > 0 {
+			return nil, list
+		}
+		m = whole
 	}
 	return m, nil
 }

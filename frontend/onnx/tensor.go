@@ -384,8 +384,7 @@ func (t *tensor) view(v ir.View) *tensor {
 
 // reshaped has other dimensions.
 func (t *tensor) reshaped(shape []int) *tensor {
-	return &tensor{name: t.name, typ: t.typ, shape: shape, data: t.data, isEndless: t.isEndless}
-	out := &tensor{name: t.name, typ: t.typ, shape: shape, data: t.data}
+	out := &tensor{name: t.name, typ: t.typ, shape: shape, data: t.data, isEndless: t.isEndless}
 	if t.codes != nil {
 		out.codes, out.steps = t.codes.reshaped(shape), t.steps.reshaped(shape)
 	}
