@@ -28,9 +28,12 @@ import (
 type LoadOptions struct {
 	Shapes map[string][]int    // of inputs of an ONNX model, by name
 	Ranges map[string]ir.Range // of the reals of a model's inputs, by name
-	// Requantize reads an int8 TensorFlow Lite model as the reals that its integers stand
-	// for, to be quantized anew; otherwise the model keeps its integers.
+	// Requantize reads a quantized model as the reals that its integers stand for, to be
+	// quantized anew; otherwise the model keeps its integers.
 	Requantize bool
+	// Inexact, if it is not nil, is told why a quantized ONNX model cannot keep its
+	// integers, which is then read as by Requantize. Without it such a model is refused.
+	Inexact func(why error)
 	// AllowOutside lets a network name files outside of its folder.
 	AllowOutside bool
 }
@@ -53,7 +56,7 @@ func (o LoadOptions) fits(name string, isText bool) error {
 func Load(path string, o LoadOptions) (*ir.Module, error) {
 	switch strings.ToLower(filepath.Ext(path)) {
 	case ".onnx":
-		return onnx.Load(path, onnx.Options{Shapes: o.Shapes, Ranges: o.Ranges, AllowOutside: o.AllowOutside})
+		return onnx.Load(path, onnx.Options{Shapes: o.Shapes, Ranges: o.Ranges, AllowOutside: o.AllowOutside, Exact: !o.Requantize, Inexact: o.Inexact})
 	case ".tflite":
 		if err := o.fits(path, false); err != nil {
 			return nil, err
@@ -71,7 +74,7 @@ func Load(path string, o LoadOptions) (*ir.Module, error) {
 func Parse(name string, raw []byte, o LoadOptions) (*ir.Module, error) {
 	switch strings.ToLower(filepath.Ext(name)) {
 	case ".onnx":
-		return onnx.Parse(name, raw, onnx.Options{Shapes: o.Shapes, Ranges: o.Ranges, AllowOutside: o.AllowOutside})
+		return onnx.Parse(name, raw, onnx.Options{Shapes: o.Shapes, Ranges: o.Ranges, AllowOutside: o.AllowOutside, Exact: !o.Requantize, Inexact: o.Inexact})
 	case ".tflite":
 		if err := o.fits(name, false); err != nil {
 			return nil, err

@@ -219,6 +219,9 @@ func (b *Builder) Reshape(v *ir.Value, shape ir.Shape) (*ir.Value, error) {
 			return v, nil
 		}
 	}
+	if v.Type.Quant.Scale != 0 { // of integers, whose operations are core ones
+		return b.AddQuantized(ir.Reshape, b.Name(v.Name+".shape"), []*ir.Value{v}, v.Type.Quant, ir.AttrShape.Is([]int(shape)))
+	}
 	if len(shape) == 1 {
 		return b.Add(ir.Flatten, v.Name+".flat", []*ir.Value{v})
 	}

@@ -75,6 +75,11 @@ func extremes(op ir.Op) runner {
 
 // clipped bounds a value, by relu where that is it.
 func (im *importer) clipped(n *pb.Node, o *operand, lo, hi float64) ([]*operand, error) {
+	return im.clippedAs(moduleName(n), o, lo, hi)
+}
+
+// clippedAs is clipped under a name of one's own.
+func (im *importer) clippedAs(hint string, o *operand, lo, hi float64) ([]*operand, error) {
 	op := ir.Clip
 	var attrs []ir.Attr
 	switch {
@@ -88,7 +93,7 @@ func (im *importer) clipped(n *pb.Node, o *operand, lo, hi float64) ([]*operand,
 		const far = 1e30
 		attrs = []ir.Attr{ir.AttrLow.Is(shortFloat(max(lo, -far))), ir.AttrHigh.Is(shortFloat(min(hi, far)))}
 	}
-	y, err := im.Add(op, moduleName(n), []*ir.Value{o.v}, attrs...)
+	y, err := im.Add(op, hint, []*ir.Value{o.v}, attrs...)
 	if err != nil {
 		return nil, err
 	}

@@ -31,6 +31,11 @@ type Options struct {
 	// Constants are tensors, as files of one hold them, that inputs have always: by the
 	// place of the input, nil where it is none. ONNX's tests give weights as inputs.
 	Constants [][]byte
+	// Exact keeps the integers of a quantized model: its module is quantized already. Where
+	// that cannot be, the model is refused or, where Inexact is not nil, Inexact is told
+	// why, and the model is read as reals. Float models are read as they are.
+	Exact   bool
+	Inexact func(why error)
 	// AllowOutside lets a model refer to external data outside its own folder.
 	AllowOutside bool
 }
@@ -63,7 +68,9 @@ type operand struct {
 	c     *tensor
 	v     *ir.Value
 	shape []int
-	// reals are kept where ONNX has integers, by a scale that is given as 1.
+	q     *integers // what ONNX has where v holds reals; nil: the same reals
+	// dynamic are values and constants in units of a scale that the model finds when it
+	// runs, which is given as 1.
 	dynamic bool
 }
 
@@ -79,13 +86,17 @@ type importer struct {
 	folded int               // elements of constants made
 	faults build.Faults
 
-	integers map[*ir.Value]bool // inputs of integers that nothing has made reals yet
+	exact  bool                  // marks every quantization
+	found  bool                  // a quantization of a computed value
+	marks  map[*ir.Value]mark    // values that are integers of the model
+	layers map[*ir.Const]*tensor // of what the constants of layers are made
 }
 
 func convert(f *file, pos diag.Pos, name string, opt Options, dir *folder) (*ir.Module, error) {
 	im := &importer{
 		Builder: build.New(name), f: f, folder: dir,
-		integers: map[*ir.Value]bool{}, values: map[string]*operand{}, users: map[string][]*pb.Node{}, done: map[*pb.Node]bool{},
+		marks: map[*ir.Value]mark{}, layers: map[*ir.Const]*tensor{}, exact: opt.Exact,
+		values: map[string]*operand{}, users: map[string][]*pb.Node{}, done: map[*pb.Node]bool{},
 	}
 	if err := im.versions(); err != nil {
 		return nil, diag.New(pos, diag.Unsupported, "%v", err)
@@ -160,6 +171,21 @@ func convert(f *file, pos diag.Pos, name string, opt Options, dir *folder) (*ir.
 	if list := ir.Verify(m); len(list) > 0 {
 		return nil, list
 	}
+	if opt.Exact && im.found {
+		whole, err := im.exactModule(pos, m)
+		if err != nil && opt.Inexact != nil {
+			opt.Inexact(err)
+			opt.Exact = false
+			return convert(f, pos, name, opt, dir)
+		}
+		if err != nil {
+			return nil, err
+		}
+		if list := ir.Verify(whole); len(list) > 0 {
+			return nil, list
+		}
+		m = whole
+	}
 	return m, nil
 }
 
@@ -208,13 +234,13 @@ func (im *importer) input(in *pb.ValueInfo, opt Options) error {
 	}
 	typ, rows := dtype(t.GetElemType()), im.rowsOf(name)
 	if !typ.isFloat() && typ != uint8Type && typ != int8Type && (typ != int64Type && typ != int32Type || rows == 0) {
-		return diag.New(diag.Pos{}, diag.Unsupported, "input %q has elements of ONNX type %d; inputs are float, uint8, int8, or int32 and int64 that choose rows of a constant", name, typ)
+		return diag.New(diag.Pos{}, diag.Unsupported, "input %q has elements of type %s; inputs are float, uint8, int8, or int32 and int64 that choose rows of a constant", name, typ)
 	}
 	if typ := dtype(t.GetElemType()); !typ.isFloat() {
 		// Integers are reals here, which other operations would divide otherwise.
 		for _, n := range im.users[name] {
-			if op := n.GetOpType(); op != "Cast" && op != "DequantizeLinear" && op != "ConvInteger" && op != "MatMulInteger" && (op != "Gather" || rows == 0) {
-				return diag.New(diag.Pos{}, diag.Unsupported, "input %q has elements of ONNX type %d, which the operation %s takes; a Cast to float, a DequantizeLinear or an operation of integers must", name, typ, op)
+			if op := n.GetOpType(); onIntegers[op] == nil {
+				return diag.New(diag.Pos{}, diag.Unsupported, "input %q has elements of type %s, which the operation %s takes; a Cast to float, a DequantizeLinear or an operation of integers must", name, typ, op)
 			}
 		}
 	}
@@ -273,7 +299,12 @@ func (im *importer) input(in *pb.ValueInfo, opt Options) error {
 		own = ir.Shape{build.Product(shape)} // a list, which indices are
 	}
 	o := &operand{v: im.Input(name, own, r), shape: shape}
-	im.integers[o.v] = !dtype(t.GetElemType()).isFloat()
+	if !typ.isFloat() {
+		o.q = &integers{typ, 1, 0, r.Lo, r.Hi}
+		if m, ok := o.q.marked(); ok {
+			im.marks[o.v] = m
+		}
+	}
 	im.values[name] = o
 	return nil
 }
@@ -363,7 +394,15 @@ func (im *importer) node(n *pb.Node, later map[string]bool) ([]*operand, error) 
 		if err != nil {
 			return nil, err
 		}
-		return []*operand{{c: c, shape: c.shape}}, nil
+		out := &operand{c: c, shape: c.shape}
+		switch of := countDynamic(in); {
+		case of == 0 || n.GetOpType() == "Shape" || n.GetOpType() == "Size":
+		case of == 1 && slices.Contains([]string{"Mul", "Identity", "Reshape", "Squeeze", "Unsqueeze"}, n.GetOpType()):
+			out.dynamic = true
+		default:
+			return nil, errDynamic
+		}
+		return []*operand{out}, nil
 	}
 	if len(n.Output) == 0 {
 		return nil, errors.New("has no result")
@@ -377,7 +416,16 @@ func (im *importer) node(n *pb.Node, later map[string]bool) ([]*operand, error) 
 	if err := checkConstants(n, in); err != nil {
 		return nil, err
 	}
-	return op.run(im, n, in)
+	run := op.run
+	if i := slices.IndexFunc(in, func(o *operand) bool { return o != nil && o.q != nil }); i >= 0 {
+		if run = onIntegers[n.GetOpType()]; run == nil {
+			return nil, errIntegers(in[i].q.typ)
+		}
+	}
+	if countDynamic(in) > 0 {
+		return im.onDynamic(run, n, in)
+	}
+	return run(im, n, in)
 }
 
 // value is an operand as a value of the module with dimensions of its own.
@@ -404,6 +452,15 @@ func (im *importer) finish(g *pb.Graph) (*ir.Module, error) {
 			return nil, fmt.Errorf("nothing defines the output %q", out.GetName())
 		case o.v == nil:
 			return nil, fmt.Errorf("the output %q is a constant", out.GetName())
+		}
+		if o.dynamic {
+			return nil, fmt.Errorf("the output %q is in units of a scale that the model finds when it runs (DynamicQuantizeLinear)", out.GetName())
+		}
+		if o.q != nil { // a result of integers is these integers
+			var err error
+			if o, err = im.realsOf(out.GetName(), o, 1, 0); err != nil {
+				return nil, err
+			}
 		}
 		v, err := im.as(o, build.Canonical(o.shape))
 		if err != nil {

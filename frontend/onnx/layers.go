@@ -125,6 +125,7 @@ func (im *importer) weights(name string, weight *tensor, shape ir.Shape, bias *t
 		return nil, nil, errors.New("has weights that are no floats")
 	}
 	w = im.Const(name+".weight", shape, weight.float32s())
+	im.layers[w] = weight
 	if bias != nil {
 		if !bias.typ.isFloat() {
 			return nil, nil, errors.New("has a bias that is no floats")
@@ -133,6 +134,7 @@ func (im *importer) weights(name string, weight *tensor, shape ir.Shape, bias *t
 			return nil, nil, fmt.Errorf("has a bias of shape %v for %d channels", bias.shape, shape[0])
 		}
 		b = im.Const(name+".bias", ir.Shape{shape[0]}, bias.float32s())
+		im.layers[b] = bias
 	}
 	return w, b, nil
 }

@@ -100,6 +100,15 @@ func (im *importer) expanded(n *pb.Node, o *operand, shape []int) (*ir.Value, er
 
 // padding imports Pad in every mode.
 func padding(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
+	value, err := bound(n, in, "value", 2, 0)
+	if err != nil {
+		return nil, err
+	}
+	return im.paddedBy(n, in, value)
+}
+
+// paddedBy is padding with the value where the mode is that of a constant.
+func (im *importer) paddedBy(n *pb.Node, in []*operand, value float64) ([]*operand, error) {
 	pads, err := intsOf(n, in, "pads", 1)
 	if err != nil {
 		return nil, err
@@ -123,10 +132,6 @@ func padding(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
 	}
 	if len(pads) != 2*len(axes) {
 		return nil, fmt.Errorf("has %d pads for %d axes", len(pads), len(axes))
-	}
-	value, err := bound(n, in, "value", 2, 0)
-	if err != nil {
-		return nil, err
 	}
 	before, after := make([]int, len(shape)), make([]int, len(shape))
 	for i, a := range axes {

@@ -45,8 +45,8 @@ func init() {
 		"GlobalMaxPool":      {1, globalPool(ir.MaxPool2D), nil, []ir.Op{ir.MaxPool2D}},
 		"BatchNormalization": {5, batchNorm, nil, []ir.Op{ir.BatchNorm}},
 		// Element by element.
-		"Relu":         {1, unary(ir.Relu), nil, []ir.Op{ir.Relu}},
-		"Clip":         {1, clip, nil, []ir.Op{ir.Clip, ir.Relu, ir.Relu6}},
+		"Relu":         {1, unary(ir.Relu), elementwise(func(x []float64) float64 { return max(x[0], 0) }, 0), []ir.Op{ir.Relu}},
+		"Clip":         {1, clip, foldClip, []ir.Op{ir.Clip, ir.Relu, ir.Relu6}},
 		"Add":          {2, twoArguments("Add"), elementwise(func(x []float64) float64 { return x[0] + x[1] }, 0), []ir.Op{ir.Add, ir.BatchNorm}},
 		"Sub":          {2, twoArguments("Sub"), elementwise(func(x []float64) float64 { return x[0] - x[1] }, 0), []ir.Op{ir.Sub, ir.BatchNorm, ir.Normalize}},
 		"Mul":          {2, twoArguments("Mul"), elementwise(func(x []float64) float64 { return x[0] * x[1] }, 0), []ir.Op{ir.Mul, ir.BatchNorm, ir.Normalize}},
@@ -84,7 +84,7 @@ func init() {
 		"Identity":         {1, same, func(_ *importer, _ *pb.Node, in []*operand) (*tensor, error) { return in[0].c, nil }, nil},
 		"Dropout":          {1, dropout, nil, nil},
 		"Cast":             {1, cast, foldCast, nil},
-		"QuantizeLinear":   {2, quantize, nil, nil},
+		"QuantizeLinear":   {2, quantize, foldQuantize, nil},
 		"DequantizeLinear": {2, dequantize, foldDequantize, []ir.Op{ir.Normalize}},
 		"QLinearConv":      {8, qlinearConv, nil, []ir.Op{ir.Conv2D}},
 		"QLinearMatMul":    {8, qlinearMatMul, nil, []ir.Op{ir.Linear}},
@@ -96,6 +96,7 @@ func init() {
 		"QLinearGlobalAveragePool": {4, requantized(globalPool(ir.GlobalAvgPool), 3, 0), nil, []ir.Op{ir.GlobalAvgPool}},
 		"QLinearLeakyRelu":         {4, requantized(function(ir.LeakyRelu, [2]any{"alpha", .01}), 3, 0), nil, []ir.Op{ir.LeakyRelu}},
 		"QLinearSigmoid":           {4, requantized(function(ir.Sigmoid), 3, 0), nil, []ir.Op{ir.Sigmoid}},
+		"QLinearSoftmax":           {5, requantized(qlinearSoftmax, 3, 0), nil, []ir.Op{ir.Softmax}},
 		"QLinearConcat":            {5, qlinearConcat, nil, []ir.Op{ir.Concat}},
 		"LayerNormalization":       {1, layerNorm, nil, []ir.Op{ir.Reduce, ir.Sub, ir.Mul, ir.Sqrt, ir.Reciprocal}},
 		"ConvInteger":              {2, integerLayer(conv, 0), nil, []ir.Op{ir.Conv2D}},
@@ -105,7 +106,7 @@ func init() {
 		"GRU":                      {3, recurrent(3), nil, []ir.Op{ir.Linear, ir.Slice, ir.Sigmoid, ir.Tanh, ir.Add, ir.Sub, ir.Mul, ir.Concat}},
 		"Sum":                      {1, sumOf, nil, []ir.Op{ir.Add}},
 		"Tile":                     {2, tile, nil, []ir.Op{ir.Copy}},
-		"CastLike":                 {2, same, nil, nil},
+		"CastLike":                 {2, castLike, nil, nil},
 		// Shape arithmetic: of constants alone.
 		"Constant":        {0, nil, foldConstant, nil},
 		"ConstantOfShape": {1, nil, foldFill, nil},
@@ -146,6 +147,7 @@ func init() {
 		"ReduceMax":      {1, reduction(ir.ReduceMax), reduced(math.Max, math.Inf(-1)), []ir.Op{ir.Reduce}},
 		"ReduceMin":      {1, reduction(ir.ReduceMin), reduced(math.Min, math.Inf(1)), []ir.Op{ir.Reduce}},
 	}
+	onIntegers = integerOperations()
 	ir.AddColumn(ir.Column{Name: "importer of ONNX", Place: "frontend/onnx/ops.go",
 		Needs: func(op ir.Op) bool { return op.Info().Known&ir.InONNX != 0 }, Has: func(op ir.Op) bool { return len(Names(op)) > 0 }})
 }
@@ -184,7 +186,7 @@ func dropout(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
 
 func cast(_ *importer, n *pb.Node, in []*operand) ([]*operand, error) {
 	if to := dtype(intAttr(n, "to", 0)); !to.isFloat() {
-		return nil, fmt.Errorf("to ONNX type %d", to)
+		return nil, fmt.Errorf("of floats to %s, which cuts them off: a QuantizeLinear rounds, or run this part outside of the network", to)
 	}
 	return []*operand{in[0]}, nil
 }
@@ -215,6 +217,27 @@ func clip(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
 		return nil, err
 	}
 	return im.clipped(n, in[0], lo, hi)
+}
+
+// castLike changes nothing among floats.
+func castLike(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
+	if c := in[1].c; c != nil && !c.typ.isFloat() {
+		return nil, fmt.Errorf("of floats to %s, which cuts them off: a QuantizeLinear rounds, or run this part outside of the network", c.typ)
+	}
+	return []*operand{in[0]}, nil
+}
+
+// foldClip bounds a constant.
+func foldClip(im *importer, n *pb.Node, in []*operand) (*tensor, error) {
+	lo, err := bound(n, in, "min", 1, math.Inf(-1))
+	if err != nil {
+		return nil, err
+	}
+	hi, err := bound(n, in, "max", 2, math.Inf(1))
+	if err != nil {
+		return nil, err
+	}
+	return elementwise(func(x []float64) float64 { return min(max(x[0], lo), hi) }, 0)(im, n, in[:1])
 }
 
 func swish(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {

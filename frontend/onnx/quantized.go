@@ -3,6 +3,7 @@ package onnx
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/dnnc/dnnc/frontend/build"
@@ -11,42 +12,52 @@ import (
 )
 
 // A quantized model becomes the float network that its integers stand for: its
-// weights are dequantized, its quantizations of activations drop out, but for the
-// bound at 0 that they set where a relu was taken into them. dnnc quantizes anew.
+// weights are dequantized, and its quantizations of activations drop out, but for the
+// bounds that their integers set. dnnc quantizes anew.
 
-// dequantized is a constant of integers as reals, with one scale and zero point or
-// one an element of an axis.
-func dequantized(t, scale, zero *tensor, axis int) (*tensor, error) {
+// dequantized is a constant of integers as reals, with one scale and zero point, one for
+// each element of an axis, or one for each block of elements along it.
+func dequantized(t, scale, zero *tensor, axis, block int) (*tensor, error) {
 	if t.typ.isFloat() || !scale.typ.isFloat() {
 		return nil, errors.New("of elements that are no integers, or by scales that are")
 	}
-	s, err := scale.numbers()
+	s, z, err := scalesAndZeros(scale, zero)
 	if err != nil {
 		return nil, err
 	}
-	z := make([]float64, len(s))
+	at, err := scaleIndex(t.shape, scale.shape, axis, block)
+	if err != nil {
+		return nil, err
+	}
+	of := func(typ dtype, f func(i int, v float64) float64) *tensor {
+		return &tensor{name: t.name, typ: typ, shape: t.shape, data: t.mapped(f)}
+	}
+	out := of(float32Type, func(i int, v float64) float64 {
+		k := at(i)
+		return float64(v-z[k]) * s[k]
+	})
+	out.codes, out.steps = t, of(float32Type, func(i int, _ float64) float64 { return s[at(i)] })
+	if slices.ContainsFunc(z, func(z float64) bool { return z != 0 }) {
+		out.codes = of(float32Type, func(i int, v float64) float64 { return v - z[at(i)] })
+	}
+	return out, nil
+}
+
+// scalesAndZeros reads scales and as many zero points, 0 where there are none.
+func scalesAndZeros(scale, zero *tensor) (s, z []float64, err error) {
+	if s, err = scale.numbers(); err != nil {
+		return nil, nil, err
+	}
+	z = make([]float64, len(s))
 	if zero != nil {
 		if z, err = zero.numbers(); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-	}
-	inner := 1
-	if len(s) > 1 {
-		if axis, err = build.Axis(axis, len(t.shape)); err != nil {
-			return nil, err
-		}
-		if t.shape[axis] != len(s) {
-			return nil, fmt.Errorf("by %d scales along an axis of %d", len(s), t.shape[axis])
-		}
-		inner = build.Product(t.shape[axis+1:])
 	}
 	if len(s) == 0 || len(z) != len(s) {
-		return nil, fmt.Errorf("by %d scales and %d zero points", len(s), len(z))
+		return nil, nil, fmt.Errorf("by %d scales and %d zero points", len(s), len(z))
 	}
-	return &tensor{name: t.name, typ: float32Type, shape: t.shape, data: t.mapped(func(i int, v float64) float64 {
-		k := i / inner % len(s)
-		return float64(v-z[k]) * s[k]
-	})}, nil
+	return s, z, nil
 }
 
 // three are arguments i to i+2 as constants: integers, scale, zero point.
@@ -67,24 +78,74 @@ func foldDequantize(_ *importer, n *pb.Node, in []*operand) (*tensor, error) {
 	if err != nil {
 		return nil, err
 	}
-	return dequantized(c[0], c[1], c[2], intAttr(n, "axis", 1))
+	return dequantized(c[0], c[1], c[2], intAttr(n, "axis", 1), intAttr(n, "block_size", 0))
 }
 
-// dequantize gives an integer input its reals, and drops out behind a
-// quantization.
+// foldQuantize is a constant of floats as integers.
+func foldQuantize(im *importer, n *pb.Node, in []*operand) (*tensor, error) {
+	t, scale := in[0].c, in[1].c
+	typ, err := quantizedType(n, in, 2)
+	if err != nil {
+		return nil, err
+	}
+	zero, err := constant(in, 2, "zero points")
+	if err != nil {
+		return nil, err
+	}
+	s, z, err := scalesAndZeros(scale, zero)
+	if err != nil {
+		return nil, err
+	}
+	at, err := scaleIndex(t.shape, scale.shape, intAttr(n, "axis", 1), intAttr(n, "block_size", 0))
+	if err != nil {
+		return nil, err
+	}
+	if err := im.room(build.Product(t.shape)); err != nil {
+		return nil, err
+	}
+	x, err := t.numbers()
+	if err != nil {
+		return nil, err
+	}
+	lo, hi := typ.limits()
+	for i, v := range x {
+		k := at(i)
+		if !(s[k] > 0) {
+			return nil, errors.New("has scales that are not positive")
+		}
+		x[i] = min(max(math.RoundToEven(float64(float32(v)/float32(s[k])))+z[k], lo), hi)
+	}
+	return newTensor(typ, t.shape, x), nil
+}
+
+// quantizedType is the type of the integers that a quantization makes: of its zero point
+// (argument i), else what output_dtype says, else uint8.
+func quantizedType(n *pb.Node, in []*operand, i int) (dtype, error) {
+	typ := uint8Type
+	if to := dtype(intAttr(n, "output_dtype", 0)); to != 0 {
+		typ = to
+	}
+	if i < len(in) && in[i] != nil && in[i].c != nil {
+		typ = in[i].c.typ
+	}
+	if typ.bits() == 0 {
+		return 0, fmt.Errorf("to %s; integers can be imported", typ)
+	}
+	return typ, nil
+}
+
+// dequantize gives integers the reals of its scale, which are those that they had where
+// the scale is their own.
 func dequantize(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
-	if in[0].v == nil || !im.integers[in[0].v] {
-		return []*operand{in[0]}, nil
+	if in[0].c != nil {
+		return nil, errors.New("of a constant, by scales that are computed in the network")
 	}
 	s, z, err := scaleAndZero(in, 1)
 	if err != nil {
 		return nil, err
 	}
-	v, err := im.Add(ir.Normalize, moduleName(n), []*ir.Value{in[0].v}, ir.AttrMean.Is([]float64{z}), ir.AttrStd.Is([]float64{shortFloat(1 / s)}))
-	if err != nil {
-		return nil, err
-	}
-	return result(v, in[0].shape), nil
+	out, err := im.realsOf(moduleName(n), in[0], s, z)
+	return []*operand{out}, err
 }
 
 // scaleAndZero reads one scale and zero point.
@@ -111,100 +172,167 @@ func scaleAndZero(in []*operand, i int) (s, z float64, err error) {
 	return x[0], z, nil
 }
 
-// quantize drops out; a zero point at the least integer is a relu.
+// quantize keeps its argument, within the bounds that its integers set.
 func quantize(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
-	v, err := im.bounded(n, in[0].v, in, 1)
+	if in[0].c != nil {
+		return nil, errors.New("of a constant, by scales that are computed in the network")
+	}
+	x := in[0]
+	if x.q != nil { // of integers, which ONNX reads as numbers
+		var err error
+		if x, err = im.realsOf(moduleName(n), x, 1, 0); err != nil {
+			return nil, err
+		}
+	}
+	out, err := im.bounded(n, x, in, 1)
+	return []*operand{out}, err
+}
+
+// bounded is a value within the bounds of the quantization that arguments i and i+1 are,
+// with its integers.
+func (im *importer) bounded(n *pb.Node, o *operand, in []*operand, i int) (*operand, error) {
+	s, z, err := scaleAndZero(in, i)
 	if err != nil {
 		return nil, err
 	}
-	return result(v, in[0].shape), nil
-}
-
-// bounded is a value within the bound at 0 of the quantization that arguments i
-// and i+1 are.
-func (im *importer) bounded(n *pb.Node, v *ir.Value, in []*operand, i int) (*ir.Value, error) {
-	_, z, err := scaleAndZero(in, i)
+	typ, err := quantizedType(n, in, i+1)
 	if err != nil {
 		return nil, err
 	}
-	least := 0. // of uint8, which an absent zero point means
-	if i+1 < len(in) && in[i+1] != nil && in[i+1].c != nil && in[i+1].c.typ == int8Type {
-		least = -128
+	q := typ.all(s, z)
+	im.found = true
+	if m, ok := q.marked(); im.exact && ok {
+		y, err := im.Add(ir.Clip, moduleName(n)+".integers", []*ir.Value{o.v}, ir.AttrLow.Is(shortFloat(q.real(q.lo))), ir.AttrHigh.Is(shortFloat(q.real(q.hi))))
+		if err != nil {
+			return nil, err
+		}
+		im.marks[y] = m
+		return &operand{v: y, shape: o.shape, q: q}, nil
 	}
-	if z != least || isPositive(v, 4) {
-		return v, nil
+	least, most := q.real(q.lo), q.real(q.hi)
+	// What lies within half a step of a bound is rounded to it.
+	lo, hi := reach(o.v, 4)
+	if lo >= least-s/2 {
+		least = math.Inf(-1)
 	}
-	return im.Add(ir.Relu, moduleName(n)+".bound", []*ir.Value{v})
+	if hi <= most+s/2 {
+		most = math.Inf(1)
+	}
+	if math.Abs(most-6) <= s/256 { // as near as a float32 scale comes
+		most = 6
+	}
+	out, err := im.clippedAs(moduleName(n)+".bound", o, least, most)
+	if err != nil {
+		return nil, err
+	}
+	return &operand{v: out[0].v, shape: o.shape, q: q}, nil
 }
 
-// isPositive reports whether a value is 0 and more by what computes it, as far as depth
-// operations tell.
-func isPositive(v *ir.Value, depth int) bool {
-	if v.Def == nil || depth == 0 {
-		return v.Range != nil && v.Range.Lo >= 0
+// reach are bounds of a value by what computes it, as far as depth operations tell.
+func reach(v *ir.Value, depth int) (lo, hi float64) {
+	lo, hi = math.Inf(-1), math.Inf(1)
+	if v.Def == nil {
+		if v.Range != nil {
+			return v.Range.Lo, v.Range.Hi
+		}
+		return lo, hi
 	}
-	switch v.Def.Op {
-	case ir.Relu, ir.Relu6, ir.Softmax, ir.Sigmoid, ir.HardSigmoid, ir.Exp, ir.Abs:
-		return true
-	case ir.MaxPool2D, ir.AvgPool2D, ir.GlobalAvgPool, ir.Add, ir.Mul, ir.Minimum, ir.Maximum, ir.Concat, ir.Copy, ir.Reshape, ir.Flatten, ir.Transpose:
-		return !slices.ContainsFunc(v.Def.Args, func(a *ir.Value) bool { return !isPositive(a, depth-1) })
+	if depth == 0 {
+		return lo, hi
 	}
-	return false
+	d := v.Def
+	switch d.Op {
+	case ir.Relu, ir.Abs, ir.Exp:
+		lo = 0
+	case ir.Relu6:
+		lo, hi = 0, 6
+	case ir.Softmax, ir.Sigmoid, ir.HardSigmoid:
+		return 0, 1
+	case ir.Tanh:
+		return -1, 1
+	case ir.Clip:
+		lo, hi = d.Float(ir.AttrLow), d.Float(ir.AttrHigh)
+	}
+	switch d.Op {
+	case ir.Relu, ir.Relu6, ir.Clip:
+		l, h := reach(d.Args[0], depth-1)
+		return min(max(lo, l), hi), max(min(hi, h), lo)
+	case ir.MaxPool2D, ir.AvgPool2D, ir.GlobalAvgPool, ir.Minimum, ir.Maximum, ir.Concat, ir.Copy, ir.Reshape, ir.Flatten, ir.Transpose:
+		lo, hi = reach(d.Args[0], depth-1)
+		for _, a := range d.Args[1:] {
+			l, h := reach(a, depth-1)
+			lo, hi = min(lo, l), max(hi, h)
+		}
+	case ir.Add, ir.Mul: // of values that are not negative
+		for _, a := range d.Args {
+			if l, _ := reach(a, depth-1); l < 0 {
+				return lo, hi
+			}
+		}
+		lo = 0
+	}
+	return lo, hi
 }
 
 // qlinearConv is a convolution with its quantizations around it: x, its scale and
 // zero point, the weights, theirs, the result's, the bias.
 func qlinearConv(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
-	w, b, err := im.quantizedLayer(in, 0)
+	x, w, b, err := im.quantizedLayer(n, in, 0)
 	if err != nil {
 		return nil, err
 	}
-	args := []*operand{in[0], {c: w, shape: w.shape}}
+	args := []*operand{x, {c: w, shape: w.shape}}
 	if b != nil {
 		args = append(args, &operand{c: b, shape: b.shape})
 	}
 	return im.behind(n, in, 6)(conv(im, n, args))
 }
 
-// quantizedLayer are the reals of weights (arguments 3 to 5) and of a bias (8),
-// whose scale is the product of the input's and the weights'.
-func (im *importer) quantizedLayer(in []*operand, axis int) (w, b *tensor, err error) {
-	if in[0].v == nil || im.integers[in[0].v] {
-		return nil, nil, errors.New("of an integer input: it must be dequantized, or quantized from float, first")
-	}
-	s, _, err := scaleAndZero(in, 1)
+// quantizedLayer are the reals of the input (arguments 0 to 2), of weights (3 to 5) and of
+// a bias (8), whose scale is the product of the input's and the weights'.
+func (im *importer) quantizedLayer(n *pb.Node, in []*operand, axis int) (x *operand, w, b *tensor, err error) {
+	s, z, err := scaleAndZero(in, 1)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
+	}
+	if x, err = im.realsOf(moduleName(n), in[0], s, z); err != nil {
+		return nil, nil, nil, err
+	}
+	if x.v == nil {
+		return nil, nil, nil, errors.New("has a constant for an argument that must be computed")
 	}
 	c, err := three(in, 3)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
-	if w, err = dequantized(c[0], c[1], c[2], axis); err != nil {
-		return nil, nil, err
+	if w, err = dequantized(c[0], c[1], c[2], axis, 0); err != nil {
+		return nil, nil, nil, err
 	}
 	bias, err := constant(in, 8, "biases")
 	if err != nil || bias == nil {
-		return w, nil, err
+		return x, w, nil, err
 	}
 	scales, err := c[1].numbers()
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	for i := range scales {
 		scales[i] *= s
 	}
-	b, err = dequantized(bias, newTensor(float32Type, []int{len(scales)}, scales), nil, 0)
-	return w, b, err
+	b, err = dequantized(bias, newTensor(float32Type, []int{len(scales)}, scales), nil, 0, 0)
+	return x, w, b, err
 }
 
 // qlinearMatMul is a product with constant weights.
 func qlinearMatMul(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
-	w, _, err := im.quantizedLayer(in[:min(len(in), 8)], 1)
+	if in[3] != nil && in[3].c == nil { // of two computed matrices
+		return requantized(matmul, 6, 0, 3)(im, n, in)
+	}
+	x, w, _, err := im.quantizedLayer(n, in[:min(len(in), 8)], -1)
 	if err != nil {
 		return nil, err
 	}
-	return im.behind(n, in, 6)(matmul(im, n, []*operand{in[0], {c: w, shape: w.shape}}))
+	return im.behind(n, in, 6)(matmul(im, n, []*operand{x, {c: w, shape: w.shape}}))
 }
 
 // qgemm is a layer of the weights' reals: the input, the weights and the bias, each
@@ -215,43 +343,62 @@ func qgemm(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
 		bias = in[6]
 	}
 	args := slices.Concat(in[:6], []*operand{nil, nil, bias})
-	w, b, err := im.quantizedLayer(args, 1-intAttr(n, "transB", 0))
+	x, w, b, err := im.quantizedLayer(n, args, 1-intAttr(n, "transB", 0))
 	if err != nil {
 		return nil, err
 	}
-	layer := []*operand{in[0], {c: w, shape: w.shape}}
+	layer := []*operand{x, {c: w, shape: w.shape}}
 	if b != nil {
 		layer = append(layer, &operand{c: b, shape: b.shape})
 	}
 	return im.behind(n, in, 7)(gemm(im, n, layer))
 }
 
-// behind takes results to within the bound at 0 of the quantization that arguments i
-// and i+1 are, where there is one.
+// behind takes results to within the bounds of the quantization that arguments i and i+1
+// are, where there is one.
 func (im *importer) behind(n *pb.Node, in []*operand, i int) func([]*operand, error) ([]*operand, error) {
 	return func(outs []*operand, err error) ([]*operand, error) {
 		if err != nil || i >= len(in) || in[i] == nil {
 			return outs, err
 		}
-		v, err := im.bounded(n, outs[0].v, in, i)
-		return result(v, outs[0].shape), err
+		out, err := im.bounded(n, outs[0], in, i)
+		return []*operand{out}, err
 	}
 }
 
 // requantized imports one of onnxruntime's operations of integers as that of their
-// reals: args are the places of its values among the arguments, and scale that of the
-// result's.
+// reals: args are the places of its values among the arguments, each with its scale and
+// zero point after it, and scale that of the result's.
 func requantized(run runner, scale int, args ...int) runner {
 	return func(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
+		if intAttr(n, "channels_last", 0) != 0 {
+			return nil, errors.New("has its channels last (channels_last), as onnxruntime's own optimisation writes it: save the model at a lower level of optimisation")
+		}
 		var reals []*operand
 		for _, i := range args {
-			if in[i].v == nil || im.integers[in[i].v] {
-				return nil, errors.New("of integers that are an input or a constant: they must be dequantized, or quantized from float, first")
+			if i >= len(in) || in[i] == nil {
+				return nil, errors.New("lacks an argument")
 			}
-			reals = append(reals, in[i])
+			s, z, err := scaleAndZero(in, i+1)
+			if err != nil {
+				return nil, err
+			}
+			r, err := im.realsOf(moduleName(n), in[i], s, z)
+			if err != nil {
+				return nil, err
+			}
+			reals = append(reals, r)
 		}
 		return im.behind(n, in, scale)(run(im, n, reals))
 	}
+}
+
+// qlinearSoftmax is onnxruntime's, which says by an attribute which opset's it is.
+func qlinearSoftmax(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
+	opset := im.opset
+	defer func() { im.opset = opset }()
+	im.opset = intAttr(n, "opset", opset)
+	return softmaxOf(ir.Softmax)(im, n, in)
 }
 
 // qlinearConcat is a concatenation of values that have a scale and zero point each,
@@ -380,19 +527,70 @@ func layerNorm(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
 
 // dynamicQuantize drops out: what it would quantize stays real, with a scale of 1.
 func dynamicQuantize(_ *importer, _ *pb.Node, in []*operand) ([]*operand, error) {
-	return []*operand{{v: in[0].v, shape: in[0].shape, dynamic: true},
-		{c: newTensor(float32Type, nil, []float64{1})}, {c: newTensor(uint8Type, nil, []float64{0})}}, nil
+	return []*operand{{v: in[0].v, shape: in[0].shape, q: uint8Type.all(1, 0), dynamic: true},
+		{c: newTensor(float32Type, nil, []float64{1}), dynamic: true}, {c: newTensor(uint8Type, nil, []float64{0}), dynamic: true}}, nil
+}
+
+// onDynamic imports an operation of values in units of a scale that the model finds when
+// it runs, or of that scale. Only what multiplies such a value by its scale, once, has a
+// meaning without the scale.
+func (im *importer) onDynamic(run runner, n *pb.Node, in []*operand) ([]*operand, error) {
+	is := func(i int) bool { return i < len(in) && in[i] != nil && in[i].dynamic }
+	op, isMoved := n.GetOpType(), false
+	switch op {
+	case "DequantizeLinear":
+		if is(0) && is(1) && is(2) {
+			return run(im, n, in)
+		}
+	case "MatMulInteger", "ConvInteger":
+		if is(0) && !is(1) && is(2) && !is(3) {
+			return inUnits(run(im, n, in))
+		}
+	case "Mul":
+		switch {
+		case is(0) && is(1) && (in[0].v == nil) != (in[1].v == nil) && in[0].q == nil && in[1].q == nil:
+			return run(im, n, in)
+		case in[0].v != nil && is(0) && !is(1) && in[1].c != nil, in[1].v != nil && is(1) && !is(0) && in[0].c != nil:
+			return inUnits(run(im, n, in))
+		}
+	case "Cast", "Flatten", "Reshape", "Squeeze", "Unsqueeze", "Identity", "Transpose", "Slice", "Split", "Gather":
+		isMoved = is(0) && !is(1)
+	}
+	if isMoved {
+		return inUnits(run(im, n, in))
+	}
+	return nil, errDynamic
+}
+
+// countDynamic counts the arguments that are dynamic.
+func countDynamic(in []*operand) int {
+	count := 0
+	for _, o := range in {
+		if o != nil && o.dynamic {
+			count++
+		}
+	}
+	return count
+}
+
+var errDynamic = errors.New("of values that a DynamicQuantizeLinear quantized, which have a meaning only times its scale: quantize the model statically, or import the float model")
+
+// inUnits marks results as dynamic.
+func inUnits(outs []*operand, err error) ([]*operand, error) {
+	for i, o := range outs {
+		if err == nil && o != nil {
+			next := *o
+			next.dynamic = true
+			outs[i] = &next
+		}
+	}
+	return outs, err
 }
 
 // integerLayer imports ConvInteger or MatMulInteger as the layer of the differences
-// from the zero points: of an input of integers, or behind DynamicQuantizeLinear.
-// axis is that along which zero points of weights differ.
+// from the zero points. axis is that along which zero points of weights differ.
 func integerLayer(layer runner, axis int) runner {
 	return func(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
-		x := in[0]
-		if x.v == nil || !x.dynamic && !im.integers[x.v] {
-			return nil, errors.New("of integers that are no input and not quantized dynamically; QLinearConv and QLinearMatMul have scales")
-		}
 		w, err := constant(in, 1, "weights")
 		if err != nil {
 			return nil, err
@@ -405,7 +603,7 @@ func integerLayer(layer runner, axis int) runner {
 		if zero != nil && zero.size() > 1 {
 			scales = slices.Repeat(scales, zero.size())
 		}
-		weight, err := dequantized(w, newTensor(float32Type, []int{len(scales)}, scales), zero, axis)
+		weight, err := dequantized(w, newTensor(float32Type, []int{len(scales)}, scales), zero, axis, 0)
 		if err != nil {
 			return nil, err
 		}
@@ -413,19 +611,21 @@ func integerLayer(layer runner, axis int) runner {
 		if err != nil {
 			return nil, err
 		}
+		at := 0.
 		if z != nil {
 			zs, err := z.numbers()
 			if err != nil || len(zs) != 1 {
 				return nil, errors.New("has zero points that are not one number")
 			}
-			if zs[0] != 0 {
-				v, err := im.Add(ir.Normalize, moduleName(n)+".centred", []*ir.Value{x.v}, ir.AttrMean.Is(zs), ir.AttrStd.Is([]float64{1}))
-				if err != nil {
-					return nil, err
-				}
-				x = &operand{v: v, shape: x.shape}
-			}
+			at = zs[0]
 		}
-		return layer(im, n, []*operand{x, {c: weight, shape: weight.shape}})
+		x, err := im.realsOf(moduleName(n), in[0], 1, at)
+		if err != nil {
+			return nil, err
+		}
+		if x.v == nil {
+			return nil, errors.New("has a constant for an argument that must be computed")
+		}
+		return withIntegers(int32Type.all(1, 0))(layer(im, n, []*operand{x, {c: weight, shape: weight.shape}}))
 	}
 }

@@ -116,7 +116,8 @@ func argmax(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
 	if intAttr(n, "keepdims", 1) == 1 {
 		kept = slices.Concat(shape[:axis], []int{1}, shape[axis+1:])
 	}
-	return result(y, kept), nil
+	last := float64(shape[axis] - 1)
+	return []*operand{{v: y, shape: kept, q: &integers{int64Type, 1, 0, 0, last}}}, nil
 }
 
 // product2 imports MatMul of two computed values.

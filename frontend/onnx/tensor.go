@@ -39,19 +39,58 @@ const (
 	uint32Type   dtype = 12
 	uint64Type   dtype = 13
 	bfloat16Type dtype = 16
+	uint4Type    dtype = 21
+	int4Type     dtype = 22
+	uint2Type    dtype = 25
+	int2Type     dtype = 26
 )
+
+// typeNames are ONNX's words for element types.
+var typeNames = map[dtype]string{
+	float32Type: "float", uint8Type: "uint8", int8Type: "int8", uint16Type: "uint16", int16Type: "int16", int32Type: "int32", int64Type: "int64",
+	8: "string", boolType: "bool", float16Type: "float16", doubleType: "double", uint32Type: "uint32", uint64Type: "uint64", 14: "complex64",
+	15: "complex128", bfloat16Type: "bfloat16", 17: "float8e4m3fn", 18: "float8e4m3fnuz", 19: "float8e5m2", 20: "float8e5m2fnuz",
+	uint4Type: "uint4", int4Type: "int4", 23: "float4e2m1", 24: "float8e8m0", uint2Type: "uint2", int2Type: "int2",
+}
+
+func (d dtype) String() string {
+	if name := typeNames[d]; name != "" {
+		return name
+	}
+	return fmt.Sprintf("ONNX type %d", int32(d))
+}
 
 // dtypes are the formats in which tensors files hold the same bytes.
 var dtypes = map[dtype]weights.DType{
 	float32Type: weights.F32, uint8Type: weights.U8, int8Type: weights.I8, int16Type: weights.I16, int32Type: weights.I32,
 	int64Type: weights.I64, boolType: weights.Bool, float16Type: weights.F16, doubleType: weights.F64, bfloat16Type: weights.BF16,
 	uint16Type: weights.U16, uint32Type: weights.U32, uint64Type: weights.U64,
+	// Integers of less than a byte are taken apart when they are read: one a byte.
+	uint4Type: weights.U8, int4Type: weights.I8, uint2Type: weights.U8, int2Type: weights.I8,
 }
 
 func (d dtype) size() int { return dtypes[d].Size() }
 
 func (d dtype) isFloat() bool {
 	return d == float32Type || d == float16Type || d == doubleType || d == bfloat16Type
+}
+
+// bits are those of an element of integers; 0 where it is none.
+func (d dtype) bits() int {
+	switch d {
+	case uint2Type, int2Type:
+		return 2
+	case uint4Type, int4Type:
+		return 4
+	}
+	if d.isFloat() || d == boolType {
+		return 0
+	}
+	return 8 * d.size()
+}
+
+func (d dtype) isSigned() bool {
+	return d == int2Type || d == int4Type || d == int8Type || d == int16Type || d == int32Type || d == int64Type
 }
 
 // tensor is a constant of the model. Its bytes, little endian and row-major, are
@@ -63,6 +102,8 @@ type tensor struct {
 	data  ir.Data
 
 	isEndless bool // some elements are infinite
+	// Of dequantized integers: these, less their zero points, and the scale of each.
+	codes, steps *tensor
 }
 
 func (t *tensor) size() int { return ir.Shape(t.shape).Size() }
@@ -164,11 +205,28 @@ func (f *file) tensor(t *pb.Tensor, folder *folder) (*tensor, error) {
 	if err != nil {
 		return nil, fmt.Errorf("tensor %q: %w", out.name, err)
 	}
+	if bits := out.typ.bits(); bits > 0 && bits < 8 && len(raw) == (count*bits+7)/8 {
+		raw = unpacked(raw, count, bits, out.typ.isSigned())
+	}
 	if len(raw) != count*size {
 		return nil, fmt.Errorf("tensor %q: shape %v takes %d bytes, the file has %d for it", out.name, t.GetDims(), count*size, len(raw))
 	}
 	out.data = ir.Bytes(raw)
 	return out, nil
+}
+
+// unpacked are integers of a few bits, the first in the lowest, as one a byte.
+func unpacked(raw []byte, count, bits int, signed bool) []byte {
+	out := make([]byte, count)
+	for i := range out {
+		b := raw[i*bits/8] >> (i * bits % 8) << (8 - bits)
+		if signed {
+			out[i] = byte(int8(b) >> (8 - bits))
+		} else {
+			out[i] = b >> (8 - bits)
+		}
+	}
+	return out
 }
 
 // bytes are the data of a tensor, wherever they lie.
@@ -311,20 +369,26 @@ func (t *tensor) checkNumbers() error {
 func (t *tensor) view(v ir.View) *tensor {
 	out := &tensor{name: t.name, typ: t.typ, shape: v.Dims, isEndless: t.isEndless}
 	if v.IsWhole() && v.Size() == t.size() {
-		out.data = t.data
-		return out
+		return t.reshaped(v.Dims)
 	}
 	if d, ok := t.data.(derived); ok && d.view.IsWhole() && d.view.Size() == d.of.size() {
 		out.data = derived{d.of, v, d.f} // of the same elements in the same order
 	} else {
 		out.data = derived{t, v, nil}
 	}
+	if t.codes != nil {
+		out.codes, out.steps = t.codes.view(v), t.steps.view(v)
+	}
 	return out
 }
 
 // reshaped has other dimensions.
 func (t *tensor) reshaped(shape []int) *tensor {
-	return &tensor{name: t.name, typ: t.typ, shape: shape, data: t.data, isEndless: t.isEndless}
+	out := &tensor{name: t.name, typ: t.typ, shape: shape, data: t.data, isEndless: t.isEndless}
+	if t.codes != nil {
+		out.codes, out.steps = t.codes.reshaped(shape), t.steps.reshaped(shape)
+	}
+	return out
 }
 
 // numbers are the elements as float64, which holds integers to 2^53.
@@ -377,9 +441,9 @@ func (d dtype) number(b []byte) float64 {
 // integer is the element of integers that bytes begin with.
 func (d dtype) integer(b []byte) int64 {
 	switch d {
-	case int8Type:
+	case int8Type, int4Type, int2Type:
 		return int64(int8(b[0]))
-	case uint8Type, boolType:
+	case uint8Type, boolType, uint4Type, uint2Type:
 		return int64(b[0])
 	case int16Type:
 		return int64(int16(binary.LittleEndian.Uint16(b)))

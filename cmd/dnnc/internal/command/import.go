@@ -16,6 +16,7 @@ import (
 
 // importModel writes a model of another format as a text, the tensors beside it.
 func importModel(_ context.Context, o driver.Options, stdout, _ io.Writer) error {
+	o.Notes = stdout
 	if strings.EqualFold(filepath.Ext(o.Input), ".dnn") {
 		return diag.New(diag.Pos{File: o.Input}, diag.BadFile, "a network of the language already: import reads ONNX and TensorFlow Lite models")
 	}

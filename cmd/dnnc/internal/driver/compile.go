@@ -77,7 +77,16 @@ func Load(o Options) (*ir.Module, error) {
 }
 
 func load(o Options) (*ir.Module, error) {
-	return dnnc.Load(o.Input, dnnc.LoadOptions{Shapes: o.Shapes, Ranges: o.Ranges, Requantize: !o.exact(), AllowOutside: o.AllowOutside})
+	with := dnnc.LoadOptions{Shapes: o.Shapes, Ranges: o.Ranges, Requantize: !o.exact(), AllowOutside: o.AllowOutside}
+	if o.Exact == "" { // who asks for integers by name gets them or nothing
+		with.Inexact = func(why error) {
+			if o.Notes != nil {
+				reason, _, _ := strings.Cut(why.Error(), "\n")
+				fmt.Fprintf(o.Notes, "the model's integers cannot be kept: it is read as reals, and quantized anew. %s\n", reason)
+			}
+		}
+	}
+	return dnnc.Load(o.Input, with)
 }
 
 // largeWeights is the bytes of a network's constants from which on memory is saved.
@@ -118,6 +127,7 @@ func compile(ctx context.Context, o Options, out, messages io.Writer, check func
 	if err != nil {
 		return nil, err
 	}
+	o.Notes = messages
 	m, err := Load(o)
 	if err != nil {
 		return nil, err

@@ -3,6 +3,7 @@ package driver
 
 import (
 	"context"
+	"io"
 	"slices"
 	"strconv"
 	"strings"
@@ -68,7 +69,8 @@ type Options struct {
 	Judged     bool                // Task was said already
 	Table      bool                // prints a table for people, whose first line says the task
 	RunUnknown bool                // verify runs an object that it cannot build again
-	Exact      string              // whether an int8 model keeps its integers: true, false, or "" for the default
+	Exact      string              // whether a quantized model keeps its integers: true, false, or "" for the default
+	Notes      io.Writer           // is told what became of a model that is not read as its file has it; nil: nobody is
 
 	Warnings *Warnings // of the command; nil prints each
 

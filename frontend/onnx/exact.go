@@ -1,0 +1,536 @@
+package onnx
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/dnnc/dnnc/frontend/build"
+	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/ir/geometry"
+	"github.com/dnnc/dnnc/runtime/kernels"
+)
+
+// An exact module has the model's own integers. It is made of the float module: there
+// each value that the model quantizes is marked with its integers, and each weight
+// remembers its codes. An operation computes the integers of the mark after it; what has
+// none cannot be exact.
+
+// mark is a quantization of activations of at most 8 bits: integers are those of the
+// module, i8, in [lo,hi].
+type mark struct {
+	ir.Quant
+	lo, hi int
+}
+
+// marked is the mark of integers; false where they do not fit 8 bits.
+func (q *integers) marked() (mark, bool) {
+	bits := q.typ.bits()
+	if bits == 0 || bits > 8 || q.zero != math.Trunc(q.zero) || math.Abs(q.zero) > 1<<10 {
+		return mark{}, false
+	}
+	shift := 0
+	if !q.typ.isSigned() {
+		shift = 1 << (bits - 1)
+	}
+	lo, hi := q.typ.limits()
+	m := mark{ir.Quant{Scale: q.scale, Zero: int(q.zero) - shift}, int(lo) - shift, int(hi) - shift}
+	return m, m.Zero >= -128 && m.Zero <= 127
+}
+
+// errInexact is the fault of an operation whose integers are not those of the model.
+func errInexact(format string, args ...any) error {
+	return fmt.Errorf(format+": -exact=false quantizes the model anew", args...)
+}
+
+// exactly makes the integers of a float module.
+type exactly struct {
+	*build.Builder
+	im     *importer
+	users  map[*ir.Value][]*ir.Node
+	values map[*ir.Value]*ir.Value // nil: an operation that failed gives it
+}
+
+// exactModule is the exact module of a float one.
+func (im *importer) exactModule(pos diag.Pos, m *ir.Module) (*ir.Module, error) {
+	e := &exactly{build.New(m.Name), im, map[*ir.Value][]*ir.Node{}, map[*ir.Value]*ir.Value{}}
+	for _, n := range m.Ops {
+		for _, a := range n.Args {
+			e.users[a] = append(e.users[a], n)
+		}
+	}
+	for _, o := range m.Outputs {
+		e.users[o] = append(e.users[o], nil)
+	}
+	var faults build.Faults
+	for _, in := range m.Inputs {
+		if err := e.input(in); err != nil {
+			return nil, diag.New(pos, diag.Unsupported, "%v", err)
+		}
+	}
+	for _, n := range m.Ops {
+		if e.values[n.Out] != nil {
+			continue // taken into an operation before it
+		}
+		y, err := e.node(n)
+		if err != nil {
+			faults.Add(n.Op.String(), n.Out.Name, err)
+		}
+		e.values[n.Out] = y
+	}
+	if err := faults.Err(pos, len(m.Ops)); err != nil {
+		return nil, err
+	}
+	var outs []*ir.Value
+	for _, o := range m.Outputs {
+		v := e.values[o]
+		if v.Def == nil || slices.Contains(outs, v) {
+			var err error
+			if v, err = e.AddQuantized(ir.Reshape, e.Name(o.Name), []*ir.Value{v}, v.Type.Quant, ir.AttrShape.Is([]int(v.Type.Shape))); err != nil {
+				return nil, diag.New(pos, diag.Unsupported, "%v", err)
+			}
+		}
+		outs = append(outs, v)
+	}
+	out := e.Finish(outs)
+	out.Tensors, out.After = m.Tensors, "quantize"
+	return out, nil
+}
+
+// input declares an input as the integers that the model quantizes it to first.
+func (e *exactly) input(in *ir.Value) error {
+	m, isMarked := e.im.marks[in]
+	for _, u := range e.users[in] {
+		if isMarked {
+			break
+		}
+		own, ok := mark{}, false
+		if u != nil {
+			own, ok = e.im.marks[u.Out]
+		}
+		if !ok || u.Op != ir.Clip {
+			return errInexact("input %q is used without a quantization", in.Name)
+		}
+		if m.Scale != 0 && own != m {
+			return errInexact("input %q is quantized in several ways", in.Name)
+		}
+		m = own
+	}
+	if m.Scale == 0 {
+		return errInexact("input %q has no quantization", in.Name)
+	}
+	if m.lo != -128 || m.hi != 127 {
+		return errInexact("input %q has integers of less than 8 bits", in.Name)
+	}
+	v := e.Input(in.Name, in.Type.Shape, *in.Range)
+	v.Type.Elem, v.Type.Quant, v.Range = ir.Of(ir.I8), m.Quant, nil
+	e.values[in] = v
+	return nil
+}
+
+// target is the mark of the integers that a value becomes, within the bounds of
+// activations on the way, which are taken into what computes the value: fused are the
+// values that then have these integers, too.
+func (e *exactly) target(v *ir.Value) (m mark, fused []*ir.Value, ok bool) {
+	lo, hi := math.Inf(-1), math.Inf(1)
+	isOwn, first := true, v
+	for {
+		if m, ok = e.im.marks[v]; ok {
+			// In float32, as runtimes of ONNX quantize.
+			at := func(x float64) int {
+				return int(min(max(math.RoundToEven(float64(float32(x)/float32(m.Scale)))+float64(m.Zero), -128), 127))
+			}
+			m.lo, m.hi = min(max(m.lo, at(lo)), m.hi), max(min(m.hi, at(hi)), m.lo)
+			return m, fused, true
+		}
+		if len(e.users[v]) != 1 || e.users[v][0] == nil {
+			return m, nil, false
+		}
+		u := e.users[v][0]
+		switch {
+		case u.Op == ir.Relu:
+			lo, hi = max(lo, 0), max(hi, 0)
+		case u.Op == ir.Relu6:
+			lo, hi = min(max(lo, 0), 6), min(max(hi, 0), 6)
+		case u.Op == ir.Clip && e.isMark(u):
+		case u.Op == ir.Clip:
+			l, h := u.Float(ir.AttrLow), u.Float(ir.AttrHigh)
+			lo, hi = min(max(lo, l), h), min(max(hi, l), h)
+		case u.Op.Is(ir.Move) || u.Op == ir.Reshape || u.Op == ir.Copy:
+			isOwn = false
+		default:
+			return m, nil, false
+		}
+		if !isOwn && v == first {
+			lo, hi = math.Inf(-1), math.Inf(1)
+		}
+		v = u.Out
+		if isOwn {
+			fused = append(fused, v)
+		} else {
+			lo, hi = math.Inf(-1), math.Inf(1) // bounds after a move are operations of their own
+		}
+	}
+}
+
+func (e *exactly) isMark(n *ir.Node) bool {
+	_, ok := e.im.marks[n.Out]
+	return ok
+}
+
+// node makes the integers of an operation.
+func (e *exactly) node(n *ir.Node) (*ir.Value, error) {
+	args := make([]*ir.Value, len(n.Args))
+	for i, a := range n.Args {
+		if args[i] = e.values[a]; args[i] == nil {
+			return nil, build.ErrSkipped
+		}
+	}
+	x := args[0]
+	q := x.Type.Quant
+	switch {
+	case n.Op == ir.Clip && e.isMark(n):
+		return e.requantized(n.Out.Name, x, e.im.marks[n.Out])
+	case n.Op == ir.Reshape || n.Op == ir.Flatten:
+		return e.AddQuantized(ir.Reshape, e.Name(n.Out.Name), args, q, ir.AttrShape.Is([]int(n.Out.Type.Shape)))
+	case n.Op == ir.Copy || n.Op.Is(ir.Move):
+		v := n.Moved()
+		return e.AddQuantized(ir.Copy, e.Name(n.Out.Name), args, q, ir.AttrShape.Is([]int(n.Out.Type.Shape)),
+			ir.AttrDims.Is(v.Dims), ir.AttrStrides.Is(v.Strides), ir.AttrStart.Is(v.Start))
+	case n.Op == ir.MaxPool2D:
+		return e.AddQuantized(n.Op, e.Name(n.Out.Name), args, q, n.Attrs...)
+	case n.Op == ir.Reduce && (n.Word(ir.AttrFn) == ir.ReduceMax || n.Word(ir.AttrFn) == ir.ReduceMin):
+		return e.reduced(n, x, n.Ints(ir.AttrAxes), func(name string, rows *ir.Value) (*ir.Value, error) {
+			return e.AddQuantized(ir.Reduce, name, []*ir.Value{rows}, q, ir.AttrFn.Is(n.Word(ir.AttrFn)), ir.AttrAxes.Is([]int{1}))
+		})
+	case n.Op == ir.ArgMax:
+		return e.AddQuantized(n.Op, e.Name(n.Out.Name), args, ir.Quant{Scale: 1, Zero: -128}, n.Attrs...)
+	case n.Op == ir.Pad:
+		value := n.Float(ir.AttrValue)
+		attrs := slices.DeleteFunc(slices.Clone(n.Attrs), func(a ir.Attr) bool { return a.Key == ir.AttrKey(ir.AttrValue) })
+		if n.Word(ir.AttrMode) == ir.PadConstant {
+			attrs = append(attrs, ir.AttrValue.Is(min(max(math.RoundToEven(value/q.Scale)+float64(q.Zero), -128), 127)))
+		}
+		return e.AddQuantized(n.Op, e.Name(n.Out.Name), args, q, attrs...)
+	}
+	m, fused, ok := e.target(n.Out)
+	if !ok {
+		keeps := slices.Contains([]ir.Op{ir.Relu, ir.Relu6, ir.Clip, ir.Concat, ir.Minimum, ir.Maximum}, n.Op)
+		if !keeps || slices.ContainsFunc(args, func(a *ir.Value) bool { return a.Type.Quant != q }) {
+			return nil, errInexact("gives reals that the model does not quantize")
+		}
+		m, fused = mark{q, -128, 127}, nil // of integers of one scale
+	}
+	y, err := e.computed(n, args, m)
+	if err != nil {
+		return nil, err
+	}
+	for _, v := range fused {
+		e.values[v] = y
+	}
+	return y, nil
+}
+
+// requantized are integers by another scale.
+func (e *exactly) requantized(hint string, x *ir.Value, m mark) (*ir.Value, error) {
+	if x.Type.Quant == m.Quant && m.lo == -128 && m.hi == 127 {
+		return x, nil
+	}
+	return e.table(hint, x, m, func(x float64) float64 { return x })
+}
+
+// table is a function of each element, in float32 and rounded to even as runtimes of
+// ONNX do.
+func (e *exactly) table(hint string, x *ir.Value, m mark, f func(float64) float64) (*ir.Value, error) {
+	t := make([]int64, 256)
+	for i := range t {
+		real := float32(x.Type.Quant.Scale) * float32(i-128-x.Type.Quant.Zero)
+		y := math.RoundToEven(float64(float32(f(float64(real)))/float32(m.Scale))) + float64(m.Zero)
+		if y != y {
+			y = float64(m.Zero)
+		}
+		t[i] = int64(min(max(y, float64(m.lo)), float64(m.hi)))
+	}
+	name := e.Name(hint)
+	return e.AddQuantized(ir.Table, name, []*ir.Value{x}, m.Quant, ir.AttrTable.Is(e.Ints(name+".table", ir.I8, ir.Shape{256}, t)))
+}
+
+// computed is an operation that rounds: to the integers of m.
+func (e *exactly) computed(n *ir.Node, args []*ir.Value, m mark) (*ir.Value, error) {
+	hint, x := n.Out.Name, args[0]
+	bounds := []ir.Attr{ir.AttrLo.Is(m.lo), ir.AttrHi.Is(m.hi)}
+	if n.Op.IsFunction() || n.Op == ir.Relu || n.Op == ir.Relu6 {
+		f := map[ir.Op]func(float64) float64{ir.Relu: func(x float64) float64 { return max(x, 0) }, ir.Relu6: func(x float64) float64 { return min(max(x, 0), 6) }}[n.Op]
+		if f == nil {
+			f = kernels.Function(n.Function())
+		}
+		return e.table(hint, x, m, f)
+	}
+	switch n.Op {
+	case ir.Conv2D, ir.Linear:
+		return e.layer(n, args, m, bounds)
+	case ir.Add, ir.Sub:
+		a, b := x.Type.Quant, args[1].Type.Quant
+		p, err := geometry.NewAddParams(geometry.RoundHalfUp, a.Scale, int32(a.Zero), b.Scale, int32(b.Zero), m.Scale, int32(m.Zero), -128, 127)
+		if err != nil {
+			return nil, errInexact("%v", err)
+		}
+		return e.requant(n.Op, e.Name(hint), args, m, []int64{int64(p.MulA), int64(p.MulB), int64(p.MulY)}, []int64{int64(p.ShiftA), int64(p.ShiftB), int64(p.ShiftY)}, bounds)
+	case ir.Mul, ir.MatMul:
+		terms := 1
+		if n.Op == ir.MatMul {
+			terms = x.Type.Shape[len(x.Type.Shape)-1]
+		}
+		const most = 255 * 255
+		return e.factored(n.Op, e.Name(hint), args, m, x.Type.Quant.Scale*args[1].Type.Quant.Scale/m.Scale, int64(terms)*most, bounds)
+	case ir.Minimum, ir.Maximum:
+		for i := range args {
+			var err error
+			if args[i], err = e.requantized(hint+".arg", args[i], m); err != nil {
+				return nil, err
+			}
+		}
+		return e.AddQuantized(n.Op, e.Name(hint), args, m.Quant)
+	case ir.Concat:
+		for i := range args {
+			var err error
+			if args[i], err = e.requantized(hint+".arg", args[i], m); err != nil {
+				return nil, err
+			}
+		}
+		return e.AddQuantized(n.Op, e.Name(hint), args, m.Quant)
+	case ir.GlobalAvgPool, ir.Reduce:
+		axes, fn := []int{1, 2}, ir.ReduceMean
+		if n.Op == ir.Reduce {
+			axes, fn = n.Ints(ir.AttrAxes), n.Word(ir.AttrFn)
+		}
+		return e.reduced(n, x, axes, func(name string, rows *ir.Value) (*ir.Value, error) {
+			terms, factor := rows.Type.Shape[1], x.Type.Quant.Scale/m.Scale
+			if fn == ir.ReduceMean {
+				factor /= float64(terms)
+			}
+			return e.factored(ir.Reduce, name, []*ir.Value{rows}, m, factor, int64(terms)*255, append(bounds, ir.AttrFn.Is(fn), ir.AttrAxes.Is([]int{1})))
+		})
+	case ir.AvgPool2D:
+		if slices.Max(n.Ints(ir.AttrPad)) == 0 {
+			return e.mean(n, x, m, bounds)
+		}
+		y, err := e.AddQuantized(n.Op, e.Name(hint), args, x.Type.Quant, n.Attrs...)
+		if err != nil {
+			return nil, err
+		}
+		return e.requantized(hint+".scale", y, m)
+	case ir.Softmax:
+		t := kernels.SoftmaxTable(x.Type.Quant.Scale)
+		wide := make([]int64, len(t))
+		for i, v := range t {
+			wide[i] = int64(v)
+		}
+		name := e.Name(hint)
+		y, err := e.AddQuantized(ir.Softmax, name, args, ir.Quant{Scale: 1. / 256, Zero: -128}, append(slices.Clone(n.Attrs), ir.AttrTable.Is(e.Ints(name+".table", ir.I32, ir.Shape{len(t)}, wide)))...)
+		if err != nil {
+			return nil, err
+		}
+		return e.requantized(hint+".scale", y, m)
+	case ir.BatchNorm, ir.Normalize:
+		a, b, err := oneLine(n)
+		if err != nil {
+			return nil, err
+		}
+		return e.table(hint, x, m, func(v float64) float64 { return a*v + b })
+	}
+	return nil, errInexact("has no exact form of integers")
+}
+
+// mean is a mean of windows without padding, rounded once: a convolution of each channel
+// by ones.
+func (e *exactly) mean(n *ir.Node, x *ir.Value, m mark, attrs []ir.Attr) (*ir.Value, error) {
+	kernel, channels := n.Ints(ir.AttrKernel), x.Type.Shape[0]
+	terms := kernel[0] * kernel[1]
+	if err := e.im.room(channels * terms); err != nil {
+		return nil, err
+	}
+	if terms > 1<<20 {
+		return nil, errInexact("has a window of %d pixels", terms)
+	}
+	name := e.Name(n.Out.Name)
+	w := e.Ints(name+".weight", ir.I8, ir.Shape{channels, 1, kernel[0], kernel[1]}, slices.Repeat([]int64{1}, channels*terms))
+	w.Scale = e.Floats(name+".scale", ir.Shape{channels}, slices.Repeat([]float32{float32(1 / float64(terms))}, channels))
+	mul, shift, err := geometry.MultiplierFor(x.Type.Quant.Scale / m.Scale / float64(terms))
+	if err != nil {
+		return nil, errInexact("%v", err)
+	}
+	attrs = append(attrs, ir.AttrWeight.Is(w), ir.AttrBias.Is(e.Ints(name+".bias", ir.I32, ir.Shape{channels}, make([]int64, channels))),
+		ir.AttrStride.Is(n.Stride()), ir.AttrDilation.Is(n.Ints(ir.AttrDilation)), ir.AttrGroups.Is(channels))
+	return e.requant(ir.Conv2D, name, []*ir.Value{x}, m, slices.Repeat([]int64{int64(mul)}, channels), slices.Repeat([]int64{int64(shift)}, channels), attrs)
+}
+
+// reduced is a reduction along axes: of rows, each of which holds the elements that
+// become one.
+func (e *exactly) reduced(n *ir.Node, x *ir.Value, axes []int, reduce func(name string, rows *ir.Value) (*ir.Value, error)) (*ir.Value, error) {
+	s, q := x.Type.Shape, x.Type.Quant
+	var perm []int
+	for k := range s {
+		if !slices.Contains(axes, k) {
+			perm = append(perm, k)
+		}
+	}
+	perm = append(perm, axes...)
+	size := s.Size() / n.Out.Type.Shape.Size()
+	shape := []int{n.Out.Type.Shape.Size(), size}
+	view, op, attrs := ir.ViewOf(s).Permute(perm), ir.Reshape, []ir.Attr{ir.AttrShape.Is(shape)}
+	if !view.IsWhole() {
+		op, attrs = ir.Copy, append(attrs, ir.AttrDims.Is(view.Dims), ir.AttrStrides.Is(view.Strides))
+	}
+	rows, err := e.AddQuantized(op, e.Name(n.Out.Name+".rows"), []*ir.Value{x}, q, attrs...)
+	if err != nil {
+		return nil, err
+	}
+	y, err := reduce(e.Name(n.Out.Name), rows)
+	if err != nil {
+		return nil, err
+	}
+	return e.Reshape(y, n.Out.Type.Shape)
+}
+
+// oneLine is the scale and the offset of a normalisation that has one of each for all
+// channels.
+func oneLine(n *ir.Node) (a, b float64, err error) {
+	errMany := errInexact("has a scale for each channel")
+	if n.Op == ir.Normalize {
+		mean, std := n.Nums(ir.AttrMean), n.Nums(ir.AttrStd)
+		if len(mean) != 1 || len(std) != 1 {
+			return 0, 0, errMany
+		}
+		return 1 / std[0], -mean[0] / std[0], nil
+	}
+	for i, key := range []ir.Key[*ir.Const]{ir.AttrGamma, ir.AttrBeta, ir.AttrRunningMean, ir.AttrVariance} {
+		x, err := n.Const(key).Float32()
+		if err != nil {
+			return 0, 0, err
+		}
+		if len(x) == 0 || slices.ContainsFunc(x, func(v float32) bool { return v != x[0] }) {
+			return 0, 0, errMany
+		}
+		switch v := float64(x[0]); i {
+		case 0:
+			a = v
+		case 1:
+			b = v
+		case 2:
+			b -= a * v
+		default:
+			if v != 1 || n.Float(ir.AttrEps) != 0 {
+				return 0, 0, errMany
+			}
+		}
+	}
+	return a, b, nil
+}
+
+// factored is an operation whose sums, at most reach, come to integers by one factor.
+func (e *exactly) factored(op ir.Op, name string, args []*ir.Value, m mark, factor float64, reach int64, attrs []ir.Attr) (*ir.Value, error) {
+	if reach >= geometry.NarrowReach {
+		return nil, errInexact("sums up to %d, which do not fit 32 bits", reach)
+	}
+	mul, shift, err := geometry.MultiplierFor(factor)
+	if err != nil {
+		return nil, errInexact("%v", err)
+	}
+	return e.requant(op, name, args, m, []int64{int64(mul)}, []int64{int64(shift)}, attrs)
+}
+
+// requant is an operation with multipliers and shifts.
+func (e *exactly) requant(op ir.Op, name string, args []*ir.Value, m mark, mul, shift []int64, attrs []ir.Attr) (*ir.Value, error) {
+	shape := ir.Shape{len(mul)}
+	attrs = append(slices.Clone(attrs), ir.AttrMul.Is(e.Ints(name+".mul", ir.I32, shape, mul)), ir.AttrShift.Is(e.Ints(name+".shift", ir.I32, shape, shift)))
+	return e.AddQuantized(op, name, args, m.Quant, attrs...)
+}
+
+// layer is a convolution or linear layer of the model's codes.
+func (e *exactly) layer(n *ir.Node, args []*ir.Value, m mark, attrs []ir.Attr) (*ir.Value, error) {
+	w := n.Const(ir.AttrWeight)
+	shape := w.Type.Shape
+	t := e.im.layers[w]
+	if t == nil || t.codes == nil {
+		return nil, errInexact("has weights that are no integers")
+	}
+	codes, err := t.codes.ints()
+	if err != nil {
+		return nil, err
+	}
+	steps, err := t.steps.numbers()
+	if err != nil {
+		return nil, err
+	}
+	outs, x := shape[0], args[0].Type.Quant
+	each := len(codes) / outs
+	scales, mul, shift, bias := make([]float32, outs), make([]int64, outs), make([]int64, outs), make([]int64, outs)
+	var biases *tensor
+	if c := n.Const(ir.AttrBias); c != nil {
+		biases = e.im.layers[c]
+	}
+	for c := range outs {
+		s := steps[c*each]
+		row := make([]int32, each)
+		for i := range row {
+			k := codes[c*each+i]
+			if k < -128 || k > 127 || steps[c*each+i] != s {
+				return nil, errInexact("has weights that are not 8 bits around 0 with one scale for each channel")
+			}
+			row[i] = int32(k)
+		}
+		scales[c] = float32(s)
+		if biases != nil {
+			if bias[c], err = biasCode(biases, c, x.Scale*s); err != nil {
+				return nil, err
+			}
+		}
+		if reach := geometry.Reach(bias[c], row, int32(-128-x.Zero), int32(127-x.Zero)); reach >= geometry.NarrowReach {
+			return nil, errInexact("sums up to %d in channel %d, which do not fit 32 bits", reach, c)
+		}
+		a, r, err := geometry.MultiplierFor(x.Scale * s / m.Scale)
+		if err != nil {
+			return nil, errInexact("%v", err)
+		}
+		mul[c], shift[c] = int64(a), int64(r)
+	}
+	name := e.Name(n.Out.Name)
+	weight := e.Ints(name+".weight", ir.I8, shape, codes)
+	weight.Scale = e.Floats(name+".scale", ir.Shape{outs}, scales)
+	for _, a := range n.Attrs {
+		if a.Key != ir.AttrKey(ir.AttrWeight) && a.Key != ir.AttrKey(ir.AttrBias) {
+			attrs = append(attrs, a)
+		}
+	}
+	attrs = append(attrs, ir.AttrWeight.Is(weight), ir.AttrBias.Is(e.Ints(name+".bias", ir.I32, ir.Shape{outs}, bias)))
+	return e.requant(n.Op, name, args, m, mul, shift, attrs)
+}
+
+// biasCode is the bias of a channel as an integer of a scale: the model's own where it
+// has that scale, else the nearest.
+func biasCode(t *tensor, c int, scale float64) (int64, error) {
+	if t.codes != nil {
+		steps, err := t.steps.numbers()
+		if err != nil {
+			return 0, err
+		}
+		if math.Abs(steps[c]-scale) <= scale*1e-5 {
+			x, err := t.codes.ints()
+			if err != nil {
+				return 0, err
+			}
+			return x[c], nil
+		}
+	}
+	x, err := t.numbers()
+	if err != nil {
+		return 0, err
+	}
+	if v := math.RoundToEven(x[c] / scale); math.Abs(v) < geometry.NarrowReach {
+		return int64(v), nil
+	}
+	return 0, errors.New("has a bias that does not fit 32 bits")
+}
