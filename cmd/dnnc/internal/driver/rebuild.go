@@ -101,7 +101,8 @@ func Rebuild(ctx context.Context, path string, c *certificate.Certificate, o Opt
 	again.Level, again.Small, again.Rounding, again.Activations, again.Task, again.Errors = q.Level, q.Small, q.Rounding, q.Activations, q.Task, q.Errors
 	again.Images, again.Budget, again.Seed = q.Images, pass.Budget{RAM: q.RAM}, c.Seed
 	again.StartAfter, again.StopAfter, again.Exact = q.StartAfter, q.StopAfter, fmt.Sprint(q.Exact)
-	again.Prefix, again.Hooks, again.Lend, again.Section, again.AllowOutside = q.Prefix, q.Hooks, q.Lend, q.Section, q.AllowOutside
+	again.Prefix, again.Hooks, again.Lend, again.Section = q.Prefix, q.Hooks, q.Lend, q.Section
+	again.AllowOutside = o.AllowOutside // which the user grants, never a file
 	again.Shapes, again.Ranges = q.Shapes, map[string]ir.Range{}
 	for _, r := range q.Ranges {
 		again.Ranges[r.Input] = ir.Range{Lo: r.Low, Hi: r.High}
