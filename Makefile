@@ -12,8 +12,10 @@ STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
 all: bin/dnnc
 
+# Where the program begins on Linux, to see a closed standard output: go doc ./cmd/dnnc/internal/terminal Closed
+ENTRY = $(if $(filter linux/amd64 linux/arm64,$(shell $(GO) env GOOS)/$(shell $(GO) env GOARCH)),-ldflags "-E github.com/dnnc/dnnc/cmd/dnnc/internal/terminal.entry")
 bin/dnnc: FORCE
-	CGO_ENABLED=0 $(GO) build -trimpath -o $@ ./cmd/dnnc
+	CGO_ENABLED=0 $(GO) build -trimpath $(ENTRY) -o $@ ./cmd/dnnc
 
 FORCE:
 

@@ -63,8 +63,8 @@ func reason(err error) error {
 func Parse(file string, src []byte, opt Options) (*ir.Module, error) {
 	stmts, list := syntax.Parse(file, src)
 	r := &resolver{
-		m: &ir.Module{}, dir: filepath.Dir(file), opt: opt, list: list,
-		values: map[string]*ir.Value{}, consts: map[string]*ir.Const{}, later: map[string]bool{},
+		m: &ir.Module{}, file: file, dir: filepath.Dir(file), opt: opt, list: list,
+		values: map[string]*ir.Value{}, consts: map[string]*ir.Const{}, later: map[string]bool{}, lostConsts: map[string]bool{},
 	}
 	r.resolve(stmts)
 	if err := r.list.Err(); err != nil {
@@ -80,6 +80,7 @@ func Parse(file string, src []byte, opt Options) (*ir.Module, error) {
 
 type resolver struct {
 	m      *ir.Module
+	file   string
 	dir    string
 	opt    Options
 	list   diag.List
@@ -91,23 +92,35 @@ type resolver struct {
 	temps  map[string]int
 	ended  bool
 	opened bool
+
+	// What a statement that is at fault would have defined: uses of it are not reported too.
+	lostInputs  bool            // any value
+	lostTensors bool            // any tensor
+	lostConsts  map[string]bool // constants
+	silent      int             // uses that were not reported
 }
+
+// faults counts what is at fault so far, reported or not.
+func (r *resolver) faults() int { return len(r.list) + r.silent }
 
 func (r *resolver) resolve(stmts []syntax.Stmt) {
 	r.temps = map[string]int{}
+	r.lostInputs = true
 	for _, s := range stmts {
-		if a, ok := s.(*syntax.Assign); ok {
-			r.later[a.Name] = true
+		switch s := s.(type) {
+		case *syntax.Assign:
+			r.later[s.Name] = true
+		case *syntax.Network:
+			r.lostInputs = false
 		}
 	}
 	for _, s := range stmts {
 		r.statement(s)
 	}
-	pos := diag.Pos{File: filepath.Base(r.dir)}
 	switch {
 	case len(r.list) > 0: // the rest would be a consequence
 	case !r.opened:
-		r.list.Add(pos, diag.Syntax, "no network in this file")
+		r.list = append(r.list, syntax.NoNetwork(r.file))
 	case !r.ended:
 		r.list.Add(r.m.Pos, diag.Syntax, "the network is not closed with }")
 	case len(r.m.Outputs) == 0:
@@ -139,8 +152,9 @@ func (r *resolver) statement(s syntax.Stmt) {
 	case *syntax.Arena:
 		bytes, ok1 := syntax.Int(s.Bytes)
 		align, ok2 := syntax.Int(s.Align)
-		if !ok1 || !ok2 || bytes < 0 || align < 1 {
-			r.list.Add(syntax.At(s.Pos), diag.BadValue, "arena %s align %s", s.Bytes, s.Align)
+		if !ok1 || !ok2 || bytes < 0 || !ir.IsAlignment(align) {
+			r.list.Add(syntax.At(s.Pos), diag.BadValue, "arena %s align %s", s.Bytes, s.Align).
+				WithHelp("the bytes are an integer from 0 on; the alignment is a power of two from %d to %d", ir.LeastAlign, ir.MostAlign)
 		}
 		r.m.Arena = ir.Arena{Bytes: bytes, Align: align}
 	case *syntax.Const:
@@ -148,20 +162,39 @@ func (r *resolver) statement(s syntax.Stmt) {
 	case *syntax.Assign:
 		r.assign(s)
 	case *syntax.Return:
-		for _, name := range s.Names {
-			v := r.use(syntax.At(s.Pos), name)
+		for _, n := range s.Names {
+			pos, name := syntax.At(n.Pos), n.Name
+			v := r.use(pos, name)
 			if v == nil || poisoned(v) {
 				r.m.Outputs = append(r.m.Outputs, v)
 				continue
 			}
 			if v.Def == nil || slices.Contains(r.m.Outputs, v) {
-				r.list.Add(syntax.At(s.Pos), diag.Unsupported, "%s is returned as it came in, or twice", name).
+				r.list.Add(pos, diag.Unsupported, "%s is returned as it came in, or twice", name).
 					WithHelp("return the result of an operation, each one once")
 			}
 			r.m.Outputs = append(r.m.Outputs, v)
 		}
 	case *syntax.End:
 		r.ended = true
+	case *syntax.Broken:
+		r.broken(s)
+	}
+}
+
+// broken remembers what a statement with a syntax error would have defined.
+func (r *resolver) broken(s *syntax.Broken) {
+	switch s.Keyword {
+	case "network":
+		r.lostInputs = true
+	case "tensors":
+		r.lostTensors = true
+	case "const":
+		r.lostConsts[s.Name] = true
+	case "":
+		if r.values[s.Name] == nil {
+			r.values[s.Name] = &ir.Value{Name: s.Name} // poison
+		}
 	}
 }
 
@@ -200,6 +233,8 @@ func (r *resolver) path(p string) string {
 func (r *resolver) tensors(s *syntax.Tensors) {
 	pos, path := syntax.At(s.Pos), syntax.Unquote(s.Path)
 	r.named = true
+	errors := len(r.list)
+	defer func() { r.lostTensors = r.lostTensors || len(r.list) > errors }()
 	if !r.inside(pos, path) {
 		return
 	}
@@ -359,6 +394,7 @@ func (r *resolver) suffixed(v *ir.Value, t *syntax.Type) {
 // constant resolves a declaration: its data lie in a tensors file.
 func (r *resolver) constant(s *syntax.Const) {
 	pos := syntax.At(s.Pos)
+	defer func() { r.lostConsts[s.Name] = r.consts[s.Name] == nil }()
 	t, ok := r.typ(s.Type)
 	if !ok {
 		return
@@ -371,6 +407,8 @@ func (r *resolver) constant(s *syntax.Const) {
 		switch {
 		case x.Scale == "":
 			r.list.Add(syntax.At(x.Pos), diag.Syntax, "a constant has no suffix but scale")
+		case len(t.Shape) == 0:
+			r.list.Add(syntax.At(x.Pos), diag.BadShape, "a scale goes with rows, %s is one number", s.Name)
 		case r.consts[x.Scale] != nil:
 			c.Scale = r.consts[x.Scale]
 		default:
@@ -423,6 +461,10 @@ func stored(e ir.Elem) weights.DType {
 // fromFile makes a constant of the tensor of its name.
 func (r *resolver) fromFile(pos diag.Pos, key string, t ir.Type) *ir.Const {
 	tensor, ok := r.find(key)
+	if !ok && r.lostTensors {
+		r.silent++
+		return nil
+	}
 	if !ok {
 		var known []string
 		for _, f := range r.files {
@@ -490,6 +532,10 @@ func (r *resolver) use(pos diag.Pos, name string) *ir.Value {
 			WithHelp("operations stand in the order in which they run; a network has no cycles")
 		return nil
 	}
+	if r.lostInputs {
+		r.silent++
+		return nil
+	}
 	known := make([]string, 0, len(r.values))
 	for _, v := range r.m.Inputs {
 		known = append(known, v.Name)
@@ -533,7 +579,7 @@ func (r *resolver) call(name string, e *syntax.Expr) *ir.Value {
 	info := op.Info()
 	n := &ir.Node{Op: op, Out: &ir.Value{Name: name, Pos: pos}, Pos: pos}
 	n.Out.Def = n
-	errors := len(r.list)
+	errors := r.faults()
 	source := map[ir.AttrKey]any{}
 	for _, a := range e.Call.Args {
 		if a.Attr == nil {
@@ -546,7 +592,7 @@ func (r *resolver) call(name string, e *syntax.Expr) *ir.Value {
 		}
 		r.attribute(n, source, a)
 	}
-	if len(r.list) > errors {
+	if r.faults() > errors {
 		return nil
 	}
 	for _, a := range n.Args {
@@ -559,7 +605,7 @@ func (r *resolver) call(name string, e *syntax.Expr) *ir.Value {
 		return nil
 	}
 	r.parameters(n, source)
-	if len(r.list) > errors {
+	if r.faults() > errors {
 		return nil
 	}
 	if r.m.After == "" {
@@ -717,6 +763,10 @@ func (r *resolver) value(info *ir.AttrInfo, v *syntax.Value) any {
 		}
 		if word == "" {
 			return fail(diag.BadValue, "the name of a constant")
+		}
+		if r.lostConsts[word] {
+			r.silent++
+			return nil
 		}
 		known := make([]string, len(r.m.Consts))
 		for i, c := range r.m.Consts {

@@ -45,6 +45,16 @@ type TensorsFile struct {
 // Arena is the memory that the caller lends to a run.
 type Arena struct{ Bytes, Align int }
 
+// An arena is aligned to a power of two of bytes: kernels read it in words, and linkers
+// place no more than pages.
+const (
+	LeastAlign = 8
+	MostAlign  = 4096
+)
+
+// IsAlignment reports whether an arena may be aligned to so many bytes.
+func IsAlignment(n int) bool { return n >= LeastAlign && n <= MostAlign && n&(n-1) == 0 }
+
 // Value is the result of an operation or an input of the network.
 type Value struct {
 	Name  string

@@ -117,7 +117,7 @@ func TestSamplesHaveGradients(t *testing.T) {
 
 // TestSamplesBecomeIntegers takes each operation through all passes. Each pass is held to
 // computing what the module computed before, and the integers to the reals, operation by
-// operation, as -verify has it; then the whole is compared with the float network.
+// operation, as -check-passes has it; then the whole is compared with the float network.
 func TestSamplesBecomeIntegers(t *testing.T) {
 	tgt, err := processor.Find("armv7em")
 	require.NoError(t, err)

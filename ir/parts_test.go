@@ -616,7 +616,8 @@ func quantized() *Module {
 	bias := IntConst("bias", Of(I32), Shape{3}, make([]int64, 3))
 	mul := IntConst("mul", Of(I32), Shape{3}, []int64{1 << 30, 0, 1<<31 - 1})
 	shift := IntConst("shift", Of(I32), Shape{3}, []int64{1, 33, 62})
-	m.Consts = []*Const{w, bias, mul, shift}
+	w.Scale = FloatConst("scale", Shape{3}, []float32{1, 1, 1})
+	m.Consts = []*Const{w, bias, mul, shift, w.Scale}
 	n.Put(AttrWeight.Is(w), AttrBias.Is(bias), AttrMul.Is(mul), AttrShift.Is(shift))
 	n.Out.Type = Type{Elem: Of(I8), Shape: Shape{3}, Quant: Quant{.25, -128}}
 	m.Outputs, m.Results = on(n.Out), []Type{{Elem: Of(I8), Shape: Shape{3}}}
@@ -637,6 +638,9 @@ func TestVerifyIntegers(t *testing.T) {
 		breakIt func(m *Module)
 	}{
 		{"V6: y has scale 0 and zero point -128", func(m *Module) { m.Outputs[0].Type.Quant.Scale = 0 }},
+		{"V7: y has weights without a scale of each row", func(m *Module) { m.Consts[0].Scale = nil }},
+		{"V7: y has weights without a scale of each row", func(m *Module) { m.Consts[4].Type.Shape = Shape{2} }},
+		{"V7: y has weights without a scale of each row", func(m *Module) { m.Consts[4].Type.Elem = Of(I32) }},
 		{"V6: y has scale NaN and", func(m *Module) { m.Outputs[0].Type.Quant.Scale = math.NaN() }},
 		{"V6: y has scale +Inf and", func(m *Module) { m.Outputs[0].Type.Quant.Scale = math.Inf(1) }},
 		{"V6: y has scale 0.25 and zero point -129", func(m *Module) { m.Outputs[0].Type.Quant.Zero = -129 }},

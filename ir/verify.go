@@ -1,6 +1,7 @@
 package ir
 
 import (
+	"cmp"
 	"errors"
 	"math"
 	"slices"
@@ -186,6 +187,9 @@ func (v *verifier) quantized(n *Node) {
 	if w.Type.Elem.Kind != I8 && !w.Type.Elem.IsPacked() {
 		v.fail(n.Pos, "V7", "%s has weights of %s", n.Name(), w.Type.Elem)
 	}
+	if s := w.Scale; s == nil || s.Type.Elem.Kind != F32 || !s.Type.Shape.Equal(w.Type.Shape[:1]) {
+		v.fail(cmp.Or(w.Pos, n.Pos), "V7", "%s has weights without a scale of each row", n.Name())
+	}
 	if b := n.Const(AttrBias); b == nil || (b.Type.Elem.Kind != I32 && b.Type.Elem.Kind != I64) {
 		v.fail(n.Pos, "V7", "%s has no integer bias", n.Name())
 	}
@@ -255,6 +259,9 @@ func (v *verifier) outputs() {
 
 func (v *verifier) memory() {
 	blocks := Blocks(v.m)
+	if a := v.m.Arena; a.Bytes < 0 || !IsAlignment(a.Align) {
+		v.fail(v.m.Pos, "V10", "the arena of %d bytes is aligned to %d", a.Bytes, a.Align)
+	}
 	for i, a := range blocks {
 		if a.Offset < 0 || a.Offset+a.Bytes > v.m.Arena.Bytes {
 			v.fail(v.m.Pos, "V10", "%s ends at byte %d of an arena of %d", a.Name, a.Offset+a.Bytes, v.m.Arena.Bytes)

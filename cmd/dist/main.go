@@ -96,7 +96,11 @@ func build(dir, platform string) (string, error) {
 	if goos == "windows" {
 		name += ".exe"
 	}
-	c := exec.Command("go", "build", "-trimpath", "-buildvcs=false", "-ldflags=-s -w -buildid=", "-o", filepath.Join(dir, name), "./cmd/dnnc")
+	flags := "-ldflags=-s -w -buildid="
+	if goos == "linux" { // to see a closed standard output
+		flags += " -E github.com/dnnc/dnnc/cmd/dnnc/internal/terminal.entry"
+	}
+	c := exec.Command("go", "build", "-trimpath", "-buildvcs=false", flags, "-o", filepath.Join(dir, name), "./cmd/dnnc")
 	c.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+goos, "GOARCH="+arch, "GOAMD64=v1", "GOFLAGS=")
 	if out, err := c.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("%s: %v\n%s", platform, err, out)

@@ -2,6 +2,7 @@ package syntax
 
 import (
 	"errors"
+	"slices"
 
 	"github.com/alecthomas/participle/v2"
 	"github.com/alecthomas/participle/v2/lexer"
@@ -58,15 +59,34 @@ func Parse(file string, src []byte) ([]Stmt, diag.List) {
 		stmt, d := parseStatement(s)
 		if d != nil {
 			list = append(list, d)
+			out = append(out, broken(s))
 			continue
 		}
 		out = append(out, stmt)
 	}
 	if len(statements) == 0 {
-		list.Add(diag.Pos{File: file, Line: 1, Col: 1}, diag.Syntax, "no network in this file").
-			WithHelp("a network is written: network name(image: f32[1,28,28] in [0,1]) -> f32[10] { ... return result }")
+		list = append(list, NoNetwork(file))
 	}
 	return out, list
+}
+
+// NoNetwork is the error of a file without a network.
+func NoNetwork(file string) *diag.Diagnostic {
+	return diag.New(diag.Pos{File: file, Line: 1, Col: 1}, diag.Syntax, "no network in this file").
+		WithHelp("a network is written: network name(image: f32[1,28,28] in [0,1]) -> f32[10] { ... return result }")
+}
+
+// broken is what a statement with a syntax error would have defined.
+func broken(s statement) *Broken {
+	b := &Broken{}
+	if first := s[0].Value; slices.Contains(Keywords(), first) && (len(s) == 1 || s[1].Value != "=") {
+		b.Keyword = first
+		s = s[1:]
+	}
+	if len(s) > 0 && s[0].Type == ident {
+		b.Name = s[0].Value
+	}
+	return b
 }
 
 func parseStatement(s statement) (Stmt, *diag.Diagnostic) {

@@ -49,7 +49,9 @@ func TestErrors(t *testing.T) {
 func TestSeveralErrorsInOneGo(t *testing.T) {
 	stmts, list := Parse("f", []byte("a = (\n)\nb = c(d)\n? = 3\nreturn ,"))
 	assert.Len(t, list, 3)
-	assert.Len(t, stmts, 1)
+	require.Len(t, stmts, 4)
+	assert.IsType(t, &Assign{}, stmts[1])
+	assert.Equal(t, []Stmt{&Broken{Name: "a"}, &Broken{}, &Broken{Keyword: "return"}}, []Stmt{stmts[0], stmts[2], stmts[3]})
 }
 
 func TestHostileSourcesEnd(t *testing.T) {

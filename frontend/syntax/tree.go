@@ -100,7 +100,13 @@ type Const struct {
 // Return lists the network's results.
 type Return struct {
 	Pos   lexer.Position
-	Names []string `parser:"'return' @Ident ( ',' @Ident )*"`
+	Names []*Name `parser:"'return' @@ ( ',' @@ )*"`
+}
+
+// Name is a value that is returned.
+type Name struct {
+	Pos  lexer.Position
+	Name string `parser:"@Ident"`
 }
 
 // Assign defines a value by an operation.
@@ -141,8 +147,15 @@ type Value struct {
 }
 
 // Stmt is one parsed statement: *Header, *Tensors, *Data, *Network, *Arena,
-// *Const, *Assign, *Return or *End.
+// *Const, *Assign, *Return, *End or *Broken.
 type Stmt any
+
+// Broken is a statement that has a syntax error, with what it would have defined: a use of
+// that is no error of its own.
+type Broken struct {
+	Keyword string // "" of an operation
+	Name    string
+}
 
 // End is the "}" of a network.
 type End struct{ Pos lexer.Position }

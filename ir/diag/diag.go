@@ -1,12 +1,14 @@
 // Package diag holds what dnnc says to its user: positions in a source,
 // diagnostics with a reason and a way out, and suggestions for misspelt names.
-// It lies below every other package and knows none of them.
+// It knows how names are quoted, and no other package.
 package diag
 
 import (
 	"fmt"
 	"sort"
 	"strings"
+
+	"github.com/dnnc/dnnc/ir/quote"
 )
 
 // Pos is a place in a source file. Line and Col count from 1 (Col in bytes);
@@ -19,15 +21,16 @@ type Pos struct {
 // IsValid reports whether p names a line of a source.
 func (p Pos) IsValid() bool { return p.Line > 0 }
 
-// String formats p as file:line:col, the form editors and build systems parse.
+// String formats p as file:line:col, the form editors and build systems parse. A name with
+// a line feed would be taken for a line of its own, and is written with escapes.
 func (p Pos) String() string {
 	switch {
 	case !p.IsValid() && p.File == "":
 		return "dnnc"
 	case !p.IsValid():
-		return p.File
+		return quote.Line(p.File)
 	}
-	return fmt.Sprintf("%s:%d:%d", p.File, p.Line, p.Col)
+	return fmt.Sprintf("%s:%d:%d", quote.Line(p.File), p.Line, p.Col)
 }
 
 // A Diagnostic is one thing that is wrong with the input: where, which kind,

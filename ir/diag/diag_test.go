@@ -40,6 +40,8 @@ func TestPosString(t *testing.T) {
 	assert.Equal(t, "dnnc", Pos{}.String())
 	assert.Equal(t, "x.dnn", Pos{File: "x.dnn"}.String())
 	assert.Equal(t, "x.dnn:3:4", Pos{"x.dnn", 3, 4}.String())
+	assert.Equal(t, `a\x0ab.dnn:1:1`, Pos{File: "a\nb.dnn", Line: 1, Col: 1}.String())
+	assert.Equal(t, `a\x0ab.dnn`, Pos{File: "a\nb.dnn"}.String())
 }
 
 // TestOrder: by file, then line, then column; of one place in the order of finding.

@@ -16,7 +16,7 @@ import (
 
 // arenaAlign is the alignment of the arena and of each block in it: kernels
 // keep vectors of 8 bytes in their scratch.
-const arenaAlign = 8
+const arenaAlign = ir.LeastAlign
 
 // block is memory that the plan must place.
 type block struct {

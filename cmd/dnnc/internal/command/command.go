@@ -39,6 +39,10 @@ func Main() {
 	if code, is := supervised(os.Args); is {
 		os.Exit(code)
 	}
+	if terminal.Closed() {
+		fmt.Fprintln(os.Stderr, "dnnc: output: standard output is closed; /dev/null takes what nobody wants")
+		os.Exit(AtFault)
+	}
 	ctx, stop := context.WithCancel(context.Background())
 	defer stop()
 	go ctrlC.listen(stop)

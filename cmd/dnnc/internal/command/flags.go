@@ -130,7 +130,8 @@ func stages(fs *flag.FlagSet, o *driver.Options) {
 	fs.StringVar(&o.StopAfter, "stop-after", "", "the last `pass` to run")
 	fs.StringVar(&o.DumpDir, "dump-dir", "", "write the module after each pass into this `folder`")
 	fs.StringVar(&o.Debug, "d", "", "help lists the passes; <pass>/dump prints the module after one")
-	fs.BoolVar(&o.Validate, "verify", false, "execute the module before and after each pass on random inputs, and compare")
+	fs.BoolVar(&o.Validate, "check-passes", false, "execute the module before and after each pass on random inputs, and compare")
+	fs.BoolVar(&o.Validate, "verify", false, "the former name of -check-passes; dnnc verify is another proof")
 	fs.BoolVar(&o.TimePasses, "time-passes", false, "print the time of each pass")
 }
 

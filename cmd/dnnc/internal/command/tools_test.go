@@ -194,3 +194,19 @@ func TestHelpOfOneCommand(t *testing.T) {
 	assert.Equal(t, command.AtFault, code)
 	assert.Contains(t, stderr, `did you mean "report"?`)
 }
+
+// TestNetworksWithoutLayers have one size: there is no curve.
+func TestNetworksWithoutLayers(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "n.dnn")
+	require.NoError(t, os.WriteFile(path, []byte("network n(x: f32[2,4,4] in [0,1]) -> f32[2] {\n  y = flatten(globalavgpool(x))\n  return y\n}\n"), 0o644))
+	for _, args := range [][]string{{"pareto"}, {"pareto", "-json"}, {"pareto", "-o", filepath.Join(dir, "c.json")}, {"compare"}, {"report", "-o", filepath.Join(dir, "r.html")}} {
+		code, stdout, stderr := dnnctest.Run(t, append(args, path, "-task", "classes", "-n", "4", "-images", "4")...)
+		assert.Equal(t, command.AtFault, code, "%v: %s", args, stderr)
+		assert.Contains(t, stderr, "n.dnn:1:1: bad-value: the network has no layer with weights", args)
+		assert.NotContains(t, stdout+stderr, "NaN", args)
+	}
+	left, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	assert.Len(t, left, 1)
+}

@@ -2,8 +2,6 @@ package driver
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"io"
@@ -21,7 +19,6 @@ import (
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/runtime/certificate"
-	"github.com/dnnc/dnnc/runtime/input"
 	"github.com/dnnc/dnnc/runtime/measure"
 	"github.com/dnnc/dnnc/runtime/replace"
 )
@@ -252,17 +249,11 @@ func (b *build) measures() bool {
 func (b *build) inputs() ([]certificate.Input, error) {
 	var list []certificate.Input
 	for _, p := range b.read()[:1+len(b.r.Tensors)] {
-		f, err := input.Open(p)
+		sum, err := hashOf(p)
 		if err != nil {
-			return nil, diag.New(diag.Pos{}, diag.BadFile, "%v", err)
+			return nil, err
 		}
-		h := sha256.New()
-		_, err = io.Copy(h, f)
-		f.Close()
-		if err != nil {
-			return nil, diag.New(diag.Pos{}, diag.BadFile, "%v", err)
-		}
-		list = append(list, certificate.Input{Name: filepath.Base(p), SHA256: hex.EncodeToString(h.Sum(nil))})
+		list = append(list, certificate.Input{Name: filepath.Base(p), SHA256: sum})
 	}
 	return append(list, b.r.files...), nil
 }

@@ -119,12 +119,12 @@ func TestBadInput(t *testing.T) {
 	}
 }
 
-// TestVerifyPasses: -verify changes nothing that comes out.
+// TestVerifyPasses: -check-passes, and its former name, changes nothing that comes out.
 func TestVerifyPasses(t *testing.T) {
 	dnnctest.Need(t)
 	dir, small := t.TempDir(), dnnctest.Small(t)
-	var got [2][]byte
-	for i, flags := range [][]string{nil, {"-verify"}} {
+	var got [3][]byte
+	for i, flags := range [][]string{nil, {"-check-passes"}, {"-verify"}} {
 		out := filepath.Join(dir, "out.c")
 		code, _, stderr := dnnctest.Run(t, append(flags, "-images", "16", small, "-target", "armv7", "-emit", "c", "-o", out)...)
 		require.Zero(t, code, stderr)
@@ -133,6 +133,7 @@ func TestVerifyPasses(t *testing.T) {
 		require.NoError(t, err)
 	}
 	assert.Equal(t, string(got[0]), string(got[1]))
+	assert.Equal(t, string(got[0]), string(got[2]))
 }
 
 func TestStandardOutput(t *testing.T) {

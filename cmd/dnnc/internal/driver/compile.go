@@ -42,6 +42,9 @@ type Result struct {
 	read    []string // paths of files that were read besides
 }
 
+// Network is the network as it was read, before any pass.
+func (r *Result) Network() *ir.Module { return r.source }
+
 // IsModel reports whether a file is a model of another format, by its name.
 func IsModel(path string) bool {
 	return slices.Contains([]string{".onnx", ".tflite"}, strings.ToLower(filepath.Ext(path)))

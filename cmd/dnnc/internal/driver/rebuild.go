@@ -2,6 +2,9 @@ package driver
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -15,6 +18,7 @@ import (
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/runtime/certificate"
+	"github.com/dnnc/dnnc/runtime/input"
 )
 
 // recipe is what it takes to build the same again, without a search: paths from the
@@ -74,7 +78,8 @@ func IsShipped(path string) bool {
 type Rebuilt struct {
 	Options Options
 	Result  *Result
-	Source  string // path of what it was built from: the network, or the dump beside the outputs
+	Source  string     // path of what it was built from: the network, or the dump beside the outputs
+	Network *ir.Module // the network before any pass; nil where the dump alone is there
 	b       *build
 }
 
@@ -96,7 +101,8 @@ func Rebuild(ctx context.Context, path string, c *certificate.Certificate, o Opt
 	again.Level, again.Small, again.Rounding, again.Activations, again.Task, again.Errors = q.Level, q.Small, q.Rounding, q.Activations, q.Task, q.Errors
 	again.Images, again.Budget, again.Seed = q.Images, pass.Budget{RAM: q.RAM}, c.Seed
 	again.StartAfter, again.StopAfter, again.Exact = q.StartAfter, q.StopAfter, fmt.Sprint(q.Exact)
-	again.Prefix, again.Hooks, again.Lend, again.Section, again.AllowOutside = q.Prefix, q.Hooks, q.Lend, q.Section, q.AllowOutside
+	again.Prefix, again.Hooks, again.Lend, again.Section = q.Prefix, q.Hooks, q.Lend, q.Section
+	again.AllowOutside = o.AllowOutside // which the user grants, never a file
 	again.Shapes, again.Ranges = q.Shapes, map[string]ir.Range{}
 	for _, r := range q.Ranges {
 		again.Ranges[r.Input] = ir.Range{Lo: r.Low, Hi: r.High}
@@ -106,10 +112,11 @@ func Rebuild(ctx context.Context, path string, c *certificate.Certificate, o Opt
 	if o.Network != "" {
 		again.Input = o.Network
 	}
-	isDump := false
+	isDump, source := false, Options{}
 	if d := c.Output("ir"); d != nil && o.Network == "" && q.StopAfter == "" && q.StartAfter == "" {
-		if raw, err := os.ReadFile(at(d.Name)); err == nil && certificate.SHA256(raw) == d.SHA256 {
+		if raw, err := ReadShipped(at(d.Name)); err == nil && certificate.SHA256(raw) == d.SHA256 {
 			isDump = true
+			source = again
 			again.Input, again.Chosen, again.Level, again.Calib = at(d.Name), nil, string(pass.Int8), ""
 			again.Shapes, again.Ranges = nil, nil // of the model, which the dump has
 		}
@@ -125,6 +132,12 @@ func Rebuild(ctx context.Context, path string, c *certificate.Certificate, o Opt
 	r, err := Compile(ctx, again, io.Discard, messages)
 	if err != nil {
 		return nil, err
+	}
+	float := r.source
+	if isDump {
+		if float, err = sourceOf(c, source); err != nil {
+			return nil, err
+		}
 	}
 	b := &build{ctx: ctx, o: again, r: r, out: io.Discard, prefix: r.Config.Interface(r.Module).Prefix, cert: certificate.New(r.Module, r.Env)}
 	if !isDump {
@@ -154,7 +167,33 @@ func Rebuild(ctx context.Context, path string, c *certificate.Certificate, o Opt
 		return nil, diag.New(diag.Pos{File: path}, diag.CheckFailed, "what %s makes has the content %.12s, the certificate says %.12s", filepath.Base(again.Input), b.cert.Content, c.Content).
 			WithNote("another version of dnnc, or a certificate that was changed")
 	}
-	return &Rebuilt{again, r, again.Input, b}, nil
+	return &Rebuilt{again, r, again.Input, float, b}, nil
+}
+
+// sourceOf is the network from which a dump was made, where it lies where the certificate
+// says, and it and its tensors are those that it records; nil where there is none.
+func sourceOf(c *certificate.Certificate, o Options) (*ir.Module, error) {
+	if _, err := os.Stat(o.Input); errors.Is(err, os.ErrNotExist) {
+		return nil, nil
+	}
+	if err := unchanged(c, o.Input); err != nil {
+		return nil, err
+	}
+	m, err := Load(o)
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range m.Tensors {
+		path := besideOf(o.Input, t.Path)
+		sum, err := hashOf(path)
+		if err != nil {
+			return nil, err
+		}
+		if err := sameInput(c, certificate.Input{Name: filepath.Base(path), SHA256: sum}); err != nil {
+			return nil, err
+		}
+	}
+	return m, nil
 }
 
 // Output is the bytes of an output, by its kind; header is one, and so are lent weights.
@@ -200,14 +239,41 @@ func (r *Rebuilt) Sizes(c *certificate.Certificate) error {
 
 // unchanged holds a file to the hash of the network that a certificate records first.
 func unchanged(c *certificate.Certificate, path string) error {
-	raw, err := os.ReadFile(path)
-	if err != nil {
-		return diag.New(diag.Pos{}, diag.BadFile, "%v", err).WithNote("the certificate says that the network is there").WithHelp("-network FILE says where it is now")
+	sum, err := hashOf(path)
+	var d *diag.Diagnostic
+	if errors.As(err, &d) {
+		return d.WithNote("the certificate says that the network is there").WithHelp("-network FILE says where it is now")
 	}
-	if len(c.Inputs) == 0 || c.Inputs[0].SHA256 != certificate.SHA256(raw) {
-		return diag.New(diag.Pos{File: path}, diag.CheckFailed, "not the network that the certificate was made from: its sha256 is %.12s", certificate.SHA256(raw))
+	if len(c.Inputs) == 0 || c.Inputs[0].SHA256 != sum {
+		return diag.New(diag.Pos{File: path}, diag.CheckFailed, "not the network that the certificate was made from: its sha256 is %.12s", sum)
 	}
 	return nil
+}
+
+// mostShipped bounds the bytes of an output that is read as a whole.
+const mostShipped = 4 << 30
+
+// ReadShipped reads an output of a build.
+func ReadShipped(path string) ([]byte, error) {
+	raw, err := input.Read(path, mostShipped)
+	if err != nil {
+		return nil, diag.New(diag.Pos{}, diag.BadFile, "%v", err)
+	}
+	return raw, nil
+}
+
+// hashOf is the hash of a file's content, as certificates record it.
+func hashOf(path string) (string, error) {
+	f, err := input.Open(path)
+	if err != nil {
+		return "", diag.New(diag.Pos{}, diag.BadFile, "%v", err)
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return "", diag.New(diag.Pos{}, diag.BadFile, "%v", err)
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
 // sameInput holds a file that was read to what a certificate records.

@@ -50,6 +50,9 @@ func Judge(o Options, out io.Writer) (measure.Task, error) {
 	if err != nil {
 		return measure.Task{}, err
 	}
+	if err := HasWidths(m); err != nil {
+		return measure.Task{}, err
+	}
 	c, err := o.config()
 	if err != nil {
 		return measure.Task{}, err
@@ -61,6 +64,15 @@ func Judge(o Options, out io.Writer) (measure.Task, error) {
 	}
 	err = r.Judge(o, out)
 	return r.Task, err
+}
+
+// HasWidths refuses a network without layers, among whose networks there is no choice.
+func HasWidths(m *ir.Module) error {
+	if len(m.Layers()) > 0 {
+		return nil
+	}
+	return diag.New(m.Pos, diag.BadValue, "the network has no layer with weights: there are no widths to choose, and one size").
+		WithHelp("dnnc build compiles it; dnnc eval measures it")
 }
 
 // What a network is judged on images for.

@@ -57,6 +57,9 @@ func (x *Experiment) options() driver.Options {
 func load(x *Experiment) (*material, error) {
 	o := x.options()
 	m, err := driver.Load(o)
+	if err == nil {
+		err = driver.HasWidths(m)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -68,7 +68,7 @@ func Run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writ
 	}
 	show, end := driver.Progress(stderr, "random networks")
 	defer end()
-	failures := All(ctx, seed, n, targets, show)
+	failures, refusals := All(ctx, seed, n, targets, show)
 	for _, f := range failures {
 		fmt.Fprintf(stdout, "%v\n", f)
 	}
@@ -78,7 +78,13 @@ func Run(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writ
 	if len(failures) > 0 {
 		return diag.New(diag.Pos{}, diag.CheckFailed, "%d of %d networks failed", len(failures), n)
 	}
-	fmt.Fprintf(stdout, "%d networks from seed %d: no difference between dump, interpreter, evaluator%s\n", n, seed, strings.Join(append([]string{""}, names...), ", "))
+	for _, r := range refusals {
+		fmt.Fprintf(stdout, "seed %d is refused: %v\n", r.Network.Seed, r.Err)
+	}
+	if len(refusals) > n/10+1 {
+		return diag.New(diag.Pos{}, diag.CheckFailed, "%d of %d networks are refused: nothing is known of them", len(refusals), n)
+	}
+	fmt.Fprintf(stdout, "%d networks from seed %d: no difference between dump, interpreter, evaluator%s\n", n-len(refusals), seed, strings.Join(append([]string{""}, names...), ", "))
 	return nil
 }
 
@@ -93,8 +99,17 @@ func (f Failure) String() string {
 	return fmt.Sprintf("seed %d, %s: %v\n\n%s", f.Network.Seed, f.Network.formats(), f.Err, f.Network.Source())
 }
 
-// All checks n networks from a seed on, on all cores.
-func All(ctx context.Context, seed uint64, n int, targets []*processor.Target, progress func(done, total int)) []Failure {
+// isRefusal reports a network that quantization cannot serve, and says so: what it is for.
+// Any other diagnostic of a network that is written to be right is a failure.
+func isRefusal(err error) bool {
+	var d *diag.Diagnostic
+	var broken *pass.Error
+	return errors.As(err, &d) && d.Kind == diag.Unsupported && !errors.As(err, &broken)
+}
+
+// All checks n networks from a seed on, on all cores, and returns those that fail, and
+// those that are refused.
+func All(ctx context.Context, seed uint64, n int, targets []*processor.Target, progress func(done, total int)) (failures, refusals []Failure) {
 	found := make([]*Failure, n)
 	next := make(chan int)
 	var wg sync.WaitGroup
@@ -118,13 +133,16 @@ func All(ctx context.Context, seed uint64, n int, targets []*processor.Target, p
 	}
 	close(next)
 	wg.Wait()
-	var out []Failure
 	for _, f := range found {
-		if f != nil {
-			out = append(out, *f)
+		switch {
+		case f == nil:
+		case isRefusal(f.Err):
+			refusals = append(refusals, *f)
+		default:
+			failures = append(failures, *f)
 		}
 	}
-	return out
+	return failures, refusals
 }
 
 func one(ctx context.Context, seed uint64, targets []*processor.Target) *Failure {
@@ -132,6 +150,9 @@ func one(ctx context.Context, seed uint64, targets []*processor.Target) *Failure
 	err := Check(ctx, net, targets)
 	if err == nil || ctx.Err() != nil {
 		return nil
+	}
+	if isRefusal(err) {
+		return &Failure{net, err}
 	}
 	net = reduced(net, err, func(c *Network) error {
 		err := Check(ctx, c, targets)

@@ -3,6 +3,7 @@ package fuzz
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -21,6 +22,7 @@ import (
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/ir/processor"
+	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/runtime/emu"
 )
 
@@ -30,7 +32,9 @@ func TestRandomNetworks(t *testing.T) {
 	if os.Getenv("DNNC_FULL") != "" {
 		n, objects = 3000, 300
 	}
-	for _, f := range All(context.Background(), 1000, n, nil, func(int, int) {}) {
+	failures, refusals := All(context.Background(), 1000, n, nil, func(int, int) {})
+	assert.Empty(t, refusals)
+	for _, f := range failures {
 		t.Error(f)
 	}
 	if testing.Short() {
@@ -48,7 +52,9 @@ func TestRandomNetworks(t *testing.T) {
 		}
 		targets = append(targets, tgt)
 	}
-	for _, f := range All(context.Background(), 2000, objects, targets, func(int, int) {}) {
+	failures, refusals = All(context.Background(), 2000, objects, targets, func(int, int) {})
+	assert.Empty(t, refusals)
+	for _, f := range failures {
 		t.Error(f)
 	}
 }
@@ -317,5 +323,21 @@ func TestRandomIsDeterministic(t *testing.T) {
 	assert.Contains(t, out.String(), "3 networks from seed 7")
 	for _, args := range [][]string{{"0"}, {"x"}, {"1", "-1"}, {"1", "1", "armv99"}} {
 		assert.Error(t, Run(context.Background(), args, nil, &out, io.Discard), args)
+	}
+}
+
+// TestRefusals: a network that quantization cannot serve is no failure; any other
+// diagnostic of it is.
+func TestRefusals(t *testing.T) {
+	refused := diag.New(diag.Pos{}, diag.Unsupported, "the sums of channel 3 cannot be brought to 8 bits")
+	for err, want := range map[error]bool{
+		refused:                                              true,
+		fmt.Errorf("armv7: %w", refused):                     true,
+		&pass.Error{Pass: "fold", Err: refused}:              false,
+		errors.New("input 3 differs"):                        false,
+		diag.New(diag.Pos{}, diag.BadShape, "y is [2]"):      false,
+		diag.New(diag.Pos{}, diag.CheckFailed, "4 is not 5"): false,
+	} {
+		assert.Equal(t, want, isRefusal(err), "%v", err)
 	}
 }

@@ -74,6 +74,9 @@ func Run(ctx context.Context, o driver.Options, stdout, stderr io.Writer) error 
 	if err != nil {
 		return err
 	}
+	if err := driver.HasWidths(r.Module); err != nil {
+		return err
+	}
 	search, err := robust.New(r.Module, r.Env)
 	if err != nil {
 		return err

@@ -24,9 +24,9 @@ import (
 // -run-unknown says so: an object is code.
 func shipped(ctx context.Context, o driver.Options, out, messages io.Writer) error {
 	path := o.Input
-	object, err := os.ReadFile(path)
+	object, err := driver.ReadShipped(path)
 	if err != nil {
-		return diag.New(diag.Pos{}, diag.BadFile, "%v", err)
+		return err
 	}
 	certPath, c, err := certificateOf(path)
 	if err != nil {
@@ -44,9 +44,10 @@ func shipped(ctx context.Context, o driver.Options, out, messages io.Writer) err
 			continue
 		}
 		file := filepath.Join(filepath.Dir(path), p.Name)
-		raw, err := os.ReadFile(file)
-		if err != nil {
-			return diag.New(diag.Pos{}, diag.BadFile, "%v", err).WithNote("the %s of %s, by its certificate", kind, filepath.Base(path))
+		raw, err := driver.ReadShipped(file)
+		var d *diag.Diagnostic
+		if errors.As(err, &d) {
+			return d.WithNote("the %s of %s, by its certificate", kind, filepath.Base(path))
 		}
 		if certificate.SHA256(raw) != p.SHA256 {
 			return failed(file, "not the %s that %s describes: its sha256 is %.12s", kind, filepath.Base(certPath), certificate.SHA256(raw))
@@ -106,7 +107,7 @@ func shipped(ctx context.Context, o driver.Options, out, messages io.Writer) err
 		o.Warnings.Say(messages, diag.Warn(diag.UnknownObject, "%s: %s; it is run as -run-unknown says, and an object is code", filepath.Base(path), unknown))
 		build.Object = object
 	}
-	return check(ctx, again.Options, again.Result, build, out)
+	return check(ctx, again.Options, again.Result, again.Network, build, out, messages)
 }
 
 // certificateOf reads the certificate beside an output.
@@ -117,12 +118,12 @@ func certificateOf(path string) (string, *certificate.Certificate, error) {
 		list = append(list, filepath.Join(filepath.Dir(base), name+".json"))
 	}
 	for _, p := range list {
-		raw, err := os.ReadFile(p)
-		if errors.Is(err, os.ErrNotExist) {
+		if _, err := os.Stat(p); errors.Is(err, os.ErrNotExist) {
 			continue
 		}
+		raw, err := driver.ReadShipped(p)
 		if err != nil {
-			return "", nil, diag.New(diag.Pos{}, diag.BadFile, "%v", err)
+			return "", nil, err
 		}
 		c, err := certificate.Parse(raw)
 		if err != nil {

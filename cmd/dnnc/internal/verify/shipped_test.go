@@ -17,7 +17,9 @@ import (
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/command"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/dnnctest"
 	"github.com/dnnc/dnnc/codegen/llvm"
+	"github.com/dnnc/dnnc/ir/processor"
 	"github.com/dnnc/dnnc/runtime/certificate"
+	"github.com/dnnc/dnnc/runtime/emu"
 )
 
 const bitExact = "of 4 test images and 8 of 8 adversarial inputs bit-exact"
@@ -73,6 +75,7 @@ func TestShippedObjectsVerify(t *testing.T) {
 			assert.Contains(t, stdout, "net.o: built again from "+source+", equal in all ", name)
 			assert.Contains(t, stdout, "4 "+bitExact, name)
 			assert.NotContains(t, stderr, "task:", "nothing is searched again")
+			assert.Contains(t, stdout, "against its float network before any pass, on the test images: ", name)
 			if name == "dumped" && target == "armv7em" {
 				for _, file := range []string{"libnet.a", "net.c", "net.s", "net.ll"} {
 					code, stdout, stderr := dnnctest.Run(t, "verify", filepath.Join(dir, file), "-n", "4")
@@ -84,6 +87,7 @@ func TestShippedObjectsVerify(t *testing.T) {
 						assert.Contains(t, stdout, "not run")
 					}
 				}
+				dumpsOf(t, object, path(b.network+".dnn"), path("w.safetensors"))
 				// Without its dump, by the recorded formats.
 				require.NoError(t, os.Remove(filepath.Join(dir, "net.out.dnn")))
 				code, stdout, stderr := dnnctest.Run(t, "verify", object, "-n", "4")
@@ -149,6 +153,87 @@ func TestShippedFilesThatChanged(t *testing.T) {
 		code, _, stderr = dnnctest.Run(t, "verify", base+".o", "-n", "4")
 		assert.Equal(t, command.AtFault, code)
 		assert.Contains(t, stderr, "it was not run")
+	}
+}
+
+// dumpsOf: an object that is built again from its dump is held to the network that the dump
+// was made of, where it is there.
+func dumpsOf(t *testing.T, object, network, tensors string) {
+	t.Helper()
+	for _, file := range []string{network, tensors} {
+		raw, err := os.ReadFile(file)
+		require.NoError(t, err)
+		changed := bytes.Clone(raw)
+		if changed[len(raw)-1] ^= 1; file == network {
+			changed[len(raw)-1] = ' '
+		}
+		require.NoError(t, os.WriteFile(file, changed, 0o644))
+		code, stdout, stderr := dnnctest.Run(t, "verify", object, "-n", "4")
+		assert.Equal(t, command.AtFault, code, file)
+		assert.Contains(t, stderr, filepath.Base(file))
+		assert.NotContains(t, stdout, "bit-exact")
+		require.NoError(t, os.WriteFile(file, raw, 0o644))
+	}
+	require.NoError(t, os.Rename(network, network+".away"))
+	code, stdout, stderr := dnnctest.Run(t, "verify", object, "-n", "4")
+	require.Zero(t, code, stderr)
+	assert.Contains(t, stdout, "not compared with a float network: its network is not where the certificate says")
+	require.NoError(t, os.Rename(network+".away", network))
+}
+
+// TestEveryByte changes each byte of a certificate and of a header, and many of an object:
+// verify fails with 1 and runs nothing. On every target with DNNC_FULL.
+func TestEveryByte(t *testing.T) {
+	if _, err := llvm.Find(""); err != nil {
+		t.Skip(err)
+	}
+	targets := []string{"x86_64", "armv7em"}
+	if dnnctest.IsFull() {
+		targets = processor.Names()
+	}
+	path := dnnctest.KindsFolder(t)
+	for _, target := range targets {
+		base := path(target)
+		code, _, stderr := dnnctest.Run(t, path("value.dnn"), "-target", target, "-images", "20", "-calib", path("data.npz"), "-o", base+".o")
+		require.Zero(t, code, stderr)
+		for ending, most := range map[string]int{".json": 1 << 20, ".h": 1 << 20, ".o": 200} {
+			raw, err := os.ReadFile(base + ending)
+			require.NoError(t, err)
+			step := max(len(raw)/most, 1)
+			for at := 0; at < len(raw); at += step {
+				changed := bytes.Clone(raw)
+				changed[at] ^= 1 << (at % 7)
+				require.NoError(t, os.WriteFile(base+ending, changed, 0o644))
+				code, stdout, stderr := dnnctest.Run(t, "verify", base+".o", "-n", "1")
+				require.Equal(t, command.AtFault, code, "%s%s, byte %d: %s%s", target, ending, at, stdout, stderr)
+				require.Empty(t, stdout)
+			}
+			for _, changed := range [][]byte{raw[:len(raw)-1], append(bytes.Clone(raw), '\n'), nil} {
+				require.NoError(t, os.WriteFile(base+ending, changed, 0o644))
+				code, _, stderr := dnnctest.Run(t, "verify", base+".o", "-n", "1")
+				require.Equal(t, command.AtFault, code, "%s%s of %d bytes: %s", target, ending, len(changed), stderr)
+			}
+			require.NoError(t, os.WriteFile(base+ending, raw, 0o644))
+		}
+		if tgt, err := processor.Find(target); err == nil && emu.Check(tgt) == nil {
+			code, stdout, stderr := dnnctest.Run(t, "verify", base+".o", "-n", "1")
+			require.Zero(t, code, stderr)
+			assert.Contains(t, stdout, "bit-exact")
+		}
+	}
+}
+
+// TestShippedFilesAreRegular: no file of a build is waited for or read without end.
+func TestShippedFilesAreRegular(t *testing.T) {
+	dir := t.TempDir()
+	path := func(name string) string { return filepath.Join(dir, name) }
+	require.NoError(t, os.Symlink("/dev/zero", path("zero.o")))
+	require.NoError(t, os.WriteFile(path("net.o"), []byte("an object"), 0o644))
+	require.NoError(t, os.Symlink("/dev/zero", path("net.json")))
+	for _, file := range []string{path("zero.o"), path("net.o")} {
+		code, _, stderr := dnnctest.Run(t, "verify", file)
+		assert.Equal(t, command.AtFault, code)
+		assert.Contains(t, stderr, "is a device, not a regular file")
 	}
 }
 

@@ -21,6 +21,9 @@ import (
 // adversarial is the inputs beyond the images: all least, all greatest, noise.
 const adversarial = 8
 
+// noisy is the kind of the inputs where there are no images.
+const noisy = "images of noise"
+
 // defaultImages is the images compared without -n.
 const defaultImages = 100
 
@@ -43,16 +46,21 @@ func Run(ctx context.Context, o driver.Options, out, messages io.Writer) error {
 		return err
 	}
 	defer build.Close()
-	return check(ctx, o, r, build, out)
+	return check(ctx, o, r, r.Network(), build, out, messages)
 }
 
-// check runs an object and compares every integer.
-func check(ctx context.Context, o driver.Options, r *driver.Result, build *program.Build, out io.Writer) error {
+// check runs an object and compares every integer with the interpreter's, and the
+// interpreter's with the results of the network before any pass.
+func check(ctx context.Context, o driver.Options, r *driver.Result, before *ir.Module, build *program.Build, out, messages io.Writer) error {
 	m, n := r.Module, o.TestImages
 	if n == 0 {
 		n = defaultImages
 	}
 	inputs, kind, err := records(o, r, n)
+	if err != nil {
+		return err
+	}
+	float, err := newReference(before, m)
 	if err != nil {
 		return err
 	}
@@ -88,6 +96,11 @@ func check(ctx context.Context, o driver.Options, r *driver.Result, build *progr
 		case string(want) != string(got.Outputs[i]):
 			return v.locate(ctx, prog, i, in)
 		}
+		if i < len(inputs)-adversarial {
+			if err := float.compare(ctx, prog, in, t); err != nil {
+				return err
+			}
+		}
 	}
 	stack := "the stack is not bounded"
 	if build.Stack > 0 {
@@ -95,7 +108,7 @@ func check(ctx context.Context, o driver.Options, r *driver.Result, build *progr
 	}
 	fmt.Fprintf(out, "%s on %s: %d of %d %s and %d of %d adversarial inputs bit-exact; arena of %d bytes exact; %s\n",
 		m.Name, r.Target.Name, len(inputs)-adversarial, len(inputs)-adversarial, kind, adversarial, adversarial, m.Arena.Bytes, stack)
-	return nil
+	return float.report(out, messages, kind)
 }
 
 // records are the inputs in logical order: images, or noise where there are
@@ -109,7 +122,7 @@ func records(o driver.Options, r *driver.Result, n int) (list [][]int8, kind str
 		}
 		return x
 	}
-	kind = "images of noise"
+	kind = noisy
 	if path := driver.TestData(o, m); path != "" {
 		kind = "test images"
 		b, _, err := driver.Images(path, r.Inputs, nil, n)
@@ -184,6 +197,6 @@ func (v *verifier) locate(ctx context.Context, prog *interp.Int, index int, in [
 }
 
 // mismatch is an object that does not compute what the interpreter does.
-func mismatch(format string, args ...any) error {
+func mismatch(format string, args ...any) *diag.Diagnostic {
 	return diag.New(diag.Pos{}, diag.CheckFailed, format, args...)
 }

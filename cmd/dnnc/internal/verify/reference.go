@@ -1,0 +1,116 @@
+package verify
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math"
+	"strings"
+
+	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/runtime/interp"
+)
+
+// reference holds the integers to the network before any pass: that both agree says that
+// no pass changed what is computed, whatever the passes believe of each other.
+type reference struct {
+	float   *interp.Float // nil where there are no reals to compare with
+	without string        // why there are none
+	m       *ir.Module    // of integers
+	results []apart
+}
+
+// apart is how far a result's integers lie from the reals.
+type apart struct {
+	signal, noise float64 // sums of squares
+	greatest      float64 // difference
+}
+
+// newReference prepares the comparison of a module of integers with its network.
+func newReference(before, m *ir.Module) (*reference, error) {
+	r := &reference{m: m, results: make([]apart, len(m.Outputs))}
+	switch {
+	case before == nil:
+		r.without = "its network is not where the certificate says, only the dump is there"
+		return r, nil
+	case before.IsQuantized():
+		r.without = "the network has integers already"
+		return r, nil
+	}
+	for _, v := range m.Inputs {
+		if v.Type.Elem.Kind == ir.I16 {
+			r.without = "its indices are compared by bytes alone"
+			return r, nil
+		}
+	}
+	before = before.Clone()
+	if err := ir.Infer(before).Err(); err != nil {
+		return nil, err
+	}
+	var err error
+	r.float, err = interp.CompileFloat(before)
+	return r, err
+}
+
+// compare adds what the network makes of an input, integers in logical order, of which the
+// interpreter made t.
+func (r *reference) compare(ctx context.Context, prog *interp.Int, in []int8, t interp.Tensors[int8]) error {
+	if r.float == nil {
+		return nil
+	}
+	f := r.float.Module
+	want := r.float.Tensors(1, append(append([]*ir.Value(nil), f.Inputs...), f.Outputs...)...)
+	for i, x := range f.Inputs {
+		reals := want[r.float.ID(x)]
+		interp.Dequantize(r.m.Inputs[i].Type.Quant, in[:len(reals)], reals)
+		in = in[len(reals):]
+	}
+	if err := r.float.Run(ctx, want, 1, 0, len(f.Ops)); err != nil {
+		return err
+	}
+	for i, o := range r.m.Outputs {
+		got := make([]float32, o.Type.Shape.Size())
+		interp.Dequantize(o.Type.Quant, t[prog.ID(o)], got)
+		a := &r.results[i]
+		for j, w := range want[r.float.ID(f.Outputs[i])] {
+			d := float64(w) - float64(got[j])
+			a.signal, a.noise, a.greatest = a.signal+float64(w)*float64(w), a.noise+d*d, max(a.greatest, math.Abs(d))
+		}
+	}
+	return nil
+}
+
+// low is the ratio of signal to noise, in dB, below which a result is told to be far from
+// the float network.
+const low = 15
+
+// report says how near the integers are. On images to report on, integers that are farther
+// from the reals than zeros would be are a check that failed: few bits make a network
+// worse, but no quantization does that.
+func (r *reference) report(out, messages io.Writer, kind string) error {
+	if r.float == nil {
+		_, err := fmt.Fprintf(out, "%s: not compared with a float network: %s\n", r.m.Name, r.without)
+		return err
+	}
+	var all []string
+	for i, o := range r.m.Outputs {
+		a := r.results[i]
+		db := "-"
+		switch ratio := 10 * math.Log10(a.signal/a.noise); {
+		case a.noise == 0:
+			db = "equal"
+		case a.signal > 0:
+			db = fmt.Sprintf("%.1f dB", ratio)
+			if ratio <= 0 && kind != noisy {
+				return mismatch("%s lies at %s from the float network before any pass: zeros would lie nearer", o.Name, db).
+					WithHelp("-check-passes finds the pass that changes what is computed; -calib with images of the kind that the network is run on, or more bits, where none does")
+			}
+			if ratio < low {
+				fmt.Fprintf(messages, "dnnc: warning: %s lies at %s from the float network; more bits, or -calib with images of the kind that the network is run on, bring it nearer\n", o.Name, db)
+			}
+		}
+		all = append(all, fmt.Sprintf("%s %s, at most %.1f steps apart", o.Name, db, a.greatest/o.Type.Quant.Scale))
+	}
+	_, err := fmt.Fprintf(out, "%s against its float network before any pass, on the %s: %s\n", r.m.Name, kind, strings.Join(all, "; "))
+	return err
+}
