@@ -278,7 +278,7 @@ func TestR16(t *testing.T) {
 	y := make([]int8, 2)
 	third := &geometry.Requant{Mul: []int32{1431655765}, Shift: []int32{32}, Zero: 5, Lo: -128, Hi: 127} // 1/3
 	ReduceInt(geometry.Mean, 3, 1, third, x, y)
-	assert.Equal(t, []int8{5 + 2, 5 - 5}, y)
+	assert.Equal(t, []int8{7, 0}, y, "6/3 and -15/3, above the zero point 5")
 	ReduceInt(geometry.Sum, 3, 1, halves(0, -128, 127), x, y)
 	assert.Equal(t, []int8{3, -7}, y, "6/2, and -15/2, which rounds up")
 	ReduceInt(geometry.Greatest, 3, 1, nil, x, y)

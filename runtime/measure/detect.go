@@ -38,7 +38,6 @@ type Detector struct {
 	corners       func(v [4]float64) [4]float64
 	least         float64 // score of a detection
 
-	at     disturb.Condition
 	answer [2][]float32 // of the float network and of the quantized one, under this condition
 	items  int
 	size   int
