@@ -134,7 +134,7 @@ func TestSizeIsSmaller(t *testing.T) {
 	assert.Equal(t, build("armv7em", "int8"), build("armv7em", "size", "int8"), "the last one counts")
 
 	for list, message := range map[string]string{
-		"size,fast":   "-O fast: the values are int8 universal compress robust size",
+		"size,fast":   "-O fast: the values are int8 universal compress robust, and size with each",
 		"int8,robust": "int8 and robust are two levels",
 	} {
 		code, _, stderr := dnnctest.Run(t, "-O", list, dnnctest.Small(t), "-target", "armv7em", "-o", filepath.Join(t.TempDir(), "x.o"))
