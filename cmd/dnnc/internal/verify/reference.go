@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/runtime/interp"
 )
 
@@ -80,10 +81,6 @@ func (r *reference) compare(ctx context.Context, prog *interp.Int, in []int8, t 
 	return nil
 }
 
-// low is the ratio of signal to noise, in dB, below which a result is told to be far from
-// the float network.
-const low = 15
-
 // report says how near the integers are. On images to report on, integers that are farther
 // from the reals than zeros would be are a check that failed: few bits make a network
 // worse, but no quantization does that.
@@ -105,7 +102,7 @@ func (r *reference) report(out, messages io.Writer, kind string) error {
 				return mismatch("%s lies at %s from the float network before any pass: zeros would lie nearer", o.Name, db).
 					WithHelp("-check-passes finds the pass that changes what is computed; -calib with images of the kind that the network is run on, or more bits, where none does")
 			}
-			if ratio < low {
+			if ratio < diag.LeastSQNR {
 				fmt.Fprintf(messages, "dnnc: warning: %s lies at %s from the float network; more bits, or -calib with images of the kind that the network is run on, bring it nearer\n", o.Name, db)
 			}
 		}
