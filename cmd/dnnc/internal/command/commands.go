@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/bench"
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/check"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/compare"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/doctor"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
@@ -48,6 +49,8 @@ func init() {
 	commands = []command{
 		{name: "build", usage: "[flags] net.dnn -target T", doc: "compile a network to an object, its header and its certificate",
 			flags: with(budget, reporting, stages, linking, output, writing, timing), least: 1, most: 1, target: true, run: driver.Build},
+		{name: "check", usage: "[flags] MODEL [-target T|all]", doc: "first look at a network: its task, and what an int8 build takes of a target; needs no data, writes nothing",
+			flags: []group{loading, targeting, calibrating, disturbing, judging, warning, asJSON}, least: 1, most: 1, run: check.Run},
 		{name: "import", usage: "[flags] model.onnx [-o net.dnn]", doc: "turn a model of another format into a text and a tensors file",
 			flags: []group{loading, output}, least: 1, most: 1, run: importModel},
 		{name: "conformance", usage: "DIR [-v]", doc: "run the cases in a folder: ONNX models with the inputs and outputs that others computed",

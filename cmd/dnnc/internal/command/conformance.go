@@ -83,6 +83,9 @@ func conformance(ctx context.Context, o driver.Options, stdout, stderr io.Writer
 	if total[failed] > 0 {
 		return diag.New(diag.Pos{File: o.Input}, diag.CheckFailed, "%d cases failed", total[failed])
 	}
+	if total[unsupported] > 0 && total[passed]+total[near] == 0 {
+		return diag.New(diag.Pos{File: o.Input}, diag.CheckFailed, "no case was run: none of the %d models is supported", total[unsupported]).WithHelp("-v gives the reason of each")
+	}
 	return nil
 }
 

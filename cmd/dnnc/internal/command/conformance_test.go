@@ -51,6 +51,13 @@ func TestConformance(t *testing.T) {
 	assert.Equal(t, command.AtFault, code)
 	assert.Contains(t, stderr, "element 7 is 3, expected 4")
 
+	none := t.TempDir()
+	require.NoError(t, os.MkdirAll(filepath.Join(none, "case", "test_data_set_0"), 0o777))
+	require.NoError(t, os.WriteFile(filepath.Join(none, "case", "model.onnx"), []byte("no model"), 0o644))
+	code, _, stderr = dnnctest.Run(t, "conformance", none)
+	assert.Equal(t, command.AtFault, code)
+	assert.Contains(t, stderr, "no case was run")
+
 	code, _, stderr = dnnctest.Run(t, "conformance", t.TempDir())
 	assert.Equal(t, command.AtFault, code)
 	assert.Contains(t, stderr, "no case")

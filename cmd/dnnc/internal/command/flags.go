@@ -94,14 +94,19 @@ func few(fs *flag.FlagSet, o *driver.Options) {
 	fs.IntVar(&o.TestImages, "n", 0, "at most this many of the images to report on; verify takes 100 unless told")
 }
 
+// calibrating is how the ranges of activations are found.
+func calibrating(fs *flag.FlagSet, o *driver.Options) {
+	fs.StringVar(&o.Calib, "calib", "", "images that calibration and search may see")
+	fs.IntVar(&o.Images, "images", 0, "calibration images used (default 512, for a search 2048)")
+	fs.StringVar(&o.Activations, "activations", pass.MinMax, "how activations' ranges are calibrated: "+strings.Join(pass.Ranges, ", "))
+}
+
 // quantizing is how a network becomes integers.
 func quantizing(fs *flag.FlagSet, o *driver.Options) {
 	o.Level = string(pass.Int8)
 	fs.Var(levels{o}, "O", "how widths are chosen: "+strings.Join(pass.Levels, ", ")+"; and size, alone or after a comma: loops rather than unrolled code")
-	fs.StringVar(&o.Calib, "calib", "", "images that calibration and search may see")
-	fs.IntVar(&o.Images, "images", 0, "calibration images used (default 512, for a search 2048)")
+	calibrating(fs, o)
 	fs.StringVar(&o.Rounding, "rounding", "", "nearest or compensated; chosen by width when absent")
-	fs.StringVar(&o.Activations, "activations", pass.MinMax, "how activations' ranges are calibrated: "+strings.Join(pass.Ranges, ", "))
 	fs.Func("fix", "formats of layers, a `list` as conv1=8,fc1=odd2", list(&o.Fix))
 	fs.Float64Var(&o.MinBits, "min", 0, "least bits a weight of every layer")
 	fs.Float64Var(&o.MaxBits, "max", 0, "greatest bits a weight of every layer; 0 is no bound")

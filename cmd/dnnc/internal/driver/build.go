@@ -42,9 +42,7 @@ func Build(ctx context.Context, o Options, out, messages io.Writer) error {
 	if o.Ready != nil {
 		o.Ready()
 	}
-	for _, w := range r.Env.Wasted {
-		r.Warn(diag.Warn(diag.WastedLevels, "%s", w).WithHelp("-activations percentile or least-error where few elements are far out; else keep what differs in size apart"))
-	}
+	r.WarnOfWaste()
 	planned := r.Module.Arena.Align > 0
 	if !planned {
 		for _, e := range b.o.Emit {

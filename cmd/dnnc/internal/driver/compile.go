@@ -45,6 +45,13 @@ type Result struct {
 // Network is the network as it was read, before any pass.
 func (r *Result) Network() *ir.Module { return r.source }
 
+// WarnOfWaste warns of activations that use few of their levels.
+func (r *Result) WarnOfWaste() {
+	for _, w := range r.Env.Wasted {
+		r.Warn(diag.Warn(diag.WastedLevels, "%s", w).WithHelp("-activations percentile or least-error where few elements are far out; else keep what differs in size apart"))
+	}
+}
+
 // IsModel reports whether a file is a model of another format, by its name.
 func IsModel(path string) bool {
 	return slices.Contains([]string{".onnx", ".tflite"}, strings.ToLower(filepath.Ext(path)))
