@@ -8,7 +8,7 @@ TEST_PACKAGES = gcc g++ libc6-dev gcc-arm-linux-gnueabihf libc6-dev-armhf-cross 
 	qemu-system-arm gcc-arm-none-eabi libnewlib-arm-none-eabi clang-19 cmake ninja-build pkg-config neovim zsh fish
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: all demo dist experiments peers test test-full mutate mutate-all matrix bench results same check tools test-tools clean FORCE
+.PHONY: all demo dist experiments peers test test-adoption test-full mutate mutate-all matrix bench results same check tools test-tools clean FORCE
 
 all: bin/dnnc
 
@@ -122,9 +122,19 @@ same:
 	@test -n "$(BASE)" || { echo "set BASE to the revision to compare with: make same BASE=main" >&2; exit 2; }
 	$(GO) run ./cmd/same -base "$(BASE)" -only '$(ONLY)' $(SAME)
 
-# What a release consists of: static binaries, checksums, licences, a bill of materials.
+# What a release consists of: static binaries, Python wheels, checksums, licences, a bill of
+# materials.
 dist:
 	$(GO) run ./cmd/dist
+
+# The Python package as its users have it: installed from its wheel with the extra llvm, in a
+# throw-away environment.
+test-adoption: tools
+	rm -rf bin/adoption
+	$(GO) run ./cmd/dist -only linux/$$($(GO) env GOARCH) -o bin/adoption
+	python3 -m venv bin/adoption/python
+	bin/adoption/python/bin/pip install -q "$$(ls bin/adoption/*.whl)[llvm]"
+	bin/adoption/python/bin/python cmd/dist/test_dnnc.py
 
 # The searches against each other, as RESULTS.md reports them: hours on two cores,
 # interrupted and resumed at will. DNNC_DATA names the folder of MNIST and CIFAR-10.

@@ -24,12 +24,12 @@ const root = "."
 var layers = []string{
 	"ir/version", "ir/parallel", "ir/quote", "ir/diag", "ir", "ir/geometry", "ir/processor", "ir/loop",
 	"ir/kernel/emit", "ir/kernel", "ir/kernel/decode", "ir/kernel/depthwise", "ir/kernel/elements", "ir/kernel/lookup", "ir/kernel/micro", "ir/kernel/moves", "ir/kernel/pairs", "ir/kernel/pixels", "ir/kernel/pool", "ir/kernel/rows", "ir/kernel/tile", "ir/kernel/families",
-	"runtime/replace", "runtime/input", "runtime/kernels", "runtime/gemm", "runtime/data", "runtime/interp", "runtime/disturb", "runtime/measure", "runtime/emu",
+	"runtime/replace", "runtime/input", "runtime/kernels", "runtime/gemm", "runtime/data", "runtime/interp", "runtime/disturb", "runtime/measure",
 	"frontend/weights", "frontend/dataset", "frontend/syntax", "frontend/build", "frontend/onnx/internal/pb", "frontend/onnx", "frontend/tflite", "frontend/examples", "frontend", "frontend/frontendtest",
 	"passes/pass", "passes/validate", "passes/graph", "passes/quant/round", "passes/quant", "passes/machine", "passes/robust", "passes", "ir/passtest", "ir/kernel/kerneltest",
-	"codegen/network", "codegen/llvm", "codegen/c", "codegen",
+	"codegen/network", "codegen/llvm", "codegen/c", "codegen", "runtime/emu",
 	"runtime/certificate", root,
-	"cmd/internal/markers", "cmd/dnnc/internal/terminal", "cmd/dnnc/internal/graph", "cmd/dnnc/internal/inspect", "cmd/dnnc/internal/lsp", "cmd/dnnc/internal/driver", "cmd/dnnc/internal/metric", "cmd/dnnc/internal/pictures", "cmd/dnnc/internal/eval", "cmd/dnnc/internal/texts", "cmd/dnnc/internal/project", "cmd/dnnc/internal/manual",
+	"cmd/internal/markers", "cmd/dnnc/internal/terminal", "cmd/dnnc/internal/graph", "cmd/dnnc/internal/inspect", "cmd/dnnc/internal/lsp", "cmd/dnnc/internal/driver", "cmd/dnnc/internal/check", "cmd/dnnc/internal/metric", "cmd/dnnc/internal/pictures", "cmd/dnnc/internal/eval", "cmd/dnnc/internal/texts", "cmd/dnnc/internal/project", "cmd/dnnc/internal/manual",
 	"cmd/dnnc/internal/program", "cmd/dnnc/internal/verify", "cmd/dnnc/internal/doctor", "cmd/dnnc/internal/bench", "cmd/dnnc/internal/fuzz", "cmd/dnnc/internal/compare", "cmd/dnnc/internal/chart", "cmd/dnnc/internal/pareto", "cmd/dnnc/internal/experiment", "cmd/dnnc/internal/command", "cmd/dnnc/internal/dnnctest", "cmd/dnnc", "cmd/sample", "cmd/results", "cmd/bench", "cmd/same", "cmd/dist", "cmd/mutate",
 }
 

@@ -1,5 +1,5 @@
-// Command dist builds what a release consists of: static binaries, their checksums,
-// the licences of what they are made of, and a bill of materials in CycloneDX. Equal
+// Command dist builds what a release consists of: static binaries, Python wheels around
+// them, checksums, the licences of what they are made of, and a bill of materials in CycloneDX. Equal
 // sources and Go give equal bytes; nothing has a time or a path.
 package main
 
@@ -41,12 +41,13 @@ func release(dir string, platforms []string) error {
 	}
 	modules := map[string]*debug.Module{}
 	var files []string
+	binaries := map[string]string{} // by platform
 	for _, p := range platforms {
 		name, err := build(dir, p)
 		if err != nil {
 			return err
 		}
-		files = append(files, name)
+		files, binaries[p] = append(files, name), name
 		info, err := buildinfo.ReadFile(filepath.Join(dir, name))
 		if err != nil {
 			return err
@@ -70,6 +71,13 @@ func release(dir string, platforms []string) error {
 	}
 	for name, content := range map[string][]byte{"LICENSES.txt": licences, "dnnc-" + version.Compiler + ".cdx.json": bill} {
 		if err := os.WriteFile(filepath.Join(dir, name), content, 0o644); err != nil {
+			return err
+		}
+		files = append(files, name)
+	}
+	for _, p := range platforms {
+		name, err := wheel(dir, p, binaries[p], licences, bill)
+		if err != nil {
 			return err
 		}
 		files = append(files, name)

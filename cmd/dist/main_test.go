@@ -44,6 +44,8 @@ func TestRelease(t *testing.T) {
 			f, err := elf.NewFile(strings.NewReader(content))
 			require.NoError(t, err)
 			assert.Nil(t, f.Section(".interp"), "static")
+		case strings.HasSuffix(name, ".whl"):
+			checkWheel(t, content, got[0])
 		case strings.HasSuffix(name, ".cdx.json"):
 			var bom struct{ Components []component }
 			require.NoError(t, json.Unmarshal([]byte(content), &bom))
@@ -58,7 +60,7 @@ func TestRelease(t *testing.T) {
 	own, err := os.ReadFile("LICENSE")
 	require.NoError(t, err)
 	assert.Contains(t, got[0]["LICENSES.txt"], strings.TrimSpace(string(own)), "dnnc's own")
-	assert.Len(t, got[0], 4)
+	assert.Len(t, got[0], 5)
 	assert.ErrorContains(t, release(t.TempDir(), []string{"plan10/amd64"}), "plan10/amd64")
 	assert.ErrorContains(t, release(t.TempDir(), []string{"linux"}), "no platform")
 }

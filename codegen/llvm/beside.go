@@ -69,7 +69,7 @@ func reserved(g *loop.Global) []string {
 // mapped into memory, and has no name any more.
 func Object(ctx context.Context, tools Tools, text Text, t *processor.Target) ([]byte, error) {
 	if len(text.Beside) == 0 {
-		return Compile(ctx, tools, text.IR, t, "obj")
+		return Compile(ctx, tools, text.IR, t, object)
 	}
 	better, err := optimized(ctx, tools, text.IR, t)
 	if err != nil {
@@ -81,8 +81,8 @@ func Object(ctx context.Context, tools Tools, text Text, t *processor.Target) ([
 	}
 	defer os.RemoveAll(dir)
 	path := filepath.Join(dir, "object.o")
-	_, object, err := complete(better, t, func(text []byte) ([]byte, error) {
-		if _, err := generateTo(ctx, tools, text, t, "obj", path); err != nil {
+	_, code, err := complete(better, t, func(text []byte) ([]byte, error) {
+		if _, err := tools.generate(ctx, text, t, object, path); err != nil {
 			return nil, err
 		}
 		return input.Map(path)
@@ -90,7 +90,7 @@ func Object(ctx context.Context, tools Tools, text Text, t *processor.Target) ([
 	if err != nil {
 		return nil, err
 	}
-	if err := fill(path, object, text.Beside); err != nil {
+	if err := fill(path, code, text.Beside); err != nil {
 		return nil, err
 	}
 	return input.Map(path)

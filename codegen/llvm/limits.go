@@ -40,7 +40,7 @@ func withoutBranches(ctx context.Context, tools Tools, text []byte, t *processor
 			}
 		}
 	}
-	return run(ctx, []byte(b.String()), tools.Opt, "-passes=always-inline", "-S", "-o", "-", "-")
+	return tools.inline(ctx, []byte(b.String()), t)
 }
 
 // limit is the definition of a minimum or a maximum.

@@ -21,6 +21,7 @@ import (
 
 	"golang.org/x/sys/cpu"
 
+	"github.com/dnnc/dnnc/codegen/llvm"
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/ir/processor"
 )
@@ -142,16 +143,6 @@ func quoted(data []byte) string {
 	return b.String()
 }
 
-// Linker returns LLVM's linker.
-func Linker() (string, error) {
-	for _, name := range []string{"ld.lld-19", "ld.lld-16", "ld.lld-14", "ld.lld"} {
-		if path, err := exec.LookPath(name); err == nil {
-			return path, nil
-		}
-	}
-	return "", diag.New(diag.Pos{}, diag.MissingTool, "LLVM's linker is not installed").WithHelp("on Debian: apt-get install lld-19")
-}
-
 // Check reports an emulator that a target needs and that is not installed.
 func Check(t *processor.Target) error {
 	_, err := runner(t, 0, 0)
@@ -238,7 +229,7 @@ const stackRoom = 1 << 10
 
 // Link makes a static program of objects in a folder.
 func Link(ctx context.Context, dir string, j Job, t *processor.Target, objects ...[]byte) (*Program, error) {
-	linker, err := Linker()
+	linker, err := llvm.Linker()
 	if err != nil {
 		return nil, err
 	}
@@ -277,7 +268,7 @@ func Link(ctx context.Context, dir string, j Job, t *processor.Target, objects .
 		}
 		args = append(args, name)
 	}
-	_, _, err = command(ctx, dir, nil, linker, args...)
+	_, _, err = command(ctx, dir, nil, linker[0], append(linker[1:], args...)...)
 	return p, err
 }
 

@@ -148,7 +148,7 @@ func TestDoctor(t *testing.T) {
 	code, stdout, stderr = dnnctest.Run(t, "doctor")
 	assert.Equal(t, command.AtFault, code)
 	assert.Regexp(t, `opt-19 +missing +apt-get install llvm-19`, stdout)
-	assert.Regexp(t, `(?m)^armv7 .*LLVM's opt and llc are not installed \(on Debian: apt-get install llvm-19\)`, stdout)
+	assert.Regexp(t, `(?m)^armv7 .*LLVM's opt and llc are not installed \(on Debian: apt-get install llvm-19; with Python: pip install dnnc\[llvm\]; -emit c needs no LLVM\)`, stdout)
 	assert.Contains(t, stderr, "do not work here: armv6m")
 	code, _, stderr = dnnctest.Run(t, "doctor", "armv77")
 	assert.Equal(t, command.AtFault, code)

@@ -18,6 +18,7 @@ import (
 
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/verify"
+	"github.com/dnnc/dnnc/codegen/llvm"
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/ir/processor"
 	"github.com/dnnc/dnnc/ir/version"
@@ -93,6 +94,13 @@ func Examine(ctx context.Context, args []string, _ io.Reader, stdout, _ io.Write
 	fmt.Fprintf(stdout, "dnnc %s on %s/%s, %d processors\n\n", version.Compiler, runtime.GOOS, runtime.GOARCH, runtime.NumCPU())
 	w := tabwriter.NewWriter(stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "tool\tversion\tpath\tfor")
+	if path := os.Getenv(llvm.ClangVariable); path != "" {
+		told := "broken"
+		if t, err := llvm.Find(""); err == nil {
+			told = strings.TrimPrefix(t.Version, "clang-")
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", llvm.ClangVariable, told, path, "objects, libraries, assembly, instead of opt and llc")
+	}
 	for _, t := range tools {
 		path, told := t.find(ctx)
 		if path == "" {
