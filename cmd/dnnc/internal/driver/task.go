@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/dnnc/dnnc"
+	"github.com/dnnc/dnnc/frontend/dataset"
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/runtime/certificate"
@@ -23,6 +24,10 @@ func (r *Result) Judge(o Options, out io.Writer) error {
 	if r.Task.Name != "" {
 		return nil
 	}
+	before := r.saysTo
+	r.saysTo = nil
+	defer func() { r.saysTo = before }()
+	told := len(r.said)
 	sources, err := r.labelSources(o)
 	if err != nil {
 		return err
@@ -39,7 +44,7 @@ func (r *Result) Judge(o Options, out io.Writer) error {
 		return err
 	}
 	r.build.Judge(task)
-	_, err = fmt.Fprintln(out, line)
+	_, err = fmt.Fprintln(out, strings.Join(append([]string{line}, r.said[told:]...), "\n"))
 	return err
 }
 
@@ -166,12 +171,14 @@ func (r *Result) labelSources(o Options) (list []LabelSource, err error) {
 func (r *Result) testImages(o Options) (data.Batch, []certificate.Input, error) {
 	if r.test.N == 0 {
 		path := TestData(o, r.source)
-		b, files, err := Images(path, r.Inputs, ResultNames(r.source), o.TestImages)
+		d, err := Images(o, path, r.source, dataset.Test, o.TestImages)
 		if err != nil {
 			return data.Batch{}, nil, err
 		}
-		r.reads(path, files)
-		r.test, r.testFiles = b, files
+		r.test, r.testFiles = d.Batch, inputsOf(d.Files)
+		r.testArray = d.Arrays
+		r.reads(path, r.testFiles)
+		r.say(d.Said)
 	}
 	return r.test, r.testFiles, nil
 }
