@@ -98,19 +98,24 @@ func Judged(m *ir.Module, o Options, sources []LabelSource) (measure.Task, strin
 	if err := ir.Infer(m).Err(); err != nil {
 		return measure.Task{}, "", err
 	}
+	// at gives a diagnostic of a kind a file, unless it has a place: a model has no lines.
+	at := func(err error, kind diag.Kind, file string) error {
+		var d *diag.Diagnostic
+		if errors.As(err, &d) && d.Kind == kind && d.Pos == (diag.Pos{}) {
+			d.Pos.File = file
+		}
+		return err
+	}
 	var labels []int
+	labelled := ""
 	for _, s := range sources {
 		if labels == nil {
-			labels = s.Images.Labels
+			labels, labelled = s.Images.Labels, filepath.Base(s.Data)
 		}
 	}
 	task, err := measure.TaskOf(m, o.Task, labels)
 	if err != nil {
-		var d *diag.Diagnostic
-		if errors.As(err, &d) && d.Kind == diag.BadTask && d.Pos == (diag.Pos{}) {
-			d.Pos.File = o.Input // of a model that has no lines
-		}
-		return task, "", err
+		return task, "", at(at(err, diag.BadTask, o.Input), diag.BadData, labelled)
 	}
 	own := dnnc.Float
 	if m.IsQuantized() {
@@ -120,7 +125,7 @@ func Judged(m *ir.Module, o Options, sources []LabelSource) (measure.Task, strin
 	isLabelled := false
 	for _, s := range sources {
 		if err := task.Check(s.Images); err != nil {
-			return task, "", err
+			return task, "", at(err, diag.BadData, filepath.Base(s.Data))
 		}
 		text := filepath.Base(s.Data)
 		switch {
@@ -130,6 +135,9 @@ func Judged(m *ir.Module, o Options, sources []LabelSource) (measure.Task, strin
 			text = fmt.Sprintf("the %s network's own answers on %s", own, text)
 		default:
 			isLabelled = true
+			if gaps := task.Gaps(s.Images); gaps != "" {
+				text += ", where " + gaps
+			}
 		}
 		if len(sources) > 1 {
 			text += " (" + s.Use + ")"
