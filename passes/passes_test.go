@@ -48,11 +48,9 @@ func load(t *testing.T) *ir.Module {
 }
 
 func images(t *testing.T, name string, n int) data.Batch {
-	set, err := dataset.Open(folder + name)
+	d, err := dataset.Load(folder+name, dataset.Want{N: n})
 	require.NoError(t, err)
-	b, err := data.Load(set, 0, n)
-	require.NoError(t, err)
-	return b
+	return d.Batch
 }
 
 func environment(t *testing.T, n int) *pass.Env {

@@ -1,123 +1,165 @@
-// Package dataset reads labelled images: IDX as MNIST comes, the CIFAR-10
-// binary format, both also gzipped, npz with arrays of images and labels, and
-// folders of PNG and JPEG pictures.
+// Package dataset reads what a network is calibrated and measured on: IDX as MNIST comes
+// and the CIFAR-10 binary format, both also gzipped; npz and npy of numpy; CSV; folders of
+// PNG and JPEG pictures or of WAV recordings, by class, or of pictures with masks.
+//
+// What a file holds is told by the shapes that the network takes. Each reading says what it
+// assumed, and what is not clear is a diagnostic that lists what there is.
 package dataset
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"crypto/sha256"
-	"encoding/binary"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
-	"github.com/dnnc/dnnc/frontend/weights"
+	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/runtime/data"
 	"github.com/dnnc/dnnc/runtime/input"
 )
 
-// Set is images in memory, a byte a pixel, or reals where they came as such.
-type Set struct {
-	shape  []int
-	pixels []byte
-	reals  []float32
-	labels []int // nil when unlabelled
-	count  int   // of the elements of several inputs, which the set does not keep
-	Files  []File
+// Want is what is wanted of a data set.
+type Want struct {
+	Inputs  []Input  // of the network; nil: items of any shape, of reals in [0,1]
+	Results []Result // of the network, whose labels arrays may be
+	N       int      // items at most; 0 is all
+	Memory  int      // bytes that reading may take; 0 is 4 GiB
+	Part    Part     // of a file that has several
+	Options
+}
 
-	targets []data.Target // labels that are more than one whole number
-	file    *weights.File // nil unless an npz
-	images  []string      // its arrays that are images
+// Options are what the user says of data sets.
+type Options struct {
+	Inputs []string // arrays, or columns of a CSV, that are the network's inputs, in their order
+	Labels []string // arrays or columns that are labels; None of no labels
+	Resize bool     // pictures of another size
+}
+
+// None is the list of labels where there are none.
+const None = "none"
+
+// Part is a part of a data set, by the names that its arrays have: x_train, test_images.
+type Part string
+
+// The parts.
+const (
+	Train Part = "train" // calibration and search
+	Test  Part = "test"  // what is reported on
+)
+
+// Input is an input of a network: its name, the shape of one element of it, and the bounds
+// of its reals.
+type Input struct {
+	Name      string
+	Shape     []int
+	Low, High float32
+}
+
+// Result is a result of a network, and the shape of one item's.
+type Result struct {
+	Name  string
+	Shape []int
+}
+
+// Data is what was read.
+type Data struct {
+	data.Batch
+	Files  []File
+	Arrays []string // of the inputs, as the file calls them
+	Said   string   // what was read, and what was assumed of it, in a line
 }
 
 // File is a file that a set was read from.
 type File struct{ Name, SHA256 string }
 
-// Len is the number of images.
-func (s *Set) Len() int {
-	if s.count > 0 {
-		return s.count
-	}
-	return (len(s.pixels) + len(s.reals)) / s.size()
+// reader reads one data set.
+type reader struct {
+	Want
+	path  string
+	files []File
+	names []string // of the arrays of inputs
+	said  []string // of the inputs and labels
 }
 
-// Shape is C,H,W.
-func (s *Set) Shape() []int { return s.shape }
-
-func (s *Set) size() int { return s.shape[0] * s.shape[1] * s.shape[2] }
-
-// Image writes the pixels of image i as reals in [0,1].
-func (s *Set) Image(i int, dst []float32) {
-	n := s.size()
-	if s.reals != nil {
-		copy(dst, s.reals[i*n:(i+1)*n])
-		return
+// Load reads the items at path. Errors are diagnostics.
+func Load(path string, w Want) (Data, error) {
+	s := &reader{Want: w, path: path}
+	if s.Memory == 0 {
+		s.Memory = 4 << 30
 	}
-	for j, b := range s.pixels[i*n : (i+1)*n] {
-		dst[j] = float32(b) / 255
-	}
-}
-
-// Label is the class of image i, -1 when unlabelled.
-func (s *Set) Label(i int) int {
-	if s.labels == nil {
-		return -1
-	}
-	return s.labels[i]
-}
-
-// Open reads the images at path. The labels of an IDX file lie beside it.
-func Open(path string) (*Set, error) {
-	s := &Set{}
-	if info, err := os.Stat(path); err == nil && info.IsDir() {
-		if err := s.folder(path); err != nil {
-			return nil, fmt.Errorf("%s: %w", filepath.Base(path), err)
-		}
-		return s, nil
-	}
-	raw, err := s.read(path)
+	b, err := s.load()
 	if err != nil {
-		return nil, err
+		return Data{}, s.fault(err)
+	}
+	return Data{b, s.files, s.names, fmt.Sprintf("data: %s: %s", filepath.Base(path), strings.Join(s.said, "; "))}, nil
+}
+
+// fault makes a diagnostic of any error, at the data set unless it has a place in it.
+func (s *reader) fault(err error) error {
+	var d *diag.Diagnostic
+	if !errors.As(err, &d) {
+		d = diag.New(diag.Pos{}, diag.BadData, "%v", err)
+		if errors.Is(err, input.ErrLarge) {
+			d.WithHelp("-mem raises the bound")
+		}
+	}
+	if d.Pos.File == "" {
+		d.Pos.File = filepath.Base(s.path)
+	}
+	return d
+}
+
+// bad is a diagnostic about the data set.
+func bad(format string, args ...any) *diag.Diagnostic {
+	return diag.New(diag.Pos{}, diag.BadData, format, args...)
+}
+
+func (s *reader) load() (data.Batch, error) {
+	if info, err := os.Stat(s.path); err == nil && info.IsDir() {
+		return s.folder()
+	}
+	if isTable(s.path) {
+		return s.csv()
+	}
+	raw, err := s.read(s.path)
+	if err != nil {
+		return data.Batch{}, err
 	}
 	switch {
-	case bytes.HasPrefix(raw, []byte("PK")):
-		err = s.npz(raw)
+	case isNumpy(raw):
+		return s.numpy(raw)
 	case bytes.HasPrefix(raw, []byte{0, 0, 8, 3}):
-		err = s.idx(path, raw)
+		return s.idx(raw)
 	case len(raw) > 0 && len(raw)%cifarRecord == 0:
-		s.cifar(raw)
-	default:
-		err = errors.New("neither IDX images, nor CIFAR-10 records of 3073 bytes, nor npz, nor a folder of pictures")
+		return s.cifar(raw)
 	}
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", filepath.Base(path), err)
-	}
-	return s, nil
+	return data.Batch{}, bad("no format that dnnc reads").
+		WithHelp("npz or npy of numpy, CSV (.csv or .tsv), IDX, CIFAR-10 records of %d bytes, or a folder of pictures or WAV recordings", cifarRecord)
 }
 
-// maxBytes is the most bytes of a data set's file, which is read into memory.
-const maxBytes = 8 << 30
-
-// A file may unpack to this much, and to this many times its own size: images
-// do not shrink further, a file made to fill the memory does.
+// A gzipped file may unpack to this much, and to this many times its own size: data do not
+// shrink further, a file made to fill the memory does.
 const (
 	unpackedFree  = 64 << 20
 	unpackedRatio = 64
 )
 
 // read returns a file's bytes, unpacked when it is gzipped, and notes its hash.
-func (s *Set) read(path string) ([]byte, error) {
-	raw, err := input.Read(path, maxBytes)
+func (s *reader) read(path string) ([]byte, error) {
+	raw, err := input.Read(path, int64(s.Memory))
 	if err != nil {
 		return nil, err
 	}
 	sum := sha256.Sum256(raw)
-	s.Files = append(s.Files, File{filepath.Base(path), hex.EncodeToString(sum[:])})
+	s.files = append(s.files, File{filepath.Base(path), hex.EncodeToString(sum[:])})
 	if !bytes.HasPrefix(raw, []byte{0x1f, 0x8b}) {
 		return raw, nil
 	}
@@ -125,7 +167,7 @@ func (s *Set) read(path string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", filepath.Base(path), err)
 	}
-	room := int64(unpackedFree + unpackedRatio*len(raw))
+	room := min(int64(unpackedFree+unpackedRatio*len(raw)), int64(s.Memory))
 	out, err := io.ReadAll(io.LimitReader(z, room+1))
 	switch {
 	case err != nil:
@@ -136,57 +178,322 @@ func (s *Set) read(path string) ([]byte, error) {
 	return out, nil
 }
 
-func (s *Set) idx(path string, raw []byte) error {
-	if len(raw) < 16 {
-		return errors.New("truncated IDX header")
+// few is the items that are taken of n.
+func (s *reader) few(n int) int {
+	if s.N > 0 {
+		return min(n, s.N)
 	}
-	dim := func(i int) int { return int(binary.BigEndian.Uint32(raw[4*i:])) }
-	n, h, w := dim(1), dim(2), dim(3)
-	const most = 1 << 16
-	if n == 0 || h == 0 || w == 0 || h > most || w > most {
-		return fmt.Errorf("%d images of %dx%d", n, h, w)
-	}
-	if want := n * h * w; len(raw)-16 != want {
-		return fmt.Errorf("%d images of %dx%d take %d bytes, the file has %d", n, h, w, want, len(raw)-16)
-	}
-	s.shape, s.pixels = []int{1, h, w}, raw[16:]
-	beside := Labels(path)
-	if beside == "" {
+	return n
+}
+
+// fits refuses items of more bytes than reading may take.
+func (s *reader) fits(n, each, bytes int) error {
+	if each <= 0 || n <= s.Memory/bytes/each {
 		return nil
 	}
-	labels := filepath.Base(beside)
-	l, err := s.read(beside)
-	if errors.Is(err, os.ErrNotExist) {
+	return diag.New(diag.Pos{}, diag.Limit, "%d items of %d elements take %.0f bytes in memory, and %d are allowed", n, each, float64(n)*float64(each)*float64(bytes), s.Memory).
+		WithHelp("-n and -images take fewer items; -mem raises the bound")
+}
+
+// meaning is what the numbers of a file stand for.
+type meaning int
+
+const (
+	reals   meaning = iota // themselves
+	levels                 // bytes that span the declared range
+	samples                // of sound: 1 is full scale
+)
+
+// array is items of one shape as a file has them.
+type array struct {
+	name    string // in the file, or what they are
+	kind    string // of its numbers, as users of the format call it
+	n       int
+	shape   []int // of an item
+	meaning meaning
+	value   func(i, j int) float32      // element j of item i
+	place   func(i, j int) diag.Pos     // of the element in the file; nil where none is known
+	note    string                      // what was assumed already
+	items   func(i int) (called string) // what an item is called; nil is by its number
+}
+
+// size is the elements of an item.
+func (a *array) size() int { return product(a.shape) }
+
+func product(shape []int) int {
+	n := 1
+	for _, d := range shape {
+		n *= d
+	}
+	return n
+}
+
+// String is the array's name with its type and whole shape.
+func (a *array) String() string {
+	return fmt.Sprintf("%s %s [%s]", a.name, a.kind, dims(append([]int{a.n}, a.shape...)))
+}
+
+// item says which item is meant.
+func (a *array) item(i int) string {
+	if a.items != nil {
+		return a.items(i)
+	}
+	return fmt.Sprintf("item %d", i)
+}
+
+// order is how the elements of an item lie in a file whose shape is not that of the input.
+type order struct {
+	at  []int // of each element of the input, its place in the file; nil: the same
+	how string
+}
+
+// fit is the order of an item of a shape that fits an input: of the same shape, but for
+// dimensions of 1; with the first dimension at the end, as height, width, channel, or the
+// last one at the front; or flat.
+func fit(have, want []int) (o order, ok bool) {
+	switch {
+	case slices.Equal(have, want):
+		return order{}, true
+	case len(want) > 1 && slices.Equal(have, append(slices.Clone(want[1:]), want[0])):
+		return order{at: transposed(product(want[1:]), want[0]), how: lastFirst(want, "last")}, true
+	case len(want) > 1 && slices.Equal(have, append([]int{want[len(want)-1]}, want[:len(want)-1]...)):
+		last := want[len(want)-1]
+		return order{at: transposed(last, product(want)/max(last, 1)), how: lastFirst(want, "first")}, true
+	case slices.Equal(squeezed(have), squeezed(want)):
+		return order{}, true
+	case len(have) == 1 && have[0] == product(want):
+		return order{how: fmt.Sprintf("flat, in the order [%s]", dims(want))}, true
+	}
+	return o, false
+}
+
+// lastFirst names where the channels of items lie that must be moved.
+func lastFirst(want []int, where string) string {
+	switch len(want) {
+	case 2:
+		return "transposed"
+	case 3:
+		return map[string]string{"last": "taken as height, width, channel", "first": "taken as channel, height, width"}[where]
+	}
+	return "channels " + where
+}
+
+// transposed is the places in a matrix of rows and columns of the elements of its
+// transpose.
+func transposed(rows, columns int) []int {
+	at := make([]int, 0, rows*columns)
+	for c := range columns {
+		for r := range rows {
+			at = append(at, r*columns+c)
+		}
+	}
+	return at
+}
+
+func squeezed(shape []int) []int {
+	return slices.DeleteFunc(slices.Clone(shape), func(d int) bool { return d == 1 })
+}
+
+// inputs takes the first items of arrays, one an input, and says so.
+func (s *reader) inputs(arrays []*array) (data.Batch, error) {
+	n := s.few(arrays[0].n)
+	total := 0
+	for _, a := range arrays {
+		total += a.size()
+	}
+	if err := s.fits(n, total, 4); err != nil {
+		return data.Batch{}, err
+	}
+	parts := make([]data.Batch, len(arrays))
+	for k, a := range arrays {
+		s.names = append(s.names, a.name)
+		in := Input{Shape: plane(a.shape), High: 1}
+		if s.Want.Inputs != nil {
+			in = s.Want.Inputs[k]
+		}
+		x, err := s.take(a, in, n)
+		if err != nil {
+			return data.Batch{}, err
+		}
+		parts[k] = data.Batch{N: n, Shape: in.Shape, X: x}
+	}
+	return data.Join(parts...), nil
+}
+
+// plane is the shape of an item as channel, height, width, where it can be one.
+func plane(shape []int) []int {
+	if len(shape) > 2 {
+		return shape
+	}
+	return append(slices.Repeat([]int{1}, 3-len(shape)), shape...)
+}
+
+// take is the first n items of an array as an input has them: reals as they are, bytes and
+// samples taken to the range that the input declares, which holds all of them.
+func (s *reader) take(a *array, in Input, n int) ([]float32, error) {
+	o, ok := fit(a.shape, in.Shape)
+	switch {
+	case n == 0 || a.size() == 0:
+		return nil, bad("%s has no elements", a)
+	case !ok:
+		return nil, s.misfit(a, in)
+	}
+	scale := float32(1)
+	if a.meaning == samples {
+		if scale = -in.Low; !isSymmetric(in) {
+			return nil, bad("samples lie on both sides of 0, the input %s is declared in %s", in.Name, bounds(in)).
+				WithHelp("declare the range in which the network was trained: %s", declare(in, -1, 1))
+		}
+	}
+	size := a.size()
+	x := make([]float32, n*size)
+	low, high := float32(math.Inf(1)), float32(math.Inf(-1))
+	for i := range n {
+		for j := range size {
+			from := j
+			if o.at != nil {
+				from = o.at[j]
+			}
+			raw := a.value(i, from)
+			v := raw
+			switch a.meaning {
+			case levels:
+				v = in.Low + float32(raw/255*(in.High-in.Low))
+			case samples:
+				v = raw * scale
+			default:
+				low, high = min(low, v), max(high, v)
+			}
+			if !(v >= in.Low && v <= in.High) {
+				return nil, a.outside(i, from, n, v, in)
+			}
+			x[i*size+j] = v
+		}
+	}
+	said := fmt.Sprintf("%s = %s", cmp.Or(in.Name, "images"), a)
+	for _, more := range []string{a.note, o.how} {
+		if more != "" {
+			said += ", " + more
+		}
+	}
+	switch a.meaning {
+	case levels:
+		said += fmt.Sprintf(", 0..255 span %s", bounds(in))
+	case samples:
+		said += fmt.Sprintf(", full scale is %g", scale)
+	default:
+		said += fmt.Sprintf(", reals %.4g to %.4g of %s", low, high, bounds(in))
+	}
+	s.said = append(s.said, said)
+	return x, nil
+}
+
+// isSymmetric reports a range that is as wide below 0 as above, as that of 16-bit samples
+// is but for a step.
+func isSymmetric(in Input) bool {
+	return in.Low < 0 && math.Abs(float64(in.Low)+float64(in.High)) <= (float64(in.High)-float64(in.Low))/256
+}
+
+func bounds(in Input) string { return fmt.Sprintf("[%g,%g]", in.Low, in.High) }
+
+// declare says how the range of an input is declared.
+func declare(in Input, low, high float32) string {
+	return fmt.Sprintf("-range %s=%g,%g of a model, \"in [%g,%g]\" in a text", in.Name, low, high, low, high)
+}
+
+// outside says which value of which item leaves the range that the input declares, and what
+// the numbers look like.
+func (a *array) outside(i, j, n int, v float32, in Input) *diag.Diagnostic {
+	d := bad("%s of %s holds %v at element %d", a.item(i), a.name, v, j)
+	if a.place != nil {
+		d.Pos = a.place(i, j)
+	}
+	if v != v {
+		return d.WithHelp("fill the value, or leave the item out")
+	}
+	if d.Message += fmt.Sprintf(", the input is declared in %s", bounds(in)); in.Name != "" {
+		d.Message = strings.Replace(d.Message, "the input is", "the input "+in.Name+" is", 1)
+	}
+	low, high, isWhole := float32(math.Inf(1)), float32(math.Inf(-1)), true
+	for i := range min(n, 100) {
+		for j := range a.size() {
+			x := a.value(i, j)
+			low, high, isWhole = min(low, x), max(high, x), isWhole && x == float32(int32(x))
+		}
+	}
+	switch {
+	case a.meaning == samples:
+		return d.WithHelp("lower the recording, or %s", declare(in, -abs(v), abs(v)))
+	case isWhole && low >= 0 && high <= 255:
+		d.WithNote("the values are whole numbers from %g to %g, as pixels are", low, high).
+			WithHelp("save the array as uint8, whose 0..255 span the declared range; or declare the range: %s", declare(in, 0, 255))
+	default:
+		d.WithNote("the values go from %g to %g", low, high).
+			WithHelp("scale the data as they were for training; or declare the range: %s", declare(in, low, high))
+	}
+	if in.Name == "" {
+		d.Help = "without a network reals are in [0,1]: scale them, or save bytes"
+	}
+	return d
+}
+
+func abs(v float32) float32 { return max(v, -v) }
+
+// misfit says that no order makes an item of an array one of an input.
+func (s *reader) misfit(a *array, in Input) *diag.Diagnostic {
+	d := bad("%s has items of [%s], the network takes [%s] as %s", a.name, dims(a.shape), dims(in.Shape), in.Name)
+	switch {
+	case slices.Equal(append([]int{a.n}, a.shape...), in.Shape):
+		d.WithHelp("the first dimension counts items: save x[None] of one item")
+	case a.meaning == levels && len(a.shape) == 3 && len(in.Shape) == 3:
+		d.WithHelp("scale the pictures as they were for training; of a folder of pictures -resize does it")
+	default:
+		d.WithHelp("save items of the shape that the network takes")
+	}
+	return d
+}
+
+// dims is a shape as it is written between brackets.
+func dims(shape []int) string {
+	return strings.ReplaceAll(strings.Trim(fmt.Sprint(shape), "[]"), " ", ",")
+}
+
+// isSingle refuses formats that have one array for a network of several inputs.
+func (s *reader) isSingle() error {
+	if len(s.Want.Inputs) < 2 {
 		return nil
 	}
-	if err != nil {
-		return err
+	return bad("data of %d inputs come as an npz with an array named like each: %s", len(s.Want.Inputs), names(s.Want.Inputs))
+}
+
+func names(inputs []Input) string {
+	list := make([]string, len(inputs))
+	for i, in := range inputs {
+		list[i] = in.Name
 	}
-	if len(l) < 8 || !bytes.HasPrefix(l, []byte{0, 0, 8, 1}) || int(binary.BigEndian.Uint32(l[4:])) != n || len(l) != 8+n {
-		return fmt.Errorf("%s does not hold %d labels", labels, n)
+	return strings.Join(list, " ")
+}
+
+// noNames refuses names of arrays in a format that has none.
+func (s *reader) noNames(what string) error {
+	if len(s.Options.Inputs) > 0 {
+		return bad("%s: it has no arrays or columns of that name", "-inputs "+strings.Join(s.Options.Inputs, ",")).WithNote("the data are %s", what)
 	}
-	for _, b := range l[8:] {
-		s.labels = append(s.labels, int(b))
+	if len(s.Labels) > 0 && !s.unlabelled() {
+		return bad("%s: it has no arrays or columns of that name", "-labels "+strings.Join(s.Labels, ",")).WithNote("the data are %s", what)
 	}
 	return nil
 }
 
-// Labels is where the labels of IDX images lie: beside them; "" by another name.
-func Labels(path string) string {
-	name := strings.Replace(filepath.Base(path), "images-idx3", "labels-idx1", 1)
-	if name == filepath.Base(path) {
-		return ""
-	}
-	return filepath.Join(filepath.Dir(path), name)
-}
+// unlabelled reports that the user wants no labels.
+func (s *reader) unlabelled() bool { return slices.Equal(s.Labels, []string{None}) }
 
-// cifarRecord is a label and 32x32 pixels of three planes.
-const cifarRecord = 1 + 3*32*32
-
-func (s *Set) cifar(raw []byte) {
-	s.shape = []int{3, 32, 32}
-	for i := 0; i < len(raw); i += cifarRecord {
-		s.labels = append(s.labels, int(raw[i]))
-		s.pixels = append(s.pixels, raw[i+1:i+cifarRecord]...)
+// classes gives the items of a batch their classes.
+func (s *reader) classes(b *data.Batch, labels []int, from string) {
+	if labels == nil || s.unlabelled() {
+		s.said = append(s.said, "no labels")
+		return
 	}
+	b.Labels = labels[:b.N]
+	s.said = append(s.said, "labels = "+from)
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/runtime/data"
 )
 
@@ -44,56 +45,82 @@ func folder(t testing.TB, name string, content []byte, more ...any) string {
 	return filepath.Join(dir, name)
 }
 
+// network takes one input, image, of a shape in [0,1], and has one result, y_hat.
+func network(input, result []int) Want {
+	return Want{Inputs: []Input{{Name: "image", Shape: input, High: 1}}, Results: []Result{{Name: "y_hat", Shape: result}}}
+}
+
 func TestIDX(t *testing.T) {
 	images, labels := idx(3, []int{2, 1, 3}, 0, 51, 255, 1, 2, 3), idx(1, []int{2}, 7, 4)
 	for _, path := range []string{
 		folder(t, "train-images-idx3-ubyte", images, "train-labels-idx1-ubyte", labels),
 		folder(t, "train-images-idx3-ubyte.gz", zipped(t, images), "train-labels-idx1-ubyte.gz", zipped(t, labels)),
 	} {
-		s, err := Open(path)
+		for _, w := range []Want{{}, network([]int{1, 1, 3}, []int{10}), network([]int{1, 3}, []int{10}), network([]int{1, 3, 1}, []int{10}), network([]int{3}, []int{10})} {
+			d, err := Load(path, w)
+			require.NoError(t, err)
+			assert.Equal(t, 2, d.N)
+			assert.Equal(t, []float32{0, .2, 1}, d.Image(0))
+			assert.Equal(t, []int{7, 4}, d.Labels)
+			assert.Len(t, d.Files, 2)
+			if w.Inputs != nil {
+				assert.Equal(t, w.Inputs[0].Shape, d.Shape)
+				assert.Contains(t, d.Said, "image = images uint8 [2,1,1,3]")
+				assert.Contains(t, d.Said, ", 0..255 span [0,1]; labels = train-labels-idx1-ubyte")
+			}
+		}
+		d, err := Load(path, Want{N: 1, Options: Options{Labels: []string{None}}})
 		require.NoError(t, err)
-		assert.Equal(t, 2, s.Len())
-		assert.Equal(t, []int{1, 1, 3}, s.Shape())
-		x := make([]float32, 3)
-		s.Image(0, x)
-		assert.Equal(t, []float32{0, .2, 1}, x)
-		assert.Equal(t, []int{7, 4}, []int{s.Label(0), s.Label(1)})
-		assert.Len(t, s.Files, 2)
+		assert.Equal(t, 1, d.N)
+		assert.Nil(t, d.Labels)
 	}
-	s, err := Open(folder(t, "pictures.idx", images))
+	d, err := Load(folder(t, "pictures.idx", images), Want{})
 	require.NoError(t, err)
-	assert.Equal(t, -1, s.Label(0), "unlabelled")
+	assert.Nil(t, d.Labels)
+	assert.Equal(t, []int{1, 1, 3}, d.Shape)
+	assert.Equal(t, "data: pictures.idx: images = images uint8 [2,1,1,3], 0..255 span [0,1]; no labels", d.Said)
 }
 
 func TestCIFAR(t *testing.T) {
 	b := make([]byte, 2*cifarRecord)
 	b[0], b[1], b[cifarRecord], b[2*cifarRecord-1] = 3, 255, 9, 51
-	s, err := Open(folder(t, "data_batch_1.bin", b))
+	path := folder(t, "data_batch_1.bin", b)
+	d, err := Load(path, Want{})
 	require.NoError(t, err)
-	assert.Equal(t, 2, s.Len())
-	assert.Equal(t, []int{3, 32, 32}, s.Shape())
-	assert.Equal(t, []int{3, 9}, []int{s.Label(0), s.Label(1)})
-	x := make([]float32, 3072)
-	s.Image(1, x)
-	assert.Equal(t, float32(.2), x[3071])
+	assert.Equal(t, 2, d.N)
+	assert.Equal(t, []int{3, 32, 32}, d.Shape)
+	assert.Equal(t, []int{3, 9}, d.Labels)
+	assert.Equal(t, float32(.2), d.Image(1)[3071])
+	d, err = Load(path, network([]int{32, 32, 3}, []int{10}))
+	require.NoError(t, err)
+	assert.Equal(t, []float32{1, 0, 0}, d.Image(0)[:3], "moved to the network's height, width, channel")
+	assert.Contains(t, d.Said, "taken as channel, height, width")
+	_, err = Load(path, network([]int{3, 28, 28}, []int{10}))
+	assert.ErrorContains(t, err, "data_batch_1.bin: data: records has items of [3,32,32], the network takes [3,28,28] as image")
 }
 
-// npz is an archive of arrays: name, numpy's type and shape, bytes.
-func npz(t testing.TB, arrays ...[4]string) []byte {
+// array is one of npz: name, numpy's type and shape, bytes.
+type anArray = [4]string
+
+func npy(a anArray) string {
+	head := fmt.Sprintf("{'descr': '%s', 'fortran_order': False, 'shape': (%s), }", a[1], a[2])
+	return fmt.Sprintf("\x93NUMPY\x01\x00%c%c%s%s", len(head)&255, len(head)>>8, head, a[3])
+}
+
+func npz(t testing.TB, arrays ...anArray) []byte {
 	var b bytes.Buffer
 	z := zip.NewWriter(&b)
 	for _, a := range arrays {
 		w, err := z.Create(a[0] + ".npy")
 		require.NoError(t, err)
-		head := fmt.Sprintf("{'descr': '%s', 'fortran_order': False, 'shape': (%s), }", a[1], a[2])
-		_, err = fmt.Fprintf(w, "\x93NUMPY\x01\x00%c%c%s%s", len(head)&255, len(head)>>8, head, a[3])
+		_, err = w.Write([]byte(npy(a)))
 		require.NoError(t, err)
 	}
 	require.NoError(t, z.Close())
 	return b.Bytes()
 }
 
-func reals(x ...float32) string {
+func floats(x ...float32) string {
 	var b []byte
 	for _, v := range x {
 		b = binary.LittleEndian.AppendUint32(b, math.Float32bits(v))
@@ -101,73 +128,241 @@ func reals(x ...float32) string {
 	return string(b)
 }
 
-func TestNPZ(t *testing.T) {
-	s, err := Open(folder(t, "a.npz", npz(t, [4]string{"x_test", "|u1", "2, 1, 3", "\x00\x33\xff\x01\x02\x03"}, [4]string{"y_test", "|u1", "2,", "\x07\x04"})))
-	require.NoError(t, err)
-	assert.Equal(t, 2, s.Len())
-	assert.Equal(t, []int{1, 1, 3}, s.Shape())
-	x := make([]float32, 3)
-	s.Image(0, x)
-	assert.Equal(t, []float32{0, .2, 1}, x)
-	assert.Equal(t, []int{7, 4}, []int{s.Label(0), s.Label(1)})
+// zeros are n bytes.
+func zeros(n int) string { return string(make([]byte, n)) }
 
-	s, err = Open(folder(t, "a.npz", npz(t, [4]string{"images", "<f4", "1, 3, 1, 1", reals(0, .25, 1)})))
-	require.NoError(t, err)
-	assert.Equal(t, []int{3, 1, 1}, s.Shape())
-	s.Image(0, x)
-	assert.Equal(t, []float32{0, .25, 1}, x)
-	assert.Equal(t, -1, s.Label(0))
-
-	nan := float32(math.NaN())
-	for want, file := range map[string][]byte{
-		"without an array":   npz(t, [4]string{"foo", "|u1", "1, 1", "a"}),
-		"pixel NaN":          npz(t, [4]string{"x", "<f4", "1, 1, 1", reals(nan)}),
-		"pixel 2":            npz(t, [4]string{"x", "<f4", "1, 1, 1", reals(2)}),
-		"images come as":     npz(t, [4]string{"x", "|u1", "3,", "abc"}),
-		"the shape":          npz(t, [4]string{"x", "|u1", "0, 1, 1", ""}),
-		"2 labels of 1":      npz(t, [4]string{"x", "|u1", "1, 1, 1", "a"}, [4]string{"y", "|u1", "2,", "ab"}),
-		"the label NaN":      npz(t, [4]string{"x", "|u1", "1, 1, 1", "a"}, [4]string{"y", "<f4", "1,", reals(nan)}),
-		"1 labels of 2":      npz(t, [4]string{"x", "|u1", "2, 1, 1", "ab"}, [4]string{"y", "<f4", "1, 2", reals(1, 2)}),
-		"the file has 1 for": npz(t, [4]string{"x", "|u1", "1, 1, 2", "a"}),
+// TestArraysAreToldApart: by shape, and by name where shapes do not tell.
+func TestArraysAreToldApart(t *testing.T) {
+	bytes6 := "\x00\x33\xff\x01\x02\x03"
+	for name, c := range map[string]struct {
+		arrays []anArray
+		want   Want
+		first  []float32 // item
+		labels []int
+		target *data.Target
+		said   string
+	}{
+		"usual names": {arrays: []anArray{{"x_test", "|u1", "2, 1, 3", bytes6}, {"y_test", "|u1", "2,", "\x07\x04"}}, want: network([]int{1, 1, 3}, []int{10}),
+			first: []float32{0, .2, 1}, labels: []int{7, 4}, said: "image = x_test uint8 [2,1,3], 0..255 span [0,1]; labels = y_test uint8 [2]"},
+		"any names": {arrays: []anArray{{"alpha", "|u1", "2, 3", bytes6}, {"beta", "|i1", "2,", "\x01\x00"}}, want: network([]int{3}, []int{2}),
+			first: []float32{0, .2, 1}, labels: []int{1, 0}, said: "image = alpha uint8 [2,3], 0..255 span [0,1]; labels = beta int8 [2]"},
+		"names swapped": {arrays: []anArray{{"x", "|u1", "2,", "\x01\x00"}, {"y", "|u1", "2, 3", bytes6}}, want: network([]int{3}, []int{2}),
+			first: []float32{0, .2, 1}, labels: []int{1, 0}, said: "image = y uint8 [2,3], 0..255 span [0,1]; labels = x uint8 [2]"},
+		"capitals": {arrays: []anArray{{"X", "|u1", "2, 3", bytes6}, {"Y", "|u1", "2, 1", "\x01\x00"}, {"ids", "|u1", "2,", "ab"}}, want: network([]int{3}, []int{2}),
+			first: []float32{0, .2, 1}, labels: []int{1, 0}, said: "image = X uint8 [2,3], 0..255 span [0,1]; labels = Y uint8 [2,1]; left out: ids"},
+		"height, width, channel": {arrays: []anArray{{"x", "|u1", "1, 1, 2, 3", "\x00\x33\xff\x33\x00\x00"}}, want: network([]int{3, 1, 2}, []int{2}),
+			first: []float32{0, .2, .2, 0, 1, 0}, said: "image = x uint8 [1,1,2,3], taken as height, width, channel, 0..255 span [0,1]; no labels"},
+		"channel, height, width": {arrays: []anArray{{"x", "|u1", "1, 3, 1, 2", "\x00\x33\xff\x33\x00\x00"}}, want: network([]int{1, 2, 3}, []int{2}),
+			first: []float32{0, 1, 0, .2, .2, 0}, said: "image = x uint8 [1,3,1,2], taken as channel, height, width, 0..255 span [0,1]; no labels"},
+		"same either way": {arrays: []anArray{{"x", "|u1", "1, 3, 3, 3", "\xff" + zeros(26)}}, want: network([]int{3, 3, 3}, []int{2}),
+			first: append([]float32{1}, make([]float32, 26)...), said: "image = x uint8 [1,3,3,3], 0..255 span [0,1]; no labels"},
+		"signals": {arrays: []anArray{{"x", "<f4", "1, 2, 3", floats(0, .1, .2, .3, .4, .5)}}, want: network([]int{3, 2}, []int{2}),
+			first: []float32{0, .3, .1, .4, .2, .5}, said: "image = x float32 [1,2,3], transposed, reals 0 to 0.5 of [0,1]; no labels"},
+		"flat": {arrays: []anArray{{"x", "|u1", "1, 6", bytes6}}, want: network([]int{1, 2, 3}, []int{2}),
+			first: []float32{0, .2, 1, 1. / 255, 2. / 255, 3. / 255}, said: "image = x uint8 [1,6], flat, in the order [1,2,3], 0..255 span [0,1]; no labels"},
+		"the input's name": {arrays: []anArray{{"image", "|u1", "2, 3", bytes6}, {"other", "|u1", "2, 3", bytes6}, {"y", "|u1", "2,", "\x01\x00"}}, want: network([]int{3}, []int{2}),
+			first: []float32{0, .2, 1}, labels: []int{1, 0}, said: "image = image uint8 [2,3], 0..255 span [0,1]; labels = y uint8 [2]; left out: other"},
+		"shapes alike": {arrays: []anArray{{"y", "<f4", "1, 2", floats(.5, -3)}, {"x", "<f4", "1, 2", floats(0, 1)}}, want: network([]int{2}, []int{2}),
+			first: []float32{0, 1}, target: &data.Target{Shape: []int{2}, X: []float32{.5, -3}}, said: "image = x float32 [1,2], reals 0 to 1 of [0,1]; labels = y float32 [1,2]"},
+		"the input again": {arrays: []anArray{{"y", "<f4", "1, 2", floats(0, 1)}, {"x", "<f4", "1, 2", floats(0, 1)}}, want: network([]int{2}, []int{2}),
+			first: []float32{0, 1}, said: "image = x float32 [1,2], reals 0 to 1 of [0,1]; y is the input again; no labels"},
+		"mask": {arrays: []anArray{{"x", "|u1", "1, 1, 2, 2", zeros(4)}, {"y", "<i2", "1, 2, 2", "\x00\x00\x01\x00\x02\x00\x00\x00"}}, want: network([]int{1, 2, 2}, []int{3, 2, 2}),
+			first: make([]float32, 4), target: &data.Target{Shape: []int{2, 2}, X: []float32{0, 1, 2, 0}}, said: "labels = y int16 [1,2,2]"},
+		"several yes or no": {arrays: []anArray{{"x", "|u1", "1, 1", "a"}, {"y", "|b1", "1, 3", "\x00\x01\x01"}}, want: network([]int{1}, []int{3}),
+			first: []float32{97. / 255}, target: &data.Target{Shape: []int{3}, X: []float32{0, 1, 1}}, said: "labels = y bool [1,3]"},
+		"of a result's name": {arrays: []anArray{{"x", "|u1", "1, 1", "a"}, {"y", "|u1", "1,", "a"}, {"y_hat", "<f4", "1,", floats(2.5)}}, want: network([]int{1}, []int{1}),
+			first: []float32{97. / 255}, target: &data.Target{Name: "y_hat", Shape: []int{}, X: []float32{2.5}}, said: "labels = y_hat float32 [1] of y_hat; left out: y"},
+		"the user says it": {arrays: []anArray{{"a", "|u1", "1, 1", "a"}, {"b", "|u1", "1, 1", "b"}, {"c", "|u1", "1,", "\x02"}}, want: func() Want {
+			w := network([]int{1}, []int{3})
+			w.Options = Options{Inputs: []string{"b"}, Labels: []string{"c"}}
+			return w
+		}(), first: []float32{98. / 255}, labels: []int{2}, said: "image = b uint8 [1,1], 0..255 span [0,1]; labels = c uint8 [1]; left out: a"},
+		"strings beside":   {arrays: []anArray{{"x", "|u1", "1, 1", "a"}, {"class_names", "<U1", "2,", zeros(8)}}, want: network([]int{1}, []int{3}), first: []float32{97. / 255}, said: "no labels"},
+		"nothing is known": {arrays: []anArray{{"images", "<f4", "1, 3, 1, 1", floats(0, .25, 1)}, {"labels", "|u1", "1,", "\x01"}}, first: []float32{0, .25, 1}, labels: []int{1}, said: "images = images float32 [1,3,1,1], reals 0 to 1 of [0,1]; labels = labels uint8 [1]"},
 	} {
-		_, err := Open(folder(t, "a.npz", file))
-		assert.ErrorContains(t, err, want)
+		d, err := Load(folder(t, "a.npz", npz(t, c.arrays...)), c.want)
+		require.NoError(t, err, name)
+		assert.Equal(t, c.first, d.Image(0), name)
+		assert.Equal(t, c.labels, d.Labels, name)
+		switch {
+		case c.target != nil:
+			assert.Equal(t, []data.Target{*c.target}, d.Targets, name)
+		case c.labels == nil:
+			assert.Nil(t, d.Targets, name)
+		}
+		assert.Contains(t, d.Said, c.said, name)
 	}
 }
 
-// TestTargets: labels are whole numbers, reals, masks or several yes or no; arrays named
-// like results are theirs.
-func TestTargets(t *testing.T) {
-	image := [4]string{"x", "|u1", "2, 1, 1", "ab"}
-	for name, c := range map[string]struct {
-		array  [4]string
-		labels []int
-		want   data.Target
-	}{
-		"classes": {[4]string{"y", "<f4", "2,", reals(3, 0)}, []int{3, 0}, data.Target{Shape: []int{}, X: []float32{3, 0}}},
-		"reals":   {[4]string{"targets", "<f4", "2, 1", reals(.5, -1)}, nil, data.Target{Shape: []int{1}, X: []float32{.5, -1}}},
-		"mask":    {[4]string{"labels", "|u1", "2, 1, 2", "\x00\x01\x02\x03"}, nil, data.Target{Shape: []int{1, 2}, X: []float32{0, 1, 2, 3}}},
-		"several": {[4]string{"labels", "|b1", "2, 3", "\x00\x01\x01\x01\x00\x00"}, nil, data.Target{Shape: []int{3}, X: []float32{0, 1, 1, 1, 0, 0}}},
-	} {
-		s, err := Open(folder(t, "a.npz", npz(t, image, c.array)))
-		require.NoError(t, err, name)
-		for i, want := range c.labels {
-			assert.Equal(t, want, s.Label(i), name)
-		}
-		if c.labels == nil {
-			assert.Equal(t, -1, s.Label(0), name)
-		}
-		got, err := s.Targets(nil)
-		require.NoError(t, err, name)
-		assert.Equal(t, []data.Target{c.want}, got, name)
+// TestParts: calibration takes what was trained on, reports what is to test on.
+func TestParts(t *testing.T) {
+	raw := npz(t, anArray{"train_images", "|u1", "2, 1", "\x01\x02"}, anArray{"train_labels", "|u1", "2, 1", "\x00\x01"}, anArray{"test_images", "|u1", "1, 1", "\xff"}, anArray{"test_labels", "|u1", "1, 1", "\x01"},
+		anArray{"val_images", "|u1", "1, 1", "\x09"}, anArray{"val_labels", "|u1", "1, 1", "\x01"})
+	path := folder(t, "a.npz", raw)
+	for part, want := range map[Part][2]string{Train: {"train_images", "train_labels"}, Test: {"test_images", "test_labels"}} {
+		w := network([]int{1}, []int{2})
+		w.Part = part
+		d, err := Load(path, w)
+		require.NoError(t, err)
+		assert.Equal(t, []string{want[0]}, d.Arrays)
+		assert.Contains(t, d.Said, "labels = "+want[1])
 	}
-	s, err := Open(folder(t, "a.npz", npz(t, image, [4]string{"box", "<f4", "2, 1", reals(1, 2)}, [4]string{"bad", "<f4", "1,", reals(1)})))
+	_, err := Load(path, network([]int{1}, []int{2}))
+	assert.ErrorContains(t, err, "which array the input image takes is not clear: it could be test_images uint8 [1,1], train_images uint8 [2,1], val_images uint8 [1,1]")
+	w := network([]int{1}, []int{2})
+	w.Options.Inputs = []string{"val_images"}
+	d, err := Load(path, w)
 	require.NoError(t, err)
-	got, err := s.Targets([]string{"x", "box", "other"}) // x are the images
+	assert.Contains(t, d.Said, "labels = val_labels")
+}
+
+// TestRangesHold: reals are what they are, in the declared range; bytes span it.
+func TestRangesHold(t *testing.T) {
+	w := network([]int{2}, []int{2})
+	w.Inputs[0].Low = -1
+	for name, c := range map[string]struct {
+		array anArray
+		want  []float32
+	}{
+		"reals": {anArray{"images", "<f4", "1, 2", floats(-.5, .5)}, []float32{-.5, .5}},
+		"bytes": {anArray{"images", "|u1", "1, 2", "\x00\xff"}, []float32{-1, 1}},
+		"whole": {anArray{"images", "<i2", "1, 2", "\xff\xff\x01\x00"}, []float32{-1, 1}},
+	} {
+		d, err := Load(folder(t, "a.npz", npz(t, c.array)), w)
+		require.NoError(t, err, name)
+		assert.Equal(t, c.want, d.X, name)
+	}
+}
+
+// TestBadArrays: what does not fit is a diagnostic that names array, item and value, and
+// has a way out.
+func TestBadArrays(t *testing.T) {
+	nan := float32(math.NaN())
+	x, y := anArray{"x", "|u1", "2, 3", "abcdef"}, anArray{"y", "|u1", "2,", "\x00\x01"}
+	labels := func(w Want, names ...string) Want { w.Options.Labels = names; return w }
+	inputs := func(w Want, names ...string) Want { w.Options.Inputs = names; return w }
+	one := network([]int{3}, []int{2})
+	for want, c := range map[string]struct {
+		arrays []anArray
+		want   Want
+	}{
+		"no array of items; there are no arrays of items":                                             {[]anArray{{"x", "<f4", "", floats(1)}}, one},
+		"x has items of [1], the network takes [3] as image":                                          {[]anArray{{"x", "<f4", "3, 1", floats(0, 0, 0)}}, one},
+		"the first dimension counts items: save x[None]":                                              {[]anArray{{"x", "<f4", "3,", floats(0, 0, 0)}}, one},
+		"no array has items of [3], as the input image takes; there are p uint8 [2,4], q uint8 [2,5]": {[]anArray{{"p", "|u1", "2, 4", zeros(8)}, {"q", "|u1", "2, 5", zeros(10)}}, one},
+		"note: there are x uint8 [2,4], y uint8 [2]":                                                  {[]anArray{{"x", "|u1", "2, 4", zeros(8)}, y}, one},
+		"the input image takes is not clear: it could be p uint8 [2,3], q uint8 [2,3]":                {[]anArray{{"p", "|u1", "2, 3", "abcdef"}, {"q", "|u1", "2, 3", "abcdef"}}, one},
+		"-inputs p says it": {[]anArray{{"p", "|u1", "2, 3", "abcdef"}, {"q", "|u1", "2, 3", "abcdef"}}, one},
+		"which array has the labels is not clear: it could be p uint8 [2], q uint8 [2]":                           {[]anArray{x, {"p", "|u1", "2,", "ab"}, {"q", "|u1", "2,", "ab"}}, one},
+		"-labels p says it; -labels none takes none":                                                              {[]anArray{x, {"p", "|u1", "2,", "ab"}, {"q", "|u1", "2,", "ab"}}, one},
+		"3 labels in y uint8 [3] of 2 items in x uint8 [2,3]":                                                     {[]anArray{x, {"y", "|u1", "3,", "abc"}}, one},
+		"3 labels in y_hat uint8 [3] of 2":                                                                        {[]anArray{x, {"y_hat", "|u1", "3,", "abc"}}, one},
+		"item 1 has the label NaN in y":                                                                           {[]anArray{x, {"y", "<f4", "2,", floats(0, nan)}}, one},
+		"item 1 of x holds NaN at element 2":                                                                      {[]anArray{{"x", "<f4", "2, 3", floats(0, 0, 0, 0, 0, nan)}}, one},
+		"item 0 of x holds 200 at element 1, the input image is declared in [0,1]":                                {[]anArray{{"x", "<f4", "1, 3", floats(0, 200, 3)}}, one},
+		"save the array as uint8, whose 0..255 span the declared range; or declare the range: -range image=0,255": {[]anArray{{"x", "<i2", "1, 3", "\x00\x00\xff\x00\x03\x00"}}, one},
+		"note: the values go from -1 to 0.5":                                                                      {[]anArray{{"x", "<f4", "1, 3", floats(-1, 0, .5)}}, one},
+		"declare the range: -range image=-1,0.5 of a model, \"in [-1,0.5]\" in a text":                            {[]anArray{{"x", "<f4", "1, 3", floats(-1, 0, .5)}}, one},
+		"without a network reals are in [0,1]":                                                                    {[]anArray{{"x", "<f4", "1, 3", floats(-1, 0, .5)}}, Want{}},
+		"has no elements":                                                                                         {[]anArray{{"x", "|u1", "0, 3", ""}}, one},
+		"the file has 1 for":                                                                                      {[]anArray{{"x", "|u1", "1, 1, 2", "a"}}, one},
+		"no array z; there are x uint8 [2,3], y uint8 [2]; -inputs: z":                                            {[]anArray{x, y}, inputs(one, "z")},
+		"-inputs x,y: 2 arrays of 1 inputs":                                                                       {[]anArray{x, y}, inputs(one, "x", "y")},
+		"-labels z: no array z; there are y uint8 [2]":                                                            {[]anArray{x, y}, labels(one, "z")},
+		"-labels w=y: the network has no result w":                                                                {[]anArray{x, y}, labels(one, "w=y")},
+		"the array s has elements of \"<U1\"":                                                                     {[]anArray{x, {"s", "<U1", "1,", zeros(4)}}, labels(one, "s")},
+		"2 items of 3 elements take 24 bytes in memory, and 20 are allowed":                                       {[]anArray{x}, Want{Inputs: one.Inputs, Memory: 20}},
+	} {
+		w := c.want
+		if w.Memory > 0 { // of the items, not of the file
+			w.Memory = 0
+			s := &reader{Want: w, path: "a.npz"}
+			s.Memory = 20
+			err := s.fault(s.fits(2, 3, 4))
+			assert.ErrorContains(t, err, want)
+			assert.ErrorContains(t, err, "-mem raises the bound")
+			continue
+		}
+		_, err := Load(folder(t, "a.npz", npz(t, c.arrays...)), w)
+		assert.ErrorContains(t, err, want)
+		var d *diag.Diagnostic
+		require.ErrorAs(t, err, &d)
+		assert.Equal(t, "a.npz", d.Pos.File)
+	}
+	_, err := Load(folder(t, "a.npz", npz(t, x)), Want{Memory: 100})
+	assert.ErrorContains(t, err, "-mem raises the bound")
+}
+
+// TestSeveralInputs have arrays of their names, and results labels of theirs.
+func TestSeveralInputs(t *testing.T) {
+	w := Want{Inputs: []Input{{"y", []int{1, 1, 2}, -1, 1}, {"b", []int{3}, 0, 10}}, Results: []Result{{"score", []int{4}}}}
+	image := anArray{"y", "<f4", "2, 1, 1, 2", floats(-1, 0, .5, 1)}
+	bytes := anArray{"b", "|u1", "2, 3", "\x00\x33\xff\x00\x00\xff"}
+	labels := anArray{"labels", "|u1", "2,", "\x07\x04"}
+	d, err := Load(folder(t, "a.npz", npz(t, bytes, image, labels)), w)
 	require.NoError(t, err)
-	assert.Equal(t, []data.Target{{Name: "box", Shape: []int{1}, X: []float32{1, 2}}}, got)
-	_, err = s.Targets([]string{"bad"})
-	assert.ErrorContains(t, err, "1 labels of 2")
+	assert.Equal(t, []float32{-1, 0, 0, 2, 10, .5, 1, 0, 0, 10}, d.X)
+	assert.Equal(t, []int{7, 4}, d.Labels)
+	assert.Equal(t, "data: a.npz: y = y float32 [2,1,1,2], reals -1 to 1 of [-1,1]; b = b uint8 [2,3], 0..255 span [0,10]; labels = labels uint8 [2]", d.Said)
+	d, err = Load(folder(t, "a.npz", npz(t, bytes, image)), w)
+	require.NoError(t, err)
+	assert.Nil(t, d.Labels, "y is an input here, no labels")
+	swapped := w
+	swapped.Options.Inputs = []string{"q", "p"}
+	d, err = Load(folder(t, "a.npz", npz(t, anArray{"p", "|u1", "1, 3", zeros(3)}, anArray{"q", "<f4", "1, 2", floats(0, 1)})), swapped)
+	require.NoError(t, err)
+	assert.Equal(t, []float32{0, 1, 0, 0, 0}, d.X)
+	for want, raw := range map[string][]byte{
+		"named like each: y b": idx(3, []int{2, 1, 3}, 0, 51, 255, 1, 2, 3),
+		"no array b; there are y float32 [2,1,1,2]; the network's inputs: y b": npz(t, image),
+		"the array b has 1 items, y has 2":                                     npz(t, image, anArray{"b", "|u1", "1, 3", "abc"}),
+		"b has items of [2], the network takes [3] as b":                       npz(t, image, anArray{"b", "|u1", "2, 2", "abcd"}),
+		"item 1 of y holds 1.5 at element 1":                                   npz(t, bytes, anArray{"y", "<f4", "2, 1, 1, 2", floats(-1, 0, .5, 1.5)}),
+		"3 labels in labels uint8 [3] of 2":                                    npz(t, bytes, image, anArray{"labels", "|u1", "3,", "abc"}),
+		"npz":                                                                  []byte("PK\x03\x04 and nothing"),
+	} {
+		_, err := Load(folder(t, "a.npz", raw), w)
+		assert.ErrorContains(t, err, want)
+	}
+
+	two := Want{Inputs: []Input{{"x", []int{1}, 0, 1}}, Results: []Result{{"score", []int{4}}, {"box", []int{2}}}}
+	x, score, box := anArray{"x", "|u1", "1, 1", "a"}, anArray{"score", "|u1", "1,", "\x03"}, anArray{"box", "<f4", "1, 2", floats(1, 2)}
+	d, err = Load(folder(t, "a.npz", npz(t, x, score, box, labels)), two)
+	require.NoError(t, err)
+	assert.ElementsMatch(t, []data.Target{{Name: "score", Shape: []int{}, X: []float32{3}}, {Name: "box", Shape: []int{2}, X: []float32{1, 2}}}, d.Targets)
+	assert.Contains(t, d.Said, "labels = box float32 [1,2] of box, score uint8 [1] of score; left out: labels")
+	named := two
+	named.Options.Labels = []string{"score=a", "box=b"}
+	a, b := score, box
+	a[0], b[0] = "a", "b"
+	d, err = Load(folder(t, "a.npz", npz(t, x, a, b)), named)
+	require.NoError(t, err)
+	assert.Len(t, d.Targets, 2)
+	named.Options.Labels = []string{"a"}
+	_, err = Load(folder(t, "a.npz", npz(t, x, a, b)), named)
+	assert.ErrorContains(t, err, "-labels score=a says of which they are")
+}
+
+// TestNPYPairs: labels lie beside, by the usual names.
+func TestNPYPairs(t *testing.T) {
+	x, y := []byte(npy(anArray{"", "<f4", "2, 1", floats(0, 1)})), []byte(npy(anArray{"", "<i8", "2,", "\x01\x00\x00\x00\x00\x00\x00\x00" + zeros(8)}))
+	w := network([]int{1}, []int{2})
+	for _, names := range [][2]string{{"x.npy", "y.npy"}, {"X_test.npy", "y_test.npy"}, {"images-val.npy", "labels-val.npy"}, {"mnist_x.npy", "mnist_targets.npy"}} {
+		path := folder(t, names[0], x, names[1], y, "other_y.npy", []byte("is of other.npy"))
+		d, err := Load(path, w)
+		require.NoError(t, err, names)
+		assert.Equal(t, []int{1, 0}, d.Labels)
+		assert.Len(t, d.Files, 2)
+		assert.Equal(t, []string{path, filepath.Join(filepath.Dir(path), names[1])}, Paths(path))
+	}
+	d, err := Load(folder(t, "x.npy", x), w)
+	require.NoError(t, err)
+	assert.Nil(t, d.Labels)
+	assert.Equal(t, "data: x.npy: image = x float32 [2,1], reals 0 to 1 of [0,1]; no labels", d.Said)
+	_, err = Load(folder(t, "x.npy", x, "y.npy", y, "labels.npy", y), w)
+	assert.ErrorContains(t, err, "which of labels.npy, y.npy has the labels is not clear")
+	_, err = Load(folder(t, "x.npy", x, "y.npy", y[:90]), w)
+	assert.ErrorContains(t, err, "y.npy: ")
 }
 
 func TestDamagedFilesAreErrors(t *testing.T) {
@@ -185,62 +380,67 @@ func TestDamagedFilesAreErrors(t *testing.T) {
 		"labels too few":   folder(t, "x-images-idx3-ubyte", images, "x-labels-idx1-ubyte", idx(1, []int{1}, 7)),
 		"labels truncated": folder(t, "x-images-idx3-ubyte", images, "x-labels-idx1-ubyte", idx(1, []int{2}, 7)),
 		"labels no IDX":    folder(t, "x-images-idx3-ubyte", images, "x-labels-idx1-ubyte", []byte("labels")),
+		"none":             filepath.Join(t.TempDir(), "none"),
 	} {
-		_, err := Open(path)
-		assert.Error(t, err, name)
+		_, err := Load(path, Want{})
+		var d *diag.Diagnostic
+		require.ErrorAs(t, err, &d, name)
+		assert.Equal(t, filepath.Base(path), d.Pos.File, name)
 	}
-	_, err := Open(filepath.Join(t.TempDir(), "none"))
-	assert.ErrorIs(t, err, os.ErrNotExist)
+	for _, said := range []Options{{Inputs: []string{"x"}}, {Labels: []string{"y"}}} {
+		_, err := Load(folder(t, "a", images), Want{Options: said})
+		assert.ErrorContains(t, err, "it has no arrays or columns of that name")
+	}
 }
 
 func TestGzipBombsAreErrors(t *testing.T) {
-	_, err := Open(folder(t, "a", zipped(t, make([]byte, unpackedFree*2))))
+	_, err := Load(folder(t, "a", zipped(t, make([]byte, unpackedFree*2))), Want{})
 	assert.ErrorContains(t, err, "unpacks to more")
+}
+
+// checked loads a file of random content in two ways: what is accepted lies in the range.
+func checked(t *testing.T, name string, b []byte) {
+	path := filepath.Join(t.TempDir(), name)
+	require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
+	require.NoError(t, os.WriteFile(path, b, 0o644))
+	if filepath.Dir(name) != "." {
+		path = filepath.Dir(path)
+	}
+	w := network([]int{2}, []int{2})
+	w.Inputs[0].Low = -1
+	for _, w := range []Want{{}, w} {
+		w.Memory = 32 << 20
+		d, err := Load(path, w)
+		if err != nil {
+			var as *diag.Diagnostic
+			require.ErrorAs(t, err, &as)
+			continue
+		}
+		require.Positive(t, d.N)
+		require.Len(t, d.X, d.N*d.Size())
+		low := float32(0)
+		if w.Inputs != nil {
+			low = -1
+		}
+		for _, v := range d.X {
+			require.True(t, v >= low && v <= 1)
+		}
+		for _, l := range d.Targets {
+			require.Len(t, l.X, d.N*l.Size())
+		}
+	}
 }
 
 func FuzzOpen(f *testing.F) {
 	f.Add(idx(3, []int{2, 1, 3}, 0, 51, 255, 1, 2, 3))
 	f.Add(zipped(f, idx(3, []int{1, 1, 1}, 9)))
 	f.Add(make([]byte, cifarRecord))
-	f.Fuzz(func(t *testing.T, b []byte) {
-		path := filepath.Join(t.TempDir(), "a")
-		require.NoError(t, os.WriteFile(path, b, 0o644))
-		s, err := Open(path)
-		if err != nil {
-			return
-		}
-		require.Positive(t, s.Len())
-		x := make([]float32, s.size())
-		s.Image(s.Len()-1, x)
-		for _, v := range x {
-			require.True(t, v >= 0 && v <= 1)
-		}
-	})
+	f.Fuzz(func(t *testing.T, b []byte) { checked(t, "a", b) })
 }
 
-func TestInputs(t *testing.T) {
-	inputs := []Input{{"y", []int{1, 1, 2}, -1, 1}, {"b", []int{3}, 0, 10}}
-	image := [4]string{"y", "<f4", "2, 1, 1, 2", reals(-1, 0, .5, 1)}
-	levels := [4]string{"b", "|u1", "2, 3", "\x00\x33\xff\x00\x00\xff"}
-	s, arrays, err := OpenInputs(folder(t, "a.npz", npz(t, levels, image, [4]string{"labels", "|u1", "2,", "\x07\x04"})), inputs)
-	require.NoError(t, err)
-	assert.Equal(t, [][]float32{{-1, 0, .5, 1}, {0, 2, 10, 0, 0, 10}}, arrays)
-	assert.Equal(t, []int{2, 7, 4}, []int{s.Len(), s.Label(0), s.Label(1)})
-	s, _, err = OpenInputs(folder(t, "a.npz", npz(t, levels, image)), inputs)
-	require.NoError(t, err)
-	assert.Equal(t, -1, s.Label(0), "y is an input here, no labels")
-	for want, raw := range map[string][]byte{
-		"named like each: y b":                                   idx(3, []int{2, 1, 3}, 0, 51, 255, 1, 2, 3),
-		"no array b; there are y, the network's inputs are y b":  npz(t, image),
-		"the array b has 1 elements, y has 2":                    npz(t, image, [4]string{"b", "|u1", "1, 3", "abc"}),
-		"the array b has the shape [2 2], the input takes [N,3]": npz(t, image, [4]string{"b", "|u1", "2, 2", "abcd"}),
-		"the array y has the shape [2 2 1]":                      npz(t, levels, [4]string{"y", "<f4", "2, 2, 1", reals(0, 0, 0, 0)}),
-		"the array y has no elements":                            npz(t, levels, [4]string{"y", "<f4", "0, 1, 1, 2", ""}),
-		"the array y holds 1.5 at element 3":                     npz(t, levels, [4]string{"y", "<f4", "2, 1, 1, 2", reals(-1, 0, .5, 1.5)}),
-		"3 labels of 2":                                          npz(t, levels, image, [4]string{"labels", "|u1", "3,", "abc"}),
-		"npz":                                                    []byte("PK\x03\x04 and nothing"),
-	} {
-		_, _, err := OpenInputs(folder(t, "a.npz", raw), inputs)
-		assert.ErrorContains(t, err, want)
-	}
+func FuzzNumpy(f *testing.F) {
+	f.Add([]byte(npy(anArray{"", "<f4", "2, 2", floats(0, 1, -1, .5)})))
+	f.Add([]byte(npy(anArray{"", "|u1", "2, 1, 2", "abcd"})))
+	f.Add(npz(f, anArray{"x", "<f4", "1, 2", floats(0, 1)}, anArray{"y", "|u1", "1,", "\x01"}))
+	f.Fuzz(func(t *testing.T, b []byte) { checked(t, "x.npy", b) })
 }

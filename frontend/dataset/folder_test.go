@@ -2,7 +2,9 @@ package dataset
 
 import (
 	"bytes"
+	"compress/zlib"
 	"encoding/binary"
+	"hash/crc32"
 	"image"
 	"image/color"
 	"image/jpeg"
@@ -45,23 +47,33 @@ func TestFolderOfClasses(t *testing.T) {
 	put(t, filepath.Join(dir, "cat", "b.png"), 3, 2, red)
 	put(t, filepath.Join(dir, "cat", "a.PNG"), 3, 2, color.NRGBA{0, 0, 255, 255})
 	put(t, filepath.Join(dir, "ape", "x.jpg"), 3, 2, color.Gray{51})
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "bee"), 0o755))
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "ape", "notes.txt"), []byte("no picture"), 0o644))
-	s, err := Open(dir)
+	s, err := Load(dir, Want{})
 	require.NoError(t, err)
-	assert.Equal(t, 3, s.Len())
-	assert.Equal(t, []int{3, 2, 3}, s.Shape(), "gray pictures among coloured ones have three planes")
-	assert.Equal(t, []int{0, 1, 1}, []int{s.Label(0), s.Label(1), s.Label(2)}, "by name, one of each class in turn")
-	x := make([]float32, 18)
-	s.Image(1, x)
-	assert.Equal(t, []float32{0, 0, 1}, []float32{x[0], x[6], x[12]}, "a.PNG comes before b.png")
+	assert.Equal(t, 3, s.N)
+	assert.Equal(t, []int{3, 2, 3}, s.Shape, "gray pictures among coloured ones have three planes")
+	assert.Equal(t, []int{0, 2, 2}, s.Labels, "by name, one of each class in turn; one without pictures counts")
+	assert.Equal(t, []float32{0, 0, 1}, []float32{s.Image(1)[0], s.Image(1)[6], s.Image(1)[12]}, "a.PNG comes before b.png")
+	assert.Contains(t, s.Said, "images = pictures uint8 [3,3,2,3], gray ones as three equal planes, 0..255 span [0,1]; labels = folders: ape 0, bee 1, cat 2; without files: bee")
 	require.Len(t, s.Files, 1)
 	in := func(names ...string) string { return filepath.Join(append([]string{dir}, names...)...) }
-	assert.ElementsMatch(t, []string{dir, in("ape"), in("cat"), in("ape", "x.jpg"), in("cat", "a.PNG"), in("cat", "b.png")}, Paths(dir))
+	assert.ElementsMatch(t, []string{dir, in("ape"), in("bee"), in("cat"), in("ape", "x.jpg"), in("cat", "a.PNG"), in("cat", "b.png")}, Paths(dir))
 	assert.Equal(t, []string{in("cat", "b.png")}, Paths(in("cat", "b.png")))
-	put(t, filepath.Join(dir, "cat", "b.png"), 3, 2, color.NRGBA{254, 0, 0, 255})
-	again, err := Open(dir)
+	for _, shape := range [][]int{{3, 2, 3}, {2, 3, 3}} {
+		d, err := Load(dir, network(shape, []int{3}))
+		require.NoError(t, err)
+		assert.Equal(t, shape, d.Shape)
+	}
+	few, err := Load(dir, Want{N: 2})
 	require.NoError(t, err)
-	assert.NotEqual(t, s.Files, again.Files, "the hash is of every picture")
+	assert.Equal(t, 2, few.N)
+	assert.Equal(t, s.X[:36], few.X)
+	assert.Equal(t, s.Files, few.Files, "the hash is of every picture")
+	put(t, filepath.Join(dir, "cat", "b.png"), 3, 2, color.NRGBA{254, 0, 0, 255})
+	again, err := Load(dir, Want{})
+	require.NoError(t, err)
+	assert.NotEqual(t, s.Files, again.Files)
 }
 
 func TestFolderOfNumbersAndOfNoClasses(t *testing.T) {
@@ -69,14 +81,129 @@ func TestFolderOfNumbersAndOfNoClasses(t *testing.T) {
 	for _, name := range []string{"7", "03"} {
 		put(t, filepath.Join(dir, "numbers", name, "a.png"), 2, 2, color.Gray{9})
 	}
-	s, err := Open(filepath.Join(dir, "numbers"))
+	s, err := Load(filepath.Join(dir, "numbers"), Want{})
 	require.NoError(t, err)
-	assert.Equal(t, []int{1, 2, 2}, s.Shape())
-	assert.Equal(t, []int{3, 7}, []int{s.Label(0), s.Label(1)})
+	assert.Equal(t, []int{1, 2, 2}, s.Shape)
+	assert.Equal(t, []int{3, 7}, s.Labels)
+	assert.Contains(t, s.Said, "labels = folders: 03 3, 7")
 	put(t, filepath.Join(dir, "plain", "a.png"), 2, 2, color.Gray{9})
-	s, err = Open(filepath.Join(dir, "plain"))
+	s, err = Load(filepath.Join(dir, "plain"), Want{})
 	require.NoError(t, err)
-	assert.Equal(t, -1, s.Label(0))
+	assert.Nil(t, s.Labels)
+	assert.Contains(t, s.Said, "no labels")
+}
+
+// TestResize: only -resize scales, and says so.
+func TestResize(t *testing.T) {
+	dir := t.TempDir()
+	in := func(name string) string { return filepath.Join(dir, name) }
+	put(t, in("one/a.png"), 4, 4, color.Gray{9})
+	w := network([]int{1, 2, 2}, []int{2})
+	_, err := Load(in("one"), w)
+	assert.ErrorContains(t, err, "a.png has 4x4 pixels, the network takes 2x2 as image")
+	assert.ErrorContains(t, err, "-resize scales them by area, without regard to their proportions")
+	w.Resize = true
+	d, err := Load(in("one"), w)
+	require.NoError(t, err)
+	assert.Equal(t, []float32{9. / 255, 9. / 255, 9. / 255, 9. / 255}, d.X)
+	assert.Contains(t, d.Said, "scaled from 4x4 to 2x2 by area (-resize)")
+	put(t, in("one/b.png"), 2, 6, color.Gray{9})
+	put(t, in("one/c.png"), 2, 2, color.Gray{9})
+	d, err = Load(in("one"), w)
+	require.NoError(t, err)
+	assert.Contains(t, d.Said, "scaled from 2 sizes to 2x2 by area (-resize)")
+	put(t, in("same/c.png"), 2, 2, color.Gray{9})
+	d, err = Load(in("same"), w)
+	require.NoError(t, err)
+	assert.NotContains(t, d.Said, "scaled")
+
+	assert.Equal(t, [][]byte{{2, 7}}, resized([][]byte{{0, 4, 6, 8}}, 4, 1, 2, 1))
+	assert.Equal(t, [][]byte{{2, 6}, {1, 2}}, resized([][]byte{{0, 6, 6}, {0, 2, 2}}, 3, 1, 2, 1), "two thirds of a pixel and a third of the next")
+	assert.Equal(t, [][]byte{{1, 1, 2, 3, 3}}, resized([][]byte{{1, 3}}, 2, 1, 5, 1), "the third lies half on each")
+	assert.Equal(t, [][]byte{{3}}, resized([][]byte{{1, 2, 3, 4}}, 2, 2, 1, 1), "2.5 is rounded up")
+}
+
+// TestMasks: pictures and masks of one name; the numbers of classes are those of the file.
+func TestMasks(t *testing.T) {
+	dir := t.TempDir()
+	in := func(name string) string { return filepath.Join(dir, name) }
+	save := func(name string, img image.Image) {
+		var b bytes.Buffer
+		require.NoError(t, png.Encode(&b, img))
+		require.NoError(t, os.MkdirAll(filepath.Dir(in(name)), 0o755))
+		require.NoError(t, os.WriteFile(in(name), b.Bytes(), 0o644))
+	}
+	palette := image.NewPaletted(image.Rect(0, 0, 2, 1), color.Palette{color.Black, color.White, color.NRGBA{9, 9, 9, 255}})
+	palette.Pix = []uint8{2, 1}
+	put(t, in("set/images/b.png"), 2, 1, color.Gray{255})
+	put(t, in("set/images/a.jpg"), 2, 1, color.Gray{255})
+	save("set/masks/b.png", palette)
+	save("set/masks/a.png", &image.Gray{Pix: []uint8{0, 2}, Stride: 2, Rect: image.Rect(0, 0, 2, 1)})
+	w := network([]int{1, 1, 2}, []int{3, 1, 2})
+	d, err := Load(in("set"), w)
+	require.NoError(t, err)
+	assert.Equal(t, []data.Target{{Shape: []int{1, 2}, X: []float32{0, 2, 2, 1}}}, d.Targets)
+	assert.Nil(t, d.Labels)
+	assert.Contains(t, d.Said, "labels = masks [1,2] of the classes 0, 1, 2")
+	before := d.Files
+	save("set/masks/a.png", &image.Gray16{Pix: []uint8{0, 1, 1, 0}, Stride: 4, Rect: image.Rect(0, 0, 2, 1)})
+	d, err = Load(in("set"), w)
+	require.NoError(t, err)
+	assert.Equal(t, []float32{1, 256, 2, 1}, d.Targets[0].X)
+	assert.NotEqual(t, before, d.Files, "the hash is of the masks, too")
+	w.Options.Labels = []string{None}
+	d, err = Load(in("set"), w)
+	require.NoError(t, err)
+	assert.Nil(t, d.Targets)
+
+	// A PNG of one bit has the classes 0 and 1, although decoders make 255 of 1.
+	bit := []byte("\x89PNG\r\n\x1a\n" +
+		"\x00\x00\x00\rIHDR\x00\x00\x00\x02\x00\x00\x00\x01\x01\x00\x00\x00\x00")
+	bit = binary.BigEndian.AppendUint32(bit, crc32.ChecksumIEEE(bit[12:]))
+	var packed bytes.Buffer
+	z := zlib.NewWriter(&packed)
+	_, err = z.Write([]byte{0, 0b01000000})
+	require.NoError(t, err)
+	require.NoError(t, z.Close())
+	for _, part := range [][]byte{append([]byte("IDAT"), packed.Bytes()...), []byte("IEND")} {
+		bit = binary.BigEndian.AppendUint32(bit, uint32(len(part)-4))
+		bit = binary.BigEndian.AppendUint32(append(bit, part...), crc32.ChecksumIEEE(part))
+	}
+	classes, width, height, err := mask(bit)
+	require.NoError(t, err)
+	assert.Equal(t, []int{0, 1}, classes)
+	assert.Equal(t, []int{2, 1}, []int{width, height})
+
+	// Half the size of the result, and a mask of the size of its picture.
+	save("scaled/images/a.png", image.NewGray(image.Rect(0, 0, 4, 2)))
+	save("scaled/masks/a.png", &image.Gray{Pix: []uint8{1, 2, 3, 4, 5, 6, 7, 8}, Stride: 4, Rect: image.Rect(0, 0, 4, 2)})
+	w = network([]int{1, 2, 4}, []int{9, 1, 2})
+	_, err = Load(in("scaled"), w)
+	assert.ErrorContains(t, err, "masks/a.png has 4x2 pixels, the network's result 2x1")
+	w.Resize = true
+	d, err = Load(in("scaled"), w)
+	require.NoError(t, err)
+	assert.Equal(t, []float32{6, 8}, d.Targets[0].X)
+	w.Results[0].Shape = []int{1, 2, 9} // classes last
+	d, err = Load(in("scaled"), w)
+	require.NoError(t, err)
+	assert.Equal(t, []int{1, 2}, d.Targets[0].Shape)
+
+	save("coloured/images/a.png", image.NewGray(image.Rect(0, 0, 2, 1)))
+	put(t, in("coloured/masks/a.png"), 2, 1, color.NRGBA{1, 2, 3, 255})
+	save("jpeg/images/a.png", image.NewGray(image.Rect(0, 0, 2, 1)))
+	put(t, in("jpeg/masks/a.jpg"), 2, 1, color.Gray{1})
+	save("without/images/a.png", image.NewGray(image.Rect(0, 0, 2, 1)))
+	save("without/masks/b.png", image.NewGray(image.Rect(0, 0, 2, 1)))
+	save("alone/images/a.png", image.NewGray(image.Rect(0, 0, 2, 1)))
+	save("alone/masks/a.png", image.NewGray(image.Rect(0, 0, 2, 1)))
+	save("alone/masks/b.png", image.NewGray(image.Rect(0, 0, 2, 1)))
+	for name, want := range map[string]string{
+		"coloured": "masks/a.png: a mask in colours", "jpeg": "masks/a.jpg: a mask is a PNG", "without": "images/a.png has no mask", "alone": "masks/b.png has no picture",
+	} {
+		_, err := Load(in(name), network([]int{1, 1, 2}, []int{3, 1, 2}))
+		assert.ErrorContains(t, err, want, name)
+	}
 }
 
 func TestBadFolders(t *testing.T) {
@@ -101,13 +228,30 @@ func TestBadFolders(t *testing.T) {
 		binary.BigEndian.PutUint32(photo.Bytes()[frame+5:], size)
 		require.NoError(t, os.WriteFile(filepath.Join(in(name), "a.jpg"), photo.Bytes(), 0o644))
 	}
+	require.NoError(t, os.MkdirAll(in("mixed/x"), 0o755))
+	put(t, in("mixed/x/a.png"), 2, 2, color.Gray{})
+	require.NoError(t, os.WriteFile(in("mixed/x/b.wav"), []byte("RIFF"), 0o644))
 	for name, want := range map[string]string{
 		"flat": "a.jpg: a picture of 4x0 pixels", "thin": "a.jpg: a picture of 0x4 pixels", "grown": "8000x8000 pixels do not come from", "huge": "65535x65535 pixels are too many",
-		"empty": "without pictures", "sizes": "b.png has (2,3) pixels", "both": "both in the folder", "cut": "a.png", "none": "no such file",
+		"empty": "without pictures or recordings", "sizes": "b.png has 2x3 pixels, the first one 2x2", "both": "both in the folder", "cut": "a.png", "none": "no such file",
+		"mixed": "pictures and recordings in one folder: x/a.png and x/b.wav",
 	} {
-		_, err := Open(in(name))
+		_, err := Load(in(name), Want{})
 		assert.ErrorContains(t, err, want, name)
 	}
+	put(t, in("coloured/a.png"), 2, 2, color.NRGBA{1, 2, 3, 255})
+	put(t, in("clear/a.png"), 2, 2, color.NRGBA{1, 2, 3, 100})
+	_, err = Load(in("coloured"), network([]int{1, 2, 2}, []int{2}))
+	assert.ErrorContains(t, err, "a.png is in colour, the network takes one plane as image")
+	_, err = Load(in("coloured"), network([]int{5, 2, 2}, []int{2}))
+	assert.ErrorContains(t, err, "pictures have one plane or three, the network takes [5,2,2] as image")
+	d, err := Load(in("clear"), network([]int{3, 2, 2}, []int{2}))
+	require.NoError(t, err)
+	assert.Contains(t, d.Said, "alpha is left out")
+	two := network([]int{1, 2, 2}, []int{2})
+	two.Inputs = append(two.Inputs, two.Inputs[0])
+	_, err = Load(in("coloured"), two)
+	assert.ErrorContains(t, err, "data of 2 inputs come as an npz")
 }
 
 func TestNPZComesBack(t *testing.T) {
@@ -117,9 +261,22 @@ func TestNPZComesBack(t *testing.T) {
 	}
 	content, err := EncodeNPZ(b)
 	require.NoError(t, err)
-	s, err := Open(folder(t, "x.npz", content))
+	got, err := Load(folder(t, "x.npz", content), Want{})
 	require.NoError(t, err)
-	got, err := data.Load(s, 0, 2)
-	require.NoError(t, err)
-	assert.Equal(t, b, got)
+	b.Targets = []data.Target{{Shape: []int{}, X: []float32{300, 4}}}
+	assert.Equal(t, b, got.Batch)
+}
+
+func FuzzPicture(f *testing.F) {
+	dir := f.TempDir()
+	for _, name := range []string{"a.png", "a.jpg"} {
+		put(f, filepath.Join(dir, name), 2, 1, color.Gray{7})
+		raw, err := os.ReadFile(filepath.Join(dir, name))
+		require.NoError(f, err)
+		f.Add(raw)
+	}
+	f.Fuzz(func(t *testing.T, b []byte) {
+		_, _, _, _ = mask(b)
+		checked(t, "pictures/a.png", b)
+	})
 }

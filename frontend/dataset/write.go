@@ -46,13 +46,13 @@ func EncodeCIFAR(b data.Batch) []byte {
 // EncodeNPZ writes images of any shape, reals in [0,1], as bytes under the name
 // images and their labels as labels.
 func EncodeNPZ(b data.Batch) ([]byte, error) {
-	images := weights.Tensor{Name: imageNames[0], DType: weights.U8, Shape: append([]int{b.N}, b.Shape...)}
+	images := weights.Tensor{Name: "images", DType: weights.U8, Shape: append([]int{b.N}, b.Shape...)}
 	for _, v := range b.X {
 		images.Data = append(images.Data, pixel(v))
 	}
 	list := []weights.Tensor{images}
 	if b.Labels != nil {
-		labels := weights.Tensor{Name: labelNames[0], DType: weights.I32, Shape: []int{b.N}}
+		labels := weights.Tensor{Name: "labels", DType: weights.I32, Shape: []int{b.N}}
 		for _, l := range b.Labels {
 			labels.Data = binary.LittleEndian.AppendUint32(labels.Data, uint32(l))
 		}

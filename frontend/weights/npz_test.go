@@ -12,6 +12,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/dnnc/dnnc/runtime/input"
 )
 
 // TestWriteNPZ: what is written is what numpy's format says, and is read again.
@@ -179,4 +181,52 @@ func TestHalfs(t *testing.T) {
 	assert.Equal(t, float32(1<<63), U64.Float32([]byte{0, 0, 0, 0, 0, 0, 0, 0x80}))
 	assert.Equal(t, float32(1<<31), U32.Float32([]byte{0, 0, 0, 0x80}))
 	assert.Equal(t, float32(1<<15), U16.Float32([]byte{0, 0x80}))
+}
+
+// TestNPYOrders: arrays in Fortran order, as pandas makes them, and of big endian numbers
+// are read as the others, and strings do not stand in the way of numbers.
+func TestNPYOrders(t *testing.T) {
+	head := func(descr, order, shape string) string {
+		return "{'descr': '" + descr + "', 'fortran_order': " + order + ", 'shape': (" + shape + ")}"
+	}
+	columns := []byte{1, 4, 2, 5, 3, 6} // of [[1,2,3],[4,5,6]]
+	for name, c := range map[string]struct {
+		array string
+		shape []int
+		want  []float32
+	}{
+		"columns":    {npy(head("|u1", "True", "2, 3"), columns), []int{2, 3}, []float32{1, 2, 3, 4, 5, 6}},
+		"cube":       {npy(head("<i2", "True", "2, 1, 2"), []byte{1, 0, 3, 0, 2, 0, 4, 0}), []int{2, 1, 2}, []float32{1, 2, 3, 4}},
+		"vector":     {npy(head("|u1", "True", "3"), []byte{7, 8, 9}), []int{3}, []float32{7, 8, 9}},
+		"big endian": {npy(head(">i2", "False", "2"), []byte{1, 2, 0, 3}), []int{2}, []float32{258, 3}},
+		"both":       {npy(head(">u4", "True", "2, 2"), []byte{0, 0, 0, 1, 0, 0, 0, 3, 0, 0, 0, 2, 0, 0, 0, 4}), []int{2, 2}, []float32{1, 2, 3, 4}},
+		"unsigned":   {npy(head("<u2", "False", "1"), []byte{255, 255}), []int{1}, []float32{65535}},
+	} {
+		for _, raw := range [][]byte{[]byte(c.array), npz(t, map[string]string{"a.npy": c.array, "names.npy": npy(head("<U4", "False", "1"), make([]byte, 16))})} {
+			f, err := ParseArrays("a", raw, 1<<20)
+			require.NoError(t, err, name)
+			a, ok := f.Tensor("a")
+			require.True(t, ok, name)
+			assert.Equal(t, c.shape, a.Shape, name)
+			x, err := a.Float32()
+			require.NoError(t, err)
+			assert.Equal(t, c.want, x, name)
+		}
+	}
+	f, err := ParseArrays("", npz(t, map[string]string{"names.npy": npy(head("<U4", "False", "1"), make([]byte, 16))}), 1<<20)
+	require.NoError(t, err)
+	assert.ErrorContains(t, f.Unread("names"), `elements of "<U4"`)
+	assert.NoError(t, f.Unread("other"))
+	for want, raw := range map[string]string{
+		"takes 6 bytes, the file has 5":   npy(head("|u1", "True", "2, 3"), columns[:5]),
+		"takes 6 bytes, the file has 7":   npy(head("|u1", "True", "2, 3"), append(columns, 7)),
+		"impossible shape [9223372036854": npy(head("|u1", "True", "9223372036854775807, 9223372036854775807"), columns),
+		"impossible shape [-2 -3]":        npy(head("|u1", "True", "-2, -3"), columns),
+		"truncated":                       npy(head("|u1", "True", "2, 3"), columns)[:20],
+	} {
+		_, err := ParseArrays("a", []byte(raw), 1<<20)
+		assert.ErrorContains(t, err, want)
+	}
+	_, err = ParseArrays("", npz(t, map[string]string{"a.npy": npy(head("|u1", "False", "2000"), make([]byte, 2000))}), 1000)
+	assert.ErrorIs(t, err, input.ErrLarge)
 }

@@ -116,6 +116,7 @@ type File struct {
 	raw     []byte
 	tensors map[string]Tensor
 	names   []string
+	unread  map[string]error // nil where each array must be read
 }
 
 // maxHeader bounds the header of a safetensors file.
@@ -135,7 +136,7 @@ func Parse(raw []byte) (*File, error) {
 	f := &File{raw: raw, tensors: map[string]Tensor{}}
 	var err error
 	if bytes.HasPrefix(raw, []byte("PK")) {
-		err = f.parseNPZ()
+		err = f.parseNPZ(int64(unpackedFree + unpackedRatio*len(raw)))
 	} else {
 		err = f.parseSafetensors()
 	}
@@ -339,22 +340,59 @@ var (
 	npyDescr = regexp.MustCompile(`'descr'\s*:\s*'([^']*)'`)
 	npyOrder = regexp.MustCompile(`'fortran_order'\s*:\s*(True|False)`)
 	npyShape = regexp.MustCompile(`'shape'\s*:\s*\(([^)]*)\)`)
-	npyTypes = map[string]DType{"<f8": F64, "<f4": F32, "<f2": F16, "<i8": I64, "<i4": I32, "<i2": I16, "|i1": I8, "|u1": U8, "|b1": Bool}
+	npyTypes = map[string]DType{"<f8": F64, "<f4": F32, "<f2": F16, "<i8": I64, "<i4": I32, "<i2": I16, "|i1": I8, "<u8": U64, "<u4": U32, "<u2": U16, "|u1": U8, "|b1": Bool}
 )
 
-func (f *File) parseNPZ() error {
+// npyMagic is what an npy array begins with.
+const npyMagic = "\x93NUMPY"
+
+// ParseArrays reads the arrays of an npz, or an npy, whose only array is called name,
+// that unpack to at most room bytes. An array that is no tensor, as strings are none, is
+// no fault of the others: Unread says why.
+func ParseArrays(name string, raw []byte, room int64) (*File, error) {
+	f := &File{raw: raw, tensors: map[string]Tensor{}, unread: map[string]error{}}
+	err := error(nil)
+	if bytes.HasPrefix(raw, []byte(npyMagic)) {
+		err = f.array(name, raw)
+	} else {
+		err = f.parseNPZ(room)
+	}
+	sort.Strings(f.names)
+	return f, err
+}
+
+// Unread is why an array could not be read; nil where there is none of this name, or it
+// was read.
+func (f *File) Unread(name string) error { return f.unread[name] }
+
+// array adds an npy array.
+func (f *File) array(name string, raw []byte) error {
+	t, err := parseNPY(name, raw)
+	if err == nil {
+		return f.add(t)
+	}
+	if f.unread == nil || !errors.Is(err, errElements) {
+		return err
+	}
+	f.unread[name] = err
+	return nil
+}
+
+// errElements is of an array that is no tensor.
+var errElements = errors.New("elements")
+
+func (f *File) parseNPZ(room int64) error {
 	z, err := zip.NewReader(bytes.NewReader(f.raw), int64(len(f.raw)))
 	if err != nil {
 		return fmt.Errorf("npz: %w", err)
 	}
-	room := int64(unpackedFree + unpackedRatio*len(f.raw))
 	for _, m := range z.File {
 		name, ok := strings.CutSuffix(m.Name, ".npy")
 		if !ok {
 			continue
 		}
 		if m.UncompressedSize64 > uint64(room) {
-			return fmt.Errorf("npz: %s would unpack to %d bytes", m.Name, m.UncompressedSize64)
+			return fmt.Errorf("npz: %s would unpack to %d bytes: %w", m.Name, m.UncompressedSize64, input.ErrLarge)
 		}
 		r, err := m.Open()
 		if err != nil {
@@ -366,19 +404,15 @@ func (f *File) parseNPZ() error {
 		if err != nil {
 			return fmt.Errorf("npz: %s: %w", m.Name, err)
 		}
-		t, err := parseNPY(name, raw)
-		if err != nil {
+		if err := f.array(name, raw); err != nil {
 			return fmt.Errorf("npz: %s: %w", m.Name, err)
-		}
-		if err := f.add(t); err != nil {
-			return err
 		}
 	}
 	return nil
 }
 
 func parseNPY(name string, raw []byte) (Tensor, error) {
-	if len(raw) < 10 || string(raw[:6]) != "\x93NUMPY" {
+	if len(raw) < 10 || string(raw[:6]) != npyMagic {
 		return Tensor{}, errors.New("no npy array")
 	}
 	at, n := 10, int(binary.LittleEndian.Uint16(raw[8:]))
@@ -396,12 +430,14 @@ func parseNPY(name string, raw []byte) (Tensor, error) {
 	if descr == nil || order == nil || dims == nil {
 		return Tensor{}, errors.New("an npy header without descr, fortran_order and shape")
 	}
-	t := Tensor{Name: name, DType: npyTypes[descr[1]], Data: raw[at+n:], Shape: []int{}}
-	if t.DType == "" {
-		return Tensor{}, fmt.Errorf("elements of %q: save the array as float32", descr[1])
+	kind := descr[1]
+	isBig := strings.HasPrefix(kind, ">")
+	if isBig {
+		kind = "<" + kind[1:]
 	}
-	if order[1] == "True" {
-		return Tensor{}, errors.New("in Fortran order: save numpy.ascontiguousarray of it")
+	t := Tensor{Name: name, DType: npyTypes[kind], Data: raw[at+n:], Shape: []int{}}
+	if t.DType == "" {
+		return Tensor{}, fmt.Errorf("%w of %q: save the array as float32", errElements, descr[1])
 	}
 	for _, d := range strings.Split(dims[1], ",") {
 		if d = strings.TrimSpace(d); d == "" {
@@ -413,5 +449,46 @@ func parseNPY(name string, raw []byte) (Tensor, error) {
 		}
 		t.Shape = append(t.Shape, v)
 	}
+	if isBig {
+		t.Data = slices.Clone(t.Data)
+		for rest := t.Data; len(rest) >= t.DType.Size(); rest = rest[t.DType.Size():] {
+			slices.Reverse(rest[:t.DType.Size()])
+		}
+	}
+	if order[1] == "True" {
+		t.Data = rowMajor(t.Data, t.Shape, t.DType.Size())
+	}
 	return t, nil
+}
+
+// rowMajor is the elements of an array whose first index changes fastest, in the order in
+// which the last one does. Data of another size than the shape's stay as they are, and are
+// told by who adds them.
+func rowMajor(data []byte, shape []int, size int) []byte {
+	strides, n := make([]int, len(shape)), size
+	for i, d := range shape {
+		if d <= 0 || n > len(data)/d {
+			return data
+		}
+		strides[i], n = n, n*d
+	}
+	if n != len(data) {
+		return data
+	}
+	out := make([]byte, 0, n)
+	at := make([]int, len(shape))
+	for range n / size {
+		from := 0
+		for i, x := range at {
+			from += x * strides[i]
+		}
+		out = append(out, data[from:from+size]...)
+		for i := len(at) - 1; i >= 0; i-- {
+			if at[i]++; at[i] < shape[i] {
+				break
+			}
+			at[i] = 0
+		}
+	}
+	return out
 }

@@ -111,6 +111,9 @@ type Recipe struct {
 	AllowOutside bool             `json:"allow_outside,omitempty"`
 	Shapes       map[string][]int `json:"shapes,omitempty"` // of inputs, batch included
 	Ranges       []InputRange     `json:"ranges,omitempty"`
+	DataInputs   []string         `json:"data_inputs,omitempty"` // arrays or columns of data sets
+	DataLabels   []string         `json:"data_labels,omitempty"`
+	Resize       bool             `json:"resize,omitempty"` // of pictures
 }
 
 // InputRange is the reals of an input of a model.

@@ -2,10 +2,7 @@
 // every measurement takes them.
 package data
 
-import (
-	"fmt"
-	"math/rand/v2"
-)
+import "math/rand/v2"
 
 // Batch is N images of one shape, one after the other, as reals. Where a network has
 // several inputs an image is the first one, and its others lie behind it.
@@ -33,14 +30,6 @@ func (t Target) Size() int {
 		n *= d
 	}
 	return n
-}
-
-// Source is a set of images that is loaded piece by piece.
-type Source interface {
-	Len() int
-	Shape() []int
-	Image(i int, dst []float32) // pixels as reals, C,H,W order
-	Label(i int) int            // -1 when unlabelled
 }
 
 // Size is the elements of one image and what lies behind it.
@@ -73,25 +62,6 @@ func (b Batch) Slice(from, to int) Batch {
 		out.Targets = append(out.Targets, t)
 	}
 	return out
-}
-
-// Load reads images from up to but not including to.
-func Load(src Source, from, to int) (Batch, error) {
-	if from < 0 || to > src.Len() || from >= to {
-		return Batch{}, fmt.Errorf("data: images %d to %d of %d", from, to, src.Len())
-	}
-	b := Batch{N: to - from, Shape: src.Shape()}
-	b.X = make([]float32, b.N*b.Size())
-	if src.Label(from) >= 0 {
-		b.Labels = make([]int, b.N)
-	}
-	for i := range b.N {
-		src.Image(from+i, b.Image(i))
-		if b.Labels != nil {
-			b.Labels[i] = src.Label(from + i)
-		}
-	}
-	return b, nil
 }
 
 // Synthesize makes n images of uniform noise between lo and hi, where there are

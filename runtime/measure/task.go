@@ -454,8 +454,12 @@ func (t *Task) labels(b data.Batch) ([][]float32, error) {
 		}
 		size := len(x) / max(b.N, 1)
 		if want := r.row.labels(r); size != want {
-			return nil, diag.New(diag.Pos{}, diag.BadData, "labels of %s are %s, of which an item has %d; these are %d numbers an item", r.Task, r.row.label, want, size).
+			d := diag.New(diag.Pos{}, diag.BadData, "labels of %s are %s, of which an item has %d; these are %d numbers an item", r.Task, r.row.label, want, size).
 				WithHelp("the result %s is %s; another -task, or other labels", r.Name, r.Shape)
+			if want == 1 && isOneHot(x, size) {
+				d.WithNote("of each item's numbers one is 1, and the others are 0").WithHelp("of labels that are one-hot save numpy.argmax(y, 1); or -task %s", ir.Multilabel)
+			}
+			return nil, d
 		}
 		if r.row.most != nil {
 			most := r.row.most(r)
@@ -475,6 +479,66 @@ func (t *Task) labels(b data.Batch) ([][]float32, error) {
 		out[k] = x
 	}
 	return out, nil
+}
+
+// isOneHot reports rows of some numbers of which one is 1 and the others are 0.
+func isOneHot(x []float32, size int) bool {
+	for ; size > 1 && len(x) >= size; x = x[size:] {
+		ones := 0
+		for _, v := range x[:size] {
+			if v == 1 {
+				ones++
+			} else if v != 0 {
+				return false
+			}
+		}
+		if ones != 1 {
+			return false
+		}
+	}
+	return len(x) == 0
+}
+
+// Gaps says what labels of a batch lack: that all are one, or which ones are none. "" of
+// labels that are no choice of few, and of those that lack nothing.
+func (t *Task) Gaps(b data.Batch) string {
+	list, err := t.labels(b)
+	if err != nil {
+		return ""
+	}
+	var out []string
+	for k, x := range list {
+		r := &t.Results[k]
+		if len(x) == 0 || r.row.most == nil || r.Task == ir.EmbeddingTask {
+			continue
+		}
+		seen := map[int]bool{}
+		for _, v := range x {
+			seen[int(v)] = true
+		}
+		var none []string
+		for c := range r.row.most(r) {
+			if !seen[c] {
+				none = append(none, strconv.Itoa(c))
+			}
+		}
+		says := ""
+		switch {
+		case len(seen) == 1:
+			says = fmt.Sprintf("every label is %v", x[0])
+		case len(none) > 10:
+			says = fmt.Sprintf("no label is one of %d of the %d classes", len(none), r.row.most(r))
+		case len(none) > 0:
+			says = "no label is " + strings.Join(none, ", ")
+		default:
+			continue
+		}
+		if len(t.Results) > 1 {
+			says = r.Name + ": " + says
+		}
+		out = append(out, says)
+	}
+	return strings.Join(out, "; ")
 }
 
 // beyond says that a label names no class.

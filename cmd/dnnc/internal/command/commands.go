@@ -44,13 +44,13 @@ const many = 1 << 20
 var commands []command
 
 func init() {
-	compiling := []group{loading, targeting, quantizing, disturbing, warning}
+	compiling := []group{loading, targeting, quantizing, reading, disturbing, warning}
 	with := func(more ...group) []group { return slices.Concat(compiling, more) }
 	commands = []command{
 		{name: "build", usage: "[flags] net.dnn -target T", doc: "compile a network to an object, its header and its certificate",
 			flags: with(budget, reporting, stages, linking, output, writing, timing), least: 1, most: 1, target: true, run: driver.Build},
 		{name: "check", usage: "[flags] MODEL [-target T|all]", doc: "first look at a network: its task, and what an int8 build takes of a target; needs no data, writes nothing",
-			flags: []group{loading, targeting, calibrating, disturbing, judging, warning, asJSON}, least: 1, most: 1, run: check.Run},
+			flags: []group{loading, targeting, calibrating, reading, disturbing, judging, warning, asJSON}, least: 1, most: 1, run: check.Run},
 		{name: "import", usage: "[flags] model.onnx [-o net.dnn]", doc: "turn a model of another format into a text and a tensors file",
 			flags: []group{loading, output}, least: 1, most: 1, run: importModel},
 		{name: "conformance", usage: "DIR [-v]", doc: "run the cases in a folder: ONNX models with the inputs and outputs that others computed",
@@ -60,7 +60,7 @@ func init() {
 		{name: "bench", usage: "[flags] net.dnn -target T [-layers]", doc: "count the object's instructions under the emulator",
 			flags: with(budget, reporting, stages, linking, asJSON, counting), least: 1, most: 1, target: true, run: bench.Run},
 		{name: "disturb", usage: "-errors KIND=SIZE in.png -o out.png", doc: "disturb a picture or a data set; -sheet out.png shows all kinds",
-			flags: []group{disturbing, few, output, picturing, guiding, outside}, least: 1, most: 1, run: disturbImages},
+			flags: []group{disturbing, reading, few, output, picturing, guiding, outside}, least: 1, most: 1, run: disturbImages},
 		{name: "eval", usage: "[flags] net.dnn [-errors LIST]", doc: "measure a network, clean and under errors; with -O what it becomes",
 			flags: with(budget, reporting, scoring, stages, asJSON, asCSV, bounding), least: 1, most: 1, run: eval.Run},
 		{name: "fmt", usage: "net.dnn [-o FILE]", doc: "write a network as dumps are written; comments stay",
@@ -72,7 +72,7 @@ func init() {
 		{name: "pareto", usage: "[flags] net.dnn [-o curve.svg]", doc: "every size at once: the trade-off of one run of Qed, as table, CSV, JSON or SVG",
 			flags: with(reporting, sizing, asJSON, asCSV, output), least: 1, most: 1, run: pareto.Run},
 		{name: "experiment", usage: "[-quick] [FILE.exp...] [-results DIR]", doc: "run the study of the paper, or what files ask, and write a report; goes on where it was interrupted",
-			flags: []group{studying, judging, keeping, output, timing, outside}, most: many, run: experiment.Run},
+			flags: []group{studying, judging, reading, keeping, output, timing, outside}, most: many, run: experiment.Run},
 		{name: "report", usage: "[flags] net.dnn -data FILE", doc: "the same study of your own network, as one HTML page",
 			flags: with(reporting, sizing, contesting, keeping, output, timing), least: 1, most: 1, run: experiment.Report},
 		{name: "targets", doc: "list the targets, and what runs their programs here", do: listTargets},

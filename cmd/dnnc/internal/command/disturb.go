@@ -23,9 +23,13 @@ func disturbImages(_ context.Context, o driver.Options, _, stderr io.Writer) err
 	if err := o.Check(); err != nil {
 		return err
 	}
-	b, err := pictures.Open(o.Input, o.TestImages)
+	set, err := pictures.Open(o.Input, o.TestImages, o.Sets)
 	if err != nil {
 		return err
+	}
+	b := set.Batch
+	if set.Said != "" { // nothing of a single picture
+		fmt.Fprintln(stderr, set.Said)
 	}
 	switch {
 	case o.Sheet != "":

@@ -121,15 +121,15 @@ func TestDisturb(t *testing.T) {
 		assert.FileExists(t, file(name))
 	}
 	for want, args := range map[string][]string{
-		"did you mean":      {"-errors", "sno=0.5", images, "-o", file("x.png")},
-		"no number":         {"-errors", "snow=1.5", images, "-o", file("x.png")},
-		"one file":          {"-errors", "snow=0.1,0.2", images, "-o", file("x.png")},
-		"unguided form":     {"-errors", "light=0.5", images, "-n", "1", "-o", file("x.png")},
-		"are no picture":    {"-errors", "snow=0.5", images, "-n", "2", "-o", file("x.png")},
-		"neither IDX":       {"-errors", "snow=0.5", dnnctest.Lenet, "-o", file("x.png")},
-		"no such file":      {"-errors", "snow=0.5", file("none.png"), "-o", file("x.png")},
-		"network takes":     {"-errors", "light=0.5", "-network", dnnctest.Lenet, file("wide.png"), "-o", file("x.png")},
-		"have no container": {"-errors", "snow=0.5", file("wide.png"), "-o", file("x.bin")},
+		"did you mean":              {"-errors", "sno=0.5", images, "-o", file("x.png")},
+		"no number":                 {"-errors", "snow=1.5", images, "-o", file("x.png")},
+		"one file":                  {"-errors", "snow=0.1,0.2", images, "-o", file("x.png")},
+		"unguided form":             {"-errors", "light=0.5", images, "-n", "1", "-o", file("x.png")},
+		"are no picture":            {"-errors", "snow=0.5", images, "-n", "2", "-o", file("x.png")},
+		"no format that dnnc reads": {"-errors", "snow=0.5", dnnctest.Lenet, "-o", file("x.png")},
+		"no such file":              {"-errors", "snow=0.5", file("none.png"), "-o", file("x.png")},
+		"network takes":             {"-errors", "light=0.5", "-network", dnnctest.Lenet, file("wide.png"), "-o", file("x.png")},
+		"have no container":         {"-errors", "snow=0.5", file("wide.png"), "-o", file("x.bin")},
 	} {
 		if _, err := os.Stat(file("wide.png")); err != nil {
 			content, err := os.ReadFile(file("sheet.png"))

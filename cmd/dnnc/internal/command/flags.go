@@ -72,6 +72,13 @@ func reporting(fs *flag.FlagSet, o *driver.Options) {
 	judging(fs, o)
 }
 
+// reading is what data sets have.
+func reading(fs *flag.FlagSet, o *driver.Options) {
+	fs.Func("inputs", "of data sets: a `list` of the arrays, or of the columns of a CSV by name, number or range as 1-12, that are the network's inputs (default: found by their shapes)", names(&o.Sets.Inputs))
+	fs.Func("labels", "of data sets: a `list` of the arrays or columns that are labels, of several results as box=y2; none: there are none (default: found by their shapes)", names(&o.Sets.Labels))
+	fs.BoolVar(&o.Sets.Resize, "resize", false, "scale the pictures of a folder to the size that the network takes, by area, without regard to their proportions; masks to the size of the result")
+}
+
 // judging is what a network is measured by.
 func judging(fs *flag.FlagSet, o *driver.Options) {
 	fs.StringVar(&o.Task, "task", "", "what the results mean, by which networks are judged: "+strings.Join(measure.Tasks(), ", ")+", for classes of positions an axis (\"classes axis: 0\"), of several results each (\"box=values weight: 2, score=classes\"); inferred where it cannot be mistaken")
@@ -227,6 +234,20 @@ func studying(fs *flag.FlagSet, o *driver.Options) {
 
 func explaining(fs *flag.FlagSet, o *driver.Options) {
 	fs.BoolVar(&o.Verbose, "v", false, "say why a case is unsupported")
+}
+
+// names reads names that are apart by commas, and may have spaces.
+func names(into *[]string) func(string) error {
+	return func(s string) error {
+		*into = nil
+		for _, name := range strings.Split(s, ",") {
+			if name = strings.TrimSpace(name); name == "" {
+				return fmt.Errorf("%q has an empty name", s)
+			}
+			*into = append(*into, name)
+		}
+		return nil
+	}
 }
 
 // list reads words that are apart by commas or spaces.

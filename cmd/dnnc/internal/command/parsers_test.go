@@ -80,16 +80,13 @@ func parsers(t *testing.T) []aParser {
 		}
 	}
 	images := func(path string) error {
-		set, err := dataset.Open(path)
-		if err != nil {
-			return err
+		_, err := dataset.Load(path, dataset.Want{Memory: 64 << 20})
+		_, ofNetwork := dataset.Load(path, dataset.Want{
+			Inputs: []dataset.Input{{Name: "image", Shape: []int{1, 3, 4}, Low: -1, High: 1}}, Results: []dataset.Result{{Name: "y", Shape: []int{3}}}, Memory: 64 << 20})
+		if ofNetwork == nil {
+			return nil
 		}
-		size := 1
-		for _, d := range set.Shape() {
-			size *= d
-		}
-		set.Image(set.Len()-1, make([]float32, size))
-		return nil
+		return err
 	}
 	var texts [][]byte
 	for _, pattern := range []string{dnnctest.Root + "/testdata/*/*.dnn", dnnctest.Root + "/passes/testdata/*.golden"} {
@@ -149,7 +146,13 @@ func parsers(t *testing.T) []aParser {
 	set, err := dataset.EncodeNPZ(data.Batch{N: 2, Shape: []int{1, 3, 4}, X: make([]float32, 24), Labels: []int{1, 2}})
 	require.NoError(t, err)
 	ctx := context.Background()
-	require.NoError(t, os.MkdirAll(filepath.Join(dir, "pictures", "a"), 0o700))
+	for _, folder := range []string{"pictures/a", "sounds/a", "pairs/masks", "pairs/images"} {
+		require.NoError(t, os.MkdirAll(filepath.Join(dir, folder), 0o700))
+	}
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "pairs", "images", "x.png"), picture.Bytes(), 0o600))
+	const head = "{'descr': '<f4', 'fortran_order': True, 'shape': (2, 12), }\n"
+	npy := append([]byte("\x93NUMPY\x01\x00"+string(rune(len(head)))+"\x00"+head), make([]byte, 96)...)
+	sound := append([]byte("RIFF\x34\x00\x00\x00WAVEfmt \x10\x00\x00\x00\x01\x00\x01\x00\x80\x3e\x00\x00\x00\x7d\x00\x00\x02\x00\x10\x00data\x18\x00\x00\x00"), make([]byte, 24)...)
 	return []aParser{
 		{name: "text", seeds: texts, read: func(raw []byte) error {
 			_, _ = syntax.Format("x.dnn", raw)
@@ -173,6 +176,10 @@ func parsers(t *testing.T) []aParser {
 		{name: "idx", seeds: [][]byte{idx, packed.Bytes()}, read: with("x-images-idx3-ubyte", images)},
 		{name: "cifar", seeds: [][]byte{make([]byte, 2*3073)}, read: with("x.bin", images)},
 		{name: "npz data set", seeds: [][]byte{set}, read: with("x.npz", images), mend: mendZip},
+		{name: "npy", seeds: [][]byte{npy}, read: with("x.npy", images)},
+		{name: "CSV", seeds: [][]byte{[]byte("a,b,c,y\n0.5,1,0,1\n"), []byte("\xef\xbb\xbf0;\"1\";1\n.5;0;0\n")}, read: with("x.csv", images)},
+		{name: "WAV", seeds: [][]byte{sound}, read: with("sounds/a/x.wav", func(string) error { return images(filepath.Join(dir, "sounds")) })},
+		{name: "mask", seeds: [][]byte{picture.Bytes()}, mend: mendPNG, read: with("pairs/masks/x.png", func(string) error { return images(filepath.Join(dir, "pairs")) })},
 		{name: "picture", seeds: [][]byte{picture.Bytes(), photo.Bytes()}, mend: mendPNG, read: with("pictures/a/x.png", func(string) error { return images(filepath.Join(dir, "pictures")) })},
 		{name: "certificate", seeds: [][]byte{fileOf(t, made.path("net.json"))}, read: with("x.json", func(path string) error {
 			if err := inspect.Explain(ctx, []string{path}, nil, io.Discard, io.Discard); err != nil {

@@ -66,6 +66,9 @@ func question(o driver.Options, m *ir.Module) (string, error) {
 	if b := o.Budget; b.Cycles > 0 || b.CyclesOfInt8 > 0 {
 		fmt.Fprintln(h, o.Target, o.CPU, o.Attr, b.Cycles, b.CyclesOfInt8)
 	}
+	if s := o.Sets; len(s.Inputs)+len(s.Labels) > 0 || s.Resize {
+		fmt.Fprintln(h, s)
+	}
 	for _, path := range []string{o.Calib, o.Data} {
 		fmt.Fprintln(h, filepath.Base(path))
 	}

@@ -36,10 +36,14 @@ type Result struct {
 	source    *ir.Module // as it was read
 	test      data.Batch // images to report on, once they were read
 	testFiles []certificate.Input
+	testArray []string // of that data set, as dataset.Data has them
+	arrays    []string // of the one that calibrates
 
 	Tensors []string // paths of the tensors files as the network names them
 	files   []certificate.Input
-	read    []string // paths of files that were read besides
+	said    []string  // of data sets
+	saysTo  io.Writer // where that goes at once; nil: it waits for the task
+	read    []string  // paths of files that were read besides
 }
 
 // Network is the network as it was read, before any pass.
@@ -185,7 +189,10 @@ func compile(ctx context.Context, o Options, out, messages io.Writer, check func
 
 // begin prepares the compilation of a network with the images that the options name.
 func begin(o Options, m *ir.Module, c dnnc.Config, messages io.Writer) (r *Result, err error) {
-	r = &Result{Inputs: Inputs(m), source: m}
+	r = &Result{Inputs: Inputs(m), source: m, saysTo: messages}
+	if o.Judged { // and said with the task
+		r.saysTo = io.Discard
+	}
 	for _, f := range m.Tensors {
 		r.Tensors = append(r.Tensors, f.Path)
 	}

@@ -2,12 +2,15 @@ package driver
 
 import (
 	"cmp"
+	"fmt"
 	"path/filepath"
+	"slices"
 
 	"github.com/dnnc/dnnc"
 	"github.com/dnnc/dnnc/frontend/dataset"
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/runtime/certificate"
 	"github.com/dnnc/dnnc/runtime/data"
 )
@@ -26,10 +29,16 @@ func (r *Result) calibration(o Options, c *dnnc.Config) {
 		return
 	}
 	c.Calibration = func(n int) (data.Batch, error) {
-		b, files, err := Images(path, r.Inputs, ResultNames(r.source), n)
+		d, err := Images(o, path, r.source, dataset.Train, n)
+		if err != nil {
+			return data.Batch{}, err
+		}
+		files := inputsOf(d.Files)
 		r.files = append(r.files, files...)
 		r.reads(path, files)
-		return b, err
+		r.arrays = d.Arrays
+		r.say(d.Said)
+		return d.Batch, nil
 	}
 }
 
@@ -84,13 +93,12 @@ func Inputs(m *ir.Module) (list []dataset.Input) {
 	return list
 }
 
-// ResultNames are those of a network's results: arrays of a data set named like them are
-// their labels.
-func ResultNames(m *ir.Module) (names []string) {
+// Results are those of a network as data know them.
+func Results(m *ir.Module) (list []dataset.Result) {
 	for _, o := range m.Outputs {
-		names = append(names, o.Name)
+		list = append(list, dataset.Result{Name: o.Name, Shape: o.Type.Shape})
 	}
-	return names
+	return list
 }
 
 // Noise synthesises n images, each input of noise from its range.
@@ -102,71 +110,28 @@ func Noise(inputs []dataset.Input, n int, seed uint64) data.Batch {
 	return data.Join(parts...)
 }
 
-// Images loads at most n images with the labels of results, all of them when n is 0. Pixels of one input come in
-// [0,1] and are taken to the declared range; several inputs, and one that has an array of its
-// name, come as arrays of an npz that are named like them, of reals within their ranges, or of bytes, which are
-// taken there.
-func Images(path string, inputs []dataset.Input, results []string, n int) (data.Batch, []certificate.Input, error) {
-	fault := func(format string, args ...any) (data.Batch, []certificate.Input, error) {
-		return data.Batch{}, nil, diag.New(diag.Pos{}, diag.BadData, format, args...)
-	}
-	set, parts, err := open(path, inputs)
-	if err != nil {
-		return fault("%v", err)
-	}
-	if parts == nil && !ir.Shape(set.Shape()).Equal(inputs[0].Shape) {
-		return fault("%s has images of %v, the network takes %s", filepath.Base(path), set.Shape(), ir.Shape(inputs[0].Shape))
-	}
-	if set.Len() == 0 {
-		return fault("%s has no images", filepath.Base(path))
-	}
-	if n == 0 {
-		n = set.Len()
-	}
-	var b data.Batch
-	if parts != nil {
-		b = data.Join(parts...).Slice(0, min(n, set.Len()))
-	} else {
-		if b, err = data.Load(set, 0, min(n, set.Len())); err != nil {
-			return fault("%v", err)
-		}
-		low, high := inputs[0].Low, inputs[0].High
-		for i, v := range b.X {
-			b.X[i] = low + v*(high-low)
-		}
-	}
-	if b.Targets, err = set.Targets(results); err != nil {
-		return fault("%s: %v", filepath.Base(path), err)
-	}
-	for i := range b.Targets {
-		t := &b.Targets[i]
-		t.X = t.X[:b.N*t.Size()]
-	}
-	var files []certificate.Input
-	for _, f := range set.Files {
-		files = append(files, certificate.Input{Name: f.Name, SHA256: f.SHA256})
-	}
-	return b, files, nil
+// Images loads at most n items for a network with their labels, all of them when n is 0,
+// from the part of a file that has several. What it assumed stands in Said.
+func Images(o Options, path string, m *ir.Module, part dataset.Part, n int) (dataset.Data, error) {
+	memory := pass.Env{MaxMemory: o.Memory}
+	return dataset.Load(path, dataset.Want{Inputs: Inputs(m), Results: Results(m), N: n, Memory: memory.Memory(), Part: part, Options: o.Sets})
 }
 
-// open reads a set of images, or arrays named like the inputs.
-func open(path string, inputs []dataset.Input) (*dataset.Set, []data.Batch, error) {
-	if len(inputs) == 1 && !dataset.IsNamed(path, inputs[0]) {
-		set, err := dataset.Open(path)
-		return set, nil, err
+// inputsOf are files as a certificate lists them.
+func inputsOf(files []dataset.File) (list []certificate.Input) {
+	for _, f := range files {
+		list = append(list, certificate.Input{Name: f.Name, SHA256: f.SHA256})
 	}
-	set, arrays, err := dataset.OpenInputs(path, inputs)
-	if err != nil {
-		return nil, nil, err
+	return list
+}
+
+// say tells what was assumed of a data set, once: after the line of the task where that is
+// still to come.
+func (r *Result) say(line string) {
+	if slices.Contains(r.said, line) {
+		return
 	}
-	parts := make([]data.Batch, len(inputs))
-	for k, in := range inputs {
-		parts[k] = data.Batch{N: set.Len(), Shape: in.Shape, X: arrays[k]}
+	if r.said = append(r.said, line); r.saysTo != nil {
+		fmt.Fprintln(r.saysTo, line)
 	}
-	for i := range set.Len() {
-		if l := set.Label(i); l >= 0 {
-			parts[0].Labels = append(parts[0].Labels, l)
-		}
-	}
-	return set, parts, nil
 }

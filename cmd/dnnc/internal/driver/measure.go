@@ -76,7 +76,7 @@ func MeasureWith(ctx context.Context, o Options, r *Result, messages io.Writer, 
 	if err != nil {
 		return nil, err
 	}
-	if slices.ContainsFunc(files, func(f certificate.Input) bool { return slices.Contains(r.files, f) }) {
+	if slices.Equal(r.testArray, r.arrays) && slices.ContainsFunc(files, func(f certificate.Input) bool { return slices.Contains(r.files, f) }) {
 		r.Warn(diag.Warn(diag.SeenImages, "the images to report on are those that calibrated: the network is right on what it was made on").WithHelp("give -data other images"))
 	}
 	networks, names, err := r.Networks()

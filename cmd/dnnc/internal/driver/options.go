@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/dnnc/dnnc"
+	"github.com/dnnc/dnnc/frontend/dataset"
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/ir/processor"
@@ -52,6 +53,7 @@ type Options struct {
 	TestImages                            int // images to report on; 0 for all
 	Seed                                  uint64
 	AllowOutside, TimePasses              bool
+	Sets                                  dataset.Options // what data sets have
 	JSON, CSV, Boundary, Layers           bool
 	Diff                                  string // two passes
 	Validate                              bool   // each pass, by executing its result

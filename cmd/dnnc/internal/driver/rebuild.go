@@ -14,6 +14,7 @@ import (
 
 	"github.com/dnnc/dnnc/codegen"
 	"github.com/dnnc/dnnc/codegen/llvm"
+	"github.com/dnnc/dnnc/frontend/dataset"
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/passes/pass"
@@ -31,6 +32,7 @@ func (b *build) recipe() (*certificate.Recipe, error) {
 		CPU: o.CPU, Attr: o.Attr, Level: o.Level, Small: o.Small, Rounding: o.Rounding, Activations: o.Activations, Task: o.Task, Errors: o.Errors,
 		Images: o.Images, RAM: o.Budget.RAM, StartAfter: o.StartAfter, StopAfter: o.StopAfter, Exact: o.exact(),
 		Prefix: o.Prefix, Hooks: o.Hooks, Lend: o.Lend, Section: o.Section, AllowOutside: o.AllowOutside, Shapes: o.Shapes,
+		DataInputs: o.Sets.Inputs, DataLabels: o.Sets.Labels, Resize: o.Sets.Resize,
 	}
 	for _, name := range sortedKeys(o.Ranges) {
 		r.Ranges = append(r.Ranges, certificate.InputRange{Input: name, Low: o.Ranges[name].Lo, High: o.Ranges[name].Hi})
@@ -103,6 +105,7 @@ func Rebuild(ctx context.Context, path string, c *certificate.Certificate, o Opt
 	again.StartAfter, again.StopAfter, again.Exact = q.StartAfter, q.StopAfter, fmt.Sprint(q.Exact)
 	again.Prefix, again.Hooks, again.Lend, again.Section = q.Prefix, q.Hooks, q.Lend, q.Section
 	again.AllowOutside = o.AllowOutside // which the user grants, never a file
+	again.Sets = dataset.Options{Inputs: q.DataInputs, Labels: q.DataLabels, Resize: q.Resize}
 	again.Shapes, again.Ranges = q.Shapes, map[string]ir.Range{}
 	for _, r := range q.Ranges {
 		again.Ranges[r.Input] = ir.Range{Lo: r.Low, Hi: r.High}

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/dnnc/dnnc"
+	"github.com/dnnc/dnnc/frontend/dataset"
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/runtime/certificate"
@@ -23,6 +24,10 @@ func (r *Result) Judge(o Options, out io.Writer) error {
 	if r.Task.Name != "" {
 		return nil
 	}
+	before := r.saysTo
+	r.saysTo = nil
+	defer func() { r.saysTo = before }()
+	told := len(r.said)
 	sources, err := r.labelSources(o)
 	if err != nil {
 		return err
@@ -39,7 +44,7 @@ func (r *Result) Judge(o Options, out io.Writer) error {
 		return err
 	}
 	r.build.Judge(task)
-	_, err = fmt.Fprintln(out, line)
+	_, err = fmt.Fprintln(out, strings.Join(append([]string{line}, r.said[told:]...), "\n"))
 	return err
 }
 
@@ -93,19 +98,24 @@ func Judged(m *ir.Module, o Options, sources []LabelSource) (measure.Task, strin
 	if err := ir.Infer(m).Err(); err != nil {
 		return measure.Task{}, "", err
 	}
+	// at gives a diagnostic of a kind a file, unless it has a place: a model has no lines.
+	at := func(err error, kind diag.Kind, file string) error {
+		var d *diag.Diagnostic
+		if errors.As(err, &d) && d.Kind == kind && d.Pos == (diag.Pos{}) {
+			d.Pos.File = file
+		}
+		return err
+	}
 	var labels []int
+	labelled := ""
 	for _, s := range sources {
 		if labels == nil {
-			labels = s.Images.Labels
+			labels, labelled = s.Images.Labels, filepath.Base(s.Data)
 		}
 	}
 	task, err := measure.TaskOf(m, o.Task, labels)
 	if err != nil {
-		var d *diag.Diagnostic
-		if errors.As(err, &d) && d.Kind == diag.BadTask && d.Pos == (diag.Pos{}) {
-			d.Pos.File = o.Input // of a model that has no lines
-		}
-		return task, "", err
+		return task, "", at(at(err, diag.BadTask, o.Input), diag.BadData, labelled)
 	}
 	own := dnnc.Float
 	if m.IsQuantized() {
@@ -115,7 +125,7 @@ func Judged(m *ir.Module, o Options, sources []LabelSource) (measure.Task, strin
 	isLabelled := false
 	for _, s := range sources {
 		if err := task.Check(s.Images); err != nil {
-			return task, "", err
+			return task, "", at(err, diag.BadData, filepath.Base(s.Data))
 		}
 		text := filepath.Base(s.Data)
 		switch {
@@ -125,6 +135,9 @@ func Judged(m *ir.Module, o Options, sources []LabelSource) (measure.Task, strin
 			text = fmt.Sprintf("the %s network's own answers on %s", own, text)
 		default:
 			isLabelled = true
+			if gaps := task.Gaps(s.Images); gaps != "" {
+				text += ", where " + gaps
+			}
 		}
 		if len(sources) > 1 {
 			text += " (" + s.Use + ")"
@@ -166,12 +179,14 @@ func (r *Result) labelSources(o Options) (list []LabelSource, err error) {
 func (r *Result) testImages(o Options) (data.Batch, []certificate.Input, error) {
 	if r.test.N == 0 {
 		path := TestData(o, r.source)
-		b, files, err := Images(path, r.Inputs, ResultNames(r.source), o.TestImages)
+		d, err := Images(o, path, r.source, dataset.Test, o.TestImages)
 		if err != nil {
 			return data.Batch{}, nil, err
 		}
-		r.reads(path, files)
-		r.test, r.testFiles = b, files
+		r.test, r.testFiles = d.Batch, inputsOf(d.Files)
+		r.testArray = d.Arrays
+		r.reads(path, r.testFiles)
+		r.say(d.Said)
 	}
 	return r.test, r.testFiles, nil
 }

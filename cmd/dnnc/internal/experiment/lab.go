@@ -14,6 +14,7 @@ import (
 
 	"github.com/dnnc/dnnc"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
+	"github.com/dnnc/dnnc/frontend/dataset"
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/ir/processor"
@@ -40,14 +41,15 @@ type material struct {
 	macs              int        // multiply-adds of one evaluation
 	weights, channels int        // numbers of weights, and bytes of the channels' constants
 	task              measure.Task
-	line              string // that says it
-	formats           int    // that a layer may have, of all layers together
+	line              string   // that says it
+	said              []string // what was assumed of the data sets
+	formats           int      // that a layer may have, of all layers together
 }
 
 // options are those of the compiler for an experiment.
 func (x *Experiment) options() driver.Options {
 	o := driver.Defaults()
-	o.Input, o.Calib, o.Data, o.Target, o.AllowOutside = x.Network, x.Calibration, x.Test, x.Target, x.AllowOutside
+	o.Input, o.Calib, o.Data, o.Target, o.AllowOutside, o.Sets = x.Network, x.Calibration, x.Test, x.Target, x.AllowOutside, x.Sets
 	o.Level, o.StopAfter, o.TestImages, o.Task = string(pass.Robust), passes.Calibrated, x.TestImages, x.Task
 	return o
 }
@@ -82,31 +84,29 @@ func load(x *Experiment) (*material, error) {
 		return nil, err
 	}
 	mat.formats = len(elems) * len(m.Layers())
-	inputs := driver.Inputs(m)
 	if path := driver.TestData(o, m); path != "" {
-		var files []certificate.Input
-		if mat.images, files, err = driver.Images(path, inputs, driver.ResultNames(m), x.TestImages); err != nil {
+		d, err := driver.Images(o, path, m, dataset.Test, x.TestImages)
+		if err != nil {
 			return nil, err
 		}
-		mat.test, mat.testName = joined(files), filepath.Base(path)
-		mat.inputs = append(mat.inputs, files...)
+		mat.images, mat.testName = d.Batch, filepath.Base(path)
+		mat.test = mat.reads(d, x.Sets)
 	} else {
-		mat.images = driver.Noise(inputs, x.TestImages, testNoise)
+		mat.images = driver.Noise(driver.Inputs(m), x.TestImages, testNoise)
 	}
 	path := driver.CalibrationData(o, m)
 	if path == "" {
 		return mat, mat.judge(o, m, data.Batch{})
 	}
-	seen, files, err := driver.Images(path, inputs, driver.ResultNames(m), x.Images+dnnc.HeldOut)
+	d, err := driver.Images(o, path, m, dataset.Train, x.Images+dnnc.HeldOut)
 	if err != nil {
 		return nil, err
 	}
-	mat.calib, mat.calibName = joined(files), filepath.Base(path)
-	mat.inputs = append(mat.inputs, files...)
-	if err := mat.judge(o, m, seen); err != nil {
+	mat.calib, mat.calibName = mat.reads(d, x.Sets), filepath.Base(path)
+	if err := mat.judge(o, m, d.Batch); err != nil {
 		return nil, err
 	}
-	return mat, disjoint(mat, seen)
+	return mat, disjoint(mat, d.Batch)
 }
 
 // judge finds out by what the network is judged.
@@ -131,10 +131,17 @@ func (mat *material) taskOf() string {
 // testNoise is the seed of images of noise that stand in for those to report on.
 const testNoise = 1 << 40
 
-func joined(files []certificate.Input) (hash string) {
-	for _, f := range files {
+// reads notes a data set: its files, and what was assumed of them. It returns what cells
+// know it by.
+func (mat *material) reads(d dataset.Data, with dataset.Options) (hash string) {
+	for _, f := range d.Files {
+		mat.inputs = append(mat.inputs, certificate.Input{Name: f.Name, SHA256: f.SHA256})
 		hash += f.SHA256[:16]
 	}
+	if len(with.Inputs)+len(with.Labels) > 0 || with.Resize {
+		hash += fmt.Sprint(with)
+	}
+	mat.said = append(mat.said, d.Said)
 	return hash
 }
 

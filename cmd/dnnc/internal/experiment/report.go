@@ -122,6 +122,9 @@ func reproduce(d *document, list []*analysis, command string) error {
 		}
 		add("network", a.mat.module.Name+", sha256 "+a.mat.hash)
 		add("judged by", a.mat.line)
+		for _, said := range a.mat.said {
+			add("read as", strings.TrimPrefix(said, "data: "))
+		}
 		for _, f := range a.mat.inputs {
 			add("data", f.Name+", sha256 "+f.SHA256)
 		}

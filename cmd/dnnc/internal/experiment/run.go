@@ -251,12 +251,14 @@ func perform(ctx context.Context, o driver.Options, list []*Experiment, command 
 	}
 	var studies []*study
 	for _, x := range list {
-		x.Task = o.Task
+		x.Task, x.Sets = o.Task, o.Sets
 		mat, err := load(x)
 		if err != nil {
 			return err
 		}
-		fmt.Fprintf(stdout, "%s: %s\n", x.Name, mat.line)
+		for _, line := range append([]string{mat.line}, mat.said...) {
+			fmt.Fprintf(stdout, "%s: %s\n", x.Name, line)
+		}
 		if mat.task.Decides("") != nil && (len(x.Boundary) > 0 || x.Planes > 0) {
 			x.Boundary, x.Planes = nil, 0
 			fmt.Fprintf(stdout, "%s: no boundary distances and no planes of decisions: %s has no answer that is right or wrong\n", x.Name, mat.task.Name)

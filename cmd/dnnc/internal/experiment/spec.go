@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/dnnc/dnnc"
+	"github.com/dnnc/dnnc/frontend/dataset"
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/ir/processor"
 	"github.com/dnnc/dnnc/passes/pass"
@@ -46,7 +47,8 @@ type Experiment struct {
 	AblationBudgets  []float64
 	FewImages        []int
 	AllowOutside     bool
-	Task             string // what the results mean, as -task
+	Sets             dataset.Options // what data sets have
+	Task             string          // what the results mean, as -task
 }
 
 // Ablations are the questions of the key ablation.

@@ -31,9 +31,9 @@ import (
 
 // Open reads a picture (PNG or JPEG), or at most n images of a data set, as
 // reals in [0,1].
-func Open(path string, n int) (data.Batch, error) {
-	fault := func(err error) (data.Batch, error) {
-		return data.Batch{}, diag.New(diag.Pos{}, diag.BadData, "%s: %v", filepath.Base(path), err)
+func Open(path string, n int, with dataset.Options) (dataset.Data, error) {
+	fault := func(err error) (dataset.Data, error) {
+		return dataset.Data{}, diag.New(diag.Pos{}, diag.BadData, "%s: %v", filepath.Base(path), err)
 	}
 	info, err := os.Stat(path)
 	if err != nil {
@@ -47,23 +47,17 @@ func Open(path string, n int) (data.Batch, error) {
 		img, err := dataset.Picture(raw)
 		switch {
 		case err == nil:
-			return fromImage(img), nil
+			return dataset.Data{Batch: fromImage(img)}, nil
 		case !errors.Is(err, image.ErrFormat):
 			return fault(err)
 		}
 	}
-	set, err := dataset.Open(path)
-	if err != nil {
-		return data.Batch{}, diag.New(diag.Pos{}, diag.BadData, "%v", err).WithNote("nor is it a PNG or JPEG picture")
+	d, err := dataset.Load(path, dataset.Want{N: n, Options: with})
+	var said *diag.Diagnostic
+	if errors.As(err, &said) && said.Note == "" {
+		said.WithNote("nor is it a PNG or JPEG picture")
 	}
-	if n == 0 {
-		n = set.Len()
-	}
-	b, err := data.Load(set, 0, min(n, set.Len()))
-	if err != nil {
-		return fault(err)
-	}
-	return b, nil
+	return d, err
 }
 
 // fromImage is a picture as a batch of one: three planes, or one when it is

@@ -16,6 +16,7 @@ import (
 	"strings"
 	"text/template"
 
+	"github.com/dnnc/dnnc"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
 	"github.com/dnnc/dnnc/frontend/dataset"
 	"github.com/dnnc/dnnc/ir"
@@ -260,18 +261,15 @@ func (p *project) images(path string, m *ir.Module) error {
 		return diag.New(m.Pos, diag.BadData, "the network names no test images, which the firmware is to classify").WithHelp(`data test "images-idx3-ubyte.gz" in the text`)
 	}
 	in := m.Inputs[0]
-	b, _, err := driver.Images(data, []dataset.Input{{Name: in.Name, Shape: in.Type.Shape, High: 255}}, nil, firmwareImages)
+	b, err := driver.Images(driver.Options{}, data, m, dataset.Test, firmwareImages)
 	if err != nil {
 		return err
 	}
-	low, high := 0., 1.
-	if in.Range != nil {
-		low, high = in.Range.Lo, in.Range.Hi
-	}
+	low, high := dnnc.RangeOf(in)
 	var s bytes.Buffer
 	size, order := in.Type.Shape.Size(), geometry.Order(in.Type.Shape)
 	fmt.Fprintf(&s, "/* Images of %s: levels in the order of the network's input, and their classes. */\n#include <stdint.h>\n#define IMAGES %d\n", quote.CComment(filepath.Base(data)), b.N)
-	fmt.Fprintf(&s, "/* The real that a level stands for is low + step * level. */\n#define IMAGE_LOW %.8ef\n#define IMAGE_STEP %.8ef\n", low, (high-low)/255)
+	fmt.Fprintf(&s, "/* The real that a level stands for is low + step * level. */\n#define IMAGE_LOW %.8ef\n#define IMAGE_STEP %.8ef\n", low, (float64(high)-float64(low))/255)
 	fmt.Fprintf(&s, "static const uint8_t images[IMAGES][%d] = {\n", size)
 	for i := range b.N {
 		s.WriteString("{")
@@ -279,7 +277,7 @@ func (p *project) images(path string, m *ir.Module) error {
 			if k%28 == 0 {
 				s.WriteString("\n  ")
 			}
-			fmt.Fprintf(&s, "%d,", int(b.Image(i)[at]+.5))
+			fmt.Fprintf(&s, "%d,", int((b.Image(i)[at]-low)/(high-low)*255+.5))
 		}
 		s.WriteString("},\n")
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/program"
+	"github.com/dnnc/dnnc/frontend/dataset"
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/runtime/emu"
@@ -56,7 +57,7 @@ func check(ctx context.Context, o driver.Options, r *driver.Result, before *ir.M
 	if n == 0 {
 		n = defaultImages
 	}
-	inputs, kind, err := records(o, r, n)
+	inputs, kind, err := records(o, r, n, messages)
 	if err != nil {
 		return err
 	}
@@ -113,7 +114,7 @@ func check(ctx context.Context, o driver.Options, r *driver.Result, before *ir.M
 
 // records are the inputs in logical order: images, or noise where there are
 // none, then the adversarial ones.
-func records(o driver.Options, r *driver.Result, n int) (list [][]int8, kind string, err error) {
+func records(o driver.Options, r *driver.Result, n int, messages io.Writer) (list [][]int8, kind string, err error) {
 	m := r.Module
 	rng := rand.New(rand.NewPCG(o.Seed, 1))
 	noise := func() (x []int8) {
@@ -125,10 +126,11 @@ func records(o driver.Options, r *driver.Result, n int) (list [][]int8, kind str
 	kind = noisy
 	if path := driver.TestData(o, m); path != "" {
 		kind = "test images"
-		b, _, err := driver.Images(path, r.Inputs, nil, n)
+		b, err := driver.Images(o, path, r.Network(), dataset.Test, n)
 		if err != nil {
 			return nil, "", err
 		}
+		fmt.Fprintln(messages, b.Said)
 		for i := range b.N {
 			list = append(list, interp.QuantizeInputs(m, b.Image(i)))
 		}

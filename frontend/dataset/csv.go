@@ -1,0 +1,522 @@
+package dataset
+
+import (
+	"bytes"
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/runtime/data"
+)
+
+// isTable reports a file of comma-separated values, by its name.
+func isTable(path string) bool {
+	name := strings.TrimSuffix(strings.ToLower(filepath.Base(path)), ".gz")
+	return slices.Contains([]string{".csv", ".tsv"}, filepath.Ext(name))
+}
+
+// absent are what stands in a table for a value that is missing.
+var absent = []string{"", "na", "n/a", "nan", "null", "none", "nil", "?", "-"}
+
+func isAbsent(field string) bool {
+	return slices.Contains(absent, strings.ToLower(strings.TrimSpace(field)))
+}
+
+// number is a field as a number.
+func number(field string) (float32, bool) {
+	v, err := strconv.ParseFloat(strings.TrimSpace(field), 32)
+	return float32(v), err == nil
+}
+
+// isWord reports a field that is neither a number nor missing.
+func isWord(field string) bool {
+	_, ok := number(field)
+	return !ok && !isAbsent(field)
+}
+
+// delimiters separate fields.
+var delimiters = []rune{',', ';', '\t'}
+
+// csv reads one row an item: columns of inputs, and of labels by a usual name or as the
+// user says.
+func (s *reader) csv() (data.Batch, error) {
+	raw, err := s.read(s.path)
+	if err != nil {
+		return data.Batch{}, err
+	}
+	if err := s.isSingle(); err != nil {
+		return data.Batch{}, err
+	}
+	delimiter, err := delimiterOf(raw)
+	if err != nil {
+		return data.Batch{}, err
+	}
+	t := &columns{reader: s, raw: raw, delimiter: delimiter, words: map[int]string{}}
+	if err := t.cells(); err != nil {
+		return data.Batch{}, err
+	}
+	inputs, labels, err := t.divide()
+	if err != nil {
+		return data.Batch{}, err
+	}
+	n := s.few(t.rows)
+	if err := t.numbers(n, inputs); err != nil {
+		return data.Batch{}, err
+	}
+	a := t.array(t.said(inputs), inputs)
+	if delimiter != ',' {
+		a.note = fmt.Sprintf("separated by %q", delimiter)
+	}
+	if in := s.Want.Inputs; in != nil {
+		a.shape = in[0].Shape
+		if len(a.shape) > 1 && len(squeezed(a.shape)) > 1 {
+			a.note = strings.TrimPrefix(a.note+fmt.Sprintf(", in the order [%s]", dims(a.shape)), ", ")
+		}
+	}
+	b, err := s.inputs([]*array{a})
+	if err != nil {
+		return b, err
+	}
+	return b, t.targets(&b, labels)
+}
+
+// delimiterOf is the delimiter of most fields in the first line.
+func delimiterOf(raw []byte) (rune, error) {
+	line, quoted := map[rune]int{}, false
+	for _, r := range string(raw[:min(len(raw), 1<<20)]) {
+		if r == '"' {
+			quoted = !quoted
+		}
+		if r == '\n' && !quoted {
+			break
+		}
+		if !quoted {
+			line[r]++
+		}
+	}
+	best := delimiters[0]
+	for _, d := range delimiters {
+		if line[d] > line[best] {
+			best = d
+		}
+	}
+	for _, d := range delimiters {
+		if d != best && line[d] > 0 && line[d] == line[best] {
+			return 0, diag.New(diag.Pos{Line: 1, Col: 1}, diag.BadData, "whether %q or %q separates fields is not clear: the first line has %d of each", best, d, line[d]).
+				WithHelp("separate fields by commas, and write decimal points")
+		}
+	}
+	return best, nil
+}
+
+// cells reads the fields of a file, and its header, if it has one: a first row of words
+// alone, or with a word above a number.
+func (t *columns) cells() error {
+	for _, mark := range []string{"\xff\xfe", "\xfe\xff"} {
+		if bytes.HasPrefix(t.raw, []byte(mark)) {
+			return diag.New(diag.Pos{}, diag.BadData, "the table is UTF-16").WithHelp("save it as UTF-8")
+		}
+	}
+	r, room := t.records(), t.Memory
+	var first []string
+	for {
+		row, err := r.Read()
+		if err == io.EOF {
+			break
+		}
+		var bad *csv.ParseError
+		if errors.As(err, &bad) {
+			return diag.New(diag.Pos{File: filepath.Base(t.path), Line: bad.Line, Col: bad.Column}, diag.BadData, "%v", bad.Err).
+				WithHelp(`a field with a quote in it stands in quotes, and each quote in it is written twice: "a ""b"" c"`)
+		}
+		if err != nil {
+			return err
+		}
+		if first == nil {
+			first, t.width = slices.Clone(row), len(row)
+			continue
+		}
+		if len(row) != t.width {
+			line, col := r.FieldPos(0)
+			return diag.New(diag.Pos{File: filepath.Base(t.path), Line: line, Col: col}, diag.BadData, "the row has %d fields, the first one has %d", len(row), t.width).
+				WithHelp("each row has a field for each column, separated by %q; numbers have decimal points", t.delimiter)
+		}
+		if t.rows == 0 {
+			if isHeader(first, row) {
+				t.names = header(first)
+			} else {
+				room = t.add(first, room)
+			}
+		}
+		if room = t.add(row, room); room < 0 {
+			return diag.New(diag.Pos{}, diag.Limit, "the table takes more than the %d bytes that are allowed", t.Memory).WithHelp("-mem raises the bound; npz takes less")
+		}
+	}
+	switch {
+	case first == nil:
+		return bad("the table is empty")
+	case t.rows == 0 && slices.ContainsFunc(first, isWord) && isHeader(first, nil):
+		return bad("the table has a header and no rows")
+	case t.rows == 0:
+		t.add(first, room)
+	}
+	return nil
+}
+
+// records reads the rows of the file.
+func (t *columns) records() *csv.Reader {
+	r := csv.NewReader(bytes.NewReader(bytes.TrimPrefix(t.raw, []byte("\xef\xbb\xbf"))))
+	r.Comma, r.FieldsPerRecord, r.ReuseRecord = t.delimiter, -1, true
+	return r
+}
+
+// add keeps a row; it returns what is left of a number of bytes.
+func (t *columns) add(row []string, room int) int {
+	for c, field := range row {
+		v, ok := number(field)
+		if !ok || v-v != 0 {
+			v = float32(math.NaN())
+			field = strings.TrimSpace(field)
+			t.words[t.rows*t.width+c] = strings.Clone(field)
+			room -= 64 + len(field)
+		}
+		t.values = append(t.values, v)
+	}
+	t.rows++
+	return room - 8*len(row) // a slice that grows is there twice
+}
+
+// isHeader reports a first row of words alone, or with a word above a number.
+func isHeader(first, second []string) bool {
+	all := true
+	for i, field := range first {
+		if _, ok := number(field); ok && !isAbsent(field) {
+			all = false
+		} else if second != nil && isWord(field) {
+			if _, ok := number(second[i]); ok {
+				return true
+			}
+		}
+	}
+	return all
+}
+
+// header is the names of columns; numpy's savetxt writes a # before them.
+func header(row []string) []string {
+	for i, name := range row {
+		if i == 0 {
+			name = strings.TrimPrefix(strings.TrimSpace(name), "#")
+		}
+		row[i] = strings.TrimSpace(name)
+	}
+	return row
+}
+
+// place is where a field stands.
+func (t *columns) place(row, c int) diag.Pos {
+	if t.names != nil {
+		row++
+	}
+	r := t.records()
+	for range row + 1 {
+		if _, err := r.Read(); err != nil {
+			return diag.Pos{}
+		}
+	}
+	line, col := r.FieldPos(c)
+	return diag.Pos{File: filepath.Base(t.path), Line: line, Col: col}
+}
+
+// columns are a table, divided into inputs and labels.
+type columns struct {
+	*reader
+	raw       []byte
+	delimiter rune
+	names     []string // of the columns; nil without a header
+	width     int
+	rows      int
+	values    []float32      // row after row; NaN of what is no number
+	words     map[int]string // the fields that are no numbers, by their places in values
+	left      []string       // columns that are not used
+}
+
+// called is a column as messages call it.
+func (t *columns) called(c int) string {
+	if t.names != nil && t.names[c] != "" {
+		return t.names[c]
+	}
+	return strconv.Itoa(c + 1)
+}
+
+// said lists columns in few words.
+func (t *columns) said(list []int) string {
+	isRun := true
+	for i := range list {
+		isRun = isRun && list[i] == list[0]+i
+	}
+	switch {
+	case len(list) == 1:
+		return "column " + t.called(list[0])
+	case isRun:
+		return fmt.Sprintf("columns %s to %s", t.called(list[0]), t.called(list[len(list)-1]))
+	}
+	return fmt.Sprintf("%d columns, %s to %s", len(list), t.called(list[0]), t.called(list[len(list)-1]))
+}
+
+// find is the columns that names, numbers from 1 on, or ranges of numbers say.
+func (t *columns) find(flag string, names []string) (list []int, err error) {
+	for _, name := range names {
+		if i := slices.Index(t.names, name); i >= 0 {
+			if slices.Contains(t.names[i+1:], name) {
+				return nil, bad("%s %s: two columns have the name", flag, name).WithHelp("give the number of the column: %d", i+1)
+			}
+			list = append(list, i)
+			continue
+		}
+		first, last, isRange := strings.Cut(name, "-")
+		if !isRange {
+			last = first
+		}
+		from, err1 := strconv.Atoi(first)
+		to, err2 := strconv.Atoi(last)
+		if err1 != nil || err2 != nil || from < 1 || to < from || to > t.width {
+			return nil, bad("%s %s: no such column; there are %s", flag, name, t.all()).WithHelp("give the name of a column, its number from 1 to %d, or a range as 1-%d", t.width, t.width)
+		}
+		for c := from; c <= to; c++ {
+			list = append(list, c-1)
+		}
+	}
+	for i, c := range list {
+		if slices.Contains(list[:i], c) {
+			return nil, bad("%s: the column %s is named twice", flag, t.called(c))
+		}
+	}
+	return list, nil
+}
+
+// all lists the columns.
+func (t *columns) all() string {
+	if t.names == nil {
+		return fmt.Sprintf("%d columns without names", t.width)
+	}
+	if t.width > 20 {
+		return fmt.Sprintf("%d columns, %s ... %s", t.width, strings.Join(t.names[:5], ", "), t.names[t.width-1])
+	}
+	return strings.Join(t.names, ", ")
+}
+
+// divide says which columns are inputs and which are labels.
+func (t *columns) divide() (inputs, labels []int, err error) {
+	size := 0 // of the input; 0: what there is
+	if t.Want.Inputs != nil {
+		size = product(t.Want.Inputs[0].Shape)
+	}
+	for _, l := range t.Labels {
+		if t.unlabelled() {
+			break
+		}
+		c, err := t.find("-labels", []string{l})
+		if err != nil {
+			return nil, nil, err
+		}
+		labels = append(labels, c...)
+	}
+	usual := []int{} // columns of labels by their names
+	if len(t.Labels) == 0 {
+		for c, name := range t.names {
+			if hasWord(name, labelWords) {
+				usual = append(usual, c)
+			}
+		}
+	}
+	rest := func(without ...int) (list []int) {
+		for c := range t.width {
+			if !slices.Contains(without, c) {
+				list = append(list, c)
+			}
+		}
+		return list
+	}
+	if len(t.Options.Inputs) > 0 {
+		if inputs, err = t.find("-inputs", t.Options.Inputs); err != nil {
+			return nil, nil, err
+		}
+		for _, c := range append(labels, inputs...) {
+			if slices.Contains(labels, c) && slices.Contains(inputs, c) {
+				return nil, nil, bad("the column %s is both an input and a label", t.called(c)).WithHelp("change -inputs or -labels")
+			}
+		}
+		if len(labels) == 0 {
+			labels = slices.DeleteFunc(usual, func(c int) bool { return slices.Contains(inputs, c) })
+		}
+	} else {
+		if inputs = rest(labels...); len(inputs) != size && len(labels) == 0 {
+			labels = usual
+			inputs = rest(labels...)
+		}
+		// pandas writes the index of a row into a first column without a name.
+		if len(inputs) == size+1 && inputs[0] == 0 && t.names != nil && t.names[0] == "" {
+			inputs = inputs[1:]
+		}
+	}
+	switch n := len(inputs); {
+	case size == 0 || n == size:
+		if used := slices.Concat(inputs, labels); len(used) < t.width {
+			var left []string
+			for _, c := range rest(used...) {
+				left = append(left, t.called(c))
+			}
+			t.left = left
+		}
+		return inputs, labels, nil
+	case n > size && len(labels) == 0 && len(t.Options.Inputs) == 0:
+		d := bad("%d columns, the input %s takes %d: which %d are labels is not clear; there are %s", n, t.Want.Inputs[0].Name, size, n-size, t.all())
+		if n-size == 1 {
+			return nil, nil, d.WithHelp("-labels NAME or -labels %d says the column of labels; -inputs 1-%d takes some columns alone", n, size)
+		}
+		return nil, nil, d.WithHelp("-labels NAME,NAME says the columns of labels; -inputs NAME,NAME or -inputs 1-%d the columns of the input", size)
+	default:
+		said := ""
+		if len(labels) > 0 {
+			said = fmt.Sprintf(" without the labels in %s", t.said(labels))
+		}
+		return nil, nil, bad("%d columns%s, the input %s takes %d: [%s]; there are %s", n, said, t.Want.Inputs[0].Name, size, dims(t.Want.Inputs[0].Shape), t.all()).
+			WithHelp("-inputs says the columns of the input, -labels those of the labels")
+	}
+}
+
+// numbers refuses fields of columns in the first rows that are no numbers.
+func (t *columns) numbers(n int, list []int) error {
+	for row := range n {
+		for _, c := range list {
+			if v := t.values[row*t.width+c]; v != v {
+				return t.noNumber(row, c)
+			}
+		}
+	}
+	return nil
+}
+
+// noNumber says what a field is that is no number.
+func (t *columns) noNumber(row, c int) error {
+	field := t.words[row*t.width+c]
+	if isAbsent(field) {
+		return diag.New(t.place(row, c), diag.BadData, "the column %s has no value: %q", t.called(c), field).WithHelp("fill the value, or leave the row out")
+	}
+	d := diag.New(t.place(row, c), diag.BadData, "the column %s has %.40q, which is no number", t.called(c), field)
+	if point := strings.Replace(field, ",", ".", 1); point != field && !isWord(point) {
+		return d.WithHelp("write decimal points: %s", point)
+	}
+	return d.WithHelp("turn words into numbers as for training; -inputs and -labels say which columns are used")
+}
+
+// array is columns as items.
+func (t *columns) array(name string, list []int) *array {
+	return &array{
+		name: name, kind: "numbers", n: t.rows, shape: []int{len(list)},
+		value: func(i, j int) float32 { return t.values[i*t.width+list[j]] },
+		place: func(i, j int) diag.Pos { return t.place(i, list[j]) },
+	}
+}
+
+// targets takes the labels: numbers, or the names of as many classes as there are.
+func (t *columns) targets(b *data.Batch, list []int) error {
+	if len(list) == 0 {
+		t.reader.said = append(t.reader.said, "no labels")
+		t.leave()
+		return nil
+	}
+	said := "labels = " + t.said(list)
+	target := data.Target{Shape: []int{}}
+	if len(list) > 1 {
+		target.Shape = []int{len(list)}
+	}
+	if len(list) == 1 && t.isNamed(list[0]) {
+		var names []string
+		var err error
+		if target.X, names, err = t.named(list[0], b.N); err != nil {
+			return err
+		}
+		for i, name := range names {
+			names[i] = fmt.Sprintf("%s %d", name, i)
+		}
+		said += ", names in their order: " + few(names)
+	} else {
+		if err := t.numbers(b.N, list); err != nil {
+			return err
+		}
+		for i := range b.N {
+			for _, c := range list {
+				target.X = append(target.X, t.values[i*t.width+c])
+			}
+		}
+	}
+	b.Targets = []data.Target{target}
+	b.Labels = wholes(target.X, b.N)
+	t.reader.said = append(t.reader.said, said)
+	t.leave()
+	return nil
+}
+
+// leave says which columns are not used.
+func (t *columns) leave() {
+	if len(t.left) > 0 {
+		t.reader.said = append(t.reader.said, "left out: "+few(t.left))
+	}
+}
+
+// few lists names, the first ones of many.
+func few(names []string) string {
+	if len(names) > 12 {
+		return fmt.Sprintf("%s ... %s", strings.Join(names[:10], ", "), names[len(names)-1])
+	}
+	return strings.Join(names, ", ")
+}
+
+// isNamed reports a column that has words.
+func (t *columns) isNamed(c int) bool {
+	for at, word := range t.words {
+		if at%t.width == c && isWord(word) {
+			return true
+		}
+	}
+	return false
+}
+
+// named are the classes of a column of names, which count in their order: all of them must
+// be there, else a name would stand for another class in another file.
+func (t *columns) named(c, n int) (x []float32, names []string, err error) {
+	var all []string
+	for row := range t.rows {
+		word, ok := t.words[row*t.width+c]
+		switch {
+		case !ok:
+			return nil, nil, diag.New(t.place(row, c), diag.BadData, "the column %s has a number among names", t.called(c)).WithHelp("write the numbers of the classes, from 0 on")
+		case isAbsent(word):
+			return nil, nil, t.noNumber(row, c)
+		}
+		all = append(all, word)
+	}
+	names = slices.Clone(all)
+	slices.Sort(names)
+	names = slices.Compact(names)
+	classes := 0
+	if len(t.Results) == 1 {
+		classes = max(product(t.Results[0].Shape), 2)
+	}
+	if len(names) != classes {
+		return nil, nil, diag.New(t.place(0, c), diag.BadData, "the labels in the column %s are names, and there are %d: %s; the network has %d classes", t.called(c), len(names), few(names), classes).
+			WithHelp("write the numbers of the classes, from 0 on, as the network was trained with")
+	}
+	for _, name := range all[:n] {
+		x = append(x, float32(slices.Index(names, name)))
+	}
+	return x, names, nil
+}
