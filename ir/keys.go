@@ -62,13 +62,15 @@ var (
 	AttrAxes     = Key[[]int]{"axes", KindInts}
 	AttrStarts   = Key[[]int]{"start", KindInts}
 
-	AttrEps    = Key[float64]{"eps", KindFloat}
-	AttrAlpha  = Key[float64]{"alpha", KindFloat}
-	AttrTanh   = Key[float64]{"tanh", KindFloat}
-	AttrLow    = Key[float64]{"low", KindFloat}
-	AttrHigh   = Key[float64]{"high", KindFloat}
-	AttrValue  = Key[float64]{"value", KindFloat}
-	AttrOffset = Key[float64]{"beta", KindFloat}
+	AttrEps      = Key[float64]{"eps", KindFloat}
+	AttrAlpha    = Key[float64]{"alpha", KindFloat}
+	AttrTanh     = Key[float64]{"tanh", KindFloat}
+	AttrLow      = Key[float64]{"low", KindFloat}
+	AttrHigh     = Key[float64]{"high", KindFloat}
+	AttrValue    = Key[float64]{"value", KindFloat}
+	AttrOffset   = Key[float64]{"beta", KindFloat}
+	AttrGain     = Key[float64]{"gamma", KindFloat}
+	AttrExponent = Key[float64]{"exponent", KindFloat}
 
 	AttrPadValue = Key[[]float64]{"pad_value", KindNums}
 	AttrSparsity = Key[[]float64]{"sparsity", KindNums}

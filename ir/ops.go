@@ -55,6 +55,28 @@ const (
 	MatMul
 	ArgMax
 	Embedding
+	Pow
+	Mish
+	Selu
+	Celu
+	ThresholdedRelu
+	Shrink
+	Sign
+	Round
+	Floor
+	Ceil
+	Step
+	Sin
+	Cos
+	Tan
+	Asin
+	Acos
+	Atan
+	Sinh
+	Cosh
+	Asinh
+	Acosh
+	Atanh
 	NumOps
 )
 
@@ -210,7 +232,7 @@ func init() {
 		LeakyRelu:  function("leakyrelu", InONNX|InTFLite, "y = leakyrelu(a, alpha: 0.2)", "x where positive, else alpha*x.", number(AttrAlpha, .01, "slope of the negative side")),
 		Elu:        function("elu", InONNX|InTFLite, "y = elu(a, alpha: 0.7)", "x where positive, else alpha*(exp(x)-1).", number(AttrAlpha, 1, "depth of the negative side")),
 		Gelu:       function("gelu", InONNX|InTFLite, "y = gelu(a, tanh: 1)", "x times the normal distribution function of x.", number(AttrTanh, 0, "1: the approximation by tanh")),
-		Silu:       function("silu", InONNX, "y = silu(a)", "x/(1+exp(-x)) (swish)."),
+		Silu:       function("silu", InONNX, "y = silu(a, alpha: 1.702)", "x/(1+exp(-alpha*x)) (swish).", number(AttrAlpha, 1, "factor in the exponential")),
 		Softplus:   function("softplus", InONNX, "y = softplus(a)", "log(1+exp(x))."),
 		Softsign:   function("softsign", InONNX, "y = softsign(a)", "x/(1+|x|)."),
 		Exp:        function("exp", InONNX|InTFLite, "y = exp(a)", "exponential."),
@@ -221,6 +243,31 @@ func init() {
 		Erf:        function("erf", InONNX, "y = erf(a)", "error function."),
 		Reciprocal: function("reciprocal", InONNX|InTFLite, "y = reciprocal(softplus(a))", "1/x."),
 		Clip:       function("clip", InONNX, "y = clip(a, low: -1, high: 2.5)", "min(max(x, lo), hi).", number(AttrLow, 0, "least value"), number(AttrHigh, 1, "greatest value")),
+		Pow:        function("pow", InONNX, "y = pow(a, exponent: -0.5, gamma: 1.5, beta: 4)", "gamma*x+beta to the power of a number.",
+			number(AttrExponent, 2, "the power"), number(AttrGain, 1, "factor of x"), number(AttrOffset, 0, "what is added")),
+		Mish:       function("mish", InONNX, "y = mish(a)", "x*tanh(log(1+exp(x)))."),
+		Selu: function("selu", InONNX, "y = selu(a, alpha: 1.5, gamma: 1.1)", "gamma*x where positive, else gamma*alpha*(exp(x)-1).",
+			number(AttrAlpha, 1.67326319217681884765625, "depth of the negative side"), number(AttrGain, 1.05070102214813232421875, "slope of the positive side")),
+		Celu:            function("celu", InONNX, "y = celu(a, alpha: 0.7)", "x where positive, else alpha*(exp(x/alpha)-1).", number(AttrAlpha, 1, "depth of the negative side")),
+		ThresholdedRelu: function("thresholdedrelu", InONNX, "y = thresholdedrelu(a, alpha: 0.7)", "x where greater than alpha, else 0.", number(AttrAlpha, 1, "the threshold")),
+		Shrink: function("shrink", InONNX, "y = shrink(a, low: 0.6, beta: 0.3)", "x-beta above low, x+beta below -low, else 0.",
+			number(AttrLow, .5, "magnitude below which x becomes 0"), number(AttrOffset, 0, "what the others lose of theirs")),
+		Sign:  function("sign", InONNX, "y = sign(a)", "1, 0 or -1."),
+		Round: function("round", InONNX, "y = round(a)", "the nearest integer, the even one of two."),
+		Floor: function("floor", InONNX, "y = floor(a)", "the greatest integer that is not above x."),
+		Ceil:  function("ceil", InONNX, "y = ceil(a)", "the least integer that is not below x."),
+		Step:  function("step", InONNX, "y = step(a, alpha: 0.5, value: 1)", "1 where x is greater than alpha, else 0.", number(AttrAlpha, 0, "the threshold"), number(AttrValue, 0, "value at the threshold")),
+		Sin:   function("sin", InONNX, "y = sin(a)", "sine."),
+		Cos:   function("cos", InONNX, "y = cos(a)", "cosine."),
+		Tan:   function("tan", InONNX, "y = tan(m)", "tangent."),
+		Asin:  function("asin", InONNX, "y = asin(tanh(m))", "inverse sine."),
+		Acos:  function("acos", InONNX, "y = acos(tanh(m))", "inverse cosine."),
+		Atan:  function("atan", InONNX, "y = atan(a)", "inverse tangent."),
+		Sinh:  function("sinh", InONNX, "y = sinh(a)", "hyperbolic sine."),
+		Cosh:  function("cosh", InONNX, "y = cosh(a)", "hyperbolic cosine."),
+		Asinh: function("asinh", InONNX, "y = asinh(a)", "inverse hyperbolic sine."),
+		Acosh: function("acosh", InONNX, "y = acosh(exp(softplus(a)))", "inverse hyperbolic cosine."),
+		Atanh: function("atanh", InONNX, "y = atanh(tanh(m))", "inverse hyperbolic tangent."),
 		Table: {Name: "table", Class: Core, MinArgs: 1, MaxArgs: 1, Known: InTFLite, infer: inferSame,
 			Sample: "y = table(a, fn: leakyrelu, params: [0.3])",
 			Doc:    "a function of each element; of i8 a table of its 256 values (R14).",

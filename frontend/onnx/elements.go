@@ -9,6 +9,7 @@ import (
 	"github.com/dnnc/dnnc/frontend/build"
 	"github.com/dnnc/dnnc/frontend/onnx/internal/pb"
 	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/runtime/kernels"
 )
 
 // pair imports an operation of two values, element by element.
@@ -46,28 +47,30 @@ func extremes(op ir.Op) runner {
 		var out *operand
 		lo, hi := math.Inf(-1), math.Inf(1)
 		for _, o := range in {
-			switch {
-			case o == nil:
+			if o == nil {
 				return nil, errors.New("lacks an argument")
-			case o.c != nil:
-				x, err := o.c.numbers()
-				if err != nil || len(x) != 1 {
-					return nil, fmt.Errorf("of a constant of shape %v", o.shape)
-				}
-				if op == ir.Maximum {
-					lo = max(lo, x[0])
-				} else {
-					hi = min(hi, x[0])
-				}
-			case out == nil:
-				out = o
-			default:
-				r, err := im.pair(op, n, out, o)
-				if err != nil {
-					return nil, err
-				}
-				out = r[0]
 			}
+			if x, ok := oneNumber(o.c); ok && len(o.shape) <= 1 {
+				if op == ir.Maximum {
+					lo = max(lo, x)
+				} else {
+					hi = min(hi, x)
+				}
+				continue
+			}
+			o, err := im.computed(o)
+			if err != nil {
+				return nil, err
+			}
+			if out == nil {
+				out = o
+				continue
+			}
+			r, err := im.pair(op, n, out, o)
+			if err != nil {
+				return nil, err
+			}
+			out = r[0]
 		}
 		return im.clipped(n, out, lo, hi)
 	}
@@ -130,24 +133,106 @@ func gelu(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
 	return result(y, in[0].shape), nil
 }
 
-// power imports x to the power of 1, 2 or 1/2.
-func power(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
-	t, err := constant(in, 1, "exponents")
+// celu is a function with one number, which must not be 0.
+func celu(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
+	if a := floatAttr(n, "alpha", 1); a == 0 {
+		return nil, errors.New("with alpha 0")
+	}
+	return function(ir.Celu, [2]any{"alpha", 1.})(im, n, in)
+}
+
+// biased is an operand plus argument 1, where there is one.
+func (im *importer) biased(n *pb.Node, in []*operand) ([]*operand, error) {
+	if len(in) < 2 || in[1] == nil {
+		return in[:1], nil
+	}
+	c := im.compose(n)
+	return c.result(c.do("Add", "biased", in[:2]))
+}
+
+// fastGelu is onnxruntime's: the approximation of gelu, of a sum.
+func fastGelu(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
+	x, err := im.biased(n, in)
 	if err != nil {
 		return nil, err
 	}
-	x, err := t.numbers()
-	switch {
-	case err != nil || len(x) != 1:
-		return nil, errors.New("has exponents that are not one number")
-	case x[0] == 1:
-		return []*operand{in[0]}, nil
-	case x[0] == 2:
-		return im.pair(ir.Mul, n, in[0], in[0])
-	case x[0] == .5:
-		return function(ir.Sqrt)(im, n, in)
+	c := im.compose(n)
+	return c.result(c.function(ir.Gelu, "", x[0], ir.AttrTanh.Is(1.)))
+}
+
+// biasGelu is onnxruntime's: gelu of a sum.
+func biasGelu(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
+	x, err := im.biased(n, in)
+	if err != nil {
+		return nil, err
 	}
-	return nil, fmt.Errorf("to the power of %v", x[0])
+	return gelu(im, n, x)
+}
+
+// maxPowers is the number of different exponents that one operation may have.
+const maxPowers = 8
+
+// power imports x to the power of constants, and positive constants to the power of x.
+func power(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
+	if in[1].c == nil {
+		base, ok := oneNumber(in[0].c)
+		if !ok || !(base > 0) {
+			return nil, errors.New("has exponents that are computed, of a base that is not one positive constant: its sign would decide whether there is a result")
+		}
+		c := im.compose(n)
+		return c.result(c.do("Exp", "", []*operand{c.do("Mul", "exponent", []*operand{in[1], number1(math.Log(base))})}))
+	}
+	x, err := in[1].c.numbers()
+	if err != nil {
+		return nil, err
+	}
+	exponents := slices.Compact(slices.Sorted(slices.Values(x)))
+	if len(exponents) == 0 || len(exponents) > maxPowers {
+		return nil, fmt.Errorf("has %d different exponents; at most %d are imported", len(exponents), maxPowers)
+	}
+	c := im.compose(n)
+	if len(exponents) == 1 {
+		y := c.power("", in[0], x[0])
+		shape, err := build.Broadcast(in[0].shape, in[1].shape)
+		if err == nil && c.err == nil && !slices.Equal(shape, in[0].shape) {
+			y = c.do("Expand", "wide", []*operand{y, list1(shape...)})
+		}
+		if err != nil {
+			return nil, err
+		}
+		return c.result(y)
+	}
+	// The sum of each power where it is asked for.
+	var sum *operand
+	for k, e := range exponents {
+		mask := make([]float64, len(x))
+		for i, v := range x {
+			if v == e {
+				mask[i] = 1
+			}
+		}
+		role := fmt.Sprint("power", k)
+		part := c.do("Mul", role+".there", []*operand{c.power(role, in[0], e), {c: newTensor(float32Type, in[1].shape, mask), shape: in[1].shape}})
+		if sum == nil {
+			sum = part
+		} else {
+			sum = c.binary("Add", "sum", sum, part)
+		}
+	}
+	return c.result(sum)
+}
+
+// power is an operand to the power of a number.
+func (c *composer) power(role string, x *operand, e float64) *operand {
+	switch e {
+	case 1:
+		return x
+	case 2:
+		return c.binary("Mul", role, x, x)
+	case .5:
+		return c.function(ir.Sqrt, role, x)
+	}
+	return c.function(ir.Pow, role, x, ir.AttrExponent.Is(shortFloat(e)))
 }
 
 // prelu is max(x,0) + slope*min(x,0): a leaky relu where there is one slope.
@@ -184,4 +269,18 @@ func prelu(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
 		return nil, err
 	}
 	return im.pair(ir.Sub, n, &operand{v: high, shape: in[0].shape}, scaled[0])
+}
+
+// meanOf is the mean of any number of values.
+func meanOf(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
+	c := im.compose(n)
+	return c.result(c.do("Mul", "", []*operand{c.do("Sum", "sum", in), number1(1 / float64(len(in)))}))
+}
+
+// foldFunction computes a function of constants.
+func foldFunction(op ir.Op) folder1 {
+	return func(im *importer, n *pb.Node, in []*operand) (*tensor, error) {
+		f := kernels.Function(op, nil)
+		return elementwise(func(x []float64) float64 { return f(x[0]) }, 0)(im, n, in)
+	}
 }

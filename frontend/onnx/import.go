@@ -82,8 +82,10 @@ type importer struct {
 	opset  int
 	values map[string]*operand // nil: an operation that failed gives it
 	users  map[string][]*pb.Node
-	done   map[*pb.Node]bool // taken into another operation
-	folded int               // elements of constants made
+	done   map[*pb.Node]bool     // taken into another operation
+	folded int                   // elements of constants made
+	made   map[*tensor]*ir.Value // constants that are values of the module
+	seed   *ir.Value             // any value, of which those are made: an input that chooses no rows
 	faults build.Faults
 
 	exact  bool                  // marks every quantization
@@ -96,7 +98,7 @@ func convert(f *file, pos diag.Pos, name string, opt Options, dir *folder) (*ir.
 	im := &importer{
 		Builder: build.New(name), f: f, folder: dir,
 		marks: map[*ir.Value]mark{}, layers: map[*ir.Const]*tensor{}, exact: opt.Exact,
-		values: map[string]*operand{}, users: map[string][]*pb.Node{}, done: map[*pb.Node]bool{},
+		made: map[*tensor]*ir.Value{}, values: map[string]*operand{}, users: map[string][]*pb.Node{}, done: map[*pb.Node]bool{},
 	}
 	if err := im.versions(); err != nil {
 		return nil, diag.New(pos, diag.Unsupported, "%v", err)
@@ -299,6 +301,9 @@ func (im *importer) input(in *pb.ValueInfo, opt Options) error {
 		own = ir.Shape{build.Product(shape)} // a list, which indices are
 	}
 	o := &operand{v: im.Input(name, own, r), shape: shape}
+	if rows == 0 && im.seed == nil {
+		im.seed = o.v
+	}
 	if !typ.isFloat() {
 		o.q = &integers{typ, 1, 0, r.Lo, r.Hi}
 		if m, ok := o.q.marked(); ok {
@@ -372,7 +377,6 @@ func (im *importer) node(n *pb.Node, later map[string]bool) ([]*operand, error) 
 		return nil, build.ErrUnsupported
 	}
 	var in []*operand
-	constant := true
 	for _, name := range n.Input {
 		o, known := im.values[name]
 		switch {
@@ -386,9 +390,14 @@ func (im *importer) node(n *pb.Node, later map[string]bool) ([]*operand, error) 
 		case o == nil:
 			return nil, build.ErrSkipped
 		}
-		constant = constant && o.c != nil
 		in = append(in, o)
 	}
+	return im.apply(op, n, in)
+}
+
+// apply imports an operation of operands, nil where an argument is absent.
+func (im *importer) apply(op opEntry, n *pb.Node, in []*operand) ([]*operand, error) {
+	constant := !slices.ContainsFunc(in, func(o *operand) bool { return o != nil && o.c == nil })
 	if op.fold != nil && (constant || n.GetOpType() == "Shape" || n.GetOpType() == "Size") {
 		c, err := im.fold(op, n, in)
 		if err != nil {

@@ -100,6 +100,13 @@ func integerOperations() map[string]runner {
 		"Mul":              productOfIntegers,
 		"ArgMax":           argmax,
 		"Gather":           gatherIntegers,
+		"Where":            chosen,
+		"Not":              conditions(func(c *composer, in []*operand) *operand { return c.not("", in[0]) }),
+		"And":              conditions(func(c *composer, in []*operand) *operand { return c.binary("Mul", "", in[0], in[1]) }),
+		"Or":               conditions(func(c *composer, in []*operand) *operand { return c.binary("Max", "", in[0], in[1]) }),
+		"Xor": conditions(func(c *composer, in []*operand) *operand {
+			return c.do("Abs", "", []*operand{c.binary("Sub", "difference", in[0], in[1])})
+		}),
 	}
 	// These only move integers, or choose among them by their order.
 	for _, op := range strings.Fields("Flatten Reshape Squeeze Unsqueeze Identity Dropout Transpose Slice Expand Tile Split DepthToSpace SpaceToDepth MaxPool GlobalMaxPool ReduceMax ReduceMin") {

@@ -54,7 +54,10 @@ func both(x []int, spatial, absent int) ([]int, error) {
 
 // window is the attributes of a convolution or pooling, in the order [height,
 // width] and [top, left, bottom, right].
-type window struct{ kernel, stride, dilation, pad []int }
+type window struct {
+	kernel, stride, dilation, pad []int
+	given                         []int // the pads without what ceil_mode adds
+}
 
 // window reads them; sizes of the image resolve SAME padding and ceil_mode.
 func (im *importer) window(n *pb.Node, v *ir.Value, spatial int, kernel []int) (w window, err error) {
@@ -98,6 +101,7 @@ func (im *importer) window(n *pb.Node, v *ir.Value, spatial int, kernel []int) (
 	default:
 		return w, fmt.Errorf("has the auto_pad %q", mode)
 	}
+	w.given = slices.Clone(w.pad)
 	if intAttr(n, "ceil_mode", 0) == 1 {
 		// More rows at the end, as many as complete a window that begins inside.
 		for i := range 2 {
@@ -200,14 +204,12 @@ func pool(op ir.Op) runner {
 		if len(n.Output) > 1 && n.Output[1] != "" {
 			return nil, errors.New("gives the places of maxima")
 		}
-		if op == ir.AvgPool2D && intAttr(n, "count_include_pad", 0) == 1 && slices.Max(w.pad) > 0 {
-			if intAttr(n, "ceil_mode", 0) == 1 {
-				return nil, errors.New("counts padding (count_include_pad) in ceil_mode")
-			}
-			if v, err = im.Add(ir.Pad, moduleName(n)+".pad", []*ir.Value{v}, ir.AttrBefore.Is([]int{0, w.pad[0], w.pad[1]}), ir.AttrAfter.Is([]int{0, w.pad[2], w.pad[3]})); err != nil {
+		if p := w.given; op == ir.AvgPool2D && intAttr(n, "count_include_pad", 0) == 1 && slices.Max(p) > 0 {
+			// Pads are pixels, then; what ceil_mode adds behind them is none.
+			if v, err = im.Add(ir.Pad, moduleName(n)+".pad", []*ir.Value{v}, ir.AttrBefore.Is([]int{0, p[0], p[1]}), ir.AttrAfter.Is([]int{0, p[2], p[3]})); err != nil {
 				return nil, err
 			}
-			w.pad = []int{0, 0, 0, 0}
+			w.pad = []int{0, 0, w.pad[2] - p[2], w.pad[3] - p[3]}
 		}
 		attrs := []ir.Attr{ir.AttrKernel.Is(w.kernel), ir.AttrPad.Is(w.pad), ir.AttrDilation.Is(w.dilation)}
 		if !slices.Equal(w.stride, w.kernel) {
@@ -253,7 +255,7 @@ func flatBias(t *tensor, channels int) (*tensor, error) {
 	switch {
 	case t == nil:
 		return nil, nil
-	case t.size() == channels:
+	case len(t.shape) > 0 && t.size() == channels && t.shape[len(t.shape)-1] == channels:
 		return t.reshaped([]int{channels}), nil
 	case t.size() == 1:
 		v, _ := ir.ViewOf(t.reshaped([]int{1}).shape).Expand(ir.Shape{channels})
@@ -262,30 +264,52 @@ func flatBias(t *tensor, channels int) (*tensor, error) {
 	return nil, fmt.Errorf("has a bias of shape %v for %d outputs", t.shape, channels)
 }
 
+// gemm is a linear layer where the second argument is a constant and the third one or
+// absent; else it is composed.
 func gemm(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
-	weight, err := constant(in, 1, "weights")
-	if err != nil {
-		return nil, err
+	if len(in[0].shape) != 2 || len(in[1].shape) != 2 {
+		return nil, fmt.Errorf("of shapes %v and %v", in[0].shape, in[1].shape)
 	}
-	bias, err := constant(in, 2, "biases")
-	if err != nil {
-		return nil, err
-	}
-	if len(weight.shape) != 2 || len(in[0].shape) != 2 {
-		return nil, fmt.Errorf("of shapes %v and %v", in[0].shape, weight.shape)
-	}
+	c := im.compose(n)
+	x, alpha, beta := in[0], floatAttr(n, "alpha", 1), floatAttr(n, "beta", 1)
 	if intAttr(n, "transA", 0) != 0 {
-		return nil, errors.New("transposes its input (transA)")
+		x = c.transpose("turned", x, 1, 0)
 	}
-	name := im.Name(layerName(n, weight))
-	weight = scaled(weight, floatAttr(n, "alpha", 1))
-	if intAttr(n, "transB", 0) == 0 {
-		weight = weight.view(ir.ViewOf(weight.shape).Permute([]int{1, 0}))
+	if c.err != nil {
+		return nil, c.err
 	}
-	if bias, err = flatBias(scaled(bias, floatAttr(n, "beta", 1)), weight.shape[0]); err != nil {
-		return nil, err
+	w, b, isTurned := in[1], argument(in, 2), intAttr(n, "transB", 0) != 0
+	if x.c == nil && w.c != nil && (b == nil || b.c != nil) {
+		weight := scaled(w.c, alpha)
+		if !isTurned {
+			weight = weight.view(ir.ViewOf(weight.shape).Permute([]int{1, 0}))
+		}
+		if bias, err := flatBias(constantOf(b), weight.shape[0]); err == nil {
+			return im.dense(n, im.Name(layerName(n, w.c)), x, weight, scaled(bias, beta))
+		}
 	}
-	return im.dense(n, name, in[0], weight, bias)
+	if isTurned {
+		w = c.transpose("weights", w, 1, 0)
+	}
+	y := c.binary("MatMul", "", x, w)
+	if alpha != 1 {
+		y = c.do("Mul", "alpha", []*operand{y, number1(alpha)})
+	}
+	if b != nil {
+		if beta != 1 {
+			b = c.do("Mul", "beta", []*operand{b, number1(beta)})
+		}
+		y = c.binary("Add", "sum", y, b)
+	}
+	return c.result(y)
+}
+
+// constantOf is the constant of an operand, nil where it is absent or computed.
+func constantOf(o *operand) *tensor {
+	if o == nil {
+		return nil
+	}
+	return o.c
 }
 
 // dense is x[...,I] times weights [O,I]: a linear layer of one row, of more a
@@ -307,7 +331,7 @@ func (im *importer) dense(_ *pb.Node, name string, x *operand, weight, bias *ten
 	if x.v == nil {
 		return nil, errors.New("has a constant for an argument that must be computed")
 	}
-	y, err := im.AddNamed(ir.Linear, name, []*ir.Value{x.v}, ir.AttrWeight.Is(wc), ir.AttrBias.Is(bc))
+	y, err := im.AddNamed(ir.Linear, name, []*ir.Value{x.v}, slices.Concat(weight.kept(), []ir.Attr{ir.AttrWeight.Is(wc), ir.AttrBias.Is(bc)})...)
 	if err != nil {
 		return nil, err
 	}
@@ -317,36 +341,140 @@ func (im *importer) dense(_ *pb.Node, name string, x *operand, weight, bias *ten
 // matmul is a linear layer where the second argument is a constant; an addition
 // of a constant behind it is its bias.
 func matmul(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
-	if in[1].c == nil && in[0].c == nil {
-		return im.product2(n, in[0], in[1])
+	a, b := in[0], in[1]
+	switch {
+	case len(a.shape) == 0 || len(b.shape) == 0:
+		return nil, fmt.Errorf("of shapes %v and %v", a.shape, b.shape)
+	case len(a.shape) == 1 || len(b.shape) == 1:
+		return im.matmulOfVectors(n, a, b)
+	case a.shape[len(a.shape)-1] != b.shape[len(b.shape)-2]:
+		return nil, fmt.Errorf("of shapes %v and %v, which do not fit", a.shape, b.shape)
+	case b.c == nil && a.c == nil:
+		return im.product2(n, a, b)
+	case a.c != nil && b.c != nil:
+		return nil, errors.New("of two constants")
+	case a.c != nil:
+		return im.weightsFirst(n, layerName(n, a.c), a, b)
+	case build.Product(b.shape[:len(b.shape)-2]) != 1:
+		// The product is that of both turned around, in the other order.
+		c := im.compose(n)
+		outs, err := im.weightsFirst(n, layerName(n, b.c), c.turned("weights", b), c.turned("in", a))
+		if err != nil || c.err != nil {
+			return nil, errors.Join(err, c.err)
+		}
+		return c.result(c.turned("out", outs[0]))
 	}
-	weight, err := constant(in, 1, "weights")
+	name := im.Name(layerName(n, b.c))
+	weight := b.c.reshaped(b.shape[len(b.shape)-2:])
+	weight = weight.view(ir.ViewOf(weight.shape).Permute([]int{1, 0}))
+	bias, add := im.biasBehind(n, weight.shape[0])
+	outs, err := im.dense(n, name, a, weight, bias)
 	if err != nil {
 		return nil, err
 	}
-	if len(weight.shape) != 2 {
-		return nil, fmt.Errorf("of shapes %v and %v", in[0].shape, weight.shape)
+	if extra := len(b.shape) - len(a.shape); extra > 0 { // axes of one that the weights have
+		outs[0].shape = slices.Concat(slices.Repeat([]int{1}, extra), outs[0].shape)
 	}
-	name := im.Name(layerName(n, weight))
-	weight = weight.view(ir.ViewOf(weight.shape).Permute([]int{1, 0}))
-	bias, add := im.biasBehind(n, weight.shape[0])
-	outs, err := im.dense(n, name, in[0], weight, bias)
-	if err == nil && add != nil {
+	if add != nil {
 		im.done[add] = true
 		im.values[add.Output[0]] = outs[0]
 	}
-	return outs, err
+	return outs, nil
+}
+
+// turned is an operand with its last two axes exchanged.
+func (c *composer) turned(role string, x *operand) *operand {
+	if c.err != nil {
+		return x
+	}
+	perm := make([]int, len(x.shape))
+	for k := range perm {
+		perm[k] = k
+	}
+	last := len(perm) - 1
+	perm[last], perm[last-1] = last-1, last
+	return c.transpose(role, x, perm...)
+}
+
+// matmulOfVectors is a product with one vector or two, as matrices of one row or column.
+func (im *importer) matmulOfVectors(n *pb.Node, a, b *operand) ([]*operand, error) {
+	c := im.compose(n)
+	shape, err := build.Broadcast(a.shape[:max(len(a.shape)-2, 0)], b.shape[:max(len(b.shape)-2, 0)])
+	if err != nil {
+		return nil, err
+	}
+	shape = slices.Clone(shape)
+	if len(a.shape) == 1 {
+		a = c.reshape("row", a, []int{1, a.shape[0]})
+	} else {
+		shape = append(shape, a.shape[len(a.shape)-2])
+	}
+	if len(b.shape) == 1 {
+		b = c.reshape("column", b, []int{b.shape[0], 1})
+	} else {
+		shape = append(shape, b.shape[len(b.shape)-1])
+	}
+	return c.result(c.reshape("vector", c.binary("MatMul", "", a, b), shape))
+}
+
+// weightsFirst is constant matrices [...,M,K] times computed ones [...,K,N]: the inputs of
+// a convolution of N pixels, grouped where there are several matrices of weights.
+func (im *importer) weightsFirst(n *pb.Node, hint string, w, x *operand) ([]*operand, error) {
+	c := im.compose(n)
+	rw, rx := len(w.shape), len(x.shape)
+	m, k, cols := w.shape[rw-2], w.shape[rw-1], x.shape[rx-1]
+	outer, err := build.Broadcast(w.shape[:rw-2], x.shape[:rx-2])
+	if err != nil {
+		return nil, err
+	}
+	batch, groups := build.Product(outer), build.Product(w.shape[:rw-2])
+	image := ir.Shape{k, cols, 1}
+	switch {
+	case groups > 1: // as many products as matrices
+		if groups != batch {
+			w = c.do("Expand", "weights", []*operand{w, list1(slices.Concat(outer, []int{m, k})...)})
+		}
+		if groups = batch; build.Product(x.shape[:rx-2]) != batch {
+			x = c.do("Expand", "wide", []*operand{x, list1(slices.Concat(outer, []int{k, cols})...)})
+		}
+		image[0] = groups * k
+	case batch > 1: // one matrix for all: their columns lie side by side
+		x = c.transpose("in", c.reshape("matrices", x, []int{batch, k, cols}), 1, 0, 2)
+		image[1] = batch * cols
+	}
+	if c.err != nil {
+		return nil, c.err
+	}
+	v, err := im.as(x, image)
+	if err != nil {
+		return nil, err
+	}
+	name := im.Name(hint)
+	wc, _, err := im.weights(name, w.c, ir.Shape{groups * m, k, 1, 1}, nil)
+	if err != nil {
+		return nil, err
+	}
+	y, err := im.AddNamed(ir.Conv2D, name, []*ir.Value{v}, slices.Concat(w.c.kept(), []ir.Attr{ir.AttrWeight.Is(wc), ir.AttrGroups.Is(groups)})...)
+	if err != nil {
+		return nil, err
+	}
+	if y, err = im.Reshape(y, ir.Shape{groups * m, image[1]}); err != nil {
+		return nil, err
+	}
+	out := &operand{v: y, shape: []int{groups * m, image[1]}}
+	if groups == 1 && batch > 1 {
+		out = c.transpose("out", c.reshape("columns", out, []int{m, batch, cols}), 1, 0, 2)
+	}
+	return c.result(c.reshape("own", out, slices.Concat(outer, []int{m, cols})))
 }
 
 // biasBehind finds the only use of a node's result, where it is the addition of
 // one number a channel.
 func (im *importer) biasBehind(n *pb.Node, channels int) (*tensor, *pb.Node) {
-	users := im.users[n.Output[0]]
-	for _, out := range im.f.model.GetGraph().Output {
-		if out.GetName() == n.Output[0] {
-			return nil, nil
-		}
+	if n.Output[0] == "" || im.isResult(n.Output[0]) { // of a composition, or also a result
+		return nil, nil
 	}
+	users := im.users[n.Output[0]]
 	if len(users) != 1 || users[0].GetOpType() != "Add" || len(users[0].Input) != 2 || len(users[0].Output) != 1 {
 		return nil, nil
 	}
@@ -363,6 +491,9 @@ func (im *importer) biasBehind(n *pb.Node, channels int) (*tensor, *pb.Node) {
 }
 
 func batchNorm(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
+	if len(in[0].shape) > 1 && in[0].shape[0] != 1 && intAttr(n, "training_mode", 0) == 0 {
+		return im.batchNormOfSeveral(n, in)
+	}
 	v, spatial := in[0].v, 0
 	var err error
 	if len(in[0].shape) > 2 {
@@ -430,7 +561,7 @@ func (im *importer) denseRows(name string, x *operand, weight, bias *tensor, out
 	if err != nil {
 		return nil, err
 	}
-	y, err := im.AddNamed(ir.Conv2D, name, []*ir.Value{image}, ir.AttrWeight.Is(wc), ir.AttrBias.Is(bc))
+	y, err := im.AddNamed(ir.Conv2D, name, []*ir.Value{image}, slices.Concat(weight.kept(), []ir.Attr{ir.AttrWeight.Is(wc), ir.AttrBias.Is(bc)})...)
 	if err != nil {
 		return nil, err
 	}
@@ -461,9 +592,6 @@ func convTranspose(im *importer, n *pb.Node, in []*operand) ([]*operand, error) 
 	if len(weight.shape) != spatial+2 || weight.shape[0] != in[0].shape[1] {
 		return nil, fmt.Errorf("has weights of shape %v", weight.shape)
 	}
-	if textAttr(n, "auto_pad", "NOTSET") != "NOTSET" || attr(n, "output_shape") != nil {
-		return nil, errors.New("with auto_pad or output_shape")
-	}
 	w, err := im.window(n, v, spatial, weight.shape[2:])
 	if err != nil {
 		return nil, err
@@ -472,16 +600,19 @@ func convTranspose(im *importer, n *pb.Node, in []*operand) ([]*operand, error) 
 	if err != nil {
 		return nil, err
 	}
-	if spatial == 1 {
-		extra[0] = 0
+	if err := w.enlarge(n, v.Type.Shape[1:], extra, spatial); err != nil {
+		return nil, err
 	}
+	cut := [4]int{} // what pads beyond the window take away from the result
 	before, after, between := []int{0, 0, 0}, []int{0, 0, 0}, []int{0, w.stride[0] - 1, w.stride[1] - 1}
 	for i := range 2 {
 		extent := (w.kernel[i] - 1) * w.dilation[i]
 		before[1+i], after[1+i] = extent-w.pad[i], extent-w.pad[2+i]+extra[i]
-		if before[1+i] < 0 || after[1+i] < 0 || extra[i] < 0 {
-			return nil, fmt.Errorf("has pads %v beyond its window", w.pad)
+		if extra[i] < 0 || extra[i] > 1<<20 {
+			return nil, fmt.Errorf("has the output_padding %v", extra)
 		}
+		cut[i], cut[2+i] = max(-before[1+i], 0), max(-after[1+i], 0)
+		before[1+i], after[1+i] = max(before[1+i], 0), max(after[1+i], 0)
 	}
 	x := v
 	if slices.Max(before)+slices.Max(after)+slices.Max(between) > 0 {
@@ -507,5 +638,50 @@ func convTranspose(im *importer, n *pb.Node, in []*operand) ([]*operand, error) 
 	if err != nil {
 		return nil, err
 	}
-	return result(y, imageShape(y, spatial)), nil
+	out := &operand{v: y, shape: imageShape(y, spatial)}
+	c := im.compose(n)
+	for i := 2 - spatial; i < 2; i++ {
+		axis := i + spatial
+		if size := out.shape[axis]; cut[i]+cut[2+i] >= size {
+			return nil, fmt.Errorf("has pads %v beyond its window, which leave nothing of %d pixels", w.pad, size)
+		}
+		if out = c.slice("cut", out, axis, cut[i], out.shape[axis]-cut[2+i]); c.err != nil {
+			return nil, c.err
+		}
+	}
+	return c.result(out)
+}
+
+// enlarge gives the window of a transposed convolution the pads that auto_pad or
+// output_shape ask for, of an image of a size [height, width].
+func (w *window) enlarge(n *pb.Node, size ir.Shape, extra []int, spatial int) error {
+	mode := textAttr(n, "auto_pad", "NOTSET")
+	shape := intsAttr(n, "output_shape")
+	if shape == nil && mode != "SAME_UPPER" && mode != "SAME_LOWER" {
+		return nil
+	}
+	if len(shape) == spatial+2 {
+		shape = shape[2:]
+	}
+	to, err := both(shape, spatial, 1)
+	if err != nil {
+		return err
+	}
+	for i := 2 - spatial; i < 2; i++ {
+		if shape == nil {
+			to[i] = size[i] * w.stride[i]
+		}
+		all := w.stride[i]*(size[i]-1) + extra[i] + (w.kernel[i]-1)*w.dilation[i] + 1 - to[i]
+		if to[i] < 1 || -all > 1<<20 {
+			return fmt.Errorf("has the output_shape %v of an image of %v", shape, []int(size))
+		}
+		w.pad[i], w.pad[2+i] = all-all/2, all/2
+		if mode == "SAME_UPPER" {
+			w.pad[i], w.pad[2+i] = all/2, all-all/2
+		}
+		if all < 0 { // zeros that no pixel reaches lie behind
+			w.pad[i], w.pad[2+i] = 0, all
+		}
+	}
+	return nil
 }

@@ -35,7 +35,7 @@ func bounded32(x float64) float64 {
 // the constant or the other value.
 func where(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
 	if in[0].c == nil {
-		return nil, errors.New("has a computed condition")
+		return nil, errors.New("has a condition of reals: a comparison must give it")
 	}
 	shape := in[0].shape
 	for _, o := range in[1:3] {

@@ -2,6 +2,7 @@ package onnx
 
 import (
 	"fmt"
+	"math"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -217,13 +218,12 @@ func TestFaultyNodes(t *testing.T) {
 		{"has 3 pads for 2 dimensions", "AveragePool", image, nil, []any{"kernel_shape", []int64{2, 2}, "pads", []int64{0, 0, 0}}},
 		{"has the pads [0 0 -1 0]", "AveragePool", image, nil, []any{"kernel_shape", []int64{2, 2}, "pads", []int64{0, 0, -1, 0}}},
 		{`has the auto_pad "SAME"`, "AveragePool", image, nil, []any{"kernel_shape", []int64{2, 2}, "auto_pad", "SAME"}},
-		{"counts padding (count_include_pad) in ceil_mode", "AveragePool", image, nil, []any{"kernel_shape", []int64{2, 2}, "pads", []int64{1, 1, 1, 1}, "ceil_mode", 1, "count_include_pad", 1}},
 		{"has weights of shape [3 2 3 3]", "ConvTranspose", image, []arg{floats(make([]float64, 54)...).of(3, 2, 3, 3)}, nil},
 		{"has weights of shape [2 18]", "ConvTranspose", image, []arg{w.of(2, 18)}, nil},
-		{"with auto_pad or output_shape", "ConvTranspose", image, []arg{w}, deconv("auto_pad", "SAME_UPPER")},
-		{"with auto_pad or output_shape", "ConvTranspose", image, []arg{w}, deconv("output_shape", []int64{9, 9})},
-		{"has pads [3 0 0 0] beyond its window", "ConvTranspose", image, []arg{w}, deconv("pads", []int64{3, 0, 0, 0})},
-		{"has pads [0 0 0 3] beyond its window", "ConvTranspose", image, []arg{w}, deconv("pads", []int64{0, 0, 0, 3})},
+		{"has pads [7 0 7 0] beyond its window, which leave nothing of 2 pixels", "ConvTranspose", image, []arg{w}, deconv("pads", []int64{7, 0, 7, 0})},
+		{"has the output_shape [0 9] of an image of [4 4]", "ConvTranspose", image, []arg{w}, deconv("output_shape", []int64{0, 9})},
+		{"has the output_padding [-1 0]", "ConvTranspose", image, []arg{w}, deconv("output_padding", []int64{-1, 0})},
+		{"has the output_padding [2097152 0]", "ConvTranspose", image, []arg{w}, deconv("output_padding", []int64{1 << 21, 0})},
 		{"has 3 groups of 2 channels", "ConvTranspose", image, []arg{w}, deconv("group", 3)},
 		{"has 0 groups of 2 channels", "ConvTranspose", image, []arg{w}, deconv("group", 0)},
 		{"has parameters of shape [1 2]", "BatchNormalization", image, []arg{floats(1, 1).of(1, 2), floats(0, 0), floats(0, 0), floats(1, 1)}, nil},
@@ -248,8 +248,24 @@ func TestFaultyNodes(t *testing.T) {
 		{"linear with align_corners", "Resize", image, []arg{floats(), floats(1, 1, 2, 2)}, []any{"mode", "linear", "coordinate_transformation_mode", "align_corners"}},
 		{"linear with antialias or exclude_outside", "Resize", image, []arg{floats(), floats(1, 1, 2, 2)}, []any{"mode", "linear", "antialias", 1}},
 		{"linear with antialias or exclude_outside", "Resize", image, []arg{floats(), floats(1, 1, 2, 2)}, []any{"mode", "linear", "exclude_outside", 1}},
+		{"with alpha 0", "Celu", image, nil, []any{"alpha", float32(0)}},
+		{"has 9 different exponents; at most 8 are imported", "Pow", []int64{1, 9}, []arg{floats(1, 2, 3, 4, 5, 6, 7, 8, 9)}, nil},
+		{"of reals where conditions belong", "Not", image, nil, nil},
+		{"of reals where conditions belong", "Xor", image, []arg{ints(1).as(boolType)}, nil},
+		{"has a condition of reals: a comparison must give it", "Where", image, []arg{number(1), number(2)}, nil},
+		{"gives more than what is normalized", "RMSNormalization", []int64{1, 4}, []arg{floats(1, 1, 1, 1)}, nil},
+		{"has the axis 4 of 2", "LayerNormalization", []int64{1, 4}, []arg{floats(1, 1, 1, 1)}, []any{"axis", 4}},
+		{"of a tensor of shape [1 4], which has nothing besides batch and channels", "InstanceNormalization", []int64{1, 4}, []arg{floats(1, 1, 1, 1), floats(1, 1, 1, 1)}, nil},
+		{"has parameters of shape [3] for 2 channels", "InstanceNormalization", image, []arg{floats(1, 1, 1), floats(1, 1)}, nil},
+		{"has 0 groups of a tensor of shape [1 2 4 4]", "GroupNormalization", image, []arg{floats(1, 1), floats(1, 1)}, nil},
+		{"has 3 groups of a tensor of shape [1 2 4 4]", "GroupNormalization", image, []arg{floats(1, 1), floats(1, 1)}, []any{"num_groups", 3}},
+		{"has the norm 3; norms 1 and 2 can be imported", "LpNormalization", image, nil, []any{"p", 3}},
+		{"has the axis 4 of 4", "LpNormalization", image, nil, []any{"axis", 4}},
+		{"has the axis 4 of 4", "MeanVarianceNormalization", image, nil, []any{"axes", []int64{4}}},
+		{"of 0 channels of a tensor of shape [1 2 4 4]", "LRN", image, nil, nil},
+		{"of shapes [1 4] and [3 1], which do not fit", "MatMul", []int64{1, 4}, []arg{floats(1, 2, 3).of(3, 1)}, nil},
+		{"of shapes [1 2 4 4] and [2 2]", "Gemm", image, []arg{floats(1, 2, 3, 4).of(2, 2)}, nil},
 		{"takes the last of equal elements", "ArgMax", []int64{1, 4}, nil, []any{"axis", 1, "select_last_index", 1}},
-		{"gives its mean or deviation", "LayerNormalization", []int64{1, 4}, []arg{floats(1, 1, 1, 1)}, nil},
 		{"of elements that are no integers", "DequantizeLinear", nil, []arg{floats(1), number(1)}, nil},
 		{"of elements that are no integers, or by scales that are", "DequantizeLinear", nil, []arg{ints(1), integer(1)}, nil},
 		{"by 2 scales along an axis of 3", "DequantizeLinear", nil, []arg{ints(1, 2, 3), floats(1, 2)}, []any{"axis", 0}},
@@ -272,7 +288,7 @@ func TestFaultyNodes(t *testing.T) {
 		}
 		outs := list("y")
 		switch c.op {
-		case "Split", "LayerNormalization", "Identity":
+		case "Split", "RMSNormalization", "Identity":
 			outs = list("y", "z")
 		case "MaxPool":
 			if len(c.attrs) > 0 {
@@ -340,6 +356,56 @@ func TestNodes(t *testing.T) {
 		{13, "MaxPool", []int64{1, 1, 1, 5}, []float32{1, 2, 3, 4, 5}, nil, []any{"kernel_shape", []int64{1, 3}, "strides", []int64{1, 2}, "pads", []int64{0, 1, 0, 1}, "ceil_mode", 1}, []float32{2, 4, 5}, ir.Shape{1, 1, 3}},
 		{13, "BatchNormalization", []int64{1, 2}, []float32{1, 2}, []arg{floats(2, 3), floats(1, 1), floats(0, 1), floats(3, 3)}, []any{"epsilon", float32(1)}, []float32{2, 2.5}, ir.Shape{2}},
 		{13, "DepthToSpace", []int64{1, 4, 1, 1}, []float32{1, 2, 3, 4}, nil, []any{"blocksize", 2, "mode", "CRD"}, []float32{1, 2, 3, 4}, ir.Shape{1, 2, 2}},
+		{13, "Concat", []int64{1, 1, 2}, []float32{1, 2}, []arg{floats(3, 4, 5, 6).of(1, 2, 2)}, []any{"axis", 1}, []float32{1, 2, 3, 4, 5, 6}, ir.Shape{3, 2}},
+		{13, "Concat", []int64{1, 2, 1}, []float32{1, 2}, []arg{floats(3, 4, 5, 6).of(1, 2, 2)}, []any{"axis", 2}, []float32{1, 3, 4, 2, 5, 6}, ir.Shape{2, 3}},
+		{13, "Pow", []int64{1, 3}, []float32{1, -2, 3}, []arg{number(3)}, nil, []float32{1, -8, 27}, ir.Shape{3}},
+		{13, "Pow", []int64{1, 3}, []float32{2, 3, 4}, []arg{floats(3, 1, 2)}, nil, []float32{8, 3, 16}, ir.Shape{3}},
+		{13, "Pow", []int64{1, 1}, []float32{3}, []arg{floats(2, 2)}, nil, []float32{9, 9}, ir.Shape{2}},
+		{13, "Pow", []int64{1, 2}, []float32{1, 4}, []arg{number(-.5)}, nil, []float32{1, .5}, ir.Shape{2}},
+		{13, "Round", []int64{1, 4}, []float32{.5, 1.5, -1.2, 2.5}, nil, nil, []float32{0, 2, -1, 2}, ir.Shape{4}},
+		{13, "Selu", []int64{1, 2}, []float32{1, -1}, nil, nil, []float32{1.0507009, -1.1113307}, ir.Shape{2}},
+		{13, "Selu", []int64{1, 2}, []float32{1, -1}, nil, []any{"alpha", float32(2), "gamma", float32(3)}, []float32{3, -3.7927234}, ir.Shape{2}},
+		{13, "Celu", []int64{1, 2}, []float32{1, -2}, nil, []any{"alpha", float32(2)}, []float32{1, -1.2642411}, ir.Shape{2}},
+		{13, "Shrink", []int64{1, 3}, []float32{1, .25, -2}, nil, []any{"lambd", float32(.5), "bias", float32(.25)}, []float32{.75, 0, -1.75}, ir.Shape{3}},
+		{13, "ThresholdedRelu", []int64{1, 3}, []float32{1, .25, 2}, nil, nil, []float32{0, 0, 2}, ir.Shape{3}},
+		{18, "Mish", []int64{1, 2}, []float32{0, 1}, nil, nil, []float32{0, .8650984}, ir.Shape{2}},
+		{24, "Swish", []int64{1, 2}, []float32{0, 1}, nil, []any{"alpha", float32(2)}, []float32{0, .8807971}, ir.Shape{2}},
+		{13, "QuickGelu", []int64{1, 1}, []float32{1}, nil, nil, []float32{.8457958}, ir.Shape{1}},
+		{13, "BiasGelu", []int64{1, 1}, []float32{1}, []arg{floats(1)}, nil, []float32{1.9544997}, ir.Shape{1}},
+		{13, "FastGelu", []int64{1, 1}, []float32{1}, []arg{floats(1)}, nil, []float32{1.9545977}, ir.Shape{1}},
+		{13, "FastGelu", []int64{1, 1}, []float32{2}, nil, nil, []float32{1.9545977}, ir.Shape{1}},
+		{13, "ReduceL1", []int64{1, 2, 2}, []float32{1, -2, 3, -4}, nil, []any{"axes", []int64{2}, "keepdims", 0}, []float32{3, 7}, ir.Shape{2}},
+		{13, "ReduceL2", []int64{1, 2, 2}, []float32{3, -4, 6, 8}, nil, []any{"axes", []int64{2}, "keepdims", 1}, []float32{5, 10}, ir.Shape{2, 1}},
+		{13, "ReduceSumSquare", []int64{1, 2, 2}, []float32{1, -2, 3, -4}, nil, []any{"axes", []int64{1}, "keepdims", 0}, []float32{10, 20}, ir.Shape{2}},
+		{13, "ReduceLogSum", []int64{1, 2}, []float32{1, 3}, nil, []any{"axes", []int64{1}}, []float32{1.3862944}, ir.Shape{1}},
+		{13, "ReduceLogSumExp", []int64{1, 2, 2}, []float32{0, 0, 5, 5}, nil, []any{"axes", []int64{2}, "keepdims", 0}, []float32{.6931472, 5.6931472}, ir.Shape{2}},
+		{13, "ReduceProd", []int64{1, 2, 3}, []float32{1, 2, 3, 4, -5, .5}, nil, []any{"axes", []int64{2}, "keepdims", 0}, []float32{6, -10}, ir.Shape{2}},
+		{13, "ReduceProd", []int64{1, 1, 7}, []float32{1, 2, 3, 4, -5, .5, 2}, nil, []any{"axes", []int64{1, 2}}, []float32{-120}, ir.Shape{1, 1}},
+		{13, "Mean", []int64{1, 2}, []float32{1, 2}, []arg{floats(2, 3), floats(6, 1)}, nil, []float32{3, 2}, ir.Shape{2}},
+		{23, "RMSNormalization", []int64{1, 2, 2}, []float32{1, 7, 3, 3}, []arg{floats(2, 1)}, []any{"epsilon", float32(0)}, []float32{.4, 1.4, 2, 1}, ir.Shape{2, 2}},
+		{17, "InstanceNormalization", []int64{1, 2, 2}, []float32{1, 3, 5, 5}, []arg{floats(2, 3), floats(1, 2)}, []any{"epsilon", float32(3)}, []float32{0, 2, 2, 2}, ir.Shape{2, 2}},
+		{17, "InstanceNormalization", []int64{2, 1, 2}, []float32{1, 3, 5, 5}, []arg{floats(2), floats(1)}, []any{"epsilon", float32(3)}, []float32{0, 2, 1, 1}, ir.Shape{2, 1, 2}},
+		{21, "GroupNormalization", []int64{1, 2, 1, 1}, []float32{1, 3}, []arg{floats(2, 4), floats(1, 2)}, []any{"epsilon", float32(3), "num_groups", 1}, []float32{0, 4}, ir.Shape{2, 1, 1}},
+		{18, "GroupNormalization", []int64{1, 4, 1, 1}, []float32{1, 3, 5, 5}, []arg{floats(2, 4), floats(1, 2)}, []any{"epsilon", float32(3), "num_groups", 2}, []float32{0, 2, 2, 2}, ir.Shape{4, 1, 1}},
+		{13, "MeanVarianceNormalization", []int64{1, 2, 1, 2}, []float32{1, 3, 5, 9}, nil, nil, []float32{-1, 1, -1, 1}, ir.Shape{2, 1, 2}},
+		{13, "LpNormalization", []int64{1, 2, 2}, []float32{3, 0, 4, 0}, nil, []any{"axis", 1}, []float32{.6, 0, .8, 0}, ir.Shape{2, 2}},
+		{13, "LpNormalization", []int64{1, 2, 2}, []float32{3, -1, 0, 0}, nil, []any{"p", 1}, []float32{.75, -.25, 0, 0}, ir.Shape{2, 2}},
+		{13, "LRN", []int64{1, 3, 1, 1}, []float32{1, 2, 3}, nil, []any{"size", 2, "alpha", float32(2), "beta", float32(.5), "bias", float32(4)}, []float32{1. / 3, .48507125, .83205029}, ir.Shape{3, 1, 1}},
+		{13, "MatMul", []int64{1, 2, 1}, []float32{1, 2}, []arg{floats(1, 2).of(1, 1, 2)}, nil, []float32{1, 2, 2, 4}, ir.Shape{2, 2}},
+		{13, "MatMul", []int64{2, 1, 2}, []float32{1, 2, 3, 4}, []arg{floats(1, 2, 3, 4).of(2, 2, 1)}, nil, []float32{5, 25}, ir.Shape{2, 1, 1}},
+		{13, "MatMul", []int64{1, 2}, []float32{1, 2}, []arg{floats(1, 2, 3, 4).of(2, 2, 1)}, nil, []float32{5, 11}, ir.Shape{2, 1, 1}},
+		{13, "MatMul", []int64{1, 2}, []float32{1, 2}, []arg{floats(3, 4)}, nil, []float32{11}, ir.Shape{1}},
+		{13, "MatMul", []int64{2}, []float32{1, 2}, []arg{floats(1, 2, 3, 4).of(2, 2)}, nil, []float32{7, 10}, ir.Shape{2}},
+		{13, "Gemm", []int64{2, 1}, []float32{1, 2}, []arg{floats(1, 2, 3, 4).of(2, 2), floats(10, 20)}, []any{"transA", 1, "alpha", float32(2), "beta", float32(.5)}, []float32{19, 30}, ir.Shape{2}},
+		{13, "Gemm", []int64{1, 2}, []float32{1, 2}, []arg{floats(1, 2, 3, 4).of(2, 2), floats(10, 20).of(1, 2)}, []any{"transB", 1}, []float32{15, 31}, ir.Shape{2}},
+		{13, "Gemm", []int64{2, 1}, []float32{1, 2}, []arg{floats(1, 2).of(1, 2), floats(1, 2).of(2, 1)}, nil, []float32{2, 3, 4, 6}, ir.Shape{2, 2}},
+		{13, "ConvTranspose", []int64{1, 1, 1, 2}, []float32{1, 2}, []arg{floats(1, 2, 3).of(1, 1, 1, 3)}, []any{"pads", []int64{0, 3, 0, 0}}, []float32{6}, ir.Shape{1, 1, 1}},
+		{13, "ConvTranspose", []int64{1, 1, 1, 2}, []float32{1, 2}, []arg{floats(1, 2, 3).of(1, 1, 1, 3)}, []any{"strides", []int64{1, 2}, "auto_pad", "SAME_UPPER"}, []float32{1, 2, 5, 4}, ir.Shape{1, 1, 4}},
+		{13, "ConvTranspose", []int64{1, 1, 1, 2}, []float32{1, 2}, []arg{floats(1, 2, 3).of(1, 1, 1, 3)}, []any{"strides", []int64{1, 2}, "auto_pad", "SAME_LOWER"}, []float32{2, 5, 4, 6}, ir.Shape{1, 1, 4}},
+		{13, "ConvTranspose", []int64{1, 1, 1, 2}, []float32{1, 2}, []arg{floats(1, 2, 3).of(1, 1, 1, 3)}, []any{"strides", []int64{1, 2}, "output_shape", []int64{1, 6}}, []float32{1, 2, 5, 4, 6, 0}, ir.Shape{1, 1, 6}},
+		{19, "AveragePool", []int64{1, 1, 1, 4}, []float32{1, 2, 3, 4}, nil, []any{"kernel_shape", []int64{1, 3}, "strides", []int64{1, 2}, "pads", []int64{0, 0, 0, 1}, "count_include_pad", 1, "ceil_mode", 1}, []float32{2, 7. / 3}, ir.Shape{1, 1, 2}},
+		{19, "AveragePool", []int64{1, 1, 1, 4}, []float32{1, 2, 3, 4}, nil, []any{"kernel_shape", []int64{1, 3}, "strides", []int64{1, 3}, "pads", []int64{0, 1, 0, 0}, "count_include_pad", 1, "ceil_mode", 1}, []float32{1, 3.5}, ir.Shape{1, 1, 2}},
+		{13, "BatchNormalization", []int64{2, 2}, []float32{1, 2, 3, 4}, []arg{floats(2, 3), floats(1, 1), floats(0, 1), floats(3, 3)}, []any{"epsilon", float32(1)}, []float32{2, 2.5, 4, 5.5}, ir.Shape{2, 2}},
 	} {
 		what := fmt.Sprintf("%s %v %v", c.op, c.args, c.attrs)
 		m := newModel(c.opset).input("x", c.shape...).output("y")
@@ -364,6 +430,102 @@ func TestNodes(t *testing.T) {
 			assert.Equal(t, c.dims, module.Outputs[0].Type.Shape, what)
 			assert.InDeltaSlice(t, c.want, compute(t, module, c.x), 1e-5, what)
 		}
+	}
+}
+
+// TestConditions: comparisons of computed values, what conditions become, and choices by them.
+func TestConditions(t *testing.T) {
+	x := []float32{-2, -1, 1, 3}
+	for _, c := range []struct {
+		what  string
+		nodes func(m *model)
+		want  []float32
+	}{
+		{"greater than a number", func(m *model) { m.node("Greater", "c", list("x", "one"), list("c")) }, []float32{0, 0, 0, 1}},
+		{"greater or equal", func(m *model) { m.node("GreaterOrEqual", "c", list("x", "one"), list("c")) }, []float32{0, 0, 1, 1}},
+		{"less than a number", func(m *model) { m.node("Less", "c", list("x", "one"), list("c")) }, []float32{1, 1, 0, 0}},
+		{"less or equal", func(m *model) { m.node("LessOrEqual", "c", list("x", "one"), list("c")) }, []float32{1, 1, 1, 0}},
+		{"a number greater", func(m *model) { m.node("Greater", "c", list("one", "x"), list("c")) }, []float32{1, 1, 0, 0}},
+		{"equal", func(m *model) { m.node("Equal", "c", list("x", "one"), list("c")) }, []float32{0, 0, 1, 0}},
+		{"of two values", func(m *model) {
+			m.node("Abs", "a", list("x"), list("a")).node("Less", "c", list("x", "a"), list("c"))
+		}, []float32{1, 1, 0, 0}},
+		{"of several numbers", func(m *model) { m.node("Less", "c", list("x", "four"), list("c")) }, []float32{0, 1, 0, 1}},
+		{"not", func(m *model) {
+			m.node("Greater", "g", list("x", "one"), list("g")).node("Not", "c", list("g"), list("c"))
+		}, []float32{1, 1, 1, 0}},
+		{"and", func(m *model) {
+			m.node("Greater", "g", list("x", "minus"), list("g")).node("Less", "l", list("x", "two"), list("l")).node("And", "c", list("g", "l"), list("c"))
+		}, []float32{0, 0, 1, 0}},
+		{"or of a constant", func(m *model) {
+			m.node("Greater", "g", list("x", "one"), list("g")).node("Or", "c", list("mask", "g"), list("c"))
+		}, []float32{1, 0, 0, 1}},
+		{"xor", func(m *model) {
+			m.node("Greater", "g", list("x", "minus"), list("g")).node("Xor", "c", list("mask", "g"), list("c"))
+		}, []float32{1, 0, 1, 1}},
+	} {
+		for _, use := range []struct {
+			node string
+			args []string
+			want func(is, x float32) float32
+		}{
+			{"Cast", list("c"), func(is, _ float32) float32 { return is }},
+			{"Where", list("c", "two", "minus"), func(is, _ float32) float32 { return 3*is - 1 }},
+			{"Where", list("c", "x", "zero"), func(is, x float32) float32 { return is * x }},
+			{"Where", list("c", "zero", "x"), func(is, x float32) float32 { return x - is*x }},
+			{"Where", list("c", "x", "four"), func(is, x float32) float32 { return is * x }},
+			{"Where", list("c", "x", "twice"), func(is, x float32) float32 { return 2*x - is*x }},
+		} {
+			m := newModel(17).input("x", 1, 4).output("y").constant("one", number(1)).constant("two", number(2)).constant("minus", number(-1)).constant("zero", number(0)).
+				constant("four", floats(-2, 0, 0, 9)).constant("mask", ints(1, 0, 0, 0).as(boolType)).node("Add", "twice", list("x", "x"), list("twice"))
+			c.nodes(m)
+			want := make([]float32, 4)
+			if use.node == "Cast" {
+				m.node("Cast", "y", use.args, list("y"), "to", 1)
+			} else {
+				m.node(use.node, "y", use.args, list("y"))
+			}
+			for i, is := range c.want {
+				if want[i] = use.want(is, x[i]); use.args[len(use.args)-1] == "four" {
+					want[i] += (1 - is) * []float32{-2, 0, 0, 9}[i]
+				}
+			}
+			module, err := Parse("net", m.bytes(), Options{Ranges: map[string]ir.Range{"x": {Lo: -4, Hi: 4}}})
+			if assert.NoError(t, err, "%s %v", c.what, use.args) {
+				assert.Equal(t, want, compute(t, module, x), "%s %v", c.what, use.args)
+			}
+		}
+	}
+	m := newModel(17).input("x", 1, 4).output("y").constant("k", floats(math.Inf(-1))).node("Greater", "c", list("x", "x"), list("c")).node("Where", "y", list("c", "x", "k"), list("y"))
+	_, err := Parse("net", m.bytes(), Options{})
+	assert.ErrorContains(t, err, "between constants that are infinite or no floats: choose between finite ones")
+}
+
+// TestNormalisationIsUsedOnce: a factor behind the shift of an input is part of one
+// normalisation only where nothing else reads the shifted input.
+func TestNormalisationIsUsedOnce(t *testing.T) {
+	for what, c := range map[string]struct {
+		build func(m *model)
+		want  []float32
+	}{
+		"alone":          {func(m *model) { m.node("Mul", "m", list("s", "two"), list("y")) }, []float32{0, 2}},
+		"constant first": {func(m *model) { m.node("Mul", "m", list("two", "s"), list("y")) }, []float32{0, 2}},
+		"read twice": {func(m *model) {
+			m.node("Mul", "m", list("two", "s"), list("d")).node("Add", "a", list("d", "s"), list("y"))
+		}, []float32{0, 3}},
+	} {
+		m := newModel(13).input("x", 1, 2).output("y").constant("one", number(1)).constant("two", number(2)).node("Sub", "s", list("x", "one"), list("s"))
+		c.build(m)
+		module, err := Parse("net", m.bytes(), Options{})
+		require.NoError(t, err)
+		assert.Equal(t, c.want, compute(t, module, []float32{1, 2}), what)
+	}
+	for out, want := range map[string][]float32{"s": {0, 1}, "y": {0, 2}} { // the shifted input is a result, too
+		m := newModel(13).input("x", 1, 2).output(out, "y", "s").constant("one", number(1)).constant("two", number(2)).
+			node("Sub", "s", list("x", "one"), list("s")).node("Mul", "m", list("s", "two"), list("y"))
+		module, err := Parse("net", m.bytes(), Options{})
+		require.NoError(t, err)
+		assert.Equal(t, want, compute(t, module, []float32{1, 2}), out)
 	}
 }
 

@@ -45,42 +45,63 @@ func init() {
 		"GlobalMaxPool":      {1, globalPool(ir.MaxPool2D), nil, []ir.Op{ir.MaxPool2D}},
 		"BatchNormalization": {5, batchNorm, nil, []ir.Op{ir.BatchNorm}},
 		// Element by element.
-		"Relu":         {1, unary(ir.Relu), elementwise(func(x []float64) float64 { return max(x[0], 0) }, 0), []ir.Op{ir.Relu}},
-		"Clip":         {1, clip, foldClip, []ir.Op{ir.Clip, ir.Relu, ir.Relu6}},
-		"Add":          {2, twoArguments("Add"), elementwise(func(x []float64) float64 { return x[0] + x[1] }, 0), []ir.Op{ir.Add, ir.BatchNorm}},
-		"Sub":          {2, twoArguments("Sub"), elementwise(func(x []float64) float64 { return x[0] - x[1] }, 0), []ir.Op{ir.Sub, ir.BatchNorm, ir.Normalize}},
-		"Mul":          {2, twoArguments("Mul"), elementwise(func(x []float64) float64 { return x[0] * x[1] }, 0), []ir.Op{ir.Mul, ir.BatchNorm, ir.Normalize}},
-		"Div":          {2, twoArguments("Div"), elementwise(func(x []float64) float64 { return x[0] / x[1] }, 0), []ir.Op{ir.Mul, ir.Reciprocal, ir.BatchNorm, ir.Normalize}},
-		"Softmax":      {1, softmaxOf(ir.Softmax), nil, []ir.Op{ir.Softmax}},
-		"LogSoftmax":   {1, softmaxOf(ir.LogSoftmax), nil, []ir.Op{ir.LogSoftmax}},
-		"Sigmoid":      {1, function(ir.Sigmoid), nil, []ir.Op{ir.Sigmoid}},
-		"Tanh":         {1, function(ir.Tanh), nil, []ir.Op{ir.Tanh}},
-		"HardSigmoid":  {1, function(ir.HardSigmoid, [2]any{"alpha", .2}, [2]any{"beta", .5}), nil, []ir.Op{ir.HardSigmoid}},
-		"HardSwish":    {1, function(ir.HardSwish), nil, []ir.Op{ir.HardSwish}},
-		"LeakyRelu":    {1, function(ir.LeakyRelu, [2]any{"alpha", .01}), nil, []ir.Op{ir.LeakyRelu}},
-		"PRelu":        {2, prelu, nil, []ir.Op{ir.LeakyRelu, ir.Relu, ir.Sub, ir.BatchNorm}},
-		"Elu":          {1, function(ir.Elu, [2]any{"alpha", 1.}), nil, []ir.Op{ir.Elu}},
-		"Gelu":         {1, gelu, nil, []ir.Op{ir.Gelu}},
-		"Swish":        {1, swish, nil, []ir.Op{ir.Silu}},
-		"Softplus":     {1, function(ir.Softplus), nil, []ir.Op{ir.Softplus}},
-		"Softsign":     {1, function(ir.Softsign), nil, []ir.Op{ir.Softsign}},
-		"Exp":          {1, function(ir.Exp), elementwise(func(x []float64) float64 { return math.Exp(x[0]) }, 0), []ir.Op{ir.Exp}},
-		"Log":          {1, function(ir.Log), elementwise(func(x []float64) float64 { return math.Log(x[0]) }, 0), []ir.Op{ir.Log}},
-		"Erf":          {1, function(ir.Erf), nil, []ir.Op{ir.Erf}},
-		"ReduceMean":   {1, reduction(ir.ReduceMean), nil, []ir.Op{ir.Reduce, ir.GlobalAvgPool}},
-		"ArgMax":       {1, argmax, nil, []ir.Op{ir.ArgMax}},
-		"Pad":          {1, padding, nil, []ir.Op{ir.Pad}},
-		"Split":        {1, split, nil, []ir.Op{ir.Copy}},
-		"DepthToSpace": {1, blocks(ir.DepthToSpace), nil, []ir.Op{ir.DepthToSpace}},
-		"SpaceToDepth": {1, blocks(ir.SpaceToDepth), nil, []ir.Op{ir.SpaceToDepth}},
-		"Resize":       {1, resize, nil, []ir.Op{ir.Resize}},
-		"Upsample":     {1, resize, nil, []ir.Op{ir.Resize}},
+		"Relu":            {1, unary(ir.Relu), elementwise(func(x []float64) float64 { return max(x[0], 0) }, 0), []ir.Op{ir.Relu}},
+		"Clip":            {1, clip, foldClip, []ir.Op{ir.Clip, ir.Relu, ir.Relu6}},
+		"Add":             {2, twoArguments("Add"), elementwise(func(x []float64) float64 { return x[0] + x[1] }, 0), []ir.Op{ir.Add, ir.BatchNorm}},
+		"Sub":             {2, twoArguments("Sub"), elementwise(func(x []float64) float64 { return x[0] - x[1] }, 0), []ir.Op{ir.Sub, ir.BatchNorm, ir.Normalize}},
+		"Mul":             {2, twoArguments("Mul"), elementwise(func(x []float64) float64 { return x[0] * x[1] }, 0), []ir.Op{ir.Mul, ir.BatchNorm, ir.Normalize}},
+		"Div":             {2, twoArguments("Div"), elementwise(func(x []float64) float64 { return x[0] / x[1] }, 0), []ir.Op{ir.Mul, ir.Reciprocal, ir.BatchNorm, ir.Normalize}},
+		"Softmax":         {1, softmaxOf(ir.Softmax), nil, []ir.Op{ir.Softmax}},
+		"LogSoftmax":      {1, softmaxOf(ir.LogSoftmax), nil, []ir.Op{ir.LogSoftmax}},
+		"Sigmoid":         {1, function(ir.Sigmoid), nil, []ir.Op{ir.Sigmoid}},
+		"Tanh":            {1, function(ir.Tanh), nil, []ir.Op{ir.Tanh}},
+		"HardSigmoid":     {1, function(ir.HardSigmoid, [2]any{"alpha", .2}, [2]any{"beta", .5}), nil, []ir.Op{ir.HardSigmoid}},
+		"HardSwish":       {1, function(ir.HardSwish), nil, []ir.Op{ir.HardSwish}},
+		"LeakyRelu":       {1, function(ir.LeakyRelu, [2]any{"alpha", .01}), nil, []ir.Op{ir.LeakyRelu}},
+		"PRelu":           {2, prelu, nil, []ir.Op{ir.LeakyRelu, ir.Relu, ir.Sub, ir.BatchNorm}},
+		"Elu":             {1, function(ir.Elu, [2]any{"alpha", 1.}), nil, []ir.Op{ir.Elu}},
+		"Gelu":            {1, gelu, nil, []ir.Op{ir.Gelu}},
+		"Swish":           {1, function(ir.Silu, [2]any{"alpha", 1.}), nil, []ir.Op{ir.Silu}},
+		"QuickGelu":       {1, function(ir.Silu, [2]any{"alpha", 1.702}), nil, []ir.Op{ir.Silu}},
+		"FastGelu":        {1, fastGelu, nil, []ir.Op{ir.Gelu}},
+		"BiasGelu":        {2, biasGelu, nil, []ir.Op{ir.Gelu}},
+		"Mish":            {1, function(ir.Mish), nil, []ir.Op{ir.Mish}},
+		"Selu":            {1, function(ir.Selu, [2]any{"alpha", 1.67326319217681884765625}, [2]any{"gamma", 1.05070102214813232421875}), nil, []ir.Op{ir.Selu}},
+		"Celu":            {1, celu, nil, []ir.Op{ir.Celu}},
+		"ThresholdedRelu": {1, function(ir.ThresholdedRelu, [2]any{"alpha", 1.}), nil, []ir.Op{ir.ThresholdedRelu}},
+		"Shrink":          {1, function(ir.Shrink, [2]any{"lambd", .5}, [2]any{"bias", 0.}), nil, []ir.Op{ir.Shrink}},
+		"Sign":            {1, function(ir.Sign), foldFunction(ir.Sign), []ir.Op{ir.Sign}},
+		"Round":           {1, function(ir.Round), foldFunction(ir.Round), []ir.Op{ir.Round}},
+		"Sin":             {1, function(ir.Sin), foldFunction(ir.Sin), []ir.Op{ir.Sin}},
+		"Cos":             {1, function(ir.Cos), foldFunction(ir.Cos), []ir.Op{ir.Cos}},
+		"Tan":             {1, function(ir.Tan), foldFunction(ir.Tan), []ir.Op{ir.Tan}},
+		"Asin":            {1, function(ir.Asin), foldFunction(ir.Asin), []ir.Op{ir.Asin}},
+		"Acos":            {1, function(ir.Acos), foldFunction(ir.Acos), []ir.Op{ir.Acos}},
+		"Atan":            {1, function(ir.Atan), foldFunction(ir.Atan), []ir.Op{ir.Atan}},
+		"Sinh":            {1, function(ir.Sinh), foldFunction(ir.Sinh), []ir.Op{ir.Sinh}},
+		"Cosh":            {1, function(ir.Cosh), foldFunction(ir.Cosh), []ir.Op{ir.Cosh}},
+		"Asinh":           {1, function(ir.Asinh), foldFunction(ir.Asinh), []ir.Op{ir.Asinh}},
+		"Acosh":           {1, function(ir.Acosh), foldFunction(ir.Acosh), []ir.Op{ir.Acosh}},
+		"Atanh":           {1, function(ir.Atanh), foldFunction(ir.Atanh), []ir.Op{ir.Atanh}},
+		"Softplus":        {1, function(ir.Softplus), nil, []ir.Op{ir.Softplus}},
+		"Softsign":        {1, function(ir.Softsign), nil, []ir.Op{ir.Softsign}},
+		"Exp":             {1, function(ir.Exp), elementwise(func(x []float64) float64 { return math.Exp(x[0]) }, 0), []ir.Op{ir.Exp}},
+		"Log":             {1, function(ir.Log), elementwise(func(x []float64) float64 { return math.Log(x[0]) }, 0), []ir.Op{ir.Log}},
+		"Erf":             {1, function(ir.Erf), nil, []ir.Op{ir.Erf}},
+		"ReduceMean":      {1, reduction(ir.ReduceMean), nil, []ir.Op{ir.Reduce, ir.GlobalAvgPool}},
+		"ArgMax":          {1, argmax, nil, []ir.Op{ir.ArgMax}},
+		"Pad":             {1, padding, nil, []ir.Op{ir.Pad}},
+		"Split":           {1, split, nil, []ir.Op{ir.Copy}},
+		"DepthToSpace":    {1, blocks(ir.DepthToSpace), nil, []ir.Op{ir.DepthToSpace}},
+		"SpaceToDepth":    {1, blocks(ir.SpaceToDepth), nil, []ir.Op{ir.SpaceToDepth}},
+		"Resize":          {1, resize, nil, []ir.Op{ir.Resize}},
+		"Upsample":        {1, resize, nil, []ir.Op{ir.Resize}},
 		// Elements in other places.
 		"Flatten":          {1, reshape(flattenShape), reshaped(flattenShape), []ir.Op{ir.Flatten, ir.Reshape}},
 		"Reshape":          {2, reshape(reshapeShape), reshaped(reshapeShape), []ir.Op{ir.Reshape}},
 		"Squeeze":          {1, reshape(squeezeShape), reshaped(squeezeShape), []ir.Op{ir.Reshape}},
 		"Unsqueeze":        {1, reshape(unsqueezeShape), reshaped(unsqueezeShape), []ir.Op{ir.Reshape}},
-		"Concat":           {1, concat, foldConcat, []ir.Op{ir.Concat}},
+		"Concat":           {1, concat, foldConcat, []ir.Op{ir.Concat, ir.Embedding}},
 		"Identity":         {1, same, func(_ *importer, _ *pb.Node, in []*operand) (*tensor, error) { return in[0].c, nil }, nil},
 		"Dropout":          {1, dropout, nil, nil},
 		"Cast":             {1, cast, foldCast, nil},
@@ -89,24 +110,33 @@ func init() {
 		"QLinearConv":      {8, qlinearConv, nil, []ir.Op{ir.Conv2D}},
 		"QLinearMatMul":    {8, qlinearMatMul, nil, []ir.Op{ir.Linear}},
 		// onnxruntime's own, of the domain com.microsoft.
-		"QGemm":                    {6, qgemm, nil, []ir.Op{ir.Linear}},
-		"QLinearAdd":               {7, requantized(twoArguments("Add"), 6, 0, 3), nil, []ir.Op{ir.Add}},
-		"QLinearMul":               {7, requantized(twoArguments("Mul"), 6, 0, 3), nil, []ir.Op{ir.Mul}},
-		"QLinearAveragePool":       {4, requantized(pool(ir.AvgPool2D), 3, 0), nil, []ir.Op{ir.AvgPool2D}},
-		"QLinearGlobalAveragePool": {4, requantized(globalPool(ir.GlobalAvgPool), 3, 0), nil, []ir.Op{ir.GlobalAvgPool}},
-		"QLinearLeakyRelu":         {4, requantized(function(ir.LeakyRelu, [2]any{"alpha", .01}), 3, 0), nil, []ir.Op{ir.LeakyRelu}},
-		"QLinearSigmoid":           {4, requantized(function(ir.Sigmoid), 3, 0), nil, []ir.Op{ir.Sigmoid}},
-		"QLinearSoftmax":           {5, requantized(qlinearSoftmax, 3, 0), nil, []ir.Op{ir.Softmax}},
-		"QLinearConcat":            {5, qlinearConcat, nil, []ir.Op{ir.Concat}},
-		"LayerNormalization":       {1, layerNorm, nil, []ir.Op{ir.Reduce, ir.Sub, ir.Mul, ir.Sqrt, ir.Reciprocal}},
-		"ConvInteger":              {2, integerLayer(conv, 0), nil, []ir.Op{ir.Conv2D}},
-		"MatMulInteger":            {2, integerLayer(matmul, -1), nil, []ir.Op{ir.Linear, ir.Conv2D}},
-		"DynamicQuantizeLinear":    {1, dynamicQuantize, nil, nil},
-		"LSTM":                     {3, recurrent(4), nil, []ir.Op{ir.Linear, ir.Slice, ir.Sigmoid, ir.Tanh, ir.Add, ir.Mul, ir.Concat}},
-		"GRU":                      {3, recurrent(3), nil, []ir.Op{ir.Linear, ir.Slice, ir.Sigmoid, ir.Tanh, ir.Add, ir.Sub, ir.Mul, ir.Concat}},
-		"Sum":                      {1, sumOf, nil, []ir.Op{ir.Add}},
-		"Tile":                     {2, tile, nil, []ir.Op{ir.Copy}},
-		"CastLike":                 {2, castLike, nil, nil},
+		"QGemm":                            {6, qgemm, nil, []ir.Op{ir.Linear}},
+		"QLinearAdd":                       {7, requantized(twoArguments("Add"), 6, 0, 3), nil, []ir.Op{ir.Add}},
+		"QLinearMul":                       {7, requantized(twoArguments("Mul"), 6, 0, 3), nil, []ir.Op{ir.Mul}},
+		"QLinearAveragePool":               {4, requantized(pool(ir.AvgPool2D), 3, 0), nil, []ir.Op{ir.AvgPool2D}},
+		"QLinearGlobalAveragePool":         {4, requantized(globalPool(ir.GlobalAvgPool), 3, 0), nil, []ir.Op{ir.GlobalAvgPool}},
+		"QLinearLeakyRelu":                 {4, requantized(function(ir.LeakyRelu, [2]any{"alpha", .01}), 3, 0), nil, []ir.Op{ir.LeakyRelu}},
+		"QLinearSigmoid":                   {4, requantized(function(ir.Sigmoid), 3, 0), nil, []ir.Op{ir.Sigmoid}},
+		"QLinearSoftmax":                   {5, requantized(qlinearSoftmax, 3, 0), nil, []ir.Op{ir.Softmax}},
+		"QLinearConcat":                    {5, qlinearConcat, nil, []ir.Op{ir.Concat}},
+		"LayerNormalization":               {1, layerNorm, nil, []ir.Op{ir.Reduce, ir.Sub, ir.Mul, ir.Pow}},
+		"RMSNormalization":                 {1, rmsNorm, nil, []ir.Op{ir.Reduce, ir.Mul, ir.Pow}},
+		"SimplifiedLayerNormalization":     {1, rmsNorm, nil, []ir.Op{ir.Reduce, ir.Mul, ir.Pow}},
+		"SkipLayerNormalization":           {2, skipped(layerNorm, 4), nil, []ir.Op{ir.Add, ir.Reduce, ir.Sub, ir.Mul, ir.Pow}},
+		"SkipSimplifiedLayerNormalization": {2, skipped(rmsNorm, 3), nil, []ir.Op{ir.Add, ir.Reduce, ir.Mul, ir.Pow}},
+		"InstanceNormalization":            {3, instanceNorm, nil, []ir.Op{ir.Reduce, ir.Sub, ir.Mul, ir.Pow}},
+		"GroupNormalization":               {3, groupNorm, nil, []ir.Op{ir.Reduce, ir.Sub, ir.Mul, ir.Pow}},
+		"MeanVarianceNormalization":        {1, meanVariance, nil, []ir.Op{ir.Reduce, ir.Sub, ir.Mul, ir.Pow}},
+		"LpNormalization":                  {1, lpNorm, nil, []ir.Op{ir.Abs, ir.Reduce, ir.Mul, ir.Pow}},
+		"LRN":                              {1, lrn, nil, []ir.Op{ir.Mul, ir.Pad, ir.AvgPool2D, ir.Pow}},
+		"ConvInteger":                      {2, integerLayer(conv, 0), nil, []ir.Op{ir.Conv2D}},
+		"MatMulInteger":                    {2, integerLayer(matmul, -1), nil, []ir.Op{ir.Linear, ir.Conv2D}},
+		"DynamicQuantizeLinear":            {1, dynamicQuantize, nil, nil},
+		"LSTM":                             {3, recurrent(4), nil, []ir.Op{ir.Linear, ir.Slice, ir.Sigmoid, ir.Tanh, ir.Add, ir.Mul, ir.Concat}},
+		"GRU":                              {3, recurrent(3), nil, []ir.Op{ir.Linear, ir.Slice, ir.Sigmoid, ir.Tanh, ir.Add, ir.Sub, ir.Mul, ir.Concat}},
+		"Sum":                              {1, sumOf, nil, []ir.Op{ir.Add}},
+		"Tile":                             {2, tile, nil, []ir.Op{ir.Copy}},
+		"CastLike":                         {2, castLike, nil, nil},
 		// Shape arithmetic: of constants alone.
 		"Constant":        {0, nil, foldConstant, nil},
 		"ConstantOfShape": {1, nil, foldFill, nil},
@@ -119,11 +149,11 @@ func init() {
 		"Expand":          {2, viewing(expandView), moved(expandView), []ir.Op{ir.Copy}},
 		"Neg":             {1, function(ir.Neg), elementwise(func(x []float64) float64 { return -x[0] }, 0), []ir.Op{ir.Neg}},
 		"Abs":             {1, function(ir.Abs), elementwise(func(x []float64) float64 { return math.Abs(x[0]) }, 0), []ir.Op{ir.Abs}},
-		"Floor":           {1, nil, elementwise(func(x []float64) float64 { return math.Floor(x[0]) }, 0), nil},
-		"Ceil":            {1, nil, elementwise(func(x []float64) float64 { return math.Ceil(x[0]) }, 0), nil},
+		"Floor":           {1, function(ir.Floor), elementwise(func(x []float64) float64 { return math.Floor(x[0]) }, 0), []ir.Op{ir.Floor}},
+		"Ceil":            {1, function(ir.Ceil), elementwise(func(x []float64) float64 { return math.Ceil(x[0]) }, 0), []ir.Op{ir.Ceil}},
 		"Sqrt":            {1, function(ir.Sqrt), elementwise(func(x []float64) float64 { return math.Sqrt(x[0]) }, 0), []ir.Op{ir.Sqrt}},
 		"Reciprocal":      {1, function(ir.Reciprocal), elementwise(func(x []float64) float64 { return 1 / x[0] }, 0), []ir.Op{ir.Reciprocal}},
-		"Pow":             {2, power, elementwise(func(x []float64) float64 { return math.Pow(x[0], x[1]) }, 0), []ir.Op{ir.Mul, ir.Sqrt}},
+		"Pow":             {2, power, elementwise(func(x []float64) float64 { return math.Pow(x[0], x[1]) }, 0), []ir.Op{ir.Mul, ir.Sqrt, ir.Pow}},
 		"Mod":             {2, nil, elementwise(func(x []float64) float64 { return x[0] - x[1]*math.Floor(x[0]/x[1]) }, 0), nil},
 		"Min":             {1, extremes(ir.Minimum), elementwise(func(x []float64) float64 { return slices.Min(x) }, 0), []ir.Op{ir.Minimum, ir.Clip}},
 		"Max":             {1, extremes(ir.Maximum), elementwise(func(x []float64) float64 { return slices.Max(x) }, 0), []ir.Op{ir.Maximum, ir.Clip}},
@@ -134,18 +164,25 @@ func init() {
 			}
 			return x[2]
 		}, 0), []ir.Op{ir.BatchNorm, ir.Add}},
-		"Not":            {1, nil, elementwise(func(x []float64) float64 { return 1 - x[0] }, 0), nil},
-		"And":            {2, nil, less(func(a, b float64) bool { return a != 0 && b != 0 }), nil},
-		"Or":             {2, nil, less(func(a, b float64) bool { return a != 0 || b != 0 }), nil},
-		"Equal":          {2, nil, less(func(a, b float64) bool { return a == b }), nil},
-		"Less":           {2, nil, less(func(a, b float64) bool { return a < b }), nil},
-		"Greater":        {2, nil, less(func(a, b float64) bool { return a > b }), nil},
-		"LessOrEqual":    {2, nil, less(func(a, b float64) bool { return a <= b }), nil},
-		"GreaterOrEqual": {2, nil, less(func(a, b float64) bool { return a >= b }), nil},
-		"ReduceProd":     {1, nil, reduced(func(a, b float64) float64 { return a * b }, 1), nil},
-		"ReduceSum":      {1, reduction(ir.ReduceSum), reduced(func(a, b float64) float64 { return a + b }, 0), []ir.Op{ir.Reduce}},
-		"ReduceMax":      {1, reduction(ir.ReduceMax), reduced(math.Max, math.Inf(-1)), []ir.Op{ir.Reduce}},
-		"ReduceMin":      {1, reduction(ir.ReduceMin), reduced(math.Min, math.Inf(1)), []ir.Op{ir.Reduce}},
+		"Not":             {1, noReals, elementwise(func(x []float64) float64 { return 1 - x[0] }, 0), nil},
+		"And":             {2, noReals, less(func(a, b float64) bool { return a != 0 && b != 0 }), nil},
+		"Or":              {2, noReals, less(func(a, b float64) bool { return a != 0 || b != 0 }), nil},
+		"Xor":             {2, noReals, less(func(a, b float64) bool { return (a != 0) != (b != 0) }), nil},
+		"Equal":           {2, compared, less(func(a, b float64) bool { return a == b }), []ir.Op{ir.Abs, ir.Neg, ir.Step}},
+		"Less":            {2, compared, less(func(a, b float64) bool { return a < b }), []ir.Op{ir.Neg, ir.Step}},
+		"Greater":         {2, compared, less(func(a, b float64) bool { return a > b }), []ir.Op{ir.Step}},
+		"LessOrEqual":     {2, compared, less(func(a, b float64) bool { return a <= b }), []ir.Op{ir.Neg, ir.Step}},
+		"GreaterOrEqual":  {2, compared, less(func(a, b float64) bool { return a >= b }), []ir.Op{ir.Step}},
+		"ReduceL1":        {1, reduceL1, nil, []ir.Op{ir.Abs, ir.Reduce}},
+		"ReduceL2":        {1, reduceL2, nil, []ir.Op{ir.Mul, ir.Reduce, ir.Sqrt}},
+		"ReduceSumSquare": {1, reduceSquares, nil, []ir.Op{ir.Mul, ir.Reduce}},
+		"ReduceLogSum":    {1, reduceLogSum, nil, []ir.Op{ir.Reduce, ir.Log}},
+		"ReduceLogSumExp": {1, reduceLogSumExp, nil, []ir.Op{ir.Reduce, ir.Sub, ir.Exp, ir.Log, ir.Add}},
+		"Mean":            {1, meanOf, nil, []ir.Op{ir.Add, ir.BatchNorm}},
+		"ReduceProd":      {1, reduceProduct, reduced(func(a, b float64) float64 { return a * b }, 1), []ir.Op{ir.Mul}},
+		"ReduceSum":       {1, reduction(ir.ReduceSum), reduced(func(a, b float64) float64 { return a + b }, 0), []ir.Op{ir.Reduce}},
+		"ReduceMax":       {1, reduction(ir.ReduceMax), reduced(math.Max, math.Inf(-1)), []ir.Op{ir.Reduce}},
+		"ReduceMin":       {1, reduction(ir.ReduceMin), reduced(math.Min, math.Inf(1)), []ir.Op{ir.Reduce}},
 	}
 	onIntegers = integerOperations()
 	ir.AddColumn(ir.Column{Name: "importer of ONNX", Place: "frontend/onnx/ops.go",
@@ -238,13 +275,6 @@ func foldClip(im *importer, n *pb.Node, in []*operand) (*tensor, error) {
 		return nil, err
 	}
 	return elementwise(func(x []float64) float64 { return min(max(x[0], lo), hi) }, 0)(im, n, in[:1])
-}
-
-func swish(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
-	if a := floatAttr(n, "alpha", 1); a != 1 {
-		return nil, fmt.Errorf("with alpha %v", a)
-	}
-	return function(ir.Silu)(im, n, in)
 }
 
 // twoArguments imports an operation of two arguments, one of which may be a constant.
@@ -423,7 +453,7 @@ func (im *importer) normalized(n *pb.Node, op string, a *operand, x []float64, c
 	v := a.v
 	if d := v.Def; d != nil {
 		// A scale behind the shift that was made a normalisation.
-		if d.Op != ir.Normalize || len(im.users[n.Input[0]]) != 1 || len(mean) != 1 || mean[0] != 0 || d.Out != v {
+		if d.Op != ir.Normalize || !im.isOnlyUse(n, a) || len(mean) != 1 || mean[0] != 0 || d.Out != v {
 			return nil
 		}
 		if s := d.Nums(ir.AttrStd); len(s) == 1 && s[0] == 1 {
@@ -437,6 +467,17 @@ func (im *importer) normalized(n *pb.Node, op string, a *operand, x []float64, c
 		return nil
 	}
 	return y
+}
+
+// isOnlyUse reports whether nothing but a node of the model reads an operand.
+func (im *importer) isOnlyUse(n *pb.Node, a *operand) bool {
+	i := slices.IndexFunc(n.Input, func(name string) bool { return im.values[name] == a })
+	return i >= 0 && len(im.users[n.Input[i]]) == 1 && !im.isResult(n.Input[i])
+}
+
+// isResult reports whether the model returns a value.
+func (im *importer) isResult(name string) bool {
+	return slices.ContainsFunc(im.f.model.GetGraph().Output, func(o *pb.ValueInfo) bool { return o.GetName() == name })
 }
 
 func negated(x []float64) []float64 {
@@ -672,8 +713,8 @@ func concat(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
 	outer := build.Product(shape[:axis])
 	var args []*ir.Value
 	for _, o := range in {
-		if o.c != nil {
-			return nil, errors.New("of a constant and computed values")
+		if o, err = im.computed(o); err != nil {
+			return nil, err
 		}
 		if outer == 1 {
 			v, err := im.as(o, ir.Shape(o.shape[axis:]))

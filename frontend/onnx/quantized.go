@@ -467,64 +467,6 @@ func tile(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
 	return result(outs[0].v, shape), nil
 }
 
-// layerNorm is composed: the deviation from the mean times the reciprocal of its
-// root mean square, then a scale and an offset.
-func layerNorm(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
-	shape := in[0].shape
-	axis, err := build.Axis(intAttr(n, "axis", -1), len(shape))
-	if err != nil {
-		return nil, err
-	}
-	if len(n.Output) > 1 {
-		return nil, errors.New("gives its mean or deviation")
-	}
-	own := ir.Shape{build.Product(shape[:axis]), build.Product(shape[axis:])}
-	x, err := im.as(in[0], own)
-	if err != nil {
-		return nil, err
-	}
-	name := moduleName(n)
-	do := func(op ir.Op, role string, args []*ir.Value, attrs ...ir.Attr) *ir.Value {
-		if err != nil {
-			return nil
-		}
-		var v *ir.Value
-		v, err = im.Add(op, name+role, args, attrs...)
-		return v
-	}
-	rows := []ir.Attr{ir.AttrAxes.Is([]int{1}), ir.AttrKeep.Is(1)}
-	wide := ir.AttrShape.Is([]int(own))
-	mean := do(ir.Expand, ".means", []*ir.Value{do(ir.Reduce, ".mean", []*ir.Value{x}, rows...)}, wide)
-	d := do(ir.Sub, ".deviation", []*ir.Value{x, mean})
-	variance := do(ir.Reduce, ".variance", []*ir.Value{do(ir.Mul, ".square", []*ir.Value{d, d})}, rows...)
-	if err != nil {
-		return nil, err
-	}
-	shifted, err := im.scaleShift(name+".eps", variance, []float32{1}, []float32{float32(floatAttr(n, "epsilon", 1e-5))})
-	if err != nil {
-		return nil, err
-	}
-	root := do(ir.Reciprocal, ".factor", []*ir.Value{do(ir.Sqrt, ".root", []*ir.Value{shifted})})
-	y := do(ir.Mul, "", []*ir.Value{d, do(ir.Expand, ".factors", []*ir.Value{root}, wide)})
-	if err != nil {
-		return nil, err
-	}
-	out := &operand{v: y, shape: shape}
-	if out.v, err = im.Reshape(y, build.Canonical(shape)); err != nil {
-		return nil, err
-	}
-	for i, op := range []string{"Mul", "Add"} {
-		if 1+i < len(in) && in[1+i] != nil {
-			next, err := twoArguments(op)(im, n, []*operand{out, in[1+i]})
-			if err != nil {
-				return nil, err
-			}
-			out = next[0]
-		}
-	}
-	return []*operand{out}, nil
-}
-
 // dynamicQuantize drops out: what it would quantize stays real, with a scale of 1.
 func dynamicQuantize(_ *importer, _ *pb.Node, in []*operand) ([]*operand, error) {
 	return []*operand{{v: in[0].v, shape: in[0].shape, q: uint8Type.all(1, 0), dynamic: true},

@@ -95,6 +95,97 @@ func reduction(fn string) runner {
 	}
 }
 
+// along is a reduction of the axes, and with the keepdims, of the node that is composed.
+func (c *composer) along(op, role string, x *operand, axes []int, keep bool) *operand {
+	kept := 0
+	if keep {
+		kept = 1
+	}
+	return c.do(op, role, []*operand{x, list1(axes...)}, setting{"keepdims", kept}, setting{"noop_with_empty_axes", 1})
+}
+
+// reducedAxes reads which axes a reduction has, as a list, and whether they stay.
+func reducedAxes(n *pb.Node, in []*operand) (axes []int, keep bool, err error) {
+	set, err := reduceAxes(n, in)
+	for k, one := range set {
+		if one {
+			axes = append(axes, k)
+		}
+	}
+	return axes, intAttr(n, "keepdims", 1) == 1, err
+}
+
+// reducing composes a reduction that is another one of a function of the elements.
+func reducing(compose func(c *composer, x *operand, axes []int, keep bool) *operand) runner {
+	return func(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
+		axes, keep, err := reducedAxes(n, in)
+		if err != nil {
+			return nil, err
+		}
+		c := im.compose(n)
+		return c.result(compose(c, in[0], axes, keep))
+	}
+}
+
+// The reductions that are composed.
+var (
+	reduceL1 = reducing(func(c *composer, x *operand, axes []int, keep bool) *operand {
+		return c.along("ReduceSum", "", c.do("Abs", "abs", []*operand{x}), axes, keep)
+	})
+	reduceL2 = reducing(func(c *composer, x *operand, axes []int, keep bool) *operand {
+		return c.do("Sqrt", "", []*operand{c.along("ReduceSum", "sum", c.binary("Mul", "square", x, x), axes, keep)})
+	})
+	reduceSquares = reducing(func(c *composer, x *operand, axes []int, keep bool) *operand {
+		return c.along("ReduceSum", "", c.binary("Mul", "square", x, x), axes, keep)
+	})
+	reduceLogSum = reducing(func(c *composer, x *operand, axes []int, keep bool) *operand {
+		return c.do("Log", "", []*operand{c.along("ReduceSum", "sum", x, axes, keep)})
+	})
+	reduceLogSumExp = reducing(func(c *composer, x *operand, axes []int, keep bool) *operand {
+		// The greatest element is taken out, so that no exponential is above 1.
+		most := c.along("ReduceMax", "max", x, axes, true)
+		sum := c.along("ReduceSum", "sum", c.do("Exp", "exp", []*operand{c.binary("Sub", "below", x, most)}), axes, true)
+		y := c.binary("Add", "", c.do("Log", "log", []*operand{sum}), most)
+		if !keep && len(axes) > 0 {
+			y = c.do("Squeeze", "squeezed", []*operand{y, list1(axes...)})
+		}
+		return y
+	})
+	reduceProduct = reducing(func(c *composer, x *operand, axes []int, keep bool) *operand {
+		y := x
+		for _, k := range axes {
+			y = c.product(y, k)
+		}
+		if !keep && len(axes) > 0 {
+			y = c.do("Squeeze", "squeezed", []*operand{y, list1(axes...)})
+		}
+		return y
+	})
+)
+
+// product is the product of the elements along an axis, which stays: of the first half
+// with the second, again and again.
+func (c *composer) product(x *operand, axis int) *operand {
+	var rest *operand
+	for c.err == nil && x.shape[axis] > 1 {
+		size := x.shape[axis]
+		half := size / 2
+		if size%2 == 1 {
+			last := c.slice("rest", x, axis, size-1, size)
+			if rest == nil {
+				rest = last
+			} else {
+				rest = c.binary("Mul", "product", rest, last)
+			}
+		}
+		x = c.binary("Mul", "product", c.slice("first", x, axis, 0, half), c.slice("second", x, axis, half, 2*half))
+	}
+	if rest != nil {
+		x = c.binary("Mul", "product", x, rest)
+	}
+	return x
+}
+
 func argmax(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
 	shape := in[0].shape
 	axis, err := build.Axis(intAttr(n, "axis", 0), max(len(shape), 1))

@@ -102,8 +102,17 @@ type tensor struct {
 	data  ir.Data
 
 	isEndless bool // some elements are infinite
+	isFixed   bool // weights that are no model's, but of an interpolation: they keep 8 bits
 	// Of dequantized integers: these, less their zero points, and the scale of each.
 	codes, steps *tensor
+}
+
+// kept are the attributes of a layer of weights that keep their bits.
+func (t *tensor) kept() []ir.Attr {
+	if !t.isFixed {
+		return nil
+	}
+	return []ir.Attr{ir.AttrBits.Is(ir.Of(ir.I8))}
 }
 
 func (t *tensor) size() int { return ir.Shape(t.shape).Size() }
@@ -367,7 +376,7 @@ func (t *tensor) checkNumbers() error {
 
 // view is t seen through v, made when asked for.
 func (t *tensor) view(v ir.View) *tensor {
-	out := &tensor{name: t.name, typ: t.typ, shape: v.Dims, isEndless: t.isEndless}
+	out := &tensor{name: t.name, typ: t.typ, shape: v.Dims, isEndless: t.isEndless, isFixed: t.isFixed}
 	if v.IsWhole() && v.Size() == t.size() {
 		return t.reshaped(v.Dims)
 	}
@@ -384,7 +393,7 @@ func (t *tensor) view(v ir.View) *tensor {
 
 // reshaped has other dimensions.
 func (t *tensor) reshaped(shape []int) *tensor {
-	out := &tensor{name: t.name, typ: t.typ, shape: shape, data: t.data, isEndless: t.isEndless}
+	out := &tensor{name: t.name, typ: t.typ, shape: shape, data: t.data, isEndless: t.isEndless, isFixed: t.isFixed}
 	if t.codes != nil {
 		out.codes, out.steps = t.codes.reshaped(shape), t.steps.reshaped(shape)
 	}

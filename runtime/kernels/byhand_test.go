@@ -379,6 +379,29 @@ func TestFunctions(t *testing.T) {
 		ir.Erf:         {{0, 0}, {1, .8427007929497148}, {-1, -.8427007929497148}},
 		ir.Reciprocal:  {{4, .25}, {-.5, -2}},
 		ir.Clip:        {{0, 0}, {-9, -2}, {9, 3}, {2.5, 2.5}},
+		ir.Pow:         {{0, 1}, {1.5, 8}, {-.5, 0}},
+		ir.Mish:        {{0, 0}, {math.Log(math.Sqrt2 - 1), math.Log(math.Sqrt2-1) / 3}, {900, 900}},
+		ir.Selu:        {{0, 0}, {2, 6}, {-math.Ln2, -3}},
+		ir.Celu:        {{0, 0}, {2, 2}, {-2 * math.Ln2, -1}},
+
+		ir.ThresholdedRelu: {{0, 0}, {.25, 0}, {.5, .5}, {-3, 0}},
+		ir.Shrink:          {{0, 0}, {.5, 0}, {.75, .5}, {-.75, -.5}, {-.5, 0}},
+		ir.Sign:            {{0, 0}, {.1, 1}, {-7, -1}},
+		ir.Round:           {{.5, 0}, {1.5, 2}, {2.5, 2}, {-1.5, -2}, {-.6, -1}},
+		ir.Floor:           {{.5, 0}, {-.5, -1}, {2, 2}},
+		ir.Ceil:            {{.5, 1}, {-1.5, -1}, {2, 2}},
+		ir.Step:            {{.25, .5}, {.25 + 1e-9, 1}, {.25 - 1e-9, 0}},
+		ir.Sin:             {{0, 0}, {math.Pi / 6, .5}, {-math.Pi / 2, -1}},
+		ir.Cos:             {{0, 1}, {math.Pi / 3, .5}, {math.Pi, -1}},
+		ir.Tan:             {{0, 0}, {math.Pi / 4, 1}, {-math.Pi / 4, -1}},
+		ir.Asin:            {{0, 0}, {.5, math.Pi / 6}, {-1, -math.Pi / 2}},
+		ir.Acos:            {{1, 0}, {.5, math.Pi / 3}, {-1, math.Pi}},
+		ir.Atan:            {{0, 0}, {1, math.Pi / 4}, {-1, -math.Pi / 4}},
+		ir.Sinh:            {{0, 0}, {math.Ln2, .75}, {-math.Ln2, -.75}},
+		ir.Cosh:            {{0, 1}, {math.Ln2, 1.25}, {-math.Ln2, 1.25}},
+		ir.Asinh:           {{0, 0}, {.75, math.Ln2}, {-.75, -math.Ln2}},
+		ir.Acosh:           {{1, 0}, {1.25, math.Ln2}},
+		ir.Atanh:           {{0, 0}, {.6, math.Ln2}, {-.6, -math.Ln2}},
 	}
 	for op := range ir.NumOps {
 		points := known[op]
@@ -396,13 +419,16 @@ func TestFunctions(t *testing.T) {
 	assert.InDelta(t, -.15428599017485606, Function(ir.Gelu, []float64{1})(-.5), 1e-12)
 	assert.InDelta(t, .8413447460685429, Function(ir.Gelu, []float64{0})(1), 1e-12)
 	assert.InDelta(t, .8413447460685429, Function(ir.Gelu, nil)(1), 1e-12)
+	assert.InDelta(t, .9*math.Log(3), Function(ir.Silu, []float64{2})(math.Log(3)), 1e-12)
+	assert.InDelta(t, .75*math.Log(3), Function(ir.Silu, nil)(math.Log(3)), 1e-12, "dumps of old have no number")
 	assert.NoError(t, ir.Whole(), "the columns of this package")
 	assert.Nil(t, Function(ir.Conv2D, nil))
 	assert.Nil(t, FunctionSlope(ir.Conv2D, nil))
 }
 
 // numbers are those of the functions that have any.
-var numbers = map[ir.Op][]float64{ir.HardSigmoid: {.2, .5}, ir.LeakyRelu: {.25}, ir.Elu: {2}, ir.Clip: {-2, 3}, ir.Gelu: {0}}
+var numbers = map[ir.Op][]float64{ir.HardSigmoid: {.2, .5}, ir.LeakyRelu: {.25}, ir.Elu: {2}, ir.Clip: {-2, 3}, ir.Gelu: {0}, ir.Silu: {1},
+	ir.Pow: {1.5, 2, 1}, ir.Selu: {2, 3}, ir.Celu: {2}, ir.ThresholdedRelu: {.25}, ir.Shrink: {.5, .25}, ir.Step: {.25, .5}}
 
 // TestSlopes compares derivatives with central differences, and has those at corners.
 func TestSlopes(t *testing.T) {
@@ -417,8 +443,8 @@ func TestSlopes(t *testing.T) {
 		}
 		for _, p := range sets {
 			f, slope := Function(op, p), FunctionSlope(op, p)
-			for _, x := range []float64{.3, .9, 1.7, 2.6, 3.4, 7, -.3, -.9, -1.7, -2.4, -3.6, -7} {
-				if x < 0 && (op == ir.Log || op == ir.Sqrt) {
+			for _, x := range []float64{.3, .9, 1.7, 2.6, 3.4, 7.2, -.3, -.9, -1.7, -2.4, -3.6, -7.2} {
+				if math.IsNaN(f(x)) { // it has no value there
 					continue
 				}
 				assert.InDelta(t, (f(x+h)-f(x-h))/(2*h), slope(x), 1e-6*max(1, math.Abs(slope(x))), "%s at %v", op, x)
@@ -431,6 +457,7 @@ func TestSlopes(t *testing.T) {
 	}{
 		{ir.HardSigmoid, 2.5, 0}, {ir.HardSigmoid, -2.5, 0}, {ir.HardSwish, 3, 1}, {ir.HardSwish, -3, 0},
 		{ir.LeakyRelu, 0, 1}, {ir.Elu, 0, 1}, {ir.Abs, 0, 0}, {ir.Clip, -2, 0}, {ir.Clip, 3, 0},
+		{ir.Selu, 0, 3}, {ir.Celu, 0, 1}, {ir.ThresholdedRelu, .25, 0}, {ir.Shrink, .5, 0}, {ir.Shrink, -.5, 0}, {ir.Step, .25, 0},
 	} {
 		assert.Equal(t, c.want, FunctionSlope(c.op, numbers[c.op])(c.x), "%s at %v", c.op, c.x)
 	}

@@ -36,6 +36,26 @@ func gelu(x float64, p []float64) float64 {
 	return x * normal(x)
 }
 
+// swishFactor is the number of silu, 1 in dumps from before it had one.
+func swishFactor(p []float64) float64 {
+	if len(p) > 0 {
+		return p[0]
+	}
+	return 1
+}
+
+func softplus(x float64) float64 { return max(x, 0) + math.Log1p(math.Exp(-math.Abs(x))) }
+
+// flat is the derivative of what is constant but for its steps.
+func flat(float64, []float64) float64 { return 0 }
+
+// plain is a function without numbers.
+func plain(f func(x float64) float64) func(x float64, p []float64) float64 {
+	return func(x float64, _ []float64) float64 { return f(x) }
+}
+
+func sign(x float64) float64 { return step(x > 0, 1, step(x < 0, -1, 0)) }
+
 func step(on bool, yes, no float64) float64 {
 	if on {
 		return yes
@@ -62,9 +82,13 @@ var functions = [ir.NumOps]function{
 	ir.Elu: {func(x float64, p []float64) float64 { return step(x >= 0, x, p[0]*math.Expm1(x)) },
 		func(x float64, p []float64) float64 { return step(x >= 0, 1, p[0]*math.Exp(x)) }},
 	ir.Gelu: {gelu, difference(gelu)},
-	ir.Silu: {func(x float64, _ []float64) float64 { return x * sigmoid(x) },
-		func(x float64, _ []float64) float64 { s := sigmoid(x); return s + float64(x*s*(1-s)) }},
-	ir.Softplus: {func(x float64, _ []float64) float64 { return max(x, 0) + math.Log1p(math.Exp(-math.Abs(x))) },
+	ir.Silu: {func(x float64, p []float64) float64 { return x * sigmoid(float64(swishFactor(p)*x)) },
+		func(x float64, p []float64) float64 {
+			a := swishFactor(p)
+			s := sigmoid(float64(a * x))
+			return s + float64(a*x*s*(1-s))
+		}},
+	ir.Softplus: {plain(softplus),
 		func(x float64, _ []float64) float64 { return sigmoid(x) }},
 	ir.Softsign: {func(x float64, _ []float64) float64 { return x / (1 + math.Abs(x)) },
 		func(x float64, _ []float64) float64 { d := 1 + math.Abs(x); return 1 / float64(d*d) }},
@@ -75,7 +99,7 @@ var functions = [ir.NumOps]function{
 	ir.Sqrt: {func(x float64, _ []float64) float64 { return math.Sqrt(x) },
 		func(x float64, _ []float64) float64 { return .5 / math.Sqrt(x) }},
 	ir.Abs: {func(x float64, _ []float64) float64 { return math.Abs(x) },
-		func(x float64, _ []float64) float64 { return step(x > 0, 1, step(x < 0, -1, 0)) }},
+		plain(sign)},
 	ir.Neg: {func(x float64, _ []float64) float64 { return -x },
 		func(float64, []float64) float64 { return -1 }},
 	ir.Erf: {func(x float64, _ []float64) float64 { return math.Erf(x) },
@@ -84,6 +108,37 @@ var functions = [ir.NumOps]function{
 		func(x float64, _ []float64) float64 { return -1 / float64(x*x) }},
 	ir.Clip: {func(x float64, p []float64) float64 { return min(max(x, p[0]), p[1]) },
 		func(x float64, p []float64) float64 { return step(x > p[0] && x < p[1], 1, 0) }},
+	ir.Pow: {func(x float64, p []float64) float64 { return math.Pow(float64(p[1]*x)+p[2], p[0]) },
+		func(x float64, p []float64) float64 { return p[0] * p[1] * math.Pow(float64(p[1]*x)+p[2], p[0]-1) }},
+	ir.Mish: {plain(func(x float64) float64 { return x * math.Tanh(softplus(x)) }),
+		plain(func(x float64) float64 {
+			t := math.Tanh(softplus(x))
+			return t + float64(x*(1-float64(t*t))*sigmoid(x))
+		})},
+	ir.Selu: {func(x float64, p []float64) float64 { return p[1] * step(x >= 0, x, p[0]*math.Expm1(x)) },
+		func(x float64, p []float64) float64 { return p[1] * step(x >= 0, 1, p[0]*math.Exp(x)) }},
+	ir.Celu: {func(x float64, p []float64) float64 { return step(x >= 0, x, p[0]*math.Expm1(x/p[0])) },
+		func(x float64, p []float64) float64 { return step(x >= 0, 1, math.Exp(x/p[0])) }},
+	ir.ThresholdedRelu: {func(x float64, p []float64) float64 { return step(x > p[0], x, 0) },
+		func(x float64, p []float64) float64 { return step(x > p[0], 1, 0) }},
+	ir.Shrink: {func(x float64, p []float64) float64 { return step(x > p[0], x-p[1], step(x < -p[0], x+p[1], 0)) },
+		func(x float64, p []float64) float64 { return step(math.Abs(x) > p[0], 1, 0) }},
+	ir.Sign:  {plain(sign), flat},
+	ir.Round: {plain(math.RoundToEven), flat},
+	ir.Floor: {plain(math.Floor), flat},
+	ir.Ceil:  {plain(math.Ceil), flat},
+	ir.Step:  {func(x float64, p []float64) float64 { return step(x == p[0], p[1], step(x > p[0], 1, 0)) }, flat},
+	ir.Sin:   {plain(math.Sin), plain(math.Cos)},
+	ir.Cos:   {plain(math.Cos), plain(func(x float64) float64 { return -math.Sin(x) })},
+	ir.Tan:   {plain(math.Tan), plain(func(x float64) float64 { t := math.Tan(x); return 1 + float64(t*t) })},
+	ir.Asin:  {plain(math.Asin), plain(func(x float64) float64 { return 1 / math.Sqrt(1-float64(x*x)) })},
+	ir.Acos:  {plain(math.Acos), plain(func(x float64) float64 { return -1 / math.Sqrt(1-float64(x*x)) })},
+	ir.Atan:  {plain(math.Atan), plain(func(x float64) float64 { return 1 / (1 + float64(x*x)) })},
+	ir.Sinh:  {plain(math.Sinh), plain(math.Cosh)},
+	ir.Cosh:  {plain(math.Cosh), plain(math.Sinh)},
+	ir.Asinh: {plain(math.Asinh), plain(func(x float64) float64 { return 1 / math.Sqrt(float64(x*x)+1) })},
+	ir.Acosh: {plain(math.Acosh), plain(func(x float64) float64 { return 1 / math.Sqrt(float64(x*x)-1) })},
+	ir.Atanh: {plain(math.Atanh), plain(func(x float64) float64 { return 1 / (1 - float64(x*x)) })},
 }
 
 func init() {
