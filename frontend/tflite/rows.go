@@ -52,7 +52,7 @@ func softmax(im *importer, o *operator, x *operand) error {
 	if y, err = im.reshape(y, build.Canonical(x.shape)); err != nil {
 		return err
 	}
-	return im.set(o, y, false)
+	return im.give(o, &operand{v: y, shape: x.shape})
 }
 
 // logSoftmax is of float networks: TensorFlow Lite's integers of it are its own.
@@ -68,7 +68,7 @@ func logSoftmax(im *importer, o *operator, x *operand) error {
 	if err != nil {
 		return err
 	}
-	return im.set(o, y, false)
+	return im.give(o, &operand{v: y, shape: x.shape})
 }
 
 // axes are constant argument 1, rising, those from the end counted from the beginning.
@@ -129,13 +129,27 @@ func mean(im *importer, o *operator, x *operand) error {
 	if err != nil {
 		return err
 	}
-	return im.set(o, y, true)
+	return im.give(o, &operand{v: y, image: true, shape: reduced(o, x.shape, axes)})
+}
+
+// reduced is a shape without some axes, or with one element along them.
+func reduced(o *operator, shape, axes []int) []int {
+	to := []int{}
+	for k, d := range shape {
+		switch isReduced := slices.Contains(axes, k); {
+		case !isReduced:
+			to = append(to, d)
+		case o.options.byte(0, 0) != 0:
+			to = append(to, 1)
+		}
+	}
+	return to
 }
 
 // reduction imports a mean, a sum or an extreme over axes.
 func reduction(fn string) func(*importer, *operator, *operand) error {
 	return func(im *importer, o *operator, x *operand) error {
-		out, q, err := im.result(o)
+		_, q, err := im.result(o)
 		if err != nil {
 			return err
 		}
@@ -166,10 +180,11 @@ func reduction(fn string) func(*importer, *operator, *operand) error {
 		if err != nil {
 			return err
 		}
-		if y, err = im.reshape(y, build.Canonical(out.shape)); err != nil {
+		to := reduced(o, x.shape, axes)
+		if y, err = im.reshape(y, build.Canonical(to)); err != nil {
 			return err
 		}
-		return im.set(o, y, false)
+		return im.give(o, &operand{v: y, shape: to})
 	}
 }
 
@@ -200,10 +215,11 @@ func argmax(im *importer, o *operator, x *operand) error {
 	if err != nil {
 		return err
 	}
-	if y, err = im.reshape(y, build.Canonical(im.tensors[o.out[0]].shape)); err != nil {
+	to := slices.Delete(slices.Clone(x.shape), axis, axis+1)
+	if y, err = im.reshape(y, build.Canonical(to)); err != nil {
 		return err
 	}
-	return im.set(o, y, false)
+	return im.give(o, &operand{v: y, shape: to})
 }
 
 // batchMatMul imports the product of two computed matrices, or of as many as their
@@ -214,6 +230,7 @@ func batchMatMul(im *importer, o *operator) error {
 		return err
 	}
 	var args [2]*ir.Value
+	var shape []int // of the result
 	batch := 0
 	for k := range args {
 		x, err := im.computed(o, k)
@@ -226,7 +243,13 @@ func batchMatMul(im *importer, o *operator) error {
 		}
 		batch = build.Product(x.shape[:r-2])
 		s := ir.Shape{batch, x.shape[r-2], x.shape[r-1]}
-		if isTurned := o.options.byte(k, 0) != 0; isTurned {
+		isTurned := o.options.byte(k, 0) != 0
+		if k == 0 {
+			shape = slices.Concat(x.shape[:r-2], []int{s[1+b2i(isTurned)], 0})
+		} else {
+			shape[len(shape)-1] = s[2-b2i(isTurned)]
+		}
+		if isTurned {
 			v, err := im.flat(x, ir.Shape{s.Size()})
 			if err != nil {
 				return err
@@ -258,10 +281,10 @@ func batchMatMul(im *importer, o *operator) error {
 	if err != nil {
 		return err
 	}
-	if y, err = im.reshape(y, build.Canonical(im.tensors[o.out[0]].shape)); err != nil {
+	if y, err = im.reshape(y, build.Canonical(shape)); err != nil {
 		return err
 	}
-	return im.set(o, y, false)
+	return im.give(o, &operand{v: y, shape: shape})
 }
 
 // matrix is a shape without a batch of one.
