@@ -421,7 +421,12 @@ func squaredDifference(im *importer, o *operator) error {
 }
 
 func square(im *importer, o *operator, x *operand) error {
-	if im.exact {
+	switch {
+	case x.c != nil:
+		return errors.New("of a constant")
+	case x.reals != nil:
+		return im.give(o, x.mapped(func(v float64) float64 { return v * v }))
+	case im.exact:
 		return errFloat
 	}
 	s := &steps{im: im, hint: im.hint(o)}
@@ -429,8 +434,21 @@ func square(im *importer, o *operator, x *operand) error {
 }
 
 func rsqrt(im *importer, o *operator, x *operand) error {
-	if im.exact {
-		return errFloat
+	switch {
+	case x.c != nil:
+		return errors.New("of a constant")
+	case x.reals != nil:
+		return im.give(o, x.mapped(func(v float64) float64 { return 1 / math.Sqrt(v) }))
+	case im.exact:
+		_, q, err := im.result(o)
+		if err != nil {
+			return err
+		}
+		t, err := inverseRoots(x.v.Type.Quant, q)
+		if err != nil {
+			return err
+		}
+		return im.table(o, x, q, t)
 	}
 	s := &steps{im: im, hint: im.hint(o)}
 	return s.set(o, s.add(ir.Reciprocal, "", s.add(ir.Sqrt, ".root", x.v)), x)
@@ -473,13 +491,7 @@ func unary(op ir.Op) func(*importer, *operator) error {
 			return im.give(o, x.like(y, x.shape))
 		}
 		if x.reals != nil { // which a QUANTIZE makes integers of
-			y := x.like(x.v, x.shape)
-			y.reals = new([256]float32)
-			f := functionOf(op, params)
-			for i, v := range x.reals {
-				y.reals[i] = float32(f(float64(v)))
-			}
-			return im.give(o, y)
+			return im.give(o, x.mapped(functionOf(op, params)))
 		}
 		t, err := exactTable(op, params, x.v.Type.Quant, q)
 		if err != nil {
@@ -487,6 +499,16 @@ func unary(op ir.Op) func(*importer, *operator) error {
 		}
 		return im.table(o, x, q, t)
 	}
+}
+
+// mapped is an operand of integers that stand for a function of what they stood for.
+func (o *operand) mapped(f func(float64) float64) *operand {
+	y := o.like(o.v, o.shape)
+	y.reals = new([256]float32)
+	for i, v := range o.reals {
+		y.reals[i] = float32(f(float64(v)))
+	}
+	return y
 }
 
 // functionOf is a function of reals.
@@ -525,8 +547,8 @@ func (im *importer) lookedUp(hint string, v *ir.Value, q ir.Quant, t []int8) (*i
 // swish those of TensorFlow Lite's integers, of others the nearest to the real
 // ones, from which its fixed-point forms may be a step apart.
 func exactTable(op ir.Op, params []float64, x, y ir.Quant) ([]int8, error) {
-	if op == ir.HardSwish {
-		return hardSwish(x, y)
+	if t, err := ownTable(op, params, x, y); t != nil || err != nil {
+		return t, err
 	}
 	if op != ir.Relu && op != ir.Relu6 && op != ir.LeakyRelu {
 		return kernels.FunctionTable(kernels.Function(op, params), x.Scale, x.Zero, y.Scale, y.Zero), nil
@@ -588,7 +610,7 @@ func requantize(im *importer, o *operator, x *operand) error {
 		}
 		for i, v := range x.reals {
 			// Ties go away from zero, in single precision.
-			t[i] = int8(min(max(math.Round(float64(v/float32(q.Scale)))+float64(q.Zero), -128), 127))
+			t[i] = clamped(math.Round(float64(v/float32(q.Scale))) + float64(q.Zero))
 		}
 		return im.table(o, x, q, t)
 	}

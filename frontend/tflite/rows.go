@@ -166,7 +166,11 @@ func reduction(fn string) func(*importer, *operator, *operand) error {
 		case !im.exact:
 			q = ir.Quant{}
 		case fn == ir.ReduceSum:
-			return errFloat
+			rq, err := im.sumRequant(name, v, q)
+			if err != nil {
+				return err
+			}
+			attrs = append(attrs, rq...)
 		case fn == ir.ReduceMean:
 			rq, err := im.meanRequant(name, v, q)
 			if err != nil {
@@ -186,6 +190,23 @@ func reduction(fn string) func(*importer, *operator, *operand) error {
 		}
 		return im.give(o, &operand{v: y, shape: to})
 	}
+}
+
+// sumRequant is the requantization of an exact sum of rows: rounded once, ties away from
+// zero. Our own rounding (R6) takes ties up; a multiplier that is greater by its last bit
+// takes them away from zero. Only factors of few bits have ties.
+func (im *importer) sumRequant(name string, rows *ir.Value, q ir.Quant) ([]ir.Attr, error) {
+	if reach := int64(rows.Type.Shape[1]) * differenceReach; reach >= geometry.NarrowReach {
+		return nil, fmt.Errorf("sums up to %d, which do not fit 32 bits", reach)
+	}
+	m, r, err := geometry.MultiplierFor(rows.Type.Quant.Scale / q.Scale)
+	if err != nil {
+		return nil, err
+	}
+	if bits.TrailingZeros32(uint32(m)) > 8 {
+		m++
+	}
+	return []ir.Attr{ir.AttrMul.Is(im.Ints(name+".mul", ir.I32, ir.Shape{1}, []int64{int64(m)})), ir.AttrShift.Is(im.Ints(name+".shift", ir.I32, ir.Shape{1}, []int64{int64(r)}))}, nil
 }
 
 // meanRequant is the requantization of an exact mean of rows: the division by their
