@@ -618,8 +618,12 @@ func requantize(im *importer, o *operator, x *operand) error {
 	if err != nil {
 		return err
 	}
+	rounding := geometry.RoundTFLite
+	if im.fast {
+		rounding = geometry.RoundTwice
+	}
 	for i := range t {
-		t[i] = int8(min(max(int(geometry.RequantTFLite(int32(i-128-x.v.Type.Quant.Zero), m, r))+q.Zero, -128), 127))
+		t[i] = clamped(float64(rounding.Of(int64(i-128-x.v.Type.Quant.Zero), m, r)) + float64(q.Zero))
 	}
 	return im.table(o, x, q, t)
 }

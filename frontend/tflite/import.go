@@ -25,6 +25,11 @@ type Options struct {
 	// anew; else an int8 model keeps its integers.
 	Float  bool
 	Ranges map[string]ir.Range // of the inputs' reals of a float model; [0,1] when absent
+	// Optimized says that an exact module has the integers of TensorFlow Lite's optimized
+	// kernels, as its interpreter computes them without delegates; else those of its reference
+	// kernels, as TensorFlow Lite for Microcontrollers has them. They round layers, matrix
+	// products, changes of scale and means of images in other ways.
+	Optimized bool
 	// Signature names the signature or the subgraph that is imported; it may be absent
 	// where there is one.
 	Signature string
@@ -91,6 +96,7 @@ type importer struct {
 	*model
 	scope
 	exact  bool // integers are kept
+	fast   bool // as the optimized kernels compute them
 	namer  namer
 	depth  int                       // of loops
 	loops  int                       // operators that loops have become
@@ -163,6 +169,7 @@ func parse(name string, raw []byte, opt Options) (m *ir.Module, isExact bool, er
 	}
 	quantized := slices.ContainsFunc(im.tensors, func(t *tensor) bool { return t.typ == int8Type && t.data == nil })
 	im.exact = quantized && !opt.Float
+	im.fast = im.exact && opt.Optimized
 	im.namer = newNamer(im.tensors, sign)
 	var list diag.List
 	for _, i := range inputs {

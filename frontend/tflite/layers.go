@@ -87,18 +87,10 @@ func (im *importer) layer(op ir.Op, o *operator, v *ir.Value, w *tensor, view ir
 		if reach[c] = geometry.Reach(b[c], w, -128-zero, 127-zero); reach[c] >= geometry.NarrowReach {
 			return nil, fmt.Errorf("sums up to %d in channel %d, which do not fit 32 bits: -exact=false quantizes the model anew", reach[c], c)
 		}
-		if isDense {
-			reach[c] = 0 // R6 shifts no sum left
-		}
 	}
-	rq, err := im.requant(name, factors, reach...)
+	rq, err := im.layerRequant(name, isDense, factors, reach...)
 	if err != nil {
 		return nil, err
-	}
-	if isDense {
-		// The interpreter's fully connected kernel rounds once, half up, which is our
-		// own rounding (R6): measured against ai-edge-litert 2.3.0.
-		rq = rq[:2]
 	}
 	attrs = append(append(attrs, rq...), ir.AttrWeight.Is(weight), ir.AttrBias.Is(im.Ints(name+".bias", ir.I32, ir.Shape{shape[0]}, b)))
 	return im.AddQuantized(op, name, []*ir.Value{v}, q, attrs...)

@@ -406,3 +406,22 @@ func (im *importer) requant(name string, factors []float64, reach ...int64) ([]i
 	return []ir.Attr{ir.AttrMul.Is(im.Ints(name+".mul", ir.I32, shape, mul)), ir.AttrShift.Is(im.Ints(name+".shift", ir.I32, shape, shift)),
 		ir.AttrRound.Is(ir.RoundTFLite)}, nil
 }
+
+// layerRequant are those of a layer or a matrix product. The optimized kernels round
+// their ties up; of the reference kernels, that of dense layers rounds once, half up,
+// which is our own rounding (R6): measured against ai-edge-litert 2.3.0.
+func (im *importer) layerRequant(name string, isDense bool, factors []float64, reach ...int64) ([]ir.Attr, error) {
+	if isDense && !im.fast {
+		reach = []int64{0} // R6 shifts no sum left
+	}
+	rq, err := im.requant(name, factors, reach...)
+	switch {
+	case err != nil:
+		return nil, err
+	case im.fast:
+		rq[2] = ir.AttrRound.Is(ir.RoundTwice)
+	case isDense:
+		rq = rq[:2]
+	}
+	return rq, nil
+}

@@ -292,7 +292,7 @@ func batchMatMul(im *importer, o *operator) error {
 	if im.exact {
 		factor := float64(float32(args[0].Type.Quant.Scale)*float32(args[1].Type.Quant.Scale)) / q.Scale
 		inner := args[0].Type.Shape[len(args[0].Type.Shape)-1]
-		if attrs, err = im.requant(name, []float64{factor}, int64(inner)*productReach); err != nil {
+		if attrs, err = im.layerRequant(name, false, []float64{factor}, int64(inner)*productReach); err != nil {
 			return err
 		}
 	} else {
