@@ -111,6 +111,8 @@ type Recipe struct {
 	AllowOutside bool             `json:"allow_outside,omitempty"`
 	Shapes       map[string][]int `json:"shapes,omitempty"` // of inputs, batch included
 	Ranges       []InputRange     `json:"ranges,omitempty"`
+	Signature    string           `json:"signature,omitempty"` // of a TensorFlow Lite model
+	Kernels      string           `json:"kernels,omitempty"`   // whose integers it has
 }
 
 // InputRange is the reals of an input of a model.

@@ -31,6 +31,7 @@ func (b *build) recipe() (*certificate.Recipe, error) {
 		CPU: o.CPU, Attr: o.Attr, Level: o.Level, Small: o.Small, Rounding: o.Rounding, Activations: o.Activations, Task: o.Task, Errors: o.Errors,
 		Images: o.Images, RAM: o.Budget.RAM, StartAfter: o.StartAfter, StopAfter: o.StopAfter, Exact: o.exact(),
 		Prefix: o.Prefix, Hooks: o.Hooks, Lend: o.Lend, Section: o.Section, AllowOutside: o.AllowOutside, Shapes: o.Shapes,
+		Signature: o.Signature, Kernels: o.Kernels,
 	}
 	for _, name := range sortedKeys(o.Ranges) {
 		r.Ranges = append(r.Ranges, certificate.InputRange{Input: name, Low: o.Ranges[name].Lo, High: o.Ranges[name].Hi})
@@ -103,7 +104,7 @@ func Rebuild(ctx context.Context, path string, c *certificate.Certificate, o Opt
 	again.StartAfter, again.StopAfter, again.Exact = q.StartAfter, q.StopAfter, fmt.Sprint(q.Exact)
 	again.Prefix, again.Hooks, again.Lend, again.Section = q.Prefix, q.Hooks, q.Lend, q.Section
 	again.AllowOutside = o.AllowOutside // which the user grants, never a file
-	again.Shapes, again.Ranges = q.Shapes, map[string]ir.Range{}
+	again.Shapes, again.Ranges, again.Signature, again.Kernels = q.Shapes, map[string]ir.Range{}, q.Signature, q.Kernels
 	for _, r := range q.Ranges {
 		again.Ranges[r.Input] = ir.Range{Lo: r.Low, Hi: r.High}
 	}
@@ -118,7 +119,8 @@ func Rebuild(ctx context.Context, path string, c *certificate.Certificate, o Opt
 			isDump = true
 			source = again
 			again.Input, again.Chosen, again.Level, again.Calib = at(d.Name), nil, string(pass.Int8), ""
-			again.Shapes, again.Ranges = nil, nil // of the model, which the dump has
+			// Of the model, which the dump has.
+			again.Shapes, again.Ranges, again.Signature, again.Kernels = nil, nil, "", ""
 		}
 	}
 	if o.Data != "" {
