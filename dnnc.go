@@ -31,17 +31,53 @@ type LoadOptions struct {
 	// Requantize reads a quantized model as the reals that its integers stand for, to be
 	// quantized anew; otherwise the model keeps its integers.
 	Requantize bool
-	// Inexact, if it is not nil, is told why a quantized ONNX model cannot keep its
+	// Inexact, if it is not nil, is told why a quantized model cannot keep its
 	// integers, which is then read as by Requantize. Without it such a model is refused.
 	Inexact func(why error)
+	// Signature is the signature or the subgraph of a TensorFlow Lite model that is read;
+	// it may be absent where there is one.
+	Signature string
+	// Kernels says whose integers a quantized TensorFlow Lite model has: those of its
+	// KernelsReference, if it is empty, or KernelsOptimized kernels.
+	Kernels string
 	// AllowOutside lets a network name files outside of its folder.
 	AllowOutside bool
+}
+
+// The sets of kernels whose integers a quantized TensorFlow Lite model may keep.
+const (
+	KernelsReference = "reference"
+	KernelsOptimized = "optimized"
+)
+
+// forTFLite reports options that are of TensorFlow Lite models, for a file of another
+// format.
+func (o LoadOptions) forTFLite(name string) error {
+	for _, of := range []struct{ flag, value string }{{"-signature", o.Signature}, {"-kernels", o.Kernels}} {
+		if of.value != "" {
+			return diag.New(diag.Pos{File: name}, diag.BadValue, "%s %s is of TensorFlow Lite models; this file is none", of.flag, of.value).
+				WithHelp("leave the flag out")
+		}
+	}
+	return nil
+}
+
+// tflite are the options of a TensorFlow Lite model.
+func (o LoadOptions) tflite() tflite.Options {
+	return tflite.Options{Float: o.Requantize, Ranges: o.Ranges, Signature: o.Signature, Optimized: o.Kernels == KernelsOptimized, Inexact: o.Inexact}
 }
 
 // fits reports shapes and ranges that the file itself gives: a text has both, a
 // TensorFlow Lite model has shapes.
 func (o LoadOptions) fits(name string, isText bool) error {
+	if isText {
+		if err := o.forTFLite(name); err != nil {
+			return err
+		}
+	}
 	switch {
+	case !isText && o.Kernels != "" && o.Kernels != KernelsReference && o.Kernels != KernelsOptimized:
+		return diag.New(diag.Pos{File: name}, diag.BadValue, "-kernels is %s or %s, not %q", KernelsReference, KernelsOptimized, o.Kernels)
 	case len(o.Shapes) > 0:
 		return diag.New(diag.Pos{File: name}, diag.BadValue, "-shape gives sizes that an ONNX model leaves open; this file has all of them")
 	case len(o.Ranges) > 0 && isText:
@@ -56,12 +92,15 @@ func (o LoadOptions) fits(name string, isText bool) error {
 func Load(path string, o LoadOptions) (*ir.Module, error) {
 	switch strings.ToLower(filepath.Ext(path)) {
 	case ".onnx":
+		if err := o.forTFLite(path); err != nil {
+			return nil, err
+		}
 		return onnx.Load(path, onnx.Options{Shapes: o.Shapes, Ranges: o.Ranges, AllowOutside: o.AllowOutside, Exact: !o.Requantize, Inexact: o.Inexact})
 	case ".tflite":
 		if err := o.fits(path, false); err != nil {
 			return nil, err
 		}
-		return tflite.Load(path, tflite.Options{Float: o.Requantize, Ranges: o.Ranges})
+		return tflite.Load(path, o.tflite())
 	}
 	if err := o.fits(path, true); err != nil {
 		return nil, err
@@ -74,12 +113,15 @@ func Load(path string, o LoadOptions) (*ir.Module, error) {
 func Parse(name string, raw []byte, o LoadOptions) (*ir.Module, error) {
 	switch strings.ToLower(filepath.Ext(name)) {
 	case ".onnx":
+		if err := o.forTFLite(name); err != nil {
+			return nil, err
+		}
 		return onnx.Parse(name, raw, onnx.Options{Shapes: o.Shapes, Ranges: o.Ranges, AllowOutside: o.AllowOutside, Exact: !o.Requantize, Inexact: o.Inexact})
 	case ".tflite":
 		if err := o.fits(name, false); err != nil {
 			return nil, err
 		}
-		return tflite.Parse(name, raw, tflite.Options{Float: o.Requantize, Ranges: o.Ranges})
+		return tflite.Parse(name, raw, o.tflite())
 	}
 	if err := o.fits(name, true); err != nil {
 		return nil, err

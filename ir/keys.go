@@ -115,6 +115,8 @@ const (
 
 	RoundHalfUp = "half_up"
 	RoundTFLite = "tflite"
+	// RoundTwice is RoundTFLite with ties up.
+	RoundTwice = "twice"
 
 	RoundingNearest     = "nearest"
 	RoundingCompensated = "compensated"

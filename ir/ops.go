@@ -97,7 +97,7 @@ var (
 	requantAttrs = []AttrInfo{
 		{Key: AttrMul, Doc: "multipliers of the requantization, i32, one a channel or one (R6)"},
 		{Key: AttrShift, Doc: "shifts of the requantization, i32, like mul (R6)"},
-		{Key: AttrRound, Words: []string{RoundHalfUp, RoundTFLite}, Default: RoundHalfUp, Doc: "rounding of the requantization (R6, R8)"},
+		{Key: AttrRound, Words: []string{RoundHalfUp, RoundTFLite, RoundTwice}, Default: RoundHalfUp, Doc: "rounding of the requantization (R6, R8)"},
 	}
 	clampAttrs = []AttrInfo{
 		{Key: AttrLo, Min: -128, Max: 127, Default: -128, Doc: "least integer of the result (R9)"},
@@ -243,9 +243,9 @@ func init() {
 		Erf:        function("erf", InONNX, "y = erf(a)", "error function."),
 		Reciprocal: function("reciprocal", InONNX|InTFLite, "y = reciprocal(softplus(a))", "1/x."),
 		Clip:       function("clip", InONNX, "y = clip(a, low: -1, high: 2.5)", "min(max(x, lo), hi).", number(AttrLow, 0, "least value"), number(AttrHigh, 1, "greatest value")),
-		Pow:        function("pow", InONNX, "y = pow(a, exponent: -0.5, gamma: 1.5, beta: 4)", "gamma*x+beta to the power of a number.",
+		Pow: function("pow", InONNX, "y = pow(a, exponent: -0.5, gamma: 1.5, beta: 4)", "gamma*x+beta to the power of a number.",
 			number(AttrExponent, 2, "the power"), number(AttrGain, 1, "factor of x"), number(AttrOffset, 0, "what is added")),
-		Mish:       function("mish", InONNX, "y = mish(a)", "x*tanh(log(1+exp(x)))."),
+		Mish: function("mish", InONNX, "y = mish(a)", "x*tanh(log(1+exp(x)))."),
 		Selu: function("selu", InONNX, "y = selu(a, alpha: 1.5, gamma: 1.1)", "gamma*x where positive, else gamma*alpha*(exp(x)-1).",
 			number(AttrAlpha, 1.67326319217681884765625, "depth of the negative side"), number(AttrGain, 1.05070102214813232421875, "slope of the positive side")),
 		Celu:            function("celu", InONNX, "y = celu(a, alpha: 0.7)", "x where positive, else alpha*(exp(x/alpha)-1).", number(AttrAlpha, 1, "depth of the negative side")),

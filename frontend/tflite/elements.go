@@ -17,9 +17,17 @@ import (
 // that broadcast.
 func pairOf(op ir.Op) func(*importer, *operator) error {
 	return func(im *importer, o *operator) error {
-		for k := range min(len(o.in), 2) {
-			if i := o.in[k]; i >= 0 && im.tensors[i].data != nil && im.values[i] == nil && len(o.in) == 2 {
-				return im.withConstant(op, o, 1-k, k)
+		if len(o.in) != 2 {
+			return fmt.Errorf("has %d arguments", len(o.in))
+		}
+		for k, i := range o.in {
+			if i >= 0 && o.in[1-k] >= 0 && im.isConstant(i) && im.values[o.in[1-k]] != nil {
+				if x := im.values[o.in[1-k]]; x.blocks != nil && im.tensors[i].size() != 1 && !endsWith(im.tensors[i].shape, x.shape) {
+					return errBlocks
+				}
+				if hasTable := im.tensors[i].size() == 1; !im.exact || hasTable {
+					return im.withConstant(op, o, 1-k, k)
+				}
 			}
 		}
 		a, b, err := im.two(o)
@@ -30,13 +38,19 @@ func pairOf(op ir.Op) func(*importer, *operator) error {
 	}
 }
 
+// endsWith reports whether a constant has one number for each element of the last axis.
+func endsWith(constant, shape []int) bool {
+	n := shape[len(shape)-1]
+	return build.Product(constant) == n && constant[len(constant)-1] == n
+}
+
 // pair is an operation of two values.
 func (im *importer) pair(op ir.Op, o *operator, a, b *operand) error {
 	_, q, err := im.result(o)
 	if err != nil {
 		return err
 	}
-	x, y, image, err := im.widened(o, a, b)
+	x, y, whole, err := im.widened(o, a, b)
 	if err != nil {
 		return err
 	}
@@ -48,7 +62,7 @@ func (im *importer) pair(op ir.Op, o *operator, a, b *operand) error {
 		if err != nil {
 			return err
 		}
-		return im.set(o, v, image)
+		return im.give(o, whole.like(v, whole.shape))
 	}
 	attrs, err := im.activation(o.options.byte(0, 0), q)
 	if err != nil {
@@ -68,7 +82,7 @@ func (im *importer) pair(op ir.Op, o *operator, a, b *operand) error {
 	if err != nil {
 		return err
 	}
-	return im.set(o, v, image)
+	return im.give(o, whole.like(v, whole.shape))
 }
 
 // expanded is an operand with the elements of a broadcast shape, as an image or in the
@@ -113,12 +127,12 @@ func (im *importer) withConstant(op ir.Op, o *operator, k, c int) error {
 	if err != nil {
 		return err
 	}
-	if op == ir.Minimum || op == ir.Maximum {
-		return errors.New("of a constant")
-	}
 	if im.exact {
-		if t.size() != 1 || t.typ != int8Type || len(t.scale) != 1 {
-			return errors.New("of int8 values and a constant of more than one number")
+		if t.typ != int8Type || len(t.scale) != 1 {
+			return fmt.Errorf("of integers and a constant of %s without a scale", typeName(t.typ))
+		}
+		if (op == ir.Minimum || op == ir.Maximum) && (x.v.Type.Quant != q || t.quant() != q) {
+			return errors.New("of arguments of different scales")
 		}
 		table, err := im.pairTable(op, x.v.Type.Quant, t.quant(), q, int8(t.ints()[0]), c == 0, o.options.byte(0, 0))
 		if err != nil {
@@ -126,18 +140,40 @@ func (im *importer) withConstant(op ir.Op, o *operator, k, c int) error {
 		}
 		return im.table(o, x, q, table)
 	}
-	if shape, err := build.Broadcast(x.shape, t.shape); err != nil || !slices.Equal(shape, x.shape) {
-		return fmt.Errorf("of shapes %v and %v", x.shape, t.shape)
+	if op == ir.Minimum || op == ir.Maximum {
+		return im.bounded(op, o, x, t)
 	}
-	channels := x.shape[len(x.shape)-1]
-	image := len(x.shape) == 4 && x.shape[0] == 1 && (t.size() == 1 || t.size() == channels && t.shape[len(t.shape)-1] == channels)
-	v, values := x.v, t.floats()
+	shape, err := build.Broadcast(x.shape, t.shape)
+	if err != nil {
+		return err
+	}
+	values := t.floats()
+	zero := !slices.ContainsFunc(values, func(v float32) bool { return v != 0 })
+	switch {
+	case zero && op == ir.Mul && o.options.byte(0, 0) != actTanh:
+		if n := build.Product(shape); n < 0 || n > mostChannels {
+			return fmt.Errorf("of shapes %v and %v", x.shape, t.shape)
+		}
+		return im.setNumbers(o, 0, shape, make([]float64, build.Product(shape)))
+	case zero && (op == ir.Add || op == ir.Sub && c == 1) && o.options.byte(0, 0) == actNone && slices.Equal(shape, x.shape):
+		return im.give(o, x.like(x.v, x.shape))
+	}
+	if !slices.Equal(shape, x.shape) { // the computed value repeats, too
+		v, err := im.expanded(o, x, shape, false)
+		if err != nil {
+			return err
+		}
+		x = &operand{v: v, shape: shape}
+	}
+	channels := shape[len(shape)-1]
+	image := len(shape) == 4 && shape[0] == 1 && (t.size() == 1 || t.size() == channels && t.shape[len(t.shape)-1] == channels)
+	v := x.v
 	switch {
 	case image:
 		v, err = im.asImage(x)
 	case t.size() != 1:
-		if v, err = im.flat(x, ir.Shape{build.Product(x.shape)}); err == nil {
-			values, err = spread(values, t.shape, x.shape)
+		if v, err = im.flat(x, ir.Shape{build.Product(shape)}); err == nil {
+			values, err = spread(values, t.shape, shape)
 		}
 	}
 	if err != nil {
@@ -172,23 +208,47 @@ func (im *importer) withConstant(op ir.Op, o *operator, k, c int) error {
 		return err
 	}
 	if !image && t.size() != 1 {
-		if y, err = im.reshape(y, build.Canonical(x.shape)); err != nil {
+		if y, err = im.reshape(y, build.Canonical(shape)); err != nil {
 			return err
 		}
 	}
-	return im.set(o, y, image || t.size() == 1 && x.image)
+	return im.give(o, &operand{v: y, image: image || t.size() == 1 && x.image, shape: shape, blocks: x.blocks})
+}
+
+// bounded is the greater or the lesser of a computed value and one constant number.
+func (im *importer) bounded(op ir.Op, o *operator, x *operand, t *tensor) error {
+	if t.size() != 1 {
+		c, err := im.material(t)
+		if err != nil {
+			return err
+		}
+		return im.pair(op, o, x, c)
+	}
+	const far = 1e30
+	lo, hi := float64(t.floats()[0]), far
+	if op == ir.Minimum {
+		lo, hi = -far, lo
+	}
+	y, err := im.add(ir.Clip, im.hint(o), []*ir.Value{x.v}, ir.Quant{}, ir.AttrLow.Is(lo), ir.AttrHigh.Is(hi))
+	if err != nil {
+		return err
+	}
+	return im.give(o, x.like(y, x.shape))
 }
 
 // spread are the elements of a constant repeated to a shape that it broadcasts to.
-func spread(x []float32, own, to []int) ([]float32, error) {
+func spread[T any](x []T, own, to []int) ([]T, error) {
 	if build.Product(to) > mostChannels {
 		return nil, fmt.Errorf("of %d elements and a constant; at most %d have a number each", build.Product(to), mostChannels)
+	}
+	if len(to) == 0 {
+		return x, nil
 	}
 	v, ok := ir.ViewOf(own).Expand(to)
 	if !ok {
 		return nil, fmt.Errorf("of shapes %v and %v", own, to)
 	}
-	out := make([]float32, build.Product(to))
+	out := make([]T, build.Product(to))
 	v.Each(func(i, at int) { out[i] = x[at] })
 	return out, nil
 }
@@ -196,12 +256,18 @@ func spread(x []float32, own, to []int) ([]float32, error) {
 // errFloat is the fault of an operator that is of float networks here.
 var errFloat = errors.New("of int8 values, whose integers have no equal here: -exact=false quantizes the model anew")
 
+// errReals is the fault of an operator of reals in a model of integers.
+var errReals = errors.New("of reals in a model of integers, which the model does not quantize: -exact=false quantizes the model anew")
+
 // quotient imports DIV: a product with the reciprocal.
 func quotient(im *importer, o *operator) error {
 	if im.exact {
 		return errFloat
 	}
-	if len(o.in) == 2 && o.in[1] >= 0 && im.values[o.in[1]] == nil && im.tensors[o.in[1]].data != nil {
+	if len(o.in) == 2 && o.in[1] >= 0 && im.isConstant(o.in[1]) && im.tensors[o.in[1]].size() > 0 {
+		if slices.Contains(im.tensors[o.in[1]].floats(), 0) {
+			return errors.New("by a constant of 0")
+		}
 		return im.withConstant(ir.Reciprocal, o, 0, 1)
 	}
 	a, b, err := im.two(o)
@@ -225,6 +291,9 @@ const (
 // pairTable are the results of an exact operation of every integer and one
 // constant, which comes first or second.
 func (im *importer) pairTable(op ir.Op, x, k, y ir.Quant, value int8, first bool, fused int) ([]int8, error) {
+	if op == ir.Minimum || op == ir.Maximum {
+		fused = actNone
+	}
 	act, err := im.activation(fused, y)
 	if err != nil {
 		return nil, err
@@ -237,6 +306,15 @@ func (im *importer) pairTable(op ir.Op, x, k, y ir.Quant, value int8, first bool
 	a, b, qa, qb := all, constant, x, k
 	if first {
 		a, b, qa, qb = constant, all, k, x
+	}
+	if op == ir.Minimum || op == ir.Maximum {
+		for i, v := range all {
+			out[i] = min(v, value)
+			if op == ir.Maximum {
+				out[i] = max(v, value)
+			}
+		}
+		return out, nil
 	}
 	if op == ir.Mul {
 		m, r, err := geometry.TFLiteMultiplierFor(float64(float32(qa.Scale)*float32(qb.Scale)/float32(y.Scale)), productReach)
@@ -282,17 +360,23 @@ func (im *importer) two(o *operator) (a, b *operand, err error) {
 	return a, b, err
 }
 
-// widened are two values with the elements of the shape that they broadcast to.
-func (im *importer) widened(o *operator, a, b *operand) (x, y *ir.Value, image bool, err error) {
+// widened are two values with the elements of the shape that they broadcast to, which
+// whole is of.
+func (im *importer) widened(o *operator, a, b *operand) (x, y *ir.Value, whole *operand, err error) {
 	shape, err := build.Broadcast(a.shape, b.shape)
 	if err != nil {
-		return nil, nil, false, err
+		return nil, nil, nil, err
 	}
-	image = (a.image || b.image) && len(shape) == 4 && shape[0] == 1
-	if x, err = im.expanded(o, a, shape, image); err == nil {
-		y, err = im.expanded(o, b, shape, image)
+	whole = &operand{shape: shape, image: (a.image || b.image) && len(shape) == 4 && shape[0] == 1, blocks: a.blocks}
+	if a.blocks == nil {
+		whole.blocks = b.blocks
+	} else if b.blocks != nil && !slices.Equal(a.blocks, b.blocks) {
+		return nil, nil, nil, errBlocks
 	}
-	return x, y, image, err
+	if x, err = im.expanded(o, a, shape, whole.image); err == nil {
+		y, err = im.expanded(o, b, shape, whole.image)
+	}
+	return x, y, whole, err
 }
 
 // steps adds operations of a float network one behind the other, until one fails.
@@ -312,11 +396,11 @@ func (s *steps) add(op ir.Op, role string, args ...*ir.Value) *ir.Value {
 }
 
 // set declares the result of the operator that the steps are.
-func (s *steps) set(o *operator, y *ir.Value, image bool) error {
+func (s *steps) set(o *operator, y *ir.Value, whole *operand) error {
 	if s.err != nil {
 		return s.err
 	}
-	return s.im.set(o, y, image)
+	return s.im.give(o, whole.like(y, whole.shape))
 }
 
 func squaredDifference(im *importer, o *operator) error {
@@ -327,38 +411,65 @@ func squaredDifference(im *importer, o *operator) error {
 	if err != nil {
 		return err
 	}
-	x, y, image, err := im.widened(o, a, b)
+	x, y, whole, err := im.widened(o, a, b)
 	if err != nil {
 		return err
 	}
 	s := &steps{im: im, hint: im.hint(o)}
 	d := s.add(ir.Sub, ".difference", x, y)
-	return s.set(o, s.add(ir.Mul, "", d, d), image)
+	return s.set(o, s.add(ir.Mul, "", d, d), whole)
 }
 
 func square(im *importer, o *operator, x *operand) error {
-	if im.exact {
+	switch {
+	case x.c != nil:
+		return errors.New("of a constant")
+	case x.reals != nil:
+		return im.give(o, x.mapped(func(v float64) float64 { return v * v }))
+	case im.exact:
 		return errFloat
 	}
 	s := &steps{im: im, hint: im.hint(o)}
-	return s.set(o, s.add(ir.Mul, "", x.v, x.v), x.image)
+	return s.set(o, s.add(ir.Mul, "", x.v, x.v), x)
 }
 
 func rsqrt(im *importer, o *operator, x *operand) error {
-	if im.exact {
-		return errFloat
+	switch {
+	case x.c != nil:
+		return errors.New("of a constant")
+	case x.reals != nil:
+		return im.give(o, x.mapped(func(v float64) float64 { return 1 / math.Sqrt(v) }))
+	case im.exact:
+		_, q, err := im.result(o)
+		if err != nil {
+			return err
+		}
+		t, err := inverseRoots(x.v.Type.Quant, q)
+		if err != nil {
+			return err
+		}
+		return im.table(o, x, q, t)
 	}
 	s := &steps{im: im, hint: im.hint(o)}
-	return s.set(o, s.add(ir.Reciprocal, "", s.add(ir.Sqrt, ".root", x.v)), x.image)
+	return s.set(o, s.add(ir.Reciprocal, "", s.add(ir.Sqrt, ".root", x.v)), x)
 }
 
 // unary imports a function of each element; of integers it is a table of its 256
 // values.
-func unary(op ir.Op) func(*importer, *operator, *operand) error {
-	return func(im *importer, o *operator, x *operand) error {
-		_, q, err := im.result(o)
+func unary(op ir.Op) func(*importer, *operator) error {
+	return func(im *importer, o *operator) error {
+		x, err := im.operand(o, 0)
+		if err == nil && x.reals == nil {
+			x, err = im.computed(o, 0)
+		}
 		if err != nil {
 			return err
+		}
+		q := ir.Quant{}
+		if x.reals == nil {
+			if _, q, err = im.result(o); err != nil {
+				return err
+			}
 		}
 		var attrs []ir.Attr
 		var params []float64
@@ -377,7 +488,10 @@ func unary(op ir.Op) func(*importer, *operator, *operand) error {
 			if err != nil {
 				return err
 			}
-			return im.set(o, y, x.image)
+			return im.give(o, x.like(y, x.shape))
+		}
+		if x.reals != nil { // which a QUANTIZE makes integers of
+			return im.give(o, x.mapped(functionOf(op, params)))
 		}
 		t, err := exactTable(op, params, x.v.Type.Quant, q)
 		if err != nil {
@@ -387,13 +501,36 @@ func unary(op ir.Op) func(*importer, *operator, *operand) error {
 	}
 }
 
+// mapped is an operand of integers that stand for a function of what they stood for.
+func (o *operand) mapped(f func(float64) float64) *operand {
+	y := o.like(o.v, o.shape)
+	y.reals = new([256]float32)
+	for i, v := range o.reals {
+		y.reals[i] = float32(f(float64(v)))
+	}
+	return y
+}
+
+// functionOf is a function of reals.
+func functionOf(op ir.Op, params []float64) func(float64) float64 {
+	switch op {
+	case ir.Relu:
+		return func(x float64) float64 { return max(x, 0) }
+	case ir.Relu6:
+		return func(x float64) float64 { return min(max(x, 0), 6) }
+	}
+	return kernels.Function(op, params)
+}
+
 // table adds a table of 256 results.
 func (im *importer) table(o *operator, x *operand, q ir.Quant, t []int8) error {
 	y, err := im.lookedUp(im.hint(o), x.v, q, t)
 	if err != nil {
 		return err
 	}
-	return im.set(o, y, x.image)
+	found := x.like(y, x.shape)
+	found.reals = nil
+	return im.give(o, found)
 }
 
 // lookedUp is a value whose elements are results of a table.
@@ -410,8 +547,8 @@ func (im *importer) lookedUp(hint string, v *ir.Value, q ir.Quant, t []int8) (*i
 // swish those of TensorFlow Lite's integers, of others the nearest to the real
 // ones, from which its fixed-point forms may be a step apart.
 func exactTable(op ir.Op, params []float64, x, y ir.Quant) ([]int8, error) {
-	if op == ir.HardSwish {
-		return hardSwish(x, y)
+	if t, err := ownTable(op, params, x, y); t != nil || err != nil {
+		return t, err
 	}
 	if op != ir.Relu && op != ir.Relu6 && op != ir.LeakyRelu {
 		return kernels.FunctionTable(kernels.Function(op, params), x.Scale, x.Zero, y.Scale, y.Zero), nil
@@ -451,24 +588,42 @@ func exactTable(op ir.Op, params []float64, x, y ir.Quant) ([]int8, error) {
 	return t, nil
 }
 
-// requantize imports QUANTIZE: of the input it has been done, else the scale
-// changes.
+// requantize imports QUANTIZE: of the input it has been done; of integers the scale
+// changes; of reals that integers stand for, it is the nearest.
 func requantize(im *importer, o *operator, x *operand) error {
+	if x.c != nil {
+		return errors.New("of a constant")
+	}
 	_, q, err := im.result(o)
 	if err != nil {
 		return err
 	}
-	if !im.exact || x.v.Type.Quant == q {
-		im.values[o.out[0]] = x
-		return nil
+	if !im.exact || x.v.Type.Quant == q && (x.reals == nil || *x.reals == *realsOf(q)) {
+		y := x.like(x.v, x.shape)
+		y.reals = nil
+		return im.give(o, y)
+	}
+	t := make([]int8, 256)
+	if x.reals != nil {
+		if x.v.Def == nil {
+			return fmt.Errorf("quantizes the input %q in another way than before", im.tensors[o.in[0]].name)
+		}
+		for i, v := range x.reals {
+			// Ties go away from zero, in single precision.
+			t[i] = clamped(math.Round(float64(v/float32(q.Scale))) + float64(q.Zero))
+		}
+		return im.table(o, x, q, t)
 	}
 	m, r, err := geometry.TFLiteMultiplierFor(x.v.Type.Quant.Scale/q.Scale, differenceReach)
 	if err != nil {
 		return err
 	}
-	t := make([]int8, 256)
+	rounding := geometry.RoundTFLite
+	if im.fast {
+		rounding = geometry.RoundTwice
+	}
 	for i := range t {
-		t[i] = int8(min(max(int(geometry.RequantTFLite(int32(i-128-x.v.Type.Quant.Zero), m, r))+q.Zero, -128), 127))
+		t[i] = clamped(float64(rounding.Of(int64(i-128-x.v.Type.Quant.Zero), m, r)) + float64(q.Zero))
 	}
 	return im.table(o, x, q, t)
 }
@@ -532,7 +687,7 @@ func prelu(im *importer, o *operator, x *operand) error {
 	if err != nil {
 		return err
 	}
-	return im.set(o, y, true)
+	return im.giveImage(o, y, x.blocks)
 }
 
 // preluTable are the results of TensorFlow Lite's integers by the argument.
@@ -565,7 +720,7 @@ func (im *importer) preluReals(o *operator, x *operand, t *tensor) error {
 		if err != nil {
 			return err
 		}
-		return im.set(o, y, x.image)
+		return im.give(o, x.like(y, x.shape))
 	}
 	v, err := im.asImage(x)
 	if err != nil {
@@ -580,5 +735,6 @@ func (im *importer) preluReals(o *operator, x *operand, t *tensor) error {
 	if err != nil {
 		return err
 	}
-	return st.set(o, st.add(ir.Sub, "", st.add(ir.Relu, ".high", v), scaled), true)
+	whole := &operand{image: true, shape: x.shape}
+	return st.set(o, st.add(ir.Sub, "", st.add(ir.Relu, ".high", v), scaled), whole)
 }

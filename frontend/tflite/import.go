@@ -1,21 +1,19 @@
-// Package tflite imports TensorFlow Lite models: float32, and int8 as the
-// converter writes it. An int8 model becomes a module of the very integers of the
+// Package tflite imports TensorFlow Lite models: float32, and int8 or uint8 as the
+// converter writes it. A quantized model becomes a module of the very integers of the
 // file, whose requantizations round as TensorFlow Lite's reference kernels do
-// (R8), or the float network that its integers stand for.
+// (R8), or the float network that its integers stand for. Integers of uint8 are 128 less
+// in the module, and so are their zero points.
 package tflite
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io/fs"
-	"math"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/dnnc/dnnc/frontend/build"
-	"github.com/dnnc/dnnc/frontend/weights"
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/runtime/input"
@@ -27,6 +25,17 @@ type Options struct {
 	// anew; else an int8 model keeps its integers.
 	Float  bool
 	Ranges map[string]ir.Range // of the inputs' reals of a float model; [0,1] when absent
+	// Optimized says that an exact module has the integers of TensorFlow Lite's optimized
+	// kernels, as its interpreter computes them without delegates; else those of its reference
+	// kernels, as TensorFlow Lite for Microcontrollers has them. They round layers, matrix
+	// products, changes of scale and means of images in other ways.
+	Optimized bool
+	// Signature names the signature or the subgraph that is imported; it may be absent
+	// where there is one.
+	Signature string
+	// Inexact, if it is not nil, is told why a quantized model cannot keep its integers;
+	// the model is then read as reals. Else it is refused.
+	Inexact func(why error)
 }
 
 // Load imports the model at path.
@@ -53,306 +62,238 @@ func Load(path string, opt Options) (*ir.Module, error) {
 	return m, err
 }
 
-// The element types of tensors.
-const (
-	float32Type = 0
-	float16Type = 1 // of constants that a DEQUANTIZE widens
-	int32Type   = 2
-	uint8Type   = 3
-	int64Type   = 4
-	int8Type    = 9
-)
-
-// tensor is a tensor of the file.
-type tensor struct {
-	name  string
-	typ   int
-	shape []int
-	data  []byte // nil: computed
-	scale []float64
-	zero  []int
-	axis  int // along which scales differ
-}
-
-func (t *tensor) size() int { return build.Product(t.shape) }
-
-func (t *tensor) quant() ir.Quant {
-	if len(t.scale) != 1 {
-		return ir.Quant{}
-	}
-	q := ir.Quant{Scale: t.scale[0]}
-	if len(t.zero) == 1 {
-		q.Zero = t.zero[0]
-	}
-	return q
-}
-
-// ints are the elements of a constant of integers.
-func (t *tensor) ints() []int64 {
-	size := map[int]int{int8Type: 1, uint8Type: 1, int32Type: 4, int64Type: 8}[t.typ]
-	if size == 0 {
-		return nil
-	}
-	out := make([]int64, len(t.data)/size)
-	for i := range out {
-		b := t.data[i*size:]
-		switch t.typ {
-		case int8Type:
-			out[i] = int64(int8(b[0]))
-		case uint8Type:
-			out[i] = int64(b[0])
-		case int32Type:
-			out[i] = int64(int32(binary.LittleEndian.Uint32(b)))
-		case int64Type:
-			out[i] = int64(binary.LittleEndian.Uint64(b))
-		}
-	}
-	return out
-}
-
-// floats are the reals of a constant.
-func (t *tensor) floats() []float32 {
-	if t.typ == float32Type {
-		out := make([]float32, len(t.data)/4)
-		for i := range out {
-			out[i] = math.Float32frombits(binary.LittleEndian.Uint32(t.data[4*i:]))
-		}
-		return out
-	}
-	if t.typ == float16Type {
-		x, _ := weights.Tensor{DType: weights.F16, Data: t.data}.Float32() // which all halves have
-		return x
-	}
-	x := t.ints()
-	out := make([]float32, len(x))
-	inner := 1
-	for k := t.axis + 1; k < len(t.shape); k++ {
-		inner *= t.shape[k]
-	}
-	for i, v := range x {
-		s, z := 1., 0
-		if n := len(t.scale); n > 0 {
-			s = t.scale[i/inner%n]
-			if len(t.zero) == n {
-				z = t.zero[i/inner%n]
-			}
-		}
-		out[i] = float32(s * float64(v-int64(z)))
-	}
-	return out
-}
-
-// shortInts are the elements of a list of dimensions.
-func (t *tensor) shortInts() ([]int, error) {
-	if t.typ == float32Type || len(t.data) > 8*maxList {
-		return nil, errors.New("has no short list of integers where one belongs")
-	}
-	x := t.ints()
-	if len(x) > maxList || (len(x) == 0 && t.size() != 0) {
-		return nil, errors.New("has no short list of integers where one belongs")
-	}
-	out := make([]int, len(x))
-	for i, v := range x {
-		out[i] = int(v)
-	}
-	return out, nil
-}
-
 // operand is a value of the network. An image lies as [C,H,W] in the module; its
 // elements in the order H,W,C are the tensor's.
 type operand struct {
-	v     *ir.Value
+	v     *ir.Value // nil of a constant
+	c     *tensor   // the constant
 	image bool
 	shape []int
+	// reals, of a module of integers, are what each integer from -128 on stands for where
+	// the file has reals; nil where it has integers.
+	reals *[256]float32
+	// blocks, one an axis, are the sides of the blocks whose pixels SPACE_TO_BATCH_ND spread
+	// over the batch; nil where it did not. v and shape are those before it.
+	blocks []int
+}
+
+// like is an operand of the elements and the meaning of another.
+func (o *operand) like(v *ir.Value, shape []int) *operand {
+	return &operand{v: v, image: o.image, shape: shape, reals: o.reals, blocks: o.blocks}
+}
+
+// scope is the tensors of a subgraph, and what they are so far.
+type scope struct {
+	tensors []*tensor
+	values  map[int]*operand
+	failed  map[int]bool
+	step    string // of an unrolled loop: the last but one part of names
 }
 
 // importer takes one subgraph to one module.
 type importer struct {
 	*build.Builder
-	exact   bool // integers are kept
-	tensors []*tensor
-	values  map[int]*operand
-	failed  map[int]bool
+	*model
+	scope
+	exact  bool // integers are kept
+	fast   bool // as the optimized kernels compute them
+	namer  namer
+	depth  int                       // of loops
+	loops  int                       // operators that loops have become
+	shared map[sharedConst]*ir.Const // weights that several layers have
+}
+
+// model is what all subgraphs share.
+type model struct {
+	f              *flat
+	codes, buffers []table
+	graphs         []table
 }
 
 // Parse imports the bytes of a model.
-func Parse(name string, raw []byte, opt Options) (m *ir.Module, err error) {
+func Parse(name string, raw []byte, opt Options) (*ir.Module, error) {
+	m, wasExact, err := parse(name, raw, opt)
+	if err == nil || !wasExact || opt.Inexact == nil {
+		return m, err
+	}
+	// What is damaged, or cannot be imported at all, is told as such.
+	opt.Float = true
+	if reals, _, other := parse(name, raw, opt); other == nil {
+		opt.Inexact(err)
+		return reals, nil
+	}
+	return nil, err
+}
+
+// parse imports a model; isExact says that it has integers, which were to be kept.
+func parse(name string, raw []byte, opt Options) (m *ir.Module, isExact bool, err error) {
 	pos := diag.Pos{File: name}
 	if len(raw) < 8 || string(raw[4:8]) != "TFL3" {
-		return nil, diag.New(pos, diag.BadFile, "no TensorFlow Lite model: the file identifier TFL3 is missing")
-	}
-	f := &flat{raw: raw}
-	model := table{f, f.follow(0)}
-	graphs := model.tables(2)
-	if f.err == nil && len(graphs) != 1 {
-		return nil, diag.New(pos, diag.Unsupported, "a model of %d subgraphs; those of one can be imported", len(graphs))
+		return nil, false, diag.New(pos, diag.BadFile, "no TensorFlow Lite model: the file identifier TFL3 is missing")
 	}
 	bad := func(err error) error { return diag.New(pos, diag.BadFile, "damaged: %v", err) }
-	if f.err != nil {
-		return nil, bad(f.err)
+	f := &flat{raw: raw}
+	root := table{f, f.follow(0)}
+	im := &importer{
+		Builder: build.New(name), shared: map[sharedConst]*ir.Const{},
+		model: &model{f: f, graphs: root.tables(2), codes: root.tables(1), buffers: root.tables(4)},
 	}
-	im := &importer{Builder: build.New(name), values: map[int]*operand{}, failed: map[int]bool{}}
-	if err := im.readTensors(model, graphs[0]); err != nil {
-		return nil, bad(err)
-	}
-	inputs, outputs := graphs[0].ints(1), graphs[0].ints(2)
-	ops := graphs[0].tables(3)
-	codes := model.tables(1)
+	signatures := root.tables(7)
 	if f.err != nil {
-		return nil, bad(f.err)
+		return nil, false, bad(f.err)
+	}
+	if len(im.graphs) == 0 {
+		return nil, false, bad(errors.New("it has no subgraph"))
+	}
+	sign, err := im.choose(signatures, opt.Signature)
+	if err != nil {
+		var d *diag.Diagnostic
+		if errors.As(err, &d) {
+			d.Pos = pos
+			return nil, false, err
+		}
+		return nil, false, bad(err)
+	}
+	graph := im.graphs[sign.graph]
+	if im.scope, err = im.open(graph); err != nil {
+		return nil, false, bad(err)
+	}
+	inputs, outputs, ops := graph.ints(1), graph.ints(2), graph.tables(3)
+	if f.err != nil {
+		return nil, false, bad(f.err)
 	}
 	for _, i := range slices.Concat(inputs, outputs) {
 		if i < 0 || i >= len(im.tensors) {
-			return nil, bad(fmt.Errorf("tensor %d of %d", i, len(im.tensors)))
+			return nil, false, bad(fmt.Errorf("tensor %d of %d", i, len(im.tensors)))
 		}
 	}
 	quantized := slices.ContainsFunc(im.tensors, func(t *tensor) bool { return t.typ == int8Type && t.data == nil })
 	im.exact = quantized && !opt.Float
+	im.fast = im.exact && opt.Optimized
+	im.namer = newNamer(im.tensors, sign)
 	var list diag.List
 	for _, i := range inputs {
-		if err := im.input(i, ops, codes, opt); err != nil {
+		if err := im.input(i, ops, opt); err != nil {
 			list = append(list, diag.New(pos, diag.Unsupported, "%v", err))
 		}
 	}
 	if len(list) > 0 {
-		return nil, list.Err()
+		return nil, im.exact, list.Err()
 	}
 	var faults build.Faults
 	for k, op := range ops {
-		if err := im.operator(op, codes); err != nil {
-			faults.Add(opName(op, codes), resultName(im, op, k), err)
+		if err := im.operator(op); err != nil {
+			faults.Add(im.opName(op), im.resultName(op, k), err)
 		}
 		if f.err != nil {
-			return nil, bad(f.err)
+			return nil, false, bad(f.err)
 		}
 	}
 	if err := faults.Err(pos, len(ops)); err != nil {
-		return nil, err
+		return nil, im.exact, err
 	}
-	var outs []*ir.Value
-	for _, i := range outputs {
-		o := im.values[i]
-		if o == nil {
-			return nil, diag.New(pos, diag.BadFile, "nothing computes the output %q", im.tensors[i].name)
+	outs, err := im.results(outputs)
+	if err != nil {
+		var d *diag.Diagnostic
+		if !errors.As(err, &d) {
+			d = diag.New(pos, diag.Unsupported, "%v", err)
 		}
-		v, err := im.as(o, len(o.shape) == 4 && o.shape[0] == 1)
-		if err != nil {
-			return nil, diag.New(pos, diag.Unsupported, "the output %q: %v", im.tensors[i].name, err)
-		}
-		if v.Def == nil || slices.Contains(outs, v) {
-			if v, err = im.add(ir.Reshape, im.tensors[i].name, []*ir.Value{v}, v.Type.Quant, ir.AttrShape.Is([]int(v.Type.Shape))); err != nil {
-				return nil, diag.New(pos, diag.Unsupported, "%v", err)
-			}
-		}
-		outs = append(outs, v)
-	}
-	if len(outs) == 0 {
-		return nil, diag.New(pos, diag.BadFile, "the model has no output")
+		d.Pos = pos
+		return nil, im.exact, d
 	}
 	m = im.Finish(outs)
 	if im.exact {
 		m.After = "quantize"
 	}
 	if list := ir.Verify(m); len(list) > 0 {
-		return nil, list
+		return nil, im.exact, list
 	}
-	return m, nil
+	return m, im.exact, nil
+}
+
+// results are the values that the network returns.
+func (im *importer) results(outputs []int) (outs []*ir.Value, err error) {
+	for _, i := range outputs {
+		o, t := im.values[i], im.tensors[i]
+		if o == nil && t.data != nil {
+			if o, err = im.material(t); err != nil {
+				return nil, fmt.Errorf("the output %q: %v", t.name, err)
+			}
+		}
+		if o == nil {
+			return nil, diag.New(diag.Pos{}, diag.BadFile, "nothing computes the output %q", t.name)
+		}
+		switch {
+		case o.blocks != nil:
+			return nil, fmt.Errorf("the output %q: %v", t.name, errBlocks)
+		case o.reals != nil && *o.reals != *realsOf(o.v.Type.Quant):
+			return nil, fmt.Errorf("the output %q: %v", t.name, errReals)
+		}
+		v, err := im.as(o, len(o.shape) == 4 && o.shape[0] == 1)
+		if err != nil {
+			return nil, fmt.Errorf("the output %q: %v", t.name, err)
+		}
+		if v.Def == nil || slices.Contains(outs, v) {
+			if v, err = im.add(ir.Reshape, im.nameOf(i), []*ir.Value{v}, v.Type.Quant, ir.AttrShape.Is([]int(v.Type.Shape))); err != nil {
+				return nil, err
+			}
+		}
+		outs = append(outs, v)
+	}
+	if len(outs) == 0 {
+		return nil, diag.New(diag.Pos{}, diag.BadFile, "the model has no output")
+	}
+	return outs, nil
 }
 
 // resultName names an operator by its result.
-func resultName(im *importer, op table, k int) string {
+func (im *importer) resultName(op table, k int) string {
 	if outs := op.ints(2); len(outs) > 0 && outs[0] >= 0 && outs[0] < len(im.tensors) && im.tensors[outs[0]].name != "" {
 		return im.tensors[outs[0]].name
 	}
 	return fmt.Sprintf("operator %d", k)
 }
 
-// readTensors reads the tensors of a subgraph with their data.
-func (im *importer) readTensors(model, graph table) error {
-	f := model.f
-	buffers := model.tables(4)
-	for _, t := range graph.tables(0) {
-		out := &tensor{name: t.text(3), typ: t.byte(1, 0), shape: t.ints(0)}
-		for _, d := range out.shape {
-			if d < 0 || out.size() < 0 || d > ir.MaxElements || out.size() > ir.MaxElements {
-				return fmt.Errorf("tensor %q has the shape %v", out.name, out.shape)
-			}
-		}
-		if sizes := ir.Shape(out.shape).Size(); sizes < 0 && !slices.Contains(out.shape, 0) {
-			return fmt.Errorf("tensor %q has the shape %v", out.name, out.shape)
-		}
-		if q, ok := t.sub(4); ok {
-			out.scale, out.zero, out.axis = q.floats(2), q.longs(3), q.int(6, 0)
-			for _, s := range out.scale {
-				if !(s > 0) || math.IsInf(s, 0) {
-					return fmt.Errorf("tensor %q has the scale %v", out.name, s)
-				}
-			}
-			for _, z := range out.zero {
-				if out.typ == int8Type && z != int(int8(z)) {
-					return fmt.Errorf("tensor %q has the zero point %d", out.name, z)
-				}
-			}
-			if out.axis < 0 || out.axis >= max(len(out.shape), 1) || len(out.scale) > 1 && (len(out.shape) == 0 || out.shape[out.axis] != len(out.scale)) {
-				return fmt.Errorf("tensor %q of shape %v has %d scales along axis %d", out.name, out.shape, len(out.scale), out.axis)
-			}
-		}
-		b := t.int(2, 0)
-		if b < 0 || b >= max(len(buffers), 1) {
-			return fmt.Errorf("tensor %q has the buffer %d of %d", out.name, b, len(buffers))
-		}
-		if b > 0 {
-			if data := buffers[b].data(0); len(data) > 0 {
-				out.data = data
-			} else if at := buffers[b].field(1); at != 0 {
-				return fmt.Errorf("tensor %q has data behind the flatbuffer, of models above 2 GB", out.name)
-			}
-		}
-		if size := map[int]int{float32Type: 4, float16Type: 2, int32Type: 4, int8Type: 1, uint8Type: 1, int64Type: 8}[out.typ]; out.data != nil && size > 0 && len(out.data) != size*out.size() {
-			return fmt.Errorf("tensor %q of shape %v has %d bytes of data", out.name, out.shape, len(out.data))
-		}
-		if out.data != nil && (out.typ == float32Type || out.typ == float16Type) {
-			for i, v := range out.floats() {
-				if v-v != 0 {
-					return fmt.Errorf("tensor %q holds %v at element %d", out.name, v, i)
-				}
-			}
-		}
-		im.tensors = append(im.tensors, out)
-		if f.err != nil {
-			return f.err
-		}
-	}
-	return f.err
-}
-
 // input declares an input. One that is quantized at once is declared as what it
 // becomes.
-func (im *importer) input(i int, ops, codes []table, opt Options) error {
+func (im *importer) input(i int, ops []table, opt Options) error {
 	t := im.tensors[i]
 	rows := 0
 	if t.typ == int32Type {
-		rows = im.rowsOf(i, ops, codes)
+		rows = im.rowsOf(i, ops)
 	}
-	if t.typ != float32Type && t.typ != int8Type && rows == 0 {
-		return fmt.Errorf("input %q has elements of TensorFlow Lite type %d; inputs are float32, int8, or int32 that only choose rows of a constant", t.name, t.typ)
+	isByte := t.typ == uint8Type && !im.exact
+	if t.typ != float32Type && t.typ != int8Type && rows == 0 && !isByte {
+		return fmt.Errorf("input %q has elements of %s; inputs are float32, int8 or uint8 with a scale, or int32 that only choose rows of a constant", t.name, typeName(t.typ))
 	}
 	shape := slices.Clone(t.shape)
+	for axis, d := range t.signature {
+		if d < 0 && axis > 0 {
+			return fmt.Errorf("input %q leaves the size of axis %d open: convert the model for inputs of one shape", t.name, axis)
+		}
+	}
 	if len(shape) > 1 && shape[0] > 1 && len(shape) == 4 {
 		return fmt.Errorf("input %q is a batch of %d", t.name, shape[0])
 	}
 	if ir.Shape(shape).Size() < 1 && len(shape) > 0 {
 		return fmt.Errorf("input %q has the shape %v", t.name, shape)
 	}
+	name := im.nameOf(i)
 	r, given := opt.Ranges[t.name]
 	if !given {
+		r, given = opt.Ranges[name]
+	}
+	if !given {
 		r = ir.Range{Lo: 0, Hi: float64(max(rows-1, 1))}
+		if isByte {
+			r.Hi = 255
+		}
 	}
 	quant := t.quant()
 	if t.typ == float32Type && im.exact {
-		// The quantization behind it says its type.
+		// The quantization of it says its type.
 		for _, op := range ops {
-			if opName(op, codes) == "QUANTIZE" && slices.Contains(op.ints(1), i) {
+			if im.opName(op) == "QUANTIZE" && slices.Contains(op.ints(1), i) {
 				if outs := op.ints(2); len(outs) == 1 && outs[0] >= 0 && outs[0] < len(im.tensors) {
 					quant = im.tensors[outs[0]].quant()
 				}
@@ -363,12 +304,15 @@ func (im *importer) input(i int, ops, codes []table, opt Options) error {
 		r = ir.Range{Lo: quant.Scale * float64(-128-quant.Zero), Hi: quant.Scale * float64(127-quant.Zero)}
 	}
 	o := &operand{shape: shape, image: len(shape) == 4}
-	o.v = im.Input(t.name, o.own(), r)
+	o.v = im.Input(name, o.own(), r)
 	if im.exact {
 		if quant.Scale == 0 {
-			return fmt.Errorf("input %q of an int8 model has no quantization", t.name)
+			return fmt.Errorf("input %q of a quantized model has no quantization", t.name)
 		}
 		o.v.Type.Elem, o.v.Type.Quant, o.v.Range = ir.Of(ir.I8), quant, nil
+		if t.typ == float32Type {
+			o.reals = realsOf(quant)
+		}
 	}
 	im.values[i] = o
 	return nil
@@ -376,14 +320,14 @@ func (im *importer) input(i int, ops, codes []table, opt Options) error {
 
 // rowsOf is the rows of the constant that an input chooses from, the least where there
 // are several; 0 where it does anything else.
-func (im *importer) rowsOf(i int, ops, codes []table) int {
+func (im *importer) rowsOf(i int, ops []table) int {
 	rows := 0
 	for _, op := range ops {
 		in := op.ints(1)
 		if !slices.Contains(in, i) {
 			continue
 		}
-		if opName(op, codes) != "GATHER" || len(in) != 2 || in[0] == i || in[0] < 0 || in[0] >= len(im.tensors) {
+		if im.opName(op) != "GATHER" || len(in) != 2 || in[0] == i || in[0] < 0 || in[0] >= len(im.tensors) {
 			return 0
 		}
 		t := im.tensors[in[0]]

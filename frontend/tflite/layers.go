@@ -31,19 +31,22 @@ func (im *importer) layer(op ir.Op, o *operator, v *ir.Value, w *tensor, view ir
 	if err != nil {
 		return nil, err
 	}
-	name := im.Name(im.hint(o))
+	name := im.Name(im.layerName(o, w))
 	attrs = append(attrs, act...)
 	if !im.exact {
-		x := w.floats()
-		y := make([]float32, len(x))
-		view.Each(func(i, at int) { y[i] = x[at] })
-		attrs = append(attrs, ir.AttrWeight.Is(im.Floats(name+".weight", shape, y)))
+		attrs = append(attrs, ir.AttrWeight.Is(im.sharedConst(w, fmt.Sprint("weight", view, shape), func() *ir.Const {
+			x := w.floats()
+			y := make([]float32, len(x))
+			view.Each(func(i, at int) { y[i] = x[at] })
+			return im.Floats(name+".weight", shape, y)
+		})))
 		if bias != nil {
-			b := bias.floats()
 			if bias.typ == int32Type && len(bias.scale) == 0 {
 				return nil, errors.New("has an integer bias without a scale")
 			}
-			attrs = append(attrs, ir.AttrBias.Is(im.Floats(name+".bias", ir.Shape{shape[0]}, b)))
+			attrs = append(attrs, ir.AttrBias.Is(im.sharedConst(bias, "bias", func() *ir.Const {
+				return im.Floats(name+".bias", ir.Shape{shape[0]}, bias.floats())
+			})))
 		}
 		return im.AddQuantized(op, name, []*ir.Value{v}, ir.Quant{}, attrs...)
 	}
@@ -53,7 +56,6 @@ func (im *importer) layer(op ir.Op, o *operator, v *ir.Value, w *tensor, view ir
 	x := w.ints()
 	y := make([]int64, len(x))
 	view.Each(func(i, at int) { y[i] = x[at] })
-	weight := im.Ints(name+".weight", ir.I8, shape, y)
 	scales, factors := make([]float32, shape[0]), make([]float64, shape[0])
 	b := make([]int64, shape[0])
 	if bias != nil {
@@ -71,7 +73,11 @@ func (im *importer) layer(op ir.Op, o *operator, v *ir.Value, w *tensor, view ir
 			factors[c] = float64(float32(in)*float32(s)) / q.Scale
 		}
 	}
-	weight.Scale = im.Floats(name+".scale", ir.Shape{shape[0]}, scales)
+	weight := im.sharedConst(w, fmt.Sprint("weight", view, shape), func() *ir.Const {
+		c := im.Ints(name+".weight", ir.I8, shape, y)
+		c.Scale = im.Floats(name+".scale", ir.Shape{shape[0]}, scales)
+		return c
+	})
 	reach, zero := make([]int64, shape[0]), int32(v.Type.Quant.Zero)
 	for c := range reach {
 		w, cols := make([]int32, len(y)/shape[0]), len(y)/shape[0]
@@ -81,21 +87,26 @@ func (im *importer) layer(op ir.Op, o *operator, v *ir.Value, w *tensor, view ir
 		if reach[c] = geometry.Reach(b[c], w, -128-zero, 127-zero); reach[c] >= geometry.NarrowReach {
 			return nil, fmt.Errorf("sums up to %d in channel %d, which do not fit 32 bits: -exact=false quantizes the model anew", reach[c], c)
 		}
-		if isDense {
-			reach[c] = 0 // R6 shifts no sum left
-		}
 	}
-	rq, err := im.requant(name, factors, reach...)
+	rq, err := im.layerRequant(name, isDense, factors, reach...)
 	if err != nil {
 		return nil, err
 	}
-	if isDense {
-		// The interpreter's fully connected kernel rounds once, half up, which is our
-		// own rounding (R6): measured against ai-edge-litert 2.3.0.
-		rq = rq[:2]
-	}
 	attrs = append(append(attrs, rq...), ir.AttrWeight.Is(weight), ir.AttrBias.Is(im.Ints(name+".bias", ir.I32, ir.Shape{shape[0]}, b)))
 	return im.AddQuantized(op, name, []*ir.Value{v}, q, attrs...)
+}
+
+// sharedConst is a constant that a tensor of the file becomes, made once for each kind of
+// layer that reads it: the steps of a loop have the same weights.
+func (im *importer) sharedConst(t *tensor, kind string, make func() *ir.Const) *ir.Const {
+	if len(t.data) == 0 {
+		return make()
+	}
+	key := sharedConst{&t.data[0], kind}
+	if im.shared[key] == nil {
+		im.shared[key] = make()
+	}
+	return im.shared[key]
 }
 
 // padding is that of an operator, whose option 0 says SAME or VALID.
@@ -125,20 +136,42 @@ func (im *importer) weights(o *operator, layout string) (*tensor, error) {
 }
 
 // filters are computed argument k, an image, and the weights of a convolution.
-func (im *importer) filters(o *operator, k int, layout string) (v *ir.Value, w *tensor, err error) {
-	x, err := im.computed(o, k)
-	if err != nil {
-		return nil, nil, err
+func (im *importer) filters(o *operator, k int, layout string) (x *operand, v *ir.Value, w *tensor, err error) {
+	if x, err = im.computed(o, k); err != nil {
+		return nil, nil, nil, err
 	}
 	if w, err = im.weights(o, layout); err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	v, err = im.asImage(x)
-	return v, w, err
+	return x, v, w, err
+}
+
+// giveImage declares an operator's result, an image.
+func (im *importer) giveImage(o *operator, v *ir.Value, blocks []int) error {
+	s := v.Type.Shape
+	return im.give(o, &operand{v: v, image: true, shape: []int{1, s[1], s[2], s[0]}, blocks: blocks})
+}
+
+// dilated are the dilation and the padding of a convolution of an operand, whose pixels
+// may be spread over the batch: its window then reaches over the blocks.
+func dilated(o *operator, x *operand, size, kernel, stride, dilation []int) (wide, pad []int, err error) {
+	if x.blocks == nil {
+		return dilation, padding(o, size, kernel, stride, dilation), nil
+	}
+	b := x.blocks[1:3]
+	if !slices.Equal(stride, []int{1, 1}) {
+		return nil, nil, fmt.Errorf("of strides %v between SPACE_TO_BATCH_ND and BATCH_TO_SPACE_ND", stride)
+	}
+	pad = padding(o, []int{size[0] / b[0], size[1] / b[1]}, kernel, stride, dilation)
+	for i := range pad {
+		pad[i] *= b[i%2]
+	}
+	return []int{dilation[0] * b[0], dilation[1] * b[1]}, pad, nil
 }
 
 func conv(im *importer, o *operator) error {
-	v, w, err := im.filters(o, 0, "[O,KH,KW,I]")
+	x, v, w, err := im.filters(o, 0, "[O,KH,KW,I]")
 	if err != nil {
 		return err
 	}
@@ -151,17 +184,20 @@ func conv(im *importer, o *operator) error {
 	if channels%s[3] != 0 {
 		return fmt.Errorf("has weights for %d of %d channels", s[3], channels)
 	}
-	pad := padding(o, v.Type.Shape[1:], s[1:3], stride, dilation)
+	dilation, pad, err := dilated(o, x, v.Type.Shape[1:], s[1:3], stride, dilation)
+	if err != nil {
+		return err
+	}
 	y, err := im.layer(ir.Conv2D, o, v, w, ir.ViewOf(s).Permute([]int{0, 3, 1, 2}), ir.Shape{s[0], s[3], s[1], s[2]}, t.byte(3, 0),
 		ir.AttrStride.Is(stride), ir.AttrPad.Is(pad), ir.AttrDilation.Is(dilation), ir.AttrGroups.Is(channels/s[3]))
 	if err != nil {
 		return err
 	}
-	return im.set(o, y, true)
+	return im.giveImage(o, y, x.blocks)
 }
 
 func depthwise(im *importer, o *operator) error {
-	v, w, err := im.filters(o, 0, "[1,KH,KW,O]")
+	x, v, w, err := im.filters(o, 0, "[1,KH,KW,O]")
 	if err != nil {
 		return err
 	}
@@ -170,13 +206,16 @@ func depthwise(im *importer, o *operator) error {
 	if err := checkWindow(stride, dilation, s); err != nil {
 		return err
 	}
-	pad := padding(o, v.Type.Shape[1:], s[1:3], stride, dilation)
+	dilation, pad, err := dilated(o, x, v.Type.Shape[1:], s[1:3], stride, dilation)
+	if err != nil {
+		return err
+	}
 	y, err := im.layer(ir.Conv2D, o, v, w, ir.ViewOf(s).Permute([]int{3, 0, 1, 2}), ir.Shape{s[3], 1, s[1], s[2]}, t.byte(4, 0),
 		ir.AttrStride.Is(stride), ir.AttrPad.Is(pad), ir.AttrDilation.Is(dilation), ir.AttrGroups.Is(v.Type.Shape[0]))
 	if err != nil {
 		return err
 	}
-	return im.set(o, y, true)
+	return im.giveImage(o, y, x.blocks)
 }
 
 // fullyConnected permutes its weights where the input lies as an image, so that
@@ -206,7 +245,13 @@ func fullyConnected(im *importer, o *operator, x *operand) error {
 		if err != nil {
 			return err
 		}
-		return im.set(o, y, true)
+		// The rows are pixels of an image; the file's axes are those of the argument, or
+		// they are one.
+		to := []int{all / inputs, w.shape[0]}
+		if o.options.byte(2, 0) != 0 {
+			to = append(slices.Clone(x.shape[:len(x.shape)-1]), w.shape[0])
+		}
+		return im.give(o, &operand{v: y, image: true, shape: to})
 	}
 	view := ir.ViewOf(w.shape)
 	if x.image {
@@ -217,22 +262,34 @@ func fullyConnected(im *importer, o *operator, x *operand) error {
 	if err != nil {
 		return err
 	}
-	return im.set(o, y, false)
+	to := []int{1, w.shape[0]}
+	if o.options.byte(2, 0) != 0 {
+		to = append(slices.Clone(x.shape[:len(x.shape)-1]), w.shape[0])
+	}
+	return im.give(o, &operand{v: y, shape: to})
 }
 
 // transposeConv is a convolution of the image with zeros between its pixels, by the
 // weights turned around.
 func transposeConv(im *importer, o *operator) error {
-	v, w, err := im.filters(o, 2, "[O,KH,KW,I]")
+	_, v, w, err := im.filters(o, 2, "[O,KH,KW,I]")
 	if err != nil {
 		return err
 	}
-	s, t, out := w.shape, o.options, im.tensors[o.out[0]].shape
+	s, t := w.shape, o.options
+	sizes, err := im.constant(o, 0)
+	if err != nil || sizes == nil {
+		return cmp.Or(err, errors.New("has no sizes"))
+	}
+	out, err := sizes.shortInts()
+	if err != nil {
+		return err
+	}
 	stride := []int{t.int(2, 0), t.int(1, 0)}
 	if err := checkWindow(stride, s); err != nil {
 		return err
 	}
-	if s[3] != v.Type.Shape[0] || len(out) != 4 {
+	if s[3] != v.Type.Shape[0] || len(out) != 4 || slices.Min(out) < 1 || slices.Max(out) > ir.MaxElements {
 		return fmt.Errorf("of %v with weights of %v", im.tensors[o.in[2]].shape, s)
 	}
 	pad := padding(o, out[1:3], s[1:3], stride, []int{1, 1})
@@ -263,7 +320,7 @@ func transposeConv(im *importer, o *operator) error {
 	if err != nil {
 		return err
 	}
-	return im.set(o, y, true)
+	return im.giveImage(o, y, nil)
 }
 
 func pool(op ir.Op) func(*importer, *operator, *operand) error {
@@ -304,7 +361,7 @@ func pool(op ir.Op) func(*importer, *operator, *operand) error {
 		if y, err = im.activated(y, fused, o); err != nil {
 			return err
 		}
-		return im.set(o, y, true)
+		return im.giveImage(o, y, nil)
 	}
 }
 

@@ -4,40 +4,71 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/dnnc/dnnc/frontend/build"
 	"github.com/dnnc/dnnc/ir"
 )
 
-// pass imports what changes nothing.
-func pass(im *importer, o *operator) error {
-	if t := im.tensors[o.in[0]]; t.data != nil { // weights that are kept smaller
+// dequantize imports DEQUANTIZE: of weights that are kept smaller, and of integers, which
+// stand for reals then.
+func dequantize(im *importer, o *operator, x *operand) error {
+	if t := x.c; t != nil {
 		u := im.tensors[o.out[0]]
-		if t.typ == float16Type {
+		switch t.typ {
+		case float16Type:
 			x := ir.FloatConst("", ir.Shape(t.shape), t.floats())
 			raw, err := x.Load()
 			*u = tensor{name: u.name, typ: float32Type, shape: t.shape, data: raw}
 			return err
+		case int8Type:
+			*u = tensor{name: u.name, typ: t.typ, shape: t.shape, data: t.data, scale: t.scale, zero: t.zero, axis: t.axis}
+			return nil
 		}
-		if t.typ != int8Type {
-			return errors.New("of weights that are neither int8 nor float16")
+		return fmt.Errorf("of weights of %s, which are neither int8, uint8 nor float16", typeName(t.typ))
+	}
+	y := x.like(x.v, x.shape)
+	if im.exact && x.reals == nil {
+		y.reals = realsOf(x.v.Type.Quant)
+	}
+	return im.give(o, y)
+}
+
+// cast imports CAST of constants, and of integers of an input to reals.
+func cast(im *importer, o *operator, x *operand) error {
+	from, to := im.tensors[o.in[0]].typ, im.tensors[o.out[0]].typ
+	if x.c != nil {
+		n, err := x.c.numbers()
+		if err != nil {
+			return err
 		}
-		*u = tensor{name: u.name, typ: t.typ, shape: t.shape, data: t.data, scale: t.scale, zero: t.zero, axis: t.axis}
-		return nil
+		for i, v := range n {
+			if to != float32Type && to != boolType {
+				n[i] = math.Trunc(v)
+			}
+		}
+		return im.setNumbers(o, 0, x.shape, n)
 	}
-	x, err := im.computed(o, 0)
-	if err != nil {
-		return err
+	if im.exact || to != float32Type {
+		return fmt.Errorf("of %s to %s", typeName(from), typeName(to))
 	}
-	im.values[o.out[0]] = x
-	return nil
+	return im.give(o, x.like(x.v, x.shape))
 }
 
 // keeps checks that an operation that only moves elements keeps their scale.
-func (im *importer) keeps(o *operator, q ir.Quant) error {
+func (im *importer) keeps(o *operator, x *operand) error {
+	switch {
+	case x.c != nil:
+		return nil
+	case x.reals != nil:
+		if t := im.tensors[o.out[0]]; t.typ != float32Type {
+			return fmt.Errorf("gives %q of %s, of reals", t.name, typeName(t.typ))
+		}
+		return nil
+	}
 	_, out, err := im.result(o)
-	if err == nil && im.exact && out != q {
+	if err == nil && im.exact && out != x.v.Type.Quant {
 		return errors.New("changes the scale of elements that it only moves")
 	}
 	return err
@@ -46,88 +77,254 @@ func (im *importer) keeps(o *operator, q ir.Quant) error {
 // reshape keeps the elements in the file's order: an image stays one where its
 // pixels do.
 func reshape(im *importer, o *operator, x *operand) error {
-	if err := im.keeps(o, x.v.Type.Quant); err != nil {
+	if err := im.keeps(o, x); err != nil {
 		return err
 	}
-	to := im.tensors[o.out[0]].shape
-	if build.Product(to) != build.Product(x.shape) {
-		return fmt.Errorf("of %v to %v", x.shape, to)
+	own := x.shape
+	if x.blocks != nil { // as the file has them
+		own = []int{build.Product(x.blocks)}
+		for k, d := range x.shape[1:] {
+			own = append(own, d/x.blocks[1+k])
+		}
 	}
-	if x.image {
-		// What reads it may take the image's elements in their order.
-		im.values[o.out[0]] = &operand{v: x.v, image: true, shape: to}
+	to, err := im.newShape(o, own)
+	if err != nil {
+		return err
+	}
+	switch {
+	case x.c != nil && len(x.c.scale) > 1:
+		return errors.New("of a constant with a scale a channel")
+	case x.c != nil:
+		c := *x.c
+		c.name, c.shape = im.tensors[o.out[0]].name, to
+		*im.tensors[o.out[0]] = c
 		return nil
+	case x.blocks != nil:
+		shape, blocks, err := reblocked(x, to)
+		if err != nil {
+			return err
+		}
+		y := x.like(x.v, shape)
+		y.blocks = blocks
+		if !x.image {
+			if y.v, err = im.flat(x, build.Canonical(shape)); err != nil {
+				return err
+			}
+		}
+		im.values[o.out[0]] = y
+		return nil
+	case x.image:
+		// What reads it may take the image's elements in their order.
+		return im.give(o, x.like(x.v, to))
 	}
 	v, err := im.flat(x, build.Canonical(to))
 	if err != nil {
 		return err
 	}
-	return im.set(o, v, false)
+	return im.give(o, x.like(v, to))
+}
+
+// newShape is the shape that an operator gives the elements of another: what its sizes
+// say, or its axes.
+func (im *importer) newShape(o *operator, own []int) (to []int, err error) {
+	switch o.name {
+	case "EXPAND_DIMS":
+		axis, err := im.axis(o, 1, len(own)+1)
+		if err != nil {
+			return nil, err
+		}
+		return slices.Insert(slices.Clone(own), axis, 1), nil
+	case "SQUEEZE":
+		axes := o.options.ints(0)
+		for i := range axes {
+			if axes[i], err = build.Axis(axes[i], len(own)); err != nil {
+				return nil, err
+			}
+			if own[axes[i]] != 1 {
+				return nil, fmt.Errorf("of axis %d of %v", axes[i], own)
+			}
+		}
+		to = []int{}
+		for k, d := range own {
+			if d != 1 || len(axes) > 0 && !slices.Contains(axes, k) {
+				to = append(to, d)
+			}
+		}
+		return to, nil
+	}
+	t, err := im.constant(o, 1)
+	switch {
+	case err != nil:
+		return nil, err
+	case t == nil:
+		to = o.options.ints(0)
+	default:
+		if to, err = t.shortInts(); err != nil {
+			return nil, err
+		}
+	}
+	to = slices.Clone(to)
+	all, rest := build.Product(own), -1
+	known := 1
+	for k, d := range to {
+		switch {
+		case d == -1 && rest < 0:
+			rest = k
+		case d < 0 || d > ir.MaxElements || known > ir.MaxElements:
+			return nil, fmt.Errorf("to %v", to)
+		default:
+			known *= d
+		}
+	}
+	if rest >= 0 {
+		if known == 0 || all%known != 0 {
+			return nil, fmt.Errorf("of %v to %v", own, to)
+		}
+		to[rest] = all / known
+		known = all
+	}
+	if known != all {
+		return nil, fmt.Errorf("of %v to %v", own, to)
+	}
+	return to, nil
 }
 
 func concat(im *importer, o *operator) error {
-	out, q, err := im.result(o)
+	args := make([]*operand, len(o.in))
+	constants := 0
+	for k := range o.in {
+		var err error
+		if args[k], err = im.operand(o, k); err != nil {
+			return err
+		}
+		constants += b2i(args[k].c != nil)
+	}
+	if constants == len(args) {
+		return im.joinConstants(o, args)
+	}
+	for k, x := range args {
+		if x.c != nil {
+			var err error
+			if args[k], err = im.material(x.c); err != nil {
+				return err
+			}
+		}
+	}
+	shape := slices.Clone(args[0].shape)
+	axis, err := build.Axis(o.options.int(0, 0), len(shape))
 	if err != nil {
 		return err
 	}
-	axis := o.options.int(0, 0)
-	if axis < 0 {
-		axis += len(out.shape)
+	if o.options.byte(1, 0) != 0 {
+		return fmt.Errorf("has the fused activation %d", o.options.byte(1, 0))
 	}
-	if o.options.byte(1, 0) != 0 || axis < 0 || axis >= len(out.shape) {
-		return fmt.Errorf("along axis %d, with activation %d", axis, o.options.byte(1, 0))
-	}
-	image := len(out.shape) == 4 && axis == 3
-	var args []*ir.Value
-	sum := 0
-	for k := range o.in {
-		x, err := im.computed(o, k)
-		if err != nil {
-			return err
-		}
-		if im.exact && x.v.Type.Quant != q {
-			return errors.New("of arguments of different scales")
-		}
-		if len(x.shape) != len(out.shape) {
+	shape[axis] = 0
+	for _, x := range args {
+		if len(x.shape) != len(shape) {
 			return errors.New("of tensors of different ranks")
 		}
-		sum += x.shape[axis]
+		for k, d := range x.shape {
+			if k != axis && d != shape[k] {
+				return fmt.Errorf("of %v and %v along axis %d", args[0].shape, x.shape, axis)
+			}
+		}
+		shape[axis] += x.shape[axis]
+	}
+	return im.joined(o, args, shape, axis)
+}
+
+// joined are operands one after the other along an axis of the shape that they give.
+func (im *importer) joined(o *operator, args []*operand, shape []int, axis int) error {
+	_, q, err := im.result(o)
+	if err != nil {
+		return err
+	}
+	image := len(shape) == 4 && axis == 3 && shape[0] == 1
+	outer := build.Product(shape[:axis])
+	var list []*ir.Value
+	for _, x := range args {
+		if x.reals != nil {
+			return errReals
+		}
 		var v *ir.Value
-		if image {
+		n := build.Product(x.shape)
+		switch {
+		case image:
 			v, err = im.asImage(x)
-		} else {
-			// Axes before the first are brought behind it.
-			outer := build.Product(x.shape[:axis])
-			if v, err = im.flat(x, ir.Shape{outer, build.Product(x.shape) / max(outer, 1)}); err == nil && outer > 1 {
-				return fmt.Errorf("along axis %d of %v", axis, x.shape)
+		case outer > 1:
+			// The axis comes first, those before it after it.
+			v, err = im.flat(x, ir.Shape{n})
+			if inner := build.Product(shape[axis+1:]); err == nil && n > 0 {
+				view := ir.ViewOf(ir.Shape{outer, n / outer / inner, inner}).Permute([]int{1, 0, 2})
+				v, err = im.add(ir.Copy, im.hint(o)+".turned", []*ir.Value{v}, v.Type.Quant, ir.AttrShape.Is([]int{n / outer / inner, outer * inner}),
+					ir.AttrDims.Is(view.Dims), ir.AttrStrides.Is(view.Strides))
 			}
-			if err == nil {
-				v, err = im.reshape(v, ir.Shape{x.shape[axis], build.Product(x.shape) / x.shape[axis]})
+		default:
+			if v, err = im.flat(x, ir.Shape{n}); err == nil && x.shape[axis] > 0 {
+				v, err = im.reshape(v, ir.Shape{x.shape[axis], n / x.shape[axis]})
 			}
+		}
+		if err == nil {
+			v, err = im.rescaled(o, v, q)
 		}
 		if err != nil {
 			return err
 		}
-		args = append(args, v)
+		list = append(list, v)
 	}
-	if sum != out.shape[axis] {
-		return fmt.Errorf("of %d elements along an axis of %d", sum, out.shape[axis])
-	}
-	y, err := im.add(ir.Concat, im.hint(o), args, q)
+	y, err := im.add(ir.Concat, im.hint(o), list, q)
 	if err != nil {
 		return err
 	}
-	if !image {
-		if y, err = im.reshape(y, build.Canonical(out.shape)); err != nil {
+	switch {
+	case image:
+		return im.giveImage(o, y, nil)
+	case outer > 1:
+		inner := build.Product(shape[axis+1:])
+		turned := []int{shape[axis], outer, inner}
+		return im.viewed(o, &operand{v: y, shape: turned}, shape, func(v ir.View) ir.View { return v.Permute([]int{1, 0, 2}) })
+	}
+	if y, err = im.reshape(y, build.Canonical(shape)); err != nil {
+		return err
+	}
+	return im.give(o, &operand{v: y, shape: shape})
+}
+
+// rescaled is an argument of a concatenation at the scale of its result.
+func (im *importer) rescaled(o *operator, v *ir.Value, q ir.Quant) (*ir.Value, error) {
+	if !im.exact || v.Type.Quant == q {
+		return v, nil
+	}
+	return nil, errors.New("of arguments of different scales")
+}
+
+// joinConstants is CONCATENATION or PACK of constants.
+func (im *importer) joinConstants(o *operator, args []*operand) error {
+	isPack := o.name == "PACK"
+	var all []float64
+	n := -1
+	for _, x := range args {
+		v, err := x.c.numbers()
+		if err != nil {
 			return err
 		}
+		if len(x.shape) > 1 || isPack == (len(x.shape) == 1) || isPack && n >= 0 && len(v) != n {
+			return fmt.Errorf("of constants of shape %v", x.shape)
+		}
+		n = len(v)
+		if all = append(all, v...); len(all) > maxList {
+			return fmt.Errorf("of more than %d numbers", maxList)
+		}
 	}
-	return im.set(o, y, image)
+	return im.setNumbers(o, 0, []int{len(all)}, all)
 }
 
 func pad(im *importer, o *operator, x *operand) error {
-	if err := im.keeps(o, x.v.Type.Quant); err != nil {
+	if err := im.keeps(o, x); err != nil {
 		return err
+	}
+	if x.c != nil {
+		return errors.New("of a constant")
 	}
 	t, err := im.constant(o, 1)
 	if err != nil || t == nil {
@@ -182,29 +379,37 @@ func pad(im *importer, o *operator, x *operand) error {
 	if err != nil {
 		return err
 	}
-	return im.set(o, y, image)
+	shape := slices.Clone(x.shape)
+	for k := range shape {
+		shape[k] += p[2*k] + p[2*k+1]
+	}
+	return im.give(o, &operand{v: y, image: image, shape: shape, reals: x.reals})
 }
 
-// viewed adds a view of an operand, given as one of the view that the operand is.
-func (im *importer) viewed(o *operator, x *operand, of func(ir.View) ir.View) error {
-	if err := im.keeps(o, x.v.Type.Quant); err != nil {
+// viewed adds a view of an operand, given as one of the view that the operand is, under
+// the dimensions of a shape.
+func (im *importer) viewed(o *operator, x *operand, shape []int, of func(ir.View) ir.View) error {
+	if err := im.keeps(o, x); err != nil {
 		return err
+	}
+	if x.c != nil {
+		return im.moved(o.out[0], x.c, of(ir.ViewOf(x.shape)), shape)
 	}
 	v, view, err := im.view(x)
 	if err != nil {
 		return err
 	}
 	view = of(view)
-	to := build.Canonical(im.tensors[o.out[0]].shape)
+	to := build.Canonical(shape)
 	if view.Size() != to.Size() || len(view.Dims) == 0 {
-		return fmt.Errorf("gives %v, the file says %v", view.Dims, to)
+		return fmt.Errorf("gives %v, not %v", view.Dims, to)
 	}
 	y, err := im.add(ir.Copy, im.hint(o), []*ir.Value{v}, v.Type.Quant, ir.AttrShape.Is([]int(to)),
 		ir.AttrDims.Is(view.Dims), ir.AttrStrides.Is(view.Strides), ir.AttrStart.Is(view.Start))
 	if err != nil {
 		return err
 	}
-	return im.set(o, y, false)
+	return im.give(o, &operand{v: y, shape: shape, reals: x.reals})
 }
 
 func transpose(im *importer, o *operator, x *operand) error {
@@ -224,7 +429,11 @@ func transpose(im *importer, o *operator, x *operand) error {
 	if len(perm) != len(x.shape) {
 		return fmt.Errorf("has the permutation %v", perm)
 	}
-	return im.viewed(o, x, func(v ir.View) ir.View { return v.Permute(perm) })
+	shape := make([]int, len(perm))
+	for k, p := range perm {
+		shape[k] = x.shape[p]
+	}
+	return im.viewed(o, x, shape, func(v ir.View) ir.View { return v.Permute(perm) })
 }
 
 func slice(im *importer, o *operator, x *operand) error {
@@ -250,7 +459,7 @@ func slice(im *importer, o *operator, x *operand) error {
 			return fmt.Errorf("takes %d elements from %d of %d", n, from, d)
 		}
 	}
-	return im.viewed(o, x, func(v ir.View) ir.View {
+	return im.viewed(o, x, list[1], func(v ir.View) ir.View {
 		for k := range x.shape {
 			v = v.Slice(k, list[0][k], 1, list[1][k])
 		}
@@ -278,6 +487,7 @@ func stridedSlice(im *importer, o *operator, x *operand) error {
 			return fmt.Errorf("has %d axes of %v", len(list[i]), x.shape)
 		}
 	}
+	shape := []int{}
 	for k, d := range x.shape {
 		from, to, step := list[0][k], list[1][k], list[2][k]
 		if step < 1 || step > 1<<20 {
@@ -295,7 +505,8 @@ func stridedSlice(im *importer, o *operator, x *operand) error {
 		if t.int(1, 0)>>k&1 == 1 {
 			to = d
 		}
-		if t.int(4, 0)>>k&1 == 1 {
+		shrinks := t.int(4, 0)>>k&1 == 1
+		if shrinks {
 			to = from + 1
 		}
 		from, to = min(max(from, 0), d), min(max(to, 0), d)
@@ -303,8 +514,11 @@ func stridedSlice(im *importer, o *operator, x *operand) error {
 			return fmt.Errorf("takes nothing of axis %d", k)
 		}
 		list[0][k], list[1][k], list[2][k] = from, (to-from+step-1)/step, min(step, d)
+		if !shrinks {
+			shape = append(shape, list[1][k])
+		}
 	}
-	return im.viewed(o, x, func(v ir.View) ir.View {
+	return im.viewed(o, x, shape, func(v ir.View) ir.View {
 		for k := range x.shape {
 			v = v.Slice(k, list[0][k], list[2][k], list[1][k])
 		}
@@ -337,7 +551,12 @@ func (im *importer) parts(o *operator, x *operand, axis int, sizes []int) error 
 		if size < 1 || size > x.shape[axis]-at {
 			return fmt.Errorf("into %v of %d", sizes, x.shape[axis])
 		}
-		if err := im.viewed(o.part(k), x, func(v ir.View) ir.View { return v.Slice(axis, at, 1, size) }); err != nil {
+		shape := slices.Clone(x.shape)
+		shape[axis] = size
+		if o.name == "UNPACK" {
+			shape = slices.Delete(shape, axis, axis+1)
+		}
+		if err := im.viewed(o.part(k), x, shape, func(v ir.View) ir.View { return v.Slice(axis, at, 1, size) }); err != nil {
 			return err
 		}
 		at += size
@@ -347,7 +566,7 @@ func (im *importer) parts(o *operator, x *operand, axis int, sizes []int) error 
 
 // split imports SPLIT, whose axis comes first.
 func split(im *importer, o *operator) error {
-	x, err := im.computed(o, 1)
+	x, err := im.operand(o, 1)
 	if err != nil {
 		return err
 	}
@@ -400,79 +619,86 @@ func unpack(im *importer, o *operator, x *operand) error {
 
 // pack puts tensors of one shape side by side along a new axis.
 func pack(im *importer, o *operator) error {
-	out, q, err := im.result(o)
-	if err != nil {
-		return err
-	}
-	axis, err := build.Axis(o.options.int(1, 0), len(out.shape))
-	if err != nil {
-		return err
-	}
-	size := build.Product(out.shape) / len(o.in)
-	var args []*ir.Value
+	args := make([]*operand, len(o.in))
+	constants := 0
 	for k := range o.in {
-		x, err := im.computed(o, k)
+		var err error
+		if args[k], err = im.operand(o, k); err != nil {
+			return err
+		}
+		constants += b2i(args[k].c != nil)
+	}
+	if constants == len(args) {
+		return im.joinConstants(o, args)
+	}
+	var shape []int
+	axis := 0
+	for k, x := range args {
+		var err error
+		if x.c != nil {
+			if x, err = im.material(x.c); err != nil {
+				return err
+			}
+		}
+		own := x.shape
+		if v := im.values[o.in[k]]; v != nil { // of one number without an axis, too
+			own = v.shape
+		}
+		if k == 0 {
+			if axis, err = build.Axis(o.options.int(1, 0), len(own)+1); err != nil {
+				return err
+			}
+		}
+		wide := slices.Insert(slices.Clone(own), min(axis, len(own)), 1)
+		if k > 0 && !slices.Equal(wide, shape) {
+			return fmt.Errorf("of shapes %v and %v", shape, wide)
+		}
+		shape = wide
+		v, err := im.flat(x, build.Canonical(own))
 		if err != nil {
 			return err
 		}
-		if build.Product(x.shape) != size {
-			return fmt.Errorf("of shape %v in %v", x.shape, out.shape)
-		}
-		if im.exact && x.v.Type.Quant != q {
-			return errors.New("of arguments of different scales")
-		}
-		v, err := im.flat(x, ir.Shape{size})
-		if err != nil {
-			return err
-		}
-		args = append(args, v)
+		args[k] = &operand{v: v, shape: wide, reals: x.reals}
 	}
-	y, err := im.add(ir.Concat, im.hint(o), args, q)
-	if err != nil {
-		return err
-	}
-	outer := build.Product(out.shape[:axis])
-	if outer == 1 {
-		if y, err = im.reshape(y, build.Canonical(out.shape)); err != nil {
-			return err
-		}
-		return im.set(o, y, false)
-	}
-	all := []int{len(o.in), outer, size / outer}
-	return im.viewed(o, &operand{v: y, shape: all}, func(v ir.View) ir.View { return v.Permute([]int{1, 0, 2}) })
+	shape = slices.Clone(shape)
+	shape[axis] = len(args)
+	return im.joined(o, args, shape, axis)
 }
 
 // factors are those by which a resizing makes an image larger.
 func (im *importer) factors(o *operator, x *operand) (v *ir.Value, k []int, err error) {
-	if err := im.keeps(o, x.v.Type.Quant); err != nil {
+	if err := im.keeps(o, x); err != nil {
 		return nil, nil, err
+	}
+	if x.c != nil {
+		return nil, nil, errors.New("of a constant")
 	}
 	if v, err = im.asImage(x); err != nil {
 		return nil, nil, err
 	}
-	to, s := im.tensors[o.out[0]].shape, v.Type.Shape
-	if len(to) != 4 || to[1] < s[1] || to[2] < s[2] || to[1]%s[1] != 0 || to[2]%s[2] != 0 {
-		return nil, nil, fmt.Errorf("from %v to %v, by no whole factors", x.shape, to)
+	t, err := im.constant(o, 1)
+	if err != nil || t == nil {
+		return nil, nil, cmp.Or(err, errors.New("has no size"))
 	}
-	return v, []int{to[1] / s[1], to[2] / s[2]}, nil
+	to, err := t.shortInts()
+	if s := v.Type.Shape; err != nil || len(to) != 2 || to[0] < s[1] || to[1] < s[2] || to[0]%s[1] != 0 || to[1]%s[2] != 0 {
+		return nil, nil, cmp.Or(err, fmt.Errorf("from %v to %v, by no whole factors", x.shape, to))
+	}
+	return v, []int{to[0] / v.Type.Shape[1], to[1] / v.Type.Shape[2]}, nil
 }
 
 // rearranged is an image whose elements move: an operation of a float network, of
 // integers a copy of the view that it is.
-func (im *importer) rearranged(o *operator, v *ir.Value, op ir.Op, attr ir.Attr, view ir.View) error {
-	to := im.tensors[o.out[0]].shape
-	if len(to) != 4 {
-		return fmt.Errorf("to %v", to)
-	}
+func (im *importer) rearranged(o *operator, x *operand, v *ir.Value, op ir.Op, attr ir.Attr, view ir.View, to []int) error {
 	attrs := []ir.Attr{attr}
 	if im.exact {
-		op, attrs = ir.Copy, []ir.Attr{ir.AttrShape.Is([]int{to[3], to[1], to[2]}), ir.AttrDims.Is(view.Dims), ir.AttrStrides.Is(view.Strides)}
+		op, attrs = ir.Copy, []ir.Attr{ir.AttrShape.Is(to), ir.AttrDims.Is(view.Dims), ir.AttrStrides.Is(view.Strides)}
 	}
 	y, err := im.add(op, im.hint(o), []*ir.Value{v}, v.Type.Quant, attrs...)
 	if err != nil {
 		return err
 	}
-	return im.set(o, y, true)
+	return im.give(o, &operand{v: y, image: true, shape: []int{1, to[1], to[2], to[0]}, reals: x.reals})
 }
 
 // nearest imports RESIZE_NEAREST_NEIGHBOR, where every pixel is repeated.
@@ -486,7 +712,7 @@ func nearest(im *importer, o *operator, x *operand) error {
 	}
 	s := v.Type.Shape
 	view, _ := ir.ViewOf(s).Split(2, 1).Split(1, 1).Expand(ir.Shape{s[0], s[1], k[0], s[2], k[1]})
-	return im.rearranged(o, v, ir.Resize, ir.AttrScale.Is(k), view)
+	return im.rearranged(o, x, v, ir.Resize, ir.AttrScale.Is(k), view, []int{s[0], s[1] * k[0], s[2] * k[1]})
 }
 
 // bilinear imports RESIZE_BILINEAR by whole factors.
@@ -505,15 +731,18 @@ func bilinear(im *importer, o *operator, x *operand) error {
 	if err != nil {
 		return err
 	}
-	return im.set(o, y, true)
+	return im.giveImage(o, y, nil)
 }
 
 // inBlocks imports an operator that moves blocks of pixels to channels, or back: view
 // is where the elements of a shape come from, for a side of the blocks.
-func inBlocks(op ir.Op, view func(s ir.Shape, side int) (ir.View, error)) func(*importer, *operator, *operand) error {
+func inBlocks(op ir.Op, view func(s ir.Shape, side int) (ir.View, []int, error)) func(*importer, *operator, *operand) error {
 	return func(im *importer, o *operator, x *operand) error {
-		if err := im.keeps(o, x.v.Type.Quant); err != nil {
+		if err := im.keeps(o, x); err != nil {
 			return err
+		}
+		if x.c != nil {
+			return errors.New("of a constant")
 		}
 		v, err := im.asImage(x)
 		if err != nil {
@@ -524,28 +753,28 @@ func inBlocks(op ir.Op, view func(s ir.Shape, side int) (ir.View, error)) func(*
 		case side < 1 || side > 1<<10:
 			return fmt.Errorf("has blocks of %d", side)
 		case side == 1:
-			return im.set(o, v, true)
+			return im.give(o, x)
 		}
-		from, err := view(v.Type.Shape, side)
+		from, to, err := view(v.Type.Shape, side)
 		if err != nil {
 			return err
 		}
-		return im.rearranged(o, v, op, ir.AttrBlock.Is(side), from)
+		return im.rearranged(o, x, v, op, ir.AttrBlock.Is(side), from, to)
 	}
 }
 
-func depthToSpace(s ir.Shape, side int) (ir.View, error) {
+func depthToSpace(s ir.Shape, side int) (ir.View, []int, error) {
 	if s[0]%(side*side) != 0 {
-		return ir.View{}, fmt.Errorf("of %d channels in blocks of %d", s[0], side)
+		return ir.View{}, nil, fmt.Errorf("of %d channels in blocks of %d", s[0], side)
 	}
-	return ir.ViewOf(s).Split(0, s[0]/(side*side)).Split(0, side).Permute([]int{2, 3, 0, 4, 1}), nil
+	return ir.ViewOf(s).Split(0, s[0]/(side*side)).Split(0, side).Permute([]int{2, 3, 0, 4, 1}), []int{s[0] / (side * side), s[1] * side, s[2] * side}, nil
 }
 
-func spaceToDepth(s ir.Shape, side int) (ir.View, error) {
+func spaceToDepth(s ir.Shape, side int) (ir.View, []int, error) {
 	if s[1]%side != 0 || s[2]%side != 0 {
-		return ir.View{}, fmt.Errorf("of %d x %d pixels in blocks of %d", s[1], s[2], side)
+		return ir.View{}, nil, fmt.Errorf("of %d x %d pixels in blocks of %d", s[1], s[2], side)
 	}
-	return ir.ViewOf(s).Split(2, side).Split(1, side).Permute([]int{2, 4, 0, 1, 3}), nil
+	return ir.ViewOf(s).Split(2, side).Split(1, side).Permute([]int{2, 4, 0, 1, 3}), []int{s[0] * side * side, s[1] / side, s[2] / side}, nil
 }
 
 // tile repeats a tensor along its axes.
@@ -558,7 +787,13 @@ func tile(im *importer, o *operator, x *operand) error {
 	if err != nil || len(times) != len(x.shape) || slices.Min(times) < 1 {
 		return cmp.Or(err, fmt.Errorf("of %v by %v", x.shape, times))
 	}
-	return im.viewed(o, x, func(v ir.View) (all ir.View) {
+	shape := make([]int, len(times))
+	for k, d := range x.shape {
+		if shape[k] = d * times[k]; times[k] > ir.MaxElements || ir.Shape(shape[:k+1]).Size() < 0 {
+			return fmt.Errorf("of %v by %v", x.shape, times)
+		}
+	}
+	return im.viewed(o, x, shape, func(v ir.View) (all ir.View) {
 		for k, d := range v.Dims {
 			all.Dims, all.Strides = append(all.Dims, times[k], d), append(all.Strides, 0, v.Strides[k])
 		}
@@ -568,11 +803,18 @@ func tile(im *importer, o *operator, x *operand) error {
 
 // broadcastTo repeats axes of one element.
 func broadcastTo(im *importer, o *operator, x *operand) error {
-	to := im.tensors[o.out[0]].shape
+	t, err := im.constant(o, 1)
+	if err != nil || t == nil {
+		return cmp.Or(err, errors.New("has no shape"))
+	}
+	to, err := t.shortInts()
+	if err != nil || ir.Shape(to).Size() < 1 {
+		return cmp.Or(err, fmt.Errorf("of %v to %v", x.shape, to))
+	}
 	if _, ok := ir.ViewOf(x.shape).Expand(to); !ok {
 		return fmt.Errorf("of %v to %v", x.shape, to)
 	}
-	return im.viewed(o, x, func(v ir.View) ir.View {
+	return im.viewed(o, x, to, func(v ir.View) ir.View {
 		v, _ = v.Expand(to)
 		return v
 	})
@@ -584,10 +826,10 @@ func gather(im *importer, o *operator) error {
 	if len(o.in) != 2 || o.in[0] < 0 || o.in[1] < 0 || o.options.int(1, 0) != 0 {
 		return errors.New("has no two arguments, or a batch of them")
 	}
-	if im.values[o.in[0]] == nil && im.tensors[o.in[0]].data != nil {
+	if im.isConstant(o.in[0]) && !im.isConstant(o.in[1]) {
 		return embedding(im, o)
 	}
-	x, err := im.computed(o, 0)
+	x, err := im.operand(o, 0)
 	if err != nil {
 		return err
 	}
@@ -612,7 +854,8 @@ func gather(im *importer, o *operator) error {
 			return fmt.Errorf("takes the elements %v of %d, which must be a step apart", at, x.shape[axis])
 		}
 	}
-	return im.viewed(o, x, func(v ir.View) ir.View { return v.Slice(axis, at[0], step, len(at)) })
+	shape := slices.Concat(x.shape[:axis], t.shape, x.shape[axis+1:])
+	return im.viewed(o, x, shape, func(v ir.View) ir.View { return v.Slice(axis, at[0], step, len(at)) })
 }
 
 func embedding(im *importer, o *operator) error {
@@ -639,8 +882,9 @@ func embedding(im *importer, o *operator) error {
 	if err != nil {
 		return err
 	}
-	if y, err = im.reshape(y, build.Canonical(im.tensors[o.out[0]].shape)); err != nil {
+	shape := slices.Concat(at.shape, t.shape[1:])
+	if y, err = im.reshape(y, build.Canonical(shape)); err != nil {
 		return err
 	}
-	return im.set(o, y, false)
+	return im.give(o, &operand{v: y, shape: shape})
 }

@@ -129,10 +129,14 @@ func lstm(im *importer, o *operator, x *operand) error {
 	if err != nil {
 		return err
 	}
-	if y, err = im.reshape(y, build.Canonical(im.tensors[o.out[0]].shape)); err != nil {
+	s[2] = outputs
+	if isTimeFirst {
+		s[0], s[1] = s[1], s[0]
+	}
+	if y, err = im.reshape(y, build.Canonical(s)); err != nil {
 		return err
 	}
-	return im.set(o, y, false)
+	return im.give(o, &operand{v: y, shape: s})
 }
 
 // clipOf is a bound of either sign; what is none is 0.

@@ -52,7 +52,7 @@ func softmax(im *importer, o *operator, x *operand) error {
 	if y, err = im.reshape(y, build.Canonical(x.shape)); err != nil {
 		return err
 	}
-	return im.set(o, y, false)
+	return im.give(o, &operand{v: y, shape: x.shape})
 }
 
 // logSoftmax is of float networks: TensorFlow Lite's integers of it are its own.
@@ -68,7 +68,7 @@ func logSoftmax(im *importer, o *operator, x *operand) error {
 	if err != nil {
 		return err
 	}
-	return im.set(o, y, false)
+	return im.give(o, &operand{v: y, shape: x.shape})
 }
 
 // axes are constant argument 1, rising, those from the end counted from the beginning.
@@ -129,13 +129,27 @@ func mean(im *importer, o *operator, x *operand) error {
 	if err != nil {
 		return err
 	}
-	return im.set(o, y, true)
+	return im.give(o, &operand{v: y, image: true, shape: reduced(o, x.shape, axes)})
+}
+
+// reduced is a shape without some axes, or with one element along them.
+func reduced(o *operator, shape, axes []int) []int {
+	to := []int{}
+	for k, d := range shape {
+		switch isReduced := slices.Contains(axes, k); {
+		case !isReduced:
+			to = append(to, d)
+		case o.options.byte(0, 0) != 0:
+			to = append(to, 1)
+		}
+	}
+	return to
 }
 
 // reduction imports a mean, a sum or an extreme over axes.
 func reduction(fn string) func(*importer, *operator, *operand) error {
 	return func(im *importer, o *operator, x *operand) error {
-		out, q, err := im.result(o)
+		_, q, err := im.result(o)
 		if err != nil {
 			return err
 		}
@@ -152,7 +166,11 @@ func reduction(fn string) func(*importer, *operator, *operand) error {
 		case !im.exact:
 			q = ir.Quant{}
 		case fn == ir.ReduceSum:
-			return errFloat
+			rq, err := im.sumRequant(name, v, q)
+			if err != nil {
+				return err
+			}
+			attrs = append(attrs, rq...)
 		case fn == ir.ReduceMean:
 			rq, err := im.meanRequant(name, v, q)
 			if err != nil {
@@ -166,11 +184,29 @@ func reduction(fn string) func(*importer, *operator, *operand) error {
 		if err != nil {
 			return err
 		}
-		if y, err = im.reshape(y, build.Canonical(out.shape)); err != nil {
+		to := reduced(o, x.shape, axes)
+		if y, err = im.reshape(y, build.Canonical(to)); err != nil {
 			return err
 		}
-		return im.set(o, y, false)
+		return im.give(o, &operand{v: y, shape: to})
 	}
+}
+
+// sumRequant is the requantization of an exact sum of rows: rounded once, ties away from
+// zero. Our own rounding (R6) takes ties up; a multiplier that is greater by its last bit
+// takes them away from zero. Only factors of few bits have ties.
+func (im *importer) sumRequant(name string, rows *ir.Value, q ir.Quant) ([]ir.Attr, error) {
+	if reach := int64(rows.Type.Shape[1]) * differenceReach; reach >= geometry.NarrowReach {
+		return nil, fmt.Errorf("sums up to %d, which do not fit 32 bits", reach)
+	}
+	m, r, err := geometry.MultiplierFor(rows.Type.Quant.Scale / q.Scale)
+	if err != nil {
+		return nil, err
+	}
+	if bits.TrailingZeros32(uint32(m)) > 8 {
+		m++
+	}
+	return []ir.Attr{ir.AttrMul.Is(im.Ints(name+".mul", ir.I32, ir.Shape{1}, []int64{int64(m)})), ir.AttrShift.Is(im.Ints(name+".shift", ir.I32, ir.Shape{1}, []int64{int64(r)}))}, nil
 }
 
 // meanRequant is the requantization of an exact mean of rows: the division by their
@@ -200,10 +236,11 @@ func argmax(im *importer, o *operator, x *operand) error {
 	if err != nil {
 		return err
 	}
-	if y, err = im.reshape(y, build.Canonical(im.tensors[o.out[0]].shape)); err != nil {
+	to := slices.Delete(slices.Clone(x.shape), axis, axis+1)
+	if y, err = im.reshape(y, build.Canonical(to)); err != nil {
 		return err
 	}
-	return im.set(o, y, false)
+	return im.give(o, &operand{v: y, shape: to})
 }
 
 // batchMatMul imports the product of two computed matrices, or of as many as their
@@ -214,6 +251,7 @@ func batchMatMul(im *importer, o *operator) error {
 		return err
 	}
 	var args [2]*ir.Value
+	var shape []int // of the result
 	batch := 0
 	for k := range args {
 		x, err := im.computed(o, k)
@@ -226,7 +264,13 @@ func batchMatMul(im *importer, o *operator) error {
 		}
 		batch = build.Product(x.shape[:r-2])
 		s := ir.Shape{batch, x.shape[r-2], x.shape[r-1]}
-		if isTurned := o.options.byte(k, 0) != 0; isTurned {
+		isTurned := o.options.byte(k, 0) != 0
+		if k == 0 {
+			shape = slices.Concat(x.shape[:r-2], []int{s[1+b2i(isTurned)], 0})
+		} else {
+			shape[len(shape)-1] = s[2-b2i(isTurned)]
+		}
+		if isTurned {
 			v, err := im.flat(x, ir.Shape{s.Size()})
 			if err != nil {
 				return err
@@ -248,7 +292,7 @@ func batchMatMul(im *importer, o *operator) error {
 	if im.exact {
 		factor := float64(float32(args[0].Type.Quant.Scale)*float32(args[1].Type.Quant.Scale)) / q.Scale
 		inner := args[0].Type.Shape[len(args[0].Type.Shape)-1]
-		if attrs, err = im.requant(name, []float64{factor}, int64(inner)*productReach); err != nil {
+		if attrs, err = im.layerRequant(name, false, []float64{factor}, int64(inner)*productReach); err != nil {
 			return err
 		}
 	} else {
@@ -258,10 +302,10 @@ func batchMatMul(im *importer, o *operator) error {
 	if err != nil {
 		return err
 	}
-	if y, err = im.reshape(y, build.Canonical(im.tensors[o.out[0]].shape)); err != nil {
+	if y, err = im.reshape(y, build.Canonical(shape)); err != nil {
 		return err
 	}
-	return im.set(o, y, false)
+	return im.give(o, &operand{v: y, shape: shape})
 }
 
 // matrix is a shape without a batch of one.

@@ -36,10 +36,7 @@ func AddParamsOf(n *ir.Node) (p AddParams, err error) {
 
 // Rescale is RQ of 32-bit numbers, in the rounding of p.
 func (p *AddParams) Rescale(a int64, m, r int32) int64 {
-	if p.Rounding == RoundTFLite {
-		return int64(RequantTFLite(int32(a), m, r))
-	}
-	return RequantHalfUp(a, m, r)
+	return p.Rounding.Of(a, m, r)
 }
 
 // NewAddParams computes them from scales and zero points: the arguments come
@@ -50,7 +47,7 @@ func NewAddParams(round Rounding, scaleA float64, zeroA int32, scaleB float64, z
 	p := AddParams{ZeroA: zeroA, ZeroB: zeroB, ZeroY: zeroY, Lo: lo, Hi: hi, Rounding: round}
 	const reach = 255 << AddShift // of either argument; of their sum, too, as each comes to a half
 	factor := MultiplierFor
-	if round == RoundTFLite {
+	if round != RoundHalfUp {
 		factor = func(real float64) (mul, shift int32, err error) { return TFLiteMultiplierFor(real, reach) }
 	} else if twice/float64(scaleY*(1<<AddShift)) > .5 {
 		return p, fmt.Errorf("scales of %v and %v are too coarse for a result of scale %v", scaleA, scaleB, scaleY)

@@ -298,15 +298,19 @@ func TestNarrow(t *testing.T) {
 
 // TestR8ByHand: a factor of 3 is shifted left first; one of 2^-2 rounds twice.
 func TestR8ByHand(t *testing.T) {
-	for _, c := range []struct{ a, m, r, want int32 }{
-		{5, 3 << 29, 29, 15}, {-5, 3 << 29, 29, -15}, // 3*2^29 * 2^-29
-		{5, 1 << 30, 30, 5},
-		{3, 1 << 30, 31, 2}, {-3, 1 << 30, 31, -1}, // 1.5 and -1.5: the high multiply rounds up
-		{6, 1 << 30, 32, 2}, {-6, 1 << 30, 32, -2}, // +-1.5: the shift rounds away from zero
-		{5, 1 << 30, 32, 2}, // 2.5 is 3, and 3/2 is 2: the double rounding
-		{1 << 30, 1 << 30, 33, 1 << 27},
+	for _, c := range []struct{ a, m, r, want, up int32 }{
+		{5, 3 << 29, 29, 15, 15}, {-5, 3 << 29, 29, -15, -15}, // 3*2^29 * 2^-29
+		{5, 1 << 30, 30, 5, 5},
+		{3, 1 << 30, 31, 2, 2}, {-3, 1 << 30, 31, -1, -1}, // 1.5 and -1.5: the high multiply rounds up
+		{6, 1 << 30, 32, 2, 2}, {-6, 1 << 30, 32, -2, -1}, // +-1.5: the shift rounds away from zero, or up
+		{5, 1 << 30, 32, 2, 2},                                 // 2.5 is 3, and 3/2 is 2: the double rounding
+		{-10, 1 << 30, 33, -1, -1}, {-12, 1 << 30, 33, -2, -1}, // -1.25 and -1.5
+		{1 << 30, 1 << 30, 33, 1 << 27, 1 << 27},
 	} {
 		assert.Equal(t, c.want, RequantTFLite(c.a, c.m, c.r), "%+v", c)
+		assert.Equal(t, c.up, RequantTwice(c.a, c.m, c.r), "%+v", c)
+		assert.Equal(t, int64(c.want), RoundTFLite.Of(int64(c.a), c.m, c.r), "%+v", c)
+		assert.Equal(t, int64(c.up), RoundTwice.Of(int64(c.a), c.m, c.r), "%+v", c)
 	}
 	assert.Equal(t, int32(math.MinInt32+1), doublingHigh(math.MinInt32, math.MaxInt32))
 	assert.Equal(t, int32(1<<30), doublingHigh(math.MinInt32, -1<<30), "one of them least does not saturate")

@@ -14,7 +14,30 @@ type Rounding uint8
 const (
 	RoundHalfUp Rounding = iota
 	RoundTFLite
+	RoundTwice // R8 with ties up
 )
+
+// RoundingOf is the rounding that a node's word names.
+func RoundingOf(n *ir.Node) Rounding {
+	switch n.Word(ir.AttrRound) {
+	case ir.RoundTFLite:
+		return RoundTFLite
+	case ir.RoundTwice:
+		return RoundTwice
+	}
+	return RoundHalfUp
+}
+
+// Of is RQ of a number of 32 bits with the factor m*2^-r.
+func (k Rounding) Of(a int64, m, r int32) int64 {
+	switch k {
+	case RoundTFLite:
+		return int64(RequantTFLite(int32(a), m, r))
+	case RoundTwice:
+		return int64(RequantTwice(int32(a), m, r))
+	}
+	return RequantHalfUp(a, m, r)
+}
 
 // Requant is the requantization of accumulators to i8 (R6 to R9). Mul and Shift
 // have one entry a channel, or one for all.
@@ -34,11 +57,7 @@ func RequantOf(n *ir.Node) (*Requant, error) {
 	if err != nil {
 		return nil, err
 	}
-	q := &Requant{Mul: mul, Shift: shift, Zero: int32(n.Out.Type.Quant.Zero), Lo: int32(n.Int(ir.AttrLo)), Hi: int32(n.Int(ir.AttrHi))}
-	if n.Word(ir.AttrRound) == ir.RoundTFLite {
-		q.Rounding = RoundTFLite
-	}
-	return q, nil
+	return &Requant{Mul: mul, Shift: shift, Rounding: RoundingOf(n), Zero: int32(n.Out.Type.Quant.Zero), Lo: int32(n.Int(ir.AttrLo)), Hi: int32(n.Int(ir.AttrHi))}, nil
 }
 
 // Apply requantizes a 32-bit accumulator.
@@ -46,11 +65,7 @@ func (q *Requant) Apply(acc int64, channel int) int8 {
 	if len(q.Mul) == 1 {
 		channel = 0
 	}
-	m, r := q.Mul[channel], q.Shift[channel]
-	if q.Rounding == RoundTFLite {
-		return q.clamp(int64(RequantTFLite(int32(acc), m, r)))
-	}
-	return q.clamp(RequantHalfUp(acc, m, r))
+	return q.clamp(q.Rounding.Of(acc, q.Mul[channel], q.Shift[channel]))
 }
 
 // Line requantizes 32-bit sums of one channel, to each of which its bias is added:
@@ -106,6 +121,20 @@ func RequantTFLite(a, m, r int32) int32 {
 	high := doublingHigh(a, m)
 	if shift < 0 {
 		return divideByPowerOfTwo(high, -shift)
+	}
+	return high
+}
+
+// RequantTwice is RequantTFLite with ties up, as TFLite's optimized kernels of layers have
+// it (R8).
+func RequantTwice(a, m, r int32) int32 {
+	shift := 31 - r
+	if shift > 0 {
+		a <<= shift
+	}
+	high := doublingHigh(a, m)
+	if shift < 0 {
+		return int32((int64(high) + 1<<(-shift-1)) >> -shift)
 	}
 	return high
 }

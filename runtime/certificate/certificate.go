@@ -113,7 +113,9 @@ type Recipe struct {
 	Ranges       []InputRange     `json:"ranges,omitempty"`
 	DataInputs   []string         `json:"data_inputs,omitempty"` // arrays or columns of data sets
 	DataLabels   []string         `json:"data_labels,omitempty"`
-	Resize       bool             `json:"resize,omitempty"` // of pictures
+	Resize       bool             `json:"resize,omitempty"`    // of pictures
+	Signature    string           `json:"signature,omitempty"` // of a TensorFlow Lite model
+	Kernels      string           `json:"kernels,omitempty"`   // whose integers it has
 }
 
 // InputRange is the reals of an input of a model.

@@ -28,7 +28,7 @@
 //	R7  With 64-bit accumulators, of 47 bits at most, m' = (m+2^15)>>16, r' = r-16,
 //	    same formula; r is in 17..62.
 //	R8  round: tflite, a saturating doubling high multiply, then a rounding
-//	    shift, ties away from zero.
+//	    shift, ties away from zero; round: twice is the same with ties up.
 //	R9  Output: min(max(z_o + RQ(acc), lo), hi); relu and relu6 set lo and hi.
 //	R10 m, r and biases are computed once, by the quantize pass, in float64.
 //	R11 Average pool: RQ of the exact sum of x-z over the pixels inside the image,

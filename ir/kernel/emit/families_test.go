@@ -35,6 +35,7 @@ func TestFamilies(t *testing.T) {
 		"channels": {[]*kernel.Family{&micro.Conv, &micro.Linear, &depthwise.Conv}, []kerneltest.Case{
 			{"6,3,4 10 2x2 pool=2,1", "i8 odd3", "armv7em armv7 armv8.1m"},
 			{"4,3,4 8 2x2 tflite relu", "i8", "armv7 armv8.1m"},
+			{"6,3,4 8 2x2 twice", "i8", "armv7em armv7 armv8.1m"},
 			{"40 12 relu", "odd1 odd4", "armv7 armv8.1m aarch64 x86_64"},
 			{"9,4,4 9 3x3 groups=9 pad=1,1,1,1", "i8 odd4", "armv7em armv7 armv8.1m"},
 		}},

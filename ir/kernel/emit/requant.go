@@ -40,7 +40,7 @@ func readRequant(g *Generator, wide bool) (Requant, error) {
 	if err != nil {
 		return Requant{}, err
 	}
-	q := Requant{g: g, perChannel: len(mul) > 1, split: !wide && !g.RoundsTFLite()}
+	q := Requant{g: g, perChannel: len(mul) > 1, split: !wide && g.rounding() == geometry.RoundHalfUp}
 	ms, rs := make([]int64, len(mul)), make([]int64, len(mul))
 	for i := range mul {
 		m, r := mul[i], shift[i]
@@ -163,8 +163,8 @@ func (q Channel) Result(acc loop.Expr) loop.Expr {
 	case t.Lanes > 1:
 		// floor(a*m / 2^31), and a floor of a floor, as below.
 		y = loop.Sum(loop.Instr("rshr", loop.Instr("qdmulh", acc, q.Mul), q.Shift), loop.Num(t, zero))
-	case q.g.RoundsTFLite():
-		y = q.g.tflite(loop.To(loop.Trunc, acc, 32), loop.To(loop.SExt, q.Mul, 64), q.Shift)
+	case q.g.rounding() != geometry.RoundHalfUp:
+		y = q.g.twice(loop.To(loop.Trunc, acc, 32), loop.To(loop.SExt, q.Mul, 64), q.Shift)
 		y = loop.Sum(y, loop.Num(loop.I32, zero))
 	case q.split:
 		// (hi + 2^(s-33)) >> (s-32) is ((hi >> (s-33)) + 1) >> 1; the zero point
@@ -193,17 +193,20 @@ func halfUp(x loop.Expr, m, r int32) loop.Expr {
 // RoundsTFLite reports whether a node's requantization rounds like TensorFlow Lite (R8).
 func (g *Generator) RoundsTFLite() bool { return g.Node.Word(ir.AttrRound) == ir.RoundTFLite }
 
+// rounding is how a node's requantization rounds.
+func (g *Generator) rounding() geometry.Rounding { return geometry.RoundingOf(g.Node) }
+
 // Rescale returns RQ of a number of 32 bits with a constant multiplier and shift.
 func (g *Generator) Rescale(x loop.Expr, m, r int32) loop.Expr {
-	if g.RoundsTFLite() {
-		return loop.To(loop.SExt, g.tflite(loop.To(loop.Trunc, loop.To(loop.SExt, x, 64), 32), loop.Num(loop.I64, int64(m)), loop.Int(int(r))), 64)
+	if g.rounding() != geometry.RoundHalfUp {
+		return loop.To(loop.SExt, g.twice(loop.To(loop.Trunc, loop.To(loop.SExt, x, 64), 32), loop.Num(loop.I64, int64(m)), loop.Int(int(r))), 64)
 	}
 	return halfUp(x, m, r)
 }
 
-// tflite is R8: the accumulator shifted left where the factor is large, the
+// twice is R8: the accumulator shifted left where the factor is large, the
 // rounding doubling high multiply, the rounding shift right; m is an i64.
-func (g *Generator) tflite(acc, m, r loop.Expr) loop.Expr {
+func (g *Generator) twice(acc, m, r loop.Expr) loop.Expr {
 	b := g.B
 	left := loop.Op(loop.SMax, loop.Op(loop.Sub, loop.Int(31), r), loop.Int(0))
 	right := b.Var("right", loop.Op(loop.SMax, loop.Op(loop.Sub, r, loop.Int(31)), loop.Int(0)))
@@ -215,7 +218,10 @@ func (g *Generator) tflite(acc, m, r loop.Expr) loop.Expr {
 	toZero := loop.Op(loop.And, loop.Op(loop.AShr, sum.Get(), loop.Num(loop.I64, 63)), loop.Num(loop.I64, 1<<31-1))
 	high := b.Var("high", loop.To(loop.Trunc, loop.Op(loop.AShr, loop.Sum(sum.Get(), toZero), loop.Num(loop.I64, 31)), 32))
 	mask := b.Var("mask", loop.Op(loop.Sub, loop.Op(loop.Shl, loop.Int(1), right.Get()), loop.Int(1)))
-	threshold := loop.Sum(loop.Op(loop.AShr, mask.Get(), loop.Int(1)), loop.Op(loop.SLt, high.Get(), loop.Int(0)))
+	threshold := loop.Op(loop.AShr, mask.Get(), loop.Int(1))
+	if g.RoundsTFLite() { // ties away from zero, else up
+		threshold = loop.Sum(threshold, loop.Op(loop.SLt, high.Get(), loop.Int(0)))
+	}
 	up := loop.Op(loop.SLt, threshold, loop.Op(loop.And, high.Get(), mask.Get()))
 	return loop.Sum(loop.Op(loop.AShr, high.Get(), right.Get()), up)
 }

@@ -194,6 +194,7 @@ func (l Layer) Draw(rng *rand.Rand) *ir.Module {
 	s.out = pick(1, 2, 3, 4, 5, 8, 9, 10, 16, 17, 24, 32, 33)
 	s.zero = pick(-128, -1, 0, 5, 127)
 	s.wide, s.relu, s.tflite = rng.IntN(8) == 0, rng.IntN(3) == 0, rng.IntN(6) == 0
+	s.twice = s.tflite && s.in.Size()%2 == 0
 	s.low = rng.IntN(2) == 0
 	if l.Linear {
 		if rng.IntN(2) == 0 {
@@ -289,7 +290,10 @@ func (s spec) constants(rng *rand.Rand, n *ir.Node, shape ir.Shape) {
 	if s.relu {
 		n.Put(ir.AttrLo.Is(n.Out.Type.Quant.Zero))
 	}
-	if s.tflite {
+	switch {
+	case s.twice:
+		n.Put(ir.AttrRound.Is(ir.RoundTwice))
+	case s.tflite:
 		n.Put(ir.AttrRound.Is(ir.RoundTFLite))
 	}
 }

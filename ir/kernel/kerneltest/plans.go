@@ -26,7 +26,7 @@ var update = flag.Bool("update", false, "write the goldens")
 // layer is the input's shape, the output channels and the
 // size of the window (without: a linear layer), then what is not the default:
 //
-//	8,6,6 16 3x3 pad=1,1,1,1 stride=2,2 dilation=1,2 groups=2 pool=2,2 zero=5 relu tflite wide padvalue low unroll=1
+//	8,6,6 16 3x3 pad=1,1,1,1 stride=2,2 dilation=1,2 groups=2 pool=2,2 zero=5 relu tflite twice wide padvalue low unroll=1
 //
 // zero is the zero point of the input; wide: a bias of 64 bits; padvalue: pads with values
 // of its own; low: one weight of the least code; unroll: of small code.
@@ -216,6 +216,8 @@ func (c Case) module(t *testing.T, format string) (m *ir.Module, macs int) {
 			s.relu = true
 		case "tflite":
 			s.tflite = true
+		case "twice":
+			s.twice = true
 		case "wide":
 			s.wide = true
 		case "padvalue":
@@ -245,7 +247,7 @@ type spec struct {
 	groups, zero                int
 	padValue                    bool
 	wide                        bool // a bias of 64 bits
-	relu, tflite                bool
+	relu, tflite, twice         bool
 	low                         bool // the least code of 8 bits occurs
 }
 

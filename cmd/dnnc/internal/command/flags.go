@@ -33,6 +33,8 @@ func loading(fs *flag.FlagSet, o *driver.Options) {
 		o.Exact = s
 		return err
 	})
+	fs.StringVar(&o.Signature, "signature", "", "the signature or subgraph of a TensorFlow Lite model that is read, where it has several")
+	fs.StringVar(&o.Kernels, "kernels", "", "whose integers a quantized TensorFlow Lite model keeps: reference, those of its reference kernels, which is the default, or optimized")
 	outside(fs, o)
 }
 

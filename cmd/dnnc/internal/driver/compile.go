@@ -91,7 +91,7 @@ func Load(o Options) (*ir.Module, error) {
 }
 
 func load(o Options) (*ir.Module, error) {
-	with := dnnc.LoadOptions{Shapes: o.Shapes, Ranges: o.Ranges, Requantize: !o.exact(), AllowOutside: o.AllowOutside}
+	with := dnnc.LoadOptions{Shapes: o.Shapes, Ranges: o.Ranges, Requantize: !o.exact(), AllowOutside: o.AllowOutside, Signature: o.Signature, Kernels: o.Kernels}
 	if o.Exact == "" { // who asks for integers by name gets them or nothing
 		with.Inexact = func(why error) {
 			if o.Notes != nil {

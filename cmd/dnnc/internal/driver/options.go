@@ -76,8 +76,10 @@ type Options struct {
 
 	Warnings *Warnings // of the command; nil prints each
 
-	Shapes map[string][]int    // of an imported network's inputs, by name
-	Ranges map[string]ir.Range // of their reals
+	Shapes    map[string][]int    // of an imported network's inputs, by name
+	Ranges    map[string]ir.Range // of their reals
+	Signature string              // of a TensorFlow Lite model
+	Kernels   string              // whose integers a TensorFlow Lite model has: reference, which is the default, or optimized
 }
 
 // Defaults are the options of a build that is asked for nothing more.

@@ -244,9 +244,9 @@ func compile(ctx context.Context, n *Network, path string, t *processor.Target) 
 // roundAsTFLite makes a quantized module one of those that an importer makes of
 // TensorFlow Lite's int8 models.
 func roundAsTFLite(m *ir.Module) {
-	for _, o := range m.Ops {
+	for k, o := range m.Ops {
 		if o.Op.Takes(ir.AttrRound) && o.Const(ir.AttrMul) != nil {
-			o.Put(ir.AttrRound.Is(ir.RoundTFLite))
+			o.Put(ir.AttrRound.Is([]string{ir.RoundTFLite, ir.RoundTwice}[k%2]))
 		}
 	}
 }
