@@ -39,14 +39,15 @@ var forms = map[string]func(p *printer, e *loop.Named, args []value.Value) value
 	"sum": func(p *printer, e *loop.Named, args []value.Value) value.Value {
 		return p.intrinsic("llvm.vector.reduce.add.v4i32", e.T, args[0])
 	},
-	"qdmulh": func(p *printer, e *loop.Named, args []value.Value) value.Value {
-		if p.target.Arch == "aarch64" {
-			return p.intrinsic("llvm.aarch64.neon.sqdmulh.v4i32", e.T, args...)
-		}
-		if p.target.Arch == "thumb" {
-			return p.intrinsic("llvm.arm.mve.vqdmulh.v4i32", e.T, args...)
-		}
-		return p.intrinsic("llvm.arm.neon.vqdmulh.v4i32", e.T, args...)
+	"qdmulh":  func(p *printer, e *loop.Named, args []value.Value) value.Value { return p.doubling("dmulh", e, args) },
+	"qrdmulh": func(p *printer, e *loop.Named, args []value.Value) value.Value { return p.doubling("rdmulh", e, args) },
+	"qadd": func(p *printer, e *loop.Named, args []value.Value) value.Value {
+		return p.intrinsic(fmt.Sprintf("llvm.sadd.sat.v%di16", e.T.Lanes), e.T, args...)
+	},
+	"qxtn16": func(p *printer, e *loop.Named, args []value.Value) value.Value { return p.narrowed(loop.I16.Vec(4), args) },
+	"qxtn8":  func(p *printer, e *loop.Named, args []value.Value) value.Value { return p.narrowed(loop.I8.Vec(8), args) },
+	"tbl64": func(p *printer, e *loop.Named, args []value.Value) value.Value {
+		return p.intrinsic("llvm.aarch64.neon.tbx4.v16i8", e.T, args[5], args[0], args[1], args[2], args[3], args[4])
 	},
 	"rshr": func(p *printer, e *loop.Named, args []value.Value) value.Value {
 		switch p.target.Arch {
@@ -169,6 +170,27 @@ func (p *printer) named(e *loop.Named, args []value.Value) value.Value {
 		return form(p, e, args)
 	}
 	return p.intrinsic(intrinsics[e.Name], e.T, args...)
+}
+
+// doubling is the upper half of twice a product, saturated.
+func (p *printer) doubling(name string, e *loop.Named, args []value.Value) value.Value {
+	prefix := map[string]string{"aarch64": "llvm.aarch64.neon.sq", "thumb": "llvm.arm.mve.vq", "arm": "llvm.arm.neon.vq"}[p.target.Arch]
+	return p.intrinsic(prefix+name+".v4i32", e.T, args...)
+}
+
+// narrowed joins vectors whose lanes are saturated to those of part.
+func (p *printer) narrowed(part loop.Type, args []value.Value) value.Value {
+	one := func(x value.Value) value.Value {
+		if p.target.Arch == "aarch64" {
+			return p.intrinsic(fmt.Sprintf("llvm.aarch64.neon.sqxtn.v%di%d", part.Lanes, part.Bits), part, x)
+		}
+		return p.intrinsic(fmt.Sprintf("llvm.arm.neon.vqmovns.v%di%d", part.Lanes, part.Bits), part, x)
+	}
+	if len(args) == 1 {
+		return one(args[0])
+	}
+	mask := number(loop.I32.Vec(2*part.Lanes), func(i int) int64 { return int64(i) })
+	return p.block.NewShuffleVector(one(args[0]), one(args[1]), mask)
 }
 
 // dot is AArch64's sdot and udot.
