@@ -9,12 +9,12 @@ import (
 // products, rounding shifts, saturating conversions.
 func (g *Generator) Lanes() bool { return g.Target.Has("neon") }
 
-// leastLanes is the lanes of the shortest vector of bytes that kernels use.
-const leastLanes = 4
+// LeastLanes is the lanes of the shortest vector of bytes that kernels use.
+const LeastLanes = 4
 
 // lanesFor is the lanes of the longest vector of bytes that n elements fill, 0 for none.
 func lanesFor(n int) int {
-	for lanes := 16; lanes >= leastLanes; lanes /= 2 {
+	for lanes := 16; lanes >= LeastLanes; lanes /= 2 {
 		if lanes <= n {
 			return lanes
 		}
@@ -33,7 +33,7 @@ func (g *Generator) Blocks(n int, do func(first loop.Expr, lanes int)) bool {
 	}
 	g.B.For("block", loop.Int(0), loop.Int(n/lanes), 1, func(i loop.Expr) { do(loop.Scaled(i, lanes), lanes) })
 	if rest := n % lanes; rest > 0 {
-		for lanes/2 >= max(rest, leastLanes) {
+		for lanes/2 >= max(rest, LeastLanes) {
 			lanes /= 2
 		}
 		do(loop.Int(n-lanes), lanes)
