@@ -97,6 +97,18 @@ func onLanes(name string, a []loop.Expr, i int) (text string, ok bool) {
 		part := func(j int) string { return fmt.Sprintf("%s[%s & 15]", a[j].(*loop.Read).Var.Name, n) }
 		return fmt.Sprintf("(%[1]s < 16 ? %[2]s : %[1]s < 32 ? %[3]s : %[1]s < 48 ? %[4]s : %[1]s < 64 ? %[5]s : %[6]s)",
 			n, part(0), part(1), part(2), part(3), expr(a[5], i)), true
+	case "sdotlane":
+		x := expr(a[1], int(a[2].(*loop.Const).Value))
+		text := expr(a[3], i)
+		for j := range 4 {
+			text += fmt.Sprintf(" + sext8_32(%s) * sext8_32((uint8_t)(%s >> %d))", expr(a[0], 4*i+j), x, 8*j)
+		}
+		return "(" + text + ")", true
+	case "mulllane":
+		x := expr(a[1], int(a[2].(*loop.Const).Value))
+		return fmt.Sprintf("(uint16_t)(sext8_32(%s) * sext8_32((uint8_t)(%s >> %d)))", expr(a[0], i), x, i%2*8), true
+	case "zip2":
+		return expr(a[i/2%2], i/4*2+i%2), true
 	case "zip":
 		return expr(a[i%2], i/2), true
 	case "lanes":
@@ -131,7 +143,7 @@ func total(e loop.Expr) string {
 }
 
 // vectors are the names that onLanes knows.
-var vectors = []string{"sdot", "udot", "mladav", "mladavu", "addv", "addvu", "mull", "paddl", "padal", "padalu", "abal", "tst", "tbl16", "sum", "sums", "lanes", "qdmulh", "qrdmulh", "rshr", "qadd", "qxtn16", "qxtn8", "tbl64", "zip"}
+var vectors = []string{"sdot", "udot", "mladav", "mladavu", "addv", "addvu", "mull", "paddl", "padal", "padalu", "abal", "tst", "tbl16", "sum", "sums", "lanes", "qdmulh", "qrdmulh", "rshr", "qadd", "qxtn16", "qxtn8", "tbl64", "zip", "zip2", "sdotlane", "mulllane"}
 
 func pairOf(a []loop.Expr, i int, widen string) string {
 	return fmt.Sprintf("(%s + %s(%s) + %s(%s))", expr(a[1], i), widen, expr(a[0], 2*i), widen, expr(a[0], 2*i+1))

@@ -71,6 +71,27 @@ var Intrinsics = map[string]func(args [][]int64) []int64{
 	// of unsigned ones.
 	"sdot": func(a [][]int64) []int64 { return dots(a, func(v int64) int64 { return v }) },
 	"udot": func(a [][]int64) []int64 { return dots(a, func(v int64) int64 { return v & 0xff }) },
+	// sdotlane is sdot of the first argument with the four bytes of one lane of 32 bits of the
+	// second; the third is the lane's number, a constant.
+	"sdotlane": func(a [][]int64) []int64 {
+		x, out := a[1][a[2][0]], make([]int64, len(a[3]))
+		for i, sum := range a[3] {
+			for j := range 4 {
+				sum += a[0][4*i+j] * wrap(x>>(8*j), 8)
+			}
+			out[i] = wrap(sum, 32)
+		}
+		return out
+	},
+	// mulllane is mull of the first argument with the two bytes of one lane of 16 bits of the
+	// second, in turn; the third is the lane's number, a constant, the fourth is 0 of the result's type.
+	"mulllane": func(a [][]int64) []int64 {
+		x, out := a[1][a[2][0]], make([]int64, len(a[0]))
+		for i, w := range a[0] {
+			out[i] = wrap(w*wrap(x>>(8*(i%2)), 8), 16)
+		}
+		return out
+	},
 	// ssub16 subtracts halves.
 	"ssub16": func(a [][]int64) []int64 {
 		return halves(a[0][0]-a[1][0], a[0][0]>>16-a[1][0]>>16)
@@ -132,6 +153,14 @@ var Intrinsics = map[string]func(args [][]int64) []int64{
 		out := make([]int64, 2*len(a[0]))
 		for i := range out {
 			out[i] = a[i%2][i/2]
+		}
+		return out
+	},
+	// zip2 is pairs of lanes of two vectors in turn.
+	"zip2": func(a [][]int64) []int64 {
+		out := make([]int64, 2*len(a[0]))
+		for i := range out {
+			out[i] = a[i/2%2][i/4*2+i%2]
 		}
 		return out
 	},

@@ -1,0 +1,376 @@
+package lanes
+
+import (
+	"fmt"
+
+	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/geometry"
+	"github.com/dnnc/dnnc/ir/kernel"
+	"github.com/dnnc/dnnc/ir/kernel/emit"
+	"github.com/dnnc/dnnc/ir/loop"
+)
+
+// layer writes a layer.
+type layer struct {
+	*shape
+	g         *emit.Generator
+	m         *product
+	plan      Plan
+	rq        emit.Requant
+	data      *loop.Global // codes
+	constants *loop.Global // of the output channels
+	apart     bool         // two products may not fit 16 bits
+}
+
+// Emit writes the layer.
+func (p Plan) Emit(g *emit.Generator) error {
+	l := &layer{shape: shapeOf(kernel.Of(g.Node, g.Target)), g: g, m: productNamed(p.Product), plan: p}
+	if g.Node.Has(ir.AttrLag) {
+		l.unflatten()
+	}
+	packed, err := p.Pack(kernel.Of(g.Node, g.Target))
+	if err != nil {
+		return err
+	}
+	l.data = g.Global("weight0", 16, packed[0])
+	bias, err := g.Node.Const(ir.AttrBias).Ints()
+	if err != nil {
+		return err
+	}
+	values, err := geometry.IntWeights(g.Node)
+	if err != nil {
+		return err
+	}
+	// Modulo 2^32, as the sums are; the result has the bound of R5.
+	folded := make([]int64, len(bias))
+	for c := range bias {
+		folded[c] = bias[c]
+		for _, v := range values[c*l.k : (c+1)*l.k] {
+			folded[c] -= int64(g.Node.Args[0].Type.Quant.Zero) * int64(v)
+			l.apart = l.apart || v == -128
+		}
+	}
+	if l.rq, l.constants, err = emit.NewChannels(g, folded, true); err != nil {
+		return err
+	}
+	if l.buffered {
+		l.bands()
+	} else {
+		l.direct()
+	}
+	return nil
+}
+
+// direct computes pixels from inputs as they lie.
+func (l *layer) direct() {
+	w, b := l.w, l.g.B
+	tiles := l.tiles(w.StrideW*w.InC, w.InW*w.InC)
+	if l.flat || l.order != nil {
+		l.row(tiles, l.g.Args[0], loop.Int(0), loop.Int(0), loop.Int(0))
+		return
+	}
+	l.g.Rows(w, false, func(oy, row loop.Expr) {
+		l.row(tiles, l.g.Args[0], b.Let("x", loop.Scaled(oy, w.StrideH*w.InW*w.InC)), loop.Int(0), row)
+	})
+}
+
+// tile is the function of a tile of pixels.
+type tile struct {
+	pixels int
+	f      *loop.Func
+}
+
+// tiles are the functions of the tiles of a row: of whole ones, and of what is left. A pixel's inputs are
+// some bytes after those of the pixel before it, a row's after those of the row before it.
+func (l *layer) tiles(apart, row int) []tile {
+	list := []tile{{pixels: l.plan.Pixels}}
+	if left := l.run % l.plan.Pixels; left > 0 {
+		list = append(list, tile{pixels: left})
+	}
+	for i := range list {
+		list[i].f = l.function(list[i].pixels, apart, row)
+	}
+	return list
+}
+
+// row computes a group's channels of a row of pixels, whose inputs begin at a byte of a region.
+func (l *layer) row(tiles []tile, from loop.Region, at, group, out loop.Expr) {
+	b, first := l.g.B, 0
+	apart := l.w.StrideW * l.in
+	if !l.buffered {
+		apart = l.w.StrideW * l.w.InC
+	}
+	for _, t := range tiles {
+		n := (l.run - first) / t.pixels * t.pixels
+		b.For("ox", loop.Int(first), loop.Int(first+n), t.pixels, func(ox loop.Expr) {
+			ints := []loop.Expr{loop.Sum(at, loop.Scaled(ox, apart)), l.g.Pixel(l.w, out, ox)}
+			if l.groups > 1 {
+				ints = append(ints, group)
+			}
+			b.Call(t.f, ints, []loop.Arg{{Region: from}, {Region: l.g.Out}})
+		})
+		first += n
+	}
+}
+
+// function writes the function of a tile of pixels. Its integers are the byte of the first input, the
+// byte of the first pixel's output, and the group where there are several.
+func (l *layer) function(pixels, apart, row int) *loop.Func {
+	g := l.g
+	x := &loop.Param{Name: "x", Constant: true, Shared: g.Args[0].Shared}
+	ints := []string{"first", "at"}
+	if l.groups > 1 {
+		ints = append(ints, "group")
+	}
+	return g.Function(fmt.Sprintf("tile%d", pixels), ints, []*loop.Param{x, g.Out}, func(v []loop.Expr) {
+		b, group := g.B, loop.Expr(loop.Int(0))
+		if l.groups > 1 {
+			group = v[2]
+		}
+		t := &tileWriter{layer: l, pixels: pixels, apart: apart, row: row, x: x, first: v[0]}
+		channel := loop.Scaled(group, l.rows)
+		t.w = b.Cursor("w", l.data, loop.Scaled(group, l.rows*l.k))
+		t.cs = l.rq.Cursors(l.constants, channel)
+		t.y = b.Cursor("y", g.Out, loop.Sum(v[1], channel))
+		for _, bl := range l.blocks(l.plan.Channels) {
+			b.For("block", loop.Int(0), loop.Int(bl.n), 1, func(loop.Expr) { t.block(bl.channels) })
+		}
+		b.Return(loop.Int(0))
+	})
+}
+
+// tileWriter writes the code of a tile.
+type tileWriter struct {
+	*layer
+	pixels, apart, row int
+	x                  *loop.Param
+	first              loop.Expr
+	w, y               *loop.Cursor
+	cs                 *emit.ChannelCursors
+	px                 []*loop.Cursor // at the pixels' inputs: one for all where loads at a distance cost nothing
+}
+
+// block computes some channels of the pixels: of fewer than four, those that follow are computed
+// from what lies there, and written over later.
+func (t *tileWriter) block(channels int) {
+	b, w := t.g.B, t.shape.w
+	vectors := block{channels: channels}.vectors()
+	acc := make([][]*loop.Var, t.pixels)
+	for v := range vectors {
+		bias := t.cs.Bias(lanesOf*v, lanesOf)
+		for p := range acc {
+			acc[p] = append(acc[p], b.Var("acc", bias))
+		}
+	}
+	t.px = nil
+	for p := range t.pixels {
+		if p == 0 || !t.m.adjacent {
+			t.px = append(t.px, b.Cursor("px", t.x, loop.Sum(t.first, loop.Int(p*t.apart))))
+		}
+	}
+	chunks, rest := t.loads()
+	walked := chunks * chunk
+	b.For("ky", loop.Int(0), loop.Int(w.KH), 1, func(loop.Expr) {
+		b.For("segment", loop.Int(0), loop.Int(t.segments), 1, func(loop.Expr) {
+			b.For("chunk", loop.Int(0), loop.Int(chunks), 1, func(loop.Expr) {
+				whole := load{at: 0, bytes: chunk}
+				for i := range chunk / step {
+					whole.steps = append(whole.steps, inputs{lane: i, n: step})
+				}
+				t.load(whole, channels, acc)
+				t.advance(chunk)
+			})
+			for _, l := range rest {
+				l.at -= walked
+				t.load(l, channels, acc)
+			}
+			if t.segments > 1 {
+				t.advance(w.DilW*t.in - walked)
+			}
+		})
+		done := walked
+		if t.segments > 1 {
+			done = t.segments * w.DilW * t.in
+		}
+		if w.KH > 1 {
+			t.advance(w.DilH*t.row - done)
+		}
+	})
+	t.finish(channels, acc)
+	b.Advance(t.y, channels)
+	t.cs.Advance(channels)
+}
+
+// advance moves the cursors of the inputs.
+func (t *tileWriter) advance(bytes int) {
+	for _, c := range t.px {
+		t.g.B.Advance(c, bytes)
+	}
+}
+
+// load adds the products of the steps of a load of inputs.
+func (t *tileWriter) load(l load, channels int, acc [][]*loop.Var) {
+	b := t.g.B
+	bits := 32
+	if t.m.pairs {
+		bits = 16
+	}
+	x := make([]loop.Expr, t.pixels)
+	for p := range x {
+		c, at := t.px[0], l.at+p*t.apart
+		if !t.m.adjacent {
+			c, at = t.px[p], l.at
+		}
+		x[p] = b.Let("x", loop.At(c, loop.Int(at), loop.Type{Bits: bits, Lanes: 8 * l.bytes / bits}))
+	}
+	for _, st := range l.steps {
+		b.Fence()
+		if st.n == step {
+			t.step(st.lane, channels, x, acc)
+		} else {
+			t.some(st, channels, x, acc)
+		}
+	}
+}
+
+// word reads the next n codes.
+func (t *tileWriter) word(at, n int) loop.Expr {
+	return t.g.B.Let("w", loop.At(t.w, loop.Int(at), loop.I8.Vec(n)))
+}
+
+// step adds the products of four inputs.
+func (t *tileWriter) step(lane, channels int, x []loop.Expr, acc [][]*loop.Var) {
+	const vector = lanesOf * step
+	for v := range acc[0] {
+		switch {
+		case !t.m.pairs:
+			t.dot(v, lane, t.word(v*vector, vector), x, acc)
+		case channels < lanesOf: // what follows belongs to the next inputs
+			t.pairs(v, lane, []loop.Expr{t.word(0, vector/2), t.word(2*channels, vector/2)}, x, acc)
+		default:
+			t.pairs(v, lane, emit.Split(t.word(v*vector, vector), vector/2), x, acc)
+		}
+	}
+	t.g.B.Advance(t.w, step*channels)
+}
+
+// some adds the products of fewer than four inputs: what is missing has zeros for weights.
+func (t *tileWriter) some(st inputs, channels int, x []loop.Expr, acc [][]*loop.Var) {
+	b, n := t.g.B, max(channels, lanesOf)
+	zero := loop.Expr(loop.Num(loop.I8.Vec(n), 0))
+	list := []loop.Expr{zero, zero, zero, zero}
+	for i := range st.n {
+		at := step - st.n + i
+		if st.isFirst {
+			at = i
+		}
+		list[at] = t.word(i*channels, n)
+	}
+	b.Advance(t.w, st.n*channels)
+	join := func(i int) loop.Expr {
+		if list[i] == zero && list[i+1] == zero {
+			return nil
+		}
+		return b.Let("pair", &loop.Named{Name: "zip", Args: []loop.Expr{list[i], list[i+1]}, T: loop.I8.Vec(2 * n)})
+	}
+	low, high := join(0), join(2)
+	const half = lanesOf * step / 2
+	if t.m.pairs {
+		for v := range acc[0] {
+			words := []loop.Expr{nil, nil}
+			for i, part := range []loop.Expr{low, high} {
+				if part != nil {
+					words[i] = emit.Split(part, half)[v]
+				}
+			}
+			t.pairs(v, st.lane, words, x, acc)
+		}
+		return
+	}
+	none := loop.Num(loop.I8.Vec(2*n), 0)
+	if low == nil {
+		low = none
+	}
+	if high == nil {
+		high = none
+	}
+	fours := b.Let("fours", &loop.Named{Name: "zip2", Args: []loop.Expr{low, high}, T: loop.I8.Vec(4 * n)})
+	for v, word := range emit.Split(fours, 2*half) {
+		t.dot(v, st.lane, word, x, acc)
+	}
+}
+
+// dot adds the products of four channels with four inputs of each pixel.
+func (t *tileWriter) dot(v, lane int, word loop.Expr, x []loop.Expr, acc [][]*loop.Var) {
+	for p := range acc {
+		t.g.B.Set(acc[p][v], loop.Instr("sdotlane", word, x[p], loop.Int(lane), acc[p][v].Get()))
+	}
+}
+
+// pairs adds the products of four channels with two pairs of inputs of each pixel; a nil word is zeros.
+func (t *tileWriter) pairs(v, lane int, words []loop.Expr, x []loop.Expr, acc [][]*loop.Var) {
+	b := t.g.B
+	for p := range acc {
+		var sum loop.Expr
+		flush := func() { b.Set(acc[p][v], loop.Instr("padal", sum, acc[p][v].Get())) }
+		for i, word := range words {
+			if word == nil {
+				continue
+			}
+			product := loop.Instr("mulllane", word, x[p], loop.Int(2*lane+i), loop.Num(loop.I16.Vec(2*lanesOf), 0))
+			if sum != nil && !t.layer.apart {
+				product = loop.Sum(sum, product)
+			} else if sum != nil {
+				flush()
+			}
+			sum = b.Let("products", product)
+		}
+		flush()
+	}
+}
+
+// finish requantizes the sums, and writes them.
+func (t *tileWriter) finish(channels int, acc [][]*loop.Var) {
+	b, n := t.g.B, t.g.Node
+	pooled := 1
+	if t.pixels > 1 {
+		pooled = t.poolW
+	}
+	var constants []emit.Channel
+	for v := range acc[0] {
+		constants = append(constants, t.cs.Load(lanesOf*v, lanesOf))
+	}
+	for p := 0; p < len(acc); p += pooled {
+		fours := make([]loop.Expr, len(acc[p]))
+		for v := range fours {
+			// Requantization keeps the order: the greatest sum gives the greatest output.
+			best := acc[p][v].Get()
+			for _, other := range acc[p+1 : p+pooled] {
+				best = loop.Op(loop.SMax, best, other[v].Get())
+			}
+			fours[v] = b.Let("y", constants[v].Rescaled(b.Let("sum", best)))
+		}
+		y := emit.Narrowed(b, fours, int32(n.Out.Type.Quant.Zero), int32(n.Int(ir.AttrLo)), int32(n.Int(ir.AttrHi)))
+		t.store(y, p/pooled*t.shape.w.OutC, channels)
+	}
+}
+
+// store writes a vector of outputs, or takes the greater of it and what is there.
+func (t *tileWriter) store(y loop.Expr, at, channels int) {
+	b := t.g.B
+	if t.poolH*t.poolW == 1 {
+		b.Store(t.y, loop.Int(at), y)
+		return
+	}
+	most := func(y loop.Expr, at loop.Expr) {
+		b.Store(t.y, at, loop.Op(loop.SMax, y, loop.At(t.y, at, y.Type())))
+	}
+	if channels >= lanesOf {
+		most(y, loop.Int(at))
+		return
+	}
+	y = b.Let("y", y)
+	for i := range channels { // what follows stays
+		most(emit.Some(y, i, 1), loop.Int(at+i))
+	}
+}
