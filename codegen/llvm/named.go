@@ -96,8 +96,16 @@ var forms = map[string]func(p *printer, e *loop.Named, args []value.Value) value
 		return p.intrinsic("llvm.aarch64.neon.sdot.v4i32.v16i8", e.T, args[3], args[0], p.block.NewBitCast(x, typeOf(loop.I8.Vec(16))))
 	},
 	"mulllane": func(p *printer, e *loop.Named, args []value.Value) value.Value {
-		x := p.spread(args[1], e.Args[1].Type(), e.Args[2].(*loop.Const).Value, 4)
-		return mull(p, e, []value.Value{args[0], p.block.NewBitCast(x, typeOf(loop.I8.Vec(8)))})
+		// Of codes that are the upper half of a register, the inputs are, too: LLVM then finds an
+		// instruction for upper halves.
+		x := p.spread(args[1], e.Args[1].Type(), e.Args[2].(*loop.Const).Value, 8)
+		first := int64(0)
+		if s, ok := e.Args[0].(*loop.Shuffle); ok && s.Mask[0] == 8 {
+			first = 8
+		}
+		wide := p.block.NewBitCast(x, typeOf(loop.I8.Vec(16)))
+		half := p.block.NewShuffleVector(wide, constant.NewUndef(wide.Type()), number(loop.I32.Vec(8), func(i int) int64 { return first + int64(i) }))
+		return mull(p, e, []value.Value{args[0], half})
 	},
 	"tst": func(p *printer, e *loop.Named, args []value.Value) value.Value {
 		t := typeOf(e.T)

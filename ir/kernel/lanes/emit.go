@@ -241,16 +241,25 @@ func (t *tileWriter) word(at, n int) loop.Expr {
 // step adds the products of four inputs.
 func (t *tileWriter) step(lane, channels int, x []loop.Expr, acc [][]*loop.Var) {
 	const vector = lanesOf * step
-	for v := range acc[0] {
-		switch {
-		case !t.m.pairs:
+	vectors := len(acc[0])
+	if !t.m.pairs {
+		for v := range vectors {
 			t.dot(v, lane, t.word(v*vector, vector), x, acc)
-		case channels < lanesOf: // what follows belongs to the next inputs
-			t.pairs(v, lane, []loop.Expr{t.word(0, vector/2), t.word(2*channels, vector/2)}, x, acc)
-		default:
-			t.pairs(v, lane, emit.Split(t.word(v*vector, vector), vector/2), x, acc)
+		}
+		t.g.B.Advance(t.w, step*channels)
+		return
+	}
+	words := make([][]loop.Expr, vectors) // of each four channels, their pairs of inputs
+	for v := 0; v < vectors; v += 2 {
+		n := min(channels-v*lanesOf, 2*lanesOf)
+		for pair := range 2 {
+			w := t.word(step*v*lanesOf+2*n*pair, 2*lanesOf*min(2, vectors-v)) // may reach beyond n channels
+			for i, half := range emit.Split(w, 2*lanesOf) {
+				words[v+i] = append(words[v+i], half)
+			}
 		}
 	}
+	t.pairs(lane, words, x, acc)
 	t.g.B.Advance(t.w, step*channels)
 }
 
@@ -274,17 +283,19 @@ func (t *tileWriter) some(st inputs, channels int, x []loop.Expr, acc [][]*loop.
 		return b.Let("pair", &loop.Named{Name: "zip", Args: []loop.Expr{list[i], list[i+1]}, T: loop.I8.Vec(2 * n)})
 	}
 	low, high := join(0), join(2)
-	const half = lanesOf * step / 2
 	if t.m.pairs {
-		for v := range acc[0] {
-			words := []loop.Expr{nil, nil}
-			for i, part := range []loop.Expr{low, high} {
-				if part != nil {
-					words[i] = emit.Split(part, half)[v]
+		words := make([][]loop.Expr, len(acc[0]))
+		for _, part := range []loop.Expr{low, high} {
+			for v := range words {
+				if part == nil {
+					words[v] = append(words[v], nil)
+					continue
 				}
+				both := emit.Split(part, 4*lanesOf)[v/2]
+				words[v] = append(words[v], emit.Split(both, 2*lanesOf)[v%2])
 			}
-			t.pairs(v, st.lane, words, x, acc)
 		}
+		t.pairs(st.lane, words, x, acc)
 		return
 	}
 	none := loop.Num(loop.I8.Vec(2*n), 0)
@@ -295,7 +306,7 @@ func (t *tileWriter) some(st inputs, channels int, x []loop.Expr, acc [][]*loop.
 		high = none
 	}
 	fours := b.Let("fours", &loop.Named{Name: "zip2", Args: []loop.Expr{low, high}, T: loop.I8.Vec(4 * n)})
-	for v, word := range emit.Split(fours, 2*half) {
+	for v, word := range emit.Split(fours, lanesOf*step) {
 		t.dot(v, st.lane, word, x, acc)
 	}
 }
@@ -307,26 +318,42 @@ func (t *tileWriter) dot(v, lane int, word loop.Expr, x []loop.Expr, acc [][]*lo
 	}
 }
 
-// pairs adds the products of four channels with two pairs of inputs of each pixel; a nil word is zeros.
-func (t *tileWriter) pairs(v, lane int, words []loop.Expr, x []loop.Expr, acc [][]*loop.Var) {
-	b := t.g.B
-	for p := range acc {
-		var sum loop.Expr
-		flush := func() { b.Set(acc[p][v], loop.Instr("padal", sum, acc[p][v].Get())) }
-		for i, word := range words {
-			if word == nil {
-				continue
+// pairs adds the products of each four channels with two pairs of inputs of each pixel; a nil word is
+// zeros. Pixels or channels come first, whose inputs or codes take fewer registers.
+func (t *tileWriter) pairs(lane int, words [][]loop.Expr, x []loop.Expr, acc [][]*loop.Var) {
+	if len(acc) < len(words) {
+		for v := range words {
+			for p := range acc {
+				t.pair(lane, words[v], x[p], acc[p][v])
 			}
-			product := loop.Instr("mulllane", word, x[p], loop.Int(2*lane+i), loop.Num(loop.I16.Vec(2*lanesOf), 0))
-			if sum != nil && !t.layer.apart {
-				product = loop.Sum(sum, product)
-			} else if sum != nil {
-				flush()
-			}
-			sum = b.Let("products", product)
 		}
-		flush()
+		return
 	}
+	for p := range acc {
+		for v := range words {
+			t.pair(lane, words[v], x[p], acc[p][v])
+		}
+	}
+}
+
+// pair adds the products of four channels with two pairs of inputs of a pixel.
+func (t *tileWriter) pair(lane int, words []loop.Expr, x loop.Expr, acc *loop.Var) {
+	b := t.g.B
+	var sum loop.Expr
+	flush := func() { b.Set(acc, loop.Instr("padal", sum, acc.Get())) }
+	for i, word := range words {
+		if word == nil {
+			continue
+		}
+		product := loop.Instr("mulllane", word, x, loop.Int(2*lane+i), loop.Num(loop.I16.Vec(2*lanesOf), 0))
+		if sum != nil && !t.layer.apart {
+			product = loop.Sum(sum, product)
+		} else if sum != nil {
+			flush()
+		}
+		sum = b.Let("products", product)
+	}
+	flush()
 }
 
 // finish requantizes the sums, and writes them.

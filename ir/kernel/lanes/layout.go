@@ -176,13 +176,13 @@ func (s *shape) step(st inputs, channels int, pairs bool, visit func(c, i int)) 
 		}
 		return
 	}
-	for v := 0; v < channels; v += lanesOf {
-		group := step
-		if pairs {
-			group = 2
-		}
+	together, group := lanesOf, step
+	if pairs {
+		together, group = 2*lanesOf, 2
+	}
+	for first := 0; first < channels; first += together {
 		for i := 0; i < step; i += group {
-			for c := v; c < min(v+lanesOf, channels); c++ {
+			for c := first; c < min(first+together, channels); c++ {
 				for j := range group {
 					visit(c, st.first+i+j)
 				}
