@@ -13,7 +13,7 @@ func (l *layer) bands() {
 	if l.padded {
 		l.pad(loop.Int(slack), loop.Int(rows), w.PadL+w.InW+w.PadR)
 	}
-	tiles := l.tiles(w.StrideW*l.in, bytes)
+	do := l.begin(w.StrideW*l.in, bytes)
 	outRow := l.run / l.poolW * w.OutC
 	b.For("band", loop.Int(0), loop.Int(l.outRows), l.plan.Band, func(band loop.Expr) {
 		b.For("row", loop.Int(0), loop.Int(rows), 1, func(r loop.Expr) {
@@ -32,7 +32,7 @@ func (l *layer) bands() {
 				y := loop.Sum(loop.Scaled(py, l.poolH), dy)
 				at := b.Let("at", loop.Sum(loop.Scaled(y, w.StrideH*bytes), loop.Int(slack)))
 				b.For("group", loop.Int(0), loop.Int(l.groups), 1, func(group loop.Expr) {
-					l.row(tiles, g.Scratch, loop.Sum(at, loop.Scaled(group, rows*bytes)), group, out)
+					do(g.Scratch, loop.Sum(at, loop.Scaled(group, rows*bytes)), group, out)
 				})
 			})
 		})

@@ -21,15 +21,20 @@ func (s *shape) cycles(m *product, p Plan) float64 {
 		tiles += s.tile(m, left, p.Channels)
 	}
 	sum := float64(s.runs) * (float64(s.groups)*tiles + perRow)
-	if s.buffered {
-		rows := float64(s.outRows) / float64(p.Band) * float64(s.bandRows(p.Band))
-		copied := float64(s.w.InW*s.in) / chunk * perCopied
-		if s.groups > 1 {
-			copied = float64(s.w.InW) * perPiece * float64((s.in+chunk-1)/chunk)
-		}
-		sum += rows * float64(s.groups) * (copied + perRow)
+	return sum + s.copyCycles(p.Band)
+}
+
+// copyCycles are those of the rows that are copied to scratch.
+func (s *shape) copyCycles(band int) float64 {
+	if !s.buffered {
+		return 0
 	}
-	return sum
+	rows := float64(s.outRows) / float64(band) * float64(s.bandRows(band))
+	copied := float64(s.w.InW*s.in) / chunk * perCopied
+	if s.groups > 1 {
+		copied = float64(s.w.InW) * perPiece * float64((s.in+chunk-1)/chunk)
+	}
+	return rows * float64(s.groups) * (copied + perRow)
 }
 
 // tile is the instructions of a group's channels of some pixels.

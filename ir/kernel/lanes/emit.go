@@ -20,19 +20,33 @@ type layer struct {
 	data      *loop.Global // codes
 	constants *loop.Global // of the output channels
 	apart     bool         // two products may not fit 16 bits
+	// begin writes the functions that compute a row of pixels, whose inputs are some bytes apart, and
+	// those of rows of the window, and gives what calls them.
+	begin func(apart, row int) rowWriter
 }
+
+// rowWriter computes a group's channels of a row of pixels, whose inputs begin at a byte of a
+// region, to a row of the result that begins at a byte.
+type rowWriter func(from loop.Region, at, group, out loop.Expr)
 
 // Emit writes the layer.
 func (p Plan) Emit(g *emit.Generator) error {
 	l := &layer{shape: shapeOf(kernel.Of(g.Node, g.Target)), g: g, m: productNamed(p.Product), plan: p}
-	if g.Node.Has(ir.AttrLag) {
-		l.unflatten()
-	}
+	l.begin = l.tiles
 	packed, err := p.Pack(kernel.Of(g.Node, g.Target))
 	if err != nil {
 		return err
 	}
-	l.data = g.Global("weight0", 16, packed[0])
+	return l.write(packed[0])
+}
+
+// write writes a layer with packed codes.
+func (l *layer) write(packed []byte) error {
+	g := l.g
+	if g.Node.Has(ir.AttrLag) {
+		l.unflatten()
+	}
+	l.data = g.Global("weight0", 16, packed)
 	bias, err := g.Node.Const(ir.AttrBias).Ints()
 	if err != nil {
 		return err
@@ -64,13 +78,13 @@ func (p Plan) Emit(g *emit.Generator) error {
 // direct computes pixels from inputs as they lie.
 func (l *layer) direct() {
 	w, b := l.w, l.g.B
-	tiles := l.tiles(w.StrideW*w.InC, w.InW*w.InC)
+	do := l.begin(w.StrideW*w.InC, w.InW*w.InC)
 	if l.flat || l.order != nil {
-		l.row(tiles, l.g.Args[0], loop.Int(0), loop.Int(0), loop.Int(0))
+		do(l.g.Args[0], loop.Int(0), loop.Int(0), loop.Int(0))
 		return
 	}
 	l.g.Rows(w, false, func(oy, row loop.Expr) {
-		l.row(tiles, l.g.Args[0], b.Let("x", loop.Scaled(oy, w.StrideH*w.InW*w.InC)), loop.Int(0), row)
+		do(l.g.Args[0], b.Let("x", loop.Scaled(oy, w.StrideH*w.InW*w.InC)), loop.Int(0), row)
 	})
 }
 
@@ -80,9 +94,8 @@ type tile struct {
 	f      *loop.Func
 }
 
-// tiles are the functions of the tiles of a row: of whole ones, and of what is left. A pixel's inputs are
-// some bytes after those of the pixel before it, a row's after those of the row before it.
-func (l *layer) tiles(apart, row int) []tile {
+// tiles writes the functions of the tiles of a row: of whole ones, and of what is left.
+func (l *layer) tiles(apart, row int) rowWriter {
 	list := []tile{{pixels: l.plan.Pixels}}
 	if left := l.run % l.plan.Pixels; left > 0 {
 		list = append(list, tile{pixels: left})
@@ -90,26 +103,19 @@ func (l *layer) tiles(apart, row int) []tile {
 	for i := range list {
 		list[i].f = l.function(list[i].pixels, apart, row)
 	}
-	return list
-}
-
-// row computes a group's channels of a row of pixels, whose inputs begin at a byte of a region.
-func (l *layer) row(tiles []tile, from loop.Region, at, group, out loop.Expr) {
-	b, first := l.g.B, 0
-	apart := l.w.StrideW * l.in
-	if !l.buffered {
-		apart = l.w.StrideW * l.w.InC
-	}
-	for _, t := range tiles {
-		n := (l.run - first) / t.pixels * t.pixels
-		b.For("ox", loop.Int(first), loop.Int(first+n), t.pixels, func(ox loop.Expr) {
-			ints := []loop.Expr{loop.Sum(at, loop.Scaled(ox, apart)), l.g.Pixel(l.w, out, ox)}
-			if l.groups > 1 {
-				ints = append(ints, group)
-			}
-			b.Call(t.f, ints, []loop.Arg{{Region: from}, {Region: l.g.Out}})
-		})
-		first += n
+	return func(from loop.Region, at, group, out loop.Expr) {
+		b, first := l.g.B, 0
+		for _, t := range list {
+			n := (l.run - first) / t.pixels * t.pixels
+			b.For("ox", loop.Int(first), loop.Int(first+n), t.pixels, func(ox loop.Expr) {
+				ints := []loop.Expr{loop.Sum(at, loop.Scaled(ox, apart)), l.g.Pixel(l.w, out, ox)}
+				if l.groups > 1 {
+					ints = append(ints, group)
+				}
+				b.Call(t.f, ints, []loop.Arg{{Region: from}, {Region: l.g.Out}})
+			})
+			first += n
+		}
 	}
 }
 
@@ -358,7 +364,7 @@ func (t *tileWriter) pair(lane int, words []loop.Expr, x loop.Expr, acc *loop.Va
 
 // finish requantizes the sums, and writes them.
 func (t *tileWriter) finish(channels int, acc [][]*loop.Var) {
-	b, n := t.g.B, t.g.Node
+	b := t.g.B
 	pooled := 1
 	if t.pixels > 1 {
 		pooled = t.poolW
@@ -377,26 +383,32 @@ func (t *tileWriter) finish(channels int, acc [][]*loop.Var) {
 			}
 			fours[v] = b.Let("y", constants[v].Rescaled(b.Let("sum", best)))
 		}
-		y := emit.Narrowed(b, fours, int32(n.Out.Type.Quant.Zero), int32(n.Int(ir.AttrLo)), int32(n.Int(ir.AttrHi)))
-		t.store(y, p/pooled*t.shape.w.OutC, channels)
+		t.store(t.y, t.result(fours), p/pooled*t.shape.w.OutC, channels)
 	}
 }
 
-// store writes a vector of outputs, or takes the greater of it and what is there.
-func (t *tileWriter) store(y loop.Expr, at, channels int) {
-	b := t.g.B
-	if t.poolH*t.poolW == 1 {
-		b.Store(t.y, loop.Int(at), y)
+// result is the bytes of vectors of requantized sums.
+func (l *layer) result(fours []loop.Expr) loop.Expr {
+	n := l.g.Node
+	return emit.Narrowed(l.g.B, fours, int32(n.Out.Type.Quant.Zero), int32(n.Int(ir.AttrLo)), int32(n.Int(ir.AttrHi)))
+}
+
+// store writes a vector of outputs of some channels at a byte after a cursor, or takes the greater of it and what
+// is there.
+func (l *layer) store(to *loop.Cursor, y loop.Expr, at, channels int) {
+	b := l.g.B
+	if l.poolH*l.poolW == 1 {
+		b.Store(to, loop.Int(at), y)
 		return
 	}
+	y = b.Let("y", y)
 	most := func(y loop.Expr, at loop.Expr) {
-		b.Store(t.y, at, loop.Op(loop.SMax, y, loop.At(t.y, at, y.Type())))
+		b.Store(to, at, loop.Op(loop.SMax, y, loop.At(to, at, y.Type())))
 	}
 	if channels >= lanesOf {
 		most(y, loop.Int(at))
 		return
 	}
-	y = b.Let("y", y)
 	for i := range channels { // what follows stays
 		most(emit.Some(y, i, 1), loop.Int(at+i))
 	}

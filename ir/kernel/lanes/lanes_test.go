@@ -20,6 +20,28 @@ func TestLinear(t *testing.T) {
 	kerneltest.Family(t, &lanes.Linear, 30, l.Draw, targets...)
 }
 
+func TestDepthwise(t *testing.T) {
+	l := kerneltest.Layer{Depthwise: true, Pools: true, Formats: []string{"i8"}}
+	kerneltest.Family(t, &lanes.Depthwise, 60, l.Draw, targets...)
+}
+
+func TestDepthwisePlans(t *testing.T) {
+	const all = "aarch64 armv7"
+	kerneltest.Plans(t, "depthwise.txt", []*kernel.Family{&lanes.Depthwise}, []kerneltest.Case{
+		{"32,32,32 32 3x3 pad=1,1,1,1 groups=32", "i8", all},
+		{"20,5,6 20 3x3 pad=1,1,1,1 groups=20 low", "i8", all},
+		{"16,6,5 16 3x2 pad=0,1,2,0 groups=16 stride=2,1 zero=-128 relu", "i8", all},
+		{"9,6,7 9 2x2 groups=9 pool=2,2 tflite", "i8", all},
+		{"13,5,5 13 5x5 pad=2,2,3,2 groups=13 zero=127", "i8", all},
+		{"16,8,8 16 3x3 pad=2,2,2,2 groups=16 unroll=1 dilation=1,2", "i8", all},
+		{"24,6,6 24 3x3 groups=24 pad=1,1,1,1 padvalue", "i8", all},
+		{"7,6,6 7 3x3 groups=7", "i8", all},
+		{"8,6,6 16 3x3 groups=8", "i8", all},
+		{"8,6,6 8 3x3 groups=8 wide", "i8", all},
+		{"8,6,6 8 3x3 groups=8", "odd4", all},
+	})
+}
+
 func TestPlans(t *testing.T) {
 	const all = "aarch64 aarch64+dotprod armv7"
 	kerneltest.Plans(t, "plans.txt", []*kernel.Family{&lanes.Conv, &lanes.Linear}, []kerneltest.Case{

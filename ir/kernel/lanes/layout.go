@@ -15,11 +15,11 @@ type shape struct {
 	order            []int // the code of each input of a linear layer
 	segments, length int   // of a row of the window; inputs of a segment
 	padded           bool
-	buffered         bool  // inputs are copied to scratch: padded, or one group after the other
-	flat             bool  // the rows of an image are one
-	run              int   // pixels side by side
-	runs             int   // such rows of pixels
-	outRows          int   // rows of the result
+	buffered         bool // inputs are copied to scratch: padded, or one group after the other
+	flat             bool // the rows of an image are one
+	run              int  // pixels side by side
+	runs             int  // such rows of pixels
+	outRows          int  // rows of the result
 	poolH, poolW     int
 }
 
@@ -214,7 +214,12 @@ func (s *shape) bandRows(band int) int {
 	return (band*s.poolH-1)*s.w.StrideH + (s.w.KH-1)*s.w.DilH + 1
 }
 
-// scratch is the bytes of the rows of a band.
-func (s *shape) scratch(band int) int {
-	return slack + s.groups*s.bandRows(band)*s.rowBytes()
+// bandScratch is the bytes of scratch of a band: none where no rows are copied. ok is false if the band
+// is too large.
+func (s *shape) bandScratch(band int) (bytes int, ok bool) {
+	if !s.buffered {
+		return 0, band == 1
+	}
+	bytes = slack + s.groups*s.bandRows(band)*s.rowBytes()
+	return bytes, band == 1 || bytes <= bandBytes && band <= s.outRows
 }

@@ -88,7 +88,7 @@ func plan(l kernel.Layer) (best Plan, ok bool) {
 		return best, false
 	}
 	for _, tile := range m.tiles {
-		for _, band := range bands(l) {
+		for _, band := range bands {
 			if p, fits := layout(l, m, tile[0], tile[1], band); fits && (!ok || p.cycles < best.cycles) {
 				best, ok = p, true
 			}
@@ -109,13 +109,7 @@ func read(l kernel.Layer, tile []int) (p Plan, ok bool) {
 const bandBytes = 8 << 10
 
 // bands are the rows of the result that may be computed together.
-func bands(l kernel.Layer) []int {
-	s := shapeOf(l)
-	if !s.buffered {
-		return []int{1}
-	}
-	return []int{1, 2, 4, 8}
-}
+var bands = []int{1, 2, 4, 8}
 
 // layout is the plan of a tile; ok is false where the layer has no such plan.
 func layout(l kernel.Layer, m *product, pixels, channels, band int) (p Plan, ok bool) {
@@ -125,12 +119,7 @@ func layout(l kernel.Layer, m *product, pixels, channels, band int) (p Plan, ok 
 		return p, false
 	}
 	p = Plan{Product: m.name, Pixels: pixels, Channels: channels, Band: band}
-	if s.buffered {
-		p.scratch = s.scratch(band)
-		if band > 1 && (p.scratch > bandBytes || band > s.outRows) {
-			return p, false
-		}
-	} else if band > 1 {
+	if p.scratch, ok = s.bandScratch(band); !ok {
 		return p, false
 	}
 	p.cycles = s.cycles(m, p)
