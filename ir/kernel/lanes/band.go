@@ -11,14 +11,14 @@ func (l *layer) bands() {
 	g, b, w := l.g, l.g.B, l.w
 	rows, bytes := l.bandRows(l.plan.Band), l.rowBytes()
 	if l.padded {
-		l.pad(loop.Int(slack), loop.Int(rows), w.PadL+w.InW+w.PadR)
+		l.pad(loop.Int(l.base+slack), loop.Int(rows), w.PadL+w.InW+w.PadR)
 	}
 	do := l.begin(w.StrideW*l.in, bytes)
 	outRow := l.run / l.poolW * w.OutC
 	b.For("band", loop.Int(0), loop.Int(l.outRows), l.plan.Band, func(band loop.Expr) {
 		b.For("row", loop.Int(0), loop.Int(rows), 1, func(r loop.Expr) {
 			iy := b.Let("iy", loop.Sum(loop.Scaled(band, l.poolH*w.StrideH), r, loop.Int(-w.PadT)))
-			to := b.Let("to", loop.Sum(loop.Scaled(r, bytes), loop.Int(slack+w.PadL*l.in)))
+			to := b.Let("to", loop.Sum(loop.Scaled(r, bytes), loop.Int(l.base+slack+w.PadL*l.in)))
 			b.If(loop.Op(loop.ULt, iy, loop.Int(w.InH)), func() { l.copyRow(iy, to) }, func() { l.pad(to, loop.Int(1), w.InW) })
 		})
 		last := loop.Expr(loop.Int(l.plan.Band))
@@ -30,7 +30,7 @@ func (l *layer) bands() {
 			g.Clear(out, outRow)
 			b.For("dy", loop.Int(0), loop.Int(l.poolH), 1, func(dy loop.Expr) {
 				y := loop.Sum(loop.Scaled(py, l.poolH), dy)
-				at := b.Let("at", loop.Sum(loop.Scaled(y, w.StrideH*bytes), loop.Int(slack)))
+				at := b.Let("at", loop.Sum(loop.Scaled(y, w.StrideH*bytes), loop.Int(l.base+slack)))
 				b.For("group", loop.Int(0), loop.Int(l.groups), 1, func(group loop.Expr) {
 					do(g.Scratch, loop.Sum(at, loop.Scaled(group, rows*bytes)), group, out)
 				})

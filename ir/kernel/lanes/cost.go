@@ -66,3 +66,10 @@ func (s *shape) tile(m *product, pixels, channels int) float64 {
 	}
 	return sum
 }
+
+// sumCycles are those of the sums of the inputs of all windows.
+func (s *shape) sumCycles(m *product, p Plan) float64 {
+	ones := *s
+	ones.rows = lanesOf
+	return float64(s.runs*s.groups*s.run) / float64(p.Pixels) * (ones.tile(m, p.Pixels, lanesOf) - perCall)
+}

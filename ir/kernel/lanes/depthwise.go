@@ -47,7 +47,7 @@ func depthwiseTiles(t *processor.Target) [][2]int {
 // depthwise convolution that vectors serve.
 func depthwiseShape(l kernel.Layer) (s *shape, ok bool) {
 	w := geometry.WindowOf(l.Node)
-	if l.Elem.Kind != ir.I8 || !l.Narrow() || w.Groups != w.InC || w.OutC != w.InC || w.InC == 1 || !l.Supposed && !emit.TakesLanes(l.Node) {
+	if l.Elem.Kind != ir.I8 && !decodes(l.Elem) || !l.Narrow() || !fits(l) || w.Groups != w.InC || w.OutC != w.InC || w.InC == 1 || !l.Supposed && !emit.TakesLanes(l.Node) {
 		return nil, false
 	}
 	s = shapeOf(l)
@@ -84,7 +84,8 @@ func depthwiseLayout(l kernel.Layer, pixels, channels, band int) (p DepthwisePla
 	if p.scratch, ok = s.bandScratch(band); !ok {
 		return p, false
 	}
-	p.cycles = s.depthwiseCycles(p, l.Target.ISA() == "arm")
+	p.scratch += decodedBytes(l)
+	p.cycles = s.depthwiseCycles(p, l.Target.ISA() == "arm") + decodeCycles(l.Elem, l.Weight().Size())
 	return p, true
 }
 
@@ -127,12 +128,16 @@ func (p DepthwisePlan) Pack(l kernel.Layer) ([][]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	taps := l.K()
-	data := make([]byte, len(codes))
+	return pack(l.Elem, byTaps(l, codes)), nil
+}
+
+// byTaps is the codes, or the weights, of all channels tap by tap.
+func byTaps[T any](l kernel.Layer, codes []T) []T {
+	taps, data := l.K(), make([]T, len(codes))
 	for i, q := range codes {
 		data[i%taps*(len(codes)/taps)+i/taps] = q
 	}
-	return [][]byte{data}, nil
+	return data
 }
 
 // Emit writes the layer.
@@ -145,9 +150,13 @@ func (p DepthwisePlan) Emit(g *emit.Generator) error {
 		return err
 	}
 	d := &depthwiseLayer{layer: l, hoists: s.hoists(p)}
-	d.divide(packed[0])
+	weights, err := geometry.IntWeights(g.Node)
+	if err != nil {
+		return err
+	}
+	d.divide(byTaps(of, weights))
 	l.begin = d.begin
-	return l.write(packed[0])
+	return l.write(packed)
 }
 
 // depthwiseLayer writes a depthwise convolution.
@@ -159,7 +168,7 @@ type depthwiseLayer struct {
 
 // divide divides the taps of a window into runs whose products fit a sum of 16 bits; those of each row
 // alike where the rows are a loop.
-func (d *depthwiseLayer) divide(packed []byte) {
+func (d *depthwiseLayer) divide(weights []int32) {
 	w, channels := d.w, d.in
 	period := w.KH * w.KW
 	if !d.hoists {
@@ -167,7 +176,7 @@ func (d *depthwiseLayer) divide(packed []byte) {
 	}
 	d.last = make([]bool, period)
 	weight := func(tap, c int) int {
-		v := int(int8(packed[tap*channels+c]))
+		v := int(weights[tap*channels+c])
 		return max(v, -v)
 	}
 	sums := make([]int, w.KH*channels) // of the run so far, for each row of the window that is a round
@@ -196,11 +205,11 @@ func (d *depthwiseLayer) divide(packed []byte) {
 func (d *depthwiseLayer) begin(apart, row int) rowWriter {
 	g := d.g
 	x := &loop.Param{Name: "x", Constant: true, Shared: g.Args[0].Shared}
-	f := g.Function("row", []string{"first", "at"}, []*loop.Param{x, g.Out}, func(v []loop.Expr) {
+	f := d.local("row", []string{"first", "at"}, x, func(v []loop.Expr, codes loop.Region) {
 		block := func(c loop.Expr, n int) {
 			t := &channelWriter{depthwiseLayer: d, lanes: n, apart: apart, row: row}
 			t.px = g.B.Cursor("px", x, loop.Sum(v[0], c))
-			t.w = g.B.Cursor("w", d.data, c)
+			t.w = g.B.Cursor("w", codes, c)
 			t.y = g.B.Cursor("y", g.Out, loop.Sum(v[1], c))
 			t.cs = d.rq.Cursors(d.constants, c)
 			t.pixels()
@@ -212,10 +221,9 @@ func (d *depthwiseLayer) begin(apart, row int) rowWriter {
 		} else if rest > 0 {
 			block(loop.Int(d.in-8), 8)
 		}
-		g.B.Return(loop.Int(0))
 	})
 	return func(from loop.Region, at, _, out loop.Expr) {
-		g.B.Call(f, []loop.Expr{at, out}, []loop.Arg{{Region: from}, {Region: g.Out}})
+		d.call(f, []loop.Expr{at, out}, from)
 	}
 }
 

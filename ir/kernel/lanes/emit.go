@@ -2,6 +2,7 @@ package lanes
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/geometry"
@@ -17,7 +18,9 @@ type layer struct {
 	m         *product
 	plan      Plan
 	rq        emit.Requant
-	data      *loop.Global // codes
+	data      loop.Region  // codes, as bytes
+	doubled   bool         // a weight is 2q+1 of its byte q: the sum of the inputs is added
+	base      int          // byte of scratch after the decoded codes
 	constants *loop.Global // of the output channels
 	apart     bool         // two products may not fit 16 bits
 	// begin writes the functions that compute a row of pixels, whose inputs are some bytes apart, and
@@ -37,16 +40,28 @@ func (p Plan) Emit(g *emit.Generator) error {
 	if err != nil {
 		return err
 	}
-	return l.write(packed[0])
+	return l.write(packed)
 }
 
 // write writes a layer with packed codes.
-func (l *layer) write(packed []byte) error {
+func (l *layer) write(packed [][]byte) error {
 	g := l.g
 	if g.Node.Has(ir.AttrLag) {
 		l.unflatten()
 	}
-	l.data = g.Global("weight0", 16, packed)
+	var planes []*loop.Global
+	for i, p := range packed {
+		planes = append(planes, g.Global(fmt.Sprintf("weight%d", i), 16, p))
+	}
+	weight := g.Node.Const(ir.AttrWeight).Type
+	l.data, l.base = planes[0], decodedBytes(kernel.Of(g.Node, g.Target))
+	if l.base > 0 {
+		l.decode(weight.Elem, planes, weight.Shape.Size())
+		l.data = nil
+	} else {
+		l.doubled = weight.Elem.Kind == ir.Odd
+		l.apart = slices.Contains(packed[0], 0x80)
+	}
 	bias, err := g.Node.Const(ir.AttrBias).Ints()
 	if err != nil {
 		return err
@@ -61,7 +76,6 @@ func (l *layer) write(packed []byte) error {
 		folded[c] = bias[c]
 		for _, v := range values[c*l.k : (c+1)*l.k] {
 			folded[c] -= int64(g.Node.Args[0].Type.Quant.Zero) * int64(v)
-			l.apart = l.apart || v == -128
 		}
 	}
 	if l.rq, l.constants, err = emit.NewChannels(g, folded, true); err != nil {
@@ -112,7 +126,7 @@ func (l *layer) tiles(apart, row int) rowWriter {
 				if l.groups > 1 {
 					ints = append(ints, group)
 				}
-				b.Call(t.f, ints, []loop.Arg{{Region: from}, {Region: l.g.Out}})
+				l.call(t.f, ints, from)
 			})
 			first += n
 		}
@@ -128,21 +142,45 @@ func (l *layer) function(pixels, apart, row int) *loop.Func {
 	if l.groups > 1 {
 		ints = append(ints, "group")
 	}
-	return g.Function(fmt.Sprintf("tile%d", pixels), ints, []*loop.Param{x, g.Out}, func(v []loop.Expr) {
+	return l.local(fmt.Sprintf("tile%d", pixels), ints, x, func(v []loop.Expr, codes loop.Region) {
 		b, group := g.B, loop.Expr(loop.Int(0))
 		if l.groups > 1 {
 			group = v[2]
 		}
 		t := &tileWriter{layer: l, pixels: pixels, apart: apart, row: row, x: x, first: v[0]}
 		channel := loop.Scaled(group, l.rows)
-		t.w = b.Cursor("w", l.data, loop.Scaled(group, l.rows*l.k))
+		if l.doubled {
+			t.sums()
+		}
+		t.w = b.Cursor("w", codes, loop.Scaled(group, l.rows*l.k))
 		t.cs = l.rq.Cursors(l.constants, channel)
 		t.y = b.Cursor("y", g.Out, loop.Sum(v[1], channel))
 		for _, bl := range l.blocks(l.plan.Channels) {
 			b.For("block", loop.Int(0), loop.Int(bl.n), 1, func(loop.Expr) { t.block(bl.channels) })
 		}
-		b.Return(loop.Int(0))
 	})
+}
+
+// local writes a function that reads inputs and codes, and writes the result.
+func (l *layer) local(role string, ints []string, x *loop.Param, body func(v []loop.Expr, codes loop.Region)) *loop.Func {
+	params, codes := []*loop.Param{x, l.g.Out}, l.data
+	if codes == nil { // decoded
+		w := &loop.Param{Name: "codes", Constant: true}
+		params, codes = append(params, w), w
+	}
+	return l.g.Function(role, ints, params, func(v []loop.Expr) {
+		body(v, codes)
+		l.g.B.Return(loop.Int(0))
+	})
+}
+
+// call calls a local function with the inputs in a region.
+func (l *layer) call(f *loop.Func, ints []loop.Expr, from loop.Region) {
+	args := []loop.Arg{{Region: from}, {Region: l.g.Out}}
+	if l.data == nil {
+		args = append(args, loop.Arg{Region: l.g.Scratch})
+	}
+	l.g.B.Call(f, ints, args)
 }
 
 // tileWriter writes the code of a tile.
@@ -153,21 +191,47 @@ type tileWriter struct {
 	first              loop.Expr
 	w, y               *loop.Cursor
 	cs                 *emit.ChannelCursors
+	inputs             []*loop.Var    // the sums of the pixels' inputs, in all lanes, where they are added
+	ones               bool           // codes are ones, to sum inputs
 	px                 []*loop.Cursor // at the pixels' inputs: one for all where loads at a distance cost nothing
 }
 
 // block computes some channels of the pixels: of fewer than four, those that follow are computed
 // from what lies there, and written over later.
 func (t *tileWriter) block(channels int) {
-	b, w := t.g.B, t.shape.w
+	b := t.g.B
 	vectors := block{channels: channels}.vectors()
 	acc := make([][]*loop.Var, t.pixels)
 	for v := range vectors {
-		bias := t.cs.Bias(lanesOf*v, lanesOf)
+		first := loop.Expr(loop.Num(loop.I32.Vec(lanesOf), 0))
+		if !t.doubled {
+			first = t.cs.Bias(lanesOf*v, lanesOf)
+		}
 		for p := range acc {
-			acc[p] = append(acc[p], b.Var("acc", bias))
+			acc[p] = append(acc[p], b.Var("acc", first))
 		}
 	}
+	t.window(channels, acc)
+	t.finish(channels, acc)
+	b.Advance(t.y, channels)
+	t.cs.Advance(channels)
+}
+
+// sums sums the inputs of each pixel: as products with ones.
+func (t *tileWriter) sums() {
+	acc := make([][]*loop.Var, t.pixels)
+	for p := range acc {
+		v := t.g.B.Var("inputs", loop.Num(loop.I32.Vec(lanesOf), 0))
+		acc[p], t.inputs = []*loop.Var{v}, append(t.inputs, v)
+	}
+	t.ones = true
+	t.window(lanesOf, acc)
+	t.ones = false
+}
+
+// window adds the products of some channels with the windows of the pixels.
+func (t *tileWriter) window(channels int, acc [][]*loop.Var) {
+	b, w := t.g.B, t.shape.w
 	t.px = nil
 	for p := range t.pixels {
 		if p == 0 || !t.m.adjacent {
@@ -202,9 +266,6 @@ func (t *tileWriter) block(channels int) {
 			t.advance(w.DilH*t.row - done)
 		}
 	})
-	t.finish(channels, acc)
-	b.Advance(t.y, channels)
-	t.cs.Advance(channels)
 }
 
 // advance moves the cursors of the inputs.
@@ -241,7 +302,17 @@ func (t *tileWriter) load(l load, channels int, acc [][]*loop.Var) {
 
 // word reads the next n codes.
 func (t *tileWriter) word(at, n int) loop.Expr {
+	if t.ones {
+		return loop.Num(loop.I8.Vec(n), 1)
+	}
 	return t.g.B.Let("w", loop.At(t.w, loop.Int(at), loop.I8.Vec(n)))
+}
+
+// read moves on to the next codes.
+func (t *tileWriter) read(codes int) {
+	if !t.ones {
+		t.g.B.Advance(t.w, codes)
+	}
 }
 
 // step adds the products of four inputs.
@@ -252,7 +323,7 @@ func (t *tileWriter) step(lane, channels int, x []loop.Expr, acc [][]*loop.Var) 
 		for v := range vectors {
 			t.dot(v, lane, t.word(v*vector, vector), x, acc)
 		}
-		t.g.B.Advance(t.w, step*channels)
+		t.read(step * channels)
 		return
 	}
 	words := make([][]loop.Expr, vectors) // of each four channels, their pairs of inputs
@@ -266,7 +337,7 @@ func (t *tileWriter) step(lane, channels int, x []loop.Expr, acc [][]*loop.Var) 
 		}
 	}
 	t.pairs(lane, words, x, acc)
-	t.g.B.Advance(t.w, step*channels)
+	t.read(step * channels)
 }
 
 // some adds the products of fewer than four inputs: what is missing has zeros for weights.
@@ -281,7 +352,7 @@ func (t *tileWriter) some(st inputs, channels int, x []loop.Expr, acc [][]*loop.
 		}
 		list[at] = t.word(i*channels, n)
 	}
-	b.Advance(t.w, st.n*channels)
+	t.read(st.n * channels)
 	join := func(i int) loop.Expr {
 		if list[i] == zero && list[i+1] == zero {
 			return nil
@@ -377,14 +448,23 @@ func (t *tileWriter) finish(channels int, acc [][]*loop.Var) {
 		fours := make([]loop.Expr, len(acc[p]))
 		for v := range fours {
 			// Requantization keeps the order: the greatest sum gives the greatest output.
-			best := acc[p][v].Get()
-			for _, other := range acc[p+1 : p+pooled] {
-				best = loop.Op(loop.SMax, best, other[v].Get())
+			best := t.total(p, v, acc, constants)
+			for other := p + 1; other < p+pooled; other++ {
+				best = loop.Op(loop.SMax, best, t.total(other, v, acc, constants))
 			}
 			fours[v] = b.Let("y", constants[v].Rescaled(b.Let("sum", best)))
 		}
 		t.store(t.y, t.result(fours), p/pooled*t.shape.w.OutC, channels)
 	}
+}
+
+// total is the accumulator of R4 of four channels of a pixel.
+func (t *tileWriter) total(p, v int, acc [][]*loop.Var, constants []emit.Channel) loop.Expr {
+	sum := acc[p][v].Get()
+	if t.doubled {
+		sum = loop.Sum(constants[v].Bias, t.inputs[p].Get(), loop.Op(loop.Shl, sum, loop.Num(sum.Type(), 1)))
+	}
+	return sum
 }
 
 // result is the bytes of vectors of requantized sums.

@@ -11,17 +11,17 @@ import (
 var targets = []string{"aarch64", "aarch64+dotprod", "armv7"}
 
 func TestConv(t *testing.T) {
-	l := kerneltest.Layer{Pools: true, Formats: []string{"i8"}}
+	l := kerneltest.Layer{Pools: true, Formats: []string{"i8", "i8", "odd8", "odd1", "odd2", "odd3", "odd4", "odd5", "odd6", "odd7"}}
 	kerneltest.Family(t, &lanes.Conv, 60, l.Draw, targets...)
 }
 
 func TestLinear(t *testing.T) {
-	l := kerneltest.Layer{Linear: true, Formats: []string{"i8"}}
+	l := kerneltest.Layer{Linear: true, Formats: []string{"i8", "odd8"}}
 	kerneltest.Family(t, &lanes.Linear, 30, l.Draw, targets...)
 }
 
 func TestDepthwise(t *testing.T) {
-	l := kerneltest.Layer{Depthwise: true, Pools: true, Formats: []string{"i8"}}
+	l := kerneltest.Layer{Depthwise: true, Pools: true, Formats: []string{"i8", "odd1", "odd4", "odd7"}}
 	kerneltest.Family(t, &lanes.Depthwise, 60, l.Draw, targets...)
 }
 
@@ -38,7 +38,8 @@ func TestDepthwisePlans(t *testing.T) {
 		{"7,6,6 7 3x3 groups=7", "i8", all},
 		{"8,6,6 16 3x3 groups=8", "i8", all},
 		{"8,6,6 8 3x3 groups=8 wide", "i8", all},
-		{"8,6,6 8 3x3 groups=8", "odd4", all},
+		{"8,6,6 8 3x3 groups=8", "odd4 code4", all},
+		{"32,6,6 32 3x3 groups=32 pad=1,1,1,1", "odd1 odd5 odd8", all},
 	})
 }
 
@@ -64,7 +65,9 @@ func TestPlans(t *testing.T) {
 		{"8,6,6 3 3x3", "i8", all},
 		{"8,6,6 8 3x3 groups=8", "i8", all},
 		{"8,6,6 8 3x3 wide", "i8", all},
-		{"8,6,6 8 3x3", "odd4 code4", all},
+		{"8,6,6 8 3x3", "odd4 odd7 code4", all},
+		{"12,6,6 19 3x3 pad=1,1,1,1", "odd1 odd3 odd8", all},
+		{"3,6,6 8 3x3 pad=1,1,1,1 pool=2,2 low", "odd8", all},
 		{"8,6,6 8 3x3", "i8", "armv7em armv8.1m x86_64"},
 	})
 }

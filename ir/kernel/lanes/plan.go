@@ -78,7 +78,8 @@ func serves(l kernel.Layer) bool {
 	if l.Node.Op == ir.Linear && l.K() < step { // nothing for a load
 		return false
 	}
-	return l.Elem.Kind == ir.I8 && l.Narrow() && l.Weight()[0]/l.Groups() >= lanesOf && (l.Supposed || emit.TakesLanes(l.Node))
+	return l.Scalar() && l.Narrow() && fits(l) && (l.Node.Op == ir.Conv2D || !decodes(l.Elem)) && // decoded once is as long as multiplied once
+		l.Weight()[0]/l.Groups() >= lanesOf && (l.Supposed || emit.TakesLanes(l.Node))
 }
 
 // plan is the cheapest tile of a layer.
@@ -122,7 +123,11 @@ func layout(l kernel.Layer, m *product, pixels, channels, band int) (p Plan, ok 
 	if p.scratch, ok = s.bandScratch(band); !ok {
 		return p, false
 	}
-	p.cycles = s.cycles(m, p)
+	p.cycles = s.cycles(m, p) + decodeCycles(l.Elem, l.Weight().Size())
+	if l.Elem.Kind == ir.Odd && !decodes(l.Elem) {
+		p.cycles += s.sumCycles(m, p)
+	}
+	p.scratch += decodedBytes(l)
 	return p, true
 }
 
@@ -138,7 +143,7 @@ func (p Plan) Pack(l kernel.Layer) ([][]byte, error) {
 		first := group * s.rows * s.k
 		s.walk(p.Channels, productNamed(p.Product).pairs, func(row, i int) { data = append(data, codes[first+row*s.k+i]) })
 	}
-	return [][]byte{data}, nil
+	return pack(l.Elem, data), nil
 }
 
 // productNamed is the product of a name, whatever processor has it.
