@@ -81,6 +81,9 @@ func (q Requant) leastShift() int64 {
 // TakesLanes reports whether four channels of a node with weights are requantized as a vector, on
 // processors that can do so.
 func TakesLanes(n *ir.Node) bool {
+	if n.Const(ir.AttrMul) == nil { // not quantized
+		return false
+	}
 	g := &Generator{Node: n}
 	q, err := readRequant(g, false)
 	return err == nil && (q.split || g.RoundsTFLite() && vectorShifts(q.muls, q.shifts))

@@ -19,7 +19,10 @@ func decodes(e ir.Elem) bool { return e.Kind == ir.Odd && e.Bits < 8 }
 // fits reports whether a layer's decoded weights may lie in scratch: at most its activations, or as many
 // as the caches of processors with vectors hold.
 func fits(l kernel.Layer) bool {
-	const most = 64 << 10
+	most := 256 << 10
+	if l.Target.ISA() == "arm" {
+		most = 64 << 10
+	}
 	return !decodes(l.Elem) || l.Weight().Size() <= max(most, l.Activations())
 }
 

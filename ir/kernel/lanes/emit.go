@@ -93,7 +93,7 @@ func (l *layer) write(packed [][]byte) error {
 func (l *layer) direct() {
 	w, b := l.w, l.g.B
 	do := l.begin(w.StrideW*w.InC, w.InW*w.InC)
-	if l.flat || l.order != nil {
+	if l.flat || l.isLinear {
 		do(l.g.Args[0], loop.Int(0), loop.Int(0), loop.Int(0))
 		return
 	}
@@ -190,6 +190,7 @@ type tileWriter struct {
 	x                  *loop.Param
 	first              loop.Expr
 	w, y               *loop.Cursor
+	ahead              int // bytes from the cursor of the codes to the next ones
 	cs                 *emit.ChannelCursors
 	inputs             []*loop.Var    // the sums of the pixels' inputs, in all lanes, where they are added
 	ones               bool           // codes are ones, to sum inputs
@@ -298,6 +299,7 @@ func (t *tileWriter) load(l load, channels int, acc [][]*loop.Var) {
 			t.some(st, channels, x, acc)
 		}
 	}
+	t.move()
 }
 
 // word reads the next n codes.
@@ -305,14 +307,23 @@ func (t *tileWriter) word(at, n int) loop.Expr {
 	if t.ones {
 		return loop.Num(loop.I8.Vec(n), 1)
 	}
-	return t.g.B.Let("w", loop.At(t.w, loop.Int(at), loop.I8.Vec(n)))
+	return t.g.B.Let("w", loop.At(t.w, loop.Int(t.ahead+at), loop.I8.Vec(n)))
 }
 
 // read moves on to the next codes.
 func (t *tileWriter) read(codes int) {
 	if !t.ones {
-		t.g.B.Advance(t.w, codes)
+		t.ahead += codes
 	}
+	if !t.m.adjacent {
+		t.move()
+	}
+}
+
+// move moves the cursor of the codes to the next ones.
+func (t *tileWriter) move() {
+	t.g.B.Advance(t.w, t.ahead)
+	t.ahead = 0
 }
 
 // step adds the products of four inputs.

@@ -12,6 +12,7 @@ type shape struct {
 	w                geometry.Window
 	rows, groups, k  int   // output channels of a group, their codes
 	in               int   // inputs of a group in a pixel
+	isLinear         bool
 	order            []int // the code of each input of a linear layer
 	segments, length int   // of a row of the window; inputs of a segment
 	padded           bool
@@ -28,8 +29,7 @@ func shapeOf(l kernel.Layer) *shape {
 	weight := l.Weight()
 	if l.Node.Op == ir.Linear {
 		s.w = geometry.Window{InC: s.k, InH: 1, InW: 1, OutC: weight[0], KH: 1, KW: 1, StrideH: 1, StrideW: 1, DilH: 1, DilW: 1, Groups: 1}
-		s.order = geometry.Order(l.Node.Args[0].Type.Shape)
-		s.rows, s.in, s.segments, s.length = weight[0], s.k, 1, s.k
+		s.isLinear, s.rows, s.in, s.segments, s.length = true, weight[0], s.k, 1, s.k
 		return s
 	}
 	w := geometry.WindowOf(l.Node)

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/geometry"
 	"github.com/dnnc/dnnc/ir/kernel"
 	"github.com/dnnc/dnnc/ir/kernel/emit"
 	"github.com/dnnc/dnnc/ir/processor"
@@ -88,9 +89,10 @@ func plan(l kernel.Layer) (best Plan, ok bool) {
 	if m == nil || !serves(l) {
 		return best, false
 	}
+	s := shapeOf(l)
 	for _, tile := range m.tiles {
 		for _, band := range bands {
-			if p, fits := layout(l, m, tile[0], tile[1], band); fits && (!ok || p.cycles < best.cycles) {
+			if p, fits := layout(l, s, m, tile[0], tile[1], band); fits && (!ok || p.cycles < best.cycles) {
 				best, ok = p, true
 			}
 		}
@@ -103,7 +105,7 @@ func read(l kernel.Layer, tile []int) (p Plan, ok bool) {
 	if m == nil || !serves(l) || !slices.Contains(m.tiles, [2]int(tile[:2])) {
 		return p, false
 	}
-	return layout(l, m, tile[0], tile[1], tile[2])
+	return layout(l, shapeOf(l), m, tile[0], tile[1], tile[2])
 }
 
 // bandBytes is the upper bound of the scratch of a band of more rows than one.
@@ -113,10 +115,8 @@ const bandBytes = 8 << 10
 var bands = []int{1, 2, 4, 8}
 
 // layout is the plan of a tile; ok is false where the layer has no such plan.
-func layout(l kernel.Layer, m *product, pixels, channels, band int) (p Plan, ok bool) {
-	s := shapeOf(l)
-	most := s.run
-	if pixels > most || channels > lanesOf && channels > s.rows || pixels > 1 && pixels%s.poolW > 0 {
+func layout(l kernel.Layer, s *shape, m *product, pixels, channels, band int) (p Plan, ok bool) {
+	if pixels > s.run || channels > lanesOf && channels > s.rows || pixels > 1 && pixels%s.poolW > 0 {
 		return p, false
 	}
 	p = Plan{Product: m.name, Pixels: pixels, Channels: channels, Band: band}
@@ -138,6 +138,9 @@ func (p Plan) Pack(l kernel.Layer) ([][]byte, error) {
 		return nil, err
 	}
 	s := shapeOf(l)
+	if s.isLinear {
+		s.order = geometry.Order(l.Node.Args[0].Type.Shape)
+	}
 	data := make([]byte, 0, len(codes))
 	for group := range s.groups {
 		first := group * s.rows * s.k
