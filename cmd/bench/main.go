@@ -54,9 +54,16 @@ func main() {
 	only := flag.String("only", "", "targets, layers or formats, separated by commas: only the rows that have all of them")
 	peer := flag.String("xnnpack", "", "a folder with Debian's XNNPACK for armhf, unpacked, to be counted in this run")
 	isFit := flag.Bool("fit", false, "print the estimates of the kernel families divided by counts, for each target and family")
+	peers := flag.String("peers", "", "a folder with peers.csv and layers: count its layers and print them beside the peers' counts, the worst ratio first")
 	full := flag.Bool("scale", false, "compile AlexNet and VGG-16 in their full size instead, and print time and memory")
 	flag.Parse()
-	if err := run(*dnnc, *write, *dir, *only, *peer, *full, *isFit); err != nil {
+	err := error(nil)
+	if *peers != "" {
+		err = comparePeers(os.Stdout, *dnnc, *peers, *only)
+	} else {
+		err = run(*dnnc, *write, *dir, *only, *peer, *full, *isFit)
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}

@@ -24,10 +24,25 @@ DNNC_FN uint32_t dnnc_qdmulh(uint32_t a, uint32_t b) {
   if (a == UINT32_C(0x80000000) && b == a) return UINT32_C(0x7fffffff);
   return (uint32_t)ashr64(sext32_64(a) * sext32_64(b), 31);
 }
+DNNC_FN uint32_t dnnc_qrdmulh(uint32_t a, uint32_t b) {
+  if (a == UINT32_C(0x80000000) && b == a) return UINT32_C(0x7fffffff);
+  return (uint32_t)ashr64(sext32_64(a) * sext32_64(b) + (UINT64_C(1) << 30), 31);
+}
 DNNC_FN uint32_t dnnc_rshr(uint32_t a, uint32_t by) {
   by = 0u - by;
+  if (by == 0) return a;
   return (uint32_t)ashr64(sext32_64(a) + (UINT64_C(1) << (by - 1u)), by);
 }
+DNNC_FN uint16_t dnnc_qxtn16(uint32_t a) {
+  if (ashr32(a, 15) == ashr32(a, 31)) return (uint16_t)a;
+  return a >> 31 ? 0x8000u : 0x7fffu;
+}
+DNNC_FN uint8_t dnnc_qxtn8(uint16_t a) {
+  uint32_t x = sext16_32(a);
+  if (ashr32(x, 7) == ashr32(x, 31)) return (uint8_t)x;
+  return x >> 31 ? 0x80u : 0x7fu;
+}
+DNNC_FN uint16_t dnnc_qadd(uint16_t a, uint16_t b) { return dnnc_qxtn16(sext16_32(a) + sext16_32(b)); }
 DNNC_FN uint16_t dnnc_absdiff8(uint8_t a, uint8_t b) { return (uint16_t)(a > b ? a - b : b - a); }
 DNNC_FN uint32_t dnnc_usada8(uint32_t a, uint32_t b, uint32_t sum) {
   int i;
@@ -72,6 +87,28 @@ func onLanes(name string, a []loop.Expr, i int) (text string, ok bool) {
 		return fmt.Sprintf("dnnc_qdmulh(%s, %s)", expr(a[0], i), expr(a[1], i)), true
 	case "rshr":
 		return fmt.Sprintf("dnnc_rshr(%s, %s)", expr(a[0], i), expr(a[1], i)), true
+	case "qrdmulh", "qadd":
+		return fmt.Sprintf("dnnc_%s(%s, %s)", name, expr(a[0], i), expr(a[1], i)), true
+	case "qxtn16", "qxtn8":
+		n := a[0].Type().Lanes
+		return fmt.Sprintf("dnnc_%s(%s)", name, expr(a[i/n], i%n)), true
+	case "tbl64":
+		n := expr(a[4], i)
+		part := func(j int) string { return fmt.Sprintf("%s[%s & 15]", a[j].(*loop.Read).Var.Name, n) }
+		return fmt.Sprintf("(%[1]s < 16 ? %[2]s : %[1]s < 32 ? %[3]s : %[1]s < 48 ? %[4]s : %[1]s < 64 ? %[5]s : %[6]s)",
+			n, part(0), part(1), part(2), part(3), expr(a[5], i)), true
+	case "sdotlane":
+		x := expr(a[1], int(a[2].(*loop.Const).Value))
+		text := expr(a[3], i)
+		for j := range 4 {
+			text += fmt.Sprintf(" + sext8_32(%s) * sext8_32((uint8_t)(%s >> %d))", expr(a[0], 4*i+j), x, 8*j)
+		}
+		return "(" + text + ")", true
+	case "mulllane":
+		x := expr(a[1], int(a[2].(*loop.Const).Value))
+		return fmt.Sprintf("(uint16_t)(sext8_32(%s) * sext8_32((uint8_t)(%s >> %d)))", expr(a[0], i), x, i%2*8), true
+	case "zip2":
+		return expr(a[i/2%2], i/4*2+i%2), true
 	case "zip":
 		return expr(a[i%2], i/2), true
 	case "lanes":
@@ -106,7 +143,7 @@ func total(e loop.Expr) string {
 }
 
 // vectors are the names that onLanes knows.
-var vectors = []string{"sdot", "udot", "mladav", "mladavu", "addv", "addvu", "mull", "paddl", "padal", "padalu", "abal", "tst", "tbl16", "sum", "sums", "lanes", "qdmulh", "rshr", "zip"}
+var vectors = []string{"sdot", "udot", "mladav", "mladavu", "addv", "addvu", "mull", "paddl", "padal", "padalu", "abal", "tst", "tbl16", "sum", "sums", "lanes", "qdmulh", "qrdmulh", "rshr", "qadd", "qxtn16", "qxtn8", "tbl64", "zip", "zip2", "sdotlane", "mulllane"}
 
 func pairOf(a []loop.Expr, i int, widen string) string {
 	return fmt.Sprintf("(%s + %s(%s) + %s(%s))", expr(a[1], i), widen, expr(a[0], 2*i), widen, expr(a[0], 2*i+1))

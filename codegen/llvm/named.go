@@ -39,14 +39,15 @@ var forms = map[string]func(p *printer, e *loop.Named, args []value.Value) value
 	"sum": func(p *printer, e *loop.Named, args []value.Value) value.Value {
 		return p.intrinsic("llvm.vector.reduce.add.v4i32", e.T, args[0])
 	},
-	"qdmulh": func(p *printer, e *loop.Named, args []value.Value) value.Value {
-		if p.target.Arch == "aarch64" {
-			return p.intrinsic("llvm.aarch64.neon.sqdmulh.v4i32", e.T, args...)
-		}
-		if p.target.Arch == "thumb" {
-			return p.intrinsic("llvm.arm.mve.vqdmulh.v4i32", e.T, args...)
-		}
-		return p.intrinsic("llvm.arm.neon.vqdmulh.v4i32", e.T, args...)
+	"qdmulh":  func(p *printer, e *loop.Named, args []value.Value) value.Value { return p.doubling("dmulh", e, args) },
+	"qrdmulh": func(p *printer, e *loop.Named, args []value.Value) value.Value { return p.doubling("rdmulh", e, args) },
+	"qadd": func(p *printer, e *loop.Named, args []value.Value) value.Value {
+		return p.intrinsic(fmt.Sprintf("llvm.sadd.sat.v%di16", e.T.Lanes), e.T, args...)
+	},
+	"qxtn16": func(p *printer, e *loop.Named, args []value.Value) value.Value { return p.narrowed(loop.I16.Vec(4), args) },
+	"qxtn8":  func(p *printer, e *loop.Named, args []value.Value) value.Value { return p.narrowed(loop.I8.Vec(8), args) },
+	"tbl64": func(p *printer, e *loop.Named, args []value.Value) value.Value {
+		return p.intrinsic("llvm.aarch64.neon.tbx4.v16i8", e.T, args[5], args[0], args[1], args[2], args[3], args[4])
 	},
 	"rshr": func(p *printer, e *loop.Named, args []value.Value) value.Value {
 		switch p.target.Arch {
@@ -85,6 +86,27 @@ var forms = map[string]func(p *printer, e *loop.Named, args []value.Value) value
 		mask := number(loop.I32.Vec(e.T.Lanes), func(i int) int64 { return int64(i/2 + i%2*n) })
 		return p.block.NewShuffleVector(args[0], args[1], mask)
 	},
+	"zip2": func(p *printer, e *loop.Named, args []value.Value) value.Value {
+		n := e.T.Lanes / 2
+		mask := number(loop.I32.Vec(e.T.Lanes), func(i int) int64 { return int64(i/4*2 + i%2 + i/2%2*n) })
+		return p.block.NewShuffleVector(args[0], args[1], mask)
+	},
+	"sdotlane": func(p *printer, e *loop.Named, args []value.Value) value.Value {
+		x := p.spread(args[1], e.Args[1].Type(), e.Args[2].(*loop.Const).Value, 4)
+		return p.intrinsic("llvm.aarch64.neon.sdot.v4i32.v16i8", e.T, args[3], args[0], p.block.NewBitCast(x, typeOf(loop.I8.Vec(16))))
+	},
+	"mulllane": func(p *printer, e *loop.Named, args []value.Value) value.Value {
+		// Of codes that are the upper half of a register, the inputs are, too: LLVM then finds an
+		// instruction for upper halves.
+		x := p.spread(args[1], e.Args[1].Type(), e.Args[2].(*loop.Const).Value, 8)
+		first := int64(0)
+		if s, ok := e.Args[0].(*loop.Shuffle); ok && s.Mask[0] == 8 {
+			first = 8
+		}
+		wide := p.block.NewBitCast(x, typeOf(loop.I8.Vec(16)))
+		half := p.block.NewShuffleVector(wide, constant.NewUndef(wide.Type()), number(loop.I32.Vec(8), func(i int) int64 { return first + int64(i) }))
+		return mull(p, e, []value.Value{args[0], half})
+	},
 	"tst": func(p *printer, e *loop.Named, args []value.Value) value.Value {
 		t := typeOf(e.T)
 		bits := p.block.NewAnd(args[0], args[1])
@@ -104,17 +126,7 @@ var forms = map[string]func(p *printer, e *loop.Named, args []value.Value) value
 		zip := number(loop.I32.Vec(16), func(i int) int64 { return int64(i/2 + i%2*8) })
 		return p.block.NewBitCast(p.block.NewShuffleVector(bytes(args[0]), bytes(args[1]), zip), typeOf(loop.I16.Vec(8)))
 	},
-	// Written as a product of extended bytes, LLVM extends codes, which it knows to
-	// be positive, the other way than inputs, and finds no instruction for both.
-	"mull": func(p *printer, e *loop.Named, args []value.Value) value.Value {
-		switch p.target.Arch {
-		case "arm":
-			return p.intrinsic("llvm.arm.neon.vmulls.v8i16", e.T, args...)
-		case "aarch64":
-			return p.intrinsic("llvm.aarch64.neon.smull.v8i16", e.T, args...)
-		}
-		return p.block.NewMul(p.block.NewSExt(args[0], typeOf(e.T)), p.block.NewSExt(args[1], typeOf(e.T)))
-	},
+	"mull":    mull,
 	"sdot":    dot,
 	"udot":    dot,
 	"mladav":  func(p *printer, e *loop.Named, args []value.Value) value.Value { return p.mladav(e, 0, args) },
@@ -169,6 +181,52 @@ func (p *printer) named(e *loop.Named, args []value.Value) value.Value {
 		return form(p, e, args)
 	}
 	return p.intrinsic(intrinsics[e.Name], e.T, args...)
+}
+
+// doubling is the upper half of twice a product, saturated.
+func (p *printer) doubling(name string, e *loop.Named, args []value.Value) value.Value {
+	prefix := map[string]string{"aarch64": "llvm.aarch64.neon.sq", "thumb": "llvm.arm.mve.vq", "arm": "llvm.arm.neon.vq"}[p.target.Arch]
+	return p.intrinsic(prefix+name+".v4i32", e.T, args...)
+}
+
+// narrowed joins vectors, a power of two of them, whose lanes are saturated to those of part.
+func (p *printer) narrowed(part loop.Type, args []value.Value) value.Value {
+	one := func(x value.Value) value.Value {
+		if p.target.Arch == "aarch64" {
+			return p.intrinsic(fmt.Sprintf("llvm.aarch64.neon.sqxtn.v%di%d", part.Lanes, part.Bits), part, x)
+		}
+		return p.intrinsic(fmt.Sprintf("llvm.arm.neon.vqmovns.v%di%d", part.Lanes, part.Bits), part, x)
+	}
+	var join func(args []value.Value) value.Value
+	join = func(args []value.Value) value.Value {
+		if len(args) == 1 {
+			return one(args[0])
+		}
+		n := len(args) / 2
+		mask := number(loop.I32.Vec(len(args)*part.Lanes), func(i int) int64 { return int64(i) })
+		return p.block.NewShuffleVector(join(args[:n]), join(args[n:]), mask)
+	}
+	return join(args)
+}
+
+// spread is one lane of a vector, or a scalar, in each of n lanes.
+func (p *printer) spread(x value.Value, t loop.Type, lane int64, n int) value.Value {
+	if t.Lanes == 1 {
+		x, lane = p.block.NewInsertElement(constant.NewUndef(types.NewVector(uint64(n), typeOf(t))), x, constant.NewInt(types.I32, 0)), 0
+	}
+	return p.block.NewShuffleVector(x, constant.NewUndef(x.Type()), number(loop.I32.Vec(n), func(int) int64 { return lane }))
+}
+
+// mull multiplies signed bytes. Written as a product of extended bytes, LLVM extends codes, which
+// it knows to be positive, the other way than inputs, and finds no instruction for both.
+func mull(p *printer, e *loop.Named, args []value.Value) value.Value {
+	switch p.target.Arch {
+	case "arm":
+		return p.intrinsic("llvm.arm.neon.vmulls.v8i16", e.T, args...)
+	case "aarch64":
+		return p.intrinsic("llvm.aarch64.neon.smull.v8i16", e.T, args...)
+	}
+	return p.block.NewMul(p.block.NewSExt(args[0], typeOf(e.T)), p.block.NewSExt(args[1], typeOf(e.T)))
 }
 
 // dot is AArch64's sdot and udot.

@@ -71,6 +71,27 @@ var Intrinsics = map[string]func(args [][]int64) []int64{
 	// of unsigned ones.
 	"sdot": func(a [][]int64) []int64 { return dots(a, func(v int64) int64 { return v }) },
 	"udot": func(a [][]int64) []int64 { return dots(a, func(v int64) int64 { return v & 0xff }) },
+	// sdotlane is sdot of the first argument with the four bytes of one lane of 32 bits of the
+	// second; the third is the lane's number, a constant.
+	"sdotlane": func(a [][]int64) []int64 {
+		x, out := a[1][a[2][0]], make([]int64, len(a[3]))
+		for i, sum := range a[3] {
+			for j := range 4 {
+				sum += a[0][4*i+j] * wrap(x>>(8*j), 8)
+			}
+			out[i] = wrap(sum, 32)
+		}
+		return out
+	},
+	// mulllane is mull of the first argument with the two bytes of one lane of 16 bits of the
+	// second, in turn; the third is the lane's number, a constant, the fourth is 0 of the result's type.
+	"mulllane": func(a [][]int64) []int64 {
+		x, out := a[1][a[2][0]], make([]int64, len(a[0]))
+		for i, w := range a[0] {
+			out[i] = wrap(w*wrap(x>>(8*(i%2)), 8), 16)
+		}
+		return out
+	},
 	// ssub16 subtracts halves.
 	"ssub16": func(a [][]int64) []int64 {
 		return halves(a[0][0]-a[1][0], a[0][0]>>16-a[1][0]>>16)
@@ -135,6 +156,14 @@ var Intrinsics = map[string]func(args [][]int64) []int64{
 		}
 		return out
 	},
+	// zip2 is pairs of lanes of two vectors in turn.
+	"zip2": func(a [][]int64) []int64 {
+		out := make([]int64, 2*len(a[0]))
+		for i := range out {
+			out[i] = a[i/2%2][i/4*2+i%2]
+		}
+		return out
+	},
 	// qdmulh is the upper half of twice a product, saturated.
 	"qdmulh": func(a [][]int64) []int64 {
 		out := make([]int64, len(a[0]))
@@ -143,12 +172,48 @@ var Intrinsics = map[string]func(args [][]int64) []int64{
 		}
 		return out
 	},
-	// rshr shifts lanes right by 1..32, rounding to the nearest, ties up; the second
+	// qrdmulh is qdmulh rounded to the nearest, ties up.
+	"qrdmulh": func(a [][]int64) []int64 {
+		out := make([]int64, len(a[0]))
+		for i := range out {
+			out[i] = min((a[0][i]*a[1][i]+1<<30)>>31, 1<<31-1)
+		}
+		return out
+	},
+	// rshr shifts lanes right by 0..32, rounding to the nearest, ties up; the second
 	// argument holds the negative distances.
 	"rshr": func(a [][]int64) []int64 {
 		out := make([]int64, len(a[0]))
 		for i, x := range a[0] {
-			out[i] = (x + 1<<(-a[1][i]-1)) >> -a[1][i]
+			out[i] = x
+			if by := -a[1][i]; by > 0 {
+				out[i] = (x + 1<<(by-1)) >> by
+			}
+		}
+		return out
+	},
+	// qadd adds lanes of 16 bits, saturated.
+	"qadd": func(a [][]int64) []int64 {
+		out := make([]int64, len(a[0]))
+		for i := range out {
+			out[i] = saturated(a[0][i]+a[1][i], 16)
+		}
+		return out
+	},
+	// qxtn16 is the lanes of its arguments, one vector after the other, saturated to 16 bits;
+	// qxtn8 saturates lanes of 16 bits to 8.
+	"qxtn16": func(a [][]int64) []int64 { return narrowed(a, 16) },
+	"qxtn8":  func(a [][]int64) []int64 { return narrowed(a, 8) },
+	// tbl64 is the entry of a table of 64 bytes that each lane of the fifth argument names; the
+	// first four are the table. Where a lane, unsigned, is above 63, it is the lane of the
+	// sixth argument.
+	"tbl64": func(a [][]int64) []int64 {
+		out := make([]int64, len(a[4]))
+		for i, n := range a[4] {
+			out[i] = a[5][i]
+			if n >= 0 && n < 64 {
+				out[i] = a[n/16][n%16]
+			}
 		}
 		return out
 	},
@@ -187,6 +252,19 @@ var Intrinsics = map[string]func(args [][]int64) []int64{
 		}
 		return []int64{wrap(sum, 32)}
 	},
+}
+
+// saturated bounds v to the integers of the given bits.
+func saturated(v int64, bits int) int64 { return min(max(v, -1<<(bits-1)), 1<<(bits-1)-1) }
+
+// narrowed is the lanes of all vectors, saturated.
+func narrowed(a [][]int64, bits int) (out []int64) {
+	for _, v := range a {
+		for _, x := range v {
+			out = append(out, saturated(x, bits))
+		}
+	}
+	return out
 }
 
 // dots adds the products of four bytes each to sums of 32 bits.

@@ -83,6 +83,18 @@ func (t *Target) Has(feature string) bool {
 // Vectors reports whether the processor has vectors of sixteen bytes.
 func (t *Target) Vectors() bool { return t.Has("simd") || t.Has("mve") }
 
+// Divides reports whether the processor has an instruction that divides. Without one a division is
+// a loop over bits.
+func (t *Target) Divides() bool {
+	switch t.ISA() {
+	case "arm", "thumb1":
+		return false
+	case "riscv32", "riscv64":
+		return t.Has("m")
+	}
+	return true
+}
+
 // ISA is the instruction set for which kernels are written: Arch, or thumb1 for Thumb with few
 // registers and no wide multiplication (ARMv6-M).
 func (t *Target) ISA() string {

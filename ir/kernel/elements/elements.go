@@ -34,7 +34,10 @@ func addElements(g *emit.Generator) error {
 	if err != nil {
 		return err
 	}
-	const shift = 1 << 20
+	if addLanes(g, &p) {
+		return nil
+	}
+	const shift = 1 << geometry.AddShift
 	g.B.For("i", loop.Int(0), loop.Int(g.Node.Out.Type.Shape.Size()), 1, func(i loop.Expr) {
 		arg := func(j int, m, r int32) loop.Expr {
 			x := loop.To(loop.SExt, g.Difference(j, i), 64)
@@ -52,6 +55,15 @@ func rescaleElements(g *emit.Generator) error {
 	if err != nil {
 		return err
 	}
+	if f, ok := g.Factor(q.Mul[0], q.Shift[0], differenceBits); ok && g.Lanes() && g.Lanewise(1, func(x []loop.Expr) loop.Expr {
+		fours := emit.Fours(g.LaneDifference(0, x[0]))
+		for i, v := range fours {
+			fours[i] = f.Of(g.B, v)
+		}
+		return g.NarrowedResult(q, fours)
+	}) {
+		return nil
+	}
 	g.B.For("i", loop.Int(0), loop.Int(g.Node.Out.Type.Shape.Size()), 1, func(i loop.Expr) {
 		g.StoreClamped(i, g.Rescale(g.Difference(0, i), q.Mul[0], q.Shift[0]), q.Zero, q.Lo, q.Hi)
 	})
@@ -60,6 +72,9 @@ func rescaleElements(g *emit.Generator) error {
 
 // mulElements requantizes products.
 func mulElements(g *emit.Generator) error {
+	if done, err := mulLanes(g); done || err != nil {
+		return err
+	}
 	q, err := emit.NewRequant(g, "", false)
 	if err != nil {
 		return err
@@ -76,6 +91,9 @@ func extremeElements(g *emit.Generator) error {
 	if g.Node.Op == ir.Maximum {
 		op = loop.SMax
 	}
+	if g.Lanes() && g.Lanewise(2, func(x []loop.Expr) loop.Expr { return loop.Op(op, x[0], x[1]) }) {
+		return nil
+	}
 	g.B.For("i", loop.Int(0), loop.Int(g.Node.Out.Type.Shape.Size()), 1, func(i loop.Expr) {
 		g.B.Store(g.Out, i, loop.Op(op, loop.At(g.Args[0], i, loop.I8), loop.At(g.Args[1], i, loop.I8)))
 	})
@@ -89,8 +107,22 @@ func tableElements(g *emit.Generator) error {
 		return err
 	}
 	table := g.Global("table", 1, raw)
-	g.B.For("i", loop.Int(0), loop.Int(g.Node.Out.Type.Shape.Size()), 1, func(i loop.Expr) {
+	if tableLanes(g, table) {
+		return nil
+	}
+	look := func(i loop.Expr) {
 		g.B.Store(g.Out, i, loop.At(table, loop.Sum(g.Element(0, i), loop.Int(128)), loop.I8))
+	}
+	size, each := g.Node.Out.Type.Shape.Size(), g.Unroll(unrolledLooks)
+	whole := size / each * each
+	g.B.For("i", loop.Int(0), loop.Int(whole), each, func(i loop.Expr) {
+		for j := range each {
+			look(loop.Sum(i, loop.Int(j)))
+		}
 	})
+	g.B.For("i", loop.Int(whole), loop.Int(size), 1, look)
 	return nil
 }
+
+// unrolledLooks is the elements of a round of a loop that looks elements up.
+const unrolledLooks = 8

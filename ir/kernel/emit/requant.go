@@ -40,7 +40,7 @@ func readRequant(g *Generator, wide bool) (Requant, error) {
 	if err != nil {
 		return Requant{}, err
 	}
-	q := Requant{g: g, perChannel: len(mul) > 1, split: !wide && g.rounding() == geometry.RoundHalfUp}
+	q := Requant{g: g, perChannel: len(mul) > 1, split: !wide && !g.roundsTwice()}
 	ms, rs := make([]int64, len(mul)), make([]int64, len(mul))
 	for i := range mul {
 		m, r := mul[i], shift[i]
@@ -59,6 +59,36 @@ func readRequant(g *Generator, wide bool) (Requant, error) {
 	return q, nil
 }
 
+// vectorShifts reports whether vectors shift numbers as R8 does: to the right after the product, not to
+// the left before it.
+func vectorShifts(muls, shifts []int64) bool {
+	for i, r := range shifts {
+		if muls[i] != 0 && (r < 31 || r > 62) {
+			return false
+		}
+	}
+	return true
+}
+
+// leastShift is the shift of the scalar constants that is the shift of 0 of the vectors'.
+func (q Requant) leastShift() int64 {
+	if q.split {
+		return -2
+	}
+	return 31
+}
+
+// TakesLanes reports whether four channels of a node with weights are requantized as a vector, on
+// processors that can do so.
+func TakesLanes(n *ir.Node) bool {
+	if n.Const(ir.AttrMul) == nil { // not quantized
+		return false
+	}
+	g := &Generator{Node: n}
+	q, err := readRequant(g, false)
+	return err == nil && (q.split || g.roundsTwice() && vectorShifts(q.muls, q.shifts))
+}
+
 // NewChannels puts the constants of all output channels into one global: biases, then
 // multipliers, then shifts. With together, four channels are requantized as a vector if the
 // target can do so.
@@ -68,13 +98,15 @@ func NewChannels(g *Generator, bias []int64, together bool) (Requant, *loop.Glob
 		return q, nil, err
 	}
 	q.channels = len(bias)
-	q.Vectors = together && q.split && (g.Target.Has("neon") || g.Target.Has("mve"))
+	q.Vectors = together && (q.split || g.roundsTwice() && vectorShifts(q.muls, q.shifts)) && (g.Target.Has("neon") || g.Target.Has("mve"))
 	if !q.perChannel {
 		q.muls, q.shifts = slices.Repeat(q.muls, q.channels), slices.Repeat(q.shifts, q.channels)
 	}
 	if q.Vectors {
 		for i, r := range q.shifts {
-			q.shifts[i] = -2 - r
+			if q.shifts[i] = q.leastShift() - r; q.muls[i] == 0 {
+				q.shifts[i] = q.leastShift() // of a zero multiplier: any shift gives 0
+			}
 		}
 	}
 	return q, g.Global("channels", 4, slices.Concat(ir.LittleEndian(4, bias), ir.LittleEndian(4, q.muls), ir.LittleEndian(1, q.shifts))), nil
@@ -111,7 +143,7 @@ func (s *ChannelCursors) Load(j, n int) Channel {
 	case n > 1:
 		shift = loop.To(loop.SExt, shift, 32)
 	default: // a channel left over
-		shift = loop.Op(loop.Sub, loop.Int(-2), loop.To(loop.SExt, shift, 32))
+		shift = loop.Op(loop.Sub, loop.Int(int(s.leastShift())), loop.To(loop.SExt, shift, 32))
 	}
 	return Channel{s.Requant, bias, mul, b.Let("shift", shift)}
 }
@@ -148,7 +180,7 @@ func (q Channel) StoreAt(acc loop.Expr, to loop.Region, at loop.Expr) {
 func (q Channel) Spread(n int) Channel {
 	b := q.g.B
 	splat := func(name string, x loop.Expr) loop.Expr { return b.Let(name, &loop.Splat{A: x, Lanes: n}) }
-	q.Bias, q.Mul, q.Shift = splat("bias", q.Bias), splat("mul", q.Mul), splat("shift", loop.Op(loop.Sub, loop.Int(-2), q.Shift))
+	q.Bias, q.Mul, q.Shift = splat("bias", q.Bias), splat("mul", q.Mul), splat("shift", loop.Op(loop.Sub, loop.Int(int(q.leastShift())), q.Shift))
 	return q
 }
 
@@ -161,9 +193,8 @@ func (q Channel) Result(acc loop.Expr) loop.Expr {
 	var y loop.Expr
 	switch {
 	case t.Lanes > 1:
-		// floor(a*m / 2^31), and a floor of a floor, as below.
-		y = loop.Sum(loop.Instr("rshr", loop.Instr("qdmulh", acc, q.Mul), q.Shift), loop.Num(t, zero))
-	case q.g.rounding() != geometry.RoundHalfUp:
+		y = loop.Sum(q.Rescaled(acc), loop.Num(t, zero))
+	case q.g.roundsTwice():
 		y = q.g.twice(loop.To(loop.Trunc, acc, 32), loop.To(loop.SExt, q.Mul, 64), q.Shift)
 		y = loop.Sum(y, loop.Num(loop.I32, zero))
 	case q.split:
@@ -181,6 +212,25 @@ func (q Channel) Result(acc loop.Expr) loop.Expr {
 	return loop.Clamp(y, int64(n.Int(ir.AttrLo)), int64(n.Int(ir.AttrHi)))
 }
 
+// Rescaled returns RQ of a vector of sums, of constants for vectors, without the zero point.
+func (q Channel) Rescaled(acc loop.Expr) loop.Expr {
+	if !q.g.roundsTwice() {
+		// floor(a*m / 2^31), and a floor of a floor, as below.
+		return loop.Instr("rshr", loop.Instr("qdmulh", acc, q.Mul), q.Shift)
+	}
+	y := q.g.B.Let("high", loop.Instr("qrdmulh", acc, q.Mul))
+	if q.g.RoundsTFLite() {
+		// A negative number less one, where it is shifted: ties go away from zero.
+		y = loop.Sum(y, loop.Op(loop.AShr, loop.Op(loop.And, y, q.Shift), loop.Num(y.Type(), 31)))
+	}
+	return loop.Instr("rshr", y, q.Shift)
+}
+
+// Bias reads the biases of n channels from the j-th after the cursors on.
+func (s *ChannelCursors) Bias(j, n int) loop.Expr {
+	return s.g.B.Let("bias", &loop.Load{From: s.words, Offset: loop.Int(4 * j), T: loop.I32.Vec(n), Align: 4})
+}
+
 // Store requantizes acc with the constants of channel c and writes it.
 func (q Requant) Store(acc, c, at loop.Expr) { q.Load(c).Store(acc, at) }
 
@@ -193,12 +243,13 @@ func halfUp(x loop.Expr, m, r int32) loop.Expr {
 // RoundsTFLite reports whether a node's requantization rounds like TensorFlow Lite (R8).
 func (g *Generator) RoundsTFLite() bool { return g.Node.Word(ir.AttrRound) == ir.RoundTFLite }
 
-// rounding is how a node's requantization rounds.
-func (g *Generator) rounding() geometry.Rounding { return geometry.RoundingOf(g.Node) }
+// roundsTwice reports whether a node's requantization rounds after the product and after the
+// shift (R8), whichever way ties go.
+func (g *Generator) roundsTwice() bool { return geometry.RoundingOf(g.Node) != geometry.RoundHalfUp }
 
 // Rescale returns RQ of a number of 32 bits with a constant multiplier and shift.
 func (g *Generator) Rescale(x loop.Expr, m, r int32) loop.Expr {
-	if g.rounding() != geometry.RoundHalfUp {
+	if g.roundsTwice() {
 		return loop.To(loop.SExt, g.twice(loop.To(loop.Trunc, loop.To(loop.SExt, x, 64), 32), loop.Num(loop.I64, int64(m)), loop.Int(int(r))), 64)
 	}
 	return halfUp(x, m, r)

@@ -11,6 +11,7 @@ import (
 	"github.com/dnnc/dnnc/ir/kernel/decode"
 	"github.com/dnnc/dnnc/ir/kernel/depthwise"
 	"github.com/dnnc/dnnc/ir/kernel/elements"
+	"github.com/dnnc/dnnc/ir/kernel/lanes"
 	"github.com/dnnc/dnnc/ir/kernel/lookup"
 	"github.com/dnnc/dnnc/ir/kernel/micro"
 	"github.com/dnnc/dnnc/ir/kernel/moves"
@@ -25,8 +26,8 @@ import (
 // Table is every family. If two plans have equal estimates, the family that is first in the
 // table is chosen.
 var Table = []*kernel.Family{
-	&depthwise.Conv, &pixels.Conv, &pairs.Conv, &micro.Conv, &micro.Blocks, &lookup.Conv, &decode.Conv, &tile.Conv,
-	&lookup.Linear, &micro.Linear, &decode.Linear, &tile.Linear,
+	&lanes.Depthwise, &depthwise.Conv, &lanes.Conv, &pixels.Conv, &pairs.Conv, &micro.Conv, &micro.Blocks, &lookup.Conv, &decode.Conv, &tile.Conv,
+	&lanes.Linear, &lookup.Linear, &micro.Linear, &decode.Linear, &tile.Linear,
 	&pool.Max, &pool.Avg,
 	&elements.Add, &elements.Sub, &elements.Mul, &elements.Min, &elements.Max, &elements.Table, &elements.Rescale,
 	&moves.Concat, &moves.Reshape, &moves.Copy, &moves.Pad, &moves.Embedding,

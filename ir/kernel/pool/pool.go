@@ -36,6 +36,9 @@ func (Plan) Emit(g *emit.Generator) error { return poolWindow(g) }
 // poolWindow is the maximum or the mean over each window, channel by channel; the taps
 // outside of the image are left out.
 func poolWindow(g *emit.Generator) error {
+	if done, err := poolLanes(g); done || err != nil {
+		return err
+	}
 	w, b := geometry.WindowOf(g.Node), g.B
 	mean := g.Node.Op == ir.AvgPool2D
 	kept := !mean || g.Node.Const(ir.AttrMul) == nil

@@ -1,8 +1,10 @@
 package pool_test
 
 import (
+	"fmt"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/dnnc/dnnc/ir"
@@ -28,27 +30,49 @@ func TestFamilies(t *testing.T) {
 		"avgpool2d(a, kernel: 3, pad: [1,1,1,1], stride: 1)",
 		"maxpool2d(a, kernel: 2, pad: [1,0,1,0])",
 		"maxpool2d(a, kernel: 2, pad: [1,1,0,0])",
-	}, "armv7em", "x86_64")
+		"avgpool2d(concat(a, b, a), kernel: 3, pad: 1, stride: 1)",
+		"maxpool2d(concat(a, b, a, b, a), kernel: 3, pad: 1, stride: 2)",
+	}, "armv7em", "x86_64", "aarch64", "armv7")
 }
 
 // TestKept: an average pool without factors, of a network quantized elsewhere, keeps its
 // argument's type.
 func TestKept(t *testing.T) {
-	tgt, err := processor.Find("armv7em")
-	require.NoError(t, err)
-	for _, pad := range [][]int{{0, 0, 0, 0}, {1, 0, 1, 1}} {
-		q := ir.Quant{Scale: .1, Zero: 7}
-		x := &ir.Value{Name: "x", Type: ir.Type{Elem: ir.Of(ir.I8), Shape: ir.Shape{3, 5, 4}, Quant: q}}
-		n := &ir.Node{Op: ir.AvgPool2D, Args: []*ir.Value{x}}
-		n.Put(ir.AttrKernel.Is([]int{2, 3}), ir.AttrStride.Is([]int{1, 2}), ir.AttrPad.Is(pad), ir.AttrLo.Is(-90), ir.AttrHi.Is(80))
-		n.Out = &ir.Value{Name: "y", Def: n}
-		typ, fault := ir.InferNode(n)
-		require.Nil(t, fault)
-		n.Out.Type = typ
-		n.Out.Type.Quant = q
-		m := &ir.Module{Name: "net", Inputs: []*ir.Value{x}, Ops: []*ir.Node{n}, Outputs: []*ir.Value{n.Out}}
-		p, ok := pool.Avg.Serves(kernel.Of(n, tgt))
-		require.True(t, ok)
-		kerneltest.Plan(t, &pool.Avg, p, m, tgt)
+	for _, target := range []string{"armv7em", "aarch64"} {
+		for _, kept := range []struct{ shape, kernel, pad []int }{
+			{[]int{3, 5, 4}, []int{2, 3}, []int{0, 0, 0, 0}},
+			{[]int{3, 5, 4}, []int{2, 3}, []int{1, 0, 1, 1}},
+			{[]int{23, 5, 4}, []int{2, 3}, []int{0, 0, 0, 0}},
+			{[]int{20, 5, 4}, []int{2, 3}, []int{1, 0, 1, 1}},
+			{[]int{4, 3, 3}, []int{1, 1}, []int{0, 0, 0, 0}},
+			{[]int{5, 18, 20}, []int{17, 19}, []int{0, 0, 0, 0}}, // sums of more than 16 bits
+		} {
+			t.Run(fmt.Sprint(target, kept), func(t *testing.T) {
+				tgt, err := processor.Find(target)
+				require.NoError(t, err)
+				q := ir.Quant{Scale: .1, Zero: 7}
+				x := &ir.Value{Name: "x", Type: ir.Type{Elem: ir.Of(ir.I8), Shape: kept.shape, Quant: q}}
+				n := &ir.Node{Op: ir.AvgPool2D, Args: []*ir.Value{x}}
+				n.Put(ir.AttrKernel.Is(kept.kernel), ir.AttrStride.Is([]int{1, 2}), ir.AttrPad.Is(kept.pad), ir.AttrLo.Is(-90), ir.AttrHi.Is(80))
+				n.Out = &ir.Value{Name: "y", Def: n}
+				typ, fault := ir.InferNode(n)
+				require.Nil(t, fault)
+				n.Out.Type = typ
+				n.Out.Type.Quant = q
+				m := &ir.Module{Name: "net", Inputs: []*ir.Value{x}, Ops: []*ir.Node{n}, Outputs: []*ir.Value{n.Out}}
+				p, ok := pool.Avg.Serves(kernel.Of(n, tgt))
+				require.True(t, ok)
+				kerneltest.Plan(t, &pool.Avg, p, m, tgt)
+			})
+		}
+	}
+}
+
+// TestReciprocals: a product with the reciprocal is the quotient of every sum.
+func TestReciprocals(t *testing.T) {
+	for _, taps := range []int64{1, 2, 3, 7, 64, 511, 2889, 2890} {
+		for _, n := range []int64{0, 1, taps - 1, taps, taps + 1, 64*taps - 1, 64 * taps, 128*taps + taps/2 - 1, 128*taps + taps/2} {
+			assert.Equal(t, n/taps, n*pool.Reciprocal(int(taps))>>30, "%d / %d", n, taps)
+		}
 	}
 }

@@ -198,11 +198,29 @@ func softmaxTable(g *emit.Generator) error {
 		if keep != nil { // where none takes part
 			b.Set(sum, loop.Op(loop.SMax, sum.Get(), loop.Int(1)))
 		}
+		divide := quotients(g, sum.Get(), length)
 		b.For("i", loop.Int(0), size, 1, func(i loop.Expr) {
 			num := loop.Sum(loop.Scaled(exponential(i), 256), loop.Op(loop.LShr, sum.Get(), loop.Int(1)))
-			y := loop.Op(loop.SMin, loop.Op(loop.UDiv, num, sum.Get()), loop.Int(255))
+			y := loop.Op(loop.SMin, divide(num), loop.Int(255))
 			b.Store(g.Out, loop.Sum(first, i), loop.To(loop.Trunc, loop.Sum(y, loop.Int(-128)), 8))
 		})
 	})
 	return nil
+}
+
+// quotients is the division of n unsigned numbers by a positive divisor. Where the processor has no
+// division, they are products with one reciprocal: each is the quotient or one less, as the
+// reciprocal loses less than 1 and a number is below 2^32.
+func quotients(g *emit.Generator, divisor loop.Expr, n int) func(num loop.Expr) loop.Expr {
+	b := g.B
+	if g.Target.Divides() || n < 2 {
+		return func(num loop.Expr) loop.Expr { return loop.Op(loop.UDiv, num, divisor) }
+	}
+	reciprocal := b.Let("reciprocal", loop.To(loop.ZExt, loop.Op(loop.UDiv, loop.Int(-1), divisor), 64))
+	return func(num loop.Expr) loop.Expr {
+		num = b.Let("num", num)
+		q := b.Let("q", loop.To(loop.Trunc, loop.Op(loop.LShr, loop.Times(loop.To(loop.ZExt, num, 64), reciprocal), loop.Num(loop.I64, 32)), 32))
+		rest := loop.Op(loop.Sub, num, loop.Times(q, divisor))
+		return loop.Sum(q, loop.Op(loop.Sub, loop.Int(1), loop.Op(loop.ULt, rest, divisor)))
+	}
 }

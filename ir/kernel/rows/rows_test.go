@@ -28,12 +28,12 @@ func TestFamilies(t *testing.T) {
 		"softmax(m, axis: 1)",
 		"argmax(a)",
 		"argmax(m, axis: 1)",
-	}, "armv7em", "x86_64")
+	}, "armv7em", "x86_64", "armv7")
 }
 
 // TestMasks: masks of a row, of some rows, of parts of rows, of all elements, and of none.
 func TestMasks(t *testing.T) {
-	for _, target := range []string{"armv7em", "x86_64"} {
+	for _, target := range []string{"armv7em", "x86_64", "armv7"} {
 		tgt, err := processor.Find(target)
 		require.NoError(t, err)
 		for size, keeps := range map[int]int{7: 2, 14: 2, 42: 2, 3: 2, 6: 2, 1: 1, 21: 0} {

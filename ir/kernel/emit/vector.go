@@ -1,0 +1,194 @@
+package emit
+
+import (
+	"github.com/dnnc/dnnc/ir/geometry"
+	"github.com/dnnc/dnnc/ir/loop"
+)
+
+// Lanes reports whether kernels may use vectors of sixteen bytes with requantization: saturating
+// products, rounding shifts, saturating conversions.
+func (g *Generator) Lanes() bool { return g.Target.Has("neon") }
+
+// LeastLanes is the lanes of the shortest vector of bytes that kernels use.
+const LeastLanes = 4
+
+// lanesFor is the lanes of the longest vector of bytes that n elements fill, 0 for none.
+func lanesFor(n int) int {
+	for lanes := 16; lanes >= LeastLanes; lanes /= 2 {
+		if lanes <= n {
+			return lanes
+		}
+	}
+	return 0
+}
+
+// Blocks divides n elements among vectors and calls do with the first element and the lanes of
+// each. The last vector overlaps the one before it where n is no multiple of the lanes: do must
+// give the same result again. It reports false, and writes nothing, where n is below the
+// lanes of every vector.
+func (g *Generator) Blocks(n int, do func(first loop.Expr, lanes int)) bool {
+	lanes := lanesFor(n)
+	if lanes == 0 {
+		return false
+	}
+	g.B.For("block", loop.Int(0), loop.Int(n/lanes), 1, func(i loop.Expr) { do(loop.Scaled(i, lanes), lanes) })
+	if rest := n % lanes; rest > 0 {
+		for lanes/2 >= max(rest, LeastLanes) {
+			lanes /= 2
+		}
+		do(loop.Int(n-lanes), lanes)
+	}
+	return true
+}
+
+// Lanewise writes a result whose elements depend on the elements at the same place of the first
+// arguments of the node. f gives a vector of i8 for vectors of i8. The last vector may overlap the
+// one before it; its arguments are read first, so that the result may lie over an argument. It
+// reports false, and writes nothing, for fewer elements than any vector has.
+func (g *Generator) Lanewise(args int, f func(x []loop.Expr) loop.Expr) bool {
+	n, b := g.Node.Out.Type.Shape.Size(), g.B
+	lanes := lanesFor(n)
+	if lanes == 0 {
+		return false
+	}
+	load := func(at loop.Expr) []loop.Expr {
+		x := make([]loop.Expr, args)
+		for j := range x {
+			x[j] = b.Let("x", loop.At(g.Args[j], at, loop.I8.Vec(lanes)))
+		}
+		return x
+	}
+	var last []loop.Expr
+	if n%lanes > 0 {
+		last = load(loop.Int(n - lanes))
+	}
+	b.For("i", loop.Int(0), loop.Int(n/lanes), 1, func(i loop.Expr) {
+		at := b.Let("at", loop.Scaled(i, lanes))
+		b.Store(g.Out, at, f(load(at)))
+	})
+	if last != nil {
+		b.Store(g.Out, loop.Int(n-lanes), f(last))
+	}
+	return true
+}
+
+// LaneDifference returns x-zero of a vector of i8 elements of an argument, as vectors of at most eight i16.
+func (g *Generator) LaneDifference(arg int, x loop.Expr) []loop.Expr {
+	zero := int64(g.Node.Args[arg].Type.Quant.Zero)
+	halves := Split(x, 8)
+	for i, h := range halves {
+		h = loop.To(loop.SExt, h, 16)
+		halves[i] = g.B.Let("d", loop.Op(loop.Sub, h, loop.Num(h.Type(), zero)))
+	}
+	return halves
+}
+
+// Split divides a vector into vectors of n lanes. A vector of at most n lanes is one part.
+func Split(v loop.Expr, n int) (list []loop.Expr) {
+	lanes := v.Type().Lanes
+	if lanes <= n {
+		return []loop.Expr{v}
+	}
+	for first := 0; first < lanes; first += n {
+		list = append(list, Some(v, first, n))
+	}
+	return list
+}
+
+// Fours returns vectors of integers of 16 bits as vectors of four i32.
+func Fours(halves []loop.Expr) (list []loop.Expr) {
+	for _, h := range halves {
+		for _, part := range Split(h, 4) {
+			list = append(list, loop.To(loop.SExt, part, 32))
+		}
+	}
+	return list
+}
+
+// Factor is a multiplier and a shift known here, for vectors of four i32.
+type Factor struct {
+	mul, shift int32
+	left       int32 // bits by which a number is shifted left before the product
+	twice      bool  // rounded after the product and after the shift,
+	away       bool  // with ties away from zero
+}
+
+// Factor returns the factor of a multiplier and a shift in the rounding of the node, for numbers of
+// the given bits, the sign among them. ok is false if no vector instructions compute it.
+func (g *Generator) Factor(m, r int32, bits int) (f Factor, ok bool) {
+	const whole = 31 // bits that a doubling product drops
+	f = Factor{mul: m, shift: r, twice: g.roundsTwice(), away: g.RoundsTFLite()}
+	if f.left = max(whole-r, 0); !f.twice {
+		f.shift += f.left
+	}
+	return f, m == 0 || r <= 62 && (f.twice || int(f.left)+bits <= 32)
+}
+
+// Of returns RQ(x) of a vector of four i32 (R6, R8).
+func (f Factor) Of(b *loop.Builder, x loop.Expr) loop.Expr {
+	t := x.Type()
+	by := func(n int32) loop.Expr { return loop.Num(t, int64(n)) }
+	if f.mul == 0 {
+		return by(0)
+	}
+	const whole = 31
+	x = loop.Op(loop.Shl, x, by(f.left))
+	if f.twice {
+		y := b.Let("high", loop.Instr("qrdmulh", x, by(f.mul)))
+		if f.shift <= whole {
+			return y
+		}
+		if f.away { // a negative number less one
+			y = loop.Sum(y, loop.Op(loop.AShr, y, by(31)))
+		}
+		return loop.Instr("rshr", y, by(whole-f.shift))
+	}
+	switch {
+	case f.mul == 1<<30 && f.shift > 30: // a power of two
+		return loop.Instr("rshr", x, by(30-f.shift))
+	case f.shift == whole:
+		return loop.Instr("qrdmulh", x, by(f.mul))
+	}
+	// floor(x*m / 2^31), and a floor of a floor.
+	return loop.Instr("rshr", loop.Instr("qdmulh", x, by(f.mul)), by(whole-f.shift))
+}
+
+// Left returns the bits by which RQ(x << by) of x is x shifted left. exact is false if it is no such
+// number; then the bits are by, and RQ is left to do.
+func (f Factor) Left(by int32) (left int32, exact bool) {
+	if left = by + 30 - f.shift; f.mul == 1<<30 && left >= 0 && f.left == 0 {
+		return left, true
+	}
+	return by, false
+}
+
+// Narrowed returns the numbers of vectors of four i32 plus zero, bounded to lo..hi, as one vector
+// of i8.
+func Narrowed(b *loop.Builder, fours []loop.Expr, zero, lo, hi int32) loop.Expr {
+	if len(fours) == 1 {
+		y := fours[0]
+		y = loop.Clamp(loop.Sum(y, loop.Num(y.Type(), int64(zero))), int64(lo), int64(hi))
+		return loop.To(loop.Trunc, y, 8)
+	}
+	var halves []loop.Expr
+	for i := 0; i < len(fours); i += 2 {
+		h := loop.Expr(&loop.Named{Name: "qxtn16", Args: fours[i : i+2], T: loop.I16.Vec(8)})
+		if zero != 0 {
+			h = loop.Instr("qadd", h, loop.Num(h.Type(), int64(zero)))
+		}
+		halves = append(halves, h)
+	}
+	y := b.Let("y", &loop.Named{Name: "qxtn8", Args: halves, T: loop.I8.Vec(8 * len(halves))})
+	if lo > -128 {
+		y = b.Let("y", loop.Op(loop.SMax, y, loop.Num(y.Type(), int64(lo))))
+	}
+	if hi < 127 {
+		y = b.Let("y", loop.Op(loop.SMin, y, loop.Num(y.Type(), int64(hi))))
+	}
+	return y
+}
+
+// NarrowedResult is Narrowed with the zero point and the bounds of the node's result.
+func (g *Generator) NarrowedResult(q *geometry.Requant, fours []loop.Expr) loop.Expr {
+	return Narrowed(g.B, fours, q.Zero, q.Lo, q.Hi)
+}

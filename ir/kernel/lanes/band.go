@@ -1,0 +1,155 @@
+package lanes
+
+import (
+	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/loop"
+)
+
+// bands computes some rows of the result at a time: it copies the rows of the image that they see to
+// scratch, one group after the other, with the padding beside them.
+func (l *layer) bands() {
+	g, b, w := l.g, l.g.B, l.w
+	rows, bytes := l.bandRows(l.plan.Band), l.rowBytes()
+	if l.padded {
+		l.pad(loop.Int(l.base+slack), loop.Int(rows), w.PadL+w.InW+w.PadR)
+	}
+	do := l.begin(w.StrideW*l.in, bytes)
+	outRow := l.run / l.poolW * w.OutC
+	b.For("band", loop.Int(0), loop.Int(l.outRows), l.plan.Band, func(band loop.Expr) {
+		b.For("row", loop.Int(0), loop.Int(rows), 1, func(r loop.Expr) {
+			iy := b.Let("iy", loop.Sum(loop.Scaled(band, l.poolH*w.StrideH), r, loop.Int(-w.PadT)))
+			to := b.Let("to", loop.Sum(loop.Scaled(r, bytes), loop.Int(l.base+slack+w.PadL*l.in)))
+			b.If(loop.Op(loop.ULt, iy, loop.Int(w.InH)), func() { l.copyRow(iy, to) }, func() { l.pad(to, loop.Int(1), w.InW) })
+		})
+		last := loop.Expr(loop.Int(l.plan.Band))
+		if l.outRows%l.plan.Band > 0 {
+			last = b.Let("last", loop.Op(loop.SMin, last, loop.Op(loop.Sub, loop.Int(l.outRows), band)))
+		}
+		b.For("py", loop.Int(0), last, 1, func(py loop.Expr) {
+			out := b.Let("out", loop.Scaled(loop.Sum(band, py), outRow))
+			g.Clear(out, outRow)
+			b.For("dy", loop.Int(0), loop.Int(l.poolH), 1, func(dy loop.Expr) {
+				y := loop.Sum(loop.Scaled(py, l.poolH), dy)
+				at := b.Let("at", loop.Sum(loop.Scaled(y, w.StrideH*bytes), loop.Int(l.base+slack)))
+				b.For("group", loop.Int(0), loop.Int(l.groups), 1, func(group loop.Expr) {
+					do(g.Scratch, loop.Sum(at, loop.Scaled(group, rows*bytes)), group, out)
+				})
+			})
+		})
+	})
+}
+
+// copyRow copies a row of the image to a byte of the first group's rows in scratch.
+func (l *layer) copyRow(iy, to loop.Expr) {
+	g, b, w := l.g, l.g.B, l.w
+	from := b.Let("from", loop.Scaled(iy, w.InW*w.InC))
+	if l.groups == 1 {
+		l.copies(w.InW*l.in, from, to)
+		return
+	}
+	next := l.bandRows(l.plan.Band) * l.rowBytes()
+	b.For("group", loop.Int(0), loop.Int(l.groups), 1, func(group loop.Expr) {
+		source := b.Cursor("source", g.Args[0], loop.Sum(from, loop.Scaled(group, l.in)))
+		target := b.Cursor("target", g.Scratch, loop.Sum(to, loop.Scaled(group, next)))
+		unroll := min(g.Unroll(unrolledPieces), w.InW)
+		piece := func(px int) {
+			pieces(l.in, func(at, n int) {
+				b.Store(target, loop.Int(px*l.in+at), loop.At(source, loop.Int(px*w.InC+at), loop.I8.Vec(n)))
+			})
+		}
+		b.For("px", loop.Int(0), loop.Int(w.InW/unroll), 1, func(loop.Expr) {
+			for px := range unroll {
+				piece(px)
+			}
+			b.Advance(source, unroll*w.InC)
+			b.Advance(target, unroll*l.in)
+		})
+		for px := range w.InW % unroll {
+			piece(px)
+		}
+	})
+}
+
+// unrolledPieces is the pixels of a round of the loop that copies a group's inputs.
+const unrolledPieces = 4
+
+// pieces divides n bytes among vectors; the last one may overlap the one before it.
+func pieces(n int, do func(at, n int)) {
+	for size := chunk; ; size /= 2 {
+		if size > n {
+			continue
+		}
+		for at := 0; at+size <= n; at += size {
+			do(at, size)
+		}
+		if rest := n % size; rest > 0 {
+			for size/2 >= rest {
+				size /= 2
+			}
+			do(n-size, size)
+		}
+		return
+	}
+}
+
+// copies copies n bytes of the argument to scratch.
+func (l *layer) copies(n int, from, to loop.Expr) {
+	b := l.g.B
+	move := func(at loop.Expr, lanes int) {
+		b.Store(l.g.Scratch, loop.Sum(to, at), loop.At(l.g.Args[0], loop.Sum(from, at), loop.I8.Vec(lanes)))
+	}
+	l.strips(n, move)
+}
+
+// strips divides n bytes among vectors, in a loop where they are many.
+func (l *layer) strips(n int, do func(at loop.Expr, lanes int)) {
+	b := l.g.B
+	const round = 4 * chunk
+	whole := n / round
+	b.For("strip", loop.Int(0), loop.Int(whole), 1, func(i loop.Expr) {
+		at := b.Let("at", loop.Scaled(i, round))
+		for j := 0; j < round; j += chunk {
+			do(loop.Sum(at, loop.Int(j)), chunk)
+		}
+	})
+	left := n - whole*round
+	if left == 0 {
+		return
+	}
+	if whole > 0 && left < chunk {
+		do(loop.Int(n-chunk), chunk)
+		return
+	}
+	pieces(left, func(at, lanes int) { do(loop.Int(whole*round+at), lanes) })
+}
+
+// pad fills some pixels of each of n rows of each group with the padding, from a byte of the first
+// group's rows on.
+func (l *layer) pad(to, n loop.Expr, pixels int) {
+	g, b := l.g, l.g.B
+	next := l.bandRows(l.plan.Band) * l.rowBytes()
+	values := g.Node.Nums(ir.AttrPadValue)
+	b.For("group", loop.Int(0), loop.Int(l.groups), 1, func(group loop.Expr) {
+		b.For("row", loop.Int(0), n, 1, func(r loop.Expr) {
+			at := b.Let("at", loop.Sum(to, loop.Scaled(group, next), loop.Scaled(r, l.rowBytes())))
+			if values == nil {
+				zero := int64(g.Node.Args[0].Type.Quant.Zero)
+				l.strips(pixels*l.in, func(i loop.Expr, lanes int) {
+					b.Store(g.Scratch, loop.Sum(at, i), loop.Num(loop.I8.Vec(lanes), zero))
+				})
+				return
+			}
+			raw := make([]byte, len(values))
+			for i, v := range values {
+				raw[i] = byte(int8(v))
+			}
+			pads := g.Global("pads", 1, raw)
+			b.For("px", loop.Int(0), loop.Int(pixels), 1, func(px loop.Expr) {
+				b.For("c", loop.Int(0), loop.Int(l.in), 1, func(c loop.Expr) {
+					v := loop.At(pads, loop.Sum(loop.Scaled(group, l.in), c), loop.I8)
+					b.Store(g.Scratch, loop.Sum(at, loop.Scaled(px, l.in), c), v)
+				})
+			})
+		})
+	})
+}

@@ -1,0 +1,156 @@
+// Package lanes contains the families whose vectors have an output channel in each lane. A
+// lane adds products of a few consecutive inputs, which one instruction takes from a lane of
+// the inputs: there are no sums to be added up at the end, and no columns to be written.
+package lanes
+
+import (
+	"slices"
+
+	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/geometry"
+	"github.com/dnnc/dnnc/ir/kernel"
+	"github.com/dnnc/dnnc/ir/kernel/emit"
+	"github.com/dnnc/dnnc/ir/processor"
+)
+
+// Conv and Linear are the families.
+var (
+	Conv = kernel.Family{
+		Name: "conv_lanes", Op: ir.Conv2D, Pools: true, Rows: true, Plan: kernel.Planner(plan), Read: kernel.Reader(3, read),
+		Doc: "output channels as lanes of vectors: words of codes times a few inputs of each pixel of a tile, read where they lie or from rows with their padding",
+	}
+	Linear = kernel.Family{
+		Name: "linear_lanes", Op: ir.Linear, Plan: kernel.Planner(plan), Read: kernel.Reader(3, read),
+		Doc: "outputs as lanes of vectors: words of codes times a few inputs",
+	}
+)
+
+// Plan is the pixels and output channels of a tile, whose sums stay in registers, and the rows of
+// the result whose inputs are copied to scratch together: 1 where none are.
+type Plan struct {
+	Product          string
+	Pixels, Channels int
+	Band             int
+	scratch          int
+	cycles           float64
+}
+
+func (p Plan) Attrs() kernel.Attrs {
+	return kernel.Attrs{Product: p.Product, Tile: []int{p.Pixels, p.Channels, p.Band}}
+}
+func (p Plan) Scratch() int    { return p.scratch }
+func (p Plan) Cycles() float64 { return p.cycles }
+
+// product is the instruction that a kernel is built on.
+type product struct {
+	name     string
+	arch     string
+	feature  string // that it needs; empty for none
+	unless   string // not on processors with this feature, which have a better one; empty for none
+	pairs    bool   // products of pairs of inputs in 16 bits, added to sums of 32; else of fours
+	tiles    [][2]int
+	adjacent bool // loads at any constant distance from an address are as cheap as at none
+}
+
+var products = []*product{
+	{name: "sdot_lane", arch: "aarch64", feature: "dotprod", adjacent: true,
+		tiles: [][2]int{{5, 16}, {4, 16}, {3, 16}, {2, 16}, {1, 16}, {1, 32}, {8, 8}, {6, 8}, {4, 8}, {3, 8}, {2, 8}, {1, 8}, {8, 4}, {4, 4}, {2, 4}, {1, 4}}},
+	{name: "smull_lane", arch: "aarch64", feature: "neon", unless: "dotprod", pairs: true, adjacent: true,
+		tiles: [][2]int{{4, 16}, {3, 16}, {2, 16}, {1, 16}, {1, 32}, {6, 8}, {4, 8}, {3, 8}, {2, 8}, {1, 8}, {6, 4}, {4, 4}, {2, 4}, {1, 4}}},
+	{name: "vmull_lane", arch: "arm", feature: "neon", pairs: true,
+		tiles: [][2]int{{2, 16}, {1, 16}, {3, 8}, {2, 8}, {1, 8}, {4, 4}, {3, 4}, {2, 4}, {1, 4}}},
+}
+
+// productOf is the product of a processor, or nil.
+func productOf(t *processor.Target) *product {
+	for _, m := range products {
+		if m.arch == t.ISA() && t.Has(m.feature) && (m.unless == "" || !t.Has(m.unless)) {
+			return m
+		}
+	}
+	return nil
+}
+
+// lanesOf is the lanes of a vector of sums.
+const lanesOf = 4
+
+// serves reports whether vectors with the constants of a layer's channels exist for it.
+func serves(l kernel.Layer) bool {
+	if l.Node.Op == ir.Linear && l.K() < step { // nothing for a load
+		return false
+	}
+	return l.Scalar() && l.Narrow() && fits(l) && (l.Node.Op == ir.Conv2D || !decodes(l.Elem)) && // decoded once is as long as multiplied once
+		l.Weight()[0]/l.Groups() >= lanesOf && (l.Supposed || emit.TakesLanes(l.Node))
+}
+
+// plan is the cheapest tile of a layer.
+func plan(l kernel.Layer) (best Plan, ok bool) {
+	m := productOf(l.Target)
+	if m == nil || !serves(l) {
+		return best, false
+	}
+	s := shapeOf(l)
+	for _, tile := range m.tiles {
+		for _, band := range bands {
+			if p, fits := layout(l, s, m, tile[0], tile[1], band); fits && (!ok || p.cycles < best.cycles) {
+				best, ok = p, true
+			}
+		}
+	}
+	return best, ok
+}
+
+func read(l kernel.Layer, tile []int) (p Plan, ok bool) {
+	m := productOf(l.Target)
+	if m == nil || !serves(l) || !slices.Contains(m.tiles, [2]int(tile[:2])) {
+		return p, false
+	}
+	return layout(l, shapeOf(l), m, tile[0], tile[1], tile[2])
+}
+
+// bandBytes is the upper bound of the scratch of a band of more rows than one.
+const bandBytes = 8 << 10
+
+// bands are the rows of the result that may be computed together.
+var bands = []int{1, 2, 4, 8}
+
+// layout is the plan of a tile; ok is false where the layer has no such plan.
+func layout(l kernel.Layer, s *shape, m *product, pixels, channels, band int) (p Plan, ok bool) {
+	if pixels > s.run || channels > lanesOf && channels > s.rows || pixels > 1 && pixels%s.poolW > 0 {
+		return p, false
+	}
+	p = Plan{Product: m.name, Pixels: pixels, Channels: channels, Band: band}
+	if p.scratch, ok = s.bandScratch(band); !ok {
+		return p, false
+	}
+	p.cycles = s.cycles(m, p) + decodeCycles(l.Elem, l.Weight().Size())
+	if l.Elem.Kind == ir.Odd && !decodes(l.Elem) {
+		p.cycles += s.sumCycles(m, p)
+	}
+	p.scratch += decodedBytes(l)
+	return p, true
+}
+
+// Pack lays the codes out in the order in which the kernel reads them.
+func (p Plan) Pack(l kernel.Layer) ([][]byte, error) {
+	codes, err := l.Node.Const(ir.AttrWeight).Load()
+	if err != nil {
+		return nil, err
+	}
+	s := shapeOf(l)
+	if s.isLinear {
+		s.order = geometry.Order(l.Node.Args[0].Type.Shape)
+	}
+	data := make([]byte, 0, len(codes))
+	for group := range s.groups {
+		first := group * s.rows * s.k
+		s.walk(p.Channels, productNamed(p.Product).pairs, func(row, i int) { data = append(data, codes[first+row*s.k+i]) })
+	}
+	return pack(l.Elem, data), nil
+}
+
+// productNamed is the product of a name, whatever processor has it.
+func productNamed(name string) *product {
+	i := slices.IndexFunc(products, func(m *product) bool { return m.name == name })
+	return products[i]
+}

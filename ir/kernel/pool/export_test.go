@@ -1,0 +1,4 @@
+package pool
+
+// Reciprocal is reciprocal.
+var Reciprocal = reciprocal

@@ -1,0 +1,263 @@
+package pool
+
+import (
+	"math/bits"
+
+	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/geometry"
+	"github.com/dnnc/dnnc/ir/kernel/emit"
+	"github.com/dnnc/dnnc/ir/loop"
+)
+
+// unrolled is the taps of a window's row that are written one by one.
+const unrolled = 9
+
+// lanes is a pooling whose channels are the lanes of vectors.
+type lanes struct {
+	g       *emit.Generator
+	w       geometry.Window
+	mean    bool
+	divider *divider
+}
+
+// poolLanes writes a pooling in vectors. It reports false where the processor or the layer has
+// none: few channels, or a window that is dilated.
+func poolLanes(g *emit.Generator) (bool, error) {
+	p := lanes{g: g, w: geometry.WindowOf(g.Node), mean: g.Node.Op == ir.AvgPool2D}
+	if w := p.w; !g.Lanes() || w.DilH*w.DilW > 1 || w.InC < emit.LeastLanes {
+		return false, nil
+	}
+	if p.mean {
+		d, ok, err := newDivider(g, p.w)
+		if !ok || err != nil {
+			return false, err
+		}
+		p.divider = d
+	}
+	b, w := g.B, p.w
+	b.For("oy", loop.Int(0), loop.Int(w.OutH()), 1, func(oy loop.Expr) {
+		top, rows := p.clip(oy, w.StrideH, w.PadT, w.PadB, w.KH, w.InH)
+		b.For("ox", loop.Int(0), loop.Int(w.OutW()), 1, func(ox loop.Expr) {
+			left, columns := p.clip(ox, w.StrideW, w.PadL, w.PadR, w.KW, w.InW)
+			first := b.Let("first", loop.Scaled(loop.Sum(loop.Scaled(top, w.InW), left), w.InC))
+			at := b.Let("at", loop.Scaled(loop.Sum(loop.Scaled(oy, w.OutW()), ox), w.OutC))
+			var mean func(sum loop.Expr) loop.Expr
+			if p.mean {
+				taps := loop.Times(rows, columns)
+				if _, ok := taps.(*loop.Const); !ok {
+					taps = b.Let("taps", taps)
+				}
+				mean = p.divider.mean(taps)
+			}
+			g.Blocks(w.InC, func(c loop.Expr, n int) { p.block(first, rows, columns, loop.Sum(at, c), c, n, mean) })
+		})
+	})
+	return true, nil
+}
+
+// clip is the first row (or column) of a window inside the image and the number of those inside.
+func (p lanes) clip(at loop.Expr, stride, before, after, size, all int) (first, n loop.Expr) {
+	b := p.g.B
+	first = b.Let("first", loop.Sum(loop.Scaled(at, stride), loop.Int(-before)))
+	if before+after == 0 {
+		return first, loop.Int(size)
+	}
+	end := b.Let("end", loop.Op(loop.SMin, loop.Sum(first, loop.Int(size)), loop.Int(all)))
+	first = b.Let("inside", loop.Op(loop.SMax, first, loop.Int(0)))
+	return first, b.Let("n", loop.Op(loop.Sub, end, first))
+}
+
+// block computes n channels of a pixel, from c on.
+func (p lanes) block(first, rows, columns, at, c loop.Expr, n int, mean func(sum loop.Expr) loop.Expr) {
+	b, w := p.g.B, p.w
+	row := b.Cursor("row", p.g.Args[0], loop.Sum(first, c))
+	sums := p.begin(n)
+	b.For("ky", loop.Int(0), rows, 1, func(loop.Expr) {
+		part := sums
+		if p.splits() {
+			part = p.narrow(n)
+		}
+		taps := func(from *loop.Cursor, i int) { p.add(part, loop.At(from, loop.Int(i*w.InC), loop.I8.Vec(n))) }
+		if k, ok := columns.(*loop.Const); ok && k.Value <= unrolled {
+			for i := range int(k.Value) {
+				taps(row, i)
+			}
+		} else {
+			x := b.Cursor("x", row, loop.Int(0))
+			b.For("kx", loop.Int(0), columns, 1, func(loop.Expr) {
+				taps(x, 0)
+				b.Advance(x, w.InC)
+			})
+		}
+		if p.splits() {
+			for i, v := range wide(part) {
+				b.Set(sums[i], loop.Sum(sums[i].Get(), v))
+			}
+		}
+		b.Advance(row, w.InW*w.InC)
+	})
+	lo, hi := p.g.Node.Int(ir.AttrLo), p.g.Node.Int(ir.AttrHi)
+	if !p.mean {
+		y := sums[0].Get()
+		if lo > -128 || hi < 127 {
+			y = loop.Clamp(y, int64(lo), int64(hi))
+		}
+		b.Store(p.g.Out, at, y)
+		return
+	}
+	fours := wide(sums)
+	for i, v := range fours {
+		fours[i] = b.Let("y", mean(b.Let("sum", v)))
+	}
+	b.Store(p.g.Out, at, emit.Narrowed(b, fours, int32(p.divider.out), int32(lo), int32(hi)))
+}
+
+// mostTaps is the taps whose inputs a sum of 16 bits holds.
+const mostTaps = 255
+
+// splits reports whether sums are of 32 bits, to which a row's sums of 16 bits are added.
+func (p lanes) splits() bool { return p.mean && p.w.KH*p.w.KW > mostTaps }
+
+// begin makes the sums, or maxima, of n channels.
+func (p lanes) begin(n int) []*loop.Var {
+	switch {
+	case !p.mean:
+		return []*loop.Var{p.g.B.Var("most", loop.Num(loop.I8.Vec(n), -128))}
+	case p.splits():
+		return p.zeros(loop.I32, 4, n)
+	}
+	return p.narrow(n)
+}
+
+// narrow are sums of 16 bits of n channels.
+func (p lanes) narrow(n int) []*loop.Var { return p.zeros(loop.I16, min(n, 8), n) }
+
+func (p lanes) zeros(t loop.Type, lanes, n int) (list []*loop.Var) {
+	for range n / lanes {
+		list = append(list, p.g.B.Var("sum", loop.Num(t.Vec(lanes), 0)))
+	}
+	return list
+}
+
+// add takes one tap's inputs in.
+func (p lanes) add(sums []*loop.Var, x loop.Expr) {
+	b := p.g.B
+	if !p.mean {
+		b.Set(sums[0], loop.Op(loop.SMax, sums[0].Get(), x))
+		return
+	}
+	x = b.Let("x", x)
+	for i, part := range emit.Split(x, sums[0].Type.Lanes) {
+		b.Set(sums[i], loop.Sum(sums[i].Get(), loop.To(loop.SExt, part, 16)))
+	}
+}
+
+// wide are sums as vectors of four i32.
+func wide(sums []*loop.Var) []loop.Expr {
+	list := make([]loop.Expr, len(sums))
+	for i, s := range sums {
+		list[i] = s.Get()
+	}
+	return emit.Fours(list)
+}
+
+// divider makes means of sums (R11): by one factor, or by one for each number of taps inside the image.
+type divider struct {
+	g       *emit.Generator
+	taps    int
+	kept    bool // the type stays: sums are divided, ties away from zero
+	in, out int  // zero points
+	known   emit.Factor
+	// Tables by the number of taps, nil where windows have one number.
+	muls, shifts *loop.Global
+	left         int32 // bits by which sums are shifted left before the product
+}
+
+// mostDivisor is the upper bound on the taps for which a product with a rounded reciprocal is the exact
+// quotient: sums of up to 128.5 inputs a tap, times taps, below 2^30.
+const mostDivisor = 2890
+
+// reciprocal is 2^30 divided by a number of taps, rounded up.
+func reciprocal(taps int) int64 { return 1<<30/int64(taps) + 1 }
+
+// newDivider is that of a node; ok is false where vectors have none.
+func newDivider(g *emit.Generator, w geometry.Window) (d *divider, ok bool, err error) {
+	d = &divider{g: g, taps: w.KH * w.KW, kept: g.Node.Const(ir.AttrMul) == nil, in: g.Node.Args[0].Type.Quant.Zero, out: g.Node.Out.Type.Quant.Zero}
+	padded := w.PadT+w.PadL+w.PadB+w.PadR > 0
+	if d.kept {
+		if d.taps > mostDivisor {
+			return nil, false, nil
+		}
+		d.out = 0
+		if padded {
+			muls := []int64{0}
+			for count := range d.taps {
+				muls = append(muls, reciprocal(count+1))
+			}
+			d.muls = g.Ints("reciprocals", 32, muls)
+		}
+		return d, true, nil
+	}
+	q, err := geometry.RequantOf(g.Node)
+	if err != nil {
+		return nil, false, err
+	}
+	sumBits := 9 + bits.Len(uint(d.taps))
+	if !padded {
+		d.known, ok = g.Factor(q.Mul[0], q.Shift[0], sumBits)
+		return d, ok, nil
+	}
+	const least = 32 // of a shift: one bit after a doubling product
+	for _, r := range q.Shift[1:] {
+		d.left = max(d.left, least-r)
+	}
+	muls, shifts := []int64{0}, []int64{0}
+	for i, r := range q.Shift[1:] {
+		ok = r+d.left <= 62
+		if !ok {
+			return nil, false, nil
+		}
+		muls, shifts = append(muls, int64(q.Mul[1+i])), append(shifts, int64(least-1-r-d.left))
+	}
+	d.muls, d.shifts = g.Ints("mul", 32, muls), g.Ints("shift", 8, shifts)
+	return d, q.Rounding == geometry.RoundHalfUp && int(d.left)+sumBits <= 32, nil
+}
+
+// mean is how the sums of a window with some taps inside the image become means.
+func (d *divider) mean(taps loop.Expr) func(sum loop.Expr) loop.Expr {
+	b := d.g.B
+	t := loop.I32.Vec(4)
+	same := func(x loop.Expr) loop.Expr {
+		if c, ok := x.(*loop.Const); ok {
+			return loop.Num(t, c.Value)
+		}
+		return b.Let("same", &loop.Splat{A: x, Lanes: t.Lanes})
+	}
+	mul := func(known int64) loop.Expr {
+		if d.muls == nil {
+			return loop.Num(t, known)
+		}
+		return same(&loop.Load{From: d.muls, Offset: loop.Scaled(taps, 4), T: loop.I32, Align: 4})
+	}
+	if d.kept {
+		m, half := mul(reciprocal(d.taps)), same(loop.Op(loop.LShr, taps, loop.Int(1)))
+		if d.muls == nil {
+			half = loop.Num(t, int64(d.taps/2))
+		}
+		return func(sum loop.Expr) loop.Expr {
+			sign := b.Let("sign", loop.Op(loop.AShr, sum, loop.Num(t, 31)))
+			size := loop.Sum(loop.Op(loop.Sub, loop.Op(loop.Xor, sum, sign), sign), half)
+			y := b.Let("y", loop.Instr("qdmulh", loop.Op(loop.Shl, size, loop.Num(t, 1)), m))
+			return loop.Op(loop.Sub, loop.Op(loop.Xor, y, sign), sign)
+		}
+	}
+	zeros := same(loop.Scaled(taps, d.in))
+	if d.muls == nil {
+		return func(sum loop.Expr) loop.Expr { return d.known.Of(b, b.Let("sum", loop.Op(loop.Sub, sum, zeros))) }
+	}
+	m, by := mul(0), same(loop.To(loop.SExt, loop.At(d.shifts, taps, loop.I8), 32))
+	return func(sum loop.Expr) loop.Expr {
+		sum = loop.Op(loop.Shl, loop.Op(loop.Sub, sum, zeros), loop.Num(t, int64(d.left)))
+		return loop.Instr("rshr", loop.Instr("qdmulh", sum, m), by)
+	}
+}
