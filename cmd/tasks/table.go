@@ -157,8 +157,9 @@ func integers(budget, way string, m *ir.Module) (*candidate, error) {
 	return &candidate{budget, way, func(ctx context.Context, x []float32, n int) ([]float32, error) { return interp.Logits(ctx, p, x, n) }, 8 * float64(bytes) / float64(count)}, nil
 }
 
-// earlier is the choice of an earlier dnnc, which knows no tasks: nil where it makes none.
-func (s *study) earlier(ctx context.Context, e *tasks.Example, m *ir.Module, seed uint64, budget string) (*candidate, error) {
+// earlier is the choice of an earlier dnnc, which knows no tasks, within bytes of weights and
+// of their channels' constants: nil where it makes none.
+func (s *study) earlier(ctx context.Context, e *tasks.Example, m *ir.Module, seed uint64, budget string, bytes int) (*candidate, error) {
 	if s.before == "" {
 		return nil, nil
 	}
@@ -177,7 +178,7 @@ func (s *study) earlier(ctx context.Context, e *tasks.Example, m *ir.Module, see
 		arrays = arrays[:len(m.Inputs)] // it knows no labels but of one class an item
 	}
 	path := func(name string) string { return filepath.Join(dir, name) }
-	flags := []string{"-bits", budget}
+	flags := []string{"-size", fmt.Sprint(bytes)}
 	if budget == keepBudget {
 		flags = []string{"-keep", fmt.Sprint(keep)}
 	}
@@ -236,7 +237,9 @@ func (s *study) seed(ctx context.Context, e *tasks.Example, m *ir.Module, seed u
 			if err != nil {
 				return nil, err
 			}
-			most = n.Bytes // the search gets what one width takes
+			if way == universalWay {
+				most = n.Bytes // the others get what one width takes
+			}
 			q, err := search.Quantized(ctx, n.Formats)
 			if err != nil {
 				return nil, err
@@ -245,7 +248,7 @@ func (s *study) seed(ctx context.Context, e *tasks.Example, m *ir.Module, seed u
 				return nil, err
 			}
 		}
-		if err := add(s.earlier(ctx, e, m, seed, budget)); err != nil {
+		if err := add(s.earlier(ctx, e, m, seed, budget, most+robust.Constants(r.Module.Layers()))); err != nil {
 			return nil, err
 		}
 	}
@@ -262,7 +265,7 @@ func (s *study) seed(ctx context.Context, e *tasks.Example, m *ir.Module, seed u
 			return nil, err
 		}
 	}
-	if err := add(s.earlier(ctx, e, m, seed, keepBudget)); err != nil {
+	if err := add(s.earlier(ctx, e, m, seed, keepBudget, 0)); err != nil {
 		return nil, err
 	}
 	return s.judge(ctx, e, m, r, seed, list)
