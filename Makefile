@@ -8,7 +8,7 @@ TEST_PACKAGES = gcc g++ libc6-dev gcc-arm-linux-gnueabihf libc6-dev-armhf-cross 
 	qemu-system-arm gcc-arm-none-eabi libnewlib-arm-none-eabi clang-19 cmake ninja-build pkg-config neovim zsh fish
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: all demo dist experiments peers test test-adoption test-full mutate mutate-all matrix bench results same check tools test-tools clean FORCE
+.PHONY: all demo dist experiments peers test test-adoption test-full mutate mutate-all matrix bench results tasks same check tools test-tools clean FORCE
 
 all: bin/dnnc
 
@@ -165,6 +165,14 @@ results: bin/dnnc
 	$(GO) run ./cmd/results -record $(RECORD) -date "$$(date +%F)"
 
 comma := ,
+
+# What searches make of the examples of testdata/tasks: the tables of the README there, beside
+# the choices of commit BEFORE, which judged every network by one argmax. Interrupted and
+# resumed at will: bin/tasks.csv has what is measured so far.
+BEFORE ?= 4bea3a1
+tasks:
+	mkdir -p bin
+	$(GO) run ./cmd/tasks -table testdata/tasks/README.md -before "$(BEFORE)"
 
 # The study of the paper, as one report: under two hours on two quiet cores,
 # interrupted and resumed at will; QUICK=-quick takes minutes and asks less.

@@ -239,8 +239,14 @@ func convGradient(n *ir.Node) (backward, error) {
 	return byImage(func(b *back, x, dx [][]float32, y, dy []float32) {
 		activated(act, y, dy)
 		scatter.Add(dy, b.scratch(scatter.Scratch()), dx[0])
-		if b.consts != nil {
-			kernels.Conv2DGradient(g, x[0], weight, pad, dy, nil, sumFor(b.consts, n.Const(ir.AttrWeight)), sumFor(b.consts, n.Const(ir.AttrBias)))
+		if b.consts == nil {
+			return
+		}
+		dw, db := sumFor(b.consts, n.Const(ir.AttrWeight)), sumFor(b.consts, n.Const(ir.AttrBias))
+		if pad == nil {
+			gemm.WeightGradient(g, x[0], dy, dw, db)
+		} else {
+			kernels.Conv2DGradient(g, x[0], weight, pad, dy, nil, dw, db)
 		}
 	}), nil
 }

@@ -476,28 +476,36 @@ func (r *Result) score(x, y []float32) float64 {
 	return sum
 }
 
+// distance is |x-f(x)| of a reconstruction. A search keeps it rather than the score: its
+// square grows with the noise of x, and would let the strongest error outweigh the others.
+func (r *Result) distance(x, y []float32) float64 { return math.Sqrt(r.score(x, y)) }
+
 func scoreParts(r *Result, x, ref, got []float32, out []float64) {
-	d := r.score(x, got) - r.score(x, ref)
+	d := r.distance(x, got) - r.distance(x, ref)
 	out[0] = float64(d * d)
 }
 
-// scoreConstant is the variance of the score.
+// scoreConstant is the variance of the distance.
 func scoreConstant(r *Result, n int, x, ref func(i int) []float32) []float64 {
 	mean, sum := 0.0, 0.0
 	for i := range n {
-		mean += r.score(x(i), ref(i)) / float64(n)
+		mean += r.distance(x(i), ref(i)) / float64(n)
 	}
 	for i := range n {
-		d := r.score(x(i), ref(i)) - mean
+		d := r.distance(x(i), ref(i)) - mean
 		sum += float64(d*d) / float64(n)
 	}
 	return []float64{sum}
 }
 
 func scoreSlope(r *Result, x, ref, got []float32, scale []float64, d []float32) {
-	apart := r.score(x, got) - r.score(x, ref)
+	own := r.distance(x, got)
+	if own == 0 {
+		return
+	}
+	apart := own - r.distance(x, ref)
 	for e, v := range x[r.input : r.input+r.inputSize] {
-		d[e] += float32(2 * apart * 2 * (float64(got[e]) - float64(v)) / scale[0])
+		d[e] += float32(2 * apart * (float64(got[e]) - float64(v)) / own / scale[0])
 	}
 }
 

@@ -464,3 +464,29 @@ func TestWhatATaskHasNot(t *testing.T) {
 	shareTask.Results[0].isShare = true
 	assert.Equal(t, []int{1, 0, 0}, shareTask.Decisions([]float32{1, .4, 0}, 3))
 }
+
+// TestDivergenceOfDistances: a reconstruction is judged by its distance from the input. The
+// same change of it counts the same where noise makes the distance, and so the score, great.
+func TestDivergenceOfDistances(t *testing.T) {
+	task := taskOf(t, ir.Shape{3}, ir.Task{Name: ir.Reconstruction, Axis: ir.NoAxis})
+	// Clean items of distances 1 and 3, whose variance is 1.
+	s, err := task.ScaleOf(make([]float32, 6), []float32{1, 0, 0, 0, 0, 3}, 2, []float64{0})
+	require.NoError(t, err)
+	for _, c := range []struct {
+		ref, got []float32
+		want     float64
+	}{
+		{[]float32{2, 0, 0}, []float32{5, 0, 0}, 9},
+		{[]float32{0, 12, 0}, []float32{15, 0, 0}, 9},
+		{[]float32{3, 4, 0}, []float32{0, 3, 0}, 4},
+		{[]float32{3, 4, 0}, []float32{-4, 3, 0}, 0},
+		{[]float32{0, 2, 0}, []float32{0, 0, 0}, 4},
+	} {
+		d := make([]float32, 3)
+		assert.InDelta(t, c.want, task.Item(s, make([]float32, 3), c.ref, c.got), 1e-6, "%v", c)
+		task.Slope(s, make([]float32, 3), c.ref, c.got, d)
+		for _, v := range d {
+			assert.False(t, math.IsNaN(float64(v)), "%v", c)
+		}
+	}
+}

@@ -1,0 +1,261 @@
+package tasks
+
+import (
+	"math"
+	"math/rand/v2"
+
+	"github.com/dnnc/dnnc/ir"
+)
+
+// wave adds a sine to a signal: periods in its whole length, its phase as a share of one.
+func wave(x []float64, periods, phase, height float64) {
+	for i := range x {
+		x[i] += height * math.Sin(2*math.Pi*(periods*float64(i)/float64(len(x))+phase))
+	}
+}
+
+// noise adds normal noise.
+func noise(rng *rand.Rand, x []float64, deviation float64) {
+	for i := range x {
+		x[i] += deviation * rng.NormFloat64()
+	}
+}
+
+// bump adds a bell around a place; width is its deviation.
+func bump(x []float64, at, width, height float64) {
+	for i := range x {
+		d := (float64(i) - at) / width
+		x[i] += height * math.Exp(-d*d/2)
+	}
+}
+
+// within is a signal within the range of its input.
+func within(x []float64, low, high float64) []float32 {
+	out := make([]float32, len(x))
+	for i, v := range x {
+		out[i] = float32(min(max(v, low), high))
+	}
+	return out
+}
+
+// between is a number of an interval.
+func between(rng *rand.Rand, low, high float64) float64 { return low + (high-low)*rng.Float64() }
+
+// signalErrors are what the examples of signals should withstand.
+const signalErrors = "gaussian=0.02,0.04,0.08"
+
+// oneOf is the best answer for a class: logits.
+func oneOf(classes, class int) []float32 {
+	out := make([]float32, classes)
+	out[class] = sure
+	return out
+}
+
+// sure is the logit of what is certain, drawn to in training: a share of .998 among others
+// of logit 0.
+const sure = 6
+
+// yesOrNo is the best answer for yes or no: a logit.
+func yesOrNo(isYes bool) float32 {
+	if isYes {
+		return sure
+	}
+	return -sure
+}
+
+// truth is a label of yes or no.
+func truth(isYes bool) float32 {
+	if isYes {
+		return 1
+	}
+	return 0
+}
+
+// wear tells the remaining life of a bearing from its vibration: as it wears, balls strike
+// a growing fault.
+var wear = Example{
+	Name: "wear", Doc: "remaining life of a bearing, as a share, from its vibration", Errors: signalErrors,
+	steps: 2500, rate: 4e-3,
+	layers: func(b *builder) []output {
+		x := b.signal("vibration", 1, 128)
+		y := b.heard("conv1", x, 10, 9, 2)
+		y = b.heard("conv2", y, 16, 5, 2)
+		y = b.heard("conv3", y, 24, 5, 2)
+		y = b.relu(b.linear("fc1", b.add(ir.GlobalAvgPool, "mean", []*ir.Value{y}), 16))
+		return only(b.linear("life", y, 1), ir.Values)
+	},
+	item: func(rng *rand.Rand, _ Set) item {
+		worn := rng.Float64()
+		x := make([]float64, 128)
+		wave(x, between(rng, 3, 6), rng.Float64(), between(rng, .15, .3))
+		period, ring := between(rng, 14, 26), between(rng, .3, .4)
+		for at := between(rng, -20, 0); at < 128; at += period * between(rng, .95, 1.05) {
+			height := (.08 + .6*worn) * between(rng, .85, 1.15)
+			for i := max(0, int(math.Ceil(at))); i < 128; i++ {
+				d := float64(i) - at
+				x[i] += height * math.Exp(-d/5) * math.Sin(2*math.Pi*ring*d)
+			}
+		}
+		noise(rng, x, between(rng, .02, .1))
+		life := []float32{float32(1 - worn)}
+		return item{within(x, -1, 1), life, [][]float32{life}}
+	},
+}
+
+// pump tells an abnormal current by what an autoencoder cannot repeat.
+var pump = Example{
+	Name: "pump", Doc: "the current of a pump again, whose faults it cannot repeat", Errors: signalErrors,
+	steps: 3000, rate: 3e-3,
+	layers: func(b *builder) []output {
+		x := b.signal("current", 1, 64)
+		y := b.relu(b.linear("fc1", b.flat(x), 32))
+		y = b.relu(b.linear("fc2", y, 10))
+		y = b.relu(b.linear("fc3", y, 32))
+		y = b.linear("fc4", y, 64)
+		return only(b.add(ir.Reshape, "again", []*ir.Value{y}, ir.AttrShape.Is([]int{1, 1, 64})), ir.Reconstruction)
+	},
+	item: func(rng *rand.Rand, s Set) item {
+		x := make([]float64, 64)
+		turn, load := rng.Float64(), between(rng, .3, .6)
+		wave(x, 2, turn, load)
+		wave(x, 6, 3*turn+.1, .35*load)
+		noise(rng, x, .02)
+		isFault := s != Train && rng.IntN(2) == 1 // what is trained on is normal
+		if isFault {
+			switch rng.IntN(3) {
+			case 0: // of a winding: another harmonic
+				wave(x, 4, rng.Float64(), between(rng, .04, .15))
+			case 1: // cavitation: noise
+				noise(rng, x, between(rng, .03, .08))
+			case 2: // a blow
+				bump(x, between(rng, 6, 58), 1.5, between(rng, .15, .4))
+			}
+		}
+		own := within(x, -1, 1)
+		return item{own, own, [][]float32{{truth(isFault)}}}
+	},
+}
+
+// keyword tells words of two tones.
+var keyword = Example{
+	Name: "keyword", Doc: "one of five words of two tones, or none of them, from its sound", Errors: signalErrors,
+	steps: 3000, rate: 3e-3,
+	layers: func(b *builder) []output {
+		x := b.signal("sound", 1, 256)
+		y := b.heard("conv1", x, 16, 15, 4)
+		y = b.heard("conv2", y, 20, 7, 2)
+		y = b.pool(b.heard("conv3", y, 20, 5, 2), 1, 2)
+		y = b.relu(b.linear("fc1", b.flat(y), 24))
+		return only(b.linear("word", y, 6), ir.Classes)
+	},
+	item: func(rng *rand.Rand, _ Set) item {
+		x := make([]float64, 256)
+		words := [][2]float64{{10, 10}, {10, 14}, {14, 10}, {14, 20}, {20, 14}} // periods in 128 samples
+		word := rng.IntN(6)
+		first := between(rng, 4, 60)
+		loud := between(rng, .1, .6)
+		tone := func(from, length, periods float64) {
+			periods *= between(rng, .95, 1.05)
+			phase := rng.Float64()
+			for i := range x {
+				if d := (float64(i) - from) / length; d > 0 && d < 1 {
+					x[i] += loud * math.Sin(math.Pi*d) * math.Sin(2*math.Pi*(periods*float64(i)/128+phase))
+				}
+			}
+		}
+		if word < 5 {
+			for _, periods := range words[word] {
+				length := between(rng, 70, 90)
+				tone(first, length, periods)
+				first += length
+			}
+		} else if rng.IntN(2) == 1 { // a tone alone
+			tone(first, between(rng, 70, 90), []float64{10, 14, 20}[rng.IntN(3)])
+		}
+		noise(rng, x, between(rng, .03, .2))
+		return item{within(x, -1, 1), oneOf(6, word), [][]float32{{float32(word)}}}
+	},
+}
+
+// beat tells heart beats that come from the wrong place: broad ones without a P wave.
+var beat = Example{
+	Name: "beat", Doc: "is one of the heart beats ectopic", Errors: signalErrors,
+	steps: 2500, rate: 3e-3,
+	layers: func(b *builder) []output {
+		x := b.signal("ecg", 1, 128)
+		y := b.heard("conv1", x, 8, 9, 2)
+		y = b.heard("conv2", y, 12, 7, 2)
+		y = b.pool(b.heard("conv3", y, 16, 5, 2), 1, 2)
+		y = b.relu(b.linear("fc1", b.flat(y), 16))
+		return only(b.linear("ectopic", y, 1), ir.Binary)
+	},
+	item: func(rng *rand.Rand, _ Set) item {
+		x := make([]float64, 128)
+		isEctopic := rng.IntN(2) == 1
+		wrong := rng.IntN(3)
+		period, at := between(rng, 36, 44), between(rng, 10, 24)
+		height := between(rng, .45, .75)
+		for i := range 3 {
+			if isEctopic && i == wrong {
+				early := between(rng, 0, 5)
+				bump(x, at-early, between(rng, 1.8, 2.8), height*between(rng, .8, 1.1))
+				bump(x, at-early+11, 4, -.3*height)
+			} else {
+				bump(x, at-9, 2, .18*height)
+				bump(x, at, between(rng, 1.1, 1.8), height)
+				bump(x, at+3, 1, -.25*height)
+				bump(x, at+13, 3.5, .3*height)
+			}
+			at += period * between(rng, .97, 1.03)
+		}
+		wave(x, between(rng, .3, 1.2), rng.Float64(), .08)
+		noise(rng, x, between(rng, .04, .16))
+		return item{within(x, -1, 1), []float32{yesOrNo(isEctopic)}, [][]float32{{truth(isEctopic)}}}
+	},
+}
+
+// machine has two inputs and two results.
+var machine = Example{
+	Name: "machine", Doc: "what a machine does and its torque, from three accelerations and four readings", Errors: signalErrors, Keeps: "state",
+	steps: 2500, rate: 3e-3,
+	layers: func(b *builder) []output {
+		x := b.signal("accel", 3, 64)
+		plant := b.Input("plant", ir.Shape{4}, ir.Range{Lo: 0, Hi: 1})
+		y := b.heard("conv1", x, 12, 7, 2)
+		y = b.pool(b.heard("conv2", y, 16, 5, 2), 1, 2)
+		y = b.relu(b.linear("fc1", b.flat(y), 24))
+		p := b.relu(b.linear("fc2", plant, 8))
+		y = b.relu(b.linear("fc3", b.concat("both", y, p), 24))
+		return []output{
+			{b.linear("state", y, 4), ir.Task{Name: ir.Classes, Axis: ir.NoAxis}},
+			{b.linear("torque", y, 1), ir.Task{Name: ir.Values, Axis: ir.NoAxis, Weight: .5}},
+		}
+	},
+	item: func(rng *rand.Rand, _ Set) item {
+		state, speed, load, warm := rng.IntN(4), rng.Float64(), rng.Float64(), rng.Float64()
+		var x []float64
+		phase, hiss := rng.Float64(), between(rng, .03, .15)
+		for axis := range 3 {
+			own := make([]float64, 64)
+			turn := 3 + 5*speed
+			wave(own, turn, phase+.25*float64(axis), []float64{.25, .2, .1}[axis])
+			switch {
+			case state == 1 && axis < 2: // unbalanced
+				wave(own, turn, phase+.25*float64(axis), .2)
+			case state == 2: // chatter
+				wave(own, 2.7*turn, rng.Float64(), .12+.1*load)
+			case state == 3 && axis == 2: // loose
+				wave(own, turn/2, rng.Float64(), .25)
+			}
+			noise(rng, own, hiss)
+			x = append(x, own...)
+		}
+		torque := float32(.15 + .6*load - .25*speed + .15*float64(min(state, 1)) + .1*load*warm)
+		plant := []float64{speed, load, warm, rng.Float64()}
+		noise(rng, plant, .01)
+		return item{
+			append(within(x, -1, 1), within(plant, 0, 1)...), append(oneOf(4, state), torque),
+			[][]float32{{float32(state)}, {torque}},
+		}
+	},
+}

@@ -1,0 +1,103 @@
+package main
+
+import (
+	"context"
+	"math"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/dnnc/dnnc/cmd/internal/tasks"
+	"github.com/dnnc/dnnc/frontend"
+	"github.com/dnnc/dnnc/frontend/weights"
+)
+
+// made are figures of two seeds: the search loses 2 percent less.
+func made() (list []figure) {
+	for seed := range uint64(2) {
+		for _, budget := range []string{"1", "2", "3", "4", keepBudget} {
+			for _, way := range []string{universalWay, robustWay, beforeWay} {
+				f := figure{example: "wear", result: "life", task: "values", measure: "1 - |rmse|/std", seed: seed + 1, budget: budget, way: way, float: .7 + .1*float64(seed), bits: 2.5, gap: math.NaN(), gapE: math.NaN()}
+				switch f.kept, f.keptE = .9, .01; {
+				case budget == keepBudget && way == universalWay, budget == "2" && way == beforeWay:
+					continue
+				case way == robustWay:
+					f.kept, f.gap, f.gapE = .92, .02, .003
+				case way == beforeWay:
+					f.kept = .5
+				}
+				list = append(list, f)
+			}
+		}
+	}
+	return list
+}
+
+func TestText(t *testing.T) {
+	s := &study{seeds: []uint64{1, 2}, items: 100, before: "dnnc", revision: "4bea3a1"}
+	text := s.text(made())
+	assert.Contains(t, text, "| `wear` | life | values | 1 - \\|rmse\\|/std 0.750 | 10.0 / 8.0 / 50.0 | 10.0 / 8.0 / - | 10.0 / 8.0 / 50.0 | 10.0 / 8.0 / 50.0 | 10.0 / 8.0 / 50.0 | 2.00 ± 0.30 |")
+	assert.Contains(t, text, "| `wear` | life | 2.50 | 0.9200 ± 0.0100 | 2.50 | 0.5000 ± 0.0100 |")
+	assert.NotContains(t, text, "In the mean of the results", "of one")
+	s.before = ""
+	text = s.text(made())
+	assert.NotContains(t, text, "4bea3a1")
+	assert.Contains(t, text, "| 10.0 / 8.0 | 2.00 ± 0.30 |")
+}
+
+// TestRecord: figures are read as they were written; what is measured is not measured again.
+func TestRecord(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "tasks.csv")
+	list, err := readRecord(path)
+	require.NoError(t, err)
+	assert.Empty(t, list)
+	require.NoError(t, writeRecord(path, made()))
+	list, err = readRecord(path)
+	require.NoError(t, err)
+	require.Len(t, list, len(made()))
+	for i, want := range made() {
+		if got := list[i]; math.IsNaN(want.gap) {
+			assert.True(t, math.IsNaN(got.gap))
+			got.gap, got.gapE, want.gap, want.gapE = 0, 0, 0, 0
+			assert.Equal(t, want, got)
+			continue
+		}
+		assert.Equal(t, want, list[i])
+	}
+	document := filepath.Join(t.TempDir(), "table.md")
+	require.NoError(t, os.WriteFile(document, []byte(begin+"\n"+end+"\n"), 0o644))
+	require.NoError(t, measureAll(context.Background(), document, "../../testdata/tasks", "wear", "", path, 2, 100))
+	text, err := os.ReadFile(document)
+	require.NoError(t, err)
+	assert.Contains(t, string(text), "| 10.0 / 8.0 | 2.00 ± 0.30 |")
+
+	require.NoError(t, os.WriteFile(path, []byte("example,result\nwear,life\n"), 0o644))
+	_, err = readRecord(path)
+	assert.Error(t, err)
+}
+
+// TestFiles: a training writes a network that can be read, data are written as networks read
+// them.
+func TestFiles(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, run(context.Background(), "machine", 2, dir, ""))
+	m, err := frontend.Load(filepath.Join(dir, "machine/machine.dnn"), frontend.Options{})
+	require.NoError(t, err)
+	assert.Len(t, m.Outputs, 2)
+	assert.ErrorContains(t, run(context.Background(), "machines", 2, dir, ""), `no example "machines"`)
+
+	require.NoError(t, run(context.Background(), "", 0, dir, dir))
+	for _, e := range tasks.All {
+		for name, s := range sizes {
+			f, err := weights.Open(filepath.Join(dir, e.Name, name))
+			require.NoError(t, err)
+			for _, name := range f.Names() {
+				x, _ := f.Tensor(name)
+				assert.Equal(t, s.n, x.Shape[0])
+			}
+		}
+	}
+}

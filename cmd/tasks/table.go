@@ -1,0 +1,314 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/dnnc/dnnc"
+	"github.com/dnnc/dnnc/cmd/internal/markers"
+	"github.com/dnnc/dnnc/cmd/internal/tasks"
+	"github.com/dnnc/dnnc/frontend"
+	"github.com/dnnc/dnnc/frontend/weights"
+	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/passes"
+	"github.com/dnnc/dnnc/passes/pass"
+	"github.com/dnnc/dnnc/passes/robust"
+	"github.com/dnnc/dnnc/runtime/data"
+	"github.com/dnnc/dnnc/runtime/disturb"
+	"github.com/dnnc/dnnc/runtime/interp"
+	"github.com/dnnc/dnnc/runtime/measure"
+	"github.com/dnnc/dnnc/runtime/replace"
+)
+
+// The marker lines around the table.
+const (
+	begin = "<!-- table: written by make tasks -->"
+	end   = "<!-- end of table -->"
+)
+
+// target is any: integers are the same on every one.
+const target = "armv7em"
+
+// widths are the universal ones whose bytes a search gets, too.
+var widths = []int{1, 2, 3, 4}
+
+// calibrate is the items that a search gets, those that it holds out among them.
+const calibrate = 2560
+
+// keep is the share that -keep is asked for.
+const keep = .99
+
+// study is what is measured of each example.
+type study struct {
+	examples []*tasks.Example
+	folder   string   // of the networks
+	seeds    []uint64 // of errors
+	items    int      // of the test set
+	before   string   // an earlier dnnc, whose choice is measured beside; "" of none
+	revision string   // of it
+	record   string   // file of the figures so far
+}
+
+// The ways to choose widths, and the budget that is no width.
+const (
+	universalWay = "universal"
+	robustWay    = "robust"
+	beforeWay    = "before"
+	keepBudget   = "keep"
+)
+
+// figure is what one choice keeps of one result.
+type figure struct {
+	example, result, task, measure string
+	seed                           uint64
+	budget, way                    string  // bits a weight, or keep
+	float                          float64 // measure of the float network under errors
+	bits                           float64 // a weight that the choice takes
+	kept, keptE                    float64 // of what the float network is above the best constant answer, and its standard error
+	gap, gapE                      float64 // what it keeps more than one width for all layers, paired by item
+}
+
+// table measures the examples and writes the tables into a document. What is in the record is
+// not measured again.
+func (s *study) table(ctx context.Context, document string) error {
+	text, err := os.ReadFile(document)
+	if err != nil {
+		return err
+	}
+	all, err := readRecord(s.record)
+	if err != nil {
+		return err
+	}
+	var list []figure
+	for _, e := range s.examples {
+		m, err := dnnc.Load(filepath.Join(s.folder, e.Name, e.Name+".dnn"), dnnc.LoadOptions{})
+		if err != nil {
+			return err
+		}
+		for _, seed := range s.seeds {
+			isOwn := func(f figure) bool { return f.example == e.Name && f.seed == seed }
+			if !slices.ContainsFunc(all, isOwn) {
+				fmt.Fprintf(os.Stderr, "%s, seed %d\n", e.Name, seed)
+				own, err := s.seed(ctx, e, m, seed)
+				if err != nil {
+					return fmt.Errorf("%s: %w", e.Name, err)
+				}
+				all = append(all, own...)
+				if err := writeRecord(s.record, all); err != nil {
+					return err
+				}
+			}
+			for _, f := range all {
+				if isOwn(f) {
+					list = append(list, f)
+				}
+			}
+		}
+	}
+	if text, err = markers.Replace(text, begin, end, s.text(list)); err != nil {
+		return fmt.Errorf("%s: %w", document, err)
+	}
+	return os.WriteFile(document, text, 0o644)
+}
+
+// configuration is a search under the errors of an example.
+func configuration(e *tasks.Example, m *ir.Module, seed uint64, errors string) (c dnnc.Config, err error) {
+	if c, err = dnnc.NewConfig(target); err != nil {
+		return c, err
+	}
+	c.Level, c.Seed = pass.Robust, seed
+	if c.Errors, err = disturb.Parse(errors); err != nil {
+		return c, err
+	}
+	c.Calibration = func(n int) (data.Batch, error) {
+		b, _ := e.Batch(m, tasks.Calibration, 0, min(n, calibrate))
+		return b, nil
+	}
+	return c, nil
+}
+
+// candidate is a network that is measured.
+type candidate struct {
+	budget, way string
+	network     measure.Network
+	bits        float64 // a weight
+}
+
+// integers is a quantized network.
+func integers(budget, way string, m *ir.Module) (*candidate, error) {
+	p, err := interp.CompileInt(m)
+	if err != nil {
+		return nil, err
+	}
+	bytes, count := 0, 0
+	for _, n := range m.Layers() {
+		t := n.Const(ir.AttrWeight).Type
+		bytes, count = bytes+ir.PackedBytes(t.Elem, t.Shape)+ir.BookBytes(t.Elem), count+t.Shape.Size()
+	}
+	return &candidate{budget, way, func(ctx context.Context, x []float32, n int) ([]float32, error) { return interp.Logits(ctx, p, x, n) }, 8 * float64(bytes) / float64(count)}, nil
+}
+
+// earlier is the choice of an earlier dnnc, which knows no tasks, within bytes of weights and
+// of their channels' constants: nil where it makes none.
+func (s *study) earlier(ctx context.Context, e *tasks.Example, m *ir.Module, seed uint64, budget string, bytes int) (*candidate, error) {
+	if s.before == "" {
+		return nil, nil
+	}
+	dir, err := os.MkdirTemp("", "dnnc-tasks-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	own := *m
+	own.Tasks, own.Tensors = nil, []ir.TensorsFile{{Path: "net.safetensors"}}
+	arrays, err := e.Arrays(m, tasks.Calibration, calibrate)
+	if err != nil {
+		return nil, err
+	}
+	if len(m.Outputs) > 1 || m.TaskOf(0).Name != ir.Classes || m.TaskOf(0).Axis != ir.NoAxis {
+		arrays = arrays[:len(m.Inputs)] // it knows no labels but of one class an item
+	}
+	path := func(name string) string { return filepath.Join(dir, name) }
+	flags := []string{"-size", fmt.Sprint(bytes)}
+	if budget == keepBudget {
+		flags = []string{"-keep", fmt.Sprint(keep)}
+	}
+	for name, write := range map[string]func(w io.Writer) error{
+		"net.dnn":         func(w io.Writer) error { _, err := io.WriteString(w, own.Source()); return err },
+		"net.safetensors": func(w io.Writer) error { return frontend.WriteTensors(w, m) },
+		"calib.npz":       func(w io.Writer) error { return weights.WriteNPZ(w, arrays) },
+	} {
+		if err := replace.With(path(name), write); err != nil {
+			return nil, err
+		}
+	}
+	args := append([]string{path("net.dnn"), "-O", "robust", "-target", target, "-calib", path("calib.npz"), "-data", path("calib.npz"), "-n", "100",
+		"-errors", e.Errors, "-seed", fmt.Sprint(seed), "-emit", "ir", "-o", path("out.dnn")}, flags...)
+	if out, err := exec.CommandContext(ctx, s.before, args...).CombinedOutput(); err != nil {
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		fmt.Fprintf(os.Stderr, "%s: %s gives no network: %s\n", e.Name, s.before, strings.TrimSpace(string(out)))
+		return nil, nil
+	}
+	q, err := dnnc.Load(path("out.dnn"), dnnc.LoadOptions{})
+	if err != nil {
+		return nil, err
+	}
+	return integers(budget, beforeWay, q)
+}
+
+// seed measures all choices for one seed on the same disturbed items.
+func (s *study) seed(ctx context.Context, e *tasks.Example, m *ir.Module, seed uint64) ([]figure, error) {
+	c, err := configuration(e, m, seed, e.Errors)
+	if err != nil {
+		return nil, err
+	}
+	c.StopAfter = passes.Calibrated
+	r, err := dnnc.Compile(ctx, m, c)
+	if err != nil {
+		return nil, err
+	}
+	search, err := robust.New(r.Module, r.Env)
+	if err != nil {
+		return nil, err
+	}
+	var list []*candidate
+	add := func(c *candidate, err error) error {
+		if err == nil && c != nil {
+			list = append(list, c)
+		}
+		return err
+	}
+	for _, width := range widths {
+		budget := fmt.Sprint(width)
+		most, _ := robust.Limit(r.Module.Layers(), pass.Budget{Bits: float64(width)})
+		for _, way := range []string{universalWay, robustWay} {
+			n, err := search.Choose(ctx, map[string]string{universalWay: "universal", robustWay: "qed"}[way], most)
+			if err != nil {
+				return nil, err
+			}
+			if way == universalWay {
+				most = n.Bytes // the others get what one width takes
+			}
+			q, err := search.Quantized(ctx, n.Formats)
+			if err != nil {
+				return nil, err
+			}
+			if err := add(integers(budget, way, q)); err != nil {
+				return nil, err
+			}
+		}
+		if err := add(s.earlier(ctx, e, m, seed, budget, most+robust.Constants(r.Module.Layers()))); err != nil {
+			return nil, err
+		}
+	}
+	c.StopAfter, c.Budget = passes.Quantized, pass.Budget{Keep: keep}
+	q, err := dnnc.Compile(ctx, m, c)
+	var refused *diag.Diagnostic
+	switch {
+	case errors.As(err, &refused) && refused.Kind == diag.BadBudget:
+		fmt.Fprintf(os.Stderr, "%s: no network keeps %v\n", e.Name, keep)
+	case err != nil:
+		return nil, err
+	default:
+		if err := add(integers(keepBudget, robustWay, q.Module)); err != nil {
+			return nil, err
+		}
+	}
+	if err := add(s.earlier(ctx, e, m, seed, keepBudget, 0)); err != nil {
+		return nil, err
+	}
+	return s.judge(ctx, e, m, r, seed, list)
+}
+
+// judge measures networks on new items.
+func (s *study) judge(ctx context.Context, e *tasks.Example, m *ir.Module, r *dnnc.Result, seed uint64, list []*candidate) ([]figure, error) {
+	float, err := interp.CompileFloat(m)
+	if err != nil {
+		return nil, err
+	}
+	networks := []measure.Network{float.Results}
+	for _, c := range list {
+		networks = append(networks, c.network)
+	}
+	b, _ := e.Batch(m, tasks.Test, 0, s.items)
+	scores, err := measure.Robust(ctx, measure.Setup{
+		Task: r.Task, Images: b, Conditions: r.Env.Errors, Seed: seed, First: pass.TestAt, Low: r.Env.Low, High: r.Env.High, Gradient: r.Env.Gradient,
+	}, networks...)
+	if err != nil {
+		return nil, err
+	}
+	var out []figure
+	for k := range m.Outputs {
+		exact := scores[0].All()[k]
+		above, _ := exact.AboveConstant()
+		var universal *measure.Score
+		for i, c := range list {
+			own := scores[i+1].All()[k]
+			kept := own.Kept(exact)
+			f := figure{
+				example: e.Name, result: m.Outputs[k].Name, task: r.Task.Results[k].Task, measure: exact.Measure(), seed: seed, budget: c.budget, way: c.way,
+				float: exact.Mean(), bits: c.bits, kept: kept.Value, keptE: kept.StdErr, gap: math.NaN(), gapE: math.NaN(),
+			}
+			switch {
+			case c.way == universalWay:
+				universal = own
+			case c.budget != keepBudget:
+				gap := own.Difference(universal)
+				f.gap, f.gapE = gap.Value/above.Value, gap.StdErr/above.Value
+			}
+			out = append(out, f)
+		}
+	}
+	return out, nil
+}

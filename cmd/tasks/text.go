@@ -1,0 +1,113 @@
+package main
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"gonum.org/v1/gonum/stat"
+)
+
+// text is the tables of figures.
+func (s *study) text(list []figure) string {
+	var b strings.Builder
+	shown := []string{universalWay, robustWay}
+	legend := "one width for all layers / `-O robust` in no more bytes"
+	if s.before != "" {
+		shown = append(shown, beforeWay)
+		legend += " / `-O robust` of commit " + s.revision + ", which knew no tasks"
+	}
+	fmt.Fprintf(&b, "Lost under the errors of the example, in percent of what the float network is above the best constant\nanswer: %s.\n", legend)
+	fmt.Fprintf(&b, "Means of %d seeds, %d new items each. What robust loses less has its standard error, paired by item.\n\n", len(s.seeds), s.items)
+	head := []string{"example", "result", "task", "measure, float"}
+	for _, w := range widths {
+		head = append(head, fmt.Sprintf("%d bits", w))
+	}
+	head = append(head, "mean of the sizes", "robust loses less by")
+	line(&b, head...)
+	line(&b, slices.Repeat([]string{"---"}, len(head))...)
+	isSize := func(f figure) bool { return f.budget != keepBudget }
+	var gaps []float64
+	results := group(list)
+	for _, own := range results {
+		lost := func(holds func(f figure) bool) string {
+			var cells []string
+			for _, way := range shown {
+				cells = append(cells, mean("%.1f", own, func(f figure) (float64, bool) { return 100 * (1 - f.kept), f.way == way && holds(f) }))
+			}
+			return strings.Join(cells, " / ")
+		}
+		first := own[0]
+		cells := []string{"`" + first.example + "`", first.result, first.task, strings.ReplaceAll(first.measure, "|", `\|`) + " " + mean("%.3f", own, func(f figure) (float64, bool) { return f.float, true })}
+		for _, w := range widths {
+			cells = append(cells, lost(func(f figure) bool { return f.budget == fmt.Sprint(w) }))
+		}
+		gap := func(f figure) (float64, bool) { return 100 * f.gap, f.way == robustWay && isSize(f) }
+		// All sizes and seeds have the same items: their errors are taken for one.
+		gapE := func(f figure) (float64, bool) { return 100 * f.gapE, f.way == robustWay && isSize(f) }
+		line(&b, append(cells, lost(isSize), mean("%.2f", own, gap)+" ± "+mean("%.2f", own, gapE))...)
+		gaps = append(gaps, stat.Mean(some(own, gap), nil))
+	}
+	if len(gaps) > 1 {
+		m, deviation := stat.MeanStdDev(gaps, nil)
+		fmt.Fprintf(&b, "\nIn the mean of the results robust loses less by %.2f ± %.2f (standard error over %d results).\n", m, deviation/math.Sqrt(float64(len(gaps))), len(gaps))
+	}
+	fmt.Fprintf(&b, "\n`-keep %v`: bits a weight, and what is kept of the new items with its standard error.\n\n", keep)
+	head = []string{"example", "result", "bits", "kept"}
+	if s.before != "" {
+		head = append(head, "bits, "+s.revision, "kept, "+s.revision)
+	}
+	line(&b, head...)
+	line(&b, slices.Repeat([]string{"---"}, len(head))...)
+	for _, own := range results {
+		cells := []string{"`" + own[0].example + "`", own[0].result}
+		for _, way := range shown[1:] {
+			of := func(x func(f figure) float64) func(f figure) (float64, bool) {
+				return func(f figure) (float64, bool) { return x(f), f.way == way && !isSize(f) }
+			}
+			kept := mean("%.4f", own, of(func(f figure) float64 { return f.kept }))
+			if kept != "-" {
+				kept += " ± " + mean("%.4f", own, of(func(f figure) float64 { return f.keptE }))
+			}
+			cells = append(cells, mean("%.2f", own, of(func(f figure) float64 { return f.bits })), kept)
+		}
+		line(&b, cells...)
+	}
+	return strings.TrimSuffix(b.String(), "\n")
+}
+
+// group is the figures of each result, in their order.
+func group(list []figure) (out [][]figure) {
+	for _, f := range list {
+		i := slices.IndexFunc(out, func(own []figure) bool { return own[0].example == f.example && own[0].result == f.result })
+		if i < 0 {
+			i, out = len(out), append(out, nil)
+		}
+		out[i] = append(out[i], f)
+	}
+	return out
+}
+
+func line(b *strings.Builder, cells ...string) {
+	fmt.Fprintf(b, "| %s |\n", strings.Join(cells, " | "))
+}
+
+// some are those of the figures that are wanted.
+func some(list []figure, of func(f figure) (x float64, isWanted bool)) (out []float64) {
+	for _, f := range list {
+		if x, isWanted := of(f); isWanted {
+			out = append(out, x)
+		}
+	}
+	return out
+}
+
+// mean is the mean of figures as text, "-" where there are none.
+func mean(format string, list []figure, of func(f figure) (x float64, isWanted bool)) string {
+	x := stat.Mean(some(list, of), nil)
+	if math.IsNaN(x) {
+		return "-"
+	}
+	return fmt.Sprintf(format, x)
+}
