@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/dnnc/dnnc/frontend/frontendtest"
 	"github.com/dnnc/dnnc/frontend/tflite"
 	"github.com/dnnc/dnnc/ir"
 )
@@ -68,6 +69,11 @@ func FuzzParse(f *testing.F) {
 			f.Fatal(err)
 		}
 		f.Add(raw)
+	}
+	for _, archive := range []string{"keras", "uint8"} {
+		for _, c := range frontendtest.Packed(f, "testdata/"+archive+".tar.gz") {
+			f.Add(c.Files["model.tflite"])
+		}
 	}
 	f.Fuzz(check)
 }
