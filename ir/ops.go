@@ -77,6 +77,7 @@ const (
 	Asinh
 	Acosh
 	Atanh
+	SquaredDiff
 	NumOps
 )
 
@@ -215,6 +216,10 @@ func init() {
 		Sub: {Name: "sub", Class: Core, MinArgs: 2, MaxArgs: 2, Known: InONNX | InTFLite, infer: inferAdd,
 			Sample: "y = sub(a, b, act: relu6)",
 			Doc:    "difference of two tensors of one shape (R13).",
+			Attrs:  attrs([]AttrInfo{actAttr}, requantAttrs, clampAttrs, machineAttrs)},
+		SquaredDiff: {Name: "squareddiff", Class: Core, MinArgs: 2, MaxArgs: 2, Known: InTFLite, infer: inferAdd,
+			Sample: "y = squareddiff(a, b, act: relu6)",
+			Doc:    "square of the difference of two tensors of one shape, element by element (R13).",
 			Attrs:  attrs([]AttrInfo{actAttr}, requantAttrs, clampAttrs, machineAttrs)},
 		Mul: {Name: "mul", Class: Core, MinArgs: 2, MaxArgs: 2, Known: InONNX | InTFLite, infer: inferAdd,
 			Sample: "y = mul(a, b, act: relu)",

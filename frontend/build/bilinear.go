@@ -20,7 +20,7 @@ func (b *Builder) Bilinear(name string, v *ir.Value, scale []int, isHalf bool) (
 	if size < 0 || size > maxTaps {
 		return nil, fmt.Errorf("of %d channels by %v", s[0], scale)
 	}
-	rows, cols := taps(scale[0], isHalf), taps(scale[1], isHalf)
+	rows, cols := Taps(scale[0], isHalf), Taps(scale[1], isHalf)
 	border := []int{0, 1, 1}
 	x, err := b.Add(ir.Pad, name+".edge", []*ir.Value{v}, ir.AttrBefore.Is(border), ir.AttrAfter.Is(border), ir.AttrMode.Is(ir.PadEdge))
 	if err != nil {
@@ -44,13 +44,19 @@ func (b *Builder) Bilinear(name string, v *ir.Value, scale []int, isHalf bool) (
 	if err != nil {
 		return nil, err
 	}
-	view := ir.ViewOf(ir.Shape{s[0], scale[0], scale[1], s[1], s[2]}).Permute([]int{0, 3, 1, 4, 2})
-	return b.Add(ir.Copy, name, []*ir.Value{y}, ir.AttrShape.Is([]int{s[0], s[1] * scale[0], s[2] * scale[1]}), ir.AttrDims.Is(view.Dims), ir.AttrStrides.Is(view.Strides))
+	return b.Add(ir.Copy, name, []*ir.Value{y}, InPlaces(s, scale)...)
 }
 
-// taps are, for each of the pixels that one becomes along an axis, the weights of
+// InPlaces are the attributes of the copy that brings the pixels that each of an image of
+// shape s becomes, which lie as channels, to their places.
+func InPlaces(s ir.Shape, scale []int) []ir.Attr {
+	view := ir.ViewOf(ir.Shape{s[0], scale[0], scale[1], s[1], s[2]}).Permute([]int{0, 3, 1, 4, 2})
+	return []ir.Attr{ir.AttrShape.Is([]int{s[0], s[1] * scale[0], s[2] * scale[1]}), ir.AttrDims.Is(view.Dims), ir.AttrStrides.Is(view.Strides)}
+}
+
+// Taps are, for each of the pixels that one becomes along an axis, the weights of
 // the pixel before it, of itself and of the one behind it.
-func taps(factor int, isHalf bool) [][3]float64 {
+func Taps(factor int, isHalf bool) [][3]float64 {
 	out := make([][3]float64, factor)
 	for p := range out {
 		d := float64(p) / float64(factor)

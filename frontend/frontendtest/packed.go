@@ -22,7 +22,7 @@ type PackedCase struct {
 }
 
 // Packed reads a tar.gz of folders, one or more, in the order of the archive.
-func Packed(t *testing.T, file string) (list []PackedCase) {
+func Packed(t testing.TB, file string) (list []PackedCase) {
 	t.Helper()
 	f, err := os.Open(file)
 	require.NoError(t, err)

@@ -347,9 +347,14 @@ func (im *importer) pairRequant(op ir.Op, name string, a, b, y ir.Quant) ([]ir.A
 	if err != nil {
 		return nil, err
 	}
+	return im.threeFactors(name, p), nil
+}
+
+// threeFactors are the constants of a sum, a difference or its square.
+func (im *importer) threeFactors(name string, p geometry.AddParams) []ir.Attr {
 	three := ir.Shape{3}
 	return []ir.Attr{ir.AttrMul.Is(im.Ints(name+".mul", ir.I32, three, []int64{int64(p.MulA), int64(p.MulB), int64(p.MulY)})),
-		ir.AttrShift.Is(im.Ints(name+".shift", ir.I32, three, []int64{int64(p.ShiftA), int64(p.ShiftB), int64(p.ShiftY)})), ir.AttrRound.Is(ir.RoundTFLite)}, nil
+		ir.AttrShift.Is(im.Ints(name+".shift", ir.I32, three, []int64{int64(p.ShiftA), int64(p.ShiftB), int64(p.ShiftY)})), ir.AttrRound.Is(ir.RoundTFLite)}
 }
 
 // two are the values of an operator of two.
@@ -403,10 +408,8 @@ func (s *steps) set(o *operator, y *ir.Value, whole *operand) error {
 	return s.im.give(o, whole.like(y, whole.shape))
 }
 
+// squaredDifference of a float network is a difference times itself.
 func squaredDifference(im *importer, o *operator) error {
-	if im.exact {
-		return errFloat
-	}
 	a, b, err := im.two(o)
 	if err != nil {
 		return err
@@ -415,9 +418,26 @@ func squaredDifference(im *importer, o *operator) error {
 	if err != nil {
 		return err
 	}
-	s := &steps{im: im, hint: im.hint(o)}
-	d := s.add(ir.Sub, ".difference", x, y)
-	return s.set(o, s.add(ir.Mul, "", d, d), whole)
+	if !im.exact {
+		s := &steps{im: im, hint: im.hint(o)}
+		d := s.add(ir.Sub, ".difference", x, y)
+		return s.set(o, s.add(ir.Mul, "", d, d), whole)
+	}
+	_, q, err := im.result(o)
+	if err != nil {
+		return err
+	}
+	name := im.Name(im.hint(o))
+	u, v := x.Type.Quant, y.Type.Quant
+	p, err := geometry.NewSquareParams(geometry.RoundTFLite, u.Scale, int32(u.Zero), v.Scale, int32(v.Zero), q.Scale, int32(q.Zero), -128, 127)
+	if err != nil {
+		return err
+	}
+	z, err := im.AddQuantized(ir.SquaredDiff, name, []*ir.Value{x, y}, q, im.threeFactors(name, p)...)
+	if err != nil {
+		return err
+	}
+	return im.give(o, whole.like(z, whole.shape))
 }
 
 func square(im *importer, o *operator, x *operand) error {

@@ -83,3 +83,26 @@ func Changes(raw []byte) (list []Change) {
 	}
 	return list
 }
+
+// Patch changes the shape signature or the type of the first input, or the type of an
+// operator's result, as a test says it.
+func Patch(raw []byte, change string) {
+	f := &flat{raw: raw}
+	graph := table{f, f.follow(0)}.tables(2)[0]
+	tensors := graph.tables(0)
+	var k, n int
+	if _, err := fmt.Sscanf(change, "operator %d: type %d", &k, &n); err == nil {
+		raw[tensors[graph.tables(3)[k].ints(2)[0]].field(1)] = byte(n)
+		return
+	}
+	in := tensors[graph.ints(1)[0]]
+	if _, err := fmt.Sscanf(change, "input: axis %d open", &k); err == nil {
+		at, _, _ := in.vector(7, 4)
+		copy(raw[at+4*k:], []byte{255, 255, 255, 255})
+		return
+	}
+	if _, err := fmt.Sscanf(change, "input: type %d", &n); err != nil || in.field(1) == 0 {
+		panic(change)
+	}
+	raw[in.field(1)] = byte(n)
+}

@@ -171,6 +171,7 @@ func parse(name string, raw []byte, opt Options) (m *ir.Module, isExact bool, er
 	im.exact = quantized && !opt.Float
 	im.fast = im.exact && opt.Optimized
 	im.namer = newNamer(im.tensors, sign)
+	im.namer.passOn(im.model, ops)
 	var list diag.List
 	for _, i := range inputs {
 		if err := im.input(i, ops, opt); err != nil {

@@ -50,12 +50,20 @@ func (im *importer) layer(op ir.Op, o *operator, v *ir.Value, w *tensor, view ir
 		}
 		return im.AddQuantized(op, name, []*ir.Value{v}, ir.Quant{}, attrs...)
 	}
-	if w.typ != int8Type || (len(w.scale) != 1 && len(w.scale) != shape[0]) || slices.ContainsFunc(w.zero, func(z int) bool { return z != 0 }) {
-		return nil, errors.New("has weights that are not int8 with a scale a channel and zero points of 0")
+	isSymmetric := !slices.ContainsFunc(w.zero, func(z int) bool { return z != 0 })
+	if w.typ != int8Type || len(w.scale) != 1 && len(w.scale) != shape[0] || !isSymmetric && !w.unsigned || w.unsigned && len(w.scale) != 1 {
+		return nil, errors.New("has weights that are not int8 with a scale a channel and zero points of 0, nor uint8 with one scale")
 	}
 	x := w.ints()
 	y := make([]int64, len(x))
-	view.Each(func(i, at int) { y[i] = x[at] })
+	view.Each(func(i, at int) { y[i] = x[at] - int64(w.quant().Zero) })
+	kind := fmt.Sprint("weight", view, shape)
+	if slices.Max(y) > 127 || slices.Min(y) < -128 {
+		if v, y, shape, err = im.inParts(op, name, v, y, shape); err != nil {
+			return nil, err
+		}
+		kind += " in parts"
+	}
 	scales, factors := make([]float32, shape[0]), make([]float64, shape[0])
 	b := make([]int64, shape[0])
 	if bias != nil {
@@ -69,11 +77,11 @@ func (im *importer) layer(op ir.Op, o *operator, v *ir.Value, w *tensor, view ir
 		s := w.scale[c%len(w.scale)]
 		scales[c] = float32(s)
 		factors[c] = float64(in*s) / q.Scale
-		if isDense && len(w.scale) == 1 {
+		if (isDense || w.unsigned) && len(w.scale) == 1 {
 			factors[c] = float64(float32(in)*float32(s)) / q.Scale
 		}
 	}
-	weight := im.sharedConst(w, fmt.Sprint("weight", view, shape), func() *ir.Const {
+	weight := im.sharedConst(w, kind, func() *ir.Const {
 		c := im.Ints(name+".weight", ir.I8, shape, y)
 		c.Scale = im.Floats(name+".scale", ir.Shape{shape[0]}, scales)
 		return c
@@ -94,6 +102,43 @@ func (im *importer) layer(op ir.Op, o *operator, v *ir.Value, w *tensor, view ir
 	}
 	attrs = append(append(attrs, rq...), ir.AttrWeight.Is(weight), ir.AttrBias.Is(im.Ints(name+".bias", ir.I32, ir.Shape{shape[0]}, b)))
 	return im.AddQuantized(op, name, []*ir.Value{v}, q, attrs...)
+}
+
+// inParts are the argument and the weights of a layer whose weights, less their zero point,
+// do not fit 8 bits, as those of uint8 may: they are sums of weights that do, each of which
+// has an input of its own.
+func (im *importer) inParts(op ir.Op, name string, v *ir.Value, w []int64, shape ir.Shape) (*ir.Value, []int64, ir.Shape, error) {
+	parts := 2
+	if slices.Max(w) > 254 { // -255 is -128 and -127, 255 is more than twice 127
+		parts = 3
+	}
+	view, to := ir.View{Dims: []int{v.Type.Shape.Size(), parts}, Strides: []int{1, 0}}, ir.Shape{v.Type.Shape.Size() * parts}
+	plane := 1 // of the weights of an input
+	if op == ir.Conv2D {
+		s := v.Type.Shape
+		view = ir.View{Dims: []int{s[0], parts, s[1] * s[2]}, Strides: []int{s[1] * s[2], 0, 1}}
+		to, plane = ir.Shape{s[0] * parts, s[1], s[2]}, shape[2]*shape[3]
+	}
+	if len(w)*parts > ir.MaxElements || to.Size() < 0 {
+		return nil, nil, nil, fmt.Errorf("has weights of shape %v", shape)
+	}
+	wide, err := im.add(ir.Copy, name+".parts", []*ir.Value{v}, v.Type.Quant, ir.AttrShape.Is([]int(to)), ir.AttrDims.Is(view.Dims), ir.AttrStrides.Is(view.Strides))
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	out := make([]int64, 0, len(w)*parts)
+	for i := 0; i < len(w); i += plane {
+		rest := slices.Clone(w[i : i+plane])
+		for range parts {
+			for k, r := range rest {
+				own := min(max(r, -128), 127)
+				out, rest[k] = append(out, own), r-own
+			}
+		}
+	}
+	shape = slices.Clone(shape)
+	shape[1] *= parts
+	return wide, out, shape, nil
 }
 
 // sharedConst is a constant that a tensor of the file becomes, made once for each kind of
@@ -325,7 +370,7 @@ func transposeConv(im *importer, o *operator) error {
 
 func pool(op ir.Op) func(*importer, *operator, *operand) error {
 	return func(im *importer, o *operator, x *operand) error {
-		_, q, err := im.result(o)
+		result, q, err := im.result(o)
 		if err != nil {
 			return err
 		}
@@ -354,6 +399,13 @@ func pool(op ir.Op) func(*importer, *operator, *operand) error {
 			attrs = append(attrs, act...)
 			fused = actNone
 		}
+		if im.exact && op == ir.AvgPool2D && result.unsigned {
+			y, err := im.unsignedMean(im.hint(o), v, q, kernel, attrs)
+			if err != nil {
+				return err
+			}
+			return im.giveImage(o, y, nil)
+		}
 		y, err := im.add(op, im.hint(o), []*ir.Value{v}, q, attrs...)
 		if err != nil {
 			return err
@@ -363,6 +415,39 @@ func pool(op ir.Op) func(*importer, *operator, *operand) error {
 		}
 		return im.giveImage(o, y, nil)
 	}
+}
+
+// unsignedMean is an average pool of uint8, whose ties go up: those of int8 go away from
+// zero (R11). Its integers count from the least one, so that no sum is negative and the
+// factor of a number of pixels, rounded up, takes ties up, too.
+func (im *importer) unsignedMean(name string, v *ir.Value, q ir.Quant, kernel []int, attrs []ir.Attr) (*ir.Value, error) {
+	raw := ir.Quant{Scale: q.Scale, Zero: -128}
+	v, err := im.relabelled(name+".raw", v, raw)
+	if err != nil {
+		return nil, err
+	}
+	if kernel[0]*kernel[1] > 1<<12 {
+		return nil, fmt.Errorf("has a window of %v", kernel)
+	}
+	mul, shift := []int64{0}, []int64{62}
+	for n := 1; n <= kernel[0]*kernel[1]; n++ {
+		m, r, err := geometry.MultiplierFor(1 / float64(n))
+		if err != nil {
+			return nil, err
+		}
+		if int64(m)*int64(n) < 1<<r {
+			m++
+		}
+		mul, shift = append(mul, int64(m)), append(shift, int64(r))
+	}
+	layer := im.Name(name + ".mean")
+	shape := ir.Shape{len(mul)}
+	attrs = append(attrs, ir.AttrMul.Is(im.Ints(layer+".mul", ir.I32, shape, mul)), ir.AttrShift.Is(im.Ints(layer+".shift", ir.I32, shape, shift)))
+	y, err := im.AddQuantized(ir.AvgPool2D, layer, []*ir.Value{v}, raw, attrs...)
+	if err != nil {
+		return nil, err
+	}
+	return im.relabelled(name, y, q)
 }
 
 // activated is a float value behind an activation that its operation cannot have.

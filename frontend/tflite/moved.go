@@ -717,15 +717,22 @@ func nearest(im *importer, o *operator, x *operand) error {
 
 // bilinear imports RESIZE_BILINEAR by whole factors.
 func bilinear(im *importer, o *operator, x *operand) error {
-	if im.exact {
-		return errFloat
-	}
 	v, k, err := im.factors(o, x)
 	if err != nil {
 		return err
 	}
 	if o.options.byte(2, 0) != 0 {
 		return errors.New("with align_corners")
+	}
+	if x.reals != nil {
+		return errReals
+	}
+	if im.exact {
+		y, err := im.bilinearInts(im.hint(o), v, k, o.options.byte(3, 0) != 0)
+		if err != nil {
+			return err
+		}
+		return im.giveImage(o, y, nil)
 	}
 	y, err := im.Bilinear(im.hint(o), v, k, o.options.byte(3, 0) != 0)
 	if err != nil {

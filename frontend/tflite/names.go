@@ -1,6 +1,7 @@
 package tflite
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"unicode"
@@ -69,7 +70,8 @@ type namer struct {
 }
 
 func newNamer(tensors []*tensor, s signature) namer {
-	n := namer{given: s.names, counts: map[string]int{}}
+	n := namer{given: map[int]string{}, counts: map[string]int{}}
+	maps.Copy(n.given, s.names)
 	first := map[string]int{}
 	for _, t := range tensors {
 		for _, path := range strings.Split(t.name, ";") {
@@ -96,12 +98,29 @@ func newNamer(tensors []*tensor, s signature) namer {
 	return n
 }
 
+// passOn gives the name of a result to what it is computed from, where only a change of its
+// type stands between: a layer before a QUANTIZE has the result's name.
+func (n namer) passOn(m *model, ops []table) {
+	for _, op := range slices.Backward(ops) {
+		in, out := op.ints(1), op.ints(2)
+		if name := m.opName(op); len(in) != 1 || len(out) != 1 || name != "QUANTIZE" && name != "DEQUANTIZE" {
+			continue
+		}
+		if given := n.given[out[0]]; given != "" && n.given[in[0]] == "" {
+			n.given[in[0]] = given
+		}
+	}
+}
+
 // inner are the parts of paths that name no layer.
 var inner = []string{"convolution", "batchnorm", "moments", "while", "depthwise", "einsum", "conv_transpose"}
 
+// products are the operations whose layer a fused list is named after: what else is in the
+// list was fused with it.
+var products = []string{"convolution", "depthwise", "conv_transpose", "MatMul", "Conv2D", "Tensordot"}
+
 // split is the layer that a name leads to, "" where there is none, and the operation in
-// it. A fused list of names has the layer that all share, or that of its last one, which
-// is what the others were fused with.
+// it: of a fused list those of a product, else of the first path that has a layer.
 func (n namer) split(name string) (layer, op string) {
 	for _, path := range strings.Split(name, ";") {
 		parts := strings.FieldsFunc(path, func(r rune) bool { return r == '/' })
@@ -109,6 +128,7 @@ func (n namer) split(name string) (layer, op string) {
 			continue
 		}
 		own := parts[len(parts)-1]
+		isProduct := slices.ContainsFunc(parts, func(s string) bool { return slices.Contains(products, strings.TrimRight(s, "0123456789_")) })
 		parts = parts[:len(parts)-1]
 		if len(parts) > 0 && parts[0] == n.scope {
 			parts = parts[1:]
@@ -119,11 +139,11 @@ func (n namer) split(name string) (layer, op string) {
 		if op == "" {
 			op = own
 		}
-		if len(parts) == 0 {
-			continue
+		if len(parts) > 0 && (layer == "" || isProduct) {
+			layer, op = parts[len(parts)-1], own
 		}
-		if found := parts[len(parts)-1]; found != layer {
-			layer, op = found, own
+		if isProduct && layer != "" {
+			break
 		}
 	}
 	return layer, op

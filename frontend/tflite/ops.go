@@ -44,7 +44,7 @@ func init() {
 		"SUB":                {pairOf(ir.Sub), []ir.Op{ir.Sub}},
 		"MUL":                {pairOf(ir.Mul), []ir.Op{ir.Mul}},
 		"DIV":                {quotient, []ir.Op{ir.Mul, ir.Reciprocal, ir.BatchNorm}},
-		"SQUARED_DIFFERENCE": {squaredDifference, []ir.Op{ir.Sub, ir.Mul}},
+		"SQUARED_DIFFERENCE": {squaredDifference, []ir.Op{ir.SquaredDiff}},
 		"MAXIMUM":            {pairOf(ir.Maximum), []ir.Op{ir.Maximum}},
 		"MINIMUM":            {pairOf(ir.Minimum), []ir.Op{ir.Minimum}},
 		"RELU":               {unary(ir.Relu), []ir.Op{ir.Relu}},

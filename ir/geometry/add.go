@@ -9,6 +9,14 @@ import (
 // AddShift is the bits by which the arguments of an add are shifted left.
 const AddShift = 20
 
+// SquareShift is the bits by which the arguments of a squared difference are shifted left:
+// the square of their difference has 30 bits.
+const SquareShift = 7
+
+// SquareStep is the least scale of a squared difference of arguments of scale 1, whose
+// rescaling then costs no more than half a step.
+const SquareStep = 1.
+
 // AddParams are the integers of an add (R13).
 type AddParams struct {
 	ZeroA, ZeroB, ZeroY    int32
@@ -39,6 +47,19 @@ func (p *AddParams) Rescale(a int64, m, r int32) int64 {
 	return p.Rounding.Of(a, m, r)
 }
 
+// NewSquareParams computes those of a squared difference: the arguments come to twice the
+// greater scale, the square of their difference to the result's. An error is returned where
+// what the arguments lose in being rescaled would be more than half a step of the result.
+func NewSquareParams(round Rounding, scaleA float64, zeroA int32, scaleB float64, zeroB int32, scaleY float64, zeroY, lo, hi int32) (AddParams, error) {
+	coarse := max(scaleA, scaleB)
+	p := AddParams{ZeroA: zeroA, ZeroB: zeroB, ZeroY: zeroY, Lo: lo, Hi: hi, Rounding: round}
+	if round == RoundHalfUp && scaleY < float64(SquareStep*coarse*coarse) {
+		return p, fmt.Errorf("scales of %v and %v are too coarse for squares of scale %v", scaleA, scaleB, scaleY)
+	}
+	const reach = 255 << SquareShift
+	return p, p.factors(scaleA/(2*coarse), scaleB/(2*coarse), float64(4*coarse*coarse)/float64(scaleY*(1<<(2*SquareShift))), reach, reach*reach)
+}
+
 // NewAddParams computes them from scales and zero points: the arguments come
 // to twice the greater scale, the sum to the result's. An error is returned where what
 // the arguments lose in being rescaled would be more than half a step of the result.
@@ -46,24 +67,29 @@ func NewAddParams(round Rounding, scaleA float64, zeroA int32, scaleB float64, z
 	twice := 2 * max(scaleA, scaleB)
 	p := AddParams{ZeroA: zeroA, ZeroB: zeroB, ZeroY: zeroY, Lo: lo, Hi: hi, Rounding: round}
 	const reach = 255 << AddShift // of either argument; of their sum, too, as each comes to a half
-	factor := MultiplierFor
-	if round != RoundHalfUp {
-		factor = func(real float64) (mul, shift int32, err error) { return TFLiteMultiplierFor(real, reach) }
-	} else if twice/float64(scaleY*(1<<AddShift)) > .5 {
+	if round == RoundHalfUp && twice/float64(scaleY*(1<<AddShift)) > .5 {
 		return p, fmt.Errorf("scales of %v and %v are too coarse for a result of scale %v", scaleA, scaleB, scaleY)
 	}
+	return p, p.factors(scaleA/twice, scaleB/twice, twice/float64(scaleY*(1<<AddShift)), reach, reach)
+}
+
+// factors sets the multipliers and shifts of real factors, of arguments and of a result that
+// reach so far before they are rescaled.
+func (p *AddParams) factors(a, b, y float64, argument, result int64) error {
 	for _, f := range []struct {
 		factor     float64
+		reach      int64
 		mul, shift *int32
-	}{
-		{scaleA / twice, &p.MulA, &p.ShiftA},
-		{scaleB / twice, &p.MulB, &p.ShiftB},
-		{twice / float64(scaleY*(1<<AddShift)), &p.MulY, &p.ShiftY},
-	} {
+	}{{a, argument, &p.MulA, &p.ShiftA}, {b, argument, &p.MulB, &p.ShiftB}, {y, result, &p.MulY, &p.ShiftY}} {
 		var err error
-		if *f.mul, *f.shift, err = factor(f.factor); err != nil {
-			return p, fmt.Errorf("add: %w", err)
+		if p.Rounding == RoundHalfUp {
+			*f.mul, *f.shift, err = MultiplierFor(f.factor)
+		} else {
+			*f.mul, *f.shift, err = TFLiteMultiplierFor(f.factor, f.reach)
+		}
+		if err != nil {
+			return fmt.Errorf("add: %w", err)
 		}
 	}
-	return p, nil
+	return nil
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/ir/geometry"
 	"github.com/dnnc/dnnc/ir/parallel"
 	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/runtime/interp"
@@ -241,11 +242,19 @@ func widenSums(m *ir.Module, ranges map[*ir.Value]*ir.Range) {
 	for isChanged := true; isChanged; {
 		isChanged = false
 		for _, n := range m.Ops {
-			if n.Op != ir.Add && n.Op != ir.Sub {
+			if n.Op != ir.Add && n.Op != ir.Sub && n.Op != ir.SquaredDiff {
 				continue
 			}
 			coarse := max(quantFor(*ranges[n.Args[0]]).Scale, quantFor(*ranges[n.Args[1]]).Scale)
 			r := ranges[n.Out]
+			if n.Op == ir.SquaredDiff {
+				const spare = 1 + 1e-6
+				if least := float64(geometry.SquareStep*coarse*coarse) * spare; quantFor(*r).Scale < least {
+					r.Hi = max(r.Lo, 0) + 255*least*spare
+					isChanged = true
+				}
+				continue
+			}
 			if r.Lo == r.Hi {
 				r.Hi = 1 // always 0
 			}

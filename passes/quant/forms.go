@@ -37,26 +37,27 @@ var forms [ir.NumOps]form
 func init() {
 	keeps := form{lower: bare, keepsType: always} // R12
 	forms = [ir.NumOps]form{
-		ir.Conv2D:     {lower: lowerLayer},
-		ir.Linear:     {lower: lowerLayer},
-		ir.MaxPool2D:  keeps,
-		ir.AvgPool2D:  {lower: lowerAvgPool},
-		ir.Reshape:    keeps,
-		ir.Concat:     keeps,
-		ir.Copy:       keeps,
-		ir.Minimum:    keeps,
-		ir.Maximum:    keeps,
-		ir.Pad:        {lower: lowerPad, keepsType: always},
-		ir.Reduce:     {lower: lowerReduce, keepsType: isExtreme},
-		ir.Add:        {lower: lowerAdd},
-		ir.Sub:        {lower: lowerAdd},
-		ir.Mul:        {lower: lowerProduct},
-		ir.MatMul:     {lower: lowerProduct},
-		ir.Requantize: {lower: lowerRequantize},
-		ir.Table:      {lower: lowerTable},
-		ir.Embedding:  {lower: lowerEmbedding},
-		ir.Softmax:    {lower: lowerSoftmax, fixed: &ir.Range{Lo: 0, Hi: 255. / 256}},
-		ir.ArgMax:     {lower: bare, fixed: &ir.Range{Lo: 0, Hi: 255}},
+		ir.Conv2D:      {lower: lowerLayer},
+		ir.Linear:      {lower: lowerLayer},
+		ir.MaxPool2D:   keeps,
+		ir.AvgPool2D:   {lower: lowerAvgPool},
+		ir.Reshape:     keeps,
+		ir.Concat:      keeps,
+		ir.Copy:        keeps,
+		ir.Minimum:     keeps,
+		ir.Maximum:     keeps,
+		ir.Pad:         {lower: lowerPad, keepsType: always},
+		ir.Reduce:      {lower: lowerReduce, keepsType: isExtreme},
+		ir.Add:         {lower: lowerAdd},
+		ir.Sub:         {lower: lowerAdd},
+		ir.SquaredDiff: {lower: lowerAdd},
+		ir.Mul:         {lower: lowerProduct},
+		ir.MatMul:      {lower: lowerProduct},
+		ir.Requantize:  {lower: lowerRequantize},
+		ir.Table:       {lower: lowerTable},
+		ir.Embedding:   {lower: lowerEmbedding},
+		ir.Softmax:     {lower: lowerSoftmax, fixed: &ir.Range{Lo: 0, Hi: 255. / 256}},
+		ir.ArgMax:      {lower: bare, fixed: &ir.Range{Lo: 0, Hi: 255}},
 	}
 	ir.AddColumn(ir.Column{Name: "form of integers", Place: "passes/quant/forms.go",
 		Needs: func(op ir.Op) bool { return op.Is(ir.Core) }, Has: func(op ir.Op) bool { return forms[op].lower != nil }})
@@ -111,9 +112,13 @@ func lowerSoftmax(l *lowering, n *ir.Node) error {
 }
 
 // lowerAdd writes the three multipliers of R13: of each argument to twice
-// the greater scale, and of their sum, shifted left by 20, to the result's.
+// the greater scale, and of their sum, or the square of their difference, to the result's.
 func lowerAdd(l *lowering, n *ir.Node) error {
-	p, err := geometry.NewAddParams(geometry.RoundHalfUp,
+	params := geometry.NewAddParams
+	if n.Op == ir.SquaredDiff {
+		params = geometry.NewSquareParams
+	}
+	p, err := params(geometry.RoundHalfUp,
 		n.Args[0].Type.Quant.Scale, int32(n.Args[0].Type.Quant.Zero),
 		n.Args[1].Type.Quant.Scale, int32(n.Args[1].Type.Quant.Zero),
 		n.Out.Type.Quant.Scale, int32(n.Out.Type.Quant.Zero), -128, 127)

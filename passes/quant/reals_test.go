@@ -298,6 +298,7 @@ func TestOperationsFollowTheReals(t *testing.T) {
 	}{
 		{ir.Add, [][]int{{24}, {24}}, nil, each(func(a, b float64) float64 { return a + b }), 1, func(a, b float64) float64 { return max(a, b) }},
 		{ir.Sub, [][]int{{24}, {24}}, nil, each(func(a, b float64) float64 { return a - b }), 1, func(a, b float64) float64 { return max(a, b) }},
+		{ir.SquaredDiff, [][]int{{24}, {24}}, nil, each(func(a, b float64) float64 { return (a - b) * (a - b) }), 1, func(a, b float64) float64 { return max(a, b) * max(a, b) }},
 		{ir.Mul, [][]int{{24}, {24}}, nil, each(func(a, b float64) float64 { return a * b }), .5, func(a, b float64) float64 { return a * b }},
 		{ir.MatMul, [][]int{{3, 8}, {8, 2}}, nil, func(x [][]float64, y []float64) {
 			for i := range y {

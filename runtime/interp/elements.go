@@ -68,6 +68,18 @@ func subGradient(n *ir.Node) (backward, error) {
 	}), nil
 }
 
+func squaredDiffGradient(n *ir.Node) (backward, error) {
+	act := n.Word(ir.AttrAct)
+	return byImage(func(_ *back, x, dx [][]float32, y, dy []float32) {
+		activated(act, y, dy)
+		for i, d := range dy {
+			slope := float32(2 * (x[0][i] - x[1][i]) * d)
+			dx[0][i] += slope
+			dx[1][i] -= slope
+		}
+	}), nil
+}
+
 func mulGradient(n *ir.Node) (backward, error) {
 	act := n.Word(ir.AttrAct)
 	return byImage(func(_ *back, x, dx [][]float32, y, dy []float32) {
@@ -82,6 +94,11 @@ func mulGradient(n *ir.Node) (backward, error) {
 func intSub(_ *Int, n *ir.Node) (intRun, error) {
 	p, err := geometry.AddParamsOf(n)
 	return func(_ *workspace, _ int, dst []int8, src [][]int8) { kernels.SubInt(p, src[0], src[1], dst) }, err
+}
+
+func intSquaredDiff(_ *Int, n *ir.Node) (intRun, error) {
+	p, err := geometry.AddParamsOf(n)
+	return func(_ *workspace, _ int, dst []int8, src [][]int8) { kernels.SquaredDiffInt(p, src[0], src[1], dst) }, err
 }
 
 func intMul(_ *Int, n *ir.Node) (intRun, error) {

@@ -33,6 +33,7 @@ func init() {
 		ir.Relu6:         {floatUnary(ir.ActRelu6), unaryGradient(ir.ActRelu6), nil},
 		ir.Add:           {floatBinary(kernels.AddFloat), addGradient, intAdd},
 		ir.Sub:           {floatBinary(kernels.SubFloat), subGradient, intSub},
+		ir.SquaredDiff:   {floatBinary(kernels.SquaredDiffFloat), squaredDiffGradient, intSquaredDiff},
 		ir.Mul:           {floatBinary(kernels.MulFloat), mulGradient, intMul},
 		ir.Minimum:       {extreme[float32], extremeGradient, extreme[int8]},
 		ir.Maximum:       {extreme[float32], extremeGradient, extreme[int8]},

@@ -43,6 +43,8 @@
 //	    greater scale, and their sum or difference to the result's, by R6. That
 //	    last factor is at most 1/2: else rescaling the arguments would cost more
 //	    than half a step.
+//	    A squared difference is the same with a shift of 7, and the square of the
+//	    difference is rescaled.
 //	    Mul: RQ of the product of differences from the zero points.
 //	R14 Unary functions of i8 are tables of 256 entries: the nearest integers to
 //	    the reals, ties away from zero.

@@ -13,6 +13,14 @@ func SubFloat(a, b, y []float32) {
 	}
 }
 
+// SquaredDiffFloat is y = (a-b)^2.
+func SquaredDiffFloat(a, b, y []float32) {
+	for i := range y {
+		d := a[i] - b[i]
+		y[i] = float32(d * d)
+	}
+}
+
 // MulFloat is y = a*b.
 func MulFloat(a, b, y []float32) {
 	for i := range y {
@@ -26,6 +34,16 @@ func SubInt(p geometry.AddParams, a, b, y []int8) {
 		u := p.Rescale(int64(int32(a[i])-p.ZeroA)<<geometry.AddShift, p.MulA, p.ShiftA)
 		v := p.Rescale(int64(int32(b[i])-p.ZeroB)<<geometry.AddShift, p.MulB, p.ShiftB)
 		r := p.Rescale(u-v, p.MulY, p.ShiftY) + int64(p.ZeroY)
+		y[i] = int8(min(max(r, int64(p.Lo)), int64(p.Hi)))
+	}
+}
+
+// SquaredDiffInt is R13 of the square of a difference.
+func SquaredDiffInt(p geometry.AddParams, a, b, y []int8) {
+	for i := range y {
+		u := p.Rescale(int64(int32(a[i])-p.ZeroA)<<geometry.SquareShift, p.MulA, p.ShiftA)
+		v := p.Rescale(int64(int32(b[i])-p.ZeroB)<<geometry.SquareShift, p.MulB, p.ShiftB)
+		r := p.Rescale((u-v)*(u-v), p.MulY, p.ShiftY) + int64(p.ZeroY)
 		y[i] = int8(min(max(r, int64(p.Lo)), int64(p.Hi)))
 	}
 }

@@ -6,7 +6,8 @@ kernels answer to them.
 Each case is model.tflite with data.npz: input (several, stacked) and output; where
 the model has more inputs, input1 and so on.
 Operations, attributes, shapes, scales and zero points are random; the same seed
-gives the same cases. Two of three are int8 as the converter writes it.
+gives the same cases. Two of three are int8 as the converter writes it; a kind that
+ends in _UINT8 is uint8 as older converters wrote it, weights with zero points, too.
 """
 import os
 import sys
@@ -17,7 +18,7 @@ from ai_edge_litert import schema_py_generated as s
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 OP = s.BuiltinOperator
-TYPES = {np.dtype("float32"): s.TensorType.FLOAT32, np.dtype("int8"): s.TensorType.INT8, np.dtype("int32"): s.TensorType.INT32, np.dtype("float16"): s.TensorType.FLOAT16}
+TYPES = {np.dtype("float32"): s.TensorType.FLOAT32, np.dtype("int8"): s.TensorType.INT8, np.dtype("uint8"): s.TensorType.UINT8, np.dtype("int32"): s.TensorType.INT32, np.dtype("float16"): s.TensorType.FLOAT16}
 ACTS = (0, 1, 3)  # none, relu, relu6
 
 
@@ -26,10 +27,11 @@ def pick(r, *options):
 
 
 class Model:
-    """A model under construction; q says whether it is int8."""
+    """A model under construction; q says whether it is int8, or "uint8"."""
 
     def __init__(self, r, q):
-        self.r, self.q, self.more = r, q, []
+        self.r, self.q, self.more = r, bool(q), []
+        self.type, self.least = (np.uint8, 0) if q == "uint8" else (np.int8, -128)
         self.m = s.ModelT()
         self.m.version, self.m.description = 3, "generated"
         self.m.buffers, self.m.operatorCodes = [s.BufferT()], []
@@ -60,8 +62,8 @@ class Model:
             return self.tensor(shape, np.float32)
         if like is not None:
             p = self.g.tensors[like].quantization
-            return self.tensor(shape, np.int8, scale=p.scale, zero=p.zeroPoint)
-        return self.tensor(shape, np.int8, scale=np.exp(self.r.uniform(-5, -2)), zero=int(self.r.integers(-128, 128)))
+            return self.tensor(shape, self.type, scale=p.scale, zero=p.zeroPoint)
+        return self.tensor(shape, self.type, scale=np.exp(self.r.uniform(-5, -2)), zero=int(self.r.integers(self.least, self.least + 256)))
 
     def input(self, shape):
         """A further input of the model."""
@@ -69,7 +71,7 @@ class Model:
         return self.more[-1]
 
     def fixed(self, shape, scale, zero):
-        return self.tensor(shape, np.int8, scale=scale, zero=zero) if self.q else self.tensor(shape, np.float32)
+        return self.tensor(shape, self.type, scale=scale, zero=zero + self.least + 128) if self.q else self.tensor(shape, np.float32)
 
     def scale(self, i):
         return self.g.tensors[i].quantization.scale[0]
@@ -87,6 +89,11 @@ class Model:
         if not self.q:
             return (self.tensor(shape, np.float32, r.normal(0, 0.5, shape).astype(np.float32)),
                     self.tensor([channels], np.float32, r.normal(0, 0.5, channels).astype(np.float32)))
+        if self.type == np.uint8:
+            scale = np.exp(r.uniform(-6, -3, 1)).astype(np.float32)
+            w = self.tensor(shape, np.uint8, r.integers(0, 256, shape).astype(np.uint8), scale=scale, zero=int(pick(r, 128, r.integers(1, 256))))
+            b = self.tensor([channels], np.int32, r.integers(-3000, 3000, channels).astype(np.int32), scale=scale * np.float32(self.scale(x)), zero=0)
+            return w, b
         scale = np.exp(r.uniform(-6, -3, channels if r.integers(3) else 1)).astype(np.float32)
         w = self.tensor(shape, np.int8, r.integers(-127, 128, shape).astype(np.int8), scale=scale, zero=np.zeros(len(scale)), axis=axis if len(scale) > 1 else 0)
         b = self.tensor([channels], np.int32, r.integers(-3000, 3000, channels).astype(np.int32), scale=scale * np.float32(self.scale(x)), zero=np.zeros(len(scale)))
@@ -214,7 +221,7 @@ def with_constant(code, cls, kind):
         shape = m.shape(x)
         n = [1] if m.q or m.r.integers(2) else [shape[-1]]
         if m.q:
-            k = m.tensor(n, np.int8, m.r.integers(-128, 128, n).astype(np.int8), scale=np.exp(m.r.uniform(-5, -2)), zero=int(m.r.integers(-128, 128)))
+            k = m.tensor(n, m.type, m.r.integers(m.least, m.least + 256, n).astype(m.type), scale=np.exp(m.r.uniform(-5, -2)), zero=int(m.r.integers(m.least, m.least + 256)))
         else:
             k = m.tensor(n, np.float32, m.r.normal(0, 1, n).astype(np.float32))
         o = cls()
@@ -345,7 +352,7 @@ def prelu(m, x):
     shape = m.shape(x)
     n = [1, 1, pick(m.r, 1, shape[3])]
     if m.q:
-        a = m.tensor(n, np.int8, m.r.integers(-128, 128, n).astype(np.int8), scale=np.exp(m.r.uniform(-7, -4)), zero=int(m.r.integers(-128, 128)))
+        a = m.tensor(n, m.type, m.r.integers(m.least, m.least + 256, n).astype(m.type), scale=np.exp(m.r.uniform(-7, -4)), zero=int(m.r.integers(m.least, m.least + 256)))
     else:
         a = m.tensor(n, np.float32, m.r.uniform(-0.2, 0.7, n).astype(np.float32))
     return m.op(OP.PRELU, [x, a], m.value(shape))
@@ -659,8 +666,8 @@ FLOATS = ("LOG_SOFTMAX", "UNIDIRECTIONAL_SEQUENCE_LSTM", "RESIZE_BILINEAR", "SUM
 
 def make(kind, seed, q):
     r = np.random.default_rng(seed)
-    build, shapes = KINDS[kind]
-    m = Model(r, q)
+    build, shapes = KINDS[kind.removesuffix("_UINT8")]
+    m = Model(r, "uint8" if kind.endswith("_UINT8") else q)
     x = m.value(shapes(r))
     raw = m.bytes(x, build(m, x))
     i = Interpreter(model_content=raw, experimental_op_resolver_type=OpResolverType.BUILTIN_REF)
@@ -670,7 +677,7 @@ def make(kind, seed, q):
     inputs, outputs = [[] for _ in details], []
     for _ in range(3):
         for k, a in enumerate(details):
-            v = r.integers(-128, 128, a["shape"]).astype(np.int8) if q else r.normal(0, 1, a["shape"]).astype(np.float32)
+            v = r.integers(m.least, m.least + 256, a["shape"]).astype(m.type) if m.q else r.normal(0, 1, a["shape"]).astype(np.float32)
             if a["dtype"] == np.int32:
                 v = r.integers(0, m.below, a["shape"]).astype(np.int32)
             i.set_tensor(a["index"], v)
@@ -688,7 +695,7 @@ def main():
     written = 0
     for n in range(count):
         kind, q = names[n % len(names)], n // len(names) % 3 != 0
-        q = q and kind not in FLOATS
+        q = q and kind not in FLOATS and not kind.endswith("_UINT8")
         for again in range(20):  # some random attributes are no valid model
             try:
                 raw, x, y = make(kind, [seed, n, again], q)

@@ -13,6 +13,7 @@ import (
 var (
 	Add     = family("add_elements", ir.Add, "two rescaled arguments, element by element", addElements)
 	Sub     = family("sub_elements", ir.Sub, "two rescaled arguments, element by element", addElements)
+	Squares = family("squareddiff_elements", ir.SquaredDiff, "the square of a difference of two rescaled arguments, element by element", addElements)
 	Rescale = family("rescale_elements", ir.Requantize, "one rescaled argument, element by element", rescaleElements)
 	Mul     = family("mul_elements", ir.Mul, "products of differences from the zero points, rescaled", mulElements)
 	Min     = family("min_elements", ir.Minimum, "the lesser element", extremeElements)
@@ -24,11 +25,14 @@ func family(name string, op ir.Op, doc string, write func(g *emit.Generator) err
 	return kernel.Simple(kernel.Family{Name: name, Op: op, Doc: doc, Rows: true}, nil, write)
 }
 
-// addElements is R13, of sums and of differences.
+// addElements is R13, of sums, of differences and of their squares.
 func addElements(g *emit.Generator) error {
-	op := loop.Add
-	if g.Node.Op == ir.Sub {
+	op, shift := loop.Add, int64(1)<<geometry.AddShift
+	switch g.Node.Op {
+	case ir.Sub:
 		op = loop.Sub
+	case ir.SquaredDiff:
+		op, shift = loop.Sub, 1<<geometry.SquareShift
 	}
 	p, err := geometry.AddParamsOf(g.Node)
 	if err != nil {
@@ -37,13 +41,16 @@ func addElements(g *emit.Generator) error {
 	if addLanes(g, &p) {
 		return nil
 	}
-	const shift = 1 << geometry.AddShift
 	g.B.For("i", loop.Int(0), loop.Int(g.Node.Out.Type.Shape.Size()), 1, func(i loop.Expr) {
 		arg := func(j int, m, r int32) loop.Expr {
 			x := loop.To(loop.SExt, g.Difference(j, i), 64)
 			return g.Rescale(loop.Op(loop.Mul, x, loop.Num(loop.I64, shift)), m, r)
 		}
 		sum := loop.Op(op, arg(0, p.MulA, p.ShiftA), arg(1, p.MulB, p.ShiftB))
+		if g.Node.Op == ir.SquaredDiff {
+			d := g.B.Let("difference", sum)
+			sum = loop.Op(loop.Mul, d, d)
+		}
 		g.StoreClamped(i, g.Rescale(sum, p.MulY, p.ShiftY), p.ZeroY, p.Lo, p.Hi)
 	})
 	return nil

@@ -10,12 +10,13 @@ import (
 // differenceBits is the bits of x-zero.
 const differenceBits = 9
 
-// addLanes is R13 in vectors. It reports false where the processor or the size has none.
+// addLanes is R13 of sums and differences in vectors. It reports false where the processor or
+// the size has none.
 func addLanes(g *emit.Generator, p *geometry.AddParams) bool {
 	fa, okA := g.Factor(p.MulA, p.ShiftA, differenceBits+geometry.AddShift)
 	fb, okB := g.Factor(p.MulB, p.ShiftB, differenceBits+geometry.AddShift)
 	fy, okY := g.Factor(p.MulY, p.ShiftY, 32)
-	if !g.Lanes() || !okA || !okB || !okY {
+	if g.Node.Op == ir.SquaredDiff || !g.Lanes() || !okA || !okB || !okY {
 		return false
 	}
 	op, b := loop.Add, g.B

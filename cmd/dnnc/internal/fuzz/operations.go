@@ -194,6 +194,7 @@ var makers = []maker{
 	}),
 	chosen(ir.Requantize, 2, func(p []int, _ []ir.Shape) []ir.Attr { return []ir.Attr{activation(p[0])} }),
 	activated(ir.Sub, 2),
+	activated(ir.SquaredDiff, 1),
 	activated(ir.Mul, 2),
 	plain(ir.Minimum, 1, 2),
 	plain(ir.Maximum, 1, 2),
