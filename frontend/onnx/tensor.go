@@ -501,7 +501,31 @@ func Floats(raw []byte) ([]float32, error) {
 	if err != nil {
 		return nil, err
 	}
+	if c.typ == boolType { // conditions are numbers here
+		x, err := c.numbers()
+		out := make([]float32, len(x))
+		for i, v := range x {
+			out[i] = float32(v)
+		}
+		return out, err
+	}
 	return c.floats()
+}
+
+// Step is the distance between 1 and the next number of the type of a file of one tensor;
+// 0 where it is no half float.
+func Step(raw []byte) float64 {
+	var t pb.Tensor
+	if proto.Unmarshal(raw, &t) != nil {
+		return 0
+	}
+	switch dtype(t.GetDataType()) {
+	case float16Type:
+		return 1. / 1024
+	case bfloat16Type:
+		return 1. / 128
+	}
+	return 0
 }
 
 // oneTensor reads a file of one tensor.

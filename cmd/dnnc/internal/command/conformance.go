@@ -36,6 +36,10 @@ const (
 // element, as the sums of other implementations have other orders.
 const tolerance = 1e-4
 
+// toleranceOf is that of a file of a tensor: results of half floats are also rounded to a
+// step of theirs, at every operation.
+func toleranceOf(step float64) float64 { return max(tolerance, 2*step) }
+
 // conformance runs every case below a folder: a folder with model.onnx and
 // test_data_set_N of input_K.pb and output_K.pb, as ONNX's own backend tests have
 // them, or a TensorFlow Lite model beside an npz file of its name (model.tflite has
@@ -236,11 +240,16 @@ func compareSet(ctx context.Context, p *interp.Float, set string) error {
 		return err
 	}
 	for i, out := range m.Outputs {
-		want, err := tensorFile(filepath.Join(set, fmt.Sprintf("output_%d.pb", i)), out)
+		path := filepath.Join(set, fmt.Sprintf("output_%d.pb", i))
+		want, err := tensorFile(path, out)
 		if err != nil {
 			return err
 		}
-		if err := compareReals(out.Name, t[p.ID(out)], want); err != nil {
+		raw, err := input.Read(path, maxTensor)
+		if err != nil {
+			return err
+		}
+		if err := compareReals(out.Name, t[p.ID(out)], want, toleranceOf(onnx.Step(raw))); err != nil {
 			return err
 		}
 	}
@@ -249,7 +258,7 @@ func compareSet(ctx context.Context, p *interp.Float, set string) error {
 
 // compareReals reports an element that is further from the expected one than the
 // tolerance.
-func compareReals(name string, got, want []float32) error {
+func compareReals(name string, got, want []float32, tolerance float64) error {
 	greatest := 1.
 	for _, v := range want {
 		if a := math.Abs(float64(v)); a > greatest && !math.IsInf(a, 0) {
@@ -310,7 +319,7 @@ func compareTFLite(ctx context.Context, path string, f *weights.File, opt tflite
 			return failed, err
 		}
 		return compareResults(f, m, n, got, func(out *ir.Value, got, want []float32, _ weights.DType) (int, error) {
-			if err := compareReals(out.Name, got, want); err != nil {
+			if err := compareReals(out.Name, got, want, tolerance); err != nil {
 				return failed, err
 			}
 			return passed, nil

@@ -63,6 +63,35 @@ func TestConformance(t *testing.T) {
 	assert.Contains(t, stderr, "no case")
 }
 
+// TestConformanceOfHalfFloats: a result of half floats may be some of their steps away.
+func TestConformanceOfHalfFloats(t *testing.T) {
+	dir := t.TempDir()
+	set := filepath.Join(dir, "conv", "test_data_set_0")
+	require.NoError(t, os.MkdirAll(set, 0o755))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "conv", "model.onnx"), onnxModel(false), 0o644))
+	weights := make([]float32, 18)
+	weights[4] = 1
+	require.NoError(t, os.WriteFile(filepath.Join(set, "input_0.pb"), onnxTensor(make([]float32, 36), []int{1, 1, 6, 6}), 0o644))
+	require.NoError(t, os.WriteFile(filepath.Join(set, "input_1.pb"), onnxTensor(weights, []int{2, 1, 3, 3}), 0o644))
+	for _, c := range []struct {
+		typ  int
+		bits uint16 // of an element that is 0 here
+		code int
+	}{{10, 0x1400, 0}, {10, 0x1a00, command.AtFault}, {16, 0x3c00, 0}, {16, 0x3d00, command.AtFault}} { // 2^-10 and 3*2^-10, 2^-7 and 2^-5
+		raw := make([]byte, 144)
+		binary.LittleEndian.PutUint16(raw[2:], c.bits)
+		var b []byte
+		for _, d := range []uint64{1, 2, 6, 6} {
+			b = protowire.AppendVarint(protowire.AppendTag(b, 1, protowire.VarintType), d)
+		}
+		b = protowire.AppendVarint(protowire.AppendTag(b, 2, protowire.VarintType), uint64(c.typ))
+		b = protowire.AppendBytes(protowire.AppendTag(b, 9, protowire.BytesType), raw)
+		require.NoError(t, os.WriteFile(filepath.Join(set, "output_0.pb"), b, 0o644))
+		code, _, stderr := dnnctest.Run(t, "conformance", dir)
+		assert.Equal(t, c.code, code, "%v: %s", c, stderr)
+	}
+}
+
 // onnxTensor is a file of one tensor of floats.
 func onnxTensor(x []float32, shape []int) []byte {
 	var b, raw []byte
