@@ -198,6 +198,9 @@ func (b *bias) add(t *tensor) error {
 	if !ok {
 		return fmt.Errorf("has a mask of shape %v for scores of %v", t.shape, b.shape)
 	}
+	if t.isEndless && slices.ContainsFunc(x, func(v float64) bool { return math.IsInf(v, 1) }) {
+		return fmt.Errorf("has a mask %q with numbers above all others", t.name)
+	}
 	theirs.Each(func(k, at int) {
 		row, key := at/padded[len(padded)-1], at%padded[len(padded)-1]
 		if k%all >= own {

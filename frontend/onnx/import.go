@@ -154,6 +154,9 @@ func convert(f *file, pos diag.Pos, name string, opt Options, dir *folder) (*ir.
 	for i, in := range g.Input {
 		if i < len(opt.Constants) && opt.Constants[i] != nil {
 			c, err := oneTensor(opt.Constants[i])
+			if err == nil {
+				err = c.checkNumbers()
+			}
 			if err != nil {
 				fault(fmt.Errorf("constant of input %q: %w", in.GetName(), err))
 				continue

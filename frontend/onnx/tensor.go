@@ -528,6 +528,21 @@ func Step(raw []byte) float64 {
 	return 0
 }
 
+// Limits are the least and greatest integer of the type of a file of one tensor; ok where it
+// is one of integers of at most 16 bits, which quantizations give.
+func Limits(raw []byte) (lo, hi float64, ok bool) {
+	var t pb.Tensor
+	if proto.Unmarshal(raw, &t) != nil {
+		return 0, 0, false
+	}
+	d := dtype(t.GetDataType())
+	if d.bits() == 0 || d.bits() > 16 {
+		return 0, 0, false
+	}
+	lo, hi = d.limits()
+	return lo, hi, true
+}
+
 // oneTensor reads a file of one tensor.
 func oneTensor(raw []byte) (*tensor, error) {
 	var t pb.Tensor
