@@ -40,6 +40,10 @@ type LoadOptions struct {
 	// Kernels says whose integers a quantized TensorFlow Lite model has: those of its
 	// KernelsReference, if it is empty, or KernelsOptimized kernels.
 	Kernels string
+	// Outputs are values of an ONNX model that the network returns, instead of the model's
+	// results; LeftOut, if it is not nil, is told what of the model they do not need.
+	Outputs []string
+	LeftOut func(what string)
 	// AllowOutside lets a network name files outside of its folder.
 	AllowOutside bool
 }
@@ -68,7 +72,7 @@ func (o LoadOptions) tflite() tflite.Options {
 }
 
 // fits reports shapes and ranges that the file itself gives: a text has both, a
-// TensorFlow Lite model has shapes.
+// TensorFlow Lite model has shapes. Outputs are cut from ONNX models alone.
 func (o LoadOptions) fits(name string, isText bool) error {
 	if isText {
 		if err := o.forTFLite(name); err != nil {
@@ -80,6 +84,8 @@ func (o LoadOptions) fits(name string, isText bool) error {
 		return diag.New(diag.Pos{File: name}, diag.BadValue, "-kernels is %s or %s, not %q", KernelsReference, KernelsOptimized, o.Kernels)
 	case len(o.Shapes) > 0:
 		return diag.New(diag.Pos{File: name}, diag.BadValue, "-shape gives sizes that an ONNX model leaves open; this file has all of them")
+	case len(o.Outputs) > 0:
+		return diag.New(diag.Pos{File: name}, diag.BadValue, "-outputs cuts an ONNX model to some of its values; this file is none")
 	case len(o.Ranges) > 0 && isText:
 		return diag.New(diag.Pos{File: name}, diag.BadValue, "-range is for inputs of models; a text gives its own").
 			WithHelp("write it behind the type of the input: f32[1,28,28] in [0,255]")
@@ -95,7 +101,8 @@ func Load(path string, o LoadOptions) (*ir.Module, error) {
 		if err := o.forTFLite(path); err != nil {
 			return nil, err
 		}
-		return onnx.Load(path, onnx.Options{Shapes: o.Shapes, Ranges: o.Ranges, AllowOutside: o.AllowOutside, Exact: !o.Requantize, Inexact: o.Inexact})
+		return onnx.Load(path, onnx.Options{Shapes: o.Shapes, Ranges: o.Ranges, AllowOutside: o.AllowOutside, Exact: !o.Requantize, Inexact: o.Inexact,
+			Outputs: o.Outputs, LeftOut: o.LeftOut})
 	case ".tflite":
 		if err := o.fits(path, false); err != nil {
 			return nil, err
@@ -116,7 +123,8 @@ func Parse(name string, raw []byte, o LoadOptions) (*ir.Module, error) {
 		if err := o.forTFLite(name); err != nil {
 			return nil, err
 		}
-		return onnx.Parse(name, raw, onnx.Options{Shapes: o.Shapes, Ranges: o.Ranges, AllowOutside: o.AllowOutside, Exact: !o.Requantize, Inexact: o.Inexact})
+		return onnx.Parse(name, raw, onnx.Options{Shapes: o.Shapes, Ranges: o.Ranges, AllowOutside: o.AllowOutside, Exact: !o.Requantize, Inexact: o.Inexact,
+			Outputs: o.Outputs, LeftOut: o.LeftOut})
 	case ".tflite":
 		if err := o.fits(name, false); err != nil {
 			return nil, err

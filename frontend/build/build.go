@@ -16,11 +16,12 @@ import (
 type Builder struct {
 	M     *ir.Module
 	names map[string]bool
+	next  map[string]int // the number that the next name of a hint may have
 }
 
 // New begins a module.
 func New(name string) *Builder {
-	return &Builder{M: &ir.Module{Name: Identifier(name)}, names: map[string]bool{}}
+	return &Builder{M: &ir.Module{Name: Identifier(name)}, names: map[string]bool{}, next: map[string]int{}}
 }
 
 // reserved words begin statements of the language or follow types in it.
@@ -62,8 +63,12 @@ func (b *Builder) Name(hint string) string {
 		name = strings.Trim(name[len(name)-longest:], ".0123456789")
 	}
 	unique := name
-	for i := 2; b.names[unique]; i++ {
-		unique = fmt.Sprintf("%s_%d", name, i)
+	if b.names[unique] {
+		i := max(b.next[name], 2)
+		for unique = fmt.Sprintf("%s_%d", name, i); b.names[unique]; i++ {
+			unique = fmt.Sprintf("%s_%d", name, i+1)
+		}
+		b.next[name] = i + 1 // all before it are taken
 	}
 	b.names[unique] = true
 	return unique

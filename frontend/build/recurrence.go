@@ -66,21 +66,23 @@ const (
 	TakesByForget
 )
 
-// Recurrence is one direction of an LSTM or a GRU, unrolled into layers and operations
-// of elements. All steps share the weights of the layer of the hidden state. Gates
+// Recurrence is one direction of an LSTM, a GRU or a plain recurrence, unrolled into
+// layers and operations of elements. All steps share the weights of the layer of the hidden state. Gates
 // lie as ONNX has them: input, output, forget, candidate of an LSTM, update, reset,
 // candidate of a GRU.
 type Recurrence struct {
-	B      *Builder
-	Name   string  // of its operations: name.input, name.t0.gates, ...
-	Hidden int     // of each gate
-	Acts   []ir.Op // of gates, of the candidate, and of an LSTM's cell
-	IsLSTM bool
-	IsBack bool      // from the last step on
-	Weight Matrix    // [gates*hidden, inputs] of the input
-	Recur  Matrix    // [gates*hidden, outputs] of the hidden state
-	Bias   []float64 // that the layer of the inputs adds
-	Clip   float64   // bound of what gates and candidate are functions of, 0: none
+	B       *Builder
+	Name    string      // of its operations: name.input, name.t0.gates, ...
+	Hidden  int         // of each gate
+	Acts    []ir.Op     // of gates, of the candidate, and of an LSTM's cell; one of a plain recurrence
+	Attrs   [][]ir.Attr // numbers of those functions, in the same order; nil: their defaults
+	IsLSTM  bool
+	IsPlain bool      // h' = f(x + R*h)
+	IsBack  bool      // from the last step on
+	Weight  Matrix    // [gates*hidden, inputs] of the input
+	Recur   Matrix    // [gates*hidden, outputs] of the hidden state
+	Bias    []float64 // that the layer of the inputs adds
+	Clip    float64   // bound of what gates and candidate are functions of, 0: none
 
 	// Of a GRU.
 	Linear bool      // linear_before_reset
@@ -117,9 +119,12 @@ func (r *Recurrence) Run(x *ir.Value, steps int, h, c State) (State, State, erro
 		if r.IsBack {
 			r.step = steps - 1 - k
 		}
-		if r.IsLSTM {
+		switch {
+		case r.IsLSTM:
 			h, c = r.lstm(r.row(), h, c)
-		} else {
+		case r.IsPlain:
+			h = State{V: r.act(0, "out", r.bounded(r.plusHidden("hidden", r.row(), h, 0, 1), "bound", r.Clip))}
+		default:
 			h = r.gru(r.row(), h)
 		}
 		r.Outputs[r.step] = h.V
@@ -135,6 +140,15 @@ func (r *Recurrence) add(op ir.Op, role string, args []*ir.Value, attrs ...ir.At
 	v, err := r.B.Add(op, fmt.Sprintf("%s.t%d.%s", r.Name, r.step, role), args, attrs...)
 	r.err = err
 	return v
+}
+
+// act is function k of the recurrence.
+func (r *Recurrence) act(k int, role string, v *ir.Value) *ir.Value {
+	var attrs []ir.Attr
+	if r.Attrs != nil {
+		attrs = r.Attrs[k]
+	}
+	return r.add(r.Acts[k], role, []*ir.Value{v}, attrs...)
 }
 
 // part is some gates of a vector.
@@ -319,18 +333,18 @@ func (r *Recurrence) lstm(x *ir.Value, h, c State) (State, State) {
 	// gate is one of the three, which sees the cell where it has peepholes.
 	gate := func(k int, role string, c State) *ir.Value {
 		s := r.seen(role, r.part(z, role+".sum", k, 1), r.Peepholes[k], c)
-		return r.add(r.Acts[0], role, []*ir.Value{r.bounded(s, role+".bound", r.Clip)})
+		return r.act(0, role, r.bounded(s, role+".bound", r.Clip))
 	}
 	var inner *ir.Value
 	if r.peeks() {
 		inner = r.bounded(r.part(z, "inner", 3, 1), "inner.bound", r.Clip)
 	} else {
 		z = r.bounded(z, "bound", r.Clip)
-		gates := r.add(r.Acts[0], "gates", []*ir.Value{r.part(z, "sums", 0, 3)})
+		gates := r.act(0, "gates", r.part(z, "sums", 0, 3))
 		gate = func(k int, role string, _ State) *ir.Value { return r.part(gates, role, k, 1) }
 		inner = r.part(z, "inner", 3, 1)
 	}
-	cand := r.add(r.Acts[1], "candidate", []*ir.Value{inner})
+	cand := r.act(1, "candidate", inner)
 	var cell *ir.Value
 	switch {
 	case r.Coupled == ForgetsByInput: // c + i*(g-c)
@@ -348,7 +362,7 @@ func (r *Recurrence) lstm(x *ir.Value, h, c State) (State, State) {
 		cell = r.sum("cell", kept, in)
 	}
 	cell = r.bounded(cell, "cell.bound", r.CellClip)
-	out := r.add(ir.Mul, "out", []*ir.Value{gate(1, "o", State{V: cell}), r.add(r.Acts[2], "squashed", []*ir.Value{cell})})
+	out := r.add(ir.Mul, "out", []*ir.Value{gate(1, "o", State{V: cell}), r.act(2, "squashed", cell)})
 	if r.Project.Data != nil {
 		out = r.bounded(r.layer("projection", out, r.Project, r.ProjectBy), "projected", r.OutClip)
 	}
@@ -367,7 +381,7 @@ func (r *Recurrence) gru(x *ir.Value, h State) State {
 	} else {
 		sums = r.plusHidden("hidden", sums, h, 0, 2)
 	}
-	gates := r.add(r.Acts[0], "gates", []*ir.Value{r.bounded(sums, "sums.bound", r.Clip)})
+	gates := r.act(0, "gates", r.bounded(sums, "sums.bound", r.Clip))
 	inner := r.part(x, "x.candidate", 2, 1)
 	update, reset := r.part(gates, "z", 0, 1), r.part(gates, "r", 1, 1)
 	switch {
@@ -384,7 +398,7 @@ func (r *Recurrence) gru(x *ir.Value, h State) State {
 	case !h.isZero():
 		inner = r.sum("inner", inner, r.layer("candidate.hidden", r.times(reset, "reset", h), r.gates(2, 1), nil))
 	}
-	n := r.add(r.Acts[1], "candidate", []*ir.Value{r.bounded(inner, "inner.bound", r.Clip)})
+	n := r.act(1, "candidate", r.bounded(inner, "inner.bound", r.Clip))
 	switch {
 	case h.isZero():
 		return State{V: r.add(ir.Sub, "out", []*ir.Value{n, r.add(ir.Mul, "dropped", []*ir.Value{update, n})})}

@@ -36,6 +36,11 @@ type Options struct {
 	// why, and the model is read as reals. Float models are read as they are.
 	Exact   bool
 	Inexact func(why error)
+	// Outputs are the values that the module returns; those of the model where there are
+	// none. What they do not need is not imported, and LeftOut, where it is not nil, is
+	// told what that is.
+	Outputs []string
+	LeftOut func(what string)
 	// AllowOutside lets a model refer to external data outside its own folder.
 	AllowOutside bool
 }
@@ -77,16 +82,20 @@ type operand struct {
 // importer takes one graph to one module.
 type importer struct {
 	*build.Builder
-	f      *file
-	folder *folder
-	opset  int
-	values map[string]*operand // nil: an operation that failed gives it
-	users  map[string][]*pb.Node
-	done   map[*pb.Node]bool     // taken into another operation
-	folded int                   // elements of constants made
-	made   map[*tensor]*ir.Value // constants that are values of the module
-	seed   *ir.Value             // any value, of which those are made: an input that chooses no rows
-	faults build.Faults
+	f       *file
+	folder  *folder
+	opset   int
+	values  map[string]*operand // nil: an operation that failed gives it
+	users   map[string][]*pb.Node
+	done    map[*pb.Node]bool      // taken into another operation
+	folded  int                    // elements of constants made
+	results map[string]bool        // what the graph, or a part that is written out, returns
+	named   map[*ir.Value][]string // the names of the graph for a value
+	inlined int                    // nodes of branches and functions that were written out
+	depth   int                    // of these, one in the other
+	made    map[*tensor]*ir.Value  // constants that are values of the module
+	seed    *ir.Value              // any value, of which those are made: an input that chooses no rows
+	faults  build.Faults
 
 	exact  bool                  // marks every quantization
 	found  bool                  // a quantization of a computed value
@@ -98,9 +107,10 @@ func convert(f *file, pos diag.Pos, name string, opt Options, dir *folder) (*ir.
 	im := &importer{
 		Builder: build.New(name), f: f, folder: dir,
 		marks: map[*ir.Value]mark{}, layers: map[*ir.Const]*tensor{}, exact: opt.Exact,
-		made: map[*tensor]*ir.Value{}, values: map[string]*operand{}, users: map[string][]*pb.Node{}, done: map[*pb.Node]bool{},
+		made: map[*tensor]*ir.Value{}, results: map[string]bool{}, named: map[*ir.Value][]string{}, values: map[string]*operand{}, users: map[string][]*pb.Node{}, done: map[*pb.Node]bool{},
 	}
-	if err := im.versions(); err != nil {
+	err := im.versions()
+	if err != nil {
 		return nil, diag.New(pos, diag.Unsupported, "%v", err)
 	}
 	var list diag.List
@@ -113,6 +123,17 @@ func convert(f *file, pos diag.Pos, name string, opt Options, dir *folder) (*ir.
 		list = append(list, d)
 	}
 	g := f.model.GetGraph()
+	if len(opt.Outputs) > 0 {
+		var left string
+		if g, left, err = cut(g, opt.Outputs); err != nil {
+			fault(err)
+			return nil, list.Err()
+		}
+		if opt.LeftOut != nil && left != "" {
+			opt.LeftOut(left)
+			opt.LeftOut = nil // once, also where the model is read again
+		}
+	}
 	for _, t := range g.Initializer {
 		c, err := f.tensor(t, dir)
 		if err == nil {
@@ -125,13 +146,17 @@ func convert(f *file, pos diag.Pos, name string, opt Options, dir *folder) (*ir.
 		im.values[c.name] = &operand{c: c, shape: c.shape}
 	}
 	for _, n := range g.Node {
-		for _, name := range n.Input {
-			im.users[name] = append(im.users[name], n)
-		}
+		im.uses(n)
+	}
+	for _, out := range g.Output {
+		im.results[out.GetName()] = true
 	}
 	for i, in := range g.Input {
 		if i < len(opt.Constants) && opt.Constants[i] != nil {
 			c, err := oneTensor(opt.Constants[i])
+			if err == nil {
+				err = c.checkNumbers()
+			}
 			if err != nil {
 				fault(fmt.Errorf("constant of input %q: %w", in.GetName(), err))
 				continue
@@ -157,7 +182,7 @@ func convert(f *file, pos diag.Pos, name string, opt Options, dir *folder) (*ir.
 	if len(list) > 0 {
 		return nil, list.Err()
 	}
-	im.nodes(g)
+	im.nodes(g.Node)
 	if err := im.faults.Err(pos, len(g.Node)); err != nil {
 		return nil, err
 	}
@@ -205,6 +230,9 @@ func unknownInput(g *pb.Graph, flag, name string) *diag.Diagnostic {
 
 // versions checks the opset.
 func (im *importer) versions() error {
+	if list := im.f.model.OpsetImport; len(list) > 0 && !slices.ContainsFunc(list, func(o *pb.OperatorSet) bool { return o.GetDomain() == "" || o.GetDomain() == "ai.onnx" }) {
+		im.opset = newestOpset // of a model that has no operation of ONNX's own domain
+	}
 	for _, o := range im.f.model.OpsetImport {
 		if o.GetDomain() == "" || o.GetDomain() == "ai.onnx" {
 			im.opset = int(o.GetVersion())
@@ -310,8 +338,16 @@ func (im *importer) input(in *pb.ValueInfo, opt Options) error {
 			im.marks[o.v] = m
 		}
 	}
-	im.values[name] = o
+	im.set(name, o)
 	return nil
+}
+
+// set gives an operand a name of the graph.
+func (im *importer) set(name string, o *operand) {
+	im.values[name] = o
+	if o != nil && o.v != nil {
+		im.named[o.v] = append(im.named[o.v], name)
+	}
 }
 
 func example(dims []*pb.Dimension) string {
@@ -330,14 +366,14 @@ func example(dims []*pb.Dimension) string {
 }
 
 // nodes imports every operation; what fails is collected.
-func (im *importer) nodes(g *pb.Graph) {
+func (im *importer) nodes(list []*pb.Node) {
 	later := map[string]bool{}
-	for _, n := range g.Node {
+	for _, n := range list {
 		for _, o := range n.Output {
 			later[o] = true
 		}
 	}
-	for _, n := range g.Node {
+	for _, n := range list {
 		if im.done[n] {
 			continue
 		}
@@ -353,7 +389,7 @@ func (im *importer) nodes(g *pb.Graph) {
 			if _, twice := im.values[name]; twice && name != "" {
 				im.fault(n, fmt.Errorf("defines %q, which is defined already", name))
 			}
-			im.values[name] = o
+			im.set(name, o)
 		}
 	}
 }
@@ -372,8 +408,13 @@ func (im *importer) fault(n *pb.Node, err error) {
 
 func (im *importer) node(n *pb.Node, later map[string]bool) ([]*operand, error) {
 	// Told of every node, those behind others that cannot be imported, too.
-	op, ok := table[n.GetOpType()]
-	if d := n.GetDomain(); !ok || (d != "" && d != "ai.onnx" && d != "com.microsoft") {
+	op, ok := lookup(n)
+	if !ok {
+		if f := im.functionOf(n); f != nil {
+			op, ok = opEntry{run: func(im *importer, n *pb.Node, in []*operand) ([]*operand, error) { return im.call(f, n, in) }}, true
+		}
+	}
+	if !ok {
 		return nil, build.ErrUnsupported
 	}
 	var in []*operand
@@ -392,7 +433,27 @@ func (im *importer) node(n *pb.Node, later map[string]bool) ([]*operand, error) 
 		}
 		in = append(in, o)
 	}
+	if n.GetOpType() == "If" || op.ops == nil && im.functionOf(n) != nil {
+		return op.run(im, n, in) // written out: each operation is asked by itself
+	}
 	return im.apply(op, n, in)
+}
+
+// others are the operations of ONNX that are something else in the domain com.microsoft.
+var others = []string{"Attention", "RotaryEmbedding"}
+
+// lookup is what is known of a node's operation.
+func lookup(n *pb.Node) (op opEntry, ok bool) {
+	switch name := n.GetOpType(); n.GetDomain() {
+	case "", "ai.onnx":
+		op, ok = table[name]
+	case "com.microsoft":
+		op, ok = table[name]
+		ok = ok && !slices.Contains(others, name)
+	case "ai.onnx.ml":
+		op, ok = table["ai.onnx.ml."+name]
+	}
+	return op, ok
 }
 
 // apply imports an operation of operands, nil where an argument is absent.

@@ -377,7 +377,7 @@ func matmul(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
 	}
 	if add != nil {
 		im.done[add] = true
-		im.values[add.Output[0]] = outs[0]
+		im.set(add.Output[0], outs[0])
 	}
 	return outs, nil
 }
@@ -471,7 +471,7 @@ func (im *importer) weightsFirst(n *pb.Node, hint string, w, x *operand) ([]*ope
 // biasBehind finds the only use of a node's result, where it is the addition of
 // one number a channel.
 func (im *importer) biasBehind(n *pb.Node, channels int) (*tensor, *pb.Node) {
-	if n.Output[0] == "" || im.isResult(n.Output[0]) { // of a composition, or also a result
+	if n.Output[0] == "" || im.results[n.Output[0]] { // of a composition, or also a result
 		return nil, nil
 	}
 	users := im.users[n.Output[0]]
@@ -672,6 +672,9 @@ func (w *window) enlarge(n *pb.Node, size ir.Shape, extra []int, spatial int) er
 			to[i] = size[i] * w.stride[i]
 		}
 		all := w.stride[i]*(size[i]-1) + extra[i] + (w.kernel[i]-1)*w.dilation[i] + 1 - to[i]
+		if shape == nil && all < 0 {
+			return fmt.Errorf("with auto_pad %s and strides %v above its window %v, of which implementations give different sizes: export it with pads", mode, w.stride, w.kernel)
+		}
 		if to[i] < 1 || -all > 1<<20 {
 			return fmt.Errorf("has the output_shape %v of an image of %v", shape, []int(size))
 		}

@@ -13,7 +13,7 @@ import (
 
 // endless are the operations that may have infinite constants: as masks of softmax, and as
 // bounds that bind nothing.
-var endless = []string{"Add", "Sub", "Where", "Min", "Max", "Clip"}
+var endless = []string{"Add", "Sub", "Where", "Min", "Max", "Clip", "Attention"}
 
 // checkConstants reports the first constant of an operation that it cannot have.
 func checkConstants(n *pb.Node, in []*operand) error {

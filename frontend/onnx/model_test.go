@@ -93,6 +93,8 @@ func (m *model) node(op, name string, in, out []string, attrs ...any) *model {
 			}
 		case *pb.Tensor:
 			a.T = v
+		case *pb.Graph:
+			a.G = v
 		}
 		n.Attribute = append(n.Attribute, a)
 	}

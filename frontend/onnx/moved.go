@@ -227,10 +227,24 @@ func split(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
 	return outs, nil
 }
 
-// gather imports Gather: of constant rows by computed indices an embedding, else a view.
+// gather imports Gather: of constant rows by computed indices an embedding, else elements
+// in other places.
 func gather(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
-	if in[0].c == nil || in[1].v == nil {
-		return viewing(gatherView)(im, n, in)
+	if in[1].c != nil {
+		axis, err := build.Axis(intAttr(n, "axis", 0), len(in[0].shape))
+		if err != nil {
+			return nil, err
+		}
+		at, err := in[1].c.smallInts()
+		if err != nil || len(at) == 0 {
+			return nil, errors.New("has no short list of indices")
+		}
+		c := im.compose(n)
+		shape := in[0].shape
+		return c.result(c.reshape("own", c.pick("", in[0], axis, at), slices.Concat(shape[:axis], in[1].shape, shape[axis+1:])))
+	}
+	if in[0].c == nil {
+		return nil, errors.New("has indices that are computed in the network")
 	}
 	t, axis := in[0].c, intAttr(n, "axis", 0)
 	if len(t.shape) < 1 || !t.typ.isFloat() || axis != 0 && axis != -len(t.shape) {
@@ -249,50 +263,219 @@ func gather(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
 	return result(y, slices.Concat(in[1].shape, t.shape[1:])), nil
 }
 
-// gatherView imports Gather along an axis by one constant index, or by several that
-// are a step apart.
-func gatherView(_ *importer, n *pb.Node, in []*operand) (ir.View, error) {
-	t, err := constant(in, 1, "indices")
-	if err != nil {
-		return ir.View{}, err
+// maxRuns is the number of pieces that elements in any order are taken in.
+const maxRuns = 64
+
+// pick is elements at places of an axis, in their order: one view where places follow a
+// rule, else several ones after another.
+func (c *composer) pick(role string, x *operand, axis int, at []int) *operand {
+	if c.err != nil {
+		return nil
 	}
+	size := x.shape[axis]
+	for i, k := range at {
+		if k < 0 {
+			k += size
+		}
+		if k < 0 || k >= size {
+			c.err = fmt.Errorf("takes element %d of %d", k, size)
+			return nil
+		}
+		at[i] = k
+	}
+	if outer, inner, ok := rule(at); ok {
+		return c.ruled(role, x, axis, at[0], outer, inner)
+	}
+	var parts []*operand
+	for from := 0; from < len(at); {
+		to := from + 1
+		for to < len(at) && (to == from+1 || at[to]-at[to-1] == at[from+1]-at[from]) {
+			to++
+		}
+		step := 1
+		if to > from+1 {
+			step = at[from+1] - at[from]
+		}
+		parts = append(parts, c.ruled(role+".part", x, axis, at[from], [2]int{1, 0}, [2]int{to - from, step}))
+		from = to
+	}
+	if len(parts) > maxRuns {
+		c.err = fmt.Errorf("takes elements in %d pieces, each a step apart; at most %d are imported", len(parts), maxRuns)
+		return nil
+	}
+	return c.do("Concat", role, parts, setting{"axis", axis})
+}
+
+// rule are the counts and steps of two loops that give places, the inner one as long as
+// can be; ok where there are such loops.
+func rule(at []int) (outer, inner [2]int, ok bool) {
+	for p := len(at); p >= 1; p-- {
+		if len(at)%p != 0 {
+			continue
+		}
+		outer, inner = [2]int{len(at) / p, 0}, [2]int{p, 0}
+		if p > 1 {
+			inner[1] = at[1] - at[0]
+		}
+		if p < len(at) {
+			outer[1] = at[p] - at[0]
+		}
+		fits := true
+		for i, k := range at {
+			fits = fits && k == at[0]+i/p*outer[1]+i%p*inner[1]
+		}
+		if fits {
+			return outer, inner, true
+		}
+	}
+	return outer, inner, false
+}
+
+// ruled is the view of two loops along an axis.
+func (c *composer) ruled(role string, x *operand, axis, from int, outer, inner [2]int) *operand {
+	if c.err != nil {
+		return nil
+	}
+	whole := ir.ViewOf(x.shape)
+	stride := whole.Strides[axis]
+	v := ir.View{Start: whole.Start + from*stride}
+	var shape []int
+	for k, d := range x.shape {
+		if k == axis {
+			v.Dims, v.Strides = append(v.Dims, outer[0], inner[0]), append(v.Strides, outer[1]*stride, inner[1]*stride)
+			shape = append(shape, outer[0]*inner[0])
+			continue
+		}
+		v.Dims, v.Strides, shape = append(v.Dims, d), append(v.Strides, whole.Strides[k]), append(shape, d)
+	}
+	if x.c != nil {
+		if c.err = c.im.room(sizeOf(v.Dims)); c.err != nil {
+			return nil
+		}
+		return &operand{c: x.c.view(v).reshaped(shape), shape: shape}
+	}
+	name := moduleName(c.n)
+	if role != "" {
+		name += "." + role
+	}
+	outs, err := c.im.viewedAs(name, x, v)
+	if err != nil {
+		c.err = err
+		return nil
+	}
+	return &operand{v: outs[0].v, shape: shape}
+}
+
+// gatherElements picks elements of a tensor by constant places along an axis.
+func gatherElements(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
 	shape := in[0].shape
 	axis, err := build.Axis(intAttr(n, "axis", 0), len(shape))
 	if err != nil {
-		return ir.View{}, err
+		return nil, err
 	}
-	at, err := t.smallInts()
-	if err != nil || len(at) == 0 {
-		return ir.View{}, errors.New("has no short list of indices")
+	t, err := constant(in, 1, "indices")
+	if err != nil {
+		return nil, err
 	}
-	step := 1
-	for i := range at {
-		if at[i] < 0 {
-			at[i] += shape[axis]
-		}
-		if at[i] < 0 || at[i] >= shape[axis] {
-			return ir.View{}, fmt.Errorf("takes element %d of %d", at[i], shape[axis])
-		}
-		if i == 1 {
-			step = at[1] - at[0]
-		} else if i > 1 && at[i]-at[i-1] != step {
-			return ir.View{}, errors.New("has indices that are not a step apart")
-		}
+	places, err := t.smallInts()
+	if err != nil || len(t.shape) != len(shape) || len(places) == 0 {
+		return nil, fmt.Errorf("has indices of shape %v for a tensor of shape %v", t.shape, shape)
 	}
-	v := ir.ViewOf(shape).Slice(axis, at[0], step, len(at))
-	// The axis becomes those of the indices.
-	out := ir.View{Start: v.Start}
-	for k := range v.Dims {
-		if k != axis {
-			out.Dims, out.Strides = append(out.Dims, v.Dims[k]), append(out.Strides, v.Strides[k])
-			continue
+	whole := ir.ViewOf(shape)
+	at := make([]int, len(places))
+	for i, place := range places {
+		if place < 0 {
+			place += shape[axis]
 		}
-		inner := ir.ViewOf(t.shape)
-		for i, d := range t.shape {
-			out.Dims, out.Strides = append(out.Dims, d), append(out.Strides, inner.Strides[i]*v.Strides[k])
+		if place < 0 || place >= shape[axis] {
+			return nil, fmt.Errorf("takes element %d of %d", place, shape[axis])
+		}
+		rest := i
+		for k := len(shape) - 1; k >= 0; k-- {
+			index := rest % t.shape[k]
+			rest /= t.shape[k]
+			if k == axis {
+				index = place
+			} else if index >= shape[k] {
+				return nil, fmt.Errorf("has indices of shape %v for a tensor of shape %v", t.shape, shape)
+			}
+			at[i] += index * whole.Strides[k]
 		}
 	}
-	return out, nil
+	c := im.compose(n)
+	return c.result(c.reshape("own", c.pick("", c.reshape("flat", in[0], []int{build.Product(shape)}), 0, at), t.shape))
+}
+
+// slots reads constant indices of the first axes of a tensor: the places that they name,
+// in rows of all other axes.
+func slots(in []*operand, shape []int) (at []int, first int, err error) {
+	t, err := constant(in, 1, "indices")
+	if err != nil {
+		return nil, 0, err
+	}
+	x, err := t.smallInts()
+	if err != nil || len(t.shape) == 0 || len(x) == 0 || t.shape[len(t.shape)-1] > len(shape) || t.shape[len(t.shape)-1] < 1 {
+		return nil, 0, fmt.Errorf("has indices of shape %v for a tensor of shape %v", t.shape, shape)
+	}
+	first = t.shape[len(t.shape)-1]
+	for i := 0; i < len(x); i += first {
+		place := 0
+		for k, index := range x[i : i+first] {
+			if index < 0 {
+				index += shape[k]
+			}
+			if index < 0 || index >= shape[k] {
+				return nil, 0, fmt.Errorf("takes element %d of %d", index, shape[k])
+			}
+			place = place*shape[k] + index
+		}
+		at = append(at, place)
+	}
+	return at, first, nil
+}
+
+// gatherND picks rows of a tensor by constant indices of its first axes.
+func gatherND(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
+	if intAttr(n, "batch_dims", 0) != 0 {
+		return nil, errors.New("with batch_dims")
+	}
+	shape := in[0].shape
+	at, first, err := slots(in, shape)
+	if err != nil {
+		return nil, err
+	}
+	c := im.compose(n)
+	rows := c.reshape("rows", in[0], []int{build.Product(shape[:first]), build.Product(shape[first:])})
+	return c.result(c.reshape("own", c.pick("", rows, 0, at), slices.Concat(in[1].shape[:len(in[1].shape)-1], shape[first:])))
+}
+
+// scatterND puts rows of updates in the place of rows of a tensor, by constant indices.
+func scatterND(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
+	if mode := textAttr(n, "reduction", "none"); mode != "none" {
+		return nil, fmt.Errorf("with the reduction %q", mode)
+	}
+	shape := in[0].shape
+	at, first, err := slots(in, shape)
+	if err != nil {
+		return nil, err
+	}
+	rows, inner := build.Product(shape[:first]), build.Product(shape[first:])
+	if build.Product(in[2].shape) != len(at)*inner {
+		return nil, fmt.Errorf("has updates of shape %v for %d rows of %d", in[2].shape, len(at), inner)
+	}
+	if rows > maxList {
+		return nil, fmt.Errorf("among %d rows; at most %d are", rows, maxList)
+	}
+	from := make([]int, rows) // of each row of the result, among those of both
+	for k := range from {
+		from[k] = k
+	}
+	for i, k := range at {
+		from[k] = rows + i
+	}
+	c := im.compose(n)
+	both := c.do("Concat", "both", []*operand{c.reshape("rows", in[0], []int{rows, inner}), c.reshape("updates", in[2], []int{len(at), inner})}, setting{"axis", 0})
+	return c.result(c.reshape("own", c.pick("", both, 0, from), shape))
 }
 
 func blocks(op ir.Op) runner {
@@ -314,89 +497,4 @@ func blocks(op ir.Op) runner {
 		}
 		return result(y, imageShape(y, 2)), nil
 	}
-}
-
-// resize imports Resize and Upsample by whole factors: nearest where every pixel is
-// repeated, and linear.
-func resize(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
-	v, spatial, err := im.image(in[0])
-	if err != nil {
-		return nil, err
-	}
-	mode := textAttr(n, "mode", "nearest")
-	if mode != "nearest" && mode != "linear" {
-		return nil, fmt.Errorf("in mode %q", mode)
-	}
-	at := 1
-	if n.GetOpType() == "Resize" && im.opset >= 11 {
-		at = 2
-	}
-	var factors []float64
-	if a := attr(n, "scales"); a != nil {
-		for _, f := range a.Floats {
-			factors = append(factors, float64(f))
-		}
-	} else if t, err := constant(in, at, "scales"); err != nil {
-		return nil, err
-	} else if t != nil && t.size() > 0 {
-		if factors, err = t.numbers(); err != nil {
-			return nil, err
-		}
-	} else if t, err := constant(in, 3, "sizes"); err != nil {
-		return nil, err
-	} else if t != nil {
-		sizes, err := t.smallInts()
-		if err != nil || len(sizes) != len(in[0].shape) {
-			return nil, errors.New("has sizes of another rank")
-		}
-		for i, s := range sizes {
-			factors = append(factors, float64(s)/float64(in[0].shape[i]))
-		}
-	}
-	if len(factors) != spatial+2 || factors[0] != 1 || factors[1] != 1 {
-		return nil, fmt.Errorf("by %v", factors)
-	}
-	scale := []int{1, 1}
-	for i, f := range factors[2:] {
-		k := int(f)
-		if float64(k) != f || k < 1 || k > 64 {
-			return nil, fmt.Errorf("by %v, which are no whole numbers", factors)
-		}
-		scale[2-spatial+i] = k
-	}
-	if mode == "linear" {
-		y, err := im.bilinear(n, v, scale)
-		if err != nil {
-			return nil, err
-		}
-		return result(y, imageShape(y, spatial)), nil
-	}
-	// Where every pixel is repeated: any rounding of the default transformations.
-	transform, rounding := textAttr(n, "coordinate_transformation_mode", "half_pixel"), textAttr(n, "nearest_mode", "round_prefer_floor")
-	repeats := n.GetOpType() == "Upsample" || im.opset < 11 ||
-		transform == "asymmetric" && rounding == "floor" ||
-		(transform == "half_pixel" || transform == "pytorch_half_pixel" || transform == "half_pixel_symmetric") && (rounding == "round_prefer_floor" || rounding == "round_prefer_ceil")
-	if !repeats && scale[0]*scale[1] > 1 {
-		return nil, fmt.Errorf("with %s and %s", transform, rounding)
-	}
-	y, err := im.Add(ir.Resize, moduleName(n), []*ir.Value{v}, ir.AttrScale.Is(scale))
-	if err != nil {
-		return nil, err
-	}
-	return result(y, imageShape(y, spatial)), nil
-}
-
-// bilinear resizes by whole factors where pixels lie as Builder.Bilinear has them.
-func (im *importer) bilinear(n *pb.Node, v *ir.Value, scale []int) (*ir.Value, error) {
-	isHalf := true
-	switch mode := textAttr(n, "coordinate_transformation_mode", "half_pixel"); {
-	case n.GetOpType() == "Upsample" || im.opset < 11 || mode == "asymmetric":
-		isHalf = false
-	case mode != "half_pixel" && mode != "pytorch_half_pixel" && mode != "half_pixel_symmetric":
-		return nil, fmt.Errorf("linear with %s", mode)
-	}
-	if attr(n, "antialias") != nil && intAttr(n, "antialias", 0) != 0 || attr(n, "exclude_outside") != nil && intAttr(n, "exclude_outside", 0) != 0 {
-		return nil, errors.New("linear with antialias or exclude_outside")
-	}
-	return im.Bilinear(moduleName(n), v, scale, isHalf)
 }

@@ -18,9 +18,29 @@ func (c *composer) standardized(x *operand, eps float64, isCentred bool) (y, mea
 		mean = c.reduce("ReduceMean", "mean", x, []int{1})
 		x = c.binary("Sub", "deviation", x, mean)
 	}
-	variance := c.reduce("ReduceMean", "variance", c.binary("Mul", "square", x, x), []int{1})
-	factor = c.function(ir.Pow, "factor", variance, ir.AttrExponent.Is(-.5), ir.AttrOffset.Is(shortFloat(eps)))
+	sum := c.sumOfSquares("variance", x)
+	if c.err != nil {
+		return nil, nil, nil
+	}
+	factor = c.function(ir.Pow, "factor", sum, ir.AttrExponent.Is(-.5), ir.AttrGain.Is(1/float64(x.shape[1])), ir.AttrOffset.Is(shortFloat(eps)))
 	return c.binary("Mul", "", x, factor), mean, factor
+}
+
+// longestSquare is the elements whose squares, of integers less their zero point, fit a
+// sum of 32 bits.
+const longestSquare = math.MaxInt32 / (255 * 255)
+
+// sumOfSquares is one number [R,1] for each of rows [R,S]: the product of the row with
+// itself, which integers sum exactly before they are rounded once.
+func (c *composer) sumOfSquares(role string, x *operand) *operand {
+	if c.err != nil {
+		return nil
+	}
+	rows, size := x.shape[0], x.shape[1]
+	if size > longestSquare {
+		return c.reduce("ReduceSum", role, c.binary("Mul", role+".square", x, x), []int{1})
+	}
+	return c.reshape(role+".rows", c.binary("MatMul", role, c.reshape(role+".row", x, []int{rows, 1, size}), c.reshape(role+".column", x, []int{rows, size, 1})), []int{rows, 1})
 }
 
 // scaled is x times a scale plus an offset, each of which may be absent.
@@ -230,7 +250,7 @@ func (c *composer) unit(rows *operand, p int) *operand {
 		sum := c.reduce("ReduceSum", "sum", c.do("Abs", "abs", []*operand{rows}), []int{1})
 		return c.binary("Mul", "", rows, c.function(ir.Pow, "factor", sum, ir.AttrExponent.Is(-1.), ir.AttrOffset.Is(least)))
 	}
-	sum := c.reduce("ReduceSum", "sum", c.binary("Mul", "square", rows, rows), []int{1})
+	sum := c.sumOfSquares("sum", rows)
 	return c.binary("Mul", "", rows, c.function(ir.Pow, "factor", sum, ir.AttrExponent.Is(-.5), ir.AttrOffset.Is(least)))
 }
 

@@ -119,21 +119,42 @@ func init() {
 		"QLinearSigmoid":                   {4, requantized(function(ir.Sigmoid), 3, 0), nil, []ir.Op{ir.Sigmoid}},
 		"QLinearSoftmax":                   {5, requantized(qlinearSoftmax, 3, 0), nil, []ir.Op{ir.Softmax}},
 		"QLinearConcat":                    {5, qlinearConcat, nil, []ir.Op{ir.Concat}},
-		"LayerNormalization":               {1, layerNorm, nil, []ir.Op{ir.Reduce, ir.Sub, ir.Mul, ir.Pow}},
-		"RMSNormalization":                 {1, rmsNorm, nil, []ir.Op{ir.Reduce, ir.Mul, ir.Pow}},
-		"SimplifiedLayerNormalization":     {1, rmsNorm, nil, []ir.Op{ir.Reduce, ir.Mul, ir.Pow}},
-		"SkipLayerNormalization":           {2, skipped(layerNorm, 4), nil, []ir.Op{ir.Add, ir.Reduce, ir.Sub, ir.Mul, ir.Pow}},
-		"SkipSimplifiedLayerNormalization": {2, skipped(rmsNorm, 3), nil, []ir.Op{ir.Add, ir.Reduce, ir.Mul, ir.Pow}},
-		"InstanceNormalization":            {3, instanceNorm, nil, []ir.Op{ir.Reduce, ir.Sub, ir.Mul, ir.Pow}},
-		"GroupNormalization":               {3, groupNorm, nil, []ir.Op{ir.Reduce, ir.Sub, ir.Mul, ir.Pow}},
-		"MeanVarianceNormalization":        {1, meanVariance, nil, []ir.Op{ir.Reduce, ir.Sub, ir.Mul, ir.Pow}},
-		"LpNormalization":                  {1, lpNorm, nil, []ir.Op{ir.Abs, ir.Reduce, ir.Mul, ir.Pow}},
+		"LayerNormalization":               {1, layerNorm, nil, []ir.Op{ir.Reduce, ir.Sub, ir.MatMul, ir.Mul, ir.Pow}},
+		"RMSNormalization":                 {1, rmsNorm, nil, []ir.Op{ir.Reduce, ir.MatMul, ir.Mul, ir.Pow}},
+		"SimplifiedLayerNormalization":     {1, rmsNorm, nil, []ir.Op{ir.Reduce, ir.MatMul, ir.Mul, ir.Pow}},
+		"SkipLayerNormalization":           {2, skipped(layerNorm, 4), nil, []ir.Op{ir.Add, ir.Reduce, ir.Sub, ir.MatMul, ir.Mul, ir.Pow}},
+		"SkipSimplifiedLayerNormalization": {2, skipped(rmsNorm, 3), nil, []ir.Op{ir.Add, ir.Reduce, ir.MatMul, ir.Mul, ir.Pow}},
+		"InstanceNormalization":            {3, instanceNorm, nil, []ir.Op{ir.Reduce, ir.Sub, ir.MatMul, ir.Mul, ir.Pow}},
+		"GroupNormalization":               {3, groupNorm, nil, []ir.Op{ir.Reduce, ir.Sub, ir.MatMul, ir.Mul, ir.Pow}},
+		"MeanVarianceNormalization":        {1, meanVariance, nil, []ir.Op{ir.Reduce, ir.Sub, ir.MatMul, ir.Mul, ir.Pow}},
+		"LpNormalization":                  {1, lpNorm, nil, []ir.Op{ir.Abs, ir.Reduce, ir.MatMul, ir.Mul, ir.Pow}},
+		"Attention":                        {3, attention, nil, []ir.Op{ir.Mul, ir.MatMul, ir.Softmax, ir.Concat}},
 		"LRN":                              {1, lrn, nil, []ir.Op{ir.Mul, ir.Pad, ir.AvgPool2D, ir.Pow}},
 		"ConvInteger":                      {2, integerLayer(conv, 0), nil, []ir.Op{ir.Conv2D}},
 		"MatMulInteger":                    {2, integerLayer(matmul, -1), nil, []ir.Op{ir.Linear, ir.Conv2D}},
 		"DynamicQuantizeLinear":            {1, dynamicQuantize, nil, nil},
 		"LSTM":                             {3, recurrent(4), nil, []ir.Op{ir.Linear, ir.Slice, ir.Sigmoid, ir.Tanh, ir.Add, ir.Mul, ir.Concat}},
 		"GRU":                              {3, recurrent(3), nil, []ir.Op{ir.Linear, ir.Slice, ir.Sigmoid, ir.Tanh, ir.Add, ir.Sub, ir.Mul, ir.Concat}},
+		"RNN":                              {3, recurrent(1), nil, []ir.Op{ir.Linear, ir.Slice, ir.Tanh, ir.Add, ir.Concat}},
+		"Einsum":                           {1, einsum, nil, []ir.Op{ir.Transpose, ir.Mul, ir.MatMul, ir.Reduce}},
+		"If":                               {1, conditional, nil, nil},
+		"GatherElements":                   {2, gatherElements, nil, []ir.Op{ir.Copy, ir.Concat}},
+		"GatherND":                         {2, gatherND, nil, []ir.Op{ir.Copy, ir.Concat}},
+		"ScatterND":                        {3, scatterND, nil, []ir.Op{ir.Copy, ir.Concat}},
+		"Hardmax":                          {1, hardmax, nil, []ir.Op{ir.ArgMax, ir.Embedding}},
+		"FusedConv":                        {2, fusedConv, nil, []ir.Op{ir.Conv2D}},
+		"ai.onnx.ml.Scaler":                {1, mlScaler, nil, []ir.Op{ir.BatchNorm}},
+		"ai.onnx.ml.Normalizer":            {1, mlNormalizer, nil, []ir.Op{ir.Reduce, ir.Pow, ir.Mul}},
+		"ai.onnx.ml.Binarizer":             {1, mlBinarizer, nil, []ir.Op{ir.Step}},
+		"ai.onnx.ml.LinearClassifier":      {1, mlClassifier, nil, []ir.Op{ir.Linear, ir.Softmax, ir.Sigmoid, ir.ArgMax}},
+		"ai.onnx.ml.LinearRegressor":       {1, mlRegressor, nil, []ir.Op{ir.Linear}},
+		"ai.onnx.ml.ArrayFeatureExtractor": {2, mlFeatures, nil, []ir.Op{ir.Copy, ir.Embedding}},
+		"ai.onnx.ml.ZipMap":                {1, mlZipMap, nil, nil},
+		"TopK":                             {2, topK, nil, []ir.Op{ir.ArgMax, ir.Reduce, ir.Embedding, ir.Concat}},
+		"RotaryEmbedding":                  {3, rotary, nil, []ir.Op{ir.Copy, ir.Mul, ir.Sub, ir.Add, ir.Concat}},
+		"SwiGLU":                           {2, swiGLU, nil, []ir.Op{ir.Silu, ir.Mul}},
+		"LpPool":                           {1, lpPool, nil, []ir.Op{ir.Pow, ir.Pad, ir.AvgPool2D}},
+		"GlobalLpPool":                     {1, globalLpPool, nil, []ir.Op{ir.Pow, ir.Reduce}},
 		"Sum":                              {1, sumOf, nil, []ir.Op{ir.Add}},
 		"Tile":                             {2, tile, nil, []ir.Op{ir.Copy}},
 		"CastLike":                         {2, castLike, nil, nil},
@@ -154,7 +175,7 @@ func init() {
 		"Sqrt":            {1, function(ir.Sqrt), elementwise(func(x []float64) float64 { return math.Sqrt(x[0]) }, 0), []ir.Op{ir.Sqrt}},
 		"Reciprocal":      {1, function(ir.Reciprocal), elementwise(func(x []float64) float64 { return 1 / x[0] }, 0), []ir.Op{ir.Reciprocal}},
 		"Pow":             {2, power, elementwise(func(x []float64) float64 { return math.Pow(x[0], x[1]) }, 0), []ir.Op{ir.Mul, ir.Sqrt, ir.Pow}},
-		"Mod":             {2, nil, elementwise(func(x []float64) float64 { return x[0] - x[1]*math.Floor(x[0]/x[1]) }, 0), nil},
+		"Mod":             {2, remainder, elementwise(func(x []float64) float64 { return x[0] - x[1]*math.Floor(x[0]/x[1]) }, 0), []ir.Op{ir.Reciprocal, ir.Floor, ir.Mul, ir.Sub}},
 		"Min":             {1, extremes(ir.Minimum), elementwise(func(x []float64) float64 { return slices.Min(x) }, 0), []ir.Op{ir.Minimum, ir.Clip}},
 		"Max":             {1, extremes(ir.Maximum), elementwise(func(x []float64) float64 { return slices.Max(x) }, 0), []ir.Op{ir.Maximum, ir.Clip}},
 		"Trilu":           {1, nil, foldTrilu, nil},
@@ -174,8 +195,8 @@ func init() {
 		"LessOrEqual":     {2, compared, less(func(a, b float64) bool { return a <= b }), []ir.Op{ir.Neg, ir.Step}},
 		"GreaterOrEqual":  {2, compared, less(func(a, b float64) bool { return a >= b }), []ir.Op{ir.Step}},
 		"ReduceL1":        {1, reduceL1, nil, []ir.Op{ir.Abs, ir.Reduce}},
-		"ReduceL2":        {1, reduceL2, nil, []ir.Op{ir.Mul, ir.Reduce, ir.Sqrt}},
-		"ReduceSumSquare": {1, reduceSquares, nil, []ir.Op{ir.Mul, ir.Reduce}},
+		"ReduceL2":        {1, reduceL2, nil, []ir.Op{ir.MatMul, ir.Mul, ir.Reduce, ir.Sqrt}},
+		"ReduceSumSquare": {1, reduceSquares, nil, []ir.Op{ir.MatMul, ir.Mul, ir.Reduce}},
 		"ReduceLogSum":    {1, reduceLogSum, nil, []ir.Op{ir.Reduce, ir.Log}},
 		"ReduceLogSumExp": {1, reduceLogSumExp, nil, []ir.Op{ir.Reduce, ir.Sub, ir.Exp, ir.Log, ir.Add}},
 		"Mean":            {1, meanOf, nil, []ir.Op{ir.Add, ir.BatchNorm}},
@@ -469,15 +490,19 @@ func (im *importer) normalized(n *pb.Node, op string, a *operand, x []float64, c
 	return y
 }
 
-// isOnlyUse reports whether nothing but a node of the model reads an operand.
+// isOnlyUse reports whether nothing but a node of the model reads an operand, under any
+// name of it: operations that change nothing but dimensions give further ones.
 func (im *importer) isOnlyUse(n *pb.Node, a *operand) bool {
-	i := slices.IndexFunc(n.Input, func(name string) bool { return im.values[name] == a })
-	return i >= 0 && len(im.users[n.Input[i]]) == 1 && !im.isResult(n.Input[i])
-}
-
-// isResult reports whether the model returns a value.
-func (im *importer) isResult(name string) bool {
-	return slices.ContainsFunc(im.f.model.GetGraph().Output, func(o *pb.ValueInfo) bool { return o.GetName() == name })
+	if !slices.ContainsFunc(n.Input, func(name string) bool { return im.values[name] == a }) {
+		return false
+	}
+	names, uses := im.named[a.v], 0
+	for _, name := range names {
+		if uses += len(im.users[name]); im.results[name] || uses > len(names) {
+			return false
+		}
+	}
+	return uses == len(names) // each name after the first is one use of another
 }
 
 func negated(x []float64) []float64 {

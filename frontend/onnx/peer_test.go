@@ -3,6 +3,7 @@ package onnx_test
 import (
 	"context"
 	"fmt"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -15,8 +16,9 @@ import (
 
 // TestAnswersOfONNXRuntime holds small random models of every operation to what
 // onnxruntime answers. testdata/peers/onnx_cases.py made them; make peers makes others.
+// operations.tar.gz has those that are composed of others, by seed 11.
 func TestAnswersOfONNXRuntime(t *testing.T) {
-	for _, c := range frontendtest.Packed(t, "testdata/peers.tar.gz") {
+	for _, c := range slices.Concat(frontendtest.Packed(t, "testdata/peers.tar.gz"), frontendtest.Packed(t, "testdata/operations.tar.gz")) {
 		t.Run(c.Name, func(t *testing.T) {
 			m, err := onnx.Parse("net", c.Files["model.onnx"], onnx.Options{})
 			require.NoError(t, err)

@@ -41,8 +41,11 @@ func fields(sub map[protowire.Number]*message, plain ...protowire.Number) *messa
 
 type sub = map[protowire.Number]*message
 
-// The fields of pb/onnx.proto. Subgraphs are none of them: the operations that
-// have them are not supported, and they could be nested to any depth.
+// maxNested bounds the graphs in attributes of nodes of graphs: what is nested deeper is
+// not read.
+const maxNested = 4
+
+// The fields of pb/onnx.proto.
 var (
 	entry     = fields(nil, 1, 2)
 	tensorMsg = &message{
@@ -50,14 +53,26 @@ var (
 		// float_data and double_data, when packed, are the same bytes as raw_data.
 		cut: []protowire.Number{9, 4, 10},
 	}
-	attribute = fields(sub{5: tensorMsg}, 1, 2, 3, 4, 7, 8, 9)
-	node      = fields(sub{5: attribute}, 1, 2, 3, 4, 7)
 	dimension = fields(nil, 1, 2)
 	typeMsg   = fields(sub{1: fields(sub{2: fields(sub{1: dimension})}, 1)})
 	valueInfo = fields(sub{2: typeMsg}, 1)
-	graphMsg  = fields(sub{1: node, 5: tensorMsg, 11: valueInfo, 12: valueInfo}, 2)
-	modelMsg  = fields(sub{7: graphMsg, 8: entry}, 1)
+	calledMsg = fields(sub{7: node(0), 9: entry, 11: attribute(0)}, 1, 4, 5, 6, 10, 13)
+	modelMsg  = fields(sub{7: graph(0), 8: entry, 25: calledMsg}, 1)
 )
+
+func graph(depth int) *message {
+	return fields(sub{1: node(depth), 5: tensorMsg, 11: valueInfo, 12: valueInfo}, 2)
+}
+
+func node(depth int) *message { return fields(sub{5: attribute(depth)}, 1, 2, 3, 4, 7, 8) }
+
+func attribute(depth int) *message {
+	m := fields(sub{5: tensorMsg}, 1, 2, 3, 4, 7, 8, 9, 21)
+	if depth < maxNested {
+		m.fields[6] = graph(depth + 1)
+	}
+	return m
+}
 
 // file is a model whose large data stay where they lie.
 type file struct {

@@ -10,37 +10,66 @@ import (
 	"github.com/dnnc/dnnc/ir"
 )
 
-// activations are the functions of gates and candidates that a node names, for each of
-// its directions.
-func activations(n *pb.Node, directions int, absent []ir.Op) ([]ir.Op, error) {
-	a := attr(n, "activations")
-	if a == nil || len(a.Strings) == 0 {
-		return slices.Repeat(absent, directions), nil
-	}
-	for _, name := range []string{"activation_alpha", "activation_beta"} {
-		if attr(n, name) != nil {
-			return nil, fmt.Errorf("with %s", name)
-		}
-	}
-	known := map[string]ir.Op{"Sigmoid": ir.Sigmoid, "Tanh": ir.Tanh, "Relu": ir.Relu, "HardSigmoid": ir.HardSigmoid, "Softplus": ir.Softplus, "Softsign": ir.Softsign}
-	var ops []ir.Op
-	for _, s := range a.Strings {
-		op, ok := known[string(s)]
-		if !ok {
-			return nil, fmt.Errorf("with the activation %q", s)
-		}
-		ops = append(ops, op)
-	}
-	if len(ops) != directions*len(absent) {
-		return nil, fmt.Errorf("has %d activations for %d directions", len(ops), directions)
-	}
-	return ops, nil
+// gateFunctions are ONNX's names of the functions of recurrences, with the attributes
+// that activation_alpha and activation_beta are, and their values where they are absent.
+var gateFunctions = map[string]struct {
+	op     ir.Op
+	alpha  ir.Key[float64]
+	beta   ir.Key[float64]
+	absent []float64
+}{
+	"Sigmoid": {op: ir.Sigmoid}, "Tanh": {op: ir.Tanh}, "Relu": {op: ir.Relu}, "Softplus": {op: ir.Softplus}, "Softsign": {op: ir.Softsign},
+	"HardSigmoid":     {ir.HardSigmoid, ir.AttrAlpha, ir.AttrOffset, []float64{.2, .5}},
+	"LeakyRelu":       {ir.LeakyRelu, ir.AttrAlpha, ir.Key[float64]{}, []float64{.01}},
+	"Elu":             {ir.Elu, ir.AttrAlpha, ir.Key[float64]{}, []float64{1}},
+	"ThresholdedRelu": {ir.ThresholdedRelu, ir.AttrAlpha, ir.Key[float64]{}, []float64{1}},
+	"Affine":          {ir.Pow, ir.AttrGain, ir.AttrOffset, []float64{1, 0}}, // to the power of 1
 }
 
-// recurrent imports LSTM and GRU of one batch with constant weights, unrolled over
-// their time steps.
+// activations are the functions of gates and candidates that a node names, for each of
+// its directions, with their numbers. Numbers are given for the functions that have any,
+// in their order.
+func activations(n *pb.Node, directions int, absent []string) (ops []ir.Op, attrs [][]ir.Attr, err error) {
+	names := slices.Repeat(absent, directions)
+	if a := attr(n, "activations"); a != nil && len(a.Strings) > 0 {
+		names = nil
+		for _, s := range a.Strings {
+			names = append(names, string(s))
+		}
+	}
+	var given [2][]float32
+	for i, name := range []string{"activation_alpha", "activation_beta"} {
+		if a := attr(n, name); a != nil {
+			given[i] = slices.Clone(a.Floats)
+		}
+	}
+	for _, name := range names {
+		f, ok := gateFunctions[name]
+		if !ok {
+			return nil, nil, fmt.Errorf("with the activation %q", name)
+		}
+		var own []ir.Attr
+		for i, v := range f.absent {
+			if len(given[i]) > 0 {
+				v, given[i] = float64(given[i][0]), given[i][1:]
+			}
+			own = append(own, []ir.Key[float64]{f.alpha, f.beta}[i].Is(shortFloat(v)))
+		}
+		if f.op == ir.Pow {
+			own = append(own, ir.AttrExponent.Is(1.))
+		}
+		ops, attrs = append(ops, f.op), append(attrs, own)
+	}
+	if len(ops) != directions*len(absent) {
+		return nil, nil, fmt.Errorf("has %d activations for %d directions", len(ops), directions)
+	}
+	return ops, attrs, nil
+}
+
+// recurrent imports LSTM, GRU and RNN (4, 3 and 1 gates) of one batch with constant
+// weights, unrolled over their time steps.
 func recurrent(gates int) runner {
-	absent := []ir.Op{ir.Sigmoid, ir.Tanh, ir.Tanh}[:gates-1] // a GRU has three gates, two functions
+	absent := map[int][]string{4: {"Sigmoid", "Tanh", "Tanh"}, 3: {"Sigmoid", "Tanh"}, 1: {"Tanh"}}[gates]
 	return func(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
 		layout := intAttr(n, "layout", 0)
 		s := slices.Clone(in[0].shape)
@@ -96,7 +125,7 @@ func recurrent(gates int) runner {
 		if err := wholeLengths(in, steps); err != nil {
 			return nil, err
 		}
-		acts, err := activations(n, directions, absent)
+		acts, numbers, err := activations(n, directions, absent)
 		if err != nil {
 			return nil, err
 		}
@@ -129,8 +158,8 @@ func recurrent(gates int) runner {
 		var all []*build.Recurrence
 		for d := range directions {
 			r := &build.Recurrence{
-				B: im.Builder, Name: moduleName(n), Hidden: hidden, Acts: acts[d*len(absent) : (d+1)*len(absent)],
-				IsLSTM: gates == 4, IsBack: direction == "reverse" || d == 1, Linear: intAttr(n, "linear_before_reset", 0) != 0, Clip: clip,
+				B: im.Builder, Name: moduleName(n), Hidden: hidden, Acts: acts[d*len(absent) : (d+1)*len(absent)], Attrs: numbers[d*len(absent) : (d+1)*len(absent)],
+				IsLSTM: gates == 4, IsPlain: gates == 1, IsBack: direction == "reverse" || d == 1, Linear: intAttr(n, "linear_before_reset", 0) != 0, Clip: clip,
 				Weight: matrix(w, d), Recur: matrix(recur, d),
 			}
 			if r.IsLSTM && intAttr(n, "input_forget", 0) != 0 {

@@ -133,10 +133,10 @@ var (
 		return c.along("ReduceSum", "", c.do("Abs", "abs", []*operand{x}), axes, keep)
 	})
 	reduceL2 = reducing(func(c *composer, x *operand, axes []int, keep bool) *operand {
-		return c.do("Sqrt", "", []*operand{c.along("ReduceSum", "sum", c.binary("Mul", "square", x, x), axes, keep)})
+		return c.do("Sqrt", "", []*operand{c.squares("sum", x, axes, keep)})
 	})
 	reduceSquares = reducing(func(c *composer, x *operand, axes []int, keep bool) *operand {
-		return c.along("ReduceSum", "", c.binary("Mul", "square", x, x), axes, keep)
+		return c.squares("", x, axes, keep)
 	})
 	reduceLogSum = reducing(func(c *composer, x *operand, axes []int, keep bool) *operand {
 		return c.do("Log", "", []*operand{c.along("ReduceSum", "sum", x, axes, keep)})
@@ -162,6 +162,20 @@ var (
 		return y
 	})
 )
+
+// squares is the sum of the squares along axes: of rows, where the axes are the last ones.
+func (c *composer) squares(role string, x *operand, axes []int, keep bool) *operand {
+	first := len(x.shape) - len(axes)
+	if len(axes) == 0 || axes[0] != first {
+		return c.along("ReduceSum", role, c.binary("Mul", "square", x, x), axes, keep)
+	}
+	sum := c.sumOfSquares("rows", c.reshape("matrix", x, []int{build.Product(x.shape[:first]), build.Product(x.shape[first:])}))
+	shape := slices.Clone(x.shape[:first])
+	if keep {
+		shape = append(shape, slices.Repeat([]int{1}, len(axes))...)
+	}
+	return c.reshape(role, sum, shape)
+}
 
 // product is the product of the elements along an axis, which stays: of the first half
 // with the second, again and again.

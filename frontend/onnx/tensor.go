@@ -501,7 +501,46 @@ func Floats(raw []byte) ([]float32, error) {
 	if err != nil {
 		return nil, err
 	}
+	if c.typ == boolType { // conditions are numbers here
+		x, err := c.numbers()
+		out := make([]float32, len(x))
+		for i, v := range x {
+			out[i] = float32(v)
+		}
+		return out, err
+	}
 	return c.floats()
+}
+
+// Step is the distance between 1 and the next number of the type of a file of one tensor;
+// 0 where it is no half float.
+func Step(raw []byte) float64 {
+	var t pb.Tensor
+	if proto.Unmarshal(raw, &t) != nil {
+		return 0
+	}
+	switch dtype(t.GetDataType()) {
+	case float16Type:
+		return 1. / 1024
+	case bfloat16Type:
+		return 1. / 128
+	}
+	return 0
+}
+
+// Limits are the least and greatest integer of the type of a file of one tensor; ok where it
+// is one of integers of at most 16 bits, which quantizations give.
+func Limits(raw []byte) (lo, hi float64, ok bool) {
+	var t pb.Tensor
+	if proto.Unmarshal(raw, &t) != nil {
+		return 0, 0, false
+	}
+	d := dtype(t.GetDataType())
+	if d.bits() == 0 || d.bits() > 16 {
+		return 0, 0, false
+	}
+	lo, hi = d.limits()
+	return lo, hi, true
 }
 
 // oneTensor reads a file of one tensor.

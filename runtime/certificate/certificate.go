@@ -109,7 +109,8 @@ type Recipe struct {
 	Lend         bool             `json:"lend,omitempty"`
 	Section      string           `json:"section,omitempty"`
 	AllowOutside bool             `json:"allow_outside,omitempty"`
-	Shapes       map[string][]int `json:"shapes,omitempty"` // of inputs, batch included
+	Shapes       map[string][]int `json:"shapes,omitempty"`  // of inputs, batch included
+	Outputs      []string         `json:"outputs,omitempty"` // values of the model that the network returns
 	Ranges       []InputRange     `json:"ranges,omitempty"`
 	DataInputs   []string         `json:"data_inputs,omitempty"` // arrays or columns of data sets
 	DataLabels   []string         `json:"data_labels,omitempty"`

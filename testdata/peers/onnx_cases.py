@@ -437,6 +437,217 @@ def embedding(c, r, x, shape):
     return c.node("MatMul", [y, c.weights(d, 3)]) if r.integers(2) else c.node("Relu", [y])
 
 
+def norm(op):
+    """A normalization of channels, of groups of them, or of the last axes."""
+    def make(c, r, x, shape):
+        n = shape[1]
+        if op == "InstanceNormalization":
+            return c.node(op, [x, c.weights(n), c.weights(n)], epsilon=float(pick(r, 1e-5, 1e-2)))
+        if op == "GroupNormalization":
+            groups = pick(r, 1, n, n if n % 2 else 2)
+            return c.node(op, [x, c.weights(n), c.weights(n)], num_groups=groups)
+        axis = int(r.integers(1, len(shape)))
+        args = [x, c.weights(*shape[axis:])]
+        if op == "LayerNormalization" and r.integers(2):
+            args.append(c.weights(*shape[axis:]))
+        return c.node(op, args, axis=axis, epsilon=float(pick(r, 1e-5, 1e-2)))
+    return make
+
+
+def lrn(c, r, x, shape):
+    return c.node("LRN", [x], size=int(r.integers(1, 6)), alpha=float(pick(r, 1e-4, 0.5)), beta=float(pick(r, 0.75, 0.5)), bias=float(pick(r, 1, 2)))
+
+
+def reduce_all(op):
+    """A reduction along any axes, of numbers near 1 so that products stay small."""
+    def make(c, r, x, shape):
+        axes = sorted({int(r.integers(0, len(shape))) for _ in range(int(r.integers(1, 3)))})
+        if op in ("ReduceLogSum", "ReduceProd"):
+            x = c.node("Add", [c.node("Sigmoid", [x]), c.const([0.5])])
+        keep = int(r.integers(2))
+        if c.opset >= 18:
+            return c.node(op, [x, c.const(axes, np.int64)], keepdims=keep)
+        return c.node(op, [x], axes=axes, keepdims=keep)
+    return make
+
+
+def einsum(c, r, x, shape):
+    b, n, d = shape
+    other = c.node("Tanh", [x])
+    equation, args = pick(
+        r, ("bnd,bmd->bnm", [x, other]), ("bnd,bmd->bmn", [x, other]), ("bnd,dk->bnk", [x, c.weights(d, 3)]), ("bnd,bnd->bn", [x, other]),
+        ("bnd,n->bd", [x, c.weights(n)]), ("...d,d->...d", [x, c.weights(d)]), ("bnd->dn", [x]), ("bnd->b", [x]), ("bnd,bmd,mk->bnk", [x, other, c.weights(n, 2)]))
+    return c.node("Einsum", args, equation=equation)
+
+
+def attention(c, r, x, shape):
+    """Queries, keys and values of an image's rows, with masks."""
+    _, h, n, d = shape
+    args = [x, c.node("Tanh", [x]), c.node("Sigmoid", [x])]
+    attrs = {"is_causal": int(r.integers(2))}
+    if r.integers(2):
+        args.append(pick(r, c.weights(n, n), c.const(c.rng.integers(0, 2, (n, n)) | np.eye(n, dtype=np.int64), np.bool_)))
+    if r.integers(3) == 0:
+        attrs["scale"] = 0.5
+    if r.integers(3) == 0:
+        attrs["softcap"] = 1.5
+    return c.node("Attention", args, **attrs)
+
+
+def power_any(c, r, x, shape):
+    how = r.integers(3)
+    if how == 0:
+        return c.node("Pow", [x, c.const(float(pick(r, 3, 4, -1, 0)))])
+    positive = c.node("Add", [c.node("Abs", [x]), c.const([0.5])])
+    if how == 1:
+        return c.node("Pow", [positive, c.const(float(pick(r, 1.5, -0.5, 0.33)))])
+    return c.node("Pow", [c.const(float(pick(r, 2, 0.5))), x])
+
+
+def resize_any(c, r, x, shape):
+    """A resizing by any factors, in every mode and transformation that onnxruntime has right."""
+    sizes = [int(r.integers(2, 2 * s + 3)) for s in shape[2:]]
+    mode = pick(r, "nearest", "linear", "cubic")
+    attrs = {"mode": mode, "coordinate_transformation_mode": pick(r, "half_pixel", "pytorch_half_pixel", "align_corners", "asymmetric")}
+    if mode == "nearest":
+        attrs["nearest_mode"] = pick(r, "round_prefer_floor", "round_prefer_ceil", "floor", "ceil")
+    if mode == "cubic":
+        attrs["cubic_coeff_a"] = float(pick(r, -0.75, -0.5))
+    return c.node("Resize", [x, "", "", c.const(shape[:2] + sizes, np.int64)], **attrs)
+
+
+def concat_const(c, r, x, shape):
+    axis = int(r.integers(1, len(shape)))
+    own = list(shape)
+    own[axis] = int(r.integers(1, 5))
+    args = [x, c.weights(*own)]
+    return c.node("Concat", args[:: pick(r, 1, -1)], axis=axis)
+
+
+def matmul_any(c, r, x, shape):
+    """A product with constant matrices: on the left, one for each batch, or a vector."""
+    b, n, d = shape[0] * shape[1], shape[2], shape[3]
+    k = int(r.integers(1, 6))
+    return c.node("MatMul", pick(r, [c.weights(k, n), x], [c.weights(shape[1], k, n), x], [x, c.weights(shape[1], d, k)], [x, c.weights(1, 1, d, k)], [x, c.weights(d)], [c.weights(n), x]))
+
+
+def gemm_any(c, r, x, shape):
+    """Gemm of a transposed or a computed operand, with a sum of any shape."""
+    n, d = shape[1], shape[2]
+    m = c.node("Reshape", [x, c.const([n, d], np.int64)])
+    if r.integers(2):
+        k = int(r.integers(1, 6))
+        return c.node("Gemm", [m, c.weights(n, k), c.weights(*pick(r, [k], [d, k], [d, 1], [1]))], transA=1, alpha=0.5, beta=2.0)
+    return c.node("Gemm", [m, c.node("Tanh", [m]), c.weights(*pick(r, [n], [n, n]))], transB=1, beta=float(pick(r, 1, 0.5)))
+
+
+def chosen(c, r, x, shape):
+    """A choice by a comparison of computed values."""
+    other = pick(r, c.node("Tanh", [x]), c.const(float(pick(r, 0, 0.5))))
+    is_ = c.node(pick(r, "Greater", "Less", "GreaterOrEqual", "LessOrEqual"), [x, other])
+    if r.integers(3) == 0:
+        is_ = c.node("Not", [is_])
+    return c.node("Where", [is_, pick(r, x, c.const([2.0])), pick(r, c.node("Sigmoid", [x]), c.const([-1.0]))])
+
+
+def gather_any(c, r, x, shape):
+    axis = int(r.integers(1, len(shape)))
+    d = shape[axis]
+    how = r.integers(3)
+    if how == 0:
+        return c.node("Gather", [x, c.const(r.integers(-d, d, pick(r, [7], [2, 3])), np.int64)], axis=axis)
+    if how == 1:
+        return c.node("GatherElements", [x, c.const(r.integers(-d, d, [min(s, 3) if k != axis else 4 for k, s in enumerate(shape)]), np.int64)], axis=axis)
+    at = c.const([[0, int(r.integers(shape[1]))] for _ in range(3)], np.int64)
+    return c.node("ScatterND", [x, at, c.weights(3, *shape[2:])]) if r.integers(2) else c.node("GatherND", [x, at])
+
+
+def conv_transpose_any(c, r, x, shape):
+    k = [int(r.integers(1, 5)) for _ in shape[2:]]
+    attrs = {"kernel_shape": k, "strides": [int(r.integers(1, min(n, 3) + 1)) for n in k]}
+    if r.integers(2):
+        attrs["auto_pad"] = pick(r, "SAME_UPPER", "SAME_LOWER")
+    else:
+        attrs["output_shape"] = [s * (n - 1) + 1 + int(r.integers(0, w)) for n, s, w in zip(shape[2:], attrs["strides"], k)]
+    return c.node("ConvTranspose", [x, c.weights(shape[1], 3, *k)], **attrs)
+
+
+def pool_counted(c, r, x, shape):
+    k = [int(r.integers(2, 4)) for _ in shape[2:]]
+    return c.node("AveragePool", [x], kernel_shape=k, strides=[int(r.integers(1, 4)) for _ in k], pads=[int(r.integers(0, w)) for w in k + k], ceil_mode=1, count_include_pad=1)
+
+
+def branch(c, r, x, shape):
+    """A branch by a shape, in which values of both graphs are used."""
+    y = c.node("Relu", [x])
+    rank = c.node("Size", [c.node("Shape", [x])])
+    is_ = c.node("Equal", [rank, c.const(int(pick(r, len(shape), 7)), np.int64)])
+    graphs = []
+    for op in ("Add", "Mul"):
+        nodes = [helper.make_node("Tanh", [x], ["inner"], name="inner"), helper.make_node(op, ["inner", y], ["out"], name="out")]
+        graphs.append(helper.make_graph(nodes, op, [], [helper.make_tensor_value_info("out", TensorProto.FLOAT, shape)]))
+    return c.node("If", [is_], then_branch=graphs[0], else_branch=graphs[1])
+
+
+def recurrent_any(op, gates):
+    """A recurrence of any function."""
+    def make(c, r, x, shape):
+        steps, _, inputs = shape
+        direction = pick(r, "forward", "reverse", "bidirectional")
+        both, hidden = (2 if direction == "bidirectional" else 1), int(r.integers(1, 6))
+        args = [x, c.weights(both, gates * hidden, inputs), c.weights(both, gates * hidden, hidden), c.weights(both, 2 * gates * hidden)]
+        own = [pick(r, "Sigmoid", "Tanh", "Relu", "HardSigmoid", "Softsign", "LeakyRelu", "Elu", "Affine") for _ in range({1: 1, 3: 2, 4: 3}[gates])]
+        if both == 1 and len(own) == 1 and own[0] in ("LeakyRelu", "Elu"):
+            outs = c.node(op, args, 2, hidden_size=hidden, direction=direction, activations=own, activation_alpha=[0.25])
+        elif own == ["Affine"]:
+            outs = c.node(op, args, 2, hidden_size=hidden, direction=direction, activations=own * both, activation_alpha=[0.5] * both, activation_beta=[0.25] * both)
+        else:
+            own = [a if a in ("Sigmoid", "Tanh", "Relu", "Softsign") else "Tanh" for a in own]
+            outs = c.node(op, args, 2, hidden_size=hidden, direction=direction, activations=own * both)
+        c.outputs.append(outs[1])
+        return c.node("Reshape", [outs[0], c.const([steps, both * hidden], np.int64)])
+    return make
+
+
+def top(c, r, x, shape):
+    """The greatest or least elements; their places are whole numbers."""
+    k = int(r.integers(1, min(4, shape[-1]) + 1))
+    outs = c.node("TopK", [x, c.const([k], np.int64)], 2, axis=-1, largest=int(r.integers(2)))
+    c.outputs.append(c.node("Cast", [outs[1]], to=TensorProto.FLOAT))
+    return outs[0]
+
+
+def rotary(c, r, x, shape):
+    _, h, n, d = shape
+    half = d // 2
+    return c.node("RotaryEmbedding", [x, c.weights(1, n, half), c.weights(1, n, half)], interleaved=int(r.integers(2)))
+
+
+def microsoft(op):
+    def make(c, r, x, shape):
+        args = [x, c.weights(shape[-1])] if op == "BiasGelu" else [x]
+        return c.node(op, args, domain="com.microsoft")
+    return make
+
+
+def fused_conv(c, r, x, shape):
+    w = c.weights(3, shape[1], 3, 3)
+    return c.node("FusedConv", [x, w, c.weights(3)], domain="com.microsoft", activation=pick(r, "Relu", "Sigmoid", "Tanh"), pads=[1, 1, 1, 1])
+
+
+def ml(c, r, x, shape):
+    """A pipeline of scikit-learn: a scaler, a linear model, a normalizer."""
+    n, k = shape[1], int(r.integers(2, 5))
+    floats = lambda m: [float(v) for v in c.rng.normal(0, 0.5, m)]
+    y = c.node("Scaler", [x], domain="ai.onnx.ml", offset=floats(n), scale=floats(n))
+    if r.integers(2):
+        return c.node("LinearRegressor", [y], domain="ai.onnx.ml", coefficients=floats(n * k), intercepts=floats(k), targets=k)
+    labels = list(range(k)) if r.integers(2) else [int(v) for v in c.rng.permutation(50)[:k]]
+    outs = c.node("LinearClassifier", [y], 2, domain="ai.onnx.ml", coefficients=floats(n * k), intercepts=floats(k), classlabels_ints=labels, post_transform=pick(r, "NONE", "SOFTMAX", "LOGISTIC"), multi_class=0)
+    c.outputs.append(c.node("Cast", [outs[0]], to=TensorProto.FLOAT))
+    return c.node("Normalizer", [c.node("Exp", [outs[1]])], domain="ai.onnx.ml", norm=pick(r, "L1", "L2", "MAX"))
+
+
 def words(r):
     return [1, int(r.integers(1, 9))]
 
@@ -455,6 +666,10 @@ def deep(r):
 
 def even(r):
     return [1, int(r.integers(1, 4)), 2 * int(r.integers(1, 4)), 2 * int(r.integers(1, 4))]
+
+
+def matrices(r):
+    return [1, int(r.integers(2, 4)), int(r.integers(2, 6)), 2 * int(r.integers(1, 4))]
 
 
 def flat(r):
@@ -485,11 +700,26 @@ KINDS = {
     "DepthToSpace": (depth_to_space, deep), "SpaceToDepth": (lambda c, r, x, s: c.node("SpaceToDepth", [x], blocksize=2), even),
     "Embedding": (embedding, words), "LSTM": (recurrent("LSTM", 4), steps), "GRU": (recurrent("GRU", 3), steps), "SeveralInputs": (several_inputs, image),
     "ConvInteger": (integers("ConvInteger"), image_or_line), "MatMulInteger": (integers("MatMulInteger"), sequence),
+    **{op: (norm(op), image) for op in ("InstanceNormalization", "GroupNormalization", "RMSNormalization", "LayerNormalization")},
+    "LRN": (lrn, image), "LpNormalization": (lambda c, r, x, s: c.node("LpNormalization", [x], axis=int(r.integers(1, len(s))), p=int(pick(r, 1, 2))), image),
+    "MeanVarianceNormalization": (simple("MeanVarianceNormalization"), image),
+    **{op: (reduce_all(op), anyshape) for op in ("ReduceL1", "ReduceL2", "ReduceSumSquare", "ReduceLogSum", "ReduceLogSumExp", "ReduceProd")},
+    **{op: (simple(op), anyshape) for op in ("Mish", "Sign", "Round", "Floor", "Ceil", "Sin", "Cos", "Atan", "Sinh", "Cosh", "Asinh")},
+    "Selu": (simple("Selu", alpha=(1.6732632, 1.5), gamma=(1.0507, 1.25)), anyshape), "Celu": (simple("Celu", alpha=(1, 0.5)), anyshape),
+    "ThresholdedRelu": (simple("ThresholdedRelu", alpha=(1, 0.25)), anyshape), "Shrink": (simple("Shrink", lambd=(0.5, 1), bias=(0, 0.25)), anyshape),
+    "Hardmax": (lambda c, r, x, s: c.node("Hardmax", [x], axis=-1), anyshape), "PowAny": (power_any, anyshape), "Einsum": (einsum, sequence),
+    "Attention": (attention, matrices), "ResizeAny": (resize_any, image), "ConcatConst": (concat_const, image), "MatMulAny": (matmul_any, matrices),
+    "GemmAny": (gemm_any, sequence), "Chosen": (chosen, anyshape), "GatherAny": (gather_any, image), "ConvTransposeAny": (conv_transpose_any, image),
+    "AveragePoolCounted": (pool_counted, image), "If": (branch, anyshape), "RNN": (recurrent_any("RNN", 1), steps), "GRUAny": (recurrent_any("GRU", 3), steps),
+    "LSTMAny": (recurrent_any("LSTM", 4), steps), "TopK": (top, anyshape), "RotaryEmbedding": (rotary, matrices), "ML": (ml, flat),
+    **{op: (microsoft(op), sequence) for op in ("QuickGelu", "FastGelu", "BiasGelu")}, "FusedConv": (fused_conv, image),
     "ResidualBlock": (block, image), "Normalized": (normalized, image), "LayerNorm": (layer_norm, sequence),
 }
 
 OPSETS = (11, 13, 15, 17, 18, 20, 22, 24)
-NEEDS = {"HardSwish": 14, "Gelu": 20}
+NEEDS = {"HardSwish": 14, "Gelu": 20, "LayerNormalization": 17, "Mish": 18, "GroupNormalization": 21, "RMSNormalization": 23, "Attention": 23, "RotaryEmbedding": 23,
+         "AveragePoolCounted": 19}
+FIXED = ("Expand", "Resize", "Reshape", "Pad", "LSTM", "GRU", "RNN", "LSTMAny", "GRUAny", "ResizeAny", "GatherAny", "GemmAny", "If", "RotaryEmbedding")  # whose batch is 1
 
 
 def make(kind, seed):
@@ -500,7 +730,7 @@ def make(kind, seed):
     c = Case(rng, opset)
     y = build(c, rng, "x", shape)
     batch = list(shape)
-    if len(shape) > 1 and rng.integers(2) and kind not in ("Expand", "Resize", "Reshape", "Pad", "LSTM", "GRU"):
+    if len(shape) > 1 and rng.integers(2) and kind not in FIXED:
         batch[0] = "N"
     if y == "x":
         y = c.node("Identity", [y])
@@ -513,7 +743,7 @@ def make(kind, seed):
     inputs = [helper.make_tensor_value_info(k, c.type if k == "x" else TensorProto.FLOAT, c.shapes[k]) for k in names]
     outs = [helper.make_empty_tensor_value_info(k) for k in [y] + c.outputs]
     graph = helper.make_graph(c.nodes, "g", inputs, outs, c.inits)
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid(d, v) for d, v in (("", opset), ("com.microsoft", 1), ("ai.onnx.ml", 1))], ir_version=8)
     data = [c.inputs[k] for k in names]
     options = ort.SessionOptions()
     options.log_severity_level = 4

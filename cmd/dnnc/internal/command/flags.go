@@ -28,6 +28,15 @@ type group func(fs *flag.FlagSet, o *driver.Options)
 func loading(fs *flag.FlagSet, o *driver.Options) {
 	fs.Func("shape", "the shape of an `input` of an ONNX model, batch included: image=1,3,224,224", shapeOf(o))
 	fs.Func("range", "the reals of an `input` of a model: image=0,1, which is the default", rangeOf(o))
+	fs.Func("outputs", "values of an ONNX model that the network returns, `a,b`: what they do not need is left out", func(s string) error {
+		for _, name := range strings.Split(s, ",") {
+			if name == "" {
+				return errors.New("an empty name")
+			}
+			o.Outputs = append(o.Outputs, name)
+		}
+		return nil
+	})
 	fs.BoolFunc("exact", "of a quantized model: keep its integers; -exact=false makes it a float network first (default: where they can be kept, unless -O asks for other widths)", func(s string) error {
 		_, err := strconv.ParseBool(s)
 		o.Exact = s

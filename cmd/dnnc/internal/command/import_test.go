@@ -115,3 +115,26 @@ func TestImportFaults(t *testing.T) {
 		assert.NoFileExists(t, filepath.Join(dir, "out.safetensors"))
 	}
 }
+
+// TestOutputs cuts a model to some of its values, says what is left out, and refuses what
+// cannot be cut.
+func TestOutputs(t *testing.T) {
+	model, out := dnnctest.Root+"/testdata/lenet5/lenet5.onnx", filepath.Join(t.TempDir(), "net.dnn")
+	code, stdout, stderr := dnnctest.Run(t, "import", model, "-outputs", "/fc1/Gemm_output_0,/MaxPool_output_0", "-o", out)
+	require.Zero(t, code, stderr)
+	assert.Contains(t, stdout, "-outputs /fc1/Gemm_output_0,/MaxPool_output_0 leaves out result logits; 2 of 10 nodes")
+	text, err := os.ReadFile(out)
+	require.NoError(t, err)
+	assert.Contains(t, string(text), "-> f32[500], f32[20,12,12] {")
+	for want, args := range map[string][]string{
+		"-outputs logit: the model has no such value": {model, "-outputs", "logit"},
+		`did you mean "logits"`:                       {model, "-outputs", "logit"},
+		"an empty name":                               {model, "-outputs", "logits,"},
+		"-outputs cuts an ONNX model to some of its values; this file is none": {dnnctest.Root + "/testdata/lenet5/lenet5.dnn", "-outputs", "logits"},
+		"-outputs names logits twice":                                          {model, "-outputs", "logits,logits"},
+	} {
+		code, _, stderr := dnnctest.Run(t, append([]string{"dump", "-stop-after", "infer"}, args...)...)
+		assert.NotZero(t, code, want)
+		assert.Contains(t, stderr, want)
+	}
+}

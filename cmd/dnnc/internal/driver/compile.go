@@ -91,7 +91,12 @@ func Load(o Options) (*ir.Module, error) {
 }
 
 func load(o Options) (*ir.Module, error) {
-	with := dnnc.LoadOptions{Shapes: o.Shapes, Ranges: o.Ranges, Requantize: !o.exact(), AllowOutside: o.AllowOutside, Signature: o.Signature, Kernels: o.Kernels}
+	with := dnnc.LoadOptions{Shapes: o.Shapes, Ranges: o.Ranges, Requantize: !o.exact(), AllowOutside: o.AllowOutside, Signature: o.Signature, Kernels: o.Kernels, Outputs: o.Outputs}
+	with.LeftOut = func(what string) {
+		if o.Notes != nil {
+			fmt.Fprintf(o.Notes, "-outputs %s leaves out %s\n", strings.Join(o.Outputs, ","), quote.Line(what))
+		}
+	}
 	if o.Exact == "" { // who asks for integers by name gets them or nothing
 		with.Inexact = func(why error) {
 			if o.Notes != nil {

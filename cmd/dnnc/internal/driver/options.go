@@ -80,6 +80,7 @@ type Options struct {
 	Ranges    map[string]ir.Range // of their reals
 	Signature string              // of a TensorFlow Lite model
 	Kernels   string              // whose integers a TensorFlow Lite model has: reference, which is the default, or optimized
+	Outputs   []string            // values of an ONNX model that the network returns; the model's own when empty
 }
 
 // Defaults are the options of a build that is asked for nothing more.

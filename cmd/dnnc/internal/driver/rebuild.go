@@ -33,7 +33,7 @@ func (b *build) recipe() (*certificate.Recipe, error) {
 		Images: o.Images, RAM: o.Budget.RAM, StartAfter: o.StartAfter, StopAfter: o.StopAfter, Exact: o.exact(),
 		Prefix: o.Prefix, Hooks: o.Hooks, Lend: o.Lend, Section: o.Section, AllowOutside: o.AllowOutside, Shapes: o.Shapes,
 		DataInputs: o.Sets.Inputs, DataLabels: o.Sets.Labels, Resize: o.Sets.Resize,
-		Signature: o.Signature, Kernels: o.Kernels,
+		Signature: o.Signature, Kernels: o.Kernels, Outputs: o.Outputs,
 	}
 	for _, name := range sortedKeys(o.Ranges) {
 		r.Ranges = append(r.Ranges, certificate.InputRange{Input: name, Low: o.Ranges[name].Lo, High: o.Ranges[name].Hi})
@@ -108,6 +108,7 @@ func Rebuild(ctx context.Context, path string, c *certificate.Certificate, o Opt
 	again.AllowOutside = o.AllowOutside // which the user grants, never a file
 	again.Sets = dataset.Options{Inputs: q.DataInputs, Labels: q.DataLabels, Resize: q.Resize}
 	again.Shapes, again.Ranges, again.Signature, again.Kernels = q.Shapes, map[string]ir.Range{}, q.Signature, q.Kernels
+	again.Outputs = q.Outputs
 	for _, r := range q.Ranges {
 		again.Ranges[r.Input] = ir.Range{Lo: r.Low, Hi: r.High}
 	}
@@ -123,7 +124,7 @@ func Rebuild(ctx context.Context, path string, c *certificate.Certificate, o Opt
 			source = again
 			again.Input, again.Chosen, again.Level, again.Calib = at(d.Name), nil, string(pass.Int8), ""
 			// Of the model, which the dump has.
-			again.Shapes, again.Ranges, again.Signature, again.Kernels = nil, nil, "", ""
+			again.Shapes, again.Ranges, again.Signature, again.Kernels, again.Outputs = nil, nil, "", "", nil
 		}
 	}
 	if o.Data != "" {

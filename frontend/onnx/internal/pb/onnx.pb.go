@@ -29,6 +29,7 @@ type Model struct {
 	IrVersion     *int64                 `protobuf:"varint,1,opt,name=ir_version,json=irVersion" json:"ir_version,omitempty"`
 	OpsetImport   []*OperatorSet         `protobuf:"bytes,8,rep,name=opset_import,json=opsetImport" json:"opset_import,omitempty"`
 	Graph         *Graph                 `protobuf:"bytes,7,opt,name=graph" json:"graph,omitempty"`
+	Functions     []*Function            `protobuf:"bytes,25,rep,name=functions" json:"functions,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -80,6 +81,13 @@ func (x *Model) GetOpsetImport() []*OperatorSet {
 func (x *Model) GetGraph() *Graph {
 	if x != nil {
 		return x.Graph
+	}
+	return nil
+}
+
+func (x *Model) GetFunctions() []*Function {
+	if x != nil {
+		return x.Functions
 	}
 	return nil
 }
@@ -220,6 +228,7 @@ type Node struct {
 	OpType        *string                `protobuf:"bytes,4,opt,name=op_type,json=opType" json:"op_type,omitempty"`
 	Attribute     []*Attribute           `protobuf:"bytes,5,rep,name=attribute" json:"attribute,omitempty"`
 	Domain        *string                `protobuf:"bytes,7,opt,name=domain" json:"domain,omitempty"`
+	Overload      *string                `protobuf:"bytes,8,opt,name=overload" json:"overload,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -296,6 +305,13 @@ func (x *Node) GetDomain() string {
 	return ""
 }
 
+func (x *Node) GetOverload() string {
+	if x != nil && x.Overload != nil {
+		return *x.Overload
+	}
+	return ""
+}
+
 type Attribute struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Name          *string                `protobuf:"bytes,1,opt,name=name" json:"name,omitempty"`
@@ -303,9 +319,11 @@ type Attribute struct {
 	I             *int64                 `protobuf:"varint,3,opt,name=i" json:"i,omitempty"`
 	S             []byte                 `protobuf:"bytes,4,opt,name=s" json:"s,omitempty"`
 	T             *Tensor                `protobuf:"bytes,5,opt,name=t" json:"t,omitempty"`
+	G             *Graph                 `protobuf:"bytes,6,opt,name=g" json:"g,omitempty"`
 	Floats        []float32              `protobuf:"fixed32,7,rep,name=floats" json:"floats,omitempty"`
 	Ints          []int64                `protobuf:"varint,8,rep,name=ints" json:"ints,omitempty"`
 	Strings       [][]byte               `protobuf:"bytes,9,rep,name=strings" json:"strings,omitempty"`
+	RefAttrName   *string                `protobuf:"bytes,21,opt,name=ref_attr_name,json=refAttrName" json:"ref_attr_name,omitempty"` // of a function: the attribute of its call
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -375,6 +393,13 @@ func (x *Attribute) GetT() *Tensor {
 	return nil
 }
 
+func (x *Attribute) GetG() *Graph {
+	if x != nil {
+		return x.G
+	}
+	return nil
+}
+
 func (x *Attribute) GetFloats() []float32 {
 	if x != nil {
 		return x.Floats
@@ -394,6 +419,121 @@ func (x *Attribute) GetStrings() [][]byte {
 		return x.Strings
 	}
 	return nil
+}
+
+func (x *Attribute) GetRefAttrName() string {
+	if x != nil && x.RefAttrName != nil {
+		return *x.RefAttrName
+	}
+	return ""
+}
+
+type Function struct {
+	state          protoimpl.MessageState `protogen:"open.v1"`
+	Name           *string                `protobuf:"bytes,1,opt,name=name" json:"name,omitempty"`
+	Input          []string               `protobuf:"bytes,4,rep,name=input" json:"input,omitempty"`
+	Output         []string               `protobuf:"bytes,5,rep,name=output" json:"output,omitempty"`
+	Attribute      []string               `protobuf:"bytes,6,rep,name=attribute" json:"attribute,omitempty"`
+	Node           []*Node                `protobuf:"bytes,7,rep,name=node" json:"node,omitempty"`
+	OpsetImport    []*OperatorSet         `protobuf:"bytes,9,rep,name=opset_import,json=opsetImport" json:"opset_import,omitempty"`
+	Domain         *string                `protobuf:"bytes,10,opt,name=domain" json:"domain,omitempty"`
+	AttributeProto []*Attribute           `protobuf:"bytes,11,rep,name=attribute_proto,json=attributeProto" json:"attribute_proto,omitempty"` // with their values where a call has none
+	Overload       *string                `protobuf:"bytes,13,opt,name=overload" json:"overload,omitempty"`
+	unknownFields  protoimpl.UnknownFields
+	sizeCache      protoimpl.SizeCache
+}
+
+func (x *Function) Reset() {
+	*x = Function{}
+	mi := &file_onnx_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Function) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Function) ProtoMessage() {}
+
+func (x *Function) ProtoReflect() protoreflect.Message {
+	mi := &file_onnx_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Function.ProtoReflect.Descriptor instead.
+func (*Function) Descriptor() ([]byte, []int) {
+	return file_onnx_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *Function) GetName() string {
+	if x != nil && x.Name != nil {
+		return *x.Name
+	}
+	return ""
+}
+
+func (x *Function) GetInput() []string {
+	if x != nil {
+		return x.Input
+	}
+	return nil
+}
+
+func (x *Function) GetOutput() []string {
+	if x != nil {
+		return x.Output
+	}
+	return nil
+}
+
+func (x *Function) GetAttribute() []string {
+	if x != nil {
+		return x.Attribute
+	}
+	return nil
+}
+
+func (x *Function) GetNode() []*Node {
+	if x != nil {
+		return x.Node
+	}
+	return nil
+}
+
+func (x *Function) GetOpsetImport() []*OperatorSet {
+	if x != nil {
+		return x.OpsetImport
+	}
+	return nil
+}
+
+func (x *Function) GetDomain() string {
+	if x != nil && x.Domain != nil {
+		return *x.Domain
+	}
+	return ""
+}
+
+func (x *Function) GetAttributeProto() []*Attribute {
+	if x != nil {
+		return x.AttributeProto
+	}
+	return nil
+}
+
+func (x *Function) GetOverload() string {
+	if x != nil && x.Overload != nil {
+		return *x.Overload
+	}
+	return ""
 }
 
 type Tensor struct {
@@ -419,7 +559,7 @@ type Tensor struct {
 
 func (x *Tensor) Reset() {
 	*x = Tensor{}
-	mi := &file_onnx_proto_msgTypes[5]
+	mi := &file_onnx_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -431,7 +571,7 @@ func (x *Tensor) String() string {
 func (*Tensor) ProtoMessage() {}
 
 func (x *Tensor) ProtoReflect() protoreflect.Message {
-	mi := &file_onnx_proto_msgTypes[5]
+	mi := &file_onnx_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -444,7 +584,7 @@ func (x *Tensor) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Tensor.ProtoReflect.Descriptor instead.
 func (*Tensor) Descriptor() ([]byte, []int) {
-	return file_onnx_proto_rawDescGZIP(), []int{5}
+	return file_onnx_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Tensor) GetDims() []int64 {
@@ -548,7 +688,7 @@ type Entry struct {
 
 func (x *Entry) Reset() {
 	*x = Entry{}
-	mi := &file_onnx_proto_msgTypes[6]
+	mi := &file_onnx_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -560,7 +700,7 @@ func (x *Entry) String() string {
 func (*Entry) ProtoMessage() {}
 
 func (x *Entry) ProtoReflect() protoreflect.Message {
-	mi := &file_onnx_proto_msgTypes[6]
+	mi := &file_onnx_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -573,7 +713,7 @@ func (x *Entry) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Entry.ProtoReflect.Descriptor instead.
 func (*Entry) Descriptor() ([]byte, []int) {
-	return file_onnx_proto_rawDescGZIP(), []int{6}
+	return file_onnx_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Entry) GetKey() string {
@@ -600,7 +740,7 @@ type ValueInfo struct {
 
 func (x *ValueInfo) Reset() {
 	*x = ValueInfo{}
-	mi := &file_onnx_proto_msgTypes[7]
+	mi := &file_onnx_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -612,7 +752,7 @@ func (x *ValueInfo) String() string {
 func (*ValueInfo) ProtoMessage() {}
 
 func (x *ValueInfo) ProtoReflect() protoreflect.Message {
-	mi := &file_onnx_proto_msgTypes[7]
+	mi := &file_onnx_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -625,7 +765,7 @@ func (x *ValueInfo) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ValueInfo.ProtoReflect.Descriptor instead.
 func (*ValueInfo) Descriptor() ([]byte, []int) {
-	return file_onnx_proto_rawDescGZIP(), []int{7}
+	return file_onnx_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ValueInfo) GetName() string {
@@ -651,7 +791,7 @@ type Type struct {
 
 func (x *Type) Reset() {
 	*x = Type{}
-	mi := &file_onnx_proto_msgTypes[8]
+	mi := &file_onnx_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -663,7 +803,7 @@ func (x *Type) String() string {
 func (*Type) ProtoMessage() {}
 
 func (x *Type) ProtoReflect() protoreflect.Message {
-	mi := &file_onnx_proto_msgTypes[8]
+	mi := &file_onnx_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -676,7 +816,7 @@ func (x *Type) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Type.ProtoReflect.Descriptor instead.
 func (*Type) Descriptor() ([]byte, []int) {
-	return file_onnx_proto_rawDescGZIP(), []int{8}
+	return file_onnx_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *Type) GetTensorType() *TensorType {
@@ -696,7 +836,7 @@ type TensorType struct {
 
 func (x *TensorType) Reset() {
 	*x = TensorType{}
-	mi := &file_onnx_proto_msgTypes[9]
+	mi := &file_onnx_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -708,7 +848,7 @@ func (x *TensorType) String() string {
 func (*TensorType) ProtoMessage() {}
 
 func (x *TensorType) ProtoReflect() protoreflect.Message {
-	mi := &file_onnx_proto_msgTypes[9]
+	mi := &file_onnx_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -721,7 +861,7 @@ func (x *TensorType) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TensorType.ProtoReflect.Descriptor instead.
 func (*TensorType) Descriptor() ([]byte, []int) {
-	return file_onnx_proto_rawDescGZIP(), []int{9}
+	return file_onnx_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *TensorType) GetElemType() int32 {
@@ -747,7 +887,7 @@ type Shape struct {
 
 func (x *Shape) Reset() {
 	*x = Shape{}
-	mi := &file_onnx_proto_msgTypes[10]
+	mi := &file_onnx_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -759,7 +899,7 @@ func (x *Shape) String() string {
 func (*Shape) ProtoMessage() {}
 
 func (x *Shape) ProtoReflect() protoreflect.Message {
-	mi := &file_onnx_proto_msgTypes[10]
+	mi := &file_onnx_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -772,7 +912,7 @@ func (x *Shape) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Shape.ProtoReflect.Descriptor instead.
 func (*Shape) Descriptor() ([]byte, []int) {
-	return file_onnx_proto_rawDescGZIP(), []int{10}
+	return file_onnx_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *Shape) GetDim() []*Dimension {
@@ -792,7 +932,7 @@ type Dimension struct {
 
 func (x *Dimension) Reset() {
 	*x = Dimension{}
-	mi := &file_onnx_proto_msgTypes[11]
+	mi := &file_onnx_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -804,7 +944,7 @@ func (x *Dimension) String() string {
 func (*Dimension) ProtoMessage() {}
 
 func (x *Dimension) ProtoReflect() protoreflect.Message {
-	mi := &file_onnx_proto_msgTypes[11]
+	mi := &file_onnx_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -817,7 +957,7 @@ func (x *Dimension) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Dimension.ProtoReflect.Descriptor instead.
 func (*Dimension) Descriptor() ([]byte, []int) {
-	return file_onnx_proto_rawDescGZIP(), []int{11}
+	return file_onnx_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *Dimension) GetDimValue() int64 {
@@ -839,12 +979,13 @@ var File_onnx_proto protoreflect.FileDescriptor
 const file_onnx_proto_rawDesc = "" +
 	"\n" +
 	"\n" +
-	"onnx.proto\x12\tdnnc.onnx\"\x89\x01\n" +
+	"onnx.proto\x12\tdnnc.onnx\"\xbc\x01\n" +
 	"\x05Model\x12\x1d\n" +
 	"\n" +
 	"ir_version\x18\x01 \x01(\x03R\tirVersion\x129\n" +
 	"\fopset_import\x18\b \x03(\v2\x16.dnnc.onnx.OperatorSetR\vopsetImport\x12&\n" +
-	"\x05graph\x18\a \x01(\v2\x10.dnnc.onnx.GraphR\x05graph\"?\n" +
+	"\x05graph\x18\a \x01(\v2\x10.dnnc.onnx.GraphR\x05graph\x121\n" +
+	"\tfunctions\x18\x19 \x03(\v2\x13.dnnc.onnx.FunctionR\tfunctions\"?\n" +
 	"\vOperatorSet\x12\x16\n" +
 	"\x06domain\x18\x01 \x01(\tR\x06domain\x12\x18\n" +
 	"\aversion\x18\x02 \x01(\x03R\aversion\"\xcf\x01\n" +
@@ -853,23 +994,37 @@ const file_onnx_proto_rawDesc = "" +
 	"\x04name\x18\x02 \x01(\tR\x04name\x123\n" +
 	"\vinitializer\x18\x05 \x03(\v2\x11.dnnc.onnx.TensorR\vinitializer\x12*\n" +
 	"\x05input\x18\v \x03(\v2\x14.dnnc.onnx.ValueInfoR\x05input\x12,\n" +
-	"\x06output\x18\f \x03(\v2\x14.dnnc.onnx.ValueInfoR\x06output\"\xad\x01\n" +
+	"\x06output\x18\f \x03(\v2\x14.dnnc.onnx.ValueInfoR\x06output\"\xc9\x01\n" +
 	"\x04Node\x12\x14\n" +
 	"\x05input\x18\x01 \x03(\tR\x05input\x12\x16\n" +
 	"\x06output\x18\x02 \x03(\tR\x06output\x12\x12\n" +
 	"\x04name\x18\x03 \x01(\tR\x04name\x12\x17\n" +
 	"\aop_type\x18\x04 \x01(\tR\x06opType\x122\n" +
 	"\tattribute\x18\x05 \x03(\v2\x14.dnnc.onnx.AttributeR\tattribute\x12\x16\n" +
-	"\x06domain\x18\a \x01(\tR\x06domain\"\xb0\x01\n" +
+	"\x06domain\x18\a \x01(\tR\x06domain\x12\x1a\n" +
+	"\boverload\x18\b \x01(\tR\boverload\"\xf4\x01\n" +
 	"\tAttribute\x12\x12\n" +
 	"\x04name\x18\x01 \x01(\tR\x04name\x12\f\n" +
 	"\x01f\x18\x02 \x01(\x02R\x01f\x12\f\n" +
 	"\x01i\x18\x03 \x01(\x03R\x01i\x12\f\n" +
 	"\x01s\x18\x04 \x01(\fR\x01s\x12\x1f\n" +
-	"\x01t\x18\x05 \x01(\v2\x11.dnnc.onnx.TensorR\x01t\x12\x16\n" +
+	"\x01t\x18\x05 \x01(\v2\x11.dnnc.onnx.TensorR\x01t\x12\x1e\n" +
+	"\x01g\x18\x06 \x01(\v2\x10.dnnc.onnx.GraphR\x01g\x12\x16\n" +
 	"\x06floats\x18\a \x03(\x02R\x06floats\x12\x12\n" +
 	"\x04ints\x18\b \x03(\x03R\x04ints\x12\x18\n" +
-	"\astrings\x18\t \x03(\fR\astrings\"\x8b\x03\n" +
+	"\astrings\x18\t \x03(\fR\astrings\x12\"\n" +
+	"\rref_attr_name\x18\x15 \x01(\tR\vrefAttrName\"\xbd\x02\n" +
+	"\bFunction\x12\x12\n" +
+	"\x04name\x18\x01 \x01(\tR\x04name\x12\x14\n" +
+	"\x05input\x18\x04 \x03(\tR\x05input\x12\x16\n" +
+	"\x06output\x18\x05 \x03(\tR\x06output\x12\x1c\n" +
+	"\tattribute\x18\x06 \x03(\tR\tattribute\x12#\n" +
+	"\x04node\x18\a \x03(\v2\x0f.dnnc.onnx.NodeR\x04node\x129\n" +
+	"\fopset_import\x18\t \x03(\v2\x16.dnnc.onnx.OperatorSetR\vopsetImport\x12\x16\n" +
+	"\x06domain\x18\n" +
+	" \x01(\tR\x06domain\x12=\n" +
+	"\x0fattribute_proto\x18\v \x03(\v2\x14.dnnc.onnx.AttributeR\x0eattributeProto\x12\x1a\n" +
+	"\boverload\x18\r \x01(\tR\boverload\"\x8b\x03\n" +
 	"\x06Tensor\x12\x12\n" +
 	"\x04dims\x18\x01 \x03(\x03R\x04dims\x12\x1b\n" +
 	"\tdata_type\x18\x02 \x01(\x05R\bdataType\x12\x1d\n" +
@@ -921,40 +1076,46 @@ func file_onnx_proto_rawDescGZIP() []byte {
 	return file_onnx_proto_rawDescData
 }
 
-var file_onnx_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_onnx_proto_msgTypes = make([]protoimpl.MessageInfo, 13)
 var file_onnx_proto_goTypes = []any{
 	(*Model)(nil),       // 0: dnnc.onnx.Model
 	(*OperatorSet)(nil), // 1: dnnc.onnx.OperatorSet
 	(*Graph)(nil),       // 2: dnnc.onnx.Graph
 	(*Node)(nil),        // 3: dnnc.onnx.Node
 	(*Attribute)(nil),   // 4: dnnc.onnx.Attribute
-	(*Tensor)(nil),      // 5: dnnc.onnx.Tensor
-	(*Entry)(nil),       // 6: dnnc.onnx.Entry
-	(*ValueInfo)(nil),   // 7: dnnc.onnx.ValueInfo
-	(*Type)(nil),        // 8: dnnc.onnx.Type
-	(*TensorType)(nil),  // 9: dnnc.onnx.TensorType
-	(*Shape)(nil),       // 10: dnnc.onnx.Shape
-	(*Dimension)(nil),   // 11: dnnc.onnx.Dimension
+	(*Function)(nil),    // 5: dnnc.onnx.Function
+	(*Tensor)(nil),      // 6: dnnc.onnx.Tensor
+	(*Entry)(nil),       // 7: dnnc.onnx.Entry
+	(*ValueInfo)(nil),   // 8: dnnc.onnx.ValueInfo
+	(*Type)(nil),        // 9: dnnc.onnx.Type
+	(*TensorType)(nil),  // 10: dnnc.onnx.TensorType
+	(*Shape)(nil),       // 11: dnnc.onnx.Shape
+	(*Dimension)(nil),   // 12: dnnc.onnx.Dimension
 }
 var file_onnx_proto_depIdxs = []int32{
 	1,  // 0: dnnc.onnx.Model.opset_import:type_name -> dnnc.onnx.OperatorSet
 	2,  // 1: dnnc.onnx.Model.graph:type_name -> dnnc.onnx.Graph
-	3,  // 2: dnnc.onnx.Graph.node:type_name -> dnnc.onnx.Node
-	5,  // 3: dnnc.onnx.Graph.initializer:type_name -> dnnc.onnx.Tensor
-	7,  // 4: dnnc.onnx.Graph.input:type_name -> dnnc.onnx.ValueInfo
-	7,  // 5: dnnc.onnx.Graph.output:type_name -> dnnc.onnx.ValueInfo
-	4,  // 6: dnnc.onnx.Node.attribute:type_name -> dnnc.onnx.Attribute
-	5,  // 7: dnnc.onnx.Attribute.t:type_name -> dnnc.onnx.Tensor
-	6,  // 8: dnnc.onnx.Tensor.external_data:type_name -> dnnc.onnx.Entry
-	8,  // 9: dnnc.onnx.ValueInfo.type:type_name -> dnnc.onnx.Type
-	9,  // 10: dnnc.onnx.Type.tensor_type:type_name -> dnnc.onnx.TensorType
-	10, // 11: dnnc.onnx.TensorType.shape:type_name -> dnnc.onnx.Shape
-	11, // 12: dnnc.onnx.Shape.dim:type_name -> dnnc.onnx.Dimension
-	13, // [13:13] is the sub-list for method output_type
-	13, // [13:13] is the sub-list for method input_type
-	13, // [13:13] is the sub-list for extension type_name
-	13, // [13:13] is the sub-list for extension extendee
-	0,  // [0:13] is the sub-list for field type_name
+	5,  // 2: dnnc.onnx.Model.functions:type_name -> dnnc.onnx.Function
+	3,  // 3: dnnc.onnx.Graph.node:type_name -> dnnc.onnx.Node
+	6,  // 4: dnnc.onnx.Graph.initializer:type_name -> dnnc.onnx.Tensor
+	8,  // 5: dnnc.onnx.Graph.input:type_name -> dnnc.onnx.ValueInfo
+	8,  // 6: dnnc.onnx.Graph.output:type_name -> dnnc.onnx.ValueInfo
+	4,  // 7: dnnc.onnx.Node.attribute:type_name -> dnnc.onnx.Attribute
+	6,  // 8: dnnc.onnx.Attribute.t:type_name -> dnnc.onnx.Tensor
+	2,  // 9: dnnc.onnx.Attribute.g:type_name -> dnnc.onnx.Graph
+	3,  // 10: dnnc.onnx.Function.node:type_name -> dnnc.onnx.Node
+	1,  // 11: dnnc.onnx.Function.opset_import:type_name -> dnnc.onnx.OperatorSet
+	4,  // 12: dnnc.onnx.Function.attribute_proto:type_name -> dnnc.onnx.Attribute
+	7,  // 13: dnnc.onnx.Tensor.external_data:type_name -> dnnc.onnx.Entry
+	9,  // 14: dnnc.onnx.ValueInfo.type:type_name -> dnnc.onnx.Type
+	10, // 15: dnnc.onnx.Type.tensor_type:type_name -> dnnc.onnx.TensorType
+	11, // 16: dnnc.onnx.TensorType.shape:type_name -> dnnc.onnx.Shape
+	12, // 17: dnnc.onnx.Shape.dim:type_name -> dnnc.onnx.Dimension
+	18, // [18:18] is the sub-list for method output_type
+	18, // [18:18] is the sub-list for method input_type
+	18, // [18:18] is the sub-list for extension type_name
+	18, // [18:18] is the sub-list for extension extendee
+	0,  // [0:18] is the sub-list for field type_name
 }
 
 func init() { file_onnx_proto_init() }
@@ -968,7 +1129,7 @@ func file_onnx_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_onnx_proto_rawDesc), len(file_onnx_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   12,
+			NumMessages:   13,
 			NumExtensions: 0,
 			NumServices:   0,
 		},

@@ -17,7 +17,7 @@ import (
 // messages are all of the file, by name.
 func messages(t *testing.T) map[string]protoreflect.MessageType {
 	list := map[string]protoreflect.MessageType{}
-	for _, m := range []proto.Message{&pb.Model{}, &pb.OperatorSet{}, &pb.Graph{}, &pb.Node{}, &pb.Attribute{}, &pb.Tensor{}, &pb.Entry{}, &pb.ValueInfo{}, &pb.Type{}, &pb.TensorType{}, &pb.Shape{}, &pb.Dimension{}} {
+	for _, m := range []proto.Message{&pb.Model{}, &pb.OperatorSet{}, &pb.Graph{}, &pb.Node{}, &pb.Attribute{}, &pb.Tensor{}, &pb.Entry{}, &pb.ValueInfo{}, &pb.Type{}, &pb.TensorType{}, &pb.Shape{}, &pb.Dimension{}, &pb.Function{}} {
 		list[string(m.ProtoReflect().Descriptor().Name())] = m.ProtoReflect().Type()
 	}
 	require.Len(t, list, pb.File_onnx_proto.Messages().Len())
