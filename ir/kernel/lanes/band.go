@@ -2,6 +2,7 @@ package lanes
 
 import (
 	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/kernel/emit"
 	"github.com/dnnc/dnnc/ir/loop"
 )
 
@@ -44,7 +45,9 @@ func (l *layer) copyRow(iy, to loop.Expr) {
 	g, b, w := l.g, l.g.B, l.w
 	from := b.Let("from", loop.Scaled(iy, w.InW*w.InC))
 	if l.groups == 1 {
-		l.copies(w.InW*l.in, from, to)
+		g.Strips(w.InW*l.in, func(at loop.Expr, t loop.Type) {
+			b.Store(g.Scratch, loop.Sum(to, at), loop.At(g.Args[0], loop.Sum(from, at), t))
+		})
 		return
 	}
 	next := l.bandRows(l.plan.Band) * l.rowBytes()
@@ -53,8 +56,8 @@ func (l *layer) copyRow(iy, to loop.Expr) {
 		target := b.Cursor("target", g.Scratch, loop.Sum(to, loop.Scaled(group, next)))
 		unroll := min(g.Unroll(unrolledPieces), w.InW)
 		piece := func(px int) {
-			pieces(l.in, func(at, n int) {
-				b.Store(target, loop.Int(px*l.in+at), loop.At(source, loop.Int(px*w.InC+at), loop.I8.Vec(n)))
+			emit.Pieces(l.in, func(at int, t loop.Type) {
+				b.Store(target, loop.Int(px*l.in+at), loop.At(source, loop.Int(px*w.InC+at), t))
 			})
 		}
 		b.For("px", loop.Int(0), loop.Int(w.InW/unroll), 1, func(loop.Expr) {
@@ -73,56 +76,6 @@ func (l *layer) copyRow(iy, to loop.Expr) {
 // unrolledPieces is the pixels of a round of the loop that copies a group's inputs.
 const unrolledPieces = 4
 
-// pieces divides n bytes among vectors; the last one may overlap the one before it.
-func pieces(n int, do func(at, n int)) {
-	for size := chunk; ; size /= 2 {
-		if size > n {
-			continue
-		}
-		for at := 0; at+size <= n; at += size {
-			do(at, size)
-		}
-		if rest := n % size; rest > 0 {
-			for size/2 >= rest {
-				size /= 2
-			}
-			do(n-size, size)
-		}
-		return
-	}
-}
-
-// copies copies n bytes of the argument to scratch.
-func (l *layer) copies(n int, from, to loop.Expr) {
-	b := l.g.B
-	move := func(at loop.Expr, lanes int) {
-		b.Store(l.g.Scratch, loop.Sum(to, at), loop.At(l.g.Args[0], loop.Sum(from, at), loop.I8.Vec(lanes)))
-	}
-	l.strips(n, move)
-}
-
-// strips divides n bytes among vectors, in a loop where they are many.
-func (l *layer) strips(n int, do func(at loop.Expr, lanes int)) {
-	b := l.g.B
-	const round = 4 * chunk
-	whole := n / round
-	b.For("strip", loop.Int(0), loop.Int(whole), 1, func(i loop.Expr) {
-		at := b.Let("at", loop.Scaled(i, round))
-		for j := 0; j < round; j += chunk {
-			do(loop.Sum(at, loop.Int(j)), chunk)
-		}
-	})
-	left := n - whole*round
-	if left == 0 {
-		return
-	}
-	if whole > 0 && left < chunk {
-		do(loop.Int(n-chunk), chunk)
-		return
-	}
-	pieces(left, func(at, lanes int) { do(loop.Int(whole*round+at), lanes) })
-}
-
 // pad fills some pixels of each of n rows of each group with the padding, from a byte of the first
 // group's rows on.
 func (l *layer) pad(to, n loop.Expr, pixels int) {
@@ -134,9 +87,7 @@ func (l *layer) pad(to, n loop.Expr, pixels int) {
 			at := b.Let("at", loop.Sum(to, loop.Scaled(group, next), loop.Scaled(r, l.rowBytes())))
 			if values == nil {
 				zero := int64(g.Node.Args[0].Type.Quant.Zero)
-				l.strips(pixels*l.in, func(i loop.Expr, lanes int) {
-					b.Store(g.Scratch, loop.Sum(at, i), loop.Num(loop.I8.Vec(lanes), zero))
-				})
+				g.Fill(g.Scratch, at, pixels*l.in, zero)
 				return
 			}
 			raw := make([]byte, len(values))
