@@ -1,6 +1,8 @@
 package lanes
 
 import (
+	"bytes"
+
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/kernel/emit"
 	"github.com/dnnc/dnnc/ir/loop"
@@ -10,16 +12,16 @@ import (
 // scratch, one group after the other, with the padding beside them.
 func (l *layer) bands() {
 	g, b, w := l.g, l.g.B, l.w
-	rows, bytes := l.bandRows(l.plan.Band), l.rowBytes()
+	rows, rowBytes := l.bandRows(l.plan.Band), l.rowBytes()
 	if l.padded {
 		l.pad(loop.Int(l.base+slack), loop.Int(rows), w.PadL+w.InW+w.PadR)
 	}
-	do := l.begin(w.StrideW*l.in, bytes)
+	do := l.begin(w.StrideW*l.in, rowBytes)
 	outRow := l.run / l.poolW * w.OutC
 	b.For("band", loop.Int(0), loop.Int(l.outRows), l.plan.Band, func(band loop.Expr) {
 		b.For("row", loop.Int(0), loop.Int(rows), 1, func(r loop.Expr) {
 			iy := b.Let("iy", loop.Sum(loop.Scaled(band, l.poolH*w.StrideH), r, loop.Int(-w.PadT)))
-			to := b.Let("to", loop.Sum(loop.Scaled(r, bytes), loop.Int(l.base+slack+w.PadL*l.in)))
+			to := b.Let("to", loop.Sum(loop.Scaled(r, rowBytes), loop.Int(l.base+slack+w.PadL*l.in)))
 			b.If(loop.Op(loop.ULt, iy, loop.Int(w.InH)), func() { l.copyRow(iy, to) }, func() { l.pad(to, loop.Int(1), w.InW) })
 		})
 		last := loop.Expr(loop.Int(l.plan.Band))
@@ -31,9 +33,9 @@ func (l *layer) bands() {
 			g.Clear(out, outRow)
 			b.For("dy", loop.Int(0), loop.Int(l.poolH), 1, func(dy loop.Expr) {
 				y := loop.Sum(loop.Scaled(py, l.poolH), dy)
-				at := b.Let("at", loop.Sum(loop.Scaled(y, w.StrideH*bytes), loop.Int(l.base+slack)))
+				at := b.Let("at", loop.Sum(loop.Scaled(y, w.StrideH*rowBytes), loop.Int(l.base+slack)))
 				b.For("group", loop.Int(0), loop.Int(l.groups), 1, func(group loop.Expr) {
-					do(g.Scratch, loop.Sum(at, loop.Scaled(group, rows*bytes)), group, out)
+					do(g.Scratch, loop.Sum(at, loop.Scaled(group, rows*rowBytes)), group, out)
 				})
 			})
 		})
@@ -44,6 +46,10 @@ func (l *layer) bands() {
 func (l *layer) copyRow(iy, to loop.Expr) {
 	g, b, w := l.g, l.g.B, l.w
 	from := b.Let("from", loop.Scaled(iy, w.InW*w.InC))
+	if l.multiplier > 1 {
+		l.repeat(b.Cursor("source", g.Args[0], from), b.Cursor("target", g.Scratch, to))
+		return
+	}
 	if l.groups == 1 {
 		g.Strips(w.InW*l.in, func(at loop.Expr, t loop.Type) {
 			b.Store(g.Scratch, loop.Sum(to, at), loop.At(g.Args[0], loop.Sum(from, at), t))
@@ -73,6 +79,33 @@ func (l *layer) copyRow(iy, to loop.Expr) {
 	})
 }
 
+// repeat copies a row, each input as often as it has outputs.
+func (l *layer) repeat(source, target *loop.Cursor) {
+	b, n, m := l.g.B, l.w.InW*l.w.InC, l.multiplier
+	each := 8 // inputs that a shuffle repeats
+	if m > 8 {
+		each = 1
+	}
+	move := func(each int) {
+		x := b.Let("x", loop.At(source, loop.Int(0), loop.I8.Vec(each)))
+		if each == 1 {
+			for i := range m {
+				b.Store(target, loop.Int(i), x)
+			}
+		} else {
+			s := &loop.Shuffle{A: x}
+			for i := range each * m {
+				s.Mask = append(s.Mask, i/m)
+			}
+			b.Store(target, loop.Int(0), s)
+		}
+		b.Advance(source, each)
+		b.Advance(target, each*m)
+	}
+	b.For("inputs", loop.Int(0), loop.Int(n/each), 1, func(loop.Expr) { move(each) })
+	b.For("input", loop.Int(0), loop.Int(n%each), 1, func(loop.Expr) { move(1) })
+}
+
 // unrolledPieces is the pixels of a round of the loop that copies a group's inputs.
 const unrolledPieces = 4
 
@@ -90,9 +123,9 @@ func (l *layer) pad(to, n loop.Expr, pixels int) {
 				g.Fill(g.Scratch, at, pixels*l.in, zero)
 				return
 			}
-			raw := make([]byte, len(values))
-			for i, v := range values {
-				raw[i] = byte(int8(v))
+			var raw []byte
+			for _, v := range values {
+				raw = append(raw, bytes.Repeat([]byte{byte(int8(v))}, max(1, l.multiplier))...)
 			}
 			pads := g.Global("pads", 1, raw)
 			b.For("px", loop.Int(0), loop.Int(pixels), 1, func(px loop.Expr) {
