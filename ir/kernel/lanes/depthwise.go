@@ -344,10 +344,7 @@ func (t *channelWriter) add(a *sums, x, weight loop.Expr, last bool) {
 // finish requantizes the sums of the pixels, and writes them.
 func (t *channelWriter) finish(acc []*sums) {
 	b := t.g.B
-	var constants []emit.Channel
-	for v := range t.lanes / lanesOf {
-		constants = append(constants, t.cs.Load(lanesOf*v, lanesOf))
-	}
+	constants := t.cs.Fours(t.lanes)
 	for p := 0; p < len(acc); p += t.poolW {
 		fours := make([]loop.Expr, len(constants))
 		for v := range fours {
