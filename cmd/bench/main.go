@@ -54,22 +54,16 @@ func main() {
 	only := flag.String("only", "", "targets, layers or formats, separated by commas: only the rows that have all of them")
 	peer := flag.String("xnnpack", "", "a folder with Debian's XNNPACK for armhf, unpacked, to be counted in this run")
 	isFit := flag.Bool("fit", false, "print the estimates of the kernel families divided by counts, for each target and family")
-	peers := flag.String("peers", "", "a folder with peers.csv and layers: count its layers and print them beside the peers' counts, the worst ratio first")
+	isPeers := flag.Bool("peers", false, "count the layers that peers were counted on, and print them beside the peers' counts, the worst ratio first")
 	full := flag.Bool("scale", false, "compile AlexNet and VGG-16 in their full size instead, and print time and memory")
 	flag.Parse()
-	err := error(nil)
-	if *peers != "" {
-		err = comparePeers(os.Stdout, *dnnc, *peers, *only)
-	} else {
-		err = run(*dnnc, *write, *dir, *only, *peer, *full, *isFit)
-	}
-	if err != nil {
+	if err := run(*dnnc, *write, *dir, *only, *peer, *full, *isFit, *isPeers); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-func run(dnnc, write, dir, only, peer string, full, isFit bool) error {
+func run(dnnc, write, dir, only, peer string, full, isFit, isPeers bool) error {
 	if dir == "" {
 		temp, err := os.MkdirTemp("", "bench-")
 		if err != nil {
@@ -84,6 +78,9 @@ func run(dnnc, write, dir, only, peer string, full, isFit bool) error {
 	}
 	if full {
 		return scale(dnnc, dir, only)
+	}
+	if isPeers {
+		return comparePeers(os.Stdout, dnnc, dir, only)
 	}
 	if isFit {
 		return fit(os.Stdout, dnnc, dir, only)
@@ -175,11 +172,22 @@ func count(dnnc, path string, b bar) (c counted, err error) {
 	return c, json.Unmarshal(out.Bytes(), &c)
 }
 
+// networkOf is the network of a name.
+func networkOf(name string) (*network, error) {
+	if text := peerLayers[name]; text != "" {
+		return layerOf(text)
+	}
+	if n := networks[name]; n != nil {
+		return n, nil
+	}
+	return nil, fmt.Errorf("no network %q", name)
+}
+
 // generate writes a network and its weights to a folder, unless they lie there.
 func generate(dir, name string) (string, error) {
-	n := networks[name]
-	if n == nil {
-		return "", fmt.Errorf("no network %q", name)
+	n, err := networkOf(name)
+	if err != nil {
+		return "", err
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", err

@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/dnnc/dnnc/frontend/weights"
@@ -24,6 +25,60 @@ type line struct {
 	weight   []int // nil without weights
 }
 
+// peerLayers are the convolutions and linear layers that peers were counted on: input,
+// output channels, window, then what is not the default.
+var peerLayers = map[string]string{
+	"A3x3_32": "32,32,32 32 3x3 pad=1,1,1,1", "Adw32": "32,32,32 32 3x3 pad=1,1,1,1 groups=32", "Apw32_64": "32,32,32 64 1x1", "Afc800_500": "800 500",
+	"c3x3_16_16": "16,32,32 16 3x3 pad=1,1,1,1", "c3x3s2_16_32": "16,32,32 32 3x3 stride=2 pad=0,0,1,1", "c5x5_1_20": "1,28,28 20 5x5",
+	"conv1d_k3_64": "64,1,128 64 1x3 pad=0,1,0,1", "dscnn10x4": "1,49,10 64 10x4 stride=2 pad=4,1,5,1",
+	"dw3x3_8c": "8,48,48 8 3x3 pad=1,1,1,1 groups=8", "dw3x3s2_64c": "64,24,24 64 3x3 stride=2 pad=0,0,1,1 groups=64", "dw5x5_32c": "32,24,24 32 5x5 pad=2,2,2,2 groups=32",
+	"fc640_128": "640 128", "fc64_10": "64 10", "first3x3s2": "3,96,96 8 3x3 stride=2 pad=0,0,1,1",
+	"grouped4": "32,16,16 32 3x3 pad=1,1,1,1 groups=4", "odd17_23": "17,19,19 23 3x3 pad=1,1,1,1",
+	"pw128_256": "128,6,6 256 1x1", "pw256_256": "256,3,3 256 1x1", "pw8_16": "8,48,48 16 1x1", "pw_s2_16_32": "16,32,32 32 1x1 stride=2",
+}
+
+// layerOf is the network of one layer that a line of peerLayers describes.
+func layerOf(text string) (*network, error) {
+	words := strings.Fields(text)
+	in, out := words[0], 0
+	shape := ints(in, ",")
+	if _, err := fmt.Sscan(words[1], &out); err != nil {
+		return nil, fmt.Errorf("%s: %w", text, err)
+	}
+	if len(words) == 2 {
+		return &network{in, words[1], []line{linear("layer", out, shape[0], "")}}, nil
+	}
+	k, stride, groups, pad, attrs := ints(words[2], "x"), 1, 1, []int{0, 0, 0, 0}, ""
+	for _, w := range words[3:] {
+		key, value, _ := strings.Cut(w, "=")
+		switch key {
+		case "stride":
+			stride = ints(value, ",")[0]
+		case "groups":
+			groups = ints(value, ",")[0]
+		case "pad":
+			pad = ints(value, ",")
+			value = "[" + value + "]"
+		default:
+			return nil, fmt.Errorf("%s: no word %q of a layer", text, w)
+		}
+		attrs += fmt.Sprintf(", %s: %s", key, value)
+	}
+	size := func(axis int) int { return (shape[1+axis]+pad[axis]+pad[2+axis]-k[axis])/stride + 1 }
+	return &network{in, fmt.Sprintf("%d,%d,%d", out, size(0), size(1)),
+		[]line{{"layer", fmt.Sprintf("conv2d(%%s, filters: %d, kernel: [%d,%d]%s)", out, k[0], k[1], attrs), []int{out, shape[0] / groups, k[0], k[1]}}}}, nil
+}
+
+// ints are the numbers of a text.
+func ints(text, sep string) (list []int) {
+	for w := range strings.SplitSeq(text, sep) {
+		v := 0
+		fmt.Sscan(w, &v)
+		list = append(list, v)
+	}
+	return list
+}
+
 // networks are those that can be generated: the layers of the table, and two
 // networks in their full size.
 var networks = map[string]*network{
@@ -33,6 +88,12 @@ var networks = map[string]*network{
 	"linear":     {"800", "500", []line{linear("layer", 500, 800, "")}},
 	"deep3x3":    {"128,8,8", "128,8,8", []line{conv("layer", 128, 128, 3, ", pad: 1")}},
 	"first3x3":   {"3,32,32", "32,32,32", []line{conv("layer", 32, 3, 3, ", pad: 1")}},
+	"add16":      {"16,32,32] in [0,1], b: f32[16,32,32", "16,32,32", []line{{name: "layer", op: "add(%s, b)"}}},
+	"avgpool2":   {"16,32,32", "16,16,16", []line{{name: "layer", op: "avgpool2d(%s, kernel: 2)"}}},
+	"gap64":      {"64,8,8", "64,1,1", []line{{name: "layer", op: "globalavgpool(%s)"}}},
+	"sigmoid64":  {"64", "64", []line{{name: "layer", op: "sigmoid(%s)"}}},
+	"tanh64":     {"64", "64", []line{{name: "layer", op: "tanh(%s)"}}},
+	"softmax10":  {"10", "10", []line{{name: "layer", op: "softmax(%s)"}}},
 	"alexnet224": alexnet(),
 	"vgg16-224":  vgg16(),
 }
@@ -81,7 +142,10 @@ func vgg16() *network {
 // text is the network in dnnc's language.
 func (n *network) text(name string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "tensors \"%s.safetensors\"\n\nnetwork net(image: f32[%s] in [0,1]) -> f32[%s] {\n", name, n.input, n.output)
+	if slices.ContainsFunc(n.lines, func(l line) bool { return l.weight != nil }) {
+		fmt.Fprintf(&b, "tensors \"%s.safetensors\"\n\n", name)
+	}
+	fmt.Fprintf(&b, "network net(image: f32[%s] in [0,1]) -> f32[%s] {\n", n.input, n.output)
 	last := "image"
 	for _, l := range n.lines {
 		fmt.Fprintf(&b, "  %s = %s\n", l.name, fmt.Sprintf(l.op, last))

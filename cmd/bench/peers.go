@@ -3,16 +3,17 @@ package main
 import (
 	"cmp"
 	"context"
+	_ "embed"
 	"encoding/csv"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"text/tabwriter"
 )
 
@@ -23,14 +24,17 @@ type peer struct {
 	instructions           float64
 }
 
+// peersTable has the counts of the best peer (int8) on each layer: gcc, clang: CMSIS-NN at
+// 99f736a, -Ofast, the best build on that processor; srgcc: built with single rounding; xnn:
+// XNNPACK of Debian 12. They were counted once under QEMU.
+//
+//go:embed peers.csv
+var peersTable string
+
 // readPeers reads a table with the columns target, layer, macs, peer_instructions and peer.
-func readPeers(path string) ([]peer, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	rows, err := csv.NewReader(f).ReadAll()
+func readPeers(table string) ([]peer, error) {
+	const path = "peers.csv"
+	rows, err := csv.NewReader(strings.NewReader(table)).ReadAll()
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
@@ -60,11 +64,10 @@ type compared struct {
 
 func (c compared) ratio() float64 { return c.count / c.instructions }
 
-// comparePeers counts the layers of a folder on the targets of its peers.csv, and prints
-// them beside the peers' counts, for each target the greatest ratio first. only selects
-// targets and layers.
+// comparePeers counts the layers of the peers, and prints them beside the peers' counts, for each
+// target the greatest ratio first. only selects targets and layers.
 func comparePeers(w io.Writer, dnnc, dir, only string) error {
-	peers, err := readPeers(filepath.Join(dir, "peers.csv"))
+	peers, err := readPeers(peersTable)
 	if err != nil {
 		return err
 	}
@@ -74,7 +77,11 @@ func comparePeers(w io.Writer, dnnc, dir, only string) error {
 		if !wanted(only, p.target, p.layer) {
 			continue
 		}
-		n, err := countDefault(dnnc, filepath.Join(dir, "layers", p.layer+".dnn"), p.target)
+		path, err := generate(dir, p.layer)
+		if err != nil {
+			return err
+		}
+		n, err := countDefault(dnnc, path, p.target)
 		if err != nil {
 			return err
 		}
@@ -91,7 +98,12 @@ func comparePeers(w io.Writer, dnnc, dir, only string) error {
 			fmt.Fprintf(t, "%s\t%s\t%s\t%.0f\t%.0f\t%.3f\t%s\t\n", target, c.layer, c.library, c.instructions, c.count, c.ratio(), share(c))
 		}
 	}
-	t.Flush()
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	if len(targets) == 0 {
+		return errors.New("-only names no target or layer that peers were counted on")
+	}
 	for _, target := range targets {
 		mean := 0.
 		for _, c := range list[target] {

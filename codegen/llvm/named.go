@@ -44,8 +44,12 @@ var forms = map[string]func(p *printer, e *loop.Named, args []value.Value) value
 	"qadd": func(p *printer, e *loop.Named, args []value.Value) value.Value {
 		return p.intrinsic(fmt.Sprintf("llvm.sadd.sat.v%di16", e.T.Lanes), e.T, args...)
 	},
-	"qxtn16": func(p *printer, e *loop.Named, args []value.Value) value.Value { return p.narrowed(loop.I16.Vec(4), args) },
-	"qxtn8":  func(p *printer, e *loop.Named, args []value.Value) value.Value { return p.narrowed(loop.I8.Vec(8), args) },
+	"qxtn16": func(p *printer, e *loop.Named, args []value.Value) value.Value {
+		return p.narrowed(loop.I16.Vec(4), args)
+	},
+	"qxtn8": func(p *printer, e *loop.Named, args []value.Value) value.Value {
+		return p.narrowed(loop.I8.Vec(8), args)
+	},
 	"tbl64": func(p *printer, e *loop.Named, args []value.Value) value.Value {
 		return p.intrinsic("llvm.aarch64.neon.tbx4.v16i8", e.T, args[5], args[0], args[1], args[2], args[3], args[4])
 	},
@@ -96,6 +100,10 @@ var forms = map[string]func(p *printer, e *loop.Named, args []value.Value) value
 		return p.intrinsic("llvm.aarch64.neon.sdot.v4i32.v16i8", e.T, args[3], args[0], p.block.NewBitCast(x, typeOf(loop.I8.Vec(16))))
 	},
 	"mulllane": func(p *printer, e *loop.Named, args []value.Value) value.Value {
+		if p.target.Arch == "arm" {
+			x := p.spread(args[1], e.Args[1].Type(), e.Args[2].(*loop.Const).Value, 4)
+			return mull(p, e, []value.Value{args[0], p.block.NewBitCast(x, typeOf(loop.I8.Vec(8)))})
+		}
 		// Of codes that are the upper half of a register, the inputs are, too: LLVM then finds an
 		// instruction for upper halves.
 		x := p.spread(args[1], e.Args[1].Type(), e.Args[2].(*loop.Const).Value, 8)

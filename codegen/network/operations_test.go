@@ -201,7 +201,7 @@ func TestTFLiteRounding(t *testing.T) {
 	if err != nil {
 		t.Skip(err)
 	}
-	for _, name := range []string{"x86_64", "armv7em", "armv7"} {
+	for _, name := range []string{"x86_64", "armv7em", "armv7", "aarch64+dotprod", "armv8.1m"} {
 		tgt, err := processor.Find(name)
 		require.NoError(t, err)
 		if err := emu.Check(tgt); err != nil {

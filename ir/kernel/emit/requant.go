@@ -148,6 +148,25 @@ func (s *ChannelCursors) Load(j, n int) Channel {
 	return Channel{s.Requant, bias, mul, b.Let("shift", shift)}
 }
 
+// Fours reads the constants of n channels after the cursors, of constants for vectors: those of each four.
+func (s *ChannelCursors) Fours(n int) (list []Channel) {
+	b := s.g.B
+	shifts := []loop.Expr{b.Let("shifts", loop.At(s.bytes, loop.Int(0), loop.I8.Vec(n)))}
+	if n > 4 {
+		shifts = Split(loop.To(loop.SExt, shifts[0], 16), 8)
+	}
+	for _, half := range shifts {
+		for _, shift := range Split(half, 4) {
+			at := 4 * len(list)
+			word := func(name string, from int) loop.Expr {
+				return b.Let(name, &loop.Load{From: s.words, Offset: loop.Int(4 * from), T: loop.I32.Vec(4), Align: 4})
+			}
+			list = append(list, Channel{s.Requant, word("bias", at), word("mul", s.channels+at), b.Let("shift", loop.To(loop.SExt, shift, 32))})
+		}
+	}
+	return list
+}
+
 // Channel is a requantization with the constants of one channel.
 type Channel struct {
 	Requant

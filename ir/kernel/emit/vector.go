@@ -72,6 +72,55 @@ func (g *Generator) Lanewise(args int, f func(x []loop.Expr) loop.Expr) bool {
 	return true
 }
 
+// Pieces divides n bytes among the types of what one instruction copies. The last piece may overlap the
+// one before it.
+func Pieces(n int, do func(at int, t loop.Type)) {
+	types := map[int]loop.Type{16: loop.I8.Vec(16), 8: loop.I8.Vec(8), 4: loop.I32, 2: loop.I16, 1: loop.I8}
+	size := 16
+	for size > max(n, 1) {
+		size /= 2
+	}
+	for at := 0; at+size <= n; at += size {
+		do(at, types[size])
+	}
+	if rest := n % size; rest > 0 {
+		for size/2 >= rest {
+			size /= 2
+		}
+		do(n-size, types[size])
+	}
+}
+
+// Strips is Pieces, in a loop where they are many.
+func (g *Generator) Strips(n int, do func(at loop.Expr, t loop.Type)) {
+	const vector, round = 16, 4 * 16
+	whole := n / round
+	g.B.For("strip", loop.Int(0), loop.Int(whole), 1, func(i loop.Expr) {
+		at := g.B.Let("at", loop.Scaled(i, round))
+		for j := 0; j < round; j += vector {
+			do(loop.Sum(at, loop.Int(j)), loop.I8.Vec(vector))
+		}
+	})
+	left := n - whole*round
+	if whole > 0 && left > 0 && left < vector {
+		do(loop.Int(n-vector), loop.I8.Vec(vector))
+		return
+	}
+	Pieces(left, func(at int, t loop.Type) { do(loop.Int(whole*round+at), t) })
+}
+
+// Fill writes a value to n bytes of a region, from a byte on.
+func (g *Generator) Fill(to loop.Region, from loop.Expr, n int, value int64) {
+	g.Strips(n, func(at loop.Expr, t loop.Type) {
+		bytes := uint64(uint8(value)) * 0x0101010101010101
+		v := loop.Num(t, value)
+		if t.Lanes == 1 {
+			v = loop.Num(t, int64(bytes)<<(64-t.Bits)>>(64-t.Bits))
+		}
+		g.B.Store(to, loop.Sum(from, at), v)
+	})
+}
+
 // LaneDifference returns x-zero of a vector of i8 elements of an argument, as vectors of at most eight i16.
 func (g *Generator) LaneDifference(arg int, x loop.Expr) []loop.Expr {
 	zero := int64(g.Node.Args[arg].Type.Quant.Zero)

@@ -1,7 +1,10 @@
 package lanes
 
 import (
+	"bytes"
+
 	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/kernel/emit"
 	"github.com/dnnc/dnnc/ir/loop"
 )
 
@@ -9,16 +12,16 @@ import (
 // scratch, one group after the other, with the padding beside them.
 func (l *layer) bands() {
 	g, b, w := l.g, l.g.B, l.w
-	rows, bytes := l.bandRows(l.plan.Band), l.rowBytes()
+	rows, rowBytes := l.bandRows(l.plan.Band), l.rowBytes()
 	if l.padded {
 		l.pad(loop.Int(l.base+slack), loop.Int(rows), w.PadL+w.InW+w.PadR)
 	}
-	do := l.begin(w.StrideW*l.in, bytes)
+	do := l.begin(w.StrideW*l.in, rowBytes)
 	outRow := l.run / l.poolW * w.OutC
 	b.For("band", loop.Int(0), loop.Int(l.outRows), l.plan.Band, func(band loop.Expr) {
 		b.For("row", loop.Int(0), loop.Int(rows), 1, func(r loop.Expr) {
 			iy := b.Let("iy", loop.Sum(loop.Scaled(band, l.poolH*w.StrideH), r, loop.Int(-w.PadT)))
-			to := b.Let("to", loop.Sum(loop.Scaled(r, bytes), loop.Int(l.base+slack+w.PadL*l.in)))
+			to := b.Let("to", loop.Sum(loop.Scaled(r, rowBytes), loop.Int(l.base+slack+w.PadL*l.in)))
 			b.If(loop.Op(loop.ULt, iy, loop.Int(w.InH)), func() { l.copyRow(iy, to) }, func() { l.pad(to, loop.Int(1), w.InW) })
 		})
 		last := loop.Expr(loop.Int(l.plan.Band))
@@ -30,9 +33,9 @@ func (l *layer) bands() {
 			g.Clear(out, outRow)
 			b.For("dy", loop.Int(0), loop.Int(l.poolH), 1, func(dy loop.Expr) {
 				y := loop.Sum(loop.Scaled(py, l.poolH), dy)
-				at := b.Let("at", loop.Sum(loop.Scaled(y, w.StrideH*bytes), loop.Int(l.base+slack)))
+				at := b.Let("at", loop.Sum(loop.Scaled(y, w.StrideH*rowBytes), loop.Int(l.base+slack)))
 				b.For("group", loop.Int(0), loop.Int(l.groups), 1, func(group loop.Expr) {
-					do(g.Scratch, loop.Sum(at, loop.Scaled(group, rows*bytes)), group, out)
+					do(g.Scratch, loop.Sum(at, loop.Scaled(group, rows*rowBytes)), group, out)
 				})
 			})
 		})
@@ -43,8 +46,14 @@ func (l *layer) bands() {
 func (l *layer) copyRow(iy, to loop.Expr) {
 	g, b, w := l.g, l.g.B, l.w
 	from := b.Let("from", loop.Scaled(iy, w.InW*w.InC))
+	if l.multiplier > 1 {
+		l.repeat(b.Cursor("source", g.Args[0], from), b.Cursor("target", g.Scratch, to))
+		return
+	}
 	if l.groups == 1 {
-		l.copies(w.InW*l.in, from, to)
+		g.Strips(w.InW*l.in, func(at loop.Expr, t loop.Type) {
+			b.Store(g.Scratch, loop.Sum(to, at), loop.At(g.Args[0], loop.Sum(from, at), t))
+		})
 		return
 	}
 	next := l.bandRows(l.plan.Band) * l.rowBytes()
@@ -53,8 +62,8 @@ func (l *layer) copyRow(iy, to loop.Expr) {
 		target := b.Cursor("target", g.Scratch, loop.Sum(to, loop.Scaled(group, next)))
 		unroll := min(g.Unroll(unrolledPieces), w.InW)
 		piece := func(px int) {
-			pieces(l.in, func(at, n int) {
-				b.Store(target, loop.Int(px*l.in+at), loop.At(source, loop.Int(px*w.InC+at), loop.I8.Vec(n)))
+			emit.Pieces(l.in, func(at int, t loop.Type) {
+				b.Store(target, loop.Int(px*l.in+at), loop.At(source, loop.Int(px*w.InC+at), t))
 			})
 		}
 		b.For("px", loop.Int(0), loop.Int(w.InW/unroll), 1, func(loop.Expr) {
@@ -70,58 +79,35 @@ func (l *layer) copyRow(iy, to loop.Expr) {
 	})
 }
 
+// repeat copies a row, each input as often as it has outputs.
+func (l *layer) repeat(source, target *loop.Cursor) {
+	b, n, m := l.g.B, l.w.InW*l.w.InC, l.multiplier
+	each := 8 // inputs that a shuffle repeats
+	if m > 8 {
+		each = 1
+	}
+	move := func(each int) {
+		x := b.Let("x", loop.At(source, loop.Int(0), loop.I8.Vec(each)))
+		if each == 1 {
+			for i := range m {
+				b.Store(target, loop.Int(i), x)
+			}
+		} else {
+			s := &loop.Shuffle{A: x}
+			for i := range each * m {
+				s.Mask = append(s.Mask, i/m)
+			}
+			b.Store(target, loop.Int(0), s)
+		}
+		b.Advance(source, each)
+		b.Advance(target, each*m)
+	}
+	b.For("inputs", loop.Int(0), loop.Int(n/each), 1, func(loop.Expr) { move(each) })
+	b.For("input", loop.Int(0), loop.Int(n%each), 1, func(loop.Expr) { move(1) })
+}
+
 // unrolledPieces is the pixels of a round of the loop that copies a group's inputs.
 const unrolledPieces = 4
-
-// pieces divides n bytes among vectors; the last one may overlap the one before it.
-func pieces(n int, do func(at, n int)) {
-	for size := chunk; ; size /= 2 {
-		if size > n {
-			continue
-		}
-		for at := 0; at+size <= n; at += size {
-			do(at, size)
-		}
-		if rest := n % size; rest > 0 {
-			for size/2 >= rest {
-				size /= 2
-			}
-			do(n-size, size)
-		}
-		return
-	}
-}
-
-// copies copies n bytes of the argument to scratch.
-func (l *layer) copies(n int, from, to loop.Expr) {
-	b := l.g.B
-	move := func(at loop.Expr, lanes int) {
-		b.Store(l.g.Scratch, loop.Sum(to, at), loop.At(l.g.Args[0], loop.Sum(from, at), loop.I8.Vec(lanes)))
-	}
-	l.strips(n, move)
-}
-
-// strips divides n bytes among vectors, in a loop where they are many.
-func (l *layer) strips(n int, do func(at loop.Expr, lanes int)) {
-	b := l.g.B
-	const round = 4 * chunk
-	whole := n / round
-	b.For("strip", loop.Int(0), loop.Int(whole), 1, func(i loop.Expr) {
-		at := b.Let("at", loop.Scaled(i, round))
-		for j := 0; j < round; j += chunk {
-			do(loop.Sum(at, loop.Int(j)), chunk)
-		}
-	})
-	left := n - whole*round
-	if left == 0 {
-		return
-	}
-	if whole > 0 && left < chunk {
-		do(loop.Int(n-chunk), chunk)
-		return
-	}
-	pieces(left, func(at, lanes int) { do(loop.Int(whole*round+at), lanes) })
-}
 
 // pad fills some pixels of each of n rows of each group with the padding, from a byte of the first
 // group's rows on.
@@ -134,14 +120,12 @@ func (l *layer) pad(to, n loop.Expr, pixels int) {
 			at := b.Let("at", loop.Sum(to, loop.Scaled(group, next), loop.Scaled(r, l.rowBytes())))
 			if values == nil {
 				zero := int64(g.Node.Args[0].Type.Quant.Zero)
-				l.strips(pixels*l.in, func(i loop.Expr, lanes int) {
-					b.Store(g.Scratch, loop.Sum(at, i), loop.Num(loop.I8.Vec(lanes), zero))
-				})
+				g.Fill(g.Scratch, at, pixels*l.in, zero)
 				return
 			}
-			raw := make([]byte, len(values))
-			for i, v := range values {
-				raw[i] = byte(int8(v))
+			var raw []byte
+			for _, v := range values {
+				raw = append(raw, bytes.Repeat([]byte{byte(int8(v))}, max(1, l.multiplier))...)
 			}
 			pads := g.Global("pads", 1, raw)
 			b.For("px", loop.Int(0), loop.Int(pixels), 1, func(px loop.Expr) {

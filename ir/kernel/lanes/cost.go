@@ -2,15 +2,16 @@ package lanes
 
 // Instructions beside the products, fitted to counts under the emulator.
 const (
-	perCall    = 14. // a tile: the call, its addresses
-	perBlock   = 12. // a block of a tile's channels: constants, addresses
-	perVector  = 5.  // four channels of a block: their constants
-	perSegment = 4.  // of a window
-	perChunk   = 4.  // a round of the loop
-	perSums    = 4.3 // four sums of a pixel: requantized and stored
-	perCopied  = 2.6 // sixteen bytes copied to scratch
-	perPiece   = 5.  // a group's inputs of a pixel copied to scratch
-	perRow     = 30. // a row copied, or of tiles
+	perCall     = 14. // a tile: the call, its addresses
+	perBlock    = 12. // a block of a tile's channels: constants, addresses
+	perVector   = 5.  // four channels of a block: their constants
+	perSegment  = 4.  // of a window
+	perChunk    = 4.  // a round of the loop
+	perSums     = 4.3 // four sums of a pixel: requantized and stored
+	perCopied   = 2.6 // sixteen bytes copied to scratch
+	perPiece    = 5.  // a group's inputs of a pixel copied to scratch
+	perRepeated = .4  // a byte copied to scratch as one of several
+	perRow      = 30. // a row copied, or of tiles
 )
 
 // cycles estimates the instructions of a layer.
@@ -33,6 +34,9 @@ func (s *shape) copyCycles(band int) float64 {
 	copied := float64(s.w.InW*s.in) / chunk * perCopied
 	if s.groups > 1 {
 		copied = float64(s.w.InW) * perPiece * float64((s.in+chunk-1)/chunk)
+	}
+	if s.multiplier > 1 {
+		copied = float64(s.w.InW*s.in) * perRepeated
 	}
 	return rows * float64(s.groups) * (copied + perRow)
 }

@@ -12,10 +12,11 @@ import (
 	"github.com/dnnc/dnnc/ir/processor"
 )
 
-// Depthwise is the family of convolutions with one channel in each group.
+// Depthwise is the family of convolutions with one input channel in each group. Of several outputs for
+// each, inputs are copied to scratch as often.
 var Depthwise = kernel.Family{
 	Name: "conv_depthwise_lanes", Op: ir.Conv2D, Pools: true, Rows: true, Plan: kernel.Planner(depthwise), Read: kernel.Reader(3, readDepthwise),
-	Doc: "one channel a group: channels as lanes of vectors, products of a few taps summed in 16 bits, pixels side by side share inputs",
+	Doc: "one input channel a group: output channels as lanes of vectors, products of a few taps summed in 16 bits, pixels side by side share inputs",
 }
 
 // DepthwisePlan is the pixels and channels of a tile, and the rows of a band, as in Plan.
@@ -47,12 +48,12 @@ func depthwiseTiles(t *processor.Target) [][2]int {
 // depthwise convolution that vectors serve.
 func depthwiseShape(l kernel.Layer) (s *shape, ok bool) {
 	w := geometry.WindowOf(l.Node)
-	if l.Elem.Kind != ir.I8 && !decodes(l.Elem) || !l.Narrow() || !fits(l) || w.Groups != w.InC || w.OutC != w.InC || w.InC == 1 || !l.Supposed && !emit.TakesLanes(l.Node) {
+	if l.Elem.Kind != ir.I8 && !decodes(l.Elem) || !l.Narrow() || !fits(l) || w.Groups != w.InC || w.InC == 1 || !l.Supposed && !emit.TakesLanes(l.Node) {
 		return nil, false
 	}
 	s = shapeOf(l)
-	s.groups, s.in, s.rows = 1, w.InC, w.InC
-	s.buffered, s.flat = s.padded, false
+	s.groups, s.in, s.rows, s.multiplier = 1, w.OutC, w.OutC, w.OutC/w.InC
+	s.buffered, s.flat = s.padded || s.multiplier > 1, false
 	s.run, s.runs = w.OutW()/s.poolW*s.poolW, s.outRows*s.poolH
 	return s, true
 }
@@ -343,10 +344,7 @@ func (t *channelWriter) add(a *sums, x, weight loop.Expr, last bool) {
 // finish requantizes the sums of the pixels, and writes them.
 func (t *channelWriter) finish(acc []*sums) {
 	b := t.g.B
-	var constants []emit.Channel
-	for v := range t.lanes / lanesOf {
-		constants = append(constants, t.cs.Load(lanesOf*v, lanesOf))
-	}
+	constants := t.cs.Fours(t.lanes)
 	for p := 0; p < len(acc); p += t.poolW {
 		fours := make([]loop.Expr, len(constants))
 		for v := range fours {

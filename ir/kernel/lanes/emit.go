@@ -451,10 +451,7 @@ func (t *tileWriter) finish(channels int, acc [][]*loop.Var) {
 	if t.pixels > 1 {
 		pooled = t.poolW
 	}
-	var constants []emit.Channel
-	for v := range acc[0] {
-		constants = append(constants, t.cs.Load(lanesOf*v, lanesOf))
-	}
+	constants := t.cs.Fours(max(channels, lanesOf))
 	for p := 0; p < len(acc); p += pooled {
 		fours := make([]loop.Expr, len(acc[p]))
 		for v := range fours {

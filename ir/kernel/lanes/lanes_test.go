@@ -37,6 +37,8 @@ func TestDepthwisePlans(t *testing.T) {
 		{"24,6,6 24 3x3 groups=24 pad=1,1,1,1 padvalue", "i8", all},
 		{"7,6,6 7 3x3 groups=7", "i8", all},
 		{"8,6,6 16 3x3 groups=8", "i8", all},
+		{"5,5,6 15 3x3 groups=5 pad=1,1,1,1 padvalue", "i8 odd3", all},
+		{"2,5,6 18 3x2 groups=2 stride=2,1", "i8", all},
 		{"8,6,6 8 3x3 groups=8 wide", "i8", all},
 		{"8,6,6 8 3x3 groups=8", "odd4 code4", all},
 		{"32,6,6 32 3x3 groups=32 pad=1,1,1,1", "odd1 odd5 odd8", all},

@@ -13,6 +13,7 @@ type shape struct {
 	rows, groups, k  int // output channels of a group, their codes
 	in               int // inputs of a group in a pixel
 	isLinear         bool
+	multiplier       int   // copies of each input in scratch: outputs of a channel of a depthwise convolution; 0 and 1: one
 	order            []int // the code of each input of a linear layer
 	segments, length int   // of a row of the window; inputs of a segment
 	padded           bool

@@ -36,6 +36,11 @@ func copyStrided(g *emit.Generator) error {
 	for j, a := range g.Node.Args {
 		channels, first := a.Type.Shape[0]*inside, at
 		g.B.For("i", loop.Int(0), loop.Int(pixels), 1, func(i loop.Expr) {
+			if g.Lanes() {
+				from, to := g.B.Let("from", loop.Scaled(i, channels)), g.B.Let("to", loop.Sum(loop.Scaled(i, out[0]), loop.Int(first)))
+				copyRun(g, to, g.Args[j], from, channels)
+				return
+			}
 			g.B.For("c", loop.Int(0), loop.Int(channels), 1, func(c loop.Expr) {
 				v := loop.At(g.Args[j], loop.Sum(loop.Scaled(i, channels), c), loop.I8)
 				g.B.Store(g.Out, loop.Sum(loop.Scaled(i, out[0]), c, loop.Int(first)), v)
@@ -44,6 +49,11 @@ func copyStrided(g *emit.Generator) error {
 		at += channels
 	}
 	return nil
+}
+
+// copyRun copies n bytes that lie together.
+func copyRun(g *emit.Generator, to loop.Expr, from loop.Region, at loop.Expr, n int) {
+	g.Strips(n, func(i loop.Expr, t loop.Type) { g.B.Store(g.Out, loop.Sum(to, i), loop.At(from, loop.Sum(at, i), t)) })
 }
 
 // back is the place in memory of each element, by its logical index.
@@ -94,8 +104,9 @@ func repeats(seq []int, n, step int) bool {
 }
 
 // walk calls body with the index of each element of seq and its value, in order:
-// by nested loops where there are some, else by a table of places.
-func walk(g *emit.Generator, seq []int, body func(i, at loop.Expr)) {
+// by nested loops where there are some, else by a table of places. On processors with vectors it
+// calls run with the first of n elements whose values follow one another.
+func walk(g *emit.Generator, seq []int, body func(i, at loop.Expr), run func(i, at loop.Expr, n int)) {
 	levels, ok := nest(seq)
 	if !ok {
 		raw := make([]byte, 4*len(seq))
@@ -116,7 +127,10 @@ func walk(g *emit.Generator, seq []int, body func(i, at loop.Expr)) {
 			return
 		}
 		l := levels[0]
-		size /= l.count
+		if size /= l.count; size == 1 && l.stride == 1 && g.Lanes() {
+			run(i, at, l.count)
+			return
+		}
 		g.B.For("i", loop.Int(0), loop.Int(l.count), 1, func(k loop.Expr) {
 			inside(levels[1:], size, loop.Sum(i, loop.Scaled(k, size)), loop.Sum(at, loop.Scaled(k, l.stride)))
 		})
@@ -132,7 +146,8 @@ func copyMapped(g *emit.Generator) error {
 	for i, logical := range geometry.Order(g.Node.Out.Type.Shape) {
 		seq[i] = from[view[logical]]
 	}
-	walk(g, seq, func(i, at loop.Expr) { g.B.Store(g.Out, i, loop.At(g.Args[0], at, loop.I8)) })
+	walk(g, seq, func(i, at loop.Expr) { g.B.Store(g.Out, i, loop.At(g.Args[0], at, loop.I8)) },
+		func(i, at loop.Expr, n int) { copyRun(g, i, g.Args[0], at, n) })
 	return nil
 }
 
@@ -142,16 +157,20 @@ func padMapped(g *emit.Generator) error {
 		repeat(g)
 		return nil
 	}
-	to, size := back(g.Node.Out.Type.Shape), loop.Int(g.Node.Out.Type.Shape.Size())
-	g.B.For("i", loop.Int(0), size, 1, func(i loop.Expr) {
-		g.B.Store(g.Out, i, loop.Num(loop.I8, int64(g.Node.Float(ir.AttrValue))))
-	})
+	to, size := back(g.Node.Out.Type.Shape), g.Node.Out.Type.Shape.Size()
+	value := int64(g.Node.Float(ir.AttrValue))
+	if g.Lanes() {
+		g.Fill(g.Out, loop.Int(0), size, value)
+	} else {
+		g.B.For("i", loop.Int(0), loop.Int(size), 1, func(i loop.Expr) { g.B.Store(g.Out, i, loop.Num(loop.I8, value)) })
+	}
 	inside := g.Node.Padded().Index()
 	seq := make([]int, len(inside))
 	for i, logical := range geometry.Order(g.Node.Args[0].Type.Shape) {
 		seq[i] = to[inside[logical]]
 	}
-	walk(g, seq, func(i, at loop.Expr) { g.B.Store(g.Out, at, loop.At(g.Args[0], i, loop.I8)) })
+	walk(g, seq, func(i, at loop.Expr) { g.B.Store(g.Out, at, loop.At(g.Args[0], i, loop.I8)) },
+		func(i, at loop.Expr, n int) { copyRun(g, at, g.Args[0], i, n) })
 	return nil
 }
 

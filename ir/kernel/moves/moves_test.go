@@ -36,7 +36,8 @@ func TestFamilies(t *testing.T) {
 		"pad(a, before: [3,1,0], after: [2,5,1], mode: reflect)",
 		"pad(m, before: [2,3], after: [5,0], mode: symmetric)",
 		"pad(a, before: [0,4,1], after: [2,6,0], mode: wrap)",
-	}, "armv7em", "x86_64")
+		"concat(concat(a, b, a, b, a), b)",
+	}, "armv7em", "x86_64", "aarch64")
 }
 
 // TestEmbedding copies rows that a table of 256 names; an error for a table that is none.

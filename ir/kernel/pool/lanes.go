@@ -219,8 +219,11 @@ func newDivider(g *emit.Generator, w geometry.Window) (d *divider, ok bool, err 
 		}
 		muls, shifts = append(muls, int64(q.Mul[1+i])), append(shifts, int64(least-1-r-d.left))
 	}
+	if q.Rounding != geometry.RoundHalfUp || int(d.left)+sumBits > 32 {
+		return nil, false, nil
+	}
 	d.muls, d.shifts = g.Ints("mul", 32, muls), g.Ints("shift", 8, shifts)
-	return d, q.Rounding == geometry.RoundHalfUp && int(d.left)+sumBits <= 32, nil
+	return d, true, nil
 }
 
 // mean is how the sums of a window with some taps inside the image become means.
