@@ -8,7 +8,7 @@ TEST_PACKAGES = gcc g++ libc6-dev gcc-arm-linux-gnueabihf libc6-dev-armhf-cross 
 	qemu-system-arm gcc-arm-none-eabi libnewlib-arm-none-eabi clang-19 cmake ninja-build pkg-config neovim zsh fish
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: all demo dist experiments peers test test-adoption test-full mutate mutate-all matrix bench results tasks same check tools test-tools clean FORCE
+.PHONY: all demo dist experiments keep-check peers test test-adoption test-full mutate mutate-all matrix bench results tasks same check tools test-tools clean FORCE
 
 all: bin/dnnc
 
@@ -51,12 +51,13 @@ fuzz = set -e; for f in Parse:syntax Read:weights Parse:onnx Parse:tflite Open:d
 # What takes longer: whole searches, every width on every target on 500 images, accuracy
 # on Fashion-MNIST's 10,000 test images (Debian's dataset-fashion-mnist), hundreds of runs
 # that are killed, examples and recurrent networks on four targets, the conformance
-# suite in every format on every target, C of every format by every compiler, 3,000
+# suite in every format on every target, the rule of -keep 120,000 times, C of every format by every compiler, 3,000
 # random networks, the race detector on every package, a minute of fuzzing for each
 # parser.
 test-full: test-tools
 	@.ci/install dataset-fashion-mnist
 	DNNC_FULL=1 $(GO) test -v -timeout 60m ./passes
+	DNNC_FULL=1 $(GO) test -v -timeout 60m -run PromisesAreKept ./passes/robust
 	DNNC_FULL=1 $(GO) test -v -timeout 60m -run "FullVerify|ExamplesVerify|RecurrentVerifies|EmbeddingVerifies" ./cmd/dnnc/internal/verify
 	DNNC_FULL=1 $(GO) test -v -timeout 60m -run "FullAccuracy|FullPlane" ./cmd/dnnc/internal/eval
 	DNNC_FULL=1 $(GO) test -v -timeout 60m -run Killed ./cmd/dnnc/internal/driver
@@ -135,6 +136,14 @@ test-adoption: tools
 	python3 -m venv bin/adoption/python
 	bin/adoption/python/bin/pip install -q "$$(ls bin/adoption/*.whl)[llvm]"
 	bin/adoption/python/bin/python cmd/dist/test_dnnc.py
+
+# The promise of -keep: 60 builds on random halves of the test images, each held to the
+# other half. Hours; ONLY=lenet5 is a part of it. DNNC_DATA names the folder of MNIST and
+# CIFAR-10, DNNC_STRANGERS that of ResNet-8 (pretrainedResnet.tflite of MLPerf Tiny).
+ONLY ?=
+keep-check:
+	@.ci/install dataset-fashion-mnist
+	$(GO) run ./cmd/keep -data "$(DNNC_DATA)" -only '$(ONLY)'
 
 # The searches against each other, as RESULTS.md reports them: hours on two cores,
 # interrupted and resumed at will. DNNC_DATA names the folder of MNIST and CIFAR-10.

@@ -2,6 +2,8 @@ package dnnc
 
 import (
 	"context"
+	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -58,7 +60,8 @@ func (b *Build) environment() *pass.Env {
 		Progress: c.Progress,
 	}
 	deadline := time.Now().Add(c.Time)
-	env.Stop = func() bool { return c.Time > 0 && time.Now().After(deadline) || c.Enough != nil && c.Enough() }
+	env.Enough = func() bool { return c.Enough != nil && c.Enough() }
+	env.Stop = func() bool { return c.Time > 0 && time.Now().After(deadline) || env.Enough() }
 	env.Low, env.High = InputRange(b.source)
 	calibration(env, c, b.source.Inputs)
 	if !b.source.IsQuantized() {
@@ -67,39 +70,61 @@ func (b *Build) environment() *pass.Env {
 	return env
 }
 
-// calibration loads images once, when a pass first asks for some: the first ones
-// calibrate, some after them are held out, a fifth where there are few.
+// calibration loads images once, when a pass first asks for some, and deals them out.
 func calibration(env *pass.Env, c *Config, inputs []*ir.Value) {
-	wanted, heldOut := c.Wanted()
-	load := sync.OnceValues(func() (data.Batch, error) {
+	load := sync.OnceValues(func() (d dealt, err error) {
 		if c.Calibration == nil {
-			return data.Batch{}, diag.New(diag.Pos{}, diag.BadData, "no calibration images: the ranges of activations are not known").
+			return d, diag.New(diag.Pos{}, diag.BadData, "no calibration images: the ranges of activations are not known").
 				WithHelp("set Config.Calibration (-calib)")
 		}
-		b, err := c.Calibration(wanted + heldOut)
+		size := 0
+		for _, in := range inputs {
+			size += in.Type.Shape.Size()
+		}
+		wanted := c.wanted(4 * size)
+		b, err := c.Calibration(wanted.fit + wanted.choose + wanted.judge)
 		if err == nil {
 			err = checkImages(b, inputs)
 		}
-		return b, err
+		if err != nil {
+			return d, err
+		}
+		return deal(b, wanted, c.Seed), nil
 	})
-	env.Calibration = func() (data.Batch, error) {
-		b, err := load()
-		if err != nil {
-			return data.Batch{}, err
+	of := func(part func(d dealt) data.Batch) func() (data.Batch, error) {
+		return func() (data.Batch, error) {
+			d, err := load()
+			return part(d), err
 		}
-		return b.Slice(0, calibrated(b.N, wanted, heldOut)), nil
 	}
-	env.Holdout = func() (data.Batch, error) {
-		b, err := load()
-		if err != nil {
-			return data.Batch{}, err
-		}
-		n := calibrated(b.N, wanted, heldOut)
-		if n == b.N {
-			return b, nil // too few to hold any out
-		}
-		return b.Slice(n, min(n+heldOut, b.N)), nil
+	env.Calibration = of(func(d dealt) data.Batch { return d.fit })
+	env.Holdout = of(func(d dealt) data.Batch { return d.choose })
+	env.Unseen = of(func(d dealt) data.Batch { return d.judge })
+}
+
+// dealt is images by what they serve for: no image serves for two.
+type dealt struct{ fit, choose, judge data.Batch }
+
+// deal takes the images that judge from all over a set: its images may lie class by class.
+// Of the others the first ones fit, and those after them choose. Where there are too few to
+// hold any out, those that fit choose as well.
+func deal(b data.Batch, wanted shares, seed uint64) (d dealt) {
+	n := b.N
+	wanted = wanted.of(n)
+	order := rand.New(rand.NewPCG(seed, 0)).Perm(n)
+	judge := order[:wanted.judge]
+	slices.Sort(judge)
+	d.judge = b.Slice(0, 0)
+	if len(judge) > 0 {
+		rest := order[wanted.judge:]
+		slices.Sort(rest)
+		d.judge, b = b.Pick(judge), b.Pick(rest)
 	}
+	d.fit = b.Slice(0, wanted.fit)
+	if d.choose = b.Slice(wanted.fit, wanted.fit+wanted.choose); d.choose.N == 0 {
+		d.choose = d.fit
+	}
+	return d
 }
 
 // checkImages reports a batch that is not of images as the inputs take them.
@@ -129,9 +154,6 @@ func checkImages(b data.Batch, inputs []*ir.Value) error {
 	return nil
 }
 
-// calibrated is the images of a set of n that calibrate.
-func calibrated(n, wanted, heldOut int) int { return min(wanted, n-min(heldOut, n/5)) }
-
 // Searches reports whether a search judges the network: not of one whose formats are
 // chosen already.
 func (b *Build) Searches() bool {
@@ -154,6 +176,10 @@ func (b *Build) Finish(ctx context.Context) (*Result, error) {
 		if m.Target != c.Target.Name {
 			m.After, m.Target = passes.Quantized, "" // kernels and memory are planned anew
 		}
+	}
+	if i, err := passes.Table.Find(m.After); err == nil && c.Budget.Promised && i >= slices.Index(passes.Table.Names(), passes.Calibrated) {
+		return nil, diag.New(diag.Pos{File: m.Pos.File}, diag.AlreadyLowered, "-keep %v: the network was calibrated already, perhaps on images that would judge it", c.Budget.Keep).
+			WithHelp("search from the source; without -keep a search aims at %v", DefaultKeep)
 	}
 	if b.Searches() && r.Task.Name == "" {
 		images, err := r.Env.Calibration()

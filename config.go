@@ -10,6 +10,7 @@ import (
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/ir/processor"
+	"github.com/dnnc/dnnc/passes"
 	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/passes/quant"
 	"github.com/dnnc/dnnc/passes/robust"
@@ -144,9 +145,13 @@ func (c *Config) Check() error {
 		return diag.New(diag.Pos{}, diag.BadValue, "-search is the method of -O robust, and -O %s searches nothing", c.Level).WithHelp("-O robust -search %s", c.Search)
 	case (b.Cycles > 0 || b.CyclesOfInt8 > 0) && c.Level != pass.Robust:
 		return diag.New(diag.Pos{}, diag.BadBudget, "-cycles bounds a search, and -O %s is none", c.Level).WithHelp("-O robust -cycles ...")
-	case (b.Bits > 0 || b.Bytes > 0 || b.Ratio > 0) && c.Level == pass.Int8 && c.Chosen == nil:
+	case b.IsSize() && c.Level == pass.Int8 && c.Chosen == nil:
 		return diag.New(diag.Pos{}, diag.BadBudget, "-bits, -size and -ratio bound a choice of widths, and -O int8 makes none").
 			WithHelp("-O robust with it, or -O universal for one width everywhere")
+	case b.Promised && !c.Measures():
+		return diag.New(diag.Pos{}, diag.BadBudget, "-keep is what a search must keep, and -O %s is none", c.Level).WithHelp("-O robust -keep %v", b.Keep)
+	case b.Promised && b.IsSize():
+		return diag.New(diag.Pos{}, diag.BadBudget, "-keep chooses the size of the network, which -bits, -size or -ratio give").WithHelp("pass one of them")
 	case !(b.Keep >= 0 && b.Keep <= 1):
 		return diag.New(diag.Pos{}, diag.BadBudget, "-keep %v: a share of the robust accuracy is at most 1, and not below 0", b.Keep)
 	case !(c.MinBits >= 0) || !(c.MaxBits >= 0):
@@ -173,21 +178,58 @@ const (
 	manyImages = 2048
 )
 
-// Wanted is the images that calibrate, and those that are held out from them, where a set
-// has as many.
-func (c *Config) Wanted() (calibrate, heldOut int) {
-	calibrate, heldOut = c.Calibrate, pass.Judged
+// shares are how many images serve for what.
+type shares struct {
+	fit, choose, judge int
+	fifths             int // of a set that judge, of few images; one fifth chooses
+}
+
+// wanted is the images of a number of bytes each that are wanted of a set.
+func (c *Config) wanted(bytes int) shares {
+	s := shares{fit: c.Wanted(), choose: pass.Judged}
 	if c.Measures() {
-		heldOut = HeldOut
+		s.choose = HeldOut
 	}
 	switch {
-	case calibrate > 0:
-	case c.Measures():
-		calibrate = manyImages
+	case !c.judges():
+	case c.Budget.Promised:
+		s.fifths = 2
+		memory := (&pass.Env{MaxMemory: c.Memory}).Memory()
+		s.judge = min(pass.Unseen, max(pass.Judged, memory/unseenShare/bytes))
 	default:
-		calibrate = fewImages
+		s.judge, s.fifths = pass.Judged, 1
 	}
-	return calibrate, heldOut
+	return s
+}
+
+// unseenShare is the share of the memory that the images which judge may take.
+const unseenShare = 4
+
+// of is what a set of n images gives.
+func (s shares) of(n int) shares {
+	judge := min(s.judge, max(s.fifths*n/5, n-s.fit-s.choose))
+	choose := min(s.choose, n/5)
+	fit := min(s.fit, n-judge-choose)
+	return shares{fit, min(s.choose, n-judge-fit), judge, s.fifths}
+}
+
+// Wanted is the images that calibrate, where a set has as many.
+func (c *Config) Wanted() int {
+	switch {
+	case c.Calibrate > 0:
+		return c.Calibrate
+	case c.Measures():
+		return manyImages
+	}
+	return fewImages
+}
+
+// judges reports whether images must be left to judge what the network keeps: after a
+// search for a share of the robust accuracy.
+func (c *Config) judges() bool {
+	stop := slices.Index(passes.Table.Names(), c.StopAfter)
+	robust := slices.Index(passes.Table.Names(), passes.Robust)
+	return c.Measures() && c.Chosen == nil && !c.Budget.IsSize() && (c.StopAfter == "" || stop >= robust)
 }
 
 // HeldOut is the most images that a search holds out.

@@ -116,7 +116,9 @@ func (r *Result) Assemble(ctx context.Context) (*Assembled, error) {
 // build without LLVM).
 func (r *Result) Interface(version string) (codegen.Interface, error) {
 	i := r.Config.Interface(r.Module)
-	d, err := frontend.NewDump(r.Module)
+	m := *r.Module
+	m.Calibrated = "" // the integers say it all
+	d, err := frontend.NewDump(&m)
 	if err != nil {
 		return i, err
 	}

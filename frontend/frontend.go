@@ -5,7 +5,9 @@ package frontend
 
 import (
 	"cmp"
+	"crypto/sha256"
 	"encoding/binary"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -128,6 +130,16 @@ func (r *resolver) resolve(stmts []syntax.Stmt) {
 	}
 }
 
+// calibrated is the hash of the images that a dump has its ranges from.
+func (r *resolver) calibrated(pos diag.Pos, hash string) {
+	if raw, err := hex.DecodeString(hash); err != nil || len(raw) != sha256.Size {
+		r.list.Add(pos, diag.BadValue, "data calibrated %q: the sha256 of the images, 64 hex digits", hash).
+			WithHelp("dumps have it; a source names its images: data calibration \"FILE\"")
+		return
+	}
+	r.m.Calibrated = hash
+}
+
 func (r *resolver) statement(s syntax.Stmt) {
 	switch s := s.(type) {
 	case *syntax.Header:
@@ -140,6 +152,10 @@ func (r *resolver) statement(s syntax.Stmt) {
 	case *syntax.Data:
 		for _, d := range s.Sets {
 			path := syntax.Unquote(d.Path)
+			if d.Role == "calibrated" {
+				r.calibrated(syntax.At(d.Pos), path)
+				continue
+			}
 			r.dataInside(syntax.At(d.Pos), path)
 			if d.Role == "test" {
 				r.m.Test = path

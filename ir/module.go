@@ -23,6 +23,8 @@ type Module struct {
 	Tensors []TensorsFile
 	Calib   string // data set that calibration and search may see
 	Test    string // data set that reports are made on
+	// Calibrated is the sha256 of the images that ranges come from; "" where that is not known.
+	Calibrated string
 
 	Name    string
 	Pos     diag.Pos

@@ -55,10 +55,13 @@ func (m *Module) print(statement func(*Node) string, consts []*Const, types bool
 		}
 		b.WriteByte('\n')
 	}
-	if m.Calib != "" || m.Test != "" {
+	if m.Calib != "" || m.Calibrated != "" || m.Test != "" {
 		b.WriteString("data")
 		if m.Calib != "" {
 			fmt.Fprintf(&b, " calibration %s", `"`+m.Calib+`"`)
+		}
+		if m.Calibrated != "" {
+			fmt.Fprintf(&b, " calibrated %q", m.Calibrated)
 		}
 		if m.Test != "" {
 			fmt.Fprintf(&b, " test %s", `"`+m.Test+`"`)

@@ -30,10 +30,11 @@ type Data struct {
 	Sets []*DataSet `parser:"'data' @@+"`
 }
 
-// DataSet is one of the data sets, by its role: calibration or test.
+// DataSet is one of the data sets, by its role: calibration or test; or, calibrated, the
+// sha256 of the one that a dump was calibrated on.
 type DataSet struct {
 	Pos  lexer.Position
-	Role string `parser:"@( 'calibration' | 'test' )"`
+	Role string `parser:"@( 'calibration' | 'calibrated' | 'test' )"`
 	Path string `parser:"@String"`
 }
 

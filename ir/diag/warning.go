@@ -28,6 +28,9 @@ const (
 	MissingPanel  = "missing-panel"
 	LowFidelity   = "low-fidelity"
 	WastedLevels  = "wasted-levels"
+	LessOnData    = "less-on-data"
+	OtherImages   = "other-images"
+	TrainingCalib = "training-images"
 )
 
 // The thresholds of LowFidelity.
@@ -39,7 +42,7 @@ const (
 // WarningKinds are all warnings. `dnnc help warnings`, the flags -Wno-NAME and the README
 // come from this table.
 var WarningKinds = []WarningKind{
-	{LowFidelity, fmt.Sprintf("on calibration images, a result has a signal-to-quantization-noise ratio under %g dB, or answers agree with the float network's on under %g %%", LeastSQNR, 100*LeastAgreement),
+	{LowFidelity, fmt.Sprintf("on calibration images, a result has a signal-to-quantization-noise ratio under %g dB, or answers agree with the float network's on under %g %%; verify compares on its own inputs, by the ratio alone", LeastSQNR, 100*LeastAgreement),
 		"the integers compute something else than the network that was trained"},
 	{WastedLevels, "fewer than 32 of the 256 levels of an activation hold 99.9 % of its elements on calibration images",
 		"the activation has few bits, and what is computed of it is coarse"},
@@ -49,6 +52,12 @@ var WarningKinds = []WarningKind{
 		"the certificate has no accuracy, although images were given"},
 	{SeenImages, "a file of the images to report on is a file of the images that calibrate",
 		"the network is judged on what it was fitted to: its accuracy on other images is lower"},
+	{LessOnData, "after a search for a share of the robust accuracy, the share on the images of -data lies below what was asked for or aimed at, or below the estimate on held-out images of -calib, by more than 1.64 standard errors",
+		"-keep promises a share on images like those of -calib, and the images of -data are others: harder, or not those that the network was trained on"},
+	{TrainingCalib, "after a search for a share of the robust accuracy, the float network is better on held-out images of -calib than on those of -data by more than 3.09 standard errors",
+		"on images that the network was trained on its answers are surer, and bear more rounding, than on those that it will see"},
+	{OtherImages, "a dump that was calibrated on some images is compiled with -calib of others",
+		"the ranges of the dump do not come from these images, which may leave them; what is measured on these says nothing of the others"},
 	{UnknownObject, "verify -run-unknown runs an object that is not what its certificate describes",
 		"an object is code: it may do anything that the user of dnnc may do"},
 	{MissingPanel, "eval -plane: a method has no network of the size that is drawn",

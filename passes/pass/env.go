@@ -50,11 +50,17 @@ type Budget struct {
 	Bytes int     // packed weights and their per-channel constants
 	Ratio float64 // of the float32 weights' bytes to Bytes
 	Keep  float64 // retention of robust accuracy on held-out images
-	RAM   int     // bytes of the arena
+	// Promised says that Keep must be shown on images that nothing else sees, or nothing is
+	// built; else Keep is aimed at.
+	Promised bool
+	RAM      int // bytes of the arena
 	// Cycles bounds what the layers with weights take by the target's estimate
 	// (machine.Cycles); CyclesOfInt8 says it as a share of what they take in int8.
 	Cycles, CyclesOfInt8 float64
 }
+
+// IsSize reports whether the budget bounds the bytes of the weights.
+func (b Budget) IsSize() bool { return b.Bits > 0 || b.Bytes > 0 || b.Ratio > 0 }
 
 // Env is what passes may know beside the module: the options of the run, the
 // data, the target. A pass reads it and fills in its report, and nothing else.
@@ -76,6 +82,9 @@ type Env struct {
 	// Stop reports that the search should end with the best that it has: its time
 	// is over, or the user is impatient. Nil is never.
 	Stop func() bool
+	// Enough reports that the user wants what there is; then nothing more is measured that
+	// the choice does not need. Nil is never.
+	Enough func() bool
 	// Patient is set when the search has a time of its own: effort is no reason to
 	// end it.
 	Patient bool
@@ -94,6 +103,9 @@ type Env struct {
 	// calibrated or rounded on: what is kept is judged by them. Nil where there
 	// are none; then the calibration images must do.
 	Holdout func() (data.Batch, error)
+	// Unseen returns images that neither rounding nor search sees: what is kept by the
+	// choice of a search for it is tested on them. Nil where there are none.
+	Unseen func() (data.Batch, error)
 	// Gradient is the float network's, for guided errors; nil when none is.
 	Gradient disturb.Gradient
 	// Task is what the network's results mean, by which a search judges it; one label an
@@ -152,6 +164,32 @@ type SearchReport struct {
 	Finalists   []Finalist
 	Table       []LayerCosts
 	Left        []string // elements of results that the divergence leaves out: they hardly move
+	Kept        *Kept    // by a search for a share; nil of others, and where no images were left
+}
+
+// Kept is what images that nothing else saw say of the choice of a search for a share of
+// the robust accuracy.
+type Kept struct {
+	Share    float64
+	Promised bool               // else it was aimed at
+	Bound    measure.Bound      // of the choice; without items where nothing was measured
+	Tested   []Tested           // candidates of a promise, from the largest down
+	Float    []measure.Estimate // the float network's measure on these images, of each result
+
+	Fitted, Chosen, Judged int // images that calibrated, that the search saw, and these
+}
+
+// Tested is a candidate that was tested.
+type Tested struct {
+	Origin string
+	Bytes  int
+	Bound  measure.Bound
+	Passed bool
+}
+
+// Counts says by which images the network was fitted, chosen and judged.
+func (k *Kept) Counts() string {
+	return fmt.Sprintf("fitted on %d, chosen by %d, judged by %d images, none of them in two of these", k.Fitted, k.Chosen, k.Judged)
 }
 
 // LayerCosts is a row of the cost table: divergence by format for one layer.

@@ -13,6 +13,11 @@ const (
 	Finals = 2048
 )
 
+// Unseen is the most images that a promised share is tested on, of which a standard error
+// is a third to a half of that of Judged images, by which a share is estimated that is
+// only aimed at.
+const Unseen = 8192
+
 // Samples returns the calibration images as the search sees them: dealt out in
 // turn over clean and each condition of Errors, disturbed, and kept for later
 // calls. They are the inputs on which ranges and second moments are measured.
@@ -53,6 +58,15 @@ func (e *Env) Final() (data.Batch, error) {
 	return e.mixture(clean.Slice(Judged, min(Judged+Finals, clean.N)), JudgeAt+Judged)
 }
 
+// Tests returns the images that only Bound of Report.Kept is measured on, as they are;
+// none where there are none.
+func (e *Env) Tests() (data.Batch, error) {
+	if e.Unseen == nil {
+		return data.Batch{}, nil
+	}
+	return e.Unseen()
+}
+
 // HeldOut returns the images that candidates are judged on, as they are: those for
 // calibration where none are held out.
 func (e *Env) HeldOut() (data.Batch, error) {
@@ -65,8 +79,9 @@ func (e *Env) HeldOut() (data.Batch, error) {
 // Where the numbers of images begin, which noise depends on: judged images and those
 // to report on have noise of their own, apart from that of the calibration images.
 const (
-	JudgeAt = 1 << 24
-	TestAt  = 1 << 25
+	JudgeAt  = 1 << 24
+	UnseenAt = JudgeAt + 1<<23
+	TestAt   = 1 << 25
 )
 
 // Conditions counts the conditions that images are dealt out over, clean first.

@@ -89,7 +89,7 @@ func TestKeepEndsWhereItIsClose(t *testing.T) {
 			asked++
 			return measure.Estimate{Value: .5 + c.above/8, StdErr: .125}
 		}
-		_, err := o.search(env).keeping(all, methods[0], .5)
+		_, err := o.keeping(env, methods[0], .5)
 		require.NoError(t, err)
 		assert.Equal(t, c.want, asked == 1, "%v: %d networks", c.above, asked)
 	}

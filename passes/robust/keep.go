@@ -122,43 +122,85 @@ func (h *hunt) next() (bytes int, ok bool) {
 }
 
 // keeping returns the smallest network found whose retention on held-out images is at
-// least keep, every step measured. It begins where the table expects the divergence
-// of what may be lost, and goes on by what is measured. Robustness need not be monotone
-// in size; the network that is returned was measured to keep what it should.
-func (s *Search) keeping(ctx context.Context, m method, keep float64) (*Network, error) {
+// least the share of the budget; where that is promised, the smallest that other images
+// show to keep it.
+func (s *Search) keeping(ctx context.Context, m method) (*Network, error) {
+	keep, isPromised := s.env.Budget.Keep, s.env.Budget.Promised
+	found, best, err := s.hunted(ctx, m, keep)
+	switch {
+	case err != nil:
+		return nil, err
+	case isPromised && found == nil:
+		return s.promised(ctx, m, best)
+	case isPromised:
+		return s.promised(ctx, m, found)
+	case found != nil:
+		return found, s.estimated(ctx, found)
+	}
+	return nil, diag.New(diag.Pos{}, diag.BadBudget, "no network measured has an estimate of %v of the robust accuracy", keep).
+		WithHelp("choose a smaller -keep, or allow wider -formats")
+}
+
+// hunted is the smallest network that was found whose retention on held-out images is at
+// least keep, every step measured; nil of none. best is the one that was measured to keep
+// most. The hunt begins where the table expects the divergence of what may be lost, and
+// goes on by what is measured. Robustness need not be monotone in size.
+func (s *Search) hunted(ctx context.Context, m method, keep float64) (found, best *Network, err error) {
 	sizes := s.everySize()
 	if err := s.refuseImpossible(m, sizes[1]); err != nil {
-		return nil, err // of cycles
+		return nil, nil, err // of cycles
 	}
 	if err := s.refuseUndefined(ctx, keep); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	h := newHunt(sizes, 1-keep)
 	first, err := s.expected(ctx, m, h)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var found *Network
 	var refused error // by the method, of a size
-	measured, others := 0, keepOthers
-	err = h.seek(first, func(bytes int) (outcome, error) {
-		none := outcome{bytes: bytes, loss: math.NaN(), satisfying: found != nil && s.stopped()}
-		if none.satisfying {
-			return none, nil
-		}
-		if found != nil {
+	others := keepOthers
+	found, best, err = h.find(first, keep, s.stopped, func(bytes int, isFound bool) (*Network, measure.Estimate, error) {
+		if isFound {
 			others = 0
 		}
 		n, kept, more, err := s.keepingWithin(ctx, m, bytes, keep, others)
-		var d *diag.Diagnostic
-		switch {
-		case errors.As(err, &d) && d.Kind == diag.BadBudget: // the method has nothing this small
+		if isTooSmall(err) { // the method has nothing this small
 			refused = err
+			return nil, kept, nil
+		}
+		others -= more
+		return n, kept, err
+	})
+	if err == nil && best == nil && refused != nil {
+		err = refused
+	}
+	return found, best, err
+}
+
+// isTooSmall reports that a method has no network within a number of bytes.
+func isTooSmall(err error) bool {
+	var d *diag.Diagnostic
+	return errors.As(err, &d) && d.Kind == diag.BadBudget
+}
+
+// find is the smallest network that keeps enough by estimates, and the one that keeps
+// most. at is a network of at most so many bytes, nil of none, told whether one that keeps
+// enough is found; then stop may end the search.
+func (h *hunt) find(first int, keep float64, stop func() bool, at func(bytes int, isFound bool) (*Network, measure.Estimate, error)) (found, best *Network, err error) {
+	most := math.Inf(-1)
+	err = h.seek(first, func(bytes int) (outcome, error) {
+		none := outcome{bytes: bytes, loss: math.NaN(), satisfying: found != nil && stop()}
+		if none.satisfying {
 			return none, nil
-		case err != nil:
+		}
+		n, kept, err := at(bytes, found != nil)
+		if err != nil || n == nil {
 			return none, err
 		}
-		measured, others = measured+1, others-more
+		if kept.Value > most || best == nil {
+			best, most = n, kept.Value
+		}
 		enough := kept.Value >= keep
 		if enough && (found == nil || n.Bytes < found.Bytes) {
 			found = n
@@ -166,16 +208,7 @@ func (s *Search) keeping(ctx context.Context, m method, keep float64) (*Network,
 		close := enough && kept.Value < 1 && kept.Value-keep <= kept.StdErr*keepClose
 		return outcome{n.Bytes, 1 - kept.Value, enough, close}, nil
 	})
-	switch {
-	case err != nil:
-		return nil, err
-	case found != nil:
-		return found, nil
-	case measured == 0 && refused != nil:
-		return nil, refused
-	}
-	return nil, diag.New(diag.Pos{}, diag.BadBudget, "no network measured keeps %v of the robust accuracy", keep).
-		WithHelp("choose a smaller -keep, or allow wider -formats")
+	return found, best, err
 }
 
 // refuseUndefined reports that the float network has nothing to keep: it is not told

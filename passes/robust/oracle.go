@@ -32,6 +32,9 @@ type oracle interface {
 	// under -objective worst that of the kind of error which keeps least, and over how
 	// many images it is.
 	retention(ctx context.Context, formats []quant.Format) (kept measure.Estimate, images int, err error)
+	// bound is what a network keeps by images that nothing else is judged by, and the float
+	// network's score on them. Of no such images it has no items and no score.
+	bound(ctx context.Context, formats []quant.Format) (b measure.Bound, exact *measure.Score, err error)
 	// assignments visits every choice of one format a layer, each layer rounded alone:
 	// the index of each format, the cost on the judged images, and the multiply-adds
 	// since the visit before.

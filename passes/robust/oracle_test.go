@@ -18,6 +18,7 @@ import (
 	"github.com/dnnc/dnnc/ir/processor"
 	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/passes/quant"
+	"github.com/dnnc/dnnc/runtime/data"
 	"github.com/dnnc/dnnc/runtime/disturb"
 	"github.com/dnnc/dnnc/runtime/measure"
 )
@@ -33,6 +34,7 @@ type madeUp struct {
 	of       func(l int, f quant.Format, images int) cost
 	together func(formats []quant.Format) cost
 	keeps    func(formats []quant.Format) measure.Estimate
+	bounds   func(formats []quant.Format) measure.Bound // on unseen images; nil of none
 	speed    func(l int, e ir.Elem) float64
 	loses    func(l int, f quant.Format) float64
 	fisher   []float64
@@ -179,6 +181,20 @@ func (o *madeUp) retention(ctx context.Context, formats []quant.Format) (measure
 	return o.keeps(formats), 7, ctx.Err()
 }
 
+func (o *madeUp) bound(ctx context.Context, formats []quant.Format) (measure.Bound, *measure.Score, error) {
+	if o.bounds == nil {
+		return measure.NoBound(), nil, ctx.Err()
+	}
+	b := o.bounds(formats)
+	return b, o.exact, ctx.Err()
+}
+
+// keeping is a search for a share.
+func (o *madeUp) keeping(env *pass.Env, m method, keep float64) (*Network, error) {
+	env.Budget.Keep = keep
+	return o.search(env).keeping(all, m)
+}
+
 func (o *madeUp) assignments(ctx context.Context, formats [][]quant.Format, visit func(picks []int, c cost, macs int64)) error {
 	require.True(o.t, o.prepared)
 	var layers [][]Choice
@@ -227,7 +243,8 @@ func environment(t *testing.T) *pass.Env {
 	require.NoError(t, err)
 	armv7, err := processor.Find("armv7")
 	require.NoError(t, err)
-	return &pass.Env{Level: pass.Robust, Target: armv7, Errors: errors, High: 1,
+	calibration := func() (data.Batch, error) { return data.Batch{N: 900}, nil }
+	return &pass.Env{Calibration: calibration, Level: pass.Robust, Target: armv7, Errors: errors, High: 1,
 		Formats: []ir.Elem{ir.OddOf(1), ir.OddOf(2), ir.OddOf(3), ir.OddOf(4)}}
 }
 

@@ -92,7 +92,7 @@ func pick(ctx context.Context, m *ir.Module, env *pass.Env) ([]quant.Format, err
 	if bytes, ok := Limit(layers, env.Budget); ok {
 		n, err = s.withinBytes(ctx, way, bytes)
 	} else {
-		n, err = s.keeping(ctx, way, env.Budget.Keep)
+		n, err = s.keeping(ctx, way)
 	}
 	if err != nil {
 		return nil, err

@@ -36,16 +36,22 @@ type runner struct {
 	prefix       interp.Tensors[float32] // of the float network on the judged images
 	recompute    bool                    // prefix holds the images alone: more would not fit
 
-	setup     measure.Setup   // of reference and retention
-	exact     *measure.Score  // of reference
-	replay    *measure.Replay // the float network on the images of setup, where there are no labels
-	distances []float64       // of the float network from its boundaries, once they are asked for
+	chosen, unseen panel     // of retention, and of bound
+	distances      []float64 // of the float network from its boundaries, once they are asked for
 }
 
 // exam is disturbed held-out images with the float network's answers.
 type exam struct {
 	data.Batch
 	logits []float32 // answers, nil until they are needed
+}
+
+// panel is images that networks are compared with the float network on, under every
+// condition.
+type panel struct {
+	setup  measure.Setup
+	exact  *measure.Score  // the float network's
+	replay *measure.Replay // its answers
 }
 
 // newRunner prepares to measure a calibrated module.
@@ -266,8 +272,8 @@ func (r *runner) answer(ctx context.Context, x *exam) (err error) {
 }
 
 // setupOf measures on held-out images, disturbed with their own noise.
-func (r *runner) setupOf(clean data.Batch) measure.Setup {
-	return measure.Setup{Task: r.task, Images: clean, Seed: r.env.Seed, First: pass.JudgeAt, Low: r.env.Low, High: r.env.High, Gradient: r.env.Gradient}
+func (r *runner) setupOf(clean data.Batch, first int) measure.Setup {
+	return measure.Setup{Task: r.task, Images: clean, Seed: r.env.Seed, First: first, Low: r.env.Low, High: r.env.High, Gradient: r.env.Gradient}
 }
 
 // labelled is images with labels: the float network's own decisions where there are none.
@@ -281,55 +287,90 @@ func (r *runner) labelled(ctx context.Context, clean data.Batch) (data.Batch, er
 	return clean, err
 }
 
-// reference takes the float network's own answers for labels where there are none.
+// open measures the float network, whose own answers are the labels where there are none.
+func (r *runner) open(ctx context.Context, p *panel, clean data.Batch, first int) (err error) {
+	if r.task.IsKL() {
+		if clean, err = r.labelled(ctx, clean); err != nil {
+			return err
+		}
+	}
+	p.setup = r.setupOf(clean, first)
+	p.setup.Conditions = r.env.Errors
+	p.replay = &measure.Replay{Network: r.float.Results}
+	scores, err := measure.Robust(ctx, p.setup, p.replay.Run)
+	if err == nil {
+		p.exact = scores[0]
+	}
+	return err
+}
+
+// score measures a network on the images of a panel.
+func (r *runner) score(ctx context.Context, p *panel, formats []quant.Format) (*measure.Score, error) {
+	c, err := r.quantized(ctx, formats)
+	if err != nil {
+		return nil, err
+	}
+	prog, err := interp.CompileInt(c)
+	if err != nil {
+		return nil, err
+	}
+	p.replay.Rewind()
+	scores, err := measure.Robust(ctx, p.setup, p.replay.Run, func(ctx context.Context, x []float32, n int) ([]float32, error) {
+		return interp.Logits(ctx, prog, x, n)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return scores[1], nil
+}
+
 func (r *runner) reference(ctx context.Context) (*measure.Score, int, error) {
 	clean, err := r.env.HeldOut()
 	if err != nil {
 		return nil, 0, err
 	}
 	clean = clean.Slice(0, min(pass.Judged, clean.N))
-	if r.task.IsKL() {
-		if clean, err = r.labelled(ctx, clean); err != nil {
-			return nil, 0, err
-		}
-	}
-	r.setup = r.setupOf(clean)
-	r.setup.Conditions = r.env.Errors
-	r.replay = &measure.Replay{Network: r.float.Results}
-	scores, err := measure.Robust(ctx, r.setup, r.replay.Run)
-	if err != nil {
+	if err := r.open(ctx, &r.chosen, clean, pass.JudgeAt); err != nil {
 		return nil, 0, err
 	}
-	r.exact = scores[0]
-	return r.exact, clean.N * r.env.Conditions(), nil
+	return r.chosen.exact, clean.N * r.env.Conditions(), nil
 }
 
 func (r *runner) retention(ctx context.Context, formats []quant.Format) (kept measure.Estimate, images int, err error) {
-	c, err := r.quantized(ctx, formats)
+	p := &r.chosen
+	s, err := r.score(ctx, p, formats)
 	if err != nil {
 		return kept, 0, err
 	}
-	prog, err := interp.CompileInt(c)
-	if err != nil {
-		return kept, 0, err
-	}
-	r.replay.Rewind()
-	scores, err := measure.Robust(ctx, r.setup, r.replay.Run, func(ctx context.Context, x []float32, n int) ([]float32, error) {
-		return interp.Logits(ctx, prog, x, n)
-	})
-	if err != nil {
-		return kept, 0, err
-	}
+	images = p.setup.Images.N * r.env.Conditions()
 	if r.env.Objective != pass.Worst {
-		_, kept = measure.Least(scores[1], r.exact) // of several results the least counts
-		return kept, r.setup.Images.N * r.env.Conditions(), nil
+		_, kept = measure.Least(s, p.exact) // of several results the least counts
+		return kept, images, nil
 	}
 	var all []measure.Estimate
-	for k, s := range scores[1].All() {
-		all = append(all, s.KindRetention(r.exact.All()[k])...)
+	for k, one := range s.All() {
+		all = append(all, one.KindRetention(p.exact.All()[k])...)
 	}
 	kept = slices.MinFunc(all, func(a, b measure.Estimate) int { return cmp.Compare(a.Value, b.Value) })
-	return kept, r.setup.Images.N * r.env.Conditions(), nil
+	return kept, images, nil
+}
+
+func (r *runner) bound(ctx context.Context, formats []quant.Format) (b measure.Bound, exact *measure.Score, err error) {
+	p := &r.unseen
+	if p.exact == nil {
+		clean, err := r.env.Tests()
+		if err != nil || clean.N == 0 {
+			return measure.NoBound(), nil, err
+		}
+		if err := r.open(ctx, p, clean, pass.UnseenAt); err != nil {
+			return b, nil, err
+		}
+	}
+	s, err := r.score(ctx, p, formats)
+	if err != nil {
+		return b, nil, err
+	}
+	return measure.Keeps(s, p.exact, r.env.Objective == pass.Worst), p.exact, nil
 }
 
 func (r *runner) assignments(ctx context.Context, formats [][]quant.Format, visit func(picks []int, c cost, macs int64)) error {
@@ -467,7 +508,7 @@ func (r *runner) boundaryLoss(ctx context.Context, l int, p *quant.Prepared, f q
 	if clean, err = r.labelled(ctx, clean.Slice(0, min(boundaryImages, clean.N))); err != nil {
 		return 0, err
 	}
-	setup := r.setupOf(clean)
+	setup := r.setupOf(clean, pass.JudgeAt)
 	if r.distances == nil {
 		exact, err := measure.Boundary(ctx, setup, kind, r.float.Results)
 		if err != nil {

@@ -294,7 +294,7 @@ func TestBoundaryLossOfLayers(t *testing.T) {
 		for _, bits := range []int{1, 8} {
 			got, err := r.boundaryLoss(all, l, nil, nearestOf(bits))
 			require.NoError(t, err)
-			both, err := measure.Boundary(all, r.setupOf(clean), kind, r.float.Forward, replaced(t, r, map[int]quant.Format{l: nearestOf(bits)}).Forward)
+			both, err := measure.Boundary(all, r.setupOf(clean, pass.JudgeAt), kind, r.float.Forward, replaced(t, r, map[int]quant.Format{l: nearestOf(bits)}).Forward)
 			require.NoError(t, err)
 			assert.Equal(t, measure.BoundaryLoss(both[0], both[1]).Value, got)
 			assert.Equal(t, bits == 8, math.Abs(got) < .02, "%d bits in layer %d: %v", bits, l, got)
@@ -326,7 +326,7 @@ func TestRetentionOfNetworks(t *testing.T) {
 		assert.InDelta(t, 1, last, .1)
 		prog, err := interp.CompileInt(must(r.quantized(all, slices.Repeat([]quant.Format{nearestOf(1)}, 3))))
 		require.NoError(t, err)
-		one, err := measure.Robust(all, r.setup, interp1(prog))
+		one, err := measure.Robust(all, r.chosen.setup, interp1(prog))
 		require.NoError(t, err)
 		kept, _, err := r.retention(all, slices.Repeat([]quant.Format{nearestOf(1)}, 3))
 		require.NoError(t, err)

@@ -1058,7 +1058,8 @@ func TestKeepFindsTheSmallest(t *testing.T) {
 			m, err := findMethod(way)
 			require.NoError(t, err)
 			s := o.search(env)
-			n, err := s.keeping(all, m, keep)
+			env.Budget.Keep = keep
+			n, err := s.keeping(all, m)
 			require.NoError(t, err, "%s %v", way, keep)
 			assert.GreaterOrEqual(t, o.keeps(n.Formats).Value, keep, way)
 			assert.Contains(t, n.Origin, ", retention 0.9")
@@ -1083,15 +1084,15 @@ func TestKeepFindsTheSmallest(t *testing.T) {
 func TestKeepWhatCannotBeKept(t *testing.T) {
 	o, env := newMadeUp(t), environment(t)
 	o.keeps = func([]quant.Format) measure.Estimate { return measure.Estimate{Value: .5} }
-	_, err := o.search(env).keeping(all, methods[0], .9)
-	assert.ErrorContains(t, err, "no network measured keeps 0.9 of the robust accuracy")
+	_, err := o.keeping(env, methods[0], .9)
+	assert.ErrorContains(t, err, "no network measured has an estimate of 0.9 of the robust accuracy")
 	var d *diag.Diagnostic
 	require.True(t, errors.As(err, &d))
 	assert.Equal(t, diag.BadBudget, d.Kind)
 
 	env.Budget.Cycles = 1
 	o = newMadeUp(t)
-	_, err = o.search(env).keeping(all, methods[0], .9)
+	_, err = o.keeping(env, methods[0], .9)
 	assert.ErrorContains(t, err, "as fast as -cycles asks")
 	assert.Empty(t, o.asked)
 }
@@ -1115,7 +1116,7 @@ func TestKeepOfNothing(t *testing.T) {
 		o, env := newMadeUp(t), environment(t)
 		env.Objective = c.objective
 		o.exact = scored(c.labels, [][]bool{right, c.errors})
-		_, err := o.search(env).keeping(all, methods[0], .9)
+		_, err := o.keeping(env, methods[0], .9)
 		if c.want == "" {
 			assert.NoError(t, err)
 			continue

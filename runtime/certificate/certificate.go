@@ -263,6 +263,51 @@ type Search struct {
 	// relative to that of the best constant answer. Left names elements that it leaves out.
 	Divergence string   `json:"divergence,omitempty"`
 	Left       []string `json:"left_out,omitempty"`
+	Kept       *Kept    `json:"kept,omitempty"` // absent unless the search was for a share
+}
+
+// Kept is what held-out images that neither rounding nor search saw say of the choice of a
+// search for a share of the robust accuracy. Figures are null where they are not defined.
+type Kept struct {
+	Share      float64  `json:"share"`
+	Promised   bool     `json:"promised"` // by -keep: at_least is not below share; else it was aimed at
+	Estimate   *float64 `json:"estimate"`
+	StdErr     *float64 `json:"stderr"`
+	AtLeast    *float64 `json:"at_least"` // one-sided, with the confidence
+	Confidence float64  `json:"confidence"`
+	FittedOn   int      `json:"fitted_on"` // images that calibrated and rounded
+	ChosenBy   int      `json:"chosen_by"`
+	JudgedBy   int      `json:"judged_by"`
+	Tested     []Tested `json:"tested,omitempty"` // candidates of a promise, from the largest down
+}
+
+// Tested is a candidate that was tested on the images that judge.
+type Tested struct {
+	Origin   string   `json:"origin"`
+	Bytes    int      `json:"bytes"`
+	Estimate *float64 `json:"estimate"`
+	AtLeast  *float64 `json:"at_least"`
+	Passed   bool     `json:"passed"`
+}
+
+func newKept(k *pass.Kept) *Kept {
+	if k == nil {
+		return nil
+	}
+	out := &Kept{Share: k.Share, Promised: k.Promised, AtLeast: defined(k.Bound.Least), Confidence: measure.BoundConfidence, FittedOn: k.Fitted, ChosenBy: k.Chosen, JudgedBy: k.Judged}
+	out.Estimate, out.StdErr = k.Bound.Figures()
+	for _, t := range k.Tested {
+		out.Tested = append(out.Tested, Tested{t.Origin, t.Bytes, defined(t.Bound.Value), defined(t.Bound.Least), t.Passed})
+	}
+	return out
+}
+
+// defined is a figure, nil where it is not defined.
+func defined(x float64) *float64 {
+	if math.IsNaN(x) {
+		return nil
+	}
+	return &x
 }
 
 // RelativeDivergence is a divergence of which 1 is that of the best constant answer.
@@ -311,6 +356,7 @@ func New(m *ir.Module, env *pass.Env) *Certificate {
 	if !env.Task.IsKL() && env.Report.Evaluations > 0 {
 		c.Search.Divergence, c.Search.Left = RelativeDivergence, env.Report.Left
 	}
+	c.Search.Kept = newKept(env.Report.Kept)
 	if slices.ContainsFunc(m.Ops, func(n *ir.Node) bool { return n.Has(ir.AttrUnroll) }) {
 		c.Optimize += ",size"
 	}

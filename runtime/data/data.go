@@ -64,6 +64,26 @@ func (b Batch) Slice(from, to int) Batch {
 	return out
 }
 
+// Pick returns the images of a list of numbers, with pixels of their own.
+func (b Batch) Pick(list []int) Batch {
+	out := Batch{N: len(list), Shape: b.Shape, Others: b.Others}
+	for _, i := range list {
+		out.X = append(out.X, b.Image(i)...)
+		if b.Labels != nil {
+			out.Labels = append(out.Labels, b.Labels[i])
+		}
+	}
+	for _, t := range b.Targets {
+		s, x := t.Size(), t.X
+		t.X = nil
+		for _, i := range list {
+			t.X = append(t.X, x[i*s:(i+1)*s]...)
+		}
+		out.Targets = append(out.Targets, t)
+	}
+	return out
+}
+
 // Synthesize makes n images of uniform noise between lo and hi, where there are
 // no data.
 func Synthesize(shape []int, lo, hi float32, n int, seed uint64) Batch {

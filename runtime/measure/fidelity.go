@@ -34,6 +34,18 @@ type Near struct {
 	Lost float64
 }
 
+// Add takes in elements of the float value and of the quantized one, and returns the
+// greatest difference between two.
+func (n *Near) Add(want, got []float32) (greatest float64) {
+	for i, x := range want {
+		d := float64(got[i]) - float64(x)
+		n.Signal += float64(float64(x) * float64(x))
+		n.Noise += float64(d * d)
+		greatest = max(greatest, math.Abs(d))
+	}
+	return greatest
+}
+
 // SQNR is the signal-to-quantization-noise ratio in dB: +Inf without noise. It is not
 // defined where the float value is 0 everywhere and the quantized one is not.
 func (n *Near) SQNR() (db float64, defined bool) {
@@ -201,11 +213,7 @@ func (c *comparison) compare(v *ir.Value, y []int8, images int) {
 	delete(c.kept, v)
 	c.reals = slices.Grow(c.reals[:0], len(want))[:len(want)]
 	interp.Reals(v.Type, y, c.reals)
-	for i, x := range want {
-		d := float64(c.reals[i]) - float64(x)
-		n.Signal += float64(float64(x) * float64(x))
-		n.Noise += float64(d * d)
-	}
+	n.Add(want, c.reals)
 	if a := c.agree[v]; a != nil {
 		*a += agreeing(want, c.reals, images, v.Def != nil && v.Def.Op == ir.ArgMax)
 	}

@@ -575,6 +575,14 @@ func cosineShares(r *Result, items [][]float64) (own, constant []float64) {
 	return column(items, 3), modes(items, 4)
 }
 
+// cosineSpan is of cosines, or of right answers.
+func cosineSpan(r *Result) float64 {
+	if r.agrees {
+		return 2
+	}
+	return 1
+}
+
 func cosineFigures(r *Result) []figure {
 	mean := func(k int) func(s sample) float64 { return func(s sample) float64 { return over(s.sum(k), s.sum(5)) } }
 	list := []figure{{"cosine", mean(0)}, {"nearest neighbour as float", mean(2)}}

@@ -44,6 +44,7 @@ type row struct {
 	// shares is each item's share of the measure, whose mean is the measure, and of that
 	// of the best constant answer.
 	shares  func(r *Result, items [][]float64) (own, constant []float64)
+	span    func(r *Result) float64  // greatest difference of two items' shares; nil where there is no bound
 	figures func(r *Result) []figure // beside the measure, of which there is one first
 }
 
@@ -63,19 +64,19 @@ func init() {
 			name: ir.Classes, about: "one label an item", measure: "accuracy", named: classesMeasure,
 			label: "whole numbers", labels: func(r *Result) int { return r.positions }, most: func(r *Result) int { return r.classes },
 			isNats: true, parts: classesParts, count: one, constant: classesConstant, slope: classesSlope, margin: classesMargin, differs: classesDiffers,
-			decides: (*Result).isPlain, stats: classesStats, shares: classesShares, figures: classesFigures,
+			decides: (*Result).isPlain, stats: classesStats, shares: classesShares, span: unit, figures: classesFigures,
 		},
 		{
 			name: ir.Binary, about: "yes or no, by one sigmoid", measure: "accuracy at .5",
 			label: "0 or 1", labels: one, most: func(*Result) int { return 2 },
 			isNats: true, parts: sigmoidParts, count: one, constant: sigmoidConstant, slope: sigmoidSlope, margin: sigmoidMargin, differs: sigmoidDiffers,
-			decides: func(*Result) bool { return true }, stats: sigmoidStats, shares: sigmoidShares, figures: sigmoidFigures,
+			decides: func(*Result) bool { return true }, stats: sigmoidStats, shares: sigmoidShares, span: unit, figures: sigmoidFigures,
 		},
 		{
 			name: ir.Multilabel, about: "several labels an item, by sigmoids", measure: "accuracy at .5",
 			label: "0 or 1 for each element", labels: func(r *Result) int { return r.size }, most: func(*Result) int { return 2 },
 			isNats: true, parts: sigmoidParts, count: one, constant: sigmoidConstant, slope: sigmoidSlope, margin: sigmoidMargin, differs: sigmoidDiffers,
-			decides: never, stats: sigmoidStats, shares: sigmoidShares, figures: sigmoidFigures,
+			decides: never, stats: sigmoidStats, shares: sigmoidShares, span: unit, figures: sigmoidFigures,
 		},
 		{
 			name: ir.Values, about: "numbers: regression, boxes, forecasts", measure: "1 - rmse/std",
@@ -93,12 +94,14 @@ func init() {
 			name: ir.EmbeddingTask, about: "a direction", measure: "cosine",
 			label: "whole numbers, alike of items that belong together", labels: one, most: func(*Result) int { return 1 << 20 },
 			parts: cosineParts, count: one, constant: cosineConstant, slope: cosineSlope, margin: nil,
-			decides: never, stats: cosineStats, finish: cosineFinish, shares: cosineShares, figures: cosineFigures,
+			decides: never, stats: cosineStats, finish: cosineFinish, shares: cosineShares, span: cosineSpan, figures: cosineFigures,
 		},
 	}
 }
 
 func one(*Result) int { return 1 }
+
+func unit(*Result) float64 { return 1 }
 
 func never(*Result) bool { return false }
 

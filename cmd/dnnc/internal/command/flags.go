@@ -144,7 +144,12 @@ func budget(fs *flag.FlagSet, o *driver.Options) {
 	fs.Func("bits", "average bits a weight", positive(&o.Budget.Bits))
 	fs.Func("size", "bytes of weights and their channels' constants: a number, or `64KiB`", size(&o.Budget.Bytes))
 	fs.Func("ratio", "times smaller than float32", positive(&o.Budget.Ratio))
-	fs.Float64Var(&o.Budget.Keep, "keep", library.DefaultKeep, "share of the robust accuracy to keep")
+	o.Budget.Keep = library.DefaultKeep
+	fs.Func("keep", fmt.Sprintf("share of the robust accuracy that the network must be shown to keep, on images of -calib that nothing else sees, or nothing is built; without it a search aims at an estimate of %v", library.DefaultKeep), func(s string) (err error) {
+		o.Budget.Promised = true
+		o.Budget.Keep, err = strconv.ParseFloat(s, 64)
+		return err
+	})
 }
 
 // stages is which passes run, and what is seen of them.

@@ -185,6 +185,7 @@ func (b *build) certify(messages io.Writer) error {
 	if c.Recipe, err = b.recipe(); err != nil {
 		return err
 	}
+	Kept(messages, b.r.Env.Report.Kept)
 	if err := b.measure(certificate.Nearness, func(ctx context.Context) error { return b.fidelity(ctx, messages) }); err != nil {
 		return err
 	}
@@ -211,7 +212,7 @@ func (b *build) certify(messages io.Writer) error {
 			}
 			c.Inputs = append(c.Inputs, s.Files...)
 			c.Measure(s.Task, s.Data, s.Labels, s.Float, s.Quantized)
-			return nil
+			return b.contradicted(s)
 		})
 		if err != nil {
 			return err
@@ -257,7 +258,7 @@ func (b *build) inputs() ([]certificate.Input, error) {
 }
 
 func (b *build) ir() ([]byte, error) {
-	d, err := frontend.NewDump(b.r.Module)
+	d, err := frontend.NewDump(b.r.noted(b.r.Module))
 	if err != nil {
 		return nil, err
 	}

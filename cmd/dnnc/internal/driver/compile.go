@@ -39,6 +39,8 @@ type Result struct {
 	testArray []string // of that data set, as dataset.Data has them
 	arrays    []string // of the one that calibrates
 
+	calibrated string // hash of the images that ranges come from; "" where that is not known
+
 	Tensors []string // paths of the tensors files as the network names them
 	files   []certificate.Input
 	said    []string  // of data sets
@@ -161,11 +163,8 @@ func compile(ctx context.Context, o Options, out, messages io.Writer, check func
 	defer limited(o)()
 	bar := newBar(messages)
 	defer bar.end()
-	watch, err := dumps(o, out)
-	if err != nil {
-		return nil, err
-	}
 	v := validate.New(m, o.Seed)
+	var watch func(name string, m *ir.Module) error
 	c.Progress = bar.show
 	c.Observe = func(p *pass.Pass, took time.Duration, m *ir.Module) error {
 		bar.end()
@@ -183,6 +182,12 @@ func compile(ctx context.Context, o Options, out, messages io.Writer, check func
 	if err != nil {
 		return nil, err
 	}
+	if watch, err = r.dumps(o, out); err != nil {
+		return nil, err
+	}
+	if err := r.sameImages(o); err != nil {
+		return nil, err
+	}
 	if r.build.Searches() {
 		if err := r.Judge(o, o.said(out, messages)); err != nil {
 			return nil, err
@@ -194,8 +199,9 @@ func compile(ctx context.Context, o Options, out, messages io.Writer, check func
 
 // begin prepares the compilation of a network with the images that the options name.
 func begin(o Options, m *ir.Module, c dnnc.Config, messages io.Writer) (r *Result, err error) {
-	r = &Result{Inputs: Inputs(m), source: m, saysTo: messages}
-	if o.Judged { // and said with the task
+	r = &Result{Inputs: Inputs(m), source: m, saysTo: messages, calibrated: m.Calibrated}
+	m.Calibrated = "" // what is made of the module does not depend on it
+	if o.Judged {     // and said with the task
 		r.saysTo = io.Discard
 	}
 	for _, f := range m.Tensors {
@@ -212,7 +218,7 @@ func begin(o Options, m *ir.Module, c dnnc.Config, messages io.Writer) (r *Resul
 
 // dumps returns what writes the module after passes: into the folder of
 // -dump-dir, and on out for -d=<pass>/dump.
-func dumps(o Options, out io.Writer) (func(name string, m *ir.Module) error, error) {
+func (r *Result) dumps(o Options, out io.Writer) (func(name string, m *ir.Module) error, error) {
 	shown, isDump := strings.CutSuffix(o.Debug, "/dump")
 	if o.Debug != "" {
 		if !isDump {
@@ -231,7 +237,7 @@ func dumps(o Options, out io.Writer) (func(name string, m *ir.Module) error, err
 		if o.DumpDir == "" && (shown != name || o.Debug == "") {
 			return nil
 		}
-		d, err := frontend.NewDump(m)
+		d, err := frontend.NewDump(r.noted(m))
 		if err != nil {
 			return err
 		}

@@ -10,6 +10,7 @@ import (
 	"github.com/dnnc/dnnc/frontend/dataset"
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/passes"
 	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/runtime/certificate"
 	"github.com/dnnc/dnnc/runtime/data"
@@ -20,9 +21,12 @@ import (
 func (r *Result) calibration(o Options, c *dnnc.Config) {
 	path := CalibrationData(o, r.source)
 	if path == "" {
-		wanted, _ := c.Wanted()
-		c.Calibrate = min(wanted, noiseImages(r.source))
+		c.Calibrate = min(c.Wanted(), noiseImages(r.source))
 		c.Calibration = func(n int) (data.Batch, error) {
+			if c.Budget.Promised {
+				return data.Batch{}, diag.New(diag.Pos{}, diag.BadData, "-keep %v: no images to show it on: what a network keeps of noise says nothing of what it will see", c.Budget.Keep).
+					WithHelp("give -calib, best with labels, and with images that the network was not trained on")
+			}
 			r.Warn(diag.Warn(diag.NoCalibration, "no calibration data: ranges come from %d images of noise", c.Calibrate).WithHelp("give -calib for a network that is to be shipped"))
 			return Noise(r.Inputs, min(n, 2*c.Calibrate), o.Seed), nil
 		}
@@ -38,8 +42,47 @@ func (r *Result) calibration(o Options, c *dnnc.Config) {
 		r.reads(path, files)
 		r.arrays = d.Arrays
 		r.say(d.Said)
+		if r.calibrated == "" {
+			r.calibrated = sumOf(files)
+		}
 		return d.Batch, nil
 	}
+}
+
+// sumOf is one hash of the files of a data set.
+func sumOf(files []certificate.Input) string {
+	var all []byte
+	for _, f := range files {
+		all = append(all, f.SHA256+"\n"...)
+	}
+	return certificate.SHA256(all)
+}
+
+// sameImages warns of a dump whose ranges come from other images than those that are named
+// now.
+func (r *Result) sameImages(o Options) error {
+	path := CalibrationData(o, r.source)
+	if r.calibrated == "" || path == "" {
+		return nil
+	}
+	d, err := Images(o, path, r.source, dataset.Train, 1)
+	if err != nil {
+		return err
+	}
+	if sum := sumOf(inputsOf(d.Files)); sum != r.calibrated {
+		r.Warn(diag.Warn(diag.OtherImages, "the dump was calibrated on other images than -calib %s: the sha256 of their files is %.12s, not %.12s; its ranges stay as they are", filepath.Base(path), r.calibrated, sum).
+			WithHelp("give the images that the dump was calibrated on, or compile the source anew"))
+	}
+	return nil
+}
+
+// noted is a module with the hash of the images that its ranges come from, to be dumped.
+func (r *Result) noted(m *ir.Module) *ir.Module {
+	c := *m
+	if i, err := passes.Table.Find(m.After); err == nil && i >= slices.Index(passes.Table.Names(), passes.Calibrated) {
+		c.Calibrated = r.calibrated
+	}
+	return &c
 }
 
 // What noise may cost in multiply-adds, and the images of it at least: all are of

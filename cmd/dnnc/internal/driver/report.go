@@ -10,6 +10,7 @@ import (
 	"github.com/dnnc/dnnc"
 	"github.com/dnnc/dnnc/ir/quote"
 	"github.com/dnnc/dnnc/passes/machine"
+	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/runtime/certificate"
 	"github.com/dnnc/dnnc/runtime/measure"
 )
@@ -84,13 +85,13 @@ func Accuracy(out io.Writer, c *certificate.Certificate) {
 		switch {
 		case r.Float == nil || r.Quantized == nil:
 		case plain && c.Retention == nil:
-			fmt.Fprint(out, "; the quantized network keeps - of the robust accuracy: the float network is never right")
+			fmt.Fprint(out, "; the quantized network has - of the robust accuracy: the float network is never right")
 		case plain:
-			fmt.Fprintf(out, "; the quantized network keeps %.4f (standard error %.4f) of the robust accuracy, %s %s", *c.Retention, *c.RetentionSE, Figure(r.Kept), above)
+			fmt.Fprintf(out, "; the quantized network has %.4f (standard error %.4f) of the robust accuracy, %s %s", *c.Retention, *c.RetentionSE, Figure(r.Kept), above)
 		case r.Kept == nil:
-			fmt.Fprintf(out, "; the quantized network keeps - %s: it is not told from that one", above)
+			fmt.Fprintf(out, "; the quantized network has - %s: it is not told from that one", above)
 		default:
-			fmt.Fprintf(out, "; the quantized network keeps %.4f (standard error %.4f) %s", *r.Kept, *r.KeptSE, above)
+			fmt.Fprintf(out, "; the quantized network has %.4f (standard error %.4f) %s", *r.Kept, *r.KeptSE, above)
 		}
 		fmt.Fprint(out, "\n\n")
 		figures(out, r)
@@ -209,8 +210,26 @@ func divergence(c *certificate.Certificate) string {
 	return "KL"
 }
 
+// Kept says what a search for a share of the robust accuracy came to.
+func Kept(out io.Writer, k *pass.Kept) {
+	switch {
+	case k == nil:
+	case k.Promised:
+		fmt.Fprintf(out, "keeps %v: %v; %s\n", k.Share, k.Bound, k.Counts())
+	default:
+		fmt.Fprintf(out, "%v; aimed at %v, %s\n", k.Bound, k.Share, k.Counts())
+	}
+}
+
 func search(out io.Writer, c *certificate.Certificate) {
 	fmt.Fprintf(out, "%s: %d evaluations, %.3g multiply-adds\n", c.Search.Method, c.Search.Evaluations, float64(c.Search.MACs))
+	if k := c.Search.Kept; k != nil && len(k.Tested) > 0 {
+		rows := [][]string{{"tested", "bytes", "estimate", fmt.Sprintf("at least (%g %%)", 100*k.Confidence), ""}}
+		for _, t := range k.Tested {
+			rows = append(rows, []string{t.Origin, fmt.Sprint(t.Bytes), Figure(t.Estimate), Figure(t.AtLeast), map[bool]string{true: "passed", false: "failed"}[t.Passed]})
+		}
+		table(out, rows...)
+	}
 	if len(c.Search.Left) > 0 {
 		fmt.Fprintf(out, "left out of the divergence, as the float network's answer hardly moves: %s\n", quote.Line(strings.Join(c.Search.Left, " ")))
 	}

@@ -3,11 +3,15 @@ package driver
 import (
 	"fmt"
 	"io"
+	"math"
 	"slices"
 	"strings"
 	"sync"
 
 	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/passes/pass"
+	"github.com/dnnc/dnnc/runtime/certificate"
+	"github.com/dnnc/dnnc/runtime/measure"
 )
 
 // Warnings are what a command warned of, and what the user asked to become of them. The
@@ -78,4 +82,54 @@ func (w *Warnings) Silence(name string, silent bool) {
 		w.Silent = map[string]bool{}
 	}
 	w.Silent[name] = silent
+}
+
+// Standard errors from which a difference is said: one in twenty has as much by chance, and
+// one in a thousand.
+const (
+	lessErrors   = 1.64
+	betterErrors = 3.09
+)
+
+// contradicted warns of what compareKept finds.
+func (b *build) contradicted(s *Scores) error {
+	env := b.r.Env
+	if env.Report.Kept == nil {
+		return nil
+	}
+	calib, err := env.Calibration()
+	if err != nil {
+		return err
+	}
+	for _, w := range compareKept(env.Report.Kept, s.Task.IsLabelled(calib), env.Objective == pass.Worst, s) {
+		b.r.Warn(w)
+	}
+	return nil
+}
+
+// compareKept warns where the images to report on contradict what held-out images said of
+// the network: k, of which areLabelled says that labels came with them.
+func compareKept(k *pass.Kept, areLabelled, byKind bool, s *Scores) (list []*diag.Warning) {
+	if k == nil || !k.Bound.IsDefined() || s.Float == nil || s.Quantized == nil {
+		return nil
+	}
+	const help = "give -calib labelled images that the network was not trained on, of the kind that it will see"
+	got := measure.Keeps(s.Quantized, s.Float, byKind)
+	isBelow := func(bar measure.Estimate) bool {
+		return bar.Value-got.Value > lessErrors*math.Hypot(bar.StdErr, got.StdErr)
+	}
+	if isBelow(measure.Estimate{Value: k.Share}) || isBelow(k.Bound.Estimate) {
+		list = append(list, diag.Warn(diag.LessOnData, "on %d images of -data the network has %.4f (standard error %.4f) of what the float network has; on %d held-out images of -calib it has %.4f (standard error %.4f), and %v was %s",
+			got.Items, got.Value, got.StdErr, k.Bound.Items, k.Bound.Value, k.Bound.StdErr, k.Share, map[bool]string{true: "asked for", false: "aimed at"}[k.Promised]).WithHelp(help))
+	}
+	if !areLabelled || s.Labels != certificate.GivenLabels {
+		return list // its own answers are right everywhere
+	}
+	for i, exact := range s.Float.All() {
+		calib, test := k.Float[i], measure.Estimate{Value: exact.Mean(), StdErr: exact.StdErr()}
+		if d := calib.Value - test.Value; d > betterErrors*math.Hypot(calib.StdErr, test.StdErr) {
+			list = append(list, diag.Warn(diag.TrainingCalib, "the images of -calib are training images, or easier ones: the %s of the float network is %.4f on those held out from them, and %.4f on those of -data", exact.Measure(), calib.Value, test.Value).WithHelp(help))
+		}
+	}
+	return list
 }

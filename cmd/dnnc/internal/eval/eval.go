@@ -173,7 +173,7 @@ func printMetric(out io.Writer, m *metric.Outcome) {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t\n", name, size, text(r.Float), text(r.Quantized), text(r.Constant))
 	}
 	w.Flush()
-	fmt.Fprintf(out, "by -metric the quantized network keeps %s of what the float network is above the constant answer\n\n", driver.Figure(m.Kept))
+	fmt.Fprintf(out, "by -metric the quantized network has %s of what the float network is above the constant answer\n\n", driver.Figure(m.Kept))
 }
 
 // writeScores is a line a condition and network, and one of all, of each result: what the

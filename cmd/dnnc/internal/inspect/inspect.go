@@ -56,7 +56,7 @@ func Explain(_ context.Context, args []string, _ io.Reader, stdout, _ io.Writer)
 	}
 	fmt.Fprint(stdout, "\n")
 	if c.Retention != nil {
-		fmt.Fprintf(stdout, "It keeps %.4f +- %.4f of the robust accuracy of the float network (%.4f of %.4f, %d images).\n", *c.Retention, *c.RetentionSE, c.Quantized.Mean, c.Float.Mean, c.Measured.Images)
+		fmt.Fprintf(stdout, "It has %.4f +- %.4f of the robust accuracy of the float network (%.4f of %.4f, %d images).\n", *c.Retention, *c.RetentionSE, c.Quantized.Mean, c.Float.Mean, c.Measured.Images)
 	}
 	measured := false
 	w := table(stdout)

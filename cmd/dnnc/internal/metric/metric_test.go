@@ -119,5 +119,5 @@ func TestTable(t *testing.T) {
 	code, stdout, stderr := dnnctest.Run(t, "eval", path("value.dnn"), "-task", "values", "-data", path("data.npz"), "-images", "20", "-n", "20", "-errors", "gaussian=.1", "-metric", "sh -c 'echo 1'")
 	require.Zero(t, code, stderr)
 	assert.Contains(t, stdout, "-metric sh  size  float  quantized  constant answer")
-	assert.Contains(t, stdout, "by -metric the quantized network keeps - of what the float network is above the constant answer")
+	assert.Contains(t, stdout, "by -metric the quantized network has - of what the float network is above the constant answer")
 }

@@ -4,12 +4,13 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"math"
 	"strings"
 
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/runtime/interp"
+	"github.com/dnnc/dnnc/runtime/measure"
 )
 
 // reference holds the integers to the network before any pass: that both agree says that
@@ -23,8 +24,8 @@ type reference struct {
 
 // apart is how far a result's integers lie from the reals.
 type apart struct {
-	signal, noise float64 // sums of squares
-	greatest      float64 // difference
+	measure.Near
+	greatest float64 // difference
 }
 
 // newReference prepares the comparison of a module of integers with its network.
@@ -73,10 +74,7 @@ func (r *reference) compare(ctx context.Context, prog *interp.Int, in []int8, t 
 		got := make([]float32, o.Type.Shape.Size())
 		interp.Dequantize(o.Type.Quant, t[prog.ID(o)], got)
 		a := &r.results[i]
-		for j, w := range want[r.float.ID(f.Outputs[i])] {
-			d := float64(w) - float64(got[j])
-			a.signal, a.noise, a.greatest = a.signal+float64(w)*float64(w), a.noise+d*d, max(a.greatest, math.Abs(d))
-		}
+		a.greatest = max(a.greatest, a.Add(want[r.float.ID(f.Outputs[i])], got))
 	}
 	return nil
 }
@@ -84,29 +82,30 @@ func (r *reference) compare(ctx context.Context, prog *interp.Int, in []int8, t 
 // report says how near the integers are. On images to report on, integers that are farther
 // from the reals than zeros would be are a check that failed: few bits make a network
 // worse, but no quantization does that.
-func (r *reference) report(out, messages io.Writer, kind string) error {
+func (r *reference) report(out, messages io.Writer, warnings *driver.Warnings, kind string) error {
 	if r.float == nil {
 		_, err := fmt.Fprintf(out, "%s: not compared with a float network: %s\n", r.m.Name, r.without)
 		return err
 	}
 	var all []string
 	for i, o := range r.m.Outputs {
-		a := r.results[i]
-		db := "-"
-		switch ratio := 10 * math.Log10(a.signal/a.noise); {
-		case a.noise == 0:
-			db = "equal"
-		case a.signal > 0:
-			db = fmt.Sprintf("%.1f dB", ratio)
-			if ratio <= 0 && kind != noisy {
-				return mismatch("%s lies at %s from the float network before any pass: zeros would lie nearer", o.Name, db).
+		a := &r.results[i]
+		text := "-"
+		switch db, isDefined := a.SQNR(); {
+		case a.Noise == 0:
+			text = "equal"
+		case isDefined:
+			text = fmt.Sprintf("%.1f dB", db)
+			if db <= 0 && kind != noisy {
+				return mismatch("%s lies at %s from the float network before any pass: zeros would lie nearer", o.Name, text).
 					WithHelp("-check-passes finds the pass that changes what is computed; -calib with images of the kind that the network is run on, or more bits, where none does")
 			}
-			if ratio < diag.LeastSQNR {
-				fmt.Fprintf(messages, "dnnc: warning: %s lies at %s from the float network; more bits, or -calib with images of the kind that the network is run on, bring it nearer\n", o.Name, db)
+			if db < diag.LeastSQNR {
+				warnings.Say(messages, diag.Warn(diag.LowFidelity, "%s lies at %s from the float network before any pass, on the %s", o.Name, text, kind).
+					WithHelp("more bits, or -calib with images of the kind that the network is run on, bring it nearer"))
 			}
 		}
-		all = append(all, fmt.Sprintf("%s %s, at most %.1f steps apart", o.Name, db, a.greatest/o.Type.Quant.Scale))
+		all = append(all, fmt.Sprintf("%s %s, at most %.1f steps apart", o.Name, text, a.greatest/o.Type.Quant.Scale))
 	}
 	_, err := fmt.Fprintf(out, "%s against its float network before any pass, on the %s: %s\n", r.m.Name, kind, strings.Join(all, "; "))
 	return err

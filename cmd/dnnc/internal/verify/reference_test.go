@@ -8,7 +8,9 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
 	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/runtime/interp"
 )
 
@@ -30,9 +32,9 @@ func TestReference(t *testing.T) {
 	}{
 		{.01, "test images", "y equal, at most 0.0 steps apart", "", ""},
 		{.011, "test images", "y 20.0 dB, at most 9.1 steps apart", "", ""},
-		{.015, "test images", "y 6.0 dB, at most 33.3 steps apart", "warning: y lies at 6.0 dB", ""},
+		{.015, "test images", "y 6.0 dB, at most 33.3 steps apart", "dnnc: warning: [low-fidelity] y lies at 6.0 dB", ""},
 		{.03, "test images", "", "", "y lies at -6.0 dB from the float network before any pass: zeros would lie nearer"},
-		{.03, noisy, "y -6.0 dB", "warning: y lies at -6.0 dB", ""},
+		{.03, noisy, "y -6.0 dB", "dnnc: warning: [low-fidelity] y lies at -6.0 dB", ""},
 	} {
 		m := module(ir.I8, ir.Quant{Scale: .01})
 		m.Outputs[0].Type.Quant.Scale = c.scale
@@ -45,7 +47,9 @@ func TestReference(t *testing.T) {
 		require.NoError(t, prog.Run(context.Background(), v, 1, 0, 1))
 		require.NoError(t, r.compare(context.Background(), prog, in, v))
 		var out, messages bytes.Buffer
-		err = r.report(&out, &messages, c.kind)
+		warnings := &driver.Warnings{}
+		require.NoError(t, warnings.SetErrors(diag.LowFidelity))
+		err = r.report(&out, &messages, warnings, c.kind)
 		if c.err != "" {
 			require.ErrorContains(t, err, c.err)
 			continue
@@ -53,12 +57,18 @@ func TestReference(t *testing.T) {
 		require.NoError(t, err)
 		assert.Contains(t, out.String(), c.want)
 		assert.Contains(t, messages.String(), c.say)
+		assert.Equal(t, c.say != "", warnings.Err() != nil, "-Werror=low-fidelity")
+		silent := &driver.Warnings{}
+		silent.Silence(diag.LowFidelity, true)
+		messages.Reset()
+		require.NoError(t, r.report(&out, &messages, silent, c.kind))
+		assert.Empty(t, messages.String(), "-Wno-low-fidelity")
 	}
 	for want, before := range map[string]*ir.Module{"only the dump is there": nil, "integers already": module(ir.I8, ir.Quant{Scale: 1})} {
 		r, err := newReference(before, module(ir.I8, ir.Quant{Scale: 1}))
 		require.NoError(t, err)
 		var out bytes.Buffer
-		require.NoError(t, r.report(&out, &out, noisy))
+		require.NoError(t, r.report(&out, &out, nil, noisy))
 		assert.Contains(t, out.String(), "net: not compared with a float network: ")
 		assert.Contains(t, out.String(), want)
 	}

@@ -109,7 +109,7 @@ func check(ctx context.Context, o driver.Options, r *driver.Result, before *ir.M
 	}
 	fmt.Fprintf(out, "%s on %s: %d of %d %s and %d of %d adversarial inputs bit-exact; arena of %d bytes exact; %s\n",
 		m.Name, r.Target.Name, len(inputs)-adversarial, len(inputs)-adversarial, kind, adversarial, adversarial, m.Arena.Bytes, stack)
-	return float.report(out, messages, kind)
+	return float.report(out, messages, o.Warnings, kind)
 }
 
 // records are the inputs in logical order: images, or noise where there are

@@ -1,0 +1,179 @@
+package robust
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/passes/pass"
+	"github.com/dnnc/dnnc/runtime/measure"
+)
+
+// A promised share is tested on images that neither rounding nor search saw: the images
+// that chose a network flatter it. The networks that are tested are fixed before: the one
+// that the hunt found, and some near it. They are tested from the largest down, each at
+// the confidence of measure.Bound, until one fails. The last that passed is the choice: to
+// choose a network that keeps less, the first such network in this order would have to pass,
+// which has the probability of one test.
+const (
+	mostCandidates = 6
+	// Sizes below and above that of the hunt, a step apart. A network much larger than
+	// what keeps the share is no choice, though it might be shown to.
+	candidateStep  = 1.05
+	candidatesUp   = 4
+	candidatesDown = mostCandidates - 1 - candidatesUp
+	// A method may have few sizes; then the next larger one is a candidate, too.
+	farStep = 1.25
+)
+
+// candidates are the networks to be tested, from the largest down. within is the network
+// of at most so many bytes, nil of none; most is the bytes of the largest.
+func candidates(found *Network, most int, within func(bytes int) (*Network, error)) ([]*Network, error) {
+	list := []*Network{found}
+	add := func(bytes float64) error {
+		n, err := within(int(math.Round(bytes)))
+		isNew := n != nil && !slices.ContainsFunc(list, func(o *Network) bool { return o.Bytes == n.Bytes })
+		if err == nil && isNew {
+			list = append(list, n)
+		}
+		return err
+	}
+	for i := range candidatesUp {
+		if err := add(float64(found.Bytes) * math.Pow(candidateStep, float64(i+1))); err != nil {
+			return nil, err
+		}
+	}
+	for bytes := float64(found.Bytes) * farStep; len(list) == 1 && bytes < float64(most)*farStep; bytes *= farStep {
+		if err := add(min(bytes, float64(most))); err != nil {
+			return nil, err
+		}
+	}
+	for i := range candidatesDown {
+		if err := add(float64(found.Bytes) / math.Pow(candidateStep, float64(i+1))); err != nil {
+			return nil, err
+		}
+	}
+	slices.SortStableFunc(list, func(a, b *Network) int { return cmp.Compare(b.Bytes, a.Bytes) })
+	return list, nil
+}
+
+// inSequence tests networks in their order and stops at the first that fails. passed is
+// the index of the last that did not, -1 of none.
+func inSequence(list []*Network, share float64, test func(n *Network) (measure.Bound, error)) (passed int, tested []pass.Tested, err error) {
+	passed = -1
+	for i, n := range list {
+		b, err := test(n)
+		if err != nil {
+			return passed, tested, err
+		}
+		tested = append(tested, pass.Tested{Origin: n.Origin, Bytes: n.Bytes, Bound: b, Passed: b.Holds(share)})
+		if !b.Holds(share) {
+			break
+		}
+		passed = i
+	}
+	return passed, tested, nil
+}
+
+// judged is what unseen images say of a network, and of the float network: the report has
+// both from then on.
+func (s *Search) judged(ctx context.Context, n *Network) (measure.Bound, error) {
+	b, exact, err := s.oracle.bound(ctx, n.Formats)
+	if err != nil {
+		return b, err
+	}
+	s.count(b.Items * s.env.Conditions())
+	k := s.env.Report.Kept
+	k.Judged, k.Float = b.Items, k.Float[:0]
+	if exact == nil {
+		return b, nil
+	}
+	for _, e := range exact.All() {
+		k.Float = append(k.Float, measure.Estimate{Value: e.Mean(), StdErr: e.StdErr()})
+	}
+	return b, nil
+}
+
+// kept begins the report of what is kept.
+func (s *Search) kept() error {
+	fitted, err := s.env.Calibration()
+	if err != nil {
+		return err
+	}
+	chosen, err := s.env.HeldOut()
+	s.env.Report.Kept = &pass.Kept{Share: s.env.Budget.Keep, Promised: s.env.Budget.Promised, Fitted: fitted.N, Chosen: chosen.N}
+	return err
+}
+
+// estimated says what unseen images show of a network that a share was only aimed at for.
+func (s *Search) estimated(ctx context.Context, n *Network) error {
+	if err := s.kept(); err != nil {
+		return err
+	}
+	if s.env.Enough != nil && s.env.Enough() {
+		return nil
+	}
+	b, err := s.judged(ctx, n)
+	if err != nil {
+		return err
+	}
+	s.env.Report.Kept.Bound = b
+	return nil
+}
+
+// promised is the smallest of the candidates around a network that is shown to keep the
+// share of the budget, by fixed-sequence testing.
+func (s *Search) promised(ctx context.Context, m method, found *Network) (*Network, error) {
+	if err := s.kept(); err != nil {
+		return nil, err
+	}
+	k := s.env.Report.Kept
+	list := []*Network{found}
+	if !s.stopped() {
+		var err error
+		list, err = candidates(found, s.everySize()[1], func(bytes int) (*Network, error) {
+			n, err := s.quick(ctx, m, bytes, 0)
+			if isTooSmall(err) {
+				return nil, nil
+			}
+			return n, err
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	passed, tested, err := inSequence(list, k.Share, func(n *Network) (measure.Bound, error) { return s.judged(ctx, n) })
+	if err != nil {
+		return nil, err
+	}
+	k.Tested = tested
+	if passed < 0 {
+		return nil, refusal(k)
+	}
+	k.Bound = tested[passed].Bound
+	told := *list[passed]
+	told.Origin = fmt.Sprintf("%s, keeps %v", told.Origin, k.Share)
+	return &told, nil
+}
+
+// refusal says that no candidate was shown to keep the share, and what would decide.
+func refusal(k *pass.Kept) error {
+	first := k.Tested[0]
+	b := first.Bound
+	d := diag.New(diag.Pos{}, diag.BadBudget, "-keep %v: no network was shown to keep this share: %v", k.Share, b)
+	d.WithNote("it is the largest candidate, of %d bytes; %s", first.Bytes, k.Counts())
+	help := "choose a smaller -keep, wider -formats, or a size by -bits"
+	items, ok := b.Needed(k.Share)
+	switch {
+	case b.Items == 0:
+		return d.WithHelp("-calib with more images: at least 5, of which 2 judge")
+	case ok && b.Value > k.Share:
+		return d.WithHelp("about %d images that judge would decide, of -calib with more images; or %s", items, help)
+	case ok:
+		return d.WithHelp("the estimate is below; about %d images that judge would decide that the network keeps less; %s", items, help)
+	}
+	return d.WithHelp("more images would not decide; %s", help)
+}

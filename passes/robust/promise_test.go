@@ -1,0 +1,207 @@
+package robust
+
+import (
+	"errors"
+	"math"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/passes/pass"
+	"github.com/dnnc/dnnc/passes/quant"
+	"github.com/dnnc/dnnc/runtime/data"
+	"github.com/dnnc/dnnc/runtime/measure"
+)
+
+// TestCandidates: the network of the hunt, four above it in steps of 5 %, one below; each
+// once; and the next larger one of a method that has few sizes.
+func TestCandidates(t *testing.T) {
+	found := &Network{Bytes: 10_000}
+	for name, c := range map[string]struct {
+		has, want []int
+	}{
+		"every size":      {nil, []int{12155, 11576, 11025, 10500, 10000, 9524}},
+		"few sizes":       {[]int{5000, 10_000, 11_300}, []int{11300, 10000, 5000}},
+		"the next is far": {[]int{5000, 10_000, 40_000, 50_000}, []int{40000, 10000, 5000}},
+		"nothing smaller": {[]int{10_000, 10_700}, []int{10700, 10000}},
+		"one network":     {[]int{10_000}, []int{10000}},
+	} {
+		list, err := candidates(found, 50_000, func(bytes int) (*Network, error) {
+			if c.has == nil {
+				return &Network{Bytes: bytes}, nil
+			}
+			var best *Network
+			for _, b := range c.has {
+				if b <= bytes {
+					best = &Network{Bytes: b}
+				}
+			}
+			return best, nil
+		})
+		require.NoError(t, err, name)
+		var got []int
+		for _, n := range list {
+			got = append(got, n.Bytes)
+		}
+		assert.Equal(t, c.want, got, name)
+		assert.LessOrEqual(t, len(got), mostCandidates, name)
+	}
+	fault := errors.New("fault")
+	for calls := range 5 {
+		_, err := candidates(found, 50_000, func(bytes int) (*Network, error) {
+			if calls--; calls < 0 {
+				return nil, fault
+			}
+			return &Network{Bytes: bytes}, nil
+		})
+		assert.ErrorIs(t, err, fault)
+	}
+}
+
+// held is a bound with an estimate a standard error and more above it.
+func held(least float64) measure.Bound {
+	return measure.Bound{Estimate: measure.Estimate{Value: least + .01, StdErr: .005}, Least: least, Items: 400}
+}
+
+// TestInSequence ends at the first that fails, whatever the others would do.
+func TestInSequence(t *testing.T) {
+	for _, c := range []struct {
+		least          []float64
+		passed, tested int
+	}{
+		{[]float64{.99, .95, .9, .899}, 2, 4},
+		{[]float64{.99, .8, .95}, 0, 2},
+		{[]float64{.89, .99, .95}, -1, 1},
+		{[]float64{math.NaN(), .99}, -1, 1},
+	} {
+		var list []*Network
+		for i := range c.least {
+			list = append(list, &Network{Bytes: 100 - i})
+		}
+		passed, tested, err := inSequence(list, .9, func(n *Network) (measure.Bound, error) { return held(c.least[100-n.Bytes]), nil })
+		require.NoError(t, err)
+		assert.Equal(t, c.passed, passed)
+		require.Len(t, tested, c.tested)
+		for i, x := range tested {
+			assert.Equal(t, i <= passed, x.Passed)
+			assert.Equal(t, 100-i, x.Bytes)
+		}
+	}
+}
+
+// TestPromise: the smallest candidate that unseen images show to keep the share ships; where
+// they show none, nothing does, and the diagnostic says what would decide.
+func TestPromise(t *testing.T) {
+	const share = .97
+	promise := func(bounds func(loss float64) measure.Bound) (*Network, *madeUp, *Search, error) {
+		o, env := newMadeUp(t), environment(t)
+		env.Formats = families[0].elems
+		env.Holdout = func() (data.Batch, error) { return data.Batch{N: 300}, nil }
+		env.Budget.Promised, env.Budget.Keep = true, share
+		o.bounds = func(formats []quant.Format) measure.Bound { return bounds(1 - o.keeps(formats).Value) }
+		s := o.search(env)
+		n, err := s.keeping(all, methods[0])
+		return n, o, s, err
+	}
+	n, o, s, err := promise(func(loss float64) measure.Bound { return held(1 - 1.2*loss) })
+	require.NoError(t, err)
+	assert.LessOrEqual(t, 1.2*(1-o.keeps(n.Formats).Value), 1-share)
+	assert.Contains(t, n.Origin, "keeps 0.97")
+	k := s.env.Report.Kept
+	assert.Equal(t, share, k.Share)
+	assert.True(t, k.Promised)
+	assert.Equal(t, []int{900, 300, 400}, []int{k.Fitted, k.Chosen, k.Judged})
+	assert.GreaterOrEqual(t, k.Bound.Least, share)
+	assert.LessOrEqual(t, len(k.Tested), mostCandidates)
+	assert.Equal(t, n.Bytes, k.Tested[map[bool]int{true: len(k.Tested) - 1, false: len(k.Tested) - 2}[k.Tested[len(k.Tested)-1].Passed]].Bytes)
+	assert.Equal(t, []measure.Estimate{{Value: o.exact.Mean(), StdErr: o.exact.StdErr()}}, k.Float)
+	assert.Equal(t, "fitted on 900, chosen by 300, judged by 400 images, none of them in two of these", k.Counts())
+
+	for want, bounds := range map[string]func(loss float64) measure.Bound{
+		"help: about ":                        func(float64) measure.Bound { return held(share - .001) },
+		"the estimate is below; about ":       func(float64) measure.Bound { return held(share - .02) },
+		"more images would not decide":        func(float64) measure.Bound { return held(share - .01) },
+		"-calib with more images: at least 5": func(float64) measure.Bound { return measure.NoBound() },
+	} {
+		n, _, s, err := promise(bounds)
+		assert.Nil(t, n)
+		var d *diag.Diagnostic
+		require.ErrorAs(t, err, &d)
+		assert.Equal(t, diag.BadBudget, d.Kind)
+		assert.ErrorContains(t, err, "-keep 0.97: no network was shown to keep this share: estimate ")
+		assert.ErrorContains(t, err, want)
+		assert.ErrorContains(t, err, "fitted on 900, chosen by 300, judged by ")
+		assert.Len(t, s.env.Report.Kept.Tested, 1)
+	}
+}
+
+// TestAim: without a promise unseen images say what the choice of the hunt has, and nothing
+// is refused by them; who wants what there is waits for nothing.
+func TestAim(t *testing.T) {
+	for _, isEnough := range []bool{false, true} {
+		o, env := newMadeUp(t), environment(t)
+		env.Formats = families[0].elems
+		env.Enough = func() bool { return isEnough }
+		asked := 0
+		o.bounds = func([]quant.Format) measure.Bound { asked++; return held(.5) }
+		env.Budget.Keep = .97
+		s := o.search(env)
+		n, err := s.keeping(all, methods[0])
+		require.NoError(t, err)
+		assert.GreaterOrEqual(t, o.keeps(n.Formats).Value, .97)
+		assert.NotContains(t, n.Origin, "keeps")
+		k := env.Report.Kept
+		assert.False(t, k.Promised)
+		assert.Empty(t, k.Tested)
+		if isEnough {
+			assert.Zero(t, asked)
+			assert.Zero(t, k.Judged)
+			continue
+		}
+		assert.Equal(t, 1, asked)
+		assert.Equal(t, .5, k.Bound.Least)
+		assert.Equal(t, 400, k.Judged)
+	}
+}
+
+// TestPromiseOfWhatTheHuntMissed: where no estimate is enough, the network that keeps most
+// is tested all the same.
+func TestPromiseOfWhatTheHuntMissed(t *testing.T) {
+	o, env := newMadeUp(t), environment(t)
+	env.Budget.Promised = true
+	o.keeps = func(formats []quant.Format) measure.Estimate {
+		return measure.Estimate{Value: .9 - o.sum(formats).KL/10}
+	}
+	o.bounds = func([]quant.Format) measure.Bound { return held(.96) }
+	n, err := o.keeping(env, methods[0], .95)
+	require.NoError(t, err)
+	assert.Contains(t, n.Origin, "keeps 0.95")
+}
+
+// TestUnseenImages: a bound is of other images than estimates are, with noise of their own.
+func TestUnseenImages(t *testing.T) {
+	m, env := realNetwork(t)
+	env.Unseen = func() (data.Batch, error) { return data.Synthesize([]int{2, 4, 4}, 0, 1, 90, 77), nil }
+	r, err := newRunner(m, env)
+	require.NoError(t, err)
+	formats := []quant.Format{nearestOf(3), nearestOf(2), nearestOf(4)}
+	b, exact, err := r.bound(all, formats)
+	require.NoError(t, err)
+	assert.Equal(t, 90, b.Items)
+	assert.Equal(t, 90, exact.Images)
+	assert.Equal(t, 1., exact.Clean(), "its answers are the labels")
+	score, err := r.score(all, &r.unseen, formats)
+	require.NoError(t, err)
+	assert.Equal(t, score.Retention(exact), b.Estimate)
+	assert.Equal(t, pass.UnseenAt, r.unseen.setup.First, "noise of their own")
+
+	env.Unseen = nil
+	r, err = newRunner(m, env)
+	require.NoError(t, err)
+	b, exact, err = r.bound(all, formats)
+	require.NoError(t, err)
+	assert.Nil(t, exact)
+	assert.Zero(t, b.Items)
+}

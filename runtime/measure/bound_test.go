@@ -1,0 +1,232 @@
+package measure
+
+import (
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/dnnc/dnnc/ir"
+)
+
+// rights is the score of answers under one condition.
+func rights(right ...bool) *Score {
+	return &Score{Images: len(right), Labels: make([]int, len(right)), Kinds: []Kind{{Name: Clean, Sizes: []float64{0}, Right: [][]bool{right}}}}
+}
+
+// answered is a float network that is right on all of n items but the last wrong ones, and
+// one that is wrong on the first lost of them too.
+func answered(n, wrong, lost int) (own, exact *Score) {
+	a, b := make([]bool, n), make([]bool, n)
+	for i := range n {
+		b[i] = i < n-wrong
+		a[i] = b[i] && i >= lost
+	}
+	return rights(a...), rights(b...)
+}
+
+// TestBounds: by hand where few answers differ, the lower of delta method and bootstrap
+// where many do.
+func TestBounds(t *testing.T) {
+	own, exact := answered(512, 0, 0)
+	b := Keeps(own, exact, false)
+	assert.Equal(t, 1., b.Value)
+	assert.Zero(t, b.Differ)
+	// Half of the money is on the whole stake: (2-k)^512/2 and smaller bets make it 20.
+	isShown := func(k float64) bool {
+		money := 0.
+		for j := range bets {
+			money += math.Pow(1+math.Ldexp(1-k, -j), 512) * math.Ldexp(1, -j-1)
+		}
+		return money >= 20
+	}
+	assert.True(t, isShown(b.Least))
+	assert.False(t, isShown(b.Least+1e-6))
+	assert.True(t, b.Holds(.99))
+	assert.False(t, b.Holds(.995))
+	n, ok := b.Needed(.995)
+	assert.True(t, ok)
+	own, exact = answered(n, 0, 0)
+	b = Keeps(own, exact, false)
+	assert.True(t, b.Holds(.995), "%d items: %v", n, b)
+	assert.Less(t, n, 900)
+
+	// One loss less than many: still by bets, and more cautious than the delta method.
+	own, exact = answered(2000, 100, fewDiffer-1)
+	b = Keeps(own, exact, false)
+	assert.NotNil(t, b.growth)
+	assert.Equal(t, fewDiffer-1, b.Differ)
+	assert.Less(t, b.Least, b.Value-boundErrors*b.StdErr)
+	assert.Greater(t, b.Least, b.Value-3*boundErrors*b.StdErr)
+	own, exact = answered(2000, 100, fewDiffer)
+	b = Keeps(own, exact, false)
+	assert.Nil(t, b.growth)
+	assert.InDelta(t, 1-25./1900, b.Value, 1e-12)
+	assert.InDelta(t, math.Sqrt(25./2000*(1-25./2000)/1999)/.95, b.StdErr, 1e-5)
+	assert.LessOrEqual(t, b.Least, b.Value-boundErrors*b.StdErr)
+	assert.InDelta(t, b.Value-boundErrors*b.StdErr, b.Least, b.StdErr/2) // 25 losses may be 35, not 33
+
+	// As many items as are said to be needed have the bound.
+	n, ok = b.Needed(.985)
+	require.True(t, ok)
+	k := float64(n) / 2000
+	own, exact = answered(n, int(100*k), int(25*k))
+	b = Keeps(own, exact, false)
+	assert.InDelta(t, .985, b.Least, .0005)
+	n, ok = b.Needed(.99)
+	assert.True(t, ok, "which decide that it has less")
+	assert.Greater(t, n, b.Items)
+	_, ok = b.Needed(b.Value)
+	assert.False(t, ok)
+	none := NoBound()
+	_, ok = none.Needed(.9)
+	assert.False(t, ok)
+	assert.False(t, none.Holds(0))
+	assert.Equal(t, "estimate -, at least - (95 %, 0 held-out images of -calib)", none.String())
+	b.Least = .98999
+	assert.Contains(t, b.String(), "at least 0.9899 (95 %")
+
+	// A float network that is never right, and one that no item tells from nothing.
+	own, exact = answered(100, 100, 0)
+	b = Keeps(own, exact, false)
+	assert.False(t, b.IsDefined())
+	assert.False(t, b.Holds(0))
+	own, exact = answered(100, 99, 1)
+	b = Keeps(own, exact, false)
+	assert.True(t, math.IsNaN(b.Least))
+}
+
+// TestTheLeastBoundCounts: of several results, and of kinds of error where each counts.
+func TestTheLeastBoundCounts(t *testing.T) {
+	good, exact := answered(1000, 50, 30)
+	bad, _ := answered(1000, 50, 60)
+	alone := Keeps(bad, exact, false)
+	good.Rest, exact.Rest = []*Score{bad}, []*Score{exact}
+	assert.Equal(t, alone, Keeps(good, exact, false))
+	good, exact = answered(1000, 50, 30)
+	good.Kinds, exact.Kinds = append(good.Kinds, bad.Kinds...), append(exact.Kinds, exact.Kinds...)
+	assert.Equal(t, alone, Keeps(good, exact, true))
+	mean := Keeps(good, exact, false)
+	assert.Greater(t, mean.Least, alone.Least)
+	never := rights(make([]bool, 1000)...)
+	exact.Kinds = append(exact.Kinds[:1], never.Kinds...)
+	all := Keeps(good, exact, true)
+	assert.False(t, all.Holds(0), "of a kind under which the float network is never right")
+}
+
+// TestBoundsHold: what is drawn from networks whose share is known lies above the bound,
+// but for one draw in twenty, for shares of right answers and for measures without bounds.
+// A bound that is too low would hold always, but show nothing.
+func TestBoundsHold(t *testing.T) {
+	const draws = 300
+	for _, c := range []struct {
+		name  string
+		items int
+		truth float64
+		task  string
+		draw  func(rng *rand.Rand) (own, ref float64)
+		most  float64 // draws whose bound lies above the truth
+		least float64
+	}{
+		{"one in fifty lost", 1000, .98, "", func(rng *rand.Rand) (float64, float64) {
+			if rng.Float64() < .02 {
+				return 0, 1
+			}
+			return 1, 1
+		}, .09, 0},
+		{"lost and won", 1500, .99, "", func(rng *rand.Rand) (float64, float64) {
+			switch x := rng.Float64(); {
+			case x < .05:
+				return 0, 1
+			case x < .09:
+				return 1, 0
+			}
+			return 1, 1
+		}, .09, .005},
+		{"one in two hundred lost, few items", 500, .995, "", func(rng *rand.Rand) (float64, float64) {
+			if rng.Float64() < .005 {
+				return 0, 1
+			}
+			return 1, 1
+		}, .05, 0},
+		{"parts of items lost", 600, 1 - .03/3, "", func(rng *rand.Rand) (float64, float64) {
+			if rng.Float64() < .03 {
+				return 2. / 3, 1
+			}
+			return 1, 1
+		}, .05, 0},
+		{"values", 800, .9, ir.Values, func(rng *rand.Rand) (float64, float64) {
+			ref := .8 + .4*rng.NormFloat64()
+			return .9*ref + .1*rng.NormFloat64(), ref
+		}, .09, .01},
+	} {
+		above, rng := 0, rand.New(rand.NewPCG(1, 2))
+		for range draws {
+			own, ref := make([]float64, c.items), make([]float64, c.items)
+			for i := range own {
+				own[i], ref[i] = c.draw(rng)
+			}
+			s := &Score{Images: c.items, Kinds: []Kind{{Right: [][]bool{{}}}}}
+			if c.task != "" {
+				s.Kinds[0].Right, s.Result.row = nil, rowOf(c.task)
+			}
+			if b := boundOf(s, own, ref); b.Least > c.truth {
+				above++
+			}
+		}
+		share := float64(above) / draws
+		assert.LessOrEqual(t, share, c.most, c.name)
+		assert.GreaterOrEqual(t, share, c.least, c.name)
+	}
+}
+
+// TestBoundOfAMeasureWithoutBounds: of few items that differ nothing is said; of bounded
+// ones as much.
+func TestBoundOfAMeasureWithoutBounds(t *testing.T) {
+	own, ref := slices.Repeat([]float64{.9}, 400), slices.Repeat([]float64{1}, 400)
+	for i := range own {
+		if i >= 20 {
+			own[i] = 1
+		}
+	}
+	for task, want := range map[string]bool{ir.Values: false, ir.Reconstruction: false, ir.EmbeddingTask: true, ir.Binary: true, ir.Multilabel: true, ir.Classes: true} {
+		s := &Score{Images: len(own), Kinds: []Kind{{}}, Result: Result{row: rowOf(task)}}
+		b := boundOf(s, own, ref)
+		assert.Equal(t, want, b.Holds(.98), task)
+		assert.Equal(t, want, !math.IsNaN(b.Least), task)
+	}
+	assert.Equal(t, 2., cosineSpan(&Result{agrees: true}))
+	assert.Equal(t, 1., cosineSpan(&Result{}))
+}
+
+// TestResampler: the mean and the variance of what it draws are those of a sum of items
+// drawn with replacement, whatever is alike among them.
+func TestResampler(t *testing.T) {
+	rng := rand.New(rand.NewPCG(3, 4))
+	for name, item := range map[string]func(i int) (own, ref float64){
+		"all alike":  func(int) (float64, float64) { return 1, 1 },
+		"few others": func(i int) (float64, float64) { return float64(min(i%20, 1)), 1 },
+		"none alike": func(i int) (float64, float64) { return float64(i), float64(-i * i) },
+	} {
+		const n, draws = 60, 4000
+		own, ref := make([]float64, n), make([]float64, n)
+		for i := range own {
+			own[i], ref[i] = item(i)
+		}
+		r := newResampler(own, ref)
+		got := [2][]float64{make([]float64, draws), make([]float64, draws)}
+		for k := range draws {
+			got[0][k], got[1][k] = r.draw(rng)
+		}
+		for k, list := range [][]float64{own, ref} {
+			value := func(i int) float64 { return list[i] }
+			sum := func(i int) float64 { return got[k][i] }
+			sd := stderr(n, value) * math.Sqrt(n-1) * math.Sqrt(n) // of a sum: sqrt(n) of an item's
+			assert.InDelta(t, n*mean(n, value), mean(draws, sum), 4*sd/math.Sqrt(draws)+1e-9, name)
+			assert.InDelta(t, sd, stderr(draws, sum)*math.Sqrt(draws), .06*sd+1e-9, name)
+		}
+	}
+}
