@@ -177,7 +177,7 @@ comma := ,
 
 # What searches make of the examples of testdata/tasks: the tables of the README there, beside
 # the choices of commit BEFORE, which judged every network by one argmax. Interrupted and
-# resumed at will: bin/tasks.csv has what is measured so far.
+# resumed at will: bin/tasks.csv has what is measured so far, and of which weights.
 BEFORE ?= 4bea3a1
 tasks:
 	mkdir -p bin

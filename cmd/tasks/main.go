@@ -3,7 +3,6 @@
 package main
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"flag"
@@ -36,6 +35,10 @@ func main() {
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
+	if *train == "" && *dataTo == "" && *document == "" || *steps < 0 || *seeds < 1 || *items < 2 || flag.NArg() > 0 {
+		fmt.Fprintln(os.Stderr, "tasks: one of -train, -data and -table, -steps from 0, -seeds from 1 and -n from 2 on, and nothing beside flags")
+		os.Exit(2)
+	}
 	err := run(ctx, *train, *steps, *to, *dataTo)
 	if err == nil && *document != "" {
 		err = measureAll(ctx, *document, *to, *only, *before, *record, *seeds, *items)
@@ -159,17 +162,16 @@ func fit(ctx context.Context, e *tasks.Example, steps int, folder string) error 
 		return err
 	}
 	fmt.Printf("%s: divergence of 1000 new items %.4f\n", e.Name, d)
-	var tensors bytes.Buffer
-	if err := frontend.WriteTensors(&tensors, m); err != nil {
-		return err
-	}
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return err
 	}
-	m.Tensors = []ir.TensorsFile{{Path: e.Name + ".safetensors"}}
-	text := fmt.Sprintf("# %s: %s. Trained by go run ./cmd/tasks -train %s.\n%s", e.Name, e.Doc, e.Name, m.Source())
-	if err := os.WriteFile(filepath.Join(folder, e.Name+".safetensors"), tensors.Bytes(), 0o644); err != nil {
+	path := filepath.Join(folder, e.Name)
+	if err := replace.With(path+".safetensors", func(w io.Writer) error { return frontend.WriteTensors(w, m) }); err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(folder, e.Name+".dnn"), []byte(text), 0o644)
+	m.Tensors = []ir.TensorsFile{{Path: e.Name + ".safetensors"}}
+	return replace.With(path+".dnn", func(w io.Writer) error {
+		_, err := fmt.Fprintf(w, "# %s: %s. Trained by go run ./cmd/tasks -train %s.\n%s", e.Name, e.Doc, e.Name, m.Source())
+		return err
+	})
 }

@@ -54,11 +54,23 @@ func TestRecord(t *testing.T) {
 	list, err := readRecord(path)
 	require.NoError(t, err)
 	assert.Empty(t, list)
-	require.NoError(t, writeRecord(path, made()))
+	s := &study{items: 100}
+	wear, err := tasks.Find("wear")
+	require.NoError(t, err)
+	m, err := frontend.Load("../../testdata/tasks/wear/wear.dnn", frontend.Options{})
+	require.NoError(t, err)
+	from, err := s.from(wear, m)
+	require.NoError(t, err)
+	written := made()
+	for i := range written {
+		written[i].from = from
+	}
+	stale := figure{example: "wear", result: "life", from: from + "1", seed: 1, budget: "1", way: robustWay, kept: 9}
+	require.NoError(t, writeRecord(path, append(written, stale)))
 	list, err = readRecord(path)
 	require.NoError(t, err)
-	require.Len(t, list, len(made()))
-	for i, want := range made() {
+	require.Len(t, list, len(written)+1)
+	for i, want := range written {
 		if got := list[i]; math.IsNaN(want.gap) {
 			assert.True(t, math.IsNaN(got.gap))
 			got.gap, got.gapE, want.gap, want.gapE = 0, 0, 0, 0

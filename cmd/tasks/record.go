@@ -12,7 +12,7 @@ import (
 	"github.com/dnnc/dnnc/runtime/replace"
 )
 
-var columns = []string{"example", "result", "task", "measure", "seed", "budget", "way", "float", "bits", "kept", "kept_stderr", "gap", "gap_stderr"}
+var columns = []string{"example", "result", "task", "measure", "from", "seed", "budget", "way", "float", "bits", "kept", "kept_stderr", "gap", "gap_stderr"}
 
 // numbers are the figures of the last columns.
 func (f *figure) numbers() []*float64 {
@@ -36,12 +36,12 @@ func readRecord(path string) (list []figure, err error) {
 		return nil, err
 	}
 	for i, row := range rows[1:] {
-		f := figure{example: row[0], result: row[1], task: row[2], measure: row[3], budget: row[5], way: row[6]}
-		if f.seed, err = strconv.ParseUint(row[4], 10, 64); err != nil {
+		f := figure{example: row[0], result: row[1], task: row[2], measure: row[3], from: row[4], budget: row[6], way: row[7]}
+		if f.seed, err = strconv.ParseUint(row[5], 10, 64); err != nil {
 			return nil, fmt.Errorf("%s: row %d: %w", path, i+2, err)
 		}
 		for k, x := range f.numbers() {
-			if *x, err = strconv.ParseFloat(row[7+k], 64); err != nil {
+			if *x, err = strconv.ParseFloat(row[8+k], 64); err != nil {
 				return nil, fmt.Errorf("%s: row %d: %w", path, i+2, err)
 			}
 		}
@@ -54,7 +54,7 @@ func writeRecord(path string, list []figure) error {
 	return replace.With(path, func(w io.Writer) error {
 		rows := [][]string{columns}
 		for _, f := range list {
-			row := []string{f.example, f.result, f.task, f.measure, fmt.Sprint(f.seed), f.budget, f.way}
+			row := []string{f.example, f.result, f.task, f.measure, f.from, fmt.Sprint(f.seed), f.budget, f.way}
 			for _, x := range f.numbers() {
 				row = append(row, strconv.FormatFloat(*x, 'g', -1, 64))
 			}

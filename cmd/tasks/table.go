@@ -69,6 +69,7 @@ const (
 // figure is what one choice keeps of one result.
 type figure struct {
 	example, result, task, measure string
+	from                           string // what the figure depends on beside this
 	seed                           uint64
 	budget, way                    string  // bits a weight, or keep
 	float                          float64 // measure of the float network under errors
@@ -94,13 +95,20 @@ func (s *study) table(ctx context.Context, document string) error {
 		if err != nil {
 			return err
 		}
+		from, err := s.from(e, m)
+		if err != nil {
+			return err
+		}
 		for _, seed := range s.seeds {
-			isOwn := func(f figure) bool { return f.example == e.Name && f.seed == seed }
+			isOwn := func(f figure) bool { return f.example == e.Name && f.from == from && f.seed == seed }
 			if !slices.ContainsFunc(all, isOwn) {
 				fmt.Fprintf(os.Stderr, "%s, seed %d\n", e.Name, seed)
 				own, err := s.seed(ctx, e, m, seed)
 				if err != nil {
 					return fmt.Errorf("%s: %w", e.Name, err)
+				}
+				for i := range own {
+					own[i].from = from
 				}
 				all = append(all, own...)
 				if err := writeRecord(s.record, all); err != nil {
@@ -118,6 +126,16 @@ func (s *study) table(ctx context.Context, document string) error {
 		return fmt.Errorf("%s: %w", document, err)
 	}
 	return os.WriteFile(document, text, 0o644)
+}
+
+// from names what figures of an example depend on: weights, errors, items, search, and the
+// earlier dnnc.
+func (s *study) from(e *tasks.Example, m *ir.Module) (string, error) {
+	d, err := frontend.NewDump(m)
+	if err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%s %s n=%d search %d %s", d.TensorsName, e.Errors, s.items, robust.Version, s.revision), nil
 }
 
 // configuration is a search under the errors of an example.

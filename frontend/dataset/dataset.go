@@ -56,11 +56,13 @@ const (
 )
 
 // Input is an input of a network: its name, the shape of one element of it, and the bounds
-// of its reals.
+// of its reals. What is by Slack at most beyond them is taken for the bound: half a step of
+// an input of integers, which a value is rounded by.
 type Input struct {
 	Name      string
 	Shape     []int
 	Low, High float32
+	Slack     float32
 }
 
 // Result is a result of a network, and the shape of one item's.
@@ -363,6 +365,12 @@ func (s *reader) take(a *array, in Input, n int) ([]float32, error) {
 				v = raw * scale
 			default:
 				low, high = min(low, v), max(high, v)
+			}
+			if v < in.Low && v >= in.Low-in.Slack {
+				v = in.Low
+			}
+			if v > in.High && v <= in.High+in.Slack {
+				v = in.High
 			}
 			if !(v >= in.Low && v <= in.High) {
 				return nil, a.outside(i, from, n, v, in)

@@ -295,7 +295,7 @@ func TestBadArrays(t *testing.T) {
 
 // TestSeveralInputs have arrays of their names, and results labels of theirs.
 func TestSeveralInputs(t *testing.T) {
-	w := Want{Inputs: []Input{{"y", []int{1, 1, 2}, -1, 1}, {"b", []int{3}, 0, 10}}, Results: []Result{{"score", []int{4}}}}
+	w := Want{Inputs: []Input{{Name: "y", Shape: []int{1, 1, 2}, Low: -1, High: 1}, {Name: "b", Shape: []int{3}, High: 10}}, Results: []Result{{"score", []int{4}}}}
 	image := anArray{"y", "<f4", "2, 1, 1, 2", floats(-1, 0, .5, 1)}
 	bytes := anArray{"b", "|u1", "2, 3", "\x00\x33\xff\x00\x00\xff"}
 	labels := anArray{"labels", "|u1", "2,", "\x07\x04"}
@@ -325,7 +325,7 @@ func TestSeveralInputs(t *testing.T) {
 		assert.ErrorContains(t, err, want)
 	}
 
-	two := Want{Inputs: []Input{{"x", []int{1}, 0, 1}}, Results: []Result{{"score", []int{4}}, {"box", []int{2}}}}
+	two := Want{Inputs: []Input{{Name: "x", Shape: []int{1}, High: 1}}, Results: []Result{{"score", []int{4}}, {"box", []int{2}}}}
 	x, score, box := anArray{"x", "|u1", "1, 1", "a"}, anArray{"score", "|u1", "1,", "\x03"}, anArray{"box", "<f4", "1, 2", floats(1, 2)}
 	d, err = Load(folder(t, "a.npz", npz(t, x, score, box, labels)), two)
 	require.NoError(t, err)

@@ -97,7 +97,7 @@ const (
 // are the middle of the box within the cell, and its width and height as shares of the
 // picture; the scores are those of each class.
 var detector = Example{
-	Name: "detector", Doc: "boxes of discs and squares in the cells of a grid, and scores of the two classes", Errors: pictureErrors, Keeps: "score",
+	Name: "detector", Doc: "boxes of discs and squares in the cells of a grid, and scores of the two classes", Errors: pictureErrors,
 	steps: 6000, rate: 3e-3,
 	layers: func(b *builder) []output {
 		x := b.picture(detectorSize)

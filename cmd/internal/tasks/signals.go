@@ -216,7 +216,7 @@ var beat = Example{
 
 // machine has two inputs and two results.
 var machine = Example{
-	Name: "machine", Doc: "what a machine does and its torque, from three accelerations and four readings", Errors: signalErrors, Keeps: "state",
+	Name: "machine", Doc: "what a machine does and its torque, from three accelerations and four readings", Errors: signalErrors,
 	steps: 2500, rate: 3e-3,
 	layers: func(b *builder) []output {
 		x := b.signal("accel", 3, 64)

@@ -20,7 +20,6 @@ import (
 type Example struct {
 	Name, Doc string
 	Errors    string // what it should withstand, as -errors has it
-	Keeps     string // the result that tables show first; "" of the only one
 
 	layers func(b *builder) []output
 	item   func(rng *rand.Rand, s Set) item

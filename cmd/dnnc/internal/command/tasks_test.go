@@ -14,6 +14,8 @@ import (
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/command"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/dnnctest"
 	"github.com/dnnc/dnnc/codegen/llvm"
+	"github.com/dnnc/dnnc/frontend/weights"
+	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/runtime/certificate"
 )
 
@@ -182,4 +184,55 @@ func TestKeepOfValues(t *testing.T) {
 	assert.Greater(t, *c.Retention, .5)
 	assert.Less(t, c.AverageBits, 8.)
 	assert.Equal(t, "values", c.Measured.Task)
+}
+
+// TestDumpsTakeTheBoundsOfTheirSource: the integers of an input in [-1,1] reach from -0.996
+// to 1.004, and -1 is half a step below. Data of the network are data of its dump, too.
+func TestDumpsTakeTheBoundsOfTheirSource(t *testing.T) {
+	path := dnnctest.KindsFolder(t)
+	text, err := os.ReadFile(path("value.dnn"))
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(path("signed.dnn"), []byte(strings.Replace(string(text), "in [0,1]", "in [-1,1]", 1)), 0o644))
+	x, labels := make([]float32, 40*64), make([]float32, 40)
+	for i := range x {
+		x[i] = []float32{-1, -.5, .25, 1}[i*7%11%4]
+		labels[i/64] += x[i] * float32(i%5)
+	}
+	write := func(name string) string {
+		var list []weights.Tensor
+		for _, a := range []struct {
+			name  string
+			shape ir.Shape
+			x     []float32
+		}{{"image", ir.Shape{40, 1, 8, 8}, x}, {"labels", ir.Shape{40}, labels}} {
+			raw, err := ir.FloatConst(a.name, a.shape, a.x).Load()
+			require.NoError(t, err)
+			list = append(list, weights.Tensor{Name: a.name, DType: weights.F32, Shape: a.shape, Data: raw})
+		}
+		f, err := os.Create(path(name))
+		require.NoError(t, err)
+		require.NoError(t, weights.WriteNPZ(f, list))
+		require.NoError(t, f.Close())
+		return path(name)
+	}
+	data := write("signed.npz")
+	dnnctest.Succeed(t, "eval", path("signed.dnn"), "-task", "values", "-calib", data, "-data", data, "-errors", "none", "-dump-dir", path("dumps"))
+	found, err := filepath.Glob(path("dumps/*quantize.dnn"))
+	require.NoError(t, err)
+	require.Len(t, found, 1)
+	dump := filepath.Join("dumps", filepath.Base(found[0]))
+	measured := func(network string) string {
+		out := dnnctest.Succeed(t, "eval", path(network), "-task", "values", "-calib", data, "-data", data, "-errors", "none", "-csv")
+		for _, line := range strings.Split(out, "\n") {
+			if strings.HasPrefix(line, "quantized,clean") {
+				return line
+			}
+		}
+		return out
+	}
+	assert.Equal(t, measured("signed.dnn"), measured(dump))
+	x[77] = -1.01 // beyond half a step
+	code, _, stderr := dnnctest.Run(t, "eval", path(dump), "-task", "values", "-data", write("beyond.npz"), "-errors", "none")
+	assert.Equal(t, command.AtFault, code)
+	assert.Contains(t, stderr, "holds -1.01")
 }

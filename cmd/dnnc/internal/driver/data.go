@@ -131,6 +131,9 @@ func Inputs(m *ir.Module) (list []dataset.Input) {
 	for _, v := range m.Inputs {
 		in := dataset.Input{Name: v.Name, Shape: v.Type.Shape}
 		in.Low, in.High = dnnc.RangeOf(v)
+		if v.Range == nil {
+			in.Slack = float32(.501 * v.Type.Quant.Scale) // a bound of the source may be float32's error beyond
+		}
 		list = append(list, in)
 	}
 	return list

@@ -1,0 +1,83 @@
+package command_test
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/dnnctest"
+	"github.com/dnnc/dnnc/cmd/internal/tasks"
+	"github.com/dnnc/dnnc/codegen/llvm"
+	"github.com/dnnc/dnnc/frontend/weights"
+	"github.com/dnnc/dnnc/runtime/certificate"
+)
+
+// learnt is what the trained examples are above on clean test items, by result.
+var learnt = map[string]map[string]struct {
+	measure string
+	least   float64
+}{
+	"wear":     {"life": {"1 - rmse/std", .75}},
+	"mask":     {"class": {"pixel accuracy", .95}},
+	"detector": {"box": {"1 - rmse/std", .4}, "score": {"accuracy at .5", .97}},
+	"pump":     {"again": {"AUC of the score |x-f(x)|²", .9}},
+	"keyword":  {"word": {"accuracy", .9}},
+	"beat":     {"ectopic": {"accuracy at .5", .95}},
+	"shapes":   {"there": {"accuracy at .5", .95}},
+	"glyph":    {"direction": {"nearest neighbour's label", .9}},
+	"machine":  {"state": {"accuracy", .95}, "torque": {"1 - rmse/std", .75}},
+}
+
+// TestTrainedExamples: every example is built at int8 and -O robust for a target, and
+// measured by its own measures on new data. int8 keeps nearly all, and so does a network of
+// far fewer bytes that a search finds.
+func TestTrainedExamples(t *testing.T) {
+	if _, err := llvm.Find(""); err != nil {
+		t.Skip(err)
+	}
+	for _, e := range tasks.All {
+		t.Run(e.Name, func(t *testing.T) {
+			dir := t.TempDir()
+			network := filepath.Join(dnnctest.Root, "testdata/tasks", e.Name, e.Name+".dnn")
+			m, err := e.Module()
+			require.NoError(t, err)
+			for set, n := range map[tasks.Set]int{tasks.Calibration: 400, tasks.Test: 400} {
+				list, err := e.Arrays(m, set, n)
+				require.NoError(t, err)
+				f, err := os.Create(filepath.Join(dir, string(set)+".npz"))
+				require.NoError(t, err)
+				require.NoError(t, weights.WriteNPZ(f, list))
+				require.NoError(t, f.Close())
+			}
+			require.Len(t, learnt[e.Name], len(m.Outputs))
+			build := func(args ...string) certificate.Certificate {
+				out := filepath.Join(dir, "net.o")
+				dnnctest.Succeed(t, append([]string{network, "-target", "armv7em", "-calib", filepath.Join(dir, "calibration.npz"), "-data", filepath.Join(dir, "test.npz"), "-errors", "gaussian=.04", "-o", out}, args...)...)
+				assert.FileExists(t, out)
+				raw, err := os.ReadFile(filepath.Join(dir, "net.json"))
+				require.NoError(t, err)
+				var c certificate.Certificate
+				require.NoError(t, json.Unmarshal(raw, &c))
+				require.Len(t, c.Results, len(m.Outputs))
+				return c
+			}
+			int8 := build("-O", "int8")
+			robust := build("-O", "robust", "-bits", "4", "-formats", "odd")
+			for i, r := range int8.Results {
+				own := learnt[e.Name][r.Name]
+				assert.Equal(t, m.TaskOf(i).Name, r.Task)
+				assert.Equal(t, own.measure, r.Measure)
+				assert.Greater(t, r.Float.Clean, own.least, "%s: float", r.Name)
+				require.NotNil(t, r.Kept, r.Name)
+				assert.InDelta(t, 1, *r.Kept, .03, "%s: int8", r.Name)
+				require.NotNil(t, robust.Results[i].Kept, r.Name)
+				assert.InDelta(t, 1, *robust.Results[i].Kept, .1, "%s: robust", r.Name)
+			}
+			assert.Less(t, robust.WeightBytes, 6*int8.WeightBytes/10)
+		})
+	}
+}
