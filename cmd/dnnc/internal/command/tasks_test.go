@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -51,7 +52,35 @@ func TestEveryTaskIsMeasured(t *testing.T) {
 			assert.NotContains(t, out, "robust accuracy", c.task)
 		}
 		assert.Contains(t, run("pareto", "-sizes", "2,4"), line, c.task)
-		assert.Contains(t, run("compare", "-sizes", "2,4", "-methods", "qed,universal"), line, c.task)
+		var curve struct {
+			Loss   string
+			Points []map[string]any
+		}
+		require.NoError(t, json.Unmarshal([]byte(run("pareto", "-sizes", "2", "-json")), &curve))
+		assert.Equal(t, "divergence", curve.Loss, c.task)
+		require.NotEmpty(t, curve.Points)
+		measured := 0
+		for _, p := range curve.Points {
+			assert.Contains(t, p, "forecast_divergence")
+			assert.NotContains(t, p, "forecast_kl")
+			assert.NotContains(t, p, "kl")
+			if _, ok := p["divergence"]; ok {
+				measured++
+			}
+		}
+		assert.Equal(t, 1, measured, c.task)
+		assert.Contains(t, run("pareto", "-sizes", "2", "-csv"), "forecast_divergence,divergence,retention", c.task)
+		compared := run("compare", "-sizes", "2,4", "-methods", "qed,universal")
+		assert.Contains(t, compared, line, c.task)
+		rows := 2 * 2 // sizes and methods
+		if strings.Contains(c.task, "=") {
+			rows *= 2
+			assert.Regexp(t, `(?m)^ *2 +qed +fc +1 `, compared)
+			assert.Regexp(t, `(?m)^ *2 +qed +box +1 `, compared)
+		} else {
+			assert.NotContains(t, compared, "result  ")
+		}
+		assert.Len(t, regexp.MustCompile(`(?m)^ *[24] `).FindAllString(compared, -1), rows, compared)
 
 		var got struct {
 			Measured  certificate.Measured

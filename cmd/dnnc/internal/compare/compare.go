@@ -18,6 +18,7 @@ import (
 	"github.com/dnnc/dnnc/passes"
 	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/passes/robust"
+	"github.com/dnnc/dnnc/runtime/measure"
 )
 
 // What is compared unless the user says it.
@@ -65,7 +66,7 @@ func Run(ctx context.Context, o driver.Options, stdout, stderr io.Writer) error 
 	first := o.Seed
 	for seed := first; seed < first+uint64(max(o.Seeds, 1)); seed++ {
 		o.Seed = seed
-		list, err := oneSeed(ctx, o, sizes, done, stdout, stderr)
+		list, err := oneSeed(ctx, o, task, sizes, done, stdout, stderr)
 		all = append(all, list...)
 		if err != nil {
 			printOutcomes(stdout, all)
@@ -76,7 +77,8 @@ func Run(ctx context.Context, o driver.Options, stdout, stderr io.Writer) error 
 	return nil
 }
 
-func oneSeed(ctx context.Context, o driver.Options, sizes []float64, done []outcome, stdout, stderr io.Writer) (all []outcome, err error) {
+// oneSeed is the outcomes of one seed: of each size, method and result.
+func oneSeed(ctx context.Context, o driver.Options, task measure.Task, sizes []float64, done []outcome, stdout, stderr io.Writer) (all []outcome, err error) {
 	var c *contest // made when the first outcome is missing
 	m, err := driver.Load(o)
 	if err != nil {
@@ -86,14 +88,23 @@ func oneSeed(ctx context.Context, o driver.Options, sizes []float64, done []outc
 	if err != nil {
 		return nil, err
 	}
+	results := []string{""}
+	if len(task.Results) > 1 {
+		results = nil
+		for _, r := range task.Results {
+			results = append(results, r.Name)
+		}
+	}
 	for _, bits := range sizes {
 		// A size is done as a whole: its networks are compared image by image.
 		var runs, found []outcome
 		for _, method := range o.Methods {
-			r := outcome{question: asked, network: m.Name, formats: strings.Join(o.Formats, "+"), method: method, seed: o.Seed, bits: bits, images: o.TestImages}
-			runs = append(runs, r)
-			if i := slices.IndexFunc(done, r.sameRun); i >= 0 {
-				found = append(found, done[i])
+			for _, result := range results {
+				r := outcome{question: asked, network: m.Name, formats: strings.Join(o.Formats, "+"), method: method, result: result, seed: o.Seed, bits: bits, images: o.TestImages}
+				runs = append(runs, r)
+				if i := slices.IndexFunc(done, r.sameRun); i >= 0 {
+					found = append(found, done[i])
+				}
 			}
 		}
 		if len(found) == len(runs) {
@@ -105,7 +116,7 @@ func oneSeed(ctx context.Context, o driver.Options, sizes []float64, done []outc
 				return all, err
 			}
 		}
-		list, err := c.run(ctx, bits, runs)
+		list, err := c.run(ctx, bits, runs, len(results))
 		if err != nil {
 			return all, err
 		}
@@ -122,14 +133,18 @@ func printOutcomes(out io.Writer, list []outcome) {
 		return
 	}
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "bits\tmethod\tseed\taverage\tretention\tstderr\tworst kind\tbelow "+list[0].method+"\tstderr\tevaluations\tMACs\t")
+	result := func(string) string { return "" }
+	if list[0].result != "" {
+		result = func(name string) string { return name + "\t" }
+	}
+	fmt.Fprintln(w, "bits\tmethod\t"+result("result")+"seed\taverage\tretention\tstderr\tworst kind\tbelow "+list[0].method+"\tstderr\tevaluations\tMACs\t")
 	for _, r := range list {
 		if math.IsNaN(r.average) {
-			fmt.Fprintf(w, "%g\t%s\t%d\tnothing this small\t\t\t\t\t\t\t\t\n", r.bits, r.method, r.seed)
+			fmt.Fprintf(w, "%g\t%s\t%s%d\tnothing this small\t\t\t\t\t\t\t\t\n", r.bits, r.method, result(r.result), r.seed)
 			continue
 		}
-		fmt.Fprintf(w, "%g\t%s\t%d\t%.3f\t%s\t%s\t%s\t%s\t%s\t%d\t%.3g\t\n",
-			r.bits, r.method, r.seed, r.average, figure("%.4f", r.retention), figure("%.4f", r.stderr), figure("%.4f", r.worst),
+		fmt.Fprintf(w, "%g\t%s\t%s%d\t%.3f\t%s\t%s\t%s\t%s\t%s\t%d\t%.3g\t\n",
+			r.bits, r.method, result(r.result), r.seed, r.average, figure("%.4f", r.retention), figure("%.4f", r.stderr), figure("%.4f", r.worst),
 			figure("%+.4f", r.below), figure("%.4f", r.belowSE), r.evaluations, float64(r.macs))
 	}
 	w.Flush()

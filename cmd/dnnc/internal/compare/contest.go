@@ -46,8 +46,9 @@ func newContest(ctx context.Context, o driver.Options, stdout, stderr io.Writer)
 	return c, err
 }
 
-// run gives methods one budget.
-func (c *contest) run(ctx context.Context, bits float64, runs []outcome) ([]outcome, error) {
+// run gives methods one budget. The runs of a method are those of some results, in their
+// order.
+func (c *contest) run(ctx context.Context, bits float64, runs []outcome, results int) ([]outcome, error) {
 	c.r.Env.Budget = pass.Budget{Bits: bits, Cycles: c.o.Budget.Cycles, CyclesOfInt8: c.o.Budget.CyclesOfInt8}
 	bytes, _ := robust.Limit(c.r.Module.Layers(), c.r.Env.Budget)
 	weights := 0
@@ -55,7 +56,7 @@ func (c *contest) run(ctx context.Context, bits float64, runs []outcome) ([]outc
 		weights += n.Const(ir.AttrWeight).Type.Shape.Size()
 	}
 	chosen := make([]*robust.Network, len(runs))
-	for i := range runs {
+	for i := 0; i < len(runs); i += results {
 		r := &runs[i]
 		report := &c.r.Env.Report
 		*report = pass.SearchReport{}
@@ -78,9 +79,11 @@ func (c *contest) run(ctx context.Context, bits float64, runs []outcome) ([]outc
 			}
 			return nil, err
 		}
-		chosen[i] = net
-		r.average = 8 * float64(net.Bytes) / float64(weights)
-		r.evaluations, r.macs = report.Evaluations, report.MACs
+		for j := i; j < i+results; j++ {
+			chosen[j] = net
+			runs[j].average = 8 * float64(net.Bytes) / float64(weights)
+			runs[j].evaluations, runs[j].macs = report.Evaluations, report.MACs
+		}
 	}
 	if err := c.measure(ctx, chosen); err != nil {
 		return nil, err
@@ -91,8 +94,9 @@ func (c *contest) run(ctx context.Context, bits float64, runs []outcome) ([]outc
 			r.average, r.retention, r.worst = math.NaN(), math.NaN(), math.NaN()
 			continue
 		}
-		result, kept := measure.Least(c.scores[chosen[i].Key()], c.exact)
+		result := i % results
 		s, exact := c.scores[chosen[i].Key()].All()[result], c.exact.All()[result]
+		kept := s.Retention(exact)
 		r.retention, r.stderr, r.worst = kept.Value, kept.StdErr, math.Inf(1)
 		for _, k := range s.KindRetention(exact) {
 			r.worst = min(r.worst, k.Value) // NaN where one is not defined

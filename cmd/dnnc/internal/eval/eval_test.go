@@ -63,6 +63,15 @@ func (f *fuse) Err() error {
 	return f.Context.Err()
 }
 
+// opening divides what a command prints: the lines of the task and the data, and the rest.
+func opening(out string) (head, rest string) {
+	for rest = out; strings.HasPrefix(rest, "task: ") || strings.HasPrefix(rest, "data: "); {
+		line, more, _ := strings.Cut(rest, "\n")
+		head, rest = head+line+"\n", more
+	}
+	return head, rest
+}
+
 // TestInterruptedEvalPrintsWhatIsMeasured ends measurements at ever later points,
 // until one ends between the first condition and the last.
 func TestInterruptedEvalPrintsWhatIsMeasured(t *testing.T) {
@@ -80,8 +89,8 @@ func TestInterruptedEvalPrintsWhatIsMeasured(t *testing.T) {
 			var stdout, stderr bytes.Buffer
 			args := append([]string{"eval", dnnctest.Lenet, "-n", "20", "-images", "16", "-errors", "gaussian=0.1,0.2;brighten=0.5;fog-blend=0.5"}, c.args...)
 			code := command.Run(newFuse(left), args, &stdout, &stderr)
-			if line, rest, _ := strings.Cut(stdout.String(), "\n"); rest == "" { // the task alone
-				assert.True(t, line == "" || strings.HasPrefix(line, "task: "), line)
+			if head, rest := opening(stdout.String()); rest == "" { // the task and the data alone
+				assert.True(t, head == "" || strings.HasPrefix(head, "task: "), head)
 				assert.Equal(t, command.AtFault, code, name)
 				continue
 			}
@@ -128,7 +137,7 @@ func TestEvalSaysWhatItMeasuredOn(t *testing.T) {
 			args := append(append([]string{"eval", c.network, "-n", "20", "-images", "16"}, c.args...), mode...)
 			code, stdout, stderr := dnnctest.Run(t, args...)
 			require.Zero(t, code, stderr)
-			line, table, _ := strings.Cut(stdout, "\n")
+			line, table := opening(stdout)
 			assert.Contains(t, line, "labels: the float network's own answers on ")
 			assert.True(t, strings.HasPrefix(table, c.first), stdout)
 			code, stdout, stderr = dnnctest.Run(t, append(args, "-json")...)
@@ -282,12 +291,12 @@ func TestBadData(t *testing.T) {
 	whole := append(idx(3, 1, 28, 28), make([]byte, 784)...)
 	write("far-labels-idx1-ubyte", append(idx(1, 1), 12))
 	for want, path := range map[string]string{
-		"has the label 12":  write("far-images-idx3-ubyte", whole),
-		"the network takes": write("small", append(idx(3, 1, 2, 2), 1, 2, 3, 4)),
-		"the file has":      write("cut", whole[:500]),
-		"0 images":          write("zero", idx(3, 0, 28, 28)),
-		"no such file":      filepath.Join(dir, "none"),
-		"neither IDX":       write("text", []byte("hello")),
+		"has the label 12":          write("far-images-idx3-ubyte", whole),
+		"the network takes":         write("small", append(idx(3, 1, 2, 2), 1, 2, 3, 4)),
+		"the file has":              write("cut", whole[:500]),
+		"0 images":                  write("zero", idx(3, 0, 28, 28)),
+		"no such file":              filepath.Join(dir, "none"),
+		"no format that dnnc reads": write("text", []byte("hello")),
 	} {
 		code, _, stderr := dnnctest.Run(t, "eval", dnnctest.Lenet, "-images", "16", "-data", path)
 		assert.Equal(t, command.AtFault, code, want)

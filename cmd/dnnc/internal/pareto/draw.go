@@ -1,7 +1,6 @@
 package pareto
 
 import (
-	"cmp"
 	"image/color"
 	"io"
 
@@ -28,7 +27,7 @@ const (
 // divergence, forecast and measured.
 func writeSVG(out io.Writer, c *curve) error {
 	retention := chart.New(c.Network+": robustness against size", "bits a weight", "retention")
-	divergence := chart.New("", "bits a weight", cmp.Or(c.divergence, "KL")+" from float")
+	divergence := chart.New("", "bits a weight", title(c.Loss)+" from float")
 	divergence.Legend.Left, divergence.Legend.XOffs, divergence.Legend.YOffs = true, vg.Points(8), vg.Points(6)
 
 	var kept struct {
@@ -40,11 +39,11 @@ func writeSVG(out io.Writer, c *curve) error {
 		if p.Forecast > 0 {
 			forecast = append(forecast, plotter.XY{X: p.Bits, Y: p.Forecast})
 		}
-		if p.KL == nil {
+		if p.Loss == nil {
 			continue
 		}
-		if *p.KL > 0 {
-			measured = append(measured, plotter.XY{X: p.Bits, Y: *p.KL})
+		if *p.Loss > 0 {
+			measured = append(measured, plotter.XY{X: p.Bits, Y: *p.Loss})
 		}
 		if p.Retention == nil {
 			continue // not defined

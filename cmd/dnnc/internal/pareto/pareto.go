@@ -34,7 +34,19 @@ type point struct {
 	Size      int      `json:"size"`         // with the channels' constants: what -size bounds
 	Bits      float64  `json:"average_bits"`
 	Forecast  float64  `json:"forecast_kl"`
-	KL        *float64 `json:"kl,omitempty"` // measured on held-out images, as the rest
+	Loss      *float64 `json:"kl,omitempty"` // measured on held-out images, as the rest
+	Retention *float64 `json:"retention,omitempty"`
+	StdErr    *float64 `json:"retention_stderr,omitempty"`
+	Formats   []string `json:"formats"`
+}
+
+// otherPoint is a point whose loss is no KL divergence.
+type otherPoint struct {
+	Bytes     int      `json:"weight_bytes"`
+	Size      int      `json:"size"`
+	Bits      float64  `json:"average_bits"`
+	Forecast  float64  `json:"forecast_divergence"`
+	Loss      *float64 `json:"divergence,omitempty"`
 	Retention *float64 `json:"retention,omitempty"`
 	StdErr    *float64 `json:"retention_stderr,omitempty"`
 	Formats   []string `json:"formats"`
@@ -44,12 +56,31 @@ type point struct {
 type curve struct {
 	Network string   `json:"network"`
 	Task    string   `json:"task"`
+	Loss    string   `json:"loss"` // what a search makes least, and the key of it in points: kl or divergence
 	Layers  []string `json:"layers"`
 	Errors  []string `json:"errors"`
 	Seed    uint64   `json:"seed"`
 	Points  []point  `json:"points"`
+}
 
-	divergence string // what kl and forecast are
+// klLoss is the loss of one label an item, in nats.
+const klLoss = "kl"
+
+// MarshalJSON names the keys of forecast and loss by the task's loss.
+func (c *curve) MarshalJSON() ([]byte, error) {
+	type plain curve
+	if c.Loss == klLoss {
+		return json.Marshal((*plain)(c))
+	}
+	type renamed struct {
+		*plain
+		Points []otherPoint `json:"points"`
+	}
+	out := renamed{plain: (*plain)(c), Points: []otherPoint{}}
+	for _, p := range c.Points {
+		out.Points = append(out.Points, otherPoint(p))
+	}
+	return json.Marshal(out)
 }
 
 // Run computes the curve and prints the measured networks, or with -json and -csv
@@ -120,7 +151,7 @@ func Run(ctx context.Context, o driver.Options, stdout, stderr io.Writer) error 
 
 func describe(r *driver.Result, points []robust.Point) *curve {
 	m, env := r.Module, r.Env
-	c := &curve{Network: m.Name, Task: r.Task.Name, Seed: env.Seed, Errors: []string{}, divergence: r.Task.Divergence()}
+	c := &curve{Network: m.Name, Task: r.Task.Name, Seed: env.Seed, Errors: []string{}, Loss: strings.ToLower(r.Task.Divergence())}
 	weights := 0
 	for _, l := range m.Layers() {
 		c.Layers = append(c.Layers, l.Name())
@@ -136,7 +167,7 @@ func describe(r *driver.Result, points []robust.Point) *curve {
 			q.Formats = append(q.Formats, f.Elem.String())
 		}
 		if k := p.Measured; k != nil {
-			q.KL = &k.KL
+			q.Loss = &k.KL
 			q.Retention, q.StdErr = k.Retention.Figures()
 		}
 		c.Points = append(c.Points, q)
@@ -161,12 +192,20 @@ func writerOf(o driver.Options) (func(io.Writer, *curve) error, error) {
 	return writeTable, nil
 }
 
+// title is a loss as tables and pictures call it.
+func title(loss string) string {
+	if loss == klLoss {
+		return "KL"
+	}
+	return loss
+}
+
 func writeTable(out io.Writer, c *curve) error {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintf(w, "bits\tbytes\tforecast %[1]s\t%[1]s\tretention\tstderr\tformats\t\n", c.divergence)
+	fmt.Fprintf(w, "bits\tbytes\tforecast %[1]s\t%[1]s\tretention\tstderr\tformats\t\n", title(c.Loss))
 	for _, p := range c.Points {
-		if p.KL != nil {
-			fmt.Fprintf(w, "%.3f\t%d\t%.4f\t%.4f\t%s\t%s\t%s\t\n", p.Bits, p.Size, p.Forecast, *p.KL, driver.Figure(p.Retention), driver.Figure(p.StdErr), strings.Join(p.Formats, " "))
+		if p.Loss != nil {
+			fmt.Fprintf(w, "%.3f\t%d\t%.4f\t%.4f\t%s\t%s\t%s\t\n", p.Bits, p.Size, p.Forecast, *p.Loss, driver.Figure(p.Retention), driver.Figure(p.StdErr), strings.Join(p.Formats, " "))
 		}
 	}
 	if err := w.Flush(); err != nil {
@@ -191,9 +230,9 @@ func writeCSV(out io.Writer, c *curve) error {
 		return number(*x)
 	}
 	w := csv.NewWriter(out)
-	err := w.Write([]string{"weight_bytes", "size", "average_bits", "forecast_kl", "kl", "retention", "retention_stderr", "formats"})
+	err := w.Write([]string{"weight_bytes", "size", "average_bits", "forecast_" + c.Loss, c.Loss, "retention", "retention_stderr", "formats"})
 	for _, p := range c.Points {
-		err = errors.Join(err, w.Write([]string{fmt.Sprint(p.Bytes), fmt.Sprint(p.Size), number(p.Bits), number(p.Forecast), maybe(p.KL), maybe(p.Retention), maybe(p.StdErr), strings.Join(p.Formats, " ")}))
+		err = errors.Join(err, w.Write([]string{fmt.Sprint(p.Bytes), fmt.Sprint(p.Size), number(p.Bits), number(p.Forecast), maybe(p.Loss), maybe(p.Retention), maybe(p.StdErr), strings.Join(p.Formats, " ")}))
 	}
 	w.Flush()
 	return errors.Join(err, w.Error())

@@ -46,7 +46,7 @@ func TestCurve(t *testing.T) {
 			require.Greater(t, p.Bytes, c.Points[i-1].Bytes)
 			require.Less(t, p.Forecast, c.Points[i-1].Forecast)
 		}
-		if p.KL != nil {
+		if p.Loss != nil {
 			measured++
 			require.LessOrEqual(t, p.Bits, 2.001)
 			require.InDelta(t, 1, *p.Retention, .5)
@@ -79,7 +79,7 @@ func TestCurve(t *testing.T) {
 // TestDrawingsOfLittle: one network, measured or not, and one without divergence.
 func TestDrawingsOfLittle(t *testing.T) {
 	some, none := .9, 0.
-	for _, p := range []point{{Bits: 1, Forecast: .1}, {Bits: 1, Forecast: .1, KL: &some, Retention: &some, StdErr: &none}, {Bits: 1, KL: &none, Retention: &some, StdErr: &none}} {
+	for _, p := range []point{{Bits: 1, Forecast: .1}, {Bits: 1, Forecast: .1, Loss: &some, Retention: &some, StdErr: &none}, {Bits: 1, Loss: &none, Retention: &some, StdErr: &none}} {
 		assert.NoError(t, writeSVG(io.Discard, &curve{Points: []point{p}}))
 	}
 }
