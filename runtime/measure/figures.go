@@ -592,9 +592,9 @@ func cosineFigures(r *Result) []figure {
 	return list
 }
 
-// agreement is what a result is judged by: labels, or the reference's answers to the same
+// Measure is what a result is judged by: by labels, or by the reference's answers to the same
 // items.
-func (r *Result) measureName() string {
+func (r *Result) Measure() string {
 	switch {
 	case r.Task == ir.Reconstruction && r.agrees:
 		return "1 - rmse/std of the score"

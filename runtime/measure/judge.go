@@ -135,7 +135,7 @@ func (j *judge) end(name string, size float64) error {
 				if name != Clean {
 					condition = fmt.Sprintf("%s=%g", name, size)
 				}
-				return diag.New(diag.Pos{}, diag.BadData, "%s of the result %s is not defined under %s: what is right is the same for all %d items", r.measureName(), r.Name, condition, len(own)).
+				return diag.New(diag.Pos{}, diag.BadData, "%s of the result %s is not defined under %s: what is right is the same for all %d items", r.Measure(), r.Name, condition, len(own)).
 					WithHelp("give other items, or labels that differ")
 			}
 			one.add(name, size, right, own, constant, stats)

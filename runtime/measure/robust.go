@@ -33,7 +33,7 @@ func (s *Score) Measure() string {
 	if s.Result.row == nil {
 		return rowOf(Classes).measure
 	}
-	return s.Result.measureName()
+	return s.Result.Measure()
 }
 
 // Kind is a network's answers under one kind of error.

@@ -552,10 +552,11 @@ func (t Task) By(isLabelled bool) Task {
 		return t
 	}
 	var measures []string
+	t.Results = slices.Clone(t.Results)
 	for k := range t.Results {
-		r := t.Results[k]
+		r := &t.Results[k]
 		r.agrees = !isLabelled
-		measures = append(measures, r.measureName())
+		measures = append(measures, r.Measure())
 		if len(t.Results) > 1 {
 			measures[k] = r.Name + " " + measures[k]
 		}

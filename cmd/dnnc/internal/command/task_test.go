@@ -113,7 +113,6 @@ func TestTaskFlag(t *testing.T) {
 		"eval -errors light=.1 -task values logits":                 "guided follow how right an answer is, and values has no such thing without labels",
 		"eval -errors light=.1 -task embedding logits":              "guided follow how right an answer is, and embedding has no such thing",
 		"eval -O robust -search fisher -bits 3 -task values logits": "the Fisher information is of the likelihood of one label an item",
-		"report -o out.html -task fc=classes,box=values detector":   "an experiment compares networks by one measure",
 		"pareto -task classes same":                                 "more than one label an item",
 	} {
 		list := strings.Fields(args)

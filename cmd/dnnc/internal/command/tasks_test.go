@@ -195,24 +195,36 @@ func TestKeepOfEveryTask(t *testing.T) {
 	}
 }
 
-// TestKeepOfValues: the network that -keep finds keeps that share of what the float network
-// is above the mean.
-func TestKeepOfValues(t *testing.T) {
-	if _, err := llvm.Find(""); err != nil {
-		t.Skip(err)
-	}
+// TestReportOfSeveralResults: each result has its own figures, and what belongs to the
+// network stands once. A second report takes all from the store.
+func TestReportOfSeveralResults(t *testing.T) {
 	path := dnnctest.KindsFolder(t)
-	code, _, stderr := dnnctest.Run(t, path("value.dnn"), "-task", "values", "-O", "robust", "-keep", ".5", "-formats", "odd", "-target", "x86_64", "-errors", "gaussian=0.05",
-		"-calib", path("data.npz"), "-data", path("data.npz"), "-o", path("net.o"))
+	args := []string{"report", path("detector.dnn"), "-task", "fc=classes, box=values", "-data", path("data.npz"), "-images", "20", "-n", "40", "-errors", "gaussian=0.1", "-sizes", "2,4", "-methods", "qed,universal", "-formats", "odd", "-results", path("cells"), "-o", path("out.html")}
+	code, stdout, stderr := dnnctest.Run(t, args...)
 	require.Zero(t, code, stderr)
-	raw, err := os.ReadFile(path("net.json"))
+	assert.Contains(t, stdout, "task: fc classes (result [3] and -task classes), box values (result [4] and -task values), measure: fc accuracy, box 1 - rmse/std")
+	page, err := os.ReadFile(path("out.html"))
 	require.NoError(t, err)
-	var c certificate.Certificate
-	require.NoError(t, json.Unmarshal(raw, &c))
-	require.NotNil(t, c.Retention)
-	assert.Greater(t, *c.Retention, .5)
-	assert.Less(t, c.AverageBits, 8.)
-	assert.Equal(t, "values", c.Measured.Task)
+	for want, times := range map[string]int{ // a title stands in the contents, too
+		"detector, fc, by bits a weight": 1, "detector, box, by bits a weight": 1, "detector: bits a weight by layer and budget": 1,
+		"Accuracy against the size of error: detector, fc": 2, "1 - rmse/std against the size of error: detector, box": 2,
+	} {
+		assert.Equal(t, times, strings.Count(string(page), want), want)
+	}
+	assert.NotContains(t, string(page), "detector, fc: bits a weight by layer")
+	kept := func(result string) string {
+		_, after, _ := strings.Cut(string(page), "detector, "+result+", by bits a weight")
+		table, _, _ := strings.Cut(after, "</table>")
+		return table
+	}
+	assert.NotEmpty(t, kept("fc"))
+	assert.NotEqual(t, kept("fc"), kept("box"))
+	code, again, stderr := dnnctest.Run(t, args...)
+	require.Zero(t, code, stderr)
+	assert.Equal(t, stdout, again)
+	second, err := os.ReadFile(path("out.html"))
+	require.NoError(t, err)
+	assert.Equal(t, string(page), string(second))
 }
 
 // TestDumpsTakeTheBoundsOfTheirSource: the integers of an input in [-1,1] reach from -0.996

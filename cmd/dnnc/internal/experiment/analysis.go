@@ -121,7 +121,50 @@ func judged(list ...*analysis) string {
 }
 
 // measure is what networks are judged by under one condition.
-func (a *analysis) measure() string { return cmp.Or(a.mat.task.Measure, "accuracy") }
+func (a *analysis) measure() string {
+	if len(a.mat.task.Results) > 1 {
+		return a.mat.task.Results[a.part].Measure()
+	}
+	return cmp.Or(a.mat.task.Measure, "accuracy")
+}
+
+// parts are a study of several results as one of each, whose networks are the same and are
+// measured by that result.
+func parts(s *study) (out []*study, err error) {
+	if len(s.mat.task.Results) < 2 {
+		return []*study{s}, nil
+	}
+	for k, r := range s.mat.task.Results {
+		p, x := *s, *s.x
+		x.Name += ", " + r.Name
+		p.x, p.part = &x, k
+		p.exact, err = measuredBy(s.exact, k, err)
+		for _, bySeed := range []*[][]*entrant{&p.trials, &p.efforts, &p.ablation} {
+			var list [][]*entrant
+			for _, seed := range *bySeed {
+				var copies []*entrant
+				copies, err = measuredBy(seed, k, err)
+				list = append(list, copies)
+			}
+			*bySeed = list
+		}
+		out = append(out, &p)
+	}
+	return out, err
+}
+
+// measuredBy are entrants as one of several results measures them, unless there was an
+// error before.
+func measuredBy(list []*entrant, result int, before error) (out []*entrant, err error) {
+	for _, e := range list {
+		one := *e
+		if one.scored, err = e.scored.of(result); err != nil {
+			break
+		}
+		out = append(out, &one)
+	}
+	return out, cmp.Or(before, err)
+}
 
 // kept is the share of the float network's robust accuracy that networks keep.
 func (a *analysis) kept(list []*entrant) Estimate { return a.sampler.ratio(shares(list, -1), a.ref) }

@@ -154,9 +154,10 @@ func (c *chosen) parse() ([]quant.Format, error) {
 
 // scored is the answer to a score.
 type scored struct {
-	None   bool   `json:"none,omitempty"`
-	Images int    `json:"images"`
-	Kinds  []kind `json:"kinds,omitempty"`
+	None   bool     `json:"none,omitempty"`
+	Images int      `json:"images"`
+	Kinds  []kind   `json:"kinds,omitempty"`
+	Rest   []scored `json:"rest,omitempty"` // of several results those after the first
 }
 
 // kind is a measure.Kind whose answers are bits, lowest first, in base64; of other tasks
@@ -217,7 +218,21 @@ func newScored(s *measure.Score) scored {
 		}
 		out.Kinds = append(out.Kinds, w)
 	}
+	for _, r := range s.Rest {
+		out.Rest = append(out.Rest, newScored(r))
+	}
 	return out
+}
+
+// of is the answer for one of several results.
+func (s *scored) of(result int) (*scored, error) {
+	switch {
+	case result == 0 || s.None:
+		return s, nil
+	case result > len(s.Rest):
+		return nil, fmt.Errorf("experiment: a score of %d results has no result %d", 1+len(s.Rest), result)
+	}
+	return &s.Rest[result-1], nil
 }
 
 // score is the measure.Score that was kept.

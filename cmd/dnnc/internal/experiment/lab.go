@@ -113,10 +113,6 @@ func load(x *Experiment) (*material, error) {
 func (mat *material) judge(o driver.Options, m *ir.Module, searched data.Batch) (err error) {
 	mat.task, mat.line, err = driver.Judged(m.Clone(), o, []driver.LabelSource{
 		{Use: "search", Data: mat.calibName, Images: searched}, {Use: "report", Data: mat.testName, Images: mat.images}})
-	if err == nil && len(mat.task.Results) > 1 {
-		return diag.New(m.Outputs[1].Pos, diag.Unsupported, "an experiment compares networks by one measure, and this one has %d results", len(m.Outputs)).
-			WithHelp("dnnc compare has a line for each result")
-	}
 	return err
 }
 

@@ -44,6 +44,7 @@ type step struct {
 type study struct {
 	x        *Experiment
 	mat      *material
+	part     int          // of several results the one that an analysis is of
 	exact    []*entrant   // the float network, by seed
 	trials   [][]*entrant // methods at budgets, by seed
 	efforts  [][]*entrant // by seed

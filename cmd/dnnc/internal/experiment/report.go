@@ -58,35 +58,49 @@ func (s *section) lines(c chart.Lines, caption string, t table) error {
 
 // write makes the report of studies.
 func write(studies []*study, command string, skipped []string) (*document, error) {
-	var list []*analysis
+	var list []*analysis     // of each result of each network
+	var networks []*analysis // of each network, for what is not of a result
 	for _, s := range studies {
-		a, err := analyse(s)
+		each, err := parts(s)
 		if err != nil {
 			return nil, err
 		}
-		list = append(list, a)
+		for k, one := range each {
+			a, err := analyse(one)
+			if err != nil {
+				return nil, err
+			}
+			if list = append(list, a); k == 0 {
+				whole, as := *a, *one
+				as.x, whole.study = s.x, &as
+				networks = append(networks, &whole)
+			}
+		}
 	}
 	d := &document{Title: "Robust quantization of deep neural networks: " + namesOf(list)}
 	for _, name := range skipped {
 		d.Warnings = append(d.Warnings, "Left out, for its data are not at hand: "+name+".")
 	}
-	for _, a := range list {
+	for _, a := range networks {
 		if a.mat.test == "noise" {
 			d.Warnings = append(d.Warnings, a.x.Name+": NO DATA: images of noise, and the float network's own answers are the labels.")
-		} else if a.mat.images.Labels == nil {
+		} else if !a.mat.task.IsLabelled(a.mat.images) {
 			d.Warnings = append(d.Warnings, a.x.Name+": NO LABELS: the float network's own answers are the labels.")
 		}
 	}
-	d.Warnings = append(d.Warnings, reductions(list)...)
-	for _, part := range []func(d *document, list []*analysis) error{
-		opening, keeping, sizes, kinds, errorSizes, widths, efforts, boundaries, planes, layers, ablations,
+	d.Warnings = append(d.Warnings, reductions(networks)...)
+	for _, part := range []struct {
+		write func(d *document, list []*analysis) error
+		list  []*analysis
+	}{
+		{opening, list}, {keeping, list}, {sizes, list}, {kinds, list}, {errorSizes, list}, {widths, networks}, {efforts, list}, {boundaries, list}, {planes, list}, {layers, networks}, {ablations, list},
 	} {
-		if err := part(d, list); err != nil {
+		if err := part.write(d, part.list); err != nil {
 			return nil, err
 		}
 	}
 	d.Origin = "`" + command + "`"
-	return d, reproduce(d, list, command)
+	return d, reproduce(d, networks, command)
 }
 
 // reductions say what the experiments reduced, each once with the networks.
