@@ -124,7 +124,7 @@ func (t *columns) cells() error {
 			return diag.New(diag.Pos{}, diag.BadData, "the table is UTF-16").WithHelp("save it as UTF-8")
 		}
 	}
-	r, room := t.records(), t.Memory
+	r, room := t.records(), t.left
 	var first []string
 	for {
 		row, err := r.Read()
@@ -156,7 +156,7 @@ func (t *columns) cells() error {
 			}
 		}
 		if room = t.add(row, room); room < 0 {
-			return diag.New(diag.Pos{}, diag.Limit, "the table takes more than the %d bytes that are allowed", t.Memory).WithHelp("-mem raises the bound; npz takes less")
+			return diag.New(diag.Pos{}, diag.Limit, "the table takes more than the %d bytes that are left of -mem", t.left).WithHelp("-mem raises the bound; npz takes less")
 		}
 	}
 	switch {
@@ -165,8 +165,9 @@ func (t *columns) cells() error {
 	case t.rows == 0 && slices.ContainsFunc(first, isWord) && isHeader(first, nil):
 		return bad("the table has a header and no rows")
 	case t.rows == 0:
-		t.add(first, room)
+		room = t.add(first, room)
 	}
+	t.left = room
 	return nil
 }
 
@@ -244,7 +245,7 @@ type columns struct {
 	rows      int
 	values    []float32      // row after row; NaN of what is no number
 	words     map[int]string // the fields that are no numbers, by their places in values
-	left      []string       // columns that are not used
+	unused    []string       // columns
 }
 
 // called is a column as messages call it.
@@ -373,7 +374,7 @@ func (t *columns) divide() (inputs, labels []int, err error) {
 			for _, c := range rest(used...) {
 				left = append(left, t.called(c))
 			}
-			t.left = left
+			t.unused = left
 		}
 		return inputs, labels, nil
 	case n > size && len(labels) == 0 && len(t.Options.Inputs) == 0:
@@ -467,8 +468,8 @@ func (t *columns) targets(b *data.Batch, list []int) error {
 
 // leave says which columns are not used.
 func (t *columns) leave() {
-	if len(t.left) > 0 {
-		t.reader.said = append(t.reader.said, "left out: "+few(t.left))
+	if len(t.unused) > 0 {
+		t.reader.said = append(t.reader.said, "left out: "+few(t.unused))
 	}
 }
 

@@ -122,7 +122,7 @@ func TestBadCSV(t *testing.T) {
 	w := tabular(2)
 	w.Memory = 200
 	_, err := Load(folder(t, "a.csv", []byte(strings.Repeat("1,2,3\n", 30))), w)
-	assert.ErrorContains(t, err, "the table takes more than the 200 bytes that are allowed")
+	assert.ErrorContains(t, err, "the table takes more than the 20 bytes that are left of -mem")
 }
 
 func FuzzCSV(f *testing.F) {

@@ -86,6 +86,7 @@ type File struct{ Name, SHA256 string }
 type reader struct {
 	Want
 	path  string
+	left  int // bytes of Memory that are not taken yet
 	files []File
 	names []string // of the arrays of inputs
 	said  []string // of the inputs and labels
@@ -97,9 +98,13 @@ func Load(path string, w Want) (Data, error) {
 	if s.Memory == 0 {
 		s.Memory = 4 << 30
 	}
+	s.left = s.Memory
 	b, err := s.load()
 	if err != nil {
 		return Data{}, s.fault(err)
+	}
+	if info, err := os.Stat(path); s.Resize && err == nil && !info.IsDir() {
+		s.said = append(s.said, "-resize scales folders of pictures alone")
 	}
 	return Data{b, s.files, s.names, fmt.Sprintf("data: %s: %s", filepath.Base(path), strings.Join(s.said, "; "))}, nil
 }
@@ -156,10 +161,11 @@ const (
 
 // read returns a file's bytes, unpacked when it is gzipped, and notes its hash.
 func (s *reader) read(path string) ([]byte, error) {
-	raw, err := input.Read(path, int64(s.Memory))
+	raw, err := input.Read(path, int64(s.left))
 	if err != nil {
 		return nil, err
 	}
+	s.left -= len(raw)
 	sum := sha256.Sum256(raw)
 	s.files = append(s.files, File{filepath.Base(path), hex.EncodeToString(sum[:])})
 	if !bytes.HasPrefix(raw, []byte{0x1f, 0x8b}) {
@@ -169,14 +175,15 @@ func (s *reader) read(path string) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", filepath.Base(path), err)
 	}
-	room := min(int64(unpackedFree+unpackedRatio*len(raw)), int64(s.Memory))
+	room := min(int64(unpackedFree+unpackedRatio*len(raw)), int64(s.left))
 	out, err := io.ReadAll(io.LimitReader(z, room+1))
 	switch {
 	case err != nil:
 		return nil, fmt.Errorf("%s: truncated or damaged: %w", filepath.Base(path), err)
 	case int64(len(out)) > room:
-		return nil, fmt.Errorf("%s unpacks to more than %d bytes", filepath.Base(path), room)
+		return nil, fmt.Errorf("%s unpacks to more than %d bytes: %w", filepath.Base(path), room, input.ErrLarge)
 	}
+	s.left -= len(out)
 	return out, nil
 }
 
@@ -188,12 +195,12 @@ func (s *reader) few(n int) int {
 	return n
 }
 
-// fits refuses items of more bytes than reading may take.
+// fits refuses items of more bytes than are left of what reading may take.
 func (s *reader) fits(n, each, bytes int) error {
-	if each <= 0 || n <= s.Memory/bytes/each {
+	if each <= 0 || n <= s.left/bytes/each {
 		return nil
 	}
-	return diag.New(diag.Pos{}, diag.Limit, "%d items of %d elements take %.0f bytes in memory, and %d are allowed", n, each, float64(n)*float64(each)*float64(bytes), s.Memory).
+	return diag.New(diag.Pos{}, diag.Limit, "%d items of %d elements take %.0f bytes in memory, and %d are left of -mem", n, each, float64(n)*float64(each)*float64(bytes), s.left).
 		WithHelp("-n and -images take fewer items; -mem raises the bound")
 }
 
@@ -306,6 +313,7 @@ func (s *reader) inputs(arrays []*array) (data.Batch, error) {
 	if err := s.fits(n, total, 4); err != nil {
 		return data.Batch{}, err
 	}
+	s.left -= 4 * n * total
 	parts := make([]data.Batch, len(arrays))
 	for k, a := range arrays {
 		s.names = append(s.names, a.name)

@@ -6,6 +6,7 @@ import (
 	"compress/gzip"
 	"encoding/binary"
 	"fmt"
+	"image/color"
 	"math"
 	"os"
 	"path/filepath"
@@ -271,26 +272,39 @@ func TestBadArrays(t *testing.T) {
 		"-labels z: no array z; there are y uint8 [2]":                                                            {[]anArray{x, y}, labels(one, "z")},
 		"-labels w=y: the network has no result w":                                                                {[]anArray{x, y}, labels(one, "w=y")},
 		"the array s has elements of \"<U1\"":                                                                     {[]anArray{x, {"s", "<U1", "1,", zeros(4)}}, labels(one, "s")},
-		"2 items of 3 elements take 24 bytes in memory, and 20 are allowed":                                       {[]anArray{x}, Want{Inputs: one.Inputs, Memory: 20}},
 	} {
-		w := c.want
-		if w.Memory > 0 { // of the items, not of the file
-			w.Memory = 0
-			s := &reader{Want: w, path: "a.npz"}
-			s.Memory = 20
-			err := s.fault(s.fits(2, 3, 4))
-			assert.ErrorContains(t, err, want)
-			assert.ErrorContains(t, err, "-mem raises the bound")
-			continue
-		}
-		_, err := Load(folder(t, "a.npz", npz(t, c.arrays...)), w)
+		_, err := Load(folder(t, "a.npz", npz(t, c.arrays...)), c.want)
 		assert.ErrorContains(t, err, want)
 		var d *diag.Diagnostic
 		require.ErrorAs(t, err, &d)
 		assert.Equal(t, "a.npz", d.Pos.File)
 	}
-	_, err := Load(folder(t, "a.npz", npz(t, x)), Want{Memory: 100})
-	assert.ErrorContains(t, err, "-mem raises the bound")
+}
+
+// TestMemory: what is read, what it unpacks to and what is made of it fit together, or are
+// refused with the way out.
+func TestMemory(t *testing.T) {
+	raw := npz(t, anArray{"x", "|u1", "100, 10", zeros(1000)}) // and 4,000 bytes of reals
+	for memory, want := range map[int]string{
+		len(raw) - 1: "is larger than what is read of such a file", len(raw) + 1000: "x.npy would unpack to", len(raw) + 1100 + 1000: "100 items of 10 elements take 4000 bytes in memory, and ",
+	} {
+		_, err := Load(folder(t, "a.npz", raw), Want{Memory: memory})
+		assert.ErrorContains(t, err, want)
+		assert.ErrorContains(t, err, "-mem raises the bound")
+	}
+	d, err := Load(folder(t, "a.npz", raw), Want{Memory: len(raw) + 1100 + 4000})
+	require.NoError(t, err)
+	assert.Equal(t, 100, d.N)
+	d, err = Load(folder(t, "a.npz", raw), Want{Memory: len(raw) + 1100 + 1000, N: 20})
+	require.NoError(t, err)
+	assert.Equal(t, 20, d.N)
+	dir := t.TempDir()
+	put(t, filepath.Join(dir, "a.png"), 100, 100, color.Gray{1})
+	_, err = Load(dir, Want{Memory: 100000})
+	assert.ErrorContains(t, err, "a.png has 100x100 pixels, which take 160000 bytes in memory, and 100000 are left of -mem")
+	d, err = Load(folder(t, "a.npz", raw), Want{Options: Options{Resize: true}})
+	require.NoError(t, err)
+	assert.Contains(t, d.Said, "-resize scales folders of pictures alone")
 }
 
 // TestSeveralInputs have arrays of their names, and results labels of theirs.

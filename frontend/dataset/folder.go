@@ -1,6 +1,7 @@
 package dataset
 
 import (
+	"bytes"
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
@@ -254,7 +255,7 @@ func (s *reader) folder() (data.Batch, error) {
 // next reads file i of a folder and its mask, and adds them to the hash of all.
 func (s *reader) next(c contents, i int, all hash.Hash) (file, mask []byte, name string, err error) {
 	read := func(path string) ([]byte, error) {
-		raw, err := input.Read(path, min(maxItem, int64(s.Memory)))
+		raw, err := input.Read(path, min(maxItem, int64(s.left)))
 		if err != nil {
 			return nil, err
 		}
@@ -269,6 +270,21 @@ func (s *reader) next(c contents, i int, all hash.Hash) (file, mask []byte, name
 		mask, err = read(c.masks[i])
 	}
 	return file, mask, relative(s.path, c.files[i]), err
+}
+
+// picture decodes a picture that takes no more memory than is left: its pixels, by plane,
+// and what it is scaled to.
+func (s *reader) picture(name string, raw []byte) (image.Image, error) {
+	const each = 16
+	if c, _, err := image.DecodeConfig(bytes.NewReader(raw)); err == nil && c.Width > 0 && c.Height <= maxPixels/c.Width && c.Width*c.Height > s.left/each {
+		return nil, diag.New(diag.Pos{}, diag.Limit, "%s has %dx%d pixels, which take %d bytes in memory, and %d are left of -mem", name, c.Width, c.Height, each*c.Width*c.Height, s.left).
+			WithHelp("-mem raises the bound")
+	}
+	img, err := Picture(raw)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return img, nil
 }
 
 // form is how pictures are wanted.
@@ -315,9 +331,9 @@ func (s *reader) pictures(c contents, all hash.Hash) (data.Batch, error) {
 		if i >= n {
 			continue
 		}
-		img, err := Picture(raw)
+		img, err := s.picture(name, raw)
 		if err != nil {
-			return data.Batch{}, fmt.Errorf("%s: %w", name, err)
+			return data.Batch{}, err
 		}
 		size := img.Bounds().Size()
 		if i == 0 {
@@ -444,7 +460,11 @@ func (s *reader) maskSize(picture image.Point) (w, h int) {
 
 // mask reads a mask at the size of the result.
 func (s *reader) mask(raw []byte, name string, picture, was image.Point) ([]int, error) {
-	classes, w, h, err := mask(raw)
+	img, err := s.picture(name, raw)
+	if err != nil {
+		return nil, err
+	}
+	classes, w, h, err := mask(img, raw)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}

@@ -169,7 +169,9 @@ func TestMasks(t *testing.T) {
 		bit = binary.BigEndian.AppendUint32(bit, uint32(len(part)-4))
 		bit = binary.BigEndian.AppendUint32(append(bit, part...), crc32.ChecksumIEEE(part))
 	}
-	classes, width, height, err := mask(bit)
+	img, err := Picture(bit)
+	require.NoError(t, err)
+	classes, width, height, err := mask(img, bit)
 	require.NoError(t, err)
 	assert.Equal(t, []int{0, 1}, classes)
 	assert.Equal(t, []int{2, 1}, []int{width, height})
@@ -276,7 +278,9 @@ func FuzzPicture(f *testing.F) {
 		f.Add(raw)
 	}
 	f.Fuzz(func(t *testing.T, b []byte) {
-		_, _, _, _ = mask(b)
+		if img, err := Picture(b); err == nil {
+			_, _, _, _ = mask(img, b)
+		}
 		checked(t, "pictures/a.png", b)
 	})
 }

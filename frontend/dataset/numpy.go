@@ -152,9 +152,13 @@ func (s *reader) alike(inputs []*array) error {
 // arrays are those of a numpy file that are numbers of items.
 func (s *reader) arrays(path string, raw []byte) (list []*array, err error) {
 	base := filepath.Base(path)
-	f, err := weights.ParseArrays(strings.TrimSuffix(base, filepath.Ext(base)), raw, int64(s.Memory))
+	f, err := weights.ParseArrays(strings.TrimSuffix(base, filepath.Ext(base)), raw, int64(s.left))
 	if err != nil {
 		return nil, err
+	}
+	for _, name := range f.Names() {
+		t, _ := f.Tensor(name)
+		s.left -= len(t.Data)
 	}
 	for _, name := range slices.Concat(s.Options.Inputs, s.Labels) {
 		if _, array, ok := strings.Cut(name, "="); ok {

@@ -123,13 +123,9 @@ func covered(n, m int) []span {
 	return out
 }
 
-// mask is the classes of the pixels of a PNG: the indices of a palette, or gray levels as
+// mask is the classes of the pixels of a picture that was decoded from a PNG: the indices of a palette, or gray levels as
 // they stand in the file.
-func mask(raw []byte) (classes []int, w, h int, err error) {
-	img, err := Picture(raw)
-	if err != nil {
-		return nil, 0, 0, err
-	}
+func mask(img image.Image, raw []byte) (classes []int, w, h int, err error) {
 	const header = 8 + 8 + 8 // signature, length and name of the first chunk, width and height
 	if !bytes.HasPrefix(raw, []byte("\x89PNG")) || len(raw) <= header {
 		return nil, 0, 0, errors.New("a mask is a PNG: JPEG changes the numbers of classes")
