@@ -294,10 +294,12 @@ func (t *columns) find(flag string, names []string) (list []int, err error) {
 			list = append(list, c-1)
 		}
 	}
-	for i, c := range list {
-		if slices.Contains(list[:i], c) {
+	seen := make([]bool, t.width)
+	for _, c := range list {
+		if seen[c] {
 			return nil, bad("%s: the column %s is named twice", flag, t.called(c))
 		}
+		seen[c] = true
 	}
 	return list, nil
 }
@@ -305,12 +307,16 @@ func (t *columns) find(flag string, names []string) (list []int, err error) {
 // all lists the columns.
 func (t *columns) all() string {
 	if t.names == nil {
-		return fmt.Sprintf("%d columns without names", t.width)
+		return "no names"
 	}
 	if t.width > 20 {
 		return fmt.Sprintf("%d columns, %s ... %s", t.width, strings.Join(t.names[:5], ", "), t.names[t.width-1])
 	}
-	return strings.Join(t.names, ", ")
+	var names []string
+	for c := range t.names {
+		names = append(names, t.called(c))
+	}
+	return strings.Join(names, ", ")
 }
 
 // divide says which columns are inputs and which are labels.
@@ -337,30 +343,23 @@ func (t *columns) divide() (inputs, labels []int, err error) {
 			}
 		}
 	}
-	rest := func(without ...int) (list []int) {
-		for c := range t.width {
-			if !slices.Contains(without, c) {
-				list = append(list, c)
-			}
-		}
-		return list
-	}
 	if len(t.Options.Inputs) > 0 {
 		if inputs, err = t.find("-inputs", t.Options.Inputs); err != nil {
 			return nil, nil, err
 		}
-		for _, c := range append(labels, inputs...) {
-			if slices.Contains(labels, c) && slices.Contains(inputs, c) {
+		free := t.rest(inputs)
+		for _, c := range labels {
+			if _, is := slices.BinarySearch(free, c); !is {
 				return nil, nil, bad("the column %s is both an input and a label", t.called(c)).WithHelp("change -inputs or -labels")
 			}
 		}
 		if len(labels) == 0 {
-			labels = slices.DeleteFunc(usual, func(c int) bool { return slices.Contains(inputs, c) })
+			labels = slices.DeleteFunc(usual, func(c int) bool { _, is := slices.BinarySearch(free, c); return !is })
 		}
 	} else {
-		if inputs = rest(labels...); len(inputs) != size && len(labels) == 0 {
+		if inputs = t.rest(labels); len(inputs) != size && len(labels) == 0 {
 			labels = usual
-			inputs = rest(labels...)
+			inputs = t.rest(labels)
 		}
 		// pandas writes the index of a row into a first column without a name.
 		if len(inputs) == size+1 && inputs[0] == 0 && t.names != nil && t.names[0] == "" {
@@ -371,7 +370,7 @@ func (t *columns) divide() (inputs, labels []int, err error) {
 	case size == 0 || n == size:
 		if used := slices.Concat(inputs, labels); len(used) < t.width {
 			var left []string
-			for _, c := range rest(used...) {
+			for _, c := range t.rest(used) {
 				left = append(left, t.called(c))
 			}
 			t.unused = left
@@ -403,6 +402,20 @@ func (t *columns) numbers(n int, list []int) error {
 		}
 	}
 	return nil
+}
+
+// rest are the columns that are not in a list, in their order.
+func (t *columns) rest(without []int) (list []int) {
+	is := make([]bool, t.width)
+	for _, c := range without {
+		is[c] = true
+	}
+	for c, out := range is {
+		if !out {
+			list = append(list, c)
+		}
+	}
+	return list
 }
 
 // noNumber says what a field is that is no number.

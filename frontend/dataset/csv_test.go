@@ -98,7 +98,7 @@ func TestBadCSV(t *testing.T) {
 		{"", "the table is empty", tabular(2)},
 		{"\xff\xfea,b", "the table is UTF-16\n    help: save it as UTF-8", tabular(2)},
 		{"a,b;c\n", "whether ',' or ';' separates fields is not clear", tabular(2)},
-		{"1,2,3,4\n", "4 columns, the input image takes 3: which 1 are labels is not clear; there are 4 columns without names\n    help: -labels NAME or -labels 4 says the column of labels", tabular(2)},
+		{"1,2,3,4\n", "4 columns, the input image takes 3: which 1 are labels is not clear; there are no names\n    help: -labels NAME or -labels 4 says the column of labels", tabular(2)},
 		{"a,b,c,d\n1,2,3,4\n", "there are a, b, c, d", tabular(2)},
 		{"a,b\n1,2\n", "2 columns, the input image takes 3: [3]; there are a, b", tabular(2)},
 		{"a,y\n1,2\n", "1 columns without the labels in column y, the input image takes 3", tabular(2)},

@@ -441,8 +441,12 @@ func (a *array) outside(i, j, n int, v float32, in Input) *diag.Diagnostic {
 	case a.meaning == samples:
 		return d.WithHelp("lower the recording, or %s", declare(in, -abs(v), abs(v)))
 	case isWhole && low >= 0 && high <= 255:
+		way := "save the array as uint8"
+		if a.place != nil { // a table, which has no types
+			way = "save the columns as uint8 in an npz"
+		}
 		d.WithNote("the values are whole numbers from %g to %g, as pixels are", low, high).
-			WithHelp("save the array as uint8, whose 0..255 span the declared range; or declare the range: %s", declare(in, 0, 255))
+			WithHelp("%s, whose 0..255 span the declared range, or scale the values; or declare the range: %s", way, declare(in, 0, 255))
 	default:
 		d.WithNote("the values go from %g to %g", low, high).
 			WithHelp("scale the data as they were for training; or declare the range: %s", declare(in, low, high))
@@ -490,15 +494,15 @@ func names(inputs []Input) string {
 	return strings.Join(list, " ")
 }
 
-// noNames refuses names of arrays in a format that has none.
-func (s *reader) noNames(what string) error {
+// nameless says that names of arrays are of no use in a format that has none: they may be
+// of another data set.
+func (s *reader) nameless() {
 	if len(s.Options.Inputs) > 0 {
-		return bad("%s: it has no arrays or columns of that name", "-inputs "+strings.Join(s.Options.Inputs, ",")).WithNote("the data are %s", what)
+		s.said = append(s.said, "-inputs names nothing here")
 	}
 	if len(s.Labels) > 0 && !s.unlabelled() {
-		return bad("%s: it has no arrays or columns of that name", "-labels "+strings.Join(s.Labels, ",")).WithNote("the data are %s", what)
+		s.said = append(s.said, "-labels names nothing here")
 	}
-	return nil
 }
 
 // unlabelled reports that the user wants no labels.

@@ -208,9 +208,6 @@ func (s *reader) folder() (data.Batch, error) {
 	if err != nil {
 		return data.Batch{}, err
 	}
-	if err := s.noNames("a folder"); err != nil {
-		return data.Batch{}, err
-	}
 	isSound := hasEnding(c.files[0], soundEndings)
 	for _, file := range c.files {
 		if hasEnding(file, soundEndings) != isSound {
@@ -227,6 +224,7 @@ func (s *reader) folder() (data.Batch, error) {
 		return data.Batch{}, err
 	}
 	s.files = append(s.files, File{filepath.Base(s.path), hex.EncodeToString(all.Sum(nil))})
+	defer s.nameless()
 	if c.masks != nil {
 		return b, nil
 	}

@@ -23,12 +23,10 @@ func (s *reader) raw(a *array, labels []int, from string) (data.Batch, error) {
 	if err := s.isSingle(); err != nil {
 		return data.Batch{}, err
 	}
-	if err := s.noNames(from); err != nil {
-		return data.Batch{}, err
-	}
 	b, err := s.inputs([]*array{a})
 	if err == nil {
 		s.classes(&b, labels, from)
+		s.nameless()
 	}
 	return b, err
 }
