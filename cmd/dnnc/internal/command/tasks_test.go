@@ -227,6 +227,26 @@ func TestReportOfSeveralResults(t *testing.T) {
 	assert.Equal(t, string(page), string(second))
 }
 
+// TestKeepOfValues: the network that -keep finds keeps that share of what the float network
+// is above the mean.
+func TestKeepOfValues(t *testing.T) {
+	if _, err := llvm.Find(""); err != nil {
+		t.Skip(err)
+	}
+	path := dnnctest.KindsFolder(t)
+	code, _, stderr := dnnctest.Run(t, path("value.dnn"), "-task", "values", "-O", "robust", "-keep", ".5", "-formats", "odd", "-target", "x86_64", "-errors", "gaussian=0.05",
+		"-calib", path("data.npz"), "-data", path("data.npz"), "-o", path("net.o"))
+	require.Zero(t, code, stderr)
+	raw, err := os.ReadFile(path("net.json"))
+	require.NoError(t, err)
+	var c certificate.Certificate
+	require.NoError(t, json.Unmarshal(raw, &c))
+	require.NotNil(t, c.Retention)
+	assert.Greater(t, *c.Retention, .5)
+	assert.Less(t, c.AverageBits, 8.)
+	assert.Equal(t, "values", c.Measured.Task)
+}
+
 // TestDumpsTakeTheBoundsOfTheirSource: the integers of an input in [-1,1] reach from -0.996
 // to 1.004, and -1 is half a step below. Data of the network are data of its dump, too.
 func TestDumpsTakeTheBoundsOfTheirSource(t *testing.T) {
