@@ -21,7 +21,7 @@ var chosen = regexp.MustCompile(`(?m)^  \* .*retention ([0-9.]+)\s+([0-9]+) `)
 func TestKeep(t *testing.T) {
 	path := dnnctest.KindsFolder(t)
 	build := func(args ...string) (retention, bytes float64) {
-		args = append([]string{path("classes.dnn"), "-calib", path("data.npz"), "-data", path("data.npz"), "-target", "armv7em", "-O", "robust", "-formats", "odd", "-images", "40", "-errors", "gaussian=0.1", "-n", "20",
+		args = append([]string{path("classes.dnn"), "-calib", path("data.npz"), "-data", path("data.npz"), "-target", "armv7em", "-O", "robust", "-formats", "odd", "-images", "40", "-errors", "gaussian=0.1", "-n", "20", "-seed", "2",
 			"-report", "search", "-emit", "ir", "-o", filepath.Join(t.TempDir(), "out.dnn")}, args...)
 		code, stdout, stderr := dnnctest.Run(t, args...)
 		require.Zero(t, code, stderr)

@@ -1,0 +1,243 @@
+package driver_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/dnnctest"
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
+	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/runtime/data"
+)
+
+// setup is a network with data, as its user has them.
+type setup struct {
+	m    *ir.Module
+	data data.Batch
+}
+
+// suited is a network with data that suit it.
+type suited struct{ name, network, train, test string }
+
+var home = []suited{
+	{"LeNet-5", "testdata/lenet5/lenet5.dnn", "testdata/lenet5/fashion-train-images-idx3-ubyte.gz", "testdata/lenet5/fashion-test-images-idx3-ubyte.gz"},
+	{"LeNet-5 on MNIST", "testdata/lenet5-mnist/lenet5-mnist.dnn", "$DNNC_DATA/mnist/train-images-idx3-ubyte.gz", "$DNNC_DATA/mnist/t10k-images-idx3-ubyte.gz"},
+	{"AlexNet", "testdata/alexnet/alexnet.dnn", "$DNNC_DATA/cifar10/train_batch.bin.gz", "$DNNC_DATA/cifar10/test_batch.bin.gz"},
+	{"VGG-16", "testdata/vgg16/vgg16.dnn", "$DNNC_DATA/cifar10/train_batch.bin.gz", "$DNNC_DATA/cifar10/test_batch.bin.gz"},
+	{"ResNet-8", "$DNNC_STRANGERS/pretrainedResnet.tflite", "$DNNC_DATA/cifar10/train_batch.bin.gz", "$DNNC_DATA/cifar10/test_batch.bin.gz"},
+}
+
+// placed is a path of home; "" where the variable that it begins with names no folder.
+func placed(path string) string {
+	if !strings.HasPrefix(path, "$") {
+		return filepath.Join(dnnctest.Root, path)
+	}
+	folder, file, _ := strings.Cut(path[1:], "/")
+	if folder = os.Getenv(folder); folder == "" {
+		return ""
+	}
+	return filepath.Join(folder, file)
+}
+
+// right is a set-up of home. The test is skipped where its files are not here, or where it
+// takes long.
+func right(t *testing.T, name string, isTrain bool) (s setup) {
+	t.Helper()
+	if name != home[0].name {
+		dnnctest.Full(t)
+	}
+	i := slices.IndexFunc(home, func(h suited) bool { return h.name == name })
+	network, images := placed(home[i].network), placed(home[i].test)
+	if isTrain {
+		images = placed(home[i].train)
+	}
+	if network == "" || images == "" {
+		t.Skip("DNNC_DATA or DNNC_STRANGERS names no folder")
+	}
+	o := driver.Defaults()
+	o.Input = network
+	if strings.HasPrefix(name, "ResNet") {
+		o.Ranges = map[string]ir.Range{"input_1": {Lo: 0, Hi: 255}}
+	}
+	var err error
+	s.m, err = driver.Load(o)
+	require.NoError(t, err)
+	require.NoError(t, ir.Infer(s.m).Err())
+	s.data, _, err = driver.Images(images, driver.Inputs(s.m), nil, 0, 1)
+	require.NoError(t, err)
+	return s
+}
+
+// examine is what is said of a set-up: the name of each warning, and the error.
+func (s setup) examine(t *testing.T, seed uint64) (warned []string, err error) {
+	t.Helper()
+	o := driver.Defaults()
+	o.Seed, o.Task = seed, "classes"
+	source := driver.LabelSource{Use: "report", Data: "set.npz", Images: s.data}
+	task, _, err := driver.Judged(s.m, o, []driver.LabelSource{source})
+	if err != nil {
+		return nil, err
+	}
+	err = driver.Examine(context.Background(), o, s.m, task, []driver.LabelSource{source}, func(w *diag.Warning) { warned = append(warned, w.Name) })
+	return warned, err
+}
+
+// reals changes each real of the images by its plane.
+func (s setup) reals(change func(v float32, plane int) float32) setup {
+	planes := s.data.Shape[0]
+	size := s.data.Size() / planes
+	x := make([]float32, len(s.data.X))
+	for i, v := range s.data.X {
+		x[i] = change(v, i/size%planes)
+	}
+	s.data.X = x
+	return s
+}
+
+// declared gives the input another range, to which the loader takes the same bytes.
+func (s setup) declared(low, high float32) setup {
+	was := driver.Inputs(s.m)[0]
+	s = s.reals(func(v float32, _ int) float32 { return low + (v-was.Low)/(was.High-was.Low)*(high-low) })
+	s.m = s.m.Clone()
+	s.m.Inputs[0].Range = &ir.Range{Lo: float64(low), Hi: float64(high)}
+	return s
+}
+
+// moved changes the place of each byte of an image.
+func (s setup) moved(from func(i, planes, size int) int) setup {
+	planes, all := s.data.Shape[0], s.data.Size()
+	x := make([]float32, len(s.data.X))
+	for i := range x {
+		x[i] = s.data.X[i/all*all+from(i%all, planes, all/planes)]
+	}
+	s.data.X = x
+	return s
+}
+
+// labelled changes labels; items whose label is below 0 then are left out.
+func (s setup) labelled(change func(label int) int) setup {
+	var at []int
+	for i, l := range s.data.Labels {
+		if change(l) >= 0 {
+			at = append(at, i)
+		}
+	}
+	s.data = s.data.Pick(at)
+	for i, l := range s.data.Labels {
+		s.data.Labels[i] = change(l)
+	}
+	return s
+}
+
+// The normalisation of CIFAR-10 that VGG-16 has.
+var (
+	cifarMean = []float32{.4914, .4822, .4465}
+	cifarStd  = []float32{.247, .243, .261}
+)
+
+// mistakes are set-ups that cannot be meant, and what they are told.
+var mistakes = []struct {
+	name, want string
+	networks   []string
+	make       func(t *testing.T, s setup) setup
+}{
+	{"range 0..255", "reals in [0,1]", []string{"LeNet-5", "VGG-16"}, func(_ *testing.T, s setup) setup { return s.declared(0, 255) }},
+	{"range 0..1", "reals in [0,255]", []string{"ResNet-8"}, func(_ *testing.T, s setup) setup { return s.declared(0, 1) }},
+	{"range -1..1", "reals in [0,1]", []string{"LeNet-5", "VGG-16"}, func(_ *testing.T, s setup) setup { return s.declared(-1, 1) }},
+	{"range -1..1", "reals in [0,255]", []string{"ResNet-8"}, func(_ *testing.T, s setup) setup { return s.declared(-1, 1) }},
+	{"reals in 0..1 of an input in 0..255", "reals in [0,255], made of those in [0,1]", []string{"ResNet-8"}, func(_ *testing.T, s setup) setup {
+		return s.reals(func(v float32, _ int) float32 { return v / 255 })
+	}},
+	{"labels from 1", "labels are counted from 1", []string{"LeNet-5", "VGG-16", "ResNet-8"}, func(_ *testing.T, s setup) setup {
+		return s.labelled(func(l int) int { return (l+1)*min(9-l, 1) - 1 + min(9-l, 1) })
+	}},
+	{"labels permuted", "labels are permuted", []string{"LeNet-5", "VGG-16", "ResNet-8"}, func(_ *testing.T, s setup) setup {
+		to := rand.New(rand.NewPCG(5, 5)).Perm(10)
+		return s.labelled(func(l int) int { return to[l] })
+	}},
+	{"normalisation missing", "reals normalised as for", []string{"VGG-16", "ResNet-8"}, unnormalised},
+	{"normalisation doubled", "reals before the normalisation for", []string{"VGG-16"}, func(_ *testing.T, s setup) setup {
+		s.m = s.m.Clone()
+		s.m.Inputs[0].Range = &ir.Range{Lo: -3, Hi: 3}
+		return s.reals(func(v float32, p int) float32 { return (v - cifarMean[p]) / cifarStd[p] })
+	}},
+	{"channel order", "channels in the opposite order", []string{"VGG-16", "ResNet-8"}, func(_ *testing.T, s setup) setup {
+		return s.moved(func(i, planes, size int) int { return (planes-1-i/size)*size + i%size })
+	}},
+	{"HWC for CHW", "bytes in the order height, width, channel", []string{"VGG-16", "ResNet-8"}, func(_ *testing.T, s setup) setup {
+		return s.moved(func(i, planes, size int) int { return i%planes*size + i/planes })
+	}},
+}
+
+// unnormalised is a set-up with a network that takes normalised reals, and data in [0,1].
+func unnormalised(t *testing.T, s setup) setup {
+	in := driver.Inputs(s.m)[0]
+	base := filepath.Join(t.TempDir(), "net")
+	m := s.m.Clone()
+	require.NoError(t, driver.WriteText(base, "net", m))
+	text, err := os.ReadFile(base + ".dnn")
+	require.NoError(t, err)
+	var mean, std []string
+	for p := range cifarMean {
+		mean = append(mean, fmt.Sprint(-cifarMean[p]/cifarStd[p]))
+		std = append(std, fmt.Sprint(1/cifarStd[p]/in.High))
+	}
+	head, body, ok := strings.Cut(string(text), "{\n")
+	require.True(t, ok)
+	first := fmt.Sprintf("  before = normalize(%s, mean: [%s], std: [%s])\n", in.Name, strings.Join(mean, ","), strings.Join(std, ","))
+	head = strings.Replace(head, fmt.Sprintf("in [0,%g]", in.High), "in [0,1]", 1)
+	body = strings.Replace(body, "("+in.Name, "(before", 1)
+	require.NoError(t, os.WriteFile(base+".dnn", []byte(head+"{\n"+first+body), 0o644))
+	o := driver.Defaults()
+	o.Input = base + ".dnn"
+	out := s.reals(func(v float32, _ int) float32 { return v / in.High })
+	out.m, err = driver.Load(o)
+	require.NoError(t, err)
+	require.NoError(t, ir.Infer(out.m).Err())
+	return out
+}
+
+// TestMistakesAreNamed: data that cannot be meant are refused, and told what they are.
+func TestMistakesAreNamed(t *testing.T) {
+	for _, c := range mistakes {
+		for _, name := range c.networks {
+			t.Run(c.name+"/"+name, func(t *testing.T) {
+				s := right(t, name, false)
+				_, err := c.make(t, s).examine(t, 1)
+				require.ErrorContains(t, err, c.want)
+				require.ErrorContains(t, err, "-data-as-is")
+				t.Log(err)
+			})
+		}
+	}
+}
+
+// TestRightDataAreNoMistake: nothing is said of data that suit their network.
+func TestRightDataAreNoMistake(t *testing.T) {
+	for _, h := range home {
+		for _, isTrain := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, training images %v", h.name, isTrain), func(t *testing.T) {
+				s := right(t, h.name, isTrain)
+				for seed := range uint64(dnnctest.Repeats(1, 20)) {
+					warned, err := s.examine(t, seed+1)
+					assert.NoError(t, err)
+					assert.Empty(t, warned)
+				}
+				s.data.Labels = nil
+				warned, err := s.examine(t, 1)
+				assert.NoError(t, err)
+				assert.Empty(t, warned, "without labels")
+			})
+		}
+	}
+}
