@@ -5,11 +5,13 @@ package mistake
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"slices"
 
 	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/runtime/data"
 	"github.com/dnnc/dnnc/runtime/measure"
 )
@@ -352,7 +354,7 @@ func (l *look) measures(n int, isLabelled bool) (out Report, err error) {
 		return l.unjudged(min(n, items/more))
 	}
 	if err := evaluate(given); err != nil {
-		return out, err
+		return out, judged(err)
 	}
 	for _, f := range given.figures {
 		if d := differences(f.own, f.constant); n >= fewest/2 && sum(d)/float64(n) <= chanceErrors*stderr(d) && out.Chance == "" {
@@ -361,7 +363,7 @@ func (l *look) measures(n int, isLabelled bool) (out Report, err error) {
 	}
 	best := given
 	for _, r := range tries[1:] {
-		if err := evaluate(r); err != nil {
+		if err := evaluate(r); judged(err) != nil {
 			return out, err
 		}
 		for k, f := range r.figures {
@@ -376,6 +378,15 @@ func (l *look) measures(n int, isLabelled bool) (out Report, err error) {
 		}
 	}
 	return out, nil
+}
+
+// judged is an error other than that a measure is not defined of answers, which are no
+// better for it.
+func judged(err error) error {
+	if d := (*diag.Diagnostic)(nil); errors.As(err, &d) {
+		return nil
+	}
+	return err
 }
 
 // unjudged looks at items without labels, of a task that does not decide: whether answers

@@ -76,7 +76,7 @@ func logScores(odds [][]float64, labels []int) []float64 {
 	const least, most, halvings = -12., 12., 40 // the sum has one maximum
 	a, b := least, most
 	for range halvings {
-		left, right := a+(b-a)*.382, a+(b-a)*.618
+		left, right := a+float64((b-a)*.382), a+float64((b-a)*.618)
 		if score(math.Exp(left)) > score(math.Exp(right)) {
 			b = right
 		} else {

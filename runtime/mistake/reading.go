@@ -83,7 +83,7 @@ func readings(input string, given, held span, isBelow0 bool, planes int) (list [
 				name += fmt.Sprintf(", made of those in %v", from)
 			}
 			f := (to.high - to.low) / width
-			list = append(list, affine(name, help, always(f), always(to.low-from.low*f)))
+			list = append(list, affine(name, help, always(f), always(to.low-float32(from.low*f))))
 		}
 		for _, n := range normalisations {
 			if len(n.mean) != planes {

@@ -3,6 +3,7 @@ package driver_test
 import (
 	"context"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -13,10 +14,13 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/command"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/dnnctest"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
+	"github.com/dnnc/dnnc/frontend/dataset"
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/passes"
 	"github.com/dnnc/dnnc/runtime/data"
 )
 
@@ -240,4 +244,125 @@ func TestRightDataAreNoMistake(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestMisreadDataAreRefused by every command that searches or measures, before it does.
+func TestMisreadDataAreRefused(t *testing.T) {
+	dir := dnnctest.Copied(t)
+	path := func(name string) string { return filepath.Join(dir, name) }
+	text, err := os.ReadFile(path("lenet5.dnn"))
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(path("lenet5.dnn"), []byte(strings.Replace(string(text), "in [0,1]", "in [-1,1]", 1)), 0o644))
+	for _, args := range [][]string{
+		{"build", "-O", "robust", "-target", "armv7em", "-emit", "c", "-o", path("net.c")},
+		{"build", "-O", "int8", "-report", "accuracy", "-target", "armv7em", "-emit", "c", "-o", path("net.c")},
+		{"eval"},
+		{"compare", "-record", path("record.csv")},
+		{"pareto"},
+		{"report", "-results", path("results"), "-o", path("report.html")},
+	} {
+		code, stdout, stderr := dnnctest.Run(t, append(args, path("lenet5.dnn"), "-images", "64")...)
+		assert.Equal(t, command.AtFault, code, "%s\n%s", args[0], stdout)
+		assert.Contains(t, stderr, "seem to be misread: the float network answers ", args[0])
+		assert.Contains(t, stderr, "where the input has reals in [0,1]", args[0])
+		assert.Contains(t, stderr, "help: say what the network was trained on: -range image=0,1 for a model, or in [0,1] after the type of the input in a text; -data-as-is", args[0])
+		assert.NotContains(t, stderr, "measuring", args[0])
+	}
+	for _, name := range []string{"net.c", "net.json", "record.csv", "report.html"} {
+		assert.NoFileExists(t, path(name))
+	}
+	code, _, stderr := dnnctest.Run(t, "build", "-data-as-is", "-n", "300", "-O", "int8", "-report", "accuracy", "-target", "armv7em", "-emit", "c", "-images", "64", "-errors", "none", "-o", path("net.c"), path("lenet5.dnn"))
+	assert.Equal(t, command.Done, code, stderr)
+	assert.Contains(t, stderr, "dnnc: warning: [misread-data] fashion-test-images-idx3-ubyte.gz: the data seem to be misread")
+	raw, err := os.ReadFile(path("net.json"))
+	require.NoError(t, err)
+	assert.Contains(t, string(raw), `"name": "misread-data"`)
+}
+
+// TestSaidOfLabels: what labels cannot be meant is told, or refused.
+func TestSaidOfLabels(t *testing.T) {
+	base := right(t, home[0].name, false)
+	rng := rand.New(rand.NewPCG(6, 6))
+	for name, c := range map[string]struct {
+		change func(label int) int
+		warns  []string
+		err    string
+	}{
+		"as they are":         {func(l int) int { return l }, nil, ""},
+		"from 1, all of them": {func(l int) int { return l + 1 }, nil, "labels are counted from 1: take 1 off each"},
+		"of 100 classes":      {func(l int) int { return 10 * l }, nil, "labels are from 0 to 9, these are from 0 to 90: they are of another task"},
+		"of other images":     {func(int) int { return rng.IntN(10) }, []string{diag.ChanceLevel}, ""},
+		"one class":           {func(l int) int { return 3 - min(max(l-3, 3-l), 1)*4 }, []string{diag.FewClasses, diag.ChanceLevel}, ""},
+		"a class is missing":  {func(l int) int { return l - max(7-max(l-7, 7-l)*8, 0)*2 }, []string{diag.FewClasses}, ""},
+		"two are one class":   {func(l int) int { return l - l/9 }, []string{diag.FewClasses}, ""},
+	} {
+		warned, err := base.labelled(c.change).examine(t, 1)
+		if c.err == "" {
+			assert.NoError(t, err, name)
+		} else {
+			assert.ErrorContains(t, err, c.err, name)
+		}
+		assert.Equal(t, c.warns, warned, name)
+	}
+}
+
+// TestSortedDataAreDrawnEvenly: of a data set that is sorted by class, each part that a
+// command takes has every class.
+func TestSortedDataAreDrawnEvenly(t *testing.T) {
+	base := right(t, home[0].name, false)
+	at := data.Draw(base.data.N, 0, 0)
+	slices.SortStableFunc(at, func(a, b int) int { return base.data.Labels[a] - base.data.Labels[b] })
+	content, err := dataset.EncodeNPZ(base.data.Pick(at))
+	require.NoError(t, err)
+	dir := dnnctest.Copied(t)
+	sorted := filepath.Join(dir, "sorted.npz")
+	require.NoError(t, os.WriteFile(sorted, content, 0o644))
+	isEven := func(b data.Batch, what string) {
+		count := make([]int, 10)
+		for _, l := range b.Labels {
+			count[l]++
+		}
+		assert.Greater(t, slices.Min(count), b.N/40, "%s: %v", what, count)
+	}
+
+	o := driver.Defaults()
+	o.Input, o.Calib, o.Data, o.Target, o.StopAfter = filepath.Join(dir, "lenet5.dnn"), sorted, sorted, "armv7em", passes.Calibrated
+	for _, images := range []int{100, 1900, 4000} {
+		o.Images, o.TestImages = images, 60
+		r, err := driver.Compile(context.Background(), o, io.Discard, io.Discard)
+		require.NoError(t, err)
+		calibration, err := r.Env.Calibration()
+		require.NoError(t, err)
+		isEven(calibration, "calibration")
+		heldOut, err := r.Env.HeldOut()
+		require.NoError(t, err)
+		isEven(heldOut, "held out")
+		assert.NotEqual(t, calibration.N, heldOut.N)
+		o.Task = "classes"
+		setup, _, _, err := driver.Setup(context.Background(), o, r)
+		require.NoError(t, err)
+		require.Equal(t, 60, setup.Images.N)
+		isEven(setup.Images, "-n")
+	}
+
+	out := filepath.Join(dir, "few.npz")
+	dnnctest.Succeed(t, "disturb", "-errors", "gaussian=.1", "-n", "50", "-o", out, sorted)
+	b, _, err := driver.Images(out, driver.Inputs(base.m), nil, 0, 1)
+	require.NoError(t, err)
+	require.Equal(t, 50, b.N)
+	isEven(b, "disturb -n")
+
+	text, err := os.ReadFile(o.Input)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(o.Input, []byte(strings.Replace(string(text), "fashion-test-images-idx3-ubyte.gz", "sorted.npz", 1)), 0o644))
+	dnnctest.Succeed(t, "init", "firmware", o.Input, filepath.Join(dir, "firmware"))
+	images, err := os.ReadFile(filepath.Join(dir, "firmware", "images.h"))
+	require.NoError(t, err)
+	_, labels, _ := strings.Cut(string(images), "labels[IMAGES] = {")
+	assert.GreaterOrEqual(t, len(unique(strings.Split(strings.TrimRight(labels, ",};\n"), ","))), 8, labels)
+}
+
+func unique(list []string) []string {
+	slices.Sort(list)
+	return slices.Compact(list)
 }
