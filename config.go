@@ -39,9 +39,10 @@ type Config struct {
 	Errors      []disturb.Condition // that a search disturbs images with, and that are measured
 	Seed        uint64
 
-	// Calibration loads images, the first n of a set at most; labels come with them where
-	// there are some. Compile calls it once, where a pass needs images: without it that is
-	// an error.
+	// Calibration loads n images at most, drawn evenly over a set and in no order of it (see
+	// data.Draw): the first calibrate, and those after them are held out. Labels come with
+	// them where there are some. Compile calls it once, where a pass needs images: without it
+	// that is an error.
 	Calibration func(n int) (data.Batch, error)
 	Calibrate   int    // images that calibrate; 0 chooses by the level
 	Task        string // what the result means; "" infers it where it cannot be mistaken
@@ -88,9 +89,10 @@ func NewConfig(target string) (Config, error) {
 	return c, err
 }
 
-// Images is a Calibration of images that are in memory.
+// Images is a Calibration of images that are in memory, of which it copies those that it
+// draws.
 func Images(b data.Batch) func(n int) (data.Batch, error) {
-	return func(n int) (data.Batch, error) { return b.Slice(0, min(n, b.N)), nil }
+	return func(n int) (data.Batch, error) { return b.Pick(data.Draw(b.N, n, 1)), nil }
 }
 
 // sections are the names that a linker script can hold.

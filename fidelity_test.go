@@ -80,14 +80,15 @@ func TestStreamedIntegersAreTheSame(t *testing.T) {
 // as a whole.
 func TestFidelity(t *testing.T) {
 	ctx := context.Background()
-	r, b := quantized(t, lenet5(t), func(c *dnnc.Config) {
+	r, _ := quantized(t, lenet5(t), func(c *dnnc.Config) {
 		c.Level, c.Budget.Bits, c.Task, c.Calibrate = pass.Universal, 2, measure.Classes, 30
 	})
 	f, err := r.Fidelity(ctx)
 	require.NoError(t, err)
 	networks, _, err := r.Networks()
 	require.NoError(t, err)
-	calibrated := b.Slice(0, 30)
+	calibrated, err := r.Env.Calibration()
+	require.NoError(t, err)
 	want, err := networks[0](ctx, calibrated.X, calibrated.N)
 	require.NoError(t, err)
 	got, err := networks[1](ctx, calibrated.X, calibrated.N)

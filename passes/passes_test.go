@@ -48,7 +48,7 @@ func load(t *testing.T) *ir.Module {
 }
 
 func images(t *testing.T, name string, n int) data.Batch {
-	d, err := dataset.Load(folder+name, dataset.Want{N: n})
+	d, err := dataset.Load(folder+name, dataset.Want{N: n, Seed: 1})
 	require.NoError(t, err)
 	return d.Batch
 }

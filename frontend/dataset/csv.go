@@ -66,8 +66,7 @@ func (s *reader) csv() (data.Batch, error) {
 	if err != nil {
 		return data.Batch{}, err
 	}
-	n := s.few(t.rows)
-	if err := t.numbers(n, inputs); err != nil {
+	if err := t.numbers(s.draw(t.rows), inputs); err != nil {
 		return data.Batch{}, err
 	}
 	a := t.array(t.said(inputs), inputs)
@@ -392,9 +391,9 @@ func (t *columns) divide() (inputs, labels []int, err error) {
 	}
 }
 
-// numbers refuses fields of columns in the first rows that are no numbers.
-func (t *columns) numbers(n int, list []int) error {
-	for row := range n {
+// numbers refuses fields of columns in some rows that are no numbers.
+func (t *columns) numbers(rows, list []int) error {
+	for _, row := range rows {
 		for _, c := range list {
 			if v := t.values[row*t.width+c]; v != v {
 				return t.noNumber(row, c)
@@ -455,7 +454,7 @@ func (t *columns) targets(b *data.Batch, list []int) error {
 	if len(list) == 1 && t.isNamed(list[0]) {
 		var names []string
 		var err error
-		if target.X, names, err = t.named(list[0], b.N); err != nil {
+		if target.X, names, err = t.named(list[0], t.at); err != nil {
 			return err
 		}
 		for i, name := range names {
@@ -463,12 +462,12 @@ func (t *columns) targets(b *data.Batch, list []int) error {
 		}
 		said += ", names in their order: " + few(names)
 	} else {
-		if err := t.numbers(b.N, list); err != nil {
+		if err := t.numbers(t.at, list); err != nil {
 			return err
 		}
-		for i := range b.N {
+		for _, row := range t.at {
 			for _, c := range list {
-				target.X = append(target.X, t.values[i*t.width+c])
+				target.X = append(target.X, t.values[row*t.width+c])
 			}
 		}
 	}
@@ -506,7 +505,7 @@ func (t *columns) isNamed(c int) bool {
 
 // named are the classes of a column of names, which count in their order: all of them must
 // be there, else a name would stand for another class in another file.
-func (t *columns) named(c, n int) (x []float32, names []string, err error) {
+func (t *columns) named(c int, rows []int) (x []float32, names []string, err error) {
 	var all []string
 	for row := range t.rows {
 		word, ok := t.words[row*t.width+c]
@@ -529,8 +528,8 @@ func (t *columns) named(c, n int) (x []float32, names []string, err error) {
 		return nil, nil, diag.New(t.place(0, c), diag.BadData, "the labels in the column %s are names, and there are %d: %s; the network has %d classes", t.called(c), len(names), few(names), classes).
 			WithHelp("write the numbers of the classes, from 0 on, as the network was trained with")
 	}
-	for _, name := range all[:n] {
-		x = append(x, float32(slices.Index(names, name)))
+	for _, row := range rows {
+		x = append(x, float32(slices.Index(names, all[row])))
 	}
 	return x, names, nil
 }

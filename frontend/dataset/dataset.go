@@ -30,7 +30,8 @@ import (
 type Want struct {
 	Inputs  []Input  // of the network; nil: items of any shape, of reals in [0,1]
 	Results []Result // of the network, whose labels arrays may be
-	N       int      // items at most; 0 is all
+	N       int      // items at most, drawn evenly by data.Draw; 0 is all
+	Seed    uint64   // of the items that are drawn
 	Memory  int      // bytes that reading may take; 0 is 4 GiB
 	Part    Part     // of a file that has several
 	Options
@@ -89,6 +90,7 @@ type reader struct {
 	left  int // bytes of Memory that are not taken yet
 	files []File
 	names []string // of the arrays of inputs
+	at    []int    // places of the items that are taken, once their number is known
 	said  []string // of the inputs and labels
 }
 
@@ -187,12 +189,12 @@ func (s *reader) read(path string) ([]byte, error) {
 	return out, nil
 }
 
-// few is the items that are taken of n.
-func (s *reader) few(n int) int {
-	if s.N > 0 {
-		return min(n, s.N)
+// draw chooses the items that are taken of n: the same ones of inputs and labels.
+func (s *reader) draw(n int) []int {
+	if s.at == nil {
+		s.at = data.Draw(n, s.N, s.Seed)
 	}
-	return n
+	return s.at
 }
 
 // fits refuses items of more bytes than are left of what reading may take.
@@ -250,6 +252,17 @@ func (a *array) item(i int) string {
 	return fmt.Sprintf("item %d", i)
 }
 
+// drawn is the array with its items at some places first.
+func (a *array) drawn(at []int) *array {
+	out := *a
+	out.value = func(i, j int) float32 { return a.value(at[i], j) }
+	out.items = func(i int) string { return a.item(at[i]) }
+	if a.place != nil {
+		out.place = func(i, j int) diag.Pos { return a.place(at[i], j) }
+	}
+	return &out
+}
+
 // order is how the elements of an item lie in a file whose shape is not that of the input.
 type order struct {
 	at  []int // of each element of the input, its place in the file; nil: the same
@@ -303,9 +316,10 @@ func squeezed(shape []int) []int {
 	return slices.DeleteFunc(slices.Clone(shape), func(d int) bool { return d == 1 })
 }
 
-// inputs takes the first items of arrays, one an input, and says so.
+// inputs takes the items that are drawn of arrays, one an input, and says so.
 func (s *reader) inputs(arrays []*array) (data.Batch, error) {
-	n := s.few(arrays[0].n)
+	at := s.draw(arrays[0].n)
+	n := len(at)
 	total := 0
 	for _, a := range arrays {
 		total += a.size()
@@ -321,7 +335,7 @@ func (s *reader) inputs(arrays []*array) (data.Batch, error) {
 		if s.Want.Inputs != nil {
 			in = s.Want.Inputs[k]
 		}
-		x, err := s.take(a, in, n)
+		x, err := s.take(a.drawn(at), in, n)
 		if err != nil {
 			return data.Batch{}, err
 		}
@@ -514,6 +528,9 @@ func (s *reader) classes(b *data.Batch, labels []int, from string) {
 		s.said = append(s.said, "no labels")
 		return
 	}
-	b.Labels = labels[:b.N]
+	b.Labels = make([]int, b.N)
+	for i, from := range s.at {
+		b.Labels[i] = labels[from]
+	}
 	s.said = append(s.said, "labels = "+from)
 }

@@ -233,8 +233,8 @@ func (s *reader) folder() (data.Batch, error) {
 		return b, nil
 	}
 	b.Labels = make([]int, b.N)
-	for i := range b.N {
-		b.Labels[i] = c.labels[c.of[i]]
+	for i, from := range s.at {
+		b.Labels[i] = c.labels[c.of[from]]
 	}
 	names := make([]string, len(c.classes))
 	for i, name := range c.classes {
@@ -285,6 +285,15 @@ func (s *reader) picture(name string, raw []byte) (image.Image, error) {
 	return img, nil
 }
 
+// taken is how many of n files are taken, and which.
+func (s *reader) taken(n int) (count int, is []bool) {
+	is = make([]bool, n)
+	for _, i := range s.draw(n) {
+		is[i] = true
+	}
+	return len(s.at), is
+}
+
 // form is how pictures are wanted.
 type form struct {
 	planes, w, h int // 0: as they come
@@ -316,17 +325,17 @@ func (s *reader) pictures(c contents, all hash.Hash) (data.Batch, error) {
 			return data.Batch{}, err
 		}
 	}
-	n := s.few(len(c.files))
-	var items [][][]byte // planes of each
+	n, isTaken := s.taken(len(c.files))
+	items := make([][][]byte, len(c.files)) // planes of each
 	var first image.Point
-	var masks []int
+	masks := make([][]int, len(c.files))
 	isGray, met := true, seen{}
 	for i := range c.files {
 		raw, maskRaw, name, err := s.next(c, i, all)
 		if err != nil {
 			return data.Batch{}, err
 		}
-		if i >= n {
+		if !isTaken[i] {
 			continue
 		}
 		img, err := s.picture(name, raw)
@@ -334,7 +343,7 @@ func (s *reader) pictures(c contents, all hash.Hash) (data.Batch, error) {
 			return data.Batch{}, err
 		}
 		size := img.Bounds().Size()
-		if i == 0 {
+		if first == (image.Point{}) {
 			first = size
 		}
 		w, h := cmp.Or(f.w, first.X), cmp.Or(f.h, first.Y)
@@ -356,13 +365,11 @@ func (s *reader) pictures(c contents, all hash.Hash) (data.Batch, error) {
 		}
 		isGray, met.isGray = isGray && len(planes) == 1, met.isGray || len(planes) == 1
 		met.isAlpha, met.isDeep = met.isAlpha || !isOpaque(img), met.isDeep || isDeep(img)
-		items = append(items, planes)
+		items[i] = planes
 		if maskRaw != nil {
-			m, err := s.mask(maskRaw, relative(s.path, c.masks[i]), image.Point{w, h}, size)
-			if err != nil {
+			if masks[i], err = s.mask(maskRaw, relative(s.path, c.masks[i]), image.Point{w, h}, size); err != nil {
 				return data.Batch{}, err
 			}
-			masks = append(masks, m...)
 		}
 	}
 	planes := f.planes
@@ -378,7 +385,7 @@ func (s *reader) pictures(c contents, all hash.Hash) (data.Batch, error) {
 			return float32(p[min(j/(w*h), len(p)-1)][j%(w*h)])
 		}}
 	b, err := s.inputs([]*array{a})
-	if err != nil || masks == nil {
+	if err != nil || c.masks == nil {
 		return b, err
 	}
 	if s.unlabelled() {
@@ -387,13 +394,17 @@ func (s *reader) pictures(c contents, all hash.Hash) (data.Batch, error) {
 	}
 	mw, mh := s.maskSize(image.Point{w, h})
 	t := data.Target{Shape: []int{mh, mw}}
-	for _, v := range masks {
-		t.X = append(t.X, float32(v))
+	var values []int
+	for _, from := range s.at {
+		for _, v := range masks[from] {
+			t.X = append(t.X, float32(v))
+		}
+		values = append(values, masks[from]...)
 	}
 	b.Targets = []data.Target{t}
-	slices.Sort(masks)
+	slices.Sort(values)
 	var classes []string
-	for _, v := range slices.Compact(masks) {
+	for _, v := range slices.Compact(values) {
 		classes = append(classes, strconv.Itoa(v))
 	}
 	s.said = append(s.said, fmt.Sprintf("labels = masks [%d,%d] of the classes %s", mh, mw, few(classes)))

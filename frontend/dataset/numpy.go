@@ -344,7 +344,7 @@ func (s *reader) targets(b *data.Batch, found []label, rest, inputs []*array) er
 		if err := s.fits(b.N, a.size(), 4); err != nil {
 			return err
 		}
-		t, err := a.target(found[i].result, b.N)
+		t, err := a.drawn(s.at).target(found[i].result, b.N)
 		if err != nil {
 			return err
 		}

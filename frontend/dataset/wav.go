@@ -113,38 +113,38 @@ func (s *reader) sounds(c contents, all hash.Hash) (data.Batch, error) {
 		return data.Batch{}, bad("recordings are no pictures")
 	}
 	in := s.Want.Inputs[0]
-	n := s.few(len(c.files))
+	n, isTaken := s.taken(len(c.files))
 	if err := s.fits(n, product(in.Shape), 8); err != nil {
 		return data.Batch{}, err
 	}
 	var first sound
-	var items [][]float32
-	var calledAs []string
+	var firstName string
+	items, calledAs := make([][]float32, len(c.files)), make([]string, len(c.files))
 	for i := range c.files {
 		raw, _, name, err := s.next(c, i, all)
 		if err != nil {
 			return data.Batch{}, err
 		}
-		if i >= n {
+		if !isTaken[i] {
 			continue
 		}
 		r, err := wav(raw)
 		if err != nil {
 			return data.Batch{}, fmt.Errorf("%s: %w", name, err)
 		}
-		if i == 0 {
-			first = r
+		if firstName == "" {
+			first, firstName = r, name
 		}
 		switch {
 		case r.rate != first.rate:
-			return data.Batch{}, bad("%s has %d samples a second, %s has %d", name, r.rate, relative(s.path, c.files[0]), first.rate).WithHelp("convert them to the rate that the network was trained with")
+			return data.Batch{}, bad("%s has %d samples a second, %s has %d", name, r.rate, firstName, first.rate).WithHelp("convert them to the rate that the network was trained with")
 		case r.channels != first.channels:
-			return data.Batch{}, bad("%s has %d channels, %s has %d", name, r.channels, relative(s.path, c.files[0]), first.channels).WithHelp("mix them down as for training")
+			return data.Batch{}, bad("%s has %d channels, %s has %d", name, r.channels, firstName, first.channels).WithHelp("mix them down as for training")
 		case r.n != product(in.Shape):
 			return data.Batch{}, bad("%s has %d samples in %d channels, the network takes [%s] as %s", name, r.n/r.channels, r.channels, dims(in.Shape), in.Name).
 				WithHelp("cut or pad the recordings, and mix channels down, as for training; recordings are for networks that take the samples themselves")
 		}
-		items, calledAs = append(items, r.samples()), append(calledAs, name)
+		items[i], calledAs[i] = r.samples(), name
 	}
 	shape := []int{first.n}
 	if first.channels > 1 {

@@ -31,6 +31,9 @@ const (
 	LessOnData    = "less-on-data"
 	OtherImages   = "other-images"
 	TrainingCalib = "training-images"
+	ChanceLevel   = "chance-level"
+	MisreadData   = "misread-data"
+	DoubtfulData  = "doubtful-data"
 )
 
 // The thresholds of LowFidelity.
@@ -58,6 +61,12 @@ var WarningKinds = []WarningKind{
 		"on images that the network was trained on its answers are surer, and bear more rounding, than on those that it will see"},
 	{OtherImages, "a dump that was calibrated on some images is compiled with -calib of others",
 		"the ranges of the dump do not come from these images, which may leave them; what is measured on these says nothing of the others"},
+	{ChanceLevel, "before a search or a report, the answers to at most 512 labelled items are no better than the best constant answer by two paired standard errors",
+		"data, labels or weights are not those of the trained network, or the network has learnt nothing; then a search has nothing to keep"},
+	{MisreadData, "with -data-as-is, which makes it a warning: another usual reading of the items or their labels is better by a paired test (p < 1e-4) on 512 to 2048 of them",
+		"ranges, widths and accuracy are those of data that the network does not meet in use"},
+	{DoubtfulData, "without labels, all items get the same answer, or the answers have at least twice the information about the items under another usual reading (a reconstruction: at most half of the error)",
+		"a trained network seldom answers so to items that it was trained for; labels would tell"},
 	{UnknownObject, "verify -run-unknown runs an object that is not what its certificate describes",
 		"an object is code: it may do anything that the user of dnnc may do"},
 	{MissingPanel, "eval -plane: a method has no network of the size that is drawn",

@@ -64,22 +64,56 @@ func (b Batch) Slice(from, to int) Batch {
 	return out
 }
 
-// Pick returns the images of a list of numbers, with pixels of their own.
-func (b Batch) Pick(list []int) Batch {
-	out := Batch{N: len(list), Shape: b.Shape, Others: b.Others}
-	for _, i := range list {
-		out.X = append(out.X, b.Image(i)...)
-		if b.Labels != nil {
-			out.Labels = append(out.Labels, b.Labels[i])
+// Draw chooses n of a number of items, evenly over all of them: as many from each stretch of
+// a set that may be sorted by class, and one of each stretch by the seed. They come in an
+// order of the seed's, so that the first of them are of the whole set, too. All items come
+// in their own order when n is 0.
+func Draw(total, n int, seed uint64) []int {
+	if n == 0 {
+		n = total
+		at := make([]int, n)
+		for i := range at {
+			at[i] = i
 		}
+		return at
+	}
+	n = min(n, total)
+	rng := rand.New(rand.NewPCG(seed, drawing))
+	at := rng.Perm(n)
+	for i, stretch := range at {
+		from, to := stretch*total/n, (stretch+1)*total/n
+		at[i] = from + rng.IntN(to-from)
+	}
+	return at
+}
+
+// drawing tells the stream of Draw apart from others of the same seed.
+const drawing = 1
+
+// Pick returns the images at some places, which are copied.
+func (b Batch) Pick(at []int) Batch {
+	out := b
+	out.N, out.X, out.Labels, out.Targets = len(at), pick(b.X, b.Size(), at), nil, nil
+	if b.Labels != nil {
+		out.Labels = pick(b.Labels, 1, at)
 	}
 	for _, t := range b.Targets {
-		s, x := t.Size(), t.X
-		t.X = nil
-		for _, i := range list {
-			t.X = append(t.X, x[i*s:(i+1)*s]...)
-		}
-		out.Targets = append(out.Targets, t)
+		out.Targets = append(out.Targets, t.Pick(at))
+	}
+	return out
+}
+
+// Pick returns the labels of the images at some places, which are copied.
+func (t Target) Pick(at []int) Target {
+	t.X = pick(t.X, t.Size(), at)
+	return t
+}
+
+// pick copies some of the pieces of a size that x consists of.
+func pick[E any](x []E, size int, at []int) []E {
+	out := make([]E, 0, len(at)*size)
+	for _, i := range at {
+		out = append(out, x[i*size:(i+1)*size]...)
 	}
 	return out
 }

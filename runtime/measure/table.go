@@ -36,6 +36,9 @@ type row struct {
 	// task without decisions.
 	differs func(r *Result, ref, got []float32) float64
 	decides func(r *Result) bool
+	// odds is the logarithms of the probabilities that an answer gives each of its decisions;
+	// nil of a task that never decides.
+	odds func(r *Result, got []float32) []float64
 
 	// stats is what an item gives to figures; finish completes it, where items must be
 	// compared with each other, of all items under one condition; nil where they need not.
@@ -64,13 +67,13 @@ func init() {
 			name: ir.Classes, about: "one label an item", measure: "accuracy", named: classesMeasure,
 			label: "whole numbers", labels: func(r *Result) int { return r.positions }, most: func(r *Result) int { return r.classes },
 			isNats: true, parts: classesParts, count: one, constant: classesConstant, slope: classesSlope, margin: classesMargin, differs: classesDiffers,
-			decides: (*Result).isPlain, stats: classesStats, shares: classesShares, span: unit, figures: classesFigures,
+			decides: (*Result).isPlain, odds: classesOdds, stats: classesStats, shares: classesShares, span: unit, figures: classesFigures,
 		},
 		{
 			name: ir.Binary, about: "yes or no, by one sigmoid", measure: "accuracy at .5",
 			label: "0 or 1", labels: one, most: func(*Result) int { return 2 },
 			isNats: true, parts: sigmoidParts, count: one, constant: sigmoidConstant, slope: sigmoidSlope, margin: sigmoidMargin, differs: sigmoidDiffers,
-			decides: func(*Result) bool { return true }, stats: sigmoidStats, shares: sigmoidShares, span: unit, figures: sigmoidFigures,
+			decides: func(*Result) bool { return true }, odds: binaryOdds, stats: sigmoidStats, shares: sigmoidShares, span: unit, figures: sigmoidFigures,
 		},
 		{
 			name: ir.Multilabel, about: "several labels an item, by sigmoids", measure: "accuracy at .5",

@@ -239,7 +239,7 @@ func resultOf(m *ir.Module, i int, said ir.Task, asked string, labels []int) (Re
 	if said.Name == "" && r.isPlain() && labels != nil && len(m.Outputs) == 1 {
 		for i, l := range labels {
 			if l < 0 || l >= r.classes {
-				return r, beyond(i, l, r.classes)
+				return r, beyond(i, l, r.classes, slices.Min(labels), slices.Max(labels))
 			}
 		}
 	}
@@ -466,7 +466,7 @@ func (t *Task) labels(b data.Batch) ([][]float32, error) {
 			for j, v := range x {
 				switch whole := v == float32(int(v)); {
 				case whole && r.isPlain() && (v < 0 || int(v) >= most):
-					return nil, beyond(j/size, int(v), most)
+					return nil, beyond(j/size, int(v), most, int(slices.Min(x)), int(slices.Max(x)))
 				case !whole || v < 0 || int(v) >= most:
 					return nil, diag.New(diag.Pos{}, diag.BadData, "image %d has the label %v: labels of %s are %s", j/size, v, r.Task, r.row.label).
 						WithHelp("values from 0 to %d; another -task, or other labels", most-1)
@@ -541,9 +541,13 @@ func (t *Task) Gaps(b data.Batch) string {
 	return strings.Join(out, "; ")
 }
 
-// beyond says that a label names no class.
-func beyond(image, label, classes int) *diag.Diagnostic {
-	return diag.New(diag.Pos{}, diag.BadData, "image %d has the label %d, the network has %d classes", image, label, classes)
+// beyond says that a label names no class; all labels lie from least to greatest.
+func beyond(image, label, classes, least, greatest int) *diag.Diagnostic {
+	d := diag.New(diag.Pos{}, diag.BadData, "image %d has the label %d, the network has %d classes", image, label, classes)
+	if least == 1 && greatest == classes {
+		return d.WithHelp("labels are counted from 1: take 1 off each")
+	}
+	return d.WithHelp("labels are from 0 to %d, these are from %d to %d: they are of another task", classes-1, least, greatest)
 }
 
 // By is the task as it is judged by labels, or without any.
@@ -612,6 +616,41 @@ func (t *Task) Decisions(answers []float32, n int) []int {
 		}
 	}
 	return out
+}
+
+// Choices is the number of decisions of a task that decides.
+func (t *Task) Choices() int { return t.Results[0].row.most(&t.Results[0]) }
+
+// Right are the decisions that the labels of a batch say, of a task that decides; nil of a
+// batch without labels.
+func (t *Task) Right(b data.Batch) []int {
+	list, err := t.labels(b)
+	if err != nil || len(list) == 0 {
+		return nil
+	}
+	return whole(list[0])
+}
+
+// Odds are the logarithms of the probabilities that answers to n items give each decision,
+// of a task that decides, [n][Choices].
+func (t *Task) Odds(answers []float32, n int) [][]float64 {
+	r := &t.Results[0]
+	out := make([][]float64, n)
+	for i := range out {
+		out[i] = r.row.odds(r, answers[i*r.size:(i+1)*r.size])
+	}
+	return out
+}
+
+func classesOdds(r *Result, got []float32) []float64 {
+	out := make([]float64, r.classes)
+	r.logShares(got, 0, out)
+	return out
+}
+
+func binaryOdds(r *Result, got []float32) []float64 {
+	yes, no := r.yes(got[0])
+	return []float64{no, yes}
 }
 
 // isYes is the decision of a yes or no at .5.

@@ -23,7 +23,7 @@ func disturbImages(_ context.Context, o driver.Options, _, stderr io.Writer) err
 	if err := o.Check(); err != nil {
 		return err
 	}
-	set, err := pictures.Open(o.Input, o.TestImages, o.Sets)
+	set, err := pictures.Open(o.Input, o.TestImages, o.Seed, o.Sets)
 	if err != nil {
 		return err
 	}

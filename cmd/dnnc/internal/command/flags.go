@@ -73,7 +73,7 @@ func warning(fs *flag.FlagSet, o *driver.Options) {
 // disturbing is which errors images are disturbed by.
 func disturbing(fs *flag.FlagSet, o *driver.Options) {
 	fs.StringVar(&o.Errors, "errors", library.DefaultErrors, "errors to choose and to measure under: kind=size,size;kind, all or none; help lists the kinds")
-	fs.Uint64Var(&o.Seed, "seed", 1, "of disturbances and noise")
+	fs.Uint64Var(&o.Seed, "seed", 1, "of disturbances, of noise, and of the images that are drawn")
 }
 
 // reporting is on which images a network is measured.
@@ -93,6 +93,7 @@ func reading(fs *flag.FlagSet, o *driver.Options) {
 // judging is what a network is measured by.
 func judging(fs *flag.FlagSet, o *driver.Options) {
 	fs.StringVar(&o.Task, "task", "", "what the results mean, by which networks are judged: "+strings.Join(measure.Tasks(), ", ")+", for classes of positions an axis (\"classes axis: 0\"), of several results each (\"box=values weight: 2, score=classes\"); inferred where it cannot be mistaken")
+	fs.BoolVar(&o.DataAsIs, "data-as-is", false, "measure data that seem to be misread all the same: a warning rather than an error")
 }
 
 // scoring is a measure of the user's own: of a command line alone, never of a file that a
@@ -109,13 +110,13 @@ func scoring(fs *flag.FlagSet, o *driver.Options) {
 }
 
 func few(fs *flag.FlagSet, o *driver.Options) {
-	fs.IntVar(&o.TestImages, "n", 0, "at most this many of the images to report on; verify takes 100 unless told")
+	fs.IntVar(&o.TestImages, "n", 0, "at most this many of the images to report on, drawn evenly over the data set with -seed; verify takes 100 unless told")
 }
 
 // calibrating is how the ranges of activations are found.
 func calibrating(fs *flag.FlagSet, o *driver.Options) {
 	fs.StringVar(&o.Calib, "calib", "", "images that calibration and search may see")
-	fs.IntVar(&o.Images, "images", 0, "calibration images used (default 512, for a search 2048)")
+	fs.IntVar(&o.Images, "images", 0, "calibration images used, drawn evenly over the data set with -seed (default 512, for a search 2048)")
 	fs.StringVar(&o.Activations, "activations", pass.MinMax, "how activations' ranges are calibrated: "+strings.Join(pass.Ranges, ", "))
 }
 

@@ -57,7 +57,7 @@ func Run(ctx context.Context, o driver.Options, stdout, stderr io.Writer) error 
 	if err := o.Check(); err != nil {
 		return err
 	}
-	task, err := driver.Judge(o, stdout)
+	task, err := driver.Judge(ctx, o, stdout, stderr)
 	if err != nil {
 		return err
 	}

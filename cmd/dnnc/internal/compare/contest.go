@@ -33,7 +33,7 @@ func newContest(ctx context.Context, o driver.Options, stdout, stderr io.Writer)
 		return nil, err
 	}
 	c := &contest{o: o, r: r, scores: map[string]*measure.Score{}}
-	if c.setup, _, _, err = driver.Setup(o, r); err != nil {
+	if c.setup, _, _, err = driver.Setup(ctx, o, r); err != nil {
 		return nil, err
 	}
 	c.setup.Alone = false

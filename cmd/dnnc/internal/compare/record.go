@@ -61,6 +61,7 @@ func (r outcome) sameRun(o outcome) bool {
 func question(o driver.Options, m *ir.Module) (string, error) {
 	h := sha256.New()
 	fmt.Fprintln(h, m, o.Errors, o.Images, o.Objective, o.Rounding, o.Fix, o.MinBits, o.MaxBits, o.Activations, o.Methods[0], m.Calib, m.Test)
+	fmt.Fprintln(h, "images are drawn evenly")
 	if o.Task != "" && o.Task != measure.Classes {
 		fmt.Fprintln(h, o.Task)
 	}

@@ -194,7 +194,7 @@ func (b *build) certify(messages io.Writer) error {
 	}
 	judged := false
 	if b.measures() {
-		err := b.r.Judge(b.o, messages)
+		err := b.r.Judge(b.ctx, b.o, messages)
 		switch {
 		case isUnclear(err) && b.o.Task == "" && !slices.Contains(b.o.Report, "accuracy"):
 			b.r.Warn(notMeasured(err))

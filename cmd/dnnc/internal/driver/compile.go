@@ -189,7 +189,7 @@ func compile(ctx context.Context, o Options, out, messages io.Writer, check func
 		return nil, err
 	}
 	if r.build.Searches() {
-		if err := r.Judge(o, o.said(out, messages)); err != nil {
+		if err := r.Judge(ctx, o, o.said(out, messages)); err != nil {
 			return nil, err
 		}
 	}

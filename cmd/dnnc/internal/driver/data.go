@@ -156,11 +156,12 @@ func Noise(inputs []dataset.Input, n int, seed uint64) data.Batch {
 	return data.Join(parts...)
 }
 
-// Images loads at most n items for a network with their labels, all of them when n is 0,
+// Images loads at most n items for a network with their labels, drawn evenly with the seed, or
+// all of them in their order when n is 0,
 // from the part of a file that has several. What it assumed stands in Said.
 func Images(o Options, path string, m *ir.Module, part dataset.Part, n int) (dataset.Data, error) {
 	memory := pass.Env{MaxMemory: o.Memory}
-	return dataset.Load(path, dataset.Want{Inputs: Inputs(m), Results: Results(m), N: n, Memory: memory.Memory(), Part: part, Options: o.Sets})
+	return dataset.Load(path, dataset.Want{Inputs: Inputs(m), Results: Results(m), N: n, Seed: o.Seed, Memory: memory.Memory(), Part: part, Options: o.Sets})
 }
 
 // inputsOf are files as a certificate lists them.

@@ -45,8 +45,8 @@ func Caution(data, labels string) string {
 
 // Setup loads the images to report on, or synthesises them where there are
 // none: then source is "". The network's task must be clear.
-func Setup(o Options, r *Result) (s measure.Setup, source string, files []certificate.Input, err error) {
-	if err := r.Judge(o, io.Discard); err != nil {
+func Setup(ctx context.Context, o Options, r *Result) (s measure.Setup, source string, files []certificate.Input, err error) {
+	if err := r.Judge(ctx, o, io.Discard); err != nil {
 		return s, "", nil, err
 	}
 	s = measure.Setup{Task: r.Task, Alone: r.Float == nil, Conditions: r.Env.Errors, Seed: o.Seed, First: pass.TestAt, Low: r.Env.Low, High: r.Env.High, Gradient: r.Env.Gradient}
@@ -72,7 +72,7 @@ func Measure(ctx context.Context, o Options, r *Result, messages io.Writer) (*Sc
 
 // MeasureWith is Measure with a change of its setup.
 func MeasureWith(ctx context.Context, o Options, r *Result, messages io.Writer, change func(s *measure.Setup)) (*Scores, error) {
-	setup, source, files, err := Setup(o, r)
+	setup, source, files, err := Setup(ctx, o, r)
 	if err != nil {
 		return nil, err
 	}

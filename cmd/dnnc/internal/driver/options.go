@@ -68,7 +68,8 @@ type Options struct {
 	MetricTime time.Duration       // that one call of it may take
 	Reports    bool                // measures on -data what it made
 	Chosen     []certificate.Layer // formats of a build that is done again: nothing is searched
-	Judged     bool                // Task was said already
+	Judged     bool                // Task was said already, and data examined
+	DataAsIs   bool                // data that are mistaken for others are measured all the same
 	Table      bool                // prints a table for people, whose first line says the task
 	RunUnknown bool                // verify runs an object that it cannot build again
 	Exact      string              // whether a quantized model keeps its integers: true, false, or "" for the default

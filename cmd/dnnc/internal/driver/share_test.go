@@ -48,7 +48,7 @@ func BenchmarkGeneration(b *testing.B) {
 			Errors: "all", Images: 16, TestImages: 128, StopAfter: "robust", Formats: []string{"odd"}}
 		r, err := driver.Compile(ctx, o, io.Discard, io.Discard)
 		require.NoError(b, err)
-		setup, _, _, err := driver.Setup(o, r)
+		setup, _, _, err := driver.Setup(ctx, o, r)
 		require.NoError(b, err)
 		p, err := interp.CompileFloat(r.Module)
 		require.NoError(b, err)

@@ -1,6 +1,7 @@
 package driver
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -19,8 +20,9 @@ import (
 // Judge finds out by what a network is judged, before anything is searched or measured,
 // and says it in one line, the first time. Labels are those of the images that a search
 // sees, and of those to report on. A network whose task is not clear is a diagnostic of
-// the kind diag.BadTask.
-func (r *Result) Judge(o Options, out io.Writer) error {
+// the kind diag.BadTask. Data that can hardly be meant for the network are warned of, or
+// refused: see Examine.
+func (r *Result) Judge(ctx context.Context, o Options, out io.Writer) error {
 	if r.Task.Name != "" {
 		return nil
 	}
@@ -44,13 +46,15 @@ func (r *Result) Judge(o Options, out io.Writer) error {
 		return err
 	}
 	r.build.Judge(task)
-	_, err = fmt.Fprintln(out, strings.Join(append([]string{line}, r.said[told:]...), "\n"))
-	return err
+	if _, err = fmt.Fprintln(out, strings.Join(append([]string{line}, r.said[told:]...), "\n")); err != nil || o.Judged {
+		return err
+	}
+	return r.examine(ctx, o, task, sources)
 }
 
 // Judge finds out and says the task of a network that is compiled several times, or
 // perhaps not at all.
-func Judge(o Options, out io.Writer) (measure.Task, error) {
+func Judge(ctx context.Context, o Options, out, messages io.Writer) (measure.Task, error) {
 	m, err := Load(o)
 	if err != nil {
 		return measure.Task{}, err
@@ -62,12 +66,11 @@ func Judge(o Options, out io.Writer) (measure.Task, error) {
 	if err != nil {
 		return measure.Task{}, err
 	}
-	o.Warnings = nil // the builds warn themselves
-	r, err := begin(o, m, c, io.Discard)
+	r, err := begin(o, m, c, messages)
 	if err != nil {
 		return measure.Task{}, err
 	}
-	err = r.Judge(o, out)
+	err = r.Judge(ctx, o, out)
 	return r.Task, err
 }
 

@@ -51,7 +51,7 @@ func boundary(ctx context.Context, o driver.Options, r *driver.Result, stdout, s
 	if err := r.Task.Decides("a boundary distance"); err != nil {
 		return err
 	}
-	setup, source, _, err := driver.Setup(o, r)
+	setup, source, _, err := driver.Setup(ctx, o, r)
 	if err != nil {
 		return err
 	}

@@ -56,7 +56,7 @@ func Run(ctx context.Context, o driver.Options, stdout, stderr io.Writer) error 
 	if o.Table {
 		said = stdout
 	}
-	if err := r.Judge(o, said); err != nil {
+	if err := r.Judge(ctx, o, said); err != nil {
 		return err
 	}
 	switch {

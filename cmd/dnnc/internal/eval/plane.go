@@ -34,7 +34,7 @@ func plane(ctx context.Context, o driver.Options, r *driver.Result, stdout, stde
 	if err := r.Task.Decides("a plane of decisions"); err != nil {
 		return err
 	}
-	setup, source, _, err := driver.Setup(o, r)
+	setup, source, _, err := driver.Setup(ctx, o, r)
 	if err != nil {
 		return err
 	}

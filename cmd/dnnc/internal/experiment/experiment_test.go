@@ -178,7 +178,7 @@ func again(o driver.Options) (*document, error) {
 	}
 	stopped, cancel := context.WithCancel(context.Background())
 	cancel()
-	if err := newWork([]*study{s}, st, io.Discard).do(stopped); err != nil {
+	if err := newWork([]*study{s}, st, o, io.Discard).do(stopped); err != nil {
 		return nil, err
 	}
 	return write([]*study{s}, "dnnc experiment small.exp", nil)
@@ -302,12 +302,12 @@ func TestImagesAreKeptApart(t *testing.T) {
 	_, err = load(&x)
 	var d *diag.Diagnostic
 	require.ErrorAs(t, err, &d)
-	assert.Contains(t, err.Error(), "30 of the 30 images")
-	assert.Contains(t, err.Error(), "image 0 of fashion-train-images-idx3-ubyte.gz is image 0 of")
+	assert.Contains(t, err.Error(), "of the 30 images to report on are among")
+	assert.Contains(t, err.Error(), "fashion-train-images-idx3-ubyte.gz and fashion-train-images-idx3-ubyte.gz have them in common")
 
 	one := data.Batch{N: 3, Shape: []int{1, 1, 2}, X: []float32{1, 2, 3, 4, 5, 6}}
 	two := data.Batch{N: 2, Shape: []int{1, 1, 2}, X: []float32{7, 8, 3, 4}}
-	assert.ErrorContains(t, disjoint(&material{images: two, testName: "t", calibName: "c"}, one), "image 1 of t is image 1 of c")
+	assert.ErrorContains(t, disjoint(&material{images: two, testName: "t", calibName: "c"}, one), "1 of the 2 images to report on are among those that the searches see\n    note: t and c have them in common")
 	two.X[3] = 5
 	assert.NoError(t, disjoint(&material{images: two}, one))
 }

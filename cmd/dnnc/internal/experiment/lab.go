@@ -41,9 +41,11 @@ type material struct {
 	macs              int        // multiply-adds of one evaluation
 	weights, channels int        // numbers of weights, and bytes of the channels' constants
 	task              measure.Task
-	line              string   // that says it
-	said              []string // what was assumed of the data sets
-	formats           int      // that a layer may have, of all layers together
+	line              string               // that says it
+	said              []string             // what was assumed of the data sets
+	read              *ir.Module           // as it is judged,
+	sources           []driver.LabelSource // on these
+	formats           int                  // that a layer may have, of all layers together
 }
 
 // options are those of the compiler for an experiment.
@@ -98,22 +100,38 @@ func load(x *Experiment) (*material, error) {
 	if path == "" {
 		return mat, mat.judge(o, m, data.Batch{})
 	}
-	d, err := driver.Images(o, path, m, dataset.Train, x.Images+dnnc.HeldOut)
-	if err != nil {
-		return nil, err
+	for i, seed := range x.Seeds { // each draws its own
+		o.Seed = seed
+		d, err := driver.Images(o, path, m, dataset.Train, x.Images+dnnc.HeldOut)
+		if err != nil {
+			return nil, err
+		}
+		if i == 0 {
+			mat.calib, mat.calibName = mat.reads(d, x.Sets), filepath.Base(path)
+			if err := mat.judge(o, m, d.Batch); err != nil {
+				return nil, err
+			}
+		}
+		if err := disjoint(mat, d.Batch); err != nil {
+			return nil, err
+		}
 	}
-	mat.calib, mat.calibName = mat.reads(d, x.Sets), filepath.Base(path)
-	if err := mat.judge(o, m, d.Batch); err != nil {
-		return nil, err
-	}
-	return mat, disjoint(mat, d.Batch)
+	return mat, nil
 }
 
 // judge finds out by what the network is judged.
 func (mat *material) judge(o driver.Options, m *ir.Module, searched data.Batch) (err error) {
-	mat.task, mat.line, err = driver.Judged(m.Clone(), o, []driver.LabelSource{
-		{Use: "search", Data: mat.calibName, Images: searched}, {Use: "report", Data: mat.testName, Images: mat.images}})
+	mat.read = m.Clone()
+	mat.sources = []driver.LabelSource{{Use: "search", Data: mat.calibName, Images: searched}, {Use: "report", Data: mat.testName, Images: mat.images}}
+	mat.task, mat.line, err = driver.Judged(mat.read, o, mat.sources)
 	return err
+}
+
+// examine holds the data to what people usually mistake, once.
+func (mat *material) examine(ctx context.Context, o driver.Options, messages io.Writer) error {
+	sources := mat.sources
+	mat.sources = nil
+	return driver.Examine(ctx, o, mat.read, mat.task, sources, func(w *diag.Warning) { o.Warnings.Say(messages, w) })
 }
 
 // taskOf is the task in the questions of cells: "" of one label an item.
@@ -148,23 +166,21 @@ func disjoint(mat *material, seen data.Batch) error {
 		_ = binary.Write(h, binary.LittleEndian, x) // a hash takes everything
 		return [sha256.Size]byte(h.Sum(nil))
 	}
-	at := map[[sha256.Size]byte]int{}
+	isSeen := map[[sha256.Size]byte]bool{}
 	for i := range seen.N {
-		at[digest(seen.Image(i))] = i + 1
+		isSeen[digest(seen.Image(i))] = true
 	}
-	both, first := 0, ""
+	both := 0
 	for i := range mat.images.N {
-		if j := at[digest(mat.images.Image(i))]; j > 0 {
-			if both++; both == 1 {
-				first = fmt.Sprintf("image %d of %s is image %d of %s", i, mat.testName, j-1, mat.calibName)
-			}
+		if isSeen[digest(mat.images.Image(i))] {
+			both++
 		}
 	}
 	if both == 0 {
 		return nil
 	}
 	return diag.New(diag.Pos{}, diag.BadData, "%d of the %d images to report on are among those that the searches see", both, mat.images.N).
-		WithNote("%s; a network is right on what it was made on", first).WithHelp("report on images of a test set that nothing was calibrated on")
+		WithNote("%s and %s have them in common; a network is right on what it was made on", mat.testName, mat.calibName).WithHelp("report on images of a test set that nothing was calibrated on")
 }
 
 // lab answers the questions of one experiment and seed.

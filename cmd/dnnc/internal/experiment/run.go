@@ -269,7 +269,7 @@ func perform(ctx context.Context, o driver.Options, list []*Experiment, command 
 		}
 		studies = append(studies, s)
 	}
-	w := newWork(studies, st, stderr)
+	w := newWork(studies, st, o, stderr)
 	if err := w.do(ctx); err != nil {
 		if o.Results == "" && errors.Is(err, context.Canceled) {
 			fmt.Fprintln(stderr, "dnnc: what was measured is lost: -results FOLDER keeps it, and the next run goes on from it")
@@ -316,6 +316,7 @@ func publish(o driver.Options, out string, doc *document, took map[string]float6
 type work struct {
 	studies        []*study
 	store          *store
+	options        driver.Options // of the command
 	messages       io.Writer
 	show           *meter
 	cells          int
@@ -324,8 +325,8 @@ type work struct {
 	began          time.Time
 }
 
-func newWork(studies []*study, st *store, messages io.Writer) *work {
-	w := &work{studies: studies, store: st, messages: messages, took: map[string]float64{}}
+func newWork(studies []*study, st *store, o driver.Options, messages io.Writer) *work {
+	w := &work{studies: studies, store: st, options: o, messages: messages, took: map[string]float64{}}
 	w.show = &meter{out: messages}
 	return w
 }
@@ -351,6 +352,14 @@ func (w *work) do(ctx context.Context) error {
 	}
 	if kept > 0 {
 		fmt.Fprintf(w.messages, "dnnc: %d of %d cells are kept from before\n", kept, w.cells)
+	}
+	for _, s := range w.studies {
+		if !slices.ContainsFunc(s.steps, func(t *step) bool { return len(open[t]) > 0 }) {
+			continue
+		}
+		if err := s.mat.examine(ctx, w.options, w.messages); err != nil {
+			return err
+		}
 	}
 	w.began = time.Now()
 	for _, s := range w.studies {

@@ -29,9 +29,9 @@ import (
 	"github.com/dnnc/dnnc/runtime/input"
 )
 
-// Open reads a picture (PNG or JPEG), or at most n images of a data set, as
-// reals in [0,1].
-func Open(path string, n int, with dataset.Options) (dataset.Data, error) {
+// Open reads a picture (PNG or JPEG), or at most n images of a data set, all when n is 0 and
+// else drawn evenly with the seed, as reals in [0,1].
+func Open(path string, n int, seed uint64, with dataset.Options) (dataset.Data, error) {
 	fault := func(err error) (dataset.Data, error) {
 		return dataset.Data{}, diag.New(diag.Pos{}, diag.BadData, "%s: %v", filepath.Base(path), err)
 	}
@@ -52,7 +52,7 @@ func Open(path string, n int, with dataset.Options) (dataset.Data, error) {
 			return fault(err)
 		}
 	}
-	d, err := dataset.Load(path, dataset.Want{N: n, Options: with})
+	d, err := dataset.Load(path, dataset.Want{N: n, Seed: seed, Options: with})
 	var said *diag.Diagnostic
 	if errors.As(err, &said) && said.Note == "" {
 		said.WithNote("nor is it a PNG or JPEG picture")

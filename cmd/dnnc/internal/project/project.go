@@ -261,7 +261,7 @@ func (p *project) images(path string, m *ir.Module) error {
 		return diag.New(m.Pos, diag.BadData, "the network names no test images, which the firmware is to classify").WithHelp(`data test "images-idx3-ubyte.gz" in the text`)
 	}
 	in := m.Inputs[0]
-	b, err := driver.Images(driver.Options{}, data, m, dataset.Test, firmwareImages)
+	b, err := driver.Images(driver.Defaults(), data, m, dataset.Test, firmwareImages)
 	if err != nil {
 		return err
 	}

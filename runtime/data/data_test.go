@@ -1,0 +1,52 @@
+package data_test
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/dnnc/dnnc/runtime/data"
+)
+
+// TestDrawIsEven: of a set that is sorted by class every class comes as often, and the first
+// items are of the whole set.
+func TestDrawIsEven(t *testing.T) {
+	for seed := range uint64(20) {
+		count := map[int]int{}
+		at := data.Draw(1000, 40, seed)
+		for _, i := range at {
+			count[i/100]++
+		}
+		for class := range 10 {
+			assert.Equal(t, 4, count[class], "class %d, seed %d", class, seed)
+		}
+		assert.False(t, slices.IsSorted(at), "seed %d", seed)
+		assert.Equal(t, at, data.Draw(1000, 40, seed))
+		assert.NotEqual(t, at, data.Draw(1000, 40, seed+1))
+	}
+	first := 0
+	for seed := range uint64(1000) {
+		first += data.Draw(1000, 40, seed)[0]
+	}
+	assert.InDelta(t, 500, first/1000, 30, "the first item is any of the set")
+}
+
+func TestDrawOfAll(t *testing.T) {
+	assert.Equal(t, []int{0, 1, 2, 3}, data.Draw(4, 0, 9), "0 is all of them, as they are")
+	for _, n := range []int{4, 5, 100} {
+		at := data.Draw(4, n, 3)
+		slices.Sort(at)
+		assert.Equal(t, []int{0, 1, 2, 3}, at, "%d", n)
+	}
+	assert.Empty(t, data.Draw(0, 5, 1))
+}
+
+func TestPick(t *testing.T) {
+	b := data.Batch{N: 3, Shape: []int{1}, X: []float32{8, 6, 7}, Labels: []int{3, 1, 2}, Targets: []data.Target{{Name: "y", Shape: []int{2}, X: []float32{1, 2, 3, 4, 5, 6}}}}
+	got := b.Pick([]int{2, 0})
+	want := data.Batch{N: 2, Shape: []int{1}, X: []float32{7, 8}, Labels: []int{2, 3}, Targets: []data.Target{{Name: "y", Shape: []int{2}, X: []float32{5, 6, 1, 2}}}}
+	assert.Equal(t, want, got)
+	got.X[0] = 0
+	assert.Equal(t, float32(7), b.X[2], "picked images are copies")
+}

@@ -1,0 +1,291 @@
+package mistake
+
+import (
+	"context"
+	"errors"
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/runtime/data"
+	"github.com/dnnc/dnnc/runtime/measure"
+)
+
+func TestSignTest(t *testing.T) {
+	assert.InDelta(t, math.Pow(2, -14), signTest(14, 0), 1e-12)
+	assert.InDelta(t, 1, signTest(0, 14), 1e-9)
+	assert.InDelta(t, 1, signTest(0, 0), 1e-12)
+	assert.InDelta(t, 11./1024, signTest(9, 1), 1e-12)
+	assert.InDelta(t, 638./1024, signTest(5, 5), 1e-12)
+	assert.InDelta(t, 1./16, mcNemar([]bool{true, true, true, true, true, false}, []bool{false, false, false, false, true, false}), 1e-12)
+}
+
+func TestMeanTest(t *testing.T) {
+	better, worse := make([]float64, 400), make([]float64, 400)
+	for i := range better {
+		better[i] = .1 + float64(i%2*2-1) // mean .1, deviation 1: two standard errors
+	}
+	assert.InDelta(t, .0228, meanTest(better, worse), .0003)
+	assert.InDelta(t, 1-.0228, meanTest(worse, better), .0003)
+	assert.Equal(t, 1., meanTest(worse, worse))
+	assert.Equal(t, 1., meanTest([]float64{1}, []float64{0}), "one item speaks for nothing")
+}
+
+// TestLogScoresForgiveScale: odds that are all a multiple are as good.
+func TestLogScoresForgiveScale(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 1))
+	odds, labels := make([][]float64, 50), make([]int, 50)
+	for i := range odds {
+		labels[i] = i % 3
+		for c := range 3 {
+			odds[i] = append(odds[i], rng.NormFloat64())
+			if c == labels[i] {
+				odds[i][c]++
+			}
+		}
+	}
+	want := logScores(odds, labels)
+	many := make([][]float64, 50)
+	for i, list := range odds {
+		for _, v := range list {
+			many[i] = append(many[i], 255*v)
+		}
+	}
+	got := logScores(many, labels)
+	for i := range want {
+		assert.InDelta(t, want[i], got[i], 1e-3)
+	}
+	assert.Greater(t, sum(want)/50, -math.Log(3), "better than no odds at all")
+}
+
+func TestAssign(t *testing.T) {
+	rng := rand.New(rand.NewPCG(2, 2))
+	for n := 1; n <= 6; n++ {
+		for range 20 {
+			table := make([][]float64, n)
+			for i := range table {
+				for range n {
+					table[i] = append(table[i], float64(rng.IntN(10)))
+				}
+			}
+			best := 0.
+			var try func(row int, used map[int]bool, sum float64)
+			try = func(row int, used map[int]bool, sum float64) {
+				if row == n {
+					best = max(best, sum)
+					return
+				}
+				for c := range n {
+					if !used[c] {
+						used[c] = true
+						try(row+1, used, sum+table[row][c])
+						used[c] = false
+					}
+				}
+			}
+			try(0, map[int]bool{}, 0)
+			got, seen := 0., map[int]bool{}
+			for i, c := range assign(table) {
+				got, seen[c] = got+table[i][c], true
+			}
+			assert.Equal(t, best, got, "%v", table)
+			assert.Len(t, seen, n)
+		}
+	}
+}
+
+// TestMatchingIsHonest: of answers that know nothing a matching is no better than they are,
+// although it always fits the items that it comes from.
+func TestMatchingIsHonest(t *testing.T) {
+	fitted, judged, plain := 0, 0, 0
+	for seed := range uint64(200) {
+		rng := rand.New(rand.NewPCG(seed, 3))
+		answers, labels := make([]int, 256), make([]int, 256)
+		for i := range answers {
+			answers[i], labels[i] = rng.IntN(10), rng.IntN(10)
+		}
+		to := matching(answers, labels, 10, func(int) bool { return true })
+		for i, a := range answers {
+			if to[a] == labels[i] {
+				fitted++
+			}
+		}
+		is := matched(answers, labels, 10)
+		judged, plain = judged+count(is), plain+count(right(answers, labels, 0))
+		assert.GreaterOrEqual(t, mcNemar(is, right(answers, labels, 0)), significant)
+	}
+	assert.InDelta(t, .1, float64(judged)/256/200, .01)
+	assert.InDelta(t, .1, float64(plain)/256/200, .01)
+	assert.Greater(t, float64(fitted)/256/200, .15, "the items that it comes from")
+}
+
+func TestReadings(t *testing.T) {
+	names := func(list []reading) (out []string) {
+		for _, r := range list {
+			out = append(out, r.name)
+		}
+		return out
+	}
+	gray := readings("x", span{0, 1}, span{0, 1}, false, 1)
+	assert.Equal(t, []string{"reals in [-1,1]", "reals in [0,255]", "reals normalised as for MNIST", "reals normalised as for Fashion-MNIST"}, names(gray))
+	colour := names(readings("x", span{-3, 3}, span{-3, 3}, true, 3))
+	assert.Contains(t, colour, "reals before the normalisation for ImageNet")
+	assert.Contains(t, colour, "channels in the opposite order (BGR for RGB)")
+	assert.Contains(t, names(readings("x", span{0, 255}, span{0, 1}, false, 0)), "reals in [0,255], made of those in [0,1]")
+
+	apply := func(list []reading, name string, planes int, x ...float32) []float32 {
+		for _, r := range list {
+			if r.name == name {
+				dst := make([]float32, len(x))
+				r.at(dst, x, planes, len(x)/planes)
+				return dst
+			}
+		}
+		require.Fail(t, "no reading", name)
+		return nil
+	}
+	assert.Equal(t, []float32{-1, 0, 1}, apply(gray, "reals in [-1,1]", 1, 0, .5, 1))
+	assert.InDeltaSlice(t, []float32{-.1307 / .3081, .8693 / .3081}, apply(gray, "reals normalised as for MNIST", 1, 0, 1), 1e-6)
+	all := readings("x", span{0, 255}, span{0, 255}, false, 3)
+	assert.Equal(t, []float32{5, 6, 3, 4, 1, 2}, apply(all, "channels in the opposite order (BGR for RGB)", 3, 1, 2, 3, 4, 5, 6))
+	assert.Equal(t, []float32{1, 4, 2, 5, 3, 6}, apply(all, "bytes in the order height, width, channel", 3, 1, 2, 3, 4, 5, 6))
+	assert.InDelta(t, (.5-.456)/.224, apply(all, "reals normalised as for ImageNet", 3, 0, 127.5, 0)[1], 1e-5)
+
+	assert.Equal(t, span{0, 1}, hold(span{0, 255}, .1, .9))
+	assert.Equal(t, span{-1, 1}, hold(span{-3, 3}, -.1, .9))
+	assert.Equal(t, span{0, 255}, hold(span{0, 255}, 0, 254))
+	assert.Equal(t, span{-3, 3}, hold(span{-3, 3}, -2, 2))
+}
+
+// threshold answers by the mean of two pixels in [0,1]: class 0 below .5, else class 1; and
+// class 2 beyond 1.
+func threshold(_ context.Context, x []float32, n int) ([]float32, error) {
+	out := make([]float32, 0, 3*n)
+	for i := range n {
+		v := (x[2*i] + x[2*i+1]) / 2
+		out = append(out, 8*(.5-v), 8*(v-.5), 100*(v-1.2))
+	}
+	return out, nil
+}
+
+// set is n items for threshold, whose reals are given from low to high.
+func set(n int, low, high float32) data.Batch {
+	rng := rand.New(rand.NewPCG(4, 4))
+	b := data.Batch{N: n, Shape: []int{2}}
+	for range n {
+		u := rng.Float32()
+		b.X = append(b.X, low+u*(high-low), low+u*(high-low))
+		label := 0
+		if u > .5 {
+			label = 1
+		}
+		b.Labels = append(b.Labels, label)
+	}
+	return b
+}
+
+func setup(b data.Batch, low, high float32) Setup {
+	return Setup{Task: measure.OneLabel(3), Network: threshold, Images: b, Input: "x", Low: low, High: high, Seed: 1, MACs: 1}
+}
+
+func TestLook(t *testing.T) {
+	ctx := context.Background()
+	relabelled := func(b data.Batch, to ...int) data.Batch {
+		for i, l := range b.Labels {
+			b.Labels[i] = to[l]
+		}
+		return b
+	}
+	random := set(400, 0, 1)
+	rng := rand.New(rand.NewPCG(5, 5))
+	for i := range random.Labels {
+		random.Labels[i] = rng.IntN(2)
+	}
+	unlabelled := set(400, 0, .1)
+	unlabelled.Labels = nil
+	for name, c := range map[string]struct {
+		s                    Setup
+		chance, what, doubts string
+	}{
+		"right":           {s: setup(set(600, 0, 1), 0, 1)},
+		"few":             {s: setup(set(10, 0, 1), 0, 1)},
+		"range":           {setup(set(600, 0, 255), 0, 255), "as they are labelled, and the best constant answer", "answers 512 of 512 items as they are labelled where the input has reals in [0,1], and", ""},
+		"reals of others": {setup(set(600, 0, 1), -1000, 1000), "", "", ""},
+		"labels from 1":   {setup(relabelled(set(600, 0, 1), 1, 2), 0, 1), "best constant", "where labels are counted from 1, and", ""},
+		"labels permuted": {setup(relabelled(set(600, 0, 1), 1, 0), 0, 1), "best constant", "where labels are permuted, and", ""},
+		"other labels":    {setup(random, 0, 1), "best constant", "", ""},
+		"no labels":       {setup(unlabelled, 0, 1), "", "", "all 128 answers are 0"},
+	} {
+		r, err := Look(ctx, c.s)
+		require.NoError(t, err, name)
+		assert.Equal(t, c.chance != "", r.Chance != "", "%s: %s", name, r.Chance)
+		assert.Contains(t, r.Chance, c.chance, name)
+		if assert.Equal(t, c.what != "", r.Finding != nil, "%s: %v", name, r.Finding) && r.Finding != nil {
+			assert.Contains(t, r.Finding.What, c.what, name)
+			assert.NotEmpty(t, r.Finding.Help, name)
+		}
+		assert.Equal(t, c.doubts != "", r.Doubt != "", "%s: %s", name, r.Doubt)
+		assert.Contains(t, r.Doubt, c.doubts, name)
+	}
+	s := setup(set(600, 0, 1), 0, 1)
+	s.Network = func(context.Context, []float32, int) ([]float32, error) { return nil, errors.New("broken") }
+	_, err := Look(ctx, s)
+	assert.EqualError(t, err, "broken")
+}
+
+// TestLookByMeasure: a task that does not decide is looked at by its own measure, a
+// reconstruction without labels by what it leaves of its input.
+func TestLookByMeasure(t *testing.T) {
+	ctx := context.Background()
+	m := &ir.Module{Inputs: []*ir.Value{{Name: "x", Type: ir.Type{Shape: ir.Shape{2}}}}}
+	task := func(name string, size int) measure.Task {
+		m.Outputs = []*ir.Value{{Name: "y", Type: ir.Type{Shape: ir.Shape{size}}}}
+		task, err := measure.TaskOf(m, name, nil)
+		require.NoError(t, err)
+		return task
+	}
+	mean := func(_ context.Context, x []float32, n int) (out []float32, err error) {
+		for i := range n {
+			v := x[2*i] + x[2*i+1]
+			out = append(out, v/2+v*v/8)
+		}
+		return out, nil
+	}
+	values := set(400, 0, 1)
+	values.Labels = nil
+	y, err := mean(ctx, values.X, values.N)
+	require.NoError(t, err)
+	values.Targets = []data.Target{{Shape: []int{1}, X: y}}
+	s := Setup{Task: task("values", 1), Network: mean, Images: values, Input: "x", Low: 0, High: 1, Seed: 1}
+	r, err := Look(ctx, s)
+	require.NoError(t, err)
+	assert.Equal(t, Report{}, r)
+	wide := set(400, -1, 1)
+	wide.Labels, wide.Targets = nil, values.Targets
+	s.Images, s.Low = wide, -1
+	r, err = Look(ctx, s)
+	require.NoError(t, err)
+	require.NotNil(t, r.Finding)
+	assert.Contains(t, r.Finding.What, "where the input has reals in [0,1]")
+
+	again := func(_ context.Context, x []float32, _ int) ([]float32, error) { // of reals in [0,1]
+		out := make([]float32, len(x))
+		for i, v := range x {
+			out[i] = min(max(v, 0), 1)
+		}
+		return out, nil
+	}
+	spread := data.Synthesize([]int{2}, 0, 255, 400, 1)
+	s = Setup{Task: task("reconstruction", 2), Network: again, Images: spread, Input: "x", Low: 0, High: 255, Seed: 1}
+	r, err = Look(ctx, s)
+	require.NoError(t, err)
+	assert.Contains(t, r.Doubt, "where the input has reals in [0,1]")
+	s.Network = func(_ context.Context, x []float32, _ int) ([]float32, error) { return make([]float32, len(x)), nil }
+	r, err = Look(ctx, s)
+	require.NoError(t, err)
+	assert.Contains(t, r.Doubt, "the answers to all 128 items are the same")
+}
