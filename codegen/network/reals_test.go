@@ -219,9 +219,13 @@ func TestEveryOperationFollowsTheReals(t *testing.T) {
 			some = append(some, drawnCase{what, prefix, tgt, m, p, in, out})
 		}
 	}
+	each, all := float64(draws/len(list)), 0
 	for op, n := range refused {
-		assert.Less(t, n, draws/len(list)*2/3+1, "%s is refused too often", ir.Op(op))
+		// Functions that grow without bounds are refused over half of float32's scales.
+		assert.Less(t, float64(n), 2*each/3+2*math.Sqrt(each), "%s is refused too often", ir.Op(op))
+		all += n
 	}
+	assert.Less(t, all, draws/4, "refused of all")
 	t.Logf("refused: %v of %d each; %d compiled", refused, draws/len(list), len(some))
 	require.NotEmpty(t, some)
 	t.Run("C", func(t *testing.T) {

@@ -165,6 +165,9 @@ func lowerAvgPool(l *lowering, n *ir.Node) error {
 // there is to say of it. Equal ones, as the steps of a recurrence have, are one.
 func lowerTable(l *lowering, n *ir.Node) error {
 	x, y := n.Args[0].Type.Quant, n.Out.Type.Quant
+	if err := repeats(n, x); err != nil {
+		return err
+	}
 	for _, o := range l.m.Ops {
 		if o == n {
 			break
@@ -176,6 +179,26 @@ func lowerTable(l *lowering, n *ir.Node) error {
 	}
 	t := kernels.FunctionTable(kernels.Function(n.Function()), x.Scale, x.Zero, y.Scale, y.Zero)
 	setInts(l.m, n, ir.AttrTable, ir.I8, ir.Shape{len(t)}, t)
+	return nil
+}
+
+// mostStep is the greatest step of the argument of a function that repeats: about six integers
+// have to fall on one period of it.
+const mostStep = 1.
+
+// repeats refuses a function that repeats while its argument has too few integers to tell where
+// in a period it is, and a tangent of an argument that reaches a pole.
+func repeats(n *ir.Node, x ir.Quant) error {
+	fn, _ := n.Function()
+	low, high := x.Scale*float64(-128-x.Zero), x.Scale*float64(127-x.Zero)
+	switch {
+	case (fn == ir.Sin || fn == ir.Cos) && x.Scale > mostStep:
+		return diag.New(n.Pos, diag.Unsupported, "%s: %s of an argument from %.3g to %.3g: one of its 256 steps is %.3g, and the function repeats each 6.28", n.Name(), fn, low, high, x.Scale).
+			WithHelp("bring the argument into a few periods first, as reals still have them")
+	case fn == ir.Tan && max(-low, high) >= math.Pi/2:
+		return diag.New(n.Pos, diag.Unsupported, "%s: tan of an argument from %.3g to %.3g, which reaches a pole", n.Name(), low, high).
+			WithHelp("keep the argument between -1.57 and 1.57, for instance by clip")
+	}
 	return nil
 }
 

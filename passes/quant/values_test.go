@@ -586,3 +586,28 @@ func TestTablesAreShared(t *testing.T) {
 		}
 	}
 }
+
+// TestFunctionsThatRepeat: an argument whose steps pass over periods tells nothing, and one
+// within a few of them does; tan has poles.
+func TestFunctionsThatRepeat(t *testing.T) {
+	d := draw(0)
+	for i, c := range []struct {
+		fn       string
+		reach    float64
+		expected string
+	}{
+		{"sin", 100, ""}, {"cos", 100, ""}, {"tanh", 1e6, ""}, {"tan", 1.5, ""},
+		{"sin", 200, "the function repeats each 6.28"}, {"cos", 1e20, "the function repeats each 6.28"}, {"tan", 1.6, "reaches a pole"},
+	} {
+		x := d.input(fmt.Sprintf("x%d", i), nil, 4)
+		x.Type.Quant = quantFor(ir.Range{Lo: -c.reach, Hi: c.reach})
+		y := d.append(t, ir.Table, fmt.Sprintf("y%d", i), []*ir.Value{x}, ir.AttrFn.Is(c.fn))
+		y.Type.Quant = quantFor(ir.Range{Lo: -1, Hi: 1})
+		err := lowerTable(&lowering{m: d.m}, y.Def)
+		if c.expected == "" {
+			assert.NoError(t, err, "%s of %g", c.fn, c.reach)
+			continue
+		}
+		assert.ErrorContains(t, err, c.expected, "%s of %g", c.fn, c.reach)
+	}
+}
