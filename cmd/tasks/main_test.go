@@ -39,7 +39,7 @@ func made() (list []figure) {
 func TestText(t *testing.T) {
 	s := &study{seeds: []uint64{1, 2}, items: 100, before: "dnnc", revision: "4bea3a1"}
 	text := s.text(made())
-	assert.Contains(t, text, "| `wear` | life | values | 1 - \\|rmse\\|/std 0.750 | 10.0 / 8.0 / 50.0 | 10.0 / 8.0 / - | 10.0 / 8.0 / 50.0 | 10.0 / 8.0 / 50.0 | 10.0 / 8.0 / 50.0 | 2.00 ± 0.30 |")
+	assert.Contains(t, text, "| `wear` | life | values | 2 | 1 - \\|rmse\\|/std 0.750 | 10.0 / 8.0 / 50.0 | 10.0 / 8.0 / - | 10.0 / 8.0 / 50.0 | 10.0 / 8.0 / 50.0 | 10.0 / 8.0 / 50.0 | 2.00 ± 0.30 |")
 	assert.Contains(t, text, "| `wear` | life | 2.50 | 0.9200 ± 0.0100 | 2.50 | 0.5000 ± 0.0100 |")
 	assert.NotContains(t, text, "In the mean of the results", "of one")
 	s.before = ""
@@ -85,6 +85,12 @@ func TestRecord(t *testing.T) {
 	text, err := os.ReadFile(document)
 	require.NoError(t, err)
 	assert.Contains(t, string(text), "| 10.0 / 8.0 | 2.00 ± 0.30 |")
+
+	require.NoError(t, measureAll(context.Background(), document, "../../testdata/tasks", "wear", "", path, 0, 100))
+	again, err := os.ReadFile(document)
+	require.NoError(t, err)
+	assert.Equal(t, string(text), string(again), "the seeds of the record are these")
+	assert.ErrorContains(t, measureAll(context.Background(), document, "../../testdata/tasks", "beat", "", path, 0, 100), "has no figures of these examples")
 
 	require.NoError(t, os.WriteFile(path, []byte("example,result\nwear,life\n"), 0o644))
 	_, err = readRecord(path)

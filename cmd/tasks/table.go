@@ -99,9 +99,24 @@ func (s *study) table(ctx context.Context, document string) error {
 		if err != nil {
 			return err
 		}
-		for _, seed := range s.seeds {
-			isOwn := func(f figure) bool { return f.example == e.Name && f.from == from && f.seed == seed }
-			if !slices.ContainsFunc(all, isOwn) {
+		of := func(seed uint64) (own []figure) {
+			for _, f := range all {
+				if f.example == e.Name && f.from == from && f.seed == seed {
+					own = append(own, f)
+				}
+			}
+			return own
+		}
+		seeds := s.seeds
+		if len(seeds) == 0 { // what is in the record
+			for _, f := range all {
+				if f.example == e.Name && f.from == from && !slices.Contains(seeds, f.seed) {
+					seeds = append(seeds, f.seed)
+				}
+			}
+		}
+		for _, seed := range seeds {
+			if len(of(seed)) == 0 {
 				fmt.Fprintf(os.Stderr, "%s, seed %d\n", e.Name, seed)
 				own, err := s.seed(ctx, e, m, seed)
 				if err != nil {
@@ -115,12 +130,11 @@ func (s *study) table(ctx context.Context, document string) error {
 					return err
 				}
 			}
-			for _, f := range all {
-				if isOwn(f) {
-					list = append(list, f)
-				}
-			}
+			list = append(list, of(seed)...)
 		}
+	}
+	if len(list) == 0 {
+		return fmt.Errorf("%s has no figures of these examples", s.record)
 	}
 	if text, err = markers.Replace(text, begin, end, s.text(list)); err != nil {
 		return fmt.Errorf("%s: %w", document, err)

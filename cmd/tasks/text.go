@@ -19,8 +19,8 @@ func (s *study) text(list []figure) string {
 		legend += " / `-O robust` of commit " + s.revision + ", which knew no tasks"
 	}
 	fmt.Fprintf(&b, "Lost under the errors of the example, in percent of what the float network is above the best constant\nanswer: %s.\n", legend)
-	fmt.Fprintf(&b, "Means of %d seeds, %d new items each. What robust loses less has its standard error, paired by item.\n\n", len(s.seeds), s.items)
-	head := []string{"example", "result", "task", "measure, float"}
+	fmt.Fprintf(&b, "Means of the seeds of errors, %d new items each. What robust loses less has its standard error, paired by item.\n\n", s.items)
+	head := []string{"example", "result", "task", "seeds", "measure, float"}
 	for _, w := range widths {
 		head = append(head, fmt.Sprintf("%d bits", w))
 	}
@@ -39,7 +39,7 @@ func (s *study) text(list []figure) string {
 			return strings.Join(cells, " / ")
 		}
 		first := own[0]
-		cells := []string{"`" + first.example + "`", first.result, first.task, strings.ReplaceAll(first.measure, "|", `\|`) + " " + mean("%.3f", own, func(f figure) (float64, bool) { return f.float, true })}
+		cells := []string{"`" + first.example + "`", first.result, first.task, fmt.Sprint(seeds(own)), strings.ReplaceAll(first.measure, "|", `\|`) + " " + mean("%.3f", own, func(f figure) (float64, bool) { return f.float, true })}
 		for _, w := range widths {
 			cells = append(cells, lost(func(f figure) bool { return f.budget == fmt.Sprint(w) }))
 		}
@@ -87,6 +87,15 @@ func group(list []figure) (out [][]figure) {
 		out[i] = append(out[i], f)
 	}
 	return out
+}
+
+// seeds counts those of figures.
+func seeds(list []figure) int {
+	found := map[uint64]bool{}
+	for _, f := range list {
+		found[f.seed] = true
+	}
+	return len(found)
 }
 
 func line(b *strings.Builder, cells ...string) {
