@@ -114,11 +114,16 @@ func (op Op) Moves() bool { return opTable[op].view != nil }
 func (op Op) Is(c Class) bool { return opTable[op].Class == c }
 
 // Function is the function that an operation of that class, or a table, computes, and
-// its numbers.
+// its numbers: those that a table lacks are the function's defaults.
 func (n *Node) Function() (op Op, numbers []float64) {
 	if n.Op == Table {
 		op, _ = ParseOp(n.Word(AttrFn))
-		return op, n.Nums(AttrParams)
+		numbers = slices.Clone(n.Nums(AttrParams))
+		for _, a := range op.Info().Attrs[min(len(numbers), len(op.Info().Attrs)):] {
+			absent, _ := a.Default.(float64)
+			numbers = append(numbers, absent)
+		}
+		return op, numbers
 	}
 	for i := range n.Op.Info().Attrs {
 		numbers = append(numbers, n.Float(n.Op.Info().Attrs[i].Key.(Key[float64])))

@@ -154,6 +154,10 @@ func TestNumbersOfFunctions(t *testing.T) {
 	o, numbers = op(Table, nil, AttrFn.Is("elu"), AttrParams.Is([]float64{2})).Function()
 	assert.Equal(t, Elu, o)
 	assert.Equal(t, []float64{2}, numbers)
+	_, numbers = op(Table, nil, AttrFn.Is("pow"), AttrParams.Is([]float64{3})).Function()
+	assert.Equal(t, []float64{3, 1, 0}, numbers, "those that a text does not give")
+	_, numbers = op(Table, nil, AttrFn.Is("hardsigmoid")).Function()
+	assert.Equal(t, []float64{.2, .5}, numbers)
 }
 
 // TestLayersAreTied: operations share a layer if they share weights, and, of reals, the

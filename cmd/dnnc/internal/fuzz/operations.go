@@ -204,6 +204,28 @@ var makers = []maker{
 	chosen(ir.LeakyRelu, 2, func(p []int, _ []ir.Shape) []ir.Attr { return []ir.Attr{numbers(p[0], ir.AttrAlpha, .01, .3, -.2)} }),
 	chosen(ir.Elu, 1, func(p []int, _ []ir.Shape) []ir.Attr { return []ir.Attr{numbers(p[0], ir.AttrAlpha, 1, .5)} }),
 	chosen(ir.Gelu, 1, func(p []int, _ []ir.Shape) []ir.Attr { return []ir.Attr{numbers(p[0], ir.AttrTanh, 0, 1)} }),
+	chosen(ir.Silu, 1, func(p []int, _ []ir.Shape) []ir.Attr { return []ir.Attr{numbers(p[0], ir.AttrAlpha, 1, 1.702)} }),
+	chosen(ir.Celu, 1, func(p []int, _ []ir.Shape) []ir.Attr { return []ir.Attr{numbers(p[0], ir.AttrAlpha, 1, .5)} }),
+	chosen(ir.ThresholdedRelu, 1, func(p []int, _ []ir.Shape) []ir.Attr { return []ir.Attr{numbers(p[0], ir.AttrAlpha, 1, .25)} }),
+	chosen(ir.Selu, 1, func(p []int, _ []ir.Shape) []ir.Attr {
+		return []ir.Attr{numbers(p[0], ir.AttrAlpha, 1.5, 1), numbers(p[0], ir.AttrGain, 1.25, 1)}
+	}),
+	chosen(ir.Shrink, 1, func(p []int, _ []ir.Shape) []ir.Attr {
+		return []ir.Attr{numbers(p[0], ir.AttrLow, .5, .25), numbers(p[0], ir.AttrOffset, 0, .125)}
+	}),
+	chosen(ir.Step, 1, func(p []int, _ []ir.Shape) []ir.Attr {
+		return []ir.Attr{numbers(p[0], ir.AttrAlpha, 0, .25), numbers(p[0], ir.AttrValue, 0, 1)}
+	}),
+	{op: ir.Pow, often: 1, args: 1, before: ir.Softplus, draw: oneOf(2), attrs: func(p []int, _ []ir.Shape) []ir.Attr {
+		return []ir.Attr{numbers(p[0], ir.AttrExponent, 2, -.5, 1.5), numbers(p[0], ir.AttrGain, 1, .5), numbers(p[0], ir.AttrOffset, 0, .25)}
+	}},
+	guarded(ir.Tan, ir.Sigmoid),
+	guarded(ir.Asin, ir.Sigmoid),
+	guarded(ir.Acos, ir.Sigmoid),
+	guarded(ir.Atanh, ir.Sigmoid),
+	guarded(ir.Acosh, ir.Cosh),
+	guarded(ir.Sinh, ir.Clip),
+	guarded(ir.Cosh, ir.Clip),
 	guarded(ir.Exp, ir.Clip),
 	guarded(ir.Log, ir.Softplus),
 	guarded(ir.Sqrt, ir.Softplus),
