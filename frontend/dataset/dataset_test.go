@@ -10,6 +10,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -459,4 +460,63 @@ func FuzzNumpy(f *testing.F) {
 	f.Add([]byte(npy(anArray{"", "|u1", "2, 1, 2", "abcd"})))
 	f.Add(npz(f, anArray{"x", "<f4", "1, 2", floats(0, 1)}, anArray{"y", "|u1", "1,", "\x01"}))
 	f.Fuzz(func(t *testing.T, b []byte) { checked(t, "x.npy", b) })
+}
+
+// TestDrawnItemsKeepTheirLabels: of every format, the items that are drawn are those of the
+// whole set at these places, with their labels; a fault in one names it by its own number.
+func TestDrawnItemsKeepTheirLabels(t *testing.T) {
+	const n = 12
+	b := data.Batch{N: n, Shape: []int{1, 2, 2}}
+	colour := data.Batch{N: n, Shape: []int{3, 32, 32}}
+	rows, dir, masked := "a,b,c,y\n", t.TempDir(), t.TempDir()
+	sounds := t.TempDir()
+	for i := range n {
+		b.X = append(b.X, float32(i)/255, 0, 1, float32(i)/51)
+		b.Labels = append(b.Labels, i/4)
+		colour.X = append(colour.X, slices.Repeat([]float32{float32(i) / 255}, 3072)...)
+		rows += fmt.Sprintf("%d,1,2,%d\n", i%10, i/4)
+		gray := color.Gray{uint8(i)}
+		name := fmt.Sprintf("%02d", i)
+		put(t, filepath.Join(dir, []string{"ape", "bee", "cat"}[i/4], name+".png"), 2, 2, gray)
+		put(t, filepath.Join(masked, "images", name+".png"), 2, 2, gray)
+		put(t, filepath.Join(masked, "masks", name+".png"), 2, 2, color.Gray{uint8(i / 4)})
+		require.NoError(t, os.MkdirAll(filepath.Join(sounds, []string{"no", "yes"}[i/6]), 0o755))
+		require.NoError(t, os.WriteFile(filepath.Join(sounds, []string{"no", "yes"}[i/6], name+".wav"), recording(1, 1, 8000, 16, []byte{byte(i), 1, 2, 3}), 0o644))
+	}
+	colour.Labels = b.Labels
+	images, labels := EncodeIDX(b)
+	arrays, err := EncodeNPZ(b)
+	require.NoError(t, err)
+	voice := network([]int{2}, []int{2})
+	voice.Inputs[0].Low = -1
+	for name, c := range map[string]struct {
+		path string
+		want Want
+	}{
+		"idx":      {folder(t, "x-images-idx3-ubyte", images, "x-labels-idx1-ubyte", labels), network([]int{1, 2, 2}, []int{3})},
+		"cifar":    {folder(t, "x.bin", EncodeCIFAR(colour)), network([]int{3, 32, 32}, []int{3})},
+		"npz":      {folder(t, "x.npz", arrays), network([]int{1, 2, 2}, []int{3})},
+		"csv":      {folder(t, "x.csv", []byte(rows)), tabular(3)},
+		"pictures": {dir, network([]int{1, 2, 2}, []int{3})},
+		"masks":    {masked, network([]int{1, 2, 2}, []int{3, 2, 2})},
+		"sounds":   {sounds, voice},
+	} {
+		whole, err := Load(c.path, c.want)
+		require.NoError(t, err, name)
+		assert.True(t, whole.Labels != nil || whole.Targets != nil, name)
+		c.want.Seed = 3
+		for _, few := range []int{5, n, 2 * n} {
+			c.want.N = few
+			got, err := Load(c.path, c.want)
+			require.NoError(t, err, name)
+			assert.Equal(t, whole.Batch.Pick(data.Draw(n, few, 3)), got.Batch, "%s, %d", name, few)
+		}
+	}
+
+	w := tabular(3)
+	w.N, w.Seed = n, 3
+	_, err = Load(folder(t, "x.csv", []byte(strings.Replace(rows, "7,1,2,1", "7,99,2,1", 1))), w)
+	var d *diag.Diagnostic
+	require.ErrorAs(t, err, &d)
+	assert.Equal(t, 9, d.Pos.Line, "%v", d)
 }

@@ -262,7 +262,7 @@ func TestMisreadDataAreRefused(t *testing.T) {
 		{"pareto"},
 		{"report", "-results", path("results"), "-o", path("report.html")},
 	} {
-		code, stdout, stderr := dnnctest.Run(t, append(args, path("lenet5.dnn"), "-images", "64")...)
+		code, stdout, stderr := dnnctest.Run(t, append(args, path("lenet5.dnn"))...)
 		assert.Equal(t, command.AtFault, code, "%s\n%s", args[0], stdout)
 		assert.Contains(t, stderr, "seem to be misread: the float network answers ", args[0])
 		assert.Contains(t, stderr, "where the input has reals in [0,1]", args[0])
