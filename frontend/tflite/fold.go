@@ -43,12 +43,27 @@ func (t *tensor) numbers() ([]float64, error) {
 	return out, nil
 }
 
+// maxKnown bounds the bytes of all constants that are computed: small files may ask for
+// any number of large ones.
+const maxKnown = 1 << 28
+
+// spend counts the bytes of a constant that is computed.
+func (im *importer) spend(n int) error {
+	if im.known += n; im.known > maxKnown {
+		return fmt.Errorf("makes constants of more than %d MiB in all", maxKnown>>20)
+	}
+	return nil
+}
+
 // setNumbers makes the k-th result a constant of the elements x, of the type that the file
 // gives it.
 func (im *importer) setNumbers(o *operator, k int, shape []int, x []float64) error {
 	t := im.tensors[o.out[k]]
 	if build.Product(shape) != len(x) {
 		return fmt.Errorf("gives %d elements of shape %v", len(x), shape)
+	}
+	if err := im.spend(8 * len(x)); err != nil {
+		return err
 	}
 	data := make([]byte, 0, len(x)*max(sizes[t.typ], 1))
 	for _, v := range x {
@@ -305,6 +320,9 @@ func (im *importer) moved(i int, c *tensor, view ir.View, shape []int) error {
 	}
 	if size == 0 || len(c.scale) > 1 || n > mostChannels || n != build.Product(shape) {
 		return fmt.Errorf("of a constant of %s and shape %v to %v", typeName(c.typ), c.shape, shape)
+	}
+	if err := im.spend(n * size); err != nil {
+		return err
 	}
 	data := make([]byte, 0, n*size)
 	if len(view.Dims) == 0 {

@@ -100,6 +100,7 @@ type importer struct {
 	namer  namer
 	depth  int                       // of loops
 	loops  int                       // operators that loops have become
+	known  int                       // bytes of constants that were computed
 	shared map[sharedConst]*ir.Const // weights that several layers have
 }
 
@@ -108,6 +109,7 @@ type model struct {
 	f              *flat
 	codes, buffers []table
 	graphs         []table
+	signed         map[int][]byte // the data of buffers of uint8, less 128
 }
 
 // Parse imports the bytes of a model.
@@ -136,7 +138,7 @@ func parse(name string, raw []byte, opt Options) (m *ir.Module, isExact bool, er
 	root := table{f, f.follow(0)}
 	im := &importer{
 		Builder: build.New(name), shared: map[sharedConst]*ir.Const{},
-		model: &model{f: f, graphs: root.tables(2), codes: root.tables(1), buffers: root.tables(4)},
+		model: &model{f: f, signed: map[int][]byte{}, graphs: root.tables(2), codes: root.tables(1), buffers: root.tables(4)},
 	}
 	signatures := root.tables(7)
 	if f.err != nil {

@@ -206,13 +206,13 @@ func (m *model) tensor(t table) (*tensor, error) {
 		}
 	}
 	if out.typ == uint8Type && len(out.scale) > 0 {
-		out.signed()
+		m.makeSigned(out, b)
 	}
 	return out, nil
 }
 
-// signed makes a tensor of uint8 one of int8.
-func (t *tensor) signed() {
+// makeSigned makes a tensor of uint8, whose data are a buffer, one of int8.
+func (m *model) makeSigned(t *tensor, buffer int) {
 	t.typ, t.unsigned, t.zero = int8Type, true, slices.Clone(t.zero)
 	if len(t.zero) == 0 {
 		t.zero = make([]int, len(t.scale))
@@ -220,12 +220,17 @@ func (t *tensor) signed() {
 	for i := range t.zero {
 		t.zero[i] -= 128
 	}
-	if t.data != nil {
-		t.data = slices.Clone(t.data)
-		for i := range t.data {
-			t.data[i] ^= 0x80
-		}
+	if t.data == nil {
+		return
 	}
+	if m.signed[buffer] == nil {
+		data := slices.Clone(t.data)
+		for i := range data {
+			data[i] ^= 0x80
+		}
+		m.signed[buffer] = data
+	}
+	t.data = m.signed[buffer]
 }
 
 // realsOf are the reals of the integers from -128 to 127.
