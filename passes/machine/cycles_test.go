@@ -39,7 +39,9 @@ func TestCyclesAreNearCounts(t *testing.T) {
 		{"armv7", conv, "i8", 2.69}, {"armv7", conv, "odd4", 2.44}, {"armv7", conv, "odd1", 1.25}, {"armv7", first, "i8", .378}, {"armv7", first, "odd4", .380}, {"armv7", first, "odd1", .274}, {"armv7", full, "i8", .117}, {"armv7", full, "odd1", .097},
 		{"armv7", wide, "vec6x8", .965}, {"armv7", wide, "vec4x16", .404}, {"armv7", full, "vec4x8", .053}, {"armv7", full, "vec4x16", .030}, {"armv7", full, "vec6x16", .166},
 		{"armv8.1m", conv, "i8", 1.46}, {"armv8.1m", conv, "odd2", 1.46}, {"armv8.1m", full, "i8", .066}, {"armv8.1m", one, "i8", .473}, {"armv8.1m", depthwise, "i8", .492},
-		{"armv8.1m", wide, "i8", 1.17}, {"armv8.1m", wide, "odd1", 1.20}, {"aarch64+dotprod", wide, "i8", .755},
+		{"armv8.1m", wide, "i8", 1.17}, {"armv8.1m", wide, "odd1", 1.20}, {"aarch64+dotprod", wide, "i8", .746}, {"aarch64+dotprod", conv, "i8", .800}, {"aarch64+dotprod", one, "i8", .269}, {"aarch64+dotprod", first, "i8", .150},
+		{"aarch64", conv, "i8", 2.37}, {"aarch64", full, "i8", .101}, {"aarch64", one, "i8", .625}, {"aarch64", depthwise, "i8", .152}, {"aarch64", depthwise, "odd4", .120},
+		{"armv7", one, "i8", .832}, {"armv7", depthwise, "i8", .187},
 	} {
 		tgt, err := processor.Find(c.target)
 		require.NoError(t, err)

@@ -86,30 +86,32 @@ func depthwiseLayout(l kernel.Layer, pixels, channels, band int) (p DepthwisePla
 		return p, false
 	}
 	p.scratch += decodedBytes(l)
-	p.cycles = s.depthwiseCycles(p, l.Target.ISA() == "arm") + decodeCycles(l.Elem, l.Weight().Size())
+	p.cycles = s.depthwiseCycles(p, l) + decodeCycles(l.Elem, l.Weight().Size())
 	return p, true
 }
 
 // Instructions of depthwise kernels beside products and loads.
 const (
+	takenTogether = 2.5 // taps whose products of 8 bits are summed in 16
 	perTile    = 6.
 	perQuarter = 2.8 // constants of four channels of a tile
 )
 
 // depthwiseCycles estimates the instructions of a layer.
-func (s *shape) depthwiseCycles(p DepthwisePlan, isARM bool) float64 {
+func (s *shape) depthwiseCycles(p DepthwisePlan, l kernel.Layer) float64 {
 	w, taps := s.w, float64(s.w.KH*s.w.KW)
+	together := max(takenTogether, math.Floor(math.MaxInt16/128/float64(l.Elem.MaxWeight())))
 	tile := func(pixels int) float64 {
 		px, halves := float64(pixels), float64(p.Channels)/8
 		inputs := float64(min((pixels-1)*w.StrideW+(w.KW-1)*w.DilW+1, pixels*w.KW)) * float64(w.KH)
-		if isARM {
+		if l.Target.ISA() == "arm" {
 			inputs *= 2
 		}
 		weights := taps
 		if s.hoists(p) {
 			weights = 0
 		}
-		sum := perTile + inputs + weights + px*halves*(taps+math.Ceil(taps/2.5)*2)
+		sum := perTile + inputs + weights + px*halves*(taps+math.Ceil(taps/together)*2)
 		return sum + 2*halves*(perQuarter+px*perSums)
 	}
 	blocks := math.Ceil(float64(s.in) / float64(p.Channels))
