@@ -57,11 +57,13 @@ func Run(ctx context.Context, o driver.Options, stdout, stderr io.Writer) error 
 	if err := o.Check(); err != nil {
 		return err
 	}
-	task, err := driver.Judge(ctx, o, stdout, stderr)
+	said := o
+	said.Judged = true // data are examined when something is measured
+	task, err := driver.Judge(ctx, said, stdout, stderr)
 	if err != nil {
 		return err
 	}
-	o.Task, o.Judged = task.Asked(), true
+	o.Task = task.Asked()
 	var all []outcome
 	first := o.Seed
 	for seed := first; seed < first+uint64(max(o.Seeds, 1)); seed++ {
@@ -114,6 +116,10 @@ func oneSeed(ctx context.Context, o driver.Options, task measure.Task, sizes []f
 			continue
 		}
 		if c == nil {
+			if _, err := driver.Judge(ctx, o, io.Discard, stderr); err != nil {
+				return all, err
+			}
+			o.Judged = true
 			if c, err = newContest(ctx, o, stdout, stderr); err != nil {
 				return all, err
 			}
