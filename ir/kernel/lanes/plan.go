@@ -83,10 +83,11 @@ func serves(l kernel.Layer) bool {
 		l.Weight()[0]/l.Groups() >= lanesOf && (l.Supposed || emit.TakesLanes(l.Node))
 }
 
-// plan is the cheapest tile of a layer.
+// plan is the cheapest tile of a layer. There is none where loops are wanted, as the products of
+// a tile are unrolled.
 func plan(l kernel.Layer) (best Plan, ok bool) {
 	m := productOf(l.Target)
-	if m == nil || !serves(l) {
+	if m == nil || !serves(l) || l.Node.Has(ir.AttrUnroll) {
 		return best, false
 	}
 	s := shapeOf(l)
