@@ -82,12 +82,12 @@ func (c *composer) several(op, role string, count int, in []*operand, settings .
 	return outs
 }
 
-// number is a constant of one float.
+// number1 is a constant of one float.
 func number1(x float64) *operand {
 	return &operand{c: newTensor(float32Type, nil, []float64{x})}
 }
 
-// list1 is a constant of integers.
+// list1 is a constant list of integers.
 func list1(x ...int) *operand {
 	wide := make([]int64, len(x))
 	for i, v := range x {
