@@ -250,7 +250,7 @@ func TestKeepOfValues(t *testing.T) {
 		t.Skip(err)
 	}
 	path := dnnctest.KindsFolder(t)
-	code, _, stderr := dnnctest.Run(t, path("value.dnn"), "-task", "values", "-O", "robust", "-keep", ".5", "-formats", "odd", "-target", "x86_64", "-errors", "gaussian=0.05",
+	code, _, stderr := dnnctest.Run(t, path("value.dnn"), "-task", "values", "-O", "robust", "-keep", ".5", "-formats", "odd4,odd6,odd8", "-target", "x86_64", "-errors", "gaussian=0.05",
 		"-calib", path("data.npz"), "-data", path("data.npz"), "-o", path("net.o"))
 	require.Zero(t, code, stderr)
 	raw, err := os.ReadFile(path("net.json"))
