@@ -227,6 +227,22 @@ func TestReportOfSeveralResults(t *testing.T) {
 	assert.Equal(t, string(page), string(second))
 }
 
+// TestRecordOfSeveralResults: a second comparison takes the lines of each result from the
+// record.
+func TestRecordOfSeveralResults(t *testing.T) {
+	path := dnnctest.KindsFolder(t)
+	args := []string{"compare", path("detector.dnn"), "-task", "fc=classes, box=values", "-data", path("data.npz"), "-images", "20", "-n", "20", "-errors", "gaussian=0.1", "-sizes", "4", "-methods", "qed,universal", "-formats", "odd4", "-record", path("record.csv")}
+	first := dnnctest.Succeed(t, args...)
+	record, err := os.ReadFile(path("record.csv"))
+	require.NoError(t, err)
+	assert.Equal(t, 2, strings.Count(string(record), "\ndetector fc,"))
+	assert.Equal(t, 2, strings.Count(string(record), "\ndetector box,"))
+	assert.Equal(t, first, dnnctest.Succeed(t, args...))
+	again, err := os.ReadFile(path("record.csv"))
+	require.NoError(t, err)
+	assert.Equal(t, string(record), string(again))
+}
+
 // TestKeepOfValues: the network that -keep finds keeps that share of what the float network
 // is above the mean.
 func TestKeepOfValues(t *testing.T) {

@@ -103,7 +103,9 @@ func oneSeed(ctx context.Context, o driver.Options, task measure.Task, sizes []f
 				r := outcome{question: asked, network: m.Name, formats: strings.Join(o.Formats, "+"), method: method, result: result, seed: o.Seed, bits: bits, images: o.TestImages}
 				runs = append(runs, r)
 				if i := slices.IndexFunc(done, r.sameRun); i >= 0 {
-					found = append(found, done[i])
+					x := done[i]
+					x.network, x.result = r.network, r.result // which are one name there
+					found = append(found, x)
 				}
 			}
 		}

@@ -35,11 +35,19 @@ type outcome struct {
 	macs                     int64
 }
 
-var columns = []string{"network", "formats", "method", "result", "question", "version", "seed", "bits", "images", "average", "retention", "stderr", "worst", "below", "below_stderr", "evaluations", "macs", "sum"}
+var columns = []string{"network", "formats", "method", "question", "version", "seed", "bits", "images", "average", "retention", "stderr", "worst", "below", "below_stderr", "evaluations", "macs", "sum"}
 
 func (r outcome) strings() []string {
 	f := func(x float64) string { return strconv.FormatFloat(x, 'g', -1, 64) }
-	return sealed([]string{r.network, r.formats, r.method, r.result, r.question, fmt.Sprint(robust.Version), fmt.Sprint(r.seed), f(r.bits), fmt.Sprint(r.images), f(r.average), f(r.retention), f(r.stderr), f(r.worst), f(r.below), f(r.belowSE), fmt.Sprint(r.evaluations), fmt.Sprint(r.macs)})
+	return sealed([]string{r.name(), r.formats, r.method, r.question, fmt.Sprint(robust.Version), fmt.Sprint(r.seed), f(r.bits), fmt.Sprint(r.images), f(r.average), f(r.retention), f(r.stderr), f(r.worst), f(r.below), f(r.belowSE), fmt.Sprint(r.evaluations), fmt.Sprint(r.macs)})
+}
+
+// name is the network, and its result of several: in a record that is one name.
+func (r outcome) name() string {
+	if r.result == "" {
+		return r.network
+	}
+	return r.network + " " + r.result
 }
 
 // sealed adds the sum of a row to it.
@@ -53,7 +61,7 @@ func sealed(row []string) []string {
 
 // sameRun reports whether two outcomes answer the same question.
 func (r outcome) sameRun(o outcome) bool {
-	return r.question == o.question && r.network == o.network && r.formats == o.formats && r.method == o.method && r.result == o.result && r.seed == o.seed && r.bits == o.bits && r.images == o.images
+	return r.question == o.question && r.name() == o.name() && r.formats == o.formats && r.method == o.method && r.seed == o.seed && r.bits == o.bits && r.images == o.images
 }
 
 // question is a hash of what outcomes depend on that their other fields do not say:
@@ -102,7 +110,7 @@ func readRecord(path string) ([]outcome, error) {
 		return fault(err)
 	}
 	if len(rows) == 0 || !slices.Equal(rows[0], columns) {
-		return nil, diag.New(diag.Pos{File: path}, diag.BadFile, "no record of this version of dnnc compare: its columns are others").WithHelp("give -record another file")
+		return fault(errors.New("its columns are others"))
 	}
 	var list []outcome
 	for k, row := range rows[1:] {
@@ -112,13 +120,13 @@ func readRecord(path string) ([]outcome, error) {
 				WithHelp("delete the line: its outcome is computed again")
 		}
 		x := make([]float64, len(row))
-		for i := 5; i < len(row); i++ {
+		for i := 4; i < len(row); i++ {
 			if x[i], err = strconv.ParseFloat(row[i], 64); err != nil {
 				return fault(err)
 			}
 		}
-		if int(x[5]) == robust.Version {
-			list = append(list, outcome{row[0], row[1], row[2], row[3], row[4], uint64(x[6]), x[7], int(x[8]), x[9], x[10], x[11], x[12], x[13], x[14], int(x[15]), int64(x[16])})
+		if int(x[4]) == robust.Version {
+			list = append(list, outcome{row[0], row[1], row[2], "", row[3], uint64(x[5]), x[6], int(x[7]), x[8], x[9], x[10], x[11], x[12], x[13], int(x[14]), int64(x[15])})
 		}
 	}
 	return list, nil
