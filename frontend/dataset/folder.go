@@ -297,7 +297,6 @@ func (s *reader) taken(n int) (count int, is []bool) {
 // form is how pictures are wanted.
 type form struct {
 	planes, w, h int // 0: as they come
-	isLast       bool
 }
 
 // formOf is the form of an input that takes pictures.
