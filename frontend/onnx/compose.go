@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"slices"
 
 	"google.golang.org/protobuf/proto"
 
@@ -197,21 +196,6 @@ func (im *importer) computed(o *operand) (*operand, error) {
 	}
 	im.made[o.c] = v
 	return &operand{v: v, shape: o.shape}, nil
-}
-
-// allComputed are operands as values of the module, as many as an operation needs.
-func (im *importer) allComputed(in []*operand) ([]*operand, error) {
-	out := slices.Clone(in)
-	for i, o := range out {
-		if o == nil {
-			continue
-		}
-		var err error
-		if out[i], err = im.computed(o); err != nil {
-			return nil, err
-		}
-	}
-	return out, nil
 }
 
 // oneNumber is a constant of one number.
