@@ -40,7 +40,7 @@ func numbers(t *testing.T, list []string) (out []float64) {
 func TestKeep(t *testing.T) {
 	path := dnnctest.KindsFolder(t)
 	build := func(args ...string) (stdout, stderr string, bytes float64) {
-		args = append([]string{path("classes.dnn"), "-calib", path("data.npz"), "-data", path("data.npz"), "-target", "armv7em", "-O", "robust", "-formats", "odd", "-errors", "gaussian=0.1", "-n", "20",
+		args = append([]string{path("classes.dnn"), "-calib", path("data.npz"), "-data", path("data.npz"), "-target", "armv7em", "-O", "robust", "-formats", "odd", "-errors", "gaussian=0.1", "-n", "20", "-seed", "10",
 			"-report", "search", "-emit", "ir", "-o", filepath.Join(t.TempDir(), "out.dnn")}, args...)
 		code, stdout, stderr := dnnctest.Run(t, args...)
 		require.Zero(t, code, stderr)
@@ -89,7 +89,7 @@ func TestKeepIsRefused(t *testing.T) {
 		"nonsense":   {[]string{"-O", "robust", "-keep", "nan", "-calib", path("data.npz")}, []string{"-keep NaN: a share of the robust accuracy is at most 1"}},
 	} {
 		dir := t.TempDir()
-		args := append([]string{path("classes.dnn"), "-target", "armv7em", "-formats", "odd", "-errors", "gaussian=0.1", "-o", filepath.Join(dir, "out.o")}, c.args...)
+		args := append([]string{path("classes.dnn"), "-target", "armv7em", "-formats", "odd", "-errors", "gaussian=0.1", "-seed", "10", "-o", filepath.Join(dir, "out.o")}, c.args...)
 		code, _, stderr := dnnctest.Run(t, args...)
 		assert.Equal(t, command.AtFault, code, name)
 		for _, w := range c.want {
