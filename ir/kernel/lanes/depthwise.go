@@ -93,8 +93,8 @@ func depthwiseLayout(l kernel.Layer, pixels, channels, band int) (p DepthwisePla
 // Instructions of depthwise kernels beside products and loads.
 const (
 	takenTogether = 2.5 // taps whose products of 8 bits are summed in 16
-	perTile    = 6.
-	perQuarter = 2.8 // constants of four channels of a tile
+	perTile       = 6.
+	perQuarter    = 2.8 // constants of four channels of a tile
 )
 
 // depthwiseCycles estimates the instructions of a layer.
