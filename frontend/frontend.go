@@ -320,11 +320,17 @@ func (r *resolver) content(v *ir.Value, words []*syntax.Word) {
 // attributes gives words to set; one without a key is that of the key short. It reports
 // whether set took them all.
 func (r *resolver) attributes(words []*syntax.Word, short string, set func(key, value string) ([]string, error)) bool {
+	seen := map[string]bool{}
 	for _, w := range words {
 		key, value := w.Key, w.Value
 		if value == "" {
 			key, value = short, w.Key
 		}
+		if seen[key] {
+			r.list.Add(syntax.At(w.Pos), diag.BadValue, "%s stands twice", key)
+			return false
+		}
+		seen[key] = true
 		if right, err := set(key, value); err != nil {
 			r.list.Add(syntax.At(w.Pos), diag.BadValue, "%v", err).WithSuggestion(cmp.Or(w.Value, w.Key), right)
 			return false

@@ -52,6 +52,7 @@ func TestFaultsOfTasks(t *testing.T) {
 		"f32[3,4,4] values axis: 0":  "an axis is of classes",
 		"f32[3,4,4] classes axis: 3": "axis 3 of a result of [3,4,4]",
 		"f32[3,4,4] classes axs: 0":  `a result has no "axs"`,
+		"f32[3,4,4] classes values":  "n.dnn:1:57: bad-value: task stands twice",
 	} {
 		_, err := tasksOf(said, "a")
 		require.Error(t, err, said)
@@ -64,7 +65,7 @@ func TestTasksOfFlags(t *testing.T) {
 	task, _, err := ir.ParseTask("classes axis:1 weight: .25")
 	require.NoError(t, err)
 	assert.Equal(t, ir.Task{Name: ir.Classes, Axis: 1, Weight: .25}, task)
-	for _, text := range []string{"", "axis: 1", "classes axis", "classes axis:", "values weight: x"} {
+	for _, text := range []string{"", "axis: 1", "classes axis", "classes axis:", "values weight: x", "values classes"} {
 		_, _, err := ir.ParseTask(text)
 		assert.Error(t, err, text)
 	}
@@ -119,6 +120,7 @@ func TestFaultsOfKinds(t *testing.T) {
 		"f32[6] in [0,1] image":              "an image is [C,H,W], or [H,W] of one plane; this input is [6]",
 		"f32[1,1,2,3] in [0,1] image":        "an image is [C,H,W]",
 		"f32[6] in [0,1] signal axs: 0":      `an input has no "axs"`,
+		"f32[6] in [0,1] signal features":    "kind stands twice",
 		"f32[6] in [0,1] signal axis: -1":    "the axis -1 is no whole number",
 		"f32[6] in [0,1] signal axis: 1e400": "no whole number",
 	} {
@@ -127,7 +129,7 @@ func TestFaultsOfKinds(t *testing.T) {
 		assert.Contains(t, err.Error(), want)
 		assert.Contains(t, err.Error(), "n.dnn:1:")
 	}
-	for _, text := range []string{"", "axis: 1", "signal axis", "signal axis:", "features axis: x"} {
+	for _, text := range []string{"", "axis: 1", "signal axis", "signal axis:", "features axis: x", "signal axis: 0 axis: 0"} {
 		_, _, err := ir.ParseContent(text)
 		assert.Error(t, err, text)
 	}

@@ -71,7 +71,7 @@ func ParseTask(text string) (t Task, words []string, err error) {
 // setWords gives the attributes of a text to set, "key: value" each; one without its key is
 // that of the key short. It ends with the first error of set, and its words.
 func setWords(text, short string, set func(key, value string) (words []string, err error)) (words []string, err error) {
-	list := strings.Fields(strings.ReplaceAll(text, ":", " : "))
+	list, seen := strings.Fields(strings.ReplaceAll(text, ":", " : ")), map[string]bool{}
 	for i := 0; i < len(list); {
 		key, value, n := short, list[i], 1
 		if i+1 < len(list) && list[i+1] == ":" {
@@ -80,6 +80,10 @@ func setWords(text, short string, set func(key, value string) (words []string, e
 			}
 			key, value, n = list[i], list[i+2], 3
 		}
+		if seen[key] {
+			return nil, fmt.Errorf("%s stands twice", key)
+		}
+		seen[key] = true
 		if words, err = set(key, value); err != nil {
 			return words, err
 		}

@@ -77,8 +77,8 @@ func (k *Kind) fits(in *Input) string {
 	switch {
 	case !slices.Contains(k.Of, in.Holds.Kind):
 		return k.Name + " is an error of " + strings.Join(k.Of, ", ") + " inputs"
-	case k.Channels && layoutOf(in).channels == 1:
-		return k.Name + " is an error of a signal of several channels, and this one has one"
+	case k.Several == "channel" && layoutOf(in).channels == 1, k.Several == "sample" && layoutOf(in).n == 1:
+		return fmt.Sprintf("%s is an error of a signal of several %ss, and this one has one", k.Name, k.Several)
 	}
 	return ""
 }
@@ -142,7 +142,7 @@ func parse(text string) (list []part, err error) {
 		if input, word, ok := strings.Cut(head, ":"); ok {
 			p.input, head = strings.TrimSpace(input), strings.TrimSpace(word)
 			if p.input == "" {
-				return nil, diag.New(diag.Pos{}, diag.BadValue, "%q has no input before its colon", strings.TrimSpace(one)).WithHelp("write the name of an input, or no colon: x:%s", head)
+				return nil, diag.New(diag.Pos{}, diag.BadValue, "%q has no input before its colon", strings.TrimSpace(one)).WithHelp("write the name of an input before it, or no colon")
 			}
 		}
 		p.word = strings.TrimSpace(head)

@@ -98,6 +98,7 @@ func TestErrorsFitTheirInput(t *testing.T) {
 	}{
 		{"fog=.1", []Input{mono}, []string{"net.dnn:1:9", "no error of the input mono, which is a signal of 1 channel of 16 samples", "fog is an error of image inputs", "the errors that fit it are gaussian drift gain dropout spikes saturation shift burst;"}},
 		{"channel-dropout", []Input{mono}, []string{"a signal of several channels, and this one has one"}},
+		{"shift", []Input{{Name: "x", Holds: audio.Holds, Shape: []int{3, 1}, High: 1}}, []string{"a signal of several samples, and this one has one"}},
 		{"drift", []Input{camera}, []string{"which is an image [1,8,8]", "drift is an error of signal, features inputs", "the errors that fit it are light occl"}},
 		{"shift", []Input{sensors5}, []string{"shift is an error of signal inputs", "the errors that fit it are gaussian drift gain dropout spikes saturation;"}},
 		{"fog", []Input{audio, camera}, []string{"it fits the input camera: camera:fog"}},

@@ -22,8 +22,9 @@ type Kind struct {
 	Sizes  []float64 // default sizes
 	Guided bool      // needs a gradient
 	Of     []string  // kinds of input that it makes sense for, of ir.ContentKinds
-	// Channels says that it makes sense only where a signal has several channels.
-	Channels bool
+	// Several is what a signal must have several of for it to make sense: "channel" or
+	// "sample"; "" of nothing.
+	Several string
 	// apply writes the disturbed image; lo and hi bound the pixels' reals. The
 	// caller clamps, and handles size 0.
 	apply func(j *job)
@@ -98,10 +99,10 @@ var kinds = []*Kind{
 	{Name: "drift", Doc: "a slow offset: each channel leaves its place by up to t of the range, along a random walk of four straight lines; each feature by t, up or down", Source: "tsaug Drift: a random walk of each channel, scaled to its greatest value (.5 of the peak by default); drift of calibration in Ni et al., Sensor network data fault types (ACM TOSN 2009)", Sizes: []float64{.1, .2, .5}, Of: sensors, apply: drift},
 	{Name: "gain", Doc: "each channel or feature, from its rest on, times 1+3t or divided by it: 12 dB at size 1", Source: "audiomentations Gain: -12 to 12 dB; gain of calibration in Ni et al.", Sizes: []float64{.2, .5, 1}, Of: sensors, apply: gain},
 	{Name: "dropout", Doc: "a share t of the samples lost, in all channels at a time, or of the features: they are at rest", Source: "tsaug Dropout: time points with probability p, the same in all channels, filled by a value; its default is p = .05", Sizes: []float64{.05, .15, .4}, Of: sensors, apply: dropout},
-	{Name: "channel-dropout", Doc: "each channel with probability t at rest throughout", Source: "braindecode ChannelsDropout: p_drop = .2 by default", Sizes: []float64{.1, .2, .5}, Of: series, Channels: true, apply: channelDropout},
+	{Name: "channel-dropout", Doc: "each channel with probability t at rest throughout", Source: "braindecode ChannelsDropout: p_drop = .2 by default", Sizes: []float64{.1, .2, .5}, Of: series, Several: "channel", apply: channelDropout},
 	{Name: "spikes", Doc: "a share t of the elements at one end of the range or the other", Source: "spikes and outliers in Ni et al.; salt and pepper, their share is ours", Sizes: []float64{.01, .03, .1}, Of: sensors, apply: spikes},
 	{Name: "saturation", Doc: "each channel clipped at 1-t of its own peaks, each feature at 1-t of its range, from its rest on", Source: "clipping in Ni et al.; audiomentations ClippingDistortion clips up to 40 % of the samples", Sizes: []float64{.3, .6, .8}, Of: sensors, apply: saturation},
-	{Name: "shift", Doc: "all channels t/2 of the length earlier or later, a sample at least; what comes in is at rest", Source: "audiomentations Shift: up to .5 of the length, without rollover", Sizes: []float64{.1, .3, .6}, Of: series, apply: shift},
+	{Name: "shift", Doc: "all channels t/2 of the length earlier or later, a sample at least; what comes in is at rest", Source: "audiomentations Shift: up to .5 of the length, without rollover", Sizes: []float64{.1, .3, .6}, Of: series, Several: "sample", apply: shift},
 	{Name: "burst", Doc: "noise of half the range's width in all channels, for t of the length", Source: "bursts of IEC 61000-4-4: 15 ms of each 300 ms; the noise is ours", Sizes: []float64{.05, .15, .4}, Of: series, apply: burst},
 }
 

@@ -31,8 +31,8 @@ func Table() string {
 		if k.Guided {
 			of += ", guided"
 		}
-		if k.Channels {
-			of += " of several channels"
+		if k.Several != "" {
+			of += " of several " + k.Several + "s"
 		}
 		fmt.Fprintf(&b, "| `%s` | %s | %s | %s | %s |\n", k.Name, of, strings.Join(sizes, " "), k.Doc, k.Source)
 	}
