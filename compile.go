@@ -1,6 +1,7 @@
 package dnnc
 
 import (
+	"cmp"
 	"context"
 	"math/rand/v2"
 	"slices"
@@ -46,23 +47,26 @@ func Begin(m *ir.Module, c Config) (*Build, error) {
 	if err := c.Check(); err != nil {
 		return nil, err
 	}
+	errors, err := disturb.Parse(cmp.Or(c.Errors, disturb.None), Inputs(m))
+	if err != nil {
+		return nil, err
+	}
 	b := &Build{Result: &Result{Module: m.Clone(), Target: c.Target, Config: c}, source: m}
-	b.Result.Env = b.environment()
+	b.Result.Env = b.environment(errors)
 	return b, nil
 }
 
-// environment is what passes may know of the configuration.
-func (b *Build) environment() *pass.Env {
+// environment is what passes may know of the configuration, and of its errors.
+func (b *Build) environment(errors []disturb.Condition) *pass.Env {
 	c := &b.Result.Config
 	env := &pass.Env{
-		Target: c.Target, Level: c.Level, Small: c.SmallCode, Budget: c.Budget, Rounding: c.Rounding, Seed: c.Seed, Errors: c.Errors, Fix: c.Fix, Formats: c.Formats,
+		Target: c.Target, Level: c.Level, Small: c.SmallCode, Budget: c.Budget, Rounding: c.Rounding, Seed: c.Seed, Errors: errors, Fix: c.Fix, Formats: c.Formats,
 		Search: c.Search, Objective: c.Objective, MinBits: c.MinBits, MaxBits: c.MaxBits, Checkpoint: c.Checkpoint, Patient: c.Time > 0, MaxMemory: c.Memory, Ranges: c.Activations,
 		Progress: c.Progress,
 	}
 	deadline := time.Now().Add(c.Time)
 	env.Enough = func() bool { return c.Enough != nil && c.Enough() }
 	env.Stop = func() bool { return c.Time > 0 && time.Now().After(deadline) || env.Enough() }
-	env.Low, env.High = InputRange(b.source)
 	calibration(env, c, b.source.Inputs)
 	if !b.source.IsQuantized() {
 		env.Gradient = Gradient(b.source.Clone(), func() measure.Task { return b.Result.Task }, c.Task)
@@ -290,8 +294,15 @@ func Gradient(m *ir.Module, task func() measure.Task, asked string) disturb.Grad
 	}
 }
 
-// InputRange is the bounds of the first input's reals, which errors disturb.
-func InputRange(m *ir.Module) (low, high float32) { return RangeOf(m.Inputs[0]) }
+// Inputs are those of a network, as errors know them.
+func Inputs(m *ir.Module) (list []disturb.Input) {
+	for _, v := range m.Inputs {
+		in := disturb.Input{Name: v.Name, Holds: v.Holds(), Shape: v.Type.Shape, Pos: v.Pos}
+		in.Low, in.High = RangeOf(v)
+		list = append(list, in)
+	}
+	return list
+}
 
 // RangeOf is the bounds of an input's reals: as declared, as its integers have them, or
 // [0,1].

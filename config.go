@@ -30,13 +30,13 @@ type Config struct {
 	Search      string     // method of pass.Robust; "" is Qed
 	Objective   string     // pass.Mean or pass.Worst; "" is the mean
 	Budget      pass.Budget
-	Formats     []ir.Elem           // that a search chooses from
-	Fix         map[string]ir.Elem  // formats of layers that the caller pins
-	MinBits     float64             // least bits a weight of every layer
-	MaxBits     float64             // greatest bits a weight of every layer; 0 is no bound
-	Rounding    string              // quant.Nearest or quant.Compensated; "" chooses by width
-	Activations string              // how ranges of activations are calibrated: one of pass.Ranges
-	Errors      []disturb.Condition // that a search disturbs images with, and that are measured
+	Formats     []ir.Elem          // that a search chooses from
+	Fix         map[string]ir.Elem // formats of layers that the caller pins
+	MinBits     float64            // least bits a weight of every layer
+	MaxBits     float64            // greatest bits a weight of every layer; 0 is no bound
+	Rounding    string             // quant.Nearest or quant.Compensated; "" chooses by width
+	Activations string             // how ranges of activations are calibrated: one of pass.Ranges
+	Errors      string             // that a search disturbs inputs with, and that are measured, as -errors has them; "" is none
 	Seed        uint64
 
 	// Calibration loads n images at most, drawn evenly over a set and in no order of it (see
@@ -68,9 +68,6 @@ type Config struct {
 	Observe  func(p *pass.Pass, took time.Duration, m *ir.Module) error
 }
 
-// DefaultErrors is what a search disturbs images with unless it is told otherwise.
-const DefaultErrors = "gaussian=0.05,0.1,0.15"
-
 // DefaultKeep is the share of the robust accuracy that -O robust keeps unless it is told
 // otherwise.
 const DefaultKeep = .99
@@ -81,10 +78,7 @@ func NewConfig(target string) (Config, error) {
 	if err != nil {
 		return Config{}, err
 	}
-	c := Config{Target: t, Level: pass.Int8, Activations: pass.MinMax, Objective: pass.Mean, Budget: pass.Budget{Keep: DefaultKeep}, Seed: 1}
-	if c.Errors, err = disturb.Parse(DefaultErrors); err != nil {
-		return c, err
-	}
+	c := Config{Target: t, Level: pass.Int8, Activations: pass.MinMax, Objective: pass.Mean, Budget: pass.Budget{Keep: DefaultKeep}, Errors: disturb.Default, Seed: 1}
 	c.Formats, err = robust.Formats(robust.Default)
 	return c, err
 }
@@ -114,6 +108,11 @@ func (c *Config) Check() error {
 	}
 	if c.Task != "" {
 		if err := measure.CheckTask(c.Task); err != nil {
+			return err
+		}
+	}
+	if c.Errors != "" {
+		if err := disturb.Check(c.Errors); err != nil {
 			return err
 		}
 	}

@@ -15,6 +15,7 @@ package dnnc
 
 import (
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/dnnc/dnnc/frontend"
@@ -28,6 +29,8 @@ import (
 type LoadOptions struct {
 	Shapes map[string][]int    // of inputs of an ONNX model, by name
 	Ranges map[string]ir.Range // of the reals of a model's inputs, by name
+	// Contents is what a model's inputs hold, by name; "" is the name of an only input.
+	Contents map[string]ir.Content
 	// Requantize reads a quantized model as the reals that its integers stand for, to be
 	// quantized anew; otherwise the model keeps its integers.
 	Requantize bool
@@ -89,8 +92,40 @@ func (o LoadOptions) fits(name string, isText bool) error {
 	case len(o.Ranges) > 0 && isText:
 		return diag.New(diag.Pos{File: name}, diag.BadValue, "-range is for inputs of models; a text gives its own").
 			WithHelp("write it behind the type of the input: f32[1,28,28] in [0,255]")
+	case len(o.Contents) > 0 && isText:
+		return diag.New(diag.Pos{File: name}, diag.BadValue, "-kind is for inputs of models; a text says its own").
+			WithHelp("write it behind the type of the input: f32[2,64] in [-1,1] signal axis: 1")
 	}
 	return nil
+}
+
+// declare writes down what the inputs of a model hold.
+func (o LoadOptions) declare(m *ir.Module, err error) (*ir.Module, error) {
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, in := range m.Inputs {
+		names = append(names, in.Name)
+		c, ok := o.Contents[in.Name]
+		if !ok && len(m.Inputs) == 1 {
+			c, ok = o.Contents[""]
+		}
+		if !ok {
+			continue
+		}
+		if err := c.Check(in.Type.Shape); err != nil {
+			return nil, diag.New(in.Pos, diag.BadValue, "-kind %s=%s: %v", in.Name, c, err)
+		}
+		in.Content = c
+	}
+	for name := range o.Contents {
+		if !slices.Contains(names, name) && (name != "" || len(names) > 1) {
+			return nil, diag.New(m.Pos, diag.BadValue, "-kind: the model has no input %q", name).WithSuggestion(name, names).
+				WithNote("its inputs are %s", strings.Join(names, " "))
+		}
+	}
+	return m, nil
 }
 
 // Load reads a network from a file: ONNX and TensorFlow Lite by their endings, else text
@@ -101,13 +136,13 @@ func Load(path string, o LoadOptions) (*ir.Module, error) {
 		if err := o.forTFLite(path); err != nil {
 			return nil, err
 		}
-		return onnx.Load(path, onnx.Options{Shapes: o.Shapes, Ranges: o.Ranges, AllowOutside: o.AllowOutside, Exact: !o.Requantize, Inexact: o.Inexact,
-			Outputs: o.Outputs, LeftOut: o.LeftOut})
+		return o.declare(onnx.Load(path, onnx.Options{Shapes: o.Shapes, Ranges: o.Ranges, AllowOutside: o.AllowOutside, Exact: !o.Requantize, Inexact: o.Inexact,
+			Outputs: o.Outputs, LeftOut: o.LeftOut}))
 	case ".tflite":
 		if err := o.fits(path, false); err != nil {
 			return nil, err
 		}
-		return tflite.Load(path, o.tflite())
+		return o.declare(tflite.Load(path, o.tflite()))
 	}
 	if err := o.fits(path, true); err != nil {
 		return nil, err
@@ -123,13 +158,13 @@ func Parse(name string, raw []byte, o LoadOptions) (*ir.Module, error) {
 		if err := o.forTFLite(name); err != nil {
 			return nil, err
 		}
-		return onnx.Parse(name, raw, onnx.Options{Shapes: o.Shapes, Ranges: o.Ranges, AllowOutside: o.AllowOutside, Exact: !o.Requantize, Inexact: o.Inexact,
-			Outputs: o.Outputs, LeftOut: o.LeftOut})
+		return o.declare(onnx.Parse(name, raw, onnx.Options{Shapes: o.Shapes, Ranges: o.Ranges, AllowOutside: o.AllowOutside, Exact: !o.Requantize, Inexact: o.Inexact,
+			Outputs: o.Outputs, LeftOut: o.LeftOut}))
 	case ".tflite":
 		if err := o.fits(name, false); err != nil {
 			return nil, err
 		}
-		return tflite.Parse(name, raw, o.tflite())
+		return o.declare(tflite.Parse(name, raw, o.tflite()))
 	}
 	if err := o.fits(name, true); err != nil {
 		return nil, err

@@ -287,6 +287,7 @@ func (r *resolver) network(s *syntax.Network) {
 			r.list.Add(v.Pos, diag.MissingAttr, "the input %s has no range", v.Name).
 				WithHelp("write it behind the type: %s in [0,1]", v.Type)
 		}
+		r.content(v, p.Words)
 		r.m.Inputs = append(r.m.Inputs, v)
 	}
 	isSaid := false
@@ -301,18 +302,48 @@ func (r *resolver) network(s *syntax.Network) {
 	}
 }
 
+// content resolves what is said of what an input holds.
+func (r *resolver) content(v *ir.Value, words []*syntax.Word) {
+	v.Content.Axis = ir.NoAxis
+	if len(words) == 0 || !r.attributes(words, "kind", v.Content.Set) {
+		return
+	}
+	pos := syntax.At(words[0].Pos)
+	if v.Content.Kind == "" {
+		r.list.Add(pos, diag.BadValue, "the input %s has no kind, only %s", v.Name, words[0].Key).
+			WithHelp("write what it holds: %s signal axis: 0", v.Type)
+	} else if err := v.Content.Check(v.Type.Shape); err != nil && v.Type.Shape != nil {
+		r.list.Add(pos, diag.BadValue, "%s: %v", v.Name, err)
+	}
+}
+
+// attributes gives words to set; one without a key is that of the key short. It reports
+// whether set took them all.
+func (r *resolver) attributes(words []*syntax.Word, short string, set func(key, value string) ([]string, error)) bool {
+	seen := map[string]bool{}
+	for _, w := range words {
+		key, value := w.Key, w.Value
+		if value == "" {
+			key, value = short, w.Key
+		}
+		if seen[key] {
+			r.list.Add(syntax.At(w.Pos), diag.BadValue, "%s stands twice", key)
+			return false
+		}
+		seen[key] = true
+		if right, err := set(key, value); err != nil {
+			r.list.Add(syntax.At(w.Pos), diag.BadValue, "%v", err).WithSuggestion(cmp.Or(w.Value, w.Key), right)
+			return false
+		}
+	}
+	return true
+}
+
 // task resolves what is said of the meaning of a result.
 func (r *resolver) task(s *syntax.Result, typ ir.Type) ir.Task {
 	t := ir.Task{Axis: ir.NoAxis}
-	for _, w := range s.Words {
-		key, value := w.Key, w.Value
-		if value == "" {
-			key, value = "task", w.Key
-		}
-		if words, err := t.Set(key, value); err != nil {
-			r.list.Add(syntax.At(w.Pos), diag.BadValue, "%v", err).WithSuggestion(cmp.Or(w.Value, w.Key), words)
-			return t
-		}
+	if !r.attributes(s.Words, "task", t.Set) {
+		return t
 	}
 	switch {
 	case len(s.Words) == 0:

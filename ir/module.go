@@ -65,6 +65,8 @@ type Value struct {
 	At    Place
 	Def   *Node // nil for an input
 	Pos   diag.Pos
+	// Content is what the text says that an input holds; see Holds.
+	Content Content
 }
 
 // PlaceKind says which memory a value lives in.

@@ -101,6 +101,7 @@ func TestVerifyFinds(t *testing.T) {
 		{"V8", func(m *Module) { m.Results[0].Shape = Shape{4} }},
 		{"V8", func(m *Module) { m.Outputs = nil }},
 		{"V9", func(m *Module) { m.Inputs[0].Range.Lo = math.NaN() }},
+		{"V9", func(m *Module) { m.Inputs[0].Content = Content{Kind: Signal, Axis: 9} }},
 		{"V10", func(m *Module) {
 			m.Arena = Arena{16, 8}
 			m.Ops[0].Out.At, m.Ops[1].Out.At = Place{InArena, 0}, Place{InArena, 4}

@@ -125,7 +125,7 @@ func TestSamplesBecomeIntegers(t *testing.T) {
 		ctx := context.Background()
 		float := m.Clone()
 		x := records(m, 64)
-		env := &pass.Env{Target: tgt, Level: pass.Int8, Rounding: "nearest", Seed: 1, Low: -2, High: 3,
+		env := &pass.Env{Target: tgt, Level: pass.Int8, Rounding: "nearest", Seed: 1,
 			Calibration: func() (data.Batch, error) { return x, nil }}
 		v := validate.New(m, 1)
 		require.NoError(t, passes.Table.Run(ctx, m, env, pass.Options{

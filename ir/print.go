@@ -194,6 +194,9 @@ func (v *Value) suffix() string {
 	case InArena:
 		s += fmt.Sprintf(" at %d", v.At.Offset)
 	}
+	if c := v.Content.String(); c != "" {
+		s += " " + c
+	}
 	return s
 }
 

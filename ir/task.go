@@ -62,24 +62,34 @@ func (t *Task) Set(key, value string) (words []string, err error) {
 // ParseTask reads a task as a result has it in the language: "classes axis: 0 weight: .5".
 func ParseTask(text string) (t Task, words []string, err error) {
 	t.Axis = NoAxis
-	list := strings.Fields(strings.ReplaceAll(text, ":", " : "))
+	if words, err = setWords(text, "task", t.Set); err == nil && t.Name == "" {
+		words, err = TaskNames, fmt.Errorf("%q names no task: the tasks are %s", text, strings.Join(TaskNames, " "))
+	}
+	return t, words, err
+}
+
+// setWords gives the attributes of a text to set, "key: value" each; one without its key is
+// that of the key short. It ends with the first error of set, and its words.
+func setWords(text, short string, set func(key, value string) (words []string, err error)) (words []string, err error) {
+	list, seen := strings.Fields(strings.ReplaceAll(text, ":", " : ")), map[string]bool{}
 	for i := 0; i < len(list); {
-		key, value, n := "task", list[i], 1
+		key, value, n := short, list[i], 1
 		if i+1 < len(list) && list[i+1] == ":" {
 			if i+2 == len(list) {
-				return t, nil, fmt.Errorf("%s has no value", list[i])
+				return nil, fmt.Errorf("%s has no value", list[i])
 			}
 			key, value, n = list[i], list[i+2], 3
 		}
-		if words, err = t.Set(key, value); err != nil {
-			return t, words, err
+		if seen[key] {
+			return nil, fmt.Errorf("%s stands twice", key)
+		}
+		seen[key] = true
+		if words, err = set(key, value); err != nil {
+			return words, err
 		}
 		i += n
 	}
-	if t.Name == "" {
-		return t, TaskNames, fmt.Errorf("%q names no task: the tasks are %s", text, strings.Join(TaskNames, " "))
-	}
-	return t, nil, nil
+	return nil, nil
 }
 
 // String is the task as the language writes it.

@@ -24,7 +24,7 @@ import (
 //	    i32 or i64 and multipliers (R4, R6), and only core operations occur;
 //	    multipliers are below 2^31 and not negative, shifts in R6's and R7's bounds
 //	V8  outputs are declared with their types, and defined
-//	V9  ranges are finite and not empty
+//	V9  ranges are finite and not empty, and an input can hold what it is said to hold
 //	V10 values and scratch that are alive at one time do not overlap, and lie in
 //	    the arena; but a result may begin its lag before a first argument that dies
 func Verify(m *Module) diag.List {
@@ -171,6 +171,9 @@ func (v *verifier) value(x *Value, quantized, isIndex bool) {
 	}
 	if x.Range != nil && !x.Range.IsValid() {
 		v.fail(x.Pos, "V9", "%s has the range [%v, %v]", x.Name, x.Range.Lo, x.Range.Hi)
+	}
+	if err := x.Content.Check(x.Type.Shape); err != nil {
+		v.fail(x.Pos, "V9", "%s: %v", x.Name, err)
 	}
 }
 

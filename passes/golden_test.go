@@ -91,7 +91,7 @@ func awkwardNetwork(t *testing.T) *ir.Module {
 func awkwardEnv(t *testing.T) *pass.Env {
 	tgt, err := processor.Find("armv7")
 	require.NoError(t, err)
-	return &pass.Env{Target: tgt, Level: pass.Int8, Seed: 1, High: 1,
+	return &pass.Env{Target: tgt, Level: pass.Int8, Seed: 1,
 		Calibration: func() (data.Batch, error) { return data.Synthesize([]int{3, 9, 7}, 0, 1, 16, 1), nil }}
 }
 

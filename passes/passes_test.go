@@ -53,13 +53,18 @@ func images(t *testing.T, name string, n int) data.Batch {
 	return d.Batch
 }
 
+// gaussian is Gaussian errors of images of a shape in [0,high].
+func gaussian(t *testing.T, high float32, shape ...int) []disturb.Condition {
+	list, err := disturb.Parse("gaussian", []disturb.Input{{Holds: ir.Content{Kind: ir.Image}, Shape: shape, High: high}})
+	require.NoError(t, err)
+	return list
+}
+
 func environment(t *testing.T, n int) *pass.Env {
 	armv7, err := processor.Find("armv7")
 	require.NoError(t, err)
-	errors, err := disturb.Parse("gaussian")
-	require.NoError(t, err)
 	return &pass.Env{
-		Target: armv7, Level: pass.Int8, Seed: 1, Errors: errors, High: 1,
+		Target: armv7, Level: pass.Int8, Seed: 1, Errors: gaussian(t, 1, 1, 28, 28),
 		Calibration: func() (data.Batch, error) { return images(t, "fashion-train-images-idx3-ubyte.gz", n), nil },
 	}
 }
@@ -220,7 +225,7 @@ func TestNearlyDeadChannels(t *testing.T) {
 		for _, format := range []string{"i8", "odd1", "odd2", "odd3", "odd4", "odd5", "odd6", "odd7", "odd8", "code3", "vec4x4", "vec8x2"} {
 			for _, rounding := range []string{"nearest", "compensated"} {
 				env := environment(t, 8)
-				env.Rounding = rounding
+				env.Rounding, env.Errors = rounding, gaussian(t, 1, 1, 8, 8)
 				env.Calibration = func() (data.Batch, error) { return data.Synthesize([]int{1, 8, 8}, 0, 1, 16, 1), nil }
 				e, ok := ir.ParseElem(format)
 				require.True(t, ok)
@@ -272,7 +277,8 @@ func TestUnitsChangeNoInteger(t *testing.T) {
 			*c = *ir.FloatConst(c.Name, c.Type.Shape, x)
 		}
 		env := environment(t, 8)
-		env.Rounding, env.High = rounding, float32(unit)
+		env.Rounding = rounding
+		env.Errors = gaussian(t, float32(unit), 1, 8, 8)
 		env.Calibration = func() (data.Batch, error) { return data.Synthesize([]int{1, 8, 8}, 0, float32(unit), 16, 1), nil }
 		e, ok := ir.ParseElem(format)
 		require.True(t, ok)

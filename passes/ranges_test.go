@@ -97,8 +97,7 @@ func noiseOn(t *testing.T, m *ir.Module, calib, x data.Batch) ([]float64, *ir.Mo
 	t.Helper()
 	tgt, err := processor.Find("armv7em")
 	require.NoError(t, err)
-	in := m.Inputs[0]
-	env := &pass.Env{Target: tgt, Level: pass.Int8, Rounding: "nearest", Seed: 1, Low: float32(in.Range.Lo), High: float32(in.Range.Hi),
+	env := &pass.Env{Target: tgt, Level: pass.Int8, Rounding: "nearest", Seed: 1,
 		Calibration: func() (data.Batch, error) { return calib, nil }}
 	exact := m.Clone()
 	require.NoError(t, passes.Table.Run(context.Background(), exact, env, pass.Options{StopAfter: "infer"}))

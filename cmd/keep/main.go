@@ -36,7 +36,6 @@ import (
 	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/passes/robust"
 	"github.com/dnnc/dnnc/runtime/data"
-	"github.com/dnnc/dnnc/runtime/disturb"
 	"github.com/dnnc/dnnc/runtime/interp"
 	"github.com/dnnc/dnnc/runtime/measure"
 )
@@ -84,7 +83,7 @@ func (s *subject) load() (*ir.Module, data.Batch, error) {
 		return nil, data.Batch{}, err
 	}
 	in := dataset.Input{Name: m.Inputs[0].Name, Shape: m.Inputs[0].Type.Shape}
-	in.Low, in.High = dnnc.InputRange(m)
+	in.Low, in.High = dnnc.RangeOf(m.Inputs[0])
 	d, err := dataset.Load(s.data, dataset.Want{Inputs: []dataset.Input{in}, Part: dataset.Test})
 	return m, d.Batch, err
 }
@@ -96,7 +95,7 @@ func configured(errors string, seed uint64, calib data.Batch) (dnnc.Config, erro
 		return c, err
 	}
 	c.Level, c.Seed, c.Calibration = pass.Robust, seed, dnnc.Images(calib)
-	c.Errors, err = disturb.Parse(errors)
+	c.Errors = errors
 	return c, err
 }
 
@@ -114,7 +113,7 @@ func held(ctx context.Context, r *dnnc.Result, float *ir.Module, images data.Bat
 		}
 		networks = append(networks, func(ctx context.Context, x []float32, n int) ([]float32, error) { return interp.Logits(ctx, p, x, n) })
 	}
-	setup := measure.Setup{Task: r.Task, Images: images, Conditions: r.Env.Errors, Seed: r.Env.Seed, First: pass.TestAt, Low: r.Env.Low, High: r.Env.High}
+	setup := measure.Setup{Task: r.Task, Images: images, Conditions: r.Env.Errors, Seed: r.Env.Seed, First: pass.TestAt}
 	scores, err := measure.Robust(ctx, setup, networks...)
 	if err != nil {
 		return nil, nil, err

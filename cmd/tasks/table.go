@@ -23,7 +23,6 @@ import (
 	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/passes/robust"
 	"github.com/dnnc/dnnc/runtime/data"
-	"github.com/dnnc/dnnc/runtime/disturb"
 	"github.com/dnnc/dnnc/runtime/interp"
 	"github.com/dnnc/dnnc/runtime/measure"
 	"github.com/dnnc/dnnc/runtime/replace"
@@ -157,10 +156,7 @@ func configuration(e *tasks.Example, m *ir.Module, seed uint64, errors string) (
 	if c, err = dnnc.NewConfig(target); err != nil {
 		return c, err
 	}
-	c.Level, c.Seed = pass.Robust, seed
-	if c.Errors, err = disturb.Parse(errors); err != nil {
-		return c, err
-	}
+	c.Level, c.Seed, c.Errors = pass.Robust, seed, errors
 	c.Calibration = func(n int) (data.Batch, error) {
 		b, _ := e.Batch(m, tasks.Calibration, 0, min(n, calibrate))
 		return b, nil
@@ -315,7 +311,7 @@ func (s *study) judge(ctx context.Context, e *tasks.Example, m *ir.Module, r *dn
 	}
 	b, _ := e.Batch(m, tasks.Test, 0, s.items)
 	scores, err := measure.Robust(ctx, measure.Setup{
-		Task: r.Task, Images: b, Conditions: r.Env.Errors, Seed: seed, First: pass.TestAt, Low: r.Env.Low, High: r.Env.High, Gradient: r.Env.Gradient,
+		Task: r.Task, Images: b, Conditions: r.Env.Errors, Seed: seed, First: pass.TestAt, Gradient: r.Env.Gradient,
 	}, networks...)
 	if err != nil {
 		return nil, err

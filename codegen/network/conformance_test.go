@@ -115,7 +115,7 @@ func conform(t *testing.T, tgt *processor.Target, format string, edit func(m *ir
 	e, ok := ir.ParseElem(format)
 	require.True(t, ok)
 	rng := rand.New(rand.NewSource(int64(len(format))))
-	env := &pass.Env{Target: tgt, Level: pass.Universal, Rounding: "nearest", Seed: 1, High: 1, Fix: map[string]ir.Elem{}, Budget: pass.Budget{Bits: 8},
+	env := &pass.Env{Target: tgt, Level: pass.Universal, Rounding: "nearest", Seed: 1, Fix: map[string]ir.Elem{}, Budget: pass.Budget{Bits: 8},
 		Calibration: func() (data.Batch, error) { return data.Synthesize([]int{3, 11, 9}, 0, 1, 16, 1), nil }}
 	var tensors []weights.Tensor
 	tensor := func(name string, s ir.Shape) {

@@ -90,7 +90,7 @@ func operationNet(t *testing.T, tgt *processor.Target) (float, planned *ir.Modul
 		}
 	}
 	float = m.Clone()
-	env := &pass.Env{Target: tgt, Level: pass.Int8, Rounding: "nearest", Seed: 1, Low: -2, High: 3,
+	env := &pass.Env{Target: tgt, Level: pass.Int8, Rounding: "nearest", Seed: 1,
 		Calibration: func() (data.Batch, error) { return data.Synthesize([]int{4, 6, 6}, -2, 3, 64, 1), nil }}
 	require.NoError(t, passes.Table.Run(context.Background(), m, env, pass.Options{}))
 	return float, m

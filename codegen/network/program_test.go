@@ -73,7 +73,7 @@ func compiled(t *testing.T, tgt *processor.Target, format string) *ir.Module {
 	text := bytes.Replace([]byte(source), []byte("  norm ="), []byte("  const fc.weight: f32[11,390]\n  norm ="), 1)
 	m, err := frontend.Parse(filepath.Join(dir, "net.dnn"), text, frontend.Options{})
 	require.NoError(t, err)
-	env := &pass.Env{Target: tgt, Level: pass.Universal, Rounding: "nearest", Seed: 1, High: 1,
+	env := &pass.Env{Target: tgt, Level: pass.Universal, Rounding: "nearest", Seed: 1,
 		Calibration: func() (data.Batch, error) { return data.Synthesize([]int{3, 9, 7}, 0, 1, 32, 1), nil }}
 	e, ok := ir.ParseElem(format)
 	require.True(t, ok)

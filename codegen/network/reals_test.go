@@ -107,7 +107,7 @@ func lowered(t *testing.T, m *ir.Module, tgt *processor.Target, rng *rand.Rand, 
 		parts = append(parts, data.Synthesize(v.Type.Shape, float32(v.Range.Lo), float32(v.Range.Hi), 8, rng.Uint64()+uint64(i)))
 	}
 	x := data.Join(parts...)
-	env := &pass.Env{Target: tgt, Level: pass.Int8, Rounding: "nearest", Seed: 1, Low: float32(m.Inputs[0].Range.Lo), High: float32(m.Inputs[0].Range.Hi),
+	env := &pass.Env{Target: tgt, Level: pass.Int8, Rounding: "nearest", Seed: 1,
 		Calibration: func() (data.Batch, error) { return x, nil }}
 	var v *validate.Validator // from the last reals on: how float32 rounds at these scales is no subject
 	err := passes.Table.Run(context.Background(), m, env, pass.Options{Observe: func(p *pass.Pass, _ time.Duration, m *ir.Module) error {

@@ -2,7 +2,9 @@ package dataset
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/binary"
+	"math"
 
 	"github.com/dnnc/dnnc/frontend/weights"
 	"github.com/dnnc/dnnc/runtime/data"
@@ -43,6 +45,37 @@ func EncodeCIFAR(b data.Batch) []byte {
 	return out
 }
 
+// EncodeReals writes items of any shape and range as reals under a name, and their labels
+// as they came.
+func EncodeReals(name string, b data.Batch) ([]byte, error) {
+	reals := func(name string, shape []int, x []float32) weights.Tensor {
+		t := weights.Tensor{Name: name, DType: weights.F32, Shape: append([]int{b.N}, shape...)}
+		for _, v := range x {
+			t.Data = binary.LittleEndian.AppendUint32(t.Data, math.Float32bits(v))
+		}
+		return t
+	}
+	list := []weights.Tensor{reals(name, b.Shape, b.X)}
+	for _, t := range b.Targets {
+		list = append(list, reals(cmp.Or(t.Name, "labels"), t.Shape, t.X))
+	}
+	if b.Labels != nil && len(b.Targets) == 0 {
+		list = append(list, classes(b.Labels))
+	}
+	var out bytes.Buffer
+	err := weights.WriteNPZ(&out, list)
+	return out.Bytes(), err
+}
+
+// classes is the array of labels that are whole numbers.
+func classes(list []int) weights.Tensor {
+	t := weights.Tensor{Name: "labels", DType: weights.I32, Shape: []int{len(list)}}
+	for _, l := range list {
+		t.Data = binary.LittleEndian.AppendUint32(t.Data, uint32(l))
+	}
+	return t
+}
+
 // EncodeNPZ writes images of any shape, reals in [0,1], as bytes under the name
 // images and their labels as labels.
 func EncodeNPZ(b data.Batch) ([]byte, error) {
@@ -52,11 +85,7 @@ func EncodeNPZ(b data.Batch) ([]byte, error) {
 	}
 	list := []weights.Tensor{images}
 	if b.Labels != nil {
-		labels := weights.Tensor{Name: "labels", DType: weights.I32, Shape: []int{b.N}}
-		for _, l := range b.Labels {
-			labels.Data = binary.LittleEndian.AppendUint32(labels.Data, uint32(l))
-		}
-		list = append(list, labels)
+		list = append(list, classes(b.Labels))
 	}
 	var out bytes.Buffer
 	err := weights.WriteNPZ(&out, list)

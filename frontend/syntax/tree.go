@@ -53,18 +53,19 @@ type Result struct {
 	Words []*Word `parser:"@@*"`
 }
 
-// Word is an attribute of a result, "key: value", or its task alone.
+// Word is an attribute of an input or a result, "key: value", or its kind or task alone.
 type Word struct {
 	Pos   lexer.Position
 	Key   string `parser:"@Ident"`
 	Value string `parser:"( ':' @( Number | Ident ) )?"`
 }
 
-// Param is an input of the network.
+// Param is an input of the network, and what is said of what it holds.
 type Param struct {
-	Pos  lexer.Position
-	Name string `parser:"@Ident ':'"`
-	Type *Type  `parser:"@@"`
+	Pos   lexer.Position
+	Name  string  `parser:"@Ident ':'"`
+	Type  *Type   `parser:"@@"`
+	Words []*Word `parser:"@@*"`
 }
 
 // Type is an element type and shape, with what suffixes say of it.

@@ -22,7 +22,7 @@ import (
 func environment(t *testing.T, name string) *pass.Env {
 	target, err := processor.Find(name)
 	require.NoError(t, err)
-	return &pass.Env{Target: target, Level: pass.Int8, High: 1, Calibration: func() (data.Batch, error) {
+	return &pass.Env{Target: target, Level: pass.Int8, Calibration: func() (data.Batch, error) {
 		b := data.Batch{N: 2, Shape: []int{1, 8, 8}}
 		for i := range 128 {
 			b.X = append(b.X, float32(i*37%16)/16)

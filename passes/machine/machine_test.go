@@ -55,7 +55,7 @@ network net(image: f32[32,8,8] in [0,1]) -> f32[32,8,8] {
 		require.True(t, ok)
 		m, err := frontend.Parse(filepath.Join(dir, "net.dnn"), []byte(source), frontend.Options{})
 		require.NoError(t, err)
-		env := &pass.Env{Target: tgt, Level: pass.Universal, Rounding: "nearest", Seed: 1, High: 1, Fix: map[string]ir.Elem{"a": e, "b": e, "c": e}, Budget: pass.Budget{Bits: 8, RAM: ram},
+		env := &pass.Env{Target: tgt, Level: pass.Universal, Rounding: "nearest", Seed: 1, Fix: map[string]ir.Elem{"a": e, "b": e, "c": e}, Budget: pass.Budget{Bits: 8, RAM: ram},
 			Calibration: func() (data.Batch, error) { return data.Synthesize([]int{32, 8, 8}, 0, 1, 4, 1), nil }}
 		return m, passes.Table.Run(context.Background(), m, env, pass.Options{StopAfter: "memory"})
 	}

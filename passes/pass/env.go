@@ -110,11 +110,7 @@ type Env struct {
 	Gradient disturb.Gradient
 	// Task is what the network's results mean, by which a search judges it; one label an
 	// item when empty.
-	Task measure.Task
-	// Low and High are the bounds of the input's reals, to which disturbed
-	// images are clamped.
-	Low, High float32
-
+	Task           measure.Task
 	samples, judge data.Batch
 
 	// Progress is told of long work: done of total, in the unit of what.

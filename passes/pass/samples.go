@@ -96,7 +96,7 @@ func (e *Env) mixture(clean data.Batch, first int) (data.Batch, error) {
 	out.X = append([]float32(nil), clean.X...)
 	gradient := disturb.Once(e.Gradient)
 	for i, cond := range e.Errors {
-		disturbed, err := disturb.Images(clean, first, cond, e.Seed, e.Low, e.High, gradient)
+		disturbed, err := disturb.Images(clean, first, cond, e.Seed, gradient)
 		if err != nil {
 			return data.Batch{}, err
 		}

@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/runtime/data"
 	"github.com/dnnc/dnnc/runtime/disturb"
 )
@@ -49,10 +50,10 @@ func TestConditionsShift(t *testing.T) {
 // TestMixtures: which images calibrate, judge and are final, each disturbed as its number
 // says, with noise of its own, and once.
 func TestMixtures(t *testing.T) {
-	list, err := disturb.Parse("gaussian=0.1;blackout-random=1")
+	list, err := disturb.Parse("gaussian=0.1;blackout-random=1", []disturb.Input{{Holds: ir.Content{Kind: ir.Image}, Shape: []int{1, 2, 2}, High: 1}})
 	require.NoError(t, err)
 	calls := 0
-	env := &Env{Errors: list, Seed: 1, High: 1, Calibration: func() (data.Batch, error) { calls++; return numbered(9, 0)() }, Holdout: numbered(Judged+7, 100)}
+	env := &Env{Errors: list, Seed: 1, Calibration: func() (data.Batch, error) { calls++; return numbered(9, 0)() }, Holdout: numbered(Judged+7, 100)}
 	assert.Equal(t, 3, env.Conditions())
 	samples, err := env.Samples()
 	require.NoError(t, err)
@@ -71,7 +72,7 @@ func TestMixtures(t *testing.T) {
 		for k, e := range append([]disturb.Condition{{}}, list...) {
 			want := clean
 			if k > 0 {
-				want, err = disturb.Images(clean, c.first, e, 1, 0, 1, nil)
+				want, err = disturb.Images(clean, c.first, e, 1, nil)
 				require.NoError(t, err)
 			}
 			for i := range c.N {

@@ -21,7 +21,7 @@ import (
 func environment(t *testing.T, m *ir.Module) *pass.Env {
 	armv7, err := processor.Find("armv7")
 	require.NoError(t, err)
-	return &pass.Env{Target: armv7, Level: pass.Int8, Rounding: "nearest", High: 1, Calibration: func() (data.Batch, error) {
+	return &pass.Env{Target: armv7, Level: pass.Int8, Rounding: "nearest", Calibration: func() (data.Batch, error) {
 		b := data.Batch{N: 4, Shape: m.Inputs[0].Type.Shape}
 		for _, x := range m.Inputs[1:] {
 			b.Others += x.Type.Shape.Size()

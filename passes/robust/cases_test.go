@@ -21,10 +21,10 @@ func TestCases(t *testing.T) {
 	passtest.Cases(t, passes.Table, passes.Robust, func(*ir.Module) *pass.Env {
 		armv7, err := processor.Find("armv7")
 		require.NoError(t, err)
-		errors, err := disturb.Parse("gaussian")
+		errors, err := disturb.Parse("gaussian", []disturb.Input{{Holds: ir.Content{Kind: ir.Features}, Shape: []int{8}, High: 1}})
 		require.NoError(t, err)
 		return &pass.Env{
-			Target: armv7, Level: pass.Robust, Seed: 1, High: 1, Errors: errors, Rounding: "nearest",
+			Target: armv7, Level: pass.Robust, Seed: 1, Errors: errors, Rounding: "nearest",
 			Formats: []ir.Elem{ir.OddOf(1), ir.OddOf(3)}, Budget: pass.Budget{Bits: 3.2},
 			Calibration: func() (data.Batch, error) {
 				rng := rand.New(rand.NewSource(1))

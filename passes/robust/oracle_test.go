@@ -239,12 +239,12 @@ const judgedImages, finalImages = 512, 1000
 
 // environment is a run over odd codes of 1 to 4 bits, under two kinds of error.
 func environment(t *testing.T) *pass.Env {
-	errors, err := disturb.Parse("gaussian=0.1;fog-blend=0.3")
+	errors, err := disturb.Parse("gaussian=0.1;fog-blend=0.3", []disturb.Input{{Holds: ir.Content{Kind: ir.Image}, Shape: []int{2, 4, 4}, High: 1}})
 	require.NoError(t, err)
 	armv7, err := processor.Find("armv7")
 	require.NoError(t, err)
 	calibration := func() (data.Batch, error) { return data.Batch{N: 900}, nil }
-	return &pass.Env{Calibration: calibration, Level: pass.Robust, Target: armv7, Errors: errors, High: 1,
+	return &pass.Env{Calibration: calibration, Level: pass.Robust, Target: armv7, Errors: errors,
 		Formats: []ir.Elem{ir.OddOf(1), ir.OddOf(2), ir.OddOf(3), ir.OddOf(4)}}
 }
 

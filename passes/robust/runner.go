@@ -273,7 +273,7 @@ func (r *runner) answer(ctx context.Context, x *exam) (err error) {
 
 // setupOf measures on held-out images, disturbed with their own noise.
 func (r *runner) setupOf(clean data.Batch, first int) measure.Setup {
-	return measure.Setup{Task: r.task, Images: clean, Seed: r.env.Seed, First: first, Low: r.env.Low, High: r.env.High, Gradient: r.env.Gradient}
+	return measure.Setup{Task: r.task, Images: clean, Seed: r.env.Seed, First: first, Gradient: r.env.Gradient}
 }
 
 // labelled is images with labels: the float network's own decisions where there are none.
@@ -504,13 +504,13 @@ func (r *runner) boundaryLoss(ctx context.Context, l int, p *quant.Prepared, f q
 	if err != nil {
 		return 0, err
 	}
-	kind := r.env.Errors[0].Kind
+	first := r.env.Errors[0]
 	if clean, err = r.labelled(ctx, clean.Slice(0, min(boundaryImages, clean.N))); err != nil {
 		return 0, err
 	}
 	setup := r.setupOf(clean, pass.JudgeAt)
 	if r.distances == nil {
-		exact, err := measure.Boundary(ctx, setup, kind, r.float.Results)
+		exact, err := measure.Boundary(ctx, setup, first, r.float.Results)
 		if err != nil {
 			return 0, err
 		}
@@ -520,7 +520,7 @@ func (r *runner) boundaryLoss(ctx context.Context, l int, p *quant.Prepared, f q
 	if err != nil {
 		return 0, err
 	}
-	got, err := measure.Boundary(ctx, setup, kind, prog.Results)
+	got, err := measure.Boundary(ctx, setup, first, prog.Results)
 	if err != nil {
 		return 0, err
 	}

@@ -289,12 +289,11 @@ func TestPricesOfWeights(t *testing.T) {
 func TestBoundaryLossOfLayers(t *testing.T) {
 	r := newReal(t) // without labels the float network's answers are right
 	clean := must(r.env.Holdout()).Slice(0, boundaryImages)
-	kind := r.env.Errors[0].Kind
 	for l := range r.layers {
 		for _, bits := range []int{1, 8} {
 			got, err := r.boundaryLoss(all, l, nil, nearestOf(bits))
 			require.NoError(t, err)
-			both, err := measure.Boundary(all, r.setupOf(clean, pass.JudgeAt), kind, r.float.Forward, replaced(t, r, map[int]quant.Format{l: nearestOf(bits)}).Forward)
+			both, err := measure.Boundary(all, r.setupOf(clean, pass.JudgeAt), r.env.Errors[0], r.float.Forward, replaced(t, r, map[int]quant.Format{l: nearestOf(bits)}).Forward)
 			require.NoError(t, err)
 			assert.Equal(t, measure.BoundaryLoss(both[0], both[1]).Value, got)
 			assert.Equal(t, bits == 8, math.Abs(got) < .02, "%d bits in layer %d: %v", bits, l, got)

@@ -53,10 +53,10 @@ type kinds struct {
 func kindsOf(env *pass.Env) kinds {
 	k := kinds{[]string{measure.Clean}, []int{0}}
 	for _, e := range env.Errors {
-		i := slices.Index(k.names, e.Kind.Name)
+		i := slices.Index(k.names, e.Name())
 		if i < 0 {
 			i = len(k.names)
-			k.names = append(k.names, e.Kind.Name)
+			k.names = append(k.names, e.Name())
 		}
 		k.of = append(k.of, i)
 	}

@@ -35,7 +35,7 @@ func compiled(t *testing.T, table pass.Table, m *ir.Module, bits string) error {
 	t.Helper()
 	armv7, err := processor.Find("armv7")
 	require.NoError(t, err)
-	env := &pass.Env{Target: armv7, Level: pass.Int8, Rounding: "nearest", Seed: 1, High: 1, Fix: map[string]ir.Elem{}}
+	env := &pass.Env{Target: armv7, Level: pass.Int8, Rounding: "nearest", Seed: 1, Fix: map[string]ir.Elem{}}
 	if e, ok := ir.ParseElem(bits); ok {
 		env.Fix["conv1"] = e
 	}

@@ -117,6 +117,14 @@ type Recipe struct {
 	Resize       bool             `json:"resize,omitempty"`    // of pictures
 	Signature    string           `json:"signature,omitempty"` // of a TensorFlow Lite model
 	Kernels      string           `json:"kernels,omitempty"`   // whose integers it has
+	Kinds        []InputKind      `json:"kinds,omitempty"`
+}
+
+// InputKind is what an input of a model holds, as the language writes it; the name is ""
+// of an only input.
+type InputKind struct {
+	Input string `json:"input"`
+	Holds string `json:"holds"`
 }
 
 // InputRange is the reals of an input of a model.

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/runtime/data"
 )
 
@@ -52,11 +53,27 @@ func slope(b data.Batch) (margin, logits []float32, err error) {
 	return g, nil, nil
 }
 
+// of is a kind at a size on items of a batch, as an only input in lo..hi; by its shape
+// unless said otherwise.
+func of(t testing.TB, b data.Batch, k *Kind, size float64, said ir.Content, lo, hi float32) Condition {
+	t.Helper()
+	in := Input{Name: "x", Holds: ir.ContentOf(said, b.Shape), Shape: b.Shape, Low: lo, High: hi}
+	list, err := Parse(fmt.Sprintf("%s=%v", k.Name, size), []Input{in})
+	require.NoError(t, err)
+	require.Len(t, list, 1)
+	return list[0]
+}
+
 func apply(t testing.TB, b data.Batch, k *Kind, size float64, seed uint64) data.Batch {
 	t.Helper()
-	out, err := Images(b, 0, Condition{k, size}, seed, 0, 1, slope)
+	out, err := Images(b, 0, of(t, b, k, size, ir.Content{}, 0, 1), seed, slope)
 	require.NoError(t, err)
 	return out
+}
+
+// paints are the kinds of images.
+func paints() []*Kind {
+	return Fitting(Input{Holds: ir.Content{Kind: ir.Image}, Shape: []int{3, 9, 9}})
 }
 
 func distance(a, b []float32) float64 {
@@ -70,7 +87,7 @@ func distance(a, b []float32) float64 {
 var shapes = [][]int{{1, 28, 28}, {3, 32, 32}, {3, 48, 64}}
 
 func TestSeverityGrows(t *testing.T) {
-	for _, k := range Kinds() {
+	for _, k := range paints() {
 		for _, shape := range shapes {
 			b := picture(24, shape...)
 			last := 0.0
@@ -85,7 +102,7 @@ func TestSeverityGrows(t *testing.T) {
 
 func TestSizeZeroChangesNothing(t *testing.T) {
 	b := picture(2, 3, 32, 32)
-	for _, k := range Kinds() {
+	for _, k := range paints() {
 		assert.Equal(t, b.X, apply(t, b, k, 0, 1).X, k.Name)
 	}
 }
@@ -96,8 +113,8 @@ func TestOutputStaysInTheRange(t *testing.T) {
 		for i, v := range b.X {
 			b.X[i] = r[0] + v*(r[1]-r[0])
 		}
-		for _, k := range Kinds() {
-			out, err := Images(b, 0, Condition{k, 1}, 1, r[0], r[1], slope)
+		for _, k := range paints() {
+			out, err := Images(b, 0, of(t, b, k, 1, ir.Content{}, r[0], r[1]), 1, slope)
 			require.NoError(t, err)
 			for _, v := range out.X {
 				require.True(t, v >= r[0] && v <= r[1], "%s: %v", k.Name, v)
@@ -107,28 +124,31 @@ func TestOutputStaysInTheRange(t *testing.T) {
 	}
 }
 
-// TestOddShapes: an image of one pixel, a row, five planes, no image at all.
+// TestOddShapes: an image of one pixel, a row, five planes, one plane without its axis.
 func TestOddShapes(t *testing.T) {
+	image := ir.Content{Kind: ir.Image, Axis: ir.NoAxis}
 	for _, shape := range [][]int{{1, 1, 1}, {3, 1, 9}, {3, 9, 1}, {5, 6, 4}} {
 		b := picture(2, shape...)
-		for _, k := range Kinds() {
-			apply(t, b, k, 1, 1)
+		for _, k := range paints() {
+			_, err := Images(b, 0, of(t, b, k, 1, image, 0, 1), 1, slope)
+			require.NoError(t, err)
 		}
 	}
-	flat := data.Batch{N: 2, Shape: []int{12}, X: make([]float32, 24)}
-	for _, k := range Kinds() {
-		apply(t, flat, k, .5, 1)
+	flat := data.Batch{N: 2, Shape: []int{3, 4}, X: make([]float32, 24)}
+	for _, k := range paints() {
+		_, err := Images(flat, 0, of(t, flat, k, .5, image, 0, 1), 1, slope)
+		require.NoError(t, err)
 	}
 }
 
 func TestAnImageDependsOnItsIndexAlone(t *testing.T) {
 	b := picture(9, 3, 32, 32)
-	for _, k := range Kinds() {
+	for _, k := range paints() {
 		if k.Guided {
 			continue // slope is no gradient of one image apart
 		}
 		whole := apply(t, b, k, .6, 3)
-		part, err := Images(b.Slice(4, 6), 4, Condition{k, .6}, 3, 0, 1, nil)
+		part, err := Images(b.Slice(4, 6), 4, of(t, b, k, .6, ir.Content{}, 0, 1), 3, nil)
 		require.NoError(t, err)
 		assert.Equal(t, whole.Slice(4, 6).X, part.X, k.Name)
 		if k.Name != "brighten" && k.Name != "darken" && k.Name != "fog-blend" && k.Name != "speed" && k.Name != "autumn" {
@@ -141,7 +161,7 @@ func TestAnImageDependsOnItsIndexAlone(t *testing.T) {
 func TestGoldenPixels(t *testing.T) {
 	const golden = "testdata/pixels.golden"
 	var lines []string
-	for _, k := range Kinds() {
+	for _, k := range paints() {
 		for _, shape := range shapes {
 			for _, size := range []float64{.2, .5, 1} {
 				h := sha256.New()
@@ -166,45 +186,18 @@ func TestEveryKindIsDescribed(t *testing.T) {
 	for _, k := range Kinds() {
 		assert.NotEmpty(t, k.Doc, k.Name)
 		assert.NotEmpty(t, k.Source, k.Name)
+		assert.Subset(t, ir.ContentKinds, k.Of, k.Name)
+		assert.NotEmpty(t, k.Of, k.Name)
 		require.Len(t, k.Sizes, 3, k.Name)
 		assert.IsIncreasing(t, k.Sizes, k.Name)
 		assert.True(t, k.Sizes[0] > 0 && k.Sizes[2] <= 1)
 	}
 }
 
-func TestParse(t *testing.T) {
-	c, err := Parse("gaussian=0.02,0.05; fog")
-	require.NoError(t, err)
-	require.Len(t, c, 5)
-	assert.Equal(t, "gaussian=0.02", c[0].String())
-	assert.Equal(t, "fog", c[4].Kind.Name)
-	c, err = Parse("none")
-	require.NoError(t, err)
-	assert.Empty(t, c)
-	c, err = Parse("all")
-	require.NoError(t, err)
-	assert.Len(t, c, 3*len(Kinds()))
-	for text, want := range map[string]string{
-		"gausian":       `did you mean "gaussian"`,
-		"hail":          "the kinds are",
-		"snow=2":        "no number from 0 to 1",
-		"snow=-1":       "no number from 0 to 1",
-		"snow=x":        "no number from 0 to 1",
-		"snow=NaN":      "no number from 0 to 1",
-		"snow=":         "no number from 0 to 1",
-		"":              "no kind of error",
-		"snow=0.1;;fog": "no kind of error",
-		"snow;snow=0.3": "twice",
-	} {
-		_, err := Parse(text)
-		assert.ErrorContains(t, err, want, text)
-	}
-}
-
 func TestGuidedKindsNeedAGradient(t *testing.T) {
 	b := picture(1, 1, 28, 28)
-	for _, k := range Kinds() {
-		_, err := Images(b, 0, Condition{k, .5}, 1, 0, 1, nil)
+	for _, k := range paints() {
+		_, err := Images(b, 0, of(t, b, k, .5, ir.Content{}, 0, 1), 1, nil)
 		if k.Guided {
 			assert.ErrorContains(t, err, k.Name+"-random is the unguided form")
 		} else {
@@ -228,29 +221,12 @@ func TestNormalHasUnitVariance(t *testing.T) {
 // BenchmarkKinds is the speed on colour images; on gray ones it is at least that.
 func BenchmarkKinds(b *testing.B) {
 	images := picture(100, 3, 32, 32)
-	for _, k := range Kinds() {
+	for _, k := range paints() {
 		b.Run(k.Name, func(b *testing.B) {
 			for b.Loop() {
 				apply(b, images, k, k.Sizes[1], 1)
 			}
 			b.ReportMetric(float64(b.N*images.N)/b.Elapsed().Seconds(), "images/s")
 		})
-	}
-}
-
-// TestOtherInputsStay disturbs the images of records alone.
-func TestOtherInputsStay(t *testing.T) {
-	images, rest := data.Synthesize([]int{1, 8, 8}, 0, 1, 4, 1), data.Synthesize([]int{5}, -9, 9, 4, 2)
-	all := data.Join(images, rest)
-	require.Equal(t, 69, all.Size())
-	for _, c := range []string{"gaussian=0.3", "fog-blend=0.5", "blackout-random=0.5"} {
-		conditions, err := Parse(c)
-		require.NoError(t, err)
-		alone, err := Images(images, 0, conditions[0], 1, 0, 1, nil)
-		require.NoError(t, err)
-		joined, err := Images(all, 0, conditions[0], 1, 0, 1, nil)
-		require.NoError(t, err)
-		assert.Equal(t, data.Join(alone, rest).X, joined.X, c)
-		assert.NotEqual(t, all.X, joined.X, c)
 	}
 }

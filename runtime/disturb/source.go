@@ -31,6 +31,13 @@ func (s *source) below(n int) int {
 	return int(hi)
 }
 
+// chance is true with probability p; of one place in the sequence, for a greater p where
+// it is for a smaller one.
+func (s *source) chance(p float64) bool { return s.uniform(0, 1) < p }
+
+// coin is true as often as not.
+func (s *source) coin() bool { return s.next()>>63 == 0 }
+
 // normal is a number of the standard normal distribution, without any function
 // whose rounding differs between platforms: the sum of twelve uniform numbers
 // of 16 bits has variance 1 after centring, and tails to six deviations.

@@ -21,12 +21,12 @@ const (
 // greatest.
 const Never = 1 + 1./fineSteps
 
-// Boundary is, for each network and image, the least size of a kind of error at
-// which the answer becomes wrong, to 1/128 and on one seed: 0 where it is wrong
+// Boundary is, for each network and image, the least size of a condition's kind of error
+// at which the answer becomes wrong, to 1/128 and on one seed: 0 where it is wrong
 // without any, Never where it never is. Without labels the answers
 // of the first network are right. When ctx ends it returns the networks that it
 // has measured as a whole, and its error.
-func Boundary(ctx context.Context, s Setup, kind *disturb.Kind, networks ...Network) ([][]float64, error) {
+func Boundary(ctx context.Context, s Setup, c disturb.Condition, networks ...Network) ([][]float64, error) {
 	var err error
 	if len(s.Task.Results) > 0 {
 		if err := s.Task.Decides("a boundary distance"); err != nil {
@@ -43,8 +43,8 @@ func Boundary(ctx context.Context, s Setup, kind *disturb.Kind, networks ...Netw
 			return nil, err
 		}
 	}
-	b := &border{Setup: s, kind: kind, rounds: len(networks) * borderRounds}
-	if kind.Guided {
+	b := &border{Setup: s, condition: c, rounds: len(networks) * borderRounds}
+	if c.Kind.Guided {
 		if b.margins, err = s.margins(); err != nil {
 			return nil, err
 		}
@@ -81,7 +81,7 @@ func (s *Setup) margins() ([]float32, error) {
 // border is the search for the boundary of one kind of error.
 type border struct {
 	Setup
-	kind         *disturb.Kind
+	condition    disturb.Condition
 	margins      []float32 // of all images; nil of an unguided kind
 	done, rounds int       // of progress
 }
@@ -169,9 +169,10 @@ func (b *border) wrongAt(ctx context.Context, net Network, images, at []int) ([]
 					return b.margins[i*size : (i+1)*size], nil, nil
 				}
 			}
-			c := disturb.Condition{Kind: b.kind, Size: float64(at[i]) / fineSteps}
+			c := b.condition
+			c.Size = float64(at[i]) / fineSteps
 			var one data.Batch
-			one, errs[j] = disturb.Images(b.Images.Slice(i, i+1), b.First+i, c, b.Seed, b.Low, b.High, gradient)
+			one, errs[j] = disturb.Images(b.Images.Slice(i, i+1), b.First+i, c, b.Seed, gradient)
 			copy(x[j*size:], one.X)
 		})
 		for _, err := range errs {

@@ -14,7 +14,7 @@ import (
 // wrong from t = (1/2-x)/(1-x) on.
 func TestBoundary(t *testing.T) {
 	s := setup(t, "fog-blend=0.5", 100)
-	both, err := Boundary(context.Background(), s, s.Conditions[0].Kind, threshold(.5), threshold(.25))
+	both, err := Boundary(context.Background(), s, s.Conditions[0], threshold(.5), threshold(.25))
 	require.NoError(t, err)
 	got, low := both[0], both[1]
 	for i, d := range got {
@@ -54,7 +54,7 @@ func TestBoundaryFindsTheFirstCrossing(t *testing.T) {
 		}
 		return out, nil
 	}
-	got, err := Boundary(context.Background(), s, s.Conditions[0].Kind, band)
+	got, err := Boundary(context.Background(), s, s.Conditions[0], band)
 	require.NoError(t, err)
 	assert.InDelta(t, .3, got[0][0], 1./fineSteps)
 
@@ -68,7 +68,7 @@ func TestBoundaryFindsTheFirstCrossing(t *testing.T) {
 		}
 		return out, nil
 	}
-	got, err = Boundary(context.Background(), s, s.Conditions[0].Kind, last)
+	got, err = Boundary(context.Background(), s, s.Conditions[0], last)
 	require.NoError(t, err)
 	assert.Equal(t, 1., got[0][0])
 }
@@ -79,7 +79,7 @@ func TestBoundaryWithoutLabels(t *testing.T) {
 	s.Images.Labels = nil
 	var rounds []int
 	s.Progress = func(done, total int) { rounds = append(rounds, done, total) }
-	got, err := Boundary(context.Background(), s, s.Conditions[0].Kind, threshold(.5), threshold(.25))
+	got, err := Boundary(context.Background(), s, s.Conditions[0], threshold(.5), threshold(.25))
 	require.NoError(t, err)
 	for i, x := range s.Images.X {
 		assert.Positive(t, got[0][i], "no image is wrong of itself")
@@ -101,7 +101,7 @@ func TestBoundaryTakesOneGradient(t *testing.T) {
 		}
 		return g, nil, nil
 	}
-	got, err := Boundary(context.Background(), s, s.Conditions[0].Kind, threshold(.5), threshold(.6))
+	got, err := Boundary(context.Background(), s, s.Conditions[0], threshold(.5), threshold(.6))
 	require.NoError(t, err)
 	assert.Equal(t, 1, calls)
 	for i, x := range s.Images.X {
@@ -110,7 +110,7 @@ func TestBoundaryTakesOneGradient(t *testing.T) {
 		}
 	}
 	s.Gradient = nil
-	_, err = Boundary(context.Background(), s, s.Conditions[0].Kind, threshold(.5))
+	_, err = Boundary(context.Background(), s, s.Conditions[0], threshold(.5))
 	assert.ErrorContains(t, err, "unguided form")
 }
 
@@ -118,7 +118,7 @@ func TestBoundaryTakesOneGradient(t *testing.T) {
 func TestBoundaryKeepsWhatItHas(t *testing.T) {
 	s := setup(t, "fog-blend=0.5", 10)
 	broken := func(context.Context, []float32, int) ([]float32, error) { return nil, context.Canceled }
-	got, err := Boundary(context.Background(), s, s.Conditions[0].Kind, threshold(.5), broken)
+	got, err := Boundary(context.Background(), s, s.Conditions[0], threshold(.5), broken)
 	assert.ErrorIs(t, err, context.Canceled)
 	assert.Len(t, got, 1)
 }

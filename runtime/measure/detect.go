@@ -183,7 +183,7 @@ func (d *Detector) Attach(s *Setup) {
 			}
 			name := Clean
 			if c.Kind != nil {
-				name = c.Kind.Name
+				name = c.Name()
 			}
 			d.kinds, d.under, d.answer = append(d.kinds, name), append(d.under, stats), [2][]float32{}
 		}

@@ -77,7 +77,7 @@ func TestDetections(t *testing.T) {
 		assert.Equal(t, []float64{2, 4}, d.compare(answers(boxes), answers(moved)))
 		assert.Equal(t, []float64{4, 4}, d.compare(answers(boxes), answers(boxes)))
 
-		s := Setup{Task: *task, Images: data.Batch{N: 2, Shape: []int{1}, X: []float32{0, 0}}, High: 1}
+		s := Setup{Task: *task, Images: data.Batch{N: 2, Shape: []int{1}, X: []float32{0, 0}}}
 		d.Attach(&s)
 		other := append([]float32(nil), boxes...)
 		for i := range other {

@@ -214,7 +214,7 @@ func clean(t *testing.T, task Task, b data.Batch, answers ...[]float32) []*Score
 	for _, a := range answers {
 		nets = append(nets, answering(a))
 	}
-	scores, err := Robust(context.Background(), Setup{Task: task, Images: b, High: 1}, nets...)
+	scores, err := Robust(context.Background(), Setup{Task: task, Images: b}, nets...)
 	require.NoError(t, err)
 	return scores
 }

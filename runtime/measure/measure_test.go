@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/runtime/data"
 	"github.com/dnnc/dnnc/runtime/disturb"
 )
@@ -41,7 +42,7 @@ func threshold(at float32) Network {
 
 func setup(t *testing.T, errors string, n int) Setup {
 	t.Helper()
-	conditions, err := disturb.Parse(errors)
+	conditions, err := disturb.Parse(errors, []disturb.Input{{Holds: ir.Content{Kind: ir.Image}, Shape: []int{1, 1, 1}, High: 1}})
 	require.NoError(t, err)
 	b := data.Batch{N: n, Shape: []int{1, 1, 1}}
 	for i := range n {
@@ -53,7 +54,7 @@ func setup(t *testing.T, errors string, n int) Setup {
 		}
 		b.Labels = append(b.Labels, label)
 	}
-	return Setup{Images: b, Conditions: conditions, Seed: 1, High: 1}
+	return Setup{Images: b, Conditions: conditions, Seed: 1}
 }
 
 func TestRobust(t *testing.T) {
@@ -87,7 +88,7 @@ func TestRobustDoesNotDependOnThePortions(t *testing.T) {
 	s := setup(t, "gaussian=0.3", portion+100)
 	whole, err := Robust(context.Background(), s, threshold(.5))
 	require.NoError(t, err)
-	b, err := disturb.Images(s.Images, 0, s.Conditions[0], s.Seed, 0, 1, nil)
+	b, err := disturb.Images(s.Images, 0, s.Conditions[0], s.Seed, nil)
 	require.NoError(t, err)
 	for i, x := range b.X {
 		want := 0

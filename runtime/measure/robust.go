@@ -329,7 +329,6 @@ type Setup struct {
 	Conditions []disturb.Condition
 	Seed       uint64
 	First      int              // number of the first image: what tells noise apart from that of others
-	Low, High  float32          // the input's range
 	Gradient   disturb.Gradient // of the float network, for guided kinds
 	// Shared says that Gradient is of the first network: then one way forward gives
 	// its gradient and its answers on the clean images.
@@ -364,7 +363,7 @@ func Robust(ctx context.Context, s Setup, networks ...Network) ([]*Score, error)
 	for _, c := range conditions {
 		name := Clean
 		if c.Kind != nil {
-			name = c.Kind.Name
+			name = c.Name()
 		}
 		j.begin()
 		for from := 0; from < s.Images.N; from += portion {
@@ -376,7 +375,7 @@ func Robust(ctx context.Context, s Setup, networks ...Network) ([]*Score, error)
 			clean := b
 			if c.Kind != nil {
 				var err error
-				if b, err = disturb.Images(clean, s.First+from, c, s.Seed, s.Low, s.High, gradient); err != nil {
+				if b, err = disturb.Images(clean, s.First+from, c, s.Seed, gradient); err != nil {
 					return j.scores, err
 				}
 			}

@@ -75,7 +75,7 @@ func nodes(t *testing.T, tgt *processor.Target, expr string) []*ir.Node {
 	require.NoError(t, err)
 	m, err = frontend.Parse("net.dnn", source(m.Outputs[0].Type.Shape.String()), frontend.Options{})
 	require.NoError(t, err)
-	env := &pass.Env{Target: tgt, Level: pass.Int8, Rounding: "nearest", Seed: 1, Low: -2, High: 3,
+	env := &pass.Env{Target: tgt, Level: pass.Int8, Rounding: "nearest", Seed: 1,
 		Calibration: func() (data.Batch, error) { return data.Synthesize([]int{4, 6, 6}, -2, 3, 16, 1), nil }}
 	require.NoError(t, passes.Table.Run(context.Background(), m, env, pass.Options{}))
 	for _, n := range m.Ops {

@@ -58,6 +58,7 @@ type value struct {
 	Name  string      `json:"name"`
 	Shape ir.Shape    `json:"shape"`
 	Range *[2]float64 `json:"range,omitempty"` // of an input's reals
+	Holds string      `json:"holds,omitempty"` // what an input holds, for people
 	// Assumed is set where nobody gave the range.
 	Assumed bool `json:"assumed,omitempty"`
 }
@@ -147,10 +148,9 @@ func describe(ctx context.Context, o driver.Options, r *driver.Result) (*found, 
 	for _, n := range m.Ops {
 		f.MACs += n.MACs()
 	}
-	for _, in := range m.Inputs {
-		low, high := dnnc.RangeOf(in)
+	for _, in := range dnnc.Inputs(m) {
 		_, given := o.Ranges[in.Name]
-		f.Inputs = append(f.Inputs, value{Name: in.Name, Shape: in.Type.Shape, Range: &[2]float64{float64(low), float64(high)},
+		f.Inputs = append(f.Inputs, value{Name: in.Name, Shape: in.Shape, Range: &[2]float64{float64(in.Low), float64(in.High)}, Holds: in.String(),
 			Assumed: driver.IsModel(o.Input) && !given && !f.Quantized})
 	}
 	for _, out := range m.Outputs {
@@ -246,7 +246,7 @@ func (f *found) print(out io.Writer) {
 		if in.Assumed {
 			assumed = fmt.Sprintf(" (assumed; -range %s=LOW,HIGH says it)", quote.Line(in.Name))
 		}
-		fmt.Fprintf(out, "input %s: %s of reals in [%g,%g]%s\n", quote.Line(in.Name), in.Shape, in.Range[0], in.Range[1], assumed)
+		fmt.Fprintf(out, "input %s: %s of reals in [%g,%g]%s, %s\n", quote.Line(in.Name), in.Shape, in.Range[0], in.Range[1], assumed, in.Holds)
 	}
 	for _, v := range f.Results {
 		fmt.Fprintf(out, "result %s: %s\n", quote.Line(v.Name), v.Shape)

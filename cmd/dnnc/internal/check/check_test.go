@@ -85,7 +85,7 @@ func TestNoData(t *testing.T) {
 
 	code, out, stderr := dnnctest.Run(t, "check", model, "-range", "image=-1,1", "-task", "classes")
 	require.Equal(t, command.Done, code, stderr)
-	assert.Contains(t, out, "input image: [1,28,28] of reals in [-1,1]\n")
+	assert.Contains(t, out, "input image: [1,28,28] of reals in [-1,1], an image [1,28,28]\n")
 	assert.Contains(t, out, "task: classes (")
 	assert.NotContains(t, stderr, "no-calibration", "the report says where ranges come from")
 	list, err := os.ReadDir(dir)

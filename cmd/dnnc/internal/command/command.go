@@ -23,6 +23,7 @@ import (
 	"github.com/dnnc/dnnc/ir/processor"
 	"github.com/dnnc/dnnc/passes"
 	"github.com/dnnc/dnnc/passes/pass"
+	"github.com/dnnc/dnnc/runtime/disturb"
 	"github.com/dnnc/dnnc/runtime/input"
 )
 
@@ -138,7 +139,7 @@ func dispatch(ctx context.Context, args []string, stdout, stderr io.Writer) int 
 		}
 		return Done
 	case o.Errors == "help":
-		listErrors(stdout)
+		_, _ = io.WriteString(stdout, disturb.Table())
 		return Done
 	case len(files) < c.least || len(files) > c.most:
 		fmt.Fprintf(stderr, "dnnc: dnnc %s takes %s, not %d; dnnc help %s\n", c.name, c.takes(), len(files), c.name)
@@ -220,7 +221,6 @@ func (c *command) parse(args []string) (o driver.Options, files []string, err er
 			files, args = append(files, args[0]), args[1:]
 		}
 	}
-	fs.Visit(func(f *flag.Flag) { o.ErrorsGiven = o.ErrorsGiven || f.Name == "errors" })
 	return o, files, nil
 }
 

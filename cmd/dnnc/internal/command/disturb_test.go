@@ -95,9 +95,16 @@ func TestUseIsCheckedFirst(t *testing.T) {
 	assert.Contains(t, stderr, "takes one file")
 }
 
-func TestErrorsHelp(t *testing.T) {
+// TestReadmeListsErrors holds the README of this folder to dnnc help errors, which
+// -errors help prints, too.
+func TestReadmeListsErrors(t *testing.T) {
+	code, want, stderr := dnnctest.Run(t, "help", "errors")
+	require.Zero(t, code, stderr)
+	rowsAreWhole(t, want)
+	generated(t, dnnctest.Root+"/cmd/dnnc/README.md", "errors", "ReadmeListsErrors", want)
 	code, stdout, _ := dnnctest.Run(t, "eval", "-errors", "help")
 	assert.Zero(t, code)
+	assert.Equal(t, want, stdout)
 	for _, want := range []string{"blackout-random", "fog-blend", "0.25 0.45 0.65", "DeepXplore", "Automold"} {
 		assert.Contains(t, stdout, want)
 	}

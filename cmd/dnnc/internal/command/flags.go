@@ -14,9 +14,11 @@ import (
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/experiment"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/pareto"
+	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/passes/robust"
+	"github.com/dnnc/dnnc/runtime/disturb"
 	"github.com/dnnc/dnnc/runtime/measure"
 )
 
@@ -44,7 +46,13 @@ func loading(fs *flag.FlagSet, o *driver.Options) {
 	})
 	fs.StringVar(&o.Signature, "signature", "", "the signature or subgraph of a TensorFlow Lite model that is read, where it has several")
 	fs.StringVar(&o.Kernels, "kernels", "", "whose integers a quantized TensorFlow Lite model keeps: reference, those of its reference kernels, which is the default, or optimized")
+	contents(fs, o)
 	outside(fs, o)
+}
+
+// contents is what inputs hold.
+func contents(fs *flag.FlagSet, o *driver.Options) {
+	fs.Func("kind", "what an `input` of a model or a data set holds, of which kinds of error make sense: audio=signal, \"x=signal axis: 0\" of time along an axis, or the kind of an only input alone; "+strings.Join(ir.ContentKinds, ", ")+" (default: by its shape)", contentOf(o))
 }
 
 // outside is for commands that read a text, and what the text names.
@@ -72,7 +80,11 @@ func warning(fs *flag.FlagSet, o *driver.Options) {
 
 // disturbing is which errors images are disturbed by.
 func disturbing(fs *flag.FlagSet, o *driver.Options) {
-	fs.StringVar(&o.Errors, "errors", library.DefaultErrors, "errors to choose and to measure under: kind=size,size;kind, all or none; help lists the kinds")
+	o.Errors = disturb.Default
+	fs.Func("errors", "`errors` to choose and to measure under: kind=size,size;input:kind, all, none or default, which is by what the first input holds; help lists the kinds", func(s string) error {
+		o.Errors, o.ErrorsGiven = s, true
+		return nil
+	})
 	fs.Uint64Var(&o.Seed, "seed", 1, "of disturbances, of noise, and of the images that are drawn")
 }
 

@@ -87,6 +87,27 @@ func shapeOf(o *driver.Options) func(string) error {
 	}
 }
 
+func contentOf(o *driver.Options) func(string) error {
+	return func(s string) error {
+		name, text, ok := strings.Cut(s, "=")
+		if !ok {
+			name, text = "", s
+		}
+		c, words, err := ir.ParseContent(text)
+		if err != nil {
+			if near := diag.Suggest(text, words); near != "" {
+				return fmt.Errorf("%w; did you mean %s?", err, near)
+			}
+			return err
+		}
+		if o.Contents == nil {
+			o.Contents = map[string]ir.Content{}
+		}
+		o.Contents[name] = c
+		return nil
+	}
+}
+
 func rangeOf(o *driver.Options) func(string) error {
 	return func(s string) error {
 		name, x, err := named(s)

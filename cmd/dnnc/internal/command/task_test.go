@@ -68,13 +68,14 @@ func TestTaskIsSaid(t *testing.T) {
 	} {
 		args := append(append([]string{path(c.network + ".dnn"), "-calib", path(c.data + ".npz"), "-data", path(c.data + ".npz")}, common...), c.args...)
 		line := "task: classes (" + c.task + "), measure: accuracy, labels: "
-		both := c.labels + " (search), " + c.labels + " (report)\n"
+		const input = ", input image is an image [1,8,8]\n"
+		once, both := c.labels+input, c.labels+" (search), "+c.labels+" (report)"+input
 		for _, measuring := range []struct {
 			name, labels string
 			args         []string
 		}{
-			{"eval", c.labels + "\n", nil}, {"eval", both, []string{"-O", "robust", "-bits", "3"}}, {"eval", c.labels + "\n", []string{"-boundary", "-errors", "gaussian"}},
-			{"pareto", c.labels + "\n", []string{"-sizes", "2"}}, {"compare", both, []string{"-sizes", "3", "-methods", "qed,universal"}},
+			{"eval", once, nil}, {"eval", both, []string{"-O", "robust", "-bits", "3"}}, {"eval", once, []string{"-boundary", "-errors", "gaussian"}},
+			{"pareto", once, []string{"-sizes", "2"}}, {"compare", both, []string{"-sizes", "3", "-methods", "qed,universal"}},
 		} {
 			code, stdout, stderr := dnnctest.Run(t, append(append([]string{measuring.name}, args...), measuring.args...)...)
 			require.Zero(t, code, "%s %v: %s", measuring.name, args, stderr)
@@ -87,7 +88,7 @@ func TestTaskIsSaid(t *testing.T) {
 		require.NoError(t, json.Unmarshal([]byte(stdout), &got))
 		assert.Equal(t, "classes", got.Measured.Task)
 		assert.Equal(t, "accuracy", got.Measured.Measure)
-		assert.Contains(t, stderr, line+c.labels+"\n")
+		assert.Contains(t, stderr, line+once)
 	}
 	if _, err := llvm.Find(""); err != nil {
 		return
@@ -95,7 +96,7 @@ func TestTaskIsSaid(t *testing.T) {
 	code, stdout, stderr := dnnctest.Run(t, append([]string{path("logits.dnn"), "-target", "x86_64", "-O", "robust", "-bits", "3", "-calib", path("labelled.npz"), "-o", path("net.o")}, common...)...)
 	require.Zero(t, code, stderr)
 	assert.Empty(t, stdout)
-	assert.Contains(t, stderr, "task: classes (result [3] and whole-number labels), measure: accuracy, labels: labelled.npz (search), the float network's own answers on noise (report)\n")
+	assert.Contains(t, stderr, "task: classes (result [3] and whole-number labels), measure: accuracy, labels: labelled.npz (search), the float network's own answers on noise (report), input image is an image [1,8,8]\n")
 }
 
 func TestTaskFlag(t *testing.T) {

@@ -18,6 +18,7 @@ import (
 	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/passes/quant"
 	"github.com/dnnc/dnnc/passes/robust"
+	"github.com/dnnc/dnnc/runtime/disturb"
 	"github.com/dnnc/dnnc/runtime/emu"
 	"github.com/dnnc/dnnc/runtime/measure"
 )
@@ -77,8 +78,12 @@ func help(_ context.Context, args []string, _ io.Reader, stdout, _ io.Writer) er
 		printFlags(stdout, allFlags())
 		return nil
 	}
-	if args[0] == "warnings" {
+	switch args[0] {
+	case "warnings":
 		_, err := io.WriteString(stdout, diag.WarningTable())
+		return err
+	case "errors":
+		_, err := io.WriteString(stdout, disturb.Table())
 		return err
 	}
 	c := find(args[0])

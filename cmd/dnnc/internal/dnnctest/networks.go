@@ -143,42 +143,106 @@ var Kinds = map[string]struct{ result, text string }{
 	"same":     {"f32[1,8,8]", "back = linear(flat, units: 64)\n  again = reshape(back, shape: [1,8,8])\n  return again"},
 }
 
+// folder is a folder of networks, weights and data in the making.
+type folder struct {
+	t   testing.TB
+	dir string
+	rng *rand.Rand
+}
+
+func newFolder(t testing.TB, seed uint64) *folder {
+	return &folder{t, t.TempDir(), rand.New(rand.NewPCG(seed, seed))}
+}
+
+func (f *folder) path(name string) string { return filepath.Join(f.dir, name) }
+
+// noise is a tensor of random reals.
+func (f *folder) noise(name string, low, high float32, shape ...int) weights.Tensor {
+	x := make([]float32, ir.Shape(shape).Size())
+	for i := range x {
+		x[i] = low + (high-low)*f.rng.Float32()
+	}
+	return f.reals(name, x, shape...)
+}
+
+func (f *folder) reals(name string, x []float32, shape ...int) weights.Tensor {
+	raw, err := ir.FloatConst(name, shape, x).Load()
+	require.NoError(f.t, err)
+	return weights.Tensor{Name: name, DType: weights.F32, Shape: shape, Data: raw}
+}
+
+func (f *folder) file(name string, write func(w io.Writer, list []weights.Tensor) error, list ...weights.Tensor) {
+	out, err := os.Create(f.path(name))
+	require.NoError(f.t, err)
+	require.NoError(f.t, write(out, list))
+	require.NoError(f.t, out.Close())
+}
+
+func (f *folder) text(name, text string) {
+	require.NoError(f.t, os.WriteFile(f.path(name), []byte(text), 0o644))
+}
+
 // KindsFolder holds the networks of Kinds, with data.npz, unlabelled, and labelled.npz.
 func KindsFolder(t testing.TB) func(name string) string {
 	t.Helper()
-	dir := t.TempDir()
-	path := func(name string) string { return filepath.Join(dir, name) }
-	rng := rand.New(rand.NewPCG(7, 7))
-	tensor := func(name string, low, high float32, shape ...int) weights.Tensor {
-		x := make([]float32, ir.Shape(shape).Size())
-		for i := range x {
-			x[i] = low + (high-low)*rng.Float32()
-		}
-		raw, err := ir.FloatConst(name, shape, x).Load()
-		require.NoError(t, err)
-		return weights.Tensor{Name: name, DType: weights.F32, Shape: shape, Data: raw}
-	}
-	file := func(name string, write func(w io.Writer, list []weights.Tensor) error, list ...weights.Tensor) {
-		f, err := os.Create(path(name))
-		require.NoError(t, err)
-		require.NoError(t, write(f, list))
-		require.NoError(t, f.Close())
-	}
+	f := newFolder(t, 7)
+	file, tensor := f.file, f.noise
 	file("w.safetensors", weights.WriteSafetensors, tensor("conv.weight", -1, 1, 6, 1, 3, 3), tensor("fc.weight", -1, 1, 3, 216),
 		tensor("fc1.weight", -1, 1, 1, 216), tensor("box.weight", -1, 1, 4, 216), tensor("back.weight", -1, 1, 64, 216))
-	images, labels := tensor("images", 0, 1, 80, 1, 8, 8), tensor("labels", 0, 0, 80)
+	images := tensor("images", 0, 1, 80, 1, 8, 8)
 	file("data.npz", weights.WriteNPZ, images)
-	x := make([]float32, 80)
+	file("labelled.npz", weights.WriteNPZ, images, f.reals("labels", turns(80), 80))
+	for name, k := range Kinds {
+		text := fmt.Sprintf("tensors \"w.safetensors\"\nnetwork %s(image: f32[1,8,8] in [0,1]) -> %s {\n  conv = conv2d(image, filters: 6, kernel: 3)\n  flat = flatten(conv)\n  %s\n}\n", name, k.result, k.text)
+		f.text(name+".dnn", text)
+	}
+	return f.path
+}
+
+// turns is the labels 0, 1 and 2 in turn.
+func turns(n int) []float32 {
+	x := make([]float32, n)
 	for i := range x {
 		x[i] = float32(i % 3)
 	}
-	var err error
-	labels.Data, err = ir.FloatConst("labels", labels.Shape, x).Load()
-	require.NoError(t, err)
-	file("labelled.npz", weights.WriteNPZ, images, labels)
-	for name, k := range Kinds {
-		text := fmt.Sprintf("tensors \"w.safetensors\"\nnetwork %s(image: f32[1,8,8] in [0,1]) -> %s {\n  conv = conv2d(image, filters: 6, kernel: 3)\n  flat = flatten(conv)\n  %s\n}\n", name, k.result, k.text)
-		require.NoError(t, os.WriteFile(path(name+".dnn"), []byte(text), 0o644))
+	return x
+}
+
+// SensorsFolder holds networks whose inputs are no images, with their data: tones.dnn takes
+// two channels of a signal, steps.dnn the same with time first, sensors.dnn features,
+// both.dnn a signal and an image. Each has data to calibrate with in an npz of its name, and
+// others that end in .test.npz; bare.npz is noise for tones.dnn, without labels.
+func SensorsFolder(t testing.TB) func(name string) string {
+	t.Helper()
+	f := newFolder(t, 11)
+	const items, classes, samples = 90, 3, 32
+	f.file("w.safetensors", weights.WriteSafetensors, f.noise("conv.weight", -1, 1, 4, 2, 1, 5), f.noise("fc.weight", -.3, .3, classes, 4*28),
+		f.noise("dense.weight", -.5, .5, 8, 6), f.noise("out.weight", -1, 1, 1, 8), f.noise("see.weight", -.3, .3, classes, 64))
+	for _, part := range []string{"", ".test"} {
+		tones, steps := make([]float32, 0, items*2*samples), make([]float32, items*2*samples)
+		for item := range items {
+			for ch := range 2 {
+				level := .3 + .5*f.rng.Float64()
+				for i := range samples {
+					v := float32(level * math.Sin(float64(item%classes+1)*.35*float64(i)+float64(ch)))
+					tones = append(tones, v)
+					steps[(item*samples+i)*2+ch] = v
+				}
+			}
+		}
+		labels := f.reals("labels", turns(items), items)
+		f.file("tones"+part+".npz", weights.WriteNPZ, f.reals("wave", tones, items, 2, samples), labels)
+		f.file("bare"+part+".npz", weights.WriteNPZ, f.noise("wave", -1, 1, items, 2, samples))
+		f.file("steps"+part+".npz", weights.WriteNPZ, f.reals("wave", steps, items, samples, 2), labels)
+		f.file("sensors"+part+".npz", weights.WriteNPZ, f.noise("gauge", -2, 2, items, 6))
+		f.file("both"+part+".npz", weights.WriteNPZ, f.reals("audio", tones, items, 2, samples), f.noise("image", 0, 1, items, 1, 8, 8), labels)
 	}
-	return path
+	const hear = "conv = conv2d(reshape(%s, shape: [2,1,32]), filters: 4, kernel: [1,5])\n  fc = linear(flatten(relu(conv)), units: 3)\n"
+	head := "tensors \"w.safetensors\"\nnetwork "
+	f.text("tones.dnn", head+"tones(wave: f32[2,32] in [-1,1]) -> f32[3] classes {\n  "+fmt.Sprintf(hear, "wave")+"  return fc\n}\n")
+	f.text("steps.dnn", head+"steps(wave: f32[32,2] in [-1,1] signal axis: 0) -> f32[3] classes {\n  "+fmt.Sprintf(hear, "transpose(wave, perm: [1,0])")+"  return fc\n}\n")
+	f.text("sensors.dnn", head+"sensors(gauge: f32[6] in [-2,2]) -> f32[1] values {\n  dense = linear(gauge, units: 8)\n  out = linear(relu(dense), units: 1)\n  return out\n}\n")
+	f.text("both.dnn", head+"both(audio: f32[2,32] in [-1,1], image: f32[1,8,8] in [0,1]) -> f32[3] classes {\n  "+fmt.Sprintf(hear, "audio")+
+		"  see = linear(flatten(image), units: 3)\n  sum = add(fc, see)\n  return sum\n}\n")
+	return f.path
 }

@@ -93,7 +93,7 @@ func Load(o Options) (*ir.Module, error) {
 }
 
 func load(o Options) (*ir.Module, error) {
-	with := dnnc.LoadOptions{Shapes: o.Shapes, Ranges: o.Ranges, Requantize: !o.exact(), AllowOutside: o.AllowOutside, Signature: o.Signature, Kernels: o.Kernels, Outputs: o.Outputs}
+	with := dnnc.LoadOptions{Shapes: o.Shapes, Ranges: o.Ranges, Contents: o.Contents, Requantize: !o.exact(), AllowOutside: o.AllowOutside, Signature: o.Signature, Kernels: o.Kernels, Outputs: o.Outputs}
 	with.LeftOut = func(what string) {
 		if o.Notes != nil {
 			fmt.Fprintf(o.Notes, "-outputs %s leaves out %s\n", strings.Join(o.Outputs, ","), quote.Line(what))
@@ -281,19 +281,7 @@ func checkDumps(o Options, m *ir.Module) error {
 	return files.Check()
 }
 
-// GradientOf is the gradient of the network of -network, which must take images
-// of a shape.
-func GradientOf(o Options, shape []int) (disturb.Gradient, error) {
-	o.Input = o.Network
-	m, err := Load(o)
-	if err != nil {
-		return nil, err
-	}
-	if len(m.Inputs) != 1 {
-		return nil, diag.New(m.Inputs[1].Pos, diag.Unsupported, "a network of several inputs guides no errors on images alone")
-	}
-	if !m.Inputs[0].Type.Shape.Equal(shape) {
-		return nil, diag.New(diag.Pos{}, diag.BadData, "the network takes images of %s, these are of %v", m.Inputs[0].Type.Shape, shape)
-	}
-	return dnnc.Gradient(m, func() measure.Task { return measure.Task{} }, o.Task), nil
+// GradientOf is the gradient of a network that guides errors, and does nothing else.
+func GradientOf(o Options, m *ir.Module) disturb.Gradient {
+	return dnnc.Gradient(m, func() measure.Task { return measure.Task{} }, o.Task)
 }

@@ -49,7 +49,7 @@ func Setup(ctx context.Context, o Options, r *Result) (s measure.Setup, source s
 	if err := r.Judge(ctx, o, io.Discard); err != nil {
 		return s, "", nil, err
 	}
-	s = measure.Setup{Task: r.Task, Alone: r.Float == nil, Conditions: r.Env.Errors, Seed: o.Seed, First: pass.TestAt, Low: r.Env.Low, High: r.Env.High, Gradient: r.Env.Gradient}
+	s = measure.Setup{Task: r.Task, Alone: r.Float == nil, Conditions: r.Env.Errors, Seed: o.Seed, First: pass.TestAt, Gradient: r.Env.Gradient}
 	path := TestData(o, r.Module)
 	if path == "" {
 		n := o.TestImages

@@ -3,6 +3,7 @@ package driver
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"slices"
 	"strconv"
@@ -82,11 +83,37 @@ type Options struct {
 	Signature string              // of a TensorFlow Lite model
 	Kernels   string              // whose integers a TensorFlow Lite model has: reference, which is the default, or optimized
 	Outputs   []string            // values of an ONNX model that the network returns; the model's own when empty
+	// Contents is what the inputs of a model or a data set hold, by name; "" of an only one.
+	Contents map[string]ir.Content
 }
 
 // Defaults are the options of a build that is asked for nothing more.
 func Defaults() Options {
-	return Options{Level: string(pass.Int8), Errors: "none", Formats: robust.Default, Budget: pass.Budget{Keep: dnnc.DefaultKeep}, Seed: 1, Warnings: &Warnings{}}
+	return Options{Level: string(pass.Int8), Errors: disturb.None, Formats: robust.Default, Budget: pass.Budget{Keep: dnnc.DefaultKeep}, Seed: 1, Warnings: &Warnings{}}
+}
+
+// ModelFlags are the flags that say what the file of a model leaves open, flag and value in
+// turn.
+func (o *Options) ModelFlags() (list []string) {
+	for _, name := range sortedKeys(o.Shapes) {
+		list = append(list, "-shape", name+"="+strings.Trim(ir.Shape(o.Shapes[name]).String(), "[]"))
+	}
+	for _, name := range sortedKeys(o.Ranges) {
+		list = append(list, "-range", fmt.Sprintf("%s=%s,%s", name, ir.FormatFloat(o.Ranges[name].Lo), ir.FormatFloat(o.Ranges[name].Hi)))
+	}
+	for _, name := range sortedKeys(o.Contents) {
+		list = append(list, "-kind", strings.TrimPrefix(name+"="+o.Contents[name].String(), "="))
+	}
+	if o.Signature != "" {
+		list = append(list, "-signature", o.Signature)
+	}
+	if o.Kernels != "" {
+		list = append(list, "-kernels", o.Kernels)
+	}
+	if o.Exact != "" {
+		list = append(list, "-exact="+o.Exact)
+	}
+	return list
 }
 
 // isEnough ends a search with the best that it has.
@@ -175,13 +202,10 @@ func (o *Options) values() (c dnnc.Config, err error) {
 	c = dnnc.Config{
 		Level: pass.Level(o.Level), SmallCode: o.Small, Search: o.Search, Objective: o.Objective, Budget: o.Budget, MinBits: o.MinBits, MaxBits: o.MaxBits,
 		Rounding: o.Rounding, Activations: o.Activations, Seed: o.Seed, Calibrate: o.Images, Task: o.Task, Memory: o.Memory, Checkpoint: o.Checkpoint,
-		Time: o.Time, Enough: o.isEnough, Chosen: o.Chosen, StartAfter: o.StartAfter, StopAfter: o.StopAfter,
+		Time: o.Time, Enough: o.isEnough, Chosen: o.Chosen, Errors: o.Errors, StartAfter: o.StartAfter, StopAfter: o.StopAfter,
 		Prefix: o.Prefix, Hooks: o.Hooks, Lend: o.Lend, Section: o.Section, LLVM: o.LLVM, Fix: map[string]ir.Elem{},
 	}
 	if err := c.Check(); err != nil {
-		return c, err
-	}
-	if c.Errors, err = disturb.Parse(o.Errors); err != nil {
 		return c, err
 	}
 	if c.Formats, err = robust.Formats(o.Formats); err != nil {

@@ -19,6 +19,7 @@ import (
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/runtime/certificate"
+	"github.com/dnnc/dnnc/runtime/disturb"
 	"github.com/dnnc/dnnc/runtime/input"
 )
 
@@ -35,8 +36,14 @@ func (b *build) recipe() (*certificate.Recipe, error) {
 		DataInputs: o.Sets.Inputs, DataLabels: o.Sets.Labels, Resize: o.Sets.Resize,
 		Signature: o.Signature, Kernels: o.Kernels, Outputs: o.Outputs,
 	}
+	if r.Errors == disturb.Default { // which another version may choose otherwise
+		r.Errors = disturb.Defaults(b.r.source.Inputs[0].Holds().Kind)
+	}
 	for _, name := range sortedKeys(o.Ranges) {
 		r.Ranges = append(r.Ranges, certificate.InputRange{Input: name, Low: o.Ranges[name].Lo, High: o.Ranges[name].Hi})
+	}
+	for _, name := range sortedKeys(o.Contents) {
+		r.Kinds = append(r.Kinds, certificate.InputKind{Input: name, Holds: o.Contents[name].String()})
 	}
 	for _, p := range []struct {
 		into *string
@@ -112,6 +119,16 @@ func Rebuild(ctx context.Context, path string, c *certificate.Certificate, o Opt
 	for _, r := range q.Ranges {
 		again.Ranges[r.Input] = ir.Range{Lo: r.Low, Hi: r.High}
 	}
+	for _, k := range q.Kinds {
+		content, _, err := ir.ParseContent(k.Holds)
+		if err != nil {
+			return nil, diag.New(diag.Pos{File: path}, diag.BadFile, "the kind of the input %s: %v", k.Input, err)
+		}
+		if again.Contents == nil {
+			again.Contents = map[string]ir.Content{}
+		}
+		again.Contents[k.Input] = content
+	}
 	again.Chosen, again.Judged, again.TestImages, again.Memory = c.Layers, true, o.TestImages, o.Memory
 	again.Warnings = o.Warnings
 	if o.Network != "" {
@@ -125,6 +142,7 @@ func Rebuild(ctx context.Context, path string, c *certificate.Certificate, o Opt
 			again.Input, again.Chosen, again.Level, again.Calib = at(d.Name), nil, string(pass.Int8), ""
 			// Of the model, which the dump has.
 			again.Shapes, again.Ranges, again.Signature, again.Kernels, again.Outputs = nil, nil, "", "", nil
+			again.Contents = nil
 		}
 	}
 	if o.Data != "" {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/dnnc/dnnc"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/dnnctest"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
 	"github.com/dnnc/dnnc/runtime/data"
@@ -80,11 +81,17 @@ func BenchmarkGeneration(b *testing.B) {
 			})
 			b.ReportMetric(100*(each-forward)/forward, "%-beyond-forward")
 		})
-		for _, k := range disturb.Kinds() {
+		every, err := disturb.Parse(disturb.All, dnnc.Inputs(r.Network()))
+		require.NoError(b, err)
+		for _, e := range every {
+			k := e.Kind
+			if e.Size != k.Sizes[1] {
+				continue
+			}
 			b.Run(c.network+"/"+k.Name, func(b *testing.B) {
 				known := func(data.Batch) ([]float32, []float32, error) { return margin, nil, nil }
 				each := per(b, func() {
-					_, err := disturb.Images(data.Batch{N: x.N, Shape: x.Shape, X: x.X, Labels: x.Labels}, 0, disturb.Condition{Kind: k, Size: k.Sizes[1]}, 1, setup.Low, setup.High, known)
+					_, err := disturb.Images(data.Batch{N: x.N, Shape: x.Shape, X: x.X, Labels: x.Labels}, 0, e, 1, known)
 					require.NoError(b, err)
 				})
 				b.ReportMetric(100*each/forward, "%-of-forward")

@@ -14,6 +14,7 @@ import (
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/runtime/certificate"
 	"github.com/dnnc/dnnc/runtime/data"
+	"github.com/dnnc/dnnc/runtime/disturb"
 	"github.com/dnnc/dnnc/runtime/measure"
 )
 
@@ -95,8 +96,8 @@ type LabelSource struct {
 	Images    data.Batch // with their labels
 }
 
-// Judged is the task of a network as it was read, and the line that says it, its measure
-// and where labels come from.
+// Judged is the task of a network as it was read, and the line that says it, its measure,
+// where labels come from, what the inputs hold, and the errors where they are the default.
 func Judged(m *ir.Module, o Options, sources []LabelSource) (measure.Task, string, error) {
 	if err := ir.Infer(m).Err(); err != nil {
 		return measure.Task{}, "", err
@@ -148,7 +149,12 @@ func Judged(m *ir.Module, o Options, sources []LabelSource) (measure.Task, strin
 		from = append(from, text)
 	}
 	task = task.By(isLabelled)
-	return task, fmt.Sprintf("%s, labels: %s", task, strings.Join(from, ", ")), nil
+	inputs := dnnc.Inputs(m)
+	line := fmt.Sprintf("%s, labels: %s, %s", task, strings.Join(from, ", "), disturb.Said(inputs))
+	if o.Errors == disturb.Default {
+		line += ", errors by default: " + disturb.Defaults(inputs[0].Holds.Kind)
+	}
+	return task, line, nil
 }
 
 // labelSources are the images that a command judges a network on.

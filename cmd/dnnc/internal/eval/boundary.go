@@ -96,19 +96,19 @@ func boundary(ctx context.Context, o driver.Options, r *driver.Result, stdout, s
 func allDistances(ctx context.Context, setup measure.Setup, hasFloat bool, networks []measure.Network, names []string, messages io.Writer) ([]distances, error) {
 	var list []distances
 	for i, c := range setup.Conditions {
-		if i > 0 && setup.Conditions[i-1].Kind == c.Kind {
+		if i > 0 && setup.Conditions[i-1].SameKind(c) {
 			continue
 		}
-		show, end := driver.Progress(messages, "boundary under "+c.Kind.Name+", round")
+		show, end := driver.Progress(messages, "boundary under "+c.Name()+", round")
 		setup.Progress = show
-		got, err := measure.Boundary(ctx, setup, c.Kind, networks...)
+		got, err := measure.Boundary(ctx, setup, c, networks...)
 		end()
 		for j, d := range got {
 			var ref []float64
 			if hasFloat {
 				ref = got[0]
 			}
-			list = append(list, newDistances(c.Kind.Name, names[j], ref, d))
+			list = append(list, newDistances(c.Name(), names[j], ref, d))
 		}
 		if err != nil {
 			return list, err

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/dnnc/dnnc"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/pictures"
 	"github.com/dnnc/dnnc/ir/diag"
@@ -43,7 +44,7 @@ func plane(ctx context.Context, o driver.Options, r *driver.Result, stdout, stde
 		return err
 	}
 	labels := driver.Labels(setup, names)
-	corners, err := corners(ctx, o, setup, networks[0])
+	corners, err := corners(ctx, o, r, setup, networks[0])
 	if err != nil {
 		return err
 	}
@@ -54,7 +55,8 @@ func plane(ctx context.Context, o driver.Options, r *driver.Result, stdout, stde
 		}
 	}
 	show, end := driver.Progress(stderr, "classifying the plane, row")
-	p, err := measure.NewPlane(ctx, setup.Task, corners[0], corners[1], corners[2], planePoints, setup.Low, setup.High, show, networks...)
+	low, high := dnnc.RangeOf(r.Network().Inputs[0])
+	p, err := measure.NewPlane(ctx, setup.Task, corners[0], corners[1], corners[2], planePoints, low, high, show, networks...)
 	end()
 	if err != nil {
 		return err
@@ -102,9 +104,9 @@ func plane(ctx context.Context, o driver.Options, r *driver.Result, stdout, stde
 
 // corners are the first three test images of different classes, or the first one
 // and its forms under two errors.
-func corners(ctx context.Context, o driver.Options, setup measure.Setup, first measure.Network) ([][]float32, error) {
+func corners(ctx context.Context, o driver.Options, r *driver.Result, setup measure.Setup, first measure.Network) ([][]float32, error) {
 	if o.Directions != "" {
-		return directions(o, setup)
+		return directions(o, r, setup)
 	}
 	labels := setup.Images.Labels
 	if labels == nil {
@@ -128,8 +130,8 @@ func corners(ctx context.Context, o driver.Options, setup measure.Setup, first m
 	return list, nil
 }
 
-func directions(o driver.Options, setup measure.Setup) ([][]float32, error) {
-	pair, err := disturb.Parse(o.Directions)
+func directions(o driver.Options, r *driver.Result, setup measure.Setup) ([][]float32, error) {
+	pair, err := disturb.Parse(o.Directions, dnnc.Inputs(r.Network()))
 	if err != nil {
 		return nil, err
 	}
@@ -139,7 +141,7 @@ func directions(o driver.Options, setup measure.Setup) ([][]float32, error) {
 	}
 	list := [][]float32{setup.Images.Image(0)}
 	for _, c := range pair {
-		b, err := disturb.Images(setup.Images.Slice(0, 1), setup.First, c, setup.Seed, setup.Low, setup.High, setup.Gradient)
+		b, err := disturb.Images(setup.Images.Slice(0, 1), setup.First, c, setup.Seed, setup.Gradient)
 		if err != nil {
 			return nil, err
 		}

@@ -22,6 +22,7 @@ import (
 
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
 	"github.com/dnnc/dnnc/cmd/internal/markers"
+	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/runtime/data"
 	"github.com/dnnc/dnnc/runtime/measure"
@@ -236,6 +237,10 @@ func TestReportCommand(t *testing.T) {
 	assert.Equal(t, "dnnc report n.dnn", reportCommand(o))
 	o.Data, o.Target, o.Errors, o.ErrorsGiven, o.Seed, o.Seeds, o.MinBits = "b/test.gz", "rv32imc", "fog=0.1;rain", true, 7, 2, .5
 	assert.Equal(t, "dnnc report n.dnn -data test.gz -target rv32imc -errors 'fog=0.1;rain' -seed 7 -seeds 2 -min 0.5", reportCommand(o))
+	o = driver.Defaults()
+	o.Input, o.Exact, o.Shapes = "n.onnx", "false", map[string][]int{"x": {1, 2, 64}}
+	o.Ranges, o.Contents = map[string]ir.Range{"x": {Lo: -1, Hi: 1}}, map[string]ir.Content{"": {Kind: ir.Signal, Axis: 1}}
+	assert.Equal(t, "dnnc report n.onnx -shape x=1,2,64 -range x=-1,1 -kind 'signal axis: 1' -exact=false", reportCommand(o))
 }
 
 // TestOpeningOfLittle is what the sentences say where there is little to say.

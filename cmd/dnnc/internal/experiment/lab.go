@@ -38,8 +38,9 @@ type material struct {
 	testName          string
 	inputs            []certificate.Input
 	images            data.Batch // to report on
-	macs              int        // multiply-adds of one evaluation
-	weights, channels int        // numbers of weights, and bytes of the channels' constants
+	disturbed         []disturb.Input
+	macs              int // multiply-adds of one evaluation
+	weights, channels int // numbers of weights, and bytes of the channels' constants
 	task              measure.Task
 	line              string               // that says it
 	said              []string             // what was assumed of the data sets
@@ -52,6 +53,7 @@ type material struct {
 func (x *Experiment) options() driver.Options {
 	o := driver.Defaults()
 	o.Input, o.Calib, o.Data, o.Target, o.AllowOutside, o.Sets = x.Network, x.Calibration, x.Test, x.Target, x.AllowOutside, x.Sets
+	o.Shapes, o.Ranges, o.Contents, o.Exact, o.Signature, o.Kernels = x.Shapes, x.Ranges, x.Contents, x.Exact, x.Signature, x.Kernels
 	o.Level, o.StopAfter, o.TestImages, o.Task = string(pass.Robust), passes.Calibrated, x.TestImages, x.Task
 	return o
 }
@@ -72,6 +74,9 @@ func load(x *Experiment) (*material, error) {
 	}
 	mat := &material{module: m, calib: "noise", test: "noise"}
 	if mat.hash, err = m.Fingerprint(); err != nil {
+		return nil, err
+	}
+	if err := mat.errors(x); err != nil {
 		return nil, err
 	}
 	for _, n := range m.Ops {
@@ -117,6 +122,23 @@ func load(x *Experiment) (*material, error) {
 		}
 	}
 	return mat, nil
+}
+
+// errors checks the errors of an experiment against the network's inputs, and writes the
+// defaults out: they are part of the questions, by which outcomes are kept.
+func (mat *material) errors(x *Experiment) error {
+	mat.disturbed = dnnc.Inputs(mat.module)
+	for _, text := range []*string{&x.Errors, &x.Measured} {
+		if *text == disturb.Default {
+			*text = disturb.Defaults(mat.disturbed[0].Holds.Kind)
+		}
+	}
+	for _, text := range append([]string{x.Errors, x.Measured}, x.Boundary...) {
+		if _, err := disturb.Parse(text, mat.disturbed); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // judge finds out by what the network is judged.
@@ -193,8 +215,6 @@ type lab struct {
 	float    *interp.Float
 	images   data.Batch // labelled
 	gradient disturb.Gradient
-	low      float32
-	high     float32
 	beds     map[string]*bed
 	known    map[string]scored                  // what was measured of networks of the same formats
 	tell     func(what string, done, total int) // of a search's progress
@@ -213,7 +233,7 @@ func newLab(ctx context.Context, x *Experiment, mat *material, seed uint64, st *
 	if err != nil {
 		return nil, err
 	}
-	l.gradient, l.low, l.high = b.env.Gradient, b.env.Low, b.env.High
+	l.gradient = b.env.Gradient
 	if l.float, err = interp.CompileFloat(b.r.Module.Clone()); err != nil {
 		return nil, err
 	}
@@ -381,7 +401,7 @@ func (l *lab) network(ctx context.Context, n shipped, c *chosen) (measure.Networ
 
 // setup is what networks are measured on.
 func (l *lab) setup(images int) measure.Setup {
-	return measure.Setup{Task: l.mat.task, Images: l.images.Slice(0, min(images, l.images.N)), Seed: l.seed, First: pass.TestAt, Low: l.low, High: l.high, Gradient: l.gradient}
+	return measure.Setup{Task: l.mat.task, Images: l.images.Slice(0, min(images, l.images.N)), Seed: l.seed, First: pass.TestAt, Gradient: l.gradient}
 }
 
 // measure answers scores of the same images and errors, on the same disturbed images.
@@ -389,7 +409,7 @@ func (l *lab) measure(ctx context.Context, list []*entrant, show func(done, tota
 	q := list[0].score.question.(*score)
 	setup := l.setup(q.Images)
 	var err error
-	if setup.Conditions, err = disturb.Parse(q.Measured); err != nil {
+	if setup.Conditions, err = disturb.Parse(q.Measured, l.mat.disturbed); err != nil {
 		return err
 	}
 	setup.Progress = show
@@ -444,7 +464,7 @@ func sameAs(e *entrant) (string, error) {
 
 // distances answers a boundary.
 func (l *lab) distances(ctx context.Context, q *boundary, c *chosen, out *distanced, show func(done, total int)) error {
-	conditions, err := disturb.Parse(q.Kind)
+	conditions, err := disturb.Parse(q.Kind, l.mat.disturbed)
 	if err != nil {
 		return err
 	}
@@ -454,7 +474,7 @@ func (l *lab) distances(ctx context.Context, q *boundary, c *chosen, out *distan
 	}
 	setup := l.setup(q.Images)
 	setup.Progress = show
-	d, err := measure.Boundary(ctx, setup, conditions[0].Kind, net)
+	d, err := measure.Boundary(ctx, setup, conditions[0], net)
 	if err != nil {
 		return err
 	}
@@ -480,7 +500,8 @@ func (l *lab) draw(ctx context.Context, q *plane, list []*entrant, out *planed, 
 		}
 		nets = append(nets, net)
 	}
-	p, err := measure.NewPlane(ctx, l.mat.task, l.images.Image(corners[0]), l.images.Image(corners[1]), l.images.Image(corners[2]), q.Points, l.low, l.high, show, nets...)
+	low, high := dnnc.RangeOf(l.mat.module.Inputs[0])
+	p, err := measure.NewPlane(ctx, l.mat.task, l.images.Image(corners[0]), l.images.Image(corners[1]), l.images.Image(corners[2]), q.Points, low, high, show, nets...)
 	if err != nil {
 		return err
 	}

@@ -82,13 +82,13 @@ func compared(list []*analysis) (string, error) {
 	for _, m := range x.Methods {
 		methods = append(methods, title(m))
 	}
-	conditions, err := disturb.Parse(x.Measured)
+	conditions, err := disturb.Parse(x.Measured, list[0].mat.disturbed)
 	if err != nil {
 		return "", err
 	}
 	kinds := map[string]bool{}
 	for _, c := range conditions {
-		kinds[c.Kind.Name] = true
+		kinds[c.Name()] = true
 	}
 	bits := width(most)
 	if least < most {

@@ -183,7 +183,7 @@ func (s *study) ask(what string, list []*entrant) {
 			open = append(open, e)
 		}
 	}
-	conditions, _ := disturb.Parse(s.x.Measured) // read before
+	conditions, _ := disturb.Parse(s.x.Measured, s.mat.disturbed) // read before
 	for group := range slices.Chunk(open, atOnce) {
 		var cells []*cell
 		for _, e := range group {
@@ -330,10 +330,10 @@ func (s *study) ablate(bits float64, seed uint64) (list []*entrant, err error) {
 			add("squared error of the logits", planMethod, "squared error", full, full)
 			add("answers that flip", planMethod, "flips", full, full)
 			add("KL on clean images of the same table", planMethod, measure.Clean, full, full)
-			conditions, _ := disturb.Parse(x.Errors) // read before
+			conditions, _ := disturb.Parse(x.Errors, s.mat.disturbed) // read before
 			for i, c := range conditions {
-				if i == 0 || conditions[i-1].Kind != c.Kind {
-					add("KL under "+c.Kind.Name+" alone", planMethod, c.Kind.Name, full, full)
+				if i == 0 || !conditions[i-1].SameKind(c) {
+					add("KL under "+c.Name()+" alone", planMethod, c.Name(), full, full)
 				}
 			}
 		case "boundary":

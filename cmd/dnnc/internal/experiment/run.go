@@ -16,8 +16,10 @@ import (
 	"strings"
 	"time"
 
+	"github.com/dnnc/dnnc"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/terminal"
+	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/ir/quote"
 	"github.com/dnnc/dnnc/passes/robust"
@@ -119,8 +121,32 @@ func absent(x *Experiment, missing []string) *diag.Diagnostic {
 // Sizes are the average bits a weight of a report that is not told which.
 var Sizes = []string{"1", "2", "3"}
 
-// reportErrors are those of a report that is not told which.
-const reportErrors = "gaussian=0.05,0.1,0.15;light-random=0.2;fog-blend=0.45;blackout-random=0.5"
+// pictureErrors are those of a report on images that is not told which.
+const pictureErrors = "gaussian=0.05,0.1,0.15;light-random=0.2;fog-blend=0.45;blackout-random=0.5"
+
+// disturb sets the errors of a report: those that are given, or else by what the network's
+// first input holds.
+func (x *Experiment) disturb(o driver.Options) error {
+	m, err := driver.Load(x.options())
+	if err != nil {
+		return err
+	}
+	inputs := dnnc.Inputs(m)
+	switch kind := inputs[0].Holds.Kind; {
+	case o.ErrorsGiven:
+		x.Errors = o.Errors
+	case kind == ir.Image:
+		x.Errors = pictureErrors
+	default:
+		x.Errors = disturb.Defaults(kind)
+	}
+	x.Measured = x.Errors
+	list, err := disturb.Parse(x.Errors, inputs)
+	if err == nil && len(list) > 0 {
+		x.Boundary = []string{list[0].Name()}
+	}
+	return err
+}
 
 // Report does the same for a user's own network.
 func Report(ctx context.Context, o driver.Options, stdout, stderr io.Writer) error {
@@ -137,14 +163,10 @@ func Report(ctx context.Context, o driver.Options, stdout, stderr io.Writer) err
 	}
 	x := defaults()
 	x.Network, x.Calibration, x.Test, x.AllowOutside = o.Input, o.Calib, o.Data, o.AllowOutside
+	x.Shapes, x.Ranges, x.Contents, x.Exact, x.Signature, x.Kernels = o.Shapes, o.Ranges, o.Contents, o.Exact, o.Signature, o.Kernels
 	x.Name = strings.TrimSuffix(filepath.Base(o.Input), filepath.Ext(o.Input))
 	x.Target = cmp.Or(o.Target, x.Target)
 	x.Formats, x.MinBits, x.MaxBits, x.Rounding = o.Formats, o.MinBits, o.MaxBits, o.Rounding
-	x.Errors = reportErrors
-	if o.ErrorsGiven {
-		x.Errors = o.Errors
-	}
-	x.Measured = x.Errors
 	sizes := Sizes
 	if len(o.Sizes) > 0 {
 		sizes = o.Sizes
@@ -174,12 +196,8 @@ func Report(ctx context.Context, o driver.Options, stdout, stderr io.Writer) err
 		x.Efforts = []float64{.03, .1, .3}
 	}
 	x.Planes, x.BoundaryImages = 3, min(x.TestImages, 100)
-	list, err := disturb.Parse(x.Errors)
-	if err != nil {
+	if err := x.disturb(o); err != nil {
 		return err
-	}
-	if len(list) > 0 {
-		x.Boundary = []string{list[0].Kind.Name}
 	}
 	return perform(ctx, o, []*Experiment{&x}, reportCommand(o), nil, stdout, stderr)
 }
@@ -214,6 +232,9 @@ func reportCommand(o driver.Options) string {
 			continue
 		}
 		fmt.Fprintf(&out, " -%s %s", f.name, quote.Shell(f.value))
+	}
+	for _, f := range o.ModelFlags() {
+		fmt.Fprintf(&out, " %s", quote.Shell(f))
 	}
 	return out.String()
 }

@@ -7,8 +7,8 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/dnnc/dnnc"
 	"github.com/dnnc/dnnc/frontend/dataset"
+	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/ir/processor"
 	"github.com/dnnc/dnnc/passes/pass"
@@ -49,6 +49,11 @@ type Experiment struct {
 	AllowOutside     bool
 	Sets             dataset.Options // what data sets have
 	Task             string          // what the results mean, as -task
+	// Of a model in another format: what its file leaves open.
+	Shapes                    map[string][]int
+	Ranges                    map[string]ir.Range
+	Contents                  map[string]ir.Content
+	Exact, Signature, Kernels string
 }
 
 // Ablations are the questions of the key ablation.
@@ -84,7 +89,7 @@ var keys = []key{
 	{"rounding", "nearest or compensated; by width when absent", word(func(x *Experiment) *string { return &x.Rounding }, func() []string { return []string{quant.Nearest, quant.Compensated} })},
 	{"efforts", "of Q*: multiply-adds as shares of Qed's table", orNone(func(x *Experiment) *[]float64 { return &x.Efforts }, numbers(func(x *Experiment) *[]float64 { return &x.Efforts }, 0, 4))},
 	{"efforts-judged", "of Qed: judged images", orNone(func(x *Experiment) *[]int { return &x.JudgedEfforts }, counts(func(x *Experiment) *[]int { return &x.JudgedEfforts }))},
-	{"boundary", "kinds of error whose boundary distances are measured", orNone(func(x *Experiment) *[]string { return &x.Boundary }, words(func(x *Experiment) *[]string { return &x.Boundary }, kindNames))},
+	{"boundary", "kinds of error whose boundary distances are measured", orNone(func(x *Experiment) *[]string { return &x.Boundary }, errorKinds)},
 	{"boundary-images", "images of these", count(func(x *Experiment) *int { return &x.BoundaryImages }, 1)},
 	{"planes", "decision planes, each through three images", count(func(x *Experiment) *int { return &x.Planes }, 0)},
 	{"plane-points", "the side of a plane", count(func(x *Experiment) *int { return &x.PlanePoints }, 2)},
@@ -99,7 +104,7 @@ const quickSection = "quick"
 // defaults are what a file need not say.
 func defaults() Experiment {
 	return Experiment{
-		Target: "armv7em", Errors: dnnc.DefaultErrors, Measured: "all", Methods: []string{"qed", "qstar", "universal", "compress"}, Detail: 1,
+		Target: "armv7em", Errors: disturb.Default, Measured: disturb.All, Methods: []string{"qed", "qstar", "universal", "compress"}, Detail: 1,
 		Seeds: []uint64{1}, Images: 512, Judged: 512, TestImages: 1000, Formats: robust.Default, BoundaryImages: 200, PlanePoints: 80, FewImages: []int{32, 128},
 	}
 }
@@ -249,8 +254,7 @@ func orNone[T any](of func(x *Experiment) *[]T, set func(*Experiment, string) er
 func conditions(of func(x *Experiment) *string) func(*Experiment, string) error {
 	return func(x *Experiment, value string) error {
 		*of(x) = value
-		_, err := disturb.Parse(value)
-		return err
+		return disturb.Check(value)
 	}
 }
 
@@ -347,11 +351,21 @@ func seeds(x *Experiment, value string) error {
 	return nil
 }
 
-func kindNames() (names []string) {
-	for _, k := range disturb.Kinds() {
-		names = append(names, k.Name)
+// errorKinds reads kinds of error without their sizes, each with its input where that is
+// not the first.
+func errorKinds(x *Experiment, value string) (err error) {
+	if x.Boundary, err = split(value); err != nil {
+		return err
 	}
-	return names
+	for _, kind := range x.Boundary {
+		if strings.Contains(kind, "=") {
+			return diag.New(diag.Pos{}, diag.BadValue, "%s: a boundary is of a kind of error without sizes", kind)
+		}
+		if err := disturb.CheckKind(kind); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // setting is how the networks of the experiment are chosen and rounded, unless an

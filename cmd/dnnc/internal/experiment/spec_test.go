@@ -68,6 +68,11 @@ func TestBadExperiments(t *testing.T) {
 		least + "quick:\n seeds: 1\nseeds:1": "x.exp:6:1: bad-value: seeds stands twice",
 		least + "formats: ,":                 "x.exp:4:10: bad-value: an empty list",
 		least + "boundary: gausian":          `did you mean "gaussian"?`,
+		least + "boundary: audio:gausian":    `did you mean "gaussian"?`,
+		least + "boundary: fog=.1":           "without sizes",
+		least + "boundary: fog, fog":         "stands twice",
+		least + "boundary: all":              "all is no kind of error",
+		least + "errors: x:fog;x:fog":        "the error fog stands twice",
 		least + "images: 99999999":           "x.exp:4:9: bad-value",
 	} {
 		_, err := Parse("x.exp", text, false)

@@ -221,7 +221,7 @@ func compile(ctx context.Context, n *Network, path string, t *processor.Target) 
 	if err != nil {
 		return nil, err
 	}
-	env := &pass.Env{Target: t, Level: pass.Int8, Rounding: quant.Nearest, Seed: n.Seed, Low: float32(n.Inputs[0].Low), High: float32(n.Inputs[0].High),
+	env := &pass.Env{Target: t, Level: pass.Int8, Rounding: quant.Nearest, Seed: n.Seed,
 		Calibration: func() (data.Batch, error) { return driver.Noise(driver.Inputs(m), 8, n.Seed), nil }}
 	if n.Compensated {
 		env.Rounding = ""

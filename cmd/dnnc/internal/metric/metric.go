@@ -92,7 +92,7 @@ func (r *Run) watch(c disturb.Condition, network int, answers []float32) error {
 func (r *Run) condition() error {
 	row := Row{Kind: measure.Clean}
 	if r.at.Kind != nil {
-		row.Kind, row.Size = r.at.Kind.Name, r.at.Size
+		row.Kind, row.Size = r.at.Name(), r.at.Size
 	}
 	var float []float32
 	if len(r.names) == 2 {

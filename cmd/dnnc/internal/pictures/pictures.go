@@ -23,6 +23,7 @@ import (
 	"golang.org/x/image/math/fixed"
 
 	"github.com/dnnc/dnnc/frontend/dataset"
+	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/runtime/data"
 	"github.com/dnnc/dnnc/runtime/disturb"
@@ -98,6 +99,19 @@ func Picture(b data.Batch, i, factor int) image.Image {
 	return img
 }
 
+// Bytes is images of an input as [C,H,W] in [0,1].
+func Bytes(b data.Batch, in disturb.Input) data.Batch {
+	out := b
+	if len(in.Shape) == 2 {
+		out.Shape = append([]int{1}, in.Shape...)
+	}
+	out.X = make([]float32, len(b.X))
+	for i, v := range b.X {
+		out.X[i] = (v - in.Low) / (in.High - in.Low)
+	}
+	return out
+}
+
 // PNG encodes a picture.
 func PNG(img image.Image) ([]byte, error) {
 	var b bytes.Buffer
@@ -117,18 +131,24 @@ const (
 	line       = 16
 )
 
-// Sheet draws image 0 of a batch under every kind at five sizes. Guided kinds
-// need a gradient, and are left out where it is nil.
-func Sheet(b data.Batch, kinds []*disturb.Kind, seed uint64, gradient disturb.Gradient) (image.Image, error) {
+// Sheet draws item 0 of a batch, which are of an input, under every kind of some errors at
+// five sizes. Guided kinds need a gradient, and are left out where it is nil.
+func Sheet(b data.Batch, in disturb.Input, errors []disturb.Condition, seed uint64, gradient disturb.Gradient) (image.Image, error) {
 	b = b.Slice(0, 1)
-	w := b.Shape[2]
-	factor, skip := max(1, (leastWidth+w-1)/w), max(1, (w+mostWidth-1)/mostWidth)
-	tile := Picture(b, 0, factor).Bounds()
-	tw, th := tile.Dx()/skip, tile.Dy()/skip
-	var rows []*disturb.Kind
-	for _, k := range kinds {
-		if !k.Guided || gradient != nil {
-			rows = append(rows, k)
+	skip := 1
+	draws := func(x data.Batch) image.Image { return Plot(in, x.X, b.X) }
+	if in.Holds.Kind == ir.Image {
+		w := in.Shape[len(in.Shape)-1]
+		factor := max(1, (leastWidth+w-1)/w)
+		skip = max(1, (w+mostWidth-1)/mostWidth)
+		draws = func(x data.Batch) image.Image { return Picture(Bytes(x, in), 0, factor) }
+	}
+	original := draws(b)
+	tw, th := original.Bounds().Dx()/skip, original.Bounds().Dy()/skip
+	var rows []disturb.Condition
+	for _, c := range errors {
+		if (!c.Kind.Guided || gradient != nil) && !slices.ContainsFunc(rows, c.SameKind) {
+			rows = append(rows, c)
 		}
 	}
 	sheet := image.NewNRGBA(image.Rect(0, 0, captions+(len(sheetSizes)+1)*(tw+gap), 2*line+len(rows)*(th+gap)))
@@ -148,15 +168,16 @@ func Sheet(b data.Batch, kinds []*disturb.Kind, seed uint64, gradient disturb.Gr
 	for i, t := range sheetSizes {
 		text(sheet, captions+(i+1)*(tw+gap), line, fmt.Sprintf("size %g", t))
 	}
-	for row, k := range rows {
-		text(sheet, gap, 2*line+row*(th+gap)+line, k.Name)
-		put(Picture(b, 0, factor), 0, row)
+	for row, c := range rows {
+		text(sheet, gap, 2*line+row*(th+gap)+line, c.Kind.Name)
+		put(original, 0, row)
 		for i, t := range sheetSizes {
-			d, err := disturb.Images(b, 0, disturb.Condition{Kind: k, Size: t}, seed, 0, 1, gradient)
+			c.Size = t
+			d, err := disturb.Images(b, 0, c, seed, gradient)
 			if err != nil {
 				return nil, err
 			}
-			put(Picture(d, 0, factor), i+1, row)
+			put(draws(d), i+1, row)
 		}
 	}
 	return sheet, nil
@@ -173,12 +194,36 @@ type File struct {
 	Content []byte
 }
 
-// Encode writes a batch in a container by the path's ending: one picture as .png,
+// Encode writes a batch of an input: what is no image as plotted or encoded, images in a
+// container by the path's ending.
+func Encode(path string, b data.Batch, in disturb.Input) ([]File, error) {
+	if in.Holds.Kind == ir.Image {
+		return encode(path, Bytes(b, in))
+	}
+	var content []byte
+	var err error
+	switch {
+	case strings.HasSuffix(path, ".npz"):
+		content, err = dataset.EncodeReals(in.Name, b)
+	case strings.HasSuffix(path, ".png") && b.N == 1:
+		content, err = PNG(Plot(in, b.X, nil))
+	case strings.HasSuffix(path, ".png"):
+		err = diag.New(diag.Pos{}, diag.BadValue, "%d items are no picture", b.N).WithHelp("-n 1 takes the first")
+	default:
+		err = diag.New(diag.Pos{}, diag.BadValue, "%s: %s is written as .npz, or drawn as .png", filepath.Base(path), in)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return []File{{path, content}}, nil
+}
+
+// encode writes a batch of images in a container by the path's ending: one picture as .png,
 // images of any shape as .npz, into a folder as pictures in folders of their
 // classes, which a path that ends in / or is a folder asks for; gray images as
 // IDX, the labels in a file beside, and 32x32 colour ones as CIFAR-10 records,
 // either gzipped where the path ends in .gz.
-func Encode(path string, b data.Batch) ([]File, error) {
+func encode(path string, b data.Batch) ([]File, error) {
 	var content, labels []byte
 	var err error
 	info, statErr := os.Stat(path)

@@ -49,14 +49,14 @@ func TestPlaneHasALegend(t *testing.T) {
 // must tell its.
 func TestLabelsAreNotLost(t *testing.T) {
 	b := data.Batch{N: 2, Shape: []int{1, 2, 2}, X: make([]float32, 8), Labels: []int{1, 0}}
-	files, err := Encode("x/t-images-idx3-ubyte.gz", b)
+	files, err := encode("x/t-images-idx3-ubyte.gz", b)
 	require.NoError(t, err)
 	require.Len(t, files, 2)
 	assert.Equal(t, "x/t-labels-idx1-ubyte.gz", files[0].Path)
-	_, err = Encode("x/foggy.idx", b)
+	_, err = encode("x/foggy.idx", b)
 	assert.ErrorContains(t, err, "no file to go to")
 	b.Labels = nil
-	files, err = Encode("x/foggy.idx", b)
+	files, err = encode("x/foggy.idx", b)
 	require.NoError(t, err)
 	assert.Len(t, files, 1)
 }
