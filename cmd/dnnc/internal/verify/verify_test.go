@@ -82,7 +82,7 @@ network two(image: f32[1,8,8] in [0,1], int: f32[3] in [-2,2]) -> f32[3], f32[6]
 	assert.Contains(t, string(header), "int two_run(const int8_t *image, const int8_t *int_, int8_t *fc, int8_t *sense, void *arena);")
 	assert.Contains(t, string(header), "#define TWO_INPUT1_BYTES 3 /* int: i8[3] */")
 	for _, bad := range []struct{ args, want string }{
-		{"-calib " + path("one.npz"), "no array int; there are image, the network's inputs are image int"},
+		{"-calib " + path("one.npz"), "no array int; there are image float32 [60,1,8,8]; the network's inputs: image int"},
 		{"-calib " + dnnctest.TestImages, "an npz with an array named like each"},
 	} {
 		code, _, stderr := dnnctest.Run(t, append([]string{path("two.dnn"), "-target", "armv7em", "-o", path("bad.o")}, strings.Fields(bad.args)...)...)
