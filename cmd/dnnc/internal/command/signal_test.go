@@ -50,7 +50,7 @@ func TestSignalsEverywhere(t *testing.T) {
 		}
 		run("compare", "-sizes", "3", "-methods", "qed,universal")
 		run("pareto", "-sizes", "3")
-		out = run("report", "-sizes", "3", "-methods", "qed,universal", "-o", path("report.html"))
+		run("report", "-sizes", "3", "-methods", "qed,universal", "-o", path("report.html"))
 		page, err := os.ReadFile(path("report.html"))
 		require.NoError(t, err)
 		for _, name := range c.names {
