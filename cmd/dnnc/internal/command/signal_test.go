@@ -69,7 +69,7 @@ func TestSignalsEverywhere(t *testing.T) {
 // TestKeepUnderSignalErrors: -keep is a share of what the network does under them.
 func TestKeepUnderSignalErrors(t *testing.T) {
 	path := dnnctest.SensorsFolder(t)
-	code, stdout, stderr := dnnctest.Run(t, on(path, "eval", "tones", "-O", "robust", "-keep", ".9", "-objective", "worst", "-calib", path("bare.npz"), "-data", path("bare.test.npz"))...)
+	code, stdout, stderr := dnnctest.Run(t, on(path, "eval", "tones", "-O", "robust", "-keep", ".5", "-objective", "worst", "-calib", path("bare.npz"), "-data", path("bare.test.npz"))...)
 	require.Zero(t, code, stderr)
 	line, _, _ := strings.Cut(stdout, "\n")
 	assert.Contains(t, line, "input wave is a signal of 2 channels of 32 samples, errors by default: gaussian=0.02,0.05;drift=0.1,0.2;gain=0.2,0.5;dropout=0.05,0.15")
