@@ -232,6 +232,10 @@ func (b *Build) Finish(ctx context.Context) (*Result, error) {
 		return c.Observe(p, took, m)
 	}
 	err := passes.Table.Run(ctx, m, r.Env, pass.Options{StartAfter: c.StartAfter, StopAfter: c.StopAfter, Observe: observe})
+	if k := r.Env.Report.Kept; k != nil && k.IsBelow && err == nil {
+		r.Warn(diag.Warn(diag.BelowAim, "no network that was measured has %v of the robust accuracy by its estimate; the one that keeps most is taken", k.Share).
+			WithHelp("wider -formats keep more, -keep refuses what is not shown, -bits and -size choose the bytes"))
+	}
 	return r, err
 }
 

@@ -167,7 +167,8 @@ type SearchReport struct {
 // the robust accuracy.
 type Kept struct {
 	Share    float64
-	Promised bool               // else it was aimed at
+	Promised bool               // else it was aimed at,
+	IsBelow  bool               // and no network that was measured has it
 	Bound    measure.Bound      // of the choice; without items where nothing was measured
 	Tested   []Tested           // candidates of a promise, from the largest down
 	Float    []measure.Estimate // the float network's measure on these images, of each result

@@ -122,8 +122,8 @@ func (h *hunt) next() (bytes int, ok bool) {
 }
 
 // keeping returns the smallest network found whose retention on held-out images is at
-// least the share of the budget; where that is promised, the smallest that other images
-// show to keep it.
+// least the share of the budget, or, of an aim that none has, the one that keeps most; where
+// the share is promised, the smallest that other images show to keep it.
 func (s *Search) keeping(ctx context.Context, m method) (*Network, error) {
 	keep, isPromised := s.env.Budget.Keep, s.env.Budget.Promised
 	found, best, err := s.hunted(ctx, m, keep)
@@ -136,9 +136,15 @@ func (s *Search) keeping(ctx context.Context, m method) (*Network, error) {
 		return s.promised(ctx, m, found)
 	case found != nil:
 		return found, s.estimated(ctx, found)
+	case best != nil: // an aim is no condition
+		if err := s.estimated(ctx, best); err != nil {
+			return nil, err
+		}
+		s.env.Report.Kept.IsBelow = true
+		return best, nil
 	}
-	return nil, diag.New(diag.Pos{}, diag.BadBudget, "no network measured has an estimate of %v of the robust accuracy", keep).
-		WithHelp("choose a smaller -keep, or allow wider -formats")
+	return nil, diag.New(diag.Pos{}, diag.BadBudget, "no network was measured for an estimate of %v of the robust accuracy", keep).
+		WithHelp("choose a size by -bits, or allow wider -formats")
 }
 
 // hunted is the smallest network that was found whose retention on held-out images is at
