@@ -16,6 +16,11 @@ import (
 
 func TestFamilies(t *testing.T) {
 	kerneltest.Expressions(t, []*kernel.Family{&pool.Max, &pool.Avg}, []string{
+		"avgpool2d(a, kernel: 3, pad: [1,1,0,0])",
+		"avgpool2d(a, kernel: 3, pad: [1,0,1,0])",
+		"relu(avgpool2d(b, kernel: 2))",
+		"relu(maxpool2d(b, kernel: 2))",
+		"relu6(maxpool2d(a, kernel: 3, stride: 3))",
 		"maxpool2d(a, kernel: 2)",
 		"maxpool2d(a, kernel: 3, stride: 2, pad: [1,0,0,1])",
 		"maxpool2d(a, kernel: [2,3], stride: 1, dilation: 2)",
@@ -35,9 +40,10 @@ func TestFamilies(t *testing.T) {
 	}, "armv7em", "x86_64", "aarch64", "armv7")
 }
 
-// TestKept: an average pool without factors, of a network quantized elsewhere, keeps its
-// argument's type.
+// TestKept: an average pool without factors, and a maximum pool with bounds, of a network
+// quantized elsewhere, keep their argument's type.
 func TestKept(t *testing.T) {
+	var lines []string
 	for _, target := range []string{"armv7em", "aarch64"} {
 		for _, kept := range []struct{ shape, kernel, pad []int }{
 			{[]int{3, 5, 4}, []int{2, 3}, []int{0, 0, 0, 0}},
@@ -51,21 +57,25 @@ func TestKept(t *testing.T) {
 				tgt, err := processor.Find(target)
 				require.NoError(t, err)
 				q := ir.Quant{Scale: .1, Zero: 7}
-				x := &ir.Value{Name: "x", Type: ir.Type{Elem: ir.Of(ir.I8), Shape: kept.shape, Quant: q}}
-				n := &ir.Node{Op: ir.AvgPool2D, Args: []*ir.Value{x}}
-				n.Put(ir.AttrKernel.Is(kept.kernel), ir.AttrStride.Is([]int{1, 2}), ir.AttrPad.Is(kept.pad), ir.AttrLo.Is(-90), ir.AttrHi.Is(80))
-				n.Out = &ir.Value{Name: "y", Def: n}
-				typ, fault := ir.InferNode(n)
-				require.Nil(t, fault)
-				n.Out.Type = typ
-				n.Out.Type.Quant = q
-				m := &ir.Module{Name: "net", Inputs: []*ir.Value{x}, Ops: []*ir.Node{n}, Outputs: []*ir.Value{n.Out}}
-				p, ok := pool.Avg.Serves(kernel.Of(n, tgt))
-				require.True(t, ok)
-				kerneltest.Plan(t, &pool.Avg, p, m, tgt)
+				for _, f := range []*kernel.Family{&pool.Avg, &pool.Max} {
+					x := &ir.Value{Name: "x", Type: ir.Type{Elem: ir.Of(ir.I8), Shape: kept.shape, Quant: q}}
+					n := &ir.Node{Op: f.Op, Args: []*ir.Value{x}}
+					n.Put(ir.AttrKernel.Is(kept.kernel), ir.AttrStride.Is([]int{1, 2}), ir.AttrPad.Is(kept.pad), ir.AttrLo.Is(-90), ir.AttrHi.Is(80))
+					n.Out = &ir.Value{Name: "y", Def: n}
+					typ, fault := ir.InferNode(n)
+					require.Nil(t, fault)
+					n.Out.Type = typ
+					n.Out.Type.Quant = q
+					m := &ir.Module{Name: "net", Inputs: []*ir.Value{x}, Ops: []*ir.Node{n}, Outputs: []*ir.Value{n.Out}}
+					p, ok := f.Serves(kernel.Of(n, tgt))
+					require.True(t, ok)
+					r := kerneltest.Plan(t, f, p, m, tgt)
+					lines = append(lines, fmt.Sprintf("%s %s: %v runs %d operations", f.Name, target, kept, r.Weighted()))
+				}
 			})
 		}
 	}
+	kerneltest.Golden(t, "kept.txt", lines)
 }
 
 // TestReciprocals: a product with the reciprocal is the quotient of every sum.
