@@ -29,31 +29,18 @@ var All = []Example{
 
 // Module builds a network with random weights, the same ones every time.
 func (e *Example) Module() (*ir.Module, error) {
-	b := &builder{Builder: build.New(e.Name), rng: rand.New(rand.NewSource(int64(len(e.Name))))}
+	b := &builder{Chain: build.Chain{Builder: build.New(e.Name)}, rng: rand.New(rand.NewSource(int64(len(e.Name))))}
 	y := e.layers(b, b.Input("x", e.shape, ir.Range{Lo: 0, Hi: 1}))
-	if b.err != nil {
-		return nil, fmt.Errorf("%s: %w", e.Name, b.err)
+	if b.Err != nil {
+		return nil, fmt.Errorf("%s: %w", e.Name, b.Err)
 	}
 	return b.Finish([]*ir.Value{y}), nil
 }
 
-// builder adds layers with random weights; its first error stays.
+// builder adds layers with random weights.
 type builder struct {
-	*build.Builder
+	build.Chain
 	rng *rand.Rand
-	err error
-}
-
-func (b *builder) add(op ir.Op, name string, args []*ir.Value, attrs ...ir.Attr) *ir.Value {
-	if b.err != nil {
-		return args[0]
-	}
-	v, err := b.AddNamed(op, b.Name(name), args, attrs...)
-	if err != nil {
-		b.err = err
-		return args[0]
-	}
-	return v
 }
 
 // normal declares numbers around a mean.
@@ -72,12 +59,12 @@ func (b *builder) conv(name string, x *ir.Value, filters, kh, kw, stride, groups
 	pad := build.Same(s[1:], []int{kh, kw}, []int{stride, stride}, []int{1, 1})
 	shape := ir.Shape{filters, s[0] / groups, kh, kw}
 	w := b.normal(name+".weight", shape, 0, math.Sqrt(2/float64(shape.Size()/filters)))
-	y := b.add(ir.Conv2D, name, []*ir.Value{x}, ir.AttrStride.Is([]int{stride, stride}), ir.AttrPad.Is(pad), ir.AttrGroups.Is(groups), ir.AttrWeight.Is(w))
+	y := b.Add(ir.Conv2D, name, []*ir.Value{x}, ir.AttrStride.Is([]int{stride, stride}), ir.AttrPad.Is(pad), ir.AttrGroups.Is(groups), ir.AttrWeight.Is(w))
 	norm, c := name+".norm", ir.Shape{filters}
-	y = b.add(ir.BatchNorm, norm, []*ir.Value{y}, ir.AttrGamma.Is(b.normal(norm+".weight", c, 1, .1)), ir.AttrBeta.Is(b.normal(norm+".bias", c, 0, .1)),
+	y = b.Add(ir.BatchNorm, norm, []*ir.Value{y}, ir.AttrGamma.Is(b.normal(norm+".weight", c, 1, .1)), ir.AttrBeta.Is(b.normal(norm+".bias", c, 0, .1)),
 		ir.AttrRunningMean.Is(b.normal(norm+".running_mean", c, 0, .1)), ir.AttrVariance.Is(b.normal(norm+".running_var", c, 1, .05)))
 	if relu {
-		y = b.add(ir.Relu, name+".relu", []*ir.Value{y})
+		y = b.Add(ir.Relu, name+".relu", []*ir.Value{y})
 	}
 	return y
 }
@@ -85,7 +72,7 @@ func (b *builder) conv(name string, x *ir.Value, filters, kh, kw, stride, groups
 func (b *builder) linear(name string, x *ir.Value, units int) *ir.Value {
 	in := x.Type.Shape.Size()
 	w := b.normal(name+".weight", ir.Shape{units, in}, 0, math.Sqrt(2/float64(in)))
-	return b.add(ir.Linear, name, []*ir.Value{x}, ir.AttrWeight.Is(w), ir.AttrBias.Is(b.normal(name+".bias", ir.Shape{units}, 0, .1)))
+	return b.Add(ir.Linear, name, []*ir.Value{x}, ir.AttrWeight.Is(w), ir.AttrBias.Is(b.normal(name+".bias", ir.Shape{units}, 0, .1)))
 }
 
 // separable is a depthwise convolution and one of pixels.
@@ -96,7 +83,7 @@ func (b *builder) separable(name string, x *ir.Value, filters, stride int) *ir.V
 
 // classes is a global pooling and a linear layer.
 func (b *builder) classes(x *ir.Value, count int) *ir.Value {
-	return b.linear("fc", b.add(ir.GlobalAvgPool, "pool", []*ir.Value{x}), count)
+	return b.linear("fc", b.Add(ir.GlobalAvgPool, "pool", []*ir.Value{x}), count)
 }
 
 func resnet(b *builder, x *ir.Value) *ir.Value {
@@ -108,7 +95,7 @@ func resnet(b *builder, x *ir.Value) *ir.Value {
 		if stride > 1 {
 			short = b.conv(name+".short", y, filters, 1, 1, stride, 1, false)
 		}
-		y = b.add(ir.Relu, name+".relu", []*ir.Value{b.add(ir.Add, name+".sum", []*ir.Value{z, short})})
+		y = b.Add(ir.Relu, name+".relu", []*ir.Value{b.Add(ir.Add, name+".sum", []*ir.Value{z, short})})
 	}
 	return b.classes(y, 10)
 }
@@ -132,7 +119,7 @@ func dscnn(b *builder, x *ir.Value) *ir.Value {
 func autoencoder(b *builder, x *ir.Value) *ir.Value {
 	y := x
 	for i, units := range []int{128, 128, 128, 128, 8, 128, 128, 128, 128} {
-		y = b.add(ir.Relu, fmt.Sprintf("relu%d", i+1), []*ir.Value{b.linear(fmt.Sprintf("fc%d", i+1), y, units)})
+		y = b.Add(ir.Relu, fmt.Sprintf("relu%d", i+1), []*ir.Value{b.linear(fmt.Sprintf("fc%d", i+1), y, units)})
 	}
 	return b.linear("out", y, 640)
 }

@@ -8,23 +8,10 @@ import (
 	"github.com/dnnc/dnnc/ir"
 )
 
-// builder adds layers with random weights; its first error stays.
+// builder adds layers with random weights.
 type builder struct {
-	*build.Builder
+	build.Chain
 	rng *rand.Rand
-	err error
-}
-
-func (b *builder) add(op ir.Op, name string, args []*ir.Value, attrs ...ir.Attr) *ir.Value {
-	if b.err != nil {
-		return args[0]
-	}
-	v, err := b.AddNamed(op, b.Name(name), args, attrs...)
-	if err != nil {
-		b.err = err
-		return args[0]
-	}
-	return v
 }
 
 // layer is weights for the shape, and a bias for each of its rows.
@@ -45,7 +32,7 @@ func (b *builder) conv(name string, x *ir.Value, filters, kh, kw, strideH, strid
 	s := x.Type.Shape
 	pad := build.Same(s[1:], []int{kh, kw}, []int{strideH, strideW}, []int{1, 1})
 	attrs := append(b.layer(name, ir.Shape{filters, s[0], kh, kw}), ir.AttrStride.Is([]int{strideH, strideW}), ir.AttrPad.Is(pad))
-	return b.add(ir.Conv2D, name, []*ir.Value{x}, attrs...)
+	return b.Add(ir.Conv2D, name, []*ir.Value{x}, attrs...)
 }
 
 // seen is a convolution of a picture and a relu.
@@ -59,31 +46,31 @@ func (b *builder) heard(name string, x *ir.Value, filters, kernel, stride int) *
 }
 
 func (b *builder) relu(x *ir.Value) *ir.Value {
-	return b.add(ir.Relu, x.Name+".relu", []*ir.Value{x})
+	return b.Add(ir.Relu, x.Name+".relu", []*ir.Value{x})
 }
 
 func (b *builder) pool(x *ir.Value, h, w int) *ir.Value {
-	return b.add(ir.MaxPool2D, x.Name+".pool", []*ir.Value{x}, ir.AttrKernel.Is([]int{h, w}), ir.AttrStride.Is([]int{h, w}))
+	return b.Add(ir.MaxPool2D, x.Name+".pool", []*ir.Value{x}, ir.AttrKernel.Is([]int{h, w}), ir.AttrStride.Is([]int{h, w}))
 }
 
 func (b *builder) larger(x *ir.Value) *ir.Value {
-	return b.add(ir.Resize, x.Name+".larger", []*ir.Value{x}, ir.AttrScale.Is([]int{2, 2}))
+	return b.Add(ir.Resize, x.Name+".larger", []*ir.Value{x}, ir.AttrScale.Is([]int{2, 2}))
 }
 
 func (b *builder) concat(name string, x ...*ir.Value) *ir.Value {
-	return b.add(ir.Concat, name, x)
+	return b.Add(ir.Concat, name, x)
 }
 
 func (b *builder) flat(x *ir.Value) *ir.Value {
-	return b.add(ir.Flatten, x.Name+".flat", []*ir.Value{x})
+	return b.Add(ir.Flatten, x.Name+".flat", []*ir.Value{x})
 }
 
 func (b *builder) linear(name string, x *ir.Value, units int) *ir.Value {
-	return b.add(ir.Linear, name, []*ir.Value{x}, b.layer(name, ir.Shape{units, x.Type.Shape.Size()})...)
+	return b.Add(ir.Linear, name, []*ir.Value{x}, b.layer(name, ir.Shape{units, x.Type.Shape.Size()})...)
 }
 
 func (b *builder) sigmoid(name string, x *ir.Value) *ir.Value {
-	return b.add(ir.Sigmoid, name, []*ir.Value{x})
+	return b.Add(ir.Sigmoid, name, []*ir.Value{x})
 }
 
 func (b *builder) picture(size int) *ir.Value {

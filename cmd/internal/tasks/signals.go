@@ -81,7 +81,7 @@ var wear = Example{
 		y := b.heard("conv1", x, 10, 9, 2)
 		y = b.heard("conv2", y, 16, 5, 2)
 		y = b.heard("conv3", y, 24, 5, 2)
-		y = b.relu(b.linear("fc1", b.add(ir.GlobalAvgPool, "mean", []*ir.Value{y}), 16))
+		y = b.relu(b.linear("fc1", b.Add(ir.GlobalAvgPool, "mean", []*ir.Value{y}), 16))
 		return only(b.linear("life", y, 1), ir.Values)
 	},
 	item: func(rng *rand.Rand, _ Set) item {
@@ -112,7 +112,7 @@ var pump = Example{
 		y = b.relu(b.linear("fc2", y, 10))
 		y = b.relu(b.linear("fc3", y, 32))
 		y = b.linear("fc4", y, 64)
-		return only(b.add(ir.Reshape, "again", []*ir.Value{y}, ir.AttrShape.Is([]int{1, 1, 64})), ir.Reconstruction)
+		return only(b.Add(ir.Reshape, "again", []*ir.Value{y}, ir.AttrShape.Is([]int{1, 1, 64})), ir.Reconstruction)
 	},
 	item: func(rng *rand.Rand, s Set) item {
 		x := make([]float64, 64)

@@ -81,10 +81,10 @@ func (e *Example) made(s Set, i int) item {
 func (e *Example) Module() (*ir.Module, error) {
 	h := fnv.New64a()
 	h.Write([]byte(e.Name))
-	b := &builder{Builder: build.New(e.Name), rng: rand.New(rand.NewPCG(h.Sum64(), 1))}
+	b := &builder{Chain: build.Chain{Builder: build.New(e.Name)}, rng: rand.New(rand.NewPCG(h.Sum64(), 1))}
 	list := e.layers(b)
-	if b.err != nil {
-		return nil, fmt.Errorf("%s: %w", e.Name, b.err)
+	if b.Err != nil {
+		return nil, fmt.Errorf("%s: %w", e.Name, b.Err)
 	}
 	values := make([]*ir.Value, len(list))
 	for i, o := range list {

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -213,7 +214,7 @@ func (t *target) measure(ctx context.Context, r *dnnc.Result, hasLLVM bool) erro
 	for _, n := range r.Module.Layers() {
 		t.Cycles += machine.Cycles(n, r.Target, n.Const(ir.AttrWeight).Type.Elem)
 	}
-	for _, v := range append(append([]*ir.Value{}, r.Module.Inputs...), r.Module.Outputs...) {
+	for _, v := range slices.Concat(r.Module.Inputs, r.Module.Outputs) {
 		t.Buffers += v.Type.Shape.Size() // one byte an element
 	}
 	if hasLLVM {
