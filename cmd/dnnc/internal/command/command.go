@@ -257,7 +257,7 @@ func exitCode(err error, stderr io.Writer) int {
 	switch {
 	case errors.As(err, &broken), !errors.As(err, &d):
 		return Internal
-	case d.Kind == diag.Clash:
+	case d.Kind == diag.Clash, d.Kind == diag.Incomparable:
 		return BadUsage
 	}
 	return AtFault

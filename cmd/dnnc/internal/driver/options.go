@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/dnnc/dnnc"
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/inspect"
 	"github.com/dnnc/dnnc/frontend/dataset"
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
@@ -48,8 +49,9 @@ type Options struct {
 	Record                                string
 	Inputs                                []string // files of a command that takes several
 	Responses                             []string // files of arguments that were read
-	Only                                  string   // -o of a command that writes this file alone
-	Results, Readme                       string   // of experiment: the folder of its cells, the file to refresh
+	Guard                                 inspect.Guard
+	Only                                  string // -o of a command that writes this file alone
+	Results, Readme                       string // of experiment: the folder of its cells, the file to refresh
 	Quick, Full                           bool
 	TestImages                            int // images to report on; 0 for all
 	Seed                                  uint64
