@@ -36,6 +36,7 @@ import (
 	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/passes/robust"
 	"github.com/dnnc/dnnc/runtime/data"
+	"github.com/dnnc/dnnc/runtime/disturb"
 	"github.com/dnnc/dnnc/runtime/interp"
 	"github.com/dnnc/dnnc/runtime/measure"
 )
@@ -188,11 +189,14 @@ func (k *check) seed(ctx context.Context, s subject, errors string, seed uint64,
 		var d *diag.Diagnostic
 		if isRefusal(err, &d) {
 			k.not++
-			fmt.Fprintf(k.out, "%-14s seed %d  keep %-5v refused: %s\n", s.name, seed, share, d.Message)
+			fmt.Fprintf(k.out, "%-14s seed %d  keep %-5v refused: %s; %s\n", s.name, seed, share, d.Message, d.Note)
 			continue
 		}
 		if err != nil {
 			return err
+		}
+		for _, t := range r.Env.Report.Kept.Tested {
+			fmt.Fprintf(k.out, "%-14s seed %d  keep %-5v tested %7d bytes  %v\n", s.name, seed, share, t.Bytes, t.Bound)
 		}
 		exact, own, err := held(ctx, r, r.Float, other, r.Module)
 		if err != nil {
@@ -289,7 +293,7 @@ func run(ctx context.Context) error {
 	strangers := flag.String("strangers", os.Getenv("DNNC_STRANGERS"), "`folder` of pretrainedResnet.tflite; without it ResNet-8 is left out")
 	seeds := flag.Int("seeds", 4, "random halvings of the test images")
 	keep := flag.String("keep", ".98,.99,.995", "shares")
-	errors := flag.String("errors", "gaussian=0.02,0.05,0.08,0.12;light-random=0.1,0.2,0.4;fog-blend=0.2,0.45,0.7;blackout-random=0.2,0.5,1", "as in the record")
+	errors := flag.String("errors", disturb.Default, "as dnnc has them")
 	record := flag.String("record", "", "write the answers of twenty networks into this `file` instead")
 	flag.Parse()
 	pattern, err := regexp.Compile(*only)

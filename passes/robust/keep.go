@@ -165,6 +165,7 @@ func (s *Search) hunted(ctx context.Context, m method, keep float64) (found, bes
 		return nil, nil, err
 	}
 	var refused error // by the method, of a size
+	var seen trend
 	others := keepOthers
 	found, best, err = h.find(first, keep, s.stopped, func(bytes int, isFound bool) (*Network, measure.Estimate, error) {
 		if isFound {
@@ -176,12 +177,41 @@ func (s *Search) hunted(ctx context.Context, m method, keep float64) (found, bes
 			return nil, kept, nil
 		}
 		others -= more
+		if err == nil && n != nil && s.env.Budget.Promised {
+			kept.Value = 1 - seen.loss(s.loss(n.cost), 1-kept.Value)
+		}
 		return n, kept, err
 	})
 	if err == nil && best == nil && refused != nil {
 		err = refused
 	}
 	return found, best, err
+}
+
+// trend is what the networks measured so far lose for their divergence. The loss of one
+// network has the noise of the few images that it answers otherwise, the divergence has
+// little, and near a size the one is in proportion to the other: the ratio of the sums
+// over some networks has less noise than the loss of one. A promise is tested near the
+// network that a hunt finds, so a hunt for it goes by this ratio.
+type trend []struct{ divergence, loss float64 }
+
+// trendSpan bounds the networks that a ratio is taken over: of a divergence of 1/trendSpan
+// to trendSpan times that of the network in question.
+const trendSpan = 4
+
+// loss adds a network, and returns what it should lose.
+func (t *trend) loss(divergence, loss float64) float64 {
+	*t = append(*t, struct{ divergence, loss float64 }{divergence, loss})
+	var divergences, losses float64
+	for _, n := range *t {
+		if n.divergence <= divergence*trendSpan && divergence <= n.divergence*trendSpan {
+			divergences, losses = divergences+n.divergence, losses+n.loss
+		}
+	}
+	if divergences == 0 {
+		return loss
+	}
+	return losses / divergences * divergence
 }
 
 // isTooSmall reports that a method has no network within a number of bytes.

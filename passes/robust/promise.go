@@ -22,7 +22,7 @@ const (
 	mostCandidates = 6
 	// Sizes below and above that of the hunt, a step apart. A network much larger than
 	// what keeps the share is no choice, though it might be shown to.
-	candidateStep  = 1.05
+	candidateStep  = 1.08
 	candidatesUp   = 4
 	candidatesDown = mostCandidates - 1 - candidatesUp
 	// A method may have few sizes; then the next larger one is a candidate, too.

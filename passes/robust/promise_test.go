@@ -15,14 +15,14 @@ import (
 	"github.com/dnnc/dnnc/runtime/measure"
 )
 
-// TestCandidates: the network of the hunt, four above it in steps of 5 %, one below; each
+// TestCandidates: the network of the hunt, four above it in steps of 8 %, one below; each
 // once; and the next larger one of a method that has few sizes.
 func TestCandidates(t *testing.T) {
 	found := &Network{Bytes: 10_000}
 	for name, c := range map[string]struct {
 		has, want []int
 	}{
-		"every size":      {nil, []int{12155, 11576, 11025, 10500, 10000, 9524}},
+		"every size":      {nil, []int{13605, 12597, 11664, 10800, 10000, 9259}},
 		"few sizes":       {[]int{5000, 10_000, 11_300}, []int{11300, 10000, 5000}},
 		"the next is far": {[]int{5000, 10_000, 40_000, 50_000}, []int{40000, 10000, 5000}},
 		"nothing smaller": {[]int{10_000, 10_700}, []int{10700, 10000}},
@@ -58,6 +58,19 @@ func TestCandidates(t *testing.T) {
 		})
 		assert.ErrorIs(t, err, fault)
 	}
+}
+
+// TestTrend: the loss of a network is the ratio of losses to divergences of those like it.
+func TestTrend(t *testing.T) {
+	var seen trend
+	assert.Equal(t, .02, seen.loss(.1, .02), "the first is what it is")
+	assert.InDelta(t, .1*.06/.3, seen.loss(.1, .02), 1e-15)
+	assert.InDelta(t, .05*.05/.25, seen.loss(.05, .01), 1e-15, "in proportion")
+	assert.InDelta(t, .05*.1/.3, seen.loss(.05, .05), 1e-15, "one with a large loss counts as one of four")
+	assert.Equal(t, .001, seen.loss(.001, .001), "far from the others")
+	assert.Equal(t, .3, seen.loss(.41, .3), "on the other side, too")
+	assert.Equal(t, .5, seen.loss(0, .5), "no divergence")
+	assert.InDelta(t, -.01, new(trend).loss(.1, -.01), 1e-15, "better than the float network")
 }
 
 // held is a bound with an estimate a standard error and more above it.
