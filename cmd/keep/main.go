@@ -100,13 +100,19 @@ func configured(errors string, seed uint64, calib data.Batch) (dnnc.Config, erro
 	return c, err
 }
 
-// held measures networks of integers beside the float network they were made from.
-func held(ctx context.Context, r *dnnc.Result, float *ir.Module, images data.Batch, integers ...*ir.Module) (exact *measure.Score, own []*measure.Score, err error) {
-	f, err := interp.CompileFloat(float)
+// floating is the float network, which answers the same images once.
+func floating(m *ir.Module) (*measure.Replay, error) {
+	f, err := interp.CompileFloat(m)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	networks := []measure.Network{f.Results}
+	return &measure.Replay{Network: f.Results}, nil
+}
+
+// held measures networks of integers beside the float network they were made from.
+func held(ctx context.Context, r *dnnc.Result, float *measure.Replay, images data.Batch, integers ...*ir.Module) (exact *measure.Score, own []*measure.Score, err error) {
+	float.Rewind()
+	networks := []measure.Network{float.Run}
 	for _, m := range integers {
 		p, err := interp.CompileInt(m)
 		if err != nil {
@@ -155,6 +161,10 @@ func (k *check) seed(ctx context.Context, s subject, errors string, seed uint64,
 	if err != nil {
 		return err
 	}
+	float, err := floating(base.Module)
+	if err != nil {
+		return err
+	}
 	layers := base.Module.Layers()
 	found := map[float64]measure.Estimate{} // what the record's sizes have on the other half
 	least := func(share float64) (bytes int, err error) {
@@ -169,7 +179,7 @@ func (k *check) seed(ctx context.Context, s subject, errors string, seed uint64,
 				if err != nil {
 					return 0, err
 				}
-				exact, own, err := held(ctx, base, base.Module, other, q)
+				exact, own, err := held(ctx, base, float, other, q)
 				if err != nil {
 					return 0, err
 				}
@@ -198,7 +208,7 @@ func (k *check) seed(ctx context.Context, s subject, errors string, seed uint64,
 		for _, t := range r.Env.Report.Kept.Tested {
 			fmt.Fprintf(k.out, "%-14s seed %d  keep %-5v tested %7d bytes  %v\n", s.name, seed, share, t.Bytes, t.Bound)
 		}
-		exact, own, err := held(ctx, r, r.Float, other, r.Module)
+		exact, own, err := held(ctx, r, float, other, r.Module)
 		if err != nil {
 			return err
 		}
