@@ -182,23 +182,24 @@ const (
 // shares are how many images serve for what.
 type shares struct {
 	fit, choose, judge int
-	fifths             int // of a set that judge, of few images; one fifth chooses
+	// Of few images, so many twentieths judge and choose.
+	judging, choosing int
 }
 
 // wanted is the images of a number of bytes each that are wanted of a set.
 func (c *Config) wanted(bytes int) shares {
-	s := shares{fit: c.Wanted(), choose: pass.Judged}
+	s := shares{fit: c.Wanted(), choose: pass.Judged, choosing: 4}
 	if c.Measures() {
 		s.choose = HeldOut
 	}
 	switch {
 	case !c.judges():
 	case c.Budget.Promised:
-		s.fifths = 2
+		s.judging, s.choosing = 12, 3 // what is promised must be shown
 		memory := (&pass.Env{MaxMemory: c.Memory}).Memory()
 		s.judge = min(pass.Unseen, max(pass.Judged, memory/unseenShare/bytes))
 	default:
-		s.judge, s.fifths = pass.Judged, 1
+		s.judge, s.judging = pass.Judged, 4
 	}
 	return s
 }
@@ -208,10 +209,10 @@ const unseenShare = 4
 
 // of is what a set of n images gives.
 func (s shares) of(n int) shares {
-	judge := min(s.judge, max(s.fifths*n/5, n-s.fit-s.choose))
-	choose := min(s.choose, n/5)
+	judge := min(s.judge, max(s.judging*n/20, n-s.fit-s.choose))
+	choose := min(s.choose, s.choosing*n/20)
 	fit := min(s.fit, n-judge-choose)
-	return shares{fit, min(s.choose, n-judge-fit), judge, s.fifths}
+	return shares{fit: fit, choose: min(s.choose, n-judge-fit), judge: judge}
 }
 
 // Wanted is the images that calibrate, where a set has as many.
