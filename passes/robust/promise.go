@@ -20,11 +20,11 @@ import (
 // which has the probability of one test.
 const (
 	mostCandidates = 6
-	// Sizes below and above that of the hunt, a step apart. A network much larger than
-	// what keeps the share is no choice, though it might be shown to.
-	candidateStep  = 1.08
-	candidatesUp   = 4
-	candidatesDown = mostCandidates - 1 - candidatesUp
+	// Sizes above that of the hunt, a step apart, which is the least by estimates that are
+	// high by chance. A network much larger than what keeps the share is no choice, though
+	// it might be shown to.
+	candidateStep  = 1.1
+	candidatesUp   = mostCandidates - 1
 	// A method may have few sizes; then the next larger one is a candidate, too.
 	farStep = 1.25
 )
@@ -51,8 +51,8 @@ func candidates(found *Network, most int, within func(bytes int) (*Network, erro
 			return nil, err
 		}
 	}
-	for i := range candidatesDown {
-		if err := add(float64(found.Bytes) / math.Pow(candidateStep, float64(i+1))); err != nil {
+	if len(list) < mostCandidates {
+		if err := add(float64(found.Bytes) / candidateStep); err != nil {
 			return nil, err
 		}
 	}
