@@ -1,6 +1,7 @@
 package dnnc
 
 import (
+	"math"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -8,12 +9,14 @@ import (
 
 	"github.com/dnnc/dnnc/passes"
 	"github.com/dnnc/dnnc/passes/pass"
+	"github.com/dnnc/dnnc/runtime/certificate"
 	"github.com/dnnc/dnnc/runtime/data"
 )
 
 // TestShares: who judges what is kept gets images, three fifths of few where it is promised,
 // else one fifth; other builds fit and choose by what they did before.
 func TestShares(t *testing.T) {
+	chosen := []certificate.Layer{}
 	promised, aimed := pass.Budget{Keep: .99, Promised: true}, pass.Budget{Keep: .99}
 	for _, c := range []struct {
 		name   string
@@ -36,6 +39,10 @@ func TestShares(t *testing.T) {
 		{"promised, hardly any", Config{Level: pass.Robust, Budget: promised}, 4, [3]int{2, 0, 2}},
 		{"promised, little memory", Config{Level: pass.Robust, Budget: promised, Memory: 1 << 20}, 20_000, [3]int{2048, 2560, 655}},
 		{"promised, -images", Config{Level: pass.Robust, Budget: promised, Calibrate: 100}, 1000, [3]int{100, 300, 600}},
+		{"again", Config{Level: pass.Robust, Chosen: chosen, Judged: 600, Budget: pass.Budget{Promised: true}}, 1000, [3]int{250, 150, 600}},
+		{"again, of a size", Config{Level: pass.Robust, Chosen: chosen}, 1000, [3]int{800, 200, 0}},
+		{"again, forged", Config{Level: pass.Robust, Chosen: chosen, Judged: math.MaxInt}, 1000, [3]int{1, 200, 799}},
+		{"again, negative", Config{Level: pass.Robust, Chosen: chosen, Judged: -5}, 1000, [3]int{800, 200, 0}},
 	} {
 		s := c.config.wanted(400)
 		n := min(c.images, s.fit+s.choose+s.judge)

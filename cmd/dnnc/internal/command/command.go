@@ -103,6 +103,10 @@ func dispatch(ctx context.Context, args []string, stdout, stderr io.Writer) int 
 		return BadUsage
 	}
 	c, isDefault := &commands[0], true
+	if len(args) == 0 {
+		_, _ = io.WriteString(stdout, firstLines)
+		return Done
+	}
 	if len(args) > 0 {
 		switch named := find(args[0]); {
 		case named != nil:

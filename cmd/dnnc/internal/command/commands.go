@@ -51,6 +51,7 @@ func init() {
 			flags: with(budget, reporting, stages, linking, output, writing, timing), least: 1, most: 1, target: true, run: driver.Build},
 		{name: "check", usage: "[flags] MODEL [-target T|all]", doc: "first look at a network: its task, and what an int8 build takes of a target; needs no data, writes nothing",
 			flags: []group{loading, targeting, calibrating, reading, disturbing, judging, warning, asJSON}, least: 1, most: 1, run: check.Run},
+		{name: "demo", usage: "[DIR]", doc: "unpack a small network with images into a new folder, compile it and verify the object", most: 1, do: demo},
 		{name: "import", usage: "[flags] model.onnx [-o net.dnn]", doc: "turn a model of another format into a text and a tensors file",
 			flags: []group{loading, output}, least: 1, most: 1, run: importModel},
 		{name: "conformance", usage: "DIR [-v]", doc: "run the cases in a folder: ONNX models with the inputs and outputs that others computed",

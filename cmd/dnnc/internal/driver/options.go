@@ -71,6 +71,7 @@ type Options struct {
 	MetricTime time.Duration       // that one call of it may take
 	Reports    bool                // measures on -data what it made
 	Chosen     []certificate.Layer // formats of a build that is done again: nothing is searched
+	JudgedBy   int                 // images that judged in that build
 	Judged     bool                // Task was said already, and data examined
 	DataAsIs   bool                // data that are mistaken for others are measured all the same
 	Table      bool                // prints a table for people, whose first line says the task
@@ -204,7 +205,7 @@ func (o *Options) values() (c dnnc.Config, err error) {
 	c = dnnc.Config{
 		Level: pass.Level(o.Level), SmallCode: o.Small, Search: o.Search, Objective: o.Objective, Budget: o.Budget, MinBits: o.MinBits, MaxBits: o.MaxBits,
 		Rounding: o.Rounding, Activations: o.Activations, Seed: o.Seed, Calibrate: o.Images, Task: o.Task, Memory: o.Memory, Checkpoint: o.Checkpoint,
-		Time: o.Time, Enough: o.isEnough, Chosen: o.Chosen, Errors: o.Errors, StartAfter: o.StartAfter, StopAfter: o.StopAfter,
+		Time: o.Time, Enough: o.isEnough, Chosen: o.Chosen, Judged: o.JudgedBy, Errors: o.Errors, StartAfter: o.StartAfter, StopAfter: o.StopAfter,
 		Prefix: o.Prefix, Hooks: o.Hooks, Lend: o.Lend, Section: o.Section, LLVM: o.LLVM, Fix: map[string]ir.Elem{},
 	}
 	if err := c.Check(); err != nil {
