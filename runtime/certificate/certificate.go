@@ -58,7 +58,7 @@ type Certificate struct {
 	ArenaBytes  int             `json:"arena_bytes"`
 	CodeBytes   int             `json:"code_bytes,omitempty"`
 	Cycles      float64         `json:"estimated_cycles,omitempty"` // of the layers with weights; absent where a layer has no estimate
-	StackBytes  int             `json:"stack_bytes,omitempty"` // that the run function takes at most
+	StackBytes  int             `json:"stack_bytes,omitempty"`      // that the run function takes at most
 	Layers      []Layer         `json:"layers"`
 	NotMeasured []string        `json:"not_measured,omitempty"` // Nearness or Accuracy: what an interruption left out
 	Fidelity    *Fidelity       `json:"fidelity,omitempty"`     // absent when nothing was measured
@@ -204,8 +204,8 @@ type Measured struct {
 	Task    string `json:"task,omitempty"` // what the results mean, and by what they are judged; absent when nothing was measured
 	Measure string `json:"measure,omitempty"`
 	Images  int    `json:"images"`
-	Data    string `json:"data"`   // the file's name; "" of images of noise, or when nothing was measured
-	Labels  string `json:"labels"` // GivenLabels, or the network whose answers they are; "" when nothing was measured
+	Data    string `json:"data"`            // the file's name; "" of images of noise, or when nothing was measured
+	Labels  string `json:"labels"`          // GivenLabels, or the network whose answers they are; "" when nothing was measured
 	Items   string `json:"items,omitempty"` // sha256 of the items, as they were read, and of their labels
 }
 
@@ -223,14 +223,14 @@ type Result struct {
 	Float     *Score  `json:"float,omitempty"`
 	Quantized *Score  `json:"quantized,omitempty"`
 	// Kept is the share of what the float network is above the best constant answer.
-	Kept    *float64 `json:"kept,omitempty"`
-	KeptSE  *float64 `json:"kept_stderr,omitempty"`
+	Kept   *float64 `json:"kept,omitempty"`
+	KeptSE *float64 `json:"kept_stderr,omitempty"`
 	// Paired is the parts that the items have in the error of Retention, in their order:
 	// their standard error is its own, and that of the difference of two builds' parts is
 	// of the difference of their retentions. float32, little-endian, in base64.
 	Paired    string   `json:"paired,omitempty"`
 	Retention *float64 `json:"retention,omitempty"` // that Paired is of
-	Figures []Figure `json:"figures,omitempty"`
+	Figures   []Figure `json:"figures,omitempty"`
 }
 
 // Figure is a measure under errors, the mean of the kinds, with its 95 % interval by a
