@@ -76,13 +76,18 @@ type Options struct {
 	DataAsIs   bool                // data that are mistaken for others are measured all the same
 	Table      bool                // prints a table for people, whose first line says the task
 	RunUnknown bool                // verify runs an object that it cannot build again
-	Exact      string              // whether a quantized model keeps its integers: true, false, or "" for the default
 	Notes      io.Writer           // is told what became of a model that is not read as its file has it; nil: nobody is
 
 	Warnings *Warnings // of the command; nil prints each
 
+	Model
+}
+
+// Model is what the file of a model leaves open.
+type Model struct {
 	Shapes    map[string][]int    // of an imported network's inputs, by name
 	Ranges    map[string]ir.Range // of their reals
+	Exact     string              // whether a quantized model keeps its integers: true, false, or "" for the default
 	Signature string              // of a TensorFlow Lite model
 	Kernels   string              // whose integers a TensorFlow Lite model has: reference, which is the default, or optimized
 	Outputs   []string            // values of an ONNX model that the network returns; the model's own when empty
@@ -95,26 +100,28 @@ func Defaults() Options {
 	return Options{Level: string(pass.Int8), Errors: disturb.None, Formats: robust.Default, Budget: pass.Budget{Keep: dnnc.DefaultKeep}, Seed: 1, Warnings: &Warnings{}}
 }
 
-// ModelFlags are the flags that say what the file of a model leaves open, flag and value in
-// turn.
-func (o *Options) ModelFlags() (list []string) {
-	for _, name := range sortedKeys(o.Shapes) {
-		list = append(list, "-shape", name+"="+strings.Trim(ir.Shape(o.Shapes[name]).String(), "[]"))
+// Flags are the flags that say it, flag and value in turn.
+func (m *Model) Flags() (list []string) {
+	for _, name := range sortedKeys(m.Shapes) {
+		list = append(list, "-shape", name+"="+strings.Trim(ir.Shape(m.Shapes[name]).String(), "[]"))
 	}
-	for _, name := range sortedKeys(o.Ranges) {
-		list = append(list, "-range", fmt.Sprintf("%s=%s,%s", name, ir.FormatFloat(o.Ranges[name].Lo), ir.FormatFloat(o.Ranges[name].Hi)))
+	for _, name := range sortedKeys(m.Ranges) {
+		list = append(list, "-range", fmt.Sprintf("%s=%s,%s", name, ir.FormatFloat(m.Ranges[name].Lo), ir.FormatFloat(m.Ranges[name].Hi)))
 	}
-	for _, name := range sortedKeys(o.Contents) {
-		list = append(list, "-kind", strings.TrimPrefix(name+"="+o.Contents[name].String(), "="))
+	for _, name := range sortedKeys(m.Contents) {
+		list = append(list, "-kind", strings.TrimPrefix(name+"="+m.Contents[name].String(), "="))
 	}
-	if o.Signature != "" {
-		list = append(list, "-signature", o.Signature)
+	if len(m.Outputs) > 0 {
+		list = append(list, "-outputs", strings.Join(m.Outputs, ","))
 	}
-	if o.Kernels != "" {
-		list = append(list, "-kernels", o.Kernels)
+	if m.Signature != "" {
+		list = append(list, "-signature", m.Signature)
 	}
-	if o.Exact != "" {
-		list = append(list, "-exact="+o.Exact)
+	if m.Kernels != "" {
+		list = append(list, "-kernels", m.Kernels)
+	}
+	if m.Exact != "" {
+		list = append(list, "-exact="+m.Exact)
 	}
 	return list
 }

@@ -53,7 +53,7 @@ type material struct {
 func (x *Experiment) options() driver.Options {
 	o := driver.Defaults()
 	o.Input, o.Calib, o.Data, o.Target, o.AllowOutside, o.Sets = x.Network, x.Calibration, x.Test, x.Target, x.AllowOutside, x.Sets
-	o.Shapes, o.Ranges, o.Contents, o.Exact, o.Signature, o.Kernels = x.Shapes, x.Ranges, x.Contents, x.Exact, x.Signature, x.Kernels
+	o.Model = x.Model
 	o.Level, o.StopAfter, o.TestImages, o.Task = string(pass.Robust), passes.Calibrated, x.TestImages, x.Task
 	return o
 }
