@@ -678,6 +678,12 @@ func TestVerifyIntegers(t *testing.T) {
 			m.Consts[1].Type.Elem, m.Consts[1].Data = Of(I64), Bytes(make([]byte, 24))
 			set(3, 17, 33, 62)(m)
 		}},
+		{"V7: y has round: even and biases of 64 bits, whose sums are rounded half up (R7)", func(m *Module) {
+			m.Consts[1].Type.Elem, m.Consts[1].Data = Of(I64), Bytes(make([]byte, 24))
+			set(3, 17, 33, 62)(m)
+			m.Ops[0].Put(AttrRound.Is(RoundEven))
+		}},
+		{"", func(m *Module) { m.Ops[0].Put(AttrRound.Is(RoundEven)) }},
 		{"V7: y: constant mul is f32, not integers", func(m *Module) { m.Consts[2].Type.Elem = Of(F32) }},
 		{"V5: w has the impossible shape [3,0]", func(m *Module) { m.Consts[0].Type.Shape = Shape{3, 0} }},
 		{"V2: y does not know its operation", func(m *Module) { m.Outputs[0].Def = nil }},

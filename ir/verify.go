@@ -234,6 +234,10 @@ func (v *verifier) factors(n *Node) {
 	if n.Op.HasWeights() {
 		if b := n.Const(AttrBias); b != nil && b.Type.Elem.Kind == I64 {
 			least = 17 // R7 takes 16 off
+			if r := n.Word(AttrRound); r != RoundHalfUp {
+				v.fail(n.Pos, "V7", "%s has round: %s and biases of 64 bits, whose sums are rounded half up (R7)", n.Name(), r)
+				return
+			}
 		}
 	}
 	for i := range m {

@@ -53,7 +53,7 @@ func (p *AddParams) Rescale(a int64, m, r int32) int64 {
 func NewSquareParams(round Rounding, scaleA float64, zeroA int32, scaleB float64, zeroB int32, scaleY float64, zeroY, lo, hi int32) (AddParams, error) {
 	coarse := max(scaleA, scaleB)
 	p := AddParams{ZeroA: zeroA, ZeroB: zeroB, ZeroY: zeroY, Lo: lo, Hi: hi, Rounding: round}
-	if round == RoundHalfUp && scaleY < float64(SquareStep*coarse*coarse) {
+	if !round.IsTwice() && scaleY < float64(SquareStep*coarse*coarse) {
 		return p, fmt.Errorf("scales of %v and %v are too coarse for squares of scale %v", scaleA, scaleB, scaleY)
 	}
 	const reach = 255 << SquareShift
@@ -67,7 +67,7 @@ func NewAddParams(round Rounding, scaleA float64, zeroA int32, scaleB float64, z
 	twice := 2 * max(scaleA, scaleB)
 	p := AddParams{ZeroA: zeroA, ZeroB: zeroB, ZeroY: zeroY, Lo: lo, Hi: hi, Rounding: round}
 	const reach = 255 << AddShift // of either argument; of their sum, too, as each comes to a half
-	if round == RoundHalfUp && twice/float64(scaleY*(1<<AddShift)) > .5 {
+	if !round.IsTwice() && twice/float64(scaleY*(1<<AddShift)) > .5 {
 		return p, fmt.Errorf("scales of %v and %v are too coarse for a result of scale %v", scaleA, scaleB, scaleY)
 	}
 	return p, p.factors(scaleA/twice, scaleB/twice, twice/float64(scaleY*(1<<AddShift)), reach, reach)
@@ -82,7 +82,7 @@ func (p *AddParams) factors(a, b, y float64, argument, result int64) error {
 		mul, shift *int32
 	}{{a, argument, &p.MulA, &p.ShiftA}, {b, argument, &p.MulB, &p.ShiftB}, {y, result, &p.MulY, &p.ShiftY}} {
 		var err error
-		if p.Rounding == RoundHalfUp {
+		if !p.Rounding.IsTwice() {
 			*f.mul, *f.shift, err = MultiplierFor(f.factor)
 		} else {
 			*f.mul, *f.shift, err = TFLiteMultiplierFor(f.factor, f.reach)

@@ -24,9 +24,11 @@
 //	R5  The accumulator has 32 bits when |bias| + sum|W| * max|x-z| < 2^31 for
 //	    every channel, from the actual weights; else 64.
 //	R6  Requantization: RQ(a) = floor((a*m + 2^(r-1)) / 2^r), m in [2^30, 2^31)
-//	    or 0, r in 1..62.
+//	    or 0, r in 1..62. round: even, the same with ties to even, as runtimes of ONNX
+//	    round: the product of a and a float32 factor has no other error where the factor's
+//	    24 bits are the upper bits of m.
 //	R7  With 64-bit accumulators, of 47 bits at most, m' = (m+2^15)>>16, r' = r-16,
-//	    same formula; r is in 17..62.
+//	    same formula with ties up; r is in 17..62 and round: half_up.
 //	R8  round: tflite, a saturating doubling high multiply, then a rounding
 //	    shift, ties away from zero; round: twice is the same with ties up.
 //	R9  Output: min(max(z_o + RQ(acc), lo), hi); relu and relu6 set lo and hi.

@@ -33,13 +33,14 @@ func TestFamilies(t *testing.T) {
 			{"5,5,6 10 2x3 pool=2,2 wide zero=-128", "i8 odd5 vec3x3 code5", "armv7em"},
 			{"5,4,7 9 2x2 pool=1,3 tflite", "odd2 vec5x4", "armv7em"},
 			{"3,2,4 9 relu", "odd3 vec4x16 code8", "armv7em"},
-			{"20 3 tflite wide", "odd6 vec3x8 code4", "armv7em"},
+			{"20 3 wide", "odd6 vec3x8 code4", "armv7em"},
 		}},
 		// Constants of channels, alone and four together.
 		"channels": {[]*kernel.Family{&micro.Conv, &micro.Linear, &depthwise.Conv}, []kerneltest.Case{
 			{"6,3,4 10 2x2 pool=2,1", "i8 odd3", "armv7em armv7 armv8.1m"},
 			{"4,3,4 8 2x2 tflite relu", "i8", "armv7 armv8.1m"},
 			{"6,3,4 8 2x2 twice", "i8", "armv7em armv7 armv8.1m aarch64"},
+			{"6,3,4 8 2x2 even", "i8 odd2", "armv7em armv7 armv8.1m aarch64 armv6m x86_64"},
 			{"40 12 relu", "odd1 odd4", "armv7 armv8.1m aarch64 x86_64"},
 			{"9,4,4 9 3x3 groups=9 pad=1,1,1,1", "i8 odd4", "armv7em armv7 armv8.1m"},
 		}},
@@ -48,6 +49,7 @@ func TestFamilies(t *testing.T) {
 			{"5,4,6 13 3x3 pad=1,1,1,1", "i8 odd4", "aarch64 armv7"},
 			{"5,4,6 8 2x2 tflite", "i8", "aarch64 armv7"},
 			{"5,4,6 20 2x2 twice relu", "i8", "aarch64 armv7"},
+			{"5,4,6 20 2x2 even relu", "i8 odd4", "aarch64 armv7"},
 			{"24 11", "i8 odd8", "aarch64 aarch64+dotprod armv7"},
 		}},
 		// Codes of several weights, and their tables.
