@@ -272,8 +272,7 @@ func (e *exactly) computed(n *ir.Node, args []*ir.Value, m mark) (*ir.Value, err
 	case ir.Conv2D, ir.Linear:
 		return e.layer(n, args, m, bounds)
 	case ir.Add, ir.Sub:
-		a, b := x.Type.Quant, args[1].Type.Quant
-		p, err := geometry.NewAddParams(geometry.RoundHalfUp, a.Scale, int32(a.Zero), b.Scale, int32(b.Zero), m.Scale, int32(m.Zero), -128, 127)
+		p, err := exactSum(n.Op == ir.Sub, x.Type.Quant, args[1].Type.Quant, m.Quant)
 		if err != nil {
 			return nil, errInexact("%v", err)
 		}
@@ -284,7 +283,7 @@ func (e *exactly) computed(n *ir.Node, args []*ir.Value, m mark) (*ir.Value, err
 			terms = x.Type.Shape[len(x.Type.Shape)-1]
 		}
 		const most = 255 * 255
-		return e.factored(n.Op, e.Name(hint), args, m, x.Type.Quant.Scale*args[1].Type.Quant.Scale/m.Scale, int64(terms)*most, bounds)
+		return e.factored(n.Op, e.Name(hint), args, m, []float64{factor(x.Type.Quant.Scale, args[1].Type.Quant.Scale, m.Scale)}, int64(terms)*most, bounds)
 	case ir.Minimum, ir.Maximum:
 		for i := range args {
 			var err error
@@ -307,21 +306,26 @@ func (e *exactly) computed(n *ir.Node, args []*ir.Value, m mark) (*ir.Value, err
 			axes, fn = n.Ints(ir.AttrAxes), n.Word(ir.AttrFn)
 		}
 		return e.reduced(n, x, axes, func(name string, rows *ir.Value) (*ir.Value, error) {
-			terms, factor := rows.Type.Shape[1], x.Type.Quant.Scale/m.Scale
+			terms, count := rows.Type.Shape[1], 1
 			if fn == ir.ReduceMean {
-				factor /= float64(terms)
+				count = terms
 			}
-			return e.factored(ir.Reduce, name, []*ir.Value{rows}, m, factor, int64(terms)*255, append(bounds, ir.AttrFn.Is(fn), ir.AttrAxes.Is([]int{1})))
+			return e.factored(ir.Reduce, name, []*ir.Value{rows}, m, []float64{meanFactor(x.Type.Quant.Scale, m.Scale, count)}, int64(terms)*255, append(bounds, ir.AttrFn.Is(fn), ir.AttrAxes.Is([]int{1})))
 		})
 	case ir.AvgPool2D:
-		if slices.Max(n.Ints(ir.AttrPad)) == 0 {
-			return e.mean(n, x, m, bounds)
+		kernel := n.Ints(ir.AttrKernel)
+		terms := kernel[0] * kernel[1]
+		factors := []float64{meanFactor(x.Type.Quant.Scale, m.Scale, terms)}
+		if slices.Max(n.Ints(ir.AttrPad)) > 0 { // one a number of pixels inside the image (R11)
+			if err := e.im.room(terms); err != nil {
+				return nil, err
+			}
+			factors = []float64{0}
+			for count := range terms {
+				factors = append(factors, meanFactor(x.Type.Quant.Scale, m.Scale, count+1))
+			}
 		}
-		y, err := e.AddQuantized(n.Op, e.Name(hint), args, x.Type.Quant, n.Attrs...)
-		if err != nil {
-			return nil, err
-		}
-		return e.requantized(hint+".scale", y, m)
+		return e.factored(n.Op, e.Name(hint), args, m, factors, int64(terms)*255, append(bounds, n.Attrs...))
 	case ir.Softmax:
 		t := kernels.SoftmaxTable(x.Type.Quant.Scale)
 		wide := make([]int64, len(t))
@@ -342,29 +346,6 @@ func (e *exactly) computed(n *ir.Node, args []*ir.Value, m mark) (*ir.Value, err
 		return e.table(hint, x, m, func(v float64) float64 { return a*v + b })
 	}
 	return nil, errInexact("has no exact form of integers")
-}
-
-// mean is a mean of windows without padding, rounded once: a convolution of each channel
-// by ones.
-func (e *exactly) mean(n *ir.Node, x *ir.Value, m mark, attrs []ir.Attr) (*ir.Value, error) {
-	kernel, channels := n.Ints(ir.AttrKernel), x.Type.Shape[0]
-	terms := kernel[0] * kernel[1]
-	if err := e.im.room(channels * terms); err != nil {
-		return nil, err
-	}
-	if terms > 1<<20 {
-		return nil, errInexact("has a window of %d pixels", terms)
-	}
-	name := e.Name(n.Out.Name)
-	w := e.Ints(name+".weight", ir.I8, ir.Shape{channels, 1, kernel[0], kernel[1]}, slices.Repeat([]int64{1}, channels*terms))
-	w.Scale = e.Floats(name+".scale", ir.Shape{channels}, slices.Repeat([]float32{float32(1 / float64(terms))}, channels))
-	mul, shift, err := geometry.MultiplierFor(x.Type.Quant.Scale / m.Scale / float64(terms))
-	if err != nil {
-		return nil, errInexact("%v", err)
-	}
-	attrs = append(attrs, ir.AttrWeight.Is(w), ir.AttrBias.Is(e.Ints(name+".bias", ir.I32, ir.Shape{channels}, make([]int64, channels))),
-		ir.AttrStride.Is(n.Stride()), ir.AttrDilation.Is(n.Ints(ir.AttrDilation)), ir.AttrGroups.Is(channels))
-	return e.requant(ir.Conv2D, name, []*ir.Value{x}, m, slices.Repeat([]int64{int64(mul)}, channels), slices.Repeat([]int64{int64(shift)}, channels), attrs)
 }
 
 // reduced is a reduction along axes: of rows, each of which holds the elements that
@@ -430,22 +411,36 @@ func oneLine(n *ir.Node) (a, b float64, err error) {
 	return a, b, nil
 }
 
-// factored is an operation whose sums, at most reach, come to integers by one factor.
-func (e *exactly) factored(op ir.Op, name string, args []*ir.Value, m mark, factor float64, reach int64, attrs []ir.Attr) (*ir.Value, error) {
+// factor is a product of scales divided by that of the result, in float32, as runtimes of
+// ONNX compute it.
+func factor(a, b, y float64) float64 { return float64(float32(a) * float32(b) / float32(y)) }
+
+// meanFactor is that of a sum of count elements.
+func meanFactor(x, y float64, count int) float64 {
+	return float64(float32(x) / (float32(y) * float32(count)))
+}
+
+// factored is an operation whose sums, at most reach, come to integers by factors of 24 bits.
+func (e *exactly) factored(op ir.Op, name string, args []*ir.Value, m mark, factors []float64, reach int64, attrs []ir.Attr) (*ir.Value, error) {
 	if reach >= geometry.NarrowReach {
 		return nil, errInexact("sums up to %d, which do not fit 32 bits", reach)
 	}
-	mul, shift, err := geometry.MultiplierFor(factor)
-	if err != nil {
-		return nil, errInexact("%v", err)
+	mul, shift := make([]int64, len(factors)), make([]int64, len(factors))
+	for i, f := range factors {
+		a, r, err := geometry.MultiplierFor(f)
+		if err != nil {
+			return nil, errInexact("%v", err)
+		}
+		mul[i], shift[i] = int64(a), int64(r)
 	}
-	return e.requant(op, name, args, m, []int64{int64(mul)}, []int64{int64(shift)}, attrs)
+	return e.requant(op, name, args, m, mul, shift, attrs)
 }
 
 // requant is an operation with multipliers and shifts.
 func (e *exactly) requant(op ir.Op, name string, args []*ir.Value, m mark, mul, shift []int64, attrs []ir.Attr) (*ir.Value, error) {
 	shape := ir.Shape{len(mul)}
-	attrs = append(slices.Clone(attrs), ir.AttrMul.Is(e.Ints(name+".mul", ir.I32, shape, mul)), ir.AttrShift.Is(e.Ints(name+".shift", ir.I32, shape, shift)))
+	attrs = append(slices.Clone(attrs), ir.AttrMul.Is(e.Ints(name+".mul", ir.I32, shape, mul)), ir.AttrShift.Is(e.Ints(name+".shift", ir.I32, shape, shift)),
+		ir.AttrRound.Is(ir.RoundEven))
 	return e.AddQuantized(op, name, args, m.Quant, attrs...)
 }
 
@@ -467,7 +462,8 @@ func (e *exactly) layer(n *ir.Node, args []*ir.Value, m mark, attrs []ir.Attr) (
 	}
 	outs, x := shape[0], args[0].Type.Quant
 	each := len(codes) / outs
-	scales, mul, shift, bias := make([]float32, outs), make([]int64, outs), make([]int64, outs), make([]int64, outs)
+	scales, factors, bias := make([]float32, outs), make([]float64, outs), make([]int64, outs)
+	var most int64
 	var biases *tensor
 	if c := n.Const(ir.AttrBias); c != nil {
 		biases = e.im.layers[c]
@@ -488,14 +484,8 @@ func (e *exactly) layer(n *ir.Node, args []*ir.Value, m mark, attrs []ir.Attr) (
 				return nil, err
 			}
 		}
-		if reach := geometry.Reach(bias[c], row, int32(-128-x.Zero), int32(127-x.Zero)); reach >= geometry.NarrowReach {
-			return nil, errInexact("sums up to %d in channel %d, which do not fit 32 bits", reach, c)
-		}
-		a, r, err := geometry.MultiplierFor(x.Scale * s / m.Scale)
-		if err != nil {
-			return nil, errInexact("%v", err)
-		}
-		mul[c], shift[c] = int64(a), int64(r)
+		most = max(most, geometry.Reach(bias[c], row, int32(-128-x.Zero), int32(127-x.Zero)))
+		factors[c] = factor(x.Scale, s, m.Scale)
 	}
 	name := e.Name(n.Out.Name)
 	weight := e.Ints(name+".weight", ir.I8, shape, codes)
@@ -506,7 +496,7 @@ func (e *exactly) layer(n *ir.Node, args []*ir.Value, m mark, attrs []ir.Attr) (
 		}
 	}
 	attrs = append(attrs, ir.AttrWeight.Is(weight), ir.AttrBias.Is(e.Ints(name+".bias", ir.I32, ir.Shape{outs}, bias)))
-	return e.requant(n.Op, name, args, m, mul, shift, attrs)
+	return e.factored(n.Op, name, args, m, factors, most, attrs)
 }
 
 // biasCode is the bias of a channel as an integer of a scale: the model's own where it
