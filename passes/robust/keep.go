@@ -1,6 +1,7 @@
 package robust
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -126,14 +127,16 @@ func (h *hunt) next() (bytes int, ok bool) {
 // the share is promised, the smallest that other images show to keep it.
 func (s *Search) keeping(ctx context.Context, m method) (*Network, error) {
 	keep, isPromised := s.env.Budget.Keep, s.env.Budget.Promised
-	found, best, err := s.hunted(ctx, m, keep)
+	found, best, seen, err := s.hunted(ctx, m, keep)
 	switch {
 	case err != nil:
 		return nil, err
-	case isPromised && found == nil:
-		return s.promised(ctx, m, best)
 	case isPromised:
-		return s.promised(ctx, m, found)
+		n, err := s.centred(ctx, m, cmp.Or(found, best), seen)
+		if err != nil {
+			return nil, err
+		}
+		return s.promised(ctx, m, n)
 	case found != nil:
 		return found, s.estimated(ctx, found)
 	case best != nil: // an aim is no condition
@@ -149,23 +152,22 @@ func (s *Search) keeping(ctx context.Context, m method) (*Network, error) {
 
 // hunted is the smallest network that was found whose retention on held-out images is at
 // least keep, every step measured; nil of none. best is the one that was measured to keep
-// most. The hunt begins where the table expects the divergence of what may be lost, and
+// most, seen is all. The hunt begins where the table expects the divergence of what may be lost, and
 // goes on by what is measured. Robustness need not be monotone in size.
-func (s *Search) hunted(ctx context.Context, m method, keep float64) (found, best *Network, err error) {
+func (s *Search) hunted(ctx context.Context, m method, keep float64) (found, best *Network, seen trend, err error) {
 	sizes := s.everySize()
 	if err := s.refuseImpossible(m, sizes[1]); err != nil {
-		return nil, nil, err // of cycles
+		return nil, nil, nil, err // of cycles
 	}
 	if err := s.refuseUndefined(ctx, keep); err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	h := newHunt(sizes, 1-keep)
 	first, err := s.expected(ctx, m, h)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	var refused error // by the method, of a size
-	var seen trend
 	others := keepOthers
 	found, best, err = h.find(first, keep, s.stopped, func(bytes int, isFound bool) (*Network, measure.Estimate, error) {
 		if isFound {
@@ -177,41 +179,15 @@ func (s *Search) hunted(ctx context.Context, m method, keep float64) (found, bes
 			return nil, kept, nil
 		}
 		others -= more
-		if err == nil && n != nil && s.env.Budget.Promised {
-			kept.Value = 1 - seen.loss(s.loss(n.cost), 1-kept.Value)
+		if err == nil && n != nil {
+			seen = append(seen, lost{n, s.loss(n.cost), 1 - kept.Value})
 		}
 		return n, kept, err
 	})
 	if err == nil && best == nil && refused != nil {
 		err = refused
 	}
-	return found, best, err
-}
-
-// trend is what the networks measured so far lose for their divergence. The loss of one
-// network has the noise of the few images that it answers otherwise, the divergence has
-// little, and near a size the one is in proportion to the other: the ratio of the sums
-// over some networks has less noise than the loss of one. A promise is tested near the
-// network that a hunt finds, so a hunt for it goes by this ratio.
-type trend []struct{ divergence, loss float64 }
-
-// trendSpan bounds the networks that a ratio is taken over: of a divergence of 1/trendSpan
-// to trendSpan times that of the network in question.
-const trendSpan = 4
-
-// loss adds a network, and returns what it should lose.
-func (t *trend) loss(divergence, loss float64) float64 {
-	*t = append(*t, struct{ divergence, loss float64 }{divergence, loss})
-	var divergences, losses float64
-	for _, n := range *t {
-		if n.divergence <= divergence*trendSpan && divergence <= n.divergence*trendSpan {
-			divergences, losses = divergences+n.divergence, losses+n.loss
-		}
-	}
-	if divergences == 0 {
-		return loss
-	}
-	return losses / divergences * divergence
+	return found, best, seen, err
 }
 
 // isTooSmall reports that a method has no network within a number of bytes.

@@ -29,6 +29,83 @@ const (
 	farStep = 1.25
 )
 
+// trend is the networks that a hunt measured.
+type trend []lost
+
+type lost struct {
+	*Network
+	divergence, loss float64
+}
+
+// trendSpan bounds the networks that tell what a divergence loses: those of a divergence
+// of 1/trendSpan to trendSpan times that of the network in question.
+const trendSpan = 4
+
+// share is the loss for a divergence near one. The loss of one network has the noise of the
+// few images that it answers otherwise, its divergence has little, and the one is about in
+// proportion to the other: the ratio of the sums over some networks has less noise.
+func (t trend) share(near float64) float64 {
+	var divergences, losses float64
+	for _, n := range t {
+		if n.divergence <= near*trendSpan && near <= n.divergence*trendSpan {
+			divergences, losses = divergences+n.divergence, losses+n.loss
+		}
+	}
+	return losses / divergences // NaN of none
+}
+
+// bracket is the networks between which a divergence of most lies: the largest that has
+// more and the smallest that has not. nil of none.
+func (t trend) bracket(most float64) (below, above *Network) {
+	for _, n := range t {
+		switch {
+		case n.divergence > most && (below == nil || n.Bytes > below.Bytes):
+			below = n.Network
+		case n.divergence <= most && (above == nil || n.Bytes < above.Bytes):
+			above = n.Network
+		}
+	}
+	return below, above
+}
+
+// centred is the smallest network whose divergence is what the wanted loss is for by all
+// that the hunt measured. found is the hunt's own choice, from which it may be far: its
+// loss is that of one network.
+func (s *Search) centred(ctx context.Context, m method, found *Network, seen trend) (*Network, error) {
+	most := (1 - s.env.Budget.Keep) / seen.share(s.loss(found.cost))
+	if !(most > 0) || s.stopped() {
+		return found, nil
+	}
+	below, above := seen.bracket(most)
+	if above == nil {
+		return found, nil
+	}
+	low, high := float64(s.everySize()[0]), above
+	if below != nil {
+		low = max(low, float64(below.Bytes))
+	}
+	low = max(low, float64(high.Bytes)/farStep/farStep)
+	for range centreSteps {
+		if float64(high.Bytes) <= low*candidateStep {
+			break
+		}
+		asked := math.Sqrt(low * float64(high.Bytes))
+		n, err := s.quick(ctx, m, int(math.Round(asked)), 0)
+		if err != nil && !isTooSmall(err) {
+			return nil, err
+		}
+		if err == nil && n != nil && s.loss(n.cost) <= most && n.Bytes < high.Bytes {
+			high = n
+			continue
+		}
+		low = asked
+	}
+	return high, nil
+}
+
+// centreSteps is the networks that centred looks at, at most.
+const centreSteps = 4
+
 // candidates are the networks to be tested, from the largest down. within is the network
 // of at most so many bytes, nil of none; most is the bytes of the largest.
 func candidates(found *Network, most int, within func(bytes int) (*Network, error)) ([]*Network, error) {

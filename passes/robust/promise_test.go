@@ -60,17 +60,29 @@ func TestCandidates(t *testing.T) {
 	}
 }
 
-// TestTrend: the loss of a network is the ratio of losses to divergences of those like it.
+// TestTrend: the loss for a divergence is the ratio of losses to divergences of the networks
+// near it.
 func TestTrend(t *testing.T) {
-	var seen trend
-	assert.Equal(t, .02, seen.loss(.1, .02), "the first is what it is")
-	assert.InDelta(t, .1*.06/.3, seen.loss(.1, .02), 1e-15)
-	assert.InDelta(t, .05*.05/.25, seen.loss(.05, .01), 1e-15, "in proportion")
-	assert.InDelta(t, .05*.1/.3, seen.loss(.05, .05), 1e-15, "one with a large loss counts as one of four")
-	assert.Equal(t, .001, seen.loss(.001, .001), "far from the others")
-	assert.Equal(t, .3, seen.loss(.41, .3), "on the other side, too")
-	assert.Equal(t, .5, seen.loss(0, .5), "no divergence")
-	assert.InDelta(t, -.01, new(trend).loss(.1, -.01), 1e-15, "better than the float network")
+	network := func(bytes int, divergence, loss float64) lost {
+		return lost{&Network{Bytes: bytes}, divergence, loss}
+	}
+	seen := trend{network(100, .4, .05), network(200, .1, .02), network(300, .05, .01), network(400, .01, -.001)}
+	assert.InDelta(t, (.02+.01+.05)/(.1+.05+.4), seen.share(.1), 1e-15, "both ends count")
+	assert.InDelta(t, (.02+.01)/(.1+.05), seen.share(.09), 1e-15)
+	assert.InDelta(t, (.01-.001)/(.05+.01), seen.share(.0199), 1e-15)
+	assert.True(t, math.IsNaN(seen.share(10)))
+	assert.Negative(t, seen.share(.003))
+
+	for most, want := range map[float64][2]int{.2: {100, 200}, .1: {100, 200}, .09: {200, 300}, .001: {400, 0}, 1: {0, 100}} {
+		below, above := seen.bracket(most)
+		got := [2]int{}
+		for i, n := range []*Network{below, above} {
+			if n != nil {
+				got[i] = n.Bytes
+			}
+		}
+		assert.Equal(t, want, got, most)
+	}
 }
 
 // held is a bound with an estimate a standard error and more above it.
