@@ -23,7 +23,7 @@ const (
 	// Sizes above that of the hunt, a step apart, which is the least by estimates that are
 	// high by chance. A network much larger than what keeps the share is no choice, though
 	// it might be shown to.
-	candidateStep = 1.1
+	candidateStep = 1.12
 	candidatesUp  = mostCandidates - 1
 	// A method may have few sizes; then the next larger one is a candidate, too.
 	farStep = 1.25
