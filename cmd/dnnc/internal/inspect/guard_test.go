@@ -153,18 +153,28 @@ func TestFall(t *testing.T) {
 	assert.InDelta(t, 100*math.Sqrt((15-100*.05*.05)/99./100), d.stdErr, 1e-5)
 	assert.Equal(t, 100, d.items)
 
+	four := measured(t, 1000, wrong(0, 4))
+	d = fall(&measured(t, 1000, wrong(0, 0)).Results[0], &four.Results[0], 1000)
+	assert.InDelta(t, 4, d.differ, .1)
+	assert.Equal(t, "undecided, few answers differ", d.outcome(0), "p is 1/16")
+	d = fall(&measured(t, 1, wrong(0, 0)).Results[0], &measured(t, 1, wrong(0, 1)).Results[0], 1)
+	assert.NotEqual(t, fails, d.outcome(1000))
+	d = fall(&four.Results[0], &four.Results[0], 1000)
+	assert.Equal(t, holds, d.outcome(0))
+	assert.Equal(t, fails, d.outcome(-1), "nothing differs, and a point more was asked for")
+
 	for _, c := range []struct {
 		d    difference
 		most float64
 		want string
 	}{
-		{difference{1, .2, 100}, .5, fails},
-		{difference{.89, .2, 100}, .5, "undecided, about 102 items would decide"},
-		{difference{.1, .2, 100}, .5, holds},
-		{difference{.3, .2, 100}, .5, "undecided, about 385 items would decide"},
-		{difference{.5, .2, 100}, .5, undecided},
-		{difference{.5, 0, 100}, .5, holds},
-		{difference{.50001, .2, 100}, .5, undecided},
+		{difference{1, .2, 100, 40}, .5, fails},
+		{difference{.89, .2, 100, 40}, .5, "undecided, about 102 items would decide"},
+		{difference{.1, .2, 100, 40}, .5, holds},
+		{difference{.3, .2, 100, 40}, .5, "undecided, about 385 items would decide"},
+		{difference{.5, .2, 100, 40}, .5, undecided},
+		{difference{.5, 0, 100, 40}, .5, holds},
+		{difference{.50001, .2, 100, 40}, .5, undecided},
 	} {
 		assert.Equal(t, c.want, c.d.outcome(c.most), "%v %v", c.d, c.most)
 	}
