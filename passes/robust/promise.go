@@ -20,11 +20,11 @@ import (
 // which has the probability of one test.
 const (
 	mostCandidates = 6
-	// Sizes above that of the hunt, a step apart, which is the least by estimates that are
-	// high by chance. A network much larger than what keeps the share is no choice, though
-	// it might be shown to.
-	candidateStep = 1.12
-	candidatesUp  = mostCandidates - 1
+	// Sizes around that of the hunt, a step apart: most above it, as a network that keeps
+	// just the share passes in one of twenty tests. A network much larger than what keeps
+	// the share is no choice, though it might be shown to.
+	candidateStep = 1.15
+	candidatesUp  = mostCandidates - 2
 	// A method may have few sizes; then the next larger one is a candidate, too.
 	farStep = 1.25
 )
@@ -128,10 +128,8 @@ func candidates(found *Network, most int, within func(bytes int) (*Network, erro
 			return nil, err
 		}
 	}
-	if len(list) < mostCandidates {
-		if err := add(float64(found.Bytes) / candidateStep); err != nil {
-			return nil, err
-		}
+	if err := add(float64(found.Bytes) / candidateStep); err != nil {
+		return nil, err
 	}
 	slices.SortStableFunc(list, func(a, b *Network) int { return cmp.Compare(b.Bytes, a.Bytes) })
 	return list, nil
@@ -182,6 +180,7 @@ func (s *Search) kept() error {
 	}
 	chosen, err := s.env.HeldOut()
 	s.env.Report.Kept = &pass.Kept{Share: s.env.Budget.Keep, Promised: s.env.Budget.Promised, Fitted: fitted.N, Chosen: chosen.N}
+	s.env.Report.Kept.IsOneSet = len(fitted.X) > 0 && len(chosen.X) > 0 && &fitted.X[0] == &chosen.X[0] // too few to hold any out
 	return err
 }
 
@@ -246,7 +245,7 @@ func refusal(k *pass.Kept) error {
 	items, ok := b.Needed(k.Share)
 	switch {
 	case b.Items == 0:
-		return d.WithHelp("-calib with more images: at least 5, of which 2 judge")
+		return d.WithHelp("-calib with more images: some must judge")
 	case ok && b.Value > k.Share:
 		return d.WithHelp("about %d images that judge would decide, of -calib with more images; or %s", items, help)
 	case ok:
