@@ -149,7 +149,7 @@ func TestPromise(t *testing.T) {
 		"help: about ":                        func(float64) measure.Bound { return held(share - .001) },
 		"the estimate is below; about ":       func(float64) measure.Bound { return held(share - .02) },
 		"more images would not decide":        func(float64) measure.Bound { return held(share - .01) },
-		"-calib with more images: at least 5": func(float64) measure.Bound { return measure.NoBound() },
+		"-calib with more images: some must judge": func(float64) measure.Bound { return measure.NoBound() },
 	} {
 		n, _, s, err := promise(bounds)
 		assert.Nil(t, n)
