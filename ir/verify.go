@@ -254,8 +254,15 @@ func (v *verifier) outputs() {
 		v.fail(m.Pos, "V8", "the network declares %d results and returns %d", len(m.Results), len(m.Outputs))
 		return
 	}
+	defined := map[*Value]bool{}
+	for _, in := range m.Inputs {
+		defined[in] = true
+	}
+	for _, n := range m.Ops {
+		defined[n.Out] = true
+	}
 	for i, o := range m.Outputs {
-		if m.Value(o.Name) != o {
+		if !defined[o] {
 			v.fail(o.Pos, "V8", "%s is returned and not defined", o.Name)
 		}
 		if o.Type.String() != m.Results[i].String() {

@@ -396,7 +396,8 @@ func New(m *ir.Module, env *pass.Env) *Certificate {
 	}
 	c.Cycles = Cycles(m, env.Target)
 	weights := 0
-	for _, n := range m.Layers() {
+	for _, tied := range m.AllTied() {
+		n := tied[0]
 		w := n.Const(ir.AttrWeight)
 		l := Layer{
 			Name: n.Name(), Format: w.Type.Elem.String(), Rounding: n.Word(ir.AttrRounding), Weights: w.Type.Shape.Size(),
@@ -405,7 +406,7 @@ func New(m *ir.Module, env *pass.Env) *Certificate {
 		if s := n.Nums(ir.AttrSparsity); s != nil {
 			l.Sparsity = s[0]
 		}
-		for _, t := range m.Tied(n)[1:] {
+		for _, t := range tied[1:] {
 			l.MACs += t.MACs() // the steps of a recurrence have one layer
 		}
 		l.Choices = choices(env, n)
