@@ -105,7 +105,8 @@ var wear = Example{
 // pump tells an abnormal current by what an autoencoder cannot repeat.
 var pump = Example{
 	Name: "pump", Doc: "the current of a pump again, whose faults it cannot repeat", Errors: signalErrors,
-	steps: 3000, rate: 3e-3,
+	Unusual: "drift=0.02,0.05;gain=0.05,0.2;dropout=0.02,0.05",
+	steps:   3000, rate: 3e-3,
 	layers: func(b *builder) []output {
 		x := b.signal("current", 1, 64)
 		y := b.relu(b.linear("fc1", b.flat(x), 32))
@@ -139,7 +140,8 @@ var pump = Example{
 // keyword tells words of two tones.
 var keyword = Example{
 	Name: "keyword", Doc: "one of five words of two tones, or none of them, from its sound", Errors: signalErrors,
-	steps: 3000, rate: 3e-3,
+	Unusual: "drift=0.1,0.2;gain=0.2,0.5;dropout=0.05,0.15",
+	steps:   3000, rate: 3e-3,
 	layers: func(b *builder) []output {
 		x := b.signal("sound", 1, 256)
 		y := b.heard("conv1", x, 16, 15, 4)
