@@ -133,9 +133,19 @@ func (mat *material) errors(x *Experiment) error {
 			*text = disturb.Defaults(mat.disturbed[0].Holds.Kind)
 		}
 	}
-	for _, text := range append([]string{x.Errors, x.Measured}, x.Boundary...) {
-		if _, err := disturb.Parse(text, mat.disturbed); err != nil {
-			return err
+	for _, k := range []struct {
+		key  string
+		list []string
+	}{{"errors", []string{x.Errors}}, {"measured", []string{x.Measured}}, {"boundary", x.Boundary}} {
+		for _, text := range k.list {
+			_, err := disturb.Parse(text, mat.disturbed)
+			var d *diag.Diagnostic
+			if errors.As(err, &d) && x.Path != "" {
+				d.WithNote("the key %s of %s has it", k.key, filepath.Base(x.Path))
+			}
+			if err != nil {
+				return err
+			}
 		}
 	}
 	return nil
