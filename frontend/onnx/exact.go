@@ -51,11 +51,12 @@ type exactly struct {
 	im     *importer
 	users  map[*ir.Value][]*ir.Node
 	values map[*ir.Value]*ir.Value // nil: an operation that failed gives it
+	spans  map[*ir.Value][2]int    // least and greatest integer of a value, where it has not all
 }
 
 // exactModule is the exact module of a float one.
 func (im *importer) exactModule(pos diag.Pos, m *ir.Module) (*ir.Module, error) {
-	e := &exactly{build.New(m.Name), im, map[*ir.Value][]*ir.Node{}, map[*ir.Value]*ir.Value{}}
+	e := &exactly{build.New(m.Name), im, map[*ir.Value][]*ir.Node{}, map[*ir.Value]*ir.Value{}, map[*ir.Value][2]int{}}
 	for _, n := range m.Ops {
 		for _, a := range n.Args {
 			e.users[a] = append(e.users[a], n)
@@ -192,15 +193,15 @@ func (e *exactly) node(n *ir.Node) (*ir.Value, error) {
 	q := x.Type.Quant
 	switch {
 	case n.Op == ir.Clip && e.isMark(n):
-		return e.requantized(n.Out.Name, x, e.im.marks[n.Out])
+		return e.spanned(e.im.marks[n.Out])(e.requantized(n.Out.Name, x, e.im.marks[n.Out]))
 	case n.Op == ir.Reshape || n.Op == ir.Flatten:
-		return e.AddQuantized(ir.Reshape, e.Name(n.Out.Name), args, q, ir.AttrShape.Is([]int(n.Out.Type.Shape)))
+		return e.moved(x)(e.AddQuantized(ir.Reshape, e.Name(n.Out.Name), args, q, ir.AttrShape.Is([]int(n.Out.Type.Shape))))
 	case n.Op == ir.Copy || n.Op.Is(ir.Move):
 		v := n.Moved()
-		return e.AddQuantized(ir.Copy, e.Name(n.Out.Name), args, q, ir.AttrShape.Is([]int(n.Out.Type.Shape)),
-			ir.AttrDims.Is(v.Dims), ir.AttrStrides.Is(v.Strides), ir.AttrStart.Is(v.Start))
+		return e.moved(x)(e.AddQuantized(ir.Copy, e.Name(n.Out.Name), args, q, ir.AttrShape.Is([]int(n.Out.Type.Shape)),
+			ir.AttrDims.Is(v.Dims), ir.AttrStrides.Is(v.Strides), ir.AttrStart.Is(v.Start)))
 	case n.Op == ir.MaxPool2D:
-		return e.AddQuantized(n.Op, e.Name(n.Out.Name), args, q, n.Attrs...)
+		return e.moved(x)(e.AddQuantized(n.Op, e.Name(n.Out.Name), args, q, n.Attrs...))
 	case n.Op == ir.Reduce && (n.Word(ir.AttrFn) == ir.ReduceMax || n.Word(ir.AttrFn) == ir.ReduceMin):
 		return e.reduced(n, x, n.Ints(ir.AttrAxes), func(name string, rows *ir.Value) (*ir.Value, error) {
 			return e.AddQuantized(ir.Reduce, name, []*ir.Value{rows}, q, ir.AttrFn.Is(n.Word(ir.AttrFn)), ir.AttrAxes.Is([]int{1}))
@@ -216,14 +217,21 @@ func (e *exactly) node(n *ir.Node) (*ir.Value, error) {
 		return e.AddQuantized(n.Op, e.Name(n.Out.Name), args, q, attrs...)
 	}
 	m, fused, ok := e.target(n.Out)
-	if !ok {
+	switch {
+	case ok:
+	case n.Op.HasWeights() && e.isResult(n.Out):
+		if !e.im.strict {
+			return nil, fmt.Errorf("gives a result of reals that the model does not quantize: -exact=true keeps the integers before it and divides all reals that the result can have into 256 steps; -exact=false quantizes the model anew")
+		}
+		m = mark{lo: -128, hi: 127}
+	default:
 		keeps := slices.Contains([]ir.Op{ir.Relu, ir.Relu6, ir.Clip, ir.Concat, ir.Minimum, ir.Maximum}, n.Op)
 		if !keeps || slices.ContainsFunc(args, func(a *ir.Value) bool { return a.Type.Quant != q }) {
 			return nil, errInexact("gives reals that the model does not quantize")
 		}
 		m, fused = mark{q, -128, 127}, nil // of integers of one scale
 	}
-	y, err := e.computed(n, args, m)
+	y, err := e.spanned(m)(e.computed(n, args, m))
 	if err != nil {
 		return nil, err
 	}
@@ -231,6 +239,52 @@ func (e *exactly) node(n *ir.Node) (*ir.Value, error) {
 		e.values[v] = y
 	}
 	return y, nil
+}
+
+// isResult reports whether the network returns a value, or what moves its elements, and uses it
+// for nothing else.
+func (e *exactly) isResult(v *ir.Value) bool {
+	for {
+		if len(e.users[v]) != 1 {
+			return false
+		}
+		u := e.users[v][0]
+		if u == nil {
+			return true
+		}
+		if !u.Op.Is(ir.Move) && u.Op != ir.Reshape && u.Op != ir.Flatten && u.Op != ir.Copy && u.Op != ir.Relu {
+			return false
+		}
+		v = u.Out
+	}
+}
+
+// span is the least and the greatest integer of a value.
+func (e *exactly) span(v *ir.Value) [2]int {
+	if span, ok := e.spans[v]; ok {
+		return span
+	}
+	return [2]int{-128, 127}
+}
+
+// spanned keeps the integers that a value may have by its mark.
+func (e *exactly) spanned(m mark) func(*ir.Value, error) (*ir.Value, error) {
+	return func(y *ir.Value, err error) (*ir.Value, error) {
+		if _, isKnown := e.spans[y]; !isKnown && err == nil {
+			e.spans[y] = [2]int{m.lo, m.hi}
+		}
+		return y, err
+	}
+}
+
+// moved gives a value the integers of another one, which are moved or chosen among.
+func (e *exactly) moved(x *ir.Value) func(*ir.Value, error) (*ir.Value, error) {
+	return func(y *ir.Value, err error) (*ir.Value, error) {
+		if span, ok := e.spans[x]; ok && err == nil {
+			e.spans[y] = span
+		}
+		return y, err
+	}
 }
 
 // requantized are integers by another scale.
@@ -254,7 +308,14 @@ func (e *exactly) table(hint string, x *ir.Value, m mark, f func(float64) float6
 		t[i] = int64(min(max(y, float64(m.lo)), float64(m.hi)))
 	}
 	name := e.Name(hint)
-	return e.AddQuantized(ir.Table, name, []*ir.Value{x}, m.Quant, ir.AttrTable.Is(e.Ints(name+".table", ir.I8, ir.Shape{256}, t)))
+	y, err := e.AddQuantized(ir.Table, name, []*ir.Value{x}, m.Quant, ir.AttrTable.Is(e.Ints(name+".table", ir.I8, ir.Shape{256}, t)))
+	if err != nil {
+		return nil, err
+	}
+	span := e.span(x)
+	taken := t[span[0]+128 : span[1]+129]
+	e.spans[y] = [2]int{int(slices.Min(taken)), int(slices.Max(taken))}
+	return y, nil
 }
 
 // computed is an operation that rounds: to the integers of m.
@@ -462,8 +523,11 @@ func (e *exactly) layer(n *ir.Node, args []*ir.Value, m mark, attrs []ir.Attr) (
 	}
 	outs, x := shape[0], args[0].Type.Quant
 	each := len(codes) / outs
-	scales, factors, bias := make([]float32, outs), make([]float64, outs), make([]int64, outs)
-	var most int64
+	scales, bias := make([]float32, outs), make([]int64, outs)
+	span := e.span(args[0])
+	// The integers of codes, of sums, and the reals of these.
+	var least, greatest, most int64
+	var lo, hi float64
 	var biases *tensor
 	if c := n.Const(ir.AttrBias); c != nil {
 		biases = e.im.layers[c]
@@ -484,11 +548,41 @@ func (e *exactly) layer(n *ir.Node, args []*ir.Value, m mark, attrs []ir.Attr) (
 				return nil, err
 			}
 		}
+		from, to := bias[c], bias[c]
+		for _, k := range row {
+			a, b := int64(k)*int64(span[0]-x.Zero), int64(k)*int64(span[1]-x.Zero)
+			from, to = from+min(a, b, 0), to+max(a, b, 0)
+			least, greatest = min(least, int64(k)), max(greatest, int64(k))
+		}
+		lo, hi = min(lo, float64(from)*x.Scale*s), max(hi, float64(to)*x.Scale*s)
 		most = max(most, geometry.Reach(bias[c], row, int32(-128-x.Zero), int32(127-x.Zero)))
-		factors[c] = factor(x.Scale, s, m.Scale)
+	}
+	if m.Scale == 0 { // a result that the model does not quantize
+		if hi == lo {
+			hi++
+		}
+		m.Scale = float64(float32((hi - lo) / 255))
+		m.Zero = int(min(max(math.Round(-128-lo/m.Scale), -128), 127))
+	}
+	elem, unit := ir.Of(ir.I8), 1.
+	if bits := bitsOf(least, greatest); bits < 8 && 2*most < geometry.NarrowReach {
+		// Two's complement counts in halves of the scale (R1).
+		elem, unit = ir.TwoOf(bits), .5
+		for i := range codes {
+			codes[i] += 1 << (bits - 1)
+		}
+		for c := range bias {
+			bias[c] *= 2
+		}
+	}
+	factors := make([]float64, outs)
+	for c, s := range scales {
+		factors[c] = unit * factor(x.Scale, float64(s), m.Scale)
+		scales[c] *= float32(unit)
 	}
 	name := e.Name(n.Out.Name)
 	weight := e.Ints(name+".weight", ir.I8, shape, codes)
+	weight.Type.Elem = elem
 	weight.Scale = e.Floats(name+".scale", ir.Shape{outs}, scales)
 	for _, a := range n.Attrs {
 		if a.Key != ir.AttrKey(ir.AttrWeight) && a.Key != ir.AttrKey(ir.AttrBias) {
@@ -497,6 +591,15 @@ func (e *exactly) layer(n *ir.Node, args []*ir.Value, m mark, attrs []ir.Attr) (
 	}
 	attrs = append(attrs, ir.AttrWeight.Is(weight), ir.AttrBias.Is(e.Ints(name+".bias", ir.I32, ir.Shape{outs}, bias)))
 	return e.factored(n.Op, name, args, m, factors, most, attrs)
+}
+
+// bitsOf is the least width, from 2 on, of two's complement that has both numbers.
+func bitsOf(least, greatest int64) int {
+	b := 2
+	for least < -1<<(b-1) || greatest >= 1<<(b-1) {
+		b++
+	}
+	return b
 }
 
 // biasCode is the bias of a channel as an integer of a scale: the model's own where it

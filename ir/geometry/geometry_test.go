@@ -177,6 +177,7 @@ func TestIntWeights(t *testing.T) {
 		{layer(ir.Of(ir.I8), ir.Shape{1, 1, 1, 3}, []byte{0, 127, 128}), []int32{0, 127, -128}},
 		{layer(ir.OddOf(1), ir.Shape{1, 1, 1, 2}, []byte{0, 1}), []int32{-1, 1}},
 		{layer(ir.OddOf(3), ir.Shape{1, 1, 1, 4}, []byte{0, 3, 4, 7}), []int32{-7, -1, 1, 7}},
+		{layer(ir.TwoOf(3), ir.Shape{1, 1, 1, 4}, []byte{0, 3, 4, 7}), []int32{-8, -2, 0, 6}},
 		{layer(ir.CodeOf(2), ir.Shape{1, 1, 1, 4}, []byte{3, 0, 1, 2}, 5, -6, 7, -128), []int32{-128, 5, -6, 7}},
 		// Two rows of three channels and two taps in groups of two channels: codes of a row
 		// are tap 0 of channels 0 and 1, tap 0 of channel 2, then tap 1.

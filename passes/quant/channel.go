@@ -261,7 +261,7 @@ func (r *Rounded) integers(n *ir.Node, c int) []int32 {
 			w[i] = int32(int8(q))
 		}
 	case ir.Odd:
-		geometry.DecodeOdd(int(r.Elem.Bits), codes, w)
+		geometry.DecodeUniform(r.Elem, codes, w)
 	case ir.Code:
 		geometry.DecodeCodebook(r.Book, codes, w)
 	case ir.Vec:

@@ -7,7 +7,9 @@
 // bound is the same in any order.
 //
 //	R1  Codes. Odd codes of b bits: W = 2q-(2^b-1), q in 0..2^b-1, the odd
-//	    multiples of the scale. i8: W = q. Codebook: W = T[q]. Vector code: the
+//	    multiples of the scale. Two's complement of b bits, i2 to i7: W = 2q-2^b, the
+//	    even multiples, 0 among them; with half of its scale, so that its kernels
+//	    are those of odd codes with another offset. i8: W = q. Codebook: W = T[q]. Vector code: the
 //	    d weights of a group, consecutive along the input channels of one tap,
 //	    are row q of a codebook i8[2^b,d]. A weight is s_c*W with s_c > 0 finite,
 //	    one an output channel.

@@ -245,6 +245,9 @@ func compile(ctx context.Context, n *Network, path string, t *processor.Target) 
 // models.
 func roundAsImported(m *ir.Module) {
 	for k, o := range m.Ops {
+		if w := o.Const(ir.AttrWeight); w != nil && w.Type.Elem.Kind == ir.Odd && w.Type.Elem.Bits > 1 && w.Type.Elem.Bits < 8 && k%2 == 0 {
+			w.Type.Elem.Kind = ir.Two
+		}
 		if b := o.Const(ir.AttrBias); o.Op.Takes(ir.AttrRound) && o.Const(ir.AttrMul) != nil && (b == nil || b.Type.Elem.Kind != ir.I64) {
 			o.Put(ir.AttrRound.Is([]string{ir.RoundTFLite, ir.RoundTwice, ir.RoundEven}[k%3]))
 		}
