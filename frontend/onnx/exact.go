@@ -40,6 +40,19 @@ func (q *integers) marked() (mark, bool) {
 	return m, m.Zero >= -128 && m.Zero <= 127
 }
 
+// quantized is a real as an integer, without bounds: a quotient of float32 rounded to even, as
+// runtimes of ONNX quantize.
+func quantized(x float64, q ir.Quant) float64 {
+	return math.RoundToEven(float64(float32(x)/float32(q.Scale))) + float64(q.Zero)
+}
+
+// Integers turns the reals of an input into the integers that the model's QuantizeLinear gives them.
+func Integers(q ir.Quant, x []float32, y []int8) {
+	for i, v := range x {
+		y[i] = int8(min(max(quantized(float64(v), q), -128), 127))
+	}
+}
+
 // errInexact is the fault of an operation whose integers are not those of the model.
 func errInexact(format string, args ...any) error {
 	return fmt.Errorf(format+": -exact=false quantizes the model anew", args...)
@@ -139,10 +152,7 @@ func (e *exactly) target(v *ir.Value) (m mark, fused []*ir.Value, ok bool) {
 	isOwn, first := true, v
 	for {
 		if m, ok = e.im.marks[v]; ok {
-			// In float32, as runtimes of ONNX quantize.
-			at := func(x float64) int {
-				return int(min(max(math.RoundToEven(float64(float32(x)/float32(m.Scale)))+float64(m.Zero), -128), 127))
-			}
+			at := func(x float64) int { return int(min(max(quantized(x, m.Quant), -128), 127)) }
 			m.lo, m.hi = min(max(m.lo, at(lo)), m.hi), max(min(m.hi, at(hi)), m.lo)
 			return m, fused, true
 		}
@@ -301,7 +311,7 @@ func (e *exactly) table(hint string, x *ir.Value, m mark, f func(float64) float6
 	t := make([]int64, 256)
 	for i := range t {
 		real := float32(x.Type.Quant.Scale) * float32(i-128-x.Type.Quant.Zero)
-		y := math.RoundToEven(float64(float32(f(float64(real)))/float32(m.Scale))) + float64(m.Zero)
+		y := quantized(f(float64(real)), m.Quant)
 		if y != y {
 			y = float64(m.Zero)
 		}

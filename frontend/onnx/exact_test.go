@@ -72,7 +72,9 @@ func TestIntegersOfONNXRuntime(t *testing.T) {
 			}
 			p, err := interp.CompileInt(m)
 			require.NoError(t, err)
-			got, err := p.Forward(context.Background(), interp.QuantizeInputs(m, x), 1)
+			in := make([]int8, len(x))
+			Integers(m.Inputs[0].Type.Quant, x, in)
+			got, err := p.Forward(context.Background(), in, 1)
 			require.NoError(t, err)
 			require.Len(t, got, len(want))
 			q := m.Outputs[0].Type.Quant
@@ -135,6 +137,13 @@ func TestResultOfReals(t *testing.T) {
 	require.NoError(t, err)
 	assert.False(t, m.IsQuantized())
 	assert.Contains(t, told, "operation linear gives a result of reals that the model does not quantize: -exact=true keeps the integers before it")
+}
+
+// TestIntegersOfInputs: halves go to the even integer, in float32.
+func TestIntegersOfInputs(t *testing.T) {
+	y := make([]int8, 8)
+	Integers(ir.Quant{Scale: .5, Zero: 3}, []float32{.25, .75, -.25, -.75, .26, 100, -100, float32(math.Nextafter(.25, 1))}, y)
+	assert.Equal(t, []int8{3, 5, 3, 1, 4, 127, -128, 3}, y)
 }
 
 // TestBitsOf: the width of two's complement.
