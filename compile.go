@@ -93,7 +93,13 @@ func calibration(env *pass.Env, c *Config, inputs []*ir.Value) {
 		if err != nil {
 			return d, err
 		}
-		return deal(b, wanted, c.Seed), nil
+		copies := 0
+		if wanted.judge > 0 { // what fits, chooses and judges must not be one image
+			b, copies = b.Distinct()
+		}
+		d = deal(b, wanted, c.Seed)
+		d.copies = copies
+		return d, nil
 	})
 	of := func(part func(d dealt) data.Batch) func() (data.Batch, error) {
 		return func() (data.Batch, error) {
@@ -104,10 +110,17 @@ func calibration(env *pass.Env, c *Config, inputs []*ir.Value) {
 	env.Calibration = of(func(d dealt) data.Batch { return d.fit })
 	env.Holdout = of(func(d dealt) data.Batch { return d.choose })
 	env.Unseen = of(func(d dealt) data.Batch { return d.judge })
+	env.Copies = func() (int, error) {
+		d, err := load()
+		return d.copies, err
+	}
 }
 
 // dealt is images by what they serve for: no image serves for two.
-type dealt struct{ fit, choose, judge data.Batch }
+type dealt struct {
+	fit, choose, judge data.Batch
+	copies             int // of others, which serve for nothing
+}
 
 // deal takes the images that judge from all over a set: its images may lie class by class.
 // Of the others the first ones fit, and those after them choose. Where there are too few to

@@ -106,6 +106,8 @@ type Env struct {
 	// Unseen returns images that neither rounding nor search sees: what is kept by the
 	// choice of a search for it is tested on them. Nil where there are none.
 	Unseen func() (data.Batch, error)
+	// Copies counts the images of the set that were left out, as they are copies of others.
+	Copies func() (int, error)
 	// Gradient is the float network's, for guided errors; nil when none is.
 	Gradient disturb.Gradient
 	// Task is what the network's results mean, by which a search judges it; one label an
@@ -175,6 +177,7 @@ type Kept struct {
 
 	Fitted, Chosen, Judged int  // images that calibrated, that the search saw, and these
 	IsOneSet               bool // those that calibrated are those that the search saw
+	Copies                 int  // images of the set that are copies of others, and left out
 }
 
 // Tested is a candidate that was tested.
@@ -187,10 +190,14 @@ type Tested struct {
 
 // Counts says by which images the network was fitted, chosen and judged.
 func (k *Kept) Counts() string {
-	if k.IsOneSet {
-		return fmt.Sprintf("fitted on and chosen by the same %d, judged by %d other images", k.Fitted, k.Judged)
+	left := ""
+	if k.Copies > 0 {
+		left = fmt.Sprintf("; %d more are copies of others and were left out", k.Copies)
 	}
-	return fmt.Sprintf("fitted on %d, chosen by %d, judged by %d images, none of them in two of these", k.Fitted, k.Chosen, k.Judged)
+	if k.IsOneSet {
+		return fmt.Sprintf("fitted on and chosen by the same %d, judged by %d other images", k.Fitted, k.Judged) + left
+	}
+	return fmt.Sprintf("fitted on %d, chosen by %d, judged by %d images, none of them in two of these", k.Fitted, k.Chosen, k.Judged) + left
 }
 
 // LayerCosts is a row of the cost table: divergence by format for one layer.

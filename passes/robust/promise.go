@@ -181,6 +181,9 @@ func (s *Search) kept() error {
 	chosen, err := s.env.HeldOut()
 	s.env.Report.Kept = &pass.Kept{Share: s.env.Budget.Keep, Promised: s.env.Budget.Promised, Fitted: fitted.N, Chosen: chosen.N}
 	s.env.Report.Kept.IsOneSet = len(fitted.X) > 0 && len(chosen.X) > 0 && &fitted.X[0] == &chosen.X[0] // too few to hold any out
+	if err == nil && s.env.Copies != nil {
+		s.env.Report.Kept.Copies, err = s.env.Copies()
+	}
 	return err
 }
 

@@ -143,12 +143,13 @@ func TestPromise(t *testing.T) {
 	assert.Equal(t, n.Bytes, k.Tested[map[bool]int{true: len(k.Tested) - 1, false: len(k.Tested) - 2}[k.Tested[len(k.Tested)-1].Passed]].Bytes)
 	assert.Equal(t, []measure.Estimate{{Value: o.exact.Mean(), StdErr: o.exact.StdErr()}}, k.Float)
 	assert.Equal(t, "fitted on 900, chosen by 300, judged by 400 images, none of them in two of these", k.Counts())
+	assert.Equal(t, "fitted on 9, chosen by 3, judged by 4 images, none of them in two of these; 5 more are copies of others and were left out", (&pass.Kept{Fitted: 9, Chosen: 3, Judged: 4, Copies: 5}).Counts())
 	assert.Equal(t, "fitted on and chosen by the same 4, judged by 2 other images", (&pass.Kept{Fitted: 4, Chosen: 4, Judged: 2, IsOneSet: true}).Counts())
 
 	for want, bounds := range map[string]func(loss float64) measure.Bound{
-		"help: about ":                        func(float64) measure.Bound { return held(share - .001) },
-		"the estimate is below; about ":       func(float64) measure.Bound { return held(share - .02) },
-		"more images would not decide":        func(float64) measure.Bound { return held(share - .01) },
+		"help: about ":                             func(float64) measure.Bound { return held(share - .001) },
+		"the estimate is below; about ":            func(float64) measure.Bound { return held(share - .02) },
+		"more images would not decide":             func(float64) measure.Bound { return held(share - .01) },
 		"-calib with more images: some must judge": func(float64) measure.Bound { return measure.NoBound() },
 	} {
 		n, _, s, err := promise(bounds)

@@ -2,7 +2,12 @@
 // every measurement takes them.
 package data
 
-import "math/rand/v2"
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"math"
+	"math/rand/v2"
+)
 
 // Batch is N images of one shape, one after the other, as reals. Where a network has
 // several inputs an image is the first one, and its others lie behind it.
@@ -107,6 +112,28 @@ func (b Batch) Pick(at []int) Batch {
 func (t Target) Pick(at []int) Target {
 	t.X = pick(t.X, t.Size(), at)
 	return t
+}
+
+// Distinct leaves out images that are those of an earlier one to the last bit, whatever
+// their labels, and counts them. Two copies are no two witnesses.
+func (b Batch) Distinct() (distinct Batch, copies int) {
+	seen := make(map[[sha256.Size]byte]bool, b.N)
+	var at []int
+	raw := make([]byte, 0, 4*b.Size())
+	for i := range b.N {
+		raw = raw[:0]
+		for _, x := range b.Image(i) {
+			raw = binary.LittleEndian.AppendUint32(raw, math.Float32bits(x))
+		}
+		if sum := sha256.Sum256(raw); !seen[sum] {
+			seen[sum] = true
+			at = append(at, i)
+		}
+	}
+	if len(at) == b.N {
+		return b, 0
+	}
+	return b.Pick(at), b.N - len(at)
 }
 
 // pick copies some of the pieces of a size that x consists of.

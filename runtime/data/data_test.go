@@ -1,6 +1,7 @@
 package data_test
 
 import (
+	"math"
 	"slices"
 	"testing"
 
@@ -49,4 +50,26 @@ func TestPick(t *testing.T) {
 	assert.Equal(t, want, got)
 	got.X[0] = 0
 	assert.Equal(t, float32(7), b.X[2], "picked images are copies")
+}
+
+// TestDistinct leaves out copies to the last bit, with their labels, and shares what has none.
+func TestDistinct(t *testing.T) {
+	nan := float32(math.NaN())
+	b := data.Batch{N: 5, Shape: []int{2}, Others: 1, X: []float32{1, 2, 3, 1, 2, 4, 1, 2, 3, nan, 0, 0, nan, 0, 0}, Labels: []int{0, 1, 2, 3, 4},
+		Targets: []data.Target{{Name: "y", Shape: []int{1}, X: []float32{0, 10, 20, 30, 40}}}}
+	d, copies := b.Distinct()
+	assert.Equal(t, 2, copies)
+	assert.Equal(t, 3, d.N)
+	assert.Equal(t, []int{0, 1, 3}, d.Labels)
+	assert.Equal(t, []float32{0, 10, 30}, d.Targets[0].X)
+	assert.Equal(t, b.Image(1), d.Image(1))
+	again, copies := d.Distinct()
+	assert.Zero(t, copies)
+	assert.Same(t, &d.X[0], &again.X[0])
+	none, copies := data.Batch{}.Distinct()
+	assert.Zero(t, copies)
+	assert.Zero(t, none.N)
+	zeros, copies := data.Batch{N: 2, Shape: []int{1}, X: []float32{0, float32(math.Copysign(0, -1))}}.Distinct()
+	assert.Zero(t, copies, "to the last bit")
+	assert.Equal(t, 2, zeros.N)
 }
