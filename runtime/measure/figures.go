@@ -366,7 +366,11 @@ func valuesStats(r *Result, it item) []float64 {
 	return out
 }
 
-// moments is the weighted mean of a statistic, and its variance.
+// noise is the relative error of equal answers: float32 has 24 bits.
+const noise = 1e-6
+
+// moments is the weighted mean of a statistic, and its variance, which is 0 where the
+// statistic varies by no more than its rounding.
 func (s sample) moments(k int) (mean, variance float64) {
 	w, n := s.weight(), s.count()
 	for i, it := range s.items {
@@ -377,7 +381,10 @@ func (s sample) moments(k int) (mean, variance float64) {
 		d := it[k] - mean
 		variance += float64(w(i) * float64(d*d))
 	}
-	return mean, over(variance, n)
+	if variance = over(variance, n); variance <= noise*noise*mean*mean {
+		variance = 0
+	}
+	return mean, variance
 }
 
 // unexplained is the mean over elements of the mean squared error as a share of the

@@ -490,3 +490,22 @@ func TestDivergenceOfDistances(t *testing.T) {
 		}
 	}
 }
+
+// TestEqualItemsDoNotVary: the variance of equal answers is their rounding, and no measure.
+func TestEqualItemsDoNotVary(t *testing.T) {
+	items := make([][]float64, 300)
+	for i := range items {
+		items[i] = []float64{.1, .1199 + float64(i%3)*1e-9}
+	}
+	mean, variance := sample{items: items}.moments(1)
+	assert.InDelta(t, .1199, mean, 1e-6)
+	assert.Zero(t, variance)
+	items[7][1] += .01
+	_, variance = sample{items: items}.moments(1)
+	assert.Positive(t, variance)
+	for i := range items {
+		items[i][1] = 1e-9 * float64(i%2)
+	}
+	_, variance = sample{items: items}.moments(1)
+	assert.Positive(t, variance, "small, but not beside its mean")
+}
