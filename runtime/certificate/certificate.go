@@ -242,27 +242,27 @@ type Figure struct {
 	Difference *Interval `json:"difference"` // of quantized and float
 }
 
-// Interval is a figure and the ends of its interval.
+// Interval is a figure and the ends of its interval; null where these are not defined.
 type Interval struct {
-	Value float64 `json:"value"`
-	Low   float64 `json:"low"`
-	High  float64 `json:"high"`
+	Value float64  `json:"value"`
+	Low   *float64 `json:"low"`
+	High  *float64 `json:"high"`
 }
 
 func newInterval(x measure.Interval) *Interval {
 	if math.IsNaN(x.Value) {
 		return nil
 	}
-	return &Interval{x.Value, x.Low, x.High}
+	return &Interval{x.Value, defined(x.Low), defined(x.High)}
 }
 
 // Score is a network's accuracy clean and under errors, or another measure of its task.
 type Score struct {
-	Clean  float64 `json:"clean"`
-	Robust []Kind  `json:"robust"`
-	Mean   float64 `json:"mean"`
-	MeanSE float64 `json:"mean_stderr"`
-	Worst  string  `json:"worst"`
+	Clean  float64  `json:"clean"`
+	Robust []Kind   `json:"robust"`
+	Mean   float64  `json:"mean"`
+	MeanSE *float64 `json:"mean_stderr"` // null of one image
+	Worst  string   `json:"worst"`
 }
 
 // Kind is the accuracy under one kind of error, by size.
@@ -595,7 +595,7 @@ func NewScore(s *measure.Score) *Score {
 	if s == nil {
 		return nil
 	}
-	out := &Score{Clean: s.Clean(), Mean: s.Mean(), MeanSE: s.StdErr(), Robust: []Kind{}}
+	out := &Score{Clean: s.Clean(), Mean: s.Mean(), MeanSE: defined(s.StdErr()), Robust: []Kind{}}
 	out.Worst, _ = s.Worst()
 	for i := range s.Kinds[1:] {
 		k := &s.Kinds[i+1]

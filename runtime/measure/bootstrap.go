@@ -58,7 +58,8 @@ type Figure struct {
 }
 
 // Interval is a figure with the ends of its interval of 95 % by a bootstrap over the
-// items; NaN where they are not defined.
+// items; NaN where they are not defined, as the ends are of a figure that is not defined of
+// more than one resample in twenty.
 type Interval struct{ Value, Low, High float64 }
 
 // Figures are the measure of scores and what people read beside it. The scores are of the
@@ -84,11 +85,11 @@ func Figures(scores ...*Score) []Figure {
 	})
 	out := make([]Figure, len(list))
 	interval := func(of func(v [][]float64) float64) Interval {
-		replicates := make([]float64, len(values)-1)
+		resampled := make([]float64, replicates)
 		for i, v := range values[1:] {
-			replicates[i] = of(v)
+			resampled[i] = of(v)
 		}
-		return newInterval(of(values[0]), replicates)
+		return newInterval(of(values[0]), resampled)
 	}
 	last := len(scores) - 1
 	for f := range list {
@@ -108,9 +109,10 @@ func Figures(scores ...*Score) []Figure {
 
 // newInterval is a figure with the interval that resamples of it hold.
 func newInterval(value float64, resampled []float64) Interval {
+	wanted := confidence * float64(len(resampled))
 	all := slices.DeleteFunc(resampled, math.IsNaN)
-	if math.IsNaN(value) || len(all) == 0 {
-		return Interval{math.NaN(), math.NaN(), math.NaN()}
+	if math.IsNaN(value) || len(all) == 0 || float64(len(all)) < wanted {
+		return Interval{value, math.NaN(), math.NaN()}
 	}
 	slices.Sort(all)
 	at := func(share float64) float64 { return all[int(math.Round(share*float64(len(all)-1)))] }

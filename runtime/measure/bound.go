@@ -18,13 +18,15 @@ const (
 	boundErrors = 1.6448536269514722
 	// boundReplicates is the resamples of the bootstrap.
 	boundReplicates = 1000
-	// fewDiffer is the items with different answers below which neither the bootstrap nor
-	// the delta method is trusted: so few losses say little of those that were not seen.
+	// fewDiffer is the whole items with different answers below which neither the bootstrap
+	// nor the delta method is trusted: so few losses say little of those that were not seen.
 	fewDiffer = 25
 )
 
 // Bound is what a network keeps of a reference on items, and the one-sided lower bound of
-// it: with BoundConfidence, the share on all items of this kind is at least Least.
+// it: with BoundConfidence, the share on all items of this kind is at least Least. Of a
+// measure whose shares have no bounds, as of values, Least is approximate: items that were
+// not seen may lose any amount.
 type Bound struct {
 	Estimate
 	Least  float64 // NaN where the items give none
@@ -54,7 +56,8 @@ func (b Bound) String() string {
 func (b *Bound) Holds(share float64) bool { return b.Least >= share }
 
 // Needed is about how many items like these would decide whether the network keeps a
-// share; ok is false where no number would: the estimate is the share, or is not defined.
+// share; ok is false where no number would: the estimate is the share, or is not defined,
+// or no item differs and the measure has no bounds.
 func (b *Bound) Needed(share float64) (items int, ok bool) {
 	least := math.Inf(1)
 	if b.growth != nil && b.Value > share {
@@ -66,6 +69,9 @@ func (b *Bound) Needed(share float64) (items int, ok bool) {
 	} else if b.Value != share {
 		d := boundErrors * b.StdErr / (b.Value - share)
 		least = float64(b.Items) * float64(d*d)
+	}
+	if math.IsNaN(b.Least) && b.growth == nil && b.Differ < fewDiffer { // of a measure without bounds
+		least = max(least, float64(b.Items)*fewDiffer/float64(b.Differ))
 	}
 	if !(least < math.MaxInt32) {
 		return 0, false
@@ -104,15 +110,22 @@ func boundOf(s *Score, own, ref []float64) Bound {
 	} else {
 		b.Estimate = ratio(n, at(own), at(ref))
 	}
+	mass, span := 0.0, s.span() // the items by which the two differ; of bounded shares parts of them
 	for i, x := range own {
-		if x != ref[i] {
-			b.Differ++
+		if x == ref[i] {
+			continue
+		}
+		b.Differ++
+		if span > 0 {
+			mass += math.Abs(x-ref[i]) / span
+		} else {
+			mass++
 		}
 	}
 	switch {
 	case !b.IsDefined():
-	case b.Differ < fewDiffer:
-		if span := s.span(); span > 0 {
+	case mass < fewDiffer:
+		if span > 0 {
 			b.growth = func(share float64) []float64 { return growth(own, ref, share, span) }
 			b.Least = b.exact()
 		}

@@ -162,8 +162,14 @@ func TestBoundsHold(t *testing.T) {
 			ref := .8 + .4*rng.NormFloat64()
 			return .9*ref + .1*rng.NormFloat64(), ref
 		}, .09, .01},
+		{"few items lost whole, all others a little", 300, .997, ir.Multilabel, func(rng *rand.Rand) (float64, float64) {
+			if rng.Float64() < .003 {
+				return 0, 1
+			}
+			return 1 + 1e-3*(2*rng.Float64()-1), 1
+		}, .05, 0},
 	} {
-		above, rng := 0, rand.New(rand.NewPCG(1, 2))
+		above, mostBelow, rng := 0, 0.0, rand.New(rand.NewPCG(1, 2))
 		for range draws {
 			own, ref := make([]float64, c.items), make([]float64, c.items)
 			for i := range own {
@@ -173,14 +179,39 @@ func TestBoundsHold(t *testing.T) {
 			if c.task != "" {
 				s.Kinds[0].Right, s.Result.row = nil, rowOf(c.task)
 			}
-			if b := boundOf(s, own, ref); b.Least > c.truth {
+			b := boundOf(s, own, ref)
+			if b.Least > c.truth {
 				above++
+			}
+			mostBelow = max(mostBelow, c.truth-b.Least)
+			if math.IsNaN(b.Least) {
+				mostBelow = math.Inf(1)
 			}
 		}
 		share := float64(above) / draws
 		assert.LessOrEqual(t, share, c.most, c.name)
 		assert.GreaterOrEqual(t, share, c.least, c.name)
+		assert.Less(t, mostBelow, .06, "%s: a bound that is not there, or says nothing", c.name)
 	}
+}
+
+// TestNeeded promises no number of items that has no bound: a measure without bounds needs
+// as many items that differ as the delta method does.
+func TestNeeded(t *testing.T) {
+	differing := func(k int) Bound {
+		own, ref := slices.Repeat([]float64{1}, 400), slices.Repeat([]float64{1}, 400)
+		for i := range k {
+			own[i] = .9
+		}
+		return boundOf(&Score{Images: len(own), Kinds: []Kind{{}}, Result: Result{row: rowOf(ir.Values)}}, own, ref)
+	}
+	b := differing(20)
+	n, ok := b.Needed(.98)
+	assert.True(t, ok)
+	assert.Equal(t, 400*fewDiffer/20, n)
+	b = differing(0)
+	_, ok = b.Needed(.98)
+	assert.False(t, ok, "no item differs")
 }
 
 // TestBoundOfAMeasureWithoutBounds: of few items that differ nothing is said; of bounded

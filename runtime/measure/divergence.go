@@ -14,10 +14,12 @@ import (
 // over items.
 type Divergence struct {
 	// KL is what a search makes least: of one label an item the KL divergence of the
-	// softmax, in nats; of other tasks the weighted sum of the results' divergences, of
-	// which 1 is that of the best constant answer.
-	KL    float64
-	MSE   float64 // squared difference of the answers, the common shift of logits apart
+	// softmax, in nats; of other tasks the weighted mean of the results' divergences, of
+	// which the best constant answer has 1.
+	KL float64
+	// MSE is the squared difference of the answers, apart from the common shift of logits;
+	// of other tasks the weighted mean of the results' ones, as shares of the variance.
+	MSE   float64
 	Flips float64 // share of decisions that differ
 	// Nats is the KL divergence of softmaxes and sigmoids of other tasks, the sum over
 	// the results that have one.
@@ -52,7 +54,11 @@ func (t *Task) ScaleOf(x, answers []float32, n int, steps []float64) (*Scale, er
 		}
 		left := 0
 		for e, v := range parts {
-			if v > least {
+			switch {
+			case math.IsNaN(v):
+				return nil, diag.New(diag.Pos{}, diag.BadData, "the divergence of the result %s is not defined: the float network's answers to %d calibration items are not all numbers", r.Name, n).
+					WithHelp("look at the images of -calib, and at operations of the network that divide or take logarithms")
+			case v > least:
 				continue
 			}
 			parts[e] = 0
@@ -94,6 +100,7 @@ func (t *Task) Item(s *Scale, x, ref, got []float32) float64 {
 
 // item is Item, and the nats in it.
 func (t *Task) item(s *Scale, x, ref, got []float32) (sum, nats float64) {
+	weights := t.weights()
 	for k := range t.Results {
 		r := &t.Results[k]
 		parts := make([]float64, len(s.parts[k]))
@@ -104,12 +111,21 @@ func (t *Task) item(s *Scale, x, ref, got []float32) (sum, nats float64) {
 				own, kept = own+parts[e]/scale, kept+1
 			}
 		}
-		sum += float64(r.Weight * (own / float64(kept)))
+		sum += float64(r.Weight / weights * (own / float64(kept)))
 		if r.row.isNats {
 			nats += parts[0]
 		}
 	}
 	return sum, nats
+}
+
+// weights is the sum of the results' weights.
+func (t *Task) weights() float64 {
+	sum := 0.0
+	for k := range t.Results {
+		sum += t.Results[k].Weight
+	}
+	return sum
 }
 
 // Slope writes the derivative of Item with respect to got.
@@ -120,6 +136,7 @@ func (t *Task) Slope(s *Scale, x, ref, got, d []float32) {
 		r.row.slope(r, x, ref, got, []float64{1}, d)
 		return
 	}
+	weights := t.weights()
 	for k := range t.Results {
 		r := &t.Results[k]
 		kept := 0
@@ -130,7 +147,7 @@ func (t *Task) Slope(s *Scale, x, ref, got, d []float32) {
 		}
 		scale := make([]float64, len(s.parts[k]))
 		for e, v := range s.parts[k] {
-			scale[e] = v * float64(kept) / r.Weight
+			scale[e] = v * float64(kept) / r.Weight * weights
 		}
 		r.row.slope(r, x, ref[r.from:r.from+r.size], got[r.from:r.from+r.size], scale, d[r.from:r.from+r.size])
 	}
@@ -145,10 +162,7 @@ func (t *Task) Diverge(s *Scale, x, ref, got []float32) Divergence {
 	n := len(got) / size
 	record := len(x) / n
 	var d Divergence
-	weights := 0.0
-	for _, r := range t.Results {
-		weights += r.Weight
-	}
+	weights := t.weights()
 	for i := range n {
 		a, b := ref[i*size:(i+1)*size], got[i*size:(i+1)*size]
 		sum, nats := t.item(s, x[i*record:(i+1)*record], a, b)
@@ -162,7 +176,7 @@ func (t *Task) Diverge(s *Scale, x, ref, got []float32) Divergence {
 				sum += float64(e * e)
 			}
 			if s.mse[k] > 0 {
-				d.MSE += float64(r.Weight * (sum / float64(r.size) / s.mse[k]))
+				d.MSE += float64(r.Weight / weights * (sum / float64(r.size) / s.mse[k]))
 			}
 			if r.row.differs != nil {
 				d.Flips += float64(r.Weight / weights * r.row.differs(r, a, b))
@@ -246,7 +260,7 @@ func (r *Result) logShares(x []float32, position int, out []float64) {
 func klOf(ref, got []float64) float64 {
 	sum := 0.0
 	for c, a := range ref {
-		sum += float64(math.Exp(a) * (a - got[c]))
+		sum += term(a, got[c])
 	}
 	return max(sum, 0)
 }
@@ -362,7 +376,7 @@ func sigmoidParts(r *Result, _, ref, got []float32, out []float64) {
 	for e, v := range ref {
 		yes, no := r.yes(v)
 		y, n := r.yes(got[e])
-		sum += float64(math.Exp(yes)*(yes-y)) + float64(math.Exp(no)*(no-n))
+		sum += term(yes, y) + term(no, n)
 	}
 	out[0] = max(sum, 0)
 }
@@ -379,7 +393,7 @@ func sigmoidConstant(r *Result, n int, _, ref func(i int) []float32) []float64 {
 		mean = min(max(mean, 1e-12), 1-1e-12)
 		for i := range n {
 			yes, no := r.yes(ref(i)[e])
-			sum += (float64(math.Exp(yes)*(yes-math.Log(mean))) + float64(math.Exp(no)*(no-math.Log1p(-mean)))) / float64(n)
+			sum += (term(yes, math.Log(mean)) + term(no, math.Log1p(-mean))) / float64(n)
 		}
 	}
 	return []float64{max(sum, 0)}

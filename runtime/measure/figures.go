@@ -75,6 +75,27 @@ func meanOf(list []float64) float64 {
 	return over(sum, float64(n))
 }
 
+// ofWorst is the figure of the part whose figure is the worst, the greatest times sign.
+// Which part this is the items as they are decide, for resamples too: the worst part of
+// each resample is worse than the one of the items.
+func ofWorst(sign float64, parts func(s sample) []float64) func(s sample) float64 {
+	return func(s sample) float64 {
+		worst, whole := -1, parts(sample{items: s.items})
+		for i, v := range whole {
+			if !math.IsNaN(v) && (worst < 0 || sign*v > sign*whole[worst]) {
+				worst = i
+			}
+		}
+		switch {
+		case worst < 0:
+			return math.NaN()
+		case s.resample == nil:
+			return whole[worst]
+		}
+		return parts(s)[worst]
+	}
+}
+
 func constantly(n int, v float64) []float64 { return slices.Repeat([]float64{v}, n) }
 
 // column is statistic k of all items.
@@ -203,17 +224,6 @@ func classesShares(r *Result, items [][]float64) (own, constant []float64) {
 }
 
 func classesFigures(r *Result) []figure {
-	worst := func(found, all func(s sample, c int) float64) func(s sample) float64 {
-		return func(s sample) float64 {
-			least := math.NaN()
-			for c := range r.classes {
-				if v := over(found(s, c), all(s, c)); !math.IsNaN(v) && !(least <= v) {
-					least = v
-				}
-			}
-			return least
-		}
-	}
 	if !r.isPlain() {
 		return []figure{
 			{classesMeasure(r), func(s sample) float64 { return over(s.sum(1), s.sum(0)) }},
@@ -225,28 +235,31 @@ func classesFigures(r *Result) []figure {
 				}
 				return meanOf(list)
 			}},
-			{"worst class", worst(func(s sample, c int) float64 { return s.sum(2 + 3*c) }, func(s sample, c int) float64 { return s.sum(2 + 3*c + 2) })},
+			{"worst class", ofWorst(-1, func(s sample) []float64 {
+				list := make([]float64, r.classes)
+				for c := range list {
+					list[c] = over(s.sum(2+3*c), s.sum(2+3*c+2))
+				}
+				return list
+			})},
 		}
 	}
 	list := []figure{{"accuracy", func(s sample) float64 { return over(s.sum(0), s.count()) }}}
 	if r.classes > topFive {
 		list = append(list, figure{"top-5", func(s sample) float64 { return over(s.sum(1), s.count()) }})
 	}
-	return append(list, figure{"worst class", func(s sample) float64 {
+	return append(list, figure{"worst class", ofWorst(-1, func(s sample) []float64 {
 		right, all := make([]float64, r.classes), make([]float64, r.classes)
 		w := s.weight()
 		for i, it := range s.items {
 			c := int(it[2])
 			right[c], all[c] = right[c]+w(i)*it[0], all[c]+w(i)
 		}
-		least := math.NaN()
 		for c := range right {
-			if v := over(right[c], all[c]); !math.IsNaN(v) && !(least <= v) {
-				least = v
-			}
+			right[c] = over(right[c], all[c])
 		}
-		return least
-	}})
+		return right
+	})})
 }
 
 // Of yes and no the statistics of each element are: the answer, the label, and 1 where the
@@ -390,12 +403,13 @@ func (s sample) moments(k int) (mean, variance float64) {
 // unexplained is the mean over elements of the mean squared error as a share of the
 // variance; elements that do not vary are left out.
 func unexplained(s sample, size int) float64 {
-	list := make([]float64, size)
-	for e := range list {
-		_, variance := s.moments(2*e + 1)
-		list[e] = over(over(s.sum(2*e), s.count()), variance)
+	sum, kept := 0.0, 0
+	for e := range size {
+		if _, variance := s.moments(2*e + 1); variance != 0 {
+			sum, kept = sum+over(s.sum(2*e), s.count())/variance, kept+1
+		}
 	}
-	return meanOf(list)
+	return over(sum, float64(kept))
 }
 
 // valuesShares are of 1 - sqrt(unexplained): the measure and each item's influence on it.
@@ -429,7 +443,6 @@ func valuesShares(r *Result, items [][]float64) (own, constant []float64) {
 }
 
 func valuesFigures(r *Result) []figure {
-	rmse := func(s sample, e int) float64 { return math.Sqrt(over(s.sum(2*e), s.count())) }
 	list := []figure{
 		{"1 - rmse/std", func(s sample) float64 { return 1 - math.Sqrt(unexplained(s, r.size)) }},
 		{"rmse", func(s sample) float64 {
@@ -451,23 +464,21 @@ func valuesFigures(r *Result) []figure {
 		{"R²", func(s sample) float64 { return 1 - unexplained(s, r.size) }},
 	}
 	if r.size > 1 {
-		list = append(list, figure{"rmse of the worst element", func(s sample) float64 {
-			most := math.NaN()
-			for e := range r.size {
-				if v := rmse(s, e); !(most >= v) {
-					most = v
-				}
+		list = append(list, figure{"rmse of the worst element", ofWorst(1, func(s sample) []float64 {
+			list := make([]float64, r.size)
+			for e := range list {
+				list[e] = math.Sqrt(over(s.sum(2*e), s.count()))
 			}
-			return most
-		}})
+			return list
+		})})
 	}
 	return list
 }
 
 // Of a reconstruction the statistics are: the score, 1 where the label says abnormal, the
-// squared error of the score, and the reference's score.
+// squared error of the score, and the reference's score; NaN where there is none.
 func scoreStats(r *Result, it item) []float64 {
-	out := []float64{r.score(it.x, it.got), 0, 0, math.NaN()}
+	out := []float64{r.score(it.x, it.got), 0, math.NaN(), math.NaN()}
 	if it.label != nil {
 		out[1] = float64(it.label[0])
 	}
@@ -522,7 +533,7 @@ func scoreShares(r *Result, items [][]float64) (own, constant []float64) {
 				side += .5
 			}
 		}
-		own[i] += n / (n - class) * (over(side, class) - whole)
+		own[i] += float64(n / (n - class) * (over(side, class) - whole))
 	}
 	return own, constant
 }

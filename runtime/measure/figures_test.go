@@ -105,41 +105,47 @@ func TestDivergenceOfTheBestConstantIsOne(t *testing.T) {
 			d := task.Diverge(s, x, ref, ref)
 			assert.InDelta(t, 0, d.KL, 1e-9, name)
 			assert.Zero(t, d.Flips, name)
-			if len(list) > 1 || r.Task == ir.Reconstruction { // whose constant is a score
+			if r.Task == ir.Reconstruction { // whose constant is a score
 				continue
 			}
 			// The best constant answer, to every item.
 			constant := make([]float64, size)
 			for i := range n {
-				own := ref[i*size : (i+1)*size]
-				a := make([]float64, max(r.classes, 1))
-				norm := math.Sqrt(cosineNorm(own))
-				for e := range own {
-					switch {
-					case r.Task == ir.Classes:
-						p := e % r.inner
-						r.logShares(own, p, a)
-						constant[e] += math.Exp(a[e/r.inner]) / n
-					case r.row.isNats:
-						yes, _ := r.yes(own[e])
-						constant[e] += math.Exp(yes) / n
-					case r.Task == ir.EmbeddingTask:
-						constant[e] += float64(own[e]) / norm / n
-					default:
-						constant[e] += float64(own[e]) / n
+				for k := range task.Results {
+					r := &task.Results[k]
+					own, constant := ref[i*size+r.from:i*size+r.from+r.size], constant[r.from:]
+					a := make([]float64, max(r.classes, 1))
+					norm := math.Sqrt(cosineNorm(own))
+					for e := range own {
+						switch {
+						case r.Task == ir.Classes:
+							p := e % r.inner
+							r.logShares(own, p, a)
+							constant[e] += math.Exp(a[e/r.inner]) / n
+						case r.row.isNats:
+							yes, _ := r.yes(own[e])
+							constant[e] += math.Exp(yes) / n
+						case r.Task == ir.EmbeddingTask:
+							constant[e] += float64(own[e]) / norm / n
+						default:
+							constant[e] += float64(own[e]) / n
+						}
 					}
 				}
 			}
 			got := make([]float32, 0, n*size)
 			for range n {
-				for _, v := range constant {
-					switch {
-					case share || !r.row.isNats:
-						got = append(got, float32(v))
-					case r.Task == ir.Classes:
-						got = append(got, float32(math.Log(v)))
-					default:
-						got = append(got, float32(math.Log(v/(1-v))))
+				for k := range task.Results {
+					r := &task.Results[k]
+					for _, v := range constant[r.from : r.from+r.size] {
+						switch {
+						case share || !r.row.isNats:
+							got = append(got, float32(v))
+						case r.Task == ir.Classes:
+							got = append(got, float32(math.Log(v)))
+						default:
+							got = append(got, float32(math.Log(v/(1-v))))
+						}
 					}
 				}
 			}
@@ -508,4 +514,164 @@ func TestEqualItemsDoNotVary(t *testing.T) {
 	}
 	_, variance = sample{items: items}.moments(1)
 	assert.Positive(t, variance, "small, but not beside its mean")
+}
+
+// TestAnswersThatAreNoNumbers are refused, with the item, before they are judged; a class
+// whose logit is -Inf has the probability 0.
+func TestAnswersThatAreNoNumbers(t *testing.T) {
+	nan, inf := float32(math.NaN()), float32(math.Inf(1))
+	for _, c := range []struct {
+		name string
+		v    float32
+		ok   bool
+	}{
+		{"label", nan, false}, {"axis", nan, false}, {"binary", nan, false}, {"multilabel", nan, false}, {"values", nan, false},
+		{"reconstruction", nan, false}, {"embedding", nan, false}, {"values", inf, false}, {"values", -inf, false}, {"label", inf, false},
+		{"label", -inf, true}, {"axis", -inf, true}, {"multilabel", -inf, true}, {"two", nan, false},
+	} {
+		const n = 8
+		task := taskOf(t, ir.Shape{3}, told()[c.name]...)
+		ref := random(1, n, task.Size())
+		got := append([]float32(nil), ref...)
+		got[5*task.Size()] = c.v
+		b := items(n)
+		b.X = random(2, n, 3)
+		_, err := Robust(context.Background(), Setup{Task: task, Images: b}, answering(ref), answering(got))
+		if c.ok {
+			assert.NoError(t, err, c.name)
+			continue
+		}
+		assert.ErrorContains(t, err, fmt.Sprintf("the answer r0 of network 2 to item 5 has %v", c.v), c.name)
+	}
+}
+
+// TestLabelsThatAreNoNumbers are refused as such, not as labels that are all the same.
+func TestLabelsThatAreNoNumbers(t *testing.T) {
+	task := taskOf(t, ir.Shape{3}, told()["values"]...)
+	b := items(2, 1, 2, float32(math.NaN()), 4)
+	assert.ErrorContains(t, task.Check(b), "image 1 has the label NaN")
+}
+
+// TestIntervalOfTheWorst is about its value: the class is the worst one of the items, not of
+// each resample.
+func TestIntervalOfTheWorst(t *testing.T) {
+	const n, classes = 500, 50
+	r := &Result{Task: ir.Classes, row: rowOf(ir.Classes), classes: classes, size: classes, positions: 1, inner: 1, Axis: ir.NoAxis}
+	require.True(t, r.isPlain())
+	stats := make([][]float64, n)
+	for i := range stats {
+		stats[i] = []float64{0, 1, float64(i % classes), 0, 0}
+		if wrong := i/classes < 2 || i%classes == 7 && i/classes < 4; !wrong { // of class 7, four of ten
+			stats[i][0] = 1
+		}
+	}
+	s := &Score{Images: n, Result: *r, Kinds: []Kind{{Name: Clean, Sizes: []float64{0}, stats: [][][]float64{stats}}}}
+	for _, f := range Figures(s) {
+		v := f.Values[0]
+		assert.LessOrEqual(t, v.Low, v.Value, f.Name)
+		assert.GreaterOrEqual(t, v.High, v.Value, f.Name)
+		if f.Name == "worst class" {
+			assert.Equal(t, .6, v.Value)
+			assert.Less(t, v.Low, .4)
+			assert.Greater(t, v.High, .8)
+		}
+	}
+	// Of an axis and of values likewise.
+	for name, figure := range map[string]string{"axis": "worst class", "values": "rmse of the worst element"} {
+		task := taskOf(t, ir.Shape{3}, told()[name]...)
+		ref, got := random(21, 60, task.Size()), random(22, 60, task.Size())
+		for _, f := range Figures(clean(t, task, items(60), ref, got)...) {
+			if v := f.Values[1]; f.Name == figure {
+				assert.Less(t, v.Low, v.Value, name)
+				assert.Greater(t, v.High, v.Value, name)
+			}
+		}
+	}
+}
+
+// TestUndefinedResamples leave no interval where they are more than one in twenty.
+func TestUndefinedResamples(t *testing.T) {
+	of := func(undefined int) Interval {
+		list := make([]float64, 100)
+		for i := range list {
+			if list[i] = float64(i); i < undefined {
+				list[i] = math.NaN()
+			}
+		}
+		return newInterval(50, list)
+	}
+	assert.False(t, math.IsNaN(of(5).Low))
+	v := of(6)
+	assert.Equal(t, 50., v.Value)
+	assert.True(t, math.IsNaN(v.Low))
+	assert.True(t, math.IsNaN(v.High))
+}
+
+// TestNothingIsMeasuredAgainstNoNetwork: without a float network there is no error of the
+// score.
+func TestNothingIsMeasuredAgainstNoNetwork(t *testing.T) {
+	task := taskOf(t, ir.Shape{3}, told()["reconstruction"]...)
+	b := items(4, 0, 0, 1, 1)
+	scores, err := Robust(context.Background(), Setup{Task: task, Images: b, Alone: true}, answering(random(3, 4, 3)))
+	require.NoError(t, err)
+	for _, f := range Figures(scores[0]) {
+		isError := f.Name == "rmse of the score" || f.Name == "1 - rmse/std of the score"
+		assert.Equal(t, isError, math.IsNaN(f.Values[0].Value), f.Name)
+	}
+}
+
+// TestMaskedClasses: a class of probability 0 has no part of a divergence.
+func TestMaskedClasses(t *testing.T) {
+	inf := float32(math.Inf(-1))
+	masked := []float32{1, inf, 2}
+	assert.Zero(t, KL(masked, masked))
+	assert.InDelta(t, math.Log(2), KL([]float32{0, inf}, []float32{0, 0}), 1e-12)
+	assert.True(t, math.IsInf(KL([]float32{0, 0}, []float32{0, inf}), 1))
+	for _, low := range []float32{-1e4, inf} {
+		for name, class := range map[string]int{"axis": 1, "multilabel": 1} {
+			task := taskOf(t, ir.Shape{3}, told()[name]...)
+			const n = 20
+			x, ref := random(1, n, 3), random(2, n, task.Size())
+			per := task.Size() / 2
+			for i := range n {
+				for e := range per {
+					ref[i*task.Size()+class*per+e] = low
+				}
+			}
+			if name == "axis" { // of two classes, one masked: the answer is the same to all
+				_, err := task.ScaleOf(x, ref, n, []float64{0})
+				assert.ErrorContains(t, err, "gives the same answer r0", "%s %v", name, low)
+				continue
+			}
+			s, err := task.ScaleOf(x, ref, n, []float64{0})
+			require.NoError(t, err, "%s %v", name, low)
+			assert.InDelta(t, 0, task.Diverge(s, x, ref, ref).KL, 1e-12)
+		}
+	}
+	// Of three classes, one masked.
+	r := &Result{Task: ir.Classes, Name: "r", row: rowOf(ir.Classes), classes: 3, size: 6, positions: 2, inner: 2, Shape: ir.Shape{3, 1, 2}, Weight: 1}
+	task := Task{Results: []Result{*r}}
+	x, ref := random(1, 20, 3), random(2, 20, 6)
+	for i := range 20 {
+		ref[6*i+2], ref[6*i+3] = -1e4, inf
+	}
+	s, err := task.ScaleOf(x, ref, 20, []float64{0})
+	require.NoError(t, err)
+	assert.Zero(t, task.Diverge(s, x, ref, ref).KL)
+	ref[7] = float32(math.NaN())
+	_, err = task.ScaleOf(x, ref, 20, []float64{0})
+	assert.ErrorContains(t, err, "the divergence of the result r is not defined")
+}
+
+// TestOneItemTellsNothing: its error is not known.
+func TestOneItemTellsNothing(t *testing.T) {
+	own, exact := rights(true), rights(true)
+	assert.True(t, math.IsNaN(own.StdErr()))
+	kept := own.Retention(exact)
+	assert.Equal(t, 1., kept.Value)
+	value, stderr := kept.Figures()
+	assert.NotNil(t, value)
+	assert.Nil(t, stderr, "which JSON has no number for")
+	_, isTold := (&Score{Images: 1, Labels: []int{0}, Kinds: []Kind{{Own: [][]float64{{1}}, Constant: [][]float64{{0}}}}}).AboveConstant()
+	assert.False(t, isTold)
 }

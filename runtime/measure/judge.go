@@ -68,8 +68,8 @@ func (j *judge) begin() {
 }
 
 // judge takes in the answers of network i to the images of b, which begin at one of all;
-// reference is the first network's.
-func (j *judge) judge(i, from int, b data.Batch, reference, answers []float32) {
+// reference is the first network's. Answers that are no numbers are a diagnostic.
+func (j *judge) judge(i, from int, b data.Batch, reference, answers []float32) error {
 	if len(j.task.Results) == 0 {
 		j.task, j.labels = OneLabel(len(answers)/b.N), [][]float32{nil}
 		for _, l := range j.setup.Images.Labels {
@@ -81,6 +81,9 @@ func (j *judge) judge(i, from int, b data.Batch, reference, answers []float32) {
 		}
 	}
 	size := j.task.Size()
+	if err := j.refuseNoNumbers(i, from, answers); err != nil {
+		return err
+	}
 	if j.task.isPlain() && len(j.plain) < from+b.N { // the first network on clean images
 		for _, a := range Answers(reference, size) {
 			j.plain = append(j.plain, float32(a))
@@ -111,6 +114,32 @@ func (j *judge) judge(i, from int, b data.Batch, reference, answers []float32) {
 			j.items[i][k] = append(j.items[i][k], list...)
 		}
 	}
+	return nil
+}
+
+// refuseNoNumbers reports an answer of network i with an element that cannot be judged.
+func (j *judge) refuseNoNumbers(i, from int, answers []float32) error {
+	size := j.task.Size()
+	for k := range j.task.Results {
+		r := &j.task.Results[k]
+		for n := range len(answers) / size {
+			for e, v := range answers[n*size+r.from : n*size+r.from+r.size] {
+				if r.isNumber(v) {
+					continue
+				}
+				return diag.New(diag.Pos{}, diag.BadData, "the answer %s of network %d to item %d has %v as element %d: it cannot be judged", r.Name, i+1, from+n, v, e).
+					WithHelp("look at the item, at the range of the input, and at operations of the network that divide or take logarithms")
+			}
+		}
+	}
+	return nil
+}
+
+// isNumber reports an element of an answer that can be judged: of logits also -Inf, which
+// stands for the probability 0.
+func (r *Result) isNumber(v float32) bool {
+	x := float64(v)
+	return !math.IsNaN(x) && !math.IsInf(x, 1) && (!math.IsInf(x, -1) || r.row.isNats && !r.isShare)
 }
 
 // end files what was judged under a condition with its kind.

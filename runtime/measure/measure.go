@@ -42,10 +42,19 @@ func KL(ref, got []float32) float64 {
 	a, b := logSumExp(ref), logSumExp(got)
 	sum := 0.0
 	for i := range ref {
-		lp, lq := float64(ref[i])-a, float64(got[i])-b
-		sum += float64(math.Exp(lp) * (lp - lq))
+		sum += term(float64(ref[i])-a, float64(got[i])-b)
 	}
 	return max(sum, 0) // below 0 by rounding alone
+}
+
+// term is the part of a class in a KL divergence, by the logarithms of its two
+// probabilities. A class of probability 0 has none.
+func term(ref, got float64) float64 {
+	p := math.Exp(ref)
+	if p == 0 {
+		return 0
+	}
+	return float64(p * (ref - got))
 }
 
 func logSumExp(x []float32) float64 {

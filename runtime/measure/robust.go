@@ -170,12 +170,13 @@ func each(n int, f func(i int) float64) []float64 {
 	return out
 }
 
-// StdErr is the standard error of Mean over the images.
+// StdErr is the standard error of Mean over the images; NaN of one image.
 func (s *Score) StdErr() float64 {
 	return stderr(s.Images, s.image)
 }
 
-// Estimate is a figure and its standard error; both NaN where it is not defined.
+// Estimate is a figure and its standard error; both NaN where it is not defined, and the
+// error alone of one item.
 type Estimate struct{ Value, StdErr float64 }
 
 // undefined is the figure of 0/0.
@@ -184,12 +185,15 @@ func undefined() Estimate { return Estimate{math.NaN(), math.NaN()} }
 // IsDefined reports that there is a figure.
 func (e Estimate) IsDefined() bool { return !math.IsNaN(e.Value) }
 
-// Figures are the figure and its standard error; nil where they are not defined.
+// Figures are the figure and its standard error; nil of what is not defined.
 func (e Estimate) Figures() (value, stderr *float64) {
-	if !e.IsDefined() {
-		return nil, nil
+	if e.IsDefined() {
+		value = &e.Value
 	}
-	return &e.Value, &e.StdErr
+	if !math.IsNaN(e.StdErr) {
+		stderr = &e.StdErr
+	}
+	return value, stderr
 }
 
 // constantErrors is the standard errors by which a network must be better than the best
@@ -315,9 +319,10 @@ func mean(n int, f func(i int) float64) float64 {
 	return sum / float64(n)
 }
 
+// stderr is the standard error of a mean; NaN of one item, which does not tell it.
 func stderr(n int, f func(i int) float64) float64 {
 	if n < 2 {
-		return 0
+		return math.NaN()
 	}
 	m, sum := mean(n, f), 0.0
 	for i := range n {
@@ -412,7 +417,9 @@ func Robust(ctx context.Context, s Setup, networks ...Network) ([]*Score, error)
 				if i == 0 {
 					reference = answers
 				}
-				j.judge(i, from, b, reference, answers)
+				if err := j.judge(i, from, b, reference, answers); err != nil {
+					return j.scores, err
+				}
 				if s.Watch != nil {
 					if err := s.Watch(c, i, answers); err != nil {
 						return j.scores, err

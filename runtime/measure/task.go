@@ -568,6 +568,10 @@ func (t *Task) labels(b data.Batch) ([][]float32, error) {
 				}
 			}
 		}
+		if j := slices.IndexFunc(x, func(v float32) bool { return math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) }); j >= 0 {
+			return nil, diag.New(diag.Pos{}, diag.BadData, "image %d has the label %v: labels of %s are %s", j/size, x[j], r.Task, r.row.label).
+				WithHelp("leave the item out, or give it a number")
+		}
 		if r.Task == ir.Reconstruction && len(x) > 0 && !slices.ContainsFunc(x, func(v float32) bool { return v != x[0] }) {
 			continue // all normal: no score tells them apart
 		}

@@ -87,11 +87,11 @@ func Accuracy(out io.Writer, c *certificate.Certificate) {
 		case plain && c.Retention == nil:
 			fmt.Fprint(out, "; the quantized network has - of the robust accuracy: the float network is never right")
 		case plain:
-			fmt.Fprintf(out, "; the quantized network has %.4f (standard error %.4f) of the robust accuracy, %s %s", *c.Retention, *c.RetentionSE, Figure(r.Kept), above)
+			fmt.Fprintf(out, "; the quantized network has %.4f (standard error %s) of the robust accuracy, %s %s", *c.Retention, Figure(c.RetentionSE), Figure(r.Kept), above)
 		case r.Kept == nil:
 			fmt.Fprintf(out, "; the quantized network has - %s: it is not told from that one", above)
 		default:
-			fmt.Fprintf(out, "; the quantized network has %.4f (standard error %.4f) %s", *r.Kept, *r.KeptSE, above)
+			fmt.Fprintf(out, "; the quantized network has %.4f (standard error %s) %s", *r.Kept, Figure(r.KeptSE), above)
 		}
 		fmt.Fprint(out, "\n\n")
 		figures(out, r)
@@ -123,7 +123,11 @@ func measured(out io.Writer, r *certificate.Result) {
 		}
 	}
 	line("mean of kinds, clean too", "", func(s *certificate.Score) float64 { return s.Mean })
-	line("standard error", "", func(s *certificate.Score) float64 { return s.MeanSE })
+	errors := []string{"standard error", ""}
+	for _, s := range nets {
+		errors = append(errors, Figure(s.MeanSE))
+	}
+	rows = append(rows, errors)
 	table(out, rows...)
 }
 
@@ -137,7 +141,10 @@ func figures(out io.Writer, r *certificate.Result) {
 		if x == nil {
 			return "-"
 		}
-		return fmt.Sprintf("%.4g [%.4g, %.4g]", x.Value, x.Low, x.High)
+		if x.Low == nil || x.High == nil {
+			return fmt.Sprintf("%.4g -", x.Value)
+		}
+		return fmt.Sprintf("%.4g [%.4g, %.4g]", x.Value, *x.Low, *x.High)
 	}
 	for _, f := range r.Figures {
 		rows = append(rows, []string{f.Name, text(f.Float), text(f.Quantized), text(f.Difference)})

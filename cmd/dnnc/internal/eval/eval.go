@@ -145,10 +145,16 @@ func detected(d *measure.Detector) *detections {
 		return nil
 	}
 	x, n := d.Agreement()
-	if math.IsNaN(x.Value) {
-		return &detections{Detections: n}
+	out := &detections{Detections: n}
+	for _, f := range []struct {
+		x  float64
+		to **float64
+	}{{x.Value, &out.Agreement}, {x.Low, &out.Low}, {x.High, &out.High}} {
+		if !math.IsNaN(f.x) {
+			*f.to = &f.x
+		}
 	}
-	return &detections{&x.Value, &x.Low, &x.High, n}
+	return out
 }
 
 // printMetric is what a program of the user's says.
@@ -212,13 +218,13 @@ func writeScores(out io.Writer, c *certificate.Certificate) error {
 					line(k.Kind, number(t), func(s *certificate.Score) float64 { return s.Robust[i].Accuracy[j] })
 				}
 			}
-			mean := []string{name, "mean", "", number(s.Mean), number(s.MeanSE), "", ""}
+			mean := []string{name, "mean", "", number(s.Mean), defined(s.MeanSE), "", ""}
 			switch {
 			case s != r.Quantized:
 			case isShare:
-				mean[5], mean[6] = number(*c.Retention), number(*c.RetentionSE)
+				mean[5], mean[6] = number(*c.Retention), defined(c.RetentionSE)
 			case r.Kept != nil && c.Measured.Measure != "accuracy":
-				mean[5], mean[6] = number(*r.Kept), number(*r.KeptSE)
+				mean[5], mean[6] = number(*r.Kept), defined(r.KeptSE)
 			}
 			rows = append(rows, mean)
 		}
@@ -233,3 +239,11 @@ func writeJSON(out io.Writer, v any) error {
 }
 
 func number(x float64) string { return strconv.FormatFloat(x, 'g', -1, 64) }
+
+// defined is number, empty of a figure that is not defined.
+func defined(x *float64) string {
+	if x == nil {
+		return ""
+	}
+	return number(*x)
+}

@@ -56,7 +56,11 @@ func Explain(_ context.Context, args []string, _ io.Reader, stdout, _ io.Writer)
 	}
 	fmt.Fprint(stdout, "\n")
 	if c.Retention != nil {
-		fmt.Fprintf(stdout, "It has %.4f +- %.4f of the robust accuracy of the float network (%.4f of %.4f, %d images).\n", *c.Retention, *c.RetentionSE, c.Quantized.Mean, c.Float.Mean, c.Measured.Images)
+		stderr := "-" // of one image there is none
+		if c.RetentionSE != nil {
+			stderr = fmt.Sprintf("%.4f", *c.RetentionSE)
+		}
+		fmt.Fprintf(stdout, "It has %.4f +- %s of the robust accuracy of the float network (%.4f of %.4f, %d images).\n", *c.Retention, stderr, c.Quantized.Mean, c.Float.Mean, c.Measured.Images)
 	}
 	measured := false
 	w := table(stdout)
@@ -195,7 +199,10 @@ func differences(stdout io.Writer, args []string, a, b *certificate.Certificate)
 	}
 	if a.Retention != nil && b.Retention != nil {
 		number("retention", *a.Retention, *b.Retention)
-		d, of := *b.Retention-*a.Retention, math.Hypot(*a.RetentionSE, *b.RetentionSE)
+		d, of := *b.Retention-*a.Retention, 0.0
+		if a.RetentionSE != nil && b.RetentionSE != nil {
+			of = math.Hypot(*a.RetentionSE, *b.RetentionSE)
+		}
 		if pairable(func(format string, args ...any) error { return fmt.Errorf(format, args...) }, a, b) == nil {
 			of = fall(&a.Results[0], &b.Results[0], b.Measured.Images).stdErr / 100
 		}

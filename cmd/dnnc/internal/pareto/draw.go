@@ -49,7 +49,11 @@ func writeSVG(out io.Writer, c *curve) error {
 			continue // not defined
 		}
 		kept.XYs = append(kept.XYs, plotter.XY{X: p.Bits, Y: *p.Retention})
-		kept.YErrors = append(kept.YErrors, struct{ Low, High float64 }{2 * *p.StdErr, 2 * *p.StdErr})
+		bar := 0.0 // of one image there is none
+		if p.StdErr != nil {
+			bar = 2 * *p.StdErr
+		}
+		kept.YErrors = append(kept.YErrors, struct{ Low, High float64 }{bar, bar})
 	}
 	if len(kept.XYs) > 0 {
 		bars, err := plotter.NewYErrorBars(kept)
