@@ -29,10 +29,17 @@ func TestMeanTest(t *testing.T) {
 	for i := range better {
 		better[i] = .1 + float64(i%2*2-1) // mean .1, deviation 1: two standard errors
 	}
-	assert.InDelta(t, .0228, meanTest(better, worse), .0003)
-	assert.InDelta(t, 1-.0228, meanTest(worse, better), .0003)
+	assert.InDelta(t, .0232, meanTest(better, worse), .0001)
+	assert.InDelta(t, 1-.0232, meanTest(worse, better), .0001)
 	assert.Equal(t, 1., meanTest(worse, worse))
 	assert.Equal(t, 1., meanTest([]float64{1}, []float64{0}), "one item speaks for nothing")
+	// Of a few items the tail is Student's: 4 standard errors, 39 degrees of freedom.
+	few := make([]float64, 40)
+	for i := range few {
+		few[i] = 4/math.Sqrt(39) + float64(i%2*2-1)
+	}
+	assert.InDelta(t, 1.369e-4, meanTest(few, make([]float64, 40)), 1e-6)
+	assert.Equal(t, 1., meanTest(few[:fewest/2-1], make([]float64, fewest/2-1)), "of fewer no tail is known")
 }
 
 // TestLogScoresForgiveScale: odds that are all a multiple are as good.
@@ -266,6 +273,11 @@ func TestLookByMeasure(t *testing.T) {
 	assert.Equal(t, Report{}, r)
 	wide := set(400, -1, 1)
 	wide.Labels, wide.Targets = nil, values.Targets
+	s.Images, s.Low = wide.Slice(0, fewest/2-1), -1
+	s.Images.Targets = []data.Target{{Shape: []int{1}, X: y[:fewest/2-1]}}
+	r, err = Look(ctx, s)
+	require.NoError(t, err)
+	assert.Nil(t, r.Finding, "so few items speak for no reading")
 	s.Images, s.Low = wide, -1
 	r, err = Look(ctx, s)
 	require.NoError(t, err)

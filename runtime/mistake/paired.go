@@ -1,6 +1,10 @@
 package mistake
 
-import "math"
+import (
+	"math"
+
+	"gonum.org/v1/gonum/stat/distuv"
+)
 
 // significant is the probability, where there is no difference, below which a paired test
 // speaks for one.
@@ -35,8 +39,8 @@ func mcNemar(better, worse []bool) float64 {
 }
 
 // meanTest is the one-sided probability of a paired difference in means, or a greater one,
-// where there is none: by the normal form of the mean over items. Equal figures speak for
-// nothing.
+// where there is none: Student's t. Equal figures speak for nothing, nor do fewer than half
+// of fewest items: so far out, the tail of their mean depends on how they are distributed.
 func meanTest(better, worse []float64) float64 {
 	n, mean, squares := float64(len(better)), 0.0, 0.0
 	for i := range better {
@@ -46,11 +50,10 @@ func meanTest(better, worse []float64) float64 {
 		d := better[i] - worse[i] - mean
 		squares += float64(d * d)
 	}
-	if n < 2 || squares == 0 {
+	if len(better) < fewest/2 || squares == 0 {
 		return 1
 	}
-	z := mean / math.Sqrt(squares/(n-1)/n)
-	return math.Erfc(z/math.Sqrt2) / 2
+	return distuv.StudentsT{Sigma: 1, Nu: n - 1}.Survival(mean / math.Sqrt(squares/(n-1)/n))
 }
 
 // logScores are the logarithms of the probabilities that odds give to labels, after the one
