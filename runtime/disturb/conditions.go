@@ -169,6 +169,9 @@ func parse(text string) (list []part, err error) {
 				if err != nil || !(t >= 0 && t <= 1) {
 					return nil, diag.New(diag.Pos{}, diag.BadValue, "%s: the size %q is no number from 0 to 1", p.word, s)
 				}
+				if slices.Contains(p.sizes, t) {
+					return nil, diag.New(diag.Pos{}, diag.BadValue, "%s: the size %g stands twice", p.word, t).WithHelp("a size counts once: list each one once")
+				}
 				p.sizes = append(p.sizes, t)
 			}
 		}
@@ -203,7 +206,7 @@ func CheckKind(text string) error {
 }
 
 func twice(name string) error {
-	return diag.New(diag.Pos{}, diag.BadValue, "the error %s stands twice", name).WithHelp("list its sizes behind one name: %s=0.1,0.2", name)
+	return diag.New(diag.Pos{}, diag.BadValue, "the error %s stands twice", name).WithHelp("list its sizes after one name: %s=0.1,0.2", name)
 }
 
 // Parse reads "kind=size,size;input:kind": kinds at sizes, at their default sizes where
@@ -277,7 +280,7 @@ func unfit(c Condition, inputs []Input, why string) error {
 		names = append(names, k.Name)
 	}
 	d := diag.New(c.input.Pos, diag.BadValue, "no error of the input %s, which is %s: %s", c.input.Name, *c.input, why).
-		WithHelp("the errors that fit it are %s; the kind of an input is declared behind its type, or by -kind of a model", strings.Join(names, " "))
+		WithHelp("the errors that fit it are %s; the kind of an input is declared after its type, or by -kind of a model", strings.Join(names, " "))
 	for i := range inputs {
 		if &inputs[i] != c.input && c.Kind.fits(&inputs[i]) == "" {
 			return d.WithNote("it fits the input %s: %s:%s", inputs[i].Name, inputs[i].Name, c.Kind.Name)

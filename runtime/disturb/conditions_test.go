@@ -81,6 +81,7 @@ func TestFaultsOfTexts(t *testing.T) {
 		"all=":           "all has no sizes",
 		"snow=0.1;;fog":  "no kind of error",
 		"snow;snow=0.3":  "twice",
+		"snow=.1,.10":    "snow: the size 0.1 stands twice",
 		"x:fog; x : fog": "twice",
 	} {
 		assert.ErrorContains(t, Check(text), want, text)
