@@ -271,6 +271,7 @@ func TestBadArrays(t *testing.T) {
 		"the file has 1 for":                                                           {[]anArray{{"x", "|u1", "1, 1, 2", "a"}}, one},
 		"no array z; there are x uint8 [2,3], y uint8 [2]; -inputs: z":                 {[]anArray{x, y}, inputs(one, "z")},
 		"-inputs x,y: 2 arrays of 1 inputs":                                            {[]anArray{x, y}, inputs(one, "x", "y")},
+		"-labels y,z: y and z are labels of one result":                                {[]anArray{x, y, {"z", "|u1", "2", zeros(2)}}, labels(one, "y", "z")},
 		"-labels z: no array z; there are y uint8 [2]":                                 {[]anArray{x, y}, labels(one, "z")},
 		"-labels w=y: the network has no result w":                                     {[]anArray{x, y}, labels(one, "w=y")},
 		"the array s has elements of \"<U1\"":                                          {[]anArray{x, {"s", "<U1", "1,", zeros(4)}}, labels(one, "s")},

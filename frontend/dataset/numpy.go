@@ -397,6 +397,12 @@ func (s *reader) findLabels(rest, inputs []*array) (found []label, err error) {
 		}
 		found = append(found, label{a, result})
 	}
+	for i, f := range found {
+		if j := slices.IndexFunc(found[:i], func(g label) bool { return g.result == f.result || len(s.Results) == 1 }); j >= 0 {
+			return nil, bad("-labels %s: %s and %s are labels of one result", strings.Join(s.Labels, ","), found[j].name, f.name).
+				WithHelp("-labels %s takes the first one alone", s.Labels[j])
+		}
+	}
 	if len(found) > 0 {
 		return found, nil
 	}
