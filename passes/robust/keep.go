@@ -242,8 +242,15 @@ func (s *Search) refuseUndefined(ctx context.Context, keep float64) error {
 			return diag.New(out.Pos, diag.BadData, "-keep %v: the float network has nothing to keep: its %s is %.4f on %d held-out images, and %.4f of the best constant answer", keep, what, exact.Mean(), exact.Images, exact.Mean()-gap.Value).
 				WithNote("a share of it says something where it is above by more than two standard errors, here %.4f", 2*gap.StdErr).WithHelp(help)
 		}
-		if name, mean := exact.Worst(); s.worst() && mean == 0 && exact.Kinds[0].Right != nil {
-			return diag.New(out.Pos, diag.BadData, "-keep %v -objective worst: the float network is never right under %s, and a share of nothing is not defined", keep, name).WithHelp(help)
+		for k, r := range exact.KindRetention(exact) {
+			if !s.worst() || r.IsDefined() {
+				continue
+			}
+			fault := "is never right"
+			if exact.Kinds[k].Right == nil {
+				fault = "is no better than the best constant answer, by two standard errors,"
+			}
+			return diag.New(out.Pos, diag.BadData, "-keep %v -objective worst: the float network %s under %s, and a share of nothing is not defined", keep, fault, exact.Kinds[k].Name).WithHelp(help)
 		}
 	}
 	return nil

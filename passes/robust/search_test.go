@@ -1110,11 +1110,15 @@ func TestKeepOfNothing(t *testing.T) {
 	}{
 		{"", four, wrong, ""},
 		{pass.Worst, four, wrong, "-keep 0.9 -objective worst: the float network is never right under gaussian"},
+		{pass.Worst, nil, wrong, "-keep 0.9 -objective worst: the float network is no better than the best constant answer, by two standard errors, under gaussian"},
 		{"", one, right, "-keep 0.9: the float network has nothing to keep: its robust accuracy is 1.0000 on 80 held-out images, and 1.0000 of"},
 	} {
 		o, env := newMadeUp(t), environment(t)
 		env.Objective = c.objective
 		o.exact = scored(c.labels, [][]bool{right, c.errors})
+		if c.labels == nil { // of another task
+			o.exact = shared([][]bool{right, c.errors})
+		}
 		_, err := o.keeping(env, methods[0], .9)
 		if c.want == "" {
 			assert.NoError(t, err)
@@ -1128,6 +1132,22 @@ func TestKeepOfNothing(t *testing.T) {
 		assert.Equal(t, o.layers[len(o.layers)-1].Out.Pos, d.Pos)
 		assert.Empty(t, o.asked)
 	}
+}
+
+// shared is a score by items' shares of a measure, of a task other than one label an item.
+func shared(right [][]bool) *measure.Score {
+	s := scored(nil, right)
+	s.Images = len(right[0])
+	for k := range s.Kinds {
+		own, constant := make([]float64, s.Images), make([]float64, s.Images)
+		for i, isRight := range right[k] {
+			if isRight {
+				own[i] = 1
+			}
+		}
+		s.Kinds[k].Right, s.Kinds[k].Own, s.Kinds[k].Constant = nil, [][]float64{own}, [][]float64{constant}
+	}
+	return s
 }
 
 // TestKeepTriesOthers: where the first network of a size misses by less than its error,
