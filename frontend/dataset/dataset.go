@@ -21,6 +21,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/dnnc/dnnc/frontend/weights"
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/runtime/data"
 	"github.com/dnnc/dnnc/runtime/input"
@@ -86,12 +87,13 @@ type File struct{ Name, SHA256 string }
 // reader reads one data set.
 type reader struct {
 	Want
-	path  string
-	left  int // bytes of Memory that are not taken yet
-	files []File
-	names []string // of the arrays of inputs
-	at    []int    // places of the items that are taken, once their number is known
-	said  []string // of the inputs and labels
+	path   string
+	left   int // bytes of Memory that are not taken yet
+	files  []File
+	names  []string         // of the arrays of inputs
+	at     []int            // places of the items that are taken, once their number is known
+	said   []string         // of the inputs and labels
+	unread []weights.Unread // arrays that are no numbers
 }
 
 // Load reads the items at path. Errors are diagnostics.

@@ -180,7 +180,14 @@ func TestArraysAreToldApart(t *testing.T) {
 			w.Options = Options{Inputs: []string{"b"}, Labels: []string{"c"}}
 			return w
 		}(), first: []float32{98. / 255}, labels: []int{2}, said: "image = b uint8 [1,1], 0..255 span [0,1]; labels = c uint8 [1]; left out: a"},
-		"strings beside":   {arrays: []anArray{{"x", "|u1", "1, 1", "a"}, {"class_names", "<U1", "2,", zeros(8)}}, want: network([]int{1}, []int{3}), first: []float32{97. / 255}, said: "no labels"},
+		"strings beside":       {arrays: []anArray{{"x", "|u1", "1, 1", "a"}, {"class_names", "<U1", "2,", zeros(8)}}, want: network([]int{1}, []int{3}), first: []float32{97. / 255}, said: "no labels; left out: class_names (<U1)"},
+		"texts of other items": {arrays: []anArray{{"x_test", "|u1", "1, 1", "a"}, {"y_train", "|S1", "1,", "b"}}, want: network([]int{1}, []int{3}), first: []float32{97. / 255}, said: "no labels; left out: y_train (|S1)"},
+		"texts beside numbers": {arrays: []anArray{{"x", "|u1", "1, 1", "a"}, {"y", "|u1", "1,", "\x02"}, {"file", "|S1", "1,", "b"}}, want: network([]int{1}, []int{3}), first: []float32{97. / 255}, labels: []int{2}, said: "labels = y uint8 [1]; left out: file (|S1)"},
+		"texts that are not wanted": {arrays: []anArray{{"x", "|u1", "1, 1", "a"}, {"y", "|S1", "1,", "b"}}, want: func() Want {
+			w := network([]int{1}, []int{3})
+			w.Options.Labels = []string{None}
+			return w
+		}(), first: []float32{97. / 255}, said: "no labels"},
 		"nothing is known": {arrays: []anArray{{"images", "<f4", "1, 3, 1, 1", floats(0, .25, 1)}, {"labels", "|u1", "1,", "\x01"}}, first: []float32{0, .25, 1}, labels: []int{1}, said: "images = images float32 [1,3,1,1], reals 0 to 1 of [0,1]; labels = labels uint8 [1]"},
 	} {
 		d, err := Load(folder(t, "a.npz", npz(t, c.arrays...)), c.want)
@@ -264,17 +271,21 @@ func TestBadArrays(t *testing.T) {
 		"item 1 of x holds NaN at element 2":                                            {[]anArray{{"x", "<f4", "2, 3", floats(0, 0, 0, 0, 0, nan)}}, one},
 		"item 0 of x holds 200 at element 1, the input image is declared in [0,1]":      {[]anArray{{"x", "<f4", "1, 3", floats(0, 200, 3)}}, one},
 		"save the array as uint8, whose 0..255 span the declared range, or scale the values; or declare the range: -range image=0,255": {[]anArray{{"x", "<i2", "1, 3", "\x00\x00\xff\x00\x03\x00"}}, one},
-		"note: the values go from -1 to 0.5":                                           {[]anArray{{"x", "<f4", "1, 3", floats(-1, 0, .5)}}, one},
-		"declare the range: -range image=-1,0.5 of a model, \"in [-1,0.5]\" in a text": {[]anArray{{"x", "<f4", "1, 3", floats(-1, 0, .5)}}, one},
-		"without a network reals are in [0,1]":                                         {[]anArray{{"x", "<f4", "1, 3", floats(-1, 0, .5)}}, Want{}},
-		"has no elements":                                                              {[]anArray{{"x", "|u1", "0, 3", ""}}, one},
-		"the file has 1 for":                                                           {[]anArray{{"x", "|u1", "1, 1, 2", "a"}}, one},
-		"no array z; there are x uint8 [2,3], y uint8 [2]; -inputs: z":                 {[]anArray{x, y}, inputs(one, "z")},
-		"-inputs x,y: 2 arrays of 1 inputs":                                            {[]anArray{x, y}, inputs(one, "x", "y")},
-		"-labels y,z: y and z are labels of one result":                                {[]anArray{x, y, {"z", "|u1", "2", zeros(2)}}, labels(one, "y", "z")},
-		"-labels z: no array z; there are y uint8 [2]":                                 {[]anArray{x, y}, labels(one, "z")},
-		"-labels w=y: the network has no result w":                                     {[]anArray{x, y}, labels(one, "w=y")},
-		"the array s has elements of \"<U1\"":                                          {[]anArray{x, {"s", "<U1", "1,", zeros(4)}}, labels(one, "s")},
+		"note: the values go from -1 to 0.5":                                                                 {[]anArray{{"x", "<f4", "1, 3", floats(-1, 0, .5)}}, one},
+		"declare the range: -range image=-1,0.5 of a model, \"in [-1,0.5]\" in a text":                       {[]anArray{{"x", "<f4", "1, 3", floats(-1, 0, .5)}}, one},
+		"without a network reals are in [0,1]":                                                               {[]anArray{{"x", "<f4", "1, 3", floats(-1, 0, .5)}}, Want{}},
+		"has no elements":                                                                                    {[]anArray{{"x", "|u1", "0, 3", ""}}, one},
+		"the file has 1 for":                                                                                 {[]anArray{{"x", "|u1", "1, 1, 2", "a"}}, one},
+		"no array z; there are x uint8 [2,3], y uint8 [2]; -inputs: z":                                       {[]anArray{x, y}, inputs(one, "z")},
+		"-inputs x,y: 2 arrays of 1 inputs":                                                                  {[]anArray{x, y}, inputs(one, "x", "y")},
+		"-labels z: no array z; there are y uint8 [2]":                                                       {[]anArray{x, y}, labels(one, "z")},
+		"-labels w=y: the network has no result w":                                                           {[]anArray{x, y}, labels(one, "w=y")},
+		"item 0 has the label \"ok\" in s, an array of |S3 [2]: labels are numbers":                          {[]anArray{x, {"s", "|S3", "2,", "ok\x00bad"}}, one},
+		"help: save them as whole numbers: numpy.unique(k, return_inverse=True)[1]; -labels none takes none": {[]anArray{x, {"k", "|S3", "2,", "ok\x00bad"}}, one},
+		"the label \"bad\" in y_hat, an array of |S3 [2]":                                                    {[]anArray{x, {"y_hat", "|S3", "2,", "badok\x00"}, y}, one},
+		"item 0 has the label something that is no number in labels, an array of |O [3]":                     {[]anArray{x, {"labels", "|O", "3,", "?"}}, one},
+		"the array s has elements of \"<U1\"":                                                                {[]anArray{x, {"s", "<U1", "1,", zeros(4)}}, labels(one, "s")},
+		"-labels y,z: y and z are labels of one result":                                                      {[]anArray{x, y, {"z", "|u1", "2", zeros(2)}}, labels(one, "y", "z")},
 	} {
 		_, err := Load(folder(t, "a.npz", npz(t, c.arrays...)), c.want)
 		assert.ErrorContains(t, err, want)

@@ -6,10 +6,12 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/dnnc/dnnc/frontend/weights"
 	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/ir/quote"
 	"github.com/dnnc/dnnc/runtime/data"
 )
 
@@ -124,7 +126,34 @@ func (s *reader) numpy(raw []byte) (data.Batch, error) {
 	if err != nil {
 		return b, err
 	}
+	if err := s.unreadLabels(len(found) > 0, inputs[0]); err != nil {
+		return b, err
+	}
 	return b, s.targets(&b, found, rest, inputs)
+}
+
+// unreadLabels refuses an array that is no numbers where labels are looked for: it has the
+// name of a result, or nothing else has labels, and it has the name of labels or one text
+// for each item.
+func (s *reader) unreadLabels(isFound bool, items *array) error {
+	for _, u := range s.unread {
+		p := partOf(u.Name)
+		switch {
+		case slices.ContainsFunc(s.Results, func(r Result) bool { return r.Name == u.Name }):
+		case isFound || len(s.Results) > 1 || p != "" && partOf(items.name) != "" && p != partOf(items.name):
+			continue
+		case hasWord(u.Name, labelWords):
+		case len(u.Shape) == 0 || u.Shape[0] != items.n || product(u.Shape[1:]) != 1:
+			continue
+		}
+		what := "something that is no number"
+		if u.First != "" {
+			what = quote.Line(strconv.Quote(u.First))
+		}
+		return bad("item 0 has the label %s in %s, an array of %s [%s]: labels are numbers", what, u.Name, u.Elem, dims(u.Shape)).
+			WithHelp("save them as whole numbers: numpy.unique(%s, return_inverse=True)[1]; -labels %s takes none", u.Name, None)
+	}
+	return nil
 }
 
 // alike refuses arrays of other items than the network takes, or of several numbers of them.
@@ -164,10 +193,13 @@ func (s *reader) arrays(path string, raw []byte) (list []*array, err error) {
 		if _, array, ok := strings.Cut(name, "="); ok {
 			name = array
 		}
-		if err := f.Unread(name); err != nil {
-			return nil, bad("the array %s has %v", name, err)
+		for _, u := range f.Unread() {
+			if u.Name == name {
+				return nil, bad("the array %s has %v", name, u.Err)
+			}
 		}
 	}
+	s.unread = append(s.unread, f.Unread()...)
 	for _, name := range f.Names() {
 		t, _ := f.Tensor(name)
 		if a := arrayOf(t); a != nil {
@@ -361,6 +393,9 @@ func (s *reader) targets(b *data.Batch, found []label, rest, inputs []*array) er
 		s.said = append(s.said, "labels = "+strings.Join(said, ", "))
 	} else {
 		s.said = append(s.said, "no labels")
+	}
+	for _, u := range s.unread {
+		left = append(left, fmt.Sprintf("%s (%s)", u.Name, u.Elem))
 	}
 	if len(left) > 0 {
 		s.said = append(s.said, "left out: "+strings.Join(left, ", "))

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"math"
 	"strings"
@@ -213,10 +214,17 @@ func TestNPYOrders(t *testing.T) {
 			assert.Equal(t, c.want, x, name)
 		}
 	}
-	f, err := ParseArrays("", npz(t, map[string]string{"names.npy": npy(head("<U4", "False", "1"), make([]byte, 16))}), 1<<20)
-	require.NoError(t, err)
-	assert.ErrorContains(t, f.Unread("names"), `elements of "<U4"`)
-	assert.NoError(t, f.Unread("other"))
+	for kind, c := range map[string]struct{ raw, first string }{
+		"<U3": {"o\x00\x00\x00k\x00\x00\x00\x00\x00\x00\x00", "ok"}, "|S3": {"ok\x00bad", "ok"}, "|O": {"ok", ""}, "<U9": {"o\x00\x00\x00k", "o"}, "<M8[s]": {"12345678", ""}, "<c8": {"12345678", ""},
+	} {
+		f, err := ParseArrays("", npz(t, map[string]string{"names.npy": npy(head(kind, "False", "5, 1"), []byte(c.raw))}), 1<<20)
+		require.NoError(t, err, kind)
+		require.Len(t, f.Unread(), 1, kind)
+		u := f.Unread()[0]
+		assert.ErrorContains(t, u.Err, fmt.Sprintf("elements of %q", kind))
+		u.Err = nil
+		assert.Equal(t, Unread{Name: "names", Elem: kind, Shape: []int{5, 1}, First: c.first}, u)
+	}
 	for want, raw := range map[string]string{
 		"takes 6 bytes, the file has 5":   npy(head("|u1", "True", "2, 3"), columns[:5]),
 		"takes 6 bytes, the file has 7":   npy(head("|u1", "True", "2, 3"), append(columns, 7)),
@@ -227,6 +235,6 @@ func TestNPYOrders(t *testing.T) {
 		_, err := ParseArrays("a", []byte(raw), 1<<20)
 		assert.ErrorContains(t, err, want)
 	}
-	_, err = ParseArrays("", npz(t, map[string]string{"a.npy": npy(head("|u1", "False", "2000"), make([]byte, 2000))}), 1000)
+	_, err := ParseArrays("", npz(t, map[string]string{"a.npy": npy(head("|u1", "False", "2000"), make([]byte, 2000))}), 1000)
 	assert.ErrorIs(t, err, input.ErrLarge)
 }

@@ -116,7 +116,8 @@ type File struct {
 	raw     []byte
 	tensors map[string]Tensor
 	names   []string
-	unread  map[string]error // nil where each array must be read
+	unread  []Unread
+	isLax   bool // arrays that are no tensors are no fault
 }
 
 // maxHeader bounds the header of a safetensors file.
@@ -350,7 +351,7 @@ const npyMagic = "\x93NUMPY"
 // that unpack to at most room bytes. An array that is no tensor, as strings are none, is
 // no fault of the others: Unread says why.
 func ParseArrays(name string, raw []byte, room int64) (*File, error) {
-	f := &File{raw: raw, tensors: map[string]Tensor{}, unread: map[string]error{}}
+	f := &File{raw: raw, tensors: map[string]Tensor{}, isLax: true}
 	err := error(nil)
 	if bytes.HasPrefix(raw, []byte(npyMagic)) {
 		err = f.array(name, raw)
@@ -361,9 +362,17 @@ func ParseArrays(name string, raw []byte, room int64) (*File, error) {
 	return f, err
 }
 
-// Unread is why an array could not be read; nil where there is none of this name, or it
-// was read.
-func (f *File) Unread(name string) error { return f.unread[name] }
+// Unread is an array that is no tensor.
+type Unread struct {
+	Name  string
+	Elem  string // numpy's name of its type: <U4 of texts of 4 characters
+	Shape []int
+	First string // its first text; "" of an array of other things
+	Err   error
+}
+
+// Unread lists the arrays that could not be read.
+func (f *File) Unread() []Unread { return f.unread }
 
 // array adds an npy array.
 func (f *File) array(name string, raw []byte) error {
@@ -371,15 +380,42 @@ func (f *File) array(name string, raw []byte) error {
 	if err == nil {
 		return f.add(t)
 	}
-	if f.unread == nil || !errors.Is(err, errElements) {
+	var kind errElements
+	if !f.isLax || !errors.As(err, &kind) {
 		return err
 	}
-	f.unread[name] = err
+	f.unread = append(f.unread, Unread{name, string(kind), t.Shape, firstText(string(kind), t.Data), err})
 	return nil
 }
 
-// errElements is of an array that is no tensor.
-var errElements = errors.New("elements")
+// errElements is numpy's name of the type of an array that is no tensor.
+type errElements string
+
+// Error says what to do.
+func (kind errElements) Error() string {
+	return fmt.Sprintf("elements of %q: save the array as float32", string(kind))
+}
+
+// firstText is the first of an array's texts, <U4 of characters of 32 bits or |S4 of bytes.
+func firstText(kind string, raw []byte) string {
+	if len(kind) < 3 {
+		return ""
+	}
+	n, err := strconv.Atoi(kind[2:])
+	var text []rune
+	switch {
+	case err != nil || n < 0:
+	case kind[1] == 'S':
+		for _, b := range raw[:min(n, len(raw))] {
+			text = append(text, rune(b))
+		}
+	case kind[:2] == "<U":
+		for ; n > 0 && len(raw) >= 4; n, raw = n-1, raw[4:] {
+			text = append(text, rune(binary.LittleEndian.Uint32(raw)))
+		}
+	}
+	return strings.TrimRight(string(text), "\x00")
+}
 
 func (f *File) parseNPZ(room int64) error {
 	z, err := zip.NewReader(bytes.NewReader(f.raw), int64(len(f.raw)))
@@ -436,9 +472,6 @@ func parseNPY(name string, raw []byte) (Tensor, error) {
 		kind = "<" + kind[1:]
 	}
 	t := Tensor{Name: name, DType: npyTypes[kind], Data: raw[at+n:], Shape: []int{}}
-	if t.DType == "" {
-		return Tensor{}, fmt.Errorf("%w of %q: save the array as float32", errElements, descr[1])
-	}
 	for _, d := range strings.Split(dims[1], ",") {
 		if d = strings.TrimSpace(d); d == "" {
 			continue
@@ -448,6 +481,9 @@ func parseNPY(name string, raw []byte) (Tensor, error) {
 			return Tensor{}, fmt.Errorf("the dimension %q", d)
 		}
 		t.Shape = append(t.Shape, v)
+	}
+	if t.DType == "" {
+		return t, errElements(descr[1])
 	}
 	if isBig {
 		t.Data = slices.Clone(t.Data)
