@@ -62,7 +62,7 @@ func rescaleElements(g *emit.Generator) error {
 	if err != nil {
 		return err
 	}
-	if f, ok := g.Factor(q.Mul[0], q.Shift[0], differenceBits); ok && g.Lanes() && g.Lanewise(1, func(x []loop.Expr) loop.Expr {
+	if f, ok := g.Factor(q.Mul[0], q.Shift[0], differenceBits); ok && g.Lanes() && g.Lanewise(1, 32, func(x []loop.Expr) loop.Expr {
 		fours := emit.Fours(g.LaneDifference(0, x[0]))
 		for i, v := range fours {
 			fours[i] = f.Of(g.B, v)
@@ -98,7 +98,7 @@ func extremeElements(g *emit.Generator) error {
 	if g.Node.Op == ir.Maximum {
 		op = loop.SMax
 	}
-	if g.Lanes() && g.Lanewise(2, func(x []loop.Expr) loop.Expr { return loop.Op(op, x[0], x[1]) }) {
+	if g.Lanes() && g.Lanewise(2, 8, func(x []loop.Expr) loop.Expr { return loop.Op(op, x[0], x[1]) }) {
 		return nil
 	}
 	g.B.For("i", loop.Int(0), loop.Int(g.Node.Out.Type.Shape.Size()), 1, func(i loop.Expr) {

@@ -24,5 +24,5 @@ func TestFamilies(t *testing.T) {
 		"neg(a)",
 		"exp(m)",
 		"relu(concat(a, b))",
-	}, "armv7em", "x86_64", "armv7", "aarch64")
+	}, "armv7em", "x86_64", "armv7", "aarch64", "armv8.1m")
 }

@@ -25,9 +25,9 @@ func addLanes(g *emit.Generator, p *geometry.AddParams) bool {
 	}
 	arg := func(j int, x loop.Expr, f emit.Factor) []loop.Expr {
 		left, exact := f.Left(geometry.AddShift)
-		// The shift in two steps: the first one within 16 bits.
-		first := min(left, 16-differenceBits)
 		halves := g.LaneDifference(j, x)
+		// The shift in two steps: the first one within the bits of the differences.
+		first := min(left, int32(halves[0].Type().Bits-differenceBits))
 		for i, h := range halves {
 			halves[i] = b.Let("d", loop.Op(loop.Shl, h, loop.Num(h.Type(), int64(first))))
 		}
@@ -41,7 +41,7 @@ func addLanes(g *emit.Generator, p *geometry.AddParams) bool {
 		}
 		return fours
 	}
-	return g.Lanewise(2, func(x []loop.Expr) loop.Expr {
+	return g.Lanewise(2, 32, func(x []loop.Expr) loop.Expr {
 		sums, second := arg(0, x[0], fa), arg(1, x[1], fb)
 		for i := range sums {
 			sums[i] = b.Let("y", fy.Of(b, b.Let("sum", loop.Op(op, sums[i], second[i]))))
@@ -60,7 +60,7 @@ func mulLanes(g *emit.Generator) (bool, error) {
 	if !g.Lanes() || !ok {
 		return false, nil
 	}
-	return g.Lanewise(2, func(x []loop.Expr) loop.Expr {
+	return g.Lanewise(2, 32, func(x []loop.Expr) loop.Expr {
 		fours, second := emit.Fours(g.LaneDifference(0, x[0])), emit.Fours(g.LaneDifference(1, x[1]))
 		for i := range fours {
 			fours[i] = g.B.Let("y", f.Of(g.B, g.B.Let("product", loop.Op(loop.Mul, fours[i], second[i]))))
@@ -80,7 +80,7 @@ func tableLanes(g *emit.Generator, table *loop.Global) bool {
 	for i := range parts {
 		parts[i] = b.Let("part", loop.At(table, loop.Int(16*i), t))
 	}
-	return g.Lanewise(1, func(x []loop.Expr) loop.Expr {
+	return g.Lanewise(1, 8, func(x []loop.Expr) loop.Expr {
 		n := b.Let("n", loop.Op(loop.Xor, x[0], loop.Num(t, -128)))
 		y := loop.Expr(loop.Num(t, 0))
 		for quarter := range 4 {

@@ -6,15 +6,25 @@ import (
 )
 
 // Lanes reports whether kernels may use vectors of sixteen bytes with requantization: saturating
-// products, rounding shifts, saturating conversions.
-func (g *Generator) Lanes() bool { return g.Target.Has("neon") }
+// products, rounding shifts.
+func (g *Generator) Lanes() bool { return g.Target.Has("neon") || g.Helium() }
+
+// Helium reports whether vectors are Helium's: loads widen their lanes and stores narrow them, and
+// nothing else does both halves of a vector in their order. Kernels there work on vectors whose lanes,
+// widened, fill one register.
+func (g *Generator) Helium() bool { return g.Target.Has("mve") }
 
 // LeastLanes is the lanes of the shortest vector of bytes that kernels use.
 const LeastLanes = 4
 
-// lanesFor is the lanes of the longest vector of bytes that n elements fill, 0 for none.
-func lanesFor(n int) int {
-	for lanes := 16; lanes >= LeastLanes; lanes /= 2 {
+// lanesFor is the lanes of the longest vector of bytes that n elements fill, 0 for none; for lanes that
+// are computed in the given bits.
+func (g *Generator) lanesFor(n, bits int) int {
+	most := 16
+	if g.Helium() {
+		most = 128 / bits
+	}
+	for lanes := most; lanes >= LeastLanes; lanes /= 2 {
 		if lanes <= n {
 			return lanes
 		}
@@ -23,11 +33,11 @@ func lanesFor(n int) int {
 }
 
 // Blocks divides n elements among vectors and calls do with the first element and the lanes of
-// each. The last vector overlaps the one before it where n is no multiple of the lanes: do must
-// give the same result again. It reports false, and writes nothing, where n is below the
-// lanes of every vector.
-func (g *Generator) Blocks(n int, do func(first loop.Expr, lanes int)) bool {
-	lanes := lanesFor(n)
+// each; do computes in the given bits. The last vector overlaps the one before it where n is no multiple
+// of the lanes: do must give the same result again. It reports false, and writes nothing, where n is
+// below the lanes of every vector.
+func (g *Generator) Blocks(n, bits int, do func(first loop.Expr, lanes int)) bool {
+	lanes := g.lanesFor(n, bits)
 	if lanes == 0 {
 		return false
 	}
@@ -42,12 +52,12 @@ func (g *Generator) Blocks(n int, do func(first loop.Expr, lanes int)) bool {
 }
 
 // Lanewise writes a result whose elements depend on the elements at the same place of the first
-// arguments of the node. f gives a vector of i8 for vectors of i8. The last vector may overlap the
-// one before it; its arguments are read first, so that the result may lie over an argument. It
-// reports false, and writes nothing, for fewer elements than any vector has.
-func (g *Generator) Lanewise(args int, f func(x []loop.Expr) loop.Expr) bool {
+// arguments of the node. f gives a vector of i8 for vectors of i8, and computes in the given bits. The
+// last vector may overlap the one before it; its arguments are read first, so that the result may lie
+// over an argument. It reports false, and writes nothing, for fewer elements than any vector has.
+func (g *Generator) Lanewise(args, bits int, f func(x []loop.Expr) loop.Expr) bool {
 	n, b := g.Node.Out.Type.Shape.Size(), g.B
-	lanes := lanesFor(n)
+	lanes := g.lanesFor(n, bits)
 	if lanes == 0 {
 		return false
 	}
@@ -121,12 +131,16 @@ func (g *Generator) Fill(to loop.Region, from loop.Expr, n int, value int64) {
 	})
 }
 
-// LaneDifference returns x-zero of a vector of i8 elements of an argument, as vectors of at most eight i16.
+// LaneDifference returns x-zero of a vector of i8 elements of an argument, as vectors of at most eight i16;
+// on Helium as one of four i32.
 func (g *Generator) LaneDifference(arg int, x loop.Expr) []loop.Expr {
-	zero := int64(g.Node.Args[arg].Type.Quant.Zero)
+	zero, bits := int64(g.Node.Args[arg].Type.Quant.Zero), 16
+	if g.Helium() {
+		bits = 32
+	}
 	halves := Split(x, 8)
 	for i, h := range halves {
-		h = loop.To(loop.SExt, h, 16)
+		h = loop.To(loop.SExt, h, bits)
 		halves[i] = g.B.Let("d", loop.Op(loop.Sub, h, loop.Num(h.Type(), zero)))
 	}
 	return halves
@@ -144,7 +158,7 @@ func Split(v loop.Expr, n int) (list []loop.Expr) {
 	return list
 }
 
-// Fours returns vectors of integers of 16 bits as vectors of four i32.
+// Fours returns vectors of integers of 16 bits, or of four of 32, as vectors of four i32.
 func Fours(halves []loop.Expr) (list []loop.Expr) {
 	for _, h := range halves {
 		for _, part := range Split(h, 4) {
@@ -152,6 +166,30 @@ func Fours(halves []loop.Expr) (list []loop.Expr) {
 		}
 	}
 	return list
+}
+
+// InTurn is Fours with the even lanes of each vector of eight in one vector, and the odd ones in the next.
+func InTurn(halves []loop.Expr) (list []loop.Expr) {
+	for _, h := range halves {
+		if h.Type().Lanes == 4 {
+			list = append(list, loop.To(loop.SExt, h, 32))
+			continue
+		}
+		for first := range 2 {
+			list = append(list, loop.To(loop.SExt, &loop.Shuffle{A: h, Mask: []int{first, first + 2, first + 4, first + 6}}, 32))
+		}
+	}
+	return list
+}
+
+// NarrowedInTurn is Narrowed for the two vectors that InTurn gives for one.
+func NarrowedInTurn(pair []loop.Expr, zero, lo, hi int32) loop.Expr {
+	halves := make([]loop.Expr, 2)
+	for i, y := range pair {
+		y = loop.Clamp(loop.Sum(y, loop.Num(y.Type(), int64(zero))), int64(lo), int64(hi))
+		halves[i] = loop.To(loop.Trunc, y, 16)
+	}
+	return loop.To(loop.Trunc, &loop.Named{Name: "zip", Args: halves, T: loop.I16.Vec(8)}, 8)
 }
 
 // Factor is a multiplier and a shift known here, for vectors of four i32.

@@ -9,7 +9,7 @@ import (
 	"github.com/dnnc/dnnc/ir/loop"
 )
 
-// unrolled is the taps of a window's row that are written one by one.
+// unrolled is the taps of a window, or of its row, that are written one by one.
 const unrolled = 9
 
 // lanes is a pooling whose channels are the lanes of vectors.
@@ -49,7 +49,7 @@ func poolLanes(g *emit.Generator) (bool, error) {
 				}
 				mean = p.divider.mean(taps)
 			}
-			g.Blocks(w.InC, func(c loop.Expr, n int) { p.block(first, rows, columns, loop.Sum(at, c), c, n, mean) })
+			g.Blocks(w.InC, p.bits(), func(c loop.Expr, n int) { p.block(first, rows, columns, loop.Sum(at, c), c, n, mean) })
 		})
 	})
 	return true, nil
@@ -67,12 +67,35 @@ func (p lanes) clip(at loop.Expr, stride, before, after, size, all int) (first, 
 	return first, b.Let("n", loop.Op(loop.Sub, end, first))
 }
 
+// bits are those in which a tap is taken in. On Helium sums of few taps have 32 bits from the start.
+func (p lanes) bits() int {
+	switch {
+	case !p.mean:
+		return 8
+	case p.w.KH*p.w.KW < fewTaps:
+		return 32
+	}
+	return 16
+}
+
+// fewTaps is the taps from which on sums of 16 bits of eight channels are cheaper on Helium than two
+// of 32 bits, of four channels.
+const fewTaps = 9
+
 // block computes n channels of a pixel, from c on.
 func (p lanes) block(first, rows, columns, at, c loop.Expr, n int, mean func(sum loop.Expr) loop.Expr) {
 	b, w := p.g.B, p.w
 	row := b.Cursor("row", p.g.Args[0], loop.Sum(first, c))
 	sums := p.begin(n)
-	b.For("ky", loop.Int(0), rows, 1, func(loop.Expr) {
+	each := func(do func()) { b.For("ky", loop.Int(0), rows, 1, func(loop.Expr) { do() }) }
+	if r, ok := rows.(*loop.Const); ok && int(r.Value)*w.KW <= unrolled && !p.splits() {
+		each = func(do func()) {
+			for range r.Value {
+				do()
+			}
+		}
+	}
+	each(func() {
 		part := sums
 		if p.splits() {
 			part = p.narrow(n)
@@ -90,7 +113,7 @@ func (p lanes) block(first, rows, columns, at, c loop.Expr, n int, mean func(sum
 			})
 		}
 		if p.splits() {
-			for i, v := range wide(part) {
+			for i, v := range p.wide(part) {
 				b.Set(sums[i], loop.Sum(sums[i].Get(), v))
 			}
 		}
@@ -105,9 +128,13 @@ func (p lanes) block(first, rows, columns, at, c loop.Expr, n int, mean func(sum
 		b.Store(p.g.Out, at, y)
 		return
 	}
-	fours := wide(sums)
+	fours := p.wide(sums)
 	for i, v := range fours {
 		fours[i] = b.Let("y", mean(b.Let("sum", v)))
+	}
+	if len(fours) == 2 && p.g.Helium() {
+		b.Store(p.g.Out, at, emit.NarrowedInTurn(fours, int32(p.divider.out), int32(lo), int32(hi)))
+		return
 	}
 	b.Store(p.g.Out, at, emit.Narrowed(b, fours, int32(p.divider.out), int32(lo), int32(hi)))
 }
@@ -129,8 +156,13 @@ func (p lanes) begin(n int) []*loop.Var {
 	return p.narrow(n)
 }
 
-// narrow are sums of 16 bits of n channels.
-func (p lanes) narrow(n int) []*loop.Var { return p.zeros(loop.I16, min(n, 8), n) }
+// narrow are sums of 16 bits of n channels; on Helium, of four channels, of 32.
+func (p lanes) narrow(n int) []*loop.Var {
+	if n == 4 && p.g.Helium() {
+		return p.zeros(loop.I32, n, n)
+	}
+	return p.zeros(loop.I16, min(n, 8), n)
+}
 
 func (p lanes) zeros(t loop.Type, lanes, n int) (list []*loop.Var) {
 	for range n / lanes {
@@ -148,15 +180,18 @@ func (p lanes) add(sums []*loop.Var, x loop.Expr) {
 	}
 	x = b.Let("x", x)
 	for i, part := range emit.Split(x, sums[0].Type.Lanes) {
-		b.Set(sums[i], loop.Sum(sums[i].Get(), loop.To(loop.SExt, part, 16)))
+		b.Set(sums[i], loop.Sum(sums[i].Get(), loop.To(loop.SExt, part, sums[i].Type.Bits)))
 	}
 }
 
-// wide are sums as vectors of four i32.
-func wide(sums []*loop.Var) []loop.Expr {
+// wide are sums as vectors of four i32: on Helium every second lane.
+func (p lanes) wide(sums []*loop.Var) []loop.Expr {
 	list := make([]loop.Expr, len(sums))
 	for i, s := range sums {
 		list[i] = s.Get()
+	}
+	if p.g.Helium() {
+		return emit.InTurn(list)
 	}
 	return emit.Fours(list)
 }
