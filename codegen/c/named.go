@@ -33,6 +33,11 @@ DNNC_FN uint32_t dnnc_rshr(uint32_t a, uint32_t by) {
   if (by == 0) return a;
   return (uint32_t)ashr64(sext32_64(a) + (UINT64_C(1) << (by - 1u)), by);
 }
+DNNC_FN uint32_t dnnc_qshl(uint32_t by, uint32_t a) {
+  uint32_t y = a << by;
+  if (ashr32(y, by) == a) return y;
+  return a >> 31 ? UINT32_C(0x80000000) : UINT32_C(0x7fffffff);
+}
 DNNC_FN uint16_t dnnc_qxtn16(uint32_t a) {
   if (ashr32(a, 15) == ashr32(a, 31)) return (uint16_t)a;
   return a >> 31 ? 0x8000u : 0x7fffu;
@@ -85,6 +90,8 @@ func onLanes(name string, a []loop.Expr, i int) (text string, ok bool) {
 		return "(" + text + ")", true
 	case "qdmulh":
 		return fmt.Sprintf("dnnc_qdmulh(%s, %s)", expr(a[0], i), expr(a[1], i)), true
+	case "qshl":
+		return fmt.Sprintf("dnnc_qshl(%s, %s)", expr(a[0], 0), expr(a[1], i)), true
 	case "rshr":
 		return fmt.Sprintf("dnnc_rshr(%s, %s)", expr(a[0], i), expr(a[1], i)), true
 	case "qrdmulh", "qadd":
@@ -143,7 +150,7 @@ func total(e loop.Expr) string {
 }
 
 // vectors are the names that onLanes knows.
-var vectors = []string{"sdot", "udot", "mladav", "mladavu", "addv", "addvu", "mull", "paddl", "padal", "padalu", "abal", "tst", "tbl16", "sum", "sums", "lanes", "qdmulh", "qrdmulh", "rshr", "qadd", "qxtn16", "qxtn8", "tbl64", "zip", "zip2", "sdotlane", "mulllane"}
+var vectors = []string{"sdot", "udot", "mladav", "mladavu", "addv", "addvu", "mull", "paddl", "padal", "padalu", "abal", "tst", "tbl16", "sum", "sums", "lanes", "qdmulh", "qrdmulh", "qshl", "rshr", "qadd", "qxtn16", "qxtn8", "tbl64", "zip", "zip2", "sdotlane", "mulllane"}
 
 func pairOf(a []loop.Expr, i int, widen string) string {
 	return fmt.Sprintf("(%s + %s(%s) + %s(%s))", expr(a[1], i), widen, expr(a[0], 2*i), widen, expr(a[0], 2*i+1))

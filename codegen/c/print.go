@@ -221,7 +221,9 @@ func (p *printer) body(body []loop.Stmt) {
 		case *loop.Store:
 			t := s.Value.Type()
 			for lane := range t.Lanes {
-				p.line("st%d(%s, %s);", t.Bits, address(s.To, s.Offset, lane*t.Bits/8), expr(s.Value, lane))
+				if at := loop.Place(s.Places, lane, t.Bits); at >= 0 {
+					p.line("st%d(%s, %s);", t.Bits, address(s.To, s.Offset, at), expr(s.Value, lane))
+				}
 			}
 		case *loop.Point:
 			p.line("%s = %s;", s.Cursor.Name, address(s.To, s.Offset, 0))
@@ -360,7 +362,11 @@ func expr(e loop.Expr, lane int) string {
 		}
 		return fmt.Sprintf("%s[%d]", e.Var.Name, lane)
 	case *loop.Load:
-		return fmt.Sprintf("ld%d(%s)", t.Bits, address(e.From, e.Offset, lane*t.Bits/8))
+		at := loop.Place(e.Places, lane, t.Bits)
+		if at < 0 {
+			return number(t, 0)
+		}
+		return fmt.Sprintf("ld%d(%s)", t.Bits, address(e.From, e.Offset, at))
 	case *loop.Address:
 		return fmt.Sprintf("(uint64_t)(uintptr_t)%s", paren(address(e.Of, loop.Int(0), 0)))
 	case *loop.Cast:

@@ -41,6 +41,14 @@ var forms = map[string]func(p *printer, e *loop.Named, args []value.Value) value
 	},
 	"qdmulh":  func(p *printer, e *loop.Named, args []value.Value) value.Value { return p.doubling("dmulh", e, args) },
 	"qrdmulh": func(p *printer, e *loop.Named, args []value.Value) value.Value { return p.doubling("rdmulh", e, args) },
+	"qshl": func(p *printer, e *loop.Named, args []value.Value) value.Value {
+		by := e.Args[0].(*loop.Const).Value
+		if p.target.Arch == "thumb" {
+			return p.intrinsic("llvm.arm.mve.vqshl.imm.v4i32", e.T, args[1], args[0], no)
+		}
+		name := map[string]string{"aarch64": "llvm.aarch64.neon.sqshl.v4i32", "arm": "llvm.arm.neon.vqshifts.v4i32"}[p.target.Arch]
+		return p.intrinsic(name, e.T, args[1], number(e.T, func(int) int64 { return by }))
+	},
 	"qadd": func(p *printer, e *loop.Named, args []value.Value) value.Value {
 		return p.intrinsic(fmt.Sprintf("llvm.sadd.sat.v%di16", e.T.Lanes), e.T, args...)
 	},
@@ -58,7 +66,11 @@ var forms = map[string]func(p *printer, e *loop.Named, args []value.Value) value
 		case "aarch64":
 			return p.intrinsic("llvm.aarch64.neon.srshl.v4i32", e.T, args...)
 		case "thumb":
-			no, yes := constant.NewInt(types.I32, 0), constant.NewInt(types.I32, 1) // not saturated, rounded, not unsigned
+			// Not saturated, rounded, not unsigned.
+			if _, same := e.Args[1].(*loop.Splat); same {
+				by := p.block.NewExtractElement(args[1], no)
+				return p.intrinsic("llvm.arm.mve.vshl.scalar.v4i32", e.T, args[0], by, no, yes, no)
+			}
 			return p.intrinsic("llvm.arm.mve.vshl.vector.v4i32.v4i32", e.T, args[0], args[1], no, yes, no)
 		}
 		return p.intrinsic("llvm.arm.neon.vrshifts.v4i32", e.T, args...)
@@ -271,13 +283,20 @@ func (p *printer) opaque(x value.Value) *ir.InstCall {
 
 // intrinsic calls one of LLVM's own functions.
 func (p *printer) intrinsic(name string, result loop.Type, args ...value.Value) value.Value {
+	return p.own(name, typeOf(result), args)
+}
+
+// procedure calls one that gives nothing.
+func (p *printer) procedure(name string, args ...value.Value) { p.own(name, types.Void, args) }
+
+func (p *printer) own(name string, result types.Type, args []value.Value) value.Value {
 	f := p.outside[name]
 	if f == nil {
 		params := make([]*ir.Param, len(args))
 		for i, a := range args {
 			params[i] = ir.NewParam("", a.Type())
 		}
-		f = p.module.NewFunc(name, typeOf(result), params...)
+		f = p.module.NewFunc(name, result, params...)
 		p.outside[name] = f
 	}
 	return p.block.NewCall(f, args...)

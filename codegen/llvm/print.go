@@ -157,6 +157,10 @@ func (p *printer) body(stmts []loop.Stmt) {
 			x := p.expr(s.Value)
 			p.block.NewStore(x, p.variable(s.Var))
 		case *loop.Store:
+			if s.Places != nil {
+				p.scatter(s)
+				continue
+			}
 			x := p.expr(s.Value)
 			st := p.block.NewStore(x, p.address(s.To, s.Offset, s.Value.Type()))
 			st.Align = ir.Align(max(1, s.Align))
@@ -264,6 +268,87 @@ func (p *printer) address(r loop.Region, offset loop.Expr, t loop.Type) value.Va
 	return p.block.NewBitCast(at, types.NewPointer(typeOf(t)))
 }
 
+// gather reads the lanes of a load that has places. Where those that it reads lie side by side, they are
+// the first lanes of a vector.
+func (p *printer) gather(e *loop.Load) value.Value {
+	t := typeOf(e.T)
+	mask, zeros := taken(e.Places), constant.NewZeroInitializer(t)
+	side := true
+	for lane, at := range e.Places {
+		side = side && (at < 0 || at == lane*e.T.Bits/8)
+	}
+	if side {
+		name := fmt.Sprintf("llvm.masked.load.v%di%d.p0v%[1]di%[2]d", e.T.Lanes, e.T.Bits)
+		return p.intrinsic(name, e.T, p.address(e.From, e.Offset, e.T), constant.NewInt(types.I32, 1), mask, zeros)
+	}
+	if e.T == loop.I8.Vec(16) && p.heliumPlaces(e.T, e.Places) {
+		at := p.address(e.From, e.Offset, loop.I8)
+		return p.intrinsic("llvm.arm.mve.vldr.gather.offset.predicated.v16i8.p0i8.v16i8.v16i1", e.T, at, p.places(e.T, e.Places), eight, no, yes, mask)
+	}
+	name := fmt.Sprintf("llvm.masked.gather.v%di%d.v%[1]dp0i%[2]d", e.T.Lanes, e.T.Bits)
+	return p.intrinsic(name, e.T, p.addresses(e.From, e.Offset, e.T, e.Places), constant.NewInt(types.I32, 1), mask, zeros)
+}
+
+// scatter writes the lanes of a store that has places.
+func (p *printer) scatter(s *loop.Store) {
+	t := s.Value.Type()
+	if !p.heliumPlaces(t, s.Places) {
+		name := fmt.Sprintf("llvm.masked.scatter.v%di%d.v%[1]dp0i%[2]d", t.Lanes, t.Bits)
+		p.procedure(name, p.expr(s.Value), p.addresses(s.To, s.Offset, t, s.Places), constant.NewInt(types.I32, 1), taken(s.Places))
+		return
+	}
+	// A lane's byte is the lowest of a lane that fills the register.
+	whole := loop.Type{Bits: 128 / t.Lanes, Lanes: t.Lanes}
+	var x value.Value
+	if c, ok := s.Value.(*loop.Cast); ok && c.A.Type() == whole {
+		x = p.expr(c.A)
+	} else if x = p.expr(s.Value); t != whole {
+		x = p.block.NewZExt(x, typeOf(whole))
+	}
+	types := fmt.Sprintf("p0i8.v%di%d.v%[1]di%[2]d", whole.Lanes, whole.Bits)
+	at, places := p.address(s.To, s.Offset, loop.I8), p.places(whole, s.Places)
+	if slices.Min(s.Places) >= 0 {
+		p.procedure("llvm.arm.mve.vstr.scatter.offset."+types, at, places, x, eight, no)
+		return
+	}
+	name := fmt.Sprintf("llvm.arm.mve.vstr.scatter.offset.predicated.%s.v%di1", types, t.Lanes)
+	p.procedure(name, at, places, x, eight, no, taken(s.Places))
+}
+
+// heliumPlaces reports whether an instruction of Helium reads or writes bytes at some places: of a vector that fills
+// a register, or whose lanes, widened, do. LLVM does not find it where the address is a loop's.
+func (p *printer) heliumPlaces(t loop.Type, places []int) bool {
+	return p.target.Has("mve") && t.Bits == 8 && t.Lanes >= 4 && t.Lanes <= 16 && slices.Max(places)>>(128/t.Lanes) == 0
+}
+
+// Operands of Helium's instructions.
+var eight, no, yes = constant.NewInt(types.I32, 8), constant.NewInt(types.I32, 0), constant.NewInt(types.I32, 1)
+
+// places are the places of lanes as a vector; 0 of those that have none.
+func (p *printer) places(t loop.Type, places []int) value.Value {
+	return number(t, func(i int) int64 { return max(0, int64(places[i])) << (64 - t.Bits) >> (64 - t.Bits) })
+}
+
+// taken is the lanes that have places.
+func taken(places []int) constant.Constant {
+	lanes := make([]constant.Constant, len(places))
+	for i, at := range places {
+		lanes[i] = constant.NewBool(at >= 0)
+	}
+	return constant.NewVector(types.NewVector(uint64(len(places)), types.I1), lanes...)
+}
+
+// addresses are those of lanes of i8; of lanes that have none, that of the offset.
+func (p *printer) addresses(r loop.Region, offset loop.Expr, t loop.Type, places []int) value.Value {
+	at := p.block.NewGetElementPtr(types.I8, p.region(r), p.expr(offset))
+	lanes := number(loop.I32.Vec(len(places)), func(i int) int64 { return int64(max(0, places[i])) })
+	all := p.block.NewGetElementPtr(types.I8, at, lanes)
+	if t.Bits == 8 {
+		return all
+	}
+	return p.block.NewBitCast(all, types.NewVector(uint64(len(places)), types.NewPointer(typeOf(t.Vec(1)))))
+}
+
 func number(t loop.Type, lane func(i int) int64) constant.Constant {
 	e := types.NewInt(uint64(t.Bits))
 	if t.Lanes == 1 {
@@ -285,6 +370,9 @@ func (p *printer) expr(e loop.Expr) value.Value {
 	case *loop.Read:
 		return p.block.NewLoad(typeOf(e.Var.Type), p.variable(e.Var))
 	case *loop.Load:
+		if e.Places != nil {
+			return p.gather(e)
+		}
 		x := p.block.NewLoad(typeOf(e.T), p.address(e.From, e.Offset, e.T))
 		x.Align = ir.Align(max(1, e.Align))
 		return x

@@ -35,11 +35,18 @@ func (b *Builder) Set(v *Var, value Expr) {
 }
 
 // Store writes to memory.
-func (b *Builder) Store(to Region, offset, value Expr) { b.add(&Store{to, offset, value, 0}) }
+func (b *Builder) Store(to Region, offset, value Expr) {
+	b.add(&Store{To: to, Offset: offset, Value: value})
+}
+
+// Scatter writes lanes to some bytes after an offset.
+func (b *Builder) Scatter(to Region, offset, value Expr, places []int) {
+	b.add(&Store{To: to, Offset: offset, Value: value, Places: places})
+}
 
 // StoreAligned writes to an address that is a multiple of align.
 func (b *Builder) StoreAligned(to Region, offset, value Expr, align int) {
-	b.add(&Store{to, offset, value, align})
+	b.add(&Store{To: to, Offset: offset, Value: value, Align: align})
 }
 
 // Cursor makes a cursor at a byte offset of a region.

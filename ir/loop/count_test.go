@@ -84,3 +84,22 @@ func TestRunFaults(t *testing.T) {
 		assert.EqualError(t, err, c.want, c.name)
 	}
 }
+
+// TestPlaces: lanes of a load and of a store lie where their places say; those at -1 are 0, and
+// stay.
+func TestPlaces(t *testing.T) {
+	x, y := &loop.Param{Name: "x"}, &loop.Param{Name: "y"}
+	f := &loop.Func{Name: "f", Params: []*loop.Param{x, y}}
+	b := loop.NewBuilder(f)
+	v := b.Let("v", loop.Gather(x, loop.Int(1), loop.I8.Vec(4), []int{0, 4, -1, 1}))
+	b.Scatter(y, loop.Int(1), v, []int{3, 0, 2, -1})
+	b.Scatter(y, loop.Int(0), loop.To(loop.SExt, v, 16), []int{-1, -1, -1, 6})
+	b.Return(loop.Int(0))
+	out := loop.Memory{9, 9, 9, 9, 9, 9, 9, 9}
+	_, err := loop.Run(f, nil, []loop.Memory{{0, 1, 2, 3, 4, 0xfb}, out})
+	require.NoError(t, err)
+	assert.Equal(t, loop.Memory{9, 0xfb, 9, 0, 1, 9, 2, 0}, out)
+
+	_, err = loop.Run(f, nil, []loop.Memory{{0, 1, 2, 3, 4}, out})
+	assert.EqualError(t, err, "f: i8 at byte 5 of x, which has 5")
+}

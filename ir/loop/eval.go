@@ -221,12 +221,14 @@ func (w *writer) stmt(s Stmt) step {
 		}
 	case *Store:
 		t, v := s.Value.Type(), w.expr(s.Value)
-		bytes, count := w.bytes(s.To, s.Offset, t, s.Align), w.add(w.size(t), func(c *Counts) *int { return &c.Stores })
+		bytes, count := w.lanes(s.To, s.Offset, t, s.Align, s.Places), w.add(w.size(t), func(c *Counts) *int { return &c.Stores })
 		return func() (int64, bool) {
 			count()
-			b := bytes()
+			lane := bytes()
 			for i, x := range v() {
-				put(b[i*t.Bits/8:], t.Bits, x)
+				if b := lane(i); b != nil {
+					put(b, t.Bits, x)
+				}
 			}
 			return 0, false
 		}
@@ -305,18 +307,35 @@ func (w *writer) invoke(s *Call) step {
 	}
 }
 
-// bytes are those of a value of type t in a region.
-func (w *writer) bytes(r Region, offset Expr, t Type, align int) func() []byte {
-	p, at, size := w.place(r), w.expr(offset), int64(t.Bytes())
-	return func() []byte {
-		at := at()[0] + p.offset
+// lanes are the bytes of each lane of a value of type t in a region; nil of a lane that lies nowhere.
+func (w *writer) lanes(r Region, offset Expr, t Type, align int, places []int) func() func(lane int) []byte {
+	p, start := w.place(r), w.expr(offset)
+	var at int64
+	inside := func(t Type, at int64) []byte {
+		if at < 0 || at+int64(t.Bytes()) > int64(len(p.mem)) {
+			panic(evalError(fmt.Sprintf("%s at byte %d of %s, which has %d", t, at, p.name, len(p.mem))))
+		}
+		return p.mem[at : at+int64(t.Bytes())]
+	}
+	var whole []byte
+	lane := func(i int) []byte { return whole[i*t.Bits/8:] }
+	if places != nil {
+		lane = func(i int) []byte {
+			if places[i] < 0 {
+				return nil
+			}
+			return inside(t.Vec(1), at+int64(places[i]))
+		}
+	}
+	return func() func(lane int) []byte {
+		at = start()[0] + p.offset
 		if align > 0 && at%int64(align) != 0 {
 			panic(evalError(fmt.Sprintf("%s at byte %d of %s, which is no multiple of %d", t, at, p.name, align)))
 		}
-		if at < 0 || at+size > int64(len(p.mem)) {
-			panic(evalError(fmt.Sprintf("%s at byte %d of %s, which has %d", t, at, p.name, len(p.mem))))
+		if places == nil {
+			whole = inside(t, at)
 		}
-		return p.mem[at : at+size]
+		return lane
 	}
 }
 
@@ -369,13 +388,16 @@ func (w *writer) expr(x Expr) value {
 			return c.v
 		}
 	case *Load:
-		bytes, bits := w.bytes(x.From, x.Offset, x.T, x.Align), x.T.Bits
+		bytes, bits := w.lanes(x.From, x.Offset, x.T, x.Align, x.Places), x.T.Bits
 		count := w.add(w.size(x.T), func(c *Counts) *int { return &c.Loads })
 		return func() []int64 {
 			count()
-			b := bytes()
+			lane := bytes()
 			for i := range out {
-				out[i] = get(b[i*bits/8:], bits)
+				out[i] = 0
+				if b := lane(i); b != nil {
+					out[i] = get(b, bits)
+				}
 			}
 			return out
 		}

@@ -102,12 +102,13 @@ type Assign struct {
 }
 
 // Store writes a value at a byte offset of a region. The address is a multiple of Align; 0
-// permits any address.
+// permits any address. Places are those of Load; a lane at -1 is not written.
 type Store struct {
 	To     Region
 	Offset Expr
 	Value  Expr
 	Align  int
+	Places []int
 }
 
 // Point sets a cursor to a byte offset of a region. With the cursor itself as the region, it
@@ -182,12 +183,22 @@ type Lanes struct {
 type Read struct{ Var *Var }
 
 // Load reads a value at a byte offset of a region. The address is a multiple of Align; 0
-// permits any address.
+// permits any address. Places are the bytes after the offset at which the lanes of a vector lie;
+// nil: one lane after the other. A lane at -1 is 0, and nothing is read.
 type Load struct {
 	From   Region
 	Offset Expr
 	T      Type
 	Align  int
+	Places []int
+}
+
+// Place is the byte of a lane after the offset, -1 for none.
+func Place(places []int, lane, bits int) int {
+	if places == nil {
+		return lane * bits / 8
+	}
+	return places[lane]
 }
 
 // Address is the address of a region, as 64 bits on every processor.
@@ -195,6 +206,11 @@ type Address struct{ Of Region }
 
 // At reads a value at a byte offset of a region, aligned or not.
 func At(from Region, offset Expr, t Type) Expr { return &Load{From: from, Offset: offset, T: t} }
+
+// Gather reads lanes that lie at some bytes after an offset.
+func Gather(from Region, offset Expr, t Type, places []int) Expr {
+	return &Load{From: from, Offset: offset, T: t, Places: places}
+}
 
 // BinOp is a binary operation.
 type BinOp uint8

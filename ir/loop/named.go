@@ -192,6 +192,14 @@ var Intrinsics = map[string]func(args [][]int64) []int64{
 		}
 		return out
 	},
+	// qshl shifts lanes of 32 bits left by a constant, the first argument, saturated.
+	"qshl": func(a [][]int64) []int64 {
+		out := make([]int64, len(a[1]))
+		for i, x := range a[1] {
+			out[i] = saturated(x<<a[0][0], 32)
+		}
+		return out
+	},
 	// qadd adds lanes of 16 bits, saturated.
 	"qadd": func(a [][]int64) []int64 {
 		out := make([]int64, len(a[0]))

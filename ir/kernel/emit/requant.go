@@ -16,7 +16,8 @@ type Requant struct {
 	shifts     []int64
 	channels   int
 	perChannel bool
-	split      bool // all shifts are in 33..62: 32-bit steps (R6)
+	split      bool  // all shifts are in 33..62: 32-bit steps (R6)
+	left       int64 // bits by which vectors shift sums left before the product
 	// The constants are for vectors: a negative shift moves to the right, as in the vector
 	// instructions.
 	Vectors bool
@@ -59,15 +60,30 @@ func readRequant(g *Generator, wide bool) (Requant, error) {
 	return q, nil
 }
 
-// vectorShifts reports whether vectors shift numbers as R8 does: to the right after the product, not to
-// the left before it.
-func vectorShifts(muls, shifts []int64) bool {
-	for i, r := range shifts {
-		if muls[i] != 0 && (r < 31 || r > 62) {
-			return false
+// vectorShifts reports whether vectors shift numbers as R6 or R8 does, and by how many bits they shift them left
+// first. In R8 numbers are shifted to the right only.
+func (q Requant) vectorShifts() (left int64, ok bool) {
+	least, most := int64(33), int64(33)
+	for i, r := range q.shifts {
+		if q.muls[i] != 0 {
+			least, most = min(least, r), max(most, r)
 		}
 	}
-	return true
+	switch {
+	case q.split:
+		return 0, true
+	case q.g.rounding() == geometry.RoundEven:
+		return 0, false
+	case q.g.rounding().IsTwice():
+		return 0, least >= 31 && most <= 62
+	case least >= 32:
+		return 0, most <= 62
+	}
+	// A doubling product drops 31 bits, and one bit remains to be rounded. A sum that is too large is saturated: shifted
+	// right by at most mostAfter bits, its product is outside of 8 bits, as it should be.
+	const mostLeft, mostAfter = 8, 21
+	left = 32 - least
+	return left, left <= mostLeft && most-31+left <= mostAfter
 }
 
 // leastShift is the shift of the scalar constants that is the shift of 0 of the vectors'.
@@ -75,7 +91,7 @@ func (q Requant) leastShift() int64 {
 	if q.split {
 		return -2
 	}
-	return 31
+	return 31 - q.left
 }
 
 // TakesLanes reports whether four channels of a node with weights are requantized as a vector, on
@@ -86,7 +102,11 @@ func TakesLanes(n *ir.Node) bool {
 	}
 	g := &Generator{Node: n}
 	q, err := readRequant(g, false)
-	return err == nil && (q.split || g.rounding().IsTwice() && vectorShifts(q.muls, q.shifts))
+	if err != nil {
+		return false
+	}
+	_, ok := q.vectorShifts()
+	return ok
 }
 
 // NewChannels puts the constants of all output channels into one global: biases, then
@@ -98,7 +118,9 @@ func NewChannels(g *Generator, bias []int64, together bool) (Requant, *loop.Glob
 		return q, nil, err
 	}
 	q.channels = len(bias)
-	q.Vectors = together && (q.split || g.rounding().IsTwice() && vectorShifts(q.muls, q.shifts)) && (g.Target.Has("neon") || g.Target.Has("mve"))
+	if left, ok := q.vectorShifts(); ok && together && g.Lanes() {
+		q.Vectors, q.left = true, left
+	}
 	if !q.perChannel {
 		q.muls, q.shifts = slices.Repeat(q.muls, q.channels), slices.Repeat(q.shifts, q.channels)
 	}
@@ -198,7 +220,7 @@ func (q Channel) StoreAt(acc loop.Expr, to loop.Region, at loop.Expr) {
 // Spread returns q, which has one channel's constants for vectors, in each of n lanes.
 func (q Channel) Spread(n int) Channel {
 	b := q.g.B
-	splat := func(name string, x loop.Expr) loop.Expr { return b.Let(name, &loop.Splat{A: x, Lanes: n}) }
+	splat := func(name string, x loop.Expr) loop.Expr { return &loop.Splat{A: b.Let(name, x), Lanes: n} }
 	q.Bias, q.Mul, q.Shift = splat("bias", q.Bias), splat("mul", q.Mul), splat("shift", loop.Op(loop.Sub, loop.Int(int(q.leastShift())), q.Shift))
 	return q
 }
@@ -248,6 +270,9 @@ func (q Channel) Rescaled(acc loop.Expr) loop.Expr {
 	switch q.g.rounding() {
 	case geometry.RoundHalfUp:
 		// floor(a*m / 2^31), and a floor of a floor, as below.
+		if q.left > 0 {
+			acc = loop.Instr("qshl", loop.Int(int(q.left)), acc)
+		}
 		return loop.Instr("rshr", loop.Instr("qdmulh", acc, q.Mul), q.Shift)
 	case geometry.RoundEven:
 		return evenly(q.g.B, loop.Instr("qdmulh", acc, q.Mul), loop.Op(loop.Mul, acc, q.Mul), q.Shift)

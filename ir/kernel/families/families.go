@@ -26,7 +26,7 @@ import (
 // Table is every family. If two plans have equal estimates, the family that is first in the
 // table is chosen.
 var Table = []*kernel.Family{
-	&lanes.Depthwise, &depthwise.Conv, &lanes.Conv, &pixels.Conv, &pairs.Conv, &micro.Conv, &micro.Blocks, &lookup.Conv, &decode.Conv, &tile.Conv,
+	&lanes.Depthwise, &lanes.Strips, &depthwise.Conv, &lanes.Conv, &pixels.Conv, &pairs.Conv, &micro.Conv, &micro.Blocks, &lookup.Conv, &decode.Conv, &tile.Conv,
 	&lanes.Linear, &lookup.Linear, &micro.Linear, &decode.Linear, &tile.Linear,
 	&pool.Max, &pool.Avg,
 	&elements.Add, &elements.Sub, &elements.Squares, &elements.Mul, &elements.Min, &elements.Max, &elements.Table, &elements.Rescale,

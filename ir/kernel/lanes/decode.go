@@ -17,11 +17,14 @@ const group = 8 * chunk
 func decodes(e ir.Elem) bool { return e.IsUniform() && e.Bits < 8 }
 
 // fits reports whether a layer's decoded weights may lie in scratch: at most its activations, or as many
-// as the caches of processors with vectors hold.
+// as the caches of processors with vectors hold; on a microcontroller, as many as tables may take.
 func fits(l kernel.Layer) bool {
 	most := 256 << 10
-	if l.Target.ISA() == "arm" {
+	switch l.Target.ISA() {
+	case "arm":
 		most = 64 << 10
+	case "thumb":
+		most = kernel.MaxTables
 	}
 	return !decodes(l.Elem) || l.Weight().Size() <= max(most, l.Activations())
 }

@@ -45,10 +45,23 @@ func (p Plan) Emit(g *emit.Generator) error {
 
 // write writes a layer with packed codes.
 func (l *layer) write(packed [][]byte) error {
-	g := l.g
-	if g.Node.Has(ir.AttrLag) {
+	if l.g.Node.Has(ir.AttrLag) {
 		l.unflatten()
 	}
+	if err := l.prepare(packed); err != nil {
+		return err
+	}
+	if l.buffered {
+		l.bands()
+	} else {
+		l.direct()
+	}
+	return nil
+}
+
+// prepare writes what comes before the pixels: it decodes codes, and has the constants of the channels.
+func (l *layer) prepare(packed [][]byte) error {
+	g := l.g
 	var planes []*loop.Global
 	for i, p := range packed {
 		planes = append(planes, g.Global(fmt.Sprintf("weight%d", i), 16, p))
@@ -78,15 +91,8 @@ func (l *layer) write(packed [][]byte) error {
 			folded[c] -= int64(g.Node.Args[0].Type.Quant.Zero) * int64(v)
 		}
 	}
-	if l.rq, l.constants, err = emit.NewChannels(g, folded, true); err != nil {
-		return err
-	}
-	if l.buffered {
-		l.bands()
-	} else {
-		l.direct()
-	}
-	return nil
+	l.rq, l.constants, err = emit.NewChannels(g, folded, true)
+	return err
 }
 
 // direct computes pixels from inputs as they lie.
@@ -149,6 +155,10 @@ func (l *layer) function(pixels, apart, row int) *loop.Func {
 		}
 		t := &tileWriter{layer: l, pixels: pixels, apart: apart, row: row, x: x, first: v[0]}
 		channel := loop.Scaled(group, l.rows)
+		if l.m.across {
+			(&acrossWriter{tileWriter: t}).blocks(codes, group, channel, v[1])
+			return
+		}
 		if l.doubled {
 			t.sums()
 		}

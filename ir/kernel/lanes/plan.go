@@ -1,6 +1,8 @@
 // Package lanes contains the families whose vectors have an output channel in each lane. A
 // lane adds products of a few consecutive inputs, which one instruction takes from a lane of
-// the inputs: there are no sums to be added up at the end, and no columns to be written.
+// the inputs: there are no sums to be added up at the end, and no columns to be written. On
+// Helium lanes are inputs, whose products one instruction adds to a sum; here, too, inputs are
+// read where they lie, or from rows that are copied once.
 package lanes
 
 import (
@@ -50,6 +52,7 @@ type product struct {
 	pairs    bool   // products of pairs of inputs in 16 bits, added to sums of 32; else of fours
 	tiles    [][2]int
 	adjacent bool // loads at any constant distance from an address are as cheap as at none
+	across   bool // lanes are inputs, and all products are added to one sum: four of them become a vector
 }
 
 var products = []*product{
@@ -59,6 +62,8 @@ var products = []*product{
 		tiles: [][2]int{{4, 16}, {3, 16}, {2, 16}, {1, 16}, {1, 32}, {6, 8}, {4, 8}, {3, 8}, {2, 8}, {1, 8}, {6, 4}, {4, 4}, {2, 4}, {1, 4}}},
 	{name: "vmull_lane", arch: "arm", feature: "neon", pairs: true,
 		tiles: [][2]int{{2, 16}, {1, 16}, {3, 8}, {2, 8}, {1, 8}, {4, 4}, {3, 4}, {2, 4}, {1, 4}}},
+	{name: "mladav", arch: "thumb", feature: "mve", across: true,
+		tiles: [][2]int{{2, 4}, {1, 8}, {1, 4}}},
 }
 
 // productOf is the product of a processor, or nil.
@@ -124,9 +129,18 @@ func layout(l kernel.Layer, s *shape, m *product, pixels, channels, band int) (p
 	if p.scratch, ok = s.bandScratch(band); !ok {
 		return p, false
 	}
-	p.cycles = s.cycles(m, p) + decodeCycles(l.Elem, l.Weight().Size())
-	if l.Elem.Kind == ir.Odd && !decodes(l.Elem) {
-		p.cycles += s.sumCycles(m, p)
+	sums := l.Elem.Kind == ir.Odd && !decodes(l.Elem)
+	p.cycles = decodeCycles(l.Elem, l.Weight().Size())
+	switch {
+	case m.across:
+		// The rows of an image are one only where they do not lie over inputs: see unflatten.
+		rows := *s
+		rows.unflatten()
+		p.cycles += rows.acrossCycles(p, sums)
+	case sums:
+		p.cycles += s.cycles(m, p) + s.sumCycles(m, p)
+	default:
+		p.cycles += s.cycles(m, p)
 	}
 	p.scratch += decodedBytes(l)
 	return p, true
@@ -145,7 +159,12 @@ func (p Plan) Pack(l kernel.Layer) ([][]byte, error) {
 	data := make([]byte, 0, len(codes))
 	for group := range s.groups {
 		first := group * s.rows * s.k
-		s.walk(p.Channels, productNamed(p.Product).pairs, func(row, i int) { data = append(data, codes[first+row*s.k+i]) })
+		visit := func(row, i int) { data = append(data, codes[first+row*s.k+i]) }
+		if m := productNamed(p.Product); m.across {
+			s.walkAcross(p.Channels, visit)
+		} else {
+			s.walk(p.Channels, m.pairs, visit)
+		}
 	}
 	return pack(l.Elem, data), nil
 }
