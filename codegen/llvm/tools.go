@@ -107,9 +107,14 @@ func Linker() ([]string, error) {
 // optimize runs LLVM's middle end over textual IR, which it verifies.
 func (t Tools) optimize(ctx context.Context, text []byte, p *processor.Target) ([]byte, error) {
 	if t.clang != nil {
-		return t.front(ctx, text, p, "-O2", "-vectorize-loops", "-vectorize-slp", "-fno-unroll-loops", "-emit-llvm", "-o", "-")
+		args := []string{"-O2", "-vectorize-loops", "-vectorize-slp", "-fno-unroll-loops", "-emit-llvm", "-o", "-"}
+		for _, o := range p.Opt {
+			args = append(args, "-mllvm", o)
+		}
+		return t.front(ctx, text, p, args...)
 	}
-	return run(ctx, text, t.opt, "-passes=verify,default<O2>", "-disable-loop-unrolling", "-S", "-o", "-", "-")
+	args := append([]string{"-passes=verify,default<O2>", "-disable-loop-unrolling", "-S", "-o", "-"}, p.Opt...)
+	return run(ctx, text, t.opt, append(args, "-")...)
 }
 
 // inline replaces the calls of functions that are always inlined, and changes nothing else.

@@ -26,6 +26,7 @@ type Target struct {
 	// not use.
 	Without []string
 	LLC     []string // further options of llc; the table has the reasons
+	Opt     []string // of opt
 	Asm     []string // assembly directives of every object; the table has the reasons
 	PIC     bool     // position-independent code, on hosted targets
 

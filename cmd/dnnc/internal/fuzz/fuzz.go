@@ -244,11 +244,18 @@ func compile(ctx context.Context, n *Network, path string, t *processor.Target) 
 // roundAsImported makes a quantized module one of those that importers make of quantized
 // models.
 func roundAsImported(m *ir.Module) {
+	of := func(o *ir.Node, role ir.Key[*ir.Const]) *ir.Const {
+		if !o.Op.Takes(role) {
+			return nil
+		}
+		return o.Const(role)
+	}
 	for k, o := range m.Ops {
-		if w := o.Const(ir.AttrWeight); w != nil && w.Type.Elem.Kind == ir.Odd && w.Type.Elem.Bits > 1 && w.Type.Elem.Bits < 8 && k%2 == 0 {
+		if w := of(o, ir.AttrWeight); w != nil && w.Type.Elem.Kind == ir.Odd && w.Type.Elem.Bits > 1 && w.Type.Elem.Bits < 8 && k%2 == 0 {
 			w.Type.Elem.Kind = ir.Two
 		}
-		if b := o.Const(ir.AttrBias); o.Op.Takes(ir.AttrRound) && o.Const(ir.AttrMul) != nil && (b == nil || b.Type.Elem.Kind != ir.I64) {
+		bias := of(o, ir.AttrBias)
+		if o.Op.Takes(ir.AttrRound) && of(o, ir.AttrMul) != nil && (bias == nil || bias.Type.Elem.Kind != ir.I64) {
 			o.Put(ir.AttrRound.Is([]string{ir.RoundTFLite, ir.RoundTwice, ir.RoundEven}[k%3]))
 		}
 	}
