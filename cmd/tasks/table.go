@@ -122,7 +122,10 @@ func (s *study) table(ctx context.Context, document string) error {
 	if text, err = markers.Replace(text, begin, end, s.text(list)); err != nil {
 		return fmt.Errorf("%s: %w", document, err)
 	}
-	return os.WriteFile(document, text, 0o644)
+	return replace.With(document, func(w io.Writer) error {
+		_, err := w.Write(text)
+		return err
+	})
 }
 
 // question is what is measured of an example, a seed of errors at a time.

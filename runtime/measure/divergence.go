@@ -535,18 +535,28 @@ func scoreMargin(r *Result, x, label, got, d []float32) bool {
 	return true
 }
 
-// cosine is that of two directions; 0 of none.
-func cosine(a, b []float32) float64 {
-	dot, aa, bb := 0.0, 0.0, 0.0
-	for e, v := range a {
-		dot += float64(v) * float64(b[e])
-		aa += float64(v) * float64(v)
-		bb += float64(b[e]) * float64(b[e])
-	}
-	if aa == 0 || bb == 0 {
+// cosine is the cosine of two directions; 0 where one is 0.
+func cosine(a, b []float32) float64 { return angle(a, b, norm(a), norm(b)) }
+
+// angle is the cosine of two directions of known norms.
+func angle(a, b []float32, normA, normB float64) float64 {
+	if normA == 0 || normB == 0 {
 		return 0
 	}
-	return dot / math.Sqrt(aa) / math.Sqrt(bb)
+	dot := 0.0
+	for e, v := range a {
+		dot += float64(float64(v) * float64(b[e]))
+	}
+	return dot / normA / normB
+}
+
+// norm is the length of a vector.
+func norm(x []float32) float64 {
+	sum := 0.0
+	for _, v := range x {
+		sum += float64(float64(v) * float64(v))
+	}
+	return math.Sqrt(sum)
 }
 
 func cosineParts(_ *Result, _, ref, got []float32, out []float64) {
@@ -557,13 +567,9 @@ func cosineParts(_ *Result, _, ref, got []float32, out []float64) {
 func direction(size, n int, of func(i int) []float32) []float32 {
 	sum := make([]float64, size)
 	for i := range n {
-		norm := 0.0
-		for _, v := range of(i) {
-			norm += float64(v) * float64(v)
-		}
-		if norm = math.Sqrt(norm); norm > 0 {
+		if length := norm(of(i)); length > 0 {
 			for e, v := range of(i) {
-				sum[e] += float64(v) / norm
+				sum[e] += float64(v) / length
 			}
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"sort"
 
 	"github.com/dnnc/dnnc/ir"
 )
@@ -507,31 +508,21 @@ func scoreShares(r *Result, items [][]float64) (own, constant []float64) {
 	weight := func(int) float64 { return 1 }
 	whole := auc(values, isYes, weight)
 	own, constant = constantly(len(items), whole), constantly(len(items), .5)
-	positives := 0.0
-	for _, it := range items {
-		positives += it[1]
-	}
 	n := float64(len(items))
-	for i := range items {
+	scores := map[bool][]float64{} // of each class, in their order
+	for i, v := range values {
+		scores[isYes(i)] = append(scores[isYes(i)], v)
+	}
+	slices.Sort(scores[true])
+	slices.Sort(scores[false])
+	for i, v := range values {
 		// How often this item is on the right side of those of the other class.
-		side, class := 0.0, n-positives
+		others := scores[!isYes(i)]
+		below := sort.SearchFloat64s(others, v)
+		most := sort.Search(len(others), func(k int) bool { return others[k] > v })
+		side, class := float64(below+most)/2, float64(len(others))
 		if !isYes(i) {
-			class = positives
-		}
-		for j := range items {
-			if isYes(i) == isYes(j) {
-				continue
-			}
-			a, b := values[i], values[j]
-			if !isYes(i) {
-				a, b = b, a
-			}
-			switch {
-			case a > b:
-				side++
-			case a == b:
-				side += .5
-			}
+			side = class - side
 		}
 		own[i] += float64(n / (n - class) * (over(side, class) - whole))
 	}
@@ -567,7 +558,7 @@ func cosineStats(_ *Result, it item) []float64 {
 	return out
 }
 
-func cosineFinish(r *Result, items [][]float64, list []item) {
+func cosineFinish(r *Result, items [][]float64, list []item, reference []int) []int {
 	own := neighbours(list, func(it item) []float32 { return it.got })
 	for i, j := range own {
 		if j >= 0 && list[i].label != nil && list[i].label[0] == list[j].label[0] {
@@ -575,15 +566,19 @@ func cosineFinish(r *Result, items [][]float64, list []item) {
 		}
 	}
 	if list[0].ref == nil {
-		return
+		return own
+	}
+	if reference == nil { // the reference itself
+		reference = own
 	}
 	mean := direction(r.size, len(list), func(i int) []float32 { return list[i].ref })
-	for i, j := range neighbours(list, func(it item) []float32 { return it.ref }) {
+	for i, j := range reference {
 		items[i][1] = cosine(list[i].ref, mean)
 		if j == own[i] {
 			items[i][2] = 1
 		}
 	}
+	return own
 }
 
 func cosineShares(r *Result, items [][]float64) (own, constant []float64) {

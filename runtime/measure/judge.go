@@ -144,11 +144,14 @@ func (r *Result) isNumber(v float32) bool {
 
 // end files what was judged under a condition with its kind.
 func (j *judge) end(name string, size float64) error {
+	near := make([][]int, max(len(j.task.Results), 1)) // what finish found of the first network
 	for i, s := range j.scores {
 		for k, one := range s.All() {
 			r, stats := &j.task.Results[k], j.stats[i][k]
 			if r.row.finish != nil {
-				r.row.finish(r, stats, j.items[i][k])
+				if own := r.row.finish(r, stats, j.items[i][k], near[k]); i == 0 {
+					near[k] = own
+				}
 			}
 			var right []bool
 			if j.task.isPlain() {
@@ -192,14 +195,18 @@ func (s *Score) add(name string, size float64, right []bool, own, constant []flo
 // neighbours is the nearest other item of each by the cosine, the first of several; -1 of
 // a single one.
 func neighbours(list []item, of func(it item) []float32) []int {
-	out := make([]int, len(list))
+	out, norms := make([]int, len(list)), make([]float64, len(list))
+	for i, it := range list {
+		norms[i] = norm(of(it))
+	}
 	parallel.For(len(list), func(i int) {
 		best, most := -1, 0.0
 		for j := range list {
-			if c := 0.0; j != i {
-				if c = cosine(of(list[i]), of(list[j])); best < 0 || c > most {
-					best, most = j, c
-				}
+			if j == i {
+				continue
+			}
+			if c := angle(of(list[i]), of(list[j]), norms[i], norms[j]); best < 0 || c > most {
+				best, most = j, c
 			}
 		}
 		out[i] = best

@@ -11,7 +11,7 @@ import (
 type row struct {
 	name, about string
 	measure     string // what is kept of a network, and printed for every condition
-	// measureOf is the measure where it depends on the result; nil is measure.
+	// named is the measure where it depends on the result; nil is measure.
 	named func(r *Result) string
 
 	// What labels look like: in words, how many numbers an item has, and below which each,
@@ -26,7 +26,6 @@ type row struct {
 	// divergence.
 	isNats   bool
 	parts    func(r *Result, x, ref, got []float32, out []float64)
-	count    func(r *Result) int // of parts
 	constant func(r *Result, n int, x, ref func(i int) []float32) []float64
 	slope    func(r *Result, x, ref, got []float32, scale []float64, d []float32)
 	// margin writes the derivative of how right an answer is; label is nil where there is
@@ -41,9 +40,11 @@ type row struct {
 	odds func(r *Result, got []float32) []float64
 
 	// stats is what an item gives to figures; finish completes it, where items must be
-	// compared with each other, of all items under one condition; nil where they need not.
+	// compared with each other, of all items under one condition; nil where they need not. It
+	// gives the nearest other item of each, and is given those of the reference, nil of the
+	// reference itself, which comes first.
 	stats  func(r *Result, it item) []float64
-	finish func(r *Result, items [][]float64, it []item)
+	finish func(r *Result, items [][]float64, it []item, reference []int) []int
 	// shares is each item's share of the measure, whose mean is the measure, and of that
 	// of the best constant answer.
 	shares  func(r *Result, items [][]float64) (own, constant []float64)
@@ -66,37 +67,37 @@ func init() {
 		{
 			name: ir.Classes, about: "one label an item", measure: "accuracy", named: classesMeasure,
 			label: "whole numbers", labels: func(r *Result) int { return r.positions }, most: func(r *Result) int { return r.classes },
-			isNats: true, parts: classesParts, count: one, constant: classesConstant, slope: classesSlope, margin: classesMargin, differs: classesDiffers,
+			isNats: true, parts: classesParts, constant: classesConstant, slope: classesSlope, margin: classesMargin, differs: classesDiffers,
 			decides: (*Result).isPlain, odds: classesOdds, stats: classesStats, shares: classesShares, span: unit, figures: classesFigures,
 		},
 		{
 			name: ir.Binary, about: "yes or no, by one sigmoid", measure: "accuracy at .5",
 			label: "0 or 1", labels: one, most: func(*Result) int { return 2 },
-			isNats: true, parts: sigmoidParts, count: one, constant: sigmoidConstant, slope: sigmoidSlope, margin: sigmoidMargin, differs: sigmoidDiffers,
+			isNats: true, parts: sigmoidParts, constant: sigmoidConstant, slope: sigmoidSlope, margin: sigmoidMargin, differs: sigmoidDiffers,
 			decides: func(*Result) bool { return true }, odds: binaryOdds, stats: sigmoidStats, shares: sigmoidShares, span: unit, figures: sigmoidFigures,
 		},
 		{
 			name: ir.Multilabel, about: "several labels an item, by sigmoids", measure: "accuracy at .5",
 			label: "0 or 1 for each element", labels: func(r *Result) int { return r.size }, most: func(*Result) int { return 2 },
-			isNats: true, parts: sigmoidParts, count: one, constant: sigmoidConstant, slope: sigmoidSlope, margin: sigmoidMargin, differs: sigmoidDiffers,
+			isNats: true, parts: sigmoidParts, constant: sigmoidConstant, slope: sigmoidSlope, margin: sigmoidMargin, differs: sigmoidDiffers,
 			decides: never, stats: sigmoidStats, shares: sigmoidShares, span: unit, figures: sigmoidFigures,
 		},
 		{
 			name: ir.Values, about: "numbers: regression, boxes, forecasts", measure: "1 - rmse/std",
 			label: "reals, one for each element", labels: func(r *Result) int { return r.size },
-			parts: valuesParts, count: func(r *Result) int { return r.size }, constant: valuesConstant, slope: valuesSlope, margin: valuesMargin,
+			parts: valuesParts, constant: valuesConstant, slope: valuesSlope, margin: valuesMargin,
 			decides: never, stats: valuesStats, shares: valuesShares, figures: valuesFigures,
 		},
 		{
 			name: ir.Reconstruction, about: "the input again: autoencoders", measure: "AUC of the score |x-f(x)|²",
 			label: "0, normal, or 1, abnormal; the target is the input itself", labels: one, most: func(*Result) int { return 2 },
-			parts: scoreParts, count: one, constant: scoreConstant, slope: scoreSlope, margin: scoreMargin,
+			parts: scoreParts, constant: scoreConstant, slope: scoreSlope, margin: scoreMargin,
 			decides: never, stats: scoreStats, shares: scoreShares, figures: scoreFigures,
 		},
 		{
 			name: ir.EmbeddingTask, about: "a direction", measure: "cosine",
 			label: "whole numbers, alike of items that belong together", labels: one, most: func(*Result) int { return 1 << 20 },
-			parts: cosineParts, count: one, constant: cosineConstant, slope: cosineSlope, margin: nil,
+			parts: cosineParts, constant: cosineConstant, slope: cosineSlope, margin: nil,
 			decides: never, stats: cosineStats, finish: cosineFinish, shares: cosineShares, span: cosineSpan, figures: cosineFigures,
 		},
 	}
