@@ -33,6 +33,11 @@ var forms = map[string]func(p *printer, e *loop.Named, args []value.Value) value
 	"ror8": func(p *printer, e *loop.Named, args []value.Value) value.Value {
 		return p.intrinsic("llvm.fshr.i32", e.T, args[0], args[0], constant.NewInt(types.I32, 8))
 	},
+	"smmulr": func(p *printer, _ *loop.Named, args []value.Value) value.Value {
+		product := p.block.NewMul(p.block.NewSExt(args[0], types.I64), p.block.NewSExt(args[1], types.I64))
+		rounded := p.block.NewAdd(product, constant.NewInt(types.I64, 1<<31))
+		return p.block.NewTrunc(p.block.NewAShr(rounded, constant.NewInt(types.I64, 32)), types.I32)
+	},
 	"ubfx": func(p *printer, e *loop.Named, args []value.Value) value.Value {
 		return p.ubfx(e.Args[0].(*loop.Const).Value, e.Args[1].(*loop.Const).Value, args[2])
 	},

@@ -17,6 +17,7 @@ type Requant struct {
 	channels   int
 	perChannel bool
 	split      bool // all shifts are in 33..62: 32-bit steps (R6)
+	doubles    bool // all shifts are in 32..62, and twice a sum fits 32 bits: 32-bit steps (R8)
 	// The constants are for vectors: a negative shift moves to the right, as in the vector
 	// instructions.
 	Vectors bool
@@ -56,7 +57,41 @@ func readRequant(g *Generator, wide bool) (Requant, error) {
 		}
 	}
 	q.muls, q.shifts = ms, rs
+	q.doubles = !wide && g.roundsTwice() && shiftsRight(q.muls, q.shifts) && g.reachIsBelow(1<<30)
 	return q, nil
+}
+
+// shiftsRight reports whether R8 shifts all numbers to the right after the product, by a bit or more.
+func shiftsRight(muls, shifts []int64) bool {
+	for i, r := range shifts {
+		if muls[i] != 0 && (r < 32 || r > 62) {
+			return false
+		}
+	}
+	return true
+}
+
+// reachIsBelow reports whether the sums of a node with weights are proven to be below a bound.
+func (g *Generator) reachIsBelow(bound int64) bool {
+	weight, bias := g.Node.Const(ir.AttrWeight), g.Node.Const(ir.AttrBias)
+	if weight == nil || bias == nil {
+		return false
+	}
+	w, err := geometry.IntWeights(g.Node)
+	if err != nil {
+		return false
+	}
+	biases, err := bias.Ints()
+	if err != nil {
+		return false
+	}
+	zero, k := int32(g.Node.Args[0].Type.Quant.Zero), len(w)/len(biases)
+	for c, b := range biases {
+		if geometry.Reach(b, w[c*k:(c+1)*k], -128-zero, 127-zero) >= bound {
+			return false
+		}
+	}
+	return true
 }
 
 // vectorShifts reports whether vectors shift numbers as R8 does: to the right after the product, not to
@@ -99,6 +134,11 @@ func NewChannels(g *Generator, bias []int64, together bool) (Requant, *loop.Glob
 	}
 	q.channels = len(bias)
 	q.Vectors = together && (q.split || g.roundsTwice() && vectorShifts(q.muls, q.shifts)) && (g.Target.Has("neon") || g.Target.Has("mve"))
+	if q.doubles = q.doubles && !q.Vectors; q.doubles {
+		for i := range q.shifts {
+			q.shifts[i] = max(q.shifts[i], 32) // of a zero multiplier: any shift gives 0
+		}
+	}
 	if !q.perChannel {
 		q.muls, q.shifts = slices.Repeat(q.muls, q.channels), slices.Repeat(q.shifts, q.channels)
 	}
@@ -213,6 +253,15 @@ func (q Channel) Result(acc loop.Expr) loop.Expr {
 	switch {
 	case t.Lanes > 1:
 		y = loop.Sum(q.Rescaled(acc), loop.Num(t, zero))
+	case q.doubles:
+		// (2a*m + 2^31) >> 32 is the product's upper half, rounded, ties up; less 1 where it is
+		// negative, if ties go away from zero there. The last shift is that of split.
+		high := q.g.B.Let("high", loop.Instr("smmulr", loop.Op(loop.Shl, loop.To(loop.Trunc, acc, 32), loop.Int(1)), q.Mul))
+		if q.g.RoundsTFLite() {
+			high = loop.Sum(high, loop.Op(loop.AShr, high, loop.Int(31)))
+		}
+		last := loop.Op(loop.Sub, q.Shift, loop.Int(32))
+		y = loop.Op(loop.AShr, loop.Sum(loop.Op(loop.AShr, high, last), loop.Num(loop.I32, 1+2*zero)), loop.Int(1))
 	case q.g.roundsTwice():
 		y = q.g.twice(loop.To(loop.Trunc, acc, 32), loop.To(loop.SExt, q.Mul, 64), q.Shift)
 		y = loop.Sum(y, loop.Num(loop.I32, zero))

@@ -110,6 +110,9 @@ func (m *Product) NestedIn(l Layout) bool {
 	return m.Nested && l.Nest() > 1 && (l.Units%l.Fields == 0 || l.Fields%l.Units == 0)
 }
 
+// nestsIn reports whether a layout has the codes of two channels in halves.
+func (m *Product) nestsIn(l Layout) bool { return m.Carried && l.Units%2 == 0 }
+
 // Nest is the number of fields of a word that share their inputs.
 func (l Layout) Nest() int { return min(l.Fields, l.Units) }
 

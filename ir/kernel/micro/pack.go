@@ -17,8 +17,8 @@ func packWords(m *Product, e ir.Elem, codes []byte, groups, rows, k, channels in
 		w := &wordWriter{m: m, p: p, data: make([]byte, (len(codes)*p+7)/8)}
 		code := func(row, i int) byte {
 			q := codes[row*k+order[i]] >> low
-			if p == 8 && e.Kind == ir.Odd {
-				q ^= 0x80 // two's complement of the code less 128
+			if p == 8 && (e.Kind == ir.Odd) != m.Biased {
+				q ^= 0x80 // two's complement of the code less 128; or that plus 128
 			}
 			return q & (1<<p - 1)
 		}
@@ -28,7 +28,13 @@ func packWords(m *Product, e ir.Elem, codes []byte, groups, rows, k, channels in
 		tiles, lefts := rows/channels, rows-tiled
 		parallel.For(groups*tiles, func(i int) {
 			first := i/max(tiles, 1)*rows + i%max(tiles, 1)*channels
-			w.tile(i*w.bits(tile), tile, func(j, i int) byte { return code(first+j, i) })
+			w.tile(i*w.bits(tile), tile, func(j, i int) byte {
+				q := code(first+j, i)
+				if m.nestsIn(tile) && j%2 == 1 {
+					q -= code(first+j-1, i) >> 7
+				}
+				return q
+			})
 		})
 		bit := groups * tiles * w.bits(tile)
 		parallel.For(groups*lefts, func(i int) {
