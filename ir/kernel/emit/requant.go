@@ -26,6 +26,9 @@ type Requant struct {
 func NewRequant(g *Generator, role string, wide bool) (Requant, error) {
 	q, err := readRequant(g, wide)
 	if err == nil {
+		if q.doubles {
+			q.lessOne()
+		}
 		q.mul, q.shift = g.Ints(role+"mul", 32, q.muls), g.Ints(role+"shift", 8, q.shifts)
 	}
 	return q, err
@@ -59,6 +62,13 @@ func readRequant(g *Generator, wide bool) (Requant, error) {
 	q.muls, q.shifts = ms, rs
 	q.doubles = !wide && g.roundsTwice() && shiftsRight(q.muls, q.shifts) && g.reachIsBelow(1<<30)
 	return q, nil
+}
+
+// lessOne makes shifts those after a product's upper half, less the last bit, as split has them.
+func (q Requant) lessOne() {
+	for i := range q.shifts {
+		q.shifts[i] = max(q.shifts[i], 32) - 32 // of a zero multiplier: any shift gives 0
+	}
 }
 
 // shiftsRight reports whether R8 shifts all numbers to the right after the product, by a bit or more.
@@ -135,9 +145,7 @@ func NewChannels(g *Generator, bias []int64, together bool) (Requant, *loop.Glob
 	q.channels = len(bias)
 	q.Vectors = together && (q.split || g.roundsTwice() && vectorShifts(q.muls, q.shifts)) && (g.Target.Has("neon") || g.Target.Has("mve"))
 	if q.doubles = q.doubles && !q.Vectors; q.doubles {
-		for i := range q.shifts {
-			q.shifts[i] = max(q.shifts[i], 32) // of a zero multiplier: any shift gives 0
-		}
+		q.lessOne()
 	}
 	if !q.perChannel {
 		q.muls, q.shifts = slices.Repeat(q.muls, q.channels), slices.Repeat(q.shifts, q.channels)
@@ -254,14 +262,15 @@ func (q Channel) Result(acc loop.Expr) loop.Expr {
 	case t.Lanes > 1:
 		y = loop.Sum(q.Rescaled(acc), loop.Num(t, zero))
 	case q.doubles:
-		// (2a*m + 2^31) >> 32 is the product's upper half, rounded, ties up; less 1 where it is
-		// negative, if ties go away from zero there. The last shift is that of split.
-		high := q.g.B.Let("high", loop.Instr("smmulr", loop.Op(loop.Shl, loop.To(loop.Trunc, acc, 32), loop.Int(1)), q.Mul))
+		// (2a*m + 2^31) >> 32 is the product's upper half, rounded, ties up. If ties go away from
+		// zero in the shift that follows, a negative one is less by 1, and so may be a 0 of a
+		// negative sum, which stays 0. The last shift is that of split.
+		acc = q.g.B.Let("sum", loop.To(loop.Trunc, acc, 32))
+		y = loop.Instr("smmulr", loop.Op(loop.Shl, acc, loop.Int(1)), q.Mul)
 		if q.g.RoundsTFLite() {
-			high = loop.Sum(high, loop.Op(loop.AShr, high, loop.Int(31)))
+			y = loop.Sum(y, loop.Op(loop.AShr, acc, loop.Int(31)))
 		}
-		last := loop.Op(loop.Sub, q.Shift, loop.Int(32))
-		y = loop.Op(loop.AShr, loop.Sum(loop.Op(loop.AShr, high, last), loop.Num(loop.I32, 1+2*zero)), loop.Int(1))
+		y = loop.Op(loop.AShr, loop.Sum(loop.Op(loop.AShr, y, q.Shift), loop.Num(loop.I32, 1+2*zero)), loop.Int(1))
 	case q.g.roundsTwice():
 		y = q.g.twice(loop.To(loop.Trunc, acc, 32), loop.To(loop.SExt, q.Mul, 64), q.Shift)
 		y = loop.Sum(y, loop.Num(loop.I32, zero))
