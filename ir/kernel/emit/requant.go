@@ -18,6 +18,7 @@ type Requant struct {
 	perChannel bool
 	split      bool // all shifts are in 33..62: 32-bit steps (R6)
 	doubles    bool // all shifts are in 32..62, and twice a sum fits 32 bits: 32-bit steps (R8)
+	left       int  // bits by which sums are shifted left, so that all shifts are in 33..62
 	// The constants are for vectors: a negative shift moves to the right, as in the vector
 	// instructions.
 	Vectors bool
@@ -62,6 +63,25 @@ func readRequant(g *Generator, wide bool) (Requant, error) {
 	q.muls, q.shifts = ms, rs
 	q.doubles = !wide && g.roundsTwice() && shiftsRight(q.muls, q.shifts) && g.reachIsBelow(1<<30)
 	return q, nil
+}
+
+// shiftLeft makes 32-bit steps (R6) of those whose shifts are too small, where the sums leave room:
+// a sum shifted left, and a shift greater by as much, give the same.
+func (q *Requant) shiftLeft() {
+	least, most := int64(33), int64(0)
+	for i, r := range q.shifts {
+		if q.muls[i] != 0 {
+			least, most = min(least, r), max(most, r)
+		}
+	}
+	left := 33 - least
+	if q.g.roundsTwice() || left > 20 || most+left > 62 || !q.g.reachIsBelow(1<<(31-left)) {
+		return
+	}
+	q.split, q.left = true, int(left)
+	for i, r := range q.shifts {
+		q.shifts[i] = max(r, least) - least // of a zero multiplier: any shift gives 0
+	}
 }
 
 // lessOne makes shifts those after a product's upper half, less the last bit, as split has them.
@@ -146,6 +166,9 @@ func NewChannels(g *Generator, bias []int64, together bool) (Requant, *loop.Glob
 	q.Vectors = together && (q.split || g.roundsTwice() && vectorShifts(q.muls, q.shifts)) && (g.Target.Has("neon") || g.Target.Has("mve"))
 	if q.doubles = q.doubles && !q.Vectors; q.doubles {
 		q.lessOne()
+	}
+	if !q.split && !q.Vectors {
+		q.shiftLeft()
 	}
 	if !q.perChannel {
 		q.muls, q.shifts = slices.Repeat(q.muls, q.channels), slices.Repeat(q.shifts, q.channels)
@@ -256,6 +279,9 @@ func (q Channel) Result(acc loop.Expr) loop.Expr {
 	n := q.g.Node
 	zero := int64(n.Out.Type.Quant.Zero)
 	t := acc.Type()
+	if q.left > 0 {
+		acc = loop.Op(loop.Shl, acc, loop.Num(t, int64(q.left)))
+	}
 	product := loop.Op(loop.Mul, loop.To(loop.SExt, acc, 64), loop.To(loop.SExt, q.Mul, 64))
 	var y loop.Expr
 	switch {

@@ -33,7 +33,7 @@ func (m *Product) cycles(e ir.Elem, k, pixels, channels, all int) float64 {
 			switch {
 			case m.Decode == 0:
 				once = float64(decode*l.Groups*l.Steps + decodeRest*l.Rest)
-			case k%decodedWord == 0:
+			case k%decodedWord == 0 && !m.Carried:
 				once = decodeTogether * float64(k)
 			}
 			sum += once / float64(max(1, all))
@@ -47,7 +47,10 @@ func (m *Product) cycles(e ir.Elem, k, pixels, channels, all int) float64 {
 			unpack, product = m.Unpack8, max(m.Product, m.Product8)
 		}
 		if m.Decodes {
-			unpack, product, p = 0, m.Product, m.Multiplied(e.CodeBits())
+			if unpack = 0; m.Carried {
+				unpack = m.Unpack8
+			}
+			product, p = m.Product, m.Multiplied(e.CodeBits())
 			if p == 8 {
 				product = max(product, m.Product8)
 			}

@@ -132,8 +132,14 @@ func (m *Product) Rounds(p int) int {
 	return m.Unroll
 }
 
-// DecodedBits is the width to which codes are decoded: the width of a lane.
-func (m *Product) DecodedBits() int { return m.Field }
+// DecodedBits is the width to which codes are decoded: the width of a lane, which two channels
+// may share.
+func (m *Product) DecodedBits() int {
+	if m.Carried {
+		return m.Field / 2
+	}
+	return m.Field
+}
 
 // Multiplied is the width for which products of decoded codes are planned: 8 bits, whose
 // products are added to wide sums at once, if fewer than four products of the given bits fit

@@ -104,6 +104,40 @@ func packStream(m *Product, e ir.Elem, codes []byte, groups, rows, k, channels i
 	return all
 }
 
+// packNested lays codes out for a product that decodes them to nested halves: in the order of
+// the decoded bytes, those of some words in a word, byte by byte one above the other, so that
+// a shift and a mask give one of these words. Codes that fill no word follow.
+func packNested(m *Product, e ir.Elem, codes []byte, groups, rows, k, channels int, order []int) [][]byte {
+	var stream []byte
+	for row := 0; row < groups*rows; row += channels {
+		for i := 0; i < k; i += m.Lanes {
+			for c := 0; c < channels; c += 2 {
+				for lane := range m.Lanes {
+					for half := range 2 {
+						stream = append(stream, codes[(row+c+half)*k+order[i+lane]])
+					}
+				}
+			}
+		}
+	}
+	var all [][]byte
+	low := e.CodeBits()
+	for _, p := range m.PlanesOf(e) {
+		low -= p
+		w := &wordWriter{m: m, p: p, data: make([]byte, (len(codes)*p+7)/8)}
+		each := 32 / p
+		for i, q := range stream {
+			bit := i * p
+			if i < len(stream)/each*each {
+				bit = i/each*32 + i%4*8 + i%each/4*p
+			}
+			w.put(bit, q>>low&(1<<p-1))
+		}
+		all = append(all, w.data)
+	}
+	return all
+}
+
 // wordWriter fills one plane.
 type wordWriter struct {
 	m    *Product

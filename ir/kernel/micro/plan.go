@@ -89,6 +89,8 @@ func (m *Product) plan(l kernel.Layer, pixels, channels int) (p Plan, output flo
 		return p, 0, false
 	case m.Write != nil && pixels > 2 && pixels*columnBytes(m, k) > max(l.Activations()/4, mostColumns):
 		return p, 0, false
+	case m.Carried && m.Decodes && (rows%channels > 0 || k%m.Lanes > 0): // no stream has what fills words up
+		return p, 0, false
 	case m.Decodes && m.Across && rows%channels > 0: // no word holds a single row
 		return p, 0, false
 	}
@@ -123,6 +125,10 @@ func (m *Product) plan(l kernel.Layer, pixels, channels int) (p Plan, output flo
 	return p, output, true
 }
 
+// mostNested is the sum of absolute weights, times inputs of up to 128, times 256, that 32 bits
+// do not hold.
+const mostNested = 1 << 31 / 256 / 128
+
 // mostColumns is the bytes that the columns of many pixels may take where the activations are
 // few; else it is a quarter of those.
 const mostColumns = 2 << 10
@@ -140,7 +146,9 @@ func (m *Product) serves(l kernel.Layer) bool {
 		return false
 	case m.Least && l.Elem.CodeBits() == 8 && !l.Supposed && !greater(l.Node.Const(ir.AttrWeight)):
 		return false
-	case m.Carried && !l.Supposed && heaviest(l.Node.Const(ir.AttrWeight)) >= 1<<23/128: // 2^31 by 256, of inputs of 128
+	case m.Carried && m.Decodes && l.K()<<l.Elem.CodeBits() >= mostNested:
+		return false
+	case m.Carried && !m.Decodes && !l.Supposed && heaviest(l.Node.Const(ir.AttrWeight)) >= mostNested:
 		return false
 	case m.Decodes:
 		return l.Elem.CodeBits() < 8 && m.decodes(l)
@@ -214,7 +222,10 @@ func (p Plan) Pack(l kernel.Layer) ([][]byte, error) {
 		groups = n.Int(ir.AttrGroups)
 	}
 	pack := packWords
-	if m.oneByOne() {
+	switch {
+	case m.Carried && m.Decodes:
+		pack = packNested
+	case m.oneByOne():
 		pack = packStream
 	}
 	return pack(m, n.Const(ir.AttrWeight).Type.Elem, codes, groups, s[0]/groups, s.Size()/s[0], p.Channels, order), nil

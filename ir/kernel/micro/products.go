@@ -84,6 +84,14 @@ var products = []*Product{
 		Output: 7.5, Channel: 3, Column: 1.4,
 	},
 	{
+		Name: "smlad_nested_decoded", Code: smladNested{}, Doc: "as smlad_nested, of codes decoded to bytes once for all pixels",
+		Arch: []string{"thumb"}, Feature: "dsp", Carried: true, Write: writeNested, Decodes: true, Decode: 1.2, Decoded: 8 << 10,
+		Planes: []int{4, 2, 1}, Word: 4, Lanes: 2, Field: 16, Input: 16,
+		Tiles: [][2]int{{3, 2}, {2, 2}, {1, 4}, {1, 2}},
+		Load:  .5, Unpack8: .5, InputLoad: .4, Product: 1, Start: 14, Round: 2, Unroll8: 8, Unroll: 8,
+		Output: 7.5, Channel: 3, Column: 1.4,
+	},
+	{
 		Name: "smlad_decoded", Code: smladDecoded{}, Doc: "as smlad, of codes decoded to halves once for all pixels",
 		Arch: []string{"thumb", "arm"}, Feature: "dsp", Decodes: true, Decode: 11, Books: true, Decoded: 2 << 10,
 		Planes: []int{4, 2, 1}, Word: 4, Lanes: 2, Field: 16, Input: 16,
