@@ -137,6 +137,8 @@ test-adoption: tools
 	python3 -m venv bin/adoption/python
 	bin/adoption/python/bin/pip install -q "$$(ls bin/adoption/*.whl)[llvm]"
 	bin/adoption/python/bin/python cmd/dist/test_dnnc.py
+	$(GO) run ./cmd/dnnc demo bin/adoption/demo
+	$(GO) run github.com/rhysd/actionlint/cmd/actionlint@v1.7.7
 
 # The promise of -keep: 60 builds on random halves of the test images, each held to the
 # other half. Hours; ONLY=lenet5 is a part of it. DNNC_DATA names the folder of MNIST and

@@ -52,6 +52,9 @@ type Config struct {
 	Time       time.Duration       // of -search qstar; 0 is its own measure
 	Enough     func() bool         // ends a search with the best so far; may be nil
 	Chosen     []certificate.Layer // formats of a build that is done again: nothing is searched
+	// Judged is the images that judged in that build. They are set apart again, so that the
+	// same images calibrate.
+	Judged int
 
 	StartAfter, StopAfter string // passes; "" is by the module, and all
 
@@ -179,26 +182,35 @@ const (
 	manyImages = 2048
 )
 
+// fewChoose is the twentieths of few images that choose where others must show a promise.
+const fewChoose = 3
+
 // shares are how many images serve for what.
 type shares struct {
 	fit, choose, judge int
-	fifths             int // of a set that judge, of few images; one fifth chooses
+	// Of few images, so many twentieths judge and choose.
+	judging, choosing int
 }
 
 // wanted is the images of a number of bytes each that are wanted of a set.
 func (c *Config) wanted(bytes int) shares {
-	s := shares{fit: c.Wanted(), choose: pass.Judged}
+	s := shares{fit: c.Wanted(), choose: pass.Judged, choosing: 4}
 	if c.Measures() {
 		s.choose = HeldOut
 	}
 	switch {
+	case c.Chosen != nil && c.Judged > 0:
+		s.judge, s.judging = min(c.Judged, pass.Unseen), 20
+		if c.Budget.Promised {
+			s.choosing = fewChoose
+		}
 	case !c.judges():
 	case c.Budget.Promised:
-		s.fifths = 2
+		s.judging, s.choosing = 12, fewChoose // what is promised must be shown
 		memory := (&pass.Env{MaxMemory: c.Memory}).Memory()
 		s.judge = min(pass.Unseen, max(pass.Judged, memory/unseenShare/bytes))
 	default:
-		s.judge, s.fifths = pass.Judged, 1
+		s.judge, s.judging = pass.Judged, 4
 	}
 	return s
 }
@@ -208,10 +220,11 @@ const unseenShare = 4
 
 // of is what a set of n images gives.
 func (s shares) of(n int) shares {
-	judge := min(s.judge, max(s.fifths*n/5, n-s.fit-s.choose))
-	choose := min(s.choose, n/5)
+	judge := min(s.judge, max(s.judging*n/20, n-s.fit-s.choose))
+	choose := min(s.choose, s.choosing*n/20)
+	judge = max(0, min(judge, n-choose-1)) // one fits
 	fit := min(s.fit, n-judge-choose)
-	return shares{fit, min(s.choose, n-judge-fit), judge, s.fifths}
+	return shares{fit: fit, choose: min(s.choose, n-judge-fit), judge: judge}
 }
 
 // Wanted is the images that calibrate, where a set has as many.

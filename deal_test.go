@@ -1,6 +1,7 @@
 package dnnc
 
 import (
+	"math"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -8,12 +9,14 @@ import (
 
 	"github.com/dnnc/dnnc/passes"
 	"github.com/dnnc/dnnc/passes/pass"
+	"github.com/dnnc/dnnc/runtime/certificate"
 	"github.com/dnnc/dnnc/runtime/data"
 )
 
-// TestShares: who judges what is kept gets images, two fifths of few where it is promised,
+// TestShares: who judges what is kept gets images, three fifths of few where it is promised,
 // else one fifth; other builds fit and choose by what they did before.
 func TestShares(t *testing.T) {
+	chosen := []certificate.Layer{}
 	promised, aimed := pass.Budget{Keep: .99, Promised: true}, pass.Budget{Keep: .99}
 	for _, c := range []struct {
 		name   string
@@ -30,12 +33,16 @@ func TestShares(t *testing.T) {
 		{"aimed, few", Config{Level: pass.Robust, Budget: aimed}, 1000, [3]int{600, 200, 200}},
 		{"compress", Config{Level: pass.Compress, Budget: aimed}, 1000, [3]int{600, 200, 200}},
 		{"promised", Config{Level: pass.Robust, Budget: promised}, 20_000, [3]int{2048, 2560, 8192}},
-		{"promised, some", Config{Level: pass.Robust, Budget: promised}, 8000, [3]int{2048, 2560, 3392}},
-		{"promised, fewer", Config{Level: pass.Robust, Budget: promised}, 6000, [3]int{2048, 1552, 2400}},
-		{"promised, few", Config{Level: pass.Robust, Budget: promised}, 1000, [3]int{400, 200, 400}},
-		{"promised, hardly any", Config{Level: pass.Robust, Budget: promised}, 4, [3]int{3, 0, 1}},
+		{"promised, some", Config{Level: pass.Robust, Budget: promised}, 8000, [3]int{2000, 1200, 4800}},
+		{"promised, fewer", Config{Level: pass.Robust, Budget: promised}, 6000, [3]int{1500, 900, 3600}},
+		{"promised, few", Config{Level: pass.Robust, Budget: promised}, 1000, [3]int{250, 150, 600}},
+		{"promised, hardly any", Config{Level: pass.Robust, Budget: promised}, 4, [3]int{2, 0, 2}},
 		{"promised, little memory", Config{Level: pass.Robust, Budget: promised, Memory: 1 << 20}, 20_000, [3]int{2048, 2560, 655}},
-		{"promised, -images", Config{Level: pass.Robust, Budget: promised, Calibrate: 100}, 1000, [3]int{100, 500, 400}},
+		{"promised, -images", Config{Level: pass.Robust, Budget: promised, Calibrate: 100}, 1000, [3]int{100, 300, 600}},
+		{"again", Config{Level: pass.Robust, Chosen: chosen, Judged: 600, Budget: pass.Budget{Promised: true}}, 1000, [3]int{250, 150, 600}},
+		{"again, of a size", Config{Level: pass.Robust, Chosen: chosen}, 1000, [3]int{800, 200, 0}},
+		{"again, forged", Config{Level: pass.Robust, Chosen: chosen, Judged: math.MaxInt}, 1000, [3]int{1, 200, 799}},
+		{"again, negative", Config{Level: pass.Robust, Chosen: chosen, Judged: -5}, 1000, [3]int{800, 200, 0}},
 	} {
 		s := c.config.wanted(400)
 		n := min(c.images, s.fit+s.choose+s.judge)
@@ -54,7 +61,7 @@ func TestDeal(t *testing.T) {
 		b.X, b.Labels = append(b.X, float32(i), float32(-i)), append(b.Labels, i)
 		b.Targets[0].X = append(b.Targets[0].X, float32(i)/2)
 	}
-	wanted := shares{fit: 2048, choose: 2560, judge: 512, fifths: 2}
+	wanted := shares{fit: 2048, choose: 2560, judge: 512, judging: 8, choosing: 4}
 	d := deal(b, wanted, 1)
 	require.Equal(t, []int{400, 200, 400}, []int{d.fit.N, d.choose.N, d.judge.N})
 	seen := make([]bool, n)

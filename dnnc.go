@@ -117,6 +117,9 @@ func (o LoadOptions) declare(m *ir.Module, err error) (*ir.Module, error) {
 		if err := c.Check(in.Type.Shape); err != nil {
 			return nil, diag.New(in.Pos, diag.BadValue, "-kind %s=%s: %v", in.Name, c, err)
 		}
+		if c.Kind == ir.Signal && c.Axis == ir.NoAxis && in.Content.Kind == ir.Signal {
+			c.Axis = in.Content.Axis // which the format says
+		}
 		in.Content = c
 	}
 	for name := range o.Contents {

@@ -3,7 +3,9 @@ package dnnc_test
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -11,6 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/dnnc/dnnc"
+	"github.com/dnnc/dnnc/frontend/build"
+	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/runtime/data"
 )
 
@@ -25,26 +29,108 @@ func chain(n int) []byte {
 	return []byte(b.String())
 }
 
+// took is the time in which a network becomes C, measured against its float network.
+func took(t *testing.T, m *ir.Module) time.Duration {
+	t.Helper()
+	from := time.Now()
+	c, err := dnnc.NewConfig("armv7em")
+	require.NoError(t, err)
+	c.Calibration = dnnc.Images(data.Synthesize(m.Inputs[0].Type.Shape, 0, 1, 16, 1))
+	r, err := dnnc.Compile(context.Background(), m, c)
+	require.NoError(t, err)
+	_, err = r.Fidelity(context.Background())
+	require.NoError(t, err)
+	_, _, err = r.C()
+	require.NoError(t, err)
+	return time.Since(from)
+}
+
 // TestLongChains compiles 20,000 operations in seconds: the bar is 10 s on a machine with
 // nothing else to do, which a test cannot rely on; a square of the length would take many
 // times what it allows.
 func TestLongChains(t *testing.T) {
-	took := func(n int) time.Duration {
-		from := time.Now()
+	of := func(n int) time.Duration {
 		m, err := dnnc.Parse("chain.dnn", chain(n), dnnc.LoadOptions{})
 		require.NoError(t, err)
-		c, err := dnnc.NewConfig("armv7em")
-		require.NoError(t, err)
-		c.Calibration = dnnc.Images(data.Synthesize([]int{4}, 0, 1, 512, 1))
-		r, err := dnnc.Compile(context.Background(), m, c)
-		require.NoError(t, err)
-		_, err = r.Fidelity(context.Background())
-		require.NoError(t, err)
-		_, _, err = r.C()
-		require.NoError(t, err)
-		return time.Since(from)
+		return took(t, m)
 	}
-	short := took(2000)
-	whole := took(20000)
+	short := of(2000)
+	whole := of(20000)
 	assert.Less(t, whole, 25*short, "20,000 operations took %v, 2,000 %v", whole, short)
+}
+
+// parts are networks of n equal parts that are no chains of functions.
+var parts = map[string]func(b *build.Chain, x *ir.Value, n int) []*ir.Value{
+	"layers": func(b *build.Chain, x *ir.Value, n int) []*ir.Value {
+		for range n {
+			x = b.Add(ir.Linear, "fc", []*ir.Value{x}, ir.AttrWeight.Is(b.Floats("fc.weight", ir.Shape{4, 4}, identity)))
+		}
+		return []*ir.Value{x}
+	},
+	"normalizations": func(b *build.Chain, x *ir.Value, n int) []*ir.Value {
+		for range n {
+			y, err := b.ScaleShift("norm", x, []float32{1, 1, 1, 1}, make([]float32, 4))
+			if err != nil {
+				b.Err = err
+			}
+			x = y
+		}
+		return []*ir.Value{x}
+	},
+	"a fan of activations": func(b *build.Chain, x *ir.Value, n int) []*ir.Value {
+		var list []*ir.Value
+		for range n {
+			list = append(list, b.Add(ir.Relu6, "part", []*ir.Value{b.Add(ir.Sub, "difference", []*ir.Value{x, x})}))
+		}
+		return []*ir.Value{b.Add(ir.Concat, "all", list)}
+	},
+}
+
+var identity = []float32{1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1}
+
+// TestManyParts: what a compilation allocates grows no faster than the parts of a network of
+// any kind. Unlike time, that does not depend on what else the machine does; a list or a
+// table that is made for each part shows as a square.
+func TestManyParts(t *testing.T) {
+	for name, make := range parts {
+		t.Run(name, func(t *testing.T) {
+			of := func(n int) uint64 {
+				b := build.Chain{Builder: build.New("parts")}
+				outs := make(&b, b.Input("x", ir.Shape{4}, ir.Range{Lo: 0, Hi: 1}), n)
+				require.NoError(t, b.Err)
+				var before, after runtime.MemStats
+				runtime.ReadMemStats(&before)
+				took(t, b.Finish(outs))
+				runtime.ReadMemStats(&after)
+				return after.TotalAlloc - before.TotalAlloc
+			}
+			short, whole := of(200), of(2000)
+			assert.Less(t, whole, 13*short, "2,000 parts take %d bytes, 200 %d", whole, short)
+		})
+	}
+}
+
+// counted are data that count how often they are made.
+type counted struct {
+	ir.Data
+	loads *atomic.Int64
+}
+
+func (c counted) Load() ([]byte, error) {
+	c.loads.Add(1)
+	return c.Data.Load()
+}
+
+// TestDerivedWeights: weights that are made when they are asked for, as those of a MatMul
+// are turned, are not made once a row.
+func TestDerivedWeights(t *testing.T) {
+	const rows, cols = 2048, 256
+	var loads atomic.Int64
+	b := build.Chain{Builder: build.New("wide")}
+	x := b.Input("x", ir.Shape{cols}, ir.Range{Lo: 0, Hi: 1})
+	weight := ir.FloatConst("", ir.Shape{rows, cols}, make([]float32, rows*cols)).Data
+	y := b.Add(ir.Linear, "fc", []*ir.Value{x}, ir.AttrWeight.Is(b.Const("fc.weight", ir.Shape{rows, cols}, counted{weight, &loads})))
+	require.NoError(t, b.Err)
+	took(t, b.Finish([]*ir.Value{y}))
+	assert.Less(t, loads.Load(), int64(16))
 }

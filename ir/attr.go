@@ -118,6 +118,12 @@ func (n *Node) Elem(key Key[Elem]) (e Elem, ok bool) {
 // valueOf is the value of an attribute, or its default; the zero value where there is
 // none.
 func valueOf[T any](n *Node, key Key[T]) T {
+	for i := range n.Attrs { // without attr, which makes key an interface and so allocates
+		if k, ok := n.Attrs[i].Key.(Key[T]); ok && k == key {
+			value, _ := n.Attrs[i].Value.(T)
+			return value
+		}
+	}
 	_, v := n.attr(key)
 	value, _ := v.(T)
 	return value

@@ -9,7 +9,7 @@ import (
 // Kind is the family of an element type.
 type Kind uint8
 
-// The families of element types. Odd, Code and Vec are formats of packed
+// The families of element types. Odd, Two, Code and Vec are formats of packed
 // weights; only constants have them.
 const (
 	Invalid Kind = iota
@@ -20,16 +20,17 @@ const (
 	I32
 	I64
 	Odd  // odd multiples of a scale: W = 2q-(2^b-1) (rule R1 of runtime/kernels)
+	Two  // two's complement, even multiples of a scale: W = 2q-2^b (R1)
 	Code // weight sharing: one index a weight into a codebook
 	Vec  // vector code: one index for a group of weights
 )
 
-var kindNames = [...]string{Invalid: "invalid", F32: "f32", I8: "i8", U8: "u8", I16: "i16", I32: "i32", I64: "i64", Odd: "odd", Code: "code", Vec: "vec"}
+var kindNames = [...]string{Invalid: "invalid", F32: "f32", I8: "i8", U8: "u8", I16: "i16", I32: "i32", I64: "i64", Odd: "odd", Two: "i", Code: "code", Vec: "vec"}
 
 // Elem is an element type: a number, or a format of packed weights.
 type Elem struct {
 	Kind  Kind
-	Bits  uint8  // of one code, for Odd, Code and Vec
+	Bits  uint8  // of one code, for Odd, Two, Code and Vec
 	Group uint16 // weights that one code of a Vec stands for
 }
 
@@ -41,6 +42,15 @@ const (
 
 // OddOf is the format of odd codes of b bits, b in 1..8.
 func OddOf(b int) Elem { return Elem{Kind: Odd, Bits: uint8(b)} }
+
+// The widths of two's complement; of 8 bits it is I8.
+const (
+	leastTwo    = 2
+	greatestTwo = 7
+)
+
+// TwoOf is the format of two's complement of b bits, b in 2..7.
+func TwoOf(b int) Elem { return Elem{Kind: Two, Bits: uint8(b)} }
 
 // CodeOf is the format of b-bit indices into a codebook, b in 1..8.
 func CodeOf(b int) Elem { return Elem{Kind: Code, Bits: uint8(b)} }
@@ -54,7 +64,7 @@ func Of(k Kind) Elem { return Elem{Kind: k} }
 // String is the name of e in the language: f32, i8, odd4, vec4x16.
 func (e Elem) String() string {
 	switch e.Kind {
-	case Odd, Code:
+	case Odd, Two, Code:
 		return kindNames[e.Kind] + strconv.Itoa(int(e.Bits))
 	case Vec:
 		return fmt.Sprintf("vec%dx%d", e.Bits, e.Group)
@@ -69,7 +79,7 @@ func ParseElem(s string) (e Elem, ok bool) {
 			return Of(k), true
 		}
 	}
-	for _, k := range []Kind{Odd, Code, Vec} {
+	for _, k := range []Kind{Odd, Two, Code, Vec} {
 		rest, found := strings.CutPrefix(s, kindNames[k])
 		if !found {
 			continue
@@ -84,7 +94,7 @@ func ParseElem(s string) (e Elem, ok bool) {
 				return Elem{}, false
 			}
 		}
-		if b := smallNumber(rest); b >= 1 && b <= MaxCodeBits {
+		if b := smallNumber(rest); b >= 1 && b <= MaxCodeBits && (k != Two || b >= leastTwo && b <= greatestTwo) {
 			return Elem{Kind: k, Bits: uint8(b), Group: uint16(group)}, true
 		}
 	}
@@ -110,12 +120,26 @@ func ElemNames() []string {
 	for b := 1; b <= MaxCodeBits; b++ {
 		names = append(names, OddOf(b).String(), CodeOf(b).String())
 	}
+	for b := leastTwo; b <= greatestTwo; b++ {
+		names = append(names, TwoOf(b).String())
+	}
 	return names
 }
 
 // IsPacked reports whether e is a format of packed weights: one whose values
 // are codes rather than numbers.
-func (e Elem) IsPacked() bool { return e.Kind == Odd || e.Kind == Code || e.Kind == Vec }
+func (e Elem) IsPacked() bool { return e.IsUniform() || e.Kind == Code || e.Kind == Vec }
+
+// IsUniform reports whether a code q stands for 2q-Offset().
+func (e Elem) IsUniform() bool { return e.Kind == Odd || e.Kind == Two }
+
+// Offset is what uniform codes, doubled, are reduced by: 2^b-1, or 2^b where 0 is among them.
+func (e Elem) Offset() int64 {
+	if e.Kind == Two {
+		return 1 << e.Bits
+	}
+	return 1<<e.Bits - 1
+}
 
 // StoredSize is the number of bytes of one stored element in a tensors file:
 // codes are stored one a byte there.
@@ -155,8 +179,8 @@ func (e Elem) Planes() []int {
 // MaxWeight is the greatest absolute value of an integer weight W of format e
 // (rule R1 of runtime/kernels); codebooks hold int8.
 func (e Elem) MaxWeight() int64 {
-	if e.Kind == Odd {
-		return 1<<e.Bits - 1
+	if e.IsUniform() {
+		return e.Offset()
 	}
 	return 128
 }

@@ -12,7 +12,7 @@ func TestParseElem(t *testing.T) {
 		assert.True(t, ok, name)
 		assert.Equal(t, name, e.String())
 	}
-	for _, name := range []string{"", "odd0", "odd9", "odd", "odd04", "code9", "vec4", "vec4x", "vec4x0", "vec4x65", "vecx8", "vec9x8", "f64", "i4", "odd-1", "odd4 ", "vec4x8x2"} {
+	for _, name := range []string{"", "odd0", "odd9", "odd", "odd04", "code9", "vec4", "vec4x", "vec4x0", "vec4x65", "vecx8", "vec9x8", "f64", "i1", "odd-1", "odd4 ", "vec4x8x2"} {
 		_, ok := ParseElem(name)
 		assert.False(t, ok, name)
 	}

@@ -114,6 +114,8 @@ const (
 	ActRelu6 = "relu6"
 
 	RoundHalfUp = "half_up"
+	// RoundEven is RoundHalfUp with ties to even.
+	RoundEven   = "even"
 	RoundTFLite = "tflite"
 	// RoundTwice is RoundTFLite with ties up.
 	RoundTwice = "twice"

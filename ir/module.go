@@ -139,6 +139,18 @@ func (c *Const) Load() ([]byte, error) {
 	return b, nil
 }
 
+// Loaded is c with its data in memory, for those who read it part by part: derived data
+// are made anew, as a whole, each time that they are asked for.
+func (c *Const) Loaded() (*Const, error) {
+	raw, err := c.Load()
+	if err != nil {
+		return nil, err
+	}
+	own := *c
+	own.Data = Bytes(raw)
+	return &own, nil
+}
+
 // WriteTo writes the bytes of c, piece by piece where its data can; the reader of the
 // count compares it with StoredBytes.
 func (c *Const) WriteTo(w io.Writer) (int64, error) {
@@ -298,6 +310,46 @@ func (m *Module) Users(v *Value) []*Node {
 	return users
 }
 
+// Uses counts how often each value is an argument of an operation or a result of the
+// network. It is a snapshot: later changes of m do not reach it.
+func (m *Module) Uses() map[*Value]int {
+	uses := make(map[*Value]int, len(m.Ops))
+	for _, n := range m.Ops {
+		for _, a := range n.Args {
+			uses[a]++
+		}
+	}
+	for _, o := range m.Outputs {
+		uses[o]++
+	}
+	return uses
+}
+
+// Bypass takes out the operations for which by returns a value: what uses their results
+// uses that value instead. by sees the operations in order, with the arguments that they
+// then have, and must not change the schedule.
+func (m *Module) Bypass(by func(n *Node) *Value) {
+	instead := map[*Value]*Value{}
+	change := func(list []*Value) {
+		for i, v := range list {
+			if w := instead[v]; w != nil {
+				list[i] = w
+			}
+		}
+	}
+	kept := make([]*Node, 0, len(m.Ops))
+	for _, n := range m.Ops {
+		change(n.Args)
+		if v := by(n); v != nil {
+			instead[n.Out] = v
+		} else {
+			kept = append(kept, n)
+		}
+	}
+	change(m.Outputs)
+	m.Ops = kept
+}
+
 // IsOutput reports whether v is returned by the network.
 func (m *Module) IsOutput(v *Value) bool {
 	for _, o := range m.Outputs {
@@ -311,6 +363,9 @@ func (m *Module) IsOutput(v *Value) bool {
 // RowsOf are the rows that v, an input that does nothing else, chooses from; 0 of
 // another value.
 func (m *Module) RowsOf(v *Value) int {
+	if v.Def != nil {
+		return 0
+	}
 	rows := 0
 	for _, n := range m.Ops {
 		if slices.Contains(n.Args, v) {
@@ -321,9 +376,6 @@ func (m *Module) RowsOf(v *Value) int {
 				rows = max(rows, c.Type.Shape[0])
 			}
 		}
-	}
-	if v.Def != nil {
-		return 0
 	}
 	return rows
 }

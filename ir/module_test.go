@@ -177,3 +177,45 @@ func TestIndices(t *testing.T) {
 		assert.ErrorContains(t, Verify(bad()).Err(), want)
 	}
 }
+
+// TestUsesAndBypass: what an operation that is taken out gave is used no more, also where
+// several in a row go, and by results.
+func TestUsesAndBypass(t *testing.T) {
+	m := &Module{Name: "chain", Inputs: []*Value{{Name: "x"}}}
+	a := addNode(m, Relu, "a", m.Inputs[0])
+	b := addNode(m, Relu, "b", a.Out)
+	c := addNode(m, Add, "c", b.Out, b.Out)
+	d := addNode(m, Relu, "d", c.Out)
+	m.Outputs = []*Value{d.Out, b.Out}
+	assert.Equal(t, map[*Value]int{m.Inputs[0]: 1, a.Out: 1, b.Out: 3, c.Out: 1, d.Out: 1}, m.Uses())
+	var seen []*Value
+	m.Bypass(func(n *Node) *Value {
+		seen = append(seen, n.Args[0])
+		if n.Op == Relu {
+			return n.Args[0]
+		}
+		return nil
+	})
+	x := m.Inputs[0]
+	assert.Equal(t, []*Value{x, x, x, c.Out}, seen)
+	assert.Equal(t, []*Node{c}, m.Ops)
+	assert.Equal(t, []*Value{x, x}, c.Args)
+	assert.Equal(t, []*Value{c.Out, x}, m.Outputs)
+}
+
+// TestAllTied: layers that share weights are one, those of other groups or another bias not.
+func TestAllTied(t *testing.T) {
+	m := &Module{Name: "steps", Inputs: []*Value{{Name: "x"}}}
+	w, bias := FloatConst("w", Shape{4, 4}, make([]float32, 16)), FloatConst("b", Shape{4}, make([]float32, 4))
+	fc := func(name string, attrs ...Attr) *Node {
+		n := addNode(m, Linear, name, m.Inputs[0])
+		n.Put(append(attrs, AttrWeight.Is(w))...)
+		return n
+	}
+	a, b, c := fc("a"), fc("b", AttrBias.Is(bias)), fc("c")
+	assert.Equal(t, [][]*Node{{a, c}, {b}}, m.AllTied())
+	assert.Equal(t, []*Node{a, b}, m.Layers())
+	assert.Equal(t, []*Node{a, c}, m.Tied(c))
+	w.Type.Elem = Of(I8) // integers of a bias depend on the argument
+	assert.Equal(t, [][]*Node{{a, b, c}}, m.AllTied())
+}

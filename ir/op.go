@@ -144,35 +144,61 @@ func (n *Node) Stride() []int {
 // chosen, and weights are rounded, once for all of them.
 func (m *Module) Layers() []*Node {
 	var layers []*Node
-	for _, n := range m.Ops {
-		if n.Op.HasWeights() && !slices.ContainsFunc(layers, n.isTied) {
-			layers = append(layers, n)
-		}
+	for _, tied := range m.AllTied() {
+		layers = append(layers, tied[0])
 	}
 	return layers
+}
+
+// AllTied lists, for each of Layers, what Tied does.
+func (m *Module) AllTied() [][]*Node {
+	var list [][]*Node
+	places := map[shared]int{}
+	for _, n := range m.Ops {
+		if !n.Op.HasWeights() {
+			continue
+		}
+		s := n.shared()
+		at, ok := places[s]
+		if !ok {
+			at = len(list)
+			places[s], list = at, append(list, nil)
+		}
+		list[at] = append(list[at], n)
+	}
+	return list
 }
 
 // Tied lists the operations that share the weights of layer n, n among them,
 // in order.
 func (m *Module) Tied(n *Node) []*Node {
 	var tied []*Node
-	for _, o := range m.Ops {
-		if o.Op.HasWeights() && o.isTied(n) {
+	for s, i := n.shared(), 0; i < len(m.Ops); i++ {
+		if o := m.Ops[i]; o.Op == n.Op && o.Const(AttrWeight) == s.weight && o.shared() == s {
 			tied = append(tied, o)
 		}
 	}
 	return tied
 }
 
-// isTied reports whether two operations with weights share them; reals share their
+// shared is what operations with weights have in common that share them. Reals share their
 // bias, too, which rounding corrects. Integers of a bias depend on the scale of the
 // argument.
-func (n *Node) isTied(o *Node) bool {
-	w := n.Const(AttrWeight)
-	if n.Op != o.Op || w != o.Const(AttrWeight) || w.Type.Elem.Kind == F32 && n.Const(AttrBias) != o.Const(AttrBias) {
-		return false
+type shared struct {
+	op           Op
+	weight, bias *Const
+	groups       int
+}
+
+func (n *Node) shared() shared {
+	s := shared{op: n.Op, weight: n.Const(AttrWeight)}
+	if s.weight.Type.Elem.Kind == F32 {
+		s.bias = n.Const(AttrBias)
 	}
-	return n.Op != Conv2D || n.Int(AttrGroups) == o.Int(AttrGroups)
+	if n.Op == Conv2D {
+		s.groups = n.Int(AttrGroups)
+	}
+	return s
 }
 
 // Pool is the outputs of a convolution that one element of its result is the

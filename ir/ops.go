@@ -98,7 +98,7 @@ var (
 	requantAttrs = []AttrInfo{
 		{Key: AttrMul, Doc: "multipliers of the requantization, i32, one a channel or one (R6)"},
 		{Key: AttrShift, Doc: "shifts of the requantization, i32, like mul (R6)"},
-		{Key: AttrRound, Words: []string{RoundHalfUp, RoundTFLite, RoundTwice}, Default: RoundHalfUp, Doc: "rounding of the requantization (R6, R8)"},
+		{Key: AttrRound, Words: []string{RoundHalfUp, RoundEven, RoundTFLite, RoundTwice}, Default: RoundHalfUp, Doc: "rounding of the requantization (R6, R8)"},
 	}
 	clampAttrs = []AttrInfo{
 		{Key: AttrLo, Min: -128, Max: 127, Default: -128, Doc: "least integer of the result (R9)"},

@@ -246,19 +246,19 @@ func TestElems(t *testing.T) {
 		most   int64
 	}{
 		{Of(F32), "f32", false, 4, 32, 128}, {Of(I8), "i8", false, 1, 8, 128}, {Of(U8), "u8", false, 1, 8, 128}, {Of(I16), "i16", false, 2, 16, 128}, {Of(I32), "i32", false, 4, 32, 128}, {Of(I64), "i64", false, 8, 64, 128},
-		{OddOf(1), "odd1", true, 1, 1, 1}, {OddOf(5), "odd5", true, 1, 5, 31}, {CodeOf(3), "code3", true, 1, 3, 128}, {VecOf(4, 16), "vec4x16", true, 1, 4, 128}, {Elem{}, "invalid", false, 1, 8, 128},
+		{OddOf(1), "odd1", true, 1, 1, 1}, {OddOf(5), "odd5", true, 1, 5, 31}, {TwoOf(2), "i2", true, 1, 2, 4}, {TwoOf(7), "i7", true, 1, 7, 128}, {CodeOf(3), "code3", true, 1, 3, 128}, {VecOf(4, 16), "vec4x16", true, 1, 4, 128}, {Elem{}, "invalid", false, 1, 8, 128},
 	} {
 		assert.Equal(t, []any{c.text, c.packed, c.size, c.bits, c.most}, []any{c.e.String(), c.e.IsPacked(), c.e.StoredSize(), c.e.CodeBits(), c.e.MaxWeight()})
 	}
 	names := ElemNames()
-	assert.Len(t, names, 22)
-	assert.Equal(t, []string{"f32", "i64", "odd1", "code8"}, []string{names[0], names[5], names[6], names[21]})
-	for text, want := range map[string]Elem{"vec1x1": VecOf(1, 1), "vec8x64": VecOf(8, 64), "code1": CodeOf(1), "odd8": OddOf(8)} {
+	assert.Len(t, names, 28)
+	assert.Equal(t, []string{"f32", "i64", "odd1", "code8", "i2", "i7"}, []string{names[0], names[5], names[6], names[21], names[22], names[27]})
+	for text, want := range map[string]Elem{"vec1x1": VecOf(1, 1), "vec8x64": VecOf(8, 64), "code1": CodeOf(1), "odd8": OddOf(8), "i2": TwoOf(2), "i7": TwoOf(7)} {
 		e, ok := ParseElem(text)
 		assert.True(t, ok, text)
 		assert.Equal(t, want, e)
 	}
-	for _, text := range []string{"invalid", "odd1000", "vec8x100", "odd+1", "vec08x8", "odd1x"} {
+	for _, text := range []string{"invalid", "odd1000", "vec8x100", "odd+1", "vec08x8", "odd1x", "i1", "i9", "i04", "i4x2"} {
 		_, ok := ParseElem(text)
 		assert.False(t, ok, text)
 	}
@@ -678,6 +678,12 @@ func TestVerifyIntegers(t *testing.T) {
 			m.Consts[1].Type.Elem, m.Consts[1].Data = Of(I64), Bytes(make([]byte, 24))
 			set(3, 17, 33, 62)(m)
 		}},
+		{"V7: y has round: even and biases of 64 bits, whose sums are rounded half up (R7)", func(m *Module) {
+			m.Consts[1].Type.Elem, m.Consts[1].Data = Of(I64), Bytes(make([]byte, 24))
+			set(3, 17, 33, 62)(m)
+			m.Ops[0].Put(AttrRound.Is(RoundEven))
+		}},
+		{"", func(m *Module) { m.Ops[0].Put(AttrRound.Is(RoundEven)) }},
 		{"V7: y: constant mul is f32, not integers", func(m *Module) { m.Consts[2].Type.Elem = Of(F32) }},
 		{"V5: w has the impossible shape [3,0]", func(m *Module) { m.Consts[0].Type.Shape = Shape{3, 0} }},
 		{"V2: y does not know its operation", func(m *Module) { m.Outputs[0].Def = nil }},

@@ -234,6 +234,10 @@ func (v *verifier) factors(n *Node) {
 	if n.Op.HasWeights() {
 		if b := n.Const(AttrBias); b != nil && b.Type.Elem.Kind == I64 {
 			least = 17 // R7 takes 16 off
+			if r := n.Word(AttrRound); r != RoundHalfUp {
+				v.fail(n.Pos, "V7", "%s has round: %s and biases of 64 bits, whose sums are rounded half up (R7)", n.Name(), r)
+				return
+			}
 		}
 	}
 	for i := range m {
@@ -250,8 +254,15 @@ func (v *verifier) outputs() {
 		v.fail(m.Pos, "V8", "the network declares %d results and returns %d", len(m.Results), len(m.Outputs))
 		return
 	}
+	defined := map[*Value]bool{}
+	for _, in := range m.Inputs {
+		defined[in] = true
+	}
+	for _, n := range m.Ops {
+		defined[n.Out] = true
+	}
 	for i, o := range m.Outputs {
-		if m.Value(o.Name) != o {
+		if !defined[o] {
 			v.fail(o.Pos, "V8", "%s is returned and not defined", o.Name)
 		}
 		if o.Type.String() != m.Results[i].String() {

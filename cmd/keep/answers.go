@@ -64,7 +64,11 @@ func writeAnswers(ctx context.Context, s subject, path string) error {
 		networks, sizes = append(networks, q), append(sizes, n.Bytes)
 		fmt.Fprintln(os.Stderr, bits, n.Bytes, n.KL)
 	}
-	exact, own, err := held(ctx, r, r.Module, all, networks...)
+	float, err := floating(r.Module)
+	if err != nil {
+		return err
+	}
+	exact, own, err := held(ctx, r, float, all, networks...)
 	if err != nil {
 		return err
 	}

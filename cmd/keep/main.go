@@ -36,6 +36,7 @@ import (
 	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/passes/robust"
 	"github.com/dnnc/dnnc/runtime/data"
+	"github.com/dnnc/dnnc/runtime/disturb"
 	"github.com/dnnc/dnnc/runtime/interp"
 	"github.com/dnnc/dnnc/runtime/measure"
 )
@@ -99,13 +100,19 @@ func configured(errors string, seed uint64, calib data.Batch) (dnnc.Config, erro
 	return c, err
 }
 
-// held measures networks of integers beside the float network they were made from.
-func held(ctx context.Context, r *dnnc.Result, float *ir.Module, images data.Batch, integers ...*ir.Module) (exact *measure.Score, own []*measure.Score, err error) {
-	f, err := interp.CompileFloat(float)
+// floating is the float network, which answers the same images once.
+func floating(m *ir.Module) (*measure.Replay, error) {
+	f, err := interp.CompileFloat(m)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	networks := []measure.Network{f.Results}
+	return &measure.Replay{Network: f.Results}, nil
+}
+
+// held measures networks of integers beside the float network they were made from.
+func held(ctx context.Context, r *dnnc.Result, float *measure.Replay, images data.Batch, integers ...*ir.Module) (exact *measure.Score, own []*measure.Score, err error) {
+	float.Rewind()
+	networks := []measure.Network{float.Run}
 	for _, m := range integers {
 		p, err := interp.CompileInt(m)
 		if err != nil {
@@ -154,6 +161,10 @@ func (k *check) seed(ctx context.Context, s subject, errors string, seed uint64,
 	if err != nil {
 		return err
 	}
+	float, err := floating(base.Module)
+	if err != nil {
+		return err
+	}
 	layers := base.Module.Layers()
 	found := map[float64]measure.Estimate{} // what the record's sizes have on the other half
 	least := func(share float64) (bytes int, err error) {
@@ -168,7 +179,7 @@ func (k *check) seed(ctx context.Context, s subject, errors string, seed uint64,
 				if err != nil {
 					return 0, err
 				}
-				exact, own, err := held(ctx, base, base.Module, other, q)
+				exact, own, err := held(ctx, base, float, other, q)
 				if err != nil {
 					return 0, err
 				}
@@ -188,13 +199,16 @@ func (k *check) seed(ctx context.Context, s subject, errors string, seed uint64,
 		var d *diag.Diagnostic
 		if isRefusal(err, &d) {
 			k.not++
-			fmt.Fprintf(k.out, "%-14s seed %d  keep %-5v refused: %s\n", s.name, seed, share, d.Message)
+			fmt.Fprintf(k.out, "%-14s seed %d  keep %-5v refused: %s; %s\n", s.name, seed, share, d.Message, d.Note)
 			continue
 		}
 		if err != nil {
 			return err
 		}
-		exact, own, err := held(ctx, r, r.Float, other, r.Module)
+		for _, t := range r.Env.Report.Kept.Tested {
+			fmt.Fprintf(k.out, "%-14s seed %d  keep %-5v tested %7d bytes  %v\n", s.name, seed, share, t.Bytes, t.Bound)
+		}
+		exact, own, err := held(ctx, r, float, other, r.Module)
 		if err != nil {
 			return err
 		}
@@ -289,7 +303,7 @@ func run(ctx context.Context) error {
 	strangers := flag.String("strangers", os.Getenv("DNNC_STRANGERS"), "`folder` of pretrainedResnet.tflite; without it ResNet-8 is left out")
 	seeds := flag.Int("seeds", 4, "random halvings of the test images")
 	keep := flag.String("keep", ".98,.99,.995", "shares")
-	errors := flag.String("errors", "gaussian=0.02,0.05,0.08,0.12;light-random=0.1,0.2,0.4;fog-blend=0.2,0.45,0.7;blackout-random=0.2,0.5,1", "as in the record")
+	errors := flag.String("errors", disturb.Default, "as dnnc has them")
 	record := flag.String("record", "", "write the answers of twenty networks into this `file` instead")
 	flag.Parse()
 	pattern, err := regexp.Compile(*only)

@@ -2,9 +2,11 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -46,6 +48,28 @@ func TestText(t *testing.T) {
 	text = s.text(made())
 	assert.NotContains(t, text, "4bea3a1")
 	assert.Contains(t, text, "| 10.0 / 8.0 | 2.00 ± 0.30 |")
+}
+
+// TestUnusual: what searches that saw errors keep more stands in a table of its own, with a
+// plain word, and changes no other one.
+func TestUnusual(t *testing.T) {
+	s := &study{seeds: []uint64{1, 2, 3}, items: 100}
+	other := s.text(made())
+	assert.NotContains(t, other, "drift")
+	for says, gap := range map[string]float64{"it pays to see them": .03, "it does not pay to see them": -.03, "no difference is shown": 0} {
+		list := made()
+		for seed := range uint64(3) {
+			for _, budget := range []string{"1", "2"} {
+				f := figure{example: "wear", result: "life", measure: "AUC", seed: seed + 1, budget: budget, way: cleanWay, float: .8, kept: .9, gap: math.NaN(), gapE: math.NaN()}
+				list = append(list, f)
+				f.way, f.kept, f.gap, f.gapE = seenWay, .9+gap, gap+.001*(float64(seed)-1), .5
+				list = append(list, f)
+			}
+		}
+		before, unusual, _ := strings.Cut(s.text(list), "\nLost under drift")
+		assert.Equal(t, other, strings.TrimSuffix(before, "\n"))
+		assert.Contains(t, unusual, fmt.Sprintf("| `wear` | life | 3 | AUC 0.800 | 10.0 / %.1f | 10.0 / %.1f | %.2f ± 0.06 | %s |", 10-100*gap, 10-100*gap, 100*gap, says))
+	}
 }
 
 // TestRecord: figures are read as they were written; what is measured is not measured again.

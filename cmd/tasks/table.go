@@ -23,6 +23,7 @@ import (
 	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/passes/robust"
 	"github.com/dnnc/dnnc/runtime/data"
+	"github.com/dnnc/dnnc/runtime/disturb"
 	"github.com/dnnc/dnnc/runtime/interp"
 	"github.com/dnnc/dnnc/runtime/measure"
 	"github.com/dnnc/dnnc/runtime/replace"
@@ -62,6 +63,8 @@ const (
 	universalWay = "universal"
 	robustWay    = "robust"
 	beforeWay    = "before"
+	cleanWay     = "clean" // a search that saw clean items alone, measured under unusual errors
+	seenWay      = "seen"  // and one that saw them under these errors
 	keepBudget   = "keep"
 )
 
@@ -74,7 +77,7 @@ type figure struct {
 	float                          float64 // measure of the float network under errors
 	bits                           float64 // a weight that the choice takes
 	kept, keptE                    float64 // of what the float network is above the best constant answer, and its standard error
-	gap, gapE                      float64 // what it keeps more than one width for all layers, paired by item
+	gap, gapE                      float64 // what it keeps more than one width for all layers, or than a search on clean items; paired by item
 }
 
 // table measures the examples and writes the tables into a document. What is in the record is
@@ -98,38 +101,19 @@ func (s *study) table(ctx context.Context, document string) error {
 		if err != nil {
 			return err
 		}
-		of := func(seed uint64) (own []figure) {
-			for _, f := range all {
-				if f.example == e.Name && f.from == from && f.seed == seed {
-					own = append(own, f)
-				}
-			}
-			return own
+		asked := []question{{from, s.seed}}
+		if e.Unusual != "" {
+			asked = append(asked, question{from + " unusual " + e.Unusual, s.unusual})
 		}
-		seeds := s.seeds
-		if len(seeds) == 0 { // what is in the record
+		for _, q := range asked {
+			if all, err = s.answer(ctx, e, m, q, all); err != nil {
+				return fmt.Errorf("%s: %w", e.Name, err)
+			}
 			for _, f := range all {
-				if f.example == e.Name && f.from == from && !slices.Contains(seeds, f.seed) {
-					seeds = append(seeds, f.seed)
+				if f.example == e.Name && f.from == q.from && (len(s.seeds) == 0 || slices.Contains(s.seeds, f.seed)) {
+					list = append(list, f)
 				}
 			}
-		}
-		for _, seed := range seeds {
-			if len(of(seed)) == 0 {
-				fmt.Fprintf(os.Stderr, "%s, seed %d\n", e.Name, seed)
-				own, err := s.seed(ctx, e, m, seed)
-				if err != nil {
-					return fmt.Errorf("%s: %w", e.Name, err)
-				}
-				for i := range own {
-					own[i].from = from
-				}
-				all = append(all, own...)
-				if err := writeRecord(s.record, all); err != nil {
-					return err
-				}
-			}
-			list = append(list, of(seed)...)
 		}
 	}
 	if len(list) == 0 {
@@ -139,6 +123,34 @@ func (s *study) table(ctx context.Context, document string) error {
 		return fmt.Errorf("%s: %w", document, err)
 	}
 	return os.WriteFile(document, text, 0o644)
+}
+
+// question is what is measured of an example, a seed of errors at a time.
+type question struct {
+	from string // what the figures depend on
+	ask  func(ctx context.Context, e *tasks.Example, m *ir.Module, seed uint64) ([]figure, error)
+}
+
+// answer measures the seeds that the record does not have, and keeps them in it.
+func (s *study) answer(ctx context.Context, e *tasks.Example, m *ir.Module, q question, all []figure) ([]figure, error) {
+	for _, seed := range s.seeds {
+		if slices.ContainsFunc(all, func(f figure) bool { return f.example == e.Name && f.from == q.from && f.seed == seed }) {
+			continue
+		}
+		fmt.Fprintf(os.Stderr, "%s, seed %d\n", e.Name, seed)
+		own, err := q.ask(ctx, e, m, seed)
+		if err != nil {
+			return all, err
+		}
+		for i := range own {
+			own[i].from = q.from
+		}
+		all = append(all, own...)
+		if err := writeRecord(s.record, all); err != nil {
+			return all, err
+		}
+	}
+	return all, nil
 }
 
 // from names what figures of an example depend on: weights, errors, items, search, and the
@@ -299,6 +311,36 @@ func (s *study) seed(ctx context.Context, e *tasks.Example, m *ir.Module, seed u
 	return s.judge(ctx, e, m, r, seed, list)
 }
 
+// unusualWidths are the sizes at which a search that saw unusual errors is compared with one
+// that did not.
+var unusualWidths = []int{1, 2}
+
+// unusual measures, under the unusual errors of an example, what searches choose that saw
+// clean items alone, and under these errors.
+func (s *study) unusual(ctx context.Context, e *tasks.Example, m *ir.Module, seed uint64) ([]figure, error) {
+	var list []*candidate
+	var under *dnnc.Result // the errors that are measured under
+	for _, width := range unusualWidths {
+		for _, w := range []struct{ way, errors string }{{cleanWay, disturb.None}, {seenWay, e.Unusual}} {
+			c, err := configuration(e, m, seed, w.errors)
+			if err != nil {
+				return nil, err
+			}
+			c.StopAfter, c.Budget = passes.Quantized, pass.Budget{Bits: float64(width)}
+			r, err := dnnc.Compile(ctx, m, c)
+			if err != nil {
+				return nil, err
+			}
+			q, err := integers(fmt.Sprint(width), w.way, r.Module)
+			if err != nil {
+				return nil, err
+			}
+			list, under = append(list, q), r
+		}
+	}
+	return s.judge(ctx, e, m, under, seed, list)
+}
+
 // judge measures networks on new items.
 func (s *study) judge(ctx context.Context, e *tasks.Example, m *ir.Module, r *dnnc.Result, seed uint64, list []*candidate) ([]figure, error) {
 	float, err := interp.CompileFloat(m)
@@ -320,7 +362,7 @@ func (s *study) judge(ctx context.Context, e *tasks.Example, m *ir.Module, r *dn
 	for k := range m.Outputs {
 		exact := scores[0].All()[k]
 		above, _ := exact.AboveConstant()
-		var universal *measure.Score
+		var plain *measure.Score // what others of the same size are compared with
 		for i, c := range list {
 			own := scores[i+1].All()[k]
 			kept := own.Kept(exact)
@@ -329,10 +371,10 @@ func (s *study) judge(ctx context.Context, e *tasks.Example, m *ir.Module, r *dn
 				float: exact.Mean(), bits: c.bits, kept: kept.Value, keptE: kept.StdErr, gap: math.NaN(), gapE: math.NaN(),
 			}
 			switch {
-			case c.way == universalWay:
-				universal = own
+			case c.way == universalWay || c.way == cleanWay:
+				plain = own
 			case c.budget != keepBudget:
-				gap := own.Difference(universal)
+				gap := own.Difference(plain)
 				f.gap, f.gapE = gap.Value/above.Value, gap.StdErr/above.Value
 			}
 			out = append(out, f)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -10,8 +11,10 @@ import (
 )
 
 // text is the tables of figures.
-func (s *study) text(list []figure) string {
+func (s *study) text(all []figure) string {
 	var b strings.Builder
+	isUnusual := func(f figure) bool { return f.way == cleanWay || f.way == seenWay }
+	list := slices.DeleteFunc(slices.Clone(all), isUnusual)
 	shown := []string{universalWay, robustWay}
 	legend := "one width for all layers / `-O robust` in no more bytes"
 	if s.before != "" {
@@ -74,7 +77,61 @@ func (s *study) text(list []figure) string {
 		}
 		line(&b, cells...)
 	}
+	unusual(&b, slices.DeleteFunc(slices.Clone(all), func(f figure) bool { return !isUnusual(f) }))
 	return strings.TrimSuffix(b.String(), "\n")
+}
+
+// unusual is the table of searches that saw clean items alone and of those that saw them
+// under the errors that are measured under.
+func unusual(b *strings.Builder, list []figure) {
+	if len(list) == 0 {
+		return
+	}
+	fmt.Fprint(b, "\nLost under drift, gain and dropout, in percent: searches that saw clean items alone / that saw these errors.\n")
+	fmt.Fprint(b, "What the latter lose less has its standard error over the seeds.\n\n")
+	head := []string{"example", "result", "seeds", "measure, float"}
+	for _, w := range unusualWidths {
+		head = append(head, fmt.Sprintf("%d bits", w))
+	}
+	head = append(head, "seen loses less by", "")
+	line(b, head...)
+	line(b, slices.Repeat([]string{"---"}, len(head))...)
+	for _, own := range group(list) {
+		first := own[0]
+		cells := []string{"`" + first.example + "`", first.result, fmt.Sprint(seeds(own)), strings.ReplaceAll(first.measure, "|", `\|`) + " " + mean("%.3f", own, func(f figure) (float64, bool) { return f.float, true })}
+		for _, w := range unusualWidths {
+			lost := func(way string) string {
+				return mean("%.1f", own, func(f figure) (float64, bool) { return 100 * (1 - f.kept), f.way == way && f.budget == fmt.Sprint(w) })
+			}
+			cells = append(cells, lost(cleanWay)+" / "+lost(seenWay))
+		}
+		// The mean of the sizes, a figure a seed.
+		sums := map[uint64][]float64{}
+		for _, f := range own {
+			if f.way == seenWay {
+				sums[f.seed] = append(sums[f.seed], 100*f.gap)
+			}
+		}
+		var gaps []float64
+		for _, seed := range slices.Sorted(maps.Keys(sums)) {
+			gaps = append(gaps, stat.Mean(sums[seed], nil))
+		}
+		m, deviation := stat.MeanStdDev(gaps, nil)
+		stderr, says := deviation/math.Sqrt(float64(len(gaps))), "no difference is shown"
+		switch {
+		case len(gaps) < 2:
+			says = "one seed"
+		case m > 2*stderr:
+			says = "it pays to see them"
+		case m < -2*stderr:
+			says = "it does not pay to see them"
+		}
+		gap := fmt.Sprintf("%.2f", m)
+		if len(gaps) > 1 {
+			gap += fmt.Sprintf(" ± %.2f", stderr)
+		}
+		line(b, append(cells, gap, says)...)
+	}
 }
 
 // group is the figures of each result, in their order.

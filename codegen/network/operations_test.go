@@ -193,15 +193,16 @@ func runAll(t *testing.T, m *ir.Module, tgt *processor.Target, tools llvm.Tools,
 	}
 }
 
-// TestTFLiteRounding has every requantization round as TensorFlow Lite does (R8),
-// layers included.
-func TestTFLiteRounding(t *testing.T) {
+// TestRoundings has every requantization, that of layers included, round in other ways than
+// half up.
+func TestRoundings(t *testing.T) {
 	t.Parallel()
 	tools, err := llvm.Find("")
 	if err != nil {
 		t.Skip(err)
 	}
-	for _, name := range []string{"x86_64", "armv7em", "armv7", "aarch64+dotprod", "armv8.1m"} {
+	words := []string{ir.RoundTFLite, ir.RoundEven, ir.RoundTwice}
+	for i, name := range []string{"x86_64", "armv7em", "armv7", "aarch64+dotprod", "armv8.1m", "armv6m", "riscv32"} {
 		tgt, err := processor.Find(name)
 		require.NoError(t, err)
 		if err := emu.Check(tgt); err != nil {
@@ -209,9 +210,9 @@ func TestTFLiteRounding(t *testing.T) {
 		}
 		_, ops := operationNet(t, tgt)
 		for _, m := range []*ir.Module{ops, compiled(t, tgt, "i8")} {
-			for _, n := range m.Ops {
+			for k, n := range m.Ops {
 				if n.Op.Takes(ir.AttrRound) && n.Has(ir.AttrMul) {
-					n.Put(ir.AttrRound.Is(ir.RoundTFLite))
+					n.Put(ir.AttrRound.Is(words[(i+k)%len(words)]))
 				}
 			}
 			p, err := network.Write(m, network.Interface{Prefix: "net"})

@@ -97,6 +97,9 @@ func formats() []string {
 	for b := 1; b <= 8; b++ {
 		all = append(all, ir.OddOf(b).String())
 	}
+	for b := 2; b < 8; b++ {
+		all = append(all, ir.TwoOf(b).String())
+	}
 	return append(all, "code3", "code8", "vec4x16", "vec4x8", "vec6x8", "vec8x4", "vec3x5")
 }
 

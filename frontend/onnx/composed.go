@@ -152,7 +152,7 @@ func topK(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
 	}
 	k, ok := oneNumber(in[1].c)
 	size := shape[axis]
-	if !ok || k < 1 || int(k) > min(maxTop, size) {
+	if !ok || k < 1 || k > float64(min(maxTop, size)) {
 		return nil, fmt.Errorf("of %v elements of %d: a constant number from 1 to %d can be imported", k, size, maxTop)
 	}
 	if size > ir.ByteRows {

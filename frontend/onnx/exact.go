@@ -40,6 +40,19 @@ func (q *integers) marked() (mark, bool) {
 	return m, m.Zero >= -128 && m.Zero <= 127
 }
 
+// quantized is a real as an integer, without bounds: a quotient of float32 rounded to even, as
+// runtimes of ONNX quantize.
+func quantized(x float64, q ir.Quant) float64 {
+	return math.RoundToEven(float64(float32(x)/float32(q.Scale))) + float64(q.Zero)
+}
+
+// Integers turns the reals of an input into the integers that the model's QuantizeLinear gives them.
+func Integers(q ir.Quant, x []float32, y []int8) {
+	for i, v := range x {
+		y[i] = int8(min(max(quantized(float64(v), q), -128), 127))
+	}
+}
+
 // errInexact is the fault of an operation whose integers are not those of the model.
 func errInexact(format string, args ...any) error {
 	return fmt.Errorf(format+": -exact=false quantizes the model anew", args...)
@@ -51,11 +64,12 @@ type exactly struct {
 	im     *importer
 	users  map[*ir.Value][]*ir.Node
 	values map[*ir.Value]*ir.Value // nil: an operation that failed gives it
+	spans  map[*ir.Value][2]int    // least and greatest integer of a value, where it has not all
 }
 
 // exactModule is the exact module of a float one.
 func (im *importer) exactModule(pos diag.Pos, m *ir.Module) (*ir.Module, error) {
-	e := &exactly{build.New(m.Name), im, map[*ir.Value][]*ir.Node{}, map[*ir.Value]*ir.Value{}}
+	e := &exactly{build.New(m.Name), im, map[*ir.Value][]*ir.Node{}, map[*ir.Value]*ir.Value{}, map[*ir.Value][2]int{}}
 	for _, n := range m.Ops {
 		for _, a := range n.Args {
 			e.users[a] = append(e.users[a], n)
@@ -138,10 +152,7 @@ func (e *exactly) target(v *ir.Value) (m mark, fused []*ir.Value, ok bool) {
 	isOwn, first := true, v
 	for {
 		if m, ok = e.im.marks[v]; ok {
-			// In float32, as runtimes of ONNX quantize.
-			at := func(x float64) int {
-				return int(min(max(math.RoundToEven(float64(float32(x)/float32(m.Scale)))+float64(m.Zero), -128), 127))
-			}
+			at := func(x float64) int { return int(min(max(quantized(x, m.Quant), -128), 127)) }
 			m.lo, m.hi = min(max(m.lo, at(lo)), m.hi), max(min(m.hi, at(hi)), m.lo)
 			return m, fused, true
 		}
@@ -192,15 +203,15 @@ func (e *exactly) node(n *ir.Node) (*ir.Value, error) {
 	q := x.Type.Quant
 	switch {
 	case n.Op == ir.Clip && e.isMark(n):
-		return e.requantized(n.Out.Name, x, e.im.marks[n.Out])
+		return e.spanned(e.im.marks[n.Out])(e.requantized(n.Out.Name, x, e.im.marks[n.Out]))
 	case n.Op == ir.Reshape || n.Op == ir.Flatten:
-		return e.AddQuantized(ir.Reshape, e.Name(n.Out.Name), args, q, ir.AttrShape.Is([]int(n.Out.Type.Shape)))
+		return e.moved(x)(e.AddQuantized(ir.Reshape, e.Name(n.Out.Name), args, q, ir.AttrShape.Is([]int(n.Out.Type.Shape))))
 	case n.Op == ir.Copy || n.Op.Is(ir.Move):
 		v := n.Moved()
-		return e.AddQuantized(ir.Copy, e.Name(n.Out.Name), args, q, ir.AttrShape.Is([]int(n.Out.Type.Shape)),
-			ir.AttrDims.Is(v.Dims), ir.AttrStrides.Is(v.Strides), ir.AttrStart.Is(v.Start))
+		return e.moved(x)(e.AddQuantized(ir.Copy, e.Name(n.Out.Name), args, q, ir.AttrShape.Is([]int(n.Out.Type.Shape)),
+			ir.AttrDims.Is(v.Dims), ir.AttrStrides.Is(v.Strides), ir.AttrStart.Is(v.Start)))
 	case n.Op == ir.MaxPool2D:
-		return e.AddQuantized(n.Op, e.Name(n.Out.Name), args, q, n.Attrs...)
+		return e.moved(x)(e.AddQuantized(n.Op, e.Name(n.Out.Name), args, q, n.Attrs...))
 	case n.Op == ir.Reduce && (n.Word(ir.AttrFn) == ir.ReduceMax || n.Word(ir.AttrFn) == ir.ReduceMin):
 		return e.reduced(n, x, n.Ints(ir.AttrAxes), func(name string, rows *ir.Value) (*ir.Value, error) {
 			return e.AddQuantized(ir.Reduce, name, []*ir.Value{rows}, q, ir.AttrFn.Is(n.Word(ir.AttrFn)), ir.AttrAxes.Is([]int{1}))
@@ -216,14 +227,21 @@ func (e *exactly) node(n *ir.Node) (*ir.Value, error) {
 		return e.AddQuantized(n.Op, e.Name(n.Out.Name), args, q, attrs...)
 	}
 	m, fused, ok := e.target(n.Out)
-	if !ok {
+	switch {
+	case ok:
+	case n.Op.HasWeights() && e.isResult(n.Out):
+		if !e.im.strict {
+			return nil, fmt.Errorf("gives a result of reals that the model does not quantize: -exact=true keeps the integers before it and divides all reals that the result can have into 256 steps; -exact=false quantizes the model anew")
+		}
+		m = mark{lo: -128, hi: 127}
+	default:
 		keeps := slices.Contains([]ir.Op{ir.Relu, ir.Relu6, ir.Clip, ir.Concat, ir.Minimum, ir.Maximum}, n.Op)
 		if !keeps || slices.ContainsFunc(args, func(a *ir.Value) bool { return a.Type.Quant != q }) {
 			return nil, errInexact("gives reals that the model does not quantize")
 		}
 		m, fused = mark{q, -128, 127}, nil // of integers of one scale
 	}
-	y, err := e.computed(n, args, m)
+	y, err := e.spanned(m)(e.computed(n, args, m))
 	if err != nil {
 		return nil, err
 	}
@@ -231,6 +249,52 @@ func (e *exactly) node(n *ir.Node) (*ir.Value, error) {
 		e.values[v] = y
 	}
 	return y, nil
+}
+
+// isResult reports whether the network returns a value, or what moves its elements, and uses it
+// for nothing else.
+func (e *exactly) isResult(v *ir.Value) bool {
+	for {
+		if len(e.users[v]) != 1 {
+			return false
+		}
+		u := e.users[v][0]
+		if u == nil {
+			return true
+		}
+		if !u.Op.Is(ir.Move) && u.Op != ir.Reshape && u.Op != ir.Flatten && u.Op != ir.Copy && u.Op != ir.Relu {
+			return false
+		}
+		v = u.Out
+	}
+}
+
+// span is the least and the greatest integer of a value.
+func (e *exactly) span(v *ir.Value) [2]int {
+	if span, ok := e.spans[v]; ok {
+		return span
+	}
+	return [2]int{-128, 127}
+}
+
+// spanned keeps the integers that a value may have by its mark.
+func (e *exactly) spanned(m mark) func(*ir.Value, error) (*ir.Value, error) {
+	return func(y *ir.Value, err error) (*ir.Value, error) {
+		if _, isKnown := e.spans[y]; !isKnown && err == nil {
+			e.spans[y] = [2]int{m.lo, m.hi}
+		}
+		return y, err
+	}
+}
+
+// moved gives a value the integers of another one, which are moved or chosen among.
+func (e *exactly) moved(x *ir.Value) func(*ir.Value, error) (*ir.Value, error) {
+	return func(y *ir.Value, err error) (*ir.Value, error) {
+		if span, ok := e.spans[x]; ok && err == nil {
+			e.spans[y] = span
+		}
+		return y, err
+	}
 }
 
 // requantized are integers by another scale.
@@ -247,14 +311,21 @@ func (e *exactly) table(hint string, x *ir.Value, m mark, f func(float64) float6
 	t := make([]int64, 256)
 	for i := range t {
 		real := float32(x.Type.Quant.Scale) * float32(i-128-x.Type.Quant.Zero)
-		y := math.RoundToEven(float64(float32(f(float64(real)))/float32(m.Scale))) + float64(m.Zero)
+		y := quantized(f(float64(real)), m.Quant)
 		if y != y {
 			y = float64(m.Zero)
 		}
 		t[i] = int64(min(max(y, float64(m.lo)), float64(m.hi)))
 	}
 	name := e.Name(hint)
-	return e.AddQuantized(ir.Table, name, []*ir.Value{x}, m.Quant, ir.AttrTable.Is(e.Ints(name+".table", ir.I8, ir.Shape{256}, t)))
+	y, err := e.AddQuantized(ir.Table, name, []*ir.Value{x}, m.Quant, ir.AttrTable.Is(e.Ints(name+".table", ir.I8, ir.Shape{256}, t)))
+	if err != nil {
+		return nil, err
+	}
+	span := e.span(x)
+	taken := t[span[0]+128 : span[1]+129]
+	e.spans[y] = [2]int{int(slices.Min(taken)), int(slices.Max(taken))}
+	return y, nil
 }
 
 // computed is an operation that rounds: to the integers of m.
@@ -272,8 +343,7 @@ func (e *exactly) computed(n *ir.Node, args []*ir.Value, m mark) (*ir.Value, err
 	case ir.Conv2D, ir.Linear:
 		return e.layer(n, args, m, bounds)
 	case ir.Add, ir.Sub:
-		a, b := x.Type.Quant, args[1].Type.Quant
-		p, err := geometry.NewAddParams(geometry.RoundHalfUp, a.Scale, int32(a.Zero), b.Scale, int32(b.Zero), m.Scale, int32(m.Zero), -128, 127)
+		p, err := exactSum(n.Op == ir.Sub, x.Type.Quant, args[1].Type.Quant, m.Quant)
 		if err != nil {
 			return nil, errInexact("%v", err)
 		}
@@ -284,7 +354,7 @@ func (e *exactly) computed(n *ir.Node, args []*ir.Value, m mark) (*ir.Value, err
 			terms = x.Type.Shape[len(x.Type.Shape)-1]
 		}
 		const most = 255 * 255
-		return e.factored(n.Op, e.Name(hint), args, m, x.Type.Quant.Scale*args[1].Type.Quant.Scale/m.Scale, int64(terms)*most, bounds)
+		return e.factored(n.Op, e.Name(hint), args, m, []float64{factor(x.Type.Quant.Scale, args[1].Type.Quant.Scale, m.Scale)}, int64(terms)*most, bounds)
 	case ir.Minimum, ir.Maximum:
 		for i := range args {
 			var err error
@@ -307,21 +377,26 @@ func (e *exactly) computed(n *ir.Node, args []*ir.Value, m mark) (*ir.Value, err
 			axes, fn = n.Ints(ir.AttrAxes), n.Word(ir.AttrFn)
 		}
 		return e.reduced(n, x, axes, func(name string, rows *ir.Value) (*ir.Value, error) {
-			terms, factor := rows.Type.Shape[1], x.Type.Quant.Scale/m.Scale
+			terms, count := rows.Type.Shape[1], 1
 			if fn == ir.ReduceMean {
-				factor /= float64(terms)
+				count = terms
 			}
-			return e.factored(ir.Reduce, name, []*ir.Value{rows}, m, factor, int64(terms)*255, append(bounds, ir.AttrFn.Is(fn), ir.AttrAxes.Is([]int{1})))
+			return e.factored(ir.Reduce, name, []*ir.Value{rows}, m, []float64{meanFactor(x.Type.Quant.Scale, m.Scale, count)}, int64(terms)*255, append(bounds, ir.AttrFn.Is(fn), ir.AttrAxes.Is([]int{1})))
 		})
 	case ir.AvgPool2D:
-		if slices.Max(n.Ints(ir.AttrPad)) == 0 {
-			return e.mean(n, x, m, bounds)
+		kernel := n.Ints(ir.AttrKernel)
+		terms := kernel[0] * kernel[1]
+		factors := []float64{meanFactor(x.Type.Quant.Scale, m.Scale, terms)}
+		if slices.Max(n.Ints(ir.AttrPad)) > 0 { // one a number of pixels inside the image (R11)
+			if err := e.im.room(terms); err != nil {
+				return nil, err
+			}
+			factors = []float64{0}
+			for count := range terms {
+				factors = append(factors, meanFactor(x.Type.Quant.Scale, m.Scale, count+1))
+			}
 		}
-		y, err := e.AddQuantized(n.Op, e.Name(hint), args, x.Type.Quant, n.Attrs...)
-		if err != nil {
-			return nil, err
-		}
-		return e.requantized(hint+".scale", y, m)
+		return e.factored(n.Op, e.Name(hint), args, m, factors, int64(terms)*255, append(bounds, n.Attrs...))
 	case ir.Softmax:
 		t := kernels.SoftmaxTable(x.Type.Quant.Scale)
 		wide := make([]int64, len(t))
@@ -342,29 +417,6 @@ func (e *exactly) computed(n *ir.Node, args []*ir.Value, m mark) (*ir.Value, err
 		return e.table(hint, x, m, func(v float64) float64 { return a*v + b })
 	}
 	return nil, errInexact("has no exact form of integers")
-}
-
-// mean is a mean of windows without padding, rounded once: a convolution of each channel
-// by ones.
-func (e *exactly) mean(n *ir.Node, x *ir.Value, m mark, attrs []ir.Attr) (*ir.Value, error) {
-	kernel, channels := n.Ints(ir.AttrKernel), x.Type.Shape[0]
-	terms := kernel[0] * kernel[1]
-	if err := e.im.room(channels * terms); err != nil {
-		return nil, err
-	}
-	if terms > 1<<20 {
-		return nil, errInexact("has a window of %d pixels", terms)
-	}
-	name := e.Name(n.Out.Name)
-	w := e.Ints(name+".weight", ir.I8, ir.Shape{channels, 1, kernel[0], kernel[1]}, slices.Repeat([]int64{1}, channels*terms))
-	w.Scale = e.Floats(name+".scale", ir.Shape{channels}, slices.Repeat([]float32{float32(1 / float64(terms))}, channels))
-	mul, shift, err := geometry.MultiplierFor(x.Type.Quant.Scale / m.Scale / float64(terms))
-	if err != nil {
-		return nil, errInexact("%v", err)
-	}
-	attrs = append(attrs, ir.AttrWeight.Is(w), ir.AttrBias.Is(e.Ints(name+".bias", ir.I32, ir.Shape{channels}, make([]int64, channels))),
-		ir.AttrStride.Is(n.Stride()), ir.AttrDilation.Is(n.Ints(ir.AttrDilation)), ir.AttrGroups.Is(channels))
-	return e.requant(ir.Conv2D, name, []*ir.Value{x}, m, slices.Repeat([]int64{int64(mul)}, channels), slices.Repeat([]int64{int64(shift)}, channels), attrs)
 }
 
 // reduced is a reduction along axes: of rows, each of which holds the elements that
@@ -430,22 +482,36 @@ func oneLine(n *ir.Node) (a, b float64, err error) {
 	return a, b, nil
 }
 
-// factored is an operation whose sums, at most reach, come to integers by one factor.
-func (e *exactly) factored(op ir.Op, name string, args []*ir.Value, m mark, factor float64, reach int64, attrs []ir.Attr) (*ir.Value, error) {
+// factor is a product of scales divided by that of the result, in float32, as runtimes of
+// ONNX compute it.
+func factor(a, b, y float64) float64 { return float64(float32(a) * float32(b) / float32(y)) }
+
+// meanFactor is that of a sum of count elements.
+func meanFactor(x, y float64, count int) float64 {
+	return float64(float32(x) / (float32(y) * float32(count)))
+}
+
+// factored is an operation whose sums, at most reach, come to integers by factors of 24 bits.
+func (e *exactly) factored(op ir.Op, name string, args []*ir.Value, m mark, factors []float64, reach int64, attrs []ir.Attr) (*ir.Value, error) {
 	if reach >= geometry.NarrowReach {
 		return nil, errInexact("sums up to %d, which do not fit 32 bits", reach)
 	}
-	mul, shift, err := geometry.MultiplierFor(factor)
-	if err != nil {
-		return nil, errInexact("%v", err)
+	mul, shift := make([]int64, len(factors)), make([]int64, len(factors))
+	for i, f := range factors {
+		a, r, err := geometry.MultiplierFor(f)
+		if err != nil {
+			return nil, errInexact("%v", err)
+		}
+		mul[i], shift[i] = int64(a), int64(r)
 	}
-	return e.requant(op, name, args, m, []int64{int64(mul)}, []int64{int64(shift)}, attrs)
+	return e.requant(op, name, args, m, mul, shift, attrs)
 }
 
 // requant is an operation with multipliers and shifts.
 func (e *exactly) requant(op ir.Op, name string, args []*ir.Value, m mark, mul, shift []int64, attrs []ir.Attr) (*ir.Value, error) {
 	shape := ir.Shape{len(mul)}
-	attrs = append(slices.Clone(attrs), ir.AttrMul.Is(e.Ints(name+".mul", ir.I32, shape, mul)), ir.AttrShift.Is(e.Ints(name+".shift", ir.I32, shape, shift)))
+	attrs = append(slices.Clone(attrs), ir.AttrMul.Is(e.Ints(name+".mul", ir.I32, shape, mul)), ir.AttrShift.Is(e.Ints(name+".shift", ir.I32, shape, shift)),
+		ir.AttrRound.Is(ir.RoundEven))
 	return e.AddQuantized(op, name, args, m.Quant, attrs...)
 }
 
@@ -467,7 +533,11 @@ func (e *exactly) layer(n *ir.Node, args []*ir.Value, m mark, attrs []ir.Attr) (
 	}
 	outs, x := shape[0], args[0].Type.Quant
 	each := len(codes) / outs
-	scales, mul, shift, bias := make([]float32, outs), make([]int64, outs), make([]int64, outs), make([]int64, outs)
+	scales, bias := make([]float32, outs), make([]int64, outs)
+	span := e.span(args[0])
+	// The integers of codes, of sums, and the reals of these.
+	var least, greatest, most int64
+	var lo, hi float64
 	var biases *tensor
 	if c := n.Const(ir.AttrBias); c != nil {
 		biases = e.im.layers[c]
@@ -488,17 +558,41 @@ func (e *exactly) layer(n *ir.Node, args []*ir.Value, m mark, attrs []ir.Attr) (
 				return nil, err
 			}
 		}
-		if reach := geometry.Reach(bias[c], row, int32(-128-x.Zero), int32(127-x.Zero)); reach >= geometry.NarrowReach {
-			return nil, errInexact("sums up to %d in channel %d, which do not fit 32 bits", reach, c)
+		from, to := bias[c], bias[c]
+		for _, k := range row {
+			a, b := int64(k)*int64(span[0]-x.Zero), int64(k)*int64(span[1]-x.Zero)
+			from, to = from+min(a, b, 0), to+max(a, b, 0)
+			least, greatest = min(least, int64(k)), max(greatest, int64(k))
 		}
-		a, r, err := geometry.MultiplierFor(x.Scale * s / m.Scale)
-		if err != nil {
-			return nil, errInexact("%v", err)
+		lo, hi = min(lo, float64(from)*x.Scale*s), max(hi, float64(to)*x.Scale*s)
+		most = max(most, geometry.Reach(bias[c], row, int32(-128-x.Zero), int32(127-x.Zero)))
+	}
+	if m.Scale == 0 { // a result that the model does not quantize
+		if hi == lo {
+			hi++
 		}
-		mul[c], shift[c] = int64(a), int64(r)
+		m.Scale = float64(float32((hi - lo) / 255))
+		m.Zero = int(min(max(math.Round(-128-lo/m.Scale), -128), 127))
+	}
+	elem, unit := ir.Of(ir.I8), 1.
+	if bits := bitsOf(least, greatest); bits < 8 && 2*most < geometry.NarrowReach {
+		// Two's complement counts in halves of the scale (R1).
+		elem, unit = ir.TwoOf(bits), .5
+		for i := range codes {
+			codes[i] += 1 << (bits - 1)
+		}
+		for c := range bias {
+			bias[c] *= 2
+		}
+	}
+	factors := make([]float64, outs)
+	for c, s := range scales {
+		factors[c] = unit * factor(x.Scale, float64(s), m.Scale)
+		scales[c] *= float32(unit)
 	}
 	name := e.Name(n.Out.Name)
 	weight := e.Ints(name+".weight", ir.I8, shape, codes)
+	weight.Type.Elem = elem
 	weight.Scale = e.Floats(name+".scale", ir.Shape{outs}, scales)
 	for _, a := range n.Attrs {
 		if a.Key != ir.AttrKey(ir.AttrWeight) && a.Key != ir.AttrKey(ir.AttrBias) {
@@ -506,7 +600,16 @@ func (e *exactly) layer(n *ir.Node, args []*ir.Value, m mark, attrs []ir.Attr) (
 		}
 	}
 	attrs = append(attrs, ir.AttrWeight.Is(weight), ir.AttrBias.Is(e.Ints(name+".bias", ir.I32, ir.Shape{outs}, bias)))
-	return e.requant(n.Op, name, args, m, mul, shift, attrs)
+	return e.factored(n.Op, name, args, m, factors, most, attrs)
+}
+
+// bitsOf is the least width, from 2 on, of two's complement that has both numbers.
+func bitsOf(least, greatest int64) int {
+	b := 2
+	for least < -1<<(b-1) || greatest >= 1<<(b-1) {
+		b++
+	}
+	return b
 }
 
 // biasCode is the bias of a channel as an integer of a scale: the model's own where it

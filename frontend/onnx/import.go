@@ -98,6 +98,7 @@ type importer struct {
 	faults  build.Faults
 
 	exact  bool                  // marks every quantization
+	strict bool                  // there is no other way than an exact module
 	found  bool                  // a quantization of a computed value
 	marks  map[*ir.Value]mark    // values that are integers of the model
 	layers map[*ir.Const]*tensor // of what the constants of layers are made
@@ -106,7 +107,7 @@ type importer struct {
 func convert(f *file, pos diag.Pos, name string, opt Options, dir *folder) (*ir.Module, error) {
 	im := &importer{
 		Builder: build.New(name), f: f, folder: dir,
-		marks: map[*ir.Value]mark{}, layers: map[*ir.Const]*tensor{}, exact: opt.Exact,
+		marks: map[*ir.Value]mark{}, layers: map[*ir.Const]*tensor{}, exact: opt.Exact, strict: opt.Inexact == nil,
 		made: map[*tensor]*ir.Value{}, results: map[string]bool{}, named: map[*ir.Value][]string{}, values: map[string]*operand{}, users: map[string][]*pb.Node{}, done: map[*pb.Node]bool{},
 	}
 	err := im.versions()

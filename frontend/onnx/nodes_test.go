@@ -285,6 +285,7 @@ func TestFaultyNodes(t *testing.T) {
 		{"has the kernel_shape [0 1]", "LpPool", image, nil, []any{"kernel_shape", []int64{0, 1}}},
 		{"of the norm 0 of a tensor of shape [1 2 4 4]", "GlobalLpPool", image, nil, []any{"p", 0}},
 		{"of 5 elements of 4: a constant number from 1 to 16 can be imported", "TopK", image, []arg{ints(5)}, nil},
+		{"of 9.999999980506448e+18 elements of 4: a constant number from 1 to 16 can be imported", "TopK", image, []arg{floats(1e19)}, nil},
 		{"of 17 elements of 18: a constant number from 1 to 16 can be imported", "TopK", []int64{1, 18}, []arg{ints(17)}, nil},
 		{"of 257 elements, whose places are no 8-bit numbers; at most 256 can be imported", "TopK", []int64{1, 257}, []arg{ints(1)}, nil},
 		{"has angles of shape [1 4] for 4 steps of 2 pairs", "RotaryEmbedding", image, []arg{floats(1, 2, 3, 4).of(1, 4), floats(1, 2, 3, 4).of(1, 4)}, nil},

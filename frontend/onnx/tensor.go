@@ -149,7 +149,7 @@ func (d derived) WriteTo(to io.Writer) (int64, error) {
 		return 0, err
 	}
 	c := &counter{to: to}
-	w := bufio.NewWriterSize(c, 1<<18) // keeps the first error for Flush
+	w := bufio.NewWriterSize(c, min(max(d.view.Size(), 1)*d.size(), 1<<18)) // keeps the first error for Flush
 	size := d.of.typ.size()
 	if d.f == nil {
 		d.view.Each(func(_, at int) { _, _ = w.Write(raw[at*size : (at+1)*size]) })

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -180,6 +181,12 @@ func parse(name string, raw []byte, opt Options) (m *ir.Module, isExact bool, er
 			list = append(list, diag.New(pos, diag.Unsupported, "%v", err))
 		}
 	}
+	for _, name := range slices.Sorted(maps.Keys(opt.Ranges)) {
+		if err := im.isInput(name, inputs); err != nil {
+			err.Pos = pos
+			list = append(list, err)
+		}
+	}
 	if len(list) > 0 {
 		return nil, im.exact, list.Err()
 	}
@@ -308,6 +315,9 @@ func (im *importer) input(i int, ops []table, opt Options) error {
 	}
 	o := &operand{shape: shape, image: len(shape) == 4}
 	o.v = im.Input(name, o.own(), r)
+	if item := o.own(); len(item) == 2 && item[0] > 1 && item[1] > 1 {
+		o.v.Content = ir.Content{Kind: ir.Signal, Axis: 0} // channels stand last in these models
+	}
 	if im.exact {
 		if quant.Scale == 0 {
 			return fmt.Errorf("input %q of a quantized model has no quantization", t.name)
@@ -319,6 +329,25 @@ func (im *importer) input(i int, ops []table, opt Options) error {
 	}
 	im.values[i] = o
 	return nil
+}
+
+// isInput reports a name that -range gives and no input has.
+func (im *importer) isInput(name string, inputs []int) *diag.Diagnostic {
+	var names []string
+	for _, i := range inputs {
+		if name == im.tensors[i].name {
+			return nil
+		}
+		names = append(names, im.nameOf(i))
+	}
+	if slices.Contains(names, name) {
+		return nil
+	}
+	d := diag.New(diag.Pos{}, diag.BadValue, "-range %s: the model has no such input", name).WithSuggestion(name, names)
+	if d.Help == "" {
+		d.WithHelp("its inputs are %s", strings.Join(names, " "))
+	}
+	return d
 }
 
 // rowsOf is the rows of the constant that an input chooses from, the least where there

@@ -169,6 +169,46 @@ func TestKerasText(t *testing.T) {
 	assert.Len(t, m.Tied(m.Layers()[1]), 11, "of steps 1 to 11")
 }
 
+// TestKerasInputs: channels stand last, and a range is of an input that there is.
+func TestKerasInputs(t *testing.T) {
+	raw := kerasModel(t, "tcn_int8")
+	for _, isFloat := range []bool{true, false} {
+		m, err := tflite.Parse("net", raw, tflite.Options{Float: isFloat})
+		require.NoError(t, err)
+		require.Equal(t, ir.Shape{32, 6}, m.Inputs[0].Type.Shape)
+		assert.Equal(t, ir.Content{Kind: ir.Signal, Axis: 0}, m.Inputs[0].Holds(), "32 samples of 6 channels")
+	}
+	m, err := tflite.Parse("net", kerasModel(t, "cnn_float"), tflite.Options{})
+	require.NoError(t, err)
+	assert.Equal(t, ir.Image, m.Inputs[0].Holds().Kind)
+	in := m.Inputs[0].Name
+	_, err = tflite.Parse("net", raw, tflite.Options{Ranges: map[string]ir.Range{"x": {Lo: -1, Hi: 1}}})
+	require.ErrorContains(t, err, "net: bad-value: -range x: the model has no such input\n    help: its inputs are ")
+	m, err = tflite.Parse("net", kerasModel(t, "cnn_float"), tflite.Options{Ranges: map[string]ir.Range{in: {Lo: -1, Hi: 1}}})
+	require.NoError(t, err)
+	assert.Equal(t, ir.Range{Lo: -1, Hi: 1}, *m.Inputs[0].Range)
+}
+
+// TestSoftmaxOfPixels: of reals the classes of pixels stand along the axis of channels.
+func TestSoftmaxOfPixels(t *testing.T) {
+	images := 0
+	for _, c := range frontendtest.Packed(t, "testdata/peers.tar.gz") {
+		if !strings.Contains(c.Name, "SOFTMAX") {
+			continue
+		}
+		m, err := tflite.Parse("net", c.Files["model.tflite"], tflite.Options{})
+		require.NoError(t, err, c.Name)
+		if out := m.Outputs[0]; len(out.Type.Shape) == 3 {
+			images++
+			require.Equal(t, m.IsQuantized(), out.Def.Op == ir.Copy, "%s: integers are rows, as kernels take them", c.Name)
+			if !m.IsQuantized() {
+				assert.Zero(t, out.Def.Int(ir.AttrAxis), c.Name)
+			}
+		}
+	}
+	assert.Greater(t, images, 4)
+}
+
 // TestSignatures chooses among the subgraphs of a model with a loop.
 func TestSignatures(t *testing.T) {
 	raw := kerasModel(t, "lstm_float")

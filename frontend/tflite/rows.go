@@ -21,12 +21,7 @@ func softmax(im *importer, o *operator, x *operand) error {
 	if b := o.options.float(0, 0); b != 1 {
 		return fmt.Errorf("has beta %v", b)
 	}
-	n := x.shape[len(x.shape)-1]
-	shape, axis := ir.Shape{build.Product(x.shape) / max(n, 1), n}, 1
-	if shape[0] == 1 {
-		shape, axis = ir.Shape{n}, 0
-	}
-	v, err := im.flat(x, shape)
+	v, axis, err := im.last(x)
 	if err != nil {
 		return err
 	}
@@ -49,7 +44,33 @@ func softmax(im *importer, o *operator, x *operand) error {
 	if err != nil {
 		return err
 	}
-	if y, err = im.reshape(y, build.Canonical(x.shape)); err != nil {
+	return im.giveRows(o, x, y)
+}
+
+// last is an operand as a value of which one axis has the elements along the operand's last
+// one: an image of reals stays as it is, so that the axis of a softmax over its channels can
+// be read off the network. Of integers it becomes rows, as passes/graph makes it of reals.
+func (im *importer) last(x *operand) (v *ir.Value, axis int, err error) {
+	n := x.shape[len(x.shape)-1]
+	rows := build.Product(x.shape) / max(n, 1)
+	switch {
+	case x.image && rows > 1 && !im.exact:
+		return x.v, 0, nil
+	case rows == 1:
+		v, err = im.flat(x, ir.Shape{n})
+		return v, 0, err
+	}
+	v, err = im.flat(x, ir.Shape{rows, n})
+	return v, 1, err
+}
+
+// giveRows gives what an operation made of last.
+func (im *importer) giveRows(o *operator, x *operand, y *ir.Value) error {
+	if x.image && len(y.Type.Shape) == 3 {
+		return im.give(o, &operand{v: y, shape: x.shape, image: true})
+	}
+	y, err := im.reshape(y, build.Canonical(x.shape))
+	if err != nil {
 		return err
 	}
 	return im.give(o, &operand{v: y, shape: x.shape})
@@ -60,15 +81,15 @@ func logSoftmax(im *importer, o *operator, x *operand) error {
 	if im.exact {
 		return errFloat
 	}
-	v, err := im.flat(x, build.Canonical(x.shape))
+	v, axis, err := im.last(x)
 	if err != nil {
 		return err
 	}
-	y, err := im.add(ir.LogSoftmax, im.hint(o), []*ir.Value{v}, ir.Quant{}, ir.AttrAxis.Is(len(v.Type.Shape)-1))
+	y, err := im.add(ir.LogSoftmax, im.hint(o), []*ir.Value{v}, ir.Quant{}, ir.AttrAxis.Is(axis))
 	if err != nil {
 		return err
 	}
-	return im.give(o, &operand{v: y, shape: x.shape})
+	return im.giveRows(o, x, y)
 }
 
 // axes are constant argument 1, rising, those from the end counted from the beginning.

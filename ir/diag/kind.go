@@ -35,6 +35,7 @@ const (
 	ToolFailed      Kind = "tool-failed"       // an external program that failed
 	BadOutput       Kind = "output"            // an output that cannot be written
 	Clash           Kind = "clash"             // an output that is an input or another output
+	Incomparable    Kind = "incomparable"      // two builds whose figures say nothing of each other
 	Interrupted     Kind = "interrupted"       // work that the user ended early
 	OutOfMemory     Kind = "memory"            // a limit of memory that dnnc runs under
 	VerifierFailure Kind = "invariant"         // a module that breaks an invariant of the IR

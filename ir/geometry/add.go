@@ -53,7 +53,7 @@ func (p *AddParams) Rescale(a int64, m, r int32) int64 {
 func NewSquareParams(round Rounding, scaleA float64, zeroA int32, scaleB float64, zeroB int32, scaleY float64, zeroY, lo, hi int32) (AddParams, error) {
 	coarse := max(scaleA, scaleB)
 	p := AddParams{ZeroA: zeroA, ZeroB: zeroB, ZeroY: zeroY, Lo: lo, Hi: hi, Rounding: round}
-	if round == RoundHalfUp && scaleY < float64(SquareStep*coarse*coarse) {
+	if !round.IsTwice() && scaleY < float64(SquareStep*coarse*coarse) {
 		return p, fmt.Errorf("scales of %v and %v are too coarse for squares of scale %v", scaleA, scaleB, scaleY)
 	}
 	const reach = 255 << SquareShift
@@ -64,13 +64,18 @@ func NewSquareParams(round Rounding, scaleA float64, zeroA int32, scaleB float64
 // to twice the greater scale, the sum to the result's. An error is returned where what
 // the arguments lose in being rescaled would be more than half a step of the result.
 func NewAddParams(round Rounding, scaleA float64, zeroA int32, scaleB float64, zeroB int32, scaleY float64, zeroY, lo, hi int32) (AddParams, error) {
-	twice := 2 * max(scaleA, scaleB)
+	return NewAddParamsAt(round, 2*max(scaleA, scaleB), scaleA, zeroA, scaleB, zeroB, scaleY, zeroY, lo, hi)
+}
+
+// NewAddParamsAt is NewAddParams with the scale to which the arguments come, at least twice
+// the greater one.
+func NewAddParamsAt(round Rounding, common, scaleA float64, zeroA int32, scaleB float64, zeroB int32, scaleY float64, zeroY, lo, hi int32) (AddParams, error) {
 	p := AddParams{ZeroA: zeroA, ZeroB: zeroB, ZeroY: zeroY, Lo: lo, Hi: hi, Rounding: round}
 	const reach = 255 << AddShift // of either argument; of their sum, too, as each comes to a half
-	if round == RoundHalfUp && twice/float64(scaleY*(1<<AddShift)) > .5 {
+	if !round.IsTwice() && common/float64(scaleY*(1<<AddShift)) > .5 {
 		return p, fmt.Errorf("scales of %v and %v are too coarse for a result of scale %v", scaleA, scaleB, scaleY)
 	}
-	return p, p.factors(scaleA/twice, scaleB/twice, twice/float64(scaleY*(1<<AddShift)), reach, reach)
+	return p, p.factors(scaleA/common, scaleB/common, common/float64(scaleY*(1<<AddShift)), reach, reach)
 }
 
 // factors sets the multipliers and shifts of real factors, of arguments and of a result that
@@ -82,7 +87,7 @@ func (p *AddParams) factors(a, b, y float64, argument, result int64) error {
 		mul, shift *int32
 	}{{a, argument, &p.MulA, &p.ShiftA}, {b, argument, &p.MulB, &p.ShiftB}, {y, result, &p.MulY, &p.ShiftY}} {
 		var err error
-		if p.Rounding == RoundHalfUp {
+		if !p.Rounding.IsTwice() {
 			*f.mul, *f.shift, err = MultiplierFor(f.factor)
 		} else {
 			*f.mul, *f.shift, err = TFLiteMultiplierFor(f.factor, f.reach)

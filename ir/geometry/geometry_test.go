@@ -2,6 +2,8 @@ package geometry
 
 import (
 	"math"
+	"math/big"
+	"math/rand/v2"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -175,6 +177,7 @@ func TestIntWeights(t *testing.T) {
 		{layer(ir.Of(ir.I8), ir.Shape{1, 1, 1, 3}, []byte{0, 127, 128}), []int32{0, 127, -128}},
 		{layer(ir.OddOf(1), ir.Shape{1, 1, 1, 2}, []byte{0, 1}), []int32{-1, 1}},
 		{layer(ir.OddOf(3), ir.Shape{1, 1, 1, 4}, []byte{0, 3, 4, 7}), []int32{-7, -1, 1, 7}},
+		{layer(ir.TwoOf(3), ir.Shape{1, 1, 1, 4}, []byte{0, 3, 4, 7}), []int32{-8, -2, 0, 6}},
 		{layer(ir.CodeOf(2), ir.Shape{1, 1, 1, 4}, []byte{3, 0, 1, 2}, 5, -6, 7, -128), []int32{-128, 5, -6, 7}},
 		// Two rows of three channels and two taps in groups of two channels: codes of a row
 		// are tap 0 of channels 0 and 1, tap 0 of channel 2, then tap 1.
@@ -248,10 +251,12 @@ func TestRequantOf(t *testing.T) {
 	q, err := RequantOf(n)
 	require.NoError(t, err)
 	assert.Equal(t, &Requant{Mul: []int32{1 << 30, 5}, Shift: []int32{31, 40}, Rounding: RoundHalfUp, Zero: -3, Lo: -3, Hi: 90}, q)
-	n.Put(ir.AttrRound.Is(ir.RoundTFLite))
-	q, err = RequantOf(n)
-	require.NoError(t, err)
-	assert.Equal(t, RoundTFLite, q.Rounding)
+	for word, want := range map[string]Rounding{ir.RoundTFLite: RoundTFLite, ir.RoundTwice: RoundTwice, ir.RoundEven: RoundEven} {
+		n.Put(ir.AttrRound.Is(word))
+		q, err = RequantOf(n)
+		require.NoError(t, err)
+		assert.Equal(t, want, q.Rounding)
+	}
 	for _, key := range []ir.Key[*ir.Const]{ir.AttrMul, ir.AttrShift} {
 		whole := n.Const(key)
 		n.Put(key.Is(broken(whole)))
@@ -314,6 +319,40 @@ func TestR8ByHand(t *testing.T) {
 	}
 	assert.Equal(t, int32(math.MinInt32+1), doublingHigh(math.MinInt32, math.MaxInt32))
 	assert.Equal(t, int32(1<<30), doublingHigh(math.MinInt32, -1<<30), "one of them least does not saturate")
+}
+
+// TestEvenByHand: halves go to the even neighbour, all else to the nearest, also where the
+// only bit after a half is the last one of the product.
+func TestEvenByHand(t *testing.T) {
+	for _, c := range []struct {
+		a    int64
+		m, r int32
+		want int64
+	}{
+		{1, 1 << 30, 31, 0}, {3, 1 << 30, 31, 2}, {5, 1 << 30, 31, 2}, {-1, 1 << 30, 31, 0}, {-3, 1 << 30, 31, -2}, {-5, 1 << 30, 31, -2},
+		{1, 1<<30 + 1, 31, 1}, {5, 1<<30 + 1, 31, 3}, {-5, 1<<30 + 1, 31, -3}, {3, 1<<30 - 1, 31, 1},
+		{7, 1 << 30, 32, 2}, {6, 1 << 30, 32, 2}, {2, 1 << 30, 32, 0}, {-6, 1 << 30, 32, -2},
+		{1, 3 << 29, 1, 3 << 28}, {1<<31 - 1, math.MaxInt32, 62, 1}, {-1 << 31, math.MaxInt32, 62, -1}, {1 << 30, 1 << 30, 61, 0}, {1<<30 + 1, 1 << 30, 61, 1},
+		{12345, 0, 33, 0},
+	} {
+		assert.Equal(t, c.want, RequantEven(c.a, c.m, c.r), "%+v", c)
+		assert.Equal(t, c.want, RoundEven.Of(c.a, c.m, c.r), "%+v", c)
+	}
+	// Against rationals.
+	rng := rand.New(rand.NewPCG(1, 2))
+	for range 20_000 {
+		a, m, r := rng.Int64N(1<<32)-1<<31, rng.Int32N(1<<30)+1<<30, rng.Int32N(62)+1
+		if rng.IntN(2) == 0 { // many ties
+			a, m = a>>20<<rng.IntN(20), m>>24<<24
+		}
+		p := new(big.Int).Mul(big.NewInt(a), big.NewInt(int64(m)))
+		whole, rest := new(big.Int).DivMod(p, new(big.Int).Lsh(big.NewInt(1), uint(r)), new(big.Int))
+		want := whole.Int64()
+		if c := rest.Cmp(new(big.Int).Lsh(big.NewInt(1), uint(r-1))); c > 0 || c == 0 && want&1 != 0 {
+			want++
+		}
+		require.Equal(t, want, RequantEven(a, m, r), "%d * %d >> %d", a, m, r)
+	}
 }
 
 // TestMultiplierBounds: mantissas that round up to 2^31, and the ends of the shifts.

@@ -13,13 +13,19 @@ type Rounding uint8
 // The roundings of R6 and R8.
 const (
 	RoundHalfUp Rounding = iota
-	RoundTFLite
-	RoundTwice // R8 with ties up
+	RoundEven            // R6 with ties to even
+	RoundTFLite          // R8
+	RoundTwice           // R8 with ties up
 )
+
+// IsTwice reports whether a rounding is of the product and of the shift (R8).
+func (k Rounding) IsTwice() bool { return k == RoundTFLite || k == RoundTwice }
 
 // RoundingOf is the rounding that a node's word names.
 func RoundingOf(n *ir.Node) Rounding {
 	switch n.Word(ir.AttrRound) {
+	case ir.RoundEven:
+		return RoundEven
 	case ir.RoundTFLite:
 		return RoundTFLite
 	case ir.RoundTwice:
@@ -31,6 +37,8 @@ func RoundingOf(n *ir.Node) Rounding {
 // Of is RQ of a number of 32 bits with the factor m*2^-r.
 func (k Rounding) Of(a int64, m, r int32) int64 {
 	switch k {
+	case RoundEven:
+		return RequantEven(a, m, r)
 	case RoundTFLite:
 		return int64(RequantTFLite(int32(a), m, r))
 	case RoundTwice:
@@ -108,6 +116,13 @@ func Narrow(m, r int32) (int32, int32) { return int32((int64(m) + 1<<15) >> 16),
 // RequantHalfUp is floor((a*m + 2^(r-1)) / 2^r): R6. |a*m| must be below 2^62.
 func RequantHalfUp(a int64, m, r int32) int64 {
 	return (a*int64(m) + 1<<(r-1)) >> r
+}
+
+// RequantEven is a*m / 2^r rounded to the nearest, ties to even (R6). |a*m| must be below
+// 2^62.
+func RequantEven(a int64, m, r int32) int64 {
+	p := a * int64(m)
+	return (p + 1<<(r-1) - 1 + p>>r&1) >> r
 }
 
 // RequantTFLite is TFLite's MultiplyByQuantizedMultiplier in its double

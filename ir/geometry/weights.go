@@ -31,8 +31,8 @@ func IntWeights(n *ir.Node) ([]int32, error) {
 		for i, v := range codes {
 			w[i] = int32(int8(v))
 		}
-	case ir.Odd:
-		DecodeOdd(int(e.Bits), codes, w)
+	case ir.Odd, ir.Two:
+		DecodeUniform(e, codes, w)
 	case ir.Code:
 		DecodeCodebook(book, codes, w)
 	case ir.Vec:
@@ -44,10 +44,10 @@ func IntWeights(n *ir.Node) ([]int32, error) {
 	return w, nil
 }
 
-// DecodeOdd writes the integers of odd codes (R1).
-func DecodeOdd(bits int, codes []uint8, w []int32) {
+// DecodeUniform writes the integers of odd codes or of two's complement (R1).
+func DecodeUniform(e ir.Elem, codes []uint8, w []int32) {
 	for i, q := range codes {
-		w[i] = 2*int32(q) - (1<<bits - 1)
+		w[i] = 2*int32(q) - int32(e.Offset())
 	}
 }
 

@@ -13,7 +13,7 @@ func (l Layer) Weight() ir.Shape { return l.Node.Const(ir.AttrWeight).Type.Shape
 func (l Layer) K() int { return l.Weight().Size() / l.Weight()[0] }
 
 // Scalar reports whether each weight has a code of its own and is linear in the code.
-func (l Layer) Scalar() bool { return l.Elem.Kind == ir.I8 || l.Elem.Kind == ir.Odd }
+func (l Layer) Scalar() bool { return l.Elem.Kind == ir.I8 || l.Elem.IsUniform() }
 
 // Book reports whether codes are rows of one codebook, without groups of channels.
 func (l Layer) Book() bool {

@@ -142,7 +142,8 @@ func release(m *ir.Module, n *ir.Node) {
 	}
 }
 
-// storeLayer replaces the constants of n by new ones of the same names.
+// storeLayer replaces the constants of n by new ones of the same names. A pass that
+// stores layers prunes the constants in its end.
 func storeLayer(m *ir.Module, n *ir.Node, p layerParams) {
 	if n.Has(ir.AttrWeight) {
 		release(m, n)
@@ -163,7 +164,6 @@ func storeLayer(m *ir.Module, n *ir.Node, p layerParams) {
 	}
 	put(ir.AttrWeight, p.shape, p.weight)
 	put(ir.AttrBias, ir.Shape{p.shape[0]}, p.bias)
-	m.PruneConsts()
 }
 
 // FoldNormalize folds the normalisation of the input into the layer behind it.
@@ -194,6 +194,7 @@ func FoldNormalize(_ context.Context, m *ir.Module, _ *pass.Env) error {
 		m.Replace(n.Out, n.Args[0])
 		m.Remove(n)
 	}
+	m.PruneConsts()
 	return nil
 }
 
@@ -237,48 +238,53 @@ func isPadded(n *ir.Node) bool {
 }
 
 // FoldBatchNorm folds batch normalisation into the layer before it.
-func FoldBatchNorm(_ context.Context, m *ir.Module, _ *pass.Env) error {
-	for _, n := range append([]*ir.Node(nil), m.Ops...) {
-		if n.Op != ir.BatchNorm {
-			continue
-		}
+func FoldBatchNorm(_ context.Context, m *ir.Module, _ *pass.Env) (err error) {
+	uses := m.Uses()
+	m.Bypass(func(n *ir.Node) *ir.Value {
 		layer := n.Args[0].Def
-		if layer == nil || !layer.Op.HasWeights() || layer.Word(ir.AttrAct) != ir.ActNone ||
-			len(m.Users(layer.Out)) != 1 || m.IsOutput(layer.Out) {
-			continue
+		if err != nil || n.Op != ir.BatchNorm || layer == nil || !layer.Op.HasWeights() || layer.Word(ir.AttrAct) != ir.ActNone || uses[layer.Out] != 1 {
+			return nil
 		}
-		b, err := batchNormOf(n)
-		if err != nil {
-			return err
+		if err = foldBehind(m, layer, n); err != nil {
+			return nil
 		}
-		p, err := loadLayer(layer)
-		if err != nil {
-			return err
-		}
-		cols := p.shape.Size() / p.shape[0]
-		for r, s := range b.scale {
-			for i := range cols {
-				p.weight[r*cols+i] = float64(float32(p.weight[r*cols+i]) * s)
-			}
-			moved := float32((float32(p.bias[r]) - b.mean[r]) * s)
-			p.bias[r] = float64(moved + b.beta[r])
-		}
-		storeLayer(m, layer, p)
-		m.Replace(n.Out, layer.Out)
-		m.Remove(n)
-		m.PruneConsts()
+		uses[layer.Out] = uses[n.Out]
+		return layer.Out
+	})
+	m.PruneConsts()
+	return err
+}
+
+// foldBehind folds a batchnorm into the layer before it.
+func foldBehind(m *ir.Module, layer, n *ir.Node) error {
+	b, err := batchNormOf(n)
+	if err != nil {
+		return err
 	}
+	p, err := loadLayer(layer)
+	if err != nil {
+		return err
+	}
+	cols := p.shape.Size() / p.shape[0]
+	for r, s := range b.scale {
+		for i := range cols {
+			p.weight[r*cols+i] = float64(float32(p.weight[r*cols+i]) * s)
+		}
+		moved := float32((float32(p.bias[r]) - b.mean[r]) * s)
+		p.bias[r] = float64(moved + b.beta[r])
+	}
+	storeLayer(m, layer, p)
 	return nil
 }
 
 // Simplify removes operations that change nothing.
 func Simplify(_ context.Context, m *ir.Module, _ *pass.Env) error {
-	for _, n := range append([]*ir.Node(nil), m.Ops...) {
+	m.Bypass(func(n *ir.Node) *ir.Value {
 		if isIdentity(n) && !m.IsOutput(n.Out) {
-			m.Replace(n.Out, n.Args[0])
-			m.Remove(n)
+			return n.Args[0]
 		}
-	}
+		return nil
+	})
 	foldPad(m)
 	foldRoundTrips(m)
 	return nil
@@ -307,19 +313,20 @@ var acts = map[ir.Op]string{ir.Relu: ir.ActRelu, ir.Relu6: ir.ActRelu6}
 // FuseActivation makes relu and relu6 an attribute of the operation before
 // them, where they cost nothing: they only set bounds (R9).
 func FuseActivation(_ context.Context, m *ir.Module, _ *pass.Env) error {
-	for _, n := range append([]*ir.Node(nil), m.Ops...) {
+	uses := m.Uses()
+	m.Bypass(func(n *ir.Node) *ir.Value {
 		act, ok := acts[n.Op]
 		if !ok {
-			continue
+			return nil
 		}
 		p := n.Args[0].Def
-		if p == nil || len(m.Users(p.Out)) != 1 || m.IsOutput(p.Out) || !p.Op.Takes(ir.AttrAct) || p.Word(ir.AttrAct) != ir.ActNone {
-			continue
+		if p == nil || uses[p.Out] != 1 || !p.Op.Takes(ir.AttrAct) || p.Word(ir.AttrAct) != ir.ActNone {
+			return nil
 		}
 		p.Put(ir.AttrAct.Is(act))
-		m.Replace(n.Out, p.Out)
-		m.Remove(n)
-	}
+		uses[p.Out] = uses[n.Out]
+		return p.Out
+	})
 	return nil
 }
 

@@ -298,9 +298,11 @@ func foldRoundTrips(m *ir.Module) {
 		}
 	}
 	// Moves that nobody needs any more would hide layers from the folding.
-	for i := len(m.Ops) - 1; i >= 0; i-- {
-		if n := m.Ops[i]; n.Op.Moves() && len(m.Users(n.Out)) == 0 && !m.IsOutput(n.Out) {
+	uses := m.Uses()
+	for _, n := range slices.Backward(slices.Clone(m.Ops)) {
+		if n.Op.Moves() && uses[n.Out] == 0 {
 			m.Remove(n)
+			uses[n.Args[0]]--
 		}
 	}
 }

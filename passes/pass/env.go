@@ -173,7 +173,8 @@ type Kept struct {
 	Tested   []Tested           // candidates of a promise, from the largest down
 	Float    []measure.Estimate // the float network's measure on these images, of each result
 
-	Fitted, Chosen, Judged int // images that calibrated, that the search saw, and these
+	Fitted, Chosen, Judged int  // images that calibrated, that the search saw, and these
+	IsOneSet               bool // those that calibrated are those that the search saw
 }
 
 // Tested is a candidate that was tested.
@@ -186,6 +187,9 @@ type Tested struct {
 
 // Counts says by which images the network was fitted, chosen and judged.
 func (k *Kept) Counts() string {
+	if k.IsOneSet {
+		return fmt.Sprintf("fitted on and chosen by the same %d, judged by %d other images", k.Fitted, k.Judged)
+	}
 	return fmt.Sprintf("fitted on %d, chosen by %d, judged by %d images, none of them in two of these", k.Fitted, k.Chosen, k.Judged)
 }
 

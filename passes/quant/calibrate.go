@@ -140,12 +140,12 @@ func Calibrate(ctx context.Context, m *ir.Module, env *pass.Env) error {
 
 // dropRescalings takes out requantizations between equal types, which change nothing.
 func dropRescalings(m *ir.Module) {
-	for _, n := range slices.Clone(m.Ops) {
+	m.Bypass(func(n *ir.Node) *ir.Value {
 		if n.Op == ir.Requantize && n.Word(ir.AttrAct) == ir.ActNone && !m.IsOutput(n.Out) && n.Args[0].Range != nil && *n.Args[0].Range == *n.Out.Range {
-			m.Replace(n.Out, n.Args[0])
-			m.Remove(n)
+			return n.Args[0]
 		}
-	}
+		return nil
+	})
 }
 
 // pieceOf is the values of an activation that one core looks at in a piece.
@@ -204,13 +204,14 @@ func padded(n *ir.Node) float64 {
 // take only what serves nothing else, and pads of a value beyond a given range none:
 // IsolateTypes saw to that.
 func share(m *ir.Module, ranges map[*ir.Value]*ir.Range) {
+	members := membersOf(ranges)
 	for _, n := range m.Ops {
 		if !KeepsType(n) {
 			continue
 		}
 		if n.Op == ir.Minimum || n.Op == ir.Maximum {
 			for _, a := range n.Args {
-				replaceRange(ranges, ranges[a], ranges[n.Out])
+				members.merge(ranges, ranges[a], ranges[n.Out])
 			}
 			continue
 		}
@@ -221,19 +222,42 @@ func share(m *ir.Module, ranges map[*ir.Value]*ir.Range) {
 		for _, a := range n.Args[1:] {
 			other := ranges[a]
 			shared.Lo, shared.Hi = min(shared.Lo, other.Lo), max(shared.Hi, other.Hi)
-			replaceRange(ranges, other, shared)
+			shared = members.merge(ranges, other, shared)
 		}
 		ranges[n.Out] = shared
+		members[shared] = append(members[shared], n.Out)
 	}
 }
 
-// replaceRange gives all values of one range another.
-func replaceRange(ranges map[*ir.Value]*ir.Range, was, r *ir.Range) {
-	for v, own := range ranges {
-		if own == was {
+// members are the values of each range: those that ranges still gives it.
+type members map[*ir.Range][]*ir.Value
+
+func membersOf(ranges map[*ir.Value]*ir.Range) members {
+	of := make(members, len(ranges))
+	for v, r := range ranges {
+		of[r] = append(of[r], v)
+	}
+	return of
+}
+
+// merge gives the values of a range, was, and those of r one range, as wide as r, and
+// returns it: the one of more values, so that many merges take little more time than values.
+func (of members) merge(ranges map[*ir.Value]*ir.Range, was, r *ir.Range) *ir.Range {
+	if was == r {
+		return r
+	}
+	if len(of[was]) > len(of[r]) {
+		*was = *r
+		was, r = r, was
+	}
+	for _, v := range of[was] {
+		if ranges[v] == was {
 			ranges[v] = r
+			of[r] = append(of[r], v)
 		}
 	}
+	delete(of, was)
+	return r
 }
 
 // widenSums gives sums and differences that are far smaller than their arguments a range
@@ -268,33 +292,33 @@ func widenSums(m *ir.Module, ranges map[*ir.Value]*ir.Range) {
 
 // unite gives two values, and those that have the range of one already, the union of
 // their ranges; none where a range is fixed.
-func unite(ranges map[*ir.Value]*ir.Range, a, b *ir.Value) {
+func unite(ranges map[*ir.Value]*ir.Range, of members, a, b *ir.Value) {
 	x, y := ranges[a], ranges[b]
 	if x == y || x == nil || y == nil || a.Def == nil || b.Def == nil || fixedRange(a.Def) != nil || fixedRange(b.Def) != nil {
 		return
 	}
 	x.Lo, x.Hi = min(x.Lo, y.Lo), max(x.Hi, y.Hi)
-	replaceRange(ranges, y, x)
+	of.merge(ranges, y, x)
 }
 
 // shareSteps gives the steps of an unrolled recurrence, which begin with layers that
 // share their weights, the same ranges: they then have the same integers, and code
 // generation makes one function of each operation for all steps.
 func shareSteps(m *ir.Module, ranges map[*ir.Value]*ir.Range) {
-	index := map[*ir.Node]int{}
+	of, index := membersOf(ranges), map[*ir.Node]int{}
 	for i, n := range m.Ops {
 		index[n] = i
 	}
-	for _, l := range m.Layers() {
-		tied := m.Tied(l)
+	for _, tied := range m.AllTied() {
+		l := tied[0]
 		for _, t := range tied[1:] {
-			unite(ranges, l.Args[0], t.Args[0])
+			unite(ranges, of, l.Args[0], t.Args[0])
 			first, other := m.Ops[index[l]:index[t]], m.Ops[index[t]:]
 			for i, n := range first {
 				if i >= len(other) || n.Op != other[i].Op || !n.Out.Type.Equal(other[i].Out.Type) || i > 0 && slices.Contains(tied, n) {
 					break
 				}
-				unite(ranges, n.Out, other[i].Out)
+				unite(ranges, of, n.Out, other[i].Out)
 			}
 		}
 	}
@@ -306,19 +330,22 @@ func shareSteps(m *ir.Module, ranges map[*ir.Value]*ir.Range) {
 // is not its own. A pad has one, too, of a value beyond a given range, or that would
 // widen the range of another use. Calibrate takes out those between equal types.
 func IsolateTypes(_ context.Context, m *ir.Module, _ *pass.Env) error {
+	uses := m.Uses() // which stay: what is inserted takes the place of one use
 	for _, n := range append([]*ir.Node(nil), m.Ops...) {
 		if n.Op == ir.Pad {
 			r, v := givenRange(typeFrom(n.Args[0])), padded(n)
-			if r != nil && (v < r.Lo || v > r.Hi) || r == nil && v != 0 && !serves(m, n.Args[0]) {
+			if r != nil && (v < r.Lo || v > r.Hi) || r == nil && v != 0 && !serves(uses, n.Args[0]) {
 				n.Args[0] = insertBefore(m, n, n.Args[0], 0)
+				uses[n.Args[0]] = 1
 			}
 		}
 		if !unites(n) {
 			continue
 		}
 		for i, a := range n.Args {
-			if !serves(m, a) {
+			if !serves(uses, a) {
 				n.Args[i] = insertBefore(m, n, a, i)
+				uses[n.Args[i]] = 1
 			}
 		}
 	}
@@ -330,17 +357,9 @@ func unites(n *ir.Node) bool { return len(n.Args) > 1 && KeepsType(n) }
 
 // serves reports whether a value has one use, as have all that it has its type from, and
 // that type can be any.
-func serves(m *ir.Module, a *ir.Value) bool {
+func serves(uses map[*ir.Value]int, a *ir.Value) bool {
 	for {
-		uses := 0
-		for _, u := range m.Users(a) {
-			for _, x := range u.Args {
-				if x == a {
-					uses++
-				}
-			}
-		}
-		if uses != 1 || m.IsOutput(a) || givenRange(a) != nil {
+		if uses[a] != 1 || givenRange(a) != nil {
 			return false
 		}
 		if !KeepsType(a.Def) || unites(a.Def) {

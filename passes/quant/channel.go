@@ -34,10 +34,10 @@ func newUse(n *ir.Node) use {
 	return use{in.Scale, n.Out.Type.Quant.Scale, int32(-128 - in.Zero), int32(127 - in.Zero)}
 }
 
-// usesOf are those of the layers that share the weights of n.
-func usesOf(m *ir.Module, n *ir.Node) []use {
+// usesOf are those of layers that share their weights.
+func usesOf(tied []*ir.Node) []use {
 	var uses []use
-	for _, t := range m.Tied(n) {
+	for _, t := range tied {
 		if u := newUse(t); !slices.Contains(uses, u) {
 			uses = append(uses, u)
 		}
@@ -261,7 +261,7 @@ func (r *Rounded) integers(n *ir.Node, c int) []int32 {
 			w[i] = int32(int8(q))
 		}
 	case ir.Odd:
-		geometry.DecodeOdd(int(r.Elem.Bits), codes, w)
+		geometry.DecodeUniform(r.Elem, codes, w)
 	case ir.Code:
 		geometry.DecodeCodebook(r.Book, codes, w)
 	case ir.Vec:

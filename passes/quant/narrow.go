@@ -27,9 +27,9 @@ type attention struct {
 
 // attentions are those of all softmaxes, by their arguments that nothing else reads.
 func attentions(m *ir.Module) (map[*ir.Value]*attention, error) {
-	all := map[*ir.Value]*attention{}
+	all, uses := map[*ir.Value]*attention{}, m.Uses()
 	for _, n := range m.Ops {
-		if n.Op != ir.Softmax || len(m.Users(n.Args[0])) != 1 {
+		if n.Op != ir.Softmax || uses[n.Args[0]] != 1 {
 			continue
 		}
 		a := &attention{}
@@ -106,21 +106,21 @@ func cut(r *ir.Range, to ir.Range) bool {
 // cutRanges cuts the ranges of values to what their one use makes of them, as of a mask of -1e9
 // that is added to scores before a softmax: beyond it they saturate.
 func cutRanges(m *ir.Module, ranges map[*ir.Value]*ir.Range, seen map[*ir.Value]*attention) {
-	for i := len(m.Ops) - 1; i >= 0; i-- {
-		n := m.Ops[i]
-		if a := seen[n.Out]; a != nil && a.isSeen && serves(m, n.Out) {
+	uses := m.Uses()
+	for _, n := range slices.Backward(m.Ops) {
+		if a := seen[n.Out]; a != nil && a.isSeen && serves(uses, n.Out) {
 			cut(ranges[n.Out], a.seen)
 		}
 		switch {
 		case n.Op == ir.Add || n.Op == ir.Sub:
 			for k, a := range n.Args {
-				if serves(m, a) {
+				if serves(uses, a) {
 					cut(ranges[a], fromSum(n, k, ranges))
 				}
 			}
 		case KeepsType(n): // what saturates before it does so behind it
 			for _, a := range n.Args {
-				if serves(m, a) {
+				if serves(uses, a) {
 					cut(ranges[a], *ranges[n.Out])
 				}
 			}

@@ -52,9 +52,9 @@ func Lower(m *ir.Module, rounded []*Rounded) error {
 		m.Results[i] = ir.Type{Elem: ir.Of(ir.I8), Shape: m.Results[i].Shape}
 	}
 	layers, codes := m.Layers(), map[*ir.Node]*codesOf{}
-	for i, n := range layers {
-		own := &codesOf{Rounded: rounded[i]}
-		for _, t := range m.Tied(n) {
+	for i, tied := range m.AllTied() {
+		own := &codesOf{Rounded: rounded[i], tied: tied}
+		for _, t := range tied {
 			codes[t] = own
 		}
 	}
@@ -222,8 +222,9 @@ func reachOf(q ir.Quant) int64 { return max(int64(128+q.Zero), int64(127-q.Zero)
 // that the first one declares.
 type codesOf struct {
 	*Rounded
-	isOwn        bool      // codes and scales are no others'
-	bias         []float64 // of the channels, in reals; layers that share weights share it
+	tied         []*ir.Node // the layers
+	isOwn        bool       // codes and scales are no others'
+	bias         []float64  // of the channels, in reals; layers that share weights share it
 	weight, book *ir.Const
 	done         []*ir.Node
 }
@@ -280,10 +281,14 @@ func quantizeLayer(m *ir.Module, n *ir.Node, r *codesOf) error {
 		}
 		n.Put(ir.AttrPadValue.Is(pad))
 	}
-	uses := usesOf(m, n)
+	uses := usesOf(r.tied)
+	weight, err := n.Const(ir.AttrWeight).Loaded()
+	if err != nil {
+		return err
+	}
 	bias, factors, reach := make([]int64, rows), make([]float64, rows), make([]int64, rows)
 	for c := range rows {
-		original, err := n.Const(ir.AttrWeight).Floats(c*cols, cols)
+		original, err := weight.Floats(c*cols, cols)
 		if err != nil {
 			return err
 		}
@@ -321,7 +326,7 @@ func quantizeLayer(m *ir.Module, n *ir.Node, r *codesOf) error {
 func drop(m *ir.Module, c *ir.Const) {
 	for i, k := range m.Consts {
 		if k == c {
-			m.Consts = append(m.Consts[:i], m.Consts[i+1:]...)
+			m.Consts = slices.Delete(m.Consts, i, i+1)
 			return
 		}
 	}

@@ -379,13 +379,17 @@ const blockOfRows = 1 << 20
 // roundRows rounds a layer to nearest, a few rows after the other, and keeps codes
 // and scales alone: networks of a hundred million weights take a byte for each.
 func roundRows(n *ir.Node, f Format) (*Rounded, error) {
-	s := n.Const(ir.AttrWeight).Type.Shape
+	whole, err := n.Const(ir.AttrWeight).Loaded()
+	if err != nil {
+		return nil, err
+	}
+	s := whole.Type.Shape
 	cols := s.Size() / s[0]
 	out := &Rounded{Elem: f.Elem, Codes: make([]byte, 0, s.Size()), Bias: make([]float64, s[0])}
 	step := max(blockOfRows/cols, 1)
 	for first := 0; first < s[0]; first += step {
 		rows := min(step, s[0]-first)
-		weight, err := n.Const(ir.AttrWeight).Floats(first*cols, rows*cols)
+		weight, err := whole.Floats(first*cols, rows*cols)
 		if err != nil {
 			return nil, err
 		}

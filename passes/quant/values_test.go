@@ -364,7 +364,7 @@ func TestUnite(t *testing.T) {
 		return map[*ir.Value]*ir.Range{a: x, b: y, c: y, other: {Lo: -9, Hi: 9}, soft: {Lo: 0, Hi: 1}, input: {Lo: -5, Hi: 5}}
 	}
 	ranges := fresh()
-	unite(ranges, a, b)
+	unite(ranges, membersOf(ranges), a, b)
 	assert.Equal(t, &ir.Range{Lo: -3, Hi: 2}, ranges[a])
 	assert.Same(t, ranges[a], ranges[b])
 	assert.Same(t, ranges[a], ranges[c], "it had the range of one")
@@ -374,9 +374,23 @@ func TestUnite(t *testing.T) {
 		"of no range": {op(ir.Add), a}, "of no range, the second": {a, op(ir.Add)},
 	} {
 		ranges = fresh()
-		unite(ranges, pair[0], pair[1])
+		unite(ranges, membersOf(ranges), pair[0], pair[1])
 		assert.Equal(t, fresh(), ranges, name)
 	}
+}
+
+// TestMergeOfMany: the range of more values survives a merge, as wide as the one that was asked for.
+func TestMergeOfMany(t *testing.T) {
+	few, many := &ir.Range{Lo: -1, Hi: 2}, &ir.Range{Lo: -3, Hi: 1}
+	a, b, c, left := &ir.Value{}, &ir.Value{}, &ir.Value{}, &ir.Value{}
+	ranges := map[*ir.Value]*ir.Range{a: few, b: many, c: many, left: many}
+	of := membersOf(ranges)
+	ranges[left] = &ir.Range{Hi: 9} // it has another one now
+	assert.Same(t, many, of.merge(ranges, many, few))
+	assert.Equal(t, map[*ir.Value]*ir.Range{a: {Lo: -1, Hi: 2}, b: {Lo: -1, Hi: 2}, c: {Lo: -1, Hi: 2}, left: {Hi: 9}}, ranges)
+	assert.Same(t, ranges[a], ranges[b])
+	assert.Same(t, many, of.merge(ranges, many, many))
+	assert.Len(t, of[many], 4, "left is in the list, and in ranges no more")
 }
 
 // append adds an operation, whose result is the network's.

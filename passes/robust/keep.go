@@ -1,6 +1,7 @@
 package robust
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -126,14 +127,16 @@ func (h *hunt) next() (bytes int, ok bool) {
 // the share is promised, the smallest that other images show to keep it.
 func (s *Search) keeping(ctx context.Context, m method) (*Network, error) {
 	keep, isPromised := s.env.Budget.Keep, s.env.Budget.Promised
-	found, best, err := s.hunted(ctx, m, keep)
+	found, best, seen, err := s.hunted(ctx, m, keep)
 	switch {
 	case err != nil:
 		return nil, err
-	case isPromised && found == nil:
-		return s.promised(ctx, m, best)
 	case isPromised:
-		return s.promised(ctx, m, found)
+		n, err := s.centred(ctx, m, cmp.Or(found, best), seen)
+		if err != nil {
+			return nil, err
+		}
+		return s.promised(ctx, m, n)
 	case found != nil:
 		return found, s.estimated(ctx, found)
 	case best != nil: // an aim is no condition
@@ -149,20 +152,20 @@ func (s *Search) keeping(ctx context.Context, m method) (*Network, error) {
 
 // hunted is the smallest network that was found whose retention on held-out images is at
 // least keep, every step measured; nil of none. best is the one that was measured to keep
-// most. The hunt begins where the table expects the divergence of what may be lost, and
+// most, seen is all. The hunt begins where the table expects the divergence of what may be lost, and
 // goes on by what is measured. Robustness need not be monotone in size.
-func (s *Search) hunted(ctx context.Context, m method, keep float64) (found, best *Network, err error) {
+func (s *Search) hunted(ctx context.Context, m method, keep float64) (found, best *Network, seen trend, err error) {
 	sizes := s.everySize()
 	if err := s.refuseImpossible(m, sizes[1]); err != nil {
-		return nil, nil, err // of cycles
+		return nil, nil, nil, err // of cycles
 	}
 	if err := s.refuseUndefined(ctx, keep); err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	h := newHunt(sizes, 1-keep)
 	first, err := s.expected(ctx, m, h)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	var refused error // by the method, of a size
 	others := keepOthers
@@ -176,12 +179,15 @@ func (s *Search) hunted(ctx context.Context, m method, keep float64) (found, bes
 			return nil, kept, nil
 		}
 		others -= more
+		if err == nil && n != nil {
+			seen = append(seen, lost{n, s.loss(n.cost), 1 - kept.Value})
+		}
 		return n, kept, err
 	})
 	if err == nil && best == nil && refused != nil {
 		err = refused
 	}
-	return found, best, err
+	return found, best, seen, err
 }
 
 // isTooSmall reports that a method has no network within a number of bytes.

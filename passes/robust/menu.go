@@ -41,7 +41,7 @@ func Formats(names []string) ([]ir.Elem, error) {
 				elems = f.elems
 			}
 		}
-		if e, ok := ir.ParseElem(name); ok && (e.IsPacked() || e.Kind == ir.I8) {
+		if e, ok := ir.ParseElem(name); ok && (e.IsPacked() && e.Kind != ir.Two || e.Kind == ir.I8) {
 			elems = append(elems, e)
 		}
 		if len(elems) == 0 {

@@ -20,14 +20,91 @@ import (
 // which has the probability of one test.
 const (
 	mostCandidates = 6
-	// Sizes below and above that of the hunt, a step apart. A network much larger than
-	// what keeps the share is no choice, though it might be shown to.
-	candidateStep  = 1.05
-	candidatesUp   = 4
-	candidatesDown = mostCandidates - 1 - candidatesUp
+	// Sizes around that of the hunt, a step apart: most above it, as a network that keeps
+	// just the share passes in one of twenty tests. A network much larger than what keeps
+	// the share is no choice, though it might be shown to.
+	candidateStep = 1.15
+	candidatesUp  = mostCandidates - 2
 	// A method may have few sizes; then the next larger one is a candidate, too.
 	farStep = 1.25
 )
+
+// trend is the networks that a hunt measured.
+type trend []lost
+
+type lost struct {
+	*Network
+	divergence, loss float64
+}
+
+// trendSpan bounds the networks that tell what a divergence loses: those of a divergence
+// of 1/trendSpan to trendSpan times that of the network in question.
+const trendSpan = 4
+
+// share is the loss for a divergence near one. The loss of one network has the noise of the
+// few images that it answers otherwise, its divergence has little, and the one is about in
+// proportion to the other: the ratio of the sums over some networks has less noise.
+func (t trend) share(near float64) float64 {
+	var divergences, losses float64
+	for _, n := range t {
+		if n.divergence <= near*trendSpan && near <= n.divergence*trendSpan {
+			divergences, losses = divergences+n.divergence, losses+n.loss
+		}
+	}
+	return losses / divergences // NaN of none
+}
+
+// bracket is the networks between which a divergence of most lies: the largest that has
+// more and the smallest that has not. nil of none.
+func (t trend) bracket(most float64) (below, above *Network) {
+	for _, n := range t {
+		switch {
+		case n.divergence > most && (below == nil || n.Bytes > below.Bytes):
+			below = n.Network
+		case n.divergence <= most && (above == nil || n.Bytes < above.Bytes):
+			above = n.Network
+		}
+	}
+	return below, above
+}
+
+// centred is the smallest network whose divergence is what the wanted loss is for by all
+// that the hunt measured. found is the hunt's own choice, from which it may be far: its
+// loss is that of one network.
+func (s *Search) centred(ctx context.Context, m method, found *Network, seen trend) (*Network, error) {
+	most := (1 - s.env.Budget.Keep) / seen.share(s.loss(found.cost))
+	if !(most > 0) || s.stopped() {
+		return found, nil
+	}
+	below, above := seen.bracket(most)
+	if above == nil {
+		return found, nil
+	}
+	low, high := float64(s.everySize()[0]), above
+	if below != nil {
+		low = max(low, float64(below.Bytes))
+	}
+	low = max(low, float64(high.Bytes)/farStep/farStep)
+	for range centreSteps {
+		if float64(high.Bytes) <= low*candidateStep {
+			break
+		}
+		asked := math.Sqrt(low * float64(high.Bytes))
+		n, err := s.quick(ctx, m, int(math.Round(asked)), 0)
+		if err != nil && !isTooSmall(err) {
+			return nil, err
+		}
+		if err == nil && n != nil && s.loss(n.cost) <= most && n.Bytes < high.Bytes {
+			high = n
+			continue
+		}
+		low = asked
+	}
+	return high, nil
+}
+
+// centreSteps is the networks that centred looks at, at most.
+const centreSteps = 4
 
 // candidates are the networks to be tested, from the largest down. within is the network
 // of at most so many bytes, nil of none; most is the bytes of the largest.
@@ -51,10 +128,8 @@ func candidates(found *Network, most int, within func(bytes int) (*Network, erro
 			return nil, err
 		}
 	}
-	for i := range candidatesDown {
-		if err := add(float64(found.Bytes) / math.Pow(candidateStep, float64(i+1))); err != nil {
-			return nil, err
-		}
+	if err := add(float64(found.Bytes) / candidateStep); err != nil {
+		return nil, err
 	}
 	slices.SortStableFunc(list, func(a, b *Network) int { return cmp.Compare(b.Bytes, a.Bytes) })
 	return list, nil
@@ -105,6 +180,7 @@ func (s *Search) kept() error {
 	}
 	chosen, err := s.env.HeldOut()
 	s.env.Report.Kept = &pass.Kept{Share: s.env.Budget.Keep, Promised: s.env.Budget.Promised, Fitted: fitted.N, Chosen: chosen.N}
+	s.env.Report.Kept.IsOneSet = len(fitted.X) > 0 && len(chosen.X) > 0 && &fitted.X[0] == &chosen.X[0] // too few to hold any out
 	return err
 }
 
@@ -169,7 +245,7 @@ func refusal(k *pass.Kept) error {
 	items, ok := b.Needed(k.Share)
 	switch {
 	case b.Items == 0:
-		return d.WithHelp("-calib with more images: at least 5, of which 2 judge")
+		return d.WithHelp("-calib with more images: some must judge")
 	case ok && b.Value > k.Share:
 		return d.WithHelp("about %d images that judge would decide, of -calib with more images; or %s", items, help)
 	case ok:

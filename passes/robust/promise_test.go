@@ -15,14 +15,14 @@ import (
 	"github.com/dnnc/dnnc/runtime/measure"
 )
 
-// TestCandidates: the network of the hunt, four above it in steps of 5 %, one below; each
+// TestCandidates: the network of the hunt, four above it in steps of 15 %, one below, each
 // once; and the next larger one of a method that has few sizes.
 func TestCandidates(t *testing.T) {
 	found := &Network{Bytes: 10_000}
 	for name, c := range map[string]struct {
 		has, want []int
 	}{
-		"every size":      {nil, []int{12155, 11576, 11025, 10500, 10000, 9524}},
+		"every size":      {nil, []int{17490, 15209, 13225, 11500, 10000, 8696}},
 		"few sizes":       {[]int{5000, 10_000, 11_300}, []int{11300, 10000, 5000}},
 		"the next is far": {[]int{5000, 10_000, 40_000, 50_000}, []int{40000, 10000, 5000}},
 		"nothing smaller": {[]int{10_000, 10_700}, []int{10700, 10000}},
@@ -57,6 +57,31 @@ func TestCandidates(t *testing.T) {
 			return &Network{Bytes: bytes}, nil
 		})
 		assert.ErrorIs(t, err, fault)
+	}
+}
+
+// TestTrend: the loss for a divergence is the ratio of losses to divergences of the networks
+// near it.
+func TestTrend(t *testing.T) {
+	network := func(bytes int, divergence, loss float64) lost {
+		return lost{&Network{Bytes: bytes}, divergence, loss}
+	}
+	seen := trend{network(100, .4, .05), network(200, .1, .02), network(300, .05, .01), network(400, .01, -.001)}
+	assert.InDelta(t, (.02+.01+.05)/(.1+.05+.4), seen.share(.1), 1e-15, "both ends count")
+	assert.InDelta(t, (.02+.01)/(.1+.05), seen.share(.09), 1e-15)
+	assert.InDelta(t, (.01-.001)/(.05+.01), seen.share(.0199), 1e-15)
+	assert.True(t, math.IsNaN(seen.share(10)))
+	assert.Negative(t, seen.share(.003))
+
+	for most, want := range map[float64][2]int{.2: {100, 200}, .1: {100, 200}, .09: {200, 300}, .001: {400, 0}, 1: {0, 100}} {
+		below, above := seen.bracket(most)
+		got := [2]int{}
+		for i, n := range []*Network{below, above} {
+			if n != nil {
+				got[i] = n.Bytes
+			}
+		}
+		assert.Equal(t, want, got, most)
 	}
 }
 
@@ -118,12 +143,13 @@ func TestPromise(t *testing.T) {
 	assert.Equal(t, n.Bytes, k.Tested[map[bool]int{true: len(k.Tested) - 1, false: len(k.Tested) - 2}[k.Tested[len(k.Tested)-1].Passed]].Bytes)
 	assert.Equal(t, []measure.Estimate{{Value: o.exact.Mean(), StdErr: o.exact.StdErr()}}, k.Float)
 	assert.Equal(t, "fitted on 900, chosen by 300, judged by 400 images, none of them in two of these", k.Counts())
+	assert.Equal(t, "fitted on and chosen by the same 4, judged by 2 other images", (&pass.Kept{Fitted: 4, Chosen: 4, Judged: 2, IsOneSet: true}).Counts())
 
 	for want, bounds := range map[string]func(loss float64) measure.Bound{
 		"help: about ":                        func(float64) measure.Bound { return held(share - .001) },
 		"the estimate is below; about ":       func(float64) measure.Bound { return held(share - .02) },
 		"more images would not decide":        func(float64) measure.Bound { return held(share - .01) },
-		"-calib with more images: at least 5": func(float64) measure.Bound { return measure.NoBound() },
+		"-calib with more images: some must judge": func(float64) measure.Bound { return measure.NoBound() },
 	} {
 		n, _, s, err := promise(bounds)
 		assert.Nil(t, n)

@@ -178,7 +178,7 @@ func steps(n *ir.Node) float64 {
 	case ir.Softmax:
 		return 2
 	case ir.Conv2D, ir.Linear, ir.AvgPool2D, ir.Requantize, ir.Table:
-		if !n.Op.Takes(ir.AttrRound) || n.Word(ir.AttrRound) == ir.RoundHalfUp {
+		if !n.Op.Takes(ir.AttrRound) || !geometry.RoundingOf(n).IsTwice() {
 			return .5 + 1e-3
 		}
 	}

@@ -8,6 +8,8 @@ import (
 	"bytes"
 	"crypto/sha256"
 	_ "embed"
+	"encoding/base64"
+	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -17,7 +19,10 @@ import (
 
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/ir/processor"
+	"github.com/dnnc/dnnc/passes/machine"
 	"github.com/dnnc/dnnc/passes/pass"
+	"github.com/dnnc/dnnc/runtime/data"
 	"github.com/dnnc/dnnc/runtime/measure"
 )
 
@@ -52,7 +57,8 @@ type Certificate struct {
 	AverageBits float64         `json:"average_bits"`
 	ArenaBytes  int             `json:"arena_bytes"`
 	CodeBytes   int             `json:"code_bytes,omitempty"`
-	StackBytes  int             `json:"stack_bytes,omitempty"` // that the run function takes at most
+	Cycles      float64         `json:"estimated_cycles,omitempty"` // of the layers with weights; absent where a layer has no estimate
+	StackBytes  int             `json:"stack_bytes,omitempty"`      // that the run function takes at most
 	Layers      []Layer         `json:"layers"`
 	NotMeasured []string        `json:"not_measured,omitempty"` // Nearness or Accuracy: what an interruption left out
 	Fidelity    *Fidelity       `json:"fidelity,omitempty"`     // absent when nothing was measured
@@ -198,8 +204,9 @@ type Measured struct {
 	Task    string `json:"task,omitempty"` // what the results mean, and by what they are judged; absent when nothing was measured
 	Measure string `json:"measure,omitempty"`
 	Images  int    `json:"images"`
-	Data    string `json:"data"`   // the file's name; "" of images of noise, or when nothing was measured
-	Labels  string `json:"labels"` // GivenLabels, or the network whose answers they are; "" when nothing was measured
+	Data    string `json:"data"`            // the file's name; "" of images of noise, or when nothing was measured
+	Labels  string `json:"labels"`          // GivenLabels, or the network whose answers they are; "" when nothing was measured
+	Items   string `json:"items,omitempty"` // sha256 of the items, as they were read, and of their labels
 }
 
 // GivenLabels are those that came with the images.
@@ -216,9 +223,14 @@ type Result struct {
 	Float     *Score  `json:"float,omitempty"`
 	Quantized *Score  `json:"quantized,omitempty"`
 	// Kept is the share of what the float network is above the best constant answer.
-	Kept    *float64 `json:"kept,omitempty"`
-	KeptSE  *float64 `json:"kept_stderr,omitempty"`
-	Figures []Figure `json:"figures,omitempty"`
+	Kept   *float64 `json:"kept,omitempty"`
+	KeptSE *float64 `json:"kept_stderr,omitempty"`
+	// Paired is the parts that the items have in the error of Retention, in their order:
+	// their standard error is its own, and that of the difference of two builds' parts is
+	// of the difference of their retentions. float32, little-endian, in base64.
+	Paired    string   `json:"paired,omitempty"`
+	Retention *float64 `json:"retention,omitempty"` // that Paired is of
+	Figures   []Figure `json:"figures,omitempty"`
 }
 
 // Figure is a measure under errors, the mean of the kinds, with its 95 % interval by a
@@ -382,8 +394,10 @@ func New(m *ir.Module, env *pass.Env) *Certificate {
 	for _, l := range env.Report.Layers {
 		costs[l.Name] = l.Cost
 	}
+	c.Cycles = Cycles(m, env.Target)
 	weights := 0
-	for _, n := range m.Layers() {
+	for _, tied := range m.AllTied() {
+		n := tied[0]
 		w := n.Const(ir.AttrWeight)
 		l := Layer{
 			Name: n.Name(), Format: w.Type.Elem.String(), Rounding: n.Word(ir.AttrRounding), Weights: w.Type.Shape.Size(),
@@ -392,7 +406,7 @@ func New(m *ir.Module, env *pass.Env) *Certificate {
 		if s := n.Nums(ir.AttrSparsity); s != nil {
 			l.Sparsity = s[0]
 		}
-		for _, t := range m.Tied(n)[1:] {
+		for _, t := range tied[1:] {
 			l.MACs += t.MACs() // the steps of a recurrence have one layer
 		}
 		l.Choices = choices(env, n)
@@ -417,6 +431,17 @@ func New(m *ir.Module, env *pass.Env) *Certificate {
 		}
 	}
 	return c
+}
+
+// Cycles is the estimate of the layers with weights; 0 where a layer has none.
+func Cycles(m *ir.Module, t *processor.Target) (sum float64) {
+	for _, n := range m.Layers() {
+		sum += machine.Cycles(n, t, n.Const(ir.AttrWeight).Type.Elem)
+	}
+	if math.IsInf(sum, 0) {
+		return 0
+	}
+	return math.Round(sum)
 }
 
 // stored is the bytes of a constant in the object, which keeps a shift in one byte.
@@ -492,6 +517,77 @@ func (c *Certificate) Measure(task measure.Task, data, labels string, float, qua
 	if float != nil && quantized != nil {
 		c.Retention, c.RetentionSE = quantized.Retention(float).Figures()
 	}
+}
+
+// Pair adds what another build is compared by, item by item: which items Measure was of,
+// and their parts in what each result keeps.
+func (c *Certificate) Pair(items data.Batch, float, quantized *measure.Score) {
+	c.Measured.Items = hashOf(items)
+	if float == nil || quantized == nil {
+		return
+	}
+	exact, own := float.All(), quantized.All()
+	for k := range c.Results {
+		parts, kept := own[k].Parts(exact[k])
+		if parts == nil {
+			continue
+		}
+		raw := make([]byte, 0, 4*len(parts))
+		for _, p := range parts {
+			raw = binary.LittleEndian.AppendUint32(raw, math.Float32bits(float32(p)))
+		}
+		c.Results[k].Paired, c.Results[k].Retention = base64.StdEncoding.EncodeToString(raw), &kept.Value
+	}
+}
+
+// Parts are those of Paired; nil where there are none, or where these are not those of as
+// many items as were measured.
+func (r *Result) Parts(items int) []float64 {
+	raw, err := base64.StdEncoding.DecodeString(r.Paired)
+	if err != nil || items == 0 || len(raw) != 4*items {
+		return nil
+	}
+	parts := make([]float64, items)
+	for i := range parts {
+		parts[i] = float64(math.Float32frombits(binary.LittleEndian.Uint32(raw[4*i:])))
+		if math.IsNaN(parts[i]) || math.IsInf(parts[i], 0) {
+			return nil
+		}
+	}
+	return parts
+}
+
+// hashOf is the hash of items and their labels.
+func hashOf(b data.Batch) string {
+	h := sha256.New()
+	var word [8]byte
+	reals := func(list []float32) {
+		buffer := make([]byte, 0, 4<<10)
+		for len(list) > 0 {
+			n := min(len(list), cap(buffer)/4)
+			buffer = buffer[:0]
+			for _, x := range list[:n] {
+				buffer = binary.LittleEndian.AppendUint32(buffer, math.Float32bits(x))
+			}
+			h.Write(buffer)
+			list = list[n:]
+		}
+	}
+	whole := func(n int) {
+		binary.LittleEndian.PutUint64(word[:], uint64(n))
+		h.Write(word[:])
+	}
+	whole(b.N)
+	reals(b.X)
+	for _, l := range b.Labels {
+		whole(l)
+	}
+	for _, t := range b.Targets {
+		whole(len(t.Name))
+		h.Write([]byte(t.Name))
+		reals(t.X)
+	}
+	return hex.EncodeToString(h.Sum(nil))
 }
 
 // NewScore is the figures of a score; nil of none.

@@ -26,7 +26,7 @@ func TestRequantizeEqualsLine(t *testing.T) {
 			q.Shift = append(q.Shift, 1+rng.Int31n(62))
 		}
 		if rng.Intn(8) == 0 {
-			q.Rounding = geometry.RoundTFLite
+			q.Rounding = []geometry.Rounding{geometry.RoundTFLite, geometry.RoundEven}[rng.Intn(2)]
 		}
 		sums, bias, channel := make([]int32, rng.Intn(20)), int64(rng.Intn(2001)-1000), len(q.Mul)-1
 		for i := range sums {

@@ -128,11 +128,13 @@ const streamedWeights = 1 << 18
 
 // streamLinear is linearStep with a few outputs at a time.
 func streamLinear(n *ir.Node, images int, x, y []float32) error {
-	weight, shape := n.Const(ir.AttrWeight), n.Const(ir.AttrWeight).Type.Shape
-	rows, cols := shape[0], shape[1]
+	weight, err := n.Const(ir.AttrWeight).Loaded()
+	if err != nil {
+		return err
+	}
+	rows, cols := weight.Type.Shape[0], weight.Type.Shape[1]
 	bias := make([]float32, rows)
 	if b := n.Const(ir.AttrBias); b != nil {
-		var err error
 		if bias, err = b.Float32(); err != nil {
 			return err
 		}

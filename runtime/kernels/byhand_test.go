@@ -31,8 +31,13 @@ func window(h, w, kh, kw int) geometry.Window {
 func TestR1(t *testing.T) {
 	for bits, want := range map[int][2]int32{1: {-1, 1}, 2: {-3, 3}, 4: {-15, 15}, 8: {-255, 255}} {
 		w := make([]int32, 3)
-		geometry.DecodeOdd(bits, []uint8{0, uint8(1<<bits - 1), uint8(1 << (bits - 1))}, w)
+		geometry.DecodeUniform(ir.OddOf(bits), []uint8{0, uint8(1<<bits - 1), uint8(1 << (bits - 1))}, w)
 		assert.Equal(t, []int32{want[0], want[1], 1}, w, bits)
+	}
+	for bits, want := range map[int][2]int32{2: {-2, 1}, 4: {-8, 7}, 7: {-64, 63}} {
+		w := make([]int32, 3)
+		geometry.DecodeUniform(ir.TwoOf(bits), []uint8{0, uint8(1<<bits - 1), uint8(1 << (bits - 1))}, w)
+		assert.Equal(t, []int32{2 * want[0], 2 * want[1], 0}, w, "twice the integers of i%d", bits)
 	}
 	w := make([]int32, 4)
 	geometry.DecodeCodebook([]int8{-128, 0, 7}, []uint8{2, 0, 1, 2}, w)

@@ -7,7 +7,9 @@
 // bound is the same in any order.
 //
 //	R1  Codes. Odd codes of b bits: W = 2q-(2^b-1), q in 0..2^b-1, the odd
-//	    multiples of the scale. i8: W = q. Codebook: W = T[q]. Vector code: the
+//	    multiples of the scale. Two's complement of b bits, i2 to i7: W = 2q-2^b, the
+//	    even multiples, 0 among them; with half of its scale, so that its kernels
+//	    are those of odd codes with another offset. i8: W = q. Codebook: W = T[q]. Vector code: the
 //	    d weights of a group, consecutive along the input channels of one tap,
 //	    are row q of a codebook i8[2^b,d]. A weight is s_c*W with s_c > 0 finite,
 //	    one an output channel.
@@ -24,9 +26,11 @@
 //	R5  The accumulator has 32 bits when |bias| + sum|W| * max|x-z| < 2^31 for
 //	    every channel, from the actual weights; else 64.
 //	R6  Requantization: RQ(a) = floor((a*m + 2^(r-1)) / 2^r), m in [2^30, 2^31)
-//	    or 0, r in 1..62.
+//	    or 0, r in 1..62. round: even, the same with ties to even, as runtimes of ONNX
+//	    round: the product of a and a float32 factor has no other error where the factor's
+//	    24 bits are the upper bits of m.
 //	R7  With 64-bit accumulators, of 47 bits at most, m' = (m+2^15)>>16, r' = r-16,
-//	    same formula; r is in 17..62.
+//	    same formula with ties up; r is in 17..62 and round: half_up.
 //	R8  round: tflite, a saturating doubling high multiply, then a rounding
 //	    shift, ties away from zero; round: twice is the same with ties up.
 //	R9  Output: min(max(z_o + RQ(acc), lo), hi); relu and relu6 set lo and hi.

@@ -4,6 +4,7 @@ import (
 	"math/rand"
 	"testing"
 
+	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/geometry"
 
 	"github.com/stretchr/testify/assert"
@@ -33,7 +34,7 @@ func TestR4Scatter(t *testing.T) {
 			codes[i] = uint8(rng.Intn(1 << bits))
 		}
 		w := make([]int32, len(codes))
-		geometry.DecodeOdd(bits, codes, w)
+		geometry.DecodeUniform(ir.OddOf(bits), codes, w)
 		var pad []int32
 		if rng.Intn(2) == 0 {
 			for range g.InC {

@@ -232,6 +232,21 @@ func (s *Score) Retention(ref *Score) Estimate {
 	return ratio(s.Images, s.image, ref.image)
 }
 
+// Parts are the items' parts in the error of Retention: their standard error is its own,
+// and their sum is 0. nil where it is not defined.
+func (s *Score) Parts(ref *Score) (parts []float64, kept Estimate) {
+	kept = s.Retention(ref)
+	if !kept.IsDefined() {
+		return nil, kept
+	}
+	own, exact := s.Shares(), ref.Shares()
+	base := mean(len(exact), func(i int) float64 { return exact[i] })
+	for i := range own {
+		own[i] = (own[i] - float64(kept.Value*exact[i])) / base
+	}
+	return own, kept
+}
+
 // Kept is (m(s)-m(c)) / (m(ref)-m(c)): m is the measure, by labels or, without any, by the
 // reference's answers to the same items, and c the best constant answer. It is not defined
 // where the reference is no better than c by two standard errors, nor of a score that was

@@ -2,6 +2,7 @@ package measure
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -39,6 +40,7 @@ type Result struct {
 	from, size                   int  // elements of it in the answers of an item
 	classes, positions, inner    int  // of classes: along the axis, and behind it
 	isShare                      bool // the answers are probabilities, not logits
+	byLabels                     bool // its task was told by labels alone
 	agrees                       bool // it is judged by the answers of the reference to the same items, as there are no labels
 	input, inputSize, inputWhole int  // of a reconstruction: where the input lies in an item
 }
@@ -220,11 +222,11 @@ func resultOf(m *ir.Module, i int, said ir.Task, asked string, labels []int) (Re
 		r.Why = fmt.Sprintf("result %s, as the network says", r.Shape)
 	case isVector && isSoftmax(direct):
 		r.Task, r.Why = Classes, fmt.Sprintf("result %s of a %s", r.Shape, direct.Op)
-	case r.size > 1 && !isVector && isSoftmaxAlong(out.Def, r.Shape):
-		r.Task, r.Axis = Classes, out.Def.Int(ir.AttrAxis)
-		r.Why = fmt.Sprintf("result %s of a %s along axis %d", r.Shape, out.Def.Op, r.Axis)
+	case r.size > 1 && !isVector && softmaxAlong(out) != ir.NoAxis:
+		r.Task, r.Axis = Classes, softmaxAlong(out)
+		r.Why = fmt.Sprintf("result %s of a %s along axis %d", r.Shape, last.Op, r.Axis)
 	case isVector && labels != nil && len(m.Outputs) == 1 && !alike(m, r.Shape):
-		r.Task, r.Why = Classes, fmt.Sprintf("result %s and whole-number labels", r.Shape)
+		r.Task, r.Why, r.byLabels = Classes, fmt.Sprintf("result %s and whole-number labels", r.Shape), true
 	default:
 		return r, ask(m, i)
 	}
@@ -295,42 +297,95 @@ func alike(m *ir.Module, s ir.Shape) bool {
 	return len(m.Inputs) == 1 && m.Inputs[0].Type.Shape.Equal(s)
 }
 
+// boxSides is the numbers of a box.
+const boxSides = 4
+
+// likely lists the tasks that a result could have, the likeliest first.
+func likely(m *ir.Module, out *ir.Value) []ir.Task {
+	shape := out.Type.Shape
+	_, isVector := vector(shape)
+	classes := ir.Task{Name: ir.Classes, Axis: ir.NoAxis}
+	if !isVector {
+		// Classes of pixels stand along the first axis, those of steps along the last one.
+		if classes.Axis = 0; len(shape) == 2 || shape.Size() > 1 && shape[0] == 1 {
+			classes.Axis = len(shape) - 1
+		}
+	}
+	could := []string{ir.Classes, ir.Multilabel, ir.Values, ir.EmbeddingTask}
+	last, first := origin(out), ""
+	switch {
+	case alike(m, shape):
+		could, first = append(could, ir.Reconstruction), ir.Reconstruction
+	case shape.Size() == 1:
+		could = []string{ir.Binary, ir.Values}
+		if last != nil && isActivation(last) {
+			first = ir.Values // no classifier ends in one
+		}
+	case last != nil && isShares(last) && last.Op != ir.Softmax:
+		first = ir.Multilabel
+	case len(m.Outputs) > 1 && (!isVector || shape.Size() == boxSides):
+		first = ir.Values // such as boxes
+	}
+	var list []ir.Task
+	for _, name := range could {
+		t := ir.Task{Name: name, Axis: ir.NoAxis}
+		if name == ir.Classes {
+			t = classes
+		}
+		if name == first {
+			list = slices.Insert(list, 0, t)
+			continue
+		}
+		list = append(list, t)
+	}
+	return list
+}
+
+// isActivation reports a function of each element whose result are no probabilities, alone or
+// within a layer.
+func isActivation(n *ir.Node) bool {
+	switch {
+	case n.Op.Takes(ir.AttrAct):
+		return n.Word(ir.AttrAct) != ir.ActNone
+	case n.Op == ir.Relu || n.Op == ir.Relu6:
+		return true
+	}
+	return n.Op.Is(ir.Function) && !isShares(n)
+}
+
 // ask says that the task of a result is not clear, and what it could be.
 func ask(m *ir.Module, i int) *diag.Diagnostic {
 	out := m.Outputs[i]
 	shape := out.Type.Shape
 	_, isVector := vector(shape)
-	var could []string
+	could := likely(m, out)
 	var d *diag.Diagnostic
-	switch isAlike := alike(m, shape); {
+	switch {
 	case shape.Size() == 1:
 		d = unclear(out, "the result %s is one number, not a score for each of several labels", out.Name)
-		could = []string{ir.Binary, ir.Values}
 	case !isVector:
 		d = unclear(out, "the result %s is %s: more than one label an item, and no softmax at its end", out.Name, shape)
-		could = []string{ir.Classes, ir.Values, ir.EmbeddingTask}
-		if isAlike {
-			could = append(could, ir.Reconstruction)
-		}
-	case isAlike:
+	case alike(m, shape):
 		d = unclear(out, "what the result %s means is not clear: it is %s, with the shape of the input, and no softmax at its end", out.Name, shape)
-		could = []string{ir.Reconstruction, ir.Classes, ir.Values, ir.EmbeddingTask}
 	default:
-		d = unclear(out, "what the result %s means is not clear: it is %s, with no softmax at its end, and no labels with the data", out.Name, shape)
-		could = []string{ir.Classes, ir.Multilabel, ir.Values, ir.EmbeddingTask}
+		d = unclear(out, "what the result %s means is not clear: it is %s, with no softmax at its end, and the data have no label of one whole number an item", out.Name, shape)
 	}
-	note := couldBe(could...)
-	if !isVector && shape.Size() > 1 {
-		note = strings.Replace(note, ir.Classes+" (", "classes along an axis, as "+ir.Classes+" axis: 0 (", 1)
+	var names []string
+	for _, t := range could {
+		names = append(names, t.Name)
+	}
+	note := couldBe(names...)
+	if i := slices.Index(names, ir.Classes); i >= 0 && could[i].Axis != ir.NoAxis {
+		note = strings.Replace(note, ir.Classes+" (", "classes along an axis, as "+could[i].String()+" (", 1)
 	}
 	d.WithNote("%s", note)
 	if len(m.Outputs) > 1 {
 		d.Message = fmt.Sprintf("the network has %s, and %s", resultsOf(m), d.Message)
 		return d.WithHelp("%s", sayEach(m))
 	}
-	say, quoted := could[0], could[0]
-	if say == ir.Classes && !isVector {
-		say += " axis: 0"
+	say := could[0].String()
+	quoted := say
+	if strings.Contains(say, " ") {
 		quoted = strconv.Quote(say)
 	}
 	d.WithHelp("-task %s says it, or the text of the network: -> %s %s; -O int8 and -O universal need no task", quoted, out.Type, say)
@@ -352,8 +407,8 @@ func resultsOf(m *ir.Module) string {
 // sayEach is the way to say the task of each result.
 func sayEach(m *ir.Module) string {
 	var list []string
-	for i, o := range m.Outputs {
-		list = append(list, o.Name+"="+[]string{ir.Values, ir.Classes}[i%2])
+	for _, o := range m.Outputs {
+		list = append(list, o.Name+"="+likely(m, o)[0].String())
 	}
 	return fmt.Sprintf("-task %q says what each is, or the text of the network, behind each type; the tasks are %s", strings.Join(list, ", "), strings.Join(Tasks(), " "))
 }
@@ -402,7 +457,7 @@ func source(v *ir.Value) *ir.Node {
 // origin is the operation that elements come from, wherever they are moved after it; nil
 // of an input.
 func origin(v *ir.Value) *ir.Node {
-	for v.Def != nil && len(v.Def.Args) == 1 && (v.Def.Op.Is(ir.Move) || v.Def.Op == ir.Flatten || v.Def.Op == ir.Reshape || v.Def.Op == ir.Requantize && v.Def.Word(ir.AttrAct) == ir.ActNone) {
+	for v.Def != nil && len(v.Def.Args) == 1 && (v.Def.Op.Moves() || v.Def.Op == ir.Requantize && v.Def.Word(ir.AttrAct) == ir.ActNone) {
 		v = v.Def.Args[0]
 	}
 	return v.Def
@@ -417,9 +472,49 @@ func isSoftmax(n *ir.Node) bool {
 	return n.Int(ir.AttrAxis) == axis
 }
 
-// isSoftmaxAlong reports a softmax along an axis of several elements of a shape.
-func isSoftmaxAlong(n *ir.Node, s ir.Shape) bool {
-	return n != nil && (n.Op == ir.Softmax || n.Op == ir.LogSoftmax) && n.Int(ir.AttrAxis) < len(s) && s[n.Int(ir.AttrAxis)] > 1
+// softmaxAlong is the axis of a result along which a softmax made its elements, wherever they
+// were moved after it; NoAxis where there is none.
+func softmaxAlong(out *ir.Value) int {
+	var at []int32 // places in the softmax's result, by those in out; nil of the same places
+	v := out
+	for v.Def != nil && v.Def.Op.Moves() && v.Def.Args[0].Type.Shape.Size() == v.Type.Shape.Size() {
+		index := v.Def.Moved().Index()
+		if at == nil {
+			at = index
+		} else {
+			for i, k := range at {
+				at[i] = index[k]
+			}
+		}
+		v = v.Def.Args[0]
+	}
+	if v.Def == nil || v.Def.Op != ir.Softmax && v.Def.Op != ir.LogSoftmax {
+		return ir.NoAxis
+	}
+	own := v.Def.Int(ir.AttrAxis)
+	classes, inner := v.Type.Shape[own], ir.Shape(v.Type.Shape[own+1:]).Size()
+	place := func(i int) (class, position int) {
+		if at != nil {
+			i = int(at[i])
+		}
+		return i / inner % classes, i/(inner*classes)*inner + i%inner
+	}
+	for axis, n := range out.Type.Shape {
+		if n != classes || n < 2 {
+			continue
+		}
+		behind, isAlong := ir.Shape(out.Type.Shape[axis+1:]).Size(), true
+		for i := 0; i < out.Type.Shape.Size() && isAlong; i++ {
+			along := i / behind % n
+			class, position := place(i)
+			_, first := place(i - along*behind)
+			isAlong = class == along && position == first
+		}
+		if isAlong {
+			return axis
+		}
+	}
+	return ir.NoAxis
 }
 
 // isShares reports an operation whose result are probabilities.
@@ -539,6 +634,28 @@ func (t *Task) Gaps(b data.Batch) string {
 		out = append(out, says)
 	}
 	return strings.Join(out, "; ")
+}
+
+// surelyMissed is the chance below which labels that are drawn from all classes would miss as
+// many as they do.
+const surelyMissed = 1e-3
+
+// Doubt is the diagnostic of a task that labels alone told, where these name only the first
+// elements of the result, more of them than chance leaves out: they may be the identities of
+// an embedding. Nil of all others. It is an error where the network is no better than a
+// constant, too.
+func (t *Task) Doubt(m *ir.Module, b data.Batch) *diag.Diagnostic {
+	if len(t.Results) != 1 || !t.Results[0].byLabels || len(b.Labels) == 0 {
+		return nil
+	}
+	r, out := &t.Results[0], m.Outputs[0]
+	named := slices.Max(b.Labels) + 1
+	if math.Pow(float64(named)/float64(r.classes), float64(len(b.Labels))) >= surelyMissed {
+		return nil
+	}
+	return unclear(out, "what the result %s means is not clear: it is %s, the labels name only the first %d of its elements, and the network answers none of them better than a constant", out.Name, r.Shape, named).
+		WithNote("%s", couldBe(ir.EmbeddingTask, ir.Classes)).
+		WithHelp("-task %s says it, or the text of the network: -> %s %s", ir.EmbeddingTask, out.Type, ir.EmbeddingTask)
 }
 
 // beyond says that a label names no class; all labels lie from least to greatest.

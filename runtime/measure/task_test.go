@@ -2,6 +2,8 @@ package measure_test
 
 import (
 	"errors"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -44,6 +46,20 @@ func TestTaskIsInferredWhereItCannotBeMistaken(t *testing.T) {
 		y := op(ir.Flatten, ir.Shape{10}, []*ir.Value{x})
 		return op(ir.Softmax, ir.Shape{10}, []*ir.Value{y})
 	}
+	// As TensorFlow Lite's integers have it: classes along the last axis of rows, brought to
+	// the front.
+	moved := func(perm ...int) func(x *ir.Value) *ir.Value {
+		return func(x *ir.Value) *ir.Value {
+			y := op(ir.Softmax, ir.Shape{64, 4}, []*ir.Value{x}, axis(1))
+			y = op(ir.Reshape, ir.Shape{8, 8, 4}, []*ir.Value{y}, ir.AttrShape.Is([]int{8, 8, 4}))
+			shape := ir.Shape{8, 8, 4}
+			return op(ir.Transpose, ir.Shape{shape[perm[0]], shape[perm[1]], shape[perm[2]]}, []*ir.Value{y}, ir.AttrPerm.Is(perm))
+		}
+	}
+	torn := func(x *ir.Value) *ir.Value {
+		y := op(ir.Softmax, ir.Shape{64, 4}, []*ir.Value{x}, axis(1))
+		return op(ir.Reshape, ir.Shape{4, 8, 8}, []*ir.Value{y}, ir.AttrShape.Is([]int{4, 8, 8}))
+	}
 	labels := []int{0, 9, 3}
 	for name, c := range map[string]struct {
 		m      *ir.Module
@@ -68,6 +84,9 @@ func TestTaskIsInferredWhereItCannotBeMistaken(t *testing.T) {
 		"one number":             {network(image, ends(ir.Linear, ir.Shape{1})), "", []int{0, 0}, "one number", false},
 		"one number, told":       {network(image, ends(ir.Sigmoid, ir.Shape{1})), "classes", nil, "one number", false},
 		"segmentation":           {network(image, ends(ir.Softmax, ir.Shape{4, 8, 8})), "", nil, "classes (result [4,8,8] of a softmax along axis 0), measure: pixel accuracy", true},
+		"segmentation, moved":    {network(image, moved(2, 0, 1)), "", nil, "result [4,8,8] of a softmax along axis 0", true},
+		"moved between":          {network(image, moved(0, 2, 1)), "", nil, "result [8,4,8] of a softmax along axis 1", true},
+		"rows, not along":        {network(image, torn), "", nil, "more than one label an item", false},
 		"segmentation of logits": {network(image, ends(ir.Linear, ir.Shape{4, 8, 8})), "", nil, "classes axis: 0", false},
 		"its axis, told":         {network(image, ends(ir.Linear, ir.Shape{4, 8, 8})), "classes axis: 0", nil, "task: classes (result [4,8,8] and -task classes axis: 0), measure: pixel accuracy", true},
 		"an axis of a vector":    {network(image, ends(ir.Linear, ir.Shape{1, 10})), "classes axis: 1", nil, "measure: accuracy", true},
@@ -104,6 +123,59 @@ func TestTaskIsInferredWhereItCannotBeMistaken(t *testing.T) {
 			assert.NotEmpty(t, d.Help, name)
 		}
 	}
+}
+
+// TestProbabilitiesThatAreMoved: a copy after a sigmoid makes no logits of probabilities.
+func TestProbabilitiesThatAreMoved(t *testing.T) {
+	for name, move := range map[string]ir.Op{"copy": ir.Copy, "flatten": ir.Flatten, "transpose": ir.Transpose} {
+		m := network(ir.Shape{1, 1}, func(x *ir.Value) *ir.Value {
+			return op(move, ir.Shape{1, 1}, []*ir.Value{op(ir.Sigmoid, ir.Shape{1, 1}, []*ir.Value{x})})
+		})
+		task, err := measure.TaskOf(m, ir.Binary, nil)
+		require.NoError(t, err, name)
+		assert.Equal(t, []int{0, 1}, task.Decisions([]float32{.3, .7}, 2), name)
+	}
+}
+
+// TestLikelyTaskIsSuggested: what ends a result, and its shape, tell which task comes first;
+// the task that the help names is one that the result can have.
+func TestLikelyTaskIsSuggested(t *testing.T) {
+	image := ir.Shape{1, 28, 28}
+	for name, c := range map[string]struct {
+		m    *ir.Module
+		says string
+	}{
+		"a logit":                  {network(image, ends(ir.Linear, ir.Shape{1})), "binary"},
+		"a sigmoid":                {network(image, ends(ir.Sigmoid, ir.Shape{1})), "binary"},
+		"a relu":                   {network(image, ends(ir.Relu, ir.Shape{1})), "values"},
+		"a relu of the layer":      {network(image, ends(ir.Linear, ir.Shape{1}, ir.AttrAct.Is(ir.Relu.String()))), "values"},
+		"logits":                   {network(image, ends(ir.Linear, ir.Shape{5})), "classes"},
+		"sigmoids":                 {network(image, ends(ir.Sigmoid, ir.Shape{5})), "multilabel"},
+		"the input again":          {network(image, ends(ir.Sigmoid, image)), "reconstruction"},
+		"logits of pixels":         {network(image, ends(ir.Conv2D, ir.Shape{4, 28, 28})), "classes axis: 0"},
+		"logits of pixels in rows": {network(image, ends(ir.Conv2D, ir.Shape{1, 28, 4})), "classes axis: 2"},
+		"sigmoids of pixels":       {network(image, ends(ir.Sigmoid, ir.Shape{4, 28, 28})), "multilabel"},
+		"logits of steps":          {network(image, ends(ir.Linear, ir.Shape{20, 5})), "classes axis: 1"},
+	} {
+		_, err := measure.TaskOf(c.m, "", nil)
+		var d *diag.Diagnostic
+		require.ErrorAs(t, err, &d, name)
+		quoted := c.says
+		if strings.Contains(quoted, " ") {
+			quoted = strconv.Quote(quoted)
+		}
+		assert.Contains(t, d.Help, "-task "+quoted+" says it", name)
+		word, _, _ := strings.Cut(c.says, " ")
+		assert.Contains(t, d.Note, word, name)
+		_, err = measure.TaskOf(c.m, c.says, nil)
+		assert.NoError(t, err, name)
+	}
+	m := network(image, ends(ir.Reshape, ir.Shape{192, 4}), ends(ir.Sigmoid, ir.Shape{6, 8, 8}), ends(ir.Softmax, ir.Shape{3}))
+	m.Outputs[0].Def.Args = []*ir.Value{op(ir.Conv2D, ir.Shape{12, 8, 8}, m.Inputs)}
+	_, err := measure.TaskOf(network(image, ends(ir.Linear, ir.Shape{4}), ends(ir.Linear, ir.Shape{10})), "", nil)
+	assert.ErrorContains(t, err, `-task "linear=values, linear=classes"`)
+	_, err = measure.TaskOf(m, "", nil)
+	assert.ErrorContains(t, err, `-task "reshape=values, sigmoid=multilabel, softmax=classes"`)
 }
 
 func TestTaskAskedForIsOneThatIsThere(t *testing.T) {

@@ -192,6 +192,37 @@ def brevitas(m, c):
     return m.node("Conv", [m.node("DequantizeLinear", [u, *a]), m.node("DequantizeLinear", [w, *s])])
 
 
+def qcdq(bits, kind, narrow, each, quantized):
+    """A layer of weights of a few bits and inputs of at most 4, clipped as Brevitas writes them."""
+    def make(m, c):
+        most = 2 ** (min(bits, 4) if m.low == 0 else min(bits, 4) - 1) - 1
+        a = [m.const(0.07), m.const(0, m.type)]
+        u = m.node("Clip", [m.node("QuantizeLinear", [m.node("Relu", [c]), *a]), m.const(0, m.type), m.const(most, m.type)])
+        x = m.node("DequantizeLinear", [u, *a])
+        shape = {"conv": (6, 4, 3, 3), "depthwise": (4, 1, 3, 3), "linear": (8, 5)}[kind]
+        top = 2 ** (bits - 1) - 1
+        axis = 1 if kind == "linear" else 0
+        scales = (m.rng.uniform(0.5, 1.5, shape[axis] if each else ()) / (top + 1)).astype(np.float32)
+        per = np.reshape(scales, [-1 if k == axis else 1 for k in range(len(shape))] if each else ())
+        w = np.clip(np.rint(m.rng.normal(0, 0.4, shape) / per), -top if narrow else -top - 1, top)
+        zero = np.zeros(scales.shape)
+        w = m.node("DequantizeLinear", [m.const(w, np.int8), m.const(scales), m.const(zero, np.int8)], axis=axis)
+        if kind == "linear":
+            y = m.node("MatMul", [x, w])
+        else:
+            y = m.node("Conv", [x, w], group=4 if kind == "depthwise" else 1)
+        return m.both(y, 0.041, 100) if quantized else y
+    return make
+
+
+# Layers of 2 to 8 bits: each kind with weights of a narrow range or not, one scale or one a channel,
+# with results that are quantized or not.
+QCDQ = {f"w{bits}_{kind}{'_narrow' if narrow else ''}{'_each' if each else ''}{'' if quantized else '_float'}":
+        qcdq(bits, kind, narrow, each, quantized)
+        for bits in range(2, 9) for kind, narrow, each, quantized in [
+            ("conv", bits % 2 == 0, bits % 3 > 0, True), ("depthwise", bits % 2 > 0, bits % 3 == 0, True),
+            ("linear", bits % 4 > 1, bits % 2 > 0, True), ("conv", bits % 2 > 0, bits % 3 == 0, False)]}
+
 # What follows a convolution without a quantization between them.
 LAYERS = {
     "conv": lambda m, c: m.both(c, *R),
@@ -200,6 +231,7 @@ LAYERS = {
     "relu6dropped": lambda m, c: layer((3, 4, 3, 3), 0.02)(m, m.both(c, 0.004, 0)),
     "brevitas": lambda m, c: m.both(brevitas(m, c), 0.05, 120),
     "brevitas_float": brevitas,
+    **{"qcdq_" + name: make for name, make in QCDQ.items()},
 }
 
 

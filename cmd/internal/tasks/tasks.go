@@ -20,6 +20,9 @@ import (
 type Example struct {
 	Name, Doc string
 	Errors    string // what it should withstand, as -errors has it
+	// Unusual is errors of signals that it was not trained for, under which searches that saw
+	// them are compared with searches that did not; "" of none.
+	Unusual string
 
 	layers func(b *builder) []output
 	item   func(rng *rand.Rand, s Set) item

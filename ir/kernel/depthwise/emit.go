@@ -92,9 +92,9 @@ func (l layer) decodeHalves(n int, vectors bool) {
 	b := l.G.B
 	// store writes codes from the i-th on.
 	store := func(i loop.Expr, v loop.Expr) {
-		if l.Elem.Kind == ir.Odd {
+		if l.Elem.IsUniform() {
 			t := v.Type()
-			v = loop.Op(loop.Sub, loop.Op(loop.Shl, v, loop.Num(t, 1)), loop.Num(t, 1<<l.Elem.Bits-1))
+			v = loop.Op(loop.Sub, loop.Op(loop.Shl, v, loop.Num(t, 1)), loop.Num(t, l.Elem.Offset()))
 		}
 		b.StoreAligned(l.G.Scratch, loop.Scaled(i, 2), loop.To(loop.Trunc, v, 16), 2)
 	}
@@ -103,7 +103,7 @@ func (l layer) decodeHalves(n int, vectors bool) {
 		each, codesOf = vectorsAtOnce*codesAtOnce, l.vectorsOf
 	}
 	whole := n / each
-	if l.Elem.Kind != ir.Odd || l.Elem.Bits == 8 || l.G.Unroll(each) < each {
+	if !l.Elem.IsUniform() || l.Elem.Bits == 8 || l.G.Unroll(each) < each {
 		whole = 0
 	}
 	if whole > 0 {

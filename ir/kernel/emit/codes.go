@@ -161,14 +161,13 @@ func (l *Codes) Widen(code loop.Expr) loop.Expr {
 	return loop.To(loop.ZExt, code, l.Acc)
 }
 
-// Finish computes the accumulator from the sum of codes times inputs: bias + sum, for odd
-// codes bias + 2*sum - (2^b-1)*(sum of inputs) (R4).
+// Finish computes the accumulator from the sum of codes times inputs: bias + sum, for uniform
+// codes bias + 2*sum - offset*(sum of inputs) (R4).
 func (l *Codes) Finish(sum, inputs, channel loop.Expr) loop.Expr {
 	t := loop.Type{Bits: l.Acc, Lanes: 1}
 	bias := loop.At(l.Bias, loop.Scaled(channel, l.Acc/8), t)
-	if l.Elem.Kind != ir.Odd {
+	if !l.Elem.IsUniform() {
 		return loop.Sum(bias, sum)
 	}
-	all := int64(1)<<l.Elem.Bits - 1
-	return loop.Op(loop.Sub, loop.Sum(bias, loop.Op(loop.Mul, sum, loop.Num(t, 2))), loop.Op(loop.Mul, inputs, loop.Num(t, all)))
+	return loop.Op(loop.Sub, loop.Sum(bias, loop.Op(loop.Mul, sum, loop.Num(t, 2))), loop.Op(loop.Mul, inputs, loop.Num(t, l.Elem.Offset())))
 }

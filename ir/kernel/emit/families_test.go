@@ -28,26 +28,28 @@ func TestFamilies(t *testing.T) {
 	}{
 		// Bit planes, codebooks, the gathering of windows, pads, requantization of 32 and 64 bits.
 		"general": {[]*kernel.Family{&tile.Conv, &tile.Linear, &decode.Conv, &decode.Linear}, []kerneltest.Case{
-			{"6,4,5 11 3x2 pad=1,0,2,1 stride=2,1 zero=5", "i8 odd1 odd2 odd3 odd8 vec4x4 code3", "armv7em"},
+			{"6,4,5 11 3x2 pad=1,0,2,1 stride=2,1 zero=5", "i8 odd1 odd2 odd3 odd8 i2 i3 vec4x4 code3", "armv7em"},
 			{"4,4,5 18 2x2 groups=2 dilation=1,2 padvalue pad=1,1,0,1 relu", "i8 odd4", "armv7em"},
 			{"5,5,6 10 2x3 pool=2,2 wide zero=-128", "i8 odd5 vec3x3 code5", "armv7em"},
 			{"5,4,7 9 2x2 pool=1,3 tflite", "odd2 vec5x4", "armv7em"},
 			{"3,2,4 9 relu", "odd3 vec4x16 code8", "armv7em"},
-			{"20 3 tflite wide", "odd6 vec3x8 code4", "armv7em"},
+			{"20 3 wide", "odd6 vec3x8 code4", "armv7em"},
 		}},
 		// Constants of channels, alone and four together.
 		"channels": {[]*kernel.Family{&micro.Conv, &micro.Linear, &depthwise.Conv}, []kerneltest.Case{
 			{"6,3,4 10 2x2 pool=2,1", "i8 odd3", "armv7em armv7 armv8.1m"},
 			{"4,3,4 8 2x2 tflite relu", "i8", "armv7 armv8.1m"},
 			{"6,3,4 8 2x2 twice", "i8", "armv7em armv7 armv8.1m aarch64"},
+			{"6,3,4 8 2x2 even", "i8 odd2 i4 i7", "armv7em armv7 armv8.1m aarch64 armv6m x86_64"},
 			{"40 12 relu", "odd1 odd4", "armv7 armv8.1m aarch64 x86_64"},
 			{"9,4,4 9 3x3 groups=9 pad=1,1,1,1", "i8 odd4", "armv7em armv7 armv8.1m"},
 		}},
 		// Constants of channels in vectors.
 		"lanes": {[]*kernel.Family{&lanes.Conv, &lanes.Linear}, []kerneltest.Case{
-			{"5,4,6 13 3x3 pad=1,1,1,1", "i8 odd4", "aarch64 armv7"},
+			{"5,4,6 13 3x3 pad=1,1,1,1", "i8 odd4 i4 i7", "aarch64 armv7"},
 			{"5,4,6 8 2x2 tflite", "i8", "aarch64 armv7"},
 			{"5,4,6 20 2x2 twice relu", "i8", "aarch64 armv7"},
+			{"5,4,6 20 2x2 even relu", "i8 odd4", "aarch64 armv7"},
 			{"24 11", "i8 odd8", "aarch64 aarch64+dotprod armv7"},
 		}},
 		// Codes of several weights, and their tables.

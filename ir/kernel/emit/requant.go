@@ -45,7 +45,7 @@ func readRequant(g *Generator, wide bool) (Requant, error) {
 	if err != nil {
 		return Requant{}, err
 	}
-	q := Requant{g: g, perChannel: len(mul) > 1, split: !wide && !g.roundsTwice()}
+	q := Requant{g: g, perChannel: len(mul) > 1, split: !wide && !g.rounding().IsTwice()}
 	ms, rs := make([]int64, len(mul)), make([]int64, len(mul))
 	for i := range mul {
 		m, r := mul[i], shift[i]
@@ -61,7 +61,7 @@ func readRequant(g *Generator, wide bool) (Requant, error) {
 		}
 	}
 	q.muls, q.shifts = ms, rs
-	q.doubles = !wide && g.roundsTwice() && shiftsRight(q.muls, q.shifts) && g.reachIsBelow(1<<30)
+	q.doubles = !wide && g.rounding().IsTwice() && shiftsRight(q.muls, q.shifts) && g.reachIsBelow(1<<30)
 	return q, nil
 }
 
@@ -75,7 +75,7 @@ func (q *Requant) shiftLeft() {
 		}
 	}
 	left := 33 - least
-	if q.g.roundsTwice() || left > 20 || most+left > 62 || !q.g.reachIsBelow(1<<(31-left)) {
+	if q.g.rounding().IsTwice() || left > 20 || most+left > 62 || !q.g.reachIsBelow(1<<(31-left)) {
 		return
 	}
 	q.split, q.left = true, int(left)
@@ -151,7 +151,7 @@ func TakesLanes(n *ir.Node) bool {
 	}
 	g := &Generator{Node: n}
 	q, err := readRequant(g, false)
-	return err == nil && (q.split || g.roundsTwice() && vectorShifts(q.muls, q.shifts))
+	return err == nil && (q.split || g.rounding().IsTwice() && vectorShifts(q.muls, q.shifts))
 }
 
 // NewChannels puts the constants of all output channels into one global: biases, then
@@ -163,7 +163,7 @@ func NewChannels(g *Generator, bias []int64, together bool) (Requant, *loop.Glob
 		return q, nil, err
 	}
 	q.channels = len(bias)
-	q.Vectors = together && (q.split || g.roundsTwice() && vectorShifts(q.muls, q.shifts)) && (g.Target.Has("neon") || g.Target.Has("mve"))
+	q.Vectors = together && (q.split || g.rounding().IsTwice() && vectorShifts(q.muls, q.shifts)) && (g.Target.Has("neon") || g.Target.Has("mve"))
 	if q.doubles = q.doubles && !q.Vectors; q.doubles {
 		q.lessOne()
 	}
@@ -297,9 +297,17 @@ func (q Channel) Result(acc loop.Expr) loop.Expr {
 			y = loop.Sum(y, loop.Op(loop.AShr, acc, loop.Int(31)))
 		}
 		y = loop.Op(loop.AShr, loop.Sum(loop.Op(loop.AShr, y, q.Shift), loop.Num(loop.I32, 1+2*zero)), loop.Int(1))
-	case q.g.roundsTwice():
+	case q.g.rounding().IsTwice():
 		y = q.g.twice(loop.To(loop.Trunc, acc, 32), loop.To(loop.SExt, q.Mul, 64), q.Shift)
 		y = loop.Sum(y, loop.Num(loop.I32, zero))
+	case q.split && q.g.rounding() == geometry.RoundEven:
+		// The lowest bit of t is the half; the bits after it decide only where it is set.
+		product = q.g.B.Let("product", product)
+		hi := q.g.B.Let("hi", loop.To(loop.Trunc, loop.Op(loop.AShr, product, loop.Num(loop.I64, 32)), 32))
+		t := q.g.B.Let("t", loop.Op(loop.AShr, hi, q.Shift))
+		rest := loop.Op(loop.Or, loop.Op(loop.Xor, loop.Op(loop.Shl, t, q.Shift), hi), loop.To(loop.Trunc, product, 32))
+		up := loop.Op(loop.And, loop.Op(loop.Or, isNot0(q.g.B, rest), loop.Op(loop.AShr, t, loop.Int(1))), loop.Int(1))
+		y = loop.Op(loop.AShr, loop.Sum(t, up, loop.Num(loop.I32, 2*zero)), loop.Int(1))
 	case q.split:
 		// (hi + 2^(s-33)) >> (s-32) is ((hi >> (s-33)) + 1) >> 1; the zero point
 		// goes in before the last shift.
@@ -308,6 +316,10 @@ func (q Channel) Result(acc loop.Expr) loop.Expr {
 	default:
 		wide := loop.To(loop.ZExt, q.Shift, 64)
 		half := loop.Op(loop.Shl, loop.Num(loop.I64, 1), loop.Op(loop.Sub, wide, loop.Num(loop.I64, 1)))
+		if q.g.rounding() == geometry.RoundEven {
+			product = q.g.B.Let("product", product)
+			half = loop.Sum(half, loop.Num(loop.I64, -1), loop.Op(loop.And, loop.Op(loop.AShr, product, wide), loop.Num(loop.I64, 1)))
+		}
 		r := loop.Op(loop.AShr, loop.Sum(product, half), wide)
 		// Saturated while still wide: the result of R9 is within i8 anyway.
 		y = loop.Sum(loop.To(loop.Trunc, loop.Clamp(r, -1<<30, 1<<30), 32), loop.Num(loop.I32, zero))
@@ -317,9 +329,12 @@ func (q Channel) Result(acc loop.Expr) loop.Expr {
 
 // Rescaled returns RQ of a vector of sums, of constants for vectors, without the zero point.
 func (q Channel) Rescaled(acc loop.Expr) loop.Expr {
-	if !q.g.roundsTwice() {
+	switch q.g.rounding() {
+	case geometry.RoundHalfUp:
 		// floor(a*m / 2^31), and a floor of a floor, as below.
 		return loop.Instr("rshr", loop.Instr("qdmulh", acc, q.Mul), q.Shift)
+	case geometry.RoundEven:
+		return evenly(q.g.B, loop.Instr("qdmulh", acc, q.Mul), loop.Op(loop.Mul, acc, q.Mul), q.Shift)
 	}
 	y := q.g.B.Let("high", loop.Instr("qrdmulh", acc, q.Mul))
 	if q.g.RoundsTFLite() {
@@ -337,25 +352,51 @@ func (s *ChannelCursors) Bias(j, n int) loop.Expr {
 // Store requantizes acc with the constants of channel c and writes it.
 func (q Requant) Store(acc, c, at loop.Expr) { q.Load(c).Store(acc, at) }
 
-// halfUp is R6 with constants known here, in 64 bits.
-func halfUp(x loop.Expr, m, r int32) loop.Expr {
-	product := loop.Op(loop.Mul, loop.To(loop.SExt, x, 64), loop.Num(loop.I64, int64(m)))
-	return loop.Op(loop.AShr, loop.Sum(product, loop.Num(loop.I64, 1<<(r-1))), loop.Num(loop.I64, int64(r)))
+// once is R6 with constants known here, in 64 bits.
+func (g *Generator) once(x loop.Expr, m, r int32) loop.Expr {
+	product, by := loop.Op(loop.Mul, loop.To(loop.SExt, x, 64), loop.Num(loop.I64, int64(m))), loop.Num(loop.I64, int64(r))
+	half := loop.Expr(loop.Num(loop.I64, 1<<(r-1)))
+	if g.rounding() == geometry.RoundEven {
+		product = g.B.Let("product", product)
+		half = loop.Sum(loop.Num(loop.I64, 1<<(r-1)-1), loop.Op(loop.And, loop.Op(loop.AShr, product, by), loop.Num(loop.I64, 1)))
+	}
+	return loop.Op(loop.AShr, loop.Sum(product, half), by)
+}
+
+// isNot0 is 1 where x, of 32 bits, is not 0, else 0, without a comparison.
+func isNot0(b *loop.Builder, x loop.Expr) loop.Expr {
+	x = b.Let("rest", x)
+	t := x.Type()
+	return loop.Op(loop.LShr, loop.Op(loop.Or, x, loop.Op(loop.Sub, loop.Num(t, 0), x)), loop.Num(t, 31))
+}
+
+// evenly shifts vectors of four i32, the upper halves of doubled products, to the right by
+// -shift, at least 1, with ties to even. lower is the lower half of the products, nil where they
+// have none.
+func evenly(b *loop.Builder, high, lower, shift loop.Expr) loop.Expr {
+	high = b.Let("high", high)
+	t := high.Type()
+	num := func(v int64) loop.Expr { return loop.Num(t, v) }
+	// A half with nothing after it goes up where the result is odd.
+	up := loop.Op(loop.LShr, loop.Op(loop.Shl, high, loop.Sum(num(31), shift)), num(31))
+	if lower != nil {
+		up = loop.Op(loop.Or, up, isNot0(b, loop.Op(loop.Shl, lower, num(1))))
+	}
+	return loop.Instr("rshr", loop.Sum(high, up, num(-1)), shift)
 }
 
 // RoundsTFLite reports whether a node's requantization rounds like TensorFlow Lite (R8).
 func (g *Generator) RoundsTFLite() bool { return g.Node.Word(ir.AttrRound) == ir.RoundTFLite }
 
-// roundsTwice reports whether a node's requantization rounds after the product and after the
-// shift (R8), whichever way ties go.
-func (g *Generator) roundsTwice() bool { return geometry.RoundingOf(g.Node) != geometry.RoundHalfUp }
+// rounding is how a node's requantization rounds.
+func (g *Generator) rounding() geometry.Rounding { return geometry.RoundingOf(g.Node) }
 
 // Rescale returns RQ of a number of 32 bits with a constant multiplier and shift.
 func (g *Generator) Rescale(x loop.Expr, m, r int32) loop.Expr {
-	if g.roundsTwice() {
+	if g.rounding().IsTwice() {
 		return loop.To(loop.SExt, g.twice(loop.To(loop.Trunc, loop.To(loop.SExt, x, 64), 32), loop.Num(loop.I64, int64(m)), loop.Int(int(r))), 64)
 	}
-	return halfUp(x, m, r)
+	return g.once(x, m, r)
 }
 
 // twice is R8: the accumulator shifted left where the factor is large, the

@@ -158,19 +158,21 @@ func Fours(halves []loop.Expr) (list []loop.Expr) {
 type Factor struct {
 	mul, shift int32
 	left       int32 // bits by which a number is shifted left before the product
-	twice      bool  // rounded after the product and after the shift,
-	away       bool  // with ties away from zero
+	rounding   geometry.Rounding
 }
 
 // Factor returns the factor of a multiplier and a shift in the rounding of the node, for numbers of
 // the given bits, the sign among them. ok is false if no vector instructions compute it.
 func (g *Generator) Factor(m, r int32, bits int) (f Factor, ok bool) {
-	const whole = 31 // bits that a doubling product drops
-	f = Factor{mul: m, shift: r, twice: g.roundsTwice(), away: g.RoundsTFLite()}
-	if f.left = max(whole-r, 0); !f.twice {
+	least := int32(31) // bits that a doubling product drops
+	f = Factor{mul: m, shift: r, rounding: g.rounding()}
+	if f.rounding == geometry.RoundEven {
+		least++ // and what is left to shift
+	}
+	if f.left = max(least-r, 0); !f.rounding.IsTwice() {
 		f.shift += f.left
 	}
-	return f, m == 0 || r <= 62 && (f.twice || int(f.left)+bits <= 32)
+	return f, m == 0 || r <= 62 && (f.rounding.IsTwice() || int(f.left)+bits <= 32)
 }
 
 // Of returns RQ(x) of a vector of four i32 (R6, R8).
@@ -182,18 +184,24 @@ func (f Factor) Of(b *loop.Builder, x loop.Expr) loop.Expr {
 	}
 	const whole = 31
 	x = loop.Op(loop.Shl, x, by(f.left))
-	if f.twice {
+	if f.rounding.IsTwice() {
 		y := b.Let("high", loop.Instr("qrdmulh", x, by(f.mul)))
 		if f.shift <= whole {
 			return y
 		}
-		if f.away { // a negative number less one
+		if f.rounding == geometry.RoundTFLite { // a negative number less one
 			y = loop.Sum(y, loop.Op(loop.AShr, y, by(31)))
 		}
 		return loop.Instr("rshr", y, by(whole-f.shift))
 	}
+	isPower := f.mul == 1<<30 && f.shift > 30 // of two
 	switch {
-	case f.mul == 1<<30 && f.shift > 30: // a power of two
+	case f.rounding == geometry.RoundEven && isPower && f.shift-30 <= whole:
+		return evenly(b, x, nil, by(30-f.shift))
+	case f.rounding == geometry.RoundEven:
+		x = b.Let("x", x)
+		return evenly(b, loop.Instr("qdmulh", x, by(f.mul)), loop.Op(loop.Mul, x, by(f.mul)), by(whole-f.shift))
+	case isPower:
 		return loop.Instr("rshr", x, by(30-f.shift))
 	case f.shift == whole:
 		return loop.Instr("qrdmulh", x, by(f.mul))
@@ -204,7 +212,7 @@ func (f Factor) Of(b *loop.Builder, x loop.Expr) loop.Expr {
 
 // TakesScalars reports whether Scalar computes RQ of an i32 of the given bits, the sign among them: in
 // R8, where it fits 32 bits once it is shifted for the product.
-func (f Factor) TakesScalars(bits int) bool { return f.twice && bits+int(f.left)+1 <= 32 }
+func (f Factor) TakesScalars(bits int) bool { return f.rounding.IsTwice() && bits+int(f.left)+1 <= 32 }
 
 // Scalar returns RQ(x) of an i32 that TakesScalars accepts.
 func (f Factor) Scalar(b *loop.Builder, x loop.Expr) loop.Expr {
@@ -217,7 +225,7 @@ func (f Factor) Scalar(b *loop.Builder, x loop.Expr) loop.Expr {
 		return y
 	}
 	by := int(f.shift - whole)
-	if f.away { // a negative number less one
+	if f.rounding == geometry.RoundTFLite { // a negative number less one
 		y = loop.Sum(y, loop.Op(loop.AShr, y, loop.Int(31)))
 	}
 	return loop.Op(loop.AShr, loop.Sum(y, loop.Int(1<<(by-1))), loop.Int(by))

@@ -193,8 +193,10 @@ func (l Layer) Draw(rng *rand.Rand) *ir.Module {
 	s := spec{elem: e, in: ir.Shape{pick(1, 3, 4, 5, 8, 12, 13, 16, 20, 32), 1 + rng.IntN(9), 1 + rng.IntN(9)}, groups: 1}
 	s.out = pick(1, 2, 3, 4, 5, 8, 9, 10, 16, 17, 24, 32, 33)
 	s.zero = pick(-128, -1, 0, 5, 127)
-	s.wide, s.relu, s.tflite = rng.IntN(8) == 0, rng.IntN(3) == 0, rng.IntN(6) == 0
-	s.twice = s.tflite && s.in.Size()%2 == 0
+	s.wide, s.relu = rng.IntN(8) == 0, rng.IntN(3) == 0
+	if rng.IntN(5) == 0 && !s.wide {
+		s.round = roundings[s.in.Size()%len(roundings)]
+	}
 	s.low = rng.IntN(2) == 0
 	if l.Linear {
 		if rng.IntN(2) == 0 {
@@ -290,10 +292,7 @@ func (s spec) constants(rng *rand.Rand, n *ir.Node, shape ir.Shape) {
 	if s.relu {
 		n.Put(ir.AttrLo.Is(n.Out.Type.Quant.Zero))
 	}
-	switch {
-	case s.twice:
-		n.Put(ir.AttrRound.Is(ir.RoundTwice))
-	case s.tflite:
-		n.Put(ir.AttrRound.Is(ir.RoundTFLite))
+	if s.round != "" {
+		n.Put(ir.AttrRound.Is(s.round))
 	}
 }

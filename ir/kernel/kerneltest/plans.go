@@ -26,7 +26,7 @@ var update = flag.Bool("update", false, "write the goldens")
 // layer is the input's shape, the output channels and the
 // size of the window (without: a linear layer), then what is not the default:
 //
-//	8,6,6 16 3x3 pad=1,1,1,1 stride=2,2 dilation=1,2 groups=2 pool=2,2 zero=5 relu tflite twice wide padvalue low unroll=1
+//	8,6,6 16 3x3 pad=1,1,1,1 stride=2,2 dilation=1,2 groups=2 pool=2,2 zero=5 relu even tflite twice wide padvalue low unroll=1
 //
 // zero is the zero point of the input; wide: a bias of 64 bits; padvalue: pads with values
 // of its own; low: one weight of the least code; unroll: of small code.
@@ -214,10 +214,8 @@ func (c Case) module(t *testing.T, format string) (m *ir.Module, macs int) {
 			unroll = ints(value, ",")
 		case "relu":
 			s.relu = true
-		case "tflite":
-			s.tflite = true
-		case "twice":
-			s.twice = true
+		case ir.RoundEven, ir.RoundTFLite, ir.RoundTwice:
+			s.round = w
 		case "wide":
 			s.wide = true
 		case "padvalue":
@@ -247,8 +245,9 @@ type spec struct {
 	groups, zero                int
 	padValue                    bool
 	wide                        bool // a bias of 64 bits
-	relu, tflite, twice         bool
-	low                         bool // the least code of 8 bits occurs
+	relu                        bool
+	round                       string // a word of ir.AttrRound, where it is not half up
+	low                         bool   // the least code of 8 bits occurs
 }
 
 // size is the rows (axis 0) or columns (1) of a convolution's result, before its pooling.

@@ -17,6 +17,9 @@ import (
 	"github.com/dnnc/dnnc/runtime/data"
 )
 
+// roundings are the words of a rounding that passes do not write.
+var roundings = []string{ir.RoundTFLite, ir.RoundTwice, ir.RoundEven}
+
 // Expressions compiles expressions of a: f32[4,6,6] in [-2,3], b of the same shape and
 // m: f32[5,7], and runs each node that the families serve, by itself. The golden
 // testdata/expressions.txt holds the operations that a run executes.
@@ -37,6 +40,13 @@ func Expressions(t *testing.T, list []*kernel.Family, exprs []string, targets ..
 					require.True(t, ok)
 					served++
 					r := Plan(t, list[i], p, alone(n), tgt)
+					if n.Op.Takes(ir.AttrRound) && n.Has(ir.AttrMul) {
+						for _, word := range roundings {
+							n.Put(ir.AttrRound.Is(word))
+							Plan(t, list[i], p, alone(n), tgt)
+						}
+						n.Drop(ir.AttrRound)
+					}
 					lines = append(lines, fmt.Sprintf("%s %s: %s %v, runs %d operations, %d bytes of constants", list[i].Name, name, expr, p.Attrs().Tile, r.Weighted(), r.Constants))
 				}
 				require.NotZero(t, served, "no node of the families")

@@ -14,7 +14,7 @@ import (
 const group = 8 * chunk
 
 // decodes reports whether a layer's codes are decoded.
-func decodes(e ir.Elem) bool { return e.Kind == ir.Odd && e.Bits < 8 }
+func decodes(e ir.Elem) bool { return e.IsUniform() && e.Bits < 8 }
 
 // fits reports whether a layer's decoded weights may lie in scratch: at most its activations, or as many
 // as the caches of processors with vectors hold.
@@ -79,11 +79,11 @@ func decodeCycles(e ir.Elem, n int) float64 {
 	return float64(n/group*group)*(perDecoded+planes*perPlane) + float64(n%group)*perAlone*planes
 }
 
-// decode writes the weights of n codes to scratch: code q is 2q-(2^bits-1).
+// decode writes the weights of n codes to scratch: code q is 2q less the offset.
 func (l *layer) decode(e ir.Elem, planes []*loop.Global, n int) {
 	b, t := l.g.B, loop.I8.Vec(chunk)
 	value := func(q loop.Expr) loop.Expr {
-		return loop.Op(loop.Sub, loop.Op(loop.Shl, q, loop.Num(q.Type(), 1)), loop.Num(q.Type(), 1<<e.Bits-1))
+		return loop.Op(loop.Sub, loop.Op(loop.Shl, q, loop.Num(q.Type(), 1)), loop.Num(q.Type(), e.Offset()))
 	}
 	join := func(q, next loop.Expr, p int) loop.Expr {
 		if q == nil {

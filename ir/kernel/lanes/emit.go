@@ -57,7 +57,7 @@ func (l *layer) write(packed [][]byte) error {
 	l.data, l.base = planes[0], decodedBytes(kernel.Of(g.Node, g.Target))
 	if l.base > 0 {
 		l.decode(weight.Elem, planes, weight.Shape.Size())
-		l.data = nil
+		l.data, l.apart = nil, weight.Elem.MaxWeight() > 127
 	} else {
 		l.doubled = weight.Elem.Kind == ir.Odd
 		l.apart = slices.Contains(packed[0], 0x80)

@@ -11,7 +11,7 @@ import (
 var targets = []string{"aarch64", "aarch64+dotprod", "armv7"}
 
 func TestConv(t *testing.T) {
-	l := kerneltest.Layer{Pools: true, Formats: []string{"i8", "i8", "odd8", "odd1", "odd2", "odd3", "odd4", "odd5", "odd6", "odd7"}}
+	l := kerneltest.Layer{Pools: true, Formats: []string{"i8", "i8", "odd8", "odd1", "odd2", "odd3", "odd4", "odd5", "odd6", "odd7", "i2", "i4", "i7"}}
 	kerneltest.Family(t, &lanes.Conv, 60, l.Draw, targets...)
 }
 
@@ -21,7 +21,7 @@ func TestLinear(t *testing.T) {
 }
 
 func TestDepthwise(t *testing.T) {
-	l := kerneltest.Layer{Depthwise: true, Pools: true, Formats: []string{"i8", "odd1", "odd4", "odd7"}}
+	l := kerneltest.Layer{Depthwise: true, Pools: true, Formats: []string{"i8", "odd1", "odd4", "odd7", "i3", "i7"}}
 	kerneltest.Family(t, &lanes.Depthwise, 60, l.Draw, targets...)
 }
 

@@ -35,7 +35,7 @@ func (p BlockPlan) Cycles() float64 { return p.cycles }
 // those of a codebook no more than tables would take. A tile of channels is a block in
 // any case.
 func blockBytes(l kernel.Layer) int {
-	if l.Elem.Kind != ir.Odd {
+	if !l.Elem.IsUniform() {
 		return kernel.MaxTables
 	}
 	return min(max(l.Activations(), 2<<10), 12<<10)
@@ -89,7 +89,7 @@ func (m *Product) planBlock(l kernel.Layer, pixels, channels, block int) (p Bloc
 		return p, false
 	}
 	switch l.Elem.Kind {
-	case ir.Odd:
+	case ir.Odd, ir.Two:
 		if !m.Decodes || m.Carried || m.Decode == 0 || len(m.PlanesOf(l.Elem)) < 2 || l.Elem.CodeBits() == 8 || w[0]%channels > 0 {
 			return p, false
 		}
@@ -106,7 +106,7 @@ func (m *Product) planBlock(l kernel.Layer, pixels, channels, block int) (p Bloc
 	}
 	p = BlockPlan{Product: m.Name, Pixels: pixels, Channels: channels, Block: block, scratch: decodedAt(m, k, pixels) + block*decodedBytes(m, k)}
 	coded := l.Elem
-	if l.Elem.Kind != ir.Odd {
+	if !l.Elem.IsUniform() {
 		coded = ir.Elem{Kind: ir.I8}
 		p.cycles = perBookWeight * float64(w.Size())
 	}
@@ -120,7 +120,7 @@ func (m *Product) planBlock(l kernel.Layer, pixels, channels, block int) (p Bloc
 func (p BlockPlan) Pack(l kernel.Layer) ([][]byte, error) {
 	n := l.Node
 	w := n.Const(ir.AttrWeight)
-	if w.Type.Elem.Kind != ir.Odd {
+	if !w.Type.Elem.IsUniform() {
 		return emit.PackBook(n)
 	}
 	codes, err := w.Load()

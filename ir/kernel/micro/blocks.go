@@ -30,14 +30,14 @@ func (p BlockPlan) Emit(g *emit.Generator) error {
 	block := p.Block
 	k := &micro{g: g, m: productNamed(p.Product), elem: weight.Type.Elem, groups: 1, rows: block,
 		k: w.K(), pixels: p.Pixels, channels: p.Channels, blocks: true}
-	if k.elem.Kind == ir.Odd && k.m.Across {
-		k.odd = 1<<k.elem.Bits - 1
+	if k.elem.IsUniform() && k.m.Across {
+		k.offset = k.elem.Offset()
 	}
 	decoded := decodedBytes(k.m, k.k) * 8 / k.m.DecodedBits()
 	k.order = inputOrder(k.m, g.Node)
 	k.decodedAt = decodedAt(k.m, k.k, k.pixels)
 	k.planes = []*plane{{bits: k.m.DecodedBits(), product: k.elem.CodeBits(), tiled: k.m.Layout(k.m.DecodedBits(), decoded, k.channels), tiledBytes: -1, leftBytes: -1}}
-	if k.elem.Kind == ir.Odd {
+	if k.elem.IsUniform() {
 		bias = k.foldedBias(bias, raw)
 	} else {
 		weights, err := geometry.IntWeights(g.Node)
@@ -58,7 +58,7 @@ func (p BlockPlan) Emit(g *emit.Generator) error {
 	gather, compute := k.window(w), k.outputs(w.OutC)
 	k.zeroEnds()
 	decode, err := k.oddBlock, error(nil)
-	if k.elem.Kind == ir.Odd {
+	if k.elem.IsUniform() {
 		planes, err := p.Pack(kernel.Of(g.Node, g.Target))
 		if err != nil {
 			return err

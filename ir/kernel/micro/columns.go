@@ -62,7 +62,7 @@ func (k *micro) tiles(w geometry.Window, cleared bool, gather, tile *loop.Func, 
 				for i := range count {
 					sum := b.Result("sum", gather, []loop.Expr{first, oy, loop.Sum(ox, loop.Int(i)), loop.Int(i * k.granule())},
 						[]loop.Arg{{Region: g.Args[0]}, {Region: g.Scratch}})
-					if k.odd != 0 {
+					if k.offset != 0 {
 						ints = append(ints, sum)
 					}
 				}
@@ -107,7 +107,7 @@ func (k *micro) padRow() *loop.Global {
 
 // begin is the sum of a column's inputs so far, nil where none is needed.
 func (k *micro) begin() *loop.Var {
-	if k.odd == 0 {
+	if k.offset == 0 {
 		return nil
 	}
 	return k.g.B.Var("sum", loop.Int(0))
@@ -118,7 +118,7 @@ func (k *micro) total(sum *loop.Var) loop.Expr {
 	if sum == nil {
 		return loop.Int(0)
 	}
-	return loop.Scaled(sum.Get(), int(k.odd))
+	return loop.Scaled(sum.Get(), int(k.offset))
 }
 
 // window writes the function that gathers the window of one pixel, and gives what

@@ -16,7 +16,7 @@ func (k *micro) decode() {
 	tiled := k.rows / k.channels * k.channels
 	k.stored = k.planes
 	if !k.m.Across {
-		k.odd = 0
+		k.offset = 0
 	}
 	k.planes = []*plane{{
 		bits: k.m.DecodedBits(), product: k.m.Multiplied(k.elem.CodeBits()), tiled: k.m.Layout(k.m.DecodedBits(), whole, k.channels), left: k.m.Layout(k.m.DecodedBits(), whole, 1),
@@ -29,10 +29,10 @@ func (k *micro) decode() {
 func (m *Product) oneByOne() bool { return m.Decodes && m.Decode > 0 }
 
 // value is a code of the i-th plane, whose lowest bit is number low, added to what the
-// planes before it gave: a code of pairs, else a weight, which is 2q-(2^bits-1). The
+// planes before it gave: a code of pairs, else a weight, which is 2q less the offset. The
 // first plane begins with what the zero code is.
 func (k *micro) value(i, low int, q, dst loop.Expr) loop.Expr {
-	zero := int64(1 - 1<<k.elem.Bits)
+	zero := -k.elem.Offset()
 	if k.m.Across {
 		zero = 0
 	} else {

@@ -27,7 +27,7 @@ type micro struct {
 	pads             *loop.Global
 	apart            int   // bytes between the outputs of a tile's pixels
 	pooled           int   // pixels side by side that share an output
-	odd              int64 // how often the sum of inputs is taken off
+	offset           int64 // how often the sum of inputs is taken off
 	blocks           bool  // a group is some output channels, known by the first one, whose weights lie decoded
 }
 
@@ -60,14 +60,14 @@ func newMicro(g *emit.Generator, plan Plan) (*micro, error) {
 	k := &micro{g: g, m: productNamed(plan.Product), elem: w.Type.Elem, groups: groups, rows: s[0] / groups, k: s.Size() / s[0],
 		pixels: plan.Pixels, channels: plan.Channels}
 	k.order = inputOrder(k.m, n)
-	if k.elem.Kind == ir.Odd && !k.m.Code.signs() {
-		k.odd = 1<<k.elem.Bits - 1
+	if k.elem.IsUniform() && !k.m.Code.signs() {
+		k.offset = k.elem.Offset()
 		if k.m.PlanesOf(k.elem)[0] == 8 && !k.m.Biased {
-			k.odd = -1 // codes are kept less 128
+			k.offset = -1 // codes are kept less 128
 		}
 	}
 	if k.elem.Kind == ir.I8 && k.m.Biased {
-		k.odd = 128
+		k.offset = 128
 	}
 	data, err := plan.Pack(kernel.Of(g.Node, g.Target))
 	if err != nil {
@@ -140,7 +140,7 @@ func (k *micro) sum(codes []byte) int64 {
 	for _, q := range codes {
 		sum += int64(q)
 	}
-	return 2*sum - int64(len(codes))*(1<<k.elem.Bits-1)
+	return 2*sum - int64(len(codes))*k.elem.Offset()
 }
 
 // inputOrder lists the weights that multiply the inputs of a column, one after the other.
@@ -214,7 +214,7 @@ func (k *micro) outputs(apart int) *loop.Func {
 	columns := &loop.Param{Name: "columns", Constant: true}
 	ints := []string{"group", "base", "at"}
 	for i := range k.pixels {
-		if k.odd != 0 {
+		if k.offset != 0 {
 			ints = append(ints, fmt.Sprintf("sum%d", i))
 		}
 	}
@@ -222,7 +222,7 @@ func (k *micro) outputs(apart int) *loop.Func {
 		outs := make([]output, k.pixels)
 		for i := range outs {
 			outs[i].at = loop.Sum(v[2], loop.Int(i/k.pooled*apart))
-			if k.odd != 0 {
+			if k.offset != 0 {
 				outs[i].sum = v[3+i]
 			}
 		}
@@ -421,13 +421,13 @@ func (k *micro) finish(sum, bias, inputs loop.Expr) loop.Expr {
 	switch {
 	case k.m.Code.signs():
 		return loop.Op(loop.Sub, bias, sum)
-	case k.odd == 0:
+	case k.offset == 0:
 		return loop.Sum(bias, sum)
 	}
 	if t := sum.Type(); t.Lanes > 1 {
 		inputs = &loop.Splat{A: inputs, Lanes: t.Lanes}
 	}
-	if k.elem.Kind == ir.Odd {
+	if k.elem.IsUniform() {
 		sum = loop.Op(loop.Shl, sum, loop.Num(sum.Type(), 1))
 	}
 	return loop.Sum(loop.Op(loop.Sub, bias, inputs), sum)

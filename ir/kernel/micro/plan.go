@@ -146,10 +146,12 @@ func (m *Product) serves(l kernel.Layer) bool {
 		return false
 	case m.Least && l.Elem.CodeBits() == 8 && !l.Supposed && !greater(l.Node.Const(ir.AttrWeight)):
 		return false
-	case m.Carried && m.Decodes && l.K()<<l.Elem.CodeBits() >= mostNested:
+	case m.Carried && m.Decodes && (l.Elem.Kind != ir.Odd || l.K()<<l.Elem.CodeBits() >= mostNested):
 		return false
 	case m.Carried && !m.Decodes && !l.Supposed && heaviest(l.Node.Const(ir.AttrWeight)) >= mostNested:
 		return false
+	case l.Elem.Kind == ir.Two && (m.Code.signs() || m.Decodes && m.Narrow != nil && !m.Across):
+		return false // |W| of 2^b does not fit the room of 2^b-1
 	case m.Decodes:
 		return l.Elem.CodeBits() < 8 && m.decodes(l)
 	case m.Nested: // its sums hold products of bytes

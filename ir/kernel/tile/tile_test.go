@@ -7,7 +7,7 @@ import (
 	"github.com/dnnc/dnnc/ir/kernel/tile"
 )
 
-var scalar = []string{"i8", "odd1", "odd3", "odd4", "odd8"}
+var scalar = []string{"i8", "odd1", "odd3", "odd4", "odd8", "i2", "i5"}
 
 func TestConvolutions(t *testing.T) {
 	kerneltest.Family(t, &tile.Conv, 60, kerneltest.Layer{Pools: true, Formats: scalar}.Draw, "armv7em")

@@ -21,7 +21,6 @@ import (
 	"github.com/dnnc/dnnc/ir/parallel"
 	"github.com/dnnc/dnnc/ir/processor"
 	"github.com/dnnc/dnnc/ir/quote"
-	"github.com/dnnc/dnnc/passes/machine"
 	"github.com/dnnc/dnnc/runtime/certificate"
 	"github.com/dnnc/dnnc/runtime/measure"
 )
@@ -211,9 +210,7 @@ func build(ctx context.Context, o driver.Options, r *driver.Result, names []stri
 // measure fills in what a build takes.
 func (t *target) measure(ctx context.Context, r *dnnc.Result, hasLLVM bool) error {
 	t.Name = r.Target.Name
-	for _, n := range r.Module.Layers() {
-		t.Cycles += machine.Cycles(n, r.Target, n.Const(ir.AttrWeight).Type.Elem)
-	}
+	t.Cycles = certificate.Cycles(r.Module, r.Target)
 	for _, v := range slices.Concat(r.Module.Inputs, r.Module.Outputs) {
 		t.Buffers += v.Type.Shape.Size() // one byte an element
 	}

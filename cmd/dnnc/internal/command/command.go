@@ -102,17 +102,19 @@ func dispatch(ctx context.Context, args []string, stdout, stderr io.Writer) int 
 		fmt.Fprintln(stderr, err)
 		return BadUsage
 	}
+	if len(args) == 0 {
+		_, _ = io.WriteString(stdout, firstLines)
+		return Done
+	}
 	c, isDefault := &commands[0], true
-	if len(args) > 0 {
-		switch named := find(args[0]); {
-		case named != nil:
-			c, args, isDefault = named, args[1:], false
-		case slices.Contains([]string{"-version", "--version"}, args[0]):
-			c, args, isDefault = find("version"), nil, false
-		case isMisspelt(args[0]):
-			fmt.Fprintf(stderr, "dnnc: no command, and no file, %q%s; dnnc help lists the commands\n", args[0], meant(args[0]))
-			return BadUsage
-		}
+	switch named := find(args[0]); {
+	case named != nil:
+		c, args, isDefault = named, args[1:], false
+	case slices.Contains([]string{"-version", "--version"}, args[0]):
+		c, args, isDefault = find("version"), nil, false
+	case isMisspelt(args[0]):
+		fmt.Fprintf(stderr, "dnnc: no command, and no file, %q%s; dnnc help lists the commands\n", args[0], meant(args[0]))
+		return BadUsage
 	}
 	if asksForHelp(args) {
 		about := []string{c.name}
@@ -257,7 +259,7 @@ func exitCode(err error, stderr io.Writer) int {
 	switch {
 	case errors.As(err, &broken), !errors.As(err, &d):
 		return Internal
-	case d.Kind == diag.Clash:
+	case d.Kind == diag.Clash, d.Kind == diag.Incomparable:
 		return BadUsage
 	}
 	return AtFault

@@ -51,6 +51,7 @@ func init() {
 			flags: with(budget, reporting, stages, linking, output, writing, timing), least: 1, most: 1, target: true, run: driver.Build},
 		{name: "check", usage: "[flags] MODEL [-target T|all]", doc: "first look at a network: its task, and what an int8 build takes of a target; needs no data, writes nothing",
 			flags: []group{loading, targeting, calibrating, reading, disturbing, judging, warning, asJSON}, least: 1, most: 1, run: check.Run},
+		{name: "demo", usage: "[DIR]", doc: "unpack a small network with images into a new folder, compile it and verify the object", most: 1, do: demo},
 		{name: "import", usage: "[flags] model.onnx [-o net.dnn]", doc: "turn a model of another format into a text and a tensors file",
 			flags: []group{loading, output}, least: 1, most: 1, run: importModel},
 		{name: "conformance", usage: "DIR [-v]", doc: "run the cases in a folder: ONNX models with the inputs and outputs that others computed",
@@ -78,7 +79,10 @@ func init() {
 		{name: "targets", doc: "list the targets, and what runs their programs here", do: listTargets},
 		{name: "ops", doc: "list the operations", do: listOps},
 		{name: "explain", usage: "net.json", doc: "why each layer got its width", least: 1, most: 1, do: inspect.Explain},
-		{name: "diff", usage: "a.json b.json", doc: "what differs between two builds, by their certificates", least: 2, most: 2, do: inspect.Diff},
+		{name: "diff", usage: "[-max LIMITS] [-accept] old.json new.json", doc: "what differs between two builds, by their certificates; -max guards a build in CI",
+			flags: []group{limiting}, least: 2, most: 2, run: func(_ context.Context, o driver.Options, stdout, _ io.Writer) error {
+				return inspect.Diff(o.Inputs, o.Guard, stdout)
+			}},
 		{name: "size", usage: "net.o", doc: "flash, RAM and stack of an object, by layer", least: 1, most: 1, do: inspect.Size},
 		{name: "lsp", doc: "serve an editor: the Language Server Protocol on standard input and output", do: lsp.Serve},
 		{name: "init", usage: strings.Join(project.Kinds(), "|") + " net.dnn DIR [TARGET]", doc: "write a project around a network", least: 3, most: 4, do: project.Init},

@@ -23,3 +23,6 @@ func Titles() (list []string) {
 	}
 	return list
 }
+
+// Unpack writes the example of dnnc demo.
+var Unpack = unpack

@@ -140,7 +140,7 @@ func quantizing(fs *flag.FlagSet, o *driver.Options) {
 	fs.StringVar(&o.Rounding, "rounding", "", "nearest or compensated; chosen by width when absent")
 	fs.Func("fix", "formats of layers, a `list` as conv1=8,fc1=odd2", list(&o.Fix))
 	fs.Float64Var(&o.MinBits, "min", 0, "least bits a weight of every layer")
-	fs.Float64Var(&o.MaxBits, "max", 0, "greatest bits a weight of every layer; 0 is no bound")
+	fs.Float64Var(&o.MaxBits, "max", 0, maxUsage)
 	o.Formats = robust.Default
 	fs.Func("formats", "what a search chooses from, a `list` of odd, vec, code or formats as odd3, vec4x16 (default odd,vec)", list(&o.Formats))
 	fs.StringVar(&o.Objective, "objective", pass.Mean, "what a search makes least, the divergence under all kinds of error: mean or worst")
@@ -259,6 +259,14 @@ func studying(fs *flag.FlagSet, o *driver.Options) {
 	fs.BoolVar(&o.Quick, "quick", false, "with what the files' section quick says, in minutes")
 	fs.BoolVar(&o.Full, "full", false, "with all that the files say, which is the default")
 	fs.StringVar(&o.Readme, "readme", "", "refresh the summary in this `file`")
+}
+
+// maxUsage is of one flag of two commands: a bound on layers, and bounds on a build.
+const maxUsage = "greatest bits a weight of every layer, 0 is no bound; of dnnc diff, limits of what the new build may add: flash=+2%,ram=+0,cycles=+2%,loss=+0.5, also of arena and weights"
+
+func limiting(fs *flag.FlagSet, o *driver.Options) {
+	fs.Func("max", maxUsage, o.Guard.Max.Set)
+	fs.BoolVar(&o.Guard.Accept, "accept", false, "write the new certificate over the old one, whatever changed")
 }
 
 func explaining(fs *flag.FlagSet, o *driver.Options) {

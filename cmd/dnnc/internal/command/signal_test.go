@@ -2,8 +2,10 @@ package command_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"image/png"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -218,4 +220,82 @@ func TestCertificateOfASignal(t *testing.T) {
 	require.NoError(t, json.Unmarshal(raw, &got))
 	assert.Equal(t, []string{"gaussian=0.02", "gaussian=0.05", "drift=0.1", "drift=0.2", "gain=0.2", "gain=0.5", "dropout=0.05", "dropout=0.15"}, got.Errors)
 	assert.Equal(t, "gaussian=0.02,0.05;drift=0.1,0.2;gain=0.2,0.5;dropout=0.05,0.15", got.Recipe.Errors)
+}
+
+// TestSoundsSayTheirRate: a network declares no rate, so that the first lines say the
+// recordings'.
+func TestSoundsSayTheirRate(t *testing.T) {
+	path := dnnctest.SensorsFolder(t)
+	stereo := func(rate string) string {
+		return "RIFF\xa4\x00\x00\x00WAVEfmt \x10\x00\x00\x00\x01\x00\x02\x00" + rate + "\x00\x7d\x00\x00\x04\x00\x10\x00data\x80\x00\x00\x00" + strings.Repeat("\x00\x20", 64)
+	}
+	for rate, want := range map[string]string{"\x40\x1f\x00\x00": "8000 Hz, 2 channels", "\x80\xbb\x00\x00": "48000 Hz, 2 channels"} {
+		for _, class := range []string{"a", "b", "c"} {
+			file := path(filepath.Join("sounds", class, "x.wav"))
+			require.NoError(t, os.MkdirAll(filepath.Dir(file), 0o755))
+			require.NoError(t, os.WriteFile(file, []byte(stereo(rate)), 0o644))
+		}
+		out := dnnctest.Succeed(t, "eval", path("tones.dnn"), "-calib", path("tones.npz"), "-images", "8", "-data", path("sounds"), "-errors", "none")
+		assert.Contains(t, out, want)
+	}
+}
+
+// TestExperimentOfSignals: an experiment takes the errors of signals; one that does not fit
+// names the key that has it.
+func TestExperimentOfSignals(t *testing.T) {
+	path := dnnctest.SensorsFolder(t)
+	write := func(measured, boundary string) string {
+		file := path("tones.exp")
+		require.NoError(t, os.WriteFile(file, []byte(fmt.Sprintf(`name: tones
+network: tones.dnn
+calibration: tones.npz
+test: tones.test.npz
+errors: drift=0.1
+measured: %s
+methods: qed, universal
+budgets: 2
+images: 16
+judged: 8
+test-images: 24
+boundary: %s
+boundary-images: 4
+`, measured, boundary)), 0o644))
+		return file
+	}
+	page := path("report.html")
+	out := dnnctest.Succeed(t, "experiment", write("drift=0.1,0.2;dropout=0.1", "drift"), "-o", page)
+	assert.Contains(t, out, "tones: task: classes")
+	assert.Contains(t, out, "input wave is a signal of 2 channels of 32 samples")
+	assert.Contains(t, out, "clean and under 2 kinds of error at 3 sizes")
+	for key, file := range map[string]func() string{"measured": func() string { return write("fog=0.1", "none") }, "boundary": func() string { return write("drift=0.1", "rain") }} {
+		require.NoError(t, os.RemoveAll(page))
+		code, _, stderr := dnnctest.Run(t, "experiment", file(), "-o", page)
+		assert.Equal(t, command.AtFault, code)
+		assert.Contains(t, stderr, "is an error of image inputs\n    note: the key "+key+" of tones.exp has it\n    help: the errors that fit it are gaussian drift")
+		assert.NoFileExists(t, page)
+	}
+}
+
+// TestKindOfModels: -kind says what an input of an ONNX or of a TensorFlow Lite model holds,
+// from the first line to the certificate.
+func TestKindOfModels(t *testing.T) {
+	folder := filepath.Join(dnnctest.Root, "frontend/tflite/testdata/unidirectional_sequence_lstm_1")
+	for _, c := range []struct{ model, task, kind, errors, said string }{
+		{filepath.Join(dnnctest.Root, "testdata/tasks/ae.onnx"), "reconstruction", "", "fog-blend=.1", "input image is an image [3,32,32]"},
+		{filepath.Join(dnnctest.Root, "testdata/tasks/ae.onnx"), "reconstruction", "image=signal axis: 1", "drift=.1;burst=.1", "input image is a signal of 96 channels of 32 samples"},
+		{filepath.Join(folder, "model.tflite"), "values", "", "drift=.1;shift=.5", "input t0 is a signal of 5 channels of 4 samples"},
+		{filepath.Join(folder, "model.tflite"), "values", "signal", "drift=.1", "input t0 is a signal of 5 channels of 4 samples"},
+		{filepath.Join(folder, "model.tflite"), "values", "signal axis: 1", "drift=.1", "input t0 is a signal of 4 channels of 5 samples"},
+		{filepath.Join(folder, "model.tflite"), "values", "features", "spikes=.1", "input t0 is 20 features"},
+	} {
+		flags := []string{c.model, "-task", c.task, "-errors", c.errors, "-n", "8", "-images", "8"}
+		if c.kind != "" {
+			flags = append(flags, "-kind", c.kind)
+		}
+		out := dnnctest.Succeed(t, append([]string{"eval"}, flags...)...)
+		assert.Contains(t, out, c.said, "%v", c)
+		code, _, stderr := dnnctest.Run(t, append([]string{"eval"}, append(flags, "-errors", "manhole=.1;channel-dropout=.1")...)...)
+		assert.Equal(t, command.AtFault, code, "no input is both")
+		assert.Contains(t, stderr, "no error of the input", "%v", c)
+	}
 }

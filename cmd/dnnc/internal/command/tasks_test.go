@@ -170,10 +170,10 @@ func TestKeepOfEveryTask(t *testing.T) {
 	path := dnnctest.KindsFolder(t)
 	for _, c := range tasked {
 		out := filepath.Join(t.TempDir(), "net")
-		args := []string{path(c.network + ".dnn"), "-task", c.task, "-calib", path("data.npz"), "-O", "robust", "-target", "armv7em", "-errors", "gaussian=0.02", "-formats", "odd4,odd6,odd8", "-seed", "10", "-emit", "c", "-o", out + ".c"}
+		args := []string{path(c.network + ".dnn"), "-task", c.task, "-calib", path("more.npz"), "-O", "robust", "-target", "armv7em", "-errors", "gaussian=0.02", "-formats", "odd4,odd6,odd8", "-seed", "10", "-emit", "c", "-o", out + ".c"}
 		code, _, stderr := dnnctest.Run(t, append(args, "-keep", ".2")...)
 		require.Zero(t, code, "%s: %s", c.task, stderr)
-		assert.Regexp(t, `(?m)^keeps 0.2: estimate [01]\.[0-9]{4}, at least [01]\.[0-9]{4} \(95 %, 32 held-out images of -calib\); fitted on 32, chosen by 16, judged by 32 images`, stderr, c.task)
+		assert.Regexp(t, `(?m)^keeps 0.2: estimate [01]\.[0-9]{4}, at least [01]\.[0-9]{4} \(95 %, 120 held-out images of -calib\); fitted on 50, chosen by 30, judged by 120 images`, stderr, c.task)
 		raw, err := os.ReadFile(out + ".json")
 		require.NoError(t, err, c.task)
 		var got certificate.Certificate
@@ -181,7 +181,7 @@ func TestKeepOfEveryTask(t *testing.T) {
 		k := got.Search.Kept
 		require.NotNil(t, k, c.task)
 		assert.True(t, k.Promised, c.task)
-		assert.Equal(t, []int{32, 16, 32}, []int{k.FittedOn, k.ChosenBy, k.JudgedBy}, c.task)
+		assert.Equal(t, []int{50, 30, 120}, []int{k.FittedOn, k.ChosenBy, k.JudgedBy}, c.task)
 		require.NotNil(t, k.AtLeast, c.task)
 		assert.GreaterOrEqual(t, *k.AtLeast, .2, c.task)
 		assert.GreaterOrEqual(t, *k.Estimate, *k.AtLeast, c.task)

@@ -26,7 +26,7 @@ var learnt = map[string]map[string]struct {
 	"detector": {"box": {"1 - rmse/std", .4}, "score": {"accuracy at .5", .97}},
 	"pump":     {"again": {"AUC of the score |x-f(x)|²", .9}},
 	"keyword":  {"word": {"accuracy", .9}},
-	"beat":     {"ectopic": {"accuracy at .5", .95}},
+	"beat":     {"long": {"accuracy at .5", .93}},
 	"shapes":   {"there": {"accuracy at .5", .95}},
 	"glyph":    {"direction": {"nearest neighbour's label", .9}},
 	"machine":  {"state": {"accuracy", .95}, "torque": {"1 - rmse/std", .75}},

@@ -182,7 +182,8 @@ func (f *folder) text(name, text string) {
 	require.NoError(f.t, os.WriteFile(f.path(name), []byte(text), 0o644))
 }
 
-// KindsFolder holds the networks of Kinds, with data.npz, unlabelled, and labelled.npz.
+// KindsFolder holds the networks of Kinds, with data.npz and more.npz, unlabelled, and
+// labelled.npz.
 func KindsFolder(t testing.TB) func(name string) string {
 	t.Helper()
 	f := newFolder(t, 7)
@@ -191,6 +192,7 @@ func KindsFolder(t testing.TB) func(name string) string {
 		tensor("fc1.weight", -1, 1, 1, 216), tensor("box.weight", -1, 1, 4, 216), tensor("back.weight", -1, 1, 64, 216))
 	images := tensor("images", 0, 1, 80, 1, 8, 8)
 	file("data.npz", weights.WriteNPZ, images)
+	file("more.npz", weights.WriteNPZ, tensor("images", 0, 1, 200, 1, 8, 8))
 	file("labelled.npz", weights.WriteNPZ, images, f.reals("labels", turns(80), 80))
 	for name, k := range Kinds {
 		text := fmt.Sprintf("tensors \"w.safetensors\"\nnetwork %s(image: f32[1,8,8] in [0,1]) -> %s {\n  conv = conv2d(image, filters: 6, kernel: 3)\n  flat = flatten(conv)\n  %s\n}\n", name, k.result, k.text)

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"text/tabwriter"
 	"time"
@@ -101,10 +102,12 @@ func Examine(ctx context.Context, args []string, _ io.Reader, stdout, _ io.Write
 		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", llvm.ClangVariable, told, path, "objects, libraries, assembly, instead of opt and llc")
 	}
+	var missing []string // packages
 	for _, t := range tools {
 		path, told := t.find(ctx)
 		if path == "" {
 			path, told = "apt-get install "+t.pkg, "missing"
+			missing = append(missing, t.pkg)
 		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\n", t.names[0], told, path, t.use)
 	}
@@ -135,6 +138,12 @@ func Examine(ctx context.Context, args []string, _ io.Reader, stdout, _ io.Write
 		fmt.Fprintf(w, "%s\t%s\n", t.Name, said)
 	}
 	w.Flush()
+	fmt.Fprintln(stdout)
+	if missing = slices.Compact(missing); len(missing) == 0 {
+		fmt.Fprintln(stdout, "nothing is missing")
+	} else {
+		fmt.Fprintf(stdout, "to install what is missing, on Debian: apt-get install %s\n", strings.Join(missing, " "))
+	}
 	if len(faults) > 0 {
 		return diag.New(diag.Pos{}, diag.ToolFailed, "of %d targets %d do not work here: %s", len(targets), len(faults), strings.Join(faults, " "))
 	}

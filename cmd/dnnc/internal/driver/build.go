@@ -212,6 +212,7 @@ func (b *build) certify(messages io.Writer) error {
 			}
 			c.Inputs = append(c.Inputs, s.Files...)
 			c.Measure(s.Task, s.Data, s.Labels, s.Float, s.Quantized)
+			c.Pair(s.Images, s.Float, s.Quantized)
 			return b.contradicted(s)
 		})
 		if err != nil {

@@ -61,7 +61,7 @@ func TestKeep(t *testing.T) {
 		said = kept.FindStringSubmatch(stderr)
 		require.NotNil(t, said, stderr)
 		figures := numbers(t, said[1:])
-		assert.Equal(t, []float64{32, 32, 16, 32}, figures[3:])
+		assert.Equal(t, []float64{48, 20, 12, 48}, figures[3:])
 		assert.Equal(t, c.keep, figures[0])
 		assert.GreaterOrEqual(t, figures[1], figures[2])
 		assert.GreaterOrEqual(t, figures[2], c.keep)
@@ -82,7 +82,7 @@ func TestKeepIsRefused(t *testing.T) {
 		want []string
 	}{
 		"few images": {[]string{"-O", "robust", "-keep", "0.99", "-calib", path("data.npz")},
-			[]string{"-keep 0.99: no network was shown to keep this share: estimate ", "fitted on 32, chosen by 16, judged by 32 images", "images that judge would decide"}},
+			[]string{"-keep 0.99: no network was shown to keep this share: estimate ", "fitted on 20, chosen by 12, judged by 48 images", "images that judge would decide"}},
 		"noise":      {[]string{"-O", "robust", "-keep", "0.5"}, []string{"-keep 0.5: no images to show it on", "give -calib"}},
 		"int8":       {[]string{"-keep", "0.9", "-calib", path("data.npz")}, []string{"-keep is what a search must keep, and -O int8 is none", "-O robust -keep 0.9"}},
 		"a size too": {[]string{"-O", "robust", "-keep", "0.9", "-bits", "3", "-calib", path("data.npz")}, []string{"-keep chooses the size of the network, which -bits, -size or -ratio give"}},

@@ -11,6 +11,7 @@ import (
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/runtime/certificate"
+	"github.com/dnnc/dnnc/runtime/data"
 	"github.com/dnnc/dnnc/runtime/measure"
 )
 
@@ -21,6 +22,7 @@ type Scores struct {
 	Data, Labels     string // the file's name, "" for synthesised images; see Labels
 	Files            []certificate.Input
 	Float, Quantized *measure.Score
+	Images           data.Batch // that they were measured on
 }
 
 // Labels says whose answers are right: "given" with the images, or else those of
@@ -94,7 +96,7 @@ func MeasureWith(ctx context.Context, o Options, r *Result, messages io.Writer, 
 	if err != nil && (len(scores) == 0 || len(scores[0].Kinds) == 0) {
 		return nil, err
 	}
-	s := &Scores{Task: r.Task, Data: source, Labels: Labels(setup, names), Files: files}
+	s := &Scores{Task: r.Task, Data: source, Labels: Labels(setup, names), Files: files, Images: setup.Images}
 	if r.Float != nil {
 		s.Float, scores = scores[0], scores[1:]
 	}

@@ -50,6 +50,12 @@ func Examine(ctx context.Context, o Options, m *ir.Module, task measure.Task, so
 		if err != nil {
 			return err
 		}
+		if d := task.Doubt(m, s.Images); d != nil && found.Chance != "" {
+			if d.Pos == (diag.Pos{}) {
+				d.Pos.File = o.Input
+			}
+			return d
+		}
 		if found.Chance != "" {
 			warn(diag.Warn(diag.ChanceLevel, "%s: the %s network is no better than a constant: %s", name, own, found.Chance).
 				WithHelp("look at data, labels and weights; a search cannot keep what is not there"))

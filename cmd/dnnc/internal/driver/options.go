@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/dnnc/dnnc"
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/inspect"
 	"github.com/dnnc/dnnc/frontend/dataset"
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
@@ -48,8 +49,9 @@ type Options struct {
 	Record                                string
 	Inputs                                []string // files of a command that takes several
 	Responses                             []string // files of arguments that were read
-	Only                                  string   // -o of a command that writes this file alone
-	Results, Readme                       string   // of experiment: the folder of its cells, the file to refresh
+	Guard                                 inspect.Guard
+	Only                                  string // -o of a command that writes this file alone
+	Results, Readme                       string // of experiment: the folder of its cells, the file to refresh
 	Quick, Full                           bool
 	TestImages                            int // images to report on; 0 for all
 	Seed                                  uint64
@@ -69,17 +71,23 @@ type Options struct {
 	MetricTime time.Duration       // that one call of it may take
 	Reports    bool                // measures on -data what it made
 	Chosen     []certificate.Layer // formats of a build that is done again: nothing is searched
+	JudgedBy   int                 // images that judged in that build
 	Judged     bool                // Task was said already, and data examined
 	DataAsIs   bool                // data that are mistaken for others are measured all the same
 	Table      bool                // prints a table for people, whose first line says the task
 	RunUnknown bool                // verify runs an object that it cannot build again
-	Exact      string              // whether a quantized model keeps its integers: true, false, or "" for the default
 	Notes      io.Writer           // is told what became of a model that is not read as its file has it; nil: nobody is
 
 	Warnings *Warnings // of the command; nil prints each
 
+	Model
+}
+
+// Model is what the file of a model leaves open.
+type Model struct {
 	Shapes    map[string][]int    // of an imported network's inputs, by name
 	Ranges    map[string]ir.Range // of their reals
+	Exact     string              // whether a quantized model keeps its integers: true, false, or "" for the default
 	Signature string              // of a TensorFlow Lite model
 	Kernels   string              // whose integers a TensorFlow Lite model has: reference, which is the default, or optimized
 	Outputs   []string            // values of an ONNX model that the network returns; the model's own when empty
@@ -92,26 +100,28 @@ func Defaults() Options {
 	return Options{Level: string(pass.Int8), Errors: disturb.None, Formats: robust.Default, Budget: pass.Budget{Keep: dnnc.DefaultKeep}, Seed: 1, Warnings: &Warnings{}}
 }
 
-// ModelFlags are the flags that say what the file of a model leaves open, flag and value in
-// turn.
-func (o *Options) ModelFlags() (list []string) {
-	for _, name := range sortedKeys(o.Shapes) {
-		list = append(list, "-shape", name+"="+strings.Trim(ir.Shape(o.Shapes[name]).String(), "[]"))
+// Flags are the flags that say it, flag and value in turn.
+func (m *Model) Flags() (list []string) {
+	for _, name := range sortedKeys(m.Shapes) {
+		list = append(list, "-shape", name+"="+strings.Trim(ir.Shape(m.Shapes[name]).String(), "[]"))
 	}
-	for _, name := range sortedKeys(o.Ranges) {
-		list = append(list, "-range", fmt.Sprintf("%s=%s,%s", name, ir.FormatFloat(o.Ranges[name].Lo), ir.FormatFloat(o.Ranges[name].Hi)))
+	for _, name := range sortedKeys(m.Ranges) {
+		list = append(list, "-range", fmt.Sprintf("%s=%s,%s", name, ir.FormatFloat(m.Ranges[name].Lo), ir.FormatFloat(m.Ranges[name].Hi)))
 	}
-	for _, name := range sortedKeys(o.Contents) {
-		list = append(list, "-kind", strings.TrimPrefix(name+"="+o.Contents[name].String(), "="))
+	for _, name := range sortedKeys(m.Contents) {
+		list = append(list, "-kind", strings.TrimPrefix(name+"="+m.Contents[name].String(), "="))
 	}
-	if o.Signature != "" {
-		list = append(list, "-signature", o.Signature)
+	if len(m.Outputs) > 0 {
+		list = append(list, "-outputs", strings.Join(m.Outputs, ","))
 	}
-	if o.Kernels != "" {
-		list = append(list, "-kernels", o.Kernels)
+	if m.Signature != "" {
+		list = append(list, "-signature", m.Signature)
 	}
-	if o.Exact != "" {
-		list = append(list, "-exact="+o.Exact)
+	if m.Kernels != "" {
+		list = append(list, "-kernels", m.Kernels)
+	}
+	if m.Exact != "" {
+		list = append(list, "-exact="+m.Exact)
 	}
 	return list
 }
@@ -202,7 +212,7 @@ func (o *Options) values() (c dnnc.Config, err error) {
 	c = dnnc.Config{
 		Level: pass.Level(o.Level), SmallCode: o.Small, Search: o.Search, Objective: o.Objective, Budget: o.Budget, MinBits: o.MinBits, MaxBits: o.MaxBits,
 		Rounding: o.Rounding, Activations: o.Activations, Seed: o.Seed, Calibrate: o.Images, Task: o.Task, Memory: o.Memory, Checkpoint: o.Checkpoint,
-		Time: o.Time, Enough: o.isEnough, Chosen: o.Chosen, Errors: o.Errors, StartAfter: o.StartAfter, StopAfter: o.StopAfter,
+		Time: o.Time, Enough: o.isEnough, Chosen: o.Chosen, Judged: o.JudgedBy, Errors: o.Errors, StartAfter: o.StartAfter, StopAfter: o.StopAfter,
 		Prefix: o.Prefix, Hooks: o.Hooks, Lend: o.Lend, Section: o.Section, LLVM: o.LLVM, Fix: map[string]ir.Elem{},
 	}
 	if err := c.Check(); err != nil {

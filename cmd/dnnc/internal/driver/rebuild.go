@@ -130,6 +130,9 @@ func Rebuild(ctx context.Context, path string, c *certificate.Certificate, o Opt
 		again.Contents[k.Input] = content
 	}
 	again.Chosen, again.Judged, again.TestImages, again.Memory = c.Layers, true, o.TestImages, o.Memory
+	if k := c.Search.Kept; k != nil {
+		again.JudgedBy, again.Budget.Promised = k.JudgedBy, k.Promised
+	}
 	again.Warnings = o.Warnings
 	if o.Network != "" {
 		again.Input = o.Network
@@ -140,6 +143,7 @@ func Rebuild(ctx context.Context, path string, c *certificate.Certificate, o Opt
 			isDump = true
 			source = again
 			again.Input, again.Chosen, again.Level, again.Calib = at(d.Name), nil, string(pass.Int8), ""
+			again.JudgedBy, again.Budget.Promised = 0, false
 			// Of the model, which the dump has.
 			again.Shapes, again.Ranges, again.Signature, again.Kernels, again.Outputs = nil, nil, "", "", nil
 			again.Contents = nil

@@ -22,6 +22,7 @@ import (
 
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
 	"github.com/dnnc/dnnc/cmd/internal/markers"
+	"github.com/dnnc/dnnc/frontend/dataset"
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/runtime/data"
@@ -240,7 +241,8 @@ func TestReportCommand(t *testing.T) {
 	o = driver.Defaults()
 	o.Input, o.Exact, o.Shapes = "n.onnx", "false", map[string][]int{"x": {1, 2, 64}}
 	o.Ranges, o.Contents = map[string]ir.Range{"x": {Lo: -1, Hi: 1}}, map[string]ir.Content{"": {Kind: ir.Signal, Axis: 1}}
-	assert.Equal(t, "dnnc report n.onnx -shape x=1,2,64 -range x=-1,1 -kind 'signal axis: 1' -exact=false", reportCommand(o))
+	o.Outputs, o.Sets = []string{"a", "b c"}, dataset.Options{Labels: []string{"y1", "y2"}, Resize: true}
+	assert.Equal(t, "dnnc report n.onnx -labels y1,y2 -resize -shape x=1,2,64 -range x=-1,1 -kind 'signal axis: 1' -outputs 'a,b c' -exact=false", reportCommand(o))
 }
 
 // TestOpeningOfLittle is what the sentences say where there is little to say.

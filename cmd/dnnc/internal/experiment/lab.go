@@ -53,7 +53,7 @@ type material struct {
 func (x *Experiment) options() driver.Options {
 	o := driver.Defaults()
 	o.Input, o.Calib, o.Data, o.Target, o.AllowOutside, o.Sets = x.Network, x.Calibration, x.Test, x.Target, x.AllowOutside, x.Sets
-	o.Shapes, o.Ranges, o.Contents, o.Exact, o.Signature, o.Kernels = x.Shapes, x.Ranges, x.Contents, x.Exact, x.Signature, x.Kernels
+	o.Model = x.Model
 	o.Level, o.StopAfter, o.TestImages, o.Task = string(pass.Robust), passes.Calibrated, x.TestImages, x.Task
 	return o
 }
@@ -133,9 +133,19 @@ func (mat *material) errors(x *Experiment) error {
 			*text = disturb.Defaults(mat.disturbed[0].Holds.Kind)
 		}
 	}
-	for _, text := range append([]string{x.Errors, x.Measured}, x.Boundary...) {
-		if _, err := disturb.Parse(text, mat.disturbed); err != nil {
-			return err
+	for _, k := range []struct {
+		key  string
+		list []string
+	}{{"errors", []string{x.Errors}}, {"measured", []string{x.Measured}}, {"boundary", x.Boundary}} {
+		for _, text := range k.list {
+			_, err := disturb.Parse(text, mat.disturbed)
+			var d *diag.Diagnostic
+			if errors.As(err, &d) && x.Path != "" {
+				d.WithNote("the key %s of %s has it", k.key, filepath.Base(x.Path))
+			}
+			if err != nil {
+				return err
+			}
 		}
 	}
 	return nil

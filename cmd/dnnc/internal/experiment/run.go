@@ -163,7 +163,7 @@ func Report(ctx context.Context, o driver.Options, stdout, stderr io.Writer) err
 	}
 	x := defaults()
 	x.Network, x.Calibration, x.Test, x.AllowOutside = o.Input, o.Calib, o.Data, o.AllowOutside
-	x.Shapes, x.Ranges, x.Contents, x.Exact, x.Signature, x.Kernels = o.Shapes, o.Ranges, o.Contents, o.Exact, o.Signature, o.Kernels
+	x.Model = o.Model
 	x.Name = strings.TrimSuffix(filepath.Base(o.Input), filepath.Ext(o.Input))
 	x.Target = cmp.Or(o.Target, x.Target)
 	x.Formats, x.MinBits, x.MaxBits, x.Rounding = o.Formats, o.MinBits, o.MaxBits, o.Rounding
@@ -214,6 +214,8 @@ func reportCommand(o driver.Options) string {
 	for _, f := range []struct{ name, value, standard string }{
 		{"data", base(o.Data), ""},
 		{"calib", base(o.Calib), ""},
+		{"inputs", strings.Join(o.Sets.Inputs, ","), ""},
+		{"labels", strings.Join(o.Sets.Labels, ","), ""},
 		{"task", o.Task, ""},
 		{"target", o.Target, standard.Target},
 		{"sizes", strings.Join(o.Sizes, ","), ""},
@@ -233,7 +235,15 @@ func reportCommand(o driver.Options) string {
 		}
 		fmt.Fprintf(&out, " -%s %s", f.name, quote.Shell(f.value))
 	}
-	for _, f := range o.ModelFlags() {
+	for _, f := range []struct {
+		name    string
+		isGiven bool
+	}{{"resize", o.Sets.Resize}, {"data-as-is", o.DataAsIs}} {
+		if f.isGiven {
+			fmt.Fprintf(&out, " -%s", f.name)
+		}
+	}
+	for _, f := range o.Model.Flags() {
 		fmt.Fprintf(&out, " %s", quote.Shell(f))
 	}
 	return out.String()

@@ -7,8 +7,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
 	"github.com/dnnc/dnnc/frontend/dataset"
-	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/ir/processor"
 	"github.com/dnnc/dnnc/passes/pass"
@@ -49,11 +49,7 @@ type Experiment struct {
 	AllowOutside     bool
 	Sets             dataset.Options // what data sets have
 	Task             string          // what the results mean, as -task
-	// Of a model in another format: what its file leaves open.
-	Shapes                    map[string][]int
-	Ranges                    map[string]ir.Range
-	Contents                  map[string]ir.Content
-	Exact, Signature, Kernels string
+	Model            driver.Model    // what the file of a model leaves open
 }
 
 // Ablations are the questions of the key ablation.

@@ -233,7 +233,7 @@ func compile(ctx context.Context, n *Network, path string, t *processor.Target) 
 	return m, passes.Table.Run(ctx, m, env, pass.Options{Observe: func(p *pass.Pass, _ time.Duration, m *ir.Module) error {
 		err := v.Observe(ctx, p, m)
 		if p.Name == passes.Quantized && n.TFLite {
-			roundAsTFLite(m)
+			roundAsImported(m)
 			m.After = p.Name
 			v = validate.New(m, n.Seed)
 		}
@@ -241,12 +241,15 @@ func compile(ctx context.Context, n *Network, path string, t *processor.Target) 
 	}})
 }
 
-// roundAsTFLite makes a quantized module one of those that an importer makes of
-// TensorFlow Lite's int8 models.
-func roundAsTFLite(m *ir.Module) {
+// roundAsImported makes a quantized module one of those that importers make of quantized
+// models.
+func roundAsImported(m *ir.Module) {
 	for k, o := range m.Ops {
-		if o.Op.Takes(ir.AttrRound) && o.Const(ir.AttrMul) != nil {
-			o.Put(ir.AttrRound.Is([]string{ir.RoundTFLite, ir.RoundTwice}[k%2]))
+		if w := o.Const(ir.AttrWeight); w != nil && w.Type.Elem.Kind == ir.Odd && w.Type.Elem.Bits > 1 && w.Type.Elem.Bits < 8 && k%2 == 0 {
+			w.Type.Elem.Kind = ir.Two
+		}
+		if b := o.Const(ir.AttrBias); o.Op.Takes(ir.AttrRound) && o.Const(ir.AttrMul) != nil && (b == nil || b.Type.Elem.Kind != ir.I64) {
+			o.Put(ir.AttrRound.Is([]string{ir.RoundTFLite, ir.RoundTwice, ir.RoundEven}[k%3]))
 		}
 	}
 }

@@ -119,16 +119,37 @@ func change(l certificate.Layer, c *certificate.Choice) string {
 }
 
 // Diff compares two certificates: what differs of what they were made from, and in
-// what came out.
-func Diff(_ context.Context, args []string, _ io.Reader, stdout, _ io.Writer) error {
-	a, err := open(args[0])
+// what came out; with limits, whether they are kept.
+func Diff(paths []string, g Guard, stdout io.Writer) error {
+	b, err := open(paths[1])
 	if err != nil {
 		return err
 	}
-	b, err := open(args[1])
-	if err != nil {
-		return err
+	if g.Accept && isAbsent(paths[0]) {
+		fmt.Fprintf(stdout, "%s is new\n", paths[0])
+		return accept(paths)
 	}
+	a, err := open(paths[0])
+	switch {
+	case g.Accept && err != nil: // what takes its place is right
+		fmt.Fprintf(stdout, "%s is no certificate that this dnnc reads\n", paths[0])
+	case err != nil:
+		return err
+	case g.Max != nil:
+		if err = g.check(stdout, paths, a, b); err != nil && g.Accept {
+			fmt.Fprintln(stdout, err)
+		}
+	default:
+		err = differences(stdout, paths, a, b)
+	}
+	if g.Accept {
+		return accept(paths)
+	}
+	return err
+}
+
+// differences prints what differs of two builds.
+func differences(stdout io.Writer, args []string, a, b *certificate.Certificate) error {
 	if a.Content == b.Content {
 		fmt.Fprintf(stdout, "the same object: content %.16s\n", a.Content)
 	}
@@ -174,7 +195,11 @@ func Diff(_ context.Context, args []string, _ io.Reader, stdout, _ io.Writer) er
 	}
 	if a.Retention != nil && b.Retention != nil {
 		number("retention", *a.Retention, *b.Retention)
-		if d := *b.Retention - *a.Retention; math.Abs(d) < 2*math.Hypot(*a.RetentionSE, *b.RetentionSE) {
+		d, of := *b.Retention-*a.Retention, math.Hypot(*a.RetentionSE, *b.RetentionSE)
+		if pairable(func(format string, args ...any) error { return fmt.Errorf(format, args...) }, a, b) == nil {
+			of = fall(&a.Results[0], &b.Results[0], b.Measured.Images).stdErr / 100
+		}
+		if math.Abs(d) < 2*of {
 			fmt.Fprintf(w, "\t\t\twithin its error\t\n")
 		}
 	}

@@ -5,7 +5,8 @@
 // by its name: the answers to n items, reals [n,...]. The second has what they are held
 // to: labels, where the data have some (the array labels, and arrays named like results),
 // and float.NAME, the float network's answers to the same items. The program prints one
-// number, the greater the better, and ends with 0.
+// number, the greater the better, and ends with 0. Its standard input is empty. Processes
+// that it started and did not wait for are ended after it.
 package metric
 
 import (
@@ -213,7 +214,9 @@ func (r *Run) call(answers, reference []weights.Tensor) (float64, error) {
 	var stdout, stderr limited
 	c := exec.CommandContext(ctx, words[0], words[1:]...)
 	c.Stdout, c.Stderr, c.WaitDelay = &stdout, &stderr, time.Second
+	apart(c)
 	err = c.Run()
+	endGroup(c)
 	fault := func(format string, args ...any) error {
 		d := diag.New(diag.Pos{}, diag.BadValue, "-metric %s: %s", quote.Line(r.out.Program), fmt.Sprintf(format, args...)).
 			WithHelp("the program gets answers.npz and labels.npz, and prints one number")
@@ -226,6 +229,8 @@ func (r *Run) call(answers, reference []weights.Tensor) (float64, error) {
 	switch {
 	case r.ctx.Err() != nil:
 		return 0, r.ctx.Err()
+	case err != nil && c.ProcessState != nil && c.ProcessState.Success():
+		return 0, fault("it ended, but a process that it started still holds its output")
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
 		return 0, fault("it did not end within %v", r.Limit)
 	case err != nil:

@@ -2,10 +2,14 @@ package metric_test
 
 import (
 	"encoding/json"
+	"fmt"
+	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -94,6 +98,13 @@ func TestFaultyProgramsAreDiagnostics(t *testing.T) {
 		`sh -c 'echo nan'`:            `it printed "nan", not one number`,
 		`sh -c 'echo inf'`:            `it printed "inf", not one number`,
 		`sh -c 'yes | head -100000'`:  "not one number",
+		`sh -c 'echo 1; echo 2'`:      `it printed "1\n2", not one number`,
+		`sh -c 'echo -1e400'`:         `it printed "-1e400", not one number`,
+		`sh -c 'exec >&-; true'`:      "it printed nothing",
+		`sh -c 'kill -9 $$'`:          "-metric sh: signal: killed",
+		`sh -c 'sleep 20; echo 1'`:    "it did not end within 300ms",
+		`sh -c 'sleep 20 & wait'`:     "it did not end within 300ms",
+		`sh -c 'sleep 20 & echo 1'`:   "it ended, but a process that it started still holds its output",
 		`sh -c 'printf "\033[2Jx"'`:   "not one number",
 		path("no-such-program"):       "no-such-program",
 		`sh -c 'test -e $0' /nowhere`: "-metric sh: exit status 1",
@@ -111,6 +122,40 @@ func TestFaultyProgramsAreDiagnostics(t *testing.T) {
 		assert.Equal(t, command.AtFault, code)
 		assert.Contains(t, stderr, "have no place for them")
 	}
+}
+
+// TestProgramsLeaveNothing: what a program starts ends with it, whether the program ends by
+// itself or in time; closing its input or reading it does no harm.
+func TestProgramsLeaveNothing(t *testing.T) {
+	path := dnnctest.KindsFolder(t)
+	for program, isDone := range map[string]bool{
+		"sh -c 'sleep 30 >/dev/null 2>&1 & echo $! >>$PIDS; echo 1'": true,
+		"sh -c 'sleep 30 & echo $! >>$PIDS; echo 1'":                 false,
+		"sh -c 'sleep 30 & echo $! >>$PIDS; wait; echo 1'":           false,
+		"sh -c 'exec <&-; echo 1'":                                   true,
+		"sh -c 'cat; echo 1'":                                        true,
+	} {
+		pids := filepath.Join(t.TempDir(), "pids")
+		t.Setenv("PIDS", pids)
+		code, _, stderr := dnnctest.Run(t, "eval", path("value.dnn"), "-task", "values", "-data", path("data.npz"), "-images", "20", "-n", "20", "-errors", "none", "-metric", program, "-metric-time", "500ms")
+		assert.Equal(t, isDone, code == command.Done, "%s: %s", program, stderr)
+		if !strings.Contains(program, "PIDS") {
+			continue
+		}
+		raw, err := os.ReadFile(pids)
+		require.NoError(t, err, program)
+		for _, pid := range strings.Fields(string(raw)) {
+			n, err := strconv.Atoi(pid)
+			require.NoError(t, err)
+			assert.Eventually(t, func() bool { return isGone(n) }, 5*time.Second, 20*time.Millisecond, "%s: process %d", program, n)
+		}
+	}
+}
+
+// isGone reports a process that is none, or waits to be collected.
+func isGone(pid int) bool {
+	raw, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	return err != nil || strings.Contains(string(raw), ") Z ")
 }
 
 // TestTable: people read it below the measures.

@@ -34,6 +34,9 @@ var builds = map[string]struct {
 	"universal":  {"detector", []string{"-O", "universal", "-bits", "3"}},
 	"nearest":    {"seg", []string{"-O", "universal", "-bits", "3", "-rounding", "nearest", "-activations", "percentile"}},
 	"robust":     {"logits", []string{"-O", "robust", "-bits", "3"}},
+	"aimed":      {"classes", []string{"-O", "robust", "-formats", "odd4,odd8", "-seed", "10", "-calib", "more.npz"}},
+	"promised":   {"classes", []string{"-O", "robust", "-formats", "odd4,odd8", "-keep", ".2", "-mem", "1GiB", "-seed", "10", "-calib", "more.npz"}},
+	"compressed": {"classes", []string{"-O", "compress", "-seed", "10", "-calib", "more.npz"}},
 	"qstar":      {"classes", []string{"-O", "robust", "-search", "qstar", "-bits", "2.5", "-time", "100ms"}},
 	"guided":     {"classes", []string{"-O", "robust", "-bits", "3", "-errors", "light=0.1;gaussian=0.1"}},
 	"compress":   {"logits", []string{"-O", "compress", "-bits", "3"}},
@@ -64,6 +67,9 @@ func TestShippedObjectsVerify(t *testing.T) {
 			object := filepath.Join(dir, "net.o")
 			args := append([]string{path(b.network + ".dnn"), "-target", target, "-images", "20", "-n", "20", "-errors", "gaussian=0.1",
 				"-calib", path("labelled.npz"), "-data", path("labelled.npz"), "-o", object}, b.flags...)
+			if last := len(args) - 1; strings.HasSuffix(args[last], ".npz") {
+				args[last] = path(args[last])
+			}
 			code, _, stderr := dnnctest.Run(t, args...)
 			require.Zero(t, code, "%s: %s", name, stderr)
 			code, stdout, stderr := dnnctest.Run(t, "verify", object, "-n", "4")
