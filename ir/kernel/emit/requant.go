@@ -103,12 +103,12 @@ func shiftsRight(muls, shifts []int64) bool {
 
 // reachIsBelow reports whether the sums of a node with weights are proven to be below a bound.
 func (g *Generator) reachIsBelow(bound int64) bool {
-	weight, bias := g.Node.Const(ir.AttrWeight), g.Node.Const(ir.AttrBias)
-	if weight == nil || bias == nil {
+	if !g.Node.Op.HasWeights() {
 		return false
 	}
+	bias := g.Node.Const(ir.AttrBias)
 	w, err := geometry.IntWeights(g.Node)
-	if err != nil {
+	if err != nil || bias == nil {
 		return false
 	}
 	biases, err := bias.Ints()
