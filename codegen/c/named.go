@@ -12,12 +12,22 @@ import (
 const instructions = `
 DNNC_FN uint32_t dnnc_opaque(uint32_t a) { return a; }
 DNNC_FN uint32_t dnnc_sxtb16(uint32_t a) { return (sext8_32((uint8_t)a) & 0xffffu) | sext8_32((uint8_t)(a >> 16)) << 16; }
+DNNC_FN uint32_t dnnc_sxtab16(uint32_t a, uint32_t b) {
+  return ((a + sext8_32((uint8_t)b)) & 0xffffu) | ((a >> 16) + sext8_32((uint8_t)(b >> 16))) << 16;
+}
+DNNC_FN uint32_t dnnc_smax8(uint32_t a, uint32_t b) {
+  uint32_t v = 0;
+  int i;
+  for (i = 0; i < 32; i += 8) v |= (uint32_t)smax8((uint8_t)(a >> i), (uint8_t)(b >> i)) << i;
+  return v;
+}
 DNNC_FN uint32_t dnnc_ror8(uint32_t a) { return a >> 8 | a << 24; }
 DNNC_FN uint32_t dnnc_smlad(uint32_t a, uint32_t b, uint32_t sum) {
   return sum + sext16_32((uint16_t)a) * sext16_32((uint16_t)b) + ashr32(a, 16) * ashr32(b, 16);
 }
 DNNC_FN uint32_t dnnc_smlabb(uint32_t a, uint32_t b, uint32_t sum) { return sum + sext16_32((uint16_t)a) * sext16_32((uint16_t)b); }
 DNNC_FN uint32_t dnnc_smlatt(uint32_t a, uint32_t b, uint32_t sum) { return sum + ashr32(a, 16) * ashr32(b, 16); }
+DNNC_FN uint32_t dnnc_smmulr(uint32_t a, uint32_t b) { return (uint32_t)ashr64(sext32_64(a) * sext32_64(b) + (UINT64_C(1) << 31), 32); }
 DNNC_FN uint32_t dnnc_ssub16(uint32_t a, uint32_t b) { return ((a - b) & 0xffffu) | ((a & 0xffff0000u) - (b & 0xffff0000u)); }
 DNNC_FN uint32_t dnnc_ubfx(uint32_t from, uint32_t bits, uint32_t a) { return a >> from & ((UINT32_C(1) << bits) - 1u); }
 DNNC_FN uint32_t dnnc_qdmulh(uint32_t a, uint32_t b) {

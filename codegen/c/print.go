@@ -203,6 +203,8 @@ func (p *printer) declare(body []loop.Stmt, declared map[*loop.Var]bool) {
 		case *loop.If:
 			p.declare(s.Then, declared)
 			p.declare(s.Else, declared)
+		case *loop.Written:
+			p.declare(s.Body, declared)
 		}
 	}
 }
@@ -255,6 +257,8 @@ func (p *printer) body(body []loop.Stmt) {
 			p.line("{ int status = %s(%s); if (status) return status; }", s.Func.Name, strings.Join(args, ", "))
 		case *loop.Return:
 			p.line("return (int)%s;", expr(s.Value, 0))
+		case *loop.Written:
+			p.body(s.Body)
 		default:
 			panic(fmt.Sprintf("no statement: %T", s))
 		}

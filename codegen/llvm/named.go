@@ -15,12 +15,13 @@ import (
 
 // intrinsics are LLVM's names of the loop language's instructions.
 var intrinsics = map[string]string{
-	"sxtb16": "llvm.arm.sxtb16",
-	"smlad":  "llvm.arm.smlad",
-	"smlabb": "llvm.arm.smlabb",
-	"smlatt": "llvm.arm.smlatt",
-	"ssub16": "llvm.arm.ssub16",
-	"usada8": "llvm.arm.usada8",
+	"sxtb16":  "llvm.arm.sxtb16",
+	"sxtab16": "llvm.arm.sxtab16",
+	"smlad":   "llvm.arm.smlad",
+	"smlabb":  "llvm.arm.smlabb",
+	"smlatt":  "llvm.arm.smlatt",
+	"ssub16":  "llvm.arm.ssub16",
+	"usada8":  "llvm.arm.usada8",
 }
 
 // forms are the instructions that are more than an intrinsic.
@@ -32,6 +33,15 @@ var forms = map[string]func(p *printer, e *loop.Named, args []value.Value) value
 	},
 	"ror8": func(p *printer, e *loop.Named, args []value.Value) value.Value {
 		return p.intrinsic("llvm.fshr.i32", e.T, args[0], args[0], constant.NewInt(types.I32, 8))
+	},
+	"smax8": func(p *printer, _ *loop.Named, args []value.Value) value.Value { // by the flags of a difference
+		t := types.NewPointer(types.NewFunc(types.I32, types.I32, types.I32))
+		return p.block.NewCall(ir.NewInlineAsm(t, "ssub8 $0, $1, $2\nsel $0, $1, $2", "=&r,r,r,~{cc}"), args...)
+	},
+	"smmulr": func(p *printer, _ *loop.Named, args []value.Value) value.Value {
+		product := p.block.NewMul(p.block.NewSExt(args[0], types.I64), p.block.NewSExt(args[1], types.I64))
+		rounded := p.block.NewAdd(product, constant.NewInt(types.I64, 1<<31))
+		return p.block.NewTrunc(p.block.NewAShr(rounded, constant.NewInt(types.I64, 32)), types.I32)
 	},
 	"ubfx": func(p *printer, e *loop.Named, args []value.Value) value.Value {
 		return p.ubfx(e.Args[0].(*loop.Const).Value, e.Args[1].(*loop.Const).Value, args[2])

@@ -5,6 +5,7 @@ package llvm
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/llir/llvm/ir"
 	"github.com/llir/llvm/ir/constant"
@@ -176,6 +177,8 @@ func (p *printer) body(stmts []loop.Stmt) {
 			p.call(s)
 		case *loop.Return:
 			p.block.NewRet(p.expr(s.Value))
+		case *loop.Written:
+			p.written(s)
 		}
 	}
 }
@@ -258,6 +261,37 @@ func (p *printer) point(s *loop.Point) {
 		call.Callee.(*ir.InlineAsm).Constraint = "=^To,0"
 	}
 	p.block.NewStore(call, p.cursor[s.Cursor])
+}
+
+// written is machine code with its operands in the registers that it names.
+func (p *printer) written(s *loop.Written) {
+	var args []value.Value
+	var params, results []types.Type
+	var outs, ins, spoiled []string
+	for i, r := range s.Registers {
+		x := value.Value(nil)
+		if r.Var != nil {
+			x = p.block.NewLoad(typeOf(r.Var.Type), p.variable(r.Var))
+		} else {
+			x = p.region(r.Cursor)
+		}
+		args, params, results = append(args, x), append(params, x.Type()), append(results, x.Type())
+		outs, ins = append(outs, "={"+r.Machine+"}"), append(ins, fmt.Sprint(i))
+	}
+	for _, r := range s.Spoiled {
+		spoiled = append(spoiled, "~{"+r+"}")
+	}
+	asm := ir.NewInlineAsm(types.NewPointer(types.NewFunc(types.NewStruct(results...), params...)), s.Text,
+		strings.Join(slices.Concat(outs, ins, spoiled, []string{"~{cc}", "~{memory}"}), ","))
+	asm.SideEffect = true
+	call := p.block.NewCall(asm, args...)
+	for i, r := range s.Registers {
+		to := p.cursor[r.Cursor]
+		if r.Var != nil {
+			to = p.variable(r.Var)
+		}
+		p.block.NewStore(p.block.NewExtractValue(call, uint64(i)), to)
+	}
 }
 
 func (p *printer) address(r loop.Region, offset loop.Expr, t loop.Type) value.Value {

@@ -117,6 +117,13 @@ func (b *Builder) inside(body *[]Stmt, write func()) {
 	b.body = outer
 }
 
+// Written writes statements whose machine code is written out: body writes what the text
+// computes, the code of w without its body.
+func (b *Builder) Written(w Written, body func()) {
+	b.inside(&w.Body, body)
+	b.add(&w)
+}
+
 // Call calls a function; a result other than 0 ends the caller.
 func (b *Builder) Call(f *Func, ints []Expr, args []Arg) { b.add(&Call{f, ints, args, nil}) }
 

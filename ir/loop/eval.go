@@ -264,6 +264,8 @@ func (w *writer) stmt(s Stmt) step {
 		}
 	case *Call:
 		return w.invoke(s)
+	case *Written:
+		return w.block(s.Body).run
 	case *Return:
 		v := w.expr(s.Value)
 		return func() (int64, bool) { return v()[0], true }

@@ -92,7 +92,7 @@ type Var struct {
 // Get is the variable's value.
 func (v *Var) Get() Expr { return &Read{Var: v} }
 
-// Stmt is a statement: Assign, Store, Point, Fence, For, If, Call or Return.
+// Stmt is a statement: Assign, Store, Point, Fence, For, If, Call, Return or Written.
 type Stmt interface{ stmt() }
 
 // Assign sets a variable.
@@ -155,14 +155,34 @@ type Arg struct {
 // Return ends the function.
 type Return struct{ Value Expr }
 
-func (*Assign) stmt() {}
-func (*Store) stmt()  {}
-func (*Point) stmt()  {}
-func (*Fence) stmt()  {}
-func (*For) stmt()    {}
-func (*If) stmt()     {}
-func (*Call) stmt()   {}
-func (*Return) stmt() {}
+// Written is statements whose machine code is written out: inner loops in which a compiler
+// would spill registers, or load them one by one. Code for LLVM has the text; the evaluator
+// runs, and C prints, the body, which computes the same. The text reads and changes the
+// variables of 32 bits and the cursors of Registers, and no other variable.
+type Written struct {
+	Body      []Stmt
+	Text      string
+	Registers []Register
+	Spoiled   []string // registers that the text changes beside those
+}
+
+// Register is the machine's register in which a variable or a cursor lies, before and after
+// the text.
+type Register struct {
+	Machine string // r0 to r12 or lr
+	Var     *Var
+	Cursor  *Cursor // if Var is nil
+}
+
+func (*Assign) stmt()  {}
+func (*Store) stmt()   {}
+func (*Point) stmt()   {}
+func (*Fence) stmt()   {}
+func (*For) stmt()     {}
+func (*If) stmt()      {}
+func (*Call) stmt()    {}
+func (*Return) stmt()  {}
+func (*Written) stmt() {}
 
 // Expr is an expression without side effects.
 type Expr interface{ Type() Type }

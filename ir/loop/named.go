@@ -23,6 +23,18 @@ var Intrinsics = map[string]func(args [][]int64) []int64{
 	"opaque": func(a [][]int64) []int64 { return a[0] },
 	// sxtb16 extends bytes 0 and 2 of an i32 to its halves.
 	"sxtb16": func(a [][]int64) []int64 { return halves(wrap(a[0][0], 8), wrap(a[0][0]>>16, 8)) },
+	// sxtab16 adds bytes 0 and 2 of the second argument to the halves of the first.
+	"sxtab16": func(a [][]int64) []int64 {
+		return halves(a[0][0]+wrap(a[1][0], 8), a[0][0]>>16+wrap(a[1][0]>>16, 8))
+	},
+	// smax8 is the greater of each two signed bytes.
+	"smax8": func(a [][]int64) []int64 {
+		v := uint32(0)
+		for i := 0; i < 32; i += 8 {
+			v |= uint32(uint8(max(int8(a[0][0]>>i), int8(a[1][0]>>i)))) << i
+		}
+		return []int64{int64(int32(v))}
+	},
 	// ror8 rotates an i32 right by 8 bits.
 	"ror8": func(a [][]int64) []int64 {
 		v := uint32(a[0][0])
@@ -37,6 +49,8 @@ var Intrinsics = map[string]func(args [][]int64) []int64{
 	// smlabb adds the product of the lower halves, smlatt of the upper ones.
 	"smlabb": func(a [][]int64) []int64 { return []int64{wrap(a[2][0]+wrap(a[0][0], 16)*wrap(a[1][0], 16), 32)} },
 	"smlatt": func(a [][]int64) []int64 { return []int64{wrap(a[2][0]+(a[0][0]>>16)*(a[1][0]>>16), 32)} },
+	// smmulr is the upper half of a product of i32, rounded to the nearest, ties up.
+	"smmulr": func(a [][]int64) []int64 { return []int64{wrap((a[0][0]*a[1][0]+1<<31)>>32, 32)} },
 	// mladav adds all products of signed bytes to an i32, addv all signed bytes;
 	// mladavu and addvu those of unsigned ones.
 	"mladav": func(a [][]int64) []int64 {

@@ -189,6 +189,8 @@ func EachCall(body []Stmt, visit func(c *Call)) {
 		case *If:
 			EachCall(s.Then, visit)
 			EachCall(s.Else, visit)
+		case *Written:
+			EachCall(s.Body, visit)
 		}
 	}
 }

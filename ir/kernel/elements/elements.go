@@ -38,7 +38,7 @@ func addElements(g *emit.Generator) error {
 	if err != nil {
 		return err
 	}
-	if addLanes(g, &p) {
+	if addLanes(g, &p) || addScalars(g, &p) {
 		return nil
 	}
 	g.B.For("i", loop.Int(0), loop.Int(g.Node.Out.Type.Shape.Size()), 1, func(i loop.Expr) {
@@ -54,6 +54,30 @@ func addElements(g *emit.Generator) error {
 		g.StoreClamped(i, g.Rescale(sum, p.MulY, p.ShiftY), p.ZeroY, p.Lo, p.Hi)
 	})
 	return nil
+}
+
+// addScalars is R13 of sums and differences in steps of 32 bits, where the rounding is TensorFlow
+// Lite's. It reports false where they do not fit.
+func addScalars(g *emit.Generator, p *geometry.AddParams) bool {
+	const bits = differenceBits + geometry.AddShift
+	fa, okA := g.Factor(p.MulA, p.ShiftA, bits)
+	fb, okB := g.Factor(p.MulB, p.ShiftB, bits)
+	fy, okY := g.Factor(p.MulY, p.ShiftY, bits+1)
+	shrink := p.ShiftA > 30 && p.ShiftB > 30 // factors below 1: the sum has a bit more
+	if g.Node.Op == ir.SquaredDiff || !okA || !okB || !okY || !shrink || !fa.TakesScalars(bits) || !fb.TakesScalars(bits) || !fy.TakesScalars(bits+1) {
+		return false
+	}
+	op, b := loop.Add, g.B
+	if g.Node.Op == ir.Sub {
+		op = loop.Sub
+	}
+	b.For("i", loop.Int(0), loop.Int(g.Node.Out.Type.Shape.Size()), 1, func(i loop.Expr) {
+		arg := func(j int, f emit.Factor) loop.Expr {
+			return f.Scalar(b, loop.Op(loop.Shl, g.Wide(j, i), loop.Int(geometry.AddShift)))
+		}
+		g.StoreClamped(i, fy.Scalar(b, loop.Op(op, arg(0, fa), arg(1, fb))), p.ZeroY, p.Lo, p.Hi)
+	})
+	return true
 }
 
 // rescaleElements is R6 and R9 for every element.

@@ -17,7 +17,9 @@ type Requant struct {
 	channels   int
 	perChannel bool
 	split      bool  // all shifts are in 33..62: 32-bit steps (R6)
-	left       int64 // bits by which vectors shift sums left before the product
+	doubles    bool  // all shifts are in 32..62, and twice a sum fits 32 bits: 32-bit steps (R8)
+	left       int   // bits by which sums are shifted left, so that all shifts are in 33..62
+	vectorLeft int64 // bits by which vectors shift sums left before the product
 	// The constants are for vectors: a negative shift moves to the right, as in the vector
 	// instructions.
 	Vectors bool
@@ -26,6 +28,9 @@ type Requant struct {
 func NewRequant(g *Generator, role string, wide bool) (Requant, error) {
 	q, err := readRequant(g, wide)
 	if err == nil {
+		if q.doubles {
+			q.lessOne()
+		}
 		q.mul, q.shift = g.Ints(role+"mul", 32, q.muls), g.Ints(role+"shift", 8, q.shifts)
 	}
 	return q, err
@@ -57,7 +62,67 @@ func readRequant(g *Generator, wide bool) (Requant, error) {
 		}
 	}
 	q.muls, q.shifts = ms, rs
+	q.doubles = !wide && g.rounding().IsTwice() && shiftsRight(q.muls, q.shifts) && g.reachIsBelow(1<<30)
 	return q, nil
+}
+
+// shiftLeft makes 32-bit steps (R6) of those whose shifts are too small, where the sums leave room:
+// a sum shifted left, and a shift greater by as much, give the same.
+func (q *Requant) shiftLeft() {
+	least, most := int64(33), int64(0)
+	for i, r := range q.shifts {
+		if q.muls[i] != 0 {
+			least, most = min(least, r), max(most, r)
+		}
+	}
+	left := 33 - least
+	if q.g.rounding().IsTwice() || left > 20 || most+left > 62 || !q.g.reachIsBelow(1<<(31-left)) {
+		return
+	}
+	q.split, q.left = true, int(left)
+	for i, r := range q.shifts {
+		q.shifts[i] = max(r, least) - least // of a zero multiplier: any shift gives 0
+	}
+}
+
+// lessOne makes shifts those after a product's upper half, less the last bit, as split has them.
+func (q Requant) lessOne() {
+	for i := range q.shifts {
+		q.shifts[i] = max(q.shifts[i], 32) - 32 // of a zero multiplier: any shift gives 0
+	}
+}
+
+// shiftsRight reports whether R8 shifts all numbers to the right after the product, by a bit or more.
+func shiftsRight(muls, shifts []int64) bool {
+	for i, r := range shifts {
+		if muls[i] != 0 && (r < 32 || r > 62) {
+			return false
+		}
+	}
+	return true
+}
+
+// reachIsBelow reports whether the sums of a node with weights are proven to be below a bound.
+func (g *Generator) reachIsBelow(bound int64) bool {
+	if !g.Node.Op.HasWeights() {
+		return false
+	}
+	bias := g.Node.Const(ir.AttrBias)
+	w, err := geometry.IntWeights(g.Node)
+	if err != nil || bias == nil {
+		return false
+	}
+	biases, err := bias.Ints()
+	if err != nil {
+		return false
+	}
+	zero, k := int32(g.Node.Args[0].Type.Quant.Zero), len(w)/len(biases)
+	for c, b := range biases {
+		if geometry.Reach(b, w[c*k:(c+1)*k], -128-zero, 127-zero) >= bound {
+			return false
+		}
+	}
+	return true
 }
 
 // vectorShifts reports whether vectors shift numbers as R6 or R8 does, and by how many bits they shift them left
@@ -91,7 +156,7 @@ func (q Requant) leastShift() int64 {
 	if q.split {
 		return -2
 	}
-	return 31 - q.left
+	return 31 - q.vectorLeft
 }
 
 // TakesLanes reports whether four channels of a node with weights are requantized as a vector, on
@@ -119,7 +184,13 @@ func NewChannels(g *Generator, bias []int64, together bool) (Requant, *loop.Glob
 	}
 	q.channels = len(bias)
 	if left, ok := q.vectorShifts(); ok && together && g.Lanes() {
-		q.Vectors, q.left = true, left
+		q.Vectors, q.vectorLeft = true, left
+	}
+	if q.doubles = q.doubles && !q.Vectors; q.doubles {
+		q.lessOne()
+	}
+	if !q.split && !q.Vectors {
+		q.shiftLeft()
 	}
 	if !q.perChannel {
 		q.muls, q.shifts = slices.Repeat(q.muls, q.channels), slices.Repeat(q.shifts, q.channels)
@@ -230,11 +301,24 @@ func (q Channel) Result(acc loop.Expr) loop.Expr {
 	n := q.g.Node
 	zero := int64(n.Out.Type.Quant.Zero)
 	t := acc.Type()
+	if q.left > 0 {
+		acc = loop.Op(loop.Shl, acc, loop.Num(t, int64(q.left)))
+	}
 	product := loop.Op(loop.Mul, loop.To(loop.SExt, acc, 64), loop.To(loop.SExt, q.Mul, 64))
 	var y loop.Expr
 	switch {
 	case t.Lanes > 1:
 		y = loop.Sum(q.Rescaled(acc), loop.Num(t, zero))
+	case q.doubles:
+		// (2a*m + 2^31) >> 32 is the product's upper half, rounded, ties up. If ties go away from
+		// zero in the shift that follows, a negative one is less by 1, and so may be a 0 of a
+		// negative sum, which stays 0. The last shift is that of split.
+		acc = q.g.B.Let("sum", loop.To(loop.Trunc, acc, 32))
+		y = loop.Instr("smmulr", loop.Op(loop.Shl, acc, loop.Int(1)), q.Mul)
+		if q.g.RoundsTFLite() {
+			y = loop.Sum(y, loop.Op(loop.AShr, acc, loop.Int(31)))
+		}
+		y = loop.Op(loop.AShr, loop.Sum(loop.Op(loop.AShr, y, q.Shift), loop.Num(loop.I32, 1+2*zero)), loop.Int(1))
 	case q.g.rounding().IsTwice():
 		y = q.g.twice(loop.To(loop.Trunc, acc, 32), loop.To(loop.SExt, q.Mul, 64), q.Shift)
 		y = loop.Sum(y, loop.Num(loop.I32, zero))
@@ -270,8 +354,8 @@ func (q Channel) Rescaled(acc loop.Expr) loop.Expr {
 	switch q.g.rounding() {
 	case geometry.RoundHalfUp:
 		// floor(a*m / 2^31), and a floor of a floor, as below.
-		if q.left > 0 {
-			acc = loop.Instr("qshl", loop.Int(int(q.left)), acc)
+		if q.vectorLeft > 0 {
+			acc = loop.Instr("qshl", loop.Int(int(q.vectorLeft)), acc)
 		}
 		return loop.Instr("rshr", loop.Instr("qdmulh", acc, q.Mul), q.Shift)
 	case geometry.RoundEven:

@@ -248,6 +248,27 @@ func (f Factor) Of(b *loop.Builder, x loop.Expr) loop.Expr {
 	return loop.Instr("rshr", loop.Instr("qdmulh", x, by(f.mul)), by(whole-f.shift))
 }
 
+// TakesScalars reports whether Scalar computes RQ of an i32 of the given bits, the sign among them: in
+// R8, where it fits 32 bits once it is shifted for the product.
+func (f Factor) TakesScalars(bits int) bool { return f.rounding.IsTwice() && bits+int(f.left)+1 <= 32 }
+
+// Scalar returns RQ(x) of an i32 that TakesScalars accepts.
+func (f Factor) Scalar(b *loop.Builder, x loop.Expr) loop.Expr {
+	const whole = 31
+	if f.mul == 0 {
+		return loop.Int(0)
+	}
+	y := b.Let("high", loop.Instr("smmulr", loop.Op(loop.Shl, x, loop.Int(int(f.left)+1)), loop.Int(int(f.mul))))
+	if f.shift <= whole {
+		return y
+	}
+	by := int(f.shift - whole)
+	if f.rounding == geometry.RoundTFLite { // a negative number less one
+		y = loop.Sum(y, loop.Op(loop.AShr, y, loop.Int(31)))
+	}
+	return loop.Op(loop.AShr, loop.Sum(y, loop.Int(1<<(by-1))), loop.Int(by))
+}
+
 // Left returns the bits by which RQ(x << by) of x is x shifted left. exact is false if it is no such
 // number; then the bits are by, and RQ is left to do.
 func (f Factor) Left(by int32) (left int32, exact bool) {

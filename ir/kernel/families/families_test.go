@@ -96,13 +96,13 @@ func TestRestore(t *testing.T) {
 		{`no kernel "linear_micro" computes conv2d`, func() { n.Put(ir.AttrImpl.Is("linear_micro")) }},
 		{`no kernel "conv" computes conv2d`, func() { n.Put(ir.AttrImpl.Is("conv")) }},
 		{`conv_micro: no product "mlal" with tile [2 2] on armv7em`, func() { n.Put(ir.AttrMultiply.Is("mlal")) }},
-		{`conv_micro: smlad has no tile [2 3]`, func() { n.Put(ir.AttrTile.Is([]int{2, 3})) }},
+		{`conv_micro: smlad_nested has no tile [2 3]`, func() { n.Put(ir.AttrTile.Is([]int{2, 3})) }},
 		{`conv_micro: scratch of 8 bytes, where tile [2 2] takes 576`, func() { n.Put(ir.AttrScratch.Is([]int{0, 8})) }},
 		{`conv_micro: scratch of 0 bytes, where tile [2 2] takes 576`, func() { n.Drop(ir.AttrScratch) }},
 		{`conv_tile: a tile of 3 numbers, not of 2`, func() { n.Put(ir.AttrImpl.Is("conv_tile")); n.Put(ir.AttrTile.Is([]int{2, 8, 1})) }},
 		{`conv_tile: a tile with numbers below 1: [0 8]`, func() { n.Put(ir.AttrImpl.Is("conv_tile")); n.Put(ir.AttrTile.Is([]int{0, 8})) }},
 		{`conv_tile: no plan with tile [9 8]`, func() { n.Put(ir.AttrImpl.Is("conv_tile")); n.Put(ir.AttrTile.Is([]int{9, 8})) }},
-		{`conv_tile: product "smlad" and tile [2 8], where the plan has "" and [2 8]`, func() { n.Put(ir.AttrImpl.Is("conv_tile")); n.Put(ir.AttrTile.Is([]int{2, 8})) }},
+		{`conv_tile: product "smlad_nested" and tile [2 8], where the plan has "" and [2 8]`, func() { n.Put(ir.AttrImpl.Is("conv_tile")); n.Put(ir.AttrTile.Is([]int{2, 8})) }},
 	} {
 		f.Assign(n, p)
 		c.edit()

@@ -198,7 +198,28 @@ func (c *columnWriter) cursor() *loop.Cursor {
 // whole reports whether a tap is whole products of four inputs or more: then the
 // next one lies some bytes on, whatever its number.
 func (c *columnWriter) whole() bool {
-	return c.taps%4 == 0 && (c.m.Planar || c.pixels == 1 || c.taps*c.m.Input/8%c.granule() == 0)
+	return c.scattered() || c.taps%4 == 0 && (c.m.Planar || c.pixels == 1 || c.taps*c.m.Input/8%c.granule() == 0)
+}
+
+// scattered reports whether inputs are written byte by byte, one of each pixel after the other.
+func (c *columnWriter) scattered() bool { return c.m.Biased && c.pixels > 1 }
+
+// scatter writes the inputs of n taps, some at a time; input gives the i-th from a source.
+func (c *columnWriter) scatter(n loop.Expr, input func(i int) loop.Expr, next func(round int)) {
+	b, round := c.g.B, 1
+	for _, r := range []int{4, 3, 2} {
+		if c.taps%r == 0 {
+			round = r
+			break
+		}
+	}
+	b.For("c", loop.Int(0), loop.Scaled(n, c.taps/round), 1, func(loop.Expr) {
+		for i := range round {
+			b.Store(c.to, loop.Int(i*c.pixels), loop.To(loop.Trunc, input(i), 8))
+		}
+		next(round)
+		b.Advance(c.to, c.stride(round))
+	})
 }
 
 // copy writes n taps of inputs from a place of a region on.
@@ -206,6 +227,14 @@ func (c *columnWriter) copy(from loop.Region, at, n loop.Expr) {
 	b, to, source := c.g.B, c.cursor(), c.g.B.Cursor("from", from, at)
 	if c.taps%16 == 0 && c.m.Code.walks() {
 		c.sixteens(source, to, n)
+		return
+	}
+	if c.scattered() {
+		c.scatter(n, func(i int) loop.Expr {
+			x := b.Let("v", loop.Op(loop.Xor, loop.To(loop.ZExt, loop.At(source, loop.Int(i), loop.I8), 32), loop.Int(128)))
+			b.Set(c.sum, loop.Sum(c.sum.Get(), x))
+			return x
+		}, func(round int) { b.Advance(source, round) })
 		return
 	}
 	if c.whole() {
@@ -286,6 +315,10 @@ func (c *columnWriter) fill(first, n loop.Expr) {
 	}
 	if c.sum != nil {
 		b.Set(c.sum, loop.Sum(c.sum.Get(), loop.Scaled(n, c.taps*(zero+int(c.m.Code.shift())))))
+	}
+	if c.scattered() {
+		c.scatter(n, func(int) loop.Expr { return loop.Int(zero + 128) }, func(int) {})
+		return
 	}
 	if c.whole() {
 		c.rounds(n, func(round int) {

@@ -22,6 +22,9 @@ const perScalarSum = 1.5 // an output of four, whose sums become a vector
 // of a layer of some pixels; 0 where there are no pixels, and columns serve once.
 func (m *Product) cycles(e ir.Elem, k, pixels, channels, all int) float64 {
 	sum := m.Start / float64(channels)
+	if m.Output > 0 {
+		sum = m.Output + (m.Channel+sum)/float64(pixels)
+	}
 	planes := m.PlanesOf(e)
 	if m.Decodes {
 		for _, p := range planes {
@@ -30,7 +33,7 @@ func (m *Product) cycles(e ir.Elem, k, pixels, channels, all int) float64 {
 			switch {
 			case m.Decode == 0:
 				once = float64(decode*l.Groups*l.Steps + decodeRest*l.Rest)
-			case k%decodedWord == 0:
+			case k%decodedWord == 0 && !m.Carried:
 				once = decodeTogether * float64(k)
 			}
 			sum += once / float64(max(1, all))
@@ -44,7 +47,10 @@ func (m *Product) cycles(e ir.Elem, k, pixels, channels, all int) float64 {
 			unpack, product = m.Unpack8, max(m.Product, m.Product8)
 		}
 		if m.Decodes {
-			unpack, product, p = 0, m.Product, m.Multiplied(e.CodeBits())
+			if unpack = 0; m.Carried {
+				unpack = m.Unpack8
+			}
+			product, p = m.Product, m.Multiplied(e.CodeBits())
 			if p == 8 {
 				product = max(product, m.Product8)
 			}
@@ -75,7 +81,10 @@ const perInput = 1.6
 // columnCycles are those of the columns of all pixels, and of what surrounds them.
 func (m *Product) columnCycles(l kernel.Layer) float64 {
 	input := perInput * float64(m.Input) / 16
-	if m.Word == 16 {
+	switch {
+	case m.Column > 0:
+		input = m.Column
+	case m.Word == 16:
 		input = 1. / 4
 	}
 	return float64(l.Pixels()*l.Groups())*(float64(l.K())*input+float64(l.Taps())*kernel.PerTap) + kernel.PerPixel*float64(l.Pixels())

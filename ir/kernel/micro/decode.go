@@ -52,7 +52,11 @@ func (k *micro) decodeAll() {
 	low := k.elem.CodeBits()
 	for i, p := range k.stored {
 		low -= p.bits
-		if k.m.oneByOne() {
+		switch {
+		case k.m.Carried:
+			k.decodeNested(i, low)
+			continue
+		case k.m.oneByOne():
 			k.decodeStream(i, low, loop.Int(0))
 			continue
 		}
@@ -98,6 +102,45 @@ func (k *micro) decodePart(p *plane, l Layout, n, channels, to, from, bit int, v
 			})
 		})
 	})
+}
+
+// decodeNested decodes the i-th plane to nested halves in scratch (packNested); low is the
+// number of its codes' lowest bit. Bytes hold twice the codes; the last plane makes weights of
+// them, 2q-(2^bits-1), whose halves borrow from each other.
+func (k *micro) decodeNested(i, low int) {
+	b, p, n := k.g.B, k.stored[i], k.groups*k.rows*k.k
+	each, isLast, twice := 32/p.bits, i == len(k.stored)-1, low+1
+	bytes := func(v int) loop.Expr { return loop.Int(int(int32(uint32(v) * 0x01010101))) }
+	words, dst := b.Cursor("words", p.data, loop.Int(0)), b.Cursor("dst", k.g.Scratch, loop.Int(k.decodedAt))
+	b.For("word", loop.Int(0), loop.Int(n/each), 1, func(loop.Expr) {
+		word := b.Let("word", &loop.Load{From: words, Offset: loop.Int(0), T: loop.I32, Align: 4})
+		b.Advance(words, 4)
+		for j := range each / 4 {
+			v := loop.Op(loop.Shl, word, loop.Int(max(0, twice-j*p.bits)))
+			v = loop.Op(loop.LShr, v, loop.Int(max(0, j*p.bits-twice)))
+			v = loop.Op(loop.And, v, bytes((1<<p.bits-1)<<twice))
+			if i > 0 {
+				v = loop.Sum(v, &loop.Load{From: dst, Offset: loop.Int(4 * j), T: loop.I32, Align: 4})
+			}
+			if isLast {
+				v = loop.Instr("ssub16", v, bytes(1<<k.elem.Bits-1))
+			}
+			b.StoreAligned(dst, loop.Int(4*j), b.Let("v", v), 4)
+		}
+		b.Advance(dst, each)
+	})
+	for at := n / each * each; at < n; at += 2 {
+		half := loop.Sum(k.codeAt(p, loop.Int(at*p.bits)), loop.Op(loop.Shl, k.codeAt(p, loop.Int((at+1)*p.bits)), loop.Int(8)))
+		half = loop.Op(loop.Shl, half, loop.Int(twice))
+		place := loop.Int(at % each)
+		if i > 0 {
+			half = loop.Sum(half, loop.To(loop.ZExt, &loop.Load{From: dst, Offset: place, T: loop.I16, Align: 2}, 32))
+		}
+		if isLast {
+			half = loop.Op(loop.Sub, half, loop.Int((1<<k.elem.Bits-1)*0x101))
+		}
+		b.StoreAligned(dst, place, loop.To(loop.Trunc, half, 16), 2)
+	}
 }
 
 // decodeStream decodes the i-th plane to halves in scratch, in the order in which they

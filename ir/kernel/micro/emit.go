@@ -62,9 +62,12 @@ func newMicro(g *emit.Generator, plan Plan) (*micro, error) {
 	k.order = inputOrder(k.m, n)
 	if k.elem.IsUniform() && !k.m.Code.signs() {
 		k.offset = k.elem.Offset()
-		if k.m.PlanesOf(k.elem)[0] == 8 {
+		if k.m.PlanesOf(k.elem)[0] == 8 && !k.m.Biased {
 			k.offset = -1 // codes are kept less 128
 		}
+	}
+	if k.elem.Kind == ir.I8 && k.m.Biased {
+		k.offset = 128
 	}
 	data, err := plan.Pack(kernel.Of(g.Node, g.Target))
 	if err != nil {
@@ -305,6 +308,9 @@ func (k *micro) block(col column, outs []output, channels int, y *loop.Cursor, c
 			if k.m.NestedIn(l) {
 				k.takeApart(p, l, sums, acc)
 			}
+			if k.m.nestsIn(l) {
+				k.separate(acc)
+			}
 			if decoded {
 				k.restBytes(p, l, col, rest(p), acc)
 			} else {
@@ -421,7 +427,10 @@ func (k *micro) finish(sum, bias, inputs loop.Expr) loop.Expr {
 	if t := sum.Type(); t.Lanes > 1 {
 		inputs = &loop.Splat{A: inputs, Lanes: t.Lanes}
 	}
-	return loop.Sum(loop.Op(loop.Sub, bias, inputs), loop.Op(loop.Shl, sum, loop.Num(sum.Type(), 1)))
+	if k.elem.IsUniform() {
+		sum = loop.Op(loop.Shl, sum, loop.Num(sum.Type(), 1))
+	}
+	return loop.Sum(loop.Op(loop.Sub, bias, inputs), sum)
 }
 
 // words adds the products of a row's words.
@@ -471,9 +480,17 @@ func (k *micro) round(p *plane, l Layout, groups int) int {
 
 // rounds adds the products of some groups of words.
 func (k *micro) rounds(p *plane, l Layout, w, x *loop.Cursor, n loop.Expr, acc [][]*loop.Var) {
-	b, stride := k.g.B, k.stride(l.Taken)
 	groups := int(n.(*loop.Const).Value)
 	round := k.round(p, l, groups)
+	loops := func() { k.loops(p, l, w, x, groups, round, acc) }
+	if !k.written(l, w, x, groups, acc, loops) {
+		loops()
+	}
+}
+
+// loops adds them by so many in a round.
+func (k *micro) loops(p *plane, l Layout, w, x *loop.Cursor, groups, round int, acc [][]*loop.Var) {
+	b, stride := k.g.B, k.stride(l.Taken)
 	some := func(n int) {
 		for i := range n {
 			k.group(p, l, w, x, i*l.Words*k.m.Word, i*stride, acc)
@@ -546,7 +563,10 @@ func (k *micro) group(p *plane, l Layout, w, x *loop.Cursor, wordAt, inputAt int
 // step's part of the word, with those of the fields below it: all shifted so that its
 // own are the highest bits.
 func (k *micro) field(p *plane, l Layout, word loop.Expr, f int) loop.Expr {
-	if !k.m.NestedIn(l) {
+	switch {
+	case k.m.nestsIn(l) && f%2 == 1:
+		return word
+	case !k.m.NestedIn(l):
 		return k.m.Code.field(p, word, f)
 	}
 	return loop.Op(loop.Shl, word, loop.Num(word.Type(), int64(k.m.Field-(f+1)*p.bits)))
@@ -568,6 +588,16 @@ func (k *micro) takeApart(p *plane, l Layout, sums, acc [][]*loop.Var) {
 				sum = loop.Sum(acc[px][j].Get(), sum)
 			}
 			b.Set(acc[px][j], sum)
+		}
+	}
+}
+
+// separate takes the sum of the first of two channels off the sum of both, which is 256
+// times the second one's more.
+func (k *micro) separate(acc [][]*loop.Var) {
+	for _, row := range acc {
+		for j := 1; j < len(row); j += 2 {
+			k.g.B.Set(row[j], loop.Op(loop.AShr, loop.Op(loop.Sub, row[j].Get(), row[j-1].Get()), loop.Int(8)))
 		}
 	}
 }

@@ -83,6 +83,9 @@ func (smlad) add(_ int, code, input, sum loop.Expr) loop.Expr {
 	return loop.Instr("smlad", code, input, sum)
 }
 
+// smladNested multiplies halves of two channels as they are.
+type smladNested struct{ smlad }
+
 // smladDecoded multiplies with words that are operands as they lie.
 type smladDecoded struct{ smlad }
 
@@ -128,6 +131,21 @@ func (mla) input(x *loop.Cursor, at int) loop.Expr {
 func (mla) add(_ int, code, input, sum loop.Expr) loop.Expr {
 	return loop.Sum(sum, loop.Op(loop.Mul, code, input))
 }
+
+// mlaBiased is mla of unsigned bytes.
+type mlaBiased struct{ mla }
+
+func (mlaBiased) shift() int64 { return 128 }
+
+func (mlaBiased) field(_ *plane, word loop.Expr, _ int) loop.Expr {
+	return loop.To(loop.ZExt, word, 32)
+}
+
+func (mlaBiased) input(x *loop.Cursor, at int) loop.Expr {
+	return loop.To(loop.ZExt, loop.At(x, loop.Int(at), loop.I8), 32)
+}
+
+func (mlaBiased) single(x loop.Expr) loop.Expr { return loop.To(loop.ZExt, x, 32) }
 
 // pair multiplies the codes of two output channels with x+128, which is not
 // negative: neither are the sums in both halves, so they do not borrow.

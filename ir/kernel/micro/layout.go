@@ -110,6 +110,9 @@ func (m *Product) NestedIn(l Layout) bool {
 	return m.Nested && l.Nest() > 1 && (l.Units%l.Fields == 0 || l.Fields%l.Units == 0)
 }
 
+// nestsIn reports whether a layout has the codes of two channels in halves.
+func (m *Product) nestsIn(l Layout) bool { return m.Carried && l.Units%2 == 0 }
+
 // Nest is the number of fields of a word that share their inputs.
 func (l Layout) Nest() int { return min(l.Fields, l.Units) }
 
@@ -129,8 +132,14 @@ func (m *Product) Rounds(p int) int {
 	return m.Unroll
 }
 
-// DecodedBits is the width to which codes are decoded: the width of a lane.
-func (m *Product) DecodedBits() int { return m.Field }
+// DecodedBits is the width to which codes are decoded: the width of a lane, which two channels
+// may share.
+func (m *Product) DecodedBits() int {
+	if m.Carried {
+		return m.Field / 2
+	}
+	return m.Field
+}
 
 // Multiplied is the width for which products of decoded codes are planned: 8 bits, whose
 // products are added to wide sums at once, if fewer than four products of the given bits fit

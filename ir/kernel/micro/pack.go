@@ -17,8 +17,8 @@ func packWords(m *Product, e ir.Elem, codes []byte, groups, rows, k, channels in
 		w := &wordWriter{m: m, p: p, data: make([]byte, (len(codes)*p+7)/8)}
 		code := func(row, i int) byte {
 			q := codes[row*k+order[i]] >> low
-			if p == 8 && e.Kind == ir.Odd {
-				q ^= 0x80 // two's complement of the code less 128
+			if p == 8 && (e.Kind == ir.Odd) != m.Biased {
+				q ^= 0x80 // two's complement of the code less 128; or that plus 128
 			}
 			return q & (1<<p - 1)
 		}
@@ -28,7 +28,13 @@ func packWords(m *Product, e ir.Elem, codes []byte, groups, rows, k, channels in
 		tiles, lefts := rows/channels, rows-tiled
 		parallel.For(groups*tiles, func(i int) {
 			first := i/max(tiles, 1)*rows + i%max(tiles, 1)*channels
-			w.tile(i*w.bits(tile), tile, func(j, i int) byte { return code(first+j, i) })
+			w.tile(i*w.bits(tile), tile, func(j, i int) byte {
+				q := code(first+j, i)
+				if m.nestsIn(tile) && j%2 == 1 {
+					q -= code(first+j-1, i) >> 7
+				}
+				return q
+			})
 		})
 		bit := groups * tiles * w.bits(tile)
 		parallel.For(groups*lefts, func(i int) {
@@ -92,6 +98,40 @@ func packStream(m *Product, e ir.Elem, codes []byte, groups, rows, k, channels i
 			for r := tiled; r < rows; r++ {
 				tile(g*rows+r, 1)
 			}
+		}
+		all = append(all, w.data)
+	}
+	return all
+}
+
+// packNested lays codes out for a product that decodes them to nested halves: in the order of
+// the decoded bytes, those of some words in a word, byte by byte one above the other, so that
+// a shift and a mask give one of these words. Codes that fill no word follow.
+func packNested(m *Product, e ir.Elem, codes []byte, groups, rows, k, channels int, order []int) [][]byte {
+	var stream []byte
+	for row := 0; row < groups*rows; row += channels {
+		for i := 0; i < k; i += m.Lanes {
+			for c := 0; c < channels; c += 2 {
+				for lane := range m.Lanes {
+					for half := range 2 {
+						stream = append(stream, codes[(row+c+half)*k+order[i+lane]])
+					}
+				}
+			}
+		}
+	}
+	var all [][]byte
+	low := e.CodeBits()
+	for _, p := range m.PlanesOf(e) {
+		low -= p
+		w := &wordWriter{m: m, p: p, data: make([]byte, (len(codes)*p+7)/8)}
+		each := 32 / p
+		for i, q := range stream {
+			bit := i * p
+			if i < len(stream)/each*each {
+				bit = i/each*32 + i%4*8 + i%each/4*p
+			}
+			w.put(bit, q>>low&(1<<p-1))
 		}
 		all = append(all, w.data)
 	}

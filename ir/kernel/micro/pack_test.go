@@ -38,10 +38,15 @@ func TestPackedWordsAreIdeal(t *testing.T) {
 						if e == ir.OddOf(8) && m.PlanesOf(e)[0] == 8 {
 							q ^= 0x80
 						}
+						if m.Biased {
+							q ^= 0x80
+						}
 						want += bits.OnesCount8(q)
 					}
 					assert.Equal(t, ir.PackedBytes(e, ir.Shape{groups * rows, k}), bytes, "%s %s", m.Name, e)
-					assert.Equal(t, want, ones, "%s %s", m.Name, e)
+					if !m.Carried || m.Decodes { // whose bits carry from one channel to the other
+						assert.Equal(t, want, ones, "%s %s", m.Name, e)
+					}
 				}
 			}
 		}

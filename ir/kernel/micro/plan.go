@@ -87,6 +87,10 @@ func (m *Product) plan(l kernel.Layer, pixels, channels int) (p Plan, output flo
 		return p, 0, false
 	case pixels > row || pixels > 1 && pixels%pooled != 0 || channels > rows:
 		return p, 0, false
+	case m.Write != nil && pixels > 2 && pixels*columnBytes(m, k) > max(l.Activations()/4, mostColumns):
+		return p, 0, false
+	case m.Carried && m.Decodes && (rows%channels > 0 || k%m.Lanes > 0): // no stream has what fills words up
+		return p, 0, false
 	case m.Decodes && m.Across && rows%channels > 0: // no word holds a single row
 		return p, 0, false
 	}
@@ -104,6 +108,12 @@ func (m *Product) plan(l kernel.Layer, pixels, channels int) (p Plan, output flo
 	if m.Word == 16 && m.Narrow == nil && channels%4 == 0 { // four sums together, and none to be added up before
 		finish = perScalarSum
 	}
+	switch {
+	case m.Output > 0:
+		finish = 0
+	case !l.Target.Vectors(): // products of both kinds compete
+		output, finish = output+finish, 0
+	}
 	p = Plan{Product: m.Name, Pixels: pixels, Channels: channels, cycles: l.Outputs()*(output+finish) + m.columnCycles(l)}
 	p.scratch = pixels * columnBytes(m, k)
 	if l.Node.Op == ir.Conv2D {
@@ -115,6 +125,14 @@ func (m *Product) plan(l kernel.Layer, pixels, channels int) (p Plan, output flo
 	return p, output, true
 }
 
+// mostNested is the sum of absolute weights, times inputs of up to 128, times 256, that 32 bits
+// do not hold.
+const mostNested = 1 << 31 / 256 / 128
+
+// mostColumns is the bytes that the columns of many pixels may take where the activations are
+// few; else it is a quarter of those.
+const mostColumns = 2 << 10
+
 // serves reports whether a product can compute a layer.
 func (m *Product) serves(l kernel.Layer) bool {
 	planes, bytes := m.PlanesOf(l.Elem), 0
@@ -124,7 +142,13 @@ func (m *Product) serves(l kernel.Layer) bool {
 	switch {
 	case planes == nil || bytes != ir.PackedBytes(l.Elem, l.Weight()):
 		return false
+	case slices.Contains(m.Slow, l.Target.ISA()):
+		return false
 	case m.Least && l.Elem.CodeBits() == 8 && !l.Supposed && !greater(l.Node.Const(ir.AttrWeight)):
+		return false
+	case m.Carried && m.Decodes && (l.Elem.Kind != ir.Odd || l.K()<<l.Elem.CodeBits() >= mostNested):
+		return false
+	case m.Carried && !m.Decodes && !l.Supposed && heaviest(l.Node.Const(ir.AttrWeight)) >= mostNested:
 		return false
 	case l.Elem.Kind == ir.Two && (m.Code.signs() || m.Decodes && m.Narrow != nil && !m.Across):
 		return false // |W| of 2^b does not fit the room of 2^b-1
@@ -157,6 +181,28 @@ func greater(c *ir.Const) bool {
 	return err == nil && !slices.Contains(codes, least)
 }
 
+// heaviest is the greatest sum of a row's absolute codes, of 8 bits.
+func heaviest(c *ir.Const) (most int) {
+	codes, err := c.Load()
+	if err != nil {
+		return math.MaxInt
+	}
+	flip := byte(0)
+	if c.Type.Elem.Kind == ir.Odd {
+		flip = 0x80 // codes are kept less 128
+	}
+	k := c.Type.Shape.Size() / c.Type.Shape[0]
+	for row := range slices.Chunk(codes, k) {
+		sum := 0
+		for _, q := range row {
+			v := int(int8(q ^ flip))
+			sum += max(v, -v)
+		}
+		most = max(most, sum)
+	}
+	return most
+}
+
 // tiles are those that fit the registers for codes of e.
 func (m *Product) tiles(e ir.Elem) [][2]int {
 	if m.Tiles8 != nil && e.CodeBits() == 8 {
@@ -178,7 +224,10 @@ func (p Plan) Pack(l kernel.Layer) ([][]byte, error) {
 		groups = n.Int(ir.AttrGroups)
 	}
 	pack := packWords
-	if m.oneByOne() {
+	switch {
+	case m.Carried && m.Decodes:
+		pack = packNested
+	case m.oneByOne():
 		pack = packStream
 	}
 	return pack(m, n.Const(ir.AttrWeight).Type.Elem, codes, groups, s[0]/groups, s.Size()/s[0], p.Channels, order), nil

@@ -14,6 +14,7 @@ type Product struct {
 	Arch    []string // instruction sets (processor.Target.ISA) that have it
 	Feature string   // feature that it needs; empty for none
 	Unless  string   // not on processors with this feature, which have a better product; empty for none
+	Slow    []string // instruction sets that have a better product for codes of 8 bits
 	// Planes are the widths of the bit planes that it reads. A plane of 8 bits has two's
 	// complement.
 	Planes []int
@@ -36,6 +37,14 @@ type Product struct {
 	// step, which share its inputs; the kernel separates the sums at the end. Products are
 	// unsigned.
 	Nested bool
+	// Carried: as Nested, of two's complement in the bytes of halves: the code of every second
+	// channel lies above the one before it, less 1 where that is negative, so that a half is
+	// 256 times the one plus the other.
+	Carried bool
+	// Biased: codes of 8 bits are kept plus 128, unsigned.
+	Biased bool
+	// Write gives the instructions of an inner loop where they are written out.
+	Write  func(pixels, channels, groups, round int) (writing, bool)
 	Planar bool // the column of a pixel is contiguous, not interleaved with other pixels' columns
 	// Tiles are the pairs [pixels, channels] that fit the registers. Tiles8, if not nil, is
 	// for codes of 8 bits, whose products are added to wide sums at once.
@@ -44,6 +53,10 @@ type Product struct {
 	// of 8 bits); a load of inputs; a product (Product8: of 8 bits); a round of the loop; and
 	// the start of a channel for a tile of pixels (addresses).
 	Load, Unpack, Unpack8, InputLoad, Product, Product8, Round, Start float64
+	// Where it is not 0, Output is the instructions of an output, Channel those of an output
+	// channel in a tile of pixels, Start those of a tile, and Column those of an input that is
+	// written to a column.
+	Output, Channel, Column float64
 	// Narrow is the number of products that fit a sum of 16 bits, for the width of a plane; nil
 	// or 0 if sums are wide. Flush is the cost of adding a narrow sum to wide sums.
 	Narrow func(bits int) int
@@ -61,6 +74,22 @@ var products = []*Product{
 		Planes: []int{8, 4, 2, 1}, Word: 4, Lanes: 2, Field: 16, Input: 16,
 		Tiles: [][2]int{{2, 2}, {1, 4}, {1, 2}, {2, 1}, {1, 1}},
 		Load:  .75, Unpack: 1, Unpack8: 1, InputLoad: .5, Product: 1, Start: 10, Round: 5, Unroll8: 8, Unroll: 16,
+	},
+	{
+		Name: "smlad_nested", Code: smladNested{}, Doc: "as smlad, of halves with the codes of two channels, and of those of the first one alone",
+		Arch: []string{"thumb"}, Feature: "dsp", Carried: true, Least: true, Write: writeNested,
+		Planes: []int{8}, Word: 4, Lanes: 2, Field: 16, Input: 16,
+		Tiles: [][2]int{{3, 2}, {2, 2}, {1, 4}, {1, 2}},
+		Load:  .5, Unpack8: .5, InputLoad: .4, Product: 1, Start: 14, Round: 2, Unroll8: 8,
+		Output: 7.5, Channel: 3, Column: 1.4,
+	},
+	{
+		Name: "smlad_nested_decoded", Code: smladNested{}, Doc: "as smlad_nested, of codes decoded to bytes once for all pixels",
+		Arch: []string{"thumb"}, Feature: "dsp", Carried: true, Write: writeNested, Decodes: true, Decode: 1.2, Decoded: 8 << 10,
+		Planes: []int{4, 2, 1}, Word: 4, Lanes: 2, Field: 16, Input: 16,
+		Tiles: [][2]int{{3, 2}, {2, 2}, {1, 4}, {1, 2}},
+		Load:  .5, Unpack8: .5, InputLoad: .4, Product: 1, Start: 14, Round: 2, Unroll8: 8, Unroll: 8,
+		Output: 7.5, Channel: 3, Column: 1.4,
 	},
 	{
 		Name: "smlad_decoded", Code: smladDecoded{}, Doc: "as smlad, of codes decoded to halves once for all pixels",
@@ -145,10 +174,18 @@ var products = []*Product{
 	},
 	{
 		Name: "mla", Code: mla{}, Doc: "one product of bytes",
-		Arch: []string{"thumb", "thumb1", "riscv32", "riscv64"}, Books: true,
+		Arch: []string{"thumb", "thumb1", "riscv32", "riscv64"}, Slow: []string{"thumb1"}, Books: true,
 		Planes: []int{8}, Word: 1, Lanes: 1, Field: 8, Input: 8, Planar: true,
 		Tiles: [][2]int{{3, 2}, {1, 4}, {2, 2}, {1, 2}, {2, 1}, {1, 1}},
 		Load:  1, Unpack8: 0, InputLoad: 1, Product: 1, Start: 10, Round: 5, Unroll8: 8,
+	},
+	{
+		Name: "mla_biased", Code: mlaBiased{}, Doc: "one product of unsigned bytes: codes and inputs plus 128",
+		Arch: []string{"thumb1"}, Biased: true, Write: writeBiased,
+		Planes: []int{8}, Word: 1, Lanes: 1, Field: 8, Input: 8,
+		Tiles: [][2]int{{8, 1}, {6, 1}, {4, 1}, {1, 8}, {1, 4}, {2, 1}, {1, 2}, {1, 1}},
+		Load:  1, InputLoad: 1, Product: 2, Start: 20, Round: 4, Unroll8: 4,
+		Output: 55, Channel: 6, Column: 5,
 	},
 	{
 		Name: "pair", Code: pair{}, Doc: "codes of two output channels times one unsigned input, summed in 16-bit halves",

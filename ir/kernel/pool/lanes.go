@@ -34,25 +34,32 @@ func poolLanes(g *emit.Generator) (bool, error) {
 		}
 		p.divider = d
 	}
-	b, w := g.B, p.w
+	p.pixels(func(first, rows, columns, at loop.Expr) {
+		var mean func(sum loop.Expr) loop.Expr
+		if p.mean {
+			taps := loop.Times(rows, columns)
+			if _, ok := taps.(*loop.Const); !ok {
+				taps = g.B.Let("taps", taps)
+			}
+			mean = p.divider.mean(taps)
+		}
+		g.Blocks(p.w.InC, p.bits(), func(c loop.Expr, n int) { p.block(first, rows, columns, loop.Sum(at, c), c, n, mean) })
+	})
+	return true, nil
+}
+
+// pixels calls do for each window: the byte of its first input inside the image, its rows and
+// columns inside, the byte of its first output.
+func (p lanes) pixels(do func(first, rows, columns, at loop.Expr)) {
+	b, w := p.g.B, p.w
 	b.For("oy", loop.Int(0), loop.Int(w.OutH()), 1, func(oy loop.Expr) {
 		top, rows := p.clip(oy, w.StrideH, w.PadT, w.PadB, w.KH, w.InH)
 		b.For("ox", loop.Int(0), loop.Int(w.OutW()), 1, func(ox loop.Expr) {
 			left, columns := p.clip(ox, w.StrideW, w.PadL, w.PadR, w.KW, w.InW)
 			first := b.Let("first", loop.Scaled(loop.Sum(loop.Scaled(top, w.InW), left), w.InC))
-			at := b.Let("at", loop.Scaled(loop.Sum(loop.Scaled(oy, w.OutW()), ox), w.OutC))
-			var mean func(sum loop.Expr) loop.Expr
-			if p.mean {
-				taps := loop.Times(rows, columns)
-				if _, ok := taps.(*loop.Const); !ok {
-					taps = b.Let("taps", taps)
-				}
-				mean = p.divider.mean(taps)
-			}
-			g.Blocks(w.InC, p.bits(), func(c loop.Expr, n int) { p.block(first, rows, columns, loop.Sum(at, c), c, n, mean) })
+			do(first, rows, columns, b.Let("at", loop.Scaled(loop.Sum(loop.Scaled(oy, w.OutW()), ox), w.OutC)))
 		})
 	})
-	return true, nil
 }
 
 // clip is the first row (or column) of a window inside the image and the number of those inside.

@@ -39,6 +39,9 @@ func poolWindow(g *emit.Generator) error {
 	if done, err := poolLanes(g); done || err != nil {
 		return err
 	}
+	if w := geometry.WindowOf(g.Node); w.DilH*w.DilW == 1 {
+		return poolScalars(g, lanes{g: g, w: w, mean: g.Node.Op == ir.AvgPool2D})
+	}
 	w, b := geometry.WindowOf(g.Node), g.B
 	mean := g.Node.Op == ir.AvgPool2D
 	kept := !mean || g.Node.Const(ir.AttrMul) == nil

@@ -1,0 +1,201 @@
+package micro
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/dnnc/dnnc/ir/loop"
+)
+
+// writing is the inner loop of a tile in the registers of a Cortex-M: LLVM loads registers
+// one by one, and spills some of a tile that needs all.
+type writing struct {
+	inputsAt, codesAt string     // registers that point to the inputs and to the words
+	sums              [][]string // of each pixel and channel
+	spoiled           []string
+	text              string
+}
+
+// written writes the products of some groups of words, so many in a round, in the registers
+// of their tile. body writes the same in the loop language. It reports false where a tile of
+// the layout has no writing.
+func (k *micro) written(l Layout, w, x *loop.Cursor, groups int, acc [][]*loop.Var, body func()) bool {
+	if k.m.Write == nil || k.m.Carried && !k.m.nestsIn(l) {
+		return false
+	}
+	t, ok := k.m.Write(len(acc), len(acc[0]), groups, k.g.Unroll(k.m.Unroll8))
+	if !ok {
+		return false
+	}
+	s := loop.Written{Text: t.text, Spoiled: t.spoiled}
+	s.Registers = []loop.Register{{Machine: t.inputsAt, Cursor: x}, {Machine: t.codesAt, Cursor: w}}
+	for px, row := range acc {
+		for c, v := range row {
+			s.Registers = append(s.Registers, loop.Register{Machine: t.sums[px][c], Var: v})
+		}
+	}
+	k.g.B.Written(s, body)
+	return true
+}
+
+// regs are n registers from a number on.
+func regs(from, n int) (list []string) {
+	for i := range n {
+		list = append(list, fmt.Sprintf("r%d", from+i))
+	}
+	return list
+}
+
+// tileOf divides registers among the sums of a tile.
+func tileOf(registers []string, pixels, channels int) [][]string {
+	return slices.Collect(slices.Chunk(registers[:pixels*channels], channels))
+}
+
+// text is instructions.
+type text struct{ strings.Builder }
+
+func (b *text) line(format string, args ...any) { fmt.Fprintf(b, format+"\n", args...) }
+
+// loop writes some groups as rounds, then those left over. count sets a register to a number.
+func (b *text) loop(groups, round int, counter string, count func(n int), some func(n int)) {
+	rounds := groups / round
+	if rounds > 1 {
+		count(rounds)
+		b.line(".Lround${:uid}:")
+	}
+	if rounds > 0 {
+		some(round)
+	}
+	if rounds > 1 {
+		b.line("subs %[1]s, %[1]s, #1", counter)
+		b.line("bne .Lround${:uid}")
+	}
+	if left := groups % round; left > 0 {
+		some(left)
+	}
+}
+
+// nested is how a tile of nested products lies in registers: each input, each word of codes
+// for two channels and each sum has one.
+type nested struct {
+	inputs, codes []string
+	inputs2       int // groups of words whose inputs are loaded together
+	codes2        int // groups of words that are loaded together
+	sums          int // number of the first sum's register
+}
+
+// nestedTiles are the tiles of pixels and channels.
+var nestedTiles = map[[2]int]nested{
+	{3, 2}: {regs(1, 3), regs(4, 2), 1, 2, 6},
+	{2, 2}: {regs(1, 4), regs(5, 2), 2, 2, 7},
+	{1, 4}: {regs(1, 2), regs(3, 4), 2, 2, 7},
+	{1, 2}: {regs(1, 4), regs(5, 4), 4, 4, 9},
+}
+
+// mostStraight is the groups of words that are written without a loop.
+const mostStraight = 12
+
+// writeNested writes the products of smlad_nested.
+func writeNested(pixels, channels, groups, round int) (w writing, ok bool) {
+	t, ok := nestedTiles[[2]int{pixels, channels}]
+	if !ok {
+		return w, false
+	}
+	const counter = "lr"
+	w = writing{inputsAt: "r0", codesAt: "r12", sums: tileOf(regs(t.sums, pixels*channels), pixels, channels)}
+	w.spoiled = slices.Concat(t.inputs, t.codes, []string{counter})
+	var b text
+	load := func(from string, to []string) {
+		switch len(to) {
+		case 1:
+			b.line("ldr %s, [%s], #4", to[0], from)
+		case 2:
+			b.line("ldrd %s, %s, [%s], #8", to[0], to[1], from)
+		default:
+			b.line("ldm %s!, {%s}", from, strings.Join(to, ", "))
+		}
+	}
+	words := channels / 2
+	some := func(n int) {
+		for i := range n {
+			at := i % t.codes2
+			if at == 0 {
+				load(w.codesAt, t.codes[:min(t.codes2, n-i)*words])
+			}
+			first := i % t.inputs2
+			if first == 0 {
+				load(w.inputsAt, t.inputs[:min(t.inputs2, n-i)*pixels])
+			}
+			for u, q := range t.codes[at*words : (at+1)*words] {
+				products := func(c int) {
+					for px, x := range t.inputs[first*pixels : (first+1)*pixels] {
+						b.line("smlad %[1]s, %[2]s, %[3]s, %[1]s", w.sums[px][c], q, x)
+					}
+				}
+				products(2*u + 1)
+				b.line("sxtb16 %[1]s, %[1]s", q)
+				products(2 * u)
+			}
+		}
+	}
+	if round = max(round, t.codes2); groups <= mostStraight {
+		round = groups
+	}
+	b.loop(groups, round, counter, func(n int) { b.line("movw %s, #%d", counter, n) }, some)
+	w.text = b.String()
+	return w, true
+}
+
+// writeBiased writes the products of mla_biased: a Cortex-M0 multiplies in the lower eight
+// registers alone, and one factor is lost; it adds to the upper registers, too.
+func writeBiased(pixels, channels, groups, round int) (w writing, ok bool) {
+	const shared, own, counter = "r2", "r3", "r7"
+	sums := append(regs(4, 3), "r8", "r9", "r10", "r11", "r12", "lr")
+	if pixels > 1 && channels > 1 || pixels*channels > len(sums) {
+		return w, false
+	}
+	w = writing{inputsAt: "r0", codesAt: "r1", sums: tileOf(sums, pixels, channels), spoiled: []string{shared, own, counter}}
+	// The one is shared by the products with the others.
+	one, others, n := w.codesAt, w.inputsAt, pixels
+	if pixels == 1 {
+		one, others, n = w.inputsAt, w.codesAt, channels
+	}
+	const reach = 32 // bytes from a register that a load reaches
+	var b text
+	some := func(groups int) {
+		for groups > 0 {
+			part := min(groups, reach/n)
+			for i := range part {
+				b.line("ldrb %s, [%s, #%d]", shared, one, i)
+				for j := range n {
+					b.line("ldrb %s, [%s, #%d]", own, others, i*n+j)
+					b.line("muls %[1]s, %[2]s, %[1]s", own, shared)
+					if sum := sums[j]; len(sum) == 2 && sum < "r8" && sum != "lr" {
+						b.line("adds %[1]s, %[1]s, %[2]s", sum, own)
+					} else {
+						b.line("add %s, %s", sum, own)
+					}
+				}
+			}
+			b.line("adds %[1]s, #%[2]d", one, part)
+			b.line("adds %[1]s, #%[2]d", others, part*n)
+			groups -= part
+		}
+	}
+	count := func(n int) {
+		if n < 1<<8 {
+			b.line("movs %s, #%d", counter, n)
+			return
+		}
+		b.line("movs %s, #%d", counter, n>>8)
+		b.line("lsls %[1]s, %[1]s, #8", counter)
+		b.line("adds %s, #%d", counter, n&0xff)
+	}
+	if groups >= 1<<16 {
+		return w, false
+	}
+	b.loop(groups, min(max(round, reach/n), 8), counter, count, some)
+	w.text = b.String()
+	return w, true
+}
