@@ -141,7 +141,7 @@ func TestSelectDropsEarlierChoices(t *testing.T) {
 			assert.False(t, n.Has(ir.AttrLag), n.Name())
 			assert.False(t, n.Has(ir.AttrUnroll), n.Name())
 		}
-		assert.Equal(t, "smlad", m.Ops[0].Word(ir.AttrMultiply))
+		assert.Equal(t, "smlad_nested", m.Ops[0].Word(ir.AttrMultiply))
 		require.NoError(t, machine.Memory(context.Background(), m, env))
 		twice := m.String()
 		require.NoError(t, machine.Select(context.Background(), m, env))
