@@ -249,6 +249,8 @@ func refusal(k *pass.Kept) error {
 	switch {
 	case b.Items == 0:
 		return d.WithHelp("-calib with more images: some must judge")
+	case b.Fails(k.Share):
+		return d.WithHelp("the network cannot keep this at the largest candidate: more images would not help; %s", help)
 	case ok && b.Value > k.Share:
 		return d.WithHelp("about %d images that judge would decide, of -calib with more images; or %s", items, help)
 	case ok:

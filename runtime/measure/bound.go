@@ -55,6 +55,12 @@ func (b Bound) String() string {
 // Holds reports whether the network keeps a share, with BoundConfidence.
 func (b *Bound) Holds(share float64) bool { return b.Least >= share }
 
+// Fails reports whether the network is seen to keep less than a share: the estimate and as
+// much above it as the bound lies below it are less.
+func (b *Bound) Fails(share float64) bool {
+	return b.Value+max(b.Value-b.Least, boundErrors*b.StdErr) < share
+}
+
 // Needed is about how many items like these would decide whether the network keeps a
 // share; ok is false where no number would: the estimate is the share, or is not defined,
 // or no item differs and the measure has no bounds.

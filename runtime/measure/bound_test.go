@@ -261,3 +261,17 @@ func TestResampler(t *testing.T) {
 		}
 	}
 }
+
+// TestFails: a network keeps less than a share where the estimate and as much above it as
+// the bound is below it are less.
+func TestFails(t *testing.T) {
+	for _, c := range []struct {
+		value, stderr, least float64
+		want                 bool
+	}{
+		{-.08, .04, -.15, true}, {.96, .005, .95, true}, {.96, .01, .95, false}, {.96, .001, .94, false}, {.98, 0, .98, false}, {.5, .1, math.NaN(), false}, {.97, 0, .97, true},
+	} {
+		b := Bound{Estimate: Estimate{Value: c.value, StdErr: c.stderr}, Least: c.least, Items: 40}
+		assert.Equal(t, c.want, b.Fails(.9705), c)
+	}
+}
