@@ -26,7 +26,7 @@ func (r *Result) Fidelity(ctx context.Context) (*measure.Fidelity, error) {
 	}
 	asked := r.Config.Task
 	if r.Task.Name != "" {
-		asked = r.Task.Name
+		asked = r.Task.Asked()
 	}
 	f, err := measure.Compare(ctx, r.Float, r.integers, measure.Sample(r.Float, b, r.Config.Seed), measure.GiveAnswers(r.Float, asked, b.Labels))
 	if err == nil {

@@ -275,14 +275,19 @@ func (c *comparison) fidelity(images int) *Fidelity {
 }
 
 // GiveAnswers says of each output of a network whether it names one label an image: by the
-// task, or by a softmax or argmax at its end.
+// task, or by a softmax or argmax at its end. asked is a task as -task says it.
 func GiveAnswers(m *ir.Module, asked string, labels []int) []bool {
-	t, err := TaskOf(m, asked, labels)
+	said, unasked := askedOf(m, asked)
 	list := make([]bool, len(m.Outputs))
 	for i, o := range m.Outputs {
 		last := source(o)
 		_, isVector := vector(o.Type.Shape)
-		list[i] = err == nil && t.Results[i].isPlain() || last != nil && last.Op == ir.ArgMax || isVector && isSoftmax(last)
+		isPlain := false
+		if unasked == nil {
+			r, err := resultOf(m, i, said[i], asked, labels)
+			isPlain = err == nil && r.isPlain()
+		}
+		list[i] = isPlain || last != nil && last.Op == ir.ArgMax || isVector && isSoftmax(last)
 	}
 	return list
 }
