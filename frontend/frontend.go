@@ -350,8 +350,8 @@ func (r *resolver) task(s *syntax.Result, typ ir.Type) ir.Task {
 	case t.Name == "":
 		r.list.Add(syntax.At(s.Words[0].Pos), diag.BadValue, "the result has no task, only %s", s.Words[0].Key).
 			WithHelp("write what it means: %s classes", typ)
-	case t.Axis != ir.NoAxis && t.Name != ir.Classes:
-		r.list.Add(syntax.At(s.Words[0].Pos), diag.BadValue, "an axis is of classes, one for each position; this is %s", t.Name)
+	case t.CheckAxis() != nil:
+		r.list.Add(syntax.At(s.Words[0].Pos), diag.BadValue, "%v", t.CheckAxis())
 	case t.Axis >= len(typ.Shape) && typ.Shape != nil:
 		r.list.Add(syntax.At(s.Words[0].Pos), diag.BadValue, "axis %d of a result of %s", t.Axis, typ.Shape)
 	}

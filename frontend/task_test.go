@@ -65,7 +65,7 @@ func TestTasksOfFlags(t *testing.T) {
 	task, _, err := ir.ParseTask("classes axis:1 weight: .25")
 	require.NoError(t, err)
 	assert.Equal(t, ir.Task{Name: ir.Classes, Axis: 1, Weight: .25}, task)
-	for _, text := range []string{"", "axis: 1", "classes axis", "classes axis:", "values weight: x", "values classes"} {
+	for _, text := range []string{"", "axis: 1", "classes axis", "classes axis:", "values weight: x", "values classes", "values axis: 0", "axis: 0 embedding"} {
 		_, _, err := ir.ParseTask(text)
 		assert.Error(t, err, text)
 	}

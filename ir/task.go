@@ -1,6 +1,7 @@
 package ir
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -63,9 +64,17 @@ func (t *Task) Set(key, value string) (words []string, err error) {
 func ParseTask(text string) (t Task, words []string, err error) {
 	t.Axis = NoAxis
 	if words, err = setWords(text, "task", t.Set); err == nil && t.Name == "" {
-		words, err = TaskNames, fmt.Errorf("%q names no task: the tasks are %s", text, strings.Join(TaskNames, " "))
+		return t, TaskNames, fmt.Errorf("%q names no task: the tasks are %s", text, strings.Join(TaskNames, " "))
 	}
-	return t, words, err
+	return t, words, cmp.Or(err, t.CheckAxis())
+}
+
+// CheckAxis refuses an axis of a task that has none.
+func (t Task) CheckAxis() error {
+	if t.Axis == NoAxis || t.Name == Classes {
+		return nil
+	}
+	return fmt.Errorf("an axis is of %s, one for each position; this is %s", Classes, t.Name)
 }
 
 // setWords gives the attributes of a text to set, "key: value" each; one without its key is

@@ -525,8 +525,8 @@ func (t *columns) named(c int, rows []int) (x []float32, names []string, err err
 		classes = max(product(t.Results[0].Shape), 2)
 	}
 	if len(names) != classes {
-		return nil, nil, diag.New(t.place(0, c), diag.BadData, "the labels in the column %s are names, and there are %d: %s; the network has %d classes", t.called(c), len(names), few(names), classes).
-			WithHelp("write the numbers of the classes, from 0 on, as the network was trained with")
+		return nil, nil, diag.New(t.place(0, c), diag.BadData, "the labels in the column %s are %d names: %s; names stand for classes where there is one for each of a result's elements, of which there are %d", t.called(c), len(names), few(names), classes).
+			WithHelp("write numbers: classes from 0 on, as the network was trained with; 0 of items that are normal and 1 of others")
 	}
 	for _, row := range rows {
 		x = append(x, float32(slices.Index(names, all[row])))

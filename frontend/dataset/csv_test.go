@@ -109,7 +109,7 @@ func TestBadCSV(t *testing.T) {
 		{"a,b,b,d\n1,2,3,4\n", "-labels b: two columns have the name", with("", "b")},
 		{"a,b,c,d\n1,2,3,4\n", "the column c is both an input and a label", with("a b c", "c")},
 		{"a,b,c,d\n1,2,3,4\n", "2 columns without the labels in column c, the input image takes 3", with("a b", "c")},
-		{"a,b,c,y\n1,2,3,u\n1,2,3,v\n1,2,3,w\n", "a.csv:2:7: data: the labels in the column y are names, and there are 3: u, v, w; the network has 2 classes", tabular(2)},
+		{"a,b,c,y\n1,2,3,u\n1,2,3,v\n1,2,3,w\n", "a.csv:2:7: data: the labels in the column y are 3 names: u, v, w; names stand for classes where there is one for each of a result's elements, of which there are 2", tabular(2)},
 		{"a,b,c,y\n1,2,3,u\n1,2,3,1\n", "a.csv:3:7: data: the column y has a number among names", tabular(2)},
 		{"a,b,c,y\n1,2,3,u\n1,2,3,\n", "a.csv:3:7: data: the column y has no value", tabular(2)},
 		{"a,b,c,y\n1,2,3,1\n1,2,3,\n", "a.csv:3:7: data: the column y has no value", tabular(2)},

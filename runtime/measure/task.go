@@ -526,9 +526,20 @@ func isShares(n *ir.Node) bool {
 	return slices.Contains([]ir.Op{ir.Softmax, ir.Sigmoid, ir.HardSigmoid}, f)
 }
 
-// labels are those of each result of the items of a batch, [n][as many as the task
-// takes]; nil of a result that has none. What does not fit the task is a diagnostic.
+// labels are those of each result by which the items of a batch are judged, [n][as many as
+// the task takes]; nil of a result that has none. What does not fit the task is a diagnostic.
 func (t *Task) labels(b data.Batch) ([][]float32, error) {
+	out, err := t.given(b)
+	for k, x := range out {
+		if t.Results[k].Task == ir.Reconstruction && len(x) > 0 && !slices.ContainsFunc(x, func(v float32) bool { return v != x[0] }) {
+			out[k] = nil // all normal: no score tells them apart
+		}
+	}
+	return out, err
+}
+
+// given are the labels that came with a batch, as labels has them.
+func (t *Task) given(b data.Batch) ([][]float32, error) {
 	out := make([][]float32, len(t.Results))
 	for k := range t.Results {
 		r := &t.Results[k]
@@ -564,7 +575,7 @@ func (t *Task) labels(b data.Batch) ([][]float32, error) {
 					return nil, beyond(j/size, int(v), most, int(slices.Min(x)), int(slices.Max(x)))
 				case !whole || v < 0 || int(v) >= most:
 					return nil, diag.New(diag.Pos{}, diag.BadData, "image %d has the label %v: labels of %s are %s", j/size, v, r.Task, r.row.label).
-						WithHelp("values from 0 to %d; another -task, or other labels", most-1)
+						WithHelp("%s; another -task, or other labels", choices(most))
 				}
 			}
 		}
@@ -572,12 +583,17 @@ func (t *Task) labels(b data.Batch) ([][]float32, error) {
 			return nil, diag.New(diag.Pos{}, diag.BadData, "image %d has the label %v: labels of %s are %s", j/size, x[j], r.Task, r.row.label).
 				WithHelp("leave the item out, or give it a number")
 		}
-		if r.Task == ir.Reconstruction && len(x) > 0 && !slices.ContainsFunc(x, func(v float32) bool { return v != x[0] }) {
-			continue // all normal: no score tells them apart
-		}
 		out[k] = x
 	}
 	return out, nil
+}
+
+// choices lists whole numbers below most.
+func choices(most int) string {
+	if most == 2 {
+		return "0 or 1"
+	}
+	return fmt.Sprintf("values from 0 to %d", most-1)
 }
 
 // isOneHot reports rows of some numbers of which one is 1 and the others are 0.
@@ -601,7 +617,7 @@ func isOneHot(x []float32, size int) bool {
 // Gaps says what labels of a batch lack: that all are one, or which ones are none. "" of
 // labels that are no choice of few, and of those that lack nothing.
 func (t *Task) Gaps(b data.Batch) string {
-	list, err := t.labels(b)
+	list, err := t.given(b)
 	if err != nil {
 		return ""
 	}
@@ -671,8 +687,8 @@ func beyond(image, label, classes, least, greatest int) *diag.Diagnostic {
 	return d.WithHelp("labels are from 0 to %d, these are from %d to %d: they are of another task", classes-1, least, greatest)
 }
 
-// By is the task as it is judged by labels, or without any.
-func (t Task) By(isLabelled bool) Task {
+// By is the task as it is judged where some of its results have labels: see Labelled.
+func (t Task) By(labelled []bool) Task {
 	if t.isPlain() {
 		return t
 	}
@@ -680,7 +696,7 @@ func (t Task) By(isLabelled bool) Task {
 	t.Results = slices.Clone(t.Results)
 	for k := range t.Results {
 		r := &t.Results[k]
-		r.agrees = !isLabelled
+		r.agrees = !labelled[k]
 		measures = append(measures, r.Measure())
 		if len(t.Results) > 1 {
 			measures[k] = r.Name + " " + measures[k]
@@ -696,10 +712,19 @@ func (t *Task) Check(b data.Batch) error {
 	return err
 }
 
+// Labelled reports for each result whether a batch has labels by which it is judged.
+func (t *Task) Labelled(b data.Batch) []bool {
+	out := make([]bool, len(t.Results))
+	list, err := t.labels(b)
+	for k := range out {
+		out[k] = err == nil && list[k] != nil
+	}
+	return out
+}
+
 // IsLabelled reports whether a batch has labels for every result.
 func (t *Task) IsLabelled(b data.Batch) bool {
-	list, err := t.labels(b)
-	return err == nil && len(list) > 0 && !slices.ContainsFunc(list, func(x []float32) bool { return x == nil })
+	return len(t.Results) > 0 && !slices.Contains(t.Labelled(b), false)
 }
 
 // whole turns labels of one whole number an item into integers.

@@ -126,22 +126,33 @@ func Judged(m *ir.Module, o Options, sources []LabelSource) (measure.Task, strin
 		own = dnnc.Quantized
 	}
 	var from []string
-	isLabelled := false
+	isLabelled := make([]bool, len(task.Results))
 	for _, s := range sources {
 		if err := task.Check(s.Images); err != nil {
 			return task, "", at(err, diag.BadData, filepath.Base(s.Data))
 		}
-		text := filepath.Base(s.Data)
-		switch {
-		case s.Data == "":
-			text = fmt.Sprintf("the %s network's own answers on noise", own)
-		case !task.IsLabelled(s.Images):
-			text = fmt.Sprintf("the %s network's own answers on %s", own, text)
-		default:
-			isLabelled = true
-			if gaps := task.Gaps(s.Images); gaps != "" {
-				text += ", where " + gaps
+		text := "noise"
+		if s.Data != "" {
+			text = filepath.Base(s.Data)
+		}
+		var with, without []string
+		for k, is := range task.Labelled(s.Images) {
+			if is {
+				isLabelled[k] = true
+				with = append(with, task.Results[k].Name)
+			} else {
+				without = append(without, task.Results[k].Name)
 			}
+		}
+		answers := fmt.Sprintf("the %s network's own answers on %s", own, text)
+		switch {
+		case len(with) == 0:
+			text = answers
+		case len(without) > 0:
+			text = fmt.Sprintf("%s of %s, %s of %s", text, strings.Join(with, ", "), answers, strings.Join(without, ", "))
+		}
+		if gaps := task.Gaps(s.Images); gaps != "" {
+			text += ", where " + gaps
 		}
 		if len(sources) > 1 {
 			text += " (" + s.Use + ")"
