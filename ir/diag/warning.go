@@ -54,7 +54,7 @@ var WarningKinds = []WarningKind{
 		"ranges of activations come from noise, which real inputs may leave: they saturate then"},
 	{NotMeasured, "-data names images, and the task of the network is not clear, or not judged yet",
 		"the certificate has no accuracy, although images were given"},
-	{SeenImages, "a file of the images to report on is a file of the images that calibrate",
+	{SeenImages, "a file of the images to report on is a file of the images that calibrate, or an image among them is one of those that calibrate or that a search saw",
 		"the network is judged on what it was fitted to: its accuracy on other images is lower"},
 	{BelowAim, "after a search without -keep, whose aim is 99 % of the robust accuracy, no network that was measured has it by its estimate",
 		"the network that keeps most is shipped; it may lose more than it should"},

@@ -55,6 +55,32 @@ func (b Batch) Image(i int) []float32 {
 	return b.X[i*s : (i+1)*s]
 }
 
+// digest is the hash of image i and what lies behind it, to the last bit.
+func (b Batch) digest(i int) [sha256.Size]byte {
+	raw := make([]byte, 0, 4*b.Size())
+	for _, x := range b.Image(i) {
+		raw = binary.LittleEndian.AppendUint32(raw, math.Float32bits(x))
+	}
+	return sha256.Sum256(raw)
+}
+
+// Among counts the images that are among those of other batches, too, with all that lies
+// behind them.
+func (b Batch) Among(others ...Batch) (n int) {
+	has := map[[sha256.Size]byte]bool{}
+	for _, o := range others {
+		for i := range o.N {
+			has[o.digest(i)] = true
+		}
+	}
+	for i := range b.N {
+		if has[b.digest(i)] {
+			n++
+		}
+	}
+	return n
+}
+
 // Slice returns images from up to but not including to, sharing their pixels.
 func (b Batch) Slice(from, to int) Batch {
 	s := b.Size()
@@ -119,13 +145,8 @@ func (t Target) Pick(at []int) Target {
 func (b Batch) Distinct() (distinct Batch, copies int) {
 	seen := make(map[[sha256.Size]byte]bool, b.N)
 	var at []int
-	raw := make([]byte, 0, 4*b.Size())
 	for i := range b.N {
-		raw = raw[:0]
-		for _, x := range b.Image(i) {
-			raw = binary.LittleEndian.AppendUint32(raw, math.Float32bits(x))
-		}
-		if sum := sha256.Sum256(raw); !seen[sum] {
+		if sum := b.digest(i); !seen[sum] {
 			seen[sum] = true
 			at = append(at, i)
 		}

@@ -73,3 +73,14 @@ func TestDistinct(t *testing.T) {
 	assert.Zero(t, copies, "to the last bit")
 	assert.Equal(t, 2, zeros.N)
 }
+
+// TestAmong counts images that other batches have, too, with what lies behind them.
+func TestAmong(t *testing.T) {
+	one := data.Batch{N: 3, Shape: []int{1, 1, 1}, Others: 1, X: []float32{1, 2, 3, 4, 5, 6}}
+	two := data.Batch{N: 3, Shape: []int{1, 1, 1}, Others: 1, X: []float32{3, 4, 3, 5, 3, 4}}
+	assert.Equal(t, 2, two.Among(one))
+	assert.Equal(t, 1, one.Among(two))
+	assert.Equal(t, 3, one.Among(two, data.Batch{}, one))
+	assert.Zero(t, one.Among())
+	assert.Zero(t, data.Batch{}.Among(one))
+}

@@ -2,6 +2,7 @@ package command_test
 
 import (
 	"encoding/json"
+	"os"
 	"strings"
 	"testing"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/command"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/dnnctest"
 	"github.com/dnnc/dnnc/codegen/llvm"
+	"github.com/dnnc/dnnc/frontend/weights"
 	"github.com/dnnc/dnnc/runtime/certificate"
 )
 
@@ -97,6 +99,50 @@ func TestTaskIsSaid(t *testing.T) {
 	require.Zero(t, code, stderr)
 	assert.Empty(t, stdout)
 	assert.Contains(t, stderr, "task: classes (result [3] and whole-number labels), measure: accuracy, labels: labelled.npz (search), the float network's own answers on noise (report), input image is an image [1,8,8]\n")
+}
+
+// TestLabelsAreSaidOfEachResult: a result without labels is told from one that has some, and
+// labels of a reconstruction that tell nothing are said to be those.
+func TestLabelsAreSaidOfEachResult(t *testing.T) {
+	path := dnnctest.KindsFolder(t)
+	const n = 12
+	write := func(name string, arrays ...weights.Tensor) string {
+		require.NoError(t, os.WriteFile(path(name), []byte(npzOf(t, append(arrays, filled("x", weights.F32, func(i int) float32 { return float32(i%8) / 8 }, n, 1, 8, 8))...)), 0o644))
+		return path(name)
+	}
+	class := func(i int) float32 { return float32(i % 3) }
+	zero := func(int) float32 { return 0 }
+	for _, c := range []struct{ network, task, data, said string }{
+		{"detector", "fc=classes, box=values", write("fc.npz", filled("fc", weights.U8, class, n)), "measure: fc accuracy, box 1 - rmse/std, labels: fc.npz of fc, the float network's own answers on fc.npz of box, input image"},
+		{"same", "reconstruction", write("normal.npz", filled("anomaly", weights.U8, zero, n)), "labels: the float network's own answers on normal.npz, where every label is 0, input image"},
+		{"value", "binary", write("reals.npz", filled("y", weights.F32, func(int) float32 { return .7 }, n)), "image 0 has the label 0.7: labels of binary are 0 or 1\n    help: 0 or 1; another -task, or other labels"},
+		{"value", "values axis: 0", write("none.npz"), "-task values axis: 0: an axis is of classes, one for each position; this is values"},
+	} {
+		_, stdout, stderr := dnnctest.Run(t, "eval", path(c.network+".dnn"), "-calib", path("data.npz"), "-images", "8", "-errors", "none", "-task", c.task, "-data", c.data)
+		assert.Contains(t, stdout+stderr, c.said, c.network)
+	}
+}
+
+// TestSeenItemsAreSaid: images to report on that calibrate from another file are warned of
+// by build, eval and compare.
+func TestSeenItemsAreSaid(t *testing.T) {
+	path := dnnctest.KindsFolder(t)
+	const n = 24
+	pixels := func(i int) float32 { return float32(i*i%251) / 251 }
+	x := filled("x", weights.F32, pixels, n, 1, 8, 8)
+	part := filled("x", weights.F32, pixels, n/4, 1, 8, 8)
+	other := filled("x", weights.F32, func(i int) float32 { return pixels(i + 1) }, n/4, 1, 8, 8)
+	for name, a := range map[string]weights.Tensor{"all": x, "part": part, "other": other} {
+		require.NoError(t, os.WriteFile(path(name+".npz"), []byte(npzOf(t, a)), 0o644))
+	}
+	for data, seen := range map[string]bool{"part": true, "other": false} {
+		for _, command := range [][]string{{"eval"}, {"compare", "-sizes", "4", "-methods", "qed,universal", "-n", "6"}, {"-target", "x86_64", "-emit", "c", "-O", "int8", "-o", path("seen.c")}} {
+			args := append(command, path("classes.dnn"), "-calib", path("all.npz"), "-data", path(data+".npz"), "-errors", "none")
+			code, _, stderr := dnnctest.Run(t, args...)
+			require.Zero(t, code, stderr)
+			assert.Equal(t, seen, strings.Contains(stderr, "[seen-images] 6 of the 6 images to report on are among those that the build saw"), "%v: %s", args, stderr)
+		}
+	}
 }
 
 func TestTaskFlag(t *testing.T) {

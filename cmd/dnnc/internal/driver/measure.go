@@ -61,8 +61,35 @@ func Setup(ctx context.Context, o Options, r *Result) (s measure.Setup, source s
 		s.Images = Noise(r.Inputs, n, o.Seed+1)
 		return s, "", nil, nil
 	}
-	s.Images, files, err = r.testImages(o)
+	if s.Images, files, err = r.testImages(o); err == nil {
+		err = r.warnOfSeen(s.Images, files)
+	}
 	return s, filepath.Base(path), files, err
+}
+
+// warnOfSeen warns of images to report on that calibrated the network, or that its search
+// saw: those of equal files, and equal ones in other files.
+func (r *Result) warnOfSeen(images data.Batch, files []certificate.Input) error {
+	const right, help = "the network is right on what it was made on", "give -data other images"
+	switch {
+	case len(r.files) == 0 || slices.ContainsFunc(r.Warnings, func(w *diag.Warning) bool { return w.Name == diag.SeenImages }):
+		return nil
+	case slices.Equal(r.testArray, r.arrays) && slices.ContainsFunc(files, func(f certificate.Input) bool { return slices.Contains(r.files, f) }):
+		r.Warn(diag.Warn(diag.SeenImages, "the images to report on are those that calibrated: %s", right).WithHelp(help))
+		return nil
+	}
+	var seen []data.Batch
+	for _, load := range []func() (data.Batch, error){r.Env.Calibration, r.Env.Holdout, r.Env.Unseen} {
+		b, err := load()
+		if err != nil {
+			return err
+		}
+		seen = append(seen, b)
+	}
+	if n := images.Among(seen...); n > 0 {
+		r.Warn(diag.Warn(diag.SeenImages, "%d of the %d images to report on are among those that the build saw: %s", n, images.N, right).WithHelp(help))
+	}
+	return nil
 }
 
 // Measure runs the networks of a result on the images to report on, clean and
@@ -77,9 +104,6 @@ func MeasureWith(ctx context.Context, o Options, r *Result, messages io.Writer, 
 	setup, source, files, err := Setup(ctx, o, r)
 	if err != nil {
 		return nil, err
-	}
-	if slices.Equal(r.testArray, r.arrays) && slices.ContainsFunc(files, func(f certificate.Input) bool { return slices.Contains(r.files, f) }) {
-		r.Warn(diag.Warn(diag.SeenImages, "the images to report on are those that calibrated: the network is right on what it was made on").WithHelp("give -data other images"))
 	}
 	networks, names, err := r.Networks()
 	if err != nil {

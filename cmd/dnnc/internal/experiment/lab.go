@@ -3,9 +3,7 @@ package experiment
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
 	"encoding/base64"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -193,21 +191,7 @@ func (mat *material) reads(d dataset.Data, with dataset.Options) (hash string) {
 
 // disjoint reports images that are reported on and that searches may see, too.
 func disjoint(mat *material, seen data.Batch) error {
-	digest := func(x []float32) [sha256.Size]byte {
-		h := sha256.New()
-		_ = binary.Write(h, binary.LittleEndian, x) // a hash takes everything
-		return [sha256.Size]byte(h.Sum(nil))
-	}
-	isSeen := map[[sha256.Size]byte]bool{}
-	for i := range seen.N {
-		isSeen[digest(seen.Image(i))] = true
-	}
-	both := 0
-	for i := range mat.images.N {
-		if isSeen[digest(mat.images.Image(i))] {
-			both++
-		}
-	}
+	both := mat.images.Among(seen)
 	if both == 0 {
 		return nil
 	}
