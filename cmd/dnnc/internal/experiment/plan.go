@@ -307,7 +307,7 @@ func (s *study) look(exact *entrant, trials []*entrant, seed uint64) error {
 
 // reference is the variant of an ablation that the others are compared with: widths by
 // the divergence under errors, rounding on images under errors.
-const reference = "KL under errors"
+const reference = "divergence under errors"
 
 // ablate is the networks of the ablations at one budget.
 func (s *study) ablate(bits float64, seed uint64) (list []*entrant, err error) {
@@ -329,11 +329,11 @@ func (s *study) ablate(bits float64, seed uint64) (list []*entrant, err error) {
 		case "objectives":
 			add("squared error of the logits", planMethod, "squared error", full, full)
 			add("answers that flip", planMethod, "flips", full, full)
-			add("KL on clean images of the same table", planMethod, measure.Clean, full, full)
+			add("divergence on clean images of the same table", planMethod, measure.Clean, full, full)
 			conditions, _ := disturb.Parse(x.Errors, s.mat.disturbed) // read before
 			for i, c := range conditions {
 				if i == 0 || !conditions[i-1].SameKind(c) {
-					add("KL under "+c.Name()+" alone", planMethod, c.Name(), full, full)
+					add("divergence under "+c.Name()+" alone", planMethod, c.Name(), full, full)
 				}
 			}
 		case "boundary":

@@ -154,7 +154,7 @@ func (a *analysis) effort() (chart.Lines, table) {
 // layers is the table of Qed's layers at the detail budget.
 func layers(d *document, list []*analysis) error {
 	s := section{ID: "layers", Title: "Layer by layer", Text: []string{
-		"The network that Qed chose. Sensitivity is the divergence (KL) of the network in which this layer alone has its format; beside it, what the format about one bit narrower or wider would do to bytes and to that divergence. Cycles are the estimate of the target's cost model."}}
+		"The network that Qed chose. Sensitivity is the divergence (KL of one label an item, else relative to the best constant answer) of the network in which this layer alone has its format; beside it, what the format about one bit narrower or wider would do to bytes and to that divergence. Cycles are the estimate of the target's cost model."}}
 	for _, a := range list {
 		i := slices.IndexFunc(a.trials[0], func(e *entrant) bool { return e.method == "qed" && e.bits == a.x.Detail && !e.isNone() })
 		if i < 0 {

@@ -64,7 +64,11 @@ func Explain(_ context.Context, args []string, _ io.Reader, stdout, _ io.Writer)
 	}
 	measured := false
 	w := table(stdout)
-	fmt.Fprint(w, "\nlayer\tformat\tbytes\tcost (KL)\tless\tbytes\tcost\tmore\tbytes\tcost\t\n")
+	short, long := "KL", "KL divergence"
+	if c.Search.Divergence != "" {
+		short, long = "divergence", "divergence, "+c.Search.Divergence+","
+	}
+	fmt.Fprintf(w, "\nlayer\tformat\tbytes\tcost (%s)\tless\tbytes\tcost\tmore\tbytes\tcost\t\n", short)
 	for _, l := range c.Layers {
 		less, more := neighbours(l)
 		cost := "-"
@@ -79,13 +83,13 @@ func Explain(_ context.Context, args []string, _ io.Reader, stdout, _ io.Writer)
 		fmt.Fprintf(stdout, "\nNothing was searched: the widths are those of -O %s and -fix.\n", c.Optimize)
 		return nil
 	}
-	fmt.Fprint(stdout, "\ncost is the mean KL divergence of the answers when this layer alone has the format, on disturbed\nimages; less and more are the next formats, in bytes, that cost no less or more, with what they would change;\n~ marks a cost that was estimated, not measured.\n")
+	fmt.Fprintf(stdout, "\ncost is the mean %s of the answers when this layer alone has the format, on disturbed\nimages; less and more are the next formats, in bytes, that cost no less or more, with what they would change;\n~ marks a cost that was estimated, not measured.\n", long)
 	for _, k := range c.Search.Candidates {
 		mark := " "
 		if k.Chosen {
 			mark = "*"
 		}
-		fmt.Fprintf(stdout, "%s %-24s %8d bytes, KL %.5f: %s\n", mark, k.Origin, k.Bytes, k.KL, strings.Join(k.Formats, " "))
+		fmt.Fprintf(stdout, "%s %-24s %8d bytes, %s %.5f: %s\n", mark, k.Origin, k.Bytes, short, k.KL, strings.Join(k.Formats, " "))
 	}
 	return nil
 }

@@ -46,6 +46,16 @@ func TestInspect(t *testing.T) {
 		assert.Len(t, l.Choices, 3, l.Name)
 	}
 	assert.Contains(t, explained, "* ", "the chosen candidate is marked")
+	assert.Contains(t, explained, "cost (KL)")
+	assert.Contains(t, explained, "cost is the mean KL divergence of the answers")
+	c.Search.Divergence = certificate.RelativeDivergence
+	raw, err = json.Marshal(c)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(file("relative.json"), raw, 0o644))
+	explained = see("explain", file("relative.json"))
+	assert.Contains(t, explained, "cost (divergence)")
+	assert.NotContains(t, explained, "bytes, KL")
+	assert.Contains(t, explained, "cost is the mean divergence, relative to the best constant answer, of the answers")
 	assert.Contains(t, see("explain", file("a.json")), "Nothing was searched")
 
 	differ := see("diff", file("a.json"), file("b.json"))
