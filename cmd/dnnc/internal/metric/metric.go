@@ -182,12 +182,24 @@ func (r *Run) reference(float []float32) (list []weights.Tensor) {
 // mostOutput is the bytes of its output that are read of a program.
 const mostOutput = 4096
 
-// limited keeps the first bytes of what is written.
-type limited struct{ bytes.Buffer }
+// limited keeps the first bytes of what is written. The buffer has a name: its other methods,
+// which know no bound, are none of limited's, as io.Copy would call ReadFrom.
+type limited struct {
+	kept   bytes.Buffer
+	isOver bool
+	over   func() // is called where there is more; may be nil
+}
 
 // Write takes everything, and keeps what there is room for.
 func (l *limited) Write(p []byte) (int, error) {
-	l.Buffer.Write(p[:min(len(p), max(mostOutput-l.Len(), 0))])
+	n := min(len(p), mostOutput-l.kept.Len())
+	l.kept.Write(p[:n])
+	if n < len(p) && !l.isOver {
+		l.isOver = true
+		if l.over != nil {
+			l.over()
+		}
+	}
 	return len(p), nil
 }
 
@@ -211,7 +223,7 @@ func (r *Run) call(answers, reference []weights.Tensor) (float64, error) {
 	}
 	ctx, cancel := context.WithTimeout(r.ctx, r.Limit)
 	defer cancel()
-	var stdout, stderr limited
+	stdout, stderr := limited{over: cancel}, limited{}
 	c := exec.CommandContext(ctx, words[0], words[1:]...)
 	c.Stdout, c.Stderr, c.WaitDelay = &stdout, &stderr, time.Second
 	apart(c)
@@ -220,7 +232,7 @@ func (r *Run) call(answers, reference []weights.Tensor) (float64, error) {
 	fault := func(format string, args ...any) error {
 		d := diag.New(diag.Pos{}, diag.BadValue, "-metric %s: %s", quote.Line(r.out.Program), fmt.Sprintf(format, args...)).
 			WithHelp("the program gets answers.npz and labels.npz, and prints one number")
-		if text := strings.TrimSpace(stderr.String()); text != "" {
+		if text := strings.TrimSpace(stderr.kept.String()); text != "" {
 			lines := strings.Split(text, "\n")
 			d.WithNote("its last line of messages: %s", quote.Line(lines[len(lines)-1]))
 		}
@@ -229,6 +241,8 @@ func (r *Run) call(answers, reference []weights.Tensor) (float64, error) {
 	switch {
 	case r.ctx.Err() != nil:
 		return 0, r.ctx.Err()
+	case stdout.isOver:
+		return 0, fault("it printed more than %d bytes, not one number", mostOutput)
 	case err != nil && c.ProcessState != nil && c.ProcessState.Success():
 		return 0, fault("it ended, but a process that it started still holds its output")
 	case errors.Is(ctx.Err(), context.DeadlineExceeded):
@@ -236,7 +250,7 @@ func (r *Run) call(answers, reference []weights.Tensor) (float64, error) {
 	case err != nil:
 		return 0, fault("%v", err)
 	}
-	text := strings.TrimSpace(stdout.String())
+	text := strings.TrimSpace(stdout.kept.String())
 	x, err := strconv.ParseFloat(text, 64)
 	switch {
 	case text == "":
