@@ -204,9 +204,11 @@ type Measured struct {
 	Task    string `json:"task,omitempty"` // what the results mean, and by what they are judged; absent when nothing was measured
 	Measure string `json:"measure,omitempty"`
 	Images  int    `json:"images"`
-	Data    string `json:"data"`            // the file's name; "" of images of noise, or when nothing was measured
-	Labels  string `json:"labels"`          // GivenLabels, or the network whose answers they are; "" when nothing was measured
-	Items   string `json:"items,omitempty"` // sha256 of the items, as they were read, and of their labels
+	Data    string `json:"data"`   // the file's name; "" of images of noise, or when nothing was measured
+	Labels  string `json:"labels"` // GivenLabels, or the network whose answers they are; "" when nothing was measured
+	// Unlabelled are the results without labels, where others have some.
+	Unlabelled []string `json:"unlabelled,omitempty"`
+	Items      string   `json:"items,omitempty"` // sha256 of the items, as they were read, and of their labels
 }
 
 // GivenLabels are those that came with the images.
@@ -508,7 +510,13 @@ func (c *Certificate) Measure(task measure.Task, data, labels string, float, qua
 			}
 			r.Figures = append(r.Figures, g)
 		}
+		if !of.IsLabelled() {
+			c.Measured.Unlabelled = append(c.Measured.Unlabelled, r.Name)
+		}
 		c.Results = append(c.Results, r)
+	}
+	if len(c.Measured.Unlabelled) == len(c.Results) {
+		c.Measured.Unlabelled = nil
 	}
 	if len(c.Results) > 1 {
 		return

@@ -687,6 +687,10 @@ func beyond(image, label, classes, least, greatest int) *diag.Diagnostic {
 	return d.WithHelp("labels are from 0 to %d, these are from %d to %d: they are of another task", classes-1, least, greatest)
 }
 
+// IsLabelled reports a result of a score that is judged by labels, not by the answers of the
+// reference.
+func (r *Result) IsLabelled() bool { return !r.agrees }
+
 // By is the task as it is judged where some of its results have labels: see Labelled.
 func (t Task) By(labelled []bool) Task {
 	if t.isPlain() {

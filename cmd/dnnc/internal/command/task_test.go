@@ -107,13 +107,15 @@ func TestLabelsAreSaidOfEachResult(t *testing.T) {
 	path := dnnctest.KindsFolder(t)
 	const n = 12
 	write := func(name string, arrays ...weights.Tensor) string {
-		require.NoError(t, os.WriteFile(path(name), []byte(npzOf(t, append(arrays, filled("x", weights.F32, func(i int) float32 { return float32(i%8) / 8 }, n, 1, 8, 8))...)), 0o644))
+		require.NoError(t, os.WriteFile(path(name), []byte(npzOf(t, append(arrays, filled("x", weights.F32, func(i int) float32 { return float32(i*i%251) / 251 }, n, 1, 8, 8))...)), 0o644))
 		return path(name)
 	}
 	class := func(i int) float32 { return float32(i % 3) }
 	zero := func(int) float32 { return 0 }
 	for _, c := range []struct{ network, task, data, said string }{
 		{"detector", "fc=classes, box=values", write("fc.npz", filled("fc", weights.U8, class, n)), "measure: fc accuracy, box 1 - rmse/std, labels: fc.npz of fc, the float network's own answers on fc.npz of box, input image"},
+		{"detector", "fc=classes, box=values", write("fc.npz", filled("fc", weights.U8, class, n)), "\nNO LABELS of box: the float network's own answers are the labels\n"},
+		{"detector", "fc=classes, box=values", write("no.npz"), "\nNO LABELS: the float network's own answers are the labels\n"},
 		{"same", "reconstruction", write("normal.npz", filled("anomaly", weights.U8, zero, n)), "labels: the float network's own answers on normal.npz, where every label is 0, input image"},
 		{"value", "binary", write("reals.npz", filled("y", weights.F32, func(int) float32 { return .7 }, n)), "image 0 has the label 0.7: labels of binary are 0 or 1\n    help: 0 or 1; another -task, or other labels"},
 		{"value", "values axis: 0", write("none.npz"), "-task values axis: 0: an axis is of classes, one for each position; this is values"},

@@ -6,6 +6,7 @@ import (
 	"io"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/dnnc/dnnc"
 	"github.com/dnnc/dnnc/ir/diag"
@@ -34,11 +35,14 @@ func Labels(s measure.Setup, names []string) string {
 	return names[0]
 }
 
-// Caution is the first line of what was measured on less than labelled images.
-func Caution(data, labels string) string {
+// Caution is the first line of what was measured on less than labelled images. Unlabelled are
+// the results without labels, where others have some.
+func Caution(data, labels string, unlabelled ...string) string {
 	switch {
 	case data == "":
 		return fmt.Sprintf("NO DATA: images of noise from the declared range; the %s network's answers are the labels\n", labels)
+	case len(unlabelled) > 0:
+		return fmt.Sprintf("NO LABELS of %s: the %s network's own answers are the labels\n", strings.Join(unlabelled, ", "), labels)
 	case labels != certificate.GivenLabels:
 		return fmt.Sprintf("NO LABELS: the %s network's own answers are the labels\n", labels)
 	}

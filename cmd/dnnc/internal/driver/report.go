@@ -72,7 +72,7 @@ func Accuracy(out io.Writer, c *certificate.Certificate) {
 		fmt.Fprint(out, "no test images: nothing was measured\n\n")
 		return
 	}
-	fmt.Fprint(out, Caution(c.Measured.Data, c.Measured.Labels))
+	fmt.Fprint(out, Caution(c.Measured.Data, c.Measured.Labels, c.Measured.Unlabelled...))
 	for i := range c.Results {
 		r := &c.Results[i]
 		if len(c.Results) > 1 {
