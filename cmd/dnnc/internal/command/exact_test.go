@@ -57,10 +57,10 @@ func TestExactONNX(t *testing.T) {
 
 	code, stdout, stderr = dnnctest.Run(t, "import", part, "-o", out)
 	require.Zero(t, code, stderr)
-	assert.Regexp(t, `^the model's integers cannot be kept: it is read as reals, and quantized anew\. .*operation conv2d gives reals that the model does not quantize`, stdout)
+	assert.Regexp(t, `^the model's integers cannot be kept: it is read as reals, and quantized anew\. .*operation conv2d gives a result of reals that the model does not quantize`, stdout)
 	assert.Contains(t, text(), ": f32[3,8,8] in [0,1]")
 
 	code, _, stderr = dnnctest.Run(t, "import", part, "-exact=true", "-o", out)
 	assert.Equal(t, command.AtFault, code)
-	assert.Contains(t, stderr, "operation conv2d gives reals that the model does not quantize: -exact=false quantizes the model anew")
+	assert.Contains(t, stderr, "operation conv2d gives a result of reals that the model does not quantize: -exact=false quantizes the model anew")
 }
