@@ -88,11 +88,11 @@ func serves(l kernel.Layer) bool {
 		l.Weight()[0]/l.Groups() >= lanesOf && (l.Supposed || emit.TakesLanes(l.Node))
 }
 
-// plan is the cheapest tile of a layer. There is none where loops are wanted, as the products of
-// a tile are unrolled.
+// plan is the cheapest tile of a layer. There is none where loops are wanted and the products of
+// a tile are unrolled; those across lanes stand in a loop.
 func plan(l kernel.Layer) (best Plan, ok bool) {
 	m := productOf(l.Target)
-	if m == nil || !serves(l) || l.Node.Has(ir.AttrUnroll) {
+	if m == nil || !serves(l) || l.Node.Has(ir.AttrUnroll) && !m.across {
 		return best, false
 	}
 	s := shapeOf(l)
