@@ -131,7 +131,7 @@ func (s *Search) keeping(ctx context.Context, m method) (*Network, error) {
 	switch {
 	case err != nil:
 		return nil, err
-	case isPromised:
+	case isPromised && best != nil:
 		n, err := s.centred(ctx, m, cmp.Or(found, best), seen)
 		if err != nil {
 			return nil, err

@@ -568,32 +568,18 @@ func (r *Result) Parts(items int) []float64 {
 // hashOf is the hash of items and their labels.
 func hashOf(b data.Batch) string {
 	h := sha256.New()
-	var word [8]byte
-	reals := func(list []float32) {
-		buffer := make([]byte, 0, 4<<10)
-		for len(list) > 0 {
-			n := min(len(list), cap(buffer)/4)
-			buffer = buffer[:0]
-			for _, x := range list[:n] {
-				buffer = binary.LittleEndian.AppendUint32(buffer, math.Float32bits(x))
-			}
-			h.Write(buffer)
-			list = list[n:]
-		}
+	write := func(x any) { _ = binary.Write(h, binary.LittleEndian, x) } // a hash takes all
+	write(int64(b.N))
+	for i := range b.N {
+		write(b.Image(i))
 	}
-	whole := func(n int) {
-		binary.LittleEndian.PutUint64(word[:], uint64(n))
-		h.Write(word[:])
-	}
-	whole(b.N)
-	reals(b.X)
 	for _, l := range b.Labels {
-		whole(l)
+		write(int64(l))
 	}
 	for _, t := range b.Targets {
-		whole(len(t.Name))
-		h.Write([]byte(t.Name))
-		reals(t.X)
+		write(int64(len(t.Name)))
+		write([]byte(t.Name))
+		write(t.X)
 	}
 	return hex.EncodeToString(h.Sum(nil))
 }

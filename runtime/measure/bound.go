@@ -18,9 +18,9 @@ const (
 	boundErrors = 1.6448536269514722
 	// boundReplicates is the resamples of the bootstrap.
 	boundReplicates = 1000
-	// fewDiffer is the whole items with different answers below which neither the bootstrap
+	// FewDiffer is the whole items with different answers below which neither the bootstrap
 	// nor the delta method is trusted: so few losses say little of those that were not seen.
-	fewDiffer = 25
+	FewDiffer = 25
 )
 
 // Bound is what a network keeps of a reference on items, and the one-sided lower bound of
@@ -76,8 +76,8 @@ func (b *Bound) Needed(share float64) (items int, ok bool) {
 		d := boundErrors * b.StdErr / (b.Value - share)
 		least = float64(b.Items) * float64(d*d)
 	}
-	if math.IsNaN(b.Least) && b.growth == nil && b.Differ < fewDiffer { // of a measure without bounds
-		least = max(least, float64(b.Items)*fewDiffer/float64(b.Differ))
+	if math.IsNaN(b.Least) && b.growth == nil && b.Differ < FewDiffer { // of a measure without bounds
+		least = max(least, float64(b.Items)*FewDiffer/float64(b.Differ))
 	}
 	if !(least < math.MaxInt32) {
 		return 0, false
@@ -130,7 +130,7 @@ func boundOf(s *Score, own, ref []float64) Bound {
 	}
 	switch {
 	case !b.IsDefined():
-	case mass < fewDiffer:
+	case mass < FewDiffer:
 		if span > 0 {
 			b.growth = func(share float64) []float64 { return growth(own, ref, share, span) }
 			b.Least = b.exact()

@@ -15,6 +15,7 @@ import (
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/runtime/certificate"
 	"github.com/dnnc/dnnc/runtime/input"
+	"github.com/dnnc/dnnc/runtime/measure"
 	"github.com/dnnc/dnnc/runtime/replace"
 )
 
@@ -263,10 +264,6 @@ type difference struct {
 	differ        float64 // items that are answered otherwise, as many alike
 }
 
-// fewDiffer is the items answered otherwise below which an interval of normal errors says
-// nothing: of four that are lost and none won the exact test has p = 1/16.
-const fewDiffer = 25
-
 func fall(a, b *certificate.Result, items int) difference {
 	was, is := a.Parts(items), b.Parts(items)
 	mean := 0.0
@@ -296,7 +293,7 @@ func (d difference) String() string {
 // outcome fails only where the interval lies beyond a limit, and holds where it lies within.
 func (d difference) outcome(most float64) string {
 	switch half := twoSided * d.stdErr; {
-	case d.value-half > most && d.differ > 0 && d.differ < fewDiffer:
+	case d.value-half > most && d.differ > 0 && d.differ < measure.FewDiffer: // of 4 lost and none won p is 1/16
 		return undecided + ", few answers differ"
 	case d.value-half > most:
 		return fails
