@@ -4,10 +4,8 @@ import (
 	"context"
 	"fmt"
 	"runtime"
-	"strings"
 	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -18,21 +16,9 @@ import (
 	"github.com/dnnc/dnnc/runtime/data"
 )
 
-// chain is a network of n operations, each on the result of the one before.
-func chain(n int) []byte {
-	var b strings.Builder
-	b.WriteString("network chain(image: f32[4] in [0,1]) -> f32[4] {\n  x0 = relu(image)\n")
-	for i := 1; i < n; i++ {
-		fmt.Fprintf(&b, "  x%d = %s(x%d)\n", i, []string{"abs", "neg", "tanh", "sigmoid"}[i%4], i-1)
-	}
-	fmt.Fprintf(&b, "  return x%d\n}\n", n-1)
-	return []byte(b.String())
-}
-
-// took is the time in which a network becomes C, measured against its float network.
-func took(t *testing.T, m *ir.Module) time.Duration {
+// compiled turns a network into C, measured against its float network.
+func compiled(t testing.TB, m *ir.Module) {
 	t.Helper()
-	from := time.Now()
 	c, err := dnnc.NewConfig("armv7em")
 	require.NoError(t, err)
 	c.Calibration = dnnc.Images(data.Synthesize(m.Inputs[0].Type.Shape, 0, 1, 16, 1))
@@ -42,25 +28,16 @@ func took(t *testing.T, m *ir.Module) time.Duration {
 	require.NoError(t, err)
 	_, _, err = r.C()
 	require.NoError(t, err)
-	return time.Since(from)
 }
 
-// TestLongChains compiles 20,000 operations in seconds: the bar is 10 s on a machine with
-// nothing else to do, which a test cannot rely on; a square of the length would take many
-// times what it allows.
-func TestLongChains(t *testing.T) {
-	of := func(n int) time.Duration {
-		m, err := dnnc.Parse("chain.dnn", chain(n), dnnc.LoadOptions{})
-		require.NoError(t, err)
-		return took(t, m)
-	}
-	short := of(2000)
-	whole := of(20000)
-	assert.Less(t, whole, 25*short, "20,000 operations took %v, 2,000 %v", whole, short)
-}
-
-// parts are networks of n equal parts that are no chains of functions.
+// parts are networks of n equal parts.
 var parts = map[string]func(b *build.Chain, x *ir.Value, n int) []*ir.Value{
+	"functions": func(b *build.Chain, x *ir.Value, n int) []*ir.Value {
+		for i := range n {
+			x = b.Add([]ir.Op{ir.Relu, ir.Abs, ir.Tanh, ir.Sigmoid}[i%4], "f", []*ir.Value{x})
+		}
+		return []*ir.Value{x}
+	},
 	"layers": func(b *build.Chain, x *ir.Value, n int) []*ir.Value {
 		for range n {
 			x = b.Add(ir.Linear, "fc", []*ir.Value{x}, ir.AttrWeight.Is(b.Floats("fc.weight", ir.Shape{4, 4}, identity)))
@@ -88,6 +65,14 @@ var parts = map[string]func(b *build.Chain, x *ir.Value, n int) []*ir.Value{
 
 var identity = []float32{1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1}
 
+// inParts is a network of n parts.
+func inParts(t testing.TB, make func(b *build.Chain, x *ir.Value, n int) []*ir.Value, n int) *ir.Module {
+	b := build.Chain{Builder: build.New("parts")}
+	outs := make(&b, b.Input("x", ir.Shape{4}, ir.Range{Lo: 0, Hi: 1}), n)
+	require.NoError(t, b.Err)
+	return b.Finish(outs)
+}
+
 // TestManyParts: what a compilation allocates grows no faster than the parts of a network of
 // any kind. Unlike time, that does not depend on what else the machine does; a list or a
 // table that is made for each part shows as a square.
@@ -95,18 +80,30 @@ func TestManyParts(t *testing.T) {
 	for name, make := range parts {
 		t.Run(name, func(t *testing.T) {
 			of := func(n int) uint64 {
-				b := build.Chain{Builder: build.New("parts")}
-				outs := make(&b, b.Input("x", ir.Shape{4}, ir.Range{Lo: 0, Hi: 1}), n)
-				require.NoError(t, b.Err)
+				m := inParts(t, make, n)
 				var before, after runtime.MemStats
 				runtime.ReadMemStats(&before)
-				took(t, b.Finish(outs))
+				compiled(t, m)
 				runtime.ReadMemStats(&after)
 				return after.TotalAlloc - before.TotalAlloc
 			}
 			short, whole := of(200), of(2000)
 			assert.Less(t, whole, 13*short, "2,000 parts take %d bytes, 200 %d", whole, short)
 		})
+	}
+}
+
+// BenchmarkManyParts shows how time grows with the parts of a network: the bar is 10 s for
+// 20,000 functions in a chain.
+func BenchmarkManyParts(b *testing.B) {
+	for name, make := range parts {
+		for _, n := range []int{200, 2000, 20000} {
+			b.Run(fmt.Sprintf("%s/%d", name, n), func(b *testing.B) {
+				for b.Loop() {
+					compiled(b, inParts(b, make, n))
+				}
+			})
+		}
 	}
 }
 
@@ -131,6 +128,6 @@ func TestDerivedWeights(t *testing.T) {
 	weight := ir.FloatConst("", ir.Shape{rows, cols}, make([]float32, rows*cols)).Data
 	y := b.Add(ir.Linear, "fc", []*ir.Value{x}, ir.AttrWeight.Is(b.Const("fc.weight", ir.Shape{rows, cols}, counted{weight, &loads})))
 	require.NoError(t, b.Err)
-	took(t, b.Finish([]*ir.Value{y}))
+	compiled(t, b.Finish([]*ir.Value{y}))
 	assert.Less(t, loads.Load(), int64(16))
 }

@@ -286,9 +286,10 @@ func recordSizes(path, network string) (sizes []float64, err error) {
 	return slices.Compact(sizes), nil
 }
 
-func numbers(list string) (out []float64, err error) {
+// numbers reads a list with commas.
+func numbers[T any](list string, parse func(string) (T, error)) (out []T, err error) {
 	for _, s := range strings.Split(list, ",") {
-		x, err := strconv.ParseFloat(s, 64)
+		x, err := parse(s)
 		if err != nil {
 			return nil, err
 		}
@@ -301,7 +302,7 @@ func run(ctx context.Context) error {
 	only := flag.String("only", "", "networks whose names this `expression` matches")
 	folder := flag.String("data", os.Getenv("DNNC_DATA"), "`folder` of mnist and cifar10")
 	strangers := flag.String("strangers", os.Getenv("DNNC_STRANGERS"), "`folder` of pretrainedResnet.tflite; without it ResNet-8 is left out")
-	seeds := flag.Int("seeds", 4, "random halvings of the test images")
+	seeds := flag.String("seeds", "1,2,3,4", "random halvings of the test images")
 	keep := flag.String("keep", ".98,.99,.995", "shares")
 	errors := flag.String("errors", disturb.Default, "as dnnc has them")
 	record := flag.String("record", "", "write the answers of twenty networks into this `file` instead")
@@ -317,7 +318,11 @@ func run(ctx context.Context) error {
 	if *record != "" {
 		return writeAnswers(ctx, list[0], *record)
 	}
-	shares, err := numbers(*keep)
+	shares, err := numbers(*keep, func(s string) (float64, error) { return strconv.ParseFloat(s, 64) })
+	if err != nil {
+		return err
+	}
+	halvings, err := numbers(*seeds, func(s string) (uint64, error) { return strconv.ParseUint(s, 10, 64) })
 	if err != nil {
 		return err
 	}
@@ -332,8 +337,8 @@ func run(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		for seed := range *seeds {
-			if err := k.seed(ctx, s, *errors, uint64(seed+1), shares, sizes, scratch); err != nil {
+		for _, seed := range halvings {
+			if err := k.seed(ctx, s, *errors, seed, shares, sizes, scratch); err != nil {
 				return fmt.Errorf("%s: %w", s.name, err)
 			}
 		}
