@@ -287,6 +287,10 @@ func (r *resolver) network(s *syntax.Network) {
 			r.list.Add(v.Pos, diag.MissingAttr, "the input %s has no range", v.Name).
 				WithHelp("write it behind the type: %s in [0,1]", v.Type)
 		}
+		if d := ir.CheckActivation(v.Pos, "the input "+v.Name, v.Type.Shape); d != nil && v.Type.Shape != nil {
+			r.list = append(r.list, d)
+			v.Type = ir.Type{} // what uses it is not reported, too
+		}
 		r.content(v, p.Words)
 		r.m.Inputs = append(r.m.Inputs, v)
 	}

@@ -42,6 +42,7 @@ func TestDiagnostics(t *testing.T) {
 		"a = relu(b)\nb = relu(a)\nreturn b":                                      "use-before-define: b is used before its definition",
 		"a = relu(image)\na = relu(a)\nreturn a":                                  "redefined",
 		"a = relu(image, image)\nreturn a":                                        "argument-count",
+		"a = pad(image, before: [0,0,0], after: [0,0,40000000])\nreturn a":        `3:5: limit: a: the result of shape [1,28,40000028] has 1120000784 elements, each of which is a byte of working memory or more; a value of a network has at most 67108864`,
 		"a = maxpool2d(image, kernel: 29)\nreturn a":                              "shape",
 		"a = maxpool2d(image, kernel: 2, stride: 0)\nreturn a":                    "bad-value",
 		"conv1 = conv2d(image, filters: 20, kernel: 5, bits: 9)\nreturn conv1":    "width: no format odd9",

@@ -16,6 +16,24 @@ func faultf(kind diag.Kind, format string, args ...any) *fault {
 	return &fault{kind, fmt.Sprintf(format, args...)}
 }
 
+// CheckActivation reports a shape that no value of a network has: an input, or a result.
+// what names it in the message. Every shape goes through here: results by InferNode, inputs
+// where a front end declares them.
+func CheckActivation(pos diag.Pos, what string, s Shape) *diag.Diagnostic {
+	n := 1.
+	for _, d := range s {
+		if d <= 0 {
+			return diag.New(pos, diag.BadShape, "%s has the impossible shape %s", what, s)
+		}
+		n *= float64(d)
+	}
+	if n <= MaxActivation {
+		return nil
+	}
+	return diag.New(pos, diag.Limit, "%s of shape %s has %.10g elements, each of which is a byte of working memory or more; a value of a network has at most %d",
+		what, s, n, MaxActivation).WithHelp("give the network a smaller input, or cut it before this value")
+}
+
 // InferNode returns the type of n's result as its arguments, attributes and
 // constants imply it. The quantization of a result is a decision, not a
 // consequence: it is taken from n.Out.
@@ -35,11 +53,12 @@ func InferNode(n *Node) (Type, *diag.Diagnostic) {
 		return Type{}, diag.New(n.Pos, diag.VerifierFailure, "%s: %s has no inference", n.Name(), n.Op)
 	}
 	shape, f := infer(n)
-	if f == nil && shape.Size() < 0 {
-		f = faultf(diag.BadShape, "the result would have the impossible shape %s", shape)
-	}
 	if f != nil {
 		return Type{}, diag.New(n.Pos, f.kind, "%s: %s", n.Name(), f.text)
+	}
+	if d := CheckActivation(n.Pos, "the result", shape); d != nil {
+		d.Message = n.Name() + ": " + d.Message
+		return Type{}, d
 	}
 	for _, a := range n.Args[1:] {
 		if a.Type.Elem != n.Args[0].Type.Elem {

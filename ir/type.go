@@ -11,6 +11,13 @@ import (
 // dimensions cannot overflow (VGG-16's largest layer has 103 million).
 const MaxElements = 1 << 31
 
+// MaxActivation bounds the elements of an input or of a result: as integers it then takes
+// at most 64 MiB of the arena, as float32 in the interpreter 256 MiB an image. Small files
+// can ask for any size (by a pad, a resize or an expand), and everything that runs the
+// network would have to hold it. The first layers of a U-Net of 64 channels at 1024x1024
+// pixels are as large.
+const MaxActivation = 1 << 26
+
 // Shape is a list of dimensions. Activations have logical axes C,H,W (or one
 // axis), convolution weights O,I,KH,KW, linear weights O,I.
 type Shape []int

@@ -121,7 +121,7 @@ func (b *Builder) add(n *ir.Node, attrs []ir.Attr) (*ir.Value, error) {
 	}
 	t, d := ir.InferNode(n)
 	if d != nil {
-		return nil, fmt.Errorf("%s", d.Message)
+		return nil, &fault{d}
 	}
 	n.Out.Type = t
 	b.M.Ops = append(b.M.Ops, n)

@@ -15,6 +15,11 @@ var ErrUnsupported = errors.New("is not supported")
 // there.
 var ErrSkipped = errors.New("skipped")
 
+// fault is what inference says of an operation, whose place the importer knows.
+type fault struct{ d *diag.Diagnostic }
+
+func (f *fault) Error() string { return f.d.Message }
+
 // Faults collects what cannot be imported: operations by their reason.
 type Faults struct {
 	order []string // "operation reason", in the order of the graph
@@ -52,7 +57,11 @@ func (f *Faults) Err(pos diag.Pos, all int) error {
 		}
 		d := list.Add(pos, diag.Unsupported, "operation %s: %d of the model's %d nodes", key, len(names), all)
 		d.WithNote("%s", shown)
-		if errors.Is(f.kinds[key], ErrUnsupported) {
+		var inferred *fault
+		switch {
+		case errors.As(f.kinds[key], &inferred):
+			d.WithHelp("%s", inferred.d.Help)
+		case errors.Is(f.kinds[key], ErrUnsupported):
 			d.WithHelp("dnnc ops lists what can be imported; replace the operation before exporting, or run this part outside of the network")
 		}
 	}

@@ -306,8 +306,8 @@ func (im *importer) input(in *pb.ValueInfo, opt Options) error {
 		}
 		shape = append(shape, int(size))
 	}
-	if ir.Shape(shape).Size() < 1 {
-		return diag.New(diag.Pos{}, diag.BadShape, "input %q has the impossible shape %v", name, shape)
+	if d := ir.CheckActivation(diag.Pos{}, fmt.Sprintf("input %q", name), shape); d != nil {
+		return d
 	}
 	r, ok := opt.Ranges[name]
 	if !ok {

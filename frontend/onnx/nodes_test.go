@@ -54,6 +54,28 @@ func (m *model) with(op string, args []arg, out []string, attrs ...any) *model {
 	return m.node(op, "n", names, out, attrs...)
 }
 
+// TestActivationsAreBounded: small models that ask for values of a thousand million elements,
+// by nodes and by an input. Each is told the elements, the bound and a way out.
+func TestActivationsAreBounded(t *testing.T) {
+	const whole = 1000 << 20
+	for what, m := range map[string]*model{
+		"operation Pad n: the result of shape [1,1048576000] has 1048576000 elements": newModel(13).input("x", 1, 1, 4).output("y").
+			ints("pads", 0, 0, 0, 0, 0, whole-4).node("Pad", "n", list("x", "pads"), list("y")),
+		"operation Expand n": newModel(13).input("x", 1, 1, 4).output("y").
+			ints("to", 1, whole/4, 4).node("Expand", "n", list("x", "to"), list("y")),
+		"operation Tile n": newModel(13).input("x", 1, 1, 4).output("y").
+			ints("times", 1, 1, whole/4).node("Tile", "n", list("x", "times"), list("y")),
+		"operation Resize n": newModel(13).input("x", 1, 1, 4, 4).output("y").
+			ints("to", 1, 1, 32000, 32000).node("Resize", "n", list("x", "", "", "to"), list("y"), "mode", "nearest"),
+		`input "x" of shape [1,1,32768,32000] has 1048576000 elements`: newModel(13).input("x", 1, 1, 32768, 32000).output("y").node("Relu", "n", list("x"), list("y")),
+	} {
+		_, err := Parse("net", m.bytes(), Options{})
+		require.ErrorContains(t, err, what)
+		require.ErrorContains(t, err, "a value of a network has at most 67108864", what)
+		require.ErrorContains(t, err, "help: give the network a smaller input, or cut it before this value", what)
+	}
+}
+
 // TestFolding: what operations of constants give, worked out by hand.
 func TestFolding(t *testing.T) {
 	six := ints(1, 2, 3, 4, 5, 6).of(2, 3)

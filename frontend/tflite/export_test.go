@@ -1,6 +1,9 @@
 package tflite
 
-import "fmt"
+import (
+	"encoding/binary"
+	"fmt"
+)
 
 // A Change is bytes of a model that a test overwrites.
 type Change struct {
@@ -84,13 +87,19 @@ func Changes(raw []byte) (list []Change) {
 	return list
 }
 
-// Patch changes the shape signature or the type of the first input, or the type of an
-// operator's result, as a test says it.
+// Patch changes the shape signature, a dimension or the type of the first input, the type of
+// an operator's result, or a number of an operator's constant, as a test says it.
 func Patch(raw []byte, change string) {
 	f := &flat{raw: raw}
-	graph := table{f, f.follow(0)}.tables(2)[0]
+	model := table{f, f.follow(0)}
+	graph := model.tables(2)[0]
 	tensors := graph.tables(0)
-	var k, n int
+	var k, n, arg, i int
+	if _, err := fmt.Sscanf(change, "operator %d: number %d of argument %d is %d", &k, &i, &arg, &n); err == nil {
+		at, _, _ := model.tables(4)[tensors[graph.tables(3)[k].ints(1)[arg]].int(2, 0)].vector(0, 1)
+		binary.LittleEndian.PutUint32(raw[at+4*i:], uint32(n))
+		return
+	}
 	if _, err := fmt.Sscanf(change, "operator %d: type %d", &k, &n); err == nil {
 		raw[tensors[graph.tables(3)[k].ints(2)[0]].field(1)] = byte(n)
 		return
@@ -99,6 +108,11 @@ func Patch(raw []byte, change string) {
 	if _, err := fmt.Sscanf(change, "input: axis %d open", &k); err == nil {
 		at, _, _ := in.vector(7, 4)
 		copy(raw[at+4*k:], []byte{255, 255, 255, 255})
+		return
+	}
+	if _, err := fmt.Sscanf(change, "input: dimension %d is %d", &k, &n); err == nil {
+		at, _, _ := in.vector(0, 4)
+		binary.LittleEndian.PutUint32(raw[at+4*k:], uint32(n))
 		return
 	}
 	if _, err := fmt.Sscanf(change, "input: type %d", &n); err != nil || in.field(1) == 0 {

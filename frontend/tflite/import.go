@@ -178,7 +178,12 @@ func parse(name string, raw []byte, opt Options) (m *ir.Module, isExact bool, er
 	var list diag.List
 	for _, i := range inputs {
 		if err := im.input(i, ops, opt); err != nil {
-			list = append(list, diag.New(pos, diag.Unsupported, "%v", err))
+			var d *diag.Diagnostic
+			if !errors.As(err, &d) {
+				d = diag.New(diag.Pos{}, diag.Unsupported, "%v", err)
+			}
+			d.Pos = pos
+			list = append(list, d)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(opt.Ranges)) {
@@ -285,8 +290,8 @@ func (im *importer) input(i int, ops []table, opt Options) error {
 	if len(shape) > 1 && shape[0] > 1 && len(shape) == 4 {
 		return fmt.Errorf("input %q is a batch of %d", t.name, shape[0])
 	}
-	if ir.Shape(shape).Size() < 1 && len(shape) > 0 {
-		return fmt.Errorf("input %q has the shape %v", t.name, shape)
+	if d := ir.CheckActivation(diag.Pos{}, fmt.Sprintf("input %q", t.name), shape); d != nil {
+		return d
 	}
 	name := im.nameOf(i)
 	r, given := opt.Ranges[t.name]

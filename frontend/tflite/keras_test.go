@@ -241,6 +241,29 @@ func TestPatched(t *testing.T) {
 	}
 }
 
+// TestActivationsAreBounded: an input and a result of a thousand million elements.
+func TestActivationsAreBounded(t *testing.T) {
+	cases := 0
+	for _, c := range frontendtest.Packed(t, "testdata/peers.tar.gz") {
+		if !strings.HasPrefix(c.Name, "PAD_") {
+			continue
+		}
+		cases++
+		for change, want := range map[string]string{
+			"operator 0: number 3 of argument 1 is 1000000000": "operation PAD",
+			"input: dimension 1 is 50000000":                   "input ",
+		} {
+			raw := bytes.Clone(c.Files["model.tflite"])
+			tflite.Patch(raw, change)
+			_, err := tflite.Parse("net", raw, tflite.Options{})
+			require.ErrorContains(t, err, want, change)
+			require.ErrorContains(t, err, "a value of a network has at most 67108864", change)
+			require.ErrorContains(t, err, "help: give the network a smaller input, or cut it before this value", change)
+		}
+	}
+	assert.Equal(t, 4, cases)
+}
+
 // TestInexact: a model that cannot keep its integers is read as reals, if someone is told why.
 func TestInexact(t *testing.T) {
 	raw := bytes.Clone(kerasModel(t, "tcn_int8"))

@@ -151,8 +151,8 @@ def main():
             model = NETWORKS[name](format)
             randomize(model, r)
             shape = [1, *model.inputs[0].shape[1:]]
-            data = [r.uniform(0, 1, shape).astype(np.float32) for _ in range(CALIBRATION)]
-            raw = convert(model, format, data)
+            data = [r.uniform(0, 1, shape).astype(np.float32) for _ in range(max(CALIBRATION, samples))]
+            raw = convert(model, format, data[:CALIBRATION])
             y, arrays = answers(raw, data[:samples], OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES)
             reference, _ = answers(raw, data[:samples], OpResolverType.BUILTIN_REF)
             case = f"{name}_{format}"
