@@ -2,8 +2,10 @@ package ir
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"math"
+	"math/rand"
 	"strings"
 	"testing"
 
@@ -774,4 +776,68 @@ func TestVerifyMemory(t *testing.T) {
 			assert.Len(t, list, 1)
 		}
 	}
+}
+
+// TestVerifyMemoryAsPairs: what Verify says of the memory of random modules is what comparing
+// all blocks with all finds: each block that overlaps one is named, and no other.
+func TestVerifyMemoryAsPairs(t *testing.T) {
+	rng := rand.New(rand.NewSource(1))
+	faults := 0
+	for range 2000 {
+		m := &Module{Name: "m", Arena: Arena{1 << 20, 8}}
+		x := &Value{Name: "x", Type: Type{Elem: Of(F32), Shape: Shape{1}}}
+		m.Inputs = []*Value{x}
+		for i := range 1 + rng.Intn(9) {
+			args := []*Value{m.Inputs[0]}
+			if i > 0 {
+				args = []*Value{m.Ops[rng.Intn(i)].Out, m.Ops[rng.Intn(i)].Out}
+			}
+			n := addNode(m, Add, fmt.Sprintf("v%d", i), args...)
+			n.Out.Type.Shape = Shape{1 + rng.Intn(6)}
+			n.Out.At = Place{InArena, rng.Intn(80)}
+			if rng.Intn(3) == 0 {
+				n.Put(AttrScratch.Is([]int{rng.Intn(80), rng.Intn(20)}))
+			}
+			if rng.Intn(2) == 0 {
+				n.Put(AttrLag.Is(rng.Intn(12)))
+			}
+		}
+		want, blocks := map[string]bool{}, Blocks(m)
+		for i, a := range blocks {
+			for _, b := range blocks[:i] {
+				if a.Over == b.Value && a.Over != nil && b.Offset-a.Offset >= a.Lag {
+					continue
+				}
+				if a.From <= b.To && b.From <= a.To && a.Offset < b.Offset+b.Bytes && b.Offset < a.Offset+a.Bytes {
+					want["V10: "+b.Name+" and "+a.Name+" overlap in the arena"] = true
+				}
+			}
+		}
+		v := verifier{m: m}
+		v.memory()
+		for _, d := range v.list {
+			require.Contains(t, want, d.Message)
+		}
+		require.Equal(t, len(want) > 0, len(v.list) > 0, "%v", want)
+		require.LessOrEqual(t, len(v.list), 2*len(blocks))
+		faults += len(v.list)
+	}
+	assert.NotZero(t, faults)
+}
+
+// TestVerifyMemoryNamesNoSquare: a dump in which all values overlap gets a diagnostic for each
+// value, not for each pair.
+func TestVerifyMemoryNamesNoSquare(t *testing.T) {
+	const n = 1000
+	m := &Module{Name: "m", Arena: Arena{1 << 20, 8}, Inputs: []*Value{{Name: "x"}}}
+	for i := range n {
+		addNode(m, Relu, fmt.Sprintf("v%d", i), m.Inputs[0]).Out.Type.Shape = Shape{4}
+		m.Ops[i].Out.At = Place{InArena, 0}
+	}
+	for _, node := range m.Ops {
+		m.Outputs = append(m.Outputs, node.Out)
+	}
+	v := verifier{m: m}
+	v.memory()
+	assert.Len(t, v.list, n-1)
 }

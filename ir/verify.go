@@ -276,28 +276,50 @@ func (v *verifier) memory() {
 	if a := v.m.Arena; a.Bytes < 0 || !IsAlignment(a.Align) {
 		v.fail(v.m.Pos, "V10", "the arena of %d bytes is aligned to %d", a.Bytes, a.Align)
 	}
-	order := make([]int, len(blocks))
+	order, until := make([]int, len(blocks)), make([]int, len(blocks))
+	of, begin := map[*Value]int{}, make([][]int, len(v.m.Ops))
 	for i, a := range blocks {
-		order[i] = i
+		order[i], until[i] = i, a.To
+		begin[a.From] = append(begin[a.From], i)
+		if a.Value != nil {
+			of[a.Value] = i
+		}
 		if a.Offset < 0 || a.Offset+a.Bytes > v.m.Arena.Bytes {
 			v.fail(v.m.Pos, "V10", "%s ends at byte %d of an arena of %d", a.Name, a.Offset+a.Bytes, v.m.Arena.Bytes)
 		}
 	}
-	// In the order in which they begin, a block meets those that are alive then: the work does
-	// not grow as the square of a long chain.
-	slices.SortStableFunc(order, func(i, j int) int { return blocks[i].From - blocks[j].From })
-	var alive []int
-	for _, i := range order {
-		alive = slices.DeleteFunc(alive, func(j int) bool { return blocks[j].To < blocks[i].From })
-		for _, j := range alive {
-			b, a := blocks[min(i, j)], blocks[max(i, j)]
-			if a.Over == b.Value && a.Over != nil && b.Offset-a.Offset >= a.Lag {
-				continue
-			}
-			if a.From <= b.To && b.From <= a.To && a.Offset < b.Offset+b.Bytes && b.Offset < a.Offset+a.Bytes {
-				v.fail(v.m.Pos, "V10", "%s and %s overlap in the arena", b.Name, a.Name)
+	overlap := func(i, j int) {
+		v.fail(v.m.Pos, "V10", "%s and %s overlap in the arena", blocks[min(i, j)].Name, blocks[max(i, j)].Name)
+	}
+	// A block that another may overlap meets in its last step the blocks that begin there, and
+	// these alone: it is compared with them here, and lives a step less below.
+	for _, a := range blocks {
+		i, ok := of[a.Over]
+		if !ok || a.Over == nil {
+			continue
+		}
+		b := blocks[i]
+		until[i]--
+		for _, j := range begin[b.To] {
+			c := blocks[j]
+			mayOverlap := c.Over == b.Value && b.Offset-c.Offset >= c.Lag
+			if !mayOverlap && b.Offset < c.Offset+c.Bytes && c.Offset < b.Offset+b.Bytes {
+				overlap(i, j)
 			}
 		}
-		alive = append(alive, i)
+	}
+	// In the order of their offsets, a block overlaps one before it if that ends behind its
+	// offset at a step in which both live. So the work does not grow as the square of the blocks.
+	slices.SortFunc(order, func(i, j int) int {
+		a, b := blocks[i], blocks[j]
+		return cmp.Or(cmp.Compare(a.Offset, b.Offset), cmp.Compare(a.Bytes, b.Bytes), cmp.Compare(i, j))
+	})
+	ends := newPeaks(len(v.m.Ops) + 1)
+	for _, i := range order {
+		a := blocks[i]
+		if last := ends.over(a.From, until[i]); last.height > a.Offset {
+			overlap(last.of, i)
+		}
+		ends.raise(a.From, until[i], peak{a.Offset + a.Bytes, i})
 	}
 }

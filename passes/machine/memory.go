@@ -104,18 +104,6 @@ func lag(n *ir.Node, t *processor.Target) (int, bool) {
 	return most, true
 }
 
-// reach is how far behind the start of a another block that lives with it must
-// begin, which lies behind it.
-func reach(a, b *block) int {
-	if a.over == b {
-		return min(a.lag, a.bytes)
-	}
-	return a.bytes
-}
-
-// meet reports whether blocks are alive at one time.
-func meet(a, b *block) bool { return a.live.From <= b.live.To && b.live.From <= a.live.To }
-
 // exactBlocks is the greatest number of blocks for which every order is tried.
 const exactBlocks = 7
 
@@ -129,8 +117,9 @@ func plan(blocks []*block) (offsets []int, bytes int) {
 		func(a, b *block) bool { return a.live.To > b.live.To },
 		func(a, b *block) bool { return a.bytes*(a.live.To-a.live.From+1) > b.bytes*(b.live.To-b.live.From+1) },
 	}
+	fit := newFitter(blocks)
 	try := func(index []int) {
-		if o, total := firstFit(blocks, index); offsets == nil || total < bytes {
+		if o, total := fit.first(index); offsets == nil || total < bytes {
 			offsets, bytes = o, total
 		}
 	}
@@ -174,96 +163,40 @@ func permutations(index []int, from int, try func() bool) bool {
 	return true
 }
 
-// firstFit puts the blocks, in the order of index, each at the lowest aligned
-// offset where it overlaps none that is alive with it, but for what it may.
-func firstFit(blocks []*block, index []int) (offsets []int, bytes int) {
-	offsets = make([]int, len(blocks))
-	var placed []int
-	for k, i := range index {
-		b := blocks[i]
-		// Where it may not begin: from a little before to the end of each other.
-		placed = placed[:0]
-		for _, j := range index[:k] {
-			if meet(b, blocks[j]) {
-				placed = append(placed, j)
-			}
-		}
-		sort.SliceStable(placed, func(x, y int) bool {
-			return offsets[placed[x]]-reach(b, blocks[placed[x]]) < offsets[placed[y]]-reach(b, blocks[placed[y]])
-		})
-		at := 0
-		for _, j := range placed {
-			p := blocks[j]
-			if at > offsets[j]-reach(b, p) && at < offsets[j]+reach(p, b) {
-				at = align(offsets[j] + reach(p, b))
-			}
-		}
-		offsets[i] = at
-		bytes = max(bytes, at+b.bytes)
-	}
-	return offsets, bytes
-}
-
 func align(n int) int { return (n + arenaAlign - 1) / arenaAlign * arenaAlign }
 
-// Step is what is alive in one step of a plan.
-type Step struct {
-	Name   string
-	Bytes  int // of all that is alive: a bound on the arena without overlaps
-	Blocks []ir.Block
+// held lists the bytes of all blocks that are alive at each step of a planned module.
+func held(m *ir.Module, blocks []ir.Block) []int {
+	// The changes of each step, then their sums: a block need not be asked about at every step.
+	bytes := make([]int, len(m.Ops)+1)
+	for _, b := range blocks {
+		bytes[b.From] += b.Bytes
+		bytes[min(b.To+1, len(m.Ops))] -= b.Bytes
+	}
+	for i := range m.Ops {
+		bytes[i+1] += bytes[i]
+	}
+	return bytes[:len(m.Ops)]
 }
 
-// Steps lists what each step of a planned module holds in the arena.
-func Steps(m *ir.Module) []Step {
-	blocks := ir.Blocks(m)
-	var steps []Step
-	for i, n := range m.Ops {
-		s := Step{Name: n.Name()}
-		for _, b := range blocks {
-			if b.From <= i && i <= b.To {
-				s.Bytes += b.Bytes
-				s.Blocks = append(s.Blocks, b)
-			}
-		}
-		steps = append(steps, s)
-	}
-	return steps
-}
-
-// LowerBound is the greatest sum of the blocks alive at one step: the least arena
-// of any plan in which none overlap. A plan with overlaps may lie below it.
-func LowerBound(m *ir.Module) int {
-	bound, live := 0, ir.Liveness(m)
-	for i, n := range m.Ops {
-		sum := 0
-		for _, p := range m.Ops {
-			if l := live[p.Out]; l.From <= i && i <= l.To && !m.IsOutput(p.Out) {
-				sum += p.Out.Type.Shape.Size()
-			}
-		}
-		if n.Has(ir.AttrScratch) {
-			sum += n.Ints(ir.AttrScratch)[1]
-		}
-		bound = max(bound, sum)
-	}
-	return bound
-}
+// LowerBound is the most bytes that a planned module holds at one step: the least arena
+// of any plan in which no blocks overlap. A plan with overlaps may lie below it.
+func LowerBound(m *ir.Module) int { return slices.Max(append(held(m, ir.Blocks(m)), 0)) }
 
 // Explain describes a plan: its size, the bound, and who holds the peak.
 func Explain(m *ir.Module) []string {
-	lines := []string{fmt.Sprintf("arena %d bytes, lower bound %d without overlaps", m.Arena.Bytes, LowerBound(m))}
-	var peak Step
-	for _, s := range Steps(m) {
-		if s.Bytes > peak.Bytes {
-			peak = s
-		}
-	}
-	if peak.Name == "" {
+	blocks := ir.Blocks(m)
+	bytes := held(m, blocks)
+	bound := slices.Max(append(bytes, 0))
+	lines := []string{fmt.Sprintf("arena %d bytes; without overlaps at least %d", m.Arena.Bytes, bound)}
+	if bound == 0 {
 		return lines
 	}
-	lines = append(lines, fmt.Sprintf("the peak is in %s:", peak.Name))
-	sort.SliceStable(peak.Blocks, func(i, j int) bool { return peak.Blocks[i].Offset < peak.Blocks[j].Offset })
-	for _, b := range peak.Blocks {
+	peak := slices.Index(bytes, bound)
+	lines = append(lines, fmt.Sprintf("the peak is in %s:", m.Ops[peak].Name()))
+	alive := slices.DeleteFunc(blocks, func(b ir.Block) bool { return peak < b.From || b.To < peak })
+	slices.SortStableFunc(alive, func(a, b ir.Block) int { return a.Offset - b.Offset })
+	for _, b := range alive {
 		lines = append(lines, fmt.Sprintf("  %6d bytes at %6d  %s", b.Bytes, b.Offset, b.Name))
 	}
 	for _, n := range m.Ops {

@@ -2,6 +2,8 @@ package machine
 
 import (
 	"math/rand"
+	"slices"
+	"sort"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -27,6 +29,95 @@ func randomBlocks(rng *rand.Rand, steps int) []*block {
 		}
 	}
 	return blocks
+}
+
+// meet reports whether blocks are alive at one time.
+func meet(a, b *block) bool { return a.live.From <= b.live.To && b.live.From <= a.live.To }
+
+// simpleFit is what a fitter does, by comparing each block with all that are placed.
+func simpleFit(blocks []*block, index []int) (offsets []int, bytes int) {
+	offsets = make([]int, len(blocks))
+	var placed []int
+	for k, i := range index {
+		b := blocks[i]
+		// Where it may not begin: from a little before to the end of each other.
+		placed = placed[:0]
+		for _, j := range index[:k] {
+			if meet(b, blocks[j]) {
+				placed = append(placed, j)
+			}
+		}
+		sort.SliceStable(placed, func(x, y int) bool {
+			return offsets[placed[x]]-reach(b, blocks[placed[x]]) < offsets[placed[y]]-reach(b, blocks[placed[y]])
+		})
+		at := 0
+		for _, j := range placed {
+			p := blocks[j]
+			if at > offsets[j]-reach(b, p) && at < offsets[j]+reach(p, b) {
+				at = align(offsets[j] + reach(p, b))
+			}
+		}
+		offsets[i] = at
+		bytes = max(bytes, at+b.bytes)
+	}
+	return offsets, bytes
+}
+
+// TestFitsAsSimply: the tree gives every block the offset that comparing it with all gives it,
+// in any order of blocks, also where an order is tried after others.
+func TestFitsAsSimply(t *testing.T) {
+	rng := rand.New(rand.NewSource(4))
+	for range 2000 {
+		blocks := randomBlocks(rng, 1+rng.Intn(40))
+		long := rng.Intn(3) // some blocks live to the end, as the arguments of a concat do
+		for _, b := range blocks {
+			if rng.Intn(4) < long && !slices.ContainsFunc(blocks, func(x *block) bool { return x.over == b }) {
+				b.live.To = 40
+			}
+			if long == 2 {
+				b.bytes = 1 + b.bytes/100*8
+			}
+		}
+		fit := newFitter(blocks)
+		for range 3 {
+			index := rng.Perm(len(blocks))
+			want, bytes := simpleFit(blocks, index)
+			got, most := fit.first(index)
+			require.Equal(t, want, got)
+			require.Equal(t, bytes, most)
+		}
+	}
+}
+
+// TestFittingIsNoSquare: what a fitter keeps of n blocks is n log n runs, and a block that is
+// alive with all others still meets few runs.
+func TestFittingIsNoSquare(t *testing.T) {
+	const n = 4096
+	chain, fan := []*block{}, []*block{}
+	for i := range n {
+		chain = append(chain, &block{bytes: 4 + i%32, live: ir.Interval{From: i, To: i + 1}})
+		if i%3 > 0 {
+			chain[i].over, chain[i].lag = chain[i-1], 2
+		}
+		fan = append(fan, &block{bytes: 4, live: ir.Interval{From: i, To: n}})
+	}
+	for name, blocks := range map[string][]*block{"chain": chain, "fan": fan} {
+		fit := newFitter(blocks)
+		index := rand.New(rand.NewSource(6)).Perm(n)
+		fit.first(index)
+		runs := 0
+		for i := range fit.some {
+			runs += len(fit.some[i]) + len(fit.whole[i])
+		}
+		assert.Less(t, runs, 40*n, name)
+		fit.found = nil
+		fit.find(1, 0, fit.leaves-1, 0, n)
+		runs = 0
+		for _, set := range fit.found {
+			runs += len(set)
+		}
+		assert.Less(t, runs, 100, name)
+	}
 }
 
 func TestPlansAreLegal(t *testing.T) {
