@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -100,6 +101,18 @@ func TestSeverityGrows(t *testing.T) {
 	}
 }
 
+// TestContrastByHand: every pixel comes nearer to the middle of the range by the share t.
+func TestContrastByHand(t *testing.T) {
+	k := kinds[slices.IndexFunc(kinds, func(k *Kind) bool { return k.Name == "contrast" })]
+	b := data.Batch{N: 1, Shape: []int{1, 1, 5}, X: []float32{-2, -1, 1, 2.5, 6}}
+	image := ir.Content{Kind: ir.Image, Axis: ir.NoAxis}
+	for size, want := range map[float64][]float32{.25: {-1, -.25, 1.25, 2.375, 5}, 1: {2, 2, 2, 2, 2}} {
+		out, err := Images(b, 0, of(t, b, k, size, image, -2, 6), 1, nil)
+		require.NoError(t, err)
+		assert.Equal(t, want, out.X, size)
+	}
+}
+
 func TestSizeZeroChangesNothing(t *testing.T) {
 	b := picture(2, 3, 32, 32)
 	for _, k := range paints() {
@@ -151,7 +164,7 @@ func TestAnImageDependsOnItsIndexAlone(t *testing.T) {
 		part, err := Images(b.Slice(4, 6), 4, of(t, b, k, .6, ir.Content{}, 0, 1), 3, nil)
 		require.NoError(t, err)
 		assert.Equal(t, whole.Slice(4, 6).X, part.X, k.Name)
-		if k.Name != "brighten" && k.Name != "darken" && k.Name != "fog-blend" && k.Name != "speed" && k.Name != "autumn" {
+		if k.Name != "brighten" && k.Name != "darken" && k.Name != "fog-blend" && k.Name != "contrast" && k.Name != "speed" && k.Name != "autumn" {
 			assert.NotEqual(t, whole.X, apply(t, b, k, .6, 4).X, "%s ignores the seed", k.Name)
 		}
 	}
