@@ -8,7 +8,7 @@ TEST_PACKAGES = gcc g++ libc6-dev gcc-arm-linux-gnueabihf libc6-dev-armhf-cross 
 	qemu-system-arm gcc-arm-none-eabi libnewlib-arm-none-eabi clang-19 cmake ninja-build pkg-config neovim zsh fish
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: all demo dist experiments keep-check peers test test-adoption test-full mutate mutate-all matrix bench results tasks same check tools test-tools clean FORCE
+.PHONY: all demo dist experiments keep-check peers peers-networks test test-adoption test-full mutate mutate-all matrix bench results tasks same check tools test-tools clean FORCE
 
 all: bin/dnnc
 
@@ -116,6 +116,22 @@ peers: bin/dnnc
 	bin/dnnc conformance bin/peers/onnx
 	bin/dnnc conformance bin/peers/tflite
 	DNNC_QDQ=$(CURDIR)/bin/peers/qdq $(GO) test -v -count 1 -run NoiseIsThatOfQDQ ./passes
+	$(MAKE) peers-networks
+
+# Networks that PyTorch, Keras 3 and scikit-learn export, the table of RESULTS.md: an hour, and
+# 7 GB for each version of PyTorch, as its wheels for Linux bring CUDA. TORCH lists the versions.
+TORCH = 2.14.1 2.15.0
+peers-networks: bin/dnnc
+	rm -rf bin/peers/networks
+	set -e; for v in $(TORCH); do \
+		python3 -m venv bin/peers/torch-$$v; \
+		bin/peers/torch-$$v/bin/pip install -q --no-cache-dir torch==$$v -r testdata/peers/requirements-networks.txt; \
+		for e in dynamo legacy; do bin/peers/torch-$$v/bin/python testdata/peers/networks.py bin/peers/networks/torch-$$v-$$e $$e; done; \
+		python=bin/peers/torch-$$v/bin/python; \
+	done; \
+	KERAS_BACKEND=torch $$python testdata/peers/networks.py bin/peers/networks/keras keras; \
+	$$python testdata/peers/networks.py bin/peers/networks/sklearn sklearn
+	$(GO) run ./cmd/networks -in bin/peers/networks -into RESULTS.md -date "$$(date +%F)"
 
 # Proof that a change of structure changes no output: the working tree's dnnc against
 # a revision's, in every network, format and target: BASE=rev [ONLY=regexp]

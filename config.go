@@ -198,6 +198,9 @@ func (c *Config) wanted(bytes int) shares {
 	if c.Measures() {
 		s.choose = HeldOut
 	}
+	if !c.Chooses() {
+		s.choosing = 0 // all of few images calibrate
+	}
 	switch {
 	case c.Chosen != nil && c.Judged > 0:
 		s.judge, s.judging = min(c.Judged, pass.Unseen), 20

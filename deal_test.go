@@ -25,6 +25,8 @@ func TestShares(t *testing.T) {
 		want   [3]int // fit, choose, judge
 	}{
 		{"int8", Config{Level: pass.Int8, Budget: aimed}, 10_000, [3]int{512, 512, 0}},
+		{"int8, few", Config{Level: pass.Int8, Budget: aimed}, 600, [3]int{512, 88, 0}},
+		{"int8, fewer", Config{Level: pass.Int8, Budget: aimed}, 128, [3]int{128, 0, 0}},
 		{"a size", Config{Level: pass.Robust, Budget: pass.Budget{Keep: .99, Bits: 2}}, 4608, [3]int{2048, 2560, 0}},
 		{"a size, few", Config{Level: pass.Robust, Budget: pass.Budget{Keep: .99, Bits: 2}}, 1024, [3]int{820, 204, 0}},
 		{"a search for later", Config{Level: pass.Robust, Budget: aimed, StopAfter: passes.Calibrated}, 1024, [3]int{820, 204, 0}},

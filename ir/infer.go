@@ -235,6 +235,18 @@ func inferAdd(n *Node) (Shape, *fault) {
 	return a.Type.Shape, nil
 }
 
+// inferScaledDiff takes a third tensor of the shape of the first two.
+func inferScaledDiff(n *Node) (Shape, *fault) {
+	if s, f := inferAdd(n); f != nil {
+		return s, f
+	}
+	a, c := n.Args[0], n.Args[2]
+	if !a.Type.Shape.Equal(c.Type.Shape) {
+		return nil, faultf(diag.BadShape, "%s takes three tensors of one shape, %s is %s and %s is %s", n.Op, a.Name, a.Type.Shape, c.Name, c.Type.Shape)
+	}
+	return a.Type.Shape, nil
+}
+
 func inferConcat(n *Node) (Shape, *fault) {
 	first := n.Args[0].Type.Shape
 	if len(first) == 0 {

@@ -78,6 +78,7 @@ const (
 	Acosh
 	Atanh
 	SquaredDiff
+	ScaledDiff
 	NumOps
 )
 
@@ -220,6 +221,10 @@ func init() {
 		SquaredDiff: {Name: "squareddiff", Class: Core, MinArgs: 2, MaxArgs: 2, Known: InTFLite, infer: inferAdd,
 			Sample: "y = squareddiff(a, b, act: relu6)",
 			Doc:    "square of the difference of two tensors of one shape, element by element (R13).",
+			Attrs:  attrs([]AttrInfo{actAttr}, requantAttrs, clampAttrs, machineAttrs)},
+		ScaledDiff: {Name: "scaleddiff", Class: Core, MinArgs: 3, MaxArgs: 3, Known: OwnOp, infer: inferScaledDiff,
+			Sample: "y = scaleddiff(a, b, tanh(a), act: relu6)",
+			Doc:    "difference of two tensors times a third one, all of one shape, element by element (R13): a deviation from a mean, scaled.",
 			Attrs:  attrs([]AttrInfo{actAttr}, requantAttrs, clampAttrs, machineAttrs)},
 		Mul: {Name: "mul", Class: Core, MinArgs: 2, MaxArgs: 2, Known: InONNX | InTFLite, infer: inferAdd,
 			Sample: "y = mul(a, b, act: relu)",

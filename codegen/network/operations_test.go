@@ -29,7 +29,7 @@ var operations = []struct {
 	expr  string
 	steps float64
 }{
-	{"sub(a, b)", 2}, {"sub(a, b, act: relu)", 2}, {"mul(a, b)", 3}, {"minimum(a, b)", 2}, {"maximum(a, b)", 2},
+	{"sub(a, b)", 2}, {"sub(a, b, act: relu)", 2}, {"squareddiff(a, b)", 3}, {"scaleddiff(a, b, tanh(a))", 3}, {"mul(a, b)", 3}, {"minimum(a, b)", 2}, {"maximum(a, b)", 2},
 	{"sigmoid(a)", 1.6}, {"tanh(a)", 2}, {"hardsigmoid(a)", 2}, {"hardsigmoid(a, alpha: 0.3, beta: 0.4)", 2}, {"hardswish(a)", 2},
 	{"leakyrelu(a, alpha: 0.2)", 2}, {"elu(a)", 2}, {"gelu(a)", 2}, {"gelu(a, tanh: 1)", 2}, {"silu(a)", 2}, {"softplus(a)", 2},
 	{"exp(a)", 4}, {"sqrt(abs(a))", 12}, {"neg(a)", 2}, {"erf(a)", 3}, {"reciprocal(exp(a))", 80}, {"clip(a, low: -1, high: 2)", 2}, {"log(exp(a))", 200},

@@ -337,6 +337,16 @@ func foldRange(im *importer, _ *pb.Node, in []*operand) (*tensor, error) {
 
 // reduced folds a reduction.
 func reduced(f func(a, b float64) float64, start float64) folder1 {
+	return summed(f, start, func(x float64, _ int) float64 { return x })
+}
+
+func plus(a, b float64) float64 { return a + b }
+
+func plusSquare(a, b float64) float64 { return a + float64(b*b) }
+
+// summed is a reduction whose result is end of what f gives, and of the number of elements
+// that it was made of.
+func summed(f func(a, b float64) float64, start float64, end func(sum float64, n int) float64) folder1 {
 	return func(im *importer, n *pb.Node, in []*operand) (*tensor, error) {
 		set, err := reduceAxes(n, in)
 		if err != nil {
@@ -369,6 +379,9 @@ func reduced(f func(a, b float64) float64, start float64) folder1 {
 		}
 		out := slices.Repeat([]float64{start}, size)
 		ir.View{Dims: in[0].shape, Strides: strides}.Each(func(i, at int) { out[at] = f(out[at], x[i]) })
+		for i, sum := range out {
+			out[i] = end(sum, len(x)/size)
+		}
 		typ := in[0].c.typ
 		if typ.isFloat() {
 			typ = float32Type

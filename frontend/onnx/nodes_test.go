@@ -115,6 +115,10 @@ func TestFolding(t *testing.T) {
 		{"ReduceSum", []arg{six, ints(1)}, []any{"keepdims", 0}, []int64{2}, []float32{6, 15}},
 		{"ReduceSum", []arg{six, ints(-2)}, nil, []int64{1, 3}, []float32{5, 7, 9}},
 		{"ReduceSum", []arg{six}, []any{"noop_with_empty_axes", 1}, []int64{2, 3}, []float32{1, 2, 3, 4, 5, 6}},
+		{"ReduceMean", []arg{six}, []any{"axes", []int64{1}}, []int64{2, 1}, []float32{2, 5}},
+		{"ReduceL1", []arg{floats(3, -4)}, nil, []int64{1}, []float32{7}},
+		{"ReduceL2", []arg{floats(3, -4)}, nil, []int64{1}, []float32{5}},
+		{"ReduceSumSquare", []arg{floats(3, -4)}, nil, []int64{1}, []float32{25}},
 		{"ReduceMax", []arg{six}, []any{"axes", []int64{1}}, []int64{2, 1}, []float32{3, 6}},
 		{"ReduceMin", []arg{six.as(float32Type)}, []any{"axes", []int64{0}}, []int64{1, 3}, []float32{1, 2, 3}},
 		{"Range", []arg{integer(2), integer(9), integer(3)}, nil, []int64{3}, []float32{2, 5, 8}},
@@ -670,5 +674,23 @@ func TestFoldingIsBounded(t *testing.T) {
 		}
 		require.NoError(t, err)
 		assert.Equal(t, []float32{float32(c.a)}, compute(t, module, []float32{0}))
+	}
+}
+
+// TestQuotientOfConstant: a constant divided by what the network computes, as norms are
+// written out, of one number and of one a channel.
+func TestQuotientOfConstant(t *testing.T) {
+	for _, c := range []struct {
+		constant arg
+		want     []float32
+	}{
+		{number(2), []float32{.5, .25}},
+		{floats(2, 4), []float32{.5, .5}},
+		{floats(2, 4).of(2, 1), []float32{.5, .25, 1, .5}},
+	} {
+		m := newModel(13).output("y").input("x", 1, 2).constant("k", c.constant).node("Div", "quotient", list("k", "x"), list("y"))
+		net, err := Parse("net.onnx", m.bytes(), Options{})
+		require.NoError(t, err, "%v", c)
+		assert.InDeltaSlice(t, c.want, compute(t, net, []float32{4, 8}), 1e-6, "%v", c)
 	}
 }

@@ -88,7 +88,7 @@ func init() {
 		"Exp":             {1, function(ir.Exp), elementwise(func(x []float64) float64 { return math.Exp(x[0]) }, 0), []ir.Op{ir.Exp}},
 		"Log":             {1, function(ir.Log), elementwise(func(x []float64) float64 { return math.Log(x[0]) }, 0), []ir.Op{ir.Log}},
 		"Erf":             {1, function(ir.Erf), nil, []ir.Op{ir.Erf}},
-		"ReduceMean":      {1, reduction(ir.ReduceMean), nil, []ir.Op{ir.Reduce, ir.GlobalAvgPool}},
+		"ReduceMean":      {1, reduction(ir.ReduceMean), summed(plus, 0, func(sum float64, n int) float64 { return sum / float64(n) }), []ir.Op{ir.Reduce, ir.GlobalAvgPool}},
 		"ArgMax":          {1, argmax, nil, []ir.Op{ir.ArgMax}},
 		"Pad":             {1, padding, nil, []ir.Op{ir.Pad}},
 		"Split":           {1, split, nil, []ir.Op{ir.Copy}},
@@ -194,14 +194,14 @@ func init() {
 		"Greater":         {2, compared, less(func(a, b float64) bool { return a > b }), []ir.Op{ir.Step}},
 		"LessOrEqual":     {2, compared, less(func(a, b float64) bool { return a <= b }), []ir.Op{ir.Neg, ir.Step}},
 		"GreaterOrEqual":  {2, compared, less(func(a, b float64) bool { return a >= b }), []ir.Op{ir.Step}},
-		"ReduceL1":        {1, reduceL1, nil, []ir.Op{ir.Abs, ir.Reduce}},
-		"ReduceL2":        {1, reduceL2, nil, []ir.Op{ir.MatMul, ir.Mul, ir.Reduce, ir.Sqrt}},
-		"ReduceSumSquare": {1, reduceSquares, nil, []ir.Op{ir.MatMul, ir.Mul, ir.Reduce}},
+		"ReduceL1":        {1, reduceL1, reduced(func(a, b float64) float64 { return a + math.Abs(b) }, 0), []ir.Op{ir.Abs, ir.Reduce}},
+		"ReduceL2":        {1, reduceL2, summed(plusSquare, 0, func(sum float64, _ int) float64 { return math.Sqrt(sum) }), []ir.Op{ir.MatMul, ir.Mul, ir.Reduce, ir.Sqrt}},
+		"ReduceSumSquare": {1, reduceSquares, reduced(plusSquare, 0), []ir.Op{ir.MatMul, ir.Mul, ir.Reduce}},
 		"ReduceLogSum":    {1, reduceLogSum, nil, []ir.Op{ir.Reduce, ir.Log}},
 		"ReduceLogSumExp": {1, reduceLogSumExp, nil, []ir.Op{ir.Reduce, ir.Sub, ir.Exp, ir.Log, ir.Add}},
 		"Mean":            {1, meanOf, nil, []ir.Op{ir.Add, ir.BatchNorm}},
 		"ReduceProd":      {1, reduceProduct, reduced(func(a, b float64) float64 { return a * b }, 1), []ir.Op{ir.Mul}},
-		"ReduceSum":       {1, reduction(ir.ReduceSum), reduced(func(a, b float64) float64 { return a + b }, 0), []ir.Op{ir.Reduce}},
+		"ReduceSum":       {1, reduction(ir.ReduceSum), reduced(plus, 0), []ir.Op{ir.Reduce}},
 		"ReduceMax":       {1, reduction(ir.ReduceMax), reduced(math.Max, math.Inf(-1)), []ir.Op{ir.Reduce}},
 		"ReduceMin":       {1, reduction(ir.ReduceMin), reduced(math.Min, math.Inf(1)), []ir.Op{ir.Reduce}},
 	}
@@ -305,7 +305,7 @@ func twoArguments(op string) runner {
 		switch {
 		case b.c != nil:
 			return im.affine(n, op, a, b.c, false)
-		case a.c != nil:
+		case a.c != nil && op != "Div":
 			return im.affine(n, op, b, a.c, true)
 		}
 		kind, ok := map[string]ir.Op{"Add": ir.Add, "Sub": ir.Sub, "Mul": ir.Mul}[op]
@@ -315,6 +315,9 @@ func twoArguments(op string) runner {
 				return nil, err
 			}
 			kind, b = ir.Mul, &operand{v: y, shape: b.shape}
+		}
+		if a.c != nil {
+			return im.affine(n, "Mul", b, a.c, true)
 		}
 		return im.pair(kind, n, a, b)
 	}
@@ -371,10 +374,8 @@ func (im *importer) affine(n *pb.Node, op string, a *operand, c *tensor, constFi
 			t = -k
 		case op == "Mul":
 			s = k
-		case op == "Div" && !constFirst:
+		default: // Div
 			s = 1 / k
-		default:
-			return nil, errors.New("by a computed value")
 		}
 		scale[i], shift[i] = float32(s), float32(bounded32(t))
 	}

@@ -17,6 +17,10 @@ const SquareShift = 7
 // rescaling then costs no more than half a step.
 const SquareStep = 1.
 
+// ScaledShift is the bits by which the first two arguments of a scaled difference are
+// shifted left: the product of their difference with the third argument has 30 bits.
+const ScaledShift = 14
+
 // AddParams are the integers of an add (R13).
 type AddParams struct {
 	ZeroA, ZeroB, ZeroY    int32
@@ -58,6 +62,21 @@ func NewSquareParams(round Rounding, scaleA float64, zeroA int32, scaleB float64
 	}
 	const reach = 255 << SquareShift
 	return p, p.factors(scaleA/(2*coarse), scaleB/(2*coarse), float64(4*coarse*coarse)/float64(scaleY*(1<<(2*SquareShift))), reach, reach*reach)
+}
+
+// NewScaledParams computes those of a scaled difference: the first two arguments come to
+// twice the greater scale, the product of their difference with the third one to the
+// result's. An error is returned where what the arguments lose in being rescaled would be
+// more than half a step of the result.
+func NewScaledParams(round Rounding, scaleA float64, zeroA int32, scaleB float64, zeroB int32, scaleC, scaleY float64, zeroY, lo, hi int32) (AddParams, error) {
+	twice := 2 * max(scaleA, scaleB)
+	p := AddParams{ZeroA: zeroA, ZeroB: zeroB, ZeroY: zeroY, Lo: lo, Hi: hi, Rounding: round}
+	const reach = 255 << ScaledShift
+	y := float64(twice*scaleC) / float64(scaleY*(1<<ScaledShift))
+	if round == RoundHalfUp && 255*y > .5 {
+		return p, fmt.Errorf("scales of %v and %v, times one of %v, are too coarse for a result of scale %v", scaleA, scaleB, scaleC, scaleY)
+	}
+	return p, p.factors(scaleA/twice, scaleB/twice, y, reach, 255*reach)
 }
 
 // NewAddParams computes them from scales and zero points: the arguments come

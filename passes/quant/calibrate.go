@@ -266,11 +266,19 @@ func widenSums(m *ir.Module, ranges map[*ir.Value]*ir.Range) {
 	for isChanged := true; isChanged; {
 		isChanged = false
 		for _, n := range m.Ops {
-			if n.Op != ir.Add && n.Op != ir.Sub && n.Op != ir.SquaredDiff {
+			if n.Op != ir.Add && n.Op != ir.Sub && n.Op != ir.SquaredDiff && n.Op != ir.ScaledDiff {
 				continue
 			}
 			coarse := max(quantFor(*ranges[n.Args[0]]).Scale, quantFor(*ranges[n.Args[1]]).Scale)
 			r := ranges[n.Out]
+			if n.Op == ir.ScaledDiff {
+				const spare = 1 + 1e-6
+				if least := 2 * 510 * coarse * quantFor(*ranges[n.Args[2]]).Scale / (1 << geometry.ScaledShift); quantFor(*r).Scale < least*spare {
+					r.Hi = max(r.Lo, 0) + 255*least*spare*spare
+					isChanged = true
+				}
+				continue
+			}
 			if n.Op == ir.SquaredDiff {
 				const spare = 1 + 1e-6
 				if least := float64(geometry.SquareStep*coarse*coarse) * spare; quantFor(*r).Scale < least {

@@ -51,6 +51,7 @@ func init() {
 		ir.Add:         {lower: lowerAdd},
 		ir.Sub:         {lower: lowerAdd},
 		ir.SquaredDiff: {lower: lowerAdd},
+		ir.ScaledDiff:  {lower: lowerAdd},
 		ir.Mul:         {lower: lowerProduct},
 		ir.MatMul:      {lower: lowerProduct},
 		ir.Requantize:  {lower: lowerRequantize},
@@ -112,11 +113,17 @@ func lowerSoftmax(l *lowering, n *ir.Node) error {
 }
 
 // lowerAdd writes the three multipliers of R13: of each argument to twice
-// the greater scale, and of their sum, or the square of their difference, to the result's.
+// the greater scale, and of their sum, the square of their difference, or its product with
+// a third argument, to the result's.
 func lowerAdd(l *lowering, n *ir.Node) error {
 	params := geometry.NewAddParams
-	if n.Op == ir.SquaredDiff {
+	switch n.Op {
+	case ir.SquaredDiff:
 		params = geometry.NewSquareParams
+	case ir.ScaledDiff:
+		params = func(round geometry.Rounding, scaleA float64, zeroA int32, scaleB float64, zeroB int32, scaleY float64, zeroY, lo, hi int32) (geometry.AddParams, error) {
+			return geometry.NewScaledParams(round, scaleA, zeroA, scaleB, zeroB, n.Args[2].Type.Quant.Scale, scaleY, zeroY, lo, hi)
+		}
 	}
 	p, err := params(geometry.RoundHalfUp,
 		n.Args[0].Type.Quant.Scale, int32(n.Args[0].Type.Quant.Zero),

@@ -294,24 +294,29 @@ func TestOperationsFollowTheReals(t *testing.T) {
 		real   real
 		most   float64
 		// result is the width that the result may have, of those of the arguments.
-		result func(a, b float64) float64
+		result func(width []float64) float64
 	}{
-		{ir.Add, [][]int{{24}, {24}}, nil, each(func(a, b float64) float64 { return a + b }), 1, func(a, b float64) float64 { return max(a, b) }},
-		{ir.Sub, [][]int{{24}, {24}}, nil, each(func(a, b float64) float64 { return a - b }), 1, func(a, b float64) float64 { return max(a, b) }},
-		{ir.SquaredDiff, [][]int{{24}, {24}}, nil, each(func(a, b float64) float64 { return (a - b) * (a - b) }), 1, func(a, b float64) float64 { return max(a, b) * max(a, b) }},
-		{ir.Mul, [][]int{{24}, {24}}, nil, each(func(a, b float64) float64 { return a * b }), .5, func(a, b float64) float64 { return a * b }},
+		{ir.Add, [][]int{{24}, {24}}, nil, each(func(a, b float64) float64 { return a + b }), 1, func(w []float64) float64 { return max(w[0], w[1]) }},
+		{ir.Sub, [][]int{{24}, {24}}, nil, each(func(a, b float64) float64 { return a - b }), 1, func(w []float64) float64 { return max(w[0], w[1]) }},
+		{ir.SquaredDiff, [][]int{{24}, {24}}, nil, each(func(a, b float64) float64 { return (a - b) * (a - b) }), 1, func(w []float64) float64 { return max(w[0], w[1]) * max(w[0], w[1]) }},
+		{ir.ScaledDiff, [][]int{{24}, {24}, {24}}, nil, func(x [][]float64, y []float64) {
+			for i := range y {
+				y[i] = (x[0][i] - x[1][i]) * x[2][i]
+			}
+		}, 1, func(w []float64) float64 { return max(w[0], w[1]) * w[2] }},
+		{ir.Mul, [][]int{{24}, {24}}, nil, each(func(a, b float64) float64 { return a * b }), .5, func(w []float64) float64 { return w[0] * w[1] }},
 		{ir.MatMul, [][]int{{3, 8}, {8, 2}}, nil, func(x [][]float64, y []float64) {
 			for i := range y {
 				for k := range 8 {
 					y[i] += x[0][i/2*8+k] * x[1][k*2+i%2]
 				}
 			}
-		}, .5, func(a, b float64) float64 { return a * b }},
-		{ir.Reduce, [][]int{{3, 8}}, []ir.Attr{ir.AttrFn.Is(ir.ReduceSum), ir.AttrAxes.Is([]int{1})}, sum(1), .5, func(a, _ float64) float64 { return a }},
-		{ir.Reduce, [][]int{{3, 8}}, []ir.Attr{ir.AttrFn.Is(ir.ReduceMean), ir.AttrAxes.Is([]int{1})}, sum(1. / 8), .5, func(a, _ float64) float64 { return a }},
-		{ir.Requantize, [][]int{{24}}, nil, each(func(a, _ float64) float64 { return a }), .5, func(a, _ float64) float64 { return a }},
-		{ir.Table, [][]int{{24}}, []ir.Attr{ir.AttrFn.Is("tanh")}, each(func(a, _ float64) float64 { return math.Tanh(a) }), .5, func(a, _ float64) float64 { return min(a, 1) }},
-		{ir.Table, [][]int{{24}}, []ir.Attr{ir.AttrFn.Is("exp")}, each(func(a, _ float64) float64 { return math.Exp(a) }), .5, func(a, _ float64) float64 { return max(a, 1) }},
+		}, .5, func(w []float64) float64 { return w[0] * w[1] }},
+		{ir.Reduce, [][]int{{3, 8}}, []ir.Attr{ir.AttrFn.Is(ir.ReduceSum), ir.AttrAxes.Is([]int{1})}, sum(1), .5, func(w []float64) float64 { return w[0] }},
+		{ir.Reduce, [][]int{{3, 8}}, []ir.Attr{ir.AttrFn.Is(ir.ReduceMean), ir.AttrAxes.Is([]int{1})}, sum(1. / 8), .5, func(w []float64) float64 { return w[0] }},
+		{ir.Requantize, [][]int{{24}}, nil, each(func(a, _ float64) float64 { return a }), .5, func(w []float64) float64 { return w[0] }},
+		{ir.Table, [][]int{{24}}, []ir.Attr{ir.AttrFn.Is("tanh")}, each(func(a, _ float64) float64 { return math.Tanh(a) }), .5, func(w []float64) float64 { return min(w[0], 1) }},
+		{ir.Table, [][]int{{24}}, []ir.Attr{ir.AttrFn.Is("exp")}, each(func(a, _ float64) float64 { return math.Exp(a) }), .5, func(w []float64) float64 { return max(w[0], 1) }},
 	}
 	for k, c := range cases {
 		refused := 0
@@ -319,15 +324,15 @@ func TestOperationsFollowTheReals(t *testing.T) {
 			d := draw(1000*k + i)
 			var args []*ir.Value
 			width := d.log(-20, 18)
-			var widths [2]float64
+			var widths []float64
 			for j, s := range c.shapes {
 				if j > 0 && d.IntN(2) == 0 {
 					width *= d.log(-12, 12)
 				}
-				widths[j] = width
+				widths = append(widths, width)
 				args = append(args, d.input(string(rune('a'+j)), d.around(width), s...))
 			}
-			out := c.result(widths[0], widths[1]) * d.log(-2, 2)
+			out := c.result(widths) * d.log(-2, 2)
 			if d.IntN(4) == 0 {
 				out = min(max(out*d.log(-30, 30), 1e-30), 1e30)
 			}

@@ -253,6 +253,9 @@ func floatNoise(n *ir.Node) (float64, error) {
 	switch n.Op {
 	case ir.Add, ir.Sub:
 		return least * 255 * max(n.Args[0].Type.Quant.Scale, n.Args[1].Type.Quant.Scale) / out, nil
+	case ir.ScaledDiff:
+		coarse := 255 * max(n.Args[0].Type.Quant.Scale, n.Args[1].Type.Quant.Scale)
+		return least * coarse * 255 * n.Args[2].Type.Quant.Scale / out, nil
 	case ir.SquaredDiff: // twice the difference times what that is wrong by
 		coarse := 255 * max(n.Args[0].Type.Quant.Scale, n.Args[1].Type.Quant.Scale)
 		return 2 * least * coarse * coarse / out, nil

@@ -80,6 +80,36 @@ func squaredDiffGradient(n *ir.Node) (backward, error) {
 	}), nil
 }
 
+func floatScaledDiff(_ *Float, n *ir.Node) (floatRun, error) {
+	act := n.Word(ir.AttrAct)
+	return func(_ *workspace, _ int, dst []float32, src [][]float32) {
+		kernels.SubFloat(src[0], src[1], dst)
+		kernels.MulFloat(dst, src[2], dst)
+		activate(act, dst)
+	}, nil
+}
+
+func scaledDiffGradient(n *ir.Node) (backward, error) {
+	act := n.Word(ir.AttrAct)
+	return byImage(func(_ *back, x, dx [][]float32, y, dy []float32) {
+		activated(act, y, dy)
+		for i, d := range dy {
+			slope := float32(d * x[2][i])
+			dx[0][i] += slope
+			dx[1][i] -= slope
+			dx[2][i] += float32(d * (x[0][i] - x[1][i]))
+		}
+	}), nil
+}
+
+func intScaledDiff(_ *Int, n *ir.Node) (intRun, error) {
+	p, err := geometry.AddParamsOf(n)
+	zero := int32(n.Args[2].Type.Quant.Zero)
+	return func(_ *workspace, _ int, dst []int8, src [][]int8) {
+		kernels.ScaledDiffInt(p, zero, src[0], src[1], src[2], dst)
+	}, err
+}
+
 func mulGradient(n *ir.Node) (backward, error) {
 	act := n.Word(ir.AttrAct)
 	return byImage(func(_ *back, x, dx [][]float32, y, dy []float32) {

@@ -34,6 +34,7 @@ func init() {
 		ir.Add:           {floatBinary(kernels.AddFloat), addGradient, intAdd},
 		ir.Sub:           {floatBinary(kernels.SubFloat), subGradient, intSub},
 		ir.SquaredDiff:   {floatBinary(kernels.SquaredDiffFloat), squaredDiffGradient, intSquaredDiff},
+		ir.ScaledDiff:    {floatScaledDiff, scaledDiffGradient, intScaledDiff},
 		ir.Mul:           {floatBinary(kernels.MulFloat), mulGradient, intMul},
 		ir.Minimum:       {extreme[float32], extremeGradient, extreme[int8]},
 		ir.Maximum:       {extreme[float32], extremeGradient, extreme[int8]},

@@ -213,7 +213,8 @@ func TestIntStepsByHand(t *testing.T) {
 		"concat":      {one(t, ir.Concat, 0, args(two, other, two)), []int8{1, 2, 3, 4, 5, 6, 7, 8}, []int8{1, 2, 3, 4, 1, 2, 5, 6, 7, 8, 5, 6}},
 		"add":         {one(t, ir.Add, 10, args(two, other), sum...), []int8{1, 2, 3, 4, 5, 6, 7, 8}, []int8{14, 16, 22, 24}}, // (0,1)+(4,5) and (4,5)+(8,9)
 		"sub":         {one(t, ir.Sub, 10, args(two, other), sum...), []int8{1, 2, 3, 4, 5, 6, 7, 9}, []int8{6, 6, 6, 5}},
-		"squareddiff": {one(t, ir.SquaredDiff, 1, args(two, other), ir.AttrMul.Is(i32("mul", 1<<30, 1<<30, 1<<30)), ir.AttrShift.Is(i32("shift", 31, 31, 44))), []int8{1, 2, 3, 4, 5, 6, 7, 127}, []int8{5, 5, 5, 127}}, // a quarter of (a-b-2)^2
+		"squareddiff": {one(t, ir.SquaredDiff, 1, args(two, other), ir.AttrMul.Is(i32("mul", 1<<30, 1<<30, 1<<30)), ir.AttrShift.Is(i32("shift", 31, 31, 44))), []int8{1, 2, 3, 4, 5, 6, 7, 127}, []int8{5, 5, 5, 127}},        // a quarter of (a-b-2)^2
+		"scaleddiff":  {one(t, ir.ScaledDiff, 1, args(two, other, two), ir.AttrMul.Is(i32("mul", 1<<30, 1<<30, 1<<30)), ir.AttrShift.Is(i32("shift", 31, 31, 44))), []int8{1, 2, 3, 4, 5, 6, 7, 127}, []int8{1, -1, -7, -128}}, // half of (a-b-2)*(a-1)
 		"mul":         {one(t, ir.Mul, 1, args(two, other), factor(1, 1)...), []int8{2, 2, 3, 4, 5, -2, 7, 9}, []int8{3, 4, 17, -14}},
 		"minimum":     {one(t, ir.Minimum, 0, args(two, other)), []int8{1, 5, 3, 4, 9, 6, 7, 8}, []int8{1, 4, 7, 6}},
 		"maximum":     {one(t, ir.Maximum, 0, args(two, other)), []int8{1, 5, 3, 4, 9, 6, 7, 8}, []int8{3, 5, 9, 8}},
@@ -251,6 +252,7 @@ func TestFloatStepsByHand(t *testing.T) {
 		"add":                 {one(t, ir.Add, 0, args(two, other), ir.AttrAct.Is(ir.ActRelu)), []float32{1, 2, 3, -4, 5, 6, 7, 8}, []float32{4, 0, 12, 14}},
 		"sub":                 {one(t, ir.Sub, 0, args(two, other)), []float32{1, 2, 3, -4, 5, 6, 7, 8}, []float32{-2, 6, -2, -2}},
 		"squareddiff":         {one(t, ir.SquaredDiff, 0, args(two, other), ir.AttrAct.Is(ir.ActRelu6)), []float32{1, 2, 3, 2.5, 5, 6, 7, 6}, []float32{4, .25, 4, 0}},
+		"scaleddiff":          {one(t, ir.ScaledDiff, 0, args(two, other, two)), []float32{1, 2, 3, 2.5, 5, 6, 7, 6}, []float32{-2, -1, -10, 0}},
 		"mul":                 {one(t, ir.Mul, 0, args(two, other)), []float32{1, 2, 3, -4, 5, 6, 7, 8}, []float32{3, -8, 35, 48}},
 		"concat":              {one(t, ir.Concat, 0, args(two, other)), []float32{1, 2, 3, -4, 5, 6, 7, 8}, []float32{1, 2, 3, -4, 5, 6, 7, 8}},
 		"maximum":             {one(t, ir.Maximum, 0, args(two, other)), []float32{1, 2, 3, -4, 5, 6, 7, 8}, []float32{3, 2, 7, 8}},
@@ -553,6 +555,7 @@ func TestGradientsByHand(t *testing.T) {
 		"sub":         {gradient(one(t, ir.Sub, 0, args(two, other), ir.AttrAct.Is(ir.ActRelu)), []float32{1, 5, 2, 3}, 10, 20), []float32{0, 20, 0, -20}},
 		"add":         {gradient(one(t, ir.Add, 0, args(two, other), ir.AttrAct.Is(ir.ActRelu6)), []float32{1, 5, 2, 3}, 10, 20), []float32{10, 0, 10, 0}},
 		"squareddiff": {gradient(one(t, ir.SquaredDiff, 0, args(two, other), ir.AttrAct.Is(ir.ActRelu6)), []float32{1, 5, 3, 1}, 10, 20), []float32{-40, 0, 40, 0}},
+		"scaleddiff":  {gradient(one(t, ir.ScaledDiff, 0, args(two, other, two)), []float32{1, 5, 3, 1}, 10, 20), []float32{-10, 180, -10, -100}},
 		"mul":         {gradient(one(t, ir.Mul, 0, args(two, other), ir.AttrAct.Is(ir.ActRelu)), []float32{1, 5, 2, -3}, 10, 20), []float32{20, 0, 10, 0}},
 		"matmul":      {gradient(one(t, ir.MatMul, 0, args(real("a", 1, 2), real("b", 2, 1)), ir.AttrAct.Is(ir.ActRelu)), []float32{1, 2, 3, 4}, 10), []float32{30, 40, 10, 20}},
 		"argmax":      {gradient(one(t, ir.ArgMax, 0, args(two)), []float32{1, 5}, 10), []float32{0, 0}},

@@ -48,7 +48,9 @@
 //	    last factor is at most 1/2: else rescaling the arguments would cost more
 //	    than half a step.
 //	    A squared difference is the same with a shift of 7, and the square of the
-//	    difference is rescaled.
+//	    difference is rescaled. A scaled difference is the same with a shift of 14,
+//	    and the product of the difference and the third argument is rescaled by a
+//	    factor of at most 1/510.
 //	    Mul: RQ of the product of differences from the zero points.
 //	R14 Unary functions of i8 are tables of 256 entries: the nearest integers to
 //	    the reals, ties away from zero.

@@ -48,6 +48,16 @@ func SquaredDiffInt(p geometry.AddParams, a, b, y []int8) {
 	}
 }
 
+// ScaledDiffInt is R13 of a difference times a third argument, whose zero point is zeroC.
+func ScaledDiffInt(p geometry.AddParams, zeroC int32, a, b, c, y []int8) {
+	for i := range y {
+		u := p.Rescale(int64(int32(a[i])-p.ZeroA)<<geometry.ScaledShift, p.MulA, p.ShiftA)
+		v := p.Rescale(int64(int32(b[i])-p.ZeroB)<<geometry.ScaledShift, p.MulB, p.ShiftB)
+		r := p.Rescale((u-v)*int64(int32(c[i])-zeroC), p.MulY, p.ShiftY) + int64(p.ZeroY)
+		y[i] = int8(min(max(r, int64(p.Lo)), int64(p.Hi)))
+	}
+}
+
 // MulInt requantizes the product of the differences from the zero points.
 func MulInt(zeroA, zeroB int32, q *geometry.Requant, a, b, y []int8) {
 	for i := range y {

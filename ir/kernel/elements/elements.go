@@ -14,6 +14,7 @@ var (
 	Add     = family("add_elements", ir.Add, "two rescaled arguments, element by element", addElements)
 	Sub     = family("sub_elements", ir.Sub, "two rescaled arguments, element by element", addElements)
 	Squares = family("squareddiff_elements", ir.SquaredDiff, "the square of a difference of two rescaled arguments, element by element", addElements)
+	Scaled  = family("scaleddiff_elements", ir.ScaledDiff, "a difference of two rescaled arguments times a third one, element by element", addElements)
 	Rescale = family("rescale_elements", ir.Requantize, "one rescaled argument, element by element", rescaleElements)
 	Mul     = family("mul_elements", ir.Mul, "products of differences from the zero points, rescaled", mulElements)
 	Min     = family("min_elements", ir.Minimum, "the lesser element", extremeElements)
@@ -25,15 +26,25 @@ func family(name string, op ir.Op, doc string, write func(g *emit.Generator) err
 	return kernel.Simple(kernel.Family{Name: name, Op: op, Doc: doc, Rows: true}, nil, write)
 }
 
-// addElements is R13, of sums, of differences and of their squares.
-func addElements(g *emit.Generator) error {
-	op, shift := loop.Add, int64(1)<<geometry.AddShift
-	switch g.Node.Op {
+// shifted is the operation of R13 between the arguments of an operation, and the bits by
+// which they are shifted left.
+func shifted(op ir.Op) (loop.BinOp, int) {
+	switch op {
 	case ir.Sub:
-		op = loop.Sub
+		return loop.Sub, geometry.AddShift
 	case ir.SquaredDiff:
-		op, shift = loop.Sub, 1<<geometry.SquareShift
+		return loop.Sub, geometry.SquareShift
+	case ir.ScaledDiff:
+		return loop.Sub, geometry.ScaledShift
 	}
+	return loop.Add, geometry.AddShift
+}
+
+// addElements is R13, of sums, of differences, of their squares and of their products with a
+// third argument.
+func addElements(g *emit.Generator) error {
+	op, left := shifted(g.Node.Op)
+	shift := int64(1) << left
 	p, err := geometry.AddParamsOf(g.Node)
 	if err != nil {
 		return err
@@ -47,9 +58,12 @@ func addElements(g *emit.Generator) error {
 			return g.Rescale(loop.Op(loop.Mul, x, loop.Num(loop.I64, shift)), m, r)
 		}
 		sum := loop.Op(op, arg(0, p.MulA, p.ShiftA), arg(1, p.MulB, p.ShiftB))
-		if g.Node.Op == ir.SquaredDiff {
+		switch g.Node.Op {
+		case ir.SquaredDiff:
 			d := g.B.Let("difference", sum)
 			sum = loop.Op(loop.Mul, d, d)
+		case ir.ScaledDiff:
+			sum = loop.Op(loop.Mul, sum, loop.To(loop.SExt, g.Difference(2, i), 64))
 		}
 		g.StoreClamped(i, g.Rescale(sum, p.MulY, p.ShiftY), p.ZeroY, p.Lo, p.Hi)
 	})
@@ -64,7 +78,8 @@ func addScalars(g *emit.Generator, p *geometry.AddParams) bool {
 	fb, okB := g.Factor(p.MulB, p.ShiftB, bits)
 	fy, okY := g.Factor(p.MulY, p.ShiftY, bits+1)
 	shrink := p.ShiftA > 30 && p.ShiftB > 30 // factors below 1: the sum has a bit more
-	if g.Node.Op == ir.SquaredDiff || !okA || !okB || !okY || !shrink || !fa.TakesScalars(bits) || !fb.TakesScalars(bits) || !fy.TakesScalars(bits+1) {
+	isSum := g.Node.Op == ir.Add || g.Node.Op == ir.Sub
+	if !isSum || !okA || !okB || !okY || !shrink || !fa.TakesScalars(bits) || !fb.TakesScalars(bits) || !fy.TakesScalars(bits+1) {
 		return false
 	}
 	op, b := loop.Add, g.B

@@ -9,13 +9,15 @@ import (
 )
 
 func TestFamilies(t *testing.T) {
-	kerneltest.Expressions(t, []*kernel.Family{&elements.Add, &elements.Sub, &elements.Squares, &elements.Rescale, &elements.Mul, &elements.Min, &elements.Max, &elements.Table}, []string{
+	kerneltest.Expressions(t, []*kernel.Family{&elements.Add, &elements.Sub, &elements.Squares, &elements.Scaled, &elements.Rescale, &elements.Mul, &elements.Min, &elements.Max, &elements.Table}, []string{
 		"add(a, b)",
 		"relu6(add(a, b))",
 		"add(a, a)",
 		"sub(a, b)",
 		"sub(b, a, act: relu)",
 		"squareddiff(a, b)",
+		"scaleddiff(a, b, tanh(b))",
+		"scaleddiff(b, a, a, act: relu)",
 		"mul(a, b)",
 		"mul(b, b)",
 		"minimum(a, b)",

@@ -13,18 +13,16 @@ const differenceBits = 9
 // addLanes is R13 of sums and differences in vectors. It reports false where the processor or
 // the size has none.
 func addLanes(g *emit.Generator, p *geometry.AddParams) bool {
-	fa, okA := g.Factor(p.MulA, p.ShiftA, differenceBits+geometry.AddShift)
-	fb, okB := g.Factor(p.MulB, p.ShiftB, differenceBits+geometry.AddShift)
+	op, shift := shifted(g.Node.Op)
+	fa, okA := g.Factor(p.MulA, p.ShiftA, differenceBits+shift)
+	fb, okB := g.Factor(p.MulB, p.ShiftB, differenceBits+shift)
 	fy, okY := g.Factor(p.MulY, p.ShiftY, 32)
 	if g.Node.Op == ir.SquaredDiff || !g.Lanes() || !okA || !okB || !okY {
 		return false
 	}
-	op, b := loop.Add, g.B
-	if g.Node.Op == ir.Sub {
-		op = loop.Sub
-	}
+	b := g.B
 	arg := func(j int, x loop.Expr, f emit.Factor) []loop.Expr {
-		left, exact := f.Left(geometry.AddShift)
+		left, exact := f.Left(int32(shift))
 		halves := g.LaneDifference(j, x)
 		// The shift in two steps: the first one within the bits of the differences.
 		first := min(left, int32(halves[0].Type().Bits-differenceBits))
@@ -41,10 +39,18 @@ func addLanes(g *emit.Generator, p *geometry.AddParams) bool {
 		}
 		return fours
 	}
-	return g.Lanewise(2, 32, func(x []loop.Expr) loop.Expr {
+	return g.Lanewise(len(g.Node.Args), 32, func(x []loop.Expr) loop.Expr {
 		sums, second := arg(0, x[0], fa), arg(1, x[1], fb)
+		var times []loop.Expr
+		if len(x) > 2 {
+			times = emit.Fours(g.LaneDifference(2, x[2]))
+		}
 		for i := range sums {
-			sums[i] = b.Let("y", fy.Of(b, b.Let("sum", loop.Op(op, sums[i], second[i]))))
+			sum := loop.Op(op, sums[i], second[i])
+			if times != nil {
+				sum = loop.Op(loop.Mul, sum, times[i])
+			}
+			sums[i] = b.Let("y", fy.Of(b, b.Let("sum", sum)))
 		}
 		return emit.Narrowed(b, sums, p.ZeroY, p.Lo, p.Hi)
 	})

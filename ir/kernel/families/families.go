@@ -29,7 +29,7 @@ var Table = []*kernel.Family{
 	&lanes.Depthwise, &lanes.Strips, &depthwise.Conv, &lanes.Conv, &pixels.Conv, &pairs.Conv, &micro.Conv, &micro.Blocks, &lookup.Conv, &decode.Conv, &tile.Conv,
 	&lanes.Linear, &lookup.Linear, &micro.Linear, &decode.Linear, &tile.Linear,
 	&pool.Max, &pool.Avg,
-	&elements.Add, &elements.Sub, &elements.Squares, &elements.Mul, &elements.Min, &elements.Max, &elements.Table, &elements.Rescale,
+	&elements.Add, &elements.Sub, &elements.Squares, &elements.Scaled, &elements.Mul, &elements.Min, &elements.Max, &elements.Table, &elements.Rescale,
 	&moves.Concat, &moves.Reshape, &moves.Copy, &moves.Pad, &moves.Embedding,
 	&rows.Reduce, &rows.ArgMax, &rows.MatMul, &rows.Softmax,
 }

@@ -195,6 +195,11 @@ var makers = []maker{
 	chosen(ir.Requantize, 2, func(p []int, _ []ir.Shape) []ir.Attr { return []ir.Attr{activation(p[0])} }),
 	activated(ir.Sub, 2),
 	activated(ir.SquaredDiff, 1),
+	func() maker {
+		m := activated(ir.ScaledDiff, 1)
+		m.args = 3
+		return m
+	}(),
 	activated(ir.Mul, 2),
 	plain(ir.Minimum, 1, 2),
 	plain(ir.Maximum, 1, 2),

@@ -1,0 +1,352 @@
+// Command networks writes a table of exported networks into RESULTS.md, between the two
+// marker lines: do they agree with onnxruntime in float, are their objects proven on two
+// targets, and what noise int8 adds beside the noise of onnxruntime's static quantization. It reads
+// what testdata/peers/networks.py wrote; make peers runs both.
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io/fs"
+	"math"
+	"os"
+	"os/exec"
+	"os/signal"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/dnnc/dnnc"
+	"github.com/dnnc/dnnc/cmd/internal/markers"
+	"github.com/dnnc/dnnc/frontend/dataset"
+	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/runtime/data"
+	"github.com/dnnc/dnnc/runtime/disturb"
+	"github.com/dnnc/dnnc/runtime/measure"
+)
+
+// The marker lines around the table.
+const (
+	begin = "<!-- networks: written by make peers -->"
+	end   = "<!-- end of networks -->"
+)
+
+// targets are those on which the objects are proven.
+var targets = []string{"armv7em", "x86_64"}
+
+// clean is the errors of the builds: as onnxruntime's, their ranges are those of the images as they are.
+const clean = disturb.None
+
+// The bars.
+const (
+	mostBelow = 1. // dB below onnxruntime's static quantization
+	mostLost  = 2  // networks of 34 that may miss a bar
+)
+
+func main() {
+	in := flag.String("in", "", "the folder with a folder of networks for each exporter")
+	into := flag.String("into", "", "the file to refresh; the table is printed where this is empty")
+	date := flag.String("date", "", "the day of the measurements")
+	program := flag.String("dnnc", "bin/dnnc", "the compiler")
+	quick := flag.Bool("quick", false, "only figures of fidelity: no object is made")
+	only := flag.String("only", "", "the networks to run, a list; all of them where this is empty")
+	flag.Parse()
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	r := runner{folder: *in, program: *program, quick: *quick}
+	if err := r.run(ctx, *only, *into, *date); err != nil {
+		fmt.Fprintln(os.Stderr, "networks:", err)
+		os.Exit(1)
+	}
+}
+
+type runner struct {
+	folder, program string
+	quick           bool
+	exporters       []string // the folders, in the order of their names
+}
+
+func (r *runner) run(ctx context.Context, only, into, date string) error {
+	names, err := r.names()
+	if err != nil {
+		return err
+	}
+	var rows []row
+	for _, name := range names {
+		if only != "" && !slices.Contains(strings.Split(only, ","), name) {
+			continue
+		}
+		row, err := r.row(ctx, name)
+		if err != nil {
+			return err
+		}
+		fmt.Fprintln(os.Stderr, row.line())
+		for _, why := range row.why {
+			fmt.Fprintln(os.Stderr, "   ", why)
+		}
+		rows = append(rows, row)
+	}
+	text := table(rows, r.exporters, date)
+	if into == "" {
+		fmt.Print(text)
+	} else {
+		old, err := os.ReadFile(into)
+		if err != nil {
+			return err
+		}
+		if old, err = markers.Replace(old, begin, end, text); err != nil {
+			return fmt.Errorf("%s: %w", into, err)
+		}
+		if err := os.WriteFile(into, old, 0o644); err != nil {
+			return err
+		}
+	}
+	lost := 0
+	for _, row := range rows {
+		if !row.holds() {
+			lost++
+		}
+	}
+	if lost > mostLost {
+		return fmt.Errorf("%d of %d networks miss a bar", lost, len(rows))
+	}
+	return nil
+}
+
+// names are the networks of all exporters, in the order of their names.
+func (r *runner) names() (names []string, err error) {
+	models, err := filepath.Glob(filepath.Join(r.folder, "*", "*", "model.onnx"))
+	if err != nil {
+		return nil, err
+	}
+	if len(models) == 0 {
+		return nil, fmt.Errorf("%q has no EXPORTER/NETWORK/model.onnx: testdata/peers/networks.py writes them", r.folder)
+	}
+	for _, m := range models {
+		name, exporter := filepath.Base(filepath.Dir(m)), filepath.Base(filepath.Dir(filepath.Dir(m)))
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+		if !slices.Contains(r.exporters, exporter) {
+			r.exporters = append(r.exporters, exporter)
+		}
+	}
+	slices.Sort(names)
+	return names, nil
+}
+
+// row is what is measured of one network. What was not measured has no figure.
+type row struct {
+	name           string
+	exports, agree int
+	verified       []string  // targets
+	ours, qdq      []float64 // dB of each result
+	why            []string  // what went wrong
+}
+
+// holds reports whether the network meets all bars.
+func (r *row) holds() bool {
+	if r.agree < r.exports || len(r.verified) < len(targets) || len(r.ours) == 0 || len(r.ours) != len(r.qdq) {
+		return false
+	}
+	for i, db := range r.ours {
+		if db < r.qdq[i]-mostBelow {
+			return false
+		}
+	}
+	return true
+}
+
+// row measures one network: every export in float, the first that agrees as an object.
+func (r *runner) row(ctx context.Context, name string) (row, error) {
+	w := row{name: name}
+	first := ""
+	for _, exporter := range r.exporters {
+		dir := filepath.Join(r.folder, exporter, name)
+		if _, err := os.Stat(filepath.Join(dir, "model.onnx")); errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		w.exports++
+		if err := r.dnnc(ctx, "conformance", dir, "-v"); err != nil {
+			w.why = append(w.why, exporter+": "+err.Error())
+			continue
+		}
+		w.agree++
+		if first == "" {
+			first = dir
+		}
+	}
+	if err := ctx.Err(); err != nil || first == "" {
+		return w, err
+	}
+	c, err := readCase(first)
+	if err != nil {
+		return w, err
+	}
+	w.qdq = c.SQNR
+	if w.ours, err = c.noise(ctx); err != nil {
+		w.why = append(w.why, err.Error())
+	}
+	for _, target := range targets {
+		if r.quick {
+			break
+		}
+		if err := r.prove(ctx, c, target); err != nil {
+			w.why = append(w.why, target+": "+err.Error())
+			continue
+		}
+		w.verified = append(w.verified, target)
+	}
+	return w, ctx.Err()
+}
+
+// dnnc runs a command; an error has what the command said.
+func (r *runner) dnnc(ctx context.Context, args ...string) error {
+	out, err := exec.CommandContext(ctx, r.program, args...).CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("dnnc %s: %w\n%s", strings.Join(args, " "), err, strings.TrimSpace(string(out)))
+	}
+	return nil
+}
+
+// prove compiles the network in a temporary folder, and verifies the object.
+func (r *runner) prove(ctx context.Context, c *exported, target string) error {
+	dir, err := os.MkdirTemp("", "dnnc-networks-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	object := filepath.Join(dir, "net.o")
+	args := []string{"build", c.model(), "-target", target, "-calib", c.file("calib.npz"), "-errors", clean, "-o", object}
+	for name, bounds := range c.Ranges {
+		args = append(args, "-range", fmt.Sprintf("%s=%v,%v", name, bounds[0], bounds[1]))
+	}
+	if len(c.Outputs) > 0 {
+		args = append(args, "-outputs", strings.Join(c.Outputs, ","))
+	}
+	if err := r.dnnc(ctx, args...); err != nil {
+		return err
+	}
+	return r.dnnc(ctx, "verify", object, "-n", "20")
+}
+
+// exported is a network as networks.py wrote it.
+type exported struct {
+	dir     string
+	Ranges  map[string][2]float64 // of the reals of its inputs
+	Outputs []string              // those that are reals, where others are not
+	SQNR    []float64             // dB of each result, of onnxruntime's static quantization
+}
+
+func (c *exported) file(name string) string { return filepath.Join(c.dir, name) }
+
+func (c *exported) model() string { return c.file("model.onnx") }
+
+func readCase(dir string) (*exported, error) {
+	raw, err := os.ReadFile(filepath.Join(dir, "qdq.json"))
+	if err != nil {
+		return nil, err
+	}
+	c := &exported{dir: dir}
+	if err := json.Unmarshal(raw, c); err != nil {
+		return nil, fmt.Errorf("%s: %w", filepath.Join(dir, "qdq.json"), err)
+	}
+	return c, nil
+}
+
+// noise is the signal-to-quantization-noise ratio of each result of int8 in dB.
+func (c *exported) noise(ctx context.Context) ([]float64, error) {
+	ranges := map[string]ir.Range{}
+	for name, b := range c.Ranges {
+		ranges[name] = ir.Range{Lo: b[0], Hi: b[1]}
+	}
+	m, err := dnnc.Load(c.model(), dnnc.LoadOptions{Ranges: ranges, Outputs: c.Outputs})
+	if err != nil {
+		return nil, err
+	}
+	images := func(file string) (data.Batch, error) {
+		var inputs []dataset.Input
+		for _, v := range m.Inputs {
+			in := dataset.Input{Name: v.Name, Shape: v.Type.Shape}
+			in.Low, in.High = dnnc.RangeOf(v)
+			inputs = append(inputs, in)
+		}
+		d, err := dataset.Load(c.file(file), dataset.Want{Inputs: inputs})
+		if err != nil {
+			return data.Batch{}, err
+		}
+		return d.Batch, nil
+	}
+	calib, err := images("calib.npz")
+	if err != nil {
+		return nil, err
+	}
+	test, err := images("test.npz")
+	if err != nil {
+		return nil, err
+	}
+	config, err := dnnc.NewConfig(targets[0])
+	if err != nil {
+		return nil, err
+	}
+	config.Calibration, config.Errors = dnnc.Images(calib), clean
+	r, err := dnnc.Compile(ctx, m, config)
+	if err != nil {
+		return nil, err
+	}
+	f, err := measure.Compare(ctx, r.Float, r.Module, test, make([]bool, len(m.Outputs)))
+	if err != nil {
+		return nil, err
+	}
+	var ratios []float64
+	for _, n := range f.Results {
+		db, ok := n.SQNR()
+		if !ok {
+			db = math.NaN()
+		}
+		ratios = append(ratios, db)
+	}
+	return ratios, nil
+}
+
+// line is a row of the table.
+func (r *row) line() string {
+	decibels := func(list []float64) string {
+		var s []string
+		for _, db := range list {
+			s = append(s, fmt.Sprintf("%.1f", db))
+		}
+		if s == nil {
+			return "-"
+		}
+		return strings.Join(s, " ")
+	}
+	verified := strings.Join(r.verified, " ")
+	if verified == "" {
+		verified = "-"
+	}
+	missed := ""
+	if !r.holds() {
+		missed = "misses a bar"
+	}
+	return fmt.Sprintf("| %s | %d of %d | %s | %s | %s | %s |", r.name, r.agree, r.exports, verified, decibels(r.ours), decibels(r.qdq), missed)
+}
+
+func table(rows []row, exporters []string, date string) string {
+	var b strings.Builder
+	hold := 0
+	for _, r := range rows {
+		if r.holds() {
+			hold++
+		}
+	}
+	fmt.Fprintf(&b, "On %s, %d of %d networks meet all bars. The exporters are %s.\n\n", date, hold, len(rows), strings.Join(exporters, ", "))
+	b.WriteString("| network | agrees in float | objects verified | int8, dB | QDQ, dB | |\n| --- | --- | --- | --- | --- | --- |\n")
+	for _, r := range rows {
+		b.WriteString(r.line() + "\n")
+	}
+	return b.String()
+}
