@@ -56,9 +56,9 @@ func Header(m *ir.Module, i Interface) (string, error) {
 	}
 	var params []string
 	taken := map[string]bool{"weights": true, "arena": true, "step": true}
-	describe := func(values []*ir.Value, role, qualifier string) (list []tensor) {
+	describe := func(values []*ir.Value, name func(int) string, role, qualifier string) (list []tensor) {
 		for k, v := range values {
-			t := tensor{Macro: fmt.Sprintf("%s_%s", data.Up, strings.ToUpper(role)), Function: i.Prefix, Role: role, Name: v.Name, Type: v.Type.String(), Bytes: v.Type.Slots(), C: "int8_t", Least: -128, Most: 127, Beyond: 128, Zero: v.Type.Quant.Zero, Scale: decimal(v.Type.Quant.Scale)}
+			t := tensor{Macro: fmt.Sprintf("%s_%s", data.Up, strings.ToUpper(role)), Function: i.Prefix, Role: role, Name: name(k), Type: v.Type.String(), Bytes: v.Type.Slots(), C: "int8_t", Least: -128, Most: 127, Beyond: 128, Zero: v.Type.Quant.Zero, Scale: decimal(v.Type.Quant.Scale)}
 			if v.Type.Elem.Kind == ir.I16 {
 				t.C, t.Least, t.Most, t.Beyond = "int16_t", math.MinInt16, math.MaxInt16, math.MaxInt16+1
 			}
@@ -66,12 +66,12 @@ func Header(m *ir.Module, i Interface) (string, error) {
 				t.Macro, t.Function = fmt.Sprintf("%s%d", t.Macro, k), fmt.Sprintf("%s_%s%d", i.Prefix, role, k)
 			}
 			list = append(list, t)
-			params = append(params, qualifier+t.C+" *"+parameter(v.Name, data.Up, taken))
+			params = append(params, qualifier+t.C+" *"+parameter(name(k), data.Up, taken))
 		}
 		return list
 	}
-	data.Inputs = describe(m.Inputs, "input", "const ")
-	data.Outputs = describe(m.Outputs, "output", "")
+	data.Inputs = describe(m.Inputs, func(k int) string { return m.Inputs[k].Name }, "input", "const ")
+	data.Outputs = describe(m.Outputs, m.ResultName, "output", "")
 	if i.Lend {
 		lent, err := Lent(m, i)
 		if err != nil {

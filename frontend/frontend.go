@@ -351,7 +351,7 @@ func (r *resolver) task(s *syntax.Result, typ ir.Type) ir.Task {
 	}
 	switch {
 	case len(s.Words) == 0:
-	case t.Name == "":
+	case t.Name == "" && (t.Axis != ir.NoAxis || t.Weight != 0):
 		r.list.Add(syntax.At(s.Words[0].Pos), diag.BadValue, "the result has no task, only %s", s.Words[0].Key).
 			WithHelp("write what it means: %s classes", typ)
 	case t.CheckAxis() != nil:

@@ -24,6 +24,8 @@ func TestResultsHaveTasks(t *testing.T) {
 		"f32[3,4,4] task:values":                      "f32[3,4,4] values",
 		"f32[3,4,4] weight:0.50 task: reconstruction": "f32[3,4,4] reconstruction weight: 0.5",
 		"f32[3,4,4]":                                  "f32[3,4,4]",
+		"f32[3,4,4] name:est":                         "f32[3,4,4] name: est",
+		"f32[3,4,4] name:est.0 weight: 2 values":      "f32[3,4,4] values weight: 2 name: est.0",
 	} {
 		m, err := tasksOf(said, "a")
 		require.NoError(t, err, said)
@@ -42,6 +44,14 @@ func TestResultsHaveTasks(t *testing.T) {
 	assert.Equal(t, ir.Task{Name: ir.Classes, Axis: 0, Weight: 2}, m.TaskOf(0))
 	assert.Equal(t, ir.Task{Axis: ir.NoAxis}, m.TaskOf(1))
 	assert.Contains(t, m.String(), "-> f32[3,4,4] classes axis: 0 weight: 2, f32[48] {")
+	assert.Equal(t, []string{"a", "b"}, []string{m.ResultName(0), m.ResultName(1)}, "of their values")
+	m, err = tasksOf("f32[3,4,4] name: b, f32[48] name: a", "a, b")
+	require.NoError(t, err)
+	assert.Equal(t, []string{"b", "a"}, []string{m.ResultName(0), m.ResultName(1)})
+	require.Empty(t, ir.Verify(m))
+	m, err = tasksOf("f32[3,4,4], f32[48] name: a", "a, b")
+	require.NoError(t, err)
+	require.ErrorContains(t, ir.Verify(m).Err(), "V8: two results are called a")
 }
 
 func TestFaultsOfTasks(t *testing.T) {
@@ -51,7 +61,9 @@ func TestFaultsOfTasks(t *testing.T) {
 		"f32[3,4,4] values weight:0": "the weight 0 is no number above 0",
 		"f32[3,4,4] values axis: 0":  "an axis is of classes",
 		"f32[3,4,4] classes axis: 3": "axis 3 of a result of [3,4,4]",
-		"f32[3,4,4] classes axs: 0":  `a result has no "axs"`,
+		"f32[3,4,4] classes axs: 0":  `a result has no "axs": it has task, axis, weight, name`,
+		"f32[3,4,4] name: 3":         `"3" is no name of a result: it has letters, digits and _, with points between`,
+		"f32[3,4,4] name: a-b":       `"a-b" is no name of a result`,
 		"f32[3,4,4] classes values":  "n.dnn:1:57: bad-value: task stands twice",
 	} {
 		_, err := tasksOf(said, "a")
@@ -65,7 +77,7 @@ func TestTasksOfFlags(t *testing.T) {
 	task, _, err := ir.ParseTask("classes axis:1 weight: .25")
 	require.NoError(t, err)
 	assert.Equal(t, ir.Task{Name: ir.Classes, Axis: 1, Weight: .25}, task)
-	for _, text := range []string{"", "axis: 1", "classes axis", "classes axis:", "values weight: x", "values classes", "values axis: 0", "axis: 0 embedding"} {
+	for _, text := range []string{"", "axis: 1", "classes axis", "classes axis:", "values weight: x", "values classes", "values axis: 0", "axis: 0 embedding", "values name: x"} {
 		_, _, err := ir.ParseTask(text)
 		assert.Error(t, err, text)
 	}

@@ -81,8 +81,8 @@ func (m *Module) print(statement func(*Node) string, consts []*Const, types bool
 			b.WriteString(", ")
 		}
 		b.WriteString(t.String())
-		if task := m.TaskOf(i); task.Name != "" {
-			b.WriteString(" " + task.String())
+		if words := m.TaskOf(i).String(); words != "" {
+			b.WriteString(" " + words)
 		}
 	}
 	b.WriteString(" {\n")

@@ -10,7 +10,10 @@ import (
 
 // Task is what a result of a network means, as far as the text says it.
 type Task struct {
-	Name string // one of TaskNames; "" where the text does not say it
+	// Result is the name of the result, where it has another than its value: an imported
+	// model names both. Passes that merge values keep it.
+	Result string
+	Name   string // one of TaskNames; "" where the text does not say it
 	// Axis is the axis along which one class is chosen, for each position of the other
 	// axes; NoAxis where an item has one class.
 	Axis int
@@ -35,9 +38,9 @@ const (
 var TaskNames = []string{Classes, Binary, Multilabel, Values, Reconstruction, EmbeddingTask}
 
 // taskKeys are the attributes of a result.
-var taskKeys = []string{"task", "axis", "weight"}
+var taskKeys = []string{"task", "axis", "weight", "name"}
 
-// Set sets an attribute of the task: "task", "axis" or "weight". An error says what is
+// Set sets an attribute of the task: "task", "axis", "weight" or "name". An error says what is
 // wrong, and words are what would be right there; nil of numbers.
 func (t *Task) Set(key, value string) (words []string, err error) {
 	switch key {
@@ -54,6 +57,11 @@ func (t *Task) Set(key, value string) (words []string, err error) {
 		if t.Weight, err = strconv.ParseFloat(value, 64); err != nil || !(t.Weight > 0 && t.Weight <= 1e6) {
 			return nil, fmt.Errorf("the weight %s is no number above 0, and of at most a million", value)
 		}
+	case "name":
+		if !validName(value) {
+			return nil, fmt.Errorf("%q is no name of a result: it has letters, digits and _, with points between", value)
+		}
+		t.Result = value
 	default:
 		return taskKeys, fmt.Errorf("a result has no %q: it has %s", key, strings.Join(taskKeys, ", "))
 	}
@@ -65,6 +73,9 @@ func ParseTask(text string) (t Task, words []string, err error) {
 	t.Axis = NoAxis
 	if words, err = setWords(text, "task", t.Set); err == nil && t.Name == "" {
 		return t, TaskNames, fmt.Errorf("%q names no task: the tasks are %s", text, strings.Join(TaskNames, " "))
+	}
+	if err == nil && t.Result != "" {
+		return t, nil, fmt.Errorf("the name of a result stands before its task: %s=%s", t.Result, t.Name)
 	}
 	return t, words, cmp.Or(err, t.CheckAxis())
 }
@@ -103,14 +114,20 @@ func setWords(text, short string, set func(key, value string) (words []string, e
 
 // String is the task as the language writes it.
 func (t Task) String() string {
-	s := t.Name
+	var words []string
+	if t.Name != "" {
+		words = append(words, t.Name)
+	}
 	if t.Axis != NoAxis {
-		s += fmt.Sprintf(" axis: %d", t.Axis)
+		words = append(words, fmt.Sprintf("axis: %d", t.Axis))
 	}
 	if t.Weight != 0 {
-		s += " weight: " + FormatFloat(t.Weight)
+		words = append(words, "weight: "+FormatFloat(t.Weight))
 	}
-	return s
+	if t.Result != "" {
+		words = append(words, "name: "+t.Result)
+	}
+	return strings.Join(words, " ")
 }
 
 // TaskOf is what the text says of result i.
@@ -120,3 +137,6 @@ func (m *Module) TaskOf(i int) Task {
 	}
 	return Task{Axis: NoAxis}
 }
+
+// ResultName is the name of result i: its own, else its value's.
+func (m *Module) ResultName(i int) string { return cmp.Or(m.TaskOf(i).Result, m.Outputs[i].Name) }

@@ -261,7 +261,13 @@ func (v *verifier) outputs() {
 	for _, n := range m.Ops {
 		defined[n.Out] = true
 	}
+	names := map[string]bool{}
 	for i, o := range m.Outputs {
+		if name := m.ResultName(i); names[name] && m.TaskOf(i).Result != "" {
+			v.fail(o.Pos, "V8", "two results are called %s", name)
+		} else {
+			names[name] = true
+		}
 		if !defined[o] {
 			v.fail(o.Pos, "V8", "%s is returned and not defined", o.Name)
 		}

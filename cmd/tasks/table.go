@@ -370,7 +370,7 @@ func (s *study) judge(ctx context.Context, e *tasks.Example, m *ir.Module, r *dn
 			own := scores[i+1].All()[k]
 			kept := own.Kept(exact)
 			f := figure{
-				example: e.Name, result: m.Outputs[k].Name, task: r.Task.Results[k].Task, measure: exact.Measure(), seed: seed, budget: c.budget, way: c.way,
+				example: e.Name, result: m.ResultName(k), task: r.Task.Results[k].Task, measure: exact.Measure(), seed: seed, budget: c.budget, way: c.way,
 				float: exact.Mean(), bits: c.bits, kept: kept.Value, keptE: kept.StdErr, gap: math.NaN(), gapE: math.NaN(),
 			}
 			switch {

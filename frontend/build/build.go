@@ -233,10 +233,13 @@ func (b *Builder) Reshape(v *ir.Value, shape ir.Shape) (*ir.Value, error) {
 	return b.Add(ir.Reshape, v.Name+".shape", []*ir.Value{v}, ir.AttrShape.Is([]int(shape)))
 }
 
-// Finish sets the results, and drops what they do not need.
-func (b *Builder) Finish(outputs []*ir.Value) *ir.Module {
+// Finish sets the results, and drops what they do not need. names are what the model calls
+// the results, in their order. A name that the language does not have, such as a path or a
+// number, or that another result has, is left out: the result is called like its value.
+func (b *Builder) Finish(outputs []*ir.Value, names ...string) *ir.Module {
 	m := b.M
 	m.Outputs = outputs
+	b.nameResults(names)
 	for _, o := range outputs {
 		m.Results = append(m.Results, ir.Type{Elem: o.Type.Elem, Shape: o.Type.Shape})
 	}
@@ -259,4 +262,24 @@ func (b *Builder) Finish(outputs []*ir.Value) *ir.Module {
 	m.Ops = kept
 	m.PruneConsts()
 	return m
+}
+
+// nameResults notes the names of results that differ from those of their values.
+func (b *Builder) nameResults(names []string) {
+	tasks := slices.Repeat([]ir.Task{{Axis: ir.NoAxis}}, len(b.M.Outputs))
+	taken, isNamed := map[string]bool{}, false
+	for _, o := range b.M.Outputs {
+		taken[o.Name] = true
+	}
+	for i, name := range names {
+		var t ir.Task
+		if _, err := t.Set("name", name); err != nil || taken[name] || reserved[name] {
+			continue
+		}
+		taken[name], isNamed = true, true
+		tasks[i].Result = name
+	}
+	if isNamed {
+		b.M.Tasks = tasks
+	}
 }

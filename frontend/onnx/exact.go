@@ -109,7 +109,7 @@ func (im *importer) exactModule(pos diag.Pos, m *ir.Module) (*ir.Module, error) 
 		outs = append(outs, v)
 	}
 	out := e.Finish(outs)
-	out.Tensors, out.After = m.Tensors, "quantize"
+	out.Tensors, out.Tasks, out.After = m.Tensors, m.Tasks, "quantize"
 	return out, nil
 }
 

@@ -544,7 +544,7 @@ func (im *importer) finish(g *pb.Graph) (*ir.Module, error) {
 		}
 		outs = append(outs, v)
 	}
-	return im.Finish(outs), nil
+	return im.Finish(outs, resultNames(g)...), nil
 }
 
 // moduleName is the path of the layer that a node belongs to: what exporters of

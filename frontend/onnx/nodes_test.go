@@ -76,6 +76,37 @@ func TestActivationsAreBounded(t *testing.T) {
 	}
 }
 
+// TestResultsKeepTheirNames: a result is called as the model calls it, where that is a name;
+// a layer keeps the name of its weights, another value that of its node.
+func TestResultsKeepTheirNames(t *testing.T) {
+	two := func(est, logits string) *model {
+		return newModel(13).input("x", 1, 3).output(est, logits).floats("fc.weight", []int64{2, 3}, ramp(6)...).
+			node("Gemm", "/fc/Gemm", list("x", "fc.weight"), list(logits), "transB", 1).node("Tanh", "/add", list("x"), list(est))
+	}
+	for _, c := range []struct{ est, logits, wantEst, wantLogits string }{
+		{"est", "logits", "est", "logits"},
+		{"21", "/fc/Gemm_output_0", "add", "fc"},
+		{"fc", "add", "add", "fc"}, // as values are called
+		{"return", "n", "add", "n"},
+	} {
+		m, err := Parse("net", two(c.est, c.logits).bytes(), Options{})
+		require.NoError(t, err)
+		assert.Equal(t, []string{c.wantEst, c.wantLogits}, []string{m.ResultName(0), m.ResultName(1)})
+		assert.Equal(t, []string{"add", "fc"}, []string{m.Outputs[0].Name, m.Outputs[1].Name})
+	}
+	m, err := Parse("net", two("est", "logits").bytes(), Options{Outputs: list("logits")})
+	require.NoError(t, err)
+	assert.Equal(t, "logits", m.ResultName(0))
+	quantized := newModel(13).input("x", 1, 3).output("est").floats("s", nil, 0.5)
+	quantized.constant("z", arg{int8Type, nil, []float64{0}})
+	quantized.node("QuantizeLinear", "q", list("x", "s", "z"), list("xq")).node("DequantizeLinear", "d", list("xq", "s", "z"), list("xd")).
+		node("Relu", "r", list("xd"), list("y")).node("QuantizeLinear", "q2", list("y", "s", "z"), list("yq")).node("DequantizeLinear", "d2", list("yq", "s", "z"), list("est"))
+	m, err = Parse("net", quantized.bytes(), Options{Exact: true})
+	require.NoError(t, err)
+	require.True(t, m.IsQuantized())
+	assert.Equal(t, "est", m.ResultName(0))
+}
+
 // TestFolding: what operations of constants give, worked out by hand.
 func TestFolding(t *testing.T) {
 	six := ints(1, 2, 3, 4, 5, 6).of(2, 3)

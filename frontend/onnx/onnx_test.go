@@ -43,7 +43,7 @@ func small() *model {
 func TestReadableText(t *testing.T) {
 	m, err := Parse("net", small().bytes(), Options{})
 	require.NoError(t, err)
-	assert.Equal(t, `network net(image: f32[2,6,6] in [0,1]) -> f32[4] {
+	assert.Equal(t, `network net(image: f32[2,6,6] in [0,1]) -> f32[4] name: logits {
   norm = normalize(image, mean: [0.25,0.5], std: [0.5,0.25])
   conv = conv2d(norm, filters: 3, kernel: 3, pad: 1)
   relu = relu(conv)
@@ -361,7 +361,7 @@ func TestEmbedding(t *testing.T) {
 	}
 	m, err := Parse("net", words(3, 7, 0).bytes(), Options{})
 	require.NoError(t, err)
-	assert.Equal(t, `network net(words: f32[2] in [0,2]) -> f32[2,2] {
+	assert.Equal(t, `network net(words: f32[2] in [0,2]) -> f32[2,2] name: y {
   const emb.weight: f32[3,2]
   emb = embedding(words, rows: emb.weight)
   return emb

@@ -25,7 +25,7 @@ func rnn(op string, gates, steps, directions int64, attrs ...any) *model {
 func TestRecurrentText(t *testing.T) {
 	m, err := Parse("net", rnn("LSTM", 4, 2, 1).bytes(), Options{})
 	require.NoError(t, err)
-	assert.Equal(t, `network net(x: f32[2,1,2] in [0,1]) -> f32[2,1,1,2] {
+	assert.Equal(t, `network net(x: f32[2,1,2] in [0,1]) -> f32[2,1,1,2] name: y {
   rnn.input.pixels = transpose(x, perm: [2,0,1])
   rnn.input = conv2d(rnn.input.pixels, filters: 8, kernel: 1)
   rnn.t0.pixel = slice(rnn.input, start: [0,0,0], size: [8,1,1])

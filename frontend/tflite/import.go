@@ -6,6 +6,7 @@
 package tflite
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -216,7 +217,11 @@ func parse(name string, raw []byte, opt Options) (m *ir.Module, isExact bool, er
 		d.Pos = pos
 		return nil, im.exact, d
 	}
-	m = im.Finish(outs)
+	var names []string
+	for _, i := range outputs {
+		names = append(names, cmp.Or(im.namer.given[i], im.tensors[i].name))
+	}
+	m = im.Finish(outs, names...)
 	if im.exact {
 		m.After = "quantize"
 	}

@@ -174,9 +174,6 @@ func (im *importer) inStep(layer, op string) string {
 // layerName is the name of a layer, whose weights know it better than its result, which
 // has the names of all that was fused with it.
 func (im *importer) layerName(o *operator, w *tensor) string {
-	if im.depth == 0 && im.namer.given[o.out[0]] != "" {
-		return im.namer.given[o.out[0]]
-	}
 	if layer, op := im.namer.split(w.name); layer != "" {
 		if im.depth > 0 {
 			return im.inStep(layer, op)

@@ -261,11 +261,12 @@ func (c *comparison) fidelity(images int) *Fidelity {
 			f.Layers = append(f.Layers, *near)
 		}
 	}
-	for _, v := range c.m.Outputs {
-		near := Near{Name: v.Name, Agree: -1}
+	for i, v := range c.m.Outputs {
+		near := Near{Agree: -1}
 		if c.near[v] != nil {
 			near = *c.near[v]
 		}
+		near.Name = c.m.ResultName(i)
 		if a := c.agree[v]; a != nil {
 			near.Agree = *a
 		}

@@ -152,8 +152,8 @@ func askedOf(m *ir.Module, asked string) ([]ir.Task, error) {
 		return list, nil
 	}
 	var names []string
-	for _, o := range m.Outputs {
-		names = append(names, o.Name)
+	for i := range m.Outputs {
+		names = append(names, m.ResultName(i))
 	}
 	for _, part := range strings.Split(asked, ",") {
 		name, text, isNamed := strings.Cut(part, "=")
@@ -206,13 +206,13 @@ func CheckTask(asked string) error {
 // resultOf is what result i means.
 func resultOf(m *ir.Module, i int, said ir.Task, asked string, labels []int) (Result, error) {
 	out := m.Outputs[i]
-	r := Result{Name: out.Name, Shape: out.Type.Shape, Task: said.Name, Axis: said.Axis, Weight: 1, size: out.Type.Shape.Size()}
+	r := Result{Name: m.ResultName(i), Shape: out.Type.Shape, Task: said.Name, Axis: said.Axis, Weight: 1, size: out.Type.Shape.Size()}
 	if said.Weight > 0 {
 		r.Weight = said.Weight
 	}
 	last := origin(out)
 	if last != nil && last.Op == ir.ArgMax {
-		return r, unclear(out, "the result %s is %s places (argmax), no scores", out.Name, r.Shape).WithHelp("cut the network before the argmax")
+		return r, unclear(out, "the result %s is %s places (argmax), no scores", r.Name, r.Shape).WithHelp("cut the network before the argmax")
 	}
 	axis, isVector := vector(r.Shape)
 	switch direct := source(out); {
@@ -251,13 +251,13 @@ func resultOf(m *ir.Module, i int, said ir.Task, asked string, labels []int) (Re
 // fit holds the shape of a result to its task, and notes where its parts lie.
 func (r *Result) fit(m *ir.Module, out *ir.Value, isVector bool) error {
 	bad := func(format string, args ...any) *diag.Diagnostic {
-		return unclear(out, "the result %s is %s: %s", out.Name, r.Shape, fmt.Sprintf(format, args...))
+		return unclear(out, "the result %s is %s: %s", r.Name, r.Shape, fmt.Sprintf(format, args...))
 	}
 	switch r.Task {
 	case ir.Classes:
 		switch {
 		case r.size == 1:
-			return unclear(out, "the result %s is one number, not a score for each of several labels", out.Name).WithHelp("%s", couldBe(ir.Binary, ir.Values))
+			return unclear(out, "the result %s is one number, not a score for each of several labels", r.Name).WithHelp("%s", couldBe(ir.Binary, ir.Values))
 		case r.Axis == ir.NoAxis && !isVector:
 			return bad("more than one label an item").
 				WithHelp("say along which axis one class is chosen: %q, or another of its axes", fmt.Sprintf("-task %s axis: 0", r.Task))
@@ -356,19 +356,19 @@ func isActivation(n *ir.Node) bool {
 // ask says that the task of a result is not clear, and what it could be.
 func ask(m *ir.Module, i int) *diag.Diagnostic {
 	out := m.Outputs[i]
-	shape := out.Type.Shape
+	name, shape := m.ResultName(i), out.Type.Shape
 	_, isVector := vector(shape)
 	could := likely(m, out)
 	var d *diag.Diagnostic
 	switch {
 	case shape.Size() == 1:
-		d = unclear(out, "the result %s is one number, not a score for each of several labels", out.Name)
+		d = unclear(out, "the result %s is one number, not a score for each of several labels", name)
 	case !isVector:
-		d = unclear(out, "the result %s is %s: more than one label an item, and no softmax at its end", out.Name, shape)
+		d = unclear(out, "the result %s is %s: more than one label an item, and no softmax at its end", name, shape)
 	case alike(m, shape):
-		d = unclear(out, "what the result %s means is not clear: it is %s, with the shape of the input, and no softmax at its end", out.Name, shape)
+		d = unclear(out, "what the result %s means is not clear: it is %s, with the shape of the input, and no softmax at its end", name, shape)
 	default:
-		d = unclear(out, "what the result %s means is not clear: it is %s, with no softmax at its end, and the data have no label of one whole number an item", out.Name, shape)
+		d = unclear(out, "what the result %s means is not clear: it is %s, with no softmax at its end, and the data have no label of one whole number an item", name, shape)
 	}
 	var names []string
 	for _, t := range could {
@@ -398,8 +398,8 @@ func ask(m *ir.Module, i int) *diag.Diagnostic {
 // resultsOf counts and lists the results.
 func resultsOf(m *ir.Module) string {
 	var list []string
-	for _, o := range m.Outputs {
-		list = append(list, fmt.Sprintf("%s %s", o.Name, o.Type.Shape))
+	for i, o := range m.Outputs {
+		list = append(list, fmt.Sprintf("%s %s", m.ResultName(i), o.Type.Shape))
 	}
 	return fmt.Sprintf("%d results, %s", len(list), strings.Join(list, " and "))
 }
@@ -407,8 +407,8 @@ func resultsOf(m *ir.Module) string {
 // sayEach is the way to say the task of each result.
 func sayEach(m *ir.Module) string {
 	var list []string
-	for _, o := range m.Outputs {
-		list = append(list, o.Name+"="+likely(m, o)[0].String())
+	for i, o := range m.Outputs {
+		list = append(list, m.ResultName(i)+"="+likely(m, o)[0].String())
 	}
 	return fmt.Sprintf("-task %q says what each is, or the text of the network, behind each type; the tasks are %s", strings.Join(list, ", "), strings.Join(Tasks(), " "))
 }
@@ -673,7 +673,7 @@ func (t *Task) Doubt(m *ir.Module, b data.Batch) *diag.Diagnostic {
 	if math.Pow(float64(named)/float64(r.classes), float64(len(b.Labels))) >= surelyMissed {
 		return nil
 	}
-	return unclear(out, "what the result %s means is not clear: it is %s, the labels name only the first %d of its elements, and the network answers none of them better than a constant", out.Name, r.Shape, named).
+	return unclear(out, "what the result %s means is not clear: it is %s, the labels name only the first %d of its elements, and the network answers none of them better than a constant", r.Name, r.Shape, named).
 		WithNote("%s", couldBe(ir.EmbeddingTask, ir.Classes)).
 		WithHelp("-task %s says it, or the text of the network: -> %s %s", ir.EmbeddingTask, out.Type, ir.EmbeddingTask)
 }

@@ -112,7 +112,7 @@ func (e *Example) Batch(m *ir.Module, s Set, from, to int) (b data.Batch, right 
 		b.X, right = append(b.X, it.x...), append(right, it.right...)
 		for k, l := range it.labels {
 			if i == from {
-				b.Targets = append(b.Targets, data.Target{Name: m.Outputs[k].Name, Shape: labelShape(m, k, len(l))})
+				b.Targets = append(b.Targets, data.Target{Name: m.ResultName(k), Shape: labelShape(m, k, len(l))})
 			}
 			b.Targets[k].X = append(b.Targets[k].X, l...)
 		}

@@ -153,8 +153,8 @@ func describe(ctx context.Context, o driver.Options, r *driver.Result) (*found, 
 		f.Inputs = append(f.Inputs, value{Name: in.Name, Shape: in.Shape, Range: &[2]float64{float64(in.Low), float64(in.High)}, Holds: in.String(),
 			Assumed: driver.IsModel(o.Input) && !given && !f.Quantized})
 	}
-	for _, out := range m.Outputs {
-		f.Results = append(f.Results, value{Name: out.Name, Shape: out.Type.Shape})
+	for i, out := range m.Outputs {
+		f.Results = append(f.Results, value{Name: m.ResultName(i), Shape: out.Type.Shape})
 	}
 	var labels []int
 	if r.Calibrated() {

@@ -48,7 +48,8 @@ func toleranceOf(step float64) float64 { return max(tolerance, 2*step) }
 // test_data_set_N of input_K.pb and output_K.pb, as ONNX's own backend tests have
 // them, or a TensorFlow Lite model beside an npz file of its name (model.tflite has
 // data.npz). The arrays input and output, or x and y, are several inputs and results of
-// the model, one after the other. Integers must be equal; those that are one
+// the model, one after the other; the array reference, where it is there, is what TensorFlow
+// Lite's reference kernels answer, and the others are of its optimized ones. Integers must be equal; those that are one
 // apart are told apart. A case counts for the operation that its name begins with, up to
 // the last _ and a number; its name is that of the folder, or of the model where it is
 // not called model.
@@ -315,7 +316,8 @@ func runTFLite(ctx context.Context, path, answers string) (verdict int, why erro
 	if err != nil {
 		return failed, err
 	}
-	// The answers are those of one of the two sets of kernels, throughout.
+	// A case passes by one of the two sets of kernels, throughout. Where it has the answers of
+	// both, each is held to its own.
 	verdict, why = compareTFLite(ctx, path, f, tflite.Options{})
 	if verdict == near || verdict == failed {
 		if other, reason := compareTFLite(ctx, path, f, tflite.Options{Optimized: true}); other < verdict {
@@ -343,6 +345,10 @@ func compareTFLite(ctx context.Context, path string, f *weights.File, opt tflite
 		parts = append(parts, part)
 	}
 	x, n := data.Join(parts...).X, parts[0].N
+	answers := []string{"reference", "output", "y"}
+	if opt.Optimized {
+		answers = answers[1:]
+	}
 	if !m.IsQuantized() {
 		p, err := interp.CompileFloat(m)
 		if err != nil {
@@ -352,7 +358,7 @@ func compareTFLite(ctx context.Context, path string, f *weights.File, opt tflite
 		if err != nil {
 			return failed, err
 		}
-		return compareResults(f, m, n, got, func(out *ir.Value, got, want []float32, _ weights.DType) (int, error) {
+		return compareResults(f, m, n, got, answers, func(out *ir.Value, got, want []float32, _ weights.DType) (int, error) {
 			if err := compareReals(out.Name, got, want, tolerance); err != nil {
 				return failed, err
 			}
@@ -367,17 +373,17 @@ func compareTFLite(ctx context.Context, path string, f *weights.File, opt tflite
 	if err != nil {
 		return failed, err
 	}
-	return compareResults(f, m, n, got, compareSteps)
+	return compareResults(f, m, n, got, answers, compareSteps)
 }
 
 // compareResults compares the results of n samples with the arrays of a case: results are
-// what a run gave, sample by sample.
-func compareResults[T int8 | float32](f *weights.File, m *ir.Module, n int, results []T,
+// what a run gave, sample by sample, names those that the first array may have.
+func compareResults[T int8 | float32](f *weights.File, m *ir.Module, n int, results []T, names []string,
 	compare func(out *ir.Value, got []T, want []float32, stored weights.DType) (int, error)) (verdict int, why error) {
 	record := len(results) / n
 	at := 0
 	for k, out := range m.Outputs {
-		name, t, ok := arrayOf(f, k, "output", "y")
+		name, t, ok := arrayOf(f, k, names...)
 		if !ok && k > 0 { // cases may hold the first result only
 			break
 		}
@@ -423,8 +429,8 @@ func compareSteps(out *ir.Value, got []int8, want []float32, stored weights.DTyp
 	return verdict, why
 }
 
-// arrayOf is the array of the k-th value: under its first name, or the second; the first
-// value's has no number.
+// arrayOf is the array of the k-th value under the first of some names that the file has; the
+// first value's has no number.
 func arrayOf(f *weights.File, k int, names ...string) (name string, t weights.Tensor, ok bool) {
 	for _, name = range names {
 		if k > 0 {

@@ -141,8 +141,8 @@ func Inputs(m *ir.Module) (list []dataset.Input) {
 
 // Results are those of a network as data know them.
 func Results(m *ir.Module) (list []dataset.Result) {
-	for _, o := range m.Outputs {
-		list = append(list, dataset.Result{Name: o.Name, Shape: o.Type.Shape})
+	for i, o := range m.Outputs {
+		list = append(list, dataset.Result{Name: m.ResultName(i), Shape: o.Type.Shape})
 	}
 	return list
 }

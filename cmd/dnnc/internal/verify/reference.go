@@ -89,7 +89,7 @@ func (r *reference) report(out, messages io.Writer, warnings *driver.Warnings, k
 	}
 	var all []string
 	for i, o := range r.m.Outputs {
-		a := &r.results[i]
+		a, name := &r.results[i], r.m.ResultName(i)
 		text := "-"
 		switch db, isDefined := a.SQNR(); {
 		case a.Noise == 0:
@@ -97,15 +97,15 @@ func (r *reference) report(out, messages io.Writer, warnings *driver.Warnings, k
 		case isDefined:
 			text = fmt.Sprintf("%.1f dB", db)
 			if db <= 0 && kind != noisy {
-				return mismatch("%s lies at %s from the float network before any pass: zeros would lie nearer", o.Name, text).
+				return mismatch("%s lies at %s from the float network before any pass: zeros would lie nearer", name, text).
 					WithHelp("-check-passes finds the pass that changes what is computed; -calib with images of the kind that the network is run on, or more bits, where none does")
 			}
 			if db < diag.LeastSQNR {
-				warnings.Say(messages, diag.Warn(diag.LowFidelity, "%s lies at %s from the float network before any pass, on the %s", o.Name, text, kind).
+				warnings.Say(messages, diag.Warn(diag.LowFidelity, "%s lies at %s from the float network before any pass, on the %s", name, text, kind).
 					WithHelp("more bits, or -calib with images of the kind that the network is run on, bring it nearer"))
 			}
 		}
-		all = append(all, fmt.Sprintf("%s %s, at most %.1f steps apart", o.Name, text, a.greatest/o.Type.Quant.Scale))
+		all = append(all, fmt.Sprintf("%s %s, at most %.1f steps apart", name, text, a.greatest/o.Type.Quant.Scale))
 	}
 	_, err := fmt.Fprintf(out, "%s against its float network before any pass, on the %s: %s\n", r.m.Name, kind, strings.Join(all, "; "))
 	return err
