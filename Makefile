@@ -102,8 +102,8 @@ bench: test-tools bin/dnnc
 	$(GO) run ./cmd/bench -scale
 
 # Other people's arithmetic: generated models of every operation against
-# onnxruntime and the reference kernels of TensorFlow Lite's interpreter, in a
-# throw-away Python environment.
+# onnxruntime and the reference kernels of TensorFlow Lite's interpreter, and Keras 3
+# networks against both of its sets of kernels, in a throw-away Python environment.
 ONNX_CASES = 2400
 TFLITE_CASES = 2100
 peers: bin/dnnc
@@ -112,9 +112,11 @@ peers: bin/dnnc
 	bin/peers/python/bin/pip install -q -r testdata/peers/requirements.txt
 	bin/peers/python/bin/python testdata/peers/onnx_cases.py bin/peers/onnx $(ONNX_CASES)
 	bin/peers/python/bin/python testdata/peers/tflite_cases.py bin/peers/tflite $(TFLITE_CASES)
+	bin/peers/python/bin/python testdata/peers/keras_cases.py bin/peers/keras
 	bin/peers/python/bin/python testdata/peers/qdq.py bin/peers/qdq
 	bin/dnnc conformance bin/peers/onnx
 	bin/dnnc conformance bin/peers/tflite
+	bin/dnnc conformance bin/peers/keras
 	DNNC_QDQ=$(CURDIR)/bin/peers/qdq $(GO) test -v -count 1 -run NoiseIsThatOfQDQ ./passes
 	$(MAKE) peers-networks
 

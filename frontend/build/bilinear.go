@@ -2,6 +2,7 @@ package build
 
 import (
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/dnnc/dnnc/ir"
@@ -45,6 +46,55 @@ func (b *Builder) Bilinear(name string, v *ir.Value, scale []int, isHalf bool) (
 		return nil, err
 	}
 	return b.Add(ir.Copy, name, []*ir.Value{y}, InPlaces(s, scale)...)
+}
+
+// Resample is an image resized to any size [height, width], one axis after the other, by
+// constant matrices of weights. isAligned places the last pixel on the last one, isHalf places
+// pixels by their centres. The places are those of TensorFlow Lite, in single precision.
+func (b *Builder) Resample(name string, v *ir.Value, to []int, isAligned, isHalf bool) (*ir.Value, error) {
+	for i, role := range []string{".rows", ".columns"} {
+		s, axis := v.Type.Shape, 1+i
+		from, size := s[axis], to[i]
+		if n := (ir.Shape{size, from}).Size(); n < 0 || n > maxTaps {
+			return nil, fmt.Errorf("of %d to %d pixels", from, size)
+		}
+		w := make([]float32, size*from)
+		for k := range size {
+			lower, upper, part := neighbours(from, size, k, isAligned, isHalf)
+			w[k*from+lower] += 1 - part
+			w[k*from+upper] += part
+		}
+		// The axis stands in the place of the channels of a convolution of pixels.
+		x, err := b.Add(ir.Transpose, name+role+".first", []*ir.Value{v}, ir.AttrPerm.Is(MoveAxis(3, axis, 0)))
+		if err != nil {
+			return nil, err
+		}
+		layer := b.Name(name + role)
+		x, err = b.AddNamed(ir.Conv2D, layer, []*ir.Value{x}, ir.AttrWeight.Is(b.Floats(layer+".weight", ir.Shape{size, from, 1, 1}, w)), ir.AttrBits.Is(ir.Of(ir.I8)))
+		if err != nil {
+			return nil, err
+		}
+		if v, err = b.Add(ir.Transpose, name+role+".back", []*ir.Value{x}, ir.AttrPerm.Is(MoveAxis(3, 0, axis))); err != nil {
+			return nil, err
+		}
+	}
+	return v, nil
+}
+
+// neighbours are the pixels around the place of pixel k of size along an axis of from pixels,
+// and the part of the upper one.
+func neighbours(from, size, k int, isAligned, isHalf bool) (lower, upper int, part float32) {
+	scale := float32(from) / float32(size)
+	if isAligned && size > 1 {
+		scale = float32(from-1) / float32(size-1)
+	}
+	place := float32(float32(k) * scale)
+	if isHalf {
+		place = float32((float32(k)+.5)*scale) - .5
+	}
+	lower = min(max(int(math.Floor(float64(place))), 0), from-1)
+	upper = min(int(math.Ceil(float64(place))), from-1)
+	return lower, upper, place - float32(lower)
 }
 
 // InPlaces are the attributes of the copy that brings the pixels that each of an image of

@@ -14,9 +14,12 @@ import (
 
 // Builder appends operations to a module.
 type Builder struct {
-	M     *ir.Module
-	names map[string]bool
-	next  map[string]int // the number that the next name of a hint may have
+	M *ir.Module
+	// Most bounds the bytes of constants that Floats and Ints make, where it is not 0:
+	// operations after them fail.
+	Most, made int
+	names      map[string]bool
+	next       map[string]int // the number that the next name of a hint may have
 }
 
 // New begins a module.
@@ -100,12 +103,16 @@ func (b *Builder) AddQuantized(op ir.Op, name string, args []*ir.Value, q ir.Qua
 
 // Ints declares a constant of integers.
 func (b *Builder) Ints(name string, kind ir.Kind, shape ir.Shape, x []int64) *ir.Const {
+	b.made += 8 * len(x)
 	c := ir.IntConst(b.Name(name), ir.Of(kind), shape, x)
 	b.M.Consts = append(b.M.Consts, c)
 	return c
 }
 
 func (b *Builder) add(n *ir.Node, attrs []ir.Attr) (*ir.Value, error) {
+	if b.Most > 0 && b.made > b.Most {
+		return nil, fmt.Errorf("makes constants of more than %d MiB in all, many times what the file has", b.Most>>20)
+	}
 	if slices.Contains(n.Args, nil) {
 		return nil, errors.New("has a constant for an argument that must be computed")
 	}
@@ -137,6 +144,7 @@ func (b *Builder) Const(name string, shape ir.Shape, data ir.Data) *ir.Const {
 
 // Floats declares an f32 constant of numbers.
 func (b *Builder) Floats(name string, shape ir.Shape, x []float32) *ir.Const {
+	b.made += 4 * len(x)
 	return b.Const(name, shape, ir.FloatConst(name, shape, x).Data)
 }
 

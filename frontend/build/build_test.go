@@ -334,3 +334,41 @@ func TestFaults(t *testing.T) {
 		{"operation Conv has dilation: 1 of the model's 40 nodes", "d"},
 	}, got)
 }
+
+// TestMadeConstantsAreBounded: operations that follow too many bytes of constants fail.
+func TestMadeConstantsAreBounded(t *testing.T) {
+	const elements = 1 << 18
+	b := build.New("n")
+	b.Most = 4*elements + 8
+	x := b.Input("x", ir.Shape{3}, ir.Range{Lo: 0, Hi: 1})
+	b.Floats("f", ir.Shape{elements}, make([]float32, elements))
+	b.Ints("i", ir.I32, ir.Shape{1}, make([]int64, 1))
+	_, err := b.Add(ir.Relu, "y", []*ir.Value{x})
+	require.NoError(t, err, "all that may be")
+	b.Ints("j", ir.I32, ir.Shape{1}, make([]int64, 1))
+	_, err = b.Add(ir.Relu, "z", []*ir.Value{x})
+	require.ErrorContains(t, err, "makes constants of more than 1 MiB in all")
+}
+
+// TestNamesOfResults: those that are names, once each, and not those of other values.
+func TestNamesOfResults(t *testing.T) {
+	for want, names := range map[string][]string{
+		"a b":     nil,
+		"est b":   {"est"},
+		"a logit": {"", "logit"},
+		"a c":     {"b", "c"},
+		"one b":   {"one", "one"},
+		"a b ":    {"21", "/fc/Gemm"},
+		"x.y b":   {"x.y", "network"},
+	} {
+		b := build.New("n")
+		x := b.Input("x", ir.Shape{3}, ir.Range{Lo: 0, Hi: 1})
+		p, err := b.Add(ir.Relu, "a", []*ir.Value{x})
+		require.NoError(t, err)
+		q, err := b.Add(ir.Tanh, "b", []*ir.Value{x})
+		require.NoError(t, err)
+		m := b.Finish([]*ir.Value{p, q}, names...)
+		assert.Equal(t, strings.TrimSpace(want), m.ResultName(0)+" "+m.ResultName(1))
+		assert.Empty(t, ir.Verify(m))
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/ir/quote"
 )
 
 // ErrUnsupported is the fault of an operation that no table knows.
@@ -51,11 +52,11 @@ func (f *Faults) Err(pos diag.Pos, all int) error {
 	var list diag.List
 	for _, key := range f.order {
 		names := f.nodes[key]
-		shown := strings.Join(names[:min(len(names), shownNodes)], ", ")
+		shown := quote.Line(strings.Join(names[:min(len(names), shownNodes)], ", "))
 		if len(names) > shownNodes {
 			shown += fmt.Sprintf(" and %d more", len(names)-shownNodes)
 		}
-		d := list.Add(pos, diag.Unsupported, "operation %s: %d of the model's %d nodes", key, len(names), all)
+		d := list.Add(pos, diag.Unsupported, "operation %s: %d of the model's %d nodes", quote.Line(key), len(names), all)
 		d.WithNote("%s", shown)
 		var inferred *fault
 		switch {

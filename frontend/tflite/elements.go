@@ -521,6 +521,36 @@ func unary(op ir.Op) func(*importer, *operator) error {
 	}
 }
 
+// power imports POW by one constant number.
+func power(im *importer, o *operator, x *operand) error {
+	if im.exact {
+		return errFloat
+	}
+	t, err := im.constant(o, 1)
+	if err != nil || t == nil || t.size() != 1 {
+		return cmp.Or(err, errors.New("has no constant exponent of one number"))
+	}
+	y, err := im.add(ir.Pow, im.hint(o), []*ir.Value{x.v}, ir.Quant{}, ir.AttrExponent.Is(float64(t.floats()[0])))
+	if err != nil {
+		return err
+	}
+	return im.give(o, x.like(y, x.shape))
+}
+
+// between bounds the elements of a float network on both sides.
+func between(lo, hi float64) func(*importer, *operator, *operand) error {
+	return func(im *importer, o *operator, x *operand) error {
+		if im.exact {
+			return errFloat
+		}
+		y, err := im.add(ir.Clip, im.hint(o), []*ir.Value{x.v}, ir.Quant{}, ir.AttrLow.Is(lo), ir.AttrHigh.Is(hi))
+		if err != nil {
+			return err
+		}
+		return im.give(o, x.like(y, x.shape))
+	}
+}
+
 // mapped is an operand of integers that stand for a function of what they stood for.
 func (o *operand) mapped(f func(float64) float64) *operand {
 	y := o.like(o.v, o.shape)

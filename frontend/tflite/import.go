@@ -111,8 +111,14 @@ type model struct {
 	f              *flat
 	codes, buffers []table
 	graphs         []table
-	signed         map[int][]byte // the data of buffers of uint8, less 128
+	signed         map[int][]byte   // the data of buffers of uint8, less 128
+	finite         map[content]bool // buffers whose reals are all finite
 }
+
+// madeBytes bounds the constants that a module has beside those of the file, which may take
+// 16 times their bytes (a half becomes a float32, an integer one of 64 bits): operators of a
+// small file may each ask for scales of a million elements.
+const madeBytes = 1 << 28
 
 // Parse imports the bytes of a model.
 func Parse(name string, raw []byte, opt Options) (*ir.Module, error) {
@@ -140,8 +146,9 @@ func parse(name string, raw []byte, opt Options) (m *ir.Module, isExact bool, er
 	root := table{f, f.follow(0)}
 	im := &importer{
 		Builder: build.New(name), shared: map[sharedConst]*ir.Const{},
-		model: &model{f: f, signed: map[int][]byte{}, graphs: root.tables(2), codes: root.tables(1), buffers: root.tables(4)},
+		model: &model{f: f, signed: map[int][]byte{}, finite: map[content]bool{}, graphs: root.tables(2), codes: root.tables(1), buffers: root.tables(4)},
 	}
+	im.Most = madeBytes + 16*len(raw)
 	signatures := root.tables(7)
 	if f.err != nil {
 		return nil, false, bad(f.err)

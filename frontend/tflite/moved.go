@@ -436,6 +436,20 @@ func transpose(im *importer, o *operator, x *operand) error {
 	return im.viewed(o, x, shape, func(v ir.View) ir.View { return v.Permute(perm) })
 }
 
+// reverse turns axes around.
+func reverse(im *importer, o *operator, x *operand) error {
+	axes, err := im.axes(o, len(x.shape))
+	if err != nil {
+		return err
+	}
+	return im.viewed(o, x, slices.Clone(x.shape), func(v ir.View) ir.View {
+		for _, k := range axes {
+			v = v.Slice(k, x.shape[k]-1, -1, x.shape[k])
+		}
+		return v
+	})
+}
+
 func slice(im *importer, o *operator, x *operand) error {
 	var list [2][]int
 	for i := range list {
@@ -665,8 +679,8 @@ func pack(im *importer, o *operator) error {
 	return im.joined(o, args, shape, axis)
 }
 
-// factors are those by which a resizing makes an image larger.
-func (im *importer) factors(o *operator, x *operand) (v *ir.Value, k []int, err error) {
+// resized is the image that a resizing takes, and the size [height, width] that it gets.
+func (im *importer) resized(o *operator, x *operand) (v *ir.Value, to []int, err error) {
 	if err := im.keeps(o, x); err != nil {
 		return nil, nil, err
 	}
@@ -680,11 +694,20 @@ func (im *importer) factors(o *operator, x *operand) (v *ir.Value, k []int, err 
 	if err != nil || t == nil {
 		return nil, nil, cmp.Or(err, errors.New("has no size"))
 	}
-	to, err := t.shortInts()
-	if s := v.Type.Shape; err != nil || len(to) != 2 || to[0] < s[1] || to[1] < s[2] || to[0]%s[1] != 0 || to[1]%s[2] != 0 {
-		return nil, nil, cmp.Or(err, fmt.Errorf("from %v to %v, by no whole factors", x.shape, to))
+	to, err = t.shortInts()
+	if err != nil || len(to) != 2 || slices.Min(to) < 1 || slices.Max(to) > ir.MaxActivation {
+		return nil, nil, cmp.Or(err, fmt.Errorf("of %v to %v pixels", x.shape, to))
 	}
-	return v, []int{to[0] / v.Type.Shape[1], to[1] / v.Type.Shape[2]}, nil
+	return v, to, nil
+}
+
+// factors are those by which an image [C,H,W] becomes larger; nil where they are not whole.
+func factors(v *ir.Value, to []int) []int {
+	s := v.Type.Shape
+	if to[0]%s[1] != 0 || to[1]%s[2] != 0 {
+		return nil
+	}
+	return []int{to[0] / s[1], to[1] / s[2]}
 }
 
 // rearranged is an image whose elements move: an operation of a float network, of
@@ -701,40 +724,87 @@ func (im *importer) rearranged(o *operator, x *operand, v *ir.Value, op ir.Op, a
 	return im.give(o, &operand{v: y, image: true, shape: []int{1, to[1], to[2], to[0]}, reals: x.reals})
 }
 
-// nearest imports RESIZE_NEAREST_NEIGHBOR, where every pixel is repeated.
+// nearest imports RESIZE_NEAREST_NEIGHBOR, where every pixel is repeated, or of every few
+// pixels one is taken.
 func nearest(im *importer, o *operator, x *operand) error {
-	v, k, err := im.factors(o, x)
+	v, to, err := im.resized(o, x)
 	if err != nil {
 		return err
 	}
-	if o.options.byte(0, 0) != 0 && k[0]*k[1] > 1 {
-		return errors.New("with align_corners")
-	}
+	isAligned, isHalf := o.options.byte(0, 0) != 0, o.options.byte(1, 0) != 0
 	s := v.Type.Shape
-	view, _ := ir.ViewOf(s).Split(2, 1).Split(1, 1).Expand(ir.Shape{s[0], s[1], k[0], s[2], k[1]})
-	return im.rearranged(o, x, v, ir.Resize, ir.AttrScale.Is(k), view, []int{s[0], s[1] * k[0], s[2] * k[1]})
+	if k := factors(v, to); k != nil && (!isAligned || k[0]*k[1] == 1) {
+		view, _ := ir.ViewOf(s).Split(2, 1).Split(1, 1).Expand(ir.Shape{s[0], s[1], k[0], s[2], k[1]})
+		return im.rearranged(o, x, v, ir.Resize, ir.AttrScale.Is(k), view, []int{s[0], s[1] * k[0], s[2] * k[1]})
+	}
+	var first, step [2]int
+	for i := range 2 {
+		var ok bool
+		if first[i], step[i], ok = apart(s[1+i], to[i], isAligned, isHalf); !ok {
+			return fmt.Errorf("from %v to %v pixels, which are neither repeated evenly nor a step apart", x.shape, to)
+		}
+	}
+	return im.viewed(o, x, []int{1, to[0], to[1], s[0]}, func(v ir.View) ir.View {
+		for i := range 2 {
+			v = v.Slice(1+i, first[i], step[i], to[i])
+		}
+		return v
+	})
 }
 
-// bilinear imports RESIZE_BILINEAR by whole factors.
+// apart are the first of the pixels that the nearest ones are along an axis, and the step
+// between them; ok is false where they are not a step apart.
+func apart(from, to int, isAligned, isHalf bool) (first, step int, ok bool) {
+	scale, offset, round := float32(from)/float32(to), float32(0), math.Floor
+	if isAligned {
+		round = math.Round
+		if to > 1 {
+			scale = float32(from-1) / float32(to-1)
+		}
+	}
+	if isHalf {
+		offset = .5
+	}
+	at := func(k int) int {
+		return max(min(int(round(float64(float32(float32(k)+offset)*scale))), from-1), 0)
+	}
+	first, step = at(0), 1
+	if to > 1 {
+		step = at(1) - first
+	}
+	for k := range to {
+		if at(k) != first+k*step {
+			return 0, 0, false
+		}
+	}
+	return first, step, true
+}
+
+// bilinear imports RESIZE_BILINEAR: of a float network to any size.
 func bilinear(im *importer, o *operator, x *operand) error {
-	v, k, err := im.factors(o, x)
+	v, to, err := im.resized(o, x)
 	if err != nil {
 		return err
-	}
-	if o.options.byte(2, 0) != 0 {
-		return errors.New("with align_corners")
 	}
 	if x.reals != nil {
 		return errReals
 	}
-	if im.exact {
-		y, err := im.bilinearInts(im.hint(o), v, k, o.options.byte(3, 0) != 0)
-		if err != nil {
-			return err
-		}
-		return im.giveImage(o, y, nil)
+	isAligned, isHalf := o.options.byte(2, 0) != 0, o.options.byte(3, 0) != 0
+	k := factors(v, to)
+	if isAligned && k != nil && k[0]*k[1] > 1 {
+		k = nil
 	}
-	y, err := im.Bilinear(im.hint(o), v, k, o.options.byte(3, 0) != 0)
+	var y *ir.Value
+	switch {
+	case im.exact && k == nil:
+		return fmt.Errorf("of integers from %v to %v pixels, by no powers of two: -exact=false quantizes the model anew", x.shape, to)
+	case im.exact:
+		y, err = im.bilinearInts(im.hint(o), v, k, isHalf)
+	case k != nil:
+		y, err = im.Bilinear(im.hint(o), v, k, isHalf)
+	default:
+		y, err = im.Resample(im.hint(o), v, to, isAligned, isHalf)
+	}
 	if err != nil {
 		return err
 	}

@@ -154,6 +154,9 @@ func (m *model) open(graph table) (scope, error) {
 	return s, m.f.err
 }
 
+// content is a buffer read as elements of a type: many tensors may have one.
+type content struct{ buffer, typ int }
+
 // tensor reads a tensor, and checks it against its data.
 func (m *model) tensor(t table) (*tensor, error) {
 	out := &tensor{name: t.text(3), typ: t.byte(1, 0), shape: t.ints(0)}
@@ -198,12 +201,13 @@ func (m *model) tensor(t table) (*tensor, error) {
 	if size := sizes[out.typ]; out.data != nil && size > 0 && len(out.data) != size*out.size() {
 		return nil, fmt.Errorf("tensor %q of shape %v has %d bytes of data", out.name, out.shape, len(out.data))
 	}
-	if out.data != nil && (out.typ == float32Type || out.typ == float16Type) {
+	if is := (content{b, out.typ}); out.data != nil && (out.typ == float32Type || out.typ == float16Type) && !m.finite[is] {
 		for i, v := range out.floats() {
 			if v-v != 0 {
 				return nil, fmt.Errorf("tensor %q holds %v at element %d", out.name, v, i)
 			}
 		}
+		m.finite[is] = true
 	}
 	if out.typ == uint8Type && len(out.scale) > 0 {
 		m.makeSigned(out, b)

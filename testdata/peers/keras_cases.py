@@ -8,7 +8,8 @@ Each case is NAME_FORMAT/NAME_FORMAT.tflite beside NAME_FORMAT.npz: x, the reals
 inputs; xi, the elements that the interpreter was given; y, the answers of its optimized
 kernels, without delegates; reference, those of its reference kernels; iq and oq, scale
 and zero point of input and result. The weights are random; the same version of
-TensorFlow gives the same cases. It needs tensorflow-cpu beside requirements.txt.
+TensorFlow gives the same cases. frontend/tflite/testdata/keras.tar.gz has fewer samples of
+them, and its files are called model.tflite and data.npz.
 """
 import contextlib
 import os
@@ -22,6 +23,7 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from keras import layers as L
 
 CALIBRATION = 32
+SAMPLES = 100
 
 
 def cnn(format):
@@ -142,7 +144,7 @@ def answers(raw, data, kernels):
 def main():
     folder = sys.argv[1]
     names = sys.argv[2].split(",") if len(sys.argv) > 2 else list(NETWORKS)
-    samples = int(sys.argv[3]) if len(sys.argv) > 3 else CALIBRATION
+    samples = int(sys.argv[3]) if len(sys.argv) > 3 else SAMPLES
     for name in names:
         for format in FORMATS:
             seed = sorted(NETWORKS).index(name)

@@ -290,6 +290,9 @@ def resize(m, x):
     k = [int(m.r.integers(1, 4)) for _ in range(2)]
     to = [shape[1] * k[0], shape[2] * k[1]]
     o = s.ResizeNearestNeighborOptionsT()
+    if m.r.integers(3) == 0:  # one of every few pixels
+        to = [int(pick(m.r, *(d for d in range(1, n + 1) if n % d == 0))) for n in shape[1:3]]
+        o.halfPixelCenters = bool(m.r.integers(2))
     return m.op(OP.RESIZE_NEAREST_NEIGHBOR, [x, m.ints(to)], m.value([1, *to, shape[3]], like=x), o, B.ResizeNearestNeighborOptions)
 
 
@@ -490,6 +493,9 @@ def bilinear(m, x):
     to = [shape[1] * k[0], shape[2] * k[1]]
     o = s.ResizeBilinearOptionsT()
     o.halfPixelCenters = bool(m.r.integers(2))
+    if m.r.integers(2):  # to any size
+        to = [int(m.r.integers(1, 2 * n + 1)) for n in shape[1:3]]
+        o.alignCorners = not o.halfPixelCenters and bool(m.r.integers(2))
     return m.op(OP.RESIZE_BILINEAR, [x, m.ints(to)], m.value([1, *to, shape[3]], like=x), o, B.ResizeBilinearOptions)
 
 
@@ -602,6 +608,22 @@ def functions(m, x):
     return m.op(code, [x], m.value(m.shape(x)), o, kind)
 
 
+def turned(m, x):
+    """Axes turned around."""
+    axes = [k for k in range(1, len(m.shape(x))) if m.r.integers(2)] or [1]
+    return m.op(OP.REVERSE_V2, [x, m.ints(axes)], m.value(m.shape(x), like=x), s.ReverseV2OptionsT(), B.ReverseV2Options)
+
+
+def real_functions(m, x):
+    """A function that TensorFlow Lite has of reals alone."""
+    code = pick(m.r, OP.FLOOR, OP.CEIL, OP.ROUND, OP.SIN, OP.COS, OP.RELU_N1_TO_1, OP.RELU_0_TO_1, OP.SIGN, OP.POW)
+    if code == OP.POW:
+        x = m.op(OP.EXP, [x], m.value(m.shape(x)), s.ExpOptionsT(), B.ExpOptions)
+        k = m.tensor([], np.float32, np.float32(pick(m.r, 0.5, 2, -1, 1.75)))
+        return m.op(code, [x, k], m.value(m.shape(x)), s.PowOptionsT(), B.PowOptions)
+    return m.op(code, [x], m.value(m.shape(x)))
+
+
 def embedding(m, x):
     """Rows of a constant by the integers of the input."""
     r = m.r
@@ -657,11 +679,12 @@ KINDS = {
     "SQUEEZE_EXCITE": (squeeze_excite, image), "RESIZE_BILINEAR": (bilinear, image), "DEPTH_TO_SPACE": (blocks, image), "MEAN_AXES": (reduction(OP.MEAN, False), any_shape),
     "SUM": (reduction(OP.SUM, False), any_shape), "REDUCE_MAX": (reduction(OP.REDUCE_MAX, True), any_shape), "REDUCE_MIN": (reduction(OP.REDUCE_MIN, True), any_shape),
     "SLICE": (slices, image), "TILE": (repeated, any_shape), "GATHER": (gather, any_shape), "EMBEDDING": (embedding, words), "LAYER_NORM": (layer_norm, sequence), "DIV": (quotient, any_shape),
-    "FUNCTIONS": (functions, any_shape), "UNIDIRECTIONAL_SEQUENCE_LSTM": (lstm, sequence), "NETWORK": (network, image),
+    "FUNCTIONS": (functions, any_shape), "REAL_FUNCTIONS": (real_functions, any_shape), "REVERSE_V2": (turned, any_shape),
+    "UNIDIRECTIONAL_SEQUENCE_LSTM": (lstm, sequence), "NETWORK": (network, image),
 }
 
 
-FLOATS = ("LOG_SOFTMAX", "UNIDIRECTIONAL_SEQUENCE_LSTM", "RESIZE_BILINEAR", "SUM", "EMBEDDING", "LAYER_NORM", "DIV")  # whose integers are TensorFlow Lite's own
+FLOATS = ("LOG_SOFTMAX", "UNIDIRECTIONAL_SEQUENCE_LSTM", "RESIZE_BILINEAR", "SUM", "EMBEDDING", "LAYER_NORM", "DIV", "REAL_FUNCTIONS")  # whose integers are TensorFlow Lite's own
 
 
 def make(kind, seed, q):

@@ -138,3 +138,26 @@ func TestOutputs(t *testing.T) {
 		assert.Contains(t, stderr, want)
 	}
 }
+
+// TestResultsKeepTheirNames: the header and the task of a network call its result as the ONNX
+// model does, also those of the text that it is imported to; its layers keep their own names.
+func TestResultsKeepTheirNames(t *testing.T) {
+	dir := t.TempDir()
+	text, c := filepath.Join(dir, "net.dnn"), filepath.Join(dir, "net.c")
+	model := dnnctest.Root + "/testdata/lenet5/lenet5.onnx"
+	code, _, stderr := dnnctest.Run(t, "import", model, "-o", text)
+	require.Zero(t, code, stderr)
+	for _, source := range []string{model, text} {
+		code, _, stderr := dnnctest.Run(t, source, "-target", "armv6m", "-emit", "c", "-images", "8", "-o", c)
+		require.Zero(t, code, stderr)
+		header, err := os.ReadFile(filepath.Join(dir, "net.h"))
+		require.NoError(t, err)
+		assert.Contains(t, string(header), "int8_t *logits, void *arena", source)
+		code, stdout, stderr := dnnctest.Run(t, "check", source, "-task", "logits=classes")
+		require.Zero(t, code, stderr)
+		assert.Contains(t, stdout, "logits", source)
+		code, _, stderr = dnnctest.Run(t, "check", source, "-task", "fc2=classes")
+		require.NotZero(t, code)
+		assert.Contains(t, stderr, "the network has no result fc2\n    help: its results are logits", source)
+	}
+}
