@@ -52,6 +52,11 @@ func Begin(m *ir.Module, c Config) (*Build, error) {
 		return nil, err
 	}
 	b := &Build{Result: &Result{Module: m.Clone(), Target: c.Target, Config: c}, source: m}
+	if !m.IsQuantized() { // the integers of a result depend on its task
+		if err := measure.Say(b.Result.Module, c.Task); err != nil {
+			return nil, err
+		}
+	}
 	b.Result.Env = b.environment(errors)
 	return b, nil
 }
@@ -157,7 +162,7 @@ func checkImages(b data.Batch, inputs []*ir.Value) error {
 	case !inputs[0].Type.Shape.Equal(b.Shape):
 		return fault("the images to calibrate with have the shape %s, the network takes %s", ir.Shape(b.Shape), inputs[0].Type.Shape)
 	case b.Others != others:
-		return fault("%d elements lie behind each image to calibrate with, the network's other inputs take %d", b.Others, others)
+		return fault("%d elements lie after each image to calibrate with, the network's other inputs take %d", b.Others, others)
 	case b.N < 0 || len(b.X) != b.N*b.Size():
 		return fault("%d images to calibrate with take %d elements, not %d", b.N, b.N*b.Size(), len(b.X))
 	case b.Labels != nil && len(b.Labels) != b.N:

@@ -69,6 +69,9 @@ func InferNode(n *Node) (Type, *diag.Diagnostic) {
 	if n.Op == Embedding && elem.Kind == I16 {
 		elem = Of(I8)
 	}
+	if n.Op.HasWeights() && n.Out.Type.Elem.Kind == I16 { // a wide result, see Module.CanBeWide
+		elem = Of(I16)
+	}
 	return Type{Elem: elem, Shape: shape, Quant: n.Out.Type.Quant}, nil
 }
 

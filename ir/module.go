@@ -384,6 +384,12 @@ func (m *Module) RowsOf(v *Value) int {
 // a quantized module has it as i16.
 func (m *Module) IsIndex(v *Value) bool { return m.RowsOf(v) > ByteRows }
 
+// CanBeWide reports whether v can be of 16 bits in a quantized module: a result of the network
+// that a layer computes and nothing else reads. Its zero point is 0.
+func (m *Module) CanBeWide(v *Value) bool {
+	return v.Def != nil && v.Def.Op.HasWeights() && m.IsOutput(v) && len(m.Users(v)) == 0
+}
+
 // Replace makes every user of old, and the network's outputs, use new instead.
 func (m *Module) Replace(old, new *Value) {
 	for _, n := range m.Ops {

@@ -1,6 +1,9 @@
 package ir
 
-import "slices"
+import (
+	"math"
+	"slices"
+)
 
 // The operations, in any order: each has a row in the table below.
 const (
@@ -102,8 +105,8 @@ var (
 		{Key: AttrRound, Words: []string{RoundHalfUp, RoundEven, RoundTFLite, RoundTwice}, Default: RoundHalfUp, Doc: "rounding of the requantization (R6, R8)"},
 	}
 	clampAttrs = []AttrInfo{
-		{Key: AttrLo, Min: -128, Max: 127, Default: -128, Doc: "least integer of the result (R9)"},
-		{Key: AttrHi, Min: -128, Max: 127, Default: 127, Doc: "greatest integer of the result (R9)"},
+		{Key: AttrLo, Min: math.MinInt16, Max: math.MaxInt16, Default: -128, Doc: "least integer of the result (R9)"},
+		{Key: AttrHi, Min: math.MinInt16, Max: math.MaxInt16, Default: 127, Doc: "greatest integer of the result (R9)"},
 	}
 	// What the machine passes write.
 	machineAttrs = []AttrInfo{
@@ -112,7 +115,7 @@ var (
 		{Key: AttrTile, Min: 1, Max: maxDim, Doc: "tile of the kernel: [pixels, channels]; of conv_pixels: [rows, groups of inputs, inputs of a group]; of conv_pairs: [rows, columns, groups of inputs, inputs of a group, words]"},
 		{Key: AttrUnroll, Min: 1, Max: maxDim, Doc: "bounds what a round of the kernel's innermost loop does, for small code: products of an input, codes of a channel; the target's own when absent"},
 		{Key: AttrScratch, Len: 2, Min: 0, Max: MaxElements, Doc: "working memory in the arena: [offset, bytes]"},
-		{Key: AttrLag, Min: 0, Max: MaxElements, Doc: "the result may overlap a first argument that dies here and begins at least so many bytes behind it"},
+		{Key: AttrLag, Min: 0, Max: MaxElements, Doc: "the result may overlap a first argument that dies here and begins at least so many bytes after it"},
 	}
 	// Of operations with weights.
 	weightAttrs = []AttrInfo{
@@ -316,9 +319,9 @@ func init() {
 		Pad: {Name: "pad", Class: Core, MinArgs: 1, MaxArgs: 1, Known: InONNX | InTFLite, infer: inferPad,
 			Sample: "y = pad(m, before: [1,2], after: [0,3], between: [1,0], value: 0.3)",
 			Doc:    "elements before, after and between the elements of every axis (R12), of one value or of the argument; ONNX Pad.",
-			Attrs: attrs([]AttrInfo{anyInts(AttrBefore, 0, true, "elements before, one number an axis"), anyInts(AttrAfter, 0, true, "elements behind"),
+			Attrs: attrs([]AttrInfo{anyInts(AttrBefore, 0, true, "elements before, one number an axis"), anyInts(AttrAfter, 0, true, "elements after"),
 				anyInts(AttrBetween, 0, false, "elements between neighbours; 0 when absent"),
-				{Key: AttrMode, Words: []string{PadConstant, PadEdge, PadReflect, PadSymmetric, PadWrap}, Default: PadConstant, Doc: "what is added: a value, the element at the edge, those behind it mirrored without or with it, those of the other end"},
+				{Key: AttrMode, Words: []string{PadConstant, PadEdge, PadReflect, PadSymmetric, PadWrap}, Default: PadConstant, Doc: "what is added: a value, the element at the edge, those next to it mirrored without or with it, those of the other end"},
 				{Key: AttrValue, Default: 0., Doc: "their value; an integer after quantization"}}, machineAttrs)},
 		Reduce: {Name: "reduce", Class: Core, MinArgs: 1, MaxArgs: 1, Known: InONNX | InTFLite, infer: inferReduce,
 			Sample: "y = reduce(a, fn: max, axes: [0,2], keep: 1)",

@@ -630,6 +630,13 @@ func quantized() *Module {
 	return m
 }
 
+// wide gives the module of quantized a result of 16 bits.
+func wide(m *Module) {
+	m.Outputs[0].Type.Elem, m.Results[0].Elem = Of(I16), Of(I16)
+	m.Outputs[0].Type.Quant.Zero = 0
+	m.Ops[0].Put(AttrLo.Is(math.MinInt16), AttrHi.Is(math.MaxInt16))
+}
+
 // TestVerifyIntegers breaks what V6 and V7 ask of a quantized module, one by one.
 func TestVerifyIntegers(t *testing.T) {
 	require.Empty(t, Verify(quantized()))
@@ -652,6 +659,16 @@ func TestVerifyIntegers(t *testing.T) {
 		{"V6: y has scale 0.25 and zero point -129", func(m *Module) { m.Outputs[0].Type.Quant.Zero = -129 }},
 		{"V6: x has scale 0.5 and zero point 128", func(m *Module) { m.Inputs[0].Type.Quant.Zero = 128 }},
 		{"", func(m *Module) { m.Inputs[0].Type.Quant.Zero = 127 }},
+		{"", wide},
+		{"V6: y is i16 in a module of i8", func(m *Module) {
+			wide(m)
+			z := &Node{Op: Copy, Args: on(m.Outputs[0])}
+			z.Out = &Value{Name: "z", Type: m.Outputs[0].Type, Def: z}
+			m.Ops = append(m.Ops, z)
+		}},
+		{"V6: x is i16 in a module of i8", func(m *Module) { m.Inputs[0].Type.Elem = Of(I16) }},
+		{"V7: y has the bounds -129 and 127 of a result of 8 bits", func(m *Module) { m.Ops[0].Put(AttrLo.Is(-129)) }},
+		{"V7: y has the bounds -128 and 128 of a result of 8 bits", func(m *Module) { m.Ops[0].Put(AttrHi.Is(128)) }},
 		{"V7: y: relu has no integer form", func(m *Module) {
 			m.Ops[0].Op, m.Ops[0].Attrs = Relu, nil
 			m.Outputs[0].Type.Shape, m.Results[0].Shape = Shape{2}, Shape{2}

@@ -107,7 +107,7 @@ func (v *verifier) ops() {
 	}
 	for _, in := range v.m.Inputs {
 		defined[in] = true
-		v.value(in, quantized, quantized && in.Type.Elem.Kind == I16 && v.m.IsIndex(in))
+		v.value(in, quantized, in.Type.Elem.Kind == I16 && v.m.IsIndex(in))
 	}
 	for _, n := range v.m.Ops {
 		ok := true
@@ -147,17 +147,17 @@ func (v *verifier) ops() {
 		} else if !t.Equal(n.Out.Type) {
 			v.fail(n.Pos, "V4", "%s is %s, inference gives %s", n.Name(), n.Out.Type, t)
 		}
-		v.value(n.Out, quantized, false)
+		v.value(n.Out, quantized, n.Out.Type.Elem.Kind == I16 && v.m.CanBeWide(n.Out))
 		if quantized {
 			v.quantized(n)
 		}
 	}
 }
 
-func (v *verifier) value(x *Value, quantized, isIndex bool) {
+func (v *verifier) value(x *Value, quantized, isWide bool) {
 	want := Of(F32)
 	switch {
-	case isIndex:
+	case quantized && isWide:
 		want = Of(I16)
 	case quantized:
 		want = Of(I8)
@@ -183,6 +183,9 @@ func (v *verifier) quantized(n *Node) {
 		return
 	}
 	v.factors(n)
+	if n.Op.Takes(AttrLo) && n.Out.Type.Elem.Kind != I16 && (n.Int(AttrLo) < -128 || n.Int(AttrHi) > 127) {
+		v.fail(n.Pos, "V7", "%s has the bounds %d and %d of a result of 8 bits", n.Name(), n.Int(AttrLo), n.Int(AttrHi))
+	}
 	if !n.Op.HasWeights() {
 		return
 	}

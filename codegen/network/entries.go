@@ -152,7 +152,7 @@ func (i Interface) entry(m *ir.Module, name string) *loop.Func {
 		f.Params = append(f.Params, &loop.Param{Name: "in_" + v.Name, Constant: true, Wide: v.Type.Elem.Kind == ir.I16})
 	}
 	for _, v := range m.Outputs {
-		f.Params = append(f.Params, &loop.Param{Name: "out_" + v.Name})
+		f.Params = append(f.Params, &loop.Param{Name: "out_" + v.Name, Wide: v.Type.Elem.Kind == ir.I16})
 	}
 	if i.Lend {
 		f.Params = append(f.Params, &loop.Param{Name: lentName, Constant: true, Untyped: true})

@@ -47,7 +47,7 @@ func (k Rounding) Of(a int64, m, r int32) int64 {
 	return RequantHalfUp(a, m, r)
 }
 
-// Requant is the requantization of accumulators to i8 (R6 to R9). Mul and Shift
+// Requant is the requantization of accumulators to i8, of a wide result to i16 (R6 to R9). Mul and Shift
 // have one entry a channel, or one for all.
 type Requant struct {
 	Mul, Shift   []int32
@@ -69,11 +69,22 @@ func RequantOf(n *ir.Node) (*Requant, error) {
 }
 
 // Apply requantizes a 32-bit accumulator.
-func (q *Requant) Apply(acc int64, channel int) int8 {
+func (q *Requant) Apply(acc int64, channel int) int8 { return int8(q.Integer(acc, channel, false)) }
+
+// Integer is the result for an accumulator of 32 bits, or of 64 (R7): of 8 or of 16 bits, as
+// Lo and Hi bound it.
+func (q *Requant) Integer(acc int64, channel int, isWide bool) int64 {
 	if len(q.Mul) == 1 {
 		channel = 0
 	}
-	return q.clamp(q.Rounding.Of(acc, q.Mul[channel], q.Shift[channel]))
+	var v int64
+	if m, r := q.Mul[channel], q.Shift[channel]; isWide {
+		m, r = Narrow(m, r)
+		v = RequantHalfUp(acc, m, r)
+	} else {
+		v = q.Rounding.Of(acc, m, r)
+	}
+	return min(max(int64(q.Zero)+v, int64(q.Lo)), int64(q.Hi))
 }
 
 // Line requantizes 32-bit sums of one channel, to each of which its bias is added:
@@ -96,17 +107,7 @@ func (q *Requant) Line(sums []int32, bias int64, channel int, y []int8) {
 }
 
 // ApplyWide requantizes a 64-bit accumulator (R7).
-func (q *Requant) ApplyWide(acc int64, channel int) int8 {
-	if len(q.Mul) == 1 {
-		channel = 0
-	}
-	m, r := Narrow(q.Mul[channel], q.Shift[channel])
-	return q.clamp(RequantHalfUp(acc, m, r))
-}
-
-func (q *Requant) clamp(v int64) int8 {
-	return int8(min(max(int64(q.Zero)+v, int64(q.Lo)), int64(q.Hi)))
-}
+func (q *Requant) ApplyWide(acc int64, channel int) int8 { return int8(q.Integer(acc, channel, true)) }
 
 // Narrow is the multiplier and shift that R7 gives a 64-bit accumulator. The
 // accumulator has at most 47 bits, which the 16 bits of the multiplier leave

@@ -22,8 +22,8 @@ type Family struct {
 	Plan func(l Layer) (p Plan, ok bool)
 	// Read restores the plan that a layer's attributes describe.
 	Read func(l Layer) (Plan, error)
-	// General: the family serves every layer of its kind, slowly. It is chosen only if no
-	// other family serves the layer.
+	// General: the family serves every layer of its kind, slowly, results of 16 bits among
+	// them. It is chosen only if no other family serves the layer.
 	General bool
 	// Pools: the kernel of a convolution can compute a max pooling of its outputs.
 	Pools bool
@@ -95,6 +95,9 @@ func (f *Family) Serves(l Layer) (p Plan, ok bool) {
 	h, w := l.Node.Pool()
 	if f.Op != l.Node.Op || h*w > 1 && !f.Pools {
 		return nil, false
+	}
+	if l.Node.Out.Type.Elem.Kind == ir.I16 && l.Node.Op.HasWeights() && !f.General {
+		return nil, false // General families alone store 16 bits
 	}
 	return f.Plan(l)
 }

@@ -13,7 +13,7 @@ const (
 	// Certificate is that of net.json; its field version is the major number.
 	Certificate = "1.4.0"
 	// Interface is that of the C header and the object's symbols.
-	Interface = "1.1.0"
+	Interface = "1.2.0"
 )
 
 // Major is the first number of a version.

@@ -11,9 +11,6 @@ import (
 )
 
 const (
-	// beyond is steps of a result that take it out of i8 whatever its zero point: twice
-	// those that do, for factors are rounded.
-	beyond = 512
 	// slack is the part of a step that the weights of a channel may move its output by
 	// where they are rounded again for its bias's sake (R2).
 	slack = .25
@@ -22,16 +19,34 @@ const (
 	fine, coarse = 1. / (1 << 16), 1. / (1 << 12)
 )
 
+// beyond is steps of a result that take it out of its type whatever its zero point: twice
+// those that do, for factors are rounded.
+func beyond(isWide bool) float64 {
+	if isWide {
+		return 2 << 16
+	}
+	return 512
+}
+
 // use is what the integers of a channel depend on beside its weights and bias: the types
 // of an argument and a result.
 type use struct {
 	in, out         float64 // scales
 	least, greatest int32   // x-z
+	isWide          bool    // the result is of 16 bits
 }
 
 func newUse(n *ir.Node) use {
-	in := n.Args[0].Type.Quant
-	return use{in.Scale, n.Out.Type.Quant.Scale, int32(-128 - in.Zero), int32(127 - in.Zero)}
+	in, out := n.Args[0].Type.Quant, n.Out.Type
+	return use{in.Scale, out.Quant.Scale, int32(-128 - in.Zero), int32(127 - in.Zero), out.Elem.Kind == ir.I16}
+}
+
+// step is a step of the result in 8 bits, of which parts may be lost.
+func (u use) step() float64 {
+	if u.isWide {
+		return u.out * (1 << 8)
+	}
+	return u.out
 }
 
 // usesOf are those of layers that share their weights.
@@ -50,13 +65,13 @@ func (u use) factor(scale float64) float64 { return float64(u.in*scale) / u.out 
 
 // sums are the bias, the factor, and the reach of the accumulator (R5) of a channel with
 // weights scale*w. A bias that alone leaves 32 bits is cut off where every result is
-// beyond i8 already.
+// beyond its type already.
 func (u use) sums(w []int32, scale, bias float64) (b int64, factor float64, reach int64) {
 	factor = u.factor(scale)
 	reach = geometry.Reach(0, w, u.least, u.greatest)
 	exact := math.Round(bias / float64(u.in*scale))
 	if math.Abs(exact)+float64(reach) >= geometry.NarrowReach {
-		limit := min(float64(reach)+math.Ceil(beyond/factor), 1<<61)
+		limit := min(float64(reach)+math.Ceil(beyond(u.isWide)/factor), 1<<61)
 		exact = min(max(exact, -limit), limit)
 	}
 	b = int64(exact)
@@ -104,7 +119,7 @@ func (r *codesOf) fit(n *ir.Node, c int, original []float32, bias float64, uses 
 		r.kill(c, uses)
 	case isDead && slices.ContainsFunc(uses, func(u use) bool {
 		f := u.factor(r.Scale[c])
-		return f >= coarse && bias != 0 || f >= beyond
+		return f >= coarse && bias != 0 || f >= beyond(u.isWide)
 	}):
 		r.own()
 		r.Scale[c] = math.Inf(1)
@@ -122,7 +137,7 @@ func (r *codesOf) fit(n *ir.Node, c int, original []float32, bias float64, uses 
 			weights[i] = float64(r.Scale[c] * float64(w))
 		}
 	}
-	steps := func(u use) float64 { return min(math.Abs(bias)/u.out, beyond) }
+	steps := func(u use) float64 { return min(math.Abs(bias)/u.out, beyond(u.isWide)) }
 	if r.again(n, c, weights, bias, uses, narrow, func(u use) float64 { return max(2*geometry.LeastFactor, steps(u)*2/geometry.NarrowReach) }) ||
 		form == wide ||
 		r.again(n, c, weights, bias, uses, wide, func(use) float64 { return 2 * geometry.LeastFactor }) {
@@ -136,7 +151,7 @@ func (r *codesOf) fit(n *ir.Node, c int, original []float32, bias float64, uses 
 // than slack.
 func isSlack(weights float64, uses []use) bool {
 	return !slices.ContainsFunc(uses, func(u use) bool {
-		return weights*u.in/u.out*float64(max(-u.least, u.greatest)) > slack
+		return weights*u.in/u.step()*float64(max(-u.least, u.greatest)) > slack
 	})
 }
 
@@ -240,7 +255,7 @@ func (r *Rounded) kill(c int, uses []use) {
 	sum := r.recode(c, make([]float64, len(r.rowCodes(c))))
 	r.Scale[c] = math.Inf(1)
 	for _, u := range uses {
-		r.Scale[c] = min(r.Scale[c], round.DeadScale(sum, float64(u.in*255), u.out))
+		r.Scale[c] = min(r.Scale[c], round.DeadScale(sum, float64(u.in*255), u.step()))
 	}
 }
 

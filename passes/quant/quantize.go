@@ -48,8 +48,13 @@ func Lower(m *ir.Module, rounded []*Rounded) error {
 			v.Type.Elem, v.Type.Quant = ir.Of(ir.I16), ir.Quant{Scale: 1}
 		}
 	}
-	for i := range m.Results {
-		m.Results[i] = ir.Type{Elem: ir.Of(ir.I8), Shape: m.Results[i].Shape}
+	for i, v := range m.Outputs {
+		if IsWide(m, i) {
+			v.Type.Elem, v.Type.Quant = ir.Of(ir.I16), wideQuant(*v.Range)
+		}
+	}
+	for i, v := range m.Outputs {
+		m.Results[i] = ir.Type{Elem: v.Type.Elem, Shape: m.Results[i].Shape}
 	}
 	layers, codes := m.Layers(), map[*ir.Node]*codesOf{}
 	for i, tied := range m.AllTied() {
@@ -142,15 +147,49 @@ func quantFor(r ir.Range) ir.Quant {
 	return ir.Quant{Scale: scale, Zero: int(min(max(zero, -128), 127))}
 }
 
+// spare is how much greater the numbers of a wide result may be than the greatest of the
+// calibration images: one bit of 16.
+const spare = 2
+
+// wideQuant is the i16 type of a result of this range.
+func wideQuant(r ir.Range) ir.Quant {
+	return ir.Quant{Scale: spare * max(-r.Lo, r.Hi) / math.MaxInt16}
+}
+
+// IsWide reports whether result i of a float network, whose range is known, is to be of 16
+// bits: values that a layer computes. A label needs the place of the greatest element alone. A
+// number of 8 bits has steps of a 255th of the range, and saturates where the calibration
+// images ended: it loses more by that than by all layers before it.
+func IsWide(m *ir.Module, i int) bool {
+	v := m.Outputs[i]
+	return m.TaskOf(i).Name == ir.Values && m.CanBeWide(v) && wideQuant(*v.Range).Scale >= leastOutside
+}
+
+// ResultStep is the real that one step of result i stands for, as Lower makes it; 0 where its
+// range is not known.
+func ResultStep(m *ir.Module, i int) float64 {
+	r := m.Outputs[i].Range
+	switch {
+	case r == nil:
+		return 0
+	case IsWide(m, i):
+		return wideQuant(*r).Scale
+	}
+	return (r.Hi - r.Lo) / 255
+}
+
 // setBounds turns an activation into the bounds of the result (R9).
 func setBounds(n *ir.Node) {
 	if !n.Op.Takes(ir.AttrLo) || !n.Op.Takes(ir.AttrAct) {
 		return
 	}
-	q := n.Out.Type.Quant
+	q, least, greatest := n.Out.Type.Quant, -128., 127.
+	if n.Out.Type.Elem.Kind == ir.I16 {
+		least, greatest = math.MinInt16, math.MaxInt16
+	}
 	lo, hi := geometry.Bounds(n.Word(ir.AttrAct))
 	toInt := func(x float64) int {
-		return int(min(max(math.Round(x/q.Scale)+float64(q.Zero), -128), 127))
+		return int(min(max(math.Round(x/q.Scale)+float64(q.Zero), least), greatest))
 	}
 	n.Put(ir.AttrLo.Is(toInt(lo)), ir.AttrHi.Is(toInt(hi)))
 	n.Drop(ir.AttrAct)
@@ -186,7 +225,7 @@ func setRequant(m *ir.Module, n *ir.Node, factors []float64, reach []int64) erro
 	mul, shift := make([]int64, len(factors)), make([]int64, len(factors))
 	for i, f := range factors {
 		if f < math.Inf(1) {
-			f = min(f, beyond) // which takes every sum but 0 out of i8 already
+			f = min(f, beyond(n.Out.Type.Elem.Kind == ir.I16)) // which takes every sum but 0 out of the type already
 		}
 		var a, r int32
 		var err error

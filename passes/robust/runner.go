@@ -135,12 +135,8 @@ func (r *runner) measureScale(ctx context.Context) error {
 		return err
 	}
 	var steps []float64
-	for _, o := range r.m.Outputs {
-		step := 0.0
-		if o.Range != nil {
-			step = (o.Range.Hi - o.Range.Lo) / 255
-		}
-		steps = append(steps, step)
+	for i := range r.m.Outputs {
+		steps = append(steps, quant.ResultStep(r.m, i))
 	}
 	if r.scale, err = r.task.ScaleOf(clean.X, answers, clean.N, steps); err == nil && r.scale != nil {
 		r.env.Report.Left = r.scale.Left
@@ -531,7 +527,13 @@ func (r *runner) boundaryLoss(ctx context.Context, l int, p *quant.Prepared, f q
 
 func (r *runner) cycles(l int, e ir.Elem) float64 {
 	n := r.layers[l]
-	return float64(len(r.m.Tied(n))) * machine.Cycles(n, r.env.Target, e)
+	times := float64(len(r.m.Tied(n)))
+	if i := slices.Index(r.m.Outputs, n.Out); i >= 0 && quant.IsWide(r.m, i) { // which few kernels write
+		own, out := *n, *n.Out
+		out.Type.Elem, own.Out = ir.Of(ir.I16), &out
+		n = &own
+	}
+	return times * machine.Cycles(n, r.env.Target, e)
 }
 
 func (r *runner) identify(w io.Writer) error {
@@ -541,6 +543,9 @@ func (r *runner) identify(w io.Writer) error {
 	}
 	if !r.task.IsKL() {
 		fmt.Fprintln(w, r.task.Asked())
+		for i := range r.m.Outputs {
+			fmt.Fprintln(w, quant.ResultStep(r.m, i))
+		}
 	}
 	for _, x := range [][]float32{r.judge.X, r.rounder.Samples.X} {
 		if err := binary.Write(w, binary.LittleEndian, x); err != nil {

@@ -233,9 +233,12 @@ func (v *Validator) lowered(ctx context.Context, a, b *ir.Module) error {
 			return err
 		}
 		most := steps(n) + noise
-		q, got := n.Out.Type.Quant, tb[pb.ID(n.Out)]
+		q, got, least, greatest := n.Out.Type.Quant, integers(n.Out.Type, tb[pb.ID(n.Out)]), -128., 127.
+		if n.Out.Type.Elem.Kind == ir.I16 {
+			least, greatest = math.MinInt16, math.MaxInt16
+		}
 		for k, x := range t[p.ID(a.Ops[i].Out)] {
-			want := min(max(float64(x)/q.Scale+float64(q.Zero), -128), 127)
+			want := min(max(float64(x)/q.Scale+float64(q.Zero), least), greatest)
 			if math.Abs(want-float64(got[k])) > most {
 				size := len(got) / images
 				return fmt.Errorf("%s (%s) differs first at element %d of input %d: %d, the reals give %.3f (may differ by %.3g)", n.Name(), n.Op, k%size, k/size, got[k], want, most)
@@ -243,6 +246,21 @@ func (v *Validator) lowered(ctx context.Context, a, b *ir.Module) error {
 		}
 	}
 	return nil
+}
+
+// integers are the elements of a value in memory.
+func integers(t ir.Type, x []int8) []int {
+	slots := 1
+	if t.Elem.Kind == ir.I16 {
+		slots = 2
+	}
+	out := make([]int, len(x)/slots)
+	for i := range out {
+		if out[i] = int(x[i*slots]); slots == 2 {
+			out[i] = int(x[2*i+1])<<8 | int(uint8(x[2*i]))
+		}
+	}
+	return out
 }
 
 // floatNoise is the steps of its result by which the reals of an operation may be wrong

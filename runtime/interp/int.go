@@ -92,8 +92,13 @@ func intProduct(n *ir.Node, g geometry.Window, pad []int32) (intRun, error) {
 		return nil, err
 	}
 	zero := n.Args[0].Type.Quant.Zero
+	if n.Out.Type.Elem.Kind == ir.I16 {
+		return l.wideProduct(g, int32(zero), pad, func(acc int64, channel int, y []int8) {
+			putWide(int(l.rq.Integer(acc, channel, l.wide)), y)
+		}), nil
+	}
 	if l.wide {
-		return l.wideProduct(g, int32(zero), pad), nil
+		return l.wideProduct(g, int32(zero), pad, func(acc int64, channel int, y []int8) { y[0] = l.rq.ApplyWide(acc, channel) }), nil
 	}
 	c := gemm.NewInts(g, l.weight, zero, pad)
 	finish := func(channel int, sums []int32, y []int8) {
@@ -104,11 +109,13 @@ func intProduct(n *ir.Node, g geometry.Window, pad []int32) (intRun, error) {
 	}, nil
 }
 
-// wideProduct is a layer whose sums take 64 bits: rare, and not fast.
-func (l *intLayer) wideProduct(g geometry.Window, zero int32, pad []int32) intRun {
+// wideProduct is a layer whose sums take 64 bits, or whose result has 16: rare, and not fast.
+// finish writes an element of the result.
+func (l *intLayer) wideProduct(g geometry.Window, zero int32, pad []int32, finish func(acc int64, channel int, y []int8)) intRun {
 	pixels, rows, k := g.OutH()*g.OutW(), g.OutC/g.Groups, g.K()
 	return func(_ *workspace, count int, dst []int8, src [][]int8) {
 		in, out := len(src[0])/count, len(dst)/count
+		slots := out / (g.OutC * pixels)
 		cols, acc := make([]int16, k*pixels), make([]int64, rows*pixels)
 		for i := range count {
 			for group := range g.Groups {
@@ -117,7 +124,7 @@ func (l *intLayer) wideProduct(g geometry.Window, zero int32, pad []int32) intRu
 				gemm.IntWide(rows, pixels, k, l.weight[first*k:(first+rows)*k], cols, acc)
 				for j, a := range acc {
 					channel := first + j/pixels
-					dst[i*out+first*pixels+j] = l.rq.ApplyWide(a+l.bias[channel], channel)
+					finish(a+l.bias[channel], channel, dst[i*out+(first*pixels+j)*slots:])
 				}
 			}
 		}
@@ -229,9 +236,12 @@ func QuantizeInputs(m *ir.Module, x []float32) []int8 {
 func quantizeWide(q ir.Quant, x []float32, y []int8) {
 	for i, v := range x {
 		r := int(min(max(math.Floor(float64(v)/q.Scale+0.5)+float64(q.Zero), math.MinInt16), math.MaxInt16))
-		y[2*i], y[2*i+1] = int8(r), int8(r>>8)
+		putWide(r, y[2*i:])
 	}
 }
+
+// putWide writes an integer of 16 bits, the low byte first.
+func putWide(v int, y []int8) { y[0], y[1] = int8(v), int8(v>>8) }
 
 // Logits runs a quantized network on the records of n images, reals, and returns the
 // reals of its outputs, those of an image side by side.
@@ -248,17 +258,21 @@ func Logits(ctx context.Context, p *Int, x []float32, n int) ([]float32, error) 
 	if err != nil {
 		return nil, err
 	}
-	y := make([]float32, len(out))
-	if outputs := p.Module.Outputs; len(outputs) == 1 {
-		Dequantize(outputs[0].Type.Quant, out, y)
-		return y, nil
+	size := 0
+	for _, v := range p.Module.Outputs {
+		size += v.Type.Shape.Size()
 	}
-	for at := 0; at < len(out); {
+	all := make([]float32, n*size)
+	if outputs := p.Module.Outputs; len(outputs) == 1 {
+		Reals(outputs[0].Type, out, all)
+		return all, nil
+	}
+	for y := all; len(y) > 0; {
 		for _, v := range p.Module.Outputs {
-			size := p.Size(v)
-			Dequantize(v.Type.Quant, out[at:at+size], y[at:at+size])
-			at += size
+			size, slots := v.Type.Shape.Size(), v.Type.Slots()
+			Reals(v.Type, out[:slots], y[:size])
+			out, y = out[slots:], y[size:]
 		}
 	}
-	return y, nil
+	return all, nil
 }

@@ -189,10 +189,11 @@ func streamIntLinear(n *ir.Node, images int, x, y []int8) error {
 		if err != nil {
 			return err
 		}
-		sums := make([]int8, images*count)
+		slots := n.Out.Type.Slots() / rows // of an element
+		sums := make([]int8, images*count*slots)
 		run(&workspace{}, images, sums, [][]int8{x})
 		for i := range images {
-			copy(y[i*rows+first:], sums[i*count:(i+1)*count])
+			copy(y[(i*rows+first)*slots:], sums[i*count*slots:(i+1)*count*slots])
 		}
 		return nil
 	})

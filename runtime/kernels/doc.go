@@ -20,7 +20,8 @@
 //	    codes change the output by at most a quarter of a step; a bias that takes
 //	    every result out of i8 is cut off where it still does.
 //	R3  Activations. i8: real = s*(x-z), z in -128..127, ranges widened to hold
-//	    0. A declared input [lo,hi] has s = (hi-lo)/255.
+//	    0. A declared input [lo,hi] has s = (hi-lo)/255. i16: z = 0, of results of
+//	    values that a layer computes, with twice the range that calibration saw.
 //	R4  Convolution and linear: acc = bias + sum of W*(x-z), exact. A padded
 //	    tap has x = z, or the padding value of its channel.
 //	R5  The accumulator has 32 bits when |bias| + sum|W| * max|x-z| < 2^31 for
@@ -33,7 +34,8 @@
 //	    same formula with ties up; r is in 17..62 and round: half_up.
 //	R8  round: tflite, a saturating doubling high multiply, then a rounding
 //	    shift, ties away from zero; round: twice is the same with ties up.
-//	R9  Output: min(max(z_o + RQ(acc), lo), hi); relu and relu6 set lo and hi.
+//	R9  Output: min(max(z_o + RQ(acc), lo), hi); relu and relu6 set lo and hi,
+//	    which are else the ends of i8 or i16.
 //	R10 m, r and biases are computed once, by the quantize pass, in float64.
 //	R11 Average pool: RQ of the exact sum of x-z over the pixels inside the image,
 //	    with the factor of their number, which has the division in it: one factor

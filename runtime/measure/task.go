@@ -142,6 +142,18 @@ func TaskOf(m *ir.Module, asked string, labels []int) (Task, error) {
 	return t, nil
 }
 
+// Say writes what -task says of the results into a network, as its text would say it.
+func Say(m *ir.Module, asked string) error {
+	if asked == "" {
+		return nil
+	}
+	list, err := askedOf(m, asked)
+	if err == nil {
+		m.Tasks = list
+	}
+	return err
+}
+
 // askedOf is what -task or the text says of each result.
 func askedOf(m *ir.Module, asked string) ([]ir.Task, error) {
 	list := make([]ir.Task, len(m.Outputs))
@@ -410,7 +422,7 @@ func sayEach(m *ir.Module) string {
 	for i, o := range m.Outputs {
 		list = append(list, m.ResultName(i)+"="+likely(m, o)[0].String())
 	}
-	return fmt.Sprintf("-task %q says what each is, or the text of the network, behind each type; the tasks are %s", strings.Join(list, ", "), strings.Join(Tasks(), " "))
+	return fmt.Sprintf("-task %q says what each is, or the text of the network, after each type; the tasks are %s", strings.Join(list, ", "), strings.Join(Tasks(), " "))
 }
 
 // unclear says that a result is not judged.

@@ -10,9 +10,9 @@ import (
 var books = []string{"vec4x8", "vec3x5", "vec8x4", "vec4x16", "code3", "code8"}
 
 func TestConvolutions(t *testing.T) {
-	kerneltest.Family(t, &decode.Conv, 60, kerneltest.Layer{Pools: true, Formats: books}.Draw, "armv7em")
+	kerneltest.Family(t, &decode.Conv, 60, kerneltest.Layer{Pools: true, Results: true, Formats: books}.Draw, "armv7em")
 }
 
 func TestLinearLayers(t *testing.T) {
-	kerneltest.Family(t, &decode.Linear, 40, kerneltest.Layer{Linear: true, Formats: books}.Draw, "armv7em")
+	kerneltest.Family(t, &decode.Linear, 40, kerneltest.Layer{Linear: true, Results: true, Formats: books}.Draw, "armv7em")
 }

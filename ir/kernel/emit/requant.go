@@ -276,8 +276,14 @@ func (q Requant) Load(c loop.Expr) Channel {
 	return Channel{q, nil, b.Let("mul", m), b.Let("shift", loop.To(loop.ZExt, loop.At(q.shift, c, loop.I8), 32))}
 }
 
-// Store writes RQ(acc) as an i8 of the node's result (R9).
-func (q Channel) Store(acc, at loop.Expr) { q.StoreAt(acc, q.g.Out, at) }
+// Store writes RQ(acc) as an element of the node's result (R9): of 8 bits, or of 16.
+func (q Channel) Store(acc, at loop.Expr) {
+	if q.g.Node.Out.Type.Elem.Kind == ir.I16 {
+		q.g.B.Store(q.g.Out, loop.Scaled(at, 2), loop.To(loop.Trunc, q.Result(acc), 16))
+		return
+	}
+	q.StoreAt(acc, q.g.Out, at)
+}
 
 func (q Channel) StoreAt(acc loop.Expr, to loop.Region, at loop.Expr) {
 	y := q.Result(acc)

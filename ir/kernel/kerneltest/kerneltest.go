@@ -106,13 +106,13 @@ func run(t *testing.T, p kernel.Plan, m *ir.Module, tgt *processor.Target) (r Ru
 				}
 			}
 			values[prog.ID(v)] = x
-			regions[v] = physical(v.Type.Shape, x)
+			regions[v] = physical(v.Type, x)
 		}
 		for _, a := range n.Args { // add(x, x) has two
 			memory = append(memory, regions[a])
 		}
 		require.NoError(t, prog.Run(context.Background(), values, 1, 0, len(m.Ops)))
-		want := physical(n.Out.Type.Shape, values[prog.ID(n.Out)])
+		want := physical(n.Out.Type, values[prog.ID(n.Out)])
 		got := make(loop.Memory, len(want))
 		memory = append(memory, got)
 		if s := p.Scratch(); s > 0 {
@@ -152,10 +152,12 @@ func register(t *processor.Target) int {
 }
 
 // physical puts elements into the order of memory.
-func physical(s ir.Shape, x []int8) loop.Memory {
-	b := make(loop.Memory, len(x))
-	for i, logical := range geometry.Order(s) {
-		b[i] = byte(x[logical])
+func physical(t ir.Type, x []int8) loop.Memory {
+	b, slots := make(loop.Memory, 0, len(x)), len(x)/t.Shape.Size() // of an element
+	for _, logical := range geometry.Order(t.Shape) {
+		for _, e := range x[logical*slots : (logical+1)*slots] {
+			b = append(b, byte(e))
+		}
 	}
 	return b
 }
@@ -179,6 +181,7 @@ type Layer struct {
 	Linear    bool
 	Depthwise bool // else some are grouped
 	Pools     bool
+	Results   bool // some have a result of 16 bits
 	Formats   []string
 }
 
@@ -198,6 +201,7 @@ func (l Layer) Draw(rng *rand.Rand) *ir.Module {
 		s.round = roundings[s.in.Size()%len(roundings)]
 	}
 	s.low = rng.IntN(2) == 0
+	s.result = l.Results && rng.IntN(3) == 0
 	if l.Linear {
 		if rng.IntN(2) == 0 {
 			s.in = ir.Shape{s.in.Size()}
@@ -231,7 +235,7 @@ func (l Layer) Draw(rng *rand.Rand) *ir.Module {
 		}
 	}
 	s.padValue = rng.IntN(5) == 0
-	if pool := []int{1 + rng.IntN(2), 2}; l.Pools && rng.IntN(3) == 0 && s.size(0) > 1 && s.size(1) > 1 {
+	if pool := []int{1 + rng.IntN(2), 2}; l.Pools && !s.result && rng.IntN(3) == 0 && s.size(0) > 1 && s.size(1) > 1 {
 		s.pool = pool
 	}
 	return s.module(rng)
@@ -281,7 +285,11 @@ func (s spec) constants(rng *rand.Rand, n *ir.Node, shape ir.Shape) {
 	constant(ir.AttrBias, ir.Type{Elem: ir.Of(kind), Shape: ir.Shape{out}}, ir.LittleEndian(ir.Of(kind).StoredSize(), bias))
 	muls, shifts := make([]int64, out), make([]int64, out)
 	for i := range muls {
-		m, r, err := geometry.MultiplierFor(40 / (most * 80 * math.Sqrt(float64(k))) * math.Exp(rng.NormFloat64()/2))
+		spread := 40.
+		if s.result {
+			spread *= 1 << 8
+		}
+		m, r, err := geometry.MultiplierFor(spread / (most * 80 * math.Sqrt(float64(k))) * math.Exp(rng.NormFloat64()/2))
 		if err != nil {
 			panic(err)
 		}
@@ -289,6 +297,10 @@ func (s spec) constants(rng *rand.Rand, n *ir.Node, shape ir.Shape) {
 	}
 	constant(ir.AttrMul, ir.Type{Elem: ir.Of(ir.I32), Shape: ir.Shape{out}}, ir.LittleEndian(4, muls))
 	constant(ir.AttrShift, ir.Type{Elem: ir.Of(ir.I32), Shape: ir.Shape{out}}, ir.LittleEndian(4, shifts))
+	if s.result {
+		n.Out.Type.Elem, n.Out.Type.Quant.Zero = ir.Of(ir.I16), 0
+		n.Put(ir.AttrLo.Is(math.MinInt16), ir.AttrHi.Is(math.MaxInt16))
+	}
 	if s.relu {
 		n.Put(ir.AttrLo.Is(n.Out.Type.Quant.Zero))
 	}

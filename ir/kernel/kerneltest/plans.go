@@ -218,6 +218,8 @@ func (c Case) module(t *testing.T, format string) (m *ir.Module, macs int) {
 			s.round = w
 		case "wide":
 			s.wide = true
+		case "result16":
+			s.result = true
 		case "padvalue":
 			s.padValue = true
 		case "low":
@@ -248,6 +250,7 @@ type spec struct {
 	relu                        bool
 	round                       string // a word of ir.AttrRound, where it is not half up
 	low                         bool   // the least code of 8 bits occurs
+	result                      bool   // the result is of 16 bits
 }
 
 // size is the rows (axis 0) or columns (1) of a convolution's result, before its pooling.

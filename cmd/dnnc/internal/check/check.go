@@ -212,7 +212,7 @@ func (t *target) measure(ctx context.Context, r *dnnc.Result, hasLLVM bool) erro
 	t.Name = r.Target.Name
 	t.Cycles = certificate.Cycles(r.Module, r.Target)
 	for _, v := range slices.Concat(r.Module.Inputs, r.Module.Outputs) {
-		t.Buffers += v.Type.Shape.Size() // one byte an element
+		t.Buffers += v.Type.Slots() // bytes
 	}
 	if hasLLVM {
 		a, err := r.Assemble(ctx)

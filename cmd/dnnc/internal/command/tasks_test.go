@@ -134,7 +134,7 @@ func TestTasksSaidByTheNetwork(t *testing.T) {
 	}
 	raw, err := os.ReadFile(path("dumps/" + last))
 	require.NoError(t, err)
-	assert.Contains(t, string(raw), "-> i8[3] classes, i8[4] values weight: 2 {")
+	assert.Contains(t, string(raw), "-> i8[3] classes, i16[4] values weight: 2 {")
 	// A dump has no float network whose answers could stand for labels.
 	code, _, stderr = dnnctest.Run(t, append([]string{"eval", path("dumps/" + last)}, common...)...)
 	assert.Equal(t, command.AtFault, code)

@@ -59,7 +59,7 @@ func New(ctx context.Context, r *dnnc.Result) (*Build, error) {
 		b.job.Inputs = append(b.job.Inputs, v.Type.Slots())
 	}
 	for _, v := range m.Outputs {
-		b.job.Outputs = append(b.job.Outputs, v.Type.Shape.Size())
+		b.job.Outputs = append(b.job.Outputs, v.Type.Slots())
 	}
 	return b, nil
 }
@@ -146,15 +146,12 @@ func Extreme(m *ir.Module, isGreatest bool) (x []int8) {
 
 // Physical puts a value's elements into the order of memory.
 func Physical(v *ir.Value, x []int8) []byte {
-	b := make([]byte, len(x))
-	if v.Type.Elem.Kind == ir.I16 { // a list
-		for i, e := range x {
-			b[i] = byte(e)
+	b := make([]byte, 0, len(x))
+	slots := v.Type.Slots() / v.Type.Shape.Size() // of an element
+	for _, logical := range geometry.Order(v.Type.Shape) {
+		for _, e := range x[logical*slots : (logical+1)*slots] {
+			b = append(b, byte(e))
 		}
-		return b
-	}
-	for i, logical := range geometry.Order(v.Type.Shape) {
-		b[i] = byte(x[logical])
 	}
 	return b
 }

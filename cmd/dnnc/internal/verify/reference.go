@@ -72,7 +72,7 @@ func (r *reference) compare(ctx context.Context, prog *interp.Int, in []int8, t 
 	}
 	for i, o := range r.m.Outputs {
 		got := make([]float32, o.Type.Shape.Size())
-		interp.Dequantize(o.Type.Quant, t[prog.ID(o)], got)
+		interp.Reals(o.Type, t[prog.ID(o)], got)
 		a := &r.results[i]
 		a.greatest = max(a.greatest, a.Add(want[r.float.ID(f.Outputs[i])], got))
 	}

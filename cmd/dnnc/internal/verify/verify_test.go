@@ -1,6 +1,7 @@
 package verify_test
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -92,6 +93,59 @@ network two(image: f32[1,8,8] in [0,1], int: f32[3] in [-2,2]) -> f32[3], f32[6]
 	code, _, stderr = dnnctest.Run(t, "eval", path("single.dnn"), "-task", "classes", "-plane", path("p.png"))
 	assert.Equal(t, command.AtFault, code)
 	assert.Contains(t, stderr, "this network has 2 inputs")
+}
+
+// TestWideResultsVerify: results of values have 16 bits, in the header, in the object and in the
+// interpreter, whatever the shape and the format of the weights; beside them one of 8 bits.
+func TestWideResultsVerify(t *testing.T) {
+	if _, err := llvm.Find(""); err != nil {
+		t.Skip(err)
+	}
+	dir := t.TempDir()
+	rng := rand.New(rand.NewPCG(3, 3))
+	tensor := func(name string, shape ...int) weights.Tensor {
+		x := make([]float32, ir.Shape(shape).Size())
+		for i := range x {
+			x[i] = float32(rng.NormFloat64())
+		}
+		raw, err := ir.FloatConst(name, shape, x).Load()
+		require.NoError(t, err)
+		return weights.Tensor{Name: name, DType: weights.F32, Shape: shape, Data: raw}
+	}
+	var file bytes.Buffer
+	require.NoError(t, weights.WriteSafetensors(&file, []weights.Tensor{
+		tensor("conv.weight", 8, 1, 3, 3), tensor("map.weight", 5, 8, 1, 1), tensor("map.bias", 5), tensor("fc.weight", 3, 200), tensor("label.weight", 3, 200),
+	}))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "w.safetensors"), file.Bytes(), 0o644))
+	path := filepath.Join(dir, "wide.dnn")
+	require.NoError(t, os.WriteFile(path, []byte(`tensors "w.safetensors"
+network wide(image: f32[1,7,7] in [0,1]) -> f32[5,5,5] values, f32[3] values, f32[3] classes {
+  conv = relu(conv2d(image, filters: 8, kernel: 3))
+  map = conv2d(conv, filters: 5, kernel: 1)
+  fc = relu(linear(conv, units: 3))
+  label = linear(conv, units: 3)
+  return map, fc, label
+}
+`), 0o644))
+	targets := []string{"armv7em", "x86_64"}
+	if !testing.Short() {
+		targets = append(targets, "armv6m", "armv7", "armv8.1m", "riscv32", "riscv64")
+	}
+	for _, target := range targets {
+		for _, level := range []string{"-O int8", "-O universal -bits 3 -rounding nearest", "-O universal -formats vec4x8 -bits 0.5"} {
+			code, stdout, stderr := dnnctest.Run(t, append([]string{"verify", path, "-target", target, "-n", "6"}, strings.Fields(level)...)...)
+			require.Zero(t, code, "%s %s: %s", target, level, stderr)
+			assert.Contains(t, stdout, "6 of 6 images of noise and 8 of 8 adversarial inputs bit-exact")
+		}
+	}
+	code, _, stderr := dnnctest.Run(t, path, "-target", "armv7em", "-emit", "c,obj", "-o", filepath.Join(dir, "wide.o"))
+	require.Zero(t, code, stderr)
+	header, err := os.ReadFile(filepath.Join(dir, "wide.h"))
+	require.NoError(t, err)
+	assert.Contains(t, string(header), "int wide_run(const int8_t *image, int16_t *map, int16_t *fc, int8_t *label, void *arena);")
+	assert.Contains(t, string(header), "#define WIDE_OUTPUT0_BYTES 250 /* map: i16[5,5,5] */\n#define WIDE_OUTPUT0_TYPE int16_t\n")
+	assert.Contains(t, string(header), "static inline float wide_output1_dequantize(int16_t element)")
+	assert.Contains(t, string(header), "#define WIDE_OUTPUT2_BYTES 3 /* label: i8[3] */\n#define WIDE_OUTPUT2_TYPE int8_t\n")
 }
 
 // TestDeepNetworksVerify compares the objects of AlexNet and VGG-16 with the
