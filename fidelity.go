@@ -43,12 +43,37 @@ func (r *Result) Calibrated() bool {
 
 // warnOf warns of results that are far from the float network's.
 func (r *Result) warnOf(f *measure.Fidelity) {
+	r.warnOfColumns(f)
 	far := FarResults(f)
 	if len(far) == 0 {
 		return
 	}
 	w := diag.Warn(diag.LowFidelity, "the integers are far from the float network: on %d calibration images %s", f.Images, strings.Join(far, ", "))
 	r.Warn(w.WithHelp("%s; -report fidelity lists the layers", r.remedy(f)))
+}
+
+// Columns of a result are in different units where one spreads less than this share of another,
+// of a result of numbers: a picture or a signal has more columns than fewColumns, and edges
+// that hardly move.
+const (
+	otherUnit  = 1. / 16
+	fewColumns = 16
+)
+
+// warnOfColumns warns of results that are near the float network's as a whole, but not in
+// each column: one scale serves all columns, and the greatest numbers choose it.
+func (r *Result) warnOfColumns(f *measure.Fidelity) {
+	for i := range f.Results {
+		n, task := &f.Results[i], r.Module.TaskOf(i).Name
+		at, db, share := n.WorstColumn()
+		whole, defined := n.SQNR()
+		isMeant := task == ir.Values || task == "" && len(n.Columns) <= fewColumns
+		if at < 0 || !isMeant || db >= diag.LeastSQNR || share > otherUnit || !defined || whole < diag.LeastSQNR {
+			continue
+		}
+		r.Warn(diag.Warn(diag.UnevenColumns, "column %d of the %d of the result %s has %.1f dB over its spread, on %d calibration images: it spreads %.2g of another column, and one scale serves all", at, len(n.Columns), n.Name, db, f.Images, share).
+			WithHelp("scale the targets of training to one size; or return columns of different units as results of their own, each of which has a scale"))
+	}
 }
 
 // FarResults lists the results that are under a threshold of diag.LowFidelity, with their

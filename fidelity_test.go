@@ -51,8 +51,13 @@ func TestStreamedIntegersAreTheSame(t *testing.T) {
 			n.Put(ir.AttrBits.Is(e))
 		}
 	}
-	for name, m := range map[string]*ir.Module{"lenet5": lenet5(t), "vectors": vector, "residual": residual} {
-		r, b := quantized(t, m, func(c *dnnc.Config) { c.Calibrate = 16 })
+	for name, m := range map[string]*ir.Module{"lenet5": lenet5(t), "vectors": vector, "residual": residual, "16 bits": lenet5(t)} {
+		r, b := quantized(t, m, func(c *dnnc.Config) {
+			if c.Calibrate = 16; name == "16 bits" {
+				c.Task = ir.Values
+			}
+		})
+		assert.Equal(t, name == "16 bits", r.Module.Outputs[0].Type.Elem.Kind == ir.I16, name)
 		p, err := interp.CompileInt(r.Module)
 		require.NoError(t, err)
 		s, err := interp.StreamInt(r.Module)
@@ -116,6 +121,74 @@ func TestFidelity(t *testing.T) {
 	assert.InDelta(t, 1, lost, 1e-9)
 	assert.Equal(t, []string{"conv1", "pool1", "conv2", "pool2", "fc1", "fc2"}, names(f.Layers))
 	require.NotNil(t, f.Worst())
+}
+
+// TestValuesHaveSixteenBits: results whose task is values are nearer to the reals than 8 bits
+// can be, also where they leave the range of the calibration images; the network that is
+// given stays as it is.
+func TestValuesHaveSixteenBits(t *testing.T) {
+	loss := func(task string) (own float64) {
+		m := lenet5(t)
+		r, b := quantized(t, m, func(c *dnnc.Config) { c.Calibrate, c.Task = 4, task })
+		assert.Nil(t, m.Tasks)
+		networks, _, err := r.Networks()
+		require.NoError(t, err)
+		want, err := networks[0](context.Background(), b.X, b.N)
+		require.NoError(t, err)
+		got, err := networks[1](context.Background(), b.X, b.N)
+		require.NoError(t, err)
+		require.Len(t, got, len(want))
+		for i, x := range want {
+			own += float64(x-got[i]) * float64(x-got[i])
+		}
+		return own
+	}
+	assert.Less(t, loss(ir.Values), .7*loss(ir.Multilabel))
+}
+
+// TestUnevenColumns: a column in a unit far smaller than the others' is warned of, not one
+// that 16 bits hold, and never where the result gives labels.
+func TestUnevenColumns(t *testing.T) {
+	for _, c := range []struct {
+		task  string
+		times float32 // by which all columns but one are greater
+		want  []string
+	}{
+		{ir.Values, 1, nil}, {ir.Values, 100, nil}, {ir.Values, 1e5, []string{diag.UnevenColumns}},
+		{"", 1e3, []string{diag.UnevenColumns}}, {ir.Multilabel, 1e3, nil}, {ir.Classes, 1e5, []string{diag.LowFidelity}}, // answers differ
+	} {
+		m := lenet5(t)
+		for _, n := range m.Ops {
+			if n.Name() != "fc2" {
+				continue
+			}
+			for _, key := range []ir.Key[*ir.Const]{ir.AttrWeight, ir.AttrBias} {
+				w := n.Const(key)
+				x, err := w.Float32()
+				require.NoError(t, err)
+				for i := range x {
+					if i/(len(x)/10) != 3 {
+						x[i] *= c.times
+					}
+				}
+				w.Data = ir.FloatConst("", w.Type.Shape, x).Data
+			}
+		}
+		r, _ := quantized(t, m, func(config *dnnc.Config) { config.Task = c.task })
+		f, err := r.Fidelity(context.Background())
+		require.NoError(t, err)
+		var got []string
+		for _, w := range r.Warnings {
+			got = append(got, w.Name)
+			if w.Name == diag.UnevenColumns {
+				assert.Contains(t, w.Message, "column 3 of the 10 of the result fc2 has ")
+			}
+		}
+		assert.Equal(t, c.want, got, "%v", c)
+		if at, _, _ := f.Results[0].WorstColumn(); c.task == ir.Classes {
+			assert.Equal(t, -1, at)
+		}
+	}
 }
 
 func names(list []measure.Near) (names []string) {

@@ -27,6 +27,7 @@ const (
 	UnknownObject = "unknown-object"
 	MissingPanel  = "missing-panel"
 	LowFidelity   = "low-fidelity"
+	UnevenColumns = "uneven-columns"
 	WastedLevels  = "wasted-levels"
 	BelowAim      = "below-aim"
 	LessOnData    = "less-on-data"
@@ -48,6 +49,8 @@ const (
 var WarningKinds = []WarningKind{
 	{LowFidelity, fmt.Sprintf("on calibration images, a result has a signal-to-quantization-noise ratio under %g dB, or answers agree with the float network's on under %g %%; verify compares on its own inputs, by the ratio alone", LeastSQNR, 100*LeastAgreement),
 		"the integers compute something else than the network that was trained"},
+	{UnevenColumns, fmt.Sprintf("on calibration images, a result of values, or of at most 16 numbers whose task is not said, has a signal-to-quantization-noise ratio of at least %g dB, but one of its columns (elements, or channels of [C,H,W]) has less, over its own variance, and a standard deviation of at most a sixteenth of another column's", LeastSQNR),
+		"columns have one scale, which suits the greatest numbers: what a column in a small unit tells is rounded off"},
 	{WastedLevels, "fewer than 32 of the 256 levels of an activation hold 99.9 % of its elements on calibration images",
 		"the activation has few bits, and what is computed of it is coarse"},
 	{NoCalibration, "neither -calib nor the network names calibration images",
@@ -66,7 +69,7 @@ var WarningKinds = []WarningKind{
 		"the ranges of the dump do not come from these images, which may leave them; what is measured on these says nothing of the others"},
 	{ChanceLevel, "before a search or a report, the answers to at most 512 labelled items are no better than the best constant answer by two paired standard errors",
 		"data, labels or weights are not those of the trained network, or the network has learnt nothing; then a search has nothing to keep"},
-	{MisreadData, "with -data-as-is, which makes it a warning: another usual reading of the items or their labels is better by a paired test (p < 1e-4) on 512 to 2048 of them",
+	{MisreadData, "with -data-as-is, or of labels of items that only give ranges, which make it a warning: another usual reading of the items or their labels is better by a paired test (p < 1e-4) on 512 to 2048 of them, on 128 where they only give ranges",
 		"ranges, widths and accuracy are those of data that the network does not meet in use"},
 	{DoubtfulData, "without labels, all items get the same answer, or the answers have at least twice the information about the items under another usual reading (a reconstruction: at most half of the error)",
 		"a trained network seldom answers so to items that it was trained for; labels would tell"},

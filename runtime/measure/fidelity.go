@@ -29,9 +29,83 @@ type Near struct {
 	// Agree is the images on which the answers of a result are the same; -1 where a result
 	// gives no answers.
 	Agree int
+	// Columns are those of a result that gives no answers and has several: its elements, or
+	// the channels of [C,H,W], or else the elements of the last axis.
+	Columns []Column
 	// Lost is the share in all that is lost: by how much the noise, relative to the signal,
 	// is greater than that of the argument with the most, as a share of the sum over all layers.
 	Lost float64
+}
+
+// Column is sums over the elements of a part of a result, in all images: the numbers of one
+// unit.
+type Column struct {
+	count, sum, squares float64 // of the float values
+	Noise               float64 // of the squared differences
+}
+
+// variance is that of the float values; 0 where they vary by no more than their rounding.
+func (c *Column) variance() float64 {
+	mean := c.sum / c.count
+	if v := c.squares/c.count - float64(mean*mean); v > noise*noise*c.squares/c.count {
+		return v
+	}
+	return 0
+}
+
+// SQNR is the ratio of the variance to the noise in dB: +Inf without noise. It is not defined
+// of a column that does not vary.
+func (c *Column) SQNR() (db float64, defined bool) {
+	switch v := c.variance(); {
+	case v == 0:
+		return 0, false
+	case c.Noise == 0:
+		return math.Inf(1), true
+	default:
+		return 10 * math.Log10(v/(c.Noise/c.count)), true
+	}
+}
+
+// WorstColumn is the column with the least ratio in dB, and its standard deviation as a share
+// of the greatest one of a column; -1 of none.
+func (n *Near) WorstColumn() (at int, db, share float64) {
+	at = -1
+	greatest := 0.0
+	for i := range n.Columns {
+		c := &n.Columns[i]
+		greatest = max(greatest, c.variance())
+		if own, defined := c.SQNR(); defined && (at < 0 || own < db) {
+			at, db = i, own
+		}
+	}
+	if at >= 0 {
+		share = math.Sqrt(n.Columns[at].variance() / greatest)
+	}
+	return at, db, share
+}
+
+// columnsOf is the columns of a result, and how many elements lie between two of a column.
+func columnsOf(s ir.Shape) (columns, apart int) {
+	switch len(s) {
+	case 0:
+		return 1, 1
+	case 3:
+		return s[0], s[1] * s[2]
+	}
+	return s[len(s)-1], 1
+}
+
+// addColumns takes in elements of a result of some images.
+func (n *Near) addColumns(s ir.Shape, want, got []float32) {
+	columns, apart := columnsOf(s)
+	if n.Columns == nil {
+		n.Columns = make([]Column, columns)
+	}
+	for i, v := range want {
+		x, d := float64(v), float64(got[i])-float64(v)
+		c := &n.Columns[i/apart%columns]
+		c.count, c.sum, c.squares, c.Noise = c.count+1, c.sum+x, c.squares+float64(x*x), c.Noise+float64(d*d)
+	}
 }
 
 // Add takes in elements of the float value and of the quantized one, and returns the
@@ -97,14 +171,7 @@ func Sample(m *ir.Module, b data.Batch, seed uint64) data.Batch {
 	}
 	drawn := rand.New(rand.NewPCG(seed, 0xf1de)).Perm(b.N)[:n]
 	slices.Sort(drawn)
-	out := data.Batch{N: n, Shape: b.Shape, Others: b.Others}
-	for _, i := range drawn {
-		out.X = append(out.X, b.Image(i)...)
-		if b.Labels != nil {
-			out.Labels = append(out.Labels, b.Labels[i])
-		}
-	}
-	return out
+	return b.Pick(drawn)
 }
 
 // keptBytes bounds the values of the float network that are kept to be compared.
@@ -214,6 +281,9 @@ func (c *comparison) compare(v *ir.Value, y []int8, images int) {
 	c.reals = slices.Grow(c.reals[:0], len(want))[:len(want)]
 	interp.Reals(v.Type, y, c.reals)
 	n.Add(want, c.reals)
+	if columns, _ := columnsOf(v.Type.Shape); columns > 1 && c.m.IsOutput(v) && c.agree[v] == nil {
+		n.addColumns(v.Type.Shape, want, c.reals)
+	}
 	if a := c.agree[v]; a != nil {
 		*a += agreeing(want, c.reals, images, v.Def != nil && v.Def.Op == ir.ArgMax)
 	}
