@@ -25,6 +25,9 @@ type Setup struct {
 	Low, High float32         // its declared range
 	Seed      uint64          // of the items that are drawn
 	MACs      int             // multiply-adds of one item
+	// Quick tries readings on a quarter of the items, and never on more: for commands that
+	// run the network on few items otherwise.
+	Quick bool
 }
 
 // The items that readings are tried on: a quarter at first, then all, then four times as
@@ -52,8 +55,9 @@ type Report struct {
 
 // Finding is another reading under which a network answers significantly better.
 type Finding struct {
-	What string // what the network does under which reading, and with data as given: "answers ..."
-	Help string // what mends it
+	What     string // what the network does under which reading, and with data as given: "answers ..."
+	Help     string // what mends it
+	OfLabels bool   // the images are as they should be, the labels are not
 }
 
 // look is the state of one search for mistakes.
@@ -85,7 +89,12 @@ func Look(ctx context.Context, s Setup) (Report, error) {
 	for n > fewest && float64(s.MACs)*float64(n)*3 > effort {
 		n /= 2
 	}
-	l := &look{Setup: s, ctx: ctx, at: data.Draw(s.Images.N, n*more, s.Seed)}
+	most := n * more
+	if s.Quick {
+		n = max(n/more, fewest)
+		most = n
+	}
+	l := &look{Setup: s, ctx: ctx, at: data.Draw(s.Images.N, most, s.Seed)}
 	isLabelled := s.Task.IsLabelled(s.Images)
 	switch decides := s.Task.Decides("") == nil; {
 	case decides && isLabelled:
@@ -301,7 +310,7 @@ func (l *look) relabelled(given *attempt, out *Report) (best []bool) {
 		}
 		best = is
 		out.Finding = &Finding{What: fmt.Sprintf("answers %d of %d items as they are labelled where labels are %s, and %d with labels as given (McNemar's test, %s)",
-			count(is), n, what, count(given.right), probability(p)), Help: help}
+			count(is), n, what, count(given.right), probability(p)), Help: help, OfLabels: true}
 	}
 	if classes > 2 {
 		try(right(given.answers, labels, -1), "counted from 1", "count labels from 0: take 1 off each")

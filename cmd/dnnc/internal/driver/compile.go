@@ -193,7 +193,9 @@ func compile(ctx context.Context, o Options, out, messages io.Writer, check func
 			return nil, err
 		}
 	}
-	_, err = r.build.Finish(ctx)
+	if _, err = r.build.Finish(ctx); err == nil && !o.Judged && !r.build.Searches() {
+		err = r.examineCalibration(ctx, o)
+	}
 	return r, err
 }
 

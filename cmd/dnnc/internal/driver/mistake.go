@@ -23,6 +23,25 @@ func (r *Result) examine(ctx context.Context, o Options, task measure.Task, sour
 	return Examine(ctx, o, m, task, sources, r.Warn)
 }
 
+// examineCalibration holds the images that ranges come from to the same mistakes, where
+// nothing is judged and no task need be known: a network whose task is not clear is left
+// alone. Labels, which the ranges do not depend on, are warned of only.
+func (r *Result) examineCalibration(ctx context.Context, o Options) error {
+	path := CalibrationData(o, r.source)
+	if path == "" || !r.Calibrated() || r.source.IsQuantized() {
+		return nil
+	}
+	b, err := r.Env.Calibration()
+	if err != nil {
+		return err
+	}
+	task, _, err := Judged(r.source, o, []LabelSource{{Use: calibrates, Data: path, Images: b}})
+	if err != nil {
+		return nil
+	}
+	return r.examine(ctx, o, task, []LabelSource{{Use: calibrates, Data: path, Images: b}})
+}
+
 // Examine warns of data that can hardly be meant for a network, which ir.Infer went over:
 // that it answers as well as a constant, or whose answers tell little.
 // Data that it answers significantly better when they are read in another way are an error,
@@ -43,6 +62,7 @@ func Examine(ctx context.Context, o Options, m *ir.Module, task measure.Task, so
 		name := filepath.Base(s.Data)
 		look := mistake.Setup{Task: task, Network: network, Images: s.Images, Input: in.Name, Seed: o.Seed}
 		look.Low, look.High = dnnc.RangeOf(in)
+		look.Quick = s.Use == calibrates
 		for _, n := range m.Ops {
 			look.MACs += n.MACs()
 		}
@@ -50,7 +70,7 @@ func Examine(ctx context.Context, o Options, m *ir.Module, task measure.Task, so
 		if err != nil {
 			return err
 		}
-		if d := task.Doubt(m, s.Images); d != nil && found.Chance != "" {
+		if d := task.Doubt(m, s.Images); d != nil && found.Chance != "" && s.Use != calibrates {
 			if d.Pos == (diag.Pos{}) {
 				d.Pos.File = o.Input
 			}
@@ -66,7 +86,7 @@ func Examine(ctx context.Context, o Options, m *ir.Module, task measure.Task, so
 		}
 		if f := found.Finding; f != nil {
 			text := fmt.Sprintf("%s: the data seem to be misread: the %s network %s", name, own, f.What)
-			if !o.DataAsIs {
+			if !o.DataAsIs && !(f.OfLabels && s.Use == calibrates) {
 				return diag.New(diag.Pos{}, diag.BadData, "%s", text).WithHelp("%s; -data-as-is takes the data as they are", f.Help)
 			}
 			warn(diag.Warn(diag.MisreadData, "%s", text).WithHelp("%s", f.Help))

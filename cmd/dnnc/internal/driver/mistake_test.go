@@ -257,6 +257,7 @@ func TestMisreadDataAreRefused(t *testing.T) {
 	for _, args := range [][]string{
 		{"build", "-O", "robust", "-target", "armv7em", "-emit", "c", "-o", path("net.c")},
 		{"build", "-O", "int8", "-report", "accuracy", "-target", "armv7em", "-emit", "c", "-o", path("net.c")},
+		{"build", "-O", "int8", "-target", "armv7em", "-emit", "c", "-o", path("net.c")},
 		{"eval"},
 		{"compare", "-record", path("record.csv")},
 		{"pareto"},

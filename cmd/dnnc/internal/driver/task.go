@@ -86,8 +86,9 @@ func HasWidths(m *ir.Module) error {
 
 // What a network is judged on images for.
 const (
-	searched = "search"
-	reported = "report"
+	searched   = "search"
+	reported   = "report"
+	calibrates = "ranges"
 )
 
 // LabelSource is images that a network is judged on.
