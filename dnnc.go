@@ -91,10 +91,10 @@ func (o LoadOptions) fits(name string, isText bool) error {
 		return diag.New(diag.Pos{File: name}, diag.BadValue, "-outputs cuts an ONNX model to some of its values; this file is none")
 	case len(o.Ranges) > 0 && isText:
 		return diag.New(diag.Pos{File: name}, diag.BadValue, "-range is for inputs of models; a text gives its own").
-			WithHelp("write it behind the type of the input: f32[1,28,28] in [0,255]")
+			WithHelp("write it after the type of the input: f32[1,28,28] in [0,255]")
 	case len(o.Contents) > 0 && isText:
 		return diag.New(diag.Pos{File: name}, diag.BadValue, "-kind is for inputs of models; a text says its own").
-			WithHelp("write it behind the type of the input: f32[2,64] in [-1,1] signal axis: 1")
+			WithHelp("write it after the type of the input: f32[2,64] in [-1,1] signal axis: 1")
 	}
 	return nil
 }

@@ -77,7 +77,7 @@ func TestImagesOfAnotherNetwork(t *testing.T) {
 		"have the shape [4,4,2], the network takes [2,4,4]":               func(b *data.Batch) { b.Shape = []int{4, 4, 2} },
 		"8 images to calibrate with take 256 elements, not 255":           func(b *data.Batch) { b.X = b.X[:255] },
 		"7 images to calibrate with take 224 elements, not 256":           func(b *data.Batch) { b.N = 7 },
-		"3 elements lie behind each image to calibrate with":              func(b *data.Batch) { b.Others = 3 },
+		"3 elements lie after each image to calibrate with":               func(b *data.Batch) { b.Others = 3 },
 		"9 labels of 8 images":                                            func(b *data.Batch) { b.Labels = make([]int, 9) },
 		"labels s of 8 images to calibrate with take 16 elements, not 15": func(b *data.Batch) { b.Targets = []data.Target{{Name: "s", Shape: []int{2}, X: make([]float32, 15)}} },
 		"-1 images to calibrate with take -32 elements, not 256":          func(b *data.Batch) { b.N = -1 },

@@ -285,7 +285,7 @@ func (r *resolver) network(s *syntax.Network) {
 		r.define(v)
 		if v.Type.Elem.Kind == ir.F32 && v.Range == nil {
 			r.list.Add(v.Pos, diag.MissingAttr, "the input %s has no range", v.Name).
-				WithHelp("write it behind the type: %s in [0,1]", v.Type)
+				WithHelp("write it after the type: %s in [0,1]", v.Type)
 		}
 		if d := ir.CheckActivation(v.Pos, "the input "+v.Name, v.Type.Shape); d != nil && v.Type.Shape != nil {
 			r.list = append(r.list, d)

@@ -20,13 +20,13 @@ var Table = pass.Table{
 	{Name: "simplify", After: []string{"mask-softmax"}, Run: graph.Simplify,
 		Why: "operations that change nothing would hide layers from the folding"},
 	{Name: "fold-batchnorm", After: []string{"simplify"}, Rounds: 1e-4, Run: graph.FoldBatchNorm,
-		Why: "a scale and shift behind a layer is part of its weights: free, and exact"},
+		Why: "a scale and shift after a layer is part of its weights: free, and exact"},
 	{Name: "fold-normalize", After: []string{"fold-batchnorm"}, Rounds: 1e-4, Run: graph.FoldNormalize,
 		Why: "the network then takes raw pixels; padding becomes the mean, so that borders stay exact"},
 	{Name: "raise-activation", After: []string{"fold-batchnorm"}, Run: graph.RaiseActivation,
 		Why: "a relu of what was concatenated or moved is a bound, too, of what computed it"},
 	{Name: "fuse-activation", After: []string{"raise-activation"}, Run: graph.FuseActivation,
-		Why: "a relu behind a layer is only a bound on its integers (R9)"},
+		Why: "a relu after a layer is only a bound on its integers (R9)"},
 	{Name: "fuse-difference", After: []string{"fuse-activation"}, Run: graph.FuseDifference,
 		Why: "a difference that is only multiplied need not be rounded to 8 bits first"},
 	{Name: "dead-code", After: []string{"fuse-difference"}, Run: graph.DeadCode,
@@ -50,7 +50,7 @@ var Table = pass.Table{
 }
 
 // Quantized is the pass after which a module is integers; Retargeted modules
-// resume behind it.
+// resume after it.
 const Quantized = "quantize"
 
 // Robust is the pass that writes widths: after it the module is still one of

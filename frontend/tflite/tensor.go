@@ -195,7 +195,7 @@ func (m *model) tensor(t table) (*tensor, error) {
 		if data := m.buffers[b].data(0); len(data) > 0 {
 			out.data = data
 		} else if at := m.buffers[b].field(1); at != 0 {
-			return nil, fmt.Errorf("tensor %q has data behind the flatbuffer, of models above 2 GB", out.name)
+			return nil, fmt.Errorf("tensor %q has data after the flatbuffer, of models above 2 GB", out.name)
 		}
 	}
 	if size := sizes[out.typ]; out.data != nil && size > 0 && len(out.data) != size*out.size() {

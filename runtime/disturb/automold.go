@@ -3,9 +3,9 @@ package disturb
 import "math"
 
 // The kinds of Automold (the road augmentation library that the paper simulates
-// weather with), in the lightness of HLS where it says lightness. What is a
-// number of things grows with t, and the things of a smaller t are among those
-// of a greater one, so that severity grows too.
+// weather with). Lightness is the L of HLS. Where an error draws several things, as
+// flakes or patches, their number grows with t. A greater t keeps the things of a smaller
+// one and adds others, so severity grows with t.
 
 func brighten(cv *canvas, t float64, _ *source) { cv.lightAll(1 + t) }
 
@@ -29,8 +29,8 @@ func shadow(cv *canvas, t float64, rng *source) {
 	}
 }
 
-// snow whitens what is darker than 1/3+t/2, as snow lies, and lets flakes fall:
-// the flakes are ours, for what is black stays black when it is multiplied.
+// snow multiplies the lightness of pixels darker than 1/3+t/2, as Automold does for lying
+// snow, and paints flakes. Automold has no flakes; without them black pixels stay black.
 func snow(cv *canvas, t float64, rng *source) {
 	const coefficient, most = 2.5, 60
 	limit := 1./3 + t/2
@@ -47,7 +47,7 @@ func snow(cv *canvas, t float64, rng *source) {
 	flakes(cv, cv.grains(most, t), rng)
 }
 
-// flakes paints white discs of half a pixel to a pixel of a 28x28 image.
+// flakes paints n white discs. Their radius is half a pixel to one pixel of a 28x28 image.
 func flakes(cv *canvas, n int, rng *source) {
 	for range n {
 		cy, cx := rng.uniform(0, float64(cv.h)), rng.uniform(0, float64(cv.w))
@@ -56,8 +56,8 @@ func flakes(cv *canvas, n int, rng *source) {
 	}
 }
 
-// rain paints slanted light streaks, blurs, and takes the light of a wet day:
-// Automold's 0.7 at size 1.
+// rain paints slanted light streaks, blurs the image and darkens it: at size 1 to 0.7 of the
+// lightness, as Automold does.
 func rain(cv *canvas, t float64, rng *source) {
 	const most, streak, gray, dim = 50, 6, .8, .3
 	slant := rng.uniform(-.5, .5)
@@ -156,7 +156,7 @@ func sunflare(cv *canvas, t float64, rng *source) {
 	cv.ellipse(sun.y, sun.x, r, r, func(y, x int, d float64) { cv.blend(y, x, 1, float64((1-d)*(1-d))*min(1, .5+t)) })
 }
 
-// speed blurs along the rows, the more the further from the middle.
+// speed blurs along the rows, most at the left and right edges.
 func speed(cv *canvas, t float64, _ *source) {
 	reach := float64(10 * t * cv.unit())
 	line := make([]float64, cv.w+1)
@@ -176,9 +176,9 @@ func speed(cv *canvas, t float64, _ *source) {
 	}
 }
 
-// autumn turns the hue of what is green and not bright towards brown. Gray
-// images know no green: there what is neither dark nor bright pales, as leaves
-// do in a gray photograph.
+// autumn turns the hue of green pixels that are not bright towards brown. Gray images have no
+// hue: there pixels of middle lightness become lighter, as brown leaves are in a gray
+// photograph.
 func autumn(cv *canvas, t float64, _ *source) {
 	for y := range cv.h {
 		for x := range cv.w {
@@ -211,5 +211,5 @@ func manhole(cv *canvas, t float64, rng *source) {
 	cv.ellipse(cy, cx, max(.5, rx*.6), max(.5, rx), func(y, x int, d float64) { cv.blend(y, x, .05+float64(.1*d), .95) })
 }
 
-// count is a number of things at size t: one at least.
+// count is the number of things to draw at size t: at least one, at most most.
 func count(most int, t float64) int { return max(1, int(float64(float64(most)*t)+.5)) }

@@ -25,8 +25,8 @@ var boxForms = map[string]func(v [4]float64) [4]float64{
 // BoxForms lists the forms of boxes.
 func BoxForms() []string { return []string{"xyxy", "yxyx", "xywh", "cxcywh"} }
 
-// sameBox is the IoU from which two boxes are one: for the suppression of others and for
-// agreement.
+// sameBox is the IoU from which on detections of two networks agree. Within one network, boxes
+// that overlap by more are one: the suppression of others usually keeps boxes at the threshold.
 const sameBox = .5
 
 // Detector compares the detections that two networks make of the same items.

@@ -1,7 +1,9 @@
 package measure
 
 import (
+	"cmp"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"sort"
@@ -180,18 +182,23 @@ func plainStats(it item) []float64 {
 	return out
 }
 
-// modes is which items have the most frequent value of a statistic, 1 of one that has.
-func modes(items [][]float64, k int) []float64 {
-	count := map[float64]int{}
-	best := math.Inf(1)
-	for _, it := range items {
-		count[it[k]]++
+// Mode is the most frequent of some values, the least of several.
+func Mode[T cmp.Ordered](values []T) (best T) {
+	count := make(map[T]int, len(values))
+	for _, v := range values {
+		count[v]++
 	}
-	for v, n := range count {
-		if n > count[best] || n == count[best] && v < best {
+	for i, v := range slices.Sorted(maps.Keys(count)) {
+		if i == 0 || count[v] > count[best] {
 			best = v
 		}
 	}
+	return best
+}
+
+// modes is which items have the most frequent value of a statistic, 1 of one that has.
+func modes(items [][]float64, k int) []float64 {
+	best := Mode(column(items, k))
 	out := make([]float64, len(items))
 	for i, it := range items {
 		if it[k] == best {

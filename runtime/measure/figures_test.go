@@ -675,3 +675,13 @@ func TestOneItemTellsNothing(t *testing.T) {
 	_, isTold := (&Score{Images: 1, Labels: []int{0}, Kinds: []Kind{{Own: [][]float64{{1}}, Constant: [][]float64{{0}}}}}).AboveConstant()
 	assert.False(t, isTold)
 }
+
+// TestMode: the most frequent value, the least of equally frequent ones.
+func TestMode(t *testing.T) {
+	for _, c := range []struct {
+		of   []int
+		want int
+	}{{nil, 0}, {[]int{5}, 5}, {[]int{7, 3, 3, 7}, 3}, {[]int{-1, 2, 2}, 2}, {[]int{4, 4, 1}, 4}} {
+		assert.Equal(t, c.want, Mode(c.of), "%v", c.of)
+	}
+}

@@ -207,13 +207,7 @@ const constantErrors = 2
 func (s *Score) AboveConstant() (gap Estimate, isTold bool) {
 	d := s.above
 	if s.Kinds[0].Right != nil {
-		count := map[int]int{}
-		best := 0
-		for _, l := range s.Labels {
-			if count[l]++; count[l] > count[best] || count[l] == count[best] && l < best {
-				best = l
-			}
-		}
+		best := Mode(s.Labels)
 		d = func(i int) float64 {
 			if s.Labels[i] == best {
 				return s.image(i) - 1

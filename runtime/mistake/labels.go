@@ -1,6 +1,10 @@
 package mistake
 
-import "math"
+import (
+	"math"
+
+	"github.com/dnnc/dnnc/runtime/measure"
+)
 
 // assign gives each row of a square table a column of its own so that the sum of what they
 // have is greatest: the Hungarian method, in n³ steps.
@@ -93,14 +97,7 @@ func right(answers, labels []int, shift int) []bool {
 // constant is which items have the most frequent label, the first of several: what the best
 // constant answer is right on.
 func constant(labels []int) []bool {
-	count := map[int]int{}
-	best := 0
-	for _, l := range labels {
-		if count[l]++; count[l] > count[best] || count[l] == count[best] && l < best {
-			best = l
-		}
-	}
-	return right(constantly(best, len(labels)), labels, 0)
+	return right(constantly(measure.Mode(labels), len(labels)), labels, 0)
 }
 
 func constantly(answer, n int) []int {

@@ -88,7 +88,7 @@ func init() {
 		{name: "init", usage: strings.Join(project.Kinds(), "|") + " net.dnn DIR [TARGET]", doc: "write a project around a network", least: 3, most: 4, do: project.Init},
 		{name: "fuzz", usage: "N [SEED] [TARGETS|none]", doc: "compare N random networks in dump, interpreter, evaluator and objects", least: 1, most: 3, do: fuzz.Run},
 		{name: "doctor", usage: "[TARGET ...]", doc: "what works here: tools, their versions, and a small network on every target", most: 32, do: doctor.Examine},
-		{name: "help", usage: "[COMMAND|warnings|errors]", doc: "all commands and flags, those of one command, the table of warnings, or that of the errors of -errors", most: 1, do: help},
+		{name: "help", usage: "[COMMAND|warnings|errors]", doc: "all commands and flags, those of one command, the table of warnings, or the table of the errors of -errors", most: 1, do: help},
 		{name: "version", doc: "versions of dnnc, and of what it promises to others", do: printVersion},
 		{name: "man", usage: "> dnnc.1", doc: "the man page", do: printMan},
 		{name: "completion", usage: strings.Join(manual.Shells, "|"), doc: "completions for a shell", least: 1, most: 1, do: printCompletion},

@@ -89,6 +89,9 @@ type subject struct {
 // their shape.
 func subjectOf(o driver.Options, stderr io.Writer) (s subject, err error) {
 	if o.Network == "" {
+		if len(o.Ranges) > 0 {
+			return s, diag.New(diag.Pos{}, diag.BadValue, "-range: without -network items are in [0,1]").WithHelp("-range says the reals of an input of a model, which -network names")
+		}
 		if s.items, err = opened(o, stderr); err != nil {
 			return s, err
 		}

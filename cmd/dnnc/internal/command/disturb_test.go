@@ -80,6 +80,8 @@ func TestUseIsCheckedFirst(t *testing.T) {
 	for want, args := range map[string][]string{
 		"no -o":                         {"disturb", "-errors", "snow=0.5", road},
 		"no -errors":                    {"disturb", road, "-o", "x.png"},
+		"it names no error: none says":  {"disturb", "-errors", " ", road, "-o", "x.png"},
+		"without -network items are in": {"disturb", "-errors", "snow=0.5", "-range", "x=0,255", road, "-o", "x.png"},
 		"its ending is none of .png":    {"disturb", "-sheet", "x.jpg", road},
 		"-n -5":                         {"disturb", "-errors", "snow=0.5", "-n", "-5", road, "-o", "x.png"},
 		"its ending is none of .png .s": {"eval", dnnctest.Lenet, "-plane", "x.pdf"},

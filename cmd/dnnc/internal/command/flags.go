@@ -29,7 +29,6 @@ type group func(fs *flag.FlagSet, o *driver.Options)
 // loading is how a network is read, whatever its format.
 func loading(fs *flag.FlagSet, o *driver.Options) {
 	fs.Func("shape", "the shape of an `input` of an ONNX model, batch included: image=1,3,224,224", shapeOf(o))
-	fs.Func("range", "the reals of an `input` of a model: image=0,1, which is the default", rangeOf(o))
 	fs.Func("outputs", "values of an ONNX model that the network returns, `a,b`: what they do not need is left out", func(s string) error {
 		for _, name := range strings.Split(s, ",") {
 			if name == "" {
@@ -52,6 +51,7 @@ func loading(fs *flag.FlagSet, o *driver.Options) {
 
 // contents is what inputs hold.
 func contents(fs *flag.FlagSet, o *driver.Options) {
+	fs.Func("range", "the reals of an `input` of a model: image=0,1, which is the default", rangeOf(o))
 	fs.Func("kind", "what an `input` of a model or a data set holds, of which kinds of error make sense: audio=signal, \"x=signal axis: 0\" of time along an axis, or the kind of an only input alone; "+strings.Join(ir.ContentKinds, ", ")+" (default: by its shape)", contentOf(o))
 }
 
@@ -82,6 +82,9 @@ func warning(fs *flag.FlagSet, o *driver.Options) {
 func disturbing(fs *flag.FlagSet, o *driver.Options) {
 	o.Errors = disturb.Default
 	fs.Func("errors", "`errors` to choose and to measure under: kind=size,size;input:kind, all, none or default, which is by what the first input holds; help lists the kinds", func(s string) error {
+		if strings.Trim(s, " ;") == "" {
+			return errors.New("it names no error: none says so")
+		}
 		o.Errors, o.ErrorsGiven = s, true
 		return nil
 	})

@@ -54,7 +54,7 @@ func TestDump(t *testing.T) {
 	require.Zero(t, code, stderr)
 	assert.Contains(t, stdout, "+++ after quantize")
 	assert.Contains(t, stdout, "\n-")
-	for want, args := range map[string]string{"does not run behind": "quantize," + names[0], "did you mean": "qantize,pack", "two passes": "quantize"} {
+	for want, args := range map[string]string{"does not run after": "quantize," + names[0], "did you mean": "qantize,pack", "two passes": "quantize"} {
 		code, _, stderr := dnnctest.Run(t, "dump", dnnctest.Lenet, "-diff", args)
 		assert.Equal(t, command.AtFault, code)
 		assert.Contains(t, stderr, want)

@@ -86,7 +86,7 @@ func experiments(o driver.Options, stderr io.Writer) (list []*Experiment, skippe
 			return nil, nil, err
 		}
 		if slices.ContainsFunc(list, func(other *Experiment) bool { return other.Name == x.Name }) {
-			return nil, nil, diag.New(diag.Pos{File: path}, diag.BadValue, "the name %q is that of another experiment of this run", x.Name)
+			return nil, nil, diag.New(diag.Pos{File: path}, diag.BadValue, "another experiment of this run has the name %q", x.Name)
 		}
 		missing := x.locate(os.Getenv(DataVariable), func(path string) bool {
 			_, err := os.Stat(path)

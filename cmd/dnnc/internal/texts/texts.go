@@ -104,7 +104,7 @@ func inOrder(first, last string) error {
 		return err
 	}
 	if a >= b {
-		return diag.New(diag.Pos{}, diag.BadValue, "-diff %s,%s: %s does not run behind %s", first, last, last, first).WithHelp("dnnc -d=help lists the passes in their order")
+		return diag.New(diag.Pos{}, diag.BadValue, "-diff %s,%s: %s does not run after %s", first, last, last, first).WithHelp("dnnc -d=help lists the passes in their order")
 	}
 	return nil
 }
