@@ -99,6 +99,7 @@ bench: test-tools bin/dnnc
 	p=; .ci/armhf bin/xnnpack libxnnpack-dev libxnnpack0 libpthreadpool-dev libpthreadpool0 libcpuinfo-dev libcpuinfo0 && p="-xnnpack bin/xnnpack"; \
 		$(GO) run ./cmd/bench $$p
 	$(GO) run ./cmd/bench -peers
+	$(GO) run ./cmd/bench -clang
 	$(GO) run ./cmd/bench -scale
 
 # Other people's arithmetic: generated models of every operation against

@@ -55,15 +55,16 @@ func main() {
 	peer := flag.String("xnnpack", "", "a folder with Debian's XNNPACK for armhf, unpacked, to be counted in this run")
 	isFit := flag.Bool("fit", false, "print the estimates of the kernel families divided by counts, for each target and family")
 	isPeers := flag.Bool("peers", false, "count the layers that peers were counted on, and print them beside the peers' counts, the worst ratio first")
+	isClang := flag.Bool("clang", false, "count layers on RISC-V as objects and as clang -O3 compiles the C that dnnc writes, the worst ratio first")
 	full := flag.Bool("scale", false, "compile AlexNet and VGG-16 in their full size instead, and print time and memory")
 	flag.Parse()
-	if err := run(*dnnc, *write, *dir, *only, *peer, *full, *isFit, *isPeers); err != nil {
+	if err := run(*dnnc, *write, *dir, *only, *peer, *full, *isFit, *isPeers, *isClang); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-func run(dnnc, write, dir, only, peer string, full, isFit, isPeers bool) error {
+func run(dnnc, write, dir, only, peer string, full, isFit, isPeers, isClang bool) error {
 	if dir == "" {
 		temp, err := os.MkdirTemp("", "bench-")
 		if err != nil {
@@ -81,6 +82,9 @@ func run(dnnc, write, dir, only, peer string, full, isFit, isPeers bool) error {
 	}
 	if isPeers {
 		return comparePeers(os.Stdout, dnnc, dir, only)
+	}
+	if isClang {
+		return compareClang(os.Stdout, dir, only)
 	}
 	if isFit {
 		return fit(os.Stdout, dnnc, dir, only)

@@ -34,7 +34,8 @@ var peerLayers = map[string]string{
 	"dw3x3_8c": "8,48,48 8 3x3 pad=1,1,1,1 groups=8", "dw3x3s2_64c": "64,24,24 64 3x3 stride=2 pad=0,0,1,1 groups=64", "dw5x5_32c": "32,24,24 32 5x5 pad=2,2,2,2 groups=32",
 	"fc640_128": "640 128", "fc64_10": "64 10", "first3x3s2": "3,96,96 8 3x3 stride=2 pad=0,0,1,1",
 	"grouped4": "32,16,16 32 3x3 pad=1,1,1,1 groups=4", "odd17_23": "17,19,19 23 3x3 pad=1,1,1,1",
-	"pw128_256": "128,6,6 256 1x1", "pw256_256": "256,3,3 256 1x1", "pw8_16": "8,48,48 16 1x1", "pw_s2_16_32": "16,32,32 32 1x1 stride=2",
+	"pw128_256": "128,6,6 256 1x1", "pw256_256": "256,3,3 256 1x1", "odd1x1": "13,11,11 7 1x1", "odddw": "11,15,15 11 3x3 pad=1,1,1,1 groups=11",
+	"pw8_16": "8,48,48 16 1x1", "pw_s2_16_32": "16,32,32 32 1x1 stride=2",
 }
 
 // layerOf is the network of one layer that a line of peerLayers describes.
@@ -94,6 +95,10 @@ var networks = map[string]*network{
 	"sigmoid64":  {"64", "64", []line{{name: "layer", op: "sigmoid(%s)"}}},
 	"tanh64":     {"64", "64", []line{{name: "layer", op: "tanh(%s)"}}},
 	"softmax10":  {"10", "10", []line{{name: "layer", op: "softmax(%s)"}}},
+	"maxpool2":   {"16,32,32", "16,16,16", []line{pool("layer", "kernel: 2")}},
+	"maxpool3s2": {"11,25,25", "11,12,12", []line{pool("layer", "kernel: 3, stride: 2")}},
+	"mul16":      {"16,32,32] in [0,1], b: f32[16,32,32", "16,32,32", []line{{name: "layer", op: "mul(%s, b)"}}},
+	"hardswish7": {"7,19,19", "7,19,19", []line{{name: "layer", op: "hardswish(%s)"}}},
 	"alexnet224": alexnet(),
 	"vgg16-224":  vgg16(),
 }
