@@ -2,6 +2,7 @@ package micro
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/geometry"
@@ -442,7 +443,7 @@ func (k *micro) words(p *plane, l Layout, col column, w *loop.Cursor, acc [][]*l
 	if v := k.m.Code.mask(p.bits); v != 0 {
 		p.mask = b.Var("mask", loop.Instr("opaque", loop.Num(loop.I32, v)))
 	}
-	x := b.Cursor("x", col.region, col.base)
+	x := k.columnCursors(l, col)
 	room := k.m.Room(p.product) / l.Steps // groups whose sums a lane holds
 	if room == 0 {
 		k.rounds(p, l, w, x, loop.Int(l.Groups), acc)
@@ -478,18 +479,37 @@ func (k *micro) round(p *plane, l Layout, groups int) int {
 	return min(max(1, k.g.Unroll(k.m.Rounds(p.bits))/l.Steps), groups)
 }
 
+// farthest is the greatest distance of a load from an address on RISC-V.
+const farthest = 2047
+
+// isRISC reports whether loads take an address and a distance only, and change no address.
+func (k *micro) isRISC() bool { return slices.Contains(riscv, k.g.Target.ISA()) }
+
+// columnCursors are the cursors at the columns: one, or one for each pixel where the columns of the
+// last pixel are too far from those of the first one for a load.
+func (k *micro) columnCursors(l Layout, col column) []*loop.Cursor {
+	b := k.g.B
+	list := []*loop.Cursor{b.Cursor("x", col.region, col.base)}
+	if n := k.pixels * k.granule(); k.m.Planar && k.isRISC() && n > farthest {
+		for px := 1; px < k.pixels; px++ {
+			list = append(list, b.Cursor("x", list[0], loop.Int(px*k.granule())))
+		}
+	}
+	return list
+}
+
 // rounds adds the products of some groups of words.
-func (k *micro) rounds(p *plane, l Layout, w, x *loop.Cursor, n loop.Expr, acc [][]*loop.Var) {
+func (k *micro) rounds(p *plane, l Layout, w *loop.Cursor, x []*loop.Cursor, n loop.Expr, acc [][]*loop.Var) {
 	groups := int(n.(*loop.Const).Value)
 	round := k.round(p, l, groups)
 	loops := func() { k.loops(p, l, w, x, groups, round, acc) }
-	if !k.written(l, w, x, groups, acc, loops) {
+	if !k.written(l, w, x[0], groups, acc, loops) {
 		loops()
 	}
 }
 
 // loops adds them by so many in a round.
-func (k *micro) loops(p *plane, l Layout, w, x *loop.Cursor, groups, round int, acc [][]*loop.Var) {
+func (k *micro) loops(p *plane, l Layout, w *loop.Cursor, x []*loop.Cursor, groups, round int, acc [][]*loop.Var) {
 	b, stride := k.g.B, k.stride(l.Taken)
 	some := func(n int) {
 		for i := range n {
@@ -499,7 +519,9 @@ func (k *micro) loops(p *plane, l Layout, w, x *loop.Cursor, groups, round int, 
 			b.Advance(w, n*l.Words*k.m.Word)
 		}
 		if !k.m.Code.walks() {
-			b.Advance(x, n*stride)
+			for _, c := range x {
+				b.Advance(c, n*stride)
+			}
 		}
 	}
 	b.For("round", loop.Int(0), loop.Int(groups/round), 1, func(loop.Expr) {
@@ -511,12 +533,13 @@ func (k *micro) loops(p *plane, l Layout, w, x *loop.Cursor, groups, round int, 
 }
 
 // stays reports whether words of codes are loaded from one place in a round: those
-// that are operands as they lie, so that two of them are one load.
-func (k *micro) stays(l Layout) bool { return l.Fields == 1 && k.m.Word == 4 }
+// that are operands as they lie, so that two of them are one load, and those of processors
+// that move an address by an instruction of its own.
+func (k *micro) stays(l Layout) bool { return l.Fields == 1 && k.m.Word == 4 || k.isRISC() }
 
 // group adds the products of one group of words. Inputs are loaded for two
 // products at once, which one instruction may do.
-func (k *micro) group(p *plane, l Layout, w, x *loop.Cursor, wordAt, inputAt int, acc [][]*loop.Var) {
+func (k *micro) group(p *plane, l Layout, w *loop.Cursor, x []*loop.Cursor, wordAt, inputAt int, acc [][]*loop.Var) {
 	b := k.g.B
 	var word, own loop.Expr // own is the step's part of it
 	batch := max(1, 2/len(acc))
@@ -528,12 +551,17 @@ func (k *micro) group(p *plane, l Layout, w, x *loop.Cursor, wordAt, inputAt int
 			for i := range min(batch, l.Steps-step) {
 				for px := range acc {
 					if k.m.Code.walks() {
-						inputs[i*len(acc)+px] = b.Let("x", k.m.Code.input(x, 0))
-						b.Advance(x, k.granule())
+						inputs[i*len(acc)+px] = b.Let("x", k.m.Code.input(x[0], 0))
+						b.Advance(x[0], k.granule())
 						continue
 					}
-					at := inputAt + k.stride(k.m.Inputs()*(step+i)) + px*k.granule()
-					inputs[i*len(acc)+px] = b.Let("x", k.m.Code.input(x, at))
+					from, at := x[0], inputAt+k.stride(k.m.Inputs()*(step+i))
+					if len(x) > 1 {
+						from = x[px]
+					} else {
+						at += px * k.granule()
+					}
+					inputs[i*len(acc)+px] = b.Let("x", k.m.Code.input(from, at))
 				}
 			}
 		}

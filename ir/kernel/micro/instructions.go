@@ -132,6 +132,14 @@ func (mla) add(_ int, code, input, sum loop.Expr) loop.Expr {
 	return loop.Sum(sum, loop.Op(loop.Mul, code, input))
 }
 
+// mul is mla of a product and a sum. The optimizer would add up products before it adds them to
+// the sum, which takes more registers than there are.
+type mul struct{ mla }
+
+func (m mul) add(bits int, code, input, sum loop.Expr) loop.Expr {
+	return loop.Instr("opaque", m.mla.add(bits, code, input, sum))
+}
+
 // mlaBiased is mla of unsigned bytes.
 type mlaBiased struct{ mla }
 

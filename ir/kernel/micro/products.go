@@ -174,10 +174,17 @@ var products = []*Product{
 	},
 	{
 		Name: "mla", Code: mla{}, Doc: "one product of bytes",
-		Arch: []string{"thumb", "thumb1", "riscv32", "riscv64"}, Slow: []string{"thumb1"}, Books: true,
+		Arch: []string{"thumb", "thumb1"}, Slow: []string{"thumb1"}, Books: true,
 		Planes: []int{8}, Word: 1, Lanes: 1, Field: 8, Input: 8, Planar: true,
 		Tiles: [][2]int{{3, 2}, {1, 4}, {2, 2}, {1, 2}, {2, 1}, {1, 1}},
 		Load:  1, Unpack8: 0, InputLoad: 1, Product: 1, Start: 10, Round: 5, Unroll8: 8,
+	},
+	{
+		Name: "mul", Code: mul{}, Doc: "one product of bytes, in the tiles of 31 registers",
+		Arch: riscv, Books: true,
+		Planes: []int{8}, Word: 1, Lanes: 1, Field: 8, Input: 8, Planar: true,
+		Tiles: [][2]int{{4, 4}, {3, 4}, {1, 16}, {1, 12}, {1, 10}, {2, 8}, {4, 3}, {2, 6}, {2, 4}, {1, 8}, {1, 6}, {4, 2}, {3, 2}, {1, 4}, {2, 2}, {1, 2}, {2, 1}, {1, 1}},
+		Load:  1, Unpack8: 0, InputLoad: 1, Product: 2, Start: 10, Round: 4, Unroll8: 8,
 	},
 	{
 		Name: "mla_biased", Code: mlaBiased{}, Doc: "one product of unsigned bytes: codes and inputs plus 128",
@@ -187,23 +194,37 @@ var products = []*Product{
 		Load:  1, InputLoad: 1, Product: 2, Start: 20, Round: 4, Unroll8: 4,
 		Output: 55, Channel: 6, Column: 5,
 	},
-	{
+	&pairProduct, onRISC(pairProduct), &pairDecodedProduct, onRISC(pairDecodedProduct),
+}
+
+// riscv are the instruction sets of RISC-V.
+var riscv = []string{"riscv32", "riscv64"}
+
+// onRISC is a product of words on RISC-V, where a product and its sum are two instructions.
+func onRISC(m Product) *Product {
+	m.Arch, m.Unless, m.Product, m.Round = riscv, "", 2, 4
+	return &m
+}
+
+// pairProduct and pairDecodedProduct are those of two channels in a word.
+var (
+	pairProduct = Product{
 		Name: "pair", Code: pair{}, Doc: "codes of two output channels times one unsigned input, summed in 16-bit halves",
-		Arch:   []string{"thumb", "thumb1", "riscv32", "riscv64"},
+		Arch:   []string{"thumb", "thumb1"},
 		Planes: []int{4, 2, 1}, Word: 4, Lanes: 2, Field: 16, Across: true, Input: 8, Planar: true,
 		Tiles: [][2]int{{3, 4}, {2, 4}, {1, 4}, {1, 2}, {2, 2}, {1, 1}},
 		Load:  1, Unpack: 1, InputLoad: 1, Product: 1, Start: 10, Round: 5, Unroll: 16,
 		Narrow: pairRoom, Flush: 6,
-	},
-	{
+	}
+	pairDecodedProduct = Product{
 		Name: "pair_decoded", Code: pairDecoded{}, Doc: "as pair, of codes decoded to halves once for all pixels",
-		Arch: []string{"thumb", "thumb1", "riscv32", "riscv64"}, Unless: "dsp", Decodes: true, Decode: 11, Decoded: 2 << 10,
+		Arch: []string{"thumb", "thumb1"}, Unless: "dsp", Decodes: true, Decode: 11, Decoded: 2 << 10,
 		Planes: []int{4, 2, 1}, Word: 4, Lanes: 2, Field: 16, Across: true, Input: 8, Planar: true,
 		Tiles: [][2]int{{3, 4}, {2, 4}, {1, 4}, {1, 2}, {2, 2}},
 		Load:  .75, InputLoad: 1, Product: 1, Start: 10, Round: 5, Unroll: 16,
 		Narrow: pairRoom, Flush: 6,
-	},
-}
+	}
+)
 
 // laneRoom is the products of signed bytes that a half holds, each two of the greatest
 // weight or code and the greatest input; 0 for those of 8 bits.
