@@ -12,6 +12,7 @@ import (
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/passes"
 	"github.com/dnnc/dnnc/passes/pass"
+	"github.com/dnnc/dnnc/passes/quant"
 	"github.com/dnnc/dnnc/runtime/certificate"
 	"github.com/dnnc/dnnc/runtime/data"
 	"github.com/dnnc/dnnc/runtime/disturb"
@@ -73,6 +74,9 @@ func (b *Build) environment(errors []disturb.Condition) *pass.Env {
 	env.Enough = func() bool { return c.Enough != nil && c.Enough() }
 	env.Stop = func() bool { return c.Time > 0 && time.Now().After(deadline) || env.Enough() }
 	calibration(env, c, b.source.Inputs)
+	if c.Level == pass.Robust {
+		env.Uniform = func(ctx context.Context, m *ir.Module, e ir.Elem) (*ir.Module, error) { return uniform(ctx, m, env, e) }
+	}
 	if !b.source.IsQuantized() {
 		env.Gradient = Gradient(b.source.Clone(), func() measure.Task { return b.Result.Task }, c.Task)
 	}
@@ -196,7 +200,7 @@ func (b *Build) Finish(ctx context.Context) (*Result, error) {
 				WithHelp("search again from the source, or from a dump of -stop-after calibrate")
 		}
 		if m.Target != c.Target.Name {
-			m.After, m.Target = passes.Quantized, "" // kernels and memory are planned anew
+			m.After, m.Target, m.Within = passes.Quantized, "", 0 // kernels and memory are planned anew
 		}
 	}
 	if i, err := passes.Table.Find(m.After); err == nil && c.Budget.Promised && i >= slices.Index(passes.Table.Names(), passes.Calibrated) {
@@ -254,7 +258,42 @@ func (b *Build) Finish(ctx context.Context) (*Result, error) {
 		r.Warn(diag.Warn(diag.BelowAim, "no network that was measured has %v of the robust accuracy by its estimate; the one that keeps most is taken", k.Share).
 			WithHelp("wider -formats keep more, -keep refuses what is not shown, -bits and -size choose the bytes"))
 	}
+	if err == nil && c.Chosen == nil {
+		r.warnOfExcess()
+	}
 	return r, err
+}
+
+// uniform takes a calibrated network to one format, whatever formats its layers have, and
+// plans it for the target as a build by -O int8 does.
+func uniform(ctx context.Context, m *ir.Module, env *pass.Env, e ir.Elem) (*ir.Module, error) {
+	m = m.Clone()
+	m.After = passes.Calibrated
+	for _, n := range m.Layers() {
+		n.Drop(ir.AttrBits, ir.AttrRounding, ir.AttrSparsity)
+		if e.Kind != ir.I8 && quant.Serves(n, e) {
+			n.Put(ir.AttrBits.Is(e), ir.AttrRounding.Is(quant.Nearest))
+		}
+	}
+	plain := &pass.Env{Target: env.Target, Level: pass.Int8, Small: env.Small, Seed: env.Seed, Ranges: env.Ranges, MaxMemory: env.MaxMemory, Calibration: env.Calibration, Holdout: env.Holdout}
+	return m, passes.Table.Run(ctx, m, plain, pass.Options{})
+}
+
+// warnOfExcess warns of a network that takes more than int8, where nobody asked for that in
+// so many words.
+func (r *Result) warnOfExcess() {
+	whole := r.Reference()
+	if whole == nil || !r.Planned() {
+		return
+	}
+	b := r.Config.Budget
+	own, other := certificate.Cycles(r.Module, r.Target), certificate.Cycles(whole.Module, r.Target)
+	bytes, least := r.Module.Arena.Bytes, whole.Module.Arena.Bytes
+	if !(b.LimitsCycles() && own > other) && !(b.LimitsRAM() && bytes > least) {
+		return
+	}
+	r.Warn(diag.Warn(diag.AboveInt8, "on %s the network takes an estimated %.0f cycles and an arena of %d bytes, int8 %.0f cycles and %d bytes", r.Target.Name, own, bytes, other, least).
+		WithHelp("larger budgets and other -formats take less; -cycles free and -ram free lift the limits, -cycles 1x and -ram %d hold to them", least))
 }
 
 // choose writes the formats that a certificate records onto layers.

@@ -51,6 +51,18 @@ func (r *Result) Warn(w *diag.Warning) {
 	}
 }
 
+// Reference is the same network in int8, planned for the same target: what a search
+// compares with. Nil where nothing was searched.
+func (r *Result) Reference() *Result {
+	m := r.Env.Reference
+	if m == nil {
+		return nil
+	}
+	c := r.Config
+	c.Level, c.Warn, c.Observe = pass.Int8, nil, nil
+	return &Result{Module: m, Target: r.Target, Config: c, Env: &pass.Env{Target: r.Target, Level: pass.Int8}}
+}
+
 // Planned reports whether the module has a plan of kernels and memory, which code is
 // generated from: whether no pass was left out.
 func (r *Result) Planned() bool { return r.Module.Arena.Align > 0 }

@@ -166,13 +166,7 @@ func (r *resolver) statement(s syntax.Stmt) {
 	case *syntax.Network:
 		r.network(s)
 	case *syntax.Arena:
-		bytes, ok1 := syntax.Int(s.Bytes)
-		align, ok2 := syntax.Int(s.Align)
-		if !ok1 || !ok2 || bytes < 0 || !ir.IsAlignment(align) {
-			r.list.Add(syntax.At(s.Pos), diag.BadValue, "arena %s align %s", s.Bytes, s.Align).
-				WithHelp("the bytes are an integer from 0 on; the alignment is a power of two from %d to %d", ir.LeastAlign, ir.MostAlign)
-		}
-		r.m.Arena = ir.Arena{Bytes: bytes, Align: align}
+		r.arena(s)
 	case *syntax.Const:
 		r.constant(s)
 	case *syntax.Assign:
@@ -898,4 +892,27 @@ func (r *resolver) parameter(n *ir.Node, attr ir.Key[*ir.Const], shape ir.Shape)
 		r.m.Consts = append(r.m.Consts, c)
 	}
 	n.Put(attr.Is(c))
+}
+
+// arena reads the size of a memory plan, and what plans aim at.
+func (r *resolver) arena(s *syntax.Arena) {
+	if s.Bytes == "" && s.Within == "" {
+		r.list.Add(syntax.At(s.Pos), diag.BadValue, "arena without a size").WithHelp("arena BYTES align ALIGNMENT, arena within BYTES, or both")
+	}
+	if s.Bytes != "" {
+		bytes, ok1 := syntax.Int(s.Bytes)
+		align, ok2 := syntax.Int(s.Align)
+		if !ok1 || !ok2 || bytes < 0 || !ir.IsAlignment(align) {
+			r.list.Add(syntax.At(s.Pos), diag.BadValue, "arena %s align %s", s.Bytes, s.Align).
+				WithHelp("the bytes are an integer from 0 on; the alignment is a power of two from %d to %d", ir.LeastAlign, ir.MostAlign)
+		}
+		r.m.Arena = ir.Arena{Bytes: bytes, Align: align}
+	}
+	if s.Within != "" {
+		within, ok := syntax.Int(s.Within)
+		if !ok || within < 1 {
+			r.list.Add(syntax.At(s.Pos), diag.BadValue, "arena within %s", s.Within).WithHelp("the bytes that a plan aims at are an integer from 1 on")
+		}
+		r.m.Within = within
+	}
 }

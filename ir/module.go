@@ -33,6 +33,7 @@ type Module struct {
 	Results []Type // declared types of the outputs
 	Tasks   []Task // what the outputs mean, in their order; nil where the text says nothing
 	Arena   Arena
+	Within  int // bytes that plans of the arena aim at, as far as kernels allow; 0 is no aim
 	Consts  []*Const
 	Ops     []*Node
 }

@@ -86,8 +86,15 @@ func (m *Module) print(statement func(*Node) string, consts []*Const, types bool
 		}
 	}
 	b.WriteString(" {\n")
-	if m.Arena.Align > 0 {
-		fmt.Fprintf(&b, "  arena %d align %d\n", m.Arena.Bytes, m.Arena.Align)
+	if m.Arena.Align > 0 || m.Within > 0 {
+		b.WriteString("  arena")
+		if m.Arena.Align > 0 {
+			fmt.Fprintf(&b, " %d align %d", m.Arena.Bytes, m.Arena.Align)
+		}
+		if m.Within > 0 {
+			fmt.Fprintf(&b, " within %d", m.Within)
+		}
+		b.WriteByte('\n')
 	}
 	for _, c := range consts {
 		fmt.Fprintf(&b, "  const %s: %s", c.Name, c.Type)

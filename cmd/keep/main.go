@@ -193,7 +193,7 @@ func (k *check) seed(ctx context.Context, s subject, errors string, seed uint64,
 		return 0, nil
 	}
 	for _, share := range shares {
-		c.Budget = pass.Budget{Keep: share, Promised: true}
+		c.Budget = pass.Budget{Keep: share, Promised: true, FreeCycles: true, FreeRAM: true}
 		c.StopAfter, c.Checkpoint = passes.Quantized, filepath.Join(scratch, fmt.Sprintf("%s-%d", s.name, seed))
 		r, err := dnnc.Compile(ctx, m, c)
 		var d *diag.Diagnostic

@@ -295,7 +295,7 @@ func (s *study) seed(ctx context.Context, e *tasks.Example, m *ir.Module, seed u
 			return nil, err
 		}
 	}
-	c.StopAfter, c.Budget = passes.Quantized, pass.Budget{Keep: keep}
+	c.StopAfter, c.Budget = passes.Quantized, pass.Budget{Keep: keep, FreeCycles: true, FreeRAM: true} // sizes alone are compared
 	q, err := dnnc.Compile(ctx, m, c)
 	var refused *diag.Diagnostic
 	switch {
@@ -329,7 +329,7 @@ func (s *study) unusual(ctx context.Context, e *tasks.Example, m *ir.Module, see
 			if err != nil {
 				return nil, err
 			}
-			c.StopAfter, c.Budget = passes.Quantized, pass.Budget{Bits: float64(width)}
+			c.StopAfter, c.Budget = passes.Quantized, pass.Budget{Bits: float64(width), FreeCycles: true, FreeRAM: true}
 			r, err := dnnc.Compile(ctx, m, c)
 			if err != nil {
 				return nil, err

@@ -85,11 +85,12 @@ type Suffix struct {
 	At    string   `parser:"| 'at' @( Number | Ident )"`
 }
 
-// Arena is the memory plan's size.
+// Arena is the memory plan's size, and the bytes that it aims at; either may be absent.
 type Arena struct {
-	Pos   lexer.Position
-	Bytes string `parser:"'arena' @Number"`
-	Align string `parser:"'align' @Number"`
+	Pos    lexer.Position
+	Bytes  string `parser:"'arena' ( @Number"`
+	Align  string `parser:"'align' @Number )?"`
+	Within string `parser:"( 'within' @Number )?"`
 }
 
 // Const declares a constant.

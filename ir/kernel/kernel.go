@@ -73,7 +73,19 @@ type Layer struct {
 	// Supposed: the weights are not quantized yet. Codebook, zero points and the width of
 	// the bias are unknown, and the family assumes the largest possible tables and sums.
 	Supposed bool
+	// Room is the upper bound on the bytes of scratch; 0 is no bound. Families plan within it
+	// where they can: a plan that takes more is no error.
+	Room int
 }
+
+// Within returns the layer with a bound on scratch.
+func (l Layer) Within(room int) Layer {
+	l.Room = max(room, 1) // which no scratch fits
+	return l
+}
+
+// Fits reports whether there is room for bytes of scratch.
+func (l Layer) Fits(bytes int) bool { return l.Room == 0 || bytes <= l.Room }
 
 // Of returns the layer of a quantized node.
 func Of(n *ir.Node, t *processor.Target) Layer {

@@ -123,5 +123,6 @@ func TestPermutations(t *testing.T) {
 	calls := 0
 	assert.False(t, permutations(index, 0, func() bool { calls++; return calls < 5 }))
 	assert.Equal(t, 5, calls, "it ends when it may")
-	require.Equal(t, 40, least([]*block{{bytes: 3}, {bytes: 40}, {bytes: 7}}))
+	require.Equal(t, 50, least([]*block{{bytes: 3}, {bytes: 40}, {bytes: 7}}))
+	require.Equal(t, 43, least([]*block{{bytes: 3}, {bytes: 40}, {bytes: 7, live: ir.Interval{From: 1, To: 2}}}))
 }

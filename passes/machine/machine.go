@@ -4,13 +4,13 @@
 package machine
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/ir/kernel"
 	"github.com/dnnc/dnnc/ir/kernel/micro"
-	"github.com/dnnc/dnnc/ir/processor"
 	"github.com/dnnc/dnnc/passes/pass"
 )
 
@@ -21,6 +21,7 @@ func Select(_ context.Context, m *ir.Module, env *pass.Env) error {
 	m.Target = env.Target.Name
 	m.Arena = ir.Arena{}
 	var list diag.List
+	var fastest []Choice
 	for _, n := range m.Ops {
 		n.Drop(ir.AttrImpl, ir.AttrMultiply, ir.AttrTile, ir.AttrUnroll, ir.AttrScratch, ir.AttrLag)
 		n.Out.At = ir.Place{}
@@ -33,12 +34,15 @@ func Select(_ context.Context, m *ir.Module, env *pass.Env) error {
 			continue
 		}
 		choices[0].assign(n)
+		fastest = append(fastest, choices[0])
 	}
 	if err := list.Err(); err != nil {
 		return err
 	}
-	if env.Budget.RAM > 0 {
-		within(m, env.Target, env.Budget.RAM)
+	if ram := cmp.Or(env.Budget.RAM, m.Within); ram > 0 {
+		within(m, env.Target, ram, fastest)
+	} else if !env.Budget.FreeRAM {
+		thrifty(m, env.Target, fastest)
 	}
 	for _, n := range m.Ops {
 		// A vector is a load of its own.
@@ -47,49 +51,6 @@ func Select(_ context.Context, m *ir.Module, env *pass.Env) error {
 		}
 	}
 	return nil
-}
-
-// within has steps that take more memory than there is computed by the first family that
-// takes no more, or by the one that takes least; unless the arena does not shrink.
-func within(m *ir.Module, t *processor.Target, ram int) {
-	_, free := plan(blocksOf(m, t))
-	if free <= ram {
-		return
-	}
-	for i, n := range m.Ops {
-		// What lives at the step, results over their arguments.
-		bytes := func() int {
-			var there []*block
-			for _, b := range blocksOf(m, t) {
-				if b.live.From <= i && i <= b.live.To {
-					there = append(there, b)
-				}
-			}
-			_, bytes := plan(there)
-			return bytes
-		}
-		if bytes() <= ram {
-			continue
-		}
-		var best Choice
-		least := 0
-		for _, c := range Serving(kernel.Of(n, t)) {
-			c.assign(n)
-			b := bytes()
-			if best.Family == nil || b < least {
-				best, least = c, b
-			}
-			if b <= ram {
-				break
-			}
-		}
-		best.assign(n)
-	}
-	if _, bytes := plan(blocksOf(m, t)); bytes >= free {
-		for _, n := range m.Ops {
-			Serving(kernel.Of(n, t))[0].assign(n)
-		}
-	}
 }
 
 // smallRound is the products of an input in a round where code must be small: two are

@@ -3,9 +3,12 @@ package machine_test
 import (
 	"bytes"
 	"context"
+	"math"
 	"math/rand"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -14,6 +17,7 @@ import (
 
 	"github.com/dnnc/dnnc/frontend"
 	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/kernel/families"
 	"github.com/dnnc/dnnc/ir/processor"
 	"github.com/dnnc/dnnc/passes"
 	"github.com/dnnc/dnnc/passes/pass"
@@ -70,6 +74,8 @@ network net(image: f32[32,8,8] in [0,1]) -> f32[32,8,8] {
 		{"armv6m", "vec4x8", "conv_lookup"}, {"armv7", "odd4", "conv_lanes"}, {"armv7", "odd1", "conv_pixels"},
 	} {
 		t.Run(c.target+"/"+c.format, func(t *testing.T) {
+			tgt, err := processor.Find(c.target)
+			require.NoError(t, err)
 			free, err := compile(c.target, c.format, 0)
 			require.NoError(t, err)
 			assert.Equal(t, c.kernel, free.Ops[1].Word(ir.AttrImpl))
@@ -82,6 +88,28 @@ network net(image: f32[32,8,8] in [0,1]) -> f32[32,8,8] {
 				bound, err := compile(c.target, c.format, free.Arena.Bytes-1)
 				require.NoError(t, err)
 				assert.Less(t, bound.Arena.Bytes, free.Arena.Bytes)
+			}
+
+			// Every bound between the least and the default is kept; more memory is never slower.
+			_, err = compile(c.target, c.format, 1)
+			told := regexp.MustCompile(`-ram (\d+);`).FindStringSubmatch(err.Error())
+			require.NotNil(t, told, "%v", err)
+			least, err := strconv.Atoi(told[1])
+			require.NoError(t, err)
+			last := math.Inf(1)
+			for i := range 11 {
+				ram := least + (free.Arena.Bytes-least)*i/10
+				m, err := compile(c.target, c.format, ram)
+				require.NoError(t, err, "%d bytes", ram)
+				assert.LessOrEqual(t, m.Arena.Bytes, ram)
+				cycles := 0.
+				for _, n := range m.Ops {
+					p, err := families.Restore(n, tgt)
+					require.NoError(t, err)
+					cycles += p.Cycles()
+				}
+				assert.LessOrEqual(t, cycles, last, "%d bytes", ram)
+				last = cycles
 			}
 
 			_, err = compile(c.target, c.format, 100)

@@ -36,6 +36,12 @@ func Memory(_ context.Context, m *ir.Module, env *pass.Env) error {
 	for _, v := range m.Inputs {
 		v.At = ir.Place{Kind: ir.InInput}
 	}
+	for _, n := range m.Ops {
+		n.Drop(ir.AttrLag)
+		if m.IsOutput(n.Out) {
+			n.Out.At = ir.Place{Kind: ir.InOutput}
+		}
+	}
 	blocks := blocksOf(m, env.Target)
 	offsets, bytes := plan(blocks)
 	for i, at := range offsets {
@@ -55,17 +61,15 @@ func blocksOf(m *ir.Module, t *processor.Target) []*block {
 	values := map[*ir.Value]*block{}
 	var blocks []*block
 	for i, n := range m.Ops {
-		n.Drop(ir.AttrLag)
-		if m.IsOutput(n.Out) {
-			n.Out.At = ir.Place{Kind: ir.InOutput}
-		} else {
-			b := &block{bytes: n.Out.Type.Shape.Size(), live: live[n.Out], place: func(at int) {
-				n.Out.At = ir.Place{Kind: ir.InArena, Offset: at}
-			}}
+		if !m.IsOutput(n.Out) {
+			b := &block{bytes: n.Out.Type.Shape.Size(), live: live[n.Out]}
 			if a := values[n.Args[0]]; a != nil && a.live.To == i {
-				if lag, ok := lag(n, t); ok && lag < a.bytes {
-					b.over, b.lag = a, lag
-					n.Put(ir.AttrLag.Is(lag))
+				b.lie(n, a, t)
+			}
+			b.place = func(at int) {
+				n.Out.At = ir.Place{Kind: ir.InArena, Offset: at}
+				if b.over != nil {
+					n.Put(ir.AttrLag.Is(b.lag))
 				}
 			}
 			values[n.Out] = b
@@ -79,6 +83,14 @@ func blocksOf(m *ir.Module, t *processor.Target) []*block {
 		}
 	}
 	return blocks
+}
+
+// lie has a block, of the result of a node, overlap that of the node's first argument, which
+// dies there, if the node's kernel allows it.
+func (b *block) lie(n *ir.Node, a *block, t *processor.Target) {
+	if lag, ok := lag(n, t); ok && lag < b.bytes {
+		b.over, b.lag = a, lag
+	}
 }
 
 // lag is how far behind its result a node's first argument must begin so that no
@@ -107,9 +119,9 @@ func lag(n *ir.Node, t *processor.Target) (int, bool) {
 // exactBlocks is the greatest number of blocks for which every order is tried.
 const exactBlocks = 7
 
-// plan packs the blocks by first fit in several orders, in every order where they
-// are few, and returns the best result: the offset of each block, and the bytes in
-// all. It ends where it reaches the bound.
+// plan packs the blocks by first fit in several orders and others near them, in every
+// order where they are few, and returns the best result: the offset of each block, and the
+// bytes in all. It ends where no plan is better.
 func plan(blocks []*block) (offsets []int, bytes int) {
 	orders := []func(a, b *block) bool{
 		func(a, b *block) bool { return a.bytes > b.bytes },
@@ -118,33 +130,35 @@ func plan(blocks []*block) (offsets []int, bytes int) {
 		func(a, b *block) bool { return a.bytes*(a.live.To-a.live.From+1) > b.bytes*(b.live.To-b.live.From+1) },
 	}
 	fit := newFitter(blocks)
-	try := func(index []int) {
-		if o, total := fit.first(index); offsets == nil || total < bytes {
+	keep := func(o []int, total int) {
+		if offsets == nil || total < bytes {
 			offsets, bytes = o, total
 		}
 	}
+	var simple [][]int
 	index := make([]int, len(blocks))
 	for _, less := range orders {
 		for j := range index {
 			index[j] = j
 		}
 		sort.SliceStable(index, func(a, b int) bool { return less(blocks[index[a]], blocks[index[b]]) })
-		try(index)
+		keep(fit.first(index))
+		simple = append(simple, slices.Clone(index))
 	}
-	if len(blocks) <= exactBlocks {
+	switch {
+	case len(blocks) <= exactBlocks:
+		bound := least(blocks)
 		slices.Sort(index)
-		permutations(index, 0, func() bool { try(index); return bytes > least(blocks) })
+		permutations(index, 0, func() bool { keep(fit.first(index)); return bytes > bound })
+	case len(blocks) <= climbBlocks:
+		bound := least(blocks)
+		for _, index := range simple {
+			if bytes > bound {
+				keep(fit.climb(index, bound))
+			}
+		}
 	}
 	return offsets, bytes
-}
-
-// least is what no plan can go below: the greatest block.
-func least(blocks []*block) int {
-	most := 0
-	for _, b := range blocks {
-		most = max(most, b.bytes)
-	}
-	return most
 }
 
 // permutations calls try with index in every order, until it returns false.

@@ -31,9 +31,6 @@ func randomBlocks(rng *rand.Rand, steps int) []*block {
 	return blocks
 }
 
-// meet reports whether blocks are alive at one time.
-func meet(a, b *block) bool { return a.live.From <= b.live.To && b.live.From <= a.live.To }
-
 // simpleFit is what a fitter does, by comparing each block with all that are placed.
 func simpleFit(blocks []*block, index []int) (offsets []int, bytes int) {
 	offsets = make([]int, len(blocks))

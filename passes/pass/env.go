@@ -1,6 +1,7 @@
 package pass
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/dnnc/dnnc/ir"
@@ -57,7 +58,14 @@ type Budget struct {
 	// Cycles bounds what the layers with weights take by the target's estimate
 	// (machine.Cycles); CyclesOfInt8 says it as a share of what they take in int8.
 	Cycles, CyclesOfInt8 float64
+	// FreeCycles and FreeRAM lift the default limits of a search: what int8 takes.
+	FreeCycles, FreeRAM bool
 }
+
+// LimitsCycles and LimitsRAM report whether the default limit of a search holds: the
+// user has neither given a bound nor lifted it.
+func (b Budget) LimitsCycles() bool { return b.Cycles == 0 && b.CyclesOfInt8 == 0 && !b.FreeCycles }
+func (b Budget) LimitsRAM() bool    { return b.RAM == 0 && !b.FreeRAM }
 
 // IsSize reports whether the budget bounds the bytes of the weights.
 func (b Budget) IsSize() bool { return b.Bits > 0 || b.Bytes > 0 || b.Ratio > 0 }
@@ -108,6 +116,10 @@ type Env struct {
 	Unseen func() (data.Batch, error)
 	// Copies counts the images of the set that were left out, as they are copies of others.
 	Copies func() (int, error)
+	// Uniform is a calibrated network with all layers that take a format in it, rounded to
+	// nearest, planned for the target as -O int8 plans it. What int8 takes is the default limit
+	// of a search. Nil: there is none.
+	Uniform func(ctx context.Context, m *ir.Module, e ir.Elem) (*ir.Module, error)
 	// Gradient is the float network's, for guided errors; nil when none is.
 	Gradient disturb.Gradient
 	// Task is what the network's results mean, by which a search judges it; one label an
@@ -118,8 +130,9 @@ type Env struct {
 	// Progress is told of long work: done of total, in the unit of what.
 	Progress func(what string, done, total int)
 
-	Wasted []Waste      // filled in by calibrate
-	Report SearchReport // filled in by the robust pass
+	Wasted    []Waste      // filled in by calibrate
+	Report    SearchReport // filled in by the robust pass
+	Reference *ir.Module   // the network in int8, as the robust pass had it from Uniform; nil of none
 }
 
 // Waste is an activation that uses few of its 256 levels.

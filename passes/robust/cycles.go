@@ -2,33 +2,106 @@ package robust
 
 import (
 	"cmp"
+	"context"
 	"math"
 	"slices"
 
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/passes/quant"
 )
 
-// bounded reports whether the budget bounds cycles.
-func (s *Search) bounded() bool { return s.env.Budget.Cycles > 0 || s.env.Budget.CyclesOfInt8 > 0 }
-
-// bound is the most cycles that the budget allows.
-func (s *Search) bound() error {
-	b := s.env.Budget
-	s.most = math.Inf(1)
-	if !s.bounded() {
+// limits sets the default limits of a search, unless the user says otherwise: what the same
+// network takes in int8. That of RAM is the module's aim.
+func limits(ctx context.Context, m *ir.Module, env *pass.Env) (err error) {
+	m.Within, env.Reference = 0, nil
+	if env.Uniform == nil {
 		return nil
 	}
-	if s.env.Target == nil {
-		return diag.New(diag.Pos{}, diag.BadBudget, "-cycles needs a -target, whose kernels it counts")
+	if env.Reference, err = env.Uniform(ctx, m, ir.Of(ir.I8)); err != nil {
+		return err
 	}
-	s.estimates = map[layerFormat]float64{}
-	s.most = b.Cycles
-	if b.CyclesOfInt8 > 0 {
-		s.most = b.CyclesOfInt8 * s.cyclesOf(uniform(s.layers, ir.Of(ir.I8)))
+	if env.Budget.LimitsRAM() {
+		m.Within = max(env.Reference.Arena.Bytes, 1)
 	}
 	return nil
+}
+
+// bounded reports whether there is a bound on cycles.
+func (s *Search) bounded() bool { return !math.IsInf(s.most, 1) }
+
+// bound is the most cycles that the budget allows, or else that int8 takes; a budget of
+// bytes gets as many as its fastest formats take.
+func (s *Search) bound() error {
+	b := s.env.Budget
+	s.most, s.estimates = math.Inf(1), map[layerFormat]float64{}
+	switch {
+	case s.env.Reference != nil && b.LimitsCycles():
+		s.limited()
+	case b.Cycles == 0 && b.CyclesOfInt8 == 0:
+	case s.env.Target == nil:
+		return diag.New(diag.Pos{}, diag.BadBudget, "-cycles needs a -target, whose kernels it counts")
+	case b.CyclesOfInt8 > 0:
+		s.most = b.CyclesOfInt8 * s.cyclesOfInt8()
+	default:
+		s.most = b.Cycles
+	}
+	return nil
+}
+
+// limited bounds cycles by those of int8. Layers may stay in int8, which is often the fastest
+// format of many bits.
+func (s *Search) limited() {
+	i8 := ir.Of(ir.I8)
+	s.most, s.isDefault = s.cyclesOfInt8(), true
+	standard, _ := Formats(Default)
+	rows := make([][]Choice, len(s.layers))
+	for l, n := range s.layers {
+		if !n.Has(ir.AttrBits) && slices.Equal(s.env.Formats, standard) && s.env.MaxBits == 0 {
+			s.menu[l] = append(s.menu[l], i8)
+			s.table[l] = append(s.table[l], entry{bytes: layerBytes(n, i8)})
+		}
+		for i, e := range s.menu[l] {
+			rows[l] = append(rows[l], Choice{Bytes: s.table[l][i].bytes, Cost: s.cyclesIn(l, e)})
+		}
+	}
+	if bytes, ok := Limit(s.layers, s.env.Budget); ok {
+		if fastest := Within(Pareto(rows), bytes); fastest != nil {
+			s.most = max(s.most, fastest.Cost*(1+rounding))
+		}
+	}
+}
+
+// rounding is by how much a sum of cycles may change with the order of its parts, as a share.
+const rounding = 1e-12
+
+// relaxed is the factor by which a default limit gives way to a budget at a time.
+const relaxed = 1.25
+
+// relax raises a default limit, which must give way to what the user asks for; it reports
+// whether there was one.
+func (s *Search) relax() bool {
+	if !s.isDefault {
+		return false
+	}
+	slowest := 0.
+	for l, row := range s.menu {
+		most := 0.
+		for _, e := range row {
+			most = max(most, s.cyclesIn(l, e))
+		}
+		slowest += most
+	}
+	if s.most *= relaxed; s.most >= slowest {
+		s.most, s.isDefault = math.Inf(1), false
+	}
+	return true
+}
+
+// cyclesOfInt8 is the estimate of int8.
+func (s *Search) cyclesOfInt8() float64 {
+	return s.cyclesOf(slices.Repeat([]ir.Elem{ir.Of(ir.I8)}, len(s.layers)))
 }
 
 // cyclesOf is the estimate of a choice of formats, of the layers with weights.
@@ -78,8 +151,9 @@ func (s *Search) solve(layers [][]Choice, bytes int) *Plan {
 // within is solve by a surrogate; one curve serves every size where cycles have no
 // bound.
 func (s *Search) within(g surrogate, bytes int) *Plan {
-	if !s.bounded() {
-		return Within(s.curve(g), bytes)
+	plan := Within(s.curve(g), bytes)
+	if !s.bounded() || plan != nil && s.fits(s.formats(plan), bytes) {
+		return plan
 	}
 	return s.solve(s.choices(g.of), bytes)
 }
@@ -120,7 +194,7 @@ func (s *Search) tooSmallFor(smallest []ir.Elem) error {
 		return tooSmall(s.layers, smallest, s.env.Budget)
 	}
 	fastest := s.cyclesOf(s.fastest())
-	whole := s.cyclesOf(uniform(s.layers, ir.Of(ir.I8)))
+	whole := s.cyclesOfInt8()
 	d := diag.New(diag.Pos{}, diag.BadBudget, "no choice of widths found is as fast as -cycles asks").
 		WithNote("%s is estimated to take %.4g cycles in the fastest formats, %.3fx of int8's %.4g", s.m.Name, fastest, fastest/whole, whole)
 	switch share := math.Ceil(fastest/whole*1000) / 1000; {

@@ -128,6 +128,9 @@ func (h *hunt) next() (bytes int, ok bool) {
 func (s *Search) keeping(ctx context.Context, m method) (*Network, error) {
 	keep, isPromised := s.env.Budget.Keep, s.env.Budget.Promised
 	found, best, seen, err := s.hunted(ctx, m, keep)
+	for isPromised && found == nil && (err == nil || isTooSmall(err)) && s.relax() { // before anything is tested
+		found, best, seen, err = s.hunted(ctx, m, keep)
+	}
 	switch {
 	case err != nil:
 		return nil, err
@@ -295,7 +298,7 @@ func (s *Search) keepingWithin(ctx context.Context, m method, bytes int, keep fl
 // expected is the size to begin with: of Qed, the least whose divergence by the table is
 // what may be lost; the greatest by kind where the worst kind counts.
 func (s *Search) expected(ctx context.Context, m method, h *hunt) (int, error) {
-	if !m.isQed() || s.bounded() { // a bound on cycles has no one curve
+	if !m.isQed() {
 		bytes, _ := h.next()
 		return bytes, nil
 	}

@@ -92,11 +92,26 @@ func Within(plans []Plan, bytes int) *Plan {
 	return &plans[i-1]
 }
 
-// The cells of bytes and of cycles in which Under keeps one partial plan each.
+// The cells of bytes and of cycles in which Under keeps one partial plan each: fewer where
+// the choices of all layers would make more than mostSteps from them.
 const (
 	byteCells  = 512
 	cycleCells = 256
+	mostSteps  = 1 << 25
 )
+
+// grid is the cells for some layers.
+func grid(layers [][]Choice) (bytes, cycles int) {
+	choices := 0
+	for _, row := range layers {
+		choices += len(row)
+	}
+	bytes, cycles = byteCells, cycleCells
+	for bytes*cycles*choices > mostSteps && cycles > 16 {
+		bytes, cycles = bytes/2, cycles/2
+	}
+	return bytes, cycles
+}
 
 // Under solves the knapsack with two bounds: the plan of least cost in at most a
 // number of bytes and of cycles, or nil. Sums are exact, so that what is returned
@@ -112,18 +127,20 @@ func Under(layers [][]Choice, bytes int, cycles float64) *Plan {
 		}
 		restBytes[l], restCycles[l] = restBytes[l+1]+b, restCycles[l+1]+c
 	}
+	byteCells, cycleCells := grid(layers)
 	front := []*node{{}}
 	for l, choices := range layers {
 		cells := make([]*node, byteCells*cycleCells)
 		for _, p := range front {
 			for i, c := range choices {
-				n := p.with(c, i)
+				n := node{bytes: p.bytes + c.Bytes, cost: p.cost + c.Cost, cycles: p.cycles + c.Cycles, pick: i, parent: p}
 				if n.bytes+restBytes[l+1] > bytes || n.cycles+restCycles[l+1] > cycles {
 					continue
 				}
-				at := n.bytes*byteCells/(bytes+1)*cycleCells + min(int(n.cycles/cycles*cycleCells), cycleCells-1)
+				at := n.bytes*byteCells/(bytes+1)*cycleCells + min(int(n.cycles/cycles*float64(cycleCells)), cycleCells-1)
 				if old := cells[at]; old == nil || n.cost < old.cost {
-					cells[at] = n
+					kept := n
+					cells[at] = &kept
 				}
 			}
 		}

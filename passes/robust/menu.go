@@ -101,6 +101,21 @@ func menuOf(l *ir.Node, formats []ir.Elem, env *pass.Env) []ir.Elem {
 	return list
 }
 
+// there is the formats of a list whose kernels have room in the arena for what they need;
+// all of them where none has.
+func (s *Search) there(l int, list []ir.Elem) []ir.Elem {
+	var rest []ir.Elem
+	for _, e := range list {
+		if s.oracle.hasRoom(l, e) {
+			rest = append(rest, e)
+		}
+	}
+	if len(rest) == 0 {
+		return list
+	}
+	return rest
+}
+
 // smallest is the format of fewest bytes of each layer.
 func (s *Search) smallest() []ir.Elem {
 	list := make([]ir.Elem, len(s.layers))

@@ -48,6 +48,8 @@ type oracle interface {
 	boundaryLoss(ctx context.Context, l int, p *quant.Prepared, f quant.Format) (float64, error)
 	// cycles is the estimate of a layer in a format, and of those that share its weights.
 	cycles(l int, e ir.Elem) float64
+	// hasRoom reports whether a kernel of a layer in a format keeps the bound on the arena.
+	hasRoom(l int, e ir.Elem) bool
 	// macs are the multiply-adds of alone for one image: of what is computed anew.
 	macs(l int) int
 	// quantized is the module of integers in which layers have formats.

@@ -36,6 +36,7 @@ type madeUp struct {
 	keeps    func(formats []quant.Format) measure.Estimate
 	bounds   func(formats []quant.Format) measure.Bound // on unseen images; nil of none
 	speed    func(l int, e ir.Elem) float64
+	room     func(l int, e ir.Elem) bool // nil: there is room for all
 	loses    func(l int, f quant.Format) float64
 	fisher   []float64
 	exact    *measure.Score
@@ -224,6 +225,8 @@ func (o *madeUp) boundaryLoss(ctx context.Context, l int, _ *quant.Prepared, f q
 }
 
 func (o *madeUp) cycles(l int, e ir.Elem) float64 { return o.speed(l, e) }
+
+func (o *madeUp) hasRoom(l int, e ir.Elem) bool { return o.room == nil || o.room(l, e) }
 
 func (o *madeUp) macs(l int) int { return 100 * (layerCount - l) }
 

@@ -37,6 +37,9 @@ func Widths(ctx context.Context, m *ir.Module, env *pass.Env) error {
 		n.Def.Put(ir.AttrBits.Is(e))
 	}
 	env.Report = pass.SearchReport{Method: string(env.Level)}
+	if err := limits(ctx, m, env); err != nil {
+		return err
+	}
 	picks, err := pick(ctx, m, env)
 	if err != nil {
 		return err
@@ -88,17 +91,23 @@ func pick(ctx context.Context, m *ir.Module, env *pass.Env) ([]quant.Format, err
 	if err != nil {
 		return nil, err
 	}
-	var n *Network
-	if bytes, ok := Limit(layers, env.Budget); ok {
-		n, err = s.withinBytes(ctx, way, bytes)
-	} else {
-		n, err = s.keeping(ctx, way)
+	n, err := s.search(ctx, way)
+	for isTooSmall(err) && s.relax() {
+		n, err = s.search(ctx, way)
 	}
 	if err != nil {
 		return nil, err
 	}
 	s.choose(n)
 	return n.Formats, nil
+}
+
+// search is a method's choice within the budget.
+func (s *Search) search(ctx context.Context, way method) (*Network, error) {
+	if bytes, ok := Limit(s.layers, s.env.Budget); ok {
+		return s.withinBytes(ctx, way, bytes)
+	}
+	return s.keeping(ctx, way)
 }
 
 // uniform gives every layer one format, but for those that have theirs.

@@ -36,8 +36,9 @@ type runner struct {
 	prefix       interp.Tensors[float32] // of the float network on the judged images
 	recompute    bool                    // prefix holds the images alone: more would not fit
 
-	chosen, unseen panel     // of retention, and of bound
-	distances      []float64 // of the float network from its boundaries, once they are asked for
+	chosen, unseen panel              // of retention, and of bound
+	estimates      *machine.Estimates // within what the arena may take; nil where int8 is not planned
+	distances      []float64          // of the float network from its boundaries, once they are asked for
 }
 
 // exam is disturbed held-out images with the float network's answers.
@@ -82,6 +83,14 @@ func newRunner(m *ir.Module, env *pass.Env) (*runner, error) {
 	}
 	if r.final = r.judge; final.N > 0 {
 		r.final = &exam{Batch: final}
+	}
+	if env.Reference != nil {
+		// Which products serve codes of 8 bits depends on the codes.
+		odd8, err := env.Uniform(context.Background(), m, ir.OddOf(8))
+		if err != nil {
+			return nil, err
+		}
+		r.estimates = machine.NewEstimates(env.Reference, env.Target, cmp.Or(env.Budget.RAM, m.Within), odd8)
 	}
 	return r, nil
 }
@@ -525,15 +534,32 @@ func (r *runner) boundaryLoss(ctx context.Context, l int, p *quant.Prepared, f q
 	return measure.BoundaryLoss(r.distances, got[0]).Value, nil
 }
 
-func (r *runner) cycles(l int, e ir.Elem) float64 {
+func (r *runner) cycles(l int, e ir.Elem) (sum float64) {
 	n := r.layers[l]
-	times := float64(len(r.m.Tied(n)))
-	if i := slices.Index(r.m.Outputs, n.Out); i >= 0 && quant.IsWide(r.m, i) { // which few kernels write
-		own, out := *n, *n.Out
-		out.Type.Elem, own.Out = ir.Of(ir.I16), &out
-		n = &own
+	tied := r.m.Tied(n)
+	if r.estimates == nil {
+		if i := slices.Index(r.m.Outputs, n.Out); i >= 0 && quant.IsWide(r.m, i) { // which few kernels write
+			own, out := *n, *n.Out
+			out.Type.Elem, own.Out = ir.Of(ir.I16), &out
+			n = &own
+		}
+		return float64(len(tied)) * machine.Cycles(n, r.env.Target, e)
 	}
-	return times * machine.Cycles(n, r.env.Target, e)
+	for _, t := range tied {
+		cycles, _ := r.estimates.Of(t.Name(), e)
+		sum += cycles
+	}
+	return sum
+}
+
+func (r *runner) hasRoom(l int, e ir.Elem) bool {
+	if r.estimates == nil {
+		return true
+	}
+	return !slices.ContainsFunc(r.m.Tied(r.layers[l]), func(n *ir.Node) bool {
+		_, fits := r.estimates.Of(n.Name(), e)
+		return !fits
+	})
 }
 
 func (r *runner) identify(w io.Writer) error {
@@ -552,6 +578,8 @@ func (r *runner) identify(w io.Writer) error {
 			return err
 		}
 	}
-	fmt.Fprintln(w, r.m)
+	m := *r.m
+	m.Within = 0 // which is of the target
+	fmt.Fprintln(w, &m)
 	return r.m.WriteReals(w, true)
 }

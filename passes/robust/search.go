@@ -32,7 +32,8 @@ type Search struct {
 	exact *measure.Score // of the float network, once it is known
 
 	most      float64                 // cycles of all layers
-	estimates map[layerFormat]float64 // cycles that have been asked for, where they are bounded
+	isDefault bool                    // nobody asked for this bound: budgets come before it
+	estimates map[layerFormat]float64 // cycles that have been asked for
 
 	id            string // identity, once it is known
 	table         [][]entry
@@ -111,7 +112,7 @@ func newSearch(m *ir.Module, env *pass.Env, o oracle, judged, finals int) (*Sear
 		s.final = &shelf{finals, map[string]*Network{}}
 	}
 	for _, l := range s.layers {
-		list := menu(l, env)
+		list := s.there(len(s.menu), menu(l, env))
 		row := make([]entry, len(list))
 		for i, e := range list {
 			row[i].bytes = layerBytes(l, e)

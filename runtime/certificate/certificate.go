@@ -19,6 +19,7 @@ import (
 
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/ir/kernel/families"
 	"github.com/dnnc/dnnc/ir/processor"
 	"github.com/dnnc/dnnc/passes/machine"
 	"github.com/dnnc/dnnc/passes/pass"
@@ -107,6 +108,7 @@ type Recipe struct {
 	Errors       string           `json:"errors"`
 	Images       int              `json:"images,omitempty"`
 	RAM          int              `json:"ram,omitempty"`
+	RAMFree      bool             `json:"ram_free,omitempty"` // no default limit
 	StartAfter   string           `json:"start_after,omitempty"`
 	StopAfter    string           `json:"stop_after,omitempty"`
 	Exact        bool             `json:"exact,omitempty"`
@@ -435,10 +437,21 @@ func New(m *ir.Module, env *pass.Env) *Certificate {
 	return c
 }
 
-// Cycles is the estimate of the layers with weights; 0 where a layer has none.
+// Cycles is the estimate of the layers with weights: of their kernels, or where none are
+// chosen yet, of the fastest ones. It is 0 where a layer has no estimate.
 func Cycles(m *ir.Module, t *processor.Target) (sum float64) {
-	for _, n := range m.Layers() {
-		sum += machine.Cycles(n, t, n.Const(ir.AttrWeight).Type.Elem)
+	for _, n := range m.Ops {
+		switch {
+		case !n.Op.HasWeights():
+		case n.Has(ir.AttrImpl) && m.Target == t.Name:
+			p, err := families.Restore(n, t)
+			if err != nil { // of a dump that was edited, as code generation says
+				return 0
+			}
+			sum += p.Cycles()
+		default:
+			sum += machine.Cycles(n, t, n.Const(ir.AttrWeight).Type.Elem)
+		}
 	}
 	if math.IsInf(sum, 0) {
 		return 0

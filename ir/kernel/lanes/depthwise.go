@@ -61,7 +61,7 @@ func depthwiseShape(l kernel.Layer) (s *shape, ok bool) {
 func depthwise(l kernel.Layer) (best DepthwisePlan, ok bool) {
 	for _, tile := range depthwiseTiles(l.Target) {
 		for _, band := range bands {
-			if p, fits := depthwiseLayout(l, tile[0], tile[1], band); fits && (!ok || p.cycles < best.cycles) {
+			if p, fits := depthwiseLayout(l, tile[0], tile[1], band); fits && l.Fits(p.scratch) && (!ok || p.cycles < best.cycles) {
 				best, ok = p, true
 			}
 		}

@@ -98,7 +98,7 @@ func plan(l kernel.Layer) (best Plan, ok bool) {
 	s := shapeOf(l)
 	for _, tile := range m.tiles {
 		for _, band := range bands {
-			if p, fits := layout(l, s, m, tile[0], tile[1], band); fits && (!ok || p.cycles < best.cycles) {
+			if p, fits := layout(l, s, m, tile[0], tile[1], band); fits && l.Fits(p.scratch) && (!ok || p.cycles < best.cycles) {
 				best, ok = p, true
 			}
 		}

@@ -70,7 +70,7 @@ func stripsOf(l kernel.Layer, band int) (s *strips, ok bool) {
 
 func planStrips(l kernel.Layer) (best StripsPlan, ok bool) {
 	for _, band := range bands {
-		if p, serves := stripsPlan(l, band); serves && (!ok || p.cycles < best.cycles) {
+		if p, serves := stripsPlan(l, band); serves && l.Fits(p.scratch) && (!ok || p.cycles < best.cycles) {
 			best, ok = p, true
 		}
 	}

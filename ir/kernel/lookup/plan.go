@@ -113,7 +113,7 @@ func planLinear(l kernel.Layer) (best Plan, ok bool) {
 		groups := (l.Weight()[1] + d - 1) / d
 		for _, block := range slices.Backward(kernel.Divisors(groups)) {
 			p, fits := layout(l, block, d)
-			if !fits || block*p.tableBytes() > most {
+			if !fits || block*p.tableBytes() > most || !l.Fits(p.Scratch()) {
 				continue
 			}
 			if !ok || p.cycles < best.cycles {
@@ -155,7 +155,7 @@ func planConv(l kernel.Layer) (p ConvPlan, ok bool) {
 	groups := (w[1] + d - 1) / d
 	p.scratch = w[2] * l.Node.Args[0].Type.Shape[2] * groups * 2 << l.Elem.Bits
 	p.cycles = estimateConv(l, groups)
-	return p, p.scratch <= kernel.MaxTables && serves(l)
+	return p, p.scratch <= kernel.MaxTables && l.Fits(p.scratch) && serves(l)
 }
 
 func readConv(l kernel.Layer) (kernel.Plan, error) {

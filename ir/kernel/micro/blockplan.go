@@ -53,11 +53,15 @@ func planBlocks(l kernel.Layer) (best BlockPlan, ok bool) {
 				continue
 			}
 			// Whole tiles, as few as give the fewest blocks.
-			most := max(1, blockBytes(l)/decodedBytes(m, l.K())/tile[1])
+			bytes := blockBytes(l)
+			if l.Room > 0 {
+				bytes = min(bytes, l.Room-decodedAt(m, l.K(), tile[0]))
+			}
+			most := max(1, bytes/decodedBytes(m, l.K())/tile[1])
 			tiles := l.Weight()[0] / tile[1]
 			count := (tiles + most - 1) / most
 			p, fits := m.planBlock(l, tile[0], tile[1], (tiles+count-1)/count*tile[1])
-			if fits && (!ok || p.cycles < best.cycles) {
+			if fits && l.Fits(p.scratch) && (!ok || p.cycles < best.cycles) {
 				best, ok = p, true
 			}
 		}

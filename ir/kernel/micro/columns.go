@@ -80,6 +80,10 @@ func (p Plan) linear(g *emit.Generator) error {
 	}
 	k.pooled = 1
 	tile := k.outputs(0)
+	if k.m.InPlace {
+		g.B.Call(tile, []loop.Expr{loop.Int(0), loop.Int(0), loop.Int(0)}, []loop.Arg{{Region: g.Args[0]}, {Region: g.Out}})
+		return nil
+	}
 	sum := k.begin()
 	c := &columnWriter{micro: k, at: loop.Int(0), base: loop.Int(0), scratch: g.Scratch, taps: k.k, sum: sum}
 	c.copy(g.Args[0], loop.Int(0), loop.Int(1))

@@ -82,6 +82,8 @@ const perInput = 1.6
 func (m *Product) columnCycles(l kernel.Layer) float64 {
 	input := perInput * float64(m.Input) / 16
 	switch {
+	case m.InPlace:
+		return 0
 	case m.Column > 0:
 		input = m.Column
 	case m.Word == 16:

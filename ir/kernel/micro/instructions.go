@@ -86,6 +86,18 @@ func (smlad) add(_ int, code, input, sum loop.Expr) loop.Expr {
 // smladNested multiplies halves of two channels as they are.
 type smladNested struct{ smlad }
 
+// smladInPlace multiplies bytes of inputs, of which those of even and of odd numbers of each
+// four are extended together.
+type smladInPlace struct{ smladNested }
+
+func (smladInPlace) input(x *loop.Cursor, at int) loop.Expr {
+	word := loop.Expr(&loop.Load{From: x, Offset: loop.Int(at &^ 3), T: loop.I32, Align: 1})
+	if at&3 > 0 {
+		word = loop.Instr("ror8", word)
+	}
+	return loop.Instr("sxtb16", word)
+}
+
 // smladDecoded multiplies with words that are operands as they lie.
 type smladDecoded struct{ smlad }
 

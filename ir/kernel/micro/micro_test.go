@@ -3,8 +3,14 @@ package micro_test
 import (
 	"testing"
 
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/kernel"
 	"github.com/dnnc/dnnc/ir/kernel/kerneltest"
 	"github.com/dnnc/dnnc/ir/kernel/micro"
+	"github.com/dnnc/dnnc/ir/processor"
 )
 
 var scalar = []string{"i8", "i8", "odd1", "odd2", "odd3", "odd4", "odd5", "odd6", "odd7", "odd8", "i2", "i3", "i4", "i5", "i6", "i7"}
@@ -17,6 +23,33 @@ func TestConvolutions(t *testing.T) {
 
 func TestLinearLayers(t *testing.T) {
 	kerneltest.Family(t, &micro.Linear, 30, kerneltest.Layer{Linear: true, Formats: scalar}.Draw, targets...)
+}
+
+// TestInPlace: linear layers of a Cortex-M without room for a column read their inputs where they lie.
+func TestInPlace(t *testing.T) {
+	tgt, err := processor.Find("armv7em")
+	require.NoError(t, err)
+	for _, c := range []struct {
+		layer, format string
+		served        bool
+	}{
+		{"640 128", "i8", true}, {"36 4", "i8", true}, {"4 2", "i8", true}, {"12 6 zero=5", "i8", true}, {"8,2,3 8", "i8", true}, {"20 12 tflite", "i8", true},
+		{"35 17", "i8", false}, {"36 7", "i8", false}, {"36 4", "odd8", false}, {"36 4", "odd4", false}, {"8,2,3 8 1x1", "i8", false},
+	} {
+		m := kerneltest.Module(t, c.layer, c.format)
+		n := m.Ops[0]
+		f := &micro.Linear
+		if n.Op == ir.Conv2D {
+			f = &micro.Conv
+		}
+		p, ok := f.Serves(kernel.Of(n, tgt).Within(0))
+		require.Equal(t, c.served, ok, "%s %s", c.layer, c.format)
+		if ok {
+			assert.Zero(t, p.Scratch())
+			assert.Equal(t, "smlad_in_place", p.Attrs().Product)
+			kerneltest.Plan(t, f, p, m, tgt)
+		}
+	}
 }
 
 func TestBlocks(t *testing.T) {

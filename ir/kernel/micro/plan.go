@@ -49,7 +49,7 @@ func plan(l kernel.Layer) (best Plan, ok bool) {
 	least := 0.
 	for _, m := range productsOf(l.Target) {
 		for _, tile := range m.tiles(l.Elem) {
-			if p, output, fits := m.plan(l, tile[0], tile[1]); fits && (!ok || output < least) {
+			if p, output, fits := m.plan(l, tile[0], tile[1]); fits && l.Fits(p.scratch) && (!ok || output < least) {
 				best, least, ok = p, output, true
 			}
 		}
@@ -91,7 +91,7 @@ func (m *Product) plan(l kernel.Layer, pixels, channels int) (p Plan, output flo
 		return p, 0, false
 	case m.Carried && m.Decodes && (rows%channels > 0 || k%m.Lanes > 0): // no stream has what fills words up
 		return p, 0, false
-	case m.Decodes && m.Across && rows%channels > 0: // no word holds a single row
+	case (m.Decodes && m.Across || m.InPlace) && rows%channels > 0: // no word holds a single row
 		return p, 0, false
 	}
 	all := 0 // the pixels that decoded codes and columns serve
@@ -115,7 +115,9 @@ func (m *Product) plan(l kernel.Layer, pixels, channels int) (p Plan, output flo
 		output, finish = output+finish, 0
 	}
 	p = Plan{Product: m.Name, Pixels: pixels, Channels: channels, cycles: l.Outputs()*(output+finish) + m.columnCycles(l)}
-	p.scratch = pixels * columnBytes(m, k)
+	if !m.InPlace {
+		p.scratch = pixels * columnBytes(m, k)
+	}
 	if l.Node.Op == ir.Conv2D {
 		if m.Decodes {
 			p.scratch = decodedAt(m, k, pixels)
@@ -140,6 +142,8 @@ func (m *Product) serves(l kernel.Layer) bool {
 		bytes += (l.Weight().Size()*p + 7) / 8
 	}
 	switch {
+	case m.InPlace && (l.Node.Op != ir.Linear || l.Elem.Kind != ir.I8 || l.K()%4 > 0):
+		return false
 	case planes == nil || bytes != ir.PackedBytes(l.Elem, l.Weight()):
 		return false
 	case slices.Contains(m.Slow, l.Target.ISA()):

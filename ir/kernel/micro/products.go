@@ -41,6 +41,8 @@ type Product struct {
 	// channel lies above the one before it, less 1 where that is negative, so that a half is
 	// 256 times the one plus the other.
 	Carried bool
+	// InPlace: the inputs of a linear layer are read where they lie, without a column.
+	InPlace bool
 	// Biased: codes of 8 bits are kept plus 128, unsigned.
 	Biased bool
 	// Write gives the instructions of an inner loop where they are written out.
@@ -73,7 +75,7 @@ var products = []*Product{
 		Arch: []string{"thumb", "arm"}, Feature: "dsp",
 		Planes: []int{8, 4, 2, 1}, Word: 4, Lanes: 2, Field: 16, Input: 16,
 		Tiles: [][2]int{{2, 2}, {1, 4}, {1, 2}, {2, 1}, {1, 1}},
-		Load:  .75, Unpack: 1, Unpack8: 1, InputLoad: .5, Product: 1, Start: 10, Round: 5, Unroll8: 8, Unroll: 16,
+		Load:  1.2, Unpack: 1, Unpack8: 1, InputLoad: .5, Product: 1, Start: 10, Round: 5, Unroll8: 8, Unroll: 16,
 	},
 	{
 		Name: "smlad_nested", Code: smladNested{}, Doc: "as smlad, of halves with the codes of two channels, and of those of the first one alone",
@@ -82,6 +84,14 @@ var products = []*Product{
 		Tiles: [][2]int{{3, 2}, {2, 2}, {1, 4}, {1, 2}},
 		Load:  .5, Unpack8: .5, InputLoad: .4, Product: 1, Start: 14, Round: 2, Unroll8: 8,
 		Output: 7.5, Channel: 3, Column: 1.4,
+	},
+	{
+		Name: "smlad_in_place", Code: smladInPlace{}, Doc: "as smlad_nested, of inputs that lie in no column, whose bytes are extended for each tile: without scratch",
+		Arch: []string{"thumb"}, Feature: "dsp", Carried: true, Least: true, InPlace: true, Write: writeInPlace,
+		Planes: []int{8}, Word: 4, Lanes: 2, Field: 16, Input: 8,
+		Tiles: [][2]int{{1, 4}, {1, 2}},
+		Load:  .5, Unpack8: .5, InputLoad: 1.4, Product: 1, Start: 14, Round: 2, Unroll8: 8,
+		Output: 7.5, Channel: 3,
 	},
 	{
 		Name: "smlad_nested_decoded", Code: smladNested{}, Doc: "as smlad_nested, of codes decoded to bytes once for all pixels",
@@ -103,7 +113,7 @@ var products = []*Product{
 		Arch: []string{"thumb", "arm"}, Feature: "dsp",
 		Planes: []int{1}, Word: 4, Lanes: 4, Field: 8, Input: 8,
 		Tiles: [][2]int{{4, 1}, {1, 4}, {1, 2}, {2, 1}, {1, 1}},
-		Load:  .75, Unpack: 2, InputLoad: .5, Product: 1, Start: 10, Round: 5, Unroll8: 8, Unroll: 16,
+		Load:  .75, Unpack: 2, InputLoad: 1.3, Product: 1, Start: 10, Round: 5, Unroll8: 8, Unroll: 16,
 	},
 	{
 		Name: "mlal", Code: mlal{}, Doc: "sixteen products of signed bytes, summed in 16 bits, those by pairs in 32",

@@ -97,7 +97,18 @@ var nestedTiles = map[[2]int]nested{
 const mostStraight = 12
 
 // writeNested writes the products of smlad_nested.
-func writeNested(pixels, channels, groups, round int) (w writing, ok bool) {
+func writeNested(pixels, channels, groups, round int) (writing, bool) {
+	return writeCarried(pixels, channels, groups, round, false)
+}
+
+// writeInPlace writes the products of smlad_in_place.
+func writeInPlace(pixels, channels, groups, round int) (writing, bool) {
+	return writeCarried(pixels, channels, groups, round, true)
+}
+
+// writeCarried writes products of halves with the codes of two channels. Inputs are halves, or
+// bytes, which may lie at any address.
+func writeCarried(pixels, channels, groups, round int, bytes bool) (w writing, ok bool) {
 	t, ok := nestedTiles[[2]int{pixels, channels}]
 	if !ok {
 		return w, false
@@ -125,7 +136,16 @@ func writeNested(pixels, channels, groups, round int) (w writing, ok bool) {
 			}
 			first := i % t.inputs2
 			if first == 0 {
-				load(w.inputsAt, t.inputs[:min(t.inputs2, n-i)*pixels])
+				inputs := t.inputs[:min(t.inputs2, n-i)*pixels]
+				if !bytes {
+					load(w.inputsAt, inputs)
+					inputs = nil
+				}
+				for pair := range slices.Chunk(inputs, 2) {
+					b.line("ldr %s, [%s], #4", pair[1], w.inputsAt)
+					b.line("sxtb16 %s, %s", pair[0], pair[1])
+					b.line("sxtb16 %[1]s, %[1]s, ror #8", pair[1])
+				}
 			}
 			for u, q := range t.codes[at*words : (at+1)*words] {
 				products := func(c int) {

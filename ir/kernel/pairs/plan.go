@@ -99,7 +99,7 @@ func plan(l kernel.Layer) (best Plan, ok bool) {
 					// As many groups at a time as there is room for.
 					for _, block := range blocks {
 						p, fits := layout(l, [5]int{rows, cols, block, d, wide}, entries)
-						if !fits || p.Scratch() > room {
+						if !fits || p.Scratch() > room || !l.Fits(p.Scratch()) {
 							continue
 						}
 						if !ok || p.cycles < best.cycles {

@@ -136,7 +136,7 @@ func plan(l kernel.Layer) (best Plan, ok bool) {
 		for _, rows := range kernel.Divisors(out[1]) { // of the result, whose pools are whole
 			for _, block := range kernel.Divisors(groups) {
 				p, fits := layout(l, rows*ph, block, d, entry)
-				if !fits || p.Scratch() > maxScratch {
+				if !fits || p.Scratch() > maxScratch || !l.Fits(p.Scratch()) {
 					continue
 				}
 				if !ok || p.cycles < best.cycles {

@@ -147,8 +147,8 @@ func quantizing(fs *flag.FlagSet, o *driver.Options) {
 	o.Formats = robust.Default
 	fs.Func("formats", "what a search chooses from, a `list` of odd, vec, code or formats as odd3, vec4x16 (default odd,vec)", list(&o.Formats))
 	fs.StringVar(&o.Objective, "objective", pass.Mean, "what a search makes least, the divergence under all kinds of error: mean or worst")
-	fs.Func("cycles", "upper bound on the estimated cycles of the layers with weights on the target: a number, or a share of int8's, as `0.6x`", cycles(&o.Budget))
-	fs.Func("ram", "upper bound on the arena in bytes, as `24KiB`, checked when kernels are selected", size(&o.Budget.RAM))
+	fs.Func("cycles", "upper bound on the estimated cycles of the layers with weights on the target: a number, or a share of int8's, as `0.6x`; free: none, where -O robust keeps to int8's unless a budget needs more", cycles(&o.Budget))
+	fs.Func("ram", "upper bound on the arena in bytes, as `24KiB`, checked when kernels are selected; free: none, where -O robust keeps to int8's if kernels can", ram(&o.Budget))
 	fs.Func("mem", "upper bound on memory beyond the files that are read in place, as `4GiB`, its default; what does not fit is computed again, or refused with the bytes that it takes", size(&o.Memory))
 	fs.StringVar(&o.Checkpoint, "checkpoint", "", "keep what a search measures in this `file`, and go on from it")
 	fs.StringVar(&o.Search, "search", "", "the method of -O robust: "+strings.Join(robust.Methods(), ", ")+" (default "+robust.Methods()[0]+")")
@@ -356,13 +356,32 @@ func size(into *int) func(string) error {
 	}
 }
 
+// free is the value of -cycles and -ram that lifts the default limits.
+const free = "free"
+
+// ram reads a bound on the arena.
+func ram(b *pass.Budget) func(string) error {
+	return func(s string) error {
+		if s == free {
+			b.RAM, b.FreeRAM = 0, true
+			return nil
+		}
+		b.FreeRAM = false
+		return size(&b.RAM)(s)
+	}
+}
+
 // cycles reads a number of them, or a share of those of int8.
 func cycles(b *pass.Budget) func(string) error {
 	return func(s string) error {
+		if b.FreeCycles = s == free; b.FreeCycles {
+			b.Cycles, b.CyclesOfInt8 = 0, 0
+			return nil
+		}
 		number, isShare := strings.CutSuffix(s, "x")
 		x, err := strconv.ParseFloat(number, 64)
 		if err != nil || !(x > 0) || math.IsInf(x, 0) {
-			return fmt.Errorf("%q is no number of cycles; write 12000000, 12e6 or, of int8's, 0.6x", s)
+			return fmt.Errorf("%q is no number of cycles; write 12000000, 12e6, of int8's 0.6x, or free", s)
 		}
 		if b.Cycles, b.CyclesOfInt8 = x, 0; isShare {
 			b.Cycles, b.CyclesOfInt8 = 0, x

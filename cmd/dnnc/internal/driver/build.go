@@ -64,6 +64,9 @@ func Build(ctx context.Context, o Options, out, messages io.Writer) error {
 	}
 	if planned {
 		report(out, o.Report, b.cert, r)
+		if err := b.compare(messages); err != nil {
+			return err
+		}
 	}
 	if err := b.stats(); err != nil {
 		return err

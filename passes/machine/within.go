@@ -1,0 +1,280 @@
+package machine
+
+import (
+	"cmp"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/kernel"
+	"github.com/dnnc/dnnc/ir/kernel/families"
+	"github.com/dnnc/dnnc/ir/processor"
+)
+
+// mostBounds is the number of bounds on steps that within tries.
+const mostBounds = 16
+
+// within has steps that take more memory than there is computed by kernels that take no
+// more, or as little as there are. The blocks of each step may fit where those of all do
+// not, as they leave gaps between them: then steps are bounded by less. Where no kernels
+// make the arena smaller, the fastest stay.
+func within(m *ir.Module, t *processor.Target, ram int, fastest []Choice) {
+	if _, free := plan(blocksOf(m, t)); free > ram {
+		list, _ := smaller(m, t, ram, fastest, free, mostBounds)
+		assign(m, list)
+	}
+}
+
+// What thrifty gives up at most, for how much less memory.
+const (
+	thriftCycles = 1.04   // of the cycles
+	thriftBytes  = 2. / 3 // of the arena
+	thriftSteps  = 500    // of networks with more, time would grow with the square of the steps
+)
+
+// thrifty has a microcontroller, where nobody bounds memory, take kernels of less scratch
+// where the arena shrinks by a third and the cycles hardly grow.
+func thrifty(m *ir.Module, t *processor.Target, fastest []Choice) {
+	if !strings.HasPrefix(t.ISA(), "thumb") && t.Arch != "riscv32" || len(m.Ops) > thriftSteps {
+		return
+	}
+	_, free := plan(blocksOf(m, t))
+	ram := int(float64(free) * thriftBytes)
+	list, bytes := smaller(m, t, ram, fastest, free, 0)
+	if bytes > ram || cyclesOf(list) > cyclesOf(fastest)*thriftCycles {
+		list = fastest
+	}
+	assign(m, list)
+}
+
+func cyclesOf(list []Choice) (sum float64) {
+	for _, c := range list {
+		sum += c.Plan.Cycles()
+	}
+	return sum
+}
+
+// smaller are kernels with which an arena of free bytes takes at most ram, and what it takes
+// then; or the fastest, if none makes it smaller. more is the number of bounds on steps below
+// ram that are tried.
+func smaller(m *ir.Module, t *processor.Target, ram int, fastest []Choice, free, more int) (best []Choice, least int) {
+	best, least = fastest, free
+	for bound, tries := ram, 0; ; tries++ {
+		assign(m, fastest)
+		list, r := slices.Clone(fastest), newSteps(m, t, bound)
+		for i, n := range m.Ops {
+			if r.isOver(i) {
+				list[i], _ = r.choose(i, kernel.Of(n, t))
+				list[i].assign(n)
+			}
+		}
+		_, bytes := plan(blocksOf(m, t))
+		if bytes < least {
+			best, least = list, bytes
+		}
+		if bytes <= ram || bound == 0 || more == 0 {
+			return best, least
+		}
+		if bound = max(bound-max(bytes-ram, arenaAlign), 0); tries == more {
+			bound = 0
+		}
+	}
+}
+
+// assign has choices compute the nodes of a module.
+func assign(m *ir.Module, list []Choice) {
+	for i, n := range m.Ops {
+		list[i].assign(n)
+	}
+}
+
+// steps are the steps of a module with a bound on the bytes of the arena in each.
+type steps struct {
+	m      *ir.Module
+	t      *processor.Target
+	ram    int
+	live   map[*ir.Value]ir.Interval
+	values []int // bytes of all values in the arena, by steps
+}
+
+func newSteps(m *ir.Module, t *processor.Target, ram int) *steps {
+	s := &steps{m, t, ram, ir.Liveness(m), make([]int, len(m.Ops)+1)}
+	// The changes of each step, then their sums.
+	for _, n := range m.Ops {
+		if l := s.live[n.Out]; !m.IsOutput(n.Out) {
+			s.values[l.From] += n.Out.Type.Shape.Size()
+			s.values[min(l.To+1, len(m.Ops))] -= n.Out.Type.Shape.Size()
+		}
+	}
+	for i := range m.Ops {
+		s.values[i+1] += s.values[i]
+	}
+	return s
+}
+
+// isOver reports whether a step breaks the bound.
+func (s *steps) isOver(i int) bool {
+	bytes := s.values[i]
+	if n := s.m.Ops[i]; n.Has(ir.AttrScratch) {
+		bytes += n.Ints(ir.AttrScratch)[1]
+	}
+	return bytes > s.ram && s.bytes(i) > s.ram // values may overlap
+}
+
+// bytes is what the arena takes in a step: values, and the scratch of its node, whose
+// result may lie over its argument.
+func (s *steps) bytes(i int) int {
+	n, now := s.m.Ops[i], ir.Interval{} // the one step that is looked at
+	var list []*block
+	var argument *block
+	for _, earlier := range s.m.Ops[:i] {
+		v := earlier.Out
+		if s.live[v].To < i || s.m.IsOutput(v) {
+			continue
+		}
+		b := &block{bytes: v.Type.Shape.Size(), live: now}
+		if v == n.Args[0] && s.live[v].To == i {
+			argument = b
+		}
+		list = append(list, b)
+	}
+	if !s.m.IsOutput(n.Out) {
+		b := &block{bytes: n.Out.Type.Shape.Size(), live: now}
+		if argument != nil {
+			b.lie(n, argument, s.t)
+		}
+		list = append(list, b)
+	}
+	if n.Has(ir.AttrScratch) {
+		list = append(list, &block{bytes: n.Ints(ir.AttrScratch)[1], live: now})
+	}
+	_, bytes := plan(list)
+	return bytes
+}
+
+// Estimates are the cycles of layers of a planned module, as a bound on its arena leaves
+// room for scratch.
+type Estimates struct {
+	steps   *steps
+	at      map[string]int
+	rounded map[estimate]*ir.Node // layers whose codes are known
+	known   map[estimate]answer
+}
+
+// NewEstimates are those of a module that Select has planned; ram bounds the bytes of the
+// arena, 0 is no bound. others are the same network in other formats: of these, too, the
+// estimates are of the codes themselves.
+func NewEstimates(m *ir.Module, t *processor.Target, ram int, others ...*ir.Module) *Estimates {
+	if ram == 0 {
+		ram = math.MaxInt
+	}
+	e := &Estimates{newSteps(m, t, ram), map[string]int{}, map[estimate]*ir.Node{}, map[estimate]answer{}}
+	for i, n := range m.Ops {
+		e.at[n.Name()] = i
+	}
+	for _, m := range append(others, m) {
+		for _, n := range m.Ops {
+			i, ok := e.at[n.Name()]
+			if ok && n.Op.HasWeights() && n.Out.Type.Shape.Equal(e.steps.m.Ops[i].Out.Type.Shape) {
+				e.rounded[estimate{i, n.Const(ir.AttrWeight).Type.Elem}] = n
+			}
+		}
+	}
+	return e
+}
+
+// Of is the cycles of a layer in a format, infinite where no kernel reads it, and whether
+// the layer keeps the bound.
+func (e *Estimates) Of(name string, format ir.Elem) (cycles float64, fits bool) {
+	i, ok := e.at[name]
+	if !ok {
+		return math.Inf(1), false
+	}
+	key := estimate{i, format}
+	known, ok := e.known[key]
+	if !ok {
+		known = answer{cycles: math.Inf(1)}
+		l := kernel.Suppose(e.steps.m.Ops[i], e.steps.t, format)
+		if n := e.rounded[key]; n != nil {
+			l = kernel.Of(n, e.steps.t)
+		}
+		if c, bytes := e.steps.choose(i, l); c.Family != nil {
+			known = answer{c.Plan.Cycles(), bytes <= e.steps.ram}
+		}
+		e.known[key] = known
+	}
+	return known.cycles, known.fits
+}
+
+// estimate is a step and the format of its weights.
+type estimate struct {
+	step   int
+	format ir.Elem
+}
+
+type answer struct {
+	cycles float64
+	fits   bool
+}
+
+// choose is the cheapest kernel of a step's node, as a layer, among those with which the
+// step keeps the bound; where there is none, the one that takes the fewest bytes. least is
+// what the step takes with it. The node stays as it is.
+func (s *steps) choose(i int, l kernel.Layer) (best Choice, least int) {
+	n := s.m.Ops[i]
+	attrs := slices.Clone(n.Attrs)
+	defer func() { n.Attrs = attrs }()
+	type rank struct {
+		excess  int // bytes above the bound
+		general bool
+		cycles  float64
+	}
+	var first rank
+	for _, f := range families.Table {
+		p, ok := f.Serves(l)
+		if !ok {
+			continue
+		}
+		f.Assign(n, p)
+		bytes := s.bytes(i)
+		if scratch := p.Scratch(); bytes > s.ram && scratch > 0 {
+			p = roomier(f, l, p, s.ram-(bytes-scratch))
+			f.Assign(n, p)
+			bytes = s.bytes(i)
+		}
+		own := rank{max(bytes-s.ram, 0), f.General, p.Cycles()}
+		if best.Family == nil || cmp.Or(cmp.Compare(own.excess, first.excess), compareBool(own.general, first.general), cmp.Compare(own.cycles, first.cycles)) < 0 {
+			best, least, first = Choice{f, p}, bytes, own
+		}
+	}
+	return best, least
+}
+
+// roomier is the family's plan of a layer within room, or where it has none, its plan of least
+// scratch. p is its plan without a bound.
+func roomier(f *kernel.Family, l kernel.Layer, p kernel.Plan, room int) kernel.Plan {
+	if q, ok := f.Serves(l.Within(room)); ok {
+		return q
+	}
+	// The least room in which there is a plan lies above low, and not above that of p.
+	for low := max(room, 0); low+1 < p.Scratch(); {
+		middle := (low + p.Scratch()) / 2
+		if q, ok := f.Serves(l.Within(middle)); ok && q.Scratch() < p.Scratch() {
+			p = q
+		} else {
+			low = middle
+		}
+	}
+	return p
+}
+
+func compareBool(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case a:
+		return 1
+	}
+	return -1
+}

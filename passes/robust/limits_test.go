@@ -1,0 +1,147 @@
+package robust
+
+import (
+	"context"
+	"math"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/passes/pass"
+)
+
+// slowCodes is an oracle whose int8 takes one cycle a weight, odd codes as many as they have
+// bits, and vector codes a quarter.
+func slowCodes(t *testing.T) *madeUp {
+	o := newMadeUp(t)
+	o.speed = func(l int, e ir.Elem) float64 {
+		w := float64(layerWeights[l])
+		switch e.Kind {
+		case ir.I8:
+			return w
+		case ir.Vec:
+			return w / 4
+		}
+		return w * bitsOf(e)
+	}
+	return o
+}
+
+const cyclesOfInt8 = 288 + 3600 + 500
+
+// TestDefaultLimitOfCycles: a search that nobody bounds stays within int8's cycles; a budget
+// of bytes comes before that, with the least excess; what the user says of cycles is taken at
+// its word.
+func TestDefaultLimitOfCycles(t *testing.T) {
+	standard, err := Formats(Default)
+	require.NoError(t, err)
+	odd := []ir.Elem{ir.OddOf(2), ir.OddOf(3), ir.OddOf(4)}
+	for _, c := range []struct {
+		name    string
+		formats []ir.Elem
+		budget  pass.Budget
+		most    float64 // infinite: no bound
+		fault   string
+	}{
+		{"no budget", standard, pass.Budget{}, cyclesOfInt8, ""},
+		{"bytes that leave a choice", standard, pass.Budget{Bits: 4}, cyclesOfInt8, ""},
+		{"bytes that leave none", odd, pass.Budget{Bits: 2}, 2 * cyclesOfInt8, ""},
+		{"formats that leave none", odd, pass.Budget{Bits: 4}, 2 * cyclesOfInt8, ""},
+		{"free", standard, pass.Budget{FreeCycles: true}, math.Inf(1), ""},
+		{"a share of the user's", odd, pass.Budget{Bits: 2, CyclesOfInt8: 1}, 0, "the least possible is -cycles 2.000x"},
+		{"a number of the user's", odd, pass.Budget{Bits: 3, Cycles: 100}, 0, "the least possible is -cycles 8776"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			o, env := slowCodes(t), environment(t)
+			env.Reference, env.Formats, env.Budget = &ir.Module{}, c.formats, c.budget
+			s := o.search(env)
+			if c.fault != "" {
+				bytes, _ := Limit(o.layers, c.budget)
+				_, err := s.Choose(all, "qed", bytes)
+				require.ErrorContains(t, err, c.fault)
+				return
+			}
+			if math.IsInf(c.most, 1) {
+				assert.False(t, s.bounded())
+				return
+			}
+			assert.InDelta(t, c.most, s.most, 1e-6)
+			bytes, ok := Limit(o.layers, c.budget)
+			if !ok {
+				bytes = s.everySize()[1]
+			}
+			n, err := s.Choose(all, "qed", bytes)
+			require.NoError(t, err)
+			assert.LessOrEqual(t, o.cyclesOf(n), s.most)
+			assert.LessOrEqual(t, n.Bytes, bytes)
+		})
+	}
+}
+
+// TestLimitedLayersMayStayInInt8: a layer takes int8 where that is the only format which is
+// exact enough and as fast.
+func TestLimitedLayersMayStayInInt8(t *testing.T) {
+	standard, err := Formats(Default)
+	require.NoError(t, err)
+	o, env := slowCodes(t), environment(t)
+	env.Reference, env.Formats = &ir.Module{}, standard
+	for l, row := range o.search(env).menu {
+		assert.Contains(t, row, ir.Of(ir.I8), "layer %d", l)
+	}
+	env.Reference = nil
+	for l, row := range o.search(env).menu {
+		assert.NotContains(t, row, ir.Of(ir.I8), "layer %d, without a limit", l)
+	}
+}
+
+// TestRelaxGivesWay: a default limit ends above what the slowest formats take; a bound of the
+// user's never gives way.
+func TestRelaxGivesWay(t *testing.T) {
+	o, env := slowCodes(t), environment(t)
+	env.Reference = &ir.Module{}
+	s := o.search(env)
+	for range 10 {
+		if !s.relax() {
+			break
+		}
+	}
+	assert.False(t, s.bounded())
+	assert.False(t, s.relax())
+	env.Budget.Cycles = 1e6
+	s = o.search(env)
+	assert.False(t, s.relax())
+	assert.InDelta(t, 1e6, s.most, 0)
+}
+
+// TestFormatsNeedRoom: formats whose kernels do not fit the arena are left out, unless none fits.
+func TestFormatsNeedRoom(t *testing.T) {
+	o, env := newMadeUp(t), environment(t)
+	o.room = func(l int, e ir.Elem) bool { return l == 0 && bitsOf(e) > 2 }
+	menu := o.search(env).menu
+	assert.Equal(t, []ir.Elem{ir.OddOf(3), ir.OddOf(4)}, menu[0])
+	assert.Len(t, menu[1], 4, "none fits")
+}
+
+// TestLimitOfRAM: the arena of int8 is what plans aim at, unless the user says otherwise.
+func TestLimitOfRAM(t *testing.T) {
+	for _, c := range []struct {
+		budget pass.Budget
+		want   int
+	}{{pass.Budget{}, 4096}, {pass.Budget{RAM: 5000}, 0}, {pass.Budget{FreeRAM: true}, 0}} {
+		m, env := madeUpModule(t), environment(t)
+		env.Budget = c.budget
+		env.Uniform = func(_ context.Context, _ *ir.Module, e ir.Elem) (*ir.Module, error) {
+			assert.Equal(t, ir.Of(ir.I8), e)
+			return &ir.Module{Arena: ir.Arena{Bytes: 4096, Align: 8}}, nil
+		}
+		require.NoError(t, limits(all, m, env))
+		assert.Equal(t, c.want, m.Within)
+		assert.NotNil(t, env.Reference)
+		env.Uniform = nil
+		require.NoError(t, limits(all, m, env))
+		assert.Zero(t, m.Within)
+		assert.Nil(t, env.Reference)
+	}
+}
