@@ -126,6 +126,21 @@ func (p *Program[T]) Run(ctx context.Context, t Tensors[T], n, from, to int) err
 	return err
 }
 
+// Scratch is the working memory of a goroutine that runs single operations.
+type Scratch struct{ ws workspace }
+
+// NewScratch is enough for every operation of the program.
+func (p *Program[T]) NewScratch() *Scratch {
+	return &Scratch{workspace{floats: make([]float32, p.floats)}}
+}
+
+// Apply runs operation i on its arguments of one image, on this goroutine. One that computes
+// each element from those at its place alone takes any elements of its arguments, as many of
+// each as dst has.
+func (p *Program[T]) Apply(s *Scratch, i int, dst []T, src [][]T) {
+	p.steps[i].run(&s.ws, 1, dst, src)
+}
+
 // part is the steps of a range of operations with the values that they use numbered anew: the
 // cost of running a few of many operations does not grow with all.
 func (p *Program[T]) part(from, to int) (used []int, steps []step[T]) {
