@@ -54,8 +54,8 @@ func (b Batch) Image(i int) []float32 {
 	return b.X[i*s : (i+1)*s]
 }
 
-// digest is the hash of image i and what lies behind it, to the last bit.
-func (b Batch) digest(i int) [sha256.Size]byte {
+// Digest is the hash of image i and what lies behind it, to the last bit.
+func (b Batch) Digest(i int) [sha256.Size]byte {
 	raw, _ := binary.Append(nil, binary.LittleEndian, b.Image(i)) // of float32 there is no error
 	return sha256.Sum256(raw)
 }
@@ -66,11 +66,11 @@ func (b Batch) Among(others ...Batch) (n int) {
 	has := map[[sha256.Size]byte]bool{}
 	for _, o := range others {
 		for i := range o.N {
-			has[o.digest(i)] = true
+			has[o.Digest(i)] = true
 		}
 	}
 	for i := range b.N {
-		if has[b.digest(i)] {
+		if has[b.Digest(i)] {
 			n++
 		}
 	}
@@ -142,7 +142,7 @@ func (b Batch) Distinct() (distinct Batch, copies int) {
 	seen := make(map[[sha256.Size]byte]bool, b.N)
 	var at []int
 	for i := range b.N {
-		if sum := b.digest(i); !seen[sum] {
+		if sum := b.Digest(i); !seen[sum] {
 			seen[sum] = true
 			at = append(at, i)
 		}

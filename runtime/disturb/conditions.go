@@ -103,6 +103,9 @@ type Condition struct {
 	isOther bool
 }
 
+// Input is the input that is disturbed, and the elements of an item before it.
+func (c Condition) Input() (in Input, at int) { return *c.input, c.at }
+
 // Name is the kind of error; of another input than the first with the input's name.
 func (c Condition) Name() string {
 	if c.isOther {

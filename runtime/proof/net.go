@@ -242,8 +242,8 @@ type Verdict struct {
 	// len(Steps) where none is.
 	Wrong  int
 	Answer []int8 // to the image that is wrong, or else to the last one
-	// MACs is the multiply-adds that this took, Distinct the images that were decided, and
-	// Whole the multiply-adds of evaluating each of those by itself.
+	// Distinct is the images that were decided. MACs is the multiply-adds that this took, with a
+	// whole run of the first image; Whole those of a whole run of each.
 	MACs, Whole int64
 	Distinct    int
 }
@@ -261,8 +261,8 @@ func (w *Walker) Walk(ctx context.Context, record []int8, input int, p *Path, ri
 	}
 	record = slices.Clone(record)
 	copy(record[at:], p.Start)
-	before := w.MACs
 	w.Set(record)
+	before := w.MACs - int64(w.net.macs) // whatever input the walker had before
 	v := Verdict{Wrong: len(p.Steps), Distinct: 1}
 	if err := w.Check(ctx); err != nil {
 		return v, err

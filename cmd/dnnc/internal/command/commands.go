@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/bench"
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/certify"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/check"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/compare"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/doctor"
@@ -58,6 +59,8 @@ func init() {
 			flags: []group{explaining}, least: 1, most: 1, run: conformance},
 		{name: "verify", usage: "[flags] net.dnn|net.o [-target T] [-n N]", doc: "run the object and compare every integer with the interpreter's",
 			flags: with(budget, reporting, stages, linking, guiding, verifying), least: 1, most: 1, target: true, run: verify.Run},
+		{name: "certify", usage: "[flags] net.dnn|net.o -data FILE [-o proof.json]", doc: "prove the exact sizes of errors up to which answers to given images stay right; -check proof.json holds a proof to the network",
+			flags: with(budget, reporting, stages, linking, output, proving), least: 1, most: 1, run: certify.Run},
 		{name: "bench", usage: "[flags] net.dnn -target T [-layers]", doc: "count the object's instructions under the emulator",
 			flags: with(budget, reporting, stages, linking, asJSON, counting), least: 1, most: 1, target: true, run: bench.Run},
 		{name: "disturb", usage: "-errors KIND=SIZE in.png -o out.png", doc: "disturb a picture or a data set; -sheet out.png shows all kinds",

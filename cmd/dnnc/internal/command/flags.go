@@ -236,6 +236,11 @@ func verifying(fs *flag.FlagSet, o *driver.Options) {
 	fs.BoolVar(&o.RunUnknown, "run-unknown", false, "run an object that is not what its certificate describes; an object is code")
 }
 
+func proving(fs *flag.FlagSet, o *driver.Options) {
+	fs.StringVar(&o.Proof, "check", "", "hold the proof of this `file` to the network: at both ends of every range and at random sizes inside, by the interpreter, and by the object where a target is named")
+	fs.BoolVar(&o.Resume, "resume", false, "go on from the file of -o, where an interruption ended it")
+}
+
 func counting(fs *flag.FlagSet, o *driver.Options) {
 	fs.BoolVar(&o.Layers, "layers", false, "count each layer, too")
 }

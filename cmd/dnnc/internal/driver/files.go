@@ -102,6 +102,7 @@ func (o *Options) Files() *Files {
 		}
 	}
 	f.Reads("-network", o.Network)
+	f.Reads("-check", o.Proof)
 	for _, out := range []struct{ role, path string }{
 		{"-o", o.Only},
 		{"-MF", o.DependFile}, {"-stats", o.Stats}, {"-sheet", o.Sheet}, {"-plane", o.Plane}, {"-checkpoint", o.Checkpoint}, {"-record", o.Record}, {"-readme", o.Readme},

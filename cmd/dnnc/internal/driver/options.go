@@ -75,6 +75,8 @@ type Options struct {
 	Judged     bool                // Task was said already, and data examined
 	DataAsIs   bool                // data that are mistaken for others are measured all the same
 	Table      bool                // prints a table for people, whose first line says the task
+	Proof      string              // certify checks the proof of this file
+	Resume     bool                // certify goes on from the file of -o
 	RunUnknown bool                // verify runs an object that it cannot build again
 	Notes      io.Writer           // is told what became of a model that is not read as its file has it; nil: nobody is
 

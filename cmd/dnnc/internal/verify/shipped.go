@@ -18,23 +18,39 @@ import (
 	"github.com/dnnc/dnnc/runtime/emu"
 )
 
-// shipped proves an output of a build, which lies beside its header and its certificate:
-// it is built again as the certificate says, which takes no search, compared byte for
-// byte, and only when it is equal run on the target. Otherwise nothing is run unless
-// -run-unknown says so: an object is code.
-func shipped(ctx context.Context, o driver.Options, out, messages io.Writer) error {
+// proved is an output of a build that is what its certificate says.
+type proved struct {
+	again   *driver.Rebuilt
+	kind    string // as -emit names it
+	object  []byte // the file
+	unknown string // why it is not what the certificate describes; "" of one that is
+}
+
+// Shipped proves an output of a build and returns the build, done again: see dnnc verify.
+func Shipped(ctx context.Context, o driver.Options, out, messages io.Writer) (*driver.Rebuilt, error) {
+	p, err := prove(ctx, o, out, messages)
+	if err != nil {
+		return nil, err
+	}
+	return p.again, nil
+}
+
+// prove holds an output of a build, which lies beside its header and its certificate, to
+// what is built again as the certificate says: that takes no search. All bytes must be equal,
+// unless -run-unknown says otherwise.
+func prove(ctx context.Context, o driver.Options, out, messages io.Writer) (*proved, error) {
 	path := o.Input
 	object, err := driver.ReadShipped(path)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	certPath, c, err := certificateOf(path)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	entry := slices.IndexFunc(c.Outputs, func(p certificate.Output) bool { return p.Name == filepath.Base(path) })
 	if entry < 0 {
-		return failed(certPath, "the certificate lists no output %s", filepath.Base(path)).
+		return nil, failed(certPath, "the certificate lists no output %s", filepath.Base(path)).
 			WithNote("it lists %s", strings.Join(names(c.Outputs), " ")).WithHelp("give the file the name that it was built under")
 	}
 	described := c.Outputs[entry]
@@ -47,22 +63,22 @@ func shipped(ctx context.Context, o driver.Options, out, messages io.Writer) err
 		raw, err := driver.ReadShipped(file)
 		var d *diag.Diagnostic
 		if errors.As(err, &d) {
-			return d.WithNote("the %s of %s, by its certificate", kind, filepath.Base(path))
+			return nil, d.WithNote("the %s of %s, by its certificate", kind, filepath.Base(path))
 		}
 		if certificate.SHA256(raw) != p.SHA256 {
-			return failed(file, "not the %s that %s describes: its sha256 is %.12s", kind, filepath.Base(certPath), certificate.SHA256(raw))
+			return nil, failed(file, "not the %s that %s describes: its sha256 is %.12s", kind, filepath.Base(certPath), certificate.SHA256(raw))
 		}
 	}
 	unknown := ""
 	if got := certificate.SHA256(object); got != described.SHA256 {
 		unknown = fmt.Sprintf("not the file that %s describes: its sha256 is %.12s", filepath.Base(certPath), got)
 		if !o.RunUnknown {
-			return refused(path, unknown)
+			return nil, refused(path, unknown)
 		}
 	}
 	again, err := driver.Rebuild(ctx, certPath, c, o, messages)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for _, p := range c.Outputs {
 		if p.Kind != described.Kind && p.Kind != certificate.Header && p.Kind != certificate.Weights {
@@ -70,30 +86,41 @@ func shipped(ctx context.Context, o driver.Options, out, messages io.Writer) err
 		}
 		made, err := again.Output(p.Kind)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		switch {
 		case p.Name != described.Name && certificate.SHA256(made) != p.SHA256:
-			return failed(certPath, "%s is not what %s makes", p.Name, filepath.Base(again.Source))
+			return nil, failed(certPath, "%s is not what %s makes", p.Name, filepath.Base(again.Source))
 		case p.Name == described.Name && unknown == "" && !bytes.Equal(made, object):
 			unknown = fmt.Sprintf("not what %s makes: byte %d of %d differs", filepath.Base(again.Source), driver.FirstDifference(made, object), len(made))
 			if !o.RunUnknown {
-				return refused(path, unknown)
+				return nil, refused(path, unknown)
 			}
 		}
 	}
 	if err := again.Sizes(c); err != nil {
-		return err
+		return nil, err
 	}
 	if unknown == "" {
 		fmt.Fprintf(out, "%s: built again from %s, equal in all %d bytes; content %.12s\n", filepath.Base(path), filepath.Base(again.Source), len(object), c.Content)
 	}
+	return &proved{again, described.Kind, object, unknown}, nil
+}
+
+// shipped proves an output of a build, and only then runs it on the target. Otherwise nothing
+// is run unless -run-unknown says so: an object is code.
+func shipped(ctx context.Context, o driver.Options, out, messages io.Writer) error {
+	p, err := prove(ctx, o, out, messages)
+	if err != nil {
+		return err
+	}
+	path, again := o.Input, p.again
 	switch {
-	case described.Kind != "obj" && described.Kind != "lib":
+	case p.kind != "obj" && p.kind != "lib":
 		_, err := fmt.Fprintf(out, "%s: not run: an object or a library can be\n", filepath.Base(path))
 		return err
-	case unknown != "" && described.Kind != "obj":
-		return refused(path, unknown).WithHelp("-run-unknown runs an object; take it out of the library")
+	case p.unknown != "" && p.kind != "obj":
+		return refused(path, p.unknown).WithHelp("-run-unknown runs an object; take it out of the library")
 	}
 	if err := emu.Check(again.Result.Target); err != nil {
 		return err
@@ -103,9 +130,9 @@ func shipped(ctx context.Context, o driver.Options, out, messages io.Writer) err
 		return err
 	}
 	defer build.Close()
-	if unknown != "" {
-		o.Warnings.Say(messages, diag.Warn(diag.UnknownObject, "%s: %s; it is run as -run-unknown says, and an object is code", filepath.Base(path), unknown))
-		build.Object = object
+	if p.unknown != "" {
+		o.Warnings.Say(messages, diag.Warn(diag.UnknownObject, "%s: %s; it is run as -run-unknown says, and an object is code", filepath.Base(path), p.unknown))
+		build.Object = p.object
 	}
 	return check(ctx, again.Options, again.Result, again.Network, build, out, messages)
 }

@@ -1,0 +1,447 @@
+// Package certify proves for which sizes of an error the answers of a quantized network to
+// given images stay right, and holds such a proof to the network.
+package certify
+
+import (
+	"cmp"
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/dnnc/dnnc"
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/verify"
+	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/ir/parallel"
+	"github.com/dnnc/dnnc/ir/processor"
+	"github.com/dnnc/dnnc/passes"
+	"github.com/dnnc/dnnc/runtime/data"
+	"github.com/dnnc/dnnc/runtime/disturb"
+	"github.com/dnnc/dnnc/runtime/input"
+	"github.com/dnnc/dnnc/runtime/interp"
+	"github.com/dnnc/dnnc/runtime/kernels"
+	"github.com/dnnc/dnnc/runtime/measure"
+	"github.com/dnnc/dnnc/runtime/proof"
+)
+
+// Run proves, or with -check holds a proof to the network. The first Ctrl-C ends a proof with
+// the images that are decided.
+func Run(ctx context.Context, o driver.Options, stdout, stderr io.Writer) error {
+	if !o.ErrorsGiven {
+		o.Errors, o.ErrorsGiven = strings.Join(proof.Names(), ";"), true
+	}
+	if o.Proof != "" {
+		return check(ctx, o, stdout, stderr)
+	}
+	if o.Resume && (o.Output == "" || o.Output == "-") {
+		return diag.New(diag.Pos{}, diag.BadValue, "-resume goes on from the file of -o, and there is none")
+	}
+	o.Only = o.Output
+	if err := o.Files().Check(); err != nil {
+		return err
+	}
+	report := stdout
+	if o.Output == "-" {
+		report = stderr
+	} else if o.Output != "" {
+		if err := driver.CheckOutput("o", o.Output, ".json"); err != nil {
+			return err
+		}
+	}
+	s, err := open(ctx, o, report, stderr)
+	if err != nil {
+		return err
+	}
+	d, err := s.head(o)
+	if err != nil {
+		return err
+	}
+	if o.Resume {
+		if err := s.resume(d, o.Output); err != nil {
+			return err
+		}
+	}
+	ended := s.decide(ctx, o, d, stderr)
+	if ended != nil && !errors.Is(ended, context.Canceled) {
+		return ended
+	}
+	text, err := d.JSON()
+	if err != nil {
+		return err
+	}
+	switch o.Output {
+	case "":
+	case "-":
+		_, err = stdout.Write(text)
+	default:
+		err = driver.Replace(o.Output, text)
+	}
+	if err != nil {
+		return err
+	}
+	s.print(report, d)
+	if ended != nil {
+		help := "-o FILE keeps what is decided, and -resume goes on from it"
+		if o.Output != "" && o.Output != "-" {
+			help = "-resume goes on from " + o.Output
+		}
+		return diag.New(diag.Pos{}, diag.CheckFailed, "interrupted after %d of %d images", len(d.Decided), d.Images).WithHelp("%s", help)
+	}
+	return nil
+}
+
+// group is one kind of error of one input, in all its directions.
+type group struct {
+	name  string // as -errors writes it
+	in    disturb.Input
+	at    int // elements of an item before the input
+	index int // of the input
+	kinds []*proof.Kind
+	sizes []float64 // of the summary
+}
+
+// subject is a network of integers and the images that are given.
+type subject struct {
+	result   *driver.Result
+	net      *proof.Net
+	images   data.Batch
+	files    []proof.File
+	task     measure.Task
+	groups   []group
+	answer   func(y []int8) int // that integers of the result are
+	right    []int              // by image
+	labelled bool
+}
+
+// groupsOf are the errors of a text, of the inputs of a network.
+func groupsOf(o driver.Options, m *ir.Module) (list []group, err error) {
+	inputs := dnnc.Inputs(m)
+	conditions, err := disturb.Parse(o.Errors, inputs)
+	if err != nil {
+		return nil, err
+	}
+	for i, c := range conditions {
+		if i > 0 && conditions[i-1].SameKind(c) {
+			g := &list[len(list)-1]
+			g.sizes = append(g.sizes, c.Size)
+			continue
+		}
+		g := group{name: c.Name(), sizes: []float64{c.Size}}
+		g.in, g.at = c.Input()
+		g.index = slices.IndexFunc(inputs, func(in disturb.Input) bool { return in.Name == g.in.Name })
+		if g.kinds, err = proof.KindsOf(c.Kind.Name); err != nil {
+			return nil, err
+		}
+		list = append(list, g)
+	}
+	if len(list) == 0 {
+		return nil, diag.New(diag.Pos{}, diag.BadValue, "-errors %s: nothing to prove", o.Errors).WithHelp("what can be proved is %s", strings.Join(proof.Names(), " "))
+	}
+	return list, nil
+}
+
+// noImages is a proof about nothing.
+func noImages() error {
+	return diag.New(diag.Pos{}, diag.BadData, "no images: a proof is about those that are given").WithHelp("give -data")
+}
+
+// open brings the network to its integers and loads the images.
+func open(ctx context.Context, o driver.Options, out, messages io.Writer) (*subject, error) {
+	s := &subject{}
+	from := o
+	if driver.IsShipped(o.Input) {
+		again, err := verify.Shipped(ctx, o, out, messages)
+		if err != nil {
+			return nil, err
+		}
+		s.result, from = again.Result, again.Options
+		from.Seed, from.TestImages = o.Seed, o.TestImages
+		from.Task = cmp.Or(o.Task, from.Task)
+	} else {
+		m, err := driver.Load(o) // what is wrong with it is told before the long work
+		if err != nil {
+			return nil, err
+		}
+		if _, err := groupsOf(o, m); err != nil {
+			return nil, err
+		}
+		if driver.TestData(o, m) == "" {
+			return nil, noImages()
+		}
+		from.Reports, from.Table = true, true
+		if o.Target == "" || o.Proof == "" { // the integers are the same on every target
+			from.Target = cmp.Or(o.Target, processor.Names()[0])
+			from.StopAfter = cmp.Or(o.StopAfter, passes.Quantized)
+		}
+		if s.result, err = driver.Compile(ctx, from, out, messages); err != nil {
+			return nil, err
+		}
+	}
+	m := s.result.Module
+	if !m.IsQuantized() {
+		return nil, diag.New(diag.Pos{}, diag.BadValue, "-stop-after %s leaves no integers to prove anything of", from.StopAfter)
+	}
+	var err error
+	if s.groups, err = groupsOf(o, s.result.Network()); err != nil {
+		return nil, err
+	}
+	if err := s.result.Judge(ctx, from, out); err != nil {
+		return nil, err
+	}
+	if s.task = s.result.Task; s.task.Decides("a proof") != nil {
+		return nil, s.task.Decides("a proof")
+	}
+	setup, source, files, err := driver.Setup(ctx, from, s.result)
+	if err != nil {
+		return nil, err
+	}
+	if source == "" {
+		return nil, noImages()
+	}
+	s.images = setup.Images
+	for _, f := range files {
+		s.files = append(s.files, proof.File{Name: f.Name, SHA256: f.SHA256})
+	}
+	if s.net, err = proof.NewNet(m); err != nil {
+		return nil, err
+	}
+	s.answer = answers(&s.task, m.Outputs[0])
+	if s.right = s.task.Right(s.images); s.right != nil {
+		s.labelled = true
+		return s, nil
+	}
+	return s, s.own(ctx)
+}
+
+// answers tells the decision of the integers of a result.
+func answers(t *measure.Task, v *ir.Value) func(y []int8) int {
+	if v.Type.Shape.Size() > 1 {
+		return func(y []int8) (first int) {
+			kernels.ArgMax(len(y), y, func(_, at int) { first = at })
+			return first
+		}
+	}
+	var of [256]int
+	for i := range of {
+		real := make([]float32, 1)
+		interp.Dequantize(v.Type.Quant, []int8{int8(i - 128)}, real)
+		of[i] = t.Decisions(real, 1)[0]
+	}
+	return func(y []int8) int { return of[int(y[0])+128] }
+}
+
+// own takes the network's answers without an error for right.
+func (s *subject) own(ctx context.Context) error {
+	p, err := interp.CompileInt(s.result.Module)
+	if err != nil {
+		return err
+	}
+	y, err := p.Forward(ctx, interp.QuantizeInputs(s.result.Module, s.images.X), s.images.N)
+	if err != nil {
+		return err
+	}
+	size := p.Size(s.result.Module.Outputs[0])
+	for i := range s.images.N {
+		s.right = append(s.right, s.answer(y[i*size:(i+1)*size]))
+	}
+	return nil
+}
+
+// head is the document before anything is decided.
+func (s *subject) head(o driver.Options) (*proof.Document, error) {
+	d := &proof.Document{
+		Version: proof.Version, Statement: proof.Statement, Network: s.result.Module.Name, Task: s.task.Asked(), Right: proof.Own,
+		Data: s.files, Images: s.images.N, Drawn: o.TestImages, Seed: o.Seed, Errors: o.Errors, Decided: []proof.Image{},
+	}
+	if s.labelled {
+		d.Right = proof.Labels
+	}
+	var err error
+	d.Content, err = proof.Content(s.result.Module)
+	return d, err
+}
+
+// read reads a proof.
+func read(path string) (*proof.Document, error) {
+	const most = 4 << 30
+	raw, err := input.Read(path, most)
+	if err != nil {
+		return nil, diag.New(diag.Pos{}, diag.BadFile, "%v", err)
+	}
+	d, err := proof.Parse(raw)
+	if err != nil {
+		return nil, diag.New(diag.Pos{File: path}, diag.CheckFailed, "%v", err)
+	}
+	return d, nil
+}
+
+// resume takes what an interrupted proof of the same question has decided.
+func (s *subject) resume(d *proof.Document, path string) error {
+	before, err := read(path)
+	if err != nil {
+		return err
+	}
+	if err := s.same(before, d, path); err != nil {
+		return err
+	}
+	d.Decided, d.MultiplyAdds, d.Whole = before.Decided, before.MultiplyAdds, before.Whole
+	return nil
+}
+
+// same holds a proof to the question of this run: the network, the images and the errors.
+func (s *subject) same(before, now *proof.Document, path string) error {
+	other := func(format string, args ...any) error {
+		return diag.New(diag.Pos{File: path}, diag.CheckFailed, format, args...)
+	}
+	if before.Content != now.Content {
+		d := diag.New(diag.Pos{File: path}, diag.CheckFailed, "of another network: its integers have the content %.12s, these have %.12s", before.Content, now.Content)
+		return d.WithHelp("a network that is quantized anew needs the same flags, images of -calib and -seed; an object and a dump have their integers already")
+	}
+	for _, f := range []struct {
+		name     string
+		has, now any
+	}{{"task", before.Task, now.Task}, {"right answers", before.Right, now.Right}, {"errors", before.Errors, now.Errors}, {"number of images", before.Images, now.Images}} {
+		if f.has != f.now {
+			return other("its %s: %v; here: %v", f.name, f.has, f.now)
+		}
+	}
+	if len(before.Decided) > before.Images {
+		return other("it has %d decided images of %d", len(before.Decided), before.Images)
+	}
+	for i, x := range before.Decided {
+		switch sum := s.images.Digest(i); {
+		case hex.EncodeToString(sum[:]) != x.SHA256:
+			return other("its image %d is not that of -data: give the same data, -n and -seed", i)
+		case x.Right != s.right[i]:
+			return other("its image %d has the right answer %d, here it is %d", i, x.Right, s.right[i])
+		}
+		if got, want := len(x.Ranges), s.ways(); got != want {
+			return other("its image %d has %d ranges, its errors have %d", i, got, want)
+		}
+	}
+	return nil
+}
+
+// ways are the directions of all errors.
+func (s *subject) ways() (n int) {
+	for _, g := range s.groups {
+		n += len(g.kinds)
+	}
+	return n
+}
+
+// each calls do for each direction of each error, in order.
+func (s *subject) each(do func(n int, g *group, k *proof.Kind) error) error {
+	n := 0
+	for i := range s.groups {
+		for _, k := range s.groups[i].kinds {
+			if err := do(n, &s.groups[i], k); err != nil {
+				return err
+			}
+			n++
+		}
+	}
+	return nil
+}
+
+// motion is how an image moves.
+func (s *subject) motion(i int, g *group, k *proof.Kind) (*proof.Motion, error) {
+	v := s.result.Module.Inputs[g.index]
+	return proof.NewMotion(k, g.in, v.Type.Quant, s.images.Image(i)[g.at:g.at+v.Type.Shape.Size()])
+}
+
+// work is what was decided of an image, and what it took.
+type work struct {
+	image       proof.Image
+	macs, whole int64
+}
+
+// decide decides the images that are left, on all cores. When the user wants what there is,
+// the images before the first undecided one are kept, and the error is context.Canceled.
+func (s *subject) decide(ctx context.Context, o driver.Options, d *proof.Document, messages io.Writer) error {
+	if o.Ready != nil {
+		o.Ready()
+	}
+	within, stop := context.WithCancel(ctx)
+	defer stop()
+	if o.Soon != nil {
+		defer context.AfterFunc(o.Soon, stop)()
+	}
+	first := len(d.Decided)
+	n := s.images.N - first
+	show, end := driver.Progress(messages, "deciding images")
+	defer end()
+	walkers := make(chan *proof.Walker, runtime.GOMAXPROCS(0))
+	for range min(cap(walkers), max(n, 1)) {
+		w, err := s.net.NewWalker()
+		if err != nil {
+			return err
+		}
+		walkers <- w
+	}
+	all, errs := make([]*work, n), make([]error, n)
+	var mu sync.Mutex
+	done := first
+	parallel.For(n, func(j int) {
+		if within.Err() != nil {
+			return
+		}
+		w := <-walkers
+		defer func() { walkers <- w }()
+		x, err := s.one(within, w, first+j)
+		if err != nil {
+			if within.Err() == nil {
+				errs[j] = err
+				stop()
+			}
+			return
+		}
+		all[j] = x
+		mu.Lock()
+		defer mu.Unlock()
+		done++
+		show(done, s.images.N)
+	})
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	for _, x := range all {
+		if x == nil {
+			return context.Canceled
+		}
+		d.Decided = append(d.Decided, x.image)
+		d.MultiplyAdds += x.macs
+		d.Whole += x.whole
+	}
+	return nil
+}
+
+// one decides an image under every error.
+func (s *subject) one(ctx context.Context, w *proof.Walker, i int) (*work, error) {
+	sum := s.images.Digest(i)
+	x := &work{image: proof.Image{SHA256: hex.EncodeToString(sum[:]), Right: s.right[i]}}
+	record := interp.QuantizeInputs(s.result.Module, s.images.Image(i))
+	err := s.each(func(_ int, g *group, k *proof.Kind) error {
+		motion, err := s.motion(i, g, k)
+		if err != nil {
+			return err
+		}
+		p := motion.Path()
+		v, err := w.Walk(ctx, record, g.index, p, func(y []int8) bool { return s.answer(y) == s.right[i] })
+		if err != nil {
+			return fmt.Errorf("image %d under %s: %w", i, k, err)
+		}
+		x.image.Ranges = append(x.image.Ranges, proof.NewRange(k, p, v, s.answer(v.Answer)))
+		x.macs += v.MACs
+		x.whole += v.Whole
+		return nil
+	})
+	return x, err
+}

@@ -1,0 +1,275 @@
+package proof
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash"
+	"math/big"
+	"slices"
+	"strings"
+
+	"github.com/dnnc/dnnc/ir"
+)
+
+// Version is that of the documents that this package writes and reads.
+const Version = 1
+
+// Statement is what a document says, and what it does not.
+const Statement = "proved for these images under this error model; says nothing of other images"
+
+// Document is what was proved of a network on given images.
+type Document struct {
+	Version   int     `json:"version"`
+	Statement string  `json:"statement"`
+	Network   string  `json:"network"`
+	Content   string  `json:"content"` // see Content
+	Task      string  `json:"task"`    // as -task says it
+	Right     string  `json:"right"`   // Labels or Own
+	Data      []File  `json:"data"`
+	Images    int     `json:"images"` // that were asked for
+	Drawn     int     `json:"drawn"`  // 0: all of the data, in their order; else drawn from them with the seed
+	Seed      uint64  `json:"seed"`
+	Errors    string  `json:"errors"` // as -errors writes them, with the sizes of the summary
+	Decided   []Image `json:"decided"`
+	// MultiplyAdds is what the decisions took, Whole what evaluating every distinct image by
+	// itself up to the same places would.
+	MultiplyAdds int64  `json:"multiply_adds"`
+	Whole        int64  `json:"multiply_adds_of_whole_runs"`
+	Sum          string `json:"sum,omitempty"` // sha256 of this text as it is without a sum
+}
+
+// What makes an answer right.
+const (
+	Labels = "the label"                             // that came with the image
+	Own    = "the network's answer without an error" // where there are no labels
+)
+
+// File is a file of the data.
+type File struct {
+	Name   string `json:"name"`
+	SHA256 string `json:"sha256"`
+}
+
+// Image is what was decided of one image.
+type Image struct {
+	SHA256 string  `json:"sha256"` // of its reals, float32, least byte first
+	Right  int     `json:"right"`  // the right answer
+	Ranges []Range `json:"ranges"`
+}
+
+// Range is the sizes of one error from 0 on under which the answer stays right.
+type Range struct {
+	Kind string `json:"kind"`
+	Way  string `json:"way,omitempty"`
+	// Distinct is the images of integers that the error makes of this one, of size 0 to 1.
+	Distinct int `json:"distinct"`
+	// To is where the sizes with the right answer end, nil where it is wrong without an error;
+	// To itself is among them if Including.
+	To        *Size `json:"to"`
+	Including bool  `json:"including,omitempty"`
+	Then      *int  `json:"then,omitempty"` // the wrong answer; nil of an error that never makes one
+}
+
+// Size is a size of an error, exactly: as text a fraction.
+type Size struct{ big.Rat }
+
+func sizeOf(r *big.Rat) *Size {
+	s := &Size{}
+	s.Set(r)
+	return s
+}
+
+// MarshalJSON is the fraction as a text.
+func (s *Size) MarshalJSON() ([]byte, error) { return json.Marshal(s.RatString()) }
+
+// mostDigits bounds the text of a size: those of images have a tenth of them.
+const mostDigits = 2000
+
+// UnmarshalJSON reads a fraction of digits from 0 to 1.
+func (s *Size) UnmarshalJSON(raw []byte) error {
+	var text string
+	if err := json.Unmarshal(raw, &text); err != nil {
+		return err
+	}
+	if strings.Trim(text, "0123456789/") != "" || len(text) > mostDigits {
+		return fmt.Errorf("%.40q is no fraction", text)
+	}
+	if _, ok := s.SetString(text); !ok || s.Cmp(one) > 0 {
+		return fmt.Errorf("%.40q is no size from 0 to 1", text)
+	}
+	return nil
+}
+
+// Float is the nearest float64.
+func (s *Size) Float() float64 {
+	f, _ := s.Float64()
+	return f
+}
+
+// Holds reports whether the answer is proved right at all sizes up to one.
+func (r *Range) Holds(size *big.Rat) bool {
+	if r.To == nil {
+		return false
+	}
+	c := r.To.Cmp(size)
+	return c > 0 || c == 0 && r.Including
+}
+
+// NewRange is the range of a verdict; then is the answer at its end.
+func NewRange(k *Kind, p *Path, v Verdict, then int) Range {
+	r := Range{Kind: k.Name, Way: k.Way, Distinct: 1 + len(p.Steps)}
+	switch {
+	case v.Wrong < 0:
+		r.Then = &then
+	case v.Wrong == len(p.Steps):
+		r.To, r.Including = sizeOf(one), true
+	default:
+		s := p.Steps[v.Wrong]
+		r.To, r.Including, r.Then = sizeOf(s.At), s.After, &then
+	}
+	return r
+}
+
+// JSON is the document's bytes, with the sum over them.
+func (d *Document) JSON() ([]byte, error) {
+	sealed := *d
+	sealed.Sum = ""
+	text, err := sealed.encode()
+	if err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256(text)
+	sealed.Sum = hex.EncodeToString(sum[:])
+	return sealed.encode()
+}
+
+func (d *Document) encode() ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", " ")
+	err := e.Encode(d)
+	return b.Bytes(), err
+}
+
+// Parse reads a document, and fails unless its bytes are those that JSON writes of it.
+func Parse(raw []byte) (*Document, error) {
+	d := &Document{}
+	if err := json.Unmarshal(raw, d); err != nil {
+		return nil, fmt.Errorf("no proof: %w", err)
+	}
+	if d.Version != Version {
+		return nil, fmt.Errorf("a proof of version %d; this dnnc reads version %d", d.Version, Version)
+	}
+	if text, err := d.JSON(); err != nil || !bytes.Equal(text, raw) {
+		return nil, errors.New("its bytes are not those that were summed: it was changed since it was written")
+	}
+	return d, nil
+}
+
+// Content is the hash of all that decides about a network's integers: its types, operations and
+// constants, but neither names nor what the passes of a target chose. So an object has the
+// content of the quantized network that it was made of.
+func Content(m *ir.Module) (string, error) {
+	c := contents{m: m, of: map[*ir.Value][]byte{}}
+	for i, v := range m.Inputs {
+		c.of[v] = c.hash(func(h hash.Hash) { fmt.Fprintf(h, "input %d %v ", i, v.Type.Shape); typed(h, v.Type) })
+	}
+	for _, n := range m.Ops {
+		if err := c.node(n); err != nil {
+			return "", fmt.Errorf("%s: %w", n.Name(), err)
+		}
+	}
+	return hex.EncodeToString(c.hash(func(h hash.Hash) {
+		for _, v := range m.Outputs {
+			h.Write(c.of[v])
+		}
+	})), nil
+}
+
+type contents struct {
+	m  *ir.Module
+	of map[*ir.Value][]byte // hash of what computes it
+}
+
+func (c *contents) hash(write func(h hash.Hash)) []byte {
+	h := sha256.New()
+	write(h)
+	return h.Sum(nil)
+}
+
+// typed is how integers stand for reals, which rules read from a type.
+func typed(h hash.Hash, t ir.Type) {
+	fmt.Fprintf(h, "%s zero %d ", t.Elem, t.Quant.Zero)
+	_ = binary.Write(h, binary.LittleEndian, t.Quant.Scale) // a hash takes all
+}
+
+// chosen are the attributes that change no integer.
+var chosen = []ir.AttrKey{ir.AttrImpl, ir.AttrMultiply, ir.AttrTile, ir.AttrUnroll, ir.AttrScratch, ir.AttrLag, ir.AttrPool, ir.AttrLo, ir.AttrHi, ir.AttrBits, ir.AttrRounding, ir.AttrSparsity}
+
+func (c *contents) node(n *ir.Node) error {
+	lo, hi := -128, 127
+	if n.Op.Takes(ir.AttrLo) {
+		lo, hi = n.Int(ir.AttrLo), n.Int(ir.AttrHi)
+	}
+	// A convolution that keeps the greatest of its outputs is one before a pooling; the bounds
+	// of both are the convolution's.
+	if pool := c.pooled(n); pool != nil {
+		lo, hi = max(lo, pool.Int(ir.AttrLo)), min(hi, pool.Int(ir.AttrHi))
+	}
+	if n.Op == ir.MaxPool2D && n.Args[0].Def != nil && c.pooled(n.Args[0].Def) == n {
+		lo, hi = -128, 127
+	}
+	var failed error
+	own := c.hash(func(h hash.Hash) {
+		fmt.Fprintf(h, "%s %d %d ", n.Op, lo, hi)
+		typed(h, n.Out.Type)
+		for _, a := range n.Args {
+			h.Write(c.of[a])
+		}
+		var list []string
+		for _, a := range n.Attrs {
+			text := fmt.Sprint(a.Value)
+			if slices.Contains(chosen, a.Key) || text == fmt.Sprint(n.Op.Attr(a.Key).Default) ||
+				n.Op == ir.MaxPool2D && a.Key == ir.AttrStride && text == fmt.Sprint(n.Ints(ir.AttrKernel)) {
+				continue
+			}
+			if k, isConst := a.Value.(*ir.Const); isConst {
+				raw, err := k.Load()
+				failed = errors.Join(failed, err)
+				text = fmt.Sprintf("%s %v %x", k.Type.Elem, k.Type.Shape, sha256.Sum256(raw))
+			}
+			list = append(list, fmt.Sprintf("%s: %s\n", a.Key, text))
+		}
+		slices.Sort(list)
+		fmt.Fprint(h, list)
+	})
+	if height, width := n.Pool(); height*width > 1 {
+		conv := own
+		own = c.hash(func(h hash.Hash) {
+			fmt.Fprintf(h, "%s -128 127 ", ir.MaxPool2D)
+			typed(h, n.Out.Type)
+			h.Write(conv)
+			fmt.Fprint(h, []string{fmt.Sprintf("%s: %v\n", ir.AttrKernel, []int{height, width})})
+		})
+	}
+	c.of[n.Out] = own
+	return failed
+}
+
+// pooled is the pooling that a target may put into a convolution; nil of none.
+func (c *contents) pooled(conv *ir.Node) *ir.Node {
+	if conv.Op != ir.Conv2D || conv.Has(ir.AttrPool) || c.m.IsOutput(conv.Out) {
+		return nil
+	}
+	users := c.m.Users(conv.Out)
+	if len(users) != 1 || users[0].Op != ir.MaxPool2D || users[0].Out.Type.Quant != conv.Out.Type.Quant {
+		return nil
+	}
+	return users[0]
+}
