@@ -38,6 +38,9 @@ func Run(ctx context.Context, o driver.Options, stdout, stderr io.Writer) error 
 		o.Errors, o.ErrorsGiven = strings.Join(proof.Names(), ";"), true
 	}
 	if o.Proof != "" {
+		if o.Output != "" || o.Resume {
+			return diag.New(diag.Pos{}, diag.BadValue, "-check writes no proof: -o and -resume have no place beside it")
+		}
 		return check(ctx, o, stdout, stderr)
 	}
 	if o.Resume && (o.Output == "" || o.Output == "-") {
@@ -156,6 +159,7 @@ func noImages() error {
 func open(ctx context.Context, o driver.Options, out, messages io.Writer) (*subject, error) {
 	s := &subject{}
 	from := o
+	from.Errors, from.ErrorsGiven = disturb.Default, false // those of -errors are proved; the network is made as build makes it
 	if driver.IsShipped(o.Input) {
 		again, err := verify.Shipped(ctx, o, out, messages)
 		if err != nil {

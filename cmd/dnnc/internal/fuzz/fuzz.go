@@ -1,6 +1,6 @@
 // Package fuzz compares all ways through dnnc on random networks: text and dump,
-// interpreter, evaluator of the loop language, objects under their emulators; and
-// makes what differs as small as it gets.
+// interpreter, sparse updates of it, evaluator of the loop language, objects under their
+// emulators; and makes what differs as small as it gets.
 package fuzz
 
 import (
@@ -34,6 +34,7 @@ import (
 	"github.com/dnnc/dnnc/runtime/data"
 	"github.com/dnnc/dnnc/runtime/emu"
 	"github.com/dnnc/dnnc/runtime/interp"
+	"github.com/dnnc/dnnc/runtime/proof"
 )
 
 // Run compares networks: how many, from which seed on, on which targets (none for
@@ -203,6 +204,9 @@ func Check(ctx context.Context, n *Network, targets []*processor.Target) (err er
 		if err != nil {
 			return fmt.Errorf("%s: interpreter: %w", t.Name, err)
 		}
+		if err := followed(ctx, m, n.Seed); err != nil {
+			return fmt.Errorf("%s: sparse updates: %w", t.Name, err)
+		}
 		if err := evaluated(m, in, want); err != nil {
 			return fmt.Errorf("%s: evaluator: %w", t.Name, err)
 		}
@@ -320,6 +324,37 @@ func answers(ctx context.Context, m *ir.Module, seed uint64) (in, out [][]byte, 
 		in, out = append(in, program.Records(m, [][]int8{record})...), append(out, all)
 	}
 	return in, out, nil
+}
+
+// moves is the inputs to which a network is brought by what changes.
+const moves = 6
+
+// followed brings a network by sparse updates from one input to another, and holds every
+// integer to the interpreter's.
+func followed(ctx context.Context, m *ir.Module, seed uint64) error {
+	net, err := proof.NewNet(m)
+	if err != nil {
+		return err
+	}
+	w, err := net.NewWalker()
+	if err != nil {
+		return err
+	}
+	rng := rand.New(rand.NewPCG(seed, 10))
+	for range moves {
+		k := rng.IntN(len(m.Inputs))
+		var changes []proof.Change
+		for i := range m.Inputs[k].Type.Slots() {
+			if rng.IntN(1+m.Inputs[k].Type.Slots()/4) == 0 {
+				changes = append(changes, proof.Change{Element: int32(i), Value: int8(rng.Uint32())})
+			}
+		}
+		w.Move(k, changes)
+		if err := w.Check(ctx); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func compare(i int, want, got []byte) error {
