@@ -107,9 +107,9 @@ func TestCertify(t *testing.T) {
 		"changed since it was written": {net, "-check", again, "-labels", "none", "-images", "16"},
 		"of another network":           {net, "-check", path, "-labels", "none", "-images", "16", "-fix", "fc1=4"},
 		"its right answers: the network's answer without an error; here: the label": {net, "-check", path, "-images", "16", "-data-as-is"},
-		"no such file":                  {net, "-check", filepath.Join(t.TempDir(), "none.json")},
-		"is not that of -data":          {net, "-check", path, "-labels", "none", "-images", "16", "-data", filepath.Join(filepath.Dir(net), "fashion-train-images-idx3-ubyte.gz")},
-		"-check writes no proof":        {net, "-check", path, "-o", path},
+		"no such file":           {net, "-check", filepath.Join(t.TempDir(), "none.json")},
+		"is not that of -data":   {net, "-check", path, "-labels", "none", "-images", "16", "-data", filepath.Join(filepath.Dir(net), "fashion-train-images-idx3-ubyte.gz")},
+		"-check writes no proof": {net, "-check", path, "-o", path},
 	} {
 		code, _, stderr := dnnctest.Run(t, append([]string{"certify"}, args...)...)
 		assert.NotZero(t, code, want)
