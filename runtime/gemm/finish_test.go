@@ -89,3 +89,22 @@ func BenchmarkRequantize(b *testing.B) {
 		Requantize(q, sums, 5, 0, y)
 	}
 }
+
+// TestAddScaled: rows of all lengths, at the ends of the numbers, and nothing beside them.
+func TestAddScaled(t *testing.T) {
+	rng := rand.New(rand.NewSource(7))
+	for range 300 {
+		n := rng.Intn(40)
+		weights, sums := make([]int16, n+9), make([]int32, n+9)
+		for i := range sums {
+			weights[i], sums[i] = int16(rng.Uint32()), int32(rng.Uint32())
+		}
+		d := int32(rng.Intn(511) - 255)
+		want := append([]int32(nil), sums...)
+		for i := range n {
+			want[i] += int32(weights[i]) * d
+		}
+		AddScaled(sums[:n], weights, d)
+		require.Equal(t, want, sums)
+	}
+}

@@ -94,3 +94,16 @@ func plainTile(k int, a []int16, panel []int8, zero int16, c *[tileRows * tileCo
 		}
 	}
 }
+
+// AddScaled adds d times the weights to as many sums, modulo 2^32.
+func AddScaled(sums []int32, weights []int16, d int32) {
+	weights = weights[:len(sums)]
+	done := 0
+	if hasTiles && len(sums) >= 8 {
+		done = len(sums) / 8 * 8
+		avxAddScaled(done, &weights[0], d, &sums[0])
+	}
+	for i, w := range weights[done:] {
+		sums[done+i] += int32(w) * d
+	}
+}

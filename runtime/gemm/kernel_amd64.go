@@ -23,6 +23,9 @@ func avxMaxPairs(n int, x, y *int8)
 //go:noescape
 func avxMaxRows(rows, wide int, x, y *int8)
 
+//go:noescape
+func avxAddScaled(n int, weights *int16, d int32, sums *int32)
+
 // hasTiles tells whether this processor has the instructions of the tiles. The
 // tests take it away, and hold the portable loops equal.
 var hasTiles = cpu.X86.HasAVX2

@@ -384,3 +384,30 @@ nextrow:
 rowsdone:
 	VZEROUPPER
 	RET
+
+// func avxAddScaled(n int, weights *int16, d int32, sums *int32)
+//
+// sums[i] += weights[i]*d, eight at a time, modulo 2^32.
+TEXT ·avxAddScaled(SB), NOSPLIT, $0-32
+	MOVQ n+0(FP), CX
+	MOVQ weights+8(FP), SI
+	MOVL d+16(FP), AX
+	VMOVD AX, X0
+	VPBROADCASTD X0, Y0
+	MOVQ sums+24(FP), DI
+
+eight:
+	CMPQ CX, $8
+	JLT  added
+	VPMOVSXWD (SI), Y1
+	VPMULLD Y0, Y1, Y1
+	VPADDD (DI), Y1, Y1
+	VMOVDQU Y1, (DI)
+	ADDQ $16, SI
+	ADDQ $32, DI
+	SUBQ $8, CX
+	JMP  eight
+
+added:
+	VZEROUPPER
+	RET

@@ -10,6 +10,7 @@ func intTile(int, *int16, int, *int16, *[64]int32)        { panic("gemm: no tile
 func avxRequant(int, *int32, *requant, *int8)             { panic("gemm: no tile") }
 func avxMaxPairs(int, *int8, *int8)                       { panic("gemm: no tile") }
 func avxMaxRows(int, int, *int8, *int8)                   { panic("gemm: no tile") }
+func avxAddScaled(int, *int16, int32, *int32)             { panic("gemm: no tile") }
 func avxAddRows(int, *[rowsAtOnce]float32, *float32, *float32, *float32, *float32, *float32) {
 	panic("gemm: no tile")
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/geometry"
+	"github.com/dnnc/dnnc/runtime/gemm"
 	"github.com/dnnc/dnnc/runtime/kernels"
 )
 
@@ -262,8 +263,9 @@ const levelsOf = 256
 type sums[A int32 | int64] struct {
 	*layer
 	acc   []A
-	now   []int8 // the output of each
-	dirty marks  // groups of channels of an output pixel
+	now   []int8                                 // the output of each
+	row   func(acc []A, weight []int16, d int32) // adds d times the weights to as many sums
+	dirty marks                                  // groups of channels of an output pixel
 }
 
 func newProduct(_ *Net, n *ir.Node, _ int) (func(w *Walker) rule, error) {
@@ -303,9 +305,9 @@ func newProduct(_ *Net, n *ir.Node, _ int) (func(w *Walker) rule, error) {
 	}
 	l.setBase(bias, n)
 	if isWide {
-		return func(*Walker) rule { return newSums[int64](l) }, nil
+		return func(*Walker) rule { return newSums(l, addWide) }, nil
 	}
-	return func(*Walker) rule { return newSums[int32](l) }, nil
+	return func(*Walker) rule { return newSums(l, gemm.AddScaled) }, nil
 }
 
 // setBase computes the sums of an input of zero points: the bias, and what is padded.
@@ -356,8 +358,8 @@ func boundsOf(reach int64, apply func(acc int64) int8) []int64 {
 	return b
 }
 
-func newSums[A int32 | int64](l *layer) *sums[A] {
-	s := &sums[A]{layer: l, acc: make([]A, len(l.base)), now: make([]int8, len(l.base))}
+func newSums[A int32 | int64](l *layer, row func(acc []A, weight []int16, d int32)) *sums[A] {
+	s := &sums[A]{layer: l, row: row, acc: make([]A, len(l.base)), now: make([]int8, len(l.base))}
 	s.dirty = newMarks(len(l.base) / l.per)
 	return s
 }
@@ -392,7 +394,7 @@ func (s *sums[A]) add(i, d int32) (macs int) {
 		for _, column := range s.columns[at%w] {
 			pixel := int(row.out*wide + column.out)
 			weight := s.weight[((c*g.KH+int(row.at))*g.KW+int(column.at))*s.per:][:s.per]
-			addRow(s.acc[pixel*g.OutC+group*s.per:][:s.per], weight, d)
+			s.row(s.acc[pixel*g.OutC+group*s.per:][:s.per], weight, d)
 			s.dirty.add(int32(pixel*g.Groups + group))
 			macs += s.per
 		}
@@ -400,10 +402,10 @@ func (s *sums[A]) add(i, d int32) (macs int) {
 	return macs
 }
 
-// addRow adds d times the weights to the sums.
-func addRow[A int32 | int64](acc []A, weight []int16, d int32) {
+// addWide is gemm.AddScaled of sums of 64 bits.
+func addWide(acc []int64, weight []int16, d int32) {
 	for o, v := range weight[:len(acc)] {
-		acc[o] += A(v) * A(d)
+		acc[o] += int64(v) * int64(d)
 	}
 }
 
