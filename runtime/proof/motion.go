@@ -210,8 +210,21 @@ func NewMotion(k *Kind, in disturb.Input, q ir.Quant, x []float32) (*Motion, err
 		}
 		m.of[i] = at
 	}
+	n := 0
+	for _, line := range m.lines {
+		from, to := m.levelAt(line, zero), m.levelAt(line, one)
+		n += max(from-to, to-from)
+	}
+	if n > mostEvents {
+		return nil, diag.New(in.Pos, diag.Unsupported, "%s changes the integers of one image of %s %d times, and at most %d can be listed", k, in.Name, n, mostEvents).
+			WithHelp("what grows it is distinct colours: prove images of fewer, or an error that moves each element by itself, as light")
+	}
 	return m, nil
 }
+
+// mostEvents bounds the changes of a path, each of which takes some 200 bytes: as many as an
+// image of 96x96 pixels has whose colours are all different.
+const mostEvents = 1 << 22
 
 // levels are the steps of an image of bytes.
 const levels = 255

@@ -221,6 +221,22 @@ func TestKindsOf(t *testing.T) {
 	assert.Equal(t, []string{"light", "brighten", "darken", "contrast", "fog-blend"}, Names())
 }
 
+// TestMotionRefusesTooManyImages: each pixel of a large image has a colour of its own.
+func TestMotionRefusesTooManyImages(t *testing.T) {
+	const side = 90
+	in := disturb.Input{Name: "x", Shape: []int{3, side, side}, High: 1}
+	x := make([]float32, 3*side*side)
+	for i := range side * side {
+		for c, b := range []int{255 - i/side, 255 - i%side, 255} {
+			x[c*side*side+i] = float32(b) / 255
+		}
+	}
+	_, err := NewMotion(kinds[3], in, quant(in), x)
+	assert.ErrorContains(t, err, "darken changes the integers of one image of x")
+	_, err = NewMotion(kinds[0], in, quant(in), x)
+	assert.NoError(t, err, "light moves equal bytes alike")
+}
+
 func TestMotionRefusesWhatIsNoImage(t *testing.T) {
 	in, x := picture(rand.New(rand.NewPCG(3, 3)), 0, 1, 1, 2, 2)
 	nan := float32(0)

@@ -110,9 +110,6 @@ func macs(n *ir.Node) int {
 // MACs is the multiply-adds of one whole run.
 func (net *Net) MACs() int { return net.macs }
 
-// Module is the network.
-func (net *Net) Module() *ir.Module { return net.prog.Module }
-
 // Whole lists the operations that are evaluated as a whole wherever an argument of them
 // changes.
 func (net *Net) Whole() (list []string) {

@@ -23,7 +23,7 @@ func (s *subject) print(out io.Writer, d *proof.Document) {
 	}
 	fmt.Fprintf(out, "%s: %d images; right is %s; content %.12s\n", d.Network, n, d.Right, d.Content)
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(w, "error\tevery size up to\timages proved right\tshare\tmean of the greatest sizes\tmedian\tleast\t")
+	fmt.Fprintln(w, "error\tevery size up to\timages proved right\tshare\tmean range\tmedian\tleast\t")
 	from := 0
 	for _, g := range s.groups {
 		holds := func(size *big.Rat) (images int) {
