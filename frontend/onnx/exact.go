@@ -115,33 +115,48 @@ func (im *importer) exactModule(pos diag.Pos, m *ir.Module) (*ir.Module, error) 
 
 // input declares an input as the integers that the model quantizes it to first.
 func (e *exactly) input(in *ir.Value) error {
-	m, isMarked := e.im.marks[in]
-	for _, u := range e.users[in] {
-		if isMarked {
-			break
-		}
-		own, ok := mark{}, false
-		if u != nil {
-			own, ok = e.im.marks[u.Out]
-		}
-		if !ok || u.Op != ir.Clip {
-			return errInexact("input %q is used without a quantization", in.Name)
-		}
-		if m.Scale != 0 && own != m {
-			return errInexact("input %q is quantized in several ways", in.Name)
-		}
-		m = own
-	}
-	if m.Scale == 0 {
+	m, err := e.first(in, in, mark{})
+	switch {
+	case err != nil:
+		return err
+	case m.Scale == 0:
 		return errInexact("input %q has no quantization", in.Name)
-	}
-	if m.lo != -128 || m.hi != 127 {
+	case m.lo != -128 || m.hi != 127:
 		return errInexact("input %q has integers of less than 8 bits", in.Name)
 	}
 	v := e.Input(in.Name, in.Type.Shape, *in.Range)
 	v.Type.Elem, v.Type.Quant, v.Range = ir.Of(ir.I8), m.Quant, nil
 	e.values[in] = v
 	return nil
+}
+
+// first is the mark of the integers that all users of v quantize it to first, where found is
+// that of others; v is an input, or its elements in other places.
+func (e *exactly) first(in, v *ir.Value, found mark) (mark, error) {
+	if m, ok := e.im.marks[v]; ok {
+		return m, nil
+	}
+	for _, u := range e.users[v] {
+		if u != nil && (u.Op == ir.Reshape || u.Op == ir.Copy || u.Op == ir.Pad || u.Op.Is(ir.Move)) {
+			var err error
+			if found, err = e.first(in, u.Out, found); err != nil {
+				return found, err
+			}
+			continue
+		}
+		own, ok := mark{}, false
+		if u != nil {
+			own, ok = e.im.marks[u.Out]
+		}
+		if !ok || u.Op != ir.Clip {
+			return found, errInexact("input %q is used without a quantization", in.Name)
+		}
+		if found.Scale != 0 && own != found {
+			return found, errInexact("input %q is quantized in several ways", in.Name)
+		}
+		found = own
+	}
+	return found, nil
 }
 
 // target is the mark of the integers that a value becomes, within the bounds of

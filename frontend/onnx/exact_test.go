@@ -139,6 +139,32 @@ func TestResultOfReals(t *testing.T) {
 	assert.Contains(t, told, "operation linear gives a result of reals that the model does not quantize: -exact=true keeps the integers before it")
 }
 
+// TestExactMovesOfInputs: an input that is moved before the model quantizes it has its integers
+// from the beginning; not where its elements are quantized in two ways.
+func TestExactMovesOfInputs(t *testing.T) {
+	base := func() *model {
+		return newModel(13).input("x", 1, 2, 3).output("y").floats("s", nil, .5).bytesOf("z", 2, nil, 10).ints("pads", 0, 0, 1, 0, 0, 0).
+			node("Transpose", "/t", list("x"), list("t"), "perm", []int64{0, 2, 1}).node("Pad", "/p", list("t", "pads"), list("p")).
+			node("QuantizeLinear", "/q", list("p", "s", "z"), list("q")).node("DequantizeLinear", "/d", list("q", "s", "z"), list("d"))
+	}
+	m, err := Parse("net", base().node("Relu", "/r", list("d"), list("r")).node("QuantizeLinear", "/q2", list("r", "s", "z"), list("q2")).
+		node("DequantizeLinear", "/d2", list("q2", "s", "z"), list("y")).bytes(), Options{Exact: true})
+	require.NoError(t, err)
+	p, err := interp.CompileInt(m)
+	require.NoError(t, err)
+	x := make([]int8, 6)
+	Integers(m.Inputs[0].Type.Quant, []float32{1, 2, 3, -4, 5, -1000}, x)
+	y, err := p.Forward(context.Background(), x, 1)
+	require.NoError(t, err)
+	got := make([]float32, len(y))
+	interp.Dequantize(m.Outputs[0].Type.Quant, y, got)
+	assert.Equal(t, []float32{0, 1, 0, 0, 2, 5, 0, 3, 0}, got)
+
+	_, err = Parse("net", base().output("y2").bytesOf("z2", 2, nil, 11).node("QuantizeLinear", "/q2", list("x", "s", "z2"), list("q2")).
+		node("DequantizeLinear", "/d2", list("q2", "s", "z2"), list("y2")).node("Relu", "/r", list("d"), list("y")).bytes(), Options{Exact: true})
+	require.ErrorContains(t, err, `input "x" is quantized in several ways`)
+}
+
 // TestIntegersOfInputs: halves go to the even integer, in float32.
 func TestIntegersOfInputs(t *testing.T) {
 	y := make([]int8, 8)
