@@ -269,7 +269,7 @@ func init() {
 		Round: function("round", InONNX|InTFLite, "y = round(a)", "the nearest integer, the even one of two."),
 		Floor: function("floor", InONNX|InTFLite, "y = floor(a)", "the greatest integer that is not above x."),
 		Ceil:  function("ceil", InONNX|InTFLite, "y = ceil(a)", "the least integer that is not below x."),
-		Step:  function("step", InONNX, "y = step(a, alpha: 0.5, value: 1)", "1 where x is greater than alpha, else 0.", number(AttrAlpha, 0, "the threshold"), number(AttrValue, 0, "value at the threshold")),
+		Step:  function("step", InONNX|InTFLite, "y = step(a, alpha: 0.5, value: 1)", "1 where x is greater than alpha, else 0.", number(AttrAlpha, 0, "the threshold"), number(AttrValue, 0, "value at the threshold")),
 		Sin:   function("sin", InONNX|InTFLite, "y = sin(a)", "sine."),
 		Cos:   function("cos", InONNX|InTFLite, "y = cos(a)", "cosine."),
 		Tan:   function("tan", InONNX, "y = tan(m)", "tangent."),

@@ -264,6 +264,14 @@ func TestActivationsAreBounded(t *testing.T) {
 	assert.Equal(t, 4, cases)
 }
 
+// TestNoNumbers: a result of strings is none of reals either.
+func TestNoNumbers(t *testing.T) {
+	raw := bytes.Clone(kerasModel(t, "tcn_int8"))
+	tflite.Patch(raw, "operator 3: type 5")
+	_, err := tflite.Parse("net", raw, tflite.Options{Float: true})
+	require.ErrorContains(t, err, "of string")
+}
+
 // TestInexact: a model that cannot keep its integers is read as reals, if someone is told why.
 func TestInexact(t *testing.T) {
 	raw := bytes.Clone(kerasModel(t, "tcn_int8"))

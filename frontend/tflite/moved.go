@@ -436,11 +436,23 @@ func transpose(im *importer, o *operator, x *operand) error {
 	return im.viewed(o, x, shape, func(v ir.View) ir.View { return v.Permute(perm) })
 }
 
-// reverse turns axes around.
+// reverse turns axes around. Its kernel moves integers, whatever scale the file gives the
+// result.
 func reverse(im *importer, o *operator, x *operand) error {
 	axes, err := im.axes(o, len(x.shape))
 	if err != nil {
 		return err
+	}
+	if im.exact && x.c == nil && x.reals == nil {
+		_, q, err := im.result(o)
+		if err != nil {
+			return err
+		}
+		v, err := im.relabelled(im.hint(o)+".raw", x.v, q)
+		if err != nil {
+			return err
+		}
+		x = x.like(v, x.shape)
 	}
 	return im.viewed(o, x, slices.Clone(x.shape), func(v ir.View) ir.View {
 		for _, k := range axes {
@@ -755,6 +767,9 @@ func nearest(im *importer, o *operator, x *operand) error {
 // apart are the first of the pixels that the nearest ones are along an axis, and the step
 // between them; ok is false where they are not a step apart.
 func apart(from, to int, isAligned, isHalf bool) (first, step int, ok bool) {
+	if to > from && from > 1 {
+		return 0, 0, false // some are repeated
+	}
 	scale, offset, round := float32(from)/float32(to), float32(0), math.Floor
 	if isAligned {
 		round = math.Round

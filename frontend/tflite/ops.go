@@ -47,6 +47,12 @@ func init() {
 		"SQUARED_DIFFERENCE": {squaredDifference, []ir.Op{ir.SquaredDiff}},
 		"MAXIMUM":            {pairOf(ir.Maximum), []ir.Op{ir.Maximum}},
 		"MINIMUM":            {pairOf(ir.Minimum), []ir.Op{ir.Minimum}},
+		"GREATER":            {compared(false, false), []ir.Op{ir.Step}},
+		"GREATER_EQUAL":      {compared(false, true), []ir.Op{ir.Step}},
+		"LESS":               {compared(true, false), []ir.Op{ir.Step}},
+		"LESS_EQUAL":         {compared(true, true), []ir.Op{ir.Step}},
+		"SELECT":             {chosen, []ir.Op{ir.Mul, ir.Add, ir.BatchNorm}},
+		"SELECT_V2":          {chosen, []ir.Op{ir.Mul, ir.Add, ir.BatchNorm}},
 		"RELU":               {unary(ir.Relu), []ir.Op{ir.Relu}},
 		"RELU6":              {unary(ir.Relu6), []ir.Op{ir.Relu6}},
 		"LEAKY_RELU":         {unary(ir.LeakyRelu), []ir.Op{ir.LeakyRelu}},
@@ -352,6 +358,9 @@ func (im *importer) result(o *operator) (*tensor, ir.Quant, error) {
 // give declares an operator's result. The file may leave its shape open.
 func (im *importer) give(o *operator, y *operand) error {
 	t := im.tensors[o.out[0]]
+	if name := typeName(t.typ); slices.Contains(noNumbers, name) || t.typ >= len(typeNames) {
+		return fmt.Errorf("gives %q of %s", t.name, name)
+	}
 	if y.blocks == nil {
 		fits := build.Product(t.shape) == build.Product(y.shape)
 		switch {

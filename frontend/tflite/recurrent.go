@@ -29,7 +29,7 @@ var onnxOrder = [4]int{0, 3, 1, 2}
 // unrolled over its time steps; every run of it begins with states of zero.
 func lstm(im *importer, o *operator, x *operand) error {
 	if im.exact {
-		return errFloat
+		return errors.New("of integers, whose cell states have 16 bits where values have 8 here: -exact=false quantizes the model anew")
 	}
 	s, isTimeFirst := slices.Clone(x.shape), o.options.byte(3, 0) != 0
 	if len(s) != 3 {

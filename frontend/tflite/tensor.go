@@ -37,6 +37,9 @@ func typeName(typ int) string {
 	return typeNames[typ]
 }
 
+// noNumbers are the types whose elements are no numbers of one part.
+var noNumbers = []string{"string", "complex64", "complex128", "resource", "variant"}
+
 // sizes are the bytes of an element.
 var sizes = map[int]int{float32Type: 4, float16Type: 2, int32Type: 4, int64Type: 8, int8Type: 1, uint8Type: 1, boolType: 1}
 

@@ -624,6 +624,24 @@ def real_functions(m, x):
     return m.op(code, [x], m.value(m.shape(x)))
 
 
+def select(m, x):
+    """One of two values by a comparison with a number or another value."""
+    r, shape = m.r, m.shape(x)
+    a, b = conv1x1(m, x), rescaled(m, x)
+    n = pick(r, [], [1], [shape[-1]])
+    k = pick(r, b, m.tensor(n, np.float32, r.normal(0, 1, n).astype(np.float32)))
+    code, cls, kind = pick(r, (OP.GREATER, s.GreaterOptionsT, B.GreaterOptions), (OP.LESS, s.LessOptionsT, B.LessOptions),
+                           (OP.GREATER_EQUAL, s.GreaterEqualOptionsT, B.GreaterEqualOptions), (OP.LESS_EQUAL, s.LessEqualOptionsT, B.LessEqualOptions))
+    c = m.tensor(shape, np.float32)
+    m.g.tensors[c].type = s.TensorType.BOOL
+    m.op(code, [x, k] if r.integers(2) else [k, x], c, cls(), kind)
+    if r.integers(2):
+        return m.op(OP.SELECT, [c, a, b], m.value(shape), s.SelectOptionsT(), B.SelectOptions)
+    if r.integers(2):
+        b = m.tensor([1], np.float32, np.ones(1, np.float32))
+    return m.op(OP.SELECT_V2, [c, a, b], m.value(shape), s.SelectV2OptionsT(), B.SelectV2Options)
+
+
 def embedding(m, x):
     """Rows of a constant by the integers of the input."""
     r = m.r
@@ -679,12 +697,12 @@ KINDS = {
     "SQUEEZE_EXCITE": (squeeze_excite, image), "RESIZE_BILINEAR": (bilinear, image), "DEPTH_TO_SPACE": (blocks, image), "MEAN_AXES": (reduction(OP.MEAN, False), any_shape),
     "SUM": (reduction(OP.SUM, False), any_shape), "REDUCE_MAX": (reduction(OP.REDUCE_MAX, True), any_shape), "REDUCE_MIN": (reduction(OP.REDUCE_MIN, True), any_shape),
     "SLICE": (slices, image), "TILE": (repeated, any_shape), "GATHER": (gather, any_shape), "EMBEDDING": (embedding, words), "LAYER_NORM": (layer_norm, sequence), "DIV": (quotient, any_shape),
-    "FUNCTIONS": (functions, any_shape), "REAL_FUNCTIONS": (real_functions, any_shape), "REVERSE_V2": (turned, any_shape),
+    "FUNCTIONS": (functions, any_shape), "REAL_FUNCTIONS": (real_functions, any_shape), "REVERSE_V2": (turned, any_shape), "SELECT": (select, image),
     "UNIDIRECTIONAL_SEQUENCE_LSTM": (lstm, sequence), "NETWORK": (network, image),
 }
 
 
-FLOATS = ("LOG_SOFTMAX", "UNIDIRECTIONAL_SEQUENCE_LSTM", "RESIZE_BILINEAR", "SUM", "EMBEDDING", "LAYER_NORM", "DIV", "REAL_FUNCTIONS")  # whose integers are TensorFlow Lite's own
+FLOATS = ("LOG_SOFTMAX", "UNIDIRECTIONAL_SEQUENCE_LSTM", "RESIZE_BILINEAR", "SUM", "EMBEDDING", "LAYER_NORM", "DIV", "REAL_FUNCTIONS", "SELECT")  # whose integers are TensorFlow Lite's own
 
 
 def make(kind, seed, q):
