@@ -185,6 +185,7 @@ func askedOf(m *ir.Module, asked string) ([]ir.Task, error) {
 			return nil, diag.New(m.Outputs[1].Pos, diag.BadTask, "-task %s: the network has %s, and each has a task", asked, resultsOf(m)).
 				WithHelp("%s", sayEach(m))
 		}
+		t.Result = list[i].Result
 		list[i] = t
 	}
 	return list, nil

@@ -184,3 +184,22 @@ func TestTaskAskedForIsOneThatIsThere(t *testing.T) {
 	assert.ErrorContains(t, measure.CheckTask("values weight: -1"), "no number above 0")
 	assert.ErrorContains(t, measure.CheckTask("class"), "the values are classes binary multilabel values reconstruction embedding")
 }
+
+// TestNamedResults: -task, diagnostics and figures call a result as the network does, and what
+// -task says of it leaves its name.
+func TestNamedResults(t *testing.T) {
+	m := network(ir.Shape{4}, ends(ir.Linear, ir.Shape{3}), ends(ir.Linear, ir.Shape{3}))
+	m.Outputs[0].Name, m.Outputs[1].Name = "add", "fc"
+	m.Tasks = []ir.Task{{Axis: ir.NoAxis, Result: "est"}, {Axis: ir.NoAxis}}
+	task, err := measure.TaskOf(m, "est=values, fc=classes", nil)
+	require.NoError(t, err)
+	assert.Equal(t, []string{"est", "fc"}, []string{task.Results[0].Name, task.Results[1].Name})
+	_, err = measure.TaskOf(m, "add=values", nil)
+	require.ErrorContains(t, err, "the network has no result add")
+	_, err = measure.TaskOf(m, "", nil)
+	require.ErrorContains(t, err, "the network has 2 results, est [3] and fc [3]")
+	require.ErrorContains(t, err, "est=")
+	require.NoError(t, measure.Say(m, "est=values weight: 2, fc=classes"))
+	assert.Equal(t, ir.Task{Name: ir.Values, Axis: ir.NoAxis, Weight: 2, Result: "est"}, m.TaskOf(0))
+	assert.Equal(t, "est", m.ResultName(0))
+}
