@@ -72,7 +72,7 @@ var WarningKinds = []WarningKind{
 		"the ranges of the dump do not come from these images, which may leave them; what is measured on these says nothing of the others"},
 	{ChanceLevel, "before a search or a report, the answers to at most 512 labelled items are no better than the best constant answer by two paired standard errors",
 		"data, labels or weights are not those of the trained network, or the network has learnt nothing; then a search has nothing to keep"},
-	{MisreadData, "with -data-as-is, or of labels of items that only give ranges, which make it a warning: another usual reading of the items or their labels is better by a paired test (p < 1e-4) on 512 to 2048 of them, on 128 where they only give ranges",
+	{MisreadData, "with -data-as-is, or of labels of items that only give ranges, which make it a warning: another usual reading of the items or their labels is better by a paired test (p < 1e-4) on 512 to 2048 of them",
 		"ranges, widths and accuracy are those of data that the network does not meet in use"},
 	{DoubtfulData, "without labels, all items get the same answer, or the answers have at least twice the information about the items under another usual reading (a reconstruction: at most half of the error)",
 		"a trained network seldom answers so to items that it was trained for; labels would tell"},

@@ -22,9 +22,11 @@ type Family struct {
 	Plan func(l Layer) (p Plan, ok bool)
 	// Read restores the plan that a layer's attributes describe.
 	Read func(l Layer) (Plan, error)
-	// General: the family serves every layer of its kind, slowly, results of 16 bits among
-	// them. It is chosen only if no other family serves the layer.
+	// General: the family serves every layer of its kind, slowly. It is chosen only if no
+	// other family serves the layer.
 	General bool
+	// Wide: the kernel can write a result of 16 bits.
+	Wide bool
 	// Pools: the kernel of a convolution can compute a max pooling of its outputs.
 	Pools bool
 	// Rows: when the kernel writes a row of the result, it needs no earlier row of the
@@ -108,8 +110,8 @@ func (f *Family) Serves(l Layer) (p Plan, ok bool) {
 	if f.Op != l.Node.Op || h*w > 1 && !f.Pools {
 		return nil, false
 	}
-	if l.Node.Out.Type.Elem.Kind == ir.I16 && l.Node.Op.HasWeights() && !f.General {
-		return nil, false // General families alone store 16 bits
+	if l.Node.Out.Type.Elem.Kind == ir.I16 && !f.Wide {
+		return nil, false
 	}
 	return f.Plan(l)
 }

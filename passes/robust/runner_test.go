@@ -347,12 +347,15 @@ func TestCyclesOfTiedLayers(t *testing.T) {
 		assert.Equal(t, machine.Cycles(n, r.env.Target, ir.OddOf(2)), r.cycles(l, ir.OddOf(2)))
 	}
 	r.estimates = nil // of a module that was planned, whose results have their type
+	whole := *r.m
 	last := len(r.layers) - 1
 	before := r.cycles(last, ir.Of(ir.I8))
+	r.m.Ops = slices.DeleteFunc(slices.Clone(r.m.Ops), func(n *ir.Node) bool { return n.Op == ir.Add })
+	r.m.Outputs = []*ir.Value{r.layers[last].Out}
 	r.m.Tasks = []ir.Task{{Name: ir.Values, Axis: ir.NoAxis}}
-	assert.Greater(t, r.cycles(last, ir.Of(ir.I8)), before, "a result of 16 bits has slower kernels")
+	assert.Greater(t, r.cycles(last, ir.Of(ir.I8)), before, "few kernels write results of 16 bits")
 	assert.Equal(t, machine.Cycles(r.layers[0], r.env.Target, ir.Of(ir.I8)), r.cycles(0, ir.Of(ir.I8)))
-	r.m.Tasks = nil
+	*r.m = whole
 	r.layers[2].Put(ir.AttrWeight.Is(r.layers[1].Const(ir.AttrWeight)))
 	r.layers[2].Put(ir.AttrBias.Is(r.layers[1].Const(ir.AttrBias)))
 	assert.Equal(t, 2*machine.Cycles(r.layers[1], r.env.Target, ir.OddOf(2)), r.cycles(1, ir.OddOf(2)))

@@ -25,8 +25,8 @@ type Setup struct {
 	Low, High float32         // its declared range
 	Seed      uint64          // of the items that are drawn
 	MACs      int             // multiply-adds of one item
-	// Quick tries readings on a quarter of the items, and never on more: for commands that
-	// run the network on few items otherwise.
+	// Quick looks at a quarter of the items first, and at all only where there is something to
+	// report of these: for commands that run the network on few items otherwise.
 	Quick bool
 }
 
@@ -89,11 +89,17 @@ func Look(ctx context.Context, s Setup) (Report, error) {
 	for n > fewest && float64(s.MACs)*float64(n)*3 > effort {
 		n /= 2
 	}
-	most := n * more
-	if s.Quick {
-		n = max(n/more, fewest)
-		most = n
+	if few := max(n/more, fewest); s.Quick {
+		out, err := lookAt(ctx, s, few, few)
+		if err != nil || out == (Report{}) {
+			return out, err
+		}
 	}
+	return lookAt(ctx, s, n, n*more)
+}
+
+// lookAt is Look on n of the items, and on most where n do not decide.
+func lookAt(ctx context.Context, s Setup, n, most int) (Report, error) {
 	l := &look{Setup: s, ctx: ctx, at: data.Draw(s.Images.N, most, s.Seed)}
 	isLabelled := s.Task.IsLabelled(s.Images)
 	switch decides := s.Task.Decides("") == nil; {

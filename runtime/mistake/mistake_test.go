@@ -301,3 +301,38 @@ func TestLookByMeasure(t *testing.T) {
 	require.NoError(t, err)
 	assert.Contains(t, r.Doubt, "the answers to all 128 items are the same")
 }
+
+// TestQuickLook: where nothing is to be said a quarter of the items is enough; else all are
+// looked at, and what is said is the same.
+func TestQuickLook(t *testing.T) {
+	rng := rand.New(rand.NewPCG(2, 2))
+	b := data.Batch{N: 700, Shape: []int{1, 1, 1}}
+	for range b.N {
+		x := rng.Float32()
+		b.X = append(b.X, x)
+		b.Labels = append(b.Labels, int(math.Round(float64(x))))
+	}
+	look := func(middle float32, isQuick bool) (out Report, ran int) {
+		out, err := Look(context.Background(), Setup{Task: measure.OneLabel(2), Images: b, Input: "x", High: 1, Seed: 1, Quick: isQuick,
+			Network: func(_ context.Context, x []float32, n int) ([]float32, error) {
+				ran += n
+				var y []float32
+				for _, v := range x {
+					y = append(y, middle-v, v-middle)
+				}
+				return y, nil
+			}})
+		require.NoError(t, err)
+		return out, ran
+	}
+	right, all := look(.5, false)
+	quick, few := look(.5, true)
+	assert.Equal(t, Report{}, right)
+	assert.Equal(t, Report{}, quick)
+	assert.Equal(t, []int{items, items / more}, []int{all, few})
+	right, _ = look(0, false) // the network was trained on -1 to 1
+	quick, _ = look(0, true)
+	require.NotNil(t, right.Finding)
+	assert.Contains(t, right.Finding.What, "[-1,1]")
+	assert.Equal(t, right, quick)
+}

@@ -74,7 +74,7 @@ func NewNet(m *ir.Module) (*Net, error) {
 			s.args = append(s.args, prog.ID(a))
 		}
 		build := sparse[n.Op]
-		if build == nil {
+		if build == nil || n.Out.Type.Elem.Kind == ir.I16 {
 			build = newWhole
 		}
 		if s.make, err = build(net, n, i); err != nil {

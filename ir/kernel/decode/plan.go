@@ -13,11 +13,11 @@ import (
 // Conv and Linear are the families.
 var (
 	Conv = kernel.Family{
-		Name: "conv_decode", Op: ir.Conv2D, General: true, Pools: true, Plan: kernel.Planner(planConv), Read: kernel.Reader(2, readConv),
+		Name: "conv_decode", Op: ir.Conv2D, General: true, Wide: true, Pools: true, Plan: kernel.Planner(planConv), Read: kernel.Reader(2, readConv),
 		Doc: "the weights of a tile of output channels decoded through the codebook once for all pixels, then multiplied with one window after the other",
 	}
 	Linear = kernel.Family{
-		Name: "linear_decode", Op: ir.Linear, Plan: kernel.Planner(planLinear), Read: kernel.Reader(2, readLinear),
+		Name: "linear_decode", Op: ir.Linear, Wide: true, Plan: kernel.Planner(planLinear), Read: kernel.Reader(2, readLinear),
 		Doc: "each group of inputs times the row of the codebook that its code names",
 	}
 )

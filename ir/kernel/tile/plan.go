@@ -13,11 +13,11 @@ import (
 // Conv and Linear are the families.
 var (
 	Conv = kernel.Family{
-		Name: "conv_tile", Op: ir.Conv2D, General: true, Pools: true, Rows: true, Plan: kernel.Planner(plan), Read: kernel.Reader(2, read),
+		Name: "conv_tile", Op: ir.Conv2D, General: true, Wide: true, Pools: true, Rows: true, Plan: kernel.Planner(plan), Read: kernel.Reader(2, read),
 		Doc: "windows of a few pixels gathered as 16-bit differences from the zero point, times unpacked weights of a few output channels",
 	}
 	Linear = kernel.Family{
-		Name: "linear_tile", Op: ir.Linear, General: true, Plan: kernel.Planner(plan), Read: kernel.Reader(2, read),
+		Name: "linear_tile", Op: ir.Linear, General: true, Wide: true, Plan: kernel.Planner(plan), Read: kernel.Reader(2, read),
 		Doc: "each input times the unpacked weights of a few outputs",
 	}
 )
