@@ -162,7 +162,11 @@ func wideQuant(r ir.Range) ir.Quant {
 // images ended: it loses more by that than by all layers before it.
 func IsWide(m *ir.Module, i int) bool {
 	v := m.Outputs[i]
-	return m.TaskOf(i).Name == ir.Values && m.CanBeWide(v) && wideQuant(*v.Range).Scale >= leastOutside
+	if m.TaskOf(i).Name != ir.Values || !m.CanBeWide(v) {
+		return false
+	}
+	scale := wideQuant(*v.Range).Scale // callers convert all integers in float32
+	return scale >= leastOutside && scale*-math.MinInt16 <= math.MaxFloat32
 }
 
 // ResultStep is the real that one step of result i stands for, as Lower makes it; 0 where its
