@@ -42,6 +42,10 @@ func Calibrate(ctx context.Context, m *ir.Module, env *pass.Env) error {
 	if err != nil {
 		return err
 	}
+	if bytes := prog.Peak() + 4*samples.Size(); bytes > env.Memory() {
+		return diag.New(m.Pos, diag.OutOfMemory, "the activations of one image take %d bytes, -mem leaves %d", bytes, env.Memory()).
+			WithHelp("-mem %dMiB where the machine has as much", (bytes+1<<20-1)>>20)
+	}
 	step := min(max(min(calibrationBytes, env.Memory())/max(prog.Peak(), 1), 1), calibrationStep)
 	each := func(visit func(v *ir.Value, x []float32)) error {
 		for first := 0; first < samples.N; first += step {

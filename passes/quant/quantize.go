@@ -345,9 +345,6 @@ func quantizeLayer(m *ir.Module, n *ir.Node, r *codesOf) error {
 		}
 		bias[c], factors[c], reach[c] = newUse(n).sums(r.integers(n, c), r.Scale[c], r.bias[c])
 	}
-	for _, key := range []ir.Key[*ir.Const]{ir.AttrWeight, ir.AttrBias} {
-		drop(m, n.Const(key))
-	}
 	if r.weight == nil {
 		r.declare(m, n, shape)
 	}
@@ -362,17 +359,6 @@ func quantizeLayer(m *ir.Module, n *ir.Node, r *codesOf) error {
 	setInts(m, n, ir.AttrBias, kind, ir.Shape{rows}, bias)
 	r.done = append(r.done, n)
 	return setRequant(m, n, factors, reach)
-}
-
-// drop takes a constant out of the module, so that its name can be used again. It
-// is gone already where another layer shares it.
-func drop(m *ir.Module, c *ir.Const) {
-	for i, k := range m.Consts {
-		if k == c {
-			m.Consts = slices.Delete(m.Consts, i, i+1)
-			return
-		}
-	}
 }
 
 func biasReals(n *ir.Node, r *Rounded) ([]float64, error) {
