@@ -13,11 +13,10 @@ import (
 
 // line is a line of the text, "" beyond its end.
 func (f *file) line(n int) string {
-	lines := strings.Split(f.text, "\n")
-	if n < 0 || n >= len(lines) {
+	if n < 0 || n >= len(f.lines) {
 		return ""
 	}
-	return strings.TrimSuffix(lines[n], "\r")
+	return strings.TrimSuffix(f.lines[n], "\r")
 }
 
 // units is the length of a text in UTF-16.

@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/url"
 	"path/filepath"
+	"strings"
 
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/terminal"
 	"github.com/dnnc/dnnc/frontend"
@@ -28,6 +29,7 @@ type server struct {
 // file is an open text.
 type file struct {
 	path, text string
+	lines      []string   // of the text
 	module     *ir.Module // of the last text that was sound
 }
 
@@ -132,7 +134,7 @@ func (s *server) changed(uri, text string) error {
 		f = &file{path: pathOf(uri)}
 		s.files[uri] = f
 	}
-	f.text = text
+	f.text, f.lines = text, strings.Split(text, "\n")
 	m, err := frontend.Parse(f.path, []byte(text), frontend.Options{})
 	if err == nil {
 		err = ir.Infer(m).Err()
@@ -146,6 +148,9 @@ func (s *server) changed(uri, text string) error {
 func (s *server) publish(uri string, list []diagnostic) error {
 	return s.conn.write(notification{"2.0", "textDocument/publishDiagnostics", map[string]any{"uri": uri, "diagnostics": list}})
 }
+
+// maxDiagnostics is the most diagnostics of a text that an editor is told.
+const maxDiagnostics = 200
 
 // diagnostics are those of an error, at the words that they point to.
 func (f *file) diagnostics(err error) []diagnostic {
@@ -162,7 +167,7 @@ func (f *file) diagnostics(err error) []diagnostic {
 	default:
 		list = diag.List{diag.New(diag.Pos{}, diag.BadFile, "%v", err)}
 	}
-	for _, d := range list {
+	for _, d := range list[:min(len(list), maxDiagnostics)] {
 		message := d.Message
 		for _, more := range []string{d.Note, d.Help} {
 			if more != "" {

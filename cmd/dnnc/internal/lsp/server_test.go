@@ -186,3 +186,38 @@ func TestLanguageServerMeetsNonsense(t *testing.T) {
 		}
 	}
 }
+
+// TestHeaders: what comes before a message is bounded; a client that sends headers without end
+// is told so, and nothing of them is kept.
+func TestHeaders(t *testing.T) {
+	for input, want := range map[string]string{
+		strings.Repeat("A", 1<<20):                    "a header of more than 4096 bytes",
+		strings.Repeat("A: b\r\n", 100):               "more than 64 headers before a message",
+		"words\r\n\r\n{}":                             `the header "words" has no colon`,
+		"A: b":                                        "unexpected EOF",
+		"\r\n{}":                                      `a message with the Content-Length ""`,
+		"Content-Length: 3\r\n\r\n{}":                 "unexpected EOF",
+		"Content-Length: -1\r\n\r\n{}":                `a message with the Content-Length "-1"`,
+		"Content-Length: 99999999999\r\n\r\n{}":       `a message with the Content-Length "99999999999"`,
+		"content-length:2\n\n{}Content-Length: x\n\n": `a message with the Content-Length "x"`,
+	} {
+		in := strings.NewReader(input)
+		err := lsp.Serve(context.Background(), nil, in, io.Discard, io.Discard)
+		assert.ErrorContains(t, err, want)
+		if len(input) > 1<<16 {
+			assert.Greater(t, in.Len(), 1<<19, "the rest is not read")
+		}
+	}
+}
+
+// TestManyDiagnostics: of a text full of faults an editor is told the first ones.
+func TestManyDiagnostics(t *testing.T) {
+	e := newEditor(t)
+	e.ask("initialize", nil)
+	body := ""
+	for i := range 1000 {
+		body += fmt.Sprintf("  y%d = relu(z%d)\n", i, i)
+	}
+	got := e.text("didOpen", "network n(x: f32[4] in [0,1]) -> f32[4] {\n"+body+"  return x\n}\n")
+	assert.Len(t, got, 200)
+}
