@@ -125,7 +125,11 @@ var bands = []int{1, 2, 4, 8}
 
 // layout is the plan of a tile; ok is false where the layer has no such plan.
 func layout(l kernel.Layer, s *shape, m *product, pixels, channels, band int) (p Plan, ok bool) {
-	if pixels > s.run || channels > lanesOf && channels > s.rows || pixels > 1 && pixels%s.poolW > 0 {
+	most := s.rows // channels of a tile
+	if m.wide {
+		most = wideLanes(s.rows)
+	}
+	if pixels > s.run || channels > lanesOf && channels > most || pixels > 1 && pixels%s.poolW > 0 {
 		return p, false
 	}
 	p = Plan{Product: m.name, Pixels: pixels, Channels: channels, Band: band}

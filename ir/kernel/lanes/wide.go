@@ -12,8 +12,12 @@ import (
 // or more hold such a vector in up to eight registers.
 
 // wideBlocks are the output channels that are computed together: first those that fill no vector, whose
-// outputs reach over others that are written later.
+// outputs reach over others that are written later. Channels of less than a vector are one block, of which
+// no lanes beyond are read or written.
 func (s *shape) wideBlocks(channels int) (list []block) {
+	if s.rows < channels {
+		return []block{{0, s.rows, 1}}
+	}
 	first := s.rows % channels
 	if first > 0 {
 		list = append(list, block{0, first, 1})
@@ -111,11 +115,25 @@ func (t *wideWriter) block(channels int) {
 	}
 	var w loop.Expr
 	t.walk(func(p int, x loop.Expr) { b.Set(acc[p], loop.Instr("wmacc", w, x, acc[p].Get())) }, func(i int) {
-		w = b.Let("w", loop.At(t.w, loop.Int(i*channels), loop.I8.Vec(lanes)))
+		w = b.Let("w", loop.Gather(t.w, loop.Int(i*channels), loop.I8.Vec(lanes), t.places(lanes)))
 	}, func(n int) { b.Advance(t.w, n*channels) })
 	t.finish(channels, lanes, acc)
 	b.Advance(t.y, channels)
 	t.cs.Advance(channels)
+}
+
+// places are the bytes of a vector of some lanes that are read or written: nil where all are.
+func (t *wideWriter) places(lanes int) []int {
+	if t.rows >= lanes {
+		return nil
+	}
+	list := make([]int, lanes)
+	for i := range list {
+		if list[i] = i; i >= t.rows {
+			list[i] = -1
+		}
+	}
+	return list
 }
 
 // farthest is the greatest distance of a scalar load from an address.
@@ -183,6 +201,13 @@ func (t *wideWriter) finish(channels, lanes int, acc []*loop.Var) {
 		}
 		y := b.Let("y", t.result([]loop.Expr{constants.Rescaled(b.Let("sum", best))}))
 		at := p / pooled * t.shape.w.OutC
+		if places := t.places(lanes); places != nil {
+			if t.poolH*t.poolW > 1 {
+				y = loop.Op(loop.SMax, y, loop.Gather(t.y, loop.Int(at), y.Type(), places))
+			}
+			b.Scatter(t.y, loop.Int(at), y, places)
+			continue
+		}
 		if channels == lanes || t.poolH*t.poolW == 1 {
 			t.store(t.y, y, at, channels)
 			continue
