@@ -147,6 +147,21 @@ func TestConvolutionsKeepTheirGreatest(t *testing.T) {
 	assert.Less(t, w.MACs, int64(82*net.MACs()), "of one element a few windows see it")
 }
 
+// TestWideResults: numbers of 16 bits are evaluated as a whole, and every integer is right.
+func TestWideResults(t *testing.T) {
+	m := network(t, 8, "network net(x: f32[5] in [-1,1]) -> f32[3] values {\n  a = linear(x, units: 4)\n  y = linear(relu(a), units: 3)\n  return y\n}\n", "a.weight:[4,5] a.bias:[4] y.weight:[3,4] y.bias:[3]", "", passes.Quantized)
+	require.Equal(t, ir.I16, m.Outputs[0].Type.Elem.Kind)
+	net, err := proof.NewNet(m)
+	require.NoError(t, err)
+	assert.Equal(t, []string{"y"}, net.Whole())
+	w, err := net.NewWalker()
+	require.NoError(t, err)
+	for i := range 50 {
+		w.Move(0, []proof.Change{{Element: int32(i % 5), Value: int8(37 * i)}})
+		require.NoError(t, w.Check(t.Context()))
+	}
+}
+
 // first is the place of the first greatest element.
 func first(x []int8) (best int) {
 	for i, v := range x {

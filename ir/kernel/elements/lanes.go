@@ -43,7 +43,7 @@ func addLanes(g *emit.Generator, p *geometry.AddParams) bool {
 		sums, second := arg(0, x[0], fa), arg(1, x[1], fb)
 		var times []loop.Expr
 		if len(x) > 2 {
-			times = emit.Fours(g.LaneDifference(2, x[2]))
+			times = g.Fours(g.LaneDifference(2, x[2]))
 		}
 		for i := range sums {
 			sum := loop.Op(op, sums[i], second[i])
