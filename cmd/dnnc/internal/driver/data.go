@@ -27,10 +27,6 @@ func (r *Result) calibration(o Options, c *dnnc.Config) {
 				return data.Batch{}, diag.New(diag.Pos{}, diag.BadData, "-keep %v: no images to show it on: what a network keeps of noise says nothing of what it will see", c.Budget.Keep).
 					WithHelp("give -calib, best with labels, and with images that the network was not trained on")
 			}
-			if bytes := bytesOf(r.Inputs); bytes > memoryOf(o) {
-				return data.Batch{}, diag.New(r.source.Pos, diag.OutOfMemory, "the inputs of %s take %d bytes, -mem leaves %d", r.source.Name, bytes, memoryOf(o)).
-					WithHelp("-mem %dMiB where the machine has as much", (bytes+1<<20-1)>>20)
-			}
 			r.Warn(diag.Warn(diag.NoCalibration, "no calibration data: ranges come from %d images of noise", c.Calibrate).WithHelp("give -calib for a network that is to be shipped"))
 			return Noise(r.Inputs, min(n, 2*c.Calibrate), o.Seed), nil
 		}
