@@ -204,9 +204,10 @@ func init() {
 				{Key: AttrVariance, Required: true, Doc: "running variance, f32[C]; key .running_var"}}},
 		Softmax: {Name: "softmax", Class: Core, MinArgs: 1, MaxArgs: 1, Known: InONNX | InTFLite, infer: inferSoftmax,
 			Sample: "y = softmax(a, axis: 2)",
-			Doc:    "exp(x)/sum(exp(x)) along an axis; int8 results have scale 1/256 and zero point -128 (R15).",
+			Doc:    "exp(x)/sum(exp(x)) along an axis; int8 results have the zero point -128, and scale 1/256 where there is no mul (R15).",
 			Attrs: attrs([]AttrInfo{
-				axisAttr, {Key: AttrMask, Doc: "u8, repeated over the elements in logical order: those of 0 take no part and have the result 0, all of them where none takes part"}, {Key: AttrTable, Doc: "exponentials by distance from the maximum, i32[256] (R15)"}}, machineAttrs)},
+				axisAttr, {Key: AttrMask, Doc: "u8, repeated over the elements in logical order: those of 0 take no part and have the result 0, all of them where none takes part"}, {Key: AttrTable, Doc: "exponentials by distance from the maximum, i32[256] (R15)"},
+				{Key: AttrMul, Doc: "multiplier of the sum, i32[1], of a result of another scale: with the shift 256 times it (R15)"}, {Key: AttrShift, Doc: "shift of the sum, i32[1]"}}, machineAttrs)},
 		Normalize: {Name: "normalize", Class: Surface, MinArgs: 1, MaxArgs: 1, Known: InONNX, infer: inferNormalize,
 			Sample: "y = normalize(a, mean: 0.5, std: [1,2,3,4])",
 			Doc:    "per channel (x-mean)/std, the usual first step on images.",

@@ -226,6 +226,10 @@ func (v *verifier) factors(n *Node) {
 		v.fail(n.Pos, "V7", "%s has %d multipliers and %d shifts", n.Name(), len(m), len(r))
 		return
 	}
+	if n.Op == Softmax && len(m) != 1 {
+		v.fail(n.Pos, "V7", "%s has %d multipliers of its sum and not one", n.Name(), len(m))
+		return
+	}
 	if n.Op == AvgPool2D {
 		k := n.Ints(AttrKernel)
 		if want := 1 + k[0]*k[1]; len(m) != want && (len(m) != 1 || slices.Max(n.Ints(AttrPad)) > 0) {

@@ -419,7 +419,17 @@ func (e *exactly) computed(n *ir.Node, args []*ir.Value, m mark) (*ir.Value, err
 			wide[i] = int64(v)
 		}
 		name := e.Name(hint)
-		y, err := e.AddQuantized(ir.Softmax, name, args, ir.Quant{Scale: 1. / 256, Zero: -128}, append(slices.Clone(n.Attrs), ir.AttrTable.Is(e.Ints(name+".table", ir.I32, ir.Shape{len(t)}, wide)))...)
+		own := ir.Quant{Scale: 1. / 256, Zero: -128}
+		attrs := append(slices.Clone(n.Attrs), ir.AttrTable.Is(e.Ints(name+".table", ir.I32, ir.Shape{len(t)}, wide)))
+		if f := 256 * m.Scale; f != 1 && f*float64(x.Type.Shape.Size()) < 1<<15 && m.Zero == -128 && m.lo == -128 { // the sum still fits 32 bits
+			mul, shift, err := geometry.MultiplierFor(f)
+			if err != nil {
+				return nil, errInexact("%v", err)
+			}
+			one := ir.Shape{1}
+			own, attrs = m.Quant, append(attrs, ir.AttrMul.Is(e.Ints(name+".mul", ir.I32, one, []int64{int64(mul)})), ir.AttrShift.Is(e.Ints(name+".shift", ir.I32, one, []int64{int64(shift)})))
+		}
+		y, err := e.AddQuantized(ir.Softmax, name, args, own, attrs...)
 		if err != nil {
 			return nil, err
 		}

@@ -181,7 +181,18 @@ func intSoftmax(_ *Int, n *ir.Node) (intRun, error) {
 	if err != nil {
 		return nil, err
 	}
-	return softmaxRows(n, func(x []int8, mask []byte, y []int8) { kernels.SoftmaxInt(table, x, mask, y) })
+	mul, shift := []int32{1}, []int32{0}
+	if n.Const(ir.AttrMul) != nil {
+		if mul, err = n.Const(ir.AttrMul).Int32(); err != nil {
+			return nil, err
+		}
+		if shift, err = n.Const(ir.AttrShift).Int32(); err != nil {
+			return nil, err
+		}
+	}
+	return softmaxRows(n, func(x []int8, mask []byte, y []int8) {
+		kernels.SoftmaxScaledInt(table, mul[0], shift[0], x, mask, y)
+	})
 }
 
 // Quantize turns reals into the integers of q: nearest, ties up, saturating.

@@ -267,6 +267,10 @@ func TestR15Ties(t *testing.T) {
 	SoftmaxInt(table, []int8{1, 0, -1, -2}, nil, y)
 	// Of 15/8 the shares are 8/15, 4/15, 2/15 and 1/15: 136.5, 68.3, 34.1 and 17.1.
 	assert.Equal(t, []int8{137 - 128, 68 - 128, 34 - 128, 17 - 128}, y)
+	SoftmaxScaledInt(table, 1<<30, 29, []int8{1, 0, -1, -2}, nil, y)
+	assert.Equal(t, []int8{68 - 128, 34 - 128, 17 - 128, 9 - 128}, y, "of scale 1/128")
+	SoftmaxScaledInt(table, 1<<30, 60, []int8{1, 1, 1, 1}, []byte{0, 0, 0, 0}, y)
+	assert.Equal(t, []int8{-128, -128, -128, -128}, y, "a sum of 0 becomes 1")
 
 	var rows [][2]int
 	put := func(row, at int) { rows = append(rows, [2]int{row, at}) }

@@ -57,7 +57,8 @@
 //	R14 Unary functions of i8 are tables of 256 entries: the nearest integers to
 //	    the reals, ties away from zero.
 //	R15 Softmax: a table of exponentials by distance from the maximum and one
-//	    rounded division; scale 1/256, zero point -128. Elements that a mask leaves out
+//	    rounded division; scale 1/256, zero point -128. Of another scale the sum is first
+//	    multiplied by 256 times it, RQ, at least 1. Elements that a mask leaves out
 //	    are 0 and change no other; so are all where it leaves out all. Argmax takes the first
 //	    maximum.
 //	R16 Means, sums and products of computed matrices are RQ of an exact sum,

@@ -90,6 +90,12 @@ func SoftmaxTable(scale float64) []int32 {
 // maximum, y = min(floor((256*e + sum/2) / sum), 255) - 128. Elements whose mask is 0
 // take no part, and have e = 0.
 func SoftmaxInt(table []int32, x []int8, mask []byte, y []int8) {
+	SoftmaxScaledInt(table, 1, 0, x, mask, y)
+}
+
+// SoftmaxScaledInt is SoftmaxInt of a result of another scale: the sum is first multiplied by
+// mul/2^shift, which is 256 times that scale, and rounded half up, to 1 at least.
+func SoftmaxScaledInt(table []int32, mul, shift int32, x []int8, mask []byte, y []int8) {
 	top := int8(math.MinInt8)
 	for i, v := range x {
 		if takesPart(mask, i) {
@@ -107,6 +113,7 @@ func SoftmaxInt(table []int32, x []int8, mask []byte, y []int8) {
 		sum += exponential(i)
 	}
 	sum = max(sum, 1) // where none takes part
+	sum = max(uint32((uint64(sum)*uint64(mul)+1<<shift>>1)>>shift), 1)
 	for i := range x {
 		y[i] = int8(int32(min((256*exponential(i)+sum/2)/sum, 255)) - 128)
 	}

@@ -173,6 +173,15 @@ func softmaxTable(g *emit.Generator) error {
 	if err != nil {
 		return err
 	}
+	var mul, shift []int64 // of the sum, of a result of another scale than 1/256
+	if m := g.Node.Const(ir.AttrMul); m != nil {
+		if mul, err = m.Ints(); err != nil {
+			return err
+		}
+		if shift, err = g.Node.Const(ir.AttrShift).Ints(); err != nil {
+			return err
+		}
+	}
 	maskedRows(g, mask, func(first loop.Expr, length int, keep func(i loop.Expr) loop.Expr) {
 		size := loop.Int(length)
 		element := func(i loop.Expr) loop.Expr { return g.Element(0, loop.Sum(first, i)) }
@@ -197,6 +206,11 @@ func softmaxTable(g *emit.Generator) error {
 		b.For("i", loop.Int(0), size, 1, func(i loop.Expr) { b.Set(sum, loop.Sum(sum.Get(), exponential(i))) })
 		if keep != nil { // where none takes part
 			b.Set(sum, loop.Op(loop.SMax, sum.Get(), loop.Int(1)))
+		}
+		if mul != nil {
+			product := loop.Op(loop.Mul, loop.To(loop.ZExt, sum.Get(), 64), loop.Num(loop.I64, mul[0]))
+			scaled := loop.Op(loop.LShr, loop.Sum(product, loop.Num(loop.I64, 1<<shift[0]>>1)), loop.Num(loop.I64, shift[0]))
+			b.Set(sum, loop.Op(loop.SMax, loop.To(loop.Trunc, scaled, 32), loop.Int(1)))
 		}
 		divide := quotients(g, sum.Get(), length)
 		b.For("i", loop.Int(0), size, 1, func(i loop.Expr) {

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/geometry"
 	"github.com/dnnc/dnnc/ir/kernel"
 	"github.com/dnnc/dnnc/ir/kernel/kerneltest"
 	"github.com/dnnc/dnnc/ir/kernel/rows"
@@ -51,11 +52,19 @@ func TestMasks(t *testing.T) {
 				}
 				n.Put(ir.AttrAxis.Is(1), ir.AttrTable.Is(ir.IntConst("table", ir.Of(ir.I32), ir.Shape{256}, table)),
 					ir.AttrMask.Is(ir.IntConst("mask", ir.Of(ir.U8), ir.Shape{size}, mask)))
+				q := ir.Quant{Scale: 1. / 256, Zero: -128}
+				if size%2 == 1 { // of another scale
+					q.Scale = .003
+					mul, shift, err := geometry.MultiplierFor(256 * q.Scale)
+					require.NoError(t, err)
+					one := func(x int32) *ir.Const { return ir.IntConst("one", ir.Of(ir.I32), ir.Shape{1}, []int64{int64(x)}) }
+					n.Put(ir.AttrMul.Is(one(mul)), ir.AttrShift.Is(one(shift)))
+				}
 				n.Out = &ir.Value{Name: "y", Def: n}
 				typ, fault := ir.InferNode(n)
 				require.Nil(t, fault)
 				n.Out.Type = typ
-				n.Out.Type.Quant = ir.Quant{Scale: 1. / 256, Zero: -128}
+				n.Out.Type.Quant = q
 				m := &ir.Module{Name: "net", Inputs: []*ir.Value{x}, Ops: []*ir.Node{n}, Outputs: []*ir.Value{n.Out}}
 				p, ok := rows.Softmax.Serves(kernel.Of(n, tgt))
 				require.True(t, ok)
