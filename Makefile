@@ -8,7 +8,7 @@ TEST_PACKAGES = gcc g++ libc6-dev gcc-arm-linux-gnueabihf libc6-dev-armhf-cross 
 	qemu-system-arm gcc-arm-none-eabi libnewlib-arm-none-eabi clang-19 cmake ninja-build pkg-config neovim zsh fish
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: all demo dist experiments keep-check peers peers-networks test test-adoption test-full mutate mutate-all matrix bench results tasks same check tools test-tools clean FORCE
+.PHONY: all demo dist experiments keep-check peers peers-networks peers-quantized test test-adoption test-full mutate mutate-all matrix bench results tasks same check tools test-tools clean FORCE
 
 all: bin/dnnc
 
@@ -136,6 +136,21 @@ peers-networks: bin/dnnc
 	KERAS_BACKEND=torch $$python testdata/peers/networks.py bin/peers/networks/keras keras; \
 	$$python testdata/peers/networks.py bin/peers/networks/sklearn sklearn
 	$(GO) run ./cmd/networks -in bin/peers/networks -into RESULTS.md -date "$$(date +%F)"
+	$(MAKE) peers-quantized
+
+# Networks of peers-networks that onnxruntime's static quantizer made integers of: against
+# onnxruntime, whose float32 arithmetic takes some sums over a half, and against exact integers,
+# which every model must equal.
+QUANTIZED = mobilenet_v1,mobilenet_v2,mobilenet_v3,efficientnet_lite,efficientnet,shufflenet_v1,shufflenet_v2,squeezenet,resnet18,resnet34,regnet,unet_nearest,unet_shuffle,ds_cnn,tcn,ssd
+QUANTIZED_KERAS = keras_cnn,keras_tcn
+peers-quantized: bin/dnnc
+	rm -rf bin/peers/static bin/peers/exact
+	set -e; python=bin/peers/torch-$(lastword $(TORCH))/bin/python; \
+	$$python testdata/peers/onnx_static.py bin/peers/networks/torch-$(lastword $(TORCH))-legacy bin/peers/static 100 $(QUANTIZED); \
+	$$python testdata/peers/onnx_static.py bin/peers/networks/keras bin/peers/static 100 $(QUANTIZED_KERAS); \
+	$$python testdata/peers/onnx_exact.py bin/peers/static bin/peers/exact 10
+	-bin/dnnc conformance bin/peers/static
+	bin/dnnc conformance bin/peers/exact
 
 # Proof that a change of structure changes no output: the working tree's dnnc against
 # a revision's, in every network, format and target: BASE=rev [ONLY=regexp]

@@ -532,6 +532,7 @@ def export_keras(build, data, path):
     import keras
     keras.utils.set_random_seed(SEED)
     m = build()
+    m(data[0][:1])  # the exporter asks for a model that was called
     m.export(path, format="onnx", verbose=False)
 
 

@@ -6,7 +6,8 @@ FROM has the folders of networks.py: model.onnx with calib.npz and test.npz. Eac
 becomes folders NAME_FORM of DIR, as ONNX's own backend tests have them, with as many inputs
 as INPUTS says (100): FORM is qdq or qop (QOperator), u8 or i8 activations, with weights of
 i8 per channel. onnxruntime runs at its highest level of optimisation, so that layers have
-integers; its kernels of 8 bits saturate on processors without VNNI.
+integers, and without turning int8 into uint8, after which it computes some operations in float32.
+Its kernels of 8 bits saturate on processors without VNNI.
 """
 import os
 import shutil
@@ -36,6 +37,14 @@ def save(path, x):
         f.write(numpy_helper.from_array(x).SerializeToString())
 
 
+def session(model):
+    options = ort.SessionOptions()
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
+    options.add_session_config_entry("session.qdqisint8allowed", "1")
+    options.intra_op_num_threads = 1
+    return ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
 def main():
     source, target = sys.argv[1:3]
     count = int(sys.argv[3]) if len(sys.argv) > 3 else 100
@@ -56,21 +65,19 @@ def main():
             try:
                 quant_pre_process(os.path.join(folder, "model.onnx"), prepared, skip_symbolic_shape=True)
                 quantize_static(prepared, model, Reader(calib), quant_format=f, activation_type=t, weight_type=QuantType.QInt8, per_channel=True)
-                options = ort.SessionOptions()
-                options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
-                session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+                run = session(model)
             except Exception as e:
                 print(f"{name} {form}: onnxruntime does not quantize it: {str(e)[:100]}")
                 shutil.rmtree(out)
                 continue
-            inputs = [i.name for i in session.get_inputs()]
+            inputs = [i.name for i in run.get_inputs()]
             for i in range(len(next(iter(samples.values())))):
                 data = os.path.join(out, f"test_data_set_{i}")
                 os.makedirs(data)
                 feed = {k: samples[k][i:i + 1] for k in inputs}
                 for k, n in enumerate(inputs):
                     save(os.path.join(data, f"input_{k}.pb"), feed[n])
-                for k, y in enumerate(session.run(None, feed)):
+                for k, y in enumerate(run.run(None, feed)):
                     save(os.path.join(data, f"output_{k}.pb"), y)
         if os.path.exists(prepared):
             os.remove(prepared)
