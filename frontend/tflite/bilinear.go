@@ -82,9 +82,14 @@ func (im *importer) relabelled(name string, v *ir.Value, q ir.Quant) (*ir.Value,
 	if v.Type.Quant == q {
 		return v, nil
 	}
+	return im.lookedUp(name, v, q, identity())
+}
+
+// identity is the table that gives each integer itself.
+func identity() []int8 {
 	t := make([]int8, 256)
 	for i := range t {
 		t[i] = int8(i - 128)
 	}
-	return im.lookedUp(name, v, q, t)
+	return t
 }

@@ -77,6 +77,8 @@ type operand struct {
 	// blocks, one an axis, are the sides of the blocks whose pixels SPACE_TO_BATCH_ND spread
 	// over the batch; nil where it did not. v and shape are those before it.
 	blocks []int
+	// isTruth marks conditions of a module of integers, which only a choice takes.
+	isTruth bool
 }
 
 // like is an operand of the elements and the meaning of another.

@@ -320,6 +320,8 @@ func (im *importer) computed(o *operator, k int) (*operand, error) {
 		return im.material(x.c)
 	case x.reals != nil:
 		return nil, errReals
+	case x.isTruth:
+		return nil, errors.New("of conditions: only SELECT takes them")
 	}
 	return x, nil
 }

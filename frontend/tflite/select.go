@@ -1,23 +1,28 @@
 package tflite
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/geometry"
 )
 
-// Conditions of a float network are 1 where they are true, and 0 elsewhere.
+// Conditions of a float network are 1 where they are true, and 0 elsewhere. Of an exact one
+// they are the greatest integer, and the least: a choice is then the greater one of two
+// lesser ones.
 
 // compared imports a comparison: a step function of a value at a constant number, or of the
 // difference of two values.
 func compared(isLess, orEqual bool) func(*importer, *operator) error {
 	return func(im *importer, o *operator) error {
 		switch {
-		case im.exact:
-			return errFloat
 		case len(o.in) != 2 || o.in[1] < 0:
 			return errors.New("has no two arguments")
+		case im.exact:
+			return im.comparedInts(o, isLess, orEqual)
 		}
 		great, small := 0, 1 // the arguments of which the first is to be the greater one
 		if isLess {
@@ -73,10 +78,10 @@ func compared(isLess, orEqual bool) func(*importer, *operator) error {
 // other one times its opposite.
 func chosen(im *importer, o *operator) error {
 	switch {
-	case im.exact:
-		return errFloat
 	case len(o.in) != 3:
 		return fmt.Errorf("has %d arguments", len(o.in))
+	case im.exact:
+		return im.chosenInts(o)
 	}
 	var args [3]*operand
 	for k := range args {
@@ -125,4 +130,98 @@ func (im *importer) times(o *operator, role string, a, b *operand) (*operand, er
 		return nil, err
 	}
 	return whole.like(v, whole.shape), nil
+}
+
+// comparedInts compares integers with one constant number: both are brought to reals of
+// 8 bits after the point, as TensorFlow Lite does it.
+func (im *importer) comparedInts(o *operator, isLess, orEqual bool) error {
+	k := 0 // the computed argument
+	if im.isConstant(o.in[0]) {
+		k = 1
+	}
+	t, err := im.constant(o, 1-k)
+	if err != nil || t.size() != 1 || t.typ != int8Type || len(t.scale) != 1 {
+		return errFloat
+	}
+	x, err := im.computed(o, k)
+	if err != nil {
+		return err
+	}
+	scaled := func(i int, q ir.Quant) (int32, error) {
+		const bits = 8
+		m, r, err := geometry.TFLiteMultiplierFor(q.Scale, differenceReach<<bits)
+		return geometry.RequantTFLite(int32(i-q.Zero)<<bits, m, r), err
+	}
+	at, err := scaled(int(t.ints()[0]), t.quant())
+	if err != nil {
+		return err
+	}
+	table := make([]int8, 256)
+	for i := range table {
+		v, err := scaled(i-128, x.v.Type.Quant)
+		if err != nil {
+			return err
+		}
+		less, great := v, at
+		if isLess == (k == 1) {
+			less, great = at, v
+		}
+		if table[i] = -128; less < great || orEqual && less == great {
+			table[i] = 127
+		}
+	}
+	y, err := im.lookedUp(im.hint(o), x.v, ir.Quant{Scale: 1}, table)
+	if err != nil {
+		return err
+	}
+	return im.give(o, &operand{v: y, image: x.image, shape: x.shape, blocks: x.blocks, isTruth: true})
+}
+
+// chosenInts chooses between integers, which stay as they are.
+func (im *importer) chosenInts(o *operator) error {
+	_, q, err := im.result(o)
+	if err != nil {
+		return err
+	}
+	is, err := im.operand(o, 0)
+	if err != nil || !is.isTruth {
+		return cmp.Or(err, errFloat)
+	}
+	var parts [2]*operand
+	for k, role := range []string{".there", ".elsewhere"} {
+		x, err := im.computed(o, 1+k)
+		if err != nil {
+			return err
+		}
+		name := im.hint(o) + role
+		v, err := im.relabelled(name+".raw", x.v, q)
+		if err != nil {
+			return err
+		}
+		table := identity()
+		if k == 1 {
+			slices.Reverse(table)
+		}
+		condition, err := im.lookedUp(name+".is", is.v, q, table)
+		if err != nil {
+			return err
+		}
+		a, b, whole, err := im.widened(o, is.like(condition, is.shape), x.like(v, x.shape))
+		if err != nil {
+			return err
+		}
+		if v, err = im.add(ir.Minimum, name, []*ir.Value{a, b}, q); err != nil {
+			return err
+		}
+		parts[k] = whole.like(v, whole.shape)
+	}
+	a, b, whole, err := im.widened(o, parts[0], parts[1])
+	if err != nil {
+		return err
+	}
+	y, err := im.add(ir.Maximum, im.hint(o), []*ir.Value{a, b}, q)
+	if err != nil {
+		return err
+	}
+	return im.give(o, whole.like(y, whole.shape))
 }

@@ -629,17 +629,21 @@ def select(m, x):
     r, shape = m.r, m.shape(x)
     a, b = conv1x1(m, x), rescaled(m, x)
     n = pick(r, [], [1], [shape[-1]])
-    k = pick(r, b, m.tensor(n, np.float32, r.normal(0, 1, n).astype(np.float32)))
+    if m.q:
+        b = m.op(OP.QUANTIZE, [x], m.value(shape, like=a), s.QuantizeOptionsT(), B.QuantizeOptions)
+        k = m.tensor([1], m.type, r.integers(m.least, m.least + 256, [1]).astype(m.type), scale=np.exp(r.uniform(-5, -2)), zero=int(r.integers(m.least, m.least + 256)))
+    else:
+        k = pick(r, b, m.tensor(n, np.float32, r.normal(0, 1, n).astype(np.float32)))
     code, cls, kind = pick(r, (OP.GREATER, s.GreaterOptionsT, B.GreaterOptions), (OP.LESS, s.LessOptionsT, B.LessOptions),
                            (OP.GREATER_EQUAL, s.GreaterEqualOptionsT, B.GreaterEqualOptions), (OP.LESS_EQUAL, s.LessEqualOptionsT, B.LessEqualOptions))
     c = m.tensor(shape, np.float32)
     m.g.tensors[c].type = s.TensorType.BOOL
     m.op(code, [x, k] if r.integers(2) else [k, x], c, cls(), kind)
     if r.integers(2):
-        return m.op(OP.SELECT, [c, a, b], m.value(shape), s.SelectOptionsT(), B.SelectOptions)
-    if r.integers(2):
+        return m.op(OP.SELECT, [c, a, b], m.value(shape, like=a if m.q else None), s.SelectOptionsT(), B.SelectOptions)
+    if not m.q and r.integers(2):
         b = m.tensor([1], np.float32, np.ones(1, np.float32))
-    return m.op(OP.SELECT_V2, [c, a, b], m.value(shape), s.SelectV2OptionsT(), B.SelectV2Options)
+    return m.op(OP.SELECT_V2, [c, a, b], m.value(shape, like=a if m.q else None), s.SelectV2OptionsT(), B.SelectV2Options)
 
 
 def embedding(m, x):
@@ -702,7 +706,7 @@ KINDS = {
 }
 
 
-FLOATS = ("LOG_SOFTMAX", "UNIDIRECTIONAL_SEQUENCE_LSTM", "RESIZE_BILINEAR", "SUM", "EMBEDDING", "LAYER_NORM", "DIV", "REAL_FUNCTIONS", "SELECT")  # whose integers are TensorFlow Lite's own
+FLOATS = ("LOG_SOFTMAX", "UNIDIRECTIONAL_SEQUENCE_LSTM", "RESIZE_BILINEAR", "SUM", "EMBEDDING", "LAYER_NORM", "DIV", "REAL_FUNCTIONS")  # whose integers are TensorFlow Lite's own
 
 
 def make(kind, seed, q):
