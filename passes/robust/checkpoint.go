@@ -87,6 +87,9 @@ func (s *Search) Restore(text []byte) error {
 	if err := d.Decode(&c); err != nil {
 		return refused(anew, "no checkpoint: %v", err)
 	}
+	if _, err := d.Token(); err != io.EOF {
+		return refused(anew, "the checkpoint is damaged: more follows its content")
+	}
 	id, err := s.identity()
 	if err != nil {
 		return err

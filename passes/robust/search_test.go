@@ -1014,6 +1014,7 @@ func TestCheckpoints(t *testing.T) {
 		{"half a file", string(whole[:len(whole)/2]), "no checkpoint"},
 		{"a changed cost", strings.Replace(string(whole), `"KL":0.`, `"KL":0.1`, 1), "the checkpoint is damaged"},
 		{"another search", strings.Replace(string(whole), `"search":"`, `"search":"00`, 1), "of another network"},
+		{"more after it", string(whole) + "{", "the checkpoint is damaged: more follows its content"},
 		{"a damaged sum", strings.Replace(string(whole), `"sum"`, `"sun"`, 1), "unknown field"},
 	} {
 		require.NoError(t, os.WriteFile(file, []byte(c.text), 0o600))
