@@ -182,8 +182,14 @@ const (
 	manyImages = 2048
 )
 
-// fewChoose is the twentieths of few images that choose where others must show a promise.
-const fewChoose = 3
+// Where images are few, each use gets so many twentieths of them.
+const (
+	whole      = 20 // a network that was chosen already leaves nothing else to do
+	someChoose = 4
+	fewChoose  = 3 // where others must show a promise
+	someJudge  = 4
+	mostJudge  = 12 // what is promised must be shown
+)
 
 // shares are how many images serve for what.
 type shares struct {
@@ -194,7 +200,7 @@ type shares struct {
 
 // wanted is the images of a number of bytes each that are wanted of a set.
 func (c *Config) wanted(bytes int) shares {
-	s := shares{fit: c.Wanted(), choose: pass.Judged, choosing: 4}
+	s := shares{fit: c.Wanted(), choose: pass.Judged, choosing: someChoose}
 	if c.Measures() {
 		s.choose = HeldOut
 	}
@@ -203,17 +209,17 @@ func (c *Config) wanted(bytes int) shares {
 	}
 	switch {
 	case c.Chosen != nil && c.Judged > 0:
-		s.judge, s.judging = min(c.Judged, pass.Unseen), 20
+		s.judge, s.judging = min(c.Judged, pass.Unseen), whole
 		if c.Budget.Promised {
 			s.choosing = fewChoose
 		}
 	case !c.judges():
 	case c.Budget.Promised:
-		s.judging, s.choosing = 12, fewChoose // what is promised must be shown
+		s.judging, s.choosing = mostJudge, fewChoose
 		memory := (&pass.Env{MaxMemory: c.Memory}).Memory()
 		s.judge = min(pass.Unseen, max(pass.Judged, memory/unseenShare/bytes))
 	default:
-		s.judge, s.judging = pass.Judged, 4
+		s.judge, s.judging = pass.Judged, someJudge
 	}
 	return s
 }
@@ -223,8 +229,8 @@ const unseenShare = 4
 
 // of is what a set of n images gives.
 func (s shares) of(n int) shares {
-	judge := min(s.judge, max(s.judging*n/20, n-s.fit-s.choose))
-	choose := min(s.choose, s.choosing*n/20)
+	judge := min(s.judge, max(s.judging*n/whole, n-s.fit-s.choose))
+	choose := min(s.choose, s.choosing*n/whole)
 	judge = max(0, min(judge, n-choose-1)) // one fits
 	fit := min(s.fit, n-judge-choose)
 	return shares{fit: fit, choose: min(s.choose, n-judge-fit), judge: judge}
