@@ -13,10 +13,11 @@ import (
 
 // line is a line of the text, "" beyond its end.
 func (f *file) line(n int) string {
-	if n < 0 || n >= len(f.lines) {
+	lines := strings.Split(f.text, "\n")
+	if n < 0 || n >= len(lines) {
 		return ""
 	}
-	return strings.TrimSuffix(f.lines[n], "\r")
+	return strings.TrimSuffix(lines[n], "\r")
 }
 
 // units is the length of a text in UTF-16.

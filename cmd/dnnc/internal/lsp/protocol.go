@@ -6,8 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/textproto"
 	"strconv"
-	"strings"
 	"sync"
 )
 
@@ -102,56 +102,26 @@ const maxMessage = 16 << 20
 // connection frames messages as the protocol's base does: headers, an empty line,
 // as many bytes as Content-Length says.
 type connection struct {
-	in  *bufio.Reader
+	in  *textproto.Reader
 	mu  sync.Mutex
 	out io.Writer
 }
 
 func newConnection(in io.Reader, out io.Writer) *connection {
-	return &connection{in: bufio.NewReader(in), out: out}
-}
-
-// maxHeaders is the most headers of a message; each fits the reader's buffer.
-const maxHeaders = 64
-
-// head reads the headers of a message, and returns its Content-Length. Headers without end
-// are refused, and not kept.
-func (c *connection) head() (length string, err error) {
-	for range maxHeaders {
-		raw, err := c.in.ReadSlice('\n')
-		switch line := strings.TrimRight(string(raw), "\r\n"); {
-		case errors.Is(err, io.EOF) && line != "":
-			return "", io.ErrUnexpectedEOF
-		case errors.Is(err, bufio.ErrBufferFull):
-			return "", fmt.Errorf("a header of more than %d bytes", c.in.Size())
-		case err != nil:
-			return "", err
-		case line == "":
-			return length, nil
-		default:
-			key, value, ok := strings.Cut(line, ":")
-			if !ok {
-				return "", fmt.Errorf("the header %.40q has no colon", line)
-			}
-			if strings.EqualFold(strings.TrimSpace(key), "Content-Length") {
-				length = strings.TrimSpace(value)
-			}
-		}
-	}
-	return "", fmt.Errorf("more than %d headers before a message", maxHeaders)
+	return &connection{in: textproto.NewReader(bufio.NewReader(in)), out: out}
 }
 
 func (c *connection) read() (*request, error) {
-	length, err := c.head()
+	head, err := c.in.ReadMIMEHeader()
 	if err != nil {
 		return nil, err
 	}
-	n, err := strconv.Atoi(length)
+	n, err := strconv.Atoi(head.Get("Content-Length"))
 	if err != nil || n < 0 || n > maxMessage {
-		return nil, fmt.Errorf("a message with the Content-Length %q", length)
+		return nil, fmt.Errorf("a message with the Content-Length %q", head.Get("Content-Length"))
 	}
 	body := make([]byte, n)
-	if _, err := io.ReadFull(c.in, body); err != nil {
+	if _, err := io.ReadFull(c.in.R, body); err != nil {
 		return nil, err
 	}
 	r := &request{}

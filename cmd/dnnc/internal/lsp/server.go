@@ -1,27 +1,29 @@
 // Package lsp serves editors: diagnostics, hover with types and sizes, go to
-// definition, completion and formatting, in the Language Server Protocol over
+// definition, completion, formatting, and lenses with what each layer takes, in the Language Server Protocol over
 // standard input and output.
 package lsp
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"io"
 	"net/url"
 	"path/filepath"
-	"strings"
 
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/terminal"
 	"github.com/dnnc/dnnc/frontend"
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/ir/processor"
 )
 
 // server is one session with an editor.
 type server struct {
 	conn     *connection
 	files    map[string]*file // by URI
+	target   *processor.Target
 	ready    bool
 	shutdown bool
 }
@@ -29,8 +31,8 @@ type server struct {
 // file is an open text.
 type file struct {
 	path, text string
-	lines      []string   // of the text
 	module     *ir.Module // of the last text that was sound
+	costs      []cost     // of its layers, once an editor asked; nil before
 }
 
 // Serve answers an editor until it says exit or hangs up.
@@ -64,6 +66,7 @@ var requests = map[string]func(s *server, f *file, p *params) any{
 	"textDocument/definition": (*server).definition,
 	"textDocument/completion": (*server).completion,
 	"textDocument/formatting": (*server).formatting,
+	"textDocument/codeLens":   (*server).codeLens,
 }
 
 func (s *server) handle(r *request) error {
@@ -75,6 +78,9 @@ func (s *server) handle(r *request) error {
 	}
 	switch {
 	case r.Method == "initialize":
+		if err := s.initialize(r.Params); err != nil {
+			return answer(nil, &responseError{invalidParams, err.Error()})
+		}
 		s.ready = true
 		return answer(capabilities, nil)
 	case !s.ready:
@@ -115,6 +121,18 @@ func (s *server) handle(r *request) error {
 	return answer(do(s, f, &p), nil)
 }
 
+// initialize takes the settings of an editor.
+func (s *server) initialize(raw json.RawMessage) (err error) {
+	var p settings
+	if len(raw) > 0 {
+		if err := json.Unmarshal(raw, &p); err != nil {
+			return err
+		}
+	}
+	s.target, err = processor.Find(cmp.Or(p.InitializationOptions.Target, defaultTarget))
+	return err
+}
+
 // capabilities are what the server can do.
 var capabilities = map[string]any{
 	"capabilities": map[string]any{
@@ -123,6 +141,7 @@ var capabilities = map[string]any{
 		"definitionProvider":         true,
 		"completionProvider":         map[string]any{"triggerCharacters": []string{"(", ",", "="}},
 		"documentFormattingProvider": true,
+		"codeLensProvider":           map[string]any{},
 	},
 	"serverInfo": map[string]string{"name": "dnnc"},
 }
@@ -134,13 +153,13 @@ func (s *server) changed(uri, text string) error {
 		f = &file{path: pathOf(uri)}
 		s.files[uri] = f
 	}
-	f.text, f.lines = text, strings.Split(text, "\n")
+	f.text = text
 	m, err := frontend.Parse(f.path, []byte(text), frontend.Options{})
 	if err == nil {
 		err = ir.Infer(m).Err()
 	}
 	if err == nil {
-		f.module = m
+		f.module, f.costs = m, nil
 	}
 	return s.publish(uri, f.diagnostics(err))
 }
@@ -148,9 +167,6 @@ func (s *server) changed(uri, text string) error {
 func (s *server) publish(uri string, list []diagnostic) error {
 	return s.conn.write(notification{"2.0", "textDocument/publishDiagnostics", map[string]any{"uri": uri, "diagnostics": list}})
 }
-
-// maxDiagnostics is the most diagnostics of a text that an editor is told.
-const maxDiagnostics = 200
 
 // diagnostics are those of an error, at the words that they point to.
 func (f *file) diagnostics(err error) []diagnostic {
@@ -167,7 +183,7 @@ func (f *file) diagnostics(err error) []diagnostic {
 	default:
 		list = diag.List{diag.New(diag.Pos{}, diag.BadFile, "%v", err)}
 	}
-	for _, d := range list[:min(len(list), maxDiagnostics)] {
+	for _, d := range list {
 		message := d.Message
 		for _, more := range []string{d.Note, d.Help} {
 			if more != "" {

@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"io"
 	"net/textproto"
+	"os"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -14,6 +16,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/dnnctest"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/lsp"
 )
 
@@ -163,6 +166,76 @@ func TestLanguageServer(t *testing.T) {
 	assert.NoError(t, <-e.done)
 }
 
+// TestLenses: an editor shows above each layer its bytes and its estimate, which add up to those
+// of a build, and above the network the sums; also while the text has faults.
+func TestLenses(t *testing.T) {
+	path := dnnctest.Small(t)
+	text, err := os.ReadFile(path)
+	require.NoError(t, err)
+	source := strings.Replace(string(text), "kernel: 5)\n  pool2", "kernel: 5, bits: 2)\n  pool2", 1)
+	require.NotEqual(t, string(text), source)
+	require.NoError(t, os.WriteFile(path, []byte(source), 0o644))
+	e := newEditor(t)
+	_, code := e.ask("initialize", map[string]any{"initializationOptions": map[string]any{"target": "armv77"}})
+	assert.Equal(t, -32602, code, "no such target")
+	_, code = e.ask("initialize", map[string]any{"initializationOptions": 7})
+	assert.Equal(t, -32602, code)
+	result, _ := e.ask("initialize", map[string]any{"initializationOptions": map[string]any{"target": "armv6m"}})
+	assert.Contains(t, string(result), "codeLensProvider")
+	here := "file://" + path
+	open := func(method, text string) {
+		e.send(map[string]any{"method": "textDocument/" + method, "params": map[string]any{
+			"textDocument": map[string]any{"uri": here, "text": text}, "contentChanges": []any{map[string]any{"text": text}},
+		}})
+		e.receive(&struct{}{})
+	}
+	type lens struct {
+		Range   struct{ Start struct{ Line int } }
+		Command struct{ Title, Command string }
+	}
+	lenses := func() (list []lens) {
+		result, code := e.ask("textDocument/codeLens", map[string]any{"textDocument": map[string]any{"uri": here}})
+		require.Zero(t, code)
+		require.NoError(t, json.Unmarshal(result, &list))
+		return list
+	}
+	open("didOpen", source)
+	list := lenses()
+	require.Len(t, list, 5)
+	lines := strings.Split(source, "\n")
+	instructions := 0
+	for i, name := range []string{"conv1", "conv2", "fc1", "fc2"} {
+		assert.Contains(t, lines[list[i].Range.Start.Line], name+" = ")
+		m := regexp.MustCompile(`^\d+ bytes of weights as (i8|odd2), about (\d+) instructions on armv6m$`).FindStringSubmatch(list[i].Command.Title)
+		require.NotNil(t, m, list[i].Command.Title)
+		assert.Equal(t, name == "conv2", m[1] == "odd2")
+		n, err := strconv.Atoi(m[2])
+		require.NoError(t, err)
+		instructions += n
+	}
+	assert.Contains(t, list[0].Command.Title, "150 bytes of weights")
+	assert.Contains(t, lines[list[4].Range.Start.Line], "network lenet5")
+	// Those of a build.
+	var checked struct {
+		Targets []struct {
+			Bytes  int     `json:"weight_bytes"`
+			Cycles float64 `json:"estimated_cycles"`
+		}
+	}
+	require.NoError(t, json.Unmarshal([]byte(dnnctest.Succeed(t, "check", "-json", "-images", "4", path, "-target", "armv6m")), &checked))
+	assert.InDelta(t, checked.Targets[0].Cycles, instructions, 4)
+	assert.Contains(t, list[4].Command.Title, fmt.Sprintf("4 layers with weights: %d bytes of weights, about ", checked.Targets[0].Bytes))
+
+	open("didChange", "\n"+strings.Replace(source, "relu", "relux", 1))
+	moved := lenses()
+	require.Len(t, moved, 5, "what was known stays, where the names are now")
+	assert.Equal(t, list[0].Range.Start.Line+1, moved[0].Range.Start.Line)
+	open("didChange", "network n(x: f32[4] in [0,1]) -> f32[4] {\n  y = relu(x)\n  return y\n}\n")
+	assert.Empty(t, lenses(), "no layer has weights")
+	open("didChange", "nonsense")
+	assert.Empty(t, lenses())
+}
+
 // TestLanguageServerMeetsNonsense: what is no message ends the session with an
 // error, or is passed over; never with a panic.
 func TestLanguageServerMeetsNonsense(t *testing.T) {
@@ -185,39 +258,4 @@ func TestLanguageServerMeetsNonsense(t *testing.T) {
 			assert.ErrorContains(t, err, want, "%q", text)
 		}
 	}
-}
-
-// TestHeaders: what comes before a message is bounded; a client that sends headers without end
-// is told so, and nothing of them is kept.
-func TestHeaders(t *testing.T) {
-	for input, want := range map[string]string{
-		strings.Repeat("A", 1<<20):                    "a header of more than 4096 bytes",
-		strings.Repeat("A: b\r\n", 100):               "more than 64 headers before a message",
-		"words\r\n\r\n{}":                             `the header "words" has no colon`,
-		"A: b":                                        "unexpected EOF",
-		"\r\n{}":                                      `a message with the Content-Length ""`,
-		"Content-Length: 3\r\n\r\n{}":                 "unexpected EOF",
-		"Content-Length: -1\r\n\r\n{}":                `a message with the Content-Length "-1"`,
-		"Content-Length: 99999999999\r\n\r\n{}":       `a message with the Content-Length "99999999999"`,
-		"content-length:2\n\n{}Content-Length: x\n\n": `a message with the Content-Length "x"`,
-	} {
-		in := strings.NewReader(input)
-		err := lsp.Serve(context.Background(), nil, in, io.Discard, io.Discard)
-		assert.ErrorContains(t, err, want)
-		if len(input) > 1<<16 {
-			assert.Greater(t, in.Len(), 1<<19, "the rest is not read")
-		}
-	}
-}
-
-// TestManyDiagnostics: of a text full of faults an editor is told the first ones.
-func TestManyDiagnostics(t *testing.T) {
-	e := newEditor(t)
-	e.ask("initialize", nil)
-	body := ""
-	for i := range 1000 {
-		body += fmt.Sprintf("  y%d = relu(z%d)\n", i, i)
-	}
-	got := e.text("didOpen", "network n(x: f32[4] in [0,1]) -> f32[4] {\n"+body+"  return x\n}\n")
-	assert.Len(t, got, 200)
 }
