@@ -1,11 +1,13 @@
-// Command dist builds what a release consists of: static binaries, Python wheels around
-// them, checksums, the licences of what they are made of, and a bill of materials in CycloneDX. Equal
-// sources and Go give equal bytes; nothing has a time or a path.
+// Command dist builds what a release consists of: static binaries; archives, Debian packages and
+// Python wheels around them; files of two containers; checksums, the licences of what all that is
+// made of, and a bill of materials in CycloneDX. Equal sources and Go give equal bytes; nothing has
+// a path, or a time but one.
 package main
 
 import (
 	"crypto/sha256"
 	"debug/buildinfo"
+	"embed"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -21,6 +23,9 @@ import (
 
 	"github.com/dnnc/dnnc/ir/version"
 )
+
+//go:embed container
+var containers embed.FS
 
 // platforms are those that a release is for.
 var platforms = []string{"linux/amd64", "linux/arm64", "darwin/amd64", "darwin/arm64", "windows/amd64", "windows/arm64"}
@@ -69,18 +74,49 @@ func release(dir string, platforms []string) error {
 	if err != nil {
 		return err
 	}
-	for name, content := range map[string][]byte{"LICENSES.txt": licences, "dnnc-" + version.Compiler + ".cdx.json": bill} {
+	loose := map[string][]byte{"LICENSES.txt": licences, "dnnc-" + version.Compiler + ".cdx.json": bill}
+	for _, name := range []string{"compile.Containerfile", "verify.Containerfile"} {
+		if loose[name], err = containers.ReadFile("container/" + name); err != nil {
+			return err
+		}
+	}
+	for name, content := range loose {
 		if err := os.WriteFile(filepath.Join(dir, name), content, 0o644); err != nil {
 			return err
 		}
 		files = append(files, name)
 	}
-	for _, p := range platforms {
-		name, err := wheel(dir, p, binaries[p], licences, bill)
+	host := runtime.GOOS + "/" + runtime.GOARCH
+	own, err := filepath.Abs(filepath.Join(dir, binaries[host]))
+	if err != nil {
+		return err
+	}
+	if binaries[host] == "" {
+		folder, err := os.MkdirTemp("", "dnnc-dist-")
 		if err != nil {
 			return err
 		}
-		files = append(files, name)
+		defer os.RemoveAll(folder)
+		name, err := build(folder, host)
+		if err != nil {
+			return err
+		}
+		own = filepath.Join(folder, name)
+	}
+	for _, p := range platforms {
+		packages := []func(dir, platform, binary string, licences, bill []byte) (string, error){archive, wheel}
+		if architectures[p] != "" {
+			packages = append(packages, func(dir, platform, binary string, licences, bill []byte) (string, error) {
+				return deb(own, dir, platform, binary, licences, bill)
+			})
+		}
+		for _, pack := range packages {
+			name, err := pack(dir, p, binaries[p], licences, bill)
+			if err != nil {
+				return err
+			}
+			files = append(files, name)
+		}
 	}
 	slices.Sort(files)
 	var sums strings.Builder
@@ -94,8 +130,8 @@ func release(dir string, platforms []string) error {
 	return os.WriteFile(filepath.Join(dir, "SHA256SUMS"), []byte(sums.String()), 0o644)
 }
 
-// build makes a binary of a platform and returns its name.
-func build(dir, platform string) (string, error) {
+// buildName is the name of a platform's binary.
+func buildName(platform string) (string, error) {
 	goos, arch, ok := strings.Cut(platform, "/")
 	if !ok {
 		return "", fmt.Errorf("%q is no platform as linux/amd64", platform)
@@ -104,6 +140,16 @@ func build(dir, platform string) (string, error) {
 	if goos == "windows" {
 		name += ".exe"
 	}
+	return name, nil
+}
+
+// build makes a binary of a platform and returns its name.
+func build(dir, platform string) (string, error) {
+	name, err := buildName(platform)
+	if err != nil {
+		return "", err
+	}
+	goos, arch, _ := strings.Cut(platform, "/")
 	flags := "-ldflags=-s -w -buildid="
 	if goos == "linux" { // to see a closed standard output
 		flags += " -E github.com/dnnc/dnnc/cmd/dnnc/internal/terminal.entry"
@@ -119,8 +165,11 @@ func build(dir, platform string) (string, error) {
 // licenceFile is what modules call the files of their licences.
 var licenceFile = regexp.MustCompile(`(?i)^((un)?licen[cs]e|copying|notice|patents)([-._].*)?$`)
 
-// licences are the texts of dnnc's own, of Go's and of all modules'; a module without one
-// is an error.
+// sample is the folder of the example that every binary carries, with the licence of its data.
+const sample, sampleName = "testdata/lenet5", "fashion-mnist"
+
+// licences are the texts of dnnc's own, of Go's, of all modules' and of the data that the binary
+// carries; a module without one is an error.
 func licences(list []*debug.Module) ([]byte, error) {
 	out := strings.Builder{}
 	add := func(title, dir string) error {
@@ -164,6 +213,9 @@ func licences(list []*debug.Module) ([]byte, error) {
 			return nil, err
 		}
 	}
+	if err := add("Sample of Fashion-MNIST", sample); err != nil {
+		return nil, err
+	}
 	return []byte(out.String()), nil
 }
 
@@ -174,17 +226,25 @@ type component struct {
 	Name    string `json:"name"`
 	Version string `json:"version"`
 	PURL    string `json:"purl,omitempty"`
+
+	Licenses []map[string]any `json:"licenses,omitempty"`
 }
 
 // bill is the list of what binaries are made of.
 func bill(list []*debug.Module) ([]byte, error) {
-	self := component{"application", "dnnc", "dnnc", version.Compiler, ""}
+	licence := func(id string) []map[string]any {
+		return []map[string]any{{"license": map[string]string{"id": id}}}
+	}
+	self := component{"application", "dnnc", "dnnc", version.Compiler, "", licence("Apache-2.0")}
 	std := strings.TrimPrefix(runtime.Version(), "go")
-	parts := []component{{"library", "std", "std", std, "pkg:golang/std@" + std}}
-	refs := []string{"std"}
+	parts := []component{
+		{"library", "std", "std", std, "pkg:golang/std@" + std, licence("BSD-3-Clause")},
+		{"data", sampleName, sampleName, version.Compiler, "", licence("MIT")},
+	}
+	refs := []string{"std", sampleName}
 	for _, m := range list {
 		url := "pkg:golang/" + m.Path + "@" + m.Version
-		parts, refs = append(parts, component{"library", url, m.Path, m.Version, url}), append(refs, url)
+		parts, refs = append(parts, component{"library", url, m.Path, m.Version, url, nil}), append(refs, url)
 	}
 	return json.MarshalIndent(map[string]any{
 		"bomFormat": "CycloneDX", "specVersion": "1.5", "version": 1,

@@ -40,6 +40,14 @@ func TestRelease(t *testing.T) {
 			assert.Contains(t, got[0]["SHA256SUMS"], fmt.Sprintf("%x  %s\n", sha256.Sum256([]byte(content)), name))
 		}
 		switch {
+		case strings.HasSuffix(name, ".deb"):
+			checkDeb(t, content, got[0])
+		case strings.HasSuffix(name, ".tar.gz"):
+			entries := untar(t, content)
+			folder := strings.TrimSuffix(name, ".tar.gz")
+			assert.True(t, entries[folder+"/dnnc"] == got[0][folder])
+			assert.Equal(t, got[0]["LICENSES.txt"], entries[folder+"/LICENSES.txt"])
+			assert.Len(t, entries, 3)
 		case strings.HasSuffix(name, runtime.GOARCH):
 			f, err := elf.NewFile(strings.NewReader(content))
 			require.NoError(t, err)
@@ -52,15 +60,20 @@ func TestRelease(t *testing.T) {
 			names := map[string]bool{}
 			for _, c := range bom.Components {
 				names[c.Name] = true
-				assert.Contains(t, got[0]["LICENSES.txt"], strings.Replace(c.Name+" "+c.Version, "std", "Go", 1))
+				if c.Type == "library" {
+					assert.Contains(t, got[0]["LICENSES.txt"], strings.Replace(c.Name+" "+c.Version, "std", "Go", 1))
+				}
 			}
-			assert.True(t, names["github.com/llir/llvm"] && names["std"] && !names["github.com/stretchr/testify"], "what is linked, and no more")
+			assert.True(t, names["github.com/llir/llvm"] && names["std"] && names["fashion-mnist"] && !names["github.com/stretchr/testify"], "what is linked, and no more")
 		}
 	}
 	own, err := os.ReadFile("LICENSE")
 	require.NoError(t, err)
 	assert.Contains(t, got[0]["LICENSES.txt"], strings.TrimSpace(string(own)), "dnnc's own")
-	assert.Len(t, got[0], 5)
+	sample, err := os.ReadFile("testdata/lenet5/LICENSE.fashion-mnist")
+	require.NoError(t, err)
+	assert.Contains(t, got[0]["LICENSES.txt"], strings.TrimSpace(string(sample)), "of the sample that the binary carries")
+	assert.Len(t, got[0], 9)
 	assert.ErrorContains(t, release(t.TempDir(), []string{"plan10/amd64"}), "plan10/amd64")
 	assert.ErrorContains(t, release(t.TempDir(), []string{"linux"}), "no platform")
 }
