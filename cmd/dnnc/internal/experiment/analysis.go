@@ -20,7 +20,11 @@ type analysis struct {
 // analyse unpacks what was measured, so that nothing behind it can fail on it.
 func analyse(s *study) (*analysis, error) {
 	a := &analysis{study: s, sampler: newSampler(s.mat.images.N, len(s.x.Seeds))}
-	for _, list := range slices.Concat([][]*entrant{s.exact}, s.trials, s.efforts, s.ablation) {
+	var chosen []*entrant
+	for _, e := range s.explored {
+		chosen = append(chosen, e.entrant)
+	}
+	for _, list := range slices.Concat([][]*entrant{s.exact}, s.trials, s.efforts, s.ablation, [][]*entrant{chosen}) {
 		for _, e := range list {
 			if e.result != nil || e.isNone() || e.scored.None {
 				continue
@@ -147,6 +151,16 @@ func parts(s *study) (out []*study, err error) {
 				list = append(list, copies)
 			}
 			*bySeed = list
+		}
+		p.explored = nil
+		for _, e := range s.explored {
+			var own []*entrant
+			if own, err = measuredBy([]*entrant{e.entrant}, k, err); len(own) > 0 {
+				p.explored = append(p.explored, explored{own[0], e.cell})
+			}
+		}
+		if k > 0 {
+			p.samples = nil // which are of all results
 		}
 		out = append(out, &p)
 	}

@@ -12,13 +12,14 @@ import (
 
 // document is a report: what HTML and plain text are made of.
 type document struct {
-	Title    string
-	Opening  []string // three sentences
-	Warnings []string
-	Sections []section
-	Summary  table  // for RESULTS.md
-	Origin   string // the command
-	Day      string // on which the last cell was answered
+	Title     string
+	Opening   []string // three sentences
+	Warnings  []string
+	Explorers []explorer // of a page alone
+	Sections  []section
+	Summary   table  // for RESULTS.md
+	Origin    string // the command
+	Day       string // on which the last cell was answered
 }
 
 type section struct {

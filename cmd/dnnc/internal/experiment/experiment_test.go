@@ -3,8 +3,10 @@ package experiment
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"flag"
+	"fmt"
 	"io"
 	"math"
 	"math/rand/v2"
@@ -196,6 +198,7 @@ func TestReport(t *testing.T) {
 	o.Sizes, o.Methods, o.Formats, o.Rounding = []string{"2"}, []string{"universal"}, []string{"odd1", "odd2"}, "nearest"
 	o.Errors, o.ErrorsGiven, o.Images, o.TestImages, o.Seeds = "fog-blend=0.3", true, 8, 12, 1
 	o.Task = "classes" // noise has no labels to tell it by
+	o.Results = t.TempDir()
 	o.Stats = filepath.Join(t.TempDir(), "stats.json")
 	var stdout bytes.Buffer
 	require.NoError(t, Report(context.Background(), o, &stdout, io.Discard))
@@ -204,6 +207,33 @@ func TestReport(t *testing.T) {
 	assert.Contains(t, string(page), "NO DATA: images of noise")
 	assert.Contains(t, string(page), "dnnc report lenet5-mnist.dnn -task classes -sizes 2 -methods universal -errors fog-blend=0.3 -images 8 -n 12 -formats odd1,odd2 -rounding nearest.")
 	assert.NotContains(t, string(page), `id="efforts"`, "Q* was not asked for")
+	explores(t, string(page))
+	// Samples are disturbed as they were measured: each answer is right where its part is 1.
+	samples := cellsOf[sampled](t, o.Results, "samples")[0]
+	require.Len(t, samples.Shown, 12)
+	lost := 0
+	for i, s := range samples.Shown {
+		assert.Equal(t, s.FloatPart == 1, s.Float == s.Label, "%+v", s)
+		assert.Equal(t, s.QuantizedPart == 1, s.Quantized == s.Label, "%+v", s)
+		if s.QuantizedPart < s.FloatPart {
+			assert.Equal(t, i, lost, "failures first")
+			lost++
+		}
+	}
+	assert.Positive(t, lost)
+	assert.Equal(t, lost, strings.Count(string(page), `<li class="lost">`))
+	// What a build takes is what a search counts.
+	var sizes, takes []int
+	for _, c := range cellsOf[chosen](t, o.Results, "choice") {
+		sizes = append(sizes, c.Size)
+	}
+	for _, b := range cellsOf[built](t, o.Results, "build") {
+		takes = append(takes, b.Weights+b.Others)
+		assert.Positive(t, b.Arena)
+		assert.Contains(t, string(page), fmt.Sprintf("<td>%d</td>", b.Arena))
+	}
+	require.Len(t, takes, 2)
+	assert.ElementsMatch(t, sizes, takes)
 	assert.Contains(t, string(page), "what another seed would change is not known")
 	assert.FileExists(t, o.Stats)
 	assert.Contains(t, stdout.String(), "Compared: universal, each given the same bytes (2 bits a weight)")
@@ -230,6 +260,77 @@ func TestReport(t *testing.T) {
 		require.ErrorAs(t, err, &d, want)
 		assert.ErrorContains(t, err, want)
 	}
+}
+
+// explores holds the part of a page in which a reader chooses a network to what it shows without
+// its script, and the script to the page: nothing comes from outside.
+func explores(t *testing.T, page string) {
+	t.Helper()
+	pictures := regexp.MustCompile(`data:image/png;base64,[A-Za-z0-9+/&#;=]*`)
+	said, script, _ := strings.Cut(pictures.ReplaceAllString(page, ""), "<script>\n")
+	for _, outside := range []string{"href=\"http", "url(", "@import", "<link", "NaN", "Inf"} {
+		assert.False(t, strings.Contains(said, outside), outside)
+	}
+	for _, outside := range []string{"innerHTML", "fetch(", "http"} {
+		assert.False(t, strings.Contains(script, outside), outside)
+	}
+	assert.Equal(t, strings.Count(page, " src="), strings.Count(page, ` src="data:image/png;base64,`))
+	assert.Less(t, len(page), 5<<20)
+	assert.True(t, strings.Contains(page, `<section id="explore1">`))
+	assert.True(t, strings.Contains(page, `type="range" id="size1"`))
+	assert.True(t, strings.Contains(page, "8 bits everywhere"))
+	_, text, _ := strings.Cut(page, `<script type="application/json">`)
+	text, _, _ = strings.Cut(text, "</script>")
+	var points []struct {
+		Title   string
+		Figures [][2]string
+		Kinds   [][2]string
+	}
+	require.NoError(t, json.Unmarshal([]byte(text), &points), text)
+	for _, p := range points {
+		assert.True(t, strings.Contains(page, `<th scope="row">`+p.Title+"</th>"), p.Title)
+		for _, f := range slices.Concat(p.Figures, p.Kinds) {
+			for _, number := range regexp.MustCompile(`\d+\.\d{4}`).FindAllString(f[1], -1) {
+				assert.GreaterOrEqual(t, strings.Count(page, number), 2, "%s: in the table, too", f)
+			}
+		}
+	}
+	assert.Equal(t, len(points), strings.Count(page, "<g><line ")+strings.Count(page, "<g></g>"))
+}
+
+// cellsOf are the answers of a kind in a folder of results.
+func cellsOf[T any](t *testing.T, folder, kind string) (list []T) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(folder, kind+"-*.json"))
+	require.NoError(t, err)
+	require.NotEmpty(t, files)
+	for _, path := range files {
+		text, err := os.ReadFile(path)
+		require.NoError(t, err)
+		var c struct{ Answer T }
+		require.NoError(t, json.Unmarshal(text, &c))
+		list = append(list, c.Answer)
+	}
+	return list
+}
+
+// TestReportOfValues: networks whose answers are no classes have samples and a choice, too.
+func TestReportOfValues(t *testing.T) {
+	if testing.Short() {
+		t.Skip("whole searches")
+	}
+	o := driver.Defaults()
+	o.Input, o.Output = "../../../../testdata/tasks/regr.onnx", filepath.Join(t.TempDir(), "report.html")
+	o.Sizes, o.Methods, o.Formats, o.Rounding, o.Task = []string{"2"}, []string{"universal"}, []string{"odd1", "odd2"}, "nearest", "values"
+	o.Errors, o.ErrorsGiven, o.Images, o.TestImages, o.Results = "gaussian=0.3", true, 4, 8, t.TempDir()
+	require.NoError(t, Report(context.Background(), o, io.Discard, io.Discard))
+	page, err := os.ReadFile(o.Output)
+	require.NoError(t, err)
+	explores(t, string(page))
+	shown := cellsOf[sampled](t, o.Results, "samples")[0].Shown
+	require.Len(t, shown, 8)
+	assert.NotEqual(t, shown[0].Float, shown[0].Quantized)
+	assert.Greater(t, shown[0].FloatPart-shown[0].QuantizedPart, shown[7].FloatPart-shown[7].QuantizedPart)
 }
 
 func TestReportCommand(t *testing.T) {

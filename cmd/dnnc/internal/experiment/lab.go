@@ -365,6 +365,21 @@ func (l *lab) network(ctx context.Context, n shipped, c *chosen) (measure.Networ
 	if c == nil {
 		return l.float.Results, nil
 	}
+	m, err := l.module(ctx, n, c)
+	if err != nil {
+		return nil, err
+	}
+	prog, err := interp.CompileInt(m)
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context, x []float32, n int) ([]float32, error) {
+		return interp.Logits(ctx, prog, x, n)
+	}, nil
+}
+
+// module is the integers of a shipped network.
+func (l *lab) module(ctx context.Context, n shipped, c *chosen) (*ir.Module, error) {
 	b, err := l.bed(ctx, n.Setting)
 	if err != nil {
 		return nil, err
@@ -380,17 +395,7 @@ func (l *lab) network(ctx context.Context, n shipped, c *chosen) (measure.Networ
 	if err != nil {
 		return nil, err
 	}
-	m, err := b.round.Quantized(ctx, formats)
-	if err != nil {
-		return nil, err
-	}
-	prog, err := interp.CompileInt(m)
-	if err != nil {
-		return nil, err
-	}
-	return func(ctx context.Context, x []float32, n int) ([]float32, error) {
-		return interp.Logits(ctx, prog, x, n)
-	}, nil
+	return b.round.Quantized(ctx, formats)
 }
 
 // setup is what networks are measured on.

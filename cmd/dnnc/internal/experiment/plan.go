@@ -51,6 +51,8 @@ type study struct {
 	ablation [][]*entrant // by seed
 	planes   []*cell      // of the first seed
 	planeOf  []*entrant
+	explored []explored // of the first seed; none of an experiment
+	samples  *cell      // likewise
 	steps    []*step
 
 	choices map[string]*cell
@@ -113,7 +115,10 @@ func (s *study) seed(i int, seed uint64) error {
 	if errs.err != nil || i > 0 {
 		return errs.err
 	}
-	return s.look(exact, trials, seed)
+	if err := s.look(exact, trials, seed); err != nil || !x.Explore {
+		return err
+	}
+	return s.explore(exact, trials, seed)
 }
 
 // firstError keeps the first of several errors.

@@ -195,7 +195,7 @@ func Report(ctx context.Context, o driver.Options, stdout, stderr io.Writer) err
 	if slices.Contains(x.Methods, "qstar") {
 		x.Efforts = []float64{.03, .1, .3}
 	}
-	x.Planes, x.BoundaryImages = 3, min(x.TestImages, 100)
+	x.Planes, x.BoundaryImages, x.Explore = 3, min(x.TestImages, 100), true
 	if err := x.disturb(o); err != nil {
 		return err
 	}

@@ -48,6 +48,7 @@ type Experiment struct {
 	FewImages        []int
 	AllowOutside     bool
 	Sets             dataset.Options // what data sets have
+	Explore          bool            // with a part in which a reader chooses a network
 	Task             string          // what the results mean, as -task
 	Model            driver.Model    // what the file of a model leaves open
 }
