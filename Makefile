@@ -100,7 +100,6 @@ bench: test-tools bin/dnnc
 		$(GO) run ./cmd/bench $$p
 	$(GO) run ./cmd/bench -peers
 	$(GO) run ./cmd/bench -clang
-	$(GO) run ./cmd/bench -lower 20
 	$(GO) run ./cmd/bench -scale
 
 # Other people's arithmetic: generated models of every operation against
@@ -159,21 +158,27 @@ same:
 	@test -n "$(BASE)" || { echo "set BASE to the revision to compare with: make same BASE=main" >&2; exit 2; }
 	$(GO) run ./cmd/same -base "$(BASE)" -only '$(ONLY)' $(SAME)
 
-# What a release consists of: static binaries, Python wheels, checksums, licences, a bill of
-# materials.
+# What a release consists of: static binaries, archives, Debian packages, Python wheels, files of
+# two containers, checksums, licences, a bill of materials.
 dist:
 	$(GO) run ./cmd/dist
 
-# The Python package as its users have it: installed from its wheel with the extra llvm, in a
-# throw-away environment.
+# What users of others' tools meet: the Python package, installed from its wheel with the extra
+# llvm in a throw-away environment; projects, as the tools of their ecosystems take them; the editor's extension.
 test-adoption: tools
+	@.ci/install lintian
 	rm -rf bin/adoption
 	$(GO) run ./cmd/dist -only linux/$$($(GO) env GOARCH) -o bin/adoption
+	lintian --fail-on error --allow-root bin/adoption/*.deb
 	python3 -m venv bin/adoption/python
 	bin/adoption/python/bin/pip install -q "$$(ls bin/adoption/*.whl)[llvm]"
 	bin/adoption/python/bin/python cmd/dist/test_dnnc.py
 	$(GO) run ./cmd/dnnc demo bin/adoption/demo
 	$(GO) run github.com/rhysd/actionlint/cmd/actionlint@v1.7.7
+	bin/adoption/python/bin/pip install -q platformio==6.2.0 kconfiglib idf-component-manager
+	PATH=$(CURDIR)/bin/adoption/python/bin:$$PATH $(GO) test -count 1 -run Validators -v ./cmd/dnnc/internal/project
+	@if command -v npm >/dev/null; then cd editors/vscode && npm install --no-audit --no-fund --no-save && npm run package && cd ../.. && \
+		$(GO) test -count 1 -run ExtensionWorks -v ./cmd/dnnc/internal/command; else echo "no npm: the extension of Visual Studio Code was not packaged"; fi
 
 # The promise of -keep: 60 builds on random halves of the test images, each held to the
 # other half. Hours; ONLY=lenet5 is a part of it. DNNC_DATA names the folder of MNIST and

@@ -21,22 +21,23 @@ type WarningKind struct {
 
 // The names of the warnings.
 const (
-	NoCalibration = "no-calibration"
-	NotMeasured   = "not-measured"
-	SeenImages    = "seen-images"
-	UnknownObject = "unknown-object"
-	MissingPanel  = "missing-panel"
-	LowFidelity   = "low-fidelity"
-	UnevenColumns = "uneven-columns"
-	WastedLevels  = "wasted-levels"
-	BelowAim      = "below-aim"
-	AboveInt8     = "above-int8"
-	LessOnData    = "less-on-data"
-	OtherImages   = "other-images"
-	TrainingCalib = "training-images"
-	ChanceLevel   = "chance-level"
-	MisreadData   = "misread-data"
-	DoubtfulData  = "doubtful-data"
+	NoCalibration   = "no-calibration"
+	NotMeasured     = "not-measured"
+	SeenImages      = "seen-images"
+	UnknownObject   = "unknown-object"
+	MissingPanel    = "missing-panel"
+	LowFidelity     = "low-fidelity"
+	UnevenColumns   = "uneven-columns"
+	WastedLevels    = "wasted-levels"
+	BelowAim        = "below-aim"
+	AboveInt8       = "above-int8"
+	LessOnData      = "less-on-data"
+	OtherImages     = "other-images"
+	TrainingCalib   = "training-images"
+	ChanceLevel     = "chance-level"
+	MisreadData     = "misread-data"
+	DoubtfulData    = "doubtful-data"
+	ImportedWeights = "imported-weights"
 )
 
 // The thresholds of LowFidelity.
@@ -78,6 +79,8 @@ var WarningKinds = []WarningKind{
 		"a trained network seldom answers so to items that it was trained for; labels would tell"},
 	{UnknownObject, "verify -run-unknown runs an object that is not what its certificate describes",
 		"an object is code: it may do anything that the user of dnnc may do"},
+	{ImportedWeights, "init writes a project around an ONNX or TensorFlow Lite model",
+		"the folder has the weights in it, and whoever gets the folder gets them; their licence may not allow that"},
 	{MissingPanel, "eval -plane: a method has no network of the size that is drawn",
 		"the picture compares fewer methods than were asked for"},
 }

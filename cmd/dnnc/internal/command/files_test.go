@@ -145,7 +145,7 @@ func TestOutputsSpareInputs(t *testing.T) {
 	files := map[string]string{
 		"net.dnn": "tensors \"w.safetensors\"\n" + network, "net.json": "tensors \"w.safetensors\"\n" + network, "net.d": network, "x.out.dnn": network,
 		"w.safetensors": tensors.String(), "x.svg": tensors.String(), "svg.dnn": "tensors \"x.svg\"\n" + network, "c.safetensors": images, "i-images-idx3-ubyte": images, "i-labels-idx1-ubyte": "\x00\x00\x08\x01\x00\x00\x00\x01\x00",
-		"u": images, "take.dnn": "tensors \"net2.dnn\"\n" + strings.Replace(network, "network net", "network net2", 1), "net2.dnn": tensors.String(), "args": "-emit c", "x.exp": "", "data.dnn": "data test \"i-images-idx3-ubyte\"\n" + network, "04-fold-batchnorm.dnn": network,
+		"u": images, "args": "-emit c", "x.exp": "", "data.dnn": "data test \"i-images-idx3-ubyte\"\n" + network, "04-fold-batchnorm.dnn": network,
 	}
 	build := func(args ...string) []string { return append([]string{"-target", "armv6m", "-emit", "c"}, args...) }
 	for _, c := range []struct {
@@ -186,7 +186,6 @@ func TestOutputsSpareInputs(t *testing.T) {
 		{[]string{"disturb", "-errors", "gaussian=0.1", "u", "-o", "link.idx"}, [2]string{"link.idx", "the input"}},
 		{[]string{"compare", "net.dnn", "-record", "net.dnn"}, [2]string{"net.dnn", "-record"}},
 		{[]string{"pareto", "svg.dnn", "-o", "x.svg"}, [2]string{"x.svg", "tensors file"}},
-		{[]string{"init", "make", "take.dnn", "project"}, [2]string{"net2.dnn", "the copy of"}},
 		{[]string{"experiment", "x.exp", "-readme", "x.exp"}, [2]string{"x.exp", "-readme"}},
 		{[]string{"experiment", "x.exp", "-readme", "r.md", "-stats", "r.md"}, [2]string{"r.md", "-stats"}},
 		{[]string{"report", "net.dnn", "-o", "r.html", "-stats", "r.html"}, [2]string{"r.html", "-stats"}},

@@ -138,7 +138,7 @@ func (b *build) plan(m *ir.Module) error {
 		}
 	}
 	if b.o.Output != "-" && slices.ContainsFunc(b.o.Emit, linked) {
-		if name := filepath.Base(b.base()); slices.Contains(systemHeaders, name) {
+		if name := filepath.Base(b.base()); IsSystemHeader(name) {
 			return diag.New(diag.Pos{}, diag.BadOutput, "the header %s.h would hide <%s.h> of C from sources that look in its folder", b.base(), name).WithHelp("give -o another name")
 		}
 		files.Writes("the header", b.base()+".h")
@@ -283,6 +283,9 @@ func (b *build) ir() ([]byte, error) {
 // systemHeaders are the headers of the C library, whose names a network's may not take.
 var systemHeaders = strings.Fields(`assert complex ctype errno fenv float inttypes iso646 limits locale math setjmp signal stdalign
 	stdarg stdatomic stdbit stdbool stdckdint stddef stdint stdio stdlib stdnoreturn string strings tgmath threads time uchar unistd wchar wctype`)
+
+// IsSystemHeader reports whether a header of a name would hide one of the C library.
+func IsSystemHeader(name string) bool { return slices.Contains(systemHeaders, name) }
 
 // linked reports whether a kind of output is something that a program is linked with.
 func linked(emit string) bool { return !drawn(emit) && emit != "llvm" }

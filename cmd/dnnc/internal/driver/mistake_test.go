@@ -352,13 +352,10 @@ func TestSortedDataAreDrawnEvenly(t *testing.T) {
 	require.Equal(t, 50, d.N)
 	isEven(d.Batch, "disturb -n")
 
-	text, err := os.ReadFile(o.Input)
+	dnnctest.Succeed(t, "init", "firmware", o.Input, filepath.Join(dir, "firmware"), "-data", sorted, "-n", "50", "-errors", "none", "-images", "16")
+	samples, err := os.ReadFile(filepath.Join(dir, "firmware", "samples.h"))
 	require.NoError(t, err)
-	require.NoError(t, os.WriteFile(o.Input, []byte(strings.Replace(string(text), "fashion-test-images-idx3-ubyte.gz", "sorted.npz", 1)), 0o644))
-	dnnctest.Succeed(t, "init", "firmware", o.Input, filepath.Join(dir, "firmware"))
-	images, err := os.ReadFile(filepath.Join(dir, "firmware", "images.h"))
-	require.NoError(t, err)
-	_, labels, _ := strings.Cut(string(images), "labels[IMAGES] = {")
+	_, labels, _ := strings.Cut(string(samples), "sample_label[SAMPLES] = {")
 	assert.GreaterOrEqual(t, len(unique(strings.Split(strings.TrimRight(labels, ",};\n"), ","))), 8, labels)
 }
 

@@ -2,11 +2,12 @@ package project_test
 
 import (
 	"encoding/xml"
-	"io/fs"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -20,19 +21,19 @@ import (
 )
 
 // newProject is a project around a small LeNet-5.
-func newProject(t *testing.T, kind string, target ...string) string {
+func newProject(t *testing.T, kind string, more ...string) string {
 	t.Helper()
-	return projectOf(t, dnnctest.Small(t), kind, target...)
+	return projectOf(t, dnnctest.Small(t), kind, append([]string{"-task", "classes", "-images", "16"}, more...)...)
 }
 
-// projectOf is a project around a network.
-func projectOf(t *testing.T, network, kind string, target ...string) string {
+// projectOf is a project around a network, with more arguments.
+func projectOf(t *testing.T, network, kind string, more ...string) string {
 	t.Helper()
 	if _, err := llvm.Find(""); err != nil {
 		t.Skip(err)
 	}
 	dir := filepath.Join(t.TempDir(), "project")
-	code, _, stderr := dnnctest.Run(t, append([]string{"init", kind, network, dir}, target...)...)
+	code, _, stderr := dnnctest.Run(t, append([]string{"init", kind, network, dir}, more...)...)
 	require.Zero(t, code, stderr)
 	return dir
 }
@@ -41,18 +42,19 @@ func projectOf(t *testing.T, network, kind string, target ...string) string {
 // where the input's elements are of 16 bits.
 func TestProjectsOfModels(t *testing.T) {
 	dnnctest.Need(t, "make", "cc")
-	for model, input := range map[string]string{
-		dnnctest.Root + "/frontend/onnx/testdata/embedding_2/model.onnx":      "static int16_t image",
-		dnnctest.Root + "/frontend/tflite/testdata/network_int8/model.tflite": "static int8_t image",
+	for model, want := range map[string]struct{ task, input, says string }{
+		dnnctest.Root + "/frontend/onnx/testdata/embedding_2/model.onnx":      {"classes axis: 1", "static int16_t input", `^output\[0\]: -?\d+ thousandths\n`},
+		dnnctest.Root + "/frontend/tflite/testdata/network_int8/model.tflite": {"classes", "static int8_t input", `^class \d+\n$`},
 	} {
 		dir := filepath.Join(t.TempDir(), "project")
-		code, _, stderr := dnnctest.Run(t, "init", "make", model, dir)
+		code, _, stderr := dnnctest.Run(t, "init", "make", model, dir, "-task", want.task, "-Wno-imported-weights")
 		require.Zero(t, code, stderr)
+		assert.NotContains(t, stderr, "imported-weights")
 		text, err := os.ReadFile(filepath.Join(dir, "main.c"))
 		require.NoError(t, err)
-		assert.Contains(t, string(text), input)
+		assert.Contains(t, string(text), want.input)
 		dnnctest.Tool(t, dir, "make", "DNNC="+dnnctest.Path(t), "CFLAGS=-Wall -Wextra -Wconversion -Werror")
-		assert.Regexp(t, `^class \d+\n`, dnnctest.Tool(t, dir, "./app"))
+		assert.Regexp(t, want.says, dnnctest.Tool(t, dir, "./app"))
 	}
 }
 
@@ -103,14 +105,21 @@ func touch(t *testing.T, path string) {
 	require.NoError(t, os.WriteFile(path, content, info.Mode()))
 }
 
+// tensorsOf is the file of a project's weights.
+func tensorsOf(t *testing.T, dir string) string {
+	list, err := filepath.Glob(filepath.Join(dir, "network/*.safetensors"))
+	require.NoError(t, err)
+	require.Len(t, list, 1)
+	return list[0]
+}
+
 // rebuilds holds a project to building when something changed, and only then. build
 // reports whether dnnc ran.
 func rebuilds(t *testing.T, dir, dnnc string, build func() bool) {
 	assert.True(t, build(), "from scratch")
 	assert.False(t, build(), "nothing changed")
 	for _, path := range []string{
-		filepath.Join(dir, "network/lenet5.dnn"), filepath.Join(dir, "network/lenet5.safetensors"),
-		filepath.Join(dir, "network/fashion-train-images-idx3-ubyte.gz"), dnnc,
+		filepath.Join(dir, "network/lenet5.dnn"), tensorsOf(t, dir), dnnc,
 	} {
 		touch(t, path)
 		assert.True(t, build(), path)
@@ -136,7 +145,7 @@ func TestInitSaysWhatIsNext(t *testing.T) {
 	t.Setenv(dnnctest.StandsIn, "1")
 	for _, kind := range []string{"cmake", "make"} {
 		dir := filepath.Join(t.TempDir(), "project")
-		out, err := dnnctest.StandIn(t, ".", "init", kind, dnnctest.Small(t), dir).CombinedOutput()
+		out, err := dnnctest.StandIn(t, ".", "init", kind, dnnctest.Small(t), dir, "-task", "classes", "-images", "16").CombinedOutput()
 		require.NoError(t, err, string(out))
 		_, next, ok := strings.Cut(string(out), "\nnext: ")
 		require.True(t, ok, string(out))
@@ -224,52 +233,10 @@ func TestCMakeModuleInAnotherProject(t *testing.T) {
 		build := func() bool { return strings.Contains(dnnctest.Tool(t, dir, "cmake", "--build", to), "dnnc lenet5") }
 		assert.True(t, build(), generator)
 		assert.False(t, build(), "nothing changed: %s", generator)
-		touch(t, filepath.Join(dir, "network/lenet5.safetensors"))
+		touch(t, tensorsOf(t, dir))
 		assert.True(t, build(), generator)
 		assert.False(t, build(), "nothing changed: %s", generator)
 		assert.Regexp(t, `^class \d\n`, dnnctest.Tool(t, dir, to+"/thing"))
-	}
-}
-
-// TestProjectsOfToolsThatAreNotHere holds trees to the layouts that Zephyr, Arduino,
-// PlatformIO and CMSIS-Pack document, and compiles the C that two of them carry.
-func TestProjectsOfToolsThatAreNotHere(t *testing.T) {
-	network := []string{
-		"network/fashion-test-images-idx3-ubyte.gz", "network/fashion-test-labels-idx1-ubyte.gz", "network/fashion-train-images-idx3-ubyte.gz",
-		"network/fashion-train-labels-idx1-ubyte.gz", "network/lenet5.dnn", "network/lenet5.safetensors",
-	}
-	for kind, want := range map[string][]string{
-		"cmsis":      {"README.md", "dnnc.lenet5.pdsc", "lib/lenet5.a", "lib/lenet5.h", "lib/lenet5.json", "template/main.c"},
-		"zephyr":     {"CMakeLists.txt", "cmake/dnnc.cmake", "prj.conf", "src/main.c"},
-		"arduino":    {"examples/classify/classify.ino", "library.properties", "src/lenet5.c", "src/lenet5.h", "src/lenet5.json"},
-		"platformio": {"dnnc.py", "lib/lenet5/library.json", "lib/lenet5/src/lenet5.c", "lib/lenet5/src/lenet5.h", "lib/lenet5/src/lenet5.json", "platformio.ini", "src/main.c"},
-	} {
-		dir := newProject(t, kind)
-		var got []string
-		require.NoError(t, filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-			if !d.IsDir() {
-				name, err := filepath.Rel(dir, path)
-				require.NoError(t, err)
-				got = append(got, name)
-			}
-			return err
-		}))
-		assert.ElementsMatch(t, append(want, network...), got, kind)
-		for _, c := range []string{"src/lenet5.c", "lib/lenet5/src/lenet5.c"} {
-			if _, err := os.Stat(filepath.Join(dir, c)); err == nil {
-				dnnctest.Tool(t, dir, "gcc", "-c", c, "-o", "/dev/null")
-			}
-		}
-		// A sketch is C++ between declarations of Arduino's.
-		if sketch, err := os.ReadFile(filepath.Join(dir, "examples/classify/classify.ino")); err == nil {
-			program := "struct { void begin(long); void println(int); } Serial;\nvoid delay(unsigned long);\n" + string(sketch)
-			require.NoError(t, os.WriteFile(filepath.Join(dir, "sketch.cpp"), []byte(program), 0o644))
-			dnnctest.Tool(t, dir, "g++", "-std=gnu++11", "-Wall", "-Wextra", "-Werror", "-fsyntax-only", "-Isrc", "sketch.cpp")
-		}
-		if main := filepath.Join(dir, "src/main.c"); kind == "platformio" {
-			dnnctest.Tool(t, dir, "gcc", "-Wall", "-Wextra", "-Werror", "-Ilib/lenet5/src", main, "lib/lenet5/src/lenet5.c", "-o", "app")
-			assert.Regexp(t, `^class \d\n`, dnnctest.Tool(t, dir, "./app"))
-		}
 	}
 }
 
@@ -295,7 +262,7 @@ func (e element) attr(name string) string {
 // be there.
 var pdsc = map[string]struct{ attrs, children map[string]string }{
 	"package": {map[string]string{"schemaVersion": `[0-9]+\.[0-9]+(\.[0-9]+)?`, "xs": "http://www.w3.org/2001/XMLSchema-instance", "noNamespaceSchemaLocation": `PACK\.xsd`},
-		map[string]string{"vendor": `[\-_A-Za-z0-9]+`, "name": `[\-_A-Za-z0-9]+`, "description": ".+", "url": "", "releases": "", "taxonomy?": "", "conditions?": "", "components?": ""}},
+		map[string]string{"vendor": `[\-_A-Za-z0-9]+`, "name": `[\-_A-Za-z0-9]+`, "description": ".+", "url": "https://.+/", "releases": "", "taxonomy?": "", "conditions?": "", "components?": ""}},
 	"releases":    {nil, map[string]string{"release": ".+"}},
 	"release":     {map[string]string{"version": `[0-9]+\.[0-9]+\.[0-9]+`, "date?": `\d{4}-\d\d-\d\d`}, nil},
 	"taxonomy":    {nil, map[string]string{"description": ".+"}},
@@ -307,7 +274,7 @@ var pdsc = map[string]struct{ attrs, children map[string]string }{
 	"component": {map[string]string{"Cclass": `[A-Za-z0-9][A-Za-z0-9_+()'/\-\s\.]{1,31}`, "Cgroup": `[A-Za-z0-9][A-Za-z0-9_+()'/\-\s\.]{1,31}`,
 		"Csub?": `([A-Za-z0-9][A-Za-z0-9_+():/\- \.]{0,31})?`, "Cversion": `(0|[1-9]\d*)\.[0-9]+(\.[0-9]+)?`, "condition?": ".+"}, map[string]string{"description": ".+", "files": ""}},
 	"files": {nil, map[string]string{"file": ""}},
-	"file":  {map[string]string{"category": "doc|header|include|library|object|source|other", "attr?": "config|template", "select?": ".+", "name": ".+"}, nil},
+	"file":  {map[string]string{"category": "doc|header|include|library|object|source|other", "condition?": ".+", "attr?": "config|template", "select?": ".+", "name": ".+"}, nil},
 }
 
 // fits holds an element and what is in it to pdsc.
@@ -369,26 +336,45 @@ func TestCMSISPack(t *testing.T) {
 	assert.Equal(t, "Machine Learning", component.attr("Cclass"))
 	assert.Equal(t, found["condition"][0].attr("id"), component.attr("condition"))
 	assert.Equal(t, found["release"][0].attr("version"), component.attr("Cversion"))
-	var cores []string
-	for _, a := range found["accept"] {
-		cores = append(cores, a.attr("Dcore"))
+	// Each processor has one library, and the component is for all of them.
+	of := map[string]string{}
+	all := []string{}
+	for _, c := range found["condition"] {
+		for _, a := range c.Children {
+			if a.XMLName.Local != "accept" {
+				continue
+			}
+			processor := strings.Join([]string{a.attr("Dcore"), a.attr("Ddsp"), a.attr("Dmve")}, " ")
+			if c.attr("id") == "processor" {
+				all = append(all, processor)
+				continue
+			}
+			assert.Empty(t, of[processor], processor)
+			of[processor] = c.attr("id")
+		}
 	}
-	assert.Equal(t, []string{"Cortex-M4", "Cortex-M7"}, cores)
-	named := map[string]string{}
+	assert.ElementsMatch(t, all, slices.Collect(maps.Keys(of)))
+	for processor, target := range map[string]string{"Cortex-M0+  ": "armv6m", "Cortex-M3  ": "armv7m", "Cortex-M4  ": "armv7em", "Cortex-M7  ": "armv7em", "Cortex-M33 DSP ": "armv8m", "Cortex-M55  MVE": "armv8.1m"} {
+		assert.Equal(t, target, of[processor], processor)
+	}
+	named := map[string][]string{}
 	for _, f := range found["file"] {
 		assert.FileExists(t, filepath.Join(dir, f.attr("name")))
-		named[f.attr("category")] = f.attr("name")
+		named[f.attr("category")] = append(named[f.attr("category")], f.attr("name"))
+		if c := f.attr("condition"); c != "" {
+			assert.Equal(t, "lib/"+c+"/", f.attr("name")[:len("lib//")+len(c)])
+		}
 	}
-	assert.Equal(t, map[string]string{"doc": "README.md", "header": "lib/lenet5.h", "library": "lib/lenet5.a", "other": "lib/lenet5.json", "source": "template/main.c"}, named)
-	// Equal networks, equal packs.
-	again, err := os.ReadFile(filepath.Join(newProject(t, "cmsis", "armv7em"), "lib/lenet5.a"))
-	require.NoError(t, err)
-	library, err := os.ReadFile(filepath.Join(dir, "lib/lenet5.a"))
-	require.NoError(t, err)
-	assert.Equal(t, library, again)
+	assert.Len(t, named["library"], 5)
+	assert.Len(t, named["header"], 5)
+	// Equal networks, equal packs; a pack may be for one target.
+	one := newProject(t, "cmsis", "armv7em")
+	again := dnnctest.Contents(t, one, "lib/armv7em/lenet5.a")
+	assert.Equal(t, dnnctest.Contents(t, dir, "lib/armv7em/lenet5.a"), again)
+	assert.NoDirExists(t, filepath.Join(one, "lib/armv6m"))
 	dnnctest.Need(t, "arm-none-eabi-gcc")
-	for _, cpu := range []string{"-mcpu=cortex-m4", "-mcpu=cortex-m7 -mfloat-abi=hard -mfpu=fpv5-d16"} {
-		args := append(strings.Fields(cpu), "-mthumb", "-Wall", "-Wextra", "-Werror", "--specs=nosys.specs", "-I"+filepath.Dir(named["header"]), named["source"], named["library"], "-o", "app")
+	for cpu, target := range map[string]string{"-mcpu=cortex-m0": "armv6m", "-mcpu=cortex-m4": "armv7em", "-mcpu=cortex-m7 -mfloat-abi=hard -mfpu=fpv5-d16": "armv7em"} {
+		args := append(strings.Fields(cpu), "-mthumb", "-Wall", "-Wextra", "-Werror", "--specs=nosys.specs", "-Ilib/"+target, "template/main.c", "lib/"+target+"/lenet5.a", "-o", "app")
 		said := dnnctest.Tool(t, dir, "arm-none-eabi-gcc", args...)
 		assert.NotContains(t, said, "error")
 	}
@@ -396,38 +382,44 @@ func TestCMSISPack(t *testing.T) {
 
 func TestInitRefuses(t *testing.T) {
 	dir := t.TempDir()
+	at := filepath.Join(dir, "x")
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "mine"), nil, 0o644))
-	blind := dnnctest.Workspace(t)
-	text, err := os.ReadFile(filepath.Join(blind, "lenet5.dnn"))
-	require.NoError(t, err)
-	text = regexp.MustCompile(`(?m)^data .*$`).ReplaceAll(text, nil)
-	require.NoError(t, os.WriteFile(filepath.Join(blind, "lenet5.dnn"), text, 0o644))
+	text := "network time(a: f32[4] in [0,1]) -> f32[4] {\n s = relu(a)\n return s\n}\n"
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "time.dnn"), []byte(text), 0o644))
 	for want, args := range map[string][]string{
-		`did you mean "cmake"`: {"cmak", dnnctest.Lenet, filepath.Join(dir, "x")},
-		"is not empty":         {"make", dnnctest.Lenet, dir},
-		"no test images":       {"firmware", filepath.Join(blind, "lenet5.dnn"), filepath.Join(dir, "x")},
-		"are for Cortex-M":     {"cmsis", dnnctest.Lenet, filepath.Join(dir, "x"), "armv7"},
-		`no target "armv77"`:   {"make", dnnctest.Lenet, filepath.Join(dir, "x"), "armv77"},
-		"no such file":         {"make", "none.dnn", filepath.Join(dir, "x")},
+		`did you mean "cmake"`:        {"cmak", dnnctest.Lenet, at},
+		"it has mine":                 {"make", dnnctest.Lenet, dir},
+		"not a directory":             {"make", dnnctest.Lenet, filepath.Join(dir, "mine")},
+		"name of the folder is empty": {"make", dnnctest.Lenet, ""},
+		"are for Cortex-M":            {"cmsis", dnnctest.Lenet, at, "armv7"},
+		`no target "armv77"`:          {"make", dnnctest.Lenet, at, "armv77"},
+		"two targets":                 {"make", dnnctest.Lenet, at, "armv7", "-target", "armv7em"},
+		"no such file":                {"make", "none.dnn", at},
+		"-bits":                       {"make", dnnctest.Lenet, at, "-O", "int8", "-bits", "3"},
+		"hide <time.h>":               {"make", filepath.Join(dir, "time.dnn"), at},
+		"-Werror":                     {"make", dnnctest.Root + "/testdata/tasks/seg.onnx", at, "-Werror=imported-weights"},
+		"-ram allows 64":              {"arduino", filepath.Join(dnnctest.Workspace(t), "lenet5.dnn"), at, "-ram", "64", "-images", "4"},
 	} {
 		code, _, stderr := dnnctest.Run(t, append([]string{"init"}, args...)...)
-		assert.Equal(t, command.AtFault, code)
+		assert.Equal(t, command.AtFault, code, want)
 		assert.Contains(t, stderr, want)
-		assert.NoDirExists(t, filepath.Join(dir, "x"))
+		list, err := os.ReadDir(dir)
+		require.NoError(t, err)
+		assert.Len(t, list, 2, "%s: nothing is left", want)
 	}
 }
 
 // TestFirmware builds the project of a firmware with the Arm toolchain for the boards
-// of a Cortex-M4 and a Cortex-M0, in C and C++, and runs it in QEMU: images from flash.
+// of a Cortex-M4 and a Cortex-M0, in C and C++, and runs it in QEMU: samples from flash, whose
+// answers are the interpreter's.
 func TestFirmware(t *testing.T) {
 	dnnctest.Need(t, "cmake", "ninja", "arm-none-eabi-gcc", "qemu-system-arm")
-	dir, dnnc := projectOf(t, dnnctest.Lenet, "firmware"), dnnctest.Path(t)
-	line := regexp.MustCompile(`(?m)^\d: (image .*|\d+ of \d+ right)$`)
+	dir, dnnc := projectOf(t, dnnctest.Lenet, "firmware", "-O", "universal", "-bits", "3", "-images", "64", "-data", dnnctest.TestImages, "-n", "200", "-errors", "none"), dnnctest.Path(t)
+	line := regexp.MustCompile(`(?m)^\d: (sample .*|\d+ of \d+ .*)$`)
 	right := regexp.MustCompile(`(\d+) of 10 right`)
 	var want []string
 	for _, board := range []string{"cortex-m4", "cortex-m0"} {
-		dnnctest.Tool(t, dir, "cmake", "-S", ".", "-B", board, "-G", "Ninja", "-DCMAKE_TOOLCHAIN_FILE=cmake/"+board+".cmake", "-DDNNC_EXECUTABLE="+dnnc,
-			"-DDNNC_FLAGS=-O;universal;-bits;3;-images;64")
+		dnnctest.Tool(t, dir, "cmake", "-S", ".", "-B", board, "-G", "Ninja", "-DCMAKE_TOOLCHAIN_FILE=cmake/"+board+".cmake", "-DDNNC_EXECUTABLE="+dnnc)
 		build := func() bool { return strings.Contains(dnnctest.Tool(t, dir, "cmake", "--build", board), "dnnc lenet5") }
 		assert.True(t, build())
 		assert.False(t, build(), "nothing changed")
@@ -436,7 +428,8 @@ func TestFirmware(t *testing.T) {
 			for _, m := range line.FindAllStringSubmatch(dnnctest.Tool(t, dir, "ctest", "--test-dir", board, "-V", "-R", "^firmware_"+language+"$"), -1) {
 				got = append(got, m[1])
 			}
-			require.Len(t, got, 11)
+			require.Len(t, got, 12)
+			assert.Equal(t, "10 of 10 as the interpreter answers", got[11])
 			if want == nil {
 				want = got
 				count, err := strconv.Atoi(right.FindStringSubmatch(got[10])[1])
@@ -446,4 +439,16 @@ func TestFirmware(t *testing.T) {
 			assert.Equal(t, want, got, "%s %s", board, language)
 		}
 	}
+	// A firmware whose answers are others fails.
+	path := filepath.Join(dir, "samples.h")
+	text, err := os.ReadFile(path)
+	require.NoError(t, err)
+	before, after, _ := strings.Cut(string(text), "sample_output[SAMPLES][LENET5_OUTPUT_BYTES / sizeof(int8_t)] = {\n{\n  ")
+	require.NoError(t, os.WriteFile(path, []byte(before+"sample_output[SAMPLES][LENET5_OUTPUT_BYTES / sizeof(int8_t)] = {\n{\n  1+"+after), 0o644))
+	dnnctest.Tool(t, dir, "cmake", "--build", "cortex-m4")
+	c := exec.Command("ctest", "--test-dir", "cortex-m4", "-V")
+	c.Dir = dir
+	out, err := c.CombinedOutput()
+	assert.Error(t, err)
+	assert.Contains(t, string(out), "9 of 10 as the interpreter answers")
 }

@@ -3,46 +3,46 @@
 package project
 
 import (
-	"bytes"
+	"cmp"
 	"context"
-	"embed"
+	"errors"
 	"fmt"
 	"io"
-	"maps"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
-	"text/template"
 
-	"github.com/dnnc/dnnc"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
-	"github.com/dnnc/dnnc/frontend/dataset"
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
-	"github.com/dnnc/dnnc/ir/geometry"
 	"github.com/dnnc/dnnc/ir/processor"
 	"github.com/dnnc/dnnc/ir/quote"
 	"github.com/dnnc/dnnc/passes/pass"
-	"github.com/dnnc/dnnc/runtime/input"
+	"github.com/dnnc/dnnc/runtime/measure"
 )
-
-//go:embed templates
-var templates embed.FS
 
 // kind is a build system.
 type kind struct {
-	name   string
-	target string            // unless another is asked for
-	files  map[string]string // path in the project to template
-	images bool              // with test images as C
-	// The network's file, and what it is, for builds that do not run dnnc.
-	file, emit string
-	cortexM    bool // for processors that CMSIS has names for
+	name    string
+	target  string            // unless another is asked for
+	files   map[string]string // path in the project to template
+	samples bool              // with items and answers as C
+	builds  []compiled        // of projects whose builds do not run dnnc
+	cortexM bool              // for processors that CMSIS has names for
+	byBoard bool              // the board says the target, unless the user does
 	// What to do with the project: DIR is its folder, TOOL where dnnc is, if not on
 	// the PATH, in the words of tool.
 	next, tool string
+}
+
+// compiled is a network as a project carries it: a library, or C for every compiler.
+type compiled struct {
+	target string // "" is the project's
+	file   string // its header and certificate lie beside it
+	emit   string
 }
 
 // smallest is the target of projects that hold the network as C, for whatever processor:
@@ -55,24 +55,35 @@ var kinds = []kind{
 			"CMakeLists.txt": "cmake/CMakeLists.txt", "cmake/dnnc.cmake": "common/dnnc.cmake", "main.c": "common/main.c",
 			"cmake/arm-linux.cmake": "cmake/cmake/arm-linux.cmake", "cmake/cortex-m4.cmake": "cmake/cmake/cortex-m4.cmake"}},
 	{name: "firmware", next: `cmake -S DIR -B DIR/m4 -DCMAKE_TOOLCHAIN_FILE=cmake/cortex-m4.cmake TOOL && cmake --build DIR/m4 && ctest --test-dir DIR/m4 -V`, tool: "-DDNNC_EXECUTABLE=",
-		target: "armv7em", images: true, files: map[string]string{
+		target: "armv7em", samples: true, files: map[string]string{
 			"CMakeLists.txt": "firmware/CMakeLists.txt", "cmake/dnnc.cmake": "common/dnnc.cmake", "main.c": "firmware/main.c", "main.cpp": "firmware/main.cpp",
 			"cmake/cortex-m4.cmake": "firmware/cmake/cortex-m4.cmake", "cmake/cortex-m0.cmake": "firmware/cmake/cortex-m0.cmake", "start.c": "firmware/start.c", "board.ld": "firmware/board.ld"}},
 	{name: "make", next: `make -C DIR TOOL && DIR/app`, tool: "DNNC=",
 		target: "x86_64", files: map[string]string{"Makefile": "make/Makefile", "main.c": "common/main.c"}},
-	{name: "zephyr", next: `west build -b BOARD DIR -- TOOL`, tool: "-DDNNC_EXECUTABLE=",
-		target: "armv7em", files: map[string]string{
-			"CMakeLists.txt": "zephyr/CMakeLists.txt", "cmake/dnnc.cmake": "common/dnnc.cmake", "prj.conf": "zephyr/prj.conf", "src/main.c": "common/main.c"}},
-	{name: "arduino", next: `zip -r NAME.zip DIR, then Sketch, Include Library, Add .ZIP Library; the example is classify`,
-		target: smallest, file: "src/PREFIX.c", emit: "c", files: map[string]string{
-			"library.properties": "arduino/library.properties", "examples/classify/classify.ino": "arduino/examples/classify/classify.ino"}},
+	{name: "zephyr", next: `west build -b mps2/an386 DIR/samples/run -- TOOL`, tool: "-DDNNC_EXECUTABLE=",
+		target: "armv7em", byBoard: true, files: map[string]string{
+			"README.md": "zephyr/README.md", "cmake/dnnc.cmake": "common/dnnc.cmake",
+			"zephyr/module.yml": "zephyr/module.yml", "zephyr/Kconfig": "zephyr/Kconfig", "zephyr/CMakeLists.txt": "zephyr/CMakeLists.txt",
+			"samples/run/CMakeLists.txt": "zephyr/sample/CMakeLists.txt", "samples/run/prj.conf": "zephyr/sample/prj.conf",
+			"samples/run/sample.yaml": "zephyr/sample/sample.yaml", "samples/run/src/main.c": "common/main.c"}},
+	{name: "arduino", next: `zip -r NAME.zip DIR, then Sketch, Include Library, Add .ZIP Library; the example is run`,
+		target: smallest, builds: []compiled{{"", "src/PREFIX.c", "c"}}, files: map[string]string{
+			"README.md": "arduino/README.md", "library.properties": "arduino/library.properties", "keywords.txt": "arduino/keywords.txt", "examples/run/run.ino": "arduino/run.ino"}},
 	{name: "platformio", next: `pio run -d DIR -e native`,
-		target: smallest, file: "lib/PREFIX/src/PREFIX.c", emit: "c", files: map[string]string{
-			"platformio.ini": "platformio/platformio.ini", "dnnc.py": "platformio/dnnc.py", "src/main.c": "common/main.c", "lib/PREFIX/library.json": "platformio/library.json"}},
+		target: smallest, builds: []compiled{{"", "lib/PREFIX/src/PREFIX.c", "c"}}, files: map[string]string{
+			"platformio.ini": "platformio/platformio.ini", "dnnc.py": "platformio/dnnc.py", "src/main.c": "common/main.c",
+			"lib/PREFIX/library.json": "platformio/library.json", "lib/PREFIX/README.md": "platformio/README.md"}},
+	{name: "esp-idf", next: `idf.py -C DIR/examples/run set-target esp32c3 build`,
+		target: smallest, builds: []compiled{{"", "c/PREFIX.c", "c"}, {"riscv32", "riscv32/PREFIX.a", "lib"}}, files: map[string]string{
+			"README.md": "esp-idf/README.md", "CMakeLists.txt": "esp-idf/CMakeLists.txt", "idf_component.yml": "esp-idf/idf_component.yml",
+			"examples/run/CMakeLists.txt": "esp-idf/example/CMakeLists.txt", "examples/run/main/CMakeLists.txt": "esp-idf/example/main.cmake", "examples/run/main/main.c": "esp-idf/example/main.c"}},
 	{name: "cmsis", next: `cpackget add DIR/dnnc.NAME.pdsc`,
-		target: "armv7em", file: "lib/PREFIX.a", emit: "lib", cortexM: true, files: map[string]string{
+		cortexM: true, files: map[string]string{
 			"dnnc.PREFIX.pdsc": "cmsis/network.pdsc", "README.md": "cmsis/README.md", "template/main.c": "common/main.c"}},
 }
+
+// packed are the targets of a CMSIS-Pack that is asked for none. Each processor is of one.
+var packed = []string{"armv6m", "armv7m", "armv7em", "armv8m", "armv8.1m"}
 
 // Kinds are the names of the build systems.
 func Kinds() []string {
@@ -83,61 +94,111 @@ func Kinds() []string {
 	return names
 }
 
-// Init writes a project: its kind, the network, a folder that does not exist yet or
-// is empty, and a target.
-func Init(ctx context.Context, args []string, _ io.Reader, stdout, stderr io.Writer) error {
-	i := slices.IndexFunc(kinds, func(k kind) bool { return k.name == args[0] })
+// Init writes a project: its kind, the network, a folder that does not exist yet or is empty,
+// and perhaps a target, as -target has one, too. The flags decide about the network's integers,
+// which the project holds; data sets stay where they are.
+func Init(ctx context.Context, o driver.Options, stdout, stderr io.Writer) error {
+	words := o.Inputs
+	i := slices.IndexFunc(kinds, func(k kind) bool { return k.name == words[0] })
 	if i < 0 {
-		return diag.New(diag.Pos{}, diag.BadValue, "no projects of %s: there are %s", args[0], strings.Join(Kinds(), " ")).WithSuggestion(args[0], Kinds())
+		return diag.New(diag.Pos{}, diag.BadValue, "no projects of %s: there are %s", words[0], strings.Join(Kinds(), " ")).WithSuggestion(words[0], Kinds())
 	}
-	k, network, dir := kinds[i], args[1], args[2]
-	if len(args) > 3 {
-		k.target = args[3]
+	k, dir := kinds[i], words[2]
+	if len(words) > 3 {
+		if o.Target != "" && o.Target != words[3] {
+			return diag.New(diag.Pos{}, diag.BadValue, "two targets: %s, and -target %s", words[3], o.Target)
+		}
+		o.Target = words[3]
 	}
-	t, err := processor.Find(k.target)
+	o.Input, o.Inputs = words[1], words[1:2]
+	isTold := o.Target != ""
+	o.Target = cmp.Or(o.Target, k.target, packed[0])
+	t, err := processor.Find(o.Target)
+	if err == nil && o.CPU+o.Attr != "" {
+		t, err = t.Refine(o.CPU, o.Attr)
+		isTold = true
+	}
 	if err != nil {
 		return err
 	}
 	if k.cortexM && len(cores(t)) == 0 {
-		return diag.New(diag.Pos{}, diag.BadValue, "projects of %s are for Cortex-M, which %s is not", k.name, k.target).
+		return diag.New(diag.Pos{}, diag.BadValue, "projects of %s are for Cortex-M, which %s is not", k.name, t.Name).
 			WithHelp("armv6m armv7m armv7em armv8m and armv8.1m are")
 	}
-	m, err := driver.Load(driver.Options{Input: network, Level: string(pass.Int8)})
+	if err := vacant(dir); err != nil {
+		return err
+	}
+	if driver.IsModel(o.Input) {
+		o.Warnings.Say(stderr, diag.Warn(diag.ImportedWeights, "the project has the weights of %s in it: whoever gets the folder gets them", quote.Line(filepath.Base(o.Input))).
+			WithHelp("be sure that you may hand them on before you publish the folder"))
+		if err := o.Warnings.Err(); err != nil {
+			return err
+		}
+	}
+	r, err := driver.Freeze(ctx, o, stdout, stderr)
 	if err != nil {
 		return err
 	}
-	if err := ir.Infer(m).Err(); err != nil {
+	p, err := newProject(r, o, t, isTold)
+	if err != nil {
 		return err
 	}
-	if len(m.Inputs) != 1 || len(m.Outputs) != 1 {
-		return diag.New(m.Pos, diag.Unsupported, "projects are written around networks of one input and one result")
-	}
-	if list, err := os.ReadDir(dir); err == nil && len(list) > 0 {
-		return diag.New(diag.Pos{}, diag.BadOutput, "%s is not empty", dir).WithHelp("name a folder that does not exist yet")
-	}
-	p := &project{dir: dir, Prefix: m.Name, Up: strings.ToUpper(m.Name), Target: k.target, C: "int8_t", Cores: cores(t)}
-	p.Sub = strings.TrimLeft(p.Prefix, "_")
-	p.Sub = p.Sub[:min(len(p.Sub), 32)]
-	if m.IsIndex(m.Inputs[0]) {
-		p.C = "int16_t"
-	}
-	if k.images {
-		if err := p.images(network, m); err != nil {
-			return err
+	if k.cortexM {
+		list := packed
+		if isTold {
+			list = []string{t.Name}
+		}
+		for _, name := range list {
+			k.builds = append(k.builds, compiled{name, "lib/" + folderOf(name) + "/PREFIX.a", "lib"})
 		}
 	}
-	if err := p.network(network, m); err != nil {
-		return err
-	}
-	if err := p.templates(k); err != nil {
-		return err
-	}
-	if k.emit != "" {
-		if err := p.compile(ctx, k, stderr); err != nil {
+	err = p.staged(dir, func() error {
+		if err := r.WriteDump(p.path("network/PREFIX.dnn")); err != nil {
 			return err
 		}
+		if k.samples {
+			if err := p.samples(ctx, r, o); err != nil {
+				return err
+			}
+		}
+		for _, b := range k.builds {
+			if err := p.compile(ctx, b, o); err != nil {
+				return err
+			}
+		}
+		return p.templates(k)
+	})
+	if err != nil {
+		return err
 	}
-	fmt.Fprintf(stdout, "%s: a project of %s around %s for %s\nnext: %s\n", dir, k.name, m.Name, k.target, k.doNext(dir, m.Name))
+	about := []string{t.Name}
+	switch {
+	case k.byBoard && !isTold:
+		about[0] = "the board's processor"
+	case len(p.Libraries) > 0:
+		about = nil
+		for _, l := range p.Libraries {
+			about = append(about, l.Target)
+		}
+	}
+	fmt.Fprintf(stdout, "%s: a project of %s around %s for %s\nnext: %s\n", dir, k.name, p.Prefix, strings.Join(about, ", "), k.doNext(dir, p.Prefix))
+	return nil
+}
+
+// vacant reports a folder in which there is no room for a project.
+func vacant(dir string) error {
+	if dir == "" {
+		return diag.New(diag.Pos{}, diag.BadOutput, "the name of the folder is empty").WithHelp("name a folder that does not exist yet")
+	}
+	list, err := os.ReadDir(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return diag.New(diag.Pos{File: dir}, diag.BadOutput, "%v", err).WithHelp("name a folder that does not exist yet")
+	case len(list) > 0:
+		return diag.New(diag.Pos{File: dir}, diag.BadOutput, "the folder is not empty: it has %s", quote.Line(list[0].Name())).WithHelp("name a folder that does not exist yet")
+	}
 	return nil
 }
 
@@ -153,14 +214,90 @@ func (k kind) doNext(dir, name string) string {
 	return strings.TrimSuffix(line, " --")
 }
 
+// folderOf is a target's name as a folder of any system.
+func folderOf(target string) string { return strings.NewReplacer(":", "_", "+", "_").Replace(target) }
+
 // project is what templates know.
 type project struct {
-	dir                string
+	dir                string // where its files are written
+	module             *ir.Module
 	Prefix, Up, Target string
-	C                  string // the type of the input's elements
-	Cores              []string
-	Sub                string // the prefix as CMSIS-Pack takes names of components (CsubType)
+	Told               bool     // the user named the target
+	Source             string   // the name of the network's file
+	Flags              []string // of dnnc, for builds of what the project has
+	Inputs, Outputs    []tensor
+	Libraries          []library // of a CMSIS-Pack
+	Sub                string    // the prefix as names of others may be, without leading underscores
+	Labelled           bool      // the samples have labels
 }
+
+// tensor is an input or a result in the words of the network's header.
+type tensor struct {
+	Macro, Function, Var, C string
+	IsClass                 bool // one label an item
+}
+
+// library is a network compiled for some processors.
+type library struct {
+	Target, Folder string
+	Cores          []string
+}
+
+func newProject(r *driver.Result, o driver.Options, t *processor.Target, isTold bool) (*project, error) {
+	m := r.Module
+	p := &project{module: m, Prefix: m.Name, Up: strings.ToUpper(m.Name), Target: t.Name, Told: isTold, Source: quote.Line(filepath.Base(o.Input))}
+	p.Sub = strings.TrimLeft(p.Prefix, "_")
+	p.Sub = cmp.Or(p.Sub[:min(len(p.Sub), 32)], "network")
+	if driver.IsSystemHeader(p.Prefix) {
+		return nil, diag.New(m.Pos, diag.BadOutput, "the header %s.h would hide <%s.h> of C", p.Prefix, p.Prefix).WithHelp("give the network another name")
+	}
+	if o.Small {
+		p.Flags = append(p.Flags, "-O", "size")
+	}
+	if o.Budget.RAM > 0 {
+		p.Flags = append(p.Flags, "-ram", fmt.Sprint(o.Budget.RAM))
+	}
+	task := r.Task
+	if task.Name == "" {
+		var err error
+		if task, err = measure.TaskOf(r.Network(), o.Task, nil); err != nil && o.Task != "" {
+			return nil, err
+		}
+	}
+	describe := func(values []*ir.Value, role string) (list []tensor) {
+		for k, v := range values {
+			x := tensor{Macro: p.Up + "_" + strings.ToUpper(role), Function: p.Prefix, Var: role, C: "int8_t"}
+			if len(values) > 1 {
+				x = tensor{Macro: fmt.Sprint(x.Macro, k), Function: fmt.Sprintf("%s_%s%d", p.Prefix, role, k), Var: fmt.Sprint(role, k), C: "int8_t"}
+			}
+			if v.Type.Elem.Kind == ir.I16 {
+				x.C = "int16_t"
+			}
+			if role == "output" && k < len(task.Results) {
+				x.IsClass = task.Results[k].Task == measure.Classes && task.Results[k].Axis == ir.NoAxis
+			}
+			list = append(list, x)
+		}
+		return list
+	}
+	p.Inputs, p.Outputs = describe(m.Inputs, "input"), describe(m.Outputs, "output")
+	return p, nil
+}
+
+// Arguments are those of the run function, before the arena.
+func (p *project) Arguments() string {
+	var list []string
+	for _, x := range slices.Concat(p.Inputs, p.Outputs) {
+		list = append(list, x.Var)
+	}
+	return strings.Join(list, ", ")
+}
+
+// FlagList are the flags as a list of CMake.
+func (p *project) FlagList() string { return strings.Join(p.Flags, ";") }
+
+// FlagLine are the flags as a shell has them.
+func (p *project) FlagLine() string { return strings.Join(p.Flags, " ") }
 
 // cores are the processors that a target's code runs on as conditions of a CMSIS-Pack
 // (FilterType): those of its family, or the one that refines it. What a processor may
@@ -193,134 +330,22 @@ func cores(t *processor.Target) (list []string) {
 	return list
 }
 
-func (p *project) path(name string) string {
-	return filepath.Join(p.dir, filepath.FromSlash(strings.ReplaceAll(name, "PREFIX", p.Prefix)))
-}
-
-func (p *project) write(name string, content []byte) error {
-	path := p.path(name)
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		return diag.New(diag.Pos{}, diag.BadOutput, "%v", err)
-	}
-	return driver.Replace(path, content)
-}
-
-// network copies the text, its tensors and its images; a model of another format
-// becomes a text.
-func (p *project) network(path string, m *ir.Module) error {
-	if driver.IsModel(path) {
-		to := p.path("network/" + p.Prefix)
-		if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
-			return diag.New(diag.Pos{}, diag.BadOutput, "%v", err)
-		}
-		return driver.WriteText(to, path, m)
-	}
-	files := map[string]string{filepath.Base(path): p.Prefix + ".dnn"}
-	for _, t := range m.Tensors {
-		files[t.Path] = t.Path
-	}
-	for _, d := range []string{m.Calib, m.Test} {
-		if d == "" || filepath.IsAbs(d) {
-			continue
-		}
-		files[d] = d
-		labels := filepath.Join(filepath.Dir(d), strings.Replace(filepath.Base(d), "images-idx3", "labels-idx1", 1))
-		if _, err := os.Stat(filepath.Join(filepath.Dir(path), labels)); err == nil {
-			files[labels] = labels
-		}
-	}
-	var all driver.Files
-	for _, from := range slices.Sorted(maps.Keys(files)) {
-		all.Reads("the input", filepath.Join(filepath.Dir(path), from))
-		all.Writes("the copy of "+from+",", p.path("network/"+filepath.ToSlash(files[from])))
-	}
-	if err := all.Check(); err != nil {
-		return err
-	}
-	for _, from := range slices.Sorted(maps.Keys(files)) {
-		to := files[from]
-		content, err := input.Map(filepath.Join(filepath.Dir(path), from))
-		if err != nil {
-			return diag.New(diag.Pos{}, diag.BadFile, "%v", err)
-		}
-		if err := p.write("network/"+filepath.ToSlash(to), content); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// firmwareImages is the test images that a firmware carries.
-const firmwareImages = 10
-
-// images writes some of the network's test images, levels of 0 to 255 in the order
-// of memory, and their labels.
-func (p *project) images(path string, m *ir.Module) error {
-	data := driver.TestData(driver.Options{Input: path}, m)
-	if data == "" {
-		return diag.New(m.Pos, diag.BadData, "the network names no test images, which the firmware is to classify").WithHelp(`data test "images-idx3-ubyte.gz" in the text`)
-	}
-	in := m.Inputs[0]
-	b, err := driver.Images(driver.Defaults(), data, m, dataset.Test, firmwareImages)
+// compile writes the network for a target, its header and its certificate, from the integers
+// that the project has.
+func (p *project) compile(ctx context.Context, b compiled, from driver.Options) error {
+	name := cmp.Or(b.target, p.Target)
+	t, err := processor.Find(name)
 	if err != nil {
 		return err
 	}
-	low, high := dnnc.RangeOf(in)
-	var s bytes.Buffer
-	size, order := in.Type.Shape.Size(), geometry.Order(in.Type.Shape)
-	fmt.Fprintf(&s, "/* Images of %s: levels in the order of the network's input, and their classes. */\n#include <stdint.h>\n#define IMAGES %d\n", quote.CComment(filepath.Base(data)), b.N)
-	fmt.Fprintf(&s, "/* The real that a level stands for is low + step * level. */\n#define IMAGE_LOW %.8ef\n#define IMAGE_STEP %.8ef\n", low, (float64(high)-float64(low))/255)
-	fmt.Fprintf(&s, "static const uint8_t images[IMAGES][%d] = {\n", size)
-	for i := range b.N {
-		s.WriteString("{")
-		for k, at := range order {
-			if k%28 == 0 {
-				s.WriteString("\n  ")
-			}
-			fmt.Fprintf(&s, "%d,", int((b.Image(i)[at]-low)/(high-low)*255+.5))
-		}
-		s.WriteString("},\n")
-	}
-	s.WriteString("};\nstatic const uint8_t labels[IMAGES] = {")
-	for i := range b.N {
-		label := 0
-		if b.Labels != nil {
-			label = b.Labels[i]
-		}
-		fmt.Fprintf(&s, "%d,", label)
-	}
-	s.WriteString("};\n")
-	return p.write("images.h", s.Bytes())
-}
-
-func (p *project) templates(k kind) error {
-	for name, from := range k.files {
-		text, err := templates.ReadFile("templates/" + from + ".tmpl")
-		if err != nil {
-			return err
-		}
-		t, err := template.New(name).Parse(string(text))
-		if err != nil {
-			return err
-		}
-		var b bytes.Buffer
-		if err := t.Execute(&b, p); err != nil {
-			return err
-		}
-		if err := p.write(name, b.Bytes()); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// compile writes the network, its header and its certificate.
-func (p *project) compile(ctx context.Context, k kind, messages io.Writer) error {
-	out := p.path(k.file)
+	p.Libraries = append(p.Libraries, library{name, folderOf(name), cores(t)})
+	out := p.path(b.file)
 	if err := os.MkdirAll(filepath.Dir(out), 0o755); err != nil {
 		return diag.New(diag.Pos{}, diag.BadOutput, "%v", err)
 	}
 	o := driver.Defaults()
-	o.Input, o.Output, o.Target, o.Emit = p.path("network/"+p.Prefix+".dnn"), out, p.Target, []string{k.emit}
-	return driver.Build(ctx, o, io.Discard, messages)
+	o.Input, o.Output, o.Target, o.Emit = p.path("network/PREFIX.dnn"), out, name, []string{b.emit}
+	o.Small, o.Budget.RAM, o.Warnings = from.Small, from.Budget.RAM, from.Warnings
+	o.Level = string(pass.Int8)
+	return driver.Build(ctx, o, io.Discard, io.Discard) // Freeze said all of the network
 }
