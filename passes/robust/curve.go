@@ -43,7 +43,7 @@ func (s *Search) Measure(ctx context.Context, p *Point) error {
 	if err != nil {
 		return err
 	}
-	kept, err := s.retention(ctx, p.Formats)
+	kept, _, err := s.retention(ctx, p.Formats)
 	if err != nil {
 		return err
 	}

@@ -176,14 +176,14 @@ func (s *Search) hunted(ctx context.Context, m method, keep float64) (found, bes
 		if isFound {
 			others = 0
 		}
-		n, kept, more, err := s.keepingWithin(ctx, m, bytes, keep, others)
+		n, kept, expected, more, err := s.keepingWithin(ctx, m, bytes, keep, others)
 		if isTooSmall(err) { // the method has nothing this small
 			refused = err
 			return nil, kept, nil
 		}
 		others -= more
 		if err == nil && n != nil {
-			seen = append(seen, lost{n, s.loss(n.cost), 1 - kept.Value})
+			seen = append(seen, s.measured(n, kept, expected))
 		}
 		return n, kept, err
 	})
@@ -263,12 +263,12 @@ func (s *Search) refuseUndefined(ctx context.Context, keep float64) error {
 // those that the method has; the best of them where none does. Networks of one size
 // differ: where one fails by less than its error, the next may not, so some others more
 // are measured.
-func (s *Search) keepingWithin(ctx context.Context, m method, bytes int, keep float64, others int) (best *Network, kept measure.Estimate, more int, err error) {
+func (s *Search) keepingWithin(ctx context.Context, m method, bytes int, keep float64, others int) (best *Network, kept measure.Estimate, expected float64, more int, err error) {
 	tried := map[string]bool{}
 	for plan := 0; more <= others; plan++ {
 		n, err := s.quick(ctx, m, bytes, plan)
 		if err != nil {
-			return nil, kept, more, err
+			return nil, kept, expected, more, err
 		}
 		if n == nil {
 			break // it has no more
@@ -277,22 +277,22 @@ func (s *Search) keepingWithin(ctx context.Context, m method, bytes int, keep fl
 			continue
 		}
 		tried[n.Key()] = true
-		r, err := s.retention(ctx, n.Formats)
+		r, loss, err := s.retention(ctx, n.Formats)
 		if err != nil {
-			return nil, kept, more, err
+			return nil, kept, expected, more, err
 		}
 		told := *n
 		told.Origin = fmt.Sprintf("%s, retention %.4f", n.Origin, r.Value)
 		s.report(&told)
 		if best == nil || r.Value > kept.Value {
-			best, kept = &told, r
+			best, kept, expected = &told, r, loss
 		}
 		if r.Value >= keep || keep-r.Value > r.StdErr || more == others {
 			break
 		}
 		more++
 	}
-	return best, kept, more, nil
+	return best, kept, expected, more, nil
 }
 
 // expected is the size to begin with: of Qed, the least whose divergence by the table is

@@ -30,8 +30,9 @@ type oracle interface {
 	reference(ctx context.Context) (exact *measure.Score, images int, err error)
 	// retention is the share of the reference's robust accuracy that a network keeps,
 	// under -objective worst that of the kind of error which keeps least, and over how
-	// many images it is.
-	retention(ctx context.Context, formats []quant.Format) (kept measure.Estimate, images int, err error)
+	// many images it is. expected is the loss that the float network expects, NaN where it
+	// is not known: see Expected of measure.Score.
+	retention(ctx context.Context, formats []quant.Format) (kept measure.Estimate, expected float64, images int, err error)
 	// bound is what a network keeps by images that nothing else is judged by, and the float
 	// network's score on them. Of no such images it has no items and no score.
 	bound(ctx context.Context, formats []quant.Format) (b measure.Bound, exact *measure.Score, err error)

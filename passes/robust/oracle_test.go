@@ -34,6 +34,7 @@ type madeUp struct {
 	of       func(l int, f quant.Format, images int) cost
 	together func(formats []quant.Format) cost
 	keeps    func(formats []quant.Format) measure.Estimate
+	expects  func(formats []quant.Format) float64       // the loss; nil of unknown ones
 	bounds   func(formats []quant.Format) measure.Bound // on unseen images; nil of none
 	speed    func(l int, e ir.Elem) float64
 	room     func(l int, e ir.Elem) bool // nil: there is room for all
@@ -177,9 +178,13 @@ func (o *madeUp) reference(ctx context.Context) (*measure.Score, int, error) {
 	return o.exact, 11, ctx.Err()
 }
 
-func (o *madeUp) retention(ctx context.Context, formats []quant.Format) (measure.Estimate, int, error) {
+func (o *madeUp) retention(ctx context.Context, formats []quant.Format) (measure.Estimate, float64, int, error) {
 	require.True(o.t, o.float, "asked before the float network")
-	return o.keeps(formats), 7, ctx.Err()
+	expected := math.NaN()
+	if o.expects != nil {
+		expected = o.expects(formats)
+	}
+	return o.keeps(formats), expected, 7, ctx.Err()
 }
 
 func (o *madeUp) bound(ctx context.Context, formats []quant.Format) (measure.Bound, *measure.Score, error) {

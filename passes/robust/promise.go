@@ -20,11 +20,12 @@ import (
 // which has the probability of one test.
 const (
 	mostCandidates = 6
-	// Sizes around that of the hunt, a step apart: most above it, as a network that keeps
+	// Sizes around that of the hunt, a step apart: more above it, as a network that keeps
 	// just the share passes in one of twenty tests. A network much larger than what keeps
 	// the share is no choice, though it might be shown to.
-	candidateStep = 1.15
-	candidatesUp  = mostCandidates - 2
+	candidateStep  = 1.15
+	candidatesUp   = mostCandidates - 2
+	candidatesDown = mostCandidates - 1 - candidatesUp
 	// A method may have few sizes; then the next larger one is a candidate, too.
 	farStep = 1.25
 )
@@ -32,52 +33,87 @@ const (
 // trend is the networks that a hunt measured.
 type trend []lost
 
+// lost is what a network loses: its divergence, the loss that the float network expects of
+// it (NaN where that is not known) and the loss by the answers to few images.
 type lost struct {
 	*Network
-	divergence, loss float64
+	divergence, expected, loss, stderr float64
+}
+
+// measured is what a network loses that keeps so much.
+func (s *Search) measured(n *Network, kept measure.Estimate, expected float64) lost {
+	return lost{n, s.loss(n.cost), expected, 1 - kept.Value, kept.StdErr}
 }
 
 // trendSpan bounds the networks that tell what a divergence loses: those of a divergence
 // of 1/trendSpan to trendSpan times that of the network in question.
 const trendSpan = 4
 
-// share is the loss for a divergence near one. The loss of one network has the noise of the
-// few images that it answers otherwise, its divergence has little, and the one is about in
-// proportion to the other: the ratio of the sums over some networks has less noise.
-func (t trend) share(near float64) float64 {
-	var divergences, losses float64
-	for _, n := range t {
-		if n.divergence <= near*trendSpan && near <= n.divergence*trendSpan {
-			divergences, losses = divergences+n.divergence, losses+n.loss
-		}
-	}
-	return losses / divergences // NaN of none
+// isExpected reports that the float network expects a loss of every network.
+func (t trend) isExpected() bool {
+	return !slices.ContainsFunc(t, func(n lost) bool { return math.IsNaN(n.expected) })
 }
 
-// bracket is the networks between which a divergence of most lies: the largest that has
-// more and the smallest that has not. nil of none.
+// sign is what has little noise where the loss has much: the expected loss, to which the
+// loss is in proportion, or else the divergence, to which it nearly is.
+func (t trend) sign(n lost) float64 {
+	if t.isExpected() {
+		return n.expected
+	}
+	return n.divergence
+}
+
+// share is the loss for a sign near one. The loss of one network has the noise of the few
+// images that it answers otherwise; the ratio of the sums over some networks has less. Of
+// expected losses all networks tell it, as they are in proportion at every size.
+func (t trend) share(near float64) float64 {
+	var signs, losses float64
+	for _, n := range t {
+		if s := t.sign(n); t.isExpected() || s <= near*trendSpan && near <= s*trendSpan {
+			signs, losses = signs+s, losses+n.loss
+		}
+	}
+	return losses / signs // NaN of none
+}
+
+// isTold reports that a network's loss is large enough beside its error to tell the share
+// of losses that are expected.
+func (t trend) isTold() bool {
+	return slices.ContainsFunc(t, func(n lost) bool { return n.loss > told*n.stderr })
+}
+
+// told is how many standard errors a loss has that tells the share.
+const told = 6
+
+// bracket is the networks between which a sign of most lies: the largest that has more and
+// the smallest that has not. nil of none.
 func (t trend) bracket(most float64) (below, above *Network) {
 	for _, n := range t {
-		switch {
-		case n.divergence > most && (below == nil || n.Bytes > below.Bytes):
+		switch s := t.sign(n); {
+		case s > most && (below == nil || n.Bytes > below.Bytes):
 			below = n.Network
-		case n.divergence <= most && (above == nil || n.Bytes < above.Bytes):
+		case s <= most && (above == nil || n.Bytes < above.Bytes):
 			above = n.Network
 		}
 	}
 	return below, above
 }
 
-// centred is the smallest network whose divergence is what the wanted loss is for by all
-// that the hunt measured. found is the hunt's own choice, from which it may be far: its
-// loss is that of one network.
+// centred is the smallest network whose sign is what the wanted loss is for by all that the
+// hunt measured. found is the hunt's own choice, from which it may be far: its loss is that
+// of one network.
 func (s *Search) centred(ctx context.Context, m method, found *Network, seen trend) (*Network, error) {
-	most := (1 - s.env.Budget.Keep) / seen.share(s.loss(found.cost))
-	if !(most > 0) || s.stopped() {
+	seen, err := s.lossier(ctx, m, seen)
+	if err != nil {
+		return nil, err
+	}
+	at := slices.IndexFunc(seen, func(n lost) bool { return n.Network == found })
+	if at < 0 || s.stopped() {
 		return found, nil
 	}
+	most := (1 - s.env.Budget.Keep) / seen.share(seen.sign(seen[at]))
 	below, above := seen.bracket(most)
-	if above == nil {
+	if !(most > 0) || above == nil {
 		return found, nil
 	}
 	low, high := float64(s.everySize()[0]), above
@@ -86,7 +122,7 @@ func (s *Search) centred(ctx context.Context, m method, found *Network, seen tre
 	}
 	low = max(low, float64(high.Bytes)/farStep/farStep)
 	for range centreSteps {
-		if float64(high.Bytes) <= low*candidateStep {
+		if float64(high.Bytes) <= low*centreStep {
 			break
 		}
 		asked := math.Sqrt(low * float64(high.Bytes))
@@ -94,17 +130,55 @@ func (s *Search) centred(ctx context.Context, m method, found *Network, seen tre
 		if err != nil && !isTooSmall(err) {
 			return nil, err
 		}
-		if err == nil && n != nil && s.loss(n.cost) <= most && n.Bytes < high.Bytes {
-			high = n
-			continue
+		if err == nil && n != nil && n.Bytes < high.Bytes {
+			one := lost{Network: n, divergence: s.loss(n.cost)}
+			if seen.isExpected() {
+				kept, expected, err := s.retention(ctx, n.Formats)
+				if err != nil {
+					return nil, err
+				}
+				one = s.measured(n, kept, expected)
+			}
+			if seen.sign(one) <= most {
+				high = n
+				continue
+			}
 		}
 		low = asked
 	}
 	return high, nil
 }
 
-// centreSteps is the networks that centred looks at, at most.
-const centreSteps = 4
+// lossier adds smaller networks to what a hunt measured, each of half the bytes, until one
+// loses enough to tell the share of expected losses: those of a hunt for a small loss are
+// about as large as their errors.
+func (s *Search) lossier(ctx context.Context, m method, seen trend) (trend, error) {
+	if len(seen) == 0 || !seen.isExpected() {
+		return seen, nil
+	}
+	bytes := slices.MinFunc(seen, func(a, b lost) int { return cmp.Compare(a.Bytes, b.Bytes) }).Bytes
+	for bytes /= 2; !seen.isTold() && bytes >= s.everySize()[0] && !s.stopped(); bytes /= 2 {
+		n, err := s.quick(ctx, m, bytes, 0)
+		if isTooSmall(err) || err == nil && n == nil {
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+		kept, expected, err := s.retention(ctx, n.Formats)
+		if err != nil {
+			return nil, err
+		}
+		seen = append(seen, s.measured(n, kept, expected))
+	}
+	return seen, nil
+}
+
+// centred looks at so many networks at most, and at none between two that are this near.
+const (
+	centreSteps = 4
+	centreStep  = 1.1
+)
 
 // candidates are the networks to be tested, from the largest down. within is the network
 // of at most so many bytes, nil of none; most is the bytes of the largest.
@@ -128,8 +202,10 @@ func candidates(found *Network, most int, within func(bytes int) (*Network, erro
 			return nil, err
 		}
 	}
-	if err := add(float64(found.Bytes) / candidateStep); err != nil {
-		return nil, err
+	for i := range candidatesDown {
+		if err := add(float64(found.Bytes) / math.Pow(candidateStep, float64(i+1))); err != nil {
+			return nil, err
+		}
 	}
 	slices.SortStableFunc(list, func(a, b *Network) int { return cmp.Compare(b.Bytes, a.Bytes) })
 	return list, nil
@@ -233,9 +309,9 @@ func (s *Search) promised(ctx context.Context, m method, found *Network) (*Netwo
 		return nil, refusal(k)
 	}
 	k.Bound = tested[passed].Bound
-	told := *list[passed]
-	told.Origin = fmt.Sprintf("%s, keeps %v", told.Origin, k.Share)
-	return &told, nil
+	choice := *list[passed]
+	choice.Origin = fmt.Sprintf("%s, keeps %v", choice.Origin, k.Share)
+	return &choice, nil
 }
 
 // refusal says that no candidate was shown to keep the share, and what would decide.

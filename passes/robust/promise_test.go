@@ -64,7 +64,7 @@ func TestCandidates(t *testing.T) {
 // near it.
 func TestTrend(t *testing.T) {
 	network := func(bytes int, divergence, loss float64) lost {
-		return lost{&Network{Bytes: bytes}, divergence, loss}
+		return lost{&Network{Bytes: bytes}, divergence, math.NaN(), loss, 1}
 	}
 	seen := trend{network(100, .4, .05), network(200, .1, .02), network(300, .05, .01), network(400, .01, -.001)}
 	assert.InDelta(t, (.02+.01+.05)/(.1+.05+.4), seen.share(.1), 1e-15, "both ends count")
@@ -83,6 +83,58 @@ func TestTrend(t *testing.T) {
 		}
 		assert.Equal(t, want, got, most)
 	}
+}
+
+// TestExpectedTrend: where the float network expects a loss of every network, all tell what
+// it stands for, and a network that answers nothing otherwise does not end that.
+func TestExpectedTrend(t *testing.T) {
+	network := func(bytes int, expected, loss float64) lost {
+		return lost{&Network{Bytes: bytes}, 7, expected, loss, 1}
+	}
+	seen := trend{network(100, .1, .12), network(200, .01, .02), network(300, 0, -.01)}
+	assert.InDelta(t, .13/.11, seen.share(0), 1e-15)
+	assert.InDelta(t, .13/.11, seen.share(9), 1e-15)
+	below, above := seen.bracket(.05)
+	assert.Equal(t, []int{100, 200}, []int{below.Bytes, above.Bytes})
+	assert.Equal(t, .01, seen.sign(seen[1]))
+	seen[0].expected = math.NaN()
+	assert.Equal(t, 7., seen.sign(seen[1]))
+	assert.InDelta(t, .13/21, seen.share(7), 1e-15)
+}
+
+// TestCentred: a hunt that few images led to a network far too large goes back by the loss
+// that the float network expects.
+func TestCentred(t *testing.T) {
+	o, env := newMadeUp(t), environment(t)
+	env.Formats = families[0].elems
+	env.Budget.Promised, env.Budget.Keep = true, .9
+	o.expects = func(formats []quant.Format) float64 { return 1 - o.keeps(formats).Value }
+	s := o.search(env)
+	require.NoError(t, s.reference(all))
+	large, err := s.quick(all, methods[0], s.everySize()[1], 0)
+	require.NoError(t, err)
+	small, err := s.quick(all, methods[0], s.everySize()[0], 0)
+	require.NoError(t, err)
+	true90 := func(n *Network) float64 { return o.expects(n.Formats) }
+	require.Greater(t, true90(small), .1)
+	require.Less(t, true90(large), .1)
+	seen := trend{
+		{small, s.loss(small.cost), true90(small), true90(small), .01},
+		{large, s.loss(large.cost), true90(large), true90(large) + .001, .01},
+	}
+	n, err := s.centred(all, methods[0], large, seen)
+	require.NoError(t, err)
+	assert.Less(t, n.Bytes, large.Bytes)
+	assert.LessOrEqual(t, true90(n), .1)
+	// Of the large network alone, which few images told to lose eight times as much as it
+	// does, smaller ones tell it.
+	n, err = s.centred(all, methods[0], large, trend{{large, s.loss(large.cost), true90(large), 8 * true90(large), 4 * true90(large)}})
+	require.NoError(t, err)
+	assert.Less(t, n.Bytes, large.Bytes)
+	assert.LessOrEqual(t, true90(n), .11)
+	other, err := s.centred(all, methods[0], &Network{}, seen)
+	require.NoError(t, err)
+	assert.Empty(t, other.Bytes, "of a network that was not measured nothing is known")
 }
 
 // held is a bound with an estimate a standard error and more above it.

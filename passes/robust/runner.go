@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 
 	"github.com/dnnc/dnnc/ir"
@@ -343,23 +344,23 @@ func (r *runner) reference(ctx context.Context) (*measure.Score, int, error) {
 	return r.chosen.exact, clean.N * r.env.Conditions(), nil
 }
 
-func (r *runner) retention(ctx context.Context, formats []quant.Format) (kept measure.Estimate, images int, err error) {
+func (r *runner) retention(ctx context.Context, formats []quant.Format) (kept measure.Estimate, expected float64, images int, err error) {
 	p := &r.chosen
 	s, err := r.score(ctx, p, formats)
 	if err != nil {
-		return kept, 0, err
+		return kept, expected, 0, err
 	}
 	images = p.setup.Images.N * r.env.Conditions()
 	if r.env.Objective != pass.Worst {
 		_, kept = measure.Least(s, p.exact) // of several results the least counts
-		return kept, images, nil
+		return kept, s.Expected(p.exact), images, nil
 	}
 	var all []measure.Estimate
 	for k, one := range s.All() {
 		all = append(all, one.KindRetention(p.exact.All()[k])...)
 	}
 	kept = slices.MinFunc(all, func(a, b measure.Estimate) int { return cmp.Compare(a.Value, b.Value) })
-	return kept, images, nil
+	return kept, math.NaN(), images, nil
 }
 
 func (r *runner) bound(ctx context.Context, formats []quant.Format) (b measure.Bound, exact *measure.Score, err error) {

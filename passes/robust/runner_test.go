@@ -316,7 +316,7 @@ func TestRetentionOfNetworks(t *testing.T) {
 		assert.Equal(t, 1., score.Clean(), "its answers are the labels")
 		var last float64
 		for bits := 1; bits <= 8; bits += 7 {
-			kept, n, err := r.retention(all, []quant.Format{nearestOf(bits), nearestOf(bits), nearestOf(bits)})
+			kept, _, n, err := r.retention(all, []quant.Format{nearestOf(bits), nearestOf(bits), nearestOf(bits)})
 			require.NoError(t, err)
 			assert.Equal(t, pass.Judged*3, n)
 			assert.Greater(t, kept.Value, last)
@@ -327,7 +327,7 @@ func TestRetentionOfNetworks(t *testing.T) {
 		require.NoError(t, err)
 		one, err := measure.Robust(all, r.chosen.setup, interp1(prog))
 		require.NoError(t, err)
-		kept, _, err := r.retention(all, slices.Repeat([]quant.Format{nearestOf(1)}, 3))
+		kept, _, _, err := r.retention(all, slices.Repeat([]quant.Format{nearestOf(1)}, 3))
 		require.NoError(t, err)
 		if objective == pass.Mean {
 			assert.Equal(t, one[0].Retention(score), kept)

@@ -260,15 +260,15 @@ func (s *Search) reference(ctx context.Context) error {
 }
 
 // retention is the share of the float network's robust accuracy that a rounded
-// network keeps, on the same images.
-func (s *Search) retention(ctx context.Context, formats []quant.Format) (measure.Estimate, error) {
+// network keeps, on the same images, and the loss that the float network expects.
+func (s *Search) retention(ctx context.Context, formats []quant.Format) (kept measure.Estimate, expected float64, err error) {
 	if err := s.reference(ctx); err != nil {
-		return measure.Estimate{}, err
+		return kept, expected, err
 	}
-	kept, images, err := s.oracle.retention(ctx, formats)
+	kept, expected, images, err := s.oracle.retention(ctx, formats)
 	if err != nil {
-		return measure.Estimate{}, err
+		return kept, expected, err
 	}
 	s.count(images)
-	return kept, nil
+	return kept, expected, nil
 }

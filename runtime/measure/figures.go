@@ -111,7 +111,9 @@ func column(items [][]float64, k int) []float64 {
 }
 
 // Of one label an item the statistics are: right, the label among the five greatest, the
-// label, and where there is a reference whether the answer is its answer, and that one.
+// label, and where there is a reference whether the answer is its answer, that one, the log
+// odds that it gives its own answer over this one, and over its second one, and whether the
+// label is its answer (1), its second one (-1) or neither.
 // With an axis: positions, right ones, and for each class those of it that were found,
 // that were answered, and that are in the labels.
 
@@ -127,7 +129,7 @@ func classesMeasure(r *Result) string {
 
 func classesStats(r *Result, it item) []float64 {
 	if r.isPlain() {
-		return plainStats(it)
+		return plainStats(r, it)
 	}
 	out := make([]float64, 2+3*r.classes)
 	for p := range r.positions {
@@ -150,8 +152,8 @@ func classesStats(r *Result, it item) []float64 {
 
 const topFive = 5
 
-func plainStats(it item) []float64 {
-	out := make([]float64, 5)
+func plainStats(r *Result, it item) []float64 {
+	out := make([]float64, 8)
 	label, own := 0, Argmax(it.got)
 	if it.label != nil {
 		label = int(it.label[0])
@@ -177,6 +179,23 @@ func plainStats(it item) []float64 {
 		ref := Argmax(it.ref)
 		if out[4] = float64(ref); ref == own {
 			out[3] = 1
+		}
+		odds := classesOdds(r, it.ref)
+		second := -1
+		for e := range odds {
+			if e != ref && (second < 0 || odds[e] > odds[second]) {
+				second = e
+			}
+		}
+		out[5] = odds[ref] - odds[own]
+		if second >= 0 {
+			out[6] = odds[ref] - odds[second]
+		}
+		switch label {
+		case ref:
+			out[7] = 1
+		case second:
+			out[7] = -1
 		}
 	}
 	return out
@@ -555,7 +574,7 @@ func scoreFigures(r *Result) []figure {
 // to the mean direction, 1 where the nearest neighbour is the reference's, 1 where its
 // label is right, the label, and 1 where there is a reference.
 func cosineStats(_ *Result, it item) []float64 {
-	out := make([]float64, 6)
+	out := make([]float64, 8)
 	if it.label != nil {
 		out[4] = float64(it.label[0])
 	}

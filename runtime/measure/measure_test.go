@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"math/rand/v2"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -107,6 +108,61 @@ func TestRobustWithoutLabelsTakesTheFirstNetworksAnswers(t *testing.T) {
 	assert.Equal(t, 1., scores[0].Clean())
 	assert.InDelta(t, .9, scores[1].Clean(), .011)
 	assert.Less(t, scores[0].Kinds[1].Mean(), 1.)
+}
+
+// TestExpectedLoss is by the first network's probabilities of the answers that differ, made
+// to agree with the labels, and is not known of other tasks or of scores kept elsewhere.
+func TestExpectedLoss(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	s := setup(t, "gaussian=0.1", 20_000)
+	s.Conditions = nil
+	const slope = 3 // of the true odds, over those of the networks
+	for i, x := range s.Images.X {
+		s.Images.Labels[i] = 0
+		if rng.Float64() < 1/(1+math.Exp(-slope*float64(x-.3))) {
+			s.Images.Labels[i] = 1
+		}
+	}
+	scores, err := Robust(context.Background(), s, threshold(.3), threshold(.5))
+	require.NoError(t, err)
+	assert.InDelta(t, slope, slopeOf(scores[0], 0, 0), .1)
+	assert.Zero(t, scores[0].Expected(scores[0]))
+	want := 0.0
+	for _, x := range s.Images.X {
+		if x > .3 && x <= .5 {
+			want += math.Tanh(slope*(float64(x)-.3)/2) / float64(s.Images.N)
+		}
+	}
+	assert.InDelta(t, want, scores[1].Expected(scores[0]), .05*want)
+	assert.InDelta(t, want, scores[0].Clean()-scores[1].Clean(), .005)
+
+	s.Images.Labels = nil // the answers are the labels: what differs is lost
+	scores, err = Robust(context.Background(), s, threshold(.3), threshold(.5))
+	require.NoError(t, err)
+	assert.InDelta(t, mostSlope, slopeOf(scores[0], 0, 0), 1)
+	assert.InDelta(t, .2, scores[1].Expected(scores[0]), .01)
+
+	assert.True(t, math.IsNaN((&Score{Kinds: []Kind{{Own: [][]float64{{1}}}}}).Expected(scores[0])))
+	assert.True(t, math.IsNaN((&Score{Kinds: []Kind{{Right: [][]bool{{true}}}}}).Expected(scores[0])))
+}
+
+func slopeOf(s *Score, k, size int) float64 { return slope(s.Kinds[k].stats[size]) }
+
+// TestExpectedLossUnderErrors is the mean of the kinds, of each the mean of its sizes.
+func TestExpectedLossUnderErrors(t *testing.T) {
+	s := setup(t, "gaussian=0.1,0.3", 100)
+	scores, err := Robust(context.Background(), s, threshold(.3), threshold(.4))
+	require.NoError(t, err)
+	of := func(k, size int) (sum float64) {
+		slope := slopeOf(scores[0], k, size)
+		for _, it := range scores[1].Kinds[k].stats[size] {
+			sum += math.Tanh(slope*it[5]/2) / 100
+		}
+		return sum
+	}
+	want := (of(0, 0) + (of(1, 0)+of(1, 1))/2) / 2
+	assert.Positive(t, want)
+	assert.InDelta(t, want, scores[1].Expected(scores[0]), 1e-12)
 }
 
 func TestRobustReportsErrors(t *testing.T) {
