@@ -32,7 +32,7 @@ func limits(ctx context.Context, m *ir.Module, env *pass.Env) (err error) {
 func (s *Search) bounded() bool { return !math.IsInf(s.most, 1) }
 
 // bound is the most cycles that the budget allows, or else that int8 takes; a budget of
-// bytes gets as many as its fastest formats take.
+// bytes that leaves nothing as fast gets a quarter more than its fastest formats take.
 func (s *Search) bound() error {
 	b := s.env.Budget
 	s.most, s.estimates = math.Inf(1), map[layerFormat]float64{}
@@ -67,14 +67,12 @@ func (s *Search) limited() {
 		}
 	}
 	if bytes, ok := Limit(s.layers, s.env.Budget); ok {
-		if fastest := Within(Pareto(rows), bytes); fastest != nil {
-			s.most = max(s.most, fastest.Cost*(1+rounding))
+		// The fastest formats alone would leave a search nothing to choose.
+		if fastest := Within(Pareto(rows), bytes); fastest != nil && fastest.Cost > s.most {
+			s.most = fastest.Cost * relaxed
 		}
 	}
 }
-
-// rounding is by how much a sum of cycles may change with the order of its parts, as a share.
-const rounding = 1e-12
 
 // relaxed is the factor by which a default limit gives way to a budget at a time.
 const relaxed = 1.25
@@ -151,12 +149,20 @@ func (s *Search) solve(layers [][]Choice, bytes int) *Plan {
 // within is solve by a surrogate; one curve serves every size where cycles have no
 // bound.
 func (s *Search) within(g surrogate, bytes int) *Plan {
-	plan := Within(s.curve(g), bytes)
-	if !s.bounded() || plan != nil && s.fits(s.formats(plan), bytes) {
-		return plan
+	free := Within(s.curve(g), bytes)
+	for s.bounded() && (free == nil || !s.fits(s.formats(free), bytes)) {
+		plan := s.solve(s.choices(g.of), bytes)
+		isDear := free != nil && s.env.Budget.IsSize() && (plan == nil || plan.Cost > dear*free.Cost)
+		if !isDear || !s.relax() {
+			return plan
+		}
 	}
-	return s.solve(s.choices(g.of), bytes)
+	return free
 }
+
+// dear is how many times the cost of the best network of a size a default limit may cause: a
+// size that the user asks for is to be worth it, and a warning gives the cycles.
+const dear = 1.5
 
 // fits reports whether formats keep the budget.
 func (s *Search) fits(formats []quant.Format, bytes int) bool {

@@ -47,8 +47,8 @@ func TestDefaultLimitOfCycles(t *testing.T) {
 	}{
 		{"no budget", standard, pass.Budget{}, cyclesOfInt8, ""},
 		{"bytes that leave a choice", standard, pass.Budget{Bits: 4}, cyclesOfInt8, ""},
-		{"bytes that leave none", odd, pass.Budget{Bits: 2}, 2 * cyclesOfInt8, ""},
-		{"formats that leave none", odd, pass.Budget{Bits: 4}, 2 * cyclesOfInt8, ""},
+		{"bytes that leave none", odd, pass.Budget{Bits: 2}, 2.5 * cyclesOfInt8, ""},
+		{"formats that leave none", odd, pass.Budget{Bits: 4}, 2.5 * cyclesOfInt8, ""},
 		{"free", standard, pass.Budget{FreeCycles: true}, math.Inf(1), ""},
 		{"a share of the user's", odd, pass.Budget{Bits: 2, CyclesOfInt8: 1}, 0, "the least possible is -cycles 2.000x"},
 		{"a number of the user's", odd, pass.Budget{Bits: 3, Cycles: 100}, 0, "the least possible is -cycles 8776"},

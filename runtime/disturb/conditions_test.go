@@ -55,7 +55,7 @@ func TestParse(t *testing.T) {
 		assert.NotEmpty(t, list, in.Name)
 		assert.Equal(t, in.Holds.Kind == ir.Image, len(list) == 3)
 	}
-	assert.Len(t, Fitting(camera), 19)
+	assert.Len(t, Fitting(camera), 20)
 	assert.Len(t, Fitting(audio), 9)
 	assert.Len(t, Fitting(mono), 8)
 	assert.Len(t, Fitting(sensors5), 6)

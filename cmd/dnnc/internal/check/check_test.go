@@ -78,7 +78,7 @@ func TestNoData(t *testing.T) {
 	require.NoError(t, os.WriteFile(model, raw, 0o644))
 	f := checked(t, model)
 	assert.Empty(t, f.Task)
-	assert.Contains(t, f.Unclear, "fc2")
+	assert.Contains(t, f.Unclear, "the result logits means")
 	assert.Equal(t, "16 images of noise", f.Images)
 	assert.True(t, f.Inputs[0].Assumed)
 	assert.Equal(t, "armv7em", f.Targets[0].Target)

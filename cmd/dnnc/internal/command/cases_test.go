@@ -53,7 +53,7 @@ func TestCasesAreAskedFor(t *testing.T) {
 		"binary": {"it could be binary (yes or no, by one sigmoid), values", "binary", []string{"accuracy at .5"}},
 		"seg":    {"classes along an axis, as classes axis: 0", "classes axis: 0", []string{"pixel accuracy", "mean IoU"}},
 		"ae":     {"reconstruction (the input again: autoencoders)", "reconstruction", []string{"1 - rmse/std of the score"}},
-		"det":    {"the network has 2 results, x [4] and c [10]", "x=values weight: 2, c=classes", []string{"result x: values", "result c: classes", "rmse of the worst element", "top-5"}},
+		"det":    {"the network has 2 results, boxes [4] and scores [10]", "boxes=values weight: 2, scores=classes", []string{"result boxes: values", "result scores: classes", "rmse of the worst element", "top-5"}},
 	} {
 		args := []string{"eval", filepath.Join(dnnctest.Root, "testdata/tasks", name+".onnx"), "-data", data, "-calib", data, "-images", "60", "-n", "60", "-errors", "gaussian=.05"}
 		code, stdout, stderr := dnnctest.Run(t, args...)
@@ -72,13 +72,13 @@ func TestCasesAreAskedFor(t *testing.T) {
 // TestDetectionsAreCompared once the results are named.
 func TestDetectionsAreCompared(t *testing.T) {
 	data := pictures(t, 60)
-	args := []string{"eval", filepath.Join(dnnctest.Root, "testdata/tasks/det.onnx"), "-data", data, "-calib", data, "-images", "40", "-n", "40", "-errors", "gaussian=.05", "-task", "x=values, c=classes"}
-	code, stdout, stderr := dnnctest.Run(t, append(args, "-detect", "boxes: x, scores: c, form: cxcywh, least: -9")...)
+	args := []string{"eval", filepath.Join(dnnctest.Root, "testdata/tasks/det.onnx"), "-data", data, "-calib", data, "-images", "40", "-n", "40", "-errors", "gaussian=.05", "-task", "boxes=values, scores=classes"}
+	code, stdout, stderr := dnnctest.Run(t, append(args, "-detect", "boxes: boxes, scores: scores, form: cxcywh, least: -9")...)
 	require.Zero(t, code, stderr)
 	assert.Regexp(t, `detections at IoU \.5: (-|[01]\.[0-9]+) of 160 agree with the float network's`, stdout)
-	code, _, stderr = dnnctest.Run(t, append(args, "-detect", "boxes: x, scores: c, form: cxcywh")...)
+	code, _, stderr = dnnctest.Run(t, append(args, "-detect", "boxes: boxes, scores: scores, form: cxcywh")...)
 	assert.Equal(t, command.AtFault, code)
-	assert.Contains(t, stderr, "c are no probabilities: say the score of a detection")
+	assert.Contains(t, stderr, "scores are no probabilities: say the score of a detection")
 }
 
 // TestRegressionIsAimedAt: 99 % of what the float network is above the mean, an rmse against it
