@@ -174,7 +174,7 @@ func TestUnevenColumns(t *testing.T) {
 				w.Data = ir.FloatConst("", w.Type.Shape, x).Data
 			}
 		}
-		r, _ := quantized(t, m, func(config *dnnc.Config) { config.Task = c.task })
+		r, _ := quantized(t, m, func(config *dnnc.Config) { config.Task, config.Calibrate = c.task, 32 })
 		f, err := r.Fidelity(context.Background())
 		require.NoError(t, err)
 		var got []string

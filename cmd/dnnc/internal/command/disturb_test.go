@@ -80,7 +80,6 @@ func TestUseIsCheckedFirst(t *testing.T) {
 	for want, args := range map[string][]string{
 		"no -o":                         {"disturb", "-errors", "snow=0.5", road},
 		"no -errors":                    {"disturb", road, "-o", "x.png"},
-		"it names no error: none says":  {"disturb", "-errors", " ", road, "-o", "x.png"},
 		"without -network items are in": {"disturb", "-errors", "snow=0.5", "-range", "x=0,255", road, "-o", "x.png"},
 		"its ending is none of .png":    {"disturb", "-sheet", "x.jpg", road},
 		"-n -5":                         {"disturb", "-errors", "snow=0.5", "-n", "-5", road, "-o", "x.png"},
@@ -92,7 +91,10 @@ func TestUseIsCheckedFirst(t *testing.T) {
 		assert.Equal(t, command.AtFault, code, want)
 		assert.Contains(t, stderr, want)
 	}
-	code, _, stderr := dnnctest.Run(t, "disturb")
+	code, _, stderr := dnnctest.Run(t, "disturb", "-errors", " ", road, "-o", "x.png")
+	assert.Equal(t, command.BadUsage, code)
+	assert.Contains(t, stderr, "it names no error: none says")
+	code, _, stderr = dnnctest.Run(t, "disturb")
 	assert.Equal(t, command.BadUsage, code)
 	assert.Contains(t, stderr, "takes one file")
 }

@@ -206,7 +206,7 @@ func TestReportOfSeveralResults(t *testing.T) {
 	page, err := os.ReadFile(path("out.html"))
 	require.NoError(t, err)
 	for want, times := range map[string]int{ // a title stands in the contents, too
-		"detector, fc, by bits a weight": 1, "detector, box, by bits a weight": 1, "detector: bits a weight by layer and budget": 1,
+		"detector, fc, by bits a weight": 2, "detector, box, by bits a weight": 2, "detector: bits a weight by layer and budget": 2,
 		"Accuracy against the size of error: detector, fc": 2, "1 - rmse/std against the size of error: detector, box": 2,
 	} {
 		assert.Equal(t, times, strings.Count(string(page), want), want)

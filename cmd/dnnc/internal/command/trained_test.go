@@ -65,7 +65,7 @@ func TestTrainedExamples(t *testing.T) {
 				require.Len(t, c.Results, len(m.Outputs))
 				return c
 			}
-			int8 := build("-O", "int8")
+			int8 := build("-O", "int8", "-images", "320")
 			robust := build("-O", "robust", "-bits", "4", "-formats", "odd")
 			for i, r := range int8.Results {
 				own := learnt[e.Name][r.Name]
