@@ -60,6 +60,7 @@ type Budget struct {
 	Cycles, CyclesOfInt8 float64
 	// FreeCycles and FreeRAM lift the default limits of a search: what int8 takes.
 	FreeCycles, FreeRAM bool
+	Given               bool // a budget was given in the build that is repeated with its formats
 }
 
 // LimitsCycles and LimitsRAM report whether the default limit of a search holds: the
@@ -69,6 +70,9 @@ func (b Budget) LimitsRAM() bool    { return b.RAM == 0 && !b.FreeRAM }
 
 // IsSize reports whether the budget bounds the bytes of the weights.
 func (b Budget) IsSize() bool { return b.Bits > 0 || b.Bytes > 0 || b.Ratio > 0 }
+
+// IsGiven reports a budget of the user's, which comes before the default limits.
+func (b Budget) IsGiven() bool { return b.IsSize() || b.Promised || b.Given }
 
 // Env is what passes may know beside the module: the options of the run, the
 // data, the target. A pass reads it and fills in its report, and nothing else.

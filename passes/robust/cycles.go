@@ -13,7 +13,8 @@ import (
 )
 
 // limits sets the default limits of a search, unless the user says otherwise: what the same
-// network takes in int8. That of RAM is the module's aim.
+// network takes in int8. That of RAM is the module's aim; of a budget of the user's there is
+// none, as the formats of few bits often need room for what they decode.
 func limits(ctx context.Context, m *ir.Module, env *pass.Env) (err error) {
 	m.Within, env.Reference = 0, nil
 	if env.Uniform == nil {
@@ -22,7 +23,7 @@ func limits(ctx context.Context, m *ir.Module, env *pass.Env) (err error) {
 	if env.Reference, err = env.Uniform(ctx, m, ir.Of(ir.I8)); err != nil {
 		return err
 	}
-	if env.Budget.LimitsRAM() {
+	if env.Budget.LimitsRAM() && !env.Budget.IsGiven() {
 		m.Within = max(env.Reference.Arena.Bytes, 1)
 	}
 	return nil
@@ -37,6 +38,7 @@ func (s *Search) bound() error {
 	b := s.env.Budget
 	s.most, s.estimates = math.Inf(1), map[layerFormat]float64{}
 	switch {
+	case b.Promised && b.LimitsCycles(): // the smallest network that keeps the share is asked for
 	case s.env.Reference != nil && b.LimitsCycles():
 		s.limited()
 	case b.Cycles == 0 && b.CyclesOfInt8 == 0:

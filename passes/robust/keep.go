@@ -128,9 +128,6 @@ func (h *hunt) next() (bytes int, ok bool) {
 func (s *Search) keeping(ctx context.Context, m method) (*Network, error) {
 	keep, isPromised := s.env.Budget.Keep, s.env.Budget.Promised
 	found, best, seen, err := s.hunted(ctx, m, keep)
-	for isPromised && found == nil && (err == nil || isTooSmall(err)) && s.relax() { // before anything is tested
-		found, best, seen, err = s.hunted(ctx, m, keep)
-	}
 	switch {
 	case err != nil:
 		return nil, err

@@ -129,7 +129,7 @@ func TestLimitOfRAM(t *testing.T) {
 	for _, c := range []struct {
 		budget pass.Budget
 		want   int
-	}{{pass.Budget{}, 4096}, {pass.Budget{RAM: 5000}, 0}, {pass.Budget{FreeRAM: true}, 0}} {
+	}{{pass.Budget{}, 4096}, {pass.Budget{RAM: 5000}, 0}, {pass.Budget{FreeRAM: true}, 0}, {pass.Budget{Bits: 4}, 0}, {pass.Budget{Keep: .99, Promised: true}, 0}, {pass.Budget{Keep: .99}, 4096}} {
 		m, env := madeUpModule(t), environment(t)
 		env.Budget = c.budget
 		env.Uniform = func(_ context.Context, _ *ir.Module, e ir.Elem) (*ir.Module, error) {

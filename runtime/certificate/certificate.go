@@ -108,7 +108,8 @@ type Recipe struct {
 	Errors       string           `json:"errors"`
 	Images       int              `json:"images,omitempty"`
 	RAM          int              `json:"ram,omitempty"`
-	RAMFree      bool             `json:"ram_free,omitempty"` // no default limit
+	RAMFree      bool             `json:"ram_free,omitempty"`     // no default limit
+	Given        bool             `json:"budget_given,omitempty"` // which comes before default limits
 	StartAfter   string           `json:"start_after,omitempty"`
 	StopAfter    string           `json:"stop_after,omitempty"`
 	Exact        bool             `json:"exact,omitempty"`
