@@ -181,16 +181,29 @@ func align(n int) int { return (n + arenaAlign - 1) / arenaAlign * arenaAlign }
 
 // held lists the bytes of all blocks that are alive at each step of a planned module.
 func held(m *ir.Module, blocks []ir.Block) []int {
-	// The changes of each step, then their sums: a block need not be asked about at every step.
-	bytes := make([]int, len(m.Ops)+1)
+	bytes := make(bySteps, len(m.Ops)+1)
 	for _, b := range blocks {
-		bytes[b.From] += b.Bytes
-		bytes[min(b.To+1, len(m.Ops))] -= b.Bytes
+		bytes.add(b.From, b.To, b.Bytes)
 	}
-	for i := range m.Ops {
-		bytes[i+1] += bytes[i]
+	return bytes.sums()
+}
+
+// bySteps are the changes of a sum at each step, and one more: what lives long need not be
+// asked about at every step.
+type bySteps []int
+
+// add adds bytes in the steps from to until.
+func (s bySteps) add(from, until, bytes int) {
+	s[from] += bytes
+	s[min(until+1, len(s)-1)] -= bytes
+}
+
+// sums are the sums of all steps.
+func (s bySteps) sums() []int {
+	for i := range len(s) - 1 {
+		s[i+1] += s[i]
 	}
-	return bytes[:len(m.Ops)]
+	return s[:len(s)-1]
 }
 
 // LowerBound is the most bytes that a planned module holds at one step: the least arena

@@ -99,18 +99,13 @@ type steps struct {
 }
 
 func newSteps(m *ir.Module, t *processor.Target, ram int) *steps {
-	s := &steps{m, t, ram, ir.Liveness(m), make([]int, len(m.Ops)+1)}
-	// The changes of each step, then their sums.
+	live, values := ir.Liveness(m), make(bySteps, len(m.Ops)+1)
 	for _, n := range m.Ops {
-		if l := s.live[n.Out]; !m.IsOutput(n.Out) {
-			s.values[l.From] += n.Out.Type.Shape.Size()
-			s.values[min(l.To+1, len(m.Ops))] -= n.Out.Type.Shape.Size()
+		if l := live[n.Out]; !m.IsOutput(n.Out) {
+			values.add(l.From, l.To, n.Out.Type.Shape.Size())
 		}
 	}
-	for i := range m.Ops {
-		s.values[i+1] += s.values[i]
-	}
-	return s
+	return &steps{m, t, ram, live, values.sums()}
 }
 
 // isOver reports whether a step breaks the bound.

@@ -173,16 +173,16 @@ func (s *Search) hunted(ctx context.Context, m method, keep float64) (found, bes
 		if isFound {
 			others = 0
 		}
-		n, kept, expected, more, err := s.keepingWithin(ctx, m, bytes, keep, others)
+		n, more, err := s.keepingWithin(ctx, m, bytes, keep, others)
 		if isTooSmall(err) { // the method has nothing this small
 			refused = err
-			return nil, kept, nil
+			return nil, measure.Estimate{}, nil
 		}
 		others -= more
-		if err == nil && n != nil {
-			seen = append(seen, s.measured(n, kept, expected))
+		if err == nil && n.Network != nil {
+			seen = append(seen, n)
 		}
-		return n, kept, err
+		return n.Network, n.kept, err
 	})
 	if err == nil && best == nil && refused != nil {
 		err = refused
@@ -259,13 +259,13 @@ func (s *Search) refuseUndefined(ctx context.Context, keep float64) error {
 // keepingWithin is the first network of at most a number of bytes that keeps enough, of
 // those that the method has; the best of them where none does. Networks of one size
 // differ: where one fails by less than its error, the next may not, so some others more
-// are measured.
-func (s *Search) keepingWithin(ctx context.Context, m method, bytes int, keep float64, others int) (best *Network, kept measure.Estimate, expected float64, more int, err error) {
+// are measured. It has no network where the method has none.
+func (s *Search) keepingWithin(ctx context.Context, m method, bytes int, keep float64, others int) (best lost, more int, err error) {
 	tried := map[string]bool{}
 	for plan := 0; more <= others; plan++ {
 		n, err := s.quick(ctx, m, bytes, plan)
 		if err != nil {
-			return nil, kept, expected, more, err
+			return lost{}, more, err
 		}
 		if n == nil {
 			break // it has no more
@@ -274,22 +274,23 @@ func (s *Search) keepingWithin(ctx context.Context, m method, bytes int, keep fl
 			continue
 		}
 		tried[n.Key()] = true
-		r, loss, err := s.retention(ctx, n.Formats)
-		if err != nil {
-			return nil, kept, expected, more, err
-		}
 		told := *n
+		one, err := s.measured(ctx, &told)
+		if err != nil {
+			return lost{}, more, err
+		}
+		r := one.kept
 		told.Origin = fmt.Sprintf("%s, retention %.4f", n.Origin, r.Value)
 		s.report(&told)
-		if best == nil || r.Value > kept.Value {
-			best, kept, expected = &told, r, loss
+		if best.Network == nil || r.Value > best.kept.Value {
+			best = one
 		}
 		if r.Value >= keep || keep-r.Value > r.StdErr || more == others {
 			break
 		}
 		more++
 	}
-	return best, kept, expected, more, nil
+	return best, more, nil
 }
 
 // expected is the size to begin with: of Qed, the least whose divergence by the table is

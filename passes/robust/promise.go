@@ -37,12 +37,17 @@ type trend []lost
 // it (NaN where that is not known) and the loss by the answers to few images.
 type lost struct {
 	*Network
-	divergence, expected, loss, stderr float64
+	divergence, expected float64
+	kept                 measure.Estimate
 }
 
-// measured is what a network loses that keeps so much.
-func (s *Search) measured(n *Network, kept measure.Estimate, expected float64) lost {
-	return lost{n, s.loss(n.cost), expected, 1 - kept.Value, kept.StdErr}
+// loss is the loss by the answers.
+func (n lost) loss() float64 { return 1 - n.kept.Value }
+
+// measured is what a network loses.
+func (s *Search) measured(ctx context.Context, n *Network) (lost, error) {
+	kept, expected, err := s.retention(ctx, n.Formats)
+	return lost{n, s.loss(n.cost), expected, kept}, err
 }
 
 // trendSpan bounds the networks that tell what a divergence loses: those of a divergence
@@ -70,7 +75,7 @@ func (t trend) share(near float64) float64 {
 	var signs, losses float64
 	for _, n := range t {
 		if s := t.sign(n); t.isExpected() || s <= near*trendSpan && near <= s*trendSpan {
-			signs, losses = signs+s, losses+n.loss
+			signs, losses = signs+s, losses+n.loss()
 		}
 	}
 	return losses / signs // NaN of none
@@ -79,7 +84,7 @@ func (t trend) share(near float64) float64 {
 // isTold reports that a network's loss is large enough beside its error to tell the share
 // of losses that are expected.
 func (t trend) isTold() bool {
-	return slices.ContainsFunc(t, func(n lost) bool { return n.loss > told*n.stderr })
+	return slices.ContainsFunc(t, func(n lost) bool { return n.loss() > told*n.kept.StdErr })
 }
 
 // told is how many standard errors a loss has that tells the share.
@@ -133,11 +138,9 @@ func (s *Search) centred(ctx context.Context, m method, found *Network, seen tre
 		if err == nil && n != nil && n.Bytes < high.Bytes {
 			one := lost{Network: n, divergence: s.loss(n.cost)}
 			if seen.isExpected() {
-				kept, expected, err := s.retention(ctx, n.Formats)
-				if err != nil {
+				if one, err = s.measured(ctx, n); err != nil {
 					return nil, err
 				}
-				one = s.measured(n, kept, expected)
 			}
 			if seen.sign(one) <= most {
 				high = n
@@ -165,11 +168,11 @@ func (s *Search) lossier(ctx context.Context, m method, seen trend) (trend, erro
 		if err != nil {
 			return nil, err
 		}
-		kept, expected, err := s.retention(ctx, n.Formats)
+		one, err := s.measured(ctx, n)
 		if err != nil {
 			return nil, err
 		}
-		seen = append(seen, s.measured(n, kept, expected))
+		seen = append(seen, one)
 	}
 	return seen, nil
 }

@@ -64,12 +64,12 @@ func TestCandidates(t *testing.T) {
 // near it.
 func TestTrend(t *testing.T) {
 	network := func(bytes int, divergence, loss float64) lost {
-		return lost{&Network{Bytes: bytes}, divergence, math.NaN(), loss, 1}
+		return lost{&Network{Bytes: bytes}, divergence, math.NaN(), measure.Estimate{Value: 1 - loss, StdErr: 1}}
 	}
-	seen := trend{network(100, .4, .05), network(200, .1, .02), network(300, .05, .01), network(400, .01, -.001)}
-	assert.InDelta(t, (.02+.01+.05)/(.1+.05+.4), seen.share(.1), 1e-15, "both ends count")
-	assert.InDelta(t, (.02+.01)/(.1+.05), seen.share(.09), 1e-15)
-	assert.InDelta(t, (.01-.001)/(.05+.01), seen.share(.0199), 1e-15)
+	seen := trend{network(100, .4, 1./16), network(200, .1, 1./32), network(300, .05, 1./64), network(400, .01, -1./1024)} // 1 less them is exact
+	assert.InDelta(t, (1./32+1./64+1./16)/(.1+.05+.4), seen.share(.1), 1e-15, "both ends count")
+	assert.InDelta(t, (1./32+1./64)/(.1+.05), seen.share(.09), 1e-15)
+	assert.InDelta(t, (1./64-1./1024)/(.05+.01), seen.share(.0199), 1e-15)
 	assert.True(t, math.IsNaN(seen.share(10)))
 	assert.Negative(t, seen.share(.003))
 
@@ -89,17 +89,17 @@ func TestTrend(t *testing.T) {
 // it stands for, and a network that answers nothing otherwise does not end that.
 func TestExpectedTrend(t *testing.T) {
 	network := func(bytes int, expected, loss float64) lost {
-		return lost{&Network{Bytes: bytes}, 7, expected, loss, 1}
+		return lost{&Network{Bytes: bytes}, 7, expected, measure.Estimate{Value: 1 - loss, StdErr: 1}}
 	}
-	seen := trend{network(100, .1, .12), network(200, .01, .02), network(300, 0, -.01)}
-	assert.InDelta(t, .13/.11, seen.share(0), 1e-15)
-	assert.InDelta(t, .13/.11, seen.share(9), 1e-15)
+	seen := trend{network(100, .1, 1./8), network(200, .01, 1./64), network(300, 0, -1./128)}
+	assert.InDelta(t, (1./8+1./64-1./128)/.11, seen.share(0), 1e-15)
+	assert.InDelta(t, (1./8+1./64-1./128)/.11, seen.share(9), 1e-15)
 	below, above := seen.bracket(.05)
 	assert.Equal(t, []int{100, 200}, []int{below.Bytes, above.Bytes})
 	assert.Equal(t, .01, seen.sign(seen[1]))
 	seen[0].expected = math.NaN()
 	assert.Equal(t, 7., seen.sign(seen[1]))
-	assert.InDelta(t, .13/21, seen.share(7), 1e-15)
+	assert.InDelta(t, (1./8+1./64-1./128)/21, seen.share(7), 1e-15)
 }
 
 // TestCentred: a hunt that few images led to a network far too large goes back by the loss
@@ -119,8 +119,8 @@ func TestCentred(t *testing.T) {
 	require.Greater(t, true90(small), .1)
 	require.Less(t, true90(large), .1)
 	seen := trend{
-		{small, s.loss(small.cost), true90(small), true90(small), .01},
-		{large, s.loss(large.cost), true90(large), true90(large) + .001, .01},
+		{small, s.loss(small.cost), true90(small), measure.Estimate{Value: 1 - true90(small), StdErr: .01}},
+		{large, s.loss(large.cost), true90(large), measure.Estimate{Value: 1 - true90(large) - .001, StdErr: .01}},
 	}
 	n, err := s.centred(all, methods[0], large, seen)
 	require.NoError(t, err)
@@ -128,7 +128,7 @@ func TestCentred(t *testing.T) {
 	assert.LessOrEqual(t, true90(n), .1)
 	// Of the large network alone, which few images told to lose eight times as much as it
 	// does, smaller ones tell it.
-	n, err = s.centred(all, methods[0], large, trend{{large, s.loss(large.cost), true90(large), 8 * true90(large), 4 * true90(large)}})
+	n, err = s.centred(all, methods[0], large, trend{{large, s.loss(large.cost), true90(large), measure.Estimate{Value: 1 - 8*true90(large), StdErr: 4 * true90(large)}}})
 	require.NoError(t, err)
 	assert.Less(t, n.Bytes, large.Bytes)
 	assert.LessOrEqual(t, true90(n), .11)

@@ -1187,11 +1187,11 @@ func TestKeepTriesOthers(t *testing.T) {
 			}
 			return measure.Estimate{Value: .96, StdErr: c.stderr}
 		}
-		n, kept, _, more, err := s.keepingWithin(all, methods[0], 700, .95, c.others)
+		n, more, err := s.keepingWithin(all, methods[0], 700, .95, c.others)
 		require.NoError(t, err)
 		assert.Equal(t, c.want.Key(), n.Key(), "%+v", c)
 		assert.Equal(t, c.more, more, "%+v", c)
-		assert.Equal(t, o.keeps(n.Formats), kept)
+		assert.Equal(t, o.keeps(n.Formats), n.kept)
 	}
 }
 
