@@ -82,10 +82,8 @@ func addScalars(g *emit.Generator, p *geometry.AddParams) bool {
 	if !isSum || !okA || !okB || !okY || !shrink || !fa.TakesScalars(bits) || !fb.TakesScalars(bits) || !fy.TakesScalars(bits+1) {
 		return false
 	}
-	op, b := loop.Add, g.B
-	if g.Node.Op == ir.Sub {
-		op = loop.Sub
-	}
+	op, _ := shifted(g.Node.Op)
+	b := g.B
 	b.For("i", loop.Int(0), loop.Int(g.Node.Out.Type.Shape.Size()), 1, func(i loop.Expr) {
 		arg := func(j int, f emit.Factor) loop.Expr {
 			return f.Scalar(b, loop.Op(loop.Shl, g.Wide(j, i), loop.Int(geometry.AddShift)))
