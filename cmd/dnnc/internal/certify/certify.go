@@ -199,8 +199,9 @@ func open(ctx context.Context, o driver.Options, out, messages io.Writer) (*subj
 	if err := s.result.Judge(ctx, from, out); err != nil {
 		return nil, err
 	}
-	if s.task = s.result.Task; s.task.Decides("a proof") != nil {
-		return nil, s.task.Decides("a proof")
+	s.task = s.result.Task
+	if err := s.task.Decides("a proof"); err != nil {
+		return nil, err
 	}
 	setup, source, files, err := driver.Setup(ctx, from, s.result)
 	if err != nil {
@@ -247,15 +248,22 @@ func (s *subject) own(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	y, err := p.Forward(ctx, interp.QuantizeInputs(s.result.Module, s.images.X), s.images.N)
+	s.right, err = s.interpreted(ctx, p, interp.QuantizeInputs(s.result.Module, s.images.X), s.images.N)
+	return err
+}
+
+// interpreted are the answers to n records.
+func (s *subject) interpreted(ctx context.Context, prog *interp.Int, records []int8, n int) ([]int, error) {
+	y, err := prog.Forward(ctx, records, n)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	size := p.Size(s.result.Module.Outputs[0])
-	for i := range s.images.N {
-		s.right = append(s.right, s.answer(y[i*size:(i+1)*size]))
+	size := prog.Size(s.result.Module.Outputs[0])
+	out := make([]int, n)
+	for i := range out {
+		out[i] = s.answer(y[i*size : (i+1)*size])
 	}
-	return nil
+	return out, nil
 }
 
 // head is the document before anything is decided.

@@ -7,6 +7,7 @@ import (
 	"math/big"
 	"math/rand/v2"
 	"path/filepath"
+	"slices"
 
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/program"
@@ -56,7 +57,7 @@ func check(ctx context.Context, o driver.Options, stdout, stderr io.Writer) erro
 	if err != nil {
 		return err
 	}
-	runs = append(runs, func(x [][]int8) ([]int, error) { return s.interpreted(ctx, prog, x) })
+	runs = append(runs, func(x [][]int8) ([]int, error) { return s.interpreted(ctx, prog, slices.Concat(x...), len(x)) })
 	if driver.IsShipped(o.Input) || o.Target != "" {
 		object, closed, err := s.object(ctx, prog)
 		if err != nil {
@@ -66,24 +67,6 @@ func check(ctx context.Context, o driver.Options, stdout, stderr io.Writer) erro
 		runs, by = append(runs, object), by+" and by the object on "+s.result.Target.Name
 	}
 	return s.hold(d, o, runs, by, stdout, stderr)
-}
-
-// interpreted are the answers to records.
-func (s *subject) interpreted(ctx context.Context, prog *interp.Int, x [][]int8) ([]int, error) {
-	var all []int8
-	for _, r := range x {
-		all = append(all, r...)
-	}
-	y, err := prog.Forward(ctx, all, len(x))
-	if err != nil {
-		return nil, err
-	}
-	size := len(y) / len(x)
-	out := make([]int, len(x))
-	for i := range out {
-		out[i] = s.answer(y[i*size : (i+1)*size])
-	}
-	return out, nil
 }
 
 // object is what runs the object of the target.
