@@ -319,13 +319,7 @@ func answerOf(t measure.Task, x []float32) string {
 		text := ""
 		switch {
 		case r.Task == measure.Classes && r.Axis == ir.NoAxis:
-			best := 0
-			for i, v := range own {
-				if v > own[best] {
-					best = i
-				}
-			}
-			text = fmt.Sprintf("class %d", best)
+			text = fmt.Sprintf("class %d", measure.Argmax(own))
 		case len(own) <= mostValues:
 			var values []string
 			for _, v := range own {
