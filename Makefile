@@ -100,6 +100,7 @@ bench: test-tools bin/dnnc
 		$(GO) run ./cmd/bench $$p
 	$(GO) run ./cmd/bench -peers
 	$(GO) run ./cmd/bench -clang
+	$(GO) run ./cmd/bench -lower 20
 	$(GO) run ./cmd/bench -scale
 
 # Other people's arithmetic: generated models of every operation against

@@ -61,6 +61,26 @@ var parts = map[string]func(b *build.Chain, x *ir.Value, n int) []*ir.Value{
 		}
 		return []*ir.Value{b.Add(ir.Concat, "all", list)}
 	},
+	"residual sums": func(b *build.Chain, x *ir.Value, n int) []*ir.Value {
+		for range n / 2 {
+			x = b.Add(ir.Add, "sum", []*ir.Value{x, b.Add(ir.Tanh, "f", []*ir.Value{x})})
+		}
+		return []*ir.Value{x}
+	},
+	"one value used to the end": func(b *build.Chain, x *ir.Value, n int) []*ir.Value {
+		first := b.Add(ir.Tanh, "first", []*ir.Value{x})
+		for range n {
+			x = b.Add(ir.Maximum, "greater", []*ir.Value{x, first})
+		}
+		return []*ir.Value{x}
+	},
+	"many results": func(b *build.Chain, x *ir.Value, n int) []*ir.Value {
+		var list []*ir.Value
+		for i := range n / 2 {
+			list = append(list, b.Add([]ir.Op{ir.Tanh, ir.Sigmoid}[i%2], "part", []*ir.Value{b.Add(ir.Abs, "size", []*ir.Value{x})}))
+		}
+		return list
+	},
 }
 
 var identity = []float32{1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1}

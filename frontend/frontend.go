@@ -511,11 +511,13 @@ func (r *resolver) fromFile(pos diag.Pos, key string, t ir.Type) *ir.Const {
 		return nil
 	}
 	if !ok {
-		var known []string
-		for _, f := range r.files {
-			known = append(known, f.Names()...)
-		}
-		d := r.list.Add(pos, diag.MissingTensor, "no tensor %q", key).WithSuggestion(key, known)
+		d := r.list.Add(pos, diag.MissingTensor, "no tensor %q", key)
+		known := r.suggest(d, key, func() (known []string) {
+			for _, f := range r.files {
+				known = append(known, f.Names()...)
+			}
+			return known
+		})
 		switch {
 		case len(r.files) == 0:
 			d.WithNote("the network names no tensors file that could be read")
@@ -523,7 +525,11 @@ func (r *resolver) fromFile(pos diag.Pos, key string, t ir.Type) *ir.Const {
 				d.WithHelp("write: tensors \"weights.safetensors\"")
 			}
 		case d.Help == "" && len(known) > 0:
-			d.WithNote("the tensors files have %s", strings.Join(known, " "))
+			listed := known[:min(len(known), manyNames)]
+			d.WithNote("the tensors files have %s", strings.Join(listed, " "))
+			if more := len(known) - len(listed); more > 0 {
+				d.Note += fmt.Sprintf(" and %d others", more)
+			}
 		}
 		return nil
 	}
@@ -581,15 +587,34 @@ func (r *resolver) use(pos diag.Pos, name string) *ir.Value {
 		r.silent++
 		return nil
 	}
-	known := make([]string, 0, len(r.values))
-	for _, v := range r.m.Inputs {
-		known = append(known, v.Name)
-	}
-	for _, n := range r.m.Ops {
-		known = append(known, n.Name())
-	}
-	r.list.Add(pos, diag.UnknownName, "no value %q", name).WithSuggestion(name, known)
+	r.suggest(r.list.Add(pos, diag.UnknownName, "no value %q", name), name, func() (known []string) {
+		for _, v := range r.m.Inputs {
+			known = append(known, v.Name)
+		}
+		for _, n := range r.m.Ops {
+			known = append(known, n.Name())
+		}
+		return known
+	})
 	return nil
+}
+
+// manyFaults is the number of faults of a text after which no names are suggested: to
+// compare each unknown name with all known ones takes their product.
+const manyFaults = 200
+
+// manyNames is the number of tensors of which a diagnostic names no more.
+const manyNames = 50
+
+// suggest adds the closest of the known names to a diagnostic. It returns these names, or
+// nothing where they were not asked for.
+func (r *resolver) suggest(d *diag.Diagnostic, name string, known func() []string) []string {
+	if len(r.list) > manyFaults {
+		return nil
+	}
+	list := known()
+	d.WithSuggestion(name, list)
+	return list
 }
 
 func (r *resolver) assign(s *syntax.Assign) {
@@ -813,11 +838,12 @@ func (r *resolver) value(info *ir.AttrInfo, v *syntax.Value) any {
 			r.silent++
 			return nil
 		}
-		known := make([]string, len(r.m.Consts))
-		for i, c := range r.m.Consts {
-			known[i] = c.Name
-		}
-		r.list.Add(syntax.At(v.Pos), diag.UnknownName, "no constant %q", word).WithSuggestion(word, known)
+		r.suggest(r.list.Add(syntax.At(v.Pos), diag.UnknownName, "no constant %q", word), word, func() (known []string) {
+			for _, c := range r.m.Consts {
+				known = append(known, c.Name)
+			}
+			return known
+		})
 		return nil
 	}
 	if word == "" {

@@ -2,6 +2,7 @@ package frontend
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/dnnc/dnnc/frontend/weights"
 	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/diag"
 )
 
 const lenet = "../testdata/lenet5/lenet5.dnn"
@@ -126,4 +128,39 @@ func TestFilesOfATextLieInItsFolder(t *testing.T) {
 			assert.NoError(t, err, line)
 		}
 	}
+}
+
+// TestManyFaultsTakeNoSquare: a text with very many unknown names gets a diagnostic for each,
+// but names are suggested only for the first ones, and of many tensors some are named.
+func TestManyFaultsTakeNoSquare(t *testing.T) {
+	dir := t.TempDir()
+	text := "tensors \"w.npz\"\nnetwork n(x: f32[4] in [0,1]) -> f32[4] {\n"
+	var tensors []weights.Tensor
+	for i := range 300 {
+		text += fmt.Sprintf("  y%d = linear(value%d, units: 4)\n", i, i)
+		tensors = append(tensors, weights.Tensor{Name: fmt.Sprintf("zz%d.weight", i), DType: weights.F32, Shape: []int{1}, Data: make([]byte, 4)})
+	}
+	for i := range 2 {
+		text += fmt.Sprintf("  valuf%d = linear(x, units: 4)\n", i)
+	}
+	text = strings.Replace(text, "network n(x:", "network n(valuee: f32[4] in [0,1], x:", 1)
+	f, err := os.Create(filepath.Join(dir, "w.npz"))
+	require.NoError(t, err)
+	require.NoError(t, weights.WriteNPZ(f, tensors))
+	require.NoError(t, f.Close())
+	path := filepath.Join(dir, "n.dnn")
+	require.NoError(t, os.WriteFile(path, []byte(text+"  return y0\n}\n"), 0o644))
+	_, err = Load(path, Options{})
+	var list diag.List
+	require.ErrorAs(t, err, &list)
+	suggested := 0
+	for _, d := range list {
+		if strings.HasPrefix(d.Message, "no value") && d.Help != "" {
+			suggested++
+		}
+		assert.Less(t, len(d.Error()), 2000)
+	}
+	assert.Greater(t, len(list), 300)
+	assert.Positive(t, suggested)
+	assert.LessOrEqual(t, suggested, manyFaults)
 }

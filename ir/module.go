@@ -311,6 +311,20 @@ func (m *Module) Users(v *Value) []*Node {
 	return users
 }
 
+// AllUsers lists the users of each value, as Users does of one. It is a snapshot: later
+// changes of m do not reach it.
+func (m *Module) AllUsers() map[*Value][]*Node {
+	users := make(map[*Value][]*Node, len(m.Ops))
+	for _, n := range m.Ops {
+		for _, a := range n.Args {
+			if u := users[a]; len(u) == 0 || u[len(u)-1] != n {
+				users[a] = append(u, n)
+			}
+		}
+	}
+	return users
+}
+
 // Uses counts how often each value is an argument of an operation or a result of the
 // network. It is a snapshot: later changes of m do not reach it.
 func (m *Module) Uses() map[*Value]int {

@@ -858,3 +858,15 @@ func TestVerifyMemoryNamesNoSquare(t *testing.T) {
 	v.memory()
 	assert.Len(t, v.list, n-1)
 }
+
+// TestAllUsers: the users of all values at once are those of each.
+func TestAllUsers(t *testing.T) {
+	m := tiny()
+	double := addNode(m, Add, "double", m.Ops[0].Out, m.Ops[0].Out)
+	addNode(m, Relu, "unused", double.Out)
+	all := m.AllUsers()
+	for _, v := range append([]*Value{m.Inputs[0]}, m.Ops[0].Out, m.Ops[1].Out, m.Ops[2].Out, double.Out, m.Ops[4].Out) {
+		assert.Equal(t, m.Users(v), all[v], v.Name)
+	}
+	assert.Len(t, all[m.Ops[0].Out], 2, "one of them uses it twice")
+}

@@ -180,7 +180,7 @@ func executed(ctx context.Context, r *dnnc.Result, object []byte) (float64, erro
 		bytes += v.Type.Slots()
 	}
 	for _, v := range m.Outputs {
-		j.Outputs = append(j.Outputs, v.Type.Shape.Size())
+		j.Outputs = append(j.Outputs, v.Type.Slots())
 	}
 	text, err := emu.Driver(j, r.Target)
 	if err != nil {

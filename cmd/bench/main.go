@@ -47,52 +47,67 @@ var bars = []bar{
 	{"armv7", "deep3x3", "vec4x8", 1.6, 3.4}, {"armv7", "linear", "vec4x8", .07, .28}, {"armv7", "deep3x3", "vec4x16", .9, 3.4}, {"armv7", "linear", "vec4x16", .05, .28},
 }
 
+// settings are the flags.
+type settings struct {
+	dnnc, write, dir, only, xnnpack string
+	scale, fit, peers, clang        bool
+	lower                           int
+	seed                            uint64
+}
+
 func main() {
-	dnnc := flag.String("dnnc", "bin/dnnc", "the compiler")
-	write := flag.String("write", "", "write this network, a layer or alexnet224 or vgg16-224, to -o and stop")
-	dir := flag.String("o", "", "folder of the networks; a temporary one when empty")
-	only := flag.String("only", "", "targets, layers or formats, separated by commas: only the rows that have all of them")
-	peer := flag.String("xnnpack", "", "a folder with Debian's XNNPACK for armhf, unpacked, to be counted in this run")
-	isFit := flag.Bool("fit", false, "print the estimates of the kernel families divided by counts, for each target and family")
-	isPeers := flag.Bool("peers", false, "count the layers that peers were counted on, and print them beside the peers' counts, the worst ratio first")
-	isClang := flag.Bool("clang", false, "count layers on RISC-V as objects and as clang -O3 compiles the C that dnnc writes, the worst ratio first")
-	full := flag.Bool("scale", false, "compile AlexNet and VGG-16 in their full size instead, and print time and memory")
+	var s settings
+	flag.StringVar(&s.dnnc, "dnnc", "bin/dnnc", "the compiler")
+	flag.StringVar(&s.write, "write", "", "write this network, a layer or alexnet224 or vgg16-224, to -o and stop")
+	flag.StringVar(&s.dir, "o", "", "folder of the networks; a temporary one when empty")
+	flag.StringVar(&s.only, "only", "", "targets, layers or formats, separated by commas: only the rows that have all of them")
+	flag.StringVar(&s.xnnpack, "xnnpack", "", "a folder with Debian's XNNPACK for armhf, unpacked, to be counted in this run")
+	flag.BoolVar(&s.fit, "fit", false, "print the estimates of the kernel families divided by counts, for each target and family")
+	flag.BoolVar(&s.peers, "peers", false, "count the layers that peers were counted on, and print them beside the peers' counts, the worst ratio first")
+	flag.BoolVar(&s.clang, "clang", false, "count layers on RISC-V as objects and as clang -O3 compiles the C that dnnc writes, the worst ratio first")
+	flag.IntVar(&s.lower, "lower", 0, "count so many random layers in 8, 4, 2 and 1 bits, and print the worst ratio of a width to the one above it or to 8 bits")
+	flag.Uint64Var(&s.seed, "seed", 1, "of the random layers of -lower")
+	flag.BoolVar(&s.scale, "scale", false, "compile AlexNet and VGG-16 in their full size instead, and print time and memory")
 	flag.Parse()
-	if err := run(*dnnc, *write, *dir, *only, *peer, *full, *isFit, *isPeers, *isClang); err != nil {
+	if err := s.run(); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-func run(dnnc, write, dir, only, peer string, full, isFit, isPeers, isClang bool) error {
-	if dir == "" {
+func (s settings) run() error {
+	if s.dir == "" {
 		temp, err := os.MkdirTemp("", "bench-")
 		if err != nil {
 			return err
 		}
 		defer os.RemoveAll(temp)
-		dir = temp
+		s.dir = temp
 	}
-	if write != "" {
-		_, err := generate(dir, write)
+	switch {
+	case s.write != "":
+		_, err := generate(s.dir, s.write)
 		return err
+	case s.scale:
+		return scale(s.dnnc, s.dir, s.only)
+	case s.peers:
+		return comparePeers(os.Stdout, s.dnnc, s.dir, s.only)
+	case s.clang:
+		return compareClang(os.Stdout, s.dir, s.only)
+	case s.lower > 0:
+		return lower(os.Stdout, s.dnnc, s.dir, s.only, s.lower, s.seed)
+	case s.fit:
+		return fit(os.Stdout, s.dnnc, s.dir, s.only)
 	}
-	if full {
-		return scale(dnnc, dir, only)
-	}
-	if isPeers {
-		return comparePeers(os.Stdout, dnnc, dir, only)
-	}
-	if isClang {
-		return compareClang(os.Stdout, dir, only)
-	}
-	if isFit {
-		return fit(os.Stdout, dnnc, dir, only)
-	}
+	return s.table()
+}
+
+// table counts the layers of the bars.
+func (s settings) table() error {
 	var xnn map[string]float64
-	if peer != "" {
+	if s.xnnpack != "" {
 		var err error
-		if xnn, err = xnnpack(context.Background(), peer, dir); err != nil {
+		if xnn, err = xnnpack(context.Background(), s.xnnpack, s.dir); err != nil {
 			fmt.Fprintln(os.Stderr, "bench: XNNPACK is not counted:", err)
 		}
 	}
@@ -100,17 +115,17 @@ func run(dnnc, write, dir, only, peer string, full, isFit, isPeers, isClang bool
 	fmt.Fprintln(w, "target\tlayer\tformat\tlibrary, M\tbar, M\tmeasured, M\tof the bar\tcycles, M (llvm-mca)\t")
 	met, set := 0, 0
 	for _, b := range bars {
-		if !wanted(only, b.target, b.layer, b.format) {
+		if !wanted(s.only, b.target, b.layer, b.format) {
 			continue
 		}
 		if m := xnn[b.layer]; m > 0 && b.peer > 0 && b.target == "armv7" {
 			b.peer = m
 		}
-		path, err := generate(dir, b.layer)
+		path, err := generate(s.dir, b.layer)
 		if err != nil {
 			return err
 		}
-		c, err := count(dnnc, path, b)
+		c, err := count(s.dnnc, path, b)
 		if err != nil {
 			return err
 		}
@@ -187,12 +202,17 @@ func networkOf(name string) (*network, error) {
 	return nil, fmt.Errorf("no network %q", name)
 }
 
-// generate writes a network and its weights to a folder, unless they lie there.
+// generate writes a network of a name and its weights to a folder, unless they lie there.
 func generate(dir, name string) (string, error) {
 	n, err := networkOf(name)
 	if err != nil {
 		return "", err
 	}
+	return write(dir, name, n)
+}
+
+// write writes a network and its weights to a folder, unless they lie there.
+func write(dir, name string, n *network) (string, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", err
 	}

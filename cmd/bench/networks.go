@@ -144,6 +144,15 @@ func vgg16() *network {
 	return n
 }
 
+// macs is the multiply-adds of a network of one layer with weights.
+func (n *network) macs() int {
+	macs, out := 1, ints(n.output, ",")
+	for _, d := range append(slices.Clone(n.lines[0].weight), out[1:]...) {
+		macs *= d
+	}
+	return macs
+}
+
 // text is the network in dnnc's language.
 func (n *network) text(name string) string {
 	var b strings.Builder

@@ -124,6 +124,8 @@ func onLanes(name string, a []loop.Expr, i int) (text string, ok bool) {
 	case "mulllane":
 		x := expr(a[1], int(a[2].(*loop.Const).Value))
 		return fmt.Sprintf("(uint16_t)(sext8_32(%s) * sext8_32((uint8_t)(%s >> %d)))", expr(a[0], i), x, i%2*8), true
+	case "wmacc":
+		return fmt.Sprintf("(%s + sext8_32(%s) * sext16_32(%s))", expr(a[2], i), expr(a[0], i), expr(a[1], 0)), true
 	case "zip2":
 		return expr(a[i/2%2], i/4*2+i%2), true
 	case "zip":
@@ -160,7 +162,7 @@ func total(e loop.Expr) string {
 }
 
 // vectors are the names that onLanes knows.
-var vectors = []string{"sdot", "udot", "mladav", "mladavu", "addv", "addvu", "mull", "paddl", "padal", "padalu", "abal", "tst", "tbl16", "sum", "sums", "lanes", "qdmulh", "qrdmulh", "qshl", "rshr", "qadd", "qxtn16", "qxtn8", "tbl64", "zip", "zip2", "sdotlane", "mulllane"}
+var vectors = []string{"sdot", "udot", "mladav", "mladavu", "addv", "addvu", "mull", "paddl", "padal", "padalu", "abal", "tst", "tbl16", "sum", "sums", "lanes", "qdmulh", "qrdmulh", "qshl", "rshr", "qadd", "qxtn16", "qxtn8", "tbl64", "zip", "zip2", "sdotlane", "mulllane", "wmacc"}
 
 func pairOf(a []loop.Expr, i int, widen string) string {
 	return fmt.Sprintf("(%s + %s(%s) + %s(%s))", expr(a[1], i), widen, expr(a[0], 2*i), widen, expr(a[0], 2*i+1))

@@ -49,10 +49,26 @@ var forms = map[string]func(p *printer, e *loop.Named, args []value.Value) value
 	"sum": func(p *printer, e *loop.Named, args []value.Value) value.Value {
 		return p.intrinsic("llvm.vector.reduce.add.v4i32", e.T, args[0])
 	},
-	"qdmulh":  func(p *printer, e *loop.Named, args []value.Value) value.Value { return p.doubling("dmulh", e, args) },
-	"qrdmulh": func(p *printer, e *loop.Named, args []value.Value) value.Value { return p.doubling("rdmulh", e, args) },
+	"qdmulh": func(p *printer, e *loop.Named, args []value.Value) value.Value {
+		if p.target.Has("v") {
+			return p.scaled("vsmul", e.T, args[0], args[1], roundDown)
+		}
+		return p.doubling("dmulh", e, args)
+	},
+	"qrdmulh": func(p *printer, e *loop.Named, args []value.Value) value.Value {
+		if p.target.Has("v") {
+			return p.scaled("vsmul", e.T, args[0], args[1], roundUp)
+		}
+		return p.doubling("rdmulh", e, args)
+	},
+	"wmacc": func(p *printer, e *loop.Named, args []value.Value) value.Value { return p.wmacc(e, args) },
 	"qshl": func(p *printer, e *loop.Named, args []value.Value) value.Value {
 		by := e.Args[0].(*loop.Const).Value
+		if p.target.Has("v") { // what is too large comes near the limit: kernels bound it further
+			x := p.binary(loop.SMax, args[1], number(e.T, func(int) int64 { return -1 << 31 >> by }))
+			x = p.binary(loop.SMin, x, number(e.T, func(int) int64 { return (1<<31 - 1) >> by }))
+			return p.block.NewShl(x, number(e.T, func(int) int64 { return by }))
+		}
 		if p.target.Arch == "thumb" {
 			return p.intrinsic("llvm.arm.mve.vqshl.imm.v4i32", e.T, args[1], args[0], no)
 		}
@@ -73,6 +89,9 @@ var forms = map[string]func(p *printer, e *loop.Named, args []value.Value) value
 	},
 	"rshr": func(p *printer, e *loop.Named, args []value.Value) value.Value {
 		switch p.target.Arch {
+		case "riscv64":
+			by := p.block.NewSub(constant.NewZeroInitializer(typeOf(e.T)), args[1])
+			return p.scaled("vssra", e.T, args[0], by, roundUp)
 		case "aarch64":
 			return p.intrinsic("llvm.aarch64.neon.srshl.v4i32", e.T, args...)
 		case "thumb":
@@ -222,6 +241,12 @@ func (p *printer) doubling(name string, e *loop.Named, args []value.Value) value
 // narrowed joins vectors, a power of two of them, whose lanes are saturated to those of part.
 func (p *printer) narrowed(part loop.Type, args []value.Value) value.Value {
 	one := func(x value.Value) value.Value {
+		if p.target.Has("v") {
+			t := loop.Type{Bits: 2 * part.Bits, Lanes: part.Lanes}
+			x = p.binary(loop.SMax, x, number(t, func(int) int64 { return -1 << (part.Bits - 1) }))
+			x = p.binary(loop.SMin, x, number(t, func(int) int64 { return 1<<(part.Bits-1) - 1 }))
+			return p.block.NewTrunc(x, typeOf(part))
+		}
 		if p.target.Arch == "aarch64" {
 			return p.intrinsic(fmt.Sprintf("llvm.aarch64.neon.sqxtn.v%di%d", part.Lanes, part.Bits), part, x)
 		}

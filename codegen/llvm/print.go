@@ -307,11 +307,7 @@ func (p *printer) address(r loop.Region, offset loop.Expr, t loop.Type) value.Va
 func (p *printer) gather(e *loop.Load) value.Value {
 	t := typeOf(e.T)
 	mask, zeros := taken(e.Places), constant.NewZeroInitializer(t)
-	side := true
-	for lane, at := range e.Places {
-		side = side && (at < 0 || at == lane*e.T.Bits/8)
-	}
-	if side {
+	if sideBySide(e.T, e.Places) {
 		name := fmt.Sprintf("llvm.masked.load.v%di%d.p0v%[1]di%[2]d", e.T.Lanes, e.T.Bits)
 		return p.intrinsic(name, e.T, p.address(e.From, e.Offset, e.T), constant.NewInt(types.I32, 1), mask, zeros)
 	}
@@ -323,9 +319,24 @@ func (p *printer) gather(e *loop.Load) value.Value {
 	return p.intrinsic(name, e.T, p.addresses(e.From, e.Offset, e.T, e.Places), constant.NewInt(types.I32, 1), mask, zeros)
 }
 
+// sideBySide reports whether the lanes that have places lie side by side, as the lanes of a vector do.
+func sideBySide(t loop.Type, places []int) bool {
+	for lane, at := range places {
+		if at >= 0 && at != lane*t.Bits/8 {
+			return false
+		}
+	}
+	return true
+}
+
 // scatter writes the lanes of a store that has places.
 func (p *printer) scatter(s *loop.Store) {
 	t := s.Value.Type()
+	if p.target.Has("v") && sideBySide(t, s.Places) {
+		name := fmt.Sprintf("llvm.masked.store.v%di%d.p0v%[1]di%[2]d", t.Lanes, t.Bits)
+		p.procedure(name, p.expr(s.Value), p.address(s.To, s.Offset, t), constant.NewInt(types.I32, 1), taken(s.Places))
+		return
+	}
 	if !p.heliumPlaces(t, s.Places) {
 		name := fmt.Sprintf("llvm.masked.scatter.v%di%d.v%[1]dp0i%[2]d", t.Lanes, t.Bits)
 		p.procedure(name, p.expr(s.Value), p.addresses(s.To, s.Offset, t, s.Places), constant.NewInt(types.I32, 1), taken(s.Places))

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -150,6 +151,31 @@ func TestBombs(t *testing.T) {
 	require.NoError(t, w.Close())
 	_, err = Parse(file.Bytes())
 	assert.ErrorContains(t, err, "npz: c.npy would unpack to 33554")
+}
+
+// TestBombsAreNotUnpacked: an array that says it takes other bytes than the archive has for it,
+// or that is no tensor, is not unpacked to find that out.
+func TestBombsAreNotUnpacked(t *testing.T) {
+	const declared = 64 << 20
+	for head, want := range map[string]string{
+		"{'descr': '<f4', 'fortran_order': False, 'shape': (8000000,28,28)}": `npz: a.npy: tensor "a": F32[8000000 28 28] takes 25088000000 bytes, the file has 67108864 for it`,
+		"{'descr': '<f4', 'fortran_order': True, 'shape': (1,)}":             "takes 4 bytes, the file has 67108864 for it",
+		"{'descr': '|O', 'fortran_order': False, 'shape': (8388608,)}":       "",
+	} {
+		raw := npz(t, map[string]string{"a.npy": npy(head, make([]byte, declared))})
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		f, err := ParseArrays("", raw, 1<<32)
+		runtime.ReadMemStats(&after)
+		if want == "" {
+			require.NoError(t, err)
+			require.Len(t, f.Unread(), 1)
+			assert.Equal(t, []int{8388608}, f.Unread()[0].Shape)
+		} else {
+			assert.ErrorContains(t, err, want)
+		}
+		assert.Less(t, after.TotalAlloc-before.TotalAlloc, uint64(declared/16), head)
+	}
 }
 
 // TestHalfs goes through all numbers of 16 bits: their value is sign, exponent and

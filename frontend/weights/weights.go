@@ -5,7 +5,9 @@ package weights
 
 import (
 	"archive/zip"
+	"bufio"
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -167,6 +169,16 @@ func (f *File) add(t Tensor) error {
 	if _, twice := f.tensors[t.Name]; twice {
 		return fmt.Errorf("tensor %q stands twice in the file", t.Name)
 	}
+	if err := t.takes(len(t.Data)); err != nil {
+		return err
+	}
+	f.tensors[t.Name] = t
+	f.names = append(f.names, t.Name)
+	return nil
+}
+
+// takes holds the bytes that a file has for a tensor to its type and shape.
+func (t *Tensor) takes(bytes int) error {
 	n := t.DType.Size()
 	if n == 0 {
 		return fmt.Errorf("tensor %q has the unknown type %q", t.Name, t.DType)
@@ -177,11 +189,9 @@ func (f *File) add(t Tensor) error {
 		}
 		n *= d
 	}
-	if n != len(t.Data) {
-		return fmt.Errorf("tensor %q: %s%v takes %d bytes, the file has %d for it", t.Name, t.DType, t.Shape, n, len(t.Data))
+	if n != bytes {
+		return fmt.Errorf("tensor %q: %s%v takes %d bytes, the file has %d for it", t.Name, t.DType, t.Shape, n, bytes)
 	}
-	f.tensors[t.Name] = t
-	f.names = append(f.names, t.Name)
 	return nil
 }
 
@@ -430,12 +440,7 @@ func (f *File) parseNPZ(room int64) error {
 		if m.UncompressedSize64 > uint64(room) {
 			return fmt.Errorf("npz: %s would unpack to %d bytes: %w", m.Name, m.UncompressedSize64, input.ErrLarge)
 		}
-		r, err := m.Open()
-		if err != nil {
-			return fmt.Errorf("npz: %s: %w", m.Name, err)
-		}
-		raw, err := io.ReadAll(io.LimitReader(r, room))
-		r.Close()
+		raw, err := f.unpacked(name, m)
 		room -= int64(len(raw))
 		if err != nil {
 			return fmt.Errorf("npz: %s: %w", m.Name, err)
@@ -445,6 +450,40 @@ func (f *File) parseNPZ(room int64) error {
 		}
 	}
 	return nil
+}
+
+// headBytes is what is unpacked of an array to see what it says of itself.
+const headBytes = 64 << 10
+
+// unpacked is an npy array of an npz; of one that is no tensor only its beginning. What an
+// array says of itself is held to the bytes that the archive says it has, and these are
+// held to what comes: an archive of few bytes cannot have many made of it by lies.
+func (f *File) unpacked(name string, m *zip.File) ([]byte, error) {
+	r, err := m.Open()
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	in := bufio.NewReaderSize(r, headBytes)
+	head, _ := in.Peek(int(min(headBytes, m.UncompressedSize64)))
+	t, err := parseNPY(name, head)
+	var kind errElements
+	switch {
+	case err == nil:
+		if err := t.takes(int(m.UncompressedSize64) - len(head) + len(t.Data)); err != nil {
+			return nil, err
+		}
+	case f.isLax && errors.As(err, &kind):
+		return slices.Clone(head), nil
+	}
+	raw := make([]byte, m.UncompressedSize64)
+	if _, err := io.ReadFull(in, raw); err != nil {
+		return nil, err
+	}
+	if _, err := in.ReadByte(); err != io.EOF { // where the sum of the member is checked
+		return nil, cmp.Or(err, zip.ErrFormat)
+	}
+	return raw, nil
 }
 
 func parseNPY(name string, raw []byte) (Tensor, error) {

@@ -2,6 +2,7 @@ package diag
 
 import (
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -17,6 +18,13 @@ func TestSuggest(t *testing.T) {
 	} {
 		assert.Equal(t, want, Suggest(name, known), name)
 	}
+}
+
+// TestSuggestNoLongNames: names that nobody types are not compared, letter by letter.
+func TestSuggestNoLongNames(t *testing.T) {
+	name := strings.Repeat("a", longestMistyped)
+	assert.Equal(t, name[1:]+"b", Suggest(name, []string{name[1:] + "b"}))
+	assert.Empty(t, Suggest(name+"a", []string{name + "b"}))
 }
 
 func TestListReportsInOrder(t *testing.T) {

@@ -2,6 +2,10 @@ package diag
 
 import "strings"
 
+// longestMistyped is the letters of the longest name that is compared with others: the work
+// grows with their square.
+const longestMistyped = 100
+
 // Suggest returns the known name that is closest to name, or "" when none is
 // close enough to be meant: a third of the letters wrong, by optimal string
 // alignment distance (insertions, deletions, substitutions, transpositions).
@@ -9,6 +13,9 @@ import "strings"
 // with, or that begins with name, by three letters or more: the one nearest in length.
 func Suggest(name string, known []string) string {
 	best, limit := "", max(1, len(name)/3)
+	if len(name) > longestMistyped {
+		return ""
+	}
 	for _, k := range known {
 		if d := distance(name, k, limit); d <= limit && name != "" {
 			best, limit = k, d-1

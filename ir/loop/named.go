@@ -114,6 +114,14 @@ var Intrinsics = map[string]func(args [][]int64) []int64{
 	"ubfx": func(a [][]int64) []int64 {
 		return []int64{int64(uint32(a[2][0])>>a[0][0]) & (1<<a[1][0] - 1)}
 	},
+	// wmacc adds the products of signed bytes with one i16 to lanes of 32 bits.
+	"wmacc": func(a [][]int64) []int64 {
+		out := make([]int64, len(a[2]))
+		for i, sum := range a[2] {
+			out[i] = wrap(sum+a[0][i]*a[1][0], 32)
+		}
+		return out
+	},
 	// mull multiplies signed bytes to 16 bits.
 	"mull": func(a [][]int64) []int64 {
 		out := make([]int64, len(a[0]))

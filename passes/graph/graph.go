@@ -142,64 +142,74 @@ func release(m *ir.Module, n *ir.Node) {
 	}
 }
 
-// storeLayer replaces the constants of n by new ones of the same names. A pass that
-// stores layers prunes the constants in its end.
-func storeLayer(m *ir.Module, n *ir.Node, p layerParams) {
-	if n.Has(ir.AttrWeight) {
+// storeLayer replaces the constants of n by new ones of the same names. Where ties tells of
+// other layers with these constants, it leaves them the old ones. A pass that stores layers
+// prunes the constants in its end.
+func storeLayer(m *ir.Module, n *ir.Node, p layerParams, ties ties) {
+	if ties[n] {
 		release(m, n)
 	}
+	had := slices.Clone(n.Attrs)
 	put := func(key ir.Key[*ir.Const], shape ir.Shape, x []float64) {
-		name := n.Name() + ir.Suffix(key)
-		c := ir.FloatConst(name, shape, narrow(x))
+		c := ir.FloatConst(n.Name()+ir.Suffix(key), shape, narrow(x))
 		c.Pos = n.Pos
-		for i, old := range m.Consts {
-			if old.Name == name {
-				m.Consts[i] = c
-				n.Put(key.Is(c))
-				return
+		n.Put(key.Is(c))
+		// Only n can have a constant of its name: the others need not be looked at.
+		for _, a := range had {
+			if old, ok := a.Value.(*ir.Const); ok && old.Name == c.Name {
+				if i := slices.Index(m.Consts, old); i >= 0 {
+					m.Consts[i] = c
+					return
+				}
 			}
 		}
 		m.Consts = append(m.Consts, c)
-		n.Put(key.Is(c))
 	}
 	put(ir.AttrWeight, p.shape, p.weight)
 	put(ir.AttrBias, ir.Shape{p.shape[0]}, p.bias)
 }
 
+// ties are the layers that share their constants with others.
+type ties map[*ir.Node]bool
+
+func tiesOf(m *ir.Module) ties {
+	t := ties{}
+	for _, tied := range m.AllTied() {
+		for _, n := range tied {
+			t[n] = len(tied) > 1
+		}
+	}
+	return t
+}
+
 // FoldNormalize folds the normalisation of the input into the layer behind it.
 // The folding is exact: a padded convolution pads with the mean, the value
 // that normalisation takes to zero.
-func FoldNormalize(_ context.Context, m *ir.Module, _ *pass.Env) error {
-	for _, n := range append([]*ir.Node(nil), m.Ops...) {
-		if n.Op != ir.Normalize || m.IsOutput(n.Out) {
-			continue
+func FoldNormalize(_ context.Context, m *ir.Module, _ *pass.Env) (err error) {
+	all, ties := m.AllUsers(), tiesOf(m)
+	m.Bypass(func(n *ir.Node) *ir.Value {
+		users := all[n.Out]
+		if err != nil || n.Op != ir.Normalize || m.IsOutput(n.Out) || len(users) == 0 ||
+			slices.ContainsFunc(users, func(u *ir.Node) bool { return !u.Op.HasWeights() || u.Has(ir.AttrPadValue) }) {
+			return nil
 		}
-		users := m.Users(n.Out)
-		foldable := len(users) > 0
-		for _, u := range users {
-			foldable = foldable && u.Op.HasWeights() && !u.Has(ir.AttrPadValue)
-		}
-		if !foldable {
-			continue
-		}
-		a, err := asAffine(n)
-		if err != nil {
-			return err
+		var a affine
+		if a, err = asAffine(n); err != nil {
+			return nil
 		}
 		for _, u := range users {
-			if err := foldBefore(m, u, n, a); err != nil {
-				return err
+			if err = foldBefore(m, u, n, a, ties); err != nil {
+				return nil
 			}
 		}
-		m.Replace(n.Out, n.Args[0])
-		m.Remove(n)
-	}
+		return n.Args[0]
+	})
 	m.PruneConsts()
-	return nil
+	return err
 }
 
 // foldBefore folds y = scale*x+shift into the layer u that reads y.
-func foldBefore(m *ir.Module, u, norm *ir.Node, a affine) error {
+func foldBefore(m *ir.Module, u, norm *ir.Node, a affine, ties ties) error {
 	p, err := loadLayer(u)
 	if err != nil {
 		return err
@@ -221,7 +231,7 @@ func foldBefore(m *ir.Module, u, norm *ir.Node, a affine) error {
 			p.weight[r*cols+i] = float64(w * a.scale[c])
 		}
 	}
-	storeLayer(m, u, p)
+	storeLayer(m, u, p, ties)
 	if u.Op == ir.Conv2D && isPadded(u) {
 		u.Put(ir.AttrPadValue.Is(perChannel(norm.Nums(ir.AttrMean), channels)))
 	}
@@ -239,13 +249,13 @@ func isPadded(n *ir.Node) bool {
 
 // FoldBatchNorm folds batch normalisation into the layer before it.
 func FoldBatchNorm(_ context.Context, m *ir.Module, _ *pass.Env) (err error) {
-	uses := m.Uses()
+	uses, ties := m.Uses(), tiesOf(m)
 	m.Bypass(func(n *ir.Node) *ir.Value {
 		layer := n.Args[0].Def
 		if err != nil || n.Op != ir.BatchNorm || layer == nil || !layer.Op.HasWeights() || layer.Word(ir.AttrAct) != ir.ActNone || uses[layer.Out] != 1 {
 			return nil
 		}
-		if err = foldBehind(m, layer, n); err != nil {
+		if err = foldBehind(m, layer, n, ties); err != nil {
 			return nil
 		}
 		uses[layer.Out] = uses[n.Out]
@@ -256,7 +266,7 @@ func FoldBatchNorm(_ context.Context, m *ir.Module, _ *pass.Env) (err error) {
 }
 
 // foldBehind folds a batchnorm into the layer before it.
-func foldBehind(m *ir.Module, layer, n *ir.Node) error {
+func foldBehind(m *ir.Module, layer, n *ir.Node, ties ties) error {
 	b, err := batchNormOf(n)
 	if err != nil {
 		return err
@@ -273,7 +283,7 @@ func foldBehind(m *ir.Module, layer, n *ir.Node) error {
 		moved := float32((float32(p.bias[r]) - b.mean[r]) * s)
 		p.bias[r] = float64(moved + b.beta[r])
 	}
-	storeLayer(m, layer, p)
+	storeLayer(m, layer, p, ties)
 	return nil
 }
 

@@ -20,7 +20,6 @@ func init() {
 		ir.Relu6:         legalizeRelu,
 		ir.BatchNorm:     legalizeAffine,
 		ir.Normalize:     legalizeAffine,
-		ir.Flatten:       legalizeFlatten,
 		ir.LogSoftmax:    legalizeLogSoftmax,
 		ir.Softmax:       legalizeRows,
 		ir.Reduce:        legalizeRows,
@@ -41,6 +40,7 @@ func init() {
 
 // Legalize reduces the surface operations to core ones.
 func Legalize(_ context.Context, m *ir.Module, _ *pass.Env) error {
+	dropFlattens(m)
 	for _, n := range slices.Clone(m.Ops) {
 		if rule := rules[n.Op]; rule != nil {
 			if err := rule(m, n); err != nil {
@@ -110,19 +110,16 @@ func legalizeRelu(_ *ir.Module, n *ir.Node) error {
 	return nil
 }
 
-// legalizeFlatten drops a flatten that only layers read: linear takes the
-// elements of any tensor in C,H,W order. Others become a reshape.
-func legalizeFlatten(m *ir.Module, n *ir.Node) error {
-	onlyLinear := !m.IsOutput(n.Out)
-	for _, u := range m.Users(n.Out) {
-		onlyLinear = onlyLinear && u.Op == ir.Linear
-	}
-	if onlyLinear {
-		m.Replace(n.Out, n.Args[0])
-		m.Remove(n)
-		return nil
-	}
-	return legalizeMoved(m, n)
+// dropFlattens drops each flatten that only layers read: linear takes the elements of any
+// tensor in C,H,W order. Others become a reshape.
+func dropFlattens(m *ir.Module) {
+	all := m.AllUsers()
+	m.Bypass(func(n *ir.Node) *ir.Value {
+		if n.Op != ir.Flatten || m.IsOutput(n.Out) || slices.ContainsFunc(all[n.Out], func(u *ir.Node) bool { return u.Op != ir.Linear }) {
+			return nil
+		}
+		return n.Args[0]
+	})
 }
 
 // legalizeAffine makes a normalisation that could not be folded a depthwise
@@ -141,9 +138,10 @@ func legalizeAffine(m *ir.Module, n *ir.Node) error {
 		layer = insert(m, n, "scaled", n.Op, image, []*ir.Value{x}).Def
 		become(n, ir.Reshape, []*ir.Value{layer.Out}, ir.AttrShape.Is([]int(s)))
 	}
-	layer.Op, layer.Attrs = ir.Conv2D, nil
+	layer.Op = ir.Conv2D
+	storeLayer(m, layer, layerParams{a.scale, a.shift, ir.Shape{s[0], 1, 1, 1}}, nil)
+	layer.Attrs = slices.DeleteFunc(layer.Attrs, func(a ir.Attr) bool { return a.Key != ir.AttrWeight && a.Key != ir.AttrBias })
 	layer.Put(ir.AttrGroups.Is(s[0]))
-	storeLayer(m, layer, layerParams{a.scale, a.shift, ir.Shape{s[0], 1, 1, 1}})
 	return nil
 }
 
@@ -252,22 +250,20 @@ func isPlainPad(n *ir.Node) bool {
 
 // foldPad makes a pad part of the convolutions behind it.
 func foldPad(m *ir.Module) {
-	for _, n := range slices.Clone(m.Ops) {
-		if !isPlainPad(n) {
-			continue
-		}
-		users := m.Users(n.Out)
-		if m.IsOutput(n.Out) || len(users) == 0 || slices.ContainsFunc(users, func(u *ir.Node) bool { return u.Op != ir.Conv2D || u.Has(ir.AttrPadValue) }) {
-			continue
+	all := m.AllUsers()
+	m.Bypass(func(n *ir.Node) *ir.Value {
+		users := all[n.Out]
+		if !isPlainPad(n) || m.IsOutput(n.Out) || len(users) == 0 ||
+			slices.ContainsFunc(users, func(u *ir.Node) bool { return u.Op != ir.Conv2D || u.Has(ir.AttrPadValue) }) {
+			return nil
 		}
 		b, a := n.Ints(ir.AttrBefore), n.Ints(ir.AttrAfter)
 		for _, u := range users {
 			p := u.Ints(ir.AttrPad)
 			u.Put(ir.AttrPad.Is([]int{p[0] + b[1], p[1] + b[2], p[2] + a[1], p[3] + a[2]}))
 		}
-		m.Replace(n.Out, n.Args[0])
-		m.Remove(n)
-	}
+		return n.Args[0]
+	})
 }
 
 // foldRoundTrips takes out elements that are moved away and back, as importers

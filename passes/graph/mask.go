@@ -166,7 +166,7 @@ func store(m *ir.Module, n, d *ir.Node, a affine, masks []bool, channel func(i i
 			return false, err
 		}
 		p.bias = shift
-		storeLayer(m, d, p)
+		storeLayer(m, d, p, nil) // maskOne takes layers that share with no other
 	}
 	return true, putMask(m, n, mask)
 }

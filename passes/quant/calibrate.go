@@ -38,6 +38,14 @@ func Calibrate(ctx context.Context, m *ir.Module, env *pass.Env) error {
 	if err != nil {
 		return err
 	}
+	bytes := prog.Peak()
+	for _, in := range m.Inputs {
+		bytes += 4 * in.Type.Shape.Size()
+	}
+	if bytes > env.Memory() { // before images are made
+		return diag.New(m.Pos, diag.OutOfMemory, "the activations of one image take %d bytes, -mem leaves %d", bytes, env.Memory()).
+			WithHelp("-mem %dMiB where the machine has as much", (bytes+1<<20-1)>>20)
+	}
 	samples, err := env.Samples()
 	if err != nil {
 		return err

@@ -222,7 +222,6 @@ func lowerEmbedding(l *lowering, n *ir.Node) error {
 	if n.Args[0].Type.Elem.Kind == ir.I8 {
 		setInts(l.m, n, ir.AttrTable, ir.U8, ir.Shape{ir.ByteRows}, kernels.EmbeddingTable(x.Scale, x.Zero, shape[0]))
 	}
-	drop(l.m, n.Const(ir.AttrRows))
 	setInts(l.m, n, ir.AttrRows, ir.I8, shape, rows)
 	return nil
 }

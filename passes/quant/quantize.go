@@ -162,7 +162,11 @@ func wideQuant(r ir.Range) ir.Quant {
 // images ended: it loses more by that than by all layers before it.
 func IsWide(m *ir.Module, i int) bool {
 	v := m.Outputs[i]
-	return m.TaskOf(i).Name == ir.Values && m.CanBeWide(v) && wideQuant(*v.Range).Scale >= leastOutside
+	if m.TaskOf(i).Name != ir.Values || !m.CanBeWide(v) {
+		return false
+	}
+	scale := wideQuant(*v.Range).Scale // callers convert all integers in float32
+	return scale >= leastOutside && scale*-math.MinInt16 <= math.MaxFloat32
 }
 
 // ResultStep is the real that one step of result i stands for, as Lower makes it; 0 where its
@@ -341,9 +345,6 @@ func quantizeLayer(m *ir.Module, n *ir.Node, r *codesOf) error {
 		}
 		bias[c], factors[c], reach[c] = newUse(n).sums(r.integers(n, c), r.Scale[c], r.bias[c])
 	}
-	for _, key := range []ir.Key[*ir.Const]{ir.AttrWeight, ir.AttrBias} {
-		drop(m, n.Const(key))
-	}
 	if r.weight == nil {
 		r.declare(m, n, shape)
 	}
@@ -358,17 +359,6 @@ func quantizeLayer(m *ir.Module, n *ir.Node, r *codesOf) error {
 	setInts(m, n, ir.AttrBias, kind, ir.Shape{rows}, bias)
 	r.done = append(r.done, n)
 	return setRequant(m, n, factors, reach)
-}
-
-// drop takes a constant out of the module, so that its name can be used again. It
-// is gone already where another layer shares it.
-func drop(m *ir.Module, c *ir.Const) {
-	for i, k := range m.Consts {
-		if k == c {
-			m.Consts = slices.Delete(m.Consts, i, i+1)
-			return
-		}
-	}
 }
 
 func biasReals(n *ir.Node, r *Rounded) ([]float64, error) {

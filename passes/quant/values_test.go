@@ -440,10 +440,10 @@ func TestShareSteps(t *testing.T) {
 }
 
 // TestCalibrateSeesAllImages: each is the one with the greatest value in its turn, however
-// few are in memory at a time.
+// few are in memory at a time; those of one image take 16 bytes.
 func TestCalibrateSeesAllImages(t *testing.T) {
 	const images = 130
-	for _, memory := range []int{0, 1, 40 * 8} {
+	for _, memory := range []int{0, 16, 40 * 8} {
 		for _, at := range []int{0, 1, 63, 64, 127, 128, images - 1} {
 			d := draw(0)
 			x := d.input("x", &ir.Range{Lo: -8, Hi: 8}, 2)
@@ -623,5 +623,22 @@ func TestFunctionsThatRepeat(t *testing.T) {
 			continue
 		}
 		assert.ErrorContains(t, err, c.expected, "%s of %g", c.fn, c.reach)
+	}
+}
+
+// TestIsWide: a result of values has 16 bits where float32 holds all that they stand for.
+func TestIsWide(t *testing.T) {
+	for _, c := range []struct {
+		lo, hi float64
+		want   bool
+	}{{0, 1, true}, {-1e38, 0, true}, {-1, 1.6e38, true}, {-1, 1.8e38, false}, {0, 1e-33, true}, {0, 1e-34, false}} {
+		x := &ir.Value{Name: "x"}
+		n := &ir.Node{Op: ir.Linear, Args: []*ir.Value{x}}
+		n.Out = &ir.Value{Name: "y", Def: n, Range: &ir.Range{Lo: c.lo, Hi: c.hi}}
+		m := &ir.Module{Inputs: []*ir.Value{x}, Ops: []*ir.Node{n}, Outputs: []*ir.Value{n.Out}, Tasks: []ir.Task{{Name: ir.Values, Axis: ir.NoAxis}}}
+		assert.Equal(t, c.want, IsWide(m, 0), "%v", c)
+		assert.Equal(t, c.want, ResultStep(m, 0) != (c.hi-c.lo)/255, "%v", c)
+		m.Tasks[0].Name = ir.Multilabel
+		assert.False(t, IsWide(m, 0))
 	}
 }

@@ -80,18 +80,19 @@ func wasted(m *ir.Module, own map[*ir.Value]ir.Range, look func(visit func(v *ir
 		return nil, err
 	}
 	var list []pass.Waste
+	users := m.AllUsers()
 	for _, n := range m.Ops {
 		l := counts[n.Out]
 		if m.IsIndex(n.Out) || n.Op == ir.ArgMax || len(l.distinct) < fewLevels || l.used() >= fewLevels {
 			continue
 		}
-		list = append(list, pass.Waste{Name: n.Name(), Levels: l.used(), Cause: cause(m, n, l, own[n.Out])})
+		list = append(list, pass.Waste{Name: n.Name(), Levels: l.used(), Cause: cause(n, l, own[n.Out], users[n.Out])})
 	}
 	return list, nil
 }
 
-// cause says why a value uses few levels.
-func cause(m *ir.Module, n *ir.Node, l *levels, own ir.Range) string {
+// cause says why the result of n, which users read, uses few levels.
+func cause(n *ir.Node, l *levels, own ir.Range, users []*ir.Node) string {
 	r := *n.Out.Range
 	lo, hi := l.common()
 	if fixedRange(n) != nil {
@@ -101,7 +102,7 @@ func cause(m *ir.Module, n *ir.Node, l *levels, own ir.Range) string {
 		return fmt.Sprintf("it has the range [%.4g,%.4g] of %s", r.Lo, r.Hi, from.Name)
 	}
 	if r.Hi-r.Lo > 2*(own.Hi-own.Lo) {
-		for _, u := range m.Users(n.Out) {
+		for _, u := range users {
 			if unites(u) {
 				return fmt.Sprintf("it has the range [%.4g,%.4g] of %s, its own is [%.4g,%.4g]", r.Lo, r.Hi, u.Name(), own.Lo, own.Hi)
 			}

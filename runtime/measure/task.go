@@ -408,20 +408,29 @@ func ask(m *ir.Module, i int) *diag.Diagnostic {
 	return d
 }
 
+// manyResults is the number of results of which a diagnostic lists no more.
+const manyResults = 16
+
 // resultsOf counts and lists the results.
 func resultsOf(m *ir.Module) string {
 	var list []string
-	for i, o := range m.Outputs {
+	for i, o := range m.Outputs[:min(len(m.Outputs), manyResults)] {
 		list = append(list, fmt.Sprintf("%s %s", m.ResultName(i), o.Type.Shape))
 	}
-	return fmt.Sprintf("%d results, %s", len(list), strings.Join(list, " and "))
+	if more := len(m.Outputs) - len(list); more > 0 {
+		list = append(list, fmt.Sprintf("%d others", more))
+	}
+	return fmt.Sprintf("%d results, %s", len(m.Outputs), strings.Join(list, " and "))
 }
 
 // sayEach is the way to say the task of each result.
 func sayEach(m *ir.Module) string {
 	var list []string
-	for i, o := range m.Outputs {
+	for i, o := range m.Outputs[:min(len(m.Outputs), manyResults)] {
 		list = append(list, m.ResultName(i)+"="+likely(m, o)[0].String())
+	}
+	if len(m.Outputs) > manyResults {
+		list = append(list, "...")
 	}
 	return fmt.Sprintf("-task %q says what each is, or the text of the network, after each type; the tasks are %s", strings.Join(list, ", "), strings.Join(Tasks(), " "))
 }

@@ -203,3 +203,15 @@ func TestNamedResults(t *testing.T) {
 	assert.Equal(t, ir.Task{Name: ir.Values, Axis: ir.NoAxis, Weight: 2, Result: "est"}, m.TaskOf(0))
 	assert.Equal(t, "est", m.ResultName(0))
 }
+
+// TestSay: what -task says is written into the network, whose results keep their own names.
+func TestSay(t *testing.T) {
+	m := network(ir.Shape{3, 8, 8}, ends(ir.Linear, ir.Shape{4}), ends(ir.Linear, ir.Shape{10}))
+	m.Tasks = []ir.Task{{Result: "box", Axis: ir.NoAxis}, {Result: "score", Axis: ir.NoAxis}}
+	require.NoError(t, measure.Say(m, ""))
+	assert.Empty(t, m.Tasks[0].Name)
+	require.NoError(t, measure.Say(m, "box=values weight: 2, score=classes"))
+	assert.Equal(t, []ir.Task{{Result: "box", Name: ir.Values, Axis: ir.NoAxis, Weight: 2}, {Result: "score", Name: ir.Classes, Axis: ir.NoAxis}}, m.Tasks)
+	assert.ErrorContains(t, measure.Say(m, "other=values"), "its results are box, score")
+	assert.Equal(t, "box", m.ResultName(0))
+}

@@ -55,10 +55,13 @@ func (t *tensor) set(i int32, v int8) {
 // whole by the interpreter wherever an argument changed.
 var sparse = map[ir.Op]func(net *Net, n *ir.Node, i int) (func(w *Walker) rule, error){
 	ir.Conv2D: newProduct, ir.Linear: newProduct, ir.MaxPool2D: newMaxPool,
-	ir.Add: newPointwise, ir.Sub: newPointwise, ir.SquaredDiff: newPointwise, ir.Mul: newPointwise,
+	ir.Add: newPointwise, ir.Sub: newPointwise, ir.SquaredDiff: newPointwise, ir.ScaledDiff: newPointwise, ir.Mul: newPointwise,
 	ir.Minimum: newPointwise, ir.Maximum: newPointwise, ir.Requantize: newPointwise, ir.Table: newPointwise,
 	ir.Reshape: newMoved, ir.Copy: newMoved, ir.Concat: newMoved, ir.Pad: newMoved,
 }
+
+// hasRule reports an operation with a rule of its own, which are of results of 8 bits.
+func hasRule(n *ir.Node) bool { return sparse[n.Op] != nil && n.Out.Type.Elem.Kind == ir.I8 }
 
 // NewNet prepares a quantized module, before or after the passes of a target.
 func NewNet(m *ir.Module) (*Net, error) {
@@ -73,9 +76,9 @@ func NewNet(m *ir.Module) (*Net, error) {
 		for _, a := range n.Args {
 			s.args = append(s.args, prog.ID(a))
 		}
-		build := sparse[n.Op]
-		if build == nil || n.Out.Type.Elem.Kind == ir.I16 {
-			build = newWhole
+		build := newWhole
+		if hasRule(n) {
+			build = sparse[n.Op]
 		}
 		if s.make, err = build(net, n, i); err != nil {
 			return nil, fmt.Errorf("%s: %w", n.Name(), err)
@@ -114,7 +117,7 @@ func (net *Net) MACs() int { return net.macs }
 // changes.
 func (net *Net) Whole() (list []string) {
 	for _, s := range net.steps {
-		if sparse[s.node.Op] == nil {
+		if !hasRule(s.node) {
 			list = append(list, s.node.Name())
 		}
 	}

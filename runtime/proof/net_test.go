@@ -77,6 +77,8 @@ var bodies = []struct{ in, out, body, constants string }{
 	{"[2,6,5]", "[4,3,3]", "y = conv2d(x, filters: 4, kernel: 3, stride: 2, pad: [1,1,0,1], groups: 2)", "y.weight:[4,1,3,3] y.bias:[4]"},
 	{"[2,6,5]", "[2,2,2]", "c = conv2d(x, filters: 2, kernel: 2, dilation: [1,1])\n  y = maxpool2d(relu(c), kernel: 2)", "c.weight:[2,2,2,2] c.bias:[2]"},
 	{"[4,5,5]", "[4,5,5]", "n = normalize(x, mean: 0.3, std: 0.7)\n  y = conv2d(n, filters: 4, kernel: 3, pad: 1, groups: 4)", "y.weight:[4,1,3,3] y.bias:[4]"},
+	{"[2,6,5]", "[3,4,4] values", "y = conv2d(x, filters: 3, kernel: [3,2])", "y.weight:[3,2,3,2] y.bias:[3]"},
+	{"[7]", "[3] values", "a = linear(x, units: 6)\n  y = linear(relu(a), units: 3)", "a.weight:[6,7] a.bias:[6] y.weight:[3,6] y.bias:[3]"},
 	{"[7]", "[3]", "a = linear(x, units: 6)\n  y = linear(relu(a), units: 3)", "a.weight:[6,7] a.bias:[6] y.weight:[3,6] y.bias:[3]"},
 	{"[2,4,6]", "[2,2,3]", "y = maxpool2d(x, kernel: 3, stride: [1,2], pad: 1, dilation: [2,1])", ""},
 	{"[2,4,6]", "[2,2,3]", "y = avgpool2d(x, kernel: 2)", ""},
@@ -143,6 +145,21 @@ func TestConvolutionsKeepTheirGreatest(t *testing.T) {
 		require.NoError(t, w.Check(t.Context()))
 	}
 	assert.Less(t, w.MACs, int64(82*net.MACs()), "of one element a few windows see it")
+}
+
+// TestWideResults: numbers of 16 bits are evaluated as a whole, and every integer is right.
+func TestWideResults(t *testing.T) {
+	m := network(t, 8, "network net(x: f32[5] in [-1,1]) -> f32[3] values {\n  a = linear(x, units: 4)\n  y = linear(relu(a), units: 3)\n  return y\n}\n", "a.weight:[4,5] a.bias:[4] y.weight:[3,4] y.bias:[3]", "", passes.Quantized)
+	require.Equal(t, ir.I16, m.Outputs[0].Type.Elem.Kind)
+	net, err := proof.NewNet(m)
+	require.NoError(t, err)
+	assert.Equal(t, []string{"y"}, net.Whole())
+	w, err := net.NewWalker()
+	require.NoError(t, err)
+	for i := range 50 {
+		w.Move(0, []proof.Change{{Element: int32(i % 5), Value: int8(37 * i)}})
+		require.NoError(t, w.Check(t.Context()))
+	}
 }
 
 // first is the place of the first greatest element.

@@ -3,10 +3,12 @@
 package replace
 
 import (
+	"io"
 	"os"
 	"path/filepath"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -28,4 +30,31 @@ func TestModes(t *testing.T) {
 	assert.Equal(t, os.FileMode(0o664), mode("shared"))
 	require.NoError(t, With(filepath.Join(dir, "private"), put("b")))
 	assert.Equal(t, os.FileMode(0o600), mode("private"), "it stays private")
+}
+
+// TestFIFO: a FIFO is written where a process reads it, and does not wait for one.
+func TestFIFO(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "fifo")
+	require.NoError(t, syscall.Mkfifo(path, 0o600))
+	ended := make(chan error, 1)
+	go func() { ended <- With(path, put("a")) }()
+	select {
+	case err := <-ended:
+		assert.EqualError(t, err, "is a FIFO that no process reads")
+	case <-time.After(20 * time.Second):
+		t.Fatal("waits for a reader")
+	}
+	reader, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	require.NoError(t, err)
+	defer reader.Close()
+	require.NoError(t, With(path, put("text")))
+	text, err := io.ReadAll(reader)
+	require.NoError(t, err)
+	assert.Equal(t, "text", string(text))
+	discarded, err := Stage(path, put("no more"))
+	require.NoError(t, err)
+	discarded.Discard()
+	text, err = io.ReadAll(reader)
+	require.NoError(t, err)
+	assert.Empty(t, text)
 }

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -32,6 +33,7 @@ type Staged struct {
 	path  string
 	file  *os.File                // nil once it is committed or discarded
 	write func(w io.Writer) error // nil, or to what is no file, once it is committed
+	fifo  *os.File                // which has a reader, or nil
 }
 
 // Stage writes what will replace a file.
@@ -43,7 +45,14 @@ func Stage(path string, write func(w io.Writer) error) (*Staged, error) {
 		if info.IsDir() {
 			return nil, errors.New("is a folder")
 		}
-		return &Staged{path: path, write: write}, nil
+		s := &Staged{path: path, write: write}
+		if info.Mode()&fs.ModeNamedPipe != 0 {
+			// To open it otherwise would wait for a reader, without end.
+			if s.fifo, err = os.OpenFile(path, os.O_WRONLY|syscall.O_NONBLOCK, 0); err != nil {
+				return nil, errors.New("is a FIFO that no process reads")
+			}
+		}
+		return s, nil
 	}
 	f, err := create(filepath.Dir(path))
 	if err != nil {
@@ -68,10 +77,14 @@ func Stage(path string, write func(w io.Writer) error) (*Staged, error) {
 // Commit puts the content in the file's place.
 func (s *Staged) Commit() error {
 	if s.write != nil {
-		f, err := os.OpenFile(s.path, os.O_WRONLY, 0)
-		if err != nil {
-			return err
+		f := s.fifo
+		if f == nil {
+			var err error
+			if f, err = os.OpenFile(s.path, os.O_WRONLY, 0); err != nil {
+				return err
+			}
 		}
+		s.fifo = nil
 		return errors.Join(s.write(f), f.Close())
 	}
 	err := reason(os.Rename(s.file.Name(), s.path))
@@ -88,6 +101,10 @@ func (s *Staged) Commit() error {
 
 // Discard leaves the file as it is; of what is committed, it does nothing.
 func (s *Staged) Discard() {
+	if s.fifo != nil {
+		s.fifo.Close()
+		s.fifo = nil
+	}
 	if s.file != nil {
 		s.file.Close()
 		os.Remove(s.file.Name())

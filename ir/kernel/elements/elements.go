@@ -100,7 +100,7 @@ func rescaleElements(g *emit.Generator) error {
 		return err
 	}
 	if f, ok := g.Factor(q.Mul[0], q.Shift[0], differenceBits); ok && g.Lanes() && g.Lanewise(1, 32, func(x []loop.Expr) loop.Expr {
-		fours := emit.Fours(g.LaneDifference(0, x[0]))
+		fours := g.Fours(g.LaneDifference(0, x[0]))
 		for i, v := range fours {
 			fours[i] = f.Of(g.B, v)
 		}

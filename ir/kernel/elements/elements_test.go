@@ -26,5 +26,5 @@ func TestFamilies(t *testing.T) {
 		"neg(a)",
 		"exp(m)",
 		"relu(concat(a, b))",
-	}, "armv7em", "x86_64", "armv7", "aarch64", "armv8.1m")
+	}, "armv7em", "x86_64", "armv7", "aarch64", "armv8.1m", "riscv64+v")
 }

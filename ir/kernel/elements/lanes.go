@@ -29,7 +29,7 @@ func addLanes(g *emit.Generator, p *geometry.AddParams) bool {
 		for i, h := range halves {
 			halves[i] = b.Let("d", loop.Op(loop.Shl, h, loop.Num(h.Type(), int64(first))))
 		}
-		fours := emit.Fours(halves)
+		fours := g.Fours(halves)
 		for i, v := range fours {
 			v = b.Let("v", loop.Op(loop.Shl, v, loop.Num(v.Type(), int64(left-first))))
 			if !exact {
@@ -43,7 +43,7 @@ func addLanes(g *emit.Generator, p *geometry.AddParams) bool {
 		sums, second := arg(0, x[0], fa), arg(1, x[1], fb)
 		var times []loop.Expr
 		if len(x) > 2 {
-			times = emit.Fours(g.LaneDifference(2, x[2]))
+			times = g.Fours(g.LaneDifference(2, x[2]))
 		}
 		for i := range sums {
 			sum := loop.Op(op, sums[i], second[i])
@@ -67,7 +67,7 @@ func mulLanes(g *emit.Generator) (bool, error) {
 		return false, nil
 	}
 	return g.Lanewise(2, 32, func(x []loop.Expr) loop.Expr {
-		fours, second := emit.Fours(g.LaneDifference(0, x[0])), emit.Fours(g.LaneDifference(1, x[1]))
+		fours, second := g.Fours(g.LaneDifference(0, x[0])), g.Fours(g.LaneDifference(1, x[1]))
 		for i := range fours {
 			fours[i] = g.B.Let("y", f.Of(g.B, g.B.Let("product", loop.Op(loop.Mul, fours[i], second[i]))))
 		}

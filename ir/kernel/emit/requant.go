@@ -174,6 +174,10 @@ func TakesLanes(n *ir.Node) bool {
 	return ok
 }
 
+// mostBeyond is the bytes after the constants of all channels that a vector of 32 lanes reads which has
+// those of 17, the fewest that it is taken for: multipliers end 4*32 bytes after their first one.
+const mostBeyond = 4*(17+32) - 9*17
+
 // NewChannels puts the constants of all output channels into one global: biases, then
 // multipliers, then shifts. With together, four channels are requantized as a vector if the
 // target can do so.
@@ -202,7 +206,11 @@ func NewChannels(g *Generator, bias []int64, together bool) (Requant, *loop.Glob
 			}
 		}
 	}
-	return q, g.Global("channels", 4, slices.Concat(ir.LittleEndian(4, bias), ir.LittleEndian(4, q.muls), ir.LittleEndian(1, q.shifts))), nil
+	var beyond []byte // what a long vector reads after the last channel
+	if q.Vectors && g.Long() {
+		beyond = make([]byte, mostBeyond)
+	}
+	return q, g.Global("channels", 4, slices.Concat(ir.LittleEndian(4, bias), ir.LittleEndian(4, q.muls), ir.LittleEndian(1, q.shifts), beyond)), nil
 }
 
 // ChannelCursors point to the constants of an output channel.

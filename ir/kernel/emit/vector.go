@@ -7,12 +7,19 @@ import (
 
 // Lanes reports whether kernels may use vectors of sixteen bytes with requantization: saturating
 // products, rounding shifts.
-func (g *Generator) Lanes() bool { return g.Target.Has("neon") || g.Helium() }
+func (g *Generator) Lanes() bool { return g.Target.Has("neon") || g.Helium() || g.Long() }
 
 // Helium reports whether vectors are Helium's: loads widen their lanes and stores narrow them, and
 // nothing else does both halves of a vector in their order. Kernels there work on vectors whose lanes,
 // widened, fill one register.
 func (g *Generator) Helium() bool { return g.Target.Has("mve") }
+
+// Long reports whether vectors are RISC-V's: one instruction takes as many lanes as eight registers hold,
+// whatever their bits, and none divides a vector.
+func (g *Generator) Long() bool { return g.Target.Has("v") }
+
+// registerBits is the bits of eight vector registers of RISC-V, at least.
+const registerBits = 8 * 128
 
 // LeastLanes is the lanes of the shortest vector of bytes that kernels use.
 const LeastLanes = 4
@@ -21,8 +28,11 @@ const LeastLanes = 4
 // are computed in the given bits.
 func (g *Generator) lanesFor(n, bits int) int {
 	most := 16
-	if g.Helium() {
+	switch {
+	case g.Helium():
 		most = 128 / bits
+	case g.Long():
+		most = registerBits / max(bits, 16)
 	}
 	for lanes := most; lanes >= LeastLanes; lanes /= 2 {
 		if lanes <= n {
@@ -132,13 +142,16 @@ func (g *Generator) Fill(to loop.Region, from loop.Expr, n int, value int64) {
 }
 
 // LaneDifference returns x-zero of a vector of i8 elements of an argument, as vectors of at most eight i16;
-// on Helium as one of four i32.
+// on Helium as one of four i32, and where vectors are long as one of i16.
 func (g *Generator) LaneDifference(arg int, x loop.Expr) []loop.Expr {
 	zero, bits := int64(g.Node.Args[arg].Type.Quant.Zero), 16
 	if g.Helium() {
 		bits = 32
 	}
-	halves := Split(x, 8)
+	halves := []loop.Expr{x}
+	if !g.Long() {
+		halves = Split(x, 8)
+	}
 	for i, h := range halves {
 		h = loop.To(loop.SExt, h, bits)
 		halves[i] = g.B.Let("d", loop.Op(loop.Sub, h, loop.Num(h.Type(), zero)))
@@ -158,9 +171,14 @@ func Split(v loop.Expr, n int) (list []loop.Expr) {
 	return list
 }
 
-// Fours returns vectors of integers of 16 bits, or of four of 32, as vectors of four i32.
-func Fours(halves []loop.Expr) (list []loop.Expr) {
+// Fours returns vectors of integers of 16 bits, or of four of 32, as vectors of four i32, and long ones
+// as such of i32.
+func (g *Generator) Fours(halves []loop.Expr) (list []loop.Expr) {
 	for _, h := range halves {
+		if g.Long() {
+			list = append(list, loop.To(loop.SExt, h, 32))
+			continue
+		}
 		for _, part := range Split(h, 4) {
 			list = append(list, loop.To(loop.SExt, part, 32))
 		}

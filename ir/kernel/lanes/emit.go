@@ -155,8 +155,12 @@ func (l *layer) function(pixels, apart, row int) *loop.Func {
 		}
 		t := &tileWriter{layer: l, pixels: pixels, apart: apart, row: row, x: x, first: v[0]}
 		channel := loop.Scaled(group, l.rows)
-		if l.m.across {
+		switch {
+		case l.m.across:
 			(&acrossWriter{tileWriter: t}).blocks(codes, group, channel, v[1])
+			return
+		case l.m.wide:
+			(&wideWriter{tileWriter: t}).blocks(codes, group, channel, v[1])
 			return
 		}
 		if l.doubled {

@@ -8,7 +8,7 @@ import (
 	"github.com/dnnc/dnnc/ir/kernel/lanes"
 )
 
-var targets = []string{"aarch64", "aarch64+dotprod", "armv7", "armv8.1m"}
+var targets = []string{"aarch64", "aarch64+dotprod", "armv7", "armv8.1m", "riscv64+v"}
 
 func TestConv(t *testing.T) {
 	l := kerneltest.Layer{Pools: true, Formats: []string{"i8", "i8", "odd8", "odd1", "odd2", "odd3", "odd4", "odd5", "odd6", "odd7", "i2", "i4", "i7"}}
@@ -46,7 +46,7 @@ func TestDepthwisePlans(t *testing.T) {
 }
 
 func TestPlans(t *testing.T) {
-	const all = "aarch64 aarch64+dotprod armv7 armv8.1m"
+	const all = "aarch64 aarch64+dotprod armv7 armv8.1m riscv64+v"
 	kerneltest.Plans(t, "plans.txt", []*kernel.Family{&lanes.Conv, &lanes.Linear}, []kerneltest.Case{
 		{"32,32,32 32 3x3 pad=1,1,1,1", "i8", all},
 		{"3,9,9 8 3x3 stride=2,2 pad=0,0,1,1", "i8", all},

@@ -53,6 +53,7 @@ type product struct {
 	tiles    [][2]int
 	adjacent bool // loads at any constant distance from an address are as cheap as at none
 	across   bool // lanes are inputs, and all products are added to one sum: four of them become a vector
+	wide     bool // one input times the codes of a long vector of channels, added to sums of 32 bits
 }
 
 var products = []*product{
@@ -64,6 +65,8 @@ var products = []*product{
 		tiles: [][2]int{{2, 16}, {1, 16}, {3, 8}, {2, 8}, {1, 8}, {4, 4}, {3, 4}, {2, 4}, {1, 4}}},
 	{name: "mladav", arch: "thumb", feature: "mve", across: true,
 		tiles: [][2]int{{2, 4}, {1, 8}, {1, 4}}},
+	{name: "vwmacc", arch: "riscv64", feature: "v", wide: true,
+		tiles: [][2]int{{2, 32}, {1, 32}, {5, 16}, {4, 16}, {3, 16}, {2, 16}, {1, 16}, {12, 8}, {8, 8}, {4, 8}, {2, 8}, {1, 8}, {12, 4}, {8, 4}, {4, 4}, {2, 4}, {1, 4}}},
 }
 
 // productOf is the product of a processor, or nil.
@@ -89,10 +92,10 @@ func serves(l kernel.Layer) bool {
 }
 
 // plan is the cheapest tile of a layer. There is none where loops are wanted and the products of
-// a tile are unrolled; those across lanes stand in a loop.
+// a tile are unrolled; those across lanes and of long vectors stand in loops.
 func plan(l kernel.Layer) (best Plan, ok bool) {
 	m := productOf(l.Target)
-	if m == nil || !serves(l) || l.Node.Has(ir.AttrUnroll) && !m.across {
+	if m == nil || !serves(l) || l.Node.Has(ir.AttrUnroll) && !m.across && !m.wide {
 		return best, false
 	}
 	s := shapeOf(l)
@@ -122,7 +125,11 @@ var bands = []int{1, 2, 4, 8}
 
 // layout is the plan of a tile; ok is false where the layer has no such plan.
 func layout(l kernel.Layer, s *shape, m *product, pixels, channels, band int) (p Plan, ok bool) {
-	if pixels > s.run || channels > lanesOf && channels > s.rows || pixels > 1 && pixels%s.poolW > 0 {
+	most := s.rows // channels of a tile
+	if m.wide {
+		most = wideLanes(s.rows)
+	}
+	if pixels > s.run || channels > lanesOf && channels > most || pixels > 1 && pixels%s.poolW > 0 {
 		return p, false
 	}
 	p = Plan{Product: m.name, Pixels: pixels, Channels: channels, Band: band}
@@ -137,6 +144,8 @@ func layout(l kernel.Layer, s *shape, m *product, pixels, channels, band int) (p
 		rows := *s
 		rows.unflatten()
 		p.cycles += rows.acrossCycles(p, sums)
+	case m.wide:
+		p.cycles += s.wideCycles(p, sums)
 	case sums:
 		p.cycles += s.cycles(m, p) + s.sumCycles(m, p)
 	default:
@@ -160,9 +169,12 @@ func (p Plan) Pack(l kernel.Layer) ([][]byte, error) {
 	for group := range s.groups {
 		first := group * s.rows * s.k
 		visit := func(row, i int) { data = append(data, codes[first+row*s.k+i]) }
-		if m := productNamed(p.Product); m.across {
+		switch m := productNamed(p.Product); {
+		case m.across:
 			s.walkAcross(p.Channels, visit)
-		} else {
+		case m.wide:
+			s.walkWide(p.Channels, visit)
+		default:
 			s.walk(p.Channels, m.pairs, visit)
 		}
 	}

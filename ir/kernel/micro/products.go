@@ -59,6 +59,8 @@ type Product struct {
 	// channel in a tile of pixels, Start those of a tile, and Column those of an input that is
 	// written to a column.
 	Output, Channel, Column float64
+	// CountsRest: the estimate counts the pixels of a row that two tiles compute.
+	CountsRest bool
 	// Narrow is the number of products that fit a sum of 16 bits, for the width of a plane; nil
 	// or 0 if sums are wide. Flush is the cost of adding a narrow sum to wide sums.
 	Narrow func(bits int) int
@@ -195,6 +197,7 @@ var products = []*Product{
 		Planes: []int{8}, Word: 1, Lanes: 1, Field: 8, Input: 8, Planar: true,
 		Tiles: [][2]int{{4, 4}, {3, 4}, {1, 16}, {1, 12}, {1, 10}, {2, 8}, {4, 3}, {2, 6}, {2, 4}, {1, 8}, {1, 6}, {4, 2}, {3, 2}, {1, 4}, {2, 2}, {1, 2}, {2, 1}, {1, 1}},
 		Load:  1, Unpack8: 0, InputLoad: 1, Product: 2, Start: 10, Round: 4, Unroll8: 8,
+		CountsRest: true,
 	},
 	{
 		Name: "mla_biased", Code: mlaBiased{}, Doc: "one product of unsigned bytes: codes and inputs plus 128",
@@ -212,7 +215,7 @@ var riscv = []string{"riscv32", "riscv64"}
 
 // onRISC is a product of words on RISC-V, where a product and its sum are two instructions.
 func onRISC(m Product) *Product {
-	m.Arch, m.Unless, m.Product, m.Round = riscv, "", 2, 4
+	m.Arch, m.Unless, m.Product, m.Round, m.CountsRest = riscv, "", 2, 4, true
 	return &m
 }
 

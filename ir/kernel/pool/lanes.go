@@ -36,14 +36,21 @@ func poolLanes(g *emit.Generator) (bool, error) {
 	}
 	p.pixels(func(first, rows, columns, at loop.Expr) {
 		var mean func(sum loop.Expr) loop.Expr
+		taps := loop.Times(rows, columns)
 		if p.mean {
-			taps := loop.Times(rows, columns)
 			if _, ok := taps.(*loop.Const); !ok {
 				taps = g.B.Let("taps", taps)
 			}
-			mean = p.divider.mean(taps)
+			if !g.Long() {
+				mean = p.divider.mean(taps, four)
+			}
 		}
-		g.Blocks(p.w.InC, p.bits(), func(c loop.Expr, n int) { p.block(first, rows, columns, loop.Sum(at, c), c, n, mean) })
+		g.Blocks(p.w.InC, p.bits(), func(c loop.Expr, n int) {
+			if p.mean && g.Long() {
+				mean = p.divider.mean(taps, n)
+			}
+			p.block(first, rows, columns, loop.Sum(at, c), c, n, mean)
+		})
 	})
 	return true, nil
 }
@@ -79,7 +86,7 @@ func (p lanes) bits() int {
 	switch {
 	case !p.mean:
 		return 8
-	case p.w.KH*p.w.KW < fewTaps:
+	case p.w.KH*p.w.KW < fewTaps || p.g.Long():
 		return 32
 	}
 	return 16
@@ -95,11 +102,16 @@ func (p lanes) block(first, rows, columns, at, c loop.Expr, n int, mean func(sum
 	row := b.Cursor("row", p.g.Args[0], loop.Sum(first, c))
 	sums := p.begin(n)
 	each := func(do func()) { b.For("ky", loop.Int(0), rows, 1, func(loop.Expr) { do() }) }
+	next := func() { b.Advance(row, w.InW*w.InC) }
+	ahead := 0 // bytes from the cursor to the row
 	if r, ok := rows.(*loop.Const); ok && int(r.Value)*w.KW <= unrolled && !p.splits() {
 		each = func(do func()) {
 			for range r.Value {
 				do()
 			}
+		}
+		if p.g.Long() { // each address takes an instruction, whatever its distance
+			next = func() { ahead += w.InW * w.InC }
 		}
 	}
 	each(func() {
@@ -107,15 +119,15 @@ func (p lanes) block(first, rows, columns, at, c loop.Expr, n int, mean func(sum
 		if p.splits() {
 			part = p.narrow(n)
 		}
-		taps := func(from *loop.Cursor, i int) { p.add(part, loop.At(from, loop.Int(i*w.InC), loop.I8.Vec(n))) }
+		taps := func(from *loop.Cursor, i int) { p.add(part, loop.At(from, loop.Int(ahead+i*w.InC), loop.I8.Vec(n))) }
 		if k, ok := columns.(*loop.Const); ok && k.Value <= unrolled {
 			for i := range int(k.Value) {
 				taps(row, i)
 			}
 		} else {
-			x := b.Cursor("x", row, loop.Int(0))
+			x := b.Cursor("x", row, loop.Int(ahead))
 			b.For("kx", loop.Int(0), columns, 1, func(loop.Expr) {
-				taps(x, 0)
+				p.add(part, loop.At(x, loop.Int(0), loop.I8.Vec(n)))
 				b.Advance(x, w.InC)
 			})
 		}
@@ -124,7 +136,7 @@ func (p lanes) block(first, rows, columns, at, c loop.Expr, n int, mean func(sum
 				b.Set(sums[i], loop.Sum(sums[i].Get(), v))
 			}
 		}
-		b.Advance(row, w.InW*w.InC)
+		next()
 	})
 	lo, hi := p.g.Node.Int(ir.AttrLo), p.g.Node.Int(ir.AttrHi)
 	if !p.mean {
@@ -146,6 +158,9 @@ func (p lanes) block(first, rows, columns, at, c loop.Expr, n int, mean func(sum
 	b.Store(p.g.Out, at, emit.Narrowed(b, fours, int32(p.divider.out), int32(lo), int32(hi)))
 }
 
+// four is the lanes of a vector of i32.
+const four = 4
+
 // mostTaps is the taps whose inputs a sum of 16 bits holds.
 const mostTaps = 255
 
@@ -157,8 +172,10 @@ func (p lanes) begin(n int) []*loop.Var {
 	switch {
 	case !p.mean:
 		return []*loop.Var{p.g.B.Var("most", loop.Num(loop.I8.Vec(n), -128))}
+	case p.splits() && p.g.Long():
+		return p.zeros(loop.I32, n, n)
 	case p.splits():
-		return p.zeros(loop.I32, 4, n)
+		return p.zeros(loop.I32, four, n)
 	}
 	return p.narrow(n)
 }
@@ -167,6 +184,9 @@ func (p lanes) begin(n int) []*loop.Var {
 func (p lanes) narrow(n int) []*loop.Var {
 	if n == 4 && p.g.Helium() {
 		return p.zeros(loop.I32, n, n)
+	}
+	if p.g.Long() {
+		return p.zeros(loop.I16, n, n)
 	}
 	return p.zeros(loop.I16, min(n, 8), n)
 }
@@ -200,7 +220,7 @@ func (p lanes) wide(sums []*loop.Var) []loop.Expr {
 	if p.g.Helium() {
 		return emit.InTurn(list)
 	}
-	return emit.Fours(list)
+	return p.g.Fours(list)
 }
 
 // divider makes means of sums (R11): by one factor, or by one for each number of taps inside the image.
@@ -268,10 +288,10 @@ func newDivider(g *emit.Generator, w geometry.Window) (d *divider, ok bool, err 
 	return d, true, nil
 }
 
-// mean is how the sums of a window with some taps inside the image become means.
-func (d *divider) mean(taps loop.Expr) func(sum loop.Expr) loop.Expr {
+// mean is how the sums of a window with some taps inside the image become means, in vectors of some lanes.
+func (d *divider) mean(taps loop.Expr, lanes int) func(sum loop.Expr) loop.Expr {
 	b := d.g.B
-	t := loop.I32.Vec(4)
+	t := loop.I32.Vec(lanes)
 	same := func(x loop.Expr) loop.Expr {
 		if c, ok := x.(*loop.Const); ok {
 			return loop.Num(t, c.Value)

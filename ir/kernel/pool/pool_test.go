@@ -37,14 +37,14 @@ func TestFamilies(t *testing.T) {
 		"maxpool2d(a, kernel: 2, pad: [1,1,0,0])",
 		"avgpool2d(concat(a, b, a), kernel: 3, pad: 1, stride: 1)",
 		"maxpool2d(concat(a, b, a, b, a), kernel: 3, pad: 1, stride: 2)",
-	}, "armv7em", "x86_64", "aarch64", "armv7", "armv8.1m")
+	}, "armv7em", "x86_64", "aarch64", "armv7", "armv8.1m", "riscv64+v")
 }
 
 // TestKept: an average pool without factors, and a maximum pool with bounds, of a network
 // quantized elsewhere, keep their argument's type.
 func TestKept(t *testing.T) {
 	var lines []string
-	for _, target := range []string{"armv7em", "aarch64", "armv8.1m"} {
+	for _, target := range []string{"armv7em", "aarch64", "armv8.1m", "riscv64+v"} {
 		for _, kept := range []struct{ shape, kernel, pad []int }{
 			{[]int{3, 5, 4}, []int{2, 3}, []int{0, 0, 0, 0}},
 			{[]int{3, 5, 4}, []int{2, 3}, []int{1, 0, 1, 1}},

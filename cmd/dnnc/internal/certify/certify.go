@@ -227,6 +227,14 @@ func open(ctx context.Context, o driver.Options, out, messages io.Writer) (*subj
 
 // answers tells the decision of the integers of a result.
 func answers(t *measure.Task, v *ir.Value) func(y []int8) int {
+	if v.Type.Elem.Kind != ir.I8 {
+		reals := v.Type.Shape.Size()
+		return func(y []int8) int {
+			x := make([]float32, reals)
+			interp.Reals(v.Type, y, x)
+			return t.Decisions(x, 1)[0]
+		}
+	}
 	if v.Type.Shape.Size() > 1 {
 		return func(y []int8) (first int) {
 			kernels.ArgMax(len(y), y, func(_, at int) { first = at })

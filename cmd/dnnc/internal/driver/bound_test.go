@@ -91,3 +91,16 @@ func TestTooWideToRound(t *testing.T) {
 	code, _, stderr = dnnctest.Run(t, append(build, "-rounding", "nearest")...)
 	assert.Zero(t, code, stderr)
 }
+
+// TestTooLargeToRun: a network whose activations take more than -mem is refused with the bytes,
+// before images are made.
+func TestTooLargeToRun(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "n.dnn")
+	require.NoError(t, os.WriteFile(path, []byte("network n(x: f32[1,60000,1000] in [0,1]) -> f32[1,60000,1000] {\n  y = tanh(x)\n  return y\n}\n"), 0o644))
+	code, _, stderr := dnnctest.Run(t, path, "-target", "armv7", "-emit", "c", "-mem", "256MiB", "-o", filepath.Join(dir, "n.c"))
+	assert.Equal(t, command.AtFault, code)
+	assert.Contains(t, stderr, "n.dnn:1:1: memory: the activations of one image take 480000000 bytes, -mem leaves 268435456")
+	assert.Contains(t, stderr, "-mem 458MiB where the machine has as much")
+	assert.NoFileExists(t, filepath.Join(dir, "n.c"))
+}

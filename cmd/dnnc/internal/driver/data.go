@@ -21,7 +21,7 @@ import (
 func (r *Result) calibration(o Options, c *dnnc.Config) {
 	path := CalibrationData(o, r.source)
 	if path == "" {
-		c.Calibrate = min(c.Wanted(), noiseImages(r.source))
+		c.Calibrate = min(c.Wanted(), noiseImages(r.source), max(1, memoryOf(o)/(2*bytesOf(r.Inputs))))
 		c.Calibration = func(n int) (data.Batch, error) {
 			if c.Budget.Promised {
 				return data.Batch{}, diag.New(diag.Pos{}, diag.BadData, "-keep %v: no images to show it on: what a network keeps of noise says nothing of what it will see", c.Budget.Keep).
@@ -156,12 +156,22 @@ func Noise(inputs []dataset.Input, n int, seed uint64) data.Batch {
 	return data.Join(parts...)
 }
 
+// memoryOf is the bytes that -mem leaves.
+func memoryOf(o Options) int { return (&pass.Env{MaxMemory: o.Memory}).Memory() }
+
+// bytesOf is the bytes that the inputs take as reals.
+func bytesOf(inputs []dataset.Input) (bytes int) {
+	for _, in := range inputs {
+		bytes += 4 * ir.Shape(in.Shape).Size()
+	}
+	return bytes
+}
+
 // Images loads at most n items for a network with their labels, drawn evenly with the seed, or
 // all of them in their order when n is 0,
 // from the part of a file that has several. What it assumed stands in Said.
 func Images(o Options, path string, m *ir.Module, part dataset.Part, n int) (dataset.Data, error) {
-	memory := pass.Env{MaxMemory: o.Memory}
-	return dataset.Load(path, dataset.Want{Inputs: Inputs(m), Results: Results(m), N: n, Seed: o.Seed, Memory: memory.Memory(), Part: part, Options: o.Sets})
+	return dataset.Load(path, dataset.Want{Inputs: Inputs(m), Results: Results(m), N: n, Seed: o.Seed, Memory: memoryOf(o), Part: part, Options: o.Sets})
 }
 
 // inputsOf are files as a certificate lists them.
