@@ -18,9 +18,8 @@ func NewWindows(g geometry.Window) *Windows {
 	oh, ow := g.OutH(), g.OutW()
 	w := &Windows{
 		g: g, pixels: oh * ow, at: make([]int32, 0, g.KH*g.KW*oh*ow), run: 1, batch: tileCols,
-		height: max(g.PadT+g.InH, (oh-1)*g.StrideH+(g.KH-1)*g.DilH+1),
-		width:  max(g.PadL+g.InW, (ow-1)*g.StrideW+(g.KW-1)*g.DilW+1),
 	}
+	w.height, w.width = planes(g)
 	for ky := range g.KH {
 		for kx := range g.KW {
 			for oy := range oh {
@@ -39,6 +38,11 @@ func NewWindows(g geometry.Window) *Windows {
 		w.batch /= 2
 	}
 	return w
+}
+
+// planes are the height and width of a channel with the padding that windows touch.
+func planes(g geometry.Window) (height, width int) {
+	return max(g.PadT+g.InH, (g.OutH()-1)*g.StrideH+(g.KH-1)*g.DilH+1), max(g.PadL+g.InW, (g.OutW()-1)*g.StrideW+(g.KW-1)*g.DilW+1)
 }
 
 // isPadded reports whether windows reach beyond the image.

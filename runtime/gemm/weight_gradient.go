@@ -2,18 +2,135 @@ package gemm
 
 import "github.com/dnnc/dnnc/ir/geometry"
 
-// WeightGradient adds to dw and db the derivatives of a convolution's weights and biases: x
-// is its input, dy the derivative of its result; db may be nil. It is kernels.Conv2DGradient of finite numbers and without
-// values for padding, to the last bit: every sum has its terms in the same order. Four sums
-// are made side by side, as each addition waits for the one before.
-func WeightGradient(g geometry.Window, x, dy, dw, db []float32) {
-	in, out, taps := g.InC/g.Groups, g.OutC/g.Groups, g.KH*g.KW
-	h, w := g.OutH(), g.OutW()
-	for o := range db {
-		for _, d := range dy[o*h*w : (o+1)*h*w] {
-			db[o] += d
+// Outer is the gradient of a convolution with respect to its weights and biases: the sum over
+// pixels of the derivative of a result times the column of the pixel. Columns are read where
+// they lie in the image: its padding is laid around it and its channels are made innermost, so
+// that a row of a window is one run. Derivatives that are 0, as most are after relu and max
+// pooling, cost nothing. A linear layer is a convolution of a single pixel.
+type Outer struct {
+	w   *Windows // only its planes
+	pad []float32
+	run int // elements of a window that lie side by side
+}
+
+// leastRun is the elements of a run below which sums that are made tap by tap cost less.
+const leastRun = 8
+
+// NewOuter is that of a convolution; pad has one value an input channel, nil means 0.
+func NewOuter(g geometry.Window, pad []float32) *Outer {
+	o := &Outer{w: &Windows{g: g, pixels: g.OutH() * g.OutW()}, pad: pad, run: g.InC / g.Groups}
+	o.w.height, o.w.width = planes(g)
+	if g.DilW == 1 {
+		o.run *= g.KW
+	}
+	return o
+}
+
+// isByTap reports a convolution whose runs are too short for sums of rows.
+func (o *Outer) isByTap() bool { return o.run < leastRun && o.pad == nil }
+
+// Scratch is the elements that Add works in for a number of images.
+func (o *Outer) Scratch(images int) int {
+	if o.isByTap() {
+		return 0
+	}
+	g := o.w.g
+	n := (images + 1) * g.InC * o.w.height * o.w.width
+	if g.KH*g.KW > 1 {
+		n += g.OutC * g.K()
+	}
+	return n
+}
+
+// Add adds to dw and db the derivatives of weights and biases: x[images][InC][InH][InW] is
+// the input, dy[images][OutC][OutH][OutW] the derivative of the result; db may be nil. Of
+// finite numbers it is kernels.Conv2DGradient of one image after the other, to the last bit:
+// every sum has its terms in the same order.
+func (o *Outer) Add(images int, x, dy, scratch, dw, db []float32) {
+	g, pixels := o.w.g, o.w.pixels
+	size := g.InC * g.InH * g.InW
+	for i := range images {
+		for c := range db {
+			for _, d := range dy[(i*g.OutC+c)*pixels:][:pixels] {
+				db[c] += d
+			}
+		}
+		if o.isByTap() {
+			byTap(g, x[i*size:(i+1)*size], dy[i*g.OutC*pixels:], dw)
 		}
 	}
+	if o.isByTap() {
+		return
+	}
+	in, taps, plane := g.InC/g.Groups, g.KH*g.KW, o.w.height*o.w.width
+	wide, columns := scratch[:g.InC*plane], scratch[g.InC*plane:][:images*g.InC*plane]
+	for i := range images {
+		widen(o.w, 1, x[i*size:], o.pad, wide)
+		for group := range g.Groups {
+			transpose(in, plane, wide[group*in*plane:], columns[(i*g.Groups+group)*in*plane:])
+		}
+	}
+	sums := dw
+	if taps > 1 {
+		sums = scratch[len(wide)+len(columns):][:g.OutC*g.K()]
+	}
+	for c := range g.OutC {
+		if taps == 1 {
+			o.channel(images, c, columns, dy, sums[c*in:(c+1)*in])
+			continue
+		}
+		own, from := sums[c*in*taps:(c+1)*in*taps], dw[c*in*taps:(c+1)*in*taps]
+		transpose(in, taps, from, own)
+		o.channel(images, c, columns, dy, own)
+		transpose(taps, in, own, from)
+	}
+}
+
+// channel adds to sums[KH][KW][InC/Groups], those of an output channel, what the pixels of
+// images give, four of them at a time.
+func (o *Outer) channel(images, channel int, columns, dy, sums []float32) {
+	g, pixels, ow := o.w.g, o.w.pixels, o.w.g.OutW()
+	in := g.InC / g.Groups
+	plane := o.w.height * o.w.width * in
+	var some [rowsAtOnce]float32
+	var at [rowsAtOnce]int
+	n := 0
+	for i := range images {
+		first := (i*g.Groups + channel/(g.OutC/g.Groups)) * plane
+		for p, d := range dy[(i*g.OutC+channel)*pixels:][:pixels] {
+			if d == 0 {
+				continue
+			}
+			some[n], at[n] = d, first+(p/ow*g.StrideH*o.w.width+p%ow*g.StrideW)*in
+			if n++; n == rowsAtOnce {
+				o.windows(columns, &some, &at, sums)
+				n = 0
+			}
+		}
+	}
+	if n > 0 {
+		for j := n; j < rowsAtOnce; j++ {
+			some[j], at[j] = 0, at[0]
+		}
+		o.windows(columns, &some, &at, sums)
+	}
+}
+
+// windows adds four windows, each times its derivative, to sums; at is where they begin.
+func (o *Outer) windows(columns []float32, d *[rowsAtOnce]float32, at *[rowsAtOnce]int, sums []float32) {
+	g, in, run := o.w.g, o.w.g.InC/o.w.g.Groups, o.run
+	for ky := range g.KH {
+		for kx := 0; kx < g.KW; kx += run / in {
+			addRows(columns, (ky*g.DilH*o.w.width+kx*g.DilW)*in, 1, at, d, sums[(ky*g.KW+kx)*in:][:run])
+		}
+	}
+}
+
+// byTap is Add of one image without values for padding. Four sums are made side by side, as
+// each addition waits for the one before.
+func byTap(g geometry.Window, x, dy, dw []float32) {
+	in, out, taps := g.InC/g.Groups, g.OutC/g.Groups, g.KH*g.KW
+	h, w := g.OutH(), g.OutW()
 	var sums [4]float32
 	var slopes [4][]float32
 	for first, count := 0, 0; first < g.OutC; first += count {

@@ -11,9 +11,12 @@ import (
 	"github.com/dnnc/dnnc/runtime/kernels"
 )
 
-// TestWeightGradientEqualsTheKernel: kernels of all sizes, strides, dilations, groups and
-// paddings, to the last bit; sums go on from what is there.
-func TestWeightGradientEqualsTheKernel(t *testing.T) {
+// TestOuterEqualsTheKernel: several images, kernels of all sizes, strides, dilations, groups and
+// paddings, with and without the processor's own sums, to the last bit; sums go on from what is
+// there.
+func TestOuterEqualsTheKernel(t *testing.T) {
+	own := hasTiles
+	defer func() { hasTiles = own }()
 	rng := rand.New(rand.NewPCG(7, 1))
 	some := func(n int) []float32 {
 		x := make([]float32, n)
@@ -24,25 +27,65 @@ func TestWeightGradientEqualsTheKernel(t *testing.T) {
 		}
 		return x
 	}
-	for range 400 {
+	for round := range 600 {
+		hasTiles = own && round%2 == 0
 		groups := 1 + rng.IntN(3)
 		g := geometry.Window{
-			InC: groups * (1 + rng.IntN(3)), InH: 1 + rng.IntN(7), InW: 1 + rng.IntN(9), OutC: groups * (1 + rng.IntN(6)), Groups: groups,
+			InC: groups * (1 + rng.IntN(9)), InH: 1 + rng.IntN(7), InW: 1 + rng.IntN(9), OutC: groups * (1 + rng.IntN(6)), Groups: groups,
 			KH: 1 + rng.IntN(4), KW: 1 + rng.IntN(5), StrideH: 1 + rng.IntN(3), StrideW: 1 + rng.IntN(3), DilH: 1 + rng.IntN(2), DilW: 1 + rng.IntN(2),
 			PadT: rng.IntN(3), PadL: rng.IntN(6), PadB: rng.IntN(3), PadR: rng.IntN(6),
 		}
 		if g.InH+g.PadT+g.PadB < (g.KH-1)*g.DilH+1 || g.InW+g.PadL+g.PadR < (g.KW-1)*g.DilW+1 {
 			continue
 		}
-		x, dy, got := some(g.InC*g.InH*g.InW), some(g.OutC*g.OutH()*g.OutW()), some(g.OutC*g.K())
+		images := 1 + rng.IntN(3)
+		size, out := g.InC*g.InH*g.InW, g.OutC*g.OutH()*g.OutW()
+		x, dy, got := some(images*size), some(images*out), some(g.OutC*g.K())
 		want, bias := slices.Clone(got), some(g.OutC)
 		if rng.IntN(4) == 0 {
 			bias = nil
 		}
+		var pad []float32
+		if rng.IntN(3) == 0 {
+			pad = some(g.InC)
+		}
 		wantBias := slices.Clone(bias)
-		kernels.Conv2DGradient(g, x, nil, nil, dy, nil, want, wantBias)
-		WeightGradient(g, x, dy, got, bias)
+		for i := range images {
+			kernels.Conv2DGradient(g, x[i*size:(i+1)*size], nil, pad, dy[i*out:(i+1)*out], nil, want, wantBias)
+		}
+		o := NewOuter(g, pad)
+		scratch := some(o.Scratch(images)) // of old numbers
+		o.Add(images, x, dy, scratch, got, bias)
 		require.Equal(t, want, got, "%+v", g)
 		require.Equal(t, wantBias, bias, "%+v", g)
 	}
+}
+
+// BenchmarkOuter is a layer of VGG-16, half of whose derivatives are 0, beside the product of
+// the same numbers, in multiply-adds a second.
+func BenchmarkOuter(b *testing.B) {
+	g := geometry.Window{InC: 64, InH: 8, InW: 8, OutC: 64, KH: 3, KW: 3, StrideH: 1, StrideW: 1, PadT: 1, PadL: 1, PadB: 1, PadR: 1, DilH: 1, DilW: 1, Groups: 1}
+	const images = 16
+	rng := rand.New(rand.NewPCG(1, 1))
+	x, dy, dw := make([]float32, images*64*64), make([]float32, images*64*64), make([]float32, g.OutC*g.K())
+	for i := range x {
+		x[i] = rng.Float32()
+		dy[i] = max(0, rng.Float32()-.5)
+	}
+	macs := float64(images * 64 * 64 * g.K())
+	o, w := NewOuter(g, nil), NewWindows(g)
+	scratch := make([]float32, max(o.Scratch(images), w.Scratch()))
+	b.Run("weights", func(b *testing.B) {
+		for b.Loop() {
+			o.Add(images, x, dy, scratch, dw, nil)
+		}
+		b.ReportMetric(macs*float64(b.N)/b.Elapsed().Seconds(), "macs/s")
+	})
+	b.Run("product", func(b *testing.B) {
+		bias, y := make([]float32, 64), make([]float32, images*64*64)
+		for b.Loop() {
+			w.Conv(images, x, dw, bias, nil, -1, 1, scratch, y)
+		}
+		b.ReportMetric(macs*float64(b.N)/b.Elapsed().Seconds(), "macs/s")
+	})
 }

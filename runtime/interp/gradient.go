@@ -235,20 +235,15 @@ func convGradient(n *ir.Node) (backward, error) {
 	for _, v := range n.Nums(ir.AttrPadValue) {
 		pad = append(pad, float32(v))
 	}
-	scatter := gemm.NewScatter(g, weight)
-	return byImage(func(b *back, x, dx [][]float32, y, dy []float32) {
+	scatter, outer := gemm.NewScatter(g, weight), gemm.NewOuter(g, pad)
+	in, out := g.InC*g.InH*g.InW, g.OutC*g.OutH()*g.OutW()
+	return func(b *back, images int, x, dx [][]float32, y, dy []float32) {
 		activated(act, y, dy)
-		scatter.Add(dy, b.scratch(scatter.Scratch()), dx[0])
-		if b.consts == nil {
-			return
+		for i := range images {
+			scatter.Add(dy[i*out:(i+1)*out], b.scratch(scatter.Scratch()), dx[0][i*in:(i+1)*in])
 		}
-		dw, db := sumFor(b.consts, n.Const(ir.AttrWeight)), sumFor(b.consts, n.Const(ir.AttrBias))
-		if pad == nil {
-			gemm.WeightGradient(g, x[0], dy, dw, db)
-		} else {
-			kernels.Conv2DGradient(g, x[0], weight, pad, dy, nil, dw, db)
-		}
-	}), nil
+		addConsts(b, n, outer, images, x[0], dy)
+	}, nil
 }
 
 func linearGradient(n *ir.Node) (backward, error) {
@@ -258,20 +253,22 @@ func linearGradient(n *ir.Node) (backward, error) {
 	}
 	shape, act := n.Const(ir.AttrWeight).Type.Shape, n.Word(ir.AttrAct)
 	rows, cols := shape[0], shape[1]
-	t := gemm.NewColumns(rows, cols, weight, cols, 1)
-	return func(b *back, n1 int, x, dx [][]float32, y, dy []float32) {
+	t, outer := gemm.NewColumns(rows, cols, weight, cols, 1), gemm.NewOuter(onePixel(n), nil)
+	return func(b *back, images int, x, dx [][]float32, y, dy []float32) {
 		activated(act, y, dy)
-		sum := b.scratch(n1 * cols)
-		t.Product(n1, dy, sum)
+		sum := b.scratch(images * cols)
+		t.Product(images, dy, sum)
 		accumulate(dx[0], sum)
-		if b.consts == nil {
-			return
-		}
-		dw, db := sumFor(b.consts, n.Const(ir.AttrWeight)), sumFor(b.consts, n.Const(ir.AttrBias))
-		for i := range n1 {
-			kernels.LinearGradient(x[0][i*cols:(i+1)*cols], dy[i*rows:(i+1)*rows], dw, db)
-		}
+		addConsts(b, n, outer, images, x[0], dy)
 	}, nil
+}
+
+// addConsts adds the gradients of a layer's weights and biases, where they are wanted.
+func addConsts(b *back, n *ir.Node, outer *gemm.Outer, images int, x, dy []float32) {
+	if b.consts != nil {
+		dw, db := sumFor(b.consts, n.Const(ir.AttrWeight)), sumFor(b.consts, n.Const(ir.AttrBias))
+		outer.Add(images, x, dy, b.scratch(outer.Scratch(images)), dw, db)
+	}
 }
 
 func poolGradient(n *ir.Node) (backward, error) {

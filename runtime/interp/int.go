@@ -78,12 +78,12 @@ func intConv(_ *Int, n *ir.Node) (intRun, error) {
 	}, nil
 }
 
-// intLinear is a convolution of one pixel whose channels are all elements.
-func intLinear(_ *Int, n *ir.Node) (intRun, error) {
+func intLinear(_ *Int, n *ir.Node) (intRun, error) { return intProduct(n, onePixel(n), nil) }
+
+// onePixel is a linear layer as a convolution of one pixel, whose channels are all elements.
+func onePixel(n *ir.Node) geometry.Window {
 	s := n.Const(ir.AttrWeight).Type.Shape
-	return intProduct(n, geometry.Window{
-		InC: s[1], InH: 1, InW: 1, OutC: s[0], KH: 1, KW: 1, StrideH: 1, StrideW: 1, DilH: 1, DilW: 1, Groups: 1,
-	}, nil)
+	return geometry.Window{InC: s[1], InH: 1, InW: 1, OutC: s[0], KH: 1, KW: 1, StrideH: 1, StrideW: 1, DilH: 1, DilW: 1, Groups: 1}
 }
 
 func intProduct(n *ir.Node, g geometry.Window, pad []int32) (intRun, error) {
