@@ -24,7 +24,7 @@ type Gradients struct {
 }
 
 // backward adds the derivatives of one operation on n images: x and dx are its
-// arguments', y and dy its result's.
+// arguments', y and dy its result's. A layer's dx is nil where it is not wanted.
 type backward func(b *back, n int, x, dx [][]float32, y, dy []float32)
 
 // back is what one worker works with.
@@ -240,7 +240,9 @@ func convGradient(n *ir.Node) (backward, error) {
 	return func(b *back, images int, x, dx [][]float32, y, dy []float32) {
 		activated(act, y, dy)
 		for i := range images {
-			scatter.Add(dy[i*out:(i+1)*out], b.scratch(scatter.Scratch()), dx[0][i*in:(i+1)*in])
+			if dx[0] != nil {
+				scatter.Add(dy[i*out:(i+1)*out], b.scratch(scatter.Scratch()), dx[0][i*in:(i+1)*in])
+			}
 		}
 		addConsts(b, n, outer, images, x[0], dy)
 	}, nil
@@ -256,9 +258,11 @@ func linearGradient(n *ir.Node) (backward, error) {
 	t, outer := gemm.NewColumns(rows, cols, weight, cols, 1), gemm.NewOuter(onePixel(n), nil)
 	return func(b *back, images int, x, dx [][]float32, y, dy []float32) {
 		activated(act, y, dy)
-		sum := b.scratch(images * cols)
-		t.Product(images, dy, sum)
-		accumulate(dx[0], sum)
+		if dx[0] != nil {
+			sum := b.scratch(images * cols)
+			t.Product(images, dy, sum)
+			accumulate(dx[0], sum)
+		}
 		addConsts(b, n, outer, images, x[0], dy)
 	}, nil
 }

@@ -24,7 +24,7 @@ import (
 func compile(t *testing.T, rng *rand.Rand, shape, result, body string, consts map[string][]int) (*ir.Module, *interp.Float) {
 	t.Helper()
 	var tensors []weights.Tensor
-	for _, name := range []string{"y.weight", "y.bias", "y.running_mean", "y.running_var"} {
+	for _, name := range []string{"y.weight", "y.bias", "y.running_mean", "y.running_var", "h.weight", "h.bias"} {
 		dims, ok := consts[name]
 		if !ok {
 			continue
