@@ -1,7 +1,6 @@
 package robust
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -12,6 +11,7 @@ import (
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/runtime/input"
 	"github.com/dnnc/dnnc/runtime/replace"
+	"github.com/dnnc/dnnc/runtime/seal"
 )
 
 // checkpoint is what a search has measured, as a file.
@@ -20,19 +20,7 @@ type checkpoint struct {
 	Evaluations int     `json:"evaluations"` // that the costs took
 	MACs        int64   `json:"macs"`
 	Costs       []saved `json:"costs"`
-	Sum         string  `json:"sum,omitempty"` // hash of all that stands before it
-}
-
-// sum is the hash of a checkpoint's content: what a disk or an editor changed in it
-// is refused. Searches before had none in their files, which are taken as they are.
-func (c checkpoint) sum() (string, error) {
-	c.Sum = ""
-	text, err := json.Marshal(c)
-	if err != nil {
-		return "", err
-	}
-	h := sha256.Sum256(text)
-	return hex.EncodeToString(h[:]), nil
+	Sum         string  `json:"sum,omitempty"` // see runtime/seal
 }
 
 type saved struct {
@@ -82,13 +70,8 @@ func (s *Search) Restore(text []byte) error {
 	}
 	const anew = "delete the file to begin anew"
 	var c checkpoint
-	d := json.NewDecoder(bytes.NewReader(text))
-	d.DisallowUnknownFields() // a damaged "sum" is none
-	if err := d.Decode(&c); err != nil {
+	if err := json.Unmarshal(text, &c); err != nil {
 		return refused(anew, "no checkpoint: %v", err)
-	}
-	if _, err := d.Token(); err != io.EOF {
-		return refused(anew, "the checkpoint is damaged: more follows its content")
 	}
 	id, err := s.identity()
 	if err != nil {
@@ -97,8 +80,8 @@ func (s *Search) Restore(text []byte) error {
 	if c.Search != id {
 		return refused(anew+", or name another one", "the checkpoint is of another network, other images, errors or seed, or of another version of the search")
 	}
-	if sum, err := c.sum(); err != nil || c.Sum != "" && c.Sum != sum {
-		return refused(anew, "the checkpoint is damaged: its content is not what was written")
+	if err := seal.Check(text); err != nil {
+		return refused(anew, "the checkpoint is damaged: %v", err)
 	}
 	s.spent = effort{c.Evaluations, c.MACs}
 	for _, k := range c.Costs {
@@ -130,15 +113,12 @@ func (s *Search) save() error {
 			}
 		}
 	}
-	if c.Sum, err = c.sum(); err != nil {
-		return err
-	}
 	text, err := json.Marshal(c)
 	if err != nil {
 		return err
 	}
 	err = replace.With(s.env.Checkpoint, func(w io.Writer) error {
-		_, err := w.Write(append(text, '\n'))
+		_, err := w.Write(seal.Add(append(text, '\n')))
 		return err
 	})
 	if err != nil {

@@ -25,6 +25,7 @@ import (
 	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/runtime/data"
 	"github.com/dnnc/dnnc/runtime/measure"
+	"github.com/dnnc/dnnc/runtime/seal"
 )
 
 // Schema is the JSON schema of a certificate.
@@ -66,7 +67,7 @@ type Certificate struct {
 	Warnings    []*diag.Warning `json:"warnings,omitempty"`
 	Recipe      *Recipe         `json:"recipe,omitempty"`
 	Outputs     []Output        `json:"outputs,omitempty"`
-	Sum         string          `json:"sum,omitempty"` // sha256 of this text as it is without a sum
+	Sum         string          `json:"sum,omitempty"` // see runtime/seal
 }
 
 // Output is a file of the build, beside the certificate.
@@ -616,16 +617,18 @@ func NewScore(s *measure.Score) *Score {
 	return out
 }
 
-// JSON is the file's bytes, with the sum over them.
+// JSON is the file's bytes, sealed.
 func (c *Certificate) JSON() ([]byte, error) {
-	sealed := *c
-	sealed.Sum = ""
-	text, err := sealed.encode()
-	if err != nil {
+	bare := *c
+	bare.Sum = ""
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	if err := e.Encode(bare); err != nil {
 		return nil, err
 	}
-	sealed.Sum = SHA256(text)
-	return sealed.encode()
+	return seal.Add(b.Bytes()), nil
 }
 
 // SHA256 is the hash of a file as a certificate has it, in hex.
@@ -634,30 +637,17 @@ func SHA256(content []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// Parse reads a certificate that says how to build again, and fails unless its bytes are
-// those that JSON writes of it, with its sum.
+// Parse reads a certificate, and fails unless its bytes are those that were sealed.
 func Parse(raw []byte) (*Certificate, error) {
 	c := &Certificate{}
 	if err := json.Unmarshal(raw, c); err != nil {
 		return nil, fmt.Errorf("no certificate: %w", err)
 	}
-	if c.Version != Version {
+	switch {
+	case c.Version != Version:
 		return nil, fmt.Errorf("a certificate of version %d; this dnnc reads version %d", c.Version, Version)
+	case c.Network == "" || c.Content == "":
+		return nil, errors.New("no certificate: it names no network and no content")
 	}
-	if c.Sum == "" || c.Recipe == nil {
-		return nil, errors.New("a certificate of an earlier dnnc, without a sum and a recipe: build again")
-	}
-	if text, err := c.JSON(); err != nil || !bytes.Equal(text, raw) {
-		return nil, errors.New("its bytes are not those that were summed: it was changed since the build")
-	}
-	return c, nil
-}
-
-func (c *Certificate) encode() ([]byte, error) {
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	e.SetIndent("", "  ")
-	err := e.Encode(c)
-	return b.Bytes(), err
+	return c, seal.Check(raw)
 }

@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/runtime/seal"
 )
 
 // Version is that of the documents that this package writes and reads.
@@ -40,7 +41,7 @@ type Document struct {
 	// itself up to the same places would.
 	MultiplyAdds int64  `json:"multiply_adds"`
 	Whole        int64  `json:"multiply_adds_of_whole_runs"`
-	Sum          string `json:"sum,omitempty"` // sha256 of this text as it is without a sum
+	Sum          string `json:"sum,omitempty"` // see runtime/seal
 }
 
 // What makes an answer right.
@@ -135,29 +136,21 @@ func NewRange(k *Kind, p *Path, v Verdict, then int) Range {
 	return r
 }
 
-// JSON is the document's bytes, with the sum over them.
+// JSON is the document's bytes, sealed.
 func (d *Document) JSON() ([]byte, error) {
-	sealed := *d
-	sealed.Sum = ""
-	text, err := sealed.encode()
-	if err != nil {
-		return nil, err
-	}
-	sum := sha256.Sum256(text)
-	sealed.Sum = hex.EncodeToString(sum[:])
-	return sealed.encode()
-}
-
-func (d *Document) encode() ([]byte, error) {
+	bare := *d
+	bare.Sum = ""
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
 	e.SetIndent("", " ")
-	err := e.Encode(d)
-	return b.Bytes(), err
+	if err := e.Encode(bare); err != nil {
+		return nil, err
+	}
+	return seal.Add(b.Bytes()), nil
 }
 
-// Parse reads a document, and fails unless its bytes are those that JSON writes of it.
+// Parse reads a document, and fails unless its bytes are those that were sealed.
 func Parse(raw []byte) (*Document, error) {
 	d := &Document{}
 	if err := json.Unmarshal(raw, d); err != nil {
@@ -166,10 +159,7 @@ func Parse(raw []byte) (*Document, error) {
 	if d.Version != Version {
 		return nil, fmt.Errorf("a proof of version %d; this dnnc reads version %d", d.Version, Version)
 	}
-	if text, err := d.JSON(); err != nil || !bytes.Equal(text, raw) {
-		return nil, errors.New("its bytes are not those that were summed: it was changed since it was written")
-	}
-	return d, nil
+	return d, seal.Check(raw)
 }
 
 // Content is the hash of all that decides about a network's integers: its types, operations and

@@ -3,7 +3,6 @@ package inspect
 import (
 	"encoding/base64"
 	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"math"
 	"math/rand/v2"
@@ -48,7 +47,7 @@ func measured(t *testing.T, items int, wrong func(i int) bool) *certificate.Cert
 
 func saved(t *testing.T, name string, c *certificate.Certificate) string {
 	t.Helper()
-	raw, err := json.Marshal(c)
+	raw, err := c.JSON()
 	require.NoError(t, err)
 	path := filepath.Join(t.TempDir(), name)
 	require.NoError(t, os.WriteFile(path, raw, 0o644))

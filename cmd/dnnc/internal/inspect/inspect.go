@@ -4,7 +4,6 @@ package inspect
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"io"
 	"math"
@@ -19,22 +18,14 @@ import (
 
 // open reads a certificate.
 func open(path string) (*certificate.Certificate, error) {
-	fault := func(format string, args ...any) (*certificate.Certificate, error) {
-		return nil, diag.New(diag.Pos{File: path, Line: 1, Col: 1}, diag.BadFile, format, args...)
-	}
 	raw, err := input.Read(path, 256<<20)
 	if err != nil {
 		return nil, diag.New(diag.Pos{}, diag.BadFile, "%v", err)
 	}
-	c := &certificate.Certificate{}
-	if err := json.Unmarshal(raw, c); err != nil {
-		return fault("no certificate: %v", err)
-	}
-	switch {
-	case c.Version != certificate.Version:
-		return fault("a certificate of version %d; this dnnc reads version %d", c.Version, certificate.Version)
-	case c.Network == "" || c.Content == "":
-		return fault("no certificate: it names no network and no content")
+	c, err := certificate.Parse(raw)
+	if err != nil {
+		return nil, diag.New(diag.Pos{File: path, Line: 1, Col: 1}, diag.BadFile, "%v", err).
+			WithHelp("build again: dnnc writes the certificate anew; dnnc diff -accept takes that of a new build in place of an old one")
 	}
 	return c, nil
 }
@@ -55,7 +46,7 @@ func Explain(_ context.Context, args []string, _ io.Reader, stdout, _ io.Writer)
 		fmt.Fprintf(stdout, ", chosen by %s in %d evaluations", c.Search.Method, c.Search.Evaluations)
 	}
 	fmt.Fprint(stdout, "\n")
-	if c.Retention != nil {
+	if c.Retention != nil && c.Quantized != nil && c.Float != nil {
 		stderr := "-" // of one image there is none
 		if c.RetentionSE != nil {
 			stderr = fmt.Sprintf("%.4f", *c.RetentionSE)

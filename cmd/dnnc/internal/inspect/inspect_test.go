@@ -1,6 +1,7 @@
 package inspect_test
 
 import (
+	"bytes"
 	"debug/elf"
 	"encoding/json"
 	"fmt"
@@ -49,7 +50,7 @@ func TestInspect(t *testing.T) {
 	assert.Contains(t, explained, "cost (KL)")
 	assert.Contains(t, explained, "cost is the mean KL divergence of the answers")
 	c.Search.Divergence = certificate.RelativeDivergence
-	raw, err = json.Marshal(c)
+	raw, err = c.JSON()
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(file("relative.json"), raw, 0o644))
 	explained = see("explain", file("relative.json"))
@@ -89,8 +90,12 @@ func TestInspect(t *testing.T) {
 	assert.NotEqual(t, "0", fields[5], "the stack is known")
 	assert.Contains(t, sized, fmt.Sprintf("an arena of %d bytes", c.ArenaBytes))
 	assert.Contains(t, sized, "conv2")
+	require.NoError(t, os.WriteFile(file("a.json"), bytes.Replace(raw, []byte("conv2"), []byte("conv9"), 1), 0o644))
+	assert.Contains(t, see("size", file("a.o")), "No certificate of this object lies beside it: its bytes are not those that were summed")
 	require.NoError(t, os.Rename(file("a.o"), file("alone.o")))
-	assert.Contains(t, see("size", file("alone.o")), "LENET5_ARENA_BYTES")
+	alone := see("size", file("alone.o"))
+	assert.Contains(t, alone, "LENET5_ARENA_BYTES")
+	assert.Regexp(t, "lies beside it: .*alone.json: no such file", alone)
 
 	require.NoError(t, os.WriteFile(file("other.json"), []byte(`{"version": 1}`), 0o644))
 	require.NoError(t, os.WriteFile(file("old.json"), []byte(`{"version": 0}`), 0o644))

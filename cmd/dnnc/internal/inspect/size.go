@@ -44,7 +44,8 @@ func Size(_ context.Context, args []string, _ io.Reader, stdout, _ io.Writer) er
 	if err != nil {
 		return diag.New(diag.Pos{File: args[0], Line: 1, Col: 1}, diag.BadFile, "no object: %v", err)
 	}
-	c, tgt := beside(args[0], raw), &processor.Target{}
+	tgt := &processor.Target{}
+	c, absent := beside(args[0], raw)
 	if c != nil {
 		if tgt, err = processor.Find(c.Target); err != nil {
 			return err
@@ -76,19 +77,23 @@ func Size(_ context.Context, args []string, _ io.Reader, stdout, _ io.Writer) er
 	case c != nil:
 		fmt.Fprintf(stdout, "RAM: an arena of %d bytes, and at most %d of stack\n", c.ArenaBytes, stack)
 	default:
-		fmt.Fprintf(stdout, "RAM: see %s_ARENA_BYTES in the header; at most %d of stack. No certificate of this object lies beside it.\n", strings.ToUpper(prefix), stack)
+		fmt.Fprintf(stdout, "RAM: see %s_ARENA_BYTES in the header; at most %d of stack. No certificate of this object lies beside it: %s\n", strings.ToUpper(prefix), stack, absent)
 	}
 	return nil
 }
 
-// beside is the certificate of an object, nil where there is none or one of another
-// object.
-func beside(path string, object []byte) *certificate.Certificate {
-	c, err := open(strings.TrimSuffix(path, filepath.Ext(path)) + ".json")
-	if err != nil || !bytes.Contains(object, []byte(c.Content)) {
-		return nil
+// beside is the certificate of an object; nil where there is none, and absent says why.
+func beside(path string, object []byte) (c *certificate.Certificate, absent string) {
+	path = strings.TrimSuffix(path, filepath.Ext(path)) + ".json"
+	c, err := open(path)
+	var d *diag.Diagnostic
+	switch {
+	case errors.As(err, &d):
+		return nil, d.Message
+	case !bytes.Contains(object, []byte(c.Content)):
+		return nil, filepath.Base(path) + " is of another object"
 	}
-	return c
+	return c, ""
 }
 
 // parts adds up an object's symbols by step; rest is what runs the steps.

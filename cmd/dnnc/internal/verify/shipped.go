@@ -156,6 +156,9 @@ func certificateOf(path string) (string, *certificate.Certificate, error) {
 		if err != nil {
 			return "", nil, failed(p, "%v", err)
 		}
+		if c.Recipe == nil {
+			return "", nil, failed(p, "the certificate does not say how to build again: it is none that dnnc build wrote")
+		}
 		return p, c, nil
 	}
 	return "", nil, diag.New(diag.Pos{File: path}, diag.BadFile, "no certificate beside it: no %s", strings.Join(list, ", no ")).
