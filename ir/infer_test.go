@@ -268,3 +268,40 @@ func TestInferReportsWrittenTypes(t *testing.T) {
 	assert.Equal(t, Shape{3}, c.Out.Type.Shape)
 	assert.Nil(t, m.Ops[1].Out.Type.Shape)
 }
+
+// TestWork: multiply-adds and reads by hand; what one operation may not take is refused where
+// it stands.
+func TestWork(t *testing.T) {
+	x, m := f32("x", 4, 6, 8), f32("m", 5, 7)
+	for _, c := range []struct {
+		n    *Node
+		want float64
+	}{
+		{op(Conv2D, on(x), AttrWeight.Is(consts("w", 6, 2, 3, 2)), AttrGroups.Is(2)), 6 * 4 * 7 * 2 * 3 * 2},
+		{op(Linear, on(x), AttrWeight.Is(consts("w", 10, 192))), 1920},
+		{op(MaxPool2D, on(x), AttrKernel.Is([]int{2, 3}), AttrStride.Is([]int{1, 1})), 4 * 5 * 6 * 2 * 3},
+		{op(AvgPool2D, on(x), AttrKernel.Is([]int{6, 8})), 4 * 6 * 8},
+		{op(GlobalAvgPool, on(x)), 4 * 6 * 8},
+		{op(MatMul, on(m, f32("n", 7, 3))), 5 * 7 * 3},
+		{op(Concat, on(x, x)), 2 * 4 * 6 * 8},
+		{op(Reduce, on(m), AttrAxes.Is([]int{0, 1})), 35},
+	} {
+		typ, d := InferNode(c.n)
+		require.Nil(t, d)
+		c.n.Out.Type = typ
+		assert.InDelta(t, c.want, c.n.Work(), 0, c.n.Op)
+	}
+	large := f32("x", 1, 4001, 4001)
+	_, d := InferNode(op(MaxPool2D, on(large), AttrKernel.Is([]int{4001, 4001}), AttrStride.Is([]int{4001, 4001})))
+	assert.Nil(t, d, "one window")
+	for _, n := range []*Node{
+		op(MaxPool2D, on(large), AttrKernel.Is([]int{4001, 4001}), AttrStride.Is([]int{1, 1}), AttrPad.Is([]int{2000, 2000, 2000, 2000})),
+		op(Conv2D, on(large), AttrWeight.Is(consts("w", 1, 1, 101, 101))),
+		op(MatMul, on(f32("a", 8000, 8000), f32("b", 8000, 8000))),
+	} {
+		_, d := InferNode(n)
+		require.NotNil(t, d, n.Op)
+		assert.Equal(t, diag.Limit, d.Kind)
+		assert.Regexp(t, `takes \S+e\+1[1-4] multiply-adds or reads of elements for each item; an operation has at most 1.37e\+11`, d.Message)
+	}
+}

@@ -221,3 +221,41 @@ func (n *Node) MACs() int {
 	h, v := n.Pool()
 	return w.Size() / w[0] * n.Out.Type.Shape.Size() * h * v
 }
+
+// MaxWork bounds the work of one operation. A convolution of 128 channels to 64 by 3x3 at
+// 1024x1024 pixels, as a U-Net has it, has 7.7e10 multiply-adds. Small files can ask for any
+// number, by large windows or by few weights at many places.
+const MaxWork = 1 << 37
+
+// Work is what the time of one run of n grows with: multiply-adds, and elements that windows
+// and reductions read.
+func (n *Node) Work() float64 { return n.work(n.Out.Type.Shape) }
+
+// work is Work of a result of shape out.
+func (n *Node) work(out Shape) float64 {
+	size := float64(out.Size())
+	switch n.Op {
+	case Conv2D, Linear:
+		w := n.Const(AttrWeight).Type.Shape
+		h, v := n.Pool()
+		return size * float64(w.Size()/w[0]) * float64(h*v)
+	case MaxPool2D, AvgPool2D:
+		k := n.Ints(AttrKernel)
+		return size * float64(k[0]) * float64(k[1])
+	case MatMul:
+		a := n.Args[0].Type.Shape
+		return size * float64(a[len(a)-1])
+	}
+	for _, a := range n.Args {
+		size = max(size, float64(a.Type.Shape.Size()))
+	}
+	return size
+}
+
+// Work is that of one run of all operations.
+func (m *Module) Work() (sum float64) {
+	for _, n := range m.Ops {
+		sum += n.Work()
+	}
+	return sum
+}

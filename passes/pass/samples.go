@@ -96,14 +96,9 @@ func (e *Env) mixture(clean data.Batch, first int) (data.Batch, error) {
 	out.X = append([]float32(nil), clean.X...)
 	gradient := disturb.Once(e.Gradient)
 	for i, cond := range e.Errors {
-		disturbed, err := disturb.Images(clean, first, cond, e.Seed, gradient)
-		if err != nil {
+		is := func(img int) bool { return ConditionOf(img, e.Conditions()) == i+1 }
+		if err := disturb.Into(out, clean, first, cond, e.Seed, gradient, is); err != nil {
 			return data.Batch{}, err
-		}
-		for img := range clean.N {
-			if ConditionOf(img, e.Conditions()) == i+1 {
-				copy(out.Image(img), disturbed.Image(img))
-			}
 		}
 	}
 	return out, nil

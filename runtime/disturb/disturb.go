@@ -136,45 +136,47 @@ func Once(g Gradient) Gradient {
 // depends on the seed, the condition's kind, its index and nothing else. gradient may be
 // nil for unguided kinds.
 func Images(b data.Batch, first int, c Condition, seed uint64, gradient Gradient) (data.Batch, error) {
-	if size := c.at + sizeOf(c.input.Shape); size > b.Size() {
-		return b, fmt.Errorf("disturb: the input %s ends at element %d of items of %d", c.input.Name, size, b.Size())
-	}
-	if !c.Kind.Guided {
-		return images(b, first, c, seed, nil), nil
-	}
-	if gradient == nil {
-		return b, diag.New(diag.Pos{}, diag.Unsupported, "%s is guided by a gradient, which only a float network has", c.Kind.Name).
-			WithHelp("%s-random is the unguided form", c.Kind.Name)
-	}
-	g, _, err := gradient(b)
-	if err != nil {
-		return b, err
-	}
-	return images(b, first, c, seed, g), nil
-}
-
-// images disturbs a batch, given the gradient of all its items.
-func images(b data.Batch, first int, c Condition, seed uint64, gradient []float32) data.Batch {
 	out := b
 	out.X = slices.Clone(b.X)
+	return out, Into(out, b, first, c, seed, gradient, func(int) bool { return true })
+}
+
+// Into writes into a copy of a batch what Images makes of those items that is names.
+func Into(out, b data.Batch, first int, c Condition, seed uint64, gradient Gradient, is func(i int) bool) error {
+	if size := c.at + sizeOf(c.input.Shape); size > b.Size() {
+		return fmt.Errorf("disturb: the input %s ends at element %d of items of %d", c.input.Name, size, b.Size())
+	}
+	var g []float32
+	if c.Kind.Guided {
+		if gradient == nil {
+			return diag.New(diag.Pos{}, diag.Unsupported, "%s is guided by a gradient, which only a float network has", c.Kind.Name).
+				WithHelp("%s-random is the unguided form", c.Kind.Name)
+		}
+		var err error
+		if g, _, err = gradient(b); err != nil {
+			return err
+		}
+	}
 	if c.Size == 0 {
-		return out
+		return nil
 	}
 	size, from, to := b.Size(), c.at, c.at+sizeOf(c.input.Shape)
 	lo, hi := c.input.Low, c.input.High
-	one := func(i int) {
+	parallel.For(b.N, func(i int) {
+		if !is(i) {
+			return
+		}
 		dst := out.Image(i)[from:to]
 		j := &job{dst: dst, src: b.Image(i)[from:to], in: c.input, t: c.Size, rng: newSource(seed, c.Kind.Name, uint64(first+i))}
-		if gradient != nil {
-			j.gradient = gradient[i*size+from : i*size+to]
+		if g != nil {
+			j.gradient = g[i*size+from : i*size+to]
 		}
 		c.Kind.apply(j)
 		for k, v := range dst {
 			dst[k] = min(max(v, lo), hi)
 		}
-	}
-	parallel.For(b.N, one)
-	return out
+	})
+	return nil
 }
 
 func sizeOf(shape []int) int {

@@ -156,16 +156,12 @@ func (f *Fidelity) Worst() *Near {
 const (
 	mostSampled   = 128
 	fewestSampled = 16
-	sampledMACs   = 64e9 // multiply-adds of one network over all images
+	sampledWork   = 64e9 // of one network over all images, see ir.Module.Work
 )
 
 // Sample draws the images to measure the fidelity of m on, the same ones for a seed.
 func Sample(m *ir.Module, b data.Batch, seed uint64) data.Batch {
-	macs := 1
-	for _, n := range m.Ops {
-		macs += n.MACs()
-	}
-	n := min(max(int(sampledMACs/float64(macs)), fewestSampled), mostSampled)
+	n := int(min(max(sampledWork/max(m.Work(), 1), fewestSampled), mostSampled))
 	if n >= b.N {
 		return b
 	}

@@ -28,6 +28,7 @@ func (r *Result) calibration(o Options, c *dnnc.Config) {
 					WithHelp("give -calib, best with labels, and with images that the network was not trained on")
 			}
 			r.Warn(diag.Warn(diag.NoCalibration, "no calibration data: ranges come from %d images of noise", c.Calibrate).WithHelp("give -calib for a network that is to be shipped"))
+			r.announce(min(n, c.Calibrate))
 			return Noise(r.Inputs, min(n, 2*c.Calibrate), o.Seed), nil
 		}
 		return
@@ -45,7 +46,32 @@ func (r *Result) calibration(o Options, c *dnnc.Config) {
 		if r.calibrated == "" {
 			r.calibrated = sumOf(files)
 		}
+		r.announce(d.Batch.N)
 		return d.Batch, nil
+	}
+}
+
+// longWork is the work of a calibration from which on it is announced: it takes ten seconds and
+// more.
+const longWork = 1e10
+
+// perElement is the work of an element of an input, which is read or made up, disturbed and
+// quantized.
+const perElement = 100
+
+// imageWork is the work of an image: to make it, and to run the network on it.
+func imageWork(m *ir.Module) float64 {
+	work := m.Work()
+	for _, v := range m.Inputs {
+		work += perElement * float64(v.Type.Shape.Size())
+	}
+	return work
+}
+
+// announce says what a long calibration takes before it begins.
+func (r *Result) announce(images int) {
+	if work := float64(images) * imageWork(r.source); work > longWork {
+		r.say(fmt.Sprintf("calibration on %d images takes %.2g operations; -images N sets the number of images", images, work))
 	}
 }
 
@@ -85,20 +111,16 @@ func (r *Result) noted(m *ir.Module) *ir.Module {
 	return &c
 }
 
-// What noise may cost in multiply-adds, and the images of it at least: all are of
+// What noise may cost in the work of runs, and the images of it at least: all are of
 // one kind, and tell ranges alone.
 const (
-	noiseMACs     = 40e9
+	noiseWork     = 40e9
 	fewestOfNoise = 4
 )
 
 // noiseImages is the images of noise that stand in for calibration images.
 func noiseImages(m *ir.Module) int {
-	macs := 1
-	for _, n := range m.Ops {
-		macs += n.MACs()
-	}
-	return max(fewestOfNoise, int(noiseMACs/float64(macs)))
+	return int(max(fewestOfNoise, noiseWork/imageWork(m)))
 }
 
 // reads notes the files of a data set: they lie beside the one that was named; of a
