@@ -50,6 +50,19 @@ func TestText(t *testing.T) {
 	assert.Contains(t, text, "| 10.0 / 8.0 | 2.00 ± 0.30 |")
 }
 
+// TestPromises: builds that were refused, and those of which a result lies below the share.
+func TestPromises(t *testing.T) {
+	s := &study{seeds: []uint64{1, 2}, items: 100}
+	kept := func(example, result string, seed uint64, kept float64) figure {
+		return figure{example: example, result: result, seed: seed, budget: keepBudget, way: robustWay, kept: kept, keptE: .004, gap: math.NaN(), gapE: math.NaN()}
+	}
+	refused := figure{example: "wear", result: "life", seed: 2, budget: "1", way: robustWay, kept: .2, keptE: .01}
+	before := figure{example: "wear", result: "life", seed: 1, budget: keepBudget, way: beforeWay, kept: .2, keptE: .01}
+	list := []figure{kept("wear", "life", 1, keep), kept("machine", "state", 1, .995), kept("machine", "torque", 1, .982), refused, before}
+	assert.Contains(t, s.text(list), "Builds with `-keep`, one an example and a seed of errors: 3. Refused: 1. With a result that keeps less than 0.99 by the\nestimate on the new items: 1, the furthest by 2.0 standard errors (`machine`, seed 1).")
+	assert.Contains(t, s.text(list[:2]), "a seed of errors: 2. Refused: 0. With a result that keeps less than 0.99 by the\nestimate on the new items: 0.")
+}
+
 // TestUnusual: what searches that saw errors keep more stands in a table of its own, with a
 // plain word, and changes no other one.
 func TestUnusual(t *testing.T) {

@@ -77,8 +77,46 @@ func (s *study) text(all []figure) string {
 		}
 		line(&b, cells...)
 	}
+	promises(&b, slices.DeleteFunc(slices.Clone(list), isSize), builds(list))
 	unusual(&b, slices.DeleteFunc(slices.Clone(all), func(f figure) bool { return !isUnusual(f) }))
 	return strings.TrimSuffix(b.String(), "\n")
+}
+
+// build is one search: of an example, under a seed of errors.
+type build struct {
+	example string
+	seed    uint64
+}
+
+// builds are those of figures.
+func builds(list []figure) map[build]bool {
+	found := map[build]bool{}
+	for _, f := range list {
+		found[build{f.example, f.seed}] = true
+	}
+	return found
+}
+
+// promises says what -keep did not hold: how many of the builds were refused, and how many of
+// the others have a result whose estimate on the new items lies below the share.
+func promises(b *strings.Builder, list []figure, all map[build]bool) {
+	own := slices.DeleteFunc(list, func(f figure) bool { return f.way != robustWay })
+	built, below, furthest, at := builds(own), map[build]bool{}, 0., build{}
+	for _, f := range own {
+		if f.kept >= keep {
+			continue
+		}
+		one := build{f.example, f.seed}
+		below[one] = true
+		if by := (keep - f.kept) / f.keptE; by > furthest {
+			furthest, at = by, one
+		}
+	}
+	fmt.Fprintf(b, "\nBuilds with `-keep`, one an example and a seed of errors: %d. Refused: %d. With a result that keeps less than %v by the\nestimate on the new items: %d", len(all), len(all)-len(built), keep, len(below))
+	if len(below) > 0 {
+		fmt.Fprintf(b, ", the furthest by %.1f standard errors (`%s`, seed %d)", furthest, at.example, at.seed)
+	}
+	fmt.Fprint(b, ".\n")
 }
 
 // unusual is the table of searches that saw clean items alone and of those that saw them
