@@ -46,6 +46,8 @@ type found struct {
 	Results   []value               `json:"results"`
 	Task      string                `json:"task,omitempty"`     // as -task says it
 	Unclear   string                `json:"unclear,omitempty"`  // why there is no task
+	Could     string                `json:"could,omitempty"`    // the tasks that it could be
+	Say       string                `json:"say,omitempty"`      // how to say the task
 	Images    string                `json:"images,omitempty"`   // where ranges and fidelity come from
 	Fidelity  *certificate.Fidelity `json:"fidelity,omitempty"` // of int8 to the float network
 	Targets   []target              `json:"targets"`
@@ -174,7 +176,7 @@ func describe(ctx context.Context, o driver.Options, r *driver.Result) (*found, 
 	case err == nil:
 		f.Task, f.task = task.Asked(), task.String()
 	case o.Task == "" && errors.As(err, &d) && d.Kind == diag.BadTask:
-		f.Unclear = d.Message
+		f.Unclear, f.Could, f.Say = d.Message, d.Note, d.Help
 	default:
 		return nil, err
 	}
@@ -250,7 +252,11 @@ func (f *found) print(out io.Writer) {
 		fmt.Fprintf(out, "result %s: %s\n", quote.Line(v.Name), v.Shape)
 	}
 	if f.Task == "" {
-		fmt.Fprintf(out, "task: - (%s; -task says it, which a search needs)\n", f.Unclear)
+		fmt.Fprintf(out, "task: - (%s)\n", quote.Line(f.Unclear))
+		if f.Could != "" {
+			fmt.Fprintf(out, "    note: %s\n", quote.Line(f.Could))
+		}
+		fmt.Fprintf(out, "    help: %s\n", quote.Line(f.Say))
 	} else {
 		fmt.Fprintln(out, f.task)
 	}

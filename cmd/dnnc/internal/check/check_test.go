@@ -15,8 +15,8 @@ import (
 )
 
 type figures struct {
-	Task, Unclear, Images string
-	Targets               []struct {
+	Task, Unclear, Could, Say, Images string
+	Targets                           []struct {
 		Target  string
 		Weights int     `json:"weight_bytes"`
 		Others  int     `json:"constant_bytes"`
@@ -79,11 +79,16 @@ func TestNoData(t *testing.T) {
 	f := checked(t, model)
 	assert.Empty(t, f.Task)
 	assert.Contains(t, f.Unclear, "the result logits means")
+	assert.Contains(t, f.Could, "it could be classes (one label an item), multilabel")
+	assert.Contains(t, f.Say, "-task classes says it")
 	assert.Equal(t, "16 images of noise", f.Images)
 	assert.True(t, f.Inputs[0].Assumed)
 	assert.Equal(t, "armv7em", f.Targets[0].Target)
 
-	code, out, stderr := dnnctest.Run(t, "check", model, "-range", "image=-1,1", "-task", "classes")
+	code, out, stderr := dnnctest.Run(t, "check", model)
+	require.Equal(t, command.Done, code, stderr)
+	assert.Contains(t, out, "task: - ("+f.Unclear+")\n    note: "+f.Could+"\n    help: "+f.Say+"\n")
+	code, out, stderr = dnnctest.Run(t, "check", model, "-range", "image=-1,1", "-task", "classes")
 	require.Equal(t, command.Done, code, stderr)
 	assert.Contains(t, out, "input image: [1,28,28] of reals in [-1,1], an image [1,28,28]\n")
 	assert.Contains(t, out, "task: classes (")

@@ -55,7 +55,7 @@ func importModel(_ context.Context, o driver.Options, stdout, _ io.Writer) error
 func named(s string) (name string, numbers []float64, err error) {
 	name, list, ok := strings.Cut(s, "=")
 	if !ok || name == "" {
-		return "", nil, fmt.Errorf("%q is not name=numbers", s)
+		return "", nil, fmt.Errorf("%q is not name=numbers: the name of the input comes first, which dnnc check prints", s)
 	}
 	for _, part := range strings.Split(list, ",") {
 		x, err := strconv.ParseFloat(part, 64)

@@ -105,6 +105,7 @@ func TestImportFaults(t *testing.T) {
 		{[]string{"import", filepath.Join(dir, "none.onnx")}, command.AtFault, "no such file"},
 		{[]string{"import", dnnctest.Lenet}, command.AtFault, "a network of the language already"},
 		{[]string{"import", bad, "-shape", "x"}, command.BadUsage, "is not name=numbers"},
+		{[]string{"import", bad, "-range", "0,1"}, command.BadUsage, "the name of the input comes first"},
 		{[]string{"import", bad, "-range", "x=1,0"}, command.BadUsage, "is no range"},
 		{[]string{bad, "-target", "armv7"}, command.AtFault, "no ONNX file"},
 	} {
