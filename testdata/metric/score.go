@@ -1,11 +1,14 @@
-// Score is a measure for dnnc eval -metric: go run score.go answers.npz labels.npz. It
-// prints the accuracy of a network of one result; without labels the float network's
-// answers stand for them.
+// Score is a measure for dnnc eval -metric: go run score.go accuracy|values answers.npz labels.npz
+//
+// accuracy is the share of items whose greatest answer is the label; values is 1 - rmse/std of
+// one number an item. The network has one result. Without labels the float network's answers
+// stand for them.
 package main
 
 import (
 	"fmt"
 	"log"
+	"math"
 	"os"
 
 	"github.com/dnnc/dnnc/frontend/weights"
@@ -36,33 +39,57 @@ func greatest(x []float32) int {
 	return best
 }
 
-func main() {
-	if len(os.Args) != 3 {
-		log.Fatal("usage: score answers.npz labels.npz")
+func accuracy(answers [][]float32, labels []float64) float64 {
+	right := 0
+	for i, x := range answers {
+		if greatest(x) == int(labels[i]) {
+			right++
+		}
 	}
-	answers, err := weights.Open(os.Args[1])
+	return float64(right) / float64(len(answers))
+}
+
+func values(answers [][]float32, labels []float64) float64 {
+	n := float64(len(answers))
+	mean, squares, variance := 0.0, 0.0, 0.0
+	for i, x := range answers {
+		d := float64(x[0]) - labels[i]
+		mean, squares = mean+labels[i], squares+float64(d*d)
+	}
+	mean /= n
+	for _, l := range labels {
+		variance += float64((l - mean) * (l - mean))
+	}
+	return 1 - math.Sqrt(squares/n/(variance/n))
+}
+
+var measures = map[string]func(answers [][]float32, labels []float64) float64{"accuracy": accuracy, "values": values}
+
+func main() {
+	if len(os.Args) != 4 || measures[os.Args[1]] == nil {
+		log.Fatal("usage: score accuracy|values answers.npz labels.npz")
+	}
+	answers, err := weights.Open(os.Args[2])
 	if err != nil {
 		log.Fatal(err)
 	}
-	reference, err := weights.Open(os.Args[2])
+	reference, err := weights.Open(os.Args[3])
 	if err != nil {
 		log.Fatal(err)
 	}
 	name := answers.Names()[0]
 	own, _ := answers.Tensor(name)
-	labels, isLabelled := reference.Tensor("labels")
+	given, isLabelled := reference.Tensor("labels")
 	if !isLabelled {
-		labels, _ = reference.Tensor("float." + name)
+		given, _ = reference.Tensor("float." + name)
 	}
-	list, right := items(labels), 0
-	for i, x := range items(own) {
-		label := greatest(list[i])
-		if isLabelled {
-			label = int(list[i][0])
+	var labels []float64
+	for _, x := range items(given) {
+		label := float64(x[0])
+		if os.Args[1] == "accuracy" && !isLabelled {
+			label = float64(greatest(x))
 		}
-		if greatest(x) == label {
-			right++
-		}
+		labels = append(labels, label)
 	}
-	fmt.Println(float64(right) / float64(len(list)))
+	fmt.Println(measures[os.Args[1]](items(own), labels))
 }

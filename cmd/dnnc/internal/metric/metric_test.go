@@ -48,42 +48,44 @@ func TestExamplesEqualTheMeasures(t *testing.T) {
 	binary := path("score")
 	out, err := exec.Command("go", "build", "-o", binary, filepath.Join(dnnctest.Root, "testdata/metric/score.go")).CombinedOutput()
 	require.NoError(t, err, string(out))
-	programs := []struct{ program, network, task, data string }{
-		{quote.Shell(binary), "logits", "classes", "labelled"},
-	}
+	programs := []string{quote.Shell(binary)}
 	if _, err := exec.LookPath("python3"); err == nil {
-		score := "python3 " + example("score.py")
-		programs = append(programs, []struct{ program, network, task, data string }{
-			{score + " accuracy", "logits", "classes", "labelled"}, {score + " values", "value", "values", "labelled"}, {score + " values", "value", "values", "data"},
-		}...)
+		programs = append(programs, "python3 "+example("score.py"))
 	}
-	for _, c := range programs {
-		got := eval(t, c.program, path(c.network+".dnn"), c.task, path(c.data+".npz"))
-		r := got.Results[0]
-		require.Len(t, got.Metric.Rows, 3)
-		for i, row := range got.Metric.Rows {
-			float, quantized := r.Float.Clean, r.Quantized.Clean
-			if i > 0 {
-				float, quantized = r.Float.Robust[0].Accuracy[i-1], r.Quantized.Robust[0].Accuracy[i-1]
+	for _, program := range programs {
+		for _, c := range []struct{ kind, network, task, data string }{
+			{"accuracy", "logits", "classes", "labelled"}, {"values", "value", "values", "labelled"}, {"values", "value", "values", "data"},
+		} {
+			got := eval(t, program+" "+c.kind, path(c.network+".dnn"), c.task, path(c.data+".npz"))
+			r := got.Results[0]
+			require.NotEmpty(t, r.Figures)
+			assert.Equal(t, r.Measure, r.Figures[0].Name)
+			assert.Equal(t, r.Figures[0].Float.Value, *got.Metric.Mean.Float, "%s %v", program, c)
+			assert.Equal(t, r.Figures[0].Quantized.Value, *got.Metric.Mean.Quantized, "%s %v", program, c)
+			require.Len(t, got.Metric.Rows, 3)
+			for i, row := range got.Metric.Rows {
+				float, quantized := r.Float.Clean, r.Quantized.Clean
+				if i > 0 {
+					float, quantized = r.Float.Robust[0].Accuracy[i-1], r.Quantized.Robust[0].Accuracy[i-1]
+				}
+				if c.task == "classes" {
+					assert.Equal(t, float, *row.Float, "%s %v", program, c)
+					assert.Equal(t, quantized, *row.Quantized, "%s %v", program, c)
+					continue
+				}
+				// A condition's measure of values is the mean of the items' shares of it, whose sum rounds.
+				assert.InDelta(t, float, *row.Float, 1e-13, "%s %v", program, c)
+				assert.InDelta(t, quantized, *row.Quantized, 1e-13, "%s %v", program, c)
+				if c.data == "data" {
+					assert.InDelta(t, 0, *row.Constant, 1e-3, "%v: the mean of the answers explains none of their variance", c)
+				} else {
+					assert.Less(t, *row.Constant, 0., "%v: no constant is better than the mean of the labels", c)
+				}
 			}
-			if c.task == "classes" {
-				assert.Equal(t, float, *row.Float, "%v", c)
-				assert.Equal(t, quantized, *row.Quantized, "%v", c)
-				continue
-			}
-			// dnnc has the mean of items' shares, whose sum rounds.
-			assert.InDelta(t, float, *row.Float, 1e-13, "%v", c)
-			assert.InDelta(t, quantized, *row.Quantized, 1e-13, "%v", c)
 			if c.data == "data" {
-				assert.InDelta(t, 0, *row.Constant, 1e-3, "%v: the mean of the answers explains none of their variance", c)
-			} else {
-				assert.Less(t, *row.Constant, 0., "%v: no constant is better than the mean of the labels", c)
+				require.NotNil(t, got.Metric.Kept)
+				assert.InDelta(t, *r.Kept, *got.Metric.Kept, 1e-6, "the constant answer is the mean, but for float32")
 			}
-		}
-		assert.InDelta(t, r.Float.Mean, *got.Metric.Mean.Float, 1e-12)
-		if c.data == "data" {
-			require.NotNil(t, got.Metric.Kept)
-			assert.InDelta(t, *r.Kept, *got.Metric.Kept, 1e-6, "the constant answer is the mean, but for float32")
 		}
 	}
 }
