@@ -401,8 +401,27 @@ func (m *Module) IsIndex(v *Value) bool { return m.RowsOf(v) > ByteRows }
 
 // CanBeWide reports whether v can be of 16 bits in a quantized module: a result of the network
 // that a layer computes and nothing else reads. Its zero point is 0.
-func (m *Module) CanBeWide(v *Value) bool {
-	return v.Def != nil && v.Def.Op.HasWeights() && m.IsOutput(v) && len(m.Users(v)) == 0
+func (m *Module) CanBeWide(v *Value) bool { return m.IsOutput(v) && m.WhyNarrow(v) == "" }
+
+// WhyNarrow says why a result of a network cannot be of 16 bits: which operation computes it,
+// that is no layer, or which one reads it, too. "" where it can.
+func (m *Module) WhyNarrow(v *Value) string {
+	name := func(n *Node) string {
+		op := n.Op
+		if op == Table {
+			op, _ = n.Function()
+		}
+		return op.String()
+	}
+	switch users := m.Users(v); {
+	case v.Def == nil:
+		return "it is an input"
+	case !v.Def.Op.HasWeights():
+		return name(v.Def) + " computes it, which is no layer"
+	case len(users) > 0:
+		return name(users[0]) + " reads it, too"
+	}
+	return ""
 }
 
 // Replace makes every user of old, and the network's outputs, use new instead.

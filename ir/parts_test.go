@@ -403,6 +403,22 @@ func TestModuleFindsAndChanges(t *testing.T) {
 	assert.ErrorIs(t, err, assert.AnError)
 }
 
+// TestWhyNarrow: a result has 16 bits where a layer computes it and nothing else reads it.
+func TestWhyNarrow(t *testing.T) {
+	m := quantized()
+	y := m.Outputs[0]
+	assert.Empty(t, m.WhyNarrow(y))
+	assert.True(t, m.CanBeWide(y))
+	assert.Equal(t, "it is an input", m.WhyNarrow(m.Inputs[0]))
+	z := addNode(m, Table, "z", y)
+	z.Put(AttrFn.Is("tanh"))
+	assert.Equal(t, "tanh reads it, too", m.WhyNarrow(y))
+	assert.Equal(t, "tanh computes it, which is no layer", m.WhyNarrow(z.Out))
+	assert.False(t, m.CanBeWide(y))
+	m.Ops, m.Outputs = m.Ops[:1], nil
+	assert.False(t, m.CanBeWide(y), "it is no result")
+}
+
 // TestRowsOf counts the rows of an input that only chooses.
 func TestRowsOf(t *testing.T) {
 	in, other := f32("i", 3), f32("o", 3)

@@ -167,10 +167,11 @@ type Fidelity struct {
 // Near is how near a value comes.
 type Near struct {
 	Name      string   `json:"name"`
-	SQNR      *float64 `json:"sqnr_db,omitempty"`   // absent when it is equal, or not defined
-	Equal     bool     `json:"equal,omitempty"`     // to the last bit
-	Agreement *float64 `json:"agreement,omitempty"` // share of the images with the same answer; absent when there are no answers
-	Lost      float64  `json:"lost"`                // share in all that is lost
+	SQNR      *float64 `json:"sqnr_db,omitempty"`    // absent when it is equal, or not defined
+	Equal     bool     `json:"equal,omitempty"`      // to the last bit
+	Agreement *float64 `json:"agreement,omitempty"`  // share of the images with the same answer; absent when there are no answers
+	Narrow    string   `json:"eight_bits,omitempty"` // why a result of values has 8 bits and not 16
+	Lost      float64  `json:"lost"`                 // share in all that is lost
 }
 
 // NewFidelity is the figures of a fidelity; nil of none.
@@ -185,7 +186,7 @@ func NewFidelity(f *measure.Fidelity) *Fidelity {
 	// Sums and logarithms have more digits than they tell.
 	near := func(list []measure.Near) (all []Near) {
 		for _, n := range list {
-			x := Near{Name: n.Name, Equal: n.Noise == 0, Lost: math.Round(1e4*n.Lost) / 1e4}
+			x := Near{Name: n.Name, Equal: n.Noise == 0, Narrow: n.Narrow, Lost: math.Round(1e4*n.Lost) / 1e4}
 			if db, defined := n.SQNR(); defined && !x.Equal {
 				db = math.Round(100*db) / 100
 				x.SQNR = &db

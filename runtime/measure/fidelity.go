@@ -29,6 +29,8 @@ type Near struct {
 	// Agree is the images on which the answers of a result are the same; -1 where a result
 	// gives no answers.
 	Agree int
+	// Narrow is why a result of values has 8 bits and not 16; "" of all others.
+	Narrow string
 	// Columns are those of a result that gives no answers and has several: its elements, or
 	// the channels of [C,H,W], or else the elements of the last axis.
 	Columns []Column
@@ -336,25 +338,28 @@ func (c *comparison) fidelity(images int) *Fidelity {
 		if a := c.agree[v]; a != nil {
 			near.Agree = *a
 		}
+		if c.m.TaskOf(i).Name == ir.Values {
+			near.Narrow = c.m.WhyNarrow(v)
+		}
 		f.Results = append(f.Results, near)
 	}
 	return f
 }
 
 // GiveAnswers says of each output of a network whether it names one label an image: by the
-// task, or by a softmax or argmax at its end. asked is a task as -task says it.
+// task, or where nobody says it by a softmax or argmax at its end. asked is a task as -task says it.
 func GiveAnswers(m *ir.Module, asked string, labels []int) []bool {
 	said, unasked := askedOf(m, asked)
 	list := make([]bool, len(m.Outputs))
 	for i, o := range m.Outputs {
 		last := source(o)
 		_, isVector := vector(o.Type.Shape)
-		isPlain := false
+		isPlain, isSaid := false, false
 		if unasked == nil {
 			r, err := resultOf(m, i, said[i], asked, labels)
-			isPlain = err == nil && r.isPlain()
+			isPlain, isSaid = err == nil && r.isPlain(), err == nil && said[i].Name != ""
 		}
-		list[i] = isPlain || last != nil && last.Op == ir.ArgMax || isVector && isSoftmax(last)
+		list[i] = isPlain || !isSaid && (last != nil && last.Op == ir.ArgMax || isVector && isSoftmax(last))
 	}
 	return list
 }

@@ -146,6 +146,64 @@ func TestFidelityOfBuilds(t *testing.T) {
 	}
 }
 
+// TestNarrowResults: a result of values that no layer computes, or that the network reads
+// itself, has 8 bits, and the build says why; its object computes what the interpreter does.
+func TestNarrowResults(t *testing.T) {
+	path := dnnctest.KindsFolder(t)
+	const linear = "  fc = linear(flat, units: 3)\n"
+	for _, c := range []struct {
+		results, text, types string
+		why                  []string // of each result; "" of 16 bits
+	}{
+		{"f32[3] values", "  return fc\n", "i16[3] values", []string{""}},
+		{"f32[3] values", "  y = relu(fc)\n  return y\n", "i16[3] values", []string{""}},
+		{"f32[3] multilabel", "  y = sigmoid(fc)\n  return y\n", "i8[3] multilabel", []string{""}},
+		{"f32[3] values", "  y = sigmoid(fc)\n  return y\n", "i8[3] values", []string{"sigmoid computes it, which is no layer"}},
+		{"f32[3,1] values", "  y = reshape(fc, shape: [3,1])\n  return y\n", "i8[3,1] values", []string{"reshape computes it, which is no layer"}},
+		{"f32[6,1,1] values", "  y = globalavgpool(conv)\n  return y\n", "i8[6,1,1] values", []string{"avgpool2d computes it, which is no layer"}},
+		{"f32[3] values", "  y = add(fc, fc)\n  return y\n", "i8[3] values", []string{"add computes it, which is no layer"}},
+		{"f32[3] values", "  y = softmax(fc)\n  return y\n", "i8[3] values", []string{"softmax computes it, which is no layer"}},
+		{"f32[3] values, f32[3] classes", "  y = softmax(fc)\n  return fc, y\n", "i8[3] values, i8[3] classes", []string{"softmax reads it, too", ""}},
+		{"f32[3] values, f32[3,1] values", "  y = reshape(fc, shape: [3,1])\n  return fc, y\n", "i8[3] values, i8[3,1] values", []string{"reshape reads it, too", "reshape computes it, which is no layer"}},
+		{"f32[3] values, f32[1] values", "  fc1 = linear(flat, units: 1)\n  return fc, fc1\n", "i16[3] values, i16[1] values", []string{"", ""}},
+		{"f32[3] values, f32[1] binary", "  fc1 = linear(flat, units: 1)\n  return fc, fc1\n", "i16[3] values, i8[1] binary", []string{"", ""}},
+	} {
+		text := "tensors \"w.safetensors\"\nnetwork n(image: f32[1,8,8] in [0,1]) -> " + c.results + " {\n  conv = conv2d(image, filters: 6, kernel: 3)\n  flat = flatten(conv)\n"
+		if strings.Contains(c.text, "fc") {
+			text += linear
+		}
+		require.NoError(t, os.WriteFile(path("n.dnn"), []byte(text+c.text+"}\n"), 0o644))
+		code, _, stderr := dnnctest.Run(t, path("n.dnn"), "-target", "armv7em", "-calib", path("data.npz"), "-emit", "c,ir", "-o", path("n.c"))
+		require.Zero(t, code, "%s: %s", c.text, stderr)
+		raw, err := os.ReadFile(path("n.out.dnn"))
+		require.NoError(t, err)
+		assert.Contains(t, string(raw), "-> "+c.types+" {", c.text)
+		raw, err = os.ReadFile(path("n.json"))
+		require.NoError(t, err)
+		var cert struct {
+			Fidelity struct {
+				Results []struct {
+					Why       string `json:"eight_bits"`
+					Agreement *float64
+				}
+			}
+		}
+		require.NoError(t, json.Unmarshal(raw, &cert))
+		said := 0
+		for i, why := range c.why {
+			assert.Equal(t, why, cert.Fidelity.Results[i].Why, c.text)
+			if why != "" {
+				said++
+				assert.Contains(t, stderr, "; 8 bits, not 16, as "+why+"\n", c.text)
+				assert.Nil(t, cert.Fidelity.Results[i].Agreement, "%s: numbers give no answer, a softmax or not", c.text)
+			}
+		}
+		assert.Equal(t, said, strings.Count(stderr, "not 16"), "%s: %s", c.text, stderr)
+		code, _, stderr = dnnctest.Run(t, "verify", path("n.dnn"), "-target", "x86_64", "-calib", path("data.npz"), "-data", path("more.npz"), "-n", "20")
+		assert.Zero(t, code, "%s: %s", c.text, stderr)
+	}
+}
+
 // TestFidelityOfDumps: a dump that has its ranges is compared on images that are named, and
 // on none otherwise; one of integers has no float network.
 func TestFidelityOfDumps(t *testing.T) {

@@ -163,6 +163,9 @@ func Nearness(out io.Writer, f *certificate.Fidelity) {
 		if f.WorstIn != "" {
 			fmt.Fprintf(out, "; most is lost in %s", f.WorstIn)
 		}
+		if n.Narrow != "" {
+			fmt.Fprintf(out, "; 8 bits, not 16, as %s", n.Narrow)
+		}
 		fmt.Fprintln(out)
 	}
 }
