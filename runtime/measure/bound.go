@@ -33,9 +33,9 @@ type Bound struct {
 	Items  int
 	Differ int // items of different answers
 
-	// What more items like these would give: the mean logarithm of each bet of the exact
-	// bound on a share, or nil where the bound is another.
-	growth func(share float64) []float64
+	// doubt is the p value of the exact bound for a share of so many times the items; nil
+	// where the bound is another.
+	doubt func(share, times float64) float64
 }
 
 // NoBound is that of no items.
@@ -66,17 +66,13 @@ func (b *Bound) Fails(share float64) bool {
 // or no item differs and the measure has no bounds.
 func (b *Bound) Needed(share float64) (items int, ok bool) {
 	least := math.Inf(1)
-	if b.growth != nil && b.Value > share {
-		for j, g := range b.growth(share) {
-			if g > 0 {
-				least = min(least, (logWanted-logWeight(j))/g)
-			}
-		}
+	if b.doubt != nil && b.Value > share {
+		least = float64(b.Items) * b.times(share)
 	} else if b.Value != share {
 		d := boundErrors * b.StdErr / (b.Value - share)
 		least = float64(b.Items) * float64(d*d)
 	}
-	if math.IsNaN(b.Least) && b.growth == nil && b.Differ < FewDiffer { // of a measure without bounds
+	if math.IsNaN(b.Least) && b.doubt == nil && b.Differ < FewDiffer { // of a measure without bounds
 		least = max(least, float64(b.Items)*FewDiffer/float64(b.Differ))
 	}
 	if !(least < math.MaxInt32) {
@@ -132,7 +128,8 @@ func boundOf(s *Score, own, ref []float64) Bound {
 	case !b.IsDefined():
 	case mass < FewDiffer:
 		if span > 0 {
-			b.growth = func(share float64) []float64 { return growth(own, ref, share, span) }
+			list := pairs(own, ref)
+			b.doubt = func(share, times float64) float64 { return doubt(list, share, span, times) }
 			b.Least = b.exact()
 		}
 	default:
@@ -157,55 +154,108 @@ func (s *Score) span() float64 {
 	}
 }
 
-// The exact bound bets against the network: whoever stakes a part of his money on each
-// item, and gets d times the stake where d is what the network keeps of the item beyond
-// the share, has no more in the mean than he began with if the network keeps no more than
-// the share. He has 20 times as much with a probability of at most 1/20 (Markov). The
-// bound is the greatest share at which he has. It holds for any number of items and any
-// distribution of bounded shares; bets of several sizes, with half the money of the one
-// before each, are made at once, and none depends on the order of the items.
-const bets = 8
-
-var logWanted = -math.Log(1 - BoundConfidence)
-
-// logWeight is the logarithm of the money of bet j.
-func logWeight(j int) float64 { return -float64(j+1) * math.Ln2 }
-
-// growth is the mean over the items of the logarithm of what each bet makes of its money.
-func growth(own, ref []float64, share, span float64) []float64 {
-	list := make([]float64, bets)
-	for j := range list {
-		stake := math.Ldexp(1/span, -j)
-		sum := 0.0
-		for i, x := range own {
-			sum += math.Log1p(float64(stake * (x - float64(share*ref[i]))))
-		}
-		list[j] = sum / float64(len(own))
-	}
-	return list
-}
-
-// exact is the bound by bets, to within 1e-9; NaN where not even 0 is shown.
+// exact is the greatest share that the items show, to within 1e-9; NaN where not even 0 is
+// shown.
 func (b *Bound) exact() float64 {
-	isShown := func(share float64) bool {
-		sum := 0.0
-		for j, g := range b.growth(share) {
-			sum += math.Exp(float64(g*float64(b.Items)) + logWeight(j) - logWanted)
-		}
-		return sum >= 1
-	}
-	low, high := 0.0, b.Value
-	if !(high > 0) || !isShown(low) {
+	low, high := 0.0, min(b.Value, 1)
+	if !(high > 0) || !b.isShown(low, 1) {
 		return math.NaN()
 	}
 	for high-low > 1e-9 {
-		if middle := (low + high) / 2; isShown(middle) {
+		if middle := (low + high) / 2; b.isShown(middle, 1) {
 			low = middle
 		} else {
 			high = middle
 		}
 	}
 	return low
+}
+
+// isShown reports that so many times the items show a share.
+func (b *Bound) isShown(share, times float64) bool { return b.doubt(share, times) <= 1-BoundConfidence }
+
+// times is how many times the items show a share; infinite where so many as a million do
+// not.
+func (b *Bound) times(share float64) float64 {
+	const most = 1 << 20
+	if !b.isShown(share, most) {
+		return math.Inf(1)
+	}
+	low, high := 0., 1.
+	for ; !b.isShown(share, high); high *= 2 {
+		low = high
+	}
+	for high-low > 1e-3*high {
+		if middle := (low + high) / 2; b.isShown(share, middle) {
+			high = middle
+		} else {
+			low = middle
+		}
+	}
+	return high
+}
+
+// pair is a kind of item: the parts that two networks have of it, and how many there are.
+type pair struct{ own, ref, count float64 }
+
+// pairs are the items, alike ones together.
+func pairs(own, ref []float64) (list []pair) {
+	at := map[[2]float64]int{}
+	for i := range own {
+		p := [2]float64{own[i], ref[i]}
+		k, ok := at[p]
+		if !ok {
+			k = len(list)
+			at[p], list = k, append(list, pair{own[i], ref[i], 0})
+		}
+		list[k].count++
+	}
+	return list
+}
+
+// doubt is the p value of Gaffke, "Three test statistics for a nonparametric one-sided
+// hypothesis on the mean of a nonnegative variable" (2005), for the hypothesis that a
+// network keeps no more than a share of at most 1: the probability that the items with
+// random weights, all exponential, and one item more that loses the whole span, show no
+// more than the share. Of items that are right or wrong it is the binomial test, whose bound
+// is the one of Clopper and Pearson. There are so many times the items of the list.
+//
+// A weighted sum of exponential variables is at most 0 with a probability that one integral
+// gives (Imhof 1961). The trapezoid rule with this step gives it to within 2e-5.
+func doubt(list []pair, share, span, times float64) float64 {
+	const (
+		step  = .25  // of the integral, in standard deviations of the sum
+		small = 1e-7 // of a term, which is the last
+		sure  = 6    // standard deviations of the sum: where its mean is more, p is below 1/37 (Cantelli)
+	)
+	type kind struct{ beyond, count float64 } // what an item keeps beyond the share
+	kinds := []kind{{-span, 1}}
+	for _, p := range list {
+		kinds = append(kinds, kind{p.own - float64(share*p.ref), times * p.count})
+	}
+	sum, square := 0.0, 0.0
+	for _, k := range kinds {
+		sum += float64(k.count * k.beyond)
+		square += float64(k.count * float64(k.beyond*k.beyond))
+	}
+	deviation := math.Sqrt(square)
+	if sum > sure*deviation {
+		return 0
+	}
+	integral := step / 2 * sum / deviation
+	for t := step; ; t += step {
+		angle, decay := 0.0, math.Log(t)
+		for _, k := range kinds {
+			x := k.beyond * t / deviation
+			angle += float64(k.count * math.Atan(x))
+			decay += float64(k.count * math.Log1p(float64(x*x)) / 2)
+		}
+		size := math.Exp(-decay)
+		integral += float64(step * float64(math.Sin(angle)*size))
+		if !(size >= small) {
+			return .5 - integral/math.Pi
+		}
+	}
 }
 
 // resampler draws sums of pairs of n items with replacement. Most items are alike, right

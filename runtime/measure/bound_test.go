@@ -35,35 +35,26 @@ func TestBounds(t *testing.T) {
 	b := Keeps(own, exact, false)
 	assert.Equal(t, 1., b.Value)
 	assert.Zero(t, b.Differ)
-	// Half of the money is on the whole stake: (2-k)^512/2 and smaller bets make it 20.
-	isShown := func(k float64) bool {
-		money := 0.
-		for j := range bets {
-			money += math.Pow(1+math.Ldexp(1-k, -j), 512) * math.Ldexp(1, -j-1)
-		}
-		return money >= 20
-	}
-	assert.True(t, isShown(b.Least))
-	assert.False(t, isShown(b.Least+1e-6))
-	assert.True(t, b.Holds(.99))
+	assert.InDelta(t, math.Pow(.05, 1./512), b.Least, 1e-4, "Clopper and Pearson")
+	assert.True(t, b.Holds(.994))
 	assert.False(t, b.Holds(.995))
 	n, ok := b.Needed(.995)
 	assert.True(t, ok)
 	own, exact = answered(n, 0, 0)
 	b = Keeps(own, exact, false)
 	assert.True(t, b.Holds(.995), "%d items: %v", n, b)
-	assert.Less(t, n, 900)
+	assert.Less(t, n, 620)
 
-	// One loss less than many: still by bets, and more cautious than the delta method.
+	// One loss less than many: still the exact bound, more cautious than the delta method.
 	own, exact = answered(2000, 100, FewDiffer-1)
 	b = Keeps(own, exact, false)
-	assert.NotNil(t, b.growth)
+	assert.NotNil(t, b.doubt)
 	assert.Equal(t, FewDiffer-1, b.Differ)
 	assert.Less(t, b.Least, b.Value-boundErrors*b.StdErr)
-	assert.Greater(t, b.Least, b.Value-3*boundErrors*b.StdErr)
+	assert.Greater(t, b.Least, b.Value-1.3*boundErrors*b.StdErr)
 	own, exact = answered(2000, 100, FewDiffer)
 	b = Keeps(own, exact, false)
-	assert.Nil(t, b.growth)
+	assert.Nil(t, b.doubt)
 	assert.InDelta(t, 1-25./1900, b.Value, 1e-12)
 	assert.InDelta(t, math.Sqrt(25./2000*(1-25./2000)/1999)/.95, b.StdErr, 1e-5)
 	assert.LessOrEqual(t, b.Least, b.Value-boundErrors*b.StdErr)
@@ -115,6 +106,53 @@ func TestTheLeastBoundCounts(t *testing.T) {
 	exact.Kinds = append(exact.Kinds[:1], never.Kinds...)
 	all := Keeps(good, exact, true)
 	assert.False(t, all.Holds(0), "of a kind under which the float network is never right")
+}
+
+// TestDoubt: of items that are right or wrong the p value is the binomial test's, and of
+// parts of items it is what draws of the weights give.
+func TestDoubt(t *testing.T) {
+	binomial := func(lost, n int, p float64) (sum float64) { // at most so many
+		term := math.Pow(1-p, float64(n))
+		for k := range lost + 1 {
+			sum += term
+			term *= float64(n-k) / float64(k+1) * p / (1 - p)
+		}
+		return sum
+	}
+	for _, n := range []int{1, 2, 20, 300, 5000} {
+		for _, lost := range []int{0, 1, 3, 9} {
+			for _, share := range []float64{.5, .9, .99, .999} {
+				own, exact := answered(n, 0, min(lost, n))
+				// The item more loses the share here, as one that is wrong does.
+				got := doubt(pairs(own.Shares(), exact.Shares()), share, share, 1)
+				mean, sd := float64(n)*(1-share)-float64(lost)-share, math.Sqrt(float64(n)*(1-share)*(1-share)+float64(lost)+share)
+				if want := binomial(lost, n, 1-share); lost <= n && mean < 6*sd {
+					assert.InDelta(t, want, got, 2e-5, "%d of %d, %v", lost, n, share)
+				}
+			}
+		}
+	}
+	list := []pair{{1, 1, 400}, {.5, 1, 7}, {1, .5, 3}, {0, 1. / 3, 2}, {0, 0, 11}}
+	const share, times, draws = .985, 1.5, 20_000
+	below, rng := 0, rand.New(rand.NewPCG(5, 6))
+	for range draws {
+		sum := -rng.ExpFloat64()
+		for _, p := range list {
+			for range int(p.count * times) {
+				sum += (p.own - share*p.ref) * rng.ExpFloat64()
+			}
+			if odd := p.count * times; odd != math.Trunc(odd) { // half an item: a squared normal
+				z := rng.NormFloat64()
+				sum += (p.own - share*p.ref) * z * z / 2
+			}
+		}
+		if sum <= 0 {
+			below++
+		}
+	}
+	got := float64(below) / draws
+	assert.InDelta(t, got, doubt(list, share, 1, times), 3*math.Sqrt(got*(1-got)/draws))
+	assert.Zero(t, doubt([]pair{{1, 1, 4000}}, .5, 1, 1), "surely")
 }
 
 // TestBoundsHold: what is drawn from networks whose share is known lies above the bound,
