@@ -20,12 +20,9 @@ import (
 // which has the probability of one test.
 const (
 	mostCandidates = 6
-	// Sizes around that of the hunt, a step apart: more above it, as a network that keeps
-	// just the share passes in one of twenty tests. A network much larger than what keeps
-	// the share is no choice, though it might be shown to.
-	candidateStep  = 1.15
-	candidatesUp   = mostCandidates - 2
-	candidatesDown = mostCandidates - 1 - candidatesUp
+	// The bytes of a candidate divided by those of the next smaller one, at least and at most.
+	// A network much larger than what keeps the share is no choice, though it might be shown to.
+	leastStep, mostStep = 1 + keepNear, 1.15
 	// A method may have few sizes; then the next larger one is a candidate, too.
 	farStep = 1.25
 )
@@ -68,17 +65,75 @@ func (t trend) sign(n lost) float64 {
 	return n.divergence
 }
 
-// share is the loss for a sign near one. The loss of one network has the noise of the few
-// images that it answers otherwise; the ratio of the sums over some networks has less. Of
-// expected losses all networks tell it, as they are in proportion at every size.
-func (t trend) share(near float64) float64 {
-	var signs, losses float64
+// expectedError is the standard error of an expected loss, as a share of it, while no
+// labels tell it: odds that few images calibrated are right to about this.
+const expectedError = .25
+
+// share is the loss for a sign near one, and its standard error. The loss of one network has
+// the noise of the few images that it answers otherwise; the ratio of the sums over some
+// networks has less. The errors add up, as the images are the same. Of expected losses all
+// networks tell it, as they are in proportion at every size, and so does the expectation
+// itself, by which it is 1: the two are weighed by their errors.
+func (t trend) share(near float64) (share, err float64) {
+	var signs, losses, errs float64
 	for _, n := range t {
 		if s := t.sign(n); t.isExpected() || s <= near*trendSpan && near <= s*trendSpan {
-			signs, losses = signs+s, losses+n.loss()
+			signs, losses, errs = signs+s, losses+n.loss(), errs+n.kept.StdErr
 		}
 	}
-	return losses / signs // NaN of none
+	share, err = losses/signs, errs/signs // NaN of none
+	if t.isExpected() && len(t) > 0 {
+		both := math.Hypot(err, expectedError)
+		weight := float64(err * err / both / both) // of the expectation
+		share, err = weight+float64((1-weight)*share), err*expectedError/both
+	}
+	return share, err
+}
+
+// spread is the variance of what an item loses, divided by the root of the sign: a network
+// that is rounded half as much gives half as many other answers, of which each loses half as
+// much.
+func (t trend) spread(items int) float64 {
+	var roots, squares float64
+	for _, n := range t {
+		roots, squares = roots+math.Sqrt(t.sign(n)), squares+float64(n.kept.StdErr*n.kept.StdErr)
+	}
+	return float64(items) * squares / roots
+}
+
+// fall is the power of the size by which the sign falls.
+func (t trend) fall() float64 {
+	var n, x, y, xx, xy float64
+	for _, one := range t {
+		if s := t.sign(one); s > 0 {
+			a, b := math.Log(float64(one.Bytes)), math.Log(s)
+			n, x, y, xx, xy = n+1, x+a, y+b, xx+float64(a*a), xy+float64(a*b)
+		}
+	}
+	fall := -(n*xy - float64(x*y)) / (n*xx - float64(x*x))
+	if math.IsNaN(fall) || math.IsInf(fall, 0) { // of one size
+		return usualFall
+	}
+	return min(max(fall, leastFall), mostFall)
+}
+
+// step is how far apart the candidates should lie. The smallest, of a sign of most, is
+// expected to lose what may be lost, and passes in one of twenty tests. The largest should
+// pass in nineteen of twenty: its bound lies as far above what it loses as the error of the
+// images that judge, and once more the errors of these images and of the share of losses.
+// The exact bound counts one item that is lost more.
+func (t trend) step(most, lost float64, chosen, judged int) float64 {
+	share, err := t.share(most)
+	spread, item := t.spread(chosen), 1/float64(judged)
+	passes := func(sign float64) bool {
+		own := math.Hypot(math.Sqrt(spread*math.Sqrt(sign)*item), item)
+		return float64(share*sign)+item+float64(measure.BoundErrors*(own+math.Hypot(own, err*sign))) <= lost
+	}
+	const steps = mostCandidates - 1
+	step, fall := leastStep, t.fall()
+	for ; step < mostStep && !passes(most*math.Pow(step, -steps*fall)); step *= 1.005 {
+	}
+	return min(step, mostStep)
 }
 
 // isTold reports that a network's loss is large enough beside its error to tell the share
@@ -88,7 +143,7 @@ func (t trend) isTold() bool {
 }
 
 // told is how many standard errors a loss has that tells the share.
-const told = 6
+const told = 4
 
 // bracket is the networks between which a sign of most lies: the largest that has more and
 // the smallest that has not. nil of none.
@@ -104,23 +159,40 @@ func (t trend) bracket(most float64) (below, above *Network) {
 	return below, above
 }
 
-// centred is the smallest network whose sign is what the wanted loss is for by all that the
-// hunt measured. found is the hunt's own choice, from which it may be far: its loss is that
-// of one network.
-func (s *Search) centred(ctx context.Context, m method, found *Network, seen trend) (*Network, error) {
+// centred is the smallest candidate, whose sign is what the wanted loss is for by all that
+// the hunt measured, and the step to the others. found is the hunt's own choice, from which
+// it may be far: its loss is that of one network.
+func (s *Search) centred(ctx context.Context, m method, found *Network, seen trend) (*Network, float64, error) {
 	seen, err := s.lossier(ctx, m, seen)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
 	at := slices.IndexFunc(seen, func(n lost) bool { return n.Network == found })
 	if at < 0 || s.stopped() {
-		return found, nil
+		return found, mostStep, nil
 	}
-	most := (1 - s.env.Budget.Keep) / seen.share(seen.sign(seen[at]))
+	lost := 1 - s.env.Budget.Keep
+	share, _ := seen.share(seen.sign(seen[at]))
+	most := lost / share
 	below, above := seen.bracket(most)
 	if !(most > 0) || above == nil {
-		return found, nil
+		return found, mostStep, nil
 	}
+	chosen, err := s.env.HeldOut()
+	if err != nil {
+		return nil, 0, err
+	}
+	judged, err := s.env.Tests()
+	if err != nil {
+		return nil, 0, err
+	}
+	n, err := s.between(ctx, m, below, above, most, seen)
+	return n, seen.step(most, lost, chosen.N, judged.N), err
+}
+
+// between is the smallest network found between two whose sign is at most so much, as
+// that of above is.
+func (s *Search) between(ctx context.Context, m method, below, above *Network, most float64, seen trend) (*Network, error) {
 	low, high := float64(s.everySize()[0]), above
 	if below != nil {
 		low = max(low, float64(below.Bytes))
@@ -177,41 +249,44 @@ func (s *Search) lossier(ctx context.Context, m method, seen trend) (trend, erro
 	return seen, nil
 }
 
-// centred looks at so many networks at most, and at none between two that are this near.
+// between looks at so many networks at most, and at none between two that are this near.
 const (
 	centreSteps = 4
 	centreStep  = 1.1
 )
 
-// candidates are the networks to be tested, from the largest down. within is the network
-// of at most so many bytes, nil of none; most is the bytes of the largest.
-func candidates(found *Network, most int, within func(bytes int) (*Network, error)) ([]*Network, error) {
-	list := []*Network{found}
-	add := func(bytes float64) error {
-		n, err := within(int(math.Round(bytes)))
-		isNew := n != nil && !slices.ContainsFunc(list, func(o *Network) bool { return o.Bytes == n.Bytes })
-		if err == nil && isNew {
+// candidates are the networks to be tested, from the largest down: those above the least
+// that should keep the share, each a step from the next, that one itself, and smaller ones
+// where there are few above it. within is the network of at most so many bytes, nil of none;
+// most is the bytes of the largest there is.
+func candidates(least *Network, step float64, most int, within func(bytes int) (*Network, error)) ([]*Network, error) {
+	var list []*Network
+	// down appends networks down from a size, while they are larger than so many bytes.
+	down := func(from float64, larger, count int) error {
+		for range count {
+			n, err := within(int(math.Round(from)))
+			if err != nil {
+				return err
+			}
+			if n == nil || n.Bytes <= larger {
+				return nil
+			}
 			list = append(list, n)
+			from = float64(n.Bytes) / step
 		}
-		return err
+		return nil
 	}
-	for i := range candidatesUp {
-		if err := add(float64(found.Bytes) * math.Pow(candidateStep, float64(i+1))); err != nil {
+	size := float64(least.Bytes)
+	if err := down(size*math.Pow(step, mostCandidates-1), least.Bytes, mostCandidates-1); err != nil {
+		return nil, err
+	}
+	for bytes := size * farStep; len(list) == 0 && bytes < float64(most)*farStep; bytes *= farStep {
+		if err := down(min(bytes, float64(most)), least.Bytes, 1); err != nil {
 			return nil, err
 		}
 	}
-	for bytes := float64(found.Bytes) * farStep; len(list) == 1 && bytes < float64(most)*farStep; bytes *= farStep {
-		if err := add(min(bytes, float64(most))); err != nil {
-			return nil, err
-		}
-	}
-	for i := range candidatesDown {
-		if err := add(float64(found.Bytes) / math.Pow(candidateStep, float64(i+1))); err != nil {
-			return nil, err
-		}
-	}
-	slices.SortStableFunc(list, func(a, b *Network) int { return cmp.Compare(b.Bytes, a.Bytes) })
-	return list, nil
+	list = append(list, least)
+	return list, down(size/step, 0, mostCandidates-len(list))
 }
 
 // inSequence tests networks in their order and stops at the first that fails. passed is
@@ -282,9 +357,9 @@ func (s *Search) estimated(ctx context.Context, n *Network) error {
 	return nil
 }
 
-// promised is the smallest of the candidates around a network that is shown to keep the
-// share of the budget, by fixed-sequence testing.
-func (s *Search) promised(ctx context.Context, m method, found *Network) (*Network, error) {
+// promised is the smallest of the candidates, a network and others a step apart, that is
+// shown to keep the share of the budget, by fixed-sequence testing.
+func (s *Search) promised(ctx context.Context, m method, found *Network, step float64) (*Network, error) {
 	if err := s.kept(); err != nil {
 		return nil, err
 	}
@@ -292,7 +367,7 @@ func (s *Search) promised(ctx context.Context, m method, found *Network) (*Netwo
 	list := []*Network{found}
 	if !s.stopped() {
 		var err error
-		list, err = candidates(found, s.everySize()[1], func(bytes int) (*Network, error) {
+		list, err = candidates(found, step, s.everySize()[1], func(bytes int) (*Network, error) {
 			n, err := s.quick(ctx, m, bytes, 0)
 			if isTooSmall(err) {
 				return nil, nil

@@ -15,20 +15,21 @@ import (
 	"github.com/dnnc/dnnc/runtime/measure"
 )
 
-// TestCandidates: the network of the hunt, four above it in steps of 15 %, one below, each
-// once; and the next larger one of a method that has few sizes.
+// TestCandidates: five above the least, each a step from the next, or smaller ones where there
+// are fewer; each once; and the next larger one of a method that has few sizes.
 func TestCandidates(t *testing.T) {
 	found := &Network{Bytes: 10_000}
 	for name, c := range map[string]struct {
 		has, want []int
 	}{
-		"every size":      {nil, []int{17490, 15209, 13225, 11500, 10000, 8696}},
+		"every size":      {nil, []int{20114, 17490, 15209, 13225, 11500, 10000}},
+		"gaps":            {[]int{4000, 5000, 6000, 7000, 8000, 9000, 10_000, 13_000, 19_000}, []int{19000, 13000, 10000, 8000, 6000, 5000}},
 		"few sizes":       {[]int{5000, 10_000, 11_300}, []int{11300, 10000, 5000}},
 		"the next is far": {[]int{5000, 10_000, 40_000, 50_000}, []int{40000, 10000, 5000}},
 		"nothing smaller": {[]int{10_000, 10_700}, []int{10700, 10000}},
 		"one network":     {[]int{10_000}, []int{10000}},
 	} {
-		list, err := candidates(found, 50_000, func(bytes int) (*Network, error) {
+		list, err := candidates(found, 1.15, 50_000, func(bytes int) (*Network, error) {
 			if c.has == nil {
 				return &Network{Bytes: bytes}, nil
 			}
@@ -50,7 +51,7 @@ func TestCandidates(t *testing.T) {
 	}
 	fault := errors.New("fault")
 	for calls := range 5 {
-		_, err := candidates(found, 50_000, func(bytes int) (*Network, error) {
+		_, err := candidates(found, 1.15, 50_000, func(bytes int) (*Network, error) {
 			if calls--; calls < 0 {
 				return nil, fault
 			}
@@ -67,11 +68,19 @@ func TestTrend(t *testing.T) {
 		return lost{&Network{Bytes: bytes}, divergence, math.NaN(), measure.Estimate{Value: 1 - loss, StdErr: 1}}
 	}
 	seen := trend{network(100, .4, 1./16), network(200, .1, 1./32), network(300, .05, 1./64), network(400, .01, -1./1024)} // 1 less them is exact
-	assert.InDelta(t, (1./32+1./64+1./16)/(.1+.05+.4), seen.share(.1), 1e-15, "both ends count")
-	assert.InDelta(t, (1./32+1./64)/(.1+.05), seen.share(.09), 1e-15)
-	assert.InDelta(t, (1./64-1./1024)/(.05+.01), seen.share(.0199), 1e-15)
-	assert.True(t, math.IsNaN(seen.share(10)))
-	assert.Negative(t, seen.share(.003))
+	for near, want := range map[float64][3]float64{                                                                        // losses, divergences, networks
+		.1:    {1./32 + 1./64 + 1./16, .1 + .05 + .4, 3}, // both ends count
+		.09:   {1./32 + 1./64, .1 + .05, 2},
+		.0199: {1./64 - 1./1024, .05 + .01, 2},
+	} {
+		share, err := seen.share(near)
+		assert.InDelta(t, want[0]/want[1], share, 1e-15, near)
+		assert.InDelta(t, want[2]/want[1], err, 1e-12, near)
+	}
+	none, _ := seen.share(10)
+	assert.True(t, math.IsNaN(none))
+	gained, _ := seen.share(.003)
+	assert.Negative(t, gained)
 
 	for most, want := range map[float64][2]int{.2: {100, 200}, .1: {100, 200}, .09: {200, 300}, .001: {400, 0}, 1: {0, 100}} {
 		below, above := seen.bracket(most)
@@ -88,18 +97,71 @@ func TestTrend(t *testing.T) {
 // TestExpectedTrend: where the float network expects a loss of every network, all tell what
 // it stands for, and a network that answers nothing otherwise does not end that.
 func TestExpectedTrend(t *testing.T) {
+	stderr := 0.
 	network := func(bytes int, expected, loss float64) lost {
-		return lost{&Network{Bytes: bytes}, 7, expected, measure.Estimate{Value: 1 - loss, StdErr: 1}}
+		return lost{&Network{Bytes: bytes}, 7, expected, measure.Estimate{Value: 1 - loss, StdErr: stderr}}
 	}
-	seen := trend{network(100, .1, 1./8), network(200, .01, 1./64), network(300, 0, -1./128)}
-	assert.InDelta(t, (1./8+1./64-1./128)/.11, seen.share(0), 1e-15)
-	assert.InDelta(t, (1./8+1./64-1./128)/.11, seen.share(9), 1e-15)
+	networks := func() trend {
+		return trend{network(100, .1, 1./8), network(200, .01, 1./64), network(300, 0, -1./128)}
+	}
+	seen := networks()
+	told := (1./8 + 1./64 - 1./128) / .11
+	for _, near := range []float64{0, 9} {
+		share, err := seen.share(near)
+		assert.InDelta(t, told, share, 1e-15)
+		assert.Zero(t, err)
+	}
+	stderr = expectedError * .11 / 3 // as much as the expectation has
+	share, err := networks().share(0)
+	assert.InDelta(t, (1+told)/2, share, 1e-15)
+	assert.InDelta(t, expectedError/math.Sqrt2, err, 1e-15)
+	stderr = 1e9
+	share, err = networks().share(0)
+	assert.InDelta(t, 1, share, 1e-9, "images that tell nothing")
+	assert.InDelta(t, expectedError, err, 1e-9)
 	below, above := seen.bracket(.05)
 	assert.Equal(t, []int{100, 200}, []int{below.Bytes, above.Bytes})
 	assert.Equal(t, .01, seen.sign(seen[1]))
 	seen[0].expected = math.NaN()
 	assert.Equal(t, 7., seen.sign(seen[1]))
-	assert.InDelta(t, (1./8+1./64-1./128)/21, seen.share(7), 1e-15)
+	share, _ = seen.share(7)
+	assert.InDelta(t, (1./8+1./64-1./128)/21, share, 1e-15)
+}
+
+// TestStep: candidates lie further apart, the less the images that judge tell; at the largest
+// the bound is expected to hold with as much to spare as its error.
+func TestStep(t *testing.T) {
+	const lost, fall, items = .02, 3., 400
+	var seen trend
+	for _, bytes := range []int{8000, 10_000, 13_000, 20_000} {
+		loss := lost * math.Pow(10_000/float64(bytes), fall)
+		seen = append(seen, lostOf(bytes, loss, math.Sqrt(.3*math.Sqrt(loss)/items)))
+	}
+	assert.InDelta(t, fall, seen.fall(), 1e-9)
+	assert.InDelta(t, .3, seen.spread(items), 1e-9)
+	assert.Equal(t, usualFall, seen[:1].fall(), "of one size")
+
+	last := mostStep
+	for _, judged := range []int{0, 100, 4000, 10_000, 30_000, 1 << 40} {
+		step := seen.step(lost, lost, items, judged)
+		assert.LessOrEqual(t, step, last, judged)
+		assert.GreaterOrEqual(t, step, leastStep, judged)
+		if leastStep < step && step < mostStep {
+			share, err := seen.share(lost)
+			loss := lost * math.Pow(step, -fall*(mostCandidates-1))
+			own := math.Hypot(math.Sqrt(.3*math.Sqrt(loss)/float64(judged)), 1/float64(judged))
+			bound := share*loss + measure.BoundErrors*own + 1/float64(judged)
+			assert.InDelta(t, lost, bound+measure.BoundErrors*math.Hypot(own, err*loss), lost/30)
+		}
+		last = step
+	}
+	assert.Less(t, last, mostStep)
+	assert.Equal(t, mostStep, trend{}.step(lost, lost, items, 4000), "nothing is known")
+}
+
+// lostOf is a network that loses what is expected.
+func lostOf(bytes int, loss, stderr float64) lost {
+	return lost{&Network{Bytes: bytes}, loss, loss, measure.Estimate{Value: 1 - loss, StdErr: stderr}}
 }
 
 // TestCentred: a hunt that few images led to a network far too large goes back by the loss
@@ -122,17 +184,18 @@ func TestCentred(t *testing.T) {
 		{small, s.loss(small.cost), true90(small), measure.Estimate{Value: 1 - true90(small), StdErr: .01}},
 		{large, s.loss(large.cost), true90(large), measure.Estimate{Value: 1 - true90(large) - .001, StdErr: .01}},
 	}
-	n, err := s.centred(all, methods[0], large, seen)
+	n, step, err := s.centred(all, methods[0], large, seen)
 	require.NoError(t, err)
+	assert.Equal(t, mostStep, step, "no images judge")
 	assert.Less(t, n.Bytes, large.Bytes)
 	assert.LessOrEqual(t, true90(n), .1)
 	// Of the large network alone, which few images told to lose eight times as much as it
 	// does, smaller ones tell it.
-	n, err = s.centred(all, methods[0], large, trend{{large, s.loss(large.cost), true90(large), measure.Estimate{Value: 1 - 8*true90(large), StdErr: 4 * true90(large)}}})
+	n, _, err = s.centred(all, methods[0], large, trend{{large, s.loss(large.cost), true90(large), measure.Estimate{Value: 1 - 8*true90(large), StdErr: 4 * true90(large)}}})
 	require.NoError(t, err)
 	assert.Less(t, n.Bytes, large.Bytes)
 	assert.LessOrEqual(t, true90(n), .11)
-	other, err := s.centred(all, methods[0], &Network{}, seen)
+	other, _, err := s.centred(all, methods[0], &Network{}, seen)
 	require.NoError(t, err)
 	assert.Empty(t, other.Bytes, "of a network that was not measured nothing is known")
 }

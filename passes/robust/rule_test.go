@@ -91,7 +91,7 @@ func (r *recorded) choose(t *testing.T, keep float64, hunted, judged []int) int 
 	if found == nil {
 		found = best
 	}
-	list, err := candidates(found, h.high, func(bytes int) (*Network, error) { return network(r.within(bytes)), nil })
+	list, err := candidates(found, mostStep, h.high, func(bytes int) (*Network, error) { return network(r.within(bytes)), nil })
 	require.NoError(t, err)
 	assert.LessOrEqual(t, len(list), mostCandidates)
 	exact = r.score(0, judged)

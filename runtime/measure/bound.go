@@ -14,8 +14,8 @@ import (
 const (
 	// BoundConfidence is with which a Bound holds.
 	BoundConfidence = .95
-	// boundErrors is the standard errors to the one-sided bound of a normal distribution.
-	boundErrors = 1.6448536269514722
+	// BoundErrors is the standard errors to the one-sided bound of a normal distribution.
+	BoundErrors = 1.6448536269514722
 	// boundReplicates is the resamples of the bootstrap.
 	boundReplicates = 1000
 	// FewDiffer is the whole items with different answers below which neither the bootstrap
@@ -58,7 +58,7 @@ func (b *Bound) Holds(share float64) bool { return b.Least >= share }
 // Fails reports whether the network is seen to keep less than a share: the estimate and as
 // much above it as the bound lies below it are less.
 func (b *Bound) Fails(share float64) bool {
-	return b.Value+max(b.Value-b.Least, boundErrors*b.StdErr) < share
+	return b.Value+max(b.Value-b.Least, BoundErrors*b.StdErr) < share
 }
 
 // Needed is about how many items like these would decide whether the network keeps a
@@ -69,7 +69,7 @@ func (b *Bound) Needed(share float64) (items int, ok bool) {
 	if b.doubt != nil && b.Value > share {
 		least = float64(b.Items) * b.times(share)
 	} else if b.Value != share {
-		d := boundErrors * b.StdErr / (b.Value - share)
+		d := BoundErrors * b.StdErr / (b.Value - share)
 		least = float64(b.Items) * float64(d*d)
 	}
 	if math.IsNaN(b.Least) && b.doubt == nil && b.Differ < FewDiffer { // of a measure without bounds
@@ -133,7 +133,7 @@ func boundOf(s *Score, own, ref []float64) Bound {
 			b.Least = b.exact()
 		}
 	default:
-		b.Least = b.Value - boundErrors*b.StdErr
+		b.Least = b.Value - BoundErrors*b.StdErr
 		if l := corrected(own, ref, b.Value); l < b.Least {
 			b.Least = l
 		}
@@ -341,7 +341,7 @@ func corrected(own, ref []float64, value float64) float64 {
 	}
 	acceleration := cube / (6 * math.Pow(square, 1.5))
 	bias := quantile(below / boundReplicates)
-	z := bias - boundErrors
+	z := bias - BoundErrors
 	at := .5 * math.Erfc(-(bias+z/(1-acceleration*z))/math.Sqrt2)
 	return all[max(int(at*(boundReplicates+1))-1, 0)]
 }

@@ -50,15 +50,15 @@ func TestBounds(t *testing.T) {
 	b = Keeps(own, exact, false)
 	assert.NotNil(t, b.doubt)
 	assert.Equal(t, FewDiffer-1, b.Differ)
-	assert.Less(t, b.Least, b.Value-boundErrors*b.StdErr)
-	assert.Greater(t, b.Least, b.Value-1.3*boundErrors*b.StdErr)
+	assert.Less(t, b.Least, b.Value-BoundErrors*b.StdErr)
+	assert.Greater(t, b.Least, b.Value-1.3*BoundErrors*b.StdErr)
 	own, exact = answered(2000, 100, FewDiffer)
 	b = Keeps(own, exact, false)
 	assert.Nil(t, b.doubt)
 	assert.InDelta(t, 1-25./1900, b.Value, 1e-12)
 	assert.InDelta(t, math.Sqrt(25./2000*(1-25./2000)/1999)/.95, b.StdErr, 1e-5)
-	assert.LessOrEqual(t, b.Least, b.Value-boundErrors*b.StdErr)
-	assert.InDelta(t, b.Value-boundErrors*b.StdErr, b.Least, b.StdErr/2) // 25 losses may be 35, not 33
+	assert.LessOrEqual(t, b.Least, b.Value-BoundErrors*b.StdErr)
+	assert.InDelta(t, b.Value-BoundErrors*b.StdErr, b.Least, b.StdErr/2) // 25 losses may be 35, not 33
 
 	// As many items as are said to be needed have the bound.
 	n, ok = b.Needed(.985)
