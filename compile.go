@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/dnnc/dnnc/frontend/dataset"
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/passes"
@@ -360,6 +361,19 @@ func Inputs(m *ir.Module) (list []disturb.Input) {
 	for _, v := range m.Inputs {
 		in := disturb.Input{Name: v.Name, Holds: v.Holds(), Shape: v.Type.Shape, Pos: v.Pos}
 		in.Low, in.High = RangeOf(v)
+		list = append(list, in)
+	}
+	return list
+}
+
+// DataInputs are the inputs of a network in declaration order, as data sets are read for them.
+func DataInputs(m *ir.Module) (list []dataset.Input) {
+	for _, v := range m.Inputs {
+		in := dataset.Input{Name: v.Name, Shape: v.Type.Shape}
+		in.Low, in.High = RangeOf(v)
+		if v.Range == nil {
+			in.Slack = float32(.501 * v.Type.Quant.Scale) // a bound of the source may be float32's error beyond
+		}
 		list = append(list, in)
 	}
 	return list

@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/dnnc/dnnc"
+	"github.com/dnnc/dnnc/frontend/dataset"
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/passes/pass"
@@ -190,4 +191,19 @@ func TestOutputsShareTheirContent(t *testing.T) {
 	assert.Contains(t, header, linked.Content)
 	assert.Contains(t, string(object), linked.Content)
 	assert.Positive(t, linked.CodeBytes)
+}
+
+// TestDataInputs: data are read within the range of an input; where its integers alone tell
+// the range, half a step beyond.
+func TestDataInputs(t *testing.T) {
+	m := &ir.Module{Inputs: []*ir.Value{
+		{Name: "a", Type: ir.Type{Shape: ir.Shape{2, 3}}, Range: &ir.Range{Lo: -1, Hi: 3}},
+		{Name: "b", Type: ir.Type{Shape: ir.Shape{4}, Quant: ir.Quant{Scale: .5, Zero: -28}}},
+		{Name: "c", Type: ir.Type{Shape: ir.Shape{1}}},
+	}}
+	assert.Equal(t, []dataset.Input{
+		{Name: "a", Shape: []int{2, 3}, Low: -1, High: 3},
+		{Name: "b", Shape: []int{4}, Low: -50, High: 77.5, Slack: .2505},
+		{Name: "c", Shape: []int{1}, High: 1},
+	}, dnnc.DataInputs(m))
 }

@@ -83,9 +83,7 @@ func (s *subject) load() (*ir.Module, data.Batch, error) {
 	if err != nil {
 		return nil, data.Batch{}, err
 	}
-	in := dataset.Input{Name: m.Inputs[0].Name, Shape: m.Inputs[0].Type.Shape}
-	in.Low, in.High = dnnc.RangeOf(m.Inputs[0])
-	d, err := dataset.Load(s.data, dataset.Want{Inputs: []dataset.Input{in}, Part: dataset.Test})
+	d, err := dataset.Load(s.data, dataset.Want{Inputs: dnnc.DataInputs(m), Part: dataset.Test})
 	return m, d.Batch, err
 }
 

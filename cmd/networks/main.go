@@ -261,13 +261,7 @@ func (c *exported) noise(ctx context.Context) ([]float64, error) {
 		return nil, err
 	}
 	images := func(file string) (data.Batch, error) {
-		var inputs []dataset.Input
-		for _, v := range m.Inputs {
-			in := dataset.Input{Name: v.Name, Shape: v.Type.Shape}
-			in.Low, in.High = dnnc.RangeOf(v)
-			inputs = append(inputs, in)
-		}
-		d, err := dataset.Load(c.file(file), dataset.Want{Inputs: inputs})
+		d, err := dataset.Load(c.file(file), dataset.Want{Inputs: dnnc.DataInputs(m)})
 		if err != nil {
 			return data.Batch{}, err
 		}

@@ -201,7 +201,7 @@ func compile(ctx context.Context, o Options, out, messages io.Writer, check func
 
 // begin prepares the compilation of a network with the images that the options name.
 func begin(o Options, m *ir.Module, c dnnc.Config, messages io.Writer) (r *Result, err error) {
-	r = &Result{Inputs: Inputs(m), source: m, saysTo: messages, calibrated: m.Calibrated}
+	r = &Result{Inputs: dnnc.DataInputs(m), source: m, saysTo: messages, calibrated: m.Calibrated}
 	m.Calibrated = "" // what is made of the module does not depend on it
 	if o.Judged {     // and said with the task
 		r.saysTo = io.Discard

@@ -148,19 +148,6 @@ func beside(o Options, flag, named string) string {
 	return filepath.Join(filepath.Dir(o.Input), named)
 }
 
-// Inputs are those of a network as data know them, in declaration order.
-func Inputs(m *ir.Module) (list []dataset.Input) {
-	for _, v := range m.Inputs {
-		in := dataset.Input{Name: v.Name, Shape: v.Type.Shape}
-		in.Low, in.High = dnnc.RangeOf(v)
-		if v.Range == nil {
-			in.Slack = float32(.501 * v.Type.Quant.Scale) // a bound of the source may be float32's error beyond
-		}
-		list = append(list, in)
-	}
-	return list
-}
-
 // Results are those of a network as data know them.
 func Results(m *ir.Module) (list []dataset.Result) {
 	for i, o := range m.Outputs {
@@ -193,7 +180,7 @@ func bytesOf(inputs []dataset.Input) (bytes int) {
 // all of them in their order when n is 0,
 // from the part of a file that has several. What it assumed stands in Said.
 func Images(o Options, path string, m *ir.Module, part dataset.Part, n int) (dataset.Data, error) {
-	return dataset.Load(path, dataset.Want{Inputs: Inputs(m), Results: Results(m), N: n, Seed: o.Seed, Memory: memoryOf(o), Part: part, Options: o.Sets})
+	return dataset.Load(path, dataset.Want{Inputs: dnnc.DataInputs(m), Results: Results(m), N: n, Seed: o.Seed, Memory: memoryOf(o), Part: part, Options: o.Sets})
 }
 
 // inputsOf are files as a certificate lists them.

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/dnnc/dnnc"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/command"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/dnnctest"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
@@ -111,7 +112,7 @@ func (s setup) reals(change func(v float32, plane int) float32) setup {
 
 // declared gives the input another range, to which the loader takes the same bytes.
 func (s setup) declared(low, high float32) setup {
-	was := driver.Inputs(s.m)[0]
+	was := dnnc.DataInputs(s.m)[0]
 	s = s.reals(func(v float32, _ int) float32 { return low + (v-was.Low)/(was.High-was.Low)*(high-low) })
 	s.m = s.m.Clone()
 	s.m.Inputs[0].Range = &ir.Range{Lo: float64(low), Hi: float64(high)}
@@ -186,7 +187,7 @@ var mistakes = []struct {
 
 // unnormalised is a set-up with a network that takes normalised reals, and data in [0,1].
 func unnormalised(t *testing.T, s setup) setup {
-	in := driver.Inputs(s.m)[0]
+	in := dnnc.DataInputs(s.m)[0]
 	base := filepath.Join(t.TempDir(), "net")
 	m := s.m.Clone()
 	require.NoError(t, driver.WriteText(base, "net", m))

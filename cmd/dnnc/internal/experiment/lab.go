@@ -97,7 +97,7 @@ func load(x *Experiment) (*material, error) {
 		mat.images, mat.testName = d.Batch, filepath.Base(path)
 		mat.test = mat.reads(d, x.Sets)
 	} else {
-		mat.images = driver.Noise(driver.Inputs(m), x.TestImages, testNoise)
+		mat.images = driver.Noise(dnnc.DataInputs(m), x.TestImages, testNoise)
 	}
 	path := driver.CalibrationData(o, m)
 	if path == "" {

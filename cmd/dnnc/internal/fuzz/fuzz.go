@@ -226,7 +226,7 @@ func compile(ctx context.Context, n *Network, path string, t *processor.Target) 
 		return nil, err
 	}
 	env := &pass.Env{Target: t, Level: pass.Int8, Rounding: quant.Nearest, Seed: n.Seed,
-		Calibration: func() (data.Batch, error) { return driver.Noise(driver.Inputs(m), 8, n.Seed), nil }}
+		Calibration: func() (data.Batch, error) { return driver.Noise(dnnc.DataInputs(m), 8, n.Seed), nil }}
 	if n.Compensated {
 		env.Rounding = ""
 	}
