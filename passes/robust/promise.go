@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"iter"
 	"math"
 	"slices"
 
@@ -20,9 +21,10 @@ import (
 // which has the probability of one test.
 const (
 	mostCandidates = 6
-	// The bytes of a candidate divided by those of the next smaller one, at least and at most.
-	// A network much larger than what keeps the share is no choice, though it might be shown to.
-	leastStep, mostStep = 1 + keepNear, 1.15
+	// The bytes of a candidate divided by those of the next smaller one, at least and at most:
+	// the largest has 1.16 to 1.47 times the bytes of the smallest. A network much larger than
+	// what keeps the share is no choice, though it might be shown to.
+	leastStep, mostStep = 1.03, 1.08
 	// A method may have few sizes; then the next larger one is a candidate, too.
 	farStep = 1.25
 )
@@ -131,7 +133,7 @@ func (t trend) step(most, lost float64, chosen, judged int) float64 {
 	}
 	const steps = mostCandidates - 1
 	step, fall := leastStep, t.fall()
-	for ; step < mostStep && !passes(most*math.Pow(step, -steps*fall)); step *= 1.005 {
+	for ; step < mostStep && !passes(most*math.Pow(step, -steps*fall)); step *= 1.001 {
 	}
 	return min(step, mostStep)
 }
@@ -258,51 +260,56 @@ const (
 // candidates are the networks to be tested, from the largest down: those above the least
 // that should keep the share, each a step from the next, that one itself, and smaller ones
 // where there are few above it. within is the network of at most so many bytes, nil of none;
-// most is the bytes of the largest there is.
-func candidates(least *Network, step float64, most int, within func(bytes int) (*Network, error)) ([]*Network, error) {
-	var list []*Network
-	// down appends networks down from a size, while they are larger than so many bytes.
-	down := func(from float64, larger, count int) error {
-		for range count {
-			n, err := within(int(math.Round(from)))
-			if err != nil {
-				return err
-			}
-			if n == nil || n.Bytes <= larger {
-				return nil
-			}
-			list = append(list, n)
-			from = float64(n.Bytes) / step
+// most is the bytes of the largest there is. Each is made when it is its turn, but does not
+// depend on what was shown of those before.
+func candidates(least *Network, step float64, most int, within func(bytes int) (*Network, error)) iter.Seq2[*Network, error] {
+	return func(yield func(*Network, error) bool) {
+		left, ended := mostCandidates, false
+		give := func(n *Network, err error) {
+			left--
+			ended = !yield(n, err) || err != nil || left == 0
 		}
-		return nil
-	}
-	size := float64(least.Bytes)
-	if err := down(size*math.Pow(step, mostCandidates-1), least.Bytes, mostCandidates-1); err != nil {
-		return nil, err
-	}
-	for bytes := size * farStep; len(list) == 0 && bytes < float64(most)*farStep; bytes *= farStep {
-		if err := down(min(bytes, float64(most)), least.Bytes, 1); err != nil {
-			return nil, err
+		// down gives networks down from a size, while they are larger than so many bytes.
+		down := func(from float64, larger, count int) {
+			for ; count > 0 && !ended; count-- {
+				n, err := within(int(math.Round(from)))
+				if err == nil && (n == nil || n.Bytes <= larger) {
+					return
+				}
+				give(n, err)
+				if !ended {
+					from = float64(n.Bytes) / step
+				}
+			}
+		}
+		size := float64(least.Bytes)
+		down(size*math.Pow(step, mostCandidates-1), least.Bytes, mostCandidates-1)
+		for bytes := size * farStep; left == mostCandidates && bytes < float64(most)*farStep; bytes *= farStep {
+			down(min(bytes, float64(most)), least.Bytes, 1)
+		}
+		if !ended {
+			give(least, nil)
+			down(size/step, 0, left)
 		}
 	}
-	list = append(list, least)
-	return list, down(size/step, 0, mostCandidates-len(list))
 }
 
-// inSequence tests networks in their order and stops at the first that fails. passed is
-// the index of the last that did not, -1 of none.
-func inSequence(list []*Network, share float64, test func(n *Network) (measure.Bound, error)) (passed int, tested []pass.Tested, err error) {
-	passed = -1
-	for i, n := range list {
+// inSequence tests networks in their order and stops at the first that fails. passed is the
+// last that did not, nil of none.
+func inSequence(list iter.Seq2[*Network, error], share float64, test func(n *Network) (measure.Bound, error)) (passed *Network, tested []pass.Tested, err error) {
+	for n, err := range list {
+		if err != nil {
+			return nil, tested, err
+		}
 		b, err := test(n)
 		if err != nil {
-			return passed, tested, err
+			return nil, tested, err
 		}
 		tested = append(tested, pass.Tested{Origin: n.Origin, Bytes: n.Bytes, Bound: b, Passed: b.Holds(share)})
 		if !b.Holds(share) {
 			break
 		}
-		passed = i
+		passed = n
 	}
 	return passed, tested, nil
 }
@@ -364,30 +371,30 @@ func (s *Search) promised(ctx context.Context, m method, found *Network, step fl
 		return nil, err
 	}
 	k := s.env.Report.Kept
-	list := []*Network{found}
+	list := func(yield func(*Network, error) bool) { yield(found, nil) }
 	if !s.stopped() {
-		var err error
-		list, err = candidates(found, step, s.everySize()[1], func(bytes int) (*Network, error) {
+		list = candidates(found, step, s.everySize()[1], func(bytes int) (*Network, error) {
 			n, err := s.quick(ctx, m, bytes, 0)
 			if isTooSmall(err) {
 				return nil, nil
 			}
 			return n, err
 		})
-		if err != nil {
-			return nil, err
-		}
 	}
 	passed, tested, err := inSequence(list, k.Share, func(n *Network) (measure.Bound, error) { return s.judged(ctx, n) })
 	if err != nil {
 		return nil, err
 	}
 	k.Tested = tested
-	if passed < 0 {
+	if passed == nil {
 		return nil, refusal(k)
 	}
-	k.Bound = tested[passed].Bound
-	choice := *list[passed]
+	for _, t := range tested {
+		if t.Passed {
+			k.Bound = t.Bound
+		}
+	}
+	choice := *passed
 	choice.Origin = fmt.Sprintf("%s, keeps %v", choice.Origin, k.Share)
 	return &choice, nil
 }

@@ -29,7 +29,8 @@ func TestCandidates(t *testing.T) {
 		"nothing smaller": {[]int{10_000, 10_700}, []int{10700, 10000}},
 		"one network":     {[]int{10_000}, []int{10000}},
 	} {
-		list, err := candidates(found, 1.15, 50_000, func(bytes int) (*Network, error) {
+		var got []int
+		for n, err := range candidates(found, 1.15, 50_000, func(bytes int) (*Network, error) {
 			if c.has == nil {
 				return &Network{Bytes: bytes}, nil
 			}
@@ -40,10 +41,8 @@ func TestCandidates(t *testing.T) {
 				}
 			}
 			return best, nil
-		})
-		require.NoError(t, err, name)
-		var got []int
-		for _, n := range list {
+		}) {
+			require.NoError(t, err, name)
 			got = append(got, n.Bytes)
 		}
 		assert.Equal(t, c.want, got, name)
@@ -51,13 +50,17 @@ func TestCandidates(t *testing.T) {
 	}
 	fault := errors.New("fault")
 	for calls := range 5 {
-		_, err := candidates(found, 1.15, 50_000, func(bytes int) (*Network, error) {
-			if calls--; calls < 0 {
+		made := 0
+		passed, tested, err := inSequence(candidates(found, 1.15, 50_000, func(bytes int) (*Network, error) {
+			if made++; made > calls {
 				return nil, fault
 			}
 			return &Network{Bytes: bytes}, nil
-		})
+		}), .9, func(*Network) (measure.Bound, error) { return held(.95), nil })
 		assert.ErrorIs(t, err, fault)
+		assert.Nil(t, passed)
+		assert.Len(t, tested, calls, "each is made when it is its turn")
+		assert.Equal(t, calls+1, made)
 	}
 }
 
@@ -216,16 +219,23 @@ func TestInSequence(t *testing.T) {
 		{[]float64{.89, .99, .95}, -1, 1},
 		{[]float64{math.NaN(), .99}, -1, 1},
 	} {
-		var list []*Network
-		for i := range c.least {
-			list = append(list, &Network{Bytes: 100 - i})
+		list := func(yield func(*Network, error) bool) {
+			for i := range c.least {
+				if !yield(&Network{Bytes: 100 - i}, nil) {
+					return
+				}
+			}
 		}
 		passed, tested, err := inSequence(list, .9, func(n *Network) (measure.Bound, error) { return held(c.least[100-n.Bytes]), nil })
 		require.NoError(t, err)
-		assert.Equal(t, c.passed, passed)
+		if c.passed < 0 {
+			assert.Nil(t, passed)
+		} else if assert.NotNil(t, passed) {
+			assert.Equal(t, 100-c.passed, passed.Bytes)
+		}
 		require.Len(t, tested, c.tested)
 		for i, x := range tested {
-			assert.Equal(t, i <= passed, x.Passed)
+			assert.Equal(t, i <= c.passed, x.Passed)
 			assert.Equal(t, 100-i, x.Bytes)
 		}
 	}

@@ -37,6 +37,9 @@ type runner struct {
 	prefix       interp.Tensors[float32] // of the float network on the judged images
 	recompute    bool                    // prefix holds the images alone: more would not fit
 
+	last    *interp.Int // of program, and the formats that it has
+	lastKey string
+
 	chosen, unseen panel              // of retention, and of bound
 	estimates      *machine.Estimates // within what the arena may take; nil where int8 is not planned
 	distances      []float64          // of the float network from its boundaries, once they are asked for
@@ -241,20 +244,34 @@ func (r *runner) quantized(ctx context.Context, formats []quant.Format) (*ir.Mod
 	return c, quant.Lower(c, rounded)
 }
 
+// program is the network of integers, to be run. The last one is kept: a network is measured
+// on several sets of images in a row, and to round it takes longer than to run it.
+func (r *runner) program(ctx context.Context, formats []quant.Format) (*interp.Int, error) {
+	if k := key(formats); r.last == nil || r.lastKey != k {
+		r.last = nil // not two at a time
+		c, err := r.quantized(ctx, formats)
+		if err != nil {
+			return nil, err
+		}
+		p, err := interp.CompileInt(c)
+		if err != nil {
+			return nil, err
+		}
+		r.last, r.lastKey = p, k
+	}
+	return r.last, nil
+}
+
 func (r *runner) joint(ctx context.Context, final bool, formats []quant.Format) (cost, error) {
 	x := r.judge
 	if final {
 		x = r.final
 	}
-	c, err := r.quantized(ctx, formats)
+	prog, err := r.program(ctx, formats)
 	if err != nil {
 		return cost{}, err
 	}
 	if err := r.answer(ctx, x); err != nil {
-		return cost{}, err
-	}
-	prog, err := interp.CompileInt(c)
-	if err != nil {
 		return cost{}, err
 	}
 	logits, err := interp.Logits(ctx, prog, x.X, x.N)
@@ -312,11 +329,7 @@ func (r *runner) open(ctx context.Context, p *panel, clean data.Batch, first int
 
 // score measures a network on the images of a panel.
 func (r *runner) score(ctx context.Context, p *panel, formats []quant.Format) (*measure.Score, error) {
-	c, err := r.quantized(ctx, formats)
-	if err != nil {
-		return nil, err
-	}
-	prog, err := interp.CompileInt(c)
+	prog, err := r.program(ctx, formats)
 	if err != nil {
 		return nil, err
 	}
