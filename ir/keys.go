@@ -41,6 +41,7 @@ var (
 	AttrHi      = Key[int]{"hi", KindInt}
 	AttrKeep    = Key[int]{"keep", KindInt}
 	AttrStart   = Key[int]{"start", KindInt}
+	AttrWindow  = Key[int]{"window", KindInt}
 
 	AttrKernel   = Key[[]int]{"kernel", KindInts}
 	AttrStride   = Key[[]int]{"stride", KindInts}
@@ -49,6 +50,9 @@ var (
 	AttrPool     = Key[[]int]{"pool", KindInts}
 	AttrTile     = Key[[]int]{"tile", KindInts}
 	AttrScratch  = Key[[]int]{"scratch", KindInts}
+	AttrChain    = Key[[]int]{"chain", KindInts}
+	AttrKept     = Key[[]int]{"kept", KindInts}
+	AttrLoad     = Key[[]int]{"load", KindInts}
 	AttrShape    = Key[[]int]{"shape", KindInts}
 	AttrPerm     = Key[[]int]{"perm", KindInts}
 	AttrSize     = Key[[]int]{"size", KindInts}

@@ -23,6 +23,26 @@ func Liveness(m *Module) map[*Value]Interval {
 	return live
 }
 
+// InMemory computes the interval over which the memory of every value is taken. It is that of
+// Liveness but for chains, whose operations run once for each stripe: what is whole is taken
+// from a chain's first operation to its last, and so is a window, unless its rows are kept apart.
+func InMemory(m *Module) map[*Value]Interval {
+	live := Liveness(m)
+	for _, c := range m.Chains() {
+		for _, n := range m.Ops[c.From:min(c.To+1, len(m.Ops))] {
+			for _, a := range n.Args {
+				if a.Def == nil || !a.Def.Has(AttrKept) {
+					live[a] = Interval{live[a].From, max(live[a].To, c.To)}
+				}
+			}
+			if !n.Has(AttrKept) {
+				live[n.Out] = Interval{min(live[n.Out].From, c.From), max(live[n.Out].To, c.To)}
+			}
+		}
+	}
+	return live
+}
+
 // Block is a run of arena bytes over an interval of steps.
 type Block struct {
 	Name          string
@@ -33,19 +53,37 @@ type Block struct {
 	Lag   int
 }
 
-// Blocks lists the placed arena memory of m: values in the arena, then scratch,
-// in the order of the schedule.
+// Blocks lists the placed arena memory of m in the order of the schedule: of each operation
+// its result, or the window of it, the rows that are kept apart, the window of its argument,
+// its scratch.
 func Blocks(m *Module) []Block {
-	live := Liveness(m)
+	live := InMemory(m)
 	var blocks []Block
+	chains := m.Chains()
 	for i, n := range m.Ops {
+		if len(chains) > 0 && i > chains[0].To {
+			chains = chains[1:]
+		}
+		rows := func(key Key[[]int], of *Value, name string) {
+			if n.Has(key) && len(chains) > 0 && n.Ints(key)[1] > 0 {
+				at := n.Ints(key)
+				blocks = append(blocks, Block{Name: n.Name() + " " + name, Offset: at[0], Bytes: at[1] * of.RowBytes(), Interval: Interval{chains[0].From, chains[0].To}})
+			}
+		}
 		if n.Out.At.Kind == InArena {
 			bytes := n.Out.Type.Shape.Size() * n.Out.Type.Elem.StoredSize()
+			if n.Has(AttrWindow) {
+				bytes = n.Int(AttrWindow) * n.Out.RowBytes()
+			}
 			b := Block{Name: n.Name(), Offset: n.Out.At.Offset, Bytes: bytes, Interval: live[n.Out], Value: n.Out}
 			if n.Has(AttrLag) && live[n.Args[0]].To == i {
 				b.Over, b.Lag = n.Args[0], n.Int(AttrLag)
 			}
 			blocks = append(blocks, b)
+		}
+		rows(AttrKept, n.Out, "kept")
+		if n.Has(AttrLoad) {
+			rows(AttrLoad, n.Args[0], "load")
 		}
 		if n.Has(AttrScratch) {
 			s := n.Ints(AttrScratch)

@@ -1,8 +1,11 @@
 package network
 
 import (
+	"fmt"
+
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/loop"
+	"github.com/dnnc/dnnc/ir/stripes"
 )
 
 // Interface is the way in which programs call a network.
@@ -33,24 +36,33 @@ const LentHead = 72
 // lentAlign is the alignment of weights that a caller lends.
 const lentAlign = 8
 
-// entries adds the functions that others call.
-func (i Interface) entries(m *ir.Module, p *loop.Program, steps []*loop.Func) {
+// entries adds the functions that others call. A step is an operation, or a stripe of a chain.
+func (i Interface) entries(m *ir.Module, p *loop.Program, units []stripes.Unit, layers [][]*loop.Func) {
 	var hook *loop.Func
 	if i.Hooks {
 		hook = &loop.Func{Name: i.Prefix + "_hook", Extern: true, Ints: []*loop.Var{{Name: "step", Type: loop.I32}, {Name: "done", Type: loop.I32}}}
 		p.Funcs = append([]*loop.Func{hook}, p.Funcs...)
 	}
-	// one calls a step between its hooks, either of which may end the run.
-	one := func(b *loop.Builder, f *loop.Func, k int) {
-		hooked := func(done int) {
-			if hook != nil {
-				answer := b.Result("answer", hook, []loop.Expr{loop.Int(k), loop.Int(done)}, nil)
-				b.If(answer, func() { b.Return(answer) }, nil)
-			}
+	chains := make([]*loop.Func, len(units))
+	steps := 0
+	for k, u := range units {
+		steps += u.Steps
+		if u.Chain != nil {
+			chains[k] = i.chain(m, p, fmt.Sprintf("_chain%d", k), u.Chain, layers[k])
 		}
-		hooked(0)
-		b.Call(steps[k], nil, arguments(m, f, m.Ops[k]))
-		hooked(1)
+	}
+	// hooked calls the hook before or after a unit, which may end the run.
+	hooked := func(b *loop.Builder, k, done int) {
+		if hook != nil {
+			answer := b.Result("answer", hook, []loop.Expr{loop.Int(k), loop.Int(done)}, nil)
+			b.If(answer, func() { b.Return(answer) }, nil)
+		}
+	}
+	regions := func(f *loop.Func) (args []loop.Arg) {
+		for _, r := range f.Params {
+			args = append(args, loop.Arg{Region: r})
+		}
+		return args
 	}
 	index := &loop.Var{Name: "index", Type: loop.I32}
 
@@ -58,19 +70,35 @@ func (i Interface) entries(m *ir.Module, p *loop.Program, steps []*loop.Func) {
 	dispatch := i.entry(m, "_dispatch")
 	dispatch.Ints = []*loop.Var{index}
 	b := loop.NewBuilder(dispatch)
-	for k := range steps {
-		b.If(loop.Op(loop.Eq, index.Get(), loop.Int(k)), func() {
-			one(b, dispatch, k)
+	first := 0 // step of the unit
+	for k, u := range units {
+		if u.Chain == nil {
+			b.If(loop.Op(loop.Eq, index.Get(), loop.Int(first)), func() {
+				hooked(b, k, 0)
+				b.Call(layers[k][0], nil, arguments(m, dispatch, u.Nodes[0]))
+				hooked(b, k, 1)
+				b.Return(loop.Int(0))
+			}, nil)
+			first++
+			continue
+		}
+		number := loop.Op(loop.Sub, index.Get(), loop.Int(first))
+		b.If(loop.Op(loop.ULt, number, loop.Int(u.Steps)), func() {
+			at := func(stripe, done int) {
+				if hook != nil {
+					b.If(loop.Op(loop.Eq, number, loop.Int(stripe)), func() { hooked(b, k, done) }, nil)
+				}
+			}
+			at(0, 0)
+			b.Call(chains[k], []loop.Expr{number}, regions(dispatch))
+			at(u.Steps-1, 1)
 			b.Return(loop.Int(0))
 		}, nil)
+		first += u.Steps
 	}
 	b.Return(loop.Int(1))
 	through := func(b *loop.Builder, f *loop.Func, index loop.Expr) loop.Expr {
-		var args []loop.Arg
-		for _, r := range f.Params {
-			args = append(args, loop.Arg{Region: r})
-		}
-		return b.Result("status", dispatch, []loop.Expr{index}, args)
+		return b.Result("status", dispatch, []loop.Expr{index}, regions(f))
 	}
 
 	step := i.entry(m, "_step")
@@ -93,7 +121,7 @@ func (i Interface) entries(m *ir.Module, p *loop.Program, steps []*loop.Func) {
 	isOther := loop.Op(loop.Or, loop.Op(loop.Xor, low, state.load(stepAlign)), loop.Op(loop.Xor, high, state.load(2*stepAlign)))
 	b.If(isOther, func() { b.Return(loop.Int(-1)) }, nil)
 	k := b.Let("step", state.load(0))
-	count := loop.Int(len(steps))
+	count := loop.Int(steps)
 	state.mark(loop.Int(0), loop.Int(0)) // unless there is another step
 	b.If(loop.Op(loop.ULt, k, count), nil, func() { b.Return(loop.Int(-1)) })
 	status := through(b, next, k)
@@ -107,12 +135,28 @@ func (i Interface) entries(m *ir.Module, p *loop.Program, steps []*loop.Func) {
 
 	run := i.entry(m, "_run")
 	b = loop.NewBuilder(run)
-	for k := range steps {
-		one(b, run, k)
+	for k, u := range units {
+		hooked(b, k, 0)
+		if u.Chain == nil {
+			b.Call(layers[k][0], nil, arguments(m, run, u.Nodes[0]))
+		} else {
+			b.For("stripe", loop.Int(0), loop.Int(u.Steps), 1, func(s loop.Expr) { b.Call(chains[k], []loop.Expr{s}, regions(run)) })
+		}
+		hooked(b, k, 1)
 	}
 	b.Return(loop.Int(0))
+	for _, f := range chains {
+		if f != nil {
+			p.Funcs = append(p.Funcs, f)
+		}
+	}
 	p.Funcs = append(p.Funcs, dispatch, step, begin, next, run)
 	loop.Share(p)
+	for _, f := range chains {
+		if f != nil {
+			f.Local = true
+		}
+	}
 	dispatch.Local = true // from here on: it keeps the data that it names
 }
 

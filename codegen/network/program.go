@@ -11,6 +11,7 @@ import (
 	"github.com/dnnc/dnnc/ir/kernel/families"
 	"github.com/dnnc/dnnc/ir/loop"
 	"github.com/dnnc/dnnc/ir/processor"
+	"github.com/dnnc/dnnc/ir/stripes"
 )
 
 // Write writes the whole network: a local function for each operation; prefix_step, which runs
@@ -23,32 +24,43 @@ func Write(m *ir.Module, i Interface) (*loop.Program, error) {
 	}
 	net := emit.NewNetwork(t)
 	p := net.Program
-	var steps []*loop.Func
-	for k, n := range m.Ops {
-		plan, err := families.Restore(n, t)
-		if err != nil {
-			return nil, err
+	units, err := stripes.Units(m)
+	if err != nil {
+		return nil, err
+	}
+	var layers [][]*loop.Func
+	number := 0
+	for _, u := range units {
+		var of []*loop.Func
+		for k := range u.Nodes {
+			n := u.Part(k)
+			plan, err := families.Restore(n, t)
+			if err != nil {
+				return nil, err
+			}
+			f, err := net.Layer(fmt.Sprintf("%s_layer%d", i.Prefix, number), n, plan.Emit)
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", n.Name(), err)
+			}
+			of = append(of, f)
+			number++
 		}
-		f, err := net.Layer(fmt.Sprintf("%s_layer%d", i.Prefix, k), n, plan.Emit)
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", n.Name(), err)
-		}
-		steps = append(steps, f)
+		layers = append(layers, of)
 	}
 	if i.Lend {
 		for _, g := range p.Globals {
 			g.Lent = g.Weights
 		}
 	}
-	i.entries(m, p, steps)
+	i.entries(m, p, units, layers)
 	if i.Lend {
 		lend(p)
 	}
 	return p, nil
 }
 
-// Steps lists the functions that each operation of a program runs. Several operations may
-// share a function.
+// Steps lists the functions that each unit of a program runs, an operation or a chain. Several
+// may share a function.
 func Steps(p *loop.Program) [][]string {
 	var steps [][]string
 	loop.EachCall(p.Funcs[len(p.Funcs)-1].Body, func(c *loop.Call) {
@@ -67,29 +79,30 @@ func Steps(p *loop.Program) [][]string {
 	return steps
 }
 
+// place is the memory of a value within an entry's regions.
+func place(m *ir.Module, f *loop.Func, v *ir.Value) loop.Arg {
+	for i, in := range m.Inputs {
+		if in == v {
+			return loop.Arg{Region: f.Params[i]}
+		}
+	}
+	for i, out := range m.Outputs {
+		if out == v {
+			return loop.Arg{Region: f.Params[len(m.Inputs)+i]}
+		}
+	}
+	return loop.Arg{Region: f.Params[len(f.Params)-1], Offset: v.At.Offset}
+}
+
 // arguments are the places of an operation's values within an entry's regions.
 func arguments(m *ir.Module, f *loop.Func, n *ir.Node) []loop.Arg {
-	arena := f.Params[len(f.Params)-1]
-	place := func(v *ir.Value) loop.Arg {
-		for i, in := range m.Inputs {
-			if in == v {
-				return loop.Arg{Region: f.Params[i]}
-			}
-		}
-		for i, out := range m.Outputs {
-			if out == v {
-				return loop.Arg{Region: f.Params[len(m.Inputs)+i]}
-			}
-		}
-		return loop.Arg{Region: arena, Offset: v.At.Offset}
-	}
 	var args []loop.Arg
 	for _, a := range n.Args {
-		args = append(args, place(a))
+		args = append(args, place(m, f, a))
 	}
-	args = append(args, place(n.Out))
+	args = append(args, place(m, f, n.Out))
 	if n.Has(ir.AttrScratch) {
-		args = append(args, loop.Arg{Region: arena, Offset: n.Ints(ir.AttrScratch)[0]})
+		args = append(args, loop.Arg{Region: f.Params[len(f.Params)-1], Offset: n.Ints(ir.AttrScratch)[0]})
 	}
 	return args
 }

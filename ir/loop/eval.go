@@ -294,11 +294,11 @@ func (w *writer) invoke(s *Call) step {
 			ints[i] = v()[0]
 		}
 		for i, a := range s.Args {
-			m := places[i].mem
-			if a.Offset > len(m) {
-				panic(evalError(fmt.Sprintf("argument at byte %d of %d", a.Offset, len(m))))
+			m, at := places[i].mem, a.Offset+int(places[i].offset)
+			if at < 0 || at > len(m) {
+				panic(evalError(fmt.Sprintf("argument at byte %d of %d", at, len(m))))
 			}
-			regions[i] = m[a.Offset:]
+			regions[i] = m[at:]
 		}
 		r := callee.call(ints, regions)
 		if result != nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/ir/kernel"
 	"github.com/dnnc/dnnc/ir/kernel/micro"
+	"github.com/dnnc/dnnc/ir/stripes"
 	"github.com/dnnc/dnnc/passes/pass"
 )
 
@@ -24,6 +25,7 @@ func Select(_ context.Context, m *ir.Module, env *pass.Env) error {
 	var fastest []Choice
 	for _, n := range m.Ops {
 		n.Drop(ir.AttrImpl, ir.AttrMultiply, ir.AttrTile, ir.AttrUnroll, ir.AttrScratch, ir.AttrLag)
+		n.Drop(stripes.Keys...)
 		n.Out.At = ir.Place{}
 		if env.Small && n.Op.HasWeights() {
 			n.Put(ir.AttrUnroll.Is(smallRound))

@@ -57,13 +57,29 @@ func Memory(_ context.Context, m *ir.Module, env *pass.Env) error {
 
 // blocksOf lists the memory that needs a place, in the order of the schedule.
 func blocksOf(m *ir.Module, t *processor.Target) []*block {
-	live := ir.Liveness(m)
+	live := ir.InMemory(m)
 	values := map[*ir.Value]*block{}
 	var blocks []*block
+	chains := m.Chains()
 	for i, n := range m.Ops {
+		if len(chains) > 0 && i > chains[0].To {
+			chains = chains[1:]
+		}
+		inChain := len(chains) > 0 && i >= chains[0].From
+		rows := func(key ir.Key[[]int], of *ir.Value) {
+			if !inChain || !n.Has(key) || n.Ints(key)[1] == 0 {
+				return
+			}
+			count := n.Ints(key)[1]
+			blocks = append(blocks, &block{bytes: count * of.RowBytes(), live: ir.Interval{From: chains[0].From, To: chains[0].To},
+				place: func(at int) { n.Put(key.Is([]int{at, count})) }})
+		}
 		if !m.IsOutput(n.Out) {
 			b := &block{bytes: n.Out.Type.Shape.Size(), live: live[n.Out]}
-			if a := values[n.Args[0]]; a != nil && a.live.To == i {
+			if n.Has(ir.AttrWindow) {
+				b.bytes = n.Int(ir.AttrWindow) * n.Out.RowBytes()
+			}
+			if a := values[n.Args[0]]; a != nil && a.live.To == i && !inChain {
 				b.lie(n, a, t)
 			}
 			b.place = func(at int) {
@@ -75,6 +91,8 @@ func blocksOf(m *ir.Module, t *processor.Target) []*block {
 			values[n.Out] = b
 			blocks = append(blocks, b)
 		}
+		rows(ir.AttrKept, n.Out)
+		rows(ir.AttrLoad, n.Args[0])
 		if n.Has(ir.AttrScratch) {
 			bytes := n.Ints(ir.AttrScratch)[1]
 			blocks = append(blocks, &block{bytes: bytes, live: ir.Interval{From: i, To: i}, place: func(at int) {

@@ -22,7 +22,7 @@ const mostBounds = 16
 func within(m *ir.Module, t *processor.Target, ram int, fastest []Choice) {
 	if _, free := plan(blocksOf(m, t)); free > ram {
 		list, _ := smaller(m, t, ram, fastest, free, mostBounds)
-		assign(m, list)
+		list.assign(m)
 	}
 }
 
@@ -42,51 +42,46 @@ func thrifty(m *ir.Module, t *processor.Target, fastest []Choice) {
 	_, free := plan(blocksOf(m, t))
 	ram := int(float64(free) * thriftBytes)
 	list, bytes := smaller(m, t, ram, fastest, free, 0)
-	if bytes > ram || cyclesOf(list) > cyclesOf(fastest)*thriftCycles {
-		list = fastest
+	if bytes > ram || list.cycles() > singles(fastest).cycles()*thriftCycles {
+		list = singles(fastest)
 	}
-	assign(m, list)
+	list.assign(m)
 }
 
-func cyclesOf(list []Choice) (sum float64) {
-	for _, c := range list {
-		sum += c.Plan.Cycles()
-	}
-	return sum
-}
-
-// smaller are kernels with which an arena of free bytes takes at most ram, and what it takes
+// smaller is a schedule with which an arena of free bytes takes at most ram, and what it takes
 // then; or the fastest, if none makes it smaller. more is the number of bounds on steps below
 // ram that are tried.
-func smaller(m *ir.Module, t *processor.Target, ram int, fastest []Choice, free, more int) (best []Choice, least int) {
-	best, least = fastest, free
-	for bound, tries := ram, 0; ; tries++ {
-		assign(m, fastest)
-		list, r := slices.Clone(fastest), newSteps(m, t, bound)
-		for i, n := range m.Ops {
-			if r.isOver(i) {
-				list[i], _ = r.choose(i, kernel.Of(n, t))
-				list[i].assign(n)
-			}
-		}
-		_, bytes := plan(blocksOf(m, t))
-		if bytes < least {
+func smaller(m *ir.Module, t *processor.Target, ram int, fastest []Choice, free, more int) (best schedule, least int) {
+	best, least = singles(fastest), free
+	try := func(bound int) (bytes int) {
+		singles(fastest).assign(m)
+		list := newSteps(m, t, bound).divided(fastest)
+		list.assign(m)
+		if _, bytes = plan(blocksOf(m, t)); bytes < least {
 			best, least = list, bytes
 		}
-		if bytes <= ram || bound == 0 || more == 0 {
+		return bytes
+	}
+	bound := ram
+	for range more + 1 {
+		bytes := try(bound)
+		if bytes <= ram {
 			return best, least
 		}
-		if bound = max(bound-max(bytes-ram, arenaAlign), 0); tries == more {
-			bound = 0
+		if bound -= max(bytes-ram, arenaAlign); bound <= 0 {
+			break
 		}
 	}
-}
-
-// assign has choices compute the nodes of a module.
-func assign(m *ir.Module, list []Choice) {
-	for i, n := range m.Ops {
-		list[i].assign(n)
+	if more == 0 {
+		return best, least
 	}
+	// No plan keeps the bound, or none is found: the least is looked for from above.
+	try(0)
+	for last := free + 1; least < last && least > ram; {
+		last = least
+		try(least - arenaAlign)
+	}
+	return best, least
 }
 
 // steps are the steps of a module with a bound on the bytes of the arena in each.
@@ -96,6 +91,7 @@ type steps struct {
 	ram    int
 	live   map[*ir.Value]ir.Interval
 	values []int // bytes of all values in the arena, by steps
+	parts  map[partKey]Choice
 }
 
 func newSteps(m *ir.Module, t *processor.Target, ram int) *steps {
@@ -105,7 +101,7 @@ func newSteps(m *ir.Module, t *processor.Target, ram int) *steps {
 			values.add(l.From, l.To, n.Out.Type.Shape.Size())
 		}
 	}
-	return &steps{m, t, ram, live, values.sums()}
+	return &steps{m, t, ram, live, values.sums(), map[partKey]Choice{}}
 }
 
 // isOver reports whether a step breaks the bound.

@@ -1,0 +1,179 @@
+package network_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/dnnc/dnnc/frontend"
+	"github.com/dnnc/dnnc/frontend/weights"
+	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/geometry"
+	"github.com/dnnc/dnnc/ir/processor"
+	"github.com/dnnc/dnnc/passes"
+	"github.com/dnnc/dnnc/passes/pass"
+	"github.com/dnnc/dnnc/runtime/data"
+	"github.com/dnnc/dnnc/runtime/interp"
+)
+
+// picture is a random network of what chains serve: windows of any kind and adds, first of
+// large images.
+func picture(t *testing.T, rng *rand.Rand) (text string, shape ir.Shape, tensors []weights.Tensor) {
+	shape = ir.Shape{1 + rng.IntN(4), 12 + rng.IntN(14), 5 + rng.IntN(9)}
+	c, h, w := shape[0], shape[1], shape[2]
+	var b strings.Builder
+	name, last := "image", 0
+	pick := func(list ...int) int { return list[rng.IntN(len(list))] }
+	layer := func(format string, args ...any) {
+		last++
+		next := fmt.Sprintf("v%d", last)
+		fmt.Fprintf(&b, "  %s = %s\n", next, fmt.Sprintf(strings.ReplaceAll(format, "$", name), args...))
+		name = next
+	}
+	weight := func(s ir.Shape) {
+		x := make([]float32, s.Size())
+		for i := range x {
+			x[i] = float32(rng.NormFloat64() / 2)
+		}
+		raw, err := ir.FloatConst("", s, x).Load()
+		require.NoError(t, err)
+		tensors = append(tensors, weights.Tensor{Name: fmt.Sprintf("v%d.weight", last), DType: weights.F32, Shape: s, Data: raw})
+	}
+	if rng.IntN(2) == 0 { // padding becomes the mean, one a channel
+		layer("normalize($, mean: 0.4, std: 0.3)")
+	}
+	for range 3 + rng.IntN(5) {
+		kh, kw, sh, sw := pick(1, 2, 3, 3, 5), pick(1, 3), pick(1, 1, 2, 3), pick(1, 1, 2)
+		dil := 1
+		if kh == 3 && rng.IntN(4) == 0 {
+			dil = 2
+		}
+		pt, pl, pb, pr := rng.IntN(kh), rng.IntN(kw), rng.IntN(kh), rng.IntN(kw)
+		oh, ow := (h+pt+pb-(kh-1)*dil-1)/sh+1, (w+pl+pr-kw)/sw+1
+		if h+pt+pb < (kh-1)*dil+1 || oh < 2 || ow < 1 {
+			continue
+		}
+		window := fmt.Sprintf("kernel: [%d,%d], stride: [%d,%d], pad: [%d,%d,%d,%d], dilation: [%d,1]", kh, kw, sh, sw, pt, pl, pb, pr, dil)
+		before, isSame := name, oh == h && ow == w
+		switch rng.IntN(7) {
+		case 0, 1, 2:
+			out := pick(c, 2, 4, 7, 8)
+			layer("conv2d($, filters: %d, %s, act: relu)", out, window)
+			weight(ir.Shape{out, c, kh, kw})
+			isSame = isSame && out == c
+			c = out
+		case 3, 4:
+			layer("conv2d($, filters: %d, %s, groups: %d)", c, window, c)
+			weight(ir.Shape{c, 1, kh, kw})
+		case 5:
+			layer("maxpool2d($, %s)", window)
+		case 6:
+			layer("avgpool2d($, %s)", window)
+		}
+		h, w = oh, ow
+		if isSame && rng.IntN(2) == 0 {
+			layer("add(%s, $)", before)
+		}
+	}
+	fmt.Fprintf(&b, "  return %s\n}\n", name)
+	head := fmt.Sprintf("tensors \"net.safetensors\"\nnetwork net(image: f32%s in [0,1]) -> f32%s {\n", shape, ir.Shape{c, h, w})
+	return head + b.String(), shape, tensors
+}
+
+// planned compiles a network in a bound on its arena; 0 is none.
+func planned(t *testing.T, text string, shape ir.Shape, tensors []weights.Tensor, tgt *processor.Target, format ir.Elem, ram int) (*ir.Module, error) {
+	var file bytes.Buffer
+	dir := t.TempDir()
+	require.NoError(t, weights.WriteSafetensors(&file, tensors))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "net.safetensors"), file.Bytes(), 0o644))
+	m, err := frontend.Parse(filepath.Join(dir, "net.dnn"), []byte(text), frontend.Options{})
+	require.NoError(t, err, text)
+	env := &pass.Env{Target: tgt, Level: pass.Int8, Rounding: "nearest", Seed: 1,
+		Calibration: func() (data.Batch, error) { return data.Synthesize(shape, 0, 1, 8, 1), nil }}
+	if format.Kind == ir.Odd {
+		env.Level, env.Budget.Bits = pass.Universal, float64(format.Bits)
+	}
+	env.Budget.RAM = ram
+	return m, passes.Table.Run(context.Background(), m, env, pass.Options{})
+}
+
+// least is the fewest bytes of an arena that planned finds.
+func least(t *testing.T, text string, shape ir.Shape, tensors []weights.Tensor, tgt *processor.Target, format ir.Elem) int {
+	m, err := planned(t, text, shape, tensors, tgt, format, 1)
+	if err == nil {
+		return m.Arena.Bytes
+	}
+	return m.Arena.Bytes // the pass plans before it refuses
+}
+
+// TestChains: random networks in little memory run in stripes, and their integers are those of
+// the interpreter, in its arena mode and in the loop program.
+func TestChains(t *testing.T) {
+	t.Parallel()
+	n := 40
+	if testing.Short() {
+		n = 10
+	}
+	chains := 0
+	for _, name := range []string{"armv7em", "armv7", "armv8.1m", "riscv32"} {
+		tgt, err := processor.Find(name)
+		require.NoError(t, err)
+		rng := rand.New(rand.NewPCG(3, uint64(len(name))))
+		for i := range n {
+			text, shape, tensors := picture(t, rng)
+			if len(tensors) == 0 {
+				continue
+			}
+			format := []ir.Elem{ir.Of(ir.I8), ir.OddOf(4), ir.OddOf(1)}[i%3]
+			free, err := planned(t, text, shape, tensors, tgt, format, 0)
+			require.NoError(t, err)
+			bound := least(t, text, shape, tensors, tgt, format)
+			require.LessOrEqual(t, bound, free.Arena.Bytes)
+			for k := range 3 {
+				ram := bound + (free.Arena.Bytes-bound)*k/3
+				if ram == 0 {
+					continue
+				}
+				m, err := planned(t, text, shape, tensors, tgt, format, ram)
+				require.NoError(t, err, "%s in %d bytes, of %d to %d\n%s", name, ram, bound, free.Arena.Bytes, text)
+				chains += len(m.Chains())
+				in, out := cases(t, m, 3)
+				require.Equal(t, out, inArena(t, m, in), "%s\n%s", name, m)
+				if !assert.Equal(t, out, evaluated(t, m, in), "%s\n%s", name, m) {
+					return
+				}
+			}
+		}
+	}
+	assert.Greater(t, chains, n)
+	t.Log(chains, "chains")
+}
+
+// inArena runs a module in the interpreter's arena mode.
+func inArena(t *testing.T, m *ir.Module, in [][]byte) (out [][]byte) {
+	a, err := interp.NewArena(m)
+	require.NoError(t, err)
+	for _, x := range in {
+		arena := make([]int8, m.Arena.Bytes)
+		for i := range arena {
+			arena[i] = int8(i * 37)
+		}
+		s := m.Inputs[0].Type.Shape
+		logical := make([]int8, len(x))
+		for i, at := range geometry.Order(s) {
+			logical[at] = int8(x[i])
+		}
+		y, err := a.Run([][]int8{logical}, arena, nil)
+		require.NoError(t, err)
+		out = append(out, physical(m.Outputs[0].Type.Shape, y))
+	}
+	return out
+}

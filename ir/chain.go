@@ -1,0 +1,62 @@
+package ir
+
+// Chain is the operations From to To of the schedule, which run in stripes: each stripe
+// computes Rows rows of the last operation's result, and of the others what that needs.
+// Package ir/stripes has the order.
+type Chain struct{ From, To, Rows int }
+
+// Chains lists the chains of m in the order of the schedule.
+func (m *Module) Chains() []Chain {
+	var list []Chain
+	for i, n := range m.Ops {
+		if n.Has(AttrChain) {
+			c := n.Ints(AttrChain)
+			list = append(list, Chain{i, i + c[0] - 1, c[1]})
+		}
+	}
+	return list
+}
+
+// RowBytes is the bytes of a row of an image in memory.
+func (v *Value) RowBytes() int {
+	s := v.Type.Shape
+	return s.Size() / s[1] * v.Type.Elem.StoredSize()
+}
+
+// chains checks V11.
+func (v *verifier) chains() {
+	chains := v.m.Chains()
+	last := -1
+	for _, c := range chains {
+		n := v.m.Ops[c.From]
+		if c.From <= last {
+			v.fail(n.Pos, "V11", "%s begins a chain within another", n.Name())
+		}
+		if c.To >= len(v.m.Ops) {
+			v.fail(n.Pos, "V11", "the chain of %s has %d operations, %d are left", n.Name(), c.To-c.From+1, len(v.m.Ops)-c.From)
+		}
+		last = c.To
+	}
+	if len(v.list) > 0 {
+		return
+	}
+	live := Liveness(v.m)
+	for i, n := range v.m.Ops {
+		if len(chains) > 0 && i > chains[0].To {
+			chains = chains[1:]
+		}
+		inside := len(chains) > 0 && i >= chains[0].From
+		switch {
+		case !inside && (n.Has(AttrWindow) || n.Has(AttrKept) || n.Has(AttrLoad)):
+			v.fail(n.Pos, "V11", "%s has a window and is in no chain", n.Name())
+		case n.Has(AttrWindow) && (live[n.Out].To > chains[0].To || n.Out.At.Kind == InOutput):
+			v.fail(n.Pos, "V11", "%s has a window and is used after its chain", n.Name())
+		case n.Has(AttrKept) && !n.Has(AttrWindow):
+			v.fail(n.Pos, "V11", "%s keeps rows and has no window", n.Name())
+		case inside && len(n.Out.Type.Shape) != 3:
+			v.fail(n.Pos, "V11", "%s is in a chain and has no rows", n.Name())
+		case n.Has(AttrLoad) && (len(n.Args[0].Type.Shape) != 3 || n.Args[0].Def != nil && n.Args[0].Def.Has(AttrWindow)):
+			v.fail(n.Pos, "V11", "%s loads rows of %s, which is not whole", n.Name(), n.Args[0].Name)
+		}
+	}
+}

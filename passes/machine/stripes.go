@@ -1,0 +1,272 @@
+package machine
+
+import (
+	"math"
+	"slices"
+
+	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/kernel"
+	"github.com/dnnc/dnnc/ir/stripes"
+)
+
+// unit is one operation with its kernel, or a chain of operations in stripes with theirs.
+type unit struct {
+	from, to int
+	choices  []Choice
+	chain    *stripes.Chain // nil of one operation
+	cycles   float64
+	excess   int // bytes above the bound
+}
+
+// schedule is the units of a module in order.
+type schedule []unit
+
+// singles is the schedule without chains.
+func singles(list []Choice) schedule {
+	s := make(schedule, len(list))
+	for i, c := range list {
+		s[i] = unit{from: i, to: i, choices: list[i : i+1], cycles: c.Plan.Cycles()}
+	}
+	return s
+}
+
+// assign has a schedule compute a module.
+func (s schedule) assign(m *ir.Module) {
+	for _, n := range m.Ops {
+		n.Drop(stripes.Keys...)
+	}
+	for _, u := range s {
+		for k, c := range u.choices {
+			c.assign(m.Ops[u.from+k])
+		}
+		if u.chain != nil {
+			u.chain.Assign()
+		}
+	}
+}
+
+func (s schedule) cycles() (sum float64) {
+	for _, u := range s {
+		sum += u.cycles
+	}
+	return sum
+}
+
+// What a chain costs beside its kernels, in instructions, counted on Cortex-M.
+const (
+	perRow    = 25. // the call of a kernel, and moving its pointers
+	perCopy   = 40.
+	perCopied = .8 // a byte that stays for the next stripe
+)
+
+// longestChain bounds the operations of a chain.
+const longestChain = 40
+
+// divided is the cheapest schedule whose units each keep the bound, or exceed it least. A
+// chain is tried where one of its operations breaks the bound with its fastest kernel.
+func (s *steps) divided(fastest []Choice) schedule {
+	n := len(s.m.Ops)
+	over := make([]bool, n)
+	single := make([]unit, n)
+	for i, node := range s.m.Ops {
+		over[i] = s.isOver(i)
+		single[i] = unit{from: i, to: i, choices: []Choice{fastest[i]}, cycles: fastest[i].Plan.Cycles()}
+		if over[i] {
+			c, bytes := s.choose(i, kernel.Of(node, s.t))
+			single[i] = unit{from: i, to: i, choices: []Choice{c}, cycles: c.Plan.Cycles(), excess: max(bytes-s.ram, 0)}
+		}
+	}
+	// best[i] begins the cheapest schedule of the operations from i on.
+	type rest struct {
+		unit   unit
+		excess int
+		cycles float64
+	}
+	best := make([]rest, n+1)
+	for i := n - 1; i >= 0; i-- {
+		best[i] = rest{single[i], max(single[i].excess, best[i+1].excess), single[i].cycles + best[i+1].cycles}
+		broken := false
+		for j := i; j < min(i+longestChain, n) && stripes.Serves(s.m.Ops[j]); j++ {
+			if broken = broken || over[j]; !broken || j == i {
+				continue
+			}
+			u, ok := s.chain(i, j, best[i].excess)
+			if !ok {
+				continue
+			}
+			r := rest{u, max(u.excess, best[j+1].excess), u.cycles + best[j+1].cycles}
+			if r.excess < best[i].excess || r.excess == best[i].excess && r.cycles < best[i].cycles {
+				best[i] = r
+			}
+		}
+	}
+	var list schedule
+	for i := 0; i < n; i = list[len(list)-1].to + 1 {
+		list = append(list, best[i].unit)
+	}
+	return list
+}
+
+// chain is the cheapest unit of the operations i to j as a chain that keeps the bound, or the
+// one of the fewest bytes. A chain that exceeds the bound by more than limit is not needed.
+func (s *steps) chain(i, j, limit int) (best unit, ok bool) {
+	// Values that are whole all the while.
+	whole := 0
+	for _, n := range s.m.Ops[:i] {
+		if s.live[n.Out].To >= i && !s.m.IsOutput(n.Out) {
+			whole += n.Out.Type.Shape.Size()
+		}
+	}
+	last := s.m.Ops[j].Out
+	if len(last.Type.Shape) != 3 {
+		return unit{}, false
+	}
+	if !s.m.IsOutput(last) {
+		whole += last.Type.Shape.Size()
+	}
+	if whole-s.ram > limit {
+		return unit{}, false
+	}
+	for _, apart := range []bool{false, true} {
+		// More rows take more memory and fewer copies: the most that keep the bound.
+		rows := candidates(last.Type.Shape[1])
+		low, high := 0, len(rows)
+		for low < high {
+			middle := (low + high) / 2
+			u, fine := s.striped(ir.Chain{From: i, To: j, Rows: rows[middle]}, apart)
+			if fine && (!ok || u.excess < best.excess || u.excess == best.excess && u.cycles < best.cycles) {
+				best, ok = u, true
+			}
+			if !fine && middle == 0 {
+				return best, ok // no rows make it a chain
+			}
+			if fine && u.excess == 0 {
+				low = middle + 1
+			} else {
+				high = middle
+			}
+		}
+	}
+	return best, ok
+}
+
+// candidates are the rows of a stripe that are tried, of an image of some height.
+func candidates(height int) (list []int) {
+	for r := 1; r*2 <= height; r++ {
+		if height%r == 0 || r&(r-1) == 0 || r%3 == 0 && r/3&(r/3-1) == 0 {
+			list = append(list, r)
+		}
+	}
+	return list
+}
+
+// striped is a unit of a chain, with the fastest kernels for which there is room.
+func (s *steps) striped(c ir.Chain, apart bool) (u unit, ok bool) {
+	ch, ok := stripes.New(s.m, s.live, c, apart)
+	if !ok {
+		return unit{}, false
+	}
+	saved := make([][]ir.Attr, len(ch.Nodes))
+	for k, n := range ch.Nodes {
+		saved[k] = slices.Clone(n.Attrs)
+		n.Drop(ir.AttrScratch)
+	}
+	defer func() {
+		for k, n := range ch.Nodes {
+			n.Attrs = saved[k]
+		}
+	}()
+	ch.Assign()
+	u = unit{from: c.From, to: c.To, chain: ch}
+	room := math.MaxInt
+	for {
+		u.choices, u.cycles = nil, 0
+		for k, n := range ch.Nodes {
+			best, found := s.part(ch, k, n, room)
+			if !found {
+				return unit{}, false
+			}
+			best.assign(n)
+			u.choices = append(u.choices, best)
+			u.cycles += float64(ch.Times(k)) * (best.Plan.Cycles() + perRow)
+		}
+		bytes := s.during(c)
+		if u.excess = max(bytes-s.ram, 0); u.excess == 0 || room < math.MaxInt {
+			break
+		}
+		for _, n := range ch.Nodes {
+			n.Drop(ir.AttrScratch)
+		}
+		room = max(s.ram-s.during(c), 0)
+	}
+	u.cycles += copies(ch)
+	return u, true
+}
+
+// part is the fastest kernel of a row of node k with scratch for which there is room, or the
+// one of least scratch.
+func (s *steps) part(ch *stripes.Chain, k int, n *ir.Node, room int) (best Choice, ok bool) {
+	key := partKey{n, room}
+	if c, known := s.parts[key]; known {
+		return c, c.Family != nil
+	}
+	l := kernel.Of(ch.Part(k), s.t)
+	list := Serving(l)
+	if room < math.MaxInt {
+		list = append(list, Serving(l.Within(room))...)
+	}
+	for _, c := range list {
+		fits, fitted := c.Plan.Scratch() <= room, best.Family != nil && best.Plan.Scratch() <= room
+		switch {
+		case best.Family == nil, fits && !fitted, !fits && !fitted && c.Plan.Scratch() < best.Plan.Scratch():
+			best = c
+		case fits && c.Family.General == best.Family.General && c.Plan.Cycles() < best.Plan.Cycles():
+			best = c
+		}
+	}
+	s.parts[key] = best
+	return best, best.Family != nil
+}
+
+// partKey is a question for the kernel of a row.
+type partKey struct {
+	node *ir.Node
+	room int
+}
+
+// during is the bytes of the arena while a chain runs.
+func (s *steps) during(c ir.Chain) int {
+	var list []*block
+	there := map[*block]bool{}
+	for _, b := range blocksOf(s.m, s.t) {
+		if b.live.From <= c.To && b.live.To >= c.From {
+			list, there[b] = append(list, b), true
+			b.live = ir.Interval{From: max(b.live.From, c.From), To: min(b.live.To, c.To)}
+		}
+	}
+	for _, b := range list {
+		if !there[b.over] {
+			b.over = nil
+		}
+	}
+	if bytes := least(list); bytes > s.ram {
+		return bytes
+	}
+	_, bytes := plan(list)
+	return bytes
+}
+
+// copies estimates what a chain takes to keep rows from one stripe to the next.
+func copies(c *stripes.Chain) (sum float64) {
+	for s := range c.Stripes {
+		for _, a := range c.Actions(s) {
+			switch a.Kind {
+			case stripes.Copy:
+				sum += perCopy + perCopied*float64(a.Bytes)
+			case stripes.Fill:
+				sum += perCopy + perCopied*float64(a.Rows*a.Buffer.RowBytes())
+			}
+		}
+	}
+	return sum
+}
