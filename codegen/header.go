@@ -12,6 +12,7 @@ import (
 	"github.com/dnnc/dnnc/codegen/network"
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/quote"
+	"github.com/dnnc/dnnc/ir/stripes"
 	"github.com/dnnc/dnnc/ir/version"
 )
 
@@ -41,7 +42,7 @@ func Header(m *ir.Module, i Interface) (string, error) {
 		Network, Up, Guard          string
 		Arena                       ir.Arena
 		Steps                       []string
-		StepBytes, Lent             int
+		StepBytes, Calls, Lent      int
 		ContentBytes, AboutBytes    int
 		About, Major, Minor, Params string
 		Inputs, Outputs             []tensor
@@ -51,8 +52,13 @@ func Header(m *ir.Module, i Interface) (string, error) {
 	data.Guard = fmt.Sprintf("%s_%.16s_H", data.Up, strings.ToUpper(i.Content))
 	numbers := strings.Split(version.Interface, ".")
 	data.Major, data.Minor = numbers[0], numbers[1]
-	for _, n := range m.Ops {
-		data.Steps = append(data.Steps, n.Name())
+	units, err := stripes.Units(m)
+	if err != nil {
+		return "", err
+	}
+	for _, u := range units {
+		data.Steps = append(data.Steps, u.Name())
+		data.Calls += u.Steps
 	}
 	var params []string
 	taken := map[string]bool{"weights": true, "arena": true, "step": true}
@@ -82,7 +88,7 @@ func Header(m *ir.Module, i Interface) (string, error) {
 	}
 	data.Params = strings.Join(append(params, "void *arena"), ", ")
 	var b bytes.Buffer
-	err := header.Execute(&b, data)
+	err = header.Execute(&b, data)
 	return b.String(), err
 }
 

@@ -189,3 +189,33 @@ func distances(a, b []Action, n int) (moves [][]int, ok bool) {
 	}
 	return moves, true
 }
+
+// Present is rows From to To-1 of node Node's result, which are at At after a stripe.
+type Present struct {
+	Node     int
+	From, To int
+	At       Ref
+}
+
+// Present lists the rows of results that are in memory after stripe s.
+func (c *Chain) Present(s int) (list []Present) {
+	for k, b := range c.Outs {
+		p := Present{Node: k, To: b.computed[s]}
+		switch {
+		case b.Whole:
+			p.At = PlaceOf(b.Value, 0)
+		case !b.IsApart():
+			p.From = max(b.base[s], 0)
+			p.At = c.at(b, k, p.From-b.base[s])
+		case b.keptAfter(s) > 0:
+			p.From = max(b.base[s+1], 0)
+			p.At = Ref{At: c.Nodes[k].Ints(ir.AttrKept)[0] + (p.From-b.base[s+1])*b.RowBytes()}
+		default:
+			continue
+		}
+		if p.To > p.From {
+			list = append(list, p)
+		}
+	}
+	return list
+}

@@ -283,13 +283,6 @@ func (b *Buffer) keptAfter(s int) int {
 // RowBytes is the bytes of a row.
 func (b *Buffer) RowBytes() int { return b.Value.RowBytes() }
 
-// Present lists the rows of a value that its window has after stripe s, and the window's row
-// that is the first of them.
-func (b *Buffer) Present(s int) (from, to, at int) {
-	from = max(b.base[s], 0)
-	return from, b.computed[s], from - b.base[s]
-}
-
 // Part is node k with one row of its result.
 func (c *Chain) Part(k int) *ir.Node { return c.parts[k] }
 

@@ -19,6 +19,7 @@ import (
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/kernel/families"
 	"github.com/dnnc/dnnc/ir/processor"
+	"github.com/dnnc/dnnc/ir/stripes"
 	"github.com/dnnc/dnnc/passes"
 	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/runtime/data"
@@ -103,10 +104,14 @@ network net(image: f32[32,8,8] in [0,1]) -> f32[32,8,8] {
 				require.NoError(t, err, "%d bytes", ram)
 				assert.LessOrEqual(t, m.Arena.Bytes, ram)
 				cycles := 0.
-				for _, n := range m.Ops {
-					p, err := families.Restore(n, tgt)
-					require.NoError(t, err)
-					cycles += p.Cycles()
+				units, err := stripes.Units(m)
+				require.NoError(t, err)
+				for _, u := range units {
+					for k := range u.Nodes {
+						c, err := families.Cycles(u, k, tgt)
+						require.NoError(t, err)
+						cycles += c
+					}
 				}
 				assert.LessOrEqual(t, cycles, last, "%d bytes", ram)
 				last = cycles

@@ -128,22 +128,17 @@ func (s *steps) chain(i, j, limit int) (best unit, ok bool) {
 		return unit{}, false
 	}
 	for _, apart := range []bool{false, true} {
-		// More rows take more memory and fewer copies: the most that keep the bound.
-		rows := candidates(last.Type.Shape[1])
-		low, high := 0, len(rows)
-		for low < high {
-			middle := (low + high) / 2
-			u, fine := s.striped(ir.Chain{From: i, To: j, Rows: rows[middle]}, apart)
-			if fine && (!ok || u.excess < best.excess || u.excess == best.excess && u.cycles < best.cycles) {
+		// More rows take more memory and fewer copies, and leave less room for scratch.
+		for _, rows := range candidates(last.Type.Shape[1]) {
+			u, fine := s.striped(ir.Chain{From: i, To: j, Rows: rows}, apart)
+			if !fine {
+				break
+			}
+			if !ok || u.excess < best.excess || u.excess == best.excess && u.cycles < best.cycles {
 				best, ok = u, true
 			}
-			if !fine && middle == 0 {
-				return best, ok // no rows make it a chain
-			}
-			if fine && u.excess == 0 {
-				low = middle + 1
-			} else {
-				high = middle
+			if u.excess > 0 {
+				break
 			}
 		}
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/ir/kernel/families"
 	"github.com/dnnc/dnnc/ir/processor"
+	"github.com/dnnc/dnnc/ir/stripes"
 	"github.com/dnnc/dnnc/passes/machine"
 	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/runtime/data"
@@ -443,17 +444,23 @@ func New(m *ir.Module, env *pass.Env) *Certificate {
 // Cycles is the estimate of the layers with weights: of their kernels, or where none are
 // chosen yet, of the fastest ones. It is 0 where a layer has no estimate.
 func Cycles(m *ir.Module, t *processor.Target) (sum float64) {
-	for _, n := range m.Ops {
-		switch {
-		case !n.Op.HasWeights():
-		case n.Has(ir.AttrImpl) && m.Target == t.Name:
-			p, err := families.Restore(n, t)
-			if err != nil { // of a dump that was edited, as code generation says
-				return 0
+	units, err := stripes.Units(m)
+	if err != nil { // of a dump that was edited, as code generation says
+		return 0
+	}
+	for _, u := range units {
+		for k, n := range u.Nodes {
+			switch {
+			case !n.Op.HasWeights():
+			case n.Has(ir.AttrImpl) && m.Target == t.Name:
+				cycles, err := families.Cycles(u, k, t)
+				if err != nil {
+					return 0
+				}
+				sum += cycles
+			default:
+				sum += machine.Cycles(n, t, n.Const(ir.AttrWeight).Type.Elem)
 			}
-			sum += p.Cycles()
-		default:
-			sum += machine.Cycles(n, t, n.Const(ir.AttrWeight).Type.Elem)
 		}
 	}
 	if math.IsInf(sum, 0) {

@@ -21,6 +21,7 @@ import (
 	"github.com/dnnc/dnnc/ir/kernel/rows"
 	"github.com/dnnc/dnnc/ir/kernel/tile"
 	"github.com/dnnc/dnnc/ir/processor"
+	"github.com/dnnc/dnnc/ir/stripes"
 )
 
 // Table is every family. If two plans have equal estimates, the family that is first in the
@@ -65,6 +66,16 @@ func Restore(n *ir.Node, t *processor.Target) (kernel.Plan, error) {
 		return nil, foreign(n, err)
 	}
 	return p, nil
+}
+
+// Cycles estimates the instructions of node k of what a planned module runs: in a chain, those of
+// its kernel for all rows.
+func Cycles(u stripes.Unit, k int, t *processor.Target) (float64, error) {
+	p, err := Restore(u.Part(k), t)
+	if err != nil {
+		return 0, err
+	}
+	return float64(u.Times(k)) * p.Cycles(), nil
 }
 
 func foreign(n *ir.Node, err error) error {

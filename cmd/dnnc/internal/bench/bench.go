@@ -21,6 +21,7 @@ import (
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/ir/kernel/families"
 	"github.com/dnnc/dnnc/ir/processor"
+	"github.com/dnnc/dnnc/ir/stripes"
 )
 
 // Report is what was counted.
@@ -96,7 +97,7 @@ func Count(ctx context.Context, o driver.Options, r *driver.Result) (*Report, er
 	for _, c := range counts[1:] {
 		if c.Run != counts[0].Run {
 			return nil, diag.New(diag.Pos{}, diag.CheckFailed, "%s takes %d instructions for one input and %d for another", m.Name, counts[0].Run, c.Run).
-				WithNote("%s", unequal(m, counts[0].Steps, c.Steps))
+				WithNote("%s", unequal(b.Units, counts[0].Steps, c.Steps))
 		}
 	}
 	ratios := perInstruction(ctx, b)
@@ -108,16 +109,26 @@ func Count(ctx context.Context, o driver.Options, r *driver.Result) (*Report, er
 		}
 		report.Variable = variable(string(asm), r.Target)
 	}
-	for i, n := range m.Ops {
-		l := Layer{Name: n.Name(), Kernel: n.Word(ir.AttrImpl), Instructions: counts[0].Steps[i]}
-		if n.Op.Takes(ir.AttrWeight) {
-			l.Format, l.MACs = n.Const(ir.AttrWeight).Type.Elem.String(), n.MACs()
+	steps := counts[0].Steps
+	for i, u := range b.Units {
+		l := Layer{Name: u.Name(), Kernel: kernelOf(u)}
+		for _, n := range steps[:u.Steps] {
+			l.Instructions += n
 		}
-		p, err := families.Restore(n, r.Target)
-		if err != nil {
-			return nil, err
+		steps = steps[u.Steps:]
+		var formats []string
+		for k, n := range u.Nodes {
+			if n.Op.Takes(ir.AttrWeight) {
+				formats = append(formats, n.Const(ir.AttrWeight).Type.Elem.String())
+				l.MACs += n.MACs()
+			}
+			cycles, err := families.Cycles(u, k, r.Target)
+			if err != nil {
+				return nil, err
+			}
+			l.Estimate += cycles
 		}
-		l.Estimate = math.Round(p.Cycles())
+		l.Format, l.Estimate = strings.Join(slices.Compact(formats), " "), math.Round(l.Estimate)
 		if ratios != nil {
 			l.Cycles = math.Round(ratios[i] * float64(l.Instructions))
 			report.Cycles += l.Cycles
@@ -128,12 +139,28 @@ func Count(ctx context.Context, o driver.Options, r *driver.Result) (*Report, er
 	return report, nil
 }
 
+// kernelOf is the kernel of an operation; a chain has those of its operations.
+func kernelOf(u stripes.Unit) string {
+	if u.Chain == nil {
+		return u.Nodes[0].Word(ir.AttrImpl)
+	}
+	return fmt.Sprintf("%d in %d stripes", len(u.Nodes), u.Steps)
+}
+
 // unequal names the steps whose counts differ.
-func unequal(m *ir.Module, a, b []int) string {
+func unequal(units []stripes.Unit, a, b []int) string {
 	var list []string
-	for i, n := range m.Ops {
-		if a[i] != b[i] {
-			list = append(list, fmt.Sprintf("%s (%s, %s): %d and %d", n.Name(), n.Op, n.Word(ir.AttrImpl), a[i], b[i]))
+	i := 0
+	for _, u := range units {
+		for s := range u.Steps {
+			if a[i] != b[i] {
+				name := u.Name()
+				if u.Chain != nil {
+					name += fmt.Sprintf(", stripe %d", s)
+				}
+				list = append(list, fmt.Sprintf("%s (%s): %d and %d", name, kernelOf(u), a[i], b[i]))
+			}
+			i++
 		}
 	}
 	return "steps that differ: " + strings.Join(list, "; ")

@@ -14,6 +14,7 @@ import (
 	"github.com/dnnc/dnnc/codegen/network"
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/geometry"
+	"github.com/dnnc/dnnc/ir/stripes"
 	"github.com/dnnc/dnnc/runtime/emu"
 )
 
@@ -31,6 +32,7 @@ const (
 // Build is a network's object and what its driver must know.
 type Build struct {
 	Result *dnnc.Result
+	Units  []stripes.Unit // what a run does, in order; a step is an operation or a stripe of a chain
 	Object []byte
 	Stack  int // bytes of the stack that the run function takes at most; 0 is not known
 	Tools  llvm.Tools
@@ -50,11 +52,19 @@ func New(ctx context.Context, r *dnnc.Result) (*Build, error) {
 	if err != nil {
 		return nil, err
 	}
+	units, err := stripes.Units(m)
+	if err != nil {
+		return nil, err
+	}
+	steps := 0
+	for _, u := range units {
+		steps += u.Steps
+	}
 	dir, err := os.MkdirTemp("", "dnnc-")
 	if err != nil {
 		return nil, err
 	}
-	b := &Build{Result: r, Object: a.Object, Stack: i.Stack, Tools: a.Tools, dir: dir, text: a.IR, job: emu.Job{Prefix: i.Prefix, Arena: m.Arena.Bytes, Align: m.Arena.Align, Steps: len(m.Ops), Lent: lent, Hooks: i.Hooks}}
+	b := &Build{Result: r, Units: units, Object: a.Object, Stack: i.Stack, Tools: a.Tools, dir: dir, text: a.IR, job: emu.Job{Prefix: i.Prefix, Arena: m.Arena.Bytes, Align: m.Arena.Align, Steps: steps, Lent: lent, Hooks: i.Hooks}}
 	for _, v := range m.Inputs {
 		b.job.Inputs = append(b.job.Inputs, v.Type.Slots())
 	}
@@ -72,7 +82,7 @@ func (b *Build) Assembly(ctx context.Context) ([]byte, error) {
 	return llvm.Compile(ctx, b.Tools, b.text, b.Result.Target, "asm")
 }
 
-// Steps lists the functions of the object that each step runs.
+// Steps lists the functions of the object that each unit runs.
 func (b *Build) Steps() ([][]string, error) {
 	p, err := network.Write(b.Result.Module, network.Interface{Prefix: b.job.Prefix, Hooks: b.job.Hooks})
 	if err != nil {

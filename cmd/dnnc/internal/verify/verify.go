@@ -15,6 +15,7 @@ import (
 	"github.com/dnnc/dnnc/frontend/dataset"
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/ir/stripes"
 	"github.com/dnnc/dnnc/runtime/emu"
 	"github.com/dnnc/dnnc/runtime/interp"
 )
@@ -183,19 +184,40 @@ func (v *verifier) locate(ctx context.Context, prog *interp.Int, index int, in [
 	if err != nil {
 		return err
 	}
-	for i, n := range m.Ops {
-		if n.Out.At.Kind != ir.InArena {
-			continue
-		}
-		want := program.Physical(n.Out, t[prog.ID(n.Out)])
-		have := got.Arenas[0][i][n.Out.At.Offset : n.Out.At.Offset+len(want)]
-		for j := range want {
-			if want[j] != have[j] {
-				return mismatch("input %d: %s (step %d, %s) differs first at byte %d: %d, the interpreter has %d", index, n.Name(), i, n.Word(ir.AttrImpl), j, int8(have[j]), int8(want[j]))
+	i := 0
+	for _, u := range v.build.Units {
+		for s := range u.Steps {
+			for _, p := range present(u, s) {
+				n := u.Nodes[p.Node]
+				if p.At.Value != nil {
+					continue
+				}
+				first := 0 // byte
+				want := program.Physical(n.Out, t[prog.ID(n.Out)])
+				if u.Chain != nil {
+					first = p.From * n.Out.RowBytes()
+					want = want[first : p.To*n.Out.RowBytes()]
+				}
+				have := got.Arenas[0][i][p.At.At : p.At.At+len(want)]
+				for j := range want {
+					if want[j] != have[j] {
+						return mismatch("input %d: %s (step %d, %s) differs first at byte %d: %d, the interpreter has %d", index, n.Name(), i, n.Word(ir.AttrImpl), first+j, int8(have[j]), int8(want[j]))
+					}
+				}
 			}
+			i++
 		}
 	}
 	return mismatch("input %d: the output differs, and no step's result in the arena does", index)
+}
+
+// present lists what of a unit's results is in memory after a step: all of an operation's, of
+// a chain's the rows that are whole or stay for the next stripe.
+func present(u stripes.Unit, step int) []stripes.Present {
+	if u.Chain == nil {
+		return []stripes.Present{{At: stripes.PlaceOf(u.Nodes[0].Out, 0)}}
+	}
+	return u.Chain.Present(step)
 }
 
 // mismatch is an object that does not compute what the interpreter does.
