@@ -38,6 +38,8 @@ type Buffer struct {
 	computed []int // by stripe: the rows of the value that are there after it
 	base     []int // by stripe: the row that the window begins with, below 0 in the padding
 	front    []int // by stripe: the row after the window's last, above the height in the padding
+	// reach is front as if the image went on above: at 0 before the first stripe, then by stripe.
+	reach []int
 }
 
 // arg is how an operation reads one of its arguments.
@@ -138,7 +140,8 @@ func Part(n *ir.Node) (p *ir.Node, ok bool) {
 }
 
 // New plans the operations from to to of a module as a chain, with stripes of rows of the last
-// one's result. apart has the rows that a stripe leaves to the next lie in memory of their own.
+// one's result. Before the first of these rows some stripes compute what lies ahead of it, so that
+// no window is larger at the top of the image than elsewhere. apart has the rows that a stripe leaves to the next lie in memory of their own.
 // ok is false where the operations are no chain: an operation that chains do not serve, a value
 // that others use, one row or stripe alone.
 func New(m *ir.Module, live map[*ir.Value]ir.Interval, c ir.Chain, apart bool) (*Chain, bool) {
@@ -191,18 +194,34 @@ func New(m *ir.Module, live map[*ir.Value]ir.Interval, c ir.Chain, apart bool) (
 		outs[n.Out] = out
 		ch.Outs, ch.Loads, ch.args, ch.parts = append(ch.Outs, out), append(ch.Loads, load), append(ch.args, args), append(ch.parts, part(n, v))
 	}
-	for k := len(ch.Nodes) - 1; k >= 0; k-- {
-		if out := ch.Outs[k]; out.Whole {
-			out.Fill = nil
-			out.base = make([]int, ch.Stripes)
-			for s := range ch.Stripes {
-				out.computed = append(out.computed, min((s+1)*c.Rows, height))
+	for ahead := 0; ; ahead++ {
+		begins := true // every window is empty before the first stripe
+		ch.Stripes = ahead + (height+c.Rows-1)/c.Rows
+		for k := len(ch.Nodes) - 1; k >= 0; k-- {
+			if out := ch.Outs[k]; out.Whole {
+				out.reach, out.computed, out.base = make([]int, ch.Stripes+1), make([]int, ch.Stripes), make([]int, ch.Stripes)
+				for s := range out.reach {
+					out.reach[s] = min((s-ahead)*c.Rows, height)
+				}
+				for s := range ch.Stripes {
+					out.computed[s] = max(out.reach[s+1], 0)
+				}
+				out.front = out.computed
+			} else if !ch.demand(out, readers[index[out]]) {
+				return nil, false
 			}
-			out.front = out.computed
-		} else if !ch.demand(out, readers[index[out]]) {
-			return nil, false
+			begins = begins && ch.Outs[k].reach[0] <= 0
+			if l := ch.Loads[k]; l != nil {
+				if !ch.demand(l, readers[index[l]]) {
+					return nil, false
+				}
+				begins = begins && l.reach[0] <= 0
+			}
 		}
-		if l := ch.Loads[k]; l != nil && !ch.demand(l, readers[index[l]]) {
+		if begins {
+			break
+		}
+		if ahead == mostAhead {
 			return nil, false
 		}
 	}
@@ -211,6 +230,9 @@ func New(m *ir.Module, live map[*ir.Value]ir.Interval, c ir.Chain, apart bool) (
 	}
 	return ch, true
 }
+
+// mostAhead bounds the stripes before the first row of a chain's result.
+const mostAhead = 256
 
 // reader is an operation of a chain that reads a buffer.
 type reader struct {
@@ -224,37 +246,35 @@ func (c *Chain) demand(b *Buffer, readers []reader) bool {
 	if len(readers) == 0 {
 		return false
 	}
-	height := b.Value.Type.Shape[1]
-	b.base, b.front, b.computed = make([]int, c.Stripes), make([]int, c.Stripes), make([]int, c.Stripes)
-	before := func(r reader, s int) int { // rows that the reader has computed before stripe s
-		if s == 0 {
-			return 0
-		}
-		return c.Outs[r.node].computed[s-1]
+	height, top := b.Value.Type.Shape[1], 0
+	for _, r := range readers {
+		top = max(top, r.top)
 	}
-	for s := range c.Stripes {
+	b.Fill, b.Rows, b.Kept = nil, 0, 0
+	b.base, b.front, b.computed, b.reach = make([]int, c.Stripes), make([]int, c.Stripes), make([]int, c.Stripes), make([]int, c.Stripes+1)
+	first := make([]int, c.Stripes+1) // the row that the readers need first in a stripe, then after the last one
+	for s := range c.Stripes + 1 {
 		for i, r := range readers {
-			base := before(r, s)*r.stride - r.top
-			if i == 0 || base < b.base[s] {
-				b.base[s] = base
+			reach := min(c.Outs[r.node].reach[s], c.Nodes[r.node].Out.Type.Shape[1])
+			if base := reach*r.stride - r.top; i == 0 || base < first[s] {
+				first[s] = base
 			}
-			front := base
-			if to := c.Outs[r.node].computed[s]; to > before(r, s) {
-				front = (to-1)*r.stride - r.top + r.extent
-			}
-			if i == 0 || front > b.front[s] {
-				b.front[s] = front
+			if front := (reach-1)*r.stride - r.top + r.extent; i == 0 || front > b.reach[s] {
+				b.reach[s] = front
 			}
 		}
 		if s > 0 {
-			b.front[s] = max(b.front[s], b.front[s-1])
+			b.reach[s] = max(b.reach[s], b.reach[s-1])
 		}
 	}
+	for s := range c.Stripes + 1 {
+		b.reach[s] = max(b.reach[s], min(first[s], height)) // rows that no reader needs are computed and left
+	}
 	for s := range c.Stripes {
-		if s+1 < c.Stripes { // rows that no reader needs are computed and left
-			b.front[s] = max(b.front[s], min(b.base[s+1], height))
-		}
-		b.computed[s] = min(max(b.front[s], 0), height)
+		b.base[s], b.front[s] = max(first[s], -top), max(b.reach[s+1], 0)
+		b.computed[s] = min(b.front[s], height)
+	}
+	for s := range c.Stripes {
 		b.Rows = max(b.Rows, b.front[s]-b.base[s])
 		b.Kept = max(b.Kept, b.keptAfter(s))
 	}
