@@ -69,14 +69,29 @@ func InferNode(n *Node) (Type, *diag.Diagnostic) {
 			return Type{}, diag.New(n.Pos, diag.BadType, "%s: %s is %s, %s is %s", n.Name(), n.Args[0].Name, n.Args[0].Type.Elem, a.Name, a.Type.Elem)
 		}
 	}
-	elem := n.Args[0].Type.Elem
-	if n.Op == Embedding && elem.Kind == I16 {
-		elem = Of(I8)
-	}
-	if n.Op.HasWeights() && n.Out.Type.Elem.Kind == I16 { // a wide result, see Module.CanBeWide
-		elem = Of(I16)
+	elem, f := resultElem(n)
+	if f != nil {
+		return Type{}, diag.New(n.Pos, f.kind, "%s: %s", n.Name(), f.text)
 	}
 	return Type{Elem: elem, Shape: shape, Quant: n.Out.Type.Quant}, nil
+}
+
+// resultElem is the element type of n's result. Where the operation leaves open whether its
+// integers have 8 or 16 bits that is a decision, too.
+func resultElem(n *Node) (Elem, *fault) {
+	elem, written := n.Args[0].Type.Elem, n.Out.Type.Elem
+	switch w := n.Widths(); {
+	case elem.Kind == F32:
+	case w == AnyWidth && (written.Kind == I8 || written.Kind == I16):
+		return written, nil
+	case w == ByteResults:
+		return Of(I8), nil
+	case w == OnlyBytes && n.Op == Embedding:
+		return Of(I8), nil
+	case w == OnlyBytes && elem.Kind == I16:
+		return elem, faultf(diag.BadType, "%s takes integers of 8 bits, %s is %s: a requantize before it gives these", n.Op, n.Args[0].Name, elem)
+	}
+	return elem, nil
 }
 
 // Infer fills in the type of every result that has none, and reports where a

@@ -151,7 +151,7 @@ func TestIndices(t *testing.T) {
 	assert.Equal(t, 6, m.Inputs[0].Type.Slots())
 	assert.Equal(t, 6, m.Outputs[0].Type.Slots())
 	for want, bad := range map[string]func() *Module{
-		"words is i16 in a module of i8": func() *Module { return words(I16, 256) },
+		"emb has the index words of i16": func() *Module { return words(I16, 256) },
 		"indices of 8 bits tell 256":     func() *Module { return words(I8, 257) },
 		"indices of 16 bits tell 32768":  func() *Module { return words(I16, 32769) },
 		"needs the attribute rows": func() *Module {
@@ -159,7 +159,7 @@ func TestIndices(t *testing.T) {
 			m.Ops[0].Drop(AttrRows)
 			return m
 		},
-		"words is i16": func() *Module { // and is added, too
+		"emb has the index words of i16, which is no input that only chooses": func() *Module { // and is added, too
 			m := words(I16, 300)
 			n := addNode(m, Add, "sum", m.Inputs[0], m.Inputs[0])
 			n.Out.Type = Type{Elem: Of(I16), Shape: Shape{3}, Quant: Quant{Scale: 1}}

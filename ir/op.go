@@ -28,6 +28,18 @@ const (
 	OwnOp
 )
 
+// Widths says how many bits the integers have that an operation takes and gives: 8, or 16. All
+// arguments have the same.
+type Widths uint8
+
+// The widths of integers.
+const (
+	OnlyBytes   Widths = iota // 8 bits; an index of an embedding, which may have 16, is no integer of a scale
+	SameWidth                 // the result has those of the arguments
+	AnyWidth                  // the result has 8 or 16 bits, whatever the arguments have: its type says it
+	ByteResults               // the result has 8 bits, whatever the arguments have
+)
+
 // OpInfo declares an operation: its row in the table.
 type OpInfo struct {
 	Name    string
@@ -37,6 +49,7 @@ type OpInfo struct {
 	MaxArgs int // -1: any number
 	Attrs   []AttrInfo
 	Known   Known
+	Widths  Widths
 	// Sample is the operation as a statement that gives y, of the values a and b,
 	// f32[4,6,6] in [-2,3] and in [0,1], and m, f32[5,7] in [0,1], with attributes that
 	// are not their defaults; the constants that it needs are declared before it. Tests
@@ -130,6 +143,47 @@ func (n *Node) Function() (op Op, numbers []float64) {
 	}
 	return n.Op, numbers
 }
+
+// Widths is that of n's operation, as n is one: what has no factors, or chooses among elements, gives
+// what it takes.
+func (n *Node) Widths() Widths {
+	w := n.Op.Info().Widths
+	if w != AnyWidth || n.Op.HasWeights() {
+		return w
+	}
+	if isExtreme := n.Op == Reduce && (n.Word(AttrFn) == ReduceMax || n.Word(AttrFn) == ReduceMin); isExtreme {
+		return SameWidth
+	}
+	if isKept := n.Op == AvgPool2D && n.Args[0].Type.Elem.Kind != F32 && n.Const(AttrMul) == nil; isKept {
+		return SameWidth
+	}
+	return w
+}
+
+// IsWide reports whether n takes or gives integers of 16 bits.
+func (n *Node) IsWide() bool {
+	return n.Out.Type.IsWide() || slices.ContainsFunc(n.Args, func(a *Value) bool { return a.Type.IsWide() })
+}
+
+// HasWideSums reports whether the integers of n are sums of 64 bits (R7): of a layer where its bias
+// says so, of a product of computed matrices where these have 16 bits.
+func (n *Node) HasWideSums() bool {
+	switch {
+	case n.Op == MatMul:
+		return n.Args[0].Type.IsWide()
+	case !n.Op.HasWeights():
+		return false
+	}
+	b := n.Const(AttrBias)
+	return b != nil && b.Type.Elem.Kind == I64
+}
+
+// The entries of tables of i16 (R14, R15): of a function by every 128th integer, and of the upper half of
+// a sigmoid.
+const (
+	WideTable    = 513
+	SigmoidTable = 256
+)
 
 // Stride is the step of a pooling or convolution window, [height, width].
 func (n *Node) Stride() []int {

@@ -6,6 +6,7 @@ import (
 	"io"
 	"math"
 	"math/rand"
+	"slices"
 	"strings"
 	"testing"
 
@@ -653,6 +654,25 @@ func wide(m *Module) {
 	m.Ops[0].Put(AttrLo.Is(math.MinInt16), AttrHi.Is(math.MaxInt16))
 }
 
+// table makes of the module of quantized one of a sigmoid of 16 bits by a table.
+func table(m *Module, kind Kind, entries int) {
+	m.Inputs[0].Type.Elem = Of(I16)
+	n := m.Ops[0]
+	n.Op, n.Attrs = Table, nil
+	n.Out.Type = m.Inputs[0].Type
+	m.Results[0] = Type{Elem: Of(I16), Shape: Shape{2}}
+	c := IntConst("t", Of(kind), Shape{entries}, make([]int64, entries))
+	m.Consts = append(m.Consts, c)
+	n.Put(AttrFn.Is("sigmoid"), AttrTable.Is(c))
+}
+
+// factor gives it a multiplier and a shift.
+func factor(m *Module, mul, shift int64) {
+	a, b := IntConst("a", Of(I32), Shape{1}, []int64{mul}), IntConst("b", Of(I32), Shape{1}, []int64{shift})
+	m.Consts = append(m.Consts, a, b)
+	m.Ops[0].Put(AttrMul.Is(a), AttrShift.Is(b))
+}
+
 // TestVerifyIntegers breaks what V6 and V7 ask of a quantized module, one by one.
 func TestVerifyIntegers(t *testing.T) {
 	require.Empty(t, Verify(quantized()))
@@ -676,13 +696,47 @@ func TestVerifyIntegers(t *testing.T) {
 		{"V6: x has scale 0.5 and zero point 128", func(m *Module) { m.Inputs[0].Type.Quant.Zero = 128 }},
 		{"", func(m *Module) { m.Inputs[0].Type.Quant.Zero = 127 }},
 		{"", wide},
-		{"V6: y is i16 in a module of i8", func(m *Module) {
-			wide(m)
-			z := &Node{Op: Copy, Args: on(m.Outputs[0])}
-			z.Out = &Value{Name: "z", Type: m.Outputs[0].Type, Def: z}
-			m.Ops = append(m.Ops, z)
+		{"", func(m *Module) { m.Inputs[0].Type.Elem = Of(I16) }},
+		{"V6: x has scale 0.5 and zero point 1", func(m *Module) { m.Inputs[0].Type.Elem, m.Inputs[0].Type.Quant.Zero = Of(I16), 1 }},
+		{"V6: x is i32 in a module of i8 and i16", func(m *Module) { m.Inputs[0].Type.Elem = Of(I32) }},
+		{"V4: y: squareddiff takes integers of 8 bits, x is i16: a requantize before it", func(m *Module) {
+			m.Inputs[0].Type.Elem = Of(I16)
+			m.Ops[0].Op, m.Ops[0].Attrs, m.Ops[0].Args = SquaredDiff, nil, on(m.Inputs[0], m.Inputs[0])
 		}},
-		{"V6: x is i16 in a module of i8", func(m *Module) { m.Inputs[0].Type.Elem = Of(I16) }},
+		{"V4: y: x is i16, z is i8", func(m *Module) {
+			m.Inputs[0].Type.Elem = Of(I16)
+			m.Inputs = append(m.Inputs, &Value{Name: "z", Type: Type{Elem: Of(I8), Shape: Shape{2}, Quant: Quant{.5, 0}}})
+			m.Ops[0].Op, m.Ops[0].Attrs, m.Ops[0].Args = Minimum, nil, slices.Clone(m.Inputs)
+		}},
+		{"V7: y of i16 has no table i16[513]", func(m *Module) { table(m, I16, 512) }},
+		{"V7: y of i16 has no table i16[513]", func(m *Module) { table(m, I8, 513) }},
+		{"", func(m *Module) { table(m, I16, 513) }},
+		{"V7: y of i16 has no table i16[256]", func(m *Module) {
+			table(m, I16, 513)
+			factor(m, 1, 0)
+		}},
+		{"V7: y has a multiplier, which is of sigmoid and tanh, and computes exp", func(m *Module) {
+			table(m, I16, 256)
+			factor(m, 1, 0)
+			m.Ops[0].Put(AttrFn.Is("exp"))
+		}},
+		{"V7: y of i16 has no multiplier and shift", func(m *Module) {
+			table(m, I16, 256)
+			factor(m, 1, 0)
+			m.Ops[0].Drop(AttrShift)
+		}},
+		{"", func(m *Module) {
+			table(m, I16, 256)
+			factor(m, math.MaxInt16, 31)
+		}},
+		{"V7: y: channel 0 has the multiplier 1 and the shift 32, which is not in 0..31", func(m *Module) {
+			table(m, I16, 256)
+			factor(m, 1, 32)
+		}},
+		{"V7: y has the multiplier 32768, which is above 32767", func(m *Module) {
+			table(m, I16, 256)
+			factor(m, 32768, 1)
+		}},
 		{"V7: y has the bounds -129 and 127 of a result of 8 bits", func(m *Module) { m.Ops[0].Put(AttrLo.Is(-129)) }},
 		{"V7: y has the bounds -128 and 128 of a result of 8 bits", func(m *Module) { m.Ops[0].Put(AttrHi.Is(128)) }},
 		{"V7: y: relu has no integer form", func(m *Module) {
@@ -713,7 +767,7 @@ func TestVerifyIntegers(t *testing.T) {
 			m.Consts[1].Type.Elem, m.Consts[1].Data = Of(I64), Bytes(make([]byte, 24))
 			set(3, 17, 33, 62)(m)
 		}},
-		{"V7: y has round: even and biases of 64 bits, whose sums are rounded half up (R7)", func(m *Module) {
+		{"V7: y has round: even and sums of 64 bits, which are rounded half up (R7)", func(m *Module) {
 			m.Consts[1].Type.Elem, m.Consts[1].Data = Of(I64), Bytes(make([]byte, 24))
 			set(3, 17, 33, 62)(m)
 			m.Ops[0].Put(AttrRound.Is(RoundEven))

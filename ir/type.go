@@ -67,10 +67,21 @@ func (t Type) String() string { return t.Elem.String() + t.Shape.String() }
 // Slots counts what a program's memory holds of a value: one slot an element, two of
 // i16, whose low byte comes first. A slot of a module of integers is a byte.
 func (t Type) Slots() int {
-	if t.Elem.Kind == I16 {
+	if t.IsWide() {
 		return 2 * t.Shape.Size()
 	}
 	return t.Shape.Size()
+}
+
+// IsWide reports whether the elements of t are integers of 16 bits.
+func (t Type) IsWide() bool { return t.Elem.Kind == I16 }
+
+// Ends are the least and the greatest integer of an activation of type t.
+func (t Type) Ends() (least, greatest int) {
+	if t.IsWide() {
+		return math.MinInt16, math.MaxInt16
+	}
+	return math.MinInt8, math.MaxInt8
 }
 
 // Equal reports whether t and u are the same type, quantization included.

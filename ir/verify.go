@@ -18,8 +18,8 @@ import (
 //	    the table with values of their kind, in their bounds, not at their default
 //	V4  the type of a result is the one that inference gives
 //	V5  constants that are referred to are declared in the module
-//	V6  activations are all f32 or all i8; i8 ones have a finite positive scale
-//	    and a zero point in -128..127 (R3)
+//	V6  activations are all f32, or each i8 or i16; integers have a finite positive scale
+//	    and a zero point in -128..127, of i16 0 (R3)
 //	V7  in a quantized module layers have integer or packed weights, a bias of
 //	    i32 or i64 and multipliers (R4, R6), and only core operations occur;
 //	    multipliers are below 2^31 and not negative, shifts in R6's and R7's bounds
@@ -111,7 +111,10 @@ func (v *verifier) ops() {
 	}
 	for _, in := range v.m.Inputs {
 		defined[in] = true
-		v.value(in, quantized, in.Type.Elem.Kind == I16 && v.m.IsIndex(in))
+		v.value(in, quantized)
+		if quantized && v.m.IsIndex(in) && !in.Type.IsWide() {
+			v.fail(in.Pos, "V6", "%s chooses among more than %d rows and is %s", in.Name, ByteRows, in.Type.Elem)
+		}
 	}
 	for _, n := range v.m.Ops {
 		ok := true
@@ -151,26 +154,22 @@ func (v *verifier) ops() {
 		} else if !t.Equal(n.Out.Type) {
 			v.fail(n.Pos, "V4", "%s is %s, inference gives %s", n.Name(), n.Out.Type, t)
 		}
-		v.value(n.Out, quantized, n.Out.Type.Elem.Kind == I16 && v.m.CanBeWide(n.Out))
+		v.value(n.Out, quantized)
 		if quantized {
 			v.quantized(n)
 		}
 	}
 }
 
-func (v *verifier) value(x *Value, quantized, isWide bool) {
-	want := Of(F32)
-	switch {
-	case quantized && isWide:
-		want = Of(I16)
-	case quantized:
-		want = Of(I8)
+func (v *verifier) value(x *Value, quantized bool) {
+	elem, q := x.Type.Elem, x.Type.Quant
+	if !quantized && elem != Of(F32) {
+		v.fail(x.Pos, "V6", "%s is %s in a module of %s", x.Name, elem, Of(F32))
 	}
-	if x.Type.Elem != want {
-		v.fail(x.Pos, "V6", "%s is %s in a module of %s", x.Name, x.Type.Elem, want)
+	if quantized && elem != Of(I8) && elem != Of(I16) {
+		v.fail(x.Pos, "V6", "%s is %s in a module of %s and %s", x.Name, elem, Of(I8), Of(I16))
 	}
-	q := x.Type.Quant
-	if quantized && (!(q.Scale > 0) || math.IsInf(q.Scale, 0) || q.Zero < -128 || q.Zero > 127) {
+	if quantized && (!(q.Scale > 0) || math.IsInf(q.Scale, 0) || q.Zero < -128 || q.Zero > 127 || x.Type.IsWide() && q.Zero != 0) {
 		v.fail(x.Pos, "V6", "%s has scale %v and zero point %d", x.Name, q.Scale, q.Zero)
 	}
 	if x.Range != nil && !x.Range.IsValid() {
@@ -187,9 +186,13 @@ func (v *verifier) quantized(n *Node) {
 		return
 	}
 	v.factors(n)
-	if n.Op.Takes(AttrLo) && n.Out.Type.Elem.Kind != I16 && (n.Int(AttrLo) < -128 || n.Int(AttrHi) > 127) {
+	if x := n.Args[0]; n.Op == Embedding && x.Type.IsWide() && !v.m.IsIndex(x) {
+		v.fail(n.Pos, "V6", "%s has the index %s of i16, which is no input that only chooses among more than %d rows", n.Name(), x.Name, ByteRows)
+	}
+	if least, greatest := n.Out.Type.Ends(); n.Op.Takes(AttrLo) && (n.Int(AttrLo) < least || n.Int(AttrHi) > greatest) {
 		v.fail(n.Pos, "V7", "%s has the bounds %d and %d of a result of 8 bits", n.Name(), n.Int(AttrLo), n.Int(AttrHi))
 	}
+	v.tables(n)
 	if !n.Op.HasWeights() {
 		return
 	}
@@ -208,6 +211,30 @@ func (v *verifier) quantized(n *Node) {
 	}
 	if k := w.Type.Elem.Kind; (k == Code || k == Vec) != (n.Const(AttrCodebook) != nil) {
 		v.fail(n.Pos, "V7", "%s: a codebook goes with code and vec weights, and with no others", n.Name())
+	}
+}
+
+// tables checks the types of the tables that kernels of 16 bits read, and that they have the factors that
+// go with them (R14, R15).
+func (v *verifier) tables(n *Node) {
+	if !n.IsWide() || n.Op != Table && n.Op != Softmax {
+		return
+	}
+	want, hasFactors := Shape{WideTable}, false
+	switch {
+	case n.Op == Softmax:
+		want, hasFactors = Shape{2, WideTable}, true
+	case n.Const(AttrMul) != nil:
+		want, hasFactors = Shape{SigmoidTable}, true
+		if fn, _ := n.Function(); fn != Sigmoid && fn != Tanh {
+			v.fail(n.Pos, "V7", "%s has a multiplier, which is of sigmoid and tanh, and computes %s", n.Name(), fn)
+		}
+	}
+	if c := n.Const(AttrTable); c == nil || c.Type.Elem.Kind != I16 || !c.Type.Shape.Equal(want) {
+		v.fail(n.Pos, "V7", "%s of i16 has no table i16%s", n.Name(), want)
+	}
+	if hasFactors && (n.Const(AttrMul) == nil || n.Const(AttrShift) == nil) {
+		v.fail(n.Pos, "V7", "%s of i16 has no multiplier and shift", n.Name())
 	}
 }
 
@@ -230,8 +257,8 @@ func (v *verifier) factors(n *Node) {
 		v.fail(n.Pos, "V7", "%s has %d multipliers and %d shifts", n.Name(), len(m), len(r))
 		return
 	}
-	if n.Op == Softmax && len(m) != 1 {
-		v.fail(n.Pos, "V7", "%s has %d multipliers of its sum and not one", n.Name(), len(m))
+	if (n.Op == Softmax || n.Op == Table) && len(m) != 1 {
+		v.fail(n.Pos, "V7", "%s has %d multipliers and not one", n.Name(), len(m))
 		return
 	}
 	if n.Op == AvgPool2D {
@@ -241,19 +268,24 @@ func (v *verifier) factors(n *Node) {
 			return
 		}
 	}
-	least := int32(1)
-	if n.Op.HasWeights() {
-		if b := n.Const(AttrBias); b != nil && b.Type.Elem.Kind == I64 {
-			least = 17 // R7 takes 16 off
-			if r := n.Word(AttrRound); r != RoundHalfUp {
-				v.fail(n.Pos, "V7", "%s has round: %s and biases of 64 bits, whose sums are rounded half up (R7)", n.Name(), r)
-				return
-			}
+	least, most := int32(1), int32(62)
+	switch {
+	case n.HasWideSums():
+		least = 17 // R7 takes 16 off
+		if r := n.Word(AttrRound); r != RoundHalfUp {
+			v.fail(n.Pos, "V7", "%s has round: %s and sums of 64 bits, which are rounded half up (R7)", n.Name(), r)
+			return
+		}
+	case n.Op == Table: // in 32 bits
+		least, most = 0, 31
+		if m[0] > math.MaxInt16 {
+			v.fail(n.Pos, "V7", "%s has the multiplier %d, which is above %d", n.Name(), m[0], math.MaxInt16)
+			return
 		}
 	}
 	for i := range m {
-		if m[i] < 0 || r[i] < least || r[i] > 62 {
-			v.fail(n.Pos, "V7", "%s: channel %d has the multiplier %d and the shift %d, which is not in %d..62", n.Name(), i, m[i], r[i], least)
+		if m[i] < 0 || r[i] < least || r[i] > most {
+			v.fail(n.Pos, "V7", "%s: channel %d has the multiplier %d and the shift %d, which is not in %d..%d", n.Name(), i, m[i], r[i], least, most)
 			return
 		}
 	}

@@ -6,8 +6,12 @@ import (
 	"github.com/dnnc/dnnc/ir"
 )
 
-// AddShift is the bits by which the arguments of an add are shifted left.
-const AddShift = 20
+// AddShift is the bits by which the arguments of an add are shifted left, WideAddShift those of
+// arguments of 16 bits.
+const (
+	AddShift     = 20
+	WideAddShift = 15
+)
 
 // SquareShift is the bits by which the arguments of a squared difference are shifted left:
 // the square of their difference has 30 bits.
@@ -27,6 +31,7 @@ type AddParams struct {
 	MulA, MulB, MulY       int32
 	ShiftA, ShiftB, ShiftY int32
 	Lo, Hi                 int32
+	Left                   int // bits by which the arguments of a sum are shifted left
 	Rounding               Rounding
 }
 
@@ -42,6 +47,10 @@ func AddParamsOf(n *ir.Node) (p AddParams, err error) {
 		ZeroY: q.Zero, Lo: q.Lo, Hi: q.Hi, Rounding: q.Rounding,
 		MulA: q.Mul[0], MulB: q.Mul[1], MulY: q.Mul[2],
 		ShiftA: q.Shift[0], ShiftB: q.Shift[1], ShiftY: q.Shift[2],
+		Left: AddShift,
+	}
+	if n.Args[0].Type.IsWide() {
+		p.Left = WideAddShift
 	}
 	return p, nil
 }
@@ -86,10 +95,22 @@ func NewAddParams(round Rounding, scaleA float64, zeroA int32, scaleB float64, z
 	return NewAddParamsAt(round, 2*max(scaleA, scaleB), scaleA, zeroA, scaleB, zeroB, scaleY, zeroY, lo, hi)
 }
 
+// NewWideAddParams computes those of arguments of 16 bits, whose zero points are 0.
+func NewWideAddParams(round Rounding, scaleA, scaleB, scaleY float64, zeroY, lo, hi int32) (AddParams, error) {
+	const reach = 1 << (15 + WideAddShift)
+	p := AddParams{ZeroY: zeroY, Lo: lo, Hi: hi, Left: WideAddShift, Rounding: round}
+	common := 2 * max(scaleA, scaleB)
+	last := common / float64(scaleY*(1<<WideAddShift))
+	if !round.IsTwice() && last > .5 {
+		return p, fmt.Errorf("scales of %v and %v are too coarse for a result of scale %v", scaleA, scaleB, scaleY)
+	}
+	return p, p.factors(scaleA/common, scaleB/common, last, reach, reach)
+}
+
 // NewAddParamsAt is NewAddParams with the scale to which the arguments come, at least twice
 // the greater one.
 func NewAddParamsAt(round Rounding, common, scaleA float64, zeroA int32, scaleB float64, zeroB int32, scaleY float64, zeroY, lo, hi int32) (AddParams, error) {
-	p := AddParams{ZeroA: zeroA, ZeroB: zeroB, ZeroY: zeroY, Lo: lo, Hi: hi, Rounding: round}
+	p := AddParams{ZeroA: zeroA, ZeroB: zeroB, ZeroY: zeroY, Lo: lo, Hi: hi, Left: AddShift, Rounding: round}
 	const reach = 255 << AddShift // of either argument; of their sum, too, as each comes to a half
 	if !round.IsTwice() && common/float64(scaleY*(1<<AddShift)) > .5 {
 		return p, fmt.Errorf("scales of %v and %v are too coarse for a result of scale %v", scaleA, scaleB, scaleY)

@@ -252,6 +252,12 @@ const (
 	WideReach   = 1 << 47
 )
 
+// Differences are the least and the greatest x-z of an activation.
+func Differences(t ir.Type) (least, greatest int32) {
+	low, high := t.Ends()
+	return int32(low - t.Quant.Zero), int32(high - t.Quant.Zero)
+}
+
 // Reach is the bound |bias| + sum|W|*max|x-z| of a channel's accumulator, with x-z in
 // least..greatest: the proof of R5, if it is below NarrowReach.
 func Reach(bias int64, w []int32, least, greatest int32) int64 {

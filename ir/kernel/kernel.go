@@ -25,7 +25,7 @@ type Family struct {
 	// General: the family serves every layer of its kind, slowly. It is chosen only if no
 	// other family serves the layer.
 	General bool
-	// Wide: the kernel can write a result of 16 bits.
+	// Wide: the kernel also takes arguments and gives results of 16 bits.
 	Wide bool
 	// Pools: the kernel of a convolution can compute a max pooling of its outputs.
 	Pools bool
@@ -110,7 +110,7 @@ func (f *Family) Serves(l Layer) (p Plan, ok bool) {
 	if f.Op != l.Node.Op || h*w > 1 && !f.Pools {
 		return nil, false
 	}
-	if l.Node.Out.Type.Elem.Kind == ir.I16 && !f.Wide {
+	if l.Node.IsWide() && !f.Wide {
 		return nil, false
 	}
 	return f.Plan(l)

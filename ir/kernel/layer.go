@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/geometry"
 )
 
 // Weight is the shape of a layer's weights.
@@ -57,7 +58,7 @@ func (l Layer) Outputs() float64 { return float64(l.Pixels() * l.Weight()[0]) }
 
 // Activations is the size of a layer's input and output in bytes.
 func (l Layer) Activations() int {
-	return l.Node.Args[0].Type.Shape.Size() + l.Node.Out.Type.Shape.Size()
+	return l.Node.Args[0].Type.Slots() + l.Node.Out.Type.Slots()
 }
 
 // Neighbours reports whether each tap of a convolution reads all channels of neighbouring
@@ -68,8 +69,8 @@ func (l Layer) Neighbours() bool {
 
 // InputReach is the greatest |x-z| of a node's input.
 func InputReach(n *ir.Node) int {
-	zero := n.Args[0].Type.Quant.Zero
-	return max(127-zero, zero+128)
+	least, greatest := geometry.Differences(n.Args[0].Type)
+	return int(max(-least, greatest))
 }
 
 // BookReach is the greatest sum of |T| over a row of a node's codebook. For a codebook that

@@ -10,9 +10,9 @@ import (
 	"github.com/dnnc/dnnc/ir/geometry"
 )
 
-// Im2ColInt8 lays the taps of a group's windows, less zero, out as
+// Im2ColInt lays the taps of a group's windows, less zero, out as
 // cols[OutH*OutW][K].
-func Im2ColInt8(g geometry.Window, group int, x []int8, zero int32, pad []int32, cols []int16) {
+func Im2ColInt[T int8 | int16](g geometry.Window, group int, x []T, zero int32, pad []int32, cols []int16) {
 	in, oh, ow, k := g.InC/g.Groups, g.OutH(), g.OutW(), g.K()
 	z := int16(zero)
 	tap := 0

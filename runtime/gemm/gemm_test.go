@@ -53,7 +53,7 @@ func TestIntegersEqualKernels(t *testing.T) {
 		for i := range images {
 			own := want[i*out : (i+1)*out]
 			kernels.Conv2DInt(g, x[i*in:(i+1)*in], zero, pad, w, bias, false, q, own)
-			Im2ColInt8(g, groups-1, x[i*in:(i+1)*in], zero, pad, cols)
+			Im2ColInt(g, groups-1, x[i*in:(i+1)*in], zero, pad, cols)
 			first := (groups - 1) * rows
 			IntWide(rows, pixels, g.K(), w16[first*g.K():], cols, wide)
 			for j, a := range wide {

@@ -33,6 +33,9 @@ func functionGradient(n *ir.Node) (backward, error) {
 }
 
 func intTable(_ *Int, n *ir.Node) (intRun, error) {
+	if n.IsWide() {
+		return wideTable(n)
+	}
 	raw, err := n.Const(ir.AttrTable).Load()
 	if err != nil {
 		return nil, err
@@ -123,7 +126,7 @@ func mulGradient(n *ir.Node) (backward, error) {
 
 func intSub(_ *Int, n *ir.Node) (intRun, error) {
 	p, err := geometry.AddParamsOf(n)
-	return func(_ *workspace, _ int, dst []int8, src [][]int8) { kernels.SubInt(p, src[0], src[1], dst) }, err
+	return sized(n, ofTwo(func(a, b, y []int8) { kernels.SubInt(p, a, b, y) }), ofTwo(func(a, b, y []int16) { kernels.SubInt(p, a, b, y) })), err
 }
 
 func intSquaredDiff(_ *Int, n *ir.Node) (intRun, error) {
@@ -134,12 +137,12 @@ func intSquaredDiff(_ *Int, n *ir.Node) (intRun, error) {
 func intMul(_ *Int, n *ir.Node) (intRun, error) {
 	q, err := geometry.RequantOf(n)
 	a, b := int32(n.Args[0].Type.Quant.Zero), int32(n.Args[1].Type.Quant.Zero)
-	return func(_ *workspace, _ int, dst []int8, src [][]int8) { kernels.MulInt(a, b, q, src[0], src[1], dst) }, err
+	return sized(n, ofTwo(func(x, z, y []int8) { kernels.MulInt(a, b, q, x, z, y) }), ofTwo(func(x, z, y []int16) { kernels.MulInt(a, b, q, x, z, y) })), err
 }
 
-func extreme[T float32 | int8](_ *Program[T], n *ir.Node) (func(*workspace, int, []T, [][]T), error) {
+func extreme[T kernels.Number](n *ir.Node) stepOf[T] {
 	greater := n.Op == ir.Maximum
-	return func(_ *workspace, _ int, dst []T, src [][]T) { kernels.Extreme(greater, src[0], src[1], dst) }, nil
+	return ofTwo(func(a, b, y []T) { kernels.Extreme(greater, a, b, y) })
 }
 
 func extremeGradient(n *ir.Node) (backward, error) {

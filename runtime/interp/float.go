@@ -119,7 +119,7 @@ func linearStep(n *ir.Node, weight, bias []float32) floatRun {
 }
 
 // perImage makes a step of a kernel for one image with one argument.
-func perImage[T float32 | int8](kernel func(x, y []T)) func(*workspace, int, []T, [][]T) {
+func perImage[T kernels.Number](kernel func(x, y []T)) func(*workspace, int, []T, [][]T) {
 	return func(_ *workspace, count int, dst []T, src [][]T) {
 		in, out := len(src[0])/count, len(dst)/count
 		for i := range count {
@@ -152,7 +152,7 @@ func floatUnary(act string) func(*Float, *ir.Node) (floatRun, error) {
 
 // concat joins tensors along the channels: one image's tensors follow each
 // other.
-func concat[T float32 | int8](*Program[T], *ir.Node) (func(*workspace, int, []T, [][]T), error) {
+func concat[T kernels.Number](*ir.Node) stepOf[T] {
 	return func(_ *workspace, count int, dst []T, src [][]T) {
 		at := 0
 		for i := range count {
@@ -161,7 +161,7 @@ func concat[T float32 | int8](*Program[T], *ir.Node) (func(*workspace, int, []T,
 				at += copy(dst[at:], s[i*size:(i+1)*size])
 			}
 		}
-	}, nil
+	}
 }
 
 func floatRequantize(_ *Float, n *ir.Node) (floatRun, error) {

@@ -63,22 +63,41 @@ func intConv(_ *Int, n *ir.Node) (intRun, error) {
 		pad = append(pad, int32(v))
 	}
 	g := geometry.WindowOf(n)
-	run, err := intProduct(n, g, pad)
 	h, w := n.Pool()
-	if err != nil || h*w == 1 {
-		return run, err
-	}
 	pool := geometry.Window{InC: g.OutC, InH: g.OutH(), InW: g.OutW(), OutC: g.OutC, KH: h, KW: w, StrideH: h, StrideW: w, DilH: 1, DilW: 1, Groups: g.OutC}
-	greatest := perImage(func(x, y []int8) { gemm.MaxPoolInt(pool, x, -128, 127, y) })
-	return func(ws *workspace, count int, dst []int8, src [][]int8) {
-		// No part of the workspace, which the product itself uses.
-		whole := make([]int8, count*g.OutC*g.OutH()*g.OutW())
-		run(ws, count, whole, src)
-		greatest(ws, count, dst, [][]int8{whole})
-	}, nil
+	if n.IsWide() {
+		run, err := wideProduct(n, g, pad)
+		if err == nil && h*w > 1 {
+			run = pooled(run, pool, func(x, y []int16) { kernels.MaxPoolInt(pool, x, math.MinInt16, math.MaxInt16, y) })
+		}
+		return inWords(n, run), err
+	}
+	run, err := intProduct(n, g, pad)
+	if err == nil && h*w > 1 {
+		run = pooled(run, pool, func(x, y []int8) { gemm.MaxPoolInt(pool, x, -128, 127, y) })
+	}
+	return run, err
 }
 
-func intLinear(_ *Int, n *ir.Node) (intRun, error) { return intProduct(n, onePixel(n), nil) }
+// pooled keeps the greatest of the outputs of each window of a convolution.
+func pooled[T kernels.Integer](run stepOf[T], pool geometry.Window, greatest func(x, y []T)) stepOf[T] {
+	each := perImage(greatest)
+	return func(ws *workspace, count int, dst []T, src [][]T) {
+		// No part of the workspace, which the product itself uses.
+		whole := make([]T, count*pool.InC*pool.InH*pool.InW)
+		run(ws, count, whole, src)
+		each(ws, count, dst, [][]T{whole})
+	}
+}
+
+func intLinear(_ *Int, n *ir.Node) (intRun, error) {
+	g := onePixel(n)
+	if n.IsWide() {
+		run, err := wideProduct(n, g, nil)
+		return inWords(n, run), err
+	}
+	return intProduct(n, g, nil)
+}
 
 // onePixel is a linear layer as a convolution of one pixel, whose channels are all elements.
 func onePixel(n *ir.Node) geometry.Window {
@@ -92,13 +111,8 @@ func intProduct(n *ir.Node, g geometry.Window, pad []int32) (intRun, error) {
 		return nil, err
 	}
 	zero := n.Args[0].Type.Quant.Zero
-	if n.Out.Type.Elem.Kind == ir.I16 {
-		return l.wideProduct(g, int32(zero), pad, func(acc int64, channel int, y []int8) {
-			putWide(int(l.rq.Integer(acc, channel, l.wide)), y)
-		}), nil
-	}
 	if l.wide {
-		return l.wideProduct(g, int32(zero), pad, func(acc int64, channel int, y []int8) { y[0] = l.rq.ApplyWide(acc, channel) }), nil
+		return slowProduct[int8](&l, g, int32(zero), pad), nil
 	}
 	c := gemm.NewInts(g, l.weight, zero, pad)
 	finish := func(channel int, sums []int32, y []int8) {
@@ -109,46 +123,53 @@ func intProduct(n *ir.Node, g geometry.Window, pad []int32) (intRun, error) {
 	}, nil
 }
 
-// wideProduct is a layer whose sums take 64 bits, or whose result has 16: rare, and not fast.
-// finish writes an element of the result.
-func (l *intLayer) wideProduct(g geometry.Window, zero int32, pad []int32, finish func(acc int64, channel int, y []int8)) intRun {
+// wideProduct is a layer whose argument or result has 16 bits.
+func wideProduct(n *ir.Node, g geometry.Window, pad []int32) (stepOf[int16], error) {
+	l, err := loadIntLayer(n)
+	if err != nil {
+		return nil, err
+	}
+	return slowProduct[int16](&l, g, int32(n.Args[0].Type.Quant.Zero), pad), nil
+}
+
+// slowProduct is a layer whose sums take 64 bits, or whose argument or result has 16.
+func slowProduct[T kernels.Integer](l *intLayer, g geometry.Window, zero int32, pad []int32) stepOf[T] {
 	pixels, rows, k := g.OutH()*g.OutW(), g.OutC/g.Groups, g.K()
-	return func(_ *workspace, count int, dst []int8, src [][]int8) {
+	return func(_ *workspace, count int, dst []T, src [][]T) {
 		in, out := len(src[0])/count, len(dst)/count
-		slots := out / (g.OutC * pixels)
 		cols, acc := make([]int16, k*pixels), make([]int64, rows*pixels)
 		for i := range count {
 			for group := range g.Groups {
 				first := group * rows
-				gemm.Im2ColInt8(g, group, src[0][i*in:(i+1)*in], zero, pad, cols)
+				gemm.Im2ColInt(g, group, src[0][i*in:(i+1)*in], zero, pad, cols)
 				gemm.IntWide(rows, pixels, k, l.weight[first*k:(first+rows)*k], cols, acc)
 				for j, a := range acc {
 					channel := first + j/pixels
-					finish(a+l.bias[channel], channel, dst[i*out+(first*pixels+j)*slots:])
+					dst[i*out+first*pixels+j] = T(l.rq.Integer(a+l.bias[channel], channel, l.wide))
 				}
 			}
 		}
 	}
 }
 
-func intPool(pool func(g geometry.Window, x []int8, lo, hi int32, y []int8)) func(*Int, *ir.Node) (intRun, error) {
+func intPool(pool func(g geometry.Window, x []int8, lo, hi int32, y []int8), wide func(g geometry.Window, x []int16, lo, hi int32, y []int16)) func(*Int, *ir.Node) (intRun, error) {
 	return func(_ *Int, n *ir.Node) (intRun, error) {
 		g, lo, hi := geometry.WindowOf(n), int32(n.Int(ir.AttrLo)), int32(n.Int(ir.AttrHi))
-		return perImage(func(x, y []int8) { pool(g, x, lo, hi, y) }), nil
+		return sized(n, perImage(func(x, y []int8) { pool(g, x, lo, hi, y) }), perImage(func(x, y []int16) { wide(g, x, lo, hi, y) })), nil
 	}
 }
 
 // intAvgPool is R11, in either form.
 func intAvgPool(p *Int, n *ir.Node) (intRun, error) {
 	if n.Const(ir.AttrMul) == nil {
-		return intPool(kernels.AvgPoolKept)(p, n)
+		return intPool(kernels.AvgPoolKept[int8], kernels.AvgPoolKept[int16])(p, n)
 	}
 	q, err := geometry.RequantOf(n)
 	if err != nil {
 		return nil, err
 	}
 	g, zero := geometry.WindowOf(n), int32(n.Args[0].Type.Quant.Zero)
-	return perImage(func(x, y []int8) { kernels.AvgPoolInt(g, zero, q, x, y) }), nil
+	return sized(n, perImage(func(x, y []int8) { kernels.AvgPoolInt(g, zero, q, x, y) }), perImage(func(x, y []int16) { kernels.AvgPoolInt(g, zero, q, x, y) })), nil
 }
 
 func intAdd(_ *Int, n *ir.Node) (intRun, error) {
@@ -156,13 +177,11 @@ func intAdd(_ *Int, n *ir.Node) (intRun, error) {
 	if err != nil {
 		return nil, err
 	}
-	return func(_ *workspace, _ int, dst []int8, src [][]int8) {
-		kernels.AddInt(p, src[0], src[1], dst)
-	}, nil
+	return sized(n, ofTwo(func(a, b, y []int8) { kernels.AddInt(p, a, b, y) }), ofTwo(func(a, b, y []int16) { kernels.AddInt(p, a, b, y) })), nil
 }
 
-func intReshape(*Int, *ir.Node) (intRun, error) {
-	return perImage(func(x, y []int8) { copy(y, x) }), nil
+func intReshape(_ *Int, n *ir.Node) (intRun, error) {
+	return sized(n, perImage(func(x, y []int8) { copy(y, x) }), perImage(func(x, y []int16) { copy(y, x) })), nil
 }
 
 func intRequantize(_ *Int, n *ir.Node) (intRun, error) {
@@ -171,17 +190,12 @@ func intRequantize(_ *Int, n *ir.Node) (intRun, error) {
 		return nil, err
 	}
 	zero := int32(n.Args[0].Type.Quant.Zero)
-	return func(_ *workspace, _ int, dst []int8, src [][]int8) {
-		kernels.RequantizeInt(src[0], zero, q, dst)
-	}, nil
+	return sized(n, perImage(func(x, y []int8) { kernels.RequantizeInt(x, zero, q, y) }), perImage(func(x, y []int16) { kernels.RequantizeInt(x, zero, q, y) })), nil
 }
 
 func intSoftmax(_ *Int, n *ir.Node) (intRun, error) {
-	table, err := n.Const(ir.AttrTable).Int32()
-	if err != nil {
-		return nil, err
-	}
 	mul, shift := []int32{1}, []int32{0}
+	var err error
 	if n.Const(ir.AttrMul) != nil {
 		if mul, err = n.Const(ir.AttrMul).Int32(); err != nil {
 			return nil, err
@@ -189,6 +203,20 @@ func intSoftmax(_ *Int, n *ir.Node) (intRun, error) {
 		if shift, err = n.Const(ir.AttrShift).Int32(); err != nil {
 			return nil, err
 		}
+	}
+	if n.IsWide() {
+		tables, err := words(n.Const(ir.AttrTable), 2*ir.WideTable)
+		if err != nil {
+			return nil, err
+		}
+		run, err := softmaxRows(n, func(x []int16, mask []byte, y []int16) {
+			kernels.SoftmaxWide(tables, mul[0], shift[0], x, mask, y)
+		})
+		return inWords(n, run), err
+	}
+	table, err := n.Const(ir.AttrTable).Int32()
+	if err != nil {
+		return nil, err
 	}
 	return softmaxRows(n, func(x []int8, mask []byte, y []int8) {
 		kernels.SoftmaxScaledInt(table, mul[0], shift[0], x, mask, y)
@@ -217,7 +245,7 @@ func Reals(t ir.Type, x []int8, y []float32) {
 		return
 	}
 	for i := range y {
-		y[i] = float32(t.Quant.Scale * float64((int(x[2*i+1])<<8|int(uint8(x[2*i])))-t.Quant.Zero))
+		y[i] = float32(t.Quant.Scale * float64(int(word(x, i))-t.Quant.Zero))
 	}
 }
 
@@ -247,12 +275,9 @@ func QuantizeInputs(m *ir.Module, x []float32) []int8 {
 func quantizeWide(q ir.Quant, x []float32, y []int8) {
 	for i, v := range x {
 		r := int(min(max(math.Floor(float64(v)/q.Scale+0.5)+float64(q.Zero), math.MinInt16), math.MaxInt16))
-		putWide(r, y[2*i:])
+		putWord(y, i, int16(r))
 	}
 }
-
-// putWide writes an integer of 16 bits, the low byte first.
-func putWide(v int, y []int8) { y[0], y[1] = int8(v), int8(v>>8) }
 
 // Logits runs a quantized network on the records of n images, reals, and returns the
 // reals of its outputs, those of an image side by side.

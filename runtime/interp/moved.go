@@ -6,14 +6,14 @@ import (
 	"github.com/dnnc/dnnc/runtime/kernels"
 )
 
-func moved[T float32 | int8](n *ir.Node) func(*workspace, int, []T, [][]T) {
+func moved[T kernels.Number](n *ir.Node) func(*workspace, int, []T, [][]T) {
 	at := n.Moved().Index()
 	return perImage(func(x, y []T) { kernels.Gather(x, at, y) })
 }
 
 func floatMoved(_ *Float, n *ir.Node) (floatRun, error) { return moved[float32](n), nil }
 
-func intMoved(_ *Int, n *ir.Node) (intRun, error) { return moved[int8](n), nil }
+func intMoved(_ *Int, n *ir.Node) (intRun, error) { return sized(n, moved[int8](n), moved[int16](n)), nil }
 
 func movedGradient(n *ir.Node) (backward, error) {
 	at := n.Moved().Index()
@@ -24,13 +24,13 @@ func movedGradient(n *ir.Node) (backward, error) {
 	}), nil
 }
 
-func padStep[T float32 | int8](_ *Program[T], n *ir.Node) (func(*workspace, int, []T, [][]T), error) {
+func padStep[T kernels.Number](n *ir.Node) stepOf[T] {
 	if n.Word(ir.AttrMode) != ir.PadConstant {
 		at := n.Repeated()
-		return perImage(func(x, y []T) { kernels.Gather(x, at, y) }), nil
+		return perImage(func(x, y []T) { kernels.Gather(x, at, y) })
 	}
 	at, value := n.Padded().Index(), T(n.Float(ir.AttrValue))
-	return perImage(func(x, y []T) { kernels.Scatter(x, at, value, y) }), nil
+	return perImage(func(x, y []T) { kernels.Scatter(x, at, value, y) })
 }
 
 func padGradient(n *ir.Node) (backward, error) {

@@ -22,11 +22,20 @@ var (
 
 var operations [ir.NumOps]operation
 
+// floats and integers are columns of operations that do the same with elements of every type.
+func floats(build func(n *ir.Node) stepOf[float32]) func(*Float, *ir.Node) (floatRun, error) {
+	return func(_ *Float, n *ir.Node) (floatRun, error) { return build(n), nil }
+}
+
+func integers(bytes func(n *ir.Node) stepOf[int8], words func(n *ir.Node) stepOf[int16]) func(*Int, *ir.Node) (intRun, error) {
+	return func(_ *Int, n *ir.Node) (intRun, error) { return sized(n, bytes(n), words(n)), nil }
+}
+
 func init() {
 	operations = [ir.NumOps]operation{
 		ir.Conv2D:        {floatConv, convGradient, intConv},
 		ir.Linear:        {floatLinear, linearGradient, intLinear},
-		ir.MaxPool2D:     {floatPool(kernels.MaxPoolFloat), poolGradient, intPool(gemm.MaxPoolInt)},
+		ir.MaxPool2D:     {floatPool(kernels.MaxPoolFloat), poolGradient, intPool(gemm.MaxPoolInt, kernels.MaxPoolInt[int16])},
 		ir.AvgPool2D:     {floatPool(kernels.AvgPoolFloat), poolGradient, intAvgPool},
 		ir.GlobalAvgPool: {floatGlobalPool, globalPoolGradient, nil},
 		ir.Relu:          {floatUnary(ir.ActRelu), unaryGradient(ir.ActRelu), nil},
@@ -36,13 +45,13 @@ func init() {
 		ir.SquaredDiff:   {floatBinary(kernels.SquaredDiffFloat), squaredDiffGradient, intSquaredDiff},
 		ir.ScaledDiff:    {floatScaledDiff, scaledDiffGradient, intScaledDiff},
 		ir.Mul:           {floatBinary(kernels.MulFloat), mulGradient, intMul},
-		ir.Minimum:       {extreme[float32], extremeGradient, extreme[int8]},
-		ir.Maximum:       {extreme[float32], extremeGradient, extreme[int8]},
-		ir.Concat:        {concat[float32], concatGradient, concat[int8]},
+		ir.Minimum:       {floats(extreme[float32]), extremeGradient, integers(extreme[int8], extreme[int16])},
+		ir.Maximum:       {floats(extreme[float32]), extremeGradient, integers(extreme[int8], extreme[int16])},
+		ir.Concat:        {floats(concat[float32]), concatGradient, integers(concat[int8], concat[int16])},
 		ir.Flatten:       {floatUnary(ir.ActNone), unaryGradient(ir.ActNone), nil},
 		ir.Reshape:       {floatUnary(ir.ActNone), unaryGradient(ir.ActNone), intReshape},
 		ir.Copy:          {floatMoved, movedGradient, intMoved},
-		ir.Pad:           {padStep[float32], padGradient, padStep[int8]},
+		ir.Pad:           {floats(padStep[float32]), padGradient, integers(padStep[int8], padStep[int16])},
 		ir.BatchNorm:     {floatBatchNorm, batchNormGradient, nil},
 		ir.Normalize:     {floatNormalize, normalizeGradient, nil},
 		ir.Requantize:    {floatRequantize, requantizeGradient, intRequantize},

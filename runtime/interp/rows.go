@@ -76,11 +76,12 @@ func intReduce(_ *Int, n *ir.Node) (intRun, error) {
 		}
 	}
 	zero := int32(n.Args[0].Type.Quant.Zero)
-	return perImage(func(x, y []int8) { kernels.ReduceInt(r, length, zero, q, inRows(at, x), y) }), nil
+	return sized(n, perImage(func(x, y []int8) { kernels.ReduceInt(r, length, zero, q, inRows(at, x), y) }),
+		perImage(func(x, y []int16) { kernels.ReduceInt(r, length, zero, q, inRows(at, x), y) })), nil
 }
 
 // products runs a product for each image and each of its matrices.
-func products[T float32 | int8](n *ir.Node, product func(a, b, y []T)) func(*workspace, int, []T, [][]T) {
+func products[T kernels.Number](n *ir.Node, product func(a, b, y []T)) func(*workspace, int, []T, [][]T) {
 	batch, m, k, cols := geometry.MatMulSizes(n)
 	return func(_ *workspace, count int, dst []T, src [][]T) {
 		for i := range count * batch {
@@ -102,7 +103,9 @@ func intMatMul(_ *Int, n *ir.Node) (intRun, error) {
 	_, m, k, cols := geometry.MatMulSizes(n)
 	q, err := geometry.RequantOf(n)
 	za, zb := int32(n.Args[0].Type.Quant.Zero), int32(n.Args[1].Type.Quant.Zero)
-	return products(n, func(a, b, y []int8) { kernels.MatMulInt(m, k, cols, za, zb, q, a, b, y) }), err
+	isWide := n.HasWideSums()
+	return sized(n, products(n, func(a, b, y []int8) { kernels.MatMulInt(m, k, cols, za, zb, q, isWide, a, b, y) }),
+		products(n, func(a, b, y []int16) { kernels.MatMulInt(m, k, cols, za, zb, q, isWide, a, b, y) })), err
 }
 
 func matMulGradient(n *ir.Node) (backward, error) {
@@ -130,13 +133,15 @@ func floatArgMax(_ *Float, n *ir.Node) (floatRun, error) {
 
 func intArgMax(_ *Int, n *ir.Node) (intRun, error) {
 	at, length := geometry.Rows(n)
-	return perImage(func(x, y []int8) {
+	return sized(n, perImage(func(x, y []int8) {
 		kernels.ArgMax(length, inRows(at, x), func(row, best int) { y[row] = int8(best - 128) })
-	}), nil
+	}), perImage(func(x, y []int16) {
+		kernels.ArgMax(length, inRows(at, x), func(row, best int) { y[row] = int16(best - 128) })
+	})), nil
 }
 
 // softmaxRows runs a softmax over the rows along its axis, each with its part of the mask.
-func softmaxRows[T float32 | int8](n *ir.Node, kernel func(x []T, mask []byte, y []T)) (func(*workspace, int, []T, [][]T), error) {
+func softmaxRows[T kernels.Number](n *ir.Node, kernel func(x []T, mask []byte, y []T)) (func(*workspace, int, []T, [][]T), error) {
 	if n.Const(ir.AttrMask) == nil {
 		return byRows(n, func(_ int, x, y []T) { kernel(x, nil, y) }), nil
 	}
@@ -151,7 +156,7 @@ func softmaxRows[T float32 | int8](n *ir.Node, kernel func(x []T, mask []byte, y
 
 // byRows runs a kernel of one row over the rows along an operation's axis. The kernel is
 // told the place of the row's first element among the rows.
-func byRows[T float32 | int8](n *ir.Node, kernel func(first int, x, y []T)) func(*workspace, int, []T, [][]T) {
+func byRows[T kernels.Number](n *ir.Node, kernel func(first int, x, y []T)) func(*workspace, int, []T, [][]T) {
 	at, length := geometry.Rows(n)
 	return perImage(func(x, y []T) {
 		rows := inRows(at, x)

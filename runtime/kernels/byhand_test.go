@@ -305,9 +305,9 @@ func TestR16(t *testing.T) {
 	// [[1,2,3],[4,5,6]] times [[1,0],[2,1],[0,3]], whose zero points are 0 and 1.
 	a, b := []int8{1, 2, 3, 4, 5, 6}, []int8{2, 1, 3, 2, 1, 4}
 	m := make([]int8, 4)
-	MatMulInt(2, 3, 2, 0, 1, same(-1), a, b, m)
+	MatMulInt(2, 3, 2, 0, 1, same(-1), false, a, b, m)
 	assert.Equal(t, []int8{5 - 1, 11 - 1, 14 - 1, 23 - 1}, m)
-	MatMulInt(2, 3, 2, 1, 1, same(0), a, b, m)
+	MatMulInt(2, 3, 2, 1, 1, same(0), false, a, b, m)
 	assert.Equal(t, []int8{2, 7, 11, 19}, m)
 	f := make([]float32, 4)
 	MatMulFloat(2, 3, 2, []float32{1, 2, 3, 4, 5, 6}, []float32{1, 0, 2, 1, 0, 3}, f)

@@ -35,7 +35,7 @@ func Conv2DFloat(g geometry.Window, x, w, bias, pad, y []float32) {
 
 // Conv2DInt is R4 with R6 or, for wide accumulators, R7, and R9. pad has one
 // value an input channel; nil means the zero point.
-func Conv2DInt(g geometry.Window, x []int8, zero int32, pad, w []int32, bias []int64, wide bool, q *geometry.Requant, y []int8) {
+func Conv2DInt[X, Y Integer](g geometry.Window, x []X, zero int32, pad, w []int32, bias []int64, wide bool, q *geometry.Requant, y []Y) {
 	in, out := g.InC/g.Groups, g.OutC/g.Groups
 	for o := range g.OutC {
 		for oy := range g.OutH() {
@@ -55,19 +55,14 @@ func Conv2DInt(g geometry.Window, x []int8, zero int32, pad, w []int32, bias []i
 						}
 					}
 				}
-				dst := &y[(o*g.OutH()+oy)*g.OutW()+ox]
-				if wide {
-					*dst = q.ApplyWide(acc, o)
-				} else {
-					*dst = q.Apply(acc, o)
-				}
+				y[(o*g.OutH()+oy)*g.OutW()+ox] = Y(q.Integer(acc, o, wide))
 			}
 		}
 	}
 }
 
 // LinearInt is R4 for w[len(y)][len(x)].
-func LinearInt(x []int8, zero int32, w []int32, bias []int64, wide bool, q *geometry.Requant, y []int8) {
+func LinearInt[X, Y Integer](x []X, zero int32, w []int32, bias []int64, wide bool, q *geometry.Requant, y []Y) {
 	g := geometry.Window{InC: len(x), InH: 1, InW: 1, OutC: len(y), KH: 1, KW: 1, StrideH: 1, StrideW: 1, DilH: 1, DilW: 1, Groups: 1}
 	Conv2DInt(g, x, zero, nil, w, bias, wide, q, y)
 }

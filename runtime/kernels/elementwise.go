@@ -32,19 +32,19 @@ func BatchNormFloat(channels, plane int, x, gamma, beta, mean, variance []float3
 }
 
 // AddInt is R13.
-func AddInt(p geometry.AddParams, a, b, y []int8) {
+func AddInt[T Integer](p geometry.AddParams, a, b, y []T) {
 	for i := range y {
-		u := p.Rescale(int64(int32(a[i])-p.ZeroA)<<geometry.AddShift, p.MulA, p.ShiftA)
-		v := p.Rescale(int64(int32(b[i])-p.ZeroB)<<geometry.AddShift, p.MulB, p.ShiftB)
+		u := p.Rescale(int64(int32(a[i])-p.ZeroA)<<p.Left, p.MulA, p.ShiftA)
+		v := p.Rescale(int64(int32(b[i])-p.ZeroB)<<p.Left, p.MulB, p.ShiftB)
 		r := p.Rescale(u+v, p.MulY, p.ShiftY) + int64(p.ZeroY)
-		y[i] = int8(min(max(r, int64(p.Lo)), int64(p.Hi)))
+		y[i] = T(min(max(r, int64(p.Lo)), int64(p.Hi)))
 	}
 }
 
 // RequantizeInt brings x to another scale (R6, R9).
-func RequantizeInt(x []int8, zero int32, q *geometry.Requant, y []int8) {
+func RequantizeInt[T Integer](x []T, zero int32, q *geometry.Requant, y []T) {
 	for i, v := range x {
-		y[i] = q.Apply(int64(int32(v)-zero), 0)
+		y[i] = T(q.Integer(int64(int32(v)-zero), 0, false))
 	}
 }
 

@@ -33,18 +33,15 @@ func each(g geometry.Window, visit func(i, c, oy, ox int)) {
 // MaxPoolFloat is the greatest pixel of each window; padding never wins.
 func MaxPoolFloat(g geometry.Window, x, y []float32) { maxPool(g, x, float32(math.Inf(-1)), y) }
 
-// MaxPoolInt keeps the type of its argument (R12).
-func MaxPoolInt(g geometry.Window, x []int8, lo, hi int32, y []int8) {
-	maxPool(g, x, math.MinInt8, y)
-	if lo <= math.MinInt8 && hi >= math.MaxInt8 {
-		return
-	}
+// MaxPoolInt keeps the type of its argument (R12); lo is at least the least integer of it.
+func MaxPoolInt[T Integer](g geometry.Window, x []T, lo, hi int32, y []T) {
+	maxPool(g, x, T(lo), y)
 	for i, v := range y {
-		y[i] = int8(min(max(int32(v), lo), hi))
+		y[i] = T(min(max(int32(v), lo), hi))
 	}
 }
 
-func maxPool[T float32 | int8](g geometry.Window, x []T, least T, y []T) {
+func maxPool[T Number](g geometry.Window, x []T, least T, y []T) {
 	oh, ow := g.OutH(), g.OutW()
 	// Of each output row the greatest of every column, then of neighbours in it; a
 	// margin of the least value stands for what lies beside the image.
@@ -108,16 +105,16 @@ func AvgPoolFloat(g geometry.Window, x, y []float32) {
 
 // AvgPoolInt brings the mean of each window to the scale of the result (R11): the
 // factor of a window has the division by its pixels in it.
-func AvgPoolInt(g geometry.Window, zero int32, q *geometry.Requant, x, y []int8) {
+func AvgPoolInt[T Integer](g geometry.Window, zero int32, q *geometry.Requant, x, y []T) {
 	each(g, func(i, c, oy, ox int) {
 		sum, n := int64(0), 0
 		taps(g, c, oy, ox, func(j int) { sum += int64(int32(x[j]) - zero); n++ })
-		y[i] = q.Apply(sum, n)
+		y[i] = T(q.Integer(sum, n, false))
 	})
 }
 
 // AvgPoolKept keeps the type of its argument; ties round away from zero (R11).
-func AvgPoolKept(g geometry.Window, x []int8, lo, hi int32, y []int8) {
+func AvgPoolKept[T Integer](g geometry.Window, x []T, lo, hi int32, y []T) {
 	each(g, func(i, c, oy, ox int) {
 		var sum, n int32
 		taps(g, c, oy, ox, func(j int) { sum += int32(x[j]); n++ })
@@ -126,6 +123,6 @@ func AvgPoolKept(g geometry.Window, x []int8, lo, hi int32, y []int8) {
 		} else {
 			sum = (sum - n/2) / n
 		}
-		y[i] = int8(min(max(sum, lo), hi))
+		y[i] = T(min(max(sum, lo), hi))
 	})
 }

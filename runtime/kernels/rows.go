@@ -29,12 +29,12 @@ func MulFloat(a, b, y []float32) {
 }
 
 // SubInt is R13 with the second argument taken away.
-func SubInt(p geometry.AddParams, a, b, y []int8) {
+func SubInt[T Integer](p geometry.AddParams, a, b, y []T) {
 	for i := range y {
-		u := p.Rescale(int64(int32(a[i])-p.ZeroA)<<geometry.AddShift, p.MulA, p.ShiftA)
-		v := p.Rescale(int64(int32(b[i])-p.ZeroB)<<geometry.AddShift, p.MulB, p.ShiftB)
+		u := p.Rescale(int64(int32(a[i])-p.ZeroA)<<p.Left, p.MulA, p.ShiftA)
+		v := p.Rescale(int64(int32(b[i])-p.ZeroB)<<p.Left, p.MulB, p.ShiftB)
 		r := p.Rescale(u-v, p.MulY, p.ShiftY) + int64(p.ZeroY)
-		y[i] = int8(min(max(r, int64(p.Lo)), int64(p.Hi)))
+		y[i] = T(min(max(r, int64(p.Lo)), int64(p.Hi)))
 	}
 }
 
@@ -59,9 +59,9 @@ func ScaledDiffInt(p geometry.AddParams, zeroC int32, a, b, c, y []int8) {
 }
 
 // MulInt requantizes the product of the differences from the zero points.
-func MulInt(zeroA, zeroB int32, q *geometry.Requant, a, b, y []int8) {
+func MulInt[T Integer](zeroA, zeroB int32, q *geometry.Requant, a, b, y []T) {
 	for i := range y {
-		y[i] = q.Apply(int64((int32(a[i])-zeroA)*(int32(b[i])-zeroB)), 0)
+		y[i] = T(q.Integer(int64((int32(a[i])-zeroA)*(int32(b[i])-zeroB)), 0, false))
 	}
 }
 
@@ -91,7 +91,7 @@ func ReduceFloat(r geometry.Reduction, n int, x, y []float32) {
 
 // ReduceInt requantizes the sums of rows of n elements (R16: the mean's factor
 // has the division by n in it), or gives their least or greatest element (R12).
-func ReduceInt(r geometry.Reduction, n int, zero int32, q *geometry.Requant, x, y []int8) {
+func ReduceInt[T Integer](r geometry.Reduction, n int, zero int32, q *geometry.Requant, x, y []T) {
 	for i := range y {
 		row := x[i*n : (i+1)*n]
 		best, sum := row[0], int64(0)
@@ -105,7 +105,7 @@ func ReduceInt(r geometry.Reduction, n int, zero int32, q *geometry.Requant, x, 
 			}
 		}
 		if r == geometry.Mean || r == geometry.Sum {
-			best = q.Apply(sum, 0)
+			best = T(q.Integer(sum, 0, false))
 		}
 		y[i] = best
 	}
@@ -124,21 +124,22 @@ func MatMulFloat(m, k, n int, a, b, y []float32) {
 	}
 }
 
-// MatMulInt requantizes the sums of products of differences from zero points.
-func MatMulInt(m, k, n int, zeroA, zeroB int32, q *geometry.Requant, a, b, y []int8) {
+// MatMulInt requantizes the sums of products of differences from zero points; isWide: by R7, as
+// those of 16 bits.
+func MatMulInt[T Integer](m, k, n int, zeroA, zeroB int32, q *geometry.Requant, isWide bool, a, b, y []T) {
 	for i := range m {
 		for j := range n {
 			var acc int64
 			for l := range k {
 				acc += int64((int32(a[i*k+l]) - zeroA) * (int32(b[l*n+j]) - zeroB))
 			}
-			y[i*n+j] = q.Apply(acc, 0)
+			y[i*n+j] = T(q.Integer(acc, 0, isWide))
 		}
 	}
 }
 
 // ArgMax is the place of the first greatest element of each row of n (R15).
-func ArgMax[T float32 | int8](n int, x []T, put func(row, at int)) {
+func ArgMax[T Number](n int, x []T, put func(row, at int)) {
 	for i := range len(x) / n {
 		best := 0
 		for j := range n {

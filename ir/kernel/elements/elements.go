@@ -13,37 +13,46 @@ import (
 var (
 	Add     = family("add_elements", ir.Add, "two rescaled arguments, element by element", addElements)
 	Sub     = family("sub_elements", ir.Sub, "two rescaled arguments, element by element", addElements)
-	Squares = family("squareddiff_elements", ir.SquaredDiff, "the square of a difference of two rescaled arguments, element by element", addElements)
-	Scaled  = family("scaleddiff_elements", ir.ScaledDiff, "a difference of two rescaled arguments times a third one, element by element", addElements)
+	Squares = ofBytes("squareddiff_elements", ir.SquaredDiff, "the square of a difference of two rescaled arguments, element by element", addElements)
+	Scaled  = ofBytes("scaleddiff_elements", ir.ScaledDiff, "a difference of two rescaled arguments times a third one, element by element", addElements)
 	Rescale = family("rescale_elements", ir.Requantize, "one rescaled argument, element by element", rescaleElements)
 	Mul     = family("mul_elements", ir.Mul, "products of differences from the zero points, rescaled", mulElements)
 	Min     = family("min_elements", ir.Minimum, "the lesser element", extremeElements)
 	Max     = family("max_elements", ir.Maximum, "the greater element", extremeElements)
-	Table   = family("table_elements", ir.Table, "each element looked up in a table of 256", tableElements)
+	Table   = family("table_elements", ir.Table, "each element looked up in a table of 256; of 16 bits between two entries", tableElements)
 )
 
 func family(name string, op ir.Op, doc string, write func(g *emit.Generator) error) kernel.Family {
+	return kernel.Simple(kernel.Family{Name: name, Op: op, Doc: doc, Rows: true, Wide: true}, nil, write)
+}
+
+// ofBytes is a family whose operation has no form of 16 bits.
+func ofBytes(name string, op ir.Op, doc string, write func(g *emit.Generator) error) kernel.Family {
 	return kernel.Simple(kernel.Family{Name: name, Op: op, Doc: doc, Rows: true}, nil, write)
 }
 
-// shifted is the operation of R13 between the arguments of an operation, and the bits by
-// which they are shifted left.
-func shifted(op ir.Op) (loop.BinOp, int) {
-	switch op {
+// shifted is the operation of R13 between the arguments of a node, and the bits by which they are
+// shifted left.
+func shifted(n *ir.Node) (loop.BinOp, int) {
+	left := geometry.AddShift
+	if n.Args[0].Type.IsWide() {
+		left = geometry.WideAddShift
+	}
+	switch n.Op {
 	case ir.Sub:
-		return loop.Sub, geometry.AddShift
+		return loop.Sub, left
 	case ir.SquaredDiff:
 		return loop.Sub, geometry.SquareShift
 	case ir.ScaledDiff:
 		return loop.Sub, geometry.ScaledShift
 	}
-	return loop.Add, geometry.AddShift
+	return loop.Add, left
 }
 
 // addElements is R13, of sums, of differences, of their squares and of their products with a
 // third argument.
 func addElements(g *emit.Generator) error {
-	op, left := shifted(g.Node.Op)
+	op, left := shifted(g.Node)
 	shift := int64(1) << left
 	p, err := geometry.AddParamsOf(g.Node)
 	if err != nil {
@@ -79,10 +88,10 @@ func addScalars(g *emit.Generator, p *geometry.AddParams) bool {
 	fy, okY := g.Factor(p.MulY, p.ShiftY, bits+1)
 	shrink := p.ShiftA > 30 && p.ShiftB > 30 // factors below 1: the sum has a bit more
 	isSum := g.Node.Op == ir.Add || g.Node.Op == ir.Sub
-	if !isSum || !okA || !okB || !okY || !shrink || !fa.TakesScalars(bits) || !fb.TakesScalars(bits) || !fy.TakesScalars(bits+1) {
+	if !isSum || g.Node.IsWide() || !okA || !okB || !okY || !shrink || !fa.TakesScalars(bits) || !fb.TakesScalars(bits) || !fy.TakesScalars(bits+1) {
 		return false
 	}
-	op, _ := shifted(g.Node.Op)
+	op, _ := shifted(g.Node)
 	b := g.B
 	b.For("i", loop.Int(0), loop.Int(g.Node.Out.Type.Shape.Size()), 1, func(i loop.Expr) {
 		arg := func(j int, f emit.Factor) loop.Expr {
@@ -139,7 +148,7 @@ func extremeElements(g *emit.Generator) error {
 		return nil
 	}
 	g.B.For("i", loop.Int(0), loop.Int(g.Node.Out.Type.Shape.Size()), 1, func(i loop.Expr) {
-		g.B.Store(g.Out, i, loop.Op(op, loop.At(g.Args[0], i, loop.I8), loop.At(g.Args[1], i, loop.I8)))
+		g.Write(i, loop.Op(op, g.Read(0, i), g.Read(1, i)))
 	})
 	return nil
 }
@@ -149,6 +158,9 @@ func tableElements(g *emit.Generator) error {
 	raw, err := g.Node.Const(ir.AttrTable).Load()
 	if err != nil {
 		return err
+	}
+	if g.Node.IsWide() {
+		return wideTable(g, raw)
 	}
 	table := g.Global("table", 1, raw)
 	if tableLanes(g, table) {

@@ -13,7 +13,7 @@ const differenceBits = 9
 // addLanes is R13 of sums and differences in vectors. It reports false where the processor or
 // the size has none.
 func addLanes(g *emit.Generator, p *geometry.AddParams) bool {
-	op, shift := shifted(g.Node.Op)
+	op, shift := shifted(g.Node)
 	fa, okA := g.Factor(p.MulA, p.ShiftA, differenceBits+shift)
 	fb, okB := g.Factor(p.MulB, p.ShiftB, differenceBits+shift)
 	fy, okY := g.Factor(p.MulY, p.ShiftY, 32)

@@ -78,14 +78,15 @@ func (g *Generator) param(name string, constant bool) *loop.Param {
 	return p
 }
 
-// Clear sets size bytes of a pooled result to -128.
+// Clear sets size elements of a pooled result to their least integer.
 func (g *Generator) Clear(from loop.Expr, size int) {
 	if h, w := g.Node.Pool(); h*w > 1 {
-		g.B.For("i", from, loop.Sum(from, loop.Int(size)), 1, func(i loop.Expr) { g.B.Store(g.Out, i, loop.Num(loop.I8, -128)) })
+		least, _ := g.Node.Out.Type.Ends()
+		g.B.For("i", from, loop.Sum(from, loop.Int(size)), 1, func(i loop.Expr) { g.Write(i, loop.Num(Integer(g.Node.Out.Type), int64(least))) })
 	}
 }
 
-// Rows calls do for each row of outputs of a convolution, with the byte at which its row of
+// Rows calls do for each row of outputs of a convolution, with the element at which its row of
 // the result begins. Unless the result is cleared already, Rows clears it row by row, so that
 // the result may overwrite input that is not needed any more.
 func (g *Generator) Rows(w geometry.Window, cleared bool, do func(oy, row loop.Expr)) {
@@ -111,7 +112,7 @@ func (g *Generator) Columns(w geometry.Window) int {
 	return w.OutW() / pw * pw
 }
 
-// Pixel returns the byte of a pixel's first channel in a row of the result.
+// Pixel returns the element of a pixel's first channel in a row of the result.
 func (g *Generator) Pixel(w geometry.Window, row, ox loop.Expr) loop.Expr {
 	_, pw := g.Node.Pool()
 	switch {

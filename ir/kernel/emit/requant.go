@@ -116,9 +116,10 @@ func (g *Generator) reachIsBelow(bound int64) bool {
 	if err != nil {
 		return false
 	}
-	zero, k := int32(g.Node.Args[0].Type.Quant.Zero), len(w)/len(biases)
+	k := len(w) / len(biases)
+	low, high := geometry.Differences(g.Node.Args[0].Type)
 	for c, b := range biases {
-		if geometry.Reach(b, w[c*k:(c+1)*k], -128-zero, 127-zero) >= bound {
+		if geometry.Reach(b, w[c*k:(c+1)*k], low, high) >= bound {
 			return false
 		}
 	}
@@ -286,11 +287,16 @@ func (q Requant) Load(c loop.Expr) Channel {
 
 // Store writes RQ(acc) as an element of the node's result (R9): of 8 bits, or of 16.
 func (q Channel) Store(acc, at loop.Expr) {
-	if q.g.Node.Out.Type.Elem.Kind == ir.I16 {
-		q.g.B.Store(q.g.Out, loop.Scaled(at, 2), loop.To(loop.Trunc, q.Result(acc), 16))
+	if !q.g.Node.Out.Type.IsWide() {
+		q.StoreAt(acc, q.g.Out, at)
 		return
 	}
-	q.StoreAt(acc, q.g.Out, at)
+	y := q.Result(acc)
+	if h, w := q.g.Node.Pool(); h*w > 1 {
+		at = q.g.B.Let("at", at)
+		y = loop.Op(loop.SMax, y, loop.To(loop.SExt, loop.At(q.g.Out, loop.Scaled(at, 2), loop.I16), 32))
+	}
+	q.g.Write(at, y)
 }
 
 func (q Channel) StoreAt(acc loop.Expr, to loop.Region, at loop.Expr) {
@@ -357,7 +363,7 @@ func (q Channel) Result(acc loop.Expr) loop.Expr {
 			half = loop.Sum(half, loop.Num(loop.I64, -1), loop.Op(loop.And, loop.Op(loop.AShr, product, wide), loop.Num(loop.I64, 1)))
 		}
 		r := loop.Op(loop.AShr, loop.Sum(product, half), wide)
-		// Saturated while still wide: the result of R9 is within i8 anyway.
+		// Saturated while still wide: the result of R9 is within 16 bits anyway.
 		y = loop.Sum(loop.To(loop.Trunc, loop.Clamp(r, -1<<30, 1<<30), 32), loop.Num(loop.I32, zero))
 	}
 	return loop.Clamp(y, int64(n.Int(ir.AttrLo)), int64(n.Int(ir.AttrHi)))
@@ -438,9 +444,19 @@ func (g *Generator) Rescale(x loop.Expr, m, r int32) loop.Expr {
 	return g.once(x, m, r)
 }
 
-// twice is R8: the accumulator shifted left where the factor is large, the
-// rounding doubling high multiply, the rounding shift right; m is an i64.
+// TFLite returns R8 of a number of 32 bits with a constant multiplier and shift, ties away from zero.
+func (g *Generator) TFLite(x loop.Expr, m, r int32) loop.Expr {
+	return g.roundTwice(x, loop.Num(loop.I64, int64(m)), loop.Int(int(r)), true)
+}
+
+// twice is R8 in the rounding of the node.
 func (g *Generator) twice(acc, m, r loop.Expr) loop.Expr {
+	return g.roundTwice(acc, m, r, g.RoundsTFLite())
+}
+
+// roundTwice is R8: the accumulator shifted left where the factor is large, the
+// rounding doubling high multiply, the rounding shift right; m is an i64. Ties go away from zero, or up.
+func (g *Generator) roundTwice(acc, m, r loop.Expr, isAway bool) loop.Expr {
 	b := g.B
 	left := loop.Op(loop.SMax, loop.Op(loop.Sub, loop.Int(31), r), loop.Int(0))
 	right := b.Var("right", loop.Op(loop.SMax, loop.Op(loop.Sub, r, loop.Int(31)), loop.Int(0)))
@@ -453,7 +469,7 @@ func (g *Generator) twice(acc, m, r loop.Expr) loop.Expr {
 	high := b.Var("high", loop.To(loop.Trunc, loop.Op(loop.AShr, loop.Sum(sum.Get(), toZero), loop.Num(loop.I64, 31)), 32))
 	mask := b.Var("mask", loop.Op(loop.Sub, loop.Op(loop.Shl, loop.Int(1), right.Get()), loop.Int(1)))
 	threshold := loop.Op(loop.AShr, mask.Get(), loop.Int(1))
-	if g.RoundsTFLite() { // ties away from zero, else up
+	if isAway {
 		threshold = loop.Sum(threshold, loop.Op(loop.SLt, high.Get(), loop.Int(0)))
 	}
 	up := loop.Op(loop.SLt, threshold, loop.Op(loop.And, high.Get(), mask.Get()))
@@ -461,6 +477,5 @@ func (g *Generator) twice(acc, m, r loop.Expr) loop.Expr {
 }
 
 func (g *Generator) StoreClamped(at, v loop.Expr, zero, lo, hi int32) {
-	y := loop.Clamp(loop.Sum(v, loop.Num(v.Type(), int64(zero))), int64(lo), int64(hi))
-	g.B.Store(g.Out, at, loop.To(loop.Trunc, y, 8))
+	g.Write(at, loop.Clamp(loop.Sum(v, loop.Num(v.Type(), int64(zero))), int64(lo), int64(hi)))
 }

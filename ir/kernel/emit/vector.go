@@ -6,8 +6,10 @@ import (
 )
 
 // Lanes reports whether kernels may use vectors of sixteen bytes with requantization: saturating
-// products, rounding shifts.
-func (g *Generator) Lanes() bool { return g.Target.Has("neon") || g.Helium() || g.Long() }
+// products, rounding shifts. They are of elements of 8 bits.
+func (g *Generator) Lanes() bool {
+	return (g.Target.Has("neon") || g.Helium() || g.Long()) && !g.Node.IsWide()
+}
 
 // Helium reports whether vectors are Helium's: loads widen their lanes and stores narrow them, and
 // nothing else does both halves of a vector in their order. Kernels there work on vectors whose lanes,

@@ -8,8 +8,31 @@ import (
 
 // Difference returns x-zero of an input element, as an i16.
 func (g *Generator) Difference(arg int, at loop.Expr) loop.Expr {
-	x := loop.To(loop.SExt, loop.At(g.Args[arg], at, loop.I8), 16)
+	x := loop.To(loop.SExt, g.Read(arg, at), 16)
+	if g.Node.Args[arg].Type.IsWide() { // whose zero point is 0
+		return x
+	}
 	return loop.Op(loop.Sub, x, loop.Num(loop.I16, int64(g.Node.Args[arg].Type.Quant.Zero)))
+}
+
+// Integer is the type of the elements of a value.
+func Integer(t ir.Type) loop.Type {
+	if t.IsWide() {
+		return loop.I16
+	}
+	return loop.I8
+}
+
+// Read returns an element of argument j, of 8 bits or of 16.
+func (g *Generator) Read(j int, at loop.Expr) loop.Expr {
+	t := Integer(g.Node.Args[j].Type)
+	return loop.At(g.Args[j], loop.Scaled(at, t.Bytes()), t)
+}
+
+// Write writes an element of the result, which has as many bits as the element's type says.
+func (g *Generator) Write(at, v loop.Expr) {
+	t := Integer(g.Node.Out.Type)
+	g.B.Store(g.Out, loop.Scaled(at, t.Bytes()), loop.To(loop.Trunc, v, t.Bits))
 }
 
 // PadTable returns the difference of each channel's padding value from the zero point, or nil
@@ -77,12 +100,12 @@ func GatherWindow(g *Generator, kh, kw, in, base int, pads *loop.Global, group, 
 	})
 }
 
-// Element returns an i8 element of argument j as an i32.
+// Element returns an element of argument j as an i32.
 func (g *Generator) Element(j int, at loop.Expr) loop.Expr {
-	return loop.To(loop.SExt, loop.At(g.Args[j], at, loop.I8), 32)
+	return loop.To(loop.SExt, g.Read(j, at), 32)
 }
 
-// Wide returns the difference of an i8 element of argument j from its zero point, as an i32.
+// Wide returns the difference of an element of argument j from its zero point, as an i32.
 func (g *Generator) Wide(j int, at loop.Expr) loop.Expr {
 	return loop.Op(loop.Sub, g.Element(j, at), loop.Int(g.Node.Args[j].Type.Quant.Zero))
 }

@@ -22,7 +22,7 @@ var (
 )
 
 func family(name string, op ir.Op, doc string, write func(g *emit.Generator) error) kernel.Family {
-	return kernel.Simple(kernel.Family{Name: name, Op: op, Doc: doc}, nil, write)
+	return kernel.Simple(kernel.Family{Name: name, Op: op, Doc: doc, Wide: true}, nil, write)
 }
 
 // copyStrided puts each argument's channels into their place of every pixel.
@@ -42,8 +42,7 @@ func copyStrided(g *emit.Generator) error {
 				return
 			}
 			g.B.For("c", loop.Int(0), loop.Int(channels), 1, func(c loop.Expr) {
-				v := loop.At(g.Args[j], loop.Sum(loop.Scaled(i, channels), c), loop.I8)
-				g.B.Store(g.Out, loop.Sum(loop.Scaled(i, out[0]), c, loop.Int(first)), v)
+				g.Write(loop.Sum(loop.Scaled(i, out[0]), c, loop.Int(first)), g.Read(j, loop.Sum(loop.Scaled(i, channels), c)))
 			})
 		})
 		at += channels
@@ -146,7 +145,7 @@ func copyMapped(g *emit.Generator) error {
 	for i, logical := range geometry.Order(g.Node.Out.Type.Shape) {
 		seq[i] = from[view[logical]]
 	}
-	walk(g, seq, func(i, at loop.Expr) { g.B.Store(g.Out, i, loop.At(g.Args[0], at, loop.I8)) },
+	walk(g, seq, func(i, at loop.Expr) { g.Write(i, g.Read(0, at)) },
 		func(i, at loop.Expr, n int) { copyRun(g, i, g.Args[0], at, n) })
 	return nil
 }
@@ -162,14 +161,14 @@ func padMapped(g *emit.Generator) error {
 	if g.Lanes() {
 		g.Fill(g.Out, loop.Int(0), size, value)
 	} else {
-		g.B.For("i", loop.Int(0), loop.Int(size), 1, func(i loop.Expr) { g.B.Store(g.Out, i, loop.Num(loop.I8, value)) })
+		g.B.For("i", loop.Int(0), loop.Int(size), 1, func(i loop.Expr) { g.Write(i, loop.Num(emit.Integer(g.Node.Out.Type), value)) })
 	}
 	inside := g.Node.Padded().Index()
 	seq := make([]int, len(inside))
 	for i, logical := range geometry.Order(g.Node.Args[0].Type.Shape) {
 		seq[i] = to[inside[logical]]
 	}
-	walk(g, seq, func(i, at loop.Expr) { g.B.Store(g.Out, at, loop.At(g.Args[0], i, loop.I8)) },
+	walk(g, seq, func(i, at loop.Expr) { g.Write(at, g.Read(0, i)) },
 		func(i, at loop.Expr, n int) { copyRun(g, at, g.Args[0], i, n) })
 	return nil
 }
@@ -193,7 +192,7 @@ func repeat(g *emit.Generator) {
 	var inside func(axes []int, to, from loop.Expr)
 	inside = func(axes []int, to, from loop.Expr) {
 		if len(axes) == 0 {
-			g.B.Store(g.Out, to, loop.At(g.Args[0], from, loop.I8))
+			g.Write(to, g.Read(0, from))
 			return
 		}
 		k, size := axes[0], 1

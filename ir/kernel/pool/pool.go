@@ -19,7 +19,7 @@ var (
 
 func family(name string, op ir.Op, doc string) kernel.Family {
 	return kernel.Family{
-		Name: name, Op: op, Rows: true, Doc: doc,
+		Name: name, Op: op, Rows: true, Wide: true, Doc: doc,
 		Plan: func(kernel.Layer) (kernel.Plan, bool) { return plan, true },
 		Read: kernel.Reader(2, func(_ kernel.Layer, tile []int) (Plan, bool) { return plan, slices.Equal(tile, plan.Attrs().Tile) }),
 	}
@@ -39,7 +39,7 @@ func poolWindow(g *emit.Generator) error {
 	if done, err := poolLanes(g); done || err != nil {
 		return err
 	}
-	if w := geometry.WindowOf(g.Node); w.DilH*w.DilW == 1 {
+	if w := geometry.WindowOf(g.Node); w.DilH*w.DilW == 1 && !g.Node.IsWide() {
 		return poolScalars(g, lanes{g: g, w: w, mean: g.Node.Op == ir.AvgPool2D})
 	}
 	w, b := geometry.WindowOf(g.Node), g.B
@@ -56,7 +56,7 @@ func poolWindow(g *emit.Generator) error {
 	b.For("oy", loop.Int(0), loop.Int(w.OutH()), 1, func(oy loop.Expr) {
 		b.For("ox", loop.Int(0), loop.Int(w.OutW()), 1, func(ox loop.Expr) {
 			b.For("c", loop.Int(0), loop.Int(w.InC), 1, func(c loop.Expr) {
-				start := -128
+				start, _ := g.Node.Args[0].Type.Ends()
 				if mean {
 					start = 0
 				}
@@ -73,7 +73,7 @@ func poolWindow(g *emit.Generator) error {
 						x := b.Let("ix", loop.Sum(loop.Scaled(ox, w.StrideW), loop.Scaled(kx, w.DilW), loop.Int(-w.PadL)))
 						tap := func() {
 							at := loop.Sum(loop.Scaled(loop.Sum(loop.Scaled(y, w.InW), x), w.InC), c)
-							v := loop.To(loop.SExt, loop.At(g.Args[0], at, loop.I8), 32)
+							v := g.Element(0, at)
 							if !mean {
 								b.Set(acc, loop.Op(loop.SMax, acc.Get(), v))
 								return
@@ -102,7 +102,7 @@ func poolWindow(g *emit.Generator) error {
 				if mean {
 					v = roundedMean(b, acc, pixels())
 				}
-				b.Store(g.Out, at, loop.To(loop.Trunc, loop.Clamp(v, int64(g.Node.Int(ir.AttrLo)), int64(g.Node.Int(ir.AttrHi))), 8))
+				g.Write(at, loop.Clamp(v, int64(g.Node.Int(ir.AttrLo)), int64(g.Node.Int(ir.AttrHi))))
 			})
 		})
 	})

@@ -14,10 +14,10 @@ import (
 
 // The families.
 var (
-	Reduce  = kernel.Simple(kernel.Family{Name: "reduce_rows", Op: ir.Reduce, Doc: "the sum or the extreme of each row"}, inRows, reduceRows)
-	ArgMax  = kernel.Simple(kernel.Family{Name: "argmax_rows", Op: ir.ArgMax, Doc: "the place of the greatest element of each row"}, inRows, argmaxRows)
-	Softmax = kernel.Simple(kernel.Family{Name: "softmax_table", Op: ir.Softmax, Doc: "exponentials from a table, one rounded division an element"}, inRows, softmaxTable)
-	MatMul  = kernel.Simple(kernel.Family{Name: "matmul_rows", Op: ir.MatMul, Doc: "one element of the product after the other"}, nil, matmulRows)
+	Reduce  = kernel.Simple(kernel.Family{Name: "reduce_rows", Op: ir.Reduce, Wide: true, Doc: "the sum or the extreme of each row"}, inRows, reduceRows)
+	ArgMax  = kernel.Simple(kernel.Family{Name: "argmax_rows", Op: ir.ArgMax, Wide: true, Doc: "the place of the greatest element of each row"}, inRows, argmaxRows)
+	Softmax = kernel.Simple(kernel.Family{Name: "softmax_table", Op: ir.Softmax, Wide: true, Doc: "exponentials from a table, one rounded division an element"}, inRows, softmaxTable)
+	MatMul  = kernel.Simple(kernel.Family{Name: "matmul_rows", Op: ir.MatMul, Wide: true, Doc: "one element of the product after the other"}, nil, matmulRows)
 )
 
 // inRows: the axis is the last of at most two, as legalize leaves it.
@@ -48,11 +48,11 @@ func reduceRows(g *emit.Generator) error {
 			op = loop.SMin
 		}
 		lastAxis(g, func(row, first loop.Expr, length int) {
-			best := b.Var("best", loop.At(g.Args[0], first, loop.I8))
+			best := b.Var("best", g.Read(0, first))
 			b.For("i", loop.Int(0), loop.Int(length), 1, func(i loop.Expr) {
-				b.Set(best, loop.Op(op, best.Get(), loop.At(g.Args[0], loop.Sum(first, i), loop.I8)))
+				b.Set(best, loop.Op(op, best.Get(), g.Read(0, loop.Sum(first, i))))
 			})
-			b.Store(g.Out, row, best.Get())
+			g.Write(row, best.Get())
 		})
 		return nil
 	}
@@ -82,7 +82,7 @@ func argmaxRows(g *emit.Generator) error {
 				b.Set(at, i)
 			}, nil)
 		})
-		b.Store(g.Out, row, loop.To(loop.Trunc, loop.Sum(at.Get(), loop.Int(-128)), 8))
+		g.Write(row, loop.Sum(at.Get(), loop.Int(-128)))
 	})
 	return nil
 }
@@ -90,7 +90,12 @@ func argmaxRows(g *emit.Generator) error {
 // matmulRows is the product of two computed matrices, or of as many as a first
 // axis has; matrices of three axes lie in memory with the first axis last.
 func matmulRows(g *emit.Generator) error {
-	q, err := emit.NewRequant(g, "", false)
+	isWide := g.Node.HasWideSums()
+	acc := loop.I32
+	if isWide {
+		acc = loop.I64
+	}
+	q, err := emit.NewRequant(g, "", isWide)
 	if err != nil {
 		return err
 	}
@@ -102,9 +107,10 @@ func matmulRows(g *emit.Generator) error {
 	b.For("batch", loop.Int(0), loop.Int(batch), 1, func(i loop.Expr) {
 		b.For("row", loop.Int(0), loop.Int(m), 1, func(row loop.Expr) {
 			b.For("col", loop.Int(0), loop.Int(n), 1, func(col loop.Expr) {
-				sum := b.Var("sum", loop.Int(0))
+				sum := b.Var("sum", loop.Num(acc, 0))
 				b.For("k", loop.Int(0), loop.Int(k), 1, func(l loop.Expr) {
-					b.Set(sum, loop.Sum(sum.Get(), loop.Op(loop.Mul, g.Wide(0, place(i, row, l, k)), g.Wide(1, place(i, l, col, n)))))
+					product := loop.Op(loop.Mul, g.Wide(0, place(i, row, l, k)), g.Wide(1, place(i, l, col, n)))
+					b.Set(sum, loop.Sum(sum.Get(), loop.To(loop.SExt, product, acc.Bits)))
 				})
 				q.Store(sum.Get(), loop.Int(0), place(i, row, col, n))
 			})
@@ -164,6 +170,9 @@ func maskedRows(g *emit.Generator, m *mask, body func(first loop.Expr, length in
 
 // softmaxTable is R15 for each row.
 func softmaxTable(g *emit.Generator) error {
+	if g.Node.IsWide() {
+		return softmaxWide(g)
+	}
 	x, err := g.Node.Const(ir.AttrTable).Ints()
 	if err != nil {
 		return err
