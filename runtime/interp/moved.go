@@ -13,7 +13,9 @@ func moved[T kernels.Number](n *ir.Node) func(*workspace, int, []T, [][]T) {
 
 func floatMoved(_ *Float, n *ir.Node) (floatRun, error) { return moved[float32](n), nil }
 
-func intMoved(_ *Int, n *ir.Node) (intRun, error) { return sized(n, moved[int8](n), moved[int16](n)), nil }
+func intMoved(_ *Int, n *ir.Node) (intRun, error) {
+	return sized(n, moved[int8](n), moved[int16](n)), nil
+}
 
 func movedGradient(n *ir.Node) (backward, error) {
 	at := n.Moved().Index()
