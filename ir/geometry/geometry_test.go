@@ -383,7 +383,7 @@ func TestAddParams(t *testing.T) {
 	p, err := NewAddParams(RoundHalfUp, .5, 1, .25, 2, 1, 3, -4, 5)
 	require.NoError(t, err)
 	// Arguments: .5/1 = 2^30*2^-31 and .25/1 = 2^30*2^-32; result: 1/2^20 = 2^30*2^-50.
-	assert.Equal(t, AddParams{ZeroA: 1, ZeroB: 2, ZeroY: 3, MulA: 1 << 30, MulB: 1 << 30, MulY: 1 << 30, ShiftA: 31, ShiftB: 32, ShiftY: 50, Lo: -4, Hi: 5}, p)
+	assert.Equal(t, AddParams{ZeroA: 1, ZeroB: 2, ZeroY: 3, MulA: 1 << 30, MulB: 1 << 30, MulY: 1 << 30, ShiftA: 31, ShiftB: 32, ShiftY: 50, Lo: -4, Hi: 5, Left: 20}, p)
 	q, err := NewAddParams(RoundHalfUp, .25, 1, .5, 2, 1, 3, -4, 5)
 	require.NoError(t, err)
 	assert.Equal(t, []int32{32, 31, 50}, []int32{q.ShiftA, q.ShiftB, q.ShiftY})
@@ -416,7 +416,7 @@ func TestAddParamsOf(t *testing.T) {
 		ir.AttrRound.Is(ir.RoundTFLite), ir.AttrLo.Is(-9), ir.AttrHi.Is(9))
 	p, err := AddParamsOf(n)
 	require.NoError(t, err)
-	assert.Equal(t, AddParams{ZeroA: 5, ZeroB: 6, ZeroY: 7, MulA: 1, MulB: 2, MulY: 3, ShiftA: 4, ShiftB: 5, ShiftY: 6, Lo: -9, Hi: 9, Rounding: RoundTFLite}, p)
+	assert.Equal(t, AddParams{ZeroA: 5, ZeroB: 6, ZeroY: 7, MulA: 1, MulB: 2, MulY: 3, ShiftA: 4, ShiftB: 5, ShiftY: 6, Lo: -9, Hi: 9, Left: 20, Rounding: RoundTFLite}, p)
 	n.Put(ir.AttrMul.Is(broken(n.Const(ir.AttrMul))))
 	_, err = AddParamsOf(n)
 	assert.ErrorIs(t, err, assert.AnError)
