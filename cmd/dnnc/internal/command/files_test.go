@@ -22,6 +22,7 @@ import (
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/dnnctest"
 	"github.com/dnnc/dnnc/frontend/weights"
 	"github.com/dnnc/dnnc/runtime/input"
+	"github.com/dnnc/dnnc/runtime/seal"
 )
 
 // classes is one that is judged: its answer is one label.
@@ -281,8 +282,10 @@ func (fullDisk) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
 
 // TestFullStandardOutput: a command whose results are lost has failed.
 func TestFullStandardOutput(t *testing.T) {
-	certificate := `{"version":1,"network":"n","content":"c"}`
-	folderOf(t, map[string]string{"net.dnn": tiny, "classes.dnn": classes, "c.json": certificate, "d.json": strings.Replace(certificate, `"c"`, `"d"`, 1)})
+	certificate := func(content string) string {
+		return string(seal.Add([]byte("{\n  \"version\": 1,\n  \"network\": \"n\",\n  \"content\": \"" + content + "\"\n}\n")))
+	}
+	folderOf(t, map[string]string{"net.dnn": tiny, "classes.dnn": classes, "c.json": certificate("c"), "d.json": certificate("d")})
 	for _, args := range [][]string{
 		{"targets"}, {"ops"}, {"-d=help"}, {"-errors", "help"}, {"help"}, {"help", "build"}, {"build", "-h"}, {"version"}, {"man"}, {"completion", "bash"},
 		{"net.dnn", "-target", "armv6m", "-emit", "c", "-o", "-"}, {"net.dnn", "-target", "armv6m", "-emit", "c", "-o", "x.c", "-report", "layers"}, {"net.dnn", "-target", "armv6m", "-emit", "c", "-o", "x.c", "-report", "memory"}, {"net.dnn", "-target", "armv6m", "-emit", "c", "-o", "x.c", "-d=legalize/dump"},

@@ -152,7 +152,8 @@ func TestEverythingIsGenerated(t *testing.T) {
 		for _, a := range op.Info().Attrs {
 			switch a.Key {
 			case ir.AttrRound, ir.AttrRounding, ir.AttrBits, ir.AttrSparsity, ir.AttrLo, ir.AttrHi,
-				ir.AttrImpl, ir.AttrMultiply, ir.AttrTile, ir.AttrUnroll, ir.AttrScratch, ir.AttrLag: // passes write them
+				ir.AttrImpl, ir.AttrMultiply, ir.AttrTile, ir.AttrUnroll, ir.AttrScratch, ir.AttrLag,
+				ir.AttrChain, ir.AttrWindow, ir.AttrKept, ir.AttrLoad: // passes write them
 				continue
 			case ir.AttrPool, ir.AttrParams: // what fuse-pool writes; numbers of a table's function, which functions have
 				continue
