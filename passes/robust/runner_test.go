@@ -206,6 +206,30 @@ func TestMemoryBoundsAllThatIsKept(t *testing.T) {
 	}
 }
 
+// TestProgramIsRoundedOnce: a network that is measured again at once is the same one, and
+// formats that differ by their rounding alone are another.
+func TestProgramIsRoundedOnce(t *testing.T) {
+	r := newReal(t)
+	formats := []quant.Format{nearestOf(3), nearestOf(2), nearestOf(2)}
+	first, err := r.program(all, formats)
+	require.NoError(t, err)
+	again, err := r.program(all, slices.Clone(formats))
+	require.NoError(t, err)
+	assert.Same(t, first, again)
+	formats[2].Rounding = quant.Compensated
+	other, err := r.program(all, formats)
+	require.NoError(t, err)
+	assert.NotSame(t, first, other)
+	ended, end := context.WithCancel(all)
+	end()
+	formats[2].Elem = ir.OddOf(1) // compensated: it walks the network
+	_, err = r.program(ended, formats)
+	require.Error(t, err)
+	got, err := r.program(all, formats)
+	require.NoError(t, err)
+	assert.NotSame(t, other, got, "what failed is not kept")
+}
+
 // TestJointIsTheIntegers: a whole network is measured in the integers that ship, on the
 // judged images or on those behind them.
 func TestJointIsTheIntegers(t *testing.T) {
