@@ -21,10 +21,10 @@ import (
 // which has the probability of one test.
 const (
 	mostCandidates = 6
-	// The bytes of a candidate divided by those of the next smaller one, at least and at most:
-	// the largest has 1.16 to 1.47 times the bytes of the smallest. A network much larger than
-	// what keeps the share is no choice, though it might be shown to.
-	leastStep, mostStep = 1.03, 1.08
+	// The bytes of the largest divided by those of the smallest, at least and, where these
+	// are known, at most. A network much larger than what keeps the share is no choice,
+	// though it might be shown to.
+	leastSpan, mostSpan = 1.15, 1.25
 	// A method may have few sizes; then the next larger one is a candidate, too.
 	farStep = 1.25
 )
@@ -119,23 +119,24 @@ func (t trend) fall() float64 {
 	return min(max(fall, leastFall), mostFall)
 }
 
-// step is how far apart the candidates should lie. The smallest, of a sign of most, is
-// expected to lose what may be lost, and passes in one of twenty tests. The largest should
-// pass in nineteen of twenty: its bound lies as far above what it loses as the error of the
-// images that judge, and once more the errors of these images and of the share of losses.
-// The exact bound counts one item that is lost more.
-func (t trend) step(most, lost float64, chosen, judged int) float64 {
+// span is the bytes of the largest candidate divided by those of the smallest. The smallest,
+// of a sign of most, is expected to lose what may be lost, and passes in one of twenty tests.
+// The largest should pass in nineteen of twenty: its bound lies as far above what it loses as
+// the error of the images that judge, and once more the errors of these images and of the
+// share of losses. The exact bound counts one item that is lost more. Where the share of losses
+// is uncertain, the smallest might have to be larger, and so may the largest.
+func (t trend) span(most, lost float64, chosen, judged int) float64 {
 	share, err := t.share(most)
 	spread, item := t.spread(chosen), 1/float64(judged)
 	passes := func(sign float64) bool {
 		own := math.Hypot(math.Sqrt(spread*math.Sqrt(sign)*item), item)
 		return float64(share*sign)+item+float64(measure.BoundErrors*(own+math.Hypot(own, err*sign))) <= lost
 	}
-	const steps = mostCandidates - 1
-	step, fall := leastStep, t.fall()
-	for ; step < mostStep && !passes(most*math.Pow(step, -steps*fall)); step *= 1.001 {
+	fall := t.fall()
+	span, limit := leastSpan, mostSpan*math.Pow(1+err/share, 1/fall)
+	for ; span < limit && !passes(most*math.Pow(span, -min(fall, usualFall))); span *= 1.01 {
 	}
-	return min(step, mostStep)
+	return min(span, limit)
 }
 
 // isTold reports that a network's loss is large enough beside its error to tell the share
@@ -162,7 +163,7 @@ func (t trend) bracket(most float64) (below, above *Network) {
 }
 
 // centred is the smallest candidate, whose sign is what the wanted loss is for by all that
-// the hunt measured, and the step to the others. found is the hunt's own choice, from which
+// the hunt measured, and the span of all. found is the hunt's own choice, from which
 // it may be far: its loss is that of one network.
 func (s *Search) centred(ctx context.Context, m method, found *Network, seen trend) (*Network, float64, error) {
 	seen, err := s.lossier(ctx, m, seen)
@@ -171,14 +172,14 @@ func (s *Search) centred(ctx context.Context, m method, found *Network, seen tre
 	}
 	at := slices.IndexFunc(seen, func(n lost) bool { return n.Network == found })
 	if at < 0 || s.stopped() {
-		return found, mostStep, nil
+		return found, mostSpan, nil
 	}
 	lost := 1 - s.env.Budget.Keep
 	share, _ := seen.share(seen.sign(seen[at]))
 	most := lost / share
 	below, above := seen.bracket(most)
 	if !(most > 0) || above == nil {
-		return found, mostStep, nil
+		return found, mostSpan, nil
 	}
 	chosen, err := s.env.HeldOut()
 	if err != nil {
@@ -189,7 +190,7 @@ func (s *Search) centred(ctx context.Context, m method, found *Network, seen tre
 		return nil, 0, err
 	}
 	n, err := s.between(ctx, m, below, above, most, seen)
-	return n, seen.step(most, lost, chosen.N, judged.N), err
+	return n, seen.span(most, lost, chosen.N, judged.N), err
 }
 
 // between is the smallest network found between two whose sign is at most so much, as
@@ -258,13 +259,14 @@ const (
 )
 
 // candidates are the networks to be tested, from the largest down: those above the least
-// that should keep the share, each a step from the next, that one itself, and smaller ones
-// where there are few above it. within is the network of at most so many bytes, nil of none;
+// that should keep the share, in equal steps from span times its bytes, that one itself, and
+// smaller ones where there are few above it. within is the network of at most so many bytes, nil of none;
 // most is the bytes of the largest there is. Each is made when it is its turn, but does not
 // depend on what was shown of those before.
-func candidates(least *Network, step float64, most int, within func(bytes int) (*Network, error)) iter.Seq2[*Network, error] {
+func candidates(least *Network, span float64, most int, within func(bytes int) (*Network, error)) iter.Seq2[*Network, error] {
 	return func(yield func(*Network, error) bool) {
 		left, ended := mostCandidates, false
+		step := math.Pow(span, 1./(mostCandidates-1))
 		give := func(n *Network, err error) {
 			left--
 			ended = !yield(n, err) || err != nil || left == 0
@@ -283,7 +285,7 @@ func candidates(least *Network, step float64, most int, within func(bytes int) (
 			}
 		}
 		size := float64(least.Bytes)
-		down(size*math.Pow(step, mostCandidates-1), least.Bytes, mostCandidates-1)
+		down(size*span, least.Bytes, mostCandidates-1)
 		for bytes := size * farStep; left == mostCandidates && bytes < float64(most)*farStep; bytes *= farStep {
 			down(min(bytes, float64(most)), least.Bytes, 1)
 		}
@@ -364,16 +366,16 @@ func (s *Search) estimated(ctx context.Context, n *Network) error {
 	return nil
 }
 
-// promised is the smallest of the candidates, a network and others a step apart, that is
-// shown to keep the share of the budget, by fixed-sequence testing.
-func (s *Search) promised(ctx context.Context, m method, found *Network, step float64) (*Network, error) {
+// promised is the smallest of the candidates, a network and others up to span times its bytes,
+// that is shown to keep the share of the budget, by fixed-sequence testing.
+func (s *Search) promised(ctx context.Context, m method, found *Network, span float64) (*Network, error) {
 	if err := s.kept(); err != nil {
 		return nil, err
 	}
 	k := s.env.Report.Kept
 	list := func(yield func(*Network, error) bool) { yield(found, nil) }
 	if !s.stopped() {
-		list = candidates(found, step, s.everySize()[1], func(bytes int) (*Network, error) {
+		list = candidates(found, span, s.everySize()[1], func(bytes int) (*Network, error) {
 			n, err := s.quick(ctx, m, bytes, 0)
 			if isTooSmall(err) {
 				return nil, nil

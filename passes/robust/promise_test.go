@@ -19,6 +19,7 @@ import (
 // are fewer; each once; and the next larger one of a method that has few sizes.
 func TestCandidates(t *testing.T) {
 	found := &Network{Bytes: 10_000}
+	span := math.Pow(1.15, 5)
 	for name, c := range map[string]struct {
 		has, want []int
 	}{
@@ -30,7 +31,7 @@ func TestCandidates(t *testing.T) {
 		"one network":     {[]int{10_000}, []int{10000}},
 	} {
 		var got []int
-		for n, err := range candidates(found, 1.15, 50_000, func(bytes int) (*Network, error) {
+		for n, err := range candidates(found, span, 50_000, func(bytes int) (*Network, error) {
 			if c.has == nil {
 				return &Network{Bytes: bytes}, nil
 			}
@@ -51,7 +52,7 @@ func TestCandidates(t *testing.T) {
 	fault := errors.New("fault")
 	for calls := range 5 {
 		made := 0
-		passed, tested, err := inSequence(candidates(found, 1.15, 50_000, func(bytes int) (*Network, error) {
+		passed, tested, err := inSequence(candidates(found, span, 50_000, func(bytes int) (*Network, error) {
 			if made++; made > calls {
 				return nil, fault
 			}
@@ -131,9 +132,9 @@ func TestExpectedTrend(t *testing.T) {
 	assert.InDelta(t, (1./8+1./64-1./128)/21, share, 1e-15)
 }
 
-// TestStep: candidates lie further apart, the less the images that judge tell; at the largest
+// TestSpan: candidates reach further, the less the images that judge tell; at the largest
 // the bound is expected to hold with as much to spare as its error.
-func TestStep(t *testing.T) {
+func TestSpan(t *testing.T) {
 	const lost, fall, items = .02, 3., 400
 	var seen trend
 	for _, bytes := range []int{8000, 10_000, 13_000, 20_000} {
@@ -144,22 +145,25 @@ func TestStep(t *testing.T) {
 	assert.InDelta(t, .3, seen.spread(items), 1e-9)
 	assert.Equal(t, usualFall, seen[:1].fall(), "of one size")
 
-	last := mostStep
-	for _, judged := range []int{0, 100, 4000, 10_000, 30_000, 1 << 40} {
-		step := seen.step(lost, lost, items, judged)
-		assert.LessOrEqual(t, step, last, judged)
-		assert.GreaterOrEqual(t, step, leastStep, judged)
-		if leastStep < step && step < mostStep {
-			share, err := seen.share(lost)
-			loss := lost * math.Pow(step, -fall*(mostCandidates-1))
+	share, err := seen.share(lost)
+	limit := mostSpan * math.Pow((share+err)/share, 1/fall)
+	assert.Greater(t, limit, 1.05*mostSpan, "few images tell the smallest")
+	last, between := limit+1e-9, 0
+	for _, judged := range []int{0, 100, 8000, 12_000, 16_000, 24_000, 1 << 40} {
+		span := seen.span(lost, lost, items, judged)
+		assert.LessOrEqual(t, span, last, judged)
+		assert.GreaterOrEqual(t, span, leastSpan, judged)
+		if leastSpan < span && span < limit {
+			between++
+			loss := lost * math.Pow(span, -fall)
 			own := math.Hypot(math.Sqrt(.3*math.Sqrt(loss)/float64(judged)), 1/float64(judged))
 			bound := share*loss + measure.BoundErrors*own + 1/float64(judged)
 			assert.InDelta(t, lost, bound+measure.BoundErrors*math.Hypot(own, err*loss), lost/30)
 		}
-		last = step
+		last = span
 	}
-	assert.Less(t, last, mostStep)
-	assert.Equal(t, mostStep, trend{}.step(lost, lost, items, 4000), "nothing is known")
+	assert.NotZero(t, between)
+	assert.Equal(t, leastSpan, trend{lostOf(8000, .04, 0), lostOf(10_000, .02, 0)}.span(.02, .02, items, 1<<40), "all is known")
 }
 
 // lostOf is a network that loses what is expected.
@@ -187,9 +191,9 @@ func TestCentred(t *testing.T) {
 		{small, s.loss(small.cost), true90(small), measure.Estimate{Value: 1 - true90(small), StdErr: .01}},
 		{large, s.loss(large.cost), true90(large), measure.Estimate{Value: 1 - true90(large) - .001, StdErr: .01}},
 	}
-	n, step, err := s.centred(all, methods[0], large, seen)
+	n, span, err := s.centred(all, methods[0], large, seen)
 	require.NoError(t, err)
-	assert.Equal(t, mostStep, step, "no images judge")
+	assert.Greater(t, span, mostSpan, "no images judge")
 	assert.Less(t, n.Bytes, large.Bytes)
 	assert.LessOrEqual(t, true90(n), .1)
 	// Of the large network alone, which few images told to lose eight times as much as it
@@ -198,8 +202,9 @@ func TestCentred(t *testing.T) {
 	require.NoError(t, err)
 	assert.Less(t, n.Bytes, large.Bytes)
 	assert.LessOrEqual(t, true90(n), .11)
-	other, _, err := s.centred(all, methods[0], &Network{}, seen)
+	other, span, err := s.centred(all, methods[0], &Network{}, seen)
 	require.NoError(t, err)
+	assert.Equal(t, mostSpan, span)
 	assert.Empty(t, other.Bytes, "of a network that was not measured nothing is known")
 }
 

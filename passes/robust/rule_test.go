@@ -91,7 +91,7 @@ func (r *recorded) choose(t *testing.T, keep float64, hunted, judged []int) int 
 	if found == nil {
 		found = best
 	}
-	list := candidates(found, mostStep, h.high, func(bytes int) (*Network, error) { return network(r.within(bytes)), nil })
+	list := candidates(found, mostSpan, h.high, func(bytes int) (*Network, error) { return network(r.within(bytes)), nil })
 	exact = r.score(0, judged)
 	passed, tested, err := inSequence(list, keep, func(n *Network) (measure.Bound, error) {
 		return measure.Keeps(r.score(index(n), judged), exact, false), nil
