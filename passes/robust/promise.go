@@ -21,10 +21,10 @@ import (
 // which has the probability of one test.
 const (
 	mostCandidates = 6
-	// The bytes of the largest divided by those of the smallest, at least and, where these
-	// are known, at most. A network much larger than what keeps the share is no choice,
-	// though it might be shown to.
-	leastSpan, mostSpan = 1.15, 1.25
+	// The bytes of the largest divided by those of the smallest: at least, at most where the
+	// images can decide, and where they cannot. A network much larger than what keeps the
+	// share is no choice, though it might be shown to by chance.
+	leastSpan, mostSpan, chanceSpan = 1.15, 2, 1.25
 	// A method may have few sizes; then the next larger one is a candidate, too.
 	farStep = 1.25
 )
@@ -123,20 +123,21 @@ func (t trend) fall() float64 {
 // of a sign of most, is expected to lose what may be lost, and passes in one of twenty tests.
 // The largest should pass in nineteen of twenty: its bound lies as far above what it loses as
 // the error of the images that judge, and once more the errors of these images and of the
-// share of losses. The exact bound counts one item that is lost more. Where the share of losses
-// is uncertain, the smallest might have to be larger, and so may the largest.
+// share of losses. The exact bound counts one item that is lost more. Where no network of
+// mostSpan should, the images cannot decide.
 func (t trend) span(most, lost float64, chosen, judged int) float64 {
 	share, err := t.share(most)
-	spread, item := t.spread(chosen), 1/float64(judged)
+	spread, fall, item := t.spread(chosen), t.fall(), 1/float64(judged)
 	passes := func(sign float64) bool {
 		own := math.Hypot(math.Sqrt(spread*math.Sqrt(sign)*item), item)
 		return float64(share*sign)+item+float64(measure.BoundErrors*(own+math.Hypot(own, err*sign))) <= lost
 	}
-	fall := t.fall()
-	span, limit := leastSpan, mostSpan*math.Pow(1+err/share, 1/fall)
-	for ; span < limit && !passes(most*math.Pow(span, -min(fall, usualFall))); span *= 1.01 {
+	for span := leastSpan; span <= mostSpan; span *= 1.01 {
+		if passes(most * math.Pow(span, -fall)) {
+			return span
+		}
 	}
-	return min(span, limit)
+	return chanceSpan
 }
 
 // isTold reports that a network's loss is large enough beside its error to tell the share
