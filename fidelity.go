@@ -44,7 +44,7 @@ func (r *Result) Calibrated() bool {
 // warnOf warns of results that are far from the float network's.
 func (r *Result) warnOf(f *measure.Fidelity) {
 	r.warnOfColumns(f)
-	far := FarResults(f)
+	far := FarResults(f, r.isOfNoise())
 	if len(far) == 0 {
 		return
 	}
@@ -60,28 +60,46 @@ const (
 	fewColumns = 16
 )
 
-// warnOfColumns warns of results that are near the float network's as a whole, but not in
-// each column: one scale serves all columns, and the greatest numbers choose it.
+// warnOfColumns warns of inputs and results that are near the float network's as a whole, but
+// not in each column: one scale serves all columns, and the greatest numbers choose it.
 func (r *Result) warnOfColumns(f *measure.Fidelity) {
+	for i := range f.Inputs {
+		r.warnOfColumn(f, &f.Inputs[i], "input", "scale the columns to one range before the network, in training too, and not inside it; or make columns of different units inputs of their own, each of which has a scale")
+	}
 	for i := range f.Results {
 		n, task := &f.Results[i], r.Module.TaskOf(i).Name
-		at, db, share := n.WorstColumn()
-		whole, defined := n.SQNR()
-		isMeant := task == ir.Values || task == "" && len(n.Columns) <= fewColumns
-		if at < 0 || !isMeant || db >= diag.LeastSQNR || share > otherUnit || !defined || whole < diag.LeastSQNR {
-			continue
+		if isMeant := task == ir.Values || task == "" && len(n.Columns) <= fewColumns; isMeant {
+			r.warnOfColumn(f, n, "result", "scale the targets of training to one size; or return columns of different units as results of their own, each of which has a scale")
 		}
-		r.Warn(diag.Warn(diag.UnevenColumns, "column %d of the %d of the result %s has %.1f dB over its spread, on %d calibration images: it spreads %.2g of another column, and one scale serves all", at, len(n.Columns), n.Name, db, f.Images, share).
-			WithHelp("scale the targets of training to one size; or return columns of different units as results of their own, each of which has a scale"))
 	}
 }
 
+// warnOfColumn warns of the worst column of one input or result.
+func (r *Result) warnOfColumn(f *measure.Fidelity, n *measure.Near, what, help string) {
+	at, db, share := n.WorstColumn()
+	whole, defined := n.SQNR()
+	if at < 0 || db >= diag.LeastSQNR || share > otherUnit || !defined || whole < diag.LeastSQNR {
+		return
+	}
+	r.Warn(diag.Warn(diag.UnevenColumns, "column %d of the %d of the %s %s has %.1f dB over its spread, on %d calibration images: it spreads %.2g of another column, and one scale serves all", at, len(n.Columns), what, n.Name, db, f.Images, share).
+		WithHelp("%s", help))
+}
+
+// isOfNoise reports that there are no calibration images.
+func (r *Result) isOfNoise() bool {
+	return slices.ContainsFunc(r.Warnings, func(w *diag.Warning) bool { return w.Name == diag.NoCalibration })
+}
+
 // FarResults lists the results that are under a threshold of diag.LowFidelity, with their
-// figures.
-func FarResults(f *measure.Fidelity) (far []string) {
+// figures. Of values the spread counts, too, but not on noise, under which it may be narrow.
+func FarResults(f *measure.Fidelity, isOfNoise bool) (far []string) {
 	for _, n := range f.Results {
-		if db, defined := n.SQNR(); defined && db < diag.LeastSQNR {
+		spread, hasSpread := n.Spread()
+		switch db, defined := n.SQNR(); {
+		case defined && db < diag.LeastSQNR:
 			far = append(far, fmt.Sprintf("%s has %.1f dB", n.Name, db))
+		case n.IsValues && !isOfNoise && hasSpread && spread < diag.LeastSQNR:
+			far = append(far, fmt.Sprintf("%s has %.1f dB over its spread", n.Name, spread))
 		}
 		if n.Agree >= 0 && float64(n.Agree) < diag.LeastAgreement*float64(f.Images) {
 			far = append(far, fmt.Sprintf("the answers of %s agree on %d", n.Name, n.Agree))
@@ -92,7 +110,7 @@ func FarResults(f *measure.Fidelity) (far []string) {
 
 // remedy is what makes a network nearer to the float one.
 func (r *Result) remedy(f *measure.Fidelity) string {
-	if slices.ContainsFunc(r.Warnings, func(w *diag.Warning) bool { return w.Name == diag.NoCalibration }) {
+	if r.isOfNoise() {
 		return "give -calib images like those that the network will see"
 	}
 	if worst := f.Worst(); worst != nil {

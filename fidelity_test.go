@@ -3,6 +3,9 @@ package dnnc_test
 import (
 	"context"
 	"math"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -10,6 +13,7 @@ import (
 
 	"github.com/dnnc/dnnc"
 	"github.com/dnnc/dnnc/frontend/examples"
+	"github.com/dnnc/dnnc/frontend/weights"
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/passes/pass"
@@ -233,7 +237,60 @@ func TestLowFidelity(t *testing.T) {
 		{"nothing but noise", 0, 1, -1, false}, // no ratio is defined
 	} {
 		f := &measure.Fidelity{Images: 100, Results: []measure.Near{{Name: "y", Signal: c.signal, Noise: c.noise, Agree: c.agree}}}
-		assert.Equal(t, c.low, len(dnnc.FarResults(f)) > 0, c.name)
+		assert.Equal(t, c.low, len(dnnc.FarResults(f, false)) > 0, c.name)
+	}
+}
+
+// TestNumbersFarFromZero: of numbers that hardly differ beside their size the spread tells
+// whether the integers are near, not the size; and an input whose columns have very different
+// units is warned of.
+func TestNumbersFarFromZero(t *testing.T) {
+	const text = "tensors \"far.safetensors\"\nnetwork far(x: f32[3] in [0,100]) -> f32[1] values {\n  fc = linear(x, units: 1)\n  return fc\n}\n"
+	path := filepath.Join(t.TempDir(), "far")
+	require.NoError(t, os.WriteFile(path+".dnn", []byte(text), 0o644))
+	for _, c := range []struct {
+		what  string
+		small float32 // by which the third column spreads
+		far   float32 // where the result lies
+		want  []string
+	}{
+		{"all columns alike", 20, 1000, nil},
+		{"one column that is rounded off", .1, 1000, []string{diag.UnevenColumns, diag.LowFidelity}},
+		{"near 0 the ratio itself is low", .1, 0, []string{diag.UnevenColumns, diag.LowFidelity}},
+	} {
+		// The result is the third column, as a share of its spread.
+		tensor := func(name string, shape []int, x ...float32) weights.Tensor {
+			raw, err := ir.FloatConst(name, shape, x).Load()
+			require.NoError(t, err)
+			return weights.Tensor{Name: name, DType: weights.F32, Shape: shape, Data: raw}
+		}
+		file, err := os.Create(path + ".safetensors")
+		require.NoError(t, err)
+		require.NoError(t, weights.WriteSafetensors(file, []weights.Tensor{tensor("fc.weight", []int{1, 3}, 0, 0, 1/c.small), tensor("fc.bias", []int{1}, c.far-50/c.small)}))
+		require.NoError(t, file.Close())
+		m, err := dnnc.Load(path+".dnn", dnnc.LoadOptions{})
+		require.NoError(t, err)
+		rng := rand.New(rand.NewPCG(3, 3))
+		b := data.Batch{N: 64, Shape: []int{3}}
+		for range b.N {
+			b.X = append(b.X, 100*rng.Float32(), 100*rng.Float32(), min(max(50+c.small*float32(rng.NormFloat64()), 0), 100))
+		}
+		r, _ := quantized(t, m, func(c *dnnc.Config) { c.Calibration = dnnc.Images(b) })
+		f, err := r.Fidelity(context.Background())
+		require.NoError(t, err)
+		var got []string
+		for _, w := range r.Warnings {
+			got = append(got, w.Name)
+		}
+		assert.Equal(t, c.want, got, c.what)
+		whole, _ := f.Results[0].SQNR()
+		spread, defined := f.Results[0].Spread()
+		assert.True(t, defined)
+		if c.far > 0 {
+			assert.Greater(t, whole, spread+20, c.what)
+		} else {
+			assert.InDelta(t, whole, spread, 1, c.what)
+		}
 	}
 }
 

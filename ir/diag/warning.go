@@ -49,9 +49,9 @@ const (
 // WarningKinds are all warnings. `dnnc help warnings`, the flags -Wno-NAME and the README
 // come from this table.
 var WarningKinds = []WarningKind{
-	{LowFidelity, fmt.Sprintf("on calibration images, a result has a signal-to-quantization-noise ratio under %g dB, or answers agree with the float network's on under %g %%; verify compares on its own inputs, by the ratio alone", LeastSQNR, 100*LeastAgreement),
+	{LowFidelity, fmt.Sprintf("on calibration images, a result has a signal-to-quantization-noise ratio under %g dB, of values also over their spread (the variance in place of the squares), or answers agree with the float network's on under %g %%; verify compares on its own inputs, by the ratio alone", LeastSQNR, 100*LeastAgreement),
 		"the integers compute something else than the network that was trained"},
-	{UnevenColumns, fmt.Sprintf("on calibration images, a result of values, or of at most 16 numbers whose task is not said, has a signal-to-quantization-noise ratio of at least %g dB, but one of its columns (elements, or channels of [C,H,W]) has less, over its own variance, and a standard deviation of at most a sixteenth of another column's", LeastSQNR),
+	{UnevenColumns, fmt.Sprintf("on calibration images, a result of values, or of at most 16 numbers whose task is not said, or an input of features or of a signal has a signal-to-quantization-noise ratio of at least %g dB, but one of its columns (elements, or channels of [C,H,W] and of signals) has less, over its own variance, and a standard deviation of at most a sixteenth of another column's", LeastSQNR),
 		"columns have one scale, which suits the greatest numbers: what a column in a small unit tells is rounded off"},
 	{WastedLevels, "fewer than 32 of the 256 levels of an activation hold 99.9 % of its elements on calibration images",
 		"the activation has few bits, and what is computed of it is coarse"},

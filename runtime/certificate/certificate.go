@@ -169,6 +169,7 @@ type Fidelity struct {
 type Near struct {
 	Name      string   `json:"name"`
 	SQNR      *float64 `json:"sqnr_db,omitempty"`    // absent when it is equal, or not defined
+	Spread    *float64 `json:"spread_db,omitempty"`  // of values: of the variance, not of the squares; absent where it is not defined
 	Equal     bool     `json:"equal,omitempty"`      // to the last bit
 	Agreement *float64 `json:"agreement,omitempty"`  // share of the images with the same answer; absent when there are no answers
 	Narrow    string   `json:"eight_bits,omitempty"` // why a result of values has 8 bits and not 16
@@ -188,9 +189,16 @@ func NewFidelity(f *measure.Fidelity) *Fidelity {
 	near := func(list []measure.Near) (all []Near) {
 		for _, n := range list {
 			x := Near{Name: n.Name, Equal: n.Noise == 0, Narrow: n.Narrow, Lost: math.Round(1e4*n.Lost) / 1e4}
-			if db, defined := n.SQNR(); defined && !x.Equal {
+			figure := func(db float64, isMeant bool) *float64 {
+				if !isMeant || x.Equal {
+					return nil
+				}
 				db = math.Round(100*db) / 100
-				x.SQNR = &db
+				return &db
+			}
+			x.SQNR = figure(n.SQNR())
+			if n.IsValues {
+				x.Spread = figure(n.Spread())
 			}
 			if n.Agree >= 0 {
 				share := float64(n.Agree) / float64(f.Images)

@@ -15,6 +15,7 @@ import (
 // Fidelity is how near a quantized network comes to the float network on some images.
 type Fidelity struct {
 	Images  int
+	Inputs  []Near // in their order: what their rounding loses
 	Results []Near // of the outputs, in their order
 	Layers  []Near // of the operations that both networks have by one name, in their order
 }
@@ -29,10 +30,13 @@ type Near struct {
 	// Agree is the images on which the answers of a result are the same; -1 where a result
 	// gives no answers.
 	Agree int
-	// Narrow is why a result of values has 8 bits and not 16; "" of all others.
-	Narrow string
-	// Columns are those of a result that gives no answers and has several: its elements, or
-	// the channels of [C,H,W], or else the elements of the last axis.
+	// IsValues is set of a result whose task is values; Narrow is why it has 8 bits and not 16,
+	// "" of one of 16 bits, and of all others.
+	IsValues bool
+	Narrow   string
+	// Columns are those of a result that gives no answers: its elements, or the channels of
+	// [C,H,W], or else the elements of the last axis. Those of an input are its channels if it
+	// is a signal, and its elements if it holds features; an image has none.
 	Columns []Column
 	// Lost is the share in all that is lost: by how much the noise, relative to the signal,
 	// is greater than that of the argument with the most, as a share of the sum over all layers.
@@ -86,6 +90,24 @@ func (n *Near) WorstColumn() (at int, db, share float64) {
 	return at, db, share
 }
 
+// Spread is the ratio of the variance within the columns to the noise in dB: +Inf without
+// noise. Numbers far from 0 have a great signal, but what they tell is how they differ. It is
+// not defined of a result that gives answers, nor where no column varies.
+func (n *Near) Spread() (db float64, defined bool) {
+	signal, noise := 0.0, 0.0
+	for i := range n.Columns {
+		c := &n.Columns[i]
+		signal, noise = signal+float64(c.variance()*c.count), noise+c.Noise
+	}
+	switch {
+	case signal == 0:
+		return 0, false
+	case noise == 0:
+		return math.Inf(1), true
+	}
+	return 10 * math.Log10(signal/noise), true
+}
+
 // columnsOf is the columns of a result, and how many elements lie between two of a column.
 func columnsOf(s ir.Shape) (columns, apart int) {
 	switch len(s) {
@@ -97,9 +119,24 @@ func columnsOf(s ir.Shape) (columns, apart int) {
 	return s[len(s)-1], 1
 }
 
-// addColumns takes in elements of a result of some images.
-func (n *Near) addColumns(s ir.Shape, want, got []float32) {
-	columns, apart := columnsOf(s)
+// columnsOfInput is the same of an input of a signal or of features; 0 of any other.
+func columnsOfInput(m *ir.Module, v *ir.Value) (columns, apart int) {
+	size := v.Type.Shape.Size()
+	switch holds := v.Holds(); {
+	case m.IsIndex(v):
+		return 0, 1
+	case holds.Kind == ir.Features:
+		return size, 1
+	case holds.Kind == ir.Signal && holds.Axis == 0: // time comes first
+		return size / v.Type.Shape[0], 1
+	case holds.Kind == ir.Signal:
+		return v.Type.Shape[0], size / v.Type.Shape[0]
+	}
+	return 0, 1
+}
+
+// addColumns takes in elements of some images, of so many columns.
+func (n *Near) addColumns(columns, apart int, want, got []float32) {
 	if n.Columns == nil {
 		n.Columns = make([]Column, columns)
 	}
@@ -279,8 +316,15 @@ func (c *comparison) compare(v *ir.Value, y []int8, images int) {
 	c.reals = slices.Grow(c.reals[:0], len(want))[:len(want)]
 	interp.Reals(v.Type, y, c.reals)
 	n.Add(want, c.reals)
-	if columns, _ := columnsOf(v.Type.Shape); columns > 1 && c.m.IsOutput(v) && c.agree[v] == nil {
-		n.addColumns(v.Type.Shape, want, c.reals)
+	columns, apart := 0, 1
+	switch {
+	case v.Def == nil:
+		columns, apart = columnsOfInput(c.m, v)
+	case c.m.IsOutput(v) && c.agree[v] == nil:
+		columns, apart = columnsOf(v.Type.Shape)
+	}
+	if columns > 0 {
+		n.addColumns(columns, apart, want, c.reals)
 	}
 	if a := c.agree[v]; a != nil {
 		*a += agreeing(want, c.reals, images, v.Def != nil && v.Def.Op == ir.ArgMax)
@@ -304,6 +348,7 @@ func (c *comparison) fidelity(images int) *Fidelity {
 	f := &Fidelity{Images: images}
 	noise := map[*ir.Value]float64{}
 	for _, v := range c.m.Inputs {
+		f.Inputs = append(f.Inputs, *c.near[v])
 		noise[v] = c.near[v].relative(0)
 	}
 	sum := 0.
@@ -338,7 +383,7 @@ func (c *comparison) fidelity(images int) *Fidelity {
 		if a := c.agree[v]; a != nil {
 			near.Agree = *a
 		}
-		if c.m.TaskOf(i).Name == ir.Values {
+		if near.IsValues = c.m.TaskOf(i).Name == ir.Values; near.IsValues {
 			near.Narrow = c.m.WhyNarrow(v)
 		}
 		f.Results = append(f.Results, near)

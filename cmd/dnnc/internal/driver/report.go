@@ -178,7 +178,11 @@ func decibels(n certificate.Near) string {
 	case n.SQNR == nil:
 		return "- dB"
 	}
-	return fmt.Sprintf("%.1f dB", *n.SQNR)
+	spread := ""
+	if n.Spread != nil {
+		spread = fmt.Sprintf(" (%.1f over its spread)", *n.Spread)
+	}
+	return fmt.Sprintf("%.1f dB%s", *n.SQNR, spread)
 }
 
 // percent is a share, or a dash where it is not defined.
