@@ -22,7 +22,7 @@ var Table = pass.Table{
 	{Name: "fold-batchnorm", After: []string{"simplify"}, Rounds: 1e-4, Run: graph.FoldBatchNorm,
 		Why: "a scale and shift after a layer is part of its weights: free, and exact"},
 	{Name: "fold-normalize", After: []string{"fold-batchnorm"}, Rounds: 1e-4, Run: graph.FoldNormalize,
-		Why: "the network then takes raw pixels; padding becomes the mean, so that borders stay exact"},
+		Why: "the network then takes raw pixels, and rounds once less; padding becomes the mean, so that borders stay exact"},
 	{Name: "raise-activation", After: []string{"fold-batchnorm"}, Run: graph.RaiseActivation,
 		Why: "a relu of what was concatenated or moved is a bound, too, of what computed it"},
 	{Name: "fuse-activation", After: []string{"raise-activation"}, Run: graph.FuseActivation,

@@ -180,14 +180,19 @@ func (r *runner) row(ctx context.Context, name string) (row, error) {
 		return w, err
 	}
 	w.qdq = c.SQNR
-	if w.ours, err = c.noise(ctx); err != nil {
+	m, err := c.load()
+	if err != nil {
+		w.why = append(w.why, err.Error())
+		return w, nil
+	}
+	if w.ours, err = c.noise(ctx, m); err != nil {
 		w.why = append(w.why, err.Error())
 	}
 	for _, target := range targets {
 		if r.quick {
 			break
 		}
-		if err := r.prove(ctx, c, target); err != nil {
+		if err := r.prove(ctx, c, tasks(m), target); err != nil {
 			w.why = append(w.why, target+": "+err.Error())
 			continue
 		}
@@ -206,14 +211,14 @@ func (r *runner) dnnc(ctx context.Context, args ...string) error {
 }
 
 // prove compiles the network in a temporary folder, and verifies the object.
-func (r *runner) prove(ctx context.Context, c *exported, target string) error {
+func (r *runner) prove(ctx context.Context, c *exported, tasks, target string) error {
 	dir, err := os.MkdirTemp("", "dnnc-networks-")
 	if err != nil {
 		return err
 	}
 	defer os.RemoveAll(dir)
 	object := filepath.Join(dir, "net.o")
-	args := []string{"build", c.model(), "-target", target, "-calib", c.file("calib.npz"), "-errors", clean, "-o", object}
+	args := []string{"build", c.model(), "-target", target, "-calib", c.file("calib.npz"), "-errors", clean, "-task", tasks, "-o", object}
 	for name, bounds := range c.Ranges {
 		args = append(args, "-range", fmt.Sprintf("%s=%v,%v", name, bounds[0], bounds[1]))
 	}
@@ -250,16 +255,27 @@ func readCase(dir string) (*exported, error) {
 	return c, nil
 }
 
-// noise is the signal-to-quantization-noise ratio of each result of int8 in dB.
-func (c *exported) noise(ctx context.Context) ([]float64, error) {
+// load reads the network of floats.
+func (c *exported) load() (*ir.Module, error) {
 	ranges := map[string]ir.Range{}
 	for name, b := range c.Ranges {
 		ranges[name] = ir.Range{Lo: b[0], Hi: b[1]}
 	}
-	m, err := dnnc.Load(c.model(), dnnc.LoadOptions{Ranges: ranges, Outputs: c.Outputs})
-	if err != nil {
-		return nil, err
+	return dnnc.Load(c.model(), dnnc.LoadOptions{Ranges: ranges, Outputs: c.Outputs})
+}
+
+// tasks says that each result is values, whose noise counts: onnxruntime leaves them in float32,
+// and dnnc gives them 16 bits.
+func tasks(m *ir.Module) string {
+	var list []string
+	for i := range m.Outputs {
+		list = append(list, m.ResultName(i)+"="+ir.Values)
 	}
+	return strings.Join(list, ",")
+}
+
+// noise is the signal-to-quantization-noise ratio of each result of int8 in dB.
+func (c *exported) noise(ctx context.Context, m *ir.Module) ([]float64, error) {
 	images := func(file string) (data.Batch, error) {
 		d, err := dataset.Load(c.file(file), dataset.Want{Inputs: dnnc.DataInputs(m)})
 		if err != nil {
@@ -280,6 +296,7 @@ func (c *exported) noise(ctx context.Context) ([]float64, error) {
 		return nil, err
 	}
 	config.Calibration, config.Errors = dnnc.Images(calib), clean
+	config.Task = tasks(m)
 	r, err := dnnc.Compile(ctx, m, config)
 	if err != nil {
 		return nil, err

@@ -182,30 +182,86 @@ func tiesOf(m *ir.Module) ties {
 	return t
 }
 
-// FoldNormalize folds the normalisation of the input into the layer behind it.
-// The folding is exact: a padded convolution pads with the mean, the value
-// that normalisation takes to zero.
-func FoldNormalize(_ context.Context, m *ir.Module, _ *pass.Env) (err error) {
+// FoldNormalize folds normalisations into what reads them: layers and batch normalisations. So it
+// does with batch normalisations that no layer before them took, but into layers only if their
+// scales are alike. The folding is exact: a padded convolution pads with the mean, the value that
+// normalisation takes to zero.
+func FoldNormalize(_ context.Context, m *ir.Module, _ *pass.Env) error {
+	// Batch normalisations first: one that layers take leaves them to the normalisation before it.
+	for _, op := range []ir.Op{ir.BatchNorm, ir.Normalize} {
+		if err := foldAffine(m, op); err != nil {
+			return err
+		}
+	}
+	m.PruneConsts()
+	return nil
+}
+
+// foldAffine folds the operations of one kind into what reads them.
+func foldAffine(m *ir.Module, op ir.Op) (err error) {
 	all, ties := m.AllUsers(), tiesOf(m)
 	m.Bypass(func(n *ir.Node) *ir.Value {
 		users := all[n.Out]
-		if err != nil || n.Op != ir.Normalize || m.IsOutput(n.Out) || len(users) == 0 ||
-			slices.ContainsFunc(users, func(u *ir.Node) bool { return !u.Op.HasWeights() || u.Has(ir.AttrPadValue) }) {
+		if err != nil || n.Op != op || m.IsOutput(n.Out) || len(users) == 0 {
 			return nil
 		}
 		var a affine
-		if a, err = asAffine(n); err != nil {
+		if a, err = asAffine(n); err != nil || !foldsInto(n, a, users, ties) {
 			return nil
 		}
 		for _, u := range users {
-			if err = foldBefore(m, u, n, a, ties); err != nil {
+			if u.Op == ir.BatchNorm {
+				err = foldAfter(m, u, a)
+			} else {
+				err = foldBefore(m, u, n, a, ties)
+			}
+			if err != nil {
 				return nil
 			}
 		}
 		return n.Args[0]
 	})
-	m.PruneConsts()
 	return err
+}
+
+// mostUneven is the greatest ratio of the scales of a batch normalisation that go into the weights
+// after it. All weights of a row share its levels: those of inputs with small scales would lose more
+// than one bit of them.
+const mostUneven = 2
+
+// foldsInto reports whether an affine operation can go into all operations that read it.
+func foldsInto(n *ir.Node, a affine, users []*ir.Node, ties ties) bool {
+	return !slices.ContainsFunc(users, func(u *ir.Node) bool {
+		switch {
+		case u.Op == ir.BatchNorm:
+			return false
+		case !u.Op.HasWeights() || u.Has(ir.AttrPadValue):
+			return true
+		}
+		return n.Op == ir.BatchNorm && (isPadded(u) || ties[u] || uneven(a) > mostUneven)
+	})
+}
+
+// uneven is the greatest of an affine operation's scales divided by the least; +Inf where one is 0.
+func uneven(a affine) float64 {
+	lo, hi := math.Inf(1), 0.
+	for _, s := range a.scale {
+		lo, hi = min(lo, math.Abs(s)), max(hi, math.Abs(s))
+	}
+	return hi / lo
+}
+
+// foldAfter folds y = scale*x+shift into the batch normalisation u that reads y.
+func foldAfter(m *ir.Module, u *ir.Node, a affine) error {
+	b, err := asAffine(u)
+	if err != nil {
+		return err
+	}
+	for c, s := range b.scale {
+		b.scale[c], b.shift[c] = float64(s*a.scale[c]), b.shift[c]+float64(s*a.shift[c])
+	}
+	putAffine(m, u, b)
+	return nil
 }
 
 // foldBefore folds y = scale*x+shift into the layer u that reads y.
@@ -232,19 +288,14 @@ func foldBefore(m *ir.Module, u, norm *ir.Node, a affine, ties ties) error {
 		}
 	}
 	storeLayer(m, u, p, ties)
-	if u.Op == ir.Conv2D && isPadded(u) {
+	if isPadded(u) {
 		u.Put(ir.AttrPadValue.Is(perChannel(norm.Nums(ir.AttrMean), channels)))
 	}
 	return nil
 }
 
 func isPadded(n *ir.Node) bool {
-	for _, p := range n.Ints(ir.AttrPad) {
-		if p > 0 {
-			return true
-		}
-	}
-	return false
+	return n.Op == ir.Conv2D && slices.Max(n.Ints(ir.AttrPad)) > 0
 }
 
 // FoldBatchNorm folds batch normalisation into the layer before it.

@@ -179,6 +179,12 @@ func storeAffine(m *ir.Module, n *ir.Node, a affine) {
 		m.Remove(n)
 		return
 	}
+	putAffine(m, n, a)
+}
+
+// putAffine gives a batchnorm another scale and shift.
+func putAffine(m *ir.Module, n *ir.Node, a affine) {
+	ones, zeros := slices.Repeat([]float64{1}, len(a.scale)), make([]float64, len(a.scale))
 	n.Put(ir.AttrEps.Is(0))
 	for i, x := range [][]float64{a.scale, a.shift, zeros, ones} {
 		key := ir.BatchNormConsts[i]
