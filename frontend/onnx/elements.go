@@ -103,21 +103,41 @@ func (im *importer) clippedAs(hint string, o *operand, lo, hi float64) ([]*opera
 	return result(y, o.shape), nil
 }
 
-// function imports an operation that is a function of the module, its numbers
-// attributes.
+// functionEntry is an operation that is a function of the module, with the names and
+// defaults of the attributes that are its numbers.
+func functionEntry(op ir.Op, numbers ...[2]any) opEntry {
+	return opEntry{1, function(op, numbers...), foldFunction(op, numbers...), []ir.Op{op}}
+}
+
+// functionNumbers reads the numbers of a function from the attributes of a node.
+func functionNumbers(n *pb.Node, numbers [][2]any) []float64 {
+	var out []float64
+	for _, k := range numbers {
+		out = append(out, shortFloat(floatAttr(n, k[0].(string), k[1].(float64))))
+	}
+	return out
+}
+
+// function imports an operation that is a function of the module.
 func function(op ir.Op, numbers ...[2]any) runner {
 	return func(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
 		var attrs []ir.Attr
-		for i := range op.Info().Attrs {
-			if i < len(numbers) {
-				attrs = append(attrs, op.Info().Attrs[i].Key.(ir.Key[float64]).Is(shortFloat(floatAttr(n, numbers[i][0].(string), numbers[i][1].(float64)))))
-			}
+		for i, x := range functionNumbers(n, numbers) {
+			attrs = append(attrs, op.Info().Attrs[i].Key.(ir.Key[float64]).Is(x))
 		}
 		y, err := im.Add(op, moduleName(n), []*ir.Value{in[0].v}, attrs...)
 		if err != nil {
 			return nil, err
 		}
 		return result(y, in[0].shape), nil
+	}
+}
+
+// foldFunction computes a function of constants.
+func foldFunction(op ir.Op, numbers ...[2]any) folder1 {
+	return func(im *importer, n *pb.Node, in []*operand) (*tensor, error) {
+		f := kernels.Function(op, functionNumbers(n, numbers))
+		return elementwise(func(x []float64) float64 { return f(x[0]) }, 0)(im, n, in)
 	}
 }
 
@@ -275,12 +295,4 @@ func prelu(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
 func meanOf(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
 	c := im.compose(n)
 	return c.result(c.do("Mul", "", []*operand{c.do("Sum", "sum", in), number1(1 / float64(len(in)))}))
-}
-
-// foldFunction computes a function of constants.
-func foldFunction(op ir.Op) folder1 {
-	return func(im *importer, n *pb.Node, in []*operand) (*tensor, error) {
-		f := kernels.Function(op, nil)
-		return elementwise(func(x []float64) float64 { return f(x[0]) }, 0)(im, n, in)
-	}
 }

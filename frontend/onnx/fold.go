@@ -312,6 +312,73 @@ func elementwise(f func(x []float64) float64, typ dtype) folder1 {
 	}
 }
 
+// mostProducts bounds the multiplications of all matrix products of constants.
+const mostProducts = 1 << 28
+
+// foldMatMul multiplies matrices, and vectors as matrices of one row or column.
+func foldMatMul(im *importer, _ *pb.Node, in []*operand) (*tensor, error) {
+	a, b := in[0].shape, in[1].shape
+	if len(a) == 0 || len(b) == 0 {
+		return nil, fmt.Errorf("of shapes %v and %v", a, b)
+	}
+	left, right := a, b // as matrices
+	if len(a) == 1 {
+		left = []int{1, a[0]}
+	}
+	if len(b) == 1 {
+		right = []int{b[0], 1}
+	}
+	ra, rb := len(left)-2, len(right)-2
+	m, terms, n := left[ra], left[ra+1], right[rb+1]
+	outer, err := build.Broadcast(left[:ra], right[:rb])
+	if err != nil || right[rb] != terms {
+		return nil, fmt.Errorf("of shapes %v and %v, which do not fit", a, b)
+	}
+	to := slices.Concat(outer, []int{m, n})
+	size := sizeOf(to)
+	if err := im.room(size); err != nil {
+		return nil, err
+	}
+	if terms > 0 && size > (mostProducts-im.products)/terms {
+		return nil, fmt.Errorf("makes a constant of %d sums of %d products; all that are made may take %d products", size, terms, mostProducts)
+	}
+	im.products += size * terms
+	x, err := in[0].c.numbers()
+	if err != nil {
+		return nil, err
+	}
+	y, err := in[1].c.numbers()
+	if err != nil {
+		return nil, err
+	}
+	// matrices are the first elements of the matrices that a result's are products of.
+	matrices := func(of []int, size int) (first []int) {
+		v, _ := ir.ViewOf(append(slices.Clone(of), 1)).Expand(append(slices.Clone(outer), 1))
+		v.Each(func(_, at int) { first = append(first, at*size) })
+		return first
+	}
+	as, bs := matrices(left[:ra], m*terms), matrices(right[:rb], terms*n)
+	out := make([]float64, size)
+	for i := range out {
+		matrix, row, col := i/(m*n), i/n%m, i%n
+		for k := range terms {
+			out[i] += float64(x[as[matrix]+row*terms+k] * y[bs[matrix]+k*n+col])
+		}
+	}
+	shape := slices.Clone(outer)
+	if len(a) > 1 {
+		shape = append(shape, m)
+	}
+	if len(b) > 1 {
+		shape = append(shape, n)
+	}
+	typ := in[0].c.typ
+	if typ.isFloat() {
+		typ = float32Type
+	}
+	return newTensor(typ, shape, out), nil
+}
+
 func foldRange(im *importer, _ *pb.Node, in []*operand) (*tensor, error) {
 	var p [3]float64
 	for i := range p {

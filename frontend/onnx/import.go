@@ -82,20 +82,21 @@ type operand struct {
 // importer takes one graph to one module.
 type importer struct {
 	*build.Builder
-	f       *file
-	folder  *folder
-	opset   int
-	values  map[string]*operand // nil: an operation that failed gives it
-	users   map[string][]*pb.Node
-	done    map[*pb.Node]bool      // taken into another operation
-	folded  int                    // elements of constants made
-	results map[string]bool        // what the graph, or a part that is written out, returns
-	named   map[*ir.Value][]string // the names of the graph for a value
-	inlined int                    // nodes of branches and functions that were written out
-	depth   int                    // of these, one in the other
-	made    map[*tensor]*ir.Value  // constants that are values of the module
-	seed    *ir.Value              // any value, of which those are made: an input that chooses no rows
-	faults  build.Faults
+	f        *file
+	folder   *folder
+	opset    int
+	values   map[string]*operand // nil: an operation that failed gives it
+	users    map[string][]*pb.Node
+	done     map[*pb.Node]bool      // taken into another operation
+	folded   int                    // elements of constants made
+	products int                    // multiplications of numbers to make them
+	results  map[string]bool        // what the graph, or a part that is written out, returns
+	named    map[*ir.Value][]string // the names of the graph for a value
+	inlined  int                    // nodes of branches and functions that were written out
+	depth    int                    // of these, one in the other
+	made     map[*tensor]*ir.Value  // constants that are values of the module
+	seed     *ir.Value              // any value, of which those are made: an input that chooses no rows
+	faults   build.Faults
 
 	exact  bool                  // marks every quantization
 	strict bool                  // there is no other way than an exact module

@@ -152,6 +152,18 @@ func TestFolding(t *testing.T) {
 		{"ReduceSumSquare", []arg{floats(3, -4)}, nil, []int64{1}, []float32{25}},
 		{"ReduceMax", []arg{six}, []any{"axes", []int64{1}}, []int64{2, 1}, []float32{3, 6}},
 		{"ReduceMin", []arg{six.as(float32Type)}, []any{"axes", []int64{0}}, []int64{1, 3}, []float32{1, 2, 3}},
+		{"MatMul", []arg{six, ints(1, 10, 100)}, nil, []int64{2}, []float32{321, 654}},
+		{"MatMul", []arg{ints(1, 10), six}, nil, []int64{3}, []float32{41, 52, 63}},
+		{"MatMul", []arg{ints(1, 2), ints(3, 4)}, nil, []int64{1}, []float32{11}},
+		{"MatMul", []arg{floats(1, 2, 3, 4).of(2, 2), floats(1, 2, .5, .25).of(2, 2)}, nil, []int64{2, 2}, []float32{2, 2.5, 5, 7}},
+		{"MatMul", []arg{floats(1, 2, 3, 4).of(2, 1, 2), floats(5, 6, 7, 8, 9, 10, 11, 12).of(2, 2, 2)}, nil, []int64{2, 1, 2}, []float32{19, 22, 71, 78}},
+		{"MatMul", []arg{floats(1, 2, 3, 4).of(2, 1, 2), floats(5, 6, 7, 8).of(2, 2)}, nil, []int64{2, 1, 2}, []float32{19, 22, 43, 50}},
+		{"MatMul", []arg{floats(1, 2), floats(5, 6, 7, 8).of(2, 2, 1)}, nil, []int64{2, 1}, []float32{17, 23}},
+		{"Gemm", []arg{floats(1, 2, 3, 4).of(2, 2), floats(1, 2, .5, .25).of(2, 2), floats(1, 2)}, []any{"alpha", float32(2), "beta", float32(.5), "transA", 1, "transB", 1}, []int64{2, 2}, []float32{14.5, 3.5, 20.5, 5}},
+		{"Sigmoid", []arg{floats(0)}, nil, []int64{1}, []float32{.5}},
+		{"Tanh", []arg{floats(0, 1).of(1, 2)}, nil, []int64{1, 2}, []float32{0, 0.7615942}},
+		{"LeakyRelu", []arg{floats(2, -2)}, []any{"alpha", float32(.25)}, []int64{2}, []float32{2, -.5}},
+		{"HardSigmoid", []arg{floats(0, 1, 9)}, nil, []int64{3}, []float32{.5, .7, 1}},
 		{"Range", []arg{integer(2), integer(9), integer(3)}, nil, []int64{3}, []float32{2, 5, 8}},
 		{"Range", []arg{number(1), number(-1), number(-.5)}, nil, []int64{4}, []float32{1, .5, 0, -.5}},
 		{"ConstantOfShape", []arg{ints(2, 2)}, nil, []int64{2, 2}, []float32{0, 0, 0, 0}},
@@ -723,5 +735,25 @@ func TestQuotientOfConstant(t *testing.T) {
 		net, err := Parse("net.onnx", m.bytes(), Options{})
 		require.NoError(t, err, "%v", c)
 		assert.InDeltaSlice(t, c.want, compute(t, net, []float32{4, 8}), 1e-6, "%v", c)
+	}
+}
+
+// TestProductsOfConstantsAreBounded: a small file may not ask for hours of multiplications.
+func TestProductsOfConstantsAreBounded(t *testing.T) {
+	for side, want := range map[float64]string{
+		64:   "",
+		1024: "operation MatMul makes a constant of 1048576 sums of 1024 products; all that are made may take 268435456 products",
+	} {
+		m := newModel(13).input("x", 1, 1).output("y").constant("s", ints(side, side)).
+			node("ConstantOfShape", "c", list("s"), list("k"), "value", &pb.Tensor{Dims: []int64{1}, DataType: proto.Int32(1), FloatData: []float32{1}}).
+			node("MatMul", "m", list("k", "k"), list("p")).ints("axes", 0, 1).node("ReduceMax", "r", list("p"), list("r"), "axes", []int64{0, 1}, "keepdims", 0).
+			node("Add", "a", list("x", "r"), list("y"))
+		module, err := Parse("net", m.bytes(), Options{})
+		if want != "" {
+			assert.ErrorContains(t, err, want)
+			continue
+		}
+		require.NoError(t, err)
+		assert.Equal(t, []float32{float32(side)}, compute(t, module, []float32{0}))
 	}
 }
