@@ -480,6 +480,7 @@ def export_torch(build, data, path, dynamo):
         with torch.no_grad():
             m(*x)
     m.eval()
+    torch.backends.mha.set_fastpath_enabled(False)  # the exporters do not know its operations
     names = ["x"] if len(x) == 1 else [f"x{k}" for k in range(len(x))]
     with torch.no_grad():
         torch.onnx.export(m, tuple(a[:1] for a in x), path, input_names=names, dynamo=dynamo, **({"verbose": False} if dynamo else {}))
