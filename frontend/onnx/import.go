@@ -441,8 +441,9 @@ func (im *importer) node(n *pb.Node, later map[string]bool) ([]*operand, error) 
 	return im.apply(op, n, in)
 }
 
-// others are the operations of ONNX that are something else in the domain com.microsoft.
-var others = []string{"Attention", "RotaryEmbedding"}
+// others are the operations of ONNX that are something else in the domain com.microsoft, and
+// not known there.
+var others = []string{"RotaryEmbedding"}
 
 // lookup is what is known of a node's operation.
 func lookup(n *pb.Node) (op opEntry, ok bool) {
@@ -450,8 +451,9 @@ func lookup(n *pb.Node) (op opEntry, ok bool) {
 	case "", "ai.onnx":
 		op, ok = table[name]
 	case "com.microsoft":
-		op, ok = table[name]
-		ok = ok && !slices.Contains(others, name)
+		if op, ok = table["com.microsoft."+name]; !ok && !slices.Contains(others, name) {
+			op, ok = table[name]
+		}
 	case "ai.onnx.ml":
 		op, ok = table["ai.onnx.ml."+name]
 	}

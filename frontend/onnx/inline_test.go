@@ -184,7 +184,7 @@ func TestModelsOfScikitLearn(t *testing.T) {
 		`Normalizer by the norm "L7"`:        newModel(17).input("x", 1, 1).output("p").node("Normalizer", "c", list("x"), list("p"), "norm", "L7").in("ai.onnx.ml"),
 		"Scaler has the scale [1 2 3]":       newModel(17).input("x", 1, 1).output("p").node("Scaler", "c", list("x"), list("p"), "scale", []float32{1, 2, 3}).in("ai.onnx.ml"),
 		"Scaler is not supported":            newModel(17).input("x", 1, 1).output("p").node("Scaler", "c", list("x"), list("p")),
-		"com.microsoft.Attention":            newModel(17).input("x", 1, 1).output("p").node("Attention", "c", list("x"), list("p")).in("com.microsoft"),
+		"com.microsoft.RotaryEmbedding":      newModel(17).input("x", 1, 1).output("p").node("RotaryEmbedding", "c", list("x"), list("p")).in("com.microsoft"),
 	} {
 		_, err := Parse("net", m.bytes(), Options{})
 		assert.ErrorContains(t, err, "operation "+map[bool]string{true: "", false: "ai.onnx.ml."}[want[:3] == "com" || want == "Scaler is not supported"]+want)

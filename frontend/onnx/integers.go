@@ -99,6 +99,7 @@ func integerOperations() map[string]runner {
 		"Sub":                   sumOfIntegers(-1),
 		"Mul":                   productOfIntegers,
 		"ArgMax":                argmax,
+		"OneHot":                oneHot,
 		"Gather":                gatherIntegers,
 		"Where":                 chosen,
 		"ArrayFeatureExtractor": mlFeatures,
@@ -117,7 +118,7 @@ func integerOperations() map[string]runner {
 		runners[op] = resizeIntegers
 	}
 	// These have the scales of their integers among their arguments.
-	for _, op := range strings.Fields("QLinearConv QLinearMatMul QGemm QLinearAdd QLinearMul QLinearAveragePool QLinearGlobalAveragePool QLinearLeakyRelu QLinearSigmoid QLinearSoftmax QLinearConcat ConvInteger MatMulInteger") {
+	for _, op := range strings.Fields("QLinearConv QLinearMatMul QGemm QLinearAdd QLinearMul QLinearAveragePool QLinearGlobalAveragePool QLinearLeakyRelu QLinearSigmoid QLinearSoftmax QLinearWhere QLinearConcat ConvInteger MatMulInteger") {
 		runners[op] = table[op].run
 	}
 	return runners

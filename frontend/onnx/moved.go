@@ -485,11 +485,13 @@ func blocks(op ir.Op) runner {
 			return nil, err
 		}
 		attrs := []ir.Attr{ir.AttrBlock.Is(intAttr(n, "blocksize", 0))}
-		if op == ir.SpaceToDepth && textAttr(n, "mode", "DCR") != "DCR" {
-			return nil, fmt.Errorf("in mode %q", textAttr(n, "mode", ""))
-		}
-		if op == ir.DepthToSpace && textAttr(n, "mode", "DCR") == "CRD" {
+		switch mode := textAttr(n, "mode", "DCR"); {
+		case mode == "CRD" && op == ir.SpaceToDepth:
+			return spaceFirst(im, n, in[0])
+		case mode == "CRD":
 			attrs = append(attrs, ir.AttrMode.Is(ir.ChannelsFirst))
+		case mode != "DCR":
+			return nil, fmt.Errorf("in mode %q", mode)
 		}
 		y, err := im.Add(op, moduleName(n), []*ir.Value{v}, attrs...)
 		if err != nil {
@@ -497,4 +499,15 @@ func blocks(op ir.Op) runner {
 		}
 		return result(y, imageShape(y, 2)), nil
 	}
+}
+
+// spaceFirst is SpaceToDepth where the pixels of a block lie one after the other in each channel.
+func spaceFirst(im *importer, n *pb.Node, x *operand) ([]*operand, error) {
+	b, s := intAttr(n, "blocksize", 0), x.shape
+	if len(s) != 4 || b < 1 || s[2]%b != 0 || s[3]%b != 0 {
+		return nil, fmt.Errorf("in blocks of %d of a tensor of shape %v", b, s)
+	}
+	c, h, w := im.compose(n), s[2]/b, s[3]/b
+	blocks := c.transpose("pixels", c.reshape("blocks", x, []int{s[0], s[1], h, b, w, b}), 0, 1, 3, 5, 2, 4)
+	return c.result(c.reshape("own", blocks, []int{s[0], s[1] * b * b, h, w}))
 }

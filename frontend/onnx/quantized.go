@@ -401,6 +401,14 @@ func qlinearSoftmax(im *importer, n *pb.Node, in []*operand) ([]*operand, error)
 	return softmaxOf(ir.Softmax)(im, n, in)
 }
 
+// qlinearWhere chooses between values by a condition, which has no scale.
+func qlinearWhere(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
+	run := func(im *importer, n *pb.Node, reals []*operand) ([]*operand, error) {
+		return where(im, n, slices.Concat(in[:1], reals))
+	}
+	return requantized(run, 7, 1, 4)(im, n, in)
+}
+
 // qlinearConcat is a concatenation of values that have a scale and zero point each,
 // behind the result's.
 func qlinearConcat(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {

@@ -375,37 +375,3 @@ func hardmax(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
 	y = c.transpose("back", y, build.MoveAxis(len(rows), len(rows)-1, axis)...)
 	return c.result(c.reshape("own", y, shape))
 }
-
-// fusedConv is onnxruntime's convolution with an activation, and a sum before it.
-func fusedConv(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
-	outs, err := conv(im, n, in[:min(len(in), 3)])
-	if err != nil {
-		return nil, err
-	}
-	c := im.compose(n)
-	y := outs[0]
-	if z := argument(in, 3); z != nil {
-		y = c.binary("Add", "sum", y, z)
-	}
-	params := attr(n, "activation_params")
-	p := func(i int, absent float64) float64 {
-		if params != nil && i < len(params.Floats) {
-			return float64(params.Floats[i])
-		}
-		return absent
-	}
-	switch name := textAttr(n, "activation", ""); name {
-	case "":
-	case "Relu", "Sigmoid", "Tanh":
-		y = c.do(name, "act", []*operand{y})
-	case "LeakyRelu":
-		y = c.do(name, "act", []*operand{y}, setting{"alpha", p(0, .01)})
-	case "HardSigmoid":
-		y = c.do(name, "act", []*operand{y}, setting{"alpha", p(0, .2)}, setting{"beta", p(1, .5)})
-	case "Clip":
-		y = c.do(name, "act", []*operand{y, number1(p(0, -math.MaxFloat32)), number1(p(1, math.MaxFloat32))})
-	default:
-		return nil, fmt.Errorf("with the activation %q", name)
-	}
-	return c.result(y)
-}

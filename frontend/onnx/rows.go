@@ -225,6 +225,15 @@ func argmax(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
 	return []*operand{{v: y, shape: kept, q: &integers{int64Type, 1, 0, 0, last}}}, nil
 }
 
+func argmin(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
+	c := im.compose(n)
+	minus := c.do("Neg", "minus", in[:1])
+	if c.err != nil {
+		return nil, c.err
+	}
+	return argmax(im, n, []*operand{minus})
+}
+
 // product2 imports MatMul of two computed values.
 func (im *importer) product2(n *pb.Node, a, b *operand) ([]*operand, error) {
 	ra, rb := len(a.shape), len(b.shape)

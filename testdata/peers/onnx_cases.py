@@ -635,6 +635,58 @@ def fused_conv(c, r, x, shape):
     return c.node("FusedConv", [x, w, c.weights(3)], domain="com.microsoft", activation=pick(r, "Relu", "Sigmoid", "Tanh"), pads=[1, 1, 1, 1])
 
 
+def fused_matmul(c, r, x, shape):
+    """Two computed matrices, or one of weights, either of them turned."""
+    a, b = int(r.integers(2)), int(r.integers(2))
+    inner = shape[1] if a else shape[2]
+    if r.integers(2):
+        n = int(r.integers(1, 6))
+        return c.node("FusedMatMul", [x, c.weights(*((n, inner) if b else (inner, n)))], domain="com.microsoft", transA=a, transB=b, alpha=float(pick(r, 1, 0.25)))
+    return c.node("FusedMatMul", [x, c.node("Tanh", [x])], domain="com.microsoft", transA=a, transB=1 - a, alpha=float(pick(r, 1, 0.25)))
+
+
+def fused_gemm(c, r, x, shape):
+    n = int(r.integers(1, 6))
+    act = pick(r, "Relu", "Sigmoid", "Tanh", "LeakyRelu")
+    return c.node("FusedGemm", [x, c.weights(shape[1], n), c.weights(n)], domain="com.microsoft", activation=act, **({"activation_alpha": 0.25} if act == "LeakyRelu" else {}))
+
+
+def key_mask(c, r, keys):
+    """Which keys take part: none given, their number, a 1 for each."""
+    kind = int(r.integers(3))
+    if kind == 0:
+        return ""
+    if kind == 1:
+        return c.const([int(r.integers(1, keys + 1))], np.int32)
+    own = r.integers(0, 2, (1, keys))
+    own[0, 0] = 1
+    return c.const(own, np.int32)
+
+
+def microsoft_attention(c, r, x, shape):
+    heads, size = int(r.integers(1, 4)), int(r.integers(2, 5))
+    n = heads * size
+    x = c.node("Concat", [x, x], axis=2) if r.integers(2) else x
+    width = shape[2] * (2 if x != "x" else 1)
+    return c.node("Attention", [x, c.weights(width, 3 * n), c.weights(3 * n), key_mask(c, r, shape[1])], domain="com.microsoft", num_heads=heads, unidirectional=int(r.integers(2)))
+
+
+def multi_head_attention(c, r, x, shape):
+    heads, size = int(r.integers(1, 4)), int(r.integers(2, 5))
+    n = heads * size
+    q, k, v = (c.node("MatMul", [x, c.weights(shape[2], n)]) for _ in "qkv")
+    bias = c.weights(3 * n) if r.integers(2) else ""
+    added = c.weights(1, heads, shape[1], shape[1]) if r.integers(2) else ""
+    more = {"scale": 0.5} if r.integers(2) else {}
+    return c.node("MultiHeadAttention", [q, k, v, bias, key_mask(c, r, shape[1]), added], domain="com.microsoft", num_heads=heads, **more)
+
+
+def one_hot(c, r, x, shape):
+    at = c.node("ArgMax", [x], axis=-1, keepdims=0)
+    axis = int(r.integers(len(shape)))
+    return c.node("OneHot", [at, c.const([shape[-1] + int(r.integers(3))], np.int64), c.const([0.25, 2], np.float32)], axis=int(pick(r, -1, axis)))
+
+
 def ml(c, r, x, shape):
     """A pipeline of scikit-learn: a scaler, a linear model, a normalizer."""
     n, k = shape[1], int(r.integers(2, 5))
@@ -713,6 +765,8 @@ KINDS = {
     "AveragePoolCounted": (pool_counted, image), "If": (branch, anyshape), "RNN": (recurrent_any("RNN", 1), steps), "GRUAny": (recurrent_any("GRU", 3), steps),
     "LSTMAny": (recurrent_any("LSTM", 4), steps), "TopK": (top, anyshape), "RotaryEmbedding": (rotary, matrices), "ML": (ml, flat),
     **{op: (microsoft(op), sequence) for op in ("QuickGelu", "FastGelu", "BiasGelu")}, "FusedConv": (fused_conv, image),
+    "FusedMatMul": (fused_matmul, sequence), "FusedGemm": (fused_gemm, flat), "MSAttention": (microsoft_attention, sequence), "MultiHeadAttention": (multi_head_attention, sequence),
+    "OneHot": (one_hot, anyshape), "ArgMin": (lambda c, r, x, s: c.node("Cast", [c.node("ArgMin", [x], axis=int(r.integers(1, len(s))), keepdims=int(r.integers(2)))], to=TensorProto.FLOAT), anyshape),
     "ResidualBlock": (block, image), "Normalized": (normalized, image), "LayerNorm": (layer_norm, sequence),
 }
 
