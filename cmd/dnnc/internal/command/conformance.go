@@ -57,7 +57,11 @@ func conformance(ctx context.Context, o driver.Options, stdout, stderr io.Writer
 	counts := map[string]*[verdicts]int{}
 	var total [verdicts]int
 	var counted elements
-	err := filepath.WalkDir(o.Input, func(path string, d fs.DirEntry, err error) error {
+	root := o.Input
+	if info, err := os.Stat(root); err == nil && info.IsDir() {
+		root += string(filepath.Separator) // a link to a folder is the folder
+	}
+	err := filepath.WalkDir(root, func(path string, d fs.DirEntry, err error) error {
 		if err != nil {
 			return err
 		}
@@ -223,7 +227,7 @@ func compareIntegers(ctx context.Context, m *ir.Module, sets []string, counted *
 					is = failed
 				}
 				if is > verdict {
-					verdict, why = is, fmt.Errorf("%s: %s: element %d is %v, expected %v", filepath.Base(set), out.Name, k, float32(q.Scale*float64(int(v)-q.Zero)), want[k])
+					verdict, why = is, fmt.Errorf("%s: %s: element %d is %v, expected %v", filepath.Base(set), m.ResultName(i), k, float32(q.Scale*float64(int(v)-q.Zero)), want[k])
 				}
 			}
 		}
@@ -277,15 +281,15 @@ func compareSet(ctx context.Context, p *interp.Float, set string) (verdict int, 
 			for k, v := range got {
 				x := min(max(math.Round(float64(v)), lo), hi)
 				if d := math.Abs(x - float64(want[k])); !(d <= 1) {
-					return failed, fmt.Errorf("%s: element %d is %v, expected %v", out.Name, k, x, want[k])
+					return failed, fmt.Errorf("%s: element %d is %v, expected %v", m.ResultName(i), k, x, want[k])
 				} else if d > 0 {
-					verdict, why = near, fmt.Errorf("%s: element %d is %v, expected %v", out.Name, k, x, want[k])
+					verdict, why = near, fmt.Errorf("%s: element %d is %v, expected %v", m.ResultName(i), k, x, want[k])
 				}
 			}
 			continue
 		}
-		if err := compareReals(out.Name, got, want, toleranceOf(onnx.Step(raw))); err != nil {
-			return failed, err
+		if err := compareReals(got, want, toleranceOf(onnx.Step(raw))); err != nil {
+			return failed, fmt.Errorf("%s: %w", m.ResultName(i), err)
 		}
 	}
 	return verdict, why
@@ -293,7 +297,7 @@ func compareSet(ctx context.Context, p *interp.Float, set string) (verdict int, 
 
 // compareReals reports an element that is further from the expected one than the
 // tolerance.
-func compareReals(name string, got, want []float32, tolerance float64) error {
+func compareReals(got, want []float32, tolerance float64) error {
 	greatest := 1.
 	for _, v := range want {
 		if a := math.Abs(float64(v)); a > greatest && !math.IsInf(a, 0) {
@@ -303,7 +307,7 @@ func compareReals(name string, got, want []float32, tolerance float64) error {
 	for k, v := range got {
 		isNeither := v != v && want[k] != want[k]
 		if d := math.Abs(float64(v - want[k])); !(d <= tolerance*greatest) && v != want[k] && !isNeither {
-			return fmt.Errorf("%s: element %d is %v, expected %v", name, k, v, want[k])
+			return fmt.Errorf("element %d is %v, expected %v", k, v, want[k])
 		}
 	}
 	return nil
@@ -358,8 +362,8 @@ func compareTFLite(ctx context.Context, path string, f *weights.File, opt tflite
 		if err != nil {
 			return failed, err
 		}
-		return compareResults(f, m, n, got, answers, func(out *ir.Value, got, want []float32, _ weights.DType) (int, error) {
-			if err := compareReals(out.Name, got, want, tolerance); err != nil {
+		return compareResults(f, m, n, got, answers, func(_ *ir.Value, got, want []float32, _ weights.DType) (int, error) {
+			if err := compareReals(got, want, tolerance); err != nil {
 				return failed, err
 			}
 			return passed, nil
@@ -398,7 +402,7 @@ func compareResults[T int8 | float32](f *weights.File, m *ir.Module, n int, resu
 		for i := range n {
 			v, err := compare(out, results[i*record+at:i*record+at+size], want[i*size:(i+1)*size], t.DType)
 			if v > verdict {
-				verdict, why = v, fmt.Errorf("sample %d: %w", i, err)
+				verdict, why = v, fmt.Errorf("sample %d: %s: %w", i, m.ResultName(k), err)
 			}
 		}
 		at += size
@@ -418,7 +422,7 @@ func compareSteps(out *ir.Value, got []int8, want []float32, stored weights.DTyp
 			w = w/out.Type.Quant.Scale + float64(out.Type.Quant.Zero)
 		}
 		d := math.Abs(float64(v) - w)
-		fault := fmt.Errorf("%s: element %d is %d, expected %v", out.Name, i, v, w)
+		fault := fmt.Errorf("element %d is %d, expected %v", i, v, w)
 		switch {
 		case !(d < 1.01):
 			return failed, fault

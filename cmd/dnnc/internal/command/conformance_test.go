@@ -49,7 +49,12 @@ func TestConformance(t *testing.T) {
 	require.NoError(t, os.WriteFile(filepath.Join(set, "output_0.pb"), onnxTensor(sums, []int{1, 2, 6, 6}), 0o644))
 	code, _, stderr = dnnctest.Run(t, "conformance", dir)
 	assert.Equal(t, command.AtFault, code)
-	assert.Contains(t, stderr, "element 7 is 3, expected 4")
+	assert.Contains(t, stderr, "test_data_set_0: y: element 7 is 3, expected 4", "the result as the model calls it")
+	link := filepath.Join(t.TempDir(), "link")
+	require.NoError(t, os.Symlink(dir, link))
+	code, _, stderr = dnnctest.Run(t, "conformance", link)
+	assert.Equal(t, command.AtFault, code)
+	assert.Contains(t, stderr, filepath.Join(link, "conv")+": test_data_set_0: y: element 7")
 
 	none := t.TempDir()
 	require.NoError(t, os.MkdirAll(filepath.Join(none, "case", "test_data_set_0"), 0o777))
