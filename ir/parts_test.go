@@ -800,6 +800,11 @@ func TestVerifyIntegers(t *testing.T) {
 	assert.ErrorContains(t, Verify(m).Err(), "V7: sum has 3 multipliers and 2 shifts")
 	add.Drop(AttrMul)
 	assert.NoError(t, Verify(m).Err(), "an add without multipliers is refused where it is compiled")
+	m = quantized() // the sum of a softmax has one factor for all rows
+	soft := addNode(m, Softmax, "soft", m.Outputs[0])
+	soft.Out.Type = m.Outputs[0].Type
+	soft.Put(AttrMul.Is(m.Consts[2]), AttrShift.Is(m.Consts[3]))
+	assert.ErrorContains(t, Verify(m).Err(), "V7: soft has 3 multipliers of its sum and not one")
 }
 
 // TestVerifyReportsAll: what is wrong with one operation hides nothing of the next.

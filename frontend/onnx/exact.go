@@ -232,7 +232,9 @@ func (e *exactly) node(n *ir.Node) (*ir.Value, error) {
 			return e.AddQuantized(ir.Reduce, name, []*ir.Value{rows}, q, ir.AttrFn.Is(n.Word(ir.AttrFn)), ir.AttrAxes.Is([]int{1}))
 		})
 	case n.Op == ir.ArgMax:
-		return e.AddQuantized(n.Op, e.Name(n.Out.Name), args, ir.Quant{Scale: 1, Zero: -128}, n.Attrs...)
+		return e.reduced(n, x, []int{n.Int(ir.AttrAxis)}, func(name string, rows *ir.Value) (*ir.Value, error) {
+			return e.AddQuantized(n.Op, name, []*ir.Value{rows}, ir.Quant{Scale: 1, Zero: -128}, ir.AttrAxis.Is(1))
+		})
 	case n.Op == ir.Pad:
 		value := n.Float(ir.AttrValue)
 		attrs := slices.DeleteFunc(slices.Clone(n.Attrs), func(a ir.Attr) bool { return a.Key == ir.AttrKey(ir.AttrValue) })
@@ -413,27 +415,7 @@ func (e *exactly) computed(n *ir.Node, args []*ir.Value, m mark) (*ir.Value, err
 		}
 		return e.factored(n.Op, e.Name(hint), args, m, factors, int64(terms)*255, append(bounds, n.Attrs...))
 	case ir.Softmax:
-		t := kernels.SoftmaxTable(x.Type.Quant.Scale)
-		wide := make([]int64, len(t))
-		for i, v := range t {
-			wide[i] = int64(v)
-		}
-		name := e.Name(hint)
-		own := ir.Quant{Scale: 1. / 256, Zero: -128}
-		attrs := append(slices.Clone(n.Attrs), ir.AttrTable.Is(e.Ints(name+".table", ir.I32, ir.Shape{len(t)}, wide)))
-		if f := 256 * m.Scale; f != 1 && f*float64(x.Type.Shape.Size()) < 1<<15 && m.Zero == -128 && m.lo == -128 { // the sum still fits 32 bits
-			mul, shift, err := geometry.MultiplierFor(f)
-			if err != nil {
-				return nil, errInexact("%v", err)
-			}
-			one := ir.Shape{1}
-			own, attrs = m.Quant, append(attrs, ir.AttrMul.Is(e.Ints(name+".mul", ir.I32, one, []int64{int64(mul)})), ir.AttrShift.Is(e.Ints(name+".shift", ir.I32, one, []int64{int64(shift)})))
-		}
-		y, err := e.AddQuantized(ir.Softmax, name, args, own, attrs...)
-		if err != nil {
-			return nil, err
-		}
-		return e.requantized(hint+".scale", y, m)
+		return e.softmax(n, x, m, hint)
 	case ir.BatchNorm, ir.Normalize:
 		a, b, err := oneLine(n)
 		if err != nil {
@@ -444,24 +426,34 @@ func (e *exactly) computed(n *ir.Node, args []*ir.Value, m mark) (*ir.Value, err
 	return nil, errInexact("has no exact form of integers")
 }
 
-// reduced is a reduction along axes: of rows, each of which holds the elements that
-// become one.
-func (e *exactly) reduced(n *ir.Node, x *ir.Value, axes []int, reduce func(name string, rows *ir.Value) (*ir.Value, error)) (*ir.Value, error) {
-	s, q := x.Type.Shape, x.Type.Quant
-	var perm []int
-	for k := range s {
-		if !slices.Contains(axes, k) {
+// rows brings axes of a value to the end, as the kernels of operations along an axis want them:
+// a value [rows, elements of each], and the order of the axes in it.
+func (e *exactly) rows(hint string, x *ir.Value, axes []int) (rows *ir.Value, perm []int, err error) {
+	s := x.Type.Shape
+	size := 1
+	for k, d := range s {
+		if slices.Contains(axes, k) {
+			size *= d
+		} else {
 			perm = append(perm, k)
 		}
 	}
 	perm = append(perm, axes...)
-	size := s.Size() / n.Out.Type.Shape.Size()
-	shape := []int{n.Out.Type.Shape.Size(), size}
-	view, op, attrs := ir.ViewOf(s).Permute(perm), ir.Reshape, []ir.Attr{ir.AttrShape.Is(shape)}
-	if !view.IsWhole() {
-		op, attrs = ir.Copy, append(attrs, ir.AttrDims.Is(view.Dims), ir.AttrStrides.Is(view.Strides))
+	shape := ir.Shape{s.Size() / size, size}
+	view := ir.ViewOf(s).Permute(perm)
+	if view.IsWhole() {
+		rows, err = e.Reshape(x, shape)
+		return rows, perm, err
 	}
-	rows, err := e.AddQuantized(op, e.Name(n.Out.Name+".rows"), []*ir.Value{x}, q, attrs...)
+	rows, err = e.AddQuantized(ir.Copy, e.Name(hint+".rows"), []*ir.Value{x}, x.Type.Quant,
+		ir.AttrShape.Is([]int(shape)), ir.AttrDims.Is(view.Dims), ir.AttrStrides.Is(view.Strides))
+	return rows, perm, err
+}
+
+// reduced is a reduction along axes: of rows, each of which holds the elements that
+// become one.
+func (e *exactly) reduced(n *ir.Node, x *ir.Value, axes []int, reduce func(name string, rows *ir.Value) (*ir.Value, error)) (*ir.Value, error) {
+	rows, _, err := e.rows(n.Out.Name, x, axes)
 	if err != nil {
 		return nil, err
 	}
@@ -470,6 +462,56 @@ func (e *exactly) reduced(n *ir.Node, x *ir.Value, axes []int, reduce func(name 
 		return nil, err
 	}
 	return e.Reshape(y, n.Out.Type.Shape)
+}
+
+// softmax is that of the rows along an axis, which have a factor of their sum where the result's
+// scale is not 1/256.
+func (e *exactly) softmax(n *ir.Node, x *ir.Value, m mark, hint string) (*ir.Value, error) {
+	t := kernels.SoftmaxTable(x.Type.Quant.Scale)
+	wide := make([]int64, len(t))
+	for i, v := range t {
+		wide[i] = int64(v)
+	}
+	s := x.Type.Shape
+	rows, perm, err := e.rows(hint, x, []int{n.Int(ir.AttrAxis)})
+	if err != nil {
+		return nil, err
+	}
+	name := e.Name(hint)
+	own := ir.Quant{Scale: 1. / 256, Zero: -128}
+	attrs := []ir.Attr{ir.AttrAxis.Is(1), ir.AttrTable.Is(e.Ints(name+".table", ir.I32, ir.Shape{len(t)}, wide))}
+	if mask := n.Const(ir.AttrMask); mask != nil {
+		if !slices.IsSorted(perm) {
+			return nil, errInexact("has a mask along another axis than the last one")
+		}
+		attrs = append(attrs, ir.AttrMask.Is(mask))
+	}
+	if f := 256 * m.Scale; f != 1 && f*float64(s.Size()) < 1<<15 && m.Zero == -128 && m.lo == -128 { // the sum still fits 32 bits
+		mul, shift, err := geometry.MultiplierFor(f)
+		if err != nil {
+			return nil, errInexact("%v", err)
+		}
+		one := ir.Shape{1}
+		own, attrs = m.Quant, append(attrs, ir.AttrMul.Is(e.Ints(name+".mul", ir.I32, one, []int64{int64(mul)})), ir.AttrShift.Is(e.Ints(name+".shift", ir.I32, one, []int64{int64(shift)})))
+	}
+	y, err := e.AddQuantized(ir.Softmax, name, []*ir.Value{rows}, own, attrs...)
+	if err != nil {
+		return nil, err
+	}
+	if !slices.IsSorted(perm) {
+		permuted, back := make(ir.Shape, len(perm)), make([]int, len(perm))
+		for i, k := range perm {
+			permuted[i], back[k] = s[k], i
+		}
+		v := ir.ViewOf(permuted).Permute(back)
+		y, err = e.AddQuantized(ir.Copy, e.Name(hint+".back"), []*ir.Value{y}, own, ir.AttrShape.Is([]int(s)), ir.AttrDims.Is(v.Dims), ir.AttrStrides.Is(v.Strides))
+	} else {
+		y, err = e.Reshape(y, s)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return e.requantized(hint+".scale", y, m)
 }
 
 // oneLine is the scale and the offset of a normalisation that has one of each for all

@@ -232,6 +232,9 @@ LAYERS = {
     "brevitas": lambda m, c: m.both(brevitas(m, c), 0.05, 120),
     "brevitas_float": brevitas,
     **{"qcdq_" + name: make for name, make in QCDQ.items()},
+    # Softmaxes of other scales than 1/256.
+    "softmax_fine": lambda m, c: m.both(m.node("Softmax", [m.both(m.node("Flatten", [m.both(c, *R)]), *R)], axis=1), 1 / 1900, 0),
+    "softmax_rows": lambda m, c: m.both(m.node("Softmax", [m.both(c, *R)], axis=-1), 0.0043, 0),
 }
 
 

@@ -65,4 +65,11 @@ func TestExactONNX(t *testing.T) {
 	assert.NotContains(t, stdout, "cannot be kept")
 	assert.Regexp(t, `^dnn 1 after quantize\n`, text())
 	assert.Regexp(t, `const n32.weight: i4\[`, text())
+
+	// Objects of softmaxes of other scales than 1/256, of one row and of several.
+	for _, name := range []string{"qdq_softmax_fine_u8", "qdq_softmax_rows_i8"} {
+		code, stdout, stderr = dnnctest.Run(t, "verify", filepath.Join(dir, name+".onnx"), "-target", "x86_64", "-n", "20")
+		require.Zero(t, code, stderr)
+		assert.Contains(t, stdout, "20 ", name)
+	}
 }
