@@ -69,7 +69,7 @@ func (b *Build) environment(errors []disturb.Condition) *pass.Env {
 	env := &pass.Env{
 		Target: c.Target, Level: c.Level, Small: c.SmallCode, Budget: c.Budget, Rounding: c.Rounding, Seed: c.Seed, Errors: errors, Fix: c.Fix, Formats: c.Formats,
 		Search: c.Search, Objective: c.Objective, MinBits: c.MinBits, MaxBits: c.MaxBits, Checkpoint: c.Checkpoint, Patient: c.Time > 0, MaxMemory: c.Memory, Ranges: c.Activations,
-		Progress: c.Progress,
+		Progress: c.Progress, Tune: c.Tune, Float: func() *ir.Module { return b.Result.Float },
 	}
 	deadline := time.Now().Add(c.Time)
 	env.Enough = func() bool { return c.Enough != nil && c.Enough() }
@@ -196,19 +196,23 @@ func (b *Build) Finish(ctx context.Context) (*Result, error) {
 	r := b.Result
 	c, m := &r.Config, r.Module
 	if m.IsQuantized() {
+		if c.Tune.IsOn() {
+			return nil, diag.New(diag.Pos{File: m.Pos.File}, diag.AlreadyLowered, "-tune %s: the module is quantized, and the float network that teaches it is not there", c.Tune.Effort).
+				WithHelp("tune from the source, or from a dump of -stop-after robust")
+		}
 		if c.Chooses() {
 			return nil, diag.New(diag.Pos{File: m.Pos.File}, diag.AlreadyLowered, "the module is quantized: its widths are chosen").
 				WithHelp("search again from the source, or from a dump of -stop-after calibrate")
 		}
 		if m.Target != c.Target.Name {
-			m.After, m.Target, m.Within = passes.Quantized, "", 0 // kernels and memory are planned anew
+			m.After, m.Target, m.Within = passes.Tuned, "", 0 // kernels and memory are planned anew
 		}
 	}
 	if i, err := passes.Table.Find(m.After); err == nil && c.Budget.Promised && i >= slices.Index(passes.Table.Names(), passes.Calibrated) {
 		return nil, diag.New(diag.Pos{File: m.Pos.File}, diag.AlreadyLowered, "-keep %v: the network was calibrated already, perhaps on images that would judge it", c.Budget.Keep).
 			WithHelp("search from the source; without -keep a search aims at %v", DefaultKeep)
 	}
-	if b.Searches() && r.Task.Name == "" {
+	if (b.Searches() || c.Tune.IsOn()) && r.Task.Name == "" {
 		images, err := r.Env.Calibration()
 		if err != nil {
 			return nil, err
@@ -241,7 +245,7 @@ func (b *Build) Finish(ctx context.Context) (*Result, error) {
 		if p.Name == passes.Robust {
 			r.Float = m.Clone()
 		}
-		if p.Name == passes.Quantized && r.Float != nil {
+		if (p.Name == passes.Quantized || p.Name == passes.Tuned) && r.Float != nil {
 			r.integers = m.Clone()
 		}
 		if p.Name == passes.Calibrated && c.Chosen != nil {

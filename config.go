@@ -38,6 +38,7 @@ type Config struct {
 	Activations string             // how ranges of activations are calibrated: one of pass.Ranges
 	Errors      string             // that a search disturbs inputs with, and that are measured, as -errors has them; "" is none
 	Seed        uint64
+	Tune        pass.Tune // of the quantized network; none at pass.Int8
 
 	// Calibration loads n images at most, drawn evenly over a set and in no order of it (see
 	// data.Draw): the first calibrate, and those after them are held out. Labels come with
@@ -133,8 +134,16 @@ func (c *Config) Check() error {
 			return err
 		}
 	}
+	if _, err := c.Tune.MACs(0); err != nil {
+		return diag.New(diag.Pos{}, diag.BadValue, "%v", err).WithSuggestion(c.Tune.Effort, pass.TuneEfforts)
+	}
+	if err := c.Tune.CheckAugment(); err != nil {
+		return diag.New(diag.Pos{}, diag.BadValue, "%v", err)
+	}
 	b := c.Budget
 	switch {
+	case c.Tune.IsOn() && c.Level == pass.Int8 && c.Chosen == nil:
+		return diag.New(diag.Pos{}, diag.BadValue, "-tune %s: -O int8 is never tuned, it loses next to nothing", c.Tune.Effort).WithHelp("-O robust, universal or compress")
 	case c.Prefix != "" && !ir.IsIdentifier(c.Prefix):
 		return diag.New(diag.Pos{}, diag.BadValue, "-prefix %s is no C identifier", c.Prefix)
 	case c.Section != "" && !sections.MatchString(c.Section):

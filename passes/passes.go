@@ -41,7 +41,9 @@ var Table = pass.Table{
 		Why: "the width of every layer, chosen under disturbed inputs: edit it here"},
 	{Name: "quantize", After: []string{"robust"}, Run: quant.Quantize,
 		Why: "from here on the module is integers only, the ones that ship"},
-	{Name: "fuse-pool", After: []string{"quantize"}, Run: machine.FusePool,
+	{Name: "tune", After: []string{"quantize"}, Moves: true, Run: robust.Tune,
+		Why: "factors, biases, codebooks and codes follow the float network's answers under errors"},
+	{Name: "fuse-pool", After: []string{"tune"}, Run: machine.FusePool,
 		Why: "the outputs before a max pooling are the greatest tensors of a network: kept pooled, they need no memory"},
 	{Name: "select", After: []string{"fuse-pool"}, Run: machine.Select,
 		Why: "which kernel computes each operation on the target, and its tile"},
@@ -49,9 +51,12 @@ var Table = pass.Table{
 		Why: "one exact arena, planned from the lifetimes of values and scratch"},
 }
 
-// Quantized is the pass after which a module is integers; Retargeted modules
-// resume after it.
+// Quantized is the pass after which a module is integers.
 const Quantized = "quantize"
+
+// Tuned is the last pass that changes what a network answers; retargeted modules resume after
+// it.
+const Tuned = "tune"
 
 // Robust is the pass that writes widths: after it the module is still one of
 // floats, the reference of what is measured.

@@ -63,11 +63,17 @@ func DecodeCodebook(table []int8, codes []uint8, w []int32) {
 // channels of one tap; codes run over rows, taps, groups. The last group of a tap
 // may reach beyond the channels.
 func DecodeVector(table []int8, d int, codes []uint8, channels, taps int, w []int32) {
+	EachVector(d, codes, channels, taps, func(at, entry int) { w[at] = int32(table[entry]) })
+}
+
+// EachVector visits the weights of a vector code, laid out as for DecodeVector: the place of
+// each, and of its integer in the table.
+func EachVector(d int, codes []uint8, channels, taps int, visit func(at, entry int)) {
 	groups := (channels + d - 1) / d
 	for i, q := range codes {
 		row, tap, first := i/(groups*taps), i/groups%taps, i%groups*d
 		for j := range min(d, channels-first) {
-			w[(row*channels+first+j)*taps+tap] = int32(table[int(q)*d+j])
+			visit((row*channels+first+j)*taps+tap, int(q)*d+j)
 		}
 	}
 }

@@ -108,6 +108,11 @@ type Env struct {
 	MaxMemory int
 	// Checkpoint is a file that keeps what a search has measured, "" for none.
 	Checkpoint string
+	// Tune is how the quantized network is tuned.
+	Tune Tune
+	// Float returns the calibrated network that the module was quantized from; nil where there
+	// is none.
+	Float func() *ir.Module
 
 	// Calibration returns the images that ranges and the search may see.
 	Calibration func() (data.Batch, error)
@@ -136,6 +141,7 @@ type Env struct {
 
 	Wasted    []Waste      // filled in by calibrate
 	Report    SearchReport // filled in by the robust pass
+	Tuned     *Tuned       // filled in by tune; nil where nothing asked for it
 	Reference *ir.Module   // the network in int8, as the robust pass had it from Uniform; nil of none
 }
 

@@ -24,7 +24,9 @@ type Pass struct {
 	// Rounds is by how much a pass over reals may change an output, as a share of its
 	// greatest element; 0 is not at all. Package validate holds passes to it.
 	Rounds float64
-	Run    func(ctx context.Context, m *ir.Module, env *Env) error
+	// Moves says that a pass changes what the network answers, on purpose.
+	Moves bool
+	Run   func(ctx context.Context, m *ir.Module, env *Env) error
 }
 
 // Table is passes in the order in which they run.

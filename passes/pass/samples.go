@@ -76,12 +76,13 @@ func (e *Env) HeldOut() (data.Batch, error) {
 	return e.Calibration()
 }
 
-// Where the numbers of images begin, which noise depends on: judged images and those
-// to report on have noise of their own, apart from that of the calibration images.
+// Where the numbers of images begin, which noise depends on: judged images, those to report
+// on and those to tune on have noise of their own, apart from that of the calibration images.
 const (
 	JudgeAt  = 1 << 24
 	UnseenAt = JudgeAt + 1<<23
 	TestAt   = 1 << 25
+	TuneAt   = 1 << 26
 )
 
 // Conditions counts the conditions that images are dealt out over, clean first.

@@ -2,6 +2,7 @@ package quant
 
 import (
 	"context"
+	"fmt"
 	"math"
 	"slices"
 
@@ -373,6 +374,55 @@ func biasReals(n *ir.Node, r *Rounded) ([]float64, error) {
 		}
 	}
 	return real, nil
+}
+
+// RoundedOf are the layers of a quantized network as codes, as Lower takes them: of those that
+// were lowered from the float network f, whose biases theirs are beside.
+func RoundedOf(f, q *ir.Module) ([]*Rounded, error) {
+	own, layers := f.Layers(), q.Layers()
+	if len(own) != len(layers) {
+		return nil, fmt.Errorf("quant: %d layers are not those of %s, which has %d", len(layers), f.Name, len(own))
+	}
+	var list []*Rounded
+	for i, n := range layers {
+		w := n.Const(ir.AttrWeight)
+		if w.Scale == nil || !slices.Contains([]ir.Kind{ir.I8, ir.Odd, ir.Code, ir.Vec}, w.Type.Elem.Kind) {
+			return nil, fmt.Errorf("quant: weights of %s are no codes of a rounding", n.Name())
+		}
+		r := &Rounded{Elem: w.Type.Elem}
+		raw, err := w.Load()
+		if err != nil {
+			return nil, err
+		}
+		r.Codes = slices.Clone(raw)
+		scales, err := w.Scale.Float32()
+		if err != nil {
+			return nil, err
+		}
+		bias, err := n.Const(ir.AttrBias).Ints()
+		if err != nil {
+			return nil, err
+		}
+		float, err := biasReals(own[i], &Rounded{Bias: make([]float64, len(scales))})
+		if err != nil {
+			return nil, err
+		}
+		for c, s := range scales {
+			r.Scale = append(r.Scale, float64(s))
+			r.Bias = append(r.Bias, float64(float64(n.Args[0].Type.Quant.Scale*float64(s))*float64(bias[c]))-float[c])
+		}
+		if b := n.Const(ir.AttrCodebook); b != nil {
+			table, err := b.Load()
+			if err != nil {
+				return nil, err
+			}
+			for _, v := range table {
+				r.Book = append(r.Book, int8(v))
+			}
+		}
+		list = append(list, r)
+	}
+	return list, nil
 }
 
 // padValues are the values of padded pixels, one an input channel; nil for zero

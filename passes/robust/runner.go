@@ -77,13 +77,9 @@ func newRunner(m *ir.Module, env *pass.Env) (*runner, error) {
 	if err != nil {
 		return nil, err
 	}
-	task := env.Task
-	if len(task.Results) == 0 {
-		task = measure.OneLabel(rounder.Prog.Answer())
-	}
 	r := &runner{
 		m: m, env: env, layers: m.Layers(), float: rounder.Prog, rounder: rounder, judge: &exam{Batch: judge},
-		task: task, kinds: kindsOf(env),
+		task: taskOf(env, rounder.Prog), kinds: kindsOf(env),
 	}
 	if r.final = r.judge; final.N > 0 {
 		r.final = &exam{Batch: final}
@@ -97,6 +93,14 @@ func newRunner(m *ir.Module, env *pass.Env) (*runner, error) {
 		r.estimates = machine.NewEstimates(env.Reference, env.Target, cmp.Or(env.Budget.RAM, m.Within), odd8)
 	}
 	return r, nil
+}
+
+// taskOf is what networks are judged by.
+func taskOf(env *pass.Env, float *interp.Float) measure.Task {
+	if len(env.Task.Results) == 0 {
+		return measure.OneLabel(float.Answer())
+	}
+	return env.Task
 }
 
 // prepare keeps the values that live where a layer begins: what lies before a layer
@@ -333,6 +337,19 @@ func (r *runner) score(ctx context.Context, p *panel, formats []quant.Format) (*
 	if err != nil {
 		return nil, err
 	}
+	return p.run(ctx, prog)
+}
+
+// score measures a quantized network on the images of the panel.
+func (p *panel) score(ctx context.Context, c *ir.Module) (*measure.Score, error) {
+	prog, err := interp.CompileInt(c)
+	if err != nil {
+		return nil, err
+	}
+	return p.run(ctx, prog)
+}
+
+func (p *panel) run(ctx context.Context, prog *interp.Int) (*measure.Score, error) {
 	p.replay.Rewind()
 	scores, err := measure.Robust(ctx, p.setup, p.replay.Run, func(ctx context.Context, x []float32, n int) ([]float32, error) {
 		return interp.Logits(ctx, prog, x, n)

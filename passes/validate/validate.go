@@ -41,7 +41,7 @@ func New(m *ir.Module, seed uint64) *Validator {
 func (v *Validator) Observe(ctx context.Context, p *pass.Pass, m *ir.Module) error {
 	before := v.before
 	v.before = m.Clone()
-	if before == nil {
+	if before == nil || p.Moves {
 		return nil
 	}
 	var err error

@@ -332,8 +332,8 @@ func TestBlock(t *testing.T) {
 			}
 			top = max(top, sum)
 		}
-		assert.LessOrEqual(t, top, rowSum)
-		assert.Greater(t, top, rowSum*9/10)
+		assert.LessOrEqual(t, top, RowSum)
+		assert.Greater(t, top, RowSum*9/10)
 		for i, x := range was { // half a unit is what integers take
 			r := i / f.n
 			require.InDelta(t, x, b.real[i], .51*float64(b.scale[r]), "%d", i)

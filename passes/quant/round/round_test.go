@@ -206,7 +206,7 @@ func TestVector(t *testing.T) {
 			for _, v := range r.Book[q*c.d : (q+1)*c.d] {
 				sum += int(math.Abs(float64(v)))
 			}
-			require.LessOrEqual(t, sum, rowSum)
+			require.LessOrEqual(t, sum, RowSum)
 		}
 		for i, p := range f.order {
 			if p < 0 {

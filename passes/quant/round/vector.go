@@ -12,9 +12,9 @@ import (
 // maxGroup is the greatest group of a vector code.
 const maxGroup = 64
 
-// rowSum is the greatest sum of absolute values over a codebook's row: a table
+// RowSum is the greatest sum of absolute values over a codebook's row: a table
 // of its products with 8-bit activations then fits 16 bits (R18).
-const rowSum = 128
+const RowSum = 128
 
 // The effort of vector codes (R18).
 const (
@@ -349,7 +349,7 @@ func inner(a, b []float64) (sum float64) {
 }
 
 // quantize rounds the codebook to integers whose absolute values sum up to at
-// most rowSum in a row, and takes their unit into the scales.
+// most RowSum in a row, and takes their unit into the scales.
 func (c *book) quantize(blocks []*block) []int8 {
 	top := 0.0
 	for q := range c.k {
@@ -363,7 +363,7 @@ func (c *book) quantize(blocks []*block) []int8 {
 		top = 1
 	}
 	out := make([]int8, len(c.rows))
-	unit := rowSum / top
+	unit := RowSum / top
 	for !c.integers(out, unit) {
 		unit *= .995
 	}
@@ -390,7 +390,7 @@ func (c *book) integers(out []int8, unit float64) bool {
 			sum += max(v, -v)
 			out[i] = int8(v)
 		}
-		if sum > rowSum {
+		if sum > RowSum {
 			return false
 		}
 	}

@@ -182,7 +182,7 @@ func open(ctx context.Context, o driver.Options, out, messages io.Writer) (*subj
 		from.Reports, from.Table = true, true
 		if o.Target == "" || o.Proof == "" { // the integers are the same on every target
 			from.Target = cmp.Or(o.Target, processor.Names()[0])
-			from.StopAfter = cmp.Or(o.StopAfter, passes.Quantized)
+			from.StopAfter = cmp.Or(o.StopAfter, passes.Tuned)
 		}
 		if s.result, err = driver.Compile(ctx, from, out, messages); err != nil {
 			return nil, err

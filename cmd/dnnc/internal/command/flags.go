@@ -141,6 +141,8 @@ func quantizing(fs *flag.FlagSet, o *driver.Options) {
 	fs.Var(levels{o}, "O", "how widths are chosen: "+strings.Join(pass.Levels, ", ")+"; and size, alone or after a comma: loops rather than unrolled code")
 	calibrating(fs, o)
 	fs.StringVar(&o.Rounding, "rounding", "", "nearest or compensated; chosen by width when absent")
+	fs.StringVar(&o.Tune.Effort, "tune", "", "tune the quantized network by gradients: "+strings.Join(pass.TuneEfforts, ", ")+", or a number of multiply-adds as 2e12; never at -O int8 (default off)")
+	fs.StringVar(&o.Tune.Augment, "augment", "", "how images of -tune are moved beside their errors, a `list` of "+strings.Join(pass.Augments, ", ")+" (default by what the input holds)")
 	fs.Func("fix", "formats of layers, a `list` as conv1=8,fc1=odd2", list(&o.Fix))
 	fs.Float64Var(&o.MinBits, "min", 0, "least bits a weight of every layer")
 	fs.Float64Var(&o.MaxBits, "max", 0, maxUsage)

@@ -189,6 +189,7 @@ func (b *build) certify(messages io.Writer) error {
 		return err
 	}
 	Kept(messages, b.r.Env.Report.Kept)
+	Tuned(messages, b.r.Env.Tuned)
 	if err := b.measure(certificate.Nearness, func(ctx context.Context) error { return b.fidelity(ctx, messages) }); err != nil {
 		return err
 	}

@@ -16,13 +16,14 @@ import (
 // Freeze compiles a network to its integers, which are the same on every target, and measures
 // them where -data names images. Their dump compiles further without data and without a search.
 func Freeze(ctx context.Context, o Options, out, messages io.Writer) (*Result, error) {
-	o.StopAfter, o.Reports = passes.Quantized, o.Data != ""
+	o.StopAfter, o.Reports = passes.Tuned, o.Data != ""
 	r, err := Compile(ctx, o, out, messages)
 	if err != nil {
 		return nil, err
 	}
 	r.WarnOfWaste()
 	Kept(messages, r.Env.Report.Kept)
+	Tuned(messages, r.Env.Tuned)
 	if r.Calibrated() || CalibrationData(o, r.source) != "" {
 		f, err := r.Fidelity(ctx)
 		if err != nil {

@@ -35,6 +35,7 @@ type Options struct {
 	DependFile                            string // named so
 	Plane, Directions                     string
 	Activations                           string // how their ranges are calibrated
+	Tune                                  pass.Tune
 	Fix, Formats                          []string
 	Budget                                pass.Budget
 	Search, Objective, Checkpoint         string
@@ -215,7 +216,7 @@ func (o *Options) values() (c dnnc.Config, err error) {
 		Level: pass.Level(o.Level), SmallCode: o.Small, Search: o.Search, Objective: o.Objective, Budget: o.Budget, MinBits: o.MinBits, MaxBits: o.MaxBits,
 		Rounding: o.Rounding, Activations: o.Activations, Seed: o.Seed, Calibrate: o.Images, Task: o.Task, Memory: o.Memory, Checkpoint: o.Checkpoint,
 		Time: o.Time, Enough: o.isEnough, Chosen: o.Chosen, Judged: o.JudgedBy, Errors: o.Errors, StartAfter: o.StartAfter, StopAfter: o.StopAfter,
-		Prefix: o.Prefix, Hooks: o.Hooks, Lend: o.Lend, Section: o.Section, LLVM: o.LLVM, Fix: map[string]ir.Elem{},
+		Prefix: o.Prefix, Hooks: o.Hooks, Lend: o.Lend, Section: o.Section, LLVM: o.LLVM, Tune: o.Tune, Fix: map[string]ir.Elem{},
 	}
 	if err := c.Check(); err != nil {
 		return c, err

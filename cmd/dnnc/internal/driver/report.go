@@ -235,6 +235,13 @@ func Kept(out io.Writer, k *pass.Kept) {
 	}
 }
 
+// Tuned says what tuning did, or why it did nothing.
+func Tuned(out io.Writer, t *pass.Tuned) {
+	if t != nil {
+		fmt.Fprintln(out, t)
+	}
+}
+
 func search(out io.Writer, c *certificate.Certificate) {
 	fmt.Fprintf(out, "%s: %d evaluations, %.3g multiply-adds\n", c.Search.Method, c.Search.Evaluations, float64(c.Search.MACs))
 	if k := c.Search.Kept; k != nil && len(k.Tested) > 0 {

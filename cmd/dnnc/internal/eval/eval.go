@@ -43,7 +43,7 @@ func Run(ctx context.Context, o driver.Options, stdout, stderr io.Writer) error 
 	}
 	// Integers are the same on every target.
 	o.Target = cmp.Or(o.Target, processor.Names()[0])
-	o.StopAfter = cmp.Or(o.StopAfter, passes.Quantized)
+	o.StopAfter = cmp.Or(o.StopAfter, passes.Tuned)
 	o.Reports, o.Table = true, !o.JSON && !o.CSV
 	r, err := driver.Compile(ctx, o, stdout, stderr)
 	if err != nil {

@@ -118,7 +118,7 @@ func TestProjectsHaveTheFlags(t *testing.T) {
 	path := dnnctest.SensorsFolder(t)
 	dir := projectOf(t, path("tones.dnn"), "make", "-O", "universal,size", "-bits", "2", "-calib", path("tones.npz"), "-ram", "64KiB", "-target", "armv7em")
 	text := string(dnnctest.Contents(t, dir, "network/tones.dnn")["network/tones.dnn"])
-	assert.Contains(t, text, "dnn 1 after quantize")
+	assert.Contains(t, text, "dnn 1 after tune")
 	assert.Contains(t, text, "odd2[3,112]")
 	assert.NotContains(t, text, "npz")
 	makefile := string(dnnctest.Contents(t, dir, "Makefile")["Makefile"])
