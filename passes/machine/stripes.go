@@ -173,11 +173,13 @@ func (s *steps) striped(c ir.Chain, apart bool) (u unit, ok bool) {
 	}()
 	ch.Assign()
 	u = unit{from: c.From, to: c.To, chain: ch}
-	room := math.MaxInt
-	for {
+	// Each node has the room that the bound leaves beside what is alive then; less, where that
+	// leaves gaps between the blocks; and in the end as much as if nothing could overlap.
+	rooms := slices.Repeat([]int{math.MaxInt}, len(ch.Nodes))
+	for try := 0; ; try++ {
 		u.choices, u.cycles = nil, 0
 		for k, n := range ch.Nodes {
-			best, found := s.part(ch, k, n, room)
+			best, found := s.part(ch, k, n, rooms[k])
 			if !found {
 				return unit{}, false
 			}
@@ -185,14 +187,24 @@ func (s *steps) striped(c ir.Chain, apart bool) (u unit, ok bool) {
 			u.choices = append(u.choices, best)
 			u.cycles += float64(ch.Times(k)) * (best.Plan.Cycles() + perRow)
 		}
-		bytes := s.during(c)
-		if u.excess = max(bytes-s.ram, 0); u.excess == 0 || room < math.MaxInt {
+		bytes, _ := s.during(c)
+		if u.excess = max(bytes-s.ram, 0); u.excess == 0 || try == 3 {
 			break
 		}
 		for _, n := range ch.Nodes {
 			n.Drop(ir.AttrScratch)
 		}
-		room = max(s.ram-s.during(c), 0)
+		without, held := s.during(c)
+		for k := range rooms {
+			switch try {
+			case 0:
+				rooms[k] = max(s.ram-held[k], 0)
+			case 1:
+				rooms[k] = max(min(rooms[k], s.ram-held[k]-u.excess), 0)
+			default:
+				rooms[k] = max(s.ram-without, 0)
+			}
+		}
 	}
 	u.cycles += copies(ch)
 	return u, true
@@ -229,8 +241,9 @@ type partKey struct {
 	room int
 }
 
-// during is the bytes of the arena while a chain runs.
-func (s *steps) during(c ir.Chain) int {
+// during is the bytes of the arena while a chain runs, and the bytes of all blocks that are alive
+// while each of its operations does.
+func (s *steps) during(c ir.Chain) (bytes int, held []int) {
 	var list []*block
 	there := map[*block]bool{}
 	for _, b := range blocksOf(s.m, s.t) {
@@ -244,11 +257,14 @@ func (s *steps) during(c ir.Chain) int {
 			b.over = nil
 		}
 	}
-	if bytes := least(list); bytes > s.ram {
-		return bytes
+	alive := make(bySteps, c.To-c.From+2)
+	for _, b := range list {
+		alive.add(b.live.From-c.From, b.live.To-c.From, align(b.bytes))
 	}
-	_, bytes := plan(list)
-	return bytes
+	if bytes = least(list); bytes <= s.ram {
+		_, bytes = plan(list)
+	}
+	return bytes, alive.sums()
 }
 
 // copies estimates what a chain takes to keep rows from one stripe to the next.
