@@ -28,24 +28,30 @@ func within(m *ir.Module, t *processor.Target, ram int, fastest []Choice) {
 
 // What thrifty gives up at most, for how much less memory.
 const (
-	thriftCycles = 1.04   // of the cycles
-	thriftBytes  = 2. / 3 // of the arena
-	thriftSteps  = 500    // of networks with more, time would grow with the square of the steps
+	thriftCycles = 1.04 // of the cycles
+	thriftSteps  = 500  // of networks with more, time would grow with the square of the steps
 )
 
-// thrifty has a microcontroller, where nobody bounds memory, take kernels of less scratch
-// where the arena shrinks by a third and the cycles hardly grow.
+// thriftBytes are the shares of the arena to which it shrinks, one after the other.
+var thriftBytes = []float64{2. / 3, 1. / 2, 2. / 5, 1. / 3, 1. / 4, 1. / 5}
+
+// thrifty has a microcontroller, where nobody bounds memory, take kernels of less scratch and
+// chains where the arena shrinks by a third or more and the cycles hardly grow.
 func thrifty(m *ir.Module, t *processor.Target, fastest []Choice) {
 	if !strings.HasPrefix(t.ISA(), "thumb") && t.Arch != "riscv32" || len(m.Ops) > thriftSteps {
 		return
 	}
 	_, free := plan(blocksOf(m, t))
-	ram := int(float64(free) * thriftBytes)
-	list, bytes := smaller(m, t, ram, fastest, free, 0)
-	if bytes > ram || list.cycles() > singles(fastest).cycles()*thriftCycles {
-		list = singles(fastest)
+	best := singles(fastest)
+	for _, share := range thriftBytes {
+		ram := int(float64(free) * share)
+		list, bytes := smaller(m, t, ram, fastest, free, 0)
+		if bytes > ram || list.cycles() > singles(fastest).cycles()*thriftCycles {
+			break
+		}
+		best = list
 	}
-	list.assign(m)
+	best.assign(m)
 }
 
 // smaller is a schedule with which an arena of free bytes takes at most ram, and what it takes
