@@ -210,14 +210,20 @@ func (s *steps) striped(c ir.Chain, apart bool) (u unit, ok bool) {
 	return u, true
 }
 
-// part is the fastest kernel of a row of node k with scratch for which there is room, or the
-// one of least scratch.
+// part is what fastestWithin chooses for a row of node k.
 func (s *steps) part(ch *stripes.Chain, k int, n *ir.Node, room int) (best Choice, ok bool) {
 	key := partKey{n, room}
 	if c, known := s.parts[key]; known {
 		return c, c.Family != nil
 	}
-	l := kernel.Of(ch.Part(k), s.t)
+	best, ok = fastestWithin(kernel.Of(ch.Part(k), s.t), room)
+	s.parts[key] = best
+	return best, ok
+}
+
+// fastestWithin is the fastest kernel of a layer with scratch for which there is room, or the
+// one of least scratch. General families come last.
+func fastestWithin(l kernel.Layer, room int) (best Choice, ok bool) {
 	list := Serving(l)
 	if room < math.MaxInt {
 		list = append(list, Serving(l.Within(room))...)
@@ -227,11 +233,10 @@ func (s *steps) part(ch *stripes.Chain, k int, n *ir.Node, room int) (best Choic
 		switch {
 		case best.Family == nil, fits && !fitted, !fits && !fitted && c.Plan.Scratch() < best.Plan.Scratch():
 			best = c
-		case fits && c.Family.General == best.Family.General && c.Plan.Cycles() < best.Plan.Cycles():
+		case fits && (best.Family.General && !c.Family.General || c.Family.General == best.Family.General && c.Plan.Cycles() < best.Plan.Cycles()):
 			best = c
 		}
 	}
-	s.parts[key] = best
 	return best, best.Family != nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"github.com/dnnc/dnnc/ir/kernel"
 	"github.com/dnnc/dnnc/ir/kernel/families"
 	"github.com/dnnc/dnnc/ir/processor"
+	"github.com/dnnc/dnnc/ir/stripes"
 )
 
 // mostBounds is the number of bounds on steps that within tries.
@@ -192,6 +193,11 @@ func (e *Estimates) Of(name string, format ir.Elem) (cycles float64, fits bool) 
 	known, ok := e.known[key]
 	if !ok {
 		known = answer{cycles: math.Inf(1)}
+		if c, is := e.steps.chainOf(i); is {
+			known = e.inChain(c, i, format)
+			e.known[key] = known
+			return known.cycles, known.fits
+		}
 		l := kernel.Suppose(e.steps.m.Ops[i], e.steps.t, format)
 		if n := e.rounded[key]; n != nil {
 			l = kernel.Of(n, e.steps.t)
@@ -202,6 +208,43 @@ func (e *Estimates) Of(name string, format ir.Elem) (cycles float64, fits bool) 
 		e.known[key] = known
 	}
 	return known.cycles, known.fits
+}
+
+// chainOf is the chain of a planned module that has step i.
+func (s *steps) chainOf(i int) (c ir.Chain, ok bool) {
+	chains := s.m.Chains()
+	k := slices.IndexFunc(chains, func(c ir.Chain) bool { return c.From <= i && i <= c.To })
+	if k < 0 {
+		return ir.Chain{}, false
+	}
+	return chains[k], true
+}
+
+// inChain is the answer for step i of a chain, whose other operations stay as they are.
+func (e *Estimates) inChain(c ir.Chain, i int, format ir.Elem) answer {
+	n := e.steps.m.Ops[i]
+	ch, ok := stripes.New(e.steps.m, e.steps.live, c, false)
+	if !ok {
+		return answer{cycles: math.Inf(1)}
+	}
+	l := kernel.Suppose(ch.Part(i-c.From), e.steps.t, format)
+	if own := e.rounded[estimate{i, format}]; own != nil {
+		if part, ok := stripes.Part(own); ok {
+			l = kernel.Of(part, e.steps.t)
+		}
+	}
+	room := math.MaxInt
+	if e.steps.ram < math.MaxInt {
+		_, held := e.steps.during(c)
+		if room = e.steps.ram - held[i-c.From]; n.Has(ir.AttrScratch) {
+			room += align(n.Ints(ir.AttrScratch)[1])
+		}
+	}
+	best, ok := fastestWithin(l, max(room, 0))
+	if !ok {
+		return answer{cycles: math.Inf(1)}
+	}
+	return answer{float64(ch.Times(i-c.From)) * best.Plan.Cycles(), best.Plan.Scratch() <= room}
 }
 
 // estimate is a step and the format of its weights.
