@@ -13,11 +13,13 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/dnnc/dnnc/codegen/network"
 	"github.com/dnnc/dnnc/frontend"
 	"github.com/dnnc/dnnc/frontend/weights"
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/geometry"
 	"github.com/dnnc/dnnc/ir/processor"
+	"github.com/dnnc/dnnc/ir/stripes"
 	"github.com/dnnc/dnnc/passes"
 	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/runtime/data"
@@ -107,11 +109,8 @@ func planned(t *testing.T, text string, shape ir.Shape, tensors []weights.Tensor
 
 // least is the fewest bytes of an arena that planned finds.
 func least(t *testing.T, text string, shape ir.Shape, tensors []weights.Tensor, tgt *processor.Target, format ir.Elem) int {
-	m, err := planned(t, text, shape, tensors, tgt, format, 1)
-	if err == nil {
-		return m.Arena.Bytes
-	}
-	return m.Arena.Bytes // the pass plans before it refuses
+	m, _ := planned(t, text, shape, tensors, tgt, format, 1) // the pass plans before it refuses
+	return m.Arena.Bytes
 }
 
 // TestChains: random networks in little memory run in stripes, and their integers are those of
@@ -126,7 +125,7 @@ func TestChains(t *testing.T) {
 	for _, name := range []string{"armv7em", "armv7", "armv8.1m", "riscv32"} {
 		tgt, err := processor.Find(name)
 		require.NoError(t, err)
-		rng := rand.New(rand.NewPCG(3, uint64(len(name))))
+		rng, isBuilt := rand.New(rand.NewPCG(3, uint64(len(name)))), false
 		for i := range n {
 			text, shape, tensors := picture(t, rng)
 			if len(tensors) == 0 {
@@ -146,6 +145,10 @@ func TestChains(t *testing.T) {
 				require.NoError(t, err, "%s in %d bytes, of %d to %d\n%s", name, ram, bound, free.Arena.Bytes, text)
 				chains += len(m.Chains())
 				in, out := cases(t, m, 3)
+				if len(m.Chains()) > 0 && !isBuilt {
+					isBuilt = true
+					conformObject(t, m, tgt, in, out)
+				}
 				require.Equal(t, out, inArena(t, m, in), "%s\n%s", name, m)
 				if !assert.Equal(t, out, evaluated(t, m, in), "%s\n%s", name, m) {
 					return
@@ -176,4 +179,93 @@ func inArena(t *testing.T, m *ir.Module, in [][]byte) (out [][]byte) {
 		out = append(out, physical(m.Outputs[0].Type.Shape, y))
 	}
 	return out
+}
+
+// striped is a network with a chain in which every attribute of chains occurs.
+func striped(t *testing.T) *ir.Module {
+	tgt, err := processor.Find("armv7em")
+	require.NoError(t, err)
+	text := `tensors "net.safetensors"
+network net(image: f32[3,16,16] in [0,1]) -> f32[4,8,8] {
+  v1 = conv2d(image, filters: 8, kernel: 3, pad: 1, act: relu)
+  v2 = conv2d(v1, filters: 8, kernel: 3, pad: 1, groups: 8)
+  v3 = add(v1, v2)
+  v4 = conv2d(v3, filters: 4, kernel: 3, stride: 2, pad: [0,0,1,1])
+  return v4
+}
+`
+	rng := rand.New(rand.NewPCG(1, 1))
+	var tensors []weights.Tensor
+	for name, s := range map[string]ir.Shape{"v1": {8, 3, 3, 3}, "v2": {8, 1, 3, 3}, "v4": {4, 8, 3, 3}} {
+		x := make([]float32, s.Size())
+		for i := range x {
+			x[i] = float32(rng.NormFloat64())
+		}
+		raw, err := ir.FloatConst("", s, x).Load()
+		require.NoError(t, err)
+		tensors = append(tensors, weights.Tensor{Name: name + ".weight", DType: weights.F32, Shape: s, Data: raw})
+	}
+	shape := ir.Shape{3, 16, 16}
+	bound := least(t, text, shape, tensors, tgt, ir.Of(ir.I8))
+	m, err := planned(t, text, shape, tensors, tgt, ir.Of(ir.I8), bound)
+	require.NoError(t, err)
+	require.Equal(t, []ir.Chain{{From: 0, To: 3, Rows: 1}}, m.Chains())
+	return m
+}
+
+// TestChainsAreRead: the attributes of a chain are what restores its schedule; other ones are
+// refused, by the verifier or where the schedule is restored, with the node's position.
+func TestChainsAreRead(t *testing.T) {
+	m := striped(t)
+	d, err := frontend.NewDump(m)
+	require.NoError(t, err)
+	dir := t.TempDir()
+	var tensors bytes.Buffer
+	require.NoError(t, d.WriteTensors(&tensors))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, d.TensorsName), tensors.Bytes(), 0o644))
+	parse := func(text string) (*ir.Module, error) {
+		m, err := frontend.Parse(filepath.Join(dir, "net.dnn"), []byte(text), frontend.Options{})
+		if err != nil {
+			return nil, err
+		}
+		if err := ir.Verify(m).Err(); err != nil {
+			return nil, err
+		}
+		_, err = network.Write(m, network.Interface{Prefix: "net"})
+		return m, err
+	}
+	text := string(d.Text)
+	again, err := parse(text)
+	require.NoError(t, err)
+	anew, err := frontend.NewDump(again)
+	require.NoError(t, err)
+	require.Equal(t, text, string(anew.Text))
+	for _, c := range []struct{ old, new, want string }{
+		{"chain: [4,1]", "chain: [5,1]", "V11"},
+		{"chain: [4,1]", "chain: [3,1]", "V11"},
+		{"chain: [4,1]", "chain: [1,1]", "V11"},
+		{"chain: [4,1]", "chain: [4,2]", "window"},
+		{"chain: [4,1]", "chain: [4,8]", "no chain with stripes of 8 rows"},
+		{"chain: [4,1]", "chain: [4,0]", "chain"},
+		{", chain: [4,1]", "", "V11"},
+		{"window: ", "window: 1", "V10"},
+		{", window: 3", "", "V10"},
+		{"groups: 8,", "groups: 8, chain: [2,1],", "within another"},
+	} {
+		require.Contains(t, text, c.old)
+		_, err := parse(strings.Replace(text, c.old, c.new, 1))
+		assert.ErrorContains(t, err, c.want, "%s becomes %s in\n%s", c.old, c.new, text)
+	}
+	for _, n := range m.Ops { // as a pass with a mistake would leave them
+		for _, key := range []ir.Key[[]int]{ir.AttrKept, ir.AttrLoad} {
+			if !n.Has(key) {
+				continue
+			}
+			old := n.Ints(key)
+			n.Put(key.Is([]int{old[0], old[1] + 1}))
+			_, err := stripes.Units(m)
+			assert.ErrorContains(t, err, "where the chain takes", n.Name())
+			n.Put(key.Is(old))
+		}
+	}
 }

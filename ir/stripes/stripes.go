@@ -402,12 +402,20 @@ func read(m *ir.Module, live map[*ir.Value]ir.Interval, r ir.Chain) (*Chain, err
 		}
 		out.Apart = n.Has(ir.AttrKept)
 		if !out.Whole && n.Has(ir.AttrKept) != out.IsApart() || out.Apart && n.Ints(ir.AttrKept)[1] != out.Kept {
-			return nil, fmt.Errorf("%s keeps other rows than the %d that the chain takes", n.Name(), out.Kept)
+			return nil, fmt.Errorf("%s keeps other rows, where the chain takes %d", n.Name(), out.Kept)
 		}
 		l := c.Loads[k]
 		if n.Has(ir.AttrLoad) != (l != nil) || l != nil && n.Ints(ir.AttrLoad)[1] != l.Rows {
-			return nil, fmt.Errorf("%s loads other rows than the chain takes", n.Name())
+			return nil, fmt.Errorf("%s loads other rows of %s, where the chain takes %d", n.Name(), n.Args[0].Name, rowsOf(l))
 		}
 	}
 	return c, nil
+}
+
+// rowsOf is the rows of a window, 0 of none.
+func rowsOf(b *Buffer) int {
+	if b == nil {
+		return 0
+	}
+	return b.Rows
 }
