@@ -804,7 +804,7 @@ func TestVerifyIntegers(t *testing.T) {
 	soft := addNode(m, Softmax, "soft", m.Outputs[0])
 	soft.Out.Type = m.Outputs[0].Type
 	soft.Put(AttrMul.Is(m.Consts[2]), AttrShift.Is(m.Consts[3]))
-	assert.ErrorContains(t, Verify(m).Err(), "V7: soft has 3 multipliers of its sum and not one")
+	assert.ErrorContains(t, Verify(m).Err(), "V7: soft has 3 multipliers and not one")
 }
 
 // TestVerifyReportsAll: what is wrong with one operation hides nothing of the next.
