@@ -120,17 +120,17 @@ func (t trend) fall() float64 {
 }
 
 // span is the bytes of the largest candidate divided by those of the smallest. The smallest,
-// of a sign of most, is expected to lose what may be lost, and passes in one of twenty tests.
+// of a sign of most, is expected to lose what is allowed, and passes in one of twenty tests.
 // The largest should pass in nineteen of twenty: its bound lies as far above what it loses as
 // the error of the images that judge, and once more the errors of these images and of the
 // share of losses. The exact bound counts one item that is lost more. Where no network of
 // mostSpan should, the images cannot decide.
-func (t trend) span(most, lost float64, chosen, judged int) float64 {
+func (t trend) span(most, allowed float64, chosen, judged int) float64 {
 	share, err := t.share(most)
 	spread, fall, item := t.spread(chosen), t.fall(), 1/float64(judged)
 	passes := func(sign float64) bool {
 		own := math.Hypot(math.Sqrt(spread*math.Sqrt(sign)*item), item)
-		return float64(share*sign)+item+float64(measure.BoundErrors*(own+math.Hypot(own, err*sign))) <= lost
+		return float64(share*sign)+item+float64(measure.BoundErrors*(own+math.Hypot(own, err*sign))) <= allowed
 	}
 	for span := leastSpan; span <= mostSpan; span *= 1.01 {
 		if passes(most * math.Pow(span, -fall)) {
@@ -175,9 +175,9 @@ func (s *Search) centred(ctx context.Context, m method, found *Network, seen tre
 	if at < 0 || s.stopped() {
 		return found, mostSpan, nil
 	}
-	lost := 1 - s.env.Budget.Keep
+	allowed := 1 - s.env.Budget.Keep
 	share, _ := seen.share(seen.sign(seen[at]))
-	most := lost / share
+	most := allowed / share
 	below, above := seen.bracket(most)
 	if !(most > 0) || above == nil {
 		return found, mostSpan, nil
@@ -191,7 +191,7 @@ func (s *Search) centred(ctx context.Context, m method, found *Network, seen tre
 		return nil, 0, err
 	}
 	n, err := s.between(ctx, m, below, above, most, seen)
-	return n, seen.span(most, lost, chosen.N, judged.N), err
+	return n, seen.span(most, allowed, chosen.N, judged.N), err
 }
 
 // between is the smallest network found between two whose sign is at most so much, as
@@ -261,9 +261,9 @@ const (
 
 // candidates are the networks to be tested, from the largest down: those above the least
 // that should keep the share, in equal steps from span times its bytes, that one itself, and
-// smaller ones where there are few above it. within is the network of at most so many bytes, nil of none;
-// most is the bytes of the largest there is. Each is made when it is its turn, but does not
-// depend on what was shown of those before.
+// smaller ones where there are few above it. within is the network of at most so many bytes,
+// nil of none; most is the bytes of the largest there is. Each is made when it is its turn,
+// but does not depend on what was shown of those before.
 func candidates(least *Network, span float64, most int, within func(bytes int) (*Network, error)) iter.Seq2[*Network, error] {
 	return func(yield func(*Network, error) bool) {
 		left, ended := mostCandidates, false
