@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"iter"
 	"math"
 	"slices"
 
@@ -262,59 +261,67 @@ const (
 // candidates are the networks to be tested, from the largest down: those above the least
 // that should keep the share, in equal steps from span times its bytes, that one itself, and
 // smaller ones where there are few above it. within is the network of at most so many bytes,
-// nil of none; most is the bytes of the largest there is. Each is made when it is its turn,
-// but does not depend on what was shown of those before.
-func candidates(least *Network, span float64, most int, within func(bytes int) (*Network, error)) iter.Seq2[*Network, error] {
-	return func(yield func(*Network, error) bool) {
-		left, ended := mostCandidates, false
-		step := math.Pow(span, 1./(mostCandidates-1))
-		give := func(n *Network, err error) {
-			left--
-			ended = !yield(n, err) || err != nil || left == 0
-		}
-		// down gives networks down from a size, while they are larger than so many bytes.
-		down := func(from float64, larger, count int) {
-			for ; count > 0 && !ended; count-- {
-				n, err := within(int(math.Round(from)))
-				if err == nil && (n == nil || n.Bytes <= larger) {
-					return
-				}
-				give(n, err)
-				if !ended {
-					from = float64(n.Bytes) / step
-				}
+// nil of none; most is the bytes of the largest there is.
+func candidates(least *Network, span float64, most int, within func(bytes int) (*Network, error)) ([]*Network, error) {
+	var list []*Network
+	step := math.Pow(span, 1./(mostCandidates-1))
+	// down appends networks down from a size, while they are larger than so many bytes.
+	down := func(from float64, larger, count int) error {
+		for range count {
+			n, err := within(int(math.Round(from)))
+			if err != nil {
+				return err
 			}
+			if n == nil || n.Bytes <= larger {
+				return nil
+			}
+			list = append(list, n)
+			from = float64(n.Bytes) / step
 		}
-		size := float64(least.Bytes)
-		down(size*span, least.Bytes, mostCandidates-1)
-		for bytes := size * farStep; left == mostCandidates && bytes < float64(most)*farStep; bytes *= farStep {
-			down(min(bytes, float64(most)), least.Bytes, 1)
-		}
-		if !ended {
-			give(least, nil)
-			down(size/step, 0, left)
+		return nil
+	}
+	size := float64(least.Bytes)
+	if err := down(size*span, least.Bytes, mostCandidates-1); err != nil {
+		return nil, err
+	}
+	for bytes := size * farStep; len(list) == 0 && bytes < float64(most)*farStep; bytes *= farStep {
+		if err := down(min(bytes, float64(most)), least.Bytes, 1); err != nil {
+			return nil, err
 		}
 	}
+	list = append(list, least)
+	return list, down(size/step, 0, mostCandidates-len(list))
 }
 
-// inSequence tests networks in their order and stops at the first that fails. passed is the
-// last that did not, nil of none.
-func inSequence(list iter.Seq2[*Network, error], share float64, test func(n *Network) (measure.Bound, error)) (passed *Network, tested []pass.Tested, err error) {
-	for n, err := range list {
-		if err != nil {
-			return nil, tested, err
-		}
+// inSequence tests networks in their order and stops at the first that fails. passed is
+// the index of the last that did not, -1 of none.
+func inSequence(list []*Network, share float64, test func(n *Network) (measure.Bound, error)) (passed int, tested []pass.Tested, err error) {
+	passed = -1
+	for i, n := range list {
 		b, err := test(n)
 		if err != nil {
-			return nil, tested, err
+			return passed, tested, err
 		}
 		tested = append(tested, pass.Tested{Origin: n.Origin, Bytes: n.Bytes, Bound: b, Passed: b.Holds(share)})
 		if !b.Holds(share) {
 			break
 		}
-		passed = n
+		passed = i
 	}
 	return passed, tested, nil
+}
+
+// front leaves out what is expected to lose no less than a smaller one: networks of a size
+// differ, and one that is known to be worse must not be the one whose test ends all.
+func (t trend) front() (list []*Network) {
+	least := math.Inf(1)
+	for _, n := range slices.Backward(t) { // from the smallest up
+		if s := t.sign(n); s < least {
+			least, list = s, append(list, n.Network)
+		}
+	}
+	slices.Reverse(list)
+	return list
 }
 
 // judged is what unseen images say of a network, and of the float network: the report has
@@ -374,30 +381,38 @@ func (s *Search) promised(ctx context.Context, m method, found *Network, span fl
 		return nil, err
 	}
 	k := s.env.Report.Kept
-	list := func(yield func(*Network, error) bool) { yield(found, nil) }
+	list := []*Network{found}
 	if !s.stopped() {
-		list = candidates(found, span, s.everySize()[1], func(bytes int) (*Network, error) {
+		all, err := candidates(found, span, s.everySize()[1], func(bytes int) (*Network, error) {
 			n, err := s.quick(ctx, m, bytes, 0)
 			if isTooSmall(err) {
 				return nil, nil
 			}
 			return n, err
 		})
+		if err != nil {
+			return nil, err
+		}
+		var measured trend
+		for _, n := range all {
+			one, err := s.measured(ctx, n)
+			if err != nil {
+				return nil, err
+			}
+			measured = append(measured, one)
+		}
+		list = measured.front()
 	}
 	passed, tested, err := inSequence(list, k.Share, func(n *Network) (measure.Bound, error) { return s.judged(ctx, n) })
 	if err != nil {
 		return nil, err
 	}
 	k.Tested = tested
-	if passed == nil {
+	if passed < 0 {
 		return nil, refusal(k)
 	}
-	for _, t := range tested {
-		if t.Passed {
-			k.Bound = t.Bound
-		}
-	}
-	choice := *passed
+	k.Bound = tested[passed].Bound
+	choice := *list[passed]
 	choice.Origin = fmt.Sprintf("%s, keeps %v", choice.Origin, k.Share)
 	return &choice, nil
 }

@@ -30,8 +30,7 @@ func TestCandidates(t *testing.T) {
 		"nothing smaller": {[]int{10_000, 10_700}, []int{10700, 10000}},
 		"one network":     {[]int{10_000}, []int{10000}},
 	} {
-		var got []int
-		for n, err := range candidates(found, span, 50_000, func(bytes int) (*Network, error) {
+		list, err := candidates(found, span, 50_000, func(bytes int) (*Network, error) {
 			if c.has == nil {
 				return &Network{Bytes: bytes}, nil
 			}
@@ -42,8 +41,10 @@ func TestCandidates(t *testing.T) {
 				}
 			}
 			return best, nil
-		}) {
-			require.NoError(t, err, name)
+		})
+		require.NoError(t, err, name)
+		var got []int
+		for _, n := range list {
 			got = append(got, n.Bytes)
 		}
 		assert.Equal(t, c.want, got, name)
@@ -51,17 +52,13 @@ func TestCandidates(t *testing.T) {
 	}
 	fault := errors.New("fault")
 	for calls := range 5 {
-		made := 0
-		passed, tested, err := inSequence(candidates(found, span, 50_000, func(bytes int) (*Network, error) {
-			if made++; made > calls {
+		_, err := candidates(found, span, 50_000, func(bytes int) (*Network, error) {
+			if calls--; calls < 0 {
 				return nil, fault
 			}
 			return &Network{Bytes: bytes}, nil
-		}), .9, func(*Network) (measure.Bound, error) { return held(.95), nil })
+		})
 		assert.ErrorIs(t, err, fault)
-		assert.Nil(t, passed)
-		assert.Len(t, tested, calls, "each is made when it is its turn")
-		assert.Equal(t, calls+1, made)
 	}
 }
 
@@ -167,6 +164,30 @@ func TestSpan(t *testing.T) {
 	assert.Equal(t, leastSpan, trend{lostOf(8000, .04, 0), lostOf(10_000, .02, 0)}.span(.02, .02, items, 1<<40), "all is known")
 }
 
+// TestFront: a candidate that is expected to lose no less than a smaller one is none.
+func TestFront(t *testing.T) {
+	for _, c := range []struct {
+		losses []float64 // from the largest down
+		want   []int
+	}{
+		{[]float64{.01, .02, .03}, []int{1000, 999, 998}},
+		{[]float64{.04, .02, .03}, []int{999, 998}},
+		{[]float64{.01, .03, .03, .02, .05}, []int{1000, 997, 996}},
+		{[]float64{.05, .04}, []int{999}},
+		{[]float64{.02}, []int{1000}},
+	} {
+		var list trend
+		for i, loss := range c.losses {
+			list = append(list, lostOf(1000-i, loss, 0))
+		}
+		var got []int
+		for _, n := range list.front() {
+			got = append(got, n.Bytes)
+		}
+		assert.Equal(t, c.want, got)
+	}
+}
+
 // lostOf is a network that loses what is expected.
 func lostOf(bytes int, loss, stderr float64) lost {
 	return lost{&Network{Bytes: bytes}, loss, loss, measure.Estimate{Value: 1 - loss, StdErr: stderr}}
@@ -225,23 +246,16 @@ func TestInSequence(t *testing.T) {
 		{[]float64{.89, .99, .95}, -1, 1},
 		{[]float64{math.NaN(), .99}, -1, 1},
 	} {
-		list := func(yield func(*Network, error) bool) {
-			for i := range c.least {
-				if !yield(&Network{Bytes: 100 - i}, nil) {
-					return
-				}
-			}
+		var list []*Network
+		for i := range c.least {
+			list = append(list, &Network{Bytes: 100 - i})
 		}
 		passed, tested, err := inSequence(list, .9, func(n *Network) (measure.Bound, error) { return held(c.least[100-n.Bytes]), nil })
 		require.NoError(t, err)
-		if c.passed < 0 {
-			assert.Nil(t, passed)
-		} else if assert.NotNil(t, passed) {
-			assert.Equal(t, 100-c.passed, passed.Bytes)
-		}
+		assert.Equal(t, c.passed, passed)
 		require.Len(t, tested, c.tested)
 		for i, x := range tested {
-			assert.Equal(t, i <= c.passed, x.Passed)
+			assert.Equal(t, i <= passed, x.Passed)
 			assert.Equal(t, 100-i, x.Bytes)
 		}
 	}

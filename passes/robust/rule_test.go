@@ -91,17 +91,18 @@ func (r *recorded) choose(t *testing.T, keep float64, hunted, judged []int) int 
 	if found == nil {
 		found = best
 	}
-	list := candidates(found, mostSpan, h.high, func(bytes int) (*Network, error) { return network(r.within(bytes)), nil })
+	list, err := candidates(found, mostSpan, h.high, func(bytes int) (*Network, error) { return network(r.within(bytes)), nil })
+	require.NoError(t, err)
+	assert.LessOrEqual(t, len(list), mostCandidates)
 	exact = r.score(0, judged)
-	passed, tested, err := inSequence(list, keep, func(n *Network) (measure.Bound, error) {
+	passed, _, err := inSequence(list, keep, func(n *Network) (measure.Bound, error) {
 		return measure.Keeps(r.score(index(n), judged), exact, false), nil
 	})
 	require.NoError(t, err)
-	assert.LessOrEqual(t, len(tested), mostCandidates)
-	if passed == nil {
+	if passed < 0 {
 		return 0
 	}
-	return index(passed)
+	return index(list[passed])
 }
 
 // TestPromisesAreKept draws images with replacement, chooses by the rule, and holds the
