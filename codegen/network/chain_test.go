@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -13,6 +14,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/dnnc/dnnc/codegen/c"
 	"github.com/dnnc/dnnc/codegen/network"
 	"github.com/dnnc/dnnc/frontend"
 	"github.com/dnnc/dnnc/frontend/weights"
@@ -268,4 +270,58 @@ func TestChainsAreRead(t *testing.T) {
 			n.Put(key.Is(old))
 		}
 	}
+}
+
+// stepper runs a network of one input and one result, stripe by stripe, on records of standard
+// input.
+const stepper = `#include <stdint.h>
+#include <stdio.h>
+int net_run_begin(void *);
+int net_run_step(const int8_t *, int8_t *, void *);
+static int8_t in[%d], out[%d];
+static uint64_t arena[%d / 8 + 8];
+int main(void) {
+  while (fread(in, sizeof in, 1, stdin) == 1) {
+    int left, calls = 0;
+    net_run_begin(arena);
+    do { left = net_run_step(in, out, arena); calls++; } while (left > 0);
+    if (left || calls != %d) return 1;
+    fwrite(out, sizeof out, 1, stdout);
+  }
+  return 0;
+}
+`
+
+// TestChainsInC: the C text of a chain compiles with every warning, run_step counts its
+// stripes, and the integers are the interpreter's.
+func TestChainsInC(t *testing.T) {
+	t.Parallel()
+	if _, err := exec.LookPath("gcc"); err != nil {
+		t.Skip(err)
+	}
+	m := striped(t)
+	units, err := stripes.Units(m)
+	require.NoError(t, err)
+	require.Len(t, units, 1)
+	assert.Equal(t, "v1..v4", units[0].Name())
+	p, err := network.Write(m, network.Interface{Prefix: "net"})
+	require.NoError(t, err)
+	assert.Len(t, network.Steps(p), 1, "a chain is one row")
+	dir := t.TempDir()
+	file := func(n string) string { return filepath.Join(dir, n) }
+	main := fmt.Sprintf(stepper, m.Inputs[0].Type.Shape.Size(), m.Outputs[0].Type.Shape.Size(), network.StepState(m)+network.StepStateBytes, units[0].Steps)
+	require.NoError(t, os.WriteFile(file("net.c"), []byte(c.Print(p)), 0o644))
+	require.NoError(t, os.WriteFile(file("main.c"), []byte(main), 0o644))
+	compile := func(args ...string) {
+		out, err := exec.Command("gcc", append([]string{"-fsanitize=undefined,address", "-fno-sanitize-recover=all", "-O1"}, args...)...).CombinedOutput()
+		require.NoError(t, err, string(out))
+	}
+	compile(append(strict, "-c", "-o", file("net.o"), file("net.c"))...)
+	compile("-o", file("run"), file("main.c"), file("net.o"))
+	in, want := cases(t, m, 6)
+	cmd := exec.Command(file("run"))
+	cmd.Stdin = bytes.NewReader(bytes.Join(in, nil))
+	got, err := cmd.Output()
+	require.NoError(t, err)
+	require.Equal(t, bytes.Join(want, nil), got)
 }
