@@ -232,6 +232,9 @@ func (e *exactly) node(n *ir.Node) (*ir.Value, error) {
 			return e.AddQuantized(ir.Reduce, name, []*ir.Value{rows}, q, ir.AttrFn.Is(n.Word(ir.AttrFn)), ir.AttrAxes.Is([]int{1}))
 		})
 	case n.Op == ir.ArgMax:
+		if isRows(x, n.Int(ir.AttrAxis)) {
+			return e.AddQuantized(n.Op, e.Name(n.Out.Name), args, ir.Quant{Scale: 1, Zero: -128}, n.Attrs...)
+		}
 		return e.reduced(n, x, []int{n.Int(ir.AttrAxis)}, func(name string, rows *ir.Value) (*ir.Value, error) {
 			return e.AddQuantized(n.Op, name, []*ir.Value{rows}, ir.Quant{Scale: 1, Zero: -128}, ir.AttrAxis.Is(1))
 		})
@@ -426,6 +429,9 @@ func (e *exactly) computed(n *ir.Node, args []*ir.Value, m mark) (*ir.Value, err
 	return nil, errInexact("has no exact form of integers")
 }
 
+// isRows reports whether an axis is the last one of at most two, as kernels want it.
+func isRows(x *ir.Value, axis int) bool { return len(x.Type.Shape) <= 2 && axis == len(x.Type.Shape)-1 }
+
 // rows brings axes of a value to the end, as the kernels of operations along an axis want them:
 // a value [rows, elements of each], and the order of the axes in it.
 func (e *exactly) rows(hint string, x *ir.Value, axes []int) (rows *ir.Value, perm []int, err error) {
@@ -472,21 +478,26 @@ func (e *exactly) softmax(n *ir.Node, x *ir.Value, m mark, hint string) (*ir.Val
 	for i, v := range t {
 		wide[i] = int64(v)
 	}
-	s := x.Type.Shape
-	rows, perm, err := e.rows(hint, x, []int{n.Int(ir.AttrAxis)})
-	if err != nil {
-		return nil, err
+	s, axis := x.Type.Shape, n.Int(ir.AttrAxis)
+	length := s[axis]
+	rows, perm := x, []int(nil)
+	if !isRows(x, axis) {
+		var err error
+		if rows, perm, err = e.rows(hint, x, []int{axis}); err != nil {
+			return nil, err
+		}
+		axis = 1
 	}
 	name := e.Name(hint)
 	own := ir.Quant{Scale: 1. / 256, Zero: -128}
-	attrs := []ir.Attr{ir.AttrAxis.Is(1), ir.AttrTable.Is(e.Ints(name+".table", ir.I32, ir.Shape{len(t)}, wide))}
+	attrs := []ir.Attr{ir.AttrAxis.Is(axis), ir.AttrTable.Is(e.Ints(name+".table", ir.I32, ir.Shape{len(t)}, wide))}
 	if mask := n.Const(ir.AttrMask); mask != nil {
 		if !slices.IsSorted(perm) {
 			return nil, errInexact("has a mask along another axis than the last one")
 		}
 		attrs = append(attrs, ir.AttrMask.Is(mask))
 	}
-	if f := 256 * m.Scale; f != 1 && f*float64(s.Size()) < 1<<15 && m.Zero == -128 && m.lo == -128 { // the sum still fits 32 bits
+	if f := 256 * m.Scale; f != 1 && f*float64(length) < 1<<15 && m.Zero == -128 && m.lo == -128 { // the sum of a row still fits 32 bits
 		mul, shift, err := geometry.MultiplierFor(f)
 		if err != nil {
 			return nil, errInexact("%v", err)
