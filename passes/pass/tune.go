@@ -38,6 +38,7 @@ var Augments = []string{"crop", "flip", "shift", NoAugment}
 type Tune struct {
 	Effort  string // one of TuneEfforts, or a number of multiply-adds; "" is TuneOff
 	Augment string // of Augments, joined by commas; "" is by what the inputs hold
+	Steps   int    // after which an earlier run was stopped, which is done again; 0 is none
 }
 
 // IsOn reports whether anything is tuned.
@@ -83,6 +84,7 @@ func (t Tune) CheckAugment() error {
 // Tuned is what tuning did.
 type Tuned struct {
 	Effort        string
+	Budget        float64 // multiply-adds that it was
 	Steps, Images int     // steps of gradients, and the fitted images that they were of
 	MACs          float64 // multiply-adds, those of judging included
 	Layers        int     // that were tuned, of all

@@ -72,7 +72,7 @@ type tuning struct {
 // which is not changed, within a number of multiply-adds. It returns the tuned one, or q itself
 // where tuning made nothing better, which the report then says.
 func Network(ctx context.Context, f, q *ir.Module, env *pass.Env, effort float64) (*ir.Module, *pass.Tuned, error) {
-	report := &pass.Tuned{Effort: env.Tune.Effort}
+	report := &pass.Tuned{Effort: env.Tune.Effort, Budget: effort}
 	t, judge, final, err := begin(ctx, f, q, env, report)
 	if err != nil || report.Declined != "" {
 		return q, report, err
@@ -297,7 +297,7 @@ func (t *tuning) descend(ctx context.Context, q *ir.Module, l *lessons, judge, f
 		if err != nil {
 			return q, err
 		}
-		isStopped := t.env.Stop != nil && t.env.Stop()
+		isStopped := t.env.Stop != nil && t.env.Stop() || t.env.Tune.Steps > 0 && step == t.env.Tune.Steps
 		if step > 0 && (step*looks/steps != (step-1)*looks/steps || step == steps || isStopped) {
 			d, err := t.judged(ctx, m, judge)
 			if err != nil {

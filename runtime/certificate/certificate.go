@@ -62,6 +62,7 @@ type Certificate struct {
 	CodeBytes   int             `json:"code_bytes,omitempty"`
 	Cycles      float64         `json:"estimated_cycles,omitempty"` // of the layers with weights; absent where a layer has no estimate
 	StackBytes  int             `json:"stack_bytes,omitempty"`      // that the run function takes at most
+	Tuning      *Tuning         `json:"tuning,omitempty"`
 	Layers      []Layer         `json:"layers"`
 	NotMeasured []string        `json:"not_measured,omitempty"` // Nearness or Accuracy: what an interruption left out
 	Fidelity    *Fidelity       `json:"fidelity,omitempty"`     // absent when nothing was measured
@@ -106,6 +107,9 @@ type Recipe struct {
 	Attr         string           `json:"mattr,omitempty"`
 	Rounding     string           `json:"rounding,omitempty"`
 	Activations  string           `json:"activations,omitempty"`
+	Tune         string           `json:"tune,omitempty"`       // multiply-adds; absent where nothing was tuned
+	TuneSteps    int              `json:"tune_steps,omitempty"` // after which tuning was stopped
+	Augment      string           `json:"augment,omitempty"`
 	Task         string           `json:"task,omitempty"`
 	Errors       string           `json:"errors"`
 	Images       int              `json:"images,omitempty"`
@@ -326,6 +330,27 @@ type Tested struct {
 	Passed   bool     `json:"passed"`
 }
 
+// Tuning is how gradients moved the quantized network towards the float network's answers.
+type Tuning struct {
+	Effort   string  `json:"effort"` // as -tune names it
+	Steps    int     `json:"steps"`
+	Images   int     `json:"images"`              // fitted images that the steps were of
+	MACs     float64 `json:"macs"`                // multiply-adds, those of judging included
+	Layers   int     `json:"layers"`              // that were tuned
+	JudgedBy int     `json:"judged_by,omitempty"` // other disturbed images, on which
+	Before   float64 `json:"before,omitempty"`    // the divergence was this
+	After    float64 `json:"after,omitempty"`
+	Stopped  bool    `json:"stopped,omitempty"`  // before its end
+	Declined string  `json:"declined,omitempty"` // why the network is as it was
+}
+
+func newTuning(t *pass.Tuned) *Tuning {
+	if t == nil {
+		return nil
+	}
+	return &Tuning{t.Effort, t.Steps, t.Images, t.MACs, t.Layers, t.Judged, t.Before, t.After, t.IsStopped, t.Declined}
+}
+
 func newKept(k *pass.Kept) *Kept {
 	if k == nil {
 		return nil
@@ -392,7 +417,7 @@ func New(m *ir.Module, env *pass.Env) *Certificate {
 	if !env.Task.IsKL() && env.Report.Evaluations > 0 {
 		c.Search.Divergence, c.Search.Left = RelativeDivergence, env.Report.Left
 	}
-	c.Search.Kept = newKept(env.Report.Kept)
+	c.Search.Kept, c.Tuning = newKept(env.Report.Kept), newTuning(env.Tuned)
 	if slices.ContainsFunc(m.Ops, func(n *ir.Node) bool { return n.Has(ir.AttrUnroll) }) {
 		c.Optimize += ",size"
 	}

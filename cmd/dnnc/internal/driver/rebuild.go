@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/dnnc/dnnc/codegen"
@@ -35,6 +36,12 @@ func (b *build) recipe() (*certificate.Recipe, error) {
 		Prefix: o.Prefix, Hooks: o.Hooks, Lend: o.Lend, Section: o.Section, AllowOutside: o.AllowOutside, Shapes: o.Shapes,
 		DataInputs: o.Sets.Inputs, DataLabels: o.Sets.Labels, Resize: o.Sets.Resize,
 		Signature: o.Signature, Kernels: o.Kernels, Outputs: o.Outputs,
+	}
+	if t := b.r.Env.Tuned; t != nil && t.Declined == "" { // an effort by its name may be a part of the search's
+		r.Tune, r.Augment = strconv.FormatFloat(t.Budget, 'g', -1, 64), o.Tune.Augment
+		if t.IsStopped {
+			r.TuneSteps = t.Steps
+		}
 	}
 	if r.Errors == disturb.Default { // which another version may choose otherwise
 		r.Errors = disturb.Defaults(b.r.source.Inputs[0].Holds().Kind)
@@ -113,6 +120,7 @@ func Rebuild(ctx context.Context, path string, c *certificate.Certificate, o Opt
 	again.StartAfter, again.StopAfter, again.Exact = q.StartAfter, q.StopAfter, fmt.Sprint(q.Exact)
 	again.Prefix, again.Hooks, again.Lend, again.Section = q.Prefix, q.Hooks, q.Lend, q.Section
 	again.AllowOutside = o.AllowOutside // which the user grants, never a file
+	again.Tune = pass.Tune{Effort: q.Tune, Augment: q.Augment, Steps: q.TuneSteps}
 	again.Sets = dataset.Options{Inputs: q.DataInputs, Labels: q.DataLabels, Resize: q.Resize}
 	again.Shapes, again.Ranges, again.Signature, again.Kernels = q.Shapes, map[string]ir.Range{}, q.Signature, q.Kernels
 	again.Outputs = q.Outputs
@@ -143,7 +151,7 @@ func Rebuild(ctx context.Context, path string, c *certificate.Certificate, o Opt
 			isDump = true
 			source = again
 			again.Input, again.Chosen, again.Level, again.Calib = at(d.Name), nil, string(pass.Int8), ""
-			again.JudgedBy, again.Budget.Promised = 0, false
+			again.JudgedBy, again.Budget.Promised, again.Tune = 0, false, pass.Tune{}
 			// Of the model, which the dump has.
 			again.Shapes, again.Ranges, again.Signature, again.Kernels, again.Outputs = nil, nil, "", "", nil
 			again.Contents = nil

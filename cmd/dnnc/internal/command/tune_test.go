@@ -1,0 +1,82 @@
+package command_test
+
+import (
+	"encoding/json"
+	"os"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/command"
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/dnnctest"
+	"github.com/dnnc/dnnc/runtime/certificate"
+)
+
+func tuningOf(t *testing.T, path string) *certificate.Tuning {
+	t.Helper()
+	raw, err := os.ReadFile(path)
+	require.NoError(t, err)
+	var c certificate.Certificate
+	require.NoError(t, json.Unmarshal(raw, &c))
+	return c.Tuning
+}
+
+// TestTune: of labels along a signal and of numbers of 16 bits, tuning says what it did, its
+// certificate does, and verify does the same build again.
+func TestTune(t *testing.T) {
+	path := dnnctest.SensorsFolder(t)
+	for _, name := range []string{"tones", "sensors"} {
+		args := []string{path(name + ".dnn"), "-target", "x86_64", "-O", "universal", "-bits", "2", "-errors", "gaussian=0.05", "-calib", path(name + ".npz"), "-o", path(name + ".o")}
+		dnnctest.Succeed(t, args...)
+		plain := dnnctest.Contents(t, path(""), name+".o")
+		assert.Nil(t, tuningOf(t, path(name+".json")), "nothing asked for it")
+		code, _, stderr := dnnctest.Run(t, append(args, "-tune", "3e7")...)
+		require.Equal(t, command.Done, code, stderr)
+		assert.Regexp(t, `tuned by \d+ steps on \d+ images: divergence [\d.e-]+ -> [\d.e-]+ on \d+ other disturbed images`, stderr, name)
+		own := tuningOf(t, path(name+".json"))
+		require.NotNil(t, own)
+		assert.Less(t, own.After, own.Before)
+		assert.LessOrEqual(t, own.MACs, 3e7)
+		assert.NotEqual(t, plain, dnnctest.Contents(t, path(""), name+".o"))
+	}
+	dnnctest.Succeed(t, "verify", path("tones.o"), "-n", "3")
+}
+
+// TestTuneIsRefused where it has no sense, with a way out; too little of it leaves the network,
+// and says so.
+func TestTuneIsRefused(t *testing.T) {
+	path := dnnctest.SensorsFolder(t)
+	common := []string{"-target", "x86_64", "-errors", "gaussian=0.05", "-calib", path("tones.npz"), "-emit", "c", "-o", path("out.c")}
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{path("tones.dnn"), "-tune", "quick"}, "-tune quick: -O int8 is never tuned"},
+		{[]string{path("tones.dnn"), "-O", "universal", "-tune", "quik"}, `did you mean "quick"`},
+		{[]string{path("tones.dnn"), "-O", "universal", "-tune", "-3"}, "-tune -3: an effort is off, quick, default, long, or a number"},
+		{[]string{path("tones.dnn"), "-O", "universal", "-tune", "quick", "-augment", "none,flip"}, "-augment none,flip: a list of crop, flip, shift, or none alone"},
+	} {
+		code, _, stderr := dnnctest.Run(t, append(c.args, common...)...)
+		assert.Equal(t, command.AtFault, code, c.want)
+		assert.Contains(t, stderr, c.want)
+		assert.NoFileExists(t, path("out.c"))
+	}
+	whole := []string{path("tones.dnn"), "-target", "x86_64", "-O", "universal", "-bits", "2", "-errors", "gaussian=0.05", "-calib", path("tones.npz")}
+	dnnctest.Succeed(t, append(whole, "-stop-after", "quantize", "-emit", "ir", "-o", path("ints.dnn"))...)
+	code, _, stderr := dnnctest.Run(t, append([]string{path("ints.dnn"), "-O", "universal", "-tune", "quick"}, common...)...)
+	assert.Equal(t, command.AtFault, code)
+	assert.Contains(t, stderr, "the float network that teaches it is not there")
+	assert.Contains(t, stderr, "help: tune from the source, or from a dump of -stop-after robust")
+
+	dnnctest.Succeed(t, append(whole, "-stop-after", "robust", "-emit", "ir", "-o", path("widths.dnn"))...)
+	code, _, stderr = dnnctest.Run(t, append([]string{path("widths.dnn"), "-O", "universal", "-tune", "3e7"}, common...)...)
+	assert.Equal(t, command.Done, code, stderr)
+	assert.Contains(t, stderr, "tuned by", "of a dump whose widths may be edited")
+	code, _, stderr = dnnctest.Run(t, append(whole, "-tune", "1000", "-emit", "c", "-o", path("out.c"))...)
+	assert.Equal(t, command.Done, code, stderr)
+	assert.Contains(t, stderr, "tuning declined: 1e+03 multiply-adds are 0 steps")
+	own := tuningOf(t, path("out.json"))
+	require.NotNil(t, own)
+	assert.Contains(t, own.Declined, "0 steps")
+}
