@@ -142,6 +142,8 @@ func (c *Config) Check() error {
 	}
 	b := c.Budget
 	switch {
+	case c.Tune.IsOn() && c.stopsBefore(passes.Tuned):
+		return diag.New(diag.Pos{}, diag.BadValue, "-tune %s: -stop-after %s ends before the pass %s", c.Tune.Effort, c.StopAfter, passes.Tuned).WithHelp("leave one of them out")
 	case c.Tune.IsOn() && c.Level == pass.Int8 && c.Chosen == nil:
 		return diag.New(diag.Pos{}, diag.BadValue, "-tune %s: -O int8 is never tuned, it loses next to nothing", c.Tune.Effort).WithHelp("-O robust, universal or compress")
 	case c.Prefix != "" && !ir.IsIdentifier(c.Prefix):
@@ -259,9 +261,13 @@ func (c *Config) Wanted() int {
 // judges reports whether images must be left to judge what the network keeps: after a
 // search for a share of the robust accuracy.
 func (c *Config) judges() bool {
-	stop := slices.Index(passes.Table.Names(), c.StopAfter)
-	robust := slices.Index(passes.Table.Names(), passes.Robust)
-	return c.Measures() && c.Chosen == nil && !c.Budget.IsSize() && (c.StopAfter == "" || stop >= robust)
+	return c.Measures() && c.Chosen == nil && !c.Budget.IsSize() && !c.stopsBefore(passes.Robust)
+}
+
+// stopsBefore reports whether the build ends before a pass.
+func (c *Config) stopsBefore(name string) bool {
+	names := passes.Table.Names()
+	return c.StopAfter != "" && slices.Index(names, c.StopAfter) < slices.Index(names, name)
 }
 
 // HeldOut is the most images that a search holds out.

@@ -297,7 +297,7 @@ func (t *tuning) descend(ctx context.Context, q *ir.Module, l *lessons, judge, f
 		if err != nil {
 			return q, err
 		}
-		isStopped := t.env.Stop != nil && t.env.Stop() || t.env.Tune.Steps > 0 && step == t.env.Tune.Steps
+		isStopped := t.env.Enough != nil && t.env.Enough() || t.env.Tune.Steps > 0 && step == t.env.Tune.Steps
 		if step > 0 && (step*looks/steps != (step-1)*looks/steps || step == steps || isStopped) {
 			d, err := t.judged(ctx, m, judge)
 			if err != nil {
@@ -430,6 +430,10 @@ func (t *tuning) judged(ctx context.Context, m *ir.Module, x *exam) (float64, er
 // accept is the network of the least divergence, if images that did not choose it show less
 // than before, too.
 func (t *tuning) accept(ctx context.Context, q *ir.Module, best []float64, before, least float64, judge, final *exam) (*ir.Module, error) {
+	if t.report.Steps == 0 {
+		t.report.Declined = "stopped before its first step"
+		return q, nil
+	}
 	t.params = best
 	tuned, err := t.lower()
 	if err != nil {

@@ -18,6 +18,7 @@ import (
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/passes"
 	"github.com/dnnc/dnnc/passes/pass"
+	"github.com/dnnc/dnnc/passes/robust"
 	"github.com/dnnc/dnnc/passes/tune"
 	"github.com/dnnc/dnnc/runtime/data"
 	"github.com/dnnc/dnnc/runtime/disturb"
@@ -149,26 +150,60 @@ func TestNetwork(t *testing.T) {
 	}
 }
 
+// constants are the bytes of all.
+func constants(t *testing.T, m *ir.Module) (all [][]byte) {
+	t.Helper()
+	for _, c := range m.Consts {
+		raw, err := c.Load()
+		require.NoError(t, err)
+		all = append(all, raw)
+	}
+	return all
+}
+
+// TestPromise: the tuned network is tested on the images that judge; where it is not shown to keep
+// the share, the network that was shown to stays.
+func TestPromise(t *testing.T) {
+	m := small(t, "odd1", "odd2")
+	env := environment(t, m, "1e8")
+	f, q := quantized(t, m, env)
+	env.Float = func() *ir.Module { return f }
+	env.Unseen = func() (data.Batch, error) { return images(42, 100), nil }
+	for _, c := range []struct {
+		share    float64
+		promised bool
+		declined string
+	}{{.2, true, ""}, {1.5, true, "the tuned network was not shown to keep 1.5"}, {1.5, false, ""}} {
+		own := q.Clone()
+		env.Report.Kept = &pass.Kept{Share: c.share, Promised: c.promised, Bound: measure.Bound{Items: 7}}
+		require.NoError(t, robust.Tune(t.Context(), own, env))
+		if c.declined != "" {
+			assert.Contains(t, env.Tuned.Declined, c.declined)
+			assert.Equal(t, constants(t, q), constants(t, own))
+			assert.Equal(t, 7, env.Report.Kept.Bound.Items, "what is said is of the network that ships")
+			continue
+		}
+		assert.Empty(t, env.Tuned.Declined)
+		assert.NotEqual(t, constants(t, q), constants(t, own))
+		assert.Equal(t, 100, env.Report.Kept.Bound.Items)
+	}
+}
+
 // TestEqualOnAnyNumberOfCores, to the last byte.
 func TestEqualOnAnyNumberOfCores(t *testing.T) {
 	m := small(t, "odd2", "vec2x4")
 	env := environment(t, m, "on")
 	f, q := quantized(t, m, env)
-	print := func() (all [][]byte) {
+	run := func() [][]byte {
 		tuned, report, err := tune.Network(t.Context(), f, q, env, effort/2)
 		require.NoError(t, err)
 		require.Empty(t, report.Declined)
-		for _, c := range tuned.Consts {
-			raw, err := c.Load()
-			require.NoError(t, err)
-			all = append(all, raw)
-		}
-		return all
+		return constants(t, tuned)
 	}
-	want := print()
+	want := run()
 	was := runtime.GOMAXPROCS(1)
 	defer runtime.GOMAXPROCS(was)
-	assert.Equal(t, want, print())
+	assert.Equal(t, want, run())
 }
 
 // TestDeclines: where too little may be done, where nothing can be better, and where an operation
@@ -204,18 +239,30 @@ func TestDeclines(t *testing.T) {
 	assert.Contains(t, report.Declined, "argmax has no gradient")
 }
 
-// TestStops: what Stop ends gives the best so far, and says so.
+// TestStops: what the user ends gives the best so far, and says so.
 func TestStops(t *testing.T) {
 	m := small(t, "odd1", "odd1")
 	env := environment(t, m, "on")
 	f, q := quantized(t, m, env)
 	calls := 0
-	env.Stop = func() bool { calls++; return calls > 30 }
-	_, report, err := tune.Network(t.Context(), f, q, env, effort)
+	env.Enough = func() bool { calls++; return calls > 30 }
+	first, report, err := tune.Network(t.Context(), f, q, env, effort)
 	require.NoError(t, err)
 	assert.Equal(t, 30, report.Steps)
 	assert.True(t, report.IsStopped)
 
+	calls = 1000
+	same, report, err := tune.Network(t.Context(), f, q, env, effort)
+	require.NoError(t, err)
+	assert.Same(t, q, same)
+	assert.Equal(t, "stopped before its first step", report.Declined)
+
+	env.Enough = nil
+	env.Tune.Steps = 30
+	again, report, err := tune.Network(t.Context(), f, q, env, effort)
+	require.NoError(t, err)
+	assert.True(t, report.IsStopped)
+	assert.Equal(t, constants(t, first), constants(t, again), "the same again")
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, _, err = tune.Network(ctx, f, q, env, effort)

@@ -74,7 +74,7 @@ func NewStraight(f, q *ir.Module, from int) (*Straight, error) {
 func backwardOf(n *ir.Node) (backward, error) {
 	build := operations[n.Op].gradient
 	if build == nil || n.Op == ir.ArgMax {
-		return nil, fmt.Errorf("interp: %s has no gradient", n.Op)
+		return nil, fmt.Errorf("%s has no gradient", n.Op)
 	}
 	return build(n)
 }

@@ -141,8 +141,6 @@ func quantizing(fs *flag.FlagSet, o *driver.Options) {
 	fs.Var(levels{o}, "O", "how widths are chosen: "+strings.Join(pass.Levels, ", ")+"; and size, alone or after a comma: loops rather than unrolled code")
 	calibrating(fs, o)
 	fs.StringVar(&o.Rounding, "rounding", "", "nearest or compensated; chosen by width when absent")
-	fs.StringVar(&o.Tune.Effort, "tune", "", "tune the quantized network by gradients: "+strings.Join(pass.TuneEfforts, ", ")+", or a number of multiply-adds as 2e12; never at -O int8 (default off)")
-	fs.StringVar(&o.Tune.Augment, "augment", "", "how images of -tune are moved beside their errors, a `list` of "+strings.Join(pass.Augments, ", ")+" (default by what the input holds)")
 	fs.Func("fix", "formats of layers, a `list` as conv1=8,fc1=odd2", list(&o.Fix))
 	fs.Float64Var(&o.MinBits, "min", 0, "least bits a weight of every layer")
 	fs.Float64Var(&o.MaxBits, "max", 0, maxUsage)
@@ -155,6 +153,12 @@ func quantizing(fs *flag.FlagSet, o *driver.Options) {
 	fs.StringVar(&o.Checkpoint, "checkpoint", "", "keep what a search measures in this `file`, and go on from it")
 	fs.StringVar(&o.Search, "search", "", "the method of -O robust: "+strings.Join(robust.Methods(), ", ")+" (default "+robust.Methods()[0]+")")
 	fs.DurationVar(&o.Time, "time", 0, "of -search qstar, which goes on until then: 10s; Ctrl-C ends it, too, and ships the best so far")
+}
+
+// tuning is how the quantized network is moved towards the float network.
+func tuning(fs *flag.FlagSet, o *driver.Options) {
+	fs.StringVar(&o.Tune.Effort, "tune", "", "move the numbers of the quantized network by gradients towards the float network's answers, an `effort`: "+strings.Join(pass.TuneEfforts, ", ")+", or a number of multiply-adds as 2e12; never at -O int8 (default off)")
+	fs.StringVar(&o.Tune.Augment, "augment", "", "how images of -tune are moved beside their errors, a `list` of "+strings.Join(pass.Augments, ", ")+" (default by what the input holds)")
 }
 
 // budget is the size that a choice of widths has to keep.

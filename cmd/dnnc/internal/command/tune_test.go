@@ -53,6 +53,7 @@ func TestTuneIsRefused(t *testing.T) {
 		want string
 	}{
 		{[]string{path("tones.dnn"), "-tune", "quick"}, "-tune quick: -O int8 is never tuned"},
+		{[]string{path("tones.dnn"), "-O", "universal", "-tune", "quick", "-stop-after", "quantize"}, "-tune quick: -stop-after quantize ends before the pass tune"},
 		{[]string{path("tones.dnn"), "-O", "universal", "-tune", "quik"}, `did you mean "quick"`},
 		{[]string{path("tones.dnn"), "-O", "universal", "-tune", "-3"}, "-tune -3: an effort is off, quick, default, long, or a number"},
 		{[]string{path("tones.dnn"), "-O", "universal", "-tune", "quick", "-augment", "none,flip"}, "-augment none,flip: a list of crop, flip, shift, or none alone"},
