@@ -35,7 +35,7 @@ type Config struct {
 	MinBits     float64            // least bits a weight of every layer
 	MaxBits     float64            // greatest bits a weight of every layer; 0 is no bound
 	Rounding    string             // quant.Nearest or quant.Compensated; "" chooses by width
-	Activations string             // how ranges of activations are calibrated: one of pass.Ranges
+	Activations string             // how ranges of activations are calibrated, and their bits: pass.Activations reads it
 	Errors      string             // that a search disturbs inputs with, and that are measured, as -errors has them; "" is none
 	Seed        uint64
 	Tune        pass.Tune // of the quantized network; none at pass.Int8
@@ -124,7 +124,7 @@ func (c *Config) Check() error {
 		flag, value string
 		allowed     []string
 	}{
-		{"rounding", c.Rounding, []string{quant.Nearest, quant.Compensated}}, {"activations", c.Activations, pass.Ranges},
+		{"rounding", c.Rounding, []string{quant.Nearest, quant.Compensated}},
 		{"search", c.Search, robust.Methods()}, {"objective", c.Objective, []string{pass.Mean, pass.Worst}},
 	} {
 		if f.value == "" {
@@ -139,6 +139,11 @@ func (c *Config) Check() error {
 	}
 	if err := c.Tune.CheckAugment(); err != nil {
 		return diag.New(diag.Pos{}, diag.BadValue, "%v", err)
+	}
+	if _, _, ok := pass.Activations(c.Activations); !ok {
+		words := slices.Concat(pass.Ranges, pass.ActivationBits)
+		d := diag.New(diag.Pos{}, diag.BadValue, "-activations %s: the values are %s, or one of the first %d and one of the others with a comma between them", c.Activations, strings.Join(words, " "), len(pass.Ranges))
+		return d.WithSuggestion(c.Activations, words)
 	}
 	b := c.Budget
 	switch {

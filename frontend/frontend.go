@@ -410,6 +410,11 @@ func (r *resolver) suffixed(v *ir.Value, t *syntax.Type) {
 			if !v.Range.IsValid() {
 				r.list.Add(pos, diag.BadValue, "the range [%s,%s] is empty or not finite", s.Range[0], s.Range[1])
 			}
+		case s.As != "":
+			if e, ok := ir.ParseElem(s.As); !ok || e.Kind != ir.I16 || v.Type.Elem.Kind != ir.F32 {
+				r.list.Add(pos, diag.BadType, "as %s: quantization gives values of f32 8 bits, or 16 where the text says as i16", s.As)
+			}
+			v.Wide = true
 		case s.Scale != "":
 			f, ok := syntax.Float(s.Scale)
 			if !ok || !(f > 0) {

@@ -63,6 +63,7 @@ type Value struct {
 	Name  string
 	Type  Type
 	Range *Range // of reals, as declared or calibrated
+	Wide  bool   // in a float module: quantize gives it 16 bits
 	At    Place
 	Def   *Node // nil for an input
 	Pos   diag.Pos

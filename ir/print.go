@@ -184,11 +184,14 @@ func shortAttr(a *AttrInfo, value any) string {
 	return formatAttr(value)
 }
 
-// suffix is the type of v with its range, quantization and place.
+// suffix is the type of v with its range, its width to be, quantization and place.
 func (v *Value) suffix() string {
 	s := v.Type.String()
 	if v.Range != nil {
 		s += fmt.Sprintf(" in [%s,%s]", FormatFloat(v.Range.Lo), FormatFloat(v.Range.Hi))
+	}
+	if v.Wide {
+		s += " as " + Of(I16).String()
 	}
 	if q := v.Type.Quant; q.Scale != 0 {
 		s += fmt.Sprintf(" scale %s zero %d", FormatFloat(q.Scale), q.Zero)

@@ -76,10 +76,11 @@ type Type struct {
 	Suffixes []*Suffix `parser:"@@*"`
 }
 
-// Suffix is a range, scale, zero point or place; exactly one is set.
+// Suffix is a range, integers to be, scale, zero point or place; exactly one is set.
 type Suffix struct {
 	Pos   lexer.Position
 	Range []string `parser:"'in' '[' @Number ',' @Number ']'"`
+	As    string   `parser:"| 'as' @Ident"`
 	Scale string   `parser:"| 'scale' @( Number | Ident )"`
 	Zero  string   `parser:"| 'zero' @Number"`
 	At    string   `parser:"| 'at' @( Number | Ident )"`

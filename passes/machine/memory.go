@@ -75,7 +75,7 @@ func blocksOf(m *ir.Module, t *processor.Target) []*block {
 				place: func(at int) { n.Put(key.Is([]int{at, count})) }})
 		}
 		if !m.IsOutput(n.Out) {
-			b := &block{bytes: n.Out.Type.Shape.Size(), live: live[n.Out]}
+			b := &block{bytes: n.Out.Type.Slots(), live: live[n.Out]}
 			if n.Has(ir.AttrWindow) {
 				b.bytes = n.Int(ir.AttrWindow) * n.Out.RowBytes()
 			}
@@ -120,13 +120,13 @@ func lag(n *ir.Node, t *processor.Target) (int, bool) {
 	}
 	switch n.Op {
 	case ir.Conv2D, ir.MaxPool2D, ir.AvgPool2D:
-	default: // element by element
-		return 0, n.Args[0].Type.Shape.Equal(n.Out.Type.Shape)
+	default: // element by element, of which the result's may be the wider ones
+		return max(n.Out.Type.Slots()-n.Args[0].Type.Slots(), 0), n.Args[0].Type.Shape.Equal(n.Out.Type.Shape)
 	}
 	w := geometry.WindowOf(n)
 	h, _ := n.Pool()
 	out := n.Out.Type.Shape
-	row, in, most := out[0]*out[2], w.InC*w.InW, 0
+	row, in, most := n.Out.Type.Slots()/out[1], n.Args[0].Type.Slots()/w.InH, 0
 	for y := range out[1] {
 		first := max(0, y*h*w.StrideH-w.PadT)
 		most = max(most, (y+1)*row-min(first, w.InH)*in)
@@ -247,7 +247,7 @@ func Explain(m *ir.Module) []string {
 	for _, n := range m.Ops {
 		if n.Out.At.Kind == ir.InArena && n.Has(ir.AttrLag) {
 			a := n.Args[0]
-			if n.Out.At.Offset < a.At.Offset+a.Type.Shape.Size() && a.At.Offset < n.Out.At.Offset+n.Out.Type.Shape.Size() {
+			if n.Out.At.Offset < a.At.Offset+a.Type.Slots() && a.At.Offset < n.Out.At.Offset+n.Out.Type.Slots() {
 				lines = append(lines, fmt.Sprintf("%s overlaps %s, %d bytes before it", n.Name(), a.Name, a.At.Offset-n.Out.At.Offset))
 			}
 		}

@@ -105,7 +105,7 @@ func newSteps(m *ir.Module, t *processor.Target, ram int) *steps {
 	live, values := ir.Liveness(m), make(bySteps, len(m.Ops)+1)
 	for _, n := range m.Ops {
 		if l := live[n.Out]; !m.IsOutput(n.Out) {
-			values.add(l.From, l.To, n.Out.Type.Shape.Size())
+			values.add(l.From, l.To, n.Out.Type.Slots())
 		}
 	}
 	return &steps{m, t, ram, live, values.sums(), map[partKey]Choice{}}
@@ -131,14 +131,14 @@ func (s *steps) bytes(i int) int {
 		if s.live[v].To < i || s.m.IsOutput(v) {
 			continue
 		}
-		b := &block{bytes: v.Type.Shape.Size(), live: now}
+		b := &block{bytes: v.Type.Slots(), live: now}
 		if v == n.Args[0] && s.live[v].To == i {
 			argument = b
 		}
 		list = append(list, b)
 	}
 	if !s.m.IsOutput(n.Out) {
-		b := &block{bytes: n.Out.Type.Shape.Size(), live: now}
+		b := &block{bytes: n.Out.Type.Slots(), live: now}
 		if argument != nil {
 			b.lie(n, argument, s.t)
 		}

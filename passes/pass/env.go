@@ -3,6 +3,8 @@ package pass
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/processor"
@@ -41,8 +43,38 @@ const (
 	LeastError = "least-error"
 )
 
-// Ranges lists the values of -activations, the default first.
+// Ranges lists those values of -activations that say how ranges are calibrated, the default first.
 var Ranges = []string{MinMax, Percentile, LeastError}
+
+// The bits of activations: 8 or 16 of every value that has a form of them, or 16 where a value's 8
+// would cost the results more than all others' do.
+const (
+	EightBits   = "8"
+	SixteenBits = "16"
+	AutoBits    = "auto"
+)
+
+// ActivationBits lists those values of -activations that say the bits, the default first.
+var ActivationBits = []string{EightBits, SixteenBits, AutoBits}
+
+// Activations reads a value of -activations: one of Ranges, one of ActivationBits, or one of each with a
+// comma between them. ok is false of another.
+func Activations(s string) (ranges, bits string, ok bool) {
+	ranges, bits = MinMax, EightBits
+	for i, w := range strings.Split(s, ",") {
+		switch {
+		case i > 1, s == "":
+			return ranges, bits, s == ""
+		case slices.Contains(Ranges, w) && ranges == MinMax:
+			ranges = w
+		case slices.Contains(ActivationBits, w) && bits == EightBits:
+			bits = w
+		default:
+			return ranges, bits, false
+		}
+	}
+	return ranges, bits, true
+}
 
 // Budget bounds a search. At most one of Bits, Bytes and Ratio is set; Keep is
 // the default. RAM is a further bound.
@@ -85,6 +117,7 @@ type Env struct {
 	Budget    Budget
 	Rounding  string             // "nearest", "compensated" or "" for the best measured
 	Ranges    string             // of activations; MinMax when empty
+	Bits      string             // of activations; EightBits when empty
 	Fix       map[string]ir.Elem // layers whose format the user pins
 	Formats   []ir.Elem          // what a search may choose from; its default when empty
 	MinBits   float64            // least and greatest bits a code of these formats;

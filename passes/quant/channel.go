@@ -33,12 +33,14 @@ func beyond(isWide bool) float64 {
 type use struct {
 	in, out         float64 // scales
 	least, greatest int32   // x-z
+	zero            int     // of the result
 	isWide          bool    // the result is of 16 bits
 }
 
 func newUse(n *ir.Node) use {
-	in, out := n.Args[0].Type.Quant, n.Out.Type
-	return use{in.Scale, out.Quant.Scale, int32(-128 - in.Zero), int32(127 - in.Zero), out.Elem.Kind == ir.I16}
+	in, out := n.Args[0].Type, n.Out.Type
+	least, greatest := geometry.Differences(in)
+	return use{in.Quant.Scale, out.Quant.Scale, least, greatest, out.Quant.Zero, out.IsWide()}
 }
 
 // step is a step of the result in 8 bits, of which parts may be lost.
@@ -255,7 +257,7 @@ func (r *Rounded) kill(c int, uses []use) {
 	sum := r.recode(c, make([]float64, len(r.rowCodes(c))))
 	r.Scale[c] = math.Inf(1)
 	for _, u := range uses {
-		r.Scale[c] = min(r.Scale[c], round.DeadScale(sum, float64(u.in*255), u.step()))
+		r.Scale[c] = min(r.Scale[c], round.DeadScale(sum, u.in*float64(u.greatest-u.least), u.step()))
 	}
 }
 

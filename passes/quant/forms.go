@@ -90,8 +90,7 @@ func lowerLayer(l *lowering, n *ir.Node) error { return quantizeLayer(l.m, n, l.
 // lowerPad rounds the value that a pad adds.
 func lowerPad(_ *lowering, n *ir.Node) error {
 	if n.Word(ir.AttrMode) == ir.PadConstant {
-		q := n.Out.Type.Quant
-		n.Put(ir.AttrValue.Is(min(max(math.Round(n.Float(ir.AttrValue)/q.Scale)+float64(q.Zero), -128), 127)))
+		n.Put(ir.AttrValue.Is(nearest(n.Out.Type, n.Float(ir.AttrValue))))
 	}
 	return nil
 }
@@ -102,11 +101,25 @@ func lowerProduct(l *lowering, n *ir.Node) error {
 	if n.Op == ir.MatMul {
 		_, _, terms, _ = geometry.MatMulSizes(n)
 	}
-	return setNarrow(l.m, n, []float64{float64(a.Quant.Scale*b.Quant.Scale) / n.Out.Type.Quant.Scale}, int64(terms), reachOf(a.Quant)*reachOf(b.Quant))
+	factors, most := []float64{float64(a.Quant.Scale*b.Quant.Scale) / n.Out.Type.Quant.Scale}, reachOf(a)*reachOf(b)
+	if n.HasWideSums() { // however few terms they have
+		return setRequant(l.m, n, factors, []int64{max(int64(terms)*most, geometry.NarrowReach)})
+	}
+	return setNarrow(l.m, n, factors, int64(terms), most)
 }
 
 // lowerSoftmax writes the table of exponentials (R15).
 func lowerSoftmax(l *lowering, n *ir.Node) error {
+	if n.IsWide() {
+		mul, shift, err := kernels.SoftmaxWideFactor(n.Args[0].Type.Quant.Scale)
+		if err != nil {
+			return diag.New(n.Pos, diag.Unsupported, "%s: an argument of %g and more is beyond a softmax of 16 bits", n.Name(), n.Args[0].Type.Quant.Scale*math.MaxInt16).
+				WithNote("%v", err).WithHelp("bound it first, as by clip: differences of more than 10 change nothing")
+		}
+		setInts(l.m, n, ir.AttrTable, ir.I16, ir.Shape{2, ir.WideTable}, kernels.SoftmaxWideTables())
+		setFactor(l.m, n, mul, shift)
+		return nil
+	}
 	table := kernels.SoftmaxTable(n.Args[0].Type.Quant.Scale)
 	setInts(l.m, n, ir.AttrTable, ir.I32, ir.Shape{len(table)}, widen(table))
 	return nil
@@ -125,12 +138,17 @@ func lowerAdd(l *lowering, n *ir.Node) error {
 			return geometry.NewScaledParams(round, scaleA, zeroA, scaleB, zeroB, n.Args[2].Type.Quant.Scale, scaleY, zeroY, lo, hi)
 		}
 	}
+	if n.Args[0].Type.IsWide() {
+		params = func(round geometry.Rounding, scaleA float64, _ int32, scaleB float64, _ int32, scaleY float64, zeroY, lo, hi int32) (geometry.AddParams, error) {
+			return geometry.NewWideAddParams(round, scaleA, scaleB, scaleY, zeroY, lo, hi)
+		}
+	}
 	p, err := params(geometry.RoundHalfUp,
 		n.Args[0].Type.Quant.Scale, int32(n.Args[0].Type.Quant.Zero),
 		n.Args[1].Type.Quant.Scale, int32(n.Args[1].Type.Quant.Zero),
 		n.Out.Type.Quant.Scale, int32(n.Out.Type.Quant.Zero), -128, 127)
 	if err != nil {
-		return diag.New(n.Pos, diag.Unsupported, "%s: the result cannot be computed in 8 bits", n.Name()).
+		return diag.New(n.Pos, diag.Unsupported, "%s: the result cannot be computed in %s", n.Name(), n.Out.Type.Elem).
 			WithNote("%v", err).WithHelp("an argument has a range this much wider than the result: bound it first, as by clip, or scale the network's values")
 	}
 	setInts(l.m, n, ir.AttrMul, ir.I32, ir.Shape{3}, widen([]int32{p.MulA, p.MulB, p.MulY}))
@@ -149,7 +167,7 @@ func lowerReduce(l *lowering, n *ir.Node) error {
 	if n.Word(ir.AttrFn) == ir.ReduceMean {
 		factor /= float64(terms)
 	}
-	return setNarrow(l.m, n, []float64{factor}, int64(terms), reachOf(n.Args[0].Type.Quant))
+	return setNarrow(l.m, n, []float64{factor}, int64(terms), reachOf(n.Args[0].Type))
 }
 
 // lowerAvgPool writes the factors of a mean of windows, by the pixels that they have
@@ -165,28 +183,48 @@ func lowerAvgPool(l *lowering, n *ir.Node) error {
 			factors = append(factors, mean(pixels+1))
 		}
 	}
-	return setNarrow(l.m, n, factors, int64(g.KH*g.KW), reachOf(in))
+	return setNarrow(l.m, n, factors, int64(g.KH*g.KW), reachOf(n.Args[0].Type))
 }
 
 // lowerTable writes the table of a function (R14), which then says all that
 // there is to say of it. Equal ones, as the steps of a recurrence have, are one.
 func lowerTable(l *lowering, n *ir.Node) error {
 	x, y := n.Args[0].Type.Quant, n.Out.Type.Quant
-	if err := repeats(n, x); err != nil {
+	if err := repeats(n); err != nil {
 		return err
 	}
 	for _, o := range l.m.Ops {
 		if o == n {
 			break
 		}
-		if o.Op == ir.Table && o.Word(ir.AttrFn) == n.Word(ir.AttrFn) && slices.Equal(o.Nums(ir.AttrParams), n.Nums(ir.AttrParams)) && o.Args[0].Type.Quant == x && o.Out.Type.Quant == y {
-			n.Put(ir.AttrTable.Is(o.Const(ir.AttrTable)))
+		if o.Op == ir.Table && o.Word(ir.AttrFn) == n.Word(ir.AttrFn) && slices.Equal(o.Nums(ir.AttrParams), n.Nums(ir.AttrParams)) && o.Args[0].Type.Quant == x && o.Out.Type.Quant == y && o.Out.Type.Elem == n.Out.Type.Elem {
+			for _, key := range []ir.Key[*ir.Const]{ir.AttrTable, ir.AttrMul, ir.AttrShift} {
+				if c := o.Const(key); c != nil {
+					n.Put(key.Is(c))
+				}
+			}
 			return nil
 		}
+	}
+	switch {
+	case n.Out.Type.IsWide() && isHalfSigmoid(l.m, n):
+		setInts(l.m, n, ir.AttrTable, ir.I16, ir.Shape{ir.SigmoidTable}, kernels.HalfSigmoid())
+		mul, shift := kernels.SigmoidFactor(x.Scale)
+		setFactor(l.m, n, mul, shift)
+		return nil
+	case n.Out.Type.IsWide():
+		setInts(l.m, n, ir.AttrTable, ir.I16, ir.Shape{ir.WideTable}, kernels.WideFunctionTable(kernels.Function(n.Function()), x.Scale, y.Scale))
+		return nil
 	}
 	t := kernels.FunctionTable(kernels.Function(n.Function()), x.Scale, x.Zero, y.Scale, y.Zero)
 	setInts(l.m, n, ir.AttrTable, ir.I8, ir.Shape{len(t)}, t)
 	return nil
+}
+
+// setFactor writes a multiplier and a shift.
+func setFactor(m *ir.Module, n *ir.Node, mul, shift int32) {
+	setInts(m, n, ir.AttrMul, ir.I32, ir.Shape{1}, []int64{int64(mul)})
+	setInts(m, n, ir.AttrShift, ir.I32, ir.Shape{1}, []int64{int64(shift)})
 }
 
 // mostStep is the greatest step of the argument of a function that repeats: about six integers
@@ -195,12 +233,17 @@ const mostStep = 1.
 
 // repeats refuses a function that repeats while its argument has too few integers to tell where
 // in a period it is, and a tangent of an argument that reaches a pole.
-func repeats(n *ir.Node, x ir.Quant) error {
+func repeats(n *ir.Node) error {
 	fn, _ := n.Function()
-	low, high := x.Scale*float64(-128-x.Zero), x.Scale*float64(127-x.Zero)
+	x := n.Args[0].Type
+	least, greatest := geometry.Differences(x)
+	low, high, step, steps := x.Quant.Scale*float64(least), x.Quant.Scale*float64(greatest), x.Quant.Scale, 256
+	if x.IsWide() { // between two entries of the table
+		step, steps = step*128, ir.WideTable-1
+	}
 	switch {
-	case (fn == ir.Sin || fn == ir.Cos) && x.Scale > mostStep:
-		return diag.New(n.Pos, diag.Unsupported, "%s: %s of an argument from %.3g to %.3g: one of its 256 steps is %.3g, and the function repeats each 6.28", n.Name(), fn, low, high, x.Scale).
+	case (fn == ir.Sin || fn == ir.Cos) && step > mostStep:
+		return diag.New(n.Pos, diag.Unsupported, "%s: %s of an argument from %.3g to %.3g: one of its %d steps is %.3g, and the function repeats each 6.28", n.Name(), fn, low, high, steps, step).
 			WithHelp("bring the argument into a few periods first, as reals still have them")
 	case fn == ir.Tan && max(-low, high) >= math.Pi/2:
 		return diag.New(n.Pos, diag.Unsupported, "%s: tan of an argument from %.3g to %.3g, which reaches a pole", n.Name(), low, high).
@@ -227,5 +270,5 @@ func lowerEmbedding(l *lowering, n *ir.Node) error {
 }
 
 func lowerRequantize(l *lowering, n *ir.Node) error {
-	return setNarrow(l.m, n, []float64{n.Args[0].Type.Quant.Scale / n.Out.Type.Quant.Scale}, 1, reachOf(n.Args[0].Type.Quant))
+	return setNarrow(l.m, n, []float64{n.Args[0].Type.Quant.Scale / n.Out.Type.Quant.Scale}, 1, reachOf(n.Args[0].Type))
 }

@@ -45,13 +45,11 @@ func Lower(m *ir.Module, rounded []*Rounded) error {
 			return err
 		}
 		v.Type = ir.Type{Elem: ir.Of(ir.I8), Shape: v.Type.Shape, Quant: quantFor(*v.Range)}
-		if m.IsIndex(v) { // its integers are the rows' numbers
+		switch {
+		case m.IsIndex(v): // its integers are the rows' numbers
 			v.Type.Elem, v.Type.Quant = ir.Of(ir.I16), ir.Quant{Scale: 1}
-		}
-	}
-	for i, v := range m.Outputs {
-		if IsWide(m, i) {
-			v.Type.Elem, v.Type.Quant = ir.Of(ir.I16), wideQuant(*v.Range)
+		case v.Wide || m.IsOutput(v) && IsWide(m, slices.Index(m.Outputs, v)):
+			v.Type.Elem, v.Type.Quant = ir.Of(ir.I16), wideType(m, v)
 		}
 	}
 	for i, v := range m.Outputs {
@@ -77,7 +75,7 @@ func Lower(m *ir.Module, rounded []*Rounded) error {
 		n.Drop(ir.AttrBits) // the type of the weights says it now
 	}
 	for _, v := range values(m) {
-		v.Range = nil // scale and zero point say it now
+		v.Range, v.Wide = nil, false // type, scale and zero point say it now
 	}
 	m.Tensors = nil
 	m.PruneConsts()
@@ -157,12 +155,43 @@ func wideQuant(r ir.Range) ir.Quant {
 	return ir.Quant{Scale: spare * max(-r.Lo, r.Hi) / math.MaxInt16}
 }
 
+// wideType is the i16 type of a value. A type that its operation gives has no bits to spare, nor has what
+// only moves it.
+func wideType(m *ir.Module, v *ir.Value) ir.Quant {
+	switch from := typeFrom(v); {
+	case from.Def == nil:
+		return ir.Quant{Scale: max(-from.Range.Lo, from.Range.Hi) / math.MaxInt16}
+	case from.Def.Op == ir.Softmax || isHalfSigmoid(m, from.Def):
+		return ir.Quant{Scale: 1. / (1 << 15)}
+	}
+	return wideQuant(*v.Range)
+}
+
+// isHalfSigmoid reports whether an operation is computed by the table of a sigmoid (R14), which gives the
+// scale 2^-15: a sigmoid or tanh whose result shares its type with no other value's.
+func isHalfSigmoid(m *ir.Module, n *ir.Node) bool {
+	if n.Op != ir.Table {
+		return false
+	}
+	if fn, _ := n.Function(); fn != ir.Sigmoid && fn != ir.Tanh {
+		return false
+	}
+	var isShared func(v *ir.Value) bool
+	isShared = func(v *ir.Value) bool {
+		return slices.ContainsFunc(m.Users(v), func(u *ir.Node) bool { return KeepsType(u) && (len(u.Args) > 1 || isShared(u.Out)) })
+	}
+	return !isShared(n.Out)
+}
+
 // IsWide reports whether result i of a float network, whose range is known, is to be of 16
 // bits: values that a layer computes. A label needs the place of the greatest element alone. A
 // number of 8 bits has steps of a 255th of the range, and saturates where the calibration
 // images ended: it loses more by that than by all layers before it.
 func IsWide(m *ir.Module, i int) bool {
 	v := m.Outputs[i]
+	if v.Wide {
+		return true
+	}
 	if m.TaskOf(i).Name != ir.Values || !m.CanBeWide(v) {
 		return false
 	}
@@ -178,23 +207,25 @@ func ResultStep(m *ir.Module, i int) float64 {
 	case r == nil:
 		return 0
 	case IsWide(m, i):
-		return wideQuant(*r).Scale
+		return wideType(m, m.Outputs[i]).Scale
 	}
 	return (r.Hi - r.Lo) / 255
 }
 
 // setBounds turns an activation into the bounds of the result (R9).
 func setBounds(n *ir.Node) {
-	if !n.Op.Takes(ir.AttrLo) || !n.Op.Takes(ir.AttrAct) {
+	if !n.Op.Takes(ir.AttrLo) {
 		return
 	}
-	q, least, greatest := n.Out.Type.Quant, -128., 127.
-	if n.Out.Type.Elem.Kind == ir.I16 {
-		least, greatest = math.MinInt16, math.MaxInt16
+	q := n.Out.Type.Quant
+	least, greatest := n.Out.Type.Ends()
+	if !n.Op.Takes(ir.AttrAct) {
+		n.Put(ir.AttrLo.Is(least), ir.AttrHi.Is(greatest))
+		return
 	}
 	lo, hi := geometry.Bounds(n.Word(ir.AttrAct))
 	toInt := func(x float64) int {
-		return int(min(max(math.Round(x/q.Scale)+float64(q.Zero), least), greatest))
+		return int(min(max(math.Round(x/q.Scale)+float64(q.Zero), float64(least)), float64(greatest)))
 	}
 	n.Put(ir.AttrLo.Is(toInt(lo)), ir.AttrHi.Is(toInt(hi)))
 	n.Drop(ir.AttrAct)
@@ -209,7 +240,7 @@ func widen(x []int32) []int64 {
 }
 
 // setInts makes an integer constant named after node and key.
-func setInts[T int8 | uint8 | int64](m *ir.Module, n *ir.Node, key ir.Key[*ir.Const], kind ir.Kind, shape ir.Shape, x []T) *ir.Const {
+func setInts[T int8 | uint8 | int16 | int64](m *ir.Module, n *ir.Node, key ir.Key[*ir.Const], kind ir.Kind, shape ir.Shape, x []T) *ir.Const {
 	wide := make([]int64, len(x))
 	for i, v := range x {
 		wide[i] = int64(v)
@@ -260,7 +291,10 @@ func setNarrow(m *ir.Module, n *ir.Node, factors []float64, terms, most int64) e
 }
 
 // reachOf is the greatest |x-z| of a value.
-func reachOf(q ir.Quant) int64 { return max(int64(128+q.Zero), int64(127-q.Zero)) }
+func reachOf(t ir.Type) int64 {
+	least, greatest := geometry.Differences(t)
+	return int64(max(-least, greatest))
+}
 
 // codesOf is the weights of layers that share them: as rounded, and the constants
 // that the first one declares.
@@ -273,10 +307,10 @@ type codesOf struct {
 	done         []*ir.Node
 }
 
-// alike is a layer that has the integers of one of these types already, or nil.
-func (c *codesOf) alike(in, out ir.Quant) *ir.Node {
+// alike is a layer that has the integers of these types already, or nil.
+func (c *codesOf) alike(u use) *ir.Node {
 	for _, n := range c.done {
-		if n.Args[0].Type.Quant == in && n.Out.Type.Quant == out {
+		if newUse(n) == u {
 			return n
 		}
 	}
@@ -302,8 +336,8 @@ func (c *codesOf) declare(m *ir.Module, n *ir.Node, shape ir.Shape) {
 
 // quantizeLayer gives a layer its codes, and the integers of R4 to R7.
 func quantizeLayer(m *ir.Module, n *ir.Node, r *codesOf) error {
-	in, out := n.Args[0].Type.Quant, n.Out.Type.Quant
-	if same := r.alike(in, out); same != nil && padValues(n) == nil {
+	in := n.Args[0].Type
+	if same := r.alike(newUse(n)); same != nil && padValues(n) == nil {
 		for _, key := range []ir.Key[*ir.Const]{ir.AttrWeight, ir.AttrBias, ir.AttrMul, ir.AttrShift, ir.AttrCodebook} {
 			if c := same.Const(key); c != nil {
 				n.Put(key.Is(c))
@@ -321,7 +355,7 @@ func quantizeLayer(m *ir.Module, n *ir.Node, r *codesOf) error {
 	if v := padValues(n); v != nil {
 		pad := make([]float64, len(v))
 		for i, x := range v {
-			pad[i] = min(max(math.Round(x/in.Scale)+float64(in.Zero), -128), 127)
+			pad[i] = nearest(in, x)
 		}
 		n.Put(ir.AttrPadValue.Is(pad))
 	}
@@ -360,6 +394,12 @@ func quantizeLayer(m *ir.Module, n *ir.Node, r *codesOf) error {
 	setInts(m, n, ir.AttrBias, kind, ir.Shape{rows}, bias)
 	r.done = append(r.done, n)
 	return setRequant(m, n, factors, reach)
+}
+
+// nearest is the integer of a type that is nearest to a real.
+func nearest(t ir.Type, x float64) float64 {
+	least, greatest := t.Ends()
+	return min(max(math.Round(x/t.Quant.Scale)+float64(t.Quant.Zero), float64(least)), float64(greatest))
 }
 
 func biasReals(n *ir.Node, r *Rounded) ([]float64, error) {

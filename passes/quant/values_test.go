@@ -112,8 +112,9 @@ func TestQuantFor(t *testing.T) {
 		assert.Equal(t, c.zero, q.Zero, "%v", c)
 	}
 	for zero, want := range map[int]int64{-128: 255, -100: 227, -1: 128, 0: 128, 1: 129, 127: 255} {
-		assert.Equal(t, want, reachOf(ir.Quant{Scale: 1, Zero: zero}), "%d", zero)
+		assert.Equal(t, want, reachOf(ir.Type{Elem: ir.Of(ir.I8), Quant: ir.Quant{Scale: 1, Zero: zero}}), "%d", zero)
 	}
+	assert.Equal(t, int64(32768), reachOf(ir.Type{Elem: ir.Of(ir.I16), Quant: ir.Quant{Scale: 1}}))
 }
 
 // TestCheckRange: a scale must be a number of float32 where callers see it, else one that
@@ -252,15 +253,16 @@ func TestOwn(t *testing.T) {
 }
 
 func TestAlike(t *testing.T) {
-	a, b := ir.Quant{Scale: 1}, ir.Quant{Scale: 2}
-	of := func(in, out ir.Quant) *ir.Node {
-		return &ir.Node{Args: []*ir.Value{{Type: ir.Type{Quant: in}}}, Out: &ir.Value{Type: ir.Type{Quant: out}}}
+	a, b, wide := ir.Type{Quant: ir.Quant{Scale: 1}}, ir.Type{Quant: ir.Quant{Scale: 2}}, ir.Type{Elem: ir.Of(ir.I16), Quant: ir.Quant{Scale: 1}}
+	of := func(in, out ir.Type) *ir.Node {
+		return &ir.Node{Args: []*ir.Value{{Type: in}}, Out: &ir.Value{Type: out}}
 	}
 	c := &codesOf{done: []*ir.Node{of(a, a), of(a, b)}}
-	assert.Same(t, c.done[0], c.alike(a, a))
-	assert.Same(t, c.done[1], c.alike(a, b))
-	assert.Nil(t, c.alike(b, a))
-	assert.Nil(t, c.alike(b, b))
+	assert.Same(t, c.done[0], c.alike(newUse(of(a, a))))
+	assert.Same(t, c.done[1], c.alike(newUse(of(a, b))))
+	for _, other := range []*ir.Node{of(b, a), of(b, b), of(a, wide), of(wide, a)} {
+		assert.Nil(t, c.alike(newUse(other)))
+	}
 }
 
 // histogramOf counts, by bin, of a range whose bins are one wide.

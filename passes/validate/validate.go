@@ -15,6 +15,7 @@ import (
 	"github.com/dnnc/dnnc/ir/geometry"
 	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/runtime/interp"
+	"github.com/dnnc/dnnc/runtime/kernels"
 )
 
 // images is the random inputs on which modules are executed: the least one, the
@@ -174,15 +175,52 @@ func same[T float32 | int8](ctx context.Context, compile func(*ir.Module) (*inte
 // one, and where a format rounds twice, as much again; a table of exponentials is
 // coarser.
 func steps(n *ir.Node) float64 {
+	isWide := n.Out.Type.IsWide()
 	switch n.Op {
 	case ir.Softmax:
+		if isWide {
+			return 12
+		}
 		return 2
+	case ir.Table:
+		if isWide {
+			return between(n)
+		}
+	case ir.MatMul, ir.Conv2D, ir.Linear:
+		if isWide && n.HasWideSums() { // whose multipliers have 15 bits
+			return 1.5 + 1e-3
+		}
+	}
+	switch n.Op {
 	case ir.Conv2D, ir.Linear, ir.AvgPool2D, ir.Requantize, ir.Table:
 		if !n.Op.Takes(ir.AttrRound) || !geometry.RoundingOf(n).IsTwice() {
 			return .5 + 1e-3
 		}
 	}
 	return 1 + 1e-3
+}
+
+// between is the steps by which straight lines between the entries of a table differ from its function, of
+// which each line is looked at in some places, and by which these are rounded.
+func between(n *ir.Node) float64 {
+	if n.Const(ir.AttrMul) != nil {
+		return 4 // sigmoid and tanh (R14)
+	}
+	raw, err := n.Const(ir.AttrTable).Ints()
+	if err != nil {
+		return 0
+	}
+	f, x, y, most := kernels.Function(n.Function()), n.Args[0].Type.Quant.Scale, n.Out.Type.Quant.Scale, 0.
+	for i := range len(raw) - 1 {
+		for _, part := range []int{0, 16, 32, 64, 96, 112, 127} {
+			want := min(max(f(x*float64(128*i+math.MinInt16+part))/y, math.MinInt16), math.MaxInt16)
+			line := float64(raw[i]) + float64(raw[i+1]-raw[i])*float64(part)/128
+			if d := math.Abs(want - line); d > most { // no number where there is no value
+				most = d
+			}
+		}
+	}
+	return 1.5*most + 2
 }
 
 // lowered compares operations of integers with the reals that they stand for, each
@@ -203,7 +241,7 @@ func (v *Validator) lowered(ctx context.Context, a, b *ir.Module) error {
 		if pads := n.Nums(ir.AttrPadValue); pads != nil { // the reals that padding was rounded to
 			x := make([]float64, len(pads))
 			for c, p := range pads {
-				x[c] = real(n.Args[0], int8(p))
+				x[c] = real(n.Args[0], int(p))
 			}
 			a.Ops[i].Put(ir.AttrPadValue.Is(x))
 		}
@@ -233,10 +271,9 @@ func (v *Validator) lowered(ctx context.Context, a, b *ir.Module) error {
 			return err
 		}
 		most := steps(n) + noise
-		q, got, least, greatest := n.Out.Type.Quant, integers(n.Out.Type, tb[pb.ID(n.Out)]), -128., 127.
-		if n.Out.Type.Elem.Kind == ir.I16 {
-			least, greatest = math.MinInt16, math.MaxInt16
-		}
+		q, got := n.Out.Type.Quant, integers(n.Out.Type, tb[pb.ID(n.Out)])
+		low, high := n.Out.Type.Ends()
+		least, greatest := float64(low), float64(high)
 		for k, x := range t[p.ID(a.Ops[i].Out)] {
 			want := min(max(float64(x)/q.Scale+float64(q.Zero), least), greatest)
 			if math.Abs(want-float64(got[k])) > most {
@@ -268,9 +305,11 @@ func integers(t ir.Type, x []int8) []int {
 func floatNoise(n *ir.Node) (float64, error) {
 	const least = 1. / (1 << 22) // of float32's last bit of a sum of a few roundings
 	out := n.Out.Type.Quant.Scale
+	low, high := geometry.Differences(n.Args[0].Type)
+	reach := float64(high - low)
 	switch n.Op {
 	case ir.Add, ir.Sub:
-		return least * 255 * max(n.Args[0].Type.Quant.Scale, n.Args[1].Type.Quant.Scale) / out, nil
+		return least * reach * max(n.Args[0].Type.Quant.Scale, n.Args[1].Type.Quant.Scale) / out, nil
 	case ir.ScaledDiff:
 		coarse := 255 * max(n.Args[0].Type.Quant.Scale, n.Args[1].Type.Quant.Scale)
 		return least * coarse * 255 * n.Args[2].Type.Quant.Scale / out, nil
@@ -289,7 +328,7 @@ func floatNoise(n *ir.Node) (float64, error) {
 		in, most := n.Args[0].Type.Quant, 0.
 		for c, s := range scale {
 			row := w[c*len(w)/len(scale) : (c+1)*len(w)/len(scale)]
-			most = max(most, float64(geometry.Reach(0, row, int32(-128-in.Zero), int32(127-in.Zero)))*s*in.Scale)
+			most = max(most, float64(geometry.Reach(0, row, low, high))*s*in.Scale)
 		}
 		return least * most / out, nil
 	}
@@ -318,8 +357,8 @@ func channelScales(n *ir.Node) ([]float64, error) {
 }
 
 // real is what an element of a value stands for.
-func real(v *ir.Value, x int8) float64 {
-	return v.Type.Quant.Scale * float64(int(x)-v.Type.Quant.Zero)
+func real(v *ir.Value, x int) float64 {
+	return v.Type.Quant.Scale * float64(x-v.Type.Quant.Zero)
 }
 
 // reals are the weights and biases that a layer's integers stand for.

@@ -60,8 +60,10 @@ var sparse = map[ir.Op]func(net *Net, n *ir.Node, i int) (func(w *Walker) rule, 
 	ir.Reshape: newMoved, ir.Copy: newMoved, ir.Concat: newMoved, ir.Pad: newMoved,
 }
 
-// hasRule reports an operation with a rule of its own, which are of results of 8 bits.
-func hasRule(n *ir.Node) bool { return sparse[n.Op] != nil && n.Out.Type.Elem.Kind == ir.I8 }
+// hasRule reports an operation with a rule of its own, which are of activations of 8 bits, and of indices.
+func hasRule(n *ir.Node) bool {
+	return sparse[n.Op] != nil && (!n.IsWide() || n.Op == ir.Embedding)
+}
 
 // NewNet prepares a quantized module, before or after the passes of a target.
 func NewNet(m *ir.Module) (*Net, error) {
@@ -85,7 +87,7 @@ func NewNet(m *ir.Module) (*Net, error) {
 		}
 		net.macs += s.macs
 		h, w := n.Pool()
-		if h*w == 1 {
+		if h*w == 1 || n.IsWide() {
 			net.steps = append(net.steps, s)
 			continue
 		}

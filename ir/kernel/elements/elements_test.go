@@ -8,6 +8,24 @@ import (
 	"github.com/dnnc/dnnc/ir/kernel/kerneltest"
 )
 
+// TestWideFamilies: sums, products and tables of 16 bits; what has no such form is rescaled.
+func TestWideFamilies(t *testing.T) {
+	kerneltest.WideExpressions(t, []*kernel.Family{&elements.Add, &elements.Sub, &elements.Squares, &elements.Rescale, &elements.Mul, &elements.Min, &elements.Max, &elements.Table}, []string{
+		"add(a, b)",
+		"relu6(add(a, b))",
+		"sub(b, a, act: relu)",
+		"squareddiff(a, b)",
+		"mul(a, b)",
+		"minimum(a, b)",
+		"maximum(a, b)",
+		"sigmoid(a)",
+		"tanh(m)",
+		"exp(m)",
+		"sign(a)",
+		"relu(concat(a, tanh(b)))",
+	}, "armv7em", "x86_64", "armv8.1m")
+}
+
 func TestFamilies(t *testing.T) {
 	kerneltest.Expressions(t, []*kernel.Family{&elements.Add, &elements.Sub, &elements.Squares, &elements.Scaled, &elements.Rescale, &elements.Mul, &elements.Min, &elements.Max, &elements.Table}, []string{
 		"add(a, b)",

@@ -98,11 +98,14 @@ func run(t *testing.T, p kernel.Plan, m *ir.Module, tgt *processor.Target) (r Ru
 		var memory []loop.Memory
 		regions := map[*ir.Value]loop.Memory{}
 		for _, v := range m.Inputs {
-			x := make([]int8, v.Type.Shape.Size())
+			x := make([]int8, v.Type.Slots())
 			for j := range x {
 				x[j] = int8(rng.Uint32())
 				if i > 1 { // after two random ones the least and the greatest
 					x[j] = []int8{-128, 127}[i-2]
+				}
+				if isLow := v.Type.IsWide() && j%2 == 0; isLow && i > 1 {
+					x[j] = []int8{0, -1}[i-2]
 				}
 			}
 			values[prog.ID(v)] = x
@@ -181,7 +184,7 @@ type Layer struct {
 	Linear    bool
 	Depthwise bool // else some are grouped
 	Pools     bool
-	Results   bool // some have a result of 16 bits
+	Results   bool // some have a result of 16 bits, an argument of 16 bits, or both
 	Formats   []string
 }
 
@@ -201,7 +204,14 @@ func (l Layer) Draw(rng *rand.Rand) *ir.Module {
 		s.round = roundings[s.in.Size()%len(roundings)]
 	}
 	s.low = rng.IntN(2) == 0
-	s.result = l.Results && rng.IntN(3) == 0
+	if l.Results && rng.IntN(3) == 0 {
+		kind := rng.IntN(4)
+		s.result, s.words = kind != 1, kind > 0
+		if s.words {
+			s.zero = 0
+			s.wide = s.wide || s.round == "" && rng.IntN(2) == 0
+		}
+	}
 	if l.Linear {
 		if rng.IntN(2) == 0 {
 			s.in = ir.Shape{s.in.Size()}
@@ -235,7 +245,7 @@ func (l Layer) Draw(rng *rand.Rand) *ir.Module {
 		}
 	}
 	s.padValue = rng.IntN(5) == 0
-	if pool := []int{1 + rng.IntN(2), 2}; l.Pools && !s.result && rng.IntN(3) == 0 && s.size(0) > 1 && s.size(1) > 1 {
+	if pool := []int{1 + rng.IntN(2), 2}; l.Pools && rng.IntN(3) == 0 && s.size(0) > 1 && s.size(1) > 1 {
 		s.pool = pool
 	}
 	return s.module(rng)
@@ -281,6 +291,9 @@ func (s spec) constants(rng *rand.Rand, n *ir.Node, shape ir.Shape) {
 	}
 	for i := range bias {
 		bias[i] = int64(rng.NormFloat64() * most * 100 * math.Sqrt(float64(k)))
+		if s.words {
+			bias[i] <<= 7
+		}
 	}
 	constant(ir.AttrBias, ir.Type{Elem: ir.Of(kind), Shape: ir.Shape{out}}, ir.LittleEndian(ir.Of(kind).StoredSize(), bias))
 	muls, shifts := make([]int64, out), make([]int64, out)
@@ -288,6 +301,9 @@ func (s spec) constants(rng *rand.Rand, n *ir.Node, shape ir.Shape) {
 		spread := 40.
 		if s.result {
 			spread *= 1 << 8
+		}
+		if s.words {
+			spread /= 1 << 8
 		}
 		m, r, err := geometry.MultiplierFor(spread / (most * 80 * math.Sqrt(float64(k))) * math.Exp(rng.NormFloat64()/2))
 		if err != nil {

@@ -26,10 +26,11 @@ var update = flag.Bool("update", false, "write the goldens")
 // layer is the input's shape, the output channels and the
 // size of the window (without: a linear layer), then what is not the default:
 //
-//	8,6,6 16 3x3 pad=1,1,1,1 stride=2,2 dilation=1,2 groups=2 pool=2,2 zero=5 relu even tflite twice wide padvalue low unroll=1
+//	8,6,6 16 3x3 pad=1,1,1,1 stride=2,2 dilation=1,2 groups=2 pool=2,2 zero=5 relu even tflite twice wide padvalue low unroll=1 result16 words
 //
 // zero is the zero point of the input; wide: a bias of 64 bits; padvalue: pads with values
-// of its own; low: one weight of the least code; unroll: of small code.
+// of its own; low: one weight of the least code; unroll: of small code; result16, words: the result or
+// the argument has 16 bits.
 type Case [3]string
 
 // evaluated is the most multiply-adds of a case that is run, too.
@@ -220,6 +221,8 @@ func (c Case) module(t *testing.T, format string) (m *ir.Module, macs int) {
 			s.wide = true
 		case "result16":
 			s.result = true
+		case "words":
+			s.words = true
 		case "padvalue":
 			s.padValue = true
 		case "low":
@@ -251,6 +254,7 @@ type spec struct {
 	round                       string // a word of ir.AttrRound, where it is not half up
 	low                         bool   // the least code of 8 bits occurs
 	result                      bool   // the result is of 16 bits
+	words                       bool   // the argument is
 }
 
 // size is the rows (axis 0) or columns (1) of a convolution's result, before its pooling.
@@ -262,6 +266,9 @@ func (s spec) size(axis int) int {
 func (s spec) module(rng *rand.Rand) *ir.Module {
 	n := &ir.Node{Op: ir.Linear}
 	x := &ir.Value{Name: "x", Type: ir.Type{Elem: ir.Of(ir.I8), Shape: s.in, Quant: ir.Quant{Scale: 1. / 64, Zero: s.zero}}}
+	if s.words {
+		x.Type.Elem = ir.Of(ir.I16)
+	}
 	n.Args = []*ir.Value{x}
 	n.Out = &ir.Value{Name: "y", Def: n}
 	weight, result := ir.Shape{s.out, s.in.Size()}, ir.Shape{s.out}
@@ -281,6 +288,9 @@ func (s spec) module(rng *rand.Rand) *ir.Module {
 			values := make([]float64, s.in[0])
 			for i := range values {
 				values[i] = float64(rng.IntN(256) - 128)
+				if s.words {
+					values[i] = float64(rng.IntN(1<<16) - 1<<15)
+				}
 			}
 			n.Put(ir.AttrPadValue.Is(values))
 		}

@@ -24,6 +24,15 @@ var roundings = []string{ir.RoundTFLite, ir.RoundTwice, ir.RoundEven}
 // m: f32[5,7], and runs each node that the families serve, by itself. The golden
 // testdata/expressions.txt holds the operations that a run executes.
 func Expressions(t *testing.T, list []*kernel.Family, exprs []string, targets ...string) {
+	expressions(t, list, exprs, "expressions.txt", pass.EightBits, targets)
+}
+
+// WideExpressions is Expressions with activations of 16 bits.
+func WideExpressions(t *testing.T, list []*kernel.Family, exprs []string, targets ...string) {
+	expressions(t, list, exprs, "wide.txt", pass.SixteenBits, targets)
+}
+
+func expressions(t *testing.T, list []*kernel.Family, exprs []string, golden, bits string, targets []string) {
 	var lines []string
 	for _, name := range targets {
 		tgt, err := processor.Find(name)
@@ -31,7 +40,7 @@ func Expressions(t *testing.T, list []*kernel.Family, exprs []string, targets ..
 		for _, expr := range exprs {
 			t.Run(name+"/"+expr, func(t *testing.T) {
 				served := 0
-				for _, n := range nodes(t, tgt, expr) {
+				for _, n := range nodes(t, tgt, expr, bits) {
 					i := slices.IndexFunc(list, func(f *kernel.Family) bool { return f.Op == n.Op })
 					if i < 0 {
 						continue
@@ -40,7 +49,7 @@ func Expressions(t *testing.T, list []*kernel.Family, exprs []string, targets ..
 					require.True(t, ok)
 					served++
 					r := Plan(t, list[i], p, alone(n), tgt)
-					if n.Op.Takes(ir.AttrRound) && n.Has(ir.AttrMul) {
+					if n.Op.Takes(ir.AttrRound) && n.Has(ir.AttrMul) && !n.HasWideSums() {
 						for _, word := range roundings {
 							n.Put(ir.AttrRound.Is(word))
 							Plan(t, list[i], p, alone(n), tgt)
@@ -53,7 +62,7 @@ func Expressions(t *testing.T, list []*kernel.Family, exprs []string, targets ..
 			})
 		}
 	}
-	Golden(t, "expressions.txt", lines)
+	Golden(t, golden, lines)
 }
 
 // alone is a node as a network of its own.
@@ -68,7 +77,7 @@ func alone(n *ir.Node) *ir.Module {
 }
 
 // prelude makes b and m of the input.
-const prelude = `network net(a: f32[4,6,6] in [-2,3]) -> f32%s {
+const prelude = `network net(a: f32[4,6,6] in [-2,3]%s) -> f32%s {
   b = tanh(transpose(a, perm: [0,2,1]))
   flat = reshape(a, shape: [144])
   some = slice(flat, start: [3], size: [35])
@@ -79,13 +88,17 @@ const prelude = `network net(a: f32[4,6,6] in [-2,3]) -> f32%s {
 `
 
 // nodes are the nodes of an expression after the passes.
-func nodes(t *testing.T, tgt *processor.Target, expr string) []*ir.Node {
-	source := func(result string) []byte { return fmt.Appendf(nil, prelude, result, expr) }
+func nodes(t *testing.T, tgt *processor.Target, expr, bits string) []*ir.Node {
+	as := ""
+	if bits == pass.SixteenBits {
+		as = " as i16" // it is no picture
+	}
+	source := func(result string) []byte { return fmt.Appendf(nil, prelude, as, result, expr) }
 	m, err := frontend.Parse("net.dnn", source("[1]"), frontend.Options{})
 	require.NoError(t, err)
 	m, err = frontend.Parse("net.dnn", source(m.Outputs[0].Type.Shape.String()), frontend.Options{})
 	require.NoError(t, err)
-	env := &pass.Env{Target: tgt, Level: pass.Int8, Rounding: "nearest", Seed: 1,
+	env := &pass.Env{Target: tgt, Level: pass.Int8, Rounding: "nearest", Bits: bits, Seed: 1,
 		Calibration: func() (data.Batch, error) { return data.Synthesize([]int{4, 6, 6}, -2, 3, 16, 1), nil }}
 	require.NoError(t, passes.Table.Run(context.Background(), m, env, pass.Options{}))
 	for _, n := range m.Ops {

@@ -66,3 +66,15 @@ func TestEmbedding(t *testing.T) {
 	_, err = emit.NewNetwork(tgt).Layer("layer", n, p.Emit)
 	require.ErrorContains(t, err, "a table of 256 entries")
 }
+
+// TestWide: the families with activations of 16 bits.
+func TestWide(t *testing.T) {
+	kerneltest.WideExpressions(t, []*kernel.Family{&moves.Concat, &moves.Reshape, &moves.Copy, &moves.Pad}, []string{
+		"concat(a, b)",
+		"transpose(a, perm: [2,0,1])",
+		"pad(m, before: [1,2], after: [0,3], between: [1,0], value: 0.3)",
+		"pad(m, before: [1,2], after: [0,3], mode: reflect)",
+		"reshape(a, shape: [8,18])",
+		"slice(a, start: [1,5,0], size: [3,3,6], step: [1,-2,1])",
+	}, "armv7em", "x86_64", "armv8.1m")
+}

@@ -86,3 +86,14 @@ func TestReciprocals(t *testing.T) {
 		}
 	}
 }
+
+// TestWide: the families with activations of 16 bits.
+func TestWide(t *testing.T) {
+	kerneltest.WideExpressions(t, []*kernel.Family{&pool.Max, &pool.Avg}, []string{
+		"maxpool2d(a, kernel: [2,3], stride: 1, pad: [0,1,0,1])",
+		"maxpool2d(a, kernel: 2, dilation: 2)",
+		"avgpool2d(a, kernel: 2, pad: 1)",
+		"avgpool2d(a, kernel: 3, stride: 1)",
+		"globalavgpool(a)",
+	}, "armv7em", "x86_64", "armv8.1m")
+}

@@ -105,3 +105,16 @@ func TestServes(t *testing.T) {
 		}
 	}
 }
+
+// TestWide: the families with activations of 16 bits.
+func TestWide(t *testing.T) {
+	kerneltest.WideExpressions(t, []*kernel.Family{&rows.Reduce, &rows.ArgMax, &rows.MatMul, &rows.Softmax}, []string{
+		"reduce(a, fn: mean, axes: [1,2])",
+		"reduce(m, fn: sum, axes: [1])",
+		"reduce(m, fn: max, axes: [1])",
+		"argmax(m, axis: 1)",
+		"softmax(m, axis: 1)",
+		"softmax(a, axis: 0)",
+		"matmul(m, reshape(m, shape: [7,5]))",
+	}, "armv7em", "x86_64", "armv8.1m")
+}

@@ -19,5 +19,7 @@ func TestPlans(t *testing.T) {
 		{"32,32,32 32 3x3 pad=1,1,1,1", "i8 odd4 vec4x8", "armv7em"},
 		{"16,5,4 9 3x3 pad=1,1,1,1 relu result16", "i8 odd4", "armv7em x86_64"},
 		{"33 7 result16 wide", "i8 odd3", "armv7em"},
+		{"16,5,4 9 3x3 pad=1,1,1,1 relu result16 words", "i8 odd4 i5", "armv7em x86_64"},
+		{"33 7 words wide", "i8 odd3", "armv7em"},
 	})
 }

@@ -132,7 +132,7 @@ func few(fs *flag.FlagSet, o *driver.Options) {
 func calibrating(fs *flag.FlagSet, o *driver.Options) {
 	fs.StringVar(&o.Calib, "calib", "", "images that calibration and search may see")
 	fs.IntVar(&o.Images, "images", 0, "calibration images used, drawn evenly over the data set with -seed (default 512, for a search 2048)")
-	fs.StringVar(&o.Activations, "activations", pass.MinMax, "how activations' ranges are calibrated: "+strings.Join(pass.Ranges, ", "))
+	fs.StringVar(&o.Activations, "activations", pass.MinMax, "how activations' ranges are calibrated: "+strings.Join(pass.Ranges, ", ")+"; and their bits: "+strings.Join(pass.ActivationBits, ", ")+"; one of each with a comma between them")
 }
 
 // quantizing is how a network becomes integers.
