@@ -98,6 +98,9 @@ var conformance = []struct {
 
 var words = regexp.MustCompile(`\w+`)
 
+// asWords ends the format of a case whose activations have 16 bits.
+const asWords = " as i16"
+
 // conform compiles the cases with random weights, every layer in a format that it
 // can be in; edit may change what the pass select chose. With names, it compiles those
 // cases alone, and what they are made of.
@@ -112,6 +115,7 @@ func conform(t *testing.T, tgt *processor.Target, format string, edit func(m *ir
 			}
 		}
 	}
+	format, isWide := strings.CutSuffix(format, asWords)
 	e, ok := ir.ParseElem(format)
 	require.True(t, ok)
 	isTwo := e.Kind == ir.Two
@@ -121,6 +125,10 @@ func conform(t *testing.T, tgt *processor.Target, format string, edit func(m *ir
 	rng := rand.New(rand.NewSource(int64(len(format))))
 	env := &pass.Env{Target: tgt, Level: pass.Universal, Rounding: "nearest", Seed: 1, Fix: map[string]ir.Elem{}, Budget: pass.Budget{Bits: 8},
 		Calibration: func() (data.Batch, error) { return data.Synthesize([]int{3, 11, 9}, 0, 1, 16, 1), nil }}
+	input := "f32[3,11,9] in [0,1]"
+	if isWide {
+		env.Bits, input = pass.SixteenBits, input+asWords
+	}
 	var tensors []weights.Tensor
 	tensor := func(name string, s ir.Shape) {
 		x := make([]float32, s.Size())
@@ -150,8 +158,8 @@ func conform(t *testing.T, tgt *processor.Target, format string, edit func(m *ir
 			results, returns = append(results, "f32"+c.result.String()), append(returns, c.name)
 		}
 	}
-	source := fmt.Sprintf("tensors \"net.safetensors\"\nnetwork net(image: f32[3,11,9] in [0,1]) -> %s {\n%s  return %s\n}\n",
-		strings.Join(results, ", "), strings.Join(body, ""), strings.Join(returns, ", "))
+	source := fmt.Sprintf("tensors \"net.safetensors\"\nnetwork net(image: %s) -> %s {\n%s  return %s\n}\n",
+		input, strings.Join(results, ", "), strings.Join(body, ""), strings.Join(returns, ", "))
 	dir := t.TempDir()
 	var file bytes.Buffer
 	require.NoError(t, weights.WriteSafetensors(&file, tensors))
@@ -249,6 +257,27 @@ func TestConformance(t *testing.T) {
 						conformObject(t, m, tgt, in, out)
 					})
 				}
+			}
+		})
+	}
+}
+
+// TestWideConformance is the suite with activations of 16 bits.
+func TestWideConformance(t *testing.T) {
+	t.Parallel()
+	names, formatsOf := plan()
+	for i, name := range names {
+		tgt, err := processor.Find(name)
+		require.NoError(t, err)
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			for _, format := range formatsOf(i) {
+				t.Run(format, func(t *testing.T) {
+					m := conform(t, tgt, format+asWords, nil)
+					in, out := cases(t, m, 3)
+					conformEvaluator(t, m, in, out)
+					conformObject(t, m, tgt, in, out)
+				})
 			}
 		})
 	}
@@ -557,7 +586,7 @@ func evaluated(t *testing.T, m *ir.Module, in [][]byte) (out [][]byte) {
 	for i := range in {
 		memory := []loop.Memory{slices.Clone(in[i])}
 		for _, o := range m.Outputs {
-			memory = append(memory, make([]byte, o.Type.Shape.Size()))
+			memory = append(memory, make([]byte, o.Type.Slots()))
 		}
 		_, err := loop.Run(p.Funcs[len(p.Funcs)-1], nil, append(memory, make([]byte, m.Arena.Bytes)))
 		require.NoError(t, err)
@@ -584,9 +613,9 @@ func conformObject(t *testing.T, m *ir.Module, tgt *processor.Target, in, out []
 	}
 	p, err := network.Write(m, network.Interface{Prefix: "net"})
 	require.NoError(t, err)
-	job := emu.Job{Prefix: "net", Inputs: []int{m.Inputs[0].Type.Shape.Size()}, Arena: m.Arena.Bytes, Align: m.Arena.Align, Steps: len(m.Ops)}
+	job := emu.Job{Prefix: "net", Inputs: []int{m.Inputs[0].Type.Slots()}, Arena: m.Arena.Bytes, Align: m.Arena.Align, Steps: len(m.Ops)}
 	for _, o := range m.Outputs {
-		job.Outputs = append(job.Outputs, o.Type.Shape.Size())
+		job.Outputs = append(job.Outputs, o.Type.Slots())
 	}
 	object := compile(llvm.Print(p, tgt))
 	undefined, err := llvm.Undefined(object)
@@ -607,7 +636,7 @@ func sameCases(t *testing.T, m *ir.Module, where string, want, got []byte) {
 	t.Helper()
 	require.Len(t, got, len(want))
 	for _, o := range m.Outputs {
-		n := o.Type.Shape.Size()
+		n := o.Type.Slots()
 		impl := ""
 		for _, op := range m.Ops {
 			if op.Out == o {

@@ -118,30 +118,35 @@ func cases(t *testing.T, m *ir.Module, n int) (in, out [][]byte) {
 	require.NoError(t, err)
 	rng := rand.New(rand.NewSource(5))
 	for i := range n {
-		x := make([]int8, m.Inputs[0].Type.Shape.Size())
+		x := make([]int8, m.Inputs[0].Type.Slots())
 		for j := range x {
 			x[j] = int8(rng.Intn(256) - 128)
 			if i == 1 || i == 2 { // after a random one, the least and the greatest
 				x[j] = []int8{-128, 127}[i-1]
+				if m.Inputs[0].Type.IsWide() && j%2 == 0 { // the low bytes
+					x[j] = []int8{0, -1}[i-1]
+				}
 			}
 		}
 		values := prog.Tensors(1, m.Outputs...)
 		values[prog.ID(m.Inputs[0])] = x
 		require.NoError(t, prog.Run(context.Background(), values, 1, 0, len(m.Ops)))
-		in = append(in, physical(m.Inputs[0].Type.Shape, x))
+		in = append(in, physical(m.Inputs[0].Type, x))
 		var all []byte
 		for _, o := range m.Outputs {
-			all = append(all, physical(o.Type.Shape, values[prog.ID(o)])...)
+			all = append(all, physical(o.Type, values[prog.ID(o)])...)
 		}
 		out = append(out, all)
 	}
 	return in, out
 }
 
-func physical(s ir.Shape, x []int8) []byte {
-	b := make([]byte, len(x))
-	for i, logical := range geometry.Order(s) {
-		b[i] = byte(x[logical])
+func physical(t ir.Type, x []int8) (b []byte) {
+	slots := len(x) / t.Shape.Size() // of an element
+	for _, logical := range geometry.Order(t.Shape) {
+		for _, e := range x[logical*slots : (logical+1)*slots] {
+			b = append(b, byte(e))
+		}
 	}
 	return b
 }

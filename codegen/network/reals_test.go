@@ -155,11 +155,11 @@ func inputsOf(t *testing.T, m *ir.Module, rng *rand.Rand) (in [][][]byte, out []
 				record = append(record, raw)
 				continue
 			}
-			record = append(record, physical(v.Type.Shape, x))
+			record = append(record, physical(v.Type, x))
 		}
 		require.NoError(t, p.Run(context.Background(), values, 1, 0, len(m.Ops)))
 		in = append(in, record)
-		out = append(out, physical(m.Outputs[0].Type.Shape, values[p.ID(m.Outputs[0])]))
+		out = append(out, physical(m.Outputs[0].Type, values[p.ID(m.Outputs[0])]))
 	}
 	return in, out
 }

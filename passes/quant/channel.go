@@ -33,14 +33,13 @@ func beyond(isWide bool) float64 {
 type use struct {
 	in, out         float64 // scales
 	least, greatest int32   // x-z
-	zero            int     // of the result
 	isWide          bool    // the result is of 16 bits
 }
 
 func newUse(n *ir.Node) use {
 	in, out := n.Args[0].Type, n.Out.Type
 	least, greatest := geometry.Differences(in)
-	return use{in.Quant.Scale, out.Quant.Scale, least, greatest, out.Quant.Zero, out.IsWide()}
+	return use{in.Quant.Scale, out.Quant.Scale, least, greatest, out.IsWide()}
 }
 
 // step is a step of the result in 8 bits, of which parts may be lost.

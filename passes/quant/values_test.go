@@ -231,7 +231,7 @@ func TestRecode(t *testing.T) {
 // quarter of a step.
 func TestKill(t *testing.T) {
 	r := &Rounded{Elem: ir.OddOf(2), Scale: []float64{7, 7}, Codes: []byte{3, 3, 3, 3, 3, 3, 3, 3}}
-	r.kill(1, []use{{in: 1, out: 16}, {in: 2, out: 8}})
+	r.kill(1, []use{{in: 1, out: 16, least: -128, greatest: 127}, {in: 2, out: 8, least: 0, greatest: 255}})
 	assert.Equal(t, []byte{3, 3, 3, 3, 2, 1, 2, 1}, r.Codes)
 	assert.Equal(t, 7., r.Scale[0])
 	assert.InEpsilon(t, 8./(4*4*2*255), r.Scale[1], 1e-12)
