@@ -101,6 +101,11 @@ func (b *Builder) AddQuantized(op ir.Op, name string, args []*ir.Value, q ir.Qua
 	return b.add(&ir.Node{Op: op, Args: args, Out: &ir.Value{Name: name, Type: ir.Type{Quant: q}}}, attrs)
 }
 
+// AddOf is AddQuantized of a result of integers of a type, whose shape is inferred.
+func (b *Builder) AddOf(op ir.Op, name string, args []*ir.Value, t ir.Type, attrs ...ir.Attr) (*ir.Value, error) {
+	return b.add(&ir.Node{Op: op, Args: args, Out: &ir.Value{Name: name, Type: t}}, attrs)
+}
+
 // Ints declares a constant of integers.
 func (b *Builder) Ints(name string, kind ir.Kind, shape ir.Shape, x []int64) *ir.Const {
 	b.made += 8 * len(x)

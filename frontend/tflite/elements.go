@@ -46,7 +46,7 @@ func endsWith(constant, shape []int) bool {
 
 // pair is an operation of two values.
 func (im *importer) pair(op ir.Op, o *operator, a, b *operand) error {
-	_, q, err := im.result(o)
+	t, q, err := im.result(o)
 	if err != nil {
 		return err
 	}
@@ -64,13 +64,16 @@ func (im *importer) pair(op ir.Op, o *operator, a, b *operand) error {
 		}
 		return im.give(o, whole.like(v, whole.shape))
 	}
-	attrs, err := im.activation(o.options.byte(0, 0), q)
+	attrs, err := im.activation(o.options.byte(0, 0), t.integer())
 	if err != nil {
 		return err
 	}
 	name := im.Name(im.hint(o))
 	if im.exact {
 		rq, err := im.pairRequant(op, name, x.Type.Quant, y.Type.Quant, q)
+		if x.Type.IsWide() {
+			rq, err = im.widePair(op, o, name, x.Type.Quant, y.Type.Quant, q)
+		}
 		if err != nil {
 			return err
 		}
@@ -294,7 +297,7 @@ func (im *importer) pairTable(op ir.Op, x, k, y ir.Quant, value int8, first bool
 	if op == ir.Minimum || op == ir.Maximum {
 		fused = actNone
 	}
-	act, err := im.activation(fused, y)
+	act, err := im.activation(fused, ir.Type{Elem: ir.Of(ir.I8), Quant: y})
 	if err != nil {
 		return nil, err
 	}
@@ -513,6 +516,9 @@ func unary(op ir.Op) func(*importer, *operator) error {
 		if x.reals != nil { // which a QUANTIZE makes integers of
 			return im.give(o, x.mapped(functionOf(op, params)))
 		}
+		if x.v.Type.IsWide() {
+			return im.wideUnary(op, o, x, q)
+		}
 		t, err := exactTable(op, params, x.v.Type.Quant, q)
 		if err != nil {
 			return err
@@ -644,11 +650,11 @@ func requantize(im *importer, o *operator, x *operand) error {
 	if x.c != nil {
 		return errors.New("of a constant")
 	}
-	_, q, err := im.result(o)
+	to, q, err := im.result(o)
 	if err != nil {
 		return err
 	}
-	if !im.exact || x.v.Type.Quant == q && (x.reals == nil || *x.reals == *realsOf(q)) {
+	if isSame := x.v.Type.Quant == q && x.v.Type.IsWide() == (to.typ == int16Type); !im.exact || isSame && (x.reals == nil || *x.reals == *realsOf(q)) {
 		y := x.like(x.v, x.shape)
 		y.reals = nil
 		return im.give(o, y)
@@ -663,6 +669,9 @@ func requantize(im *importer, o *operator, x *operand) error {
 			t[i] = clamped(math.Round(float64(v/float32(q.Scale))) + float64(q.Zero))
 		}
 		return im.table(o, x, q, t)
+	}
+	if x.v.Type.IsWide() || to.typ == int16Type {
+		return im.rescaleWide(o, x, to.integer(), x.v.Type.Quant.Scale/q.Scale, actNone)
 	}
 	m, r, err := geometry.TFLiteMultiplierFor(x.v.Type.Quant.Scale/q.Scale, differenceReach)
 	if err != nil {

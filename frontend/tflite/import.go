@@ -180,7 +180,7 @@ func parse(name string, raw []byte, opt Options) (m *ir.Module, isExact bool, er
 			return nil, false, bad(fmt.Errorf("tensor %d of %d", i, len(im.tensors)))
 		}
 	}
-	quantized := slices.ContainsFunc(im.tensors, func(t *tensor) bool { return t.typ == int8Type && t.data == nil })
+	quantized := slices.ContainsFunc(im.tensors, func(t *tensor) bool { return (t.typ == int8Type || t.typ == int16Type) && t.data == nil })
 	im.exact = quantized && !opt.Float
 	im.fast = im.exact && opt.Optimized
 	im.namer = newNamer(im.tensors, sign)
@@ -292,8 +292,8 @@ func (im *importer) input(i int, ops []table, opt Options) error {
 		rows = im.rowsOf(i, ops)
 	}
 	isByte := t.typ == uint8Type && !im.exact
-	if t.typ != float32Type && t.typ != int8Type && rows == 0 && !isByte {
-		return fmt.Errorf("input %q has elements of %s; inputs are float32, int8 or uint8 with a scale, or int32 that only choose rows of a constant", t.name, typeName(t.typ))
+	if t.typ != float32Type && t.typ != int8Type && t.typ != int16Type && rows == 0 && !isByte {
+		return fmt.Errorf("input %q has elements of %s; inputs are float32, int8, uint8 or int16 with a scale, or int32 that only choose rows of a constant", t.name, typeName(t.typ))
 	}
 	shape := slices.Clone(t.shape)
 	for axis, d := range t.signature {
@@ -318,19 +318,21 @@ func (im *importer) input(i int, ops []table, opt Options) error {
 			r.Hi = 255
 		}
 	}
-	quant := t.quant()
+	integer := t.integer()
 	if t.typ == float32Type && im.exact {
 		// The quantization of it says its type.
 		for _, op := range ops {
 			if im.opName(op) == "QUANTIZE" && slices.Contains(op.ints(1), i) {
 				if outs := op.ints(2); len(outs) == 1 && outs[0] >= 0 && outs[0] < len(im.tensors) {
-					quant = im.tensors[outs[0]].quant()
+					integer = im.tensors[outs[0]].integer()
 				}
 			}
 		}
 	}
+	quant := integer.Quant
 	if quant.Scale > 0 && !given {
-		r = ir.Range{Lo: quant.Scale * float64(-128-quant.Zero), Hi: quant.Scale * float64(127-quant.Zero)}
+		least, greatest := integer.Ends()
+		r = ir.Range{Lo: quant.Scale * float64(least-quant.Zero), Hi: quant.Scale * float64(greatest-quant.Zero)}
 	}
 	o := &operand{shape: shape, image: len(shape) == 4}
 	o.v = im.Input(name, o.own(), r)
@@ -341,8 +343,8 @@ func (im *importer) input(i int, ops []table, opt Options) error {
 		if quant.Scale == 0 {
 			return fmt.Errorf("input %q of a quantized model has no quantization", t.name)
 		}
-		o.v.Type.Elem, o.v.Type.Quant, o.v.Range = ir.Of(ir.I8), quant, nil
-		if t.typ == float32Type {
+		o.v.Type.Elem, o.v.Type.Quant, o.v.Range = integer.Elem, quant, nil
+		if t.typ == float32Type && !integer.IsWide() {
 			o.reals = realsOf(quant)
 		}
 	}

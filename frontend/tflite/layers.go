@@ -16,7 +16,7 @@ import (
 // file's order; the product of scales is one of single precision in linear
 // layers with one scale.
 func (im *importer) layer(op ir.Op, o *operator, v *ir.Value, w *tensor, view ir.View, shape ir.Shape, fused int, attrs ...ir.Attr) (*ir.Value, error) {
-	_, q, err := im.result(o)
+	t, q, err := im.result(o)
 	if err != nil {
 		return nil, err
 	}
@@ -27,7 +27,7 @@ func (im *importer) layer(op ir.Op, o *operator, v *ir.Value, w *tensor, view ir
 	if view.Size() != w.size() || shape.Size() != w.size() || bias != nil && bias.size() != shape[0] {
 		return nil, fmt.Errorf("has weights of shape %v", w.shape)
 	}
-	act, err := im.activation(fused, q)
+	act, err := im.activation(fused, t.integer())
 	if err != nil {
 		return nil, err
 	}
@@ -66,9 +66,10 @@ func (im *importer) layer(op ir.Op, o *operator, v *ir.Value, w *tensor, view ir
 	}
 	scales, factors := make([]float32, shape[0]), make([]float64, shape[0])
 	b := make([]int64, shape[0])
+	isWide := v.Type.IsWide() && bias != nil && bias.typ == int64Type // sums of 64 bits, but of dense layers
 	if bias != nil {
-		if bias.typ != int32Type {
-			return nil, errors.New("has a bias that is not int32")
+		if bias.typ != int32Type && !isWide {
+			return nil, errors.New("has a bias that is not int32, nor int64 with arguments of int16")
 		}
 		b = bias.ints()
 	}
@@ -86,21 +87,28 @@ func (im *importer) layer(op ir.Op, o *operator, v *ir.Value, w *tensor, view ir
 		c.Scale = im.Floats(name+".scale", ir.Shape{shape[0]}, scales)
 		return c
 	})
-	reach, zero := make([]int64, shape[0]), int32(v.Type.Quant.Zero)
+	reach := make([]int64, shape[0])
+	least, greatest := geometry.Differences(v.Type)
 	for c := range reach {
 		w, cols := make([]int32, len(y)/shape[0]), len(y)/shape[0]
 		for i := range w {
 			w[i] = int32(y[c*cols+i])
 		}
-		if reach[c] = geometry.Reach(b[c], w, -128-zero, 127-zero); reach[c] >= geometry.NarrowReach {
+		if reach[c] = geometry.Reach(b[c], w, least, greatest); reach[c] >= geometry.NarrowReach && (isDense || !isWide) {
 			return nil, fmt.Errorf("sums up to %d in channel %d, which do not fit 32 bits: -exact=false quantizes the model anew", reach[c], c)
 		}
 	}
-	rq, err := im.layerRequant(name, isDense, factors, reach...)
+	sums, rq := ir.I32, []ir.Attr(nil)
+	if isWide && !isDense {
+		sums = ir.I64
+		rq, err = im.wideRequant(name, factors, reach)
+	} else {
+		rq, err = im.layerRequant(name, isDense, isWide, factors, reach...)
+	}
 	if err != nil {
 		return nil, err
 	}
-	attrs = append(append(attrs, rq...), ir.AttrWeight.Is(weight), ir.AttrBias.Is(im.Ints(name+".bias", ir.I32, ir.Shape{shape[0]}, b)))
+	attrs = append(append(attrs, rq...), ir.AttrWeight.Is(weight), ir.AttrBias.Is(im.Ints(name+".bias", sums, ir.Shape{shape[0]}, b)))
 	return im.AddQuantized(op, name, []*ir.Value{v}, q, attrs...)
 }
 
@@ -392,7 +400,7 @@ func pool(op ir.Op) func(*importer, *operator, *operand) error {
 		}
 		fused := t.byte(5, 0)
 		if im.exact {
-			act, err := im.activation(fused, q)
+			act, err := im.activation(fused, result.integer())
 			if err != nil {
 				return err
 			}

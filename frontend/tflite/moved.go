@@ -29,7 +29,7 @@ func dequantize(im *importer, o *operator, x *operand) error {
 		return fmt.Errorf("of weights of %s, which are neither int8, uint8 nor float16", typeName(t.typ))
 	}
 	y := x.like(x.v, x.shape)
-	if im.exact && x.reals == nil {
+	if im.exact && x.reals == nil && !x.v.Type.IsWide() {
 		y.reals = realsOf(x.v.Type.Quant)
 	}
 	return im.give(o, y)

@@ -349,8 +349,10 @@ func (im *importer) result(o *operator) (*tensor, ir.Quant, error) {
 	case !im.exact:
 	case t.typ == float32Type:
 		return nil, q, errReals
-	case t.typ != int8Type:
-		return nil, q, fmt.Errorf("gives %q of %s: only int8 and uint8 keep their integers, and -exact=false quantizes the model anew", t.name, typeName(t.typ))
+	case t.typ != int8Type && t.typ != int16Type:
+		return nil, q, fmt.Errorf("gives %q of %s: only int8, uint8 and int16 keep their integers, and -exact=false quantizes the model anew", t.name, typeName(t.typ))
+	case t.typ == int16Type && q.Zero != 0:
+		return nil, q, fmt.Errorf("gives %q of int16 with the zero point %d: it must be 0", t.name, q.Zero)
 	case q.Scale == 0:
 		return nil, q, fmt.Errorf("gives %q, which is not int8 with one scale", t.name)
 	}
@@ -380,6 +382,9 @@ func (im *importer) give(o *operator, y *operand) error {
 			return fmt.Errorf("gives %v, the file says %v", y.shape, t.shape)
 		}
 	}
+	if is := y.v.Type; im.exact && (t.typ == int8Type || t.typ == int16Type) && y.blocks == nil && is.IsWide() != (t.typ == int16Type) {
+		return fmt.Errorf("gives %q of %s of arguments of %s", t.name, typeName(t.typ), is.Elem)
+	}
 	im.values[o.out[0]] = y
 	return nil
 }
@@ -394,7 +399,7 @@ const (
 
 // activation is a fused activation as attributes: an activation of a float
 // network, bounds of an exact one.
-func (im *importer) activation(fused int, q ir.Quant) ([]ir.Attr, error) {
+func (im *importer) activation(fused int, t ir.Type) ([]ir.Attr, error) {
 	name := map[int]string{actNone: ir.ActNone, actRelu: ir.ActRelu, actRelu6: ir.ActRelu6}[fused]
 	if name == "" {
 		return nil, fmt.Errorf("has the fused activation %d", fused)
@@ -402,7 +407,8 @@ func (im *importer) activation(fused int, q ir.Quant) ([]ir.Attr, error) {
 	if !im.exact {
 		return []ir.Attr{ir.AttrAct.Is(name)}, nil
 	}
-	lo, hi := -128, 127
+	q := t.Quant
+	lo, hi := t.Ends()
 	if fused != actNone {
 		lo = max(lo, q.Zero)
 	}
@@ -430,19 +436,21 @@ func (im *importer) requant(name string, factors []float64, reach ...int64) ([]i
 
 // layerRequant are those of a layer or a matrix product. The optimized kernels round
 // their ties up; of the reference kernels, that of dense layers rounds once, half up,
-// which is our own rounding (R6): measured against ai-edge-litert 2.3.0.
-func (im *importer) layerRequant(name string, isDense bool, factors []float64, reach ...int64) ([]ir.Attr, error) {
-	if isDense && !im.fast {
+// which is our own rounding (R6): measured against ai-edge-litert 2.3.0. So do both of dense
+// layers of biases of int64, as activations of int16 have them: measured against TensorFlow 2.21.
+func (im *importer) layerRequant(name string, isDense, isWide bool, factors []float64, reach ...int64) ([]ir.Attr, error) {
+	isOnce := isWide || isDense && !im.fast
+	if isOnce {
 		reach = []int64{0} // R6 shifts no sum left
 	}
 	rq, err := im.requant(name, factors, reach...)
 	switch {
 	case err != nil:
 		return nil, err
+	case isOnce:
+		rq = rq[:2]
 	case im.fast:
 		rq[2] = ir.AttrRound.Is(ir.RoundTwice)
-	case isDense:
-		rq = rq[:2]
 	}
 	return rq, nil
 }

@@ -27,7 +27,14 @@ func softmax(im *importer, o *operator, x *operand) error {
 	}
 	attrs := []ir.Attr{ir.AttrAxis.Is(axis)}
 	name := im.Name(im.hint(o))
-	if im.exact {
+	switch {
+	case im.exact && v.Type.IsWide():
+		wide, err := im.wideSoftmax(name, v.Type.Quant.Scale, q)
+		if err != nil {
+			return err
+		}
+		attrs = append(attrs, wide...)
+	case im.exact:
 		if q.Scale != 1./256 || q.Zero != -128 {
 			return errors.New("has a result whose scale is not 1/256")
 		}
@@ -37,7 +44,7 @@ func softmax(im *importer, o *operator, x *operand) error {
 			wide[i] = int64(e)
 		}
 		attrs = append(attrs, ir.AttrTable.Is(im.Ints(name+".table", ir.I32, ir.Shape{len(t)}, wide)))
-	} else {
+	default:
 		q = ir.Quant{}
 	}
 	y, err := im.AddQuantized(ir.Softmax, name, []*ir.Value{v}, q, attrs...)
@@ -201,6 +208,10 @@ func reduction(fn string) func(*importer, *operator, *operand) error {
 		case q != v.Type.Quant:
 			return errors.New("changes the scale")
 		}
+		if im.exact {
+			least, greatest := v.Type.Ends()
+			attrs = append(attrs, ir.AttrLo.Is(least), ir.AttrHi.Is(greatest))
+		}
 		y, err := im.AddQuantized(ir.Reduce, name, []*ir.Value{v}, q, attrs...)
 		if err != nil {
 			return err
@@ -217,7 +228,8 @@ func reduction(fn string) func(*importer, *operator, *operand) error {
 // zero. Our own rounding (R6) takes ties up; a multiplier that is greater by its last bit
 // takes them away from zero. Only factors of few bits have ties.
 func (im *importer) sumRequant(name string, rows *ir.Value, q ir.Quant) ([]ir.Attr, error) {
-	if reach := int64(rows.Type.Shape[1]) * differenceReach; reach >= geometry.NarrowReach {
+	least, greatest := geometry.Differences(rows.Type)
+	if reach := int64(rows.Type.Shape[1]) * int64(greatest-least); reach >= geometry.NarrowReach {
 		return nil, fmt.Errorf("sums up to %d, which do not fit 32 bits", reach)
 	}
 	m, r, err := geometry.MultiplierFor(rows.Type.Quant.Scale / q.Scale)
@@ -234,7 +246,8 @@ func (im *importer) sumRequant(name string, rows *ir.Value, q ir.Quant) ([]ir.At
 // length goes into the multiplier, cut off as TensorFlow Lite does.
 func (im *importer) meanRequant(name string, rows *ir.Value, q ir.Quant) ([]ir.Attr, error) {
 	n := rows.Type.Shape[1]
-	m, r, err := geometry.TFLiteMultiplierFor(rows.Type.Quant.Scale/q.Scale, int64(n)*differenceReach)
+	least, greatest := geometry.Differences(rows.Type)
+	m, r, err := geometry.TFLiteMultiplierFor(rows.Type.Quant.Scale/q.Scale, int64(n)*int64(greatest-least))
 	if err != nil {
 		return nil, err
 	}
@@ -313,7 +326,7 @@ func batchMatMul(im *importer, o *operator) error {
 	if im.exact {
 		factor := float64(float32(args[0].Type.Quant.Scale)*float32(args[1].Type.Quant.Scale)) / q.Scale
 		inner := args[0].Type.Shape[len(args[0].Type.Shape)-1]
-		if attrs, err = im.layerRequant(name, false, []float64{factor}, int64(inner)*productReach); err != nil {
+		if attrs, err = im.layerRequant(name, false, false, []float64{factor}, int64(inner)*productReach); err != nil {
 			return err
 		}
 	} else {

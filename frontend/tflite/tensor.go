@@ -20,6 +20,7 @@ const (
 	uint8Type   = 3
 	int64Type   = 4
 	boolType    = 6
+	int16Type   = 7
 	int8Type    = 9
 )
 
@@ -41,7 +42,7 @@ func typeName(typ int) string {
 var noNumbers = []string{"string", "complex64", "complex128", "resource", "variant"}
 
 // sizes are the bytes of an element.
-var sizes = map[int]int{float32Type: 4, float16Type: 2, int32Type: 4, int64Type: 8, int8Type: 1, uint8Type: 1, boolType: 1}
+var sizes = map[int]int{float32Type: 4, float16Type: 2, int32Type: 4, int64Type: 8, int16Type: 2, int8Type: 1, uint8Type: 1, boolType: 1}
 
 // tensor is a tensor of the file. One of uint8 with scales is held as int8: its elements
 // and zero points are 128 less.
@@ -70,6 +71,15 @@ func (t *tensor) quant() ir.Quant {
 	return q
 }
 
+// integer is the type of the tensor's integers as an activation, without a shape.
+func (t *tensor) integer() ir.Type {
+	kind := ir.I8
+	if t.typ == int16Type {
+		kind = ir.I16
+	}
+	return ir.Type{Elem: ir.Of(kind), Quant: t.quant()}
+}
+
 // ints are the elements of a constant of integers.
 func (t *tensor) ints() []int64 {
 	size := sizes[t.typ]
@@ -84,6 +94,8 @@ func (t *tensor) ints() []int64 {
 			out[i] = int64(int8(b[0]))
 		case uint8Type, boolType:
 			out[i] = int64(b[0])
+		case int16Type:
+			out[i] = int64(int16(binary.LittleEndian.Uint16(b)))
 		case int32Type:
 			out[i] = int64(int32(binary.LittleEndian.Uint32(b)))
 		case int64Type:

@@ -105,7 +105,7 @@ const (
 // SoftmaxWideTables are the tables of R15 of i16: exponentials of -10 to 0, and reciprocals of 1 to 2, both
 // times 2^15.
 func SoftmaxWideTables() []int16 {
-	const scale = 2. / math.MaxUint16
+	const scale = 1. / (1 << 15)
 	return slices.Concat(
 		lookup(func(x float64) float64 { return math.Exp(x) }, -softmaxSpan, softmaxSpan/math.MaxUint16, scale),
 		lookup(func(x float64) float64 { return 1 / (1 + x) }, 0, 1./math.MaxUint16, scale))
