@@ -230,7 +230,7 @@ func TestPatched(t *testing.T) {
 		want   string
 	}{
 		"another open size": {"tcn_int8", "input: axis 1 open", `leaves the size of axis 1 open: convert the model for inputs of one shape`},
-		"int16":             {"tcn_int8", "input: type 7", "has elements of int16; inputs are float32, int8 or uint8 with a scale"},
+		"int16":             {"tcn_int8", "input: type 7", "gives \"functional_17_1/conv1d_7_1/Pad\" of int8 of arguments of i16"},
 		"an unknown type":   {"tcn_int8", "input: type 99", "has elements of an unknown type (99)"},
 		"bool":              {"tcn_int8", "operator 3: type 6", "of bool: only int8 and uint8 keep their integers, and -exact=false quantizes the model anew"},
 	} {

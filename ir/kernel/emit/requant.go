@@ -287,25 +287,19 @@ func (q Requant) Load(c loop.Expr) Channel {
 
 // Store writes RQ(acc) as an element of the node's result (R9): of 8 bits, or of 16.
 func (q Channel) Store(acc, at loop.Expr) {
-	if !q.g.Node.Out.Type.IsWide() {
-		q.StoreAt(acc, q.g.Out, at)
-		return
-	}
-	y := q.Result(acc)
-	if h, w := q.g.Node.Pool(); h*w > 1 {
-		at = q.g.B.Let("at", at)
-		y = loop.Op(loop.SMax, y, loop.To(loop.SExt, loop.At(q.g.Out, loop.Scaled(at, 2), loop.I16), 32))
-	}
-	q.g.Write(at, y)
+	q.StoreAt(acc, q.g.Out, at)
 }
 
+// StoreAt writes RQ(acc) as an element after a place of a region.
+
 func (q Channel) StoreAt(acc loop.Expr, to loop.Region, at loop.Expr) {
-	y := q.Result(acc)
+	y, t := q.Result(acc), Integer(q.g.Node.Out.Type)
+	at = loop.Scaled(at, t.Bytes())
 	if h, w := q.g.Node.Pool(); h*w > 1 {
 		at = q.g.B.Let("at", at)
-		y = loop.Op(loop.SMax, y, loop.To(loop.SExt, loop.At(to, at, loop.I8.Vec(acc.Type().Lanes)), 32))
+		y = loop.Op(loop.SMax, y, loop.To(loop.SExt, loop.At(to, at, t.Vec(acc.Type().Lanes)), 32))
 	}
-	q.g.B.Store(to, at, loop.To(loop.Trunc, y, 8))
+	q.g.B.Store(to, at, loop.To(loop.Trunc, y, t.Bits))
 }
 
 // Spread returns q, which has one channel's constants for vectors, in each of n lanes.

@@ -102,12 +102,15 @@ func (k *micro) padRow() *loop.Global {
 	if v == nil {
 		return nil
 	}
-	row := make([]byte, len(v))
+	row := make([]int64, len(v))
 	for i, p := range v {
-		row[i] = byte(int8(p))
+		row[i] = int64(p)
 	}
-	return k.g.Global("pads", 4, row)
+	return k.g.Global("pads", 4, ir.LittleEndian(k.input().Bytes(), row))
 }
+
+// input is the type of the layer's inputs.
+func (k *micro) input() loop.Type { return emit.Integer(k.g.Node.Args[0].Type) }
 
 // begin is the sum of a column's inputs so far, nil where none is needed.
 func (k *micro) begin() *loop.Var {
@@ -228,7 +231,11 @@ func (c *columnWriter) scatter(n loop.Expr, input func(i int) loop.Expr, next fu
 
 // copy writes n taps of inputs from a place of a region on.
 func (c *columnWriter) copy(from loop.Region, at, n loop.Expr) {
-	b, to, source := c.g.B, c.cursor(), c.g.B.Cursor("from", from, at)
+	b, to, source := c.g.B, c.cursor(), c.g.B.Cursor("from", from, loop.Scaled(at, c.input().Bytes()))
+	if c.input() == loop.I16 {
+		c.halves(source, to, n)
+		return
+	}
 	if c.taps%16 == 0 && c.m.Code.walks() {
 		c.sixteens(source, to, n)
 		return
@@ -276,6 +283,32 @@ func (c *columnWriter) copy(from loop.Region, at, n loop.Expr) {
 			b.Set(c.sum, loop.Sum(c.sum.Get(), x))
 		}
 		b.Store(to, at, loop.To(loop.Trunc, x, c.m.Input))
+	})
+}
+
+// halves copies n taps of inputs of 16 bits, which columns hold as they are.
+func (c *columnWriter) halves(source, to *loop.Cursor, n loop.Expr) {
+	b := c.g.B
+	if c.whole() {
+		c.rounds(n, func(round int) {
+			for i := 0; i < round; i += 2 {
+				v := b.Let("v", loop.At(source, loop.Int(2*i), loop.I32))
+				b.StoreAligned(to, loop.Int(c.stride(i)), v, 4)
+				if c.sum != nil {
+					b.Set(c.sum, loop.Instr("smlad", v, loop.Int(0x10001), c.sum.Get()))
+				}
+			}
+			b.Advance(source, 2*round)
+			b.Advance(to, c.stride(round))
+		})
+		return
+	}
+	c.singles(n, func(i, at loop.Expr) {
+		x := b.Let("v", loop.At(source, loop.Scaled(i, 2), loop.I16))
+		if c.sum != nil {
+			b.Set(c.sum, loop.Sum(c.sum.Get(), loop.To(loop.SExt, x, 32)))
+		}
+		b.Store(to, at, x)
 	})
 }
 
@@ -327,6 +360,11 @@ func (c *columnWriter) fill(first, n loop.Expr) {
 	if c.whole() {
 		c.rounds(n, func(round int) {
 			for i := 0; i < round; i += 4 {
+				if c.input() == loop.I16 { // whose zero point is 0
+					b.StoreAligned(to, loop.Int(c.stride(i)), loop.Int(0), 4)
+					b.StoreAligned(to, loop.Int(c.stride(i+2)), loop.Int(0), 4)
+					continue
+				}
 				c.four(to, i, loop.Int(int(int32(uint32(uint8(zero))*0x01010101))), nil, nil)
 			}
 			b.Advance(to, c.stride(round))

@@ -26,7 +26,7 @@ type micro struct {
 	constants        *loop.Global // of the output channels: biases, multipliers, shifts
 	rq               emit.Requant
 	pads             *loop.Global
-	apart            int   // bytes between the outputs of a tile's pixels
+	apart            int   // elements between the outputs of a tile's pixels
 	pooled           int   // pixels side by side that share an output
 	offset           int64 // how often the sum of inputs is taken off
 	blocks           bool  // a group is some output channels, known by the first one, whose weights lie decoded
@@ -148,9 +148,15 @@ func (k *micro) sum(codes []byte) int64 {
 func inputOrder(m *Product, n *ir.Node) []int {
 	if n.Op == ir.Linear {
 		order := geometry.Order(n.Args[0].Type.Shape)
+		if n.Args[0].Type.IsWide() {
+			return order
+		}
 		return columnOrder(m, len(order), order)
 	}
 	w := geometry.WindowOf(n)
+	if n.Args[0].Type.IsWide() { // halves that lie side by side as they are
+		return emit.WindowOrder(w)
+	}
 	return columnOrder(m, w.InC/w.Groups, emit.WindowOrder(w))
 }
 
@@ -201,14 +207,14 @@ func (k *micro) stride(n int) int {
 	return n * k.m.Input / 8 * k.pixels
 }
 
-// output is a pixel of a tile: the sum of its inputs, and the byte of its first
+// output is a pixel of a tile: the sum of its inputs, and the element of its first
 // channel.
 type output struct{ sum, at loop.Expr }
 
 // outputs writes the function that computes all channels of a group for the
 // pixels of a tile: a function of its own, for the registers' sake. Its integers
-// are the group, the byte of the first column, that of the first pixel's output,
-// and the sums of inputs; pixels are some bytes apart in the output.
+// are the group, the byte of the first column, the element of the first pixel's output,
+// and the sums of inputs; pixels are some elements apart in the output.
 func (k *micro) outputs(apart int) *loop.Func {
 	g := k.g
 	k.apart = apart
@@ -235,7 +241,7 @@ func (k *micro) outputs(apart int) *loop.Func {
 // channelTiles computes all channels of a group, tile after tile, then the rows
 // left over.
 func (k *micro) channelTiles(col column, group loop.Expr, outs []output) {
-	b := k.g.B
+	b, bytes := k.g.B, emit.Integer(k.g.Node.Out.Type).Bytes()
 	tiles := k.rows / k.channels
 	left := k.rows - tiles*k.channels
 	each := func(name string, n, channels, first int, layout func(*plane) Layout, wordsAt func(*plane) int, restAt func(*plane) int) {
@@ -247,7 +253,7 @@ func (k *micro) channelTiles(col column, group loop.Expr, outs []output) {
 			c, group = loop.Sum(group, loop.Int(first)), loop.Int(0)
 		}
 		cs := k.rq.Cursors(k.constants, c)
-		y := b.Cursor("y", k.g.Out, loop.Sum(outs[0].at, c))
+		y := b.Cursor("y", k.g.Out, loop.Scaled(loop.Sum(outs[0].at, c), bytes))
 		var ws []*loop.Cursor
 		for _, p := range k.planes {
 			l := layout(p)
@@ -262,7 +268,7 @@ func (k *micro) channelTiles(col column, group loop.Expr, outs []output) {
 			k.block(col, outs, channels, y, cs, ws, func(p *plane) loop.Expr {
 				return loop.Sum(loop.Scaled(row, channels*layout(p).Rest*p.bits), loop.Int(restAt(p)))
 			})
-			b.Advance(y, channels)
+			b.Advance(y, channels*bytes)
 			cs.Advance(channels)
 		})
 	}

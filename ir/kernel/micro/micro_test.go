@@ -21,6 +21,12 @@ func TestConvolutions(t *testing.T) {
 	kerneltest.Family(t, &micro.Conv, 40, kerneltest.Layer{Pools: true, Formats: scalar}.Draw, targets...)
 }
 
+// TestWideLayers: arguments and results of 16 bits, by the product of halves.
+func TestWideLayers(t *testing.T) {
+	kerneltest.Family(t, &micro.Conv, 60, kerneltest.Layer{Pools: true, Results: true, Formats: scalar}.Draw, "armv7em")
+	kerneltest.Family(t, &micro.Linear, 40, kerneltest.Layer{Linear: true, Results: true, Formats: scalar}.Draw, "armv7em")
+}
+
 func TestLinearLayers(t *testing.T) {
 	kerneltest.Family(t, &micro.Linear, 30, kerneltest.Layer{Linear: true, Formats: scalar}.Draw, targets...)
 }

@@ -17,11 +17,11 @@ import (
 // pixels.
 var (
 	Conv = kernel.Family{
-		Name: "conv_micro", Op: ir.Conv2D, Pools: true, Rows: true, Plan: kernel.Planner(plan), Read: read,
+		Name: "conv_micro", Op: ir.Conv2D, Wide: true, Pools: true, Rows: true, Plan: kernel.Planner(plan), Read: read,
 		Doc: "windows of a tile of pixels gathered as columns, times words of codes of a few output channels, by the target's own product",
 	}
 	Linear = kernel.Family{
-		Name: "linear_micro", Op: ir.Linear, Plan: kernel.Planner(plan), Read: read,
+		Name: "linear_micro", Op: ir.Linear, Wide: true, Plan: kernel.Planner(plan), Read: read,
 		Doc: "the input made a column, times words of codes of a few outputs, by the target's own product",
 	}
 )
@@ -145,6 +145,8 @@ func (m *Product) serves(l kernel.Layer) bool {
 		bytes += (l.Weight().Size()*p + 7) / 8
 	}
 	switch {
+	case l.Node.IsWide() && !m.ofHalves():
+		return false
 	case m.InPlace && (l.Node.Op != ir.Linear || l.Elem.Kind != ir.I8 || l.K()%4 > 0):
 		return false
 	case planes == nil || bytes != ir.PackedBytes(l.Elem, l.Weight()):
@@ -165,6 +167,12 @@ func (m *Product) serves(l kernel.Layer) bool {
 		return l.K() <= math.MaxUint32/(255*255)
 	}
 	return true
+}
+
+// ofHalves reports whether a product multiplies two inputs of any 16 bits: sums of others hold products of
+// bytes beside each other.
+func (m *Product) ofHalves() bool {
+	return m.Input == 16 && m.Lanes == 2 && !m.Across && !m.Nested && !m.Carried
 }
 
 // decodes reports whether a layer's weights may lie decoded in scratch: as bytes, they

@@ -26,6 +26,10 @@ func TestPlans(t *testing.T) {
 		{"16,4,4 8 3x3 low unroll=1", "i8 odd8 odd3", "armv7 aarch64+dotprod armv7em armv8.1m"},
 		// Just outside.
 		{"16,4,4 8 3x3 wide", "i8 odd4", "armv7em armv7"},
+		{"16,5,4 9 3x3 pad=1,1,1,1 words result16", "i8 odd4 odd3 i5", "armv7em armv7"},
+		{"6,5,5 8 3x3 pad=1,1,1,1 padvalue pool=2,2 words result16", "i8 odd8 odd4", "armv7em"},
+		{"32,32,32 32 3x3 pad=1,1,1,1 words result16", "i8 odd4", "armv7em"},
+		{"33 7 words result16", "i8 odd4", "armv7em armv6m"},
 		{"16,4,4 8 3x3", "vec4x8 code4", "armv7em"},
 		{"16,3,1 1 1x1", "i8 odd4", "armv7em armv7m armv7"},
 	})
