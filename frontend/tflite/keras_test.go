@@ -232,7 +232,7 @@ func TestPatched(t *testing.T) {
 		"another open size": {"tcn_int8", "input: axis 1 open", `leaves the size of axis 1 open: convert the model for inputs of one shape`},
 		"int16":             {"tcn_int8", "input: type 7", "gives \"functional_17_1/conv1d_7_1/Pad\" of int8 of arguments of i16"},
 		"an unknown type":   {"tcn_int8", "input: type 99", "has elements of an unknown type (99)"},
-		"bool":              {"tcn_int8", "operator 3: type 6", "of bool: only int8 and uint8 keep their integers, and -exact=false quantizes the model anew"},
+		"bool":              {"tcn_int8", "operator 3: type 6", "of bool: only int8, uint8 and int16 keep their integers, and -exact=false quantizes the model anew"},
 	} {
 		raw := bytes.Clone(kerasModel(t, c.model))
 		tflite.Patch(raw, c.change)

@@ -46,16 +46,14 @@ const (
 // Ranges lists those values of -activations that say how ranges are calibrated, the default first.
 var Ranges = []string{MinMax, Percentile, LeastError}
 
-// The bits of activations: 8 or 16 of every value that has a form of them, or 16 where a value's 8
-// would cost the results more than all others' do.
+// The bits of activations: 8, or 16 of every value that has a form of them.
 const (
 	EightBits   = "8"
 	SixteenBits = "16"
-	AutoBits    = "auto"
 )
 
 // ActivationBits lists those values of -activations that say the bits, the default first.
-var ActivationBits = []string{EightBits, SixteenBits, AutoBits}
+var ActivationBits = []string{EightBits, SixteenBits}
 
 // Activations reads a value of -activations: one of Ranges, one of ActivationBits, or one of each with a
 // comma between them. ok is false of another.

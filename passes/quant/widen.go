@@ -11,14 +11,9 @@ import (
 
 // Widen decides which activations have 16 bits, as Env.Bits asks, beside those that the text says as i16.
 // It puts a requantization before an argument whose bits its operation cannot take.
-func Widen(ctx context.Context, m *ir.Module, env *pass.Env) error {
-	switch env.Bits {
-	case pass.SixteenBits:
+func Widen(_ context.Context, m *ir.Module, env *pass.Env) error {
+	if env.Bits == pass.SixteenBits {
 		widenAll(m)
-	case pass.AutoBits:
-		if err := widenSome(ctx, m, env); err != nil {
-			return err
-		}
 	}
 	fitWidths(m)
 	return nil
@@ -102,9 +97,4 @@ func insertAs(m *ir.Module, n *ir.Node, a *ir.Value, isWide bool) *ir.Value {
 	r.Out = &ir.Value{Name: fmt.Sprintf("%s.as_%s", a.Name, ir.Of(kind)), Type: a.Type, Range: &own, Wide: isWide, Def: r, Pos: n.Pos}
 	m.Ops = slices.Insert(m.Ops, slices.Index(m.Ops, n), r)
 	return r.Out
-}
-
-func widenSome(ctx context.Context, m *ir.Module, env *pass.Env) error {
-	widenAll(m)
-	return nil
 }

@@ -20,8 +20,9 @@
 //	    codes change the output by at most a quarter of a step; a bias that takes
 //	    every result out of i8 is cut off where it still does.
 //	R3  Activations. i8: real = s*(x-z), z in -128..127, ranges widened to hold
-//	    0. A declared input [lo,hi] has s = (hi-lo)/255. i16: z = 0, of results of
-//	    values that a layer computes, with twice the range that calibration saw.
+//	    0. A declared input [lo,hi] has s = (hi-lo)/255. i16: z = 0, with twice the
+//	    range that calibration saw; of an input s = max(-lo,hi)/32767, of softmax,
+//	    sigmoid and tanh 2^-15.
 //	R4  Convolution and linear: acc = bias + sum of W*(x-z), exact. A padded
 //	    tap has x = z, or the padding value of its channel.
 //	R5  The accumulator has 32 bits when |bias| + sum|W| * max|x-z| < 2^31 for
@@ -45,7 +46,7 @@
 //	    reference kernel does it, and the type stays.
 //	R12 What moves elements or chooses among them keeps their type: max pool,
 //	    reshape, copy, pad, concat, minimum, maximum, reductions to an extreme.
-//	R13 Add and sub: each argument, shifted left by 20, is rescaled to twice the
+//	R13 Add and sub: each argument, shifted left by 20, of i16 by 15, is rescaled to twice the
 //	    greater scale, and their sum or difference to the result's, by R6. That
 //	    last factor is at most 1/2: else rescaling the arguments would cost more
 //	    than half a step.
@@ -55,12 +56,20 @@
 //	    factor of at most 1/510.
 //	    Mul: RQ of the product of differences from the zero points.
 //	R14 Unary functions of i8 are tables of 256 entries: the nearest integers to
-//	    the reals, ties away from zero.
+//	    the reals, ties away from zero. Of i16, tables T of 513 entries, one at every
+//	    128th integer: T[i] + floor(((T[i+1]-T[i])*f + 64) / 128), i = 256+floor(x/128),
+//	    f = x mod 128. Sigmoid and tanh of i16 are of the scale 2^-15 and take one table of
+//	    256 entries, a sigmoid at every 24th: the argument is multiplied by m/2^r, m below
+//	    2^15, rounded half up; the entries are 2^9 steps of it apart, of tanh 2^8; the
+//	    results between them lie on straight lines, and negative ones mirror positive ones.
 //	R15 Softmax: a table of exponentials by distance from the maximum and one
 //	    rounded division; scale 1/256, zero point -128. Of another scale the sum is first
 //	    multiplied by 256 times it, RQ, at least 1. Elements that a mask leaves out
-//	    are 0 and change no other; so are all where it leaves out all. Argmax takes the first
-//	    maximum.
+//	    are 0 and change no other; so are all where it leaves out all. Of i16: distances,
+//	    rescaled by R8 to 65535ths of 10, choose exponentials of 15 bits from a table as R14's;
+//	    their sum chooses a reciprocal from another; products of both are shifted, half up.
+//	    Scale 2^-15, zero point 0. Argmax takes the first maximum; its result is i8.
 //	R16 Means, sums and products of computed matrices are RQ of an exact sum,
-//	    a mean's factor having the division in it. Nothing else rounds.
+//	    a mean's factor having the division in it; of computed matrices of i16 by R7. Nothing
+//	    else rounds.
 package kernels

@@ -118,7 +118,7 @@ func (b *Build) Link(ctx context.Context, mode Mode) (*emu.Program, error) {
 // Noise are random integers of an input; among indices of 16 bits some beyond the rows.
 func Noise(m *ir.Module, v *ir.Value, rng *rand.Rand) []int8 {
 	x := make([]int8, v.Type.Slots())
-	if v.Type.Elem.Kind != ir.I16 {
+	if !m.IsIndex(v) || !v.Type.IsWide() {
 		for i := range x {
 			x[i] = int8(rng.Uint32())
 		}

@@ -40,7 +40,7 @@ func newReference(before, m *ir.Module) (*reference, error) {
 		return r, nil
 	}
 	for _, v := range m.Inputs {
-		if v.Type.Elem.Kind == ir.I16 {
+		if m.IsIndex(v) {
 			r.without = "its indices are compared by bytes alone"
 			return r, nil
 		}
@@ -63,9 +63,9 @@ func (r *reference) compare(ctx context.Context, prog *interp.Int, in []int8, t 
 	f := r.float.Module
 	want := r.float.Tensors(1, append(append([]*ir.Value(nil), f.Inputs...), f.Outputs...)...)
 	for i, x := range f.Inputs {
-		reals := want[r.float.ID(x)]
-		interp.Dequantize(r.m.Inputs[i].Type.Quant, in[:len(reals)], reals)
-		in = in[len(reals):]
+		reals, t := want[r.float.ID(x)], r.m.Inputs[i].Type
+		interp.Reals(t, in[:t.Slots()], reals)
+		in = in[t.Slots():]
 	}
 	if err := r.float.Run(ctx, want, 1, 0, len(f.Ops)); err != nil {
 		return err
