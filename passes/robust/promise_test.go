@@ -310,6 +310,30 @@ func TestPromise(t *testing.T) {
 	}
 }
 
+// TestCandidatesAreVetted: of the networks that are tested, a smaller one is expected to lose
+// more, though networks of a size differ.
+func TestCandidatesAreVetted(t *testing.T) {
+	o, env := newMadeUp(t), environment(t)
+	env.Formats = families[0].elems
+	env.Budget.Promised, env.Budget.Keep = true, .97
+	o.expects = func(formats []quant.Format) float64 {
+		loss := 1 - o.keeps(formats).Value
+		return loss * (1 + .9*math.Sin(3e4*loss))
+	}
+	var tested []float64
+	o.bounds = func(formats []quant.Format) measure.Bound {
+		tested = append(tested, o.expects(formats))
+		return held(.99)
+	}
+	s := o.search(env)
+	_, err := s.keeping(all, methods[0])
+	require.NoError(t, err)
+	require.Greater(t, len(tested), 1)
+	for i := range tested[1:] {
+		assert.Less(t, tested[i], tested[i+1])
+	}
+}
+
 // TestAim: without a promise unseen images say what the choice of the hunt has, and nothing
 // is refused by them; who wants what there is waits for nothing.
 func TestAim(t *testing.T) {
