@@ -1,6 +1,7 @@
 package measure
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -364,6 +365,62 @@ func isActivation(n *ir.Node) bool {
 		return true
 	}
 	return n.Op.Is(ir.Function) && !isShares(n)
+}
+
+// ByLabels is the diagnostic of a task that is not clear, whose way out is the task that the
+// labels of a batch fit: other errors, and such of labels that fit none, as they are.
+func ByLabels(unclear error, m *ir.Module, b data.Batch) error {
+	var d *diag.Diagnostic
+	if !errors.As(unclear, &d) || d.Kind != diag.BadTask || len(m.Outputs) != 1 {
+		return unclear
+	}
+	i := slices.IndexFunc(b.Targets, func(t data.Target) bool { return t.Name == "" || t.Name == m.ResultName(0) })
+	if i < 0 || len(b.Targets[i].X) == 0 {
+		return unclear
+	}
+	task, ok := fitting(m, b.Targets[i])
+	if !ok {
+		return unclear
+	}
+	out, say := m.Outputs[0], task.String()
+	own := *d
+	own.Help = fmt.Sprintf("the labels fit %s: -task %q says it, or the text of the network: -> %s %s", task.Name, say, out.Type, say)
+	return &own
+}
+
+// fitting is the task of the only result that labels fit, by their number and values.
+func fitting(m *ir.Module, l data.Target) (t ir.Task, ok bool) {
+	shape, size := m.Outputs[0].Type.Shape, l.Size()
+	isWhole, least, most := true, l.X[0], l.X[0]
+	for _, v := range l.X {
+		isWhole, least, most = isWhole && v == float32(int32(v)), min(least, v), max(most, v)
+	}
+	isTruth := isWhole && least >= 0 && most <= 1
+	one := func(name string) (ir.Task, bool) { return ir.Task{Name: name, Axis: ir.NoAxis}, true }
+	switch {
+	case size == 1 && alike(m, shape) && isTruth:
+		return one(ir.Reconstruction)
+	case size == 1 && shape.Size() == 1 && isTruth:
+		return one(ir.Binary)
+	case size == shape.Size() && size > 1 && isTruth:
+		return one(ir.Multilabel)
+	case size == shape.Size():
+		return one(ir.Values)
+	}
+	if _, isVector := vector(shape); isVector || !isWhole || least < 0 || size == 1 {
+		return t, false
+	}
+	for k := range shape {
+		axis := k
+		if len(shape) == 2 { // classes of steps stand along the last axis
+			axis = 1 - k
+		}
+		classes, positions := shape[axis], slices.Delete(slices.Clone(shape), axis, axis+1)
+		if classes > 1 && positions.Size() == size && int(most) < classes {
+			return ir.Task{Name: ir.Classes, Axis: axis}, true
+		}
+	}
+	return t, false
 }
 
 // ask says that the task of a result is not clear, and what it could be.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/runtime/data"
 	"github.com/dnnc/dnnc/runtime/measure"
 )
 
@@ -214,4 +215,65 @@ func TestSay(t *testing.T) {
 	assert.Equal(t, []ir.Task{{Result: "box", Name: ir.Values, Axis: ir.NoAxis, Weight: 2}, {Result: "score", Name: ir.Classes, Axis: ir.NoAxis}}, m.Tasks)
 	assert.ErrorContains(t, measure.Say(m, "other=values"), "its results are box, score")
 	assert.Equal(t, "box", m.ResultName(0))
+}
+
+// TestLabelsTellTheWayOut: where a task is not clear, its diagnostic proposes the one that the
+// labels fit.
+func TestLabelsTellTheWayOut(t *testing.T) {
+	module := func(in, out ir.Shape) *ir.Module {
+		return network(in, func(x *ir.Value) *ir.Value {
+			y := &ir.Value{Name: "y", Type: ir.Type{Elem: ir.Of(ir.F32), Shape: out}}
+			y.Def = &ir.Node{Op: ir.Tanh, Args: []*ir.Value{x}, Out: y}
+			return y
+		})
+	}
+	picture := ir.Shape{3, 4, 4}
+	repeated := func(n int, x ...float32) (out []float32) {
+		for len(out) < n {
+			out = append(out, x...)
+		}
+		return out[:n]
+	}
+	for _, c := range []struct {
+		what   string
+		out    ir.Shape
+		labels []int // shape of one item's
+		x      []float32
+		want   string
+	}{
+		{"masks", picture, []int{4, 4}, repeated(32, 0, 1, 2), `the labels fit classes: -task "classes axis: 0" says it, or the text of the network: -> f32[3,4,4] classes axis: 0`},
+		{"masks with a class too many", picture, []int{4, 4}, repeated(32, 0, 3), ""},
+		{"masks of reals", picture, []int{4, 4}, repeated(32, 0, .5), ""},
+		{"steps of classes", ir.Shape{6, 5}, []int{6}, repeated(12, 0, 4), `-task "classes axis: 1"`},
+		{"steps of more classes than the first axis has elements", ir.Shape{5, 6}, []int{6}, repeated(12, 0, 4), `-task "classes axis: 0"`},
+		{"normal or not", picture, []int{}, []float32{0, 1}, `the labels fit reconstruction: -task "reconstruction"`},
+		{"yes or no", ir.Shape{1}, []int{}, []float32{0, 1}, `-task "binary"`},
+		{"a number", ir.Shape{1}, []int{}, []float32{0, 2}, `-task "values"`},
+		{"as many steps as classes", ir.Shape{5, 5}, []int{5}, repeated(10, 0, 4), `-task "classes axis: 1"`},
+		{"several yes or no", ir.Shape{7}, []int{7}, repeated(14, 0, 1, 1), `-task "multilabel"`},
+		{"several numbers", ir.Shape{7}, []int{7}, repeated(14, 0, 1, -1), `-task "values"`},
+		{"numbers of another count", ir.Shape{7}, []int{6}, repeated(12, .5), ""},
+		{"no labels", ir.Shape{7}, nil, nil, ""},
+	} {
+		m := module(picture, c.out)
+		_, unclear := measure.TaskOf(m, "", nil)
+		require.Error(t, unclear, c.what)
+		b := data.Batch{N: 2}
+		if c.labels != nil {
+			b.Targets = []data.Target{{Shape: c.labels, X: c.x}}
+		}
+		got := measure.ByLabels(unclear, m, b)
+		if c.want == "" {
+			assert.Equal(t, unclear, got, c.what)
+			continue
+		}
+		var d *diag.Diagnostic
+		require.ErrorAs(t, got, &d, c.what)
+		assert.Contains(t, d.Help, c.want, c.what)
+		assert.Equal(t, diag.BadTask, d.Kind)
+		_, asked := measure.TaskOf(m, strings.Split(d.Help, `"`)[1], nil)
+		assert.NoError(t, asked, "%s: what it proposes can be asked for", c.what)
+	}
+	other := errors.New("other")
+	assert.Equal(t, other, measure.ByLabels(other, module(picture, picture), data.Batch{}))
 }

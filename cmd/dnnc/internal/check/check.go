@@ -22,6 +22,7 @@ import (
 	"github.com/dnnc/dnnc/ir/processor"
 	"github.com/dnnc/dnnc/ir/quote"
 	"github.com/dnnc/dnnc/runtime/certificate"
+	"github.com/dnnc/dnnc/runtime/data"
 	"github.com/dnnc/dnnc/runtime/measure"
 )
 
@@ -158,19 +159,20 @@ func describe(ctx context.Context, o driver.Options, r *driver.Result) (*found, 
 	for i, out := range m.Outputs {
 		f.Results = append(f.Results, value{Name: m.ResultName(i), Shape: out.Type.Shape})
 	}
-	var labels []int
+	var b data.Batch
 	if r.Calibrated() {
-		b, err := r.Env.Calibration()
-		if err != nil {
+		var err error
+		if b, err = r.Env.Calibration(); err != nil {
 			return nil, err
 		}
-		labels, f.Images = b.Labels, fmt.Sprintf("%d images of noise", b.N)
+		f.Images = fmt.Sprintf("%d images of noise", b.N)
 		if path := driver.CalibrationData(o, m); path != "" {
 			f.Images = fmt.Sprintf("%d images of %s", b.N, filepath.Base(path))
 			r.WarnOfWaste()
 		}
 	}
-	task, err := measure.TaskOf(m, o.Task, labels)
+	task, err := measure.TaskOf(m, o.Task, b.Labels)
+	err = measure.ByLabels(err, m, b)
 	var d *diag.Diagnostic
 	switch {
 	case err == nil:

@@ -120,6 +120,9 @@ func Judged(m *ir.Module, o Options, sources []LabelSource) (measure.Task, strin
 	}
 	task, err := measure.TaskOf(m, o.Task, labels)
 	if err != nil {
+		for _, s := range sources {
+			err = measure.ByLabels(err, m, s.Images)
+		}
 		return task, "", at(at(err, diag.BadTask, o.Input), diag.BadData, labelled)
 	}
 	own := dnnc.Float
