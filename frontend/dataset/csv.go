@@ -29,10 +29,10 @@ func isAbsent(field string) bool {
 	return slices.Contains(absent, strings.ToLower(strings.TrimSpace(field)))
 }
 
-// number is a field as a number.
+// number is a field as a number: infinite of one beyond float32, which is no word.
 func number(field string) (float32, bool) {
 	v, err := strconv.ParseFloat(strings.TrimSpace(field), 32)
-	return float32(v), err == nil
+	return float32(v), err == nil || errors.Is(err, strconv.ErrRange)
 }
 
 // isWord reports a field that is neither a number nor missing.

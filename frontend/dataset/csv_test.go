@@ -89,6 +89,7 @@ func TestBadCSV(t *testing.T) {
 		{"1,2,3\n1,2,\"?\"\n", "a.csv:2:5: data: the column 3 has no value", tabular(2)},
 		{"a,b,c\n1,2,3\n1,2,x\n", "a.csv:3:5: data: the column c has \"x\", which is no number", tabular(2)},
 		{"a;b;c\n1;2;3\n1;2,5;3\n", "a.csv:3:3: data: the column b has \"2,5\", which is no number\n    help: write decimal points: 2.5", tabular(2)},
+		{"1e999,0,0\n1,2,3\n", "a.csv:1:1: data: the column 1 has \"1e999\", which is no number", tabular(2)}, // and no name of a column
 		{"a,b,c\n1,2,inf\n", "a.csv:2:5: data: the column c has \"inf\", which is no number", tabular(2)},
 		{"a,b,c\n\"1\n\",2,11\n", "a.csv:3:5: data: item 0 of columns a to c holds 11 at element 2, the input image is declared in [-10,10]", tabular(2)},
 		{"a,b,c\n1,2\n", "a.csv:2:1: data: the row has 2 fields, the first one has 3", tabular(2)},

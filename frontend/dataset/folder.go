@@ -280,7 +280,7 @@ func (s *reader) picture(name string, raw []byte) (image.Image, error) {
 	}
 	img, err := Picture(raw)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+		return nil, bad("%s: %v", name, err).WithHelp("save the picture again, as PNG, or leave it out")
 	}
 	return img, nil
 }

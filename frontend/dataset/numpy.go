@@ -307,7 +307,11 @@ func (s *reader) findInputs(list []*array) (found []*array, err error) {
 	switch {
 	case len(fitting) > 0:
 	case len(wanted) == 0 || len(list) == 0:
-		return nil, bad("no array of items; there are %s", listed(list))
+		d := bad("no array of items; there are %s", listed(list))
+		if len(s.unread) > 0 {
+			d.WithNote("the array %s has %v", s.unread[0].Name, s.unread[0].Err).WithHelp("save it as float32 or as uint8")
+		}
+		return nil, d
 	case len(list) == 1:
 		return nil, s.misfit(list[0], wanted[0])
 	default:

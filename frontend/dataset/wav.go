@@ -130,7 +130,7 @@ func (s *reader) sounds(c contents, all hash.Hash) (data.Batch, error) {
 		}
 		r, err := wav(raw)
 		if err != nil {
-			return data.Batch{}, fmt.Errorf("%s: %w", name, err)
+			return data.Batch{}, bad("%s: %v", name, err).WithHelp("save the recording again, as PCM of 16 bits")
 		}
 		if firstName == "" {
 			first, firstName = r, name

@@ -96,7 +96,7 @@ func TestBadWAV(t *testing.T) {
 		{dir(recording(1, 1, 8000, 12, []byte{0, 0})), "samples of format 1 with 12 bits", sounding(2)},
 		{dir(recording(1, 0, 8000, 16, []byte{0, 0})), "0 channels", sounding(2)},
 		{dir(recording(1, 1, 8000, 16, []byte{0, 0, 0})), "no whole number of samples", sounding(2)},
-		{dir(good[:len(good)-1]), "truncated: the part \"data\"", sounding(2)},
+		{dir(good[:len(good)-1]), "truncated: the part \"data\" has 4 bytes, the file has 3 of it\n    help: save the recording again, as PCM of 16 bits", sounding(2)},
 		{dir(good[:20]), "truncated", sounding(2)},
 		{dir(good[:40]), "without a format or data", sounding(2)},
 		{dir([]byte("RIFFxxxxAVI ")), "a.wav: no WAV file", sounding(2)},

@@ -168,6 +168,7 @@ func askedOf(m *ir.Module, asked string) ([]ir.Task, error) {
 	for i := range m.Outputs {
 		names = append(names, m.ResultName(i))
 	}
+	isSaid := make([]bool, len(names))
 	for _, part := range strings.Split(asked, ",") {
 		name, text, isNamed := strings.Cut(part, "=")
 		if name = strings.TrimSpace(name); !isNamed {
@@ -185,8 +186,11 @@ func askedOf(m *ir.Module, asked string) ([]ir.Task, error) {
 		case !isNamed && len(names) > 1:
 			return nil, diag.New(m.Outputs[1].Pos, diag.BadTask, "-task %s: the network has %s, and each has a task", asked, resultsOf(m)).
 				WithHelp("%s", sayEach(m))
+		case isSaid[i]:
+			return nil, diag.New(m.Outputs[i].Pos, diag.BadTask, "-task %s: the result %s has two tasks there", asked, name).
+				WithHelp("say one task of each result")
 		}
-		t.Result = list[i].Result
+		t.Result, isSaid[i] = list[i].Result, true
 		list[i] = t
 	}
 	return list, nil

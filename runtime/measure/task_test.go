@@ -217,6 +217,18 @@ func TestSay(t *testing.T) {
 	assert.Equal(t, "box", m.ResultName(0))
 }
 
+// TestTwoTasksOfAResult: -task says one of each, none overrides another.
+func TestTwoTasksOfAResult(t *testing.T) {
+	for _, asked := range []string{"values,binary", "y=values, y=values", "values, y=binary"} {
+		_, err := measure.TaskOf(network(ir.Shape{3}, func(x *ir.Value) *ir.Value {
+			y := &ir.Value{Name: "y", Type: ir.Type{Elem: ir.Of(ir.F32), Shape: ir.Shape{1}}}
+			y.Def = &ir.Node{Op: ir.Tanh, Args: []*ir.Value{x}, Out: y}
+			return y
+		}), asked, nil)
+		assert.ErrorContains(t, err, "-task "+asked+": the result y has two tasks there", asked)
+	}
+}
+
 // TestLabelsTellTheWayOut: where a task is not clear, its diagnostic proposes the one that the
 // labels fit.
 func TestLabelsTellTheWayOut(t *testing.T) {
