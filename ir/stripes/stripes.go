@@ -194,8 +194,14 @@ func New(m *ir.Module, live map[*ir.Value]ir.Interval, c ir.Chain, apart bool) (
 		outs[n.Out] = out
 		ch.Outs, ch.Loads, ch.args, ch.parts = append(ch.Outs, out), append(ch.Loads, load), append(ch.args, args), append(ch.parts, part(n, v))
 	}
-	for ahead := 0; ; ahead++ {
-		begins := true // every window is empty before the first stripe
+	for ahead := 0; ; {
+		more := 0 // stripes until every window is empty before the first one
+		missing := func(b *Buffer) {
+			if b.reach[0] > 0 {
+				growth := max(b.reach[1]-b.reach[0], 1)
+				more = max(more, (b.reach[0]+growth-1)/growth)
+			}
+		}
 		ch.Stripes = ahead + (height+c.Rows-1)/c.Rows
 		for k := len(ch.Nodes) - 1; k >= 0; k-- {
 			if out := ch.Outs[k]; out.Whole {
@@ -210,18 +216,18 @@ func New(m *ir.Module, live map[*ir.Value]ir.Interval, c ir.Chain, apart bool) (
 			} else if !ch.demand(out, readers[index[out]]) {
 				return nil, false
 			}
-			begins = begins && ch.Outs[k].reach[0] <= 0
+			missing(ch.Outs[k])
 			if l := ch.Loads[k]; l != nil {
 				if !ch.demand(l, readers[index[l]]) {
 					return nil, false
 				}
-				begins = begins && l.reach[0] <= 0
+				missing(l)
 			}
 		}
-		if begins {
+		if more == 0 {
 			break
 		}
-		if ahead == mostAhead {
+		if ahead += more; ahead > mostAhead {
 			return nil, false
 		}
 	}

@@ -59,8 +59,12 @@ const (
 	perCopied = .8 // a byte that stays for the next stripe
 )
 
-// longestChain bounds the operations of a chain.
-const longestChain = 40
+// longestChain bounds the operations of a chain, mostFine those side by side in it that do not
+// need it.
+const (
+	longestChain = 40
+	mostFine     = 4
+)
 
 // divided is the cheapest schedule whose units each keep the bound, or exceed it least. A
 // chain is tried where one of its operations breaks the bound with its fastest kernel.
@@ -85,9 +89,16 @@ func (s *steps) divided(fastest []Choice) schedule {
 	best := make([]rest, n+1)
 	for i := n - 1; i >= 0; i-- {
 		best[i] = rest{single[i], max(single[i].excess, best[i+1].excess), single[i].cycles + best[i+1].cycles}
-		broken := false
+		broken, fine := false, 0 // operations since the last one that breaks the bound
 		for j := i; j < min(i+longestChain, n) && stripes.Serves(s.m.Ops[j]); j++ {
-			if broken = broken || over[j]; !broken || j == i {
+			broken = broken || over[j]
+			if fine++; over[j] {
+				fine = 0
+			}
+			if fine > mostFine {
+				break
+			}
+			if !broken || j == i {
 				continue
 			}
 			u, ok := s.chain(i, j, best[i].excess)
@@ -130,7 +141,7 @@ func (s *steps) chain(i, j, limit int) (best unit, ok bool) {
 	for _, apart := range []bool{false, true} {
 		// More rows take more memory and fewer copies, and leave less room for scratch.
 		for _, rows := range candidates(last.Type.Shape[1]) {
-			u, fine := s.striped(ir.Chain{From: i, To: j, Rows: rows}, apart)
+			u, fine := s.striped(ir.Chain{From: i, To: j, Rows: rows}, apart, limit)
 			if !fine {
 				break
 			}
@@ -155,8 +166,9 @@ func candidates(height int) (list []int) {
 	return list
 }
 
-// striped is a unit of a chain, with the fastest kernels for which there is room.
-func (s *steps) striped(c ir.Chain, apart bool) (u unit, ok bool) {
+// striped is a unit of a chain, with the fastest kernels for which there is room; ok is false
+// also where it exceeds the bound by more than limit without any scratch.
+func (s *steps) striped(c ir.Chain, apart bool, limit int) (u unit, ok bool) {
 	ch, ok := stripes.New(s.m, s.live, c, apart)
 	if !ok {
 		return unit{}, false
@@ -175,6 +187,10 @@ func (s *steps) striped(c ir.Chain, apart bool) (u unit, ok bool) {
 	u = unit{from: c.From, to: c.To, chain: ch}
 	// Each node has the room that the bound leaves beside what is alive then; less, where that
 	// leaves gaps between the blocks; and in the end as much as if nothing could overlap.
+	without, held := s.during(c)
+	if without-s.ram > limit {
+		return unit{}, false
+	}
 	rooms := slices.Repeat([]int{math.MaxInt}, len(ch.Nodes))
 	for try := 0; ; try++ {
 		u.choices, u.cycles = nil, 0
@@ -191,10 +207,6 @@ func (s *steps) striped(c ir.Chain, apart bool) (u unit, ok bool) {
 		if u.excess = max(bytes-s.ram, 0); u.excess == 0 || try == 3 {
 			break
 		}
-		for _, n := range ch.Nodes {
-			n.Drop(ir.AttrScratch)
-		}
-		without, held := s.during(c)
 		for k := range rooms {
 			switch try {
 			case 0:
