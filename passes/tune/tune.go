@@ -1,6 +1,6 @@
 // Package tune moves the numbers of a quantized network by gradients until it answers as its
 // float network does on disturbed images: factors and biases of channels, codebooks, odd
-// codes. No label is needed, and no byte is added: formats, kernels and memory stay.
+// codes. No label is needed; formats, kernels and memory stay.
 //
 // A step runs a batch forward in the integers that ship and back in the reals that they stand
 // for (interp.Straight). Every step lowers the network anew, so that what is measured has
@@ -26,6 +26,7 @@ import (
 const (
 	batchSize  = 64
 	leastSteps = 20 // fewer move nothing
+	mostSteps  = 1 << 30
 	looks      = 10 // at other images, evenly over the steps
 	// coarse is the bits below which a weight has lost much: leading layers of more stay as
 	// they are where others have less, and their results are computed once.
@@ -231,7 +232,7 @@ func (t *tuning) plan(q *ir.Module, clean data.Batch, judge, final *exam, effort
 		left -= whole * float64(2*final.N)
 	}
 	for p.draws = mostDraws; p.draws > 0; p.draws-- {
-		p.steps = int((left - 2*whole*float64(p.draws*clean.N)) / (float64(p.batch) * float64(straight.MACs())))
+		p.steps = int(min((left-2*whole*float64(p.draws*clean.N))/(float64(p.batch)*float64(straight.MACs())), mostSteps))
 		p.bytes = straight.Bytes(bytesFor, p.batch) + p.draws*t.lessonBytes(q, clean)
 		if p.draws == 1 || p.steps*p.batch > (p.draws-1)*clean.N && p.bytes <= t.env.Memory()/lessonsShare {
 			break

@@ -13,13 +13,17 @@ import (
 	"github.com/dnnc/dnnc/runtime/certificate"
 )
 
-func tuningOf(t *testing.T, path string) *certificate.Tuning {
+func recordOf(t *testing.T, path string) (c certificate.Certificate) {
 	t.Helper()
 	raw, err := os.ReadFile(path)
 	require.NoError(t, err)
-	var c certificate.Certificate
 	require.NoError(t, json.Unmarshal(raw, &c))
-	return c.Tuning
+	return c
+}
+
+// sizes are what tuning must not change. The code may hold single constants, whose lengths differ.
+func sizes(c certificate.Certificate) []any {
+	return []any{c.WeightBytes, c.OtherBytes, c.ArenaBytes, c.StackBytes, c.Cycles}
 }
 
 // TestTune: of labels along a signal and of numbers of 16 bits, tuning says what it did, its
@@ -30,12 +34,15 @@ func TestTune(t *testing.T) {
 		args := []string{path(name + ".dnn"), "-target", "x86_64", "-O", "universal", "-bits", "2", "-errors", "gaussian=0.05", "-calib", path(name + ".npz"), "-o", path(name + ".o")}
 		dnnctest.Succeed(t, args...)
 		plain := dnnctest.Contents(t, path(""), name+".o")
-		assert.Nil(t, tuningOf(t, path(name+".json")), "nothing asked for it")
+		before := recordOf(t, path(name+".json"))
+		assert.Nil(t, before.Tuning, "nothing asked for it")
 		code, _, stderr := dnnctest.Run(t, append(args, "-tune", "3e7")...)
 		require.Equal(t, command.Done, code, stderr)
 		assert.Regexp(t, `tuned by \d+ steps on \d+ images: divergence [\d.e-]+ -> [\d.e-]+ on \d+ other disturbed images`, stderr, name)
-		own := tuningOf(t, path(name+".json"))
+		after := recordOf(t, path(name+".json"))
+		own := after.Tuning
 		require.NotNil(t, own)
+		assert.Equal(t, sizes(before), sizes(after))
 		assert.Less(t, own.After, own.Before)
 		assert.LessOrEqual(t, own.MACs, 3e7)
 		assert.NotEqual(t, plain, dnnctest.Contents(t, path(""), name+".o"))
@@ -63,9 +70,12 @@ func TestTuneIsRefused(t *testing.T) {
 		assert.Contains(t, stderr, c.want)
 		assert.NoFileExists(t, path("out.c"))
 	}
+	code, _, stderr := dnnctest.Run(t, path("tones.dnn"), "-target", "x86_64", "-O", "universal", "-tune", "quick", "-emit", "c", "-o", path("out.c"))
+	assert.Equal(t, command.AtFault, code)
+	assert.Contains(t, stderr, "-tune quick: no images to tune on")
 	whole := []string{path("tones.dnn"), "-target", "x86_64", "-O", "universal", "-bits", "2", "-errors", "gaussian=0.05", "-calib", path("tones.npz")}
 	dnnctest.Succeed(t, append(whole, "-stop-after", "quantize", "-emit", "ir", "-o", path("ints.dnn"))...)
-	code, _, stderr := dnnctest.Run(t, append([]string{path("ints.dnn"), "-O", "universal", "-tune", "quick"}, common...)...)
+	code, _, stderr = dnnctest.Run(t, append([]string{path("ints.dnn"), "-O", "universal", "-tune", "quick"}, common...)...)
 	assert.Equal(t, command.AtFault, code)
 	assert.Contains(t, stderr, "the float network that teaches it is not there")
 	assert.Contains(t, stderr, "help: tune from the source, or from a dump of -stop-after robust")
@@ -77,7 +87,7 @@ func TestTuneIsRefused(t *testing.T) {
 	code, _, stderr = dnnctest.Run(t, append(whole, "-tune", "1000", "-emit", "c", "-o", path("out.c"))...)
 	assert.Equal(t, command.Done, code, stderr)
 	assert.Contains(t, stderr, "tuning declined: 1e+03 multiply-adds are 0 steps")
-	own := tuningOf(t, path("out.json"))
+	own := recordOf(t, path("out.json")).Tuning
 	require.NotNil(t, own)
 	assert.Contains(t, own.Declined, "0 steps")
 }

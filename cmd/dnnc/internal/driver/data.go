@@ -27,6 +27,10 @@ func (r *Result) calibration(o Options, c *dnnc.Config) {
 				return data.Batch{}, diag.New(diag.Pos{}, diag.BadData, "-keep %v: no images to show it on: what a network keeps of noise says nothing of what it will see", c.Budget.Keep).
 					WithHelp("give -calib, best with labels, and with images that the network was not trained on")
 			}
+			if c.Tune.IsOn() {
+				return data.Batch{}, diag.New(diag.Pos{}, diag.BadData, "-tune %s: no images to tune on: what a network learns of noise says nothing of what it will see", c.Tune.Effort).
+					WithHelp("-calib names some")
+			}
 			r.Warn(diag.Warn(diag.NoCalibration, "no calibration data: ranges come from %d images of noise", c.Calibrate).WithHelp("give -calib for a network that is to be shipped"))
 			r.announce(min(n, c.Calibrate))
 			return Noise(r.Inputs, min(n, 2*c.Calibrate), o.Seed), nil
