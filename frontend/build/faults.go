@@ -47,9 +47,12 @@ func (f *Faults) Add(op, name string, err error) {
 	f.nodes[key] = append(f.nodes[key], name)
 }
 
-// Err is one diagnostic an operation and reason, with the nodes' names.
-func (f *Faults) Err(pos diag.Pos, all int) error {
-	var list diag.List
+// Err is List as an error, nil where there are no faults.
+func (f *Faults) Err(pos diag.Pos, all int) error { return f.List(pos, all).Err() }
+
+// List is one diagnostic an operation and reason, with the names of the nodes, of which the model
+// has so many in all.
+func (f *Faults) List(pos diag.Pos, all int) (list diag.List) {
 	for _, key := range f.order {
 		names := f.nodes[key]
 		shown := quote.Line(strings.Join(names[:min(len(names), shownNodes)], ", "))
@@ -66,5 +69,5 @@ func (f *Faults) Err(pos diag.Pos, all int) error {
 			d.WithHelp("dnnc ops lists what can be imported; replace the operation before exporting, or run this part outside of the network")
 		}
 	}
-	return list.Err()
+	return list
 }

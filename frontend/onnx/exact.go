@@ -78,12 +78,13 @@ func (im *importer) exactModule(pos diag.Pos, m *ir.Module) (*ir.Module, error) 
 	for _, o := range m.Outputs {
 		e.users[o] = append(e.users[o], nil)
 	}
-	var faults build.Faults
+	var list diag.List
 	for _, in := range m.Inputs {
 		if err := e.input(in); err != nil {
-			return nil, diag.New(pos, diag.Unsupported, "%v", err)
+			list.Add(pos, diag.Unsupported, "%v", err)
 		}
 	}
+	var faults build.Faults
 	for _, n := range m.Ops {
 		if e.values[n.Out] != nil {
 			continue // taken into an operation before it
@@ -94,7 +95,7 @@ func (im *importer) exactModule(pos diag.Pos, m *ir.Module) (*ir.Module, error) 
 		}
 		e.values[n.Out] = y
 	}
-	if err := faults.Err(pos, len(m.Ops)); err != nil {
+	if err := append(list, faults.List(pos, len(m.Ops))...).Err(); err != nil {
 		return nil, err
 	}
 	var outs []*ir.Value

@@ -188,14 +188,14 @@ func convert(f *file, pos diag.Pos, name string, opt Options, dir *folder) (*ir.
 	if err := im.faults.Err(pos, len(g.Node)); err != nil {
 		return nil, err
 	}
-	m, err := im.finish(g)
+	m, err := im.finish(g, pos)
 	if err == nil && dir != nil {
 		for _, path := range slices.Sorted(maps.Keys(dir.files)) {
 			m.Tensors = append(m.Tensors, ir.TensorsFile{Path: path})
 		}
 	}
 	if err != nil {
-		return nil, diag.New(pos, diag.Unsupported, "%v", err)
+		return nil, err
 	}
 	if list := ir.Verify(m); len(list) > 0 {
 		return nil, list
@@ -513,41 +513,48 @@ func (im *importer) as(o *operand, shape ir.Shape) (*ir.Value, error) {
 // result is an operand of an operation's value.
 func result(v *ir.Value, shape []int) []*operand { return []*operand{{v: v, shape: shape}} }
 
-// finish returns the graph's outputs.
-func (im *importer) finish(g *pb.Graph) (*ir.Module, error) {
+// finish returns the graph's outputs. The error has all of them that cannot be returned.
+func (im *importer) finish(g *pb.Graph, pos diag.Pos) (*ir.Module, error) {
 	var outs []*ir.Value
+	var list diag.List
 	if len(g.Output) == 0 {
-		return nil, errors.New("the model has no output")
+		list.Add(pos, diag.Unsupported, "the model has no output")
 	}
 	for _, out := range g.Output {
-		o := im.values[out.GetName()]
-		switch {
-		case o == nil:
-			return nil, fmt.Errorf("nothing defines the output %q", out.GetName())
-		case o.v == nil:
-			return nil, fmt.Errorf("the output %q is a constant", out.GetName())
-		}
-		if o.dynamic {
-			return nil, fmt.Errorf("the output %q is in units of a scale that the model finds when it runs (DynamicQuantizeLinear)", out.GetName())
-		}
-		if o.q != nil { // a result of integers is these integers
-			var err error
-			if o, err = im.realsOf(out.GetName(), o, 1, 0); err != nil {
-				return nil, err
-			}
-		}
-		v, err := im.as(o, build.Canonical(o.shape))
+		v, err := im.output(out.GetName(), outs)
 		if err != nil {
-			return nil, err
-		}
-		if v.Def == nil || slices.Contains(outs, v) { // results are made by operations, each one once
-			if v, err = im.Add(ir.Reshape, out.GetName(), []*ir.Value{v}, ir.AttrShape.Is([]int(v.Type.Shape))); err != nil {
-				return nil, err
-			}
+			list.Add(pos, diag.Unsupported, "%v", err)
 		}
 		outs = append(outs, v)
 	}
+	if err := list.Err(); err != nil {
+		return nil, err
+	}
 	return im.Finish(outs, resultNames(g)...), nil
+}
+
+// output is the value that the graph returns by a name, after others.
+func (im *importer) output(name string, before []*ir.Value) (*ir.Value, error) {
+	o := im.values[name]
+	switch {
+	case o == nil:
+		return nil, fmt.Errorf("nothing defines the output %q", name)
+	case o.v == nil:
+		return nil, fmt.Errorf("the output %q is a constant", name)
+	case o.dynamic:
+		return nil, fmt.Errorf("the output %q is in units of a scale that the model finds when it runs (DynamicQuantizeLinear)", name)
+	}
+	if o.q != nil { // a result of integers is these integers
+		var err error
+		if o, err = im.realsOf(name, o, 1, 0); err != nil {
+			return nil, err
+		}
+	}
+	v, err := im.as(o, build.Canonical(o.shape))
+	if err == nil && (v.Def == nil || slices.Contains(before, v)) { // results are made by operations, each one once
+		return im.Add(ir.Reshape, name, []*ir.Value{v}, ir.AttrShape.Is([]int(v.Type.Shape)))
+	}
+	return v, err
 }
 
 // moduleName is the path of the layer that a node belongs to: what exporters of

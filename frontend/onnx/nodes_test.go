@@ -771,3 +771,20 @@ func TestProductsOfConstantsAreBounded(t *testing.T) {
 		assert.Equal(t, []float32{float32(side)}, compute(t, module, []float32{0}))
 	}
 }
+
+// TestAllRefusalsAtOnce: of results, and of the inputs and operations of a quantized model.
+func TestAllRefusalsAtOnce(t *testing.T) {
+	m := newModel(13).input("x", 1, 2).output("y", "k", "l").constant("k", floats(1, 2)).node("Relu", "r", list("x"), list("y")).
+		constant("shape", ints(2)).node("ConstantOfShape", "c", list("shape"), list("l"))
+	_, err := Parse("net", m.bytes(), Options{})
+	require.ErrorContains(t, err, `the output "k" is a constant`)
+	require.ErrorContains(t, err, `the output "l" is a constant`)
+
+	m = newModel(13).input("a", 1, 2).input("b", 1, 2).input("x", 1, 2).output("y").constant("s", number(.5)).constant("z", integer(3).as(uint8Type)).
+		node("QuantizeLinear", "q", list("x", "s", "z"), list("xq")).node("DequantizeLinear", "d", list("xq", "s", "z"), list("xd")).
+		node("Exp", "e", list("xd"), list("xe")).node("Add", "ab", list("a", "b"), list("s2")).node("Mul", "m", list("s2", "xe"), list("y"))
+	_, err = Parse("net", m.bytes(), Options{Exact: true})
+	for _, want := range []string{`input "a" is used without a quantization`, `input "b" is used without a quantization`, "operation exp gives reals that the model does not quantize"} {
+		require.ErrorContains(t, err, want)
+	}
+}
