@@ -178,7 +178,7 @@ func inArena(t *testing.T, m *ir.Module, in [][]byte) (out [][]byte) {
 		}
 		y, err := a.Run([][]int8{logical}, arena, nil)
 		require.NoError(t, err)
-		out = append(out, physical(m.Outputs[0].Type.Shape, y))
+		out = append(out, physical(m.Outputs[0].Type, y))
 	}
 	return out
 }
