@@ -98,10 +98,10 @@ func viewOf(n *ir.Node) (v view, ok bool) {
 	return v, true
 }
 
-// Serves reports whether chains serve an operation.
+// Serves reports whether chains serve an operation: of activations of 8 bits.
 func Serves(n *ir.Node) bool {
 	_, ok := viewOf(n)
-	return ok
+	return ok && !n.IsWide()
 }
 
 // part is an operation that computes one row of another's result.
