@@ -132,11 +132,11 @@ func (s *Search) keeping(ctx context.Context, m method) (*Network, error) {
 	case err != nil:
 		return nil, err
 	case isPromised && best != nil:
-		n, span, err := s.centred(ctx, m, cmp.Or(found, best), seen)
+		at, err := s.centred(ctx, m, cmp.Or(found, best), seen)
 		if err != nil {
 			return nil, err
 		}
-		return s.promised(ctx, m, n, span)
+		return s.promised(ctx, m, at)
 	case found != nil:
 		return found, s.estimated(ctx, found)
 	case best != nil: // an aim is no condition

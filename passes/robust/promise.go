@@ -162,35 +162,41 @@ func (t trend) bracket(most float64) (below, above *Network) {
 	return below, above
 }
 
-// centred is the smallest candidate, whose sign is what the wanted loss is for by all that
-// the hunt measured, and the span of all. found is the hunt's own choice, from which
-// it may be far: its loss is that of one network.
-func (s *Search) centred(ctx context.Context, m method, found *Network, seen trend) (*Network, float64, error) {
+// aim is where the candidates lie: the smallest, the bytes of the largest divided by those of
+// the smallest, and the sign of a network that loses what is allowed.
+type aim struct {
+	least      *Network
+	span, most float64
+}
+
+// centred is the aim by all that the hunt measured. found is the hunt's own choice, from which
+// the smallest may be far: its loss is that of one network.
+func (s *Search) centred(ctx context.Context, m method, found *Network, seen trend) (aim, error) {
 	seen, err := s.lossier(ctx, m, seen)
 	if err != nil {
-		return nil, 0, err
+		return aim{}, err
 	}
 	at := slices.IndexFunc(seen, func(n lost) bool { return n.Network == found })
 	if at < 0 || s.stopped() {
-		return found, mostSpan, nil
+		return aim{found, mostSpan, math.Inf(1)}, nil
 	}
 	allowed := 1 - s.env.Budget.Keep
 	share, _ := seen.share(seen.sign(seen[at]))
 	most := allowed / share
 	below, above := seen.bracket(most)
 	if !(most > 0) || above == nil {
-		return found, mostSpan, nil
+		return aim{found, mostSpan, math.Inf(1)}, nil
 	}
 	chosen, err := s.env.HeldOut()
 	if err != nil {
-		return nil, 0, err
+		return aim{}, err
 	}
 	judged, err := s.env.Tests()
 	if err != nil {
-		return nil, 0, err
+		return aim{}, err
 	}
 	n, err := s.between(ctx, m, below, above, most, seen)
-	return n, seen.span(most, allowed, chosen.N, judged.N), err
+	return aim{n, seen.span(most, allowed, chosen.N, judged.N), most}, err
 }
 
 // between is the smallest network found between two whose sign is at most so much, as
@@ -311,16 +317,13 @@ func inSequence(list []*Network, share float64, test func(n *Network) (measure.B
 	return passed, tested, nil
 }
 
-// front leaves out what is expected to lose no less than a smaller one: networks of a size
-// differ, and one that is known to be worse must not be the one whose test ends all.
-func (t trend) front() (list []*Network) {
-	least := math.Inf(1)
-	for _, n := range slices.Backward(t) { // from the smallest up
-		if s := t.sign(n); s < least {
-			least, list = s, append(list, n.Network)
+// within is the networks of a sign of at most so much.
+func (t trend) within(most float64) (list []*Network) {
+	for _, n := range t {
+		if t.sign(n) <= most {
+			list = append(list, n.Network)
 		}
 	}
-	slices.Reverse(list)
 	return list
 }
 
@@ -374,16 +377,15 @@ func (s *Search) estimated(ctx context.Context, n *Network) error {
 	return nil
 }
 
-// promised is the smallest of the candidates, a network and others up to span times its bytes,
-// that is shown to keep the share of the budget, by fixed-sequence testing.
-func (s *Search) promised(ctx context.Context, m method, found *Network, span float64) (*Network, error) {
+// promised is the smallest of the candidates that is shown to keep the share of the budget, by fixed-sequence testing.
+func (s *Search) promised(ctx context.Context, m method, at aim) (*Network, error) {
 	if err := s.kept(); err != nil {
 		return nil, err
 	}
 	k := s.env.Report.Kept
-	list := []*Network{found}
+	list := []*Network{at.least}
 	if !s.stopped() {
-		all, err := candidates(found, span, s.everySize()[1], func(bytes int) (*Network, error) {
+		all, err := candidates(at.least, at.span, s.everySize()[1], func(bytes int) (*Network, error) {
 			n, err := s.quick(ctx, m, bytes, 0)
 			if isTooSmall(err) {
 				return nil, nil
@@ -401,7 +403,11 @@ func (s *Search) promised(ctx context.Context, m method, found *Network, span fl
 			}
 			measured = append(measured, one)
 		}
-		list = measured.front()
+		// Networks of a size differ: one that should lose more than is allowed must not be
+		// the one whose test ends all.
+		if likely := measured.within(at.most); len(likely) > 0 {
+			list = likely
+		}
 	}
 	passed, tested, err := inSequence(list, k.Share, func(n *Network) (measure.Bound, error) { return s.judged(ctx, n) })
 	if err != nil {
