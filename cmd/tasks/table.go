@@ -163,7 +163,7 @@ func (s *study) from(e *tasks.Example, m *ir.Module) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("%s %s n=%d search %d %s", d.TensorsName, e.Errors, s.items, robust.Version, s.revision), nil
+	return fmt.Sprintf("%s %s n=%d search %d keep %v %s", d.TensorsName, e.Errors, s.items, robust.Version, keep, s.revision), nil
 }
 
 // configuration is a search under the errors of an example.
@@ -295,7 +295,7 @@ func (s *study) seed(ctx context.Context, e *tasks.Example, m *ir.Module, seed u
 			return nil, err
 		}
 	}
-	c.StopAfter, c.Budget = passes.Quantized, pass.Budget{Keep: keep, FreeCycles: true, FreeRAM: true} // sizes alone are compared
+	c.StopAfter, c.Budget = passes.Quantized, pass.Budget{Keep: keep, Promised: true, FreeCycles: true, FreeRAM: true} // as -keep sets it
 	q, err := dnnc.Compile(ctx, m, c)
 	var refused *diag.Diagnostic
 	switch {
