@@ -130,6 +130,9 @@ type part struct {
 	sizes []float64
 }
 
+// mostSizes bounds errors and sizes of one: networks are measured at each.
+const mostSizes = 1000
+
 // parse reads a text; None is no part.
 func parse(text string) (list []part, err error) {
 	if text == None {
@@ -139,7 +142,11 @@ func parse(text string) (list []part, err error) {
 	for i, k := range kinds {
 		names[i] = k.Name
 	}
-	for _, one := range strings.Split(text, ";") {
+	errors := strings.Split(text, ";")
+	if len(errors) > mostSizes {
+		return nil, diag.New(diag.Pos{}, diag.Limit, "%d errors; there are at most %d", len(errors), mostSizes)
+	}
+	for _, one := range errors {
 		p := part{}
 		head, sizes, given := strings.Cut(strings.TrimSpace(one), "=")
 		if input, word, ok := strings.Cut(head, ":"); ok {
@@ -167,7 +174,11 @@ func parse(text string) (list []part, err error) {
 		p.kind, p.sizes = kinds[i], kinds[i].Sizes
 		if given {
 			p.sizes = nil
-			for _, s := range strings.Split(sizes, ",") {
+			words := strings.Split(sizes, ",")
+			if len(words) > mostSizes {
+				return nil, diag.New(diag.Pos{}, diag.Limit, "%s: %d sizes; an error has at most %d", p.word, len(words), mostSizes)
+			}
+			for _, s := range words {
 				t, err := strconv.ParseFloat(strings.TrimSpace(s), 64)
 				if err != nil || !(t >= 0 && t <= 1) {
 					return nil, diag.New(diag.Pos{}, diag.BadValue, "%s: the size %q is no number from 0 to 1", p.word, s)

@@ -1,6 +1,7 @@
 package disturb
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -64,25 +65,27 @@ func TestParse(t *testing.T) {
 // TestFaultsOfTexts are told without a network.
 func TestFaultsOfTexts(t *testing.T) {
 	for text, want := range map[string]string{
-		"gausian":        `did you mean "gaussian"`,
-		"x:gausian":      `did you mean "gaussian"`,
-		"defalt":         `did you mean "default"`,
-		"hail":           "the kinds are",
-		"snow=2":         "no number from 0 to 1",
-		"snow=-1":        "no number from 0 to 1",
-		"snow=x":         "no number from 0 to 1",
-		"snow=NaN":       "no number from 0 to 1",
-		"snow=":          "no number from 0 to 1",
-		"":               "no kind of error",
-		"x:":             "no kind of error",
-		":fog":           "no input before its colon",
-		"x:none":         "no kind of error",
-		"default=.1":     "default has no sizes",
-		"all=":           "all has no sizes",
-		"snow=0.1;;fog":  "no kind of error",
-		"snow;snow=0.3":  "twice",
-		"snow=.1,.10":    "snow: the size 0.1 stands twice",
-		"x:fog; x : fog": "twice",
+		"gausian":       `did you mean "gaussian"`,
+		"x:gausian":     `did you mean "gaussian"`,
+		"defalt":        `did you mean "default"`,
+		"hail":          "the kinds are",
+		"snow=2":        "no number from 0 to 1",
+		"snow=-1":       "no number from 0 to 1",
+		"snow=x":        "no number from 0 to 1",
+		"snow=NaN":      "no number from 0 to 1",
+		"snow=":         "no number from 0 to 1",
+		"":              "no kind of error",
+		"x:":            "no kind of error",
+		":fog":          "no input before its colon",
+		"x:none":        "no kind of error",
+		"default=.1":    "default has no sizes",
+		"all=":          "all has no sizes",
+		"snow=0.1;;fog": "no kind of error",
+		"snow;snow=0.3": "twice",
+		"snow=" + strings.Repeat(".1,", 1000) + ".1": "snow: 1001 sizes; an error has at most 1000",
+		strings.Repeat("snow;", 1000) + "snow":       "1001 errors; there are at most 1000",
+		"snow=.1,.10":                                "snow: the size 0.1 stands twice",
+		"x:fog; x : fog":                             "twice",
 	} {
 		assert.ErrorContains(t, Check(text), want, text)
 		_, err := Parse(text, []Input{camera})

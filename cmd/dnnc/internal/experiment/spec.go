@@ -206,10 +206,16 @@ func word(of func(x *Experiment) *string, allowed func() []string) func(*Experim
 	}
 }
 
+// mostWords bounds a list: each of its elements is a search or a measurement.
+const mostWords = 1000
+
 // split is a list of words, behind commas or blanks; a word that stands twice is a
 // mistake.
 func split(value string) ([]string, error) {
 	list := strings.FieldsFunc(value, func(r rune) bool { return r == ',' || r == ' ' || r == '\t' })
+	if len(list) > mostWords {
+		return nil, diag.New(diag.Pos{}, diag.Limit, "a list of %d; an experiment has at most %d of anything", len(list), mostWords)
+	}
 	for i, w := range list {
 		if slices.Contains(list[:i], w) {
 			return nil, diag.New(diag.Pos{}, diag.BadValue, "%s stands twice", w)
