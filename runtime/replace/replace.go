@@ -74,6 +74,22 @@ func Stage(path string, write func(w io.Writer) error) (*Staged, error) {
 	return s, nil
 }
 
+// Try reports why a file could not be replaced, before there is content for it: a folder that is
+// missing, or that may not be written.
+func Try(path string) error {
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real
+	}
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return nil // which Stage judges
+	}
+	f, err := create(filepath.Dir(path))
+	if err == nil {
+		(&Staged{file: f}).Discard()
+	}
+	return err
+}
+
 // Commit puts the content in the file's place.
 func (s *Staged) Commit() error {
 	if s.write != nil {

@@ -7,11 +7,12 @@ import (
 	"github.com/dnnc/dnnc/frontend/dataset"
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/runtime/replace"
 )
 
 // Files are the inputs that a command reads and the outputs that it is going to write.
-// None of the outputs may be an input or another output, by whatever name: Check tells
-// before the first of them is written.
+// None of the outputs may be an input or another output, by whatever name, and each must be
+// in a folder that can be written: Check tells before the long work begins.
 type Files struct{ list []file }
 
 // file is a file in its role, as the flag or the file that names it.
@@ -88,8 +89,19 @@ func (f *Files) Check() error {
 				WithHelp("give one of them another name")
 		}
 	}
+	for _, x := range f.list {
+		if x.role == record || !x.written { // a record is appended to, and not replaced
+			continue
+		}
+		if err := replace.Try(x.path); err != nil {
+			return diag.New(diag.Pos{}, diag.BadOutput, "%s: %v", x.path, err)
+		}
+	}
 	return nil
 }
+
+// record is the role of a file that is appended to.
+const record = "-record"
 
 // Files are those that the options name by themselves; a command adds its own.
 func (o *Options) Files() *Files {
@@ -105,7 +117,7 @@ func (o *Options) Files() *Files {
 	f.Reads("-check", o.Proof)
 	for _, out := range []struct{ role, path string }{
 		{"-o", o.Only},
-		{"-MF", o.DependFile}, {"-stats", o.Stats}, {"-sheet", o.Sheet}, {"-plane", o.Plane}, {"-checkpoint", o.Checkpoint}, {"-record", o.Record}, {"-readme", o.Readme},
+		{"-MF", o.DependFile}, {"-stats", o.Stats}, {"-sheet", o.Sheet}, {"-plane", o.Plane}, {"-checkpoint", o.Checkpoint}, {record, o.Record}, {"-readme", o.Readme},
 	} {
 		f.Writes(out.role, out.path)
 	}

@@ -244,3 +244,21 @@ func TestTwoBuildsAtOnce(t *testing.T) {
 	require.NoError(t, err, string(out))
 	assert.Equal(t, dnnctest.Contents(t, dir, "net.o", "net.h", "net.json"), both)
 }
+
+// TestNowhereToWriteIsToldFirst: before the long work, not after it.
+func TestNowhereToWriteIsToldFirst(t *testing.T) {
+	dir := dnnctest.Copied(t)
+	net, nowhere := filepath.Join(dir, "lenet5.dnn"), filepath.Join(dir, "no", "such", "file")
+	for _, args := range [][]string{
+		{"build", net, "-target", "x86_64", "-emit", "c", "-o", nowhere + ".c"},
+		{"build", net, "-target", "x86_64", "-emit", "ir", "-o", nowhere + ".dnn"},
+		{"pareto", net, "-o", nowhere + ".svg"},
+		{"build", "-O", "robust", net, "-target", "x86_64", "-emit", "c", "-o", filepath.Join(dir, "x.c"), "-checkpoint", nowhere},
+	} {
+		code, stdout, stderr := dnnctest.Run(t, args...)
+		assert.Equal(t, command.AtFault, code, args)
+		assert.Empty(t, stdout, args)
+		assert.Regexp(t, `^dnnc: output: .*: no such file or directory\n$`, stderr, args)
+	}
+	dnnctest.AssertNoTemporary(t, dir)
+}
