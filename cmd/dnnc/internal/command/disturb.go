@@ -60,7 +60,7 @@ func disturbImages(_ context.Context, o driver.Options, stdout, stderr io.Writer
 	all := o.Files()
 	all.Reads("the input", dataset.Paths(o.Input)...)
 	for _, f := range files {
-		all.Writes("-o", f.Path)
+		all.Makes("-o", f.Path)
 	}
 	if err := all.Check(); err != nil {
 		return err

@@ -278,7 +278,7 @@ func checkDumps(o Options, m *ir.Module) error {
 		first = i + 1
 	}
 	for i := first; i < len(passes.Table); i++ {
-		files.Writes("the dump", dumpPath(o, i))
+		files.Makes("the dump", dumpPath(o, i))
 	}
 	return files.Check()
 }

@@ -19,15 +19,17 @@ type Files struct{ list []file }
 type file struct {
 	role, path string
 	written    bool
+	replaced   bool        // as a whole, in a folder that is there
 	info       os.FileInfo // nil of what does not exist yet
 	real       string      // the path without links, as far as it exists
 }
 
-func (f *Files) add(role, path string, written bool) {
+func (f *Files) add(x file) {
+	path := x.path
 	if path == "" || path == "-" {
 		return
 	}
-	x := file{role: role, path: path, written: written, real: path}
+	x.real = path
 	if info, err := os.Stat(path); err == nil {
 		if !info.Mode().IsRegular() {
 			return // a folder, or what may be written twice: /dev/null
@@ -46,12 +48,17 @@ func (f *Files) add(role, path string, written bool) {
 // Reads adds inputs.
 func (f *Files) Reads(role string, paths ...string) {
 	for _, p := range paths {
-		f.add(role, p, false)
+		f.add(file{role: role, path: p})
 	}
 }
 
 // Writes adds an output.
-func (f *Files) Writes(role, path string) { f.add(role, path, true) }
+func (f *Files) Writes(role, path string) {
+	f.add(file{role: role, path: path, written: true, replaced: true})
+}
+
+// Makes adds an output that is appended to, or whose folder is made with it.
+func (f *Files) Makes(role, path string) { f.add(file{role: role, path: path, written: true}) }
 
 // is reports whether two names are of one file.
 func (a *file) is(b *file) bool {
@@ -90,7 +97,7 @@ func (f *Files) Check() error {
 		}
 	}
 	for _, x := range f.list {
-		if x.role == record || !x.written { // a record is appended to, and not replaced
+		if !x.replaced {
 			continue
 		}
 		if err := replace.Try(x.path); err != nil {
@@ -99,9 +106,6 @@ func (f *Files) Check() error {
 	}
 	return nil
 }
-
-// record is the role of a file that is appended to.
-const record = "-record"
 
 // Files are those that the options name by themselves; a command adds its own.
 func (o *Options) Files() *Files {
@@ -117,10 +121,11 @@ func (o *Options) Files() *Files {
 	f.Reads("-check", o.Proof)
 	for _, out := range []struct{ role, path string }{
 		{"-o", o.Only},
-		{"-MF", o.DependFile}, {"-stats", o.Stats}, {"-sheet", o.Sheet}, {"-plane", o.Plane}, {"-checkpoint", o.Checkpoint}, {record, o.Record}, {"-readme", o.Readme},
+		{"-MF", o.DependFile}, {"-stats", o.Stats}, {"-sheet", o.Sheet}, {"-plane", o.Plane}, {"-checkpoint", o.Checkpoint}, {"-readme", o.Readme},
 	} {
 		f.Writes(out.role, out.path)
 	}
+	f.Makes("-record", o.Record)
 	return f
 }
 
