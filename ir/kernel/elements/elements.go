@@ -61,9 +61,9 @@ func addElements(g *emit.Generator) error {
 	if addLanes(g, &p) || addScalars(g, &p) {
 		return nil
 	}
-	g.B.For("i", loop.Int(0), loop.Int(g.Node.Out.Type.Shape.Size()), 1, func(i loop.Expr) {
+	g.Elements(func(i loop.Expr) {
 		arg := func(j int, m, r int32) loop.Expr {
-			x := loop.To(loop.SExt, g.Difference(j, i), 64)
+			x := loop.To(loop.SExt, difference(g, j, i), 64)
 			return g.Rescale(loop.Op(loop.Mul, x, loop.Num(loop.I64, shift)), m, r)
 		}
 		sum := loop.Op(op, arg(0, p.MulA, p.ShiftA), arg(1, p.MulB, p.ShiftB))
@@ -72,11 +72,20 @@ func addElements(g *emit.Generator) error {
 			d := g.B.Let("difference", sum)
 			sum = loop.Op(loop.Mul, d, d)
 		case ir.ScaledDiff:
-			sum = loop.Op(loop.Mul, sum, loop.To(loop.SExt, g.Difference(2, i), 64))
+			sum = loop.Op(loop.Mul, sum, loop.To(loop.SExt, difference(g, 2, i), 64))
 		}
 		g.StoreClamped(i, g.Rescale(sum, p.MulY, p.ShiftY), p.ZeroY, p.Lo, p.Hi)
 	})
 	return nil
+}
+
+// difference is x-zero of an argument's element: of 16 bits where LLVM makes vectors of it, else of the bits of
+// a register.
+func difference(g *emit.Generator, j int, at loop.Expr) loop.Expr {
+	if g.Scalars() {
+		return g.Wide(j, at)
+	}
+	return g.Difference(j, at)
 }
 
 // addScalars is R13 of sums and differences in steps of 32 bits, where the rounding is TensorFlow
@@ -93,7 +102,7 @@ func addScalars(g *emit.Generator, p *geometry.AddParams) bool {
 	}
 	op, _ := shifted(g.Node)
 	b := g.B
-	b.For("i", loop.Int(0), loop.Int(g.Node.Out.Type.Shape.Size()), 1, func(i loop.Expr) {
+	g.Elements(func(i loop.Expr) {
 		arg := func(j int, f emit.Factor) loop.Expr {
 			return f.Scalar(b, loop.Op(loop.Shl, g.Wide(j, i), loop.Int(geometry.AddShift)))
 		}
@@ -117,8 +126,8 @@ func rescaleElements(g *emit.Generator) error {
 	}) {
 		return nil
 	}
-	g.B.For("i", loop.Int(0), loop.Int(g.Node.Out.Type.Shape.Size()), 1, func(i loop.Expr) {
-		g.StoreClamped(i, g.Rescale(g.Difference(0, i), q.Mul[0], q.Shift[0]), q.Zero, q.Lo, q.Hi)
+	g.Elements(func(i loop.Expr) {
+		g.StoreClamped(i, g.Rescale(difference(g, 0, i), q.Mul[0], q.Shift[0]), q.Zero, q.Lo, q.Hi)
 	})
 	return nil
 }
@@ -132,7 +141,7 @@ func mulElements(g *emit.Generator) error {
 	if err != nil {
 		return err
 	}
-	g.B.For("i", loop.Int(0), loop.Int(g.Node.Out.Type.Shape.Size()), 1, func(i loop.Expr) {
+	g.Elements(func(i loop.Expr) {
 		q.Store(loop.Op(loop.Mul, g.Wide(0, i), g.Wide(1, i)), loop.Int(0), i)
 	})
 	return nil
@@ -147,7 +156,7 @@ func extremeElements(g *emit.Generator) error {
 	if g.Lanes() && g.Lanewise(2, 8, func(x []loop.Expr) loop.Expr { return loop.Op(op, x[0], x[1]) }) {
 		return nil
 	}
-	g.B.For("i", loop.Int(0), loop.Int(g.Node.Out.Type.Shape.Size()), 1, func(i loop.Expr) {
+	g.Elements(func(i loop.Expr) {
 		g.Write(i, loop.Op(op, g.Read(0, i), g.Read(1, i)))
 	})
 	return nil
@@ -167,7 +176,11 @@ func tableElements(g *emit.Generator) error {
 		return nil
 	}
 	look := func(i loop.Expr) {
-		g.B.Store(g.Out, i, loop.At(table, loop.Sum(g.Element(0, i), loop.Int(128)), loop.I8))
+		g.B.Store(g.To(), i, loop.At(table, loop.Sum(g.Element(0, i), loop.Int(128)), loop.I8))
+	}
+	if g.Scalars() {
+		g.Elements(look)
+		return nil
 	}
 	size, each := g.Node.Out.Type.Shape.Size(), g.Unroll(unrolledLooks)
 	whole := size / each * each

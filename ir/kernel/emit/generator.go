@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"math/bits"
+	"slices"
 	"strings"
 
 	"github.com/dnnc/dnnc/ir"
@@ -36,6 +37,9 @@ type Generator struct {
 	Out     *loop.Param
 	Scratch *loop.Param // nil without scratch memory
 	fn      *loop.Func
+	// Within Elements, the places from which elements are read and written.
+	reads  []loop.Region
+	writes loop.Region
 }
 
 // Layer writes a node as a function with the given name. It calls write with the generator.
@@ -70,6 +74,68 @@ func (g *Generator) Unroll(n int) int {
 		return min(n, g.Node.Int(ir.AttrUnroll))
 	}
 	return n
+}
+
+// unrolledElements is the elements that a round of Elements computes.
+const unrolledElements = 8
+
+// Elements calls do for each element of the result. at is the element's number from where Element,
+// Difference, Wide and the stores of the result begin: an argument's first element, or a cursor at some
+// element. Cursors serve where code is for scalars: a processor of RISC-V adds constants alone to an address.
+func (g *Generator) Elements(do func(at loop.Expr)) {
+	b, n := g.B, g.Node.Out.Type.Shape.Size()
+	if !g.Scalars() {
+		b.For("i", loop.Int(0), loop.Int(n), 1, do)
+		return
+	}
+	cursors := make([]*loop.Cursor, len(g.Args))
+	g.reads = make([]loop.Region, len(g.Args))
+	for j, v := range g.Node.Args {
+		if same := slices.Index(g.Node.Args[:j], v); same >= 0 {
+			g.reads[j] = g.reads[same]
+			continue
+		}
+		cursors[j] = b.Cursor("x", g.Args[j], loop.Int(0))
+		g.reads[j] = cursors[j]
+	}
+	y := b.Cursor("y", g.Out, loop.Int(0))
+	g.writes = y
+	rounds := func(times, each int) {
+		b.For("round", loop.Int(0), loop.Int(times), 1, func(loop.Expr) {
+			for i := range each {
+				do(loop.Int(i))
+			}
+			for j, x := range cursors {
+				if x != nil {
+					b.Advance(x, each*g.Node.Args[j].Type.Elem.StoredSize())
+				}
+			}
+			b.Advance(y, each*g.Node.Out.Type.Elem.StoredSize())
+		})
+	}
+	each := min(g.Unroll(unrolledElements), n)
+	rounds(n/each, each)
+	rounds(n%each, 1)
+	g.reads, g.writes = nil, nil
+}
+
+// Scalars reports whether a processor of RISC-V computes without vectors.
+func (g *Generator) Scalars() bool { return strings.HasPrefix(g.Target.ISA(), "riscv") && !g.Long() }
+
+// From is where the elements of argument j are read.
+func (g *Generator) From(j int) loop.Region {
+	if g.reads != nil {
+		return g.reads[j]
+	}
+	return g.Args[j]
+}
+
+// To is where elements of the result are written.
+func (g *Generator) To() loop.Region {
+	if g.writes != nil {
+		return g.writes
+	}
+	return g.Out
 }
 
 func (g *Generator) param(name string, constant bool) *loop.Param {

@@ -31,6 +31,9 @@ func NewRequant(g *Generator, role string, wide bool) (Requant, error) {
 		if q.doubles {
 			q.lessOne()
 		}
+		if !wide && !q.split {
+			q.shiftLeft()
+		}
 		q.mul, q.shift = g.Ints(role+"mul", 32, q.muls), g.Ints(role+"shift", 8, q.shifts)
 	}
 	return q, err
@@ -102,9 +105,19 @@ func shiftsRight(muls, shifts []int64) bool {
 	return true
 }
 
-// reachIsBelow reports whether the sums of a node with weights are proven to be below a bound.
+// reachIsBelow reports whether the sums of a node are proven to be below a bound.
 func (g *Generator) reachIsBelow(bound int64) bool {
-	if !g.Node.Op.HasWeights() {
+	most := int64(255) // of a difference from a zero point
+	if g.Node.IsWide() {
+		most = 65535
+	}
+	switch n := g.Node; {
+	case n.Op == ir.AvgPool2D:
+		w := geometry.WindowOf(n)
+		return int64(w.KH*w.KW)*most < bound
+	case n.Op == ir.Mul:
+		return most*most < bound
+	case !n.Op.HasWeights():
 		return false
 	}
 	bias := g.Node.Const(ir.AttrBias)
@@ -287,11 +300,10 @@ func (q Requant) Load(c loop.Expr) Channel {
 
 // Store writes RQ(acc) as an element of the node's result (R9): of 8 bits, or of 16.
 func (q Channel) Store(acc, at loop.Expr) {
-	q.StoreAt(acc, q.g.Out, at)
+	q.StoreAt(acc, q.g.To(), at)
 }
 
 // StoreAt writes RQ(acc) as an element after a place of a region.
-
 func (q Channel) StoreAt(acc loop.Expr, to loop.Region, at loop.Expr) {
 	y, t := q.Result(acc), Integer(q.g.Node.Out.Type)
 	at = loop.Scaled(at, t.Bytes())
@@ -360,7 +372,16 @@ func (q Channel) Result(acc loop.Expr) loop.Expr {
 		// Saturated while still wide: the result of R9 is within 16 bits anyway.
 		y = loop.Sum(loop.To(loop.Trunc, loop.Clamp(r, -1<<30, 1<<30), 32), loop.Num(loop.I32, zero))
 	}
-	return loop.Clamp(y, int64(n.Int(ir.AttrLo)), int64(n.Int(ir.AttrHi)))
+	return q.bounded(y)
+}
+
+// Bounded returns a rescaled number plus the zero point of the result, within its bounds (R9).
+func (q Channel) Bounded(y loop.Expr) loop.Expr {
+	return q.bounded(loop.Sum(y, loop.Num(y.Type(), int64(q.g.Node.Out.Type.Quant.Zero))))
+}
+
+func (q Channel) bounded(y loop.Expr) loop.Expr {
+	return loop.Clamp(y, int64(q.g.Node.Int(ir.AttrLo)), int64(q.g.Node.Int(ir.AttrHi)))
 }
 
 // Rescaled returns RQ of a vector of sums, of constants for vectors, without the zero point.

@@ -26,13 +26,13 @@ func Integer(t ir.Type) loop.Type {
 // Read returns an element of argument j, of 8 bits or of 16.
 func (g *Generator) Read(j int, at loop.Expr) loop.Expr {
 	t := Integer(g.Node.Args[j].Type)
-	return loop.At(g.Args[j], loop.Scaled(at, t.Bytes()), t)
+	return loop.At(g.From(j), loop.Scaled(at, t.Bytes()), t)
 }
 
 // Write writes an element of the result, which has as many bits as the element's type says.
 func (g *Generator) Write(at, v loop.Expr) {
 	t := Integer(g.Node.Out.Type)
-	g.B.Store(g.Out, loop.Scaled(at, t.Bytes()), loop.To(loop.Trunc, v, t.Bits))
+	g.B.Store(g.To(), loop.Scaled(at, t.Bytes()), loop.To(loop.Trunc, v, t.Bits))
 }
 
 // PadTable returns the difference of each channel's padding value from the zero point, or nil

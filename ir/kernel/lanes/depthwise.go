@@ -36,6 +36,8 @@ func (p DepthwisePlan) Cycles() float64 { return p.cycles }
 // depthwiseTiles are those whose sums and inputs fit the registers.
 func depthwiseTiles(t *processor.Target) [][2]int {
 	switch {
+	case t.Has("v"):
+		return [][2]int{{2, 16}, {1, 16}, {4, 8}, {3, 8}, {2, 8}, {1, 8}}
 	case !t.Has("neon"):
 		return nil
 	case t.ISA() == "arm":
@@ -95,6 +97,11 @@ const (
 	takenTogether = 2.5 // taps whose products of 8 bits are summed in 16
 	perTile       = 6.
 	perQuarter    = 2.8 // constants of four channels of a tile
+	// Of long vectors.
+	perLongTile   = 25. // constants, too
+	perLongLoad   = 2.  // its address, too
+	perLongRun    = 3.
+	perLongOutput = 14.
 )
 
 // depthwiseCycles estimates the instructions of a layer.
@@ -110,6 +117,9 @@ func (s *shape) depthwiseCycles(p DepthwisePlan, l kernel.Layer) float64 {
 		weights := taps
 		if s.hoists(p) {
 			weights = 0
+		}
+		if l.Target.Has("v") {
+			return perLongTile + perLongLoad*(inputs+weights) + px*(taps+math.Ceil(taps/together)*perLongRun+perLongOutput)
 		}
 		sum := perTile + inputs + weights + px*halves*(taps+math.Ceil(taps/together)*2)
 		return sum + 2*halves*(perQuarter+px*perSums)
@@ -258,6 +268,21 @@ func (t *channelWriter) weight(w *loop.Cursor, tap int) loop.Expr {
 	return t.g.B.Let("w", loop.At(w, loop.Int(tap*t.in), loop.I8.Vec(t.lanes)))
 }
 
+// half is the lanes of a vector of products of 16 bits, and quarter those of one of sums of 32.
+func (t *channelWriter) half() int {
+	if t.g.Long() {
+		return t.lanes
+	}
+	return 2 * lanesOf
+}
+
+func (t *channelWriter) quarter() int {
+	if t.g.Long() {
+		return t.lanes
+	}
+	return lanesOf
+}
+
 // sums are those of a pixel: of 32 bits, and of the taps of a run in 16.
 type sums struct{ wide, run []*loop.Var }
 
@@ -269,8 +294,8 @@ func (t *channelWriter) tile(pixels int) {
 	for p := range acc {
 		acc[p] = &sums{}
 	}
-	for v := range t.lanes / lanesOf {
-		bias := t.cs.Bias(lanesOf*v, lanesOf)
+	for v := range t.lanes / t.quarter() {
+		bias := t.cs.Bias(t.quarter()*v, t.quarter())
 		for _, a := range acc {
 			a.wide = append(a.wide, b.Var("acc", bias))
 		}
@@ -321,10 +346,13 @@ func (t *channelWriter) windowRow(from *loop.Cursor, at int, acc []*sums, tap fu
 // add adds the products of a tap. Where a run of taps ends it adds their sums to the wide ones.
 func (t *channelWriter) add(a *sums, x, weight loop.Expr, last bool) {
 	b := t.g.B
-	xs, ws := emit.Split(x, 8), emit.Split(weight, 8)
+	xs, ws := emit.Split(x, t.half()), emit.Split(weight, t.half())
 	begins := a.run == nil
 	for i := range xs {
-		product := loop.Expr(&loop.Named{Name: "mull", Args: []loop.Expr{ws[i], xs[i]}, T: loop.I16.Vec(8)})
+		product := loop.Expr(&loop.Named{Name: "mull", Args: []loop.Expr{ws[i], xs[i]}, T: loop.I16.Vec(t.half())})
+		if t.g.Long() {
+			product = loop.Op(loop.Mul, loop.To(loop.SExt, ws[i], 16), loop.To(loop.SExt, xs[i], 16))
+		}
 		if begins {
 			a.run = append(a.run, b.Var("run", product))
 		} else {
@@ -335,8 +363,8 @@ func (t *channelWriter) add(a *sums, x, weight loop.Expr, last bool) {
 		return
 	}
 	for i, r := range a.run {
-		for j, part := range emit.Split(r.Get(), lanesOf) {
-			v := a.wide[2*i+j]
+		for j, part := range emit.Split(r.Get(), t.quarter()) {
+			v := a.wide[t.half()/t.quarter()*i+j]
 			b.Set(v, loop.Sum(v.Get(), loop.To(loop.SExt, part, 32)))
 		}
 	}
@@ -346,7 +374,12 @@ func (t *channelWriter) add(a *sums, x, weight loop.Expr, last bool) {
 // finish requantizes the sums of the pixels, and writes them.
 func (t *channelWriter) finish(acc []*sums) {
 	b := t.g.B
-	constants := t.cs.Fours(t.lanes)
+	var constants []emit.Channel
+	if t.g.Long() {
+		constants = append(constants, t.cs.Load(0, t.lanes))
+	} else {
+		constants = t.cs.Fours(t.lanes)
+	}
 	for p := 0; p < len(acc); p += t.poolW {
 		fours := make([]loop.Expr, len(constants))
 		for v := range fours {

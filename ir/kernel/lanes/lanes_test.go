@@ -22,11 +22,11 @@ func TestLinear(t *testing.T) {
 
 func TestDepthwise(t *testing.T) {
 	l := kerneltest.Layer{Depthwise: true, Pools: true, Formats: []string{"i8", "odd1", "odd4", "odd7", "i3", "i7"}}
-	kerneltest.Family(t, &lanes.Depthwise, 60, l.Draw, targets[:3]...)
+	kerneltest.Family(t, &lanes.Depthwise, 60, l.Draw, append(targets[:3:3], "riscv64+v")...)
 }
 
 func TestDepthwisePlans(t *testing.T) {
-	const all = "aarch64 armv7"
+	const all = "aarch64 armv7 riscv64+v"
 	kerneltest.Plans(t, "depthwise.txt", []*kernel.Family{&lanes.Depthwise}, []kerneltest.Case{
 		{"32,32,32 32 3x3 pad=1,1,1,1 groups=32", "i8", all},
 		{"20,5,6 20 3x3 pad=1,1,1,1 groups=20 low", "i8", all},

@@ -28,7 +28,11 @@ func (p Plan) conv(g *emit.Generator) error {
 	} else {
 		k.decodeRest(k.pixels * k.columnBytes())
 	}
-	gather, tile := k.window(w), k.outputs(w.OutC)
+	var gather *loop.Func
+	if !k.m.reads(g.Node) {
+		gather = k.window(w)
+	}
+	tile := k.outputs(w.OutC)
 	k.tiles(w, false, gather, tile, func(do func(group, first loop.Expr)) {
 		g.B.For("group", loop.Int(0), loop.Int(w.Groups), 1, func(group loop.Expr) { do(group, loop.Scaled(group, in)) })
 	})
@@ -48,7 +52,7 @@ func (k *micro) poolTiles() error {
 }
 
 // tiles computes the pixels of all rows, tile after tile, for the groups that each
-// calls do for, with their first input channel.
+// calls do for, with their first input channel. gather is nil where inputs are read where they lie.
 func (k *micro) tiles(w geometry.Window, cleared bool, gather, tile *loop.Func, each func(do func(group, first loop.Expr))) {
 	g, b, count, ow := k.g, k.g.B, k.pixels, k.g.Columns(w)
 	g.Rows(w, cleared, func(oy, row loop.Expr) {
@@ -56,6 +60,11 @@ func (k *micro) tiles(w geometry.Window, cleared bool, gather, tile *loop.Func, 
 			ox := tx
 			if ow%count != 0 {
 				ox = b.Let("ox", loop.Op(loop.SMin, tx, loop.Int(ow-count)))
+			}
+			if gather == nil {
+				from := loop.Scaled(loop.Sum(loop.Scaled(oy, w.StrideH*w.InW), ox), w.InC)
+				b.Call(tile, []loop.Expr{loop.Int(0), from, g.Pixel(w, row, ox)}, []loop.Arg{{Region: g.Args[0]}, {Region: g.Out}})
+				return
 			}
 			each(func(group, first loop.Expr) {
 				ints := []loop.Expr{group, loop.Int(0), g.Pixel(w, row, ox)}
@@ -80,7 +89,7 @@ func (p Plan) linear(g *emit.Generator) error {
 	}
 	k.pooled = 1
 	tile := k.outputs(0)
-	if k.m.InPlace {
+	if k.m.reads(g.Node) {
 		g.B.Call(tile, []loop.Expr{loop.Int(0), loop.Int(0), loop.Int(0)}, []loop.Arg{{Region: g.Args[0]}, {Region: g.Out}})
 		return nil
 	}
@@ -208,21 +217,30 @@ func (c *columnWriter) whole() bool {
 	return c.scattered() || c.taps%4 == 0 && (c.m.Planar || c.pixels == 1 || c.taps*c.m.Input/8%c.granule() == 0)
 }
 
-// scattered reports whether inputs are written byte by byte, one of each pixel after the other.
-func (c *columnWriter) scattered() bool { return c.m.Biased && c.pixels > 1 }
+// scattered reports whether inputs are written byte by byte: one of each pixel after the other, or as they lie,
+// where a processor loads no words from everywhere.
+func (c *columnWriter) scattered() bool {
+	return c.m.Biased && c.pixels > 1 || c.raw()
+}
+
+// raw reports whether a column is a copy of the inputs.
+func (c *columnWriter) raw() bool { return c.m.Raw && c.sum == nil }
+
+// mostBytes is the bytes that a round copies one by one.
+const mostBytes = 24
 
 // scatter writes the inputs of n taps, some at a time; input gives the i-th from a source.
 func (c *columnWriter) scatter(n loop.Expr, input func(i int) loop.Expr, next func(round int)) {
-	b, round := c.g.B, 1
-	for _, r := range []int{4, 3, 2} {
-		if c.taps%r == 0 {
-			round = r
-			break
-		}
+	b, round, apart := c.g.B, 4, c.pixels
+	if c.raw() {
+		round, apart = c.g.Unroll(mostBytes), 1
+	}
+	for c.taps%round > 0 {
+		round--
 	}
 	b.For("c", loop.Int(0), loop.Scaled(n, c.taps/round), 1, func(loop.Expr) {
 		for i := range round {
-			b.Store(c.to, loop.Int(i*c.pixels), loop.To(loop.Trunc, input(i), 8))
+			b.Store(c.to, loop.Int(i*apart), loop.To(loop.Trunc, input(i), 8))
 		}
 		next(round)
 		b.Advance(c.to, c.stride(round))
@@ -238,6 +256,10 @@ func (c *columnWriter) copy(from loop.Region, at, n loop.Expr) {
 	}
 	if c.taps%16 == 0 && c.m.Code.walks() {
 		c.sixteens(source, to, n)
+		return
+	}
+	if c.raw() {
+		c.scatter(n, func(i int) loop.Expr { return loop.At(source, loop.Int(i), loop.I8) }, func(round int) { b.Advance(source, round) })
 		return
 	}
 	if c.scattered() {
@@ -354,7 +376,11 @@ func (c *columnWriter) fill(first, n loop.Expr) {
 		b.Set(c.sum, loop.Sum(c.sum.Get(), loop.Scaled(n, c.taps*(zero+int(c.m.Code.shift())))))
 	}
 	if c.scattered() {
-		c.scatter(n, func(int) loop.Expr { return loop.Int(zero + 128) }, func(int) {})
+		x := zero
+		if !c.raw() {
+			x += 128
+		}
+		c.scatter(n, func(int) loop.Expr { return loop.Num(loop.I32, int64(x)) }, func(int) {})
 		return
 	}
 	if c.whole() {

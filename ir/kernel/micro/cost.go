@@ -82,7 +82,7 @@ const perInput = 1.6
 func (m *Product) columnCycles(l kernel.Layer) float64 {
 	input := perInput * float64(m.Input) / 16
 	switch {
-	case m.InPlace:
+	case m.reads(l.Node):
 		return 0
 	case m.Column > 0:
 		input = m.Column

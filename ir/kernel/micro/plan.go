@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/geometry"
 	"github.com/dnnc/dnnc/ir/kernel"
 	"github.com/dnnc/dnnc/ir/kernel/emit"
 )
@@ -118,7 +119,7 @@ func (m *Product) plan(l kernel.Layer, pixels, channels int) (p Plan, output flo
 		output, finish = output+finish, 0
 	}
 	p = Plan{Product: m.Name, Pixels: pixels, Channels: channels, cycles: l.Outputs()*(output+finish) + m.columnCycles(l)}
-	if !m.InPlace {
+	if !m.reads(l.Node) {
 		p.scratch = pixels * columnBytes(m, k)
 	}
 	if l.Node.Op == ir.Conv2D {
@@ -128,6 +129,18 @@ func (m *Product) plan(l kernel.Layer, pixels, channels int) (p Plan, output flo
 		p.scratch += m.restScratch(l.Elem, k, rows, groups, channels)
 	}
 	return p, output, true
+}
+
+// reads reports whether a product reads the inputs of a layer where they lie.
+func (m *Product) reads(n *ir.Node) bool {
+	if m.InPlace || !m.Raw || n.Const(ir.AttrWeight).Type.Elem.Kind != ir.I8 {
+		return m.InPlace
+	}
+	if n.Op == ir.Linear {
+		return true
+	}
+	w := geometry.WindowOf(n)
+	return w.KH*w.KW*w.Groups*w.StrideW == 1 && w.PadT+w.PadL+w.PadB+w.PadR == 0
 }
 
 // mostNested is the sum of absolute weights, times inputs of up to 128, times 256, that 32 bits

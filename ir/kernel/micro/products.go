@@ -43,6 +43,9 @@ type Product struct {
 	Carried bool
 	// InPlace: the inputs of a linear layer are read where they lie, without a column.
 	InPlace bool
+	// Raw: a column of codes of 8 bits holds the bytes of the inputs. Those of a linear layer, and of
+	// pixels that lie side by side, are read where they lie.
+	Raw bool
 	// Biased: codes of 8 bits are kept plus 128, unsigned.
 	Biased bool
 	// Write gives the instructions of an inner loop where they are written out.
@@ -193,7 +196,7 @@ var products = []*Product{
 	},
 	{
 		Name: "mul", Code: mul{}, Doc: "one product of bytes, in the tiles of 31 registers",
-		Arch: riscv, Books: true,
+		Arch: riscv, Books: true, Raw: true,
 		Planes: []int{8}, Word: 1, Lanes: 1, Field: 8, Input: 8, Planar: true,
 		Tiles: [][2]int{{4, 4}, {3, 4}, {1, 16}, {1, 12}, {1, 10}, {2, 8}, {4, 3}, {2, 6}, {2, 4}, {1, 8}, {1, 6}, {4, 2}, {3, 2}, {1, 4}, {2, 2}, {1, 2}, {2, 1}, {1, 1}},
 		Load:  1, Unpack8: 0, InputLoad: 1, Product: 2, Start: 10, Round: 4, Unroll8: 8,

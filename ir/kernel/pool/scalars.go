@@ -2,6 +2,7 @@ package pool
 
 import (
 	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/geometry"
 	"github.com/dnnc/dnnc/ir/kernel/emit"
 	"github.com/dnnc/dnnc/ir/loop"
 )
@@ -39,11 +40,18 @@ func poolScalars(g *emit.Generator, p lanes) error {
 			b.Advance(x, 4)
 			b.Advance(y, 4)
 		})
-		b.For("channel", loop.Int(whole), loop.Int(p.w.InC), 1, func(loop.Expr) {
-			s.channel(x, y, rows, columns, finish)
-			b.Advance(x, 1)
-			b.Advance(y, 1)
-		})
+		channels := func(times, each int) {
+			b.For("channel", loop.Int(0), loop.Int(times), 1, func(loop.Expr) {
+				s.channels(each, x, y, rows, columns, finish)
+				b.Advance(x, each)
+				b.Advance(y, each)
+			})
+		}
+		left, each := p.w.InC-whole, s.together()
+		channels(left/each, each)
+		if left%each > 0 {
+			channels(1, left%each)
+		}
 	})
 	return nil
 }
@@ -53,13 +61,28 @@ func (s scalars) words() bool {
 	return s.g.Target.ISA() == "thumb" && s.g.Target.Has("dsp") && !s.splits()
 }
 
+// unrolls reports whether the taps of a window are written one by one.
+func (s scalars) unrolls(rows, columns loop.Expr) bool {
+	r, rowsKnown := rows.(*loop.Const)
+	c, columnsKnown := columns.(*loop.Const)
+	return rowsKnown && columnsKnown && r.Value*c.Value <= int64(s.g.Unroll(unrolled))
+}
+
+// together is the channels that are computed at a time.
+func (s scalars) together() int {
+	const most = 8 // whose sums, and what they are finished with, fit the registers of RISC-V
+	if s.g.Scalars() {
+		return min(s.g.Unroll(most), s.w.InC)
+	}
+	return 1
+}
+
 // taps calls do for each input of a window, in rows and columns from a cursor on.
 func (s scalars) taps(x *loop.Cursor, rows, columns loop.Expr, do func(from *loop.Cursor, at int)) {
 	b, w := s.g.B, s.w
-	r, rowsKnown := rows.(*loop.Const)
 	c, columnsKnown := columns.(*loop.Const)
-	if rowsKnown && columnsKnown && r.Value*c.Value <= int64(s.g.Unroll(unrolled)) {
-		for ky := range int(r.Value) {
+	if s.unrolls(rows, columns) {
+		for ky := range int(rows.(*loop.Const).Value) {
 			for kx := range int(c.Value) {
 				do(x, (ky*w.InW+kx)*w.InC)
 			}
@@ -83,23 +106,51 @@ func (s scalars) taps(x *loop.Cursor, rows, columns loop.Expr, do func(from *loo
 	})
 }
 
-// channel computes one channel.
-func (s scalars) channel(x, y *loop.Cursor, rows, columns loop.Expr, finish func(sum, at loop.Expr, y *loop.Cursor)) {
+// channels computes some channels, one after the other or, where loops are over the taps, side by side.
+func (s scalars) channels(n int, x, y *loop.Cursor, rows, columns loop.Expr, finish func(sum, at loop.Expr, y *loop.Cursor)) {
+	if s.unrolls(rows, columns) {
+		for c := range n {
+			s.channel(c, 1, x, y, rows, columns, finish)
+		}
+		return
+	}
+	s.channel(0, n, x, y, rows, columns, finish)
+}
+
+// channel computes n channels from one on side by side.
+func (s scalars) channel(first, n int, x, y *loop.Cursor, rows, columns loop.Expr, finish func(sum, at loop.Expr, y *loop.Cursor)) {
 	b := s.g.B
 	start := -128
 	if s.mean {
 		start = 0
 	}
-	acc := b.Var("acc", loop.Int(start))
+	acc := make([]*loop.Var, n)
+	for c := range acc {
+		acc[c] = b.Var("acc", loop.Int(start))
+	}
+	isFirst := s.unrolls(rows, columns)
 	s.taps(x, rows, columns, func(from *loop.Cursor, at int) {
-		v := loop.To(loop.SExt, loop.At(from, loop.Int(at), loop.I8), 32)
-		if s.mean {
-			b.Set(acc, loop.Sum(acc.Get(), v))
-		} else {
-			b.Set(acc, loop.Op(loop.SMax, acc.Get(), v))
+		wasFirst := isFirst
+		isFirst = false
+		for c, sum := range acc {
+			v := loop.To(loop.SExt, loop.At(from, loop.Int(at+first+c), loop.I8), 32)
+			if s.mean {
+				b.Set(sum, loop.Sum(sum.Get(), v))
+				continue
+			}
+			if s.g.Scalars() { // LLVM would compare in 8 bits, and extend these each time
+				v = b.Let("v", loop.Instr("opaque", v))
+			}
+			if wasFirst {
+				b.Set(sum, v)
+				continue
+			}
+			b.Set(sum, loop.Op(loop.SMax, sum.Get(), v))
 		}
 	})
-	finish(acc.Get(), loop.Int(0), y)
+	for c, sum := range acc {
+		finish(sum.Get(), loop.Int(first+c), y)
+	}
 }
 
 // word computes four channels: maxima as bytes of a word, sums as halves of two.
@@ -135,9 +186,29 @@ func (s scalars) word(x, y *loop.Cursor, rows, columns loop.Expr, finish func(su
 	}
 }
 
+// power is the bits by which sums are shifted to the right, where the one factor of means is a power of two.
+func (s scalars) power() (by int, ok bool) {
+	if s.requant == nil {
+		return 0, false
+	}
+	q, err := geometry.RequantOf(s.g.Node)
+	if err != nil || len(q.Mul) != 1 || q.Mul[0] != 1<<30 || q.Rounding != geometry.RoundHalfUp {
+		return 0, false
+	}
+	by = int(q.Shift[0]) - 30
+	return by, 0 < by && by < 16 && s.w.KH*s.w.KW <= mostDivisor
+}
+
 // finish is how the maximum, or the sum of a window of some taps, becomes an output at a byte from a cursor.
 func (s scalars) finish(taps loop.Expr) func(sum, at loop.Expr, y *loop.Cursor) {
 	b, n := s.g.B, s.g.Node
+	if by, ok := s.power(); ok {
+		q, zeros := s.requant.Load(taps), b.Let("zeros", loop.Scaled(taps, n.Args[0].Type.Quant.Zero))
+		return func(sum, at loop.Expr, y *loop.Cursor) {
+			sum = loop.Op(loop.AShr, loop.Sum(loop.Op(loop.Sub, sum, zeros), loop.Int(1<<(by-1))), loop.Int(by))
+			b.Store(y, at, loop.To(loop.Trunc, q.Bounded(sum), 8))
+		}
+	}
 	if s.requant != nil {
 		q, zeros := s.requant.Load(taps), b.Let("zeros", loop.Scaled(taps, n.Args[0].Type.Quant.Zero))
 		return func(sum, at loop.Expr, y *loop.Cursor) { q.StoreAt(loop.Op(loop.Sub, sum, zeros), y, at) }
@@ -146,6 +217,9 @@ func (s scalars) finish(taps loop.Expr) func(sum, at loop.Expr, y *loop.Cursor) 
 		if s.mean {
 			v = roundedMean(b, b.Var("sum", v), taps)
 		}
-		b.Store(y, at, loop.To(loop.Trunc, loop.Clamp(v, int64(n.Int(ir.AttrLo)), int64(n.Int(ir.AttrHi))), 8))
+		if lo, hi := int64(n.Int(ir.AttrLo)), int64(n.Int(ir.AttrHi)); lo > -128 || hi < 127 { // of bytes, else
+			v = loop.Clamp(v, lo, hi)
+		}
+		b.Store(y, at, loop.To(loop.Trunc, v, 8))
 	}
 }
