@@ -34,7 +34,7 @@ func poolLanes(g *emit.Generator) (bool, error) {
 		}
 		p.divider = d
 	}
-	p.pixels(func(first, rows, columns, at loop.Expr) {
+	p.pixels(p.together(), func(pixels int, first, rows, columns, at loop.Expr) {
 		var mean func(sum loop.Expr) loop.Expr
 		taps := loop.Times(rows, columns)
 		if p.mean {
@@ -49,23 +49,44 @@ func poolLanes(g *emit.Generator) (bool, error) {
 			if p.mean && g.Long() {
 				mean = p.divider.mean(taps, n)
 			}
-			p.block(first, rows, columns, loop.Sum(at, c), c, n, mean)
+			row := g.B.Cursor("row", g.Args[0], loop.Sum(first, c))
+			for i := range pixels {
+				p.block(row, i*p.w.StrideW*p.w.InC, rows, columns, loop.Sum(at, c, loop.Int(i*p.w.OutC)), n, mean)
+			}
 		})
 	})
 	return true, nil
 }
 
-// pixels calls do for each window: the byte of its first input inside the image, its rows and
-// columns inside, the byte of its first output.
-func (p lanes) pixels(do func(first, rows, columns, at loop.Expr)) {
+// mostTogether is the pixels whose inputs lie at constants from one cursor.
+const mostTogether = 4
+
+// together is the pixels side by side that are computed in a round: several where vectors are long, whose
+// settings and whose cursor serve them all.
+func (p lanes) together() int {
+	w := p.w
+	if !p.g.Long() || p.splits() || w.KH*w.KW > unrolled || w.PadT+w.PadL+w.PadB+w.PadR > 0 {
+		return 1
+	}
+	return min(p.g.Unroll(mostTogether), w.OutW())
+}
+
+// pixels calls do for each window, or for some side by side: their number, the byte of the first one's first input
+// inside the image, its rows and columns inside, the byte of its first output.
+func (p lanes) pixels(together int, do func(pixels int, first, rows, columns, at loop.Expr)) {
 	b, w := p.g.B, p.w
 	b.For("oy", loop.Int(0), loop.Int(w.OutH()), 1, func(oy loop.Expr) {
 		top, rows := p.clip(oy, w.StrideH, w.PadT, w.PadB, w.KH, w.InH)
-		b.For("ox", loop.Int(0), loop.Int(w.OutW()), 1, func(ox loop.Expr) {
-			left, columns := p.clip(ox, w.StrideW, w.PadL, w.PadR, w.KW, w.InW)
-			first := b.Let("first", loop.Scaled(loop.Sum(loop.Scaled(top, w.InW), left), w.InC))
-			do(first, rows, columns, b.Let("at", loop.Scaled(loop.Sum(loop.Scaled(oy, w.OutW()), ox), w.OutC)))
-		})
+		some := func(from, to, pixels int) {
+			b.For("ox", loop.Int(from), loop.Int(to), pixels, func(ox loop.Expr) {
+				left, columns := p.clip(ox, w.StrideW, w.PadL, w.PadR, w.KW, w.InW)
+				first := b.Let("first", loop.Scaled(loop.Sum(loop.Scaled(top, w.InW), left), w.InC))
+				do(pixels, first, rows, columns, b.Let("at", loop.Scaled(loop.Sum(loop.Scaled(oy, w.OutW()), ox), w.OutC)))
+			})
+		}
+		whole := w.OutW() / together * together
+		some(0, whole, together)
+		some(whole, w.OutW(), 1)
 	})
 }
 
@@ -96,14 +117,12 @@ func (p lanes) bits() int {
 // of 32 bits, of four channels.
 const fewTaps = 9
 
-// block computes n channels of a pixel, from c on.
-func (p lanes) block(first, rows, columns, at, c loop.Expr, n int, mean func(sum loop.Expr) loop.Expr) {
+// block computes n channels of a pixel, whose inputs begin some bytes after a cursor.
+func (p lanes) block(row *loop.Cursor, ahead int, rows, columns, at loop.Expr, n int, mean func(sum loop.Expr) loop.Expr) {
 	b, w := p.g.B, p.w
-	row := b.Cursor("row", p.g.Args[0], loop.Sum(first, c))
 	sums := p.begin(n)
 	each := func(do func()) { b.For("ky", loop.Int(0), rows, 1, func(loop.Expr) { do() }) }
 	next := func() { b.Advance(row, w.InW*w.InC) }
-	ahead := 0 // bytes from the cursor to the row
 	if r, ok := rows.(*loop.Const); ok && int(r.Value)*w.KW <= unrolled && !p.splits() {
 		each = func(do func()) {
 			for range r.Value {

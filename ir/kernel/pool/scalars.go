@@ -23,7 +23,7 @@ func poolScalars(g *emit.Generator, p lanes) error {
 		}
 		s.requant = &q
 	}
-	s.pixels(func(first, rows, columns, at loop.Expr) {
+	s.pixels(1, func(_ int, first, rows, columns, at loop.Expr) {
 		b := g.B
 		taps := loop.Times(rows, columns)
 		if _, ok := taps.(*loop.Const); !ok {
