@@ -83,7 +83,10 @@ func (s *shape) wideCycles(p Plan, sums bool) float64 {
 }
 
 // wideWriter writes the code of a tile.
-type wideWriter struct{ *tileWriter }
+type wideWriter struct {
+	*tileWriter
+	followed bool // the codes of other inputs follow those that are read
+}
 
 // blocks computes a group's channels of the tile's pixels.
 func (t *wideWriter) blocks(codes loop.Region, group, channel, at loop.Expr) {
@@ -115,7 +118,11 @@ func (t *wideWriter) block(channels int) {
 	}
 	var w loop.Expr
 	t.walk(func(p int, x loop.Expr) { b.Set(acc[p], loop.Instr("wmacc", w, x, acc[p].Get())) }, func(i int) {
-		w = b.Let("w", loop.Gather(t.w, loop.Int(i*channels), loop.I8.Vec(lanes), t.places(lanes)))
+		places := t.places(lanes)
+		if t.followed { // lanes beyond the channels hold other codes, and their sums are not written
+			places = nil
+		}
+		w = b.Let("w", loop.Gather(t.w, loop.Int(i*channels), loop.I8.Vec(lanes), places))
 	}, func(n int) { b.Advance(t.w, n*channels) })
 	t.finish(channels, lanes, acc)
 	b.Advance(t.y, channels)
@@ -167,8 +174,14 @@ func (t *wideWriter) walk(visit func(p int, x loop.Expr), before, after func(i i
 	}
 	b.For("ky", loop.Int(0), loop.Int(w.KH), 1, func(loop.Expr) {
 		b.For("segment", loop.Int(0), loop.Int(t.segments), 1, func(loop.Expr) {
-			b.For("input", loop.Int(0), loop.Int(t.length/each), 1, func(loop.Expr) { inputs(each) })
-			if left := t.length % each; left > 0 {
+			rounds, left := t.length/each, t.length%each
+			t.followed = w.KH*t.segments*t.groups == 1 && t.rows < t.plan.Channels && t.places(wideLanes(t.rows)) != nil
+			if t.followed && left == 0 {
+				rounds, left = rounds-1, each
+			}
+			b.For("input", loop.Int(0), loop.Int(rounds), 1, func(loop.Expr) { inputs(each) })
+			t.followed = false
+			if left > 0 {
 				inputs(left)
 			}
 			if t.segments > 1 {

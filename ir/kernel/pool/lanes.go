@@ -45,6 +45,10 @@ func poolLanes(g *emit.Generator) (bool, error) {
 				mean = p.divider.mean(taps, four)
 			}
 		}
+		if pixels > 1 && p.across(pixels) {
+			p.rows(pixels, first, at)
+			return
+		}
 		g.Blocks(p.w.InC, p.bits(), func(c loop.Expr, n int) {
 			if p.mean && g.Long() {
 				mean = p.divider.mean(taps, n)
@@ -68,7 +72,49 @@ func (p lanes) together() int {
 	if !p.g.Long() || p.splits() || w.KH*w.KW > unrolled || w.PadT+w.PadL+w.PadB+w.PadR > 0 {
 		return 1
 	}
+	for n := mostTogether; n > 1; n /= 2 {
+		if p.across(n) && n <= w.OutW() {
+			return n
+		}
+	}
 	return min(p.g.Unroll(mostTogether), w.OutW())
+}
+
+// mostAcross is the bytes of a vector whose parts are taken out: those of four registers of RISC-V.
+const mostAcross = 64
+
+// across reports whether the inputs of some pixels in a row of their windows are one vector: the maxima of its
+// rows are taken first, those of its columns are a few then.
+func (p lanes) across(pixels int) bool {
+	w := p.w
+	bytes := ((pixels-1)*w.StrideW + w.KW) * w.InC
+	return !p.mean && w.KH > 1 && w.KW > 1 && bytes <= mostAcross && bytes&(bytes-1) == 0 && w.InC&(w.InC-1) == 0 && !p.g.Node.Has(ir.AttrUnroll)
+}
+
+// rows computes some pixels across whose rows vectors reach.
+func (p lanes) rows(pixels int, first, at loop.Expr) {
+	b, w := p.g.B, p.w
+	row := b.Cursor("row", p.g.Args[0], first)
+	t := loop.I8.Vec(((pixels-1)*w.StrideW + w.KW) * w.InC)
+	most := b.Var("most", loop.At(row, loop.Int(0), t))
+	for ky := 1; ky < w.KH; ky++ {
+		b.Set(most, loop.Op(loop.SMax, most.Get(), loop.At(row, loop.Int(ky*w.InW*w.InC), t)))
+	}
+	parts := make([]loop.Expr, t.Lanes/w.InC)
+	for i := range parts {
+		parts[i] = b.Let("part", emit.Some(most.Get(), i*w.InC, w.InC))
+	}
+	lo, hi := p.g.Node.Int(ir.AttrLo), p.g.Node.Int(ir.AttrHi)
+	for i := range pixels {
+		y := parts[i*w.StrideW]
+		for kx := 1; kx < w.KW; kx++ {
+			y = loop.Op(loop.SMax, y, parts[i*w.StrideW+kx])
+		}
+		if lo > -128 || hi < 127 {
+			y = loop.Clamp(y, int64(lo), int64(hi))
+		}
+		b.Store(p.g.Out, loop.Sum(at, loop.Int(i*w.OutC)), y)
+	}
 }
 
 // pixels calls do for each window, or for some side by side: their number, the byte of the first one's first input
