@@ -51,7 +51,7 @@ var bars = []bar{
 type settings struct {
 	dnnc, write, dir, only, xnnpack string
 	scale, fit, peers, clang        bool
-	lower                           int
+	lower, draw                     int
 	seed                            uint64
 }
 
@@ -66,7 +66,8 @@ func main() {
 	flag.BoolVar(&s.peers, "peers", false, "count the layers that peers were counted on, and print them beside the peers' counts, the worst ratio first")
 	flag.BoolVar(&s.clang, "clang", false, "count layers on RISC-V as objects and as clang -O3 compiles the C that dnnc writes, the worst ratio first")
 	flag.IntVar(&s.lower, "lower", 0, "count so many random layers in 8, 4, 2 and 1 bits, and print the worst ratio of a width to the one above it or to 8 bits")
-	flag.Uint64Var(&s.seed, "seed", 1, "of the random layers of -lower")
+	flag.IntVar(&s.draw, "draw", 0, "-fit measures so many random layers, each in a random format, in place of its table")
+	flag.Uint64Var(&s.seed, "seed", 1, "of the random layers of -lower and -draw")
 	flag.BoolVar(&s.scale, "scale", false, "compile AlexNet and VGG-16 in their full size instead, and print time and memory")
 	flag.Parse()
 	if err := s.run(); err != nil {
@@ -97,7 +98,14 @@ func (s settings) run() error {
 	case s.lower > 0:
 		return lower(os.Stdout, s.dnnc, s.dir, s.only, s.lower, s.seed)
 	case s.fit:
-		return fit(os.Stdout, s.dnnc, s.dir, s.only)
+		jobs, err := fixedJobs(s.dir)
+		if s.draw > 0 {
+			jobs, err = drawnJobs(s.dir, s.draw, s.seed)
+		}
+		if err != nil {
+			return err
+		}
+		return fit(os.Stdout, s.dnnc, s.only, jobs)
 	}
 	return s.table()
 }

@@ -4,6 +4,7 @@ package depthwise
 import (
 	"errors"
 	"slices"
+	"strings"
 
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/kernel"
@@ -30,6 +31,9 @@ const (
 	perTap          = 2.7
 	perVectorTap    = 1.1
 	perVectorOutput = 5. // four sums requantized together
+	// On RISC-V, without vectors.
+	perScalarTap    = 5.6
+	perScalarOutput = 11.
 )
 
 // plan serves layers that are padded with the zero point.
@@ -44,7 +48,10 @@ func plan(l kernel.Layer) (p Plan, ok bool) {
 		p.scratch = halves(codes) + codes
 	}
 	p.cycles = l.Outputs() * (float64(l.Taps())*perTap + kernel.PerOutput)
-	if l.Target.Vectors() {
+	switch {
+	case strings.HasPrefix(l.Target.ISA(), "riscv"):
+		p.cycles = l.Outputs() * (float64(l.Taps())*perScalarTap + perScalarOutput)
+	case l.Target.Vectors():
 		p.cycles = l.Outputs() * (float64(l.Taps())*perVectorTap + perVectorOutput)
 	}
 	return p, true

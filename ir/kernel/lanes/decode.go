@@ -7,11 +7,23 @@ import (
 )
 
 // Codes of fewer than 8 bits are decoded to bytes in scratch, once for all pixels: the weights in the
-// order of the kernel. Their planes hold whole groups of codes, then the codes left over one by one.
+// order of the kernel. Their planes hold groups of codes, then the codes left over one by one.
 
-// group is the codes that a vector of each bit of a plane holds: vector v of its codes is field
-// v%(8/p) of the word v*p/8 of a plane of p bits.
-const group = 8 * chunk
+// groups are groups of codes, as many as vectors of some bytes for each bit of a plane hold: vector v of a
+// group's codes is field v%(8/p) of the word v*p/8 of a plane of p bits. A word of one byte is no vector.
+type groups struct {
+	lanes    int // bytes of a word
+	first, n int // code, groups
+}
+
+// groupsOf divides n codes into groups of fewer and fewer codes, and gives the first code left over.
+func groupsOf(n int) (list []groups, left int) {
+	for _, lanes := range []int{chunk, chunk / 2, chunk / 4, 1} {
+		g := groups{lanes, left, (n - left) / (8 * lanes)}
+		list, left = append(list, g), left+8*lanes*g.n
+	}
+	return list, left
+}
 
 // decodes reports whether a layer's codes are decoded.
 func decodes(e ir.Elem) bool { return e.IsUniform() && e.Bits < 8 }
@@ -48,28 +60,31 @@ func pack(e ir.Elem, codes []byte) [][]byte {
 		return [][]byte{codes}
 	}
 	var planes [][]byte
-	low, whole := e.CodeBits(), len(codes)/group*group
+	low := e.CodeBits()
+	list, left := groupsOf(len(codes))
 	for _, p := range e.Planes() {
 		low -= p
 		data := make([]byte, (len(codes)*p+7)/8)
-		for i, q := range codes {
-			bit := i * p
-			if i < whole {
-				v := i % group / chunk
-				at := i/group*chunk*p + v*p/8*chunk + i%chunk
-				bit = 8*at + v%(8/p)*p
+		put := func(i, bit int) { data[bit/8] |= codes[i] >> low & (1<<p - 1) << (bit % 8) }
+		for _, g := range list {
+			for i := range g.n * 8 * g.lanes {
+				v := i % (8 * g.lanes) / g.lanes
+				at := g.first*p/8 + i/(8*g.lanes)*g.lanes*p + v*p/8*g.lanes + i%g.lanes
+				put(g.first+i, 8*at+v%(8/p)*p)
 			}
-			data[bit/8] |= q >> low & (1<<p - 1) << (bit % 8)
+		}
+		for i := left; i < len(codes); i++ {
+			put(i, i*p)
 		}
 		planes = append(planes, data)
 	}
 	return planes
 }
 
-// Instructions of a code that is decoded with others and alone.
+// Instructions of eight words of codes that are decoded together, and of a code alone.
 const (
-	perDecoded = .2
-	perPlane   = .16
+	perDecoded = 26.
+	perPlane   = 20.
 	perAlone   = 14.
 )
 
@@ -78,13 +93,17 @@ func decodeCycles(e ir.Elem, n int) float64 {
 	if !decodes(e) {
 		return 0
 	}
-	planes := float64(len(e.Planes()))
-	return float64(n/group*group)*(perDecoded+planes*perPlane) + float64(n%group)*perAlone*planes
+	planes, sum := float64(len(e.Planes())), 0.
+	list, left := groupsOf(n)
+	for _, g := range list {
+		sum += float64(g.n) * (perDecoded + planes*perPlane)
+	}
+	return sum + float64(n-left)*perAlone*planes
 }
 
 // decode writes the weights of n codes to scratch: code q is 2q less the offset.
 func (l *layer) decode(e ir.Elem, planes []*loop.Global, n int) {
-	b, t := l.g.B, loop.I8.Vec(chunk)
+	b := l.g.B
 	value := func(q loop.Expr) loop.Expr {
 		return loop.Op(loop.Sub, loop.Op(loop.Shl, q, loop.Num(q.Type(), 1)), loop.Num(q.Type(), e.Offset()))
 	}
@@ -94,29 +113,36 @@ func (l *layer) decode(e ir.Elem, planes []*loop.Global, n int) {
 		}
 		return loop.Op(loop.Or, loop.Op(loop.Shl, q, loop.Num(q.Type(), int64(p))), next)
 	}
-	whole := n / group
-	b.For("group", loop.Int(0), loop.Int(whole), 1, func(i loop.Expr) {
-		at := b.Let("at", loop.Scaled(i, group))
-		words := make([][]loop.Expr, len(planes))
-		for j, p := range e.Planes() {
-			for w := range p {
-				words[j] = append(words[j], b.Let("word", loop.At(planes[j], loop.Sum(loop.Scaled(i, chunk*p), loop.Int(chunk*w)), t)))
-			}
-		}
-		for v := range group / chunk {
-			var q loop.Expr
+	list, left := groupsOf(n)
+	for _, g := range list {
+		t := loop.I8.Vec(g.lanes)
+		b.For("group", loop.Int(0), loop.Int(g.n), 1, func(i loop.Expr) {
+			at := b.Let("at", loop.Sum(loop.Scaled(i, 8*g.lanes), loop.Int(g.first)))
+			words := make([][]loop.Expr, len(planes))
 			for j, p := range e.Planes() {
-				field := v % (8 / p)
-				part := loop.Op(loop.LShr, words[j][v*p/8], loop.Num(t, int64(field*p)))
-				if (field+1)*p < 8 {
-					part = loop.Op(loop.And, part, loop.Num(t, 1<<p-1))
+				for w := range p {
+					word := loop.At(planes[j], loop.Sum(loop.Scaled(i, g.lanes*p), loop.Int(g.first*p/8+g.lanes*w)), t)
+					if g.lanes == 1 {
+						word = loop.To(loop.ZExt, word, 32)
+					}
+					words[j] = append(words[j], b.Let("word", word))
 				}
-				q = join(q, part, p)
 			}
-			b.Store(l.g.Scratch, loop.Sum(at, loop.Int(v*chunk)), value(q))
-		}
-	})
-	b.For("code", loop.Int(whole*group), loop.Int(n), 1, func(i loop.Expr) {
+			for v := range 8 {
+				var q loop.Expr
+				for j, p := range e.Planes() {
+					field, word := v%(8/p), words[j][v*p/8]
+					part := loop.Op(loop.LShr, word, loop.Num(word.Type(), int64(field*p)))
+					if (field+1)*p < 8 {
+						part = loop.Op(loop.And, part, loop.Num(word.Type(), 1<<p-1))
+					}
+					q = join(q, part, p)
+				}
+				b.Store(l.g.Scratch, loop.Sum(at, loop.Int(v*g.lanes)), loop.To(loop.Trunc, value(q), 8))
+			}
+		})
+	}
+	b.For("code", loop.Int(left), loop.Int(n), 1, func(i loop.Expr) {
 		var q loop.Expr
 		for j, p := range e.Planes() {
 			bit := b.Let("bit", loop.Scaled(i, p))

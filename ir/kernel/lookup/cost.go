@@ -1,6 +1,8 @@
 package lookup
 
 import (
+	"strings"
+
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/kernel"
 )
@@ -13,6 +15,14 @@ const (
 
 	perOddEntry = 1.6 // an entry of a table of odd codes
 	perWaiting  = 3.  // an output whose sum waits for further tables
+
+	// On RISC-V, whose instructions do one thing each: tables of codebooks, the outputs of a convolution,
+	// the taps of a tile of its channels, all of a linear layer.
+	riscLookup = 3.75
+	riscTable  = 2.04
+	riscOutput = 22.
+	riscTap    = 43.
+	riscLinear = 1.28
 
 	// Where tables are vectors of bytes (byVectors):
 	perVectorLookup = .76 // 27 for a step of 32 channels
@@ -34,8 +44,14 @@ func (p Plan) estimate(l kernel.Layer) float64 {
 	if p.waiting() {
 		cost += rows * (perWaiting*float64(p.Groups/p.Block) + kernel.PerOutput)
 	}
+	if isRISC(l) {
+		cost *= riscLinear
+	}
 	return cost + kernel.PerTap + kernel.PerPixel
 }
+
+// isRISC reports whether a layer is for a processor of RISC-V.
+func isRISC(l kernel.Layer) bool { return strings.HasPrefix(l.Target.ISA(), "riscv") }
 
 // estimateConv is the instructions of a convolution.
 func estimateConv(l kernel.Layer, groups int) float64 {
@@ -44,6 +60,9 @@ func estimateConv(l kernel.Layer, groups int) float64 {
 	look := float64(groups) * taps * lookCycles(l, int(l.Elem.Bits))
 	if byVectors(l) {
 		return tables + l.Outputs()*(look+perVectorOutput+kernel.PerTap*taps/(4*tileChannels)) + kernel.PerPixel*pixels
+	}
+	if isRISC(l) {
+		return riscTable*tables + l.Outputs()*(look*riscLookup/perLookup+riscOutput+riscTap*taps/tileChannels) + kernel.PerPixel*pixels
 	}
 	return tables + l.Outputs()*(look+kernel.PerOutput+kernel.PerTap*taps/tileChannels) + kernel.PerPixel*pixels
 }

@@ -200,7 +200,7 @@ var products = []*Product{
 		Planes: []int{8}, Word: 1, Lanes: 1, Field: 8, Input: 8, Planar: true,
 		Tiles: [][2]int{{4, 4}, {3, 4}, {1, 16}, {1, 12}, {1, 10}, {2, 8}, {4, 3}, {2, 6}, {2, 4}, {1, 8}, {1, 6}, {4, 2}, {3, 2}, {1, 4}, {2, 2}, {1, 2}, {2, 1}, {1, 1}},
 		Load:  1, Unpack8: 0, InputLoad: 1, Product: 2, Start: 10, Round: 4, Unroll8: 8,
-		CountsRest: true,
+		Output: 13.5, Channel: 3, Column: 2.2, CountsRest: true,
 	},
 	{
 		Name: "mla_biased", Code: mlaBiased{}, Doc: "one product of unsigned bytes: codes and inputs plus 128",
@@ -216,9 +216,10 @@ var products = []*Product{
 // riscv are the instruction sets of RISC-V.
 var riscv = []string{"riscv32", "riscv64"}
 
-// onRISC is a product of words on RISC-V, where a product and its sum are two instructions.
+// onRISC is a product of words on RISC-V, where a product and its sum are two instructions, and some
+// products take moves.
 func onRISC(m Product) *Product {
-	m.Arch, m.Unless, m.Product, m.Round, m.CountsRest = riscv, "", 2, 4, true
+	m.Arch, m.Unless, m.Unpack, m.Product, m.Round, m.Output, m.Channel, m.CountsRest = riscv, "", 1.35*m.Unpack, 2.38, 4, 16, 3, true
 	return &m
 }
 
