@@ -205,7 +205,7 @@ func (b *Build) Finish(ctx context.Context) (*Result, error) {
 			return nil, diag.New(diag.Pos{File: m.Pos.File}, diag.AlreadyLowered, "the module is quantized: its widths are chosen").
 				WithHelp("search again from the source, or from a dump of -stop-after calibrate")
 		}
-		if m.Target != c.Target.Name {
+		if after, err := passes.Table.Find(m.After); err == nil && m.Target != c.Target.Name && after > slices.Index(passes.Table.Names(), passes.Tuned) {
 			m.After, m.Target, m.Within = passes.Tuned, "", 0 // kernels and memory are planned anew
 		}
 	}
@@ -232,7 +232,7 @@ func (b *Build) Finish(ctx context.Context) (*Result, error) {
 	}
 	if c.Chosen != nil {
 		r.Env.Level = pass.Int8 // whose widths give way to those of layers
-		if m.After == passes.Calibrated {
+		if m.After == passes.Calibrated || m.After == passes.Widened {
 			if err := choose(m, c.Chosen); err != nil {
 				return nil, err
 			}

@@ -64,8 +64,11 @@ const Tuned = "tune"
 // floats, the reference of what is measured.
 const Robust = "robust"
 
-// Calibrated is the pass after which a search can begin.
+// Calibrated is the pass after which activations have ranges.
 const Calibrated = "calibrate"
+
+// Widened is the pass after which a search can begin: activations have ranges and widths.
+const Widened = "widen"
 
 func init() {
 	if err := Table.Check(); err != nil {

@@ -128,7 +128,7 @@ func held(ctx context.Context, r *dnnc.Result, float *measure.Replay, images dat
 
 // reference is a search within sizes on the same half.
 func reference(ctx context.Context, m *ir.Module, c dnnc.Config) (*dnnc.Result, *robust.Search, error) {
-	c.StopAfter, c.Budget = passes.Calibrated, pass.Budget{}
+	c.StopAfter, c.Budget = passes.Widened, pass.Budget{}
 	r, err := dnnc.Compile(ctx, m, c)
 	if err != nil {
 		return nil, nil, err

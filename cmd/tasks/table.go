@@ -256,7 +256,7 @@ func (s *study) seed(ctx context.Context, e *tasks.Example, m *ir.Module, seed u
 	if err != nil {
 		return nil, err
 	}
-	c.StopAfter = passes.Calibrated
+	c.StopAfter = passes.Widened
 	r, err := dnnc.Compile(ctx, m, c)
 	if err != nil {
 		return nil, err

@@ -45,6 +45,7 @@ func (s *Search) bound() error {
 	case s.env.Target == nil:
 		return diag.New(diag.Pos{}, diag.BadBudget, "-cycles needs a -target, whose kernels it counts")
 	case b.CyclesOfInt8 > 0:
+		s.offerInt8()
 		s.most = b.CyclesOfInt8 * s.cyclesOfInt8()
 	default:
 		s.most = b.Cycles
@@ -52,18 +53,28 @@ func (s *Search) bound() error {
 	return nil
 }
 
-// limited bounds cycles by those of int8. Layers may stay in int8, which is often the fastest
-// format of many bits.
-func (s *Search) limited() {
+// offerInt8 lets layers stay in int8, which is often the fastest format of many bits, where
+// cycles are bounded by those of int8 and the user has chosen no formats.
+func (s *Search) offerInt8() {
 	i8 := ir.Of(ir.I8)
-	s.most, s.isDefault = s.cyclesOfInt8(), true
 	standard, _ := Formats(Default)
-	rows := make([][]Choice, len(s.layers))
+	if !slices.Equal(s.env.Formats, standard) || s.env.MaxBits != 0 {
+		return
+	}
 	for l, n := range s.layers {
-		if !n.Has(ir.AttrBits) && slices.Equal(s.env.Formats, standard) && s.env.MaxBits == 0 {
+		if !n.Has(ir.AttrBits) {
 			s.menu[l] = append(s.menu[l], i8)
 			s.table[l] = append(s.table[l], entry{bytes: layerBytes(n, i8)})
 		}
+	}
+}
+
+// limited bounds cycles by those of int8.
+func (s *Search) limited() {
+	s.offerInt8()
+	s.most, s.isDefault = s.cyclesOfInt8(), true
+	rows := make([][]Choice, len(s.layers))
+	for l := range s.layers {
 		for i, e := range s.menu[l] {
 			rows[l] = append(rows[l], Choice{Bytes: s.table[l][i].bytes, Cost: s.cyclesIn(l, e)})
 		}

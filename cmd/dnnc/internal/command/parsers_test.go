@@ -269,7 +269,7 @@ func (s search) resumed(t *testing.T) func(raw []byte) error {
 	ctx := context.Background()
 	o, files, err := command.Parse("build", s.flags())
 	require.NoError(t, err)
-	o.Input, o.StopAfter, o.Checkpoint = files[0], passes.Calibrated, ""
+	o.Input, o.StopAfter, o.Checkpoint = files[0], passes.Widened, ""
 	r, err := driver.Compile(ctx, o, io.Discard, io.Discard)
 	require.NoError(t, err)
 	again, err := robust.New(r.Module, r.Env)

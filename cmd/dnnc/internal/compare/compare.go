@@ -32,7 +32,7 @@ var (
 // outcome in a CSV file as soon as there is one, and goes on where it ended.
 func Run(ctx context.Context, o driver.Options, stdout, stderr io.Writer) error {
 	o.Target = cmp.Or(o.Target, processor.Names()[0])
-	o.StopAfter, o.Level = passes.Calibrated, string(pass.Robust)
+	o.StopAfter, o.Level = passes.Widened, string(pass.Robust)
 	o.Reports = true
 	if len(o.Sizes) == 0 {
 		o.Sizes = Sizes

@@ -46,11 +46,11 @@ func TestDefaultLimits(t *testing.T) {
 	assert.NotContains(t, stderr, "above-int8", "int8 is a choice, too")
 	dnnctest.Succeed(t, "verify", object, "-n", "2")
 
-	// A dump after the search compiles to the same plan.
+	// A dump after the search compiles to the same plan within the same memory.
 	dump, again := filepath.Join(t.TempDir(), "net.dnn"), filepath.Join(t.TempDir(), "net.c")
 	code, _, stderr = dnnctest.Run(t, network, "-target", "armv7em", "-O", "robust", "-images", "16", "-bits", "8", "-cycles", "1x", "-ram", "1MiB", "-stop-after", "robust", "-emit", "ir", "-o", dump)
 	require.Zero(t, code, stderr)
-	code, _, stderr = dnnctest.Run(t, dump, "-target", "armv7em", "-emit", "c", "-o", again)
+	code, _, stderr = dnnctest.Run(t, dump, "-target", "armv7em", "-ram", "1MiB", "-emit", "c", "-o", again)
 	require.Zero(t, code, stderr)
 	arena := func(path string) int {
 		raw, err := os.ReadFile(path[:len(path)-1] + "json")

@@ -52,7 +52,7 @@ func (x *Experiment) options() driver.Options {
 	o := driver.Defaults()
 	o.Input, o.Calib, o.Data, o.Target, o.AllowOutside, o.Sets = x.Network, x.Calibration, x.Test, x.Target, x.AllowOutside, x.Sets
 	o.Model = x.Model
-	o.Level, o.StopAfter, o.TestImages, o.Task = string(pass.Robust), passes.Calibrated, x.TestImages, x.Task
+	o.Level, o.StopAfter, o.TestImages, o.Task = string(pass.Robust), passes.Widened, x.TestImages, x.Task
 	return o
 }
 

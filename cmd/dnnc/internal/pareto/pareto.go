@@ -99,7 +99,7 @@ func Run(ctx context.Context, o driver.Options, stdout, stderr io.Writer) error 
 		return err
 	}
 	o.Target = cmp.Or(o.Target, processor.Names()[0])
-	o.StopAfter, o.Level = passes.Calibrated, string(pass.Robust)
+	o.StopAfter, o.Level = passes.Widened, string(pass.Robust)
 	o.Table = !o.JSON && !o.CSV
 	r, err := driver.Compile(ctx, o, stdout, stderr)
 	if err != nil {
