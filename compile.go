@@ -205,7 +205,7 @@ func (b *Build) Finish(ctx context.Context) (*Result, error) {
 			return nil, diag.New(diag.Pos{File: m.Pos.File}, diag.AlreadyLowered, "the module is quantized: its widths are chosen").
 				WithHelp("search again from the source, or from a dump of -stop-after calibrate")
 		}
-		if after, err := passes.Table.Find(m.After); err == nil && m.Target != c.Target.Name && after > slices.Index(passes.Table.Names(), passes.Tuned) {
+		if m.Target != c.Target.Name && m.After != passes.Quantized {
 			m.After, m.Target, m.Within = passes.Tuned, "", 0 // kernels and memory are planned anew
 		}
 	}
