@@ -84,7 +84,7 @@ func TestUseIsCheckedFirst(t *testing.T) {
 		"its ending is none of .png":    {"disturb", "-sheet", "x.jpg", road},
 		"-n -5":                         {"disturb", "-errors", "snow=0.5", "-n", "-5", road, "-o", "x.png"},
 		"its ending is none of .png .s": {"eval", dnnctest.Lenet, "-plane", "x.pdf"},
-		"-plane: stat missing":          {"eval", dnnctest.Lenet, "-plane", "missing/x.png"},
+		"-plane missing/x.png: no such": {"eval", dnnctest.Lenet, "-plane", "missing/x.png"},
 		"under no errors":               {"eval", dnnctest.Lenet, "-boundary", "-errors", "none", "-images", "16"},
 	} {
 		code, _, stderr := dnnctest.Run(t, args...)
