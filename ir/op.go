@@ -227,12 +227,17 @@ func (m *Module) AllTied() [][]*Node {
 // in order.
 func (m *Module) Tied(n *Node) []*Node {
 	var tied []*Node
-	for s, i := n.shared(), 0; i < len(m.Ops); i++ {
-		if o := m.Ops[i]; o.Op == n.Op && o.Const(AttrWeight) == s.weight && o.shared() == s {
+	for _, o := range m.Ops {
+		if o.IsTied(n) {
 			tied = append(tied, o)
 		}
 	}
 	return tied
+}
+
+// IsTied reports whether n shares the weights of layer o.
+func (n *Node) IsTied(o *Node) bool {
+	return n.Op == o.Op && n.Const(AttrWeight) == o.Const(AttrWeight) && n.shared() == o.shared()
 }
 
 // shared is what operations with weights have in common that share them. Reals share their

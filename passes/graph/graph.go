@@ -127,69 +127,15 @@ func narrow(x []float64) []float32 {
 	return out
 }
 
-// release leaves the constants that n shares with other layers to them, under the
-// name of the first one.
-func release(m *ir.Module, n *ir.Node) {
-	for _, t := range m.Tied(n) {
-		if t != n {
-			for _, key := range []ir.Key[*ir.Const]{ir.AttrWeight, ir.AttrBias} {
-				if c := t.Const(key); c != nil {
-					c.Name = t.Name() + ir.Suffix(key)
-				}
-			}
-			return
-		}
-	}
-}
-
-// storeLayer replaces the constants of n by new ones of the same names. Where ties tells of
-// other layers with these constants, it leaves them the old ones. A pass that stores layers
-// prunes the constants in its end.
-func storeLayer(m *ir.Module, n *ir.Node, p layerParams, ties ties) {
-	if ties[n] {
-		release(m, n)
-	}
-	had := slices.Clone(n.Attrs)
-	put := func(key ir.Key[*ir.Const], shape ir.Shape, x []float64) {
-		c := ir.FloatConst(n.Name()+ir.Suffix(key), shape, narrow(x))
-		c.Pos = n.Pos
-		n.Put(key.Is(c))
-		// Only n can have a constant of its name: the others need not be looked at.
-		for _, a := range had {
-			if old, ok := a.Value.(*ir.Const); ok && old.Name == c.Name {
-				if i := slices.Index(m.Consts, old); i >= 0 {
-					m.Consts[i] = c
-					return
-				}
-			}
-		}
-		m.Consts = append(m.Consts, c)
-	}
-	put(ir.AttrWeight, p.shape, p.weight)
-	put(ir.AttrBias, ir.Shape{p.shape[0]}, p.bias)
-}
-
-// ties are the layers that share their constants with others.
-type ties map[*ir.Node]bool
-
-func tiesOf(m *ir.Module) ties {
-	t := ties{}
-	for _, tied := range m.AllTied() {
-		for _, n := range tied {
-			t[n] = len(tied) > 1
-		}
-	}
-	return t
-}
-
 // FoldNormalize folds normalisations into what reads them: layers and batch normalisations. So it
 // does with batch normalisations that no layer before them took, but into layers only if their
 // scales are alike. The folding is exact: a padded convolution pads with the mean, the value that
 // normalisation takes to zero.
 func FoldNormalize(_ context.Context, m *ir.Module, _ *pass.Env) error {
 	// Batch normalisations first: one that layers take leaves them to the normalisation before it.
+	k := constantsOf(m)
 	for _, op := range []ir.Op{ir.BatchNorm, ir.Normalize} {
-		if err := foldAffine(m, op); err != nil {
+		if err := foldAffine(k, op); err != nil {
 			return err
 		}
 	}
@@ -198,27 +144,29 @@ func FoldNormalize(_ context.Context, m *ir.Module, _ *pass.Env) error {
 }
 
 // foldAffine folds the operations of one kind into what reads them.
-func foldAffine(m *ir.Module, op ir.Op) (err error) {
-	all, ties := m.AllUsers(), tiesOf(m)
+func foldAffine(k *constants, op ir.Op) (err error) {
+	m := k.m
+	all := m.AllUsers()
 	m.Bypass(func(n *ir.Node) *ir.Value {
 		users := all[n.Out]
 		if err != nil || n.Op != op || m.IsOutput(n.Out) || len(users) == 0 {
 			return nil
 		}
 		var a affine
-		if a, err = asAffine(n); err != nil || !foldsInto(n, a, users, ties) {
+		if a, err = asAffine(n); err != nil || !foldsInto(k, n, a, users) {
 			return nil
 		}
 		for _, u := range users {
 			if u.Op == ir.BatchNorm {
-				err = foldAfter(m, u, a)
+				err = foldAfter(k, u, a)
 			} else {
-				err = foldBefore(m, u, n, a, ties)
+				err = foldBefore(k, u, n, a)
 			}
 			if err != nil {
 				return nil
 			}
 		}
+		k.clear(n)
 		return n.Args[0]
 	})
 	return err
@@ -230,7 +178,7 @@ func foldAffine(m *ir.Module, op ir.Op) (err error) {
 const mostUneven = 2
 
 // foldsInto reports whether an affine operation can go into all operations that read it.
-func foldsInto(n *ir.Node, a affine, users []*ir.Node, ties ties) bool {
+func foldsInto(k *constants, n *ir.Node, a affine, users []*ir.Node) bool {
 	return !slices.ContainsFunc(users, func(u *ir.Node) bool {
 		switch {
 		case u.Op == ir.BatchNorm:
@@ -238,7 +186,7 @@ func foldsInto(n *ir.Node, a affine, users []*ir.Node, ties ties) bool {
 		case !u.Op.HasWeights() || u.Has(ir.AttrPadValue):
 			return true
 		}
-		return n.Op == ir.BatchNorm && (isPadded(u) || ties[u] || uneven(a) > mostUneven)
+		return n.Op == ir.BatchNorm && (isPadded(u) || k.isTied(u) || uneven(a) > mostUneven)
 	})
 }
 
@@ -252,7 +200,7 @@ func uneven(a affine) float64 {
 }
 
 // foldAfter folds y = scale*x+shift into the batch normalisation u that reads y.
-func foldAfter(m *ir.Module, u *ir.Node, a affine) error {
+func foldAfter(k *constants, u *ir.Node, a affine) error {
 	b, err := asAffine(u)
 	if err != nil {
 		return err
@@ -260,12 +208,12 @@ func foldAfter(m *ir.Module, u *ir.Node, a affine) error {
 	for c, s := range b.scale {
 		b.scale[c], b.shift[c] = float64(s*a.scale[c]), b.shift[c]+float64(s*a.shift[c])
 	}
-	putAffine(m, u, b)
+	putAffine(k, u, b)
 	return nil
 }
 
 // foldBefore folds y = scale*x+shift into the layer u that reads y.
-func foldBefore(m *ir.Module, u, norm *ir.Node, a affine, ties ties) error {
+func foldBefore(k *constants, u, norm *ir.Node, a affine) error {
 	p, err := loadLayer(u)
 	if err != nil {
 		return err
@@ -287,7 +235,7 @@ func foldBefore(m *ir.Module, u, norm *ir.Node, a affine, ties ties) error {
 			p.weight[r*cols+i] = float64(w * a.scale[c])
 		}
 	}
-	storeLayer(m, u, p, ties)
+	k.putLayer(u, p)
 	if isPadded(u) {
 		u.Put(ir.AttrPadValue.Is(perChannel(norm.Nums(ir.AttrMean), channels)))
 	}
@@ -300,15 +248,16 @@ func isPadded(n *ir.Node) bool {
 
 // FoldBatchNorm folds batch normalisation into the layer before it.
 func FoldBatchNorm(_ context.Context, m *ir.Module, _ *pass.Env) (err error) {
-	uses, ties := m.Uses(), tiesOf(m)
+	uses, k := m.Uses(), constantsOf(m)
 	m.Bypass(func(n *ir.Node) *ir.Value {
 		layer := n.Args[0].Def
 		if err != nil || n.Op != ir.BatchNorm || layer == nil || !layer.Op.HasWeights() || layer.Word(ir.AttrAct) != ir.ActNone || uses[layer.Out] != 1 {
 			return nil
 		}
-		if err = foldBehind(m, layer, n, ties); err != nil {
+		if err = foldBehind(k, layer, n); err != nil {
 			return nil
 		}
+		k.clear(n)
 		uses[layer.Out] = uses[n.Out]
 		return layer.Out
 	})
@@ -317,7 +266,7 @@ func FoldBatchNorm(_ context.Context, m *ir.Module, _ *pass.Env) (err error) {
 }
 
 // foldBehind folds a batchnorm into the layer before it.
-func foldBehind(m *ir.Module, layer, n *ir.Node, ties ties) error {
+func foldBehind(k *constants, layer, n *ir.Node) error {
 	b, err := batchNormOf(n)
 	if err != nil {
 		return err
@@ -334,7 +283,7 @@ func foldBehind(m *ir.Module, layer, n *ir.Node, ties ties) error {
 		moved := float32((float32(p.bias[r]) - b.mean[r]) * s)
 		p.bias[r] = float64(moved + b.beta[r])
 	}
-	storeLayer(m, layer, p, ties)
+	k.putLayer(layer, p)
 	return nil
 }
 

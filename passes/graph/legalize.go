@@ -11,10 +11,17 @@ import (
 
 // rules make operations of others: each that is not core of core ones, and core ones
 // of the forms that have integer kernels.
-var rules [ir.NumOps]func(m *ir.Module, n *ir.Node) error
+var rules [ir.NumOps]func(l *legalizer, n *ir.Node) error
+
+// legalizer is a module on its way: the operations before the one that a rule rewrites are
+// done, and those after it as they were.
+type legalizer struct {
+	*constants
+	done []*ir.Node
+}
 
 func init() {
-	rules = [ir.NumOps]func(m *ir.Module, n *ir.Node) error{
+	rules = [ir.NumOps]func(l *legalizer, n *ir.Node) error{
 		ir.GlobalAvgPool: legalizeGlobalPool,
 		ir.Relu:          legalizeRelu,
 		ir.Relu6:         legalizeRelu,
@@ -41,23 +48,26 @@ func init() {
 // Legalize reduces the surface operations to core ones.
 func Legalize(_ context.Context, m *ir.Module, _ *pass.Env) error {
 	dropFlattens(m)
-	for _, n := range slices.Clone(m.Ops) {
+	l := &legalizer{constants: constantsOf(m)}
+	for _, n := range m.Ops {
 		if rule := rules[n.Op]; rule != nil {
-			if err := rule(m, n); err != nil {
+			if err := rule(l, n); err != nil {
 				return err
 			}
 		}
+		l.done = append(l.done, n)
 	}
+	m.Ops = l.done
 	m.PruneConsts()
 	return nil
 }
 
 // insert puts an operation of float values before node n, named after it.
-func insert(m *ir.Module, n *ir.Node, role string, op ir.Op, shape ir.Shape, args []*ir.Value, attrs ...ir.Attr) *ir.Value {
+func (l *legalizer) insert(n *ir.Node, role string, op ir.Op, shape ir.Shape, args []*ir.Value, attrs ...ir.Attr) *ir.Value {
 	k := &ir.Node{Op: op, Args: args, Pos: n.Pos}
 	k.Out = &ir.Value{Name: fmt.Sprintf("%s.%s", n.Name(), role), Type: ir.Type{Elem: ir.Of(ir.F32), Shape: shape}, Def: k, Pos: n.Pos}
 	k.Put(attrs...)
-	m.Ops = slices.Insert(m.Ops, slices.Index(m.Ops, n), k)
+	l.done = append(l.done, k)
 	return k.Out
 }
 
@@ -78,7 +88,7 @@ func viewAttrs(v ir.View, shape ir.Shape) []ir.Attr {
 
 // legalizeMoved makes a moving operation a copy, or a reshape where all elements
 // stay in their order.
-func legalizeMoved(_ *ir.Module, n *ir.Node) error {
+func legalizeMoved(_ *legalizer, n *ir.Node) error {
 	v, shape := n.Moved(), n.Out.Type.Shape
 	if v.IsWhole() && v.Size() == n.Args[0].Type.Shape.Size() {
 		become(n, ir.Reshape, n.Args, ir.AttrShape.Is([]int(shape)))
@@ -89,7 +99,7 @@ func legalizeMoved(_ *ir.Module, n *ir.Node) error {
 }
 
 // legalizeFunction makes a function of each element a table.
-func legalizeFunction(_ *ir.Module, n *ir.Node) error {
+func legalizeFunction(_ *legalizer, n *ir.Node) error {
 	fn, params := n.Function()
 	attrs := []ir.Attr{ir.AttrFn.Is(fn.String())}
 	if len(params) > 0 {
@@ -99,13 +109,13 @@ func legalizeFunction(_ *ir.Module, n *ir.Node) error {
 	return nil
 }
 
-func legalizeGlobalPool(_ *ir.Module, n *ir.Node) error {
+func legalizeGlobalPool(_ *legalizer, n *ir.Node) error {
 	s := n.Args[0].Type.Shape
 	become(n, ir.AvgPool2D, n.Args, ir.AttrKernel.Is([]int{s[1], s[2]}))
 	return nil
 }
 
-func legalizeRelu(_ *ir.Module, n *ir.Node) error {
+func legalizeRelu(_ *legalizer, n *ir.Node) error {
 	become(n, ir.Requantize, n.Args, ir.AttrAct.Is(acts[n.Op]))
 	return nil
 }
@@ -125,7 +135,7 @@ func dropFlattens(m *ir.Module) {
 // legalizeAffine makes a normalisation that could not be folded a depthwise
 // 1x1 convolution, since a layer is what has integer kernels. A tensor of other
 // axes than an image's becomes one for it.
-func legalizeAffine(m *ir.Module, n *ir.Node) error {
+func legalizeAffine(l *legalizer, n *ir.Node) error {
 	a, err := asAffine(n)
 	if err != nil {
 		return err
@@ -134,14 +144,15 @@ func legalizeAffine(m *ir.Module, n *ir.Node) error {
 	layer := n
 	if len(s) != 3 {
 		image := ir.Shape{s[0], s.Size() / s[0], 1}
-		x := insert(m, n, "image", ir.Reshape, image, n.Args, ir.AttrShape.Is([]int(image)))
-		layer = insert(m, n, "scaled", n.Op, image, []*ir.Value{x}).Def
+		x := l.insert(n, "image", ir.Reshape, image, n.Args, ir.AttrShape.Is([]int(image)))
+		layer = l.insert(n, "scaled", n.Op, image, []*ir.Value{x}).Def
+		l.clear(n)
 		become(n, ir.Reshape, []*ir.Value{layer.Out}, ir.AttrShape.Is([]int(s)))
 	}
+	l.clear(layer)
 	layer.Op = ir.Conv2D
-	storeLayer(m, layer, layerParams{a.scale, a.shift, ir.Shape{s[0], 1, 1, 1}}, nil)
-	layer.Attrs = slices.DeleteFunc(layer.Attrs, func(a ir.Attr) bool { return a.Key != ir.AttrWeight && a.Key != ir.AttrBias })
 	layer.Put(ir.AttrGroups.Is(s[0]))
+	l.putLayer(layer, layerParams{a.scale, a.shift, ir.Shape{s[0], 1, 1, 1}})
 	return nil
 }
 
@@ -169,33 +180,34 @@ func rowAxes(n *ir.Node) (perm []int, rows ir.Shape) {
 
 // legalizeRows gives an operation along an axis its argument as [rows, length],
 // and its result its shape again.
-func legalizeRows(m *ir.Module, n *ir.Node) error {
+func legalizeRows(l *legalizer, n *ir.Node) error {
 	perm, rows := rowAxes(n)
 	x := n.Args[0]
 	if len(x.Type.Shape) <= 2 && slices.IsSorted(perm) && (n.Op != ir.Reduce || len(n.Ints(ir.AttrAxes)) == 1) {
 		return nil
 	}
-	args := []*ir.Value{insert(m, n, "rows", ir.Copy, rows, n.Args, viewAttrs(ir.ViewOf(x.Type.Shape).Permute(perm), rows)...)}
+	args := []*ir.Value{l.insert(n, "rows", ir.Copy, rows, n.Args, viewAttrs(ir.ViewOf(x.Type.Shape).Permute(perm), rows)...)}
 	switch n.Op {
 	case ir.Softmax:
 		mask, err := maskOf(n)
 		if err != nil {
 			return err
 		}
-		y := insert(m, n, "softmax", ir.Softmax, rows, args, ir.AttrAxis.Is(1))
+		y := l.insert(n, "softmax", ir.Softmax, rows, args, ir.AttrAxis.Is(1))
 		if mask != nil {
 			permuted := make([]byte, len(mask))
 			ir.ViewOf(x.Type.Shape).Permute(perm).Each(func(i, at int) { permuted[i] = mask[at] })
-			if err := putMask(m, y.Def, permuted); err != nil {
+			if err := putMask(l.constants, y.Def, permuted); err != nil {
 				return err
 			}
 		}
+		l.clear(n)
 		become(n, ir.Copy, []*ir.Value{y}, viewAttrs(backAgain(x.Type.Shape, perm), n.Out.Type.Shape)...)
 	case ir.Reduce:
-		y := insert(m, n, "reduce", ir.Reduce, ir.Shape{rows[0]}, args, ir.AttrFn.Is(n.Word(ir.AttrFn)), ir.AttrAxes.Is([]int{1}))
+		y := l.insert(n, "reduce", ir.Reduce, ir.Shape{rows[0]}, args, ir.AttrFn.Is(n.Word(ir.AttrFn)), ir.AttrAxes.Is([]int{1}))
 		become(n, ir.Reshape, []*ir.Value{y}, ir.AttrShape.Is([]int(n.Out.Type.Shape)))
 	case ir.ArgMax:
-		y := insert(m, n, "argmax", ir.ArgMax, ir.Shape{rows[0]}, args, ir.AttrAxis.Is(1))
+		y := l.insert(n, "argmax", ir.ArgMax, ir.Shape{rows[0]}, args, ir.AttrAxis.Is(1))
 		become(n, ir.Reshape, []*ir.Value{y}, ir.AttrShape.Is([]int(n.Out.Type.Shape)))
 	}
 	return nil
@@ -203,28 +215,28 @@ func legalizeRows(m *ir.Module, n *ir.Node) error {
 
 // legalizeLogSoftmax is d - log(sum(exp(d))) of the distances d = x - max(x) along the
 // axis: the logarithm of a softmax of 8 bits knows no result below log(1/256).
-func legalizeLogSoftmax(m *ir.Module, n *ir.Node) error {
+func legalizeLogSoftmax(l *legalizer, n *ir.Node) error {
 	perm, rows := rowAxes(n)
 	x := n.Args[0]
 	original := x.Type.Shape
 	if !original.Equal(rows) || !slices.IsSorted(perm) {
-		x = insert(m, n, "rows", ir.Copy, rows, n.Args, viewAttrs(ir.ViewOf(original).Permute(perm), rows)...)
+		x = l.insert(n, "rows", ir.Copy, rows, n.Args, viewAttrs(ir.ViewOf(original).Permute(perm), rows)...)
 	}
 	one := ir.Shape{rows[0], 1}
 	reduced := func(role, fn string, x *ir.Value) *ir.Value {
-		return insert(m, n, role, ir.Reduce, one, []*ir.Value{x}, ir.AttrFn.Is(fn), ir.AttrAxes.Is([]int{1}), ir.AttrKeep.Is(1))
+		return l.insert(n, role, ir.Reduce, one, []*ir.Value{x}, ir.AttrFn.Is(fn), ir.AttrAxes.Is([]int{1}), ir.AttrKeep.Is(1))
 	}
 	spread := func(role string, x *ir.Value) *ir.Value {
 		v, _ := ir.ViewOf(one).Expand(rows)
-		return insert(m, n, role, ir.Copy, rows, []*ir.Value{x}, viewAttrs(v, rows)...)
+		return l.insert(n, role, ir.Copy, rows, []*ir.Value{x}, viewAttrs(v, rows)...)
 	}
 	function := func(role string, fn ir.Op, x *ir.Value) *ir.Value {
-		return insert(m, n, role, ir.Table, x.Type.Shape, []*ir.Value{x}, ir.AttrFn.Is(fn.String()))
+		return l.insert(n, role, ir.Table, x.Type.Shape, []*ir.Value{x}, ir.AttrFn.Is(fn.String()))
 	}
 	top := spread("tops", reduced("top", ir.ReduceMax, x))
-	d := insert(m, n, "distance", ir.Sub, rows, []*ir.Value{x, top})
+	d := l.insert(n, "distance", ir.Sub, rows, []*ir.Value{x, top})
 	log := spread("logs", function("log", ir.Log, reduced("sum", ir.ReduceSum, function("exp", ir.Exp, d))))
-	y := insert(m, n, "logits", ir.Sub, rows, []*ir.Value{d, log})
+	y := l.insert(n, "logits", ir.Sub, rows, []*ir.Value{d, log})
 	become(n, ir.Copy, []*ir.Value{y}, viewAttrs(backAgain(original, perm), n.Out.Type.Shape)...)
 	return nil
 }

@@ -20,13 +20,14 @@ const (
 // MaskSoftmax makes numbers of -1e4 and less that are added to scores before a softmax,
 // or stand for them, the softmax's mask: the scores then have a range of their own.
 func MaskSoftmax(_ context.Context, m *ir.Module, _ *pass.Env) error {
+	k := constantsOf(m)
 	for _, n := range slices.Clone(m.Ops) {
 		if n.Op != ir.Softmax {
 			continue
 		}
 		for isChanged := true; isChanged; {
 			var err error
-			if isChanged, err = maskOne(m, n); err != nil {
+			if isChanged, err = maskOne(k, n); err != nil {
 				return err
 			}
 		}
@@ -37,7 +38,8 @@ func MaskSoftmax(_ context.Context, m *ir.Module, _ *pass.Env) error {
 
 // maskOne moves the masking numbers of one operation before softmax n into its mask, and
 // reports whether there were some.
-func maskOne(m *ir.Module, n *ir.Node) (bool, error) {
+func maskOne(k *constants, n *ir.Node) (bool, error) {
+	m := k.m
 	at := make([]int32, n.Out.Type.Shape.Size()) // the element of v that each of n's is
 	factor := make([]float64, len(at))           // and by how much it is multiplied on the way
 	for i := range at {
@@ -51,11 +53,11 @@ func maskOne(m *ir.Module, n *ir.Node) (bool, error) {
 		switch {
 		case d.Op.Moves():
 			inner := d.Moved().Index()
-			for i, k := range at {
-				at[i] = inner[k]
+			for i, j := range at {
+				at[i] = inner[j]
 			}
 			continue
-		case d.Op == ir.BatchNorm || d.Op.HasWeights() && d.Const(ir.AttrBias) != nil && d.Word(ir.AttrAct) == ir.ActNone && len(m.Tied(d)) == 1:
+		case d.Op == ir.BatchNorm || d.Op.HasWeights() && d.Const(ir.AttrBias) != nil && d.Word(ir.AttrAct) == ir.ActNone && !k.isTied(d):
 		default:
 			return false, nil
 		}
@@ -66,7 +68,7 @@ func maskOne(m *ir.Module, n *ir.Node) (bool, error) {
 		plane := v.Type.Shape.Size() / v.Type.Shape[0]
 		channel := func(i int) int { return int(at[i]) / plane }
 		if masks := a.masks(factor, channel); masks != nil {
-			return store(m, n, d, a, masks, channel)
+			return store(k, n, d, a, masks, channel)
 		}
 		if d.Op != ir.BatchNorm {
 			return false, nil
@@ -119,7 +121,7 @@ func (a affine) masks(factor []float64, channel func(i int) int) []bool {
 // store puts masked channels of d into the mask of softmax n. Softmax makes the same of a
 // row to which one number is added as of the row, so rows that are masked as a whole
 // keep their elements, or make all alike where float32 does.
-func store(m *ir.Module, n, d *ir.Node, a affine, masks []bool, channel func(i int) int) (bool, error) {
+func store(c *constants, n, d *ir.Node, a affine, masks []bool, channel func(i int) int) (bool, error) {
 	mask := make([]byte, n.Out.Type.Shape.Size())
 	for i := range mask {
 		if !masks[channel(i)] {
@@ -159,49 +161,38 @@ func store(m *ir.Module, n, d *ir.Node, a affine, masks []bool, channel func(i i
 		}
 	}
 	if d.Op == ir.BatchNorm {
-		storeAffine(m, d, affine{scale, shift})
+		storeAffine(c, d, affine{scale, shift})
 	} else {
 		p, err := loadLayer(d)
 		if err != nil {
 			return false, err
 		}
 		p.bias = shift
-		storeLayer(m, d, p, nil) // maskOne takes layers that share with no other
+		c.putLayer(d, p)
 	}
-	return true, putMask(m, n, mask)
+	return true, putMask(c, n, mask)
 }
 
 // storeAffine gives a batchnorm another scale and shift; it goes where it does nothing.
-func storeAffine(m *ir.Module, n *ir.Node, a affine) {
+func storeAffine(k *constants, n *ir.Node, a affine) {
 	ones, zeros := slices.Repeat([]float64{1}, len(a.scale)), make([]float64, len(a.scale))
 	if slices.Equal(a.scale, ones) && slices.Equal(a.shift, zeros) {
-		m.Replace(n.Out, n.Args[0])
-		m.Remove(n)
+		k.m.Replace(n.Out, n.Args[0])
+		k.m.Remove(n)
+		k.clear(n)
 		return
 	}
-	putAffine(m, n, a)
+	putAffine(k, n, a)
 }
 
 // putAffine gives a batchnorm another scale and shift.
-func putAffine(m *ir.Module, n *ir.Node, a affine) {
+func putAffine(k *constants, n *ir.Node, a affine) {
 	ones, zeros := slices.Repeat([]float64{1}, len(a.scale)), make([]float64, len(a.scale))
 	n.Put(ir.AttrEps.Is(0))
 	for i, x := range [][]float64{a.scale, a.shift, zeros, ones} {
-		key := ir.BatchNormConsts[i]
-		putConst(m, n, key, ir.FloatConst(n.Name()+ir.Suffix(key), ir.Shape{len(x)}, narrow(x)))
+		k.drop(n, ir.BatchNormConsts[i])
+		k.putFloats(n, ir.BatchNormConsts[i], ir.Shape{len(x)}, x)
 	}
-}
-
-// putConst declares a constant of n in the place of one that n alone has, else beside it.
-func putConst(m *ir.Module, n *ir.Node, key ir.Key[*ir.Const], c *ir.Const) {
-	c.Pos = n.Pos
-	n.Drop(key)
-	m.PruneConsts() // what n alone had
-	for slices.ContainsFunc(m.Consts, func(k *ir.Const) bool { return k.Name == c.Name }) {
-		c.Name += "2"
-	}
-	m.Consts = append(m.Consts, c)
-	n.Put(key.Is(c))
 }
 
 // maskOf is the mask of a softmax, a byte an element; nil without one.
@@ -219,7 +210,7 @@ func maskOf(n *ir.Node) ([]byte, error) {
 
 // putMask gives a softmax a mask beside the one that it has, of the least last axes that
 // it is repeated over.
-func putMask(m *ir.Module, n *ir.Node, mask []byte) error {
+func putMask(k *constants, n *ir.Node, mask []byte) error {
 	was, err := maskOf(n)
 	if err != nil {
 		return err
@@ -230,13 +221,14 @@ func putMask(m *ir.Module, n *ir.Node, mask []byte) error {
 		}
 	}
 	shape := n.Out.Type.Shape
-	for k := len(shape) - 1; k > 0; k-- {
-		size := shape[k:].Size()
+	for axis := len(shape) - 1; axis > 0; axis-- {
+		size := shape[axis:].Size()
 		if bytes.Equal(slices.Repeat(mask[:size], len(mask)/size), mask) {
-			shape = shape[k:]
+			shape = shape[axis:]
 			break
 		}
 	}
-	putConst(m, n, ir.AttrMask, &ir.Const{Name: n.Name() + ".mask", Type: ir.Type{Elem: ir.Of(ir.U8), Shape: slices.Clone(shape)}, Data: ir.Bytes(mask[:shape.Size()])})
+	k.drop(n, ir.AttrMask)
+	k.put(n, ir.AttrMask, &ir.Const{Name: n.Name() + ".mask", Type: ir.Type{Elem: ir.Of(ir.U8), Shape: slices.Clone(shape)}, Data: ir.Bytes(mask[:shape.Size()])})
 	return nil
 }
