@@ -141,8 +141,8 @@ func Part(n *ir.Node) (p *ir.Node, ok bool) {
 
 // New plans the operations from to to of a module as a chain, with stripes of rows of the last
 // one's result. Before the first of these rows some stripes compute what lies ahead of it, so that
-// no window is larger at the top of the image than elsewhere. apart has the rows that a stripe leaves to the next lie in memory of their own.
-// ok is false where the operations are no chain: an operation that chains do not serve, a value
+// no window is larger at the top of the image than elsewhere. apart has the rows that a stripe
+// leaves to the next lie in memory of their own. ok is false where the operations are no chain: an operation that chains do not serve, a value
 // that others use, one row or stripe alone.
 func New(m *ir.Module, live map[*ir.Value]ir.Interval, c ir.Chain, apart bool) (*Chain, bool) {
 	if c.To >= len(m.Ops) || c.To <= c.From || c.Rows < 1 {
@@ -165,13 +165,11 @@ func New(m *ir.Module, live map[*ir.Value]ir.Interval, c ir.Chain, apart bool) (
 		readers = append(readers, nil)
 		return b
 	}
-	var views []view
 	for k, n := range ch.Nodes {
 		v, ok := viewOf(n)
 		if !ok || k < len(ch.Nodes)-1 && live[n.Out].To > c.To {
 			return nil, false
 		}
-		views = append(views, v)
 		var args []arg
 		var load *Buffer
 		for _, x := range n.Args {
