@@ -47,15 +47,15 @@ func (v *verifier) chains() {
 		}
 		inside := len(chains) > 0 && i >= chains[0].From
 		switch {
-		case !inside && (n.Has(AttrWindow) || n.Has(AttrKept) || n.Has(AttrLoad)):
-			v.fail(n.Pos, "V11", "%s has a window and is in no chain", n.Name())
-		case n.Has(AttrWindow) && (live[n.Out].To > chains[0].To || n.Out.At.Kind == InOutput):
-			v.fail(n.Pos, "V11", "%s has a window and is used after its chain", n.Name())
-		case n.Has(AttrKept) && !n.Has(AttrWindow):
-			v.fail(n.Pos, "V11", "%s keeps rows and has no window", n.Name())
+		case !inside && (n.Has(AttrBuffer) || n.Has(AttrKept) || n.Has(AttrLoad)):
+			v.fail(n.Pos, "V11", "%s has a buffer and is in no chain", n.Name())
+		case n.Has(AttrBuffer) && (live[n.Out].To > chains[0].To || n.Out.At.Kind == InOutput):
+			v.fail(n.Pos, "V11", "%s has a buffer and is used after its chain", n.Name())
+		case n.Has(AttrKept) && !n.Has(AttrBuffer):
+			v.fail(n.Pos, "V11", "%s keeps rows and has no buffer", n.Name())
 		case inside && len(n.Out.Type.Shape) != 3:
 			v.fail(n.Pos, "V11", "%s is in a chain and has no rows", n.Name())
-		case n.Has(AttrLoad) && (len(n.Args[0].Type.Shape) != 3 || n.Args[0].Def != nil && n.Args[0].Def.Has(AttrWindow)):
+		case n.Has(AttrLoad) && (len(n.Args[0].Type.Shape) != 3 || n.Args[0].Def != nil && n.Args[0].Def.Has(AttrBuffer)):
 			v.fail(n.Pos, "V11", "%s loads rows of %s, which is not whole", n.Name(), n.Args[0].Name)
 		}
 	}

@@ -41,7 +41,7 @@ var (
 	AttrHi      = Key[int]{"hi", KindInt}
 	AttrKeep    = Key[int]{"keep", KindInt}
 	AttrStart   = Key[int]{"start", KindInt}
-	AttrWindow  = Key[int]{"window", KindInt}
+	AttrBuffer  = Key[int]{"buffer", KindInt}
 
 	AttrKernel   = Key[[]int]{"kernel", KindInts}
 	AttrStride   = Key[[]int]{"stride", KindInts}

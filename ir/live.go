@@ -25,7 +25,7 @@ func Liveness(m *Module) map[*Value]Interval {
 
 // InMemory computes the interval over which the memory of every value is taken. It is that of
 // Liveness but for chains, whose operations run once for each stripe: what is whole is taken
-// from a chain's first operation to its last, and so is a window, unless its rows are kept apart.
+// from a chain's first operation to its last, and so is a buffer, unless its rows are kept apart.
 func InMemory(m *Module) map[*Value]Interval {
 	live := Liveness(m)
 	for _, c := range m.Chains() {
@@ -54,7 +54,7 @@ type Block struct {
 }
 
 // Blocks lists the placed arena memory of m in the order of the schedule: of each operation
-// its result, or the window of it, the rows that are kept apart, the window of its argument,
+// its result, or the buffer of it, the rows that are kept apart, the buffer of its argument,
 // its scratch.
 func Blocks(m *Module) []Block {
 	live := InMemory(m)
@@ -72,8 +72,8 @@ func Blocks(m *Module) []Block {
 		}
 		if n.Out.At.Kind == InArena {
 			bytes := n.Out.Type.Shape.Size() * n.Out.Type.Elem.StoredSize()
-			if n.Has(AttrWindow) {
-				bytes = n.Int(AttrWindow) * n.Out.RowBytes()
+			if n.Has(AttrBuffer) {
+				bytes = n.Int(AttrBuffer) * n.Out.RowBytes()
 			}
 			b := Block{Name: n.Name(), Offset: n.Out.At.Offset, Bytes: bytes, Interval: live[n.Out], Value: n.Out}
 			if n.Has(AttrLag) && live[n.Args[0]].To == i {

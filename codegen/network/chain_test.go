@@ -246,12 +246,12 @@ func TestChainsAreRead(t *testing.T) {
 		{"chain: [4,1]", "chain: [5,1]", "V11"},
 		{"chain: [4,1]", "chain: [3,1]", "V11"},
 		{"chain: [4,1]", "chain: [1,1]", "V11"},
-		{"chain: [4,1]", "chain: [4,2]", "window"},
+		{"chain: [4,1]", "chain: [4,2]", "buffer"},
 		{"chain: [4,1]", "chain: [4,8]", "no chain with stripes of 8 rows"},
 		{"chain: [4,1]", "chain: [4,0]", "chain"},
 		{", chain: [4,1]", "", "V11"},
-		{"window: ", "window: 1", "V10"},
-		{", window: 3", "", "V10"},
+		{"buffer: ", "buffer: 1", "V10"},
+		{", buffer: 3", "", "V10"},
 		{"groups: 8,", "groups: 8, chain: [2,1],", "within another"},
 	} {
 		require.Contains(t, text, c.old)

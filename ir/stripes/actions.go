@@ -79,7 +79,7 @@ func (b *Buffer) before(s int) int {
 	return b.computed[s-1]
 }
 
-// at is a row of a window of node k: of its result, or of what it loads.
+// at is a row of a buffer of node k: of its result, or of what it loads.
 func (c *Chain) at(b *Buffer, k, row int) Ref {
 	if b == c.Loads[k] {
 		return Ref{At: c.Nodes[k].Ints(ir.AttrLoad)[0] + row*b.RowBytes()}
@@ -95,7 +95,7 @@ func PlaceOf(v *ir.Value, at int) Ref {
 	return Ref{Value: v, At: at}
 }
 
-// slide has a window begin with the rows that stripe s needs first: those that the last stripe
+// slide has a buffer begin with the rows that stripe s needs first: those that the last stripe
 // left, or padding above the image.
 func (c *Chain) slide(list []Action, b *Buffer, s, k int) []Action {
 	if b.Whole {
@@ -135,7 +135,7 @@ func (c *Chain) fillBelow(list []Action, b *Buffer, s, k int) []Action {
 }
 
 // Round is stripes From to To-1 that do the same, but that each reference to a value outside
-// the arena's windows lies further than in the stripe before it, by the bytes of Moves.
+// the arena's buffers lies further than in the stripe before it, by the bytes of Moves.
 type Round struct {
 	From, To int
 	Actions  []Action // of stripe From

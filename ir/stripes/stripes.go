@@ -1,5 +1,5 @@
 // Package stripes plans chains of operations that run in stripes of rows, so that the values
-// between them are never whole in memory. Each value has a window of rows, with the rows of
+// between them are never whole in memory. Each value has a buffer of rows, with the rows of
 // padding that its readers see above and below the image; kernels compute one row a call, from
 // rows that lie one after the other. Memory, code generation and the interpreter's arena mode
 // read the same schedule.
@@ -29,15 +29,15 @@ type Chain struct {
 type Buffer struct {
 	Value *ir.Value
 	Whole bool // all rows, in the value's own place
-	Rows  int  // of the window: the most at a time
+	Rows  int  // of the buffer: the most at a time
 	Kept  int  // the most rows that a stripe leaves to the next
 	Apart bool // what a stripe leaves lies in memory of its own
 	// Fill is the rows of padding: one integer, or one a channel; nil for none.
 	Fill []int8
 
 	computed []int // by stripe: the rows of the value that are there after it
-	base     []int // by stripe: the row that the window begins with, below 0 in the padding
-	front    []int // by stripe: the row after the window's last, above the height in the padding
+	base     []int // by stripe: the row that the buffer begins with, below 0 in the padding
+	front    []int // by stripe: the row after the buffer's last, above the height in the padding
 	// reach is front as if the image went on above: at 0 before the first stripe, then by stripe.
 	reach []int
 }
@@ -107,7 +107,7 @@ func Serves(n *ir.Node) bool {
 // part is an operation that computes one row of another's result.
 func part(n *ir.Node, v view) *ir.Node {
 	p := &ir.Node{Op: n.Op, Attrs: slices.Clone(n.Attrs), Pos: n.Pos}
-	p.Drop(ir.AttrChain, ir.AttrWindow, ir.AttrKept, ir.AttrLoad)
+	p.Drop(ir.AttrChain, ir.AttrBuffer, ir.AttrKept, ir.AttrLoad)
 	if n.Op.Takes(ir.AttrPad) {
 		pad := n.Ints(ir.AttrPad)
 		p.Put(ir.AttrPad.Is([]int{0, pad[1], 0, pad[3]}))
@@ -141,9 +141,9 @@ func Part(n *ir.Node) (p *ir.Node, ok bool) {
 
 // New plans the operations from to to of a module as a chain, with stripes of rows of the last
 // one's result. Before the first of these rows some stripes compute what lies ahead of it, so that
-// no window is larger at the top of the image than elsewhere. apart has the rows that a stripe
-// leaves to the next lie in memory of their own. ok is false where the operations are no chain: an operation that chains do not serve, a value
-// that others use, one row or stripe alone.
+// no buffer is larger at the top of the image than elsewhere. apart has the rows that a stripe
+// leaves to the next lie in memory of their own. ok is false where the operations are no chain:
+// an operation that chains do not serve, a value that others use, one row or stripe alone.
 func New(m *ir.Module, live map[*ir.Value]ir.Interval, c ir.Chain, apart bool) (*Chain, bool) {
 	if c.To >= len(m.Ops) || c.To <= c.From || c.Rows < 1 {
 		return nil, false
@@ -193,7 +193,7 @@ func New(m *ir.Module, live map[*ir.Value]ir.Interval, c ir.Chain, apart bool) (
 		ch.Outs, ch.Loads, ch.args, ch.parts = append(ch.Outs, out), append(ch.Loads, load), append(ch.args, args), append(ch.parts, part(n, v))
 	}
 	for ahead := 0; ; {
-		more := 0 // stripes until every window is empty before the first one
+		more := 0 // stripes until every buffer is empty before the first one
 		missing := func(b *Buffer) {
 			if b.reach[0] > 0 {
 				growth := max(b.reach[1]-b.reach[0], 1)
@@ -244,7 +244,7 @@ type reader struct {
 	view
 }
 
-// demand has a window hold what its readers need in each stripe. It is false where they see
+// demand has a buffer hold what its readers need in each stripe. It is false where they see
 // different padding.
 func (c *Chain) demand(b *Buffer, readers []reader) bool {
 	if len(readers) == 0 {
@@ -320,7 +320,7 @@ func (c *Chain) Assign() {
 			n.Put(ir.AttrChain.Is([]int{len(c.Nodes), c.Rows}))
 		}
 		if out := c.Outs[k]; !out.Whole {
-			n.Put(ir.AttrWindow.Is(out.Rows))
+			n.Put(ir.AttrBuffer.Is(out.Rows))
 			if out.IsApart() {
 				n.Put(ir.AttrKept.Is([]int{0, out.Kept}))
 			}
@@ -331,12 +331,12 @@ func (c *Chain) Assign() {
 	}
 }
 
-// IsApart reports whether a window is free between the stripes: nothing stays, or what stays
+// IsApart reports whether a buffer is free between the stripes: nothing stays, or what stays
 // lies apart.
 func (b *Buffer) IsApart() bool { return !b.Whole && (b.Apart || b.Kept == 0) }
 
 // Keys are the attributes of chains.
-var Keys = []ir.AttrKey{ir.AttrChain, ir.AttrWindow, ir.AttrKept, ir.AttrLoad}
+var Keys = []ir.AttrKey{ir.AttrChain, ir.AttrBuffer, ir.AttrKept, ir.AttrLoad}
 
 // Unit is what a run does as one: an operation, or a chain.
 type Unit struct {
@@ -401,8 +401,8 @@ func read(m *ir.Module, live map[*ir.Value]ir.Interval, r ir.Chain) (*Chain, err
 	}
 	for k, n := range c.Nodes {
 		out := c.Outs[k]
-		if n.Has(ir.AttrWindow) == out.Whole || !out.Whole && n.Int(ir.AttrWindow) != out.Rows {
-			return nil, fmt.Errorf("%s has a window of %d rows, where the chain takes %d", n.Name(), n.Int(ir.AttrWindow), out.Rows)
+		if n.Has(ir.AttrBuffer) == out.Whole || !out.Whole && n.Int(ir.AttrBuffer) != out.Rows {
+			return nil, fmt.Errorf("%s has a buffer of %d rows, where the chain takes %d", n.Name(), n.Int(ir.AttrBuffer), out.Rows)
 		}
 		out.Apart = n.Has(ir.AttrKept)
 		if !out.Whole && n.Has(ir.AttrKept) != out.IsApart() || out.Apart && n.Ints(ir.AttrKept)[1] != out.Kept {
@@ -416,7 +416,7 @@ func read(m *ir.Module, live map[*ir.Value]ir.Interval, r ir.Chain) (*Chain, err
 	return c, nil
 }
 
-// rowsOf is the rows of a window, 0 of none.
+// rowsOf is the rows of a buffer, 0 of none.
 func rowsOf(b *Buffer) int {
 	if b == nil {
 		return 0

@@ -76,8 +76,8 @@ func blocksOf(m *ir.Module, t *processor.Target) []*block {
 		}
 		if !m.IsOutput(n.Out) {
 			b := &block{bytes: n.Out.Type.Slots(), live: live[n.Out]}
-			if n.Has(ir.AttrWindow) {
-				b.bytes = n.Int(ir.AttrWindow) * n.Out.RowBytes()
+			if n.Has(ir.AttrBuffer) {
+				b.bytes = n.Int(ir.AttrBuffer) * n.Out.RowBytes()
 			}
 			if a := values[n.Args[0]]; a != nil && a.live.To == i && !inChain {
 				b.lie(n, a, t)

@@ -153,7 +153,7 @@ func TestEverythingIsGenerated(t *testing.T) {
 			switch a.Key {
 			case ir.AttrRound, ir.AttrRounding, ir.AttrBits, ir.AttrSparsity, ir.AttrLo, ir.AttrHi,
 				ir.AttrImpl, ir.AttrMultiply, ir.AttrTile, ir.AttrUnroll, ir.AttrScratch, ir.AttrLag,
-				ir.AttrChain, ir.AttrWindow, ir.AttrKept, ir.AttrLoad: // passes write them
+				ir.AttrChain, ir.AttrBuffer, ir.AttrKept, ir.AttrLoad: // passes write them
 				continue
 			case ir.AttrPool, ir.AttrParams: // what fuse-pool writes; numbers of a table's function, which functions have
 				continue
