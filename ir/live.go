@@ -49,7 +49,7 @@ type Block struct {
 	Offset, Bytes int
 	Interval
 	Value *Value // nil of scratch
-	Over  *Value // that may overlap the block, where it begins Lag bytes behind it
+	Over  *Value // that may overlap the block, where it begins Lag bytes after it
 	Lag   int
 }
 

@@ -357,7 +357,7 @@ func (v *verifier) memory() {
 			}
 		}
 	}
-	// In the order of their offsets, a block overlaps one before it if that ends behind its
+	// In the order of their offsets, a block overlaps one before it if that ends after its
 	// offset at a step in which both live. So the work does not grow as the square of the blocks.
 	slices.SortFunc(order, func(i, j int) int {
 		a, b := blocks[i], blocks[j]

@@ -14,7 +14,7 @@ const maxTaps = 1 << 22
 // Bilinear is an image resized by whole factors [height, width], as a depthwise
 // convolution: each of the pixels that one becomes is a mean of 3x3 neighbours by fixed
 // weights. The border is repeated first, and the pixels are brought to their places
-// behind it. isHalf places pixels by their centres, else by their first corners.
+// after it. isHalf places pixels by their centres, else by their first corners.
 func (b *Builder) Bilinear(name string, v *ir.Value, scale []int, isHalf bool) (*ir.Value, error) {
 	s := v.Type.Shape
 	size := ir.Shape{s[0], scale[0], scale[1], 3, 3}.Size()
@@ -105,7 +105,7 @@ func InPlaces(s ir.Shape, scale []int) []ir.Attr {
 }
 
 // Taps are, for each of the pixels that one becomes along an axis, the weights of
-// the pixel before it, of itself and of the one behind it.
+// the pixel before it, of itself and of the one after it.
 func Taps(factor int, isHalf bool) [][3]float64 {
 	out := make([][3]float64, factor)
 	for p := range out {

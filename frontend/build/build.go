@@ -215,7 +215,7 @@ func Broadcast(a, b []int) ([]int, error) {
 }
 
 // Same is SAME padding, [top, left, bottom, right], of an image of a size [height,
-// width]: the odd pixel lies behind.
+// width]: the odd pixel lies after.
 func Same(size, kernel, stride, dilation []int) []int {
 	pad := []int{0, 0, 0, 0}
 	for i := range 2 {

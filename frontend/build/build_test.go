@@ -251,7 +251,7 @@ func TestBilinear(t *testing.T) {
 			x := normal(rng, c.channels*c.h*c.w)
 			got := run(t, b, y, x)
 			at := 0
-			// between is the pixel at or before a place, and how far it lies behind it.
+			// between is the pixel at or before a place, and how far it lies after it.
 			between := func(i, scale int) (int, float64) {
 				p := float64(i) / float64(scale)
 				if isHalf {

@@ -100,10 +100,10 @@ type Recurrence struct {
 	tied    map[string]*ir.Node
 	input   *ir.Value // what the layer of the inputs gives all steps, [gates*hidden, steps, 1]
 	err     error
-	Outputs []*ir.Value // the hidden state behind each step, in the order of time
+	Outputs []*ir.Value // the hidden state after each step, in the order of time
 }
 
-// Run writes all steps of inputs x [steps, 1, inputs] and returns the states behind
+// Run writes all steps of inputs x [steps, 1, inputs] and returns the states after
 // the last one.
 func (r *Recurrence) Run(x *ir.Value, steps int, h, c State) (State, State, error) {
 	if steps < 1 || steps > MaxSteps {

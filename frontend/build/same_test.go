@@ -6,7 +6,7 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// TestSame: as many results as strides, windows in the middle, an odd pixel behind.
+// TestSame: as many results as strides, windows in the middle, an odd pixel after.
 func TestSame(t *testing.T) {
 	for _, c := range []struct{ size, kernel, stride, dilation, want []int }{
 		{[]int{7, 6}, []int{3, 3}, []int{1, 1}, []int{1, 1}, []int{1, 1, 1, 1}},

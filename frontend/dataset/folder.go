@@ -67,7 +67,7 @@ func list(path string) (c contents, err error) {
 		if err != nil {
 			return c, err
 		}
-		// A class without files is one all the same: those behind it keep their labels.
+		// A class without files is one all the same: those after it keep their labels.
 		if len(files) == 0 {
 			c.empty = append(c.empty, e.Name())
 		}

@@ -73,7 +73,7 @@ func isDeep(img image.Image) bool {
 	return false
 }
 
-// isOpaque reports a picture that hides what is behind it: what dnnc reads has no alpha.
+// isOpaque reports a picture that hides what lies under it: what dnnc reads has no alpha.
 func isOpaque(img image.Image) bool {
 	o, ok := img.(interface{ Opaque() bool })
 	return !ok || o.Opaque()

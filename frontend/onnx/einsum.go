@@ -154,7 +154,7 @@ func (e *summing) diagonal(x *operand, list labels) (*operand, labels) {
 	return outs[0], own
 }
 
-// sumOut sums along the axes whose labels nothing behind needs.
+// sumOut sums along the axes whose labels no later operand needs.
 func (e *summing) sumOut(x *operand, list, needed labels) (*operand, labels) {
 	var axes []int
 	var rest labels

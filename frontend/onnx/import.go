@@ -409,7 +409,7 @@ func (im *importer) fault(n *pb.Node, err error) {
 }
 
 func (im *importer) node(n *pb.Node, later map[string]bool) ([]*operand, error) {
-	// Told of every node, those behind others that cannot be imported, too.
+	// Told of every node, those after others that cannot be imported, too.
 	op, ok := lookup(n)
 	if !ok {
 		if f := im.functionOf(n); f != nil {

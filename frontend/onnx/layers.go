@@ -205,7 +205,7 @@ func pool(op ir.Op) runner {
 			return nil, errors.New("gives the places of maxima")
 		}
 		if p := w.given; op == ir.AvgPool2D && intAttr(n, "count_include_pad", 0) == 1 && slices.Max(p) > 0 {
-			// Pads are pixels, then; what ceil_mode adds behind them is none.
+			// Pads are pixels, then; what ceil_mode adds after them is none.
 			if v, err = im.Add(ir.Pad, moduleName(n)+".pad", []*ir.Value{v}, ir.AttrBefore.Is([]int{0, p[0], p[1]}), ir.AttrAfter.Is([]int{0, p[2], p[3]})); err != nil {
 				return nil, err
 			}
@@ -339,7 +339,7 @@ func (im *importer) dense(_ *pb.Node, name string, x *operand, weight, bias *ten
 }
 
 // matmul is a linear layer where the second argument is a constant; an addition
-// of a constant behind it is its bias.
+// of a constant after it is its bias.
 func matmul(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
 	a, b := in[0], in[1]
 	switch {
@@ -620,7 +620,7 @@ func convTranspose(im *importer, n *pb.Node, in []*operand) ([]*operand, error) 
 			return nil, err
 		}
 	}
-	// [I, O/g, KH, KW] becomes [O, I/g, KH, KW], taps from behind.
+	// [I, O/g, KH, KW] becomes [O, I/g, KH, KW], taps in reverse order.
 	groups := intAttr(n, "group", 1)
 	s := weight.shape
 	if groups < 1 || s[0]%groups != 0 {
@@ -682,7 +682,7 @@ func (w *window) enlarge(n *pb.Node, size ir.Shape, extra []int, spatial int) er
 		if mode == "SAME_UPPER" {
 			w.pad[i], w.pad[2+i] = all/2, all-all/2
 		}
-		if all < 0 { // zeros that no pixel reaches lie behind
+		if all < 0 { // zeros that no pixel reaches lie after
 			w.pad[i], w.pad[2+i] = 0, all
 		}
 	}

@@ -642,7 +642,7 @@ func TestConditions(t *testing.T) {
 	assert.ErrorContains(t, err, "between constants that are infinite or no floats: choose between finite ones")
 }
 
-// TestNormalisationIsUsedOnce: a factor behind the shift of an input is part of one
+// TestNormalisationIsUsedOnce: a factor after the shift of an input is part of one
 // normalisation only where nothing else reads the shifted input.
 func TestNormalisationIsUsedOnce(t *testing.T) {
 	for what, c := range map[string]struct {

@@ -200,7 +200,7 @@ func meanVariance(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
 	})
 }
 
-// normalizedAlong brings axes behind all others, normalizes rows, and brings them back.
+// normalizedAlong brings axes after all others, normalizes rows, and brings them back.
 func (im *importer) normalizedAlong(n *pb.Node, x *operand, set []bool, norm func(c *composer, rows *operand) *operand) ([]*operand, error) {
 	var perm, moved []int
 	for k, one := range set {

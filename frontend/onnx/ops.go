@@ -457,7 +457,7 @@ func (im *importer) scaleShift(hint string, v *ir.Value, scale, shift []float32)
 	return im.ScaleShift(hint, v, spread(scale), spread(shift))
 }
 
-// normalized makes a subtraction, and a division behind it, at an input its
+// normalized makes a subtraction, and a division after it, at an input its
 // normalisation; nil where the operation is none.
 func (im *importer) normalized(n *pb.Node, op string, a *operand, x []float64, constFirst bool) *ir.Value {
 	if constFirst && (op == "Sub" || op == "Div") {
@@ -482,7 +482,7 @@ func (im *importer) normalized(n *pb.Node, op string, a *operand, x []float64, c
 	}
 	v := a.v
 	if d := v.Def; d != nil {
-		// A scale behind the shift that was made a normalisation.
+		// A scale after the shift that was made a normalisation.
 		if d.Op != ir.Normalize || !im.isOnlyUse(n, a) || len(mean) != 1 || mean[0] != 0 || d.Out != v {
 			return nil
 		}

@@ -410,7 +410,7 @@ func qlinearWhere(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
 }
 
 // qlinearConcat is a concatenation of values that have a scale and zero point each,
-// behind the result's.
+// after the result's.
 func qlinearConcat(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
 	var args []int
 	for i := 2; i < len(in); i += 3 {

@@ -137,7 +137,7 @@ func (s *skeleton) message(out []byte, m *message, from, to int) ([]byte, error)
 			at = end
 			continue
 		}
-		content := end // of the bytes, behind their length
+		content := end // of the bytes, after their length
 		if typ == protowire.BytesType {
 			v, _ := protowire.ConsumeBytes(s.base[at+n : end])
 			content -= len(v)

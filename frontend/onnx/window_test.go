@@ -24,7 +24,7 @@ func TestWindows(t *testing.T) {
 		{2, []int{3, 3}, []any{"auto_pad", "VALID"}, []int{0, 0, 0, 0}},
 		{2, []int{3, 3}, []any{"pads", []int64{1, 2, 3, 4}}, []int{1, 2, 3, 4}},
 		{1, []int{3}, []any{"pads", two(1, 2)}, []int{0, 1, 0, 2}},
-		// An even window pads one more behind, or one more before.
+		// An even window pads one more after, or one more before.
 		{2, []int{4, 2}, []any{"auto_pad", "SAME_UPPER"}, []int{1, 0, 2, 1}},
 		{2, []int{4, 2}, []any{"auto_pad", "SAME_LOWER"}, []int{2, 1, 1, 0}},
 		{2, []int{3, 3}, []any{"auto_pad", "SAME_UPPER", "strides", two(2, 2)}, []int{1, 0, 1, 1}},

@@ -31,7 +31,7 @@ type formatter struct {
 	comments []string // within cur
 	inBody   bool
 	blank    bool // a blank line stands above what comes next
-	lineEnds bool // the last line may take a comment behind it
+	lineEnds bool // the last line may take a comment after it
 	opened   bool // the last line opens a body
 }
 
@@ -86,7 +86,7 @@ func (f *formatter) run(file string, src []byte) *diag.Diagnostic {
 	}
 }
 
-// comment places a comment: behind the line that it stands behind, or on a line of
+// comment places a comment: after the line that it stands after, or on a line of
 // its own.
 func (f *formatter) comment(text string, lines, depth int) {
 	switch {
@@ -106,7 +106,7 @@ func (f *formatter) comment(text string, lines, depth int) {
 	f.lineEnds = false
 }
 
-// behind adds a comment to the line before.
+// after adds a comment to the line before.
 func (f *formatter) behind(text string) {
 	f.out.Truncate(f.out.Len() - 1)
 	f.out.WriteString("  " + text + "\n")

@@ -9,7 +9,7 @@ import (
 	"github.com/dnnc/dnnc/ir/diag"
 )
 
-// Header is the first line of a dump: which pass it stands behind.
+// Header is the first line of a dump: which pass it stands after.
 type Header struct {
 	Pos     lexer.Position
 	Version string `parser:"'dnn' @Number"`

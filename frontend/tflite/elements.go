@@ -387,7 +387,7 @@ func (im *importer) widened(o *operator, a, b *operand) (x, y *ir.Value, whole *
 	return x, y, whole, err
 }
 
-// steps adds operations of a float network one behind the other, until one fails.
+// steps adds operations of a float network one after the other, until one fails.
 type steps struct {
 	im   *importer
 	hint string

@@ -458,7 +458,7 @@ func (im *importer) unsignedMean(name string, v *ir.Value, q ir.Quant, kernel []
 	return im.relabelled(name, y, q)
 }
 
-// activated is a float value behind an activation that its operation cannot have.
+// activated is a float value after an activation that its operation cannot have.
 func (im *importer) activated(v *ir.Value, fused int, o *operator) (*ir.Value, error) {
 	switch fused {
 	case actNone:

@@ -249,7 +249,7 @@ func (im *importer) operator(op table) error {
 		}
 		return err
 	}
-	// Told of every operator, those behind others that cannot be imported, too.
+	// Told of every operator, those after others that cannot be imported, too.
 	run, fold := opTable[o.name].run, folds[o.name]
 	if run == nil && fold == nil {
 		return fail(build.ErrUnsupported)

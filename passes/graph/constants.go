@@ -52,7 +52,7 @@ func (k *constants) clear(n *ir.Node) {
 	n.Attrs = nil
 }
 
-// drop takes a constant from an operation; the next one of its name is declared behind all others.
+// drop takes a constant from an operation; the next one of its name is declared after all others.
 func (k *constants) drop(n *ir.Node, key ir.Key[*ir.Const]) {
 	c := n.Const(key)
 	if c == nil {

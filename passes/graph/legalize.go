@@ -260,7 +260,7 @@ func isPlainPad(n *ir.Node) bool {
 	return n.Ints(ir.AttrBefore)[0] == 0 && n.Ints(ir.AttrAfter)[0] == 0
 }
 
-// foldPad makes a pad part of the convolutions behind it.
+// foldPad makes a pad part of the convolutions after it.
 func foldPad(m *ir.Module) {
 	all := m.AllUsers()
 	m.Bypass(func(n *ir.Node) *ir.Value {

@@ -121,8 +121,8 @@ func (f *fitter) put(node, lo, hi, from, until int, r run) {
 	f.put(2*node+1, mid+1, hi, from, until, r)
 }
 
-// reach is how far behind the start of a another block that lives with it must
-// begin, which lies behind it.
+// reach is how far after the start of a another block that lives with it must
+// begin, which lies after it.
 func reach(a, b *block) int {
 	if a.over == b {
 		return min(a.lag, a.bytes)

@@ -24,7 +24,7 @@ type block struct {
 	live  ir.Interval
 	place func(offset int)
 	// over is the block that this one may overlap: it dies in the step that
-	// writes this one, row by row, and must begin lag bytes or more behind it.
+	// writes this one, row by row, and must begin lag bytes or more after it.
 	over *block
 	lag  int
 }
@@ -111,7 +111,7 @@ func (b *block) lie(n *ir.Node, a *block, t *processor.Target) {
 	}
 }
 
-// lag is how far behind its result a node's first argument must begin so that no
+// lag is how far after its result a node's first argument must begin so that no
 // row of the result reaches a row of the argument that is still to be read.
 func lag(n *ir.Node, t *processor.Target) (int, bool) {
 	k := families.Find(n.Word(ir.AttrImpl))

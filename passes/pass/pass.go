@@ -76,7 +76,7 @@ func (t Table) Find(name string) (int, error) {
 
 // Options say which passes of a table run, and who watches.
 type Options struct {
-	// StartAfter is the pass behind which to start; "" for the one that the
+	// StartAfter is the pass after which to start; "" for the one that the
 	// module says it has been through.
 	StartAfter string
 	StopAfter  string // the last pass to run; "" for all

@@ -72,7 +72,7 @@ func TestFind(t *testing.T) {
 	assert.Equal(t, diag.UnknownPass, d.Kind)
 }
 
-// TestRun: the passes behind the one that a module has been through, or StartAfter, up to
+// TestRun: the passes after the one that a module has been through, or StartAfter, up to
 // StopAfter, each observed.
 func TestRun(t *testing.T) {
 	for _, c := range []struct {

@@ -6,7 +6,7 @@ import (
 )
 
 // Held-out images that a search measures on: the entries of its table on the judged
-// ones, whole networks, which are few, on those behind them. On 512 images the
+// ones, whole networks, which are few, on those after them. On 512 images the
 // divergences of good networks differ by less than their errors.
 const (
 	Judged = 512
@@ -48,7 +48,7 @@ func (e *Env) Judge() (data.Batch, error) {
 	return e.judge, err
 }
 
-// Final returns the held-out images behind the judged ones, disturbed in the same
+// Final returns the held-out images after the judged ones, disturbed in the same
 // way; none where there are no more.
 func (e *Env) Final() (data.Batch, error) {
 	clean, err := e.HeldOut()

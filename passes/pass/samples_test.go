@@ -91,7 +91,7 @@ func TestMixtures(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, &judge.X[0], &again.X[0])
 
-	// Where there are none behind the judged ones, or none held out at all.
+	// Where there are none after the judged ones, or none held out at all.
 	for _, n := range []int{3, Judged} {
 		few := &Env{Calibration: numbered(9, 0), Holdout: numbered(n, 100)}
 		judge, err = few.Judge()

@@ -118,7 +118,7 @@ func cutRanges(m *ir.Module, ranges map[*ir.Value]*ir.Range, seen map[*ir.Value]
 					cut(ranges[a], fromSum(n, k, ranges))
 				}
 			}
-		case KeepsType(n): // what saturates before it does so behind it
+		case KeepsType(n): // what saturates before it does so after it
 			for _, a := range n.Args {
 				if serves(uses, a) {
 					cut(ranges[a], *ranges[n.Out])

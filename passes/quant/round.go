@@ -482,7 +482,7 @@ func (r *Rounder) Sequential(ctx context.Context, formats []Format) ([]*Rounded,
 	return out, nil
 }
 
-// next rounds layer n behind the rounded layers of a walk.
+// next rounds layer n after the rounded layers of a walk.
 func (r *Rounder) next(ctx context.Context, n *ir.Node, f Format, exact, rounded *walker) (*Rounded, error) {
 	if r.bare && !f.needsData() && f.Elem.Kind != ir.Code {
 		return roundRows(n, f)

@@ -16,7 +16,7 @@ import (
 // The search for the smallest network of a retention.
 const (
 	keepSteps  = 7   // sizes measured at most before one keeps enough,
-	keepBehind = 3   // and behind the first that does
+	keepBehind = 3   // and after the first that does
 	keepNear   = .06 // sizes this near each other are one: a step between them shows less than its error
 	keepClose  = .25 // of the error of what is kept: a network this little above what it should keep is the one
 	keepOthers = 2   // further networks of a size, where one fails by less than its error
@@ -316,7 +316,7 @@ func (s *Search) expected(ctx context.Context, m method, h *hunt) (int, error) {
 }
 
 // quick is a method's first choice within bytes, as the search for a retention looks at
-// many networks; of Qed the plan of a surrogate. There is none behind the last.
+// many networks; of Qed the plan of a surrogate. There is none after the last.
 func (s *Search) quick(ctx context.Context, m method, bytes, surrogate int) (*Network, error) {
 	if !m.isQed() {
 		if surrogate > 0 {

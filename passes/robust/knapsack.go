@@ -118,7 +118,7 @@ func grid(layers [][]Choice) (bytes, cycles int) {
 // keeps both bounds; of the partial plans whose sums lie in one cell of a grid only
 // the cheapest goes on, as the undominated ones of three sums are too many.
 func Under(layers [][]Choice, bytes int, cycles float64) *Plan {
-	// What the layers behind take at least of either.
+	// What the layers after take at least of either.
 	restBytes, restCycles := make([]int, len(layers)+1), make([]float64, len(layers)+1)
 	for l := len(layers) - 1; l >= 0; l-- {
 		b, c := math.MaxInt, math.Inf(1)

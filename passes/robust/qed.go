@@ -152,7 +152,7 @@ func (s *Search) neighbour(from *Network, tried map[string]bool, bytes int) []qu
 		try(a)
 		for _, b := range moves[i+1:] {
 			if a.cost+b.cost >= least {
-				break // sorted: none behind is nearer
+				break // sorted: none after is nearer
 			}
 			if a.layer != b.layer {
 				try(a, b)

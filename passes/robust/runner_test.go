@@ -231,7 +231,7 @@ func TestProgramIsRoundedOnce(t *testing.T) {
 }
 
 // TestJointIsTheIntegers: a whole network is measured in the integers that ship, on the
-// judged images or on those behind them.
+// judged images or on those after them.
 func TestJointIsTheIntegers(t *testing.T) {
 	r := newReal(t)
 	formats := []quant.Format{nearestOf(3), nearestOf(2), {Elem: ir.OddOf(2), Rounding: quant.Compensated}}

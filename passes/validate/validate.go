@@ -37,7 +37,7 @@ func New(m *ir.Module, seed uint64) *Validator {
 	return v
 }
 
-// Observe compares the module behind a pass with the one before it. A difference is
+// Observe compares the module after a pass with the one before it. A difference is
 // a *pass.Error that names the first value that differs.
 func (v *Validator) Observe(ctx context.Context, p *pass.Pass, m *ir.Module) error {
 	before := v.before
@@ -153,7 +153,7 @@ func same[T float32 | int8](ctx context.Context, compile func(*ir.Module) (*inte
 		if fault == nil {
 			continue
 		}
-		// The first of one name that differs is nearer to the cause: behind the last
+		// The first of one name that differs is nearer to the cause: after the last
 		// one that is the same, for a name may come to mean another part of a sum.
 		var first error
 		for _, n := range b.Ops {

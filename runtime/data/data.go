@@ -9,11 +9,11 @@ import (
 )
 
 // Batch is N images of one shape, one after the other, as reals. Where a network has
-// several inputs an image is the first one, and its others lie behind it.
+// several inputs an image is the first one, and its others lie after it.
 type Batch struct {
 	N      int
 	Shape  []int // of one image, usually C,H,W
-	Others int   // elements of the other inputs behind each image
+	Others int   // elements of the other inputs after each image
 	X      []float32
 	Labels []int // nil when unlabelled, or where labels are more than one whole number
 	// Targets are labels of any kind, those of Labels too where they came as an array.
@@ -36,7 +36,7 @@ func (t Target) Size() int {
 	return n
 }
 
-// Size is the elements of one image and what lies behind it.
+// Size is the elements of one image and what lies after it.
 func (b Batch) Size() int { return b.Pixels() + b.Others }
 
 // Pixels is the elements of one image.
@@ -48,20 +48,20 @@ func (b Batch) Pixels() int {
 	return n
 }
 
-// Image returns the pixels of image i, and what lies behind them.
+// Image returns the pixels of image i, and what lies after them.
 func (b Batch) Image(i int) []float32 {
 	s := b.Size()
 	return b.X[i*s : (i+1)*s]
 }
 
-// Digest is the hash of image i and what lies behind it, to the last bit.
+// Digest is the hash of image i and what lies after it, to the last bit.
 func (b Batch) Digest(i int) [sha256.Size]byte {
 	raw, _ := binary.Append(nil, binary.LittleEndian, b.Image(i)) // of float32 there is no error
 	return sha256.Sum256(raw)
 }
 
 // Among counts the images that are among those of other batches, too, with all that lies
-// behind them.
+// after them.
 func (b Batch) Among(others ...Batch) (n int) {
 	has := map[[sha256.Size]byte]bool{}
 	for _, o := range others {

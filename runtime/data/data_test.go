@@ -74,7 +74,7 @@ func TestDistinct(t *testing.T) {
 	assert.Equal(t, 2, zeros.N)
 }
 
-// TestAmong counts images that other batches have, too, with what lies behind them.
+// TestAmong counts images that other batches have, too, with what lies after them.
 func TestAmong(t *testing.T) {
 	one := data.Batch{N: 3, Shape: []int{1, 1, 1}, Others: 1, X: []float32{1, 2, 3, 4, 5, 6}}
 	two := data.Batch{N: 3, Shape: []int{1, 1, 1}, Others: 1, X: []float32{3, 4, 3, 5, 3, 4}}

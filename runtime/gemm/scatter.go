@@ -4,7 +4,7 @@ import "github.com/dnnc/dnnc/ir/geometry"
 
 // Scatter is the gradient of a convolution with respect to its input: each
 // derivative of a result, times the weights of its window, is added to the window.
-// Most derivatives are 0 behind relu and max pooling and cost nothing, which makes
+// Most derivatives are 0 after relu and max pooling and cost nothing, which makes
 // this cheaper than a product of whole matrices. Channels lie innermost, so that a
 // row of a window is one run.
 type Scatter struct {

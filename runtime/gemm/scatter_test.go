@@ -26,7 +26,7 @@ func TestScatterEqualsTheKernel(t *testing.T) {
 			weight[i] = float32(rng.NormFloat64())
 		}
 		for i := range dy {
-			if rng.Intn(3) == 0 { // most derivatives are 0 behind relu
+			if rng.Intn(3) == 0 { // most derivatives are 0 after relu
 				dy[i] = float32(rng.NormFloat64())
 			}
 		}

@@ -16,7 +16,7 @@ import (
 
 // TestStreamedGivesTheSameBits runs networks with all weights in memory and
 // operation by operation. LeNet-5's first matrix takes two blocks of rows; the
-// residual network's values outlive the operation behind them.
+// residual network's values outlive the operation after them.
 func TestStreamedGivesTheSameBits(t *testing.T) {
 	ctx := context.Background()
 	lenet5, err := frontend.Load("../../testdata/lenet5/lenet5.dnn", frontend.Options{})

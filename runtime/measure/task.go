@@ -39,7 +39,7 @@ type Result struct {
 
 	row                          *row
 	from, size                   int  // elements of it in the answers of an item
-	classes, positions, inner    int  // of classes: along the axis, and behind it
+	classes, positions, inner    int  // of classes: along the axis, and after it
 	isShare                      bool // the answers are probabilities, not logits
 	byLabels                     bool // its task was told by labels alone
 	agrees                       bool // it is judged by the answers of the reference to the same items, as there are no labels

@@ -175,7 +175,7 @@ type Factor struct {
 }
 
 // blockCols is about the columns that are rounded before their error is spread
-// over those behind them, which then is a product of matrices.
+// over those after them, which then is a product of matrices.
 const blockCols = 32
 
 // Prepare factorizes the moments for an order of the columns, in groups of d.

@@ -66,7 +66,7 @@ func TestHeat(t *testing.T) {
 	for _, word := range []string{"conv1", "fc1", "one", "half"} {
 		assert.Contains(t, svg, ">"+word+"<")
 	}
-	// The first row stands highest: y grows downwards behind the flip of the canvas.
+	// The first row stands highest: y grows downwards after the flip of the canvas.
 	assert.Less(t, strings.Index(svg, ">one<"), strings.Index(svg, ">half<"))
 }
 

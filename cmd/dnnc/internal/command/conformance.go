@@ -474,7 +474,7 @@ func inputSamples(f *weights.File, m *ir.Module, k int) (x []float32, name strin
 	return x, name, nil
 }
 
-// samples reads the arrays of a value, one behind the other; those of images lie
+// samples reads the arrays of a value, one after the other; those of images lie
 // in H,W,C order and come into C,H,W.
 func samples(f *weights.File, name string, v *ir.Value) ([]float32, error) {
 	t, ok := f.Tensor(name)

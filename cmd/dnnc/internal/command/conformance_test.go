@@ -31,7 +31,7 @@ func TestConformance(t *testing.T) {
 	for i := range image {
 		image[i] = 1
 	}
-	weights[4], weights[5] = 1, 2 // a pixel and the one behind it; the second channel is 0
+	weights[4], weights[5] = 1, 2 // a pixel and the one after it; the second channel is 0
 	for i := range 36 {
 		sums[i] = 3
 		if i%6 == 5 {

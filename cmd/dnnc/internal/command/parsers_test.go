@@ -57,7 +57,7 @@ type aParser struct {
 	name  string
 	seeds [][]byte // valid inputs, which are mutated
 	read  func(raw []byte) error
-	mend  func(raw []byte) // makes checksums right, lest they hide what lies behind them
+	mend  func(raw []byte) // makes checksums right, lest they hide what lies after them
 }
 
 func fileOf(t *testing.T, path string) []byte {
@@ -372,7 +372,7 @@ func mendPNG(raw []byte) {
 	}
 }
 
-// mendZip makes the checksums of an archive's files right in its directory and behind
+// mendZip makes the checksums of an archive's files right in its directory and after
 // the files, which are stored as they are (APPNOTE 4.3.7, 4.3.9 and 4.3.12).
 func mendZip(raw []byte) {
 	for at := 0; at+46 <= len(raw); at++ {

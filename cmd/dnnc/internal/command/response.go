@@ -55,7 +55,7 @@ func words(text string) ([]string, error) {
 	var out []string
 	var word strings.Builder
 	var quote rune
-	inside, escape := false, false // of a word; behind a backslash
+	inside, escape := false, false // of a word; after a backslash
 	for _, r := range text {
 		switch {
 		case escape:

@@ -32,7 +32,7 @@ func TestRecordGoesOn(t *testing.T) {
 	text, err := os.ReadFile(o.Record)
 	require.NoError(t, err)
 
-	// A record that was cut off behind its first size gives the same in the end.
+	// A record that was cut off after its first size gives the same in the end.
 	lines := strings.SplitAfter(string(text), "\n")
 	require.Len(t, lines, 1+6+1)
 	require.NoError(t, os.WriteFile(o.Record, []byte(strings.Join(lines[:3], "")), 0o644))

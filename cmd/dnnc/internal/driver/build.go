@@ -243,7 +243,7 @@ func (b *build) fidelity(ctx context.Context, messages io.Writer) error {
 }
 
 // measures reports whether the build measures what it made: when asked to, and
-// behind a search for robustness, which takes longer.
+// after a search for robustness, which takes longer.
 func (b *build) measures() bool {
 	return TestData(b.o, b.r.Module) != "" &&
 		(b.o.Data != "" || slices.Contains(b.o.Report, "accuracy") || b.r.Env.Level == pass.Robust && b.r.Float != nil)
@@ -467,7 +467,7 @@ func (b *build) stats() error {
 	return Replace(b.o.Stats, append(text, '\n'))
 }
 
-// CheckOutput reports, before long work, a file that could not be written behind
+// CheckOutput reports, before long work, a file that could not be written after
 // it: in no folder, or of an ending that names no format of a flag's.
 func CheckOutput(flag, path string, endings ...string) error {
 	if !slices.Contains(endings, filepath.Ext(path)) {

@@ -104,7 +104,7 @@ func TestWeightsTakeTheirIdealBits(t *testing.T) {
 	assert.LessOrEqual(t, float64(total), 1.01*ideal)
 }
 
-// TestSizeIsSmaller: -O size, alone and behind a level, is written down and takes less
+// TestSizeIsSmaller: -O size, alone and after a level, is written down and takes less
 // code for the same weights and answers.
 func TestSizeIsSmaller(t *testing.T) {
 	if _, err := llvm.Find(""); err != nil {

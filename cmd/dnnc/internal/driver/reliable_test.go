@@ -157,7 +157,7 @@ func TestNowhereToWrite(t *testing.T) {
 		assert.Error(t, c.Run())
 		assert.Contains(t, messages.String(), "no space left")
 	}
-	// A file that finds no room, behind others that found theirs: none is replaced.
+	// A file that finds no room, after others that found theirs: none is replaced.
 	old := map[string][]byte{"net.c": []byte("old c"), "net.h": []byte("old header"), "net.json": []byte("old certificate")}
 	for name, content := range old {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name), content, 0o644))

@@ -25,7 +25,7 @@ import (
 const planePoints = 100
 
 // plane draws the decision boundary of the float network and what it became, and
-// behind a search also of universal quantization and Deep Compression in as many
+// after a search also of universal quantization and Deep Compression in as many
 // bytes.
 func plane(ctx context.Context, o driver.Options, r *driver.Result, stdout, stderr io.Writer) error {
 	if len(r.Inputs) > 1 {

@@ -17,7 +17,7 @@ type analysis struct {
 	answers [][][]byte // on the planes, by plane and entrant; nil of none
 }
 
-// analyse unpacks what was measured, so that nothing behind it can fail on it.
+// analyse unpacks what was measured, so that nothing after it can fail on it.
 func analyse(s *study) (*analysis, error) {
 	a := &analysis{study: s, sampler: newSampler(s.mat.images.N, len(s.x.Seeds))}
 	var chosen []*entrant

@@ -36,7 +36,7 @@ type legend struct {
 	Name   string
 }
 
-// picture is a drawing, the table behind it, and what it shows.
+// picture is a drawing, the table after it, and what it shows.
 type picture struct {
 	SVG     template.HTML
 	Caption string
@@ -88,7 +88,7 @@ func signed(e Estimate) figure {
 	return f
 }
 
-// errorText is the standard error with so many digits behind the point.
+// errorText is the standard error with so many digits after the point.
 func (e Estimate) errorText(digits int) string {
 	if math.IsNaN(e.StdErr) {
 		return "unknown"

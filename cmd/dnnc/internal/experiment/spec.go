@@ -209,7 +209,7 @@ func word(of func(x *Experiment) *string, allowed func() []string) func(*Experim
 // mostWords bounds a list: each of its elements is a search or a measurement.
 const mostWords = 1000
 
-// split is a list of words, behind commas or blanks; a word that stands twice is a
+// split is a list of words, after commas or blanks; a word that stands twice is a
 // mistake.
 func split(value string) ([]string, error) {
 	list := strings.FieldsFunc(value, func(r rune) bool { return r == ',' || r == ' ' || r == '\t' })

@@ -15,7 +15,7 @@ type maker struct {
 	often int // against the others
 	args  int // how many; 0 is from one to three
 	draw  func(rng *rand.Rand) []int
-	// attrs are the attributes that parameters stand for behind arguments of some
+	// attrs are the attributes that parameters stand for after arguments of some
 	// shapes.
 	attrs func(p []int, in []ir.Shape) []ir.Attr
 	// consts are the constants that it reads, of which the first is its weights.
@@ -363,7 +363,7 @@ func permutation(number, n int) (perm []int) {
 	return perm
 }
 
-// sliced cuts elements off in front and behind, and takes each, every other one, or
+// sliced cuts elements off in front and after, and takes each, every other one, or
 // all of them backwards.
 func sliced(p []int, in []ir.Shape) []ir.Attr {
 	var start, size, step []int

@@ -18,7 +18,7 @@ type panicked struct {
 
 func (p *panicked) Error() string { return fmt.Sprintf("panic: %v\n%s", p.value, p.stack) }
 
-// origin is the function of a stack that a panic came from: the first behind the panic
+// origin is the function of a stack that a panic came from: the first after the panic
 // itself that is not Go's.
 var origin = regexp.MustCompile(`(?s)\npanic\(.*?\n(github\.com/[^\n]*)\([^\n]*\n`)
 

@@ -137,7 +137,7 @@ func TestLanguageServer(t *testing.T) {
 	assert.NotContains(t, inside, `"label":"y"`, "defined below")
 	assert.Contains(t, e.at("completion", 3, 6), `"label":"conv2d"`)
 
-	// A text with two faults, one of them behind letters of two and four bytes.
+	// A text with two faults, one of them after letters of two and four bytes.
 	list := e.text("didChange", strings.Replace(strings.Replace(small, "relu", "relux", 1), "# ä𝄞", "𝄞 = 1", 1))
 	require.Len(t, list, 2)
 	assert.Equal(t, "dnnc", list[0]["source"])

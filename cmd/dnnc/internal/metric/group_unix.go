@@ -14,7 +14,7 @@ func apart(c *exec.Cmd) {
 	c.Cancel = func() error { return syscall.Kill(-c.Process.Pid, syscall.SIGKILL) }
 }
 
-// endGroup ends what a program left behind; there may be nothing.
+// endGroup ends the processes that a program left; there may be none.
 func endGroup(c *exec.Cmd) {
 	if c.Process != nil {
 		_ = syscall.Kill(-c.Process.Pid, syscall.SIGKILL)

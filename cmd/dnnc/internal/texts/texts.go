@@ -63,7 +63,7 @@ func Format(_ context.Context, o driver.Options, stdout, _ io.Writer) error {
 }
 
 // Dump prints the module as it is after -stop-after, the last pass when absent; with
-// -diff a,b what the passes behind a up to b changed.
+// -diff a,b what the passes after a up to b changed.
 func Dump(ctx context.Context, o driver.Options, stdout, stderr io.Writer) error {
 	// Only the last passes look at the target.
 	o.Target = cmp.Or(o.Target, processor.Names()[0])
