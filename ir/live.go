@@ -59,32 +59,23 @@ type Block struct {
 func Blocks(m *Module) []Block {
 	live := InMemory(m)
 	var blocks []Block
-	chains := m.Chains()
+	chains := m.InChains()
 	for i, n := range m.Ops {
-		if len(chains) > 0 && i > chains[0].To {
-			chains = chains[1:]
-		}
 		rows := func(key Key[[]int], of *Value, name string) {
-			if n.Has(key) && len(chains) > 0 && n.Ints(key)[1] > 0 {
+			if c := chains[i]; c != nil && n.Has(key) && n.Ints(key)[1] > 0 {
 				at := n.Ints(key)
-				blocks = append(blocks, Block{Name: n.Name() + " " + name, Offset: at[0], Bytes: at[1] * of.RowBytes(), Interval: Interval{chains[0].From, chains[0].To}})
+				blocks = append(blocks, Block{Name: n.Name() + " " + name, Offset: at[0], Bytes: at[1] * of.RowBytes(), Interval: Interval{c.From, c.To}})
 			}
 		}
 		if n.Out.At.Kind == InArena {
-			bytes := n.Out.Type.Shape.Size() * n.Out.Type.Elem.StoredSize()
-			if n.Has(AttrBuffer) {
-				bytes = n.Int(AttrBuffer) * n.Out.RowBytes()
-			}
-			b := Block{Name: n.Name(), Offset: n.Out.At.Offset, Bytes: bytes, Interval: live[n.Out], Value: n.Out}
+			b := Block{Name: n.Name(), Offset: n.Out.At.Offset, Bytes: n.OutBytes(), Interval: live[n.Out], Value: n.Out}
 			if n.Has(AttrLag) && live[n.Args[0]].To == i {
 				b.Over, b.Lag = n.Args[0], n.Int(AttrLag)
 			}
 			blocks = append(blocks, b)
 		}
 		rows(AttrKept, n.Out, "kept")
-		if n.Has(AttrLoad) {
-			rows(AttrLoad, n.Args[0], "load")
-		}
+		rows(AttrLoad, n.Args[0], "load")
 		if n.Has(AttrScratch) {
 			s := n.Ints(AttrScratch)
 			blocks = append(blocks, Block{Name: n.Name() + " scratch", Offset: s[0], Bytes: s[1], Interval: Interval{i, i}})

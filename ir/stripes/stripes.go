@@ -101,7 +101,7 @@ func viewOf(n *ir.Node) (v view, ok bool) {
 // Serves reports whether chains serve an operation: of activations of 8 bits.
 func Serves(n *ir.Node) bool {
 	_, ok := viewOf(n)
-	return ok && !n.IsWide()
+	return ok
 }
 
 // part is an operation that computes one row of another's result.

@@ -60,26 +60,20 @@ func blocksOf(m *ir.Module, t *processor.Target) []*block {
 	live := ir.InMemory(m)
 	values := map[*ir.Value]*block{}
 	var blocks []*block
-	chains := m.Chains()
+	chains := m.InChains()
 	for i, n := range m.Ops {
-		if len(chains) > 0 && i > chains[0].To {
-			chains = chains[1:]
-		}
-		inChain := len(chains) > 0 && i >= chains[0].From
+		c := chains[i]
 		rows := func(key ir.Key[[]int], of *ir.Value) {
-			if !inChain || !n.Has(key) || n.Ints(key)[1] == 0 {
+			if c == nil || !n.Has(key) || n.Ints(key)[1] == 0 {
 				return
 			}
 			count := n.Ints(key)[1]
-			blocks = append(blocks, &block{bytes: count * of.RowBytes(), live: ir.Interval{From: chains[0].From, To: chains[0].To},
+			blocks = append(blocks, &block{bytes: count * of.RowBytes(), live: ir.Interval{From: c.From, To: c.To},
 				place: func(at int) { n.Put(key.Is([]int{at, count})) }})
 		}
 		if !m.IsOutput(n.Out) {
-			b := &block{bytes: n.Out.Type.Slots(), live: live[n.Out]}
-			if n.Has(ir.AttrBuffer) {
-				b.bytes = n.Int(ir.AttrBuffer) * n.Out.RowBytes()
-			}
-			if a := values[n.Args[0]]; a != nil && a.live.To == i && !inChain {
+			b := &block{bytes: n.OutBytes(), live: live[n.Out]}
+			if a := values[n.Args[0]]; a != nil && a.live.To == i && c == nil {
 				b.lie(n, a, t)
 			}
 			b.place = func(at int) {

@@ -193,8 +193,8 @@ func (e *Estimates) Of(name string, format ir.Elem) (cycles float64, fits bool) 
 	known, ok := e.known[key]
 	if !ok {
 		known = answer{cycles: math.Inf(1)}
-		if c, is := e.steps.chainOf(i); is {
-			known = e.inChain(c, i, format)
+		if c := e.steps.m.InChains()[i]; c != nil {
+			known = e.inChain(*c, i, format)
 			e.known[key] = known
 			return known.cycles, known.fits
 		}
@@ -208,16 +208,6 @@ func (e *Estimates) Of(name string, format ir.Elem) (cycles float64, fits bool) 
 		e.known[key] = known
 	}
 	return known.cycles, known.fits
-}
-
-// chainOf is the chain of a planned module that has step i.
-func (s *steps) chainOf(i int) (c ir.Chain, ok bool) {
-	chains := s.m.Chains()
-	k := slices.IndexFunc(chains, func(c ir.Chain) bool { return c.From <= i && i <= c.To })
-	if k < 0 {
-		return ir.Chain{}, false
-	}
-	return chains[k], true
 }
 
 // inChain is the answer for step i of a chain, whose other operations stay as they are.
