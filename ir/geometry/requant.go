@@ -55,13 +55,18 @@ type Requant struct {
 	Zero, Lo, Hi int32
 }
 
+// Factors reads the multipliers and shifts of a node.
+func Factors(n *ir.Node) (mul, shift []int32, err error) {
+	if mul, err = n.Const(ir.AttrMul).Int32(); err != nil {
+		return nil, nil, err
+	}
+	shift, err = n.Const(ir.AttrShift).Int32()
+	return mul, shift, err
+}
+
 // RequantOf reads the requantization of a node from its constants.
 func RequantOf(n *ir.Node) (*Requant, error) {
-	mul, err := n.Const(ir.AttrMul).Int32()
-	if err != nil {
-		return nil, err
-	}
-	shift, err := n.Const(ir.AttrShift).Int32()
+	mul, shift, err := Factors(n)
 	if err != nil {
 		return nil, err
 	}

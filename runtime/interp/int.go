@@ -197,10 +197,7 @@ func intSoftmax(_ *Int, n *ir.Node) (intRun, error) {
 	mul, shift := []int32{1}, []int32{0}
 	var err error
 	if n.Const(ir.AttrMul) != nil {
-		if mul, err = n.Const(ir.AttrMul).Int32(); err != nil {
-			return nil, err
-		}
-		if shift, err = n.Const(ir.AttrShift).Int32(); err != nil {
+		if mul, shift, err = geometry.Factors(n); err != nil {
 			return nil, err
 		}
 	}

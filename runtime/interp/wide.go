@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/geometry"
 	"github.com/dnnc/dnnc/runtime/kernels"
 )
 
@@ -99,11 +100,7 @@ func wideTable(n *ir.Node) (intRun, error) {
 	if err != nil {
 		return nil, err
 	}
-	mul, err := n.Const(ir.AttrMul).Int32()
-	if err != nil {
-		return nil, err
-	}
-	shift, err := n.Const(ir.AttrShift).Int32()
+	mul, shift, err := geometry.Factors(n)
 	if err != nil {
 		return nil, err
 	}

@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/geometry"
 	"github.com/dnnc/dnnc/ir/kernel/emit"
 	"github.com/dnnc/dnnc/ir/loop"
 )
@@ -22,11 +23,7 @@ func wideTable(g *emit.Generator, raw []byte) error {
 
 // sigmoidElements is R14 of sigmoid and tanh of i16.
 func sigmoidElements(g *emit.Generator, table *loop.Global) error {
-	mul, err := g.Node.Const(ir.AttrMul).Int32()
-	if err != nil {
-		return err
-	}
-	shift, err := g.Node.Const(ir.AttrShift).Int32()
+	mul, shift, err := geometry.Factors(g.Node)
 	if err != nil {
 		return err
 	}

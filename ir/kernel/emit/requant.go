@@ -41,11 +41,7 @@ func NewRequant(g *Generator, role string, wide bool) (Requant, error) {
 
 // readRequant reads the constants of a node.
 func readRequant(g *Generator, wide bool) (Requant, error) {
-	mul, err := g.Node.Const(ir.AttrMul).Int32()
-	if err != nil {
-		return Requant{}, err
-	}
-	shift, err := g.Node.Const(ir.AttrShift).Int32()
+	mul, shift, err := geometry.Factors(g.Node)
 	if err != nil {
 		return Requant{}, err
 	}

@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/geometry"
 	"github.com/dnnc/dnnc/ir/kernel/emit"
 	"github.com/dnnc/dnnc/ir/loop"
 )
@@ -14,11 +15,7 @@ func softmaxWide(g *emit.Generator) error {
 	if err != nil {
 		return err
 	}
-	mul, err := g.Node.Const(ir.AttrMul).Int32()
-	if err != nil {
-		return err
-	}
-	shift, err := g.Node.Const(ir.AttrShift).Int32()
+	mul, shift, err := geometry.Factors(g.Node)
 	if err != nil {
 		return err
 	}
