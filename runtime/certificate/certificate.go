@@ -5,7 +5,6 @@
 package certificate
 
 import (
-	"bytes"
 	"crypto/sha256"
 	_ "embed"
 	"encoding/base64"
@@ -662,14 +661,7 @@ func NewScore(s *measure.Score) *Score {
 func (c *Certificate) JSON() ([]byte, error) {
 	bare := *c
 	bare.Sum = ""
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	e.SetIndent("", "  ")
-	if err := e.Encode(bare); err != nil {
-		return nil, err
-	}
-	return seal.Add(b.Bytes()), nil
+	return seal.JSON(bare, "  ")
 }
 
 // SHA256 is the hash of a file as a certificate has it, in hex.

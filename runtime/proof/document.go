@@ -1,7 +1,6 @@
 package proof
 
 import (
-	"bytes"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -140,14 +139,7 @@ func NewRange(k *Kind, p *Path, v Verdict, then int) Range {
 func (d *Document) JSON() ([]byte, error) {
 	bare := *d
 	bare.Sum = ""
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	e.SetIndent("", " ")
-	if err := e.Encode(bare); err != nil {
-		return nil, err
-	}
-	return seal.Add(b.Bytes()), nil
+	return seal.JSON(bare, " ")
 }
 
 // Parse reads a document, and fails unless its bytes are those that were sealed.

@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"regexp"
 )
@@ -30,6 +31,18 @@ func Add(text []byte) []byte {
 	sum := sha256.Sum256(text)
 	member := "," + before + after + hex.EncodeToString(sum[:]) + `"`
 	return append(append(bytes.Clone(members), member...), text[len(members):]...)
+}
+
+// JSON is a value as text with the given indent, sealed. The value has no sum.
+func JSON(v any, indent string) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", indent)
+	if err := e.Encode(v); err != nil {
+		return nil, err
+	}
+	return Add(b.Bytes()), nil
 }
 
 var member = regexp.MustCompile(`,(?:\n *)?"sum": ?"[0-9a-f]{64}"(\n?}\n?)$`)
