@@ -271,6 +271,17 @@ func (n *Node) Pool() (height, width int) {
 	return 1, 1
 }
 
+// MACs is the number of multiply-adds of one run of m.
+func (m *Module) MACs() int { return MACs(m.Ops) }
+
+// MACs is the number of multiply-adds of one run of some operations.
+func MACs(ops []*Node) (sum int) {
+	for _, n := range ops {
+		sum += n.MACs()
+	}
+	return sum
+}
+
 // MACs is the number of multiply-adds of one run of n: of its weights, or 0.
 func (n *Node) MACs() int {
 	if !n.Op.HasWeights() {

@@ -190,6 +190,14 @@ func (w Waste) String() string {
 // defaultMemory is what a search may keep unless it is told.
 const defaultMemory = 4 << 30
 
+// Judging is the task that a network with so many elements in its answer is judged by.
+func (e *Env) Judging(answer int) measure.Task {
+	if len(e.Task.Results) == 0 {
+		return measure.OneLabel(answer)
+	}
+	return e.Task
+}
+
 // Memory is the bytes of activations that a search may keep.
 func (e *Env) Memory() int {
 	if e.MaxMemory > 0 {

@@ -79,7 +79,7 @@ func newRunner(m *ir.Module, env *pass.Env) (*runner, error) {
 	}
 	r := &runner{
 		m: m, env: env, layers: m.Layers(), float: rounder.Prog, rounder: rounder, judge: &exam{Batch: judge},
-		task: taskOf(env, rounder.Prog), kinds: kindsOf(env),
+		task: env.Judging(rounder.Prog.Answer()), kinds: kindsOf(env),
 	}
 	if r.final = r.judge; final.N > 0 {
 		r.final = &exam{Batch: final}
@@ -93,14 +93,6 @@ func newRunner(m *ir.Module, env *pass.Env) (*runner, error) {
 		r.estimates = machine.NewEstimates(env.Reference, env.Target, cmp.Or(env.Budget.RAM, m.Within), odd8)
 	}
 	return r, nil
-}
-
-// taskOf is what networks are judged by.
-func taskOf(env *pass.Env, float *interp.Float) measure.Task {
-	if len(env.Task.Results) == 0 {
-		return measure.OneLabel(float.Answer())
-	}
-	return env.Task
 }
 
 // prepare keeps the values that live where a layer begins: what lies before a layer
@@ -230,13 +222,7 @@ func (r *runner) from(l int) int {
 	return r.float.Index(r.layers[l])
 }
 
-func (r *runner) macs(l int) int {
-	sum := 0
-	for _, o := range r.m.Ops[r.from(l):] {
-		sum += o.MACs()
-	}
-	return sum
-}
+func (r *runner) macs(l int) int { return ir.MACs(r.m.Ops[r.from(l):]) }
 
 func (r *runner) quantized(ctx context.Context, formats []quant.Format) (*ir.Module, error) {
 	rounded, err := r.rounder.Sequential(ctx, formats)

@@ -72,7 +72,7 @@ func boundOf(ctx context.Context, f, q *ir.Module, env *pass.Env) (measure.Bound
 	if err != nil {
 		return measure.Bound{}, err
 	}
-	r := &runner{m: f, env: env, float: float, task: taskOf(env, float)}
+	r := &runner{m: f, env: env, float: float, task: env.Judging(float.Answer())}
 	clean, err := env.Tests()
 	if err != nil || clean.N == 0 {
 		return measure.NoBound(), err

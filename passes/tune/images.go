@@ -27,9 +27,7 @@ type moves struct{ crop, flip, shift bool }
 // mirrored, and signals are moved in time. Gray pictures are often letters, digits and things
 // that lie in the middle: moved, they are items that the float network never saw.
 func movesOf(m *ir.Module, augment string) moves {
-	switch augment {
-	case "":
-	default:
+	if augment != "" {
 		has := func(word string) bool { return slices.Contains(strings.Split(augment, ","), word) }
 		return moves{has("crop"), has("flip"), has("shift")}
 	}

@@ -110,9 +110,7 @@ func begin(ctx context.Context, f, q *ir.Module, env *pass.Env, report *pass.Tun
 		report.Declined = err.Error()
 		return t, nil, nil, nil
 	}
-	if t.task = env.Task; len(t.task.Results) == 0 {
-		t.task = measure.OneLabel(t.float.Answer())
-	}
+	t.task = env.Judging(t.float.Answer())
 	if err := t.measureScale(ctx); err != nil {
 		return nil, nil, nil, err
 	}
@@ -206,7 +204,7 @@ func (t *tuning) run(ctx context.Context, q *ir.Module, judge, final *exam, effo
 	if err != nil {
 		return q, err
 	}
-	t.spent += 2 * float64(macs(q)) * float64(l.n)
+	t.spent += 2 * float64(q.MACs()) * float64(l.n)
 	t.report.Images, t.report.Judged = clean.N, final.N
 	for _, own := range t.layers {
 		if t.isTuned(q, own.name) {
@@ -230,7 +228,7 @@ func (t *tuning) plan(q *ir.Module, clean data.Batch, judge, final *exam, effort
 	if err != nil {
 		return nil, p, err
 	}
-	whole := float64(macs(q))
+	whole := float64(q.MACs())
 	left := effort - whole*float64((looks+1)*judge.N)
 	if final != judge {
 		left -= whole * float64(2*final.N)
@@ -243,14 +241,6 @@ func (t *tuning) plan(q *ir.Module, clean data.Batch, judge, final *exam, effort
 		}
 	}
 	return straight, p, nil
-}
-
-// macs is the multiply-adds of a network for one image.
-func macs(m *ir.Module) (sum int) {
-	for _, o := range m.Ops {
-		sum += o.MACs()
-	}
-	return sum
 }
 
 // isTuned reports whether a layer runs for each step.
@@ -428,7 +418,7 @@ func (t *tuning) judged(ctx context.Context, m *ir.Module, x *exam) (float64, er
 	if err != nil {
 		return 0, err
 	}
-	t.spent += float64(macs(m)) * float64(x.N)
+	t.spent += float64(m.MACs()) * float64(x.N)
 	return t.task.Diverge(t.scale, x.X, x.answers, got).KL, nil
 }
 

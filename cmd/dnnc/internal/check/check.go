@@ -148,9 +148,7 @@ func describe(ctx context.Context, o driver.Options, r *driver.Result) (*found, 
 	for _, n := range m.Layers() {
 		f.Weights += n.Const(ir.AttrWeight).Type.Shape.Size()
 	}
-	for _, n := range m.Ops {
-		f.MACs += n.MACs()
-	}
+	f.MACs = m.MACs()
 	for _, in := range dnnc.Inputs(m) {
 		_, given := o.Ranges[in.Name]
 		f.Inputs = append(f.Inputs, value{Name: in.Name, Shape: in.Shape, Range: &[2]float64{float64(in.Low), float64(in.High)}, Holds: in.String(),

@@ -63,9 +63,7 @@ func Examine(ctx context.Context, o Options, m *ir.Module, task measure.Task, so
 		look := mistake.Setup{Task: task, Network: network, Images: s.Images, Input: in.Name, Seed: o.Seed}
 		look.Low, look.High = dnnc.RangeOf(in)
 		look.Quick = s.Use == calibrates
-		for _, n := range m.Ops {
-			look.MACs += n.MACs()
-		}
+		look.MACs = m.MACs()
 		found, err := mistake.Look(ctx, look)
 		if err != nil {
 			return err

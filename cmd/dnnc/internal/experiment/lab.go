@@ -77,9 +77,7 @@ func load(x *Experiment) (*material, error) {
 	if err := mat.errors(x); err != nil {
 		return nil, err
 	}
-	for _, n := range m.Ops {
-		mat.macs += n.MACs()
-	}
+	mat.macs = m.MACs()
 	for _, n := range m.Layers() {
 		mat.weights += n.Const(ir.AttrWeight).Type.Shape.Size()
 	}
