@@ -116,9 +116,9 @@ func TestFidelityOfBuilds(t *testing.T) {
 		lines         []string // of standard error
 	}{
 		{"classes", "classes", nil, []string{`fidelity: s \d+\.\d dB, equal answers on \d+\.\d % of 80 calibration images; most is lost in \w+`}},
-		{"one number", "value", nil, []string{`fidelity: fc1 \d+\.\d dB, equal answers on - of 80 calibration images; most is lost in \w+`}},
-		{"two results", "detector", nil, []string{`fidelity: fc \d+\.\d dB, equal answers on - of`, `fidelity: box \d+\.\d dB, equal answers on - of`}},
-		{"two results, one of classes", "detector", []string{"-task", "fc=classes, box=values weight: 2"}, []string{`fidelity: fc \d+\.\d dB, equal answers on \d+\.\d % of`, `fidelity: box \d+\.\d dB \(-?\d+\.\d over its spread\), equal answers on - of`}},
+		{"one number", "value", nil, []string{`fidelity: fc1 \d+\.\d dB on 80 calibration images; most is lost in \w+`}},
+		{"two results", "detector", nil, []string{`fidelity: fc \d+\.\d dB on 80`, `fidelity: box \d+\.\d dB on 80`}},
+		{"two results, one of classes", "detector", []string{"-task", "fc=classes, box=values weight: 2"}, []string{`fidelity: fc \d+\.\d dB, equal answers on \d+\.\d % of`, `fidelity: box \d+\.\d dB \(-?\d+\.\d over its spread\) on 80`}},
 		{"far", "value", []string{"-O", "universal", "-bits", "1", "-rounding", "nearest"},
 			[]string{`dnnc: warning: \[low-fidelity\] the integers are far from the float network: on 64 calibration images fc1 has -?\d+\.\d dB\n    help: most is lost in \w+, whose weights are odd1: -fix \w+=8, or a greater budget; -report fidelity lists the layers\n`}},
 	} {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -474,7 +475,7 @@ func CheckOutput(flag, path string, endings ...string) error {
 		return diag.New(diag.Pos{}, diag.BadValue, "-%s %s: its ending is none of %s", flag, path, strings.Join(endings, " "))
 	}
 	if _, err := os.Stat(filepath.Dir(path)); err != nil {
-		return diag.New(diag.Pos{}, diag.BadOutput, "-%s: %v", flag, err)
+		return badOutput("-"+flag+" ", path, err)
 	}
 	return nil
 }
@@ -506,21 +507,30 @@ func ReplaceAll(files ...File) error {
 		}
 		s, err := replace.Stage(f.Path, write)
 		if err != nil {
-			return badOutput(f.Path, err)
+			return badOutput("", f.Path, err)
 		}
 		defer s.Discard() // unless it is committed
 		staged[i] = s
 	}
 	for i, s := range staged {
 		if err := s.Commit(); err != nil {
-			return badOutput(files[i].Path, err)
+			return badOutput("", files[i].Path, err)
 		}
 	}
 	return nil
 }
 
-func badOutput(path string, err error) error {
-	return diag.New(diag.Pos{}, diag.BadOutput, "%s: %v", path, err)
+// badOutput is the diagnostic of an output that cannot be written; role precedes its path.
+func badOutput(role, path string, err error) error {
+	var at *fs.PathError
+	if errors.As(err, &at) {
+		err = at.Err // the path is named already
+	}
+	d := diag.New(diag.Pos{}, diag.BadOutput, "%s%s: %v", role, path, err)
+	if errors.Is(err, fs.ErrNotExist) {
+		return d.WithHelp("make the folder %s first", filepath.Dir(path))
+	}
+	return d
 }
 
 // writeTensors writes the tensors file of a dump, unless it lies there already.
@@ -534,7 +544,7 @@ func writeTensors(path string, d *frontend.Dump) error {
 // ReplaceWith is Replace with a function that writes the content.
 func ReplaceWith(path string, write func(w io.Writer) error) error {
 	if err := replace.With(path, write); err != nil {
-		return badOutput(path, err)
+		return badOutput("", path, err)
 	}
 	return nil
 }

@@ -68,7 +68,7 @@ func IsModel(path string) bool {
 func WriteText(base, model string, m *ir.Module) error {
 	tensors := base + ".safetensors"
 	if _, err := quote.Text(filepath.Base(tensors)); err != nil {
-		return badOutput(tensors, err)
+		return badOutput("", tensors, err)
 	}
 	if err := ReplaceWith(tensors, func(w io.Writer) error { return frontend.WriteTensors(w, m) }); err != nil {
 		return err

@@ -101,7 +101,7 @@ func (f *Files) Check() error {
 			continue
 		}
 		if err := replace.Try(x.path); err != nil {
-			return diag.New(diag.Pos{}, diag.BadOutput, "%s %s: %v", x.role, x.path, err)
+			return badOutput(x.role+" ", x.path, err)
 		}
 	}
 	return nil

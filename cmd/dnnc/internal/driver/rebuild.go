@@ -61,15 +61,15 @@ func (b *build) recipe() (*certificate.Recipe, error) {
 		}
 		from, err := filepath.Abs(folder)
 		if err != nil {
-			return nil, badOutput(folder, err)
+			return nil, badOutput("", folder, err)
 		}
 		to, err := filepath.Abs(p.path)
 		if err != nil {
-			return nil, badOutput(p.path, err)
+			return nil, badOutput("", p.path, err)
 		}
 		rel, err := filepath.Rel(from, to)
 		if err != nil {
-			return nil, badOutput(p.path, err)
+			return nil, badOutput("", p.path, err)
 		}
 		*p.into = filepath.ToSlash(rel)
 	}

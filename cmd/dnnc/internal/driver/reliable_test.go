@@ -258,7 +258,7 @@ func TestNowhereToWriteIsToldFirst(t *testing.T) {
 		code, stdout, stderr := dnnctest.Run(t, args...)
 		assert.Equal(t, command.AtFault, code, args)
 		assert.Empty(t, stdout, args)
-		assert.Regexp(t, `^dnnc: output: .*: no such file or directory\n$`, stderr, args)
+		assert.Regexp(t, `^dnnc: output: .*: no such file or directory\n    help: make the folder .*such first\n$`, stderr, args)
 	}
 	dnnctest.AssertNoTemporary(t, dir)
 }

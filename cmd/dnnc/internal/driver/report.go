@@ -159,7 +159,13 @@ func Nearness(out io.Writer, f *certificate.Fidelity) {
 		return
 	}
 	for _, n := range f.Results {
-		fmt.Fprintf(out, "fidelity: %s %s, equal answers on %s of %d calibration images", n.Name, decibels(n), percent(n.Agreement), f.Images)
+		fmt.Fprintf(out, "fidelity: %s %s", n.Name, decibels(n))
+		if n.Agreement != nil { // results without one answer an item have none
+			fmt.Fprintf(out, ", equal answers on %s of", percent(n.Agreement))
+		} else {
+			fmt.Fprint(out, " on")
+		}
+		fmt.Fprintf(out, " %d calibration images", f.Images)
 		if f.WorstIn != "" {
 			fmt.Fprintf(out, "; most is lost in %s", f.WorstIn)
 		}
