@@ -8,7 +8,7 @@ TEST_PACKAGES = gcc g++ libc6-dev gcc-arm-linux-gnueabihf libc6-dev-armhf-cross 
 	qemu-system-arm gcc-arm-none-eabi libnewlib-arm-none-eabi clang-19 cmake ninja-build pkg-config neovim zsh fish
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: all demo dist experiments keep-check peers peers-networks peers-quantized test test-adoption test-full mutate mutate-all matrix bench results tasks same check tools test-tools clean FORCE
+.PHONY: all demo dist experiments keep-check peers peers-networks peers-quantized test test-adoption test-full mutate mutate-all matrix bench results tasks same site check tools test-tools clean FORCE
 
 all: bin/dnnc
 
@@ -164,9 +164,15 @@ same:
 dist:
 	$(GO) run ./cmd/dist
 
+# The documents as a static site in bin/site, every link within it checked.
+site:
+	@.ci/install hugo linkchecker
+	hugo --quiet --noBuildLock --source cmd/site --destination $(CURDIR)/bin/site --cleanDestinationDir
+	linkchecker --no-status -f cmd/site/linkchecker.ini bin/site/index.html
+
 # What users of others' tools meet: the Python package, installed from its wheel with the extra
-# llvm in a throw-away environment; projects, as the tools of their ecosystems take them; the editor's extension.
-test-adoption: tools
+# llvm in a throw-away environment; projects, as the tools of their ecosystems take them; the editor's extension; the tutorials, which install PyTorch.
+test-adoption: tools site
 	@.ci/install lintian
 	rm -rf bin/adoption
 	$(GO) run ./cmd/dist -only linux/$$($(GO) env GOARCH) -o bin/adoption
@@ -178,6 +184,9 @@ test-adoption: tools
 	$(GO) run github.com/rhysd/actionlint/cmd/actionlint@v1.7.7
 	bin/adoption/python/bin/pip install -q platformio==6.2.0 kconfiglib idf-component-manager
 	PATH=$(CURDIR)/bin/adoption/python/bin:$$PATH $(GO) test -count 1 -run Validators -v ./cmd/dnnc/internal/project
+	bin/adoption/python/bin/pip install -q torch==2.15.0 onnxscript
+	bin/adoption/python/bin/python cmd/dist/test_dnnc.py Package.test_torch
+	DNNC_TUTORIALS=$(CURDIR)/bin/adoption/python/bin $(GO) test -count 1 -timeout 60m -run Tutorials -v ./cmd/site
 	@if command -v npm >/dev/null; then cd editors/vscode && npm install --no-audit --no-fund --no-save && npm run package && cd ../.. && \
 		$(GO) test -count 1 -run ExtensionWorks -v ./cmd/dnnc/internal/command; else echo "no npm: the extension of Visual Studio Code was not packaged"; fi
 
