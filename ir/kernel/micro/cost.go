@@ -33,12 +33,19 @@ func (m *Product) cycles(e ir.Elem, k, pixels, channels, all int) float64 {
 			switch {
 			case m.Decode == 0:
 				once = float64(decode*l.Groups*l.Steps + decodeRest*l.Rest)
+			case m.Carried && channels == 1: // to halves
+				once *= 2
 			case k%decodedWord == 0 && !m.Carried:
 				once = decodeTogether * float64(k)
 			}
 			sum += once / float64(max(1, all))
 		}
-		planes, k = []int{m.DecodedBits()}, wholeInputs(m, k)
+		switch planes = []int{m.DecodedBits()}; {
+		case !m.Carried:
+			k = wholeInputs(m, k)
+		case channels == 1:
+			planes[0] = m.Field // halves
+		}
 	}
 	for _, p := range planes {
 		l := m.Layout(p, k, channels)
@@ -47,7 +54,7 @@ func (m *Product) cycles(e ir.Elem, k, pixels, channels, all int) float64 {
 			unpack, product = m.Unpack8, max(m.Product, m.Product8)
 		}
 		if m.Decodes {
-			if unpack = 0; m.Carried {
+			if unpack = 0; m.Carried && channels > 1 {
 				unpack = m.Unpack8
 			}
 			product, p = m.Product, m.Multiplied(e.CodeBits())

@@ -23,6 +23,20 @@ func (k *micro) decode() {
 		leftAt: k.groups * tiled * size, tiledBytes: -1, leftBytes: -1,
 	}}
 	k.decodedAt = decodedAt(k.m, k.k, k.pixels)
+	if k.m.Carried {
+		k.nest()
+	}
+}
+
+// nest has the kernel read nested halves, and halves of the rows left over, as decodeNested writes them.
+func (k *micro) nest() {
+	part := func(r run, channels int) *plane {
+		l := k.m.Layout(8*r.bytes, k.k, channels)
+		rest := r.at + r.codes/k.k*(k.k-l.Rest)*r.bytes
+		return &plane{bits: 8 * r.bytes, product: 8 * r.bytes, tiled: l, left: l, leftAt: r.at, restAt: 8 * rest, leftRest: 8 * rest, tiledBytes: -1, leftBytes: -1}
+	}
+	runs := nestedRuns(k.groups, k.rows, k.k, k.channels)
+	k.planes, k.lefts = []*plane{part(runs[0], k.channels)}, []*plane{part(runs[1], 1)}
 }
 
 // oneByOne reports whether codes are decoded one after the other.
@@ -104,42 +118,56 @@ func (k *micro) decodePart(p *plane, l Layout, n, channels, to, from, bit int, v
 	})
 }
 
-// decodeNested decodes the i-th plane to nested halves in scratch (packNested); low is the
-// number of its codes' lowest bit. Bytes hold twice the codes; the last plane makes weights of
-// them, 2q-(2^bits-1), whose halves borrow from each other.
+// decodeNested decodes the i-th plane to nested halves in scratch, and those of rows left over to halves
+// (packNested); low is the number of its codes' lowest bit. Elements hold twice the codes; the last plane makes
+// weights of them, 2q-(2^bit-1), where bytes borrow from the byte above them in their half.
 func (k *micro) decodeNested(i, low int) {
-	b, p, n := k.g.B, k.stored[i], k.groups*k.rows*k.k
+	b, p := k.g.B, k.stored[i]
 	each, isLast, twice := 32/p.bits, i == len(k.stored)-1, low+1
-	bytes := func(v int) loop.Expr { return loop.Int(int(int32(uint32(v) * 0x01010101))) }
-	words, dst := b.Cursor("words", p.data, loop.Int(0)), b.Cursor("dst", k.g.Scratch, loop.Int(k.decodedAt))
-	b.For("word", loop.Int(0), loop.Int(n/each), 1, func(loop.Expr) {
-		word := b.Let("word", &loop.Load{From: words, Offset: loop.Int(0), T: loop.I32, Align: 4})
-		b.Advance(words, 4)
-		for j := range each / 4 {
-			v := loop.Op(loop.Shl, word, loop.Int(max(0, twice-j*p.bits)))
-			v = loop.Op(loop.LShr, v, loop.Int(max(0, j*p.bits-twice)))
-			v = loop.Op(loop.And, v, bytes((1<<p.bits-1)<<twice))
+	runs := nestedRuns(k.groups, k.rows, k.k, k.channels)
+	firstWord, firstRest := placesOf(runs, p.bits)
+	for j, r := range runs {
+		elements := func(v int) loop.Expr { // of a word, all alike
+			if r.bytes == 2 {
+				return loop.Int(v * 0x00010001)
+			}
+			return loop.Int(int(int32(uint32(v) * 0x01010101)))
+		}
+		words, dst := b.Cursor("words", p.data, loop.Int(4*firstWord[j])), b.Cursor("dst", k.g.Scratch, loop.Int(k.decodedAt+r.at))
+		b.For("word", loop.Int(0), loop.Int(r.codes/each), 1, func(loop.Expr) {
+			word := b.Let("word", &loop.Load{From: words, Offset: loop.Int(0), T: loop.I32, Align: 4})
+			b.Advance(words, 4)
+			for j := range each * r.bytes / 4 {
+				v := loop.Op(loop.Shl, word, loop.Int(max(0, twice-j*p.bits)))
+				v = loop.Op(loop.LShr, v, loop.Int(max(0, j*p.bits-twice)))
+				v = loop.Op(loop.And, v, elements((1<<p.bits-1)<<twice))
+				if i > 0 {
+					v = loop.Sum(v, &loop.Load{From: dst, Offset: loop.Int(4 * j), T: loop.I32, Align: 4})
+				}
+				if isLast {
+					v = loop.Instr("ssub16", v, elements(1<<k.elem.Bits-1))
+				}
+				b.StoreAligned(dst, loop.Int(4*j), b.Let("v", v), 4)
+			}
+			b.Advance(dst, each*r.bytes)
+		})
+		// Halves one by one, of two codes or of one.
+		for at := r.codes / each * each; at < r.codes; at += 2 / r.bytes {
+			code := func(i int) loop.Expr { return k.codeAt(p, loop.Int(r.bit(i, p.bits, firstWord[j], firstRest[j]))) }
+			half, zero := code(at), 1<<k.elem.Bits-1
+			if r.bytes == 1 {
+				half, zero = loop.Sum(half, loop.Op(loop.Shl, code(at+1), loop.Int(8))), zero*0x101
+			}
+			half = loop.Op(loop.Shl, half, loop.Int(twice))
+			place := loop.Int(at % each * r.bytes)
 			if i > 0 {
-				v = loop.Sum(v, &loop.Load{From: dst, Offset: loop.Int(4 * j), T: loop.I32, Align: 4})
+				half = loop.Sum(half, loop.To(loop.ZExt, &loop.Load{From: dst, Offset: place, T: loop.I16, Align: 2}, 32))
 			}
 			if isLast {
-				v = loop.Instr("ssub16", v, bytes(1<<k.elem.Bits-1))
+				half = loop.Op(loop.Sub, half, loop.Int(zero))
 			}
-			b.StoreAligned(dst, loop.Int(4*j), b.Let("v", v), 4)
+			b.StoreAligned(dst, place, loop.To(loop.Trunc, half, 16), 2)
 		}
-		b.Advance(dst, each)
-	})
-	for at := n / each * each; at < n; at += 2 {
-		half := loop.Sum(k.codeAt(p, loop.Int(at*p.bits)), loop.Op(loop.Shl, k.codeAt(p, loop.Int((at+1)*p.bits)), loop.Int(8)))
-		half = loop.Op(loop.Shl, half, loop.Int(twice))
-		place := loop.Int(at % each)
-		if i > 0 {
-			half = loop.Sum(half, loop.To(loop.ZExt, &loop.Load{From: dst, Offset: place, T: loop.I16, Align: 2}, 32))
-		}
-		if isLast {
-			half = loop.Op(loop.Sub, half, loop.Int((1<<k.elem.Bits-1)*0x101))
-		}
-		b.StoreAligned(dst, place, loop.To(loop.Trunc, half, 16), 2)
 	}
 }
 

@@ -22,6 +22,7 @@ type micro struct {
 	order            []int // of the inputs in a column: the weight of each
 	planes           []*plane
 	stored           []*plane     // that are decoded to scratch, where the kernel reads them
+	lefts            []*plane     // of the rows left over, where they lie otherwise
 	decodedAt        int          // byte of the decoded weights in scratch
 	constants        *loop.Global // of the output channels: biases, multipliers, shifts
 	rq               emit.Requant
@@ -255,7 +256,7 @@ func (k *micro) channelTiles(col column, group loop.Expr, outs []output) {
 		cs := k.rq.Cursors(k.constants, c)
 		y := b.Cursor("y", k.g.Out, loop.Scaled(loop.Sum(outs[0].at, c), bytes))
 		var ws []*loop.Cursor
-		for _, p := range k.planes {
+		for _, p := range k.planesOf(channels) {
 			l := layout(p)
 			from, at := loop.Region(p.data), wordsAt(p)
 			if p.data == nil {
@@ -276,6 +277,14 @@ func (k *micro) channelTiles(col column, group loop.Expr, outs []output) {
 	each("row", left, 1, tiles*k.channels, func(p *plane) Layout { return p.left }, func(p *plane) int { return p.leftAt }, func(p *plane) int { return p.leftRest })
 }
 
+// planesOf are the planes of a tile of channels, or of a row left over.
+func (k *micro) planesOf(channels int) []*plane {
+	if channels == 1 && k.lefts != nil {
+		return k.lefts
+	}
+	return k.planes
+}
+
 // block computes some channels of all pixels, and stores them at the cursor y.
 // rest gives the bit of a plane's codes that no word holds.
 func (k *micro) block(col column, outs []output, channels int, y *loop.Cursor, cs *emit.ChannelCursors, ws []*loop.Cursor, rest func(*plane) loop.Expr) {
@@ -292,7 +301,7 @@ func (k *micro) block(col column, outs []output, channels int, y *loop.Cursor, c
 		}
 		acc[i] = k.sums(channels, loop.I32)
 	}
-	for i, p := range k.planes {
+	for i, p := range k.planesOf(channels) {
 		l := p.tiled
 		if channels == 1 && k.channels > 1 {
 			l = p.left
@@ -315,8 +324,14 @@ func (k *micro) block(col column, outs []output, channels int, y *loop.Cursor, c
 			if k.m.NestedIn(l) {
 				k.takeApart(p, l, sums, acc)
 			}
+			if k.lefts != nil {
+				k.restHalves(p, l, col, rest(p), acc)
+			}
 			if k.m.nestsIn(l) {
 				k.separate(acc)
+			}
+			if k.lefts != nil {
+				continue
 			}
 			if decoded {
 				k.restBytes(p, l, col, rest(p), acc)
@@ -721,6 +736,38 @@ func (k *micro) restBytes(p *plane, l Layout, col column, bit loop.Expr, acc [][
 				k.m.Code.flush(b, part, acc[px][j:])
 			}
 		}
+	}
+}
+
+// restHalves adds the products of the code that ends a row of an odd number, decoded, at a bit of scratch
+// after the decoded codes begin: of halves with the codes of two channels, or of one.
+func (k *micro) restHalves(p *plane, l Layout, col column, bit loop.Expr, acc [][]*loop.Var) {
+	if l.Rest == 0 {
+		return
+	}
+	b := k.g.B
+	codes := b.Cursor("codes", col.region, loop.Sum(loop.Op(loop.LShr, bit, loop.Int(3)), loop.Int(k.decodedAt)))
+	inputs := make([]loop.Expr, len(acc))
+	for px := range inputs {
+		x := loop.At(col.region, loop.Sum(col.base, k.at(loop.Int(k.k-1)), loop.Int(px*k.granule())), loop.I16)
+		inputs[px] = b.Let("x", k.m.Code.single(x))
+	}
+	add := func(j int, code loop.Expr) {
+		for px, x := range inputs {
+			b.Set(acc[px][j], loop.Sum(acc[px][j].Get(), loop.Op(loop.Mul, code, x)))
+		}
+	}
+	for j := range acc[0] {
+		if k.m.nestsIn(l) && j%2 == 1 {
+			continue
+		}
+		half := b.Let("q", loop.To(loop.SExt, &loop.Load{From: codes, Offset: loop.Int(j * p.bits / 8), T: loop.I16, Align: 2}, 32))
+		if !k.m.nestsIn(l) {
+			add(j, half)
+			continue
+		}
+		add(j+1, half)
+		add(j, b.Let("q", loop.To(loop.SExt, loop.To(loop.Trunc, half, 8), 32)))
 	}
 }
 

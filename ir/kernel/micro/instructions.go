@@ -50,7 +50,7 @@ func (word32) walks() bool { return false }
 func (word32) flush(*loop.Builder, *loop.Var, []*loop.Var) {}
 
 func (word32) mask(bits int) int64 {
-	if bits == 8 {
+	if bits >= 8 {
 		return 0
 	}
 	return (1<<bits - 1) * 0x10001
@@ -70,8 +70,11 @@ func (word32) single(x loop.Expr) loop.Expr { return loop.To(loop.SExt, x, 32) }
 type smlad struct{ word32 }
 
 func (s smlad) field(p *plane, word loop.Expr, f int) loop.Expr {
-	if p.bits < 8 {
+	switch {
+	case p.bits < 8:
 		return s.word32.field(p, word, f)
+	case p.bits == 16: // halves as they lie
+		return word
 	}
 	if f == 1 {
 		word = loop.Instr("ror8", word)

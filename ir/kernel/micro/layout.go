@@ -163,6 +163,10 @@ func (m *Product) RestBytes(l Layout) int {
 
 // restScratch is the decoded codes, or the decoded rest of all rows, in every plane.
 func (m *Product) restScratch(e ir.Elem, k, rows, groups, channels int) int {
+	if m.Decodes && m.Carried {
+		left := leftNested(groups, rows, k, channels)
+		return left + 2*groups*(rows%channels)*k
+	}
 	if m.Decodes {
 		return groups * rows * decodedBytes(m, k)
 	}
@@ -171,6 +175,12 @@ func (m *Product) restScratch(e ir.Elem, k, rows, groups, channels int) int {
 		sum += groups * (tiled*m.RestBytes(m.Layout(p, k, channels)) + (rows-tiled)*m.RestBytes(m.Layout(p, k, 1)))
 	}
 	return sum
+}
+
+// leftNested is the byte of the first row left over after the decoded tiles of a product that carries: each
+// code of a tile takes a byte, each code of a row left over a half.
+func leftNested(groups, rows, k, channels int) int {
+	return (groups*(rows-rows%channels)*k + 3) / 4 * 4
 }
 
 // wholeInputs is the elements of a column of k inputs: those of whole products.

@@ -105,37 +105,91 @@ func packStream(m *Product, e ir.Elem, codes []byte, groups, rows, k, channels i
 }
 
 // packNested lays codes out for a product that decodes them to nested halves: in the order of
-// the decoded bytes, those of some words in a word, byte by byte one above the other, so that
+// the decoded elements, those of some words in a word, element by element one above the other, so that
 // a shift and a mask give one of these words. Codes that fill no word follow.
 func packNested(m *Product, e ir.Elem, codes []byte, groups, rows, k, channels int, order []int) [][]byte {
-	var stream []byte
-	for row := 0; row < groups*rows; row += channels {
-		for i := 0; i < k; i += m.Lanes {
+	var all [][]byte
+	low := e.CodeBits()
+	runs := nestedRuns(groups, rows, k, channels)
+	streams := nestedStreams(m, codes, groups, rows, k, channels, order)
+	for _, p := range m.PlanesOf(e) {
+		low -= p
+		w := &wordWriter{m: m, p: p, data: make([]byte, (len(codes)*p+7)/8)}
+		word, rest := placesOf(runs, p)
+		for i, r := range runs {
+			for j, q := range streams[i] {
+				w.put(r.bit(j, p, word[i], rest[i]), q>>low&(1<<p-1))
+			}
+		}
+		all = append(all, w.data)
+	}
+	return all
+}
+
+// run is codes that are decoded in the order in which they lie, to elements of so many bytes.
+type run struct {
+	codes, bytes int
+	at           int // byte of the first element after the decoded codes begin
+}
+
+// nestedRuns are the runs of a product that carries: the tiles, whose bytes share halves, and the rows left
+// over, whose codes are halves.
+func nestedRuns(groups, rows, k, channels int) [2]run {
+	left := rows % channels
+	return [2]run{{groups * (rows - left) * k, 1, 0}, {groups * left * k, 2, leftNested(groups, rows, k, channels)}}
+}
+
+// placesOf gives the first word of each run in a plane of p bits, and the bit of its first code that fills no
+// word.
+func placesOf(runs [2]run, p int) (word, rest [2]int) {
+	each := 32 / p
+	word[1] = runs[0].codes / each
+	rest[0] = 32 * (word[1] + runs[1].codes/each)
+	rest[1] = rest[0] + runs[0].codes%each*p
+	return word, rest
+}
+
+// bit is where code i of a run lies in a plane of p bits, whose words and last codes begin at places.
+func (r run) bit(i, p, word, rest int) int {
+	each, lanes := 32/p, 4/r.bytes
+	if i >= r.codes/each*each {
+		return rest + i%each*p
+	}
+	return 32*(word+i/each) + i%lanes*8*r.bytes + i%each/lanes*p
+}
+
+// nestedStreams are the codes of nestedRuns. The last codes of rows of an odd number follow all others of
+// their run.
+func nestedStreams(m *Product, codes []byte, groups, rows, k, channels int, order []int) (streams [2][]byte) {
+	tiled, whole := rows/channels*channels, k/m.Lanes*m.Lanes
+	each := func(first, n, step int, do func(row int)) {
+		for g := range groups {
+			for r := first; r < first+n; r += step {
+				do(g*rows + r)
+			}
+		}
+	}
+	pairs := func(row, from, to int) {
+		for i := from; i < to; i += m.Lanes {
 			for c := 0; c < channels; c += 2 {
-				for lane := range m.Lanes {
+				for lane := range min(m.Lanes, to-i) {
 					for half := range 2 {
-						stream = append(stream, codes[(row+c+half)*k+order[i+lane]])
+						streams[0] = append(streams[0], codes[(row+c+half)*k+order[i+lane]])
 					}
 				}
 			}
 		}
 	}
-	var all [][]byte
-	low := e.CodeBits()
-	for _, p := range m.PlanesOf(e) {
-		low -= p
-		w := &wordWriter{m: m, p: p, data: make([]byte, (len(codes)*p+7)/8)}
-		each := 32 / p
-		for i, q := range stream {
-			bit := i * p
-			if i < len(stream)/each*each {
-				bit = i/each*32 + i%4*8 + i%each/4*p
-			}
-			w.put(bit, q>>low&(1<<p-1))
+	halves := func(row, from, to int) {
+		for i := from; i < to; i++ {
+			streams[1] = append(streams[1], codes[row*k+order[i]])
 		}
-		all = append(all, w.data)
 	}
-	return all
+	each(0, tiled, channels, func(row int) { pairs(row, 0, whole) })
+	each(0, tiled, channels, func(row int) { pairs(row, whole, k) })
+	each(tiled, rows-tiled, 1, func(row int) { halves(row, 0, whole) })
+	each(tiled, rows-tiled, 1, func(row int) { halves(row, whole, k) })
+	return streams
 }
 
 // wordWriter fills one plane.

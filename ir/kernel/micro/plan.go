@@ -90,8 +90,6 @@ func (m *Product) plan(l kernel.Layer, pixels, channels int) (p Plan, output flo
 		return p, 0, false
 	case m.Write != nil && pixels > 2 && pixels*columnBytes(m, k) > max(l.Activations()/4, mostColumns):
 		return p, 0, false
-	case m.Carried && m.Decodes && (rows%channels > 0 || k%m.Lanes > 0): // no stream has what fills words up
-		return p, 0, false
 	case (m.Decodes && m.Across || m.InPlace) && rows%channels > 0: // no word holds a single row
 		return p, 0, false
 	}

@@ -23,6 +23,9 @@ func TestPlans(t *testing.T) {
 		{"5,3,4 10 3x3 pad=1,1,1,1 zero=-128", "i8 odd1 odd3", most},
 		{"8,3,5 12 3x2 pool=2,2 pad=0,1,2,0 stride=1,2 tflite", "i8 odd2", most},
 		{"12,3,2 12 3x3 groups=3 dilation=1,2 pad=1,2,2,2 padvalue zero=5", "i8 odd4", most},
+		{"11,5,5 11 3x3 pad=1,1,1,1", "i8 odd1 odd2 odd3 odd4", "armv7em"},
+		{"14,3,7 6 1x3 groups=2 pool=1,2 zero=-7", "i8 odd2 odd3 odd6", "armv7em"},
+		{"1,1,9 7 1x1", "odd4 odd1", "armv7em"},
 		{"16,4,4 8 3x3 low unroll=1", "i8 odd8 odd3", "armv7 aarch64+dotprod armv7em armv8.1m"},
 		// Just outside.
 		{"16,4,4 8 3x3 wide", "i8 odd4", "armv7em armv7"},
