@@ -131,8 +131,11 @@ func (k *micro) begin() *loop.Var {
 
 // total is what is taken off the accumulators for a sum of inputs.
 func (k *micro) total(sum *loop.Var) loop.Expr {
-	if sum == nil {
+	switch {
+	case sum == nil:
 		return loop.Int(0)
+	case k.m.Stacked: // scaled by those that take it off
+		return sum.Get()
 	}
 	return loop.Scaled(sum.Get(), int(k.offset))
 }

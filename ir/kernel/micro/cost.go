@@ -67,6 +67,10 @@ func (m *Product) cycles(e ir.Elem, k, pixels, channels, all int) float64 {
 			unpack = float64(l.Fields+l.Fields/l.Nest()-2) / float64(l.Fields)
 			sum += 2 // taken apart
 		}
+		if m.stacksIn(l) {
+			unpack = float64(l.Fields-1) / float64(l.Fields)
+			sum += 1.5 // separated
+		}
 		units, px := float64(l.Units), float64(pixels)
 		step := float64(l.Words)*m.Load/float64(max(1, l.Steps)) + units*unpack + px*m.InputLoad + px*units*product
 		step += m.Round / float64(rounds)

@@ -208,9 +208,9 @@ func (k *micro) stride(n int) int {
 	return n * k.m.Input / 8 * k.pixels
 }
 
-// output is a pixel of a tile: the sum of its inputs, and the element of its first
-// channel.
-type output struct{ sum, at loop.Expr }
+// output is a pixel of a tile: what the sum of its inputs takes off, also from the last of stacked channels,
+// and the element of its first channel.
+type output struct{ sum, last, at loop.Expr }
 
 // outputs writes the function that computes all channels of a group for the
 // pixels of a tile: a function of its own, for the registers' sake. Its integers
@@ -230,7 +230,11 @@ func (k *micro) outputs(apart int) *loop.Func {
 		outs := make([]output, k.pixels)
 		for i := range outs {
 			outs[i].at = loop.Sum(v[2], loop.Int(i/k.pooled*apart))
-			if k.offset != 0 {
+			switch {
+			case k.m.Stacked: // the sum itself
+				outs[i].sum = g.B.Let("sum", loop.Scaled(v[3+i], int(k.offset)))
+				outs[i].last = g.B.Let("last", loop.Scaled(v[3+i], int(k.offset)-1<<k.elem.Bits))
+			case k.offset != 0:
 				outs[i].sum = v[3+i]
 			}
 		}
@@ -330,6 +334,9 @@ func (k *micro) block(col column, outs []output, channels int, y *loop.Cursor, c
 			if k.m.nestsIn(l) {
 				k.separate(acc)
 			}
+			if k.m.stacksIn(l) {
+				k.unstack(l, p.bits, acc)
+			}
 			if k.lefts != nil {
 				continue
 			}
@@ -400,9 +407,15 @@ func (k *micro) block(col column, outs []output, channels int, y *loop.Cursor, c
 		q := cs.Load(j, step)
 		for i := 0; i < len(outs); i += k.pooled {
 			// Requantization keeps the order: the greatest sum gives the greatest output.
-			best := k.finish(sum(i, j), q.Bias, outs[i].sum)
+			inputs := func(i int) loop.Expr {
+				if k.m.Stacked && channels > 1 && j == channels-1 {
+					return outs[i].last
+				}
+				return outs[i].sum
+			}
+			best := k.finish(sum(i, j), q.Bias, inputs(i))
 			for p := i + 1; p < i+k.pooled; p++ {
-				best = loop.Op(loop.SMax, best, k.finish(sum(p, j), q.Bias, outs[p].sum))
+				best = loop.Op(loop.SMax, best, k.finish(sum(p, j), q.Bias, inputs(p)))
 			}
 			q.StoreAt(best, y, loop.Int(i/k.pooled*k.apart+j))
 		}
@@ -613,8 +626,10 @@ func (k *micro) group(p *plane, l Layout, w *loop.Cursor, x []*loop.Cursor, word
 // own are the highest bits.
 func (k *micro) field(p *plane, l Layout, word loop.Expr, f int) loop.Expr {
 	switch {
-	case k.m.nestsIn(l) && f%2 == 1:
+	case k.m.nestsIn(l) && f%2 == 1, k.m.stacksIn(l) && f == l.Fields-1:
 		return word
+	case k.m.stacksIn(l):
+		return loop.Op(loop.And, word, loop.Num(loop.I32, (1<<((f+1)*p.bits)-1)*0x10001))
 	case !k.m.NestedIn(l):
 		return k.m.Code.field(p, word, f)
 	}
@@ -647,6 +662,16 @@ func (k *micro) separate(acc [][]*loop.Var) {
 	for _, row := range acc {
 		for j := 1; j < len(row); j += 2 {
 			k.g.B.Set(row[j], loop.Op(loop.AShr, loop.Op(loop.Sub, row[j].Get(), row[j-1].Get()), loop.Int(8)))
+		}
+	}
+}
+
+// unstack takes off each sum of stacked channels the sum of those before its own, whose place it leaves.
+func (k *micro) unstack(l Layout, bits int, acc [][]*loop.Var) {
+	for _, row := range acc {
+		for j := l.Fields - 1; j > 0; j-- {
+			own := loop.Op(loop.Sub, row[j].Get(), row[j-1].Get())
+			k.g.B.Set(row[j], loop.Op(loop.AShr, own, loop.Int(j*bits)))
 		}
 	}
 }
@@ -792,6 +817,9 @@ func (k *micro) rest(p *plane, l Layout, col column, bit loop.Expr, acc [][]*loo
 			code := loop.To(loop.SExt, q, 32)
 			if p.bits < 8 {
 				code = loop.Op(loop.And, loop.Op(loop.LShr, loop.To(loop.ZExt, q, 32), loop.Op(loop.And, at, loop.Int(7))), loop.Int(1<<p.bits-1))
+			}
+			if k.m.stacksIn(l) && j == l.Fields-1 {
+				code = loop.Op(loop.Sub, code, loop.Int(1<<(p.bits-1)))
 			}
 			if paired && j%2 == 0 {
 				code = loop.Sum(code, loop.Op(loop.Shl, next, loop.Int(16)))

@@ -89,6 +89,9 @@ func (smlad) add(_ int, code, input, sum loop.Expr) loop.Expr {
 // smladNested multiplies halves of two channels as they are.
 type smladNested struct{ smlad }
 
+// smladStacked multiplies halves of all channels of a tile, of which those after a channel are masked.
+type smladStacked struct{ smlad }
+
 // smladInPlace multiplies bytes of inputs, of which those of even and of odd numbers of each
 // four are extended together.
 type smladInPlace struct{ smladNested }

@@ -113,6 +113,9 @@ func (m *Product) NestedIn(l Layout) bool {
 // nestsIn reports whether a layout has the codes of two channels in halves.
 func (m *Product) nestsIn(l Layout) bool { return m.Carried && l.Units%2 == 0 }
 
+// stacksIn reports whether the codes of all channels of a tile fill the halves of a layout.
+func (m *Product) stacksIn(l Layout) bool { return m.Stacked && l.Units == l.Fields }
+
 // Nest is the number of fields of a word that share their inputs.
 func (l Layout) Nest() int { return min(l.Fields, l.Units) }
 

@@ -30,8 +30,11 @@ func packWords(m *Product, e ir.Elem, codes []byte, groups, rows, k, channels in
 			first := i/max(tiles, 1)*rows + i%max(tiles, 1)*channels
 			w.tile(i*w.bits(tile), tile, func(j, i int) byte {
 				q := code(first+j, i)
-				if m.nestsIn(tile) && j%2 == 1 {
+				switch {
+				case m.nestsIn(tile) && j%2 == 1:
 					q -= code(first+j-1, i) >> 7
+				case m.stacksIn(tile) && j == channels-1:
+					q ^= 1 << (p - 1) // less half of the range, in two's complement
 				}
 				return q
 			})

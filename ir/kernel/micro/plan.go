@@ -90,6 +90,8 @@ func (m *Product) plan(l kernel.Layer, pixels, channels int) (p Plan, output flo
 		return p, 0, false
 	case m.Write != nil && pixels > 2 && pixels*columnBytes(m, k) > max(l.Activations()/4, mostColumns):
 		return p, 0, false
+	case m.Stacked && channels*l.Elem.CodeBits() != m.Field:
+		return p, 0, false
 	case (m.Decodes && m.Across || m.InPlace) && rows%channels > 0: // no word holds a single row
 		return p, 0, false
 	}
@@ -170,6 +172,8 @@ func (m *Product) serves(l kernel.Layer) bool {
 		return false
 	case m.Carried && !m.Decodes && !l.Supposed && heaviest(l.Node.Const(ir.AttrWeight)) >= mostNested:
 		return false
+	case m.Stacked && !m.stacks(l):
+		return false
 	case l.Elem.Kind == ir.Two && (m.Code.signs() || m.Decodes && m.Narrow != nil && !m.Across):
 		return false // |W| of 2^b does not fit the room of 2^b-1
 	case m.Decodes:
@@ -180,10 +184,26 @@ func (m *Product) serves(l kernel.Layer) bool {
 	return true
 }
 
+// stacks reports whether 32 bits hold the sums of stacked channels, each times its place: |x| is at most 128,
+// codes below the last one are not negative, and the last one is at most half of their range.
+func (m *Product) stacks(l kernel.Layer) bool {
+	bits := l.Elem.CodeBits()
+	if l.Elem.Kind != ir.Odd || len(m.PlanesOf(l.Elem)) != 1 {
+		return false
+	}
+	last := m.Field - bits // where the last one lies
+	heaviest := l.K() << (bits - 1)
+	if !l.Supposed {
+		heaviest = heaviestOf(l.Node.Const(ir.AttrWeight), func(q byte) int { return int(q) - 1<<(bits-1) })
+	}
+	const most = math.MaxInt32 / 128
+	return l.K()*(1<<bits-1)<<(last-bits) <= most && heaviest <= most>>last
+}
+
 // ofHalves reports whether a product multiplies two inputs of any 16 bits: sums of others hold products of
 // bytes beside each other.
 func (m *Product) ofHalves() bool {
-	return m.Input == 16 && m.Lanes == 2 && !m.Across && !m.Nested && !m.Carried
+	return m.Input == 16 && m.Lanes == 2 && !m.Across && !m.Nested && !m.Carried && !m.Stacked
 }
 
 // decodes reports whether a layer's weights may lie decoded in scratch: as bytes, they
@@ -208,20 +228,25 @@ func greater(c *ir.Const) bool {
 }
 
 // heaviest is the greatest sum of a row's absolute codes, of 8 bits.
-func heaviest(c *ir.Const) (most int) {
-	codes, err := c.Load()
-	if err != nil {
-		return math.MaxInt
-	}
+func heaviest(c *ir.Const) int {
 	flip := byte(0)
 	if c.Type.Elem.Kind == ir.Odd {
 		flip = 0x80 // codes are kept less 128
+	}
+	return heaviestOf(c, func(q byte) int { return int(int8(q ^ flip)) })
+}
+
+// heaviestOf is the greatest sum of the absolute values of a row's codes.
+func heaviestOf(c *ir.Const, value func(q byte) int) (most int) {
+	codes, err := c.Load()
+	if err != nil {
+		return math.MaxInt
 	}
 	k := c.Type.Shape.Size() / c.Type.Shape[0]
 	for row := range slices.Chunk(codes, k) {
 		sum := 0
 		for _, q := range row {
-			v := int(int8(q ^ flip))
+			v := value(q)
 			sum += max(v, -v)
 		}
 		most = max(most, sum)

@@ -1,5 +1,7 @@
 package micro
 
+import "github.com/dnnc/dnnc/ir/kernel"
+
 // Product describes the innermost multiplication of a kernel: how many codes one instruction
 // takes, their layout in a word, the tiles of pixels and output channels that fit the
 // registers, and the costs. One generator reads it for every target.
@@ -41,6 +43,9 @@ type Product struct {
 	// channel lies above the one before it, less 1 where that is negative, so that a half is
 	// 256 times the one plus the other.
 	Carried bool
+	// Stacked: as Carried, of codes of few bits: the channels of a tile fill a half, the last one in two's
+	// complement less half of the codes' range. Each sum is of its channel and all before it.
+	Stacked bool
 	// InPlace: the inputs of a linear layer are read where they lie, without a column.
 	InPlace bool
 	// Raw: a column of codes of 8 bits holds the bytes of the inputs. Those of a linear layer, and of
@@ -100,11 +105,19 @@ var products = []*Product{
 	},
 	{
 		Name: "smlad_nested_decoded", Code: smladNested{}, Doc: "as smlad_nested, of codes decoded to bytes once for all pixels",
-		Arch: []string{"thumb"}, Feature: "dsp", Carried: true, Write: writeNested, Decodes: true, Decode: 1.2, Decoded: 8 << 10,
+		Arch: []string{"thumb"}, Feature: "dsp", Carried: true, Write: writeNested, Decodes: true, Decode: 1.2, Decoded: kernel.MaxTables,
 		Planes: []int{4, 2, 1}, Word: 4, Lanes: 2, Field: 16, Input: 16,
 		Tiles: [][2]int{{3, 2}, {2, 2}, {1, 4}, {1, 2}},
 		Load:  .5, Unpack8: .5, InputLoad: .4, Product: 1, Start: 14, Round: 2, Unroll8: 8, Unroll: 8,
 		Output: 7.5, Channel: 3, Column: 1.4,
+	},
+	{
+		Name: "smlad_stacked", Code: smladStacked{}, Doc: "as smlad, of halves that the codes of all channels of a tile fill, and of those of one fewer each time",
+		Arch: []string{"thumb"}, Feature: "dsp", Stacked: true, Write: writeStacked,
+		Planes: []int{4, 2}, Word: 4, Lanes: 2, Field: 16, Input: 16,
+		Tiles: [][2]int{{2, 4}, {1, 4}, {1, 8}},
+		Load:  .5, Unpack: 1, InputLoad: .5, Product: 1, Start: 14, Round: 2, Unroll8: 8, Unroll: 8,
+		Output: 9, Channel: 3, Column: 1.7,
 	},
 	{
 		Name: "smlad_decoded", Code: smladDecoded{}, Doc: "as smlad, of codes decoded to halves once for all pixels",

@@ -21,7 +21,7 @@ type writing struct {
 // of their tile. body writes the same in the loop language. It reports false where a tile of
 // the layout has no writing.
 func (k *micro) written(l Layout, w, x *loop.Cursor, groups int, acc [][]*loop.Var, body func()) bool {
-	if k.m.Write == nil || k.m.Carried && !k.m.nestsIn(l) {
+	if k.m.Write == nil || k.m.Carried && !k.m.nestsIn(l) || k.m.Stacked && !k.m.stacksIn(l) {
 		return false
 	}
 	t, ok := k.m.Write(len(acc), len(acc[0]), groups, k.g.Unroll(k.m.Unroll8))
@@ -56,6 +56,18 @@ func tileOf(registers []string, pixels, channels int) [][]string {
 type text struct{ strings.Builder }
 
 func (b *text) line(format string, args ...any) { fmt.Fprintf(b, format+"\n", args...) }
+
+// load writes loads of words, one after the other.
+func (b *text) load(from string, to []string) {
+	switch len(to) {
+	case 1:
+		b.line("ldr %s, [%s], #4", to[0], from)
+	case 2:
+		b.line("ldrd %s, %s, [%s], #8", to[0], to[1], from)
+	default:
+		b.line("ldm %s!, {%s}", from, strings.Join(to, ", "))
+	}
+}
 
 // loop writes some groups as rounds, then those left over. count sets a register to a number.
 func (b *text) loop(groups, round int, counter string, count func(n int), some func(n int)) {
@@ -117,28 +129,18 @@ func writeCarried(pixels, channels, groups, round int, bytes bool) (w writing, o
 	w = writing{inputsAt: "r0", codesAt: "r12", sums: tileOf(regs(t.sums, pixels*channels), pixels, channels)}
 	w.spoiled = slices.Concat(t.inputs, t.codes, []string{counter})
 	var b text
-	load := func(from string, to []string) {
-		switch len(to) {
-		case 1:
-			b.line("ldr %s, [%s], #4", to[0], from)
-		case 2:
-			b.line("ldrd %s, %s, [%s], #8", to[0], to[1], from)
-		default:
-			b.line("ldm %s!, {%s}", from, strings.Join(to, ", "))
-		}
-	}
 	words := channels / 2
 	some := func(n int) {
 		for i := range n {
 			at := i % t.codes2
 			if at == 0 {
-				load(w.codesAt, t.codes[:min(t.codes2, n-i)*words])
+				b.load(w.codesAt, t.codes[:min(t.codes2, n-i)*words])
 			}
 			first := i % t.inputs2
 			if first == 0 {
 				inputs := t.inputs[:min(t.inputs2, n-i)*pixels]
 				if !bytes {
-					load(w.inputsAt, inputs)
+					b.load(w.inputsAt, inputs)
 					inputs = nil
 				}
 				for pair := range slices.Chunk(inputs, 2) {
@@ -156,6 +158,53 @@ func writeCarried(pixels, channels, groups, round int, bytes bool) (w writing, o
 				products(2*u + 1)
 				b.line("sxtb16 %[1]s, %[1]s", q)
 				products(2 * u)
+			}
+		}
+	}
+	if round = max(round, t.codes2); groups <= mostStraight {
+		round = groups
+	}
+	b.loop(groups, round, counter, func(n int) { b.line("movw %s, #%d", counter, n) }, some)
+	w.text = b.String()
+	return w, true
+}
+
+// stackedTiles are the tiles of stacked channels: each word has the codes of all of them.
+var stackedTiles = map[[2]int]nested{
+	{2, 4}: {regs(1, 2), regs(3, 1), 1, 1, 4},
+	{1, 4}: {regs(1, 2), regs(3, 4), 2, 4, 7},
+	{1, 8}: {regs(1, 1), regs(2, 2), 1, 2, 4},
+}
+
+// writeStacked writes the products of smlad_stacked: those of words as they lie, then without the codes of
+// the last channel, and so on.
+func writeStacked(pixels, channels, groups, round int) (w writing, ok bool) {
+	t, ok := stackedTiles[[2]int{pixels, channels}]
+	if !ok {
+		return w, false
+	}
+	const counter = "lr"
+	w = writing{inputsAt: "r0", codesAt: "r12", sums: tileOf(regs(t.sums, pixels*channels), pixels, channels)}
+	w.spoiled = slices.Concat(t.inputs, t.codes, []string{counter})
+	var b text
+	bits := 16 / channels
+	some := func(n int) {
+		for i := range n {
+			if i%t.codes2 == 0 {
+				b.load(w.codesAt, t.codes[:min(t.codes2, n-i)])
+			}
+			first := i % t.inputs2
+			if first == 0 {
+				b.load(w.inputsAt, t.inputs[:min(t.inputs2, n-i)*pixels])
+			}
+			q := t.codes[i%t.codes2]
+			for c := channels - 1; c >= 0; c-- {
+				if c < channels-1 {
+					b.line("bic %[1]s, %[1]s, #%[2]d", q, (1<<bits-1)<<((c+1)*bits)*0x10001)
+				}
+				for px, x := range t.inputs[first*pixels : (first+1)*pixels] {
+					b.line("smlad %[1]s, %[2]s, %[3]s, %[1]s", w.sums[px][c], q, x)
+				}
 			}
 		}
 	}
