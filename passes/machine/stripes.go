@@ -121,21 +121,8 @@ func (s *steps) divided(fastest []Choice) schedule {
 // chain is the cheapest unit of the operations i to j as a chain that keeps the bound, or the
 // one of the fewest bytes. A chain that exceeds the bound by more than limit is not needed.
 func (s *steps) chain(i, j, limit int) (best unit, ok bool) {
-	// Values that are whole all the while.
-	whole := 0
-	for _, n := range s.m.Ops[:i] {
-		if s.live[n.Out].To >= i && !s.m.IsOutput(n.Out) {
-			whole += n.Out.Type.Shape.Size()
-		}
-	}
 	last := s.m.Ops[j].Out
-	if len(last.Type.Shape) != 3 {
-		return unit{}, false
-	}
-	if !s.m.IsOutput(last) {
-		whole += last.Type.Shape.Size()
-	}
-	if whole-s.ram > limit {
+	if len(last.Type.Shape) != 3 || s.whole(i, j)-s.ram > limit {
 		return unit{}, false
 	}
 	for _, apart := range []bool{false, true} {
@@ -154,6 +141,19 @@ func (s *steps) chain(i, j, limit int) (best unit, ok bool) {
 		}
 	}
 	return best, ok
+}
+
+// whole is the bytes of the values that are whole all the while a chain of the operations i to j runs.
+func (s *steps) whole(i, j int) (bytes int) {
+	for _, n := range s.m.Ops[:i] {
+		if s.live[n.Out].To >= i && !s.m.IsOutput(n.Out) {
+			bytes += n.Out.Type.Slots()
+		}
+	}
+	if last := s.m.Ops[j].Out; !s.m.IsOutput(last) {
+		bytes += last.Type.Slots()
+	}
+	return bytes
 }
 
 // candidates are the rows of a stripe that are tried, of an image of some height.
