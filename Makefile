@@ -234,7 +234,7 @@ comma := ,
 BEFORE ?= 4bea3a1
 tasks:
 	mkdir -p bin
-	$(GO) run ./cmd/tasks -table testdata/tasks/README.md -before "$(BEFORE)"
+	$(GO) run ./cmd/tasks -table testdata/tasks/README.md -before "$(BEFORE)" -date "$$(date +%F)"
 
 # The study of the paper, as one report: under two hours on two quiet cores,
 # interrupted and resumed at will; QUICK=-quick takes minutes and asks less.

@@ -31,6 +31,7 @@ func main() {
 	seeds := flag.Int("seeds", 3, "seeds of errors in the tables; 0 are those that the record has")
 	items := flag.Int("n", 1000, "new items that the tables are measured on")
 	record := flag.String("record", "bin/tasks.csv", "keep the figures of the tables in this file, and go on from it")
+	date := flag.String("date", "", "the day of the measurements")
 	before := flag.String("before", "", "a commit whose dnnc is measured beside, or COMMIT=FILE where it is built already")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
@@ -41,7 +42,7 @@ func main() {
 	}
 	err := run(ctx, *train, *steps, *to, *dataTo)
 	if err == nil && *document != "" {
-		err = measureAll(ctx, *document, *to, *only, *before, *record, *seeds, *items)
+		err = measureAll(ctx, *document, *to, *only, *before, *record, *date, *seeds, *items)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "tasks:", err)
@@ -84,12 +85,12 @@ func named(names string) (list []*tasks.Example, err error) {
 }
 
 // measureAll writes the tables of some examples.
-func measureAll(ctx context.Context, document, folder, only, before, record string, seeds, items int) error {
+func measureAll(ctx context.Context, document, folder, only, before, record, date string, seeds, items int) error {
 	list, err := named(cmp.Or(only, "all"))
 	if err != nil {
 		return err
 	}
-	s := &study{examples: list, folder: folder, items: items, record: record}
+	s := &study{examples: list, folder: folder, items: items, record: record, date: date}
 	for i := range seeds {
 		s.seeds = append(s.seeds, uint64(i+1))
 	}

@@ -42,10 +42,12 @@ func TestText(t *testing.T) {
 	s := &study{seeds: []uint64{1, 2}, items: 100, before: "dnnc", revision: "4bea3a1"}
 	text := s.text(made())
 	assert.Contains(t, text, "| `wear` | life | values | 2 | 1 - \\|rmse\\|/std 0.750 | 10.0 / 8.0 / 50.0 | 10.0 / 8.0 / - | 10.0 / 8.0 / 50.0 | 10.0 / 8.0 / 50.0 | 10.0 / 8.0 / 50.0 | 2.00 ± 0.30 |")
-	assert.Contains(t, text, "| `wear` | life | 2.50 | 0.9200 ± 0.0100 | 2.50 | 0.5000 ± 0.0100 |")
+	assert.Contains(t, text, "| `wear` | life | 2 of 2 | 2.50 | 0.9200 ± 0.0100 | 2.50 | 0.5000 ± 0.0100 |")
+	assert.NotContains(t, text, "Measured")
 	assert.NotContains(t, text, "In the mean of the results", "of one")
-	s.before = ""
+	s.before, s.date = "", "2026-11-30"
 	text = s.text(made())
+	assert.Contains(t, text, "Measured 2026-11-30.\n\nLost under")
 	assert.NotContains(t, text, "4bea3a1")
 	assert.Contains(t, text, "| 10.0 / 8.0 | 2.00 ± 0.30 |")
 }
@@ -54,13 +56,19 @@ func TestText(t *testing.T) {
 func TestPromises(t *testing.T) {
 	s := &study{seeds: []uint64{1, 2}, items: 100}
 	kept := func(example, result string, seed uint64, kept float64) figure {
-		return figure{example: example, result: result, seed: seed, budget: keepBudget, way: robustWay, kept: kept, keptE: .004, gap: math.NaN(), gapE: math.NaN()}
+		return figure{example: example, result: result, seed: seed, budget: keepBudget, way: robustWay, float: .8, bits: 2, kept: kept, keptE: .004, gap: math.NaN(), gapE: math.NaN()}
 	}
-	refused := figure{example: "wear", result: "life", seed: 2, budget: "1", way: robustWay, kept: .2, keptE: .01}
-	before := figure{example: "wear", result: "life", seed: 1, budget: keepBudget, way: beforeWay, kept: .2, keptE: .01}
-	list := []figure{kept("wear", "life", 1, keep), kept("machine", "state", 1, .995), kept("machine", "torque", 1, .982), refused, before}
-	assert.Contains(t, s.text(list), "Builds with `-keep`, one an example and a seed of errors: 3. Refused: 1. With a result that keeps less than 0.99 by the\nestimate on the new items: 1, the furthest by 2.0 standard errors (`machine`, seed 1).")
-	assert.Contains(t, s.text(list[:2]), "a seed of errors: 2. Refused: 0. With a result that keeps less than 0.99 by the\nestimate on the new items: 0.")
+	size := figure{example: "wear", result: "life", measure: "R²", task: "values", seed: 2, budget: "1", way: robustWay, float: .8, kept: .2, keptE: .01}
+	asked := figure{example: "machine", result: "state", seed: 2, budget: "1", way: robustWay, float: .8, kept: .2, keptE: .01} // of no promise yet
+	before := figure{example: "wear", result: "life", seed: 1, budget: keepBudget, way: beforeWay, float: .8, kept: .2, keptE: .01}
+	refused := refusal("wear", "life", 2)
+	list := []figure{size, asked, kept("wear", "life", 1, keep), kept("machine", "state", 1, .995), kept("machine", "torque", 1, .982), refused, before}
+	text := s.text(list)
+	assert.Contains(t, text, "| `wear` | life | 1 of 2 | 2.00 | 0.9900 ± 0.0040 |\n| `machine` | state | 1 of 1 | 2.00 | 0.9950 ± 0.0040 |\n")
+	assert.Contains(t, text, "| `wear` | life | values | 1 | R² 0.800 |", "a refused build is no seed of the sizes, and has no measure")
+	assert.Contains(t, s.text([]figure{size, refused}), "| `wear` | life | 0 of 1 | - | - |")
+	assert.Contains(t, text, "Builds with `-keep`, one an example and a seed of errors: 3. Refused: 1. With a result that keeps less than 0.99 by the\nestimate on the new items: 1, the furthest by 2.0 standard errors (`machine`, seed 1).")
+	assert.Contains(t, s.text(list[:4]), "a seed of errors: 2. Refused: 0. With a result that keeps less than 0.99 by the\nestimate on the new items: 0.")
 }
 
 // TestUnusual: what searches that saw errors keep more stands in a table of its own, with a
@@ -94,15 +102,17 @@ func TestRecord(t *testing.T) {
 	s := &study{items: 100}
 	wear, err := tasks.Find("wear")
 	require.NoError(t, err)
-	m, err := frontend.Load("../../testdata/tasks/wear/wear.dnn", frontend.Options{})
-	require.NoError(t, err)
-	from, err := s.from(wear, m)
+	s.examples, s.folder = []*tasks.Example{wear}, "../../testdata/tasks"
+	asked, err := s.questions()
 	require.NoError(t, err)
 	written := made()
-	for i := range written {
-		written[i].from = from
+	for i, f := range written {
+		written[i].from = asked[0].from
+		if f.budget == keepBudget && f.way == robustWay {
+			written[i].from = asked[1].from
+		}
 	}
-	stale := figure{example: "wear", result: "life", from: from + "1", seed: 1, budget: "1", way: robustWay, kept: 9}
+	stale := figure{example: "wear", result: "life", from: asked[0].from + "1", seed: 1, budget: "1", way: robustWay, kept: 9}
 	require.NoError(t, writeRecord(path, append(written, stale)))
 	list, err = readRecord(path)
 	require.NoError(t, err)
@@ -118,16 +128,16 @@ func TestRecord(t *testing.T) {
 	}
 	document := filepath.Join(t.TempDir(), "table.md")
 	require.NoError(t, os.WriteFile(document, []byte(begin+"\n"+end+"\n"), 0o644))
-	require.NoError(t, measureAll(context.Background(), document, "../../testdata/tasks", "wear", "", path, 2, 100))
+	require.NoError(t, measureAll(context.Background(), document, "../../testdata/tasks", "wear", "", path, "", 2, 100))
 	text, err := os.ReadFile(document)
 	require.NoError(t, err)
 	assert.Contains(t, string(text), "| 10.0 / 8.0 | 2.00 ± 0.30 |")
 
-	require.NoError(t, measureAll(context.Background(), document, "../../testdata/tasks", "wear", "", path, 0, 100))
+	require.NoError(t, measureAll(context.Background(), document, "../../testdata/tasks", "wear", "", path, "", 0, 100))
 	again, err := os.ReadFile(document)
 	require.NoError(t, err)
 	assert.Equal(t, string(text), string(again), "the seeds of the record are these")
-	assert.ErrorContains(t, measureAll(context.Background(), document, "../../testdata/tasks", "beat", "", path, 0, 100), "has no figures of these examples")
+	assert.ErrorContains(t, measureAll(context.Background(), document, "../../testdata/tasks", "beat", "", path, "", 0, 100), "has no figures of these examples")
 
 	require.NoError(t, os.WriteFile(path, []byte("example,result\nwear,life\n"), 0o644))
 	_, err = readRecord(path)

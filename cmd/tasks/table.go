@@ -56,6 +56,7 @@ type study struct {
 	before   string   // an earlier dnnc, whose choice is measured beside; "" of none
 	revision string   // of it
 	record   string   // file of the figures so far
+	date     string   // of the measurements; "" is not said
 }
 
 // The ways to choose widths, and the budget that is no width.
@@ -63,8 +64,9 @@ const (
 	universalWay = "universal"
 	robustWay    = "robust"
 	beforeWay    = "before"
-	cleanWay     = "clean" // a search that saw clean items alone, measured under unusual errors
-	seenWay      = "seen"  // and one that saw them under these errors
+	refusedWay   = "refused" // no network keeps what -keep promises
+	cleanWay     = "clean"   // a search that saw clean items alone, measured under unusual errors
+	seenWay      = "seen"    // and one that saw them under these errors
 	keepBudget   = "keep"
 )
 
@@ -80,6 +82,12 @@ type figure struct {
 	gap, gapE                      float64 // what it keeps more than one width for all layers, or than a search on clean items; paired by item
 }
 
+// refusal is of a build whose -keep was refused: it has no figures.
+func refusal(example, result string, seed uint64) figure {
+	none := math.NaN()
+	return figure{example: example, result: result, seed: seed, budget: keepBudget, way: refusedWay, float: none, bits: none, kept: none, keptE: none, gap: none, gapE: none}
+}
+
 // table measures the examples and writes the tables into a document. What is in the record is
 // not measured again.
 func (s *study) table(ctx context.Context, document string) error {
@@ -91,28 +99,23 @@ func (s *study) table(ctx context.Context, document string) error {
 	if err != nil {
 		return err
 	}
-	var list []figure
-	for _, e := range s.examples {
-		m, err := dnnc.Load(filepath.Join(s.folder, e.Name, e.Name+".dnn"), dnnc.LoadOptions{})
-		if err != nil {
-			return err
-		}
-		from, err := s.from(e, m)
-		if err != nil {
-			return err
-		}
-		asked := []question{{from, s.seed}}
-		if e.Unusual != "" {
-			asked = append(asked, question{from + " unusual " + e.Unusual, s.unusual})
-		}
+	asked, err := s.questions()
+	if err != nil {
+		return err
+	}
+	// A run that is interrupted has the first seeds of every example.
+	for _, seed := range s.seeds {
 		for _, q := range asked {
-			if all, err = s.answer(ctx, e, m, q, all); err != nil {
-				return fmt.Errorf("%s: %w", e.Name, err)
+			if all, err = s.answer(ctx, q, seed, all); err != nil {
+				return fmt.Errorf("%s: %w", q.example.Name, err)
 			}
-			for _, f := range all {
-				if f.example == e.Name && f.from == q.from && (len(s.seeds) == 0 || slices.Contains(s.seeds, f.seed)) {
-					list = append(list, f)
-				}
+		}
+	}
+	var list []figure
+	for _, q := range asked {
+		for _, f := range all {
+			if q.has(f) && (len(s.seeds) == 0 || slices.Contains(s.seeds, f.seed)) {
+				list = append(list, f)
 			}
 		}
 	}
@@ -130,40 +133,50 @@ func (s *study) table(ctx context.Context, document string) error {
 
 // question is what is measured of an example, a seed of errors at a time.
 type question struct {
-	from string // what the figures depend on
-	ask  func(ctx context.Context, e *tasks.Example, m *ir.Module, seed uint64) ([]figure, error)
+	example *tasks.Example
+	module  *ir.Module
+	from    string // what the figures depend on
+	ask     func(ctx context.Context, e *tasks.Example, m *ir.Module, seed uint64) ([]figure, error)
 }
 
-// answer measures the seeds that the record does not have, and keeps them in it.
-func (s *study) answer(ctx context.Context, e *tasks.Example, m *ir.Module, q question, all []figure) ([]figure, error) {
-	for _, seed := range s.seeds {
-		if slices.ContainsFunc(all, func(f figure) bool { return f.example == e.Name && f.from == q.from && f.seed == seed }) {
-			continue
-		}
-		fmt.Fprintf(os.Stderr, "%s, seed %d\n", e.Name, seed)
-		own, err := q.ask(ctx, e, m, seed)
+// has reports whether a figure answers it.
+func (q *question) has(f figure) bool { return f.example == q.example.Name && f.from == q.from }
+
+// questions are those of all examples.
+func (s *study) questions() (list []question, err error) {
+	for _, e := range s.examples {
+		m, err := dnnc.Load(filepath.Join(s.folder, e.Name, e.Name+".dnn"), dnnc.LoadOptions{})
 		if err != nil {
-			return all, err
+			return nil, err
 		}
-		for i := range own {
-			own[i].from = q.from
+		d, err := frontend.NewDump(m)
+		if err != nil {
+			return nil, err
 		}
-		all = append(all, own...)
-		if err := writeRecord(s.record, all); err != nil {
-			return all, err
+		from := fmt.Sprintf("%s %s n=%d search %d", d.TensorsName, e.Errors, s.items, robust.Version)
+		list = append(list, question{e, m, from + " " + s.revision, s.sizes}, question{e, m, fmt.Sprintf("%s keep %v", from, keep), s.promise})
+		if e.Unusual != "" {
+			list = append(list, question{e, m, from + " unusual " + e.Unusual, s.unusual})
 		}
 	}
-	return all, nil
+	return list, nil
 }
 
-// from names what figures of an example depend on: weights, errors, items, search, and the
-// earlier dnnc.
-func (s *study) from(e *tasks.Example, m *ir.Module) (string, error) {
-	d, err := frontend.NewDump(m)
-	if err != nil {
-		return "", err
+// answer measures a seed that the record does not have, and keeps it there.
+func (s *study) answer(ctx context.Context, q question, seed uint64, all []figure) ([]figure, error) {
+	if slices.ContainsFunc(all, func(f figure) bool { return q.has(f) && f.seed == seed }) {
+		return all, nil
 	}
-	return fmt.Sprintf("%s %s n=%d search %d keep %v %s", d.TensorsName, e.Errors, s.items, robust.Version, keep, s.revision), nil
+	fmt.Fprintf(os.Stderr, "%s, seed %d\n", q.example.Name, seed)
+	own, err := q.ask(ctx, q.example, q.module, seed)
+	if err != nil {
+		return all, err
+	}
+	for i := range own {
+		own[i].from = q.from
+	}
+	all = append(all, own...)
+	return all, writeRecord(s.record, all)
 }
 
 // configuration is a search under the errors of an example.
@@ -250,8 +263,9 @@ func (s *study) earlier(ctx context.Context, e *tasks.Example, m *ir.Module, see
 	return integers(budget, beforeWay, q)
 }
 
-// seed measures all choices for one seed on the same disturbed items.
-func (s *study) seed(ctx context.Context, e *tasks.Example, m *ir.Module, seed uint64) ([]figure, error) {
+// sizes measures what is chosen within the bytes of each width, and all that the earlier dnnc
+// chooses.
+func (s *study) sizes(ctx context.Context, e *tasks.Example, m *ir.Module, seed uint64) ([]figure, error) {
 	c, err := configuration(e, m, seed, e.Errors)
 	if err != nil {
 		return nil, err
@@ -295,23 +309,36 @@ func (s *study) seed(ctx context.Context, e *tasks.Example, m *ir.Module, seed u
 			return nil, err
 		}
 	}
-	c.StopAfter, c.Budget = passes.Quantized, pass.Budget{Keep: keep, Promised: true, FreeCycles: true, FreeRAM: true} // as -keep sets it
-	q, err := dnnc.Compile(ctx, m, c)
-	var refused *diag.Diagnostic
-	switch {
-	case errors.As(err, &refused) && refused.Kind == diag.BadBudget:
-		fmt.Fprintf(os.Stderr, "%s: no network keeps %v\n", e.Name, keep)
-	case err != nil:
-		return nil, err
-	default:
-		if err := add(integers(keepBudget, robustWay, q.Module)); err != nil {
-			return nil, err
-		}
-	}
 	if err := add(s.earlier(ctx, e, m, seed, keepBudget, 0)); err != nil {
 		return nil, err
 	}
 	return s.judge(ctx, e, m, r, seed, list)
+}
+
+// promise measures what -keep builds: one build, that may be refused.
+func (s *study) promise(ctx context.Context, e *tasks.Example, m *ir.Module, seed uint64) ([]figure, error) {
+	c, err := configuration(e, m, seed, e.Errors)
+	if err != nil {
+		return nil, err
+	}
+	c.StopAfter, c.Budget = passes.Quantized, pass.Budget{Keep: keep, Promised: true, FreeCycles: true, FreeRAM: true} // as -keep sets it
+	r, err := dnnc.Compile(ctx, m, c)
+	var refused *diag.Diagnostic
+	if errors.As(err, &refused) && refused.Kind == diag.BadBudget {
+		var out []figure
+		for k := range m.Outputs {
+			out = append(out, refusal(e.Name, m.ResultName(k), seed))
+		}
+		return out, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	q, err := integers(keepBudget, robustWay, r.Module)
+	if err != nil {
+		return nil, err
+	}
+	return s.judge(ctx, e, m, r, seed, []*candidate{q})
 }
 
 // unusualWidths are the sizes at which a search that saw unusual errors is compared with one

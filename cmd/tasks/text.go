@@ -21,6 +21,9 @@ func (s *study) text(all []figure) string {
 		shown = append(shown, beforeWay)
 		legend += " / `-O robust` of commit " + s.revision + ", which knew no tasks"
 	}
+	if s.date != "" {
+		fmt.Fprintf(&b, "Measured %s.\n\n", s.date)
+	}
 	fmt.Fprintf(&b, "Lost under the errors of the example, in percent of what the float network is above the best constant\nanswer: %s.\n", legend)
 	fmt.Fprintf(&b, "Means of the seeds of errors, %d new items each. What robust loses less has its standard error, paired by item.\n\n", s.items)
 	head := []string{"example", "result", "task", "seeds", "measure, float"}
@@ -42,7 +45,7 @@ func (s *study) text(all []figure) string {
 			return strings.Join(cells, " / ")
 		}
 		first := own[0]
-		cells := []string{"`" + first.example + "`", first.result, first.task, fmt.Sprint(seeds(own)), strings.ReplaceAll(first.measure, "|", `\|`) + " " + mean("%.3f", own, func(f figure) (float64, bool) { return f.float, true })}
+		cells := []string{"`" + first.example + "`", first.result, first.task, fmt.Sprint(seeds(slices.DeleteFunc(slices.Clone(own), func(f figure) bool { return !isSize(f) }))), strings.ReplaceAll(first.measure, "|", `\|`) + " " + mean("%.3f", own, func(f figure) (float64, bool) { return f.float, f.way != refusedWay })}
 		for _, w := range widths {
 			cells = append(cells, lost(func(f figure) bool { return f.budget == fmt.Sprint(w) }))
 		}
@@ -56,67 +59,72 @@ func (s *study) text(all []figure) string {
 		m, deviation := stat.MeanStdDev(gaps, nil)
 		fmt.Fprintf(&b, "\nIn the mean of the results robust loses less by %.2f ± %.2f (standard error over %d results).\n", m, deviation/math.Sqrt(float64(len(gaps))), len(gaps))
 	}
-	fmt.Fprintf(&b, "\n`-keep %v`: bits a weight, and what is kept of the new items with its standard error.\n\n", keep)
-	head = []string{"example", "result", "bits", "kept"}
-	if s.before != "" {
-		head = append(head, "bits, "+s.revision, "kept, "+s.revision)
-	}
-	line(&b, head...)
-	line(&b, slices.Repeat([]string{"---"}, len(head))...)
-	for _, own := range results {
-		cells := []string{"`" + own[0].example + "`", own[0].result}
-		for _, way := range shown[1:] {
-			of := func(x func(f figure) float64) func(f figure) (float64, bool) {
-				return func(f figure) (float64, bool) { return x(f), f.way == way && !isSize(f) }
-			}
-			kept := mean("%.4f", own, of(func(f figure) float64 { return f.kept }))
-			if kept != "-" {
-				kept += " ± " + mean("%.4f", own, of(func(f figure) float64 { return f.keptE }))
-			}
-			cells = append(cells, mean("%.2f", own, of(func(f figure) float64 { return f.bits })), kept)
-		}
-		line(&b, cells...)
-	}
-	promises(&b, slices.DeleteFunc(slices.Clone(list), isSize), builds(list))
+	s.promises(&b, results)
 	unusual(&b, slices.DeleteFunc(slices.Clone(all), func(f figure) bool { return !isUnusual(f) }))
 	return strings.TrimSuffix(b.String(), "\n")
 }
 
-// build is one search: of an example, under a seed of errors.
-type build struct {
-	example string
-	seed    uint64
-}
-
-// builds are those of figures.
-func builds(list []figure) map[build]bool {
-	found := map[build]bool{}
-	for _, f := range list {
-		found[build{f.example, f.seed}] = true
+// promises is the table of what -keep builds, and says what it did not hold: how many of the
+// builds were refused, and how many of the others have a result whose estimate on the new items
+// lies below the share. Results are of figures of one each.
+func (s *study) promises(b *strings.Builder, results [][]figure) {
+	fmt.Fprintf(b, "\n`-keep %v`: seeds that were built, bits a weight, and what is kept of the new items with its standard error.\n\n", keep)
+	head := []string{"example", "result", "built", "bits", "kept"}
+	if s.before != "" {
+		head = append(head, "bits, "+s.revision, "kept, "+s.revision)
 	}
-	return found
-}
-
-// promises says what -keep did not hold: how many of the builds were refused, and how many of
-// the others have a result whose estimate on the new items lies below the share.
-func promises(b *strings.Builder, list []figure, all map[build]bool) {
-	own := slices.DeleteFunc(list, func(f figure) bool { return f.way != robustWay })
-	built, below, furthest, at := builds(own), map[build]bool{}, 0., build{}
-	for _, f := range own {
-		if f.kept >= keep {
-			continue
+	line(b, head...)
+	line(b, slices.Repeat([]string{"---"}, len(head))...)
+	type build struct {
+		example string
+		seed    uint64
+	}
+	asked, refused, below := map[build]bool{}, map[build]bool{}, map[build]bool{}
+	var furthest float64
+	var at build
+	for _, own := range results {
+		of := func(way string) []figure {
+			return slices.DeleteFunc(slices.Clone(own), func(f figure) bool { return f.budget != keepBudget || f.way != way })
 		}
-		one := build{f.example, f.seed}
-		below[one] = true
-		if by := (keep - f.kept) / f.keptE; by > furthest {
-			furthest, at = by, one
+		built, not := of(robustWay), of(refusedWay)
+		cells := []string{"`" + own[0].example + "`", own[0].result, fmt.Sprintf("%d of %d", len(built), len(built)+len(not))}
+		cells = append(cells, keeps(built)...)
+		if s.before != "" {
+			cells = append(cells, keeps(of(beforeWay))...)
+		}
+		line(b, cells...)
+		for _, f := range not {
+			asked[build{f.example, f.seed}], refused[build{f.example, f.seed}] = true, true
+		}
+		for _, f := range built {
+			one := build{f.example, f.seed}
+			asked[one] = true
+			if f.kept >= keep {
+				continue
+			}
+			below[one] = true
+			if by := (keep - f.kept) / f.keptE; by > furthest {
+				furthest, at = by, one
+			}
 		}
 	}
-	fmt.Fprintf(b, "\nBuilds with `-keep`, one an example and a seed of errors: %d. Refused: %d. With a result that keeps less than %v by the\nestimate on the new items: %d", len(all), len(all)-len(built), keep, len(below))
+	fmt.Fprintf(b, "\nBuilds with `-keep`, one an example and a seed of errors: %d. Refused: %d. With a result that keeps less than %v by the\nestimate on the new items: %d", len(asked), len(refused), keep, len(below))
 	if len(below) > 0 {
 		fmt.Fprintf(b, ", the furthest by %.1f standard errors (`%s`, seed %d)", furthest, at.example, at.seed)
 	}
 	fmt.Fprint(b, ".\n")
+}
+
+// keeps is the bits a weight of figures, and what they keep.
+func keeps(list []figure) []string {
+	of := func(format string, x func(f figure) float64) string {
+		return mean(format, list, func(f figure) (float64, bool) { return x(f), true })
+	}
+	kept := of("%.4f", func(f figure) float64 { return f.kept })
+	if kept != "-" {
+		kept += " ± " + of("%.4f", func(f figure) float64 { return f.keptE })
+	}
+	return []string{of("%.2f", func(f figure) float64 { return f.bits }), kept}
 }
 
 // unusual is the table of searches that saw clean items alone and of those that saw them
