@@ -98,6 +98,18 @@ def torch_cases(folder):
         def forward(self, x):
             return F.normalize(self.out(self.body(x)), dim=1)
 
+    class Voices(nn.Module):
+        """A speaker by 12 numbers of no fixed length, from the mean over time and its spread."""
+
+        def __init__(self):
+            super().__init__()
+            self.body, self.out = nn.Sequential(nn.Conv1d(8, 16, 5, padding=2), nn.ReLU(), nn.Conv1d(16, 16, 3, padding=1), nn.ReLU()), nn.Linear(32, 12)
+
+        def forward(self, x):
+            y = self.body(x)
+            mean = y.mean(2)
+            return self.out(torch.cat([mean, (y.square().mean(2) - mean.square() + 1e-4).sqrt()], 1))
+
     def picture(*head):
         return nn.Sequential(block(3, 8, 2), block(8, 16, 2), nn.AdaptiveAvgPool2d(1), nn.Flatten(), *head)
 
@@ -112,6 +124,7 @@ def torch_cases(folder):
         Case("machine", nn.Sequential(nn.Linear(40, 16), nn.ReLU(), nn.Linear(16, 4), nn.ReLU(), nn.Linear(4, 16), nn.ReLU(), nn.Linear(16, 40)), (40,), -2, 2, "reconstruction", truths()),
         Case("yolo", Detector(), (3, 64, 64), 0, 1, "values, multilabel, multilabel"),
         Case("faces", Embedder(), (3, 32, 32), 0, 1, "embedding", whole(9)),
+        Case("voices", Voices(), (8, 40), -1, 1, "embedding", whole(9)),
     ]
     for c in cases:
         names = [f"result{i}" for i in range(c.tasks.count(",") + 1)]
@@ -148,6 +161,12 @@ def keras_cases(folder):
         x = L.Conv2D(16, 3, strides=4, padding="same", activation="relu")(x)
         return [L.Reshape((-1, 4))(L.Conv2D(8, 1)(x)), L.Reshape((-1, 3))(L.Conv2D(6, 1, activation="sigmoid")(x))]
 
+    def gait(x):
+        """A walk by the directions of its mean and of its greatest steps, one after the other."""
+        x = L.Conv1D(12, 5, strides=2, activation="relu")(x)
+        own = [L.UnitNormalization()(L.Dense(8)(pool()(x))) for pool in (L.GlobalAveragePooling1D, L.GlobalMaxPooling1D)]
+        return L.Concatenate()(own)
+
     def repeat(x):
         y = L.Dense(6, activation="relu")(L.Dense(20, activation="relu")(L.Flatten()(x)))
         return L.Reshape((32, 2))(L.Dense(64)(L.Dense(20, activation="relu")(y)))
@@ -161,6 +180,8 @@ def keras_cases(folder):
         Case("load", functional((36, 3), lambda x: L.Dense(6)(L.Flatten()(L.Conv1D(8, 5, strides=2, activation="relu")(x)))), (36, 3), -1, 1, "values", reals(6)),
         Case("vibration", functional((32, 2), repeat), (32, 2), -1, 1, "reconstruction", truths()),
         Case("ssd", functional((48, 48, 3), ssd), (48, 48, 3), 0, 1, "values, multilabel"),
+        Case("signs", functional((24, 24, 3), lambda x: L.UnitNormalization()(L.Dense(16)(picture(x)))), (24, 24, 3), 0, 1, "embedding", whole(9)),
+        Case("gait", functional((50, 6), gait), (50, 6), -1, 1, "embedding", whole(9)),
     ]
     for c in cases:
         with open(os.path.join(folder, c.name + ".tflite"), "wb") as f:
