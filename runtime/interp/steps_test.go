@@ -651,18 +651,16 @@ func TestRowGradients(t *testing.T) {
 // TestStreamMemory: the smallest block that is large enough is used again, what dies is
 // free, and the peak is that of the widest step.
 func TestStreamMemory(t *testing.T) {
-	s := &Streamed[float32]{free: [][]float32{make([]float32, 8), make([]float32, 4), make([]float32, 5, 6)}}
-	a := s.take(4)
-	assert.Len(t, a, 4)
-	assert.Equal(t, 4, cap(a))
-	a = s.take(5)
-	assert.Equal(t, []int{5, 6}, []int{len(a), cap(a)})
-	assert.Equal(t, 9, cap(s.take(9)))
-	assert.Len(t, s.free, 1)
-	assert.Equal(t, 8, cap(s.take(1)))
-	assert.Empty(t, s.free)
-	s.free = [][]float32{make([]float32, 4), make([]float32, 8)}
-	assert.Equal(t, 4, cap(s.take(4)), "the first one is enough")
+	var free spare[float32]
+	for _, x := range [][]float32{make([]float32, 8), make([]float32, 4), make([]float32, 5, 6), make([]float32, 4)} {
+		free.put(x)
+	}
+	assert.Equal(t, []int{4, 6, 8}, free.caps)
+	for _, c := range []struct{ size, capacity int }{{3, 4}, {4, 4}, {4, 6}, {9, 9}, {1, 8}, {1, 1}} {
+		x := free.take(c.size)
+		assert.Equal(t, []int{c.size, c.capacity}, []int{len(x), cap(x)})
+	}
+	assert.Empty(t, free.caps)
 
 	x := real("x", 10)
 	m := &ir.Module{Name: "m", Inputs: args(x)}
@@ -685,7 +683,7 @@ func TestStreamMemory(t *testing.T) {
 		seen = nil
 		require.NoError(t, s.Run(t.Context(), record, 1, func(_ *ir.Value, y []float32) { seen = append(seen, append([]float32{}, y...)) }))
 		assert.Equal(t, []float32{2, 0, 6, 8, 10, 12, 14, 16, 18, 20}, seen[3])
-		assert.Len(t, s.free, 3, "the memory of three values serves four")
+		assert.Len(t, s.free.of[10], 3, "the memory of three values serves four")
 	}
 	assert.Len(t, seen, 4)
 	assert.Equal(t, []float32{1, -2, 3, 4, 5, 6, 7, 8, 9, 10}, record, "the caller's memory is not used again")

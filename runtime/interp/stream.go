@@ -20,7 +20,7 @@ type Streamed[T float32 | int8] struct {
 	build  func(p *Program[T], n *ir.Node) (func(*workspace, int, []T, [][]T), error)
 	linear func(n *ir.Node, images int, x, y []T) error
 	last   [][]*ir.Value // by operation: the values that nothing reads after it
-	free   [][]T         // the memory of values that nothing reads any more
+	free   spare[T]      // the memory of values that nothing reads any more
 }
 
 // Stream prepares a float module.
@@ -73,12 +73,13 @@ func (s *Streamed[T]) Run(ctx context.Context, x []T, n int, visit func(v *ir.Va
 	release := func(values []*ir.Value) {
 		for _, v := range values {
 			id := p.ID(v)
-			s.free, t[id] = append(s.free, t[id]), nil
+			s.free.put(t[id])
+			t[id] = nil
 		}
 	}
 	for i, o := range p.Module.Ops {
 		out := p.ID(o.Out)
-		t[out] = s.take(n * p.sizes[out])
+		t[out] = s.free.take(n * p.sizes[out])
 		if err := s.step(ctx, t, n, i); err != nil {
 			return err
 		}
@@ -106,20 +107,37 @@ func (s *Streamed[T]) step(ctx context.Context, t Tensors[T], n, i int) (err err
 	return nil
 }
 
-// take is memory for a value: the smallest free one that is large enough.
-func (s *Streamed[T]) take(size int) []T {
-	best := -1
-	for i, f := range s.free {
-		if cap(f) >= size && (best < 0 || cap(f) < cap(s.free[best])) {
-			best = i
+// spare is memory by its capacity.
+type spare[T any] struct {
+	of   map[int][][]T
+	caps []int // those of which there is some, rising
+}
+
+func (s *spare[T]) put(x []T) {
+	c := cap(x)
+	if len(s.of[c]) == 0 {
+		if s.of == nil {
+			s.of = map[int][][]T{}
 		}
+		at, _ := slices.BinarySearch(s.caps, c)
+		s.caps = slices.Insert(s.caps, at, c)
 	}
-	if best < 0 {
+	s.of[c] = append(s.of[c], x)
+}
+
+// take is memory for a value: the smallest that is large enough, or new one.
+func (s *spare[T]) take(size int) []T {
+	at, _ := slices.BinarySearch(s.caps, size)
+	if at == len(s.caps) {
 		return make([]T, size)
 	}
-	f := s.free[best]
-	s.free = slices.Delete(s.free, best, best+1)
-	return f[:size]
+	c := s.caps[at]
+	list := s.of[c]
+	x := list[len(list)-1]
+	if s.of[c] = list[:len(list)-1]; len(list) == 1 {
+		s.caps = slices.Delete(s.caps, at, at+1)
+	}
+	return x[:size]
 }
 
 // streamedWeights is the weights of a matrix that a worker has in memory at a time,
