@@ -17,7 +17,7 @@ import (
 // no pass changed what is computed, whatever the passes believe of each other.
 type reference struct {
 	float   *interp.Float // nil where there are no reals to compare with
-	without string        // why there are none
+	without string        // why there are none, and what compares
 	m       *ir.Module    // of integers
 	results []apart
 }
@@ -33,15 +33,15 @@ func newReference(before, m *ir.Module) (*reference, error) {
 	r := &reference{m: m, results: make([]apart, len(m.Outputs))}
 	switch {
 	case before == nil:
-		r.without = "its network is not where the certificate says, only the dump is there"
+		r.without = "its network is not where the certificate says, only the dump is there; with the network there, verify compares"
 		return r, nil
 	case before.IsQuantized():
-		r.without = "the network has integers already"
+		r.without = "the network has integers already; dnnc conformance compares them with answers of the program that made them"
 		return r, nil
 	}
 	for _, v := range m.Inputs {
 		if m.IsIndex(v) {
-			r.without = "its indices are compared by bytes alone"
+			r.without = "it has an input of indices of 16 bits; build -report fidelity compares it on calibration data"
 			return r, nil
 		}
 	}

@@ -64,7 +64,10 @@ func TestReference(t *testing.T) {
 		require.NoError(t, r.report(&out, &messages, silent, c.kind))
 		assert.Empty(t, messages.String(), "-Wno-low-fidelity")
 	}
-	for want, before := range map[string]*ir.Module{"only the dump is there": nil, "integers already": module(ir.I8, ir.Quant{Scale: 1})} {
+	for want, before := range map[string]*ir.Module{
+		"only the dump is there; with the network there, verify compares":                             nil,
+		"integers already; dnnc conformance compares them with answers of the program that made them": module(ir.I8, ir.Quant{Scale: 1}),
+	} {
 		r, err := newReference(before, module(ir.I8, ir.Quant{Scale: 1}))
 		require.NoError(t, err)
 		var out bytes.Buffer
