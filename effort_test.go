@@ -54,6 +54,26 @@ var parts = map[string]func(b *build.Chain, x *ir.Value, n int) []*ir.Value{
 		}
 		return []*ir.Value{x}
 	},
+	"a wide sum": func(b *build.Chain, x *ir.Value, n int) []*ir.Value {
+		var list []*ir.Value
+		for range n / 2 {
+			list = append(list, b.Add(ir.Tanh, "part", []*ir.Value{x}))
+		}
+		sum := x
+		for _, v := range list {
+			sum = b.Add(ir.Add, "sum", []*ir.Value{sum, v})
+		}
+		return []*ir.Value{sum}
+	},
+	"moves": func(b *build.Chain, x *ir.Value, n int) []*ir.Value {
+		x = b.Add(ir.Reshape, "square", []*ir.Value{x}, ir.AttrShape.Is([]int{2, 2}))
+		for i := range n {
+			if x = b.Add(ir.Transpose, "turned", []*ir.Value{x}, ir.AttrPerm.Is([]int{1, 0})); i%3 == 0 {
+				x = b.Add(ir.Tanh, "f", []*ir.Value{x})
+			}
+		}
+		return []*ir.Value{x}
+	},
 	"a fan of activations": func(b *build.Chain, x *ir.Value, n int) []*ir.Value {
 		var list []*ir.Value
 		for range n {

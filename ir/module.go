@@ -366,14 +366,13 @@ func (m *Module) Bypass(by func(n *Node) *Value) {
 	m.Ops = kept
 }
 
-// IsOutput reports whether v is returned by the network.
-func (m *Module) IsOutput(v *Value) bool {
+// Returned is the set of the outputs. It is a snapshot: later changes of m do not reach it.
+func (m *Module) Returned() map[*Value]bool {
+	returned := make(map[*Value]bool, len(m.Outputs))
 	for _, o := range m.Outputs {
-		if o == v {
-			return true
-		}
+		returned[o] = true
 	}
-	return false
+	return returned
 }
 
 // RowsOf are the rows that v, an input that does nothing else, chooses from; 0 of
@@ -402,7 +401,9 @@ func (m *Module) IsIndex(v *Value) bool { return m.RowsOf(v) > ByteRows }
 
 // CanBeWide reports whether v can be of 16 bits in a quantized module: a result of the network
 // that a layer computes and nothing else reads. Its zero point is 0.
-func (m *Module) CanBeWide(v *Value) bool { return m.IsOutput(v) && m.WhyNarrow(v) == "" }
+func (m *Module) CanBeWide(v *Value) bool {
+	return slices.Contains(m.Outputs, v) && m.WhyNarrow(v) == ""
+}
 
 // WhyNarrow says why a result of a network cannot be of 16 bits: which operation computes it,
 // that is no layer, or which one reads it, too. "" where it can.
@@ -414,41 +415,16 @@ func (m *Module) WhyNarrow(v *Value) string {
 		}
 		return op.String()
 	}
-	switch users := m.Users(v); {
+	switch {
 	case v.Def == nil:
 		return "it is an input"
 	case !v.Def.Op.HasWeights():
 		return name(v.Def) + " computes it, which is no layer"
-	case len(users) > 0:
+	}
+	if users := m.Users(v); len(users) > 0 {
 		return name(users[0]) + " reads it, too"
 	}
 	return ""
-}
-
-// Replace makes every user of old, and the network's outputs, use new instead.
-func (m *Module) Replace(old, new *Value) {
-	for _, n := range m.Ops {
-		for i, a := range n.Args {
-			if a == old {
-				n.Args[i] = new
-			}
-		}
-	}
-	for i, o := range m.Outputs {
-		if o == old {
-			m.Outputs[i] = new
-		}
-	}
-}
-
-// Remove takes n out of the schedule. Its result must have no users.
-func (m *Module) Remove(n *Node) {
-	for i, o := range m.Ops {
-		if o == n {
-			m.Ops = append(m.Ops[:i], m.Ops[i+1:]...)
-			return
-		}
-	}
 }
 
 // IsQuantized reports whether m's activations are integers.

@@ -146,10 +146,10 @@ func FoldNormalize(_ context.Context, m *ir.Module, _ *pass.Env) error {
 // foldAffine folds the operations of one kind into what reads them.
 func foldAffine(k *constants, op ir.Op) (err error) {
 	m := k.m
-	all := m.AllUsers()
+	all, returned := m.AllUsers(), m.Returned()
 	m.Bypass(func(n *ir.Node) *ir.Value {
 		users := all[n.Out]
-		if err != nil || n.Op != op || m.IsOutput(n.Out) || len(users) == 0 {
+		if err != nil || n.Op != op || returned[n.Out] || len(users) == 0 {
 			return nil
 		}
 		var a affine
@@ -289,8 +289,9 @@ func foldBehind(k *constants, layer, n *ir.Node) error {
 
 // Simplify removes operations that change nothing.
 func Simplify(_ context.Context, m *ir.Module, _ *pass.Env) error {
+	returned := m.Returned()
 	m.Bypass(func(n *ir.Node) *ir.Value {
-		if isIdentity(n) && !m.IsOutput(n.Out) {
+		if isIdentity(n) && !returned[n.Out] {
 			return n.Args[0]
 		}
 		return nil

@@ -2,13 +2,17 @@ package graph_test
 
 import (
 	"context"
+	"fmt"
 	"path/filepath"
+	"runtime"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/dnnc/dnnc/frontend"
 	"github.com/dnnc/dnnc/frontend/build"
 	"github.com/dnnc/dnnc/frontend/frontendtest"
 	"github.com/dnnc/dnnc/ir"
@@ -122,4 +126,56 @@ func TestFaults(t *testing.T) {
 		})
 	}
 	require.NotEmpty(t, files)
+}
+
+// allocated is the bytes that a pass allocates.
+func allocated(t *testing.T, m *ir.Module, run func(context.Context, *ir.Module, *pass.Env) error) uint64 {
+	t.Helper()
+	require.NoError(t, graph.Infer(t.Context(), m, nil))
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	require.NoError(t, run(t.Context(), m, nil))
+	runtime.ReadMemStats(&after)
+	return after.TotalAlloc - before.TotalAlloc
+}
+
+// TestLongMoves: what looks for round trips allocates as many moves have elements, no matter
+// how many stand before each.
+func TestLongMoves(t *testing.T) {
+	of := func(n int) uint64 {
+		var text strings.Builder
+		fmt.Fprintf(&text, "network n(v0: f32[%d] in [0,1]) -> f32[4] {\n", n+4)
+		for i := range n {
+			fmt.Fprintf(&text, "  v%d = slice(v%d, start: [1], size: [%d])\n", i+1, i, n+3-i)
+		}
+		fmt.Fprintf(&text, "  return v%d\n}\n", n)
+		m, err := frontend.Parse("net.dnn", []byte(text.String()), frontend.Options{})
+		require.NoError(t, err)
+		return allocated(t, m, graph.Simplify)
+	}
+	short, whole := of(100), of(400)
+	assert.Less(t, whole, 25*short, "400 moves take %d bytes, 100 %d", whole, short)
+}
+
+// TestManyMasks: what masks scores is read once, no matter how many operations add to them.
+func TestManyMasks(t *testing.T) {
+	of := func(n int) uint64 {
+		b := build.Chain{Builder: build.New("net")}
+		x := b.Input("x", ir.Shape{64}, ir.Range{Lo: 0, Hi: 1})
+		for i := range n {
+			shift := make([]float32, 64)
+			shift[i%8], shift[63] = -1e4, 1
+			y, err := b.ScaleShift("sum", x, slices.Repeat([]float32{1}, 64), shift)
+			require.NoError(t, err)
+			x = y
+		}
+		x = b.Add(ir.Softmax, "y", []*ir.Value{x}, ir.AttrAxis.Is(0))
+		require.NoError(t, b.Err)
+		m := b.Finish([]*ir.Value{x})
+		bytes := allocated(t, m, graph.MaskSoftmax)
+		require.NotNil(t, m.Outputs[0].Def.Const(ir.AttrMask))
+		return bytes
+	}
+	short, whole := of(100), of(400)
+	assert.Less(t, whole, 8*short, "400 sums take %d bytes, 100 %d", whole, short)
 }

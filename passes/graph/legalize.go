@@ -123,9 +123,9 @@ func legalizeRelu(_ *legalizer, n *ir.Node) error {
 // dropFlattens drops each flatten that only layers read: linear takes the elements of any
 // tensor in C,H,W order. Others become a reshape.
 func dropFlattens(m *ir.Module) {
-	all := m.AllUsers()
+	all, returned := m.AllUsers(), m.Returned()
 	m.Bypass(func(n *ir.Node) *ir.Value {
-		if n.Op != ir.Flatten || m.IsOutput(n.Out) || slices.ContainsFunc(all[n.Out], func(u *ir.Node) bool { return u.Op != ir.Linear }) {
+		if n.Op != ir.Flatten || returned[n.Out] || slices.ContainsFunc(all[n.Out], func(u *ir.Node) bool { return u.Op != ir.Linear }) {
 			return nil
 		}
 		return n.Args[0]
@@ -262,10 +262,10 @@ func isPlainPad(n *ir.Node) bool {
 
 // foldPad makes a pad part of the convolutions after it.
 func foldPad(m *ir.Module) {
-	all := m.AllUsers()
+	all, returned := m.AllUsers(), m.Returned()
 	m.Bypass(func(n *ir.Node) *ir.Value {
 		users := all[n.Out]
-		if !isPlainPad(n) || m.IsOutput(n.Out) || len(users) == 0 ||
+		if !isPlainPad(n) || returned[n.Out] || len(users) == 0 ||
 			slices.ContainsFunc(users, func(u *ir.Node) bool { return u.Op != ir.Conv2D || u.Has(ir.AttrPadValue) }) {
 			return nil
 		}
@@ -278,41 +278,46 @@ func foldPad(m *ir.Module) {
 	})
 }
 
+// mostMoves bounds the moves of a round trip: each is looked for from every move, with all its
+// elements.
+const mostMoves = 32
+
 // foldRoundTrips takes out elements that are moved away and back, as importers
 // leave them between layers of several rows: a moving operation whose argument is
 // one, when both together keep every element in its place.
 func foldRoundTrips(m *ir.Module) {
-	for _, n := range slices.Clone(m.Ops) {
-		if !n.Op.Moves() {
-			continue
+	returned := m.Returned()
+	m.Bypass(func(n *ir.Node) *ir.Value {
+		root := n.Args[0]
+		if !n.Op.Moves() || root.Def == nil || !root.Def.Op.Moves() {
+			return nil
 		}
 		at := n.Moved().Index()
-		root := n.Args[0]
-		for root.Def != nil && root.Def.Op.Moves() {
+		for trip := 1; trip < mostMoves && root.Def != nil && root.Def.Op.Moves(); trip++ {
 			inner := root.Def.Moved().Index()
 			for i, k := range at {
 				at[i] = inner[k]
 			}
 			root = root.Def.Args[0]
 			if root.Type.Shape.Size() == len(at) && isIdentityOrder(at) {
-				if root.Type.Shape.Equal(n.Out.Type.Shape) && !m.IsOutput(n.Out) {
-					m.Replace(n.Out, root)
-					m.Remove(n)
-				} else {
-					become(n, ir.Reshape, []*ir.Value{root}, ir.AttrShape.Is([]int(n.Out.Type.Shape)))
+				if root.Type.Shape.Equal(n.Out.Type.Shape) && !returned[n.Out] {
+					return root
 				}
+				become(n, ir.Reshape, []*ir.Value{root}, ir.AttrShape.Is([]int(n.Out.Type.Shape)))
 				break
 			}
 		}
-	}
+		return nil
+	})
 	// Moves that nobody needs any more would hide layers from the folding.
-	uses := m.Uses()
-	for _, n := range slices.Backward(slices.Clone(m.Ops)) {
+	uses, idle := m.Uses(), map[*ir.Node]bool{}
+	for _, n := range slices.Backward(m.Ops) {
 		if n.Op.Moves() && uses[n.Out] == 0 {
-			m.Remove(n)
+			idle[n] = true
 			uses[n.Args[0]]--
 		}
 	}
+	m.Ops = slices.DeleteFunc(m.Ops, func(n *ir.Node) bool { return idle[n] })
 }
 
 func isIdentityOrder(at []int32) bool {

@@ -20,35 +20,41 @@ const (
 // MaskSoftmax makes numbers of -1e4 and less that are added to scores before a softmax,
 // or stand for them, the softmax's mask: the scores then have a range of their own.
 func MaskSoftmax(_ context.Context, m *ir.Module, _ *pass.Env) error {
-	k := constantsOf(m)
-	for _, n := range slices.Clone(m.Ops) {
+	k := masker{constantsOf(m), m.Uses(), map[*ir.Node]bool{}}
+	for _, n := range m.Ops {
 		if n.Op != ir.Softmax {
 			continue
 		}
-		for isChanged := true; isChanged; {
-			var err error
-			if isChanged, err = maskOne(k, n); err != nil {
-				return err
-			}
+		if err := k.before(n); err != nil {
+			return err
 		}
 	}
+	m.Bypass(func(n *ir.Node) *ir.Value {
+		if k.idle[n] {
+			return n.Args[0]
+		}
+		return nil
+	})
 	m.PruneConsts()
 	return nil
 }
 
-// maskOne moves the masking numbers of one operation before softmax n into its mask, and
-// reports whether there were some.
-func maskOne(k *constants, n *ir.Node) (bool, error) {
-	m := k.m
+// masker is what the pass knows of a module.
+type masker struct {
+	*constants
+	reads map[*ir.Value]int // how often a value is used
+	idle  map[*ir.Node]bool // batchnorms that add nothing any more
+}
+
+// before moves the masking numbers of the operations before softmax n into its mask, from the
+// last one back to a value that others use, too.
+func (k *masker) before(n *ir.Node) error {
 	at := make([]int32, n.Out.Type.Shape.Size()) // the element of v that each of n's is
 	factor := make([]float64, len(at))           // and by how much it is multiplied on the way
 	for i := range at {
 		at[i], factor[i] = int32(i), 1
 	}
-	for v := n.Args[0]; ; v = v.Def.Args[0] {
-		if v.Def == nil || m.IsOutput(v) || len(m.Users(v)) != 1 {
-			return false, nil
-		}
+	for v := n.Args[0]; v.Def != nil && k.reads[v] == 1; v = v.Def.Args[0] {
 		d := v.Def
 		switch {
 		case d.Op.Moves():
@@ -59,24 +65,31 @@ func maskOne(k *constants, n *ir.Node) (bool, error) {
 			continue
 		case d.Op == ir.BatchNorm || d.Op.HasWeights() && d.Const(ir.AttrBias) != nil && d.Word(ir.AttrAct) == ir.ActNone && !k.isTied(d):
 		default:
-			return false, nil
-		}
-		a, err := shiftsOf(d)
-		if err != nil {
-			return false, err
+			return nil
 		}
 		plane := v.Type.Shape.Size() / v.Type.Shape[0]
 		channel := func(i int) int { return int(at[i]) / plane }
-		if masks := a.masks(factor, channel); masks != nil {
-			return store(k, n, d, a, masks, channel)
-		}
-		if d.Op != ir.BatchNorm {
-			return false, nil
-		}
-		for i := range at {
-			factor[i] *= a.scale[channel(i)]
+		for !k.idle[d] {
+			a, err := shiftsOf(d)
+			if err != nil {
+				return err
+			}
+			if masks := a.masks(factor, channel); masks != nil {
+				if isStored, err := k.store(n, d, a, masks, channel); !isStored || err != nil {
+					return err
+				}
+				continue // of what remains, one number may mask now
+			}
+			if d.Op != ir.BatchNorm {
+				return nil
+			}
+			for i := range at {
+				factor[i] *= a.scale[channel(i)]
+			}
+			break
 		}
 	}
+	return nil
 }
 
 // shiftsOf reads what is added to each channel by a batchnorm or a layer, as a scale of 1.
@@ -121,7 +134,7 @@ func (a affine) masks(factor []float64, channel func(i int) int) []bool {
 // store puts masked channels of d into the mask of softmax n. Softmax makes the same of a
 // row to which one number is added as of the row, so rows that are masked as a whole
 // keep their elements, or make all alike where float32 does.
-func store(c *constants, n, d *ir.Node, a affine, masks []bool, channel func(i int) int) (bool, error) {
+func (k *masker) store(n, d *ir.Node, a affine, masks []bool, channel func(i int) int) (bool, error) {
 	mask := make([]byte, n.Out.Type.Shape.Size())
 	for i := range mask {
 		if !masks[channel(i)] {
@@ -135,17 +148,17 @@ func store(c *constants, n, d *ir.Node, a affine, masks []bool, channel func(i i
 		}
 	}
 	order, length := geometry.Rows(n)
-	place := func(k int) int {
+	place := func(i int) int {
 		if order == nil {
-			return k
+			return i
 		}
-		return int(order[k])
+		return int(order[i])
 	}
 	for row := 0; row < len(mask); row += length {
 		isWhole, least := true, a.shift[channel(place(row))]
-		for k := row; k < row+length; k++ {
-			isWhole = isWhole && mask[place(k)] == 0
-			least = min(least, a.shift[channel(place(k))])
+		for i := row; i < row+length; i++ {
+			isWhole = isWhole && mask[place(i)] == 0
+			least = min(least, a.shift[channel(place(i))])
 		}
 		if !isWhole {
 			continue
@@ -153,36 +166,35 @@ func store(c *constants, n, d *ir.Node, a affine, masks []bool, channel func(i i
 		if d.Op != ir.BatchNorm {
 			return false, nil // a network whose answers are all excluded
 		}
-		for k := row; k < row+length; k++ {
-			mask[place(k)] = 1
+		for i := row; i < row+length; i++ {
+			mask[place(i)] = 1
 			if least <= drowned {
-				scale[channel(place(k))] = 0
+				scale[channel(place(i))] = 0
 			}
 		}
 	}
 	if d.Op == ir.BatchNorm {
-		storeAffine(c, d, affine{scale, shift})
+		k.storeAffine(d, affine{scale, shift})
 	} else {
 		p, err := loadLayer(d)
 		if err != nil {
 			return false, err
 		}
 		p.bias = shift
-		c.putLayer(d, p)
+		k.putLayer(d, p)
 	}
-	return true, putMask(c, n, mask)
+	return true, putMask(k.constants, n, mask)
 }
 
 // storeAffine gives a batchnorm another scale and shift; it goes where it does nothing.
-func storeAffine(k *constants, n *ir.Node, a affine) {
+func (k *masker) storeAffine(n *ir.Node, a affine) {
 	ones, zeros := slices.Repeat([]float64{1}, len(a.scale)), make([]float64, len(a.scale))
 	if slices.Equal(a.scale, ones) && slices.Equal(a.shift, zeros) {
-		k.m.Replace(n.Out, n.Args[0])
-		k.m.Remove(n)
+		k.idle[n] = true
 		k.clear(n)
 		return
 	}
-	putAffine(k, n, a)
+	putAffine(k.constants, n, a)
 }
 
 // putAffine gives a batchnorm another scale and shift.

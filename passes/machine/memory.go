@@ -36,9 +36,10 @@ func Memory(_ context.Context, m *ir.Module, env *pass.Env) error {
 	for _, v := range m.Inputs {
 		v.At = ir.Place{Kind: ir.InInput}
 	}
+	returned := m.Returned()
 	for _, n := range m.Ops {
 		n.Drop(ir.AttrLag)
-		if m.IsOutput(n.Out) {
+		if returned[n.Out] {
 			n.Out.At = ir.Place{Kind: ir.InOutput}
 		}
 	}
@@ -60,7 +61,7 @@ func blocksOf(m *ir.Module, t *processor.Target) []*block {
 	live := ir.InMemory(m)
 	values := map[*ir.Value]*block{}
 	var blocks []*block
-	chains := m.InChains()
+	chains, returned := m.InChains(), m.Returned()
 	for i, n := range m.Ops {
 		c := chains[i]
 		rows := func(key ir.Key[[]int], of *ir.Value) {
@@ -71,7 +72,7 @@ func blocksOf(m *ir.Module, t *processor.Target) []*block {
 			blocks = append(blocks, &block{bytes: count * of.RowBytes(), live: ir.Interval{From: c.From, To: c.To},
 				place: func(at int) { n.Put(key.Is([]int{at, count})) }})
 		}
-		if !m.IsOutput(n.Out) {
+		if !returned[n.Out] {
 			b := &block{bytes: n.OutBytes(), live: live[n.Out]}
 			if a := values[n.Args[0]]; a != nil && a.live.To == i && c == nil {
 				b.lie(n, a, t)

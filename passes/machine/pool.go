@@ -15,9 +15,9 @@ import (
 // for requantization and bounds never turn two numbers around: the greatest of the
 // bounded is the bounded greatest.
 func FusePool(_ context.Context, m *ir.Module, env *pass.Env) error {
-	uses := m.Uses()
+	uses, returned := m.Uses(), m.Returned()
 	m.Bypass(func(pool *ir.Node) *ir.Value {
-		if pool.Op != ir.MaxPool2D || m.IsOutput(pool.Out) {
+		if pool.Op != ir.MaxPool2D || returned[pool.Out] {
 			return nil
 		}
 		conv := pool.Args[0].Def

@@ -146,11 +146,11 @@ func (s *steps) chain(i, j, limit int) (best unit, ok bool) {
 // whole is the bytes of the values that are whole all the while a chain of the operations i to j runs.
 func (s *steps) whole(i, j int) (bytes int) {
 	for _, n := range s.m.Ops[:i] {
-		if s.live[n.Out].To >= i && !s.m.IsOutput(n.Out) {
+		if s.live[n.Out].To >= i && !s.returned[n.Out] {
 			bytes += n.Out.Type.Slots()
 		}
 	}
-	if last := s.m.Ops[j].Out; !s.m.IsOutput(last) {
+	if last := s.m.Ops[j].Out; !s.returned[last] {
 		bytes += last.Type.Slots()
 	}
 	return bytes

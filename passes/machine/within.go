@@ -93,22 +93,23 @@ func smaller(m *ir.Module, t *processor.Target, ram int, fastest []Choice, free,
 
 // steps are the steps of a module with a bound on the bytes of the arena in each.
 type steps struct {
-	m      *ir.Module
-	t      *processor.Target
-	ram    int
-	live   map[*ir.Value]ir.Interval
-	values []int // bytes of all values in the arena, by steps
-	parts  map[partKey]Choice
+	m        *ir.Module
+	t        *processor.Target
+	ram      int
+	live     map[*ir.Value]ir.Interval
+	returned map[*ir.Value]bool
+	values   []int // bytes of all values in the arena, by steps
+	parts    map[partKey]Choice
 }
 
 func newSteps(m *ir.Module, t *processor.Target, ram int) *steps {
-	live, values := ir.Liveness(m), make(bySteps, len(m.Ops)+1)
+	live, returned, values := ir.Liveness(m), m.Returned(), make(bySteps, len(m.Ops)+1)
 	for _, n := range m.Ops {
-		if l := live[n.Out]; !m.IsOutput(n.Out) {
+		if l := live[n.Out]; !returned[n.Out] {
 			values.add(l.From, l.To, n.Out.Type.Slots())
 		}
 	}
-	return &steps{m, t, ram, live, values.sums(), map[partKey]Choice{}}
+	return &steps{m, t, ram, live, returned, values.sums(), map[partKey]Choice{}}
 }
 
 // isOver reports whether a step breaks the bound.
@@ -128,7 +129,7 @@ func (s *steps) bytes(i int) int {
 	var argument *block
 	for _, earlier := range s.m.Ops[:i] {
 		v := earlier.Out
-		if s.live[v].To < i || s.m.IsOutput(v) {
+		if s.live[v].To < i || s.returned[v] {
 			continue
 		}
 		b := &block{bytes: v.Type.Slots(), live: now}
@@ -137,7 +138,7 @@ func (s *steps) bytes(i int) int {
 		}
 		list = append(list, b)
 	}
-	if !s.m.IsOutput(n.Out) {
+	if !s.returned[n.Out] {
 		b := &block{bytes: n.Out.Type.Slots(), live: now}
 		if argument != nil {
 			b.lie(n, argument, s.t)

@@ -30,7 +30,7 @@ const (
 // its range.
 func Calibrate(ctx context.Context, m *ir.Module, env *pass.Env) error {
 	for _, v := range m.Inputs {
-		if err := checkRange(m, v); err != nil {
+		if err := checkRange(v, true); err != nil {
 			return err
 		}
 	}
@@ -148,8 +148,9 @@ func Calibrate(ctx context.Context, m *ir.Module, env *pass.Env) error {
 
 // dropRescalings takes out requantizations between equal types, which change nothing.
 func dropRescalings(m *ir.Module) {
+	returned := m.Returned()
 	m.Bypass(func(n *ir.Node) *ir.Value {
-		if n.Op == ir.Requantize && n.Word(ir.AttrAct) == ir.ActNone && !m.IsOutput(n.Out) && n.Args[0].Range != nil && *n.Args[0].Range == *n.Out.Range {
+		if n.Op == ir.Requantize && n.Word(ir.AttrAct) == ir.ActNone && !returned[n.Out] && n.Args[0].Range != nil && *n.Args[0].Range == *n.Out.Range {
 			return n.Args[0]
 		}
 		return nil

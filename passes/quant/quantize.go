@@ -40,15 +40,19 @@ func Quantize(ctx context.Context, m *ir.Module, env *pass.Env) error {
 
 // Lower makes m a module of integers, its layers' weights rounded already.
 func Lower(m *ir.Module, rounded []*Rounded) error {
+	returned, wide := m.Returned(), map[*ir.Value]bool{}
+	for i, v := range slices.Backward(m.Outputs) { // the first of several places of one value decides
+		wide[v] = IsWide(m, i)
+	}
 	for _, v := range values(m) {
-		if err := checkRange(m, v); err != nil {
+		if err := checkRange(v, v.Def == nil || returned[v]); err != nil {
 			return err
 		}
 		v.Type = ir.Type{Elem: ir.Of(ir.I8), Shape: v.Type.Shape, Quant: quantFor(*v.Range)}
 		switch {
 		case m.IsIndex(v): // its integers are the rows' numbers
 			v.Type.Elem, v.Type.Quant = ir.Of(ir.I16), ir.Quant{Scale: 1}
-		case v.Wide || m.IsOutput(v) && IsWide(m, slices.Index(m.Outputs, v)):
+		case v.Wide || wide[v]:
 			v.Type.Elem, v.Type.Quant = ir.Of(ir.I16), wideType(m, v)
 		}
 	}
@@ -121,11 +125,11 @@ const (
 	leastOutside = 0x1p-126
 )
 
-// checkRange refuses a range that has no scale, or none that products can be made of.
-func checkRange(m *ir.Module, v *ir.Value) error {
+// checkRange refuses a range that has no scale, or none that products can be made of; callers
+// convert a value from outside, an input or an output, in float32.
+func checkRange(v *ir.Value, isOutside bool) error {
 	lo, hi := min(v.Range.Lo, 0), max(v.Range.Hi, 0)
 	scale := (hi - lo) / 255
-	isOutside := v.Def == nil || m.IsOutput(v) // callers convert it in float32
 	switch {
 	case !(-lo <= math.MaxFloat32 && hi <= math.MaxFloat32):
 		return diag.New(v.Pos, diag.Unsupported, "%s has the range [%g,%g], which is beyond float32", v.Name, v.Range.Lo, v.Range.Hi).

@@ -245,17 +245,18 @@ func Compare(ctx context.Context, float, quantized *ir.Module, b data.Batch, ans
 
 // comparison is the sums of Compare.
 type comparison struct {
-	m     *ir.Module
-	of    map[*ir.Value]*ir.Value // the quantized value of a float one
-	kept  map[*ir.Value][]float32 // the reals of a quantized value
-	near  map[*ir.Value]*Near     // of each quantized value that has a float one
-	agree map[*ir.Value]*int      // of each output that gives answers
-	bytes int                     // of all float values of one image
-	reals []float32               // those that integers stand for
+	m        *ir.Module
+	of       map[*ir.Value]*ir.Value // the quantized value of a float one
+	kept     map[*ir.Value][]float32 // the reals of a quantized value
+	near     map[*ir.Value]*Near     // of each quantized value that has a float one
+	returned map[*ir.Value]bool
+	agree    map[*ir.Value]*int // of each output that gives answers
+	bytes    int                // of all float values of one image
+	reals    []float32          // those that integers stand for
 }
 
 func newComparison(float, quantized *ir.Module, answers []bool) *comparison {
-	c := &comparison{m: quantized, of: map[*ir.Value]*ir.Value{}, kept: map[*ir.Value][]float32{}, near: map[*ir.Value]*Near{}, agree: map[*ir.Value]*int{}}
+	c := &comparison{m: quantized, of: map[*ir.Value]*ir.Value{}, kept: map[*ir.Value][]float32{}, near: map[*ir.Value]*Near{}, returned: quantized.Returned(), agree: map[*ir.Value]*int{}}
 	named := map[string]*ir.Value{}
 	for _, n := range quantized.Ops {
 		named[n.Name()] = n.Out
@@ -320,7 +321,7 @@ func (c *comparison) compare(v *ir.Value, y []int8, images int) {
 	switch {
 	case v.Def == nil:
 		columns, apart = columnsOfInput(c.m, v)
-	case c.m.IsOutput(v) && c.agree[v] == nil:
+	case c.returned[v] && c.agree[v] == nil:
 		columns, apart = columnsOf(v.Type.Shape)
 	}
 	if columns > 0 {

@@ -158,7 +158,7 @@ func Parse(raw []byte) (*Document, error) {
 // constants, but neither names nor what the passes of a target chose. So an object has the
 // content of the quantized network that it was made of.
 func Content(m *ir.Module) (string, error) {
-	c := contents{m: m, of: map[*ir.Value][]byte{}}
+	c := contents{m.AllUsers(), m.Returned(), map[*ir.Value][]byte{}}
 	for i, v := range m.Inputs {
 		c.of[v] = c.hash(func(h hash.Hash) { fmt.Fprintf(h, "input %d %v ", i, v.Type.Shape); typed(h, v.Type) })
 	}
@@ -175,8 +175,9 @@ func Content(m *ir.Module) (string, error) {
 }
 
 type contents struct {
-	m  *ir.Module
-	of map[*ir.Value][]byte // hash of what computes it
+	users    map[*ir.Value][]*ir.Node
+	returned map[*ir.Value]bool
+	of       map[*ir.Value][]byte // hash of what computes it
 }
 
 func (c *contents) hash(write func(h hash.Hash)) []byte {
@@ -246,10 +247,10 @@ func (c *contents) node(n *ir.Node) error {
 
 // pooled is the pooling that a target may put into a convolution; nil of none.
 func (c *contents) pooled(conv *ir.Node) *ir.Node {
-	if conv.Op != ir.Conv2D || conv.Has(ir.AttrPool) || c.m.IsOutput(conv.Out) {
+	if conv.Op != ir.Conv2D || conv.Has(ir.AttrPool) || c.returned[conv.Out] {
 		return nil
 	}
-	users := c.m.Users(conv.Out)
+	users := c.users[conv.Out]
 	if len(users) != 1 || users[0].Op != ir.MaxPool2D || users[0].Out.Type.Quant != conv.Out.Type.Quant {
 		return nil
 	}
