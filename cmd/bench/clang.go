@@ -160,8 +160,8 @@ func compile(ctx context.Context, path, target string) (*dnnc.Result, error) {
 	return dnnc.Compile(ctx, m, c)
 }
 
-// executed is the instructions that one run of a network's object executes. They depend on no
-// input.
+// executed is the instructions that one run of a network's object executes, with inputs and outputs where those of
+// a layer inside a network lie: at multiples of 8.
 func executed(ctx context.Context, r *dnnc.Result, object []byte) (float64, error) {
 	tools, err := llvm.Find(r.Config.LLVM)
 	if err != nil {
@@ -173,7 +173,7 @@ func executed(ctx context.Context, r *dnnc.Result, object []byte) (float64, erro
 	}
 	defer os.RemoveAll(dir)
 	m := r.Module
-	j := emu.Job{Prefix: m.Name, Arena: m.Arena.Bytes, Align: m.Arena.Align, Mark: true}
+	j := emu.Job{Prefix: m.Name, Arena: m.Arena.Bytes, Align: m.Arena.Align, Mark: true, Aligned: true}
 	bytes := 0
 	for _, v := range m.Inputs {
 		j.Inputs = append(j.Inputs, v.Type.Slots())

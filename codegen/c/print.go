@@ -201,12 +201,20 @@ func (p *printer) declare(body []loop.Stmt, declared map[*loop.Var]bool) {
 			variable(s.Var)
 			p.declare(s.Body, declared)
 		case *loop.If:
-			p.declare(s.Then, declared)
+			if !neverHolds(s.Cond) {
+				p.declare(s.Then, declared)
+			}
 			p.declare(s.Else, declared)
 		case *loop.Written:
 			p.declare(s.Body, declared)
 		}
 	}
+}
+
+// neverHolds reports whether a condition is 0 in C: memory is read byte by byte, aligned or not.
+func neverHolds(cond loop.Expr) bool {
+	_, ok := cond.(*loop.Aligned)
+	return ok
 }
 
 func (p *printer) block(body []loop.Stmt) {
@@ -235,6 +243,10 @@ func (p *printer) body(body []loop.Stmt) {
 			p.block(s.Body)
 			p.line("}")
 		case *loop.If:
+			if neverHolds(s.Cond) {
+				p.body(s.Else)
+				continue
+			}
 			p.line("if (%s) {", expr(s.Cond, 0))
 			p.block(s.Then)
 			if len(s.Else) > 0 {
@@ -373,6 +385,8 @@ func expr(e loop.Expr, lane int) string {
 		return fmt.Sprintf("ld%d(%s)", t.Bits, address(e.From, e.Offset, at))
 	case *loop.Address:
 		return fmt.Sprintf("(uint64_t)(uintptr_t)%s", paren(address(e.Of, loop.Int(0), 0)))
+	case *loop.Aligned:
+		return "0u" // as neverHolds says
 	case *loop.Cast:
 		if e.Op == loop.SExt {
 			return fmt.Sprintf("sext%d_%d(%s)", e.A.Type().Bits, t.Bits, expr(e.A, lane))

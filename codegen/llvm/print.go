@@ -423,6 +423,13 @@ func (p *printer) expr(e loop.Expr) value.Value {
 		return x
 	case *loop.Address:
 		return p.block.NewPtrToInt(p.region(e.Of), types.I64)
+	case *loop.Aligned:
+		all := value.Value(constant.NewInt(types.I32, 0))
+		for _, r := range e.Of {
+			all = p.block.NewOr(all, p.block.NewPtrToInt(p.region(r), types.I32))
+		}
+		rest := p.block.NewAnd(all, constant.NewInt(types.I32, int64(e.To-1)))
+		return p.block.NewZExt(p.block.NewICmp(enum.IPredEQ, rest, constant.NewInt(types.I32, 0)), types.I32)
 	case *loop.Cast:
 		a, t := p.expr(e.A), typeOf(e.T)
 		switch e.Op {

@@ -10,6 +10,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/dnnc/dnnc/codegen/c"
 	"github.com/dnnc/dnnc/codegen/llvm"
 	"github.com/dnnc/dnnc/codegen/network"
 	"github.com/dnnc/dnnc/frontend"
@@ -174,7 +175,13 @@ func TestOperationsEqualInterpreter(t *testing.T) {
 // runAll links an object of any number of results and compares what it answers.
 func runAll(t *testing.T, m *ir.Module, tgt *processor.Target, tools llvm.Tools, object []byte) {
 	t.Helper()
-	j := emu.Job{Prefix: "net", Inputs: []int{m.Inputs[0].Type.Shape.Size()}, Arena: m.Arena.Bytes, Align: m.Arena.Align, Steps: len(m.Ops)}
+	runAt(t, m, tgt, tools, object, false)
+}
+
+// runAt is runAll with inputs and results at odd addresses, or at multiples of 8.
+func runAt(t *testing.T, m *ir.Module, tgt *processor.Target, tools llvm.Tools, object []byte, aligned bool) {
+	t.Helper()
+	j := emu.Job{Aligned: aligned, Prefix: "net", Inputs: []int{m.Inputs[0].Type.Shape.Size()}, Arena: m.Arena.Bytes, Align: m.Arena.Align, Steps: len(m.Ops)}
 	for _, o := range m.Outputs {
 		j.Outputs = append(j.Outputs, o.Type.Shape.Size())
 	}
@@ -190,6 +197,49 @@ func runAll(t *testing.T, m *ir.Module, tgt *processor.Target, tools llvm.Tools,
 	for i := range in {
 		require.Zero(t, got.Status[i])
 		require.Equal(t, want[i], got.Outputs[i])
+	}
+}
+
+// TestAlignedPools: pools of words of four channels, and what serves arguments at other addresses.
+func TestAlignedPools(t *testing.T) {
+	t.Parallel()
+	tools, err := llvm.Find("")
+	if err != nil {
+		t.Skip(err)
+	}
+	var body, names, types []string
+	for i, pool := range []struct{ expr, shape string }{
+		{"maxpool2d(a, kernel: 2)", "12,4,3"}, {"maxpool2d(a, kernel: 3, stride: 2, pad: 1)", "12,5,4"}, {"relu(maxpool2d(b, kernel: [3,2], stride: 1))", "12,7,6"},
+		{"avgpool2d(a, kernel: 2)", "12,4,3"}, {"avgpool2d(a, kernel: 3, stride: 2, pad: [1,0,1,1])", "12,5,3"}, {"globalavgpool(b)", "12,1,1"}, {"avgpool2d(a, kernel: [4,1], stride: 1)", "12,6,7"},
+	} {
+		names = append(names, fmt.Sprintf("y%d", i))
+		body = append(body, fmt.Sprintf("  y%d = %s", i, pool.expr))
+		types = append(types, "f32["+pool.shape+"]")
+	}
+	text := "network net(a: f32[12,9,7] in [-2,3]) -> " + strings.Join(types, ", ") + " {\n  b = tanh(a)\n" + strings.Join(body, "\n") + "\n  return " + strings.Join(names, ", ") + "\n}\n"
+	for _, name := range []string{"riscv32", "riscv64"} {
+		tgt, err := processor.Find(name)
+		require.NoError(t, err)
+		if err := emu.Check(tgt); err != nil {
+			t.Skip(err)
+		}
+		m, err := frontend.Parse("net.dnn", []byte(text), frontend.Options{})
+		require.NoError(t, err)
+		env := &pass.Env{Target: tgt, Level: pass.Int8, Rounding: "nearest", Seed: 1,
+			Calibration: func() (data.Batch, error) { return data.Synthesize([]int{12, 9, 7}, -2, 3, 64, 1), nil }}
+		require.NoError(t, passes.Table.Run(context.Background(), m, env, pass.Options{}))
+		p, err := network.Write(m, network.Interface{Prefix: "net"})
+		require.NoError(t, err)
+		text, err := llvm.Print(p, tgt)
+		require.NoError(t, err)
+		topBits := uint32(0x80808080) // which words need
+		require.True(t, strings.Contains(text, fmt.Sprint(int32(topBits))))
+		require.False(t, strings.Contains(c.Print(p), fmt.Sprint(topBits)), "C has what serves any address alone")
+		object, err := llvm.Compile(context.Background(), tools, text, tgt, "obj")
+		require.NoError(t, err)
+		for _, aligned := range []bool{false, true} {
+			t.Run(fmt.Sprint(name, " ", aligned), func(t *testing.T) { runAt(t, m, tgt, tools, object, aligned) })
+		}
 	}
 }
 

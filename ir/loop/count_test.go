@@ -9,6 +9,22 @@ import (
 	"github.com/dnnc/dnnc/ir/loop"
 )
 
+// TestAligned asks a region, and cursors of it, for multiples of four.
+func TestAligned(t *testing.T) {
+	x, y := &loop.Param{Name: "x", Constant: true}, &loop.Param{Name: "y"}
+	f := &loop.Func{Name: "f", Params: []*loop.Param{x, y}}
+	b := loop.NewBuilder(f)
+	for i := range 5 {
+		c := b.Cursor("c", x, loop.Int(i))
+		b.If(&loop.Aligned{Of: []loop.Region{y, c}, To: 4}, func() { b.Store(y, loop.Int(i), loop.Num(loop.I8, 1)) }, func() { b.Store(y, loop.Int(i), loop.Num(loop.I8, 2)) })
+	}
+	b.Return(loop.Int(0))
+	out := make(loop.Memory, 5)
+	_, err := loop.Run(f, nil, []loop.Memory{make(loop.Memory, 8), out})
+	require.NoError(t, err)
+	assert.Equal(t, loop.Memory{1, 2, 2, 2, 1}, out)
+}
+
 // TestCount counts a function by hand: three rounds that multiply for an address, load,
 // multiply and store eight halves, and compare; a division in one of them; and a call that
 // does nothing.

@@ -409,6 +409,20 @@ func (w *writer) expr(x Expr) value {
 			out[0] = int64(uintptr(unsafe.Pointer(unsafe.SliceData(at.mem)))) + at.offset
 			return out
 		}
+	case *Aligned:
+		var at []*place
+		for _, r := range x.Of {
+			at = append(at, w.place(r))
+		}
+		return func() []int64 {
+			out[0] = 1
+			for _, p := range at {
+				if p.offset%int64(x.To) != 0 {
+					out[0] = 0
+				}
+			}
+			return out
+		}
 	case *Bin:
 		a, b, bits := w.expr(x.A), w.expr(x.B), x.A.Type().Bits
 		count := w.add(w.size(x.A.Type()), func(c *Counts) *int {

@@ -224,6 +224,13 @@ func Place(places []int, lane, bits int) int {
 // Address is the address of a region, as 64 bits on every processor.
 type Address struct{ Of Region }
 
+// Aligned is 1 where the addresses of some regions are multiples of To, a power of two, else 0. It is 0
+// wherever loads gain nothing by it: C reads memory byte by byte. In the evaluator regions begin at multiples.
+type Aligned struct {
+	Of []Region
+	To int
+}
+
 // At reads a value at a byte offset of a region, aligned or not.
 func At(from Region, offset Expr, t Type) Expr { return &Load{From: from, Offset: offset, T: t} }
 
@@ -302,6 +309,7 @@ func (e *Lanes) Type() Type   { return e.T }
 func (e *Read) Type() Type    { return e.Var.Type }
 func (e *Load) Type() Type    { return e.T }
 func (e *Address) Type() Type { return I64 }
+func (e *Aligned) Type() Type { return I32 }
 func (e *Cast) Type() Type    { return e.T }
 func (e *Splat) Type() Type   { return e.A.Type().Vec(e.Lanes) }
 func (e *Extract) Type() Type { return Type{e.A.Type().Bits, 1} }

@@ -46,6 +46,7 @@ type Job struct {
 	Stepped         bool
 	Lent            []byte // weights that the driver lends
 	Hooks           bool   // the object calls prefix_hook
+	Aligned         bool   // inputs and outputs lie at multiples of 8, as values in the arena do
 	// Stack is the bytes below the caller's stack that are painted before a run,
 	// to see how many it takes; 0 for none.
 	Stack int
@@ -71,9 +72,9 @@ type piece struct {
 	Bit       int
 }
 
-// Driver prints the driver of a job as LLVM IR. Inputs and outputs lie at odd
-// addresses, as the interface promises to take, the arena at no better
-// alignment than its own.
+// Driver prints the driver of a job as LLVM IR. Unless the job has them aligned, inputs
+// and outputs lie at odd addresses, as the interface promises to take, the arena at no
+// better alignment than its own.
 func Driver(j Job, t *processor.Target) (string, error) {
 	asm, ok := entries[t.Arch]
 	if len(t.Runners) > 0 && t.Runners[0].Board != nil {
@@ -112,11 +113,15 @@ func Driver(j Job, t *processor.Target) (string, error) {
 		types, args = append(types, "i8*"), append(args, "i8* %"+p.Name)
 		return p
 	}
+	unit, beyond := 2, 1
+	if j.Aligned {
+		unit, beyond = 8, 0
+	}
 	for i, n := range j.Inputs {
-		data.Inputs = append(data.Inputs, pointer(place(fmt.Sprintf("in%d", i), n, 2, 1)))
+		data.Inputs = append(data.Inputs, pointer(place(fmt.Sprintf("in%d", i), n, unit, beyond)))
 	}
 	for i, n := range j.Outputs {
-		data.Outputs = append(data.Outputs, pointer(place(fmt.Sprintf("out%d", i), n, 2, 1)))
+		data.Outputs = append(data.Outputs, pointer(place(fmt.Sprintf("out%d", i), n, unit, beyond)))
 	}
 	if len(j.Lent) > 0 {
 		data.Lent, data.LentBytes = quoted(j.Lent), len(j.Lent)

@@ -1,4 +1,8 @@
 package pool
 
-// Reciprocal is reciprocal.
-var Reciprocal = reciprocal
+// What tests call.
+var (
+	Reciprocal = reciprocal
+	Greatest   = greatest
+	AllOnes    = allOnes
+)

@@ -1,6 +1,7 @@
 package pool_test
 
 import (
+	"bytes"
 	"fmt"
 	"testing"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/dnnc/dnnc/ir/kernel"
 	"github.com/dnnc/dnnc/ir/kernel/kerneltest"
 	"github.com/dnnc/dnnc/ir/kernel/pool"
+	"github.com/dnnc/dnnc/ir/loop"
 	"github.com/dnnc/dnnc/ir/processor"
 )
 
@@ -37,14 +39,14 @@ func TestFamilies(t *testing.T) {
 		"maxpool2d(a, kernel: 2, pad: [1,1,0,0])",
 		"avgpool2d(concat(a, b, a), kernel: 3, pad: 1, stride: 1)",
 		"maxpool2d(concat(a, b, a, b, a), kernel: 3, pad: 1, stride: 2)",
-	}, "armv7em", "x86_64", "aarch64", "armv7", "armv8.1m", "riscv64+v")
+	}, "armv7em", "x86_64", "aarch64", "armv7", "armv8.1m", "riscv64+v", "riscv32")
 }
 
 // TestKept: an average pool without factors, and a maximum pool with bounds, of a network
 // quantized elsewhere, keep their argument's type.
 func TestKept(t *testing.T) {
 	var lines []string
-	for _, target := range []string{"armv7em", "aarch64", "armv8.1m", "riscv64+v"} {
+	for _, target := range []string{"armv7em", "aarch64", "armv8.1m", "riscv64+v", "riscv32"} {
 		for _, kept := range []struct{ shape, kernel, pad []int }{
 			{[]int{3, 5, 4}, []int{2, 3}, []int{0, 0, 0, 0}},
 			{[]int{3, 5, 4}, []int{2, 3}, []int{1, 0, 1, 1}},
@@ -52,6 +54,8 @@ func TestKept(t *testing.T) {
 			{[]int{20, 5, 4}, []int{2, 3}, []int{1, 0, 1, 1}},
 			{[]int{4, 3, 3}, []int{1, 1}, []int{0, 0, 0, 0}},
 			{[]int{5, 18, 20}, []int{17, 19}, []int{0, 0, 0, 0}}, // sums of more than 16 bits
+			{[]int{8, 18, 20}, []int{16, 16}, []int{0, 0, 0, 0}}, // as many inputs as the halves of words have room for
+			{[]int{8, 18, 20}, []int{1, 257}, []int{0, 0, 0, 256}},
 		} {
 			t.Run(fmt.Sprint(target, kept), func(t *testing.T) {
 				tgt, err := processor.Find(target)
@@ -76,6 +80,30 @@ func TestKept(t *testing.T) {
 		}
 	}
 	kerneltest.Golden(t, "kept.txt", lines)
+}
+
+// TestGreatest: words hold the maximum of each byte, for each pair of bytes, whatever lies beside them.
+func TestGreatest(t *testing.T) {
+	x, y, z := &loop.Param{Name: "x", Constant: true}, &loop.Param{Name: "y", Constant: true}, &loop.Param{Name: "z"}
+	f := &loop.Func{Name: "f", Params: []*loop.Param{x, y, z}}
+	b := loop.NewBuilder(f)
+	b.For("word", loop.Int(0), loop.Int(1<<16), 1, func(i loop.Expr) {
+		at := loop.Scaled(i, 4)
+		b.Store(z, at, pool.Greatest(b, b.Let("x", loop.At(x, at, loop.I32)), b.Let("y", loop.At(y, at, loop.I32)), pool.AllOnes(b)))
+	})
+	b.Return(loop.Int(0))
+	left, right, got := make(loop.Memory, 1<<18), make(loop.Memory, 1<<18), make(loop.Memory, 1<<18)
+	for i := range left { // each byte of a word in another order
+		turned := (i/4)*(2*(i%4)+1) + 77*(i%4)
+		left[i], right[i] = byte(turned), byte(turned>>8)
+	}
+	_, err := loop.Run(f, nil, []loop.Memory{left, right, got})
+	require.NoError(t, err)
+	want := make(loop.Memory, len(got))
+	for i := range want {
+		want[i] = byte(max(int8(left[i]), int8(right[i])))
+	}
+	assert.True(t, bytes.Equal(want, got))
 }
 
 // TestReciprocals: a product with the reciprocal is the quotient of every sum.

@@ -11,6 +11,7 @@ import (
 type scalars struct {
 	lanes
 	requant *emit.Requant // of means whose type changes
+	ones    loop.Expr     // allOnes, of maxima of words
 }
 
 // poolScalars writes a pooling of windows that are not dilated on processors without vectors.
@@ -23,17 +24,34 @@ func poolScalars(g *emit.Generator, p lanes) error {
 		}
 		s.requant = &q
 	}
+	if !s.packs() {
+		s.each(false)
+		return nil
+	}
+	g.B.If(&loop.Aligned{Of: []loop.Region{g.Args[0], g.Out}, To: packedBytes}, func() { s.each(true) }, func() { s.each(false) })
+	return nil
+}
+
+// each computes each pixel: as words of packed channels, or not.
+func (s scalars) each(packed bool) {
+	b := s.g.B
+	if packed && !s.mean {
+		s.ones = allOnes(b)
+	}
 	s.pixels(1, func(_ int, first, rows, columns, at loop.Expr) {
-		b := g.B
 		taps := loop.Times(rows, columns)
 		if _, ok := taps.(*loop.Const); !ok {
 			taps = b.Let("taps", taps)
 		}
 		finish := s.finish(taps)
-		x, y := b.Cursor("x", g.Args[0], first), b.Cursor("y", g.Out, at)
+		x, y := b.Cursor("x", s.g.Args[0], first), b.Cursor("y", s.g.Out, at)
+		if packed {
+			s.packedPixel(x, y, rows, columns, taps, finish)
+			return
+		}
 		whole := 0
 		if s.words() {
-			whole = p.w.InC / 4 * 4
+			whole = s.w.InC / 4 * 4
 		}
 		b.For("word", loop.Int(0), loop.Int(whole/4), 1, func(loop.Expr) {
 			s.word(x, y, rows, columns, finish)
@@ -47,13 +65,12 @@ func poolScalars(g *emit.Generator, p lanes) error {
 				b.Advance(y, each)
 			})
 		}
-		left, each := p.w.InC-whole, s.together()
+		left, each := s.w.InC-whole, s.together()
 		channels(left/each, each)
 		if left%each > 0 {
 			channels(1, left%each)
 		}
 	})
-	return nil
 }
 
 // words reports whether four channels are computed as a word. Sums have 16 bits.
