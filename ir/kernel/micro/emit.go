@@ -165,8 +165,8 @@ func inputOrder(m *Product, n *ir.Node) []int {
 // four turned to 0, 2, 1, 3 where bytes 0 and 2 of a word are extended together.
 func columnOrder(m *Product, run int, natural []int) []int {
 	order := append([]int(nil), natural...)
-	if (m.Input == 16 || m.InPlace) && m.Lanes == 2 && run%4 == 0 {
-		for i := 0; i < len(order); i += 4 {
+	if m.ofBytes() || m.Input == 16 && m.Lanes == 2 && run%4 == 0 {
+		for i := 0; i+3 < len(order); i += 4 {
 			order[i+1], order[i+2] = order[i+2], order[i+1]
 		}
 	}

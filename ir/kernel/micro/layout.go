@@ -90,6 +90,9 @@ func (m *Product) Layout(p, k, channels int) Layout {
 		return l
 	}
 	l.Steps = l.Fields / gcd(l.Fields, l.Units)
+	if m.ofBytes() && l.Steps%2 > 0 { // inputs of two steps are loaded together
+		l.Steps *= 2
+	}
 	l.Words = l.Steps * l.Units / l.Fields
 	l.Taken = l.Steps * m.Inputs()
 	l.Groups = k / l.Taken
@@ -112,6 +115,10 @@ func (m *Product) NestedIn(l Layout) bool {
 
 // nestsIn reports whether a layout has the codes of two channels in halves.
 func (m *Product) nestsIn(l Layout) bool { return m.Carried && l.Units%2 == 0 }
+
+// ofBytes reports whether a product of halves extends the bytes of its inputs, the even and the odd ones of
+// each four together.
+func (m *Product) ofBytes() bool { return m.Carried && m.Input == 8 }
 
 // stacksIn reports whether the codes of all channels of a tile fill the halves of a layout.
 func (m *Product) stacksIn(l Layout) bool { return m.Stacked && l.Units == l.Fields }

@@ -62,3 +62,24 @@ func TestBlocks(t *testing.T) {
 	l := kerneltest.Layer{Pools: true, Formats: []string{"odd3", "odd5", "odd6", "odd7", "i3", "i6", "i7", "vec4x8", "vec3x5", "vec8x4", "code3", "code8"}}
 	kerneltest.Family(t, &micro.Blocks, 40, l.Draw, "armv7em", "armv7m", "armv6m", "riscv32")
 }
+
+// TestBytes: layers of 8 bits on a Cortex-M4 with room for a column of bytes, but not of halves.
+func TestBytes(t *testing.T) {
+	tgt, err := processor.Find("armv7em")
+	require.NoError(t, err)
+	for _, c := range []struct{ layer, format string }{
+		{"8,5,5 8 3x3 pad=1,1,1,1", "i8"}, {"5,5,5 7 3x3 pad=1,1,1,1 zero=9", "odd8"}, {"3,4,6 6 3x3 pool=1,2", "i8"}, {"22,3,4 9 1x1 relu", "i8"},
+		{"12,3,4 9 3x3 groups=3 pad=1,0,1,2 padvalue", "i8"}, {"7,4,4 5 2x2 tflite", "i8"}, {"35 17", "i8"}, {"37 9", "odd8"}, {"18 12", "i8"},
+	} {
+		m := kerneltest.Module(t, c.layer, c.format)
+		n := m.Ops[0]
+		f, k := &micro.Linear, kernel.Of(n, tgt).K()
+		if n.Op == ir.Conv2D {
+			f = &micro.Conv
+		}
+		p, ok := f.Serves(kernel.Of(n, tgt).Within((k + 1) / 2 * 2))
+		require.True(t, ok, "%s %s", c.layer, c.format)
+		assert.Equal(t, "smlad_bytes", p.Attrs().Product, "%s %s", c.layer, c.format)
+		kerneltest.Plan(t, f, p, m, tgt)
+	}
+}

@@ -104,6 +104,14 @@ var products = []*Product{
 		Output: 7.5, Channel: 3,
 	},
 	{
+		Name: "smlad_bytes", Code: smladInPlace{}, Doc: "as smlad_in_place, of columns of bytes, half as large as those of halves",
+		Arch: []string{"thumb"}, Feature: "dsp", Carried: true, Least: true, Write: writeInPlace,
+		Planes: []int{8}, Word: 4, Lanes: 2, Field: 16, Input: 8,
+		Tiles: [][2]int{{1, 4}, {1, 2}},
+		Load:  .5, Unpack8: .5, InputLoad: 1.5, Product: 1, Start: 14, Round: 2, Unroll8: 8,
+		Output: 7.5, Channel: 3, Column: 1,
+	},
+	{
 		Name: "smlad_nested_decoded", Code: smladNested{}, Doc: "as smlad_nested, of codes decoded to bytes once for all pixels",
 		Arch: []string{"thumb"}, Feature: "dsp", Carried: true, Write: writeNested, Decodes: true, Decode: 1.2, Decoded: kernel.MaxTables,
 		Planes: []int{4, 2, 1}, Word: 4, Lanes: 2, Field: 16, Input: 16,

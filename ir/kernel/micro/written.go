@@ -24,7 +24,7 @@ func (k *micro) written(l Layout, w, x *loop.Cursor, groups int, acc [][]*loop.V
 	if k.m.Write == nil || k.m.Carried && !k.m.nestsIn(l) || k.m.Stacked && !k.m.stacksIn(l) {
 		return false
 	}
-	t, ok := k.m.Write(len(acc), len(acc[0]), groups, k.g.Unroll(k.m.Unroll8))
+	t, ok := k.m.Write(len(acc), len(acc[0]), groups*l.Steps, k.g.Unroll(k.m.Unroll8))
 	if !ok {
 		return false
 	}
