@@ -2,6 +2,7 @@ package depthwise
 
 import (
 	"fmt"
+	"math/bits"
 	"slices"
 
 	"github.com/dnnc/dnnc/ir"
@@ -12,8 +13,9 @@ import (
 
 // Emit decodes the weights to 16 bits in scratch, then sums W*x over each window, four
 // channels at a time. The bias contains the correction for the zero point. A window that
-// crosses the border of the image is gathered in scratch and filled with zero points.
-func (Plan) Emit(g *emit.Generator) error {
+// crosses the border of the image is gathered in scratch and filled with zero points. A plan of some channels
+// decodes the weights of one block after the other for each row, and gathers all windows, if there are borders.
+func (p Plan) Emit(g *emit.Generator) error {
 	w := geometry.WindowOf(g.Node)
 	weight := g.Node.Const(ir.AttrWeight)
 	codes, err := weight.Load()
@@ -44,35 +46,63 @@ func (Plan) Emit(g *emit.Generator) error {
 		l.Planes = append(l.Planes, g.Global(fmt.Sprintf("weight%d", i), 4, data))
 	}
 	edges := w.PadT+w.PadL+w.PadB+w.PadR > 0
-	pixel := depthwisePixel(g, w, rq, constants, blocks)
+	k := kernelOf{g: g, w: w, rq: rq, constants: constants, blocks: blocks, channels: p.Block, apart: channels}
+	if edges && !p.whole {
+		k.apart = p.Block
+	}
+	pixel := k.pixel()
 	var gather *loop.Func
 	if edges {
-		gather = depthwiseWindow(g, w)
+		gather = k.window()
 	}
 	b := g.B
-	l.decodeHalves(len(codes), rq.Vectors)
-	window := halves(len(codes)) // byte of a gathered window
+	n := p.Block * taps
+	window := halves(n) // byte of a gathered window
 	weights := loop.Arg{Region: g.Scratch}
+	if p.whole {
+		l.decodeHalves(loop.Int(0), n, rq.Vectors)
+	}
 	g.Rows(w, false, func(oy, row loop.Expr) {
 		iy := b.Let("iy", loop.Sum(loop.Scaled(oy, w.StrideH), loop.Int(-w.PadT)))
-		b.For("ox", loop.Int(0), loop.Int(g.Columns(w)), 1, func(ox loop.Expr) {
-			ix, at := b.Let("ix", loop.Sum(loop.Scaled(ox, w.StrideW), loop.Int(-w.PadL))), g.Pixel(w, row, ox)
-			whole := func() {
-				first := loop.Scaled(loop.Sum(loop.Scaled(iy, w.InW), ix), channels)
-				b.Call(pixel, []loop.Expr{first, loop.Int(w.InW * channels), at}, []loop.Arg{{Region: g.Args[0]}, weights, {Region: g.Out}})
+		b.For("block", loop.Int(0), loop.Int(channels/p.Block), 1, func(block loop.Expr) {
+			if !p.whole {
+				l.decodeHalves(loop.Scaled(block, n), n, false)
 			}
-			if !edges {
-				whole()
-				return
-			}
-			inside := loop.Op(loop.And, loop.Op(loop.ULt, iy, loop.Int(max(0, w.InH-w.KH+1))), loop.Op(loop.ULt, ix, loop.Int(max(0, w.InW-w.KW+1))))
-			b.If(inside, whole, func() {
-				b.Call(gather, []loop.Expr{iy, ix, loop.Int(window)}, []loop.Arg{{Region: g.Args[0]}, {Region: g.Scratch}})
-				b.Call(pixel, []loop.Expr{loop.Int(window), loop.Int(w.KW * channels), at}, []loop.Arg{{Region: g.Scratch}, weights, {Region: g.Out}})
+			channel := loop.Scaled(block, p.Block)
+			b.For("ox", loop.Int(0), loop.Int(g.Columns(w)), 1, func(ox loop.Expr) {
+				ix, at := b.Let("ix", loop.Sum(loop.Scaled(ox, w.StrideW), loop.Int(-w.PadL))), g.Pixel(w, row, ox)
+				direct := func() {
+					first := loop.Sum(loop.Scaled(loop.Sum(loop.Scaled(iy, w.InW), ix), channels), channel)
+					b.Call(pixel, []loop.Expr{first, loop.Int(w.InW * channels), at, channel}, []loop.Arg{{Region: g.Args[0]}, weights, {Region: g.Out}})
+				}
+				gathered := func() {
+					b.Call(gather, []loop.Expr{iy, ix, loop.Int(window), channel}, []loop.Arg{{Region: g.Args[0]}, {Region: g.Scratch}})
+					b.Call(pixel, []loop.Expr{loop.Int(window), loop.Int(w.KW * p.Block), at, channel}, []loop.Arg{{Region: g.Scratch}, weights, {Region: g.Out}})
+				}
+				switch {
+				case !edges:
+					direct()
+				case !p.whole:
+					gathered()
+				default:
+					inside := loop.Op(loop.And, loop.Op(loop.ULt, iy, loop.Int(max(0, w.InH-w.KH+1))), loop.Op(loop.ULt, ix, loop.Int(max(0, w.InW-w.KW+1))))
+					b.If(inside, direct, gathered)
+				}
 			})
 		})
 	})
 	return nil
+}
+
+// kernelOf is what the functions of a pixel and of its window share.
+type kernelOf struct {
+	g         *emit.Generator
+	w         geometry.Window
+	rq        emit.Requant
+	constants *loop.Global
+	blocks    []int // depthwiseBlocks
+	channels  int   // that are computed
+	apart     int   // bytes from one tap of a window to the next
 }
 
 // layer is codes that are decoded to halves.
@@ -85,10 +115,10 @@ const (
 	vectorsAtOnce = 2
 )
 
-// decodeHalves writes n weights to scratch, 16 bits each. Codes are loaded some at a
+// decodeHalves writes n weights, from one on that begins a round, to scratch, 16 bits each. Codes are loaded some at a
 // time, and are a vector where there are vectors: one by one they would take longer than
 // weights of 8 bits, which are as they are.
-func (l layer) decodeHalves(n int, vectors bool) {
+func (l layer) decodeHalves(first loop.Expr, n int, vectors bool) {
 	b := l.G.B
 	// store writes codes from the i-th on.
 	store := func(i loop.Expr, v loop.Expr) {
@@ -109,13 +139,13 @@ func (l layer) decodeHalves(n int, vectors bool) {
 	if whole > 0 {
 		b.For("round", loop.Int(0), loop.Int(whole), 1, func(round loop.Expr) {
 			at := loop.Scaled(round, each)
-			for _, q := range codesOf(round) {
+			for _, q := range codesOf(loop.Sum(loop.Op(loop.LShr, first, loop.Int(bits.TrailingZeros(uint(each)))), round)) {
 				store(at, q)
 				at = loop.Sum(at, loop.Int(q.Type().Lanes))
 			}
 		})
 	}
-	b.For("i", loop.Int(whole*each), loop.Int(n), 1, func(i loop.Expr) { store(i, l.Widen(l.Packed(i))) })
+	b.For("i", loop.Int(whole*each), loop.Int(n), 1, func(i loop.Expr) { store(i, l.Widen(l.Packed(loop.Sum(first, i)))) })
 }
 
 // codesOf are the codes of a round, as i32.
@@ -192,12 +222,13 @@ func depthwiseOrder(g *emit.Generator, taps, channels int, blocks []int) []int {
 	return order
 }
 
-// depthwiseWindow writes the function that gathers the window of a pixel, whose
-// integers are its first row and column and the byte where it lies then.
-func depthwiseWindow(g *emit.Generator, w geometry.Window) *loop.Func {
+// window writes the function that gathers the window of a pixel, whose
+// integers are its first row and column, the byte where it lies then, and the first channel.
+func (k kernelOf) window() *loop.Func {
+	g, w := k.g, k.w
 	x, scratch := &loop.Param{Name: "x", Constant: true}, &loop.Param{Name: "window"}
-	return g.Function("gather", []string{"iy", "ix", "at"}, []*loop.Param{x, scratch}, func(v []loop.Expr) {
-		b, channels := g.B, w.InC
+	return g.Function("gather", []string{"iy", "ix", "at", "channel"}, []*loop.Param{x, scratch}, func(v []loop.Expr) {
+		b, channels := g.B, k.channels
 		lanes := 1
 		for channels%(4*lanes) == 0 && lanes < 4 {
 			lanes *= 4
@@ -224,7 +255,7 @@ func depthwiseWindow(g *emit.Generator, w geometry.Window) *loop.Func {
 				ix := b.Let("x", loop.Sum(v[1], kx))
 				inside := loop.Op(loop.And, loop.Op(loop.ULt, iy, loop.Int(w.InH)), loop.Op(loop.ULt, ix, loop.Int(w.InW)))
 				b.If(inside, func() {
-					from := b.Cursor("from", x, loop.Scaled(loop.Sum(loop.Scaled(iy, w.InW), ix), channels))
+					from := b.Cursor("from", x, loop.Sum(loop.Scaled(loop.Sum(loop.Scaled(iy, w.InW), ix), w.InC), v[3]))
 					copies(func() loop.Expr {
 						value := b.Let("v", loop.At(from, loop.Int(0), t))
 						b.Advance(from, lanes)
@@ -240,15 +271,16 @@ func depthwiseWindow(g *emit.Generator, w geometry.Window) *loop.Func {
 // unrolled is the taps of a window, or of its row, that are written one by one.
 const unrolled = 9
 
-// depthwisePixel writes the function that computes a pixel. Its integers are the
-// byte of its window's first input, the bytes between the window's rows, and the
-// byte of its first output.
-func depthwisePixel(g *emit.Generator, w geometry.Window, rq emit.Requant, constants *loop.Global, blocks []int) *loop.Func {
+// pixel writes the function that computes a pixel. Its integers are the
+// byte of its window's first input, the bytes between the window's rows, the
+// byte of its output of channel 0, and the first channel.
+func (k kernelOf) pixel() *loop.Func {
+	g, w, rq := k.g, k.w, k.rq
 	x, weights := &loop.Param{Name: "x", Constant: true, Shared: g.Args[0].Shared}, &loop.Param{Name: "weights", Constant: true}
-	return g.Function("pixel", []string{"first", "row", "at"}, []*loop.Param{x, weights, g.Out}, func(v []loop.Expr) {
-		b, channels := g.B, w.InC
+	return g.Function("pixel", []string{"first", "row", "at", "channel"}, []*loop.Param{x, weights, g.Out}, func(v []loop.Expr) {
+		b := g.B
 		first, row := b.Cursor("first", x, v[0]), v[1]
-		ws, y, cs := b.Cursor("ws", weights, loop.Int(0)), b.Cursor("y", g.Out, v[2]), rq.Cursors(constants, loop.Int(0))
+		ws, y, cs := b.Cursor("ws", weights, loop.Int(0)), b.Cursor("y", g.Out, loop.Sum(v[2], v[3])), rq.Cursors(k.constants, v[3])
 		// block computes n vectors of some lanes, whose sums have so many bits.
 		block := func(n, lanes, bits int) {
 			acc := make([]*loop.Var, n)
@@ -272,13 +304,13 @@ func depthwisePixel(g *emit.Generator, w geometry.Window, rq emit.Requant, const
 			taps := func() {
 				if w.KW <= unrolled {
 					for kx := range w.KW {
-						tap(px, kx*channels)
+						tap(px, kx*k.apart)
 					}
 				} else {
 					in := b.Cursor("in", px, loop.Int(0))
 					b.For("kx", loop.Int(0), loop.Int(w.KW), 1, func(loop.Expr) {
 						tap(in, 0)
-						b.Advance(in, channels)
+						b.Advance(in, k.apart)
 					})
 				}
 				b.Move(px, row)
@@ -299,8 +331,8 @@ func depthwisePixel(g *emit.Generator, w geometry.Window, rq emit.Requant, const
 			b.Advance(y, n*lanes)
 			cs.Advance(n * lanes)
 		}
-		left := channels
-		for _, size := range blocks {
+		left := k.channels
+		for _, size := range k.blocks {
 			b.For("block", loop.Int(0), loop.Int(left/size), 1, func(loop.Expr) {
 				switch {
 				case size == 8:

@@ -3,6 +3,7 @@ package depthwise
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 
@@ -16,15 +17,22 @@ var Conv = kernel.Family{
 	Doc: "one channel a group: weights decoded to 16 bits, tap by tap, times inputs, four channels at a time; windows that stick out of the image are gathered",
 }
 
-// Plan is the bytes of the decoded weights and of one window in scratch.
+// Plan is the channels of a block, and what it takes in scratch: their decoded weights and one window of them.
 type Plan struct {
+	Block   int // of all channels, or of some whose weights are decoded anew for each row
+	whole   bool
 	scratch int
 	cycles  float64
 }
 
-func (Plan) Attrs() kernel.Attrs { return kernel.Attrs{} }
-func (p Plan) Scratch() int      { return p.scratch }
-func (p Plan) Cycles() float64   { return p.cycles }
+func (p Plan) Attrs() kernel.Attrs {
+	if p.whole {
+		return kernel.Attrs{}
+	}
+	return kernel.Attrs{Tile: []int{p.Block}}
+}
+func (p Plan) Scratch() int    { return p.scratch }
+func (p Plan) Cycles() float64 { return p.cycles }
 
 // Instructions of an output's tap, without and with vectors.
 const (
@@ -34,33 +42,80 @@ const (
 	// On RISC-V, without vectors.
 	perScalarTap    = 5.6
 	perScalarOutput = 11.
+	// Of some channels at a time: a weight that is decoded, and an input that is gathered.
+	perDecoded  = 7.
+	perGathered = .9
 )
 
-// plan serves layers that are padded with the zero point.
+// blocked is what the channels of a block, if it is not all of them, are a multiple of: their codes then
+// fill whole rounds of the decoding.
+const blocked = codesAtOnce
+
+// plan is the cheapest plan of a layer: of all channels, or where those have no room of as many as do.
 func plan(l kernel.Layer) (p Plan, ok bool) {
-	in := l.Node.Args[0].Type.Shape[0]
-	if !l.Scalar() || l.Groups() != in || l.Weight()[0] != in || !l.Narrow() || l.Node.Nums(ir.AttrPadValue) != nil || !slices.Equal(l.Node.Ints(ir.AttrDilation), []int{1, 1}) {
-		return p, false
+	p, ok = layout(l, 0)
+	if !ok || l.Fits(p.scratch) {
+		return p, ok
 	}
-	codes := l.Weight().Size()
-	p.scratch = 2 * codes
-	if slices.Max(l.Node.Ints(ir.AttrPad)) > 0 {
-		p.scratch = halves(codes) + codes
-	}
-	p.cycles = l.Outputs() * (float64(l.Taps())*perTap + kernel.PerOutput)
-	switch {
-	case strings.HasPrefix(l.Target.ISA(), "riscv"):
-		p.cycles = l.Outputs() * (float64(l.Taps())*perScalarTap + perScalarOutput)
-	case l.Target.Vectors():
-		p.cycles = l.Outputs() * (float64(l.Taps())*perVectorTap + perVectorOutput)
+	for _, block := range slices.Backward(kernel.Divisors(p.Block)) {
+		if q, served := layout(l, block); served {
+			if p = q; l.Fits(p.scratch) {
+				break
+			}
+		}
 	}
 	return p, true
 }
 
+// layout serves layers that are padded with the zero point, by blocks of some channels; 0 is all of them.
+func layout(l kernel.Layer, block int) (p Plan, ok bool) {
+	in := l.Node.Args[0].Type.Shape[0]
+	if !l.Scalar() || l.Groups() != in || l.Weight()[0] != in || !l.Narrow() || l.Node.Nums(ir.AttrPadValue) != nil || !slices.Equal(l.Node.Ints(ir.AttrDilation), []int{1, 1}) {
+		return p, false
+	}
+	p.Block, p.whole = block, block == 0
+	if p.whole {
+		p.Block = in
+	} else if l.Target.Vectors() || block >= in || in%block > 0 || block%blocked > 0 {
+		return p, false
+	}
+	edges := slices.Max(l.Node.Ints(ir.AttrPad)) > 0
+	codes := p.Block * l.Taps()
+	p.scratch = 2 * codes
+	if edges {
+		p.scratch = halves(codes) + codes
+	}
+	perTap, perOutput := perTap, kernel.PerOutput
+	switch {
+	case strings.HasPrefix(l.Target.ISA(), "riscv"):
+		perTap, perOutput = perScalarTap, perScalarOutput
+	case l.Target.Vectors():
+		perTap, perOutput = perVectorTap, perVectorOutput
+	}
+	if !p.whole {
+		out := l.Node.Out.Type.Shape
+		ph, _ := l.Node.Pool()
+		p.cycles = perDecoded * float64(l.Weight().Size()*out[1]*ph)
+		if edges {
+			perTap += perGathered
+		}
+	}
+	p.cycles += l.Outputs() * (float64(l.Taps())*perTap + perOutput)
+	return p, true
+}
+
+// read restores the plan of a layer's attributes.
 func read(l kernel.Layer) (kernel.Plan, error) {
-	p, ok := plan(l)
+	block := 0
+	switch tile := l.Node.Ints(ir.AttrTile); {
+	case len(tile) == 1 && tile[0] > 0:
+		block = tile[0]
+	case tile != nil:
+		return nil, fmt.Errorf("no plan with tile %v", tile)
+	}
+	p, ok := layout(l, block)
 	if !ok {
-		return nil, errors.New("the layer is not a depthwise convolution padded with its zero point")
+		return nil, errors.New("the layer is not a depthwise convolution padded with its zero point, or its channels do not divide into such blocks")
 	}
 	return p, nil
 }
