@@ -172,7 +172,8 @@ site:
 
 # What users of others' tools meet: the Python package, installed from its wheel with the extra
 # llvm in a throw-away environment; projects, as the tools of their ecosystems take them; the editor's extension; the tutorials, which install PyTorch.
-test-adoption: tools site
+REPORTS = keyword mask wear pump detector
+test-adoption: tools site bin/dnnc
 	@.ci/install lintian
 	rm -rf bin/adoption
 	$(GO) run ./cmd/dist -only linux/$$($(GO) env GOARCH) -o bin/adoption
@@ -187,6 +188,12 @@ test-adoption: tools site
 	bin/adoption/python/bin/pip install -q torch==2.15.0 onnxscript
 	bin/adoption/python/bin/python cmd/dist/test_dnnc.py Package.test_torch
 	DNNC_TUTORIALS=$(CURDIR)/bin/adoption/python/bin $(GO) test -count 1 -timeout 60m -run Tutorials -v ./cmd/site
+	@.ci/install chromium npm
+	npm install --prefix bin/adoption --no-audit --no-fund --no-save playwright-core@1.65.1 axe-core@4.14.1
+	$(GO) run ./cmd/tasks -data bin/tasks
+	for t in $(REPORTS); do bin/dnnc report testdata/tasks/$$t/$$t.dnn -calib bin/tasks/$$t/calibration.npz -data bin/tasks/$$t/test.npz \
+		-sizes 2,4 -methods qed,universal -n 300 -results bin/adoption/cells-$$t -o bin/adoption/$$t.html || exit 1; done
+	NODE_PATH=bin/adoption/node_modules node cmd/site/browser.mjs "$$(command -v chromium)" $(REPORTS:%=bin/adoption/%.html) $$(find bin/site -name '*.html')
 	@if command -v npm >/dev/null; then cd editors/vscode && npm install --no-audit --no-fund --no-save && npm run package && cd ../.. && \
 		$(GO) test -count 1 -run ExtensionWorks -v ./cmd/dnnc/internal/command; else echo "no npm: the extension of Visual Studio Code was not packaged"; fi
 
