@@ -88,6 +88,7 @@ func (p Plan) linear(g *emit.Generator) error {
 		return err
 	}
 	k.pooled = 1
+	k.decodeRest(k.pixels * k.columnBytes())
 	tile := k.outputs(0)
 	if k.m.reads(g.Node) {
 		g.B.Call(tile, []loop.Expr{loop.Int(0), loop.Int(0), loop.Int(0)}, []loop.Arg{{Region: g.Args[0]}, {Region: g.Out}})

@@ -14,6 +14,8 @@ const (
 	decodeRest     = 20
 	decodeTogether = 5
 	decodedWord    = 16
+
+	decodeByVectors = .5 // a code of a row that no word holds, where vectors decode those of all rows
 )
 
 const perScalarSum = 1.5 // an output of four, whose sums become a vector
@@ -78,8 +80,9 @@ func (m *Product) cycles(e ir.Elem, k, pixels, channels, all int) float64 {
 			step += px * units * m.Flush / float64(room)
 		}
 		left := rest * float64(l.Rest*channels) * (1 + px/4)
-		if all > 0 && m.RestBytes(l) > 0 {
-			left = float64(m.RestBytes(l)/m.Lanes) * (units + px + px*units*(product+1))
+		if n := m.restVectors(l); n > 0 {
+			left = float64(n) * (units + px + px*units*(product+1))
+			sum += decodeByVectors * float64(l.Rest) / float64(max(1, all))
 		}
 		sum += (step*float64(l.Steps*l.Groups) + left) / (px * float64(channels))
 	}

@@ -2,6 +2,7 @@ package micro
 
 import (
 	"fmt"
+	"math/bits"
 	"slices"
 
 	"github.com/dnnc/dnnc/ir"
@@ -119,7 +120,7 @@ func (k *micro) foldedBias(bias []int64, codes []byte) []int64 {
 		for _, p := range k.planes {
 			low -= p.bits
 			n := k.k - l(p).Rest
-			if k.g.Node.Op == ir.Conv2D && k.m.RestBytes(l(p)) > 0 {
+			if k.m.restVectors(l(p)) > 0 {
 				n = k.k // decoded codes are masks, too
 			}
 			for i := range n {
@@ -683,41 +684,24 @@ func (k *micro) decoded(p *plane, l Layout) bool {
 }
 
 // decodeRest decodes the codes that no word holds to bytes in scratch, from a byte
-// on, once for all pixels, and makes the columns end in zeros.
+// on, before all else, and makes the columns end in zeros.
 func (k *micro) decodeRest(at int) {
-	b := k.g.B
-	if k.m.RestBytes(Layout{Rest: 1}) == 0 {
+	if !k.m.restTogether() {
 		return
 	}
-	tiled := k.rows / k.channels * k.channels
 	for _, p := range k.planes {
-		part := func(rows int, l Layout, bit int) int {
-			if rows == 0 || l.Rest == 0 {
-				return -1
-			}
-			from, size := at, k.m.RestBytes(l)
-			at += rows * size
-			b.For("row", loop.Int(0), loop.Int(rows), 1, func(row loop.Expr) {
-				b.For("i", loop.Int(0), loop.Int(l.Rest), 1, func(i loop.Expr) {
-					place := b.Let("bit", loop.Sum(loop.Scaled(loop.Sum(loop.Scaled(row, l.Rest), i), p.bits), loop.Int(bit)))
-					q := loop.At(p.data, loop.Op(loop.LShr, place, loop.Int(3)), loop.I8)
-					if p.bits < 8 {
-						q = k.codeAt(p, place)
-						if k.m.Code.signs() {
-							q = loop.Op(loop.Sub, loop.Int(0), q)
-						}
-						q = loop.To(loop.Trunc, q, 8)
-					}
-					b.Store(k.g.Scratch, loop.Sum(loop.Scaled(row, size), i, loop.Int(from)), q)
-				})
-				b.For("i", loop.Int(l.Rest), loop.Int(size), 1, func(i loop.Expr) {
-					b.Store(k.g.Scratch, loop.Sum(loop.Scaled(row, size), i, loop.Int(from)), loop.Num(loop.I8, 0))
-				})
-			})
-			return from
+		tiled, left := k.m.restCodes(p.bits, k.k, k.rows, k.groups, k.channels)
+		if tiled+left == 0 {
+			continue
 		}
-		p.tiledBytes = part(k.groups*tiled, p.tiled, p.restAt)
-		p.leftBytes = part(k.groups*(k.rows-tiled), p.left, p.leftRest)
+		p.tiledBytes, p.leftBytes = at, at+tiled
+		k.g.DecodeBytes(tiled+left, []emit.BytePlane{{Data: p.data, At: p.restAt / 8, Bits: p.bits}}, at, func(q loop.Expr) loop.Expr {
+			if k.m.Code.signs() {
+				return loop.Op(loop.Sub, loop.Num(q.Type(), 0), q)
+			}
+			return q
+		})
+		at += k.m.restBytes(tiled + left)
 	}
 	k.zeroEnds()
 }
@@ -734,24 +718,29 @@ func (k *micro) zeroEnds() {
 // restBytes adds the products of decoded codes, whose first bit in the packed
 // weights is given.
 func (k *micro) restBytes(p *plane, l Layout, col column, bit loop.Expr, acc [][]*loop.Var) {
-	b, size := k.g.B, k.m.RestBytes(l)
-	from, first := p.tiledBytes, p.restAt
+	b, first, from := k.g.B, p.restAt, p.tiledBytes
 	if l != p.tiled {
-		from, first = p.leftBytes, p.leftRest
+		first, from = p.leftRest, p.leftBytes
 	}
-	// A row has Rest*bits bits there, and size bytes here.
-	row := loop.Op(loop.UDiv, loop.Op(loop.Sub, bit, loop.Int(first)), loop.Int(l.Rest*p.bits))
-	codes := b.Cursor("codes", col.region, loop.Sum(loop.Scaled(row, size), loop.Int(from)))
+	// A code has some bits there, and a byte here.
+	code := loop.Op(loop.LShr, loop.Op(loop.Sub, bit, loop.Int(first)), loop.Int(bits.TrailingZeros(uint(p.bits))))
+	codes := b.Cursor("codes", col.region, loop.Sum(code, loop.Int(from)))
 	x := b.Cursor("x", col.region, loop.Sum(col.base, loop.Int(k.stride(k.k-l.Rest))))
 	t := k.m.Code.word()
-	for i := 0; i < size; i += k.m.Lanes {
+	for i := range k.m.restVectors(l) {
+		at := i * k.m.Lanes
 		b.Fence()
 		inputs := make([]loop.Expr, len(acc))
 		for px := range inputs {
-			inputs[px] = b.Let("x", k.m.Code.input(x, k.stride(i)+px*k.granule()))
+			inputs[px] = b.Let("x", k.m.Code.input(x, k.stride(at)+px*k.granule()))
 		}
 		for j := range acc[0] {
-			code := b.Let("q", &loop.Load{From: codes, Offset: loop.Int(j*size + i), T: t, Align: 8})
+			code := b.Let("q", &loop.Load{From: codes, Offset: loop.Int(j*l.Rest + at), T: t, Align: 1})
+			if left := l.Rest - at; k.m.Code.signs() && left < k.m.Lanes { // those of the next row count, whatever the input
+				mask := &loop.Lanes{T: t}
+				mask.Values = append(slices.Repeat([]int64{-1}, left), make([]int64, k.m.Lanes-left)...)
+				code = b.Let("own", loop.Op(loop.And, code, mask))
+			}
 			for px := range acc {
 				if k.m.Room(p.product) == 0 {
 					b.Set(acc[px][j], k.m.Code.add(p.product, code, inputs[px], acc[px][j].Get()))

@@ -161,18 +161,35 @@ func (m *Product) Multiplied(bits int) int {
 	return bits
 }
 
-// RestBytes is the size of a row's remaining codes, which fill no group of words, after they
-// are decoded to bytes; rounded up to whole products of vectors, 0 for other products.
-// Kernels of many pixels keep them in scratch.
-func (m *Product) RestBytes(l Layout) int {
-	if m.Word < 16 {
+// restTogether reports whether the codes of all rows that fill no group of words lie together, and are decoded
+// to bytes in scratch before all else: those of products of vectors.
+func (m *Product) restTogether() bool { return m.Word >= 16 && !m.Decodes }
+
+// restVectors is the products of a row's codes that fill no group of words, where vectors multiply them.
+func (m *Product) restVectors(l Layout) int {
+	if !m.restTogether() {
 		return 0
 	}
-	return (l.Rest + m.Lanes - 1) / m.Lanes * m.Lanes
+	return (l.Rest + m.Lanes - 1) / m.Lanes
+}
+
+// restCodes is the codes of all rows of a plane that fill no group of words: those of tiles, then those of the
+// rows left over.
+func (m *Product) restCodes(p, k, rows, groups, channels int) (tiled, left int) {
+	n := rows % channels
+	return groups * (rows - n) * m.Layout(p, k, channels).Rest, groups * n * m.Layout(p, k, 1).Rest
+}
+
+// restBytes is the bytes of so many of these codes in scratch: vectors are loaded from each row's first on.
+func (m *Product) restBytes(codes int) int {
+	if codes == 0 {
+		return 0
+	}
+	return (codes + 2*(m.Lanes-1)) / m.Lanes * m.Lanes
 }
 
 // restScratch is the decoded codes, or the decoded rest of all rows, in every plane.
-func (m *Product) restScratch(e ir.Elem, k, rows, groups, channels int) int {
+func (m *Product) restScratch(e ir.Elem, k, rows, groups, channels int) (sum int) {
 	if m.Decodes && m.Carried {
 		left := leftNested(groups, rows, k, channels)
 		return left + 2*groups*(rows%channels)*k
@@ -180,9 +197,11 @@ func (m *Product) restScratch(e ir.Elem, k, rows, groups, channels int) int {
 	if m.Decodes {
 		return groups * rows * decodedBytes(m, k)
 	}
-	tiled, sum := rows/channels*channels, 0
-	for _, p := range m.PlanesOf(e) {
-		sum += groups * (tiled*m.RestBytes(m.Layout(p, k, channels)) + (rows-tiled)*m.RestBytes(m.Layout(p, k, 1)))
+	if m.restTogether() {
+		for _, p := range m.PlanesOf(e) {
+			tiled, left := m.restCodes(p, k, rows, groups, channels)
+			sum += m.restBytes(tiled + left)
+		}
 	}
 	return sum
 }

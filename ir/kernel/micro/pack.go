@@ -2,6 +2,7 @@ package micro
 
 import (
 	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/kernel/emit"
 	"github.com/dnnc/dnnc/ir/parallel"
 )
 
@@ -45,12 +46,17 @@ func packWords(m *Product, e ir.Elem, codes []byte, groups, rows, k, channels in
 			w.tile(bit+i*w.bits(left), left, func(_, i int) byte { return code(row, i) })
 		})
 		bit += groups * lefts * w.bits(left)
+		place := func(i int) int { return i * p }
+		if m.restTogether() {
+			place = emit.ByteBits(groups*(tiled*tile.Rest+lefts*left.Rest), p)
+		}
+		next := 0
 		rest := func(from, to, n int) {
 			for g := range groups {
 				for r := from; r < to; r++ {
 					for i := k - n; i < k; i++ {
-						w.put(bit, code(g*rows+r, i))
-						bit += p
+						w.put(bit+place(next), code(g*rows+r, i))
+						next++
 					}
 				}
 			}

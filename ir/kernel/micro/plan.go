@@ -122,12 +122,10 @@ func (m *Product) plan(l kernel.Layer, pixels, channels int) (p Plan, output flo
 	if !m.reads(l.Node) {
 		p.scratch = pixels * columnBytes(m, k)
 	}
-	if l.Node.Op == ir.Conv2D {
-		if m.Decodes {
-			p.scratch = decodedAt(m, k, pixels)
-		}
-		p.scratch += m.restScratch(l.Elem, k, rows, groups, channels)
+	if m.Decodes {
+		p.scratch = decodedAt(m, k, pixels)
 	}
+	p.scratch += m.restScratch(l.Elem, k, rows, groups, channels)
 	return p, output, true
 }
 
