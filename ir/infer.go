@@ -82,7 +82,9 @@ func resultElem(n *Node) (Elem, *fault) {
 	elem, written := n.Args[0].Type.Elem, n.Out.Type.Elem
 	switch w := n.Widths(); {
 	case elem.Kind == F32:
-	case w == AnyWidth && (written.Kind == I8 || written.Kind == I16):
+	case w == WideArgument && elem.Kind != I16:
+		return elem, faultf(diag.BadType, "%s takes integers of 16 bits, %s is %s: a requantize before it gives these", n.Op, n.Args[0].Name, elem)
+	case (w == AnyWidth || w == WideArgument) && (written.Kind == I8 || written.Kind == I16):
 		return written, nil
 	case w == ByteResults:
 		return Of(I8), nil

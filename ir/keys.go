@@ -42,6 +42,10 @@ var (
 	AttrKeep    = Key[int]{"keep", KindInt}
 	AttrStart   = Key[int]{"start", KindInt}
 	AttrBuffer  = Key[int]{"buffer", KindInt}
+	AttrFrame   = Key[int]{"frame", KindInt}
+	AttrHop     = Key[int]{"hop", KindInt}
+	AttrFFT     = Key[int]{"fft", KindInt}
+	AttrPower   = Key[int]{"power", KindInt}
 
 	AttrKernel   = Key[[]int]{"kernel", KindInts}
 	AttrStride   = Key[[]int]{"stride", KindInts}
@@ -75,6 +79,7 @@ var (
 	AttrOffset   = Key[float64]{"beta", KindFloat}
 	AttrGain     = Key[float64]{"gamma", KindFloat}
 	AttrExponent = Key[float64]{"exponent", KindFloat}
+	AttrFloor    = Key[float64]{"floor", KindFloat}
 
 	AttrPadValue = Key[[]float64]{"pad_value", KindNums}
 	AttrSparsity = Key[[]float64]{"sparsity", KindNums}
@@ -87,6 +92,7 @@ var (
 	AttrRounding = Key[string]{"rounding", KindWord}
 	AttrFn       = Key[string]{"fn", KindWord}
 	AttrMode     = Key[string]{"mode", KindWord}
+	AttrWindow   = Key[string]{"window", KindWord}
 
 	AttrImpl     = Key[string]{"impl", KindName}
 	AttrMultiply = Key[string]{"multiply", KindName}
@@ -104,6 +110,11 @@ var (
 	AttrTable       = Key[*Const]{"table", KindConst}
 	AttrRows        = Key[*Const]{"rows", KindConst}
 	AttrMask        = Key[*Const]{"mask", KindConst}
+	AttrTaps        = Key[*Const]{"taps", KindConst}
+	AttrBank        = Key[*Const]{"bank", KindConst}
+	AttrSpans       = Key[*Const]{"spans", KindConst}
+	AttrTwiddles    = Key[*Const]{"twiddles", KindConst}
+	AttrLevels      = Key[*Const]{"levels", KindConst}
 	AttrRunningMean = Key[*Const]{"mean", KindConst}
 )
 
@@ -111,7 +122,7 @@ var (
 var BatchNormConsts = [4]Key[*Const]{AttrGamma, AttrBeta, AttrRunningMean, AttrVariance}
 
 // The words of activations, of roundings of a requantization and of weights, of pads,
-// of blocks and of reductions.
+// of blocks, of reductions, and of windows and results of spectrograms.
 const (
 	ActNone  = "none"
 	ActRelu  = "relu"
@@ -140,4 +151,12 @@ const (
 	ReduceSum  = "sum"
 	ReduceMax  = "max"
 	ReduceMin  = "min"
+
+	WindowHann     = "hann"
+	WindowHamming  = "hamming"
+	WindowBlackman = "blackman"
+	WindowNone     = "none"
+
+	SpectrumPlain = "none"
+	SpectrumLog   = "log"
 )

@@ -1,6 +1,9 @@
 package ir
 
-import "slices"
+import (
+	"math/bits"
+	"slices"
+)
 
 // Op is an operation. Each layer of the compiler has one dense table indexed
 // by it, and tells the columns of it in which no cell may be empty (Column). The
@@ -34,10 +37,11 @@ type Widths uint8
 
 // The widths of integers.
 const (
-	OnlyBytes   Widths = iota // 8 bits; an index of an embedding, which may have 16, is no integer of a scale
-	SameWidth                 // the result has those of the arguments
-	AnyWidth                  // the result has 8 or 16 bits, whatever the arguments have: its type says it
-	ByteResults               // the result has 8 bits, whatever the arguments have
+	OnlyBytes    Widths = iota // 8 bits; an index of an embedding, which may have 16, is no integer of a scale
+	SameWidth                  // the result has those of the arguments
+	AnyWidth                   // the result has 8 or 16 bits, whatever the arguments have: its type says it
+	ByteResults                // the result has 8 bits, whatever the arguments have
+	WideArgument               // the argument has 16 bits, the result 8 or 16
 )
 
 // OpInfo declares an operation: its row in the table.
@@ -315,6 +319,8 @@ func (n *Node) work(out Shape) float64 {
 	case MatMul:
 		a := n.Args[0].Type.Shape
 		return size * float64(a[len(a)-1])
+	case Spectrogram:
+		return float64(out[len(out)-2]) * float64(n.FFT()*bits.Len(uint(n.FFT()))+out[len(out)-1]*n.Bins())
 	}
 	for _, a := range n.Args {
 		size = max(size, float64(a.Type.Shape.Size()))

@@ -82,6 +82,7 @@ const (
 	Atanh
 	SquaredDiff
 	ScaledDiff
+	Spectrogram
 	NumOps
 )
 
@@ -349,6 +350,25 @@ func init() {
 			Attrs: attrs([]AttrInfo{
 				{Key: AttrRows, Required: true, Doc: "the rows, f32[V,D]; i8 after quantization"},
 				{Key: AttrTable, Doc: "the row of each integer from -128 to 127, u8[256]; none of i16, which are the rows"}}, machineAttrs)},
+		Spectrogram: {Name: "spectrogram", Class: Core, Widths: WideArgument, MinArgs: 1, MaxArgs: 1, Known: OwnOp, infer: inferSpectrogram,
+			Sample: "const y.taps: f32[30]\ny = spectrogram(flatten(a), frame: 30, hop: 19, fft: 32, taps: y.taps, fn: log, eps: 0.01, gamma: 4.3)",
+			Doc:    "power spectra of the frames of a signal [N] or [1,N], to [frames,bins] or [1,frames,bins], or their sums by a bank of filters [bands,bins], or the logarithms of these (R19).",
+			Attrs: attrs([]AttrInfo{
+				{Key: AttrFrame, Min: 2, Max: MostFFT, Required: true, Doc: "samples of a frame"},
+				{Key: AttrHop, Min: 1, Max: maxDim, Required: true, Doc: "samples from the beginning of a frame to that of the next one"},
+				{Key: AttrFFT, Min: LeastFFT, Max: MostFFT, Doc: "size of the Fourier transform, a power of two: zeros follow a frame; the least that holds a frame when absent"},
+				{Key: AttrWindow, Words: []string{WindowHann, WindowHamming, WindowBlackman, WindowNone}, Default: WindowHann, Doc: "periodic window by which a frame is multiplied"},
+				{Key: AttrTaps, Doc: "a window of its own, f32[frame]; i16 after quantization, which writes it of each window"},
+				{Key: AttrPower, Min: 1, Max: 2, Default: 2, Doc: "of the magnitudes: 2, or 1 for these themselves"},
+				{Key: AttrBank, Doc: "filters, f32[bands,fft/2+1]; after quantization their weights within spans, i16"},
+				{Key: AttrFn, Words: []string{SpectrumPlain, SpectrumLog}, Default: SpectrumPlain, Doc: "log: the result is gamma*log(max(x+eps, floor))"},
+				number(AttrEps, 0, "added before a logarithm"),
+				number(AttrFloor, 1e-10, "least number of which a logarithm is computed"),
+				number(AttrGain, 1, "factor of a logarithm: 4.342944819 gives decibels of powers"),
+				{Key: AttrSpans, Doc: "first bin and number of bins of each filter, i32[bands,2] (R19)"},
+				{Key: AttrTwiddles, Doc: "roots of unity, i32[n,2] (R19)"},
+				{Key: AttrLevels, Doc: "for each number of bits that the samples of a frame take: shift, what is added, least number, what is added to a logarithm, i64[16,4] (R19)"},
+				{Key: AttrTable, Doc: "logarithms to the base 2 of 1 to 2, i32[65] (R19)"}}, requantAttrs, clampAttrs, machineAttrs)},
 	}
 	fn := Table.Attr(AttrFn)
 	for op := range NumOps {

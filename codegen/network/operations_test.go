@@ -48,6 +48,7 @@ var operations = []struct {
 	{"logsoftmax(a, axis: 1)", 2}, {"pad(a, before: [0,2,1], after: [1,0,3], mode: edge)", 1}, {"pad(a, before: [3,1,0], after: [2,5,1], mode: reflect)", 1},
 	{"pad(m, before: [2,3], after: [5,0], mode: symmetric)", 1.6}, {"pad(a, before: [0,4,1], after: [2,6,0], mode: wrap)", 1}, {"pad(reshape(a, shape: [2,2,6,6]), before: [1,0,3,1], after: [0,1,2,0], mode: reflect)", 1},
 	{"maxpool2d(a, kernel: [2,3], stride: 1, dilation: 2)", 1}, {"maxpool2d(a, kernel: 2, stride: [2,1], pad: 1, dilation: [1,3])", 1}, {"avgpool2d(a, kernel: 2, stride: 1, pad: [1,0,1,1], dilation: [3,2])", 1},
+	{"spectrogram(flatten(a), frame: 30, hop: 19, fn: log, eps: 0.01)", 2}, {"spectrogram(reshape(a, shape: [1,144]), frame: 33, hop: 40, window: hamming)", 2}, {"spectrogram(flatten(a), frame: 16, hop: 64, power: 1, window: none)", 2},
 }
 
 // operationNet is one network with all of them for results.

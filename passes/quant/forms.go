@@ -57,6 +57,7 @@ func init() {
 		ir.Requantize:  {lower: lowerRequantize},
 		ir.Table:       {lower: lowerTable},
 		ir.Embedding:   {lower: lowerEmbedding},
+		ir.Spectrogram: {lower: lowerSpectrogram},
 		ir.Softmax:     {lower: lowerSoftmax, fixed: &ir.Range{Lo: 0, Hi: 255. / 256}},
 		ir.ArgMax:      {lower: bare, fixed: &ir.Range{Lo: 0, Hi: 255}},
 	}
@@ -266,6 +267,40 @@ func lowerEmbedding(l *lowering, n *ir.Node) error {
 		setInts(l.m, n, ir.AttrTable, ir.U8, ir.Shape{ir.ByteRows}, kernels.EmbeddingTable(x.Scale, x.Zero, shape[0]))
 	}
 	setInts(l.m, n, ir.AttrRows, ir.I8, shape, rows)
+	return nil
+}
+
+// lowerSpectrogram writes the tables of R19.
+func lowerSpectrogram(l *lowering, n *ir.Node) error {
+	reals, err := geometry.SpectrumRealsOf(n)
+	if err != nil {
+		return diag.New(n.Pos, diag.BadValue, "%s: %v", n.Name(), err)
+	}
+	s, err := reals.Ints(n.Args[0].Type.Quant.Scale, n.Out.Type)
+	if err != nil {
+		return diag.New(n.Pos, diag.Unsupported, "%s: the spectrogram cannot be computed in integers", n.Name()).
+			WithNote("%v", err).WithHelp("check the window, the filters, eps and floor beside the range of the samples")
+	}
+	n.Drop(ir.AttrWindow, ir.AttrEps, ir.AttrFloor, ir.AttrGain)
+	setInts(l.m, n, ir.AttrTaps, ir.I16, ir.Shape{len(s.Taps)}, s.Taps)
+	setInts(l.m, n, ir.AttrTwiddles, ir.I32, ir.Shape{len(s.Twiddles) / 2, 2}, widen(s.Twiddles))
+	var levels []int64
+	for _, e := range s.Levels {
+		levels = append(levels, e.Shift, e.Add, e.Least, e.Base)
+	}
+	setInts(l.m, n, ir.AttrLevels, ir.I64, ir.Shape{len(s.Levels), 4}, levels)
+	if s.Table != nil {
+		setInts(l.m, n, ir.AttrTable, ir.I32, ir.Shape{len(s.Table)}, widen(s.Table))
+	}
+	if s.Bank != nil {
+		var spans []int64
+		for _, b := range s.Spans {
+			spans = append(spans, int64(b.First), int64(b.Bins))
+		}
+		setInts(l.m, n, ir.AttrBank, ir.I16, ir.Shape{len(s.Bank)}, s.Bank)
+		setInts(l.m, n, ir.AttrSpans, ir.I32, ir.Shape{len(s.Spans), 2}, spans)
+	}
+	setFactor(l.m, n, s.Mul[0], s.Shift[0])
 	return nil
 }
 

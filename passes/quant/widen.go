@@ -15,6 +15,7 @@ func Widen(_ context.Context, m *ir.Module, env *pass.Env) error {
 	if env.Bits == pass.SixteenBits {
 		widenAll(m)
 	}
+	widenSamples(m)
 	fitWidths(m)
 	return nil
 }
@@ -30,6 +31,21 @@ func widenAll(m *ir.Module) {
 	}
 }
 
+// widenSamples marks what an operation of samples of 16 bits takes, and the input that it comes from.
+func widenSamples(m *ir.Module) {
+	for _, n := range m.Ops {
+		if n.Widths() != ir.WideArgument {
+			continue
+		}
+		for v := n.Args[0]; canWiden(m, v); v = v.Def.Args[0] {
+			v.Wide = true
+			if v.Def == nil || !isMoved(v.Def) {
+				break
+			}
+		}
+	}
+}
+
 // canWiden reports whether a value can have 16 bits in a module of integers.
 func canWiden(m *ir.Module, v *ir.Value) bool {
 	switch {
@@ -39,7 +55,7 @@ func canWiden(m *ir.Module, v *ir.Value) bool {
 		return !jumps(v.Def)
 	}
 	w := v.Def.Widths()
-	return w == ir.SameWidth || w == ir.AnyWidth
+	return w == ir.SameWidth || w == ir.AnyWidth || w == ir.WideArgument
 }
 
 // isMoved reports whether n keeps the type of its one argument.
@@ -72,6 +88,8 @@ func fitWidths(m *ir.Module) {
 			isWide = false
 		case w == ir.SameWidth:
 			isWide = n.Out.Wide
+		case w == ir.WideArgument:
+			isWide = true
 		}
 		for i, a := range n.Args {
 			if a.Wide == isWide {

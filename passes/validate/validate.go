@@ -235,6 +235,11 @@ func (v *Validator) lowered(ctx context.Context, a, b *ir.Module) error {
 	}
 	a = a.Clone()
 	for i, n := range b.Ops {
+		if n.Op == ir.Spectrogram {
+			if err := roundSpectrogram(a.Ops[i]); err != nil {
+				return err
+			}
+		}
 		if !n.Op.Takes(ir.AttrPadValue) {
 			continue
 		}
@@ -270,19 +275,63 @@ func (v *Validator) lowered(ctx context.Context, a, b *ir.Module) error {
 		if err != nil {
 			return err
 		}
-		most := steps(n) + noise
+		most := func(float64) float64 { return steps(n) + noise }
+		if n.Op == ir.Spectrogram {
+			if most, err = spectrogramSteps(a.Ops[i], n); err != nil {
+				return err
+			}
+		}
 		q, got := n.Out.Type.Quant, integers(n.Out.Type, tb[pb.ID(n.Out)])
 		low, high := n.Out.Type.Ends()
 		least, greatest := float64(low), float64(high)
 		for k, x := range t[p.ID(a.Ops[i].Out)] {
 			want := min(max(float64(x)/q.Scale+float64(q.Zero), least), greatest)
-			if math.Abs(want-float64(got[k])) > most {
+			if most := most(want); math.Abs(want-float64(got[k])) > most {
 				size := len(got) / images
 				return fmt.Errorf("%s (%s) differs first at element %d of input %d: %d, the reals give %.3f (may differ by %.3g)", n.Name(), n.Op, k%size, k/size, got[k], want, most)
 			}
 		}
 	}
 	return nil
+}
+
+// roundSpectrogram gives a spectrogram of reals the window and the filters that integers have.
+func roundSpectrogram(n *ir.Node) error {
+	s, err := geometry.SpectrumRealsOf(n)
+	if err != nil {
+		return err
+	}
+	s = s.Rounded()
+	reals := func(x []float64, shape ...int) *ir.Const {
+		if x == nil {
+			return nil
+		}
+		y := make([]float32, len(x))
+		for i, v := range x {
+			y[i] = float32(v)
+		}
+		return ir.FloatConst("rounded", shape, y)
+	}
+	n.Put(ir.AttrTaps.Is(reals(s.Taps, s.Frame)), ir.AttrBank.Is(reals(s.Bank, s.Bands, s.Bins)))
+	return nil
+}
+
+// spectrogramSteps is the steps of its result, by the number of them that the reals give, by which a
+// spectrogram of integers may differ from that of reals.
+func spectrogramSteps(reals, n *ir.Node) (func(want float64) float64, error) {
+	s, err := geometry.SpectrumRealsOf(reals)
+	if err != nil {
+		return nil, err
+	}
+	part, sum := s.Noise(n.Args[0].Type.Quant.Scale)
+	q := n.Out.Type.Quant
+	return func(want float64) float64 {
+		y := q.Scale * (want - float64(q.Zero))
+		if s.IsLog {
+			return 1 + s.Gain*(part+sum/math.Exp(y/s.Gain))/q.Scale
+		}
+		return 1 + (part*math.Abs(y)+sum)/q.Scale
+	}, nil
 }
 
 // integers are the elements of a value in memory.

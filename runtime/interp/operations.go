@@ -62,6 +62,7 @@ func init() {
 		ir.MatMul:        {floatMatMul, matMulGradient, intMatMul},
 		ir.ArgMax:        {floatArgMax, noGradient, intArgMax},
 		ir.Embedding:     {floatEmbedding, noGradient, intEmbedding},
+		ir.Spectrogram:   {floatSpectrogram, spectrogramGradient, intSpectrogram},
 	}
 	for op := range ir.NumOps {
 		switch own := operations[op].float != nil; {

@@ -72,4 +72,16 @@
 //	R16 Means, sums and products of computed matrices are RQ of an exact sum,
 //	    a mean's factor having the division in it; of computed matrices of i16 by R7. Nothing
 //	    else rounds.
+//	R19 Spectrogram, of samples of i16. Of each frame: e, the bits that its samples x take
+//	    without their signs, 0..15; v = (x << (15-e)) * tap, of a window of 16 bits; pairs of v as
+//	    complex numbers through stages of radix 4, first one of radix 2 where their number is no
+//	    power of 4. A stage divides by its radix, which proves that 32 bits hold all: numbers by
+//	    shifts, products with a root of unity, 1 of which is 2^30, by floor(p / 2^32) of each of
+//	    the two real products of a part. The spectrum X of the v comes from that of the pairs, of which
+//	    half is taken, by one more product; X has a quarter of the result. P = |X|^2 in 64 bits, or
+//	    with power: 1 the root of P, of its upper 32 bits. A band is P of a bin, or the sum of
+//	    w * floor(P / 2^12), power: 1 of w times the root, of weights w of 16 bits. S =
+//	    max((band >> shift) + add, least) with the three numbers of level e. The result is RQ(S), S at
+//	    most 2^31-1; or RQ(log2(S) + base), the logarithm having 16 bits after the point, from a
+//	    table at every 64th between powers of two, by straight lines, half up.
 package kernels

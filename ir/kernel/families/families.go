@@ -19,6 +19,7 @@ import (
 	"github.com/dnnc/dnnc/ir/kernel/pixels"
 	"github.com/dnnc/dnnc/ir/kernel/pool"
 	"github.com/dnnc/dnnc/ir/kernel/rows"
+	"github.com/dnnc/dnnc/ir/kernel/spectrum"
 	"github.com/dnnc/dnnc/ir/kernel/tile"
 	"github.com/dnnc/dnnc/ir/processor"
 	"github.com/dnnc/dnnc/ir/stripes"
@@ -33,6 +34,7 @@ var Table = []*kernel.Family{
 	&elements.Add, &elements.Sub, &elements.Squares, &elements.Scaled, &elements.Mul, &elements.Min, &elements.Max, &elements.Table, &elements.Rescale,
 	&moves.Concat, &moves.Reshape, &moves.Copy, &moves.Pad, &moves.Embedding,
 	&rows.Reduce, &rows.ArgMax, &rows.MatMul, &rows.Softmax,
+	&spectrum.Fourier,
 }
 
 func init() {

@@ -17,6 +17,8 @@ func printOps(w io.Writer) {
 		info := op.Info()
 		integers := "by core operations"
 		switch {
+		case info.Widths == ir.WideArgument:
+			integers = "of samples of 16 bits, every target"
 		case op.Is(ir.Core):
 			integers = "8 bits, every target"
 		case op.IsFunction():

@@ -295,6 +295,19 @@ var makers = []maker{
 		consts: func(p []int, _ []ir.Shape) []constant {
 			return []constant{{attr: ir.AttrRows, key: ".rows", shape: ir.Shape{1 + p[0], 1 + p[1]}, scale: 1}}
 		}},
+	{op: ir.Spectrogram, often: 8, args: 1, before: ir.Flatten,
+		draw: func(rng *rand.Rand) []int {
+			return []int{rng.IntN(40), rng.IntN(20), some(rng, 3, 2), rng.IntN(4), rng.IntN(2), rng.IntN(2), some(rng, 2, 4), some(rng, 2, 4), some(rng, 2, 4)}
+		},
+		attrs: func(p []int, in []ir.Shape) []ir.Attr {
+			fn, window := ir.Spectrogram.Attr(ir.AttrFn).Words, ir.Spectrogram.Attr(ir.AttrWindow).Words
+			list := []ir.Attr{ir.AttrFrame.Is(2 + p[0]%max(in[0].Size()-1, 1)), ir.AttrHop.Is(1 + p[1]), ir.AttrWindow.Is(window[p[3]%len(window)]), ir.AttrPower.Is(2 - p[4]%2),
+				ir.AttrFn.Is(fn[p[5]%len(fn)]), ir.AttrEps.Is(float64(p[6]) / 8), ir.AttrFloor.Is(float64(1+p[7]) / 8), ir.AttrGain.Is(float64(2+p[8]) / 2)}
+			if p[2] > 0 {
+				list = append(list, ir.AttrFFT.Is(64*p[2]))
+			}
+			return list
+		}},
 }
 
 func init() {
