@@ -32,6 +32,7 @@ var clangTargets = []clangTarget{
 	{"riscv32", "riscv32", []string{"--target=riscv32-unknown-elf", "-march=rv32imc", "-mabi=ilp32"}},
 	{"riscv64", "riscv64", []string{"--target=riscv64-unknown-elf", "-march=rv64gc", "-mabi=lp64d"}},
 	{"riscv64+v", "riscv64", []string{"--target=riscv64-unknown-elf", "-march=rv64gcv", "-mabi=lp64d"}},
+	{"riscv32+zve32x", "riscv32", []string{"--target=riscv32-unknown-elf", "-march=rv32imc_zve32x_zvl128b", "-mabi=ilp32", "-mllvm", "-scalable-vectorization=off"}}, // else it fails
 }
 
 // clangLayers are the layers that are compared: of each kind, with even and odd sizes.

@@ -50,13 +50,13 @@ var forms = map[string]func(p *printer, e *loop.Named, args []value.Value) value
 		return p.intrinsic("llvm.vector.reduce.add.v4i32", e.T, args[0])
 	},
 	"qdmulh": func(p *printer, e *loop.Named, args []value.Value) value.Value {
-		if p.target.Has("v") {
+		if p.target.Has("rvv") {
 			return p.scaled("vsmul", e.T, args[0], args[1], roundDown)
 		}
 		return p.doubling("dmulh", e, args)
 	},
 	"qrdmulh": func(p *printer, e *loop.Named, args []value.Value) value.Value {
-		if p.target.Has("v") {
+		if p.target.Has("rvv") {
 			return p.scaled("vsmul", e.T, args[0], args[1], roundUp)
 		}
 		return p.doubling("rdmulh", e, args)
@@ -64,7 +64,7 @@ var forms = map[string]func(p *printer, e *loop.Named, args []value.Value) value
 	"wmacc": func(p *printer, e *loop.Named, args []value.Value) value.Value { return p.wmacc(e, args) },
 	"qshl": func(p *printer, e *loop.Named, args []value.Value) value.Value {
 		by := e.Args[0].(*loop.Const).Value
-		if p.target.Has("v") { // what is too large comes near the limit: kernels bound it further
+		if p.target.Has("rvv") { // what is too large comes near the limit: kernels bound it further
 			x := p.binary(loop.SMax, args[1], number(e.T, func(int) int64 { return -1 << 31 >> by }))
 			x = p.binary(loop.SMin, x, number(e.T, func(int) int64 { return (1<<31 - 1) >> by }))
 			return p.block.NewShl(x, number(e.T, func(int) int64 { return by }))
@@ -89,7 +89,7 @@ var forms = map[string]func(p *printer, e *loop.Named, args []value.Value) value
 	},
 	"rshr": func(p *printer, e *loop.Named, args []value.Value) value.Value {
 		switch p.target.Arch {
-		case "riscv64":
+		case "riscv32", "riscv64":
 			by := p.block.NewSub(constant.NewZeroInitializer(typeOf(e.T)), args[1])
 			return p.scaled("vssra", e.T, args[0], by, roundUp)
 		case "aarch64":
@@ -241,7 +241,7 @@ func (p *printer) doubling(name string, e *loop.Named, args []value.Value) value
 // narrowed joins vectors, a power of two of them, whose lanes are saturated to those of part.
 func (p *printer) narrowed(part loop.Type, args []value.Value) value.Value {
 	one := func(x value.Value) value.Value {
-		if p.target.Has("v") {
+		if p.target.Has("rvv") {
 			t := loop.Type{Bits: 2 * part.Bits, Lanes: part.Lanes}
 			x = p.binary(loop.SMax, x, number(t, func(int) int64 { return -1 << (part.Bits - 1) }))
 			x = p.binary(loop.SMin, x, number(t, func(int) int64 { return 1<<(part.Bits-1) - 1 }))

@@ -332,7 +332,7 @@ func sideBySide(t loop.Type, places []int) bool {
 // scatter writes the lanes of a store that has places.
 func (p *printer) scatter(s *loop.Store) {
 	t := s.Value.Type()
-	if p.target.Has("v") && sideBySide(t, s.Places) {
+	if p.target.Has("rvv") && sideBySide(t, s.Places) {
 		name := fmt.Sprintf("llvm.masked.store.v%di%d.p0v%[1]di%[2]d", t.Lanes, t.Bits)
 		p.procedure(name, p.expr(s.Value), p.address(s.To, s.Offset, t), constant.NewInt(types.I32, 1), taken(s.Places))
 		return

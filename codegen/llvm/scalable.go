@@ -12,7 +12,7 @@ import (
 
 // RISC-V's vector instructions are intrinsics on vectors of unknown length. A vector of the loop
 // language is the beginning of one whose registers hold it where they have 128 bits, the least that
-// +v promises; it is as long on every processor.
+// +v and +zvl128b promise; it is as long on every processor.
 
 // scalableBits is the bits of a register that a unit of LLVM's vscale stands for.
 const scalableBits = 64
@@ -53,11 +53,19 @@ func (p *printer) shorten(t loop.Type, x value.Value) value.Value {
 	return p.own(name, typeOf(t), []value.Value{x, constant.NewInt(types.I64, 0)})
 }
 
+// word is the type of the processor's registers, of which lengths and modes are.
+func (p *printer) word() *types.IntType {
+	if p.target.Arch == "riscv32" {
+		return types.I32
+	}
+	return types.I64
+}
+
 // scaled is an instruction that rounds: of two vectors of t.
 func (p *printer) scaled(name string, t loop.Type, a, b value.Value, mode int64) value.Value {
 	s := suffix(t)
-	y := p.own(fmt.Sprintf("llvm.riscv.%s.%s.%[2]s.i64", name, s), scalable(t), []value.Value{
-		constant.NewUndef(scalable(t)), p.lengthen(t, a), p.lengthen(t, b), constant.NewInt(types.I64, mode), constant.NewInt(types.I64, int64(t.Lanes)),
+	y := p.own(fmt.Sprintf("llvm.riscv.%s.%s.%[2]s.%s", name, s, p.word()), scalable(t), []value.Value{
+		constant.NewUndef(scalable(t)), p.lengthen(t, a), p.lengthen(t, b), constant.NewInt(p.word(), mode), constant.NewInt(p.word(), int64(t.Lanes)),
 	})
 	return p.shorten(t, y)
 }
@@ -67,9 +75,9 @@ func (p *printer) wmacc(e *loop.Named, args []value.Value) value.Value {
 	half := loop.I16.Vec(e.T.Lanes)
 	codes := p.lengthen(half, p.block.NewSExt(args[0], typeOf(half)))
 
-	name := fmt.Sprintf("llvm.riscv.vwmacc.%s.i16.%s.i64", suffix(e.T), suffix(half))
+	name := fmt.Sprintf("llvm.riscv.vwmacc.%s.i16.%s.%s", suffix(e.T), suffix(half), p.word())
 	y := p.own(name, scalable(e.T), []value.Value{
-		p.lengthen(e.T, args[2]), args[1], codes, constant.NewInt(types.I64, int64(e.T.Lanes)), constant.NewInt(types.I64, anyTail),
+		p.lengthen(e.T, args[2]), args[1], codes, constant.NewInt(p.word(), int64(e.T.Lanes)), constant.NewInt(p.word(), anyTail),
 	})
 	return p.shorten(e.T, y)
 }

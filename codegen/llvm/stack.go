@@ -28,7 +28,7 @@ func Stack(object []byte, root string, t *processor.Target) (int, error) {
 
 // HasFrames reports whether functions on a target have frames of known size: not
 // where registers of unknown length are saved on the stack.
-func HasFrames(t *processor.Target) bool { return t.Arch != "riscv64" || !t.Has("v") }
+func HasFrames(t *processor.Target) bool { return !t.Has("rvv") }
 
 // Frames is the call graph of an object with the stack that each function takes. A
 // function is the index of its section, for each has one of its own.

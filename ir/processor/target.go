@@ -55,6 +55,7 @@ type CPU struct {
 type Feature struct {
 	Name, Doc string
 	Includes  []string
+	Length    string // of vector registers, at least: LLVM's feature, where the feature itself promises less
 }
 
 // Runner is an emulator that runs a target's programs on another machine.
@@ -76,9 +77,10 @@ type Board struct {
 }
 
 // Has reports whether kernels may use a feature, by LLVM's name, or "simd": vectors of sixteen
-// bytes on an application processor (NEON, SSE4.1).
+// bytes on an application processor (NEON, SSE4.1), or "rvv": RISC-V's vectors of 128 bits or more.
 func (t *Target) Has(feature string) bool {
-	return slices.Contains(t.Features, feature) || feature == "simd" && (t.Has("neon") || t.Has("sse4.1"))
+	return slices.Contains(t.Features, feature) || feature == "simd" && (t.Has("neon") || t.Has("sse4.1")) ||
+		feature == "rvv" && (t.Has("v") || t.Has("zve32x"))
 }
 
 // Vectors reports whether the processor has vectors of sixteen bytes.
@@ -110,6 +112,11 @@ func (t *Target) Attributes() string {
 	var list []string
 	for _, f := range t.Features {
 		list = append(list, "+"+f)
+	}
+	for _, k := range t.Known {
+		if k.Length != "" && t.Has(k.Name) {
+			list = append(list, "+"+k.Length)
+		}
 	}
 	for _, f := range t.Without {
 		list = append(list, "-"+f)

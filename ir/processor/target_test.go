@@ -33,6 +33,8 @@ func TestRefine(t *testing.T) {
 		{"aarch64", "cortex-a55", "+i8mm", "aarch64:cortex-a55+i8mm", "+dotprod,+i8mm,+neon"},
 		{"aarch64:cortex-a55", "", "+i8mm", "aarch64:cortex-a55+i8mm", "+dotprod,+i8mm,+neon"},
 		{"riscv32", "", "-m+a", "riscv32+a-m", "+a,+c,-m"},
+		{"riscv32+zve32x", "", "", "riscv32+zve32x", "+c,+m,+zve32x,+zvl128b"},
+		{"riscv32", "", "+zve32x+a", "riscv32+a+zve32x", "+a,+c,+m,+zve32x,+zvl128b"},
 		{"x86_64+avxvnni", "", "", "x86_64+avxvnni", "+avx2,+avxvnni,+sse4.1"},
 	} {
 		x, err := processor.Find(c.name)
@@ -120,7 +122,7 @@ func TestPrograms(t *testing.T) {
 func TestFeatures(t *testing.T) {
 	for name, want := range map[string][3]bool{ // simd, vectors, dsp
 		"armv6m": {}, "armv7em": {false, false, true}, "armv8.1m": {false, true, true}, "armv7": {true, true, false}, "armv7-nofpu": {false, false, true},
-		"aarch64": {true, true, false}, "x86_64": {true, true, false}, "riscv64+v": {}, "armv8.1m-mve": {false, false, true},
+		"aarch64": {true, true, false}, "x86_64": {true, true, false}, "riscv64+v": {}, "riscv32+zve32x": {}, "armv8.1m-mve": {false, false, true},
 	} {
 		x, err := processor.Find(name)
 		require.NoError(t, err)

@@ -18,7 +18,7 @@ func (g *Generator) Helium() bool { return g.Target.Has("mve") }
 
 // Long reports whether vectors are RISC-V's: one instruction takes as many lanes as eight registers hold,
 // whatever their bits, and none divides a vector.
-func (g *Generator) Long() bool { return g.Target.Has("v") }
+func (g *Generator) Long() bool { return g.Target.Has("rvv") }
 
 // registerBits is the bits of eight vector registers of RISC-V, at least.
 const registerBits = 8 * 128

@@ -36,7 +36,7 @@ func (p DepthwisePlan) Cycles() float64 { return p.cycles }
 // depthwiseTiles are those whose sums and inputs fit the registers.
 func depthwiseTiles(t *processor.Target) [][2]int {
 	switch {
-	case t.Has("v"):
+	case t.Has("rvv"):
 		return [][2]int{{2, 16}, {1, 16}, {4, 8}, {3, 8}, {2, 8}, {1, 8}}
 	case !t.Has("neon"):
 		return nil
@@ -118,7 +118,7 @@ func (s *shape) depthwiseCycles(p DepthwisePlan, l kernel.Layer) float64 {
 		if s.hoists(p) {
 			weights = 0
 		}
-		if l.Target.Has("v") {
+		if l.Target.Has("rvv") {
 			return perLongTile + perLongLoad*(inputs+weights) + px*(taps+math.Ceil(taps/together)*perLongRun+perLongOutput)
 		}
 		sum := perTile + inputs + weights + px*halves*(taps+math.Ceil(taps/together)*2)

@@ -65,14 +65,14 @@ var products = []*product{
 		tiles: [][2]int{{2, 16}, {1, 16}, {3, 8}, {2, 8}, {1, 8}, {4, 4}, {3, 4}, {2, 4}, {1, 4}}},
 	{name: "mladav", arch: "thumb", feature: "mve", across: true,
 		tiles: [][2]int{{2, 4}, {1, 8}, {1, 4}}},
-	{name: "vwmacc", arch: "riscv64", feature: "v", wide: true,
+	{name: "vwmacc", feature: "rvv", wide: true,
 		tiles: [][2]int{{2, 32}, {1, 32}, {5, 16}, {4, 16}, {3, 16}, {2, 16}, {1, 16}, {12, 8}, {8, 8}, {4, 8}, {2, 8}, {1, 8}, {12, 4}, {8, 4}, {4, 4}, {2, 4}, {1, 4}}},
 }
 
 // productOf is the product of a processor, or nil.
 func productOf(t *processor.Target) *product {
 	for _, m := range products {
-		if m.arch == t.ISA() && t.Has(m.feature) && (m.unless == "" || !t.Has(m.unless)) {
+		if (m.arch == "" || m.arch == t.ISA()) && t.Has(m.feature) && (m.unless == "" || !t.Has(m.unless)) {
 			return m
 		}
 	}
