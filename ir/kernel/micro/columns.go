@@ -302,6 +302,14 @@ func (c *columnWriter) copy(from loop.Region, at, n loop.Expr) {
 		})
 		return
 	}
+	if c.inPairs() {
+		c.pairs(n, func() loop.Expr {
+			x := b.Let("v", loop.To(loop.SExt, loop.At(source, loop.Int(0), loop.I8), 32))
+			b.Advance(source, 1)
+			return x
+		})
+		return
+	}
 	c.singles(n, func(i, at loop.Expr) {
 		x := loop.To(loop.SExt, loop.At(source, i, loop.I8), 32)
 		x = b.Let("v", loop.Sum(x, loop.Int(int(c.m.Code.shift()))))
@@ -401,6 +409,13 @@ func (c *columnWriter) fill(first, n loop.Expr) {
 		})
 		return
 	}
+	if c.inPairs() && c.input() == loop.I8 {
+		sum := c.sum
+		c.sum = nil // it has them already
+		c.pairs(n, func() loop.Expr { return loop.Int(zero) })
+		c.sum = sum
+		return
+	}
 	x := loop.Num(loop.Type{Bits: c.m.Input, Lanes: 1}, int64(zero)+c.m.Code.shift())
 	c.singles(n, func(_, at loop.Expr) { b.Store(to, at, x) })
 }
@@ -441,6 +456,47 @@ func (c *columnWriter) folded(p *parts, inputs int) loop.Expr {
 	halves := loop.Sum(loop.Op(loop.Sub, p.words.Get(), loop.Op(loop.Shl, p.odd.Get(), loop.Int(8))), p.odd.Get())
 	halves = c.g.B.Let("halves", loop.Instr("opaque", halves))
 	return loop.Sum(loop.Op(loop.And, halves, loop.Int(0xffff)), loop.Op(loop.LShr, halves, loop.Int(16)), loop.Int(-bias))
+}
+
+// inPairs reports whether a word of a column has the halves of two inputs.
+func (c *columnWriter) inPairs() bool { return c.m.Input == 16 && c.m.Lanes == 2 && !c.m.Planar }
+
+// pairs writes the inputs of n taps to words of two halves. Of taps of an odd number, the first input may be the
+// second one of a word, and the last the first one: these are written alone. input gives the next one as an i32.
+func (c *columnWriter) pairs(n loop.Expr, input func() loop.Expr) {
+	b := c.g.B
+	left := b.Var("left", loop.Scaled(n, c.taps))
+	alone := func() {
+		x := input()
+		if c.sum != nil {
+			b.Set(c.sum, loop.Sum(c.sum.Get(), x))
+		}
+		b.StoreAligned(c.to, c.micro.at(c.next.Get()), loop.To(loop.Trunc, x, 16), 2)
+		b.Set(c.next, loop.Sum(c.next.Get(), loop.Int(1)))
+	}
+	isOdd := func(v *loop.Var) loop.Expr {
+		return loop.Op(loop.ULt, loop.Int(0), loop.Op(loop.And, v.Get(), loop.Int(1)))
+	}
+	if c.taps%2 > 0 {
+		b.If(loop.Op(loop.And, isOdd(c.next), loop.Op(loop.ULt, loop.Int(0), left.Get())), func() {
+			alone()
+			b.Set(left, loop.Op(loop.Sub, left.Get(), loop.Int(1)))
+		}, nil)
+	}
+	words := b.Cursor("words", c.to, c.micro.at(c.next.Get()))
+	b.For("pair", loop.Int(0), loop.Op(loop.LShr, left.Get(), loop.Int(1)), 1, func(loop.Expr) {
+		low := loop.Op(loop.And, input(), loop.Int(0xffff))
+		word := b.Let("word", loop.Op(loop.Or, low, loop.Op(loop.Shl, input(), loop.Int(16))))
+		if c.sum != nil {
+			b.Set(c.sum, loop.Instr("smlad", word, loop.Int(0x10001), c.sum.Get()))
+		}
+		b.StoreAligned(words, loop.Int(0), word, 4)
+		b.Advance(words, c.stride(2))
+	})
+	b.Set(c.next, loop.Sum(c.next.Get(), loop.Op(loop.And, left.Get(), loop.Int(-2))))
+	if c.taps%2 > 0 {
+		b.If(isOdd(left), alone, nil)
+	}
 }
 
 // singles calls do for each input of n taps, with its place in the column.
