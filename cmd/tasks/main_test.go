@@ -42,7 +42,7 @@ func TestText(t *testing.T) {
 	s := &study{seeds: []uint64{1, 2}, items: 100, before: "dnnc", revision: "4bea3a1"}
 	text := s.text(made())
 	assert.Contains(t, text, "| `wear` | life | values | 2 | 1 - \\|rmse\\|/std 0.750 | 10.0 / 8.0 / 50.0 | 10.0 / 8.0 / - | 10.0 / 8.0 / 50.0 | 10.0 / 8.0 / 50.0 | 10.0 / 8.0 / 50.0 | 2.00 ± 0.30 |")
-	assert.Contains(t, text, "| `wear` | life | 2 of 2 | 2.50 | 0.9200 ± 0.0100 | 2.50 | 0.5000 ± 0.0100 |")
+	assert.Contains(t, text, "| `wear` | life | 2 of 2 | - | 2.50 | 0.9200 ± 0.0100 | 2.50 | 0.5000 ± 0.0100 |")
 	assert.NotContains(t, text, "Measured")
 	assert.NotContains(t, text, "In the mean of the results", "of one")
 	s.before, s.date = "", "2026-11-30"
@@ -61,14 +61,16 @@ func TestPromises(t *testing.T) {
 	size := figure{example: "wear", result: "life", measure: "R²", task: "values", seed: 2, budget: "1", way: robustWay, float: .8, kept: .2, keptE: .01}
 	asked := figure{example: "machine", result: "state", seed: 2, budget: "1", way: robustWay, float: .8, kept: .2, keptE: .01} // of no promise yet
 	before := figure{example: "wear", result: "life", seed: 1, budget: keepBudget, way: beforeWay, float: .8, kept: .2, keptE: .01}
-	refused := refusal("wear", "life", 2)
-	list := []figure{size, asked, kept("wear", "life", 1, keep), kept("machine", "state", 1, .995), kept("machine", "torque", 1, .982), refused, before}
+	again := kept("wear", "life", 3, .9)
+	again.budget, again.kept = moreBudget, keep
+	list := []figure{size, asked, kept("wear", "life", 1, keep), kept("machine", "state", 1, .995), kept("machine", "torque", 1, .982), before,
+		refusal("wear", "life", keepBudget, 2), refusal("wear", "life", moreBudget, 2), refusal("wear", "life", keepBudget, 3), again}
 	text := s.text(list)
-	assert.Contains(t, text, "| `wear` | life | 1 of 2 | 2.00 | 0.9900 ± 0.0040 |\n| `machine` | state | 1 of 1 | 2.00 | 0.9950 ± 0.0040 |\n")
+	assert.Contains(t, text, "| `wear` | life | 1 of 3 | 1 of 2 | 2.00 | 0.9900 ± 0.0040 |\n| `machine` | state | 1 of 1 | - | 2.00 | 0.9950 ± 0.0040 |\n")
 	assert.Contains(t, text, "| `wear` | life | values | 1 | R² 0.800 |", "a refused build is no seed of the sizes, and has no measure")
-	assert.Contains(t, s.text([]figure{size, refused}), "| `wear` | life | 0 of 1 | - | - |")
-	assert.Contains(t, text, "Builds with `-keep`, one an example and a seed of errors: 3. Refused: 1. With a result that keeps less than 0.99 by the\nestimate on the new items: 1, the furthest by 2.0 standard errors (`machine`, seed 1).")
-	assert.Contains(t, s.text(list[:4]), "a seed of errors: 2. Refused: 0. With a result that keeps less than 0.99 by the\nestimate on the new items: 0.")
+	assert.Contains(t, s.text(append(list[:1:1], list[6])), "| `wear` | life | 0 of 1 | - | - | - |")
+	assert.Contains(t, text, "Builds with `-keep`, one an example and a seed of errors: 4. Refused with 2560 items: 2, with 10240: 1. With a\nresult that keeps less than 0.99 by the estimate on the new items: 1, the furthest by 2.0 standard errors (`machine`, seed 1).")
+	assert.Contains(t, s.text(list[:4]), "a seed of errors: 2. Refused with 2560 items: 0, with 10240: 0. With a\nresult that keeps less than 0.99 by the estimate on the new items: 0.")
 }
 
 // TestUnusual: what searches that saw errors keep more stands in a table of its own, with a

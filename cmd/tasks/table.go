@@ -41,8 +41,9 @@ const target = "armv7em"
 // widths are the universal ones whose bytes a search gets, too.
 var widths = []int{1, 2, 3, 4}
 
-// calibrate is the items that a search gets, those that it holds out among them.
-const calibrate = 2560
+// calibrate is the items that a search gets, those that it holds out among them. A promise that
+// these do not show is asked for again with more.
+const calibrate, more = 2560, 10240
 
 // keep is the share that -keep is asked for.
 const keep = .99
@@ -68,6 +69,7 @@ const (
 	cleanWay     = "clean"   // a search that saw clean items alone, measured under unusual errors
 	seenWay      = "seen"    // and one that saw them under these errors
 	keepBudget   = "keep"
+	moreBudget   = "keep, more items"
 )
 
 // figure is what one choice keeps of one result.
@@ -82,10 +84,13 @@ type figure struct {
 	gap, gapE                      float64 // what it keeps more than one width for all layers, or than a search on clean items; paired by item
 }
 
+// isKeep reports a figure of -keep, which is no size.
+func (f *figure) isKeep() bool { return f.budget == keepBudget || f.budget == moreBudget }
+
 // refusal is of a build whose -keep was refused: it has no figures.
-func refusal(example, result string, seed uint64) figure {
+func refusal(example, result, budget string, seed uint64) figure {
 	none := math.NaN()
-	return figure{example: example, result: result, seed: seed, budget: keepBudget, way: refusedWay, float: none, bits: none, kept: none, keptE: none, gap: none, gapE: none}
+	return figure{example: example, result: result, seed: seed, budget: budget, way: refusedWay, float: none, bits: none, kept: none, keptE: none, gap: none, gapE: none}
 }
 
 // table measures the examples and writes the tables into a document. What is in the record is
@@ -154,7 +159,7 @@ func (s *study) questions() (list []question, err error) {
 			return nil, err
 		}
 		from := fmt.Sprintf("%s %s n=%d search %d", d.TensorsName, e.Errors, s.items, robust.Version)
-		list = append(list, question{e, m, from + " " + s.revision, s.sizes}, question{e, m, fmt.Sprintf("%s keep %v", from, keep), s.promise})
+		list = append(list, question{e, m, from + " " + s.revision, s.sizes}, question{e, m, fmt.Sprintf("%s keep %v of %d or %d", from, keep, calibrate, more), s.promise})
 		if e.Unusual != "" {
 			list = append(list, question{e, m, from + " unusual " + e.Unusual, s.unusual})
 		}
@@ -179,14 +184,14 @@ func (s *study) answer(ctx context.Context, q question, seed uint64, all []figur
 	return all, writeRecord(s.record, all)
 }
 
-// configuration is a search under the errors of an example.
-func configuration(e *tasks.Example, m *ir.Module, seed uint64, errors string) (c dnnc.Config, err error) {
+// configuration is a search on some items, under the errors of an example.
+func configuration(e *tasks.Example, m *ir.Module, items int, seed uint64, errors string) (c dnnc.Config, err error) {
 	if c, err = dnnc.NewConfig(target); err != nil {
 		return c, err
 	}
 	c.Level, c.Seed, c.Errors = pass.Robust, seed, errors
 	c.Calibration = func(n int) (data.Batch, error) {
-		b, _ := e.Batch(m, tasks.Calibration, 0, min(n, calibrate))
+		b, _ := e.Batch(m, tasks.Calibration, 0, min(n, items))
 		return b, nil
 	}
 	return c, nil
@@ -266,7 +271,7 @@ func (s *study) earlier(ctx context.Context, e *tasks.Example, m *ir.Module, see
 // sizes measures what is chosen within the bytes of each width, and all that the earlier dnnc
 // chooses.
 func (s *study) sizes(ctx context.Context, e *tasks.Example, m *ir.Module, seed uint64) ([]figure, error) {
-	c, err := configuration(e, m, seed, e.Errors)
+	c, err := configuration(e, m, calibrate, seed, e.Errors)
 	if err != nil {
 		return nil, err
 	}
@@ -315,30 +320,37 @@ func (s *study) sizes(ctx context.Context, e *tasks.Example, m *ir.Module, seed 
 	return s.judge(ctx, e, m, r, seed, list)
 }
 
-// promise measures what -keep builds: one build, that may be refused.
-func (s *study) promise(ctx context.Context, e *tasks.Example, m *ir.Module, seed uint64) ([]figure, error) {
-	c, err := configuration(e, m, seed, e.Errors)
-	if err != nil {
-		return nil, err
-	}
-	c.StopAfter, c.Budget = passes.Quantized, pass.Budget{Keep: keep, Promised: true, FreeCycles: true, FreeRAM: true} // as -keep sets it
-	r, err := dnnc.Compile(ctx, m, c)
-	var refused *diag.Diagnostic
-	if errors.As(err, &refused) && refused.Kind == diag.BadBudget {
-		var out []figure
-		for k := range m.Outputs {
-			out = append(out, refusal(e.Name, m.ResultName(k), seed))
+// promise measures what -keep builds: with more items where it was refused, and perhaps then, too.
+func (s *study) promise(ctx context.Context, e *tasks.Example, m *ir.Module, seed uint64) (list []figure, err error) {
+	for _, ask := range []struct {
+		budget string
+		items  int
+	}{{keepBudget, calibrate}, {moreBudget, more}} {
+		c, err := configuration(e, m, ask.items, seed, e.Errors)
+		if err != nil {
+			return nil, err
 		}
-		return out, nil
+		c.StopAfter, c.Budget = passes.Quantized, pass.Budget{Keep: keep, Promised: true, FreeCycles: true, FreeRAM: true} // as -keep sets it
+		r, err := dnnc.Compile(ctx, m, c)
+		var refused *diag.Diagnostic
+		if errors.As(err, &refused) && refused.Kind == diag.BadBudget {
+			fmt.Fprintf(os.Stderr, "%s, %d items: %v\n", e.Name, ask.items, err)
+			for k := range m.Outputs {
+				list = append(list, refusal(e.Name, m.ResultName(k), ask.budget, seed))
+			}
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		q, err := integers(ask.budget, robustWay, r.Module)
+		if err != nil {
+			return nil, err
+		}
+		built, err := s.judge(ctx, e, m, r, seed, []*candidate{q})
+		return append(list, built...), err
 	}
-	if err != nil {
-		return nil, err
-	}
-	q, err := integers(keepBudget, robustWay, r.Module)
-	if err != nil {
-		return nil, err
-	}
-	return s.judge(ctx, e, m, r, seed, []*candidate{q})
+	return list, nil
 }
 
 // unusualWidths are the sizes at which a search that saw unusual errors is compared with one
@@ -352,7 +364,7 @@ func (s *study) unusual(ctx context.Context, e *tasks.Example, m *ir.Module, see
 	var under *dnnc.Result // the errors that are measured under
 	for _, width := range unusualWidths {
 		for _, w := range []struct{ way, errors string }{{cleanWay, disturb.None}, {seenWay, e.Unusual}} {
-			c, err := configuration(e, m, seed, w.errors)
+			c, err := configuration(e, m, calibrate, seed, w.errors)
 			if err != nil {
 				return nil, err
 			}
@@ -403,7 +415,7 @@ func (s *study) judge(ctx context.Context, e *tasks.Example, m *ir.Module, r *dn
 			switch {
 			case c.way == universalWay || c.way == cleanWay:
 				plain = own
-			case c.budget != keepBudget:
+			case !f.isKeep():
 				gap := own.Difference(plain)
 				f.gap, f.gapE = gap.Value/above.Value, gap.StdErr/above.Value
 			}

@@ -33,7 +33,7 @@ func (s *study) text(all []figure) string {
 	head = append(head, "mean of the sizes", "robust loses less by")
 	line(&b, head...)
 	line(&b, slices.Repeat([]string{"---"}, len(head))...)
-	isSize := func(f figure) bool { return f.budget != keepBudget }
+	isSize := func(f figure) bool { return !f.isKeep() }
 	var gaps []float64
 	results := group(list)
 	for _, own := range results {
@@ -68,8 +68,8 @@ func (s *study) text(all []figure) string {
 // builds were refused, and how many of the others have a result whose estimate on the new items
 // lies below the share. Results are of figures of one each.
 func (s *study) promises(b *strings.Builder, results [][]figure) {
-	fmt.Fprintf(b, "\n`-keep %v`: seeds that were built, bits a weight, and what is kept of the new items with its standard error.\n\n", keep)
-	head := []string{"example", "result", "built", "bits", "kept"}
+	fmt.Fprintf(b, "\n`-keep %v`: seeds that are built with %d items, of those that are not how many with %d,\nbits a weight, and what is kept of the new items with its standard error.\n\n", keep, calibrate, more)
+	head := []string{"example", "result", "built", "with more", "bits", "kept"}
 	if s.before != "" {
 		head = append(head, "bits, "+s.revision, "kept, "+s.revision)
 	}
@@ -79,36 +79,50 @@ func (s *study) promises(b *strings.Builder, results [][]figure) {
 		example string
 		seed    uint64
 	}
-	asked, refused, below := map[build]bool{}, map[build]bool{}, map[build]bool{}
+	asked, again, refused, below := map[build]bool{}, map[build]bool{}, map[build]bool{}, map[build]bool{}
 	var furthest float64
 	var at build
 	for _, own := range results {
-		of := func(way string) []figure {
-			return slices.DeleteFunc(slices.Clone(own), func(f figure) bool { return f.budget != keepBudget || f.way != way })
+		cells := []string{"`" + own[0].example + "`", own[0].result}
+		var built, before []figure
+		for _, budget := range []string{keepBudget, moreBudget} {
+			n := 0
+			of := slices.DeleteFunc(slices.Clone(own), func(f figure) bool { return f.budget != budget })
+			for _, f := range of {
+				one := build{f.example, f.seed}
+				switch f.way {
+				case beforeWay:
+					before = append(before, f)
+					continue
+				case refusedWay:
+					if again[one] = true; budget == moreBudget {
+						refused[one] = true
+					}
+				case robustWay:
+					built = append(built, f)
+				}
+				asked[one] = true
+				n++
+				if f.way != robustWay || f.kept >= keep {
+					continue
+				}
+				below[one] = true
+				if by := (keep - f.kept) / f.keptE; by > furthest {
+					furthest, at = by, one
+				}
+			}
+			yes := slices.DeleteFunc(of, func(f figure) bool { return f.way != robustWay })
+			if cells = append(cells, fmt.Sprintf("%d of %d", len(yes), n)); n == 0 {
+				cells[len(cells)-1] = "-"
+			}
 		}
-		built, not := of(robustWay), of(refusedWay)
-		cells := []string{"`" + own[0].example + "`", own[0].result, fmt.Sprintf("%d of %d", len(built), len(built)+len(not))}
 		cells = append(cells, keeps(built)...)
 		if s.before != "" {
-			cells = append(cells, keeps(of(beforeWay))...)
+			cells = append(cells, keeps(before)...)
 		}
 		line(b, cells...)
-		for _, f := range not {
-			asked[build{f.example, f.seed}], refused[build{f.example, f.seed}] = true, true
-		}
-		for _, f := range built {
-			one := build{f.example, f.seed}
-			asked[one] = true
-			if f.kept >= keep {
-				continue
-			}
-			below[one] = true
-			if by := (keep - f.kept) / f.keptE; by > furthest {
-				furthest, at = by, one
-			}
-		}
 	}
-	fmt.Fprintf(b, "\nBuilds with `-keep`, one an example and a seed of errors: %d. Refused: %d. With a result that keeps less than %v by the\nestimate on the new items: %d", len(asked), len(refused), keep, len(below))
+	fmt.Fprintf(b, "\nBuilds with `-keep`, one an example and a seed of errors: %d. Refused with %d items: %d, with %d: %d. With a\nresult that keeps less than %v by the estimate on the new items: %d", len(asked), calibrate, len(again), more, len(refused), keep, len(below))
 	if len(below) > 0 {
 		fmt.Fprintf(b, ", the furthest by %.1f standard errors (`%s`, seed %d)", furthest, at.example, at.seed)
 	}

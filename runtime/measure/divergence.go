@@ -332,11 +332,11 @@ func (r *Result) best(x []float32, position int) int {
 
 func classesMargin(r *Result, _, label, got, d []float32) bool {
 	for p := range r.positions {
-		own, other := 0, -1
+		own, other := r.best(got, p), -1
 		if label != nil {
-			own = int(label[p])
-		} else {
-			own = r.best(got, p)
+			if own = int(label[p]); !r.isClass(label[p]) { // void
+				continue
+			}
 		}
 		at := p/r.inner*r.classes*r.inner + p%r.inner
 		for c := range r.classes {

@@ -139,6 +139,9 @@ func classesStats(r *Result, it item) []float64 {
 		} else {
 			label = r.best(it.ref, p)
 		}
+		if !r.isClass(float32(label)) { // void
+			continue
+		}
 		out[0]++
 		if own == label {
 			out[1]++
@@ -253,7 +256,14 @@ func classesShares(r *Result, items [][]float64) (own, constant []float64) {
 func classesFigures(r *Result) []figure {
 	if !r.isPlain() {
 		return []figure{
-			{classesMeasure(r), func(s sample) float64 { return over(s.sum(1), s.sum(0)) }},
+			// The mean over the items, as the measure is, of which some may have void positions.
+			{classesMeasure(r), func(s sample) float64 {
+				w, sum := s.weight(), 0.0
+				for i, it := range s.items {
+					sum += w(i) * it[1] / it[0]
+				}
+				return over(sum, s.count())
+			}},
 			{"mean IoU", func(s sample) float64 {
 				list := make([]float64, r.classes)
 				for c := range list {

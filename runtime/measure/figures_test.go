@@ -423,6 +423,51 @@ func TestLabelsOfAnotherTask(t *testing.T) {
 	assert.True(t, task.IsLabelled(b))
 }
 
+// TestVoid: positions whose label stands for no class are in no figure, and said; a label is
+// that only where the others are classes, and several of them.
+func TestVoid(t *testing.T) {
+	task := taskOf(t, ir.Shape{3}, told()["axis"]...)
+	for _, void := range []float32{255, -1, -100} {
+		// As in TestFigures without a position of each item: of the first both are right, of the
+		// second one of two. Of class 0: 2 found, 2 answered, 3 there; of class 1: 1, 2, 1.
+		b := items(2, 0, 1, void, 0, void, 0)
+		scores := clean(t, task, b, []float32{1, 0, 0, 0, 1, 1, 1, 1, 1, 0, 0, 0}, []float32{1, 0, 1, 0, 1, 0, 1, 1, 0, 0, 0, 1})
+		assert.InDelta(t, 1, scores[0].Mean(), 1e-9)
+		assert.InDelta(t, .75, scores[1].Mean(), 1e-9)
+		want := map[string]float64{"pixel accuracy": .75, "mean IoU": (2./3 + 1./2) / 2, "worst class": 2. / 3}
+		for _, f := range Figures(scores...) {
+			assert.InDelta(t, want[f.Name], f.Values[1].Value, 1e-6, f.Name)
+		}
+		require.NoError(t, task.Check(b))
+		assert.Equal(t, fmt.Sprintf("33.3 %% of the labels are %v (void) and left out", void), task.Gaps(b))
+		seed, err := task.Margin(b)
+		require.NoError(t, err)
+		d := make([]float32, task.Size())
+		seed(0, []float32{1, 2, 3, 4, 5, 6}, d)
+		assert.Equal(t, []float32{1, -1, 0, -1, 1, 0}, d)
+	}
+	for _, c := range []struct {
+		want   string
+		labels []float32
+	}{
+		{"image 0 has the label 255: labels of classes are whole numbers", []float32{0, 255, 0, 0, 0, 255}},
+		{"image 1 has the label 255: ", []float32{0, -1, 1, 0, 255, 255}},
+		{"image 0 has the label 2: ", []float32{0, 2, 1, 0, 255, 255}},
+		{"image 0 has the label 254: ", []float32{0, 254, 1, 0, 1, 1}},
+		{"image 1 has no label but 255 (void)", []float32{0, 1, 1, 255, 255, 255}},
+	} {
+		assert.ErrorContains(t, task.Check(items(2, c.labels...)), c.want)
+	}
+	for name, labels := range map[string][]float32{"label": {0, 1, -1}, "binary": {0, 1, -1}, "embedding": {0, 1, -1}, "multilabel": {0, 1, 255, 1}} { // no masks
+		n := len(labels)
+		if name == "multilabel" {
+			n /= 2
+		}
+		other := taskOf(t, ir.Shape{3}, told()[name]...)
+		assert.Error(t, other.Check(items(n, labels...)), name)
+	}
+}
+
 // TestMargins: guided errors follow labels, or the network's own decision; where there is
 // no such thing it is said.
 func TestMargins(t *testing.T) {

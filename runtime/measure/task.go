@@ -243,7 +243,7 @@ func resultOf(m *ir.Module, i int, said ir.Task, asked string, labels []int) (Re
 	case r.size > 1 && !isVector && softmaxAlong(out) != ir.NoAxis:
 		r.Task, r.Axis = Classes, softmaxAlong(out)
 		r.Why = fmt.Sprintf("result %s of a %s along axis %d", r.Shape, last.Op, r.Axis)
-	case isVector && labels != nil && len(m.Outputs) == 1 && !alike(m, r.Shape):
+	case labels != nil && labelsTell(m, out):
 		r.Task, r.Why, r.byLabels = Classes, fmt.Sprintf("result %s and whole-number labels", r.Shape), true
 	default:
 		return r, ask(m, i)
@@ -315,6 +315,12 @@ func alike(m *ir.Module, s ir.Shape) bool {
 	return len(m.Inputs) == 1 && m.Inputs[0].Type.Shape.Equal(s)
 }
 
+// labelsTell reports a result of which whole-number labels say that it is scores.
+func labelsTell(m *ir.Module, out *ir.Value) bool {
+	_, isVector := vector(out.Type.Shape)
+	return isVector && len(m.Outputs) == 1 && !alike(m, out.Type.Shape) && !isDirection(out)
+}
+
 // boxSides is the numbers of a box.
 const boxSides = 4
 
@@ -341,6 +347,8 @@ func likely(m *ir.Module, out *ir.Value) []ir.Task {
 		}
 	case last != nil && isShares(last) && last.Op != ir.Softmax:
 		first = ir.Multilabel
+	case isDirection(out):
+		first = ir.EmbeddingTask
 	case len(m.Outputs) > 1 && (!isVector || shape.Size() == boxSides):
 		first = ir.Values // such as boxes
 	}
@@ -411,7 +419,7 @@ func fitting(m *ir.Module, l data.Target) (t ir.Task, ok bool) {
 	case size == shape.Size():
 		return one(ir.Values)
 	}
-	if _, isVector := vector(shape); isVector || !isWhole || least < 0 || size == 1 {
+	if _, isVector := vector(shape); isVector || !isWhole || size == 1 {
 		return t, false
 	}
 	for k := range shape {
@@ -420,7 +428,10 @@ func fitting(m *ir.Module, l data.Target) (t ir.Task, ok bool) {
 			axis = 1 - k
 		}
 		classes, positions := shape[axis], slices.Delete(slices.Clone(shape), axis, axis+1)
-		if classes > 1 && positions.Size() == size && int(most) < classes {
+		own := Result{Task: ir.Classes, Axis: axis, classes: classes, positions: size, row: rowOf(ir.Classes)}
+		void, hasVoid := own.void(l.X)
+		isOther := func(v float32) bool { return !own.isClass(v) && !(hasVoid && v == void) }
+		if classes > 1 && positions.Size() == size && !slices.ContainsFunc(l.X, isOther) {
 			return ir.Task{Name: ir.Classes, Axis: axis}, true
 		}
 	}
@@ -441,6 +452,8 @@ func ask(m *ir.Module, i int) *diag.Diagnostic {
 		d = unclear(out, "the result %s is %s: more than one label an item, and no softmax at its end", name, shape)
 	case alike(m, shape):
 		d = unclear(out, "what the result %s means is not clear: it is %s, with the shape of the input, and no softmax at its end", name, shape)
+	case isDirection(out):
+		d = unclear(out, "what the result %s means is not clear: it is %s, divided by its own length, as an embedding is", name, shape)
 	default:
 		d = unclear(out, "what the result %s means is not clear: it is %s, with no softmax at its end, and the data have no label of one whole number an item", name, shape)
 	}
@@ -463,7 +476,7 @@ func ask(m *ir.Module, i int) *diag.Diagnostic {
 		quoted = strconv.Quote(say)
 	}
 	d.WithHelp("-task %s says it, or the text of the network: -> %s %s; -O int8 and -O universal need no task", quoted, out.Type, say)
-	if isVector && !alike(m, shape) {
+	if labelsTell(m, out) {
 		d.Help += "; labels that are whole numbers say classes, too"
 	}
 	return d
@@ -539,11 +552,56 @@ func source(v *ir.Value) *ir.Node {
 
 // origin is the operation that elements come from, wherever they are moved after it; nil
 // of an input.
-func origin(v *ir.Value) *ir.Node {
+func origin(v *ir.Value) *ir.Node { return unmoved(v).Def }
+
+// unmoved is the value whose elements another one has, wherever they are moved after it.
+func unmoved(v *ir.Value) *ir.Value {
 	for v.Def != nil && len(v.Def.Args) == 1 && (v.Def.Op.Moves() || v.Def.Op == ir.Requantize && v.Def.Word(ir.AttrAct) == ir.ActNone) {
 		v = v.Def.Args[0]
 	}
-	return v.Def
+	return v
+}
+
+// isDirection reports elements that are divided by their own length, or several such parts one
+// after the other: an embedding, as no scores of a classifier are.
+func isDirection(out *ir.Value) bool {
+	n := origin(out)
+	if n == nil {
+		return false
+	}
+	parts := []*ir.Node{n}
+	if n.Op == ir.Concat {
+		parts = nil
+		for _, x := range n.Args[:min(len(n.Args), manyResults)] {
+			parts = append(parts, origin(x))
+		}
+	}
+	return !slices.ContainsFunc(parts, func(n *ir.Node) bool {
+		return n == nil || n.Op != ir.Mul || !isOfLength(n.Args[0], n.Args[1]) && !isOfLength(n.Args[1], n.Args[0])
+	})
+}
+
+// isOfLength reports a factor that a sum of a value's own elements gives, and a root, with
+// nothing else of the network.
+func isOfLength(factor, of *ir.Value) bool {
+	of = unmoved(of)
+	hasRoot, hasSum, seen := false, false, map[*ir.Value]bool{of: true}
+	for rest := []*ir.Value{factor}; len(rest) > 0; {
+		v := unmoved(rest[len(rest)-1])
+		rest = rest[:len(rest)-1]
+		if seen[v] {
+			continue
+		}
+		seen[v] = true
+		n := v.Def
+		if n == nil {
+			return false
+		}
+		hasRoot = hasRoot || n.Op == ir.Sqrt || n.Op == ir.Pow
+		hasSum = hasSum || n.Op == ir.Reduce || n.Op == ir.MatMul
+		rest = append(rest, n.Args...)
+	}
+	return hasRoot && hasSum
 }
 
 // isSoftmax reports a softmax over the elements of its result, a vector.
@@ -652,7 +710,11 @@ func (t *Task) given(b data.Batch) ([][]float32, error) {
 		}
 		if r.row.most != nil {
 			most := r.row.most(r)
+			void, hasVoid := r.void(x)
 			for j, v := range x {
+				if hasVoid && v == void {
+					continue
+				}
 				switch whole := v == float32(int(v)); {
 				case whole && r.isPlain() && (v < 0 || int(v) >= most):
 					return nil, beyond(j/size, int(v), most, int(slices.Min(x)), int(slices.Max(x)))
@@ -669,6 +731,56 @@ func (t *Task) given(b data.Batch) ([][]float32, error) {
 		out[k] = x
 	}
 	return out, nil
+}
+
+// voids are labels of positions that have no class, which no measure counts: of PASCAL VOC and
+// Cityscapes, and what PyTorch's losses ignore.
+var voids = []float32{255, -1, -100}
+
+// void is which of them labels have; ok is false where they have none.
+func (r *Result) void(x []float32) (void float32, ok bool) {
+	if r.Task != ir.Classes || r.Axis == ir.NoAxis {
+		return 0, false
+	}
+	i := slices.IndexFunc(x, func(v float32) bool { return slices.Contains(voids, v) && !r.isClass(v) })
+	if i < 0 {
+		return 0, false
+	}
+	return x[i], true
+}
+
+// isClass reports a label that is one of the classes.
+func (r *Result) isClass(label float32) bool { return label >= 0 && int(label) < r.classes }
+
+// checkVoid refuses labels of which void ones leave nothing to judge: an image of these alone,
+// or one class in all of them, which void stands for the other one of, as 255 in masks of 0 and 255.
+func (r *Result) checkVoid(x []float32) error {
+	void, ok := r.void(x)
+	if !ok {
+		return nil
+	}
+	only := math.NaN()
+	isSeveral := false
+	for i := range len(x) / r.positions {
+		isJudged := false
+		for _, v := range x[i*r.positions : (i+1)*r.positions] {
+			if v == void {
+				continue
+			}
+			isJudged = true
+			isSeveral = isSeveral || only == only && float64(v) != only
+			only = float64(v)
+		}
+		if !isJudged {
+			return diag.New(diag.Pos{}, diag.BadData, "image %d has no label but %v (void): nothing of it can be judged", i, void).WithHelp("leave the image out")
+		}
+	}
+	if isSeveral {
+		return nil
+	}
+	return diag.New(diag.Pos{}, diag.BadData, "image %d has the label %v: labels of %s are %s", slices.Index(x, void)/r.positions, void, r.Task, r.row.label).
+		WithNote("all other labels are %v, so that %v can hardly mean void", only, void).
+		WithHelp("%s; another -task, or other labels", choices(r.classes))
 }
 
 // choices lists whole numbers below most.
@@ -710,27 +822,36 @@ func (t *Task) Gaps(b data.Batch) string {
 		if len(x) == 0 || r.row.most == nil || r.Task == ir.EmbeddingTask {
 			continue
 		}
-		seen := map[int]bool{}
+		seen, left := map[int]bool{}, 0
 		for _, v := range x {
-			seen[int(v)] = true
+			if r.isClass(v) || r.Task != ir.Classes {
+				seen[int(v)] = true
+			} else {
+				left++
+			}
 		}
-		var none []string
+		var none, list []string
 		for c := range r.row.most(r) {
 			if !seen[c] {
 				none = append(none, strconv.Itoa(c))
 			}
 		}
-		says := ""
 		switch {
 		case len(seen) == 1:
-			says = fmt.Sprintf("every label is %v", x[0])
+			list = append(list, fmt.Sprintf("every label is %v", x[0]))
 		case len(none) > 10:
-			says = fmt.Sprintf("no label is one of %d of the %d classes", len(none), r.row.most(r))
+			list = append(list, fmt.Sprintf("no label is one of %d of the %d classes", len(none), r.row.most(r)))
 		case len(none) > 0:
-			says = "no label is " + strings.Join(none, ", ")
-		default:
+			list = append(list, "no label is "+strings.Join(none, ", "))
+		}
+		if left > 0 {
+			void, _ := r.void(x)
+			list = append(list, fmt.Sprintf("%.3g %% of the labels are %v (void) and left out", 100*float64(left)/float64(len(x)), void))
+		}
+		if len(list) == 0 {
 			continue
 		}
+		says := strings.Join(list, ", ")
 		if len(t.Results) > 1 {
 			says = r.Name + ": " + says
 		}
@@ -743,22 +864,27 @@ func (t *Task) Gaps(b data.Batch) string {
 // many as they do.
 const surelyMissed = 1e-3
 
-// Doubt is the diagnostic of a task that labels alone told, where these name only the first
-// elements of the result, more of them than chance leaves out: they may be the identities of
-// an embedding. Nil of all others. It is an error where the network is no better than a
-// constant, too.
-func (t *Task) Doubt(m *ir.Module, b data.Batch) *diag.Diagnostic {
+// Doubt is the diagnostic of a task that labels alone told, of a network that answers them no
+// better than a constant: they may be the identities of an embedding. Nil of all others, and
+// where labels name every element, as classes do, and the network does better than a guess
+// among these.
+func (t *Task) Doubt(m *ir.Module, b data.Batch, isGuess bool) *diag.Diagnostic {
 	if len(t.Results) != 1 || !t.Results[0].byLabels || len(b.Labels) == 0 {
 		return nil
 	}
 	r, out := &t.Results[0], m.Outputs[0]
 	named := slices.Max(b.Labels) + 1
-	if math.Pow(float64(named)/float64(r.classes), float64(len(b.Labels))) >= surelyMissed {
+	if math.Pow(float64(named)/float64(r.classes), float64(len(b.Labels))) < surelyMissed {
+		return unclear(out, "what the result %s means is not clear: it is %s, the labels name only the first %d of its elements, and the network answers none of them better than a constant", r.Name, r.Shape, named).
+			WithNote("%s", couldBe(ir.EmbeddingTask, ir.Classes)).
+			WithHelp("-task %s says it, or the text of the network: -> %s %s", ir.EmbeddingTask, out.Type, ir.EmbeddingTask)
+	}
+	if !isGuess {
 		return nil
 	}
-	return unclear(out, "what the result %s means is not clear: it is %s, the labels name only the first %d of its elements, and the network answers none of them better than a constant", r.Name, r.Shape, named).
-		WithNote("%s", couldBe(ir.EmbeddingTask, ir.Classes)).
-		WithHelp("-task %s says it, or the text of the network: -> %s %s", ir.EmbeddingTask, out.Type, ir.EmbeddingTask)
+	return unclear(out, "what the result %s means is not clear: it is %s, with no softmax at its end, and the network answers the labels no better than a guess", r.Name, r.Shape).
+		WithNote("%s", couldBe(ir.Classes, ir.EmbeddingTask)).
+		WithHelp("-task %s says it, or -task %s; of a classifier look at data, labels and weights", ir.Classes, ir.EmbeddingTask)
 }
 
 // beyond says that a label names no class; all labels lie from least to greatest.
@@ -795,8 +921,16 @@ func (t Task) By(labelled []bool) Task {
 
 // Check holds the labels of a batch to the task.
 func (t *Task) Check(b data.Batch) error {
-	_, err := t.labels(b)
-	return err
+	list, err := t.labels(b)
+	if err != nil {
+		return err
+	}
+	for k, x := range list {
+		if err := t.Results[k].checkVoid(x); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Labelled reports for each result whether a batch has labels by which it is judged.

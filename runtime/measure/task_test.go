@@ -35,6 +35,38 @@ func ends(o ir.Op, shape ir.Shape, attrs ...ir.Attr) func(x *ir.Value) *ir.Value
 	return func(x *ir.Value) *ir.Value { return op(o, shape, []*ir.Value{x}, attrs...) }
 }
 
+// direction ends in elements that are divided by their own length, as importers have it.
+func direction(size int) func(x *ir.Value) *ir.Value {
+	return func(x *ir.Value) *ir.Value {
+		own := op(ir.Linear, ir.Shape{size}, []*ir.Value{x})
+		row := op(ir.Reshape, ir.Shape{1, size}, []*ir.Value{own})
+		squares := op(ir.MatMul, ir.Shape{1, 1}, []*ir.Value{row, op(ir.Reshape, ir.Shape{size, 1}, []*ir.Value{own})})
+		least := op(ir.Clip, ir.Shape{1, 1}, []*ir.Value{op(ir.Sqrt, ir.Shape{1, 1}, []*ir.Value{squares})})
+		wide := op(ir.Copy, ir.Shape{size}, []*ir.Value{least})
+		return op(ir.Flatten, ir.Shape{size}, []*ir.Value{op(ir.Mul, ir.Shape{size}, []*ir.Value{own, op(ir.Reciprocal, ir.Shape{size}, []*ir.Value{wide})})})
+	}
+}
+
+// directions is two of them, one after the other.
+func directions(size int) func(x *ir.Value) *ir.Value {
+	return func(x *ir.Value) *ir.Value {
+		return op(ir.Concat, ir.Shape{2 * size}, []*ir.Value{direction(size)(x), direction(size)(x)})
+	}
+}
+
+// gated ends in elements times a number that is made of others, or of them without a root.
+func gated(ofAnother bool) func(x *ir.Value) *ir.Value {
+	return func(x *ir.Value) *ir.Value {
+		own := op(ir.Linear, ir.Shape{10}, []*ir.Value{x})
+		of := own
+		if ofAnother {
+			of = op(ir.Sqrt, ir.Shape{10}, []*ir.Value{x})
+		}
+		gate := op(ir.Reduce, ir.Shape{1}, []*ir.Value{of})
+		return op(ir.Mul, ir.Shape{10}, []*ir.Value{own, op(ir.Copy, ir.Shape{10}, []*ir.Value{gate})})
+	}
+}
+
 func axis(n int) ir.Attr { return ir.AttrAxis.Is(n) }
 
 func TestTaskIsInferredWhereItCannotBeMistaken(t *testing.T) {
@@ -100,6 +132,11 @@ func TestTaskIsInferredWhereItCannotBeMistaken(t *testing.T) {
 		"the input again":        {network(image, ends(ir.Linear, image)), "reconstruction", nil, "measure: AUC of the score", true},
 		"no input again":         {network(image, ends(ir.Linear, ir.Shape{10})), "reconstruction", nil, "has the size of an input", false},
 		"a direction":            {network(image, ends(ir.Linear, ir.Shape{10})), "embedding", nil, "measure: cosine", true},
+		"a direction, no scores": {network(image, direction(10)), "", labels, "it is [10], divided by its own length, as an embedding is", false},
+		"directions":             {network(image, directions(5)), "", labels, "divided by its own length", false},
+		"a direction, told":      {network(image, direction(10)), "classes", labels, "-task classes", true},
+		"gated scores":           {network(image, gated(true)), "", labels, "whole-number labels", true},
+		"shares of a sum":        {network(image, gated(false)), "", labels, "whole-number labels", true},
 		"no result of this name": {network(image, ends(ir.Linear, ir.Shape{10})), "box=values", nil, "no result box", false},
 		"two, each told":         {network(image, ends(ir.Sigmoid, ir.Shape{3}), ends(ir.Linear, ir.Shape{4})), "sigmoid=multilabel, linear=values weight: .5", nil, "task: sigmoid multilabel (result [3] and -task multilabel), linear values (result [4] and -task values, weight 0.5), measure: sigmoid accuracy at .5, linear 1 - rmse/std", true},
 		"two, one is clear":      {network(image, ends(ir.Softmax, ir.Shape{10}), ends(ir.Linear, ir.Shape{4})), "linear=values", nil, "task: softmax classes (result [10] of a softmax), linear values", true},
@@ -151,6 +188,8 @@ func TestLikelyTaskIsSuggested(t *testing.T) {
 		"a relu":                   {network(image, ends(ir.Relu, ir.Shape{1})), "values"},
 		"a relu of the layer":      {network(image, ends(ir.Linear, ir.Shape{1}, ir.AttrAct.Is(ir.Relu.String()))), "values"},
 		"logits":                   {network(image, ends(ir.Linear, ir.Shape{5})), "classes"},
+		"a direction":              {network(image, direction(5)), "embedding"},
+		"two directions":           {network(image, directions(3)), "embedding"},
 		"sigmoids":                 {network(image, ends(ir.Sigmoid, ir.Shape{5})), "multilabel"},
 		"the input again":          {network(image, ends(ir.Sigmoid, image)), "reconstruction"},
 		"logits of pixels":         {network(image, ends(ir.Conv2D, ir.Shape{4, 28, 28})), "classes axis: 0"},
@@ -255,6 +294,8 @@ func TestLabelsTellTheWayOut(t *testing.T) {
 	}{
 		{"masks", picture, []int{4, 4}, repeated(32, 0, 1, 2), `the labels fit classes: -task "classes axis: 0" says it, or the text of the network: -> f32[3,4,4] classes axis: 0`},
 		{"masks with a class too many", picture, []int{4, 4}, repeated(32, 0, 3), ""},
+		{"masks with void", picture, []int{4, 4}, repeated(32, 0, 255, 2), `-task "classes axis: 0"`},
+		{"masks with two kinds of void", picture, []int{4, 4}, repeated(32, 0, 255, 2, -1), ""},
 		{"masks of reals", picture, []int{4, 4}, repeated(32, 0, .5), ""},
 		{"steps of classes", ir.Shape{6, 5}, []int{6}, repeated(12, 0, 4), `-task "classes axis: 1"`},
 		{"steps of more classes than the first axis has elements", ir.Shape{5, 6}, []int{6}, repeated(12, 0, 4), `-task "classes axis: 0"`},

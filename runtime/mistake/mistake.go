@@ -49,6 +49,7 @@ const worse = .15
 // Report is what was found.
 type Report struct {
 	Chance  string   // the network answers no better than a constant: how well both do; "" of none
+	Guess   bool     // nor better than a guess among the classes, however often each is right
 	Finding *Finding // the reading that is better; nil of none
 	Doubt   string   // of answers without labels: why they can hardly be meant; "" of nothing
 }
@@ -211,6 +212,8 @@ func (l *look) decisions(n int) (out Report, err error) {
 	if gap, se := gap(given.right, sure); n >= fewest/2 && gap <= chanceErrors*se {
 		out.Chance = fmt.Sprintf("it answers %d of %d items as they are labelled, and the best constant answer %d", count(given.right), n, count(sure))
 	}
+	guess := 1 / float64(l.Task.Choices())
+	out.Guess = out.Chance != "" && float64(count(given.right)) <= float64(n)*guess+chanceErrors*math.Sqrt(float64(n)*guess*(1-guess))
 	if (n-count(given.right))*more < fewestErrors {
 		return out, nil // nothing can be better
 	}

@@ -65,6 +65,8 @@ func TestConfusionsAreFound(t *testing.T) {
 	coloured.Set(0, 0, color.NRGBA{200, 0, 0, 255})
 	mask := image.NewGray(image.Rect(0, 0, 6, 6))
 	mask.Pix[7] = 255
+	void := image.NewGray(mask.Rect)
+	copy(void.Pix, []uint8{0, 1, 2, 3, 4, 5, 255, 255, 255})
 	sound := func(rate string) string {
 		return "RIFF\xa4\x00\x00\x00WAVEfmt \x10\x00\x00\x00\x01\x00\x01\x00" + rate + "\x00\x7d\x00\x00\x02\x00\x10\x00data\x80\x00\x00\x00" + string(make([]byte, 128))
 	}
@@ -97,7 +99,8 @@ func TestConfusionsAreFound(t *testing.T) {
 		{"one-hot labels", "classes", "", map[string]string{"a.npz": npzOf(t, x, filled("y", weights.U8, func(i int) float32 { return float32(i % 3 / 2) }, n, 3))}, "a.npz", "help: of labels that are one-hot save numpy.argmax(y, 1)", false},
 		{"classes for yes and no", "logits", "-task multilabel", map[string]string{"a.npz": npzOf(t, x, y)}, "a.npz", "labels of multilabel are 0 or 1 for each element, of which an item has 3; these are 1 numbers an item", false},
 		{"a mask for a class", "classes", "", map[string]string{"a/images/a.png": gray(8, 8), "a/masks/a.png": gray(3, 1)}, "a", "masks/a.png has 3x1 pixels, the network's result 8x8\n    help: a mask has the size of the result", false},
-		{"levels for classes in a mask", "seg", "-task classes@axis:@0", map[string]string{"a/images/a.png": gray(8, 8), "a/masks/a.png": pngOf(t, mask)}, "a", "image 0 has the label 255: labels of classes are whole numbers\n    help: values from 0 to 5", false},
+		{"levels for classes in a mask", "seg", "-task classes@axis:@0", map[string]string{"a/images/a.png": gray(8, 8), "a/masks/a.png": pngOf(t, mask)}, "a", "image 0 has the label 255: labels of classes are whole numbers\n    note: all other labels are 0, so that 255 can hardly mean void\n    help: values from 0 to 5", false},
+		{"void in a mask", "seg", "-task classes@axis:@0", map[string]string{"a/images/a.png": gray(8, 8), "a/masks/a.png": pngOf(t, void)}, "a", "labels: a, where 8.33 % of the labels are 255 (void) and left out", true},
 		{"names that are swapped", "classes", "", map[string]string{"a.npz": npzOf(t, filled("y", weights.F32, unit, n, 1, 8, 8), filled("x", weights.U8, class, n))}, "a.npz", "image = y float32 [12,1,8,8], reals 0 to 0.875 of [0,1]; labels = x uint8 [12]", true},
 		{"two arrays of items", "classes", "", map[string]string{"a.npz": npzOf(t, filled("p", weights.F32, unit, n, 1, 8, 8), filled("q", weights.F32, unit, n, 8, 8), y)}, "a.npz",
 			"which array the input image takes is not clear: it could be p float32 [12,1,8,8], q float32 [12,8,8]\n    help: -inputs p says it", false},
@@ -114,6 +117,10 @@ func TestConfusionsAreFound(t *testing.T) {
 			"    note: the values are whole numbers from 7 to 255, as pixels are\n    help: save the columns as uint8 in an npz, whose 0..255 span the declared range, or scale the values", false},
 		{"identities for classes", "logits", "", map[string]string{"a.npz": npzOf(t, filled("x", weights.F32, unit, 64, 1, 8, 8), filled("y", weights.U8, func(i int) float32 { return float32(i % 2) }, 64))}, "a.npz",
 			"the labels name only the first 2 of its elements, and the network answers none of them better than a constant\n    note: it could be embedding (a direction), classes (one label an item)\n    help: -task embedding says it", false},
+		{"identities for all classes", "logits", "", map[string]string{"a.npz": npzOf(t, filled("x", weights.F32, unit, 64, 1, 8, 8), filled("y", weights.U8, func(i int) float32 { return float32(i % 3) }, 64))}, "a.npz",
+			"with no softmax at its end, and the network answers the labels no better than a guess\n    note: it could be classes (one label an item), embedding (a direction)\n    help: -task classes says it, or -task embedding", false},
+		{"identities for all classes, told", "logits", "-task classes", map[string]string{"a.npz": npzOf(t, filled("x", weights.F32, unit, 64, 1, 8, 8), filled("y", weights.U8, func(i int) float32 { return float32(i % 3) }, 64))}, "a.npz",
+			"task: classes (result [3] and -task classes), measure: accuracy, labels: a.npz", true},
 		{"a guided error of a direction", "logits", "-task embedding -errors light=.1", map[string]string{"a.npz": npzOf(t, x)}, "a.npz",
 			"errors that are guided follow how right an answer is, and embedding has no such thing\n    help: the unguided forms of the kinds end in -random", false},
 		{"a guided error of a value", "value", "-task values -errors light=.1", map[string]string{"a.npz": npzOf(t, x)}, "a.npz",

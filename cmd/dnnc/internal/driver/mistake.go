@@ -68,7 +68,7 @@ func Examine(ctx context.Context, o Options, m *ir.Module, task measure.Task, so
 		if err != nil {
 			return err
 		}
-		if d := task.Doubt(m, s.Images); d != nil && found.Chance != "" && s.Use != calibrates {
+		if d := task.Doubt(m, s.Images, found.Guess && found.Finding == nil); d != nil && found.Chance != "" && s.Use != calibrates {
 			if d.Pos == (diag.Pos{}) {
 				d.Pos.File = o.Input
 			}
