@@ -15,6 +15,7 @@ type sound struct {
 	n              int // samples of all channels
 	channels, rate int
 	kind           string // of the samples, as users call it
+	isOpen         bool   // the header has no size of the samples, which end with the file
 	content        []byte
 	sample         func(b []byte) float32 // the one that bytes begin with, where 1 is full scale
 }
@@ -35,6 +36,10 @@ const (
 	wavExtensible = 0xfffe // the format stands further on
 )
 
+// open is the least size of a part that stands for none: programs that write to a pipe cannot
+// go back to say it. Some have 0 instead.
+const open = 0x7ffff000
+
 // wav decodes a WAV file of PCM of 8, 16, 24 or 32 bits, or of reals of 32 or 64 bits.
 func wav(raw []byte) (s sound, err error) {
 	if len(raw) < 12 || string(raw[:4]) != "RIFF" || string(raw[8:12]) != "WAVE" {
@@ -44,6 +49,9 @@ func wav(raw []byte) (s sound, err error) {
 	for rest := raw[12:]; len(rest) >= 8; {
 		id, n := string(rest[:4]), int(binary.LittleEndian.Uint32(rest[4:]))
 		rest = rest[8:]
+		if id == "data" && isOpen(raw, len(raw)-len(rest), n) {
+			s.isOpen, n = true, len(rest)
+		}
 		if n > len(rest) {
 			return s, fmt.Errorf("truncated: the part %q has %d bytes, the file has %d of it", id, n, len(rest))
 		}
@@ -85,6 +93,16 @@ func wav(raw []byte) (s sound, err error) {
 	return s, nil
 }
 
+// isOpen reports samples from a place of a file on to its end, as neither their size n nor
+// that of the whole file is said.
+func isOpen(raw []byte, from, n int) bool {
+	if n >= open {
+		return n > len(raw)-from
+	}
+	all := int(binary.LittleEndian.Uint32(raw[4:])) + 8 // of the whole file
+	return n == 0 && len(raw) > from && (all <= from || all >= open)
+}
+
 // sampleOf decodes a sample; 8 bits are unsigned, others signed.
 func sampleOf(format, bits int) (func(b []byte) float32, error) {
 	whole := func(b []byte) float32 { // the highest byte last
@@ -119,6 +137,7 @@ func (s *reader) sounds(c contents, all hash.Hash) (data.Batch, error) {
 	}
 	var first sound
 	var firstName string
+	var openOnes int
 	items, calledAs := make([][]float32, len(c.files)), make([]string, len(c.files))
 	for i := range c.files {
 		raw, _, name, err := s.next(c, i, all)
@@ -145,6 +164,9 @@ func (s *reader) sounds(c contents, all hash.Hash) (data.Batch, error) {
 				WithHelp("cut or pad the recordings, and mix channels down, as for training; recordings are for networks that take the samples themselves")
 		}
 		items[i], calledAs[i] = r.samples(), name
+		if r.isOpen {
+			openOnes++
+		}
 	}
 	shape := []int{first.n}
 	if first.channels > 1 {
@@ -154,7 +176,11 @@ func (s *reader) sounds(c contents, all hash.Hash) (data.Batch, error) {
 	if first.channels == 1 {
 		channels = "mono"
 	}
-	a := &array{name: "recordings", kind: first.kind, n: len(c.files), shape: shape, meaning: samples, note: fmt.Sprintf("%d Hz, %s", first.rate, channels),
+	note := fmt.Sprintf("%d Hz, %s", first.rate, channels)
+	if openOnes > 0 {
+		note += fmt.Sprintf(", %d read to the end of the file as the header has no size", openOnes)
+	}
+	a := &array{name: "recordings", kind: first.kind, n: len(c.files), shape: shape, meaning: samples, note: note,
 		value: func(i, j int) float32 { return items[i][j] },
 		items: func(i int) string { return calledAs[i] }}
 	return s.inputs([]*array{a})

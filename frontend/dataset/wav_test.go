@@ -68,6 +68,45 @@ func TestWAV(t *testing.T) {
 	}
 }
 
+// TestOpenWAV: recordings that were written to a pipe have no size in their header; they are
+// read to the end of the file, and it is said.
+func TestOpenWAV(t *testing.T) {
+	const all, part = 4, 52 // places of the sizes
+	sized := func(of ...uint32) []byte {
+		raw := recording(1, 1, 8000, 16, []byte{0, 0xc0, 0, 0x20})
+		binary.LittleEndian.PutUint32(raw[all:], of[0])
+		binary.LittleEndian.PutUint32(raw[part:], of[1])
+		return raw
+	}
+	list := append(sized(52, 0)[:56], "LIST\x04\x00\x00\x00abcd"...)
+	binary.LittleEndian.PutUint32(list[all:], uint32(len(list)-8))
+	for _, c := range []struct {
+		what, want string // "" of what is read
+		raw        []byte
+	}{
+		{"ffmpeg", "", sized(math.MaxUint32, math.MaxUint32)},
+		{"SoX", "", sized(0x7ffff024, 0x7ffff000)},
+		{"zeros", "", sized(0, 0)},
+		{"as if there were no sample", "", sized(48, 0)},
+		{"cut off", "no whole number of samples", sized(math.MaxUint32, math.MaxUint32)[:59]},
+		{"no sample", "a.wav has 0 samples", sized(48, 0)[:56]},
+		{"parts after no sample", "a.wav has 0 samples", list},
+		{"truncated", "truncated", sized(0x7fffe024, 0x7fffe000)},
+		{"truncated otherwise", "truncated", sized(56, 8)},
+	} {
+		dir := t.TempDir()
+		require.NoError(t, os.WriteFile(filepath.Join(dir, "a.wav"), c.raw, 0o644))
+		d, err := Load(dir, sounding(2))
+		if c.want != "" {
+			assert.ErrorContains(t, err, c.want, c.what)
+			continue
+		}
+		require.NoError(t, err, c.what)
+		assert.Equal(t, []float32{-.5, .25}, d.X, c.what)
+		assert.Contains(t, d.Said, "8000 Hz, mono, 1 read to the end of the file as the header has no size", c.what)
+	}
+}
+
 func TestBadWAV(t *testing.T) {
 	good := recording(1, 1, 8000, 16, []byte{0, 0, 1, 0})
 	stereo := recording(1, 2, 8000, 16, []byte{0, 0xc0, 1, 0x40, 0, 0, 0, 0})
