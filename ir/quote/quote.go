@@ -103,6 +103,20 @@ func CString(text string) string {
 	return `"` + b.String() + `"`
 }
 
+// Markdown is text as code inside a line of Markdown: no character of it begins a tag, a link or a
+// span of its own.
+func Markdown(text string) string {
+	text = Line(text)
+	fence := "`"
+	for strings.Contains(text, fence) {
+		fence += "`"
+	}
+	if text == "" || strings.HasPrefix(text, "`") || strings.HasSuffix(text, "`") {
+		text = " " + text + " " // which readers take off again
+	}
+	return fence + text + fence
+}
+
 // Shell is a word of a POSIX shell's command line, as it is where nothing in it has a meaning.
 func Shell(word string) string {
 	plain := func(r rune) bool {

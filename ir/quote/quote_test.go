@@ -215,4 +215,9 @@ func TestEnds(t *testing.T) {
 		assert.Equal(t, want, Line(text))
 	}
 	assert.Equal(t, "* /a/ *", CComment("*/a/*"))
+	for text, want := range map[string]string{
+		"net.onnx": "`net.onnx`", "<img src=x onerror=a()>": "`<img src=x onerror=a()>`", "a`<b>`c": "``a`<b>`c``", "`": "`` ` ``", "a```": "```` a``` ````", "": "`  `", "a\n# b": "`a\\x0a# b`",
+	} {
+		assert.Equal(t, want, Markdown(text))
+	}
 }

@@ -8,6 +8,8 @@ import (
 	"math"
 	"strings"
 	"text/tabwriter"
+
+	"github.com/dnnc/dnnc/ir/quote"
 )
 
 // document is a report: what HTML and plain text are made of.
@@ -158,13 +160,21 @@ func (t *table) text(out io.Writer) {
 // markdown is a table in Markdown.
 func (t *table) markdown() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "| %s |\n|%s\n", strings.Join(t.Head, " | "), strings.Repeat(" --- |", len(t.Head)))
-	for _, row := range t.Rows {
+	line := func(cells []string) {
 		b.WriteString("|")
-		for _, f := range row {
-			b.WriteString(" " + strings.TrimSpace(f.Text+" "+f.Small) + " |")
+		for _, c := range cells {
+			b.WriteString(" " + strings.ReplaceAll(quote.Line(c), "|", `\|`) + " |")
 		}
 		b.WriteString("\n")
+	}
+	line(t.Head)
+	fmt.Fprintf(&b, "|%s\n", strings.Repeat(" --- |", len(t.Head)))
+	for _, row := range t.Rows {
+		var cells []string
+		for _, f := range row {
+			cells = append(cells, strings.TrimSpace(f.Text+" "+f.Small))
+		}
+		line(cells)
 	}
 	return b.String()
 }

@@ -548,12 +548,13 @@ func TestResultsHavePlaceForTheSummary(t *testing.T) {
 
 func TestReadme(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "RESULTS.md")
-	d := &document{Opening: []string{"Q* one.", "Two.", "Three."}, Warnings: []string{"Left out: it."}, Origin: "`dnnc experiment`", Day: "2026-02-03", Summary: table{Head: []string{"a", "b"}, Rows: [][]figure{{{Text: "x"}, {Text: "1", Small: "[0, 2]"}}}}}
+	d := &document{Opening: []string{"Q* one.", "Two.", "Three."}, Warnings: []string{"Left out: it."}, Origin: "`dnnc experiment`", Day: "2026-02-03", Summary: table{Head: []string{"a", "b|c"}, Rows: [][]figure{{{Text: "x"}, {Text: "1", Small: "[0, 2]"}}, {{Text: end + "\n|<b>"}}}}}
 	require.NoError(t, os.WriteFile(path, []byte("head\n"+begin+"\nstale\n"+end+"\ntail\n"), 0o644))
 	require.NoError(t, refresh(path, d))
 	text, err := os.ReadFile(path)
 	require.NoError(t, err)
-	assert.Contains(t, string(text), "| x | 1 [0, 2] |")
+	assert.Contains(t, string(text), "| a | b\\|c |\n| --- | --- |\n| x | 1 [0, 2] |")
+	assert.Contains(t, string(text), `| \<!-- end of experiments -->\x0a\|\<b> |`, "a name is no markup")
 	assert.Contains(t, string(text), "`dnnc experiment`, 2026-02-03; ")
 	assert.Contains(t, string(text), `Q\* one.`)
 	assert.Contains(t, string(text), "Three.\nLeft out: it.\n", "a summary of a part does not pass for the whole")

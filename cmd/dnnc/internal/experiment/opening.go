@@ -195,7 +195,7 @@ func refresh(path string, d *document) error {
 		return diag.New(diag.Pos{}, diag.BadFile, "-readme: %v", err)
 	}
 	content := strings.Join(slices.Concat(d.Opening, d.Warnings), "\n") + "\n\n" + d.Summary.markdown() + "\n" + d.Origin + ", " + d.Day + "; mean over the sizes that a method reaches, with the interval that holds 95 of 100 resamples.\n"
-	content = strings.ReplaceAll(content, "*", `\*`) // of Q*
+	content = strings.NewReplacer("*", `\*`, "<", `\<`).Replace(content) // of Q*, and of names
 	if text, err = markers.Replace(text, begin, end, content); err != nil {
 		return diag.New(diag.Pos{}, diag.BadFile, "-readme %s: %v", path, err)
 	}

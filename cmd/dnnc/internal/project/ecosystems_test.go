@@ -164,6 +164,16 @@ func TestInitTakesAnEmptyFolder(t *testing.T) {
 	assert.Equal(t, []string{"Makefile", "main.c", "network"}, names)
 }
 
+// TestFileNamesAreNoMarkup: a README names the network's file as code, whatever its characters.
+func TestFileNamesAreNoMarkup(t *testing.T) {
+	from := dnnctest.Small(t)
+	name := "<img src=x onerror=a()>`.dnn"
+	require.NoError(t, os.Rename(from, filepath.Join(filepath.Dir(from), name)))
+	dir := filepath.Join(t.TempDir(), "project")
+	dnnctest.Succeed(t, "init", "arduino", filepath.Join(filepath.Dir(from), name), dir, "-images", "4")
+	assert.Contains(t, string(dnnctest.Contents(t, dir, "README.md")["README.md"]), "``"+name+"``")
+}
+
 // TestZephyrModule reads the metadata of a module as Zephyr does, and builds the sample with
 // functions of Zephyr's build stood in for.
 func TestZephyrModule(t *testing.T) {

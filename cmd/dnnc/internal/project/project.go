@@ -223,7 +223,7 @@ type project struct {
 	module             *ir.Module
 	Prefix, Up, Target string
 	Told               bool     // the user named the target
-	Source             string   // the name of the network's file
+	Source             string   // the name of the network's file, as Markdown
 	Flags              []string // of dnnc, for builds of what the project has
 	Inputs, Outputs    []tensor
 	Libraries          []library // of a CMSIS-Pack
@@ -245,7 +245,7 @@ type library struct {
 
 func newProject(r *driver.Result, o driver.Options, t *processor.Target, isTold bool) (*project, error) {
 	m := r.Module
-	p := &project{module: m, Prefix: m.Name, Up: strings.ToUpper(m.Name), Target: t.Name, Told: isTold, Source: quote.Line(filepath.Base(o.Input))}
+	p := &project{module: m, Prefix: m.Name, Up: strings.ToUpper(m.Name), Target: t.Name, Told: isTold, Source: quote.Markdown(filepath.Base(o.Input))}
 	p.Sub = strings.TrimLeft(p.Prefix, "_")
 	p.Sub = cmp.Or(p.Sub[:min(len(p.Sub), 32)], "network")
 	if driver.IsSystemHeader(p.Prefix) {
