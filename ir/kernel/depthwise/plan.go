@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/geometry"
 	"github.com/dnnc/dnnc/ir/kernel"
 )
 
@@ -42,9 +43,13 @@ const (
 	// On RISC-V, without vectors.
 	perScalarTap    = 5.6
 	perScalarOutput = 11.
-	// Of some channels at a time: a weight that is decoded, and an input that is gathered.
-	perDecoded  = 7.
-	perGathered = .9
+	// Without vectors: a weight that is decoded; a tap of a channel that no four have; a tap of a window that is
+	// gathered, and each word or byte of its inputs.
+	perDecoded     = 5.
+	perAloneTap    = 6.5
+	perGatheredTap = 20.
+	perWord        = 4.2
+	perByte        = 3.1
 )
 
 // blocked is what the channels of a block, if it is not all of them, are a multiple of: their codes then
@@ -85,23 +90,50 @@ func layout(l kernel.Layer, block int) (p Plan, ok bool) {
 	if edges {
 		p.scratch = halves(codes) + codes
 	}
-	perTap, perOutput := perTap, kernel.PerOutput
 	switch {
 	case strings.HasPrefix(l.Target.ISA(), "riscv"):
-		perTap, perOutput = perScalarTap, perScalarOutput
+		p.cycles = l.Outputs() * (float64(l.Taps())*perScalarTap + perScalarOutput)
 	case l.Target.Vectors():
-		perTap, perOutput = perVectorTap, perVectorOutput
-	}
-	if !p.whole {
-		out := l.Node.Out.Type.Shape
-		ph, _ := l.Node.Pool()
-		p.cycles = perDecoded * float64(l.Weight().Size()*out[1]*ph)
-		if edges {
-			perTap += perGathered
+		p.cycles = l.Outputs() * (float64(l.Taps())*perVectorTap + perVectorOutput)
+	default:
+		fours := float64(p.Block/4*4) / float64(p.Block)
+		p.cycles = l.Outputs() * (float64(l.Taps())*(fours*perTap+(1-fours)*perAloneTap) + kernel.PerOutput)
+		p.cycles += perDecoded * float64(codes)
+		if p.whole && edges {
+			p.cycles += float64(outside(l)) * gathering(l, in)
 		}
 	}
-	p.cycles += l.Outputs() * (float64(l.Taps())*perTap + perOutput)
+	if !p.whole {
+		height, _ := l.Node.Pool()
+		p.cycles += perDecoded * float64(l.Weight().Size()*l.Node.Out.Type.Shape[1]*height)
+		if edges {
+			p.cycles += float64(l.Pixels()*in/p.Block) * gathering(l, p.Block)
+		}
+	}
 	return p, true
+}
+
+// gathering is the instructions of a window of some channels that is gathered.
+func gathering(l kernel.Layer, channels int) float64 {
+	inputs := float64(channels) * perByte
+	if channels%4 == 0 {
+		inputs = float64(channels/4) * perWord
+	}
+	return float64(l.Taps()) * (perGatheredTap + inputs)
+}
+
+// outside is the number of pixels whose window crosses a border of the image.
+func outside(l kernel.Layer) int {
+	w := geometry.WindowOf(l.Node)
+	inside := func(n, stride, pad, size, in int) (count int) {
+		for o := range n {
+			if at := o*stride - pad; at >= 0 && at+size <= in {
+				count++
+			}
+		}
+		return count
+	}
+	return w.OutH()*w.OutW() - inside(w.OutH(), w.StrideH, w.PadT, w.KH, w.InH)*inside(w.OutW(), w.StrideW, w.PadL, w.KW, w.InW)
 }
 
 // read restores the plan of a layer's attributes.

@@ -302,7 +302,7 @@ func (c *columnWriter) copy(from loop.Region, at, n loop.Expr) {
 		})
 		return
 	}
-	if c.inPairs() {
+	if c.m.inPairs() {
 		c.pairs(n, func() loop.Expr {
 			x := b.Let("v", loop.To(loop.SExt, loop.At(source, loop.Int(0), loop.I8), 32))
 			b.Advance(source, 1)
@@ -409,7 +409,7 @@ func (c *columnWriter) fill(first, n loop.Expr) {
 		})
 		return
 	}
-	if c.inPairs() && c.input() == loop.I8 {
+	if c.m.inPairs() && c.input() == loop.I8 {
 		sum := c.sum
 		c.sum = nil // it has them already
 		c.pairs(n, func() loop.Expr { return loop.Int(zero) })
@@ -457,9 +457,6 @@ func (c *columnWriter) folded(p *parts, inputs int) loop.Expr {
 	halves = c.g.B.Let("halves", loop.Instr("opaque", halves))
 	return loop.Sum(loop.Op(loop.And, halves, loop.Int(0xffff)), loop.Op(loop.LShr, halves, loop.Int(16)), loop.Int(-bias))
 }
-
-// inPairs reports whether a word of a column has the halves of two inputs.
-func (c *columnWriter) inPairs() bool { return c.m.Input == 16 && c.m.Lanes == 2 && !c.m.Planar }
 
 // pairs writes the inputs of n taps to words of two halves. Of taps of an odd number, the first input may be the
 // second one of a word, and the last the first one: these are written alone. input gives the next one as an i32.

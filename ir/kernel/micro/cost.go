@@ -1,6 +1,8 @@
 package micro
 
 import (
+	"slices"
+
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/kernel"
 )
@@ -89,8 +91,15 @@ func (m *Product) cycles(e ir.Elem, k, pixels, channels, all int) float64 {
 	return sum
 }
 
-// perInput is the instructions of an input that is written to a column.
-const perInput = 1.6
+// Instructions of columns.
+const (
+	perInput = 1.6 // an input that is written to a column
+	// Of columns of halves: an input more of taps of no multiple of four, and the inputs that lie in one
+	// piece, without and with a border of the image.
+	perPairInput = 1.7
+	perRun       = 22.
+	perPaddedRun = 38.
+)
 
 // columnCycles are those of the columns of all pixels, and of what surrounds them.
 func (m *Product) columnCycles(l kernel.Layer) float64 {
@@ -103,5 +112,19 @@ func (m *Product) columnCycles(l kernel.Layer) float64 {
 	case m.Word == 16:
 		input = 1. / 4
 	}
-	return float64(l.Pixels()*l.Groups())*(float64(l.K())*input+float64(l.Taps())*kernel.PerTap) + kernel.PerPixel*float64(l.Pixels())
+	around := float64(l.Taps()) * kernel.PerTap
+	if m.inPairs() && l.Node.Op == ir.Conv2D {
+		if l.K()/l.Taps()%4 > 0 {
+			input += perPairInput
+		}
+		runs, each := float64(l.Taps()), perRun
+		if l.Groups() == 1 && l.Node.Ints(ir.AttrDilation)[1] == 1 {
+			runs = float64(l.Weight()[2])
+		}
+		if slices.Max(l.Node.Ints(ir.AttrPad)) > 0 {
+			each = perPaddedRun
+		}
+		around = runs * each
+	}
+	return float64(l.Pixels()*l.Groups())*(float64(l.K())*input+around) + kernel.PerPixel*float64(l.Pixels())
 }

@@ -212,6 +212,9 @@ func leftNested(groups, rows, k, channels int) int {
 	return (groups*(rows-rows%channels)*k + 3) / 4 * 4
 }
 
+// inPairs reports whether a word of a column has the halves of two inputs.
+func (m *Product) inPairs() bool { return m.Input == 16 && m.Lanes == 2 && !m.Planar }
+
 // wholeInputs is the elements of a column of k inputs: those of whole products.
 func wholeInputs(m *Product, k int) int {
 	n := m.Inputs()

@@ -105,8 +105,10 @@ func (m *Product) plan(l kernel.Layer, pixels, channels int) (p Plan, output flo
 	if left > 0 {
 		output += m.cycles(l.Elem, k, pixels, 1, all) * left
 	}
+	again := 1.
 	if m.CountsRest { // the last tile of a row computes some pixels again
-		output *= float64((row+pixels-1)/pixels*pixels) / float64(row)
+		again = float64((row+pixels-1)/pixels*pixels) / float64(row)
+		output *= again
 	}
 	finish := kernel.PerOutput / 2
 	if m.Word == 16 && m.Narrow == nil && channels%4 == 0 { // four sums together, and none to be added up before
@@ -118,7 +120,7 @@ func (m *Product) plan(l kernel.Layer, pixels, channels int) (p Plan, output flo
 	case !l.Target.Vectors(): // products of both kinds compete
 		output, finish = output+finish, 0
 	}
-	p = Plan{Product: m.Name, Pixels: pixels, Channels: channels, cycles: l.Outputs()*(output+finish) + m.columnCycles(l)}
+	p = Plan{Product: m.Name, Pixels: pixels, Channels: channels, cycles: l.Outputs()*(output+finish) + again*m.columnCycles(l)}
 	if !m.reads(l.Node) {
 		p.scratch = pixels * columnBytes(m, k)
 	}

@@ -67,7 +67,7 @@ type Product struct {
 	// channel in a tile of pixels, Start those of a tile, and Column those of an input that is
 	// written to a column.
 	Output, Channel, Column float64
-	// CountsRest: the estimate counts the pixels of a row that two tiles compute.
+	// CountsRest: the estimate counts the pixels of a row that two tiles compute, with their columns.
 	CountsRest bool
 	// Narrow is the number of products that fit a sum of 16 bits, for the width of a plane; nil
 	// or 0 if sums are wide. Flush is the cost of adding a narrow sum to wide sums.
@@ -83,14 +83,14 @@ var products = []*Product{
 	{
 		Name: "smlad", Code: smlad{}, Doc: "two products of 16-bit halves, added to a 32-bit sum",
 		Arch: []string{"thumb", "arm"}, Feature: "dsp",
-		Planes: []int{8, 4, 2, 1}, Word: 4, Lanes: 2, Field: 16, Input: 16,
+		CountsRest: true, Planes: []int{8, 4, 2, 1}, Word: 4, Lanes: 2, Field: 16, Input: 16,
 		Tiles: [][2]int{{2, 2}, {1, 4}, {1, 2}, {2, 1}, {1, 1}},
 		Load:  1.2, Unpack: 1, Unpack8: 1, InputLoad: .5, Product: 1, Start: 10, Round: 5, Unroll8: 8, Unroll: 16,
 	},
 	{
 		Name: "smlad_nested", Code: smladNested{}, Doc: "as smlad, of halves with the codes of two channels, and of those of the first one alone",
 		Arch: []string{"thumb"}, Feature: "dsp", Carried: true, Least: true, Write: writeNested,
-		Planes: []int{8}, Word: 4, Lanes: 2, Field: 16, Input: 16,
+		CountsRest: true, Planes: []int{8}, Word: 4, Lanes: 2, Field: 16, Input: 16,
 		Tiles: [][2]int{{3, 2}, {2, 2}, {1, 4}, {1, 2}},
 		Load:  .5, Unpack8: .5, InputLoad: .4, Product: 1, Start: 14, Round: 2, Unroll8: 8,
 		Output: 7.5, Channel: 3, Column: 1.4,
@@ -98,7 +98,7 @@ var products = []*Product{
 	{
 		Name: "smlad_in_place", Code: smladInPlace{}, Doc: "as smlad_nested, of inputs that lie in no column, whose bytes are extended for each tile: without scratch",
 		Arch: []string{"thumb"}, Feature: "dsp", Carried: true, Least: true, InPlace: true, Write: writeInPlace,
-		Planes: []int{8}, Word: 4, Lanes: 2, Field: 16, Input: 8,
+		CountsRest: true, Planes: []int{8}, Word: 4, Lanes: 2, Field: 16, Input: 8,
 		Tiles: [][2]int{{1, 4}, {1, 2}},
 		Load:  .5, Unpack8: .5, InputLoad: 1.4, Product: 1, Start: 14, Round: 2, Unroll8: 8,
 		Output: 7.5, Channel: 3,
@@ -106,7 +106,7 @@ var products = []*Product{
 	{
 		Name: "smlad_bytes", Code: smladInPlace{}, Doc: "as smlad_in_place, of columns of bytes, half as large as those of halves",
 		Arch: []string{"thumb"}, Feature: "dsp", Carried: true, Least: true, Write: writeInPlace,
-		Planes: []int{8}, Word: 4, Lanes: 2, Field: 16, Input: 8,
+		CountsRest: true, Planes: []int{8}, Word: 4, Lanes: 2, Field: 16, Input: 8,
 		Tiles: [][2]int{{1, 4}, {1, 2}},
 		Load:  .5, Unpack8: .5, InputLoad: 1.5, Product: 1, Start: 14, Round: 2, Unroll8: 8,
 		Output: 7.5, Channel: 3, Column: 1,
@@ -114,7 +114,7 @@ var products = []*Product{
 	{
 		Name: "smlad_nested_decoded", Code: smladNested{}, Doc: "as smlad_nested, of codes decoded to bytes once for all pixels",
 		Arch: []string{"thumb"}, Feature: "dsp", Carried: true, Write: writeNested, Decodes: true, Decode: 1.2, Decoded: kernel.MaxTables,
-		Planes: []int{4, 2, 1}, Word: 4, Lanes: 2, Field: 16, Input: 16,
+		CountsRest: true, Planes: []int{4, 2, 1}, Word: 4, Lanes: 2, Field: 16, Input: 16,
 		Tiles: [][2]int{{3, 2}, {2, 2}, {1, 4}, {1, 2}},
 		Load:  .5, Unpack8: .5, InputLoad: .4, Product: 1, Start: 14, Round: 2, Unroll8: 8, Unroll: 8,
 		Output: 7.5, Channel: 3, Column: 1.4,
@@ -122,7 +122,7 @@ var products = []*Product{
 	{
 		Name: "smlad_stacked", Code: smladStacked{}, Doc: "as smlad, of halves that the codes of all channels of a tile fill, and of those of one fewer each time",
 		Arch: []string{"thumb"}, Feature: "dsp", Stacked: true, Write: writeStacked,
-		Planes: []int{4, 2}, Word: 4, Lanes: 2, Field: 16, Input: 16,
+		CountsRest: true, Planes: []int{4, 2}, Word: 4, Lanes: 2, Field: 16, Input: 16,
 		Tiles: [][2]int{{2, 4}, {1, 4}, {1, 8}},
 		Load:  .5, Unpack: 1, InputLoad: .5, Product: 1, Start: 14, Round: 2, Unroll8: 8, Unroll: 8,
 		Output: 9, Channel: 3, Column: 1.7,
@@ -130,14 +130,14 @@ var products = []*Product{
 	{
 		Name: "smlad_decoded", Code: smladDecoded{}, Doc: "as smlad, of codes decoded to halves once for all pixels",
 		Arch: []string{"thumb", "arm"}, Feature: "dsp", Decodes: true, Decode: 11, Books: true, Decoded: 2 << 10,
-		Planes: []int{4, 2, 1}, Word: 4, Lanes: 2, Field: 16, Input: 16,
+		CountsRest: true, Planes: []int{4, 2, 1}, Word: 4, Lanes: 2, Field: 16, Input: 16,
 		Tiles: [][2]int{{2, 2}, {1, 2}, {2, 1}, {1, 1}},
 		Load:  .5, InputLoad: .5, Product: 1, Start: 10, Round: 5, Unroll: 16,
 	},
 	{
 		Name: "usada8", Code: usada8{}, Doc: "the sum of four |x-255q| of unsigned bytes: x where the bit q is 0, 255-x where it is 1",
 		Arch: []string{"thumb", "arm"}, Feature: "dsp",
-		Planes: []int{1}, Word: 4, Lanes: 4, Field: 8, Input: 8,
+		CountsRest: true, Planes: []int{1}, Word: 4, Lanes: 4, Field: 8, Input: 8,
 		Tiles: [][2]int{{4, 1}, {1, 4}, {1, 2}, {2, 1}, {1, 1}},
 		Load:  .75, Unpack: 2, InputLoad: 1.3, Product: 1, Start: 10, Round: 5, Unroll8: 8, Unroll: 16,
 	},
