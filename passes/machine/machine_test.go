@@ -71,7 +71,7 @@ network net(image: f32[32,8,8] in [0,1]) -> f32[32,8,8] {
 		return list
 	}
 	for _, c := range []struct{ target, format, kernel string }{
-		{"armv7em", "odd1", "conv_pairs"}, {"armv7em", "odd2", "conv_pairs"}, {"armv7em", "vec4x8", "conv_pairs"},
+		{"armv7em", "odd1", "conv_pairs"}, {"armv7em", "odd2", "conv_micro"}, {"armv7em", "vec4x8", "conv_pairs"},
 		{"armv6m", "vec4x8", "conv_lookup"}, {"armv7", "odd4", "conv_lanes"}, {"armv7", "odd1", "conv_pixels"},
 	} {
 		t.Run(c.target+"/"+c.format, func(t *testing.T) {
