@@ -46,6 +46,9 @@ var (
 	AttrHop     = Key[int]{"hop", KindInt}
 	AttrFFT     = Key[int]{"fft", KindInt}
 	AttrPower   = Key[int]{"power", KindInt}
+	AttrRate    = Key[int]{"rate", KindInt}
+	AttrBands   = Key[int]{"bands", KindInt}
+	AttrNumber  = Key[int]{"coefficients", KindInt}
 
 	AttrKernel   = Key[[]int]{"kernel", KindInts}
 	AttrStride   = Key[[]int]{"stride", KindInts}
@@ -93,6 +96,8 @@ var (
 	AttrFn       = Key[string]{"fn", KindWord}
 	AttrMode     = Key[string]{"mode", KindWord}
 	AttrWindow   = Key[string]{"window", KindWord}
+	AttrMels     = Key[string]{"mels", KindWord}
+	AttrNorm     = Key[string]{"norm", KindWord}
 
 	AttrImpl     = Key[string]{"impl", KindName}
 	AttrMultiply = Key[string]{"multiply", KindName}
@@ -122,7 +127,7 @@ var (
 var BatchNormConsts = [4]Key[*Const]{AttrGamma, AttrBeta, AttrRunningMean, AttrVariance}
 
 // The words of activations, of roundings of a requantization and of weights, of pads,
-// of blocks, of reductions, and of windows and results of spectrograms.
+// of blocks, of reductions, and of windows, results and filters of spectrograms.
 const (
 	ActNone  = "none"
 	ActRelu  = "relu"
@@ -159,4 +164,9 @@ const (
 
 	SpectrumPlain = "none"
 	SpectrumLog   = "log"
+
+	MelsHTK    = "htk"
+	MelsSlaney = "slaney"
+	NormPeak   = "peak"
+	NormArea   = "area"
 )

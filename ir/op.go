@@ -319,8 +319,12 @@ func (n *Node) work(out Shape) float64 {
 	case MatMul:
 		a := n.Args[0].Type.Shape
 		return size * float64(a[len(a)-1])
-	case Spectrogram:
-		return float64(out[len(out)-2]) * float64(n.FFT()*bits.Len(uint(n.FFT()))+out[len(out)-1]*n.Bins())
+	case Spectrogram, Mel, LogMel, MFCC:
+		bands := out[len(out)-1]
+		if n.Op.Takes(AttrBands) {
+			bands = n.Int(AttrBands)
+		}
+		return float64(out[len(out)-2]) * float64(n.FFT()*bits.Len(uint(n.FFT()))+bands*n.Bins())
 	}
 	for _, a := range n.Args {
 		size = max(size, float64(a.Type.Shape.Size()))

@@ -83,6 +83,9 @@ const (
 	SquaredDiff
 	ScaledDiff
 	Spectrogram
+	Mel
+	LogMel
+	MFCC
 	NumOps
 )
 
@@ -130,6 +133,30 @@ var (
 		{Key: AttrBits, Doc: "format that quantize gives the weights"},
 		{Key: AttrRounding, Words: []string{RoundingNearest, RoundingCompensated, RoundingShared}, Doc: "how the weights are rounded to codes: the nearest, with compensated errors (R17), or the nearest centre of k-means (Deep Compression)"},
 		{Key: AttrSparsity, Len: 1, Doc: "share of the weights that shared rounding prunes to 0"},
+	}
+)
+
+// What says which spectra operations of signals have, which filters, and which logarithms.
+var (
+	frameAttrs = []AttrInfo{
+		{Key: AttrFrame, Min: 2, Max: MostFFT, Required: true, Doc: "samples of a frame"},
+		{Key: AttrHop, Min: 1, Max: maxDim, Required: true, Doc: "samples from the beginning of a frame to that of the next one"},
+		{Key: AttrFFT, Min: LeastFFT, Max: MostFFT, Doc: "size of the Fourier transform, a power of two: zeros follow a frame; the least that holds a frame when absent"},
+		{Key: AttrWindow, Words: []string{WindowHann, WindowHamming, WindowBlackman, WindowNone}, Default: WindowHann, Doc: "periodic window by which a frame is multiplied"},
+		{Key: AttrPower, Min: 1, Max: 2, Default: 2, Doc: "of the magnitudes: 2, or 1 for these themselves"},
+	}
+	melAttrs = []AttrInfo{
+		{Key: AttrRate, Min: 1, Max: MaxElements, Required: true, Doc: "samples a second"},
+		{Key: AttrBands, Min: 1, Max: MostFFT, Default: 40, Doc: "filters"},
+		number(AttrLow, 0, "lowest frequency in Hz, where the first filter begins"),
+		number(AttrHigh, 0, "highest frequency in Hz, where the last filter ends; 0: half of the rate"),
+		{Key: AttrMels, Words: []string{MelsHTK, MelsSlaney}, Default: MelsHTK, Doc: "scale of mel frequencies: logarithmic, or linear below 1000 Hz"},
+		{Key: AttrNorm, Words: []string{NormPeak, NormArea}, Default: NormPeak, Doc: "what all filters have alike: a peak of 1, or the area"},
+	}
+	logAttrs = []AttrInfo{
+		number(AttrEps, 0, "added before a logarithm"),
+		number(AttrFloor, 1e-10, "least number of which a logarithm is computed"),
+		number(AttrGain, 1, "factor of a logarithm: 4.342944819 gives decibels of powers"),
 	}
 )
 
@@ -353,22 +380,28 @@ func init() {
 		Spectrogram: {Name: "spectrogram", Class: Core, Widths: WideArgument, MinArgs: 1, MaxArgs: 1, Known: OwnOp, infer: inferSpectrogram,
 			Sample: "const y.taps: f32[30]\ny = spectrogram(flatten(a), frame: 30, hop: 19, fft: 32, taps: y.taps, fn: log, eps: 0.01, gamma: 4.3)",
 			Doc:    "power spectra of the frames of a signal [N] or [1,N], to [frames,bins] or [1,frames,bins], or their sums by a bank of filters [bands,bins], or the logarithms of these (R19).",
-			Attrs: attrs([]AttrInfo{
-				{Key: AttrFrame, Min: 2, Max: MostFFT, Required: true, Doc: "samples of a frame"},
-				{Key: AttrHop, Min: 1, Max: maxDim, Required: true, Doc: "samples from the beginning of a frame to that of the next one"},
-				{Key: AttrFFT, Min: LeastFFT, Max: MostFFT, Doc: "size of the Fourier transform, a power of two: zeros follow a frame; the least that holds a frame when absent"},
-				{Key: AttrWindow, Words: []string{WindowHann, WindowHamming, WindowBlackman, WindowNone}, Default: WindowHann, Doc: "periodic window by which a frame is multiplied"},
+			Attrs: attrs(frameAttrs, []AttrInfo{
 				{Key: AttrTaps, Doc: "a window of its own, f32[frame]; i16 after quantization, which writes it of each window"},
-				{Key: AttrPower, Min: 1, Max: 2, Default: 2, Doc: "of the magnitudes: 2, or 1 for these themselves"},
 				{Key: AttrBank, Doc: "filters, f32[bands,fft/2+1]; after quantization their weights within spans, i16"},
-				{Key: AttrFn, Words: []string{SpectrumPlain, SpectrumLog}, Default: SpectrumPlain, Doc: "log: the result is gamma*log(max(x+eps, floor))"},
-				number(AttrEps, 0, "added before a logarithm"),
-				number(AttrFloor, 1e-10, "least number of which a logarithm is computed"),
-				number(AttrGain, 1, "factor of a logarithm: 4.342944819 gives decibels of powers"),
-				{Key: AttrSpans, Doc: "first bin and number of bins of each filter, i32[bands,2] (R19)"},
-				{Key: AttrTwiddles, Doc: "roots of unity, i32[n,2] (R19)"},
-				{Key: AttrLevels, Doc: "for each number of bits that the samples of a frame take: shift, what is added, least number, what is added to a logarithm, i64[16,4] (R19)"},
-				{Key: AttrTable, Doc: "logarithms to the base 2 of 1 to 2, i32[65] (R19)"}}, requantAttrs, clampAttrs, machineAttrs)},
+				{Key: AttrFn, Words: []string{SpectrumPlain, SpectrumLog}, Default: SpectrumPlain, Doc: "log: the result is gamma*log(max(x+eps, floor))"}},
+				logAttrs, []AttrInfo{
+					{Key: AttrSpans, Doc: "first bin and number of bins of each filter, i32[bands,2] (R19)"},
+					{Key: AttrTwiddles, Doc: "roots of unity, i32[n,2] (R19)"},
+					{Key: AttrLevels, Doc: "for each number of bits that the samples of a frame take: shift, what is added, least number, what is added to a logarithm, i64[16,4] (R19)"},
+					{Key: AttrTable, Doc: "logarithms to the base 2 of 1 to 2, i32[65] (R19)"}}, requantAttrs, clampAttrs, machineAttrs)},
+		Mel: {Name: "mel", Class: Surface, MinArgs: 1, MaxArgs: 1, Known: OwnOp, infer: inferMel,
+			Sample: "y = mel(flatten(a), rate: 8000, frame: 60, hop: 19, bands: 5, low: 100, mels: slaney, norm: area)",
+			Doc:    "sums of the power spectra of frames by triangular filters of mel frequencies, to [frames,bands] or [1,frames,bands].",
+			Attrs:  attrs(frameAttrs, melAttrs)},
+		LogMel: {Name: "logmel", Class: Surface, MinArgs: 1, MaxArgs: 1, Known: OwnOp, infer: inferMel,
+			Sample: "y = logmel(flatten(a), rate: 8000, frame: 60, hop: 19, power: 1, window: hamming, bands: 5, high: 3000, eps: 0.01)",
+			Doc:    "logarithms of mel, gamma*log(max(x+eps, floor)).",
+			Attrs:  attrs(frameAttrs, melAttrs, logAttrs)},
+		MFCC: {Name: "mfcc", Class: Surface, MinArgs: 1, MaxArgs: 1, Known: OwnOp, infer: inferMel,
+			Sample: "y = mfcc(flatten(a), rate: 8000, frame: 60, hop: 19, bands: 9, coefficients: 4, eps: 0.01)",
+			Doc:    "orthonormal cosine transform of the bands of logmel, to [frames,coefficients] or [1,frames,coefficients].",
+			Attrs: attrs(frameAttrs, melAttrs, logAttrs, []AttrInfo{
+				{Key: AttrNumber, Min: 1, Max: MostFFT, Default: 13, Doc: "coefficients, from that of the mean on; at most the bands"}})},
 	}
 	fn := Table.Attr(AttrFn)
 	for op := range NumOps {

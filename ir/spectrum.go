@@ -27,12 +27,11 @@ func (n *Node) FFT() int {
 // Bins is the number of frequencies of a spectrogram.
 func (n *Node) Bins() int { return n.FFT()/2 + 1 }
 
-// inferSpectrogram is also what checks the constants of integers, which kernels read by their sizes.
-func inferSpectrogram(n *Node) (Shape, *fault) {
+// framesOf is the number of frames of a signal, and the shape of a result of some bands.
+func framesOf(n *Node, bands int) (Shape, *fault) {
 	x, frame, fft := n.Args[0], n.Int(AttrFrame), n.FFT()
 	s := x.Type.Shape
 	samples := s.Size()
-	isInts := x.Type.Elem.Kind != F32
 	switch {
 	case len(s) != 1 && (len(s) != 2 || s[0] != 1):
 		return nil, faultf(diag.BadShape, "%s takes a signal of one channel, [N] or [1,N], %s is %s", n.Op, x.Name, s)
@@ -42,17 +41,26 @@ func inferSpectrogram(n *Node) (Shape, *fault) {
 		return nil, faultf(diag.BadValue, "frames of %d samples do not fit a Fourier transform of %d", frame, fft)
 	case frame > samples:
 		return nil, faultf(diag.BadShape, "a frame of %d samples does not fit %d", frame, samples)
-	case n.Float(AttrFloor) <= 0 || n.Float(AttrEps) < 0 || n.Float(AttrGain) <= 0:
+	case n.Op.Takes(AttrFloor) && (n.Float(AttrFloor) <= 0 || n.Float(AttrEps) < 0 || n.Float(AttrGain) <= 0):
 		return nil, faultf(diag.BadValue, "floor %v and gamma %v must be positive, and eps %v not negative", n.Float(AttrFloor), n.Float(AttrGain), n.Float(AttrEps))
 	}
-	bands := n.Bins()
-	real := Of(F32)
+	out := Shape{(samples-frame)/n.Int(AttrHop) + 1, bands}
+	if len(s) == 2 {
+		out = append(Shape{1}, out...)
+	}
+	return out, nil
+}
+
+// inferSpectrogram is also what checks the constants of integers, which kernels read by their sizes.
+func inferSpectrogram(n *Node) (Shape, *fault) {
+	isInts, real := n.Args[0].Type.Elem.Kind != F32, Of(F32)
 	if isInts {
 		real = Of(I16)
 	}
-	if c := n.Const(AttrTaps); c != nil && (!c.Type.Shape.Equal(Shape{frame}) || c.Type.Elem != real) {
-		return nil, faultf(diag.BadShape, "taps are %s[%d], %s is %s", real, frame, c.Name, c.Type)
+	if c := n.Const(AttrTaps); c != nil && (!c.Type.Shape.Equal(Shape{n.Int(AttrFrame)}) || c.Type.Elem != real) {
+		return nil, faultf(diag.BadShape, "taps are %s[%d], %s is %s", real, n.Int(AttrFrame), c.Name, c.Type)
 	}
+	bands := n.Bins()
 	if c := n.Const(AttrBank); c != nil {
 		rows, f := bankRows(n, c, isInts)
 		if f != nil {
@@ -60,11 +68,31 @@ func inferSpectrogram(n *Node) (Shape, *fault) {
 		}
 		bands = rows
 	}
-	out := Shape{(samples-frame)/n.Int(AttrHop) + 1, bands}
-	if len(s) == 2 {
-		out = append(Shape{1}, out...)
+	return framesOf(n, bands)
+}
+
+// inferMel also serves what has cosines of the bands.
+func inferMel(n *Node) (Shape, *fault) {
+	bands, low, high := n.Int(AttrBands), n.Float(AttrLow), n.HighestHz()
+	if half := float64(n.Int(AttrRate)) / 2; low < 0 || high <= low || high > half {
+		return nil, faultf(diag.BadValue, "mel frequencies from %v to %v Hz: they rise from 0 up to %v, half of the rate", low, high, half)
 	}
-	return out, nil
+	if n.Op.Takes(AttrNumber) {
+		number := n.Int(AttrNumber)
+		if number > bands {
+			return nil, faultf(diag.BadValue, "%d coefficients of %d bands", number, bands)
+		}
+		bands = number
+	}
+	return framesOf(n, bands)
+}
+
+// HighestHz is where the last filter of mel frequencies ends.
+func (n *Node) HighestHz() float64 {
+	if high := n.Float(AttrHigh); high != 0 {
+		return high
+	}
+	return float64(n.Int(AttrRate)) / 2
 }
 
 // bankRows is the number of filters of a bank: those of its spans where it has integers.

@@ -20,11 +20,17 @@ type Spectrum struct {
 // SpectrumOf reads the sizes of a spectrogram.
 func SpectrumOf(n *ir.Node) Spectrum {
 	out := n.Out.Type.Shape
-	return Spectrum{
+	s := Spectrum{
 		Frame: n.Int(ir.AttrFrame), Hop: n.Int(ir.AttrHop), FFT: n.FFT(),
 		Frames: out[len(out)-2], Bins: n.Bins(), Bands: out[len(out)-1],
-		Power: n.Int(ir.AttrPower), IsLog: n.Word(ir.AttrFn) == ir.SpectrumLog,
+		Power: n.Int(ir.AttrPower), IsLog: n.Op != ir.Mel,
 	}
+	if n.Op == ir.Spectrogram {
+		s.IsLog = n.Word(ir.AttrFn) == ir.SpectrumLog
+	} else {
+		s.Bands = n.Int(ir.AttrBands)
+	}
+	return s
 }
 
 // SpectrumReals is a spectrogram of reals.
@@ -33,12 +39,23 @@ type SpectrumReals struct {
 	Taps             []float64 // of the window, one a sample of a frame
 	Bank             []float64 // [Bands][Bins]; nil: each bin is a band
 	Eps, Floor, Gain float64
+	Cosines          []float64 // of the bands, [coefficients][Bands]; nil: the result is the bands
 }
 
-// SpectrumRealsOf reads a spectrogram of reals.
+// SpectrumRealsOf reads a spectrogram of reals, also one by filters of mel frequencies.
 func SpectrumRealsOf(n *ir.Node) (*SpectrumReals, error) {
-	s := &SpectrumReals{Spectrum: SpectrumOf(n), Eps: n.Float(ir.AttrEps), Floor: n.Float(ir.AttrFloor), Gain: n.Float(ir.AttrGain)}
+	s := &SpectrumReals{Spectrum: SpectrumOf(n)}
+	if n.Op.Takes(ir.AttrFloor) {
+		s.Eps, s.Floor, s.Gain = n.Float(ir.AttrEps), n.Float(ir.AttrFloor), n.Float(ir.AttrGain)
+	}
 	s.Taps = WindowTaps(n.Word(ir.AttrWindow), s.Frame)
+	if n.Op != ir.Spectrogram {
+		s.Bank = melBank(n)
+		if n.Op.Takes(ir.AttrNumber) {
+			s.Cosines = cosines(n.Int(ir.AttrNumber), s.Bands)
+		}
+		return s, nil
+	}
 	var err error
 	if c := n.Const(ir.AttrTaps); c != nil {
 		if s.Taps, err = finite(c); err != nil {
@@ -75,6 +92,65 @@ func WindowTaps(name string, frame int) []float64 {
 		w[i] = a[0] - a[1]*math.Cos(angle) + a[2]*math.Cos(2*angle)
 	}
 	return w
+}
+
+// mels are scales of mel frequencies: of Hz, and back.
+var mels = map[string]struct{ of, hz func(x float64) float64 }{
+	ir.MelsHTK: {
+		func(hz float64) float64 { return 2595 * math.Log10(1+hz/700) },
+		func(mel float64) float64 { return 700 * (math.Pow(10, mel/2595) - 1) },
+	},
+	ir.MelsSlaney: { // 15 at 1000 Hz, from where on 27 are a factor of 6.4
+		func(hz float64) float64 {
+			if hz < 1000 {
+				return hz * 3 / 200
+			}
+			return 15 + 27*math.Log(hz/1000)/math.Log(6.4)
+		},
+		func(mel float64) float64 {
+			if mel < 15 {
+				return mel * 200 / 3
+			}
+			return 1000 * math.Pow(6.4, (mel-15)/27)
+		},
+	},
+}
+
+// melBank is triangular filters [bands][bins] over Hz, of which each begins and ends at the peaks of its
+// neighbours; the peaks lie evenly on the scale of mel frequencies.
+func melBank(n *ir.Node) []float64 {
+	bands, bins, rate := n.Int(ir.AttrBands), n.Bins(), float64(n.Int(ir.AttrRate))
+	scale := mels[n.Word(ir.AttrMels)]
+	low, high := scale.of(n.Float(ir.AttrLow)), scale.of(n.HighestHz())
+	peak := func(i int) float64 { return scale.hz(low + float64((high-low)*float64(i))/float64(bands+1)) }
+	bank := make([]float64, bands*bins)
+	for b := range bands {
+		from, top, to := peak(b), peak(b+1), peak(b+2)
+		gain := 1.
+		if n.Word(ir.AttrNorm) == ir.NormArea {
+			gain = 2 / (to - from)
+		}
+		for k := range bins {
+			hz := float64(k) * rate / float64(n.FFT())
+			bank[b*bins+k] = gain * max(0, min((hz-from)/(top-from), (to-hz)/(to-top)))
+		}
+	}
+	return bank
+}
+
+// cosines is the orthonormal cosine transform (DCT-II).
+func cosines(number, bands int) []float64 {
+	x := make([]float64, number*bands)
+	for i := range number {
+		gain := math.Sqrt(2 / float64(bands))
+		if i == 0 {
+			gain = math.Sqrt(1 / float64(bands))
+		}
+		for b := range bands {
+			x[i*bands+b] = gain * math.Cos(math.Pi*float64(i)*(float64(b)+.5)/float64(bands))
+		}
+	}
+	return x
 }
 
 // Level is what a spectrogram of integers does with the sums of a frame whose samples take some
@@ -393,6 +469,11 @@ func SpectrumIntsOf(n *ir.Node) (*SpectrumInts, error) {
 		}
 		if sum != len(s.Bank) {
 			return nil, fmt.Errorf("%s has %d weights in its bank, and filters of %d", n.Name(), len(s.Bank), sum)
+		}
+	}
+	for _, key := range []ir.Key[*ir.Const]{ir.AttrMul, ir.AttrShift} {
+		if _, err := ints(key, 1); err != nil {
+			return nil, err
 		}
 	}
 	s.Requant, err = RequantOf(n)

@@ -31,6 +31,9 @@ func init() {
 		ir.Softmax:       legalizeRows,
 		ir.Reduce:        legalizeRows,
 		ir.ArgMax:        legalizeRows,
+		ir.Mel:           legalizeMel,
+		ir.LogMel:        legalizeMel,
+		ir.MFCC:          legalizeMFCC,
 	}
 	for op := range ir.NumOps {
 		switch {

@@ -63,6 +63,9 @@ func init() {
 		ir.ArgMax:        {floatArgMax, noGradient, intArgMax},
 		ir.Embedding:     {floatEmbedding, noGradient, intEmbedding},
 		ir.Spectrogram:   {floatSpectrogram, spectrogramGradient, intSpectrogram},
+		ir.Mel:           {floatSpectrogram, spectrogramGradient, nil},
+		ir.LogMel:        {floatSpectrogram, spectrogramGradient, nil},
+		ir.MFCC:          {floatSpectrogram, spectrogramGradient, nil},
 	}
 	for op := range ir.NumOps {
 		switch own := operations[op].float != nil; {

@@ -73,24 +73,55 @@ func (s *Spectrogram) band(b int, powers []float64) float64 {
 	}
 	sum := 0.
 	for k, w := range s.Bank[b*s.Bins : (b+1)*s.Bins] {
-		sum += w * powers[k]
+		sum += float64(w * powers[k])
 	}
 	return sum
 }
 
-// Float writes the result, [Frames][Bands].
+// Float writes the result, [Frames][Bands], or [Frames] by the cosines of the bands.
 func (s *Spectrogram) Float(x, y []float32) {
-	z, powers := make([]complex128, s.FFT), make([]float64, s.Bins)
+	z, powers, bands := make([]complex128, s.FFT), make([]float64, s.Bins), make([]float64, s.Bands)
 	for f := range s.Frames {
 		s.frame(x[f*s.Hop:], z, powers)
-		for b := range s.Bands {
-			sum := s.band(b, powers)
+		for b := range bands {
+			bands[b] = s.band(b, powers)
 			if s.IsLog {
-				sum = s.Gain * math.Log(max(sum+s.Eps, s.Floor))
+				bands[b] = s.Gain * math.Log(max(bands[b]+s.Eps, s.Floor))
 			}
-			y[f*s.Bands+b] = float32(sum)
+		}
+		row := y[f*s.width():][:s.width()]
+		for i := range row {
+			if s.Cosines == nil {
+				row[i] = float32(bands[i])
+				continue
+			}
+			sum := 0.
+			for b, c := range s.Cosines[i*s.Bands:][:s.Bands] {
+				sum += float64(c * bands[b])
+			}
+			row[i] = float32(sum)
 		}
 	}
+}
+
+// width is the elements of a frame's result.
+func (s *Spectrogram) width() int {
+	if s.Cosines == nil {
+		return s.Bands
+	}
+	return len(s.Cosines) / s.Bands
+}
+
+// slope is the derivative with respect to a band of a frame, where dy are those with respect to its result.
+func (s *Spectrogram) slope(b int, dy []float32) float64 {
+	if s.Cosines == nil {
+		return float64(dy[b])
+	}
+	sum := 0.
+	for i, d := range dy {
+		sum += float64(float64(d) * s.Cosines[i*s.Bands+b])
+	}
+	return sum
 }
 
 // Gradient adds the derivatives with respect to the samples, where dy are those with respect
@@ -101,7 +132,7 @@ func (s *Spectrogram) Gradient(x, dy, dx []float32) {
 		s.frame(x[f*s.Hop:], z, powers)
 		clear(slopes)
 		for b := range s.Bands {
-			d := float64(dy[f*s.Bands+b])
+			d := s.slope(b, dy[f*s.width():][:s.width()])
 			if s.IsLog {
 				at := s.band(b, powers) + s.Eps
 				if at <= s.Floor {

@@ -295,19 +295,7 @@ var makers = []maker{
 		consts: func(p []int, _ []ir.Shape) []constant {
 			return []constant{{attr: ir.AttrRows, key: ".rows", shape: ir.Shape{1 + p[0], 1 + p[1]}, scale: 1}}
 		}},
-	{op: ir.Spectrogram, often: 8, args: 1, before: ir.Flatten,
-		draw: func(rng *rand.Rand) []int {
-			return []int{rng.IntN(40), rng.IntN(20), some(rng, 3, 2), rng.IntN(4), rng.IntN(2), rng.IntN(2), some(rng, 2, 4), some(rng, 2, 4), some(rng, 2, 4)}
-		},
-		attrs: func(p []int, in []ir.Shape) []ir.Attr {
-			fn, window := ir.Spectrogram.Attr(ir.AttrFn).Words, ir.Spectrogram.Attr(ir.AttrWindow).Words
-			list := []ir.Attr{ir.AttrFrame.Is(2 + p[0]%max(in[0].Size()-1, 1)), ir.AttrHop.Is(1 + p[1]), ir.AttrWindow.Is(window[p[3]%len(window)]), ir.AttrPower.Is(2 - p[4]%2),
-				ir.AttrFn.Is(fn[p[5]%len(fn)]), ir.AttrEps.Is(float64(p[6]) / 8), ir.AttrFloor.Is(float64(1+p[7]) / 8), ir.AttrGain.Is(float64(2+p[8]) / 2)}
-			if p[2] > 0 {
-				list = append(list, ir.AttrFFT.Is(64*p[2]))
-			}
-			return list
-		}},
+	ofFrames(ir.Spectrogram), ofFrames(ir.Mel), ofFrames(ir.LogMel), ofFrames(ir.MFCC),
 }
 
 func init() {
@@ -316,6 +304,41 @@ func init() {
 			makers = append(makers, plain(op, 1, 1))
 		}
 	}
+}
+
+// ofFrames are the spectra of frames.
+func ofFrames(op ir.Op) maker {
+	drawn := []int{40, 20, 3, 4, 2, 2, 5, 5, 5, 6, 4, 4, 2, 2, 3}
+	return maker{op: op, often: 6, args: 1, before: ir.Flatten,
+		draw: func(rng *rand.Rand) (p []int) {
+			for _, most := range drawn {
+				p = append(p, rng.IntN(most))
+			}
+			return p
+		},
+		attrs: func(p []int, in []ir.Shape) []ir.Attr {
+			word := func(key ir.Key[string], i int) ir.Attr {
+				words := op.Attr(key).Words
+				return key.Is(words[i%len(words)])
+			}
+			list := []ir.Attr{ir.AttrFrame.Is(2 + p[0]%max(in[0].Size()-1, 1)), ir.AttrHop.Is(1 + p[1]), word(ir.AttrWindow, p[3]), ir.AttrPower.Is(2 - p[4]%2)}
+			if p[2] > 0 {
+				list = append(list, ir.AttrFFT.Is(64*p[2]))
+			}
+			if op.Takes(ir.AttrFn) {
+				list = append(list, word(ir.AttrFn, p[5]))
+			}
+			if op.Takes(ir.AttrFloor) {
+				list = append(list, ir.AttrEps.Is(float64(p[6])/8), ir.AttrFloor.Is(float64(1+p[7])/8), ir.AttrGain.Is(float64(2+p[8])/2))
+			}
+			if op.Takes(ir.AttrBands) {
+				list = append(list, ir.AttrRate.Is(1000), ir.AttrBands.Is(3+p[9]), ir.AttrLow.Is(float64(50*p[10])), ir.AttrHigh.Is(float64(500-50*p[11])), word(ir.AttrMels, p[12]), word(ir.AttrNorm, p[13]))
+			}
+			if op.Takes(ir.AttrNumber) {
+				list = append(list, ir.AttrNumber.Is(1+p[14]))
+			}
+			return list
+		}}
 }
 
 var padModes = ir.Pad.Attr(ir.AttrMode).Words
