@@ -7,7 +7,7 @@ import (
 	"github.com/dnnc/dnnc/runtime/kernels"
 )
 
-// requant is what avxRequant reads, each broadcast to all lanes.
+// requant is what avxRequant and wideRequant read, each broadcast to all lanes.
 type requant struct {
 	bias, mul, half, shift, zero, lo, hi int64
 }
@@ -19,16 +19,21 @@ const positive = 1 << 62
 // have 32 bits (R5), the multiplier 31, the shift at most 62 (R6).
 func Requantize(q *geometry.Requant, sums []int32, bias int64, channel int, y []int8) {
 	done := 0
-	if hasTiles && q.Rounding == geometry.RoundHalfUp && len(sums) >= 4 {
+	if processor >= avx2 && q.Rounding == geometry.RoundHalfUp && len(sums) >= 4 {
 		at := channel
 		if len(q.Mul) == 1 {
 			at = 0
 		}
 		r := q.Shift[at]
 		c := requant{
-			bias: bias, mul: int64(q.Mul[at]), half: positive + 1<<(r-1), shift: int64(r),
-			zero: int64(q.Zero) - positive>>r, lo: int64(q.Lo), hi: int64(q.Hi),
+			bias: bias, mul: int64(q.Mul[at]), half: 1 << (r - 1), shift: int64(r),
+			zero: int64(q.Zero), lo: int64(q.Lo - q.Zero), hi: int64(q.Hi - q.Zero),
 		}
+		if processor >= avx512 {
+			wideRequant(len(sums), &sums[0], &c, &y[0])
+			return
+		}
+		c.half, c.zero, c.lo, c.hi = c.half+positive, c.zero-positive>>r, int64(q.Lo), int64(q.Hi)
 		avxRequant(len(sums), &sums[0], &c, &y[0])
 		done = len(sums) / 4 * 4
 	}
@@ -40,7 +45,7 @@ func Requantize(q *geometry.Requant, sums []int32, bias int64, channel int, y []
 func MaxPoolInt(g geometry.Window, x []int8, lo, hi int32, y []int8) {
 	isPlain := g.KH == 2 && g.KW == 2 && g.StrideH == 2 && g.StrideW == 2 && g.DilH == 1 && g.DilW == 1 &&
 		g.InH%2 == 0 && g.InW%2 == 0 && g.OutH() == g.InH/2 && g.OutW() == g.InW/2 && g.PadT == 0 && g.PadL == 0
-	if !hasTiles || !isPlain || len(x) < 32 {
+	if processor == plain || !isPlain || len(x) < 32 {
 		kernels.MaxPoolInt(g, x, lo, hi, y)
 		return
 	}

@@ -28,7 +28,7 @@ func TestRequantizeEqualsLine(t *testing.T) {
 		if rng.Intn(8) == 0 {
 			q.Rounding = []geometry.Rounding{geometry.RoundTFLite, geometry.RoundEven}[rng.Intn(2)]
 		}
-		sums, bias, channel := make([]int32, rng.Intn(20)), int64(rng.Intn(2001)-1000), len(q.Mul)-1
+		sums, bias, channel := make([]int32, rng.Intn(40)), int64(rng.Intn(2001)-1000), len(q.Mul)-1
 		for i := range sums {
 			sums[i] = rng.Int31() >> rng.Intn(31)
 			if rng.Intn(2) == 0 {
@@ -41,8 +41,11 @@ func TestRequantizeEqualsLine(t *testing.T) {
 		}
 		want, got := make([]int8, len(sums)), make([]int8, len(sums))
 		q.Line(sums, bias, channel, want)
-		Requantize(q, sums, bias, channel, got)
-		require.Equal(t, want, got, "%+v of %v and %d", q, sums, bias)
+		eachLevel(func(l level) {
+			clear(got)
+			Requantize(q, sums, bias, channel, got)
+			require.Equal(t, want, got, "%v: %+v of %v and %d", l, q, sums, bias)
+		})
 	}
 }
 
@@ -66,8 +69,11 @@ func TestMaxPoolEqualsKernels(t *testing.T) {
 		}
 		want, got := make([]int8, c*g.OutH()*g.OutW()), make([]int8, c*g.OutH()*g.OutW())
 		kernels.MaxPoolInt(g, x, lo, hi, want)
-		MaxPoolInt(g, x, lo, hi, got)
-		require.Equal(t, want, got, "%+v", g)
+		eachLevel(func(l level) {
+			clear(got)
+			MaxPoolInt(g, x, lo, hi, got)
+			require.Equal(t, want, got, "%v: %+v", l, g)
+		})
 	}
 }
 
@@ -104,7 +110,10 @@ func TestAddScaled(t *testing.T) {
 		for i := range n {
 			want[i] += int32(weights[i]) * d
 		}
-		AddScaled(sums[:n], weights, d)
-		require.Equal(t, want, sums)
+		eachLevel(func(l level) {
+			got := append([]int32(nil), sums...)
+			AddScaled(got[:n], weights, d)
+			require.Equal(t, want, got, "%v", l)
+		})
 	}
 }

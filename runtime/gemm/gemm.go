@@ -1,14 +1,10 @@
 // Package gemm is the fast products of the interpreter: convolutions as
 // products of matrices, in float32 and in integers. Each is held equal to the
 // loops of package kernels. Every element is one sum in one order, whatever
-// the number of cores.
+// the number of cores and the instructions of the processor.
 package gemm
 
-import (
-	"sync"
-
-	"github.com/dnnc/dnnc/ir/geometry"
-)
+import "github.com/dnnc/dnnc/ir/geometry"
 
 // Im2ColInt lays the taps of a group's windows, less zero, out as
 // cols[OutH*OutW][K].
@@ -41,32 +37,6 @@ func Im2ColInt[T int8 | int16](g geometry.Window, group int, x []T, zero int32, 
 				tap++
 			}
 		}
-	}
-}
-
-// The tiles of the processor's own kernels: rows of a and columns of b.
-const (
-	tileRows = 4
-	tileCols = 16
-)
-
-// panels are copies of 16 columns of b, kept between calls.
-var panels = sync.Pool{New: func() any { return new([]float32) }}
-
-// Float32 computes c[m,n] = a[m,k]*b[k,n]. Each element is the sum of its
-// products in the order of k, product and sum rounded apart: the same bits with
-// and without the processor's own kernel.
-func Float32(m, n, k int, a, b, c []float32) {
-	buffer := panels.Get().(*[]float32)
-	defer panels.Put(buffer)
-	if len(*buffer) < k*tileCols {
-		*buffer = make([]float32, k*tileCols)
-	}
-	panel := (*buffer)[:k*tileCols]
-	rest := remainder(m, k, a)
-	for j := 0; j < n; j += tileCols {
-		pack(k, min(tileCols, n-j), b[j:], n, 1, panel)
-		times(m, n, k, a, rest, panel, j, c)
 	}
 }
 

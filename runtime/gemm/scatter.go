@@ -105,7 +105,7 @@ func addRows(w []float32, at, size int, rows *[rowsAtOnce]int, d *[rowsAtOnce]fl
 	n := len(y)
 	a, b := w[rows[0]*size+at:][:n], w[rows[1]*size+at:][:n]
 	c, e := w[rows[2]*size+at:][:n], w[rows[3]*size+at:][:n]
-	if hasTiles {
+	if processor >= avx2 {
 		avxAddRows(n, d, &a[0], &b[0], &c[0], &e[0], &y[0])
 		return
 	}

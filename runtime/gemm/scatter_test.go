@@ -13,8 +13,6 @@ import (
 // TestScatterEqualsTheKernel compares the gradient of a convolution's input with
 // the direct loops, and the processor's rows with the plain ones to the last bit.
 func TestScatterEqualsTheKernel(t *testing.T) {
-	tiles := hasTiles
-	defer func() { hasTiles = tiles }()
 	rng := rand.New(rand.NewSource(4))
 	for range 300 {
 		groups := 1 + rng.Intn(2)
@@ -36,13 +34,12 @@ func TestScatterEqualsTheKernel(t *testing.T) {
 		for i := range want {
 			want[i] = float32(i) // what is there stays, the gradient is added
 		}
-		var got [2][]float32
-		for i, has := range []bool{tiles, false} {
-			hasTiles = has
-			got[i] = append([]float32(nil), want...)
-			s.Add(dy, scratch, got[i])
-		}
-		require.Equal(t, got[1], got[0], "%+v", g)
+		var got [][]float32
+		eachLevel(func(l level) {
+			got = append(got, append([]float32(nil), want...))
+			s.Add(dy, scratch, got[l])
+			require.Equal(t, got[0], got[l], "%v: %+v", l, g)
+		})
 		kernels.Conv2DGradient(g, nil, weight, nil, dy, want, nil, nil)
 		require.InDeltaSlice(t, want, got[0], 1e-3, "%+v", g)
 	}

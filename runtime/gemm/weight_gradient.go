@@ -8,7 +8,7 @@ import "github.com/dnnc/dnnc/ir/geometry"
 // that a row of a window is one run. Derivatives that are 0, as most are after relu and max
 // pooling, cost nothing. A linear layer is a convolution of a single pixel.
 type Outer struct {
-	w   *Windows // only its planes
+	l   layout
 	pad []float32
 	run int // elements of a window that lie side by side
 }
@@ -18,8 +18,7 @@ const leastRun = 8
 
 // NewOuter is that of a convolution; pad has one value an input channel, nil means 0.
 func NewOuter(g geometry.Window, pad []float32) *Outer {
-	o := &Outer{w: &Windows{g: g, pixels: g.OutH() * g.OutW()}, pad: pad, run: g.InC / g.Groups}
-	o.w.height, o.w.width = planes(g)
+	o := &Outer{l: newLayout(g, 1, 1), pad: pad, run: g.InC / g.Groups}
 	if g.DilW == 1 {
 		o.run *= g.KW
 	}
@@ -34,8 +33,8 @@ func (o *Outer) Scratch(images int) int {
 	if o.isByTap() {
 		return 0
 	}
-	g := o.w.g
-	n := (images + 1) * g.InC * o.w.height * o.w.width
+	g := o.l.g
+	n := (images + 1) * g.InC * o.l.height * o.l.width
 	if g.KH*g.KW > 1 {
 		n += g.OutC * g.K()
 	}
@@ -47,7 +46,8 @@ func (o *Outer) Scratch(images int) int {
 // finite numbers it is kernels.Conv2DGradient of one image after the other, to the last bit:
 // every sum has its terms in the same order.
 func (o *Outer) Add(images int, x, dy, scratch, dw, db []float32) {
-	g, pixels := o.w.g, o.w.pixels
+	g := o.l.g
+	pixels := g.OutH() * g.OutW()
 	size := g.InC * g.InH * g.InW
 	for i := range images {
 		for c := range db {
@@ -62,10 +62,10 @@ func (o *Outer) Add(images int, x, dy, scratch, dw, db []float32) {
 	if o.isByTap() {
 		return
 	}
-	in, taps, plane := g.InC/g.Groups, g.KH*g.KW, o.w.height*o.w.width
+	in, taps, plane := g.InC/g.Groups, g.KH*g.KW, o.l.plane()
 	wide, columns := scratch[:g.InC*plane], scratch[g.InC*plane:][:images*g.InC*plane]
 	for i := range images {
-		widen(o.w, 1, x[i*size:], o.pad, wide)
+		lay(&o.l, 1, x[i*size:], o.pad, wide)
 		for group := range g.Groups {
 			transpose(in, plane, wide[group*in*plane:], columns[(i*g.Groups+group)*in*plane:])
 		}
@@ -89,9 +89,10 @@ func (o *Outer) Add(images int, x, dy, scratch, dw, db []float32) {
 // channel adds to sums[KH][KW][InC/Groups], those of an output channel, what the pixels of
 // images give, four of them at a time.
 func (o *Outer) channel(images, channel int, columns, dy, sums []float32) {
-	g, pixels, ow := o.w.g, o.w.pixels, o.w.g.OutW()
+	g := o.l.g
+	ow, pixels := g.OutW(), g.OutH()*g.OutW()
 	in := g.InC / g.Groups
-	plane := o.w.height * o.w.width * in
+	plane := o.l.height * o.l.width * in
 	var some [rowsAtOnce]float32
 	var at [rowsAtOnce]int
 	n := 0
@@ -101,7 +102,7 @@ func (o *Outer) channel(images, channel int, columns, dy, sums []float32) {
 			if d == 0 {
 				continue
 			}
-			some[n], at[n] = d, first+(p/ow*g.StrideH*o.w.width+p%ow*g.StrideW)*in
+			some[n], at[n] = d, first+(p/ow*g.StrideH*o.l.width+p%ow*g.StrideW)*in
 			if n++; n == rowsAtOnce {
 				o.windows(columns, &some, &at, sums)
 				n = 0
@@ -118,10 +119,10 @@ func (o *Outer) channel(images, channel int, columns, dy, sums []float32) {
 
 // windows adds four windows, each times its derivative, to sums; at is where they begin.
 func (o *Outer) windows(columns []float32, d *[rowsAtOnce]float32, at *[rowsAtOnce]int, sums []float32) {
-	g, in, run := o.w.g, o.w.g.InC/o.w.g.Groups, o.run
+	g, in, run := o.l.g, o.l.g.InC/o.l.g.Groups, o.run
 	for ky := range g.KH {
 		for kx := 0; kx < g.KW; kx += run / in {
-			addRows(columns, (ky*g.DilH*o.w.width+kx*g.DilW)*in, 1, at, d, sums[(ky*g.KW+kx)*in:][:run])
+			addRows(columns, (ky*g.DilH*o.l.width+kx*g.DilW)*in, 1, at, d, sums[(ky*g.KW+kx)*in:][:run])
 		}
 	}
 }

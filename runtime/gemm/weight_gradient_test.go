@@ -15,8 +15,8 @@ import (
 // paddings, with and without the processor's own sums, to the last bit; sums go on from what is
 // there.
 func TestOuterEqualsTheKernel(t *testing.T) {
-	own := hasTiles
-	defer func() { hasTiles = own }()
+	own := processor
+	defer func() { processor = own }()
 	rng := rand.New(rand.NewPCG(7, 1))
 	some := func(n int) []float32 {
 		x := make([]float32, n)
@@ -28,7 +28,7 @@ func TestOuterEqualsTheKernel(t *testing.T) {
 		return x
 	}
 	for round := range 600 {
-		hasTiles = own && round%2 == 0
+		processor = level(round) % (own + 1)
 		groups := 1 + rng.IntN(3)
 		g := geometry.Window{
 			InC: groups * (1 + rng.IntN(9)), InH: 1 + rng.IntN(7), InW: 1 + rng.IntN(9), OutC: groups * (1 + rng.IntN(6)), Groups: groups,
@@ -73,8 +73,8 @@ func BenchmarkOuter(b *testing.B) {
 		dy[i] = max(0, rng.Float32()-.5)
 	}
 	macs := float64(images * 64 * 64 * g.K())
-	o, w := NewOuter(g, nil), NewWindows(g)
-	scratch := make([]float32, max(o.Scratch(images), w.Scratch()))
+	o, c := NewOuter(g, nil), NewFloats(g, dw)
+	scratch := make([]float32, max(o.Scratch(images), c.Scratch()))
 	b.Run("weights", func(b *testing.B) {
 		for b.Loop() {
 			o.Add(images, x, dy, scratch, dw, nil)
@@ -84,7 +84,7 @@ func BenchmarkOuter(b *testing.B) {
 	b.Run("product", func(b *testing.B) {
 		bias, y := make([]float32, 64), make([]float32, images*64*64)
 		for b.Loop() {
-			w.Conv(images, x, dw, bias, nil, -1, 1, scratch, y)
+			c.Run(images, x, bias, nil, -1, 1, scratch, y)
 		}
 		b.ReportMetric(macs*float64(b.N)/b.Elapsed().Seconds(), "macs/s")
 	})

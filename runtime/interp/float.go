@@ -85,11 +85,11 @@ func convStep(p *Float, n *ir.Node, weight, bias []float32) floatRun {
 			pad[i] = float32(x)
 		}
 	}
-	windows := gemm.NewWindows(g)
+	conv := gemm.NewFloats(g, weight)
 	lo, hi := geometry.Bounds(n.Word(ir.AttrAct))
-	p.floats = max(p.floats, windows.Scratch())
+	p.floats = max(p.floats, conv.Scratch())
 	return func(ws *workspace, count int, dst []float32, src [][]float32) {
-		windows.Conv(count, src[0], weight, bias, pad, float32(lo), float32(hi), ws.floats, dst)
+		conv.Run(count, src[0], bias, pad, float32(lo), float32(hi), ws.floats, dst)
 	}
 }
 

@@ -1,96 +1,142 @@
 #include "textflag.h"
 
-// func avxFloatTile(k int, a *float32, lda int, b, c *float32)
+// One element of a row, times sixteen columns in Y8 and Y9, to the sums of the row:
+// product and sum rounded apart.
+#define ROW(element, s0, s1) \
+	VBROADCASTSS element, Y10 \
+	VMULPS Y8, Y10, Y11 \
+	VMULPS Y9, Y10, Y12 \
+	VADDPS Y11, s0, s0 \
+	VADDPS Y12, s1, s1
+
+// The sums of a row of a tile, from c and on to the next row.
+#define LOAD(s0, s1) \
+	VMOVUPS (BX), s0 \
+	VMOVUPS 32(BX), s1 \
+	ADDQ R11, BX
+
+// The sums of a row of a tile, to c and on to the next row.
+#define STORE(s0, s1) \
+	VMOVUPS s0, (BX) \
+	VMOVUPS s1, 32(BX) \
+	ADDQ R11, BX
+
+// func avxFloatTile(k int, a *float32, row, step int, b *float32, at *int32, c *float32, ldc int)
 //
-// c[4,16] = a[4,k] * b[k,16]: rows of a are lda elements apart, b and c have no
-// gaps. Products and sums are rounded apart, each element's in the order of k,
-// so that the portable loop gives the same bits. Eight sums in Y0..Y7, a row of b
-// in Y8 and Y9, one element of a in Y10.
-TEXT ·avxFloatTile(SB), NOSPLIT, $0-40
+// c[4,16] += a[4,k] * a line of b, whose row k lies at[k] elements after its beginning:
+// rows of a are row elements apart and their elements step, rows of c ldc. Each element's products and sums are
+// in the order of k, so that the portable loop gives the same bits.
+TEXT ·avxFloatTile(SB), NOSPLIT, $0-64
 	MOVQ k+0(FP), CX
 	MOVQ a+8(FP), SI
-	MOVQ lda+16(FP), DX
-	MOVQ b+24(FP), DI
-	MOVQ c+32(FP), BX
+	MOVQ row+16(FP), DX
+	MOVQ step+24(FP), R13
+	MOVQ b+32(FP), DI
+	MOVQ at+40(FP), R12
+	MOVQ c+48(FP), BX
+	MOVQ ldc+56(FP), R11
 	SHLQ $2, DX
-	LEAQ (SI)(DX*1), R8
-	LEAQ (SI)(DX*2), R9
-	LEAQ (R8)(DX*2), R10
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	VXORPS Y5, Y5, Y5
-	VXORPS Y6, Y6, Y6
-	VXORPS Y7, Y7, Y7
-	XORQ AX, AX
+	SHLQ $2, R13
+	SHLQ $2, R11
+	LEAQ (DX)(DX*2), R8
+	LOAD(Y0, Y1)
+	LOAD(Y2, Y3)
+	LOAD(Y4, Y5)
+	LOAD(Y6, Y7)
+	MOVQ c+48(FP), BX
 
 step:
-	CMPQ AX, CX
-	JGE  done
-	VMOVUPS (DI), Y8
-	VMOVUPS 32(DI), Y9
-	VBROADCASTSS (SI)(AX*4), Y10
-	VMULPS Y8, Y10, Y11
-	VMULPS Y9, Y10, Y12
-	VADDPS Y11, Y0, Y0
-	VADDPS Y12, Y1, Y1
-	VBROADCASTSS (R8)(AX*4), Y13
-	VMULPS Y8, Y13, Y14
-	VMULPS Y9, Y13, Y15
-	VADDPS Y14, Y2, Y2
-	VADDPS Y15, Y3, Y3
-	VBROADCASTSS (R9)(AX*4), Y10
-	VMULPS Y8, Y10, Y11
-	VMULPS Y9, Y10, Y12
-	VADDPS Y11, Y4, Y4
-	VADDPS Y12, Y5, Y5
-	VBROADCASTSS (R10)(AX*4), Y13
-	VMULPS Y8, Y13, Y14
-	VMULPS Y9, Y13, Y15
-	VADDPS Y14, Y6, Y6
-	VADDPS Y15, Y7, Y7
-	ADDQ $64, DI
-	INCQ AX
-	JMP  step
-
-done:
-	VMOVUPS Y0, (BX)
-	VMOVUPS Y1, 32(BX)
-	VMOVUPS Y2, 64(BX)
-	VMOVUPS Y3, 96(BX)
-	VMOVUPS Y4, 128(BX)
-	VMOVUPS Y5, 160(BX)
-	VMOVUPS Y6, 192(BX)
-	VMOVUPS Y7, 224(BX)
+	MOVLQSX (R12), AX
+	VMOVUPS (DI)(AX*4), Y8
+	VMOVUPS 32(DI)(AX*4), Y9
+	ROW((SI), Y0, Y1)
+	ROW((SI)(DX*1), Y2, Y3)
+	ROW((SI)(DX*2), Y4, Y5)
+	ROW((SI)(R8*1), Y6, Y7)
+	ADDQ R13, SI
+	ADDQ $4, R12
+	DECQ CX
+	JNE  step
+	STORE(Y0, Y1)
+	STORE(Y2, Y3)
+	STORE(Y4, Y5)
+	STORE(Y6, Y7)
 	VZEROUPPER
 	RET
 
-// func pairPanel(pairs int, panel *int8, zero int16, out *int16)
+// func avxFloatLine(k int, a, x *float32, at *int32, n int, y *float32)
 //
-// Of two rows of 16 bytes each, less zero: the pairs of pixels 0 to 3 and 8 to 11,
-// then those of 4 to 7 and 12 to 15, as the halves of a register interleave.
-TEXT ·pairPanel(SB), NOSPLIT, $0-32
+// y[n] = a[k] * a line of n columns, at least sixteen: as avxFloatTile of one row. The
+// last sixteen may overlap those before.
+TEXT ·avxFloatLine(SB), NOSPLIT, $0-48
+	MOVQ k+0(FP), CX
+	MOVQ a+8(FP), SI
+	MOVQ x+16(FP), DI
+	MOVQ at+24(FP), R12
+	MOVQ n+32(FP), DX
+	MOVQ y+40(FP), BX
+
+some:
+	TESTQ DX, DX
+	JE   all
+	CMPQ DX, $16
+	JGE  whole
+	LEAQ -64(BX)(DX*4), BX
+	LEAQ -64(DI)(DX*4), DI
+	MOVQ $16, DX
+
+whole:
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	XORQ AX, AX
+
+tap:
+	MOVLQSX (R12)(AX*4), R13
+	VMOVUPS (DI)(R13*4), Y8
+	VMOVUPS 32(DI)(R13*4), Y9
+	ROW((SI)(AX*4), Y0, Y1)
+	INCQ AX
+	CMPQ AX, CX
+	JLT  tap
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y1, 32(BX)
+	ADDQ $64, BX
+	ADDQ $64, DI
+	SUBQ $16, DX
+	JMP  some
+
+all:
+	VZEROUPPER
+	RET
+
+// func pairPanel(pairs int, b *int8, at *int32, zero int16, out *int16)
+//
+// Of two rows of 16 bytes each, less zero, where row k lies at[k] after b: the pairs of
+// pixels 0 to 3 and 8 to 11, then those of 4 to 7 and 12 to 15, as the halves of a
+// register interleave.
+TEXT ·pairPanel(SB), NOSPLIT, $0-40
 	MOVQ pairs+0(FP), CX
-	MOVQ panel+8(FP), SI
-	MOVWLZX zero+16(FP), AX
-	MOVQ out+24(FP), DI
+	MOVQ b+8(FP), SI
+	MOVQ at+16(FP), R9
+	MOVWLZX zero+24(FP), AX
+	MOVQ out+32(FP), DI
 	VMOVD AX, X15
 	VPBROADCASTW X15, Y15
 
 pair:
 	TESTQ CX, CX
 	JE    paired
-	VPMOVSXBW (SI), Y0
-	VPMOVSXBW 16(SI), Y1
+	MOVLQSX (R9), R10
+	MOVLQSX 4(R9), R11
+	VPMOVSXBW (SI)(R10*1), Y0
+	VPMOVSXBW (SI)(R11*1), Y1
 	VPSUBW Y15, Y0, Y0
 	VPSUBW Y15, Y1, Y1
 	VPUNPCKLWD Y1, Y0, Y2
 	VPUNPCKHWD Y1, Y0, Y3
 	VMOVDQU Y2, (DI)
 	VMOVDQU Y3, 32(DI)
-	ADDQ $32, SI
+	ADDQ $8, R9
 	ADDQ $64, DI
 	DECQ CX
 	JMP  pair
@@ -99,16 +145,25 @@ paired:
 	VZEROUPPER
 	RET
 
-// func intTile(pairs int, a *int16, lda int, panel *int16, c *[64]int32)
+// Pixels 0 to 7 of a row of sums are the low halves, 8 to 15 the high ones.
+#define STOREHALVES(s0, s1) \
+	VPERM2I128 $0x20, s1, s0, Y8 \
+	VPERM2I128 $0x31, s1, s0, Y9 \
+	STORE(Y8, Y9)
+
+// func intTile(pairs int, a *int16, lda int, panel *int16, c *int32, ldc int)
 //
-// c[4,16] = a[4,2*pairs] * panel, as pairPanel laid it out. VPMADDWD multiplies a
-// pair of a with the pairs of eight pixels and adds; the sums are exact.
-TEXT ·intTile(SB), NOSPLIT, $0-40
+// c[4,16] = a[4,2*pairs] * panel, as pairPanel laid it out, the rows of c ldc apart.
+// VPMADDWD multiplies a pair of a with the pairs of eight pixels and adds; the sums are
+// exact.
+TEXT ·intTile(SB), NOSPLIT, $0-48
 	MOVQ pairs+0(FP), CX
 	MOVQ a+8(FP), SI
 	MOVQ lda+16(FP), DX
 	MOVQ panel+24(FP), DI
 	MOVQ c+32(FP), BX
+	MOVQ ldc+40(FP), R11
+	SHLQ $2, R11
 	ADDQ DX, DX
 	LEAQ (SI)(DX*1), R8
 	LEAQ (SI)(DX*2), R9
@@ -153,23 +208,10 @@ round:
 	JMP  round
 
 sums:
-	// Pixels 0 to 7 are the low halves, 8 to 15 the high ones.
-	VPERM2I128 $0x20, Y1, Y0, Y8
-	VPERM2I128 $0x31, Y1, Y0, Y9
-	VMOVDQU Y8, (BX)
-	VMOVDQU Y9, 32(BX)
-	VPERM2I128 $0x20, Y3, Y2, Y8
-	VPERM2I128 $0x31, Y3, Y2, Y9
-	VMOVDQU Y8, 64(BX)
-	VMOVDQU Y9, 96(BX)
-	VPERM2I128 $0x20, Y5, Y4, Y8
-	VPERM2I128 $0x31, Y5, Y4, Y9
-	VMOVDQU Y8, 128(BX)
-	VMOVDQU Y9, 160(BX)
-	VPERM2I128 $0x20, Y7, Y6, Y8
-	VPERM2I128 $0x31, Y7, Y6, Y9
-	VMOVDQU Y8, 192(BX)
-	VMOVDQU Y9, 224(BX)
+	STOREHALVES(Y0, Y1)
+	STOREHALVES(Y2, Y3)
+	STOREHALVES(Y4, Y5)
+	STOREHALVES(Y6, Y7)
 	VZEROUPPER
 	RET
 
