@@ -8,7 +8,7 @@ TEST_PACKAGES = gcc g++ libc6-dev gcc-arm-linux-gnueabihf libc6-dev-armhf-cross 
 	qemu-system-arm gcc-arm-none-eabi libnewlib-arm-none-eabi clang-19 cmake ninja-build pkg-config neovim zsh fish
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: all demo dist experiments keep-check peers peers-networks peers-quantized test test-adoption test-full mutate mutate-all matrix bench results tasks same site check tools test-tools clean FORCE
+.PHONY: all demo dist experiments keep-check peers peers-networks peers-products peers-quantized test test-adoption test-full mutate mutate-all matrix bench results tasks same site check tools test-tools clean FORCE
 
 all: bin/dnnc
 
@@ -120,7 +120,14 @@ peers: bin/dnnc
 	bin/dnnc conformance bin/peers/tflite
 	bin/dnnc conformance bin/peers/keras
 	DNNC_QDQ=$(CURDIR)/bin/peers/qdq $(GO) test -v -count 1 -run NoiseIsThatOfQDQ ./passes
+	$(MAKE) peers-products
 	$(MAKE) peers-networks
+
+# The speed of the interpreter's products beside onnxruntime's, on one core and in one run.
+peers-products:
+	test -d bin/peers/python || python3 -m venv bin/peers/python
+	bin/peers/python/bin/pip install -q -r testdata/peers/requirements.txt
+	$(GO) run ./cmd/products
 
 # Networks that PyTorch, Keras 3 and scikit-learn export, the table of RESULTS.md: an hour, and
 # 7 GB for each version of PyTorch, as its wheels for Linux bring CUDA. TORCH lists the versions.
