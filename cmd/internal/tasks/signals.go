@@ -179,6 +179,58 @@ var keyword = Example{
 	},
 }
 
+// spoken tells words of two vowels from samples: the network computes their spectra itself.
+var spoken = Example{
+	Name: "spoken", Doc: "one of five words of two vowels, or none of them, from samples of 16 kHz", Errors: signalErrors,
+	Unusual: "drift=0.1,0.2;gain=0.2,0.5;dropout=0.05,0.15",
+	steps:   700, rate: 4e-3,
+	layers: func(b *builder) []output {
+		x := b.Input("sound", ir.Shape{1, 3200}, ir.Range{Lo: -1, Hi: 1})
+		y := b.Add(ir.LogMel, "features", []*ir.Value{x}, ir.AttrFrame.Is(400), ir.AttrHop.Is(200), ir.AttrRate.Is(16000), ir.AttrBands.Is(20), ir.AttrLow.Is(100), ir.AttrEps.Is(.01))
+		y = b.pool(b.seen("conv1", y, 8), 2, 2)
+		y = b.pool(b.seen("conv2", y, 12), 2, 2)
+		return only(b.linear("word", b.flat(y), 6), ir.Classes)
+	},
+	item: func(rng *rand.Rand, _ Set) item {
+		const rate = 16000
+		x := make([]float64, 3200)
+		vowels := [][2]float64{{750, 1250}, {300, 2300}, {320, 800}} // formants in Hz: a, i, u
+		words := [][2]int{{0, 1}, {1, 0}, {0, 2}, {2, 1}, {1, 2}}
+		word := rng.IntN(6)
+		first, loud, pitch := between(rng, 50, 400), between(rng, .2, .8), between(rng, 90, 220)
+		// A voice: pulses that ring at the formants.
+		vowel := func(from, length float64, formants [2]float64) {
+			own := make([]float64, int(length))
+			for _, hz := range formants {
+				angle, keeps := 2*math.Pi*hz*between(rng, .95, 1.05)/rate, .98
+				last, before, next := 0., 0., 0.
+				for i := range own {
+					pulse := 0.
+					if float64(i) >= next {
+						pulse, next = 1, next+rate/pitch*between(rng, .98, 1.02)
+					}
+					ring := pulse + float64(2*keeps*math.Cos(angle)*last) - float64(keeps*keeps*before)
+					last, before = ring, last
+					own[i] += float64(ring * math.Sin(angle))
+				}
+			}
+			for i, v := range own {
+				x[int(from)+i] += float64(loud / 2 * v * math.Sin(math.Pi*float64(i)/length))
+			}
+		}
+		length := between(rng, 1100, 1350)
+		if word < 5 {
+			for k, v := range words[word] {
+				vowel(first+float64(k)*length, length, vowels[v])
+			}
+		} else if rng.IntN(2) == 1 { // a vowel alone
+			vowel(first, length, vowels[rng.IntN(3)])
+		}
+		noise(rng, x, between(rng, .005, .08))
+		return item{within(x, -1, 1), oneOf(6, word), [][]float32{{float32(word)}}}
+	},
+}
+
 // beat tells from an electrocardiogram whether the heart recovers too slowly: whether the time
 // from a beat to its T wave, by the square root of the time between beats, is above a limit.
 // Half of the hearts lie within a sample of the limit, so that small errors of an answer count.

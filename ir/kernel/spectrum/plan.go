@@ -28,7 +28,7 @@ var Fourier = kernel.Family{Name: "fourier_radix4", Op: ir.Spectrogram, Wide: tr
 // plan is the numbers that the estimate needs.
 type plan struct {
 	frames, samples, fft int
-	weights              int // of the bank
+	bands, weights       int // weights of the bank
 	logs, roots          int // of a frame
 }
 
@@ -40,7 +40,7 @@ func of(l kernel.Layer) (plan, error) {
 	if err != nil {
 		return plan{}, err
 	}
-	p := plan{frames: s.Frames, samples: s.Frame, fft: s.FFT, weights: len(s.Bank)}
+	p := plan{frames: s.Frames, samples: s.Frame, fft: s.FFT, bands: s.Bands, weights: len(s.Bank)}
 	if s.IsLog {
 		p.logs = s.Bands
 	}
@@ -57,19 +57,26 @@ func (p plan) Scratch() int { return 8 * (p.fft/2 + 1) }
 
 // Instructions of Cortex-M4, fitted to counts.
 const (
-	perSample    = 15.
-	perButterfly = 70.
-	perBin       = 45.
-	perWeight    = 12.
-	perBand      = 20.
-	perLog       = 60.
-	perRoot      = 130.
+	perSample    = 9.
+	perButterfly = 43.5
+	perBin       = 35.
+	perBand      = 24. // that is a bin
+	perFilter    = 55.
+	perWeight    = 7.5
+	perLog       = 64.
+	perRoot      = 226.
 )
 
+// Cycles takes a stage of radix 2 for one of radix 4.
 func (p plan) Cycles() float64 {
 	half := p.fft / 2
 	butterflies := float64(half/4) * float64(len(geometry.Stages(p.fft)))
-	frame := perSample*float64(p.samples) + perButterfly*butterflies + perBin*float64(half) + perWeight*float64(p.weights) + (perBand+perLog)*float64(p.logs) + perRoot*float64(p.roots)
+	frame := perSample*float64(p.samples) + perButterfly*butterflies + perBin*float64(half) + perLog*float64(p.logs) + perRoot*float64(p.roots)
+	if p.weights > 0 {
+		frame += perFilter*float64(p.bands) + perWeight*float64(p.weights)
+	} else {
+		frame += perBand * float64(p.bands)
+	}
 	return float64(p.frames) * frame
 }
 

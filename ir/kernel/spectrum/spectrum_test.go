@@ -37,22 +37,26 @@ func TestWide(t *testing.T) {
 	kerneltest.WideExpressions(t, []*kernel.Family{&spectrum.Fourier}, expressions, "armv7em", "armv6m")
 }
 
-// node is a quantized spectrogram of samples with 40 frames and a bank of filters, among them an empty one and one
-// with negative weights.
-func node(t *testing.T, isLog bool, power int) *ir.Node {
-	t.Helper()
+// banked is a spectrogram of 40 frames with a bank of filters, among them an empty one and one with negative weights.
+func banked(isLog bool, power int) *geometry.SpectrumReals {
 	const frame, hop, fft, bands = 21, 21, 32, 5
-	x := &ir.Value{Name: "x", Type: ir.Type{Elem: ir.Of(ir.I16), Shape: ir.Shape{40 * hop}, Quant: ir.Quant{Scale: 1. / 32768}}}
-	reals := &geometry.SpectrumReals{
+	s := &geometry.SpectrumReals{
 		Spectrum: geometry.Spectrum{Frame: frame, Hop: hop, FFT: fft, Frames: 40, Bins: fft/2 + 1, Bands: bands, Power: power, IsLog: isLog},
 		Taps:     geometry.WindowTaps(ir.WindowHann, frame), Eps: 1e-6, Floor: 1e-10, Gain: 1, Bank: make([]float64, bands*(fft/2+1)),
 	}
-	for i := range reals.Bank {
-		if b := i / reals.Bins; b != 2 && i%reals.Bins >= 3*b {
-			reals.Bank[i] = 1 - 1.5*float64(b/4)*float64(i%2)
+	for i := range s.Bank {
+		if b := i / s.Bins; b != 2 && i%s.Bins >= 3*b {
+			s.Bank[i] = 1 - 1.5*float64(b/4)*float64(i%2)
 		}
 	}
-	out := ir.Type{Elem: ir.Of(ir.I16), Shape: ir.Shape{40, bands}, Quant: ir.Quant{Scale: 1. / 1024}}
+	return s
+}
+
+// quantized is a node of integers.
+func quantized(t *testing.T, reals *geometry.SpectrumReals) *ir.Node {
+	t.Helper()
+	x := &ir.Value{Name: "x", Type: ir.Type{Elem: ir.Of(ir.I16), Shape: ir.Shape{(reals.Frames-1)*reals.Hop + reals.Frame}, Quant: ir.Quant{Scale: 1. / 32768}}}
+	out := ir.Type{Elem: ir.Of(ir.I16), Shape: ir.Shape{reals.Frames, reals.Bands}, Quant: ir.Quant{Scale: 1. / 1024}}
 	s, err := reals.Ints(x.Type.Quant.Scale, out)
 	require.NoError(t, err)
 	n := &ir.Node{Op: ir.Spectrogram, Args: []*ir.Value{x}}
@@ -60,8 +64,8 @@ func node(t *testing.T, isLog bool, power int) *ir.Node {
 	put := func(key ir.Key[*ir.Const], kind ir.Kind, x []int64, shape ...int) {
 		n.Put(key.Is(ir.IntConst(key.String(), ir.Of(kind), shape, x)))
 	}
-	n.Put(ir.AttrFrame.Is(frame), ir.AttrHop.Is(hop), ir.AttrFFT.Is(fft), ir.AttrPower.Is(power), ir.AttrLo.Is(-32768), ir.AttrHi.Is(32767))
-	if isLog {
+	n.Put(ir.AttrFrame.Is(s.Frame), ir.AttrHop.Is(s.Hop), ir.AttrFFT.Is(s.FFT), ir.AttrPower.Is(s.Power), ir.AttrLo.Is(-32768), ir.AttrHi.Is(32767))
+	if s.IsLog {
 		n.Put(ir.AttrFn.Is(ir.SpectrumLog))
 		put(ir.AttrTable, ir.I32, ints(s.Table), len(s.Table))
 	}
@@ -72,11 +76,13 @@ func node(t *testing.T, isLog bool, power int) *ir.Node {
 	for _, b := range s.Spans {
 		spans = append(spans, int64(b.First), int64(b.Bins))
 	}
-	put(ir.AttrTaps, ir.I16, ints(s.Taps), frame)
+	put(ir.AttrTaps, ir.I16, ints(s.Taps), s.Frame)
 	put(ir.AttrTwiddles, ir.I32, ints(s.Twiddles), len(s.Twiddles)/2, 2)
 	put(ir.AttrLevels, ir.I64, levels, 16, 4)
-	put(ir.AttrBank, ir.I16, ints(s.Bank), len(s.Bank))
-	put(ir.AttrSpans, ir.I32, spans, bands, 2)
+	if s.Bank != nil {
+		put(ir.AttrBank, ir.I16, ints(s.Bank), len(s.Bank))
+		put(ir.AttrSpans, ir.I32, spans, s.Bands, 2)
+	}
 	put(ir.AttrMul, ir.I32, ints(s.Mul), 1)
 	put(ir.AttrShift, ir.I32, ints(s.Requant.Shift), 1)
 	typ, fault := ir.InferNode(n)
@@ -99,7 +105,7 @@ func TestLevels(t *testing.T) {
 	for _, isLog := range []bool{true, false} {
 		for power := 1; power <= 2; power++ {
 			t.Run(fmt.Sprint(isLog, power), func(t *testing.T) {
-				n := node(t, isLog, power)
+				n := quantized(t, banked(isLog, power))
 				s, err := geometry.SpectrumIntsOf(n)
 				require.NoError(t, err)
 				rng := rand.New(rand.NewPCG(1, 2))
@@ -131,4 +137,75 @@ func TestLevels(t *testing.T) {
 			})
 		}
 	}
+}
+
+// TestCyclesAreNearCounts: instructions of Cortex-M4, by dnnc bench.
+func TestCyclesAreNearCounts(t *testing.T) {
+	tgt, err := processor.Find("armv7em")
+	require.NoError(t, err)
+	for _, c := range []struct {
+		op     ir.Op
+		frame  int
+		frames int
+		attrs  []ir.Attr
+		count  float64
+	}{
+		{ir.Spectrogram, 480, 11, nil, 336042},
+		{ir.Spectrogram, 240, 11, nil, 167060},
+		{ir.Spectrogram, 1024, 7, nil, 470655},
+		{ir.Spectrogram, 480, 11, []ir.Attr{ir.AttrFn.Is(ir.SpectrumLog)}, 522624},
+		{ir.Spectrogram, 480, 11, []ir.Attr{ir.AttrPower.Is(1)}, 974371},
+		{ir.Mel, 480, 11, []ir.Attr{ir.AttrRate.Is(16000), ir.AttrLow.Is(20)}, 333197},
+		{ir.Mel, 480, 11, []ir.Attr{ir.AttrRate.Is(16000), ir.AttrLow.Is(20), ir.AttrBands.Is(80)}, 357364},
+		{ir.LogMel, 480, 11, []ir.Attr{ir.AttrRate.Is(16000), ir.AttrLow.Is(20)}, 360059},
+	} {
+		n := &ir.Node{Op: c.op, Args: []*ir.Value{{Name: "x", Type: ir.Type{Elem: ir.Of(ir.F32), Shape: ir.Shape{c.frame + 160*(c.frames-1)}}}}, Out: &ir.Value{Name: "y"}}
+		n.Put(append(c.attrs, ir.AttrFrame.Is(c.frame), ir.AttrHop.Is(160))...)
+		typ, fault := ir.InferNode(n)
+		require.Nil(t, fault)
+		n.Out.Type = typ
+		reals, err := geometry.SpectrumRealsOf(n)
+		require.NoError(t, err)
+		p, ok := spectrum.Fourier.Serves(kernel.Of(quantized(t, reals), tgt))
+		require.True(t, ok)
+		assert.InDelta(t, 1, p.Cycles()/c.count, .1, "%s of frames of %d: %v", c.op, c.frame, n.Attrs)
+	}
+}
+
+// TestTablesThatDoNotFit: an edited dump has no plan.
+func TestTablesThatDoNotFit(t *testing.T) {
+	tgt, err := processor.Find("armv7em")
+	require.NoError(t, err)
+	for name, edit := range map[string]func(n *ir.Node){
+		"no multiplier": func(n *ir.Node) { n.Drop(ir.AttrMul) },
+		"few roots": func(n *ir.Node) {
+			n.Put(ir.AttrTwiddles.Is(ir.IntConst("r", ir.Of(ir.I32), ir.Shape{1, 2}, []int64{1, 0})))
+		},
+		"a shift of 64":    func(n *ir.Node) { level(n, 0, 64) },
+		"a least sum of 0": func(n *ir.Node) { level(n, 2, 0) },
+		"bins beyond":      func(n *ir.Node) { span(n, 0, 17) },
+		"more bins":        func(n *ir.Node) { span(n, 1, 16) },
+		"no table":         func(n *ir.Node) { n.Drop(ir.AttrTable) },
+		"too great a table": func(n *ir.Node) {
+			n.Put(ir.AttrTable.Is(ir.IntConst("t", ir.Of(ir.I32), ir.Shape{65}, append(make([]int64, 64), 1<<17))))
+		},
+	} {
+		n := quantized(t, banked(true, 2))
+		_, ok := spectrum.Fourier.Serves(kernel.Of(n, tgt))
+		require.True(t, ok)
+		edit(n)
+		_, ok = spectrum.Fourier.Serves(kernel.Of(n, tgt))
+		assert.False(t, ok, name)
+	}
+}
+
+// level and span write a number of the first level, and of the first span.
+func level(n *ir.Node, at int, v int64) { rewrite(n, ir.AttrLevels, at, v) }
+func span(n *ir.Node, at int, v int64)  { rewrite(n, ir.AttrSpans, at, v) }
+
+func rewrite(n *ir.Node, key ir.Key[*ir.Const], at int, v int64) {
+	c := n.Const(key)
+	x, _ := c.Ints()
+	x[at] = v
+	n.Put(key.Is(ir.IntConst(c.Name, c.Type.Elem, c.Type.Shape, x)))
 }

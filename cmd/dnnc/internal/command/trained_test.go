@@ -26,6 +26,7 @@ var learnt = map[string]map[string]struct {
 	"detector": {"box": {"1 - rmse/std", .4}, "score": {"accuracy at .5", .97}},
 	"pump":     {"again": {"AUC of the score |x-f(x)|²", .9}},
 	"keyword":  {"word": {"accuracy", .9}},
+	"spoken":   {"word": {"accuracy", .9}},
 	"beat":     {"long": {"accuracy at .5", .93}},
 	"shapes":   {"there": {"accuracy at .5", .95}},
 	"glyph":    {"direction": {"nearest neighbour's label", .9}},
@@ -79,5 +80,25 @@ func TestTrainedExamples(t *testing.T) {
 			}
 			assert.Less(t, robust.WeightBytes, 6*int8.WeightBytes/10)
 		})
+	}
+}
+
+// TestErrorsDisturbSamples: before features that the network computes, in a search and in what it measures.
+func TestErrorsDisturbSamples(t *testing.T) {
+	e, err := tasks.Find("spoken")
+	require.NoError(t, err)
+	m, err := e.Module()
+	require.NoError(t, err)
+	list, err := e.Arrays(m, tasks.Test, 60)
+	require.NoError(t, err)
+	path := filepath.Join(t.TempDir(), "test.npz")
+	f, err := os.Create(path)
+	require.NoError(t, err)
+	require.NoError(t, weights.WriteNPZ(f, list))
+	require.NoError(t, f.Close())
+	out := dnnctest.Succeed(t, "eval", filepath.Join(dnnctest.Root, "testdata/tasks/spoken/spoken.dnn"), "-O", "robust", "-bits", "4", "-formats", "odd",
+		"-calib", path, "-data", path, "-images", "20", "-n", "40", "-errors", "gaussian=.04;gain=.5;drift=.2;dropout=.1;saturation=.3")
+	for _, kind := range []string{"gaussian", "gain", "drift", "dropout", "saturation"} {
+		assert.Regexp(t, `(?m)^ *`+kind+` `, out)
 	}
 }
