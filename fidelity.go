@@ -81,7 +81,7 @@ func (r *Result) warnOfColumn(f *measure.Fidelity, n *measure.Near, what, help s
 	if at < 0 || db >= diag.LeastSQNR || share > otherUnit || !defined || whole < diag.LeastSQNR {
 		return
 	}
-	r.Warn(diag.Warn(diag.UnevenColumns, "column %d of the %d of the %s %s has %.1f dB over its spread, on %d calibration images: it spreads %.2g of another column, and one scale serves all", at, len(n.Columns), what, n.Name, db, f.Images, share).
+	r.Warn(diag.Warn(diag.UnevenColumns, "column %d of the %d of the %s %s has %.1f dB over its spread, on %d calibration images: it spreads %.2g of another column, and one scale serves all", at, len(n.Columns), what, n.Name, measure.Decibels(db), f.Images, share).
 		WithHelp("%s", help))
 }
 
@@ -97,9 +97,9 @@ func FarResults(f *measure.Fidelity, isOfNoise bool) (far []string) {
 		spread, hasSpread := n.Spread()
 		switch db, defined := n.SQNR(); {
 		case defined && db < diag.LeastSQNR:
-			far = append(far, fmt.Sprintf("%s has %.1f dB", n.Name, db))
+			far = append(far, fmt.Sprintf("%s has %.1f dB", n.Name, measure.Decibels(db)))
 		case n.IsValues && !isOfNoise && hasSpread && spread < diag.LeastSQNR:
-			far = append(far, fmt.Sprintf("%s has %.1f dB over its spread", n.Name, spread))
+			far = append(far, fmt.Sprintf("%s has %.1f dB over its spread", n.Name, measure.Decibels(spread)))
 		}
 		if n.Agree >= 0 && float64(n.Agree) < diag.LeastAgreement*float64(f.Images) {
 			far = append(far, fmt.Sprintf("the answers of %s agree on %d", n.Name, n.Agree))

@@ -239,6 +239,9 @@ func TestLowFidelity(t *testing.T) {
 		f := &measure.Fidelity{Images: 100, Results: []measure.Near{{Name: "y", Signal: c.signal, Noise: c.noise, Agree: c.agree}}}
 		assert.Equal(t, c.low, len(dnnc.FarResults(f, false)) > 0, c.name)
 	}
+	// 4.2504 dB: a certificate has 4.25, and what is printed of it 4.2.
+	f := &measure.Fidelity{Images: 100, Results: []measure.Near{{Name: "y", Signal: 2.66097, Noise: 1, Agree: -1}}}
+	assert.Equal(t, []string{"y has 4.2 dB"}, dnnc.FarResults(f, false))
 }
 
 // TestNumbersFarFromZero: of numbers that hardly differ beside their size the spread tells

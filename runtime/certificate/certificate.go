@@ -196,7 +196,7 @@ func NewFidelity(f *measure.Fidelity) *Fidelity {
 				if !isMeant || x.Equal {
 					return nil
 				}
-				db = math.Round(100*db) / 100
+				db = measure.Decibels(db)
 				return &db
 			}
 			x.SQNR = figure(n.SQNR())

@@ -72,6 +72,10 @@ func (c *Column) SQNR() (db float64, defined bool) {
 	}
 }
 
+// Decibels is a ratio in dB with the digits that it tells: one text has one number for it, whether a
+// certificate or a warning gives it.
+func Decibels(db float64) float64 { return math.Round(100*db) / 100 }
+
 // WorstColumn is the column with the least ratio in dB, and its standard deviation as a share
 // of the greatest one of a column; -1 of none.
 func (n *Near) WorstColumn() (at int, db, share float64) {
