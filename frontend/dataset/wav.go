@@ -52,6 +52,9 @@ func wav(raw []byte) (s sound, err error) {
 		if id == "data" && isOpen(raw, len(raw)-len(rest), n) {
 			s.isOpen, n = true, len(rest)
 		}
+		if n > len(rest) && s.content != nil {
+			return s, fmt.Errorf("%d bytes of samples by the header, and %d bytes of no part after them: it was written before the samples, as to a pipe", len(s.content), len(rest)+8)
+		}
 		if n > len(rest) {
 			return s, fmt.Errorf("truncated: the part %q has %d bytes, the file has %d of it", id, n, len(rest))
 		}

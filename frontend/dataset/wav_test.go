@@ -91,6 +91,7 @@ func TestOpenWAV(t *testing.T) {
 		{"cut off", "no whole number of samples", sized(math.MaxUint32, math.MaxUint32)[:59]},
 		{"no sample", "a.wav has 0 samples", sized(48, 0)[:56]},
 		{"parts after no sample", "a.wav has 0 samples", list},
+		{"the size of the first sample", "2 bytes of samples by the header, and 12 bytes of no part after them: it was written before the samples", append(sized(50, 2), "\xae\x04P\x09\xae\x04P\x09\xae\x04"...)},
 		{"truncated", "truncated", sized(0x7fffe024, 0x7fffe000)},
 		{"truncated otherwise", "truncated", sized(56, 8)},
 	} {
