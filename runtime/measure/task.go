@@ -750,7 +750,7 @@ func (r *Result) void(x []float32) (void float32, ok bool) {
 }
 
 // isClass reports a label that is one of the classes.
-func (r *Result) isClass(label float32) bool { return label >= 0 && int(label) < r.classes }
+func (r *Result) isClass(label float32) bool { return label >= 0 && label < float32(r.classes) }
 
 // checkVoid refuses labels of which void ones leave nothing to judge: an image of these alone,
 // or one class in all of them, which void stands for the other one of, as 255 in masks of 0 and 255.
