@@ -76,8 +76,17 @@ func (b *Build) environment(errors []disturb.Condition) *pass.Env {
 	env.Enough = func() bool { return c.Enough != nil && c.Enough() }
 	env.Stop = func() bool { return c.Time > 0 && time.Now().After(deadline) || env.Enough() }
 	calibration(env, c, b.source.Inputs)
+	env.Plan = func(ctx context.Context, m *ir.Module) (int, float64, error) {
+		p, err := planned(ctx, m, env, ir.Of(ir.I8), pass.Budget{RAM: c.Budget.RAM, FreeRAM: c.Budget.FreeRAM})
+		if err != nil {
+			return 0, 0, err
+		}
+		return p.Arena.Bytes, certificate.Cycles(p, c.Target), nil
+	}
 	if c.Level == pass.Robust {
-		env.Uniform = func(ctx context.Context, m *ir.Module, e ir.Elem) (*ir.Module, error) { return uniform(ctx, m, env, e) }
+		env.Uniform = func(ctx context.Context, m *ir.Module, e ir.Elem) (*ir.Module, error) {
+			return planned(ctx, m, env, e, pass.Budget{})
+		}
 	}
 	if !b.source.IsQuantized() {
 		env.Gradient = Gradient(b.source.Clone(), func() measure.Task { return b.Result.Task }, c.Task)
@@ -270,9 +279,9 @@ func (b *Build) Finish(ctx context.Context) (*Result, error) {
 	return r, err
 }
 
-// uniform takes a calibrated network to one format, whatever formats its layers have, and
-// plans it for the target as a build by -O int8 does.
-func uniform(ctx context.Context, m *ir.Module, env *pass.Env, e ir.Elem) (*ir.Module, error) {
+// planned takes a calibrated network to one format, whatever formats its layers have, and
+// plans it for the target within a budget as a build by -O int8 does.
+func planned(ctx context.Context, m *ir.Module, env *pass.Env, e ir.Elem, b pass.Budget) (*ir.Module, error) {
 	m = m.Clone()
 	m.After = passes.Calibrated
 	for _, n := range m.Layers() {
@@ -281,7 +290,7 @@ func uniform(ctx context.Context, m *ir.Module, env *pass.Env, e ir.Elem) (*ir.M
 			n.Put(ir.AttrBits.Is(e), ir.AttrRounding.Is(quant.Nearest))
 		}
 	}
-	plain := &pass.Env{Target: env.Target, Level: pass.Int8, Small: env.Small, Seed: env.Seed, Ranges: env.Ranges, MaxMemory: env.MaxMemory, Calibration: env.Calibration, Holdout: env.Holdout}
+	plain := &pass.Env{Target: env.Target, Level: pass.Int8, Small: env.Small, Budget: b, Seed: env.Seed, Ranges: env.Ranges, MaxMemory: env.MaxMemory, Calibration: env.Calibration, Holdout: env.Holdout}
 	return m, passes.Table.Run(ctx, m, plain, pass.Options{})
 }
 

@@ -399,30 +399,71 @@ func (m *Module) RowsOf(v *Value) int {
 // a quantized module has it as i16.
 func (m *Module) IsIndex(v *Value) bool { return m.RowsOf(v) > ByteRows }
 
-// CanBeWide reports whether v can be of 16 bits in a quantized module: a result of the network
-// that a layer computes and nothing else reads. Its zero point is 0.
-func (m *Module) CanBeWide(v *Value) bool {
-	return slices.Contains(m.Outputs, v) && m.WhyNarrow(v) == ""
+// CanBeWide reports whether the integers of v can have 16 bits in a quantized module.
+func (m *Module) CanBeWide(v *Value) bool { return m.onlyBytes(v, v.Name) == "" }
+
+// onlyBytes says why the integers of v have 8 bits and no other form; "" where they can have 16. name is
+// what the reason calls v.
+func (m *Module) onlyBytes(v *Value, name string) string {
+	switch n := v.Def; {
+	case n == nil && v.Holds().Kind == Image:
+		return name + " is a picture"
+	case n == nil && m.IsIndex(v):
+		return name + " chooses rows"
+	case n == nil:
+		return ""
+	case n.Jumps():
+		return fmt.Sprintf("%s computes %s, which jumps", n.functionName(), name)
+	case n.Widths() == ByteResults:
+		return fmt.Sprintf("%s computes %s, which is places", n.Op, name)
+	case n.Widths() == OnlyBytes:
+		return fmt.Sprintf("%s computes %s, which has no form of 16 bits", n.Op, name)
+	}
+	return ""
 }
 
-// WhyNarrow says why a result of a network cannot be of 16 bits: which operation computes it,
-// that is no layer, or which one reads it, too. "" where it can.
-func (m *Module) WhyNarrow(v *Value) string {
-	name := func(n *Node) string {
-		op := n.Op
-		if op == Table {
-			op, _ = n.Function()
+// WidthFrom lists v and the values whose integers are as wide as those of v: the arguments of operations
+// that give what they take.
+func WidthFrom(v *Value) []*Value {
+	list, has := []*Value{v}, map[*Value]bool{v: true}
+	for i := 0; i < len(list); i++ {
+		n := list[i].Def
+		if n == nil || n.Widths() != SameWidth {
+			continue
 		}
-		return op.String()
+		for _, a := range n.Args {
+			if !has[a] {
+				list, has[a] = append(list, a), true
+			}
+		}
 	}
-	switch {
-	case v.Def == nil:
-		return "it is an input"
-	case !v.Def.Op.HasWeights():
-		return name(v.Def) + " computes it, which is no layer"
+	return list
+}
+
+// WhyNarrow says why a result of a network has 8 bits unless all values are to have 16: what it is or is
+// made of, or which other operation reads that. "" where it has 16.
+func (m *Module) WhyNarrow(v *Value) string {
+	from := WidthFrom(v)
+	within := map[*Value]bool{}
+	for _, x := range from {
+		within[x] = true
 	}
-	if users := m.Users(v); len(users) > 0 {
-		return name(users[0]) + " reads it, too"
+	for _, x := range from {
+		name := x.Name
+		if x == v {
+			name = "it"
+		}
+		if why := m.onlyBytes(x, name); why != "" {
+			return why
+		}
+		if x.Def == nil {
+			return name + " is an input"
+		}
+		for _, u := range m.Users(x) {
+			if !within[u.Out] {
+				return fmt.Sprintf("%s reads %s, too", u.functionName(), name)
+			}
+		}
 	}
 	return ""
 }

@@ -148,6 +148,25 @@ func (n *Node) Function() (op Op, numbers []float64) {
 	return n.Op, numbers
 }
 
+// functionName is what n computes, as people call it: of a table its function.
+func (n *Node) functionName() string {
+	op := n.Op
+	if op == Table {
+		op, _ = n.Function()
+	}
+	return op.String()
+}
+
+// Jumps reports whether n is a function with jumps, which straight lines between the entries of a table of
+// 16 bits (R14) would make slopes of.
+func (n *Node) Jumps() bool {
+	if n.Op != Table {
+		return false
+	}
+	fn, _ := n.Function()
+	return slices.Contains([]Op{Sign, Round, Floor, Ceil, Step, ThresholdedRelu, Shrink, Tan}, fn)
+}
+
 // Widths is that of n's operation, as n is one: what has no factors, or chooses among elements, gives
 // what it takes.
 func (n *Node) Widths() Widths {

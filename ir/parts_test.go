@@ -395,20 +395,39 @@ func TestModuleFinds(t *testing.T) {
 	assert.ErrorIs(t, err, assert.AnError)
 }
 
-// TestWhyNarrow: a result has 16 bits where a layer computes it and nothing else reads it.
+// TestWhyNarrow: a result has 16 bits where that has a form, and nothing else reads what it is made of.
 func TestWhyNarrow(t *testing.T) {
 	m := quantized()
 	y := m.Outputs[0]
 	assert.Empty(t, m.WhyNarrow(y))
 	assert.True(t, m.CanBeWide(y))
-	assert.Equal(t, "it is an input", m.WhyNarrow(m.Inputs[0]))
+	in := m.Inputs[0]
+	assert.Equal(t, "it is an input", m.WhyNarrow(in))
+	assert.True(t, m.CanBeWide(in))
+	in.Content = Content{Kind: Image}
+	assert.Equal(t, "it is a picture", m.WhyNarrow(in))
+	assert.False(t, m.CanBeWide(in))
+	in.Content = Content{Kind: Features}
+
 	z := addNode(m, Table, "z", y)
 	z.Put(AttrFn.Is("tanh"))
 	assert.Equal(t, "tanh reads it, too", m.WhyNarrow(y))
-	assert.Equal(t, "tanh computes it, which is no layer", m.WhyNarrow(z.Out))
-	assert.False(t, m.CanBeWide(y))
-	m.Ops, m.Outputs = m.Ops[:1], nil
-	assert.False(t, m.CanBeWide(y), "it is no result")
+	assert.Empty(t, m.WhyNarrow(z.Out), "of a linear layer")
+	moved := addNode(m, Reshape, "moved", z.Out)
+	assert.Empty(t, m.WhyNarrow(moved.Out))
+	assert.Equal(t, []*Value{moved.Out, z.Out, y}, WidthFrom(moved.Out))
+	other := addNode(m, Requantize, "other", y)
+	assert.Equal(t, "requantize reads y, too", m.WhyNarrow(moved.Out))
+	assert.Empty(t, m.WhyNarrow(other.Out), "which has a scale of its own")
+	assert.Equal(t, []*Value{other.Out}, WidthFrom(other.Out))
+
+	z.Put(AttrFn.Is("sign"))
+	assert.Equal(t, "sign computes z, which jumps", m.WhyNarrow(moved.Out))
+	assert.Equal(t, "sign computes it, which jumps", m.WhyNarrow(z.Out))
+	assert.False(t, m.CanBeWide(z.Out))
+	assert.Equal(t, "x is an input", m.WhyNarrow(addNode(m, Reshape, "r", in).Out))
+	assert.Equal(t, "argmax computes it, which is places", m.WhyNarrow(addNode(m, ArgMax, "a", y).Out))
+	assert.Equal(t, "squareddiff computes it, which has no form of 16 bits", m.WhyNarrow(addNode(m, SquaredDiff, "d", y, y).Out))
 }
 
 // TestRowsOf counts the rows of an input that only chooses.

@@ -5,6 +5,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -52,11 +53,12 @@ func main() {
 	date := flag.String("date", "", "the day of the measurements")
 	program := flag.String("dnnc", "bin/dnnc", "the compiler")
 	quick := flag.Bool("quick", false, "only figures of fidelity: no object is made")
+	activations := flag.String("activations", "", "how the builds have their activations, as dnnc build takes it")
 	only := flag.String("only", "", "the networks to run, a list; all of them where this is empty")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
-	r := runner{folder: *in, program: *program, quick: *quick}
+	r := runner{folder: *in, program: *program, quick: *quick, activations: *activations}
 	if err := r.run(ctx, *only, *into, *date); err != nil {
 		fmt.Fprintln(os.Stderr, "networks:", err)
 		os.Exit(1)
@@ -66,6 +68,7 @@ func main() {
 type runner struct {
 	folder, program string
 	quick           bool
+	activations     string
 	exporters       []string // the folders, in the order of their names
 }
 
@@ -185,7 +188,7 @@ func (r *runner) row(ctx context.Context, name string) (row, error) {
 		w.why = append(w.why, err.Error())
 		return w, nil
 	}
-	if w.ours, err = c.noise(ctx, m); err != nil {
+	if w.ours, err = c.noise(ctx, m, r.activations); err != nil {
 		w.why = append(w.why, err.Error())
 	}
 	for _, target := range targets {
@@ -224,6 +227,9 @@ func (r *runner) prove(ctx context.Context, c *exported, tasks, target string) e
 	}
 	if len(c.Outputs) > 0 {
 		args = append(args, "-outputs", strings.Join(c.Outputs, ","))
+	}
+	if r.activations != "" {
+		args = append(args, "-activations", r.activations)
 	}
 	if err := r.dnnc(ctx, args...); err != nil {
 		return err
@@ -275,7 +281,7 @@ func tasks(m *ir.Module) string {
 }
 
 // noise is the signal-to-quantization-noise ratio of each result of int8 in dB.
-func (c *exported) noise(ctx context.Context, m *ir.Module) ([]float64, error) {
+func (c *exported) noise(ctx context.Context, m *ir.Module, activations string) ([]float64, error) {
 	images := func(file string) (data.Batch, error) {
 		d, err := dataset.Load(c.file(file), dataset.Want{Inputs: dnnc.DataInputs(m)})
 		if err != nil {
@@ -296,7 +302,7 @@ func (c *exported) noise(ctx context.Context, m *ir.Module) ([]float64, error) {
 		return nil, err
 	}
 	config.Calibration, config.Errors = dnnc.Images(calib), clean
-	config.Task = tasks(m)
+	config.Task, config.Activations = tasks(m), cmp.Or(activations, config.Activations)
 	r, err := dnnc.Compile(ctx, m, config)
 	if err != nil {
 		return nil, err

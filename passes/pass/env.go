@@ -46,14 +46,16 @@ const (
 // Ranges lists those values of -activations that say how ranges are calibrated, the default first.
 var Ranges = []string{MinMax, Percentile, LeastError}
 
-// The bits of activations: 8, or 16 of every value that has a form of them.
+// The bits of activations: 8; 16 of every value that has a form of them; or 16 of the values that make
+// the results nearer to the float network's, within the arena.
 const (
 	EightBits   = "8"
 	SixteenBits = "16"
+	AutoBits    = "auto"
 )
 
 // ActivationBits lists those values of -activations that say the bits, the default first.
-var ActivationBits = []string{EightBits, SixteenBits}
+var ActivationBits = []string{EightBits, SixteenBits, AutoBits}
 
 // Activations reads a value of -activations: one of Ranges, one of ActivationBits, or one of each with a
 // comma between them. ok is false of another.
@@ -160,6 +162,10 @@ type Env struct {
 	// nearest, planned for the target as -O int8 plans it. What int8 takes is the default limit
 	// of a search. Nil: there is none.
 	Uniform func(ctx context.Context, m *ir.Module, e ir.Elem) (*ir.Module, error)
+	// Plan plans a calibrated network for the target, with weights of 8 bits and 16 bits for the values that
+	// are marked: the bytes of its arena within the budget, and the estimated cycles of its layers. Nil:
+	// there is no bound on the arena.
+	Plan func(ctx context.Context, m *ir.Module) (arena int, cycles float64, err error)
 	// Gradient is the float network's, for guided errors; nil when none is.
 	Gradient disturb.Gradient
 	// Task is what the network's results mean, by which a search judges it; one label an
@@ -171,6 +177,7 @@ type Env struct {
 	Progress func(what string, done, total int)
 
 	Wasted    []Waste      // filled in by calibrate
+	Widened   *Widened     // filled in by widen; nil unless Bits is AutoBits
 	Report    SearchReport // filled in by the robust pass
 	Tuned     *Tuned       // filled in by tune; nil where nothing asked for it
 	Reference *ir.Module   // the network in int8, as the robust pass had it from Uniform; nil of none

@@ -40,10 +40,7 @@ func Quantize(ctx context.Context, m *ir.Module, env *pass.Env) error {
 
 // Lower makes m a module of integers, its layers' weights rounded already.
 func Lower(m *ir.Module, rounded []*Rounded) error {
-	returned, wide := m.Returned(), map[*ir.Value]bool{}
-	for i, v := range slices.Backward(m.Outputs) { // the first of several places of one value decides
-		wide[v] = IsWide(m, i)
-	}
+	returned := m.Returned()
 	for _, v := range values(m) {
 		if err := checkRange(v, v.Def == nil || returned[v]); err != nil {
 			return err
@@ -52,7 +49,7 @@ func Lower(m *ir.Module, rounded []*Rounded) error {
 		switch {
 		case m.IsIndex(v): // its integers are the rows' numbers
 			v.Type.Elem, v.Type.Quant = ir.Of(ir.I16), ir.Quant{Scale: 1}
-		case v.Wide || wide[v]:
+		case v.Wide:
 			v.Type.Elem, v.Type.Quant = ir.Of(ir.I16), wideType(m, v)
 		}
 	}
@@ -187,31 +184,16 @@ func isHalfSigmoid(m *ir.Module, n *ir.Node) bool {
 	return !isShared(n.Out)
 }
 
-// IsWide reports whether result i of a float network, whose range is known, is to be of 16
-// bits: values that a layer computes. A label needs the place of the greatest element alone. A
-// number of 8 bits has steps of a 255th of the range, and saturates where the calibration
-// images ended: it loses more by that than by all layers before it.
-func IsWide(m *ir.Module, i int) bool {
-	v := m.Outputs[i]
-	if v.Wide {
-		return true
-	}
-	if m.TaskOf(i).Name != ir.Values || !m.CanBeWide(v) {
-		return false
-	}
-	scale := wideQuant(*v.Range).Scale // callers convert all integers in float32
-	return scale >= leastOutside && scale*-math.MinInt16 <= math.MaxFloat32
-}
-
 // ResultStep is the real that one step of result i stands for, as Lower makes it; 0 where its
 // range is not known.
 func ResultStep(m *ir.Module, i int) float64 {
-	r := m.Outputs[i].Range
+	v := m.Outputs[i]
+	r := v.Range
 	switch {
 	case r == nil:
 		return 0
-	case IsWide(m, i):
-		return wideType(m, m.Outputs[i]).Scale
+	case v.Wide:
+		return wideType(m, v).Scale
 	}
 	return (r.Hi - r.Lo) / 255
 }

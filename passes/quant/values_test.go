@@ -624,19 +624,27 @@ func TestFunctionsThatRepeat(t *testing.T) {
 	}
 }
 
-// TestIsWide: a result of values has 16 bits where float32 holds all that they stand for.
-func TestIsWide(t *testing.T) {
+// TestWidenResults: a result of values has 16 bits where float32 holds all that they stand for, and so
+// has what it is made of.
+func TestWidenResults(t *testing.T) {
 	for _, c := range []struct {
 		lo, hi float64
 		want   bool
 	}{{0, 1, true}, {-1e38, 0, true}, {-1, 1.6e38, true}, {-1, 1.8e38, false}, {0, 1e-33, true}, {0, 1e-34, false}} {
-		x := &ir.Value{Name: "x"}
-		n := &ir.Node{Op: ir.Linear, Args: []*ir.Value{x}}
-		n.Out = &ir.Value{Name: "y", Def: n, Range: &ir.Range{Lo: c.lo, Hi: c.hi}}
-		m := &ir.Module{Inputs: []*ir.Value{x}, Ops: []*ir.Node{n}, Outputs: []*ir.Value{n.Out}, Tasks: []ir.Task{{Name: ir.Values, Axis: ir.NoAxis}}}
-		assert.Equal(t, c.want, IsWide(m, 0), "%v", c)
+		made := func(task string) *ir.Module {
+			x, r := &ir.Value{Name: "x"}, &ir.Range{Lo: c.lo, Hi: c.hi}
+			n := &ir.Node{Op: ir.Linear, Args: []*ir.Value{x}}
+			n.Out = &ir.Value{Name: "y", Def: n, Range: r}
+			k := &ir.Node{Op: ir.Reshape, Args: []*ir.Value{n.Out}}
+			k.Out = &ir.Value{Name: "z", Def: k, Range: r}
+			m := &ir.Module{Inputs: []*ir.Value{x}, Ops: []*ir.Node{n, k}, Outputs: []*ir.Value{k.Out}, Tasks: []ir.Task{{Name: task, Axis: ir.NoAxis}}}
+			widenResults(m)
+			return m
+		}
+		m := made(ir.Values)
+		assert.Equal(t, c.want, m.Ops[0].Out.Wide, "%v", c)
+		assert.Equal(t, c.want, m.Outputs[0].Wide, "%v", c)
 		assert.Equal(t, c.want, ResultStep(m, 0) != (c.hi-c.lo)/255, "%v", c)
-		m.Tasks[0].Name = ir.Multilabel
-		assert.False(t, IsWide(m, 0))
+		assert.False(t, made(ir.Multilabel).Outputs[0].Wide)
 	}
 }

@@ -3,31 +3,58 @@ package quant
 import (
 	"context"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/passes/pass"
 )
 
-// Widen decides which activations have 16 bits, as Env.Bits asks, beside those that the text says as i16.
-// It puts a requantization before an argument whose bits its operation cannot take.
-func Widen(_ context.Context, m *ir.Module, env *pass.Env) error {
-	if env.Bits == pass.SixteenBits {
-		widenAll(m)
-	}
+// Widen decides which activations have 16 bits: results that are numbers, what the text says as i16, and
+// what Env.Bits asks for. It puts a requantization before an argument whose bits its operation cannot take.
+func Widen(ctx context.Context, m *ir.Module, env *pass.Env) error {
+	widenResults(m)
 	widenSamples(m)
+	switch env.Bits {
+	case pass.SixteenBits:
+		widenAll(m)
+	case pass.AutoBits:
+		if err := widenSome(ctx, m, env); err != nil {
+			return err
+		}
+	}
 	fitWidths(m)
 	return nil
+}
+
+// widenResults marks results whose task is values, and what those are made of. A label needs the place of
+// the greatest element alone. A number of 8 bits has steps of a 255th of the range, and saturates where
+// the calibration images ended: it loses more by that than by all layers before it.
+func widenResults(m *ir.Module) {
+	for i, v := range m.Outputs {
+		if m.TaskOf(i).Name != ir.Values || m.WhyNarrow(v) != "" || !fitsFloat32(wideType(m, v)) {
+			continue
+		}
+		for _, x := range ir.WidthFrom(v) {
+			x.Wide = true
+		}
+	}
+}
+
+// fitsFloat32 reports whether float32, in which callers convert results, has all that the integers of a
+// wide type stand for.
+func fitsFloat32(q ir.Quant) bool {
+	return q.Scale >= leastOutside && q.Scale*-math.MinInt16 <= math.MaxFloat32
 }
 
 // widenAll marks every value that has a form of 16 bits. Inputs that hold pictures keep their 8, which
 // cameras give; and so does what only moves them.
 func widenAll(m *ir.Module) {
 	for _, v := range m.Inputs {
-		v.Wide = v.Wide || canWiden(m, v)
+		v.Wide = v.Wide || m.CanBeWide(v)
 	}
 	for _, n := range m.Ops {
-		n.Out.Wide = canWiden(m, n.Out) && (!isMoved(n) || n.Args[0].Wide)
+		n.Out.Wide = m.CanBeWide(n.Out) && (!isMoved(n) || n.Args[0].Wide)
 	}
 }
 
@@ -37,7 +64,7 @@ func widenSamples(m *ir.Module) {
 		if n.Widths() != ir.WideArgument {
 			continue
 		}
-		for v := n.Args[0]; canWiden(m, v); v = v.Def.Args[0] {
+		for v := n.Args[0]; m.CanBeWide(v); v = v.Def.Args[0] {
 			v.Wide = true
 			if v.Def == nil || !isMoved(v.Def) {
 				break
@@ -46,27 +73,8 @@ func widenSamples(m *ir.Module) {
 	}
 }
 
-// canWiden reports whether a value can have 16 bits in a module of integers.
-func canWiden(m *ir.Module, v *ir.Value) bool {
-	switch {
-	case v.Def == nil:
-		return v.Holds().Kind != ir.Image && !m.IsIndex(v)
-	case v.Def.Op == ir.Table:
-		return !jumps(v.Def)
-	}
-	w := v.Def.Widths()
-	return w == ir.SameWidth || w == ir.AnyWidth || w == ir.WideArgument
-}
-
 // isMoved reports whether n keeps the type of its one argument.
 func isMoved(n *ir.Node) bool { return KeepsType(n) && len(n.Args) == 1 }
-
-// jumps reports whether a function has jumps, which straight lines between entries of a table (R14) would
-// make slopes of.
-func jumps(n *ir.Node) bool {
-	fn, _ := n.Function()
-	return slices.Contains([]ir.Op{ir.Sign, ir.Round, ir.Floor, ir.Ceil, ir.Step, ir.ThresholdedRelu, ir.Shrink, ir.Tan}, fn)
-}
 
 // fitWidths makes the values that an operation takes and gives of one width where its form of integers
 // asks for that.
@@ -77,7 +85,7 @@ func fitWidths(m *ir.Module) {
 	}
 	made := map[as]*ir.Value{}
 	for _, n := range slices.Clone(m.Ops) {
-		if !canWiden(m, n.Out) {
+		if !m.CanBeWide(n.Out) {
 			n.Out.Wide = false // what the text says of a value that has no such form
 		}
 		isWide := slices.ContainsFunc(n.Args, func(a *ir.Value) bool { return a.Wide })

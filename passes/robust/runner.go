@@ -555,7 +555,7 @@ func (r *runner) cycles(l int, e ir.Elem) (sum float64) {
 	n := r.layers[l]
 	tied := r.m.Tied(n)
 	if r.estimates == nil {
-		if i := slices.Index(r.m.Outputs, n.Out); i >= 0 && quant.IsWide(r.m, i) { // which few kernels write
+		if n.Out.Wide { // which few kernels write
 			own, out := *n, *n.Out
 			out.Type.Elem, own.Out = ir.Of(ir.I16), &out
 			n = &own

@@ -61,6 +61,7 @@ type Certificate struct {
 	CodeBytes   int             `json:"code_bytes,omitempty"`
 	Cycles      float64         `json:"estimated_cycles,omitempty"` // of the layers with weights; absent where a layer has no estimate
 	StackBytes  int             `json:"stack_bytes,omitempty"`      // that the run function takes at most
+	Activations *Activations    `json:"activations,omitempty"`      // absent unless their bits were chosen value by value
 	Tuning      *Tuning         `json:"tuning,omitempty"`
 	Layers      []Layer         `json:"layers"`
 	NotMeasured []string        `json:"not_measured,omitempty"` // Nearness or Accuracy: what an interruption left out
@@ -329,6 +330,35 @@ type Tested struct {
 	Passed   bool     `json:"passed"`
 }
 
+// Activations is the choice of -activations auto. Ratios of signal to noise are of the worst result, on
+// calibration images, with weights of 8 bits.
+type Activations struct {
+	Wide    []string `json:"wide"`   // values of 16 bits that were chosen
+	Of      int      `json:"of"`     // values that could have had them
+	Images  int      `json:"images"` // that the ratios were measured on
+	Enough  float64  `json:"enough_db"`
+	Before  *float64 `json:"before_db,omitempty"` // with activations of 8 bits; absent where nothing is lost
+	After   *float64 `json:"after_db,omitempty"`  // the same with the choice
+	Arena8  int      `json:"arena_bytes_of_8,omitempty"`
+	Arena   int      `json:"arena_bytes,omitempty"`
+	Most    int      `json:"arena_bytes_at_most,omitempty"` // absent of no bound
+	Stopped string   `json:"stopped,omitempty"`             // why, where that is not enough
+}
+
+func newActivations(w *pass.Widened) *Activations {
+	if w == nil {
+		return nil
+	}
+	db := func(x float64) *float64 {
+		if math.IsInf(x, 0) {
+			return nil
+		}
+		x = math.Round(100*x) / 100
+		return &x
+	}
+	return &Activations{append([]string{}, w.Values...), w.Of, w.Images, w.Enough, db(w.Before), db(w.After), w.ArenaBefore, w.Arena, w.Most, w.Why}
+}
+
 // Tuning is how gradients moved the quantized network towards the float network's answers.
 type Tuning struct {
 	Effort   string  `json:"effort"` // as -tune names it
@@ -416,7 +446,7 @@ func New(m *ir.Module, env *pass.Env) *Certificate {
 	if !env.Task.IsKL() && env.Report.Evaluations > 0 {
 		c.Search.Divergence, c.Search.Left = RelativeDivergence, env.Report.Left
 	}
-	c.Search.Kept, c.Tuning = newKept(env.Report.Kept), newTuning(env.Tuned)
+	c.Search.Kept, c.Activations, c.Tuning = newKept(env.Report.Kept), newActivations(env.Widened), newTuning(env.Tuned)
 	if slices.ContainsFunc(m.Ops, func(n *ir.Node) bool { return n.Has(ir.AttrUnroll) }) {
 		c.Optimize += ",size"
 	}

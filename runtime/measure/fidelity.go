@@ -163,6 +163,13 @@ func (n *Near) Add(want, got []float32) (greatest float64) {
 	return greatest
 }
 
+// AddResult is Add for a result of this shape, whose columns count, too.
+func (n *Near) AddResult(shape ir.Shape, want, got []float32) {
+	n.Add(want, got)
+	columns, apart := columnsOf(shape)
+	n.addColumns(columns, apart, want, got)
+}
+
 // SQNR is the signal-to-quantization-noise ratio in dB: +Inf without noise. It is not
 // defined where the float value is 0 everywhere and the quantized one is not.
 func (n *Near) SQNR() (db float64, defined bool) {
@@ -388,7 +395,7 @@ func (c *comparison) fidelity(images int) *Fidelity {
 		if a := c.agree[v]; a != nil {
 			near.Agree = *a
 		}
-		if near.IsValues = c.m.TaskOf(i).Name == ir.Values; near.IsValues {
+		if near.IsValues = c.m.TaskOf(i).Name == ir.Values; near.IsValues && !v.Type.IsWide() {
 			near.Narrow = c.m.WhyNarrow(v)
 		}
 		f.Results = append(f.Results, near)

@@ -189,6 +189,7 @@ func (b *build) certify(messages io.Writer) error {
 	if c.Recipe, err = b.recipe(); err != nil {
 		return err
 	}
+	Widened(messages, b.r.Env.Widened)
 	Kept(messages, b.r.Env.Report.Kept)
 	Tuned(messages, b.r.Env.Tuned)
 	if err := b.measure(certificate.Nearness, func(ctx context.Context) error { return b.fidelity(ctx, messages) }); err != nil {

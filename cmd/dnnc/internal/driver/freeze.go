@@ -23,6 +23,7 @@ func Freeze(ctx context.Context, o Options, out, messages io.Writer) (*Result, e
 	}
 	r.WarnOfWaste()
 	Kept(messages, r.Env.Report.Kept)
+	Widened(messages, r.Env.Widened)
 	Tuned(messages, r.Env.Tuned)
 	if r.Calibrated() || CalibrationData(o, r.source) != "" {
 		f, err := r.Fidelity(ctx)

@@ -241,6 +241,13 @@ func Kept(out io.Writer, k *pass.Kept) {
 	}
 }
 
+// Widened says which activations have 16 bits, where they were chosen.
+func Widened(out io.Writer, w *pass.Widened) {
+	if w != nil {
+		fmt.Fprintln(out, quote.Line(w.String()))
+	}
+}
+
 // Tuned says what tuning did, or why it did nothing.
 func Tuned(out io.Writer, t *pass.Tuned) {
 	if t != nil {
