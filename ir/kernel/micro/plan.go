@@ -158,7 +158,7 @@ func (m *Product) serves(l kernel.Layer) bool {
 		bytes += (l.Weight().Size()*p + 7) / 8
 	}
 	switch {
-	case l.Node.IsWide() && !m.ofHalves():
+	case l.Node.IsWide() && !m.ofHalves(), m.Halves && !l.Node.IsWide():
 		return false
 	case m.InPlace && (l.Node.Op != ir.Linear || l.Elem.Kind != ir.I8 || l.K()%4 > 0):
 		return false

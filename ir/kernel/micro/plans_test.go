@@ -37,6 +37,7 @@ func TestPlans(t *testing.T) {
 		{"6,5,5 8 3x3 pad=1,1,1,1 padvalue pool=2,2 words result16", "i8 odd8 odd4", "armv7em"},
 		{"32,32,32 32 3x3 pad=1,1,1,1 words result16", "i8 odd4", "armv7em"},
 		{"33 7 words result16", "i8 odd4", "armv7em armv6m"},
+		{"256 64 words result16", "i8 odd8", "armv7em"},
 		{"16,4,4 8 3x3", "vec4x8 code4", "armv7em"},
 		{"16,3,1 1 1x1", "i8 odd4", "armv7em armv7m armv7"},
 	})

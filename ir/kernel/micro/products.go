@@ -46,6 +46,9 @@ type Product struct {
 	// Stacked: as Carried, of codes of few bits: the channels of a tile fill a half, the last one in two's
 	// complement less half of the codes' range. Each sum is of its channel and all before it.
 	Stacked bool
+	// Halves: arguments or results have 16 bits. Carried products, which have no room for those, are
+	// better for all others.
+	Halves bool
 	// InPlace: the inputs of a linear layer are read where they lie, without a column.
 	InPlace bool
 	// Raw: a column of codes of 8 bits holds the bytes of the inputs. Those of a linear layer, and of
@@ -86,6 +89,14 @@ var products = []*Product{
 		CountsRest: true, Planes: []int{8, 4, 2, 1}, Word: 4, Lanes: 2, Field: 16, Input: 16,
 		Tiles: [][2]int{{2, 2}, {1, 4}, {1, 2}, {2, 1}, {1, 1}},
 		Load:  1.2, Unpack: 1, Unpack8: 1, InputLoad: .5, Product: 1, Start: 10, Round: 5, Unroll8: 8, Unroll: 16,
+	},
+	{
+		Name: "smlad_halves", Code: smlad{}, Doc: "as smlad, of inputs or results of 16 bits, written out",
+		Arch: []string{"thumb"}, Feature: "dsp", Halves: true, Write: writeHalves,
+		Planes: []int{8}, Word: 4, Lanes: 2, Field: 16, Input: 16,
+		Tiles: [][2]int{{3, 2}, {2, 2}, {1, 4}, {1, 2}},
+		Load:  .5, Unpack8: 1, InputLoad: .4, Product: 1, Start: 14, Round: 2, Unroll8: 8,
+		Output: 7.5, Channel: 3, Column: 1.4,
 	},
 	{
 		Name: "smlad_nested", Code: smladNested{}, Doc: "as smlad, of halves with the codes of two channels, and of those of the first one alone",

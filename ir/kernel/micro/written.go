@@ -216,6 +216,63 @@ func writeStacked(pixels, channels, groups, round int) (w writing, ok bool) {
 	return w, true
 }
 
+// halves is how a tile of products of halves lies in registers: each input, each word of codes for two
+// channels and each sum has one, and the codes of one channel.
+type halves struct {
+	inputs, codes []string
+	together      int // groups of words that are loaded together, with their inputs
+	own           string
+	sums          int // number of the first sum's register
+}
+
+// halvesTiles are the tiles of pixels and channels.
+var halvesTiles = map[[2]int]halves{
+	{3, 2}: {regs(1, 3), regs(4, 1), 1, "r5", 6},
+	{2, 2}: {regs(1, 4), regs(5, 2), 2, "r7", 8},
+	{1, 4}: {regs(1, 2), regs(3, 4), 2, "r7", 8},
+	{1, 2}: {regs(1, 4), regs(5, 4), 4, "r9", 10},
+}
+
+// writeHalves writes the products of smlad_halves: the bytes of a word are the codes of two channels, each
+// channel's in every second byte.
+func writeHalves(pixels, channels, groups, round int) (w writing, ok bool) {
+	t, ok := halvesTiles[[2]int{pixels, channels}]
+	if !ok {
+		return w, false
+	}
+	const counter = "lr"
+	w = writing{inputsAt: "r0", codesAt: "r12", sums: tileOf(regs(t.sums, pixels*channels), pixels, channels)}
+	w.spoiled = slices.Concat(t.inputs, t.codes, []string{t.own, counter})
+	var b text
+	words := channels / 2
+	some := func(n int) {
+		for i := range n {
+			at := i % t.together
+			if left := min(t.together, n-i); at == 0 {
+				b.load(w.codesAt, t.codes[:left*words])
+				b.load(w.inputsAt, t.inputs[:left*pixels])
+			}
+			for u, q := range t.codes[at*words : (at+1)*words] {
+				products := func(c int, codes string) {
+					for px, x := range t.inputs[at*pixels : (at+1)*pixels] {
+						b.line("smlad %[1]s, %[2]s, %[3]s, %[1]s", w.sums[px][c], codes, x)
+					}
+				}
+				b.line("sxtb16 %s, %s", t.own, q)
+				products(2*u, t.own)
+				b.line("sxtb16 %[1]s, %[1]s, ror #8", q)
+				products(2*u+1, q)
+			}
+		}
+	}
+	if round = max(round, t.together); groups <= mostStraight {
+		round = groups
+	}
+	b.loop(groups, round, counter, func(n int) { b.line("movw %s, #%d", counter, n) }, some)
+	w.text = b.String()
+	return w, true
+}
+
 // writeBiased writes the products of mla_biased: a Cortex-M0 multiplies in the lower eight
 // registers alone, and one factor is lost; it adds to the upper registers, too.
 func writeBiased(pixels, channels, groups, round int) (w writing, ok bool) {
