@@ -283,6 +283,84 @@ func TestWideConformance(t *testing.T) {
 	}
 }
 
+// wideOperations are operations of one argument x, f32[4,6,6], and of y, its transposed, beside those of the
+// suite: with the shapes of their results.
+var wideOperations = []struct {
+	text  string
+	shape ir.Shape
+}{
+	{"maxpool2d(x, kernel: [2,3], stride: 1, pad: [0,1,0,1], dilation: 2)", ir.Shape{4, 4, 4}},
+	{"avgpool2d(x, kernel: 2, pad: 1, dilation: [3,1])", ir.Shape{4, 3, 4}},
+	{"globalavgpool(x)", ir.Shape{4, 1, 1}},
+	{"add(x, y, act: relu)", ir.Shape{4, 6, 6}},
+	{"sub(x, y, act: relu6)", ir.Shape{4, 6, 6}},
+	{"mul(x, y)", ir.Shape{4, 6, 6}},
+	{"minimum(x, y)", ir.Shape{4, 6, 6}},
+	{"maximum(x, y)", ir.Shape{4, 6, 6}},
+	{"squareddiff(x, y)", ir.Shape{4, 6, 6}},
+	{"scaleddiff(x, y, tanh(y))", ir.Shape{4, 6, 6}},
+	{"concat(x, y, x)", ir.Shape{12, 6, 6}},
+	{"reshape(x, shape: [8,18])", ir.Shape{8, 18}},
+	{"softmax(x, axis: 2)", ir.Shape{4, 6, 6}},
+	{"softmax(reshape(x, shape: [8,18]), axis: 1)", ir.Shape{8, 18}},
+	{"requantize(x, act: relu6)", ir.Shape{4, 6, 6}},
+	{"sigmoid(x)", ir.Shape{4, 6, 6}},
+	{"tanh(y)", ir.Shape{4, 6, 6}},
+	{"exp(x)", ir.Shape{4, 6, 6}},
+	{"sign(y)", ir.Shape{4, 6, 6}},
+	{"slice(x, start: [1,5,0], size: [3,3,6], step: [1,-2,1])", ir.Shape{3, 3, 6}},
+	{"copy(x, shape: [4,6], dims: [4,6], strides: [36,-1], start: 5)", ir.Shape{4, 6}},
+	{"pad(reshape(x, shape: [8,18]), before: [1,2], after: [0,3], between: [1,0], value: 0.3)", ir.Shape{16, 23}},
+	{"reduce(x, fn: max, axes: [0,2], keep: 1)", ir.Shape{1, 6, 1}},
+	{"reduce(x, fn: min, axes: [1])", ir.Shape{4, 6}},
+	{"reduce(x, fn: mean, axes: [2])", ir.Shape{4, 6}},
+	{"reduce(x, fn: sum, axes: [0,1])", ir.Shape{6}},
+	{"matmul(x, y, act: relu)", ir.Shape{4, 6, 6}},
+	{"argmax(x, axis: 1)", ir.Shape{4, 6}},
+}
+
+// TestWideOperations: every operation that has a form of 16 bits computes the same in the interpreter, in the
+// evaluator and in the object, on every target with DNNC_FULL. Those that have none get a requantization.
+func TestWideOperations(t *testing.T) {
+	t.Parallel()
+	names, _ := plan()
+	if os.Getenv("DNNC_FULL") == "" {
+		names = names[:2]
+	}
+	var body, results, returns []string
+	for i, c := range wideOperations {
+		name := fmt.Sprintf("r%d", i)
+		body = append(body, fmt.Sprintf("  %s = %s\n", name, c.text))
+		results, returns = append(results, "f32"+c.shape.String()), append(returns, name)
+	}
+	source := fmt.Sprintf("network net(x: f32[4,6,6] in [-2,3]%s) -> %s {\n  y = transpose(x, perm: [0,2,1])\n%s  return %s\n}\n",
+		asWords, strings.Join(results, ", "), strings.Join(body, ""), strings.Join(returns, ", "))
+	for _, name := range names {
+		tgt, err := processor.Find(name)
+		require.NoError(t, err)
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m, err := frontend.Parse("net.dnn", []byte(source), frontend.Options{})
+			require.NoError(t, err)
+			env := &pass.Env{Target: tgt, Level: pass.Int8, Bits: pass.SixteenBits, Seed: 1,
+				Calibration: func() (data.Batch, error) { return data.Synthesize([]int{4, 6, 6}, -2, 3, 16, 1), nil }}
+			require.NoError(t, passes.Table.Run(context.Background(), m, env, pass.Options{}))
+			wide := map[ir.Op]bool{ir.Conv2D: true, ir.Linear: true} // which TestWideConformance has
+			for _, n := range m.Ops {
+				wide[n.Op] = wide[n.Op] || n.IsWide()
+			}
+			for op := range ir.NumOps {
+				if op.Is(ir.Core) && op.Info().Widths != ir.OnlyBytes {
+					assert.True(t, wide[op], "%s of 16 bits is not tested", op)
+				}
+			}
+			in, out := cases(t, m, 3)
+			conformEvaluator(t, m, in, out)
+			conformObject(t, m, tgt, in, out)
+		})
+	}
+}
+
 // fewer is two of three cases, and all of them with DNNC_FULL; the first one where the run
 // must be short, as under the race detector, which makes the evaluator twenty times slower.
 func fewer[T any](cases []T) (list []T) {
