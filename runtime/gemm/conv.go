@@ -75,7 +75,7 @@ func (c *Floats) Run(images int, x, bias, pad []float32, lo, hi float32, scratch
 				base := p.base[first:min(first+hot, p.lines)]
 				for i := 0; i < rows; i += c.tile {
 					tile := sums[i*blockCols:]
-					if l == 0 {
+					if l == 0 && first == 0 { // of all lines, hot or not
 						clear(tile[:c.tile*blockCols])
 					}
 					floatTiles(n, own[l*high+i*n:], 1, c.tile, p.from, base, p.at[l:], tile[first*lineCols:], blockCols)

@@ -53,7 +53,8 @@ func someWindows(rng *rand.Rand, random int) []geometry.Window {
 	exact.InC, exact.OutC, exact.Groups, exact.InH, exact.InW = 2, 2, 2, 2, mostThin
 	linear := point
 	linear.InC, linear.OutC = 300, 37
-	all := []geometry.Window{point, deep, thin, exact, linear}
+	parts := geometry.Window{InC: 160, InH: 16, InW: 16, OutC: 9, KH: 3, KW: 3, StrideH: 1, StrideW: 1, DilH: 1, DilW: 1, Groups: 1, PadT: 1, PadL: 1, PadB: 1, PadR: 1}
+	all := []geometry.Window{point, deep, thin, exact, linear, parts} // parts is multiplied in parts of its depth, hot lines and others
 	for range random {
 		all = append(all, randomWindow(rng))
 	}
