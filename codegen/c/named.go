@@ -27,6 +27,7 @@ DNNC_FN uint32_t dnnc_smlad(uint32_t a, uint32_t b, uint32_t sum) {
 }
 DNNC_FN uint32_t dnnc_smlabb(uint32_t a, uint32_t b, uint32_t sum) { return sum + sext16_32((uint16_t)a) * sext16_32((uint16_t)b); }
 DNNC_FN uint32_t dnnc_smlatt(uint32_t a, uint32_t b, uint32_t sum) { return sum + ashr32(a, 16) * ashr32(b, 16); }
+DNNC_FN uint32_t dnnc_smmul(uint32_t a, uint32_t b) { return (uint32_t)ashr64(sext32_64(a) * sext32_64(b), 32); }
 DNNC_FN uint32_t dnnc_smmulr(uint32_t a, uint32_t b) { return (uint32_t)ashr64(sext32_64(a) * sext32_64(b) + (UINT64_C(1) << 31), 32); }
 DNNC_FN uint32_t dnnc_ssub16(uint32_t a, uint32_t b) { return ((a - b) & 0xffffu) | ((a & 0xffff0000u) - (b & 0xffff0000u)); }
 DNNC_FN uint32_t dnnc_ubfx(uint32_t from, uint32_t bits, uint32_t a) { return a >> from & ((UINT32_C(1) << bits) - 1u); }

@@ -49,6 +49,8 @@ var Intrinsics = map[string]func(args [][]int64) []int64{
 	// smlabb adds the product of the lower halves, smlatt of the upper ones.
 	"smlabb": func(a [][]int64) []int64 { return []int64{wrap(a[2][0]+wrap(a[0][0], 16)*wrap(a[1][0], 16), 32)} },
 	"smlatt": func(a [][]int64) []int64 { return []int64{wrap(a[2][0]+(a[0][0]>>16)*(a[1][0]>>16), 32)} },
+	// smmul is the upper half of a product of i32.
+	"smmul": func(a [][]int64) []int64 { return []int64{wrap(a[0][0]*a[1][0]>>32, 32)} },
 	// smmulr is the upper half of a product of i32, rounded to the nearest, ties up.
 	"smmulr": func(a [][]int64) []int64 { return []int64{wrap((a[0][0]*a[1][0]+1<<31)>>32, 32)} },
 	// mladav adds all products of signed bytes to an i32, addv all signed bytes;

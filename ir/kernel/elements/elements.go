@@ -2,6 +2,8 @@
 package elements
 
 import (
+	"math"
+
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/geometry"
 	"github.com/dnnc/dnnc/ir/kernel"
@@ -88,8 +90,8 @@ func difference(g *emit.Generator, j int, at loop.Expr) loop.Expr {
 	return g.Difference(j, at)
 }
 
-// addScalars is R13 of sums and differences in steps of 32 bits, where the rounding is TensorFlow
-// Lite's. It reports false where they do not fit.
+// addScalars is R13 of sums and differences in steps of 32 bits. It reports false where they do not fit, and where
+// another processor than RISC-V's rounds once.
 func addScalars(g *emit.Generator, p *geometry.AddParams) bool {
 	const bits = differenceBits + geometry.AddShift
 	fa, okA := g.Factor(p.MulA, p.ShiftA, bits)
@@ -97,18 +99,55 @@ func addScalars(g *emit.Generator, p *geometry.AddParams) bool {
 	fy, okY := g.Factor(p.MulY, p.ShiftY, bits+1)
 	shrink := p.ShiftA > 30 && p.ShiftB > 30 // factors below 1: the sum has a bit more
 	isSum := g.Node.Op == ir.Add || g.Node.Op == ir.Sub
+	if once := !geometry.RoundingOf(g.Node).IsTwice(); once && !g.Scalars() {
+		return false
+	}
 	if !isSum || g.Node.IsWide() || !okA || !okB || !okY || !shrink || !fa.TakesScalars(bits) || !fb.TakesScalars(bits) || !fy.TakesScalars(bits+1) {
 		return false
 	}
 	op, _ := shifted(g.Node)
+	least, most := reach(g.Node, p)
 	b := g.B
 	g.Elements(func(i loop.Expr) {
 		arg := func(j int, f emit.Factor) loop.Expr {
-			return f.Scalar(b, loop.Op(loop.Shl, g.Wide(j, i), loop.Int(geometry.AddShift)))
+			left, exact := f.Left(geometry.AddShift)
+			x := loop.Op(loop.Shl, g.Wide(j, i), loop.Int(int(left)))
+			if exact {
+				return x
+			}
+			return f.Scalar(b, x, 0)
 		}
-		g.StoreClamped(i, fy.Scalar(b, loop.Op(op, arg(0, fa), arg(1, fb))), p.ZeroY, p.Lo, p.Hi)
+		y := fy.Scalar(b, loop.Op(op, arg(0, fa), arg(1, fb)), p.ZeroY)
+		if least < int64(p.Lo) {
+			y = loop.Op(loop.SMax, y, loop.Int(int(p.Lo)))
+		}
+		if most > int64(p.Hi) {
+			y = loop.Op(loop.SMin, y, loop.Int(int(p.Hi)))
+		}
+		g.Write(i, y)
 	})
 	return true
+}
+
+// reach is the least and the greatest result of R13 of a sum or a difference before it is bounded: each argument
+// is at one of its ends.
+func reach(n *ir.Node, p *geometry.AddParams) (least, most int64) {
+	rescaled := func(j int, zero, m, r int32) [2]int64 {
+		low, high := n.Args[j].Type.Ends()
+		at := func(x int) int64 { return p.Rescale((int64(x)-int64(zero))<<p.Left, m, r) }
+		return [2]int64{at(low), at(high)}
+	}
+	least, most = math.MaxInt64, math.MinInt64
+	for _, a := range rescaled(0, p.ZeroA, p.MulA, p.ShiftA) {
+		for _, b := range rescaled(1, p.ZeroB, p.MulB, p.ShiftB) {
+			if n.Op == ir.Sub {
+				b = -b
+			}
+			y := p.Rescale(a+b, p.MulY, p.ShiftY) + int64(p.ZeroY)
+			least, most = min(least, y), max(most, y)
+		}
+	}
+	return least, most
 }
 
 // rescaleElements is R6 and R9 for every element.

@@ -44,5 +44,5 @@ func TestFamilies(t *testing.T) {
 		"neg(a)",
 		"exp(m)",
 		"relu(concat(a, b))",
-	}, "armv7em", "x86_64", "armv7", "aarch64", "armv8.1m", "riscv64+v")
+	}, "armv7em", "x86_64", "armv7", "aarch64", "armv8.1m", "riscv64+v", "riscv32")
 }

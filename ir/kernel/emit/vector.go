@@ -269,24 +269,46 @@ func (f Factor) Of(b *loop.Builder, x loop.Expr) loop.Expr {
 }
 
 // TakesScalars reports whether Scalar computes RQ of an i32 of the given bits, the sign among them: in
-// R8, where it fits 32 bits once it is shifted for the product.
-func (f Factor) TakesScalars(bits int) bool { return f.rounding.IsTwice() && bits+int(f.left)+1 <= 32 }
+// R8, where it fits 32 bits once it is shifted for the product, and so in R6 where ties go up.
+func (f Factor) TakesScalars(bits int) bool {
+	switch f.rounding {
+	case geometry.RoundHalfUp:
+		left, _ := f.upward()
+		return f.mul == 0 || bits+left <= 32
+	case geometry.RoundEven:
+		return false
+	}
+	return bits+int(f.left)+1 <= 32
+}
 
-// Scalar returns RQ(x) of an i32 that TakesScalars accepts.
-func (f Factor) Scalar(b *loop.Builder, x loop.Expr) loop.Expr {
+// upward is the bits by which a number is shifted left before a product in R6, and those by which the upper half of
+// the product is shifted right before it is rounded, up, to the next higher bit.
+func (f Factor) upward() (left, right int) {
+	const whole = 33 // the upper half, and a bit
+	more := max(whole-f.shift, 0)
+	return int(f.left + more), int(f.shift + more - whole)
+}
+
+// Scalar returns RQ(x) of an i32 that TakesScalars accepts, plus a number of 31 bits.
+func (f Factor) Scalar(b *loop.Builder, x loop.Expr, plus int32) loop.Expr {
 	const whole = 31
 	if f.mul == 0 {
-		return loop.Int(0)
+		return loop.Int(int(plus))
+	}
+	if f.rounding == geometry.RoundHalfUp {
+		left, right := f.upward()
+		high := loop.Instr("smmul", loop.Op(loop.Shl, x, loop.Int(left)), loop.Int(int(f.mul)))
+		return loop.Op(loop.AShr, loop.Sum(loop.Op(loop.AShr, high, loop.Int(right)), loop.Int(1+2*int(plus))), loop.Int(1))
 	}
 	y := b.Let("high", loop.Instr("smmulr", loop.Op(loop.Shl, x, loop.Int(int(f.left)+1)), loop.Int(int(f.mul))))
-	if f.shift <= whole {
-		return y
+	if f.shift > whole {
+		by := int(f.shift - whole)
+		if f.rounding == geometry.RoundTFLite { // a negative number less one
+			y = loop.Sum(y, loop.Op(loop.AShr, y, loop.Int(31)))
+		}
+		y = loop.Op(loop.AShr, loop.Sum(y, loop.Int(1<<(by-1))), loop.Int(by))
 	}
-	by := int(f.shift - whole)
-	if f.rounding == geometry.RoundTFLite { // a negative number less one
-		y = loop.Sum(y, loop.Op(loop.AShr, y, loop.Int(31)))
-	}
-	return loop.Op(loop.AShr, loop.Sum(y, loop.Int(1<<(by-1))), loop.Int(by))
+	return loop.Sum(y, loop.Int(int(plus)))
 }
 
 // Left returns the bits by which RQ(x << by) of x is x shifted left. exact is false if it is no such
