@@ -49,6 +49,7 @@ var operations = []struct {
 	{"pad(m, before: [2,3], after: [5,0], mode: symmetric)", 1.6}, {"pad(a, before: [0,4,1], after: [2,6,0], mode: wrap)", 1}, {"pad(reshape(a, shape: [2,2,6,6]), before: [1,0,3,1], after: [0,1,2,0], mode: reflect)", 1},
 	{"maxpool2d(a, kernel: [2,3], stride: 1, dilation: 2)", 1}, {"maxpool2d(a, kernel: 2, stride: [2,1], pad: 1, dilation: [1,3])", 1}, {"avgpool2d(a, kernel: 2, stride: 1, pad: [1,0,1,1], dilation: [3,2])", 1},
 	{"spectrogram(flatten(a), frame: 30, hop: 19, fn: log, eps: 0.01)", 2}, {"spectrogram(reshape(a, shape: [1,144]), frame: 33, hop: 40, window: hamming)", 2}, {"spectrogram(flatten(a), frame: 16, hop: 64, power: 1, window: none)", 2},
+	{"mel(flatten(a), rate: 8000, frame: 60, hop: 40, bands: 7)", 2}, {"logmel(flatten(a), rate: 8000, frame: 60, hop: 40, bands: 7, eps: 0.01)", 2}, {"mfcc(reshape(a, shape: [1,144]), rate: 8000, frame: 60, hop: 40, bands: 7, coefficients: 5, eps: 0.01)", 3},
 }
 
 // operationNet is one network with all of them for results.
