@@ -50,10 +50,10 @@ func (s *shape) walkAcross(channels int, visit func(row, i int)) {
 // Instructions of products across lanes, fitted to counts under the emulator.
 const (
 	perAcrossCall   = 35.  // a tile: the call, its addresses, the registers it saves
-	perAcrossBlock  = 17.  // a block of a tile's channels
+	perAcrossBlock  = 5.   // a block of a tile's channels
 	perAcrossOutput = 2.75 // a sum: one of four lanes, requantized and stored
 	perAcrossLine   = 2.5  // a segment of a window
-	perAcrossRound  = 5.   // of the loop over a segment
+	perAcrossRound  = 3.   // of the loop over a segment
 	perAcrossRest   = 2.   // the last inputs of a segment, of which fewer are loaded
 	perAcrossSum    = 1.   // sixteen inputs that are summed
 )

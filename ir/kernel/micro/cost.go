@@ -94,35 +94,50 @@ func (m *Product) cycles(e ir.Elem, k, pixels, channels, all int) float64 {
 // Instructions of columns.
 const (
 	perInput = 1.6 // an input that is written to a column
-	// Of columns of halves: an input more of taps of no multiple of four, and the inputs that lie in one
-	// piece, without and with a border of the image.
-	perPairInput = 1.7
+	// An input more of taps of no multiple of four, of halves and of bytes; and of fours of bytes that are
+	// written to vectors.
+	perPairInput  = 1.7
+	perAloneInput = 6.
+	perFourInput  = 4.
+	// The inputs that lie in one piece, without and with a border of the image; more where they are an odd
+	// number of halves.
 	perRun       = 22.
 	perPaddedRun = 38.
+	perOddRun    = 35.
 )
 
 // columnCycles are those of the columns of all pixels, and of what surrounds them.
 func (m *Product) columnCycles(l kernel.Layer) float64 {
-	input := perInput * float64(m.Input) / 16
-	switch {
-	case m.reads(l.Node):
+	if m.reads(l.Node) {
 		return 0
+	}
+	input, taps := perInput*float64(m.Input)/16, l.K()/l.Taps() // of a position of the window
+	switch {
 	case m.Column > 0:
 		input = m.Column
 	case m.Word == 16:
 		input = 1. / 4
 	}
+	switch {
+	case l.Node.Op != ir.Conv2D || m.Feature == "" || taps%16 == 0 || m.Word < 16 && taps%4 == 0:
+	case m.inPairs():
+		input += perPairInput
+	case taps%4 > 0:
+		input += perAloneInput
+	default:
+		input += perFourInput
+	}
 	around := float64(l.Taps()) * kernel.PerTap
-	if m.inPairs() && l.Node.Op == ir.Conv2D {
-		if l.K()/l.Taps()%4 > 0 {
-			input += perPairInput
-		}
+	if m.Feature == "dsp" && l.Node.Op == ir.Conv2D {
 		runs, each := float64(l.Taps()), perRun
 		if l.Groups() == 1 && l.Node.Ints(ir.AttrDilation)[1] == 1 {
 			runs = float64(l.Weight()[2])
 		}
 		if slices.Max(l.Node.Ints(ir.AttrPad)) > 0 {
 			each = perPaddedRun
+		}
+		if m.inPairs() && taps%2 > 0 {
+			each += perOddRun
 		}
 		around = runs * each
 	}

@@ -124,16 +124,14 @@ func (k *micro) decodePart(p *plane, l Layout, n, channels, to, from, bit int, v
 func (k *micro) decodeNested(i, low int) {
 	b, p := k.g.B, k.stored[i]
 	each, isLast, twice := 32/p.bits, i == len(k.stored)-1, low+1
-	runs := nestedRuns(k.groups, k.rows, k.k, k.channels)
-	firstWord, firstRest := placesOf(runs, p.bits)
-	for j, r := range runs {
+	for _, r := range placed(nestedRuns(k.groups, k.rows, k.k, k.channels), p.bits) {
 		elements := func(v int) loop.Expr { // of a word, all alike
 			if r.bytes == 2 {
 				return loop.Int(v * 0x00010001)
 			}
 			return loop.Int(int(int32(uint32(v) * 0x01010101)))
 		}
-		words, dst := b.Cursor("words", p.data, loop.Int(4*firstWord[j])), b.Cursor("dst", k.g.Scratch, loop.Int(k.decodedAt+r.at))
+		words, dst := b.Cursor("words", p.data, loop.Int(4*r.word)), b.Cursor("dst", k.g.Scratch, loop.Int(k.decodedAt+r.at))
 		b.For("word", loop.Int(0), loop.Int(r.codes/each), 1, func(loop.Expr) {
 			word := b.Let("word", &loop.Load{From: words, Offset: loop.Int(0), T: loop.I32, Align: 4})
 			b.Advance(words, 4)
@@ -153,7 +151,7 @@ func (k *micro) decodeNested(i, low int) {
 		})
 		// Halves one by one, of two codes or of one.
 		for at := r.codes / each * each; at < r.codes; at += 2 / r.bytes {
-			code := func(i int) loop.Expr { return k.codeAt(p, loop.Int(r.bit(i, p.bits, firstWord[j], firstRest[j]))) }
+			code := func(i int) loop.Expr { return k.codeAt(p, loop.Int(r.bit(i))) }
 			half, zero := code(at), 1<<k.elem.Bits-1
 			if r.bytes == 1 {
 				half, zero = loop.Sum(half, loop.Op(loop.Shl, code(at+1), loop.Int(8))), zero*0x101

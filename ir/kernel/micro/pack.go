@@ -124,10 +124,9 @@ func packNested(m *Product, e ir.Elem, codes []byte, groups, rows, k, channels i
 	for _, p := range m.PlanesOf(e) {
 		low -= p
 		w := &wordWriter{m: m, p: p, data: make([]byte, (len(codes)*p+7)/8)}
-		word, rest := placesOf(runs, p)
-		for i, r := range runs {
+		for i, r := range placed(runs, p) {
 			for j, q := range streams[i] {
-				w.put(r.bit(j, p, word[i], rest[i]), q>>low&(1<<p-1))
+				w.put(r.bit(j), q>>low&(1<<p-1))
 			}
 		}
 		all = append(all, w.data)
@@ -148,23 +147,27 @@ func nestedRuns(groups, rows, k, channels int) [2]run {
 	return [2]run{{groups * (rows - left) * k, 1, 0}, {groups * left * k, 2, leftNested(groups, rows, k, channels)}}
 }
 
-// placesOf gives the first word of each run in a plane of p bits, and the bit of its first code that fills no
-// word.
-func placesOf(runs [2]run, p int) (word, rest [2]int) {
-	each := 32 / p
-	word[1] = runs[0].codes / each
-	rest[0] = 32 * (word[1] + runs[1].codes/each)
-	rest[1] = rest[0] + runs[0].codes%each*p
-	return word, rest
+// placedRun is a run in a plane of some bits: its first word, and the bit of its first code that fills no word.
+type placedRun struct {
+	run
+	bits, word, rest int
 }
 
-// bit is where code i of a run lies in a plane of p bits, whose words and last codes begin at places.
-func (r run) bit(i, p, word, rest int) int {
-	each, lanes := 32/p, 4/r.bytes
+// placed are runs in a plane of p bits: the words of both, then the codes that fill none.
+func placed(runs [2]run, p int) [2]placedRun {
+	each := 32 / p
+	word := runs[0].codes / each
+	rest := 32 * (word + runs[1].codes/each)
+	return [2]placedRun{{runs[0], p, 0, rest}, {runs[1], p, word, rest + runs[0].codes%each*p}}
+}
+
+// bit is where code i of a run lies.
+func (r placedRun) bit(i int) int {
+	each, lanes := 32/r.bits, 4/r.bytes
 	if i >= r.codes/each*each {
-		return rest + i%each*p
+		return r.rest + i%each*r.bits
 	}
-	return 32*(word+i/each) + i%lanes*8*r.bytes + i%each/lanes*p
+	return 32*(r.word+i/each) + i%lanes*8*r.bytes + i%each/lanes*r.bits
 }
 
 // nestedStreams are the codes of nestedRuns. The last codes of rows of an odd number follow all others of
