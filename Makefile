@@ -189,6 +189,7 @@ test-adoption: tools site bin/dnnc
 	bin/adoption/python/bin/pip install -q "$$(ls bin/adoption/*.whl)[llvm]"
 	bin/adoption/python/bin/python cmd/dist/test_dnnc.py
 	$(GO) run ./cmd/dnnc demo bin/adoption/demo
+	@if [ "$$(id -u)" = 0 ]; then .ci/install mmdebstrap && cmd/dist/clean.sh bin/adoption; else echo "not root: nothing was installed in a clean Debian"; fi
 	$(GO) run github.com/rhysd/actionlint/cmd/actionlint@v1.7.7
 	bin/adoption/python/bin/pip install -q platformio==6.2.0 kconfiglib idf-component-manager
 	PATH=$(CURDIR)/bin/adoption/python/bin:$$PATH $(GO) test -count 1 -run Validators -v ./cmd/dnnc/internal/project
