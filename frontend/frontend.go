@@ -897,13 +897,30 @@ func (r *resolver) parameters(n *ir.Node, source map[ir.AttrKey]any) {
 				r.parameter(n, key, ir.Shape{in[0]})
 			}
 		}
+	case ir.Recurrent:
+		gates := ir.Gates(n.Word(ir.AttrCell))
+		if len(in) != 3 || in[0]%gates != 0 {
+			r.list.Add(n.Pos, diag.BadShape, "%s: a recurrent %s takes [%d*H,T,1], %s is %s", n.Name(), n.Word(ir.AttrCell), gates, n.Args[0].Name, in)
+			return
+		}
+		if !n.Has(ir.AttrHidden) {
+			r.parameter(n, ir.AttrHidden, ir.Shape{in[0], in[0] / gates})
+		}
+		if n.ResetsAfter() {
+			r.bias(n, in[0]/gates)
+		}
 	}
 }
 
 func (r *resolver) weights(n *ir.Node, shape ir.Shape) {
 	r.parameter(n, ir.AttrWeight, shape)
+	r.bias(n, shape[0])
+}
+
+// bias finds the constant of a node that need not have one.
+func (r *resolver) bias(n *ir.Node, size int) {
 	if _, ok := r.find(n.Name() + ir.Suffix(ir.AttrBias)); ok && !n.Has(ir.AttrBias) {
-		r.parameter(n, ir.AttrBias, shape[:1])
+		r.parameter(n, ir.AttrBias, ir.Shape{size})
 	}
 }
 

@@ -49,6 +49,7 @@ var (
 	AttrRate    = Key[int]{"rate", KindInt}
 	AttrBands   = Key[int]{"bands", KindInt}
 	AttrNumber  = Key[int]{"coefficients", KindInt}
+	AttrBack    = Key[int]{"back", KindInt}
 
 	AttrKernel   = Key[[]int]{"kernel", KindInts}
 	AttrStride   = Key[[]int]{"stride", KindInts}
@@ -98,6 +99,8 @@ var (
 	AttrWindow   = Key[string]{"window", KindWord}
 	AttrMels     = Key[string]{"mels", KindWord}
 	AttrNorm     = Key[string]{"norm", KindWord}
+	AttrCell     = Key[string]{"cell", KindWord}
+	AttrReset    = Key[string]{"reset", KindWord}
 
 	AttrImpl     = Key[string]{"impl", KindName}
 	AttrMultiply = Key[string]{"multiply", KindName}
@@ -120,6 +123,7 @@ var (
 	AttrSpans       = Key[*Const]{"spans", KindConst}
 	AttrTwiddles    = Key[*Const]{"twiddles", KindConst}
 	AttrLevels      = Key[*Const]{"levels", KindConst}
+	AttrHidden      = Key[*Const]{"hidden", KindConst}
 	AttrRunningMean = Key[*Const]{"mean", KindConst}
 )
 
@@ -127,7 +131,7 @@ var (
 var BatchNormConsts = [4]Key[*Const]{AttrGamma, AttrBeta, AttrRunningMean, AttrVariance}
 
 // The words of activations, of roundings of a requantization and of weights, of pads,
-// of blocks, of reductions, and of windows, results and filters of spectrograms.
+// of blocks, of reductions, of windows, results and filters of spectrograms, of cells and of reset gates.
 const (
 	ActNone  = "none"
 	ActRelu  = "relu"
@@ -169,4 +173,11 @@ const (
 	MelsSlaney = "slaney"
 	NormPeak   = "peak"
 	NormArea   = "area"
+
+	CellLSTM = "lstm"
+	CellGRU  = "gru"
+	CellRNN  = "rnn"
+
+	ResetBefore = "before"
+	ResetAfter  = "after"
 )

@@ -305,8 +305,11 @@ func MACs(ops []*Node) (sum int) {
 	return sum
 }
 
-// MACs is the number of multiply-adds of one run of n: of its weights, or 0.
+// MACs is the number of multiply-adds of one run of n: of its weights, or 0 without weights.
 func (n *Node) MACs() int {
+	if n.Op == Recurrent {
+		return n.Const(AttrHidden).Type.Shape[0] * n.Out.Type.Shape.Size()
+	}
 	if !n.Op.HasWeights() {
 		return 0
 	}
@@ -344,6 +347,8 @@ func (n *Node) work(out Shape) float64 {
 			bands = n.Int(AttrBands)
 		}
 		return float64(out[len(out)-2]) * float64(n.FFT()*bits.Len(uint(n.FFT()))+bands*n.Bins())
+	case Recurrent:
+		return size * float64(n.Const(AttrHidden).Type.Shape[0])
 	}
 	for _, a := range n.Args {
 		size = max(size, float64(a.Type.Shape.Size()))

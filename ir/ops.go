@@ -86,6 +86,7 @@ const (
 	Mel
 	LogMel
 	MFCC
+	Recurrent
 	NumOps
 )
 
@@ -402,6 +403,18 @@ func init() {
 			Doc:    "orthonormal cosine transform of the bands of logmel, to [frames,coefficients] or [1,frames,coefficients].",
 			Attrs: attrs(frameAttrs, melAttrs, logAttrs, []AttrInfo{
 				{Key: AttrNumber, Min: 1, Max: MostFFT, Default: 13, Doc: "coefficients, from that of the mean on; at most the bands"}})},
+		Recurrent: {Name: "recurrent", Class: Core, Widths: AnyWidth, MinArgs: 1, MaxArgs: 1, Known: InONNX | InTFLite, infer: inferRecurrent,
+			Sample: "const y.hidden: f32[12,4]\nconst y.bias: f32[4]\ny = recurrent(reshape(a, shape: [12,12,1]), cell: gru, reset: after, back: 1, hidden: y.hidden, bias: y.bias)",
+			Doc:    "an LSTM, a GRU or a plain recurrence over T steps: of what the inputs give its gates, [gates*H,T,1], as a convolution of 1x1 computes it, the hidden state after each step, [H,T,1]. It begins with zeros. Gates are in the order of ONNX: input, output, forget, candidate; update, reset, candidate.",
+			Attrs: attrs([]AttrInfo{
+				{Key: AttrCell, Words: []string{CellLSTM, CellGRU, CellRNN}, Default: CellLSTM, Doc: "what a step computes; rnn is tanh of the sum"},
+				{Key: AttrReset, Words: []string{ResetBefore, ResetAfter}, Default: ResetBefore, Doc: "of gru: the reset gate multiplies the hidden state, or what the weights make of it (PyTorch, Keras)"},
+				{Key: AttrBack, Min: 0, Max: 1, Default: 0, Doc: "1: from the last step to the first"},
+				{Key: AttrHidden, Required: true, Doc: "weights of the hidden state, f32[gates*H,H]; i8 after quantization (R20)"},
+				{Key: AttrBias, Doc: "of gru with reset: after, what is added to the candidate's part of the hidden state, f32[H]; i32 after quantization"},
+				{Key: AttrTable, Doc: "half of a sigmoid, i16[256] (R14)"},
+				{Key: AttrMul, Doc: "multipliers of the argument, of the result, and of the sums of each row of hidden, i32[2+gates*H] (R20)"},
+				{Key: AttrShift, Doc: "shifts of the argument, of the result and of all sums, i32[3] (R20)"}}, clampAttrs, machineAttrs)},
 	}
 	fn := Table.Attr(AttrFn)
 	for op := range NumOps {

@@ -133,7 +133,7 @@ func (n *Node) String() string {
 // suffixes are the endings of the keys under which the constants of an operation lie in
 // a tensors file: weight under name.weight.
 var suffixes = map[AttrKey]string{
-	AttrWeight: ".weight", AttrBias: ".bias",
+	AttrWeight: ".weight", AttrBias: ".bias", AttrHidden: ".hidden",
 	AttrGamma: ".weight", AttrBeta: ".bias", AttrRunningMean: ".running_mean", AttrVariance: ".running_var",
 }
 

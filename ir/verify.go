@@ -193,6 +193,7 @@ func (v *verifier) quantized(n *Node) {
 		v.fail(n.Pos, "V7", "%s has the bounds %d and %d of a result of 8 bits", n.Name(), n.Int(AttrLo), n.Int(AttrHi))
 	}
 	v.tables(n)
+	v.recurrent(n)
 	if !n.Op.HasWeights() {
 		return
 	}
@@ -240,7 +241,7 @@ func (v *verifier) tables(n *Node) {
 
 // factors checks what kernels shift by.
 func (v *verifier) factors(n *Node) {
-	if !n.Op.Takes(AttrMul) {
+	if !n.Op.Takes(AttrMul) || n.Op == Recurrent {
 		return
 	}
 	mul, shift := n.Const(AttrMul), n.Const(AttrShift)

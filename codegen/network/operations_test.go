@@ -183,9 +183,9 @@ func runAll(t *testing.T, m *ir.Module, tgt *processor.Target, tools llvm.Tools,
 // runAt is runAll with inputs and results at odd addresses, or at multiples of 8.
 func runAt(t *testing.T, m *ir.Module, tgt *processor.Target, tools llvm.Tools, object []byte, aligned bool) {
 	t.Helper()
-	j := emu.Job{Aligned: aligned, Prefix: "net", Inputs: []int{m.Inputs[0].Type.Shape.Size()}, Arena: m.Arena.Bytes, Align: m.Arena.Align, Steps: len(m.Ops)}
+	j := emu.Job{Aligned: aligned, Prefix: "net", Inputs: []int{m.Inputs[0].Type.Slots()}, Arena: m.Arena.Bytes, Align: m.Arena.Align, Steps: len(m.Ops)}
 	for _, o := range m.Outputs {
-		j.Outputs = append(j.Outputs, o.Type.Shape.Size())
+		j.Outputs = append(j.Outputs, o.Type.Slots())
 	}
 	text, err := emu.Driver(j, tgt)
 	require.NoError(t, err)

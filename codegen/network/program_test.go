@@ -254,16 +254,22 @@ func TestCEqualsInterpreter(t *testing.T) {
 						t.Skip(err)
 					}
 				}
-				dir := t.TempDir()
-				source, object := filepath.Join(dir, "net.c"), filepath.Join(dir, "net.o")
-				require.NoError(t, os.WriteFile(source, []byte(text), 0o644))
-				args := append(append(append([]string{}, cc.cc[1:]...), strict...), "-O1", "-c", "-o", object, source)
-				out, err := exec.Command(cc.cc[0], args...).CombinedOutput()
-				require.NoError(t, err, string(out))
-				execute(t, m, cc.emulator, dir, append(append([]string{}, cc.cc...), object)...)
+				inC(t, m, text, cc.cc, cc.emulator)
 			})
 		}
 	}
+}
+
+// inC compiles a network's C text with every warning, and runs it.
+func inC(t *testing.T, m *ir.Module, text string, cc, emulator []string) {
+	t.Helper()
+	dir := t.TempDir()
+	source, object := filepath.Join(dir, "net.c"), filepath.Join(dir, "net.o")
+	require.NoError(t, os.WriteFile(source, []byte(text), 0o644))
+	args := append(append(append([]string{}, cc[1:]...), strict...), "-O1", "-c", "-o", object, source)
+	out, err := exec.Command(cc[0], args...).CombinedOutput()
+	require.NoError(t, err, string(out))
+	execute(t, m, emulator, dir, append(append([]string{}, cc...), object)...)
 }
 
 // TestGathersEnd: LLVM 19 made an endless loop of gathers of the mean of two channels of

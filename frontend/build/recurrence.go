@@ -10,8 +10,8 @@ import (
 	"github.com/dnnc/dnnc/ir"
 )
 
-// MaxSteps bounds the time steps that a recurrence is unrolled to: a text of a step
-// takes about a kilobyte.
+// MaxSteps bounds the time steps that a recurrence is unrolled to, which cannot be a loop: a text
+// of a step takes about a kilobyte.
 const MaxSteps = 512
 
 // Matrix is constant weights [Rows, Cols] of f32.
@@ -66,7 +66,7 @@ const (
 	TakesByForget
 )
 
-// Recurrence is one direction of an LSTM, a GRU or a plain recurrence, unrolled into
+// Recurrence is one direction of an LSTM, a GRU or a plain recurrence: a loop, or unrolled into
 // layers and operations of elements. All steps share the weights of the layer of the hidden state. Gates
 // lie as ONNX has them: input, output, forget, candidate of an LSTM, update, reset,
 // candidate of a GRU.
@@ -100,12 +100,89 @@ type Recurrence struct {
 	tied    map[string]*ir.Node
 	input   *ir.Value // what the layer of the inputs gives all steps, [gates*hidden, steps, 1]
 	err     error
-	Outputs []*ir.Value // the hidden state after each step, in the order of time
+	Outputs []*ir.Value // the hidden state after each step, in the order of time; of a loop nil
+	IsLoop  bool        // one operation; where Loops says that it can be
+	states  *ir.Value   // of a loop: the hidden state after each step, [hidden, steps, 1]
+}
+
+// FewSteps is the steps that are smaller unrolled than as a loop.
+const FewSteps = 4
+
+// Loops reports whether a recurrence can be one operation that loops over its steps: of more
+// than a few, with the usual functions, from states of zero.
+func (r *Recurrence) Loops(steps int, h, c State) bool {
+	acts := []ir.Op{ir.Sigmoid, ir.Tanh, ir.Tanh}
+	switch {
+	case r.IsPlain:
+		acts = acts[1:2]
+	case !r.IsLSTM:
+		acts = acts[:2]
+	}
+	isUsual := slices.Equal(r.Acts, acts) && r.Clip == 0 && r.Coupled == Apart && !r.peeks() && r.CellClip == 0 && r.Project.Data == nil
+	return steps > FewSteps && isUsual && h.isZero() && c.isZero()
+}
+
+// loop writes a recurrence as one operation, and returns the hidden state after the last step.
+func (r *Recurrence) loop(x *ir.Value, steps int) *ir.Value {
+	r.project(x)
+	if r.err != nil {
+		return nil
+	}
+	name := r.B.Name(r.Name + ".states")
+	attrs := []ir.Attr{ir.AttrHidden.Is(r.B.Const(name+".hidden", ir.Shape{r.Recur.Rows, r.Recur.Cols}, r.Recur.Data))}
+	switch {
+	case r.IsPlain:
+		attrs = append(attrs, ir.AttrCell.Is(ir.CellRNN))
+	case !r.IsLSTM:
+		attrs = append(attrs, ir.AttrCell.Is(ir.CellGRU))
+		if r.Linear {
+			attrs = append(attrs, ir.AttrReset.Is(ir.ResetAfter), ir.AttrBias.Is(r.B.Floats(name+".bias", ir.Shape{r.Hidden}, narrow(r.Reset))))
+		}
+	}
+	last := steps - 1
+	if r.IsBack {
+		attrs, last = append(attrs, ir.AttrBack.Is(1)), 0
+	}
+	if r.states, r.err = r.B.AddNamed(ir.Recurrent, name, []*ir.Value{r.input}, attrs...); r.err != nil {
+		return nil
+	}
+	v, err := r.B.Add(ir.Slice, r.Name+".last", []*ir.Value{r.states}, ir.AttrStarts.Is([]int{0, last, 0}), ir.AttrSize.Is([]int{r.Hidden, 1, 1}))
+	if err == nil {
+		v, err = r.B.Reshape(v, ir.Shape{r.Hidden})
+	}
+	r.err = err
+	return v
+}
+
+// Sequence is the hidden states of all directions of a recurrence after each step, in the order
+// of time: elements of [steps, directions, hidden].
+func (b *Builder) Sequence(hint string, all []*Recurrence) (*ir.Value, error) {
+	var list []*ir.Value
+	if !all[0].IsLoop {
+		for t := range all[0].Outputs {
+			for _, r := range all {
+				list = append(list, r.Outputs[t])
+			}
+		}
+		return b.Join(hint, list)
+	}
+	for _, r := range all {
+		list = append(list, r.states)
+	}
+	v, err := b.Join(hint+".directions", list)
+	if err != nil {
+		return nil, err
+	}
+	return b.Add(ir.Transpose, hint, []*ir.Value{v}, ir.AttrPerm.Is([]int{1, 2, 0}))
 }
 
 // Run writes all steps of inputs x [steps, 1, inputs] and returns the states after
-// the last one.
+// the last one; of a loop (Loops) no cell.
 func (r *Recurrence) Run(x *ir.Value, steps int, h, c State) (State, State, error) {
+	if r.IsLoop {
+		h.V = r.loop(x, steps)
+		return h, c, r.err
+	}
 	if steps < 1 || steps > MaxSteps {
 		return h, c, fmt.Errorf("of %d time steps, which would be unrolled; at most %d are", steps, MaxSteps)
 	}

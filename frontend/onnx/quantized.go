@@ -248,7 +248,7 @@ func reach(v *ir.Value, depth int) (lo, hi float64) {
 		lo, hi = 0, 6
 	case ir.Softmax, ir.Sigmoid, ir.HardSigmoid:
 		return 0, 1
-	case ir.Tanh:
+	case ir.Tanh, ir.Recurrent:
 		return -1, 1
 	case ir.Clip:
 		lo, hi = d.Float(ir.AttrLow), d.Float(ir.AttrHigh)

@@ -67,7 +67,7 @@ func activations(n *pb.Node, directions int, absent []string) (ops []ir.Op, attr
 }
 
 // recurrent imports LSTM, GRU and RNN (4, 3 and 1 gates) of one batch with constant
-// weights, unrolled over their time steps.
+// weights, as loops over their time steps or unrolled.
 func recurrent(gates int) runner {
 	absent := map[int][]string{4: {"Sigmoid", "Tanh", "Tanh"}, 3: {"Sigmoid", "Tanh"}, 1: {"Tanh"}}[gates]
 	return func(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
@@ -86,8 +86,6 @@ func recurrent(gates int) runner {
 		switch {
 		case batch != 1:
 			return nil, fmt.Errorf("of a batch of %d; networks are compiled for one, which -shape can say", batch)
-		case steps > build.MaxSteps:
-			return nil, fmt.Errorf("of %d time steps, which would be unrolled; at most %d are: -shape gives shorter sequences, whose states the caller carries on", steps, build.MaxSteps)
 		case !(clip >= 0):
 			return nil, fmt.Errorf("with a clip of %v", clip)
 		}
@@ -182,10 +180,20 @@ func recurrent(gates int) runner {
 					r.Bias[i] += v
 				}
 			}
+			all = append(all, r)
+		}
+		isLoop := !im.isUsed(n, 2) // a loop has no cell for a result
+		for d, r := range all {
+			isLoop = isLoop && r.Loops(steps, h[d], c[d])
+		}
+		if steps > build.MaxSteps && !isLoop {
+			return nil, fmt.Errorf("of %d time steps, which would be unrolled; at most %d are: -shape gives shorter sequences, whose states the caller carries on. A loop may have any number of steps: it needs the usual activations, initial states of zero, no clip, input_forget or peepholes, and no use of Y_c", steps, build.MaxSteps)
+		}
+		for d, r := range all {
+			r.IsLoop = isLoop
 			if h[d], c[d], err = r.Run(sequence, steps, h[d], c[d]); err != nil {
 				return nil, err
 			}
-			all = append(all, r)
 		}
 		return im.recurred(n, all, h, c, steps, layout)
 	}
@@ -247,29 +255,39 @@ func (im *importer) states(n *pb.Node, in []*operand, i, directions, hidden int)
 // recurred are the results of a recurrence: all hidden states, and the last ones.
 func (im *importer) recurred(n *pb.Node, all []*build.Recurrence, h, c []build.State, steps, layout int) ([]*operand, error) {
 	hidden, directions := all[0].Hidden, len(all)
-	var sequence []*ir.Value
-	for t := range steps {
-		for _, r := range all {
-			sequence = append(sequence, r.Outputs[t])
-		}
-	}
 	shapes := [][]int{{steps, directions, 1, hidden}, {directions, 1, hidden}, {directions, 1, hidden}}
 	if layout == 1 {
 		shapes = [][]int{{1, steps, directions, hidden}, {1, directions, hidden}, {1, directions, hidden}}
 	}
 	var outs []*operand
-	for i, list := range [][]*ir.Value{sequence, valuesOf(h), valuesOf(c)} {
-		if i >= len(n.Output) || n.Output[i] == "" {
+	name := moduleName(n)
+	join := func(role string, states []build.State) (*ir.Value, error) {
+		return im.Join(name+role, valuesOf(states))
+	}
+	for i, result := range []func() (*ir.Value, error){
+		func() (*ir.Value, error) { return im.Sequence(name+".sequence", all) },
+		func() (*ir.Value, error) { return join(".last", h) },
+		func() (*ir.Value, error) { return join(".cell", c) },
+	} {
+		if !im.isUsed(n, i) {
 			outs = append(outs, nil)
 			continue
 		}
-		v, err := im.Join(moduleName(n)+"."+[]string{"sequence", "last", "cell"}[i], list)
+		v, err := result()
 		if err != nil {
 			return nil, err
 		}
 		outs = append(outs, &operand{v: v, shape: shapes[i]})
 	}
 	return outs, nil
+}
+
+// isUsed reports whether a result of a node is a result of the model, or another node's argument.
+func (im *importer) isUsed(n *pb.Node, i int) bool {
+	if i >= len(n.Output) || n.Output[i] == "" {
+		return false
+	}
+	return len(im.users[n.Output[i]]) > 0 || im.results[n.Output[i]]
 }
 
 func valuesOf(states []build.State) (list []*ir.Value) {

@@ -62,9 +62,9 @@ func TestRecurrentText(t *testing.T) {
 `, m.Source())
 }
 
-// TestStepsShareTheirWeights unrolls further: constants stay as many.
+// TestStepsShareTheirWeights unrolls a few steps: constants stay as many.
 func TestStepsShareTheirWeights(t *testing.T) {
-	for _, steps := range []int64{2, 3, 9} {
+	for _, steps := range []int64{2, 3, build.FewSteps} {
 		for op, gates := range map[string]int64{"LSTM": 4, "GRU": 3} {
 			m, err := Parse("net", rnn(op, gates, steps, 2, "direction", "bidirectional", "linear_before_reset", 1).bytes(), Options{})
 			require.NoError(t, err)
@@ -107,7 +107,7 @@ func TestRecurrentStep(t *testing.T) {
 }
 
 func TestRecurrentFaults(t *testing.T) {
-	long := rnn("LSTM", 4, build.MaxSteps+1, 1)
+	long := rnn("LSTM", 4, build.MaxSteps+1, 1, "clip", float32(3))
 	open := rnn("LSTM", 4, 3, 1)
 	open.Graph.Node[0].Input[1] = "x"
 	batch := rnn("GRU", 3, 3, 1)
@@ -188,4 +188,84 @@ func TestLSTMVariants(t *testing.T) {
 		}
 		assert.InDeltaSlice(t, want, compute(t, net, in), 1e-6, name)
 	}
+}
+
+// TestRecurrentLoopText: more than a few steps are a loop, in each direction.
+func TestRecurrentLoopText(t *testing.T) {
+	m := rnn("GRU", 3, 6, 2, "direction", "bidirectional", "linear_before_reset", 1)
+	m.Graph.Node[0].Output = append(m.Graph.Node[0].Output, "last")
+	m.Graph.Output = append(m.Graph.Output, info("last", nil))
+	net, err := Parse("net", m.bytes(), Options{})
+	require.NoError(t, err)
+	assert.Equal(t, `network net(x: f32[6,1,2] in [0,1]) -> f32[6,2,1,2] name: y, f32[2,1,2] name: last {
+  rnn.input.pixels = transpose(x, perm: [2,0,1])
+  rnn.input = conv2d(rnn.input.pixels, filters: 6, kernel: 1)
+  rnn.states = recurrent(rnn.input, cell: gru, reset: after)
+  rnn.last = slice(rnn.states, start: [0,5,0], size: [2,1,1])
+  rnn.last.flat = flatten(rnn.last)
+  rnn.reverse.input.pixels = transpose(x, perm: [2,0,1])
+  rnn.reverse.input = conv2d(rnn.reverse.input.pixels, filters: 6, kernel: 1)
+  rnn.reverse.states = recurrent(rnn.reverse.input, cell: gru, reset: after, back: 1)
+  rnn.reverse.last = slice(rnn.reverse.states, start: [0,0,0], size: [2,1,1])
+  rnn.reverse.last.flat = flatten(rnn.reverse.last)
+  rnn.sequence.directions = concat(rnn.states, rnn.reverse.states)
+  rnn.sequence = transpose(rnn.sequence.directions, perm: [1,2,0])
+  rnn.last_2 = concat(rnn.last.flat, rnn.reverse.last.flat)
+  rnn.sequence.shape = reshape(rnn.sequence, shape: [6,2,1,2])
+  rnn.last_2.shape = reshape(rnn.last_2, shape: [2,1,2])
+  return rnn.sequence.shape, rnn.last_2.shape
+}
+`, net.Source())
+}
+
+// TestLoopsAreTheUnrolledSteps: a recurrence as a loop computes what it computes unrolled, which the result
+// of the cell asks for, or a clip beyond all sums.
+func TestLoopsAreTheUnrolledSteps(t *testing.T) {
+	const steps = 9
+	in := make([]float32, 2*steps)
+	for i := range in {
+		in[i] = float32(i*7%11) / 11
+	}
+	for _, c := range []struct {
+		op    string
+		gates int64
+		attrs []any
+	}{
+		{"LSTM", 4, nil}, {"GRU", 3, nil}, {"GRU", 3, []any{"linear_before_reset", 1}}, {"RNN", 1, nil},
+	} {
+		for _, direction := range []string{"forward", "reverse", "bidirectional"} {
+			directions := int64(1)
+			if direction == "bidirectional" {
+				directions = 2
+			}
+			for result := range 2 {
+				answer := func(attrs ...any) []float32 {
+					m := rnn(c.op, c.gates, steps, directions, append(append(attrs, "direction", direction), c.attrs...)...)
+					m.Graph.Node[0].Output = [][]string{{"y"}, {"", "y"}}[result]
+					net, err := Parse("net", m.bytes(), Options{})
+					require.NoError(t, err)
+					isLoop := strings.Contains(net.Source(), "recurrent(")
+					assert.Equal(t, len(attrs) == 0, isLoop)
+					return compute(t, net, in)
+				}
+				assert.InDeltaSlice(t, answer("clip", float32(100)), answer(), 1e-6, "%s %s", c.op, direction)
+			}
+		}
+	}
+}
+
+// TestLongRecurrences: a loop has any number of steps; one whose cell is a result is unrolled.
+func TestLongRecurrences(t *testing.T) {
+	net, err := Parse("net", rnn("LSTM", 4, 3*build.MaxSteps, 1).bytes(), Options{})
+	require.NoError(t, err)
+	assert.Len(t, net.Ops, 5)
+	m := rnn("LSTM", 4, 7, 1)
+	m.Graph.Node[0].Output = list("", "", "y")
+	net, err = Parse("net", m.bytes(), Options{})
+	require.NoError(t, err)
+	assert.NotContains(t, net.Source(), "recurrent(")
+	m.Graph.Node[0].Output = list("y", "last", "cell") // as exporters write them, used or not
+	net, err = Parse("net", m.bytes(), Options{})
+	require.NoError(t, err)
+	assert.Contains(t, net.Source(), "recurrent(")
 }

@@ -36,7 +36,7 @@ func init() {
 		"FULLY_CONNECTED":              {of(fullyConnected), []ir.Op{ir.Linear, ir.Conv2D}},
 		"TRANSPOSE_CONV":               {transposeConv, []ir.Op{ir.Pad, ir.Conv2D}},
 		"BATCH_MATMUL":                 {batchMatMul, []ir.Op{ir.MatMul}},
-		"UNIDIRECTIONAL_SEQUENCE_LSTM": {of(lstm), []ir.Op{ir.Sigmoid, ir.Tanh, ir.Mul}},
+		"UNIDIRECTIONAL_SEQUENCE_LSTM": {of(lstm), []ir.Op{ir.Recurrent, ir.Sigmoid, ir.Tanh, ir.Mul}},
 		"AVERAGE_POOL_2D":              {of(pool(ir.AvgPool2D)), []ir.Op{ir.AvgPool2D}},
 		"MAX_POOL_2D":                  {of(pool(ir.MaxPool2D)), []ir.Op{ir.MaxPool2D}},
 		// Element by element.

@@ -25,8 +25,8 @@ const (
 // onnxOrder are the gates as a recurrence has them: input, output, forget, candidate.
 var onnxOrder = [4]int{0, 3, 1, 2}
 
-// lstm imports UNIDIRECTIONAL_SEQUENCE_LSTM of one batch with constant weights,
-// unrolled over its time steps; every run of it begins with states of zero.
+// lstm imports UNIDIRECTIONAL_SEQUENCE_LSTM of one batch with constant weights, as
+// a loop over its time steps or unrolled; every run of it begins with states of zero.
 func lstm(im *importer, o *operator, x *operand) error {
 	if im.exact {
 		return errors.New("of integers, whose cell states have 16 bits where values have 8 here: -exact=false quantizes the model anew")
@@ -42,8 +42,6 @@ func lstm(im *importer, o *operator, x *operand) error {
 	switch {
 	case batch != 1:
 		return fmt.Errorf("of a batch of %d; networks are compiled for one", batch)
-	case steps > build.MaxSteps:
-		return fmt.Errorf("of %d time steps, which would be unrolled; at most %d are: convert the model for shorter sequences, whose states the caller carries on", steps, build.MaxSteps)
 	}
 	for _, k := range []int{0, 1} {
 		if i := lstmStates + k; i < len(o.in) && o.in[i] >= 0 && (im.values[o.in[i]] != nil || im.tensors[o.in[i]].data != nil) {
@@ -122,10 +120,13 @@ func lstm(im *importer, o *operator, x *operand) error {
 	if err != nil {
 		return err
 	}
+	if r.IsLoop = r.Loops(steps, build.State{}, build.State{}); steps > build.MaxSteps && !r.IsLoop {
+		return fmt.Errorf("of %d time steps, which would be unrolled; at most %d are: convert the model for shorter sequences, whose states the caller carries on", steps, build.MaxSteps)
+	}
 	if _, _, err := r.Run(v, steps, build.State{}, build.State{}); err != nil {
 		return err
 	}
-	y, err := im.Join(im.hint(o), r.Outputs)
+	y, err := im.Sequence(im.hint(o), []*build.Recurrence{r})
 	if err != nil {
 		return err
 	}

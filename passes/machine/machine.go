@@ -27,7 +27,7 @@ func Select(_ context.Context, m *ir.Module, env *pass.Env) error {
 		n.Drop(ir.AttrImpl, ir.AttrMultiply, ir.AttrTile, ir.AttrUnroll, ir.AttrScratch, ir.AttrLag)
 		n.Drop(stripes.Keys...)
 		n.Out.At = ir.Place{}
-		if env.Small && n.Op.HasWeights() {
+		if env.Small && (n.Op.HasWeights() || n.Op == ir.Recurrent) {
 			n.Put(ir.AttrUnroll.Is(smallRound))
 		}
 		choices := Serving(kernel.Of(n, env.Target))

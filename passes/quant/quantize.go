@@ -162,8 +162,10 @@ func wideType(m *ir.Module, v *ir.Value) ir.Quant {
 	switch from := typeFrom(v); {
 	case from.Def == nil:
 		return ir.Quant{Scale: max(-from.Range.Lo, from.Range.Hi) / math.MaxInt16}
-	case from.Def.Op == ir.Softmax || isHalfSigmoid(m, from.Def):
+	case from.Def.Op == ir.Softmax || isHalfSigmoid(m, from.Def) || from.Def.Op == ir.Recurrent && !sharesType(m, from):
 		return ir.Quant{Scale: 1. / (1 << 15)}
+	case feedsGates(m, v):
+		return gateQuant(*v.Range)
 	}
 	return wideQuant(*v.Range)
 }
@@ -177,11 +179,12 @@ func isHalfSigmoid(m *ir.Module, n *ir.Node) bool {
 	if fn, _ := n.Function(); fn != ir.Sigmoid && fn != ir.Tanh {
 		return false
 	}
-	var isShared func(v *ir.Value) bool
-	isShared = func(v *ir.Value) bool {
-		return slices.ContainsFunc(m.Users(v), func(u *ir.Node) bool { return KeepsType(u) && (len(u.Args) > 1 || isShared(u.Out)) })
-	}
-	return !isShared(n.Out)
+	return !sharesType(m, n.Out)
+}
+
+// sharesType reports whether an operation of several arguments gives a value and others one type.
+func sharesType(m *ir.Module, v *ir.Value) bool {
+	return slices.ContainsFunc(m.Users(v), func(u *ir.Node) bool { return KeepsType(u) && (len(u.Args) > 1 || sharesType(m, u.Out)) })
 }
 
 // ResultStep is the real that one step of result i stands for, as Lower makes it; 0 where its

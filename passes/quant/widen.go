@@ -15,6 +15,11 @@ import (
 func Widen(ctx context.Context, m *ir.Module, env *pass.Env) error {
 	widenResults(m)
 	widenSamples(m)
+	for _, n := range m.Ops {
+		if n.Op == ir.Recurrent {
+			n.Args[0].Wide = n.Args[0].Wide || feedsGates(m, n.Args[0])
+		}
+	}
 	switch env.Bits {
 	case pass.SixteenBits:
 		widenAll(m)

@@ -186,6 +186,8 @@ func steps(n *ir.Node) float64 {
 		if isWide {
 			return between(n)
 		}
+	case ir.Recurrent: // whose states are rounded in each step
+		return 1 + mostOfStates*geometry.HiddenScale/n.Out.Type.Quant.Scale
 	case ir.MatMul, ir.Conv2D, ir.Linear:
 		if isWide && n.HasWideSums() { // whose multipliers have 15 bits
 			return 1.5 + 1e-3
@@ -198,6 +200,33 @@ func steps(n *ir.Node) float64 {
 		}
 	}
 	return 1 + 1e-3
+}
+
+// mostOfStates is how far the rounding of tables and states may take a hidden state of a
+// recurrence, in its integers.
+const mostOfStates = 64
+
+// hiddenReals gives a recurrent node of reals the weights that one of integers was rounded to.
+func hiddenReals(n, float *ir.Node) error {
+	r, err := geometry.RecurrentIntsOf(n)
+	if err != nil {
+		return err
+	}
+	scale := func(row int) float64 { // of its weights
+		return math.Ldexp(float64(r.Mul[row]), -int(r.Shift)) / (geometry.HiddenScale * geometry.GateUnits)
+	}
+	weight, bias := make([]float32, len(r.Weight)), make([]float32, len(r.Bias))
+	for i, w := range r.Weight {
+		weight[i] = float32(float64(w) * scale(i/r.Hidden))
+	}
+	for i, b := range r.Bias {
+		bias[i] = float32(float64(b) * geometry.HiddenScale * scale(2*r.Hidden+i))
+	}
+	float.Put(ir.AttrHidden.Is(ir.FloatConst("", n.Const(ir.AttrHidden).Type.Shape, weight)))
+	if r.ResetsAfter {
+		float.Put(ir.AttrBias.Is(ir.FloatConst("", ir.Shape{r.Hidden}, bias)))
+	}
+	return nil
 }
 
 // between is the steps by which straight lines between the entries of a table differ from its function, of
@@ -237,6 +266,11 @@ func (v *Validator) lowered(ctx context.Context, a, b *ir.Module) error {
 	for i, n := range b.Ops {
 		if n.Op == ir.Spectrogram {
 			if err := roundSpectrogram(a.Ops[i]); err != nil {
+				return err
+			}
+		}
+		if n.Op == ir.Recurrent {
+			if err := hiddenReals(n, a.Ops[i]); err != nil {
 				return err
 			}
 		}

@@ -490,7 +490,7 @@ func New(m *ir.Module, env *pass.Env) *Certificate {
 	}
 	counted := map[*ir.Const]bool{}
 	for _, n := range m.Ops {
-		for _, role := range []ir.Key[*ir.Const]{ir.AttrBias, ir.AttrMul, ir.AttrShift, ir.AttrTable, ir.AttrRows} {
+		for _, role := range []ir.Key[*ir.Const]{ir.AttrBias, ir.AttrMul, ir.AttrShift, ir.AttrTable, ir.AttrRows, ir.AttrHidden} {
 			if !n.Op.Takes(role) {
 				continue
 			}

@@ -66,6 +66,7 @@ func init() {
 		ir.Mel:           {floatSpectrogram, spectrogramGradient, nil},
 		ir.LogMel:        {floatSpectrogram, spectrogramGradient, nil},
 		ir.MFCC:          {floatSpectrogram, spectrogramGradient, nil},
+		ir.Recurrent:     {floatRecurrent, recurrentGradient, intRecurrent},
 	}
 	for op := range ir.NumOps {
 		switch own := operations[op].float != nil; {

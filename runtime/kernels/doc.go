@@ -71,7 +71,7 @@
 //	    Scale 2^-15, zero point 0. Argmax takes the first maximum; its result is i8.
 //	R16 Means, sums and products of computed matrices are RQ of an exact sum,
 //	    a mean's factor having the division in it; of computed matrices of i16 by R7. Nothing
-//	    else rounds.
+//	    else rounds but R19 and R20.
 //	R19 Spectrogram, of samples of i16. Of each frame: e, the bits that its samples x take
 //	    without their signs, 0..15; v = (x << (15-e)) * tap, of a window of 16 bits; pairs of v as
 //	    complex numbers through stages of radix 4, first one of radix 2 where their number is no
@@ -84,4 +84,14 @@
 //	    max((band >> shift) + add, least) with the three numbers of level e. The result is RQ(S), S at
 //	    most 2^31-1; or RQ(log2(S) + base), the logarithm having 16 bits after the point, from a
 //	    table at every 64th between powers of two, by straight lines, half up.
+//	R20 Recurrences. The hidden state h has 16 bits and the scale 2^-15, weights have 8
+//	    bits and one scale a row. The sum of a gate is RQ(x-z) + RQ(b + sum of W*h), in units
+//	    of 1/12288: the first factor is the argument's, all others have one shift; b is the bias
+//	    of a GRU that resets after the product, else 0; both sums have 32 bits, from the actual
+//	    weights. Gates are R14's sigmoid and tanh of i16, without its multiplier. With H(v) =
+//	    floor((v + 2^14) / 2^15): an LSTM's cell, of 32 bits in units of 1/1572864, is
+//	    c' = H(f*c + 48*i*g), within 1365 times 48*32767 on both sides; h' = H(o*tanh(c')), of
+//	    floor((c' + 64) / 128) units. A GRU's candidate has the sum RQ(x-z) + H(r*u), u being
+//	    RQ(b + sum of W*h), or RQ(x-z) + RQ(sum of W*H(r*h)); h' = H(z*h + (2^15-z)*n). The
+//	    result is R9 of h'.
 package kernels

@@ -73,27 +73,30 @@ func SigmoidFactor(scale float64) (mul, shift int32) {
 
 // SigmoidWide is R14 of sigmoid, or with isTanh of tanh, of i16. The result has the scale 2^-15.
 func SigmoidWide(table []int16, isTanh bool, mul, shift int32, x, y []int16) {
+	for i, v := range x {
+		y[i] = int16(HalfSigmoidAt(table, isTanh, (int32(v)*mul+1<<shift>>1)>>shift))
+	}
+}
+
+// HalfSigmoidAt is 2^15 times the sigmoid, or with isTanh the tanh, of x, of which 24*2^9 are 1 (R14).
+func HalfSigmoidAt(table []int16, isTanh bool, x int32) int32 {
 	part, most := 9, int32(math.MaxInt16-1)<<9 // bits between two entries, and what there is after them
 	if isTanh {
 		part, most = 8, math.MaxInt16<<8
 	}
-	for i, v := range x {
-		scaled := (int32(v)*mul + 1<<shift>>1) >> shift
-		size := max(scaled, -scaled)
-		r := most // 2^part times the table
-		if at := size >> part; at < ir.SigmoidTable-1 {
-			base := int32(table[at])
-			r = base<<part + (int32(table[at+1])-base)*(size&(1<<part-1))
-		}
-		if scaled < 0 {
-			r = -r - 1
-		}
-		if isTanh {
-			y[i] = int16((r + 1<<7) >> 8)
-		} else {
-			y[i] = int16((1<<24 + r + 1<<9) >> 10)
-		}
+	size := max(x, -x)
+	r := most // 2^part times the table
+	if at := size >> part; at < ir.SigmoidTable-1 {
+		base := int32(table[at])
+		r = base<<part + (int32(table[at+1])-base)*(size&(1<<part-1))
 	}
+	if x < 0 {
+		r = -r - 1
+	}
+	if isTanh {
+		return (r + 1<<7) >> 8
+	}
+	return (1<<24 + r + 1<<9) >> 10
 }
 
 // The bits of the tables and shifts of a softmax of i16 (R15).

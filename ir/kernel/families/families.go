@@ -18,6 +18,7 @@ import (
 	"github.com/dnnc/dnnc/ir/kernel/pairs"
 	"github.com/dnnc/dnnc/ir/kernel/pixels"
 	"github.com/dnnc/dnnc/ir/kernel/pool"
+	"github.com/dnnc/dnnc/ir/kernel/recurrent"
 	"github.com/dnnc/dnnc/ir/kernel/rows"
 	"github.com/dnnc/dnnc/ir/kernel/spectrum"
 	"github.com/dnnc/dnnc/ir/kernel/tile"
@@ -35,6 +36,7 @@ var Table = []*kernel.Family{
 	&moves.Concat, &moves.Reshape, &moves.Copy, &moves.Pad, &moves.Embedding,
 	&rows.Reduce, &rows.ArgMax, &rows.MatMul, &rows.Softmax,
 	&spectrum.Fourier,
+	&recurrent.Loop,
 }
 
 func init() {

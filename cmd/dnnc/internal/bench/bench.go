@@ -120,8 +120,8 @@ func Count(ctx context.Context, o driver.Options, r *driver.Result) (*Report, er
 		for k, n := range u.Nodes {
 			if n.Op.Takes(ir.AttrWeight) {
 				formats = append(formats, n.Const(ir.AttrWeight).Type.Elem.String())
-				l.MACs += n.MACs()
 			}
+			l.MACs += n.MACs()
 			cycles, err := families.Cycles(u, k, r.Target)
 			if err != nil {
 				return nil, err

@@ -296,6 +296,23 @@ var makers = []maker{
 			return []constant{{attr: ir.AttrRows, key: ".rows", shape: ir.Shape{1 + p[0], 1 + p[1]}, scale: 1}}
 		}},
 	ofFrames(ir.Spectrogram), ofFrames(ir.Mel), ofFrames(ir.LogMel), ofFrames(ir.MFCC),
+	{op: ir.Recurrent, often: 12, args: 1, before: none,
+		draw: func(rng *rand.Rand) []int { return []int{rng.IntN(4), rng.IntN(2)} },
+		attrs: func(p []int, _ []ir.Shape) []ir.Attr {
+			list := []ir.Attr{ir.AttrCell.Is(cells[p[0]%4]), ir.AttrBack.Is(p[1] % 2)}
+			if p[0]%4 == resetsAfter {
+				list = append(list, ir.AttrReset.Is(ir.ResetAfter))
+			}
+			return list
+		},
+		consts: func(p []int, in []ir.Shape) []constant {
+			hidden := max(channelsOf(in)/ir.Gates(cells[p[0]%4]), 1)
+			list := []constant{{attr: ir.AttrHidden, key: ".hidden", shape: ir.Shape{channelsOf(in), hidden}, scale: .7}}
+			if p[0]%4 == resetsAfter {
+				list = append(list, constant{attr: ir.AttrBias, key: ".bias", shape: ir.Shape{hidden}, scale: .3})
+			}
+			return list
+		}},
 }
 
 func init() {
@@ -340,6 +357,11 @@ func ofFrames(op ir.Op) maker {
 			return list
 		}}
 }
+
+// cells are those of recurrences; that of resetsAfter resets after the product.
+var cells = []string{ir.CellRNN, ir.CellLSTM, ir.CellGRU, ir.CellGRU}
+
+const resetsAfter = 3
 
 var padModes = ir.Pad.Attr(ir.AttrMode).Words
 

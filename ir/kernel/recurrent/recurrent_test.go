@@ -1,0 +1,110 @@
+package recurrent_test
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/geometry"
+	"github.com/dnnc/dnnc/ir/kernel"
+	"github.com/dnnc/dnnc/ir/kernel/kerneltest"
+	"github.com/dnnc/dnnc/ir/kernel/recurrent"
+	"github.com/dnnc/dnnc/ir/processor"
+	"github.com/dnnc/dnnc/runtime/kernels"
+)
+
+// draw makes a recurrence of any cell, direction and widths of its argument and result.
+func draw(rng *rand.Rand) *ir.Module {
+	cell, h := []string{ir.CellLSTM, ir.CellGRU, ir.CellRNN}[rng.IntN(3)], 1+rng.IntN(13)
+	return module(rng, cell, h, 1+rng.IntN(6))
+}
+
+func module(rng *rand.Rand, cell string, h, steps int) *ir.Module {
+	rows := ir.Gates(cell) * h
+	typ := func(s ir.Shape) ir.Type {
+		if rng.IntN(2) == 0 {
+			return ir.Type{Elem: ir.Of(ir.I16), Shape: s, Quant: ir.Quant{Scale: 1. / geometry.GateUnits}}
+		}
+		return ir.Type{Elem: ir.Of(ir.I8), Shape: s, Quant: ir.Quant{Scale: .03, Zero: rng.IntN(256) - 128}}
+	}
+	n := &ir.Node{Op: ir.Recurrent, Args: []*ir.Value{{Name: "x", Type: typ(ir.Shape{rows, steps, 1})}}}
+	n.Out = &ir.Value{Name: "y", Def: n, Type: typ(ir.Shape{h, steps, 1})}
+	ints := func(key ir.Key[*ir.Const], kind ir.Kind, shape ir.Shape, next func(i int) int64) {
+		x := make([]int64, shape.Size())
+		for i := range x {
+			x[i] = next(i)
+		}
+		n.Put(key.Is(ir.IntConst("y."+key.String(), ir.Of(kind), shape, x)))
+	}
+	n.Put(ir.AttrCell.Is(cell), ir.AttrBack.Is(rng.IntN(2)))
+	if cell == ir.CellGRU && rng.IntN(2) == 0 {
+		n.Put(ir.AttrReset.Is(ir.ResetAfter))
+		ints(ir.AttrBias, ir.I32, ir.Shape{h}, func(int) int64 { return int64(rng.NormFloat64() * (1 << 22)) })
+	}
+	ints(ir.AttrHidden, ir.I8, ir.Shape{rows, h}, func(int) int64 { return int64(rng.IntN(256) - 128) })
+	table := kernels.HalfSigmoid()
+	ints(ir.AttrTable, ir.I16, ir.Shape{ir.SigmoidTable}, func(i int) int64 { return int64(table[i]) })
+	multiplier := func(f float64) (mul, shift int64) {
+		m, r, err := geometry.MultiplierFor(f)
+		if err != nil {
+			panic(err)
+		}
+		return int64(m), int64(r)
+	}
+	argument := 40. / 256 * geometry.GateUnits // gates reach 20
+	if n.Args[0].Type.IsWide() {
+		argument = []float64{4, .7}[rng.IntN(2)]
+	}
+	result := .9 / 256
+	if n.Out.Type.IsWide() {
+		result = []float64{1, .8}[rng.IntN(2)]
+	}
+	var mul, shift [3]int64
+	for i, f := range []float64{argument, result, geometry.GateUnits * geometry.HiddenScale / 16. * math.Exp(-6*rng.Float64()*float64(rng.IntN(2)))} {
+		mul[i], shift[i] = multiplier(f)
+	}
+	ints(ir.AttrMul, ir.I32, ir.Shape{2 + rows}, func(i int) int64 { return mul[min(i, 2)] >> (max(i-2, 0) % 5) }) // of rows smaller and smaller
+	ints(ir.AttrShift, ir.I32, ir.Shape{3}, func(i int) int64 { return shift[i] })
+	least, greatest := n.Out.Type.Ends()
+	n.Put(ir.AttrLo.Is(least), ir.AttrHi.Is(greatest))
+	return &ir.Module{Name: "net", Inputs: n.Args, Ops: []*ir.Node{n}, Outputs: []*ir.Value{n.Out}}
+}
+
+func TestRecurrences(t *testing.T) {
+	kerneltest.Family(t, &recurrent.Loop, 60, draw, "armv7em", "armv6m", "x86_64")
+}
+
+// TestLongRecurrences: cells that could leave 32 bits are bounded.
+func TestLongRecurrences(t *testing.T) {
+	tgt, err := processor.Find("armv7em")
+	require.NoError(t, err)
+	m := module(rand.New(rand.NewPCG(1, 2)), ir.CellLSTM, 1, geometry.CellSteps+50)
+	p, ok := recurrent.Loop.Serves(kernel.Of(m.Ops[0], tgt))
+	require.True(t, ok)
+	kerneltest.Plan(t, &recurrent.Loop, p, m, tgt)
+}
+
+// TestEditedIntegersAreRefused: sums that a dump was edited to take out of 32 bits, and constants of other sizes.
+func TestEditedIntegersAreRefused(t *testing.T) {
+	for name, edit := range map[string]func(n *ir.Node){
+		"shift": func(n *ir.Node) {
+			n.Put(ir.AttrShift.Is(ir.IntConst("s", ir.Of(ir.I32), ir.Shape{3}, []int64{30, 30, 1})))
+		},
+		"shifts": func(n *ir.Node) {
+			n.Put(ir.AttrShift.Is(ir.IntConst("s", ir.Of(ir.I32), ir.Shape{2}, []int64{30, 30})))
+		},
+		"far": func(n *ir.Node) {
+			n.Put(ir.AttrShift.Is(ir.IntConst("s", ir.Of(ir.I32), ir.Shape{3}, []int64{30, 30, 63})))
+		},
+		"table": func(n *ir.Node) { n.Put(ir.AttrTable.Is(ir.IntConst("t", ir.Of(ir.I16), ir.Shape{2}, []int64{1, 2}))) },
+	} {
+		m := module(rand.New(rand.NewPCG(3, 2)), ir.CellLSTM, 3, 2)
+		edit(m.Ops[0])
+		_, err := geometry.RecurrentIntsOf(m.Ops[0])
+		assert.Error(t, err, name)
+	}
+}
