@@ -27,7 +27,7 @@ type Stats struct {
 // MomentBytes is the memory that rounding on the moments of cols inputs takes at most, for
 // each of some groups: the sums and what Prepare leaves of each, and what it works in.
 func MomentBytes(cols, groups int) int {
-	const sums, factor, work = 8, 14, 16 // bytes an element of a square matrix
+	const sums, factor, work = 8, 14, 8 // bytes an element of a square matrix
 	square := cols * cols
 	return square * (groups*(sums+factor) + work)
 }
@@ -189,7 +189,7 @@ func Prepare(s *Stats, order []int, d int) (*Factor, error) {
 	// Of H reversed, L*L^T is the Cholesky factorization; U is L's inverse,
 	// reversed back: H^-1 = U^T*U.
 	reversed := make([]float64, n*n)
-	u, err := factorize(n, reversed, damp, func(damp float64) {
+	_, err := factorize(n, reversed, damp, func(damp float64) {
 		for i, pi := range order {
 			for j, pj := range order {
 				x := 0.0
@@ -207,10 +207,11 @@ func Prepare(s *Stats, order []int, d int) (*Factor, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := blas64.Triangular{Uplo: blas.Lower, Diag: blas.NonUnit, N: n, Stride: n, Data: make([]float64, n*n)}
+	// In place: the factor is the upper triangle, what lies below it is needed no more.
+	l := blas64.Triangular{Uplo: blas.Lower, Diag: blas.NonUnit, N: n, Stride: n, Data: reversed}
 	for i := range n {
-		for j := i; j < n; j++ {
-			l.Data[j*n+i] = u.Data[i*n+j]
+		for j := i + 1; j < n; j++ {
+			l.Data[j*n+i] = l.Data[i*n+j]
 		}
 	}
 	if !invert(l) {

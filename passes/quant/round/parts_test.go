@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand"
+	"runtime"
 	"slices"
 	"testing"
 
@@ -127,6 +128,26 @@ func TestCross(t *testing.T) {
 			assert.Equal(t, want[i*c.n+from:(i+1)*c.n], got[i*c.n+from:(i+1)*c.n], "%v, row %d", c, i)
 		}
 	}
+}
+
+// TestMomentBytes holds what Prepare allocates to the bound, which -mem is compared with.
+func TestMomentBytes(t *testing.T) {
+	const cols = 500
+	s := NewStats(cols)
+	for i := range cols {
+		s.gram[i*cols+i] = float64(i%7 + 1)
+	}
+	s.n = 1
+	order := s.ByEnergy()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	f, err := Prepare(s, order, 1)
+	runtime.ReadMemStats(&after)
+	require.NoError(t, err)
+	require.Positive(t, f.upper[0])
+	const sums, slack = 8, 2 // bytes an element: the moments themselves, and ends of panels
+	most := MomentBytes(cols, 1) - (sums-slack)*cols*cols
+	require.LessOrEqual(t, int(after.TotalAlloc-before.TotalAlloc), most)
 }
 
 // TestFactor: of the damped moments in their order, U^T*U is the inverse, and the blocks

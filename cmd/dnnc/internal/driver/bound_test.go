@@ -86,7 +86,7 @@ func TestTooWideToRound(t *testing.T) {
 	build := []string{path, "-target", "armv7", "-emit", "c", "-images", "8", "-o", filepath.Join(dir, "net.c"), "-O", "universal", "-bits", "1"}
 	code, _, stderr := dnnctest.Run(t, build...)
 	assert.Equal(t, command.AtFault, code)
-	assert.Contains(t, stderr, "wide.dnn:3:8: memory: fc has 16384 inputs an output: to round its weights on data takes 10200547328 bytes, -mem leaves 4294967296")
+	assert.Contains(t, stderr, "wide.dnn:3:8: memory: fc has 16384 inputs an output: to round its weights on data takes 8053063680 bytes, -mem leaves 4294967296")
 	assert.NoFileExists(t, filepath.Join(dir, "net.c"))
 	code, _, stderr = dnnctest.Run(t, append(build, "-rounding", "nearest")...)
 	assert.Zero(t, code, stderr)
