@@ -346,7 +346,7 @@ func TestWideOperations(t *testing.T) {
 			env := &pass.Env{Target: tgt, Level: pass.Int8, Bits: pass.SixteenBits, Seed: 1,
 				Calibration: func() (data.Batch, error) { return data.Synthesize([]int{4, 6, 6}, -2, 3, 16, 1), nil }}
 			require.NoError(t, passes.Table.Run(context.Background(), m, env, pass.Options{}))
-			wide := map[ir.Op]bool{ir.Conv2D: true, ir.Linear: true} // which TestWideConformance has
+			wide := map[ir.Op]bool{ir.Conv2D: true, ir.Linear: true, ir.Recurrent: true} // which TestWideConformance and TestRecurrencesEqualInterpreter have
 			for _, n := range m.Ops {
 				wide[n.Op] = wide[n.Op] || n.IsWide()
 			}
