@@ -31,7 +31,7 @@ func sizes(c certificate.Certificate) []any {
 func TestTune(t *testing.T) {
 	path := dnnctest.SensorsFolder(t)
 	for _, name := range []string{"tones", "sensors"} {
-		args := []string{path(name + ".dnn"), "-target", "x86_64", "-O", "universal", "-bits", "2", "-errors", "gaussian=0.05", "-calib", path(name + ".npz"), "-o", path(name + ".o")}
+		args := []string{path(name + ".dnn"), "-target", "armv7em", "-O", "universal", "-bits", "2", "-errors", "gaussian=0.05", "-calib", path(name + ".npz"), "-o", path(name + ".o")}
 		dnnctest.Succeed(t, args...)
 		plain := dnnctest.Contents(t, path(""), name+".o")
 		before := recordOf(t, path(name+".json"))
