@@ -25,7 +25,7 @@ import (
 const small = `tensors "lenet5.safetensors"
 data calibration "fashion-train-images-idx3-ubyte.gz" test "fashion-test-images-idx3-ubyte.gz"
 
-network lenet5(image: f32[1,28,28] in [0,1]) -> f32[10] {
+network lenet5(image: f32[1,28,28] in [0,1]) -> f32[10] classes {
   conv1 = conv2d(image, filters: 6, kernel: 5)
   pool1 = maxpool2d(relu(conv1), kernel: 2)
   conv2 = conv2d(pool1, filters: 10, kernel: 5)
