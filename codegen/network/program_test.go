@@ -173,32 +173,39 @@ func evaluate(t *testing.T, tgt *processor.Target) {
 	}
 }
 
-// driver feeds records of standard input to the network.
-const driver = `#include <stdint.h>
+// driver is a program that feeds records of standard input to a network of one input, and looks at what
+// lies before and after the arena.
+func driver(m *ir.Module) string {
+	var params, buffers, arguments, writes strings.Builder
+	for i, o := range m.Outputs {
+		fmt.Fprintf(&params, ", void *")
+		fmt.Fprintf(&buffers, "static int16_t y%d[%d];\n", i, (o.Type.Slots()+1)/2)
+		fmt.Fprintf(&arguments, ", y%d", i)
+		fmt.Fprintf(&writes, "    fwrite(y%d, %d, 1, stdout);\n", i, o.Type.Slots())
+	}
+	return fmt.Sprintf(`#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
-int net_run(const int8_t *, int8_t *, int8_t *, void *);
-static int8_t in[%d + 1], a[11], b[26 * 5 * 3];
-static uint64_t space[%d / 8 + 3];
+int net_run(const int8_t *%s, void *);
+static int8_t in[%d + 1];
+%sstatic uint64_t space[%d / 8 + 3];
 int main(void) {
   uint8_t *arena = (uint8_t *)(space + 1);
   while (fread(in + 1, sizeof in - 1, 1, stdin) == 1) {
     memset(space, 0x5a, sizeof space);
-    if (net_run(in + 1, a, b, arena)) return 1;
+    if (net_run(in + 1%s, arena)) return 1;
     for (unsigned i = 0; i < 8; i++) if (((uint8_t *)space)[i] != 0x5a || arena[%d + i] != 0x5a) return 2;
-    fwrite(a, sizeof a, 1, stdout);
-    fwrite(b, sizeof b, 1, stdout);
-  }
+%s  }
   return 0;
 }
-`
+`, params.String(), m.Inputs[0].Type.Slots(), buffers.String(), m.Arena.Bytes, arguments.String(), m.Arena.Bytes, writes.String())
+}
 
 // execute links the network with the driver and compares what it answers.
 func execute(t *testing.T, m *ir.Module, emulator []string, dir string, cc ...string) {
 	t.Helper()
 	file := func(n string) string { return filepath.Join(dir, n) }
-	main := fmt.Sprintf(driver, m.Inputs[0].Type.Shape.Size(), m.Arena.Bytes, m.Arena.Bytes)
-	require.NoError(t, os.WriteFile(file("main.c"), []byte(main), 0o644))
+	require.NoError(t, os.WriteFile(file("main.c"), []byte(driver(m)), 0o644))
 	out, err := exec.Command(cc[0], append(cc[1:], "-O1", "-o", file("run"), file("main.c"))...).CombinedOutput()
 	require.NoError(t, err, string(out))
 	in, want := cases(t, m, 6)

@@ -298,17 +298,19 @@ var makers = []maker{
 	ofFrames(ir.Spectrogram), ofFrames(ir.Mel), ofFrames(ir.LogMel), ofFrames(ir.MFCC),
 	{op: ir.Recurrent, often: 12, args: 1, before: none,
 		draw: func(rng *rand.Rand) []int { return []int{rng.IntN(4), rng.IntN(2)} },
-		attrs: func(p []int, _ []ir.Shape) []ir.Attr {
-			list := []ir.Attr{ir.AttrCell.Is(cells[p[0]%4]), ir.AttrBack.Is(p[1] % 2)}
-			if p[0]%4 == resetsAfter {
+		attrs: func(p []int, in []ir.Shape) []ir.Attr {
+			cell := cellOf(p[0], in)
+			list := []ir.Attr{ir.AttrCell.Is(cells[cell]), ir.AttrBack.Is(p[1] % 2)}
+			if cell == resetsAfter {
 				list = append(list, ir.AttrReset.Is(ir.ResetAfter))
 			}
 			return list
 		},
 		consts: func(p []int, in []ir.Shape) []constant {
-			hidden := max(channelsOf(in)/ir.Gates(cells[p[0]%4]), 1)
+			cell := cellOf(p[0], in)
+			hidden := max(channelsOf(in)/ir.Gates(cells[cell]), 1)
 			list := []constant{{attr: ir.AttrHidden, key: ".hidden", shape: ir.Shape{channelsOf(in), hidden}, scale: .7}}
-			if p[0]%4 == resetsAfter {
+			if cell == resetsAfter {
 				list = append(list, constant{attr: ir.AttrBias, key: ".bias", shape: ir.Shape{hidden}, scale: .3})
 			}
 			return list
@@ -362,6 +364,16 @@ func ofFrames(op ir.Op) maker {
 var cells = []string{ir.CellRNN, ir.CellLSTM, ir.CellGRU, ir.CellGRU}
 
 const resetsAfter = 3
+
+// cellOf is the first cell from p on whose gates share the channels; an rnn serves any.
+func cellOf(p int, in []ir.Shape) int {
+	for i := range cells {
+		if cell := (p + i) % len(cells); channelsOf(in)%ir.Gates(cells[cell]) == 0 {
+			return cell
+		}
+	}
+	return 0
+}
 
 var padModes = ir.Pad.Attr(ir.AttrMode).Words
 
