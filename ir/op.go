@@ -164,7 +164,12 @@ func (n *Node) Jumps() bool {
 		return false
 	}
 	fn, _ := n.Function()
-	return slices.Contains([]Op{Sign, Round, Floor, Ceil, Step, ThresholdedRelu, Shrink, Tan}, fn)
+	return fn.Jumps()
+}
+
+// Jumps reports a function that has jumps.
+func (op Op) Jumps() bool {
+	return slices.Contains([]Op{Sign, Round, Floor, Ceil, Step, ThresholdedRelu, Shrink, Tan}, op)
 }
 
 // Widths is that of n's operation, as n is one: what has no factors, or chooses among elements, gives

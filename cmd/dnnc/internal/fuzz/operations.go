@@ -227,7 +227,7 @@ var makers = []maker{
 	guarded(ir.Tan, ir.Sigmoid),
 	guarded(ir.Asin, ir.Sigmoid),
 	guarded(ir.Acos, ir.Sigmoid),
-	guarded(ir.Atanh, ir.Sigmoid),
+	guarded(ir.Atanh, ir.Softsign),
 	guarded(ir.Acosh, ir.Cosh),
 	guarded(ir.Sinh, ir.Clip),
 	guarded(ir.Cosh, ir.Clip),
