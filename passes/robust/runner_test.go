@@ -377,6 +377,8 @@ func TestCyclesOfTiedLayers(t *testing.T) {
 	r.m.Ops = slices.DeleteFunc(slices.Clone(r.m.Ops), func(n *ir.Node) bool { return n.Op == ir.Add })
 	r.m.Outputs = []*ir.Value{r.layers[last].Out}
 	r.m.Tasks = []ir.Task{{Name: ir.Values, Axis: ir.NoAxis}}
+	require.NoError(t, quant.Widen(all, r.m, r.env)) // as before this pass
+	require.True(t, r.layers[last].Out.Wide)
 	assert.Greater(t, r.cycles(last, ir.Of(ir.I8)), before, "few kernels write results of 16 bits")
 	assert.Equal(t, machine.Cycles(r.layers[0], r.env.Target, ir.Of(ir.I8)), r.cycles(0, ir.Of(ir.I8)))
 	*r.m = whole
