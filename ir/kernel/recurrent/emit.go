@@ -276,10 +276,16 @@ func (w *writer) publish() {
 	})
 }
 
-// result writes an element of the result.
+// result writes an element of the result. Steps of it that are tiny beside a state take more than 32 bits.
 func (w *writer) result(to *loop.Cursor, v loop.Expr) {
-	t := emit.Integer(w.Node.Out.Type)
-	y := loop.Clamp(loop.Sum(w.rescaled(v, w.RecurrentInts.Out), loop.Int(int(w.ZeroY))), int64(w.LeastOut), int64(w.GreatOut))
+	t, f := emit.Integer(w.Node.Out.Type), w.RecurrentInts.Out
+	var y loop.Expr
+	if f.Of(1<<15) < geometry.GateReach {
+		y = loop.Sum(w.rescaled(v, f), loop.Int(int(w.ZeroY)))
+	} else {
+		y = loop.Sum(shifted(loop.Times(wide(v), loop.Num(loop.I64, int64(f.Mul))), int(f.Shift)), loop.Num(loop.I64, int64(w.ZeroY)))
+	}
+	y = loop.Clamp(y, int64(w.LeastOut), int64(w.GreatOut))
 	w.B.Store(to, loop.Int(0), loop.To(loop.Trunc, y, t.Bits))
 }
 

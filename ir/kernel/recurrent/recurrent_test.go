@@ -88,6 +88,25 @@ func TestLongRecurrences(t *testing.T) {
 	kerneltest.Plan(t, &recurrent.Loop, p, m, tgt)
 }
 
+// TestGreatResults: hidden states beyond the range of a result saturate, however small its steps are.
+func TestGreatResults(t *testing.T) {
+	tgt, err := processor.Find("armv7em")
+	require.NoError(t, err)
+	for _, f := range []geometry.Factor{{Mul: 1 << 30, Shift: 2}, {Mul: math.MaxInt32, Shift: 10}, {Mul: 3 << 29, Shift: 1}} {
+		m := module(rand.New(rand.NewPCG(1, 2)), ir.CellRNN, 5, 20)
+		n := m.Ops[0]
+		for key, v := range map[ir.Key[*ir.Const]]int32{ir.AttrMul: f.Mul, ir.AttrShift: f.Shift} {
+			x, err := n.Const(key).Ints()
+			require.NoError(t, err)
+			x[1] = int64(v)
+			n.Put(key.Is(ir.IntConst(n.Const(key).Name, ir.Of(ir.I32), ir.Shape{len(x)}, x)))
+		}
+		p, ok := recurrent.Loop.Serves(kernel.Of(n, tgt))
+		require.True(t, ok)
+		kerneltest.Plan(t, &recurrent.Loop, p, m, tgt)
+	}
+}
+
 // TestEditedIntegersAreRefused: sums that a dump was edited to take out of 32 bits, and constants of other sizes.
 func TestEditedIntegersAreRefused(t *testing.T) {
 	for name, edit := range map[string]func(n *ir.Node){
