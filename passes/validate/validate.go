@@ -203,8 +203,54 @@ func steps(n *ir.Node) float64 {
 }
 
 // mostOfStates is how far the rounding of tables and states may take a hidden state of a
-// recurrence, in its integers.
+// recurrence in a step, in its integers, and an LSTM's cell of 1.
 const mostOfStates = 64
+
+// stepwise writes the hidden states y that a recurrent node of reals computes in each step from the
+// states that one of integers has before it: over many steps great weights make a difference of any
+// size of a rounding. It compares the cells of an LSTM, which are no result.
+func stepwise(n, float *ir.Node, x []int, y []float32) error {
+	r, err := geometry.RecurrentIntsOf(n)
+	if err != nil {
+		return err
+	}
+	weight, err := float.Const(ir.AttrHidden).Float32()
+	if err != nil {
+		return err
+	}
+	var bias []float32
+	if b := float.Const(ir.AttrBias); b != nil {
+		if bias, err = b.Float32(); err != nil {
+			return err
+		}
+	}
+	if want := geometry.RecurrenceOf(float); r.Recurrence != want {
+		return fmt.Errorf("%s (%s) became %+v, and was %+v", n.Name(), n.Op, r.Recurrence, want)
+	}
+	own := kernels.NewRecurrent(r.Recurrence, weight, bias)
+	args, results := n.Args[0].Type.Shape.Size(), n.Out.Type.Shape.Size()
+	words, states := make([]int16, args), make([]int16, results)
+	for image := range len(x) / args {
+		for i := range words {
+			words[i] = int16(x[image*args+i])
+		}
+		h, c, step := make([]float64, r.Hidden), make([]float64, r.Hidden), 0
+		kernels.RecurrentSteps(r, words, states, func(hidden, cell []int32) {
+			t := r.At(step)
+			own.Step(func(i int) float64 { return real(n.Args[0], int(words[i*r.Steps+t])) }, h, c)
+			for k := range h {
+				y[image*results+k*r.Steps+t] = float32(h[k])
+				have := float64(cell[k]) / (geometry.GateUnits << geometry.CellShift)
+				if math.Abs(c[k]-have) > mostOfStates*geometry.HiddenScale*(1+math.Abs(c[k])) && err == nil {
+					err = fmt.Errorf("%s (%s) has a cell %d in step %d of input %d of %v, the reals give %v", n.Name(), n.Op, k, step, image, have, c[k])
+				}
+				h[k], c[k] = float64(hidden[k])*geometry.HiddenScale, have
+			}
+			step++
+		})
+	}
+	return err
+}
 
 // hiddenReals gives a recurrent node of reals the weights that one of integers was rounded to.
 func hiddenReals(n, float *ir.Node) error {
@@ -302,7 +348,12 @@ func (v *Validator) lowered(ctx context.Context, a, b *ir.Module) error {
 		for k, arg := range n.Args {
 			interp.Reals(arg.Type, tb[pb.ID(arg)], t[p.ID(a.Ops[i].Args[k])])
 		}
-		if err := p.Run(ctx, t, images, i, i+1); err != nil {
+		if n.Op == ir.Recurrent {
+			err = stepwise(n, a.Ops[i], integers(n.Args[0].Type, tb[pb.ID(n.Args[0])]), t[p.ID(a.Ops[i].Out)])
+		} else {
+			err = p.Run(ctx, t, images, i, i+1)
+		}
+		if err != nil {
 			return err
 		}
 		noise, err := floatNoise(n)

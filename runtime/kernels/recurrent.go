@@ -94,6 +94,10 @@ func (r *Recurrent) step(x func(i int) float64, h, c []float64) *cell {
 	return s
 }
 
+// Step computes a step from what the inputs give, x(i) of row i, the hidden state h and an LSTM's
+// cell c, and writes both.
+func (r *Recurrent) Step(x func(i int) float64, h, c []float64) { r.step(x, h, c) }
+
 // Float writes the hidden states y [H,T] of what the inputs give, x [gates*H,T].
 func (r *Recurrent) Float(x, y []float32) {
 	h, c := make([]float64, r.Hidden), make([]float64, r.Hidden)
@@ -188,6 +192,12 @@ func half15(x int64) int32 { return int32((x + 1<<14) >> 15) }
 
 // RecurrentInt is R20.
 func RecurrentInt[T Integer](r *geometry.RecurrentInts, x, y []T) {
+	RecurrentSteps(r, x, y, func(_, _ []int32) {})
+}
+
+// RecurrentSteps is RecurrentInt. see gets the hidden state and an LSTM's cell after each step, which
+// are its own only until it returns.
+func RecurrentSteps[T Integer](r *geometry.RecurrentInts, x, y []T, see func(h, c []int32)) {
 	n := r.Hidden
 	last := (r.Gates - 1) * n
 	h, c, next := make([]int32, n), make([]int32, n), make([]int32, n)
@@ -234,5 +244,6 @@ func RecurrentInt[T Integer](r *geometry.RecurrentInts, x, y []T) {
 		for k, v := range h {
 			y[k*r.Steps+t] = T(min(max(r.Out.Of(int64(v))+int64(r.ZeroY), int64(r.LeastOut)), int64(r.GreatOut)))
 		}
+		see(h, c)
 	}
 }

@@ -1,0 +1,88 @@
+package validate_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/dnnc/dnnc/frontend/build"
+	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/passes"
+	"github.com/dnnc/dnnc/passes/pass"
+)
+
+// recurrence is a network of 8 cells, whose weights of the hidden state are numbers around 0 times another.
+func recurrence(t *testing.T, cell string, times float64, steps int) *ir.Module {
+	const h = 8
+	rng := rand.New(rand.NewPCG(1, 2))
+	b := build.New("net")
+	floats := func(name string, times float64, s ir.Shape) *ir.Const {
+		x := make([]float32, s.Size())
+		for i := range x {
+			x[i] = float32(rng.NormFloat64() * times)
+		}
+		return b.Floats(name, s, x)
+	}
+	rows := ir.Gates(cell) * h
+	x := b.Input("x", ir.Shape{2, steps, 1}, ir.Range{Lo: -1, Hi: 1})
+	z, err := b.AddNamed(ir.Conv2D, b.Name("z"), []*ir.Value{x}, ir.AttrWeight.Is(floats("z.weight", 1, ir.Shape{rows, 2, 1, 1})))
+	require.NoError(t, err)
+	y, err := b.AddNamed(ir.Recurrent, b.Name("y"), []*ir.Value{z}, ir.AttrCell.Is(cell), ir.AttrHidden.Is(floats("y.hidden", times, ir.Shape{rows, h})))
+	require.NoError(t, err)
+	return b.Finish([]*ir.Value{y})
+}
+
+// TestSensitiveRecurrences: of great weights a rounding grows in each step, until the states have nothing
+// in common with those of reals. No pass is wrong for that.
+func TestSensitiveRecurrences(t *testing.T) {
+	for _, cell := range []string{ir.CellRNN, ir.CellLSTM, ir.CellGRU} {
+		for _, times := range []float64{.3, 3} {
+			t.Run(fmt.Sprint(cell, times), func(t *testing.T) {
+				assert.NoError(t, compiled(t, passes.Table, recurrence(t, cell, times, 100), ""))
+			})
+		}
+	}
+}
+
+// TestBrokenRecurrencesAreFound: also in cells that saturate.
+func TestBrokenRecurrencesAreFound(t *testing.T) {
+	for name, spoil := range map[string]func(n *ir.Node){
+		"back": func(n *ir.Node) { n.Put(ir.AttrBack.Is(1)) },
+		"mul": func(n *ir.Node) {
+			c := n.Const(ir.AttrMul)
+			x, err := c.Ints()
+			require.NoError(t, err)
+			x[0] += x[0] / 8
+			c.Data = ir.IntConst("", c.Type.Elem, c.Type.Shape, x).Data
+		},
+		"table": func(n *ir.Node) {
+			c := n.Const(ir.AttrTable)
+			x, err := c.Ints()
+			require.NoError(t, err)
+			for i := range x {
+				x[i] -= x[i] / 16
+			}
+			c.Data = ir.IntConst("", c.Type.Elem, c.Type.Shape, x).Data
+		},
+	} {
+		table := slices.Clone(passes.Table)
+		i, err := table.Find("quantize")
+		require.NoError(t, err)
+		whole := table[i].Run
+		table[i].Run = func(ctx context.Context, m *ir.Module, env *pass.Env) error {
+			err := whole(ctx, m, env)
+			for _, n := range m.Ops {
+				if n.Op == ir.Recurrent {
+					spoil(n)
+				}
+			}
+			return err
+		}
+		assert.ErrorContains(t, compiled(t, table, recurrence(t, ir.CellLSTM, 3, 20), ""), "pass quantize: y (recurrent)", name)
+	}
+}
