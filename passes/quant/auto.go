@@ -68,11 +68,11 @@ func widenSome(ctx context.Context, m *ir.Module, env *pass.Env) error {
 		said.Why = "no further value has a form of 16 bits"
 		return nil
 	}
-	c.wide, c.refused = make([]bool, len(c.groups)), make([]bool, len(c.groups))
 	before, err := c.prepare(ctx)
 	if err != nil {
 		return err
 	}
+	c.wide, c.refused = make([]bool, len(c.groups)), make([]bool, len(c.groups))
 	said.Images, said.Before, said.After = c.images.N, worst(before), worst(before)
 	if said.Most, err = c.room(ctx, said); err != nil || said.Why != "" {
 		return err
@@ -219,6 +219,7 @@ func (c *chooser) prepare(ctx context.Context) (before []float64, err error) {
 	if c.reals, err = c.floats(ctx); err != nil {
 		return nil, err
 	}
+	c.keepLowering()
 	all := slices.Repeat([]bool{true}, len(c.groups))
 	none := make([]bool, len(c.groups))
 	narrow, err := c.integers(ctx, none)
@@ -264,6 +265,28 @@ func (c *chooser) prepare(ctx context.Context) (before []float64, err error) {
 		c.added = append(c.added, own)
 	}
 	return before, nil
+}
+
+// keepLowering leaves out the groups whose integers cannot be computed with 16 bits: sums of very many
+// elements leave 32 bits then.
+func (c *chooser) keepLowering() {
+	lowers := func(wide []bool) bool {
+		m := c.marked(wide)
+		fitWidths(m)
+		return Lower(m, c.rounded) == nil
+	}
+	if lowers(slices.Repeat([]bool{true}, len(c.groups))) {
+		return
+	}
+	var kept []group
+	for g := range c.groups {
+		alone := make([]bool, len(c.groups))
+		alone[g] = true
+		if lowers(alone) {
+			kept = append(kept, c.groups[g])
+		}
+	}
+	c.groups = kept
 }
 
 // near compares result r with the float network's.

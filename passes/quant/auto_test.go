@@ -102,6 +102,34 @@ func TestAuto(t *testing.T) {
 	}
 }
 
+// TestAutoKeepsWhatLowers: a value whose sums leave 32 bits with 16 bits keeps 8, and others get 16.
+func TestAutoKeepsWhatLowers(t *testing.T) {
+	for _, bits := range []string{pass.EightBits, pass.AutoBits} {
+		m, err := frontend.Parse("net.dnn", []byte(`network n(a: f32[300,300] in [0,50], b: f32[300,300] in [-1,1]) -> f32[300,300], f32[1] {
+  c = add(a, a)
+  e = reduce(c, fn: sum, axes: [0,1])
+  s = add(a, b)
+  d = sub(s, a)
+  return d, e
+}
+`), frontend.Options{})
+		require.NoError(t, err)
+		env := environment(t, m)
+		env.Bits = bits
+		images := data.Batch{N: 4, Shape: m.Inputs[0].Type.Shape, Others: 300 * 300}
+		for i := range images.N * 2 * 300 * 300 {
+			v := m.Inputs[i/(300*300)%2]
+			images.X = append(images.X, float32(v.Range.Lo+float64(i%97)/96*(v.Range.Hi-v.Range.Lo)))
+		}
+		env.Calibration = func() (data.Batch, error) { return images, nil }
+		require.NoError(t, passes.Table.Run(context.Background(), m, env, pass.Options{StopAfter: "quantize"}), bits)
+		if bits == pass.AutoBits {
+			assert.Contains(t, env.Widened.Values, "s", env.Widened.String())
+			assert.NotContains(t, env.Widened.Values, "c", env.Widened.String())
+		}
+	}
+}
+
 // results are those of the operations of a network.
 func results(m *ir.Module) (list []*ir.Value) {
 	for _, n := range m.Ops {
