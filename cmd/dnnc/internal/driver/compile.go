@@ -133,7 +133,8 @@ func limited(o Options) (restore func()) {
 	if o.Memory <= 0 || os.Getenv("GOMEMLIMIT") != "" {
 		return func() {}
 	}
-	before := debug.SetMemoryLimit(int64(o.Memory))
+	// The limit is one of Go's own memory, which may pass it for a moment.
+	before := debug.SetMemoryLimit(int64(o.Memory - o.Memory/32))
 	return func() { debug.SetMemoryLimit(before) }
 }
 
