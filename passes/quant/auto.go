@@ -147,8 +147,7 @@ func groupsOf(m *ir.Module) []group {
 	list, number := values(m), map[*ir.Value]int{}
 	can := make([]bool, len(list))
 	root := make([]int, len(list))
-	var find func(i int) int
-	find = func(i int) int {
+	find := func(i int) int {
 		for root[i] != i {
 			root[i] = root[root[i]]
 			i = root[i]
