@@ -177,9 +177,11 @@ site:
 	hugo --quiet --noBuildLock --source cmd/site --destination $(CURDIR)/bin/site --cleanDestinationDir
 	linkchecker --no-status -f cmd/site/linkchecker.ini bin/site/index.html
 
+# The examples whose reports test-adoption looks at in a browser.
+REPORTS = keyword mask wear pump detector
+
 # What users of others' tools meet: the Python package, installed from its wheel with the extra
 # llvm in a throw-away environment; projects, as the tools of their ecosystems take them; the editor's extension; the tutorials, which install PyTorch.
-REPORTS = keyword mask wear pump detector
 test-adoption: tools site bin/dnnc
 	@.ci/install lintian
 	rm -rf bin/adoption

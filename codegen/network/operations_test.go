@@ -163,24 +163,24 @@ func TestOperationsEqualInterpreter(t *testing.T) {
 				t.Skip(err)
 			}
 			_, m := operationNet(t, tgt)
-			p, err := network.Write(m, network.Interface{Prefix: "net"})
-			require.NoError(t, err)
-			text, err := llvm.Print(p, tgt)
-			require.NoError(t, err)
-			object, err := llvm.Compile(context.Background(), tools, text, tgt, "obj")
-			require.NoError(t, err)
-			runAll(t, m, tgt, tools, object)
+			runAll(t, m, tgt, tools)
 		})
 	}
 }
 
-// runAll links an object of any number of results and compares what it answers.
-func runAll(t *testing.T, m *ir.Module, tgt *processor.Target, tools llvm.Tools, object []byte) {
+// runAll compiles a network of any number of results and compares what its object answers.
+func runAll(t *testing.T, m *ir.Module, tgt *processor.Target, tools llvm.Tools) {
 	t.Helper()
+	p, err := network.Write(m, network.Interface{Prefix: "net"})
+	require.NoError(t, err)
+	text, err := llvm.Print(p, tgt)
+	require.NoError(t, err)
+	object, err := llvm.Compile(context.Background(), tools, text, tgt, "obj")
+	require.NoError(t, err)
 	runAt(t, m, tgt, tools, object, false)
 }
 
-// runAt is runAll with inputs and results at odd addresses, or at multiples of 8.
+// runAt links an object and compares what it answers, with inputs and results at odd addresses, or at multiples of 8.
 func runAt(t *testing.T, m *ir.Module, tgt *processor.Target, tools llvm.Tools, object []byte, aligned bool) {
 	t.Helper()
 	j := emu.Job{Aligned: aligned, Prefix: "net", Inputs: []int{m.Inputs[0].Type.Slots()}, Arena: m.Arena.Bytes, Align: m.Arena.Align, Steps: len(m.Ops)}
@@ -267,15 +267,9 @@ func TestRoundings(t *testing.T) {
 					n.Put(ir.AttrRound.Is(words[(i+k)%len(words)]))
 				}
 			}
-			p, err := network.Write(m, network.Interface{Prefix: "net"})
-			require.NoError(t, err)
 			in, out := cases(t, m, 3)
 			require.Equal(t, out, evaluated(t, m, in))
-			text, err := llvm.Print(p, tgt)
-			require.NoError(t, err)
-			object, err := llvm.Compile(context.Background(), tools, text, tgt, "obj")
-			require.NoError(t, err)
-			runAll(t, m, tgt, tools, object)
+			runAll(t, m, tgt, tools)
 		}
 	}
 }

@@ -80,13 +80,7 @@ func TestRecurrencesEqualInterpreter(t *testing.T) {
 			m := recurrentNet(t, tgt, []string{pass.EightBits, pass.SixteenBits}[i%2])
 			in, out := cases(t, m, 3)
 			require.Equal(t, out, evaluated(t, m, in))
-			p, err := network.Write(m, network.Interface{Prefix: "net"})
-			require.NoError(t, err)
-			text, err := llvm.Print(p, tgt)
-			require.NoError(t, err)
-			object, err := llvm.Compile(context.Background(), tools, text, tgt, "obj")
-			require.NoError(t, err)
-			runAll(t, m, tgt, tools, object)
+			runAll(t, m, tgt, tools)
 		})
 	}
 }

@@ -270,9 +270,8 @@ func (c *chooser) prepare(ctx context.Context) (before []float64, err error) {
 // elements leave 32 bits then.
 func (c *chooser) keepLowering() {
 	lowers := func(wide []bool) bool {
-		m := c.marked(wide)
-		fitWidths(m)
-		return Lower(m, c.rounded) == nil
+		_, err := c.lowered(wide)
+		return err == nil
 	}
 	if lowers(slices.Repeat([]bool{true}, len(c.groups))) {
 		return
@@ -355,9 +354,8 @@ func (c *chooser) floats(ctx context.Context) ([][]float32, error) {
 
 // integers is what the network of integers answers, where some groups have 16 bits.
 func (c *chooser) integers(ctx context.Context, wide []bool) ([][]float32, error) {
-	m := c.marked(wide)
-	fitWidths(m)
-	if err := Lower(m, c.rounded); err != nil {
+	m, err := c.lowered(wide)
+	if err != nil {
 		return nil, err
 	}
 	run, err := interp.StreamInt(m)
@@ -378,6 +376,13 @@ func (c *chooser) integers(ctx context.Context, wide []bool) ([][]float32, error
 		})
 	})
 	return answers, err
+}
+
+// lowered is the network of integers, where some groups have 16 bits.
+func (c *chooser) lowered(wide []bool) (*ir.Module, error) {
+	m := c.marked(wide)
+	fitWidths(m)
+	return m, Lower(m, c.rounded)
 }
 
 // pieces visits the images, some at a time.

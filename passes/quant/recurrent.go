@@ -10,6 +10,15 @@ import (
 	"github.com/dnnc/dnnc/runtime/kernels"
 )
 
+// widenGates marks what the inputs give the gates of recurrences.
+func widenGates(m *ir.Module) {
+	for _, n := range m.Ops {
+		if n.Op == ir.Recurrent && feedsGates(m, n.Args[0]) {
+			n.Args[0].Wide = true
+		}
+	}
+}
+
 // feedsGates reports whether recurrent nodes alone read a value, and can have it with any scale.
 func feedsGates(m *ir.Module, v *ir.Value) bool {
 	if v.Def == nil || v.Def.Widths() != ir.AnyWidth || v.Def.Op == ir.Recurrent || slices.Contains(m.Outputs, v) {

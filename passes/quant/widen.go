@@ -15,11 +15,7 @@ import (
 func Widen(ctx context.Context, m *ir.Module, env *pass.Env) error {
 	widenResults(m)
 	widenSamples(m)
-	for _, n := range m.Ops {
-		if n.Op == ir.Recurrent {
-			n.Args[0].Wide = n.Args[0].Wide || feedsGates(m, n.Args[0])
-		}
-	}
+	widenGates(m)
 	switch env.Bits {
 	case pass.SixteenBits:
 		widenAll(m)

@@ -88,6 +88,27 @@ func (b *text) loop(groups, round int, counter string, count func(n int), some f
 	}
 }
 
+// smladCounter counts the rounds of products by smlad.
+const smladCounter = "lr"
+
+// smladWriting is the registers of a tile of products by smlad: those of the sums are numbered from sums on.
+// spoiled are those of inputs and codes.
+func smladWriting(pixels, channels, sums int, spoiled ...[]string) writing {
+	return writing{inputsAt: "r0", codesAt: "r12", sums: tileOf(regs(sums, pixels*channels), pixels, channels),
+		spoiled: append(slices.Concat(spoiled...), smladCounter)}
+}
+
+// mostStraight is the groups of words that are written without a loop.
+const mostStraight = 12
+
+// rounds is loop with smladCounter, or without a loop where the groups are few.
+func (b *text) rounds(groups, round int, some func(n int)) {
+	if groups <= mostStraight {
+		round = groups
+	}
+	b.loop(groups, round, smladCounter, func(n int) { b.line("movw %s, #%d", smladCounter, n) }, some)
+}
+
 // nested is how a tile of nested products lies in registers: each input, each word of codes
 // for two channels and each sum has one.
 type nested struct {
@@ -104,9 +125,6 @@ var nestedTiles = map[[2]int]nested{
 	{1, 4}: {regs(1, 2), regs(3, 4), 2, 2, 7},
 	{1, 2}: {regs(1, 4), regs(5, 4), 4, 4, 9},
 }
-
-// mostStraight is the groups of words that are written without a loop.
-const mostStraight = 12
 
 // writeNested writes the products of smlad_nested.
 func writeNested(pixels, channels, groups, round int) (writing, bool) {
@@ -125,9 +143,7 @@ func writeCarried(pixels, channels, groups, round int, bytes bool) (w writing, o
 	if !ok {
 		return w, false
 	}
-	const counter = "lr"
-	w = writing{inputsAt: "r0", codesAt: "r12", sums: tileOf(regs(t.sums, pixels*channels), pixels, channels)}
-	w.spoiled = slices.Concat(t.inputs, t.codes, []string{counter})
+	w = smladWriting(pixels, channels, t.sums, t.inputs, t.codes)
 	var b text
 	words := channels / 2
 	some := func(n int) {
@@ -161,10 +177,7 @@ func writeCarried(pixels, channels, groups, round int, bytes bool) (w writing, o
 			}
 		}
 	}
-	if round = max(round, t.codes2); groups <= mostStraight {
-		round = groups
-	}
-	b.loop(groups, round, counter, func(n int) { b.line("movw %s, #%d", counter, n) }, some)
+	b.rounds(groups, max(round, t.codes2), some)
 	w.text = b.String()
 	return w, true
 }
@@ -183,9 +196,7 @@ func writeStacked(pixels, channels, groups, round int) (w writing, ok bool) {
 	if !ok {
 		return w, false
 	}
-	const counter = "lr"
-	w = writing{inputsAt: "r0", codesAt: "r12", sums: tileOf(regs(t.sums, pixels*channels), pixels, channels)}
-	w.spoiled = slices.Concat(t.inputs, t.codes, []string{counter})
+	w = smladWriting(pixels, channels, t.sums, t.inputs, t.codes)
 	var b text
 	bits := 16 / channels
 	some := func(n int) {
@@ -208,10 +219,7 @@ func writeStacked(pixels, channels, groups, round int) (w writing, ok bool) {
 			}
 		}
 	}
-	if round = max(round, t.codes2); groups <= mostStraight {
-		round = groups
-	}
-	b.loop(groups, round, counter, func(n int) { b.line("movw %s, #%d", counter, n) }, some)
+	b.rounds(groups, max(round, t.codes2), some)
 	w.text = b.String()
 	return w, true
 }
@@ -240,9 +248,7 @@ func writeHalves(pixels, channels, groups, round int) (w writing, ok bool) {
 	if !ok {
 		return w, false
 	}
-	const counter = "lr"
-	w = writing{inputsAt: "r0", codesAt: "r12", sums: tileOf(regs(t.sums, pixels*channels), pixels, channels)}
-	w.spoiled = slices.Concat(t.inputs, t.codes, []string{t.own, counter})
+	w = smladWriting(pixels, channels, t.sums, t.inputs, t.codes, []string{t.own})
 	var b text
 	words := channels / 2
 	some := func(n int) {
@@ -265,10 +271,7 @@ func writeHalves(pixels, channels, groups, round int) (w writing, ok bool) {
 			}
 		}
 	}
-	if round = max(round, t.together); groups <= mostStraight {
-		round = groups
-	}
-	b.loop(groups, round, counter, func(n int) { b.line("movw %s, #%d", counter, n) }, some)
+	b.rounds(groups, max(round, t.together), some)
 	w.text = b.String()
 	return w, true
 }
