@@ -226,6 +226,7 @@ func drawAndCompare(t *testing.T, list []*ir.Module, refused []int, first, draws
 		prefix := fmt.Sprintf("net%d", i)
 		p, err := network.Write(m, network.Interface{Prefix: prefix})
 		require.NoError(t, err, what)
+		requireCalls(t, p, what)
 		in, out := inputsOf(t, m, rng)
 		for k := range in {
 			var memory []loop.Memory
@@ -266,6 +267,18 @@ func drawAndCompare(t *testing.T, list []*ir.Module, refused []int, first, draws
 			})
 		}
 	})
+}
+
+// requireCalls finds functions of layers that are written and never called, of which C warns.
+func requireCalls(t *testing.T, p *loop.Program, what string) {
+	t.Helper()
+	called := map[*loop.Func]bool{}
+	for _, f := range p.Funcs {
+		loop.EachCall(f.Body, func(c *loop.Call) { called[c.Func] = true })
+	}
+	for _, f := range p.Funcs {
+		require.True(t, called[f] || !f.Local, "%s: nothing calls %s", what, f.Name)
+	}
 }
 
 // compareC compiles the C of some networks with sanitizers into one program, which compares

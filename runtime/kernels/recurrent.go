@@ -95,8 +95,10 @@ func (r *Recurrent) step(x func(i int) float64, h, c []float64) *cell {
 }
 
 // Step computes a step from what the inputs give, x(i) of row i, the hidden state h and an LSTM's
-// cell c, and writes both.
-func (r *Recurrent) Step(x func(i int) float64, h, c []float64) { r.step(x, h, c) }
+// cell c, and writes both. It returns what the candidate's weights make of the state, [H].
+func (r *Recurrent) Step(x func(i int) float64, h, c []float64) (product []float64) {
+	return r.step(x, h, c).product
+}
 
 // Float writes the hidden states y [H,T] of what the inputs give, x [gates*H,T].
 func (r *Recurrent) Float(x, y []float32) {

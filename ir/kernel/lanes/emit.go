@@ -114,10 +114,11 @@ type tile struct {
 	f      *loop.Func
 }
 
-// tiles writes the functions of the tiles of a row: of whole ones, and of what is left.
+// tiles writes the functions of the tiles of a row: of whole ones, and of what is left. A row
+// may be shorter than a tile of the plan, which was made for rows that are one (see unflatten).
 func (l *layer) tiles(apart, row int) rowWriter {
-	list := []tile{{pixels: l.plan.Pixels}}
-	if left := l.run % l.plan.Pixels; left > 0 {
+	list := []tile{{pixels: min(l.plan.Pixels, l.run)}}
+	if left := l.run % list[0].pixels; left > 0 {
 		list = append(list, tile{pixels: left})
 	}
 	for i := range list {
