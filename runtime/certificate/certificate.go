@@ -700,7 +700,15 @@ func SHA256(content []byte) string {
 	return hex.EncodeToString(sum[:])
 }
 
-// Parse reads a certificate, and fails unless its bytes are those that were sealed.
+// VersionError says that a certificate is of another version of the schema.
+type VersionError int
+
+func (v VersionError) Error() string {
+	return fmt.Sprintf("a certificate of version %d; this dnnc reads version %d", int(v), Version)
+}
+
+// Parse reads a certificate, and fails unless its bytes are those that were sealed. One of
+// another schema is a VersionError.
 func Parse(raw []byte) (*Certificate, error) {
 	c := &Certificate{}
 	if err := json.Unmarshal(raw, c); err != nil {
@@ -708,7 +716,7 @@ func Parse(raw []byte) (*Certificate, error) {
 	}
 	switch {
 	case c.Version != Version:
-		return nil, fmt.Errorf("a certificate of version %d; this dnnc reads version %d", c.Version, Version)
+		return nil, VersionError(c.Version)
 	case c.Network == "" || c.Content == "":
 		return nil, errors.New("no certificate: it names no network and no content")
 	}

@@ -233,3 +233,6 @@ func TestAccept(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, before, after)
 }
+
+// Measured and Saved are for tests of whole commands.
+var Measured, Saved = measured, saved

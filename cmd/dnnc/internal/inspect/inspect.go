@@ -4,6 +4,7 @@ package inspect
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -16,15 +17,19 @@ import (
 	"github.com/dnnc/dnnc/runtime/input"
 )
 
-// open reads a certificate.
-func open(path string) (*certificate.Certificate, error) {
+// open reads a certificate. One of another schema is an error of the given kind.
+func open(path string, otherSchema diag.Kind) (*certificate.Certificate, error) {
 	raw, err := input.Read(path, 256<<20)
 	if err != nil {
 		return nil, diag.New(diag.Pos{}, diag.BadFile, "%v", err)
 	}
 	c, err := certificate.Parse(raw)
 	if err != nil {
-		return nil, diag.New(diag.Pos{File: path, Line: 1, Col: 1}, diag.BadFile, "%v", err).
+		kind := diag.BadFile
+		if errors.As(err, new(certificate.VersionError)) {
+			kind = otherSchema
+		}
+		return nil, diag.New(diag.Pos{File: path, Line: 1, Col: 1}, kind, "%v", err).
 			WithHelp("build again: dnnc writes the certificate anew; dnnc diff -accept takes that of a new build in place of an old one")
 	}
 	return c, nil
@@ -37,7 +42,7 @@ func table(out io.Writer) *tabwriter.Writer {
 // Explain says why each layer has its width: what the next smaller and the next
 // larger format would have saved and cost.
 func Explain(_ context.Context, args []string, _ io.Reader, stdout, _ io.Writer) error {
-	c, err := open(args[0])
+	c, err := open(args[0], diag.BadFile)
 	if err != nil {
 		return err
 	}
@@ -120,7 +125,7 @@ func change(l certificate.Layer, c *certificate.Choice) string {
 // Diff compares two certificates: what differs of what they were made from, and in
 // what came out; with limits, whether they are kept.
 func Diff(paths []string, g Guard, stdout io.Writer) error {
-	b, err := open(paths[1])
+	b, err := open(paths[1], diag.Incomparable)
 	if err != nil {
 		return err
 	}
@@ -128,7 +133,7 @@ func Diff(paths []string, g Guard, stdout io.Writer) error {
 		fmt.Fprintf(stdout, "%s is new\n", paths[0])
 		return accept(paths)
 	}
-	a, err := open(paths[0])
+	a, err := open(paths[0], diag.Incomparable)
 	switch {
 	case g.Accept && err != nil: // what takes its place is right
 		fmt.Fprintf(stdout, "%s is no certificate that this dnnc reads\n", paths[0])

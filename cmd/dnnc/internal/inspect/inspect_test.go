@@ -101,7 +101,7 @@ func TestInspect(t *testing.T) {
 	require.NoError(t, os.WriteFile(file("old.json"), []byte(`{"version": 0}`), 0o644))
 	for want, args := range map[string][]string{
 		"names no network": {"explain", file("other.json")},
-		"of version 0":     {"diff", file("b.json"), file("old.json")},
+		"of version 0":     {"explain", file("old.json")},
 		"no certificate":   {"explain", dnnctest.Lenet},
 		"no such file":     {"explain", file("none")},
 		"no object":        {"size", file("b.json")},

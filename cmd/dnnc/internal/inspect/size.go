@@ -85,7 +85,7 @@ func Size(_ context.Context, args []string, _ io.Reader, stdout, _ io.Writer) er
 // beside is the certificate of an object; nil where there is none, and absent says why.
 func beside(path string, object []byte) (c *certificate.Certificate, absent string) {
 	path = strings.TrimSuffix(path, filepath.Ext(path)) + ".json"
-	c, err := open(path)
+	c, err := open(path, diag.BadFile)
 	var d *diag.Diagnostic
 	switch {
 	case errors.As(err, &d):
