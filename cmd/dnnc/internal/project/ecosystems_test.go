@@ -38,8 +38,19 @@ func filesOf(t *testing.T, dir string) (list []string) {
 }
 
 // models are imported networks of each task, and what dnnc is told of them.
-var models = map[string][]string{
-	"binary": {"-task", "binary"}, "regr": {"-task", "values"}, "seg": {"-task", "classes axis: 0"}, "ae": {"-task", "reconstruction"}, "det": nil,
+var models = map[string]struct {
+	name  string // of the file and the network
+	flags []string
+}{
+	"classes":           {"det", []string{"-outputs", "scores", "-task", "classes"}},
+	"classes of pixels": {"seg", []string{"-task", "classes axis: 0"}},
+	"binary":            {"binary", []string{"-task", "binary"}},
+	"multilabel":        {"det", []string{"-outputs", "scores", "-task", "multilabel"}},
+	"values":            {"regr", []string{"-task", "values"}},
+	"reconstruction":    {"ae", []string{"-task", "reconstruction"}},
+	"embedding":         {"det", []string{"-outputs", "boxes", "-task", "embedding"}},
+	"several":           {"det", []string{"-task", "boxes=values, scores=classes"}},
+	"not told":          {"det", nil},
 }
 
 // TestProjectsOfEveryTask writes all kinds around an imported network of each task. None has a
@@ -50,32 +61,47 @@ func TestProjectsOfEveryTask(t *testing.T) {
 	}
 	dnnctest.Need(t)
 	known := regexp.MustCompile(`(^|/)([A-Za-z0-9_.]+\.(md|txt|c|cpp|h|a|ld|json|dnn|safetensors|cmake|ini|py|ino|properties|yml|yaml|conf|pdsc)|Makefile|Kconfig|[a-z0-9]+-[0-9a-f]{8}\.safetensors|cmake/(arm-linux|cortex-m[04])\.cmake)$`)
-	for name, flags := range models {
+	for task, m := range models {
+		name := m.name
 		for _, kind := range project.Kinds() {
 			dir := filepath.Join(t.TempDir(), "project")
-			code, stdout, stderr := dnnctest.Run(t, append([]string{"init", kind, dnnctest.Root + "/testdata/tasks/" + name + ".onnx", dir, "-images", "4"}, flags...)...)
-			require.Zero(t, code, stderr)
+			code, stdout, stderr := dnnctest.Run(t, append([]string{"init", kind, dnnctest.Root + "/testdata/tasks/" + name + ".onnx", dir, "-images", "4"}, m.flags...)...)
+			require.Zero(t, code, "%s of %s\n%s", kind, task, stderr)
 			assert.Contains(t, stdout, "next: ")
 			assert.Contains(t, stderr, "[imported-weights]")
 			for _, f := range filesOf(t, dir) {
-				assert.Regexp(t, known, f, "%s of %s", kind, name)
+				assert.Regexp(t, known, f, "%s of %s", kind, task)
 			}
 			switch kind {
 			case "make":
 				if _, err := exec.LookPath("cc"); err == nil {
 					dnnctest.Tool(t, dir, "make", "DNNC="+dnnctest.Path(t), "CFLAGS=-Wall -Wextra -Werror")
-					assert.Contains(t, dnnctest.Tool(t, dir, "./app"), " thousandths\n")
+					answers(t, task, dnnctest.Tool(t, dir, "./app"))
 				}
 			case "arduino":
 				sketch(t, dir)
 			case "platformio":
 				dnnctest.Tool(t, dir, "gcc", "-std=c99", "-Wall", "-Wextra", "-Werror", "-Ilib/"+name+"/src", "src/main.c", "lib/"+name+"/src/"+name+".c", "-o", "app")
-				assert.Contains(t, dnnctest.Tool(t, dir, "./app"), " thousandths\n")
+				answers(t, task, dnnctest.Tool(t, dir, "./app"))
+			case "esp-idf":
+				dnnctest.Tool(t, dir, "gcc", "-std=c99", "-Wall", "-Wextra", "-Werror", "-Ic", "-c", "examples/run/main/main.c", "c/"+name+".c")
+			case "cmsis":
+				if _, err := exec.LookPath("arm-none-eabi-gcc"); err == nil {
+					dnnctest.Tool(t, dir, "arm-none-eabi-gcc", "-mcpu=cortex-m4", "-mthumb", "-Wall", "-Wextra", "-Werror", "--specs=nosys.specs", "-Ilib/armv7em", "template/main.c", "lib/armv7em/"+name+".a", "-o", "app")
+				}
 			case "firmware":
 				runFirmware(t, dir)
 			}
 		}
 	}
+}
+
+// answers holds the output of a project's program to the task: one label an item is a class,
+// all else are numbers.
+func answers(t *testing.T, task, said string) {
+	t.Helper()
+	assert.Equal(t, task == "classes" || task == "several", strings.Contains(said, "class "), "%s: %s", task, said)
+	assert.Equal(t, task != "classes", strings.Contains(said, " thousandths\n"), "%s: %s", task, said)
 }
 
 // runFirmware builds a firmware's project for a Cortex-M4 and runs it in QEMU.
