@@ -378,7 +378,7 @@ func init() {
 			Attrs: attrs([]AttrInfo{
 				{Key: AttrRows, Required: true, Doc: "the rows, f32[V,D]; i8 after quantization"},
 				{Key: AttrTable, Doc: "the row of each integer from -128 to 127, u8[256]; none of i16, which are the rows"}}, machineAttrs)},
-		Spectrogram: {Name: "spectrogram", Class: Core, Widths: WideArgument, MinArgs: 1, MaxArgs: 1, Known: OwnOp, infer: inferSpectrogram,
+		Spectrogram: {Name: "spectrogram", Class: Core, Widths: WideArgument, MinArgs: 1, MaxArgs: 1, Known: InONNX, infer: inferSpectrogram,
 			Sample: "const y.taps: f32[30]\ny = spectrogram(flatten(a), frame: 30, hop: 19, fft: 32, taps: y.taps, fn: log, eps: 0.01, gamma: 4.3)",
 			Doc:    "power spectra of the frames of a signal [N] or [1,N], to [frames,bins] or [1,frames,bins], or their sums by a bank of filters [bands,bins], or the logarithms of these (R19).",
 			Attrs: attrs(frameAttrs, []AttrInfo{

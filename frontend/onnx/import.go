@@ -77,6 +77,8 @@ type operand struct {
 	// dynamic are values and constants in units of a scale that the model finds when it
 	// runs, which is given as 1.
 	dynamic bool
+	s       *spectrum // of which there is no value yet, and what its axes are
+	axes    []axisOf
 }
 
 // importer takes one graph to one module.
@@ -96,6 +98,7 @@ type importer struct {
 	depth    int                    // of these, one in the other
 	made     map[*tensor]*ir.Value  // constants that are values of the module
 	seed     *ir.Value              // any value, of which those are made: an input that chooses no rows
+	unsaid   map[*ir.Value]bool     // inputs whose range nobody gave
 	faults   build.Faults
 
 	exact  bool                  // marks every quantization
@@ -109,7 +112,7 @@ func convert(f *file, pos diag.Pos, name string, opt Options, dir *folder) (*ir.
 	im := &importer{
 		Builder: build.New(name), f: f, folder: dir,
 		marks: map[*ir.Value]mark{}, layers: map[*ir.Const]*tensor{}, exact: opt.Exact, strict: opt.Inexact == nil,
-		made: map[*tensor]*ir.Value{}, results: map[string]bool{}, named: map[*ir.Value][]string{}, values: map[string]*operand{}, users: map[string][]*pb.Node{}, done: map[*pb.Node]bool{},
+		made: map[*tensor]*ir.Value{}, results: map[string]bool{}, named: map[*ir.Value][]string{}, unsaid: map[*ir.Value]bool{}, values: map[string]*operand{}, users: map[string][]*pb.Node{}, done: map[*pb.Node]bool{},
 	}
 	err := im.versions()
 	if err != nil {
@@ -331,6 +334,7 @@ func (im *importer) input(in *pb.ValueInfo, opt Options) error {
 		own = ir.Shape{build.Product(shape)} // a list, which indices are
 	}
 	o := &operand{v: im.Input(name, own, r), shape: shape}
+	im.unsaid[o.v] = !ok
 	if rows == 0 && im.seed == nil {
 		im.seed = o.v
 	}
@@ -490,6 +494,12 @@ func (im *importer) apply(op opEntry, n *pb.Node, in []*operand) ([]*operand, er
 	if err := checkConstants(n, in); err != nil {
 		return nil, err
 	}
+	if slices.ContainsFunc(in, func(o *operand) bool { return o != nil && o.s != nil }) {
+		in = slices.Clone(in)
+		if outs, isDone, err := im.onSpectrum(n, in); isDone || err != nil {
+			return outs, err
+		}
+	}
 	run := op.run
 	if i := slices.IndexFunc(in, func(o *operand) bool { return o != nil && o.q != nil }); i >= 0 {
 		if run = onIntegers[n.GetOpType()]; run == nil {
@@ -535,8 +545,10 @@ func (im *importer) finish(g *pb.Graph, pos diag.Pos) (*ir.Module, error) {
 
 // output is the value that the graph returns by a name, after others.
 func (im *importer) output(name string, before []*ir.Value) (*ir.Value, error) {
-	o := im.values[name]
+	o, err := im.settled(im.values[name])
 	switch {
+	case err != nil:
+		return nil, fmt.Errorf("the output %q %w", name, err)
 	case o == nil:
 		return nil, fmt.Errorf("nothing defines the output %q", name)
 	case o.v == nil:

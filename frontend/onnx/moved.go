@@ -235,9 +235,9 @@ func gather(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
 		if err != nil {
 			return nil, err
 		}
-		at, err := in[1].c.smallInts()
-		if err != nil || len(at) == 0 {
-			return nil, errors.New("has no short list of indices")
+		at, err := indices(in[1].c)
+		if err != nil {
+			return nil, err
 		}
 		c := im.compose(n)
 		shape := in[0].shape
@@ -261,6 +261,25 @@ func gather(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
 		return nil, err
 	}
 	return result(y, slices.Concat(in[1].shape, t.shape[1:])), nil
+}
+
+// indices are those of a Gather: any number of them where they follow a rule, as those of overlapping frames do.
+func indices(t *tensor) ([]int, error) {
+	if t.size() > maxFolded {
+		return nil, errors.New("has a long list of indices")
+	}
+	x, err := t.ints()
+	if err != nil || len(x) == 0 {
+		return nil, errors.New("has no list of indices")
+	}
+	at := make([]int, len(x))
+	for i, v := range x {
+		at[i] = int(v)
+	}
+	if _, _, ok := rule(at); len(at) > maxList && !ok {
+		return nil, fmt.Errorf("has %d indices that follow no rule; at most %d are imported", len(at), maxList)
+	}
+	return at, nil
 }
 
 // maxRuns is the number of pieces that elements in any order are taken in.
@@ -322,7 +341,9 @@ func rule(at []int) (outer, inner [2]int, ok bool) {
 		}
 		fits := true
 		for i, k := range at {
-			fits = fits && k == at[0]+i/p*outer[1]+i%p*inner[1]
+			if fits = k == at[0]+i/p*outer[1]+i%p*inner[1]; !fits {
+				break
+			}
 		}
 		if fits {
 			return outer, inner, true

@@ -166,6 +166,13 @@ func init() {
 		"Sum":                              {1, sumOf, nil, []ir.Op{ir.Add}},
 		"Tile":                             {2, tile, nil, []ir.Op{ir.Copy}},
 		"CastLike":                         {2, castLike, nil, nil},
+		// Spectra of signals: onSpectra has what makes one operation of them.
+		"STFT":            {2, stft, foldSTFT, []ir.Op{ir.Spectrogram}},
+		"DFT":             {1, dft, foldDFT, []ir.Op{ir.Spectrogram}},
+		"MelWeightMatrix": {5, nil, foldMelWeights, nil},
+		"HannWindow":      {1, nil, foldWindow(.5, .5), nil},
+		"HammingWindow":   {1, nil, foldWindow(25./46, 21./46), nil},
+		"BlackmanWindow":  {1, nil, foldWindow(.42, .5, .08), nil},
 		// Shape arithmetic: of constants alone.
 		"Constant":        {0, nil, foldConstant, nil},
 		"ConstantOfShape": {1, nil, foldFill, nil},

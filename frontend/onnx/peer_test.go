@@ -18,7 +18,7 @@ import (
 // onnxruntime answers. testdata/peers/onnx_cases.py made them; make peers makes others.
 // operations.tar.gz has those that are composed of others, by seed 11.
 func TestAnswersOfONNXRuntime(t *testing.T) {
-	for _, c := range slices.Concat(frontendtest.Packed(t, "testdata/peers.tar.gz"), frontendtest.Packed(t, "testdata/operations.tar.gz")) {
+	for _, c := range slices.Concat(frontendtest.Packed(t, "testdata/peers.tar.gz"), frontendtest.Packed(t, "testdata/operations.tar.gz"), frontendtest.Packed(t, "testdata/spectra.tar.gz")) {
 		t.Run(c.Name, func(t *testing.T) {
 			m, err := onnx.Parse("net", c.Files["model.onnx"], onnx.Options{})
 			require.NoError(t, err)

@@ -490,13 +490,10 @@ func New(m *ir.Module, env *pass.Env) *Certificate {
 	}
 	counted := map[*ir.Const]bool{}
 	for _, n := range m.Ops {
-		for _, role := range []ir.Key[*ir.Const]{ir.AttrBias, ir.AttrMul, ir.AttrShift, ir.AttrTable, ir.AttrRows, ir.AttrHidden} {
-			if !n.Op.Takes(role) {
-				continue
-			}
-			if k := n.Const(role); k != nil && !counted[k] {
+		for _, a := range n.Attrs {
+			if k, ok := a.Value.(*ir.Const); ok && !slices.Contains(ofWeights, a.Key) && !counted[k] {
 				counted[k] = true
-				c.OtherBytes += stored(role, k)
+				c.OtherBytes += stored(a.Key, k)
 			}
 		}
 	}
@@ -531,8 +528,11 @@ func Cycles(m *ir.Module, t *processor.Target) (sum float64) {
 	return math.Round(sum)
 }
 
+// ofWeights are the constants that the bytes of weights have.
+var ofWeights = []ir.AttrKey{ir.AttrWeight, ir.AttrCodebook, ir.AttrMask}
+
 // stored is the bytes of a constant in the object, which keeps a shift in one byte.
-func stored(role ir.Key[*ir.Const], k *ir.Const) int {
+func stored(role ir.AttrKey, k *ir.Const) int {
 	if role == ir.AttrShift {
 		return k.Type.Shape.Size()
 	}

@@ -1,6 +1,7 @@
 package check_test
 
 import (
+	"debug/elf"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -128,4 +129,23 @@ func TestFaults(t *testing.T) {
 		assert.Contains(t, stderr, test.want)
 		assert.Empty(t, out)
 	}
+}
+
+// TestFlashIsThatOfTheObject: weights, constants and code are what an object loads, within a twentieth: kernels have small
+// tables of their own. The network has the tables of a spectrogram.
+func TestFlashIsThatOfTheObject(t *testing.T) {
+	dnnctest.Need(t, "opt-19")
+	net, object := filepath.Join(dnnctest.Root, "testdata/tasks/spoken/spoken.dnn"), filepath.Join(t.TempDir(), "spoken.o")
+	f := checked(t, net, "-target", "armv7em", "-task", "classes")
+	dnnctest.Succeed(t, "build", net, "-target", "armv7em", "-o", object)
+	file, err := elf.Open(object)
+	require.NoError(t, err)
+	loaded := 0
+	for _, s := range file.Sections {
+		if s.Flags&elf.SHF_ALLOC != 0 && s.Type == elf.SHT_PROGBITS {
+			loaded += int(s.Size)
+		}
+	}
+	got := f.Targets[0]
+	assert.InEpsilon(t, loaded, got.Weights+got.Others+*got.Code, .05)
 }
