@@ -31,7 +31,7 @@ func legalizeMel(l *legalizer, n *ir.Node) error {
 }
 
 // legalizeMFCC makes cosines of mel filters a convolution of 1x1 over the frames, whose channels are the bands. It
-// takes 16 bits, as most of its results are small differences of large logarithms.
+// takes and gives 16 bits: most of its results are small differences of large logarithms, beside a large sum of them.
 func legalizeMFCC(l *legalizer, n *ir.Node) error {
 	s, err := geometry.SpectrumRealsOf(n)
 	if err != nil {
@@ -41,11 +41,11 @@ func legalizeMFCC(l *legalizer, n *ir.Node) error {
 	rows, image := ir.Shape{s.Frames, s.Bands}, ir.Shape{s.Bands, s.Frames, 1}
 	signal := l.insert(n, "signal", ir.Reshape, ir.Shape{n.Args[0].Type.Shape.Size()}, n.Args, ir.AttrShape.Is([]int{n.Args[0].Type.Shape.Size()}))
 	logs := l.insert(n, "logs", ir.Spectrogram, rows, []*ir.Value{signal}, spectrogramAttrs(n, s)...)
-	logs.Wide = true
 	l.putBank(logs.Def, s)
 	x := l.insert(n, "columns", ir.Copy, image, []*ir.Value{logs}, viewAttrs(ir.ViewOf(rows).Permute([]int{1, 0}), image)...)
 	y := l.insert(n, "cosines", ir.Conv2D, ir.Shape{number, s.Frames, 1}, []*ir.Value{x})
 	l.putLayer(y.Def, layerParams{s.Cosines, make([]float64, number), ir.Shape{number, s.Bands, 1, 1}})
+	logs.Wide, x.Wide, y.Wide, n.Out.Wide = true, true, true, true
 	become(n, ir.Copy, []*ir.Value{y}, viewAttrs(ir.ViewOf(y.Type.Shape).Permute([]int{1, 0, 2}), n.Out.Type.Shape)...)
 	return nil
 }

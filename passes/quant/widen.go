@@ -10,11 +10,12 @@ import (
 	"github.com/dnnc/dnnc/passes/pass"
 )
 
-// Widen decides which activations have 16 bits: results that are numbers, what the text says as i16, and
-// what Env.Bits asks for. It puts a requantization before an argument whose bits its operation cannot take.
+// Widen decides which activations have 16 bits: results that are numbers, features of samples, what the text
+// says as i16, and what Env.Bits asks for. It puts a requantization before an argument whose bits its operation cannot take.
 func Widen(ctx context.Context, m *ir.Module, env *pass.Env) error {
 	widenResults(m)
 	widenSamples(m)
+	widenFeatures(m)
 	widenGates(m)
 	switch env.Bits {
 	case pass.SixteenBits:
@@ -59,17 +60,36 @@ func widenAll(m *ir.Module) {
 	}
 }
 
-// widenSamples marks what an operation of samples of 16 bits takes, and the input that it comes from.
+// widenSamples marks what an operation of samples of 16 bits takes, and all that it is made of: the input, and what
+// a filter or a scale before the operation gives.
 func widenSamples(m *ir.Module) {
-	for _, n := range m.Ops {
-		if n.Widths() != ir.WideArgument {
-			continue
+	seen := map[*ir.Value]bool{}
+	var widen func(v *ir.Value)
+	widen = func(v *ir.Value) {
+		if seen[v] || !m.CanBeWide(v) {
+			return
 		}
-		for v := n.Args[0]; m.CanBeWide(v); v = v.Def.Args[0] {
-			v.Wide = true
-			if v.Def == nil || !isMoved(v.Def) {
-				break
+		seen[v], v.Wide = true, true
+		if v.Def != nil {
+			for _, a := range v.Def.Args {
+				widen(a)
 			}
+		}
+	}
+	for _, n := range m.Ops {
+		if n.Widths() == ir.WideArgument {
+			widen(n.Args[0])
+		}
+	}
+}
+
+// widenFeatures marks what an operation of samples gives, and what only moves that. Features have a range of loud
+// and of quiet sounds, of which the quiet ones use few of 256 steps.
+func widenFeatures(m *ir.Module) {
+	features := map[*ir.Value]bool{}
+	for _, n := range m.Ops {
+		if n.Widths() == ir.WideArgument || isMoved(n) && features[n.Args[0]] && m.CanBeWide(n.Out) {
+			features[n.Out], n.Out.Wide = true, true
 		}
 	}
 }

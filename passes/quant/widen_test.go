@@ -2,6 +2,9 @@ package quant_test
 
 import (
 	"context"
+	"fmt"
+	"math"
+	"math/rand/v2"
 	"strings"
 	"testing"
 
@@ -12,6 +15,8 @@ import (
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/passes"
 	"github.com/dnnc/dnnc/passes/pass"
+	"github.com/dnnc/dnnc/runtime/data"
+	"github.com/dnnc/dnnc/runtime/interp"
 )
 
 // TestWiden: which values have 16 bits, and the requantizations where an operation cannot take its
@@ -64,4 +69,78 @@ func TestWiden(t *testing.T) {
 	}
 	_, err := frontend.Parse("net.dnn", []byte(strings.Replace(source, "AS", " as i8", 1)), frontend.Options{})
 	assert.ErrorContains(t, err, "as i8: quantization gives values of f32 8 bits, or 16 where the text says as i16")
+}
+
+// TestFeaturesAreWide: what an operation of samples gives has 16 bits, up to the first layer that computes with it, and so
+// have the samples. Cosines of the features, too.
+func TestFeaturesAreWide(t *testing.T) {
+	for source, want := range map[string]string{
+		"f = logmel(x, frame: 30, hop: 19, rate: 8000, bands: 5)\n  q = pad(f, before: [0,1,1], after: [0,1,0])\n  p = maxpool2d(q, kernel: 2)": "x f q p",
+		"d = slice(x, start: [0,0], size: [1,100])\n  g = tanh(d)\n  e = add(g, d)\n  p = spectrogram(e, frame: 30, hop: 19)":                   "x d g e p",
+		"p = spectrogram(x, frame: 30, hop: 19, power: 1)":                                    "x p",
+		"p = mfcc(x, frame: 30, hop: 19, rate: 8000, bands: 5, coefficients: 3)":              "x p.signal p.logs p.columns p.cosines p",
+		"f = mel(x, frame: 30, hop: 19, rate: 8000, bands: 5)\n  p = avgpool2d(f, kernel: 2)": "x f",
+	} {
+		m, err := frontend.Parse("net.dnn", []byte("network n(x: f32[1,200] in [-1,1] signal) -> f32[1,1,1] classes {\n  "+source+"\n  y = globalavgpool(p)\n  return y\n}\n"), frontend.Options{})
+		require.NoError(t, err, source)
+		env := environment(t, m)
+		require.NoError(t, passes.Table.Run(context.Background(), m, env, pass.Options{StopAfter: "widen"}))
+		wide := []string{"x"}
+		for _, n := range m.Ops {
+			assert.NotEqual(t, ir.Requantize, n.Op, m.String())
+			if n.Out.Wide {
+				wide = append(wide, n.Name())
+			}
+		}
+		assert.ElementsMatch(t, strings.Fields(want), wide, source)
+	}
+}
+
+// TestQuietFeatures: features of loud sounds and of sounds a thousandth as loud lie within a hundredth of their own spread of
+// those of reals (root of the mean square), where the calibration images have both: tones under an envelope, and noise.
+func TestQuietFeatures(t *testing.T) {
+	const samples = 4000
+	rng := rand.New(rand.NewPCG(7, 8))
+	var x []float32
+	for _, loud := range []float64{1, .001} {
+		for _, isNoise := range []bool{false, true} {
+			for i := range samples {
+				at := float64(i) / 16000
+				v := math.Sin(2*math.Pi*25*at) * (math.Sin(2*math.Pi*220*at) + .5*math.Sin(2*math.Pi*1310*at) + .2*math.Sin(2*math.Pi*3777*at)) / 2
+				if isNoise {
+					v = .3 * rng.NormFloat64()
+				}
+				v = loud * (v + .002*rng.NormFloat64())
+				x = append(x, float32(math.Round(max(-1, min(1, v))*math.MaxInt16)/math.MaxInt16)) // as the samples are
+			}
+		}
+	}
+	for _, op := range []string{"logmel(x, low: 20, bands: 40", "mfcc(x, low: 20, bands: 40, coefficients: 13"} {
+		m, err := frontend.Parse("net.dnn", fmt.Appendf(nil, "network n(x: f32[1,%d] in [-1,1] signal) -> f32[1,23,%s] {\n  y = %s, rate: 16000, frame: 480, hop: 160, eps: 1e-6)\n  return y\n}\n",
+			samples, map[bool]string{true: "13", false: "40"}[strings.Contains(op, "mfcc")], op), frontend.Options{})
+		require.NoError(t, err)
+		float, err := interp.CompileFloat(m.Clone())
+		require.NoError(t, err)
+		want, err := float.Forward(context.Background(), x, 4)
+		require.NoError(t, err)
+		env := environment(t, m)
+		env.Calibration = func() (data.Batch, error) { return data.Batch{N: 4, Shape: m.Inputs[0].Type.Shape, X: x}, nil }
+		require.NoError(t, passes.Table.Run(context.Background(), m, env, pass.Options{StopAfter: "quantize"}))
+		p, err := interp.CompileInt(m)
+		require.NoError(t, err)
+		got, err := interp.Logits(context.Background(), p, x, 4)
+		require.NoError(t, err)
+		size := len(want) / 4
+		for k := range 4 {
+			mean, spread, wrong := 0., 0., 0.
+			for _, v := range want[k*size : (k+1)*size] {
+				mean += float64(v) / float64(size)
+			}
+			for i, v := range want[k*size : (k+1)*size] {
+				d := float64(got[k*size+i]) - float64(v)
+				spread, wrong = spread+(float64(v)-mean)*(float64(v)-mean), wrong+d*d
+			}
+			assert.Less(t, math.Sqrt(wrong/spread), .01, "%s of image %d", op, k)
+		}
+	}
 }
