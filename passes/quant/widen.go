@@ -16,6 +16,7 @@ func Widen(ctx context.Context, m *ir.Module, env *pass.Env) error {
 	widenResults(m)
 	widenSamples(m)
 	widenFeatures(m)
+	widenColumns(m)
 	widenGates(m)
 	switch env.Bits {
 	case pass.SixteenBits:
@@ -39,6 +40,53 @@ func widenResults(m *ir.Module) {
 		}
 		for _, x := range ir.WidthFrom(v) {
 			x.Wide = true
+		}
+	}
+	widenTails(m)
+}
+
+// tailShare is the greatest value of a network over the greatest that widenTails marks.
+const tailShare = 8
+
+// widenTails marks what wide results are made of by sums, products and reductions, where nothing narrow
+// reads it. A logarithm of a softmax loses more between the last layer and the result than all layers
+// before it lose. What is marked is small, so that the arena hardly grows.
+func widenTails(m *ir.Module) {
+	most, all := 0, 0
+	for _, n := range m.Ops {
+		all = max(all, n.Out.Type.Shape.Size())
+	}
+	for _, v := range m.Outputs {
+		if v.Wide {
+			most = max(most, v.Type.Shape.Size(), all/tailShare)
+		}
+	}
+	if most == 0 {
+		return
+	}
+	users, returned := m.AllUsers(), m.Returned()
+	for _, n := range slices.Backward(m.Ops) {
+		if !n.Out.Wide || n.Widths() != ir.AnyWidth || n.Op.HasWeights() || n.Op == ir.MatMul || n.Op == ir.Recurrent {
+			continue
+		}
+		for _, a := range n.Args {
+			if a.Wide {
+				continue
+			}
+			from, within := ir.WidthFrom(a), map[*ir.Value]bool{}
+			for _, x := range from {
+				within[x] = true
+			}
+			isNarrow := func(x *ir.Value) bool {
+				return x.Def == nil || returned[x] && !x.Wide || !m.CanBeWide(x) || x.Type.Shape.Size() > most ||
+					slices.ContainsFunc(users[x], func(u *ir.Node) bool { return !u.Out.Wide && !within[u.Out] })
+			}
+			if slices.ContainsFunc(from, isNarrow) {
+				continue
+			}
+			for _, x := range from {
+				x.Wide = true
+			}
 		}
 	}
 }
@@ -92,6 +140,61 @@ func widenFeatures(m *ir.Module) {
 			features[n.Out], n.Out.Wide = true, true
 		}
 	}
+}
+
+// unevenColumns is how far the factors of columns differ in an input that widenColumns marks: two of its
+// 8 bits would be lost in the columns of small numbers.
+const unevenColumns = 4
+
+// widenColumns marks inputs of features whose columns the network brings to one size, as pipelines with a
+// scaler do, and what they then are: one scale serves all columns of an input, and rounds off what small
+// ones tell.
+func widenColumns(m *ir.Module) {
+	for _, v := range m.Inputs {
+		if v.Holds().Kind != ir.Features || !m.CanBeWide(v) {
+			continue
+		}
+		columns, users := movedFrom(m, v)
+		if len(users) != 1 || !scalesUnevenly(users[0]) {
+			continue
+		}
+		scaled, _ := movedFrom(m, users[0].Out)
+		for _, x := range slices.Concat(columns, scaled) {
+			x.Wide = true
+		}
+	}
+}
+
+// movedFrom lists v and what only moves it, one after the other, and what uses the last of these.
+func movedFrom(m *ir.Module, v *ir.Value) (list []*ir.Value, users []*ir.Node) {
+	list, users = []*ir.Value{v}, m.Users(v)
+	for len(users) == 1 && isMoved(users[0]) {
+		list = append(list, users[0].Out)
+		users = m.Users(users[0].Out)
+	}
+	return list, users
+}
+
+// scalesUnevenly reports whether n multiplies each channel by a factor of its own, and these differ much.
+func scalesUnevenly(n *ir.Node) bool {
+	if n.Op != ir.Conv2D {
+		return false
+	}
+	w, channels := n.Const(ir.AttrWeight), n.Out.Type.Shape[0]
+	if w == nil || w.Type.Shape.Size() != channels || n.Out.Type.Shape.Size() != channels {
+		return false
+	}
+	factors, err := w.Float32()
+	if err != nil {
+		return false
+	}
+	least, most := math.Inf(1), 0.
+	for _, f := range factors {
+		if a := math.Abs(float64(f)); a > 0 {
+			least, most = min(least, a), max(most, a)
+		}
+	}
+	return most >= unevenColumns*least
 }
 
 // isMoved reports whether n keeps the type of its one argument.

@@ -144,3 +144,60 @@ func TestQuietFeatures(t *testing.T) {
 		}
 	}
 }
+
+// wideOf lists the values of 16 bits that the pass leaves, inputs first.
+func wideOf(t *testing.T, source string) (wide []string, text string) {
+	m, err := frontend.Parse("net.dnn", []byte(source), frontend.Options{})
+	require.NoError(t, err)
+	require.NoError(t, passes.Table.Run(context.Background(), m, environment(t, m), pass.Options{StopAfter: "widen"}))
+	for _, v := range m.Inputs {
+		if v.Wide {
+			wide = append(wide, v.Name)
+		}
+	}
+	for _, n := range m.Ops {
+		if n.Out.Wide {
+			wide = append(wide, n.Name())
+		}
+	}
+	return wide, m.String()
+}
+
+// TestWidenTails: what a result of values is made of after the last layer has 16 bits, unless something
+// narrow reads it, it is another result, or it is large.
+func TestWidenTails(t *testing.T) {
+	for _, c := range []struct{ name, results, body, wide string }{
+		{"log of a softmax", "f32[8] values", "s = add(a, b)\n  y = logsoftmax(s)\n  return y",
+			"s y.rows y.top y.tops y.distance y.exp y.sum y.log y.logs y.logits y"},
+		{"a label needs none", "f32[8] classes", "s = add(a, b)\n  y = logsoftmax(s)\n  return y", ""},
+		{"a product", "f32[8] values", "s = add(a, b)\n  y = mul(s, abs(s))\n  return y", "s y.abs y"},
+		{"what only moves an input", "f32[8] values", "y = add(abs(a), b)\n  return y", "y"},
+		{"what a product of matrices reads, too", "f32[1,8] values, f32[1,1] classes",
+			"s = add(a, b)\n  r = reshape(s, shape: [1,8])\n  q = reshape(b, shape: [1,8])\n  y = add(r, q)\n  z = matmul(r, reshape(s, shape: [8,1]))\n  return y, z", "y"},
+		{"another result", "f32[8] values, f32[8] multilabel", "s = add(a, b)\n  d = mul(a, b)\n  y = add(s, neg(d))\n  return y, s", "d y.neg s.as_i16 y"},
+		{"an eighth of the greatest value", "f32[1] values", "w = expand(reshape(add(a, b), shape: [8,1]), shape: [8,8])\n  s = reduce(abs(w), fn: sum, axes: [0])\n  y = reduce(s, fn: sum, axes: [0])\n  return y", "s.reduce s y"},
+	} {
+		source := "network n(a: f32[8] in [-1,1], b: f32[8] in [-1,1]) -> " + c.results + " {\n  " + c.body + "\n}\n"
+		wide, text := wideOf(t, source)
+		assert.ElementsMatch(t, strings.Fields(c.wide), wide, "%s\n%s", c.name, text)
+	}
+}
+
+// TestWidenColumns: an input of features whose columns the network scales by factors that differ four
+// times has 16 bits, and so has what the scaled columns are.
+func TestWidenColumns(t *testing.T) {
+	const source = `network n(x: f32[3] in [-9,9]KIND) -> f32[3] classes {
+  s = normalize(x, mean: [0,0,0], std: [STD])
+  y = abs(s)
+  return y
+}
+`
+	for _, c := range []struct{ kind, std, wide string }{
+		{"", "1,0.25,0.5", "x s.image s.scaled s"},
+		{"", "1,0.26,0.5", ""},
+		{" signal", "1,0.1,0.5", ""},
+	} {
+		wide, text := wideOf(t, strings.NewReplacer("KIND", c.kind, "STD", c.std).Replace(source))
+		assert.ElementsMatch(t, strings.Fields(c.wide), wide, "%v\n%s", c, text)
+	}
+}
