@@ -164,6 +164,9 @@ func castIntegers(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
 		out, err := im.realsOf(moduleName(n), in[0], 1, 0)
 		return []*operand{out}, err
 	}
+	if to == q.typ {
+		return []*operand{in[0]}, nil
+	}
 	if to.bits() == 0 {
 		return nil, fmt.Errorf("of %s integers to %s", q.typ, to)
 	}

@@ -189,6 +189,9 @@ func conv(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
 
 func pool(op ir.Op) runner {
 	return func(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
+		if len(in[0].shape) == 5 {
+			return im.volumePool(op, n, in[0])
+		}
 		v, spatial, err := im.image(in[0])
 		if err != nil {
 			return nil, err
@@ -225,7 +228,11 @@ func pool(op ir.Op) runner {
 
 func globalPool(op ir.Op) runner {
 	return func(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
-		v, spatial, err := im.image(in[0])
+		x, s := in[0], in[0].shape
+		if len(s) == 5 { // the order of pixels tells nothing
+			x = &operand{v: x.v, c: x.c, shape: []int{s[0], s[1], s[2] * s[3], s[4]}}
+		}
+		v, spatial, err := im.image(x)
 		if err != nil {
 			return nil, err
 		}
@@ -237,7 +244,11 @@ func globalPool(op ir.Op) runner {
 		if err != nil {
 			return nil, err
 		}
-		return result(y, imageShape(y, spatial)), nil
+		shape := imageShape(y, spatial)
+		for len(shape) < len(s) {
+			shape = append(shape, 1)
+		}
+		return result(y, shape), nil
 	}
 }
 

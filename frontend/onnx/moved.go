@@ -24,9 +24,12 @@ func (im *importer) viewed(n *pb.Node, o *operand, v ir.View) ([]*operand, error
 	return im.viewedAs(moduleName(n), o, v)
 }
 
-// viewedAs is viewed under a name of one's own.
+// viewedAs is viewed under a name of one's own; a constant's is a constant.
 func (im *importer) viewedAs(hint string, o *operand, v ir.View) ([]*operand, error) {
 	shape := slices.Clone(v.Dims)
+	if o.c != nil {
+		return []*operand{{c: o.c.view(v), shape: shape, dynamic: o.dynamic}}, nil
+	}
 	if v.Size() < 1 {
 		return nil, fmt.Errorf("gives the shape %v", v.Dims)
 	}

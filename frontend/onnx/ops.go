@@ -193,7 +193,8 @@ func init() {
 		"Mod":             {2, remainder, elementwise(func(x []float64) float64 { return x[0] - x[1]*math.Floor(x[0]/x[1]) }, 0), []ir.Op{ir.Reciprocal, ir.Floor, ir.Mul, ir.Sub}},
 		"Min":             {1, extremes(ir.Minimum), elementwise(func(x []float64) float64 { return slices.Min(x) }, 0), []ir.Op{ir.Minimum, ir.Clip}},
 		"Max":             {1, extremes(ir.Maximum), elementwise(func(x []float64) float64 { return slices.Max(x) }, 0), []ir.Op{ir.Maximum, ir.Clip}},
-		"Trilu":           {1, nil, foldTrilu, nil},
+		"Trilu":           {1, triangle, foldTrilu, []ir.Op{ir.BatchNorm}},
+		"CumSum":          {2, accumulated, nil, []ir.Op{ir.Conv2D, ir.Linear, ir.Transpose}},
 		"Where": {3, where, elementwise(func(x []float64) float64 {
 			if x[0] != 0 {
 				return x[1]

@@ -700,6 +700,32 @@ def ml(c, r, x, shape):
     return c.node("Normalizer", [c.node("Exp", [outs[1]])], domain="ai.onnx.ml", norm=pick(r, "L1", "L2", "MAX"))
 
 
+def cumulative(c, r, x, shape):
+    axis = int(r.integers(1, len(shape)))
+    return c.node("CumSum", [x, c.const(axis - pick(r, 0, len(shape)), np.int64)], exclusive=int(r.integers(2)), reverse=int(r.integers(2)))
+
+
+def triangle(c, r, x, shape):
+    diagonal = [c.const(int(r.integers(-2, 3)), np.int64)] if r.integers(2) else []
+    return c.node("Trilu", [x, *diagonal], upper=int(r.integers(2)))
+
+
+def split_const(c, r, x, shape):
+    """A bias of several layers in one, as PyTorch's attention has it."""
+    parts = c.node("Split", [c.weights(3 * shape[-1]), c.const([shape[-1]] * 3, np.int64)], 3, axis=0)
+    return c.node("Mul", [c.node("Add", [x, parts[0]]), c.node("Sub", [parts[2], x])])
+
+
+def volume_pool(op):
+    def make(c, r, x, shape):
+        v = c.node("Unsqueeze", [x, c.const([1], np.int64)])
+        shape = [1, *shape]
+        if op.startswith("Global"):
+            return c.node(op, [v])
+        return pool(op)(c, r, v, shape)
+    return make
+
+
 def words(r):
     return [1, int(r.integers(1, 9))]
 
@@ -767,13 +793,15 @@ KINDS = {
     **{op: (microsoft(op), sequence) for op in ("QuickGelu", "FastGelu", "BiasGelu")}, "FusedConv": (fused_conv, image),
     "FusedMatMul": (fused_matmul, sequence), "FusedGemm": (fused_gemm, flat), "MSAttention": (microsoft_attention, sequence), "MultiHeadAttention": (multi_head_attention, sequence),
     "OneHot": (one_hot, anyshape), "ArgMin": (lambda c, r, x, s: c.node("Cast", [c.node("ArgMin", [x], axis=int(r.integers(1, len(s))), keepdims=int(r.integers(2)))], to=TensorProto.FLOAT), anyshape),
+    "CumSum": (cumulative, anyshape), "Trilu": (triangle, matrices), "SplitConst": (split_const, sequence),
+    **{f"{op}3D": (volume_pool(op), image) for op in ("MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool")},
     "ResidualBlock": (block, image), "Normalized": (normalized, image), "LayerNorm": (layer_norm, sequence),
 }
 
 OPSETS = (11, 13, 15, 17, 18, 20, 22, 24)
 NEEDS = {"HardSwish": 14, "Gelu": 20, "LayerNormalization": 17, "Mish": 18, "GroupNormalization": 21, "RMSNormalization": 23, "Attention": 23, "RotaryEmbedding": 23,
-         "AveragePoolCounted": 19}
-FIXED = ("Expand", "Resize", "Reshape", "Pad", "LSTM", "GRU", "RNN", "LSTMAny", "GRUAny", "ResizeAny", "GatherAny", "GemmAny", "If", "RotaryEmbedding")  # whose batch is 1
+         "AveragePoolCounted": 19, "CumSum": 14, "Trilu": 14, "SplitConst": 13, "MaxPool3D": 13, "AveragePool3D": 13, "GlobalAveragePool3D": 13, "GlobalMaxPool3D": 13}
+FIXED = ("Expand", "Resize", "Reshape", "Pad", "LSTM", "GRU", "RNN", "LSTMAny", "GRUAny", "ResizeAny", "GatherAny", "GemmAny", "If", "RotaryEmbedding", "SplitConst")  # whose batch is 1
 
 
 def make(kind, seed):

@@ -1,0 +1,141 @@
+package onnx
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/dnnc/dnnc/frontend/build"
+	"github.com/dnnc/dnnc/frontend/onnx/internal/pb"
+	"github.com/dnnc/dnnc/ir"
+)
+
+// volumePool imports a pooling of [1,C,D,H,W] as one of each image [H,W], and one along D of
+// their results: the greatest of the greatest, and a mean of means, as all windows of a row
+// of results have as many pixels.
+func (im *importer) volumePool(op ir.Op, n *pb.Node, x *operand) ([]*operand, error) {
+	const dims = 3
+	s := x.shape
+	if s[0] != 1 {
+		return nil, fmt.Errorf("of a batch of %d; networks are compiled for one, which -shape can say", s[0])
+	}
+	for _, name := range []string{"kernel_shape", "strides", "dilations", "pads"} {
+		want := dims
+		if name == "pads" {
+			want = 2 * dims
+		}
+		if list := intsAttr(n, name); list != nil && len(list) != want {
+			return nil, fmt.Errorf("has %d numbers in %s for %d dimensions", len(list), name, dims)
+		}
+	}
+	c := im.compose(n)
+	step := func(role string, x *operand, axes ...int) *operand {
+		if c.err != nil {
+			return nil
+		}
+		own := c.node(n.GetOpType(), role, len(n.Output), nil)
+		for _, a := range n.Attribute {
+			if list := a.GetInts(); list != nil {
+				part := &pb.Attribute{Name: a.Name, Ints: pick(list, axes, dims)}
+				a = part
+			}
+			own.Attribute = append(own.Attribute, a)
+		}
+		outs, err := pool(op)(im, own, []*operand{x})
+		if err != nil {
+			c.err = err
+			return nil
+		}
+		out := *outs[0]
+		out.q = x.q
+		return &out
+	}
+	y := step("images", c.reshape("images.in", x, []int{1, s[1] * s[2], s[3], s[4]}), 1, 2)
+	if c.err != nil {
+		return nil, c.err
+	}
+	height, width := y.shape[2], y.shape[3]
+	depth := step("depth", c.reshape("depth.in", y, []int{1, s[1], s[2], height * width}), 0)
+	if c.err != nil {
+		return nil, c.err
+	}
+	return c.result(c.reshape("", depth, []int{1, s[1], depth.shape[2], height, width}))
+}
+
+// pick takes the numbers of some axes of a list that has one or two numbers an axis. One axis
+// becomes the first of two, the other of which is left as it is.
+func pick(list []int64, axes []int, dims int) (out []int64) {
+	for k := 0; k < len(list); k += dims {
+		for _, a := range axes {
+			out = append(out, list[k+a])
+		}
+		if len(axes) == 1 {
+			out = append(out, 1-int64(min(len(list)/dims-1, 1)))
+		}
+	}
+	return out
+}
+
+// accumulated imports CumSum: a product with a matrix of ones and zeros.
+func accumulated(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
+	t, err := constant(in, 1, "an axis")
+	if err != nil {
+		return nil, err
+	}
+	x, err := t.numbers()
+	if err != nil || len(x) != 1 {
+		return nil, errors.New("has an axis that is not one number")
+	}
+	rank := len(in[0].shape)
+	axis, err := build.Axis(int(x[0]), rank)
+	if err != nil {
+		return nil, err
+	}
+	size := in[0].shape[axis]
+	if err := im.room(size * size); err != nil {
+		return nil, err
+	}
+	ones, isBack := make([]float64, size*size), intAttr(n, "reverse", 0) != 0
+	least := intAttr(n, "exclusive", 0) // of the distance from what is summed to the sum
+	for from := range size {
+		for to := range size {
+			distance := to - from
+			if isBack {
+				distance = -distance
+			}
+			if distance >= least {
+				ones[from*size+to] = 1
+			}
+		}
+	}
+	perm := make([]int, rank)
+	for k := range perm {
+		perm[k] = k
+	}
+	perm[axis], perm[rank-1] = rank-1, axis
+	c := im.compose(n)
+	rows := c.transpose("rows", in[0], perm...)
+	sums := c.binary("MatMul", "sums", rows, &operand{c: newTensor(float32Type, []int{size, size}, ones), shape: []int{size, size}})
+	return c.result(c.transpose("", sums, slices.Clone(perm)...))
+}
+
+// triangle imports Trilu of computed values: a choice between them and 0.
+func triangle(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
+	shape := in[0].shape
+	if len(shape) < 2 {
+		return nil, fmt.Errorf("of the shape %v, which has no matrices", shape)
+	}
+	matrix := shape[len(shape)-2:]
+	if err := im.room(build.Product(matrix)); err != nil {
+		return nil, err
+	}
+	if _, err := constant(in, 1, "a diagonal"); err != nil {
+		return nil, err
+	}
+	whole := &operand{c: newTensor(float32Type, matrix, slices.Repeat([]float64{1}, build.Product(matrix))), shape: matrix}
+	kept, err := foldTrilu(im, n, append([]*operand{whole}, in[1:]...))
+	if err != nil {
+		return nil, err
+	}
+	return where(im, n, []*operand{{c: kept, shape: matrix}, in[0], number1(0)})
+}
