@@ -89,6 +89,7 @@ type importer struct {
 	opset    int
 	values   map[string]*operand // nil: an operation that failed gives it
 	users    map[string][]*pb.Node
+	makers   map[string]*pb.Node
 	done     map[*pb.Node]bool      // taken into another operation
 	folded   int                    // elements of constants made
 	products int                    // multiplications of numbers to make them
@@ -112,7 +113,7 @@ func convert(f *file, pos diag.Pos, name string, opt Options, dir *folder) (*ir.
 	im := &importer{
 		Builder: build.New(name), f: f, folder: dir,
 		marks: map[*ir.Value]mark{}, layers: map[*ir.Const]*tensor{}, exact: opt.Exact, strict: opt.Inexact == nil,
-		made: map[*tensor]*ir.Value{}, results: map[string]bool{}, named: map[*ir.Value][]string{}, unsaid: map[*ir.Value]bool{}, values: map[string]*operand{}, users: map[string][]*pb.Node{}, done: map[*pb.Node]bool{},
+		made: map[*tensor]*ir.Value{}, results: map[string]bool{}, named: map[*ir.Value][]string{}, unsaid: map[*ir.Value]bool{}, values: map[string]*operand{}, users: map[string][]*pb.Node{}, makers: map[string]*pb.Node{}, done: map[*pb.Node]bool{},
 	}
 	err := im.versions()
 	if err != nil {
@@ -253,9 +254,37 @@ func (im *importer) versions() error {
 func (im *importer) rowsOf(name string) int {
 	for _, n := range im.users[name] {
 		if n.GetOpType() == "Gather" && len(n.Input) == 2 && n.Input[1] == name {
-			if o := im.values[n.Input[0]]; o != nil && o.c != nil && len(o.shape) > 0 {
-				return o.shape[0]
+			if rows := im.firstSize(n.Input[0]); rows > 0 {
+				return rows
 			}
+		}
+	}
+	return 0
+}
+
+// firstSize is the size of the first axis of a constant: an initializer, or what a node makes of
+// one, as a DequantizeLinear of the codes of an embedding; 0 of anything else.
+func (im *importer) firstSize(name string) int {
+	for range maxDepth {
+		if o := im.values[name]; o != nil {
+			if o.c == nil || len(o.shape) == 0 {
+				return 0
+			}
+			return o.shape[0]
+		}
+		switch n := im.makers[name]; n.GetOpType() {
+		case "Constant":
+			if a := attr(n, "value"); a != nil && a.T != nil && len(a.T.Dims) > 0 {
+				return int(min(max(a.T.Dims[0], 0), ir.MaxElements))
+			}
+			return 0
+		case "DequantizeLinear", "Identity", "Cast":
+			if len(n.Input) == 0 {
+				return 0
+			}
+			name = n.Input[0]
+		default:
+			return 0
 		}
 	}
 	return 0

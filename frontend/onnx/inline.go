@@ -16,8 +16,11 @@ const (
 	maxDepth   = 16
 )
 
-// uses notes which values a node reads.
+// uses notes which values a node reads, and which it makes.
 func (im *importer) uses(n *pb.Node) {
+	for _, name := range n.Output {
+		im.makers[name] = n
+	}
 	for _, name := range read(n) {
 		im.users[name] = append(im.users[name], n)
 	}

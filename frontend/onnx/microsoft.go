@@ -291,3 +291,65 @@ func causalConv(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
 	}
 	return outs, c.err
 }
+
+// dynamicMatMul is onnxruntime's product with a matrix of integers, of values that it quantizes by
+// what it sees: here they stay reals.
+func dynamicMatMul(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
+	list, err := three([]*operand{in[1], in[2], argument(in, 3)}, 0)
+	if err != nil {
+		return nil, err
+	}
+	w, err := dequantized(list[0], list[1], list[2], -1, 0)
+	if err != nil {
+		return nil, err
+	}
+	c := im.compose(n)
+	y := c.do("MatMul", "", []*operand{in[0], {c: w, shape: w.shape}})
+	if bias := argument(in, 4); bias != nil {
+		y = c.binary("Add", "bias", y, bias)
+	}
+	return c.result(y)
+}
+
+// dynamicLSTM is onnxruntime's LSTM of weights of integers [directions,inputs,gates], with a scale
+// for each direction or for each gate; what it quantizes by what it sees stays reals.
+func dynamicLSTM(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
+	if len(in) != 12 {
+		return nil, fmt.Errorf("has %d arguments of 12", len(in))
+	}
+	args := slices.Clone(in[:8])
+	for k, at := range []int{8, 10} {
+		list, err := three([]*operand{in[1+k], in[at], in[at+1]}, 0)
+		if err != nil {
+			return nil, err
+		}
+		codes, scale, zero := list[0], list[1], list[2]
+		if zero == nil {
+			return nil, errors.New("lacks zero points")
+		}
+		if len(codes.shape) != 3 {
+			return nil, fmt.Errorf("has weights of shape %v", codes.shape)
+		}
+		rows := codes.view(ir.ViewOf(codes.shape).Permute([]int{0, 2, 1}))
+		directions, gates := rows.shape[0], rows.shape[1]
+		for _, t := range []*tensor{scale, zero} {
+			if t.size() != directions && t.size() != directions*gates {
+				return nil, fmt.Errorf("has scales or zero points of shape %v for weights of shape %v", t.shape, codes.shape)
+			}
+		}
+		each := func(t *tensor) *tensor { // one a row
+			if t.size() == directions*gates {
+				return t.reshaped([]int{directions * gates})
+			}
+			v, _ := ir.ViewOf([]int{directions, 1}).Expand([]int{directions, gates})
+			return t.reshaped([]int{directions, 1}).view(v).reshaped([]int{directions * gates})
+		}
+		w, err := dequantized(rows.reshaped([]int{directions * gates, rows.shape[2]}), each(scale), each(zero), 0, 0)
+		if err != nil {
+			return nil, err
+		}
+		w = w.reshaped(rows.shape)
+		args[1+k] = &operand{c: w, shape: w.shape}
+	}
+	return recurrent(4)(im, n, args)
+}

@@ -146,6 +146,8 @@ func init() {
 		"Hardmax":                          {1, hardmax, nil, []ir.Op{ir.ArgMax, ir.Embedding}},
 		"OneHot":                           {3, oneHot, nil, []ir.Op{ir.Embedding}},
 		"CausalConvWithState":              {2, causalConv, nil, []ir.Op{ir.Pad, ir.Conv2D, ir.Concat, ir.Silu}},
+		"DynamicQuantizeLSTM":              {3, dynamicLSTM, nil, []ir.Op{ir.Recurrent, ir.Linear, ir.Slice, ir.Sigmoid, ir.Tanh, ir.Add, ir.Mul, ir.Concat}},
+		"DynamicQuantizeMatMul":            {3, dynamicMatMul, nil, []ir.Op{ir.Linear, ir.Conv2D}},
 		"FusedConv":                        {2, fusedConv, nil, []ir.Op{ir.Conv2D}},
 		"FusedMatMul":                      {2, fusedMatMul, nil, []ir.Op{ir.Linear, ir.Conv2D, ir.MatMul}},
 		"FusedGemm":                        {2, fusedGemm, nil, []ir.Op{ir.Linear}},
