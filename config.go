@@ -172,8 +172,8 @@ func (c *Config) Check() error {
 		return diag.New(diag.Pos{}, diag.BadBudget, "-keep is what a search must keep, and -O %s is none", c.Level).WithHelp("-O robust -keep %v", b.Keep)
 	case b.Promised && b.IsSize():
 		return diag.New(diag.Pos{}, diag.BadBudget, "-keep chooses the size of the network, which -bits, -size or -ratio give").WithHelp("pass one of them")
-	case !(b.Keep >= 0 && b.Keep <= 1):
-		return diag.New(diag.Pos{}, diag.BadBudget, "-keep %v: a share of the robust accuracy is at most 1, and not below 0", b.Keep)
+	case !(b.Keep >= 0 && b.Keep <= 1) || b.Promised && b.Keep == 0:
+		return diag.New(diag.Pos{}, diag.BadBudget, "-keep %v: a share of the robust accuracy is above 0 and at most 1", b.Keep).WithHelp("-keep %v", DefaultKeep)
 	case !(c.MinBits >= 0) || !(c.MaxBits >= 0):
 		return diag.New(diag.Pos{}, diag.BadBudget, "-min %v and -max %v: bits a weight are 0 or more", c.MinBits, c.MaxBits)
 	case c.MaxBits > 0 && c.MinBits > c.MaxBits:

@@ -2,6 +2,7 @@ package dnnc_test
 
 import (
 	"context"
+	"math"
 	"os/exec"
 	"testing"
 
@@ -67,6 +68,15 @@ func TestMissingParts(t *testing.T) {
 	c.Level, c.Budget.Bits = pass.Robust, 2
 	_, err = dnnc.Compile(context.Background(), m, c)
 	assert.Equal(t, diag.BadTask, kind(t, err), "a search needs to know what the result means")
+}
+
+// TestShareOfNothing: a promise is a share above 0 and of at most 1.
+func TestShareOfNothing(t *testing.T) {
+	for _, keep := range []float64{0, -1, 1.1, math.NaN(), math.Inf(1)} {
+		c := config(t)
+		c.Level, c.Budget.Promised, c.Budget.Keep = pass.Robust, true, keep
+		assert.ErrorContains(t, c.Check(), "a share of the robust accuracy is above 0 and at most 1\n    help: -keep 0.99")
+	}
 }
 
 // TestImagesOfAnotherNetwork: images of the caller's own that the network does not take are

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/dnnc/dnnc/ir/decimal"
 )
 
 // Task is what a result of a network means, as far as the text says it.
@@ -54,7 +56,7 @@ func (t *Task) Set(key, value string) (words []string, err error) {
 			return nil, fmt.Errorf("the axis %s is no whole number from 0 on", value)
 		}
 	case "weight":
-		if t.Weight, err = strconv.ParseFloat(value, 64); err != nil || !(t.Weight > 0 && t.Weight <= 1e6) {
+		if t.Weight, err = decimal.Float(value, 64); err != nil || !(t.Weight > 0 && t.Weight <= 1e6) {
 			return nil, fmt.Errorf("the weight %s is no number above 0, and of at most a million", value)
 		}
 	case "name":

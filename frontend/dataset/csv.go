@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/dnnc/dnnc/ir/decimal"
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/runtime/data"
 )
@@ -31,7 +32,7 @@ func isAbsent(field string) bool {
 
 // number is a field as a number: infinite of one beyond float32, which is no word.
 func number(field string) (float32, bool) {
-	v, err := strconv.ParseFloat(strings.TrimSpace(field), 32)
+	v, err := decimal.Float(strings.TrimSpace(field), 32)
 	return float32(v), err == nil || errors.Is(err, strconv.ErrRange)
 }
 
@@ -39,6 +40,20 @@ func number(field string) (float32, bool) {
 func isWord(field string) bool {
 	_, ok := number(field)
 	return !ok && !isAbsent(field)
+}
+
+// meant is the number that a word is without what parts its digits, or with a point in place
+// of a comma; "" of any other word.
+func meant(word string) string {
+	if !isWord(word) {
+		return ""
+	}
+	for _, parts := range []*strings.Replacer{strings.NewReplacer(",", "."), strings.NewReplacer("_", "", "'", "", " ", "")} {
+		if as := parts.Replace(strings.TrimSpace(word)); !isWord(as) {
+			return as
+		}
+	}
+	return ""
 }
 
 // delimiters separate fields.
@@ -53,6 +68,13 @@ func (s *reader) csv() (data.Batch, error) {
 	}
 	if err := s.isSingle(); err != nil {
 		return data.Batch{}, err
+	}
+	if !bytes.ContainsRune(raw, '\n') { // carriage returns alone end lines, as on old machines
+		for i, b := range raw {
+			if b == '\r' {
+				raw[i] = '\n'
+			}
+		}
 	}
 	delimiter, err := delimiterOf(raw)
 	if err != nil {
@@ -125,6 +147,7 @@ func (t *columns) cells() error {
 	}
 	r, room := t.records(), t.left
 	var first []string
+	firstLine := 0
 	for {
 		row, err := r.Read()
 		if err == io.EOF {
@@ -138,23 +161,27 @@ func (t *columns) cells() error {
 		if err != nil {
 			return err
 		}
+		line, col := r.FieldPos(0)
 		if first == nil {
-			first, t.width = slices.Clone(row), len(row)
+			first, t.width, firstLine = slices.Clone(row), len(row), line
 			continue
 		}
 		if len(row) != t.width {
-			line, col := r.FieldPos(0)
-			return diag.New(diag.Pos{File: filepath.Base(t.path), Line: line, Col: col}, diag.BadData, "the row has %d fields, the first one has %d", len(row), t.width).
+			d := diag.New(diag.Pos{File: filepath.Base(t.path), Line: line, Col: col}, diag.BadData, "the row has %d fields, the first one has %d", len(row), t.width).
 				WithHelp("each row has a field for each column, separated by %q; numbers have decimal points", t.delimiter)
+			if _, err := r.Read(); err == io.EOF && len(row) < t.width {
+				d.WithHelp("the file ends here: it may have been cut off; each row has a field for each column, separated by %q", t.delimiter)
+			}
+			return d
 		}
 		if t.rows == 0 {
 			if isHeader(first, row) {
 				t.names = header(first)
 			} else {
-				room = t.add(first, room)
+				room = t.add(first, firstLine, room)
 			}
 		}
-		if room = t.add(row, room); room < 0 {
+		if room = t.add(row, line, room); room < 0 {
 			return diag.New(diag.Pos{}, diag.Limit, "the table takes more than the %d bytes that are left of -mem", t.left).WithHelp("-mem raises the bound; npz takes less")
 		}
 	}
@@ -164,7 +191,7 @@ func (t *columns) cells() error {
 	case t.rows == 0 && slices.ContainsFunc(first, isWord) && isHeader(first, nil):
 		return bad("the table has a header and no rows")
 	case t.rows == 0:
-		room = t.add(first, room)
+		room = t.add(first, firstLine, room)
 	}
 	t.left = room
 	return nil
@@ -177,8 +204,8 @@ func (t *columns) records() *csv.Reader {
 	return r
 }
 
-// add keeps a row; it returns what is left of a number of bytes.
-func (t *columns) add(row []string, room int) int {
+// add keeps a row that begins in a line; it returns what is left of a number of bytes.
+func (t *columns) add(row []string, line, room int) int {
 	for c, field := range row {
 		v, ok := number(field)
 		if !ok || v-v != 0 {
@@ -189,8 +216,8 @@ func (t *columns) add(row []string, room int) int {
 		}
 		t.values = append(t.values, v)
 	}
-	t.rows++
-	return room - 8*len(row) // a slice that grows is there twice
+	t.rows, t.lines = t.rows+1, append(t.lines, line)
+	return room - 8*len(row) - 16 // slices that grow are there twice
 }
 
 // isHeader reports a first row of words alone, or with a word above a number.
@@ -198,6 +225,8 @@ func isHeader(first, second []string) bool {
 	all := true
 	for i, field := range first {
 		if _, ok := number(field); ok && !isAbsent(field) {
+			all = false
+		} else if meant(field) != "" {
 			all = false
 		} else if second != nil && isWord(field) {
 			if _, ok := number(second[i]); ok {
@@ -242,6 +271,7 @@ type columns struct {
 	names     []string // of the columns; nil without a header
 	width     int
 	rows      int
+	lines     []int          // in which each begins
 	values    []float32      // row after row; NaN of what is no number
 	words     map[int]string // the fields that are no numbers, by their places in values
 	unused    []string       // columns
@@ -424,8 +454,10 @@ func (t *columns) noNumber(row, c int) error {
 		return diag.New(t.place(row, c), diag.BadData, "the column %s has no value: %q", t.called(c), field).WithHelp("fill the value, or leave the row out")
 	}
 	d := diag.New(t.place(row, c), diag.BadData, "the column %s has %.40q, which is no number", t.called(c), field)
-	if point := strings.Replace(field, ",", ".", 1); point != field && !isWord(point) {
-		return d.WithHelp("write decimal points: %s", point)
+	if as := meant(field); as != "" && strings.Contains(field, ",") {
+		return d.WithHelp("write decimal points: %s", as)
+	} else if as != "" {
+		return d.WithHelp("write the digits alone: %s", as)
 	}
 	return d.WithHelp("turn words into numbers as for training; -inputs and -labels say which columns are used")
 }
@@ -436,6 +468,7 @@ func (t *columns) array(name string, list []int) *array {
 		name: name, kind: "numbers", n: t.rows, shape: []int{len(list)},
 		value: func(i, j int) float32 { return t.values[i*t.width+list[j]] },
 		place: func(i, j int) diag.Pos { return t.place(i, list[j]) },
+		lies:  func(i int) string { return fmt.Sprintf("line %d", t.lines[i]) },
 	}
 }
 
@@ -504,18 +537,29 @@ func (t *columns) isNamed(c int) bool {
 }
 
 // named are the classes of a column of names, which count in their order: all of them must
-// be there, else a name would stand for another class in another file.
+// be there, else a name would stand for another class in another file. Of a column of numbers
+// and words, the few are the fault.
 func (t *columns) named(c int, rows []int) (x []float32, names []string, err error) {
 	var all []string
+	word, number := -1, -1 // the first rows of each
 	for row := range t.rows {
-		word, ok := t.words[row*t.width+c]
-		switch {
-		case !ok:
-			return nil, nil, diag.New(t.place(row, c), diag.BadData, "the column %s has a number among names", t.called(c)).WithHelp("write the numbers of the classes, from 0 on")
-		case isAbsent(word):
+		switch field, ok := t.words[row*t.width+c]; {
+		case ok && isAbsent(field):
 			return nil, nil, t.noNumber(row, c)
+		case ok:
+			if all = append(all, field); word < 0 {
+				word = row
+			}
+		case number < 0:
+			number = row
 		}
-		all = append(all, word)
+	}
+	switch {
+	case number < 0:
+	case 2*len(all) < t.rows || meant(all[0]) != "":
+		return nil, nil, t.noNumber(word, c)
+	default:
+		return nil, nil, diag.New(t.place(number, c), diag.BadData, "the column %s has a number among names", t.called(c)).WithHelp("write the numbers of the classes, from 0 on")
 	}
 	names = slices.Clone(all)
 	slices.Sort(names)

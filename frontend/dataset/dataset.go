@@ -23,6 +23,7 @@ import (
 
 	"github.com/dnnc/dnnc/frontend/weights"
 	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/ir/quote"
 	"github.com/dnnc/dnnc/runtime/data"
 	"github.com/dnnc/dnnc/runtime/input"
 )
@@ -110,7 +111,7 @@ func Load(path string, w Want) (Data, error) {
 	if info, err := os.Stat(path); s.Resize && err == nil && !info.IsDir() {
 		s.said = append(s.said, "-resize scales folders of pictures alone")
 	}
-	return Data{b, s.files, s.names, fmt.Sprintf("data: %s: %s", filepath.Base(path), strings.Join(s.said, "; "))}, nil
+	return Data{b, s.files, s.names, quote.Line(fmt.Sprintf("data: %s: %s", filepath.Base(path), strings.Join(s.said, "; ")))}, nil
 }
 
 // fault makes a diagnostic of any error, at the data set unless it has a place in it.
@@ -125,12 +126,20 @@ func (s *reader) fault(err error) error {
 	if d.Pos.File == "" {
 		d.Pos.File = filepath.Base(s.path)
 	}
+	// Names of arrays, columns and files may hold anything.
+	d.Message, d.Note, d.Help = quote.Line(d.Message), quote.Line(d.Note), quote.Line(d.Help)
 	return d
 }
 
 // bad is a diagnostic about the data set.
 func bad(format string, args ...any) *diag.Diagnostic {
 	return diag.New(diag.Pos{}, diag.BadData, format, args...)
+}
+
+// damaged is a diagnostic of a file that does not hold what its header says.
+func damaged(path, format string, args ...any) *diag.Diagnostic {
+	return diag.New(diag.Pos{File: filepath.Base(path)}, diag.BadData, format, args...).
+		WithHelp("the file was cut off or damaged: copy it again, or save it anew")
 }
 
 func (s *reader) load() (data.Batch, error) {
@@ -177,13 +186,13 @@ func (s *reader) read(path string) ([]byte, error) {
 	}
 	z, err := gzip.NewReader(bytes.NewReader(raw))
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", filepath.Base(path), err)
+		return nil, damaged(path, "gzip: %v", err)
 	}
 	room := min(int64(unpackedFree+unpackedRatio*len(raw)), int64(s.left))
 	out, err := io.ReadAll(io.LimitReader(z, room+1))
 	switch {
 	case err != nil:
-		return nil, fmt.Errorf("%s: truncated or damaged: %w", filepath.Base(path), err)
+		return nil, damaged(path, "gzip: %v", err)
 	case int64(len(out)) > room:
 		return nil, fmt.Errorf("%s unpacks to more than %d bytes: %w", filepath.Base(path), room, input.ErrLarge)
 	}
@@ -224,10 +233,11 @@ type array struct {
 	n       int
 	shape   []int // of an item
 	meaning meaning
-	value   func(i, j int) float32      // element j of item i
-	place   func(i, j int) diag.Pos     // of the element in the file; nil where none is known
-	note    string                      // what was assumed already
-	items   func(i int) (called string) // what an item is called; nil is by its number
+	value   func(i, j int) float32  // element j of item i
+	place   func(i, j int) diag.Pos // of the element in the file; nil where none is known
+	note    string                  // what was assumed already
+	lies    func(i int) string      // where item i of the data set lies: its file or line; nil: its number says it
+	at      []int                   // the numbers in the data set of items that are drawn; nil: all in their order
 }
 
 // size is the elements of an item.
@@ -248,8 +258,11 @@ func (a *array) String() string {
 
 // item says which item is meant.
 func (a *array) item(i int) string {
-	if a.items != nil {
-		return a.items(i)
+	if a.at != nil {
+		i = a.at[i]
+	}
+	if a.lies != nil && a.place == nil { // which says more
+		return fmt.Sprintf("item %d (%s)", i, a.lies(i))
 	}
 	return fmt.Sprintf("item %d", i)
 }
@@ -258,7 +271,7 @@ func (a *array) item(i int) string {
 func (a *array) drawn(at []int) *array {
 	out := *a
 	out.value = func(i, j int) float32 { return a.value(at[i], j) }
-	out.items = func(i int) string { return a.item(at[i]) }
+	out.at = at
 	if a.place != nil {
 		out.place = func(i, j int) diag.Pos { return a.place(at[i], j) }
 	}
@@ -343,7 +356,23 @@ func (s *reader) inputs(arrays []*array) (data.Batch, error) {
 		}
 		parts[k] = data.Batch{N: n, Shape: in.Shape, X: x}
 	}
-	return data.Join(parts...), nil
+	b := data.Join(parts...)
+	b.At, b.Places = s.placed(arrays[0])
+	return b, nil
+}
+
+// placed is the numbers and the places of the items that are taken; nil of those that are the
+// first ones in their order, and of items without places.
+func (s *reader) placed(a *array) (at []int, places []string) {
+	for i, from := range s.at {
+		if i != from {
+			at = s.at
+		}
+		if a.lies != nil {
+			places = append(places, a.lies(from))
+		}
+	}
+	return at, places
 }
 
 // plane is the shape of an item as channel, height, width, where it can be one.

@@ -408,12 +408,21 @@ func TestDamagedFilesAreErrors(t *testing.T) {
 		"labels too few":   folder(t, "x-images-idx3-ubyte", images, "x-labels-idx1-ubyte", idx(1, []int{1}, 7)),
 		"labels truncated": folder(t, "x-images-idx3-ubyte", images, "x-labels-idx1-ubyte", idx(1, []int{2}, 7)),
 		"labels no IDX":    folder(t, "x-images-idx3-ubyte", images, "x-labels-idx1-ubyte", []byte("labels")),
+		"truncated npz":    folder(t, "a.npz", []byte("PK\x03\x04 and no more")),
+		"truncated npy":    folder(t, "a.npy", []byte("\x93NUMPY\x01\x00v\x00{'descr'")),
 		"none":             filepath.Join(t.TempDir(), "none"),
 	} {
 		_, err := Load(path, Want{})
 		var d *diag.Diagnostic
 		require.ErrorAs(t, err, &d, name)
-		assert.Equal(t, filepath.Base(path), d.Pos.File, name)
+		file := filepath.Base(path)
+		if strings.HasPrefix(name, "labels") {
+			file = "x-labels-idx1-ubyte"
+		}
+		assert.Equal(t, file, d.Pos.File, name)
+		if name != "none" {
+			assert.NotEmpty(t, d.Help, name)
+		}
 	}
 	for want, said := range map[string]Options{"; -inputs names nothing here": {Inputs: []string{"x"}}, "; -labels names nothing here": {Labels: []string{"y"}}} {
 		d, err := Load(folder(t, "a", images), Want{Options: said})

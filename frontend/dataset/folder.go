@@ -382,6 +382,12 @@ func (s *reader) pictures(c contents, all hash.Hash) (data.Batch, error) {
 		value: func(i, j int) float32 {
 			p := items[i]
 			return float32(p[min(j/(w*h), len(p)-1)][j%(w*h)])
+		},
+		lies: func(i int) string {
+			if c.masks != nil {
+				return fmt.Sprintf("%s, %s", relative(s.path, c.files[i]), relative(s.path, c.masks[i]))
+			}
+			return relative(s.path, c.files[i])
 		}}
 	b, err := s.inputs([]*array{a})
 	if err != nil || c.masks == nil {

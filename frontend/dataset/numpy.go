@@ -2,6 +2,7 @@ package dataset
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -13,6 +14,7 @@ import (
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/ir/quote"
 	"github.com/dnnc/dnnc/runtime/data"
+	"github.com/dnnc/dnnc/runtime/input"
 )
 
 // The words by which arrays, columns and files of inputs and of labels go, in lower case and
@@ -183,7 +185,10 @@ func (s *reader) arrays(path string, raw []byte) (list []*array, err error) {
 	base := filepath.Base(path)
 	f, err := weights.ParseArrays(strings.TrimSuffix(base, filepath.Ext(base)), raw, int64(s.left))
 	if err != nil {
-		return nil, err
+		if errors.Is(err, input.ErrLarge) {
+			return nil, err
+		}
+		return nil, damaged(path, "%v", err)
 	}
 	for _, name := range f.Names() {
 		t, _ := f.Tensor(name)

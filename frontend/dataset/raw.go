@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"errors"
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -33,15 +32,17 @@ func (s *reader) raw(a *array, labels []int, from string) (data.Batch, error) {
 
 // idx reads IDX images, whose labels lie beside them.
 func (s *reader) idx(raw []byte) (data.Batch, error) {
-	fault := func(format string, args ...any) (data.Batch, error) { return data.Batch{}, fmt.Errorf(format, args...) }
+	fault := func(format string, args ...any) (data.Batch, error) {
+		return data.Batch{}, damaged(s.path, format, args...)
+	}
 	if len(raw) < 16 {
-		return fault("truncated IDX header")
+		return fault("an IDX header has 16 bytes, the file has %d", len(raw))
 	}
 	dim := func(i int) int { return int(binary.BigEndian.Uint32(raw[4*i:])) }
 	n, h, w := dim(1), dim(2), dim(3)
 	const most = 1 << 16
 	if n == 0 || h == 0 || w == 0 || h > most || w > most {
-		return fault("%d images of %dx%d", n, h, w)
+		return fault("the IDX header says %d images of %dx%d", n, h, w)
 	}
 	if want := n * h * w; len(raw)-16 != want {
 		return fault("%d images of %dx%d take %d bytes, the file has %d", n, h, w, want, len(raw)-16)
@@ -55,7 +56,7 @@ func (s *reader) idx(raw []byte) (data.Batch, error) {
 		case err != nil:
 			return data.Batch{}, err
 		case len(l) < 8 || !bytes.HasPrefix(l, []byte{0, 0, 8, 1}) || int(binary.BigEndian.Uint32(l[4:])) != n || len(l) != 8+n:
-			return fault("%s does not hold %d labels", filepath.Base(beside), n)
+			return data.Batch{}, damaged(beside, "it does not hold %d labels in IDX, as %s has images", n, filepath.Base(s.path))
 		default:
 			for _, b := range l[8:] {
 				classes = append(classes, int(b))

@@ -185,6 +185,6 @@ func (s *reader) sounds(c contents, all hash.Hash) (data.Batch, error) {
 	}
 	a := &array{name: "recordings", kind: first.kind, n: len(c.files), shape: shape, meaning: samples, note: note,
 		value: func(i, j int) float32 { return items[i][j] },
-		items: func(i int) string { return calledAs[i] }}
+		lies:  func(i int) string { return calledAs[i] }}
 	return s.inputs([]*array{a})
 }

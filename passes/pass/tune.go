@@ -4,8 +4,9 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strconv"
 	"strings"
+
+	"github.com/dnnc/dnnc/ir/decimal"
 )
 
 // The efforts of tuning that have a name.
@@ -60,7 +61,7 @@ func (t Tune) MACs(search int64) (float64, error) {
 	case TuneLong:
 		return longMACs, nil
 	}
-	n, err := strconv.ParseFloat(t.Effort, 64)
+	n, err := decimal.Float(t.Effort, 64)
 	if err != nil || !(n >= 1) || math.IsInf(n, 0) {
 		return 0, fmt.Errorf("-tune %s: an effort is %s, or a number of multiply-adds as 2e12", t.Effort, strings.Join(TuneEfforts, ", "))
 	}

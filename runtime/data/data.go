@@ -5,7 +5,10 @@ package data
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"fmt"
 	"math/rand/v2"
+	"slices"
+	"strconv"
 )
 
 // Batch is N images of one shape, one after the other, as reals. Where a network has
@@ -18,6 +21,22 @@ type Batch struct {
 	Labels []int // nil when unlabelled, or where labels are more than one whole number
 	// Targets are labels of any kind, those of Labels too where they came as an array.
 	Targets []Target
+	// At is the number of each image in its data set, from 0 on; nil: they are its first ones.
+	// Places is what else tells each: its file in a folder, its line in a table; nil: nothing.
+	At     []int
+	Places []string
+}
+
+// Called is image i as its user finds it: by its number in the data set, and by its place.
+func (b Batch) Called(i int) string {
+	at := i
+	if b.At != nil {
+		at = b.At[i]
+	}
+	if b.Places == nil {
+		return strconv.Itoa(at)
+	}
+	return fmt.Sprintf("%d (%s)", at, b.Places[i])
 }
 
 // Target is labels of every image of a batch: reals, masks, several yes or no.
@@ -88,6 +107,16 @@ func (b Batch) Slice(from, to int) Batch {
 		t.X = t.X[from*t.Size() : to*t.Size()]
 		out.Targets = append(out.Targets, t)
 	}
+	if b.At != nil {
+		out.At = b.At[from:to]
+	} else if from > 0 {
+		for i := from; i < to; i++ {
+			out.At = append(out.At, i)
+		}
+	}
+	if b.Places != nil {
+		out.Places = b.Places[from:to]
+	}
 	return out
 }
 
@@ -120,7 +149,13 @@ const drawing = 1
 // Pick returns the images at some places, which are copied.
 func (b Batch) Pick(at []int) Batch {
 	out := b
-	out.N, out.X, out.Labels, out.Targets = len(at), pick(b.X, b.Size(), at), nil, nil
+	out.N, out.X, out.Labels, out.Targets, out.At = len(at), pick(b.X, b.Size(), at), nil, nil, slices.Clone(at)
+	if b.At != nil {
+		out.At = pick(b.At, 1, at)
+	}
+	if b.Places != nil {
+		out.Places = pick(b.Places, 1, at)
+	}
 	if b.Labels != nil {
 		out.Labels = pick(b.Labels, 1, at)
 	}

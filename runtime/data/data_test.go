@@ -46,7 +46,7 @@ func TestDrawOfAll(t *testing.T) {
 func TestPick(t *testing.T) {
 	b := data.Batch{N: 3, Shape: []int{1}, X: []float32{8, 6, 7}, Labels: []int{3, 1, 2}, Targets: []data.Target{{Name: "y", Shape: []int{2}, X: []float32{1, 2, 3, 4, 5, 6}}}}
 	got := b.Pick([]int{2, 0})
-	want := data.Batch{N: 2, Shape: []int{1}, X: []float32{7, 8}, Labels: []int{2, 3}, Targets: []data.Target{{Name: "y", Shape: []int{2}, X: []float32{5, 6, 1, 2}}}}
+	want := data.Batch{N: 2, Shape: []int{1}, X: []float32{7, 8}, Labels: []int{2, 3}, Targets: []data.Target{{Name: "y", Shape: []int{2}, X: []float32{5, 6, 1, 2}}}, At: []int{2, 0}}
 	assert.Equal(t, want, got)
 	got.X[0] = 0
 	assert.Equal(t, float32(7), b.X[2], "picked images are copies")
@@ -83,4 +83,20 @@ func TestAmong(t *testing.T) {
 	assert.Equal(t, 3, one.Among(two, data.Batch{}, one))
 	assert.Zero(t, one.Among())
 	assert.Zero(t, data.Batch{}.Among(one))
+}
+
+// TestCalled: an image has the number and the place that it has in its data set, whatever was
+// drawn of it and of what was drawn.
+func TestCalled(t *testing.T) {
+	b := data.Batch{N: 4, Shape: []int{1}, X: []float32{8, 6, 7, 8}}
+	assert.Equal(t, "3", b.Called(3))
+	assert.Equal(t, "3", b.Slice(2, 4).Called(1))
+	assert.Equal(t, "1", b.Pick([]int{3, 1}).Called(1))
+	b.At, b.Places = []int{40, 10, 30, 20}, []string{"d.png", "a.png", "c.png", "b.png"}
+	for _, got := range []string{b.Called(2), b.Slice(1, 4).Called(1), b.Pick([]int{3, 2}).Called(1), b.Pick([]int{3, 2}).Slice(1, 2).Called(0)} {
+		assert.Equal(t, "30 (c.png)", got)
+	}
+	distinct, _ := b.Distinct()
+	assert.Equal(t, "30 (c.png)", distinct.Called(2))
+	assert.Equal(t, "30 (c.png)", data.Join(b, b).Called(2))
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/decimal"
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/ir/quote"
 )
@@ -179,7 +180,7 @@ func parse(text string) (list []part, err error) {
 				return nil, diag.New(diag.Pos{}, diag.Limit, "%s: %d sizes; an error has at most %d", p.word, len(words), mostSizes)
 			}
 			for _, s := range words {
-				t, err := strconv.ParseFloat(strings.TrimSpace(s), 64)
+				t, err := decimal.Float(strings.TrimSpace(s), 64)
 				if err != nil || !(t >= 0 && t <= 1) {
 					return nil, diag.New(diag.Pos{}, diag.BadValue, "%s: the size %q is no number from 0 to 1", p.word, s)
 				}

@@ -73,6 +73,8 @@ func TestFaultsOfTexts(t *testing.T) {
 		"snow=-1":       "no number from 0 to 1",
 		"snow=x":        "no number from 0 to 1",
 		"snow=NaN":      "no number from 0 to 1",
+		"snow=0_1":      "no number from 0 to 1",
+		"snow=0x1p-1":   "no number from 0 to 1",
 		"snow=":         "no number from 0 to 1",
 		"":              "no kind of error",
 		"x:":            "no kind of error",

@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strconv"
 	"strings"
 
+	"github.com/dnnc/dnnc/ir/decimal"
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/runtime/disturb"
 )
@@ -91,8 +91,8 @@ func NewDetector(t *Task, text string) (*Detector, error) {
 	if d.corners = boxForms[said["form"]]; d.corners == nil {
 		return nil, bad("the form of boxes is one of %s", strings.Join(BoxForms(), ", "))
 	}
-	switch x, err := strconv.ParseFloat(said["least"], 64); {
-	case said["least"] != "" && (err != nil || math.IsNaN(x)):
+	switch x, err := decimal.Float(said["least"], 64); {
+	case said["least"] != "" && (err != nil || x-x != 0):
 		return nil, bad("the least score %s is no number", said["least"])
 	case said["least"] != "":
 		d.least = x

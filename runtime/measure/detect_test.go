@@ -110,6 +110,10 @@ func TestFaultsOfDetectors(t *testing.T) {
 		"boxes: r0, boxes: r0":                               "each once",
 		"boxes: r0, colour: r1":                              `"colour: r1" is none of them`,
 		"boxes: r0, scores: r1, form: xyxy, least: much":     "the least score much is no number",
+		"boxes: r0, scores: r1, form: xyxy, least: nan":      "the least score nan is no number",
+		"boxes: r0, scores: r1, form: xyxy, least: inf":      "the least score inf is no number",
+		"boxes: r0, scores: r1, form: xyxy, least: 1_0":      "the least score 1_0 is no number",
+		"boxes: r0, scores: r1, form: xyxy, least: 0x1p0":    "the least score 0x1p0 is no number",
 		"boxes: r0, scores: r1, form: corners, least: .5":    "the form of boxes is one of",
 		"boxes: r0, scores: r1, form: xyxy, least: .5, what": `"what" is none of them`,
 	} {

@@ -127,7 +127,7 @@ func (j *judge) refuseNoNumbers(i, from int, answers []float32) error {
 				if r.isNumber(v) {
 					continue
 				}
-				return diag.New(diag.Pos{}, diag.BadData, "the answer %s of network %d to item %d has %v as element %d: it cannot be judged", r.Name, i+1, from+n, v, e).
+				return diag.New(diag.Pos{}, diag.BadData, "the answer %s of network %d to item %s has %v as element %d: it cannot be judged", r.Name, i+1, j.setup.Images.Called(from+n), v, e).
 					WithHelp("look at the item, at the range of the input, and at operations of the network that divide or take logarithms")
 			}
 		}

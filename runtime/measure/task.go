@@ -253,17 +253,7 @@ func resultOf(m *ir.Module, i int, said ir.Task, asked string, labels []int) (Re
 		r.Axis = ir.NoAxis // one label an item
 	}
 	r.isShare = last != nil && isShares(last)
-	if err := r.fit(m, out, isVector); err != nil {
-		return r, err
-	}
-	if said.Name == "" && r.isPlain() && labels != nil && len(m.Outputs) == 1 {
-		for i, l := range labels {
-			if l < 0 || l >= r.classes {
-				return r, beyond(i, l, r.classes, slices.Min(labels), slices.Max(labels))
-			}
-		}
-	}
-	return r, nil
+	return r, r.fit(m, out, isVector)
 }
 
 // fit holds the shape of a result to its task, and notes where its parts lie.
@@ -717,15 +707,15 @@ func (t *Task) given(b data.Batch) ([][]float32, error) {
 				}
 				switch whole := v == float32(int(v)); {
 				case whole && r.isPlain() && (v < 0 || int(v) >= most):
-					return nil, beyond(j/size, int(v), most, int(slices.Min(x)), int(slices.Max(x)))
+					return nil, beyond(b.Called(j/size), int(v), most, int(slices.Min(x)), int(slices.Max(x)))
 				case !whole || v < 0 || int(v) >= most:
-					return nil, diag.New(diag.Pos{}, diag.BadData, "image %d has the label %v: labels of %s are %s", j/size, v, r.Task, r.row.label).
+					return nil, diag.New(diag.Pos{}, diag.BadData, "image %s has the label %v: labels of %s are %s", b.Called(j/size), v, r.Task, r.row.label).
 						WithHelp("%s; another -task, or other labels", choices(most))
 				}
 			}
 		}
 		if j := slices.IndexFunc(x, func(v float32) bool { return math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) }); j >= 0 {
-			return nil, diag.New(diag.Pos{}, diag.BadData, "image %d has the label %v: labels of %s are %s", j/size, x[j], r.Task, r.row.label).
+			return nil, diag.New(diag.Pos{}, diag.BadData, "image %s has the label %v: labels of %s are %s", b.Called(j/size), x[j], r.Task, r.row.label).
 				WithHelp("leave the item out, or give it a number")
 		}
 		out[k] = x
@@ -754,7 +744,7 @@ func (r *Result) isClass(label float32) bool { return label >= 0 && label < floa
 
 // checkVoid refuses labels of which void ones leave nothing to judge: an image of these alone,
 // or one class in all of them, which void stands for the other one of, as 255 in masks of 0 and 255.
-func (r *Result) checkVoid(x []float32) error {
+func (r *Result) checkVoid(b data.Batch, x []float32) error {
 	void, ok := r.void(x)
 	if !ok {
 		return nil
@@ -772,13 +762,13 @@ func (r *Result) checkVoid(x []float32) error {
 			only = float64(v)
 		}
 		if !isJudged {
-			return diag.New(diag.Pos{}, diag.BadData, "image %d has no label but %v (void): nothing of it can be judged", i, void).WithHelp("leave the image out")
+			return diag.New(diag.Pos{}, diag.BadData, "image %s has no label but %v (void): nothing of it can be judged", b.Called(i), void).WithHelp("leave the image out")
 		}
 	}
 	if isSeveral {
 		return nil
 	}
-	return diag.New(diag.Pos{}, diag.BadData, "image %d has the label %v: labels of %s are %s", slices.Index(x, void)/r.positions, void, r.Task, r.row.label).
+	return diag.New(diag.Pos{}, diag.BadData, "image %s has the label %v: labels of %s are %s", b.Called(slices.Index(x, void)/r.positions), void, r.Task, r.row.label).
 		WithNote("all other labels are %v, so that %v can hardly mean void", only, void).
 		WithHelp("%s; another -task, or other labels", choices(r.classes))
 }
@@ -888,8 +878,8 @@ func (t *Task) Doubt(m *ir.Module, b data.Batch, isGuess bool) *diag.Diagnostic 
 }
 
 // beyond says that a label names no class; all labels lie from least to greatest.
-func beyond(image, label, classes, least, greatest int) *diag.Diagnostic {
-	d := diag.New(diag.Pos{}, diag.BadData, "image %d has the label %d, the network has %d classes", image, label, classes)
+func beyond(image string, label, classes, least, greatest int) *diag.Diagnostic {
+	d := diag.New(diag.Pos{}, diag.BadData, "image %s has the label %d, the network has %d classes", image, label, classes)
 	if least == 1 && greatest == classes {
 		return d.WithHelp("labels are counted from 1: take 1 off each")
 	}
@@ -926,7 +916,7 @@ func (t *Task) Check(b data.Batch) error {
 		return err
 	}
 	for k, x := range list {
-		if err := t.Results[k].checkVoid(x); err != nil {
+		if err := t.Results[k].checkVoid(b, x); err != nil {
 			return err
 		}
 	}

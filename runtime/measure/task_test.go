@@ -111,7 +111,7 @@ func TestTaskIsInferredWhereItCannotBeMistaken(t *testing.T) {
 		"logits without":         {network(image, ends(ir.Linear, ir.Shape{10})), "", nil, "not clear", false},
 		"logits, told":           {network(image, ends(ir.Linear, ir.Shape{10})), "classes", nil, "result [10] and -task classes", true},
 		"sigmoids without":       {network(image, ends(ir.Sigmoid, ir.Shape{10})), "", nil, "multilabel", false},
-		"labels beyond":          {network(image, ends(ir.Linear, ir.Shape{10})), "", []int{0, 10}, "image 1 has the label 10", false},
+		"labels beyond":          {network(image, ends(ir.Linear, ir.Shape{10})), "", []int{0, 10}, "image 1 has the label 10, the network has 10 classes", false},
 		"a vector again":         {network(ir.Shape{10}, ends(ir.Linear, ir.Shape{10})), "", labels, "reconstruction", false},
 		"a vector again, told":   {network(ir.Shape{10}, ends(ir.Linear, ir.Shape{10})), "classes", labels, "-task classes", true},
 		"one number":             {network(image, ends(ir.Linear, ir.Shape{1})), "", []int{0, 0}, "one number", false},
@@ -146,6 +146,9 @@ func TestTaskIsInferredWhereItCannotBeMistaken(t *testing.T) {
 		"two results, told":      {network(image, ends(ir.Softmax, ir.Shape{10}), ends(ir.Linear, ir.Shape{4})), "classes", labels, "2 results", false},
 	} {
 		got, err := measure.TaskOf(c.m, c.asked, c.labels)
+		if err == nil {
+			err = got.Check(data.Batch{N: len(c.labels), Labels: c.labels})
+		}
 		if c.isTask {
 			require.NoError(t, err, name)
 			assert.Contains(t, got.String(), c.want, name)

@@ -170,7 +170,9 @@ func describe(ctx context.Context, o driver.Options, r *driver.Result) (*found, 
 		}
 	}
 	task, err := measure.TaskOf(m, o.Task, b.Labels)
-	err = measure.ByLabels(err, m, b)
+	if err = measure.ByLabels(err, m, b); err == nil {
+		err = task.Check(b)
+	}
 	var d *diag.Diagnostic
 	switch {
 	case err == nil:

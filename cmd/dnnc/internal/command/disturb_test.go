@@ -82,7 +82,6 @@ func TestUseIsCheckedFirst(t *testing.T) {
 		"no -errors":                    {"disturb", road, "-o", "x.png"},
 		"without -network items are in": {"disturb", "-errors", "snow=0.5", "-range", "x=0,255", road, "-o", "x.png"},
 		"its ending is none of .png":    {"disturb", "-sheet", "x.jpg", road},
-		"-n -5":                         {"disturb", "-errors", "snow=0.5", "-n", "-5", road, "-o", "x.png"},
 		"its ending is none of .png .s": {"eval", dnnctest.Lenet, "-plane", "x.pdf"},
 		"-plane missing/x.png: no such": {"eval", dnnctest.Lenet, "-plane", "missing/x.png"},
 		"under no errors":               {"eval", dnnctest.Lenet, "-boundary", "-errors", "none", "-images", "16"},

@@ -15,6 +15,7 @@ import (
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/experiment"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/pareto"
 	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/decimal"
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/passes/robust"
@@ -88,7 +89,8 @@ func disturbing(fs *flag.FlagSet, o *driver.Options) {
 		o.Errors, o.ErrorsGiven = s, true
 		return nil
 	})
-	fs.Uint64Var(&o.Seed, "seed", 1, "of disturbances, of noise, and of the images that are drawn")
+	o.Seed = 1
+	fs.Var(whole[uint64]{&o.Seed, 0}, "seed", "`number` of the random draws: of disturbances, of noise, and of the images that are drawn")
 }
 
 // reporting is on which images a network is measured.
@@ -121,17 +123,18 @@ func scoring(fs *flag.FlagSet, o *driver.Options) {
 		return err
 	})
 	fs.StringVar(&o.Detect, "detect", "", "compare detections with the float network's at IoU .5: `results` as \"boxes: NAME, scores: NAME, form: xyxy\" ("+strings.Join(measure.BoxForms(), ", ")+"), and \"least: 0\" of scores that are no probabilities")
-	fs.DurationVar(&o.MetricTime, "metric-time", time.Minute, "what one call of the program of -metric may take")
+	o.MetricTime = time.Minute
+	fs.Var(duration{&o.MetricTime}, "metric-time", "what one call of the program of -metric may take, a `time` above 0")
 }
 
 func few(fs *flag.FlagSet, o *driver.Options) {
-	fs.IntVar(&o.TestImages, "n", 0, "at most this many of the images to report on, drawn evenly over the data set with -seed; verify takes 100 unless told")
+	fs.Var(whole[int]{&o.TestImages, 1}, "n", "at most this `number` of the images to report on, drawn evenly over the data set with -seed (default all, of verify 100)")
 }
 
 // calibrating is how the ranges of activations are found.
 func calibrating(fs *flag.FlagSet, o *driver.Options) {
 	fs.StringVar(&o.Calib, "calib", "", "images that calibration and search may see")
-	fs.IntVar(&o.Images, "images", 0, "calibration images used, drawn evenly over the data set with -seed (default 512, for a search 2048)")
+	fs.Var(whole[int]{&o.Images, 1}, "images", "`number` of calibration images used, drawn evenly over the data set with -seed (default 512, for a search 2048)")
 	fs.StringVar(&o.Activations, "activations", pass.MinMax, "how activations' ranges are calibrated: "+strings.Join(pass.Ranges, ", ")+"; and their bits: "+strings.Join(pass.ActivationBits, ", ")+"; one of each with a comma between them")
 }
 
@@ -142,8 +145,8 @@ func quantizing(fs *flag.FlagSet, o *driver.Options) {
 	calibrating(fs, o)
 	fs.StringVar(&o.Rounding, "rounding", "", "nearest or compensated; chosen by width when absent")
 	fs.Func("fix", "formats of layers, a `list` as conv1=8,fc1=odd2", list(&o.Fix))
-	fs.Float64Var(&o.MinBits, "min", 0, "least bits a weight of every layer")
-	fs.Float64Var(&o.MaxBits, "max", 0, maxUsage)
+	fs.Func("min", "least `bits` a weight of every layer, 0 is no bound", bits(&o.MinBits))
+	fs.Func("max", maxUsage, bits(&o.MaxBits))
 	o.Formats = robust.Default
 	fs.Func("formats", "what a search chooses from, a `list` of odd, vec, code or formats as odd3, vec4x16 (default odd,vec)", list(&o.Formats))
 	fs.StringVar(&o.Objective, "objective", pass.Mean, "what a search makes least, the divergence under all kinds of error: mean or worst")
@@ -152,7 +155,7 @@ func quantizing(fs *flag.FlagSet, o *driver.Options) {
 	fs.Func("mem", "upper bound on memory beyond the files that are read in place, as `4GiB`, its default; what does not fit is computed again, or refused with the bytes that it takes", size(&o.Memory))
 	fs.StringVar(&o.Checkpoint, "checkpoint", "", "keep what a search measures in this `file`, and go on from it")
 	fs.StringVar(&o.Search, "search", "", "the method of -O robust: "+strings.Join(robust.Methods(), ", ")+" (default "+robust.Methods()[0]+")")
-	fs.DurationVar(&o.Time, "time", 0, "of -search qstar, which goes on until then: 10s; Ctrl-C ends it, too, and ships the best so far")
+	fs.Var(duration{&o.Time}, "time", "of -search qstar, which goes on for this `time`: 10s; Ctrl-C ends it, too, and ships the best so far")
 }
 
 // tuning is how the quantized network is moved towards the float network.
@@ -167,10 +170,9 @@ func budget(fs *flag.FlagSet, o *driver.Options) {
 	fs.Func("size", "bytes of weights and their channels' constants: a number, or `64KiB`", size(&o.Budget.Bytes))
 	fs.Func("ratio", "times smaller than float32", positive(&o.Budget.Ratio))
 	o.Budget.Keep = library.DefaultKeep
-	fs.Func("keep", fmt.Sprintf("share of the robust accuracy that the network must be shown to keep, on images of -calib that nothing else sees, or nothing is built; without it a search aims at an estimate of %v", library.DefaultKeep), func(s string) (err error) {
+	fs.Func("keep", fmt.Sprintf("share of the robust accuracy that the network must be shown to keep, on images of -calib that nothing else sees, or nothing is built; without it a search aims at an estimate of %v", library.DefaultKeep), func(s string) error {
 		o.Budget.Promised = true
-		o.Budget.Keep, err = strconv.ParseFloat(s, 64)
-		return err
+		return share(&o.Budget.Keep)(s)
 	})
 }
 
@@ -225,7 +227,8 @@ func sizing(fs *flag.FlagSet, o *driver.Options) {
 
 func contesting(fs *flag.FlagSet, o *driver.Options) {
 	fs.Func("methods", "a `list` of methods of -search (default "+strings.Join(compare.Methods, ",")+"; of report the first four)", list(&o.Methods))
-	fs.IntVar(&o.Seeds, "seeds", 1, "number of seeds, from -seed on")
+	o.Seeds = 1
+	fs.Var(whole[int]{&o.Seeds, 1}, "seeds", "`number` of seeds, from -seed on")
 }
 
 func keeping(fs *flag.FlagSet, o *driver.Options) {
@@ -340,7 +343,7 @@ func (l levels) Set(list string) error {
 // positive reads a number above 0.
 func positive(into *float64) func(string) error {
 	return func(s string) error {
-		x, err := strconv.ParseFloat(s, 64)
+		x, err := decimal.Float(s, 64)
 		if err != nil || !(x > 0) || x > 1e6 {
 			return fmt.Errorf("%q is no number above 0, and of at most a million", s)
 		}
@@ -358,7 +361,7 @@ func size(into *int) func(string) error {
 				number, factor = head, f
 			}
 		}
-		x, err := strconv.ParseFloat(number, 64)
+		x, err := decimal.Float(number, 64)
 		if err != nil || !(x*float64(factor) >= 1) || x*float64(factor) > 1<<40 {
 			return fmt.Errorf("%q is no size; write 65536, 64KiB or 1.5MiB", s)
 		}
@@ -390,7 +393,7 @@ func cycles(b *pass.Budget) func(string) error {
 			return nil
 		}
 		number, isShare := strings.CutSuffix(s, "x")
-		x, err := strconv.ParseFloat(number, 64)
+		x, err := decimal.Float(number, 64)
 		if err != nil || !(x > 0) || math.IsInf(x, 0) {
 			return fmt.Errorf("%q is no number of cycles; write 12000000, 12e6, of int8's 0.6x, or free", s)
 		}

@@ -6,11 +6,11 @@ import (
 	"io"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
 	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/decimal"
 	"github.com/dnnc/dnnc/ir/diag"
 )
 
@@ -58,7 +58,7 @@ func named(s string) (name string, numbers []float64, err error) {
 		return "", nil, fmt.Errorf("%q is not name=numbers: the name of the input comes first, which dnnc check prints", s)
 	}
 	for _, part := range strings.Split(list, ",") {
-		x, err := strconv.ParseFloat(part, 64)
+		x, err := decimal.Float(part, 64)
 		if err != nil {
 			return "", nil, fmt.Errorf("%q is no number", part)
 		}

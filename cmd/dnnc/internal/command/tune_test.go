@@ -63,6 +63,7 @@ func TestTuneIsRefused(t *testing.T) {
 		{[]string{path("tones.dnn"), "-O", "universal", "-tune", "quick", "-stop-after", "quantize"}, "-tune quick: -stop-after quantize ends before the pass tune"},
 		{[]string{path("tones.dnn"), "-O", "universal", "-tune", "quik"}, `did you mean "quick"`},
 		{[]string{path("tones.dnn"), "-O", "universal", "-tune", "-3"}, "-tune -3: an effort is off, quick, default, long, or a number"},
+		{[]string{path("tones.dnn"), "-O", "universal", "-tune", "1_0e9"}, "-tune 1_0e9: an effort is off, quick, default, long, or a number"},
 		{[]string{path("tones.dnn"), "-O", "universal", "-tune", "quick", "-augment", "none,flip"}, "-augment none,flip: a list of crop, flip, shift, or none alone"},
 	} {
 		code, _, stderr := dnnctest.Run(t, append(c.args, common...)...)

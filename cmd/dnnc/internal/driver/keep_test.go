@@ -86,7 +86,6 @@ func TestKeepIsRefused(t *testing.T) {
 		"noise":      {[]string{"-O", "robust", "-keep", "0.5"}, []string{"-keep 0.5: no images to show it on", "give -calib"}},
 		"int8":       {[]string{"-keep", "0.9", "-calib", path("data.npz")}, []string{"-keep is what a search must keep, and -O int8 is none", "-O robust -keep 0.9"}},
 		"a size too": {[]string{"-O", "robust", "-keep", "0.9", "-bits", "3", "-calib", path("data.npz")}, []string{"-keep chooses the size of the network, which -bits, -size or -ratio give"}},
-		"nonsense":   {[]string{"-O", "robust", "-keep", "nan", "-calib", path("data.npz")}, []string{"-keep NaN: a share of the robust accuracy is at most 1"}},
 	} {
 		dir := t.TempDir()
 		args := append([]string{path("classes.dnn"), "-target", "armv7em", "-formats", "odd", "-errors", "gaussian=0.1", "-seed", "10", "-o", filepath.Join(dir, "out.o")}, c.args...)

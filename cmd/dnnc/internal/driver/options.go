@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -14,6 +13,7 @@ import (
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/inspect"
 	"github.com/dnnc/dnnc/frontend/dataset"
 	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/decimal"
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/ir/processor"
 	"github.com/dnnc/dnnc/passes/pass"
@@ -259,7 +259,7 @@ func (o *Options) searches() bool {
 func Bits(flag string, list []string) ([]float64, error) {
 	var sizes []float64
 	for _, s := range list {
-		x, err := strconv.ParseFloat(s, 64)
+		x, err := decimal.Float(s, 64)
 		if err != nil || !(x > 0) || x > 32 {
 			return nil, diag.New(diag.Pos{}, diag.BadBudget, "-%s %s: average bits a weight, as 0.5,1,2", flag, s)
 		}

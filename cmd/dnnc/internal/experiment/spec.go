@@ -9,6 +9,7 @@ import (
 
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
 	"github.com/dnnc/dnnc/frontend/dataset"
+	"github.com/dnnc/dnnc/ir/decimal"
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/ir/processor"
 	"github.com/dnnc/dnnc/passes/pass"
@@ -269,7 +270,7 @@ func formats(x *Experiment, value string) (err error) {
 }
 
 func real(value string, above, most float64) (float64, error) {
-	v, err := strconv.ParseFloat(value, 64)
+	v, err := decimal.Float(value, 64)
 	if err != nil || math.IsNaN(v) || v <= above || v > most {
 		return 0, diag.New(diag.Pos{}, diag.BadValue, "%q is no number above %g and at most %g", value, above, most)
 	}

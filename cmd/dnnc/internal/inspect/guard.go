@@ -9,9 +9,9 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 
+	"github.com/dnnc/dnnc/ir/decimal"
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/runtime/certificate"
 	"github.com/dnnc/dnnc/runtime/input"
@@ -119,8 +119,8 @@ func limitOf(f *figure, value string) (limit, error) {
 			break
 		}
 	}
-	x, err := strconv.ParseFloat(number, 64)
-	if err != nil || math.IsNaN(x) || math.IsInf(x, 0) || strings.ContainsAny(number, "xX_") {
+	x, err := decimal.Float(number, 64)
+	if err != nil || math.IsNaN(x) || math.IsInf(x, 0) {
 		return limit{}, fmt.Errorf("%s=%s is no limit; write %s=+0, or another number of %s", f.name, value, f.name, f.unit)
 	}
 	return limit{of: f, by: x * factor, isShare: isShare}, nil

@@ -24,6 +24,7 @@ import (
 
 	"github.com/dnnc/dnnc/frontend/weights"
 	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/decimal"
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/ir/quote"
 	"github.com/dnnc/dnnc/runtime/data"
@@ -251,7 +252,7 @@ func (r *Run) call(answers, reference []weights.Tensor) (float64, error) {
 		return 0, fault("%v", err)
 	}
 	text := strings.TrimSpace(stdout.kept.String())
-	x, err := strconv.ParseFloat(text, 64)
+	x, err := decimal.Float(text, 64)
 	switch {
 	case text == "":
 		return 0, fault("it printed nothing")

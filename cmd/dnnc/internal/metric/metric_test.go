@@ -101,6 +101,8 @@ func TestFaultyProgramsAreDiagnostics(t *testing.T) {
 		`sh -c 'echo'`:                "it printed nothing",
 		`sh -c 'echo good'`:           `it printed "good", not one number`,
 		`sh -c 'echo 1 2'`:            `it printed "1 2", not one number`,
+		`sh -c 'echo 1_000'`:          `it printed "1_000", not one number`,
+		`sh -c 'echo 0x1p3'`:          `it printed "0x1p3", not one number`,
 		`sh -c 'echo nan'`:            `it printed "nan", not one number`,
 		`sh -c 'echo inf'`:            `it printed "inf", not one number`,
 		`sh -c 'yes | head -100000'`:  "not one number",
