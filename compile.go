@@ -68,7 +68,7 @@ func (b *Build) environment(errors []disturb.Condition) *pass.Env {
 	c := &b.Result.Config
 	ranges, bits, _ := pass.Activations(c.Activations) // which Check has read
 	env := &pass.Env{
-		Target: c.Target, Level: c.Level, Small: c.SmallCode, Budget: c.Budget, Rounding: c.Rounding, Seed: c.Seed, Errors: errors, Fix: c.Fix, Formats: c.Formats,
+		Target: c.Target, Level: c.Level, Small: c.SmallCode, Stream: c.Stream, Budget: c.Budget, Rounding: c.Rounding, Seed: c.Seed, Errors: errors, Fix: c.Fix, Formats: c.Formats,
 		Search: c.Search, Objective: c.Objective, MinBits: c.MinBits, MaxBits: c.MaxBits, Checkpoint: c.Checkpoint, Patient: c.Time > 0, MaxMemory: c.Memory, Ranges: ranges, Bits: bits,
 		Progress: c.Progress, Tune: c.Tune, Float: func() *ir.Module { return b.Result.Float },
 	}
@@ -290,7 +290,7 @@ func planned(ctx context.Context, m *ir.Module, env *pass.Env, e ir.Elem, b pass
 			n.Put(ir.AttrBits.Is(e), ir.AttrRounding.Is(quant.Nearest))
 		}
 	}
-	plain := &pass.Env{Target: env.Target, Level: pass.Int8, Small: env.Small, Budget: b, Seed: env.Seed, Ranges: env.Ranges, MaxMemory: env.MaxMemory, Calibration: env.Calibration, Holdout: env.Holdout}
+	plain := &pass.Env{Target: env.Target, Level: pass.Int8, Small: env.Small, Stream: env.Stream, Budget: b, Seed: env.Seed, Ranges: env.Ranges, MaxMemory: env.MaxMemory, Calibration: env.Calibration, Holdout: env.Holdout}
 	return m, passes.Table.Run(ctx, m, plain, pass.Options{})
 }
 

@@ -43,11 +43,13 @@ func Header(m *ir.Module, i Interface) (string, error) {
 		Arena                       ir.Arena
 		Steps                       []string
 		StepBytes, Calls, Lent      int
+		Stream                      ir.Stream
+		StateBytes                  int
 		ContentBytes, AboutBytes    int
 		About, Major, Minor, Params string
 		Inputs, Outputs             []tensor
 	}{Interface: i, Network: m.Name, Up: strings.ToUpper(i.Prefix), Arena: m.Arena, StepBytes: network.StepState(m) + network.StepStateBytes,
-		ContentBytes: len(i.Content) + 1, About: about, AboutBytes: len(about) + 1}
+		Stream: m.Stream, StateBytes: m.StateBytes(), ContentBytes: len(i.Content) + 1, About: about, AboutBytes: len(about) + 1}
 	// Of one object: another network's header is told, also one whose name differs in case only.
 	data.Guard = fmt.Sprintf("%s_%.16s_H", data.Up, strings.ToUpper(i.Content))
 	numbers := strings.Split(version.Interface, ".")

@@ -112,6 +112,8 @@ func (r *resolver) resolve(stmts []syntax.Stmt) {
 		switch s := s.(type) {
 		case *syntax.Assign:
 			r.later[s.Name] = true
+		case *syntax.State:
+			r.later[s.Name] = true
 		case *syntax.Network:
 			r.lostInputs = false
 		}
@@ -167,6 +169,10 @@ func (r *resolver) statement(s syntax.Stmt) {
 		r.network(s)
 	case *syntax.Arena:
 		r.arena(s)
+	case *syntax.Stream:
+		r.stream(s)
+	case *syntax.State:
+		r.state(s)
 	case *syntax.Const:
 		r.constant(s)
 	case *syntax.Assign:
@@ -427,6 +433,12 @@ func (r *resolver) suffixed(v *ir.Value, t *syntax.Type) {
 				r.list.Add(pos, diag.BadValue, "the zero point %s is no integer from -128 to 127", s.Zero)
 			}
 			v.Type.Quant.Zero = z
+		case s.Start != "":
+			n, ok := syntax.Int(s.Start)
+			if !ok || !slices.Contains(r.m.States, v) {
+				r.list.Add(pos, diag.BadValue, "start %s: a state has an integer that its elements start with", s.Start)
+			}
+			v.Start = n
 		case s.At == "input":
 			v.At = ir.Place{Kind: ir.InInput}
 		case s.At == "output":
@@ -439,6 +451,42 @@ func (r *resolver) suffixed(v *ir.Value, t *syntax.Type) {
 			v.At = ir.Place{Kind: ir.InArena, Offset: n}
 		}
 	}
+}
+
+// stream resolves how a network over time runs.
+func (r *resolver) stream(s *syntax.Stream) {
+	pos := syntax.At(s.Pos)
+	number := func(what, text string, least int) int {
+		n, ok := syntax.Int(text)
+		if !ok || n < least || n > ir.MaxActivation {
+			r.list.Add(pos, diag.BadValue, "%s %s: a whole number from %d to %d", what, text, least, ir.MaxActivation)
+		}
+		return n
+	}
+	if r.m.Streams() {
+		r.list.Add(pos, diag.Redefined, "stream stands twice")
+		return
+	}
+	r.m.Stream = ir.Stream{Hop: number("hop", s.Hop, 1)}
+	for _, d := range s.Delays {
+		r.m.Stream.Delays = append(r.m.Stream.Delays, number("delay", d, 0))
+	}
+	for _, d := range s.Warmups {
+		r.m.Stream.Warmups = append(r.m.Stream.Warmups, number("warmup", d, 0))
+	}
+}
+
+// state resolves a state, which dumps of streamed networks have.
+func (r *resolver) state(s *syntax.State) {
+	v := &ir.Value{Name: s.Name, Pos: syntax.At(s.Pos)}
+	v.Content.Axis = ir.NoAxis
+	r.m.States = append(r.m.States, v)
+	r.suffixed(v, s.Type)
+	if r.m.After == "" {
+		r.list.Add(v.Pos, diag.Unsupported, "the state %s in a source: dnnc -stream makes states of a whole network", v.Name).
+			WithHelp("write the network over all its frames, and compile it with -stream")
+	}
+	r.define(v)
 }
 
 // constant resolves a declaration: its data lie in a tensors file.
@@ -704,6 +752,8 @@ func arity(info *ir.OpInfo) string {
 	switch {
 	case info.MaxArgs < 0:
 		return fmt.Sprintf("%d arguments or more", info.MinArgs)
+	case info.MinArgs < info.MaxArgs:
+		return fmt.Sprintf("from %d to %d arguments", info.MinArgs, info.MaxArgs)
 	case info.MinArgs == 1:
 		return "1 argument"
 	}

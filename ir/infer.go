@@ -64,9 +64,15 @@ func InferNode(n *Node) (Type, *diag.Diagnostic) {
 		return Type{}, diag.New(n.Pos, diag.Limit, "%s: %s with a result of %s takes %.3g multiply-adds or reads of elements for each item; an operation has at most %.3g", n.Name(), n.Op, shape, w, float64(MaxWork)).
 			WithHelp("give it a smaller window, a larger stride or a smaller input")
 	}
-	for _, a := range n.Args[1:] {
-		if a.Type.Elem != n.Args[0].Type.Elem {
-			return Type{}, diag.New(n.Pos, diag.BadType, "%s: %s is %s, %s is %s", n.Name(), n.Args[0].Name, n.Args[0].Type.Elem, a.Name, a.Type.Elem)
+	if n.Op.HasStates() {
+		if d := n.checkStates(); d != nil {
+			return Type{}, d
+		}
+	} else {
+		for _, a := range n.Args[1:] {
+			if a.Type.Elem != n.Args[0].Type.Elem {
+				return Type{}, diag.New(n.Pos, diag.BadType, "%s: %s is %s, %s is %s", n.Name(), n.Args[0].Name, n.Args[0].Type.Elem, a.Name, a.Type.Elem)
+			}
 		}
 	}
 	elem, f := resultElem(n)

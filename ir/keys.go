@@ -50,6 +50,8 @@ var (
 	AttrBands   = Key[int]{"bands", KindInt}
 	AttrNumber  = Key[int]{"coefficients", KindInt}
 	AttrBack    = Key[int]{"back", KindInt}
+	AttrFrames  = Key[int]{"frames", KindInt}
+	AttrApart   = Key[int]{"apart", KindInt}
 
 	AttrKernel   = Key[[]int]{"kernel", KindInts}
 	AttrStride   = Key[[]int]{"stride", KindInts}

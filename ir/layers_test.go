@@ -27,7 +27,7 @@ var layers = []string{
 	"ir/kernel/emit", "ir/kernel", "ir/kernel/decode", "ir/kernel/depthwise", "ir/kernel/elements", "ir/kernel/lanes", "ir/kernel/lookup", "ir/kernel/micro", "ir/kernel/moves", "ir/kernel/pairs", "ir/kernel/pixels", "ir/kernel/pool", "ir/kernel/recurrent", "ir/kernel/rows", "ir/kernel/spectrum", "ir/kernel/tile", "ir/kernel/families",
 	"runtime/replace", "runtime/input", "runtime/seal", "runtime/kernels", "runtime/gemm", "runtime/data", "runtime/interp", "runtime/disturb", "runtime/proof", "runtime/measure", "runtime/mistake",
 	"frontend/weights", "frontend/dataset", "frontend/syntax", "frontend/build", "frontend/onnx/internal/pb", "frontend/onnx", "frontend/tflite", "frontend/examples", "frontend", "frontend/frontendtest",
-	"passes/pass", "passes/validate", "passes/graph", "passes/quant/round", "passes/quant", "passes/tune", "passes/machine", "passes/robust", "passes", "ir/passtest", "ir/kernel/kerneltest",
+	"passes/pass", "passes/validate", "passes/graph", "passes/quant/round", "passes/quant", "passes/tune", "passes/stream", "passes/machine", "passes/robust", "passes", "passes/stream/streamtest", "ir/passtest", "ir/kernel/kerneltest",
 	"codegen/network", "codegen/llvm", "codegen/c", "codegen", "runtime/emu",
 	"runtime/certificate", root,
 	"cmd/internal/markers", "cmd/internal/tasks", "cmd/dnnc/internal/terminal", "cmd/dnnc/internal/graph", "cmd/dnnc/internal/inspect", "cmd/dnnc/internal/lsp", "cmd/dnnc/internal/driver", "cmd/dnnc/internal/check", "cmd/dnnc/internal/metric", "cmd/dnnc/internal/pictures", "cmd/dnnc/internal/eval", "cmd/dnnc/internal/texts", "cmd/dnnc/internal/manual",

@@ -1,7 +1,7 @@
 package ir
 
 // Interval is the steps of the schedule, by index in Ops, over which a value
-// must be kept: From the step that writes it (-1 for an input) To the last one
+// must be kept: From the step that writes it (-1 for an input and a state) To the last one
 // that reads it (len(Ops) for an output).
 type Interval struct{ From, To int }
 
@@ -16,6 +16,9 @@ func Liveness(m *Module) map[*Value]Interval {
 		for _, a := range n.Args {
 			live[a] = Interval{live[a].From, i}
 		}
+	}
+	for _, s := range m.States {
+		live[s] = Interval{-1, len(m.Ops)}
 	}
 	for _, o := range m.Outputs {
 		live[o] = Interval{live[o].From, len(m.Ops)}
@@ -53,12 +56,19 @@ type Block struct {
 	Lag   int
 }
 
-// Blocks lists the placed arena memory of m in the order of the schedule: of each operation
+// Blocks lists the placed arena memory of m in the order of the schedule: the states, then of each operation
 // its result, or the buffer of it, the rows that are kept apart, the buffer of its argument,
 // its scratch.
 func Blocks(m *Module) []Block {
 	live := InMemory(m)
 	var blocks []Block
+	whole := Interval{0, len(m.Ops)}
+	if m.Streams() {
+		blocks = append(blocks, Block{Name: "the tag of the reset", Bytes: ResetTagBytes, Interval: whole})
+	}
+	for _, s := range m.States {
+		blocks = append(blocks, Block{Name: s.Name, Offset: s.At.Offset, Bytes: s.Type.Slots(), Interval: whole, Value: s})
+	}
 	chains := m.InChains()
 	for i, n := range m.Ops {
 		rows := func(key Key[[]int], of *Value, name string) {

@@ -34,6 +34,8 @@ type Module struct {
 	Tasks   []Task // what the outputs mean, in their order; nil where the text says nothing
 	Arena   Arena
 	Within  int // bytes that plans of the arena aim at, as far as kernels allow; 0 is no aim
+	Stream  Stream
+	States  []*Value // what stays in the arena from run to run
 	Consts  []*Const
 	Ops     []*Node
 }
@@ -65,7 +67,8 @@ type Value struct {
 	Range *Range // of reals, as declared or calibrated
 	Wide  bool   // in a float module: quantize gives it 16 bits
 	At    Place
-	Def   *Node // nil for an input
+	Start int   // of a state: the integer that its elements have after a reset
+	Def   *Node // nil for an input and for a state
 	Pos   diag.Pos
 	// Content is what the text says that an input holds; see Holds.
 	Content Content
@@ -283,9 +286,9 @@ func (m *Module) Const(name string) *Const {
 	return nil
 }
 
-// Value finds an input or result by name, or nil.
+// Value finds an input, a state or a result by name, or nil.
 func (m *Module) Value(name string) *Value {
-	for _, v := range m.Inputs {
+	for _, v := range slices.Concat(m.Inputs, m.States) {
 		if v.Name == name {
 			return v
 		}
@@ -531,6 +534,11 @@ func (m *Module) Clone() *Module {
 	for i, v := range m.Inputs {
 		c.Inputs[i] = value(v)
 	}
+	c.States = make([]*Value, len(m.States))
+	for i, v := range m.States {
+		c.States[i] = value(v)
+	}
+	c.Stream.Delays, c.Stream.Warmups = slices.Clone(m.Stream.Delays), slices.Clone(m.Stream.Warmups)
 	c.Ops = make([]*Node, len(m.Ops))
 	for i, o := range m.Ops {
 		n := *o

@@ -60,8 +60,9 @@ type OpInfo struct {
 	// run it through the whole compiler.
 	Sample string
 
-	infer func(n *Node) (Shape, *fault)       // the shape of the result
-	view  func(n *Node) (View, Shape, *fault) // of what moves elements: which, and the shape of the result
+	infer  func(n *Node) (Shape, *fault)       // the shape of the result
+	states func(n *Node) []Type                // of what can have states after its argument: their types
+	view   func(n *Node) (View, Shape, *fault) // of what moves elements: which, and the shape of the result
 }
 
 var opTable [NumOps]OpInfo // filled in by ops.go
@@ -114,6 +115,9 @@ func (o *OpInfo) AttrNames() []string {
 	}
 	return names
 }
+
+// HasStates reports whether op can have states after its argument.
+func (op Op) HasStates() bool { return opTable[op].states != nil }
 
 // HasWeights reports whether op has a weight constant: whether it is a layer
 // whose format the search chooses.
@@ -190,7 +194,11 @@ func (n *Node) Widths() Widths {
 
 // IsWide reports whether n takes or gives integers of 16 bits.
 func (n *Node) IsWide() bool {
-	return n.Out.Type.IsWide() || slices.ContainsFunc(n.Args, func(a *Value) bool { return a.Type.IsWide() })
+	args := n.Args
+	if n.Op.HasStates() {
+		args = args[:1] // without states, which no result is as wide as
+	}
+	return n.Out.Type.IsWide() || slices.ContainsFunc(args, func(a *Value) bool { return a.Type.IsWide() })
 }
 
 // HasWideSums reports whether the integers of n are sums of 64 bits (R7): of a layer where its bias

@@ -87,6 +87,7 @@ const (
 	LogMel
 	MFCC
 	Recurrent
+	History
 	NumOps
 )
 
@@ -403,9 +404,9 @@ func init() {
 			Doc:    "orthonormal cosine transform of the bands of logmel, to [frames,coefficients] or [1,frames,coefficients].",
 			Attrs: attrs(frameAttrs, melAttrs, logAttrs, []AttrInfo{
 				{Key: AttrNumber, Min: 1, Max: MostFFT, Default: 13, Doc: "coefficients, from that of the mean on; at most the bands"}})},
-		Recurrent: {Name: "recurrent", Class: Core, Widths: AnyWidth, MinArgs: 1, MaxArgs: 1, Known: InONNX | InTFLite, infer: inferRecurrent,
+		Recurrent: {Name: "recurrent", Class: Core, Widths: AnyWidth, MinArgs: 1, MaxArgs: 3, Known: InONNX | InTFLite, infer: inferRecurrent, states: recurrentStates,
 			Sample: "const y.hidden: f32[12,4]\nconst y.bias: f32[4]\ny = recurrent(reshape(a, shape: [12,12,1]), cell: gru, reset: after, back: 1, hidden: y.hidden, bias: y.bias)",
-			Doc:    "an LSTM, a GRU or a plain recurrence over T steps: of what the inputs give its gates, [gates*H,T,1], as a convolution of 1x1 computes it, the hidden state after each step, [H,T,1]. It begins with zeros. Gates are in the order of ONNX: input, output, forget, candidate; update, reset, candidate.",
+			Doc:    "an LSTM, a GRU or a plain recurrence over T steps: of what the inputs give its gates, [gates*H,T,1], as a convolution of 1x1 computes it, the hidden state after each step, [H,T,1]. It begins with zeros, or with the states that stand after its argument: the hidden state, and the cell of an LSTM. Gates are in the order of ONNX: input, output, forget, candidate; update, reset, candidate.",
 			Attrs: attrs([]AttrInfo{
 				{Key: AttrCell, Words: []string{CellLSTM, CellGRU, CellRNN}, Default: CellLSTM, Doc: "what a step computes; rnn is tanh of the sum"},
 				{Key: AttrReset, Words: []string{ResetBefore, ResetAfter}, Default: ResetBefore, Doc: "of gru: the reset gate multiplies the hidden state, or what the weights make of it (PyTorch, Keras)"},
@@ -415,6 +416,13 @@ func init() {
 				{Key: AttrTable, Doc: "half of a sigmoid, i16[256] (R14)"},
 				{Key: AttrMul, Doc: "multipliers of the argument, of the result, and of the sums of each row of hidden, i32[2+gates*H] (R20)"},
 				{Key: AttrShift, Doc: "shifts of the argument, of the result and of all sums, i32[3] (R20)"}}, clampAttrs, machineAttrs)},
+		History: {Name: "history", Class: Core, Widths: SameWidth, MinArgs: 1, MaxArgs: 3, Known: OwnOp, infer: inferHistory, states: historyStates,
+			Sample: "y = history(a, axis: 1, frames: 4, back: 3, apart: 2)",
+			Doc:    "frames of its argument along an axis, apart from each other, the first one back frames before the argument's first. Frames before those of the argument are the zero point, or with states what runs before had (R21): the past frames, and the place of the next one among them; a place below 0 counts frames that are left out.",
+			Attrs: attrs([]AttrInfo{axisAttr,
+				{Key: AttrFrames, Min: 1, Max: maxDim, Required: true, Doc: "frames of the result"},
+				{Key: AttrBack, Min: -maxDim, Max: maxDim, Default: 0, Doc: "frames from the first of the result to the first of the argument"},
+				{Key: AttrApart, Min: 1, Max: maxDim, Default: 1, Doc: "frames from one of the result to the next one"}}, machineAttrs)},
 	}
 	fn := Table.Attr(AttrFn)
 	for op := range NumOps {

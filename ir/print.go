@@ -96,6 +96,12 @@ func (m *Module) print(statement func(*Node) string, consts []*Const, types bool
 		}
 		b.WriteByte('\n')
 	}
+	if m.Streams() {
+		fmt.Fprintf(&b, "  %s\n", m.Stream)
+	}
+	for _, s := range m.States {
+		fmt.Fprintf(&b, "  state %s: %s\n", s.Name, s.suffix())
+	}
 	for _, c := range consts {
 		fmt.Fprintf(&b, "  const %s: %s", c.Name, c.Type)
 		if c.Scale != nil {
@@ -195,6 +201,9 @@ func (v *Value) suffix() string {
 	}
 	if q := v.Type.Quant; q.Scale != 0 {
 		s += fmt.Sprintf(" scale %s zero %d", FormatFloat(q.Scale), q.Zero)
+	}
+	if v.Start != 0 {
+		s += fmt.Sprintf(" start %d", v.Start)
 	}
 	switch v.At.Kind {
 	case InInput:

@@ -65,10 +65,10 @@ type Type struct {
 func (t Type) String() string { return t.Elem.String() + t.Shape.String() }
 
 // Slots counts what a program's memory holds of a value: one slot an element, two of
-// i16, whose low byte comes first. A slot of a module of integers is a byte.
+// i16, whose low byte comes first, four of i32. A slot of a module of integers is a byte.
 func (t Type) Slots() int {
-	if t.IsWide() {
-		return 2 * t.Shape.Size()
+	if t.Elem.Kind == I16 || t.Elem.Kind == I32 {
+		return t.Elem.StoredSize() * t.Shape.Size()
 	}
 	return t.Shape.Size()
 }

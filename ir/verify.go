@@ -28,12 +28,15 @@ import (
 //	V10 values and scratch that are alive at one time do not overlap, and lie in
 //	    the arena; but a result may begin its lag before a first argument that dies
 //	V11 chains do not overlap; buffers are in chains and not used after them
+//	V12 a state is an argument of one operation, which can have such a state, in a module
+//	    of integers that says how it streams
 func Verify(m *Module) diag.List {
 	v := verifier{m: m}
 	v.names()
 	v.ops()
 	v.outputs()
 	if len(v.list) == 0 {
+		v.states()
 		v.chains()
 	}
 	if len(v.list) == 0 && m.Arena.Align > 0 {
@@ -87,7 +90,7 @@ func (v *verifier) names() {
 	for _, c := range v.m.Consts {
 		check(c.Name, c.Pos)
 	}
-	for _, in := range v.m.Inputs {
+	for _, in := range slices.Concat(v.m.Inputs, v.m.States) {
 		check(in.Name, in.Pos)
 	}
 	for _, n := range v.m.Ops {
@@ -115,6 +118,9 @@ func (v *verifier) ops() {
 		if quantized && v.m.IsIndex(in) && !in.Type.IsWide() {
 			v.fail(in.Pos, "V6", "%s chooses among more than %d rows and is %s", in.Name, ByteRows, in.Type.Elem)
 		}
+	}
+	for _, s := range v.m.States {
+		defined[s] = true
 	}
 	for _, n := range v.m.Ops {
 		ok := true

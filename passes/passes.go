@@ -8,6 +8,7 @@ import (
 	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/passes/quant"
 	"github.com/dnnc/dnnc/passes/robust"
+	"github.com/dnnc/dnnc/passes/stream"
 )
 
 // Table is every pass. Dumps, -stop-after, -d=help and the documentation come
@@ -45,7 +46,9 @@ var Table = pass.Table{
 		Why: "from here on the module is integers only, the ones that ship"},
 	{Name: "tune", After: []string{"quantize"}, Moves: true, Run: robust.Tune,
 		Why: "factors, biases, codebooks and codes follow the float network's answers under errors"},
-	{Name: "fuse-pool", After: []string{"tune"}, Run: machine.FusePool,
+	{Name: "stream", After: []string{"tune"}, Streams: true, Run: stream.Steps,
+		Why: "a network over time computes each frame once, and keeps what the next frame needs"},
+	{Name: "fuse-pool", After: []string{"stream"}, Run: machine.FusePool,
 		Why: "the outputs before a max pooling are the greatest tensors of a network: kept pooled, they need no memory"},
 	{Name: "select", After: []string{"fuse-pool"}, Run: machine.Select,
 		Why: "which kernel computes each operation on the target, and its tile"},

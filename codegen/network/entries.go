@@ -26,6 +26,9 @@ func StepState(m *ir.Module) int {
 // run, which is 64 bits.
 const StepStateBytes = stepAlign + 8
 
+// resetFailed is what a run returns in an arena that was not reset.
+const resetFailed = -1
+
 // stepAlign is the size of the number and its alignment.
 const stepAlign = 4
 
@@ -108,6 +111,7 @@ func (i Interface) entries(m *ir.Module, p *loop.Program, units []stripes.Unit, 
 
 	begin := &loop.Func{Name: i.Prefix + "_run_begin", Params: []*loop.Param{{Name: "arena", Untyped: true}}}
 	b = loop.NewBuilder(begin)
+	i.claim(m, b, begin)
 	state := stepState{b, begin.Params[0], StepState(m)}
 	state.setStep(loop.Int(0))
 	low, high := state.tag(i.Tag)
@@ -118,8 +122,7 @@ func (i Interface) entries(m *ir.Module, p *loop.Program, units []stripes.Unit, 
 	b = loop.NewBuilder(next)
 	state = stepState{b, next.Params[len(next.Params)-1], StepState(m)}
 	low, high = state.tag(i.Tag)
-	isOther := loop.Op(loop.Or, loop.Op(loop.Xor, low, state.load(stepAlign)), loop.Op(loop.Xor, high, state.load(2*stepAlign)))
-	b.If(isOther, func() { b.Return(loop.Int(-1)) }, nil)
+	b.If(state.isOther(low, high), func() { b.Return(loop.Int(-1)) }, nil)
 	k := b.Let("step", state.load(0))
 	count := loop.Int(steps)
 	state.mark(loop.Int(0), loop.Int(0)) // unless there is another step
@@ -130,11 +133,12 @@ func (i Interface) entries(m *ir.Module, p *loop.Program, units []stripes.Unit, 
 	b.If(loop.Op(loop.ULt, following, count), func() {
 		state.setStep(following)
 		state.mark(low, high)
-	}, nil)
+	}, func() { i.release(m, b, next) })
 	b.Return(loop.Op(loop.Sub, count, following))
 
 	run := i.entry(m, "_run")
 	b = loop.NewBuilder(run)
+	i.claim(m, b, run)
 	for k, u := range units {
 		hooked(b, k, 0)
 		if u.Chain == nil {
@@ -144,13 +148,18 @@ func (i Interface) entries(m *ir.Module, p *loop.Program, units []stripes.Unit, 
 		}
 		hooked(b, k, 1)
 	}
+	i.release(m, b, run)
 	b.Return(loop.Int(0))
 	for _, f := range chains {
 		if f != nil {
 			p.Funcs = append(p.Funcs, f)
 		}
 	}
-	p.Funcs = append(p.Funcs, dispatch, step, begin, next, run)
+	p.Funcs = append(p.Funcs, dispatch, step, begin, next)
+	if m.Streams() {
+		p.Funcs = append(p.Funcs, i.reset(m))
+	}
+	p.Funcs = append(p.Funcs, run)
 	loop.Share(p)
 	for _, f := range chains {
 		if f != nil {
@@ -158,6 +167,46 @@ func (i Interface) entries(m *ir.Module, p *loop.Program, units []stripes.Unit, 
 		}
 	}
 	dispatch.Local = true // from here on: it keeps the data that it names
+}
+
+// reset writes the function that gives an arena the states that a stream begins with, and marks it.
+func (i Interface) reset(m *ir.Module) *loop.Func {
+	f := &loop.Func{Name: i.Prefix + "_reset", Params: []*loop.Param{{Name: "arena", Untyped: true}}}
+	b := loop.NewBuilder(f)
+	for _, s := range m.States {
+		t := loop.Type{Bits: 8 * s.Type.Elem.StoredSize(), Lanes: 1}
+		b.For("i", loop.Int(0), loop.Int(s.Type.Shape.Size()), 1, func(k loop.Expr) {
+			b.StoreAligned(f.Params[0], loop.Sum(loop.Scaled(k, t.Bytes()), loop.Int(s.At.Offset)), loop.Num(t, int64(s.Start)), t.Bytes())
+		})
+	}
+	i.release(m, b, f)
+	b.Return(loop.Int(0))
+	return f
+}
+
+// claim begins a run in an arena with states: it ends where the arena was not reset, and takes
+// the mark of the reset away. A run that is given up leaves no mark: its states are half way.
+func (i Interface) claim(m *ir.Module, b *loop.Builder, f *loop.Func) {
+	if !m.Streams() {
+		return
+	}
+	mark := resetMark(b, f)
+	low, high := mark.tag(i.Tag)
+	b.If(mark.isOther(low, high), func() { b.Return(loop.Int(resetFailed)) }, nil)
+	mark.mark(loop.Int(0), loop.Int(0))
+}
+
+// release ends a run: the states are those that the next run goes on from.
+func (i Interface) release(m *ir.Module, b *loop.Builder, f *loop.Func) {
+	if m.Streams() {
+		mark := resetMark(b, f)
+		mark.mark(mark.tag(i.Tag))
+	}
+}
+
+// resetMark is the mark of a reset, at the beginning of an arena.
+func resetMark(b *loop.Builder, f *loop.Func) *stepState {
+	return &stepState{b, f.Params[len(f.Params)-1], -stepAlign}
 }
 
 // stepState is the state of a run, at a byte of an arena.
@@ -182,6 +231,11 @@ func (s *stepState) tag(content uint64) (low, high loop.Expr) {
 	low = s.b.Let("low", loop.To(loop.Trunc, whole, 32))
 	high = s.b.Let("high", loop.To(loop.Trunc, loop.Op(loop.LShr, whole, loop.Num(loop.I64, 32)), 32))
 	return low, high
+}
+
+// isOther is not 0 where the arena does not have the tag.
+func (s *stepState) isOther(low, high loop.Expr) loop.Expr {
+	return loop.Op(loop.Or, loop.Op(loop.Xor, low, s.load(stepAlign)), loop.Op(loop.Xor, high, s.load(2*stepAlign)))
 }
 
 func (s *stepState) mark(low, high loop.Expr) {

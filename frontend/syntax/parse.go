@@ -35,6 +35,8 @@ var keywords = []struct {
 	{"data", parserOf[Data]()},
 	{"network", parserOf[Network]()},
 	{"arena", parserOf[Arena]()},
+	{"stream", parserOf[Stream]()},
+	{"state", parserOf[State]()},
 	{"const", parserOf[Const]()},
 	{"return", parserOf[Return]()},
 }

@@ -76,13 +76,14 @@ type Type struct {
 	Suffixes []*Suffix `parser:"@@*"`
 }
 
-// Suffix is a range, integers to be, scale, zero point or place; exactly one is set.
+// Suffix is a range, integers to be, scale, zero point, first integer or place; exactly one is set.
 type Suffix struct {
 	Pos   lexer.Position
 	Range []string `parser:"'in' '[' @Number ',' @Number ']'"`
 	As    string   `parser:"| 'as' @Ident"`
 	Scale string   `parser:"| 'scale' @( Number | Ident )"`
 	Zero  string   `parser:"| 'zero' @Number"`
+	Start string   `parser:"| 'start' @Number"`
 	At    string   `parser:"| 'at' @( Number | Ident )"`
 }
 
@@ -92,6 +93,22 @@ type Arena struct {
 	Bytes  string `parser:"'arena' ( @Number"`
 	Align  string `parser:"'align' @Number )?"`
 	Within string `parser:"( 'within' @Number )?"`
+}
+
+// Stream says how a network over time runs: by so many frames of the input, with a
+// delay of so many frames for each result, which is the whole network's after so many runs.
+type Stream struct {
+	Pos     lexer.Position
+	Hop     string   `parser:"'stream' 'hop' @Number"`
+	Delays  []string `parser:"'delay' '[' ( @Number ( ',' @Number )* )? ']'"`
+	Warmups []string `parser:"'warmup' '[' ( @Number ( ',' @Number )* )? ']'"`
+}
+
+// State declares what stays in the arena from run to run.
+type State struct {
+	Pos  lexer.Position
+	Name string `parser:"'state' @Ident ':'"`
+	Type *Type  `parser:"@@"`
 }
 
 // Const declares a constant.
@@ -151,7 +168,7 @@ type Value struct {
 }
 
 // Stmt is one parsed statement: *Header, *Tensors, *Data, *Network, *Arena,
-// *Const, *Assign, *Return, *End or *Broken.
+// *Stream, *State, *Const, *Assign, *Return, *End or *Broken.
 type Stmt any
 
 // Broken is a statement that has a syntax error, with what it would have defined: a use of

@@ -21,6 +21,9 @@ import (
 func Select(_ context.Context, m *ir.Module, env *pass.Env) error {
 	m.Target = env.Target.Name
 	m.Arena = ir.Arena{}
+	for _, s := range m.States {
+		s.At = ir.Place{}
+	}
 	var list diag.List
 	var fastest []Choice
 	for _, n := range m.Ops {

@@ -32,6 +32,7 @@ type block struct {
 // Memory gives every value and scratch its place: inputs and outputs are the
 // caller's, all else lies in one arena, at offsets that no two blocks alive at
 // one time share; except that a result may overlap the argument that it replaces.
+// States live from run to run: they lie at the beginning, apart from all that lives in a run.
 func Memory(_ context.Context, m *ir.Module, env *pass.Env) error {
 	for _, v := range m.Inputs {
 		v.At = ir.Place{Kind: ir.InInput}
@@ -43,11 +44,13 @@ func Memory(_ context.Context, m *ir.Module, env *pass.Env) error {
 			n.Out.At = ir.Place{Kind: ir.InOutput}
 		}
 	}
+	first := placeStates(m)
 	blocks := blocksOf(m, env.Target)
 	offsets, bytes := plan(blocks)
 	for i, at := range offsets {
-		blocks[i].place(at)
+		blocks[i].place(first + at)
 	}
+	bytes += first
 	m.Arena = ir.Arena{Bytes: bytes, Align: arenaAlign}
 	if ram := env.Budget.RAM; ram > 0 && bytes > ram {
 		return diag.New(diag.Pos{}, diag.BadBudget, "the arena takes %d bytes, -ram allows %d", bytes, ram).
@@ -56,7 +59,20 @@ func Memory(_ context.Context, m *ir.Module, env *pass.Env) error {
 	return nil
 }
 
-// blocksOf lists the memory that needs a place, in the order of the schedule.
+// placeStates places the tag of the reset and the states, and returns where they end.
+func placeStates(m *ir.Module) int {
+	if !m.Streams() {
+		return 0
+	}
+	at := ir.ResetTagBytes
+	for _, s := range m.States {
+		s.At = ir.Place{Kind: ir.InArena, Offset: at}
+		at = align(at + s.Type.Slots())
+	}
+	return at
+}
+
+// blocksOf lists the memory of a run that needs a place, in the order of the schedule.
 func blocksOf(m *ir.Module, t *processor.Target) []*block {
 	live := ir.InMemory(m)
 	values := map[*ir.Value]*block{}

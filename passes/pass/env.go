@@ -27,6 +27,9 @@ const (
 // Levels lists the levels of -O.
 var Levels = []string{string(Int8), string(Universal), string(Compress), string(Robust)}
 
+// LeastHop is the value of Stream for as few frames as strides allow.
+const LeastHop = -1
+
 // Objectives are what a search makes least: the divergence from the float
 // network, mean over all kinds of error, or that of the worst kind.
 const (
@@ -109,9 +112,12 @@ func (b Budget) IsGiven() bool { return b.IsSize() || b.Promised || b.Given }
 // Env is what passes may know beside the module: the options of the run, the
 // data, the target. A pass reads it and fills in its report, and nothing else.
 type Env struct {
-	Target    *processor.Target
-	Level     Level
-	Small     bool   // -O size: loops rather than unrolled code
+	Target *processor.Target
+	Level  Level
+	Small  bool // -O size: loops rather than unrolled code
+	// Stream is the frames that a run of a network over time takes, LeastHop for as few as its
+	// strides allow; 0 runs it whole.
+	Stream    int
 	Search    string // the method of -O robust; Qed when empty
 	Objective string // Mean when empty
 	Budget    Budget

@@ -26,7 +26,9 @@ type Pass struct {
 	Rounds float64
 	// Moves says that a pass changes what the network answers, on purpose.
 	Moves bool
-	Run   func(ctx context.Context, m *ir.Module, env *Env) error
+	// Streams says that a run may take some frames of the inputs instead of all.
+	Streams bool
+	Run     func(ctx context.Context, m *ir.Module, env *Env) error
 }
 
 // Table is passes in the order in which they run.

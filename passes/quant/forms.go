@@ -59,6 +59,7 @@ func init() {
 		ir.Embedding:   {lower: lowerEmbedding},
 		ir.Spectrogram: {lower: lowerSpectrogram},
 		ir.Recurrent:   {lower: lowerRecurrent},
+		ir.History:     keeps,
 		ir.Softmax:     {lower: lowerSoftmax, fixed: &ir.Range{Lo: 0, Hi: 255. / 256}},
 		ir.ArgMax:      {lower: bare, fixed: &ir.Range{Lo: 0, Hi: 255}},
 	}

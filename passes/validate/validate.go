@@ -47,6 +47,8 @@ func (v *Validator) Observe(ctx context.Context, p *pass.Pass, m *ir.Module) err
 	}
 	var err error
 	switch {
+	case p.Streams && m.Streams() && !before.Streams():
+		err = v.streamed(ctx, before, m)
 	case !m.IsQuantized():
 		err = same(ctx, interp.CompileFloat, before, m, v.reals(m), func(was []float32) float64 { return p.Rounds * greatest(was) })
 	case before.IsQuantized():
@@ -74,6 +76,17 @@ func of[T any](size int, least, most T, next func() T) []T {
 		}
 	}
 	return x
+}
+
+// streamed feeds a network that runs frame by frame the frames of whole records.
+func (v *Validator) streamed(ctx context.Context, before, m *ir.Module) error {
+	var records [][]int8
+	in := v.integers(before)[0]
+	for i := range images {
+		records = append(records, part(in, i, images))
+	}
+	_, err := Stream(ctx, before, m, records)
+	return err
 }
 
 func (v *Validator) reals(m *ir.Module) (in [][]float32) {
@@ -240,7 +253,8 @@ func stepwise(n, float *ir.Node, x []int, y []float32, slack []float64) error {
 			words[i] = int16(x[image*args+i])
 		}
 		h, c, step := make([]float64, r.Hidden), make([]float64, r.Hidden), 0
-		kernels.RecurrentSteps(r, words, states, func(hidden, cell []int32) {
+		hidden, cell := make([]int32, r.Hidden), make([]int32, r.Hidden)
+		kernels.RecurrentSteps(r, words, states, hidden, cell, func() {
 			t := r.At(step)
 			product := own.Step(func(i int) float64 { return real(n.Args[0], int(words[i*r.Steps+t])) }, h, c)
 			for k := range h {

@@ -41,8 +41,17 @@ func NewArena(m *ir.Module) (*Arena, error) {
 	return a, nil
 }
 
+// Reset gives an arena the states that a stream begins with.
+func (a *Arena) Reset(arena []int8) {
+	for _, s := range a.p.Module.States {
+		for i := range s.Type.Slots() {
+			arena[s.At.Offset+i] = s.StartByte(i)
+		}
+	}
+}
+
 // Run runs the network on the inputs of one image, in logical order, and returns the first
-// output. arena has the bytes of the plan; after is called after each step, a stripe of a chain
+// output. arena has the bytes of the plan, and of a network with states, what the run before left there; after is called after each step, a stripe of a chain
 // or an operation, with the number of its unit and of the stripe. It may be nil.
 func (a *Arena) Run(inputs [][]int8, arena []int8, after func(unit, stripe int)) ([]int8, error) {
 	m := a.p.Module
@@ -73,6 +82,11 @@ func (a *Arena) Run(inputs [][]int8, arena []int8, after func(unit, stripe int))
 		dst := make([]int8, part.Out.Type.Slots())
 		step(ws, 1, dst, src)
 		copy(bytes(to, len(dst)), physical(part.Out.Type, dst))
+		for j, s := range part.Args {
+			if j > 0 && part.Op.HasStates() {
+				copy(bytes(from[j], s.Type.Slots()), physical(s.Type, src[j]))
+			}
+		}
 	}
 	for i, u := range a.units {
 		for s := range u.Steps {

@@ -60,12 +60,21 @@ func (p *Program[T]) ID(v *ir.Value) int { return p.ids[v] }
 // Size is the number of slots of a value of one image: its elements, but of i16.
 func (p *Program[T]) Size(v *ir.Value) int { return p.sizes[p.ids[v]] }
 
-// Tensors allocates the named values for n images.
+// Tensors allocates the named values for n images, and the states, which are those after a
+// reset: each image is then the first frames of a stream of its own. What runs the program
+// again with the same tensors goes on.
 func (p *Program[T]) Tensors(n int, keep ...*ir.Value) Tensors[T] {
 	t := make(Tensors[T], len(p.sizes))
 	for _, v := range keep {
 		id := p.ids[v]
 		t[id] = make([]T, n*p.sizes[id])
+	}
+	for _, s := range p.Module.States {
+		x := make([]T, n*p.Size(s))
+		for i := range x {
+			x[i] = T(s.StartByte(i))
+		}
+		t[p.ids[s]] = x
 	}
 	return t
 }
@@ -287,7 +296,7 @@ func number[T float32 | int8](m *ir.Module) *Program[T] {
 		p.sizes = append(p.sizes, v.Type.Slots())
 		return id
 	}
-	for _, v := range m.Inputs {
+	for _, v := range slices.Concat(m.Inputs, m.States) {
 		number(v)
 	}
 	for _, n := range m.Ops {

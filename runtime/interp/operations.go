@@ -67,6 +67,7 @@ func init() {
 		ir.LogMel:        {floatSpectrogram, spectrogramGradient, nil},
 		ir.MFCC:          {floatSpectrogram, spectrogramGradient, nil},
 		ir.Recurrent:     {floatRecurrent, recurrentGradient, intRecurrent},
+		ir.History:       {floatHistory, historyGradient, intHistory},
 	}
 	for op := range ir.NumOps {
 		switch own := operations[op].float != nil; {

@@ -42,5 +42,37 @@ func intRecurrent(_ *Int, n *ir.Node) (intRun, error) {
 	if err != nil {
 		return nil, err
 	}
+	if len(n.States()) > 0 {
+		return recurrentStep(n, r), nil
+	}
 	return sized(n, perImage(func(x, y []int8) { kernels.RecurrentInt(r, x, y) }), perImage(func(x, y []int16) { kernels.RecurrentInt(r, x, y) })), nil
+}
+
+// recurrentStep is a recurrence that goes on from its states.
+func recurrentStep(n *ir.Node, r *geometry.RecurrentInts) intRun {
+	x, y := n.Args[0].Type.IsWide(), n.Out.Type.IsWide()
+	return eachImage(func(dst []int8, src [][]int8) {
+		h, c := make([]int32, r.Hidden), make([]int32, r.Hidden)
+		for i := range h {
+			h[i] = int32(word(src[1], i))
+			if len(src) > 2 {
+				c[i] = long(src[2], i)
+			}
+		}
+		out := make([]int16, r.Hidden*r.Steps)
+		kernels.RecurrentSteps(r, widened(src[0], x), out, h, c, func() {})
+		for i, v := range out {
+			if y {
+				putWord(dst, i, v)
+			} else {
+				dst[i] = int8(v)
+			}
+		}
+		for i := range h {
+			putWord(src[1], i, int16(h[i]))
+			if len(src) > 2 {
+				putLong(src[2], i, c[i])
+			}
+		}
+	})
 }

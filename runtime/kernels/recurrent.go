@@ -194,15 +194,15 @@ func half15(x int64) int32 { return int32((x + 1<<14) >> 15) }
 
 // RecurrentInt is R20.
 func RecurrentInt[T Integer](r *geometry.RecurrentInts, x, y []T) {
-	RecurrentSteps(r, x, y, func(_, _ []int32) {})
+	RecurrentSteps(r, x, y, make([]int32, r.Hidden), make([]int32, r.Hidden), func() {})
 }
 
-// RecurrentSteps is RecurrentInt. see gets the hidden state and an LSTM's cell after each step, which
-// are its own only until it returns.
-func RecurrentSteps[T Integer](r *geometry.RecurrentInts, x, y []T, see func(h, c []int32)) {
+// RecurrentSteps is RecurrentInt from a hidden state h and an LSTM's cell c on, which it writes. see is
+// called after each step.
+func RecurrentSteps[T Integer](r *geometry.RecurrentInts, x, y []T, h, c []int32, see func()) {
 	n := r.Hidden
 	last := (r.Gates - 1) * n
-	h, c, next := make([]int32, n), make([]int32, n), make([]int32, n)
+	next := make([]int32, n)
 	acc := func(row int, h []int32) (sum int64) {
 		for k, w := range r.Weight[row*n : (row+1)*n] {
 			sum += int64(w) * int64(h[k])
@@ -246,6 +246,6 @@ func RecurrentSteps[T Integer](r *geometry.RecurrentInts, x, y []T, see func(h, 
 		for k, v := range h {
 			y[k*r.Steps+t] = T(min(max(r.Out.Of(int64(v))+int64(r.ZeroY), int64(r.LeastOut)), int64(r.GreatOut)))
 		}
-		see(h, c)
+		see()
 	}
 }

@@ -47,7 +47,8 @@ func (w *Network) Layer(name string, n *ir.Node, write func(g *Generator) error)
 	g := &Generator{Network: w, Node: n, fn: &loop.Func{Name: name, Local: true}}
 	g.B = loop.NewBuilder(g.fn)
 	for j := range n.Args {
-		g.Args = append(g.Args, g.param(fmt.Sprintf("x%d", j), true))
+		isState := j > 0 && n.Op.HasStates() // which the layer writes, too
+		g.Args = append(g.Args, g.param(fmt.Sprintf("x%d", j), !isState))
 	}
 	g.Out = g.param("y", false)
 	if n.Has(ir.AttrLag) {

@@ -33,7 +33,7 @@ var Table = []*kernel.Family{
 	&lanes.Linear, &lookup.Linear, &micro.Linear, &decode.Linear, &tile.Linear,
 	&pool.Max, &pool.Avg,
 	&elements.Add, &elements.Sub, &elements.Squares, &elements.Scaled, &elements.Mul, &elements.Min, &elements.Max, &elements.Table, &elements.Rescale,
-	&moves.Concat, &moves.Reshape, &moves.Copy, &moves.Pad, &moves.Embedding,
+	&moves.Concat, &moves.Reshape, &moves.Copy, &moves.Pad, &moves.Embedding, &moves.History,
 	&rows.Reduce, &rows.ArgMax, &rows.MatMul, &rows.Softmax,
 	&spectrum.Fourier,
 	&recurrent.Loop,

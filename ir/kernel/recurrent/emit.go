@@ -37,6 +37,10 @@ func (p Plan) Emit(g *emit.Generator) error {
 	}
 	b := g.B
 	b.For("i", loop.Int(0), loop.Int(w.bytes/4), 1, func(i loop.Expr) { b.StoreAligned(g.Scratch, loop.Scaled(i, 4), loop.Int(0), 4) })
+	states := g.Node.States()
+	for i := range states {
+		w.load(i)
+	}
 	b.For("step", loop.Int(0), loop.Int(r.Steps), 1, func(step loop.Expr) {
 		if r.IsBack {
 			step = b.Let("t", loop.Op(loop.Sub, loop.Int(r.Steps-1), step))
@@ -51,7 +55,35 @@ func (p Plan) Emit(g *emit.Generator) error {
 		w.cells(first, w.hidden, w.reset)
 		w.cells(candidate, w.next, w.candidate)
 	})
+	for i := range states {
+		w.keep(i)
+	}
 	return nil
+}
+
+// load copies state i, the hidden state or the cell, to its place in scratch.
+func (w *writer) load(i int) {
+	w.copyState(i, func(at, place loop.Expr, t loop.Type, align int) {
+		w.B.StoreAligned(w.Scratch, place, &loop.Load{From: w.Args[1+i], Offset: at, T: t, Align: align}, align)
+	})
+}
+
+// keep copies it back.
+func (w *writer) keep(i int) {
+	w.copyState(i, func(at, place loop.Expr, t loop.Type, align int) {
+		w.B.StoreAligned(w.Args[1+i], at, &loop.Load{From: w.Scratch, Offset: place, T: t, Align: align}, align)
+	})
+}
+
+func (w *writer) copyState(i int, move func(at, place loop.Expr, t loop.Type, align int)) {
+	t, first := loop.I16, w.hidden
+	if i > 0 {
+		t, first = loop.I32, w.layout.cell
+	}
+	w.B.For("i", loop.Int(0), loop.Int(w.Hidden), 1, func(k loop.Expr) {
+		at := loop.Scaled(k, t.Bytes())
+		move(at, loop.Sum(at, loop.Int(first)), t, t.Bytes())
+	})
 }
 
 func (w *writer) size(v *ir.Value) int { return emit.Integer(v.Type).Bytes() }
@@ -239,7 +271,7 @@ func (w *writer) advance(c *place) {
 		old := &loop.Load{From: w.Scratch, Offset: at, T: loop.I32, Align: 4}
 		kept, taken := loop.Times(wide(f), wide(old)), loop.Times(wide(in), wide(loop.Scaled(g, geometry.CellGain)))
 		v := shifted(loop.Sum(kept, taken), 15)
-		if w.Steps > geometry.CellSteps {
+		if w.Steps > geometry.CellSteps || len(w.Node.States()) > 0 {
 			v = loop.Clamp(v, -geometry.CellMost, geometry.CellMost)
 		}
 		state := b.Let("state", loop.To(loop.Trunc, v, 32))

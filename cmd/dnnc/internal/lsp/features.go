@@ -136,6 +136,10 @@ func (f *file) definitions() (names []string, where map[string]diag.Pos) {
 			}
 		case *syntax.Assign:
 			add(s.Name, syntax.At(s.Pos))
+		case *syntax.State:
+			pos := syntax.At(s.Pos)
+			pos.Col += len("state ")
+			add(s.Name, pos)
 		case *syntax.Const:
 			pos := syntax.At(s.Pos)
 			pos.Col += len("const ")

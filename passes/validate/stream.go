@@ -1,0 +1,112 @@
+package validate
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/runtime/interp"
+)
+
+// Stream compares a network of integers that runs frame by frame with the whole one, on records of
+// the whole network's inputs: each integer that both compute must be equal. It returns how many
+// integers of results it compared, 0 where the whole network has too few frames for one.
+func Stream(ctx context.Context, whole, step *ir.Module, records [][]int8) (compared int, err error) {
+	pw, err := interp.CompileInt(whole)
+	if err != nil {
+		return 0, err
+	}
+	ps, err := interp.CompileInt(step)
+	if err != nil {
+		return 0, err
+	}
+	n := len(records)
+	want := pw.Tensors(n, whole.Outputs...)
+	pw.Feed(want, slices.Concat(records...), n)
+	if err := pw.Run(ctx, want, n, 0, len(whole.Ops)); err != nil {
+		return 0, err
+	}
+	got := ps.Tensors(n, step.Outputs...)
+	in := whole.Inputs[0]
+	axis, hop := step.Inputs[0].Holds().Axis, step.Stream.Hop
+	for run := range in.Type.Shape[axis] / hop {
+		var frames []int8
+		for _, r := range records {
+			frames = append(frames, Frames(in.Type, r, axis, run*hop, hop)...)
+		}
+		ps.Feed(got, frames, n)
+		if err := ps.Run(ctx, got, n, 0, len(step.Ops)); err != nil {
+			return 0, err
+		}
+		for k, o := range step.Outputs {
+			w, b := whole.Outputs[k], step.Stream
+			for i := range n {
+				x, y := part(want[pw.ID(w)], i, n), part(got[ps.ID(o)], i, n)
+				c, err := sameFrames(w, o, b.Delays[k], b.Warmups[k], run, x, y)
+				if err != nil {
+					return 0, fmt.Errorf("run %d of input %d: %w", run, i, err)
+				}
+				compared += c
+			}
+		}
+	}
+	return compared, nil
+}
+
+// part is what record i of n has of x.
+func part[T any](x []T, i, n int) []T { return x[i*len(x)/n : (i+1)*len(x)/n] }
+
+// Frames are some frames of a value along an axis, of its elements in logical order.
+func Frames(t ir.Type, x []int8, axis, first, count int) []int8 {
+	s := t.Shape
+	inner := t.Slots() / s[:axis+1].Size() // slots of a frame that lie together
+	out := make([]int8, 0, s[:axis].Size()*count*inner)
+	for o := range s[:axis].Size() {
+		out = append(out, x[(o*s[axis]+first)*inner:][:count*inner]...)
+	}
+	return out
+}
+
+// sameFrames compares the result y of a run with x, which the whole network gives.
+func sameFrames(whole, step *ir.Value, delay, warmup, run int, x, y []int8) (compared int, err error) {
+	axis := frameAxis(whole.Type.Shape, step.Type.Shape)
+	if axis < 0 { // of all frames
+		if run == warmup {
+			return len(x), differ(step, 0, x, y)
+		}
+		return 0, nil
+	}
+	frames := step.Type.Shape[axis]
+	for i := range frames {
+		at := run*frames + i - delay
+		if at < 0 || at >= whole.Type.Shape[axis] {
+			continue
+		}
+		a, b := Frames(whole.Type, x, axis, at, 1), Frames(step.Type, y, axis, i, 1)
+		if err := differ(step, at, a, b); err != nil {
+			return 0, err
+		}
+		compared += len(a)
+	}
+	return compared, nil
+}
+
+// frameAxis is the axis along which a result of some frames is shorter; -1 of one without frames.
+func frameAxis(whole, step ir.Shape) int {
+	for k, d := range whole {
+		if step[k] != d {
+			return k
+		}
+	}
+	return -1
+}
+
+func differ(v *ir.Value, frame int, want, have []int8) error {
+	for i := range want {
+		if want[i] != have[i] {
+			return fmt.Errorf("frame %d of %s differs first at byte %d: %d, the whole network has %d", frame, v.Name, i, have[i], want[i])
+		}
+	}
+	return nil
+}
