@@ -8,7 +8,7 @@ TEST_PACKAGES = gcc g++ libc6-dev gcc-arm-linux-gnueabihf libc6-dev-armhf-cross 
 	qemu-system-arm gcc-arm-none-eabi libnewlib-arm-none-eabi clang-19 cmake ninja-build pkg-config neovim zsh fish
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: all demo dist experiments keep-check peers peers-networks peers-products peers-quantized test test-adoption test-full mutate mutate-all matrix bench results tasks same site check tools test-tools clean FORCE
+.PHONY: all demo dist experiments keep-check peers peers-networks peers-products peers-quantized test test-adoption test-full validated mutate mutate-all matrix bench results tasks same site check tools test-tools clean FORCE
 
 all: bin/dnnc
 
@@ -185,13 +185,14 @@ REPORTS = keyword mask wear pump detector
 test-adoption: tools site bin/dnnc
 	@.ci/install lintian
 	rm -rf bin/adoption
-	$(GO) run ./cmd/dist -only linux/$$($(GO) env GOARCH) -o bin/adoption
+	$(GO) run ./cmd/dist -only linux/$$($(GO) env GOARCH),windows/amd64 -o bin/adoption
 	lintian --fail-on error --allow-root bin/adoption/*.deb
 	python3 -m venv bin/adoption/python
-	bin/adoption/python/bin/pip install -q "$$(ls bin/adoption/*.whl)[llvm]"
+	bin/adoption/python/bin/pip install -q twine "$$(ls bin/adoption/*manylinux*.whl)[llvm]"
+	bin/adoption/python/bin/twine check --strict bin/adoption/*.whl
 	bin/adoption/python/bin/python cmd/dist/test_dnnc.py
 	$(GO) run ./cmd/dnnc demo bin/adoption/demo
-	@if [ "$$(id -u)" = 0 ]; then .ci/install mmdebstrap && cmd/dist/clean.sh bin/adoption; else echo "not root: nothing was installed in a clean Debian"; fi
+	@if [ "$$(id -u)" = 0 ]; then .ci/install mmdebstrap && cmd/dist/clean.sh bin/adoption && cmd/dist/wine.sh bin/adoption; else echo "not root: nothing was installed in a clean Debian, nothing ran in Wine"; fi
 	$(GO) run github.com/rhysd/actionlint/cmd/actionlint@v1.7.7
 	bin/adoption/python/bin/pip install -q platformio==6.2.0 kconfiglib idf-component-manager
 	PATH=$(CURDIR)/bin/adoption/python/bin:$$PATH $(GO) test -count 1 -run Validators -v ./cmd/dnnc/internal/project
@@ -206,6 +207,11 @@ test-adoption: tools site bin/dnnc
 	NODE_PATH=bin/adoption/node_modules node cmd/site/browser.mjs "$$(command -v chromium)" $(REPORTS:%=bin/adoption/%.html) $$(find bin/site -name '*.html')
 	@if command -v npm >/dev/null; then cd editors/vscode && npm install --no-audit --no-fund --no-save && npm run package && cd ../.. && \
 		$(GO) test -count 1 -run ExtensionWorks -v ./cmd/dnnc/internal/command; else echo "no npm: the extension of Visual Studio Code was not packaged"; fi
+	@$(MAKE) -s validated
+
+# What was validated by what, and what could not be had: the table of the documents.
+validated:
+	@sed -n '/^What was validated by what/,/^$$/p;/^| what | by tools/,/^$$/p' cmd/dnnc/README.md
 
 # The promise of -keep: 60 builds on random halves of the test images, each held to the
 # other half. Hours; ONLY=lenet5 is a part of it. DNNC_DATA names the folder of MNIST and
