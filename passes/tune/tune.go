@@ -101,12 +101,6 @@ func begin(ctx context.Context, f, q *ir.Module, env *pass.Env, report *pass.Tun
 		report.Declined = "the network has no layer with weights"
 		return t, nil, nil, nil
 	}
-	if slices.ContainsFunc(q.Ops, func(n *ir.Node) bool {
-		return n.Op != ir.Embedding && n.Op != ir.Spectrogram && n.Args[0].Type.IsWide()
-	}) {
-		report.Declined = "activations have 16 bits"
-		return t, nil, nil, nil
-	}
 	t.from = t.firstCoarse(q)
 	if _, err := interp.NewStraight(t.f, q, t.from); err != nil {
 		report.Declined = err.Error()

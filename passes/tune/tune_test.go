@@ -130,10 +130,13 @@ const effort = 2e8
 // TestNetwork: what was lost to each kind of format shrinks on images that nothing saw, and the
 // constants keep their types.
 func TestNetwork(t *testing.T) {
-	for _, c := range []struct{ second, third string }{{"odd1", "odd2"}, {"vec2x4", "odd3"}, {"code2", "vec3x4"}, {"odd2", "i8"}} {
-		t.Run(c.second+" "+c.third, func(t *testing.T) {
+	for _, c := range []struct{ second, third, bits string }{
+		{"odd1", "odd2", pass.EightBits}, {"vec2x4", "odd3", pass.EightBits}, {"code2", "vec3x4", pass.EightBits}, {"odd2", "i8", pass.EightBits}, {"odd1", "code2", pass.SixteenBits},
+	} {
+		t.Run(c.second+" "+c.third+" "+c.bits, func(t *testing.T) {
 			m := small(t, c.second, c.third)
 			env := environment(t, m, "on")
+			env.Bits = c.bits
 			f, q := quantized(t, m, env)
 			was := q.String()
 			tuned, report, err := tune.Network(t.Context(), f, q, env, effort)
