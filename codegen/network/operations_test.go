@@ -119,13 +119,15 @@ func TestOperationsFollowTheFloatNetwork(t *testing.T) {
 	require.NoError(t, fp.Run(context.Background(), fv, images.N, 0, len(float.Ops)))
 	require.NoError(t, ip.Run(context.Background(), iv, images.N, 0, len(m.Ops)))
 	for i, o := range operations {
-		q := m.Outputs[i].Type.Quant
+		typ := m.Outputs[i].Type
 		want, got := fv[fp.ID(float.Outputs[i])], iv[ip.ID(m.Outputs[i])]
-		y := make([]float32, len(got))
-		interp.Dequantize(q, got, y)
-		worst := 0.
+		y, step, worst := make([]float32, len(want)), typ.Quant.Scale, 0.
+		if typ.IsWide() { // features, held to what steps of 8 bits would be
+			step *= 256
+		}
+		interp.Reals(typ, got, y)
 		for k := range y {
-			worst = max(worst, math.Abs(float64(y[k]-want[k]))/q.Scale)
+			worst = max(worst, math.Abs(float64(y[k]-want[k]))/step)
 		}
 		assert.LessOrEqual(t, worst, o.steps, o.expr)
 	}
@@ -142,7 +144,7 @@ func TestOperationsEqualInterpreter(t *testing.T) {
 		rest := out[i]
 		require.Len(t, got, len(rest))
 		for k, o := range operations {
-			size := m.Outputs[k].Type.Shape.Size()
+			size := m.Outputs[k].Type.Slots()
 			require.Equal(t, rest[:size], got[:size], "%s, input %d", o.expr, i)
 			rest, got = rest[size:], got[size:]
 		}
