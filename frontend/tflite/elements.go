@@ -82,6 +82,9 @@ func (im *importer) pair(op ir.Op, o *operator, a, b *operand) error {
 		q = ir.Quant{}
 	}
 	v, err := im.AddQuantized(op, name, []*ir.Value{x, y}, q, attrs...)
+	if fused := o.options.byte(0, 0); err == nil && !im.exact && fused == actReluN1 {
+		v, err = im.activated(v, fused, o)
+	}
 	if err != nil {
 		return err
 	}
@@ -265,7 +268,7 @@ var errReals = errors.New("of reals in a model of integers, which the model does
 // quotient imports DIV: a product with the reciprocal.
 func quotient(im *importer, o *operator) error {
 	if im.exact {
-		return errFloat
+		return im.exactQuotient(o)
 	}
 	if len(o.in) == 2 && o.in[1] >= 0 && im.isConstant(o.in[1]) && im.tensors[o.in[1]].size() > 0 {
 		if slices.Contains(im.tensors[o.in[1]].floats(), 0) {
@@ -661,7 +664,7 @@ func requantize(im *importer, o *operator, x *operand) error {
 	}
 	t := make([]int8, 256)
 	if x.reals != nil {
-		if x.v.Def == nil {
+		if im.rounded[x.v] {
 			return fmt.Errorf("quantizes the input %q in another way than before", im.tensors[o.in[0]].name)
 		}
 		for i, v := range x.reals {

@@ -149,6 +149,8 @@ func foldPair(f func(a, b float64) float64) func(*importer, *operator) error {
 			case actNone:
 			case actRelu:
 				out[i] = max(out[i], 0)
+			case actReluN1:
+				out[i] = min(max(out[i], -1), 1)
 			case actRelu6:
 				out[i] = min(max(out[i], 0), 6)
 			default:

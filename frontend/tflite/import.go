@@ -99,13 +99,14 @@ type importer struct {
 	*build.Builder
 	*model
 	scope
-	exact  bool // integers are kept
-	fast   bool // as the optimized kernels compute them
-	namer  namer
-	depth  int                       // of loops
-	loops  int                       // operators that loops have become
-	known  int                       // bytes of constants that were computed
-	shared map[sharedConst]*ir.Const // weights that several layers have
+	exact   bool // integers are kept
+	fast    bool // as the optimized kernels compute them
+	namer   namer
+	depth   int                       // of loops
+	loops   int                       // operators that loops have become
+	known   int                       // bytes of constants that were computed
+	rounded map[*ir.Value]bool        // inputs of reals, of a module that has their integers
+	shared  map[sharedConst]*ir.Const // weights that several layers have
 }
 
 // model is what all subgraphs share.
@@ -147,7 +148,7 @@ func parse(name string, raw []byte, opt Options) (m *ir.Module, isExact bool, er
 	f := &flat{raw: raw}
 	root := table{f, f.follow(0)}
 	im := &importer{
-		Builder: build.New(name), shared: map[sharedConst]*ir.Const{},
+		Builder: build.New(name), shared: map[sharedConst]*ir.Const{}, rounded: map[*ir.Value]bool{},
 		model: &model{f: f, signed: map[int][]byte{}, finite: map[content]bool{}, graphs: root.tables(2), codes: root.tables(1), buffers: root.tables(4)},
 	}
 	im.Most = madeBytes + 16*len(raw)
@@ -344,8 +345,11 @@ func (im *importer) input(i int, ops []table, opt Options) error {
 			return fmt.Errorf("input %q of a quantized model has no quantization", t.name)
 		}
 		o.v.Type.Elem, o.v.Type.Quant, o.v.Range = integer.Elem, quant, nil
-		if t.typ == float32Type && !integer.IsWide() {
-			o.reals = realsOf(quant)
+		if t.typ == float32Type {
+			im.rounded[o.v] = true
+			if !integer.IsWide() {
+				o.reals = realsOf(quant)
+			}
 		}
 	}
 	im.values[i] = o

@@ -48,7 +48,11 @@ func (im *importer) layer(op ir.Op, o *operator, v *ir.Value, w *tensor, view ir
 				return im.Floats(name+".bias", ir.Shape{shape[0]}, bias.floats())
 			})))
 		}
-		return im.AddQuantized(op, name, []*ir.Value{v}, ir.Quant{}, attrs...)
+		y, err := im.AddQuantized(op, name, []*ir.Value{v}, ir.Quant{}, attrs...)
+		if err != nil || fused != actReluN1 {
+			return y, err
+		}
+		return im.activated(y, fused, o)
 	}
 	isSymmetric := !slices.ContainsFunc(w.zero, func(z int) bool { return z != 0 })
 	if w.typ != int8Type || len(w.scale) != 1 && len(w.scale) != shape[0] || !isSymmetric && !w.unsigned || w.unsigned && len(w.scale) != 1 {
@@ -467,6 +471,8 @@ func (im *importer) activated(v *ir.Value, fused int, o *operator) (*ir.Value, e
 		return im.add(ir.Relu, im.hint(o)+".act", []*ir.Value{v}, v.Type.Quant)
 	case actRelu6:
 		return im.add(ir.Relu6, im.hint(o)+".act", []*ir.Value{v}, v.Type.Quant)
+	case actReluN1:
+		return im.add(ir.Clip, im.hint(o)+".act", []*ir.Value{v}, v.Type.Quant, ir.AttrLow.Is(-1.), ir.AttrHigh.Is(1.))
 	}
 	return nil, fmt.Errorf("has the fused activation %d", fused)
 }

@@ -391,16 +391,17 @@ func (im *importer) give(o *operator, y *operand) error {
 
 // The fused activations.
 const (
-	actNone  = 0
-	actRelu  = 1
-	actRelu6 = 3
-	actTanh  = 4
+	actNone   = 0
+	actRelu   = 1
+	actReluN1 = 2 // between -1 and 1
+	actRelu6  = 3
+	actTanh   = 4
 )
 
 // activation is a fused activation as attributes: an activation of a float
-// network, bounds of an exact one.
+// network, bounds of an exact one. For actReluN1 a float network has an operation of its own.
 func (im *importer) activation(fused int, t ir.Type) ([]ir.Attr, error) {
-	name := map[int]string{actNone: ir.ActNone, actRelu: ir.ActRelu, actRelu6: ir.ActRelu6}[fused]
+	name := map[int]string{actNone: ir.ActNone, actRelu: ir.ActRelu, actReluN1: ir.ActNone, actRelu6: ir.ActRelu6}[fused]
 	if name == "" {
 		return nil, fmt.Errorf("has the fused activation %d", fused)
 	}
@@ -409,11 +410,14 @@ func (im *importer) activation(fused int, t ir.Type) ([]ir.Attr, error) {
 	}
 	q := t.Quant
 	lo, hi := t.Ends()
-	if fused != actNone {
+	at := func(x float32) int { return q.Zero + int(math.Round(float64(x/float32(q.Scale)))) }
+	switch fused {
+	case actRelu:
 		lo = max(lo, q.Zero)
-	}
-	if fused == actRelu6 {
-		hi = min(hi, q.Zero+int(math.Round(float64(float32(6)/float32(q.Scale)))))
+	case actReluN1:
+		lo, hi = max(lo, at(-1)), min(hi, at(1))
+	case actRelu6:
+		lo, hi = max(lo, q.Zero), min(hi, at(6))
 	}
 	return []ir.Attr{ir.AttrLo.Is(lo), ir.AttrHi.Is(hi)}, nil
 }

@@ -2,6 +2,7 @@ package tflite
 
 import (
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -77,4 +78,33 @@ func TestUnusualTables(t *testing.T) {
 	abs, err := magnitudes(one, ir.Quant{Scale: 2, Zero: 3})
 	require.NoError(t, err)
 	assert.Equal(t, []int8{4, 3, 4, 4, 5}, []int8{abs[126], abs[128], abs[129], abs[130], abs[131]})
+}
+
+// TestQuotients holds the fixed point of DIV to quotients of reals, within a step.
+func TestQuotients(t *testing.T) {
+	all := make([]int8, 256)
+	for i := range all {
+		all[i] = int8(i - 128)
+	}
+	qa, qb, y := ir.Quant{Scale: .02, Zero: 5}, ir.Quant{Scale: .01, Zero: -100}, ir.Quant{Scale: .1, Zero: -3}
+	for divisor := -128; divisor < 128; divisor++ {
+		table, err := quotients(all, slices.Repeat([]int8{int8(divisor)}, 256), qa, qb, y, -120, 127)
+		require.NoError(t, err)
+		for i, v := range all {
+			dividend := float64(int(v)-qa.Zero) * qa.Scale
+			want := math.Inf(int(math.Copysign(1, dividend)))
+			if b := float64(divisor-qb.Zero) * qb.Scale; b != 0 {
+				want = dividend / b / y.Scale
+			} else if dividend == 0 {
+				want = 0
+			}
+			require.InDelta(t, min(max(want+float64(y.Zero), -120), 127), float64(table[i]), 1, "%d / %d", v, divisor)
+		}
+	}
+	_, err := quotients(all, all, ir.Quant{Scale: 1e20}, ir.Quant{Scale: 1}, ir.Quant{Scale: 1}, -128, 127)
+	assert.ErrorContains(t, err, "too fine for 32 bits")
+	inverse, over := reciprocal(1)
+	assert.Equal(t, []int{math.MaxInt32, 0}, []int{int(inverse), over})
+	inverse, over = reciprocal(5)
+	assert.InEpsilon(t, .2, math.Ldexp(float64(inverse), -31-over), 1e-8)
 }

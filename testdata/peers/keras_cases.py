@@ -95,7 +95,26 @@ def mlp(format):
     return keras.Model(i, L.Dense(5)(x))
 
 
+def softsign(format):
+    """A quotient of two functions of one value."""
+    i = keras.Input((12,))
+    return keras.Model(i, L.Dense(5)(L.Dense(8, activation="softsign")(i)))
+
+
+def hard_tanh(format):
+    """Fused bounds of -1 and 1."""
+    i = keras.Input((12,))
+    return keras.Model(i, L.Dense(5)(L.Dense(8, activation="hard_tanh")(i)))
+
+
+def rms(format):
+    """Squares of an input of integers in reals, which are quantized again."""
+    i = keras.Input((8, 16))
+    return keras.Model(i, L.Dense(4)(L.RMSNormalization()(i)))
+
+
 NETWORKS = {f.__name__: f for f in (cnn, mbse, tcn, lstm, gru, attention, unet, mlp)}
+MORE = {f.__name__: f for f in (softsign, hard_tanh, rms)}  # of frontend/tflite/testdata: only where they are named
 FORMATS = ("float", "int8", "int8uio", "hybrid")
 
 
@@ -147,10 +166,11 @@ def main():
     samples = int(sys.argv[3]) if len(sys.argv) > 3 else SAMPLES
     for name in names:
         for format in FORMATS:
-            seed = sorted(NETWORKS).index(name)
+            networks = {**NETWORKS, **MORE}
+            seed = list(networks).index(name) if name in MORE else sorted(NETWORKS).index(name)
             keras.utils.set_random_seed(seed)
             r = np.random.default_rng(seed)
-            model = NETWORKS[name](format)
+            model = networks[name](format)
             randomize(model, r)
             shape = [1, *model.inputs[0].shape[1:]]
             data = [r.uniform(0, 1, shape).astype(np.float32) for _ in range(max(CALIBRATION, samples))]
