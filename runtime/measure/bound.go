@@ -25,13 +25,17 @@ const (
 
 // Bound is what a network keeps of a reference on items, and the one-sided lower bound of
 // it: with BoundConfidence, the share on all items of this kind is at least Least. Of a
-// measure whose shares have no bounds, as of values, Least is approximate: items that were
-// not seen may lose any amount.
+// measure whose shares have no bounds, as of values, Least holds as far as an item that was
+// not seen loses no more than twice as much as the worst of these.
 type Bound struct {
 	Estimate
 	Least  float64 // NaN where the items give none
 	Items  int
 	Differ int // items of different answers
+
+	// Of several results, the name of the one that the bound is of, and how many there are.
+	Of      string
+	Results int
 
 	// doubt is the p value of the exact bound for a share of so many times the items; nil
 	// where the bound is another.
@@ -49,7 +53,11 @@ func (b Bound) String() string {
 		}
 		return fmt.Sprintf("%.4f", x)
 	}
-	return fmt.Sprintf("estimate %s, at least %s (%g %%, %d held-out images of -calib)", figure(b.Value), figure(math.Floor(1e4*b.Least)/1e4), 100*BoundConfidence, b.Items)
+	of := ""
+	if b.Of != "" {
+		of = fmt.Sprintf(" of the result %s, the least of %d", b.Of, b.Results)
+	}
+	return fmt.Sprintf("estimate %s, at least %s (%g %%, %d held-out images of -calib)%s", figure(b.Value), figure(math.Floor(1e4*b.Least)/1e4), 100*BoundConfidence, b.Items, of)
 }
 
 // Holds reports whether the network keeps a share, with BoundConfidence.
@@ -88,7 +96,13 @@ func Keeps(s, reference *Score, byKind bool) Bound {
 	var list []Bound
 	exact := reference.All()
 	for k, one := range s.All() {
-		of := func(shares, ref []float64) { list = append(list, boundOf(one, shares, ref)) }
+		of := func(shares, ref []float64) {
+			b := boundOf(one, shares, ref)
+			if n := len(exact); n > 1 {
+				b.Of, b.Results = one.Result.Name, n
+			}
+			list = append(list, b)
+		}
 		if !byKind {
 			of(one.Shares(), exact[k].Shares())
 			continue
@@ -137,8 +151,33 @@ func boundOf(s *Score, own, ref []float64) Bound {
 		if l := corrected(own, ref, b.Value); l < b.Least {
 			b.Least = l
 		}
+		if span == 0 {
+			b.unseen(own, ref)
+		}
 	}
 	return b
+}
+
+// worseUnseen is how many times as much as the worst item an item loses that was not drawn, of a
+// measure without bounds. Where few items lose most of what is lost, the draw lacks some of them:
+// with 1 the bound fails in one of ten draws of lognormal losses, with 2 in one of twenty.
+const worseUnseen = 2
+
+// unseen lowers the bound of a measure without bounds to what the items show together with one
+// more that loses more than each of them.
+func (b *Bound) unseen(own, ref []float64) {
+	worst := 0.0
+	for i, x := range own {
+		worst = max(worst, float64(b.Value*ref[i])-x)
+	}
+	if !(worst > 0) {
+		return
+	}
+	list := pairs(own, ref)
+	b.doubt = func(share, times float64) float64 { return doubt(list, share, worseUnseen*worst, times) }
+	if l := b.exact(); !(l >= b.Least) {
+		b.Least = l
+	}
 }
 
 // span is the greatest difference of two items' shares of the measure; 0 of a measure
