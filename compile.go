@@ -3,14 +3,17 @@ package dnnc
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/dnnc/dnnc/frontend/dataset"
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/ir/quote"
 	"github.com/dnnc/dnnc/passes"
 	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/passes/quant"
@@ -269,6 +272,9 @@ func (b *Build) Finish(ctx context.Context) (*Result, error) {
 		return c.Observe(p, took, m)
 	}
 	err := passes.Table.Run(ctx, m, r.Env, pass.Options{StartAfter: c.StartAfter, StopAfter: c.StopAfter, Observe: observe})
+	if k := r.Env.Report.Kept; k != nil {
+		r.WarnOfConstant(k.Below, fmt.Sprintf("%d held-out images of -calib", k.Judged))
+	}
 	if k := r.Env.Report.Kept; k != nil && k.IsBelow && err == nil {
 		r.Warn(diag.Warn(diag.BelowAim, "no network that was measured has %v of the robust accuracy by its estimate; the one that keeps most is taken", k.Share).
 			WithHelp("wider -formats keep more, -keep refuses what is not shown, -bits and -size choose the bytes"))
@@ -277,6 +283,37 @@ func (b *Build) Finish(ctx context.Context) (*Result, error) {
 		r.warnOfExcess()
 	}
 	return r, err
+}
+
+// WarnOfConstant warns of kinds of error under which the float network is worse than the best
+// constant answer, on some items: a network that keeps a share of what it has over all kinds keeps
+// nothing of use there.
+func (r *Result) WarnOfConstant(list []measure.Below, items string) {
+	if len(list) == 0 {
+		return
+	}
+	var said, kinds []string
+	for _, b := range list {
+		under := "under " + b.Kind
+		if b.Kind == measure.Clean {
+			under = "without errors"
+		}
+		of := ""
+		if len(r.Env.Task.Results) > 1 {
+			of = " of " + b.Result
+		}
+		said = append(said, fmt.Sprintf("%s its %s%s is %.4f, and %.4f of that answer", under, b.Measure, of, b.Own, b.Constant))
+		kinds = append(kinds, b.Kind)
+	}
+	left := slices.DeleteFunc(slices.Clone(r.Env.Errors), func(c disturb.Condition) bool { return slices.Contains(kinds, c.Name()) })
+	help := fmt.Sprintf("train the network under such errors, or leave them out: %s", quote.Flag("errors", disturb.Text(left)))
+	if slices.Contains(kinds, measure.Clean) {
+		help = "look at data, labels and weights"
+	}
+	if moving := disturb.Moving(r.Env.Errors); slices.ContainsFunc(moving, func(name string) bool { return slices.Contains(kinds, name) }) {
+		help += "; labels stay those of the undisturbed items, and do not move with " + strings.Join(moving, ", ")
+	}
+	r.Warn(diag.Warn(diag.BelowConstant, "on %s the float network is worse than the best constant answer: %s; what is kept over all kinds of error is not kept of anything of use there", items, strings.Join(said, "; ")).WithHelp("%s", help))
 }
 
 // planned takes a calibrated network to one format, whatever formats its layers have, and

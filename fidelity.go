@@ -8,6 +8,7 @@ import (
 
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/ir/quote"
 	"github.com/dnnc/dnnc/passes"
 	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/runtime/measure"
@@ -116,7 +117,7 @@ func (r *Result) remedy(f *measure.Fidelity) string {
 	if worst := f.Worst(); worst != nil {
 		for _, n := range r.integers.Layers() {
 			if e := n.Const(ir.AttrWeight).Type.Elem; n.Name() == worst.Name && e.Kind != ir.I8 {
-				return fmt.Sprintf("most is lost in %s, whose weights are %s: -fix %s=8, or a greater budget", n.Name(), e, n.Name())
+				return fmt.Sprintf("most is lost in %s, whose weights are %s: %s, or a greater budget", n.Name(), e, quote.Flag("fix", n.Name()+"=8"))
 			}
 		}
 	}

@@ -14,6 +14,7 @@ import (
 
 	"github.com/dnnc/dnnc/ir/decimal"
 	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/ir/quote"
 	"github.com/dnnc/dnnc/runtime/data"
 )
 
@@ -80,7 +81,7 @@ func (s *reader) csv() (data.Batch, error) {
 	if err != nil {
 		return data.Batch{}, err
 	}
-	t := &columns{reader: s, raw: raw, delimiter: delimiter, words: map[int]string{}}
+	t := &columns{reader: s, raw: raw, delimiter: delimiter, words: map[int]string{}, of: map[int]string{}}
 	if err := t.cells(); err != nil {
 		return data.Batch{}, err
 	}
@@ -274,7 +275,41 @@ type columns struct {
 	lines     []int          // in which each begins
 	values    []float32      // row after row; NaN of what is no number
 	words     map[int]string // the fields that are no numbers, by their places in values
-	unused    []string       // columns
+	unused    unused
+	of        map[int]string // the result that a column of labels is of, where there are several
+}
+
+// findLabels is the columns that a value of -labels says, of one result or, named before them, of
+// one of several.
+func (t *columns) findLabels(said string) ([]int, error) {
+	result, names, isNamed := strings.Cut(said, "=")
+	switch {
+	case !isNamed && len(t.Results) > 1:
+		return nil, bad("-labels %s: the network has %d results", said, len(t.Results)).
+			WithHelp("%s says of which they are", quote.Flag("labels", t.Results[0].Name+"="+said))
+	case !isNamed || slices.Contains(t.names, said):
+		return t.find("-labels", []string{said})
+	case !slices.Contains(t.resultNames(), result):
+		return nil, bad("-labels %s: the network has no result %s", said, result).WithHelp("its results are %s", strings.Join(t.resultNames(), ", "))
+	}
+	list, err := t.find("-labels", []string{names})
+	for _, c := range list {
+		t.of[c] = result
+	}
+	return list, err
+}
+
+// resultOf is which of several results a column is named after, alone or with a number; "" of none.
+func (t *columns) resultOf(column string) string {
+	if len(t.Results) < 2 {
+		return ""
+	}
+	for _, r := range t.Results {
+		if rest, ok := strings.CutPrefix(column, r.Name); ok && strings.Trim(strings.TrimLeft(rest, "_.- "), "0123456789") == "" {
+			return r.Name
+		}
+	}
+	return ""
 }
 
 // called is a column as messages call it.
@@ -358,16 +393,19 @@ func (t *columns) divide() (inputs, labels []int, err error) {
 		if t.unlabelled() {
 			break
 		}
-		c, err := t.find("-labels", []string{l})
+		c, err := t.findLabels(l)
 		if err != nil {
 			return nil, nil, err
 		}
 		labels = append(labels, c...)
 	}
 	usual := []int{} // columns of labels by their names
-	if len(t.Labels) == 0 {
+	if len(t.Labels) == 0 || t.unlabelled() {
 		for c, name := range t.names {
-			if hasWord(name, labelWords) {
+			if r := t.resultOf(name); r != "" {
+				t.of[c] = r
+			}
+			if t.of[c] != "" || hasWord(name, labelWords) {
 				usual = append(usual, c)
 			}
 		}
@@ -398,11 +436,13 @@ func (t *columns) divide() (inputs, labels []int, err error) {
 	switch n := len(inputs); {
 	case size == 0 || n == size:
 		if used := slices.Concat(inputs, labels); len(used) < t.width {
-			var left []string
 			for _, c := range t.rest(used) {
-				left = append(left, t.called(c))
+				reason := "named neither by -inputs nor as labels"
+				if c == 0 && t.names != nil && t.names[0] == "" {
+					reason = "an index without a name"
+				}
+				t.unused.add(t.called(c), reason)
 			}
-			t.unused = left
 		}
 		return inputs, labels, nil
 	case n > size && len(labels) == 0 && len(t.Options.Inputs) == 0:
@@ -474,48 +514,79 @@ func (t *columns) array(name string, list []int) *array {
 
 // targets takes the labels: numbers, or the names of as many classes as there are.
 func (t *columns) targets(b *data.Batch, list []int) error {
-	if len(list) == 0 {
-		t.reader.said = append(t.reader.said, "no labels")
-		t.leave()
+	var said []string
+	take := func(result string, list []int) error {
+		target, what, err := t.target(list)
+		if err != nil {
+			return err
+		}
+		if target.Name = result; result != "" {
+			what += " of " + result
+		}
+		b.Targets, said = append(b.Targets, target), append(said, what)
 		return nil
 	}
-	said := "labels = " + t.said(list)
-	target := data.Target{Shape: []int{}}
+	switch {
+	case len(list) == 0:
+	case t.unlabelled():
+		for _, c := range list {
+			t.unused.add(t.called(c), "-labels "+None)
+		}
+	case len(t.Results) > 1:
+		for _, c := range list {
+			if t.of[c] == "" {
+				t.unused.add(t.called(c), fmt.Sprintf("no result has this name: %s takes it", quote.Flag("labels", t.Results[0].Name+"="+t.called(c))))
+			}
+		}
+		for _, r := range t.Results {
+			own := slices.DeleteFunc(slices.Clone(list), func(c int) bool { return t.of[c] != r.Name })
+			if len(own) == 0 {
+				continue
+			}
+			if err := take(r.Name, own); err != nil {
+				return err
+			}
+		}
+	default:
+		if err := take("", list); err != nil {
+			return err
+		}
+		b.Labels = wholes(b.Targets[0].X, b.N)
+	}
+	text := "no labels"
+	if len(said) > 0 {
+		text = "labels = " + strings.Join(said, ", ")
+	}
+	t.reader.said = append(t.reader.said, text)
+	t.leave(t.unused)
+	return nil
+}
+
+// target is the labels in some columns, and what is said of them.
+func (t *columns) target(list []int) (target data.Target, said string, err error) {
+	target, said = data.Target{From: t.said(list), Shape: []int{}}, t.said(list)
 	if len(list) > 1 {
 		target.Shape = []int{len(list)}
 	}
 	if len(list) == 1 && t.isNamed(list[0]) {
 		var names []string
-		var err error
 		if target.X, names, err = t.named(list[0], t.at); err != nil {
-			return err
+			return target, "", err
 		}
 		for i, name := range names {
 			names[i] = fmt.Sprintf("%s %d", name, i)
 		}
-		said += ", names in their order: " + few(names)
-	} else {
-		if err := t.numbers(t.at, list); err != nil {
-			return err
-		}
-		for _, row := range t.at {
-			for _, c := range list {
-				target.X = append(target.X, t.values[row*t.width+c])
-			}
+		return target, said + ", names in their order: " + few(names), nil
+	}
+	if err := t.numbers(t.at, list); err != nil {
+		return target, "", err
+	}
+	for _, row := range t.at {
+		for _, c := range list {
+			target.X = append(target.X, t.values[row*t.width+c])
 		}
 	}
-	b.Targets = []data.Target{target}
-	b.Labels = wholes(target.X, b.N)
-	t.reader.said = append(t.reader.said, said)
-	t.leave()
-	return nil
-}
-
-// leave says which columns are not used.
-func (t *columns) leave() {
-	if len(t.unused) > 0 {
-		t.reader.said = append(t.reader.said, "left out: "+few(t.unused))
-	}
+	return target, said, nil
 }
 
 // few lists names, the first ones of many.

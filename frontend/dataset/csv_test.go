@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/runtime/data"
 )
 
 // tabular takes three numbers of [-10,10], and has a result of some elements.
@@ -143,4 +144,46 @@ func FuzzCSV(f *testing.F) {
 		f.Add([]byte(text))
 	}
 	f.Fuzz(func(t *testing.T, b []byte) { checked(t, "a.csv", b) })
+}
+
+// TestColumnsOfSeveralResults: columns that are named like results, or that -labels gives them, are
+// their labels; others are named with the reason.
+func TestColumnsOfSeveralResults(t *testing.T) {
+	two := tabular(2)
+	two.Results = []Result{{"kind", []int{3}}, {"box", []int{2}}}
+	with := func(inputs string, labels ...string) Want {
+		w := two
+		w.Options.Labels = labels
+		if inputs != "" {
+			w.Options.Inputs = strings.Split(inputs, ",")
+		}
+		return w
+	}
+	for name, c := range map[string]struct {
+		text    string
+		want    Want
+		targets []data.Target
+		said    string // or the diagnostic, where there are no targets
+	}{
+		"by their names": {"a,b,c,box_0,kind,box_1\n1,2,3,.5,2,.25\n", two, []data.Target{{Name: "kind", From: "column kind", Shape: []int{}, X: []float32{2}}, {Name: "box", From: "2 columns, box_0 to box_1", Shape: []int{2}, X: []float32{.5, .25}}},
+			"labels = column kind of kind, 2 columns, box_0 to box_1 of box"},
+		"by the flag":     {"a,b,c,u,v,w\n1,2,3,.5,2,.25\n", with("", "kind=v", "box=4", "box=w"), []data.Target{{Name: "kind", From: "column v", Shape: []int{}, X: []float32{2}}, {Name: "box", From: "2 columns, u to w", Shape: []int{2}, X: []float32{.5, .25}}}, "labels = column v of kind"},
+		"of one of them":  {"a,b,c,kind,label\n1,2,3,2,7\n", two, []data.Target{{Name: "kind", From: "column kind", Shape: []int{}, X: []float32{2}}}, "labels = column kind of kind; left out: label (no result has this name: -labels kind=label takes it)"},
+		"not wanted":      {"a,b,c,kind\n1,2,3,2\n", with("", None), nil, "no labels; left out: kind (-labels none)"},
+		"not named":       {"id,a,b,c,kind\n9,1,2,3,2\n", with("a,b,c"), []data.Target{{Name: "kind", From: "column kind", Shape: []int{}, X: []float32{2}}}, "left out: id (named neither by -inputs nor as labels)"},
+		"an index":        {",a,b,c,kind\n9,1,2,3,2\n", two, []data.Target{{Name: "kind", From: "column kind", Shape: []int{}, X: []float32{2}}}, "left out: 1 (an index without a name)"},
+		"of no result":    {"a,b,c,u\n1,2,3,2\n", with("", "u"), nil, "-labels u: the network has 2 results\n    help: -labels kind=u says of which they are"},
+		"of another name": {"a,b,c,u\n1,2,3,2\n", with("", "bow=u"), nil, "-labels bow=u: the network has no result bow\n    help: its results are kind, box"},
+	} {
+		d, err := Load(folder(t, "a.csv", []byte(c.text)), c.want)
+		if err != nil {
+			assert.Nil(t, c.targets, "%s: %v", name, err)
+			assert.ErrorContains(t, err, c.said, name)
+			continue
+		}
+		assert.Equal(t, c.targets, d.Targets, name)
+		assert.Nil(t, d.Labels, name)
+		assert.Equal(t, []float32{1, 2, 3}, d.X, name)
+		assert.Contains(t, d.Said, c.said, name)
+	}
 }

@@ -354,7 +354,7 @@ func (s *reader) inputs(arrays []*array) (data.Batch, error) {
 		if err != nil {
 			return data.Batch{}, err
 		}
-		parts[k] = data.Batch{N: n, Shape: in.Shape, X: x}
+		parts[k] = data.Batch{N: n, Shape: in.Shape, Levels: a.meaning == levels, X: x}
 	}
 	b := data.Join(parts...)
 	b.At, b.Places = s.placed(arrays[0])
@@ -459,7 +459,7 @@ func bounds(in Input) string { return fmt.Sprintf("[%g,%g]", in.Low, in.High) }
 
 // declare says how the range of an input is declared.
 func declare(in Input, low, high float32) string {
-	return fmt.Sprintf("-range %s=%g,%g of a model, \"in [%g,%g]\" in a text", in.Name, low, high, low, high)
+	return fmt.Sprintf("%s of a model, \"in [%g,%g]\" in a text", quote.Flag("range", fmt.Sprintf("%s=%g,%g", in.Name, low, high)), low, high)
 }
 
 // outside says which value of which item leaves the range that the input declares, and what
@@ -476,7 +476,7 @@ func (a *array) outside(i, j, n int, v float32, in Input) *diag.Diagnostic {
 		d.Message = strings.Replace(d.Message, "the input is", "the input "+in.Name+" is", 1)
 	}
 	low, high, isWhole := float32(math.Inf(1)), float32(math.Inf(-1)), true
-	for i := range min(n, 100) {
+	for i := range n {
 		for j := range a.size() {
 			x := a.value(i, j)
 			low, high, isWhole = min(low, x), max(high, x), isWhole && x == float32(int32(x))
@@ -484,17 +484,28 @@ func (a *array) outside(i, j, n int, v float32, in Input) *diag.Diagnostic {
 	}
 	switch {
 	case a.meaning == samples:
-		return d.WithHelp("lower the recording, or %s", declare(in, -abs(v), abs(v)))
-	case isWhole && low >= 0 && high <= 255:
+		return d.WithHelp("lower the recording: no sample may lie beyond full scale, which is the end of any range")
+	case low >= 0 && high <= mostLevel && (isWhole || high > mostLevel/2) && in.High < mostLevel:
+		are := "values"
+		if isWhole {
+			are = "whole numbers"
+		}
 		way := "save the array as uint8"
 		if a.place != nil { // a table, which has no types
 			way = "save the columns as uint8 in an npz"
 		}
-		d.WithNote("the values are whole numbers from %g to %g, as pixels are", low, high).
-			WithHelp("%s, whose 0..255 span the declared range, or scale the values; or declare the range: %s", way, declare(in, 0, 255))
+		if !isWhole {
+			way = ""
+		} else {
+			way = ", or " + way + ", whose 0..255 span that range"
+		}
+		d.WithNote("the values are %s from %g to %g, as pixels are", are, low, high).
+			WithHelp("if the network was trained on %s, %s%s; if it was trained on such values, declare the range: %s", bounds(in), data.Convert(0, mostLevel, in.Low, in.High), way, declare(in, 0, mostLevel))
 	default:
+		wide := in
+		wide.Low, wide.High = widened(low, high)
 		d.WithNote("the values go from %g to %g", low, high).
-			WithHelp("scale the data as they were for training; or declare the range: %s", declare(in, low, high))
+			WithHelp("scale the data as they were for training; or, if the network was trained on such values, declare the range, which all data must lie in: %s", declare(in, wide.Low, wide.High))
 	}
 	if in.Name == "" {
 		d.Help = "without a network reals are in [0,1]: scale them, or save bytes"
@@ -502,7 +513,26 @@ func (a *array) outside(i, j, n int, v float32, in Input) *diag.Diagnostic {
 	return d
 }
 
-func abs(v float32) float32 { return max(v, -v) }
+// mostLevel is the greatest value of a pixel of 8 bits.
+const mostLevel = 255
+
+// widened is the usual range of inputs that holds reals from low to high, the least of several; else
+// one with room for others.
+func widened(low, high float32) (from, to float32) {
+	for _, r := range [][2]float32{{0, 1}, {-1, 1}, {0, mostLevel}} {
+		if low >= r[0] && high <= r[1] && (high-low)*4 > r[1]-r[0] {
+			return r[0], r[1]
+		}
+	}
+	// A tenth of the width to each side, at two digits.
+	step := math.Pow(10, math.Floor(math.Log10(max(float64(high)-float64(low), math.SmallestNonzeroFloat32)))-1)
+	room := (float64(high) - float64(low)) / 10
+	from, to = float32(math.Floor((float64(low)-room)/step)*step), float32(math.Ceil((float64(high)+room)/step)*step)
+	if low >= 0 {
+		from = max(from, 0)
+	}
+	return from, to
+}
 
 // misfit says that no order makes an item of an array one of an input.
 func (s *reader) misfit(a *array, in Input) *diag.Diagnostic {
@@ -550,13 +580,30 @@ func (s *reader) nameless() {
 	}
 }
 
+// withoutLabels reports labels that are not taken, and says why: those that the user does not
+// want, and such without a name where there are several results.
+func (s *reader) withoutLabels(from string) bool {
+	if s.unlabelled() {
+		s.said = append(s.said, fmt.Sprintf("no labels; left out: %s (-labels %s)", from, None))
+		return true
+	}
+	if len(s.Results) > 1 {
+		s.said = append(s.said, fmt.Sprintf("no labels; left out: %s (which of the results %s they are of is not clear: an npz has an array named like each)", from, strings.Join(s.resultNames(), ", ")))
+		return true
+	}
+	return false
+}
+
 // unlabelled reports that the user wants no labels.
 func (s *reader) unlabelled() bool { return slices.Equal(s.Labels, []string{None}) }
 
 // classes gives the items of a batch their classes.
 func (s *reader) classes(b *data.Batch, labels []int, from string) {
-	if labels == nil || s.unlabelled() {
+	if labels == nil {
 		s.said = append(s.said, "no labels")
+		return
+	}
+	if s.withoutLabels(from) {
 		return
 	}
 	b.Labels = make([]int, b.N)

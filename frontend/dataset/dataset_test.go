@@ -166,28 +166,28 @@ func TestArraysAreToldApart(t *testing.T) {
 		"the input's name": {arrays: []anArray{{"image", "|u1", "2, 3", bytes6}, {"other", "|u1", "2, 3", bytes6}, {"y", "|u1", "2,", "\x01\x00"}}, want: network([]int{3}, []int{2}),
 			first: []float32{0, .2, 1}, labels: []int{1, 0}, said: "image = image uint8 [2,3], 0..255 span [0,1]; labels = y uint8 [2]; left out: other"},
 		"shapes alike": {arrays: []anArray{{"y", "<f4", "1, 2", floats(.5, -3)}, {"x", "<f4", "1, 2", floats(0, 1)}}, want: network([]int{2}, []int{2}),
-			first: []float32{0, 1}, target: &data.Target{Shape: []int{2}, X: []float32{.5, -3}}, said: "image = x float32 [1,2], reals 0 to 1 of [0,1]; labels = y float32 [1,2]"},
+			first: []float32{0, 1}, target: &data.Target{From: "y", Shape: []int{2}, X: []float32{.5, -3}}, said: "image = x float32 [1,2], reals 0 to 1 of [0,1]; labels = y float32 [1,2]"},
 		"the input again": {arrays: []anArray{{"y", "<f4", "1, 2", floats(0, 1)}, {"x", "<f4", "1, 2", floats(0, 1)}}, want: network([]int{2}, []int{2}),
 			first: []float32{0, 1}, said: "image = x float32 [1,2], reals 0 to 1 of [0,1]; y is the input again; no labels"},
 		"mask": {arrays: []anArray{{"x", "|u1", "1, 1, 2, 2", zeros(4)}, {"y", "<i2", "1, 2, 2", "\x00\x00\x01\x00\x02\x00\x00\x00"}}, want: network([]int{1, 2, 2}, []int{3, 2, 2}),
-			first: make([]float32, 4), target: &data.Target{Shape: []int{2, 2}, X: []float32{0, 1, 2, 0}}, said: "labels = y int16 [1,2,2]"},
+			first: make([]float32, 4), target: &data.Target{From: "y", Shape: []int{2, 2}, X: []float32{0, 1, 2, 0}}, said: "labels = y int16 [1,2,2]"},
 		"several yes or no": {arrays: []anArray{{"x", "|u1", "1, 1", "a"}, {"y", "|b1", "1, 3", "\x00\x01\x01"}}, want: network([]int{1}, []int{3}),
-			first: []float32{97. / 255}, target: &data.Target{Shape: []int{3}, X: []float32{0, 1, 1}}, said: "labels = y bool [1,3]"},
+			first: []float32{97. / 255}, target: &data.Target{From: "y", Shape: []int{3}, X: []float32{0, 1, 1}}, said: "labels = y bool [1,3]"},
 		"of a result's name": {arrays: []anArray{{"x", "|u1", "1, 1", "a"}, {"y", "|u1", "1,", "a"}, {"y_hat", "<f4", "1,", floats(2.5)}}, want: network([]int{1}, []int{1}),
-			first: []float32{97. / 255}, target: &data.Target{Name: "y_hat", Shape: []int{}, X: []float32{2.5}}, said: "labels = y_hat float32 [1] of y_hat; left out: y"},
+			first: []float32{97. / 255}, target: &data.Target{Name: "y_hat", From: "y_hat", Shape: []int{}, X: []float32{2.5}}, said: "labels = y_hat float32 [1] of y_hat; left out: y"},
 		"the user says it": {arrays: []anArray{{"a", "|u1", "1, 1", "a"}, {"b", "|u1", "1, 1", "b"}, {"c", "|u1", "1,", "\x02"}}, want: func() Want {
 			w := network([]int{1}, []int{3})
 			w.Options = Options{Inputs: []string{"b"}, Labels: []string{"c"}}
 			return w
 		}(), first: []float32{98. / 255}, labels: []int{2}, said: "image = b uint8 [1,1], 0..255 span [0,1]; labels = c uint8 [1]; left out: a"},
-		"strings beside":       {arrays: []anArray{{"x", "|u1", "1, 1", "a"}, {"class_names", "<U1", "2,", zeros(8)}}, want: network([]int{1}, []int{3}), first: []float32{97. / 255}, said: "no labels; left out: class_names (<U1)"},
-		"texts of other items": {arrays: []anArray{{"x_test", "|u1", "1, 1", "a"}, {"y_train", "|S1", "1,", "b"}}, want: network([]int{1}, []int{3}), first: []float32{97. / 255}, said: "no labels; left out: y_train (|S1)"},
-		"texts beside numbers": {arrays: []anArray{{"x", "|u1", "1, 1", "a"}, {"y", "|u1", "1,", "\x02"}, {"file", "|S1", "1,", "b"}}, want: network([]int{1}, []int{3}), first: []float32{97. / 255}, labels: []int{2}, said: "labels = y uint8 [1]; left out: file (|S1)"},
+		"strings beside":       {arrays: []anArray{{"x", "|u1", "1, 1", "a"}, {"class_names", "<U1", "2,", zeros(8)}}, want: network([]int{1}, []int{3}), first: []float32{97. / 255}, said: "no labels; left out: class_names (<U1, no numbers)"},
+		"texts of other items": {arrays: []anArray{{"x_test", "|u1", "1, 1", "a"}, {"y_train", "|S1", "1,", "b"}}, want: network([]int{1}, []int{3}), first: []float32{97. / 255}, said: "no labels; left out: y_train (|S1, no numbers)"},
+		"texts beside numbers": {arrays: []anArray{{"x", "|u1", "1, 1", "a"}, {"y", "|u1", "1,", "\x02"}, {"file", "|S1", "1,", "b"}}, want: network([]int{1}, []int{3}), first: []float32{97. / 255}, labels: []int{2}, said: "labels = y uint8 [1]; left out: file (|S1, no numbers)"},
 		"texts that are not wanted": {arrays: []anArray{{"x", "|u1", "1, 1", "a"}, {"y", "|S1", "1,", "b"}}, want: func() Want {
 			w := network([]int{1}, []int{3})
 			w.Options.Labels = []string{None}
 			return w
-		}(), first: []float32{97. / 255}, said: "no labels"},
+		}(), first: []float32{97. / 255}, said: "no labels; left out: y (|S1, no numbers)"},
 		"nothing is known": {arrays: []anArray{{"images", "<f4", "1, 3, 1, 1", floats(0, .25, 1)}, {"labels", "|u1", "1,", "\x01"}}, first: []float32{0, .25, 1}, labels: []int{1}, said: "images = images float32 [1,3,1,1], reals 0 to 1 of [0,1]; labels = labels uint8 [1]"},
 	} {
 		d, err := Load(folder(t, "a.npz", npz(t, c.arrays...)), c.want)
@@ -270,12 +270,12 @@ func TestBadArrays(t *testing.T) {
 		"item 1 has the label NaN in y":                                                 {[]anArray{x, {"y", "<f4", "2,", floats(0, nan)}}, one},
 		"item 1 of x holds NaN at element 2":                                            {[]anArray{{"x", "<f4", "2, 3", floats(0, 0, 0, 0, 0, nan)}}, one},
 		"item 0 of x holds 200 at element 1, the input image is declared in [0,1]":      {[]anArray{{"x", "<f4", "1, 3", floats(0, 200, 3)}}, one},
-		"save the array as uint8, whose 0..255 span the declared range, or scale the values; or declare the range: -range image=0,255": {[]anArray{{"x", "<i2", "1, 3", "\x00\x00\xff\x00\x03\x00"}}, one},
-		"note: the values go from -1 to 0.5":                                                                 {[]anArray{{"x", "<f4", "1, 3", floats(-1, 0, .5)}}, one},
-		"declare the range: -range image=-1,0.5 of a model, \"in [-1,0.5]\" in a text":                       {[]anArray{{"x", "<f4", "1, 3", floats(-1, 0, .5)}}, one},
-		"without a network reals are in [0,1]":                                                               {[]anArray{{"x", "<f4", "1, 3", floats(-1, 0, .5)}}, Want{}},
-		"has no elements":                                                                                    {[]anArray{{"x", "|u1", "0, 3", ""}}, one},
-		"the file has 1 for":                                                                                 {[]anArray{{"x", "|u1", "1, 1, 2", "a"}}, one},
+		"if the network was trained on [0,1], divide the data by 255, or save the array as uint8, whose 0..255 span that range; if it was trained on such values, declare the range: -range image=0,255": {[]anArray{{"x", "<i2", "1, 3", "\x00\x00\xff\x00\x03\x00"}}, one},
+		"note: the values go from -1 to 0.5": {[]anArray{{"x", "<f4", "1, 3", floats(-1, 0, .5)}}, one},
+		"declare the range, which all data must lie in: -range image=-1,1 of a model, \"in [-1,1]\" in a text": {[]anArray{{"x", "<f4", "1, 3", floats(-1, 0, .5)}}, one},
+		"without a network reals are in [0,1]": {[]anArray{{"x", "<f4", "1, 3", floats(-1, 0, .5)}}, Want{}},
+		"has no elements":                      {[]anArray{{"x", "|u1", "0, 3", ""}}, one},
+		"the file has 1 for":                   {[]anArray{{"x", "|u1", "1, 1, 2", "a"}}, one},
 		"no array z; there are x uint8 [2,3], y uint8 [2]; -inputs: z":                                       {[]anArray{x, y}, inputs(one, "z")},
 		"-inputs x,y: 2 arrays of 1 inputs":                                                                  {[]anArray{x, y}, inputs(one, "x", "y")},
 		"-labels z: no array z; there are y uint8 [2]":                                                       {[]anArray{x, y}, labels(one, "z")},
@@ -357,7 +357,7 @@ func TestSeveralInputs(t *testing.T) {
 	x, score, box := anArray{"x", "|u1", "1, 1", "a"}, anArray{"score", "|u1", "1,", "\x03"}, anArray{"box", "<f4", "1, 2", floats(1, 2)}
 	d, err = Load(folder(t, "a.npz", npz(t, x, score, box, labels)), two)
 	require.NoError(t, err)
-	assert.ElementsMatch(t, []data.Target{{Name: "score", Shape: []int{}, X: []float32{3}}, {Name: "box", Shape: []int{2}, X: []float32{1, 2}}}, d.Targets)
+	assert.ElementsMatch(t, []data.Target{{Name: "score", From: "score", Shape: []int{}, X: []float32{3}}, {Name: "box", From: "box", Shape: []int{2}, X: []float32{1, 2}}}, d.Targets)
 	assert.Contains(t, d.Said, "labels = box float32 [1,2] of box, score uint8 [1] of score; left out: labels")
 	named := two
 	named.Options.Labels = []string{"score=a", "box=b"}
@@ -540,4 +540,42 @@ func TestDrawnItemsKeepTheirLabels(t *testing.T) {
 	var d *diag.Diagnostic
 	require.ErrorAs(t, err, &d)
 	assert.Equal(t, 9, d.Pos.Line, "%v", d)
+}
+
+// TestUnusedArraysHaveAReason: what is not used is named once with the reason, and what it takes to
+// use it.
+func TestUnusedArraysHaveAReason(t *testing.T) {
+	x := anArray{"x", "|u1", "2, 3", zeros(6)}
+	y := anArray{"y", "|u1", "2,", zeros(2)}
+	two := network([]int{3}, []int{2})
+	two.Results = []Result{{"r0", []int{2}}, {"r1", []int{4}}}
+	with := func(w Want, inputs, labels string) Want {
+		if inputs != "" {
+			w.Options.Inputs = []string{inputs}
+		}
+		if labels != "" {
+			w.Options.Labels = strings.Split(labels, ",")
+		}
+		return w
+	}
+	for name, c := range map[string]struct {
+		arrays []anArray
+		want   Want
+		said   string
+	}{
+		"labels that fit as well":  {[]anArray{x, y, {"two_yk", "|u1", "2,", zeros(2)}, {"$(id)", "|u1", "2,", zeros(2)}}, network([]int{3}, []int{2}), "labels = y uint8 [2]; left out: $(id) (y has labels by its name; -labels '$(id)' takes this one), two_yk (y has labels by its name; -labels two_yk takes this one)"},
+		"items that fit as well":   {[]anArray{x, y, {"late", "|u1", "2, 3", zeros(6)}}, network([]int{3}, []int{2}), "left out: late (x has the items by its name; -inputs late takes this one)"},
+		"of another shape":         {[]anArray{x, y, {"z", "|u1", "2, 5", zeros(10)}, {"w", "|u1", "2, 5", zeros(10)}}, network([]int{3}, []int{2}), "left out: w, z (items of [5] fit neither the input nor labels of the result)"},
+		"of other items":           {[]anArray{x, y, {"mean", "|u1", "3,", zeros(3)}}, network([]int{3}, []int{2}), "left out: mean (3 items, not 2)"},
+		"of another part":          {[]anArray{{"x_test", "|u1", "2, 3", zeros(6)}, {"x_train", "|u1", "2, 3", zeros(6)}, {"y_train", "|u1", "2,", zeros(2)}}, func() Want { w := network([]int{3}, []int{2}); w.Part = Test; return w }(), "no labels; left out: x_train, y_train (of train, not of test)"},
+		"not named":                {[]anArray{x, y, {"z", "|u1", "2,", zeros(2)}}, with(network([]int{3}, []int{2}), "", "z"), "labels = z uint8 [2]; left out: y (not named by -labels)"},
+		"not wanted":               {[]anArray{x, y}, with(network([]int{3}, []int{2}), "", None), "no labels; left out: y (-labels none)"},
+		"of no result":             {[]anArray{x, y, {"b", "|u1", "2, 4", zeros(8)}, {"c", "|u1", "2, 7", zeros(14)}}, two, "no labels; left out: b (no result has this name: -labels r1=b takes it), c (named like none of the results r0, r1, and of another shape than their labels), y (no result has this name: -labels r0=y takes it)"},
+		"of one of two results":    {[]anArray{x, y, {"r1", "|u1", "2, 4", zeros(8)}}, two, "labels = r1 uint8 [2,4] of r1; left out: y (no result has this name: -labels r0=y takes it)"},
+		"of both results, by flag": {[]anArray{x, y, {"b", "|u1", "2, 4", zeros(8)}}, with(two, "", "r0=y,r1=b"), "labels = b uint8 [2,4] of r1, y uint8 [2] of r0"},
+	} {
+		d, err := Load(folder(t, "a.npz", npz(t, c.arrays...)), c.want)
+		require.NoError(t, err, name)
+		assert.True(t, strings.HasSuffix(d.Said, c.said), "%s: %s", name, d.Said)
+	}
 }

@@ -228,8 +228,11 @@ func (s *reader) folder() (data.Batch, error) {
 	if c.masks != nil {
 		return b, nil
 	}
-	if c.classes == nil || s.unlabelled() {
+	if c.classes == nil {
 		s.said = append(s.said, "no labels")
+		return b, nil
+	}
+	if s.withoutLabels("folders") {
 		return b, nil
 	}
 	b.Labels = make([]int, b.N)
@@ -393,8 +396,7 @@ func (s *reader) pictures(c contents, all hash.Hash) (data.Batch, error) {
 	if err != nil || c.masks == nil {
 		return b, err
 	}
-	if s.unlabelled() {
-		s.said = append(s.said, "no labels")
+	if s.withoutLabels("masks") {
 		return b, nil
 	}
 	mw, mh := s.maskSize(image.Point{w, h})

@@ -264,7 +264,7 @@ func TestNPZComesBack(t *testing.T) {
 	require.NoError(t, err)
 	got, err := Load(folder(t, "x.npz", content), Want{})
 	require.NoError(t, err)
-	b.Targets = []data.Target{{Shape: []int{}, X: []float32{300, 4}}}
+	b.Levels, b.Targets = true, []data.Target{{From: "labels", Shape: []int{}, X: []float32{300, 4}}}
 	assert.Equal(t, b, got.Batch)
 }
 

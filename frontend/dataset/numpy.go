@@ -113,14 +113,15 @@ func (s *reader) numpy(raw []byte) (data.Batch, error) {
 		}
 	}
 	b, err := s.inputs(inputs)
-	if err != nil || s.unlabelled() {
-		s.said = append(s.said, "no labels")
+	if err != nil {
 		return b, err
 	}
 	var found []label
-	if beside == "" {
+	switch {
+	case s.unlabelled():
+	case beside == "":
 		found, err = s.findLabels(rest, inputs)
-	} else {
+	case len(s.Results) < 2: // else labels are of several results, of which an npy has none
 		for _, a := range rest {
 			found = append(found, label{a, ""})
 		}
@@ -128,8 +129,10 @@ func (s *reader) numpy(raw []byte) (data.Batch, error) {
 	if err != nil {
 		return b, err
 	}
-	if err := s.unreadLabels(len(found) > 0, inputs[0]); err != nil {
-		return b, err
+	if !s.unlabelled() {
+		if err := s.unreadLabels(len(found) > 0, inputs[0]); err != nil {
+			return b, err
+		}
 	}
 	return b, s.targets(&b, found, rest, inputs)
 }
@@ -153,7 +156,7 @@ func (s *reader) unreadLabels(isFound bool, items *array) error {
 			what = quote.Line(strconv.Quote(u.First))
 		}
 		return bad("item 0 has the label %s in %s, an array of %s [%s]: labels are numbers", what, u.Name, u.Elem, dims(u.Shape)).
-			WithHelp("save them as whole numbers: numpy.unique(%s, return_inverse=True)[1]; -labels %s takes none", u.Name, None)
+			WithHelp("save them as whole numbers: numpy.unique(%s, return_inverse=True)[1]; %s takes none", u.Name, quote.Flag("labels", None))
 	}
 	return nil
 }
@@ -331,7 +334,7 @@ func (s *reader) findInputs(list []*array) (found []*array, err error) {
 		if len(wanted) == 1 {
 			what += " " + wanted[0].Name
 		}
-		return nil, bad("which array %s takes is not clear: it could be %s", what, listed(fitting)).WithHelp("-inputs %s says it", fitting[0].name)
+		return nil, bad("which array %s takes is not clear: it could be %s", what, listed(fitting)).WithHelp("%s says it", quote.Flag("inputs", fitting[0].name))
 	}
 	return fitting, nil
 }
@@ -371,11 +374,12 @@ func (s *reader) narrow(list []*array, words []string) []*array {
 // targets takes the labels that were found among the arrays that are no inputs, and says
 // which they are.
 func (s *reader) targets(b *data.Batch, found []label, rest, inputs []*array) error {
-	var left, said []string
+	var left unused
+	var said []string
 	for _, a := range rest {
 		i := slices.IndexFunc(found, func(l label) bool { return l.array == a })
 		if i < 0 {
-			left = append(left, a.name)
+			left.add(a.name, s.whyUnused(a, found, inputs))
 			continue
 		}
 		if isSame(a, inputs, b.N) {
@@ -404,12 +408,77 @@ func (s *reader) targets(b *data.Batch, found []label, rest, inputs []*array) er
 		s.said = append(s.said, "no labels")
 	}
 	for _, u := range s.unread {
-		left = append(left, fmt.Sprintf("%s (%s)", u.Name, u.Elem))
+		left.add(u.Name, u.Elem+", no numbers")
 	}
-	if len(left) > 0 {
-		s.said = append(s.said, "left out: "+strings.Join(left, ", "))
-	}
+	s.leave(left)
 	return nil
+}
+
+// unused are arrays or columns that are not used, by the reason, in their order.
+type unused struct {
+	reasons []string
+	names   map[string][]string
+}
+
+func (u *unused) add(name, reason string) {
+	if u.names == nil {
+		u.names = map[string][]string{}
+	}
+	if u.names[reason] == nil {
+		u.reasons = append(u.reasons, reason)
+	}
+	u.names[reason] = append(u.names[reason], name)
+}
+
+// leave says what is not used, and why.
+func (s *reader) leave(u unused) {
+	var list []string
+	for _, reason := range u.reasons {
+		list = append(list, fmt.Sprintf("%s (%s)", few(u.names[reason]), reason))
+	}
+	if len(list) > 0 {
+		s.said = append(s.said, "left out: "+strings.Join(list, ", "))
+	}
+}
+
+// whyUnused says why an array that is no input is not taken as labels.
+func (s *reader) whyUnused(a *array, found []label, inputs []*array) string {
+	own, p := inputs[0], partOf(a.name)
+	isInput := func() bool {
+		return slices.ContainsFunc(s.Want.Inputs, func(in Input) bool { _, ok := fit(a.shape, in.Shape); return ok })
+	}
+	isFree := func(r Result) bool {
+		return !slices.ContainsFunc(found, func(l label) bool { return l.result == r.Name }) && isLabelOf(a, r)
+	}
+	switch {
+	case p != "" && partOf(own.name) != "" && p != partOf(own.name):
+		return fmt.Sprintf("of %s, not of %s", p, partOf(own.name))
+	case a.n != own.n:
+		return fmt.Sprintf("%d items, not %d", a.n, own.n)
+	case a.size() == 0:
+		return "no elements"
+	case s.unlabelled():
+		return "-labels " + None
+	case len(s.Labels) > 0:
+		return "not named by -labels"
+	case len(s.Results) > 1:
+		if i := slices.IndexFunc(s.Results, isFree); i >= 0 {
+			return fmt.Sprintf("no result has this name: %s takes it", quote.Flag("labels", s.Results[i].Name+"="+a.name))
+		}
+		return fmt.Sprintf("named like none of the results %s, and of another shape than their labels", strings.Join(s.resultNames(), ", "))
+	case s.isLabel(a) && len(found) > 0:
+		return fmt.Sprintf("%s has labels by its name; %s takes this one", found[0].name, quote.Flag("labels", a.name))
+	case isInput():
+		return fmt.Sprintf("%s has the items by its name; %s takes this one", own.name, quote.Flag("inputs", a.name))
+	}
+	return fmt.Sprintf("items of [%s] fit neither the input nor labels of the result", dims(a.shape))
+}
+
+func (s *reader) resultNames() (list []string) {
+	for _, r := range s.Results {
+		list = append(list, r.Name)
+	}
+	return list
 }
 
 // label is an array of labels, and the result that it is of; "" of the only one.
@@ -430,7 +499,7 @@ func (s *reader) findLabels(rest, inputs []*array) (found []label, err error) {
 				return nil, bad("-labels %s: the network has no result %s", said, result)
 			}
 		} else if result = ""; len(s.Results) > 1 {
-			return nil, bad("-labels %s: the network has %d results", said, len(s.Results)).WithHelp("-labels %s=%s says of which they are", s.Results[0].Name, said)
+			return nil, bad("-labels %s: the network has %d results", said, len(s.Results)).WithHelp("%s says of which they are", quote.Flag("labels", s.Results[0].Name+"="+said))
 		}
 		a := named(rest, name)
 		switch {
@@ -444,7 +513,7 @@ func (s *reader) findLabels(rest, inputs []*array) (found []label, err error) {
 	for i, f := range found {
 		if j := slices.IndexFunc(found[:i], func(g label) bool { return g.result == f.result || len(s.Results) == 1 }); j >= 0 {
 			return nil, bad("-labels %s: %s and %s are labels of one result", strings.Join(s.Labels, ","), found[j].name, f.name).
-				WithHelp("-labels %s takes the first one alone", s.Labels[j])
+				WithHelp("%s takes the first one alone", quote.Flag("labels", s.Labels[j]))
 		}
 	}
 	if len(found) > 0 {
@@ -493,16 +562,24 @@ func (s *reader) findLabels(rest, inputs []*array) (found []label, err error) {
 	case 1:
 		return []label{{fitting[0], ""}}, nil
 	}
-	return nil, bad("which array has the labels is not clear: it could be %s", listed(fitting)).WithHelp("-labels %s says it; -labels %s takes none", fitting[0].name, None)
+	return nil, bad("which array has the labels is not clear: it could be %s", listed(fitting)).WithHelp("%s says it; %s takes none", quote.Flag("labels", fitting[0].name), quote.Flag("labels", None))
 }
 
 // isLabel reports an array with as many numbers an item as labels of the result may have:
 // one, one for each element, or one for each position of classes along an axis.
 func (s *reader) isLabel(a *array) bool {
-	if len(s.Results) == 0 || a.size() == 1 {
+	if len(s.Results) == 0 {
 		return a.size() == 1
 	}
-	shape := s.Results[0].Shape
+	return isLabelOf(a, s.Results[0])
+}
+
+// isLabelOf is isLabel for one result.
+func isLabelOf(a *array, r Result) bool {
+	if a.size() == 1 {
+		return true
+	}
+	shape := r.Shape
 	size := product(shape)
 	return a.size() == size || slices.ContainsFunc(shape, func(d int) bool { return d > 1 && a.size()*d == size })
 }
@@ -530,7 +607,7 @@ func isSame(a *array, inputs []*array, n int) bool {
 
 // target is the labels of the first n items.
 func (a *array) target(result string, n int) (data.Target, error) {
-	t := data.Target{Name: result, Shape: a.shape}
+	t := data.Target{Name: result, From: a.name, Shape: a.shape}
 	for i := range n {
 		for j := range a.size() {
 			v := a.value(i, j)

@@ -16,6 +16,7 @@ import (
 	"github.com/dnnc/dnnc/frontend/onnx/internal/pb"
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/ir/quote"
 )
 
 // The opsets whose operations are known here.
@@ -314,7 +315,7 @@ func (im *importer) input(in *pb.ValueInfo, opt Options) error {
 		return diag.New(diag.Pos{}, diag.BadValue, "-shape %s=%v: the input has %d dimensions", name, given, len(dims))
 	}
 	if t.GetShape() == nil && !isGiven {
-		return diag.New(diag.Pos{}, diag.BadShape, "input %q has no shape", name).WithHelp("give it: -shape %s=1,3,224,224", name)
+		return diag.New(diag.Pos{}, diag.BadShape, "input %q has no shape", name).WithHelp("give it: %s", quote.Flag("shape", name+"=1,3,224,224"))
 	}
 	var shape []int
 	if t.GetShape() == nil {
@@ -335,7 +336,7 @@ func (im *importer) input(in *pb.ValueInfo, opt Options) error {
 				text = fmt.Sprint(size)
 			}
 			return diag.New(diag.Pos{}, diag.BadShape, "dimension %d of input %q is %q, no size", i, name, text).
-				WithHelp("give the shape: -shape %s=%s", name, example(dims))
+				WithHelp("give the shape: %s", quote.Flag("shape", name+"="+example(dims)))
 		}
 		shape = append(shape, int(size))
 	}

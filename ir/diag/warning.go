@@ -35,6 +35,7 @@ const (
 	OtherImages     = "other-images"
 	TrainingCalib   = "training-images"
 	ChanceLevel     = "chance-level"
+	BelowConstant   = "below-constant"
 	MisreadData     = "misread-data"
 	DoubtfulData    = "doubtful-data"
 	ImportedWeights = "imported-weights"
@@ -73,6 +74,8 @@ var WarningKinds = []WarningKind{
 		"the ranges of the dump do not come from these images, which may leave them; what is measured on these says nothing of the others"},
 	{ChanceLevel, "before a search or a report, the answers to at most 512 labelled items are no better than the best constant answer by two paired standard errors",
 		"data, labels or weights are not those of the trained network, or the network has learnt nothing; then a search has nothing to keep"},
+	{BelowConstant, "under a kind of error, on labelled items, the float network is worse than the best constant answer by more than two paired standard errors",
+		"a network that keeps what the float network has may lose what it is right on, and gain where neither is of use: the mean over the kinds hides it"},
 	{MisreadData, "with -data-as-is, or of labels of items that only give ranges, which make it a warning: another usual reading of the items or their labels is better by a paired test (p < 1e-4) on 512 to 2048 of them",
 		"ranges, widths and accuracy are those of data that the network does not meet in use"},
 	{DoubtfulData, "without labels, all items get the same answer, or the answers have at least twice the information about the items under another usual reading (a reconstruction: at most half of the error)",

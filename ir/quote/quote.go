@@ -128,6 +128,10 @@ func Shell(word string) string {
 	return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 }
 
+// Flag is a flag with its value, as words of a POSIX shell's command line: what a message proposes
+// is there to be pasted.
+func Flag(name, value string) string { return "-" + name + " " + Shell(value) }
+
 // Text is a string of the network language with its quotes, which has no escapes.
 func Text(s string) (string, error) {
 	if i := strings.IndexAny(s, "\"\n\r"); i >= 0 {

@@ -249,6 +249,7 @@ type Kept struct {
 	Bound    measure.Bound      // of the choice; without items where nothing was measured
 	Tested   []Tested           // candidates of a promise, from the largest down
 	Float    []measure.Estimate // the float network's measure on these images, of each result
+	Below    []measure.Below    // where it is worse than a constant there
 
 	Fitted, Chosen, Judged int  // images that calibrated, that the search saw, and these
 	IsOneSet               bool // those that calibrated are those that the search saw

@@ -343,6 +343,7 @@ func (s *Search) judged(ctx context.Context, n *Network) (measure.Bound, error) 
 	for _, e := range exact.All() {
 		k.Float = append(k.Float, measure.Estimate{Value: e.Mean(), StdErr: e.StdErr()})
 	}
+	k.Below = exact.BelowConstant()
 	return b, nil
 }
 

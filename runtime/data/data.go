@@ -19,6 +19,8 @@ type Batch struct {
 	Others int   // elements of the other inputs after each image
 	X      []float32
 	Labels []int // nil when unlabelled, or where labels are more than one whole number
+	// Levels is set of numbers of the first input that were bytes, which span its declared range.
+	Levels bool
 	// Targets are labels of any kind, those of Labels too where they came as an array.
 	Targets []Target
 	// At is the number of each image in its data set, from 0 on; nil: they are its first ones.
@@ -42,6 +44,7 @@ func (b Batch) Called(i int) string {
 // Target is labels of every image of a batch: reals, masks, several yes or no.
 type Target struct {
 	Name  string // of the result that they are of; "" of labels by a usual name
+	From  string // what the array or column is called; "" of formats that have no names
 	Shape []int  // of one image's
 	X     []float32
 }
@@ -99,7 +102,7 @@ func (b Batch) Among(others ...Batch) (n int) {
 // Slice returns images from up to but not including to, sharing their pixels.
 func (b Batch) Slice(from, to int) Batch {
 	s := b.Size()
-	out := Batch{N: to - from, Shape: b.Shape, Others: b.Others, X: b.X[from*s : to*s]}
+	out := Batch{N: to - from, Shape: b.Shape, Others: b.Others, Levels: b.Levels, X: b.X[from*s : to*s]}
 	if b.Labels != nil {
 		out.Labels = b.Labels[from:to]
 	}
@@ -228,4 +231,24 @@ func Join(parts ...Batch) Batch {
 		}
 	}
 	return out
+}
+
+// Convert says how data whose reals span one range are taken to another one.
+func Convert(low, high, toLow, toHigh float32) string {
+	for _, c := range []struct {
+		from, to [2]float32
+		text     string
+	}{
+		{[2]float32{0, 255}, [2]float32{0, 1}, "divide the data by 255"},
+		{[2]float32{0, 255}, [2]float32{-1, 1}, "take the data as x / 127.5 - 1"},
+		{[2]float32{0, 1}, [2]float32{0, 255}, "multiply the data by 255"},
+		{[2]float32{0, 1}, [2]float32{-1, 1}, "take the data as x * 2 - 1"},
+		{[2]float32{-1, 1}, [2]float32{0, 1}, "take the data as (x + 1) / 2"},
+		{[2]float32{-1, 1}, [2]float32{0, 255}, "take the data as (x + 1) * 127.5"},
+	} {
+		if c.from == [2]float32{low, high} && c.to == [2]float32{toLow, toHigh} {
+			return c.text
+		}
+	}
+	return fmt.Sprintf("take the reals of the data from [%g,%g] to [%g,%g]", low, high, toLow, toHigh)
 }

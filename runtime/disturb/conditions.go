@@ -118,6 +118,33 @@ func (c Condition) Name() string {
 // String is the condition as -errors writes it.
 func (c Condition) String() string { return c.Name() + "=" + strconv.FormatFloat(c.Size, 'g', -1, 64) }
 
+// Text is conditions as -errors writes them; None of none.
+func Text(list []Condition) string {
+	var out []string
+	for i, c := range list {
+		size := strconv.FormatFloat(c.Size, 'g', -1, 64)
+		if i > 0 && c.SameKind(list[i-1]) {
+			out[len(out)-1] += "," + size
+			continue
+		}
+		out = append(out, c.Name()+"="+size)
+	}
+	if len(out) == 0 {
+		return None
+	}
+	return strings.Join(out, ";")
+}
+
+// Moving are the kinds among conditions that make of an item what another one may be, by name.
+func Moving(list []Condition) (names []string) {
+	for _, c := range list {
+		if c.Kind.Moves && !slices.Contains(names, c.Name()) {
+			names = append(names, c.Name())
+		}
+	}
+	return names
+}
+
 // SameKind reports whether two conditions are one kind of error of one input.
 func (c Condition) SameKind(other Condition) bool {
 	return c.Kind == other.Kind && c.input == other.input

@@ -25,6 +25,9 @@ type Kind struct {
 	// Several is what a signal must have several of for it to make sense: "channel" or
 	// "sample"; "" of nothing.
 	Several string
+	// Moves is set of errors that make of an item what another one may be without any error, which
+	// has another value: where labels are values, those of the item as it was stay right.
+	Moves bool
 	// apply writes the disturbed image; lo and hi bound the pixels' reals. The
 	// caller clamps, and handles size 0.
 	apply func(j *job)
@@ -77,12 +80,12 @@ var (
 // blackout-random are those that networks are held to, that of contrast is chosen by the
 // two LeNet-5 alone, those of signals and features are ours.
 var kinds = []*Kind{
-	{Name: "light", Doc: "all pixels brighter or all darker by t, the way that hurts", Source: deepXplore + ": lighting effects, the sign of the mean gradient", Sizes: []float64{.25, .45, .65}, Guided: true, Of: pictures, apply: light},
+	{Name: "light", Doc: "all pixels brighter or all darker by t, the way that hurts", Source: deepXplore + ": lighting effects, the sign of the mean gradient", Sizes: []float64{.25, .45, .65}, Guided: true, Of: pictures, Moves: true, apply: light},
 	{Name: "occl", Doc: "a rectangle of 10x10 of 28x28 pixels, where the gradient is greatest, changed by t along its sign", Source: deepXplore + ": occlusion by one rectangle, about 10x10 at 28x28", Sizes: []float64{.03, .2, .5}, Guided: true, Of: pictures, apply: occl},
 	{Name: "blackout", Doc: "round(15t) dark squares of 6x6 of 28x28 pixels, where darkening hurts", Source: deepXplore + ": occlusion by several tiny black rectangles, 6x6 at 28x28", Sizes: []float64{.05, .1, .2}, Guided: true, Of: pictures, apply: blackout},
 	{Name: "occl-random", Doc: "a rectangle of 10x10 of 28x28 pixels changed by t, each pixel up or down", Source: deepXplore + ", unguided", Sizes: []float64{.5, .8, 1}, Of: pictures, apply: occlRandom},
-	{Name: "brighten", Doc: "lightness times 1+t", Source: automold + ": brighten scales HLS lightness by 1 + coefficient", Sizes: []float64{.5, .8, 1}, Of: pictures, apply: painted(brighten)},
-	{Name: "darken", Doc: "lightness times 1-t", Source: automold + ": darken scales HLS lightness by 1 - coefficient", Sizes: []float64{.6, .78, .88}, Of: pictures, apply: painted(darken)},
+	{Name: "brighten", Doc: "lightness times 1+t", Source: automold + ": brighten scales HLS lightness by 1 + coefficient", Sizes: []float64{.5, .8, 1}, Of: pictures, Moves: true, apply: painted(brighten)},
+	{Name: "darken", Doc: "lightness times 1-t", Source: automold + ": darken scales HLS lightness by 1 - coefficient", Sizes: []float64{.6, .78, .88}, Of: pictures, Moves: true, apply: painted(darken)},
 	{Name: "shadow", Doc: "lightness halved under round(5t) polygons of the lower two thirds", Source: automold + ": lightness 0.5, five corners", Sizes: []float64{.3, .6, 1}, Of: pictures, apply: painted(shadow)},
 	{Name: "snow", Doc: "lightness below 1/3+t/2 times 2.5, and flakes", Source: automold + ": coefficient 2.5; the flakes are ours", Sizes: []float64{.02, .2, 1}, Of: pictures, apply: painted(snow)},
 	{Name: "rain", Doc: "50t slanted light streaks, blurred, lightness times 1-0.3t", Source: automold + ": lightness 0.7", Sizes: []float64{.25, .6, 1}, Of: pictures, apply: painted(rain)},
@@ -93,17 +96,17 @@ var kinds = []*Kind{
 	{Name: "autumn", Doc: "the hue of dark green turned to brown; gray images: middle tones pale", Source: automold + ": fall colours turn dark green to brown; the gray form is ours", Sizes: []float64{.3, .6, 1}, Of: pictures, apply: painted(autumn)},
 	{Name: "manhole", Doc: "a dark ellipse in the lower half, 0.8t of the width", Source: automold + ": an elliptic lid as high as 0.6 of its width; its size is ours", Sizes: []float64{.6, .8, 1}, Of: pictures, apply: painted(manhole)},
 	{Name: "gaussian", Doc: "x + t*n(0,1) at every element, of the range's width", Source: "the paper's random errors", Sizes: []float64{.1, .2, .5}, Of: ir.ContentKinds, apply: gaussian},
-	{Name: "light-random", Doc: "all pixels brighter or all darker by t", Source: deepXplore + ", unguided", Sizes: []float64{0.1, 0.2, 0.4}, Of: pictures, apply: lightRandom},
+	{Name: "light-random", Doc: "all pixels brighter or all darker by t", Source: deepXplore + ", unguided", Sizes: []float64{0.1, 0.2, 0.4}, Of: pictures, Moves: true, apply: lightRandom},
 	{Name: "fog-blend", Doc: "x(1-t)+t: a white veil", Source: "ours", Sizes: []float64{0.2, 0.45, 0.7}, Of: pictures, apply: fogBlend},
-	{Name: "contrast", Doc: "m+(x-m)(1-t), m the middle of the range: all one gray at size 1", Source: "ImageNet-C (Hendrycks and Dietterich, ICLR 2019): contrast 0.4 to 0.05 of the image's, about its mean; the middle of the range is ours", Sizes: []float64{.5, .75, .85}, Of: pictures, apply: contrast},
+	{Name: "contrast", Doc: "m+(x-m)(1-t), m the middle of the range: all one gray at size 1", Source: "ImageNet-C (Hendrycks and Dietterich, ICLR 2019): contrast 0.4 to 0.05 of the image's, about its mean; the middle of the range is ours", Sizes: []float64{.5, .75, .85}, Of: pictures, Moves: true, apply: contrast},
 	{Name: "blackout-random", Doc: "round(15t) dark squares of 3x3 of 28x28 pixels", Source: deepXplore + ", unguided", Sizes: []float64{0.2, 0.5, 1}, Of: pictures, apply: blackoutRandom},
-	{Name: "drift", Doc: "a slow offset: each channel leaves its place by up to t of the range, along a random walk of four straight lines; each feature by t, up or down", Source: "tsaug Drift: a random walk of each channel, scaled to its greatest value (.5 of the peak by default); drift of calibration in Ni et al., Sensor network data fault types (ACM TOSN 2009)", Sizes: []float64{.1, .2, .5}, Of: sensors, apply: drift},
-	{Name: "gain", Doc: "each channel or feature, from its rest on, times 1+3t or divided by it: 12 dB at size 1", Source: "audiomentations Gain: -12 to 12 dB; gain of calibration in Ni et al.", Sizes: []float64{.2, .5, 1}, Of: sensors, apply: gain},
+	{Name: "drift", Doc: "a slow offset: each channel leaves its place by up to t of the range, along a random walk of four straight lines; each feature by t, up or down", Source: "tsaug Drift: a random walk of each channel, scaled to its greatest value (.5 of the peak by default); drift of calibration in Ni et al., Sensor network data fault types (ACM TOSN 2009)", Sizes: []float64{.1, .2, .5}, Of: sensors, Moves: true, apply: drift},
+	{Name: "gain", Doc: "each channel or feature, from its rest on, times 1+3t or divided by it: 12 dB at size 1", Source: "audiomentations Gain: -12 to 12 dB; gain of calibration in Ni et al.", Sizes: []float64{.2, .5, 1}, Of: sensors, Moves: true, apply: gain},
 	{Name: "dropout", Doc: "a share t of the samples lost, in all channels at a time, or of the features: they are at rest", Source: "tsaug Dropout: time points with probability p, the same in all channels, filled by a value; its default is p = .05", Sizes: []float64{.05, .15, .4}, Of: sensors, apply: dropout},
 	{Name: "channel-dropout", Doc: "each channel with probability t at rest throughout", Source: "braindecode ChannelsDropout: p_drop = .2 by default", Sizes: []float64{.1, .2, .5}, Of: series, Several: "channel", apply: channelDropout},
 	{Name: "spikes", Doc: "a share t of the elements at one end of the range or the other", Source: "spikes and outliers in Ni et al.; salt and pepper, their share is ours", Sizes: []float64{.01, .03, .1}, Of: sensors, apply: spikes},
 	{Name: "saturation", Doc: "each channel clipped at 1-t of its own peaks, each feature at 1-t of its range, from its rest on", Source: "clipping in Ni et al.; audiomentations ClippingDistortion clips up to 40 % of the samples", Sizes: []float64{.3, .6, .8}, Of: sensors, apply: saturation},
-	{Name: "shift", Doc: "all channels t/2 of the length earlier or later, a sample at least; what comes in is at rest", Source: "audiomentations Shift: up to .5 of the length, without rollover", Sizes: []float64{.1, .3, .6}, Of: series, Several: "sample", apply: shift},
+	{Name: "shift", Doc: "all channels t/2 of the length earlier or later, a sample at least; what comes in is at rest", Source: "audiomentations Shift: up to .5 of the length, without rollover", Sizes: []float64{.1, .3, .6}, Of: series, Several: "sample", Moves: true, apply: shift},
 	{Name: "burst", Doc: "noise of half the range's width in all channels, for t of the length", Source: "bursts of IEC 61000-4-4: 15 ms of each 300 ms; the noise is ours", Sizes: []float64{.05, .15, .4}, Of: series, apply: burst},
 }
 

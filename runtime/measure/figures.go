@@ -122,9 +122,9 @@ func classesMeasure(r *Result) string {
 	case r.isPlain():
 		return "accuracy"
 	case len(r.Shape) == 3 && r.Axis == 0:
-		return "pixel accuracy"
+		return "pixel accuracy (mean over items)"
 	}
-	return "accuracy of positions"
+	return "accuracy of positions (mean over items)"
 }
 
 func classesStats(r *Result, it item) []float64 {
@@ -621,6 +621,9 @@ func cosineShares(r *Result, items [][]float64) (own, constant []float64) {
 	if r.agrees {
 		return column(items, 0), column(items, 1)
 	}
+	if len(items) < 2 { // which has no neighbour
+		return []float64{math.NaN()}, []float64{math.NaN()}
+	}
 	return column(items, 3), modes(items, 4)
 }
 
@@ -633,10 +636,21 @@ func cosineSpan(r *Result) float64 {
 }
 
 func cosineFigures(r *Result) []figure {
-	mean := func(k int) func(s sample) float64 { return func(s sample) float64 { return over(s.sum(k), s.sum(5)) } }
-	list := []figure{{"cosine", mean(0)}, {"nearest neighbour as float", mean(2)}}
+	of := func(k int, base func(s sample) float64) func(s sample) float64 {
+		return func(s sample) float64 { return over(s.sum(k), base(s)) }
+	}
+	nearest := func(k int, base func(s sample) float64) func(s sample) float64 {
+		return func(s sample) float64 {
+			if len(s.items) < 2 { // which has no neighbour
+				return math.NaN()
+			}
+			return of(k, base)(s)
+		}
+	}
+	references := func(s sample) float64 { return s.sum(5) }
+	list := []figure{{"cosine", of(0, references)}, {"nearest neighbour as float", nearest(2, references)}}
 	if !r.agrees {
-		list = slices.Insert(list, 0, figure{"nearest neighbour's label", func(s sample) float64 { return over(s.sum(3), s.count()) }})
+		list = slices.Insert(list, 0, figure{"nearest neighbour's label", nearest(3, sample.count)})
 	}
 	return list
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/runtime/data"
+	"github.com/dnnc/dnnc/runtime/disturb"
 )
 
 // taskOf is a task of results of an input of three elements, each told.
@@ -250,7 +251,7 @@ func TestFigures(t *testing.T) {
 		// Positions 0 1 1 and 0 0 0; answers 0 1 0 and 0 0 1. Of class 0: 3 found, 4 answered, 4 there;
 		// of class 1: 1, 2, 2. The majority is right on 4 of 6.
 		"axis": {[]float32{0, 1, 1, 0, 0, 0}, 2, []float32{1, 0, 0, 0, 1, 1, 1, 1, 1, 0, 0, 0}, []float32{1, 0, 1, 0, 1, 0, 1, 1, 0, 0, 0, 1}, 4. / 6, 0,
-			map[string]float64{"pixel accuracy": 4. / 6, "mean IoU": (3./5 + 1./3) / 2, "worst class": .5}},
+			map[string]float64{"pixel accuracy (mean over items)": 4. / 6, "mean IoU": (3./5 + 1./3) / 2, "worst class": .5}},
 		// Labels 1 1 0 0, answers 2 -1 1 -2: two decisions right; of four pairs (1,0) the
 		// positive is greater in three; F1 2*1/(2+2).
 		"binary": {[]float32{1, 1, 0, 0}, 4, []float32{1, 1, -1, -1}, []float32{2, -1, 1, -2}, .5, 0,
@@ -434,12 +435,12 @@ func TestVoid(t *testing.T) {
 		scores := clean(t, task, b, []float32{1, 0, 0, 0, 1, 1, 1, 1, 1, 0, 0, 0}, []float32{1, 0, 1, 0, 1, 0, 1, 1, 0, 0, 0, 1})
 		assert.InDelta(t, 1, scores[0].Mean(), 1e-9)
 		assert.InDelta(t, .75, scores[1].Mean(), 1e-9)
-		want := map[string]float64{"pixel accuracy": .75, "mean IoU": (2./3 + 1./2) / 2, "worst class": 2. / 3}
+		want := map[string]float64{"pixel accuracy (mean over items)": .75, "mean IoU": (2./3 + 1./2) / 2, "worst class": 2. / 3}
 		for _, f := range Figures(scores...) {
 			assert.InDelta(t, want[f.Name], f.Values[1].Value, 1e-6, f.Name)
 		}
 		require.NoError(t, task.Check(b))
-		assert.Equal(t, fmt.Sprintf("33.3 %% of the labels are %v (void) and left out", void), task.Gaps(b))
+		assert.Equal(t, []string{fmt.Sprintf("33.3 %% of the labels are %v (void) and left out", void)}, task.Gaps(b))
 		seed, err := task.Margin(b)
 		require.NoError(t, err)
 		d := make([]float32, task.Size())
@@ -451,7 +452,9 @@ func TestVoid(t *testing.T) {
 		labels []float32
 	}{
 		{"image 0 has the label 255: labels of classes are whole numbers", []float32{0, 255, 0, 0, 0, 255}},
-		{"image 1 has the label 255: ", []float32{0, -1, 1, 0, 255, 255}},
+		{"image 1 has no label but 255 and -1 (void)", []float32{0, -1, 1, 255, 255, -1}},
+		{"image 0 has the label 255: labels of classes are whole numbers", []float32{0, 255, 0, 0, -1, 0}},
+		{"all other labels are 0, so that 255 and -1 and -100 can hardly mean void", []float32{0, 255, -1, 0, 0, -100}},
 		{"image 0 has the label 2: ", []float32{0, 2, 1, 0, 255, 255}},
 		{"image 0 has the label 254: ", []float32{0, 254, 1, 0, 1, 1}},
 		{"image 1 has no label but 255 (void)", []float32{0, 1, 1, 255, 255, 255}},
@@ -466,6 +469,102 @@ func TestVoid(t *testing.T) {
 		other := taskOf(t, ir.Shape{3}, told()[name]...)
 		assert.Error(t, other.Check(items(n, labels...)), name)
 	}
+}
+
+// TestVoidOfSeveralKinds: what PyTorch's losses ignore beside what a data set has for no class
+// counts as little, and all of it is said.
+func TestVoidOfSeveralKinds(t *testing.T) {
+	task := taskOf(t, ir.Shape{3}, told()["axis"]...)
+	b := items(2, 0, 1, 255, 0, -1, -100)
+	require.NoError(t, task.Check(b))
+	assert.Equal(t, []string{"50 % of the labels are 255 and -1 and -100 (void) and left out"}, task.Gaps(b))
+	scores := clean(t, task, b, []float32{1, 0, 0, 0, 1, 1, 1, 1, 1, 0, 0, 0})
+	assert.InDelta(t, 1, scores[0].Mean(), 1e-9)
+}
+
+// TestGapsOfElements: labels that are the same for every item are said, element by element, and those
+// of identities that no two items share.
+func TestGapsOfElements(t *testing.T) {
+	for name, c := range map[string]struct {
+		task   string
+		size   int
+		labels []float32
+		want   string
+	}{
+		"a label of no item":      {"multilabel", 3, []float32{0, 0, 1, 1, 0, 1, 1, 0, 0}, "element 1 of the labels is 0 for every item"},
+		"labels of all and no":    {"multilabel", 3, []float32{0, 0, 1, 1, 0, 1}, "element 1 of the labels is 0 for every item, element 2 of the labels is 1 for every item"},
+		"several of no item":      {"multilabel", 3, []float32{0, 0, 1, 0, 0, 0}, "each of the elements 0, 1 of the labels is 0 for every item"},
+		"nothing lacks":           {"multilabel", 2, []float32{0, 1, 1, 0}, ""},
+		"a constant column":       {"values", 3, []float32{.5, 2, 3, .5, 1, 7}, "element 0 of the labels is 0.5 for every item, and left out of the measure"},
+		"one value":               {"values", 1, []float32{.5, .5}, "every label is 0.5"},
+		"one item":                {"values", 2, []float32{.5, .25}, ""},
+		"many constant columns":   {"values", 12, append(make([]float32, 23), 1), "11 of the 12 elements of the labels are the same for every item, and left out of the measure"},
+		"identities of their own": {"embedding", 0, []float32{4, 2, 9}, "no two items share a label"},
+		"one identity":            {"embedding", 0, []float32{4, 4, 4}, "every label is 4"},
+		"identities":              {"embedding", 0, []float32{4, 2, 4}, ""},
+	} {
+		shape := ir.Shape{max(c.size, 1)}
+		each := max(c.size, 1)
+		if c.task == "embedding" {
+			shape = ir.Shape{3}
+		}
+		m := &ir.Module{Inputs: []*ir.Value{{Name: "x", Type: ir.Type{Shape: ir.Shape{3}}}}, Outputs: []*ir.Value{{Name: "y", Type: ir.Type{Shape: shape}}}}
+		task, err := TaskOf(m, c.task, nil)
+		require.NoError(t, err, name)
+		b := data.Batch{N: len(c.labels) / each, Shape: []int{3}, Targets: []data.Target{{Shape: []int{each}, X: c.labels}}}
+		assert.Equal(t, []string{c.want}, task.Gaps(b), name)
+	}
+}
+
+// TestOneItemHasNoNeighbour: what needs another item is not defined of one.
+func TestOneItemHasNoNeighbour(t *testing.T) {
+	task := taskOf(t, ir.Shape{3}, told()["embedding"]...)
+	b := data.Batch{N: 1, Shape: []int{3}, X: make([]float32, 3)}
+	answers := make([]float32, task.Size())
+	answers[0] = 1
+	scores := clean(t, task, b, answers, answers)
+	found := map[string]float64{}
+	for _, f := range Figures(scores...) {
+		found[f.Name] = f.Values[1].Value
+	}
+	assert.InDelta(t, 1, found["cosine"], 1e-9)
+	assert.True(t, math.IsNaN(found["nearest neighbour as float"]), "%v", found)
+	b.Labels, b.Targets = []int{1}, []data.Target{{Shape: []int{}, X: []float32{1}}}
+	_, err := Robust(context.Background(), Setup{Task: task, Images: b}, func(context.Context, []float32, int) ([]float32, error) { return answers, nil })
+	assert.ErrorContains(t, err, "nearest neighbour's label of the result")
+	assert.ErrorContains(t, err, "is not defined under clean: one item has no neighbour")
+}
+
+// TestBelowConstant: a kind of error under which answers are worse than a constant is named with both
+// figures; where the network is right, or its own answers are, there is none.
+func TestBelowConstant(t *testing.T) {
+	m := &ir.Module{Inputs: []*ir.Value{{Name: "x", Type: ir.Type{Elem: ir.Of(ir.F32), Shape: ir.Shape{4}}, Range: &ir.Range{Lo: 0, Hi: 1}}}, Outputs: []*ir.Value{{Name: "y", Type: ir.Type{Shape: ir.Shape{1}}}}}
+	task, err := TaskOf(m, "values", nil)
+	require.NoError(t, err)
+	b := data.Synthesize([]int{4}, 0, 1, 80, 1)
+	sums := func(_ context.Context, x []float32, n int) (out []float32, err error) {
+		for i := range n {
+			out = append(out, x[4*i]+x[4*i+1]+x[4*i+2]+x[4*i+3])
+		}
+		return out, nil
+	}
+	y, _ := sums(context.Background(), b.X, b.N)
+	conditions, err := disturb.Parse("gaussian=.01;gain=1", []disturb.Input{{Name: "x", Shape: []int{4}, Low: 0, High: 1, Holds: ir.Content{Kind: ir.Features}}})
+	require.NoError(t, err)
+	assert.Equal(t, "gaussian=0.01;gain=1", disturb.Text(conditions))
+	assert.Equal(t, []string{"gain"}, disturb.Moving(conditions))
+	unlabelled, err := Robust(context.Background(), Setup{Task: task, Images: b, Conditions: conditions}, sums)
+	require.NoError(t, err)
+	assert.Empty(t, unlabelled[0].BelowConstant())
+	b.Targets = []data.Target{{Shape: []int{1}, X: y}}
+	scores, err := Robust(context.Background(), Setup{Task: task, Images: b, Conditions: conditions}, sums)
+	require.NoError(t, err)
+	below := scores[0].BelowConstant()
+	require.Len(t, below, 1)
+	assert.Equal(t, []string{"y", "1 - rmse/std", "gain"}, []string{below[0].Result, below[0].Measure, below[0].Kind})
+	assert.Less(t, below[0].Own, 0.)
+	assert.InDelta(t, 0, below[0].Constant, 1e-9)
+	assert.InDelta(t, scores[0].Kinds[2].Mean(), below[0].Own, 1e-9)
 }
 
 // TestMargins: guided errors follow labels, or the network's own decision; where there is

@@ -167,7 +167,11 @@ func (j *judge) end(name string, size float64) error {
 				if name != Clean {
 					condition = fmt.Sprintf("%s=%g", name, size)
 				}
-				return diag.New(diag.Pos{}, diag.BadData, "%s of the result %s is not defined under %s: what is right is the same for all %d items", r.Measure(), r.Name, condition, len(own)).
+				reason := fmt.Sprintf("what is right is the same for all %d items", len(own))
+				if r.row.finish != nil && len(own) < 2 {
+					reason = "one item has no neighbour"
+				}
+				return diag.New(diag.Pos{}, diag.BadData, "%s of the result %s is not defined under %s: %s", r.Measure(), r.Name, condition, reason).
 					WithHelp("give other items, or labels that differ")
 			}
 			one.add(name, size, right, own, constant, stats)

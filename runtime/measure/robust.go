@@ -219,6 +219,31 @@ func (s *Score) AboveConstant() (gap Estimate, isTold bool) {
 	return gap, gap.Value > constantErrors*gap.StdErr
 }
 
+// Below is a kind of error under which a network is worse than the best constant answer: the mean
+// over its sizes of the measure of a result, and of that answer.
+type Below struct {
+	Result, Measure, Kind string
+	Own, Constant         float64
+}
+
+// BelowConstant are the kinds of error under which the results of a network are worse than the best
+// constant answer by more than two paired standard errors.
+func (s *Score) BelowConstant() (list []Below) {
+	for _, one := range s.All() {
+		for i := range one.Kinds {
+			k := &one.Kinds[i]
+			if k.Own == nil {
+				continue
+			}
+			if gap := mean(one.Images, k.above); gap < -constantErrors*stderr(one.Images, k.above) {
+				own := mean(one.Images, func(i int) float64 { return atSizes(k.Own, i) })
+				list = append(list, Below{one.Result.Name, one.Measure(), k.Name, own, own - gap})
+			}
+		}
+	}
+	return list
+}
+
 // Retention is what s keeps of the reference, with the paired standard error of this
 // ratio over the images (delta method): both must have been measured on the same ones. Of
 // one label an item it is R(s)/R(ref), not defined where the reference is always wrong;

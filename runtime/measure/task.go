@@ -3,6 +3,7 @@ package measure
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/ir/quote"
 	"github.com/dnnc/dnnc/runtime/data"
 )
 
@@ -46,21 +48,32 @@ type Result struct {
 	input, inputSize, inputWhole int  // of a reconstruction: where the input lies in an item
 }
 
-// String is the task, what told it, and its measure.
-func (t Task) String() string {
-	if len(t.Results) < 2 {
-		return fmt.Sprintf("task: %s (%s), measure: %s", t.Name, t.Why, t.Measure)
-	}
+// String is the task of each result, what told it, and its measure.
+func (t Task) String() string { return t.Line(nil) }
+
+// Line is String with what the labels of each result are; nil of what is not said.
+func (t Task) Line(labels []string) string {
 	var list []string
 	for i := range t.Results {
 		r := &t.Results[i]
-		weight := ""
-		if r.Weight != 1 {
-			weight = fmt.Sprintf(", weight %g", r.Weight)
+		measure := r.row.measureOf(r)
+		if labels != nil { // it is known whether there are some
+			measure = r.Measure()
 		}
-		list = append(list, fmt.Sprintf("%s %s (%s%s)", r.Name, r.Task, r.Why, weight))
+		text := fmt.Sprintf("%s (%s), measure: %s", r.Task, r.Why, measure)
+		if len(t.Results) > 1 {
+			weight := ""
+			if r.Weight != 1 {
+				weight = fmt.Sprintf(", weight %g", r.Weight)
+			}
+			text = fmt.Sprintf("%s %s (%s%s), measure: %s", r.Name, r.Task, r.Why, weight, measure)
+		}
+		if labels != nil {
+			text += ", labels: " + labels[i]
+		}
+		list = append(list, text)
 	}
-	return fmt.Sprintf("task: %s, measure: %s", strings.Join(list, ", "), t.Measure)
+	return "task: " + strings.Join(list, "; ")
 }
 
 // Asked is the task as -task says it.
@@ -185,7 +198,7 @@ func askedOf(m *ir.Module, asked string) ([]ir.Task, error) {
 				WithHelp("its results are %s", strings.Join(names, ", ")).WithSuggestion(name, names)
 		case !isNamed && len(names) > 1:
 			return nil, diag.New(m.Outputs[1].Pos, diag.BadTask, "-task %s: the network has %s, and each has a task", asked, resultsOf(m)).
-				WithHelp("%s", sayEach(m))
+				WithHelp("%s", sayEach(m, nil))
 		case isSaid[i]:
 			return nil, diag.New(m.Outputs[i].Pos, diag.BadTask, "-task %s: the result %s has two tasks there", asked, name).
 				WithHelp("say one task of each result")
@@ -235,7 +248,7 @@ func resultOf(m *ir.Module, i int, said ir.Task, asked string, labels []int) (Re
 	axis, isVector := vector(r.Shape)
 	switch direct := source(out); {
 	case said.Name != "" && asked != "":
-		r.Why = fmt.Sprintf("result %s and -task %s", r.Shape, ir.Task{Name: said.Name, Axis: said.Axis})
+		r.Why = fmt.Sprintf("result %s and %s", r.Shape, sayTask(ir.Task{Name: said.Name, Axis: said.Axis}.String()))
 	case said.Name != "":
 		r.Why = fmt.Sprintf("result %s, as the network says", r.Shape)
 	case isVector && isSoftmax(direct):
@@ -268,7 +281,7 @@ func (r *Result) fit(m *ir.Module, out *ir.Value, isVector bool) error {
 			return unclear(out, "the result %s is one number, not a score for each of several labels", r.Name).WithHelp("%s", couldBe(ir.Binary, ir.Values))
 		case r.Axis == ir.NoAxis && !isVector:
 			return bad("more than one label an item").
-				WithHelp("say along which axis one class is chosen: %q, or another of its axes", fmt.Sprintf("-task %s axis: 0", r.Task))
+				WithHelp("say along which axis one class is chosen: %s, or another of its axes", sayTask(likelyAxis(r.Shape).String()))
 		case r.Axis == ir.NoAxis:
 			r.classes, r.positions, r.inner = r.size, 1, 1
 		case r.Axis >= len(r.Shape) || r.Shape[r.Axis] < 2:
@@ -320,9 +333,9 @@ func likely(m *ir.Module, out *ir.Value) []ir.Task {
 	_, isVector := vector(shape)
 	classes := ir.Task{Name: ir.Classes, Axis: ir.NoAxis}
 	if !isVector {
-		// Classes of pixels stand along the first axis, those of steps along the last one.
-		if classes.Axis = 0; len(shape) == 2 || shape.Size() > 1 && shape[0] == 1 {
-			classes.Axis = len(shape) - 1
+		classes = likelyAxis(shape)
+		if axis := softmaxAlong(out); axis != ir.NoAxis {
+			classes.Axis = axis
 		}
 	}
 	could := []string{ir.Classes, ir.Multilabel, ir.Values, ir.EmbeddingTask}
@@ -339,6 +352,8 @@ func likely(m *ir.Module, out *ir.Value) []ir.Task {
 		first = ir.Multilabel
 	case isDirection(out):
 		first = ir.EmbeddingTask
+	case isVector && last != nil && isActivation(last):
+		first = ir.Values
 	case len(m.Outputs) > 1 && (!isVector || shape.Size() == boxSides):
 		first = ir.Values // such as boxes
 	}
@@ -357,6 +372,16 @@ func likely(m *ir.Module, out *ir.Value) []ir.Task {
 	return list
 }
 
+// likelyAxis is classes along the axis that they likely lie on in a result with several: those of
+// pixels stand along the first axis, those of steps along the last one.
+func likelyAxis(shape ir.Shape) ir.Task {
+	t := ir.Task{Name: ir.Classes}
+	if len(shape) == 2 || shape.Size() > 1 && shape[0] == 1 {
+		t.Axis = len(shape) - 1
+	}
+	return t
+}
+
 // isActivation reports a function of each element whose result are no probabilities, alone or
 // within a layer.
 func isActivation(n *ir.Node) bool {
@@ -370,29 +395,51 @@ func isActivation(n *ir.Node) bool {
 }
 
 // ByLabels is the diagnostic of a task that is not clear, whose way out is the task that the
-// labels of a batch fit: other errors, and such of labels that fit none, as they are.
+// labels of a batch fit, of each result that has some: other errors, and such of labels that fit
+// none, as they are.
 func ByLabels(unclear error, m *ir.Module, b data.Batch) error {
 	var d *diag.Diagnostic
-	if !errors.As(unclear, &d) || d.Kind != diag.BadTask || len(m.Outputs) != 1 {
+	if !errors.As(unclear, &d) || d.Kind != diag.BadTask {
 		return unclear
 	}
-	i := slices.IndexFunc(b.Targets, func(t data.Target) bool { return t.Name == "" || t.Name == m.ResultName(0) })
-	if i < 0 || len(b.Targets[i].X) == 0 {
-		return unclear
+	tasks, are := make([]ir.Task, len(m.Outputs)), []string{}
+	for i, out := range m.Outputs {
+		tasks[i] = likely(m, out)[0]
+		at := slices.IndexFunc(b.Targets, func(t data.Target) bool {
+			return t.Name == m.ResultName(i) || t.Name == "" && len(m.Outputs) == 1
+		})
+		if at < 0 || len(b.Targets[at].X) == 0 {
+			continue
+		}
+		if task, ok := fitting(m, i, b.Targets[at]); ok {
+			tasks[i] = task
+			are = append(are, fmt.Sprintf("%s are %s", m.ResultName(i), numbers(b.Targets[at].Size())))
+		}
 	}
-	task, ok := fitting(m, b.Targets[i])
-	if !ok {
-		return unclear
-	}
-	out, say := m.Outputs[0], task.String()
 	own := *d
-	own.Help = fmt.Sprintf("the labels fit %s: -task %q says it, or the text of the network: -> %s %s", task.Name, say, out.Type, say)
+	switch {
+	case len(are) == 0:
+		return unclear
+	case len(tasks) > 1:
+		own.Note += "; the labels of " + strings.Join(are, ", of ") + " an item"
+		own.Help = sayEach(m, tasks)
+	default:
+		out, say := m.Outputs[0], tasks[0].String()
+		own.Help = fmt.Sprintf("the labels fit %s: %s says it, or the text of the network: -> %s %s", tasks[0].Name, sayTask(say), out.Type, say)
+	}
 	return &own
 }
 
-// fitting is the task of the only result that labels fit, by their number and values.
-func fitting(m *ir.Module, l data.Target) (t ir.Task, ok bool) {
-	shape, size := m.Outputs[0].Type.Shape, l.Size()
+func numbers(n int) string {
+	if n == 1 {
+		return "one number"
+	}
+	return fmt.Sprintf("%d numbers", n)
+}
+
+// fitting is the task of a result that labels fit, by their number and values.
+func fitting(m *ir.Module, i int, l data.Target) (t ir.Task, ok bool) {
+	shape, size := m.Outputs[i].Type.Shape, l.Size()
 	isWhole, least, most := true, l.X[0], l.X[0]
 	for _, v := range l.X {
 		isWhole, least, most = isWhole && v == float32(int32(v)), min(least, v), max(most, v)
@@ -409,7 +456,11 @@ func fitting(m *ir.Module, l data.Target) (t ir.Task, ok bool) {
 	case size == shape.Size():
 		return one(ir.Values)
 	}
-	if _, isVector := vector(shape); isVector || !isWhole || size == 1 {
+	_, isVector := vector(shape)
+	if isVector && isWhole && size == 1 && len(m.Outputs) > 1 && least >= 0 && int(most) < shape.Size() {
+		return one(ir.Classes)
+	}
+	if isVector || !isWhole || size == 1 {
 		return t, false
 	}
 	for k := range shape {
@@ -419,8 +470,7 @@ func fitting(m *ir.Module, l data.Target) (t ir.Task, ok bool) {
 		}
 		classes, positions := shape[axis], slices.Delete(slices.Clone(shape), axis, axis+1)
 		own := Result{Task: ir.Classes, Axis: axis, classes: classes, positions: size, row: rowOf(ir.Classes)}
-		void, hasVoid := own.void(l.X)
-		isOther := func(v float32) bool { return !own.isClass(v) && !(hasVoid && v == void) }
+		isOther := func(v float32) bool { return !own.isClass(v) && !own.isVoid(v) }
 		if classes > 1 && positions.Size() == size && !slices.ContainsFunc(l.X, isOther) {
 			return ir.Task{Name: ir.Classes, Axis: axis}, true
 		}
@@ -444,6 +494,8 @@ func ask(m *ir.Module, i int) *diag.Diagnostic {
 		d = unclear(out, "what the result %s means is not clear: it is %s, with the shape of the input, and no softmax at its end", name, shape)
 	case isDirection(out):
 		d = unclear(out, "what the result %s means is not clear: it is %s, divided by its own length, as an embedding is", name, shape)
+	case len(m.Outputs) > 1:
+		d = unclear(out, "what the result %s means is not clear: it is %s, with no softmax at its end", name, shape)
 	default:
 		d = unclear(out, "what the result %s means is not clear: it is %s, with no softmax at its end, and the data have no label of one whole number an item", name, shape)
 	}
@@ -453,19 +505,15 @@ func ask(m *ir.Module, i int) *diag.Diagnostic {
 	}
 	note := couldBe(names...)
 	if i := slices.Index(names, ir.Classes); i >= 0 && could[i].Axis != ir.NoAxis {
-		note = strings.Replace(note, ir.Classes+" (", "classes along an axis, as "+could[i].String()+" (", 1)
+		note = strings.Replace(note, fmt.Sprintf("%s (%s)", ir.Classes, rowOf(ir.Classes).about), fmt.Sprintf("classes along an axis (one label for each position, as %s)", could[i]), 1)
 	}
 	d.WithNote("%s", note)
 	if len(m.Outputs) > 1 {
 		d.Message = fmt.Sprintf("the network has %s, and %s", resultsOf(m), d.Message)
-		return d.WithHelp("%s", sayEach(m))
+		return d.WithHelp("%s", sayEach(m, nil))
 	}
 	say := could[0].String()
-	quoted := say
-	if strings.Contains(say, " ") {
-		quoted = strconv.Quote(say)
-	}
-	d.WithHelp("-task %s says it, or the text of the network: -> %s %s; -O int8 and -O universal need no task", quoted, out.Type, say)
+	d.WithHelp("%s says it, or the text of the network: -> %s %s; -O int8 and -O universal need no task", sayTask(say), out.Type, say)
 	if labelsTell(m, out) {
 		d.Help += "; labels that are whole numbers say classes, too"
 	}
@@ -487,22 +535,29 @@ func resultsOf(m *ir.Module) string {
 	return fmt.Sprintf("%d results, %s", len(m.Outputs), strings.Join(list, " and "))
 }
 
-// sayEach is the way to say the task of each result.
-func sayEach(m *ir.Module) string {
+// sayEach is the way to say the task of each result: those given, or the likely ones.
+func sayEach(m *ir.Module, tasks []ir.Task) string {
 	var list []string
 	for i, o := range m.Outputs[:min(len(m.Outputs), manyResults)] {
-		list = append(list, m.ResultName(i)+"="+likely(m, o)[0].String())
+		t := likely(m, o)[0]
+		if tasks != nil {
+			t = tasks[i]
+		}
+		list = append(list, m.ResultName(i)+"="+t.String())
 	}
 	if len(m.Outputs) > manyResults {
 		list = append(list, "...")
 	}
-	return fmt.Sprintf("-task %q says what each is, or the text of the network, after each type; the tasks are %s", strings.Join(list, ", "), strings.Join(Tasks(), " "))
+	return fmt.Sprintf("%s says what each is, or the text of the network, after each type; the tasks are %s", sayTask(strings.Join(list, ", ")), strings.Join(Tasks(), " "))
 }
 
 // unclear says that a result is not judged.
 func unclear(out *ir.Value, format string, args ...any) *diag.Diagnostic {
 	return diag.New(out.Pos, diag.BadTask, format, args...)
 }
+
+// sayTask is the flag that says a task.
+func sayTask(text string) string { return quote.Flag("task", text) }
 
 // couldBe lists tasks with what they mean.
 func couldBe(names ...string) string {
@@ -694,15 +749,14 @@ func (t *Task) given(b data.Batch) ([][]float32, error) {
 			d := diag.New(diag.Pos{}, diag.BadData, "labels of %s are %s, of which an item has %d; these are %d numbers an item", r.Task, r.row.label, want, size).
 				WithHelp("the result %s is %s; another -task, or other labels", r.Name, r.Shape)
 			if want == 1 && isOneHot(x, size) {
-				d.WithNote("of each item's numbers one is 1, and the others are 0").WithHelp("of labels that are one-hot save numpy.argmax(y, 1); or -task %s", ir.Multilabel)
+				d.WithNote("of each item's numbers one is 1, and the others are 0").WithHelp("of labels that are one-hot save numpy.argmax(y, 1); or %s", sayTask(ir.Multilabel))
 			}
 			return nil, d
 		}
 		if r.row.most != nil {
 			most := r.row.most(r)
-			void, hasVoid := r.void(x)
 			for j, v := range x {
-				if hasVoid && v == void {
+				if r.isVoid(v) {
 					continue
 				}
 				switch whole := v == float32(int(v)); {
@@ -727,16 +781,20 @@ func (t *Task) given(b data.Batch) ([][]float32, error) {
 // Cityscapes, and what PyTorch's losses ignore.
 var voids = []float32{255, -1, -100}
 
-// void is which of them labels have; ok is false where they have none.
-func (r *Result) void(x []float32) (void float32, ok bool) {
-	if r.Task != ir.Classes || r.Axis == ir.NoAxis {
-		return 0, false
+// isVoid reports a label of a position that has no class.
+func (r *Result) isVoid(label float32) bool {
+	return r.Task == ir.Classes && r.Axis != ir.NoAxis && slices.Contains(voids, label) && !r.isClass(label)
+}
+
+// void names those of labels: "255", or "255 and -1"; "" where there are none.
+func (r *Result) void(x []float32) string {
+	var list []string
+	for _, v := range voids {
+		if r.isVoid(v) && slices.Contains(x, v) {
+			list = append(list, fmt.Sprint(v))
+		}
 	}
-	i := slices.IndexFunc(x, func(v float32) bool { return slices.Contains(voids, v) && !r.isClass(v) })
-	if i < 0 {
-		return 0, false
-	}
-	return x[i], true
+	return strings.Join(list, " and ")
 }
 
 // isClass reports a label that is one of the classes.
@@ -745,8 +803,8 @@ func (r *Result) isClass(label float32) bool { return label >= 0 && label < floa
 // checkVoid refuses labels of which void ones leave nothing to judge: an image of these alone,
 // or one class in all of them, which void stands for the other one of, as 255 in masks of 0 and 255.
 func (r *Result) checkVoid(b data.Batch, x []float32) error {
-	void, ok := r.void(x)
-	if !ok {
+	void := r.void(x)
+	if void == "" {
 		return nil
 	}
 	only := math.NaN()
@@ -754,7 +812,7 @@ func (r *Result) checkVoid(b data.Batch, x []float32) error {
 	for i := range len(x) / r.positions {
 		isJudged := false
 		for _, v := range x[i*r.positions : (i+1)*r.positions] {
-			if v == void {
+			if r.isVoid(v) {
 				continue
 			}
 			isJudged = true
@@ -762,14 +820,15 @@ func (r *Result) checkVoid(b data.Batch, x []float32) error {
 			only = float64(v)
 		}
 		if !isJudged {
-			return diag.New(diag.Pos{}, diag.BadData, "image %s has no label but %v (void): nothing of it can be judged", b.Called(i), void).WithHelp("leave the image out")
+			return diag.New(diag.Pos{}, diag.BadData, "image %s has no label but %s (void): nothing of it can be judged", b.Called(i), void).WithHelp("leave the image out")
 		}
 	}
 	if isSeveral {
 		return nil
 	}
-	return diag.New(diag.Pos{}, diag.BadData, "image %s has the label %v: labels of %s are %s", b.Called(slices.Index(x, void)/r.positions), void, r.Task, r.row.label).
-		WithNote("all other labels are %v, so that %v can hardly mean void", only, void).
+	at := slices.IndexFunc(x, r.isVoid)
+	return diag.New(diag.Pos{}, diag.BadData, "image %s has the label %v: labels of %s are %s", b.Called(at/r.positions), x[at], r.Task, r.row.label).
+		WithNote("all other labels are %v, so that %s can hardly mean void", only, void).
 		WithHelp("%s; another -task, or other labels", choices(r.classes))
 }
 
@@ -799,55 +858,120 @@ func isOneHot(x []float32, size int) bool {
 	return len(x) == 0
 }
 
-// Gaps says what labels of a batch lack: that all are one, or which ones are none. "" of
-// labels that are no choice of few, and of those that lack nothing.
-func (t *Task) Gaps(b data.Batch) string {
+// Gaps says for each result what the labels of a batch lack: that all are one, or which ones are
+// none; "" of those that lack nothing.
+func (t *Task) Gaps(b data.Batch) []string {
+	out := make([]string, len(t.Results))
 	list, err := t.given(b)
 	if err != nil {
-		return ""
+		return out
 	}
-	var out []string
 	for k, x := range list {
-		r := &t.Results[k]
-		if len(x) == 0 || r.row.most == nil || r.Task == ir.EmbeddingTask {
-			continue
+		if len(x) > 0 {
+			out[k] = strings.Join(t.Results[k].gaps(x), ", ")
 		}
-		seen, left := map[int]bool{}, 0
+	}
+	return out
+}
+
+// gaps is Gaps of labels of a result.
+func (r *Result) gaps(x []float32) (list []string) {
+	size := r.row.labels(r)
+	switch r.Task {
+	case ir.EmbeddingTask:
+		count := map[float32]int{}
 		for _, v := range x {
-			if r.isClass(v) || r.Task != ir.Classes {
-				seen[int(v)] = true
-			} else {
-				left++
-			}
-		}
-		var none, list []string
-		for c := range r.row.most(r) {
-			if !seen[c] {
-				none = append(none, strconv.Itoa(c))
-			}
+			count[v]++
 		}
 		switch {
-		case len(seen) == 1:
+		case len(count) == len(x) && len(x) > 1:
+			list = append(list, "no two items share a label")
+		case len(count) == 1:
 			list = append(list, fmt.Sprintf("every label is %v", x[0]))
-		case len(none) > 10:
-			list = append(list, fmt.Sprintf("no label is one of %d of the %d classes", len(none), r.row.most(r)))
-		case len(none) > 0:
-			list = append(list, "no label is "+strings.Join(none, ", "))
 		}
-		if left > 0 {
-			void, _ := r.void(x)
-			list = append(list, fmt.Sprintf("%.3g %% of the labels are %v (void) and left out", 100*float64(left)/float64(len(x)), void))
-		}
-		if len(list) == 0 {
-			continue
-		}
-		says := strings.Join(list, ", ")
-		if len(t.Results) > 1 {
-			says = r.Name + ": " + says
-		}
-		out = append(out, says)
+		return list
+	case ir.Values, ir.Multilabel:
+		return r.constants(x, size)
 	}
-	return strings.Join(out, "; ")
+	seen, left := map[int]bool{}, 0
+	for _, v := range x {
+		if r.isClass(v) || r.Task != ir.Classes {
+			seen[int(v)] = true
+		} else {
+			left++
+		}
+	}
+	var none []string
+	for c := range r.row.most(r) {
+		if !seen[c] {
+			none = append(none, strconv.Itoa(c))
+		}
+	}
+	switch {
+	case len(seen) == 1:
+		list = append(list, fmt.Sprintf("every label is %v", x[slices.IndexFunc(x, func(v float32) bool { return !r.isVoid(v) })]))
+	case len(none) > mostListed:
+		list = append(list, fmt.Sprintf("no label is one of %d of the %d classes", len(none), r.row.most(r)))
+	case len(none) > 0:
+		list = append(list, "no label is "+strings.Join(none, ", "))
+	}
+	if left > 0 {
+		list = append(list, fmt.Sprintf("%.3g %% of the labels are %s (void) and left out", 100*float64(left)/float64(len(x)), r.void(x)))
+	}
+	return list
+}
+
+// mostListed is the number of labels of which a line lists no more.
+const mostListed = 10
+
+// constants says which elements of labels are the same for every item, which measures of values
+// leave out, and of which a network of several labels can learn nothing.
+func (r *Result) constants(x []float32, size int) (list []string) {
+	if len(x) == size { // of one item all are
+		return nil
+	}
+	same := map[float32][]string{}
+	count := 0
+	for e := range size {
+		isSame := true
+		for i := e; i < len(x); i += size {
+			isSame = isSame && x[i] == x[e]
+		}
+		if isSame {
+			same[x[e]] = append(same[x[e]], strconv.Itoa(e))
+			count++
+		}
+	}
+	end := ""
+	if r.Task == ir.Values && count < size {
+		end = ", and left out of the measure"
+	}
+	switch {
+	case count == 0:
+	case size == 1:
+		list = append(list, fmt.Sprintf("every label is %v", x[0]))
+	case count > mostListed:
+		list = append(list, fmt.Sprintf("%d of the %d elements of the labels are the same for every item%s", count, size, end))
+	default:
+		for _, v := range slices.Sorted(maps.Keys(same)) {
+			what := "element " + same[v][0]
+			if len(same[v]) > 1 {
+				what = "each of the elements " + strings.Join(same[v], ", ")
+			}
+			list = append(list, fmt.Sprintf("%s of the labels is %v for every item%s", what, v, end))
+		}
+	}
+	return list
+}
+
+// LabelsFrom is the array or column that the labels of result k of a batch come from; "" of
+// formats that have no names.
+func (t *Task) LabelsFrom(b data.Batch, k int) string {
+	i := slices.IndexFunc(b.Targets, func(l data.Target) bool { return l.Name == t.Results[k].Name || l.Name == "" && len(t.Results) == 1 })
+	if i < 0 {
+		return ""
+	}
+	return b.Targets[i].From
 }
 
 // surelyMissed is the chance below which labels that are drawn from all classes would miss as
@@ -867,14 +991,14 @@ func (t *Task) Doubt(m *ir.Module, b data.Batch, isGuess bool) *diag.Diagnostic 
 	if math.Pow(float64(named)/float64(r.classes), float64(len(b.Labels))) < surelyMissed {
 		return unclear(out, "what the result %s means is not clear: it is %s, the labels name only the first %d of its elements, and the network answers none of them better than a constant", r.Name, r.Shape, named).
 			WithNote("%s", couldBe(ir.EmbeddingTask, ir.Classes)).
-			WithHelp("-task %s says it, or the text of the network: -> %s %s", ir.EmbeddingTask, out.Type, ir.EmbeddingTask)
+			WithHelp("%s says it, or the text of the network: -> %s %s", sayTask(ir.EmbeddingTask), out.Type, ir.EmbeddingTask)
 	}
 	if !isGuess {
 		return nil
 	}
 	return unclear(out, "what the result %s means is not clear: it is %s, with no softmax at its end, and the network answers the labels no better than a guess", r.Name, r.Shape).
 		WithNote("%s", couldBe(ir.Classes, ir.EmbeddingTask)).
-		WithHelp("-task %s says it, or -task %s; of a classifier look at data, labels and weights", ir.Classes, ir.EmbeddingTask)
+		WithHelp("%s says it, or %s; of a classifier look at data, labels and weights", sayTask(ir.Classes), sayTask(ir.EmbeddingTask))
 }
 
 // beyond says that a label names no class; all labels lie from least to greatest.
@@ -889,6 +1013,12 @@ func beyond(image string, label, classes, least, greatest int) *diag.Diagnostic 
 // IsLabelled reports a result of a score that is judged by labels, not by the answers of the
 // reference.
 func (r *Result) IsLabelled() bool { return !r.agrees }
+
+// LabelsStay reports a result of values that is judged by labels, which an error of the input that
+// changes what it measures does not change.
+func (t *Task) LabelsStay() bool {
+	return slices.ContainsFunc(t.Results, func(r Result) bool { return r.Task == ir.Values && r.IsLabelled() })
+}
 
 // By is the task as it is judged where some of its results have labels: see Labelled.
 func (t Task) By(labelled []bool) Task {

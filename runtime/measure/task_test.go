@@ -2,7 +2,8 @@ package measure_test
 
 import (
 	"errors"
-	"strconv"
+	"os/exec"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -11,6 +12,7 @@ import (
 
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/ir/quote"
 	"github.com/dnnc/dnnc/runtime/data"
 	"github.com/dnnc/dnnc/runtime/measure"
 )
@@ -121,7 +123,7 @@ func TestTaskIsInferredWhereItCannotBeMistaken(t *testing.T) {
 		"moved between":          {network(image, moved(0, 2, 1)), "", nil, "result [8,4,8] of a softmax along axis 1", true},
 		"rows, not along":        {network(image, torn), "", nil, "more than one label an item", false},
 		"segmentation of logits": {network(image, ends(ir.Linear, ir.Shape{4, 8, 8})), "", nil, "classes axis: 0", false},
-		"its axis, told":         {network(image, ends(ir.Linear, ir.Shape{4, 8, 8})), "classes axis: 0", nil, "task: classes (result [4,8,8] and -task classes axis: 0), measure: pixel accuracy", true},
+		"its axis, told":         {network(image, ends(ir.Linear, ir.Shape{4, 8, 8})), "classes axis: 0", nil, "task: classes (result [4,8,8] and -task 'classes axis: 0'), measure: pixel accuracy", true},
 		"an axis of a vector":    {network(image, ends(ir.Linear, ir.Shape{1, 10})), "classes axis: 1", nil, "measure: accuracy", true},
 		"no such axis":           {network(image, ends(ir.Linear, ir.Shape{4, 8, 8})), "classes axis: 3", nil, "no classes along axis 3", false},
 		"a sigmoid, told":        {network(image, ends(ir.Sigmoid, ir.Shape{1})), "binary", nil, "task: binary (result [1] and -task binary), measure: accuracy at .5", true},
@@ -138,8 +140,8 @@ func TestTaskIsInferredWhereItCannotBeMistaken(t *testing.T) {
 		"gated scores":           {network(image, gated(true)), "", labels, "whole-number labels", true},
 		"shares of a sum":        {network(image, gated(false)), "", labels, "whole-number labels", true},
 		"no result of this name": {network(image, ends(ir.Linear, ir.Shape{10})), "box=values", nil, "no result box", false},
-		"two, each told":         {network(image, ends(ir.Sigmoid, ir.Shape{3}), ends(ir.Linear, ir.Shape{4})), "sigmoid=multilabel, linear=values weight: .5", nil, "task: sigmoid multilabel (result [3] and -task multilabel), linear values (result [4] and -task values, weight 0.5), measure: sigmoid accuracy at .5, linear 1 - rmse/std", true},
-		"two, one is clear":      {network(image, ends(ir.Softmax, ir.Shape{10}), ends(ir.Linear, ir.Shape{4})), "linear=values", nil, "task: softmax classes (result [10] of a softmax), linear values", true},
+		"two, each told":         {network(image, ends(ir.Sigmoid, ir.Shape{3}), ends(ir.Linear, ir.Shape{4})), "sigmoid=multilabel, linear=values weight: .5", nil, "task: sigmoid multilabel (result [3] and -task multilabel), measure: accuracy at .5; linear values (result [4] and -task values, weight 0.5), measure: 1 - rmse/std", true},
+		"two, one is clear":      {network(image, ends(ir.Softmax, ir.Shape{10}), ends(ir.Linear, ir.Shape{4})), "linear=values", nil, "task: softmax classes (result [10] of a softmax), measure: accuracy; linear values (result [4] and -task values), measure: 1 - rmse/std", true},
 		"segmentation, told":     {network(image, ends(ir.Softmax, ir.Shape{4, 8, 8})), "classes", labels, "more than one label an item", false},
 		"places":                 {network(image, ends(ir.ArgMax, ir.Shape{10})), "", labels, "argmax", false},
 		"two results":            {network(image, ends(ir.Softmax, ir.Shape{10}), ends(ir.Linear, ir.Shape{4})), "", labels, "2 results, softmax [10] and linear [4]", false},
@@ -203,11 +205,7 @@ func TestLikelyTaskIsSuggested(t *testing.T) {
 		_, err := measure.TaskOf(c.m, "", nil)
 		var d *diag.Diagnostic
 		require.ErrorAs(t, err, &d, name)
-		quoted := c.says
-		if strings.Contains(quoted, " ") {
-			quoted = strconv.Quote(quoted)
-		}
-		assert.Contains(t, d.Help, "-task "+quoted+" says it", name)
+		assert.Contains(t, d.Help, quote.Flag("task", c.says)+" says it", name)
 		word, _, _ := strings.Cut(c.says, " ")
 		assert.Contains(t, d.Note, word, name)
 		_, err = measure.TaskOf(c.m, c.says, nil)
@@ -216,9 +214,9 @@ func TestLikelyTaskIsSuggested(t *testing.T) {
 	m := network(image, ends(ir.Reshape, ir.Shape{192, 4}), ends(ir.Sigmoid, ir.Shape{6, 8, 8}), ends(ir.Softmax, ir.Shape{3}))
 	m.Outputs[0].Def.Args = []*ir.Value{op(ir.Conv2D, ir.Shape{12, 8, 8}, m.Inputs)}
 	_, err := measure.TaskOf(network(image, ends(ir.Linear, ir.Shape{4}), ends(ir.Linear, ir.Shape{10})), "", nil)
-	assert.ErrorContains(t, err, `-task "linear=values, linear=classes"`)
+	assert.ErrorContains(t, err, "-task 'linear=values, linear=classes'")
 	_, err = measure.TaskOf(m, "", nil)
-	assert.ErrorContains(t, err, `-task "reshape=values, sigmoid=multilabel, softmax=classes"`)
+	assert.ErrorContains(t, err, "-task 'reshape=values, sigmoid=multilabel, softmax=classes'")
 }
 
 func TestTaskAskedForIsOneThatIsThere(t *testing.T) {
@@ -271,6 +269,49 @@ func TestTwoTasksOfAResult(t *testing.T) {
 	}
 }
 
+// proposed is the task that a help proposes, as a shell reads it.
+func proposed(t *testing.T, help string) string {
+	t.Helper()
+	flag := regexp.MustCompile(`-task ('[^']*'|[a-z]+)`).FindString(help)
+	require.NotEmpty(t, flag, help)
+	out, err := exec.Command("sh", "-c", "set -- "+flag+"; printf '%s|' \"$@\"").Output()
+	require.NoError(t, err)
+	words := strings.Split(strings.TrimSuffix(string(out), "|"), "|")
+	require.Len(t, words, 2, flag)
+	return words[1]
+}
+
+// TestLabelsOfEachResult: of several results each is proposed the task that its labels fit, or else
+// its shape and its end.
+func TestLabelsOfEachResult(t *testing.T) {
+	image := ir.Shape{1, 8, 8}
+	named := func(m *ir.Module, names ...string) *ir.Module {
+		for i, name := range names {
+			m.Outputs[i].Name = name
+		}
+		return m
+	}
+	m := named(network(image, ends(ir.Linear, ir.Shape{3}), ends(ir.Linear, ir.Shape{2}), ends(ir.Tanh, ir.Shape{2}), ends(ir.Conv2D, ir.Shape{3, 8, 8}), ends(ir.Sigmoid, ir.Shape{1})), "kind", "at", "turn", "mask", "on")
+	_, unclear := measure.TaskOf(m, "", nil)
+	var d *diag.Diagnostic
+	require.ErrorAs(t, unclear, &d)
+	assert.NotContains(t, d.Message, "have no label")
+	assert.Equal(t, "kind=classes, at=classes, turn=values, mask=values, on=binary", proposed(t, d.Help))
+	b := data.Batch{N: 2, Targets: []data.Target{
+		{Name: "kind", Shape: []int{}, X: []float32{0, 2}}, {Name: "at", Shape: []int{2}, X: []float32{.5, .25, 3, 4}}, {Name: "mask", Shape: []int{8, 8}, X: make([]float32, 128)},
+		{Name: "on", Shape: []int{}, X: []float32{.5, 7}}, {Name: "other", Shape: []int{}, X: []float32{.5, 7}},
+	}}
+	require.ErrorAs(t, measure.ByLabels(unclear, m, b), &d)
+	assert.Contains(t, d.Note, "the labels of kind are one number, of at are 2 numbers, of mask are 64 numbers, of on are one number an item")
+	says := proposed(t, d.Help)
+	assert.Equal(t, "kind=classes, at=values, turn=values, mask=classes axis: 0, on=values", says)
+	task, err := measure.TaskOf(m, says, nil)
+	require.NoError(t, err)
+	assert.NoError(t, task.Check(b))
+	b.Targets = b.Targets[4:]
+	assert.Equal(t, unclear, measure.ByLabels(unclear, m, b), "labels of no result tell nothing")
+}
+
 // TestLabelsTellTheWayOut: where a task is not clear, its diagnostic proposes the one that the
 // labels fit.
 func TestLabelsTellTheWayOut(t *testing.T) {
@@ -295,19 +336,19 @@ func TestLabelsTellTheWayOut(t *testing.T) {
 		x      []float32
 		want   string
 	}{
-		{"masks", picture, []int{4, 4}, repeated(32, 0, 1, 2), `the labels fit classes: -task "classes axis: 0" says it, or the text of the network: -> f32[3,4,4] classes axis: 0`},
+		{"masks", picture, []int{4, 4}, repeated(32, 0, 1, 2), "the labels fit classes: -task 'classes axis: 0' says it, or the text of the network: -> f32[3,4,4] classes axis: 0"},
 		{"masks with a class too many", picture, []int{4, 4}, repeated(32, 0, 3), ""},
-		{"masks with void", picture, []int{4, 4}, repeated(32, 0, 255, 2), `-task "classes axis: 0"`},
-		{"masks with two kinds of void", picture, []int{4, 4}, repeated(32, 0, 255, 2, -1), ""},
+		{"masks with void", picture, []int{4, 4}, repeated(32, 0, 255, 2), "-task 'classes axis: 0'"},
+		{"masks with two kinds of void", picture, []int{4, 4}, repeated(32, 0, 255, 2, -1), "-task 'classes axis: 0'"},
 		{"masks of reals", picture, []int{4, 4}, repeated(32, 0, .5), ""},
-		{"steps of classes", ir.Shape{6, 5}, []int{6}, repeated(12, 0, 4), `-task "classes axis: 1"`},
-		{"steps of more classes than the first axis has elements", ir.Shape{5, 6}, []int{6}, repeated(12, 0, 4), `-task "classes axis: 0"`},
-		{"normal or not", picture, []int{}, []float32{0, 1}, `the labels fit reconstruction: -task "reconstruction"`},
-		{"yes or no", ir.Shape{1}, []int{}, []float32{0, 1}, `-task "binary"`},
-		{"a number", ir.Shape{1}, []int{}, []float32{0, 2}, `-task "values"`},
-		{"as many steps as classes", ir.Shape{5, 5}, []int{5}, repeated(10, 0, 4), `-task "classes axis: 1"`},
-		{"several yes or no", ir.Shape{7}, []int{7}, repeated(14, 0, 1, 1), `-task "multilabel"`},
-		{"several numbers", ir.Shape{7}, []int{7}, repeated(14, 0, 1, -1), `-task "values"`},
+		{"steps of classes", ir.Shape{6, 5}, []int{6}, repeated(12, 0, 4), "-task 'classes axis: 1'"},
+		{"steps of more classes than the first axis has elements", ir.Shape{5, 6}, []int{6}, repeated(12, 0, 4), "-task 'classes axis: 0'"},
+		{"normal or not", picture, []int{}, []float32{0, 1}, "the labels fit reconstruction: -task reconstruction"},
+		{"yes or no", ir.Shape{1}, []int{}, []float32{0, 1}, "-task binary"},
+		{"a number", ir.Shape{1}, []int{}, []float32{0, 2}, "-task values"},
+		{"as many steps as classes", ir.Shape{5, 5}, []int{5}, repeated(10, 0, 4), "-task 'classes axis: 1'"},
+		{"several yes or no", ir.Shape{7}, []int{7}, repeated(14, 0, 1, 1), "-task multilabel"},
+		{"several numbers", ir.Shape{7}, []int{7}, repeated(14, 0, 1, -1), "-task values"},
 		{"numbers of another count", ir.Shape{7}, []int{6}, repeated(12, .5), ""},
 		{"no labels", ir.Shape{7}, nil, nil, ""},
 	} {
@@ -327,7 +368,7 @@ func TestLabelsTellTheWayOut(t *testing.T) {
 		require.ErrorAs(t, got, &d, c.what)
 		assert.Contains(t, d.Help, c.want, c.what)
 		assert.Equal(t, diag.BadTask, d.Kind)
-		_, asked := measure.TaskOf(m, strings.Split(d.Help, `"`)[1], nil)
+		_, asked := measure.TaskOf(m, proposed(t, d.Help), nil)
 		assert.NoError(t, asked, "%s: what it proposes can be asked for", c.what)
 	}
 	other := errors.New("other")

@@ -58,11 +58,7 @@ func assign(table [][]float64) []int {
 // matching is the class that stands for each answer, one for one, under which most items
 // are right.
 func matching(answers, labels []int, classes int, use func(i int) bool) []int {
-	table := make([][]float64, classes)
-	for i := range table {
-		table[i] = make([]float64, classes)
-		table[i][i] = .5 / float64(len(answers)+1) // as it is, where nothing speaks against it
-	}
+	table := square(classes, len(answers))
 	for i, a := range answers {
 		if use(i) {
 			table[a][labels[i]]++

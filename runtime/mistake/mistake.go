@@ -102,7 +102,8 @@ func Look(ctx context.Context, s Setup) (Report, error) {
 // lookAt is Look on n of the items, and on most where n do not decide.
 func lookAt(ctx context.Context, s Setup, n, most int) (Report, error) {
 	l := &look{Setup: s, ctx: ctx, at: data.Draw(s.Images.N, most, s.Seed)}
-	isLabelled := s.Task.IsLabelled(s.Images)
+	labelled := s.Task.Labelled(s.Images)
+	isLabelled := slices.Contains(labelled, true)
 	switch decides := s.Task.Decides("") == nil; {
 	case decides && isLabelled:
 		right := s.Task.Right(s.Images)
@@ -125,7 +126,7 @@ func (l *look) readings() []*attempt {
 		low, high = min(low, slices.Min(x)), max(high, slices.Max(x))
 	}
 	given := span{l.Low, l.High}
-	for _, r := range readings(l.Input, given, hold(given, low, high), low < 0, l.planes()) {
+	for _, r := range readings(l.Input, given, hold(given, low, high), low < 0, l.Images.Levels, l.planes()) {
 		out = append(out, &attempt{reading: r})
 	}
 	return out
@@ -312,6 +313,10 @@ const mostClasses = 64
 func (l *look) relabelled(given *attempt, out *Report) (best []bool) {
 	n, classes := len(given.answers), l.Task.Choices()
 	labels := l.labels[:n]
+	permuted, help := "permuted", permutation(matching(given.answers, labels, classes, func(int) bool { return true }))
+	if classes == 2 {
+		permuted, help = inverted, invertedHelp
+	}
 	try := func(is []bool, what, help string) {
 		p := mcNemar(is, given.right)
 		if p >= significant || !l.isAboveConstant(is) || best != nil && mcNemar(is, best) >= significant {
@@ -322,11 +327,11 @@ func (l *look) relabelled(given *attempt, out *Report) (best []bool) {
 			count(is), n, what, count(given.right), probability(p)), Help: help, OfLabels: true}
 	}
 	if classes > 2 {
-		try(right(given.answers, labels, -1), "counted from 1", "count labels from 0: take 1 off each")
-		try(right(given.answers, labels, 1), "one too low", "add 1 to each label: the network has another class first, as the background in some networks for ImageNet")
+		try(right(given.answers, labels, -1), fromOne, fromOneHelp)
+		try(right(given.answers, labels, 1), tooLow, tooLowHelp)
 	}
 	if classes <= mostClasses {
-		try(matched(given.answers, labels, classes), "permuted", permutation(matching(given.answers, labels, classes, func(int) bool { return true })))
+		try(matched(given.answers, labels, classes), permuted, help)
 	}
 	return best
 }
@@ -357,21 +362,20 @@ func permutation(to []int) string {
 func (l *look) measures(n int, isLabelled bool) (out Report, err error) {
 	tries := l.readings()
 	given := tries[0]
-	evaluate := func(r *attempt) error {
-		b := l.batch(r, 0, n)
-		scores, err := measure.Robust(l.ctx, measure.Setup{Task: l.Task, Images: b}, l.Network)
-		if err != nil {
-			return err
-		}
-		for _, s := range scores[0].All() {
-			r.figures = append(r.figures, figures{s.Result.Name, s.Kinds[0].Own[0], s.Kinds[0].Constant[0]})
-		}
-		return nil
+	var answers []float32 // to the items as given
+	network := func(ctx context.Context, x []float32, n int) ([]float32, error) {
+		y, err := l.Network(ctx, x, n)
+		answers = append(answers, y...)
+		return y, err
+	}
+	evaluate := func(r *attempt, network measure.Network) (err error) {
+		r.figures, err = l.figures(l.batch(r, 0, n), network)
+		return err
 	}
 	if !isLabelled {
 		return l.unjudged(min(n, items/more))
 	}
-	if err := evaluate(given); err != nil {
+	if err := evaluate(given, network); err != nil {
 		return out, judged(err)
 	}
 	for _, f := range given.figures {
@@ -379,9 +383,13 @@ func (l *look) measures(n int, isLabelled bool) (out Report, err error) {
 			out.Chance = fmt.Sprintf("the measure of the result %s is %.4f over %d items, and %.4f of the best constant answer", f.name, sum(f.own)/float64(n), n, sum(f.constant)/float64(n))
 		}
 	}
+	relabelled, err := l.relabelledResult(given, answers, n, &out)
+	if err != nil {
+		return out, err
+	}
 	best := given
 	for _, r := range tries[1:] {
-		if err := evaluate(r); judged(err) != nil {
+		if err := evaluate(r, l.Network); judged(err) != nil {
 			return out, err
 		}
 		for k, f := range r.figures {
@@ -390,12 +398,27 @@ func (l *look) measures(n int, isLabelled bool) (out Report, err error) {
 			if p >= significant || meanTest(f.own, f.constant) >= significant || sum(f.own) <= sum(best.figures[k].own) {
 				continue
 			}
+			if relabelled != nil && (relabelled.result != k || meanTest(f.own, relabelled.own) >= significant) {
+				continue // another reading of the labels explains as much
+			}
 			best = r
 			out.Finding = &Finding{What: fmt.Sprintf("has %.4f as the measure of the result %s over %d items where the input has %s, and %.4f with the input as given (paired test, %s)",
 				sum(f.own)/float64(n), f.name, n, r.name, sum(before.own)/float64(n), probability(p)), Help: r.help}
 		}
 	}
 	return out, nil
+}
+
+// figures are those of each result that a network gets on images.
+func (l *look) figures(b data.Batch, network measure.Network) (list []figures, err error) {
+	scores, err := measure.Robust(l.ctx, measure.Setup{Task: l.Task, Images: b}, network)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range scores[0].All() {
+		list = append(list, figures{s.Result.Name, s.Kinds[0].Own[0], s.Kinds[0].Constant[0]})
+	}
+	return list, nil
 }
 
 // judged is an error other than that a measure is not defined of answers, which are no

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -137,12 +138,12 @@ func TestReadings(t *testing.T) {
 		}
 		return out
 	}
-	gray := readings("x", span{0, 1}, span{0, 1}, false, 1)
+	gray := readings("x", span{0, 1}, span{0, 1}, false, false, 1)
 	assert.Equal(t, []string{"reals in [-1,1]", "reals in [0,255]", "reals normalised as for MNIST", "reals normalised as for Fashion-MNIST"}, names(gray))
-	colour := names(readings("x", span{-3, 3}, span{-3, 3}, true, 3))
+	colour := names(readings("x", span{-3, 3}, span{-3, 3}, true, false, 3))
 	assert.Contains(t, colour, "reals before the normalisation for ImageNet")
 	assert.Contains(t, colour, "channels in the opposite order (BGR for RGB)")
-	assert.Contains(t, names(readings("x", span{0, 255}, span{0, 1}, false, 0)), "reals in [0,255], made of those in [0,1]")
+	assert.Contains(t, names(readings("x", span{0, 255}, span{0, 1}, false, false, 0)), "reals in [0,255], made of those in [0,1]")
 
 	apply := func(list []reading, name string, planes int, x ...float32) []float32 {
 		for _, r := range list {
@@ -157,7 +158,7 @@ func TestReadings(t *testing.T) {
 	}
 	assert.Equal(t, []float32{-1, 0, 1}, apply(gray, "reals in [-1,1]", 1, 0, .5, 1))
 	assert.InDeltaSlice(t, []float32{-.1307 / .3081, .8693 / .3081}, apply(gray, "reals normalised as for MNIST", 1, 0, 1), 1e-6)
-	all := readings("x", span{0, 255}, span{0, 255}, false, 3)
+	all := readings("x", span{0, 255}, span{0, 255}, false, false, 3)
 	assert.Equal(t, []float32{5, 6, 3, 4, 1, 2}, apply(all, "channels in the opposite order (BGR for RGB)", 3, 1, 2, 3, 4, 5, 6))
 	assert.Equal(t, []float32{1, 4, 2, 5, 3, 6}, apply(all, "bytes in the order height, width, channel", 3, 1, 2, 3, 4, 5, 6))
 	assert.InDelta(t, (.5-.456)/.224, apply(all, "reals normalised as for ImageNet", 3, 0, 127.5, 0)[1], 1e-5)
@@ -335,4 +336,183 @@ func TestQuickLook(t *testing.T) {
 	require.NotNil(t, right.Finding)
 	assert.Contains(t, right.Finding.What, "[-1,1]")
 	assert.Equal(t, right, quick)
+}
+
+// pixelwise has three classes for each of some pixels, by the first two channels and the third one.
+func pixelwise(_ context.Context, x []float32, n int) ([]float32, error) {
+	return slices.Clone(x), nil // the class of the greatest channel
+}
+
+// scene is n images of three channels of 2x2 pixels with the class of each pixel, which is the
+// greatest channel in nine of ten.
+func scene(n int) (b data.Batch, mask []float32) {
+	rng := rand.New(rand.NewPCG(6, 6))
+	b = data.Batch{N: n, Shape: []int{3, 2, 2}}
+	for range n {
+		x := make([]float32, 12)
+		for p := range 4 {
+			class := rng.IntN(3)
+			if p == 0 {
+				class = rng.IntN(2) // so that class 2 may be void
+			} else if p == 1 {
+				class = 1 + rng.IntN(2) // and class 0
+			}
+			mask = append(mask, float32(class))
+			if rng.IntN(10) == 0 {
+				class = rng.IntN(3)
+			}
+			for c := range 3 {
+				x[c*4+p] = rng.Float32() / 2
+			}
+			x[class*4+p] += .5
+		}
+		b.X = append(b.X, x...)
+	}
+	return b, mask
+}
+
+// TestLookAtLabelsOfResults: labels of a task that does not decide are tried as they are often
+// misread, and named rather than a reading of the images that explains no more.
+func TestLookAtLabelsOfResults(t *testing.T) {
+	taskOf := func(asked string, shapes ...ir.Shape) measure.Task {
+		m := &ir.Module{Inputs: []*ir.Value{{Name: "x", Type: ir.Type{Shape: ir.Shape{3, 2, 2}}}}}
+		for i, s := range shapes {
+			m.Outputs = append(m.Outputs, &ir.Value{Name: string(rune('y' + i)), Type: ir.Type{Shape: s}})
+		}
+		task, err := measure.TaskOf(m, asked, nil)
+		require.NoError(t, err)
+		return task
+	}
+	to := func(list []float32, of func(v float32) float32) []float32 {
+		out := make([]float32, len(list))
+		for i, v := range list {
+			out[i] = of(v)
+		}
+		return out
+	}
+	images, mask := scene(200)
+	rng := rand.New(rand.NewPCG(7, 7))
+	truths := to(mask, func(v float32) float32 { return float32(int(v) % 2) })
+	// What the channels sum up to, a column each, and its truth.
+	sums := func(_ context.Context, x []float32, n int) (out []float32, err error) {
+		for i := range n {
+			for c := range 3 {
+				v := float32(0)
+				for _, x := range x[i*12+c*4:][:4] {
+					v += x
+				}
+				out = append(out, v-1.45)
+			}
+		}
+		return out, nil
+	}
+	answers, err := sums(context.Background(), images.X, images.N)
+	require.NoError(t, err)
+	many := to(answers, func(v float32) float32 { return max(min(float32(math.Ceil(float64(v))), 1), 0) })
+	order := func(list []float32, at ...int) []float32 {
+		out := make([]float32, len(list))
+		for i := range out {
+			out[i] = list[i/len(at)*len(at)+at[i%len(at)]]
+		}
+		return out
+	}
+	odd := func(_ context.Context, x []float32, n int) (out []float32, err error) { // whether a pixel is of class 1
+		for i := range n {
+			for p := range 4 {
+				x := x[i*12+p:]
+				out = append(out, x[4]-max(x[0], x[8]))
+			}
+		}
+		return out, nil
+	}
+	both := func(ctx context.Context, x []float32, n int) (out []float32, err error) {
+		a, _ := pixelwise(ctx, x, n)
+		b, _ := sums(ctx, x, n)
+		for i := range n {
+			out = append(append(out, a[i*12:][:12]...), b[i*3:][:3]...)
+		}
+		return out, nil
+	}
+	seg, several := ir.Shape{3, 2, 2}, ir.Shape{3}
+	for name, c := range map[string]struct {
+		task       measure.Task
+		network    measure.Network
+		labels     [][]float32 // of each result
+		what, help string
+	}{
+		"masks":           {taskOf("classes axis: 0", seg), pixelwise, [][]float32{mask}, "", ""},
+		"masks, permuted": {taskOf("classes axis: 0", seg), pixelwise, [][]float32{to(mask, func(v float32) float32 { return float32((int(v) + 1) % 3) })}, "where its labels are permuted, and", "number the labels as the network does: 1 is 0, 2 is 1, 0 is 2"},
+		"masks, swapped":  {taskOf("classes axis: 0", seg), pixelwise, [][]float32{to(mask, func(v float32) float32 { return 2 - v })}, "where its labels are permuted, and", "2 is 0, 0 is 2"},
+		"masks with void": {taskOf("classes axis: 0", seg), pixelwise, [][]float32{to(mask, func(v float32) float32 { return []float32{0, 2, 255}[int(v)] })}, "where its labels are permuted, and", "2 is 1"},
+		"masks from 1":    {taskOf("classes axis: 0", seg), pixelwise, [][]float32{to(mask, func(v float32) float32 { return []float32{1, 2, 255}[int(v)] })}, "where its labels are counted from 1, and", "take 1 off each"},
+		"masks from 1, 0 void": {taskOf("classes axis: 0", seg), pixelwise, [][]float32{to(mask, func(v float32) float32 {
+			if v < 2 && rng.IntN(4) == 0 {
+				return 0
+			}
+			return []float32{1, 2, 255}[int(v)]
+		})}, "where its labels are counted from 1, and 0 where there is no class, and", "write 255 (void) for 0"},
+		"masks, one too low": {taskOf("classes axis: 0", seg), pixelwise, [][]float32{to(mask, func(v float32) float32 { return []float32{255, 0, 1}[int(v)] })}, "where its labels are one too low, and", "add 1 to each label"},
+		"truths":             {taskOf("multilabel", ir.Shape{4}), odd, [][]float32{truths}, "", ""},
+		"truths, inverted":   {taskOf("multilabel", ir.Shape{4}), odd, [][]float32{to(truths, func(v float32) float32 { return 1 - v })}, "where its labels are inverted (0 for 1, and 1 for 0), and", "1 - y in numpy"},
+		"truths, permuted":   {taskOf("multilabel", several), sums, [][]float32{order(many, 1, 2, 0)}, "where its labels are in another order, and", "y[:, [2, 0, 1]] in numpy"},
+		"values":             {taskOf("values", several), sums, [][]float32{order(answers, 0, 1, 2)}, "", ""},
+		"values, permuted":   {taskOf("values", several), sums, [][]float32{order(answers, 1, 2, 0)}, "where its labels are in another order, and", "y[:, [2, 0, 1]] in numpy"},
+		"two, right":         {taskOf("y=classes axis: 0, z=values", seg, several), both, [][]float32{mask, answers}, "", ""},
+		"two, the second":    {taskOf("y=classes axis: 0, z=values", seg, several), both, [][]float32{mask, order(answers, 1, 0, 2)}, "of the result z over 200 items where its labels are in another order", "y[:, [1, 0, 2]]"},
+		"two, of one labels": {taskOf("y=classes axis: 0, z=values", seg, several), both, [][]float32{to(mask, func(v float32) float32 { return 2 - v })}, "of the result y over 200 items where its labels are permuted", "2 is 0, 0 is 2"},
+	} {
+		b := images
+		for k, x := range c.labels {
+			b.Targets = append(b.Targets[:k:k], data.Target{Name: c.task.Results[k].Name, Shape: []int{len(x) / b.N}, X: x})
+		}
+		r, err := Look(context.Background(), Setup{Task: c.task, Network: c.network, Images: b, Input: "x", Low: 0, High: 1, Seed: 1})
+		require.NoError(t, err, name)
+		if c.what == "" {
+			assert.Equal(t, Report{}, r, name)
+			continue
+		}
+		if assert.NotNil(t, r.Finding, name) {
+			assert.Contains(t, r.Finding.What, c.what, name)
+			assert.Contains(t, r.Finding.Help, c.help, name)
+			assert.True(t, r.Finding.OfLabels, name)
+		}
+	}
+}
+
+// TestLookAtInvertedLabels: of yes or no, and of what is normal.
+func TestLookAtInvertedLabels(t *testing.T) {
+	b := set(400, 0, 1)
+	for i, l := range b.Labels {
+		b.Labels[i] = 1 - l
+	}
+	m := &ir.Module{Inputs: []*ir.Value{{Name: "x", Type: ir.Type{Shape: ir.Shape{2}}}}, Outputs: []*ir.Value{{Name: "y", Type: ir.Type{Shape: ir.Shape{1}}}}}
+	task, err := measure.TaskOf(m, "binary", nil)
+	require.NoError(t, err)
+	yes := func(_ context.Context, x []float32, n int) (out []float32, err error) {
+		for i := range n {
+			out = append(out, 8*(x[2*i]-.5))
+		}
+		return out, nil
+	}
+	r, err := Look(context.Background(), Setup{Task: task, Network: yes, Images: b, Input: "x", Low: 0, High: 1, Seed: 1})
+	require.NoError(t, err)
+	require.NotNil(t, r.Finding)
+	assert.Contains(t, r.Finding.What, "where labels are inverted (0 for 1, and 1 for 0), and 0 with labels as given")
+	assert.Equal(t, "invert the labels: 1 - y in numpy", r.Finding.Help)
+
+	m.Outputs[0].Type.Shape = ir.Shape{2}
+	task, err = measure.TaskOf(m, "reconstruction", nil)
+	require.NoError(t, err)
+	half := func(_ context.Context, x []float32, _ int) ([]float32, error) { // what is great is not reconstructed
+		out := make([]float32, len(x))
+		for i, v := range x {
+			out[i] = min(v, .5)
+		}
+		return out, nil
+	}
+	r, err = Look(context.Background(), Setup{Task: task, Network: half, Images: b, Input: "x", Low: 0, High: 1, Seed: 1})
+	require.NoError(t, err)
+	require.NotNil(t, r.Finding)
+	assert.Contains(t, r.Finding.What, "where its labels are inverted (0 for 1, and 1 for 0), and")
+	assert.True(t, r.Finding.OfLabels)
 }

@@ -3,6 +3,9 @@ package mistake
 import (
 	"fmt"
 	"slices"
+
+	"github.com/dnnc/dnnc/ir/quote"
+	"github.com/dnnc/dnnc/runtime/data"
 )
 
 // reading is another way to take the reals of an image.
@@ -69,17 +72,30 @@ func always(v float32) func(int) float32 { return func(int) float32 { return v }
 // both of reals in given and in held, which the images do not leave; normalisation that is
 // done twice, of images that have reals below 0; and where there are several planes, their
 // order.
-func readings(input string, given, held span, isBelow0 bool, planes int) (list []reading) {
-	for _, from := range unique([]span{given, held}) {
+//
+// What a reading advises is all that it needs, so that the next advice does not undo it: bytes
+// follow the range that is declared, and reals stand for themselves whatever is declared.
+func readings(input string, given, held span, isBelow0, areBytes bool, planes int) (list []reading) {
+	from := []span{given, held}
+	if areBytes {
+		from = from[:1]
+	}
+	for _, from := range unique(from) {
 		width := from.high - from.low
+		convert := func(to span) string { return data.Convert(from.low, from.high, to.low, to.high) }
 		for _, to := range unique(append([]span{given}, spans...)) {
 			if to == from {
 				continue
 			}
-			help := fmt.Sprintf("say what the network was trained on: -range %s=%g,%g for a model, or in %v after the type of the input in a text", input, to.low, to.high, to)
-			name := fmt.Sprintf("reals in %v", to)
+			declare := fmt.Sprintf("say what the network was trained on: %s for a model, or in %v after the type of the input in a text", quote.Flag("range", fmt.Sprintf("%s=%g,%g", input, to.low, to.high)), to)
+			help, name := convert(to)+", and "+declare, fmt.Sprintf("reals in %v", to)
+			switch {
+			case areBytes:
+				help = declare + ", whose range bytes span"
+			case to == given:
+				help = convert(to)
+			}
 			if from != given {
-				help = fmt.Sprintf("take the reals of the data from %v to %v", from, to)
 				name += fmt.Sprintf(", made of those in %v", from)
 			}
 			f := (to.high - to.low) / width
@@ -90,6 +106,9 @@ func readings(input string, given, held span, isBelow0 bool, planes int) (list [
 				continue
 			}
 			help := fmt.Sprintf("let the network normalise: its text has the input in [0,1], and %s before its first layer (dnnc import writes the text of a model)", n.text(input))
+			if unit := (span{0, 1}); from != unit && !areBytes {
+				help += "; and " + convert(unit)
+			}
 			list = append(list, affine("reals normalised as for "+n.of, help,
 				func(p int) float32 { return 1 / width / n.std[p] },
 				func(p int) float32 { return (-from.low/width - n.mean[p]) / n.std[p] }))

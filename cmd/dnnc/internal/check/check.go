@@ -246,7 +246,7 @@ func (f *found) print(out io.Writer) {
 	for _, in := range f.Inputs {
 		assumed := ""
 		if in.Assumed {
-			assumed = fmt.Sprintf(" (assumed; -range %s=LOW,HIGH says it)", quote.Line(in.Name))
+			assumed = fmt.Sprintf(" (assumed; %s says it)", quote.Flag("range", quote.Line(in.Name)+"=LOW,HIGH"))
 		}
 		fmt.Fprintf(out, "input %s: %s of reals in [%g,%g]%s, %s\n", quote.Line(in.Name), in.Shape, in.Range[0], in.Range[1], assumed, in.Holds)
 	}

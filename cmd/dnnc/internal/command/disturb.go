@@ -15,6 +15,7 @@ import (
 	"github.com/dnnc/dnnc/frontend/dataset"
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/ir/quote"
 	"github.com/dnnc/dnnc/runtime/data"
 	"github.com/dnnc/dnnc/runtime/disturb"
 )
@@ -105,7 +106,7 @@ func subjectOf(o driver.Options, stderr io.Writer) (s subject, err error) {
 	}
 	if len(m.Inputs) != 1 {
 		return s, diag.New(m.Inputs[1].Pos, diag.Unsupported, "dnnc disturb is of networks of one input, this one has %d", len(m.Inputs)).
-			WithHelp("dnnc eval disturbs any input: -errors %s:gaussian", m.Inputs[1].Name)
+			WithHelp("dnnc eval disturbs any input: %s", quote.Flag("errors", m.Inputs[1].Name+":gaussian"))
 	}
 	s.in, s.gradient = dnnc.Inputs(m)[0], driver.GradientOf(o, m)
 	if s.in.Holds.Kind != ir.Image {
@@ -146,7 +147,7 @@ func (s *subject) infer(o driver.Options) error {
 	said := ir.Content{Axis: ir.NoAxis}
 	for name, c := range o.Contents {
 		if name != "" {
-			return diag.New(diag.Pos{}, diag.BadValue, "-kind %s=%s: without -network there is no input of a name", name, c).WithHelp("-kind %q", c.String())
+			return diag.New(diag.Pos{}, diag.BadValue, "-kind %s=%s: without -network there is no input of a name", name, c).WithHelp("%s", quote.Flag("kind", c.String()))
 		}
 		said = c
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/decimal"
 	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/ir/quote"
 )
 
 // importModel writes a model of another format as a text, the tensors beside it.
@@ -45,7 +46,7 @@ func importModel(_ context.Context, o driver.Options, stdout, _ io.Writer) error
 	fmt.Fprintf(stdout, "%s.dnn: %d operations, %d numbers in %s\n", base, len(m.Ops), weights, base+".safetensors")
 	for _, in := range m.Inputs {
 		if _, said := o.Ranges[in.Name]; !said && in.Range != nil && m.RowsOf(in) == 0 {
-			fmt.Fprintf(stdout, "%s is taken to be in [%s,%s]; -range %s=0,255 says otherwise\n", in.Name, ir.FormatFloat(in.Range.Lo), ir.FormatFloat(in.Range.Hi), in.Name)
+			fmt.Fprintf(stdout, "%s is taken to be in [%s,%s]; %s says otherwise\n", in.Name, ir.FormatFloat(in.Range.Lo), ir.FormatFloat(in.Range.Hi), quote.Flag("range", in.Name+"=0,255"))
 		}
 	}
 	return nil

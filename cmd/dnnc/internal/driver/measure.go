@@ -127,6 +127,11 @@ func MeasureWith(ctx context.Context, o Options, r *Result, messages io.Writer, 
 	s := &Scores{Task: r.Task, Data: source, Labels: Labels(setup, names), Files: files, Images: setup.Images}
 	if r.Float != nil {
 		s.Float, scores = scores[0], scores[1:]
+		items := fmt.Sprintf("%d items of noise", s.Float.Images)
+		if source != "" {
+			items = fmt.Sprintf("%d items of %s", s.Float.Images, source)
+		}
+		r.WarnOfConstant(s.Float.BelowConstant(), items)
 	}
 	if len(scores) > 0 {
 		s.Quantized = scores[0]

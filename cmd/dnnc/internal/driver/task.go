@@ -1,6 +1,7 @@
 package driver
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -129,45 +130,53 @@ func Judged(m *ir.Module, o Options, sources []LabelSource) (measure.Task, strin
 	if m.IsQuantized() {
 		own = dnnc.Quantized
 	}
-	var from []string
+	from := make([][]string, len(task.Results)) // the labels of each result, by source
 	isLabelled := make([]bool, len(task.Results))
 	for _, s := range sources {
 		if err := task.Check(s.Images); err != nil {
 			return task, "", at(err, diag.BadData, filepath.Base(s.Data))
 		}
-		text := "noise"
+		file := "noise"
 		if s.Data != "" {
-			text = filepath.Base(s.Data)
+			file = filepath.Base(s.Data)
 		}
-		var with, without []string
+		gaps := task.Gaps(s.Images)
 		for k, is := range task.Labelled(s.Images) {
+			text := fmt.Sprintf("the %s network's own answers on %s", own, file)
 			if is {
 				isLabelled[k] = true
-				with = append(with, task.Results[k].Name)
-			} else {
-				without = append(without, task.Results[k].Name)
+				text = file
+				if array := task.LabelsFrom(s.Images, k); array != "" && len(task.Results) > 1 {
+					text = array + " of " + file
+				}
 			}
+			if gaps[k] != "" {
+				text += ", where " + gaps[k]
+			}
+			if len(sources) > 1 {
+				text += " (" + s.Use + ")"
+			}
+			from[k] = append(from[k], text)
 		}
-		answers := fmt.Sprintf("the %s network's own answers on %s", own, text)
-		switch {
-		case len(with) == 0:
-			text = answers
-		case len(without) > 0:
-			text = fmt.Sprintf("%s of %s, %s of %s", text, strings.Join(with, ", "), answers, strings.Join(without, ", "))
-		}
-		if gaps := task.Gaps(s.Images); gaps != "" {
-			text += ", where " + gaps
-		}
-		if len(sources) > 1 {
-			text += " (" + s.Use + ")"
-		}
-		from = append(from, text)
 	}
 	task = task.By(isLabelled)
 	inputs := dnnc.Inputs(m)
-	line := fmt.Sprintf("%s, labels: %s, %s", task, strings.Join(from, ", "), disturb.Said(inputs))
+	labelTexts := make([]string, len(from))
+	for k, list := range from {
+		labelTexts[k] = strings.Join(list, ", ")
+	}
+	end := ", "
+	if len(task.Results) > 1 {
+		end = "; "
+	}
+	line := task.Line(labelTexts) + end + disturb.Said(inputs)
 	if o.Errors == disturb.Default {
 		line += ", errors by default: " + disturb.Defaults(inputs[0].Holds.Kind)
+	}
+	if conditions, err := disturb.Parse(cmp.Or(o.Errors, disturb.None), inputs); err == nil && task.LabelsStay() {
+		if moving := disturb.Moving(conditions); len(moving) > 0 {
+			line += fmt.Sprintf(", labels under %s: those of the undisturbed items", strings.Join(moving, ", "))
+		}
 	}
 	return task, line, nil
 }

@@ -105,7 +105,9 @@ func (r *reference) report(out, messages io.Writer, warnings *driver.Warnings, k
 					WithHelp("more bits, or -calib with images of the kind that the network is run on, bring it nearer"))
 			}
 		}
-		all = append(all, fmt.Sprintf("%s %s, at most %.1f steps apart", name, text, a.greatest/o.Type.Quant.Scale))
+		least, most := o.Type.Ends()
+		steps, levels := a.greatest/o.Type.Quant.Scale, most-least+1
+		all = append(all, fmt.Sprintf("%s %s, at most %.1f of its %d steps apart (%.2g %% of its range)", name, text, steps, levels, 100*steps/float64(levels)))
 	}
 	_, err := fmt.Fprintf(out, "%s against its float network before any pass, on the %s: %s\n", r.m.Name, kind, strings.Join(all, "; "))
 	return err

@@ -30,9 +30,9 @@ func TestReference(t *testing.T) {
 		want, say string
 		err       string
 	}{
-		{.01, "test images", "y equal, at most 0.0 steps apart", "", ""},
-		{.011, "test images", "y 20.0 dB, at most 9.1 steps apart", "", ""},
-		{.015, "test images", "y 6.0 dB, at most 33.3 steps apart", "dnnc: warning: [low-fidelity] y lies at 6.0 dB", ""},
+		{.01, "test images", "y equal, at most 0.0 of its 256 steps apart (0 % of its range)", "", ""},
+		{.011, "test images", "y 20.0 dB, at most 9.1 of its 256 steps apart (3.6 % of its range)", "", ""},
+		{.015, "test images", "y 6.0 dB, at most 33.3 of its 256 steps apart (13 % of its range)", "dnnc: warning: [low-fidelity] y lies at 6.0 dB", ""},
 		{.03, "test images", "", "", "y lies at -6.0 dB from the float network before any pass: zeros would lie nearer"},
 		{.03, noisy, "y -6.0 dB", "dnnc: warning: [low-fidelity] y lies at -6.0 dB", ""},
 	} {
