@@ -91,7 +91,7 @@ func readings(input string, given, held span, isBelow0, areBytes bool, planes in
 			help, name := convert(to)+", and "+declare, fmt.Sprintf("reals in %v", to)
 			switch {
 			case areBytes:
-				help = declare + ", whose range bytes span"
+				help = declare
 			case to == given:
 				help = convert(to)
 			}

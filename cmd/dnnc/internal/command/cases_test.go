@@ -51,7 +51,7 @@ func TestCasesAreAskedFor(t *testing.T) {
 	}{
 		"regr":   {"it could be binary (yes or no, by one sigmoid), values", "values", []string{"1 - rmse/std"}},
 		"binary": {"it could be binary (yes or no, by one sigmoid), values", "binary", []string{"accuracy at .5"}},
-		"seg":    {"classes along an axis, as classes axis: 0", "classes axis: 0", []string{"pixel accuracy", "mean IoU"}},
+		"seg":    {"classes along an axis (one label for each position, as classes axis: 0)", "classes axis: 0", []string{"pixel accuracy (mean over items)", "mean IoU"}},
 		"ae":     {"reconstruction (the input again: autoencoders)", "reconstruction", []string{"1 - rmse/std of the score"}},
 		"det":    {"the network has 2 results, boxes [4] and scores [10]", "boxes=values weight: 2, scores=classes", []string{"result boxes: values", "result scores: classes", "rmse of the worst element", "top-5"}},
 	} {

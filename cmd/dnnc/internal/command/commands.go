@@ -92,7 +92,7 @@ func init() {
 			flags: with(budget, tuning, reporting), least: 3, most: 4, run: project.Init},
 		{name: "fuzz", usage: "N [SEED] [TARGETS|none]", doc: "compare N random networks in dump, interpreter, evaluator and objects", least: 1, most: 3, do: fuzz.Run},
 		{name: "doctor", usage: "[TARGET ...]", doc: "what works here: tools, their versions, and a small network on every target", most: 32, do: doctor.Examine},
-		{name: "help", usage: "[COMMAND|warnings|errors]", doc: "all commands and flags, those of one command, the table of warnings, or the table of the errors of -errors", most: 1, do: help},
+		{name: "help", usage: "[COMMAND|warnings|errors|tasks|data]", doc: "all commands and flags, those of one command, the table of warnings or of the errors of -errors, or an example of each task or of each format of data", most: 1, do: help},
 		{name: "version", doc: "versions of dnnc, and of what it promises to others", do: printVersion},
 		{name: "man", usage: "> dnnc.1", doc: "the man page", do: printMan},
 		{name: "completion", usage: strings.Join(manual.Shells, "|"), doc: "completions for a shell", least: 1, most: 1, do: printCompletion},

@@ -113,7 +113,7 @@ func TestLabelsAreSaidOfEachResult(t *testing.T) {
 	class := func(i int) float32 { return float32(i % 3) }
 	zero := func(int) float32 { return 0 }
 	for _, c := range []struct{ network, task, data, said string }{
-		{"detector", "fc=classes, box=values", write("fc.npz", filled("fc", weights.U8, class, n)), "measure: fc accuracy, box 1 - rmse/std, labels: fc.npz of fc, the float network's own answers on fc.npz of box, input image"},
+		{"detector", "fc=classes, box=values", write("fc.npz", filled("fc", weights.U8, class, n)), "task: fc classes (result [3] and -task classes), measure: accuracy, labels: fc of fc.npz; box values (result [4] and -task values), measure: 1 - rmse/std, labels: the float network's own answers on fc.npz; input image"},
 		{"detector", "fc=classes, box=values", write("fc.npz", filled("fc", weights.U8, class, n)), "\nNO LABELS of box: the float network's own answers are the labels\n"},
 		{"detector", "fc=classes, box=values", write("no.npz"), "\nNO LABELS: the float network's own answers are the labels\n"},
 		{"same", "reconstruction", write("normal.npz", filled("anomaly", weights.U8, zero, n)), "labels: the float network's own answers on normal.npz, where every label is 0, input image"},

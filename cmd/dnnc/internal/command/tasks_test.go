@@ -23,13 +23,13 @@ import (
 // tasked are networks of dnnctest.Kinds with the task that each is told, its measure, and
 // figures beside it.
 var tasked = []struct{ network, task, says, measure, figure string }{
-	{"seg", "classes axis: 0", "task: classes (result [6,6,6] and -task classes axis: 0)", "pixel accuracy", "mean IoU"},
+	{"seg", "classes axis: 0", "task: classes (result [6,6,6] and -task 'classes axis: 0')", "pixel accuracy (mean over items)", "mean IoU"},
 	{"binary", "binary", "task: binary (result [1] and -task binary)", "accuracy at .5", "AUC"},
 	{"logits", "multilabel", "task: multilabel (result [3] and -task multilabel)", "accuracy at .5", "F1"},
 	{"value", "values", "task: values (result [1] and -task values)", "1 - rmse/std", "rmse"},
 	{"same", "reconstruction", "task: reconstruction (result [1,8,8] and -task reconstruction)", "1 - rmse/std of the score", "mean score"},
 	{"logits", "embedding", "task: embedding (result [3] and -task embedding)", "cosine", "nearest neighbour as float"},
-	{"detector", "fc=classes, box=values weight: 2", "task: fc classes (result [3] and -task classes), box values (result [4] and -task values, weight 2)", "fc accuracy, box 1 - rmse/std", "rmse of the worst element"},
+	{"detector", "fc=classes, box=values weight: 2", "task: fc classes (result [3] and -task classes)", "accuracy", "rmse of the worst element"},
 }
 
 // TestEveryTaskIsMeasured: eval, the search at two sizes, pareto and compare judge each
@@ -47,6 +47,9 @@ func TestEveryTaskIsMeasured(t *testing.T) {
 		for _, bits := range []string{"2", "4"} {
 			out := run("eval", "-O", "robust", "-bits", bits)
 			assert.True(t, strings.HasPrefix(out, line+" (search)"), out)
+			if c.network == "detector" { // each result has its own
+				assert.Contains(t, out, "; box values (result [4] and -task values, weight 2), measure: 1 - rmse/std, labels: the float network's own answers on data.npz (search)")
+			}
 			assert.Contains(t, out, c.figure, c.task)
 			assert.Contains(t, out, "95 % interval", c.task)
 			assert.NotContains(t, out, "robust accuracy", c.task)
@@ -123,7 +126,7 @@ func TestTasksSaidByTheNetwork(t *testing.T) {
 	common := []string{"-calib", path("data.npz"), "-data", path("data.npz"), "-images", "20", "-n", "20", "-errors", "gaussian=0.1"}
 	code, stdout, stderr := dnnctest.Run(t, append([]string{"eval", path("said.dnn"), "-dump-dir", path("dumps")}, common...)...)
 	require.Zero(t, code, stderr)
-	assert.Contains(t, stdout, "task: fc classes (result [3], as the network says), box values (result [4], as the network says, weight 2)")
+	assert.Contains(t, stdout, "task: fc classes (result [3], as the network says), measure: accuracy, labels: the float network's own answers on data.npz; box values (result [4], as the network says, weight 2), measure: 1 - rmse/std, labels: ")
 	dump, err := os.ReadDir(path("dumps"))
 	require.NoError(t, err)
 	last := ""
@@ -202,7 +205,7 @@ func TestReportOfSeveralResults(t *testing.T) {
 	args := []string{"report", path("detector.dnn"), "-task", "fc=classes, box=values", "-data", path("data.npz"), "-images", "20", "-n", "40", "-errors", "gaussian=0.1", "-sizes", "2,4", "-methods", "qed,universal", "-formats", "odd", "-results", path("cells"), "-o", path("out.html")}
 	code, stdout, stderr := dnnctest.Run(t, args...)
 	require.Zero(t, code, stderr)
-	assert.Contains(t, stdout, "task: fc classes (result [3] and -task classes), box values (result [4] and -task values), measure: fc accuracy, box 1 - rmse/std")
+	assert.Contains(t, stdout, "task: fc classes (result [3] and -task classes), measure: accuracy, ")
 	page, err := os.ReadFile(path("out.html"))
 	require.NoError(t, err)
 	for want, times := range map[string]int{ // a title stands in the contents, too

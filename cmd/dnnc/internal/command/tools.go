@@ -85,6 +85,12 @@ func help(_ context.Context, args []string, _ io.Reader, stdout, _ io.Writer) er
 	case "errors":
 		_, err := io.WriteString(stdout, disturb.Table())
 		return err
+	case "tasks":
+		_, err := io.WriteString(stdout, tasks())
+		return err
+	case "data":
+		_, err := io.WriteString(stdout, formats())
+		return err
 	}
 	c := find(args[0])
 	if c == nil {

@@ -22,7 +22,7 @@ var learnt = map[string]map[string]struct {
 	least   float64
 }{
 	"wear":     {"life": {"1 - rmse/std", .75}},
-	"mask":     {"class": {"pixel accuracy", .95}},
+	"mask":     {"class": {"pixel accuracy (mean over items)", .95}},
 	"detector": {"box": {"1 - rmse/std", .4}, "score": {"accuracy at .5", .97}},
 	"pump":     {"again": {"AUC of the score |x-f(x)|²", .9}},
 	"keyword":  {"word": {"accuracy", .9}},
