@@ -313,7 +313,7 @@ func (r *Result) WarnOfConstant(list []measure.Below, items string) {
 	if moving := disturb.Moving(r.Env.Errors); slices.ContainsFunc(moving, func(name string) bool { return slices.Contains(kinds, name) }) {
 		help += "; labels stay those of the undisturbed items, and do not move with " + strings.Join(moving, ", ")
 	}
-	r.Warn(diag.Warn(diag.BelowConstant, "on %s the float network is worse than the best constant answer: %s; what is kept over all kinds of error is not kept of anything of use there", items, strings.Join(said, "; ")).WithHelp("%s", help))
+	r.Warn(diag.Warn(diag.BelowConstant, "on %s the float network is worse than the best constant answer: %s; the mean over the kinds of error, of which a share is kept, counts that all the same", items, strings.Join(said, "; ")).WithHelp("%s", help))
 }
 
 // planned takes a calibrated network to one format, whatever formats its layers have, and

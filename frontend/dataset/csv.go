@@ -352,7 +352,7 @@ func (t *columns) find(flag string, names []string) (list []int, err error) {
 		from, err1 := strconv.Atoi(first)
 		to, err2 := strconv.Atoi(last)
 		if err1 != nil || err2 != nil || from < 1 || to < from || to > t.width {
-			return nil, bad("%s %s: no such column; there are %s", flag, name, t.all()).WithHelp("give the name of a column, its number from 1 to %d, or a range as 1-%d", t.width, t.width)
+			return nil, bad("%s %s: no such column; there are %s", flag, name, t.all()).WithHelp("give the name of a column, its number from 1 to %d, or a range as 1-%d; %s", t.width, t.width, sameNames)
 		}
 		for c := from; c <= to; c++ {
 			list = append(list, c-1)
@@ -450,7 +450,11 @@ func (t *columns) divide() (inputs, labels []int, err error) {
 		if n-size == 1 {
 			return nil, nil, d.WithHelp("-labels NAME or -labels %d says the column of labels; -inputs 1-%d takes some columns alone", n, size)
 		}
-		return nil, nil, d.WithHelp("-labels NAME,NAME says the columns of labels; -inputs NAME,NAME or -inputs 1-%d the columns of the input", size)
+		labels := "NAME,NAME"
+		if len(t.Results) > 1 {
+			labels = t.Results[0].Name + "=NAME," + t.Results[1].Name + "=NAME"
+		}
+		return nil, nil, d.WithHelp("%s says the columns of labels; -inputs NAME,NAME or -inputs 1-%d the columns of the input", quote.Flag("labels", labels), size)
 	default:
 		said := ""
 		if len(labels) > 0 {

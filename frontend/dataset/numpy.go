@@ -94,7 +94,7 @@ func (s *reader) numpy(raw []byte) (data.Batch, error) {
 			return data.Batch{}, err
 		}
 	}
-	if err := s.alike(inputs); err != nil {
+	if err := s.areAlike(inputs); err != nil {
 		return data.Batch{}, err
 	}
 	rest := slices.DeleteFunc(slices.Clone(list), func(a *array) bool { return slices.Contains(inputs, a) })
@@ -161,8 +161,8 @@ func (s *reader) unreadLabels(isFound bool, items *array) error {
 	return nil
 }
 
-// alike refuses arrays of other items than the network takes, or of several numbers of them.
-func (s *reader) alike(inputs []*array) error {
+// areAlike refuses arrays of other items than the network takes, or of several numbers of them.
+func (s *reader) areAlike(inputs []*array) error {
 	if len(inputs) == 0 || s.Want.Inputs != nil && len(inputs) != len(s.Want.Inputs) {
 		return bad("%d arrays of %d inputs", len(inputs), len(s.Want.Inputs))
 	}
@@ -344,7 +344,11 @@ func (s *reader) byName(list []*array, names []string, who string) (found []*arr
 	for _, name := range names {
 		a := named(list, name)
 		if a == nil {
-			return nil, bad("no array %s; there are %s; %s: %s", name, listed(list), who, strings.Join(names, " "))
+			d := bad("no array %s; there are %s; %s: %s", name, listed(list), who, strings.Join(names, " "))
+			if who == "-inputs" {
+				d.WithHelp(sameNames)
+			}
+			return nil, d
 		}
 		found = append(found, a)
 	}
@@ -447,8 +451,14 @@ func (s *reader) whyUnused(a *array, found []label, inputs []*array) string {
 	isInput := func() bool {
 		return slices.ContainsFunc(s.Want.Inputs, func(in Input) bool { _, ok := fit(a.shape, in.Shape); return ok })
 	}
-	isFree := func(r Result) bool {
-		return !slices.ContainsFunc(found, func(l label) bool { return l.result == r.Name }) && isLabelOf(a, r)
+	var fits string // the name of a result, best of one that has as many elements
+	for _, r := range s.Results {
+		isFree := !slices.ContainsFunc(found, func(l label) bool { return l.result == r.Name })
+		if isExact := product(r.Shape) == a.size(); isFree && isLabelOf(a, r) && (fits == "" || isExact) {
+			if fits = r.Name; isExact {
+				break
+			}
+		}
 	}
 	switch {
 	case p != "" && partOf(own.name) != "" && p != partOf(own.name):
@@ -462,8 +472,8 @@ func (s *reader) whyUnused(a *array, found []label, inputs []*array) string {
 	case len(s.Labels) > 0:
 		return "not named by -labels"
 	case len(s.Results) > 1:
-		if i := slices.IndexFunc(s.Results, isFree); i >= 0 {
-			return fmt.Sprintf("no result has this name: %s takes it", quote.Flag("labels", s.Results[i].Name+"="+a.name))
+		if fits != "" {
+			return fmt.Sprintf("no result has this name: %s takes it", quote.Flag("labels", fits+"="+a.name))
 		}
 		return fmt.Sprintf("named like none of the results %s, and of another shape than their labels", strings.Join(s.resultNames(), ", "))
 	case s.isLabel(a) && len(found) > 0:
@@ -480,6 +490,9 @@ func (s *reader) resultNames() (list []string) {
 	}
 	return list
 }
+
+// sameNames is how names are given that a set of data has not.
+const sameNames = "-inputs and -labels name arrays or columns of -calib and -data alike: give these the same names in both"
 
 // label is an array of labels, and the result that it is of; "" of the only one.
 type label struct {
@@ -504,7 +517,7 @@ func (s *reader) findLabels(rest, inputs []*array) (found []label, err error) {
 		a := named(rest, name)
 		switch {
 		case a == nil:
-			return nil, bad("-labels %s: no array %s; there are %s", said, name, listed(rest))
+			return nil, bad("-labels %s: no array %s; there are %s", said, name, listed(rest)).WithHelp(sameNames)
 		case a.n != n:
 			return nil, miscounted(a, inputs[0])
 		}

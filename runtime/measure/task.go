@@ -509,6 +509,7 @@ func ask(m *ir.Module, i int) *diag.Diagnostic {
 	}
 	d.WithNote("%s", note)
 	if len(m.Outputs) > 1 {
+		d.WithNote("%s; dnnc help tasks explains them", couldBeEach(m))
 		d.Message = fmt.Sprintf("the network has %s, and %s", resultsOf(m), d.Message)
 		return d.WithHelp("%s", sayEach(m, nil))
 	}
@@ -533,6 +534,19 @@ func resultsOf(m *ir.Module) string {
 		list = append(list, fmt.Sprintf("%d others", more))
 	}
 	return fmt.Sprintf("%d results, %s", len(m.Outputs), strings.Join(list, " and "))
+}
+
+// couldBeEach lists the tasks of each result.
+func couldBeEach(m *ir.Module) string {
+	var list []string
+	for i, o := range m.Outputs[:min(len(m.Outputs), manyResults)] {
+		var names []string
+		for _, t := range likely(m, o) {
+			names = append(names, t.String())
+		}
+		list = append(list, m.ResultName(i)+" could be "+strings.Join(names, ", "))
+	}
+	return strings.Join(list, "; ")
 }
 
 // sayEach is the way to say the task of each result: those given, or the likely ones.
@@ -764,7 +778,7 @@ func (t *Task) given(b data.Batch) ([][]float32, error) {
 					return nil, beyond(b.Called(j/size), int(v), most, int(slices.Min(x)), int(slices.Max(x)))
 				case !whole || v < 0 || int(v) >= most:
 					return nil, diag.New(diag.Pos{}, diag.BadData, "image %s has the label %v: labels of %s are %s", b.Called(j/size), v, r.Task, r.row.label).
-						WithHelp("%s; another -task, or other labels", choices(most))
+						WithHelp("%s", r.mend(x, most))
 				}
 			}
 		}
@@ -830,6 +844,26 @@ func (r *Result) checkVoid(b data.Batch, x []float32) error {
 	return diag.New(diag.Pos{}, diag.BadData, "image %s has the label %v: labels of %s are %s", b.Called(at/r.positions), x[at], r.Task, r.row.label).
 		WithNote("all other labels are %v, so that %s can hardly mean void", only, void).
 		WithHelp("%s; another -task, or other labels", choices(r.classes))
+}
+
+// mend is how labels that are beyond what there is become labels of below most.
+func (r *Result) mend(x []float32, most int) string {
+	least, greatest := math.Inf(1), math.Inf(-1)
+	for _, v := range x {
+		if !r.isVoid(v) {
+			least, greatest = min(least, float64(v)), max(greatest, float64(v))
+		}
+	}
+	const others = "; another -task, or other labels"
+	switch {
+	case r.Task != ir.Classes || greatest != float64(most) || least < 0:
+		return choices(most) + others
+	case least >= 1:
+		return "labels are counted from 1: take 1 off each"
+	case r.Axis != ir.NoAxis:
+		return fmt.Sprintf("%s; where %d stands for no class, write 255 (void) for it; of labels from 1, with 0 for no class, take 1 off each and write 255 for 0", choices(most), most)
+	}
+	return choices(most) + others
 }
 
 // choices lists whole numbers below most.
