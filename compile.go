@@ -253,6 +253,12 @@ func (b *Build) Finish(ctx context.Context) (*Result, error) {
 	if m.After == passes.Robust {
 		r.Float = m.Clone()
 	}
+	keep := func() {
+		if c.Stream != 0 && m.IsQuantized() && !m.Streams() {
+			r.whole = m.Clone()
+		}
+	}
+	keep()
 	observe := func(p *pass.Pass, took time.Duration, m *ir.Module) error {
 		r.Passes = append(r.Passes, Cost{p.Name, took})
 		if p.Name == passes.Robust {
@@ -260,6 +266,9 @@ func (b *Build) Finish(ctx context.Context) (*Result, error) {
 		}
 		if (p.Name == passes.Quantized || p.Name == passes.Tuned) && r.Float != nil {
 			r.integers = m.Clone()
+		}
+		if p.Name == passes.Tuned {
+			keep()
 		}
 		if p.Name == passes.Calibrated && c.Chosen != nil {
 			if err := choose(m, c.Chosen); err != nil {

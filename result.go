@@ -34,6 +34,7 @@ type Result struct {
 	Warnings []*diag.Warning
 
 	integers  *ir.Module // as they were right after quantization, by the names of Float
+	whole     *ir.Module // of integers, before it was made a step of some frames
 	assembled *Assembled
 }
 
@@ -61,6 +62,15 @@ func (r *Result) Reference() *Result {
 	c := r.Config
 	c.Level, c.Warn, c.Observe = pass.Int8, nil, nil
 	return &Result{Module: m, Target: r.Target, Config: c, Env: &pass.Env{Target: r.Target, Level: pass.Int8}}
+}
+
+// Whole is the network of integers that takes all frames of its input: Module itself, or what
+// Module is a step of. Of a dump of a step it is the step, as there is nothing else.
+func (r *Result) Whole() *ir.Module {
+	if r.Module.Streams() && r.whole != nil {
+		return r.whole
+	}
+	return r.Module
 }
 
 // Planned reports whether the module has a plan of kernels and memory, which code is
@@ -220,7 +230,7 @@ func (r *Result) Networks() (list []measure.Network, names []string, err error) 
 		list, names = append(list, p.Results), append(names, Float)
 	}
 	if r.Module.IsQuantized() {
-		p, err := interp.CompileInt(r.Module)
+		p, err := interp.CompileInt(r.Whole())
 		if err != nil {
 			return nil, nil, err
 		}

@@ -150,11 +150,16 @@ func (s *streamer) hop(asked int) (int, error) {
 			return 0, diag.New(s.m.Pos, diag.Limit, "-stream: the strides along time make a run of more than %d frames", maxHop)
 		}
 	}
+	total := s.clocks[s.m.Inputs[0]].total
+	if least > total {
+		return 0, diag.New(s.m.Pos, diag.BadShape, "-stream: the strides along time make a run of %d frames, the input has %d", least, total).
+			WithHelp("compile without -stream: a run takes all frames")
+	}
 	if asked < 0 {
 		return least, nil
 	}
-	if asked%least != 0 || asked > maxHop {
-		return 0, diag.New(s.m.Pos, diag.BadValue, "-stream=%d: a run takes a multiple of %d frames, which is the product of the strides along time, and at most %d", asked, least, maxHop).
+	if asked%least != 0 || asked > total {
+		return 0, diag.New(s.m.Pos, diag.BadValue, "-stream=%d: a run takes a multiple of %d frames, which the strides along time make, and at most the %d of the input", asked, least, total).
 			WithHelp("-stream alone takes %d", least)
 	}
 	return asked, nil

@@ -28,14 +28,16 @@ func Stream(ctx context.Context, whole, step *ir.Module, records [][]int8) (comp
 		return 0, err
 	}
 	got := ps.Tensors(n, step.Outputs...)
-	in := whole.Inputs[0]
-	axis, hop := step.Inputs[0].Holds().Axis, step.Stream.Hop
-	for run := range in.Type.Shape[axis] / hop {
-		var frames []int8
-		for _, r := range records {
-			frames = append(frames, Frames(in.Type, r, axis, run*hop, hop)...)
+	runs := make([][][]int8, n)
+	for i, r := range records {
+		runs[i] = Runs(whole, step, r)
+	}
+	for run := range runs[0] {
+		var x []int8
+		for i := range records {
+			x = append(x, runs[i][run]...)
 		}
-		ps.Feed(got, frames, n)
+		ps.Feed(got, x, n)
 		if err := ps.Run(ctx, got, n, 0, len(step.Ops)); err != nil {
 			return 0, err
 		}
@@ -57,8 +59,17 @@ func Stream(ctx context.Context, whole, step *ir.Module, records [][]int8) (comp
 // part is what record i of n has of x.
 func part[T any](x []T, i, n int) []T { return x[i*len(x)/n : (i+1)*len(x)/n] }
 
-// Frames are some frames of a value along an axis, of its elements in logical order.
-func Frames(t ir.Type, x []int8, axis, first, count int) []int8 {
+// Runs are the inputs of each run of a step, of a record of the whole network's input.
+func Runs(whole, step *ir.Module, record []int8) (list [][]int8) {
+	t, axis, hop := whole.Inputs[0].Type, step.Inputs[0].Holds().Axis, step.Stream.Hop
+	for run := range t.Shape[axis] / hop {
+		list = append(list, frames(t, record, axis, run*hop, hop))
+	}
+	return list
+}
+
+// frames are some frames of a value along an axis, of its elements in logical order.
+func frames(t ir.Type, x []int8, axis, first, count int) []int8 {
 	s := t.Shape
 	inner := t.Slots() / s[:axis+1].Size() // slots of a frame that lie together
 	out := make([]int8, 0, s[:axis].Size()*count*inner)
@@ -77,13 +88,13 @@ func sameFrames(whole, step *ir.Value, delay, warmup, run int, x, y []int8) (com
 		}
 		return 0, nil
 	}
-	frames := step.Type.Shape[axis]
-	for i := range frames {
-		at := run*frames + i - delay
+	count := step.Type.Shape[axis]
+	for i := range count {
+		at := run*count + i - delay
 		if at < 0 || at >= whole.Type.Shape[axis] {
 			continue
 		}
-		a, b := Frames(whole.Type, x, axis, at, 1), Frames(step.Type, y, axis, i, 1)
+		a, b := frames(whole.Type, x, axis, at, 1), frames(step.Type, y, axis, i, 1)
 		if err := differ(step, at, a, b); err != nil {
 			return 0, err
 		}

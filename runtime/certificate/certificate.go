@@ -103,6 +103,7 @@ type Recipe struct {
 	Data         string           `json:"data,omitempty"` // images to report on, and to verify with
 	Level        string           `json:"level"`
 	Small        bool             `json:"small,omitempty"`
+	Stream       int              `json:"stream,omitempty"` // frames a run, -1 for as few as strides allow
 	CPU          string           `json:"mcpu,omitempty"`
 	Attr         string           `json:"mattr,omitempty"`
 	Rounding     string           `json:"rounding,omitempty"`

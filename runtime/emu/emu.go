@@ -47,6 +47,9 @@ type Job struct {
 	Lent            []byte // weights that the driver lends
 	Hooks           bool   // the object calls prefix_hook
 	Aligned         bool   // inputs and outputs lie at multiples of 8, as values in the arena do
+	// States is the bytes at the beginning of the arena that stay from run to run, of a network
+	// that streams; Every the runs of a stream, before each of which the arena is reset.
+	States, Every int
 	// Stack is the bytes below the caller's stack that are painted before a run,
 	// to see how many it takes; 0 for none.
 	Stack int
@@ -95,7 +98,8 @@ func Driver(j Job, t *processor.Target) (string, error) {
 		Lent                        string
 		LentBytes                   int
 		Hooks, Stepped              bool
-	}{Hooks: j.Hooks, Stepped: j.Stepped, Triple: t.Triple, Prefix: j.Prefix, Trace: j.Trace, Mark: j.Mark, Stack: j.Stack, Deep: j.Stack + Margin, Margin: Margin}
+		States, Every, TailBytes    int
+	}{States: j.States, Every: max(j.Every, 1), Hooks: j.Hooks, Stepped: j.Stepped, Triple: t.Triple, Prefix: j.Prefix, Trace: j.Trace, Mark: j.Mark, Stack: j.Stack, Deep: j.Stack + Margin, Margin: Margin}
 	for _, line := range slices.Concat(t.Asm, asm) {
 		data.Asm = append(data.Asm, strings.ReplaceAll(line, `"`, `\22`))
 	}
@@ -130,6 +134,7 @@ func Driver(j Job, t *processor.Target) (string, error) {
 	data.Arena = pointer(place("arena", j.Arena, 64, j.Align))
 	data.Guards = append(data.Guards, piece{At: at, Bytes: guard, Bit: GuardBroken})
 	data.BlockBytes = at + guard
+	data.TailBytes = data.BlockBytes - data.Arena.At - j.States
 	data.Types, data.Args = strings.Join(types, ", "), strings.Join(args, ", ")
 	for s := range j.Steps {
 		data.Steps = append(data.Steps, s)

@@ -22,16 +22,21 @@ import (
 	"github.com/dnnc/dnnc/ir/kernel/families"
 	"github.com/dnnc/dnnc/ir/processor"
 	"github.com/dnnc/dnnc/ir/stripes"
+	"github.com/dnnc/dnnc/runtime/emu"
 )
 
 // Report is what was counted.
 type Report struct {
-	Network      string  `json:"network"`
-	Target       string  `json:"target"`
-	Instructions int     `json:"instructions"` // of the run function
-	MACs         int     `json:"macs"`
-	Cycles       float64 `json:"cycles,omitempty"` // estimated; 0 without a model of the processor
-	Layers       []Layer `json:"layers,omitempty"`
+	Network      string `json:"network"`
+	Target       string `json:"target"`
+	Instructions int    `json:"instructions"` // of the run function
+	MACs         int    `json:"macs"`
+	// Of a network that streams: the frames of a run, and the most instructions that a run took; those
+	// above are the mean.
+	Stream int     `json:"stream,omitempty"`
+	Most   int     `json:"most_instructions,omitempty"`
+	Cycles float64 `json:"cycles,omitempty"` // estimated; 0 without a model of the processor
+	Layers []Layer `json:"layers,omitempty"`
 	// Variable are the instructions of the object, by name, whose time depends on their
 	// operands: as many run for every input, but they may take another time. Nil where the
 	// table of processors knows none of this one.
@@ -94,14 +99,18 @@ func Count(ctx context.Context, o driver.Options, r *driver.Result) (*Report, er
 	if err != nil {
 		return nil, err
 	}
+	run, steps := mean(counts, m)
 	for _, c := range counts[1:] {
+		if m.Streams() { // whose rings turn
+			break
+		}
 		if c.Run != counts[0].Run {
 			return nil, diag.New(diag.Pos{}, diag.CheckFailed, "%s takes %d instructions for one input and %d for another", m.Name, counts[0].Run, c.Run).
 				WithNote("%s", unequal(b.Units, counts[0].Steps, c.Steps))
 		}
 	}
 	ratios := perInstruction(ctx, b)
-	report := &Report{Network: m.Name, Target: r.Target.Name, Instructions: counts[0].Run}
+	report := &Report{Network: m.Name, Target: r.Target.Name, Instructions: run}
 	if len(r.Target.Variable) > 0 {
 		asm, err := b.Assembly(ctx)
 		if err != nil {
@@ -109,7 +118,12 @@ func Count(ctx context.Context, o driver.Options, r *driver.Result) (*Report, er
 		}
 		report.Variable = variable(string(asm), r.Target)
 	}
-	steps := counts[0].Steps
+	if m.Streams() {
+		report.Stream, report.Most = m.Stream.Hop, 0
+		for _, c := range counts {
+			report.Most = max(report.Most, c.Run)
+		}
+	}
 	for i, u := range b.Units {
 		l := Layer{Name: u.Name(), Kernel: kernelOf(u)}
 		for _, n := range steps[:u.Steps] {
@@ -166,6 +180,29 @@ func unequal(units []stripes.Unit, a, b []int) string {
 	return "steps that differ: " + strings.Join(list, "; ")
 }
 
+// mean is the instructions of a run and of its steps: those of the first run, or of a network that
+// streams the mean of all runs.
+func mean(counts []emu.Counts, m *ir.Module) (run int, steps []int) {
+	if !m.Streams() {
+		return counts[0].Run, counts[0].Steps
+	}
+	steps = make([]int, len(counts[0].Steps))
+	for _, c := range counts {
+		run += c.Run
+		for i, n := range c.Steps {
+			steps[i] += n
+		}
+	}
+	for i := range steps {
+		steps[i] = (steps[i] + len(counts)/2) / len(counts)
+	}
+	return (run + len(counts)/2) / len(counts), steps
+}
+
+// frames is the inputs of a network that streams: after so many a ring has turned, and frames that
+// come late are there.
+const frames = 64
+
 // inputs are noise, all of the least and all of the greatest number.
 func inputs(m *ir.Module) [][]int8 {
 	rng := rand.New(rand.NewPCG(1, 1))
@@ -174,11 +211,19 @@ func inputs(m *ir.Module) [][]int8 {
 		list[0] = append(list[0], program.Noise(m, v, rng)...)
 	}
 	list[1], list[2] = program.Extreme(m, false), program.Extreme(m, true)
+	if m.Streams() {
+		list = slices.Repeat(list, (frames+2)/3)
+	}
 	return list
 }
 
 func (r *Report) print(out io.Writer, t *processor.Target) {
-	fmt.Fprintf(out, "%s on %s: %d instructions, the same for every input tried", r.Network, t.Name, r.Instructions)
+	fmt.Fprintf(out, "%s on %s: %d instructions", r.Network, t.Name, r.Instructions)
+	if r.Stream > 0 {
+		fmt.Fprintf(out, " in the mean of a run of %d frames, at most %d", r.Stream, r.Most)
+	} else {
+		fmt.Fprint(out, ", the same for every input tried")
+	}
 	if r.MACs > 0 {
 		fmt.Fprintf(out, "; %d multiply-adds, %.3f instructions each", r.MACs, float64(r.Instructions)/float64(r.MACs))
 	}

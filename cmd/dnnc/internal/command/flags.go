@@ -142,6 +142,7 @@ func calibrating(fs *flag.FlagSet, o *driver.Options) {
 func quantizing(fs *flag.FlagSet, o *driver.Options) {
 	o.Level = string(pass.Int8)
 	fs.Var(levels{o}, "O", "how widths are chosen: "+strings.Join(pass.Levels, ", ")+"; and size, alone or after a comma: loops rather than unrolled code")
+	fs.Var(streaming{o}, "stream", "a network over time runs frame by frame: each run takes as few frames of the input as strides along time allow, or so many as -stream=8 says, and keeps in the arena what the next run needs")
 	calibrating(fs, o)
 	fs.StringVar(&o.Rounding, "rounding", "", "nearest or compensated; chosen by width when absent")
 	fs.Func("fix", "formats of layers, a `list` as conv1=8,fc1=odd2", list(&o.Fix))
@@ -339,6 +340,39 @@ func (l levels) Set(list string) error {
 	}
 	return nil
 }
+
+// streaming is the flag -stream: alone, or with the frames of a run.
+type streaming struct{ o *driver.Options }
+
+// String is the frames of a run; "" of none.
+func (s streaming) String() string {
+	switch {
+	case s.o == nil || s.o.Stream == 0:
+		return ""
+	case s.o.Stream == pass.LeastHop:
+		return "true"
+	}
+	return strconv.Itoa(s.o.Stream)
+}
+
+func (s streaming) Set(text string) error {
+	if is, err := strconv.ParseBool(text); err == nil && text != "1" && text != "0" {
+		s.o.Stream = 0
+		if is {
+			s.o.Stream = pass.LeastHop
+		}
+		return nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 1 {
+		return errors.New("a number of frames from 1 on, or no value for as few as possible")
+	}
+	s.o.Stream = n
+	return nil
+}
+
+// IsBoolFlag lets the flag stand alone.
+func (s streaming) IsBoolFlag() bool { return true }
 
 // positive reads a number above 0.
 func positive(into *float64) func(string) error {

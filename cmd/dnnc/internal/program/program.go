@@ -65,6 +65,7 @@ func New(ctx context.Context, r *dnnc.Result) (*Build, error) {
 		return nil, err
 	}
 	b := &Build{Result: r, Units: units, Object: a.Object, Stack: i.Stack, Tools: a.Tools, dir: dir, text: a.IR, job: emu.Job{Prefix: i.Prefix, Arena: m.Arena.Bytes, Align: m.Arena.Align, Steps: steps, Lent: lent, Hooks: i.Hooks}}
+	b.job.States, b.job.Every = m.StateBytes(), 1<<30
 	for _, v := range m.Inputs {
 		b.job.Inputs = append(b.job.Inputs, v.Type.Slots())
 	}
@@ -93,6 +94,10 @@ func (b *Build) Steps() ([][]string, error) {
 
 // Close removes what the programs left.
 func (b *Build) Close() { os.RemoveAll(b.dir) }
+
+// Every sets the runs of a stream: the arena is reset before each of so many records. It is one
+// stream unless told.
+func (b *Build) Every(runs int) { b.job.Every = runs }
 
 // Link makes the program of a mode.
 func (b *Build) Link(ctx context.Context, mode Mode) (*emu.Program, error) {

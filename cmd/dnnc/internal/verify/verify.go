@@ -16,6 +16,7 @@ import (
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/ir/stripes"
+	"github.com/dnnc/dnnc/passes/validate"
 	"github.com/dnnc/dnnc/runtime/emu"
 	"github.com/dnnc/dnnc/runtime/interp"
 )
@@ -58,11 +59,12 @@ func check(ctx context.Context, o driver.Options, r *driver.Result, before *ir.M
 	if n == 0 {
 		n = defaultImages
 	}
-	inputs, kind, err := records(o, r, n, messages)
+	whole := r.Whole()
+	inputs, kind, err := records(o, r, whole, n, messages)
 	if err != nil {
 		return err
 	}
-	float, err := newReference(before, m)
+	float, err := newReference(before, whole)
 	if err != nil {
 		return err
 	}
@@ -71,35 +73,45 @@ func check(ctx context.Context, o driver.Options, r *driver.Result, before *ir.M
 	if err != nil {
 		return err
 	}
+	streams := v.split(whole, inputs)
+	build.Every(len(streams[0]))
 	object, err := v.build.Link(ctx, program.Whole)
 	if err != nil {
 		return err
 	}
-	got, err := object.Run(ctx, program.Records(m, inputs))
+	got, err := object.Run(ctx, program.Records(m, slices.Concat(streams...)))
 	if err != nil {
 		return err
 	}
-	for i, in := range inputs {
-		t, err := v.expect(ctx, prog, in)
-		if err != nil {
-			return err
+	at := 0
+	for i, runs := range streams {
+		t := v.values(prog)
+		for k, x := range runs {
+			name := fmt.Sprintf("input %d", i)
+			if m.Streams() {
+				name += fmt.Sprintf(", run %d", k)
+			}
+			if err := v.expect(ctx, prog, t, x); err != nil {
+				return err
+			}
+			var want []byte
+			for _, o := range m.Outputs {
+				want = append(want, program.Physical(o, t[prog.ID(o)])...)
+			}
+			switch {
+			case got.Status[at]&emu.GuardBroken != 0:
+				return mismatch("%s: memory around the arena, an input or an output was written", name)
+			case got.Status[at] != 0:
+				return mismatch("%s: the run function failed", name)
+			case build.Stack > 0 && got.Stack[at] > max(build.Stack, emu.Margin):
+				return mismatch("%s: the run function took %d bytes of the stack, its bound is %d", name, got.Stack[at], build.Stack)
+			case string(want) != string(got.Outputs[at]):
+				return v.locate(ctx, prog, name, t, runs[:k+1])
+			}
+			at++
 		}
-		var want []byte
-		for _, o := range m.Outputs {
-			want = append(want, program.Physical(o, t[prog.ID(o)])...)
-		}
-		switch {
-		case got.Status[i]&emu.GuardBroken != 0:
-			return mismatch("input %d: memory around the arena, an input or an output was written", i)
-		case got.Status[i] != 0:
-			return mismatch("input %d: the run function failed", i)
-		case build.Stack > 0 && got.Stack[i] > max(build.Stack, emu.Margin):
-			return mismatch("input %d: the run function took %d bytes of the stack, its bound is %d", i, got.Stack[i], build.Stack)
-		case string(want) != string(got.Outputs[i]):
-			return v.locate(ctx, prog, i, in)
-		}
-		if i < len(inputs)-adversarial {
-			if err := float.compare(ctx, prog, in, t); err != nil {
+		if i < len(inputs)-adversarial && whole == m {
+			if err := float.compare(ctx, prog, inputs[i], t); err != nil {
 				return err
 			}
 		}
@@ -110,13 +122,69 @@ func check(ctx context.Context, o driver.Options, r *driver.Result, before *ir.M
 	}
 	fmt.Fprintf(out, "%s on %s: %d of %d %s and %d of %d adversarial inputs bit-exact; arena of %d bytes exact; %s\n",
 		m.Name, r.Target.Name, len(inputs)-adversarial, len(inputs)-adversarial, kind, adversarial, adversarial, m.Arena.Bytes, stack)
+	if m.Streams() {
+		if err := v.against(ctx, whole, inputs, float, out); err != nil {
+			return err
+		}
+	}
 	return float.report(out, messages, o.Warnings, kind)
+}
+
+// split is the runs of each input: the input itself, or of a network that streams, its frames. Where
+// the whole network is not there the inputs are frames, the runs of one stream.
+func (v *verifier) split(whole *ir.Module, inputs [][]int8) (streams [][][]int8) {
+	switch {
+	case v.m.Streams() && whole == v.m:
+		return [][][]int8{inputs}
+	case !v.m.Streams():
+		for _, x := range inputs {
+			streams = append(streams, [][]int8{x})
+		}
+		return streams
+	}
+	for _, x := range inputs {
+		streams = append(streams, validate.Runs(whole, v.m, x))
+	}
+	return streams
+}
+
+// against compares the steps of a network with the whole one, and this one with the reals.
+func (v *verifier) against(ctx context.Context, whole *ir.Module, inputs [][]int8, float *reference, out io.Writer) error {
+	if whole == v.m {
+		_, err := fmt.Fprintf(out, "%s: not compared with the whole network: the dump has its step alone\n", v.m.Name)
+		return err
+	}
+	n, err := validate.Stream(ctx, whole, v.m, inputs)
+	if err != nil {
+		return mismatch("%v", err)
+	}
+	text := fmt.Sprintf("%d integers of results equal those of the whole network", n)
+	if n == 0 {
+		text = "no result to compare with the whole network's, whose input ends before the first one"
+	}
+	if _, err := fmt.Fprintf(out, "%s, %d frames a run: %s\n", v.m.Name, v.m.Stream.Hop, text); err != nil {
+		return err
+	}
+	prog, err := interp.CompileInt(whole)
+	if err != nil {
+		return err
+	}
+	w := &verifier{whole, v.build}
+	for _, x := range inputs[:len(inputs)-adversarial] {
+		t := w.values(prog)
+		if err := w.expect(ctx, prog, t, x); err != nil {
+			return err
+		}
+		if err := float.compare(ctx, prog, x, t); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // records are the inputs in logical order: images, or noise where there are
 // none, then the adversarial ones.
-func records(o driver.Options, r *driver.Result, n int, messages io.Writer) (list [][]int8, kind string, err error) {
-	m := r.Module
+func records(o driver.Options, r *driver.Result, m *ir.Module, n int, messages io.Writer) (list [][]int8, kind string, err error) {
 	rng := rand.New(rand.NewPCG(o.Seed, 1))
 	noise := func() (x []int8) {
 		for _, v := range m.Inputs {
@@ -125,7 +193,7 @@ func records(o driver.Options, r *driver.Result, n int, messages io.Writer) (lis
 		return x
 	}
 	kind = noisy
-	if path := driver.TestData(o, m); path != "" {
+	if path := driver.TestData(o, m); path != "" && !m.Streams() {
 		kind = "test images"
 		b, err := driver.Images(o, path, r.Network(), dataset.Test, n)
 		if err != nil {
@@ -155,35 +223,35 @@ type verifier struct {
 	build *program.Build
 }
 
-// expect runs the interpreter and keeps every value.
-func (v *verifier) expect(ctx context.Context, prog *interp.Int, in []int8) (interp.Tensors[int8], error) {
-	m := v.m
-	keep := append([]*ir.Value(nil), m.Inputs...)
-	for _, n := range m.Ops {
+// values are the memory of all values of an input, and of states that were reset.
+func (v *verifier) values(prog *interp.Int) interp.Tensors[int8] {
+	keep := append([]*ir.Value(nil), v.m.Inputs...)
+	for _, n := range v.m.Ops {
 		keep = append(keep, n.Out)
 	}
-	t := prog.Tensors(1, keep...)
-	for _, x := range m.Inputs {
-		in = in[copy(t[prog.ID(x)], in):]
-	}
-	return t, prog.Run(ctx, t, 1, 0, len(m.Ops))
+	return prog.Tensors(1, keep...)
 }
 
-// locate steps through the layers and names the first one whose result differs.
-func (v *verifier) locate(ctx context.Context, prog *interp.Int, index int, in []int8) error {
-	m := v.m
+// expect runs the interpreter on an input, and keeps every value in t.
+func (v *verifier) expect(ctx context.Context, prog *interp.Int, t interp.Tensors[int8], in []int8) error {
+	for _, x := range v.m.Inputs {
+		in = in[copy(t[prog.ID(x)], in):]
+	}
+	return prog.Run(ctx, t, 1, 0, len(v.m.Ops))
+}
+
+// locate steps through the layers of the last of some runs, of which the interpreter made t, and names
+// the first layer whose result differs.
+func (v *verifier) locate(ctx context.Context, prog *interp.Int, name string, t interp.Tensors[int8], runs [][]int8) error {
 	stepped, err := v.build.Link(ctx, program.Traced)
 	if err != nil {
 		return err
 	}
-	got, err := stepped.Run(ctx, program.Records(m, [][]int8{in}))
+	got, err := stepped.Run(ctx, program.Records(v.m, runs))
 	if err != nil {
 		return err
 	}
-	t, err := v.expect(ctx, prog, in)
-	if err != nil {
-		return err
-	}
+	arenas := got.Arenas[len(runs)-1]
 	i := 0
 	for _, u := range v.build.Units {
 		for s := range u.Steps {
@@ -198,17 +266,17 @@ func (v *verifier) locate(ctx context.Context, prog *interp.Int, index int, in [
 					first = p.From * n.Out.RowBytes()
 					want = want[first : p.To*n.Out.RowBytes()]
 				}
-				have := got.Arenas[0][i][p.At.At : p.At.At+len(want)]
+				have := arenas[i][p.At.At : p.At.At+len(want)]
 				for j := range want {
 					if want[j] != have[j] {
-						return mismatch("input %d: %s (step %d, %s) differs first at byte %d: %d, the interpreter has %d", index, n.Name(), i, n.Word(ir.AttrImpl), first+j, int8(have[j]), int8(want[j]))
+						return mismatch("%s: %s (step %d, %s) differs first at byte %d: %d, the interpreter has %d", name, n.Name(), i, n.Word(ir.AttrImpl), first+j, int8(have[j]), int8(want[j]))
 					}
 				}
 			}
 			i++
 		}
 	}
-	return mismatch("input %d: the output differs, and no step's result in the arena does", index)
+	return mismatch("%s: the output differs, and no step's result in the arena does", name)
 }
 
 // present lists what of a unit's results is in memory after a step: all of an operation's, of
