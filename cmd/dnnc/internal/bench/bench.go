@@ -31,6 +31,7 @@ type Report struct {
 	Target       string `json:"target"`
 	Instructions int    `json:"instructions"` // of the run function
 	MACs         int    `json:"macs"`
+	Arena        int    `json:"arena"` // bytes
 	// Of a network that streams: the frames of a run, and the most instructions that a run took; those
 	// above are the mean.
 	Stream int     `json:"stream,omitempty"`
@@ -110,7 +111,7 @@ func Count(ctx context.Context, o driver.Options, r *driver.Result) (*Report, er
 		}
 	}
 	ratios := perInstruction(ctx, b)
-	report := &Report{Network: m.Name, Target: r.Target.Name, Instructions: run}
+	report := &Report{Network: m.Name, Target: r.Target.Name, Instructions: run, Arena: m.Arena.Bytes}
 	if len(r.Target.Variable) > 0 {
 		asm, err := b.Assembly(ctx)
 		if err != nil {
