@@ -50,7 +50,7 @@ var bars = []bar{
 // settings are the flags.
 type settings struct {
 	dnnc, write, dir, only, xnnpack string
-	scale, fit, peers, clang        bool
+	scale, fit, peers, clang, wide  bool
 	lower, draw                     int
 	seed                            uint64
 }
@@ -65,6 +65,7 @@ func main() {
 	flag.BoolVar(&s.fit, "fit", false, "print the estimates of the kernel families divided by counts, for each target and family")
 	flag.BoolVar(&s.peers, "peers", false, "count the layers that peers were counted on, and print them beside the peers' counts, the worst ratio first")
 	flag.BoolVar(&s.clang, "clang", false, "count layers on RISC-V as objects and as clang -O3 compiles the C that dnnc writes, the worst ratio first")
+	flag.BoolVar(&s.wide, "wide", false, "count convolutions and linear layers on a Cortex-M4 with activations of 8 and of 16 bits, and print the ratios")
 	flag.IntVar(&s.lower, "lower", 0, "count so many random layers in 8, 4, 2 and 1 bits, and print the worst ratio of a width to the one above it or to 8 bits")
 	flag.IntVar(&s.draw, "draw", 0, "-fit measures so many random layers, each in a random format, in place of its table")
 	flag.Uint64Var(&s.seed, "seed", 1, "of the random layers of -lower and -draw")
@@ -95,6 +96,8 @@ func (s settings) run() error {
 		return comparePeers(os.Stdout, s.dnnc, s.dir, s.only)
 	case s.clang:
 		return compareClang(os.Stdout, s.dir, s.only)
+	case s.wide:
+		return compareWide(os.Stdout, s.dnnc, s.dir, s.only)
 	case s.lower > 0:
 		return lower(os.Stdout, s.dnnc, s.dir, s.only, s.lower, s.seed)
 	case s.fit:
@@ -184,12 +187,13 @@ type counted struct {
 	}
 }
 
-// count has dnnc compile a network, its one layer in a format, and count.
-func count(dnnc, path string, b bar) (c counted, err error) {
+// count has dnnc compile a network, its one layer in a format and by more flags, and count.
+func count(dnnc, path string, b bar, more ...string) (c counted, err error) {
 	args := []string{"bench", path, "-target", b.target, "-images", "8", "-rounding", "nearest", "-layers", "-json"}
 	if b.format != "i8" {
 		args = append(args, "-O", "universal", "-bits", "8", "-fix", "layer="+b.format)
 	}
+	args = append(args, more...)
 	cmd := exec.Command(dnnc, args...)
 	var out, messages bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &messages
