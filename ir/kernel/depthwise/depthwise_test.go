@@ -13,7 +13,7 @@ import (
 )
 
 func TestDepthwise(t *testing.T) {
-	l := kerneltest.Layer{Depthwise: true, Pools: true, Formats: []string{"i8", "i8", "odd1", "odd2", "odd3", "odd4", "odd5", "odd8", "i2", "i5", "i7"}}
+	l := kerneltest.Layer{Depthwise: true, Pools: true, Results: true, Formats: []string{"i8", "i8", "odd1", "odd2", "odd3", "odd4", "odd5", "odd8", "i2", "i5", "i7"}}
 	kerneltest.Family(t, &depthwise.Conv, 60, l.Draw, "armv7em", "armv6m", "armv7", "armv8.1m", "x86_64")
 }
 
@@ -30,6 +30,8 @@ func TestRoom(t *testing.T) {
 		{"16,6,7 16 5x5 pad=2,2,2,2 groups=16 pool=1,2 zero=-128", "odd2", "armv7m", 600, 8},
 		{"16,6,7 16 3x3 pad=1,1,1,1 groups=16 unroll=1", "odd1", "armv7em", 300, 8},
 		{"24,5,5 24 3x3 pad=1,1,1,1 groups=24", "i8", "armv7em", 648, 24},
+		{"32,5,6 32 3x3 pad=1,1,1,1 groups=32 words result16", "odd4", "armv7em", 650, 16},
+		{"16,6,7 16 3x3 pad=1,0,1,1 groups=16 words", "i8", "riscv32", 1, 8},
 		{"20,5,5 20 3x3 pad=1,1,1,1 groups=20", "i8", "armv7em", 1, 20}, // no block of eights
 		{"16,5,5 16 3x3 pad=1,1,1,1 groups=16", "i8", "armv7", 1, 16},   // vectors
 	} {

@@ -12,9 +12,9 @@ import (
 )
 
 // Emit decodes the weights to 16 bits in scratch, then sums W*x over each window, four
-// channels at a time. The bias contains the correction for the zero point. A window that
-// crosses the border of the image is gathered in scratch and filled with zero points. A plan of some channels
-// decodes the weights of one block after the other for each row, and gathers all windows, if there are borders.
+// channels at a time. Inputs and results have 8 bits or 16. The bias contains the correction for the zero point.
+// A window that crosses the border of the image is gathered in scratch and filled with zero points. A plan of some
+// channels decodes the weights of one block after the other for each row, and gathers all windows, if there are borders.
 func (p Plan) Emit(g *emit.Generator) error {
 	w := geometry.WindowOf(g.Node)
 	weight := g.Node.Const(ir.AttrWeight)
@@ -46,9 +46,10 @@ func (p Plan) Emit(g *emit.Generator) error {
 		l.Planes = append(l.Planes, g.Global(fmt.Sprintf("weight%d", i), 4, data))
 	}
 	edges := w.PadT+w.PadL+w.PadB+w.PadR > 0
-	k := kernelOf{g: g, w: w, rq: rq, constants: constants, blocks: blocks, channels: p.Block, apart: channels}
-	if edges && !p.whole {
-		k.apart = p.Block
+	k := kernelOf{g: g, w: w, rq: rq, constants: constants, blocks: blocks, channels: p.Block, in: emit.Integer(g.Node.Args[0].Type), out: emit.Integer(g.Node.Out.Type).Bytes()}
+	each := k.in.Bytes()
+	if k.apart = channels * each; edges && !p.whole {
+		k.apart = p.Block * each
 	}
 	pixel := k.pixel()
 	var gather *loop.Func
@@ -72,12 +73,12 @@ func (p Plan) Emit(g *emit.Generator) error {
 			b.For("ox", loop.Int(0), loop.Int(g.Columns(w)), 1, func(ox loop.Expr) {
 				ix, at := b.Let("ix", loop.Sum(loop.Scaled(ox, w.StrideW), loop.Int(-w.PadL))), g.Pixel(w, row, ox)
 				direct := func() {
-					first := loop.Sum(loop.Scaled(loop.Sum(loop.Scaled(iy, w.InW), ix), channels), channel)
-					b.Call(pixel, []loop.Expr{first, loop.Int(w.InW * channels), at, channel}, []loop.Arg{{Region: g.Args[0]}, weights, {Region: g.Out}})
+					first := loop.Scaled(loop.Sum(loop.Scaled(loop.Sum(loop.Scaled(iy, w.InW), ix), channels), channel), each)
+					b.Call(pixel, []loop.Expr{first, loop.Int(w.InW * channels * each), at, channel}, []loop.Arg{{Region: g.Args[0]}, weights, {Region: g.Out}})
 				}
 				gathered := func() {
 					b.Call(gather, []loop.Expr{iy, ix, loop.Int(window), channel}, []loop.Arg{{Region: g.Args[0]}, {Region: g.Scratch}})
-					b.Call(pixel, []loop.Expr{loop.Int(window), loop.Int(w.KW * p.Block), at, channel}, []loop.Arg{{Region: g.Scratch}, weights, {Region: g.Out}})
+					b.Call(pixel, []loop.Expr{loop.Int(window), loop.Int(w.KW * p.Block * each), at, channel}, []loop.Arg{{Region: g.Scratch}, weights, {Region: g.Out}})
 				}
 				switch {
 				case !edges:
@@ -103,6 +104,8 @@ type kernelOf struct {
 	blocks    []int // depthwiseBlocks
 	channels  int   // that are computed
 	apart     int   // bytes from one tap of a window to the next
+	in        loop.Type
+	out       int // bytes of an element of the result
 }
 
 // layer is codes that are decoded to halves.
@@ -211,7 +214,7 @@ func depthwiseOrder(g *emit.Generator, taps, channels int, blocks []int) []int {
 		for ; first+size <= channels; first += size {
 			for tap := range taps {
 				for i := range size {
-					if size == 4 && pairs(g) {
+					if size == 4 && pairs(g) && !g.Node.Args[0].Type.IsWide() {
 						i = []int{0, 2, 1, 3}[i]
 					}
 					order = append(order, (first+i)*taps+tap)
@@ -228,25 +231,22 @@ func (k kernelOf) window() *loop.Func {
 	g, w := k.g, k.w
 	x, scratch := &loop.Param{Name: "x", Constant: true}, &loop.Param{Name: "window"}
 	return g.Function("gather", []string{"iy", "ix", "at", "channel"}, []*loop.Param{x, scratch}, func(v []loop.Expr) {
-		b, channels := g.B, k.channels
-		lanes := 1
-		for channels%(4*lanes) == 0 && lanes < 4 {
-			lanes *= 4
-		}
-		if lanes == 4 && channels%16 == 0 && g.Target.Vectors() {
-			lanes = 16
-		}
-		t := loop.I8.Vec(lanes)
+		b, bytes := g.B, k.channels*k.in.Bytes()
+		t, length := k.in, k.in.Bytes() // of what is copied at a time
 		zero := g.Node.Args[0].Type.Quant.Zero
 		fill := loop.Expr(loop.Num(t, int64(zero)))
-		if lanes == 4 {
-			t, fill = loop.I32, loop.Int(int(int32(uint32(uint8(zero))*0x01010101)))
+		switch {
+		case bytes%16 == 0 && g.Target.Vectors() && k.in == loop.I8:
+			t, length = loop.I8.Vec(16), 16
+			fill = loop.Num(t, int64(zero))
+		case bytes%4 == 0: // of 16 bits the zero point is 0
+			t, length, fill = loop.I32, 4, loop.Int(int(int32(uint32(uint8(zero))*0x01010101)))
 		}
 		to := b.Cursor("to", scratch, v[2])
 		copies := func(value func() loop.Expr) {
-			b.For("c", loop.Int(0), loop.Int(channels/lanes), 1, func(loop.Expr) {
+			b.For("c", loop.Int(0), loop.Int(bytes/length), 1, func(loop.Expr) {
 				b.Store(to, loop.Int(0), value())
-				b.Advance(to, lanes)
+				b.Advance(to, length)
 			})
 		}
 		b.For("ky", loop.Int(0), loop.Int(w.KH), 1, func(ky loop.Expr) {
@@ -255,10 +255,10 @@ func (k kernelOf) window() *loop.Func {
 				ix := b.Let("x", loop.Sum(v[1], kx))
 				inside := loop.Op(loop.And, loop.Op(loop.ULt, iy, loop.Int(w.InH)), loop.Op(loop.ULt, ix, loop.Int(w.InW)))
 				b.If(inside, func() {
-					from := b.Cursor("from", x, loop.Sum(loop.Scaled(loop.Sum(loop.Scaled(iy, w.InW), ix), w.InC), v[3]))
+					from := b.Cursor("from", x, loop.Scaled(loop.Sum(loop.Scaled(loop.Sum(loop.Scaled(iy, w.InW), ix), w.InC), v[3]), k.in.Bytes()))
 					copies(func() loop.Expr {
 						value := b.Let("v", loop.At(from, loop.Int(0), t))
-						b.Advance(from, lanes)
+						b.Advance(from, length)
 						return value
 					})
 				}, func() { copies(func() loop.Expr { return fill }) })
@@ -272,15 +272,15 @@ func (k kernelOf) window() *loop.Func {
 const unrolled = 9
 
 // pixel writes the function that computes a pixel. Its integers are the
-// byte of its window's first input, the bytes between the window's rows, the
-// byte of its output of channel 0, and the first channel.
+// byte of its window's first input, the bytes between the window's rows, its
+// output of channel 0, and the first channel.
 func (k kernelOf) pixel() *loop.Func {
 	g, w, rq := k.g, k.w, k.rq
 	x, weights := &loop.Param{Name: "x", Constant: true, Shared: g.Args[0].Shared}, &loop.Param{Name: "weights", Constant: true}
 	return g.Function("pixel", []string{"first", "row", "at", "channel"}, []*loop.Param{x, weights, g.Out}, func(v []loop.Expr) {
 		b := g.B
 		first, row := b.Cursor("first", x, v[0]), v[1]
-		ws, y, cs := b.Cursor("ws", weights, loop.Int(0)), b.Cursor("y", g.Out, loop.Sum(v[2], v[3])), rq.Cursors(k.constants, v[3])
+		ws, y, cs := b.Cursor("ws", weights, loop.Int(0)), b.Cursor("y", g.Out, loop.Scaled(loop.Sum(v[2], v[3]), k.out)), rq.Cursors(k.constants, v[3])
 		// block computes n vectors of some lanes, whose sums have so many bits.
 		block := func(n, lanes, bits int) {
 			acc := make([]*loop.Var, n)
@@ -290,11 +290,14 @@ func (k kernelOf) pixel() *loop.Func {
 			}
 			px := b.Cursor("px", first, loop.Int(0))
 			tap := func(from *loop.Cursor, at int) {
-				if n == 4 && pairs(g) {
+				switch {
+				case n == 4 && pairs(g) && k.in == loop.I16:
+					twoPairs(b, from, at, ws, acc)
+				case n == 4 && pairs(g):
 					fourPairs(b, from, at, ws, acc)
-				} else {
+				default:
 					for j := range acc {
-						in := loop.To(loop.SExt, loop.At(from, loop.Int(at+j*lanes), loop.I8.Vec(lanes)), bits)
+						in := loop.To(loop.SExt, loop.At(from, loop.Int(at+j*lanes*k.in.Bytes()), k.in.Vec(lanes)), bits)
 						c := &loop.Load{From: ws, Offset: loop.Int(2 * j * lanes), T: loop.I16.Vec(lanes), Align: 2}
 						b.Set(acc[j], loop.Sum(acc[j].Get(), loop.Op(loop.Mul, in, loop.To(loop.SExt, c, bits))))
 					}
@@ -327,8 +330,8 @@ func (k kernelOf) pixel() *loop.Func {
 				q := cs.Load(j*lanes, lanes)
 				q.StoreAt(loop.Sum(q.Bias, sum), y, loop.Int(j*lanes))
 			}
-			b.Advance(first, n*lanes)
-			b.Advance(y, n*lanes)
+			b.Advance(first, n*lanes*k.in.Bytes())
+			b.Advance(y, n*lanes*k.out)
 			cs.Advance(n * lanes)
 		}
 		left := k.channels
@@ -378,5 +381,15 @@ func fourPairs(b *loop.Builder, from *loop.Cursor, at int, ws *loop.Cursor, acc 
 		c := b.Let("c", &loop.Load{From: ws, Offset: loop.Int(4 * i), T: loop.I32, Align: 2})
 		b.Set(acc[i], loop.Instr("smlabb", x, c, acc[i].Get()))
 		b.Set(acc[2+i], loop.Instr("smlatt", x, c, acc[2+i].Get()))
+	}
+}
+
+// twoPairs is fourPairs of inputs of 16 bits, which lie as the weights do.
+func twoPairs(b *loop.Builder, from *loop.Cursor, at int, ws *loop.Cursor, acc []*loop.Var) {
+	for i := range 2 {
+		x := b.Let("x", loop.At(from, loop.Int(at+4*i), loop.I32))
+		c := b.Let("c", &loop.Load{From: ws, Offset: loop.Int(4 * i), T: loop.I32, Align: 2})
+		b.Set(acc[2*i], loop.Instr("smlabb", x, c, acc[2*i].Get()))
+		b.Set(acc[2*i+1], loop.Instr("smlatt", x, c, acc[2*i+1].Get()))
 	}
 }

@@ -14,7 +14,7 @@ import (
 
 // Conv is the family.
 var Conv = kernel.Family{
-	Name: "conv_depthwise", Op: ir.Conv2D, Pools: true, Rows: true, Plan: kernel.Planner(plan), Read: read,
+	Name: "conv_depthwise", Op: ir.Conv2D, Pools: true, Rows: true, Wide: true, Plan: kernel.Planner(plan), Read: read,
 	Doc: "one channel a group: weights decoded to 16 bits, tap by tap, times inputs, four channels at a time; windows that stick out of the image are gathered",
 }
 
@@ -87,37 +87,41 @@ func layout(l kernel.Layer, block int) (p Plan, ok bool) {
 	edges := slices.Max(l.Node.Ints(ir.AttrPad)) > 0
 	codes := p.Block * l.Taps()
 	p.scratch = 2 * codes
+	each := 1 // bytes of an input
+	if l.Node.Args[0].Type.IsWide() {
+		each = 2
+	}
 	if edges {
-		p.scratch = halves(codes) + codes
+		p.scratch = halves(codes) + codes*each
 	}
 	switch {
 	case strings.HasPrefix(l.Target.ISA(), "riscv"):
 		p.cycles = l.Outputs() * (float64(l.Taps())*perScalarTap + perScalarOutput)
-	case l.Target.Vectors():
+	case l.Target.Vectors() && !l.Node.IsWide():
 		p.cycles = l.Outputs() * (float64(l.Taps())*perVectorTap + perVectorOutput)
 	default:
 		fours := float64(p.Block/4*4) / float64(p.Block)
 		p.cycles = l.Outputs() * (float64(l.Taps())*(fours*perTap+(1-fours)*perAloneTap) + kernel.PerOutput)
 		p.cycles += perDecoded * float64(codes)
 		if p.whole && edges {
-			p.cycles += float64(outside(l)) * gathering(l, in)
+			p.cycles += float64(outside(l)) * gathering(l, in*each)
 		}
 	}
 	if !p.whole {
 		height, _ := l.Node.Pool()
 		p.cycles += perDecoded * float64(l.Weight().Size()*l.Node.Out.Type.Shape[1]*height)
 		if edges {
-			p.cycles += float64(l.Pixels()*in/p.Block) * gathering(l, p.Block)
+			p.cycles += float64(l.Pixels()*in/p.Block) * gathering(l, p.Block*each)
 		}
 	}
 	return p, true
 }
 
-// gathering is the instructions of a window of some channels that is gathered.
-func gathering(l kernel.Layer, channels int) float64 {
-	inputs := float64(channels) * perByte
-	if channels%4 == 0 {
-		inputs = float64(channels/4) * perWord
+// gathering is the instructions of a window of some bytes a tap that is gathered.
+func gathering(l kernel.Layer, bytes int) float64 {
+	inputs := float64(bytes) * perByte
+	if bytes%4 == 0 {
+		inputs = float64(bytes/4) * perWord
 	}
 	return float64(l.Taps()) * (perGatheredTap + inputs)
 }
