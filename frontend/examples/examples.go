@@ -1,5 +1,5 @@
 // Package examples builds networks of the shapes that the tasks of MLPerf Tiny
-// have. Their weights are random: they serve tests of kernels, memory and speed,
+// have, and a recurrent one. Their weights are random: they serve tests of kernels, memory and speed,
 // and give no answers.
 package examples
 
@@ -25,6 +25,7 @@ var All = []Example{
 	{"mobilenet", "MobileNet v1 at a quarter of its width for images of 96x96 (visual wake words)", ir.Shape{3, 96, 96}, mobilenet},
 	{"dscnn", "depthwise separable network for 49 frames of 10 coefficients (keyword spotting)", ir.Shape{1, 49, 10}, dscnn},
 	{"autoencoder", "autoencoder for 640 spectral values (anomaly detection)", ir.Shape{640}, autoencoder},
+	{"gru", "GRU over 49 frames of 10 coefficients, a loop (keyword spotting)", ir.Shape{10, 49, 1}, gru},
 }
 
 // Module builds a network with random weights, the same ones every time.
@@ -122,4 +123,14 @@ func autoencoder(b *builder, x *ir.Value) *ir.Value {
 		y = b.Add(ir.Relu, fmt.Sprintf("relu%d", i+1), []*ir.Value{b.linear(fmt.Sprintf("fc%d", i+1), y, units)})
 	}
 	return b.linear("out", y, 640)
+}
+
+func gru(b *builder, x *ir.Value) *ir.Value {
+	const units, gates = 32, 3
+	w := b.normal("gru.input.weight", ir.Shape{gates * units, x.Type.Shape[0], 1, 1}, 0, math.Sqrt(2/float64(x.Type.Shape[0])))
+	y := b.Add(ir.Conv2D, "gru.input", []*ir.Value{x}, ir.AttrWeight.Is(w), ir.AttrBias.Is(b.normal("gru.input.bias", ir.Shape{gates * units}, 0, .1)))
+	y = b.Add(ir.Recurrent, "gru", []*ir.Value{y}, ir.AttrCell.Is(ir.CellGRU), ir.AttrReset.Is(ir.ResetAfter),
+		ir.AttrHidden.Is(b.normal("gru.hidden", ir.Shape{gates * units, units}, 0, math.Sqrt(2./units))), ir.AttrBias.Is(b.normal("gru.bias", ir.Shape{units}, 0, .1)))
+	y = b.Add(ir.Slice, "last", []*ir.Value{y}, ir.AttrStarts.Is([]int{0, x.Type.Shape[1] - 1, 0}), ir.AttrSize.Is([]int{units, 1, 1}))
+	return b.linear("fc", y, 12)
 }

@@ -15,7 +15,8 @@ import (
 )
 
 // TestNetworks holds the networks to the sizes of MLPerf Tiny's: weights of layers,
-// multiply-adds, the shape before the classifier and the result. Each is made twice.
+// multiply-adds, the shape before the classifier and the result; the recurrent one has weights
+// of its states beside these. Each is made twice.
 func TestNetworks(t *testing.T) {
 	for i, c := range []struct {
 		name          string
@@ -28,6 +29,7 @@ func TestNetworks(t *testing.T) {
 		{"mobilenet", 208112, 7489664, ir.Shape{256, 3, 3}, ir.Shape{2}, map[ir.Op]int{ir.Conv2D: 27, ir.BatchNorm: 27, ir.Relu: 27, ir.GlobalAvgPool: 1, ir.Linear: 1}},
 		{"dscnn", 22016, 2656768, ir.Shape{64, 25, 5}, ir.Shape{12}, map[ir.Op]int{ir.Conv2D: 9, ir.BatchNorm: 9, ir.Relu: 9, ir.GlobalAvgPool: 1, ir.Linear: 1}},
 		{"autoencoder", 264192, 264192, nil, ir.Shape{640}, map[ir.Op]int{ir.Linear: 10, ir.Relu: 9}},
+		{"gru", 1344, 47424, nil, ir.Shape{12}, map[ir.Op]int{ir.Conv2D: 1, ir.Recurrent: 1, ir.Slice: 1, ir.Linear: 1}},
 	} {
 		e := examples.All[i]
 		require.Equal(t, c.name, e.Name)
