@@ -136,7 +136,9 @@ func (s *Search) keeping(ctx context.Context, m method) (*Network, error) {
 		if err != nil {
 			return nil, err
 		}
-		return s.promised(ctx, m, at)
+		// A divergence tells the loss of a network less surely than the loss that the float
+		// network expects: all candidates may be too small.
+		return s.promised(ctx, m, at, !seen.isExpected())
 	case found != nil:
 		return found, s.estimated(ctx, found)
 	case best != nil: // an aim is no condition

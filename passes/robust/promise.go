@@ -378,21 +378,23 @@ func (s *Search) estimated(ctx context.Context, n *Network) error {
 	return nil
 }
 
-// promised is the smallest of the candidates that is shown to keep the share of the budget, by fixed-sequence testing.
-func (s *Search) promised(ctx context.Context, m method, at aim) (*Network, error) {
+// promised is the smallest of the candidates that is shown to keep the share of the budget, by
+// fixed-sequence testing. With mayGrow there are more, larger ones, where the first fails.
+func (s *Search) promised(ctx context.Context, m method, at aim, mayGrow bool) (*Network, error) {
 	if err := s.kept(); err != nil {
 		return nil, err
 	}
 	k := s.env.Report.Kept
+	within := func(bytes int) (*Network, error) {
+		n, err := s.quick(ctx, m, bytes, 0)
+		if isTooSmall(err) {
+			return nil, nil
+		}
+		return n, err
+	}
 	list := []*Network{at.least}
 	if !s.stopped() {
-		all, err := candidates(at.least, at.span, s.everySize()[1], func(bytes int) (*Network, error) {
-			n, err := s.quick(ctx, m, bytes, 0)
-			if isTooSmall(err) {
-				return nil, nil
-			}
-			return n, err
-		})
+		all, err := candidates(at.least, at.span, s.everySize()[1], within)
 		if err != nil {
 			return nil, err
 		}
@@ -410,11 +412,24 @@ func (s *Search) promised(ctx context.Context, m method, at aim) (*Network, erro
 			list = likely
 		}
 	}
-	passed, tested, err := inSequence(list, k.Share, func(n *Network) (measure.Bound, error) { return s.judged(ctx, n) })
+	test := func(n *Network) (measure.Bound, error) { return s.judged(ctx, n) }
+	passed, tested, err := inSequence(list, k.Share, test)
 	if err != nil {
 		return nil, err
 	}
-	k.Tested = tested
+	if k.Tested = tested; passed < 0 && mayGrow && k.Judged > 0 && !s.stopped() {
+		list, err = larger(list[0], s.everySize()[1], within, func(n *Network) (bool, error) {
+			one, err := s.measured(ctx, n)
+			return hasSlack(k, one.kept) || s.stopped(), err
+		})
+		if err != nil {
+			return nil, err
+		}
+		if passed, tested, err = inSequence(list, k.Share, test); err != nil {
+			return nil, err
+		}
+		k.Tested = append(k.Tested, tested...)
+	}
 	if passed < 0 {
 		return nil, refusal(k)
 	}
@@ -424,19 +439,66 @@ func (s *Search) promised(ctx context.Context, m method, at aim) (*Network, erro
 	return &choice, nil
 }
 
+// larger is a second list of candidates, from the largest down: networks above one whose test
+// failed, up to the first that has slack by the images that choose, or the largest there is.
+// within is the network of at most so many bytes, nil of none; most is the bytes of the largest.
+func larger(failed *Network, most int, within func(bytes int) (*Network, error), hasSlack func(n *Network) (bool, error)) (list []*Network, err error) {
+	last := failed
+	for at, isEnough := failed.Bytes, false; at < most && !isEnough; {
+		at = min(int(math.Ceil(float64(at)*slackStep)), most)
+		n, err := within(at)
+		if err != nil {
+			return nil, err
+		}
+		if n == nil || n.Bytes <= last.Bytes {
+			continue
+		}
+		if isEnough, err = hasSlack(n); err != nil {
+			return nil, err
+		}
+		last, list = n, slices.Insert(list, 0, n)
+	}
+	return list[:min(len(list), mostCandidates-1)], nil // one was tested already
+}
+
+// slackStep is the bytes of a network of the second list divided by those of the next: what ships
+// is at most so much larger than it must be.
+const slackStep = 1.2
+
+// slackErrors is how many standard errors a network with slack lies above the share, by the
+// images that choose and as many as judge.
+const slackErrors = 2
+
+// hasSlack reports an estimate whose test on the images that judge should not fail. An error of 0
+// is that of few images: the exact bound of n items that lose nothing is 3/n below 1.
+func hasSlack(k *pass.Kept, kept measure.Estimate) bool {
+	own := kept.StdErr * math.Sqrt(float64(k.Chosen)/float64(k.Judged))
+	margin := max(slackErrors*math.Hypot(kept.StdErr, own), 3/float64(k.Judged))
+	return kept.Value-margin >= k.Share
+}
+
+// absurd is how many times the images that judged others would have to be, that no data set has
+// as many: the estimate lies at the share.
+const absurd = 100
+
 // refusal says that no candidate was shown to keep the share, and what would decide.
 func refusal(k *pass.Kept) error {
-	first := k.Tested[0]
+	first := slices.MaxFunc(k.Tested, func(a, b pass.Tested) int { return cmp.Compare(a.Bytes, b.Bytes) })
 	b := first.Bound
 	d := diag.New(diag.Pos{}, diag.BadBudget, "-keep %v: no network was shown to keep this share: %v", k.Share, b)
 	d.WithNote("it is the largest candidate, of %d bytes; %s", first.Bytes, k.Counts())
 	help := "choose a smaller -keep, wider -formats, or a size by -bits"
+	if b.Least > 0 {
+		help += fmt.Sprintf("; -keep %.4g is no more than this network was shown to keep", math.Floor(1e4*b.Least)/1e4)
+	}
 	items, ok := b.Needed(k.Share)
 	switch {
 	case b.Items == 0:
 		return d.WithHelp("-calib with more images: some must judge")
 	case b.Fails(k.Share):
 		return d.WithHelp("the network cannot keep this at the largest candidate: more images would not help; %s", help)
+	case ok && items > absurd*b.Items:
+		return d.WithHelp("the estimate is too close to the share for any data set to decide; %s", help)
 	case ok && b.Value > k.Share:
 		return d.WithHelp("about %d images that judge would decide, of -calib with more images; or %s", items, help)
 	case ok:

@@ -2,6 +2,7 @@ package robust
 
 import (
 	"errors"
+	"fmt"
 	"math"
 	"testing"
 
@@ -286,8 +287,89 @@ func TestPromise(t *testing.T) {
 		assert.ErrorContains(t, err, "-keep 0.97: no network was shown to keep this share: estimate ")
 		assert.ErrorContains(t, err, want)
 		assert.ErrorContains(t, err, "fitted on 900, chosen by 300, judged by ")
-		assert.Len(t, s.env.Report.Kept.Tested, 1)
+		tested := s.env.Report.Kept.Tested
+		require.NotEmpty(t, tested)
+		assert.LessOrEqual(t, len(tested), 2, "the largest of the candidates, and one with slack")
+		assert.ErrorContains(t, err, fmt.Sprintf("note: it is the largest candidate, of %d bytes; ", tested[len(tested)-1].Bytes))
 	}
+}
+
+// TestPromiseOfALargerNetwork: where even the largest candidate is not shown to keep the share,
+// one that should be by the images that choose begins a second sequence, of networks above it.
+func TestPromiseOfALargerNetwork(t *testing.T) {
+	const share = .97
+	begin := func() (*madeUp, *Search) {
+		o, env := newMadeUp(t), environment(t)
+		env.Formats = families[0].elems
+		env.Holdout = func() (data.Batch, error) { return data.Batch{N: 300}, nil }
+		env.Budget.Promised, env.Budget.Keep = true, share
+		keeps, asked := o.keeps, 0
+		o.keeps = func(formats []quant.Format) measure.Estimate {
+			return measure.Estimate{Value: keeps(formats).Value, StdErr: .004}
+		}
+		o.bounds = func(formats []quant.Format) measure.Bound {
+			if asked++; asked == 1 {
+				return held(share - .01) // an unlucky test
+			}
+			return held(1 - 1.5*(1-keeps(formats).Value))
+		}
+		return o, o.search(env)
+	}
+	_, s := begin()
+	n, err := s.keeping(all, methods[0])
+	require.NoError(t, err)
+	tested := s.env.Report.Kept.Tested
+	assert.LessOrEqual(t, len(tested), mostCandidates)
+	require.Greater(t, len(tested), 1)
+	assert.False(t, tested[0].Passed)
+	for i, x := range tested[1:] {
+		assert.Greater(t, x.Bytes, tested[0].Bytes, "what is smaller failed")
+		assert.True(t, i == 0 || x.Bytes < tested[i].Bytes, "from the largest down")
+	}
+	assert.Less(t, float64(n.Bytes), slackStep*1.1*float64(tested[len(tested)-1].Bytes), "no larger than it must be")
+	assert.GreaterOrEqual(t, s.env.Report.Kept.Bound.Least, share)
+
+	// Of one label an item the loss is expected, and a larger network is no choice.
+	o, s := begin()
+	o.expects = func(formats []quant.Format) float64 { return 1 - o.keeps(formats).Value }
+	_, err = s.keeping(all, methods[0])
+	assert.ErrorContains(t, err, "no network was shown to keep this share")
+	assert.Len(t, s.env.Report.Kept.Tested, 1)
+
+	k := &pass.Kept{Share: share, Chosen: 300, Judged: 1200}
+	for _, c := range []struct {
+		kept measure.Estimate
+		want bool
+	}{
+		{measure.Estimate{Value: .98, StdErr: .004}, true}, // 2 sqrt(1 + 1/4) errors are .0089
+		{measure.Estimate{Value: .978, StdErr: .004}, false},
+		{measure.Estimate{Value: .9726}, true},
+		{measure.Estimate{Value: .9724}, false}, // 3/1200
+		{measure.Estimate{Value: math.NaN()}, false},
+	} {
+		assert.Equal(t, c.want, hasSlack(k, c.kept), "%v", c.kept)
+	}
+}
+
+// TestRefusal: no absurd number of images is promised to decide, and the share of the way out is
+// one that was shown.
+func TestRefusal(t *testing.T) {
+	refused := func(tested ...pass.Tested) string {
+		return refusal(&pass.Kept{Share: .95, Judged: 1536, Tested: tested}).Error()
+	}
+	near := measure.Bound{Estimate: measure.Estimate{Value: .9501, StdErr: .004}, Least: .94358, Items: 1536}
+	text := refused(pass.Tested{Bytes: 10, Bound: near})
+	assert.Contains(t, text, "the estimate is too close to the share for any data set to decide; choose a smaller -keep, wider -formats, or a size by -bits; -keep 0.9435 is no more than this network was shown to keep")
+	assert.NotContains(t, text, "images that judge would")
+	near.Value = .956
+	text = refused(pass.Tested{Bytes: 10, Bound: near})
+	assert.Contains(t, text, "images that judge would decide")
+	larger := near
+	larger.Least = .94
+	assert.Contains(t, refused(pass.Tested{Bytes: 10, Bound: near}, pass.Tested{Bytes: 12, Bound: larger}), "largest candidate, of 12 bytes")
+	near.Least = math.NaN()
+	assert.NotContains(t, refused(pass.Tested{Bytes: 10, Bound: near}), "was shown to keep\n")
+	assert.NotContains(t, refused(pass.Tested{Bytes: 10, Bound: near}), "no more than")
 }
 
 // TestCandidatesAreVetted: none is tested that should lose more than is allowed by the images
