@@ -299,17 +299,25 @@ func (t *columns) findLabels(said string) ([]int, error) {
 	return list, err
 }
 
-// resultOf is which of several results a column is named after, alone or with a number; "" of none.
-func (t *columns) resultOf(column string) string {
+// ofResults finds the columns that are named after one of several results, alone or with a number,
+// where there are as many as its labels have.
+func (t *columns) ofResults() {
 	if len(t.Results) < 2 {
-		return ""
+		return
 	}
 	for _, r := range t.Results {
-		if rest, ok := strings.CutPrefix(column, r.Name); ok && strings.Trim(strings.TrimLeft(rest, "_.- "), "0123456789") == "" {
-			return r.Name
+		var own []int
+		for c, name := range t.names {
+			if rest, ok := strings.CutPrefix(name, r.Name); ok && t.of[c] == "" && strings.Trim(strings.TrimLeft(rest, "_.- "), "0123456789") == "" {
+				own = append(own, c)
+			}
+		}
+		if isLabelOf(&array{shape: []int{len(own)}}, r) {
+			for _, c := range own {
+				t.of[c] = r.Name
+			}
 		}
 	}
-	return ""
 }
 
 // called is a column as messages call it.
@@ -401,10 +409,8 @@ func (t *columns) divide() (inputs, labels []int, err error) {
 	}
 	usual := []int{} // columns of labels by their names
 	if len(t.Labels) == 0 || t.unlabelled() {
+		t.ofResults()
 		for c, name := range t.names {
-			if r := t.resultOf(name); r != "" {
-				t.of[c] = r
-			}
 			if t.of[c] != "" || hasWord(name, labelWords) {
 				usual = append(usual, c)
 			}

@@ -167,13 +167,14 @@ func TestColumnsOfSeveralResults(t *testing.T) {
 	}{
 		"by their names": {"a,b,c,box_0,kind,box_1\n1,2,3,.5,2,.25\n", two, []data.Target{{Name: "kind", From: "column kind", Shape: []int{}, X: []float32{2}}, {Name: "box", From: "2 columns, box_0 to box_1", Shape: []int{2}, X: []float32{.5, .25}}},
 			"labels = column kind of kind, 2 columns, box_0 to box_1 of box"},
-		"by the flag":     {"a,b,c,u,v,w\n1,2,3,.5,2,.25\n", with("", "kind=v", "box=4", "box=w"), []data.Target{{Name: "kind", From: "column v", Shape: []int{}, X: []float32{2}}, {Name: "box", From: "2 columns, u to w", Shape: []int{2}, X: []float32{.5, .25}}}, "labels = column v of kind"},
-		"of one of them":  {"a,b,c,kind,label\n1,2,3,2,7\n", two, []data.Target{{Name: "kind", From: "column kind", Shape: []int{}, X: []float32{2}}}, "labels = column kind of kind; left out: label (no result has this name: -labels kind=label takes it)"},
-		"not wanted":      {"a,b,c,kind\n1,2,3,2\n", with("", None), nil, "no labels; left out: kind (-labels none)"},
-		"not named":       {"id,a,b,c,kind\n9,1,2,3,2\n", with("a,b,c"), []data.Target{{Name: "kind", From: "column kind", Shape: []int{}, X: []float32{2}}}, "left out: id (named neither by -inputs nor as labels)"},
-		"an index":        {",a,b,c,kind\n9,1,2,3,2\n", two, []data.Target{{Name: "kind", From: "column kind", Shape: []int{}, X: []float32{2}}}, "left out: 1 (an index without a name)"},
-		"of no result":    {"a,b,c,u\n1,2,3,2\n", with("", "u"), nil, "-labels u: the network has 2 results\n    help: -labels kind=u says of which they are"},
-		"of another name": {"a,b,c,u\n1,2,3,2\n", with("", "bow=u"), nil, "-labels bow=u: the network has no result bow\n    help: its results are kind, box"},
+		"by the flag":                      {"a,b,c,u,v,w\n1,2,3,.5,2,.25\n", with("", "kind=v", "box=4", "box=w"), []data.Target{{Name: "kind", From: "column v", Shape: []int{}, X: []float32{2}}, {Name: "box", From: "2 columns, u to w", Shape: []int{2}, X: []float32{.5, .25}}}, "labels = column v of kind"},
+		"of one of them":                   {"a,b,c,kind,label\n1,2,3,2,7\n", two, []data.Target{{Name: "kind", From: "column kind", Shape: []int{}, X: []float32{2}}}, "labels = column kind of kind; left out: label (no result has this name: -labels kind=label takes it)"},
+		"features of the name of a result": {"kind1,kind2,kind3,kind4,box0,box1\n1,2,3,4,5,6\n", two, nil, "4 columns without the labels in columns box0 to box1, the input image takes 3"},
+		"not wanted":                       {"a,b,c,kind\n1,2,3,2\n", with("", None), nil, "no labels; left out: kind (-labels none)"},
+		"not named":                        {"id,a,b,c,kind\n9,1,2,3,2\n", with("a,b,c"), []data.Target{{Name: "kind", From: "column kind", Shape: []int{}, X: []float32{2}}}, "left out: id (named neither by -inputs nor as labels)"},
+		"an index":                         {",a,b,c,kind\n9,1,2,3,2\n", two, []data.Target{{Name: "kind", From: "column kind", Shape: []int{}, X: []float32{2}}}, "left out: 1 (an index without a name)"},
+		"of no result":                     {"a,b,c,u\n1,2,3,2\n", with("", "u"), nil, "-labels u: the network has 2 results\n    help: -labels kind=u says of which they are"},
+		"of another name":                  {"a,b,c,u\n1,2,3,2\n", with("", "bow=u"), nil, "-labels bow=u: the network has no result bow\n    help: its results are kind, box"},
 	} {
 		d, err := Load(folder(t, "a.csv", []byte(c.text)), c.want)
 		if err != nil {

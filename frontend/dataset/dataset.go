@@ -486,20 +486,14 @@ func (a *array) outside(i, j, n int, v float32, in Input) *diag.Diagnostic {
 	case a.meaning == samples:
 		return d.WithHelp("lower the recording: no sample may lie beyond full scale, which is the end of any range")
 	case low >= 0 && high <= mostLevel && (isWhole || high > mostLevel/2) && in.High < mostLevel:
-		are := "go"
+		are, like, way := "go", "do", ""
 		if isWhole {
-			are = "are whole numbers"
+			are, like, way = "are whole numbers", "are", ", or save the array as uint8, whose 0..255 span that range"
+			if a.place != nil { // a table, which has no types
+				way = ", or save the columns as uint8 in an npz, whose 0..255 span that range"
+			}
 		}
-		way := "save the array as uint8"
-		if a.place != nil { // a table, which has no types
-			way = "save the columns as uint8 in an npz"
-		}
-		if !isWhole {
-			way = ""
-		} else {
-			way = ", or " + way + ", whose 0..255 span that range"
-		}
-		d.WithNote("the values %s from %g to %g, as pixels do", are, low, high).
+		d.WithNote("the values %s from %g to %g, as pixels %s", are, low, high, like).
 			WithHelp("if the network was trained on %s, %s%s; if it was trained on such values, declare the range: %s", bounds(in), data.Convert(0, mostLevel, in.Low, in.High), way, declare(in, 0, mostLevel))
 	default:
 		wide := in

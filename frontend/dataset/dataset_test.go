@@ -572,6 +572,7 @@ func TestUnusedArraysHaveAReason(t *testing.T) {
 		"not wanted":               {[]anArray{x, y}, with(network([]int{3}, []int{2}), "", None), "no labels; left out: y (-labels none)"},
 		"of no result":             {[]anArray{x, y, {"b", "|u1", "2, 4", zeros(8)}, {"c", "|u1", "2, 7", zeros(14)}}, two, "no labels; left out: b (no result has this name: -labels r1=b takes it), c (named like none of the results r0, r1, and of another shape than their labels), y (no result has this name: -labels r0=y takes it)"},
 		"of one of two results":    {[]anArray{x, y, {"r1", "|u1", "2, 4", zeros(8)}}, two, "labels = r1 uint8 [2,4] of r1; left out: y (no result has this name: -labels r0=y takes it)"},
+		"of results with labels":   {[]anArray{x, {"r0", "|u1", "2,", zeros(2)}, {"r1", "|u1", "2, 4", zeros(8)}, {"z\n", "|u1", "2, 4", zeros(8)}}, two, "labels = r0 uint8 [2] of r0, r1 uint8 [2,4] of r1; left out: z\\x0a (r1 has the labels of its name; -labels 'r1=z\\x0a' takes this one)"},
 		"of both results, by flag": {[]anArray{x, y, {"b", "|u1", "2, 4", zeros(8)}}, with(two, "", "r0=y,r1=b"), "labels = b uint8 [2,4] of r1, y uint8 [2] of r0"},
 	} {
 		d, err := Load(folder(t, "a.npz", npz(t, c.arrays...)), c.want)

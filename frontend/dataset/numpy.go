@@ -451,13 +451,21 @@ func (s *reader) whyUnused(a *array, found []label, inputs []*array) string {
 	isInput := func() bool {
 		return slices.ContainsFunc(s.Want.Inputs, func(in Input) bool { _, ok := fit(a.shape, in.Shape); return ok })
 	}
-	var fits string // the name of a result, best of one that has as many elements
+	isTaken := func(result string) bool {
+		return slices.ContainsFunc(found, func(l label) bool { return l.result == result })
+	}
+	var fits string // the name of a result, best of one without labels, and then of as many elements
+	best := 0
 	for _, r := range s.Results {
-		isFree := !slices.ContainsFunc(found, func(l label) bool { return l.result == r.Name })
-		if isExact := product(r.Shape) == a.size(); isFree && isLabelOf(a, r) && (fits == "" || isExact) {
-			if fits = r.Name; isExact {
-				break
-			}
+		points := 1
+		if !isTaken(r.Name) {
+			points += 2
+		}
+		if product(r.Shape) == a.size() {
+			points++
+		}
+		if isLabelOf(a, r) && points > best {
+			fits, best = r.Name, points
 		}
 	}
 	switch {
@@ -472,6 +480,9 @@ func (s *reader) whyUnused(a *array, found []label, inputs []*array) string {
 	case len(s.Labels) > 0:
 		return "not named by -labels"
 	case len(s.Results) > 1:
+		if isTaken(fits) {
+			return fmt.Sprintf("%s has the labels of its name; %s takes this one", fits, quote.Flag("labels", fits+"="+a.name))
+		}
 		if fits != "" {
 			return fmt.Sprintf("no result has this name: %s takes it", quote.Flag("labels", fits+"="+a.name))
 		}

@@ -514,7 +514,7 @@ func ask(m *ir.Module, i int) *diag.Diagnostic {
 		return d.WithHelp("%s", sayEach(m, nil))
 	}
 	say := could[0].String()
-	d.WithHelp("%s says it, or the text of the network: -> %s %s; -O int8 and -O universal need no task", sayTask(say), out.Type, say)
+	d.WithHelp("%s says it, or the text of the network: -> %s %s; -O int8 and -O universal need no task; dnnc help tasks shows each", sayTask(say), out.Type, say)
 	if labelsTell(m, out) {
 		d.Help += "; labels that are whole numbers say classes, too"
 	}

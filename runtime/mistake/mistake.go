@@ -365,7 +365,11 @@ func (l *look) measures(n int, isLabelled bool) (out Report, err error) {
 	var answers []float32 // to the items as given
 	network := func(ctx context.Context, x []float32, n int) ([]float32, error) {
 		y, err := l.Network(ctx, x, n)
-		answers = append(answers, y...)
+		if answers == nil {
+			answers = y // all of them, as a rule
+		} else {
+			answers = append(slices.Clip(answers), y...)
+		}
 		return y, err
 	}
 	evaluate := func(r *attempt, network measure.Network) (err error) {

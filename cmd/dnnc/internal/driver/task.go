@@ -13,6 +13,7 @@ import (
 	"github.com/dnnc/dnnc/frontend/dataset"
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/ir/quote"
 	"github.com/dnnc/dnnc/runtime/certificate"
 	"github.com/dnnc/dnnc/runtime/data"
 	"github.com/dnnc/dnnc/runtime/disturb"
@@ -169,7 +170,7 @@ func Judged(m *ir.Module, o Options, sources []LabelSource) (measure.Task, strin
 	if len(task.Results) > 1 {
 		end = "; "
 	}
-	line := task.Line(labelTexts) + end + disturb.Said(inputs)
+	line := quote.Line(task.Line(labelTexts)) + end + disturb.Said(inputs)
 	if o.Errors == disturb.Default {
 		line += ", errors by default: " + disturb.Defaults(inputs[0].Holds.Kind)
 	}
