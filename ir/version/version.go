@@ -9,11 +9,11 @@ const (
 	Compiler = "0.9.0"
 	// Language is that of network texts and dumps, whose first line has its major
 	// number.
-	Language = "1.4.0"
+	Language = "1.5.0"
 	// Certificate is that of net.json; its field version is the major number.
-	Certificate = "1.4.0"
+	Certificate = "1.5.0"
 	// Interface is that of the C header and the object's symbols.
-	Interface = "1.2.0"
+	Interface = "1.3.0"
 )
 
 // Major is the first number of a version.

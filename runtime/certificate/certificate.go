@@ -58,6 +58,7 @@ type Certificate struct {
 	OtherBytes  int             `json:"constant_bytes"` // biases, multipliers, shifts, tables
 	AverageBits float64         `json:"average_bits"`
 	ArenaBytes  int             `json:"arena_bytes"`
+	Stream      *Stream         `json:"stream,omitempty"` // of a network that runs frame by frame
 	CodeBytes   int             `json:"code_bytes,omitempty"`
 	Cycles      float64         `json:"estimated_cycles,omitempty"` // of the layers with weights; absent where a layer has no estimate
 	StackBytes  int             `json:"stack_bytes,omitempty"`      // that the run function takes at most
@@ -437,6 +438,19 @@ type Choice struct {
 	Measured    bool    `json:"measured"` // else estimated
 }
 
+// Stream is how a network over time runs, and what it keeps from run to run.
+type Stream struct {
+	Hop        int   `json:"hop"`     // frames of the input that a run takes
+	Delays     []int `json:"delays"`  // frames by which each result comes late
+	Warmups    []int `json:"warmups"` // of each result, the runs after a reset that are not yet whole
+	StateBytes int   `json:"state_bytes"`
+}
+
+// String says it in a line.
+func (s *Stream) String() string {
+	return fmt.Sprintf("a run takes %d frames; %d bytes of the arena stay from run to run; delay %v, warmup %v", s.Hop, s.StateBytes, s.Delays, s.Warmups)
+}
+
 // New describes a quantized module and the search that made it.
 func New(m *ir.Module, env *pass.Env) *Certificate {
 	c := &Certificate{
@@ -446,6 +460,9 @@ func New(m *ir.Module, env *pass.Env) *Certificate {
 	}
 	if !env.Task.IsKL() && env.Report.Evaluations > 0 {
 		c.Search.Divergence, c.Search.Left = RelativeDivergence, env.Report.Left
+	}
+	if m.Streams() {
+		c.Stream = &Stream{m.Stream.Hop, m.Stream.Delays, m.Stream.Warmups, m.StateBytes()}
 	}
 	c.Search.Kept, c.Activations, c.Tuning = newKept(env.Report.Kept), newActivations(env.Widened), newTuning(env.Tuned)
 	if slices.ContainsFunc(m.Ops, func(n *ir.Node) bool { return n.Has(ir.AttrUnroll) }) {

@@ -63,7 +63,11 @@ func layers(out io.Writer, c *certificate.Certificate) {
 	if c.CodeBytes > 0 {
 		fmt.Fprintf(out, ", %d of code", c.CodeBytes)
 	}
-	fmt.Fprintf(out, "; %d bytes of RAM for the arena\n\n", c.ArenaBytes)
+	fmt.Fprintf(out, "; %d bytes of RAM for the arena\n", c.ArenaBytes)
+	if c.Stream != nil {
+		fmt.Fprintln(out, c.Stream)
+	}
+	fmt.Fprintln(out)
 }
 
 // Accuracy prints what was measured, float and quantized side by side, result by result.

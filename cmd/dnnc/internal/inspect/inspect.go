@@ -51,6 +51,9 @@ func Explain(_ context.Context, args []string, _ io.Reader, stdout, _ io.Writer)
 		fmt.Fprintf(stdout, ", chosen by %s in %d evaluations", c.Search.Method, c.Search.Evaluations)
 	}
 	fmt.Fprint(stdout, "\n")
+	if c.Stream != nil {
+		fmt.Fprintln(stdout, c.Stream)
+	}
 	if c.Retention != nil && c.Quantized != nil && c.Float != nil {
 		stderr := "-" // of one image there is none
 		if c.RetentionSE != nil {

@@ -76,6 +76,9 @@ func Size(_ context.Context, args []string, _ io.Reader, stdout, _ io.Writer) er
 	switch {
 	case c != nil:
 		fmt.Fprintf(stdout, "RAM: an arena of %d bytes, and at most %d of stack\n", c.ArenaBytes, stack)
+		if c.Stream != nil {
+			fmt.Fprintln(stdout, c.Stream)
+		}
 	default:
 		fmt.Fprintf(stdout, "RAM: see %s_ARENA_BYTES in the header; at most %d of stack. No certificate of this object lies beside it: %s\n", strings.ToUpper(prefix), stack, absent)
 	}
