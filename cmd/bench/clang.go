@@ -17,6 +17,7 @@ import (
 
 	"github.com/dnnc/dnnc"
 	"github.com/dnnc/dnnc/codegen/llvm"
+	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/runtime/data"
 	"github.com/dnnc/dnnc/runtime/emu"
 )
@@ -149,16 +150,22 @@ func compile(ctx context.Context, path, target string) (*dnnc.Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	c, err := dnnc.NewConfig(target)
+	c, err := config(m, target)
 	if err != nil {
 		return nil, err
 	}
+	return dnnc.Compile(ctx, m, c)
+}
+
+// config is an int8 build of a network for a target, calibrated by noise.
+func config(m *ir.Module, target string) (dnnc.Config, error) {
+	c, err := dnnc.NewConfig(target)
 	var parts []data.Batch
 	for i, v := range m.Inputs {
 		parts = append(parts, data.Synthesize(v.Type.Shape, 0, 1, 16, uint64(i)))
 	}
 	c.Calibration = dnnc.Images(data.Join(parts...))
-	return dnnc.Compile(ctx, m, c)
+	return c, err
 }
 
 // executed is the instructions that one run of a network's object executes, with inputs and outputs where those of

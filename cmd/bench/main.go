@@ -51,7 +51,7 @@ var bars = []bar{
 type settings struct {
 	dnnc, write, dir, only, xnnpack string
 	scale, fit, peers, clang, wide  bool
-	lower, draw                     int
+	lower, draw, choices            int
 	seed                            uint64
 }
 
@@ -68,7 +68,8 @@ func main() {
 	flag.BoolVar(&s.wide, "wide", false, "count convolutions and linear layers on a Cortex-M4 with activations of 8 and of 16 bits, and print the ratios")
 	flag.IntVar(&s.lower, "lower", 0, "count so many random layers in 8, 4, 2 and 1 bits, and print the worst ratio of a width to the one above it or to 8 bits")
 	flag.IntVar(&s.draw, "draw", 0, "-fit measures so many random layers, each in a random format, in place of its table")
-	flag.Uint64Var(&s.seed, "seed", 1, "of the random layers of -lower and -draw")
+	flag.IntVar(&s.choices, "choices", 0, "count so many random layers by every plan that serves them, and print the chosen plan's count beside the least one")
+	flag.Uint64Var(&s.seed, "seed", 1, "of the random layers of -lower, -draw and -choices")
 	flag.BoolVar(&s.scale, "scale", false, "compile AlexNet and VGG-16 in their full size instead, and print time and memory")
 	flag.Parse()
 	if err := s.run(); err != nil {
@@ -100,6 +101,12 @@ func (s settings) run() error {
 		return compareWide(os.Stdout, s.dnnc, s.dir, s.only)
 	case s.lower > 0:
 		return lower(os.Stdout, s.dnnc, s.dir, s.only, s.lower, s.seed)
+	case s.choices > 0:
+		jobs, err := drawnJobs(s.dir, s.choices, s.seed)
+		if err != nil {
+			return err
+		}
+		return choices(context.Background(), os.Stdout, s.only, jobs)
 	case s.fit:
 		jobs, err := fixedJobs(s.dir)
 		if s.draw > 0 {

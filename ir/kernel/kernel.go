@@ -20,6 +20,9 @@ type Family struct {
 	// Plan is the family's cheapest plan of a layer; ok is false where the family does
 	// not serve the layer.
 	Plan func(l Layer) (p Plan, ok bool)
+	// All lists the plans that Plan chooses from, where measurements compare these; nil where
+	// the one of Plan is all.
+	All func(l Layer) []Plan
 	// Read restores the plan that a layer's attributes describe.
 	Read func(l Layer) (Plan, error)
 	// General: the family serves every layer of its kind, slowly. It is chosen only if no

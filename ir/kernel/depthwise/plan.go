@@ -40,7 +40,9 @@ const (
 	perTap          = 2.7
 	perVectorTap    = 1.1
 	perVectorOutput = 5. // four sums requantized together
-	// On RISC-V, without vectors.
+	// On a Cortex-M0, and on RISC-V without vectors.
+	perThumb1Tap    = 11.5
+	perThumb1Output = 45.
 	perScalarTap    = 5.6
 	perScalarOutput = 11.
 	// Without vectors: a weight that is decoded; a tap of a channel that no four have; a tap of a window that is
@@ -97,6 +99,8 @@ func layout(l kernel.Layer, block int) (p Plan, ok bool) {
 	switch {
 	case strings.HasPrefix(l.Target.ISA(), "riscv"):
 		p.cycles = l.Outputs() * (float64(l.Taps())*perScalarTap + perScalarOutput)
+	case l.Target.ISA() == "thumb1":
+		p.cycles = l.Outputs() * (float64(l.Taps())*perThumb1Tap + perThumb1Output)
 	case l.Target.Vectors() && !l.Node.IsWide():
 		p.cycles = l.Outputs() * (float64(l.Taps())*perVectorTap + perVectorOutput)
 	default:

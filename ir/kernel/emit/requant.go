@@ -356,6 +356,9 @@ func (q Channel) Result(acc loop.Expr) loop.Expr {
 		// (hi + 2^(s-33)) >> (s-32) is ((hi >> (s-33)) + 1) >> 1; the zero point
 		// goes in before the last shift.
 		hi := loop.To(loop.Trunc, loop.Op(loop.AShr, product, loop.Num(loop.I64, 32)), 32)
+		if q.g.Target.ISA() == "thumb1" && t.Bits == 32 {
+			hi = q.g.upperHalf(acc, q.Mul)
+		}
 		y = loop.Op(loop.AShr, loop.Sum(loop.Op(loop.AShr, hi, q.Shift), loop.Num(loop.I32, 1+2*zero)), loop.Int(1))
 	default:
 		wide := loop.To(loop.ZExt, q.Shift, 64)
@@ -369,6 +372,19 @@ func (q Channel) Result(acc loop.Expr) loop.Expr {
 		y = loop.Sum(loop.To(loop.Trunc, loop.Clamp(r, -1<<30, 1<<30), 32), loop.Num(loop.I32, zero))
 	}
 	return q.bounded(y)
+}
+
+// upperHalf is the upper half of the product of two numbers of 32 bits, by products of their halves: processors
+// without a product of 64 bits would call a function.
+func (g *Generator) upperHalf(x, y loop.Expr) loop.Expr {
+	b, by := g.B, loop.Int(16)
+	low := func(x loop.Expr) loop.Expr { return loop.Op(loop.And, x, loop.Int(1<<16-1)) }
+	x, y = b.Let("x", x), b.Let("y", y)
+	xLow, xHigh, yLow, yHigh := b.Let("low", low(x)), b.Let("high", loop.Op(loop.AShr, x, by)), b.Let("low", low(y)), b.Let("high", loop.Op(loop.AShr, y, by))
+	// No sum is beyond 32 bits: the least product is -2^15 * (2^16-1), the greatest (2^15-1) * (2^16-1).
+	middle := b.Let("middle", loop.Sum(loop.Times(xHigh, yLow), loop.Op(loop.LShr, loop.Times(xLow, yLow), by)))
+	other := loop.Sum(loop.Times(xLow, yHigh), low(middle))
+	return loop.Sum(loop.Times(xHigh, yHigh), loop.Op(loop.AShr, middle, by), loop.Op(loop.AShr, other, by))
 }
 
 // Bounded returns a rescaled number plus the zero point of the result, within its bounds (R9).

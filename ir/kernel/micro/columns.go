@@ -169,6 +169,12 @@ func (k *micro) window(w geometry.Window) *loop.Func {
 					c.copy(x, from, loop.Int(run))
 					return
 				}
+				if run == 1 { // inside of the image, or outside
+					c.cursor()
+					b.If(loop.Op(loop.And, loop.Op(loop.ULt, iy, loop.Int(w.InH)), loop.Op(loop.ULt, ix, loop.Int(w.InW))),
+						func() { c.copy(x, from, loop.Int(1)) }, func() { c.fill(first, loop.Int(1)) })
+					return
+				}
 				// Taps left and right of the image; of a row outside of it, all.
 				left := b.Var("left", loop.Op(loop.SMax, loop.Op(loop.Sub, loop.Int(0), ix), loop.Int(0)))
 				right := b.Var("right", loop.Op(loop.SMax, loop.Sum(ix, loop.Int(run-w.InW)), loop.Int(0)))
@@ -224,7 +230,7 @@ func (c *columnWriter) whole() bool {
 // scattered reports whether inputs are written byte by byte: one of each pixel after the other, or as they lie,
 // where a processor loads no words from everywhere.
 func (c *columnWriter) scattered() bool {
-	return c.m.Biased && c.pixels > 1 || c.raw()
+	return c.pixels > 1 && !c.m.Planar && c.granule() == 1 || c.raw()
 }
 
 // raw reports whether a column is a copy of the inputs.

@@ -82,6 +82,9 @@ func (m *Product) cycles(e ir.Elem, k, pixels, channels, all int) float64 {
 			step += px * units * m.Flush / float64(room)
 		}
 		left := rest * float64(l.Rest*channels) * (1 + px/4)
+		if slices.Contains(m.Arch, "thumb1") {
+			left *= 2
+		}
 		if n := m.restVectors(l); n > 0 {
 			left = float64(n) * (units + px + px*units*(product+1))
 			sum += decodeByVectors * float64(l.Rest) / float64(max(1, all))
@@ -104,6 +107,7 @@ const (
 	perRun       = 22.
 	perPaddedRun = 38.
 	perOddRun    = 35.
+	thumb1Run    = 1.7 // as many on a Cortex-M0
 )
 
 // columnCycles are those of the columns of all pixels, and of what surrounds them.
@@ -128,13 +132,16 @@ func (m *Product) columnCycles(l kernel.Layer) float64 {
 		input += perFourInput
 	}
 	around := float64(l.Taps()) * kernel.PerTap
-	if m.Feature == "dsp" && l.Node.Op == ir.Conv2D {
+	if isThumb1 := slices.Contains(m.Arch, "thumb1"); (m.Feature == "dsp" || isThumb1) && l.Node.Op == ir.Conv2D {
 		runs, each := float64(l.Taps()), perRun
 		if l.Groups() == 1 && l.Node.Ints(ir.AttrDilation)[1] == 1 {
 			runs = float64(l.Weight()[2])
+			if slices.Max(l.Node.Ints(ir.AttrPad)) > 0 {
+				each = perPaddedRun
+			}
 		}
-		if slices.Max(l.Node.Ints(ir.AttrPad)) > 0 {
-			each = perPaddedRun
+		if isThumb1 {
+			each *= thumb1Run
 		}
 		if m.inPairs() && taps%2 > 0 {
 			each += perOddRun

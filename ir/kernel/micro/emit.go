@@ -185,7 +185,7 @@ func (k *micro) granule() int {
 	if k.m.Planar {
 		return k.columnBytes()
 	}
-	return k.m.Lanes * k.m.Input / 8
+	return k.m.Inputs() * k.m.Input / 8
 }
 
 // columnBytes is the bytes of one pixel's column.

@@ -5,6 +5,7 @@ package micro
 
 import (
 	"fmt"
+	"iter"
 	"math"
 	"slices"
 
@@ -18,11 +19,11 @@ import (
 // pixels.
 var (
 	Conv = kernel.Family{
-		Name: "conv_micro", Op: ir.Conv2D, Wide: true, Pools: true, Rows: true, Plan: kernel.Planner(plan), Read: read,
+		Name: "conv_micro", Op: ir.Conv2D, Wide: true, Pools: true, Rows: true, Plan: kernel.Planner(plan), All: all, Read: read,
 		Doc: "windows of a tile of pixels gathered as columns, times words of codes of a few output channels, by the target's own product",
 	}
 	Linear = kernel.Family{
-		Name: "linear_micro", Op: ir.Linear, Wide: true, Plan: kernel.Planner(plan), Read: read,
+		Name: "linear_micro", Op: ir.Linear, Wide: true, Plan: kernel.Planner(plan), All: all, Read: read,
 		Doc: "the input made a column, times words of codes of a few outputs, by the target's own product",
 	}
 )
@@ -44,18 +45,37 @@ func (p Plan) Cycles() float64 { return p.cycles }
 
 // plan is the cheapest product and tile of a layer.
 func plan(l kernel.Layer) (best Plan, ok bool) {
-	if !l.Scalar() || !l.Narrow() {
-		return best, false
-	}
 	least := 0.
-	for _, m := range productsOf(l.Target) {
-		for _, tile := range m.tiles(l.Elem) {
-			if p, output, fits := m.plan(l, tile[0], tile[1]); fits && l.Fits(p.scratch) && (!ok || output < least) {
-				best, least, ok = p, output, true
-			}
+	for p, output := range plans(l) {
+		if !ok || output < least {
+			best, least, ok = p, output, true
 		}
 	}
 	return best, ok
+}
+
+// plans are the products and tiles of a layer, each with the instructions of the products of an output.
+func plans(l kernel.Layer) iter.Seq2[Plan, float64] {
+	return func(yield func(Plan, float64) bool) {
+		if !l.Scalar() || !l.Narrow() {
+			return
+		}
+		for _, m := range productsOf(l.Target) {
+			for _, tile := range m.tiles(l.Elem) {
+				if p, output, fits := m.plan(l, tile[0], tile[1]); fits && l.Fits(p.scratch) && !yield(p, output) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// all lists the plans of a layer.
+func all(l kernel.Layer) (list []kernel.Plan) {
+	for p := range plans(l) {
+		list = append(list, p)
+	}
+	return list
 }
 
 // read restores the plan of a layer's attributes.

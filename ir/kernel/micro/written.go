@@ -24,7 +24,7 @@ func (k *micro) written(l Layout, w, x *loop.Cursor, groups int, acc [][]*loop.V
 	if k.m.Write == nil || k.m.Carried && !k.m.nestsIn(l) || k.m.Stacked && !k.m.stacksIn(l) {
 		return false
 	}
-	t, ok := k.m.Write(len(acc), len(acc[0]), groups*l.Steps, k.g.Unroll(k.m.Unroll8))
+	t, ok := k.m.Write(l, len(acc), len(acc[0]), groups*l.Steps, k.g.Unroll(k.m.Unroll8))
 	if !ok {
 		return false
 	}
@@ -69,6 +69,9 @@ func (b *text) load(from string, to []string) {
 	}
 }
 
+// mostNear is the instructions of a round, of two bytes or of four, that a Cortex-M0 branches over under a condition.
+const mostNear = 120
+
 // loop writes some groups as rounds, then those left over. count sets a register to a number.
 func (b *text) loop(groups, round int, counter string, count func(n int), some func(n int)) {
 	rounds := groups / round
@@ -76,12 +79,19 @@ func (b *text) loop(groups, round int, counter string, count func(n int), some f
 		count(rounds)
 		b.line(".Lround${:uid}:")
 	}
+	start := b.Len()
 	if rounds > 0 {
 		some(round)
 	}
 	if rounds > 1 {
 		b.line("subs %[1]s, %[1]s, #1", counter)
-		b.line("bne .Lround${:uid}")
+		if strings.Count(b.String()[start:], "\n") > mostNear {
+			b.line("beq .Lend${:uid}")
+			b.line("b .Lround${:uid}")
+			b.line(".Lend${:uid}:")
+		} else {
+			b.line("bne .Lround${:uid}")
+		}
 	}
 	if left := groups % round; left > 0 {
 		some(left)
@@ -127,12 +137,12 @@ var nestedTiles = map[[2]int]nested{
 }
 
 // writeNested writes the products of smlad_nested.
-func writeNested(pixels, channels, groups, round int) (writing, bool) {
+func writeNested(_ Layout, pixels, channels, groups, round int) (writing, bool) {
 	return writeCarried(pixels, channels, groups, round, false)
 }
 
 // writeInPlace writes the products of smlad_in_place.
-func writeInPlace(pixels, channels, groups, round int) (writing, bool) {
+func writeInPlace(_ Layout, pixels, channels, groups, round int) (writing, bool) {
 	return writeCarried(pixels, channels, groups, round, true)
 }
 
@@ -191,7 +201,7 @@ var stackedTiles = map[[2]int]nested{
 
 // writeStacked writes the products of smlad_stacked: those of words as they lie, then without the codes of
 // the last channel, and so on.
-func writeStacked(pixels, channels, groups, round int) (w writing, ok bool) {
+func writeStacked(_ Layout, pixels, channels, groups, round int) (w writing, ok bool) {
 	t, ok := stackedTiles[[2]int{pixels, channels}]
 	if !ok {
 		return w, false
@@ -243,7 +253,7 @@ var halvesTiles = map[[2]int]halves{
 
 // writeHalves writes the products of smlad_halves: the bytes of a word are the codes of two channels, each
 // channel's in every second byte.
-func writeHalves(pixels, channels, groups, round int) (w writing, ok bool) {
+func writeHalves(_ Layout, pixels, channels, groups, round int) (w writing, ok bool) {
 	t, ok := halvesTiles[[2]int{pixels, channels}]
 	if !ok {
 		return w, false
@@ -276,9 +286,23 @@ func writeHalves(pixels, channels, groups, round int) (w writing, ok bool) {
 	return w, true
 }
 
+// mostCounted is above the rounds that count sets a register to.
+const mostCounted = 1 << 16
+
+// count sets one of the lower registers to a number.
+func (b *text) count(register string, n int) {
+	if n < 1<<8 {
+		b.line("movs %s, #%d", register, n)
+		return
+	}
+	b.line("movs %s, #%d", register, n>>8)
+	b.line("lsls %[1]s, %[1]s, #8", register)
+	b.line("adds %s, #%d", register, n&0xff)
+}
+
 // writeBiased writes the products of mla_biased: a Cortex-M0 multiplies in the lower eight
 // registers alone, and one factor is lost; it adds to the upper registers, too.
-func writeBiased(pixels, channels, groups, round int) (w writing, ok bool) {
+func writeBiased(_ Layout, pixels, channels, groups, round int) (w writing, ok bool) {
 	const shared, own, counter = "r2", "r3", "r7"
 	sums := append(regs(4, 3), "r8", "r9", "r10", "r11", "r12", "lr")
 	if pixels > 1 && channels > 1 || pixels*channels > len(sums) {
@@ -312,19 +336,88 @@ func writeBiased(pixels, channels, groups, round int) (w writing, ok bool) {
 			groups -= part
 		}
 	}
-	count := func(n int) {
-		if n < 1<<8 {
-			b.line("movs %s, #%d", counter, n)
-			return
-		}
-		b.line("movs %s, #%d", counter, n>>8)
-		b.line("lsls %[1]s, %[1]s, #8", counter)
-		b.line("adds %s, #%d", counter, n&0xff)
-	}
-	if groups >= 1<<16 {
+	if groups >= mostCounted {
 		return w, false
 	}
-	b.loop(groups, min(max(round, reach/n), 8), counter, count, some)
+	b.loop(groups, min(max(round, reach/n), 8), counter, func(n int) { b.count(counter, n) }, some)
+	w.text = b.String()
+	return w, true
+}
+
+// writePairs writes the products of pair_written: of words whose fields are the codes of two channels, on a
+// Cortex-M0, which multiplies in the lower eight registers alone. units are the fields of an input.
+func writePairs(l Layout, pixels, units, inputs, round int) (w writing, ok bool) {
+	const word, own, input, mask, counter = "r2", "r3", "r4", "r5", "r6"
+	sums := []string{"r7", "r8", "r9", "r10", "r11", "r12", "lr"}
+	if pixels*units > len(sums) || inputs/l.Steps >= mostCounted {
+		return w, false
+	}
+	w = writing{inputsAt: "r0", codesAt: "r1", sums: tileOf(sums, pixels, units), spoiled: []string{word, own, input, mask, counter}}
+	const reach = 32 // bytes from a register that a load reaches
+	var b text
+	bits := 16 / l.Fields
+	if bits < 16 { // of each half
+		b.line("movs %s, #%d", mask, 1<<bits-1)
+		b.line("lsls %s, %s, #16", own, mask)
+		b.line("orrs %[1]s, %[2]s", mask, own)
+	}
+	some := func(groups int) {
+		at := 0
+		advance := func() {
+			if at > 0 {
+				b.line("adds %s, #%d", w.inputsAt, at)
+			}
+			at = 0
+		}
+		for f := range groups * l.Words * l.Fields {
+			unit, place := f%units, f%l.Fields*bits
+			if unit == 0 && at+pixels > reach {
+				advance()
+			}
+			if place == 0 {
+				b.line("ldm %s!, {%s}", w.codesAt, word)
+			}
+			code := word
+			switch {
+			case bits == 16:
+			case place == 0:
+				code = own
+				b.line("mov %s, %s", own, word)
+			default:
+				code = own
+				b.line("lsrs %s, %s, #%d", own, word, place)
+			}
+			if bits < 16 {
+				b.line("ands %s, %s", own, mask)
+			}
+			add := func(product, sum string) {
+				if sum == sums[0] {
+					b.line("adds %[1]s, %[1]s, %[2]s", sum, product)
+				} else {
+					b.line("add %s, %s", sum, product)
+				}
+			}
+			switch {
+			case pixels == 1 && unit == 0:
+				b.line("ldrb %s, [%s, #%d]", input, w.inputsAt, at)
+				fallthrough
+			case pixels == 1:
+				b.line("muls %[1]s, %[2]s, %[1]s", code, input)
+				add(code, w.sums[0][unit])
+			default:
+				for px := range pixels {
+					b.line("ldrb %s, [%s, #%d]", input, w.inputsAt, at+px)
+					b.line("muls %[1]s, %[2]s, %[1]s", input, code)
+					add(input, w.sums[px][unit])
+				}
+			}
+			if unit == units-1 {
+				at += pixels
+			}
+		}
+		advance()
+	}
+	b.loop(inputs/l.Steps, max(1, round/l.Steps), counter, func(n int) { b.count(counter, n) }, some)
 	w.text = b.String()
 	return w, true
 }

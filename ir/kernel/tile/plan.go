@@ -39,7 +39,9 @@ func plan(l kernel.Layer) (Plan, bool) {
 }
 
 func read(l kernel.Layer, tile []int) (Plan, bool) {
-	p := Plan{kernel.Tile{Pixels: tile[0], Channels: tile[1], Instructions: l.Outputs() * float64(l.K()) * kernel.PerWeight}}
+	rows := l.Weight()[0] / l.Groups()
+	whole := (rows + tileChannels - 1) / tileChannels * tileChannels // a tile computes all its channels
+	p := Plan{kernel.Tile{Pixels: tile[0], Channels: tile[1], Instructions: l.Outputs() * float64(whole) / float64(rows) * float64(l.K()) * perWeight(l)}}
 	columns := 1
 	if l.Node.Op == ir.Conv2D {
 		p.Bytes = 2 * p.Pixels * l.K()
@@ -47,6 +49,14 @@ func read(l kernel.Layer, tile []int) (Plan, bool) {
 		columns = l.Node.Out.Type.Shape[2] * pooled
 	}
 	return p, l.Scalar() && p.Pixels <= columns && p.Channels == tileChannels
+}
+
+// perWeight is the instructions of a multiply-add.
+func perWeight(l kernel.Layer) float64 {
+	if l.Target.ISA() == "thumb1" { // whose registers do not hold the sums of a tile
+		return 2 * kernel.PerWeight
+	}
+	return kernel.PerWeight
 }
 
 // Pack lays the codes out in bit planes, one tile of channels after the other.
