@@ -180,6 +180,7 @@ site:
 
 # The examples whose reports test-adoption looks at in a browser.
 REPORTS = keyword mask wear pump detector
+PICTURE_ERRORS = gaussian=.05,.1,.15;light-random=.2;fog-blend=.45;blackout-random=.5
 
 # What users of others' tools meet: the Python package, installed from its wheel with the extra
 # llvm in a throw-away environment; projects, as the tools of their ecosystems take them; the editor's extension; the tutorials, which install PyTorch.
@@ -203,8 +204,11 @@ test-adoption: tools site bin/dnnc
 	@.ci/install chromium npm
 	npm install --prefix bin/adoption --no-audit --no-fund --no-save playwright-core@1.65.1 axe-core@4.14.1
 	$(GO) run ./cmd/tasks -data bin/tasks
-	for t in $(REPORTS); do bin/dnnc report testdata/tasks/$$t/$$t.dnn -calib bin/tasks/$$t/calibration.npz -data bin/tasks/$$t/test.npz \
-		-sizes 2,4 -methods qed,universal -n 300 -results bin/adoption/cells-$$t -o bin/adoption/$$t.html || exit 1; done
+	set -e; for t in $(REPORTS); do data="-calib bin/tasks/$$t/calibration.npz -data bin/tasks/$$t/test.npz -n 300"; \
+		case $$t in mask|detector) data="$$data -errors $(PICTURE_ERRORS)";; esac; \
+		bin/dnnc report testdata/tasks/$$t/$$t.dnn $$data -sizes 2,4 -methods qed,universal -results bin/adoption/cells-$$t -o bin/adoption/$$t.html; \
+		bin/dnnc testdata/tasks/$$t/$$t.dnn $$data -O universal -bits 8 -formats odd -target armv7em -report accuracy -o bin/adoption/$$t.o; done
+	DNNC_REPORTS=$(CURDIR)/bin/adoption $(GO) test -count 1 -run ReportsAreCertificates -v ./cmd/site
 	NODE_PATH=bin/adoption/node_modules node cmd/site/browser.mjs "$$(command -v chromium)" $(REPORTS:%=bin/adoption/%.html) $$(find bin/site -name '*.html')
 	@if command -v npm >/dev/null; then cd editors/vscode && npm install --no-audit --no-fund --no-save && npm run package && cd ../.. && \
 		$(GO) test -count 1 -run ExtensionWorks -v ./cmd/dnnc/internal/command; else echo "no npm: the extension of Visual Studio Code was not packaged"; fi
