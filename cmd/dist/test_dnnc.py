@@ -1,6 +1,8 @@
 """The Python package as its users have it: installed from its wheel. make test-adoption runs it."""
 
+import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -31,12 +33,35 @@ class Package(unittest.TestCase):
         self.assertIn("bytes of weights", r._repr_html_())
 
     def test_what_ships_is_verified(self):
+        for calib in (TRAIN, IMAGES):  # of arrays there is no file afterwards
+            with tempfile.TemporaryDirectory() as folder:
+                dnnc.compile(MODEL, target="armv7em", calib=calib, progress=quiet).save(folder)
+                names = sorted(p.name for p in pathlib.Path(folder).iterdir())
+                self.assertRegex(" ".join(names), r"^lenet5-[0-9a-f]{8}\.safetensors lenet5\.h lenet5\.json lenet5\.o lenet5\.out\.dnn$")
+                done = subprocess.run([sys.executable, "-m", "dnnc", "verify", folder + "/lenet5.o", "-n", "5"], capture_output=True, text=True)
+                self.assertEqual(done.returncode, 0, done.stderr)
+                self.assertIn("bit-exact", done.stdout)
+
+    def test_names_are_no_arguments(self):
         with tempfile.TemporaryDirectory() as folder:
-            dnnc.compile(MODEL, target="armv7em", calib=TRAIN, progress=quiet).save(folder)
-            names = sorted(p.name for p in pathlib.Path(folder).iterdir())
-            self.assertEqual(names, ["lenet5.h", "lenet5.json", "lenet5.o"])
-            done = subprocess.run([sys.executable, "-m", "dnnc", "verify", str(MODEL), "-target", "armv7em", "-calib", str(TRAIN), "-n", "5"], capture_output=True, text=True)
-            self.assertEqual(done.returncode, 0, done.stderr)
+            was = os.getcwd()
+            os.chdir(folder)
+            try:
+                for name in ("-h.onnx", "@list.onnx"):
+                    shutil.copy(MODEL, name)
+                    self.assertIn("_run", dnnc.compile(name, target="armv6m", calib=IMAGES[:8], emit="c", progress=quiet).c)
+                    self.assertEqual(dnnc.check(name)["weights"], 430500)
+            finally:
+                os.chdir(was)
+        for arguments in ({"target": "-help"}, {"target": "armv7em", "task": "-help"}):
+            with self.assertRaises(dnnc.Error):
+                dnnc.compile(MODEL, calib=IMAGES[:8], progress=quiet, **arguments)
+
+    def test_names_of_arrays(self):
+        for name in ("y", "file"):  # a model of one input takes the only array
+            dnnc.compile(MODEL, target="armv6m", calib={name: IMAGES[:16]}, labels=numpy.arange(16) % 10, emit="c", progress=quiet)
+        with self.assertRaisesRegex(ValueError, "Object arrays"):
+            dnnc.compile(MODEL, target="armv6m", calib=IMAGES[:2], labels=numpy.array([1, "a"], dtype=object), emit="c", progress=quiet)
 
     def test_robust_within_a_size(self):
         r = dnnc.compile(MODEL, target="armv7", calib=TRAIN, size=60000, task="classes", options=["-images", "64"], progress=quiet)

@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -63,7 +64,8 @@ class Result:
     files: dict[str, bytes] = field(repr=False)
 
     def save(self, folder: str | os.PathLike[str]) -> list[Path]:
-        """Writes every file of the build into a folder, which is made if it is missing."""
+        """Writes every file of the build into a folder, which is made if it is missing.
+        `dnnc verify FOLDER/NAME.o` proves the object there; the dump beside it is all that it needs."""
         where = Path(folder)
         where.mkdir(parents=True, exist_ok=True)
         paths = []
@@ -148,19 +150,21 @@ def compile(
         name = _name(source)
         out = Path(folder) / "out"
         out.mkdir()
-        command = ["build", "-O", level, str(source), "-target", target, "-emit", emit, "-o", str(out / name) + (".o" if emit == "obj" else ".c")]
+        # With the dump, dnnc verify needs neither the network nor the data.
+        kinds, ending = ("obj,ir", ".o") if emit == "obj" else ("c", ".c")
+        command = ["build", f"-O={level}", _file(source), f"-target={target}", "-emit", kinds, "-o", str(out / name) + ending]
         command += ["-report", "layers,accuracy,fidelity"]
         for low_high in sorted((ranges or {}).items()):
             command += ["-range", f"{low_high[0]}={low_high[1][0]:.9g},{low_high[1][1]:.9g}"]
         for input_name, shape in sorted((shapes or {}).items()):
             command += ["-shape", f"{input_name}=" + ",".join(str(int(n)) for n in shape)]
         if calib is not None:
-            command += ["-calib", _data(calib, labels, ranges or {}, Path(folder))]
+            command.append("-calib=" + _data(calib, labels, ranges or {}, Path(folder)))
         elif labels is not None:
             raise ValueError("labels belong to arrays in calib, and there is no calib")
         for flag, value in (("data", data), ("errors", errors), ("size", size), ("bits", bits), ("keep", keep), ("task", task), ("seed", seed)):
             if value is not None:
-                command += [f"-{flag}", str(value)]
+                command.append(f"-{flag}={value}")
         report, messages = _run([*command, *options], progress)
         files = {p.name: p.read_bytes() for p in sorted(out.iterdir())}
         return Result(
@@ -181,9 +185,9 @@ def check(model: Model, *, target: str | None = None, example: Any = None, optio
 
     Raises Error where the network does not import."""
     with tempfile.TemporaryDirectory(prefix="dnnc-") as folder:
-        command = ["check", "-json", str(_source(model, Path(folder), None, example))]
+        command = ["check", "-json", _file(_source(model, Path(folder), None, example))]
         if target is not None:
-            command += ["-target", target]
+            command.append(f"-target={target}")
         report, _ = _run([*command, *options], lambda line: None)
         return json.loads(report)
 
@@ -211,6 +215,11 @@ def _source(model: Model, folder: Path, calib: Any, example: Any) -> Path:
     finally:
         model.train(was)
     return path
+
+
+def _file(path: Path) -> str:
+    """The path as an argument that is neither a flag nor a response file."""
+    return os.path.join(os.curdir, path) if str(path).startswith(("-", "@")) else str(path)
 
 
 def _name(source: Path) -> str:
@@ -242,9 +251,15 @@ def _data(calib: Data, labels: Any, ranges: Mapping[str, tuple[float, float]], f
             )
         arrays[name] = numpy.ascontiguousarray(array)
     if labels is not None:
-        arrays["y"] = numpy.asarray(labels)
+        name = "y"
+        while name in arrays:
+            name += "_"
+        arrays[name] = numpy.asarray(labels)
     path = folder / "calibration.npz"
-    numpy.savez(path, **arrays)
+    with zipfile.ZipFile(path, "w") as archive:  # numpy.savez has an argument called file
+        for name, array in arrays.items():
+            with archive.open(name + ".npy", "w", force_zip64=True) as f:
+                numpy.lib.format.write_array(f, array, allow_pickle=False)
     return str(path)
 
 

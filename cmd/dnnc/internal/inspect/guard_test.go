@@ -232,6 +232,13 @@ func TestAccept(t *testing.T) {
 	after, err := os.ReadFile(old)
 	require.NoError(t, err)
 	assert.Equal(t, before, after)
+
+	model := filepath.Join(t.TempDir(), "net.onnx") // named in its place
+	require.NoError(t, os.WriteFile(model, []byte("weights"), 0o644))
+	assert.ErrorContains(t, Diff([]string{model, fresh}, g, new(strings.Builder)), "no certificate")
+	kept, err := os.ReadFile(model)
+	require.NoError(t, err)
+	assert.Equal(t, "weights", string(kept))
 }
 
 // Measured and Saved are for tests of whole commands.

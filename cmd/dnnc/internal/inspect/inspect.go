@@ -138,6 +138,9 @@ func Diff(paths []string, g Guard, stdout io.Writer) error {
 	}
 	a, err := open(paths[0], diag.Incomparable)
 	switch {
+	case g.Accept && err != nil && filepath.Ext(paths[0]) != ".json":
+		return diag.New(diag.Pos{File: paths[0]}, diag.BadOutput, "-accept would write over a file that is no certificate").
+			WithHelp("name the certificate of the build before; a broken one is replaced only where its name ends in .json")
 	case g.Accept && err != nil: // what takes its place is right
 		fmt.Fprintf(stdout, "%s is no certificate that this dnnc reads\n", paths[0])
 	case err != nil:

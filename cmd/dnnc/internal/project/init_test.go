@@ -386,11 +386,16 @@ func TestInitRefuses(t *testing.T) {
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "mine"), nil, 0o644))
 	text := "network time(a: f32[4] in [0,1]) -> f32[4] {\n s = relu(a)\n return s\n}\n"
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "time.dnn"), []byte(text), 0o644))
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(at, link); err != nil {
+		t.Skip(err)
+	}
 	for want, args := range map[string][]string{
 		`did you mean "cmake"`:        {"cmak", dnnctest.Lenet, at},
 		"it has mine":                 {"make", dnnctest.Lenet, dir},
 		"not a directory":             {"make", dnnctest.Lenet, filepath.Join(dir, "mine")},
 		"name of the folder is empty": {"make", dnnctest.Lenet, ""},
+		"a link to nothing":           {"make", dnnctest.Lenet, link},
 		"are for Cortex-M":            {"cmsis", dnnctest.Lenet, at, "armv7"},
 		`no target "armv77"`:          {"make", dnnctest.Lenet, at, "armv77"},
 		"two targets":                 {"make", dnnctest.Lenet, at, "armv7", "-target", "armv7em"},

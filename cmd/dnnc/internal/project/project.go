@@ -128,6 +128,7 @@ func Init(ctx context.Context, o driver.Options, stdout, stderr io.Writer) error
 	if err := vacant(dir); err != nil {
 		return err
 	}
+	dir = filepath.Clean(dir)
 	if driver.IsModel(o.Input) {
 		o.Warnings.Say(stderr, diag.Warn(diag.ImportedWeights, "the project has the weights of %s in it: whoever gets the folder gets them", quote.Line(filepath.Base(o.Input))).
 			WithHelp("be sure that you may hand them on before you publish the folder"))
@@ -193,6 +194,9 @@ func vacant(dir string) error {
 	list, err := os.ReadDir(dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
+		if _, err := os.Lstat(dir); err == nil {
+			return diag.New(diag.Pos{File: dir}, diag.BadOutput, "the folder is a link to nothing").WithHelp("name a folder that does not exist yet")
+		}
 		return nil
 	case err != nil:
 		return diag.New(diag.Pos{File: dir}, diag.BadOutput, "%v", err).WithHelp("name a folder that does not exist yet")
