@@ -113,7 +113,7 @@ network net(image: f32[32,8,8] in [0,1]) -> f32[32,8,8] {
 						cycles += c
 					}
 				}
-				assert.LessOrEqual(t, cycles, last, "%d bytes", ram)
+				assert.LessOrEqual(t, cycles, last*(1+1e-12), "%d bytes", ram) // sums of parts in another order
 				last = cycles
 			}
 
