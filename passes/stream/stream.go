@@ -19,6 +19,7 @@ import (
 
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/ir/quote"
 	"github.com/dnnc/dnnc/passes/pass"
 )
 
@@ -84,12 +85,12 @@ func (s *streamer) analyse() error {
 	holds := in.Holds()
 	if holds.Kind != ir.Signal {
 		return diag.New(in.Pos, diag.BadValue, "-stream: the input %s of %s is no signal: along which axis does time go?", in.Name, in.Type.Shape).
-			WithHelp("say it: -kind \"%s=signal axis: 1\", or after the type in the text: signal axis: 1", in.Name)
+			WithHelp("say it: %s, or after the type in the text: signal axis: 1", quote.Flag("kind", in.Name+"=signal axis: 1"))
 	}
 	c := clock{axis: holds.Axis, stride: 1, total: in.Type.Shape[holds.Axis]}
 	if c.total < 2 {
 		return diag.New(in.Pos, diag.BadValue, "-stream: the input %s of %s has one frame along axis %d, where time goes", in.Name, in.Type.Shape, c.axis).
-			WithHelp("say another axis: -kind \"%s=signal axis: N\"; or compile without -stream: a run takes one frame already", in.Name)
+			WithHelp("say another axis: %s; or compile without -stream: a run takes one frame already", quote.Flag("kind", in.Name+"=signal axis: N"))
 	}
 	s.clocks[in] = c
 	for _, n := range s.m.Ops {
