@@ -361,6 +361,18 @@ func newActivations(w *pass.Widened) *Activations {
 	return &Activations{append([]string{}, w.Values...), w.Of, w.Images, w.Enough, db(w.Before), db(w.After), w.ArenaBefore, w.Arena, w.Most, w.Why}
 }
 
+// String says the choice in a line, as the build did, but for estimated cycles.
+func (a *Activations) String() string {
+	db := func(x *float64) float64 {
+		if x == nil {
+			return math.Inf(1)
+		}
+		return *x
+	}
+	w := pass.Widened{Values: a.Wide, Of: a.Of, Images: a.Images, Enough: a.Enough, Before: db(a.Before), After: db(a.After), ArenaBefore: a.Arena8, Arena: a.Arena, Most: a.Most, Why: a.Stopped}
+	return w.String()
+}
+
 // Tuning is how gradients moved the quantized network towards the float network's answers.
 type Tuning struct {
 	Effort   string  `json:"effort"` // as -tune names it

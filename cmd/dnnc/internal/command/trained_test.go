@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/command"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/dnnctest"
 	"github.com/dnnc/dnnc/cmd/internal/tasks"
 	"github.com/dnnc/dnnc/codegen/llvm"
@@ -83,22 +84,68 @@ func TestTrainedExamples(t *testing.T) {
 	}
 }
 
-// TestErrorsDisturbSamples: before features that the network computes, in a search and in what it measures.
-func TestErrorsDisturbSamples(t *testing.T) {
-	e, err := tasks.Find("spoken")
+// items writes some items of a set of an example, and returns the paths of them and of its network.
+func items(t *testing.T, name string, set tasks.Set, n int) (data, network string) {
+	t.Helper()
+	e, err := tasks.Find(name)
 	require.NoError(t, err)
 	m, err := e.Module()
 	require.NoError(t, err)
-	list, err := e.Arrays(m, tasks.Test, 60)
+	list, err := e.Arrays(m, set, n)
 	require.NoError(t, err)
-	path := filepath.Join(t.TempDir(), "test.npz")
-	f, err := os.Create(path)
+	data = filepath.Join(t.TempDir(), "test.npz")
+	f, err := os.Create(data)
 	require.NoError(t, err)
 	require.NoError(t, weights.WriteNPZ(f, list))
 	require.NoError(t, f.Close())
-	out := dnnctest.Succeed(t, "eval", filepath.Join(dnnctest.Root, "testdata/tasks/spoken/spoken.dnn"), "-O", "robust", "-bits", "4", "-formats", "odd",
-		"-calib", path, "-data", path, "-images", "20", "-n", "40", "-errors", "gaussian=.04;gain=.5;drift=.2;dropout=.1;saturation=.3")
-	for _, kind := range []string{"gaussian", "gain", "drift", "dropout", "saturation"} {
+	return data, filepath.Join(dnnctest.Root, "testdata/tasks", name, name+".dnn")
+}
+
+// sampleErrors are of signals, at one size each.
+const sampleErrors = "gaussian=.04;gain=.5;drift=.2;dropout=.1;saturation=.3"
+
+var sampleKinds = []string{"gaussian", "gain", "drift", "dropout", "saturation"}
+
+// TestErrorsDisturbSamples: before features that the network computes, in a search, in what it measures, and in a report.
+func TestErrorsDisturbSamples(t *testing.T) {
+	data, network := items(t, "spoken", tasks.Test, 60)
+	out := dnnctest.Succeed(t, "eval", network, "-O", "robust", "-bits", "4", "-formats", "odd",
+		"-calib", data, "-data", data, "-images", "20", "-n", "40", "-errors", sampleErrors)
+	for _, kind := range sampleKinds {
 		assert.Regexp(t, `(?m)^ *`+kind+` `, out)
+	}
+	var c certificate.Certificate
+	require.NoError(t, json.Unmarshal([]byte(dnnctest.Succeed(t, "eval", network, "-json", "-calib", data, "-data", data, "-images", "20", "-n", "40", "-errors", "dropout=.7;saturation=1")), &c))
+	require.NotNil(t, c.Float)
+	assert.Less(t, c.Float.Mean, c.Float.Clean, "errors of samples reach the answers")
+	object := filepath.Join(t.TempDir(), "spoken.dnn")
+	dnnctest.Succeed(t, "build", network, "-O", "robust", "-bits", "4", "-formats", "odd2,odd4", "-emit", "ir", "-target", "armv7em", "-o", object,
+		"-calib", data, "-images", "20", "-errors", sampleErrors, "-report", "search")
+	assert.FileExists(t, object)
+	if !dnnctest.IsFull() {
+		return
+	}
+	seen, _ := items(t, "spoken", tasks.Calibration, 60)
+	html := filepath.Join(t.TempDir(), "report.html")
+	dnnctest.Succeed(t, "report", network, "-sizes", "3", "-calib", seen, "-data", data, "-images", "20", "-n", "20", "-errors", sampleErrors, "-o", html)
+	raw, err := os.ReadFile(html)
+	require.NoError(t, err)
+	for _, kind := range sampleKinds {
+		assert.Contains(t, string(raw), kind)
+	}
+}
+
+// TestAutoActivations: each command that searches or measures chooses the bits of activations, and says which.
+func TestAutoActivations(t *testing.T) {
+	data, network := items(t, "machine", tasks.Test, 60)
+	const said = `activations: 16 bits for \d+ of \d+ values \(.+\): [\d.]+ dB -> [\d.]+ dB on \d+ calibration images`
+	for _, args := range [][]string{
+		{"eval", "-errors", "gaussian=.04"},
+		{"compare", "-errors", "gaussian=.04", "-methods", "universal,qed", "-sizes", "3"},
+		{"pareto", "-errors", "gaussian=.04", "-sizes", "4"},
+	} {
+		code, stdout, stderr := dnnctest.Run(t, append(append([]string{args[0], network}, args[1:]...), "-formats", "odd2,odd4", "-activations", "auto", "-calib", data, "-data", data, "-images", "20", "-n", "20")...)
+		require.Equal(t, command.Done, code, stderr)
+		assert.Regexp(t, said, stdout+stderr, args[0])
 	}
 }

@@ -32,6 +32,7 @@ func newContest(ctx context.Context, o driver.Options, stdout, stderr io.Writer)
 	if err != nil {
 		return nil, err
 	}
+	driver.Widened(stderr, r.Env.Widened)
 	c := &contest{o: o, r: r, scores: map[string]*measure.Score{}}
 	if c.setup, _, _, err = driver.Setup(ctx, o, r); err != nil {
 		return nil, err

@@ -56,6 +56,7 @@ func Run(ctx context.Context, o driver.Options, stdout, stderr io.Writer) error 
 	if o.Table {
 		said = stdout
 	}
+	driver.Widened(said, r.Env.Widened)
 	if err := r.Judge(ctx, o, said); err != nil {
 		return err
 	}

@@ -26,14 +26,15 @@ const Version = 2
 
 // setting is what a network is chosen or rounded on.
 type setting struct {
-	Errors   string   `json:"errors"`
-	Images   int      `json:"images"`
-	Judged   int      `json:"judged"`
-	Ranges   string   `json:"ranges"`
-	Formats  []string `json:"formats"`
-	MinBits  float64  `json:"min,omitempty"`
-	MaxBits  float64  `json:"max,omitempty"`
-	Rounding string   `json:"rounding,omitempty"`
+	Errors      string   `json:"errors"`
+	Images      int      `json:"images"`
+	Judged      int      `json:"judged"`
+	Ranges      string   `json:"ranges"`
+	Activations string   `json:"activations,omitempty"` // bits that are not 8
+	Formats     []string `json:"formats"`
+	MinBits     float64  `json:"min,omitempty"`
+	MaxBits     float64  `json:"max,omitempty"`
+	Rounding    string   `json:"rounding,omitempty"`
 }
 
 // choice is the question which formats a method gives the layers.

@@ -244,7 +244,7 @@ const mostBeds = 3
 
 // bed calibrates the network; what a search may choose from does not matter here.
 func (l *lab) bed(ctx context.Context, s setting) (*bed, error) {
-	name := fmt.Sprint(s.Errors, "|", s.Images, "|", s.Ranges, "|", s.Rounding)
+	name := fmt.Sprint(s.Errors, "|", s.Images, "|", s.Ranges, "|", s.Activations, "|", s.Rounding)
 	if b := l.beds[name]; b != nil {
 		return b, nil
 	}
@@ -253,6 +253,9 @@ func (l *lab) bed(ctx context.Context, s setting) (*bed, error) {
 	}
 	o := l.x.options()
 	o.Errors, o.Images, o.Activations, o.Rounding, o.Seed = s.Errors, s.Images, s.Ranges, s.Rounding, l.seed
+	if s.Activations != "" {
+		o.Activations += "," + s.Activations
+	}
 	o.Task, o.Judged = l.mat.task.Asked(), true
 	r, err := driver.Compile(ctx, o, io.Discard, l.messages)
 	if err != nil {

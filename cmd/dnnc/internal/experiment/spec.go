@@ -38,6 +38,7 @@ type Experiment struct {
 	Formats          []string
 	MinBits, MaxBits float64
 	Rounding         string
+	Activations      string    // their bits, as -activations; "" are 8
 	Efforts          []float64 // of Q*, as shares of Qed's table
 	JudgedEfforts    []int     // of Qed: judged images
 	Boundary         []string  // kinds of error
@@ -85,6 +86,7 @@ var keys = []key{
 	{"min", "least bits a weight", number(func(x *Experiment) *float64 { return &x.MinBits }, 0, 32)},
 	{"max", "greatest bits a weight", number(func(x *Experiment) *float64 { return &x.MaxBits }, 0, 32)},
 	{"rounding", "nearest or compensated; by width when absent", word(func(x *Experiment) *string { return &x.Rounding }, func() []string { return []string{quant.Nearest, quant.Compensated} })},
+	{"activations", "their bits: 8 when absent, 16 or auto", word(func(x *Experiment) *string { return &x.Activations }, func() []string { return pass.ActivationBits })},
 	{"efforts", "of Q*: multiply-adds as shares of Qed's table", orNone(func(x *Experiment) *[]float64 { return &x.Efforts }, numbers(func(x *Experiment) *[]float64 { return &x.Efforts }, 0, 4))},
 	{"efforts-judged", "of Qed: judged images", orNone(func(x *Experiment) *[]int { return &x.JudgedEfforts }, counts(func(x *Experiment) *[]int { return &x.JudgedEfforts }))},
 	{"boundary", "kinds of error whose boundary distances are measured", orNone(func(x *Experiment) *[]string { return &x.Boundary }, errorKinds)},
@@ -375,7 +377,11 @@ func errorKinds(x *Experiment, value string) (err error) {
 // setting is how the networks of the experiment are chosen and rounded, unless an
 // ablation says otherwise.
 func (x *Experiment) setting() setting {
-	return setting{Errors: x.Errors, Images: x.Images, Judged: x.Judged, Ranges: pass.MinMax, Formats: x.Formats, MinBits: x.MinBits, MaxBits: x.MaxBits, Rounding: x.Rounding}
+	bits := x.Activations
+	if bits == pass.EightBits {
+		bits = "" // what was measured before there was a choice stays
+	}
+	return setting{Errors: x.Errors, Images: x.Images, Judged: x.Judged, Ranges: pass.MinMax, Activations: bits, Formats: x.Formats, MinBits: x.MinBits, MaxBits: x.MaxBits, Rounding: x.Rounding}
 }
 
 // locate makes the paths of an experiment relative to the current folder: the network

@@ -3,6 +3,7 @@
 package inspect
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,6 +14,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/ir/quote"
 	"github.com/dnnc/dnnc/runtime/certificate"
 	"github.com/dnnc/dnnc/runtime/input"
 )
@@ -60,6 +62,12 @@ func Explain(_ context.Context, args []string, _ io.Reader, stdout, _ io.Writer)
 			stderr = fmt.Sprintf("%.4f", *c.RetentionSE)
 		}
 		fmt.Fprintf(stdout, "It has %.4f +- %s of the robust accuracy of the float network (%.4f of %.4f, %d images).\n", *c.Retention, stderr, c.Quantized.Mean, c.Float.Mean, c.Measured.Images)
+	}
+	switch bits := activations(c); {
+	case c.Activations != nil:
+		fmt.Fprintln(stdout, quote.Line(c.Activations.String()))
+	case bits != "":
+		fmt.Fprintf(stdout, "-activations %s\n", quote.Line(bits))
 	}
 	measured := false
 	w := table(stdout)
@@ -181,6 +189,8 @@ func differences(stdout io.Writer, args []string, a, b *certificate.Certificate)
 	differ("-O", a.Optimize, b.Optimize)
 	differ("search", a.Search.Method, b.Search.Method)
 	differ("seed", a.Seed, b.Seed)
+	differ("-activations", cmp.Or(activations(a), "-"), cmp.Or(activations(b), "-"))
+	differ("chosen values of 16 bits", chosen(a), chosen(b))
 	differ("errors", strings.Join(a.Errors, ";"), strings.Join(b.Errors, ";"))
 	for _, name := range names(a.Inputs, b.Inputs, func(i certificate.Input) string { return i.Name }) {
 		hash := func(list []certificate.Input) string {
@@ -228,6 +238,22 @@ func differences(stdout io.Writer, args []string, a, b *certificate.Certificate)
 		differ(name, format(a.Layers), format(b.Layers))
 	}
 	return w.Flush()
+}
+
+// activations are the ranges and bits of activations that a build was asked for; "" of what is usual.
+func activations(c *certificate.Certificate) string {
+	if c.Recipe == nil {
+		return ""
+	}
+	return c.Recipe.Activations
+}
+
+// chosen are the values that -activations auto gave 16 bits.
+func chosen(c *certificate.Certificate) string {
+	if c.Activations == nil {
+		return "-"
+	}
+	return cmp.Or(quote.Line(strings.Join(c.Activations.Wide, " ")), "none")
 }
 
 // names are those of two lists, each once, in the order of the first.

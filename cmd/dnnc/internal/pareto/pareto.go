@@ -108,6 +108,7 @@ func Run(ctx context.Context, o driver.Options, stdout, stderr io.Writer) error 
 	if err := driver.HasWidths(r.Module); err != nil {
 		return err
 	}
+	driver.Widened(stderr, r.Env.Widened)
 	search, err := robust.New(r.Module, r.Env)
 	if err != nil {
 		return err
