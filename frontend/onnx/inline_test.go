@@ -2,6 +2,7 @@ package onnx
 
 import (
 	"fmt"
+	"math"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -195,6 +196,21 @@ func TestModelsOfScikitLearn(t *testing.T) {
 	module, err = Parse("net", m.bytes(), Options{})
 	require.NoError(t, err)
 	assert.Equal(t, []float32{0, 1}, compute(t, module, []float32{.5, .75}))
+	// Integers are never missing, so an imputer changes nothing, and no number is NaN.
+	missing := func(value float32) []byte {
+		return newModel(17).input("x", 1, 2).output("p").node("Imputer", "i", list("x"), list("i"), "imputed_value_floats", []float32{5, 6}, "replaced_value_float", value).in("ai.onnx.ml").
+			node("IsNaN", "n", list("i"), list("n")).node("Where", "w", list("n", "zero", "i"), list("p")).floats("zero", nil, 0).bytes()
+	}
+	module, err = Parse("net", missing(float32(math.NaN())), Options{})
+	require.NoError(t, err)
+	assert.Equal(t, []float32{.5, .75}, compute(t, module, []float32{.5, .75}))
+	_, err = Parse("net", missing(0), Options{})
+	assert.ErrorContains(t, err, "Imputer replaces numbers, not what is missing (NaN)")
+	// A number that is not 0 is true.
+	truth := newModel(17).input("x", 1, 3).output("p").node("Cast", "c", list("x"), list("c"), "to", 9).node("Not", "n", list("c"), list("n")).node("Cast", "p", list("n"), list("p"), "to", 1)
+	module, err = Parse("net", truth.bytes(), Options{Ranges: map[string]ir.Range{"x": {Lo: -1, Hi: 1}}})
+	require.NoError(t, err)
+	assert.Equal(t, []float32{0, 1, 0}, compute(t, module, []float32{-.5, 0, .75}))
 }
 
 // resultOf computes another result than the first.

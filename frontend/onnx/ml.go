@@ -3,6 +3,7 @@ package onnx
 import (
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/dnnc/dnnc/frontend/build"
@@ -66,6 +67,14 @@ func mlNormalizer(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
 		return nil, fmt.Errorf("by the norm %q", norm)
 	}
 	return c.result(c.reshape("own", rows, s))
+}
+
+// mlImputer imports the replacement of what is missing (NaN), which inputs of integers never hold.
+func mlImputer(_ *importer, n *pb.Node, in []*operand) ([]*operand, error) {
+	if a := attr(n, "replaced_value_float"); a == nil || !math.IsNaN(float64(a.GetF())) {
+		return nil, errors.New("replaces numbers, not what is missing (NaN): replace them in the program, and export the pipeline without it")
+	}
+	return []*operand{in[0]}, nil
 }
 
 func mlBinarizer(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {

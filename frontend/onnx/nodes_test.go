@@ -255,6 +255,7 @@ func TestFaultyNodes(t *testing.T) {
 		{"makes a constant of more elements than any may have", "ConstantOfShape", nil, []arg{ints(1<<20, 1<<20)}, nil},
 		{"to ONNX type 99", "Cast", nil, []arg{ints(1)}, []any{"to", 99}},
 		{"of floats to int64, which cuts them off", "Cast", []int64{1, 4}, nil, []any{"to", 7}},
+		{"of floats to int32, which cuts them off: a QuantizeLinear rounds; where it makes labels, -outputs names the other results (probabilities)", "Cast", []int64{1, 4}, nil, []any{"to", 6}},
 		{"of tensors of several types", "Concat", nil, []arg{ints(1), floats(1)}, []any{"axis", 0}},
 		{"of tensors of different ranks", "Concat", nil, []arg{ints(1), ints(1).of(1, 1)}, []any{"axis", 0}},
 		{"of shapes [1 2] and [1 3] along axis 0", "Concat", nil, []arg{ints(1, 2).of(1, 2), ints(1, 2, 3).of(1, 3)}, []any{"axis", 0}},

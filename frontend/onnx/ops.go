@@ -105,7 +105,7 @@ func init() {
 		"Concat":           {1, concat, foldConcat, []ir.Op{ir.Concat, ir.Embedding}},
 		"Identity":         {1, same, func(_ *importer, _ *pb.Node, in []*operand) (*tensor, error) { return in[0].c, nil }, nil},
 		"Dropout":          {1, dropout, nil, nil},
-		"Cast":             {1, cast, foldCast, nil},
+		"Cast":             {1, cast, foldCast, []ir.Op{ir.Abs, ir.Step}},
 		"QuantizeLinear":   {2, quantize, foldQuantize, nil},
 		"DequantizeLinear": {2, dequantize, foldDequantize, []ir.Op{ir.Normalize}},
 		"QLinearConv":      {8, qlinearConv, nil, []ir.Op{ir.Conv2D}},
@@ -155,6 +155,7 @@ func init() {
 		"MultiHeadAttention":               {1, multiHeadAttention, nil, []ir.Op{ir.Mul, ir.MatMul, ir.Softmax}},
 		"ai.onnx.ml.Scaler":                {1, mlScaler, nil, []ir.Op{ir.BatchNorm}},
 		"ai.onnx.ml.Normalizer":            {1, mlNormalizer, nil, []ir.Op{ir.Reduce, ir.Pow, ir.Mul}},
+		"ai.onnx.ml.Imputer":               {1, mlImputer, nil, nil},
 		"ai.onnx.ml.Binarizer":             {1, mlBinarizer, nil, []ir.Op{ir.Step}},
 		"ai.onnx.ml.LinearClassifier":      {1, mlClassifier, nil, []ir.Op{ir.Linear, ir.Softmax, ir.Sigmoid, ir.ArgMax}},
 		"ai.onnx.ml.LinearRegressor":       {1, mlRegressor, nil, []ir.Op{ir.Linear}},
@@ -195,6 +196,7 @@ func init() {
 		"Mod":             {2, remainder, elementwise(func(x []float64) float64 { return x[0] - x[1]*math.Floor(x[0]/x[1]) }, 0), []ir.Op{ir.Reciprocal, ir.Floor, ir.Mul, ir.Sub}},
 		"Min":             {1, extremes(ir.Minimum), elementwise(func(x []float64) float64 { return slices.Min(x) }, 0), []ir.Op{ir.Minimum, ir.Clip}},
 		"Max":             {1, extremes(ir.Maximum), elementwise(func(x []float64) float64 { return slices.Max(x) }, 0), []ir.Op{ir.Maximum, ir.Clip}},
+		"IsNaN":           {1, isNaN, nil, nil},
 		"Trilu":           {1, triangle, foldTrilu, []ir.Op{ir.BatchNorm}},
 		"CumSum":          {2, accumulated, nil, []ir.Op{ir.Conv2D, ir.Linear, ir.Transpose}},
 		"Where": {3, where, elementwise(func(x []float64) float64 {
@@ -260,11 +262,30 @@ func dropout(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
 	return same(im, n, in)
 }
 
-func cast(_ *importer, n *pb.Node, in []*operand) ([]*operand, error) {
-	if to := dtype(intAttr(n, "to", 0)); !to.isFloat() {
-		return nil, fmt.Errorf("of floats to %s, which cuts them off: a QuantizeLinear rounds, or run this part outside of the network", to)
+// cast changes nothing among floats; a float that is not 0 is true.
+func cast(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
+	switch to := dtype(intAttr(n, "to", 0)); {
+	case to == boolType:
+		c := im.compose(n)
+		return c.condition(c.function(ir.Step, "", c.do("Abs", "size", in[:1])))
+	case !to.isFloat():
+		return nil, errCut(to)
 	}
 	return []*operand{in[0]}, nil
+}
+
+// errCut is the fault of a cast that cuts reals off, as 8 bits of 1.98 would give another integer.
+func errCut(to dtype) error {
+	return fmt.Errorf("of floats to %s, which cuts them off: a QuantizeLinear rounds; where it makes labels, -outputs names the other results (probabilities); or run this part outside of the network", to)
+}
+
+// isNaN imports IsNaN: no integer stands for it.
+func isNaN(im *importer, _ *pb.Node, in []*operand) ([]*operand, error) {
+	size := build.Product(in[0].shape)
+	if err := im.room(size); err != nil {
+		return nil, err
+	}
+	return []*operand{{c: newTensor(boolType, in[0].shape, make([]float64, size)), shape: in[0].shape}}, nil
 }
 
 // bound is a bound of Clip, an attribute or an argument.
@@ -298,7 +319,7 @@ func clip(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
 // castLike changes nothing among floats.
 func castLike(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
 	if c := in[1].c; c != nil && !c.typ.isFloat() {
-		return nil, fmt.Errorf("of floats to %s, which cuts them off: a QuantizeLinear rounds, or run this part outside of the network", c.typ)
+		return nil, errCut(c.typ)
 	}
 	return []*operand{in[0]}, nil
 }
