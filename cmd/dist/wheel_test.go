@@ -65,3 +65,38 @@ func checkWheel(t *testing.T, content string, release map[string]string) {
 	_, err = wheel(dir, "plan10/amd64", "dnnc/dnnc", nil, nil)
 	assert.ErrorContains(t, err, "plan10/amd64")
 }
+
+// TestWheelsOfOtherPlatforms: the name of each wheel has the tags that it says inside, and its
+// compiler is called as Python on that platform calls it. Nothing runs these here.
+func TestWheelsOfOtherPlatforms(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "program"), []byte("program"), 0o755))
+	for _, platform := range platforms {
+		name, err := wheel(dir, platform, "program", nil, nil)
+		require.NoError(t, err, platform)
+		r, err := zip.OpenReader(filepath.Join(dir, name))
+		require.NoError(t, err, platform)
+		defer r.Close()
+		command := map[bool]string{true: "dnnc/dnnc.exe", false: "dnnc/dnnc"}[strings.HasPrefix(platform, "windows/")]
+		found := false
+		for _, f := range r.File {
+			in, err := f.Open()
+			require.NoError(t, err)
+			raw, err := io.ReadAll(in)
+			require.NoError(t, err)
+			if f.Name == command {
+				found = string(raw) == "program" && f.Mode().Perm() == 0o755
+			}
+			if strings.HasSuffix(f.Name, "/WHEEL") {
+				var tags []string
+				for _, line := range strings.Split(string(raw), "\n") {
+					if tag, ok := strings.CutPrefix(line, "Tag: py3-none-"); ok {
+						tags = append(tags, tag)
+					}
+				}
+				assert.True(t, strings.HasSuffix(name, "-py3-none-"+strings.Join(tags, ".")+".whl"), name)
+			}
+		}
+		assert.True(t, found, "%s has no %s", name, command)
+	}
+}
