@@ -140,7 +140,7 @@ func Rebuild(ctx context.Context, path string, c *certificate.Certificate, o Opt
 	}
 	again.Chosen, again.Judged, again.TestImages, again.Memory = c.Layers, true, o.TestImages, o.Memory
 	if k := c.Search.Kept; k != nil {
-		again.JudgedBy, again.Budget.Promised = k.JudgedBy, k.Promised
+		again.JudgedBy, again.Budget.Promised, again.Budget.Keep = k.JudgedBy, k.Promised, k.Share
 	}
 	again.Warnings = o.Warnings
 	if o.Network != "" {
@@ -152,7 +152,7 @@ func Rebuild(ctx context.Context, path string, c *certificate.Certificate, o Opt
 			isDump = true
 			source = again
 			again.Input, again.Chosen, again.Level, again.Calib = at(d.Name), nil, string(pass.Int8), ""
-			again.JudgedBy, again.Budget.Promised, again.Tune = 0, false, pass.Tune{}
+			again.JudgedBy, again.Budget.Promised, again.Budget.Keep, again.Tune = 0, false, 0, pass.Tune{}
 			// Of the model, which the dump has.
 			again.Shapes, again.Ranges, again.Signature, again.Kernels, again.Outputs = nil, nil, "", "", nil
 			again.Contents = nil
