@@ -25,8 +25,9 @@ const (
 
 // Bound is what a network keeps of a reference on items, and the one-sided lower bound of
 // it: with BoundConfidence, the share on all items of this kind is at least Least. Of a
-// measure whose shares have no bounds, as of values, Least holds as far as an item that was
-// not seen loses no more than twice as much as the worst of these.
+// measure whose shares have no bounds, as of values, and of items of many answers, as
+// segmentations, Least holds as far as an item that was not seen loses no more than twice as
+// much as the worst of these.
 type Bound struct {
 	Estimate
 	Least  float64 // NaN where the items give none
@@ -140,7 +141,7 @@ func boundOf(s *Score, own, ref []float64) Bound {
 	}
 	switch {
 	case !b.IsDefined():
-	case mass < FewDiffer:
+	case mass < FewDiffer && !(s.Result.positions >= FewDiffer && b.Differ >= FewDiffer):
 		if span > 0 {
 			list := pairs(own, ref)
 			b.doubt = func(share, times float64) float64 { return doubt(list, share, span, times) }
@@ -151,7 +152,7 @@ func boundOf(s *Score, own, ref []float64) Bound {
 		if l := corrected(own, ref, b.Value); l < b.Least {
 			b.Least = l
 		}
-		if span == 0 {
+		if span == 0 || mass < FewDiffer {
 			b.unseen(own, ref)
 		}
 	}
@@ -159,7 +160,9 @@ func boundOf(s *Score, own, ref []float64) Bound {
 }
 
 // worseUnseen is how many times as much as the worst item an item loses that was not drawn, of a
-// measure without bounds. Where few items lose most of what is lost, the draw lacks some of them:
+// measure without bounds, or of items of so many answers that all of them lose a little: a bound
+// for which an item may lose the whole span lies a few items below the estimate, however alike
+// they are. Where few items lose most of what is lost, the draw lacks some of them:
 // with 1 the bound fails in one of ten draws of lognormal losses, with 2 in one of twenty.
 const worseUnseen = 2
 

@@ -286,6 +286,37 @@ func TestBoundsHoldOfHeavyTails(t *testing.T) {
 	}
 }
 
+// TestBoundsOfManyAnswers: items of many answers, each of which loses a little, tell more than as
+// many that lose all or nothing, and the bound holds; of an answer an item the bound is exact.
+func TestBoundsOfManyAnswers(t *testing.T) {
+	const items, pixels, draws = 300, 64, 150
+	rng := rand.New(rand.NewPCG(5, 6))
+	above := 0
+	for range draws {
+		own, ref := make([]float64, items), make([]float64, items)
+		for i := range own {
+			lost := .01 * 2 * rng.Float64() // 1 % in the mean
+			for range pixels {
+				if rng.Float64() < .95 {
+					ref[i] += 1. / pixels
+					if rng.Float64() >= lost {
+						own[i] += 1. / pixels
+					}
+				}
+			}
+		}
+		s := &Score{Images: items, Kinds: []Kind{{}}, Result: Result{row: rowOf(ir.Classes), positions: pixels}}
+		b := boundOf(s, own, ref)
+		assert.Greater(t, b.Least, b.Value-.004)
+		s.Result.positions = 1
+		assert.Less(t, boundOf(s, own, ref).Least, b.Value-.009)
+		if b.Least > .99 {
+			above++
+		}
+	}
+	assert.LessOrEqual(t, float64(above)/draws, .05+3*math.Sqrt(.05*.95/draws))
+}
+
 // TestNeeded promises no number of items that has no bound: a measure without bounds needs
 // as many items that differ as the delta method does.
 func TestNeeded(t *testing.T) {
