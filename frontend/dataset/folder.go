@@ -41,6 +41,8 @@ type contents struct {
 	labels  []int    // of each class
 	masks   []string // of each file, where there are
 	empty   []string // classes without files
+	// isNumbered reports that the names of the folders are the labels.
+	isNumbered bool
 }
 
 // list finds the files of a folder: unlabelled ones in the folder itself, or those of each
@@ -58,7 +60,8 @@ func list(path string) (c contents, err error) {
 		return c, err
 	}
 	var byClass [][]string
-	count, isNumbered := 0, true
+	count := 0
+	c.isNumbered = true
 	for _, e := range entries {
 		if !e.IsDir() || strings.HasPrefix(e.Name(), ".") {
 			continue
@@ -72,7 +75,7 @@ func list(path string) (c contents, err error) {
 			c.empty = append(c.empty, e.Name())
 		}
 		n, err := strconv.Atoi(e.Name())
-		isNumbered = isNumbered && err == nil && n >= 0
+		c.isNumbered = c.isNumbered && err == nil && n >= 0
 		byClass, c.classes, c.labels, count = append(byClass, files), append(c.classes, e.Name()), append(c.labels, n), count+len(files)
 	}
 	switch {
@@ -86,7 +89,7 @@ func list(path string) (c contents, err error) {
 	if images, masks, ok := paired(c.classes); ok {
 		return c.pair(path, byClass[images], byClass[masks])
 	}
-	if !isNumbered {
+	if !c.isNumbered {
 		for i := range c.labels {
 			c.labels[i] = i
 		}
@@ -238,6 +241,9 @@ func (s *reader) folder() (data.Batch, error) {
 	b.Labels = make([]int, b.N)
 	for i, from := range s.at {
 		b.Labels[i] = c.labels[c.of[from]]
+	}
+	if !c.isNumbered {
+		b.Folders = c.classes
 	}
 	names := make([]string, len(c.classes))
 	for i, name := range c.classes {

@@ -27,6 +27,8 @@ type Batch struct {
 	// Places is what else tells each: its file in a folder, its line in a table; nil: nothing.
 	At     []int
 	Places []string
+	// Folders are the names that gave the labels, by label; nil where the labels are numbers.
+	Folders []string
 }
 
 // Called is image i as its user finds it: by its number in the data set, and by its place.
@@ -102,7 +104,7 @@ func (b Batch) Among(others ...Batch) (n int) {
 // Slice returns images from up to but not including to, sharing their pixels.
 func (b Batch) Slice(from, to int) Batch {
 	s := b.Size()
-	out := Batch{N: to - from, Shape: b.Shape, Others: b.Others, Levels: b.Levels, X: b.X[from*s : to*s]}
+	out := Batch{N: to - from, Shape: b.Shape, Others: b.Others, Levels: b.Levels, Folders: b.Folders, X: b.X[from*s : to*s]}
 	if b.Labels != nil {
 		out.Labels = b.Labels[from:to]
 	}

@@ -769,6 +769,9 @@ func (t *Task) given(b data.Batch) ([][]float32, error) {
 		}
 		if r.row.most != nil {
 			most := r.row.most(r)
+			if n := len(b.Folders); n > 0 && n != most {
+				return nil, otherFolders(b.Folders, most)
+			}
 			for j, v := range x {
 				if r.isVoid(v) {
 					continue
@@ -1034,6 +1037,24 @@ func (t *Task) Doubt(m *ir.Module, b data.Batch, isGuess bool) *diag.Diagnostic 
 		WithNote("%s", couldBe(ir.Classes, ir.EmbeddingTask)).
 		WithHelp("%s says it, or %s; of a classifier look at data, labels and weights", sayTask(ir.Classes), sayTask(ir.EmbeddingTask))
 }
+
+// otherFolders refuses labels that are the places of folders among others, where there are not as
+// many folders as classes: which class each is cannot be known.
+func otherFolders(folders []string, classes int) *diag.Diagnostic {
+	list := strings.Join(folders[:min(len(folders), mostNamed)], ", ")
+	if len(folders) > mostNamed {
+		list += ", ..."
+	}
+	d := diag.New(diag.Pos{}, diag.BadData, "folders of classes: the data have %d, the network has %d classes", len(folders), classes).
+		WithNote("labels are the places of the folders by name: %s", list)
+	if len(folders) > classes {
+		return d.WithHelp("take away the folders that are no class of the network")
+	}
+	return d.WithHelp("make an empty folder for each class that the data lack, or name the folders by the labels: 0, 1 and so on")
+}
+
+// mostNamed is how many folders a message lists.
+const mostNamed = 8
 
 // beyond says that a label names no class; all labels lie from least to greatest.
 func beyond(image string, label, classes, least, greatest int) *diag.Diagnostic {

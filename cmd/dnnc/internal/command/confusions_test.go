@@ -91,6 +91,10 @@ func TestConfusionsAreFound(t *testing.T) {
 		{"colour for gray", "classes", "", map[string]string{"a/0/a.png": pngOf(t, coloured)}, "a", "0/a.png is in colour, the network takes one plane as image\n    help: convert the pictures to gray", false},
 		{"an empty class", "classes", "", map[string]string{"a/cat/a.png": gray(8, 8), "a/bee/notes.txt": "", "a/ape/a.png": gray(8, 8)}, "a",
 			"labels = folders: ape 0, bee 1, cat 2; without files: bee", true},
+		{"fewer folders than classes", "classes", "", map[string]string{"a/cat/a.png": gray(8, 8), "a/ape/a.png": gray(8, 8)}, "a",
+			"a: data: folders of classes: the data have 2, the network has 3 classes\n    note: labels are the places of the folders by name: ape, cat\n    help: make an empty folder for each class that the data lack", false},
+		{"more folders than classes", "classes", "", map[string]string{"a/cat/a.png": gray(8, 8), "a/ape/a.png": gray(8, 8), "a/bee/a.png": gray(8, 8), "a/__MACOSX/a.txt": ""}, "a",
+			"a: data: folders of classes: the data have 4, the network has 3 classes\n    note: labels are the places of the folders by name: __MACOSX, ape, bee, cat\n    help: take away the folders", false},
 		{"one class only", "classes", "", map[string]string{"a.npz": npzOf(t, x, filled("y", weights.U8, func(int) float32 { return 2 }, n))}, "a.npz", "labels: a.npz, where every label is 2, input image", true},
 		{"a class without an item", "classes", "", map[string]string{"a.npz": npzOf(t, x, filled("y", weights.U8, func(i int) float32 { return float32(i % 2) }, n))}, "a.npz", "labels: a.npz, where no label is 2, input image", true},
 		{"reals for classes", "classes", "", map[string]string{"a.npz": npzOf(t, x, filled("y", weights.F32, unit, n))}, "a.npz",
@@ -151,4 +155,14 @@ func TestConfusionsAreFound(t *testing.T) {
 		assert.NotContains(t, stdout, "accuracy  size", "%s: nothing is measured", c.name)
 		assert.Contains(t, stderr, c.said, c.name)
 	}
+	// The same label of two sets.
+	dir := t.TempDir()
+	for _, name := range []string{"a/ape", "a/bee", "a/cat", "b/ape", "b/bird", "b/cat"} {
+		require.NoError(t, os.MkdirAll(filepath.Join(dir, name), 0o755))
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name, "a.png"), []byte(gray(8, 8)), 0o644))
+	}
+	code, _, stderr := dnnctest.Run(t, "eval", path("classes.dnn"), "-calib", filepath.Join(dir, "a"), "-data", filepath.Join(dir, "b"), "-errors", "none")
+	assert.Equal(t, command.AtFault, code)
+	assert.Contains(t, stderr, `the label 1 is "bird" here, and "bee" in `)
+	assert.Contains(t, stderr, "help: labels are the places of the folders by name: give both sets the same folders")
 }

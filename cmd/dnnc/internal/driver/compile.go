@@ -39,7 +39,8 @@ type Result struct {
 	testArray []string // of that data set, as dataset.Data has them
 	arrays    []string // of the one that calibrates
 
-	calibrated string // hash of the images that ranges come from; "" where that is not known
+	calibrated string  // hash of the images that ranges come from; "" where that is not known
+	folders    folders // that gave labels their names, of the first set that has some
 
 	Tensors []string // paths of the tensors files as the network names them
 	files   []certificate.Input

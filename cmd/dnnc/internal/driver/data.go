@@ -42,6 +42,9 @@ func (r *Result) calibration(o Options, c *dnnc.Config) {
 		if err != nil {
 			return data.Batch{}, err
 		}
+		if err := r.sameFolders(path, d.Batch.Folders); err != nil {
+			return data.Batch{}, err
+		}
 		files := inputsOf(d.Files)
 		r.files = append(r.files, files...)
 		r.reads(path, files)
@@ -53,6 +56,36 @@ func (r *Result) calibration(o Options, c *dnnc.Config) {
 		r.announce(d.Batch.N)
 		return d.Batch, nil
 	}
+}
+
+// folders are the names that give labels in a set of folders.
+type folders struct {
+	path  string
+	names []string
+}
+
+// sameFolders refuses a set whose folders have other names than those of the set before: labels are
+// their places by name, so that one label would mean two things.
+func (r *Result) sameFolders(path string, names []string) error {
+	switch before := r.folders; {
+	case names == nil:
+	case before.names == nil:
+		r.folders = folders{path, names}
+	case !slices.Equal(before.names, names):
+		i := 0
+		for i < min(len(names), len(before.names)) && names[i] == before.names[i] {
+			i++
+		}
+		at := func(list []string) string {
+			if i < len(list) {
+				return fmt.Sprintf("%q", list[i])
+			}
+			return "no folder"
+		}
+		return diag.New(diag.Pos{File: path}, diag.BadData, "the label %d is %s here, and %s in %s", i, at(names), at(before.names), before.path).
+			WithHelp("labels are the places of the folders by name: give both sets the same folders, empty ones where a class has no items")
+	}
+	return nil
 }
 
 // longWork is the work of a calibration from which on it is announced: it takes ten seconds and

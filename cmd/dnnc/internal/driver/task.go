@@ -217,6 +217,9 @@ func (r *Result) testImages(o Options) (data.Batch, []certificate.Input, error) 
 		if err != nil {
 			return data.Batch{}, nil, err
 		}
+		if err := r.sameFolders(path, d.Batch.Folders); err != nil {
+			return data.Batch{}, nil, err
+		}
 		r.test, r.testFiles = d.Batch, inputsOf(d.Files)
 		r.testArray = d.Arrays
 		r.reads(path, r.testFiles)
