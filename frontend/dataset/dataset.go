@@ -469,7 +469,7 @@ func (a *array) outside(i, j, n int, v float32, in Input) *diag.Diagnostic {
 	if a.place != nil {
 		d.Pos = a.place(i, j)
 	}
-	if v != v {
+	if v != v || math.IsInf(float64(v), 0) {
 		return d.WithHelp("fill the value, or leave the item out")
 	}
 	if d.Message += fmt.Sprintf(", the input is declared in %s", bounds(in)); in.Name != "" {
@@ -479,6 +479,9 @@ func (a *array) outside(i, j, n int, v float32, in Input) *diag.Diagnostic {
 	for i := range n {
 		for j := range a.size() {
 			x := a.value(i, j)
+			if math.IsInf(float64(x), 0) || x != x {
+				continue // which no range holds
+			}
 			low, high, isWhole = min(low, x), max(high, x), isWhole && x == float32(int32(x))
 		}
 	}

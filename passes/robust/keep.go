@@ -240,6 +240,9 @@ func (s *Search) refuseUndefined(ctx context.Context, keep float64) error {
 			what = exact.Measure()
 		}
 		gap, isTold := exact.AboveConstant()
+		if !isTold && exact.Images < 2 {
+			return diag.New(out.Pos, diag.BadData, "-keep %v: too few held-out images: %d", keep, exact.Images).WithHelp("give -calib more images; .99 takes about 300 that judge, 500 in all")
+		}
 		if !isTold {
 			return diag.New(out.Pos, diag.BadData, "-keep %v: the float network has nothing to keep: its %s is %.4f on %d held-out images, and %.4f of the best constant answer", keep, what, exact.Mean(), exact.Images, exact.Mean()-gap.Value).
 				WithNote("a share of it says something where it is above by more than two standard errors, here %.4f", 2*gap.StdErr).WithHelp(help)
