@@ -182,8 +182,8 @@ func (v *verifier) against(ctx context.Context, whole *ir.Module, inputs [][]int
 	return nil
 }
 
-// records are the inputs in logical order: images, or noise where there are
-// none, then the adversarial ones.
+// records are the inputs in logical order: test images, calibration images where there are none of these,
+// or noise, then the adversarial ones.
 func records(o driver.Options, r *driver.Result, m *ir.Module, n int, messages io.Writer) (list [][]int8, kind string, err error) {
 	rng := rand.New(rand.NewPCG(o.Seed, 1))
 	noise := func() (x []int8) {
@@ -193,9 +193,13 @@ func records(o driver.Options, r *driver.Result, m *ir.Module, n int, messages i
 		return x
 	}
 	kind = noisy
-	if path := driver.TestData(o, m); path != "" && !m.Streams() {
-		kind = "test images"
-		b, err := driver.Images(o, path, r.Network(), dataset.Test, n)
+	path, part, of := driver.TestData(o, m), dataset.Test, "test images"
+	if path == "" {
+		path, part, of = driver.CalibrationData(o, m), dataset.Train, "calibration images"
+	}
+	if path != "" && !m.Streams() {
+		kind = of
+		b, err := driver.Images(o, path, r.Network(), part, n)
 		if err != nil {
 			return nil, "", err
 		}
