@@ -164,6 +164,8 @@ func (c *Config) Check() error {
 		return diag.New(diag.Pos{}, diag.BadValue, "-time is of -search qstar, which can end at any time").WithHelp("-search qstar -time %v", c.Time)
 	case c.Search != "" && c.Level != pass.Robust:
 		return diag.New(diag.Pos{}, diag.BadValue, "-search is the method of -O robust, and -O %s searches nothing", c.Level).WithHelp("-O robust -search %s", c.Search)
+	case c.Checkpoint != "" && !c.Measures() && c.Chosen == nil:
+		return diag.New(diag.Pos{}, diag.BadValue, "-checkpoint keeps what a search measures, and -O %s searches nothing", c.Level).WithHelp("-O robust, or leave -checkpoint out")
 	case (b.Cycles > 0 || b.CyclesOfInt8 > 0) && c.Level != pass.Robust:
 		return diag.New(diag.Pos{}, diag.BadBudget, "-cycles bounds a search, and -O %s is none", c.Level).WithHelp("-O robust -cycles ...")
 	case b.IsSize() && c.Level == pass.Int8 && c.Chosen == nil:

@@ -79,6 +79,19 @@ func TestShareOfNothing(t *testing.T) {
 	}
 }
 
+// TestCheckpointOfNoSearch: what nothing is written into is refused.
+func TestCheckpointOfNoSearch(t *testing.T) {
+	for level, isSearch := range map[pass.Level]bool{pass.Int8: false, pass.Universal: false, pass.Compress: true, pass.Robust: true} {
+		c := config(t)
+		c.Level, c.Checkpoint = level, "net.check"
+		if err := c.Check(); isSearch {
+			assert.NoError(t, err, level)
+		} else {
+			assert.ErrorContains(t, err, "-checkpoint keeps what a search measures, and -O "+string(level)+" searches nothing")
+		}
+	}
+}
+
 // TestImagesOfAnotherNetwork: images of the caller's own that the network does not take are
 // its error, and no panic.
 func TestImagesOfAnotherNetwork(t *testing.T) {

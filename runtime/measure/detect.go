@@ -35,8 +35,11 @@ type Detector struct {
 	count         int // of boxes
 	classes       int
 	inner         int // 1: the numbers of a box lie side by side; else count, apart
+	form          string
 	corners       func(v [4]float64) [4]float64
-	least         float64 // score of a detection
+	found         int            // boxes of detections, of both networks under all conditions
+	empty         map[string]int // how many of them would be empty by each form
+	least         float64        // score of a detection
 
 	answer [2][]float32 // of the float network and of the quantized one, under this condition
 	items  int
@@ -62,7 +65,7 @@ func NewDetector(t *Task, text string) (*Detector, error) {
 		}
 		said[key] = value
 	}
-	d := &Detector{size: t.Size()}
+	d := &Detector{size: t.Size(), form: said["form"], empty: map[string]int{}}
 	for key, r := range map[string]*Result{"boxes": &d.boxes, "scores": &d.scores} {
 		i := slices.IndexFunc(t.Results, func(r Result) bool { return r.Name == said[key] })
 		if i < 0 {
@@ -140,7 +143,14 @@ func (d *Detector) detections(answers []float32) (list []detection) {
 			}
 		}
 		if best.score >= d.least {
-			best.corners = d.corners([4]float64{at(boxes, i, 0, 4), at(boxes, i, 1, 4), at(boxes, i, 2, 4), at(boxes, i, 3, 4)})
+			box := [4]float64{at(boxes, i, 0, 4), at(boxes, i, 1, 4), at(boxes, i, 2, 4), at(boxes, i, 3, 4)}
+			best.corners = d.corners(box)
+			d.found++
+			for name, corners := range boxForms {
+				if c := corners(box); !(c[2] > c[0] && c[3] > c[1]) {
+					d.empty[name]++
+				}
+			}
 			all = append(all, best)
 		}
 	}
@@ -192,6 +202,24 @@ func (d *Detector) Attach(s *Setup) {
 		}
 		return nil
 	}
+}
+
+// Doubt says why the agreement may say nothing; "" where nothing speaks against it: there are no
+// detections, or by the form that was said most boxes are empty, whose right or lower end does
+// not lie after the other one.
+func (d *Detector) Doubt() string {
+	if d.found == 0 {
+		return fmt.Sprintf("neither network has a score in %s of at least %g, as a detection has; least: says another one", d.scores.Name, d.least)
+	}
+	if 2*d.empty[d.form] <= d.found {
+		return ""
+	}
+	says := fmt.Sprintf("as %s %d of %d boxes in %s are empty, and agree with none", d.form, d.empty[d.form], d.found, d.boxes.Name)
+	best := slices.MinFunc(BoxForms(), func(a, b string) int { return cmp.Compare(d.empty[a], d.empty[b]) })
+	if 2*d.empty[best] > d.found {
+		return says + fmt.Sprintf("; none of the forms %s suits them", strings.Join(BoxForms(), ", "))
+	}
+	return says + fmt.Sprintf("; form: %s makes %d of them empty", best, d.empty[best])
 }
 
 // Agreement is the share of all detections that both networks make, the mean over the sizes

@@ -97,6 +97,14 @@ func TestDetections(t *testing.T) {
 		assert.Equal(t, 8, n)
 		assert.LessOrEqual(t, agreement.Low, agreement.Value)
 		assert.GreaterOrEqual(t, agreement.High, agreement.Value)
+		assert.Empty(t, d.Doubt())
+		none := *d
+		none.found, none.least = 0, .5
+		assert.Contains(t, none.Doubt(), "neither network has a score in r1 of at least 0.5, as a detection has; least: says another one")
+		wrong := Detector{boxes: d.boxes, scores: d.scores, form: "xywh", found: 10, empty: map[string]int{"xywh": 6, "xyxy": 1, "yxyx": 2, "cxcywh": 6}}
+		assert.Equal(t, "as xywh 6 of 10 boxes in r0 are empty, and agree with none; form: xyxy makes 1 of them empty", wrong.Doubt())
+		wrong.empty["xyxy"], wrong.empty["yxyx"] = 6, 6
+		assert.Contains(t, wrong.Doubt(), "none of the forms xyxy, yxyx, xywh, cxcywh suits them")
 	}
 }
 

@@ -122,7 +122,12 @@ func scoring(fs *flag.FlagSet, o *driver.Options) {
 		}
 		return err
 	})
-	fs.StringVar(&o.Detect, "detect", "", "compare detections with the float network's at IoU .5: `results` as \"boxes: NAME, scores: NAME, form: xyxy\" ("+strings.Join(measure.BoxForms(), ", ")+"), and \"least: 0\" of scores that are no probabilities")
+	fs.Func("detect", "compare detections with the float network's at IoU .5: `results` as \"boxes: NAME, scores: NAME, form: xyxy\" ("+strings.Join(measure.BoxForms(), ", ")+"), and \"least: 0\" of scores that are no probabilities", func(s string) error {
+		if o.Detect = s; strings.TrimSpace(s) == "" {
+			return errors.New("it names no results")
+		}
+		return nil
+	})
 	o.MetricTime = time.Minute
 	fs.Var(duration{&o.MetricTime}, "metric-time", "what one call of the program of -metric may take, a `time` above 0")
 }

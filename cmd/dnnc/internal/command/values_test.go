@@ -54,6 +54,9 @@ func TestFlagsRefuseWhatIsNoValue(t *testing.T) {
 			}
 		}
 	}
+	code, _, stderr := dnnctest.Run(t, "eval", "no-such.dnn", "-detect", " ")
+	assert.Equal(t, command.BadUsage, code)
+	assert.Contains(t, stderr, "for flag -detect: it names no results")
 	for _, args := range [][]string{{"-n", "010"}, {"-seed", "18446744073709551615"}, {"-keep", "1"}, {"-min", "0"}} {
 		code, _, stderr := dnnctest.Run(t, append([]string{"build", "no-such.dnn", "-target", "armv7em", "-O", "robust"}, args...)...)
 		assert.Equal(t, command.AtFault, code, stderr)

@@ -65,6 +65,9 @@ func Build(ctx context.Context, o Options, out, messages io.Writer) error {
 	}
 	if planned {
 		report(out, o.Report, b.cert, r)
+		if o.Data != "" && !slices.Contains(o.Report, "accuracy") {
+			measuredOn(messages, b.cert)
+		}
 		if err := b.compare(messages); err != nil {
 			return err
 		}
@@ -114,8 +117,9 @@ type build struct {
 	r      *Result
 	prefix string
 	cert   *certificate.Certificate
-	text   string // LLVM IR with all data, once it is needed
-	object []byte // likewise
+	text   string                   // LLVM IR with all data, once it is needed
+	object []byte                   // likewise
+	int8   *certificate.Certificate // of the same network in int8, likewise
 	tools  *llvm.Tools
 	iface  codegen.Interface // with its content
 
@@ -224,6 +228,9 @@ func (b *build) certify(messages io.Writer) error {
 		if err != nil {
 			return err
 		}
+	}
+	if err := b.warnOfFlash(); err != nil {
+		return err
 	}
 	c.Warnings = b.r.Warnings
 	return nil

@@ -1,8 +1,12 @@
 package driver_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -10,6 +14,7 @@ import (
 
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/command"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/dnnctest"
+	"github.com/dnnc/dnnc/codegen/llvm"
 	"github.com/dnnc/dnnc/runtime/certificate"
 )
 
@@ -40,6 +45,21 @@ func TestDefaultLimits(t *testing.T) {
 	code, stderr, _ = build(append(slow, "-ram", "1")...)
 	assert.Equal(t, command.AtFault, code)
 	assert.Regexp(t, `the least possible in the chosen formats is -ram \d+`, stderr)
+
+	// Flash is known with LLVM, and compared as well.
+	if _, err := llvm.Find(""); err == nil {
+		object := filepath.Join(t.TempDir(), "net.o")
+		code, _, stderr := dnnctest.Run(t, append([]string{network, "-target", "armv7em", "-O", "robust", "-images", "16", "-o", object, "-cycles", "free", "-ram", "free"}, slow...)...)
+		require.Zero(t, code, stderr)
+		row := regexp.MustCompile(`(?m)^ +(\S+) +(\d+) +\d+ +\d+$`).FindAllStringSubmatch(stderr, -1)
+		require.Len(t, row, 2, stderr)
+		int8Flash, err := strconv.Atoi(row[0][2])
+		require.NoError(t, err)
+		own, err := strconv.Atoi(row[1][2])
+		require.NoError(t, err)
+		assert.Equal(t, own > int8Flash, strings.Contains(stderr, fmt.Sprintf("[above-int8] on armv7em the network takes %d bytes of flash, int8 %d bytes", own, int8Flash)), stderr)
+		t.Logf("flash of int8 %d, of 7 bits %d", int8Flash, own)
+	}
 
 	code, stderr, object := build("-bits", "8", "-cycles", "1x", "-ram", "1MiB")
 	require.Zero(t, code, stderr)

@@ -3,24 +3,63 @@ package driver
 import (
 	"fmt"
 	"io"
+	"slices"
 
+	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/runtime/certificate"
 )
 
-// compare prints what a searched network takes beside the same network in int8. Code and
-// stack are known of builds with LLVM; of a large network, int8 is not compiled for them.
-func (b *build) compare(out io.Writer) error {
+// reference is what the same network takes in int8; nil of a build that searched nothing. Code
+// and stack are known where those of the build are; a large network is not compiled for them.
+func (b *build) reference() (*certificate.Certificate, error) {
 	r := b.r.Reference()
-	if r == nil || b.o.Chosen != nil {
-		return nil
+	if b.int8 != nil || r == nil || b.o.Chosen != nil {
+		return b.int8, nil
 	}
 	c := certificate.New(r.Module, r.Env)
 	if b.cert.CodeBytes > 0 && c.WeightBytes < largeWeights && !b.o.isEnough() {
 		a, err := r.Assemble(b.ctx)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		c.CodeBytes, c.StackBytes = a.Code, a.Interface.Stack
+	}
+	b.int8 = c
+	return c, nil
+}
+
+// flashOf is the bytes of an object, where its code is known.
+func flashOf(c *certificate.Certificate) (bytes int, isKnown bool) {
+	return c.WeightBytes + c.OtherBytes + c.CodeBytes, c.CodeBytes > 0
+}
+
+// warnOfFlash warns of an object that takes more flash than int8's: its weights have fewer bits,
+// but what decodes them, or its tables, may take more than they save.
+func (b *build) warnOfFlash() error {
+	if !slices.ContainsFunc(b.o.Emit, func(e string) bool { return e == "obj" || e == "lib" }) || b.o.Chosen != nil || b.r.Reference() == nil {
+		return nil
+	}
+	if _, err := b.obj(); err != nil {
+		return err
+	}
+	c, err := b.reference()
+	if err != nil {
+		return err
+	}
+	own, isKnown := flashOf(b.cert)
+	other, isOther := flashOf(c)
+	if isKnown && isOther && own > other {
+		b.r.Warn(diag.Warn(diag.AboveInt8, "on %s the network takes %d bytes of flash, int8 %d bytes", b.r.Target.Name, own, other).
+			WithHelp("-O int8 takes less; -O size takes less code; other -formats take other code"))
+	}
+	return nil
+}
+
+// compare prints what a searched network takes beside the same network in int8.
+func (b *build) compare(out io.Writer) error {
+	c, err := b.reference()
+	if c == nil || err != nil {
+		return err
 	}
 	known := func(isKnown bool, n int) string {
 		if !isKnown {
@@ -33,7 +72,8 @@ func (b *build) compare(out io.Writer) error {
 		name string
 		c    *certificate.Certificate
 	}{{"int8", c}, {b.r.Module.Name, b.cert}} {
-		rows = append(rows, []string{x.name, known(x.c.CodeBytes > 0, x.c.WeightBytes+x.c.OtherBytes+x.c.CodeBytes),
+		flash, isKnown := flashOf(x.c)
+		rows = append(rows, []string{x.name, known(isKnown, flash),
 			known(x.c.StackBytes > 0, x.c.ArenaBytes+x.c.StackBytes), known(x.c.Cycles > 0, int(x.c.Cycles))})
 	}
 	table(out, rows...)

@@ -83,22 +83,37 @@ func Accuracy(out io.Writer, c *certificate.Certificate) {
 			fmt.Fprintf(out, "result %s: %s\n", r.Name, r.Task)
 		}
 		measured(out, r)
-		fmt.Fprintf(out, "%d images", c.Measured.Images)
-		const above = "of what the float network is above the best constant answer"
-		plain := r.Task == measure.Classes && r.Axis == nil && len(c.Results) == 1
-		switch {
-		case r.Float == nil || r.Quantized == nil:
-		case plain && c.Retention == nil:
-			fmt.Fprint(out, "; the quantized network has - of the robust accuracy: the float network is never right")
-		case plain:
-			fmt.Fprintf(out, "; the quantized network has %.4f (standard error %s) of the robust accuracy, %s %s", *c.Retention, Figure(c.RetentionSE), Figure(r.Kept), above)
-		case r.Kept == nil:
-			fmt.Fprintf(out, "; the quantized network has - %s: it is not told from that one", above)
-		default:
-			fmt.Fprintf(out, "; the quantized network has %.4f (standard error %s) %s", *r.Kept, Figure(r.KeptSE), above)
-		}
-		fmt.Fprint(out, "\n\n")
+		fmt.Fprintf(out, "%d images%s\n\n", c.Measured.Images, kept(c, r))
 		figures(out, r)
+	}
+}
+
+// kept says what the quantized network has of the float network's measure of a result; "" where
+// one of them was not measured.
+func kept(c *certificate.Certificate, r *certificate.Result) string {
+	const above = "of what the float network is above the best constant answer"
+	plain := r.Task == measure.Classes && r.Axis == nil && len(c.Results) == 1
+	switch {
+	case r.Float == nil || r.Quantized == nil:
+		return ""
+	case plain && c.Retention == nil:
+		return "; the quantized network has - of the robust accuracy: the float network is never right"
+	case plain:
+		return fmt.Sprintf("; the quantized network has %.4f (standard error %s) of the robust accuracy, %s %s", *c.Retention, Figure(c.RetentionSE), Figure(r.Kept), above)
+	case r.Kept == nil:
+		return fmt.Sprintf("; the quantized network has - %s: it is not told from that one", above)
+	}
+	return fmt.Sprintf("; the quantized network has %.4f (standard error %s) %s", *r.Kept, Figure(r.KeptSE), above)
+}
+
+// measuredOn says in a line for each result what was measured on -data, which the certificate has.
+func measuredOn(out io.Writer, c *certificate.Certificate) {
+	for i := range c.Results {
+		of := ""
+		if len(c.Results) > 1 {
+			of = " of " + c.Results[i].Name
+		}
+		fmt.Fprintf(out, "measured%s on %d images of %s%s; -report accuracy has the figures\n", of, c.Measured.Images, quote.Line(c.Measured.Data), kept(c, &c.Results[i]))
 	}
 }
 

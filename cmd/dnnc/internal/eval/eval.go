@@ -113,8 +113,12 @@ func accuracy(ctx context.Context, o driver.Options, r *driver.Result, stdout, s
 	}
 	driver.Accuracy(stdout, c)
 	if x := detected(detector); x != nil {
-		fmt.Fprintf(stdout, "detections at IoU .5: %s of %d agree with the float network's (mean of kinds, 95 %% interval %s to %s)\n\n",
+		fmt.Fprintf(stdout, "detections at IoU .5: %s of %d agree with the float network's (mean of kinds, 95 %% interval %s to %s)\n",
 			driver.Figure(x.Agreement), x.Detections, driver.Figure(x.Low), driver.Figure(x.High))
+		if x.Doubt != "" {
+			fmt.Fprintf(stdout, "that says little: %s\n", x.Doubt)
+		}
+		fmt.Fprintln(stdout)
 	}
 	if judged != nil {
 		printMetric(stdout, judged)
@@ -138,7 +142,8 @@ type detections struct {
 	Agreement  *float64 `json:"agreement"` // nil where there are no detections
 	Low        *float64 `json:"low"`
 	High       *float64 `json:"high"`
-	Detections int      `json:"detections"` // of both networks, under all conditions
+	Detections int      `json:"detections"`      // of both networks, under all conditions
+	Doubt      string   `json:"doubt,omitempty"` // why the agreement says little
 }
 
 func detected(d *measure.Detector) *detections {
@@ -146,7 +151,7 @@ func detected(d *measure.Detector) *detections {
 		return nil
 	}
 	x, n := d.Agreement()
-	out := &detections{Detections: n}
+	out := &detections{Detections: n, Doubt: d.Doubt()}
 	for _, f := range []struct {
 		x  float64
 		to **float64

@@ -6,7 +6,8 @@
 // to: labels, where the data have some (the array labels, and arrays named like results),
 // and float.NAME, the float network's answers to the same items. The program prints one
 // number, the greater the better, and ends with 0. Its standard input is empty. Processes
-// that it started and did not wait for are ended after it.
+// that it started and did not wait for are ended after it, also in sessions of their own; on
+// Linux they are known by the variable DNNC_METRIC of their environment.
 package metric
 
 import (
@@ -227,9 +228,11 @@ func (r *Run) call(answers, reference []weights.Tensor) (float64, error) {
 	stdout, stderr := limited{over: cancel}, limited{}
 	c := exec.CommandContext(ctx, words[0], words[1:]...)
 	c.Stdout, c.Stderr, c.WaitDelay = &stdout, &stderr, time.Second
+	mark := "DNNC_METRIC=" + dir // of every process that it starts
+	c.Env = append(os.Environ(), mark)
 	apart(c)
 	err = c.Run()
-	endGroup(c)
+	endGroup(c, mark)
 	fault := func(format string, args ...any) error {
 		d := diag.New(diag.Pos{}, diag.BadValue, "-metric %s: %s", quote.Line(r.out.Program), fmt.Sprintf(format, args...)).
 			WithHelp("the program gets answers.npz and labels.npz, and prints one number")

@@ -142,13 +142,20 @@ func TestProgramsLeaveNothing(t *testing.T) {
 	for program, isDone := range map[string]bool{
 		"sh -c 'sleep 30 >/dev/null 2>&1 & echo $! >>$PIDS; echo 1'": true,
 		"sh -c 'sleep 30 & echo $! >>$PIDS; echo 1'":                 false,
-		"sh -c 'sleep 30 & echo $! >>$PIDS; wait; echo 1'":           false,
-		"sh -c 'exec <&-; echo 1'":                                   true,
-		"sh -c 'cat; echo 1'":                                        true,
+		// In a session of its own.
+		`sh -c 'setsid sh -c "echo \$\$ >$PIDS; exec sleep 30" >/dev/null 2>&1 & until test -s $PIDS; do :; done; echo 1'`: true,
+		`sh -c 'setsid sh -c "echo \$\$ >$PIDS; exec sleep 30" & wait; echo 1'`:                                            false,
+		"sh -c 'sleep 30 & echo $! >>$PIDS; wait; echo 1'":                                                                 false,
+		"sh -c 'exec <&-; echo 1'": true,
+		"sh -c 'cat; echo 1'":      true,
 	} {
 		pids := filepath.Join(t.TempDir(), "pids")
 		t.Setenv("PIDS", pids)
-		code, _, stderr := dnnctest.Run(t, "eval", path("value.dnn"), "-task", "values", "-data", path("data.npz"), "-images", "20", "-n", "20", "-errors", "none", "-metric", program, "-metric-time", "500ms")
+		limit := "500ms"
+		if isDone {
+			limit = "1m"
+		}
+		code, _, stderr := dnnctest.Run(t, "eval", path("value.dnn"), "-task", "values", "-data", path("data.npz"), "-images", "20", "-n", "20", "-errors", "none", "-metric", program, "-metric-time", limit)
 		assert.Equal(t, isDone, code == command.Done, "%s: %s", program, stderr)
 		if !strings.Contains(program, "PIDS") {
 			continue
