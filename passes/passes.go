@@ -63,6 +63,10 @@ const Quantized = "quantize"
 // it.
 const Tuned = "tune"
 
+// Streamed is the pass after which a network over time may be one of some frames: the last one before
+// those of a target.
+const Streamed = "stream"
+
 // Robust is the pass that writes widths: after it the module is still one of
 // floats, the reference of what is measured.
 const Robust = "robust"

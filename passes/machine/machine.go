@@ -45,7 +45,7 @@ func Select(_ context.Context, m *ir.Module, env *pass.Env) error {
 		return err
 	}
 	if ram := cmp.Or(env.Budget.RAM, m.Within); ram > 0 {
-		within(m, env.Target, ram, fastest)
+		within(m, env.Target, max(ram-placeStates(m), 1), fastest)
 	} else if !env.Budget.FreeRAM {
 		thrifty(m, env.Target, fastest)
 	}

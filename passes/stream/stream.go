@@ -191,10 +191,9 @@ func (s *streamer) rewrite(hop int) error {
 			s.ops = append(s.ops, n)
 			continue
 		}
-		s.node(n, w, hop)
-	}
-	if err := s.list.Err(); err != nil {
-		return err
+		if s.node(n, w, hop); len(s.list) > 0 { // what follows has no pace
+			return s.list.Err()
+		}
 	}
 	m.Ops = s.ops
 	m.Stream = ir.Stream{Hop: hop}

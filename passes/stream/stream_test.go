@@ -2,6 +2,7 @@ package stream_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"testing"
 
@@ -9,6 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/passes/stream/streamtest"
 	"github.com/dnnc/dnnc/passes/validate"
@@ -73,5 +75,63 @@ func TestNetworks(t *testing.T) {
 				arena(t, step, 3)
 			})
 		}
+	}
+}
+
+// TestRefusals: what cannot be streamed says why, where, and what to do.
+func TestRefusals(t *testing.T) {
+	image := func(n *streamtest.Net) { n.M.Inputs[0].Content = ir.Content{Axis: ir.NoAxis} }
+	for name, c := range map[string]struct {
+		hop   int
+		shape ir.Shape
+		axis  int
+		grow  func(n *streamtest.Net)
+		want  string
+	}{
+		"no signal": {pass.LeastHop, ir.Shape{1, 20, 4}, 1, image, "the input x of [1,20,4] is no signal: along which axis does time go?"},
+		"one frame": {pass.LeastHop, ir.Shape{3, 1, 1}, 1, func(*streamtest.Net) {}, "has one frame along axis 1"},
+		"hop":       {3, ir.Shape{2, 20, 1}, 1, func(n *streamtest.Net) { n.Causal("s", 2, 3, 2, 1, false) }, "-stream=3: a run takes a multiple of 2 frames"},
+		"long hop":  {40, ir.Shape{2, 20, 1}, 1, func(*streamtest.Net) {}, "at most the 20 of the input"},
+		"strides": {pass.LeastHop, ir.Shape{2, 20, 1}, 1, func(n *streamtest.Net) {
+			n.Conv("s", 2, [2]int{3, 1}, [2]int{21, 1}, [2]int{1, 1}, [4]int{22, 0, 0, 0}, false)
+		}, "the strides along time make a run of 21 frames, the input has 20"},
+		"width": {pass.LeastHop, ir.Shape{2, 4, 20}, 2, func(n *streamtest.Net) {
+			n.Conv("c", 2, [2]int{3, 3}, [2]int{1, 1}, [2]int{1, 1}, [4]int{1, 2, 1, 0}, false)
+		}, "do not lie one after the other in memory, as axis 1 lies outside of it"},
+		"softmax":   {pass.LeastHop, ir.Shape{2, 20, 1}, 1, func(n *streamtest.Net) { n.Add(ir.Softmax, "p", []*ir.Value{n.At}, ir.AttrAxis.Is(1)) }, "-stream: p.softmax (softmax): it divides by the sum over all frames"},
+		"backwards": {pass.LeastHop, ir.Shape{3, 20, 1}, 1, func(n *streamtest.Net) { n.Recurrent("r", ir.CellRNN, "", 3); n.At.Def.Put(ir.AttrBack.Is(1)) }, "r (recurrent): it goes from the last frame to the first"},
+		"late": {pass.LeastHop, ir.Shape{3, 20, 1}, 1, func(n *streamtest.Net) {
+			n.Conv("c", 3, [2]int{3, 1}, [2]int{1, 1}, [2]int{1, 1}, [4]int{1, 0, 1, 0}, false)
+			n.Recurrent("r", ir.CellRNN, "", 3)
+		}, "comes 1 frames late, and a recurrence would begin"},
+		"padded means": {pass.LeastHop, ir.Shape{3, 20, 1}, 1, func(n *streamtest.Net) {
+			n.Add(ir.AvgPool2D, "m", []*ir.Value{n.At}, ir.AttrKernel.Is([]int{3, 1}), ir.AttrStride.Is([]int{1, 1}), ir.AttrPad.Is([]int{2, 0, 0, 0}))
+		}, "m (avgpool2d): the means of the first frames leave the padding out"},
+		"between": {pass.LeastHop, ir.Shape{3, 20, 1}, 1, func(n *streamtest.Net) {
+			n.Add(ir.Pad, "z", []*ir.Value{n.At}, ir.AttrBefore.Is([]int{0, 0, 0}), ir.AttrAfter.Is([]int{0, 0, 0}), ir.AttrBetween.Is([]int{0, 1, 0}))
+		}, "z (pad): it puts frames between those of the input"},
+		"repeats": {pass.LeastHop, ir.Shape{3, 20, 1}, 1, func(n *streamtest.Net) {
+			n.Add(ir.Pad, "z", []*ir.Value{n.At}, ir.AttrBefore.Is([]int{0, 2, 0}), ir.AttrAfter.Is([]int{0, 0, 0}), ir.AttrMode.Is(ir.PadEdge))
+		}, "z (pad): its padding along time repeats frames"},
+		"other lengths": {pass.LeastHop, ir.Shape{3, 20, 1}, 1, func(n *streamtest.Net) {
+			x := n.At
+			n.Add(ir.Slice, "s", []*ir.Value{x}, ir.AttrStarts.Is([]int{0, 3, 0}), ir.AttrSize.Is([]int{3, 17, 1}))
+		}, "s (copy): it takes some frames of the whole window"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n := streamtest.New(1, c.shape, c.axis)
+			n.Add(ir.Tanh, "t", []*ir.Value{n.At})
+			c.grow(n)
+			n.Causal("end", 2, 1, 1, 1, false)
+			_, _, err := streamtest.Quantized(t, n.Done(), "armv7em", c.hop)
+			var d *diag.Diagnostic
+			require.ErrorContains(t, err, c.want)
+			if !errors.As(err, &d) {
+				var list diag.List
+				require.ErrorAs(t, err, &list)
+				d = list[0]
+			}
+			assert.NotEmpty(t, d.Help)
+		})
 	}
 }

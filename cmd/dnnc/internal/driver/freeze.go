@@ -16,7 +16,7 @@ import (
 // Freeze compiles a network to its integers, which are the same on every target, and measures
 // them where -data names images. Their dump compiles further without data and without a search.
 func Freeze(ctx context.Context, o Options, out, messages io.Writer) (*Result, error) {
-	o.StopAfter, o.Reports = passes.Tuned, o.Data != ""
+	o.StopAfter, o.Reports = passes.Streamed, o.Data != ""
 	r, err := Compile(ctx, o, out, messages)
 	if err != nil {
 		return nil, err

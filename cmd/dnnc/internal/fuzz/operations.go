@@ -277,6 +277,16 @@ var makers = []maker{
 			return slices.Concat([]int{rng.IntN(len(padModes)), rng.IntN(3)}, per(rng, 3, 2), per(rng, 3, 2), per(rng, 2, 4))
 		},
 		attrs: padded},
+	{op: ir.History, often: 3, args: 1, before: none,
+		draw: func(rng *rand.Rand) []int { return []int{rng.IntN(4), rng.IntN(5), rng.IntN(4), rng.IntN(3)} },
+		attrs: func(p []int, in []ir.Shape) []ir.Attr {
+			axis := p[0] % max(len(in[0]), 1)
+			for k := 0; k < len(in[0]) && ir.OuterAxis(in[0], axis) >= 0; k++ { // frames must lie one after the other
+				axis = ir.OuterAxis(in[0], axis)
+			}
+			apart := 1 + p[3]
+			return []ir.Attr{ir.AttrAxis.Is(axis), ir.AttrFrames.Is(1 + p[1]), ir.AttrBack.Is(p[1]*apart + p[2] - 1), ir.AttrApart.Is(apart)}
+		}},
 	{op: ir.Reduce, often: 3, args: 1, before: none,
 		draw: func(rng *rand.Rand) []int { return []int{rng.IntN(4), 1 + rng.IntN(15), rng.IntN(2)} },
 		attrs: func(p []int, in []ir.Shape) []ir.Attr {

@@ -233,6 +233,8 @@ type project struct {
 	Libraries          []library // of a CMSIS-Pack
 	Sub                string    // the prefix as names of others may be, without leading underscores
 	Labelled           bool      // the samples have labels
+	Streams            bool      // a run takes Hop frames
+	Hop                int
 }
 
 // tensor is an input or a result in the words of the network's header.
@@ -254,6 +256,9 @@ func newProject(r *driver.Result, o driver.Options, t *processor.Target, isTold 
 	p.Sub = cmp.Or(p.Sub[:min(len(p.Sub), 32)], "network")
 	if driver.IsSystemHeader(p.Prefix) {
 		return nil, diag.New(m.Pos, diag.BadOutput, "the header %s.h would hide <%s.h> of C", p.Prefix, p.Prefix).WithHelp("give the network another name")
+	}
+	if p.Streams, p.Hop = m.Streams(), m.Stream.Hop; p.Streams {
+		p.Flags = append(p.Flags, fmt.Sprintf("-stream=%d", p.Hop))
 	}
 	if o.Small {
 		p.Flags = append(p.Flags, "-O", "size")
@@ -349,7 +354,7 @@ func (p *project) compile(ctx context.Context, b compiled, from driver.Options) 
 	}
 	o := driver.Defaults()
 	o.Input, o.Output, o.Target, o.Emit = p.path("network/PREFIX.dnn"), out, name, []string{b.emit}
-	o.Small, o.Budget.RAM, o.Warnings = from.Small, from.Budget.RAM, from.Warnings
+	o.Small, o.Stream, o.Budget.RAM, o.Warnings = from.Small, from.Stream, from.Budget.RAM, from.Warnings
 	o.Level = string(pass.Int8)
 	return driver.Build(ctx, o, io.Discard, io.Discard) // Freeze said all of the network
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/program"
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/quote"
+	"github.com/dnnc/dnnc/passes/validate"
 	"github.com/dnnc/dnnc/runtime/interp"
 )
 
@@ -38,7 +39,15 @@ func (p *project) samples(ctx context.Context, r *driver.Result, o driver.Option
 	var records [][]int8
 	for _, x := range items {
 		from = quote.CComment(filepath.Base(o.Data))
-		records = append(records, interp.QuantizeInputs(m, x))
+		records = append(records, interp.QuantizeInputs(r.Whole(), x))
+	}
+	if m.Streams() && len(records) > 0 { // one after the other, frame by frame
+		whole := records
+		records, labels = nil, nil
+		for _, x := range whole {
+			records = append(records, validate.Runs(r.Whole(), m, x)...)
+		}
+		records = records[:min(n, len(records))]
 	}
 	rng := rand.New(rand.NewPCG(o.Seed, 1))
 	for len(records) < n && len(items) == 0 {
@@ -54,8 +63,12 @@ func (p *project) samples(ctx context.Context, r *driver.Result, o driver.Option
 		return err
 	}
 	inputs, outputs := make([][][]byte, len(m.Inputs)), make([][][]byte, len(m.Outputs))
+	kept := append(append([]*ir.Value(nil), m.Inputs...), m.Outputs...)
+	t := prog.Tensors(1, kept...)
 	for _, x := range records {
-		t := prog.Tensors(1, append(append([]*ir.Value(nil), m.Inputs...), m.Outputs...)...)
+		if !m.Streams() {
+			t = prog.Tensors(1, kept...)
+		}
 		for k, v := range m.Inputs {
 			size := copy(t[prog.ID(v)], x)
 			inputs[k] = append(inputs[k], program.Physical(v, x[:size]))
