@@ -58,9 +58,13 @@ func (w *Widened) String() string {
 	return b.String()
 }
 
+// decibels rounds as certificates do, so that these say the same.
 func decibels(x float64) string {
 	if math.IsInf(x, 1) {
 		return "no noise"
 	}
-	return fmt.Sprintf("%.1f dB", x)
+	return fmt.Sprintf("%.1f dB", Decibels(x))
 }
+
+// Decibels are rounded to hundredths.
+func Decibels(x float64) float64 { return math.Round(100*x) / 100 }

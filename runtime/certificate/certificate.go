@@ -355,7 +355,7 @@ func newActivations(w *pass.Widened) *Activations {
 		if math.IsInf(x, 0) {
 			return nil
 		}
-		x = math.Round(100*x) / 100
+		x = pass.Decibels(x)
 		return &x
 	}
 	return &Activations{append([]string{}, w.Values...), w.Of, w.Images, w.Enough, db(w.Before), db(w.After), w.ArenaBefore, w.Arena, w.Most, w.Why}

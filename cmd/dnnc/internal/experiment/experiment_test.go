@@ -337,8 +337,8 @@ func TestReportCommand(t *testing.T) {
 	o := driver.Defaults()
 	o.Input = "a/n.dnn"
 	assert.Equal(t, "dnnc report n.dnn", reportCommand(o))
-	o.Data, o.Target, o.Errors, o.ErrorsGiven, o.Seed, o.Seeds, o.MinBits = "b/test.gz", "rv32imc", "fog=0.1;rain", true, 7, 2, .5
-	assert.Equal(t, "dnnc report n.dnn -data test.gz -target rv32imc -errors 'fog=0.1;rain' -seed 7 -seeds 2 -min 0.5", reportCommand(o))
+	o.Data, o.Target, o.Errors, o.ErrorsGiven, o.Seed, o.Seeds, o.MinBits, o.Activations = "b/test.gz", "rv32imc", "fog=0.1;rain", true, 7, 2, .5, "percentile,auto"
+	assert.Equal(t, "dnnc report n.dnn -data test.gz -target rv32imc -errors 'fog=0.1;rain' -seed 7 -seeds 2 -min 0.5 -activations percentile,auto", reportCommand(o))
 	o = driver.Defaults()
 	o.Input, o.Exact, o.Shapes = "n.onnx", "false", map[string][]int{"x": {1, 2, 64}}
 	o.Ranges, o.Contents = map[string]ir.Range{"x": {Lo: -1, Hi: 1}}, map[string]ir.Content{"": {Kind: ir.Signal, Axis: 1}}

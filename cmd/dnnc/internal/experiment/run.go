@@ -22,6 +22,7 @@ import (
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/ir/quote"
+	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/passes/robust"
 	"github.com/dnnc/dnnc/runtime/disturb"
 	"github.com/dnnc/dnnc/runtime/input"
@@ -161,12 +162,16 @@ func Report(ctx context.Context, o driver.Options, stdout, stderr io.Writer) err
 			return diag.New(diag.Pos{}, diag.BadValue, "-%s %d: at least %d", n.flag, n.given, n.least)
 		}
 	}
+	if err := o.Check(); err != nil {
+		return err
+	}
 	x := defaults()
 	x.Network, x.Calibration, x.Test, x.AllowOutside = o.Input, o.Calib, o.Data, o.AllowOutside
 	x.Model = o.Model
 	x.Name = strings.TrimSuffix(filepath.Base(o.Input), filepath.Ext(o.Input))
 	x.Target = cmp.Or(o.Target, x.Target)
 	x.Formats, x.MinBits, x.MaxBits, x.Rounding = o.Formats, o.MinBits, o.MaxBits, o.Rounding
+	x.Ranges, x.Activations, _ = pass.Activations(o.Activations) // which Check has read
 	sizes := Sizes
 	if len(o.Sizes) > 0 {
 		sizes = o.Sizes
@@ -229,6 +234,7 @@ func reportCommand(o driver.Options) string {
 		{"min", fmt.Sprint(o.MinBits), "0"},
 		{"max", fmt.Sprint(o.MaxBits), "0"},
 		{"rounding", o.Rounding, ""},
+		{"activations", o.Activations, standard.Activations},
 	} {
 		if f.value == f.standard {
 			continue

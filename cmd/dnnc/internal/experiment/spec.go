@@ -38,6 +38,7 @@ type Experiment struct {
 	Formats          []string
 	MinBits, MaxBits float64
 	Rounding         string
+	Ranges           string    // how those of activations are calibrated, as -activations
 	Activations      string    // their bits, as -activations; "" are 8
 	Efforts          []float64 // of Q*, as shares of Qed's table
 	JudgedEfforts    []int     // of Qed: judged images
@@ -104,7 +105,7 @@ const quickSection = "quick"
 // defaults are what a file need not say.
 func defaults() Experiment {
 	return Experiment{
-		Target: "armv7em", Errors: disturb.Default, Measured: disturb.All, Methods: []string{"qed", "qstar", "universal", "compress"}, Detail: 1,
+		Ranges: pass.MinMax, Target: "armv7em", Errors: disturb.Default, Measured: disturb.All, Methods: []string{"qed", "qstar", "universal", "compress"}, Detail: 1,
 		Seeds: []uint64{1}, Images: 512, Judged: 512, TestImages: 1000, Formats: robust.Default, BoundaryImages: 200, PlanePoints: 80, FewImages: []int{32, 128},
 	}
 }
@@ -381,7 +382,7 @@ func (x *Experiment) setting() setting {
 	if bits == pass.EightBits {
 		bits = "" // what was measured before there was a choice stays
 	}
-	return setting{Errors: x.Errors, Images: x.Images, Judged: x.Judged, Ranges: pass.MinMax, Activations: bits, Formats: x.Formats, MinBits: x.MinBits, MaxBits: x.MaxBits, Rounding: x.Rounding}
+	return setting{Errors: x.Errors, Images: x.Images, Judged: x.Judged, Ranges: x.Ranges, Activations: bits, Formats: x.Formats, MinBits: x.MinBits, MaxBits: x.MaxBits, Rounding: x.Rounding}
 }
 
 // locate makes the paths of an experiment relative to the current folder: the network

@@ -3,6 +3,7 @@ package experiment
 import (
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -153,4 +154,19 @@ func TestReadmeOfExperiments(t *testing.T) {
 		want = append(want, k.name)
 	}
 	assert.ElementsMatch(t, want, told)
+}
+
+// TestActivations: 8 bits are the question that was asked before there was a choice, so that its answers stay.
+func TestActivations(t *testing.T) {
+	const rest = "name: n\nnetwork: n.dnn\nbudgets: 1\n"
+	absent, err := Parse("n.exp", rest, false)
+	require.NoError(t, err)
+	for value, want := range map[string]string{"8": "", "16": "16", "auto": "auto"} {
+		x, err := Parse("n.exp", rest+"activations: "+value+"\n", false)
+		require.NoError(t, err)
+		assert.Equal(t, want, x.setting().Activations)
+		assert.Equal(t, value == "8", reflect.DeepEqual(absent.setting(), x.setting()))
+	}
+	_, err = Parse("n.exp", rest+"activations: 12\n", false)
+	assert.ErrorContains(t, err, `"12" is none of 8 16 auto`)
 }

@@ -111,3 +111,29 @@ func TestInspect(t *testing.T) {
 		assert.Contains(t, stderr, want)
 	}
 }
+
+// TestBitsOfActivations: explain says the choice as the build did, and diff what differs of it.
+func TestBitsOfActivations(t *testing.T) {
+	dnnctest.Need(t, "opt-19")
+	dir := t.TempDir()
+	file := func(name string) string { return filepath.Join(dir, name) }
+	said := map[string]string{}
+	for _, bits := range []string{"8", "16", "auto"} {
+		code, _, stderr := dnnctest.Run(t, dnnctest.Root+"/testdata/tasks/machine/machine.dnn", "-target", "armv7em", "-images", "16", "-activations", bits, "-o", file(bits+".o"))
+		require.Zero(t, code, stderr)
+		for line := range strings.Lines(stderr) {
+			if strings.HasPrefix(line, "activations: ") {
+				said[bits] = strings.TrimSpace(line)
+			}
+		}
+	}
+	require.Contains(t, said["auto"], "activations: 16 bits for ")
+	explained := dnnctest.Succeed(t, "explain", file("auto.json"))
+	choice, _, _ := strings.Cut(said["auto"], ", estimated cycles")
+	assert.Contains(t, explained, choice)
+	assert.Contains(t, dnnctest.Succeed(t, "explain", file("16.json")), "-activations 16\n")
+	differ := dnnctest.Succeed(t, "diff", file("8.json"), file("auto.json"))
+	assert.Regexp(t, `(?m)^ *-activations +8 +auto`, differ)
+	assert.Regexp(t, `(?m)^ *chosen values of 16 bits +- +\S+`, differ)
+	assert.NotContains(t, dnnctest.Succeed(t, "diff", file("8.json"), file("8.json")), "-activations")
+}
