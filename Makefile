@@ -117,9 +117,12 @@ peers: bin/dnnc
 	bin/peers/python/bin/python testdata/peers/tflite_cases.py bin/peers/tflite $(TFLITE_CASES)
 	bin/peers/python/bin/python testdata/peers/keras_cases.py bin/peers/keras
 	bin/peers/python/bin/python testdata/peers/qdq.py bin/peers/qdq
+	bin/peers/python/bin/python testdata/peers/onnx_backend.py bin/peers/backend
 	bin/dnnc conformance bin/peers/onnx
 	bin/dnnc conformance bin/peers/tflite
 	bin/dnnc conformance bin/peers/keras
+	bin/dnnc conformance bin/peers/backend/float
+	bin/dnnc conformance bin/peers/backend/other
 	DNNC_QDQ=$(CURDIR)/bin/peers/qdq $(GO) test -v -count 1 -run NoiseIsThatOfQDQ ./passes
 	$(MAKE) peers-products
 	$(MAKE) peers-networks
@@ -149,8 +152,8 @@ peers-networks: bin/dnnc
 # Networks of peers-networks that onnxruntime's static quantizer made integers of: against
 # onnxruntime, whose float32 arithmetic takes some sums over a half, and against exact integers,
 # which every model must equal.
-QUANTIZED = mobilenet_v1,mobilenet_v2,mobilenet_v3,efficientnet_lite,efficientnet,shufflenet_v1,shufflenet_v2,squeezenet,resnet18,resnet34,regnet,unet_nearest,unet_shuffle,ds_cnn,tcn,ssd
-QUANTIZED_KERAS = keras_cnn,keras_tcn
+QUANTIZED = mobilenet_v1,mobilenet_v2,mobilenet_v3,efficientnet_lite,efficientnet,shufflenet_v1,shufflenet_v2,squeezenet,resnet18,resnet34,regnet,unet_nearest,unet_shuffle,unet_transposed,ds_cnn,tcn,ssd
+QUANTIZED_KERAS = keras_cnn,keras_tcn,keras_mobilenet
 peers-quantized: bin/dnnc
 	rm -rf bin/peers/static bin/peers/exact
 	set -e; python=bin/peers/torch-$(lastword $(TORCH))/bin/python; \
