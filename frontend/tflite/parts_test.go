@@ -103,6 +103,9 @@ func TestQuotients(t *testing.T) {
 	}
 	_, err := quotients(all, all, ir.Quant{Scale: 1e20}, ir.Quant{Scale: 1}, ir.Quant{Scale: 1}, -128, 127)
 	assert.ErrorContains(t, err, "too fine for 32 bits")
+	none, err := quotients(all, all, ir.Quant{Scale: 1e-6, Zero: 1}, ir.Quant{Scale: 1, Zero: -128}, ir.Quant{Scale: 1e3, Zero: 7}, -128, 127)
+	require.NoError(t, err)
+	assert.Equal(t, slices.Repeat([]int8{7}, 255), none[1:])
 	inverse, over := reciprocal(1)
 	assert.Equal(t, []int{math.MaxInt32, 0}, []int{int(inverse), over})
 	inverse, over = reciprocal(5)

@@ -17,7 +17,10 @@ type origin struct {
 	table []int8
 }
 
-// origins are an operand of DIV and all that it is a table of, itself first.
+// mostOrigins bounds the tables one after the other that are looked through.
+const mostOrigins = 16
+
+// origins are an operand of DIV and what it is a table of, itself first.
 func (im *importer) origins(o *operator, k int) ([]origin, ir.Quant, *operand, error) {
 	t := make([]int8, 256)
 	if im.isConstant(o.in[k]) {
@@ -44,7 +47,7 @@ func (im *importer) origins(o *operator, k int) ([]origin, ir.Quant, *operand, e
 		t[i] = int8(i - 128)
 	}
 	list := []origin{{x.v, t}}
-	for v := x.v; v.Def != nil && v.Def.Op == ir.Table && v.Def.Const(ir.AttrTable) != nil; v = v.Def.Args[0] {
+	for v := x.v; len(list) < mostOrigins && v.Def != nil && v.Def.Op == ir.Table && v.Def.Const(ir.AttrTable) != nil; v = v.Def.Args[0] {
 		inner, err := v.Def.Const(ir.AttrTable).Ints()
 		if err != nil || len(inner) != 256 {
 			break
@@ -144,8 +147,11 @@ func quotients(above, below []int8, qa, qb, y ir.Quant, lo, hi int) ([]int8, err
 		if shift > 0 {
 			return nil, errors.New("has a result too fine for 32 bits")
 		}
-		quotient := high32(high32(a<<free, inverse), int32(mul))
-		t[i] = int8(min(max(int(divideByPowerOfTwo(quotient, -shift))+y.Zero, lo), hi))
+		quotient := int32(0)
+		if shift >= -30 { // else nothing is left
+			quotient = divideByPowerOfTwo(high32(high32(a<<free, inverse), int32(mul)), -shift)
+		}
+		t[i] = int8(min(max(int(quotient)+y.Zero, lo), hi))
 	}
 	return t, nil
 }
