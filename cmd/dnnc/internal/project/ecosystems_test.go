@@ -78,6 +78,12 @@ func TestProjectsOfEveryTask(t *testing.T) {
 					dnnctest.Tool(t, dir, "make", "DNNC="+dnnctest.Path(t), "CFLAGS=-Wall -Wextra -Werror")
 					answers(t, task, dnnctest.Tool(t, dir, "./app"))
 				}
+			case "cmake":
+				if _, err := exec.LookPath("ninja"); err == nil {
+					dnnctest.Tool(t, dir, "cmake", "-S", ".", "-B", "build", "-G", "Ninja", "-DDNNC_EXECUTABLE="+dnnctest.Path(t))
+					dnnctest.Tool(t, dir, "cmake", "--build", "build")
+					answers(t, task, dnnctest.Tool(t, dir, "build/app"))
+				}
 			case "arduino":
 				sketch(t, dir)
 			case "platformio":
