@@ -16,7 +16,10 @@ import (
 // Freeze compiles a network to its integers, which are the same on every target, and measures
 // them where -data names images. Their dump compiles further without data and without a search.
 func Freeze(ctx context.Context, o Options, out, messages io.Writer) (*Result, error) {
-	o.StopAfter, o.Reports = passes.Streamed, o.Data != ""
+	o.StopAfter, o.Reports = passes.Tuned, o.Data != ""
+	if o.Stream != 0 {
+		o.StopAfter = passes.Streamed
+	}
 	r, err := Compile(ctx, o, out, messages)
 	if err != nil {
 		return nil, err
