@@ -42,6 +42,8 @@ func TestCyclesAreNearCounts(t *testing.T) {
 		{"armv8.1m", wide, "i8", 1.13}, {"armv8.1m", wide, "odd1", 1.20}, {"aarch64+dotprod", wide, "i8", .746}, {"aarch64+dotprod", conv, "i8", .800}, {"aarch64+dotprod", one, "i8", .269}, {"aarch64+dotprod", first, "i8", .150},
 		{"aarch64", conv, "i8", 2.37}, {"aarch64", full, "i8", .101}, {"aarch64", one, "i8", .625}, {"aarch64", depthwise, "i8", .149}, {"aarch64", depthwise, "odd4", .120},
 		{"armv7", one, "i8", .832}, {"armv7", depthwise, "i8", .187},
+		{"armv6m", one, "i8", 9.98}, {"armv6m", one, "odd4", 7.92}, {"armv6m", one, "odd2", 7.37}, {"armv6m", full, "i8", 1.33}, {"armv6m", full, "odd2", .880},
+		{"armv6m", depthwise, "i8", 4.35}, {"riscv32", depthwise, "i8", 1.99},
 	} {
 		tgt, err := processor.Find(c.target)
 		require.NoError(t, err)

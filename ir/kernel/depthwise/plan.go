@@ -40,11 +40,16 @@ const (
 	perTap          = 2.7
 	perVectorTap    = 1.1
 	perVectorOutput = 5. // four sums requantized together
-	// On a Cortex-M0, and on RISC-V without vectors.
+	// On a processor without products of halves: a tap more where channels do not divide into fours.
+	perUnevenTap = .7
+	// On a Cortex-M0.
 	perThumb1Tap    = 11.5
 	perThumb1Output = 45.
-	perScalarTap    = 5.6
-	perScalarOutput = 11.
+	// On RISC-V without vectors: a tap, one that is gathered, an output, a pixel.
+	perScalarTap      = 5.9
+	perScalarGathered = 2.
+	perScalarOutput   = 11.
+	perScalarPixel    = 100.
 	// Without vectors: a weight that is decoded; a tap of a channel that no four have; a tap of a window that is
 	// gathered, and each word or byte of its inputs.
 	perDecoded     = 5.
@@ -98,7 +103,10 @@ func layout(l kernel.Layer, block int) (p Plan, ok bool) {
 	}
 	switch {
 	case strings.HasPrefix(l.Target.ISA(), "riscv"):
-		p.cycles = l.Outputs() * (float64(l.Taps())*perScalarTap + perScalarOutput)
+		p.cycles = l.Outputs()*(float64(l.Taps())*perScalarTap+perScalarOutput) + float64(l.Pixels())*perScalarPixel
+		if edges {
+			p.cycles += float64(outside(l)*codes) * perScalarGathered
+		}
 	case l.Target.ISA() == "thumb1":
 		p.cycles = l.Outputs() * (float64(l.Taps())*perThumb1Tap + perThumb1Output)
 	case l.Target.Vectors() && !l.Node.IsWide():
@@ -107,6 +115,9 @@ func layout(l kernel.Layer, block int) (p Plan, ok bool) {
 		fours := float64(p.Block/4*4) / float64(p.Block)
 		p.cycles = l.Outputs() * (float64(l.Taps())*(fours*perTap+(1-fours)*perAloneTap) + kernel.PerOutput)
 		p.cycles += perDecoded * float64(codes)
+		if p.Block%4 > 0 && !l.Target.Has("dsp") {
+			p.cycles += l.Outputs() * float64(l.Taps()) * perUnevenTap
+		}
 		if p.whole && edges {
 			p.cycles += float64(outside(l)) * gathering(l, in*each)
 		}

@@ -24,6 +24,8 @@ const (
 	riscTap    = 43.
 	riscLinear = 1.28
 
+	thumb1Linear = 1.61 // all of a linear layer on a Cortex-M0
+
 	// Where tables are vectors of bytes (byVectors):
 	perVectorLookup = .76 // 27 for a step of 32 channels
 	perVectorOutput = 5.  // four sums requantized together
@@ -44,8 +46,11 @@ func (p Plan) estimate(l kernel.Layer) float64 {
 	if p.waiting() {
 		cost += rows * (perWaiting*float64(p.Groups/p.Block) + kernel.PerOutput)
 	}
-	if isRISC(l) {
+	switch {
+	case isRISC(l):
 		cost *= riscLinear
+	case l.Target.ISA() == "thumb1":
+		cost *= thumb1Linear
 	}
 	return cost + kernel.PerTap + kernel.PerPixel
 }

@@ -12,6 +12,7 @@ import (
 // decodeTogether of one of a word of codes, which rows of decodedWord of them fill.
 const (
 	rest           = 7
+	restOfPair     = 5.7 // of a product of pairs, and as much for each pixel
 	decode         = 8
 	decodeRest     = 20
 	decodeTogether = 5
@@ -82,8 +83,11 @@ func (m *Product) cycles(e ir.Elem, k, pixels, channels, all int) float64 {
 			step += px * units * m.Flush / float64(room)
 		}
 		left := rest * float64(l.Rest*channels) * (1 + px/4)
-		if slices.Contains(m.Arch, "thumb1") {
+		switch {
+		case m.isThumb1():
 			left *= 2
+		case m.Across:
+			left = restOfPair * float64(l.Rest*channels) * (1 + px)
 		}
 		if n := m.restVectors(l); n > 0 {
 			left = float64(n) * (units + px + px*units*(product+1))
@@ -93,6 +97,9 @@ func (m *Product) cycles(e ir.Elem, k, pixels, channels, all int) float64 {
 	}
 	return sum
 }
+
+// isThumb1 reports whether a product is of a Cortex-M0 alone.
+func (m *Product) isThumb1() bool { return slices.Equal(m.Arch, []string{"thumb1"}) }
 
 // Instructions of columns.
 const (
@@ -107,7 +114,7 @@ const (
 	perRun       = 22.
 	perPaddedRun = 38.
 	perOddRun    = 35.
-	thumb1Run    = 1.7 // as many on a Cortex-M0
+	thumb1Run    = 1.75 // as many on a Cortex-M0
 )
 
 // columnCycles are those of the columns of all pixels, and of what surrounds them.
@@ -132,7 +139,7 @@ func (m *Product) columnCycles(l kernel.Layer) float64 {
 		input += perFourInput
 	}
 	around := float64(l.Taps()) * kernel.PerTap
-	if isThumb1 := slices.Contains(m.Arch, "thumb1"); (m.Feature == "dsp" || isThumb1) && l.Node.Op == ir.Conv2D {
+	if m.Word < 16 && l.Node.Op == ir.Conv2D {
 		runs, each := float64(l.Taps()), perRun
 		if l.Groups() == 1 && l.Node.Ints(ir.AttrDilation)[1] == 1 {
 			runs = float64(l.Weight()[2])
@@ -140,7 +147,7 @@ func (m *Product) columnCycles(l kernel.Layer) float64 {
 				each = perPaddedRun
 			}
 		}
-		if isThumb1 {
+		if l.Target.ISA() == "thumb1" {
 			each *= thumb1Run
 		}
 		if m.inPairs() && taps%2 > 0 {

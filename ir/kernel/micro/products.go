@@ -222,7 +222,7 @@ var products = []*Product{
 	},
 	{
 		Name: "mla", Code: mla{}, Doc: "one product of bytes",
-		Arch: []string{"thumb", "thumb1"}, Slow: []string{"thumb1"}, Books: true,
+		Arch: []string{"thumb", "thumb1"}, Slow: []string{"thumb1"}, Books: true, CountsRest: true,
 		Planes: []int{8}, Word: 1, Lanes: 1, Field: 8, Input: 8, Planar: true,
 		Tiles: [][2]int{{3, 2}, {1, 4}, {2, 2}, {1, 2}, {2, 1}, {1, 1}},
 		Load:  1, Unpack8: 0, InputLoad: 1, Product: 1, Start: 10, Round: 5, Unroll8: 8,
@@ -253,13 +253,13 @@ var riscv = []string{"riscv32", "riscv64"}
 // onRISC is a product of words on RISC-V, where a product and its sum are two instructions, and some
 // products take moves.
 func onRISC(m Product) *Product {
-	m.Arch, m.Unless, m.Unpack, m.Product, m.Round, m.Output, m.Channel, m.CountsRest = riscv, "", 1.35*m.Unpack, 2.38, 4, 16, 3, true
+	m.Arch, m.Unless, m.Unpack, m.Product, m.Round, m.Output, m.Channel = riscv, "", 1.35*m.Unpack, 2.38, 4, 16, 3
 	return &m
 }
 
 // written is a product of words on a Cortex-M0, whose inner loop is written out: of its few registers LLVM spills most.
 func written(m Product, name string) *Product {
-	m.Name, m.Doc, m.Arch, m.Unless, m.Planar, m.Write, m.CountsRest = name, m.Doc+", written out", []string{"thumb1"}, "", false, writePairs, true
+	m.Name, m.Doc, m.Arch, m.Unless, m.Planar, m.Write = name, m.Doc+", written out", []string{"thumb1"}, "", false, writePairs
 	m.Tiles = [][2]int{{6, 2}, {4, 2}, {3, 2}, {2, 2}, {1, 12}, {1, 8}, {1, 4}, {1, 2}}
 	m.Load, m.Unpack, m.InputLoad, m.Product, m.Round, m.Flush = 1, 2, 1, 2, 3, 25
 	m.Start, m.Output, m.Channel, m.Column = 20, 38, 6, 6
@@ -277,7 +277,7 @@ var (
 		Planes: []int{4, 2, 1}, Word: 4, Lanes: 2, Field: 16, Across: true, Input: 8, Planar: true,
 		Tiles: [][2]int{{3, 4}, {2, 4}, {1, 4}, {1, 2}, {2, 2}, {1, 1}},
 		Load:  1, Unpack: 1, InputLoad: 1, Product: 1, Start: 10, Round: 5, Unroll: 16,
-		Narrow: pairRoom, Flush: 6,
+		Narrow: pairRoom, Flush: 6, CountsRest: true,
 	}
 	pairDecodedProduct = Product{
 		Name: "pair_decoded", Code: pairDecoded{}, Doc: "as pair, of codes decoded to halves once for all pixels",
@@ -285,7 +285,7 @@ var (
 		Planes: []int{4, 2, 1}, Word: 4, Lanes: 2, Field: 16, Across: true, Input: 8, Planar: true,
 		Tiles: [][2]int{{3, 4}, {2, 4}, {1, 4}, {1, 2}, {2, 2}},
 		Load:  .75, InputLoad: 1, Product: 1, Start: 10, Round: 5, Unroll: 16,
-		Narrow: pairRoom, Flush: 6,
+		Narrow: pairRoom, Flush: 6, CountsRest: true,
 	}
 )
 
