@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"path/filepath"
 	"slices"
@@ -308,7 +309,7 @@ func (t *columns) ofResults() {
 	for _, r := range t.Results {
 		var own []int
 		for c, name := range t.names {
-			if rest, ok := strings.CutPrefix(name, r.Name); ok && t.of[c] == "" && strings.Trim(strings.TrimLeft(rest, "_.- "), "0123456789") == "" {
+			if rest, ok := cutFold(name, r.Name); ok && t.of[c] == "" && strings.Trim(strings.TrimLeft(rest, "_.- "), "0123456789") == "" {
 				own = append(own, c)
 			}
 		}
@@ -318,6 +319,14 @@ func (t *columns) ofResults() {
 			}
 		}
 	}
+}
+
+// cutFold is strings.CutPrefix in any case.
+func cutFold(s, prefix string) (rest string, ok bool) {
+	if len(s) < len(prefix) || !strings.EqualFold(s[:len(prefix)], prefix) {
+		return s, false
+	}
+	return s[len(prefix):], true
 }
 
 // called is a column as messages call it.
@@ -543,9 +552,10 @@ func (t *columns) targets(b *data.Batch, list []int) error {
 			t.unused.add(t.called(c), "-labels "+None)
 		}
 	case len(t.Results) > 1:
+		taken := slices.Collect(maps.Values(t.of))
 		for _, c := range list {
 			if t.of[c] == "" {
-				t.unused.add(t.called(c), fmt.Sprintf("no result has this name: %s takes it", quote.Flag("labels", t.Results[0].Name+"="+t.called(c))))
+				t.unused.add(t.called(c), t.whyNoResult(t.array(t.called(c), []int{c}), taken))
 			}
 		}
 		for _, r := range t.Results {

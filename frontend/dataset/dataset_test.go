@@ -571,9 +571,14 @@ func TestUnusedArraysHaveAReason(t *testing.T) {
 		"of another part":          {[]anArray{{"x_test", "|u1", "2, 3", zeros(6)}, {"x_train", "|u1", "2, 3", zeros(6)}, {"y_train", "|u1", "2,", zeros(2)}}, func() Want { w := network([]int{3}, []int{2}); w.Part = Test; return w }(), "no labels; left out: x_train, y_train (of train, not of test)"},
 		"not named":                {[]anArray{x, y, {"z", "|u1", "2,", zeros(2)}}, with(network([]int{3}, []int{2}), "", "z"), "labels = z uint8 [2]; left out: y (not named by -labels)"},
 		"not wanted":               {[]anArray{x, y}, with(network([]int{3}, []int{2}), "", None), "no labels; left out: y (-labels none)"},
-		"of no result":             {[]anArray{x, y, {"b", "|u1", "2, 4", zeros(8)}, {"c", "|u1", "2, 7", zeros(14)}}, two, "no labels; left out: b (no result has this name: -labels r1=b takes it), c (named like none of the results r0, r1, and of another shape than their labels), y (no result has this name: -labels r0=y takes it)"},
+		"of no result":             {[]anArray{x, y, {"b", "|u1", "2, 4", zeros(8)}, {"c", "|u1", "2, 7", zeros(14)}}, two, "no labels; left out: b (no result has this name: -labels r1=b takes it), c (named like none of the results r0, r1, and of another shape than their labels), y (no result has this name: -labels r0=y or -labels r1=y takes it)"},
 		"of one of two results":    {[]anArray{x, y, {"r1", "|u1", "2, 4", zeros(8)}}, two, "labels = r1 uint8 [2,4] of r1; left out: y (no result has this name: -labels r0=y takes it)"},
 		"of results with labels":   {[]anArray{x, {"r0", "|u1", "2,", zeros(2)}, {"r1", "|u1", "2, 4", zeros(8)}, {"z\n", "|u1", "2, 4", zeros(8)}}, two, "labels = r0 uint8 [2] of r0, r1 uint8 [2,4] of r1; left out: z\\x0a (r1 has the labels of its name; -labels 'r1=z\\x0a' takes this one)"},
+		"of the second result":     {[]anArray{x, {"cls", "|u1", "2,", "\x00\x03"}}, two, "left out: cls (no result has this name: -labels r1=cls takes it)"},
+		"of either result":         {[]anArray{x, {"cls", "|u1", "2,", "\x00\x01"}}, two, "left out: cls (no result has this name: -labels r0=cls or -labels r1=cls takes it)"},
+		"of neither by its values": {[]anArray{x, {"cls", "|u1", "2,", "\x01\x09"}}, two, "left out: cls (no result has this name: -labels r0=cls or -labels r1=cls takes it)"},
+		"another case":             {[]anArray{x, {"R1", "|u1", "2, 4", zeros(8)}, {"R0", "|u1", "2,", zeros(2)}}, two, "labels = R0 uint8 [2] of r0, R1 uint8 [2,4] of r1"},
+		"two of another case":      {[]anArray{x, {"box", "|u1", "2,", zeros(2)}, {"Box", "|u1", "2, 4", zeros(8)}}, func() Want { w := two; w.Results = []Result{{"BOX", []int{4}}, {"r0", []int{2}}}; return w }(), "no labels; left out: Box (no result has this name: -labels BOX=Box takes it), box (no result has this name: -labels BOX=box or -labels r0=box takes it)"},
 		"of both results, by flag": {[]anArray{x, y, {"b", "|u1", "2, 4", zeros(8)}}, with(two, "", "r0=y,r1=b"), "labels = b uint8 [2,4] of r1, y uint8 [2] of r0"},
 	} {
 		d, err := Load(folder(t, "a.npz", npz(t, c.arrays...)), c.want)

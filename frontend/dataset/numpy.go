@@ -271,6 +271,23 @@ func listed(list []*array) string {
 	return strings.Join(names, ", ")
 }
 
+// namedLike is the array of a name, or else the only one whose name differs by case alone.
+func namedLike(list []*array, name string) *array {
+	if a := named(list, name); a != nil {
+		return a
+	}
+	var found *array
+	for _, a := range list {
+		if strings.EqualFold(a.name, name) {
+			if found != nil {
+				return nil
+			}
+			found = a
+		}
+	}
+	return found
+}
+
 func named(list []*array, name string) *array {
 	for _, a := range list {
 		if a.name == name {
@@ -342,7 +359,10 @@ func (s *reader) findInputs(list []*array) (found []*array, err error) {
 // byName are the arrays of some names, in their order.
 func (s *reader) byName(list []*array, names []string, who string) (found []*array, err error) {
 	for _, name := range names {
-		a := named(list, name)
+		a := namedLike(list, name)
+		if who == "-inputs" {
+			a = named(list, name)
+		}
 		if a == nil {
 			d := bad("no array %s; there are %s; %s: %s", name, listed(list), who, strings.Join(names, " "))
 			if who == "-inputs" {
@@ -451,23 +471,6 @@ func (s *reader) whyUnused(a *array, found []label, inputs []*array) string {
 	isInput := func() bool {
 		return slices.ContainsFunc(s.Want.Inputs, func(in Input) bool { _, ok := fit(a.shape, in.Shape); return ok })
 	}
-	isTaken := func(result string) bool {
-		return slices.ContainsFunc(found, func(l label) bool { return l.result == result })
-	}
-	var fits string // the name of a result, best of one without labels, and then of as many elements
-	best := 0
-	for _, r := range s.Results {
-		points := 1
-		if !isTaken(r.Name) {
-			points += 2
-		}
-		if product(r.Shape) == a.size() {
-			points++
-		}
-		if isLabelOf(a, r) && points > best {
-			fits, best = r.Name, points
-		}
-	}
 	switch {
 	case p != "" && partOf(own.name) != "" && p != partOf(own.name):
 		return fmt.Sprintf("of %s, not of %s", p, partOf(own.name))
@@ -480,19 +483,68 @@ func (s *reader) whyUnused(a *array, found []label, inputs []*array) string {
 	case len(s.Labels) > 0:
 		return "not named by -labels"
 	case len(s.Results) > 1:
-		if isTaken(fits) {
-			return fmt.Sprintf("%s has the labels of its name; %s takes this one", fits, quote.Flag("labels", fits+"="+a.name))
+		taken := make([]string, len(found))
+		for i, l := range found {
+			taken[i] = l.result
 		}
-		if fits != "" {
-			return fmt.Sprintf("no result has this name: %s takes it", quote.Flag("labels", fits+"="+a.name))
-		}
-		return fmt.Sprintf("named like none of the results %s, and of another shape than their labels", strings.Join(s.resultNames(), ", "))
+		return s.whyNoResult(a, taken)
 	case s.isLabel(a) && len(found) > 0:
 		return fmt.Sprintf("%s has labels by its name; %s takes this one", found[0].name, quote.Flag("labels", a.name))
 	case isInput():
 		return fmt.Sprintf("%s has the items by its name; %s takes this one", own.name, quote.Flag("inputs", a.name))
 	}
 	return fmt.Sprintf("items of [%s] fit neither the input nor labels of the result", dims(a.shape))
+}
+
+// whyNoResult says why an array is not taken as labels of one of several results, of which some
+// are taken already, and which ones it fits best.
+func (s *reader) whyNoResult(a *array, taken []string) string {
+	var fit []string
+	best := 0
+	for _, r := range s.Results {
+		points := 1
+		if !slices.Contains(taken, r.Name) {
+			points += 2
+		}
+		if a.size() == product(r.Shape) || a.size() > 1 || a.chooses(product(r.Shape)) {
+			points += 4
+		}
+		if !isLabelOf(a, r) || points < best {
+			continue
+		}
+		if points > best {
+			fit, best = nil, points
+		}
+		fit = append(fit, r.Name)
+	}
+	if len(fit) == 0 {
+		return fmt.Sprintf("named like none of the results %s, and of another shape than their labels", strings.Join(s.resultNames(), ", "))
+	}
+	var ways []string
+	for _, name := range fit[:min(len(fit), mostWays)] {
+		ways = append(ways, quote.Flag("labels", name+"="+a.name))
+	}
+	take := strings.Join(ways, " or ")
+	if slices.Contains(taken, fit[0]) {
+		return fmt.Sprintf("%s has the labels of its name; %s takes this one", fit[0], take)
+	}
+	return fmt.Sprintf("no result has this name: %s takes it", take)
+}
+
+// mostWays is the number of ways out that a reason lists.
+const mostWays = 3
+
+// chooses reports an array of one number an item, each the place of one of a number of elements.
+func (a *array) chooses(elements int) bool {
+	if a.size() != 1 {
+		return false
+	}
+	for i := range a.n {
+		if v := a.value(i, 0); !(v >= 0 && v < float32(elements)) || v != float32(int(v)) {
+			return false
+		}
+	}
+	return true
 }
 
 func (s *reader) resultNames() (list []string) {
@@ -544,7 +596,10 @@ func (s *reader) findLabels(rest, inputs []*array) (found []label, err error) {
 		return found, nil
 	}
 	for _, r := range s.Results {
-		if a := named(rest, r.Name); a != nil {
+		if a := namedLike(rest, r.Name); a != nil {
+			if slices.ContainsFunc(found, func(l label) bool { return l.array == a }) {
+				continue // of a result whose name differs by case
+			}
 			if a.n != n {
 				return nil, miscounted(a, inputs[0])
 			}

@@ -194,7 +194,9 @@ func (b *build) certify(messages io.Writer) error {
 		return err
 	}
 	Widened(messages, b.r.Env.Widened)
-	Kept(messages, b.r.Env.Report.Kept)
+	if err := b.r.kept(b.o, messages); err != nil {
+		return err
+	}
 	Tuned(messages, b.r.Env.Tuned)
 	if err := b.measure(certificate.Nearness, func(ctx context.Context) error { return b.fidelity(ctx, messages) }); err != nil {
 		return err

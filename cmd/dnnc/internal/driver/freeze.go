@@ -25,7 +25,9 @@ func Freeze(ctx context.Context, o Options, out, messages io.Writer) (*Result, e
 		return nil, err
 	}
 	r.WarnOfWaste()
-	Kept(messages, r.Env.Report.Kept)
+	if err := r.kept(o, messages); err != nil {
+		return nil, err
+	}
 	Widened(messages, r.Env.Widened)
 	Tuned(messages, r.Env.Tuned)
 	if r.Calibrated() || CalibrationData(o, r.source) != "" {

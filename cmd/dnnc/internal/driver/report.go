@@ -12,6 +12,7 @@ import (
 	"github.com/dnnc/dnnc/passes/machine"
 	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/runtime/certificate"
+	"github.com/dnnc/dnnc/runtime/data"
 	"github.com/dnnc/dnnc/runtime/measure"
 )
 
@@ -249,15 +250,43 @@ func divergence(c *certificate.Certificate) string {
 	return "KL"
 }
 
-// Kept says what a search for a share of the robust accuracy came to.
-func Kept(out io.Writer, k *pass.Kept) {
-	switch {
-	case k == nil:
-	case k.Promised:
-		fmt.Fprintf(out, "keeps %v: %v; %s\n", k.Share, k.Bound, k.Counts())
-	default:
-		fmt.Fprintf(out, "%v; aimed at %v, %s\n", k.Bound, k.Share, k.Counts())
+// kept says what a search for a share of the robust accuracy came to; first, that its images have
+// no labels, where they have none.
+func (r *Result) kept(o Options, out io.Writer) error {
+	k := r.Env.Report.Kept
+	if k == nil {
+		return nil
 	}
+	if path := CalibrationData(o, r.source); path != "" {
+		b, err := r.Env.Calibration()
+		if err != nil {
+			return err
+		}
+		fmt.Fprint(out, cautionOf(r.Task, b, path))
+	}
+	if k.Promised {
+		_, err := fmt.Fprintf(out, "keeps %v: %v; %s\n", k.Share, k.Bound, k.Counts())
+		return err
+	}
+	_, err := fmt.Fprintf(out, "%v; aimed at %v, %s\n", k.Bound, k.Share, k.Counts())
+	return err
+}
+
+// cautionOf is Caution of images that the float network is judged on.
+func cautionOf(task measure.Task, b data.Batch, path string) string {
+	if task.IsLabelled(b) {
+		return ""
+	}
+	var unlabelled []string
+	for k, is := range task.Labelled(b) {
+		if !is {
+			unlabelled = append(unlabelled, task.Results[k].Name)
+		}
+	}
+	if len(unlabelled) == len(task.Results) {
+		unlabelled = nil
+	}
+	return Caution(path, dnnc.Float, unlabelled...)
 }
 
 // Widened says which activations have 16 bits, where they were chosen.
