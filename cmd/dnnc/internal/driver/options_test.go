@@ -40,7 +40,7 @@ func TestConfigOfOptions(t *testing.T) {
 		"passes":      {func(o *driver.Options) { o.StartAfter, o.StopAfter = "infer", "select" }, func(c dnnc.Config) any { return []string{c.StartAfter, c.StopAfter} }, []string{"infer", "select"}},
 		"interface":   {func(o *driver.Options) { o.Prefix, o.Hooks, o.Section = "eye", true, ".x" }, func(c dnnc.Config) any { return []any{c.Prefix, c.Hooks, c.Section, c.Lend} }, []any{"eye", true, ".x", false}},
 		"search":      {func(o *driver.Options) { o.Level, o.Search, o.Objective = "robust", "qstar", "worst" }, func(c dnnc.Config) any { return []string{c.Search, c.Objective} }, []string{"qstar", "worst"}},
-		"memory":      {func(o *driver.Options) { o.Memory, o.Checkpoint = 1<<20, "state" }, func(c dnnc.Config) any { return []any{c.Memory, c.Checkpoint} }, []any{1 << 20, "state"}},
+		"memory":      {func(o *driver.Options) { o.Level, o.Memory, o.Checkpoint = "robust", 1<<20, "state" }, func(c dnnc.Config) any { return []any{c.Memory, c.Checkpoint} }, []any{1 << 20, "state"}},
 		"rounding":    {func(o *driver.Options) { o.Rounding = "nearest" }, func(c dnnc.Config) any { return c.Rounding }, "nearest"},
 		"activations": {func(o *driver.Options) { o.Activations = "percentile" }, func(c dnnc.Config) any { return c.Activations }, "percentile"},
 		"target":      {func(*driver.Options) {}, func(c dnnc.Config) any { return c.Target.Name }, "armv7em"},
