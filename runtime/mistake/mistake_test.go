@@ -425,6 +425,16 @@ func TestLookAtLabelsOfResults(t *testing.T) {
 		}
 		return out, nil
 	}
+	hard := func(ctx context.Context, x []float32, n int) ([]float32, error) { // one in eight pixels of class 2 is answered by 0
+		y, err := pixelwise(ctx, x, n)
+		for i := range n * 4 {
+			at := i/4*12 + i%4
+			if i%8 == 3 && y[at+8] > max(y[at], y[at+4]) {
+				y[at], y[at+8] = y[at+8], y[at]
+			}
+		}
+		return y, err
+	}
 	both := func(ctx context.Context, x []float32, n int) (out []float32, err error) {
 		a, _ := pixelwise(ctx, x, n)
 		b, _ := sums(ctx, x, n)
@@ -451,15 +461,16 @@ func TestLookAtLabelsOfResults(t *testing.T) {
 			}
 			return []float32{1, 2, 255}[int(v)]
 		})}, "where its labels are counted from 1, and 0 where there is no class, and", "write 255 (void) for 0"},
-		"masks, one too low": {taskOf("classes axis: 0", seg), pixelwise, [][]float32{to(mask, func(v float32) float32 { return []float32{255, 0, 1}[int(v)] })}, "where its labels are one too low, and", "add 1 to each label"},
-		"truths":             {taskOf("multilabel", ir.Shape{4}), odd, [][]float32{truths}, "", ""},
-		"truths, inverted":   {taskOf("multilabel", ir.Shape{4}), odd, [][]float32{to(truths, func(v float32) float32 { return 1 - v })}, "where its labels are inverted (0 for 1, and 1 for 0), and", "1 - y in numpy"},
-		"truths, permuted":   {taskOf("multilabel", several), sums, [][]float32{order(many, 1, 2, 0)}, "where its labels are in another order, and", "y[:, [2, 0, 1]] in numpy"},
-		"values":             {taskOf("values", several), sums, [][]float32{order(answers, 0, 1, 2)}, "", ""},
-		"values, permuted":   {taskOf("values", several), sums, [][]float32{order(answers, 1, 2, 0)}, "where its labels are in another order, and", "y[:, [2, 0, 1]] in numpy"},
-		"two, right":         {taskOf("y=classes axis: 0, z=values", seg, several), both, [][]float32{mask, answers}, "", ""},
-		"two, the second":    {taskOf("y=classes axis: 0, z=values", seg, several), both, [][]float32{mask, order(answers, 1, 0, 2)}, "of the result z over 200 items where its labels are in another order", "y[:, [1, 0, 2]]"},
-		"two, of one labels": {taskOf("y=classes axis: 0, z=values", seg, several), both, [][]float32{to(mask, func(v float32) float32 { return 2 - v })}, "of the result y over 200 items where its labels are permuted", "2 is 0, 0 is 2"},
+		"masks, permuted, one class hard": {taskOf("classes axis: 0", seg), hard, [][]float32{to(mask, func(v float32) float32 { return float32((int(v) + 1) % 3) })}, "where its labels are permuted, and", "number the labels as the network does: 1 is 0, 2 is 1, 0 is 2"},
+		"masks, one too low":              {taskOf("classes axis: 0", seg), pixelwise, [][]float32{to(mask, func(v float32) float32 { return []float32{255, 0, 1}[int(v)] })}, "where its labels are one too low, and", "add 1 to each label"},
+		"truths":                          {taskOf("multilabel", ir.Shape{4}), odd, [][]float32{truths}, "", ""},
+		"truths, inverted":                {taskOf("multilabel", ir.Shape{4}), odd, [][]float32{to(truths, func(v float32) float32 { return 1 - v })}, "where its labels are inverted (0 for 1, and 1 for 0), and", "1 - y in numpy"},
+		"truths, permuted":                {taskOf("multilabel", several), sums, [][]float32{order(many, 1, 2, 0)}, "where its labels are in another order, and", "y[:, [2, 0, 1]] in numpy"},
+		"values":                          {taskOf("values", several), sums, [][]float32{order(answers, 0, 1, 2)}, "", ""},
+		"values, permuted":                {taskOf("values", several), sums, [][]float32{order(answers, 1, 2, 0)}, "where its labels are in another order, and", "y[:, [2, 0, 1]] in numpy"},
+		"two, right":                      {taskOf("y=classes axis: 0, z=values", seg, several), both, [][]float32{mask, answers}, "", ""},
+		"two, the second":                 {taskOf("y=classes axis: 0, z=values", seg, several), both, [][]float32{mask, order(answers, 1, 0, 2)}, "of the result z over 200 items where its labels are in another order", "y[:, [1, 0, 2]]"},
+		"two, of one labels":              {taskOf("y=classes axis: 0, z=values", seg, several), both, [][]float32{to(mask, func(v float32) float32 { return 2 - v })}, "of the result y over 200 items where its labels are permuted", "2 is 0, 0 is 2"},
 	} {
 		b := images
 		for k, x := range c.labels {
@@ -477,6 +488,38 @@ func TestLookAtLabelsOfResults(t *testing.T) {
 			assert.True(t, r.Finding.OfLabels, name)
 		}
 	}
+}
+
+// TestLookAtMergedLabels: where labels join two classes, of which one is found by a channel that no
+// other class has, no order of the channels is proposed.
+func TestLookAtMergedLabels(t *testing.T) {
+	b, mask := scene(200)
+	for i := range b.X {
+		if i%12 < 4 {
+			b.X[i] *= .4 // class 0 is what is dark
+		}
+	}
+	for i, v := range mask {
+		if v == 2 {
+			mask[i] = 0
+		}
+	}
+	b.Targets = []data.Target{{Name: "y", Shape: []int{2, 2}, X: mask}}
+	m := &ir.Module{Inputs: []*ir.Value{{Name: "x", Type: ir.Type{Shape: ir.Shape{3, 2, 2}}}}, Outputs: []*ir.Value{{Name: "y", Type: ir.Type{Shape: ir.Shape{3, 2, 2}}}}}
+	task, err := measure.TaskOf(m, "classes axis: 0", nil)
+	require.NoError(t, err)
+	bright := func(_ context.Context, x []float32, n int) ([]float32, error) {
+		y := slices.Clone(x)
+		for i := range y {
+			if i%12 < 4 {
+				y[i] = .5
+			}
+		}
+		return y, nil
+	}
+	r, err := Look(context.Background(), Setup{Task: task, Network: bright, Images: b, Input: "x", Low: 0, High: 1, Seed: 1})
+	require.NoError(t, err)
+	assert.Nil(t, r.Finding)
 }
 
 // TestLookAtInvertedLabels: of yes or no, and of what is normal.

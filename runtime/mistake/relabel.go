@@ -27,12 +27,38 @@ type relabelling struct {
 	what, help string
 	// label writes the labels of item i as they are then, given those that it has.
 	label func(i int, own, out []float32)
+	// isPlain reports labels that need no mending: they explain the answers, and no other reading
+	// need do so.
+	isPlain bool
 }
 
 // relabelled is a result's figures with labels that are taken in another way.
 type relabelled struct {
 	result int
 	own    []float64
+	labels []float32
+}
+
+// explains reports labels under which the answers are as often right, by half at least, where
+// others say that there is no class as elsewhere: then nothing speaks for leaving these out.
+func (b *relabelled) explains(r *measure.Result, n int, answer func(i int) []float32, others []float32) bool {
+	var right, all [2]float64 // where others have a class, and where they have none
+	size := len(others) / n
+	for i := range n {
+		for p, chosen := range r.Choose(answer(i)) {
+			at, none := i*size+p, 0
+			if others[at] < 0 {
+				none = 1
+			}
+			if b.labels[at] >= 0 {
+				all[none]++
+			}
+			if b.labels[at] == float32(chosen) {
+				right[none]++
+			}
+		}
+	}
+	return all[1] > 0 && right[1]/all[1] >= right[0]/max(all[0], 1)/2
 }
 
 // relabelledResult tries other labels of each result with the answers to images as given, of a
@@ -78,7 +104,12 @@ func (l *look) relabelledResult(given *attempt, answers []float32, n int, out *R
 			if p >= significant || meanTest(f.own, f.constant) >= significant || best != nil && (best.result != k || meanTest(f.own, best.own) >= significant) {
 				continue
 			}
-			best = &relabelled{k, f.own}
+			if best != nil && r.Task == ir.Classes && best.explains(r, n, answer, other) {
+				continue
+			}
+			if best = (&relabelled{k, f.own, other}); try.isPlain {
+				continue
+			}
 			out.Finding = &Finding{What: fmt.Sprintf("has %.4f as the measure of the result %s over %d items where its labels are %s, and %.4f with labels as given (paired test, %s)",
 				sum(f.own)/float64(n), f.name, n, try.what, sum(before)/float64(n), probability(p)), Help: try.help, OfLabels: true}
 		}
@@ -89,7 +120,7 @@ func (l *look) relabelledResult(given *attempt, answers []float32, n int, out *R
 // relabellings are the usual mistakes with the labels of a result, of n items.
 func relabellings(r *measure.Result, n int, answer, label func(i int) []float32) (list []relabelling) {
 	add := func(what, help string, of func(v float32) float32) {
-		list = append(list, relabelling{what, help, func(_ int, own, out []float32) {
+		list = append(list, relabelling{what: what, help: help, label: func(_ int, own, out []float32) {
 			for j, v := range own {
 				out[j] = of(v)
 			}
@@ -138,6 +169,9 @@ func relabellings(r *measure.Result, n int, answer, label func(i int) []float32)
 		if most > 2 && isMask && is0 { // last, as it leaves labels out: it must explain more than one that does not
 			add(fromOneVoid, fromOneMasks, down)
 		}
+		if most <= mostClasses {
+			list = append(list, merged(r, n, answer, label, has))
+		}
 	}
 	return list
 }
@@ -169,10 +203,38 @@ func permuted(r *measure.Result, n int, answer, label func(i int) []float32) rel
 	if classes == 2 {
 		what, help = inverted, invertedHelp
 	}
-	return relabelling{what, help, func(i int, own, out []float32) {
+	return relabelling{what: what, help: help, label: func(i int, own, out []float32) {
 		for p, v := range own {
 			if out[p] = v; v >= 0 && int(v) < classes {
 				out[p] = float32(half[i%2][int(v)])
+			}
+		}
+	}}
+}
+
+// merged takes the label that stands for a class which no label has, by the items of the other half,
+// for that class where it is the answer: such labels join classes that the network tells apart.
+func merged(r *measure.Result, n int, answer, label func(i int) []float32, has func(value float32) bool) relabelling {
+	classes := r.Choices()
+	isMissing := make([]bool, classes)
+	for c := range isMissing {
+		isMissing[c] = !has(float32(c))
+	}
+	half := [2][][]float64{square(classes, n), square(classes, n)}
+	for i := range n {
+		chosen := r.Choose(answer(i))
+		for p, v := range label(i) {
+			if v >= 0 && int(v) < classes && isMissing[chosen[p]] {
+				half[1-i%2][chosen[p]][int(v)]++
+			}
+		}
+	}
+	return relabelling{what: "merged", isPlain: true, label: func(i int, own, out []float32) {
+		chosen := r.Choose(answer(i))
+		for p, v := range own {
+			out[p] = v
+			if of := half[i%2][chosen[p]]; isMissing[chosen[p]] && v >= 0 && int(v) < classes && of[int(v)] == slices.Max(of) {
+				out[p] = float32(chosen[p])
 			}
 		}
 	}}
@@ -227,7 +289,7 @@ func columns(r *measure.Result, n int, answer, label func(i int) []float32) []re
 			for e, c := range half[i%2] {
 				out[e] = own[c]
 			}
-		}}}
+		}, false}}
 }
 
 // square is a table of nothing, in which each is its own where nothing speaks against it.
