@@ -437,11 +437,23 @@ func (t *columns) divide() (inputs, labels []int, err error) {
 		}
 		if len(labels) == 0 {
 			labels = slices.DeleteFunc(usual, func(c int) bool { _, is := slices.BinarySearch(free, c); return !is })
+			if err := t.areClear(labels); err != nil {
+				return nil, nil, err
+			}
 		}
 	} else {
 		if inputs = t.rest(labels); len(inputs) != size && len(labels) == 0 {
 			labels = usual
 			inputs = t.rest(labels)
+			if err := t.areClear(labels); err != nil && len(inputs) == size {
+				return nil, nil, err
+			}
+		}
+		if len(inputs) != size && len(t.Labels) > 0 { // other columns of labels by their names are no inputs
+			others := slices.DeleteFunc(slices.Clone(inputs), func(c int) bool { return t.names != nil && hasWord(t.names[c], labelWords) })
+			if len(others) == size {
+				inputs = others
+			}
 		}
 		// pandas writes the index of a row into a first column without a name.
 		if len(inputs) == size+1 && inputs[0] == 0 && t.names != nil && t.names[0] == "" {
@@ -478,6 +490,24 @@ func (t *columns) divide() (inputs, labels []int, err error) {
 		return nil, nil, bad("%d columns%s, the input %s takes %d: [%s]; there are %s", n, said, t.Want.Inputs[0].Name, size, dims(t.Want.Inputs[0].Shape), t.all()).
 			WithHelp("-inputs says the columns of the input, -labels those of the labels")
 	}
+}
+
+// areClear refuses several columns of labels by their names that are not as many as the labels of the
+// one result have.
+func (t *columns) areClear(labels []int) error {
+	if len(labels) < 2 || len(t.Results) != 1 || t.unlabelled() || isLabelOf(&array{shape: []int{len(labels)}}, t.Results[0]) {
+		return nil
+	}
+	var names, ways []string
+	for _, c := range labels {
+		say := t.called(c)
+		if slices.Index(t.names, say) != c || slices.Contains(t.names[c+1:], say) { // one name of two columns
+			say = strconv.Itoa(c + 1)
+		}
+		names, ways = append(names, t.called(c)), append(ways, quote.Flag("labels", say))
+	}
+	return bad("which column has the labels is not clear: it could be %s", few(names)).
+		WithHelp("%s says it; %s takes none", strings.Join(ways[:min(len(ways), mostWays)], " or "), quote.Flag("labels", None))
 }
 
 // numbers refuses fields of columns in some rows that are no numbers.

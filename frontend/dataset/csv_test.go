@@ -40,6 +40,7 @@ func TestCSV(t *testing.T) {
 		"label by a number":    {"a.csv", "8,1,2,3\n", with(9, "", "1"), []float32{1, 2, 3}, []int{8}, []float32{8}, "labels = column 1"},
 		"several labels":       {"a.csv", "a,b,c,u,v\n1,2,3,4,5\n", with(2, "", "u,v"), []float32{1, 2, 3}, nil, []float32{4, 5}, "labels = columns u to v"},
 		"columns by a flag":    {"a.csv", "id,c,b,a,y\n99,3,2,1,1\n", with(2, "a,b,c", ""), []float32{1, 2, 3}, []int{1}, []float32{1}, "labels = column y; left out: id"},
+		"one of two labels":    {"a.csv", "a,b,c,y,label\n3,2,1,1,0\n", with(2, "", "label"), []float32{3, 2, 1}, []int{0}, []float32{0}, "labels = column label; left out: y (named neither by -inputs nor as labels)"},
 		"columns by a range":   {"a.csv", "99,3,2,1,1\n", with(2, "2-4", "5"), []float32{3, 2, 1}, []int{1}, []float32{1}, "labels = column 5; left out: 1"},
 		"none is a label":      {"a.csv", "y,b,c\n3,2,1\n", with(2, "", "none"), []float32{3, 2, 1}, nil, nil, "no labels"},
 		"the index of pandas":  {"a.csv", ",a,b,c,y\n0,3,2,1,1\n", tabular(2), []float32{3, 2, 1}, []int{1}, []float32{1}, "left out: 1"},
@@ -127,6 +128,8 @@ func TestBadCSV(t *testing.T) {
 		{"a,b,c,y\n1,2,3,u\n1,2,3,1\n", "a.csv:3:7: data: the column y has a number among names", tabular(2)},
 		{"a,b,c,y\n1,2,3,u\n1,2,3,\n", "a.csv:3:7: data: the column y has no value", tabular(2)},
 		{"a,b,c,y\n1,2,3,1\n1,2,3,\n", "a.csv:3:7: data: the column y has no value", tabular(2)},
+		{"a,b,c,y,label,target\n1,2,3,1,1,1\n", "which column has the labels is not clear: it could be y, label, target\n    help: -labels y or -labels label or -labels target says it; -labels none takes none", tabular(2)},
+		{"a,b,c,y,y,target\n1,2,3,1,1,1\n", "it could be y, y, target\n    help: -labels 4 or -labels 5 or -labels target says it", with("a b c", "")},
 	} {
 		_, err := Load(folder(t, "a.csv", []byte(c.text)), c.w)
 		assert.ErrorContains(t, err, c.want, "%q", c.text)

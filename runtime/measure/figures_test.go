@@ -455,10 +455,10 @@ func TestVoid(t *testing.T) {
 		{"image 1 has no label but 255 and -1 (void)", []float32{0, -1, 1, 255, 255, -1}},
 		{"image 0 has the label 255: labels of classes are whole numbers", []float32{0, 255, 0, 0, -1, 0}},
 		{"all other labels are 0, so that 255 and -1 and -100 can hardly mean void", []float32{0, 255, -1, 0, 0, -100}},
-		{"image 0 has the label 2: ", []float32{0, 2, 1, 0, 255, 255}},
+		{"image 0 has the label 2 at [1]: ", []float32{0, 2, 1, 0, 255, 255}},
 		{"take 1 off each", []float32{1, 2, 255, 1, 1, 2}},
 		{"where 2 stands for no class, write 255 (void) for it; of labels from 1, with 0 for no class, take 1 off each", []float32{0, 2, 1, 1, 1, 2}},
-		{"image 0 has the label 254: ", []float32{0, 254, 1, 0, 1, 1}},
+		{"image 0 has the label 254 at [1]: ", []float32{0, 254, 1, 0, 1, 1}},
 		{"image 1 has no label but 255 (void)", []float32{0, 1, 1, 255, 255, 255}},
 	} {
 		assert.ErrorContains(t, task.Check(items(2, c.labels...)), c.want)

@@ -403,6 +403,8 @@ func ByLabels(unclear error, m *ir.Module, b data.Batch) error {
 		return unclear
 	}
 	tasks, are := make([]ir.Task, len(m.Outputs)), []string{}
+	single := "" // what makes the numbers of classes of labels that are one-hot
+	var why *diag.Diagnostic
 	for i, out := range m.Outputs {
 		tasks[i] = likely(m, out)[0]
 		at := slices.IndexFunc(b.Targets, func(t data.Target) bool {
@@ -411,15 +413,28 @@ func ByLabels(unclear error, m *ir.Module, b data.Batch) error {
 		if at < 0 || len(b.Targets[at].X) == 0 {
 			continue
 		}
-		if task, ok := fitting(m, i, b.Targets[at]); ok {
+		l := b.Targets[at]
+		if task, ok := fitting(m, i, l); ok {
 			tasks[i] = task
-			are = append(are, fmt.Sprintf("%s are %s", m.ResultName(i), numbers(b.Targets[at].Size())))
+			are = append(are, fmt.Sprintf("%s are %s", m.ResultName(i), numbers(l.Size())))
+			if task.Name == ir.Classes && l.Size() == out.Type.Shape.Size() {
+				single = singled(l, task, out.Type.Shape)
+				are[len(are)-1] += fmt.Sprintf(" (one-hot: save %s in numpy)", single)
+			}
+		} else if len(m.Outputs) == 1 {
+			why = misplaced(b, l, out)
 		}
 	}
 	own := *d
 	switch {
+	case why != nil:
+		own.Message = strings.Replace(own.Message, noLabel, ", and "+why.Message, 1)
+		own.Help = why.Help + "; " + own.Help
 	case len(are) == 0:
 		return unclear
+	case len(tasks) == 1 && single != "":
+		out, say := m.Outputs[0], tasks[0].String()
+		own.Help = fmt.Sprintf("the labels are one-hot, as of classes: save %s in numpy, and %s says it, or the text of the network: -> %s %s; %s takes them as they are", single, sayTask(say), out.Type, say, sayTask(ir.Multilabel))
 	case len(tasks) > 1:
 		own.Note += "; the labels of " + strings.Join(are, ", of ") + " an item"
 		own.Help = sayEach(m, tasks)
@@ -428,6 +443,57 @@ func ByLabels(unclear error, m *ir.Module, b data.Batch) error {
 		own.Help = fmt.Sprintf("the labels fit %s: %s says it, or the text of the network: -> %s %s", tasks[0].Name, sayTask(say), out.Type, say)
 	}
 	return &own
+}
+
+// noLabel is what is said of a result where a label of one whole number an item would tell.
+const noLabel = ", and the data have no label of one whole number an item"
+
+// misplaced says why labels of one number an item are no places of the elements of a result; nil
+// of others.
+func misplaced(b data.Batch, l data.Target, out *ir.Value) *diag.Diagnostic {
+	if _, isVector := vector(out.Type.Shape); !isVector || l.Size() != 1 {
+		return nil
+	}
+	r := Result{Task: ir.Classes, Axis: ir.NoAxis, classes: out.Type.Shape.Size(), row: rowOf(ir.Classes)}
+	for j, v := range l.X {
+		if r.isClass(v) && v == float32(int(v)) {
+			continue
+		}
+		return diag.New(diag.Pos{}, diag.BadTask, "the labels%s are not all whole numbers from 0 to %d: image %s has %v", in(l.From), r.classes-1, b.Called(j), v).
+			WithHelp("%s", r.mend(l.X, r.classes))
+	}
+	return nil
+}
+
+// in names an array or column that labels come from; "" of formats without names.
+func in(from string) string {
+	if from == "" {
+		return ""
+	}
+	return " in " + from
+}
+
+// singled is what makes labels of classes of those that are one-hot, in numpy.
+func singled(l data.Target, t ir.Task, shape ir.Shape) string {
+	axis, _ := oneHot(l.X, l.Shape, classesOf(t, shape))
+	name := "y"
+	if isName(l.From) {
+		name = l.From
+	}
+	return fmt.Sprintf("%s.argmax(%d)", name, axis+1)
+}
+
+// isName reports a name of an array that Python takes.
+func isName(s string) bool {
+	return s != "" && !strings.ContainsFunc(s, func(r rune) bool { return r != '_' && (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') })
+}
+
+// classesOf is the number of classes of a task of classes.
+func classesOf(t ir.Task, shape ir.Shape) int {
+	if t.Axis == ir.NoAxis {
+		return shape.Size()
+	}
+	return shape[t.Axis]
 }
 
 func numbers(n int) string {
@@ -452,7 +518,7 @@ func fitting(m *ir.Module, i int, l data.Target) (t ir.Task, ok bool) {
 	case size == 1 && shape.Size() == 1 && isTruth:
 		return one(ir.Binary)
 	case size == shape.Size() && size > 1 && isTruth:
-		return one(ir.Multilabel)
+		return hot(l, shape), true
 	case size == shape.Size():
 		return one(ir.Values)
 	}
@@ -478,6 +544,19 @@ func fitting(m *ir.Module, i int, l data.Target) (t ir.Task, ok bool) {
 	return t, false
 }
 
+// hot is the task of as many truths as a result has elements: of classes where they are one-hot,
+// along an axis of a result of several.
+func hot(l data.Target, shape ir.Shape) ir.Task {
+	t := ir.Task{Name: ir.Classes, Axis: ir.NoAxis}
+	if _, isVector := vector(shape); !isVector {
+		t = likelyAxis(shape)
+	}
+	if _, ok := oneHot(l.X, l.Shape, classesOf(t, shape)); ok && classesOf(t, shape) > 1 {
+		return t
+	}
+	return ir.Task{Name: ir.Multilabel, Axis: ir.NoAxis}
+}
+
 // ask says that the task of a result is not clear, and what it could be.
 func ask(m *ir.Module, i int) *diag.Diagnostic {
 	out := m.Outputs[i]
@@ -497,7 +576,7 @@ func ask(m *ir.Module, i int) *diag.Diagnostic {
 	case len(m.Outputs) > 1:
 		d = unclear(out, "what the result %s means is not clear: it is %s, with no softmax at its end", name, shape)
 	default:
-		d = unclear(out, "what the result %s means is not clear: it is %s, with no softmax at its end, and the data have no label of one whole number an item", name, shape)
+		d = unclear(out, "what the result %s means is not clear: it is %s, with no softmax at its end%s", name, shape, noLabel)
 	}
 	var names []string
 	for _, t := range could {
@@ -762,8 +841,14 @@ func (t *Task) given(b data.Batch) ([][]float32, error) {
 		if want := r.row.labels(r); size != want {
 			d := diag.New(diag.Pos{}, diag.BadData, "labels of %s are %s, of which an item has %d; these are %d numbers an item", r.Task, r.row.label, want, size).
 				WithHelp("the result %s is %s; another -task, or other labels", r.Name, r.Shape)
-			if want == 1 && isOneHot(x, size) {
-				d.WithNote("of each item's numbers one is 1, and the others are 0").WithHelp("of labels that are one-hot save numpy.argmax(y, 1); or %s", sayTask(ir.Multilabel))
+			if r.Task != ir.Classes || i < 0 {
+				return nil, d
+			}
+			if axis, ok := oneHot(x, b.Targets[i].Shape, r.classes); ok {
+				d.WithNote("of each item's numbers one is 1, and the others are 0").WithHelp("of labels that are one-hot save numpy.argmax(y, %d)", axis+1)
+				if r.isPlain() {
+					d.Help += "; or " + sayTask(ir.Multilabel)
+				}
 			}
 			return nil, d
 		}
@@ -778,9 +863,16 @@ func (t *Task) given(b data.Batch) ([][]float32, error) {
 				}
 				switch whole := v == float32(int(v)); {
 				case whole && r.isPlain() && (v < 0 || int(v) >= most):
-					return nil, beyond(b.Called(j/size), int(v), most, int(slices.Min(x)), int(slices.Max(x)))
+					return nil, beyond(b.Called(j/size), int(v), most, x)
 				case !whole || v < 0 || int(v) >= most:
-					return nil, diag.New(diag.Pos{}, diag.BadData, "image %s has the label %v: labels of %s are %s", b.Called(j/size), v, r.Task, r.row.label).
+					at, are := "", r.row.label
+					if size > 1 && i >= 0 {
+						at = " at " + placeIn(b.Targets[i].Shape, j%size)
+					}
+					if r.Task == ir.Classes {
+						are = fmt.Sprintf("%s from 0 to %d", are, most-1)
+					}
+					return nil, diag.New(diag.Pos{}, diag.BadData, "image %s has the label %v%s: labels of %s are %s", b.Called(j/size), v, at, r.Task, are).
 						WithHelp("%s", r.mend(x, most))
 				}
 			}
@@ -849,24 +941,87 @@ func (r *Result) checkVoid(b data.Batch, x []float32) error {
 		WithHelp("%s; another -task, or other labels", choices(r.classes))
 }
 
+// placeIn is the place of an element in an array of a shape: [2,5].
+func placeIn(shape []int, e int) string {
+	list := make([]string, len(shape))
+	for k, n := range slices.Backward(shape) {
+		list[k] = strconv.Itoa(e % n)
+		e /= n
+	}
+	return "[" + strings.Join(list, ",") + "]"
+}
+
 // mend is how labels that are beyond what there is become labels of below most.
 func (r *Result) mend(x []float32, most int) string {
-	least, greatest := math.Inf(1), math.Inf(-1)
+	var values []float32 // those that there are, void left out
+	void := map[float32]bool{}
 	for _, v := range x {
-		if !r.isVoid(v) {
-			least, greatest = min(least, float64(v)), max(greatest, float64(v))
+		if r.isVoid(v) {
+			void[v] = true
+		} else if len(values) <= most+1 && !slices.Contains(values, v) {
+			values = append(values, v)
+		}
+	}
+	slices.Sort(values)
+	if way := renumbered(values, most); way != "" {
+		return way
+	}
+	if all := slices.Sorted(maps.Keys(void)); len(all) > 0 { // which may be classes
+		if way := renumbered(slices.Sorted(slices.Values(append(all, values...))), most); way != "" {
+			return way
 		}
 	}
 	const others = "; another -task, or other labels"
+	beyond := slices.DeleteFunc(slices.Clone(values), func(v float32) bool { return v >= 0 && v < float32(most) })
 	switch {
-	case r.Task != ir.Classes || greatest != float64(most) || least < 0:
+	case r.Task != ir.Classes || r.Axis == ir.NoAxis || len(beyond) != 1 || len(values) > most+1:
 		return choices(most) + others
-	case least >= 1:
-		return "labels are counted from 1: take 1 off each"
-	case r.Axis != ir.NoAxis:
+	case beyond[0] == float32(most):
 		return fmt.Sprintf("%s; where %d stands for no class, write 255 (void) for it; of labels from 1, with 0 for no class, take 1 off each and write 255 for 0", choices(most), most)
 	}
-	return choices(most) + others
+	return fmt.Sprintf("%s; where %v stands for no class, write 255 (void) for it%s", choices(most), beyond[0], others)
+}
+
+// signed is a number that is added: "- 2" or "+ 1".
+func signed(n int) string {
+	if n < 0 {
+		return fmt.Sprintf("- %d", -n)
+	}
+	return fmt.Sprintf("+ %d", n)
+}
+
+// mostExact is the number up to which a float32 has every whole number.
+const mostExact = 1 << 24
+
+// renumbered is how values in their order, as labels are, become those of below most; "" where
+// nothing tells. They are whole, and counted from another number, or in steps, from the first class
+// to the last one; or they are as many as there are classes. Steps are told by all classes alone.
+func renumbered(values []float32, most int) string {
+	if len(values) == 0 || len(values) > most || slices.ContainsFunc(values, func(v float32) bool { return v != float32(int(v)) || v < -mostExact || v > mostExact }) {
+		return ""
+	}
+	least, greatest := int(values[0]), int(values[len(values)-1])
+	step := (greatest - least) / max(most-1, 1)
+	spans := step > 0 && (step == 1 || len(values) == most) && (greatest-least)%(most-1) == 0 && !slices.ContainsFunc(values, func(v float32) bool { return (int(v)-least)%step != 0 })
+	switch {
+	case least >= 1 && greatest == most:
+		return "labels are counted from 1: take 1 off each"
+	case spans && step == 1 && least < 0:
+		return fmt.Sprintf("labels are counted from %d: add %d to each", least, -least)
+	case spans && step == 1 && least > 0:
+		return fmt.Sprintf("labels are counted from %d: take %d off each", least, least)
+	case spans && least == 0:
+		return fmt.Sprintf("labels are %d apart: divide them by %d, y // %d in numpy", step, step, step)
+	case spans:
+		return fmt.Sprintf("labels are %d apart: (y %s) // %d in numpy", step, signed(-least), step)
+	case len(values) == most:
+		var list []string
+		for _, v := range values {
+			list = append(list, fmt.Sprint(v))
+		}
+		return fmt.Sprintf("number the labels in their order: numpy.searchsorted([%s], y)", strings.Join(list, ", "))
+	}
+	return ""
 }
 
 // choices lists whole numbers below most.
@@ -877,22 +1032,27 @@ func choices(most int) string {
 	return fmt.Sprintf("values from 0 to %d", most-1)
 }
 
-// isOneHot reports rows of some numbers of which one is 1 and the others are 0.
-func isOneHot(x []float32, size int) bool {
-	for ; size > 1 && len(x) >= size; x = x[size:] {
-		ones := 0
-		for _, v := range x[:size] {
+// oneHot is the axis of the labels of an item, of a number of classes, along which one label is 1
+// and the others are 0 at every position of every item.
+func oneHot(x []float32, shape []int, classes int) (axis int, ok bool) {
+	for axis, n := range shape {
+		if n != classes || n < 2 {
+			continue
+		}
+		inner := ir.Shape(shape[axis+1:]).Size()
+		sums := make([]int, len(x)/n)
+		isTruth := true
+		for i, v := range x {
+			isTruth = isTruth && (v == 0 || v == 1)
 			if v == 1 {
-				ones++
-			} else if v != 0 {
-				return false
+				sums[i/(inner*n)*inner+i%inner]++
 			}
 		}
-		if ones != 1 {
-			return false
+		if isTruth && len(x)%(n*inner) == 0 && !slices.ContainsFunc(sums, func(ones int) bool { return ones != 1 }) {
+			return axis, true
 		}
 	}
-	return len(x) == 0
+	return 0, false
 }
 
 // Gaps says for each result what the labels of a batch lack: that all are one, or which ones are
@@ -1056,13 +1216,14 @@ func otherFolders(folders []string, classes int) *diag.Diagnostic {
 // mostNamed is how many folders a message lists.
 const mostNamed = 8
 
-// beyond says that a label names no class; all labels lie from least to greatest.
-func beyond(image string, label, classes, least, greatest int) *diag.Diagnostic {
+// beyond says that a label names no class, and how all labels do.
+func beyond(image string, label, classes int, x []float32) *diag.Diagnostic {
+	r := Result{Task: ir.Classes, Axis: ir.NoAxis, classes: classes}
 	d := diag.New(diag.Pos{}, diag.BadData, "image %s has the label %d, the network has %d classes", image, label, classes)
-	if least == 1 && greatest == classes {
-		return d.WithHelp("labels are counted from 1: take 1 off each")
+	if way := r.mend(x, classes); !strings.HasPrefix(way, choices(classes)) {
+		return d.WithHelp("%s", way)
 	}
-	return d.WithHelp("labels are from 0 to %d, these are from %d to %d: they are of another task", classes-1, least, greatest)
+	return d.WithHelp("labels are from 0 to %d, these are from %v to %v: they are of another task", classes-1, slices.Min(x), slices.Max(x))
 }
 
 // IsLabelled reports a result of a score that is judged by labels, not by the answers of the

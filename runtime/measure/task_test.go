@@ -348,6 +348,11 @@ func TestLabelsTellTheWayOut(t *testing.T) {
 		{"a number", ir.Shape{1}, []int{}, []float32{0, 2}, "-task values"},
 		{"as many steps as classes", ir.Shape{5, 5}, []int{5}, repeated(10, 0, 4), "-task 'classes axis: 1'"},
 		{"several yes or no", ir.Shape{7}, []int{7}, repeated(14, 0, 1, 1), "-task multilabel"},
+		{"one-hot", ir.Shape{3}, []int{3}, []float32{0, 1, 0, 0, 0, 1}, "the labels are one-hot, as of classes: save y.argmax(1) in numpy, and -task classes says it, or the text of the network: -> f32[3] classes; -task multilabel takes them as they are"},
+		{"one-hot masks", picture, []int{3, 4, 4}, append(append(repeated(16, 1), repeated(32, 0)...), append(repeated(32, 0), repeated(16, 1)...)...), "save y.argmax(1) in numpy, and -task 'classes axis: 0' says it"},
+		{"one-hot masks, classes last", picture, []int{4, 4, 3}, repeated(96, 0, 1, 0, 0, 0, 1), "save y.argmax(3) in numpy, and -task 'classes axis: 0' says it"},
+		{"several truths of a mask", picture, []int{3, 4, 4}, repeated(96, 1, 0), "-task multilabel"},
+		{"one item without a truth", ir.Shape{3}, []int{3}, []float32{0, 1, 0, 0, 0, 0}, "the labels fit multilabel"},
 		{"several numbers", ir.Shape{7}, []int{7}, repeated(14, 0, 1, -1), "-task values"},
 		{"numbers of another count", ir.Shape{7}, []int{6}, repeated(12, .5), ""},
 		{"no labels", ir.Shape{7}, nil, nil, ""},
@@ -371,6 +376,55 @@ func TestLabelsTellTheWayOut(t *testing.T) {
 		_, asked := measure.TaskOf(m, proposed(t, d.Help), nil)
 		assert.NoError(t, asked, "%s: what it proposes can be asked for", c.what)
 	}
+	m := network(picture, ends(ir.Linear, ir.Shape{3}))
+	_, unclear := measure.TaskOf(m, "", nil)
+	for _, c := range []struct {
+		x    []float32
+		says string // after what the labels are not
+		help string
+	}{
+		{[]float32{-1, 1, 0}, "image 0 has -1", "labels are counted from -1: add 1 to each; -task classes says it"},
+		{[]float32{0, .5, 1}, "image 1 has 0.5", "values from 0 to 2; another -task, or other labels; "},
+		{[]float32{0, 1 << 63, 1}, "image 1 has 9.223372e+18", "values from 0 to 2; another -task, or other labels; "},
+	} {
+		var d *diag.Diagnostic
+		require.ErrorAs(t, measure.ByLabels(unclear, m, data.Batch{N: 3, Targets: []data.Target{{From: "q", Shape: []int{}, X: c.x}}}), &d)
+		assert.Contains(t, d.Message, "with no softmax at its end, and the labels in q are not all whole numbers from 0 to 2: "+c.says)
+		assert.True(t, strings.HasPrefix(d.Help, c.help), d.Help)
+	}
 	other := errors.New("other")
 	assert.Equal(t, other, measure.ByLabels(other, module(picture, picture), data.Batch{}))
+}
+
+// TestLabelsAreMended: labels that are numbered in another way are refused with the place of one, and
+// the line that numbers them as the network does.
+func TestLabelsAreMended(t *testing.T) {
+	for _, c := range []struct {
+		task   string
+		out    ir.Shape
+		labels []int // shape of one item's
+		x      []float32
+		want   string
+	}{
+		{"binary", ir.Shape{1}, nil, []float32{1, -1}, "image 1 has the label -1: labels of binary are 0 or 1\n    help: labels are 2 apart: (y + 1) // 2 in numpy"},
+		{"binary", ir.Shape{1}, nil, []float32{1, 2}, "help: labels are counted from 1: take 1 off each"},
+		{"binary", ir.Shape{1}, nil, []float32{0, 255}, "help: labels are 255 apart: divide them by 255, y // 255 in numpy"},
+		{"binary", ir.Shape{1}, nil, []float32{0, .5}, "help: 0 or 1; another -task, or other labels"},
+		{"classes", ir.Shape{3}, nil, []float32{-1, 1}, "help: labels are counted from -1: add 1 to each"},
+		{"classes", ir.Shape{3}, nil, []float32{100, 102}, "help: labels are counted from 100: take 100 off each"},
+		{"classes", ir.Shape{3}, nil, []float32{3, 3}, "help: labels are counted from 1: take 1 off each"},
+		{"classes", ir.Shape{3}, nil, []float32{0, 4}, "help: labels are from 0 to 2, these are from 0 to 4: they are of another task"},
+		{"classes", ir.Shape{3}, nil, []float32{0, 7}, "help: labels are from 0 to 2, these are from 0 to 7: they are of another task"},
+		{"classes", ir.Shape{3}, nil, []float32{0, 1 << 63}, "image 1 has the label 9.223372e+18: labels of classes are whole numbers from 0 to 2"},
+		{"classes", ir.Shape{3}, []int{3}, []float32{0, 1, 0, 0, 0, 1}, "help: of labels that are one-hot save numpy.argmax(y, 1); or -task multilabel"},
+		{"classes axis: 0", ir.Shape{3, 2, 1}, []int{2, 1}, []float32{0, 1, 127, 254}, "image 1 has the label 127 at [0,0]"},
+		{"classes axis: 0", ir.Shape{3, 2, 1}, []int{2, 1}, []float32{0, 127, 0, 254}, "image 0 has the label 127 at [1,0]: labels of classes are whole numbers from 0 to 2\n    help: labels are 127 apart: divide them by 127, y // 127 in numpy"},
+		{"classes axis: 0", ir.Shape{3, 2, 1}, []int{2, 1}, []float32{0, 128, 0, 255}, "help: number the labels in their order: numpy.searchsorted([0, 128, 255], y)"},
+		{"classes axis: 0", ir.Shape{3, 2, 1}, []int{2, 1}, []float32{0, 1, 2, 254}, "help: values from 0 to 2; where 254 stands for no class, write 255 (void) for it; another -task, or other labels"},
+		{"classes axis: 0", ir.Shape{3, 2, 1}, []int{2, 1, 3}, []float32{1, 0, 0, 0, 0, 1, 1, 0, 0, 1, 0, 0}, "help: of labels that are one-hot save numpy.argmax(y, 3)"},
+	} {
+		task, err := measure.TaskOf(network(ir.Shape{1, 8, 8}, ends(ir.Linear, c.out)), c.task, nil)
+		require.NoError(t, err)
+		assert.ErrorContains(t, task.Check(data.Batch{N: 2, Targets: []data.Target{{Shape: c.labels, X: c.x}}}), c.want, "%s %v", c.task, c.x)
+	}
 }
