@@ -535,6 +535,7 @@ func TestOneItemHasNoNeighbour(t *testing.T) {
 	_, err := Robust(context.Background(), Setup{Task: task, Images: b}, func(context.Context, []float32, int) ([]float32, error) { return answers, nil })
 	assert.ErrorContains(t, err, "nearest neighbour's label of the result")
 	assert.ErrorContains(t, err, "is not defined under clean: one item has no neighbour")
+	assert.ErrorContains(t, err, "give two items or more")
 }
 
 // TestBelowConstant: a kind of error under which answers are worse than a constant is named with both
@@ -696,6 +697,34 @@ func TestLabelsThatAreNoNumbers(t *testing.T) {
 	task := taskOf(t, ir.Shape{3}, told()["values"]...)
 	b := items(2, 1, 2, float32(math.NaN()), 4)
 	assert.ErrorContains(t, task.Check(b), "image 1 has the label NaN")
+	// Of one label an item too, whatever the others are.
+	task = taskOf(t, ir.Shape{3}, told()["label"]...)
+	assert.ErrorContains(t, task.Check(items(2, 7, float32(math.NaN()))), "image 1 has the label NaN")
+}
+
+// TestFoldersOfOtherTasks: folders are as many as the classes of a network, but an embedding's are
+// identities of any number, and those of an autoencoder may all be normal.
+func TestFoldersOfOtherTasks(t *testing.T) {
+	for _, c := range []struct {
+		task    string
+		labels  []float32
+		folders []string
+		want    string
+	}{
+		{"label", []float32{0, 1}, []string{"ape", "bee"}, "the data have 2, the network has 3 classes"},
+		{"binary", []float32{0, 0}, []string{"no"}, "the data have 1, the network has 2 classes"},
+		{"embedding", []float32{0, 1}, []string{"ann", "bob"}, ""},
+		{"reconstruction", []float32{0, 0}, []string{"normal"}, ""},
+	} {
+		task := taskOf(t, ir.Shape{3}, told()[c.task]...)
+		b := items(2, c.labels...)
+		b.Folders = c.folders
+		if err := task.Check(b); c.want == "" {
+			assert.NoError(t, err, c.task)
+		} else {
+			assert.ErrorContains(t, err, c.want, c.task)
+		}
+	}
 }
 
 // TestIntervalOfTheWorst is about its value: the class is the worst one of the items, not of

@@ -167,12 +167,12 @@ func (j *judge) end(name string, size float64) error {
 				if name != Clean {
 					condition = fmt.Sprintf("%s=%g", name, size)
 				}
-				reason := fmt.Sprintf("what is right is the same for all %d items", len(own))
+				reason, out := fmt.Sprintf("what is right is the same for all %d items", len(own)), "give other items, or labels that differ"
 				if r.row.finish != nil && len(own) < 2 {
-					reason = "one item has no neighbour"
+					reason, out = "one item has no neighbour", "give two items or more"
 				}
 				return diag.New(diag.Pos{}, diag.BadData, "%s of the result %s is not defined under %s: %s", r.Measure(), r.Name, condition, reason).
-					WithHelp("give other items, or labels that differ")
+					WithHelp("%s", out)
 			}
 			one.add(name, size, right, own, constant, stats)
 		}

@@ -407,9 +407,7 @@ func ByLabels(unclear error, m *ir.Module, b data.Batch) error {
 	var why *diag.Diagnostic
 	for i, out := range m.Outputs {
 		tasks[i] = likely(m, out)[0]
-		at := slices.IndexFunc(b.Targets, func(t data.Target) bool {
-			return t.Name == m.ResultName(i) || t.Name == "" && len(m.Outputs) == 1
-		})
+		at := targetOf(b, m.ResultName(i), len(m.Outputs))
 		if at < 0 || len(b.Targets[at].X) == 0 {
 			continue
 		}
@@ -600,7 +598,7 @@ func ask(m *ir.Module, i int) *diag.Diagnostic {
 	return d
 }
 
-// manyResults is the number of results of which a diagnostic lists no more.
+// manyResults is the most results that a diagnostic lists.
 const manyResults = 16
 
 // resultsOf counts and lists the results.
@@ -817,15 +815,22 @@ func (t *Task) labels(b data.Batch) ([][]float32, error) {
 	return out, err
 }
 
+// targetOf is the place among a batch's targets of the labels of a result: those of its name, or of
+// the only result those without a name; -1 of none.
+func targetOf(b data.Batch, result string, results int) int {
+	i := slices.IndexFunc(b.Targets, func(l data.Target) bool { return l.Name != "" && l.Name == result })
+	if i < 0 && results == 1 {
+		i = slices.IndexFunc(b.Targets, func(l data.Target) bool { return l.Name == "" })
+	}
+	return i
+}
+
 // given are the labels that came with a batch, as labels has them.
 func (t *Task) given(b data.Batch) ([][]float32, error) {
 	out := make([][]float32, len(t.Results))
 	for k := range t.Results {
 		r := &t.Results[k]
-		i := slices.IndexFunc(b.Targets, func(l data.Target) bool { return l.Name != "" && l.Name == r.Name })
-		if i < 0 && len(t.Results) == 1 {
-			i = slices.IndexFunc(b.Targets, func(l data.Target) bool { return l.Name == "" })
-		}
+		i := targetOf(b, r.Name, len(t.Results))
 		var x []float32
 		switch {
 		case len(t.Results) == 1 && b.Labels != nil && (i < 0 || b.Targets[i].Name == ""):
@@ -852,9 +857,13 @@ func (t *Task) given(b data.Batch) ([][]float32, error) {
 			}
 			return nil, d
 		}
+		if j := slices.IndexFunc(x, func(v float32) bool { return math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) }); j >= 0 {
+			return nil, diag.New(diag.Pos{}, diag.BadData, "image %s has the label %v: labels of %s are %s", b.Called(j/size), x[j], r.Task, r.row.label).
+				WithHelp("leave the item out, or give it a number")
+		}
 		if r.row.most != nil {
 			most := r.row.most(r)
-			if n := len(b.Folders); n > 0 && n != most {
+			if n := len(b.Folders); n > 0 && n != most && (r.Task == ir.Classes || r.Task == ir.Binary) {
 				return nil, otherFolders(b.Folders, most)
 			}
 			for j, v := range x {
@@ -876,10 +885,6 @@ func (t *Task) given(b data.Batch) ([][]float32, error) {
 						WithHelp("%s", r.mend(x, most))
 				}
 			}
-		}
-		if j := slices.IndexFunc(x, func(v float32) bool { return math.IsNaN(float64(v)) || math.IsInf(float64(v), 0) }); j >= 0 {
-			return nil, diag.New(diag.Pos{}, diag.BadData, "image %s has the label %v: labels of %s are %s", b.Called(j/size), x[j], r.Task, r.row.label).
-				WithHelp("leave the item out, or give it a number")
 		}
 		out[k] = x
 	}
@@ -951,7 +956,7 @@ func placeIn(shape []int, e int) string {
 	return "[" + strings.Join(list, ",") + "]"
 }
 
-// mend is how labels that are beyond what there is become labels of below most.
+// mend says how labels that are out of range become whole numbers below most.
 func (r *Result) mend(x []float32, most int) string {
 	var values []float32 // those that there are, void left out
 	void := map[float32]bool{}
@@ -1118,7 +1123,7 @@ func (r *Result) gaps(x []float32) (list []string) {
 	return list
 }
 
-// mostListed is the number of labels of which a line lists no more.
+// mostListed is the most labels that a line lists.
 const mostListed = 10
 
 // constants says which elements of labels are the same for every item, which measures of values
@@ -1164,7 +1169,7 @@ func (r *Result) constants(x []float32, size int) (list []string) {
 // LabelsFrom is the array or column that the labels of result k of a batch come from; "" of
 // formats that have no names.
 func (t *Task) LabelsFrom(b data.Batch, k int) string {
-	i := slices.IndexFunc(b.Targets, func(l data.Target) bool { return l.Name == t.Results[k].Name || l.Name == "" && len(t.Results) == 1 })
+	i := targetOf(b, t.Results[k].Name, len(t.Results))
 	if i < 0 {
 		return ""
 	}
@@ -1213,7 +1218,7 @@ func otherFolders(folders []string, classes int) *diag.Diagnostic {
 	return d.WithHelp("make an empty folder for each class that the data lack, or name the folders by the labels: 0, 1 and so on")
 }
 
-// mostNamed is how many folders a message lists.
+// mostNamed is the most folders that a message lists.
 const mostNamed = 8
 
 // beyond says that a label names no class, and how all labels do.
@@ -1230,8 +1235,8 @@ func beyond(image string, label, classes int, x []float32) *diag.Diagnostic {
 // reference.
 func (r *Result) IsLabelled() bool { return !r.agrees }
 
-// LabelsStay reports a result of values that is judged by labels, which an error of the input that
-// changes what it measures does not change.
+// LabelsStay reports a result of values that is judged by labels: the labels stay as they are under
+// an error of the input, even under one that changes the quantity they measure.
 func (t *Task) LabelsStay() bool {
 	return slices.ContainsFunc(t.Results, func(r Result) bool { return r.Task == ir.Values && r.IsLabelled() })
 }
