@@ -28,7 +28,7 @@ func New(name string) *Builder {
 }
 
 // reserved words begin statements of the language or follow types in it.
-var reserved = map[string]bool{"dnn": true, "tensors": true, "data": true, "network": true, "arena": true, "const": true, "stream": true, "state": true, "return": true}
+var reserved = map[string]bool{"dnn": true, "tensors": true, "data": true, "network": true, "arena": true, "const": true, "return": true}
 
 // Identifier is a C identifier like s.
 func Identifier(s string) string {
