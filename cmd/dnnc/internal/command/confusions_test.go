@@ -98,7 +98,7 @@ func TestConfusionsAreFound(t *testing.T) {
 		{"one class only", "classes", "", map[string]string{"a.npz": npzOf(t, x, filled("y", weights.U8, func(int) float32 { return 2 }, n))}, "a.npz", "labels: a.npz, where every label is 2, input image", true},
 		{"a class without an item", "classes", "", map[string]string{"a.npz": npzOf(t, x, filled("y", weights.U8, func(i int) float32 { return float32(i % 2) }, n))}, "a.npz", "labels: a.npz, where no label is 2, input image", true},
 		{"reals for classes", "classes", "", map[string]string{"a.npz": npzOf(t, x, filled("y", weights.F32, unit, n))}, "a.npz",
-			"a.npz: data: image 1 has the label 0.125: labels of classes are whole numbers\n    help: values from 0 to 2; another -task, or other labels", false},
+			"a.npz: data: image 1 has the label 0.125: labels of classes are whole numbers from 0 to 2\n    help: values from 0 to 2; another -task, or other labels", false},
 		{"labels of another set", "classes", "", map[string]string{"a.npz": npzOf(t, x, filled("y", weights.U8, bytesOf, n))}, "a.npz", "a.npz: data: image 3 has the label 3, the network has 3 classes", false},
 		{"one-hot labels", "classes", "", map[string]string{"a.npz": npzOf(t, x, filled("y", weights.U8, func(i int) float32 { return float32(i % 3 / 2) }, n, 3))}, "a.npz", "help: of labels that are one-hot save numpy.argmax(y, 1)", false},
 		{"classes for yes and no", "logits", "-task multilabel", map[string]string{"a.npz": npzOf(t, x, y)}, "a.npz", "labels of multilabel are 0 or 1 for each element, of which an item has 3; these are 1 numbers an item", false},

@@ -61,7 +61,7 @@ func TestFaultsNameTheItem(t *testing.T) {
 		{"a line", "classes", "", "a.csv", table("5"), "a.csv: data: image 7 (line 9) has the label 5, the network has 3 classes"},
 		{"a field", "classes", "", "a.csv", table("one"), `a.csv:9:257: data: the column label has "one", which is no number`},
 		{"a file", "classes", "", "a", folder, "a: data: image 1 (5/7.png) has the label 5, the network has 3 classes"},
-		{"a mask", "seg", "-task classes@axis:@0", "b", masked, "b: data: image 7 (images/07.png, masks/07.png) has the label 9: labels of classes are whole numbers"},
+		{"a mask", "seg", "-task classes@axis:@0", "b", masked, "b: data: image 7 (images/07.png, masks/07.png) has the label 9 at [0,0]: labels of classes are whole numbers from 0 to 5"},
 	} {
 		dir := t.TempDir()
 		for name, content := range c.files {
