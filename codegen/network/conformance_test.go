@@ -318,6 +318,7 @@ var wideOperations = []struct {
 	{"reduce(x, fn: sum, axes: [0,1])", ir.Shape{6}},
 	{"matmul(x, y, act: relu)", ir.Shape{4, 6, 6}},
 	{"argmax(x, axis: 1)", ir.Shape{4, 6}},
+	{"history(x, axis: 1, frames: 4, back: 3, apart: 2)", ir.Shape{4, 4, 6}},
 	{"spectrogram(reshape(x, shape: [144]), frame: 30, hop: 19, fn: log, eps: 0.01)", ir.Shape{7, 17}},
 }
 
