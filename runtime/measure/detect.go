@@ -73,6 +73,9 @@ func NewDetector(t *Task, text string) (*Detector, error) {
 		}
 		*r = t.Results[i]
 	}
+	if d.boxes.Name == d.scores.Name {
+		return nil, bad("%s is said to have the boxes and the scores: a result has one of them", d.boxes.Name)
+	}
 	shape := slices.DeleteFunc(slices.Clone(d.boxes.Shape), func(n int) bool { return n == 1 })
 	d.count = d.boxes.size / 4
 	switch {
@@ -97,6 +100,8 @@ func NewDetector(t *Task, text string) (*Detector, error) {
 	switch x, err := decimal.Float(said["least"], 64); {
 	case said["least"] != "" && (err != nil || x-x != 0):
 		return nil, bad("the least score %s is no number", said["least"])
+	case said["least"] != "" && d.scores.isShare && x > 1:
+		return nil, bad("the scores %s are probabilities, and none reaches %v: no box would count", d.scores.Name, x)
 	case said["least"] != "":
 		d.least = x
 	case d.scores.isShare:
