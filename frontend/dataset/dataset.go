@@ -513,17 +513,20 @@ func (a *array) outside(i, j, n int, v float32, in Input) *diag.Diagnostic {
 // mostLevel is the greatest value of a pixel of 8 bits.
 const mostLevel = 255
 
-// widened is the usual range of inputs that holds reals from low to high, the least of several; else
-// one with room for others.
+// widened is the least usual range of inputs that holds reals from low to high; else a range with
+// room for others.
 func widened(low, high float32) (from, to float32) {
 	for _, r := range [][2]float32{{0, 1}, {-1, 1}, {0, mostLevel}} {
 		if low >= r[0] && high <= r[1] && (high-low)*4 > r[1]-r[0] {
 			return r[0], r[1]
 		}
 	}
+	width := float64(high) - float64(low)
+	if width == 0 { // one value alone, and a range has two ends
+		width = cmp.Or(math.Abs(float64(high)), 1)
+	}
 	// A tenth of the width to each side, at two digits.
-	step := math.Pow(10, math.Floor(math.Log10(max(float64(high)-float64(low), math.SmallestNonzeroFloat32)))-1)
-	room := (float64(high) - float64(low)) / 10
+	step, room := math.Pow(10, math.Floor(math.Log10(width))-1), width/10
 	from, to = float32(math.Floor((float64(low)-room)/step)*step), float32(math.Ceil((float64(high)+room)/step)*step)
 	if low >= 0 {
 		from = max(from, 0)

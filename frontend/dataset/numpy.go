@@ -531,7 +531,7 @@ func (s *reader) whyNoResult(a *array, taken []string) string {
 	return fmt.Sprintf("no result has this name: %s takes it", take)
 }
 
-// mostWays is the number of ways out that a reason lists.
+// mostWays is the most ways out that a reason lists.
 const mostWays = 3
 
 // chooses reports an array of one number an item, each the place of one of a number of elements.
@@ -554,7 +554,7 @@ func (s *reader) resultNames() (list []string) {
 	return list
 }
 
-// sameNames is how names are given that a set of data has not.
+// sameNames is the help for a name that a data set does not have.
 const sameNames = "-inputs and -labels name arrays or columns of -calib and -data alike: give these the same names in both"
 
 // label is an array of labels, and the result that it is of; "" of the only one.
