@@ -165,4 +165,8 @@ func TestConfusionsAreFound(t *testing.T) {
 	assert.Equal(t, command.AtFault, code)
 	assert.Contains(t, stderr, `the label 1 is "bird" here, and "bee" in `)
 	assert.Contains(t, stderr, "help: labels are the places of the folders by name: give both sets the same folders")
+	// But identities of an embedding differ from set to set.
+	code, stdout, stderr := dnnctest.Run(t, "eval", path("logits.dnn"), "-task", "embedding", "-calib", filepath.Join(dir, "a"), "-data", filepath.Join(dir, "b"), "-errors", "none")
+	assert.Zero(t, code, stderr)
+	assert.Contains(t, stdout, "labels: b, where no two items share a label")
 }

@@ -65,10 +65,11 @@ type folders struct {
 }
 
 // sameFolders refuses a set whose folders have other names than those of the set before: labels are
-// their places by name, so that one label would mean two things.
+// their places by name, so that one label would mean two things. Labels of an embedding mean nothing
+// but which items of one set belong together.
 func (r *Result) sameFolders(path string, names []string) error {
 	switch before := r.folders; {
-	case names == nil:
+	case names == nil || r.Module.TaskOf(0).Name == ir.EmbeddingTask:
 	case before.names == nil:
 		r.folders = folders{path, names}
 	case !slices.Equal(before.names, names):
