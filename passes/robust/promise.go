@@ -477,19 +477,19 @@ func hasSlack(k *pass.Kept, kept measure.Estimate) bool {
 	return kept.Value-margin >= k.Share
 }
 
-// absurd is how many times the images that judged others would have to be, that no data set has
-// as many: the estimate lies at the share.
+// absurd is the number of images that would decide, divided by those that judged, above which a
+// message names no number: no data set has as many, as the estimate lies at the share.
 const absurd = 100
 
 // refusal says that no candidate was shown to keep the share, and what would decide.
 func refusal(k *pass.Kept) error {
-	first := slices.MaxFunc(k.Tested, func(a, b pass.Tested) int { return cmp.Compare(a.Bytes, b.Bytes) })
-	b := first.Bound
+	largest := slices.MaxFunc(k.Tested, func(a, b pass.Tested) int { return cmp.Compare(a.Bytes, b.Bytes) })
+	b := largest.Bound
 	d := diag.New(diag.Pos{}, diag.BadBudget, "-keep %v: no network was shown to keep this share: %v", k.Share, b)
-	d.WithNote("it is the largest candidate, of %d bytes; %s", first.Bytes, k.Counts())
+	d.WithNote("it is the largest candidate, of %d bytes; %s", largest.Bytes, k.Counts())
 	help := "choose a smaller -keep, wider -formats, or a size by -bits"
-	if b.Least > 0 {
-		help += fmt.Sprintf("; -keep %.4g is no more than this network was shown to keep", math.Floor(1e4*b.Least)/1e4)
+	if shown := math.Floor(1e4*b.Least) / 1e4; shown > 0 {
+		help += fmt.Sprintf("; -keep %.4g is no more than this network was shown to keep", shown)
 	}
 	items, ok := b.Needed(k.Share)
 	switch {
