@@ -145,6 +145,9 @@ func (im *importer) transformOf(n *pb.Node, in []*operand) (*transform, error) {
 	if rank < 2 || shape[rank-1] != 1 && shape[rank-1] != 2 {
 		return nil, fmt.Errorf("of a tensor of shape %v: its last axis is 1, of reals, or 2, of real and imaginary parts", shape)
 	}
+	if slices.Contains(shape, 0) {
+		return nil, fmt.Errorf("of a tensor of shape %v, which has no elements", shape)
+	}
 	t.parts = shape[rank-1]
 	axis := -2
 	if im.opset < 20 {

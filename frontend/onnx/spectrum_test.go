@@ -119,6 +119,7 @@ func TestFaultyWindows(t *testing.T) {
 		{"DFT", []arg{floats(1, 2, 3).of(1, 3, 1)}, []any{"inverse", 1, "onesided", 1}, "is the onesided inverse of reals"},
 		{"DFT", []arg{floats(1, 2, 3).of(1, 3, 1), integer(1 << 30)}, nil, "makes a constant of"},
 		{"DFT", []arg{floats(1, 2).of(1, 1, 2)}, []any{"inverse", 1, "onesided", 1}, "gives the shape [1 0 1]"},
+		{"DFT", []arg{floats().of(1, 0, 1)}, []any{"onesided", 1}, "has no elements"},
 		{"DFT", []arg{floats(make([]float64, 1<<15)...).of(1, 1<<15, 1)}, nil, "all that are made may take 268435456 products"},
 	} {
 		m := newModel(17).input("x", 1, 3).output("y").with(c.op, c.args, list("k"), c.attrs...).node("Add", "a", list("x", "k"), list("y"))

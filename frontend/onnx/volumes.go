@@ -19,13 +19,10 @@ func (im *importer) volumePool(op ir.Op, n *pb.Node, x *operand) ([]*operand, er
 	if s[0] != 1 {
 		return nil, fmt.Errorf("of a batch of %d; networks are compiled for one, which -shape can say", s[0])
 	}
-	for _, name := range []string{"kernel_shape", "strides", "dilations", "pads"} {
-		want := dims
-		if name == "pads" {
-			want = 2 * dims
-		}
-		if list := intsAttr(n, name); list != nil && len(list) != want {
-			return nil, fmt.Errorf("has %d numbers in %s for %d dimensions", len(list), name, dims)
+	lengths := map[string]int{"kernel_shape": dims, "strides": dims, "dilations": dims, "pads": 2 * dims}
+	for _, a := range n.Attribute {
+		if list, want := a.GetInts(), lengths[a.GetName()]; list != nil && want > 0 && len(list) != want {
+			return nil, fmt.Errorf("has %d numbers in %s for %d dimensions", len(list), a.GetName(), dims)
 		}
 	}
 	c := im.compose(n)
@@ -35,9 +32,8 @@ func (im *importer) volumePool(op ir.Op, n *pb.Node, x *operand) ([]*operand, er
 		}
 		own := c.node(n.GetOpType(), role, len(n.Output), nil)
 		for _, a := range n.Attribute {
-			if list := a.GetInts(); list != nil {
-				part := &pb.Attribute{Name: a.Name, Ints: pick(list, axes, dims)}
-				a = part
+			if list := a.GetInts(); list != nil && lengths[a.GetName()] > 0 {
+				a = &pb.Attribute{Name: a.Name, Ints: pick(list, axes, dims)}
 			}
 			own.Attribute = append(own.Attribute, a)
 		}
