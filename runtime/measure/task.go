@@ -324,8 +324,12 @@ func labelsTell(m *ir.Module, out *ir.Value) bool {
 	return isVector && len(m.Outputs) == 1 && !alike(m, out.Type.Shape) && !isDirection(out)
 }
 
-// boxSides is the numbers of a box.
-const boxSides = 4
+// Numbers of a box, and of a point or a direction in the plane: a result of two beside others is
+// rather these than the scores of two classes.
+const (
+	boxSides   = 4
+	planeSides = 2
+)
 
 // likely lists the tasks that a result could have, the likeliest first.
 func likely(m *ir.Module, out *ir.Value) []ir.Task {
@@ -354,8 +358,8 @@ func likely(m *ir.Module, out *ir.Value) []ir.Task {
 		first = ir.EmbeddingTask
 	case isVector && last != nil && isActivation(last):
 		first = ir.Values
-	case len(m.Outputs) > 1 && (!isVector || shape.Size() == boxSides):
-		first = ir.Values // such as boxes
+	case len(m.Outputs) > 1 && (!isVector || shape.Size() == boxSides || shape.Size() == planeSides):
+		first = ir.Values // such as boxes, points and directions
 	}
 	var list []ir.Task
 	for _, name := range could {

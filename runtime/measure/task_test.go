@@ -296,7 +296,7 @@ func TestLabelsOfEachResult(t *testing.T) {
 	var d *diag.Diagnostic
 	require.ErrorAs(t, unclear, &d)
 	assert.NotContains(t, d.Message, "have no label")
-	assert.Equal(t, "kind=classes, at=classes, turn=values, mask=values, on=binary", proposed(t, d.Help))
+	assert.Equal(t, "kind=classes, at=values, turn=values, mask=values, on=binary", proposed(t, d.Help))
 	b := data.Batch{N: 2, Targets: []data.Target{
 		{Name: "kind", Shape: []int{}, X: []float32{0, 2}}, {Name: "at", Shape: []int{2}, X: []float32{.5, .25, 3, 4}}, {Name: "mask", Shape: []int{8, 8}, X: make([]float32, 128)},
 		{Name: "on", Shape: []int{}, X: []float32{.5, 7}}, {Name: "other", Shape: []int{}, X: []float32{.5, 7}},

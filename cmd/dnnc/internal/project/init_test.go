@@ -154,6 +154,14 @@ func TestInitSaysWhatIsNext(t *testing.T) {
 		}
 		assert.Regexp(t, `class \d\n$`, dnnctest.Tool(t, t.TempDir(), "sh", "-c", next))
 	}
+	for kind, want := range map[string]string{"make": "build/lenet5.o", "cmake": "-DCMAKE_TOOLCHAIN_FILE=FILE"} {
+		out, err := dnnctest.StandIn(t, ".", "init", kind, dnnctest.Small(t), filepath.Join(t.TempDir(), "project"), "armv7em", "-task", "classes", "-images", "16").CombinedOutput()
+		require.NoError(t, err, string(out))
+		_, next, _ := strings.Cut(string(out), "\nnext: ")
+		assert.Contains(t, next, want)
+		assert.Contains(t, next, " for armv7em")
+		assert.NotRegexp(t, `&& \S*project(/build)?/app`, next, "programs of another architecture do not run here")
+	}
 	// Without the last words CMake says what is missing.
 	dir := newProject(t, "cmake")
 	c := exec.Command("cmake", "-S", ".", "-B", "build")

@@ -36,6 +36,8 @@ type kind struct {
 	// What to do with the project: DIR is its folder, TOOL where dnnc is, if not on
 	// the PATH, in the words of tool.
 	next, tool string
+	// next for targets of another architecture than target's, whose programs do not run here.
+	cross string
 }
 
 // compiled is a network as a project carries it: a library, or C for every compiler.
@@ -50,7 +52,8 @@ type compiled struct {
 const smallest = "armv6m"
 
 var kinds = []kind{
-	{name: "cmake", next: `cmake -S DIR -B DIR/build TOOL && cmake --build DIR/build && DIR/build/app`, tool: "-DDNNC_EXECUTABLE=",
+	{name: "cmake", next: `cmake -S DIR -B DIR/build TOOL && cmake --build DIR/build && DIR/build/app`,
+		cross: `cmake -S DIR -B DIR/build -DCMAKE_TOOLCHAIN_FILE=FILE TOOL && cmake --build DIR/build, where FILE is a toolchain file for TARGET: DIR/cmake has some`, tool: "-DDNNC_EXECUTABLE=",
 		target: "x86_64", files: map[string]string{
 			"CMakeLists.txt": "cmake/CMakeLists.txt", "cmake/dnnc.cmake": "common/dnnc.cmake", "main.c": "common/main.c",
 			"cmake/arm-linux.cmake": "cmake/cmake/arm-linux.cmake", "cmake/cortex-m4.cmake": "cmake/cmake/cortex-m4.cmake"}},
@@ -58,7 +61,8 @@ var kinds = []kind{
 		target: "armv7em", samples: true, files: map[string]string{
 			"CMakeLists.txt": "firmware/CMakeLists.txt", "cmake/dnnc.cmake": "common/dnnc.cmake", "main.c": "firmware/main.c", "main.cpp": "firmware/main.cpp",
 			"cmake/cortex-m4.cmake": "firmware/cmake/cortex-m4.cmake", "cmake/cortex-m0.cmake": "firmware/cmake/cortex-m0.cmake", "start.c": "firmware/start.c", "board.ld": "firmware/board.ld"}},
-	{name: "make", next: `make -C DIR TOOL && DIR/app`, tool: "DNNC=",
+	{name: "make", next: `make -C DIR TOOL && DIR/app`,
+		cross: `make -C DIR build/NAME.o TOOL, which makes the object for TARGET; with CC=COMPILER of TARGET make links DIR/app, too`, tool: "DNNC=",
 		target: "x86_64", files: map[string]string{"Makefile": "make/Makefile", "main.c": "common/main.c"}},
 	{name: "zephyr", next: `west build -b mps2/an386 DIR/samples/run -- TOOL`, tool: "-DDNNC_EXECUTABLE=",
 		target: "armv7em", byBoard: true, files: map[string]string{
@@ -182,7 +186,7 @@ func Init(ctx context.Context, o driver.Options, stdout, stderr io.Writer) error
 			about = append(about, l.Target)
 		}
 	}
-	fmt.Fprintf(stdout, "%s: a project of %s around %s for %s\nnext: %s\n", dir, k.name, p.Prefix, strings.Join(about, ", "), k.doNext(dir, p.Prefix))
+	fmt.Fprintf(stdout, "%s: a project of %s around %s for %s\nnext: %s\n", dir, k.name, p.Prefix, strings.Join(about, ", "), k.doNext(dir, p.Prefix, t))
 	return nil
 }
 
@@ -207,14 +211,18 @@ func vacant(dir string) error {
 }
 
 // doNext is the kind's command line for a project.
-func (k kind) doNext(dir, name string) string {
+func (k kind) doNext(dir, name string, t *processor.Target) string {
+	next := k.next
+	if own, err := processor.Find(k.target); err == nil && own.Arch != t.Arch && k.cross != "" {
+		next = k.cross
+	}
 	tool := ""
 	if _, err := exec.LookPath("dnnc"); err != nil && k.tool != "" {
 		if self, err := os.Executable(); err == nil {
 			tool = k.tool + quote.Shell(self)
 		}
 	}
-	line := strings.NewReplacer("DIR", quote.Shell(dir), "NAME", name, " TOOL", strings.TrimRight(" "+tool, " ")).Replace(k.next)
+	line := strings.NewReplacer("DIR", quote.Shell(dir), "NAME", name, "TARGET", t.Name, " TOOL", strings.TrimRight(" "+tool, " ")).Replace(next)
 	return strings.TrimSuffix(line, " --")
 }
 
