@@ -154,11 +154,13 @@ func (s *reader) load() (data.Batch, error) {
 		return data.Batch{}, err
 	}
 	switch {
+	case len(raw) == 0:
+		return data.Batch{}, bad("the file is empty").WithHelp("copy it again, or save it anew")
 	case isNumpy(raw):
 		return s.numpy(raw)
 	case bytes.HasPrefix(raw, []byte{0, 0, 8, 3}):
 		return s.idx(raw)
-	case len(raw) > 0 && len(raw)%cifarRecord == 0:
+	case len(raw)%cifarRecord == 0:
 		return s.cifar(raw)
 	}
 	return data.Batch{}, bad("no format that dnnc reads").

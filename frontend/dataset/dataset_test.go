@@ -426,6 +426,8 @@ func TestDamagedFilesAreErrors(t *testing.T) {
 			assert.NotEmpty(t, d.Help, name)
 		}
 	}
+	_, err := Load(folder(t, "a.npz", nil), Want{})
+	assert.ErrorContains(t, err, "a.npz: data: the file is empty")
 	for want, said := range map[string]Options{"; -inputs names nothing here": {Inputs: []string{"x"}}, "; -labels names nothing here": {Labels: []string{"y"}}} {
 		d, err := Load(folder(t, "a", images), Want{Options: said})
 		require.NoError(t, err)

@@ -123,7 +123,7 @@ func TestFaultsOfDetectors(t *testing.T) {
 		"boxes: r0, scores: r1, form: xyxy, least: 1_0":      "the least score 1_0 is no number",
 		"boxes: r0, scores: r1, form: xyxy, least: 0x1p0":    "the least score 0x1p0 is no number",
 		"boxes: r0, scores: r1, form: corners, least: .5":    "the form of boxes is one of",
-		"boxes: r0, scores: r0, form: xyxy, least: .5":      "r0 is said to have the boxes and the scores",
+		"boxes: r0, scores: r0, form: xyxy, least: .5":       "r0 is said to have the boxes and the scores",
 		"boxes: r0, scores: r1, form: xyxy, least: .5, what": `"what" is none of them`,
 	} {
 		_, err := NewDetector(task, text)
