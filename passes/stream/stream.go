@@ -148,7 +148,8 @@ func (s *streamer) hop(asked int) (int, error) {
 	least := 1
 	for _, c := range s.clocks {
 		if least = least / divisor(least, c.stride) * c.stride; least > maxHop {
-			return 0, diag.New(s.m.Pos, diag.Limit, "-stream: the strides along time make a run of more than %d frames", maxHop)
+			return 0, diag.New(s.m.Pos, diag.Limit, "-stream: the strides along time make a run of more than %d frames", maxHop).
+				WithHelp("compile without -stream: a run takes all frames")
 		}
 	}
 	total := s.clocks[s.m.Inputs[0]].total
@@ -166,7 +167,7 @@ func (s *streamer) hop(asked int) (int, error) {
 	return asked, nil
 }
 
-// divisor is the greatest one of two numbers.
+// divisor is the greatest common divisor.
 func divisor(a, b int) int {
 	for b > 0 {
 		a, b = b, a%b
@@ -378,13 +379,12 @@ func (s *streamer) keep(name string, v *ir.Value, p pace, frames, back, apart, f
 
 // free is a name that no value has.
 func (s *streamer) free(name string) string {
-	for i := 2; ; i++ {
-		if !s.names[name] {
-			s.names[name] = true
-			return name
-		}
-		name = fmt.Sprintf("%s%d", name, i)
+	free := name
+	for i := 2; s.names[free]; i++ {
+		free = fmt.Sprintf("%s%d", name, i)
 	}
+	s.names[free] = true
+	return free
 }
 
 // shift is a pad before the first frame.

@@ -95,6 +95,11 @@ func TestRefusals(t *testing.T) {
 		"strides": {pass.LeastHop, ir.Shape{2, 20, 1}, 1, func(n *streamtest.Net) {
 			n.Conv("s", 2, [2]int{3, 1}, [2]int{21, 1}, [2]int{1, 1}, [4]int{22, 0, 0, 0}, false)
 		}, "the strides along time make a run of 21 frames, the input has 20"},
+		"very long strides": {pass.LeastHop, ir.Shape{2, 20, 1}, 1, func(n *streamtest.Net) {
+			for _, name := range []string{"s", "u"} {
+				n.Conv(name, 2, [2]int{3, 1}, [2]int{300, 1}, [2]int{1, 1}, [4]int{301, 0, 0, 0}, false)
+			}
+		}, "the strides along time make a run of more than 65536 frames"},
 		"width": {pass.LeastHop, ir.Shape{2, 4, 20}, 2, func(n *streamtest.Net) {
 			n.Conv("c", 2, [2]int{3, 3}, [2]int{1, 1}, [2]int{1, 1}, [4]int{1, 2, 1, 0}, false)
 		}, "do not lie one after the other in memory, as axis 1 lies outside of it"},
