@@ -100,15 +100,15 @@ func (n *Node) checkStates() *diag.Diagnostic {
 	return nil
 }
 
-// pastFrames is the frames that a history keeps: those before the first new one, and the new ones.
-func (n *Node) pastFrames() int {
+// PastFrames is the frames that a history keeps: those before the first new one, and the new ones.
+func (n *Node) PastFrames() int {
 	return max(n.Int(AttrBack), 0) + n.Args[0].Type.Shape[n.Int(AttrAxis)]
 }
 
 func historyStates(n *Node) []Type {
 	past := n.Args[0].Type
 	past.Shape = append(Shape(nil), past.Shape...)
-	past.Shape[n.Int(AttrAxis)] = n.pastFrames()
+	past.Shape[n.Int(AttrAxis)] = n.PastFrames()
 	return []Type{past, {Elem: Of(I32), Shape: Shape{1}}}
 }
 

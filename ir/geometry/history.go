@@ -2,8 +2,8 @@ package geometry
 
 import "github.com/dnnc/dnnc/ir"
 
-// History is the sizes of a history: its argument is Outer runs of In frames of Inner elements,
-// in logical order. What runs before had is Past frames, in a ring.
+// History is the sizes of a history: its argument is Outer times In frames of Inner elements,
+// in logical order. A ring keeps Past frames: those of earlier runs, and the new ones.
 type History struct {
 	Outer, In, Inner, Past int
 	At                     []int // the frame of the argument that each frame of the result is
@@ -12,9 +12,7 @@ type History struct {
 // HistoryOf reads the sizes of a history.
 func HistoryOf(n *ir.Node) History {
 	s, axis := n.Args[0].Type.Shape, n.Int(ir.AttrAxis)
-	h := History{Outer: s[:axis].Size(), In: s[axis], Inner: s[axis+1:].Size(), At: n.FramesAt()}
-	h.Past = h.In + max(n.Int(ir.AttrBack), 0)
-	return h
+	return History{Outer: s[:axis].Size(), In: s[axis], Inner: s[axis+1:].Size(), Past: n.PastFrames(), At: n.FramesAt()}
 }
 
 // Ring is the place in the ring of frame f of the argument, negative of runs before, when

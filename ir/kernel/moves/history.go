@@ -72,7 +72,7 @@ func divisor(numbers ...int) int {
 	return d
 }
 
-// placed is the bytes that the address of each frame of v is a multiple of, of 1 and 4.
+// placed is the alignment that each frame of v has in memory: 4 bytes, or 0 where none is known.
 func (f *frames) placed(v *ir.Value) int {
 	if v.At.Kind == ir.InArena && f.bytes%4 == 0 {
 		return 4
