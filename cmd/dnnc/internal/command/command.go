@@ -124,6 +124,9 @@ func dispatch(ctx context.Context, args []string, stdout, stderr io.Writer) int 
 		return exitCode(help(ctx, about, nil, stdout, stderr), stderr)
 	}
 	if c.do != nil {
+		if slices.Contains(args, "") {
+			return c.refuseEmpty(stderr)
+		}
 		if len(args) < c.least || len(args) > c.most {
 			fmt.Fprintf(stderr, "dnnc: dnnc %s takes %s, not %d\nusage: %s\n%s\n", c.name, c.takes(), len(args), c.title(), c.doc)
 			return BadUsage
@@ -143,6 +146,8 @@ func dispatch(ctx context.Context, args []string, stdout, stderr io.Writer) int 
 	case o.Errors == "help":
 		_, _ = io.WriteString(stdout, disturb.Table())
 		return Done
+	case slices.Contains(files, ""):
+		return c.refuseEmpty(stderr)
 	case len(files) < c.least || len(files) > c.most:
 		fmt.Fprintf(stderr, "dnnc: dnnc %s takes %s, not %d; dnnc help %s\n", c.name, c.takes(), len(files), c.name)
 		return BadUsage
@@ -164,6 +169,16 @@ func dispatch(ctx context.Context, args []string, stdout, stderr io.Writer) int 
 		err = o.Warnings.Err()
 	}
 	return exitCode(err, stderr)
+}
+
+// refuseEmpty tells of an argument without a character.
+func (c *command) refuseEmpty(stderr io.Writer) int {
+	what := "the path"
+	if c.words {
+		what = "an argument"
+	}
+	fmt.Fprintf(stderr, "dnnc: dnnc %s: %s is empty (%s)\nusage: %s\n", c.name, what, unset, c.title())
+	return BadUsage
 }
 
 // isMisspelt reports whether the first argument is meant as a command: a word that is no
@@ -215,6 +230,11 @@ func recovered(r any, what string) error {
 // parse reads flags and files in any order.
 func (c *command) parse(args []string) (o driver.Options, files []string, err error) {
 	fs := c.flagSet(&o)
+	fs.VisitAll(func(f *flag.Flag) {
+		if !takesNone(f.Value) {
+			f.Value = present{f.Value}
+		}
+	})
 	for len(args) > 0 {
 		if err := fs.Parse(args); err != nil {
 			return o, nil, c.likely(fs, err)

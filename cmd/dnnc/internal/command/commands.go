@@ -32,6 +32,7 @@ type command struct {
 	name, usage, doc string
 	flags            []group
 	least, most      int  // files or words
+	words            bool // which are no paths, or not all of them
 	target           bool // needs -target
 	run              func(ctx context.Context, o driver.Options, stdout, stderr io.Writer) error
 	do               func(ctx context.Context, words []string, stdin io.Reader, stdout, stderr io.Writer) error
@@ -89,13 +90,13 @@ func init() {
 		{name: "size", usage: "net.o", doc: "flash, RAM and stack of an object, by layer", least: 1, most: 1, do: inspect.Size},
 		{name: "lsp", doc: "serve an editor: the Language Server Protocol on standard input and output", do: lsp.Serve},
 		{name: "init", usage: strings.Join(project.Kinds(), "|") + " [flags] MODEL DIR [TARGET]", doc: "write a project around the integers of a network; data sets stay where they are",
-			flags: with(budget, tuning, reporting), least: 3, most: 4, run: project.Init},
-		{name: "fuzz", usage: "N [SEED] [TARGETS|none]", doc: "compare N random networks in dump, interpreter, evaluator and objects", least: 1, most: 3, do: fuzz.Run},
-		{name: "doctor", usage: "[TARGET ...]", doc: "what works here: tools, their versions, and a small network on every target", most: 32, do: doctor.Examine},
-		{name: "help", usage: "[COMMAND|warnings|errors|tasks|data]", doc: "all commands and flags, those of one command, the table of warnings or of the errors of -errors, or an example of each task or of each format of data", most: 1, do: help},
+			flags: with(budget, tuning, reporting), least: 3, most: 4, words: true, run: project.Init},
+		{name: "fuzz", usage: "N [SEED] [TARGETS|none]", doc: "compare N random networks in dump, interpreter, evaluator and objects", least: 1, most: 3, words: true, do: fuzz.Run},
+		{name: "doctor", usage: "[TARGET ...]", doc: "what works here: tools, their versions, and a small network on every target", most: 32, words: true, do: doctor.Examine},
+		{name: "help", usage: "[COMMAND|warnings|errors|tasks|data]", doc: "all commands and flags, those of one command, the table of warnings or of the errors of -errors, or an example of each task or of each format of data", most: 1, words: true, do: help},
 		{name: "version", doc: "versions of dnnc, and of what it promises to others", do: printVersion},
 		{name: "man", usage: "> dnnc.1", doc: "the man page", do: printMan},
-		{name: "completion", usage: strings.Join(manual.Shells, "|"), doc: "completions for a shell", least: 1, most: 1, do: printCompletion},
+		{name: "completion", usage: strings.Join(manual.Shells, "|"), doc: "completions for a shell", least: 1, most: 1, words: true, do: printCompletion},
 	}
 }
 

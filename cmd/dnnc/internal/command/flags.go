@@ -314,6 +314,9 @@ func names(into *[]string) func(string) error {
 func list(into *[]string) func(string) error {
 	return func(s string) error {
 		*into = strings.FieldsFunc(s, func(r rune) bool { return r == ',' || r == ' ' })
+		if len(*into) == 0 {
+			return fmt.Errorf("%q names nothing", s)
+		}
 		return nil
 	}
 }

@@ -1,6 +1,7 @@
 package command
 
 import (
+	"flag"
 	"fmt"
 	"math"
 	"strconv"
@@ -8,6 +9,27 @@ import (
 
 	"github.com/dnnc/dnnc/ir/decimal"
 )
+
+// unset is the likely cause of an argument without a character.
+const unset = "an unset variable of the shell?"
+
+// present is the value of a flag that is never "": no flag means anything by it, and taken as
+// absent it would be work that is not done.
+type present struct{ flag.Value }
+
+// Set reads a value.
+func (p present) Set(s string) error {
+	if s == "" {
+		return fmt.Errorf("a value is missing (%s); leave the flag out where none is meant", unset)
+	}
+	return p.Value.Set(s)
+}
+
+// takesNone reports the value of a flag that stands alone.
+func takesNone(v flag.Value) bool {
+	b, ok := v.(interface{ IsBoolFlag() bool })
+	return ok && b.IsBoolFlag()
+}
 
 // whole is the value of a flag that takes a whole number of at least so much, in decimal
 // digits: package flag reads 010 as 8, and 1_0 as 10.

@@ -22,7 +22,7 @@ func TestFlagsRefuseWhatIsNoValue(t *testing.T) {
 		size = "is no size; write 65536"
 	)
 	for flag, values := range map[string]map[string][]string{
-		"n":           {one: {"0", "-5", "0x10", "1_0", "1.5", "1e3", "", "99999999999999999999", "9223372036854775808"}},
+		"n":           {one: {"0", "-5", "0x10", "1_0", "1.5", "1e3", " ", "99999999999999999999", "9223372036854775808"}},
 		"images":      {one: {"0", "-1", "0b1", "1_000"}},
 		"seeds":       {one: {"0", "0o7"}},
 		"seed":        {zero: {"-1", "0x1", "1_0", "18446744073709551616"}},
