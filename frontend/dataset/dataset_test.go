@@ -355,6 +355,19 @@ func TestSeveralInputs(t *testing.T) {
 		assert.ErrorContains(t, err, want)
 	}
 
+	for _, name := range []string{"score", "SCORE"} { // the array of the only result by its name
+		labels[0] = name
+		d, err = Load(folder(t, "a.npz", npz(t, bytes, image, labels)), w)
+		require.NoError(t, err)
+		assert.Equal(t, []int{7, 4}, d.Labels, "one whole number an item, whatever the array is called")
+	}
+	chosen := w
+	chosen.Options.Labels = []string{"score=SCORE"}
+	d, err = Load(folder(t, "a.npz", npz(t, bytes, image, labels)), chosen)
+	require.NoError(t, err)
+	assert.Equal(t, []int{7, 4}, d.Labels, "and where -labels names the result")
+	labels[0] = "labels"
+
 	two := Want{Inputs: []Input{{Name: "x", Shape: []int{1}, High: 1}}, Results: []Result{{"score", []int{4}}, {"box", []int{2}}}}
 	x, score, box := anArray{"x", "|u1", "1, 1", "a"}, anArray{"score", "|u1", "1,", "\x03"}, anArray{"box", "<f4", "1, 2", floats(1, 2)}
 	d, err = Load(folder(t, "a.npz", npz(t, x, score, box, labels)), two)

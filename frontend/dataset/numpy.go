@@ -422,7 +422,7 @@ func (s *reader) targets(b *data.Batch, found []label, rest, inputs []*array) er
 		if len(found) > 1 || found[i].result != "" {
 			said[len(said)-1] += " of " + found[i].result
 		}
-		if t.Name == "" {
+		if t.Name == "" || len(s.Results) == 1 { // named like the only result or not
 			b.Labels = wholes(t.X, b.N)
 		}
 	}
