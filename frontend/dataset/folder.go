@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"hash"
 	"image"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -41,6 +42,7 @@ type contents struct {
 	labels  []int    // of each class
 	masks   []string // of each file, where there are
 	empty   []string // classes without files
+	deeper  []string // files below the folders of classes, which are left out; relative paths
 	// isNumbered reports that the names of the folders are the labels.
 	isNumbered bool
 }
@@ -70,6 +72,11 @@ func list(path string) (c contents, err error) {
 		if err != nil {
 			return c, err
 		}
+		below, err := deeperIn(path, filepath.Join(path, e.Name()))
+		if err != nil {
+			return c, err
+		}
+		c.deeper = append(c.deeper, below...)
 		// A class without files is one all the same: those after it keep their labels.
 		if len(files) == 0 {
 			c.empty = append(c.empty, e.Name())
@@ -81,10 +88,13 @@ func list(path string) (c contents, err error) {
 	switch {
 	case count > 0 && len(own) > 0:
 		return c, errors.New("pictures or recordings lie both in the folder and in folders of classes in it")
+	case count == 0 && len(own) == 0 && len(c.deeper) > 0:
+		return c, bad("a folder without pictures or recordings in it or in folders of classes in it; %s lies deeper", c.deeper[0]).
+			WithHelp("name the folder that has the folders of classes")
 	case count == 0 && len(own) == 0:
 		return c, fmt.Errorf("a folder without pictures or recordings: none ends in %s", strings.Join(slices.Concat(pictureEndings, soundEndings), ", "))
 	case len(own) > 0:
-		return contents{files: own}, nil
+		return contents{files: own, deeper: c.deeper}, nil
 	}
 	if images, masks, ok := paired(c.classes); ok {
 		return c.pair(path, byClass[images], byClass[masks])
@@ -130,7 +140,7 @@ func (c contents) pair(path string, images, masks []string) (contents, error) {
 	for _, m := range masks {
 		byName[stem(m)] = m
 	}
-	out := contents{}
+	out := contents{deeper: c.deeper}
 	for _, file := range images {
 		m, ok := byName[stem(file)]
 		if !ok {
@@ -163,6 +173,24 @@ func filesIn(path string) ([]string, error) {
 		}
 	}
 	return out, nil
+}
+
+// deeperIn are the pictures and recordings in the folders of a folder, at any depth, as seen from
+// the data set.
+func deeperIn(from, folder string) (out []string, err error) {
+	endings := slices.Concat(pictureEndings, soundEndings)
+	err = filepath.WalkDir(folder, func(path string, e fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case e.IsDir() && path != folder && strings.HasPrefix(e.Name(), "."):
+			return fs.SkipDir
+		case !e.IsDir() && filepath.Dir(path) != folder && hasEnding(path, endings):
+			out = append(out, relative(from, path))
+		}
+		return nil
+	})
+	return out, err
 }
 
 // Paths are what a file of a data set is read from: the file itself and its labels, or a
@@ -228,6 +256,15 @@ func (s *reader) folder() (data.Batch, error) {
 	}
 	s.files = append(s.files, File{filepath.Base(s.path), hex.EncodeToString(all.Sum(nil))})
 	defer s.nameless()
+	defer func() {
+		if n := len(c.deeper); n > 0 {
+			files := "files"
+			if n == 1 {
+				files = "file"
+			}
+			s.said = append(s.said, fmt.Sprintf("left out: %s (%d %s in folders below those of the classes)", few(c.deeper), n, files))
+		}
+	}()
 	if c.masks != nil {
 		return b, nil
 	}

@@ -75,6 +75,32 @@ func TestFolderOfClasses(t *testing.T) {
 	assert.NotEqual(t, s.Files, again.Files)
 }
 
+// TestDeeperFiles: a picture in a folder within the folder of a class is left out, and the line
+// says so; where there is no other, the error names one.
+func TestDeeperFiles(t *testing.T) {
+	dir := t.TempDir()
+	in := func(names ...string) string { return filepath.Join(append([]string{dir}, names...)...) }
+	for _, name := range []string{"classes/0/a.png", "classes/0/sub/b.png", "classes/0/sub/more/c.png", "classes/1/a.png", "classes/1/.hidden/d.png", "classes/2/sub/e.png",
+		"plain/a.png", "plain/b/c/d.png", "deep/train/cat/a.png",
+		"pairs/images/a.png", "pairs/masks/a.png", "pairs/images/sub/b.png"} {
+		put(t, in(name), 2, 2, color.Gray{0})
+	}
+	put(t, in("pairs/masks/a.png"), 2, 2, color.Gray{1})
+	for name, want := range map[string]string{
+		"classes": "labels = folders: 0, 1, 2; without files: 2; left out: 0/sub/b.png, 0/sub/more/c.png, 2/sub/e.png (3 files in folders below those of the classes)",
+		"plain":   "no labels; left out: b/c/d.png (1 file in folders below those of the classes)",
+		"pairs":   "left out: images/sub/b.png (1 file in folders below those of the classes)",
+	} {
+		d, err := Load(in(name), Want{})
+		require.NoError(t, err, name)
+		assert.Contains(t, d.Said, want, name)
+	}
+	d, err := Load(in("classes", "0"), Want{})
+	assert.ErrorContains(t, err, "lie both in the folder and in folders of classes", "%v", d.Said)
+	_, err = Load(in("deep"), Want{})
+	assert.ErrorContains(t, err, "a folder without pictures or recordings in it or in folders of classes in it; train/cat/a.png lies deeper")
+}
+
 func TestFolderOfNumbersAndOfNoClasses(t *testing.T) {
 	dir := t.TempDir()
 	for _, name := range []string{"7", "03"} {
