@@ -253,6 +253,21 @@ func product(shape []int) int {
 	return n
 }
 
+// notFinite is the place of the first value of all items that is NaN or infinite.
+func (a *array) notFinite() (i, j int, ok bool) {
+	if a.meaning == levels { // bytes
+		return 0, 0, false
+	}
+	for i := range a.n {
+		for j := range a.size() {
+			if v := a.value(i, j); v-v != 0 {
+				return i, j, true
+			}
+		}
+	}
+	return 0, 0, false
+}
+
 // String is the array's name with its type and whole shape.
 func (a *array) String() string {
 	return fmt.Sprintf("%s %s [%s]", a.name, a.kind, dims(append([]int{a.n}, a.shape...)))
@@ -446,6 +461,9 @@ func (s *reader) take(a *array, in Input, n int) ([]float32, error) {
 		said += fmt.Sprintf(", full scale is %g", scale)
 	default:
 		said += fmt.Sprintf(", reals %.4g to %.4g of %s", low, high, bounds(in))
+		if n < a.n {
+			said += fmt.Sprintf(", of the %d items drawn", n)
+		}
 	}
 	s.said = append(s.said, said)
 	return x, nil

@@ -408,6 +408,43 @@ func TestNPYPairs(t *testing.T) {
 	assert.ErrorContains(t, err, "y.npy: ")
 }
 
+// TestItemsThatAreNotDrawn: the line says of which items the range is, and a value that is no
+// number is refused wherever it is.
+func TestItemsThatAreNotDrawn(t *testing.T) {
+	const n = 8
+	w := network([]int{1}, []int{2})
+	w.N = 3
+	drawn := data.Draw(n, w.N, w.Seed)
+	out := 0 // an item that is not drawn
+	for slices.Contains(drawn, out) {
+		out++
+	}
+	x, y := slices.Repeat([]float32{.5}, n), slices.Repeat([]float32{1}, n)
+	file := func(x, y []float32) string {
+		return folder(t, "a.npz", npz(t, anArray{"x", "<f4", "8, 1", floats(x...)}, anArray{"y", "<f4", "8,", floats(y...)}))
+	}
+	x[out] = 1
+	d, err := Load(file(x, y), w)
+	require.NoError(t, err)
+	assert.Equal(t, "data: a.npz: image = x float32 [8,1], reals 0.5 to 0.5 of [0,1], of the 3 items drawn; labels = y float32 [8]", d.Said)
+	all := w
+	all.N = n
+	d, err = Load(file(x, y), all)
+	require.NoError(t, err)
+	assert.Contains(t, d.Said, "reals 0.5 to 1 of [0,1]; labels")
+	for _, v := range []float64{math.NaN(), math.Inf(1), math.Inf(-1)} {
+		bad := func(x []float32) []float32 {
+			x = slices.Clone(x)
+			x[out] = float32(v)
+			return x
+		}
+		_, err = Load(file(bad(x), y), w)
+		assert.ErrorContains(t, err, fmt.Sprintf("item %d of x holds %v at element 0\n    help: fill the value, or leave the item out", out, v))
+		_, err = Load(file(x, bad(y)), w)
+		assert.ErrorContains(t, err, fmt.Sprintf("item %d has the label %v in y\n    help: fill the value, or leave the item out", out, v))
+	}
+}
+
 func TestDamagedFilesAreErrors(t *testing.T) {
 	images := idx(3, []int{2, 1, 3}, 0, 51, 255, 1, 2, 3)
 	for name, path := range map[string]string{

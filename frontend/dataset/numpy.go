@@ -116,6 +116,11 @@ func (s *reader) numpy(raw []byte) (data.Batch, error) {
 	if err != nil {
 		return b, err
 	}
+	for _, a := range inputs { // also items that are not drawn
+		if i, j, ok := a.notFinite(); ok {
+			return b, a.outside(i, j, a.n, a.value(i, j), Input{})
+		}
+	}
 	var found []label
 	switch {
 	case s.unlabelled():
@@ -413,6 +418,9 @@ func (s *reader) targets(b *data.Batch, found []label, rest, inputs []*array) er
 		if err := s.fits(b.N, a.size(), 4); err != nil {
 			return err
 		}
+		if item, j, ok := a.notFinite(); ok { // also of an item that is not drawn
+			return a.badLabel(item, a.value(item, j))
+		}
 		t, err := a.drawn(s.at).target(found[i].result, b.N)
 		if err != nil {
 			return err
@@ -684,6 +692,11 @@ func isSame(a *array, inputs []*array, n int) bool {
 	return true
 }
 
+// badLabel refuses a label of item i that is NaN or infinite.
+func (a *array) badLabel(i int, v float32) *diag.Diagnostic {
+	return bad("%s has the label %v in %s", a.item(i), v, a.name).WithHelp("fill the value, or leave the item out")
+}
+
 // target is the labels of the first n items.
 func (a *array) target(result string, n int) (data.Target, error) {
 	t := data.Target{Name: result, From: a.name, Shape: a.shape}
@@ -691,7 +704,7 @@ func (a *array) target(result string, n int) (data.Target, error) {
 		for j := range a.size() {
 			v := a.value(i, j)
 			if v-v != 0 {
-				d := bad("%s has the label %v in %s", a.item(i), v, a.name).WithHelp("fill the value, or leave the item out")
+				d := a.badLabel(i, v)
 				if a.place != nil {
 					d.Pos = a.place(i, j)
 				}
