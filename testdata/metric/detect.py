@@ -139,7 +139,10 @@ def main():
     least = float(sys.argv[5]) if len(sys.argv) > 7 else 0.5
     answers, reference = read(sys.argv[-2]), read(sys.argv[-1])
     found = detections(answers[boxes], answers[scores], form, least)
-    if mode == "map" and boxes in reference:
+    given = [n for n in reference if not n.startswith("float.")]
+    if mode == "map" and given:
+        if boxes not in given or scores not in given:
+            sys.exit("labels.npz has labels as %s, not as %s and %s" % (", ".join(given), boxes, scores))
         truth = detections(reference[boxes], reference[scores], form, 0.5)
     else:
         truth = detections(reference["float." + boxes], reference["float." + scores], form, least)

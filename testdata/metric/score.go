@@ -10,6 +10,8 @@ import (
 	"log"
 	"math"
 	"os"
+	"slices"
+	"strings"
 
 	"github.com/dnnc/dnnc/frontend/weights"
 )
@@ -24,6 +26,17 @@ func items(t weights.Tensor) [][]float32 {
 	list := make([][]float32, n)
 	for i := range list {
 		list[i] = x[i*len(x)/n : (i+1)*len(x)/n]
+	}
+	return list
+}
+
+// numbers are the one number that an array has of each item.
+func numbers(t weights.Tensor) (list []float64) {
+	for _, x := range items(t) {
+		if len(x) != 1 {
+			log.Fatalf("%d numbers an item in %s, not one", len(x), t.Name)
+		}
+		list = append(list, float64(x[0]))
 	}
 	return list
 }
@@ -77,19 +90,28 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
+	if n := len(answers.Names()); n != 1 {
+		log.Fatalf("the network has %d results, not one", n)
+	}
 	name := answers.Names()[0]
 	own, _ := answers.Tensor(name)
-	given, isLabelled := reference.Tensor("labels")
-	if !isLabelled {
-		given, _ = reference.Tensor("float." + name)
+	if os.Args[1] == "values" {
+		numbers(own)
 	}
 	var labels []float64
-	for _, x := range items(given) {
-		label := float64(x[0])
-		if os.Args[1] == "accuracy" && !isLabelled {
-			label = float64(greatest(x))
+	float, _ := reference.Tensor("float." + name)
+	given := slices.DeleteFunc(slices.Clone(reference.Names()), func(s string) bool { return strings.HasPrefix(s, "float.") })
+	switch t, isLabelled := reference.Tensor("labels"); {
+	case isLabelled:
+		labels = numbers(t)
+	case len(given) > 0:
+		log.Fatalf("labels.npz has labels as %s, not as labels", strings.Join(given, ", "))
+	case os.Args[1] == "accuracy":
+		for _, x := range items(float) {
+			labels = append(labels, float64(greatest(x)))
 		}
-		labels = append(labels, label)
+	default:
+		labels = numbers(float)
 	}
 	fmt.Println(measures[os.Args[1]](items(own), labels))
 }

@@ -2,7 +2,7 @@
 """A measure for dnnc eval -metric: python3 score.py accuracy|values answers.npz labels.npz
 
 accuracy is the share of items whose greatest answer is the label; values is
-1 - rmse/std of one number an item. Without labels the float network's answers stand for
+1 - rmse/std of one number an item. The network has one result. Without labels the float network's answers stand for
 them. It needs no package: an npz is a zip of arrays, each a header and little endian
 numbers.
 """
@@ -33,6 +33,14 @@ def items(array):
     return [x[i * size : (i + 1) * size] for i in range(shape[0])]
 
 
+def numbers(name, array):
+    """Returns the one number that an array has of each item."""
+    list = items(array)
+    if len(list[0]) != 1:
+        sys.exit("%d numbers an item in %s, not one" % (len(list[0]), name))
+    return [x[0] for x in list]
+
+
 def greatest(x):
     return max(range(len(x)), key=lambda i: x[i])  # the first of several
 
@@ -57,9 +65,16 @@ def values(answers, labels):
 
 def main():
     kind, answers, reference = sys.argv[1], read(sys.argv[2]), read(sys.argv[3])
+    if len(answers) != 1:
+        sys.exit("the network has %d results, not one" % len(answers))
     (name, own), = answers.items()
-    if "labels" in reference:
-        labels = [l[0] for l in items(reference["labels"])]
+    if kind == "values":
+        numbers(name, own)
+    given = [n for n in reference if not n.startswith("float.")]
+    if "labels" in given:
+        labels = numbers("labels", reference["labels"])
+    elif given:
+        sys.exit("labels.npz has labels as %s, not as labels" % ", ".join(given))
     else:
         labels = [greatest(a) if kind == "accuracy" else a[0] for a in items(reference["float." + name])]
     print(repr({"accuracy": accuracy, "values": values}[kind](items(own), labels)))

@@ -23,6 +23,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/dnnc/dnnc/frontend/weights"
 )
@@ -234,7 +235,11 @@ func main() {
 	answers, reference := open(args[len(args)-2]), open(args[len(args)-1])
 	found := detections(answers, boxes, scores, form, least)
 	prefix := "float."
-	if _, isLabelled := reference.Tensor(boxes); isLabelled && mode == "map" {
+	given := slices.DeleteFunc(slices.Clone(reference.Names()), func(s string) bool { return strings.HasPrefix(s, "float.") })
+	if mode == "map" && len(given) > 0 {
+		if !slices.Contains(given, boxes) || !slices.Contains(given, scores) {
+			log.Fatalf("labels.npz has labels as %s, not as %s and %s", strings.Join(given, ", "), boxes, scores)
+		}
 		prefix, least = "", .5
 	}
 	truth := detections(reference, prefix+boxes, prefix+scores, form, least)

@@ -3,8 +3,8 @@
 // The program is called once for each network and condition, with the paths of two npz
 // files after its own arguments. The first has an array for each result of the network,
 // by its name: the answers to n items, reals [n,...]. The second has what they are held
-// to: labels, where the data have some (the array labels, and arrays named like results),
-// and float.NAME, the float network's answers to the same items. The program prints one
+// to: labels, where the data have some (an array named like each result that has them, and
+// the same as labels where there is one result), and float.NAME, the float network's answers to the same items. The program prints one
 // number, the greater the better, and ends with 0. Its standard input is empty. Processes
 // that it started and did not wait for are ended after it, also in sessions of their own; on
 // Linux they are known by the variable DNNC_METRIC of their environment.
@@ -160,20 +160,27 @@ func array(name string, shape ir.Shape, x []float32) weights.Tensor {
 
 // reference is what answers are held to.
 func (r *Run) reference(float []float32) (list []weights.Tensor) {
-	common := false
-	for _, t := range r.images.Targets {
-		name := t.Name
-		if name == "" {
-			name, common = "labels", true
-		}
-		list = append(list, array(name, append(ir.Shape{r.images.N}, t.Shape...), t.X))
-	}
-	if r.images.Labels != nil && !common {
+	targets := r.images.Targets
+	if len(targets) == 0 && r.images.Labels != nil {
 		x := make([]float32, r.images.N)
 		for i, l := range r.images.Labels {
 			x[i] = float32(l)
 		}
-		list = append(list, array("labels", ir.Shape{r.images.N}, x))
+		targets = []data.Target{{X: x}}
+	}
+	add := func(name string, t data.Target) {
+		list = append(list, array(name, append(ir.Shape{r.images.N}, t.Shape...), t.X))
+	}
+	switch only := r.task.Results[0].Name; {
+	case len(r.task.Results) > 1:
+		for _, t := range targets {
+			add(t.Name, t)
+		}
+	case len(targets) > 0: // whatever the data call them
+		add("labels", targets[0])
+		if only != "labels" {
+			add(only, targets[0])
+		}
 	}
 	if float != nil {
 		list = append(list, r.arrays("float.", float)...)

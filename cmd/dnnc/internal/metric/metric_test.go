@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -17,6 +18,7 @@ import (
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/command"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/dnnctest"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/metric"
+	"github.com/dnnc/dnnc/frontend/weights"
 	"github.com/dnnc/dnnc/ir/quote"
 	"github.com/dnnc/dnnc/runtime/certificate"
 )
@@ -45,6 +47,7 @@ func example(name string) string {
 // digit.
 func TestExamplesEqualTheMeasures(t *testing.T) {
 	path := dnnctest.KindsFolder(t)
+	named(t, path, "fc", "fc1")
 	binary := path("score")
 	out, err := exec.Command("go", "build", "-o", binary, filepath.Join(dnnctest.Root, "testdata/metric/score.go")).CombinedOutput()
 	require.NoError(t, err, string(out))
@@ -55,6 +58,7 @@ func TestExamplesEqualTheMeasures(t *testing.T) {
 	for _, program := range programs {
 		for _, c := range []struct{ kind, network, task, data string }{
 			{"accuracy", "logits", "classes", "labelled"}, {"values", "value", "values", "labelled"}, {"values", "value", "values", "data"},
+			{"accuracy", "logits", "classes", "fc"}, {"values", "value", "values", "fc1"},
 		} {
 			got := eval(t, program+" "+c.kind, path(c.network+".dnn"), c.task, path(c.data+".npz"))
 			r := got.Results[0]
@@ -86,6 +90,104 @@ func TestExamplesEqualTheMeasures(t *testing.T) {
 				require.NotNil(t, got.Metric.Kept)
 				assert.InDelta(t, *r.Kept, *got.Metric.Kept, 1e-6, "the constant answer is the mean, but for float32")
 			}
+		}
+	}
+}
+
+// named writes labelled.npz again for each name, as NAME.npz, where the labels have that name.
+func named(t *testing.T, path func(string) string, names ...string) {
+	t.Helper()
+	file, err := weights.Open(path("labelled.npz"))
+	require.NoError(t, err)
+	images, _ := file.Tensor("images")
+	labels, isThere := file.Tensor("labels")
+	require.True(t, isThere)
+	for _, name := range names {
+		labels.Name = name
+		npz(t, path(name+".npz"), images, labels)
+	}
+}
+
+// TestLabelsOfPrograms: labels of the only result are the array labels and that of the result's
+// name, whatever the data call them; those of several results have the results' names.
+func TestLabelsOfPrograms(t *testing.T) {
+	path := dnnctest.KindsFolder(t)
+	named(t, path, "fc", "FC", "target")
+	for _, c := range []struct {
+		network, task, data string
+		want                []string
+	}{
+		{"logits", "classes", "data", []string{"float.fc"}},
+		{"logits", "classes", "labelled", []string{"labels", "fc", "float.fc"}},
+		{"logits", "classes", "fc", []string{"labels", "fc", "float.fc"}},
+		{"logits", "classes", "FC", []string{"labels", "fc", "float.fc"}},
+		{"logits", "classes", "target", []string{"labels", "fc", "float.fc"}},
+		{"detector", "fc=classes, box=values", "fc", []string{"fc", "float.fc", "float.box"}},
+	} {
+		saved := path("saved.npz")
+		code, _, stderr := dnnctest.Run(t, "eval", path(c.network+".dnn"), "-task", c.task, "-data", path(c.data+".npz"), "-calib", path("data.npz"), "-images", "20", "-n", "40", "-errors", "none",
+			"-metric", "sh -c 'cp $2 "+saved+"; echo 1' sh")
+		require.Zero(t, code, "%v: %s", c, stderr)
+		file, err := weights.Open(saved)
+		require.NoError(t, err)
+		assert.ElementsMatch(t, c.want, file.Names(), "%v", c)
+		for _, name := range []string{"labels", "fc"} {
+			if a, ok := file.Tensor(name); ok {
+				x, err := a.Float32()
+				require.NoError(t, err)
+				assert.Equal(t, []int{40}, a.Shape, "%v %s", c, name)
+				assert.Equal(t, float32(2), slices.Max(x), "%v %s", c, name)
+			}
+		}
+	}
+}
+
+// TestExamplesRefuse answers and labels that they cannot judge, and do not take the float
+// network's answers for labels where there are labels of another name.
+func TestExamplesRefuse(t *testing.T) {
+	dir := t.TempDir()
+	binary := filepath.Join(dir, "score")
+	out, err := exec.Command("go", "build", "-o", binary, filepath.Join(dnnctest.Root, "testdata/metric/score.go")).CombinedOutput()
+	require.NoError(t, err, string(out))
+	scores, detect := []string{quote.Shell(binary)}, []string(nil)
+	if _, err := exec.LookPath("python3"); err == nil {
+		scores = append(scores, "python3 "+example("score.py"))
+	}
+	for _, program := range detectors(t) {
+		detect = append(detect, program)
+	}
+	pairs := func(names ...string) (list []weights.Tensor) {
+		for _, name := range names {
+			list = append(list, tensor(t, name, []int{2, 2}, []float32{.25, .75, .75, .25}))
+		}
+		return list
+	}
+	one := func(name string) weights.Tensor { return tensor(t, name, []int{2}, []float32{0, 1}) }
+	boxes := func(names ...string) (list []weights.Tensor) {
+		for _, name := range names {
+			list = append(list, tensor(t, name, []int{2, 4}, []float32{0, 0, 1, 1, 0, 0, 1, 1}))
+		}
+		return list
+	}
+	for _, c := range []struct {
+		programs         []string
+		args             string
+		answers, against []weights.Tensor
+		want             string
+	}{
+		{scores, "accuracy", pairs("y"), append(pairs("float.y"), one("target")), "labels.npz has labels as target, not as labels"},
+		{scores, "accuracy", pairs("y", "z"), append(pairs("float.y", "float.z"), one("labels")), "2 results, not one"},
+		{scores, "accuracy", pairs("y"), pairs("float.y", "labels"), "2 numbers an item in labels, not one"},
+		{scores, "values", pairs("y"), append(pairs("float.y"), one("labels")), "2 numbers an item in y, not one"},
+		{detect, "map box score xyxy", append(boxes("box"), pairs("score")...), append(append(boxes("float.box"), pairs("float.score")...), one("target")), "labels.npz has labels as target, not as box and score"},
+		{detect, "map box score xyxy", append(boxes("box"), pairs("score")...), append(append(boxes("float.box"), pairs("float.score")...), one("score")), "labels.npz has labels as score, not as box and score"},
+		{detect, "map box score xyxy", append(boxes("box"), pairs("score")...), append(append(boxes("float.box"), pairs("float.score")...), boxes("box")...), "labels.npz has labels as box, not as box and score"},
+	} {
+		answers, against := npz(t, filepath.Join(dir, "answers.npz"), c.answers...), npz(t, filepath.Join(dir, "labels.npz"), c.against...)
+		for _, program := range c.programs {
+			out, err := exec.Command("sh", "-c", program+" "+c.args+" "+answers+" "+against).CombinedOutput()
+			assert.Error(t, err, "%s %s", program, c.want)
+			assert.Contains(t, string(out), c.want, program)
 		}
 	}
 }
