@@ -49,16 +49,17 @@ type Result struct {
 }
 
 // String is the task of each result, what told it, and its measure.
-func (t Task) String() string { return t.Line(nil) }
+func (t Task) String() string { return t.Line(nil, nil) }
 
-// Line is String with what the labels of each result are; nil of what is not said.
-func (t Task) Line(labels []string) string {
+// Line is String with the measures and the labels of each result; nil of what is not said, as
+// long as it is not known whether there are labels.
+func (t Task) Line(measures, labels []string) string {
 	var list []string
 	for i := range t.Results {
 		r := &t.Results[i]
 		measure := r.row.measureOf(r)
-		if labels != nil { // it is known whether there are some
-			measure = r.Measure()
+		if measures != nil {
+			measure = measures[i]
 		}
 		text := fmt.Sprintf("%s (%s), measure: %s", r.Task, r.Why, measure)
 		if len(t.Results) > 1 {

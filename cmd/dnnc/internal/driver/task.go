@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/dnnc/dnnc"
@@ -133,6 +134,7 @@ func Judged(m *ir.Module, o Options, sources []LabelSource) (measure.Task, strin
 	}
 	from := make([][]string, len(task.Results)) // the labels of each result, by source
 	isLabelled := make([]bool, len(task.Results))
+	by := make([][]string, len(task.Results)) // the measure of each result, by source
 	for _, s := range sources {
 		if err := task.Check(s.Images); err != nil {
 			return task, "", at(err, diag.BadData, filepath.Base(s.Data))
@@ -142,7 +144,10 @@ func Judged(m *ir.Module, o Options, sources []LabelSource) (measure.Task, strin
 			file = filepath.Base(s.Data)
 		}
 		gaps := task.Gaps(s.Images)
-		for k, is := range task.Labelled(s.Images) {
+		areLabelled := task.Labelled(s.Images)
+		judged := task.By(areLabelled)
+		for k, is := range areLabelled {
+			by[k] = append(by[k], judged.Results[k].Measure())
 			text := fmt.Sprintf("the %s network's own answers on %s", own, file)
 			if is {
 				isLabelled[k] = true
@@ -162,15 +167,15 @@ func Judged(m *ir.Module, o Options, sources []LabelSource) (measure.Task, strin
 	}
 	task = task.By(isLabelled)
 	inputs := dnnc.Inputs(m)
-	labelTexts := make([]string, len(from))
+	labelTexts, measures := make([]string, len(from)), make([]string, len(from))
 	for k, list := range from {
-		labelTexts[k] = strings.Join(list, ", ")
+		labelTexts[k], measures[k] = strings.Join(list, ", "), measuresOf(by[k], sources)
 	}
 	end := ", "
 	if len(task.Results) > 1 {
 		end = "; "
 	}
-	line := quote.Line(task.Line(labelTexts)) + end + disturb.Said(inputs)
+	line := quote.Line(task.Line(measures, labelTexts)) + end + disturb.Said(inputs)
 	if o.Errors == disturb.Default {
 		line += ", errors by default: " + disturb.Defaults(inputs[0].Holds.Kind)
 	}
@@ -180,6 +185,19 @@ func Judged(m *ir.Module, o Options, sources []LabelSource) (measure.Task, strin
 		}
 	}
 	return task, line, nil
+}
+
+// measuresOf names the measures that sources judge a result by: one, or each with its use where
+// only some of them have labels.
+func measuresOf(by []string, sources []LabelSource) string {
+	if len(slices.Compact(slices.Clone(by))) == 1 {
+		return by[0]
+	}
+	list := slices.Clone(by)
+	for i := range list {
+		list[i] += " (" + sources[i].Use + ")"
+	}
+	return strings.Join(list, ", ")
 }
 
 // labelSources are the images that a command judges a network on.

@@ -53,3 +53,16 @@ func TestNothingToKeep(t *testing.T) {
 	assert.Contains(t, stderr, "logits.dnn:5:8: data: -keep 0.9: the float network has nothing to keep")
 	assert.NoFileExists(t, path("net.o"))
 }
+
+// TestFirstLineHasTheMeasureOfEachSet: a search on images without labels goes by another measure
+// than a report on labelled ones, and the first line says both.
+func TestFirstLineHasTheMeasureOfEachSet(t *testing.T) {
+	path := dnnctest.KindsFolder(t)
+	for _, c := range []struct{ calib, want string }{
+		{path("data.npz"), "measure: cosine (search), nearest neighbour's label (report), labels: the float network's own answers on data.npz (search), labelled.npz (report)"},
+		{path("labelled.npz"), "measure: nearest neighbour's label, labels: labelled.npz (search)"},
+	} {
+		_, stdout, stderr := dnnctest.Run(t, "eval", path("logits.dnn"), "-task", "embedding", "-O", "robust", "-bits", "3", "-images", "20", "-n", "20", "-errors", "none", "-calib", c.calib, "-data", path("labelled.npz"))
+		assert.Contains(t, stdout, c.want, stderr)
+	}
+}
