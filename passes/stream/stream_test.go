@@ -35,8 +35,8 @@ func TestRandomNetworks(t *testing.T) {
 		streamed, compared = streamed+1, compared+n
 		arena(t, step, seed)
 	}
-	assert.Greater(t, streamed, 100)
-	assert.Greater(t, compared, 10000)
+	assert.Greater(t, streamed, int(seeds)*5/6)
+	assert.Greater(t, compared, 80*int(seeds))
 }
 
 // arena runs some frames in the memory of the plan, where nothing but states may be left from run
