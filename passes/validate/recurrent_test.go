@@ -60,11 +60,10 @@ func TestGreatProductsOfResets(t *testing.T) {
 		for i := range h {
 			product[i], gates[h+i] = float32(1000*(i-4)), -8
 		}
-		for _, c := range []*ir.Const{ir.FloatConst("y.bias", ir.Shape{h}, product), ir.FloatConst("z.bias", ir.Shape{3 * h}, gates)} {
-			m.Consts = append(m.Consts, c)
-		}
-		n.Put(ir.AttrReset.Is(ir.ResetAfter), ir.AttrBias.Is(m.Consts[len(m.Consts)-2]))
-		z.Put(ir.AttrBias.Is(m.Consts[len(m.Consts)-1]))
+		ofProduct, ofGates := ir.FloatConst("y.bias", ir.Shape{h}, product), ir.FloatConst("z.bias", ir.Shape{3 * h}, gates)
+		m.Consts = append(m.Consts, ofProduct, ofGates)
+		n.Put(ir.AttrReset.Is(ir.ResetAfter), ir.AttrBias.Is(ofProduct))
+		z.Put(ir.AttrBias.Is(ofGates))
 		return m
 	}
 	assert.NoError(t, compiled(t, passes.Table, great(), ""))
