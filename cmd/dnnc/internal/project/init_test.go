@@ -399,19 +399,18 @@ func TestInitRefuses(t *testing.T) {
 		t.Skip(err)
 	}
 	for want, args := range map[string][]string{
-		`did you mean "cmake"`:        {"cmak", dnnctest.Lenet, at},
-		"it has mine":                 {"make", dnnctest.Lenet, dir},
-		"not a directory":             {"make", dnnctest.Lenet, filepath.Join(dir, "mine")},
-		"name of the folder is empty": {"make", dnnctest.Lenet, ""},
-		"a link to nothing":           {"make", dnnctest.Lenet, link},
-		"are for Cortex-M":            {"cmsis", dnnctest.Lenet, at, "armv7"},
-		`no target "armv77"`:          {"make", dnnctest.Lenet, at, "armv77"},
-		"two targets":                 {"make", dnnctest.Lenet, at, "armv7", "-target", "armv7em"},
-		"no such file":                {"make", "none.dnn", at},
-		"-bits":                       {"make", dnnctest.Lenet, at, "-O", "int8", "-bits", "3"},
-		"hide <time.h>":               {"make", filepath.Join(dir, "time.dnn"), at},
-		"-Werror":                     {"make", dnnctest.Root + "/testdata/tasks/seg.onnx", at, "-Werror=imported-weights"},
-		"-ram allows 64":              {"arduino", filepath.Join(dnnctest.Workspace(t), "lenet5.dnn"), at, "-ram", "64", "-images", "4"},
+		`did you mean "cmake"`: {"cmak", dnnctest.Lenet, at},
+		"it has mine":          {"make", dnnctest.Lenet, dir},
+		"not a directory":      {"make", dnnctest.Lenet, filepath.Join(dir, "mine")},
+		"a link to nothing":    {"make", dnnctest.Lenet, link},
+		"are for Cortex-M":     {"cmsis", dnnctest.Lenet, at, "armv7"},
+		`no target "armv77"`:   {"make", dnnctest.Lenet, at, "armv77"},
+		"two targets":          {"make", dnnctest.Lenet, at, "armv7", "-target", "armv7em"},
+		"no such file":         {"make", "none.dnn", at},
+		"-bits":                {"make", dnnctest.Lenet, at, "-O", "int8", "-bits", "3"},
+		"hide <time.h>":        {"make", filepath.Join(dir, "time.dnn"), at},
+		"-Werror":              {"make", dnnctest.Root + "/testdata/tasks/seg.onnx", at, "-Werror=imported-weights"},
+		"-ram allows 64":       {"arduino", filepath.Join(dnnctest.Workspace(t), "lenet5.dnn"), at, "-ram", "64", "-images", "4"},
 	} {
 		code, _, stderr := dnnctest.Run(t, append([]string{"init"}, args...)...)
 		assert.Equal(t, command.AtFault, code, want)
@@ -420,6 +419,9 @@ func TestInitRefuses(t *testing.T) {
 		require.NoError(t, err)
 		assert.Len(t, list, 2, "%s: nothing is left", want)
 	}
+	code, _, stderr := dnnctest.Run(t, "init", "make", dnnctest.Lenet, "")
+	assert.Equal(t, command.BadUsage, code)
+	assert.Contains(t, stderr, "dnnc init: an argument is empty")
 }
 
 // TestFirmware builds the project of a firmware with the Arm toolchain for the boards
