@@ -19,6 +19,7 @@ import (
 
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/ir/geometry"
 	"github.com/dnnc/dnnc/ir/quote"
 	"github.com/dnnc/dnnc/passes/pass"
 )
@@ -147,7 +148,7 @@ func (s *streamer) gather(v *ir.Value) bool {
 func (s *streamer) hop(asked int) (int, error) {
 	least := 1
 	for _, c := range s.clocks {
-		if least = least / divisor(least, c.stride) * c.stride; least > maxHop {
+		if least = least / geometry.Divisor(least, c.stride) * c.stride; least > maxHop {
 			return 0, diag.New(s.m.Pos, diag.Limit, "-stream: the strides along time make a run of more than %d frames", maxHop).
 				WithHelp("compile without -stream: a run takes all frames")
 		}
@@ -165,14 +166,6 @@ func (s *streamer) hop(asked int) (int, error) {
 			WithHelp("-stream alone takes %d", least)
 	}
 	return asked, nil
-}
-
-// divisor is the greatest common divisor.
-func divisor(a, b int) int {
-	for b > 0 {
-		a, b = b, a%b
-	}
-	return a
 }
 
 // rewrite makes the step of a network.

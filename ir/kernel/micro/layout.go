@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/geometry"
 	"github.com/dnnc/dnnc/ir/processor"
 )
 
@@ -89,7 +90,7 @@ func (m *Product) Layout(p, k, channels int) Layout {
 		l.Rest = k
 		return l
 	}
-	l.Steps = l.Fields / gcd(l.Fields, l.Units)
+	l.Steps = l.Fields / geometry.Divisor(l.Fields, l.Units)
 	if m.ofBytes() && l.Steps%2 > 0 { // inputs of two steps are loaded together
 		l.Steps *= 2
 	}
@@ -98,13 +99,6 @@ func (m *Product) Layout(p, k, channels int) Layout {
 	l.Groups = k / l.Taken
 	l.Rest = k % l.Taken
 	return l
-}
-
-func gcd(a, b int) int {
-	for b > 0 {
-		a, b = b, a%b
-	}
-	return a
 }
 
 // NestedIn reports whether m multiplies a field of a layout together with the fields below

@@ -26,7 +26,7 @@ func history(g *emit.Generator) error {
 	apart := g.Node.Int(ir.AttrApart)
 	start := g.Node.Args[2].Start
 	if apart == 1 {
-		f.together = divisor(f.In, len(f.At), f.Past, f.Past-f.In+f.At[0], -start)
+		f.together = geometry.Divisor(f.In, len(f.At), f.Past, f.Past-f.In+f.At[0], -start)
 	}
 	b, n := g.B, f.together
 	next := b.Var("next", &loop.Load{From: g.Args[2], Offset: loop.Int(0), T: loop.I32, Align: 4})
@@ -59,17 +59,6 @@ func history(g *emit.Generator) error {
 		wrapped(from)
 	})
 	return nil
-}
-
-// divisor is the greatest number that divides all.
-func divisor(numbers ...int) int {
-	d := 0
-	for _, n := range numbers {
-		for n != 0 {
-			d, n = n, d%n
-		}
-	}
-	return d
 }
 
 // placed is the alignment that each frame of v has in memory: 4 bytes, or 0 where none is known.
