@@ -57,7 +57,7 @@ func list(path string) (c contents, err error) {
 	if err != nil {
 		return c, err
 	}
-	own, err := filesIn(path)
+	own, _, err := filesIn(path)
 	if err != nil {
 		return c, err
 	}
@@ -68,15 +68,17 @@ func list(path string) (c contents, err error) {
 		if !e.IsDir() || strings.HasPrefix(e.Name(), ".") {
 			continue
 		}
-		files, err := filesIn(filepath.Join(path, e.Name()))
+		files, folders, err := filesIn(filepath.Join(path, e.Name()))
 		if err != nil {
 			return c, err
 		}
-		below, err := deeperIn(path, filepath.Join(path, e.Name()))
-		if err != nil {
-			return c, err
+		for _, folder := range folders {
+			below, err := deeperIn(path, folder)
+			if err != nil {
+				return c, err
+			}
+			c.deeper = append(c.deeper, below...)
 		}
-		c.deeper = append(c.deeper, below...)
 		// A class without files is one all the same: those after it keep their labels.
 		if len(files) == 0 {
 			c.empty = append(c.empty, e.Name())
@@ -160,32 +162,37 @@ func (c contents) pair(path string, images, masks []string) (contents, error) {
 	return out, nil
 }
 
-// filesIn are the paths of a folder's pictures and recordings, by name.
-func filesIn(path string) ([]string, error) {
-	entries, err := os.ReadDir(path)
-	if err != nil {
-		return nil, err
-	}
-	var out []string
-	for _, f := range entries {
-		if !f.IsDir() && hasEnding(f.Name(), slices.Concat(pictureEndings, soundEndings)) {
-			out = append(out, filepath.Join(path, f.Name()))
-		}
-	}
-	return out, nil
+// isItem reports the name of a picture or a recording.
+func isItem(name string) bool {
+	return hasEnding(name, pictureEndings) || hasEnding(name, soundEndings)
 }
 
-// deeperIn are the pictures and recordings in the folders of a folder, at any depth, as seen from
-// the data set.
+// filesIn are the paths of a folder's pictures and recordings, and of the folders in it, by name.
+func filesIn(path string) (files, folders []string, err error) {
+	entries, err := os.ReadDir(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, f := range entries {
+		switch own := filepath.Join(path, f.Name()); {
+		case f.IsDir() && !strings.HasPrefix(f.Name(), "."):
+			folders = append(folders, own)
+		case !f.IsDir() && isItem(f.Name()):
+			files = append(files, own)
+		}
+	}
+	return files, folders, nil
+}
+
+// deeperIn are the pictures and recordings in a folder, at any depth, as seen from the data set.
 func deeperIn(from, folder string) (out []string, err error) {
-	endings := slices.Concat(pictureEndings, soundEndings)
 	err = filepath.WalkDir(folder, func(path string, e fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
 			return err
-		case e.IsDir() && path != folder && strings.HasPrefix(e.Name(), "."):
+		case e.IsDir() && strings.HasPrefix(e.Name(), "."):
 			return fs.SkipDir
-		case !e.IsDir() && filepath.Dir(path) != folder && hasEnding(path, endings):
+		case !e.IsDir() && isItem(e.Name()):
 			out = append(out, relative(from, path))
 		}
 		return nil
@@ -216,7 +223,7 @@ func Paths(path string) []string {
 		}
 	}
 	for _, folder := range paths {
-		own, _ := filesIn(folder)
+		own, _, _ := filesIn(folder)
 		paths = append(paths, own...)
 	}
 	return paths

@@ -116,9 +116,11 @@ func (s *reader) numpy(raw []byte) (data.Batch, error) {
 	if err != nil {
 		return b, err
 	}
-	for _, a := range inputs { // also items that are not drawn
-		if i, j, ok := a.notFinite(); ok {
-			return b, a.outside(i, j, a.n, a.value(i, j), Input{})
+	if len(s.at) < inputs[0].n { // items that are not drawn
+		for _, a := range inputs {
+			if i, j, ok := a.notFinite(); ok {
+				return b, a.outside(i, j, a.n, a.value(i, j), Input{})
+			}
 		}
 	}
 	var found []label
@@ -418,8 +420,10 @@ func (s *reader) targets(b *data.Batch, found []label, rest, inputs []*array) er
 		if err := s.fits(b.N, a.size(), 4); err != nil {
 			return err
 		}
-		if item, j, ok := a.notFinite(); ok { // also of an item that is not drawn
-			return a.badLabel(item, a.value(item, j))
+		if len(s.at) < a.n { // items that are not drawn
+			if item, j, ok := a.notFinite(); ok {
+				return a.badLabel(item, a.value(item, j))
+			}
 		}
 		t, err := a.drawn(s.at).target(found[i].result, b.N)
 		if err != nil {
