@@ -94,7 +94,7 @@ func NewDetector(t *Task, text string) (*Detector, error) {
 	if d.classes*d.count != d.scores.size || !isEnd {
 		return nil, bad("%d boxes have scores as %s has boxes, the classes in place of the four numbers, and %s is %s", d.count, d.boxes.Name, d.scores.Name, d.scores.Shape)
 	}
-	if d.corners = boxForms[said["form"]]; d.corners == nil {
+	if d.corners = boxForms[d.form]; d.corners == nil {
 		return nil, bad("the form of boxes is one of %s", strings.Join(BoxForms(), ", "))
 	}
 	switch x, err := decimal.Float(said["least"], 64); {

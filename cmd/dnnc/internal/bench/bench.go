@@ -102,10 +102,7 @@ func Count(ctx context.Context, o driver.Options, r *driver.Result) (*Report, er
 	}
 	run, steps := mean(counts, m)
 	for _, c := range counts[1:] {
-		if m.Streams() { // whose rings turn
-			break
-		}
-		if c.Run != counts[0].Run {
+		if !m.Streams() && c.Run != counts[0].Run { // of streams, rings turn
 			return nil, diag.New(diag.Pos{}, diag.CheckFailed, "%s takes %d instructions for one input and %d for another", m.Name, counts[0].Run, c.Run).
 				WithNote("%s", unequal(b.Units, counts[0].Steps, c.Steps))
 		}
@@ -120,7 +117,7 @@ func Count(ctx context.Context, o driver.Options, r *driver.Result) (*Report, er
 		report.Variable = variable(string(asm), r.Target)
 	}
 	if m.Streams() {
-		report.Stream, report.Most = m.Stream.Hop, 0
+		report.Stream = m.Stream.Hop
 		for _, c := range counts {
 			report.Most = max(report.Most, c.Run)
 		}
