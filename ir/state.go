@@ -67,15 +67,12 @@ func (n *Node) stateTypes() []Type {
 // StartByte is byte i of a state after a reset, the low byte of an element first.
 func (v *Value) StartByte(i int) int8 { return int8(v.Start >> (8 * (i % v.Type.Elem.StoredSize()))) }
 
-// NewStates gives a node states, which begin with the integers of starts, and adds them to m.
-func (m *Module) NewStates(n *Node, starts ...int) {
+// NewStates gives a node states, which begin with the integers of starts, and adds them to m. free is a
+// name like the one that it gets which nothing in m has.
+func (m *Module) NewStates(n *Node, free func(name string) string, starts ...int) {
 	names := map[Op][]string{History: {"past", "next"}, Recurrent: {"state", "cell"}}[n.Op]
 	for i, t := range n.stateTypes() {
-		name := n.Name() + "." + names[i]
-		for k := 2; m.Value(name) != nil || m.Const(name) != nil; k++ {
-			name = fmt.Sprintf("%s.%s%d", n.Name(), names[i], k)
-		}
-		s := &Value{Name: name, Type: t, Start: starts[i], Pos: n.Pos}
+		s := &Value{Name: free(n.Name() + "." + names[i]), Type: t, Start: starts[i], Pos: n.Pos}
 		s.Content.Axis = NoAxis
 		n.Args = append(n.Args, s)
 		m.States = append(m.States, s)

@@ -263,7 +263,7 @@ func (s *streamer) node(n *ir.Node, w way, hop int) {
 		n.Args[0] = s.delayed(n.Name(), x, 0)
 		out.delay = 0
 		resize(n.Out, w.axis, out.frames)
-		s.m.NewStates(n, 0, 0)
+		s.m.NewStates(n, s.free, 0, 0)
 	}
 	resize(n.Out, w.axis, out.frames)
 	s.now[n.Out] = out
@@ -363,7 +363,7 @@ func (s *streamer) keep(name string, v *ir.Value, p pace, frames, back, apart, f
 			WithHelp("time goes along the height of an image [C,H,W], the width of [C,1,W], or the first axis of other values: transpose the input")
 		return n.Out
 	}
-	s.m.NewStates(n, fill, -max(p.delay, 0))
+	s.m.NewStates(n, s.free, fill, -max(p.delay, 0))
 	s.made[key] = n.Out
 	s.now[n.Out] = pace{axis: p.axis, frames: frames, delay: p.delay + back}
 	s.ops = append(s.ops, n)
