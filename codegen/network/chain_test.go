@@ -20,6 +20,7 @@ import (
 	"github.com/dnnc/dnnc/frontend/weights"
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/geometry"
+	"github.com/dnnc/dnnc/ir/loop"
 	"github.com/dnnc/dnnc/ir/processor"
 	"github.com/dnnc/dnnc/ir/stripes"
 	"github.com/dnnc/dnnc/passes"
@@ -307,9 +308,17 @@ func TestChainsInC(t *testing.T) {
 	p, err := network.Write(m, network.Interface{Prefix: "net"})
 	require.NoError(t, err)
 	assert.Len(t, network.Steps(p), 1, "a chain is one row")
+	in, want := cases(t, m, 6)
+	got := runInC(t, p, fmt.Sprintf(stepper, m.Inputs[0].Type.Shape.Size(), m.Outputs[0].Type.Shape.Size(), network.StepState(m)+network.StepStateBytes, units[0].Steps), in)
+	require.Equal(t, bytes.Join(want, nil), got)
+}
+
+// runInC compiles the C of a program, with every warning, and a main function under sanitizers, and
+// runs them on inputs: what it writes.
+func runInC(t *testing.T, p *loop.Program, main string, in [][]byte) []byte {
+	t.Helper()
 	dir := t.TempDir()
 	file := func(n string) string { return filepath.Join(dir, n) }
-	main := fmt.Sprintf(stepper, m.Inputs[0].Type.Shape.Size(), m.Outputs[0].Type.Shape.Size(), network.StepState(m)+network.StepStateBytes, units[0].Steps)
 	require.NoError(t, os.WriteFile(file("net.c"), []byte(c.Print(p)), 0o644))
 	require.NoError(t, os.WriteFile(file("main.c"), []byte(main), 0o644))
 	compile := func(args ...string) {
@@ -318,10 +327,9 @@ func TestChainsInC(t *testing.T) {
 	}
 	compile(append(strict, "-c", "-o", file("net.o"), file("net.c"))...)
 	compile("-o", file("run"), file("main.c"), file("net.o"))
-	in, want := cases(t, m, 6)
 	cmd := exec.Command(file("run"))
 	cmd.Stdin = bytes.NewReader(bytes.Join(in, nil))
 	got, err := cmd.Output()
 	require.NoError(t, err)
-	require.Equal(t, bytes.Join(want, nil), got)
+	return got
 }

@@ -4,16 +4,13 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/dnnc/dnnc/codegen/c"
 	"github.com/dnnc/dnnc/codegen/network"
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/loop"
@@ -140,22 +137,8 @@ func TestStreamsInC(t *testing.T) {
 		require.NoError(t, err)
 		p, err := network.Write(m, network.Interface{Prefix: "net"})
 		require.NoError(t, err)
-		dir := t.TempDir()
-		file := func(n string) string { return filepath.Join(dir, n) }
-		main := fmt.Sprintf(streamer, m.Inputs[0].Type.Slots(), m.Outputs[0].Type.Slots(), network.StepState(m)+network.StepStateBytes)
-		require.NoError(t, os.WriteFile(file("net.c"), []byte(c.Print(p)), 0o644))
-		require.NoError(t, os.WriteFile(file("main.c"), []byte(main), 0o644))
-		compile := func(args ...string) {
-			out, err := exec.Command("gcc", append([]string{"-fsanitize=undefined,address", "-fno-sanitize-recover=all", "-O1"}, args...)...).CombinedOutput()
-			require.NoError(t, err, string(out))
-		}
-		compile(append(strict, "-c", "-o", file("net.o"), file("net.c"))...)
-		compile("-o", file("run"), file("main.c"), file("net.o"))
 		in, want := streamRuns(t, m, 80)
-		cmd := exec.Command(file("run"))
-		cmd.Stdin = bytes.NewReader(bytes.Join(in, nil))
-		got, err := cmd.Output()
-		require.NoError(t, err, name)
+		got := runInC(t, p, fmt.Sprintf(streamer, m.Inputs[0].Type.Slots(), m.Outputs[0].Type.Slots(), network.StepState(m)+network.StepStateBytes), in)
 		require.Equal(t, bytes.Join(want, nil), got, name)
 	}
 }

@@ -46,16 +46,8 @@ func TestWiden(t *testing.T) {
 		env.Bits = c.bits
 		require.NoError(t, passes.Table.Run(context.Background(), m, env, pass.Options{StopAfter: "widen"}))
 		text := m.String()
-		var wide, added []string
-		for _, v := range m.Inputs {
-			if v.Wide {
-				wide = append(wide, v.Name)
-			}
-		}
+		wide, added := wideIn(m), []string(nil)
 		for _, n := range m.Ops {
-			if n.Out.Wide {
-				wide = append(wide, n.Name())
-			}
 			if n.Op == ir.Requantize {
 				added = append(added, n.Name())
 			}
@@ -85,14 +77,10 @@ func TestFeaturesAreWide(t *testing.T) {
 		require.NoError(t, err, source)
 		env := environment(t, m)
 		require.NoError(t, passes.Table.Run(context.Background(), m, env, pass.Options{StopAfter: "widen"}))
-		wide := []string{"x"}
 		for _, n := range m.Ops {
 			assert.NotEqual(t, ir.Requantize, n.Op, m.String())
-			if n.Out.Wide {
-				wide = append(wide, n.Name())
-			}
 		}
-		assert.ElementsMatch(t, strings.Fields(want), wide, source)
+		assert.ElementsMatch(t, strings.Fields(want), wideIn(m), source)
 	}
 }
 
@@ -150,6 +138,11 @@ func wideOf(t *testing.T, source string) (wide []string, text string) {
 	m, err := frontend.Parse("net.dnn", []byte(source), frontend.Options{})
 	require.NoError(t, err)
 	require.NoError(t, passes.Table.Run(context.Background(), m, environment(t, m), pass.Options{StopAfter: "widen"}))
+	return wideIn(m), m.String()
+}
+
+// wideIn lists the values of 16 bits, inputs first.
+func wideIn(m *ir.Module) (wide []string) {
 	for _, v := range m.Inputs {
 		if v.Wide {
 			wide = append(wide, v.Name)
@@ -160,7 +153,7 @@ func wideOf(t *testing.T, source string) (wide []string, text string) {
 			wide = append(wide, n.Name())
 		}
 	}
-	return wide, m.String()
+	return wide
 }
 
 // TestWidenTails: what a result of values is made of after the last layer has 16 bits, unless something

@@ -67,40 +67,38 @@ func TestGreatProductsOfResets(t *testing.T) {
 		return m
 	}
 	assert.NoError(t, compiled(t, passes.Table, great(), ""))
-	assert.ErrorContains(t, compiled(t, spoiled(t, func(n *ir.Node) {
-		c := n.Const(ir.AttrTable)
-		x, err := c.Ints()
-		require.NoError(t, err)
-		for i := range x {
-			x[i] -= x[i] / 1024
-		}
-		c.Data = ir.IntConst("", c.Type.Elem, c.Type.Shape, x).Data
-	}), great(), ""), "pass quantize: y (recurrent)")
+	assert.ErrorContains(t, compiled(t, spoiled(t, lessTable(t, 1024)), great(), ""), "pass quantize: y (recurrent)")
 }
 
 // TestBrokenRecurrencesAreFound: also in cells that saturate.
 func TestBrokenRecurrencesAreFound(t *testing.T) {
 	for name, spoil := range map[string]func(n *ir.Node){
-		"back": func(n *ir.Node) { n.Put(ir.AttrBack.Is(1)) },
-		"mul": func(n *ir.Node) {
-			c := n.Const(ir.AttrMul)
-			x, err := c.Ints()
-			require.NoError(t, err)
-			x[0] += x[0] / 8
-			c.Data = ir.IntConst("", c.Type.Elem, c.Type.Shape, x).Data
-		},
-		"table": func(n *ir.Node) {
-			c := n.Const(ir.AttrTable)
-			x, err := c.Ints()
-			require.NoError(t, err)
-			for i := range x {
-				x[i] -= x[i] / 16
-			}
-			c.Data = ir.IntConst("", c.Type.Elem, c.Type.Shape, x).Data
-		},
+		"back":  func(n *ir.Node) { n.Put(ir.AttrBack.Is(1)) },
+		"mul":   edited(t, ir.AttrMul, func(x []int64) { x[0] += x[0] / 8 }),
+		"table": lessTable(t, 16),
 	} {
 		assert.ErrorContains(t, compiled(t, spoiled(t, spoil), recurrence(t, ir.CellLSTM, 3, 20), ""), "pass quantize: y (recurrent)", name)
 	}
+}
+
+// edited changes the integers of a constant of a node.
+func edited(t *testing.T, key ir.Key[*ir.Const], change func(x []int64)) func(n *ir.Node) {
+	return func(n *ir.Node) {
+		c := n.Const(key)
+		x, err := c.Ints()
+		require.NoError(t, err)
+		change(x)
+		c.Data = ir.IntConst("", c.Type.Elem, c.Type.Shape, x).Data
+	}
+}
+
+// lessTable makes the table of a node less by one part of some.
+func lessTable(t *testing.T, parts int64) func(n *ir.Node) {
+	return edited(t, ir.AttrTable, func(x []int64) {
+		for i := range x {
+			x[i] -= x[i] / parts
+		}
+	})
 }
 
 // spoiled are the passes, of which quantize changes recurrences after its work.
