@@ -14,7 +14,7 @@ import (
 // What fit measures: every layer in every format on every target. Convolutions of one
 // channel a group have no codebooks.
 var (
-	fitTargets = []string{"armv6m", "armv7m", "armv7em", "armv8.1m", "armv7", "aarch64", "aarch64+dotprod", "riscv32", "riscv32+zve32x", "riscv64+v", "x86_64"}
+	fitTargets = []string{"armv6m", "armv7m", "armv7em", "armv8.1m", "armv7", "aarch64", "aarch64+dotprod", "aarch64+i8mm", "riscv32", "riscv32+zve32x", "riscv64+v", "x86_64"}
 	fitLayers  = []string{"conv3x3", "conv1x1", "depthwise", "linear", "deep3x3", "first3x3"}
 	fitFormats = []string{"i8", "odd1", "odd2", "odd3", "odd4", "odd6", "code4", "vec4x8", "vec4x16", "vec6x8"}
 )

@@ -127,6 +127,19 @@ func onLanes(name string, a []loop.Expr, i int) (text string, ok bool) {
 		return fmt.Sprintf("(uint16_t)(sext8_32(%s) * sext8_32((uint8_t)(%s >> %d)))", expr(a[0], i), x, i%2*8), true
 	case "wmacc":
 		return fmt.Sprintf("(%s + sext8_32(%s) * sext16_32(%s))", expr(a[2], i), expr(a[0], i), expr(a[1], 0)), true
+	case "smmla":
+		text := expr(a[2], i)
+		for j := range 8 {
+			text += fmt.Sprintf(" + sext8_32(%s) * sext8_32(%s)", expr(a[0], i/2*8+j), expr(a[1], i%2*8+j))
+		}
+		return "(" + text + ")", true
+	case "lower", "upper":
+		half := a[0].Type().Lanes / 2
+		from := 0
+		if name == "upper" {
+			from = half
+		}
+		return expr(a[i/half], from+i%half), true
 	case "zip2":
 		return expr(a[i/2%2], i/4*2+i%2), true
 	case "zip":
@@ -163,7 +176,7 @@ func total(e loop.Expr) string {
 }
 
 // vectors are the names that onLanes knows.
-var vectors = []string{"sdot", "udot", "mladav", "mladavu", "addv", "addvu", "mull", "paddl", "padal", "padalu", "abal", "tst", "tbl16", "sum", "sums", "lanes", "qdmulh", "qrdmulh", "qshl", "rshr", "qadd", "qxtn16", "qxtn8", "tbl64", "zip", "zip2", "sdotlane", "mulllane", "wmacc"}
+var vectors = []string{"sdot", "udot", "mladav", "mladavu", "addv", "addvu", "mull", "paddl", "padal", "padalu", "abal", "tst", "tbl16", "sum", "sums", "lanes", "qdmulh", "qrdmulh", "qshl", "rshr", "qadd", "qxtn16", "qxtn8", "tbl64", "zip", "zip2", "sdotlane", "smmla", "lower", "upper", "mulllane", "wmacc"}
 
 func pairOf(a []loop.Expr, i int, widen string) string {
 	return fmt.Sprintf("(%s + %s(%s) + %s(%s))", expr(a[1], i), widen, expr(a[0], 2*i), widen, expr(a[0], 2*i+1))

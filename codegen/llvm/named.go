@@ -149,6 +149,11 @@ var forms = map[string]func(p *printer, e *loop.Named, args []value.Value) value
 		x := p.spread(args[1], e.Args[1].Type(), e.Args[2].(*loop.Const).Value, 4)
 		return p.intrinsic("llvm.aarch64.neon.sdot.v4i32.v16i8", e.T, args[3], args[0], p.block.NewBitCast(x, typeOf(loop.I8.Vec(16))))
 	},
+	"smmla": func(p *printer, e *loop.Named, args []value.Value) value.Value {
+		return p.intrinsic("llvm.aarch64.neon.smmla.v4i32.v16i8", e.T, args[2], args[0], args[1])
+	},
+	"lower": func(p *printer, e *loop.Named, args []value.Value) value.Value { return p.half(0, e, args) },
+	"upper": func(p *printer, e *loop.Named, args []value.Value) value.Value { return p.half(1, e, args) },
 	"mulllane": func(p *printer, e *loop.Named, args []value.Value) value.Value {
 		if p.target.Arch == "arm" {
 			x := p.spread(args[1], e.Args[1].Type(), e.Args[2].(*loop.Const).Value, 4)
@@ -279,6 +284,13 @@ func (p *printer) spread(x value.Value, t loop.Type, lane int64, n int) value.Va
 		x, lane = p.block.NewInsertElement(constant.NewUndef(types.NewVector(uint64(n), typeOf(t))), x, constant.NewInt(types.I32, 0)), 0
 	}
 	return p.block.NewShuffleVector(x, constant.NewUndef(x.Type()), number(loop.I32.Vec(n), func(int) int64 { return lane }))
+}
+
+// half is the lower or upper half of two vectors, one after the other.
+func (p *printer) half(upper int64, e *loop.Named, args []value.Value) value.Value {
+	n := int64(e.T.Lanes / 2)
+	mask := number(loop.I32.Vec(e.T.Lanes), func(i int) int64 { return int64(i)/n*2*n + int64(i)%n + upper*n })
+	return p.block.NewShuffleVector(args[0], args[1], mask)
 }
 
 // mull multiplies signed bytes. Written as a product of extended bytes, LLVM extends codes, which

@@ -1,5 +1,7 @@
 package loop
 
+import "slices"
+
 // Named is an instruction of a processor, known by a name. Intrinsics defines what it
 // computes; the printers define how it is written.
 type Named struct {
@@ -99,6 +101,21 @@ var Intrinsics = map[string]func(args [][]int64) []int64{
 		}
 		return out
 	},
+	// smmla adds to a 2x2 matrix of 32 bits the product of two 2x8 matrices of signed bytes, the second one
+	// turned; all are row by row.
+	"smmla": func(a [][]int64) []int64 {
+		out := make([]int64, len(a[2]))
+		for i, sum := range a[2] {
+			for j := range 8 {
+				sum += a[0][i/2*8+j] * a[1][i%2*8+j]
+			}
+			out[i] = wrap(sum, 32)
+		}
+		return out
+	},
+	// lower is the lower half of the lanes of two vectors, one after the other; upper the upper half.
+	"lower": func(a [][]int64) []int64 { return slices.Concat(a[0][:len(a[0])/2], a[1][:len(a[1])/2]) },
+	"upper": func(a [][]int64) []int64 { return slices.Concat(a[0][len(a[0])/2:], a[1][len(a[1])/2:]) },
 	// mulllane is mull of the first argument with the two bytes of one lane of 16 bits of the
 	// second, in turn; the third is the lane's number, a constant, the fourth is 0 of the result's type.
 	"mulllane": func(a [][]int64) []int64 {

@@ -104,13 +104,13 @@ var table = []*Target{
 		LinkMode: "armelf_linux_eabi",
 	},
 	{
-		Name: "aarch64", Doc: "64-bit Arm, Linux; +dotprod from Cortex-A55 and A75 on", Arch: "aarch64",
+		Name: "aarch64", Doc: "64-bit Arm, Linux; +dotprod from Cortex-A55 and A75 on, +i8mm from A510 and A710 on", Arch: "aarch64",
 		Triple: "aarch64-unknown-linux-gnu", CPU: "cortex-a53", Features: []string{"neon"}, PIC: true,
 		CPUs: []CPU{
 			{Name: "cortex-a55", Features: []string{"dotprod"}, MCA: "cortex-a55"}, {Name: "cortex-a57", MCA: "cortex-a57"}, {Name: "cortex-a72", MCA: "cortex-a72"},
 			{Name: "cortex-a76", Features: []string{"dotprod"}, MCA: "cortex-a76"}, {Name: "neoverse-n1", Features: []string{"dotprod"}, MCA: "neoverse-n1"},
 		},
-		Known: []Feature{{Name: "dotprod", Doc: "SDOT, UDOT"}, {Name: "i8mm", Doc: "USDOT, SMMLA", Includes: []string{"dotprod"}}},
+		Known: []Feature{{Name: "dotprod", Doc: "SDOT, UDOT"}, {Name: "i8mm", Doc: "USDOT, SMMLA", Includes: []string{"dotprod"}, MCA: "neoverse-n2"}},
 		Runners: []Runner{
 			user("qemu-aarch64", "cortex-a53", "neon"), user("qemu-aarch64", "cortex-a76", "neon", "dotprod"), user("qemu-aarch64", "max", "neon", "dotprod", "i8mm"),
 		}, MCA: "cortex-a53",
@@ -163,7 +163,7 @@ var table = []*Target{
 // refinements that are tested and listed beside their family.
 var refinements = map[string][]string{
 	"armv7em": {":cortex-m7"},
-	"aarch64": {"+dotprod"},
+	"aarch64": {"+dotprod", "+i8mm"},
 	"riscv32": {"+a", "+zve32x"},
 	"riscv64": {"+v"},
 	"x86_64":  {"+avx2", "+avxvnni"},

@@ -56,6 +56,7 @@ type Feature struct {
 	Name, Doc string
 	Includes  []string
 	Length    string // of vector registers, at least: LLVM's feature, where the feature itself promises less
+	MCA       string // the model of a processor that has it, for one whose own model lacks it
 }
 
 // Runner is an emulator that runs a target's programs on another machine.
@@ -283,6 +284,11 @@ func (t *Target) Refine(cpu, features string) (*Target, error) {
 			return nil, d
 		}
 		r.set(have, f, word[0] != '-')
+	}
+	for _, k := range t.Known {
+		if k.MCA != "" && have[k.Name] && !before[k.Name] {
+			r.MCA = k.MCA
+		}
 	}
 	for _, sign := range []string{"+", "-"} {
 		for _, k := range t.Known {

@@ -138,4 +138,9 @@ func TestFeatures(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, "armv8.1m:cortex-m85-mve", x.Name)
 	assert.Equal(t, "cortex-m85", x.MCA)
+	for name, model := range map[string]string{"aarch64": "cortex-a53", "aarch64+dotprod": "cortex-a53", "aarch64+i8mm": "neoverse-n2", "aarch64:cortex-a76": "cortex-a76"} {
+		x, err := processor.Find(name)
+		require.NoError(t, err)
+		assert.Equal(t, model, x.MCA, name)
+	}
 }

@@ -372,7 +372,12 @@ func (c *columnWriter) sixteens(source, to *loop.Cursor, n loop.Expr) {
 		if sums == nil && c.sum != nil {
 			b.Set(c.sum, loop.Instr(add, v, c.sum.Get()))
 		}
-		b.StoreAligned(to, loop.Int(0), v, 8)
+		if n := c.granule(); n < 16 {
+			b.StoreAligned(to, loop.Int(0), half(v, 0), 8)
+			b.StoreAligned(to, loop.Int(c.stride(n)), half(v, 1), 8)
+		} else {
+			b.StoreAligned(to, loop.Int(0), v, 8)
+		}
 		b.Advance(source, 16)
 		b.Advance(to, c.stride(16))
 	})

@@ -82,6 +82,9 @@ func (m *Product) cycles(e ir.Elem, k, pixels, channels, all int) float64 {
 		if room := m.Room(p); room > 0 {
 			step += px * units * m.Flush / float64(room)
 		}
+		if m.pairsIn(l) {
+			step -= px * units * product / 2
+		}
 		left := rest * float64(l.Rest*channels) * (1 + px/4)
 		switch {
 		case m.isThumb1():

@@ -109,13 +109,25 @@ func (k *micro) decodePart(p *plane, l Layout, n, channels, to, from, bit int, v
 				q := k.codeAt(p, b.Let("bit", at))
 				// Products of a tile's channels lie side by side.
 				product := loop.Op(loop.LShr, i, loop.Int(bits.TrailingZeros(uint(k.m.Lanes))))
-				dst := loop.Sum(first, loop.Scaled(loop.Sum(loop.Scaled(product, channels), unit), k.m.Lanes), loop.Op(loop.And, i, loop.Int(k.m.Lanes-1)))
+				field, lane := unit, loop.Op(loop.And, i, loop.Int(k.m.Lanes-1))
+				if k.m.pairsIn(l) {
+					field, lane = pairedPlace(unit, lane, k.m.Lanes/2)
+				}
+				dst := loop.Sum(first, loop.Scaled(loop.Sum(loop.Scaled(product, channels), field), k.m.Lanes), lane)
 				dst = b.Let("dst", dst)
 				v := value(q, loop.To(loop.ZExt, loop.At(k.g.Scratch, dst, loop.I8), 32))
 				b.Store(k.g.Scratch, dst, loop.To(loop.Trunc, v, 8))
 			})
 		})
 	})
+}
+
+// pairedPlace is the unit and the lane of the code of a channel for an input of a step (pairedLane).
+func pairedPlace(channel, input loop.Expr, half int) (unit, lane loop.Expr) {
+	odd := loop.Op(loop.And, channel, loop.Int(1))
+	upper := loop.Op(loop.LShr, input, loop.Int(bits.TrailingZeros(uint(half))))
+	lane = loop.Sum(loop.Scaled(odd, half), loop.Op(loop.And, input, loop.Int(half-1)))
+	return loop.Sum(loop.Op(loop.Sub, channel, odd), upper), lane
 }
 
 // decodeNested decodes the i-th plane to nested halves in scratch, and those of rows left over to halves

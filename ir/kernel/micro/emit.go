@@ -185,6 +185,9 @@ func (k *micro) granule() int {
 	if k.m.Planar {
 		return k.columnBytes()
 	}
+	if k.m.Paired {
+		return k.m.Inputs() / 2
+	}
 	return k.m.Inputs() * k.m.Input / 8
 }
 
@@ -349,10 +352,19 @@ func (k *micro) block(col column, outs []output, channels int, y *loop.Cursor, c
 			continue
 		}
 		wide, singles := make([][]*loop.Var, len(outs)), acc
+		paired := k.m.pairsIn(l)
+		if paired {
+			k.matrices(p, l, col, ws[i], acc)
+		}
 		for i := range wide {
 			wide[i] = k.sums(channels, k.m.Code.wide())
 		}
-		k.words(p, l, col, ws[i], wide)
+		if paired && !decoded {
+			continue
+		}
+		if !paired {
+			k.words(p, l, col, ws[i], wide)
+		}
 		if k.m.NestedIn(l) {
 			k.takeApart(p, l, wide, wide)
 		}
@@ -421,6 +433,52 @@ func (k *micro) block(col column, outs []output, channels int, y *loop.Cursor, c
 			q.StoreAt(best, y, loop.Int(i/k.pooled*k.apart+j))
 		}
 	}
+}
+
+// matrices adds the products of a row's words of two channels and two pixels each.
+func (k *micro) matrices(p *plane, l Layout, col column, w *loop.Cursor, acc [][]*loop.Var) {
+	b := k.g.B
+	sums := make([][]*loop.Var, len(acc))
+	for px := range sums {
+		sums[px] = make([]*loop.Var, l.Units)
+		for c := range sums[px] {
+			if px%2+c%2 == 0 {
+				sums[px][c] = b.Var("matrix", loop.Num(k.m.Code.wide(), 0))
+			} else { // the four of a matrix are one
+				sums[px][c] = sums[px&^1][c&^1]
+			}
+		}
+	}
+	k.words(p, l, col, w, sums)
+	for px, row := range acc {
+		half := []string{"lower", "upper"}[px%2] // a pixel is a row
+		for j, v := range row {
+			if v.Type.Lanes == 4 {
+				four := loop.Instr(half, sums[px][4*j].Get(), sums[px][4*j+2].Get())
+				b.Set(v, loop.Sum(v.Get(), four))
+				continue
+			}
+			own := &loop.Lanes{T: k.m.Code.wide(), Values: make([]int64, 4)}
+			own.Values[px%2*2+j%2] = -1
+			b.Set(v, loop.Sum(v.Get(), k.m.Code.total(loop.Op(loop.And, sums[px][j].Get(), own))))
+		}
+	}
+}
+
+// pairs loads the inputs of one step of all pixels: of each two pixels a vector with the lower half of both, and
+// one with the upper half; or, apart, a vector of each pixel.
+func (k *micro) pairs(x *loop.Cursor, at int, apart bool) []loop.Expr {
+	b, list := k.g.B, make([]loop.Expr, k.pixels)
+	for upper := range 2 {
+		for px := 0; px < k.pixels; px += 2 {
+			list[px+upper] = b.Let("x", k.m.Code.input(x, at+(upper*k.pixels+px)*k.granule()))
+		}
+	}
+	for px := 0; apart && px < k.pixels; px += 2 {
+		lower, upper := list[px], list[px+1]
+		list[px], list[px+1] = b.Let("x", loop.Instr("lower", lower, upper)), b.Let("x", loop.Instr("upper", lower, upper))
+	}
+	return list
 }
 
 // vectors reports whether sums are vectors.
@@ -570,13 +628,17 @@ func (k *micro) loops(p *plane, l Layout, w *loop.Cursor, x []*loop.Cursor, grou
 // stays reports whether words of codes are loaded from one place in a round: those
 // that are operands as they lie, so that two of them are one load, and those of processors
 // that move an address by an instruction of its own.
-func (k *micro) stays(l Layout) bool { return l.Fields == 1 && k.m.Word == 4 || k.isRISC() }
+func (k *micro) stays(l Layout) bool {
+	return l.Fields == 1 && (k.m.Word == 4 || k.m.Paired) || k.isRISC()
+}
 
 // group adds the products of one group of words. Inputs are loaded for two
 // products at once, which one instruction may do.
 func (k *micro) group(p *plane, l Layout, w *loop.Cursor, x []*loop.Cursor, wordAt, inputAt int, acc [][]*loop.Var) {
 	b := k.g.B
 	var word, own loop.Expr // own is the step's part of it
+	var first loop.Expr     // of two channels, the code of the first one
+	paired := k.m.pairsIn(l)
 	batch := max(1, 2/len(acc))
 	inputs := make([]loop.Expr, batch*len(acc))
 	for f := range l.Words * l.Fields {
@@ -584,6 +646,11 @@ func (k *micro) group(p *plane, l Layout, w *loop.Cursor, x []*loop.Cursor, word
 		if unit == 0 && step%batch == 0 {
 			b.Fence()
 			for i := range min(batch, l.Steps-step) {
+				if k.m.Paired {
+					copy(inputs[i*len(acc):], k.pairs(x[0], 0, !paired))
+					b.Advance(x[0], k.stride(k.m.Lanes))
+					continue
+				}
 				for px := range acc {
 					if k.m.Code.walks() {
 						inputs[i*len(acc)+px] = b.Let("x", k.m.Code.input(x[0], 0))
@@ -615,6 +682,18 @@ func (k *micro) group(p *plane, l Layout, w *loop.Cursor, x []*loop.Cursor, word
 			own = b.Let("own", loop.Op(loop.And, word, mask))
 		}
 		code := b.Let("q", k.field(p, l, own, f%l.Fields))
+		if paired {
+			if unit%2 == 0 {
+				first = code
+				continue
+			}
+			for i := 0; i < len(acc); i += 2 {
+				v, x := acc[i][unit], inputs[step%batch*len(acc)+i:]
+				b.Set(v, loop.Instr("smmla", x[0], first, v.Get()))
+				b.Set(v, loop.Instr("smmla", x[1], code, v.Get()))
+			}
+			continue
+		}
 		for i := range acc {
 			v := acc[i][unit]
 			b.Set(v, k.m.Code.add(p.product, code, inputs[step%batch*len(acc)+i], v.Get()))
@@ -731,8 +810,12 @@ func (k *micro) restBytes(p *plane, l Layout, col column, bit loop.Expr, acc [][
 		at := i * k.m.Lanes
 		b.Fence()
 		inputs := make([]loop.Expr, len(acc))
-		for px := range inputs {
-			inputs[px] = b.Let("x", k.m.Code.input(x, k.stride(at)+px*k.granule()))
+		if k.m.Paired {
+			inputs = k.pairs(x, k.stride(at), true)
+		} else {
+			for px := range inputs {
+				inputs[px] = b.Let("x", k.m.Code.input(x, k.stride(at)+px*k.granule()))
+			}
 		}
 		for j := range acc[0] {
 			code := b.Let("q", &loop.Load{From: codes, Offset: loop.Int(j*l.Rest + at), T: t, Align: 1})

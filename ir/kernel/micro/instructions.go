@@ -309,6 +309,9 @@ func (sdot) add(_ int, code, input, sum loop.Expr) loop.Expr {
 	return loop.Instr("sdot", code, input, sum)
 }
 
+// smmla multiplies matrices of signed bytes. Rows left over, and codes that no word holds, are multiplied by sdot.
+type smmla struct{ sdot }
+
 // mladav multiplies signed bytes and adds all products to one sum.
 type mladav struct{ mlal }
 

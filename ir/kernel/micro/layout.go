@@ -110,6 +110,9 @@ func (m *Product) NestedIn(l Layout) bool {
 // nestsIn reports whether a layout has the codes of two channels in halves.
 func (m *Product) nestsIn(l Layout) bool { return m.Carried && l.Units%2 == 0 }
 
+// pairsIn reports whether the fields of a layout have the codes of two channels.
+func (m *Product) pairsIn(l Layout) bool { return m.Paired && l.Units%2 == 0 && l.Units > 0 }
+
 // ofBytes reports whether a product of halves extends the bytes of its inputs, the even and the odd ones of
 // each four together.
 func (m *Product) ofBytes() bool { return m.Carried && m.Input == 8 }

@@ -15,7 +15,7 @@ import (
 
 var scalar = []string{"i8", "i8", "odd1", "odd2", "odd3", "odd4", "odd5", "odd6", "odd7", "odd8", "i2", "i3", "i4", "i5", "i6", "i7"}
 
-var targets = []string{"armv7em", "armv7m", "armv6m", "armv7", "aarch64", "aarch64+dotprod", "armv8.1m", "x86_64+avx2", "riscv32"}
+var targets = []string{"armv7em", "armv7m", "armv6m", "armv7", "aarch64", "aarch64+dotprod", "aarch64+i8mm", "armv8.1m", "x86_64+avx2", "riscv32"}
 
 func TestConvolutions(t *testing.T) {
 	kerneltest.Family(t, &micro.Conv, 40, kerneltest.Layer{Pools: true, Formats: scalar}.Draw, targets...)

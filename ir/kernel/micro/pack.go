@@ -204,6 +204,13 @@ func nestedStreams(m *Product, codes []byte, groups, rows, k, channels int, orde
 	return streams
 }
 
+// pairedLane is the channel and the input of a step whose code lies in a lane of a unit's field, where fields
+// of two channels have half of the inputs of each.
+func pairedLane(unit, lane, lanes int) (channel, input int) {
+	half := lanes / 2
+	return unit&^1 + lane/half, unit&1*half + lane%half
+}
+
 // wordWriter fills one plane.
 type wordWriter struct {
 	m    *Product
@@ -224,9 +231,13 @@ func (w *wordWriter) tile(bit int, l Layout, code func(channel, i int) byte) {
 	for range l.Groups * l.Words * l.Fields {
 		at := bit + word*w.m.Word*8 + field*w.p
 		for lane := range w.m.Lanes {
-			if w.m.Across {
+			switch {
+			case w.m.Across:
 				w.put(at, code(unit*w.m.Lanes+lane, step))
-			} else {
+			case w.m.pairsIn(l):
+				channel, input := pairedLane(unit, lane, w.m.Lanes)
+				w.put(at, code(channel, step*w.m.Lanes+input))
+			default:
 				w.put(at, code(unit, step*w.m.Lanes+lane))
 			}
 			at += w.m.Field

@@ -8,7 +8,7 @@ import (
 	"github.com/dnnc/dnnc/ir/kernel/micro"
 )
 
-const most = "armv7em armv7m armv6m armv7 aarch64 aarch64+dotprod armv8.1m x86_64+avx2 riscv32"
+const most = "armv7em armv7m armv6m armv7 aarch64 aarch64+dotprod aarch64+i8mm armv8.1m x86_64+avx2 riscv32"
 
 func TestPlans(t *testing.T) {
 	kerneltest.Plans(t, "plans.txt", []*kernel.Family{&micro.Conv, &micro.Linear}, []kerneltest.Case{

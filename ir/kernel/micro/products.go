@@ -46,6 +46,9 @@ type Product struct {
 	// Stacked: as Carried, of codes of few bits: the channels of a tile fill a half, the last one in two's
 	// complement less half of the codes' range. Each sum is of its channel and all before it.
 	Stacked bool
+	// Paired: one instruction multiplies a field, which has half of the inputs of two channels, with half of
+	// the inputs of two pixels, to the sums of both channels and both pixels.
+	Paired bool
 	// Halves: arguments or results have 16 bits. Carried products, which have no room for those, are
 	// better for all others.
 	Halves bool
@@ -190,6 +193,20 @@ var products = []*Product{
 		Planes: []int{4, 2, 1}, Word: 16, Lanes: 16, Field: 8, Input: 8,
 		Tiles: [][2]int{{4, 4}, {2, 4}, {1, 8}, {2, 2}, {1, 4}, {1, 2}, {2, 1}, {1, 1}},
 		Load:  1, Unpack: 1.5, InputLoad: 1, Product: 1, Start: 10, Round: 4, Unroll8: 2, Unroll: 4,
+	},
+	{
+		Name: "smmla", Code: smmla{}, Doc: "the product of two matrices, eight inputs of two pixels and of two channels",
+		Arch: []string{"aarch64"}, Feature: "i8mm", Paired: true,
+		Planes: []int{8, 4, 2, 1}, Word: 16, Lanes: 16, Field: 8, Input: 8,
+		Tiles: [][2]int{{8, 8}, {4, 16}, {4, 8}, {2, 8}, {8, 4}, {4, 4}, {2, 4}},
+		Load:  1, Unpack: 1.5, InputLoad: 1, Product: 1, Start: 10, Round: 4, Unroll8: 2, Unroll: 4,
+	},
+	{
+		Name: "smmla_decoded", Code: smmla{}, Doc: "as smmla, of codes decoded to bytes once for all pixels",
+		Arch: []string{"aarch64"}, Feature: "i8mm", Paired: true, Decodes: true, Decoded: 256 << 10,
+		Planes: []int{4, 2, 1}, Word: 16, Lanes: 16, Field: 8, Input: 8,
+		Tiles: [][2]int{{8, 8}, {4, 16}, {4, 8}, {2, 8}, {8, 4}, {4, 4}, {2, 4}},
+		Load:  1, InputLoad: 1, Product: 1, Start: 10, Round: 4, Unroll8: 2, Unroll: 4,
 	},
 	{
 		Name: "mladav", Code: mladav{}, Doc: "sixteen products of signed bytes, all added to one sum",
