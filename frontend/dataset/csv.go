@@ -157,6 +157,10 @@ func (t *columns) cells() error {
 		}
 		var bad *csv.ParseError
 		if errors.As(err, &bad) {
+			if at, ok := t.openQuote(bad.StartLine); ok {
+				return diag.New(at, diag.BadData, "the quote of this field is not closed; it was read up to line %d", bad.Line).
+					WithHelp("take the quote away, or write another one at the end of the field")
+			}
 			return diag.New(diag.Pos{File: filepath.Base(t.path), Line: bad.Line, Col: bad.Column}, diag.BadData, "%v", bad.Err).
 				WithHelp(`a field with a quote in it stands in quotes, and each quote in it is written twice: "a ""b"" c"`)
 		}
@@ -204,6 +208,32 @@ func (t *columns) records() *csv.Reader {
 	r := csv.NewReader(bytes.NewReader(bytes.TrimPrefix(t.raw, []byte("\xef\xbb\xbf"))))
 	r.Comma, r.FieldsPerRecord, r.ReuseRecord = t.delimiter, -1, true
 	return r
+}
+
+// openQuote is the place of a quote at the begin of a field, from a line on, that no other one closes.
+func (t *columns) openQuote(line int) (at diag.Pos, ok bool) {
+	raw := t.raw
+	for range line - 1 {
+		_, raw, _ = bytes.Cut(raw, []byte("\n"))
+	}
+	text, col, begins, quoted := string(raw), 0, true, false
+	for i := 0; i < len(text); i++ {
+		r := text[i]
+		col++
+		switch {
+		case quoted && r == '"' && strings.HasPrefix(text[i+1:], `"`): // one in the field
+			i, col = i+1, col+1
+		case r == '"' && begins:
+			at, quoted = diag.Pos{File: filepath.Base(t.path), Line: line, Col: col}, true
+		case r == '"':
+			quoted = false
+		}
+		begins = !quoted && (rune(r) == t.delimiter || r == '\n')
+		if r == '\n' {
+			line, col = line+1, 0
+		}
+	}
+	return at, quoted
 }
 
 // add keeps a row that begins in a line; it returns what is left of a number of bytes.
@@ -332,6 +362,9 @@ func cutFold(s, prefix string) (rest string, ok bool) {
 // called is a column as messages call it.
 func (t *columns) called(c int) string {
 	if t.names != nil && t.names[c] != "" {
+		if i := slices.Index(t.names, t.names[c]); i < c || slices.Contains(t.names[c+1:], t.names[c]) {
+			return fmt.Sprintf("%s (number %d)", t.names[c], c+1)
+		}
 		return t.names[c]
 	}
 	return strconv.Itoa(c + 1)

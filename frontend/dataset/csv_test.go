@@ -90,6 +90,10 @@ func TestBadCSV(t *testing.T) {
 		{"a,b,c\n1,2,3\n1,,3\n", "a.csv:3:3: data: the column b has no value: \"\"", tabular(2)},
 		{"a,b,c\n1,2,3\n1,NaN,3\n", "a.csv:3:3: data: the column b has no value: \"NaN\"", tabular(2)},
 		{"1,2,3\n1,2,\"?\"\n", "a.csv:2:5: data: the column 3 has no value", tabular(2)},
+		{"a,b,b\n1,2,3\n1,2,x\n", "a.csv:3:5: data: the column b (number 3) has \"x\"", tabular(2)},
+		{"a,b,c\n1,2,3\n1,\"2,3\n1,2,3\n", "a.csv:3:3: data: the quote of this field is not closed; it was read up to line 4", tabular(2)},
+		{"a,b,c\n\"1\",\"2\",\"3\"\n\"1\",\"2,\"\"\",3\n\"1,2,3\n", "a.csv:4:1: data: the quote of this field is not closed", tabular(2)},
+		{"a,b,c\n1,2,3\n1,\"2\"2,3\n", "a.csv:3:5: data: extraneous or missing", tabular(2)},
 		{"a,b,c\n1,2,3\n1,2,x\n", "a.csv:3:5: data: the column c has \"x\", which is no number", tabular(2)},
 		{"a;b;c\n1;2;3\n1;2,5;3\n", "a.csv:3:3: data: the column b has \"2,5\", which is no number\n    help: write decimal points: 2.5", tabular(2)},
 		{"1e999,0,0\n1,2,3\n", "a.csv:1:1: data: the column 1 has \"1e999\", which is no number", tabular(2)}, // and no name of a column
@@ -129,7 +133,7 @@ func TestBadCSV(t *testing.T) {
 		{"a,b,c,y\n1,2,3,u\n1,2,3,\n", "a.csv:3:7: data: the column y has no value", tabular(2)},
 		{"a,b,c,y\n1,2,3,1\n1,2,3,\n", "a.csv:3:7: data: the column y has no value", tabular(2)},
 		{"a,b,c,y,label,target\n1,2,3,1,1,1\n", "which column has the labels is not clear: it could be y, label, target\n    help: -labels y or -labels label or -labels target says it; -labels none takes none", tabular(2)},
-		{"a,b,c,y,y,target\n1,2,3,1,1,1\n", "it could be y, y, target\n    help: -labels 4 or -labels 5 or -labels target says it", with("a b c", "")},
+		{"a,b,c,y,y,target\n1,2,3,1,1,1\n", "it could be y (number 4), y (number 5), target\n    help: -labels 4 or -labels 5 or -labels target says it", with("a b c", "")},
 	} {
 		_, err := Load(folder(t, "a.csv", []byte(c.text)), c.w)
 		assert.ErrorContains(t, err, c.want, "%q", c.text)

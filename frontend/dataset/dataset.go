@@ -565,6 +565,11 @@ func (s *reader) misfit(a *array, in Input) *diag.Diagnostic {
 	default:
 		d.WithHelp("save items of the shape that the network takes")
 	}
+	for _, u := range s.unread {
+		if len(u.Shape) == len(in.Shape)+1 && slices.Equal(u.Shape[1:], in.Shape) {
+			d.WithNote("the array %s has %v", u.Name, u.Err).WithHelp("save it as float32 or as uint8")
+		}
+	}
 	return d
 }
 

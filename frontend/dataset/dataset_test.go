@@ -258,6 +258,7 @@ func TestBadArrays(t *testing.T) {
 	}{
 		"no array of items; there are no arrays of items":                                             {[]anArray{{"x", "<f4", "", floats(1)}}, one},
 		"x has items of [1], the network takes [3] as image":                                          {[]anArray{{"x", "<f4", "3, 1", floats(0, 0, 0)}}, one},
+		"x has items of [1], the network takes [3] as image\n    note: the array y has elements of \"<c8\"": {[]anArray{{"x", "<f4", "2, 1", floats(0, 0)}, {"y", "<c8", "2, 3", zeros(48)}}, one},
 		"the first dimension counts items: save x[None]":                                              {[]anArray{{"x", "<f4", "3,", floats(0, 0, 0)}}, one},
 		"no array has items of [3], as the input image takes; there are p uint8 [2,4], q uint8 [2,5]": {[]anArray{{"p", "|u1", "2, 4", zeros(8)}, {"q", "|u1", "2, 5", zeros(10)}}, one},
 		"note: there are x uint8 [2,4], y uint8 [2]":                                                  {[]anArray{{"x", "|u1", "2, 4", zeros(8)}, y}, one},

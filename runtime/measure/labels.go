@@ -51,12 +51,16 @@ func (t *Task) given(b data.Batch) ([][]float32, error) {
 		if want := r.row.labels(r); size != want {
 			d := diag.New(diag.Pos{}, diag.BadData, "labels of %s are %s, of which an item has %d; these are %d numbers an item", r.Task, r.row.label, want, size).
 				WithHelp("the result %s is %s; another -task, or other labels", r.Name, r.Shape)
-			if r.Task != ir.Classes || i < 0 {
+			if r.Task != ir.Classes && r.Task != ir.Binary || i < 0 {
 				return nil, d
 			}
-			if axis, ok := oneHot(x, b.Targets[i].Shape, r.classes); ok {
+			classes := r.classes
+			if r.Task == ir.Binary {
+				classes = 2
+			}
+			if axis, ok := oneHot(x, b.Targets[i].Shape, classes); ok {
 				d.WithNote("of each item's numbers one is 1, and the others are 0").WithHelp("of labels that are one-hot save numpy.argmax(y, %d)", axis+1)
-				if r.isPlain() {
+				if r.Task == ir.Classes && r.isPlain() {
 					d.Help += "; or " + sayTask(ir.Multilabel)
 				}
 			}

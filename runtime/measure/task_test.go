@@ -421,6 +421,7 @@ func TestLabelsAreMended(t *testing.T) {
 		{"classes axis: 0", ir.Shape{3, 2, 1}, []int{2, 1}, []float32{0, 127, 0, 254}, "image 0 has the label 127 at [1,0]: labels of classes are whole numbers from 0 to 2\n    help: labels are 127 apart: divide them by 127, y // 127 in numpy"},
 		{"classes axis: 0", ir.Shape{3, 2, 1}, []int{2, 1}, []float32{0, 128, 0, 255}, "help: number the labels in their order: numpy.searchsorted([0, 128, 255], y)"},
 		{"classes axis: 0", ir.Shape{3, 2, 1}, []int{2, 1}, []float32{0, 1, 2, 254}, "help: values from 0 to 2; where 254 stands for no class, write 255 (void) for it; another -task, or other labels"},
+		{"binary", ir.Shape{1}, []int{2}, []float32{0, 1, 1, 0}, "help: of labels that are one-hot save numpy.argmax(y, 1)"},
 		{"classes axis: 0", ir.Shape{3, 2, 1}, []int{2, 1, 3}, []float32{1, 0, 0, 0, 0, 1, 1, 0, 0, 1, 0, 0}, "help: of labels that are one-hot save numpy.argmax(y, 3)"},
 	} {
 		task, err := measure.TaskOf(network(ir.Shape{1, 8, 8}, ends(ir.Linear, c.out)), c.task, nil)
