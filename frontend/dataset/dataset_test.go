@@ -256,13 +256,13 @@ func TestBadArrays(t *testing.T) {
 		arrays []anArray
 		want   Want
 	}{
-		"no array of items; there are no arrays of items":                                             {[]anArray{{"x", "<f4", "", floats(1)}}, one},
-		"x has items of [1], the network takes [3] as image":                                          {[]anArray{{"x", "<f4", "3, 1", floats(0, 0, 0)}}, one},
+		"no array of items; there are no arrays of items":                                                   {[]anArray{{"x", "<f4", "", floats(1)}}, one},
+		"x has items of [1], the network takes [3] as image":                                                {[]anArray{{"x", "<f4", "3, 1", floats(0, 0, 0)}}, one},
 		"x has items of [1], the network takes [3] as image\n    note: the array y has elements of \"<c8\"": {[]anArray{{"x", "<f4", "2, 1", floats(0, 0)}, {"y", "<c8", "2, 3", zeros(48)}}, one},
-		"the first dimension counts items: save x[None]":                                              {[]anArray{{"x", "<f4", "3,", floats(0, 0, 0)}}, one},
-		"no array has items of [3], as the input image takes; there are p uint8 [2,4], q uint8 [2,5]": {[]anArray{{"p", "|u1", "2, 4", zeros(8)}, {"q", "|u1", "2, 5", zeros(10)}}, one},
-		"note: there are x uint8 [2,4], y uint8 [2]":                                                  {[]anArray{{"x", "|u1", "2, 4", zeros(8)}, y}, one},
-		"the input image takes is not clear: it could be p uint8 [2,3], q uint8 [2,3]":                {[]anArray{{"p", "|u1", "2, 3", "abcdef"}, {"q", "|u1", "2, 3", "abcdef"}}, one},
+		"the first dimension counts items: save x[None]":                                                    {[]anArray{{"x", "<f4", "3,", floats(0, 0, 0)}}, one},
+		"no array has items of [3], as the input image takes; there are p uint8 [2,4], q uint8 [2,5]":       {[]anArray{{"p", "|u1", "2, 4", zeros(8)}, {"q", "|u1", "2, 5", zeros(10)}}, one},
+		"note: there are x uint8 [2,4], y uint8 [2]":                                                        {[]anArray{{"x", "|u1", "2, 4", zeros(8)}, y}, one},
+		"the input image takes is not clear: it could be p uint8 [2,3], q uint8 [2,3]":                      {[]anArray{{"p", "|u1", "2, 3", "abcdef"}, {"q", "|u1", "2, 3", "abcdef"}}, one},
 		"-inputs p says it": {[]anArray{{"p", "|u1", "2, 3", "abcdef"}, {"q", "|u1", "2, 3", "abcdef"}}, one},
 		"which array has the labels is not clear: it could be p uint8 [2], q uint8 [2]":        {[]anArray{x, {"p", "|u1", "2,", "ab"}, {"q", "|u1", "2,", "ab"}}, one},
 		"-labels p says it; -labels none takes none":                                           {[]anArray{x, {"p", "|u1", "2,", "ab"}, {"q", "|u1", "2,", "ab"}}, one},

@@ -116,7 +116,7 @@ func TestConfusionsAreFound(t *testing.T) {
 		{"an item for items", "classes", "", map[string]string{"a.npz": npzOf(t, filled("x", weights.F32, unit, 1, 8, 8))}, "a.npz", "image = x float32 [1,8,8]", true},
 		{"a column of labels among inputs", "classes", "", map[string]string{"a.csv": header + "kind\n" + row + "1\n"}, "a.csv", "65 columns, the input image takes 64: which 1 are labels is not clear", false},
 		{"levels in a table", "classes", "", map[string]string{"a.csv": header + "label\n" + row + "1\n" + strings.Repeat("7,", 63) + "255,1\n"}, "a.csv",
-			"a.csv:3:1: data: item 1 of columns p to p holds 7 at element 0, the input image is declared in [0,1]\n    note: the values go from 0.5 to 255, as pixels do", false},
+			"a.csv:3:1: data: item 1 of columns p (number 1) to p (number 64) holds 7 at element 0, the input image is declared in [0,1]\n    note: the values go from 0.5 to 255, as pixels do", false},
 		{"whole levels in a table", "classes", "", map[string]string{"a.csv": header + "label\n" + strings.Repeat("7,", 63) + "255,1\n"}, "a.csv",
 			"    note: the values are whole numbers from 7 to 255, as pixels are\n    help: if the network was trained on [0,1], divide the data by 255, or save the columns as uint8 in an npz, whose 0..255 span that range", false},
 		{"identities for classes", "logits", "", map[string]string{"a.npz": npzOf(t, filled("x", weights.F32, unit, 64, 1, 8, 8), filled("y", weights.U8, func(i int) float32 { return float32(i % 2) }, 64))}, "a.npz",
@@ -129,7 +129,7 @@ func TestConfusionsAreFound(t *testing.T) {
 			"errors that are guided follow how right an answer is, and embedding has no such thing\n    help: the unguided forms of the kinds end in -random", false},
 		{"a guided error of a value", "value", "-task values -errors light=.1", map[string]string{"a.npz": npzOf(t, x)}, "a.npz",
 			"errors that are guided follow how right an answer is, and values has no such thing without labels", false},
-		{"a missing value", "classes", "", map[string]string{"a.csv": header + "label\n" + row + "1\n" + "," + row[4:] + "1\n"}, "a.csv", "a.csv:3:1: data: the column p has no value: \"\"\n    help: fill the value, or leave the row out", false},
+		{"a missing value", "classes", "", map[string]string{"a.csv": header + "label\n" + row + "1\n" + "," + row[4:] + "1\n"}, "a.csv", "a.csv:3:1: data: the column p (number 1) has no value: \"\"\n    help: fill the value, or leave the row out", false},
 		{"sound in a range of pixels", "classes", "", map[string]string{"a/x/a.wav": sound("\x80\x3e\x00\x00")}, "a", "samples lie on both sides of 0, the input image is declared in [0,1]\n    help: declare the range in which the network was trained: -range image=-1,1", false},
 		{"sound of two rates", "classes", "", map[string]string{"a/x/a.wav": sound("\x80\x3e\x00\x00"), "a/x/b.wav": sound("\x40\x1f\x00\x00")}, "a", "x/b.wav has 8000 samples a second, x/a.wav has 16000\n    help: convert them", false},
 	} {
