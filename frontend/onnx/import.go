@@ -96,6 +96,7 @@ type importer struct {
 	products int                    // multiplications of numbers to make them
 	results  map[string]bool        // what the graph, or a part that is written out, returns
 	named    map[*ir.Value][]string // the names of the graph for a value
+	turned   map[*ir.Value]turned   // values whose channels came first
 	inlined  int                    // nodes of branches and functions that were written out
 	depth    int                    // of these, one in the other
 	made     map[*tensor]*ir.Value  // constants that are values of the module
@@ -114,7 +115,7 @@ func convert(f *file, pos diag.Pos, name string, opt Options, dir *folder) (*ir.
 	im := &importer{
 		Builder: build.New(name), f: f, folder: dir,
 		marks: map[*ir.Value]mark{}, layers: map[*ir.Const]*tensor{}, exact: opt.Exact, strict: opt.Inexact == nil,
-		made: map[*tensor]*ir.Value{}, results: map[string]bool{}, named: map[*ir.Value][]string{}, unsaid: map[*ir.Value]bool{}, values: map[string]*operand{}, users: map[string][]*pb.Node{}, makers: map[string]*pb.Node{}, done: map[*pb.Node]bool{},
+		made: map[*tensor]*ir.Value{}, results: map[string]bool{}, named: map[*ir.Value][]string{}, turned: map[*ir.Value]turned{}, unsaid: map[*ir.Value]bool{}, values: map[string]*operand{}, users: map[string][]*pb.Node{}, makers: map[string]*pb.Node{}, done: map[*pb.Node]bool{},
 	}
 	err := im.versions()
 	if err != nil {

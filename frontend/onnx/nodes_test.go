@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/proto"
 
+	"github.com/dnnc/dnnc/frontend/build"
 	"github.com/dnnc/dnnc/frontend/onnx/internal/pb"
 	"github.com/dnnc/dnnc/ir"
 )
@@ -799,5 +800,65 @@ func TestAllRefusalsAtOnce(t *testing.T) {
 	_, err = Parse("net", m.bytes(), Options{Exact: true})
 	for _, want := range []string{`input "a" is used without a quantization`, `input "b" is used without a quantization`, "operation exp gives reals that the model does not quantize"} {
 		require.ErrorContains(t, err, want)
+	}
+}
+
+// TestConstantsAlongAnAxis: a constant that differs along one axis has one scale or shift for each place on
+// that axis, whatever axis it is; one that differs along several has one for each element.
+func TestConstantsAlongAnAxis(t *testing.T) {
+	for _, c := range []struct {
+		name     string
+		shape, k []int
+		channels int
+	}{
+		{"the last of three", []int{1, 5, 4}, []int{4}, 4},
+		{"the last of four", []int{1, 3, 5, 4}, []int{4}, 4},
+		{"the last but one of four", []int{1, 3, 5, 4}, []int{5, 1}, 5},
+		{"channels", []int{1, 3, 5, 4}, []int{3, 1, 1}, 3},
+		{"the first of a batch", []int{2, 3, 4}, []int{2, 1, 1}, 2},
+		{"the middle of a batch", []int{2, 3, 4}, []int{3, 1}, 3},
+		{"the last of a batch", []int{2, 3, 4}, []int{1, 4}, 4},
+		{"two axes", []int{1, 5, 4}, []int{5, 4}, 20},
+		{"repeated", []int{1, 5, 1}, []int{4}, 4},
+	} {
+		k := make([]float64, build.Product(c.k))
+		for i := range k {
+			k[i] = float64(i + 2)
+		}
+		wide := func(dims []int) (list []int64) {
+			for _, d := range dims {
+				list = append(list, int64(d))
+			}
+			return list
+		}
+		constant := floats(k...).of(wide(c.k)...)
+		got, err := Parse("net", newModel(17).input("x", wide(c.shape)...).output("y").constant("k", constant).
+			node("Relu", "r", list("x"), list("r")).node("Mul", "m", list("r", "k"), list("s")).node("Add", "a", list("s", "k"), list("y")).bytes(), Options{})
+		require.NoError(t, err, c.name)
+		norms := 0
+		for _, n := range got.Ops {
+			if n.Op == ir.BatchNorm {
+				norms++
+				assert.Equal(t, c.channels, n.Const(ir.AttrGamma).Type.Shape.Size(), c.name)
+			}
+		}
+		assert.Equal(t, 2, norms, c.name)
+		x := make([]float32, build.Product(c.shape))
+		for i := range x {
+			x[i] = float32(i%7) / 7
+		}
+		whole, err := build.Broadcast(c.shape, c.k)
+		require.NoError(t, err)
+		places := func(s []int) []int32 {
+			v, ok := ir.ViewOf(s).Expand(whole)
+			require.True(t, ok)
+			return v.Index()
+		}
+		from, by, y := places(c.shape), places(c.k), compute(t, got, x)
+		require.Len(t, y, len(from))
+		for i := range y {
+			v := float32(k[by[i]])
+			assert.InDelta(t, x[from[i]]*v+v, y[i], 1e-5, "%s: element %d", c.name, i)
+		}
 	}
 }

@@ -438,8 +438,57 @@ func (im *importer) affine(n *pb.Node, op string, a *operand, c *tensor, constFi
 	return result(y, a.shape), nil
 }
 
+// onlyAxis is the only axis of shape along which a constant of some dimensions differs.
+func onlyAxis(dims, shape []int) (axis int, ok bool) {
+	axis = -1
+	for i, d := range dims {
+		switch {
+		case d == 1:
+		case axis >= 0:
+			return 0, false
+		default:
+			axis = len(shape) - len(dims) + i
+		}
+	}
+	return axis, axis >= 0
+}
+
+// turned is a value whose channels came first before they were moved to the axis of an operation.
+type turned struct {
+	channels *ir.Value
+	shape    []int // the elements before the axis, along it and after it
+}
+
+// alongAxis is an operation of a value of a shape and a constant that differs along one axis of it: that axis
+// is made the channels.
+func (im *importer) alongAxis(n *pb.Node, op string, v *ir.Value, shape []int, axis int, c *tensor, constFirst bool) ([]*operand, error) {
+	parts := []int{build.Product(shape[:axis]), shape[axis], build.Product(shape[axis+1:])}
+	x := &operand{v: v, shape: parts}
+	if t, ok := im.turned[v]; ok && slices.Equal(t.shape, parts) { // what the operation before it moved back
+		x.v = t.channels
+	} else {
+		in, err := im.viewedAs(moduleName(n)+".in", x, ir.ViewOf(parts).Permute([]int{1, 0, 2}))
+		if err != nil {
+			return nil, err
+		}
+		x = in[0]
+	}
+	channels := []int{1, parts[1], parts[0], parts[2]}
+	out, err := im.affine(n, op, &operand{v: x.v, shape: channels}, c.reshaped([]int{1, parts[1], 1, 1}), constFirst)
+	if err != nil {
+		return nil, err
+	}
+	y := &operand{v: out[0].v, shape: []int{parts[1], parts[0], parts[2]}}
+	back, err := im.viewedAs(moduleName(n)+".out", y, ir.ViewOf(y.shape).Permute([]int{1, 0, 2}))
+	if err != nil {
+		return nil, err
+	}
+	im.turned[back[0].v] = turned{y.v, parts}
+	return result(back[0].v, shape), nil
+}
+
 // elementAffine is an operation with a constant that has a number of its own for
-// elements: each element is a channel.
+// elements: each element is a channel, where they do not differ along one axis alone.
 func (im *importer) elementAffine(n *pb.Node, op string, a *operand, c *tensor, constFirst bool) ([]*operand, error) {
 	shape, err := build.Broadcast(a.shape, c.shape)
 	if err != nil {
@@ -455,6 +504,9 @@ func (im *importer) elementAffine(n *pb.Node, op string, a *operand, c *tensor, 
 	v, err := im.expanded(n, a, shape)
 	if err != nil {
 		return nil, err
+	}
+	if axis, ok := onlyAxis(c.shape, shape); ok {
+		return im.alongAxis(n, op, v, shape, axis, c, constFirst)
 	}
 	flat, err := im.Reshape(v, ir.Shape{build.Product(shape)})
 	if err != nil {
