@@ -246,23 +246,85 @@ func isPadded(n *ir.Node) bool {
 	return n.Op == ir.Conv2D && slices.Max(n.Ints(ir.AttrPad)) > 0
 }
 
-// FoldBatchNorm folds batch normalisation into the layer before it.
+// FoldBatchNorm folds batch normalisation into the layer before it; one scale for all elements also through moves
+// and matrix products, which give the product by it of what is multiplied by it.
 func FoldBatchNorm(_ context.Context, m *ir.Module, _ *pass.Env) (err error) {
 	uses, k := m.Uses(), constantsOf(m)
 	m.Bypass(func(n *ir.Node) *ir.Value {
-		layer := n.Args[0].Def
-		if err != nil || n.Op != ir.BatchNorm || layer == nil || !layer.Op.HasWeights() || layer.Word(ir.AttrAct) != ir.ActNone || uses[layer.Out] != 1 {
+		if err != nil || n.Op != ir.BatchNorm {
 			return nil
 		}
-		if err = foldBehind(k, layer, n); err != nil {
+		layer := n.Args[0].Def
+		if !takesScale(layer) || uses[layer.Out] != 1 {
+			var b batchNorm
+			if b, err = batchNormOf(n); err != nil || !b.isOneScale() {
+				return nil
+			}
+			if layer = scaled(n.Args[0], uses); layer == nil {
+				return nil
+			}
+			if err = scaleLayer(k, layer, b.scale[0]); err != nil {
+				return nil
+			}
+		} else if err = foldBehind(k, layer, n); err != nil {
 			return nil
 		}
 		k.clear(n)
-		uses[layer.Out] = uses[n.Out]
-		return layer.Out
+		uses[n.Args[0]] = uses[n.Out]
+		return n.Args[0]
 	})
 	m.PruneConsts()
 	return err
+}
+
+// takesScale reports a layer whose result is its weights times its input, and its bias.
+func takesScale(n *ir.Node) bool {
+	return n != nil && n.Op.HasWeights() && n.Word(ir.AttrAct) == ir.ActNone
+}
+
+// isOneScale reports one scale for all channels, and no shift.
+func (b *batchNorm) isOneScale() bool {
+	for c, s := range b.scale {
+		if s != b.scale[0] || b.mean[c]*s != b.beta[c] {
+			return false
+		}
+	}
+	return true
+}
+
+// scaled is the layer whose result is multiplied where its parameters are, and with it the value v: v is made of
+// it by moves and by products with other values, and nothing else uses what lies between; nil where there is none.
+func scaled(v *ir.Value, uses map[*ir.Value]int) *ir.Node {
+	d := v.Def
+	switch {
+	case d == nil || uses[v] != 1:
+	case takesScale(d):
+		return d
+	case d.Op.Moves():
+		return scaled(d.Args[0], uses)
+	case d.Op == ir.MatMul:
+		for _, a := range slices.Backward(d.Args) {
+			if layer := scaled(a, uses); layer != nil {
+				return layer
+			}
+		}
+	}
+	return nil
+}
+
+// scaleLayer multiplies the result of a layer.
+func scaleLayer(k *constants, layer *ir.Node, by float32) error {
+	p, err := loadLayer(layer)
+	if err != nil {
+		return err
+	}
+	for _, list := range [][]float64{p.weight, p.bias} {
+		for i, v := range list {
+			list[i] = float64(float32(v) * by)
+		}
+	}
+	k.putLayer(layer, p)
+	return nil
 }
 
 // foldBehind folds a batchnorm into the layer before it.
