@@ -102,7 +102,18 @@ func (v View) Each(f func(i, at int)) {
 // Index lists the places of all elements.
 func (v View) Index() []int32 {
 	out := make([]int32, max(v.Size(), 0))
-	v.Each(func(i, at int) { out[i] = int32(at) })
+	if len(out) == 0 {
+		return out
+	}
+	outer, run, step := v, 1, 0 // runs along the last axis
+	if k := len(v.Dims) - 1; k >= 0 {
+		outer, run, step = View{Dims: v.Dims[:k], Strides: v.Strides[:k], Start: v.Start}, v.Dims[k], v.Strides[k]
+	}
+	outer.Each(func(i, at int) {
+		for j := range out[i*run : (i+1)*run] {
+			out[i*run+j] = int32(at + j*step)
+		}
+	})
 	return out
 }
 

@@ -862,3 +862,43 @@ func TestConstantsAlongAnAxis(t *testing.T) {
 		}
 	}
 }
+
+// TestManyTerms: terms of many elements are a value; few are offsets, which are exact, as are factors.
+func TestManyTerms(t *testing.T) {
+	for _, c := range []struct {
+		op    string
+		rows  int
+		first bool
+		want  ir.Op
+	}{{"Add", 64, false, ir.Add}, {"Sub", 64, false, ir.Sub}, {"Sub", 64, true, ir.Sub}, {"Add", 63, false, ir.BatchNorm}, {"Mul", 64, false, ir.BatchNorm}} {
+		shape := []int64{1, int64(c.rows), 64}
+		k, x := make([]float64, c.rows*64), make([]float32, c.rows*64)
+		for i := range k {
+			k[i], x[i] = float64(i%11), float32(i%7)/7
+		}
+		in := list("r", "k")
+		if c.first {
+			in = list("k", "r")
+		}
+		m, err := Parse("net", newModel(17).input("x", shape...).output("y").constant("k", floats(k...).of(shape...)).
+			node("Relu", "r", list("x"), list("r")).node(c.op, "n", in, list("y")).bytes(), Options{})
+		require.NoError(t, err)
+		var ops []ir.Op
+		for _, n := range m.Ops {
+			ops = append(ops, n.Op)
+		}
+		assert.Contains(t, ops, c.want, "%s %d", c.op, c.rows)
+		of := map[string]func(x, k float32) float32{
+			"Add": func(x, k float32) float32 { return x + k }, "Mul": func(x, k float32) float32 { return x * k },
+			"Sub": func(x, k float32) float32 {
+				if c.first {
+					return k - x
+				}
+				return x - k
+			},
+		}[c.op]
+		for i, y := range compute(t, m, x) {
+			require.InDelta(t, of(x[i], float32(k[i])), y, 1e-5)
+		}
+	}
+}

@@ -487,6 +487,21 @@ func (im *importer) alongAxis(n *pb.Node, op string, v *ir.Value, shape []int, a
 	return result(back[0].v, shape), nil
 }
 
+// manyElements is the elements from which on terms of their own, as embeddings of positions have them, become a
+// value of one byte each, in place of an offset, a multiplier and a shift for each.
+const manyElements = 4096
+
+// termOf is the operation of a sum or a difference.
+func termOf(op string) (kind ir.Op, ok bool) {
+	switch op {
+	case "Add":
+		return ir.Add, true
+	case "Sub":
+		return ir.Sub, true
+	}
+	return 0, false
+}
+
 // elementAffine is an operation with a constant that has a number of its own for
 // elements: each element is a channel, where they do not differ along one axis alone.
 func (im *importer) elementAffine(n *pb.Node, op string, a *operand, c *tensor, constFirst bool) ([]*operand, error) {
@@ -507,6 +522,17 @@ func (im *importer) elementAffine(n *pb.Node, op string, a *operand, c *tensor, 
 	}
 	if axis, ok := onlyAxis(c.shape, shape); ok {
 		return im.alongAxis(n, op, v, shape, axis, c, constFirst)
+	}
+	if kind, ok := termOf(op); ok && build.Product(shape) >= manyElements {
+		term, err := im.computed(&operand{c: c.view(view), shape: shape})
+		if err != nil {
+			return nil, err
+		}
+		args := []*operand{{v: v, shape: shape}, term}
+		if constFirst {
+			slices.Reverse(args)
+		}
+		return im.pair(kind, n, args[0], args[1])
 	}
 	flat, err := im.Reshape(v, ir.Shape{build.Product(shape)})
 	if err != nil {

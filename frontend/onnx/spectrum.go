@@ -324,6 +324,32 @@ func dft(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
 	return im.spectrumOf(n, s, t.result(), axes)
 }
 
+// windowed multiplies the window by factors, each of so many elements of the rows, one factor after the other and
+// from the first one on again; ok is false where they differ from frame to frame.
+func (s *spectrum) windowed(scale []float64, inner int) (ok bool) {
+	at := func(i int) float64 { return scale[i/inner%len(scale)] }
+	for i := range s.frames * s.frame {
+		if at(i) != at(i%s.frame) {
+			return false
+		}
+	}
+	for i := range s.taps {
+		s.taps[i] *= at(i)
+	}
+	return true
+}
+
+// turned goes before an operation along an axis, whose factors become the window's.
+func (s *spectrum) turned(t turned) (ok bool) {
+	d := t.channels.Def
+	scale, ok := factors(d)
+	if !ok || d.Args[0].Def == nil || d.Args[0].Def.Op != ir.Copy || !s.windowed(scale, t.shape[2]) {
+		return false
+	}
+	s.signal = d.Args[0].Def.Args[0]
+	return true
+}
+
 // framed finds the window, the hop and the signal of rows that operations before a DFT have made of it. Where it finds
 // no more, what is there is the signal, row after row.
 func (im *importer) framed(n *pb.Node, s *spectrum) error {
@@ -334,17 +360,8 @@ func (im *importer) framed(n *pb.Node, s *spectrum) error {
 		case ir.Reshape, ir.Flatten:
 		case ir.Normalize, ir.BatchNorm:
 			scale, ok := factors(d)
-			if !ok {
+			if !ok || !s.windowed(scale, d.Out.Type.Shape.Size()/len(scale)) {
 				return nil
-			}
-			inner := d.Out.Type.Shape.Size() / len(scale)
-			for i := range d.Out.Type.Shape.Size() {
-				if scale[i/inner] != scale[i%s.frame/inner] {
-					return nil
-				}
-			}
-			for i := range s.taps {
-				s.taps[i] *= scale[i/inner]
 			}
 		case ir.Pad:
 			before, ok := s.zeros(d)
@@ -354,6 +371,9 @@ func (im *importer) framed(n *pb.Node, s *spectrum) error {
 			s.frame = d.Args[0].Type.Shape.Size() / s.frames
 			s.taps, s.hop = s.taps[before:before+s.frame], s.frame
 		case ir.Copy:
+			if t, ok := im.turned[s.signal]; ok && s.turned(t) {
+				continue
+			}
 			return im.unfolded(n, s, d)
 		default:
 			return nil

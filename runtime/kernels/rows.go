@@ -111,15 +111,27 @@ func ReduceInt[T Integer](r geometry.Reduction, n int, zero int32, q *geometry.R
 	}
 }
 
-// MatMulFloat is y[m,n] = a[m,k]*b[k,n].
+// MatMulFloat is y[m,n] = a[m,k]*b[k,n]. The products of an element are added one after the other; those of a row
+// of b to all elements of a row of y, as both lie in memory.
 func MatMulFloat(m, k, n int, a, b, y []float32) {
 	for i := range m {
-		for j := range n {
-			var acc float32
-			for l := range k {
-				acc += float32(a[i*k+l] * b[l*n+j])
+		row := y[i*n : (i+1)*n]
+		clear(row)
+		x, l := a[i*k:(i+1)*k], 0
+		for ; l+4 <= k; l += 4 {
+			x0, x1, x2, x3 := x[l], x[l+1], x[l+2], x[l+3]
+			b0, b1, b2, b3 := b[l*n:][:len(row)], b[(l+1)*n:][:len(row)], b[(l+2)*n:][:len(row)], b[(l+3)*n:][:len(row)]
+			for j, v := range row {
+				v += float32(x0 * b0[j])
+				v += float32(x1 * b1[j])
+				v += float32(x2 * b2[j])
+				row[j] = v + float32(x3*b3[j])
 			}
-			y[i*n+j] = acc
+		}
+		for ; l < k; l++ {
+			for j, w := range b[l*n:][:len(row)] {
+				row[j] += float32(x[l] * w)
+			}
 		}
 	}
 }
@@ -127,13 +139,24 @@ func MatMulFloat(m, k, n int, a, b, y []float32) {
 // MatMulInt requantizes the sums of products of differences from zero points; isWide: by R7, as
 // those of 16 bits.
 func MatMulInt[T Integer](m, k, n int, zeroA, zeroB int32, q *geometry.Requant, isWide bool, a, b, y []T) {
+	sums := make([]int64, n)
 	for i := range m {
-		for j := range n {
-			var acc int64
-			for l := range k {
-				acc += int64((int32(a[i*k+l]) - zeroA) * (int32(b[l*n+j]) - zeroB))
+		clear(sums)
+		x, l := a[i*k:(i+1)*k], 0
+		for ; l+2 <= k; l += 2 {
+			x0, x1 := int64(x[l])-int64(zeroA), int64(x[l+1])-int64(zeroA)
+			b0, b1 := b[l*n:][:len(sums)], b[(l+1)*n:][:len(sums)]
+			for j := range sums {
+				sums[j] += x0*(int64(b0[j])-int64(zeroB)) + x1*(int64(b1[j])-int64(zeroB))
 			}
-			y[i*n+j] = T(q.Integer(acc, 0, isWide))
+		}
+		for ; l < k; l++ {
+			for j, w := range b[l*n:][:len(sums)] {
+				sums[j] += (int64(x[l]) - int64(zeroA)) * (int64(w) - int64(zeroB))
+			}
+		}
+		for j, sum := range sums {
+			y[i*n+j] = T(q.Integer(sum, 0, isWide))
 		}
 	}
 }

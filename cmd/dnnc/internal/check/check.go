@@ -32,9 +32,24 @@ const (
 	All     = "all"
 )
 
-// noiseImages is the images of noise that ranges and fidelity come from without -calib: a
-// first look takes seconds, also on a large network.
-const noiseImages = 16
+// A first look takes seconds, also on a network of ImageNet's size: what bounds the images of noise that ranges and
+// fidelity come from without -calib. An element of a value is computed in reals and in integers, compared and
+// counted, which takes as long as so many multiply-adds.
+const (
+	mostOfNoise   = 16
+	fewestOfNoise = 2
+	noiseWork     = 12e9
+	perElement    = 200
+)
+
+// noiseImages is how many these are.
+func noiseImages(m *ir.Module) int {
+	work := m.Work()
+	for _, n := range m.Ops {
+		work += perElement * float64(n.Out.Type.Shape.Size())
+	}
+	return int(min(max(noiseWork/work, fewestOfNoise), mostOfNoise))
+}
 
 // found is what a check finds out. Figures that are not known are absent.
 type found struct {
@@ -135,7 +150,7 @@ func quantized(ctx context.Context, o driver.Options, messages io.Writer) (*driv
 		return nil, err
 	}
 	if driver.CalibrationData(o, m) == "" && o.Images == 0 {
-		o.Images = noiseImages
+		o.Images = noiseImages(m)
 		o.Warnings.Silence(diag.NoCalibration, true) // the report says it
 	}
 	return driver.Compile(ctx, o, io.Discard, messages)
