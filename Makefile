@@ -204,7 +204,7 @@ test-adoption: tools site bin/dnnc
 	bin/adoption/python/bin/pip install -q torch==2.15.0 onnxscript
 	bin/adoption/python/bin/python cmd/dist/test_dnnc.py Package.test_torch
 	DNNC_TUTORIALS=$(CURDIR)/bin/adoption/python/bin $(GO) test -count 1 -timeout 60m -run Tutorials -v ./cmd/site
-	@.ci/install chromium npm
+	@.ci/install chromium; command -v npm >/dev/null || .ci/install npm
 	npm install --prefix bin/adoption --no-audit --no-fund --no-save playwright-core@1.65.1 axe-core@4.14.1
 	$(GO) run ./cmd/tasks -data bin/tasks
 	set -e; for t in $(REPORTS); do data="-calib bin/tasks/$$t/calibration.npz -data bin/tasks/$$t/test.npz -n 300"; \
