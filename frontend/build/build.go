@@ -153,6 +153,10 @@ func (b *Builder) Floats(name string, shape ir.Shape, x []float32) *ir.Const {
 	return b.Const(name, shape, ir.FloatConst(name, shape, x).Data)
 }
 
+// ManyTerms is the elements from which on terms of their own, as embeddings of positions have them, become a
+// value of one byte each, in place of an offset, a multiplier and a shift for each.
+const ManyTerms = 4096
+
 // ScaleShift is scale*x+shift, one pair a channel: a batch normalisation.
 func (b *Builder) ScaleShift(hint string, v *ir.Value, scale, shift []float32) (*ir.Value, error) {
 	name, shape := b.Name(hint), ir.Shape{len(scale)}

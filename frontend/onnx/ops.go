@@ -487,10 +487,6 @@ func (im *importer) alongAxis(n *pb.Node, op string, v *ir.Value, shape []int, a
 	return result(back[0].v, shape), nil
 }
 
-// manyElements is the elements from which on terms of their own, as embeddings of positions have them, become a
-// value of one byte each, in place of an offset, a multiplier and a shift for each.
-const manyElements = 4096
-
 // termOf is the operation of a sum or a difference.
 func termOf(op string) (kind ir.Op, ok bool) {
 	switch op {
@@ -523,7 +519,7 @@ func (im *importer) elementAffine(n *pb.Node, op string, a *operand, c *tensor, 
 	if axis, ok := onlyAxis(c.shape, shape); ok {
 		return im.alongAxis(n, op, v, shape, axis, c, constFirst)
 	}
-	if kind, ok := termOf(op); ok && build.Product(shape) >= manyElements {
+	if kind, ok := termOf(op); ok && build.Product(shape) >= build.ManyTerms {
 		term, err := im.computed(&operand{c: c.view(view), shape: shape})
 		if err != nil {
 			return nil, err

@@ -172,9 +172,26 @@ func (im *importer) withConstant(op ir.Op, o *operator, k, c int) error {
 		x = &operand{v: v, shape: shape}
 	}
 	channels := shape[len(shape)-1]
-	image := len(shape) == 4 && shape[0] == 1 && (t.size() == 1 || t.size() == channels && t.shape[len(t.shape)-1] == channels)
+	isRow := t.size() == channels && len(t.shape) > 0 && t.shape[len(t.shape)-1] == channels // one number for each channel
+	image := len(shape) == 4 && shape[0] == 1 && (t.size() == 1 || isRow)
+	rows := !image && isRow && build.Product(shape) > channels // whose places are an image's pixels
+	if (op == ir.Add || op == ir.Sub) && !isRow && t.size() >= build.ManyTerms {
+		terms, err := im.material(t)
+		if err != nil {
+			return err
+		}
+		if c == 0 {
+			return im.pair(op, o, terms, x)
+		}
+		return im.pair(op, o, x, terms)
+	}
 	v := x.v
 	switch {
+	case rows:
+		if v, err = im.flat(x, build.Canonical(shape)); err == nil {
+			x = &operand{v: v, shape: []int{1, 1, build.Product(shape) / channels, channels}}
+			v, err = im.asImage(x)
+		}
 	case image:
 		v, err = im.asImage(x)
 	case t.size() != 1:
@@ -213,10 +230,14 @@ func (im *importer) withConstant(op ir.Op, o *operator, k, c int) error {
 	if y, err = im.activated(y, o.options.byte(0, 0), o); err != nil {
 		return err
 	}
-	if !image && t.size() != 1 {
-		if y, err = im.reshape(y, build.Canonical(shape)); err != nil {
-			return err
-		}
+	switch {
+	case rows:
+		y, err = im.flat(&operand{v: y, image: true, shape: x.shape}, build.Canonical(shape))
+	case !image && t.size() != 1:
+		y, err = im.reshape(y, build.Canonical(shape))
+	}
+	if err != nil {
+		return err
 	}
 	return im.give(o, &operand{v: y, image: image || t.size() == 1 && x.image, shape: shape, blocks: x.blocks})
 }

@@ -250,3 +250,24 @@ func TestUnsupportedOperators(t *testing.T) {
 		}
 	}
 }
+
+// TestTermsAndFactors: relu((x-P)*G+B), as TensorFlow 2 converts it: P has a number for each element, which are
+// many, G and B one for each channel. P is a value of its own, and the channels keep one factor each.
+func TestTermsAndFactors(t *testing.T) {
+	m, err := Load("testdata/positions/model.tflite", Options{})
+	require.NoError(t, err)
+	var ops []ir.Op
+	for _, n := range m.Ops {
+		ops = append(ops, n.Op)
+		if n.Op == ir.BatchNorm {
+			assert.Equal(t, 64, n.Const(ir.AttrGamma).Type.Shape.Size())
+		}
+	}
+	assert.Contains(t, ops, ir.Sub)
+	assert.Contains(t, ops, ir.BatchNorm)
+	p, err := interp.CompileFloat(m)
+	require.NoError(t, err)
+	y, err := p.Forward(context.Background(), reals(t, array(t, "positions", "input"), 0), 1)
+	require.NoError(t, err)
+	assert.InDeltaSlice(t, reals(t, array(t, "positions", "output"), 0), y, 1e-5)
+}
