@@ -11,10 +11,20 @@ type Outer struct {
 	l   layout
 	pad []float32
 	run int // elements of a window that lie side by side
+	form
 }
 
 // leastRun is the elements of a run below which sums that are made tap by tap cost less.
 const leastRun = 8
+
+// form is the way in which sums are made.
+type form int
+
+const (
+	byWindow form = iota // runs of a window, of a channel of the result
+	byTap                // one weight after the other
+	byPixel              // runs of channels of the result, of a tap
+)
 
 // NewOuter is that of a convolution; pad has one value an input channel, nil means 0.
 func NewOuter(g geometry.Window, pad []float32) *Outer {
@@ -22,18 +32,25 @@ func NewOuter(g geometry.Window, pad []float32) *Outer {
 	if g.DilW == 1 {
 		o.run *= g.KW
 	}
+	switch {
+	case o.run >= leastRun || pad != nil:
+	case g.OutC/g.Groups >= leastRun:
+		o.form = byPixel
+	default:
+		o.form = byTap
+	}
 	return o
 }
 
-// isByTap reports a convolution whose runs are too short for sums of rows.
-func (o *Outer) isByTap() bool { return o.run < leastRun && o.pad == nil }
-
 // Scratch is the elements that Add works in for a number of images.
 func (o *Outer) Scratch(images int) int {
-	if o.isByTap() {
-		return 0
-	}
 	g := o.l.g
+	switch o.form {
+	case byTap:
+		return 0
+	case byPixel:
+		return g.OutC * (g.OutH()*g.OutW() + g.K())
+	}
 	n := (images + 1) * g.InC * o.l.height * o.l.width
 	if g.KH*g.KW > 1 {
 		n += g.OutC * g.K()
@@ -55,11 +72,14 @@ func (o *Outer) Add(images int, x, dy, scratch, dw, db []float32) {
 				db[c] += d
 			}
 		}
-		if o.isByTap() {
-			byTap(g, x[i*size:(i+1)*size], dy[i*g.OutC*pixels:], dw)
+		switch own := x[i*size : (i+1)*size]; o.form {
+		case byTap:
+			addTaps(g, own, dy[i*g.OutC*pixels:], dw)
+		case byPixel:
+			addPixels(g, own, dy[i*g.OutC*pixels:], scratch, dw)
 		}
 	}
-	if o.isByTap() {
+	if o.form != byWindow {
 		return
 	}
 	in, taps, plane := g.InC/g.Groups, g.KH*g.KW, o.l.plane()
@@ -127,9 +147,9 @@ func (o *Outer) windows(columns []float32, d *[rowsAtOnce]float32, at *[rowsAtOn
 	}
 }
 
-// byTap is Add of one image without values for padding. Four sums are made side by side, as
+// addTaps is Add of one image without values for padding. Four sums are made side by side, as
 // each addition waits for the one before.
-func byTap(g geometry.Window, x, dy, dw []float32) {
+func addTaps(g geometry.Window, x, dy, dw []float32) {
 	in, out, taps := g.InC/g.Groups, g.OutC/g.Groups, g.KH*g.KW
 	h, w := g.OutH(), g.OutW()
 	var sums [4]float32
@@ -140,16 +160,8 @@ func byTap(g geometry.Window, x, dy, dw []float32) {
 		}
 		for k := range in * taps {
 			plane := x[(first/out*in+k/taps)*g.InH*g.InW:]
-			ky, kx := k%taps/g.KW, k%g.KW
-			// Places whose tap lies in a row: from up to but not including to.
-			left, right := g.PadL-kx*g.DilW, g.InW+g.PadL-kx*g.DilW
-			from, to := max(0, (left+g.StrideW-1)/g.StrideW), min(w, (right+g.StrideW-1)/g.StrideW)
-			if left < 0 {
-				from = 0
-			}
-			if right <= 0 {
-				continue
-			}
+			ky := k % taps / g.KW
+			left, from, to := places(g, k%g.KW)
 			for j := range count {
 				sums[j] = dw[(first+j)*in*taps+k]
 			}
@@ -175,6 +187,74 @@ func byTap(g geometry.Window, x, dy, dw []float32) {
 			}
 		}
 	}
+}
+
+// places are those of a row of the result whose tap lies within the row of the input: from up to but
+// not including to. Place 0 has its tap left of the first element by left.
+func places(g geometry.Window, kx int) (left, from, to int) {
+	left = g.PadL - kx*g.DilW
+	after := func(n int) int { return max(0, n+g.StrideW-1) / g.StrideW } // places before whose tap is at n or after
+	return left, after(left), min(g.OutW(), after(g.InW+left))
+}
+
+// addPixels is Add of one image without values for padding: of each tap and four pixels at a time,
+// to all channels of a group. An input of 0 costs nothing.
+func addPixels(g geometry.Window, x, dy, scratch, dw []float32) {
+	in, out, taps := g.InC/g.Groups, g.OutC/g.Groups, g.KH*g.KW
+	h, w := g.OutH(), g.OutW()
+	slopes, sums := scratch[:h*w*g.OutC], scratch[h*w*g.OutC:][:g.K()*g.OutC]
+	transpose(g.OutC, h*w, dy, slopes)
+	transpose(g.OutC, in*taps, dw, sums)
+	for k := range in * taps {
+		ky := k % taps / g.KW
+		left, from, to := places(g, k%g.KW)
+		for group := range g.Groups {
+			plane := x[(group*in+k/taps)*g.InH*g.InW:]
+			f := fours{w: slopes, size: g.OutC, at: group * out, y: sums[k*g.OutC+group*out:][:out]}
+			for oy := range h {
+				iy := oy*g.StrideH - g.PadT + ky*g.DilH
+				if iy < 0 || iy >= g.InH {
+					continue
+				}
+				for ox := from; ox < to; ox++ {
+					if v := plane[iy*g.InW+ox*g.StrideW-left]; v != 0 {
+						f.add(v, oy*w+ox)
+					}
+				}
+			}
+			f.flush()
+		}
+	}
+	transpose(in*taps, g.OutC, sums, dw)
+}
+
+// fours adds rows to y, each times a number, four at a time: see addRows.
+type fours struct {
+	w, y     []float32
+	at, size int
+	n        int
+	some     [rowsAtOnce]float32
+	rows     [rowsAtOnce]int
+}
+
+func (f *fours) add(d float32, row int) {
+	f.some[f.n], f.rows[f.n] = d, row
+	if f.n++; f.n == rowsAtOnce {
+		addRows(f.w, f.at, f.size, &f.rows, &f.some, f.y)
+		f.n = 0
+	}
+}
+
+// flush adds those that are left.
+func (f *fours) flush() {
+	if f.n == 0 {
+		return
+	}
+	for i := f.n; i < rowsAtOnce; i++ {
+		f.some[i], f.rows[i] = 0, f.rows[0]
+	}
+	addRows(f.w, f.at, f.size, &f.rows, &f.some, f.y)
+	f.n = 0
 }
 
 // fourSums adds the products of every stride-th number of a line with four slopes.

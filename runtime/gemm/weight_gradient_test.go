@@ -31,7 +31,7 @@ func TestOuterEqualsTheKernel(t *testing.T) {
 		processor = level(round) % (own + 1)
 		groups := 1 + rng.IntN(3)
 		g := geometry.Window{
-			InC: groups * (1 + rng.IntN(9)), InH: 1 + rng.IntN(7), InW: 1 + rng.IntN(9), OutC: groups * (1 + rng.IntN(6)), Groups: groups,
+			InC: groups * (1 + rng.IntN(9)), InH: 1 + rng.IntN(7), InW: 1 + rng.IntN(9), OutC: groups * (1 + rng.IntN(12)), Groups: groups,
 			KH: 1 + rng.IntN(4), KW: 1 + rng.IntN(5), StrideH: 1 + rng.IntN(3), StrideW: 1 + rng.IntN(3), DilH: 1 + rng.IntN(2), DilW: 1 + rng.IntN(2),
 			PadT: rng.IntN(3), PadL: rng.IntN(6), PadB: rng.IntN(3), PadR: rng.IntN(6),
 		}
@@ -61,31 +61,37 @@ func TestOuterEqualsTheKernel(t *testing.T) {
 	}
 }
 
-// BenchmarkOuter is a layer of VGG-16, half of whose derivatives are 0, beside the product of
-// the same numbers, in multiply-adds a second.
+// BenchmarkOuter is a layer of VGG-16 and the first one of LeNet-5, half of whose derivatives are 0,
+// beside the product of the same numbers, in multiply-adds a second.
 func BenchmarkOuter(b *testing.B) {
-	g := geometry.Window{InC: 64, InH: 8, InW: 8, OutC: 64, KH: 3, KW: 3, StrideH: 1, StrideW: 1, PadT: 1, PadL: 1, PadB: 1, PadR: 1, DilH: 1, DilW: 1, Groups: 1}
-	const images = 16
-	rng := rand.New(rand.NewPCG(1, 1))
-	x, dy, dw := make([]float32, images*64*64), make([]float32, images*64*64), make([]float32, g.OutC*g.K())
-	for i := range x {
-		x[i] = rng.Float32()
-		dy[i] = max(0, rng.Float32()-.5)
+	for name, g := range map[string]geometry.Window{
+		"3x3 of 64": square(64, 8, 64, 3, 1, 1),
+		"5x5 of 1":  {InC: 1, InH: 28, InW: 28, OutC: 20, KH: 5, KW: 5, StrideH: 1, StrideW: 1, DilH: 1, DilW: 1, Groups: 1},
+	} {
+		const images = 16
+		rng := rand.New(rand.NewPCG(1, 1))
+		in, out := images*g.InC*g.InH*g.InW, images*g.OutC*g.OutH()*g.OutW()
+		x, dy, dw := make([]float32, in), make([]float32, out), make([]float32, g.OutC*g.K())
+		for i := range x {
+			x[i] = rng.Float32()
+		}
+		for i := range dy {
+			dy[i] = max(0, rng.Float32()-.5)
+		}
+		o, c := NewOuter(g, nil), NewFloats(g, dw)
+		scratch := make([]float32, max(o.Scratch(images), c.Scratch()))
+		b.Run(name+"/weights", func(b *testing.B) {
+			for b.Loop() {
+				o.Add(images, x, dy, scratch, dw, nil)
+			}
+			speed(b, out*g.K())
+		})
+		b.Run(name+"/product", func(b *testing.B) {
+			bias, y := make([]float32, g.OutC), make([]float32, out)
+			for b.Loop() {
+				c.Run(images, x, bias, nil, -1, 1, scratch, y)
+			}
+			speed(b, out*g.K())
+		})
 	}
-	macs := float64(images * 64 * 64 * g.K())
-	o, c := NewOuter(g, nil), NewFloats(g, dw)
-	scratch := make([]float32, max(o.Scratch(images), c.Scratch()))
-	b.Run("weights", func(b *testing.B) {
-		for b.Loop() {
-			o.Add(images, x, dy, scratch, dw, nil)
-		}
-		b.ReportMetric(macs*float64(b.N)/b.Elapsed().Seconds(), "macs/s")
-	})
-	b.Run("product", func(b *testing.B) {
-		bias, y := make([]float32, 64), make([]float32, images*64*64)
-		for b.Loop() {
-			c.Run(images, x, bias, nil, -1, 1, scratch, y)
-		}
-		b.ReportMetric(macs*float64(b.N)/b.Elapsed().Seconds(), "macs/s")
-	})
 }
