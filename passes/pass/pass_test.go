@@ -198,3 +198,19 @@ func TestAttributeThatAnOperationLacks(t *testing.T) {
 		assert.PanicsWithValue(t, value, func() { _ = list.Run(t.Context(), valid(), &Env{}, Options{}) })
 	}
 }
+
+// TestEfforts: names and numbers; a part of a small search is too little to move anything.
+func TestEfforts(t *testing.T) {
+	for _, c := range []struct {
+		effort string
+		search int64
+		want   float64
+	}{
+		{"", 1e12, 0}, {TuneOff, 1e12, 0}, {TuneQuick, 0, 2e11}, {TuneQuick, 3e9, 1e10}, {TuneQuick, 9e11, 3e11},
+		{TuneDefault, 1e9, 2e12}, {TuneLong, 0, 1e13}, {"4e10", 1e12, 4e10},
+	} {
+		got, err := Tune{Effort: c.effort}.MACs(c.search)
+		require.NoError(t, err)
+		assert.InEpsilon(t, c.want+1, got+1, 1e-12, "%q after %d", c.effort, c.search)
+	}
+}

@@ -17,12 +17,13 @@ const (
 	TuneLong    = "long"
 )
 
-// Multiply-adds of an effort by its name; TuneQuick is a part of the search's own, and of a
-// build without a search quickAlone.
+// Multiply-adds of an effort by its name; TuneQuick is a part of the search's own, but at least
+// quickLeast, and of a build without a search quickAlone.
 const (
 	defaultMACs = 2e12
 	longMACs    = 1e13
 	quickShare  = 1. / 3
+	quickLeast  = 1e10 // a third of a small network's search holds no steps
 	quickAlone  = 2e11
 )
 
@@ -55,7 +56,7 @@ func (t Tune) MACs(search int64) (float64, error) {
 		if search == 0 {
 			return quickAlone, nil
 		}
-		return quickShare * float64(search), nil
+		return max(quickShare*float64(search), quickLeast), nil
 	case TuneDefault:
 		return defaultMACs, nil
 	case TuneLong:

@@ -171,37 +171,51 @@ func pick[T any](x []T, n int, at []int) []T {
 	return out
 }
 
-// teach draws images, and asks the float network for its answers. read are the values that
-// the operations of the quantized network from one on read and that are computed before.
-func teach(ctx context.Context, env *pass.Env, float *interp.Float, ints *interp.Int, from, draws int, read []*ir.Value, keepsItems bool) (*lessons, error) {
-	clean, err := env.Calibration()
-	if err != nil {
-		return nil, err
-	}
-	mv := movesOf(float.Module, env.Tune.Augment)
-	l := &lessons{n: draws * clean.N, values: make(interp.Tensors[int8], len(ints.Module.Ops)+len(ints.Module.Inputs))}
+// teach draws images, and asks the float network for its answers. p is the network of integers.
+func (t *tuning) teach(ctx context.Context, p *interp.Int, clean data.Batch, draws int) (*lessons, error) {
+	mv := movesOf(t.f, t.env.Tune.Augment)
+	l := &lessons{n: draws * clean.N}
 	for d := range draws {
-		b, err := draw(env, float.Module, clean, mv, d)
+		b, err := draw(t.env, t.f, clean, mv, d)
 		if err != nil {
 			return nil, err
 		}
-		answers, err := float.Results(ctx, b.X, b.N)
+		answers, err := t.float.Results(ctx, b.X, b.N)
 		if err != nil {
 			return nil, err
 		}
-		t := ints.Tensors(b.N, read...)
-		ints.Feed(t, interp.QuantizeInputs(ints.Module, b.X), b.N)
-		if err := ints.Run(ctx, t, b.N, 0, from); err != nil {
+		t.spent += float64(p.Module.MACs()) * float64(b.N)
+		values, err := t.given(ctx, p, b)
+		if err != nil {
 			return nil, err
 		}
 		l.answers = append(l.answers, answers...)
-		if keepsItems {
+		if t.looksAtItems() {
 			l.x = append(l.x, b.X...)
 		}
-		for _, v := range read {
-			id := ints.ID(v)
-			l.values[id] = append(l.values[id], t[id]...)
+		if l.values == nil {
+			l.values = make(interp.Tensors[int8], len(values))
+		}
+		for id, own := range values {
+			l.values[id] = append(l.values[id], own...)
 		}
 	}
 	return l, nil
+}
+
+// given are the values of images that operations from the first one of a step on read, and that
+// those before it compute in integers.
+func (t *tuning) given(ctx context.Context, p *interp.Int, b data.Batch) (interp.Tensors[int8], error) {
+	read := t.read(p.Module)
+	all := p.Tensors(b.N, read...)
+	p.Feed(all, interp.QuantizeInputs(p.Module, b.X), b.N)
+	if err := p.Run(ctx, all, b.N, 0, t.from); err != nil {
+		return nil, err
+	}
+	t.spent += (float64(p.Module.MACs()) - t.rest(p.Module)) * float64(b.N)
+	own := make(interp.Tensors[int8], len(all))
+	for _, v := range read {
+		own[p.ID(v)] = all[p.ID(v)]
+	}
+	return own, nil
 }

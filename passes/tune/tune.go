@@ -27,7 +27,9 @@ const (
 	batchSize  = 64
 	leastSteps = 20 // fewer move nothing
 	mostSteps  = 1 << 30
-	looks      = 10 // at other images, evenly over the steps
+	// mostLooks is how often other images are looked at, evenly over the steps; after fewer than
+	// aLook steps there is little to see, but leastLooks of them tell the better half of a run.
+	mostLooks, leastLooks, aLook = 10, 3, 10
 	// coarse is the bits below which a weight has lost much: leading layers of more stay as
 	// they are where others have less, and their results are computed once.
 	coarse = 3
@@ -50,6 +52,7 @@ const (
 type exam struct {
 	data.Batch
 	answers []float32
+	values  interp.Tensors[int8] // that the operations which change read; nil until something asks
 }
 
 // tuning is one run.
@@ -196,47 +199,74 @@ func (t *tuning) run(ctx context.Context, q *ir.Module, judge, final *exam, effo
 		t.report.Declined = fmt.Sprintf("values and images take %d bytes, and -mem leaves %d", p.bytes, t.env.Memory())
 		return q, nil
 	}
-	l, err := teach(ctx, t.env, t.float, straight.Program(), t.from, p.draws, t.read(q), t.looksAtItems())
+	l, err := t.teach(ctx, straight.Program(), clean.Slice(0, p.images), p.draws)
 	if err != nil {
 		return q, err
 	}
-	t.spent += 2 * float64(q.MACs()) * float64(l.n)
-	t.report.Images, t.report.Judged = clean.N, final.N
+	t.report.Images, t.report.Judged = p.images, final.N
 	for _, own := range t.layers {
 		if t.isTuned(q, own.name) {
 			t.report.Layers++
 		}
 	}
-	return t.descend(ctx, q, l, judge, final, p.steps, p.batch)
+	return t.descend(ctx, q, l, judge, final, p)
 }
 
 // plan is how much of what a run does.
 type plan struct {
-	steps, batch, draws int
+	steps, batch, looks int
+	images, draws       int // images to tune on, and how often each is drawn
 	bytes               int // of values and images
 }
 
 // plan is what an effort is enough for: as many steps as there are after judging and drawing
-// images, each of which a float network and one of integers then look at.
+// images, each of which a float network and one of integers then look at. Where that is less than
+// once each, fewer are drawn.
 func (t *tuning) plan(q *ir.Module, clean data.Batch, judge, final *exam, effort float64) (*interp.Straight, plan, error) {
-	p := plan{batch: min(batchSize, clean.N)}
+	p := plan{batch: min(batchSize, clean.N), looks: mostLooks}
 	straight, err := interp.NewStraight(t.f, q, t.from)
 	if err != nil {
 		return nil, p, err
 	}
-	whole := float64(q.MACs())
-	left := effort - whole*float64((looks+1)*judge.N)
+	whole, rest := float64(q.MACs()), t.rest(q)
+	left := effort - (2*whole-rest)*float64(judge.N) // q, and what lies before the layers that change
 	if final != judge {
 		left -= whole * float64(2*final.N)
 	}
-	for p.draws = mostDraws; p.draws > 0; p.draws-- {
-		p.steps = int(min((left-2*whole*float64(p.draws*clean.N))/(float64(p.batch)*float64(straight.MACs())), mostSteps))
-		p.bytes = straight.Bytes(bytesFor, p.batch) + p.draws*t.lessonBytes(q, clean)
-		if p.draws == 1 || p.steps*p.batch > (p.draws-1)*clean.N && p.bytes <= t.env.Memory()/lessonsShare {
+	for ; ; p.looks-- {
+		t.share(&p, q, clean, left-rest*float64(p.looks*judge.N), float64(p.batch)*float64(straight.MACs()))
+		if p.looks == leastLooks || p.steps >= p.looks*aLook {
 			break
 		}
 	}
+	p.bytes += straight.Bytes(bytesFor, p.batch) + judge.N*t.itemBytes(q, clean)
 	return straight, p, nil
+}
+
+// share shares an effort out between images and steps that take some multiply-adds each.
+func (t *tuning) share(p *plan, q *ir.Module, clean data.Batch, effort, step float64) {
+	drawn := 2 * float64(q.MACs())
+	p.images = clean.N
+	for p.draws = mostDraws; ; p.draws-- {
+		p.steps = int(min((effort-drawn*float64(p.draws*p.images))/step, mostSteps))
+		p.bytes = p.draws * p.images * t.itemBytes(q, clean)
+		if p.draws == 1 || p.steps*p.batch > (p.draws-1)*p.images && p.bytes <= t.env.Memory()/lessonsShare {
+			break
+		}
+	}
+	if p.draws == 1 && p.steps*p.batch < clean.N {
+		p.steps = max(0, int(effort/(step+drawn*float64(p.batch))))
+		p.images = p.steps * p.batch
+		p.bytes = p.images * t.itemBytes(q, clean)
+	}
+}
+
+// rest is the multiply-adds from the first operation of a step on.
+func (t *tuning) rest(q *ir.Module) (sum float64) {
+	for _, o := range q.Ops[t.from:] {
+		sum += float64(o.MACs())
+	}
+	return sum
 }
 
 // isTuned reports whether a layer runs for each step.
@@ -245,7 +275,7 @@ func (t *tuning) isTuned(q *ir.Module, name string) bool {
 }
 
 // read are the values that operations from the first one of a step on read, and that are
-// computed before.
+// computed before; results are read by the caller.
 func (t *tuning) read(q *ir.Module) (list []*ir.Value) {
 	live := ir.Liveness(q)
 	for v, l := range live {
@@ -256,8 +286,8 @@ func (t *tuning) read(q *ir.Module) (list []*ir.Value) {
 	return list
 }
 
-// lessonBytes is what one draw of the images takes.
-func (t *tuning) lessonBytes(q *ir.Module, clean data.Batch) int {
+// itemBytes is what is kept of an item.
+func (t *tuning) itemBytes(q *ir.Module, clean data.Batch) int {
 	bytes := 4 * t.float.Answer()
 	if t.looksAtItems() {
 		bytes += 4 * clean.Size()
@@ -265,7 +295,7 @@ func (t *tuning) lessonBytes(q *ir.Module, clean data.Batch) int {
 	for _, v := range t.read(q) {
 		bytes += v.Type.Slots()
 	}
-	return clean.N * bytes
+	return bytes
 }
 
 // looksAtItems reports a task whose divergence depends on the items, not on answers alone.
@@ -274,8 +304,9 @@ func (t *tuning) looksAtItems() bool {
 }
 
 // descend takes the steps.
-func (t *tuning) descend(ctx context.Context, q *ir.Module, l *lessons, judge, final *exam, steps, batch int) (*ir.Module, error) {
-	before, err := t.judged(ctx, q, judge)
+func (t *tuning) descend(ctx context.Context, q *ir.Module, l *lessons, judge, final *exam, p plan) (*ir.Module, error) {
+	steps, batch, looks := p.steps, p.batch, p.looks
+	before, err := t.judgedWhole(ctx, q, judge)
 	if err != nil {
 		return q, err
 	}
@@ -398,14 +429,33 @@ func types(m *ir.Module) string {
 	return b.String()
 }
 
-// judged is the divergence of a network on the images of an exam.
+// judged is the divergence on the images of an exam of a network that lower made: what lies before
+// the layers that change is computed once, as it is the same in each of them.
 func (t *tuning) judged(ctx context.Context, m *ir.Module, x *exam) (float64, error) {
-	if x.answers == nil {
-		var err error
-		if x.answers, err = t.float.Results(ctx, x.X, x.N); err != nil {
+	p, err := interp.CompileInt(m)
+	if err != nil {
+		return 0, err
+	}
+	if x.values == nil {
+		if x.values, err = t.given(ctx, p, x.Batch); err != nil {
 			return 0, err
 		}
 	}
+	v := p.Tensors(x.N, m.Outputs...)
+	for id, own := range x.values {
+		if own != nil {
+			v[id] = own
+		}
+	}
+	if err := p.Run(ctx, v, x.N, t.from, len(m.Ops)); err != nil {
+		return 0, err
+	}
+	t.spent += t.rest(m) * float64(x.N)
+	return t.divergence(ctx, x, interp.ResultReals(m, p.Gather(v, x.N)))
+}
+
+// judgedWhole is the divergence of any network on the images of an exam.
+func (t *tuning) judgedWhole(ctx context.Context, m *ir.Module, x *exam) (float64, error) {
 	p, err := interp.CompileInt(m)
 	if err != nil {
 		return 0, err
@@ -415,6 +465,17 @@ func (t *tuning) judged(ctx context.Context, m *ir.Module, x *exam) (float64, er
 		return 0, err
 	}
 	t.spent += float64(m.MACs()) * float64(x.N)
+	return t.divergence(ctx, x, got)
+}
+
+// divergence is that of answers to the images of an exam.
+func (t *tuning) divergence(ctx context.Context, x *exam, got []float32) (float64, error) {
+	if x.answers == nil {
+		var err error
+		if x.answers, err = t.float.Results(ctx, x.X, x.N); err != nil {
+			return 0, err
+		}
+	}
 	return t.task.Diverge(t.scale, x.X, x.answers, got).KL, nil
 }
 
@@ -433,10 +494,10 @@ func (t *tuning) accept(ctx context.Context, q *ir.Module, best []float64, befor
 	tuned.After = q.After
 	t.report.Before, t.report.After = before, least
 	if final != judge {
-		if t.report.Before, err = t.judged(ctx, q, final); err != nil {
+		if t.report.Before, err = t.judgedWhole(ctx, q, final); err != nil {
 			return q, err
 		}
-		if t.report.After, err = t.judged(ctx, tuned, final); err != nil {
+		if t.report.After, err = t.judgedWhole(ctx, tuned, final); err != nil {
 			return q, err
 		}
 	}

@@ -3,6 +3,7 @@ package tune_test
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"os"
@@ -113,6 +114,11 @@ func divergence(t *testing.T, f, q *ir.Module, env *pass.Env) float64 {
 	other := pass.Env{Errors: env.Errors, Seed: 7, Calibration: func() (data.Batch, error) { return images(99, 400), nil }}
 	b, err := other.Samples()
 	require.NoError(t, err)
+	return divergenceOn(t, f, q, b)
+}
+
+func divergenceOn(t *testing.T, f, q *ir.Module, b data.Batch) float64 {
+	t.Helper()
 	float, err := interp.CompileFloat(f)
 	require.NoError(t, err)
 	ints, err := interp.CompileInt(q)
@@ -147,10 +153,31 @@ func TestNetwork(t *testing.T) {
 			assert.Empty(t, ir.Verify(tuned))
 			assert.Less(t, report.After, report.Before)
 			assert.LessOrEqual(t, report.MACs, float64(effort))
+			judge, err := env.Judge()
+			require.NoError(t, err)
+			assert.Equal(t, divergenceOn(t, f, q, judge), report.Before, "what the whole network has")
+			assert.Equal(t, divergenceOn(t, f, tuned, judge), report.After, "what the whole network has")
 			before, after := divergence(t, f, q, env), divergence(t, f, tuned, env)
 			assert.Less(t, after, before)
 		})
 	}
+}
+
+// TestLittle: of a small effort, most is for steps: fewer images are drawn, and they are looked at
+// less often.
+func TestLittle(t *testing.T) {
+	m := small(t, "odd1", "odd2")
+	env := environment(t, m, "on")
+	f, q := quantized(t, m, env)
+	const many, little = 2048, 7e7 // the network has 16,288 multiply-adds
+	env.Calibration = func() (data.Batch, error) { return images(2, many), nil }
+	_, report, err := tune.Network(t.Context(), f, q, env, little)
+	require.NoError(t, err)
+	assert.Empty(t, report.Declined)
+	assert.GreaterOrEqual(t, report.Steps, 20)
+	assert.LessOrEqual(t, report.MACs, little)
+	assert.Greater(t, report.MACs, .9*little)
+	assert.Less(t, report.Images, many)
 }
 
 // constants are the bytes of all.
@@ -240,6 +267,35 @@ func TestDeclines(t *testing.T) {
 	require.NoError(t, err)
 	assert.Same(t, lowered, same)
 	assert.Contains(t, report.Declined, "argmax has no gradient")
+}
+
+// TestDeclinesWithoutGain: where other images show no fall of the divergence, the network stays. Here
+// they have none: the answers are so far apart that all probabilities are 0 or 1, and are equal.
+func TestDeclinesWithoutGain(t *testing.T) {
+	m := small(t, "i8", "i8")
+	w := m.Layers()[2].Const(ir.AttrWeight)
+	x, err := w.Float32()
+	require.NoError(t, err)
+	for i := range x {
+		x[i] *= 1e5
+	}
+	*w = *ir.FloatConst(w.Name, w.Type.Shape, x)
+	env := environment(t, m, "on")
+	env.Errors = nil
+	f, q := quantized(t, m, env)
+	same := images(5, 0)
+	for i := range 256 {
+		if one := images(uint64(100+i), 1); divergenceOn(t, f, q, one) == 0 {
+			same.X, same.N = append(same.X, one.X...), same.N+1
+		}
+	}
+	require.Greater(t, same.N, 100)
+	env.Holdout = func() (data.Batch, error) { return same, nil }
+	tuned, report, err := tune.Network(t.Context(), f, q, env, effort)
+	require.NoError(t, err)
+	assert.Same(t, q, tuned)
+	assert.Positive(t, report.Steps)
+	assert.Contains(t, report.Declined, fmt.Sprintf("the divergence did not fall below 0 on %d other disturbed images in %d steps", same.N, report.Steps))
 }
 
 // TestStops: what the user ends gives the best so far, and says so.

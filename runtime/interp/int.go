@@ -286,26 +286,31 @@ func Logits(ctx context.Context, p *Int, x []float32, n int) ([]float32, error) 
 	if len(x) != n*reals {
 		return nil, fmt.Errorf("interp: %d elements are not %d images of %s, whose inputs have %d", len(x), n, p.Module.Name, reals)
 	}
-	q := QuantizeInputs(p.Module, x)
-	out, err := p.Results(ctx, q, n)
+	out, err := p.Results(ctx, QuantizeInputs(p.Module, x), n)
 	if err != nil {
 		return nil, err
 	}
-	size := 0
-	for _, v := range p.Module.Outputs {
-		size += v.Type.Shape.Size()
+	return ResultReals(p.Module, out), nil
+}
+
+// ResultReals turns the results of images, those of an image side by side, into the reals that
+// they stand for.
+func ResultReals(m *ir.Module, out []int8) []float32 {
+	size, slots := 0, 0
+	for _, v := range m.Outputs {
+		size, slots = size+v.Type.Shape.Size(), slots+v.Type.Slots()
 	}
-	all := make([]float32, n*size)
-	if outputs := p.Module.Outputs; len(outputs) == 1 {
-		Reals(outputs[0].Type, out, all)
-		return all, nil
+	all := make([]float32, len(out)/slots*size)
+	if len(m.Outputs) == 1 {
+		Reals(m.Outputs[0].Type, out, all)
+		return all
 	}
 	for y := all; len(y) > 0; {
-		for _, v := range p.Module.Outputs {
+		for _, v := range m.Outputs {
 			size, slots := v.Type.Shape.Size(), v.Type.Slots()
 			Reals(v.Type, out[:slots], y[:size])
 			out, y = out[slots:], y[size:]
 		}
 	}
-	return all, nil
+	return all
 }
