@@ -8,6 +8,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/dnnc/dnnc/cmd/dnnc/internal/bench"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/command"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/dnnctest"
 	"github.com/dnnc/dnnc/runtime/certificate"
@@ -53,6 +54,40 @@ func TestTune(t *testing.T) {
 		assert.NotEqual(t, plain, dnnctest.Contents(t, path(""), name+".o"))
 	}
 	dnnctest.Succeed(t, "verify", path("tones.o"), "-n", "3")
+}
+
+// mostLonger is the instructions of a run by which constants of other lengths may change it, of each
+// step.
+const mostLonger = 8
+
+// TestTunedOnAllTargets: a tuned network answers as its integers say on each target, and takes the
+// memory and instructions that it took before.
+func TestTunedOnAllTargets(t *testing.T) {
+	path := dnnctest.SensorsFolder(t)
+	for _, name := range []string{"plain", "tuned"} {
+		args := []string{path("tones.dnn"), "-target", "armv7em", "-O", "universal", "-bits", "2", "-errors", "gaussian=0.05", "-calib", path("tones.npz"), "-stop-after", "tune", "-emit", "ir", "-o", path(name + ".dnn")}
+		if name == "tuned" {
+			args = append(args, "-tune", "3e7")
+		}
+		dnnctest.Succeed(t, args...)
+	}
+	texts := dnnctest.Contents(t, path(""), "plain.dnn", "tuned.dnn")
+	require.NotEqual(t, texts["plain.dnn"], texts["tuned.dnn"], "a dump names the hash of its constants")
+	for _, target := range []string{"armv7em", "armv7", "x86_64"} {
+		reports := map[string]bench.Report{}
+		for _, name := range []string{"plain", "tuned"} {
+			code, stdout, stderr := dnnctest.Run(t, "bench", path(name+".dnn"), "-target", target, "-images", "2", "-layers", "-json")
+			require.Equal(t, command.Done, code, stderr)
+			var r bench.Report
+			require.NoError(t, json.Unmarshal([]byte(stdout), &r))
+			reports[name] = r
+		}
+		plain, tuned := reports["plain"], reports["tuned"]
+		assert.Equal(t, plain.Arena, tuned.Arena, target)
+		assert.InDelta(t, plain.Instructions, tuned.Instructions, float64(mostLonger*len(plain.Layers)), target)
+		code, stdout, stderr := dnnctest.Run(t, "verify", path("tuned.dnn"), "-target", target, "-n", "3", "-data", path("tones.npz"))
+		require.Equal(t, command.Done, code, stdout+stderr)
+	}
 }
 
 // TestTuneIsRefused where it has no sense, with a way out; too little of it leaves the network,
