@@ -207,19 +207,25 @@ func Reader[P Plan](numbers int, read func(l Layer, tile []int) (P, bool)) func(
 // Simple is a family whose plans have no numbers. It serves every node of the operation
 // that applies accepts (nil: all). Its estimate of cycles is 0: no other family competes.
 func Simple(f Family, applies func(n *ir.Node) bool, write func(g *emit.Generator) error) Family {
-	plan := simple{&write, f.Name}
-	f.Plan = func(l Layer) (Plan, bool) { return plan, applies == nil || applies(l.Node) }
-	f.Read = func(Layer) (Plan, error) { return plan, nil }
+	return Estimated(f, applies, func(*ir.Node) float64 { return 0 }, write)
+}
+
+// Estimated is Simple with an estimate of cycles, for a family that competes with others.
+func Estimated(f Family, applies func(n *ir.Node) bool, cycles func(n *ir.Node) float64, write func(g *emit.Generator) error) Family {
+	plan := func(n *ir.Node) simple { return simple{&write, f.Name, cycles(n)} }
+	f.Plan = func(l Layer) (Plan, bool) { return plan(l.Node), applies == nil || applies(l.Node) }
+	f.Read = func(l Layer) (Plan, error) { return plan(l.Node), nil }
 	return f
 }
 
 // simple is the plan of a Simple family.
 type simple struct {
-	write *func(g *emit.Generator) error
-	name  string
+	write  *func(g *emit.Generator) error
+	name   string
+	cycles float64
 }
 
 func (simple) Attrs() Attrs                   { return Attrs{} }
 func (simple) Scratch() int                   { return 0 }
-func (simple) Cycles() float64                { return 0 }
+func (p simple) Cycles() float64              { return p.cycles }
 func (p simple) Emit(g *emit.Generator) error { return (*p.write)(g) }

@@ -28,10 +28,11 @@ type micro struct {
 	constants        *loop.Global // of the output channels: biases, multipliers, shifts
 	rq               emit.Requant
 	pads             *loop.Global
-	apart            int   // elements between the outputs of a tile's pixels
-	pooled           int   // pixels side by side that share an output
-	offset           int64 // how often the sum of inputs is taken off
-	blocks           bool  // a group is some output channels, known by the first one, whose weights lie decoded
+	apart            int          // elements between the outputs of a tile's pixels
+	pooled           int          // pixels side by side that share an output
+	offset           int64        // how often the sum of inputs is taken off
+	bias             *loop.Cursor // at the biases of a block's channels, where those are computed; else nil
+	blocks           bool         // a group is some output channels, known by the first one, whose weights lie decoded
 }
 
 // plane is the words of one width of codes.
@@ -418,6 +419,9 @@ func (k *micro) block(col column, outs []output, channels int, y *loop.Cursor, c
 	}
 	for j := 0; j < channels; j += step {
 		q := cs.Load(j, step)
+		if k.bias != nil {
+			q.Bias = b.Let("bias", &loop.Load{From: k.bias, Offset: loop.Int(4 * j), T: loop.I32.Vec(step), Align: 4})
+		}
 		for i := 0; i < len(outs); i += k.pooled {
 			// Requantization keeps the order: the greatest sum gives the greatest output.
 			inputs := func(i int) loop.Expr {

@@ -274,6 +274,21 @@ func (mlal) flush(b *loop.Builder, part *loop.Var, acc []*loop.Var) {
 	b.Set(acc[0], loop.Instr("padal", part.Get(), acc[0].Get()))
 }
 
+// mull is mlal of any bytes, of which two products may be more than 16 bits hold.
+type mull struct{ mlal }
+
+func (mull) sums(int) loop.Type { return loop.I32.Vec(4) }
+
+func (mull) flush(*loop.Builder, *loop.Var, []*loop.Var) {}
+
+func (mull) add(_ int, code, input, sum loop.Expr) loop.Expr {
+	for upper := range 2 {
+		product := &loop.Named{Name: "mull", Args: []loop.Expr{half(code, upper), half(input, upper)}, T: loop.I16.Vec(8)}
+		sum = loop.Instr("padal", product, sum)
+	}
+	return sum
+}
+
 // abal is usada8 on sixteen bytes.
 type abal struct{ vector }
 

@@ -83,3 +83,18 @@ func TestBytes(t *testing.T) {
 		kerneltest.Plan(t, f, p, m, tgt)
 	}
 }
+
+// TestMatMul: products of computed matrices: of one and of several, of sizes that tiles divide and do not.
+func TestMatMul(t *testing.T) {
+	kerneltest.Expressions(t, []*kernel.Family{&micro.MatMul}, []string{
+		"matmul(m, transpose(m, perm: [1,0]))",
+		"matmul(transpose(m, perm: [1,0]), m)",
+		"matmul(a, b)",
+		"matmul(a, b, act: relu)",
+		"matmul(reshape(a, shape: [4,9,4]), reshape(b, shape: [4,4,9]))",
+		"matmul(reshape(a, shape: [4,2,18]), reshape(b, shape: [4,18,2]))",
+		"matmul(reshape(a, shape: [6,24]), reshape(b, shape: [24,6]))",
+		"matmul(reshape(a, shape: [2,72]), reshape(b, shape: [72,2]))",
+		"matmul(reshape(a, shape: [8,18]), reshape(b, shape: [18,8]))",
+	}, "armv7em", "armv7m", "armv7", "aarch64", "aarch64+dotprod", "armv8.1m", "x86_64+avx2", "riscv32")
+}

@@ -178,6 +178,8 @@ func (m *Product) serves(l kernel.Layer) bool {
 		bytes += (l.Weight().Size()*p + 7) / 8
 	}
 	switch {
+	case m.Computed:
+		return false
 	case l.Node.IsWide() && !m.ofHalves(), m.Halves && !l.Node.IsWide():
 		return false
 	case m.InPlace && (l.Node.Op != ir.Linear || l.Elem.Kind != ir.I8 || l.K()%4 > 0):

@@ -54,6 +54,8 @@ type Product struct {
 	Halves bool
 	// InPlace: the inputs of a linear layer are read where they lie, without a column.
 	InPlace bool
+	// Computed: of two computed matrices only; layers have better products.
+	Computed bool
 	// Raw: a column of codes of 8 bits holds the bytes of the inputs. Those of a linear layer, and of
 	// pixels that lie side by side, are read where they lie.
 	Raw bool
@@ -164,6 +166,13 @@ var products = []*Product{
 		Tiles:  [][2]int{{2, 4}, {2, 2}, {1, 4}, {1, 2}, {2, 1}, {1, 1}},
 		Load:   1, Unpack: 1.5, Unpack8: 0, InputLoad: 1, Product: 2, Product8: 3, Start: 10, Round: 4, Unroll8: 2, Unroll: 4,
 		Narrow: laneRoom, Flush: 4,
+	},
+	{
+		Name: "mull", Code: mull{}, Doc: "as mlal, of any bytes: products are added up in 32 bits at once",
+		Arch: []string{"arm", "aarch64", "x86_64"}, Feature: "simd", Unless: "dotprod", Computed: true,
+		Planes: []int{8}, Word: 16, Lanes: 16, Field: 8, Input: 8,
+		Tiles: [][2]int{{2, 4}, {2, 2}, {1, 4}, {1, 2}, {2, 1}, {1, 1}},
+		Load:  1, InputLoad: 1, Product: 4, Start: 10, Round: 4, Unroll8: 2,
 	},
 	{
 		Name: "mlal_decoded", Code: mlal{}, Doc: "as mlal, of codes decoded to bytes once for all pixels",

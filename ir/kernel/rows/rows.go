@@ -17,7 +17,7 @@ var (
 	Reduce  = kernel.Simple(kernel.Family{Name: "reduce_rows", Op: ir.Reduce, Wide: true, Doc: "the sum or the extreme of each row"}, inRows, reduceRows)
 	ArgMax  = kernel.Simple(kernel.Family{Name: "argmax_rows", Op: ir.ArgMax, Wide: true, Doc: "the place of the greatest element of each row"}, inRows, argmaxRows)
 	Softmax = kernel.Simple(kernel.Family{Name: "softmax_table", Op: ir.Softmax, Wide: true, Doc: "exponentials from a table, one rounded division an element"}, inRows, softmaxTable)
-	MatMul  = kernel.Simple(kernel.Family{Name: "matmul_rows", Op: ir.MatMul, Wide: true, Doc: "one element of the product after the other"}, nil, matmulRows)
+	MatMul  = kernel.Estimated(kernel.Family{Name: "matmul_rows", Op: ir.MatMul, Wide: true, Doc: "one element of the product after the other"}, nil, matmulCycles, matmulRows)
 )
 
 // inRows: the axis is the last of at most two, as legalize leaves it.
@@ -85,6 +85,18 @@ func argmaxRows(g *emit.Generator) error {
 		g.Write(row, loop.Sum(at.Get(), loop.Int(-128)))
 	})
 	return nil
+}
+
+// Instructions of a product of two elements, each with its address, and of an element of the result.
+const (
+	perProduct = 7.2
+	perElement = 20.
+)
+
+// matmulCycles estimates the instructions of a product of matrices.
+func matmulCycles(n *ir.Node) float64 {
+	_, _, k, _ := geometry.MatMulSizes(n)
+	return float64(n.Out.Type.Shape.Size()) * (perElement + perProduct*float64(k))
 }
 
 // matmulRows is the product of two computed matrices, or of as many as a first
