@@ -36,11 +36,24 @@ func Series(in Input, x []float32) (list [][]float32) {
 	if x == nil {
 		return nil
 	}
+	for _, elements := range Channels(in) {
+		one := make([]float32, len(elements))
+		for i, e := range elements {
+			one[i] = x[e]
+		}
+		list = append(list, one)
+	}
+	return list
+}
+
+// Channels are the elements of each channel of a signal in the order of time. Features are
+// channels of one sample.
+func Channels(in Input) (list [][]int) {
 	l := layoutOf(&in)
 	for ch := range l.channels {
-		one := make([]float32, l.n)
+		one := make([]int, l.n)
 		for i := range one {
-			one[i] = x[l.at(ch, i)]
+			one[i] = l.at(ch, i)
 		}
 		list = append(list, one)
 	}

@@ -28,20 +28,8 @@ const Never = 1 + 1./fineSteps
 // has measured as a whole, and its error.
 func Boundary(ctx context.Context, s Setup, c disturb.Condition, networks ...Network) ([][]float64, error) {
 	var err error
-	if len(s.Task.Results) > 0 {
-		if err := s.Task.Decides("a boundary distance"); err != nil {
-			return nil, err
-		}
-		labels, err := s.Task.labels(s.Images)
-		if err != nil {
-			return nil, err
-		}
-		s.Images.Labels = whole(labels[0])
-	}
-	if s.Images.Labels == nil {
-		if s.Images.Labels, err = s.answers(ctx, networks[0]); err != nil {
-			return nil, err
-		}
+	if s.Images.Labels, err = s.Right(ctx, networks[0]); err != nil {
+		return nil, err
 	}
 	b := &border{Setup: s, condition: c, rounds: len(networks) * borderRounds}
 	if c.Kind.Guided {
@@ -58,6 +46,25 @@ func Boundary(ctx context.Context, s Setup, c disturb.Condition, networks ...Net
 		out = append(out, d)
 	}
 	return out, nil
+}
+
+// Right are the right answers to the images: their labels, or without them those of a network.
+func (s *Setup) Right(ctx context.Context, first Network) ([]int, error) {
+	right := s.Images.Labels
+	if len(s.Task.Results) > 0 {
+		if err := s.Task.Decides("a boundary distance"); err != nil {
+			return nil, err
+		}
+		labels, err := s.Task.labels(s.Images)
+		if err != nil {
+			return nil, err
+		}
+		right = whole(labels[0])
+	}
+	if right != nil {
+		return right, nil
+	}
+	return s.answers(ctx, first)
 }
 
 // answers are a network's own.

@@ -17,27 +17,29 @@ import (
 )
 
 // Version is that of the documents that this package writes and reads.
-const Version = 1
+const Version = 2
 
 // Statement is what a document says, and what it does not.
 const Statement = "proved for these images under this error model; says nothing of other images"
 
 // Document is what was proved of a network on given images.
 type Document struct {
-	Version   int     `json:"version"`
-	Statement string  `json:"statement"`
-	Network   string  `json:"network"`
-	Content   string  `json:"content"` // see Content
-	Task      string  `json:"task"`    // as -task says it
-	Right     string  `json:"right"`   // Labels or Own
-	Data      []File  `json:"data"`
-	Images    int     `json:"images"` // that were asked for
-	Drawn     int     `json:"drawn"`  // 0: all of the data, in their order; else drawn from them with the seed
-	Seed      uint64  `json:"seed"`
-	Errors    string  `json:"errors"` // as -errors writes them, with the sizes of the summary
-	Decided   []Image `json:"decided"`
-	// MultiplyAdds is what the decisions took, Whole what evaluating every distinct image by
-	// itself up to the same places would.
+	Version   int    `json:"version"`
+	Statement string `json:"statement"`
+	Network   string `json:"network"`
+	Content   string `json:"content"` // see Content
+	Task      string `json:"task"`    // as -task says it
+	Right     string `json:"right"`   // Labels or Own
+	Data      []File `json:"data"`
+	Images    int    `json:"images"` // that were asked for
+	Drawn     int    `json:"drawn"`  // 0: all of the data, in their order; else drawn from them with the seed
+	Seed      uint64 `json:"seed"`
+	Errors    string `json:"errors"` // as -errors writes them, with the sizes of the summary
+	// Draws is of each image under each size of a random error, which were fixed before the first.
+	Draws   int     `json:"draws,omitempty"`
+	Decided []Image `json:"decided"`
+	// MultiplyAdds is what the ranges and the places took, Whole what evaluating every distinct
+	// image by itself up to the same sizes would.
 	MultiplyAdds int64  `json:"multiply_adds"`
 	Whole        int64  `json:"multiply_adds_of_whole_runs"`
 	Sum          string `json:"sum,omitempty"` // see runtime/seal
@@ -60,6 +62,9 @@ type Image struct {
 	SHA256 string  `json:"sha256"` // of its reals, float32, least byte first
 	Right  int     `json:"right"`  // the right answer
 	Ranges []Range `json:"ranges"`
+	// Spots and Chances are of the errors that have places, and of the random ones.
+	Spots   []Spots  `json:"spots,omitempty"`
+	Chances []Chance `json:"chances,omitempty"`
 }
 
 // Range is the sizes of one error from 0 on under which the answer stays right.
@@ -73,6 +78,46 @@ type Range struct {
 	To        *Size `json:"to"`
 	Including bool  `json:"including,omitempty"`
 	Then      *int  `json:"then,omitempty"` // the wrong answer; nil of an error that never makes one
+	// Past says that a measurement at 20 sizes finds the answer right beyond the end: see Verdict.
+	Past bool `json:"sampled_past,omitempty"`
+}
+
+// Spots is the places of one error at which the answer is right: all but those that are listed.
+type Spots struct {
+	Kind   string `json:"kind"`
+	Way    string `json:"way,omitempty"`
+	Extent int    `json:"extent"` // the side of a square, or the most pixels or samples of a translation
+	Places int    `json:"places"`
+	// Distinct is the images of integers that the places and no error make.
+	Distinct int `json:"distinct"`
+	// Clean is the wrong answer without an error, after which no place is decided; nil of a right one.
+	Clean *int    `json:"clean,omitempty"`
+	Wrong []Wrong `json:"wrong,omitempty"`
+}
+
+// Wrong is a place with a wrong answer.
+type Wrong struct {
+	Row    int `json:"row"`
+	Column int `json:"column"`
+	Answer int `json:"answer"`
+}
+
+// Right is the number of places at which the answer is right.
+func (s *Spots) Right() int {
+	if s.Clean != nil {
+		return 0
+	}
+	return s.Places - len(s.Wrong)
+}
+
+// Chance is what draws of a random error show of its image.
+type Chance struct {
+	Kind  string  `json:"kind"`
+	Size  float64 `json:"size"`
+	Right int     `json:"right"` // of the draws
+	First bool    `json:"first"` // whether the first draw is right
+	// AtLeast is the bound on the probability of a right answer: see AtLeast.
+	AtLeast float64 `json:"at_least"`
 }
 
 // Size is a size of an error, exactly: as text a fraction.
@@ -130,9 +175,22 @@ func NewRange(k *Kind, p *Path, v Verdict, then int) Range {
 		r.To, r.Including = sizeOf(one), true
 	default:
 		s := p.Steps[v.Wrong]
-		r.To, r.Including, r.Then = sizeOf(s.At), s.After, &then
+		r.To, r.Including, r.Then, r.Past = sizeOf(s.At), s.After, &then, v.Past
 	}
 	return r
+}
+
+// NewSpots is the spots of a tally; answer tells the decision of integers.
+func NewSpots(s *Places, extent int, t Tally, answer func(y []int8) int) Spots {
+	out := Spots{Kind: s.Kind.Name, Way: s.Kind.Way, Extent: extent, Places: len(s.List), Distinct: t.Distinct}
+	if t.Clean != nil {
+		clean := answer(t.Clean)
+		out.Clean = &clean
+	}
+	for _, m := range t.Misses {
+		out.Wrong = append(out.Wrong, Wrong{m.Place.Row, m.Place.Column, answer(m.Answer)})
+	}
+	return out
 }
 
 // JSON is the document's bytes, sealed.

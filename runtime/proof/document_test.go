@@ -31,7 +31,7 @@ func TestDocument(t *testing.T) {
 	again, err := proof.Parse(text)
 	require.NoError(t, err)
 	assert.Equal(t, "103/510", again.Decided[0].Ranges[0].To.RatString())
-	for old, other := range map[string]string{"103/510": "104/510", `"right": 1`: `"right": 2`, `"version": 1`: `"version": 9`, `"n"`: `"m"`, `"statement"`: `"statement" `} {
+	for old, other := range map[string]string{"103/510": "104/510", `"right": 1`: `"right": 2`, `"version": 2`: `"version": 1`, `"n"`: `"m"`, `"statement"`: `"statement" `} {
 		changed := strings.Replace(string(text), old, other, 1)
 		require.NotEqual(t, string(text), changed, old)
 		_, err := proof.Parse([]byte(changed))

@@ -1,8 +1,6 @@
 package proof
 
 import (
-	"fmt"
-	"math"
 	"math/big"
 	"slices"
 	"strings"
@@ -21,14 +19,46 @@ type Kind struct {
 	// colour moves a channel of a pixel of three by all three; nil of a kind that moves each
 	// element by itself.
 	colour func(pixel [3]*big.Rat, channel int) []piece
+	// sample moves a sample of a channel, or a feature; nil of a kind of images.
+	sample func(c *channel, i int) []piece
 }
 
 // String is the name with its direction.
 func (k *Kind) String() string { return strings.TrimSpace(k.Name + " " + k.Way) }
 
-// piece is a straight line a+bt on which an element moves from a size on, until the next piece
-// begins. Elements are shares of the input's range, and are clamped to [0,1] where they leave it.
-type piece struct{ from, a, b *big.Rat }
+// piece is a line on which an element moves from a size on, until the next piece begins: a+bt,
+// or a+b/(1+ct) where there is a c. Elements are shares of the input's range, and are clamped
+// to [0,1] where they leave it.
+type piece struct{ from, a, b, c *big.Rat }
+
+// at is the element at a size.
+func (p *piece) at(t *big.Rat) *big.Rat {
+	if p.c == nil {
+		return sum(p.a, product(p.b, t))
+	}
+	return sum(p.a, quotient(p.b, sum(one, product(p.c, t))))
+}
+
+// way is 1 of an element that rises, -1 of one that falls, 0 of one that stays.
+func (p *piece) way() int {
+	if p.c == nil {
+		return p.b.Sign()
+	}
+	return -p.b.Sign() * p.c.Sign()
+}
+
+// when is the size at which the line has a value; nil where it never does.
+func (p *piece) when(v *big.Rat) *big.Rat {
+	d := difference(v, p.a)
+	if p.c == nil {
+		return d.Quo(d, p.b)
+	}
+	if d.Sign() != p.b.Sign() {
+		return nil
+	}
+	d.Quo(p.b, d)
+	return d.Quo(d.Sub(d, one), p.c)
+}
 
 func rat(num, den int64) *big.Rat { return big.NewRat(num, den) }
 
@@ -44,7 +74,7 @@ func quotient(a, b *big.Rat) *big.Rat   { return new(big.Rat).Quo(a, b) }
 func negative(a *big.Rat) *big.Rat      { return new(big.Rat).Neg(a) }
 
 // straight is a motion of one piece.
-func straight(a, b *big.Rat) []piece { return []piece{{zero, a, b}} }
+func straight(a, b *big.Rat) []piece { return []piece{{from: zero, a: a, b: b}} }
 
 // kinds is the table of what can be proved.
 var kinds = []*Kind{
@@ -56,6 +86,15 @@ var kinds = []*Kind{
 		colour: func(p [3]*big.Rat, ch int) []piece { return lightness(p, ch, rat(-1, 1)) }},
 	{Name: "contrast", line: func(v *big.Rat) []piece { return straight(v, difference(half, v)) }},
 	{Name: "fog-blend", line: func(v *big.Rat) []piece { return straight(v, difference(one, v)) }},
+	{Name: "drift", Way: "up", sample: func(c *channel, i int) []piece { return straight(c.of[i], c.elapsed(i)) }},
+	{Name: "drift", Way: "down", sample: func(c *channel, i int) []piece { return straight(c.of[i], negative(c.elapsed(i))) }},
+	{Name: "gain", Way: "louder", sample: func(c *channel, i int) []piece {
+		return straight(c.of[i], product(gainMost, difference(c.of[i], c.rest)))
+	}},
+	{Name: "gain", Way: "softer", sample: func(c *channel, i int) []piece {
+		return []piece{{from: zero, a: c.rest, b: difference(c.of[i], c.rest), c: gainMost}}
+	}},
+	{Name: "saturation", sample: saturated},
 }
 
 // Names lists the kinds of error that can be proved, as -errors names them.
@@ -112,11 +151,11 @@ func lightness(p [3]*big.Rat, channel int, by *big.Rat) []piece {
 	tint := quotient(product(rat(2, 1), difference(v, l)), room)
 	below := func(from *big.Rat) piece { // m(1+tint)
 		f := sum(one, tint)
-		return piece{from, product(l, f), product(slope, f)}
+		return piece{from: from, a: product(l, f), b: product(slope, f)}
 	}
 	above := func(from *big.Rat) piece { // tint + m(1-tint)
 		f := difference(one, tint)
-		return piece{from, sum(tint, product(l, f)), product(slope, f)}
+		return piece{from: from, a: sum(tint, product(l, f)), b: product(slope, f)}
 	}
 	isAbove := l.Cmp(half) > 0 || l.Cmp(half) == 0 && by.Sign() > 0
 	crosses := isAbove == (by.Sign() < 0) && l.Cmp(half) != 0
@@ -137,78 +176,27 @@ func lightness(p [3]*big.Rat, channel int, by *big.Rat) []piece {
 
 // Motion is how the integers of one image move under an error.
 type Motion struct {
-	Kind  *Kind
+	Kind *Kind
+	grid
 	lines [][]piece // of the elements that move alike, one for all
 	of    []int32   // by element: its line
-	// level(v) = min(max(floor(gain*v+offset), least), most).
-	gain, offset *big.Rat
-	least, most  int
 }
 
-// Slack is how far, in shares of the input's range, a real may be from a number for which it
-// is taken: the rounding of float32, in which images of bytes are read.
-const Slack = 1. / (1 << 22)
-
-// NewMotion is the motion of an image x, of the reals of an input, under an error. A real
-// that float32's rounding alone tells apart from one of the 256 levels of an image of bytes
-// is that level; any other stands for itself. q is how the input is quantized: nearest, ties
-// up, saturating; a scale that its rounding alone tells apart from a 255th of the range is that.
+// NewMotion is the motion of an image x, of the reals of an input, under an error. The
+// integers are those of a grid.
 func NewMotion(k *Kind, in disturb.Input, q ir.Quant, x []float32) (*Motion, error) {
-	lo, width := new(big.Rat).SetFloat64(float64(in.Low)), new(big.Rat)
-	scale := new(big.Rat).SetFloat64(q.Scale)
-	if lo == nil || scale == nil || scale.Sign() <= 0 || !(in.High > in.Low) || math.IsInf(float64(in.High), 0) {
-		return nil, fmt.Errorf("proof: the input %s in [%v,%v] of scale %v has no levels", in.Name, in.Low, in.High, q.Scale)
+	g, err := newGrid(in, q)
+	if err != nil {
+		return nil, err
 	}
-	width.Sub(new(big.Rat).SetFloat64(float64(in.High)), lo)
-	m := &Motion{Kind: k, gain: quotient(width, scale)}
-	if g, _ := m.gain.Float64(); math.Abs(g/levels-1) <= Slack {
-		m.gain = rat(levels, 1)
+	m := &Motion{Kind: k, grid: *g, of: make([]int32, len(x))}
+	if k.sample != nil {
+		err = m.samples(x)
+	} else {
+		err = m.pixels(x)
 	}
-	m.offset = sum(sum(product(quotient(lo, width), m.gain), half), rat(int64(q.Zero), 1))
-	m.least, m.most = -128, 127
-	m.least, m.most = m.level(zero), m.level(one)
-
-	shares := make(map[float32]*big.Rat)
-	share := func(v float32) (*big.Rat, error) {
-		if s := shares[v]; s != nil {
-			return s, nil
-		}
-		s, err := shareOf(v, in, lo, width)
-		shares[v] = s
-		return s, err
-	}
-	plane := 0 // elements between the channels of a pixel; 0 where each element is by itself
-	if k.colour != nil && len(in.Shape) == 3 && in.Shape[0] == 3 {
-		plane = len(x) / 3
-	}
-	type alike struct {
-		reals   [3]float32
-		channel int
-	}
-	m.of = make([]int32, len(x))
-	index := make(map[alike]int32)
-	for i, v := range x {
-		key := alike{reals: [3]float32{v}}
-		if plane > 0 {
-			key = alike{[3]float32{x[i%plane], x[i%plane+plane], x[i%plane+2*plane]}, i / plane}
-		}
-		at, is := index[key]
-		if !is {
-			var pixel [3]*big.Rat
-			for c, real := range key.reals {
-				var err error
-				if pixel[c], err = share(real); err != nil {
-					return nil, err
-				}
-			}
-			line := k.line(pixel[0])
-			if plane > 0 {
-				line = k.colour(pixel, key.channel)
-			}
-			at = int32(len(m.lines))
-			index[key], m.lines = at, append(m.lines, line)
-		}
-		m.of[i] = at
+	if err != nil {
+		return nil, err
 	}
 	n := 0
 	for _, line := range m.lines {
@@ -222,47 +210,47 @@ func NewMotion(k *Kind, in disturb.Input, q ir.Quant, x []float32) (*Motion, err
 	return m, nil
 }
 
+// pixels makes the lines of an image: one for all elements that move alike.
+func (m *Motion) pixels(x []float32) error {
+	k, shape := m.Kind, m.in.Shape
+	plane := 0 // elements between the channels of a pixel; 0 where each element is by itself
+	if k.colour != nil && len(shape) == 3 && shape[0] == 3 {
+		plane = len(x) / 3
+	}
+	type alike struct {
+		reals   [3]float32
+		channel int
+	}
+	index := make(map[alike]int32)
+	for i, v := range x {
+		key := alike{reals: [3]float32{v}}
+		if plane > 0 {
+			key = alike{[3]float32{x[i%plane], x[i%plane+plane], x[i%plane+2*plane]}, i / plane}
+		}
+		at, is := index[key]
+		if !is {
+			var pixel [3]*big.Rat
+			for c, real := range key.reals {
+				var err error
+				if pixel[c], err = m.share(real); err != nil {
+					return err
+				}
+			}
+			line := k.line(pixel[0])
+			if plane > 0 {
+				line = k.colour(pixel, key.channel)
+			}
+			at = int32(len(m.lines))
+			index[key], m.lines = at, append(m.lines, line)
+		}
+		m.of[i] = at
+	}
+	return nil
+}
+
 // mostEvents bounds the changes of a path, each of which takes some 200 bytes: as many as an
 // image of 96x96 pixels has whose colours are all different.
 const mostEvents = 1 << 22
-
-// levels are the steps of an image of bytes.
-const levels = 255
-
-// shareOf is a real as a share of the input's range, exactly.
-func shareOf(v float32, in disturb.Input, lo, width *big.Rat) (*big.Rat, error) {
-	r := new(big.Rat).SetFloat64(float64(v))
-	if r == nil {
-		return nil, diag.New(in.Pos, diag.BadData, "an element of %s is %v, which is no size of a pixel", in.Name, v)
-	}
-	r.Quo(r.Sub(r, lo), width)
-	f, _ := r.Float64()
-	// Of a range far from 0 float32 is coarser than of its width.
-	slack := Slack * max(1, max(math.Abs(float64(in.Low)), math.Abs(float64(in.High)))/float64(in.High-in.Low))
-	if n := math.Round(f * levels); math.Abs(f-n/levels) <= slack {
-		r.SetFrac64(int64(n), levels)
-	}
-	if r.Sign() < 0 {
-		return zero, nil
-	}
-	if r.Cmp(one) > 0 {
-		return one, nil
-	}
-	return r, nil
-}
-
-// level is the integer of an element.
-func (m *Motion) level(v *big.Rat) int {
-	r := sum(product(v, m.gain), m.offset)
-	n := new(big.Int).Div(r.Num(), r.Denom()) // the floor, as denominators are positive
-	if !n.IsInt64() {
-		if n.Sign() < 0 {
-			return m.least
-		}
-		return m.most
-	}
-	return int(min(max(n.Int64(), int64(m.least)), int64(m.most)))
-}
 
 // levelAt is the integer of an element on a line at a size.
 func (m *Motion) levelAt(line []piece, t *big.Rat) int {
@@ -272,7 +260,7 @@ func (m *Motion) levelAt(line []piece, t *big.Rat) int {
 			p = q
 		}
 	}
-	return m.level(sum(p.a, product(p.b, t)))
+	return m.level(p.at(t))
 }
 
 // At is the image of integers at a size, each element computed by itself.
@@ -372,13 +360,11 @@ func (m *Motion) events(line []piece, tell func(at *big.Rat, after bool, value i
 		if i+1 < len(line) {
 			end = line[i+1].from
 		}
-		rises := p.b.Sign()
+		rises := p.way()
 		if rises == 0 {
 			continue
 		}
-		// gain*(a+bt)+offset = n at t = n*step - from.
-		step := new(big.Rat).Inv(product(m.gain, p.b))
-		from := product(sum(product(m.gain, p.a), m.offset), step)
+		when := m.reaches(p)
 		for {
 			n := now
 			if rises > 0 {
@@ -387,7 +373,10 @@ func (m *Motion) events(line []piece, tell func(at *big.Rat, after bool, value i
 			if n > m.most || n <= m.least {
 				break
 			}
-			at := difference(product(rat(int64(n), 1), step), from)
+			at := when(n)
+			if at == nil {
+				break
+			}
 			if c := at.Cmp(end); c > 0 || c == 0 && rises < 0 {
 				break
 			}
@@ -395,6 +384,18 @@ func (m *Motion) events(line []piece, tell func(at *big.Rat, after bool, value i
 			tell(at, rises < 0, now)
 		}
 	}
+}
+
+// reaches tells the size at which an element on a line has a real that is rounded to n, or
+// just not to n-1.
+func (m *Motion) reaches(p piece) func(n int) *big.Rat {
+	if p.c != nil {
+		return func(n int) *big.Rat { return p.when(quotient(difference(rat(int64(n), 1), m.offset), m.gain)) }
+	}
+	// gain*(a+bt)+offset = n at t = n*step - from.
+	step := new(big.Rat).Inv(product(m.gain, p.b))
+	from := product(sum(product(m.gain, p.a), m.offset), step)
+	return func(n int) *big.Rat { return difference(product(rat(int64(n), 1), step), from) }
 }
 
 // Before is the image just before step i; before step 0 it is Start, before len(Steps) the last.

@@ -31,6 +31,15 @@ func picture(rng *rand.Rand, low, high float32, shape ...int) (disturb.Input, []
 	return in, x
 }
 
+// item is a picture, or a signal of the same elements for a kind that is of signals.
+func item(rng *rand.Rand, k *Kind, low, high float32, shape ...int) (disturb.Input, []float32) {
+	in, x := picture(rng, low, high, shape...)
+	if k.sample != nil {
+		in.Holds = ir.Content{Kind: ir.Signal, Axis: len(shape) - 1}
+	}
+	return in, x
+}
+
 // quant is how a declared input is quantized.
 func quant(in disturb.Input) ir.Quant {
 	scale := float64(in.High-in.Low) / 255
@@ -63,7 +72,17 @@ func TestPathByHand(t *testing.T) {
 		{3, []float32{3, 3}, []int8{-125, -125}, 3, []Change{{0, -126}, {1, -126}}, big.NewRat(1, 6), true, []int8{-128, -128}},
 		{4, []float32{126, 130}, []int8{-2, 2}, 4, []Change{{1, 1}}, big.NewRat(1, 5), true, []int8{0, 0}}, // both 127.5 at 1
 		{5, []float32{253, 255}, []int8{125, 127}, 2, []Change{{0, 126}}, big.NewRat(1, 4), false, []int8{127, 127}},
+		// Of signals the rest is 0.
+		{6, []float32{3, 3}, []int8{-125, -125}, 252 + 128, []Change{{1, -124}}, big.NewRat(1, 510), false, []int8{3, 127}},
+		{7, []float32{3, 3}, []int8{-125, -125}, 6, []Change{{1, -126}}, big.NewRat(1, 510), true, []int8{-128, -128}},
+		{8, []float32{3, 0}, []int8{-125, -128}, 9, []Change{{0, -124}}, big.NewRat(1, 18), false, []int8{-116, -128}},
+		{9, []float32{100, 0}, []int8{-28, -128}, 75, []Change{{0, -29}}, big.NewRat(1, 597), true, []int8{-103, -128}}, // 100/(1+3t) = 99.5
+		{10, []float32{100, 40}, []int8{-28, -88}, 100, []Change{{0, -29}}, big.NewRat(1, 200), true, []int8{-128, -128}},
 	} {
+		in.Holds = ir.Content{Kind: ir.Image, Axis: ir.NoAxis}
+		if kinds[c.kind].sample != nil {
+			in.Holds = ir.Content{Kind: ir.Signal, Axis: 2}
+		}
 		m := motion(t, kinds[c.kind], in, c.x)
 		p := m.Path()
 		assert.Equal(t, c.start, p.Start, kinds[c.kind])
@@ -84,7 +103,7 @@ func TestPathEqualsTheImagesOfSizes(t *testing.T) {
 	for _, k := range kinds {
 		for _, r := range [][2]float32{{0, 1}, {-1, 1}, {0, 255}, {-2.118, 2.64}} {
 			for _, shape := range [][]int{{1, 2, 3}, {3, 2, 3}, {4, 3}} {
-				in, x := picture(rng, r[0], r[1], shape...)
+				in, x := item(rng, k, r[0], r[1], shape...)
 				if rng.IntN(3) == 0 {
 					x[0] = in.Low + (in.High-in.Low)*rng.Float32() // no byte
 				}
@@ -124,23 +143,31 @@ const draws = 100_000
 // TestDisturbGivesTheImagesOfThePath: at random sizes the images that package disturb makes,
 // quantized, are those of the path. Within 1e-6 of a step, and where an element is nearer to
 // the bound between two integers than float32 can tell, it may have either: in colours near
-// white or black, whose chroma is a share of little room, sooner.
+// white or black, whose chroma is a share of little room, sooner. Of gain, whose way is drawn, a
+// seed stands for each way; drift draws the line itself, and is not among them.
 func TestDisturbGivesTheImagesOfThePath(t *testing.T) {
 	rng := rand.New(rand.NewPCG(2, 2))
 	shapes := [][]int{{1, 7, 5}, {3, 5, 4}}
-	each := draws / (len(kinds) * len(shapes))
+	ways := slices.DeleteFunc(slices.Clone(kinds), func(k *Kind) bool { return k.Name == "drift" })
+	each := draws / (len(ways) * len(shapes))
 	if testing.Short() {
 		each /= 10
 	}
 	differ, drawn := 0, 0
-	for _, k := range kinds {
+	for _, k := range ways {
 		for _, shape := range shapes {
+			if k.Name == "gain" { // the way of each channel is drawn by itself
+				shape = []int{1, 35}
+			}
 			var in disturb.Input
 			var x, gradient []float32
 			var m *Motion
 			for i := range each {
 				if i%500 == 0 {
-					in, x = picture(rng, 0, 1, shape...)
+					in, x = item(rng, k, 0, 1, shape...)
+					if k.sample != nil && i%1000 == 0 {
+						in, x = item(rng, k, -128./127, 1, shape...) // an integer is 0, and no byte lies between two
+					}
 					m = motion(t, k, in, x)
 					gradient = make([]float32, len(x))
 					for j := range gradient {
@@ -155,7 +182,7 @@ func TestDisturbGivesTheImagesOfThePath(t *testing.T) {
 				require.NoError(t, err)
 				c := list[0]
 				c.Size = size
-				b, err := disturb.Images(data.Batch{N: 1, Shape: shape, X: x}, 0, c, 1, func(data.Batch) ([]float32, []float32, error) { return gradient, nil, nil })
+				b, err := disturb.Images(data.Batch{N: 1, Shape: shape, X: x}, 0, c, seedOf(k), func(data.Batch) ([]float32, []float32, error) { return gradient, nil, nil })
 				require.NoError(t, err)
 				got := make([]int8, len(x))
 				interp.Quantize(quant(in), b.X, got)
@@ -172,9 +199,22 @@ func TestDisturbGivesTheImagesOfThePath(t *testing.T) {
 	assert.Less(t, differ, drawn/10_000, "elements that float32 puts on the other side of a bound")
 }
 
+// seedOf is a seed with which package disturb takes the way of a gain.
+func seedOf(k *Kind) uint64 {
+	return map[string]uint64{"louder": seedLouder, "softer": seedSofter}[k.Way]
+}
+
+const (
+	seedLouder = 1
+	seedSofter = 2
+)
+
 // slackOf is what float32 may be wrong by in an element: a colour's lightness divides by the room
 // that it leaves for chroma.
 func slackOf(k *Kind, x []float32, shape []int, element int) float64 {
+	if k.Way == "louder" {
+		return 4 * Slack // which is as much louder
+	}
 	if k.colour == nil || shape[0] != 3 {
 		return Slack
 	}
@@ -218,7 +258,7 @@ func TestKindsOf(t *testing.T) {
 	assert.ErrorContains(t, err, "what can be proved is light brighten darken contrast fog-blend")
 	_, err = KindsOf("light-random")
 	assert.ErrorContains(t, err, "light proves both directions")
-	assert.Equal(t, []string{"light", "brighten", "darken", "contrast", "fog-blend"}, Names())
+	assert.Equal(t, []string{"light", "brighten", "darken", "contrast", "fog-blend", "drift", "gain", "saturation"}, Names())
 }
 
 // TestMotionRefusesTooManyImages: each pixel of a large image has a colour of its own.

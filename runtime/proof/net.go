@@ -3,6 +3,7 @@ package proof
 import (
 	"context"
 	"fmt"
+	"math/big"
 	"slices"
 
 	"github.com/dnnc/dnnc/ir"
@@ -244,29 +245,47 @@ type Verdict struct {
 	// len(Steps) where none is.
 	Wrong  int
 	Answer []int8 // to the image that is wrong, or else to the last one
-	// Distinct is the images that were decided. MACs is the multiply-adds that this took, with a
-	// whole run of the first image; Whole those of a whole run of each.
+	// Past reports that the answer is right again at the first of the sizes 1/Samples, 2/Samples
+	// and so on that lies beyond the wrong images where the path became wrong: so a measurement
+	// at these sizes does not see that it did.
+	Past bool
+	Cost
+}
+
+// Samples are the sizes of a measurement that Past is of, from 1/Samples to 1.
+const Samples = 20
+
+// Cost is what decisions took.
+type Cost struct {
+	Distinct int // images that were decided, of places all that there are
+	// MACs is the multiply-adds that this took, with a whole run of the first image; Whole those
+	// of a whole run of each.
 	MACs, Whole int64
-	Distinct    int
+}
+
+// begin brings the network to the image without an error; the other inputs are as they are in
+// the record. It holds all integers to the interpreter's.
+func (w *Walker) begin(ctx context.Context, record []int8, input int, image []int8) (before int64, err error) {
+	at := 0
+	for _, in := range w.inputs[:input] {
+		at += len(in.x)
+	}
+	if len(image) != len(w.inputs[input].x) {
+		return 0, fmt.Errorf("proof: a path of %d elements is not one of an input of %d", len(image), len(w.inputs[input].x))
+	}
+	record = slices.Clone(record)
+	copy(record[at:], image)
+	w.Set(record)
+	return w.MACs - int64(w.net.macs), w.Check(ctx) // whatever input the walker had before
 }
 
 // Walk follows a path of one input, the others being as they are in the record, until an
 // answer is wrong. right tells of the integers of the first result. At both ends all integers
 // are held to the interpreter's.
 func (w *Walker) Walk(ctx context.Context, record []int8, input int, p *Path, right func(answer []int8) bool) (Verdict, error) {
-	at := 0
-	for _, in := range w.inputs[:input] {
-		at += len(in.x)
-	}
-	if len(p.Start) != len(w.inputs[input].x) {
-		return Verdict{}, fmt.Errorf("proof: a path of %d elements is not one of an input of %d", len(p.Start), len(w.inputs[input].x))
-	}
-	record = slices.Clone(record)
-	copy(record[at:], p.Start)
-	w.Set(record)
-	before := w.MACs - int64(w.net.macs) // whatever input the walker had before
-	v := Verdict{Wrong: len(p.Steps), Distinct: 1}
-	if err := w.Check(ctx); err != nil {
+	v := Verdict{Wrong: len(p.Steps), Cost: Cost{Distinct: 1}}
+	before, err := w.begin(ctx, record, input, p.Start)
+	if err != nil {
 		return v, err
 	}
 	if !right(w.Answer()) {
@@ -287,5 +306,77 @@ func (w *Walker) Walk(ctx context.Context, record []int8, input int, p *Path, ri
 		}
 	}
 	v.Answer, v.MACs, v.Whole = slices.Clone(w.Answer()), w.MACs-before, int64(v.Distinct)*int64(w.net.macs)
+	if v.Wrong >= 0 && v.Wrong < len(p.Steps) {
+		if next := p.Begun(NextSample(p.Steps[v.Wrong])); next > v.Wrong+1 {
+			w.moveTo(input, p.Before(next))
+			v.Past = right(w.Answer())
+		}
+	}
+	return v, nil
+}
+
+// NextSample is the first size of a measurement at which the image of a step, or a later one, stands.
+func NextSample(s Step) *big.Rat {
+	for j := range Samples {
+		at := rat(int64(j)+1, Samples)
+		if c := at.Cmp(s.At); c > 0 || c == 0 && !s.After {
+			return at
+		}
+	}
+	return one
+}
+
+// moveTo brings one input to an image.
+func (w *Walker) moveTo(input int, x []int8) (isOther bool) {
+	for i, v := range x {
+		w.inputs[input].set(int32(i), v)
+	}
+	return w.run()
+}
+
+// Miss is a place at which the answer is wrong.
+type Miss struct {
+	Place  Place
+	Answer []int8
+}
+
+// Tally is at which places the answer is right.
+type Tally struct {
+	Clean  []int8 // the wrong answer to the image without an error, after which no place is decided; else nil
+	Misses []Miss // in the order of the places
+	Cost
+}
+
+// Visit decides every place of an error of one input, the others being as they are in the record. At
+// the first place, the last one and the first wrong one all integers are held to the interpreter's.
+func (w *Walker) Visit(ctx context.Context, record []int8, input int, s *Places, right func(answer []int8) bool) (Tally, error) {
+	v := Tally{Cost: Cost{Distinct: s.Distinct()}}
+	before, err := w.begin(ctx, record, input, s.start)
+	if err != nil {
+		return v, err
+	}
+	decided := v.Distinct
+	ok := right(w.Answer())
+	if !ok {
+		v.Clean, decided = slices.Clone(w.Answer()), 1
+	} else {
+		for i, at := range s.List {
+			if ctx.Err() != nil {
+				return v, ctx.Err()
+			}
+			if w.moveTo(input, s.At(at)) {
+				ok = right(w.Answer())
+			}
+			if !ok {
+				v.Misses = append(v.Misses, Miss{at, slices.Clone(w.Answer())})
+			}
+			if i == len(s.List)-1 || !ok && len(v.Misses) == 1 {
+				if err := w.Check(ctx); err != nil {
+					return v, err
+				}
+			}
+		}
+	}
+	v.MACs, v.Whole = w.MACs-before, int64(decided)*int64(w.net.macs)
 	return v, nil
 }

@@ -1,0 +1,90 @@
+package proof
+
+import (
+	"math"
+	"math/big"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// TestAtLeast: bounds that a table or a formula gives. All right: the bound to the power of n
+// is the doubt.
+func TestAtLeast(t *testing.T) {
+	assert.Zero(t, AtLeast(0, 10, .05))
+	for _, n := range []int{1, 10, 1000, 1_000_000} {
+		for _, doubt := range []float64{.05, .01, 1e-7} {
+			assert.InDelta(t, math.Pow(doubt, 1/float64(n)), AtLeast(n, n, doubt), 1e-6, "%d of %d", n, n)
+		}
+	}
+	assert.InDelta(t, .00512, AtLeast(1, 10, .05), 1e-5) // 1 - .95^(1/10)
+	assert.InDelta(t, .22244, AtLeast(5, 10, .05), 1e-5) // Clopper and Pearson 1934
+	assert.InDelta(t, .49310, AtLeast(8, 10, .05), 1e-5)
+	assert.Less(t, AtLeast(999, 1000, 1e-5), AtLeast(1000, 1000, 1e-5))
+}
+
+// TestTailIsExact holds the probability to exact arithmetic: never less, a millionth more at most.
+func TestTailIsExact(t *testing.T) {
+	for _, c := range []struct{ k, n, p int64 }{{3, 7, 250}, {40, 50, 700}, {200, 200, 990}, {150, 300, 100}, {1, 300, 1}} {
+		total, big1000 := new(big.Int), big.NewInt(1000)
+		power := func(x, n int64) *big.Int { return new(big.Int).Exp(big.NewInt(x), big.NewInt(n), nil) }
+		for j := c.k; j <= c.n; j++ {
+			term := new(big.Int).Binomial(c.n, j)
+			total.Add(total, term.Mul(term, new(big.Int).Mul(power(c.p, j), power(1000-c.p, c.n-j))))
+		}
+		want, _ := new(big.Rat).SetFrac(total, big1000.Exp(big1000, big.NewInt(c.n), nil)).Float64()
+		got := tail(int(c.k), int(c.n), float64(c.p)/1000)
+		assert.GreaterOrEqual(t, got, want, "%v", c)
+		assert.LessOrEqual(t, got, want*(1+1e-6), "%v", c)
+	}
+}
+
+// TestBoundsCover: of 10,000 simulations 99 in a hundred have a bound below the share that is true, as
+// far as their own noise lets one see; also where draws have unequal shares.
+func TestBoundsCover(t *testing.T) {
+	rng := rand.New(rand.NewPCG(7, 7))
+	for _, draws := range []int{10, 50, 200, 1000} {
+		bounds := make([]float64, draws+1)
+		for right := range bounds {
+			bounds[right] = AtLeast(right, draws, Doubt)
+		}
+		for _, share := range []float64{.5, .9, .99, .999} {
+			for _, spread := range []float64{0, min(share, 1-share)} { // halves of the draws lie that far below and above
+				const simulations, noise = 10_000, 30 // three standard deviations of what misses
+				n, covered := simulations, 0
+				if draws > 200 {
+					n /= 10
+				}
+				for range n {
+					right := 0
+					for d := range draws {
+						p := share - spread
+						if d%2 == 0 {
+							p = share + spread
+						}
+						if rng.Float64() < p {
+							right++
+						}
+					}
+					if bounds[right] <= share {
+						covered++
+					}
+				}
+				require.GreaterOrEqual(t, covered, n*99/100-noise, "%d draws, share %g, spread %g", draws, share, spread)
+			}
+		}
+	}
+}
+
+// TestDrawsHaveSeedsOfTheirOwn: other seeds, other draws.
+func TestDrawsHaveSeedsOfTheirOwn(t *testing.T) {
+	seen := map[uint64]bool{}
+	for seed := range uint64(20) {
+		for d := range 1000 {
+			seen[DrawSeed(seed, d)] = true
+		}
+	}
+	assert.Len(t, seen, 20*1000)
+}
