@@ -10,8 +10,6 @@ import (
 	"fmt"
 	"io"
 	"runtime"
-	"slices"
-	"strings"
 	"sync"
 
 	"github.com/dnnc/dnnc"
@@ -34,9 +32,6 @@ import (
 // Run proves, or with -check holds a proof to the network. The first Ctrl-C ends a proof with
 // the images that are decided.
 func Run(ctx context.Context, o driver.Options, stdout, stderr io.Writer) error {
-	if !o.ErrorsGiven {
-		o.Errors, o.ErrorsGiven = strings.Join(proof.Names(), ";"), true
-	}
 	if o.Stream != 0 {
 		return diag.New(diag.Pos{}, diag.Unsupported, "-stream: a proof follows images through the whole network").
 			WithHelp("leave -stream out: the steps compute the integers of the whole network, as dnnc verify -stream shows")
@@ -44,6 +39,9 @@ func Run(ctx context.Context, o driver.Options, stdout, stderr io.Writer) error 
 	if o.Proof != "" {
 		if o.Output != "" || o.Resume {
 			return diag.New(diag.Pos{}, diag.BadValue, "-check writes no proof: -o and -resume have no place beside it")
+		}
+		if o.Page != "" {
+			return diag.New(diag.Pos{}, diag.BadValue, "-check writes no page: -page stands beside -o")
 		}
 		return check(ctx, o, stdout, stderr)
 	}
@@ -59,6 +57,11 @@ func Run(ctx context.Context, o driver.Options, stdout, stderr io.Writer) error 
 		report = stderr
 	} else if o.Output != "" {
 		if err := driver.CheckOutput("o", o.Output, ".json"); err != nil {
+			return err
+		}
+	}
+	if o.Page != "" {
+		if err := driver.CheckOutput("page", o.Page, ".html"); err != nil {
 			return err
 		}
 	}
@@ -93,6 +96,15 @@ func Run(ctx context.Context, o driver.Options, stdout, stderr io.Writer) error 
 	if err != nil {
 		return err
 	}
+	if o.Page != "" && len(d.Decided) > 0 {
+		html, err := s.html(context.WithoutCancel(ctx), d)
+		if err != nil {
+			return err
+		}
+		if err := driver.Replace(o.Page, html); err != nil {
+			return err
+		}
+	}
 	s.print(report, d)
 	if ended != nil {
 		help := "-o FILE keeps what is decided, and -resume goes on from it"
@@ -104,54 +116,21 @@ func Run(ctx context.Context, o driver.Options, stdout, stderr io.Writer) error 
 	return nil
 }
 
-// group is one kind of error of one input, in all its directions.
-type group struct {
-	name  string // as -errors writes it
-	in    disturb.Input
-	at    int // elements of an item before the input
-	index int // of the input
-	kinds []*proof.Kind
-	sizes []float64 // of the summary
-}
-
 // subject is a network of integers and the images that are given.
 type subject struct {
 	result   *driver.Result
+	prog     *interp.Int
 	net      *proof.Net
 	images   data.Batch
 	files    []proof.File
 	task     measure.Task
+	errors   string // as -errors writes them
 	groups   []group
+	draws    int // of each image under each size of a random error
+	seed     uint64
 	answer   func(y []int8) int // that integers of the result are
 	right    []int              // by image
 	labelled bool
-}
-
-// groupsOf are the errors of a text, of the inputs of a network.
-func groupsOf(o driver.Options, m *ir.Module) (list []group, err error) {
-	inputs := dnnc.Inputs(m)
-	conditions, err := disturb.Parse(o.Errors, inputs)
-	if err != nil {
-		return nil, err
-	}
-	for i, c := range conditions {
-		if i > 0 && conditions[i-1].SameKind(c) {
-			g := &list[len(list)-1]
-			g.sizes = append(g.sizes, c.Size)
-			continue
-		}
-		g := group{name: c.Name(), sizes: []float64{c.Size}}
-		g.in, g.at = c.Input()
-		g.index = slices.IndexFunc(inputs, func(in disturb.Input) bool { return in.Name == g.in.Name })
-		if g.kinds, err = proof.KindsOf(c.Kind.Name); err != nil {
-			return nil, err
-		}
-		list = append(list, g)
-	}
-	if len(list) == 0 {
-		return nil, diag.New(diag.Pos{}, diag.BadValue, "-errors %s: nothing to prove", o.Errors).WithHelp("what can be proved is %s", strings.Join(proof.Names(), " "))
-	}
-	return list, nil
 }
 
 // noImages is a proof about nothing.
@@ -161,7 +140,7 @@ func noImages() error {
 
 // open brings the network to its integers and loads the images.
 func open(ctx context.Context, o driver.Options, out, messages io.Writer) (*subject, error) {
-	s := &subject{}
+	s := &subject{draws: o.Draws, seed: o.Seed}
 	from := o
 	from.Errors, from.ErrorsGiven = disturb.Default, false // those of -errors are proved; the network is made as build makes it
 	if driver.IsShipped(o.Input) {
@@ -177,7 +156,7 @@ func open(ctx context.Context, o driver.Options, out, messages io.Writer) (*subj
 		if err != nil {
 			return nil, err
 		}
-		if _, err := groupsOf(o, m); err != nil {
+		if err := s.ask(o, m); err != nil {
 			return nil, err
 		}
 		if driver.TestData(o, m) == "" {
@@ -196,8 +175,7 @@ func open(ctx context.Context, o driver.Options, out, messages io.Writer) (*subj
 	if !m.IsQuantized() {
 		return nil, diag.New(diag.Pos{}, diag.BadValue, "-stop-after %s leaves no integers to prove anything of", from.StopAfter)
 	}
-	var err error
-	if s.groups, err = groupsOf(o, s.result.Network()); err != nil {
+	if err := s.ask(o, s.result.Network()); err != nil {
 		return nil, err
 	}
 	if err := s.result.Judge(ctx, from, out); err != nil {
@@ -221,12 +199,27 @@ func open(ctx context.Context, o driver.Options, out, messages io.Writer) (*subj
 	if s.net, err = proof.NewNet(m); err != nil {
 		return nil, err
 	}
+	if s.prog, err = interp.CompileInt(m); err != nil {
+		return nil, err
+	}
 	s.answer = answers(&s.task, m.Outputs[0])
 	if s.right = s.task.Right(s.images); s.right != nil {
 		s.labelled = true
 		return s, nil
 	}
 	return s, s.own(ctx)
+}
+
+// ask reads what is to be proved of a network.
+func (s *subject) ask(o driver.Options, m *ir.Module) (err error) {
+	if s.errors, err = errorsOf(o, dnnc.Inputs(m)); err != nil {
+		return err
+	}
+	s.groups, err = groupsOf(s.errors, m)
+	if count(s.groups, randomOf) == 0 {
+		s.draws = 0
+	}
+	return err
 }
 
 // answers tells the decision of the integers of a result.
@@ -255,22 +248,18 @@ func answers(t *measure.Task, v *ir.Value) func(y []int8) int {
 }
 
 // own takes the network's answers without an error for right.
-func (s *subject) own(ctx context.Context) error {
-	p, err := interp.CompileInt(s.result.Module)
-	if err != nil {
-		return err
-	}
-	s.right, err = s.interpreted(ctx, p, interp.QuantizeInputs(s.result.Module, s.images.X), s.images.N)
+func (s *subject) own(ctx context.Context) (err error) {
+	s.right, err = s.interpreted(ctx, interp.QuantizeInputs(s.result.Module, s.images.X), s.images.N)
 	return err
 }
 
 // interpreted are the answers to n records.
-func (s *subject) interpreted(ctx context.Context, prog *interp.Int, records []int8, n int) ([]int, error) {
-	y, err := prog.Forward(ctx, records, n)
+func (s *subject) interpreted(ctx context.Context, records []int8, n int) ([]int, error) {
+	y, err := s.prog.Forward(ctx, records, n)
 	if err != nil {
 		return nil, err
 	}
-	size := prog.Size(s.result.Module.Outputs[0])
+	size := s.prog.Size(s.result.Module.Outputs[0])
 	out := make([]int, n)
 	for i := range out {
 		out[i] = s.answer(y[i*size : (i+1)*size])
@@ -282,7 +271,7 @@ func (s *subject) interpreted(ctx context.Context, prog *interp.Int, records []i
 func (s *subject) head(o driver.Options) (*proof.Document, error) {
 	d := &proof.Document{
 		Version: proof.Version, Statement: proof.Statement, Network: s.result.Module.Name, Task: s.task.Asked(), Right: proof.Own,
-		Data: s.files, Images: s.images.N, Drawn: o.TestImages, Seed: o.Seed, Errors: o.Errors, Decided: []proof.Image{},
+		Data: s.files, Images: s.images.N, Drawn: o.TestImages, Seed: o.Seed, Errors: s.errors, Draws: s.draws, Decided: []proof.Image{},
 	}
 	if s.labelled {
 		d.Right = proof.Labels
@@ -331,7 +320,7 @@ func (s *subject) same(before, now *proof.Document, path string) error {
 	for _, f := range []struct {
 		name     string
 		has, now any
-	}{{"task", before.Task, now.Task}, {"right answers", before.Right, now.Right}, {"errors", before.Errors, now.Errors}, {"number of images", before.Images, now.Images}} {
+	}{{"task", before.Task, now.Task}, {"right answers", before.Right, now.Right}, {"errors", before.Errors, now.Errors}, {"number of images", before.Images, now.Images}, {"draws", before.Draws, now.Draws}} {
 		if f.has != f.now {
 			return other("its %s: %v; here: %v", f.name, f.has, f.now)
 		}
@@ -346,30 +335,13 @@ func (s *subject) same(before, now *proof.Document, path string) error {
 		case x.Right != s.right[i]:
 			return other("its image %d has the right answer %d, here it is %d", i, x.Right, s.right[i])
 		}
-		if got, want := len(x.Ranges), s.ways(); got != want {
-			return other("its image %d has %d ranges, its errors have %d", i, got, want)
-		}
-	}
-	return nil
-}
-
-// ways are the directions of all errors.
-func (s *subject) ways() (n int) {
-	for _, g := range s.groups {
-		n += len(g.kinds)
-	}
-	return n
-}
-
-// each calls do for each direction of each error, in order.
-func (s *subject) each(do func(n int, g *group, k *proof.Kind) error) error {
-	n := 0
-	for i := range s.groups {
-		for _, k := range s.groups[i].kinds {
-			if err := do(n, &s.groups[i], k); err != nil {
-				return err
+		for _, f := range []struct {
+			what      string
+			got, want int
+		}{{"ranges", len(x.Ranges), count(s.groups, kindsOf)}, {"errors of places", len(x.Spots), count(s.groups, placeKindsOf)}, {"random errors", len(x.Chances), count(s.groups, randomOf)}} {
+			if f.got != f.want {
+				return other("its image %d has %d %s, its errors have %d", i, f.got, f.what, f.want)
 			}
-			n++
 		}
 	}
 	return nil
@@ -402,13 +374,9 @@ func (s *subject) decide(ctx context.Context, o driver.Options, d *proof.Documen
 	n := s.images.N - first
 	show, end := driver.Progress(messages, "deciding images")
 	defer end()
-	walkers := make(chan *proof.Walker, runtime.GOMAXPROCS(0))
-	for range min(cap(walkers), max(n, 1)) {
-		w, err := s.net.NewWalker()
-		if err != nil {
-			return err
-		}
-		walkers <- w
+	walkers, err := walkersOf(s.net, n)
+	if err != nil {
+		return err
 	}
 	all, errs := make([]*work, n), make([]error, n)
 	var mu sync.Mutex
@@ -447,25 +415,108 @@ func (s *subject) decide(ctx context.Context, o driver.Options, d *proof.Documen
 	return nil
 }
 
+// walkersOf are the walkers that decide n images on all cores, each one image at a time.
+func walkersOf(net *proof.Net, n int) (chan *proof.Walker, error) {
+	walkers := make(chan *proof.Walker, runtime.GOMAXPROCS(0))
+	for range min(cap(walkers), max(n, 1)) {
+		w, err := net.NewWalker()
+		if err != nil {
+			return nil, err
+		}
+		walkers <- w
+	}
+	return walkers, nil
+}
+
 // one decides an image under every error.
 func (s *subject) one(ctx context.Context, w *proof.Walker, i int) (*work, error) {
 	sum := s.images.Digest(i)
 	x := &work{image: proof.Image{SHA256: hex.EncodeToString(sum[:]), Right: s.right[i]}}
 	record := interp.QuantizeInputs(s.result.Module, s.images.Image(i))
-	err := s.each(func(_ int, g *group, k *proof.Kind) error {
+	isRight := func(y []int8) bool { return s.answer(y) == s.right[i] }
+	failed := func(under fmt.Stringer, err error) error { return fmt.Errorf("image %d under %s: %w", i, under, err) }
+	err := each(s.groups, kindsOf, func(_ int, g *group, k *proof.Kind) error {
 		motion, err := s.motion(i, g, k)
 		if err != nil {
 			return err
 		}
 		p := motion.Path()
-		v, err := w.Walk(ctx, record, g.index, p, func(y []int8) bool { return s.answer(y) == s.right[i] })
+		v, err := w.Walk(ctx, record, g.index, p, isRight)
 		if err != nil {
-			return fmt.Errorf("image %d under %s: %w", i, k, err)
+			return failed(k, err)
 		}
 		x.image.Ranges = append(x.image.Ranges, proof.NewRange(k, p, v, s.answer(v.Answer)))
 		x.macs += v.MACs
 		x.whole += v.Whole
 		return nil
 	})
-	return x, err
+	if err != nil {
+		return nil, err
+	}
+	err = each(s.groups, placeKindsOf, func(_ int, g *group, k *proof.PlaceKind) error {
+		places, err := s.placesOf(i, g, k)
+		if err != nil {
+			return err
+		}
+		t, err := w.Visit(ctx, record, g.index, places, isRight)
+		if err != nil {
+			return failed(k, err)
+		}
+		x.image.Spots = append(x.image.Spots, proof.NewSpots(places, g.extent, t, s.answer))
+		x.macs += t.MACs
+		x.whole += t.Whole
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	doubt := s.doubt(s.images.N)
+	return x, each(s.groups, randomOf, func(_ int, g *group, c disturb.Condition) error {
+		chance := proof.Chance{Kind: c.Kind.Name, Size: c.Size}
+		for d := 0; d < s.draws; d += together {
+			n := min(together, s.draws-d)
+			records, err := s.drawn(i, d, n, c)
+			if err != nil {
+				return err
+			}
+			got, err := s.interpreted(ctx, records, n)
+			if err != nil {
+				return failed(c, err)
+			}
+			for j, answer := range got {
+				if answer == s.right[i] {
+					chance.Right++
+					chance.First = chance.First || d+j == 0
+				}
+			}
+		}
+		chance.AtLeast = proof.AtLeast(chance.Right, s.draws, doubt)
+		x.image.Chances = append(x.image.Chances, chance)
+		return nil
+	})
+}
+
+// doubt is the probability with which the bound of one image under one size of a random error may
+// be false: all of them together are right with a probability of at least 1-proof.Doubt.
+func (s *subject) doubt(images int) float64 {
+	return proof.Doubt / float64(images*max(1, count(s.groups, randomOf)))
+}
+
+// placesOf are the places of an error on an image.
+func (s *subject) placesOf(i int, g *group, k *proof.PlaceKind) (*proof.Places, error) {
+	v := s.result.Module.Inputs[g.index]
+	return proof.NewPlaces(k, g.extent, g.in, v.Type.Quant, s.images.Image(i)[g.at:g.at+v.Type.Shape.Size()])
+}
+
+// drawn are the records of n draws from one on of a random error of an image, each of a seed of its own.
+func (s *subject) drawn(i, first, n int, c disturb.Condition) (records []int8, err error) {
+	one := s.images.Slice(i, i+1)
+	for d := range n {
+		b, err := disturb.Images(one, i, c, proof.DrawSeed(s.seed, first+d), nil)
+		if err != nil {
+			return nil, err
+		}
+		records = append(records, interp.QuantizeInputs(s.result.Module, b.X)...)
+	}
+	return records, nil
 }

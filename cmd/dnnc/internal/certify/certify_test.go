@@ -136,6 +136,136 @@ func TestCertifyOfAnObject(t *testing.T) {
 	assert.Equal(t, read(t, path).Decided, d.Decided, "of the object the same")
 }
 
+// tiny8x8 are flags of a network of three classes, whose image has 8x8 pixels; its own answers are right.
+func tiny8x8(t *testing.T) func(more ...string) []string {
+	kinds := dnnctest.KindsFolder(t)
+	return func(more ...string) []string {
+		return append([]string{"certify", kinds("classes.dnn"), "-data", kinds("data.npz"), "-labels", "none", "-images", "16"}, more...)
+	}
+}
+
+// TestCertifyPlacesAndDraws: errors that have places, and the probability of random ones; the proof
+// is held to the network, and what was changed in it is found.
+func TestCertifyPlacesAndDraws(t *testing.T) {
+	tiny := tiny8x8(t)
+	path := filepath.Join(t.TempDir(), "proof.json")
+	out := dnnctest.Succeed(t, tiny("-n", "4", "-errors", "patch=5;shift=2,3;gaussian=0.5;darken=0.1;rain=0.9", "-draws", "30", "-o", path)...)
+	assert.Regexp(t, `patch=5 +\d`, out)
+	assert.Contains(t, out, "30 independent draws of each image and size")
+	assert.NotContains(t, out, "of images like these", "four images say nothing of others")
+	d := read(t, path)
+	assert.Equal(t, 30, d.Draws)
+	misses, unsure := 0, 0
+	for _, x := range d.Decided {
+		require.Len(t, x.Spots, 5, "a patch in three ways, and two translations")
+		require.Len(t, x.Chances, 2)
+		require.Len(t, x.Ranges, 1)
+		assert.Equal(t, []int{16, 25, 49}, []int{x.Spots[0].Places, x.Spots[3].Places, x.Spots[4].Places})
+		for _, p := range x.Spots {
+			misses += len(p.Wrong)
+		}
+		for _, c := range x.Chances {
+			assert.Equal(t, proof.AtLeast(c.Right, 30, .01/8), c.AtLeast, "four images under two errors")
+			if c.Right < 30 {
+				unsure++
+			}
+		}
+	}
+	assert.Greater(t, misses, 0)
+	assert.Greater(t, unsure, 0)
+
+	out = dnnctest.Succeed(t, tiny("-check", path)...)
+	assert.Contains(t, out, "20 lists of places of 4 images hold by the interpreter")
+	assert.Contains(t, out, "8 counts of 30 draws each hold by a recount with sparse updates, and 32 of the draws by the interpreter")
+	for name, change := range map[string]func(x *proof.Image) bool{
+		"a place less": func(x *proof.Image) bool { x.Spots[0].Places--; return true },
+		"wrong place": func(x *proof.Image) bool {
+			x.Spots[0].Wrong = append(x.Spots[0].Wrong, proof.Wrong{Row: 20})
+			return true
+		},
+		"wrong answer": func(x *proof.Image) bool {
+			for k := range x.Spots {
+				if w := x.Spots[k].Wrong; len(w) > 0 {
+					w[0].Answer = 3 - w[0].Answer - x.Right // the third class
+					return true
+				}
+			}
+			return false
+		},
+		"not clean": func(x *proof.Image) bool {
+			a := (x.Right + 1) % 10
+			x.Spots[3].Clean, x.Spots[3].Wrong = &a, nil
+			return true
+		},
+		"count":    func(x *proof.Image) bool { x.Chances[0].Right--; return true },
+		"bound":    func(x *proof.Image) bool { x.Chances[1].AtLeast += 1e-3; return true },
+		"way":      func(x *proof.Image) bool { x.Spots[1].Way = "mean"; return true },
+		"distinct": func(x *proof.Image) bool { x.Spots[2].Distinct++; return true },
+	} {
+		d := read(t, path)
+		changed := false
+		for i := range d.Decided {
+			changed = changed || change(&d.Decided[i])
+		}
+		require.True(t, changed, name)
+		text, err := d.JSON()
+		require.NoError(t, err)
+		file := filepath.Join(t.TempDir(), "changed.json")
+		require.NoError(t, os.WriteFile(file, text, 0o644))
+		code, _, stderr := dnnctest.Run(t, tiny("-check", file)...)
+		assert.Equal(t, command.AtFault, code, name)
+		assert.Contains(t, stderr, "check-failed", name)
+	}
+}
+
+// TestCertifySignals: the errors of signals and of features, by default those that move along their
+// sizes.
+func TestCertifySignals(t *testing.T) {
+	sensors := dnnctest.SensorsFolder(t)
+	path := filepath.Join(t.TempDir(), "proof.json")
+	for errors, want := range map[string][3]int{"": {5, 0, 0}, "saturation=.3;shift=.01;dropout=.1": {1, 1, 1}} {
+		args := []string{"certify", sensors("tones.dnn"), "-data", sensors("tones.test.npz"), "-labels", "none", "-n", "3", "-images", "16", "-draws", "20", "-o", path}
+		if errors != "" {
+			args = append(args, "-errors", errors)
+		}
+		dnnctest.Succeed(t, args...)
+		for _, x := range read(t, path).Decided {
+			assert.Equal(t, want, [3]int{len(x.Ranges), len(x.Spots), len(x.Chances)})
+		}
+		out := dnnctest.Succeed(t, "certify", sensors("tones.dnn"), "-data", sensors("tones.test.npz"), "-labels", "none", "-images", "16", "-check", path)
+		assert.Contains(t, out, "of 3 images hold by the interpreter")
+	}
+}
+
+// TestPage: the page says what its words mean, draws what is proved beside what is measured, and has
+// counterexamples as pictures beside the originals. It needs nothing from elsewhere.
+func TestPage(t *testing.T) {
+	page, args := filepath.Join(t.TempDir(), "page.html"), tiny8x8(t)
+	dnnctest.Succeed(t, args("-n", "20", "-errors", "light=.1;patch=6;gaussian=.3", "-draws", "20", "-page", page)...)
+	raw, err := os.ReadFile(page)
+	require.NoError(t, err)
+	text := string(raw)
+	for _, want := range []string{
+		"<dt>proved</dt>", "<dt>measured</dt>", "<dt>undecided</dt>", "Here there are none", "It says nothing of other images", "20 independent cases of each image",
+		"<svg", "data:image/png;base64,", "under light ", "under patch ", "it is ",
+	} {
+		assert.Contains(t, text, want)
+	}
+	assert.Regexp(t, `these 20|20 given images alone`, text)
+	assert.Contains(t, text, "<li>light: right at every size up to 0: at least 0.7519</li>", "all of 20 are: (.01/3)^(1/20)")
+	assert.NotContains(t, text, "ZgotmplZ")
+	assert.NotRegexp(t, `(src|href)="http`, text)
+	assert.Equal(t, strings.Count(text, "without the error\">"), strings.Count(text, "with the error\">"))
+	for want, more := range map[string][]string{
+		"ending is none of .html": {"-page", "page.txt"},
+		"-check writes no page":   {"-page", page, "-check", "proof.json"},
+	} {
+		code, _, stderr := dnnctest.Run(t, args(more...)...)
+		assert.NotZero(t, code, want)
+		assert.Contains(t, stderr, want)
+	}
+}
+
 // TestCertifyByLabels: a label makes an answer right; images that are wrong without an error
 // have no range.
 func TestCertifyByLabels(t *testing.T) {
@@ -161,17 +291,23 @@ func TestCertifyRefuses(t *testing.T) {
 	kinds := dnnctest.KindsFolder(t)
 	sensors := dnnctest.SensorsFolder(t)
 	for want, args := range map[string][]string{
-		"gaussian cannot be proved":                {net, "-errors", "light;gaussian"},
-		"what can be proved is light brighten":     {net, "-errors", "default"},
-		"light proves both directions":             {net, "-errors", "light-random"},
-		"nothing to prove":                         {net, "-errors", "none"},
-		"did you mean \"darken\"":                  {net, "-errors", "darkn"},
-		"no images: a proof is about those that":   {kinds("logits"), "-task", "classes"},
-		"a proof needs one answer an item":         {kinds("seg.dnn"), "-data", kinds("data.npz"), "-task", "classes axis: 0"},
-		"no error of the input wave":               {sensors("tones.dnn"), "-data", sensors("tones.test.npz"), "-errors", "light"},
-		"-resume goes on from the file of -o":      {net, "-resume"},
-		"its ending is none of .json":              {net, "-o", "proof.txt"},
-		"-stop-after calibrate leaves no integers": {net, "-stop-after", "calibrate", "-images", "16"},
+		"what can be proved is light brighten":                    {net, "-errors", "occl"},
+		"\"\" is no number of pixels from 1 to 28":                {net, "-errors", "light;patch"},
+		"\"28\" is no number of pixels from 1 to 27":              {net, "-errors", "shift=28"},
+		"\".5\" is no number of pixels":                           {net, "-errors", "occlusion=.5"},
+		"the error patch=3 stands twice":                          {net, "-errors", "patch=3;light;patch=3"},
+		"the network has no input imag":                           {net, "-errors", "imag:patch=3"},
+		"is no whole number from 1 on":                            {net, "-errors", "gaussian=.1", "-draws", "0"},
+		"light proves both directions":                            {net, "-errors", "light-random"},
+		"nothing to prove":                                        {net, "-errors", "none"},
+		"did you mean \"darken\"":                                 {net, "-errors", "darkn"},
+		"no images: a proof is about those that":                  {kinds("logits"), "-task", "classes"},
+		"a proof needs one answer an item":                        {kinds("seg.dnn"), "-data", kinds("data.npz"), "-task", "classes axis: 0"},
+		"patch is an error of image inputs, and wave is a signal": {sensors("tones.dnn"), "-data", sensors("tones.test.npz"), "-errors", "patch=3"},
+		"no error of the input wave":                              {sensors("tones.dnn"), "-data", sensors("tones.test.npz"), "-errors", "light"},
+		"-resume goes on from the file of -o":                     {net, "-resume"},
+		"its ending is none of .json":                             {net, "-o", "proof.txt"},
+		"-stop-after calibrate leaves no integers":                {net, "-stop-after", "calibrate", "-images", "16"},
 	} {
 		if args[0] == kinds("logits") {
 			args[0] = kinds("logits.dnn")

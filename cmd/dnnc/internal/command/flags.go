@@ -253,6 +253,9 @@ func verifying(fs *flag.FlagSet, o *driver.Options) {
 
 func proving(fs *flag.FlagSet, o *driver.Options) {
 	fs.StringVar(&o.Proof, "check", "", "hold the proof of this `file` to the network: at both ends of every range and at random sizes inside, by the interpreter, and by the object where a target is named")
+	fs.StringVar(&o.Page, "page", "", "write a page for people to this `file` (.html): what is proved beside what is measured, and counterexamples as pictures")
+	o.Draws = 1000
+	fs.Var(whole[int]{&o.Draws, 1}, "draws", "of an error that is random: so many `draws` for each image and size, before the first of which the number stands in the proof")
 	fs.BoolVar(&o.Resume, "resume", false, "go on from the file of -o, where an interruption ended it")
 }
 
@@ -265,7 +268,7 @@ func picturing(fs *flag.FlagSet, o *driver.Options) {
 }
 
 func bounding(fs *flag.FlagSet, o *driver.Options) {
-	fs.BoolVar(&o.Boundary, "boundary", false, "the sizes of error at which answers become wrong")
+	fs.Var(boundary{o}, "boundary", "the sizes of error at which answers become wrong, to 1/128; -boundary=exact decides each size of the integers' errors that move every element one way, as certify does")
 	fs.StringVar(&o.Plane, "plane", "", "draw the decision boundary on the plane through three images to this `file`, PNG or SVG")
 	fs.StringVar(&o.Directions, "directions", "", "span the plane by the first image and two `errors`: \"fog=0.5;gaussian=0.3\"")
 }
@@ -381,6 +384,34 @@ func (s streaming) Set(text string) error {
 
 // IsBoolFlag lets the flag stand alone.
 func (s streaming) IsBoolFlag() bool { return true }
+
+// boundary is the flag -boundary: alone, or exact.
+type boundary struct{ o *driver.Options }
+
+const exact = "exact"
+
+// String is how distances are found; "" of none.
+func (b boundary) String() string {
+	switch {
+	case b.o == nil || !b.o.Boundary:
+		return ""
+	case b.o.ExactBoundary:
+		return exact
+	}
+	return "true"
+}
+
+func (b boundary) Set(text string) error {
+	is, err := strconv.ParseBool(text)
+	if b.o.ExactBoundary = text == exact; err != nil && !b.o.ExactBoundary {
+		return errors.New("exact, or no value for a search to 1/128")
+	}
+	b.o.Boundary = is || b.o.ExactBoundary
+	return nil
+}
+
+// IsBoolFlag lets the flag stand alone.
+func (b boundary) IsBoolFlag() bool { return true }
 
 // positive reads a number above 0.
 func positive(into *float64) func(string) error {

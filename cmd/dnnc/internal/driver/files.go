@@ -121,7 +121,7 @@ func (o *Options) Files() *Files {
 	f.Reads("-check", o.Proof)
 	for _, out := range []struct{ role, path string }{
 		{"-o", o.Only},
-		{"-MF", o.DependFile}, {"-stats", o.Stats}, {"-sheet", o.Sheet}, {"-plane", o.Plane}, {"-checkpoint", o.Checkpoint}, {"-readme", o.Readme},
+		{"-MF", o.DependFile}, {"-stats", o.Stats}, {"-sheet", o.Sheet}, {"-plane", o.Plane}, {"-page", o.Page}, {"-checkpoint", o.Checkpoint}, {"-readme", o.Readme},
 	} {
 		f.Writes(out.role, out.path)
 	}

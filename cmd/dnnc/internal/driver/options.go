@@ -66,21 +66,24 @@ type Options struct {
 	Section                               string // likewise: where weights lie
 	ErrorsGiven                           bool   // -errors was given, not its default
 
-	Verbose    bool
-	Task       string              // what the results mean; "" to find it out
-	Metric     []string            // a program of the user's that judges answers, and its arguments
-	Detect     string              // what results are of detections
-	MetricTime time.Duration       // that one call of it may take
-	Reports    bool                // measures on -data what it made
-	Chosen     []certificate.Layer // formats of a build that is done again: nothing is searched
-	JudgedBy   int                 // images that judged in that build
-	Judged     bool                // Task was said already, and data examined
-	DataAsIs   bool                // data that are mistaken for others are measured all the same
-	Table      bool                // prints a table for people, whose first line says the task
-	Proof      string              // certify checks the proof of this file
-	Resume     bool                // certify goes on from the file of -o
-	RunUnknown bool                // verify runs an object that it cannot build again
-	Notes      io.Writer           // is told what became of a model that is not read as its file has it; nil: nobody is
+	Verbose       bool
+	Task          string              // what the results mean; "" to find it out
+	Metric        []string            // a program of the user's that judges answers, and its arguments
+	Detect        string              // what results are of detections
+	MetricTime    time.Duration       // that one call of it may take
+	Reports       bool                // measures on -data what it made
+	Chosen        []certificate.Layer // formats of a build that is done again: nothing is searched
+	JudgedBy      int                 // images that judged in that build
+	Judged        bool                // Task was said already, and data examined
+	DataAsIs      bool                // data that are mistaken for others are measured all the same
+	Table         bool                // prints a table for people, whose first line says the task
+	ExactBoundary bool                // -boundary=exact
+	Proof         string              // certify checks the proof of this file
+	Resume        bool                // certify goes on from the file of -o
+	Page          string              // certify writes a page for people to this file
+	Draws         int                 // certify draws a random error so often
+	RunUnknown    bool                // verify runs an object that it cannot build again
+	Notes         io.Writer           // is told what became of a model that is not read as its file has it; nil: nobody is
 
 	Warnings *Warnings // of the command; nil prints each
 

@@ -10,6 +10,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -256,6 +257,54 @@ func TestGuidedErrorsHurtMore(t *testing.T) {
 	for i := 0; i < 6; i += 2 {
 		assert.Less(t, got.Float.Robust[i].Mean, got.Float.Robust[i+1].Mean-.02, got.Float.Robust[i].Kind)
 	}
+}
+
+// TestExactBoundary: -boundary=exact decides the integers' distances under errors that move every
+// element one way, and says so. None is beyond the least wrong size that a search finds; other
+// errors, and the float network, are searched as without it.
+func TestExactBoundary(t *testing.T) {
+	kinds := dnnctest.KindsFolder(t)
+	run := func(flag string) map[string]map[string]float64 {
+		code, stdout, stderr := dnnctest.Run(t, "eval", kinds("classes.dnn"), "-data", kinds("data.npz"), "-images", "16", "-n", "8", "-errors", "light;fog-blend;gaussian;contrast", flag, "-csv")
+		require.Zero(t, code, stderr)
+		rows, err := csv.NewReader(strings.NewReader(stdout)).ReadAll()
+		require.NoError(t, err)
+		out := map[string]map[string]float64{}
+		for _, r := range rows[1:] {
+			key := strings.Join([]string{r[0], r[1], r[4]}, " ")
+			if out[key] == nil {
+				out[key] = map[string]float64{}
+			}
+			x, err := strconv.ParseFloat(r[3], 64)
+			require.NoError(t, err)
+			out[key][r[2]] = x
+		}
+		return out
+	}
+	searched, exact := run("-boundary"), run("-boundary=exact")
+	require.Len(t, searched, 8)
+	require.Len(t, exact, 8)
+	nearer := 0
+	for key, list := range searched {
+		kind, network := strings.Fields(key)[0], strings.Fields(key)[1]
+		if network == "float" || kind == "gaussian" {
+			assert.Equal(t, list, exact[key], key)
+			continue
+		}
+		got := exact[kind+" "+network+" exact"]
+		require.Len(t, got, 8, key)
+		for i, d := range list {
+			assert.LessOrEqual(t, got[i], d+1e-6, "%s, image %s", key, i)
+			assert.Equal(t, d == 0, got[i] == 0, "%s, image %s", key, i)
+			if got[i] < d {
+				nearer++
+			}
+		}
+	}
+	assert.Greater(t, nearer, 5)
+	code, _, stderr := dnnctest.Run(t, "eval", kinds("classes.dnn"), "-boundary=near")
+	assert.Equal(t, command.BadUsage, code)
+	assert.Contains(t, stderr, "exact, or no value")
 }
 
 func TestBoundaryAndPlane(t *testing.T) {
