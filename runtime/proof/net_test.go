@@ -183,6 +183,26 @@ var tiny = []struct {
 	{"[1,2,2]", "c = conv2d(x, filters: 3, kernel: 1)\n  a = add(c, sigmoid(c))\n  r = reduce(a, axes: [1,2])\n  y = reshape(concat(r, mul(r, r)), shape: [6])", "c.weight:[3,1,1,1] c.bias:[3]", 16},
 }
 
+// enumerated are all inputs of so many levels, evenly from -128 to 127, in an order in which one
+// element changes at a time: digit d of input k goes up and down in turn.
+func enumerated(size, levels int) (all []int8) {
+	n := 1
+	for range size {
+		n *= levels
+	}
+	for k := range n {
+		rest := k
+		for range size {
+			digit := rest % levels
+			if rest /= levels; rest%2 == 1 {
+				digit = levels - 1 - digit
+			}
+			all = append(all, int8(digit*(255/(levels-1))-128))
+		}
+	}
+	return all
+}
+
 // TestAllInputsOfTinyNetworks walks through every input of small networks, in an order in
 // which one element changes at a time, and holds each answer to the interpreter's; then decides
 // images on paths, and holds each verdict to the answers to all images of the path. Ties of
@@ -202,18 +222,7 @@ func TestAllInputsOfTinyNetworks(t *testing.T) {
 				n *= b.levels
 			}
 			require.Equal(t, 1<<16, n)
-			// Digit d of input k goes up and down in turn.
-			all := make([]int8, 0, n*size)
-			for k := range n {
-				rest := k
-				for range size {
-					digit := rest % b.levels
-					if rest /= b.levels; rest%2 == 1 {
-						digit = b.levels - 1 - digit
-					}
-					all = append(all, int8(digit*(255/(b.levels-1))-128))
-				}
-			}
+			all := enumerated(size, b.levels)
 			want, err := prog.Forward(t.Context(), all, n)
 			require.NoError(t, err)
 			net, err := proof.NewNet(m)
