@@ -474,6 +474,13 @@ func (r *resolver) stream(s *syntax.Stream) {
 	for _, d := range s.Warmups {
 		r.m.Stream.Warmups = append(r.m.Stream.Warmups, number("warmup", d, 0))
 	}
+	r.m.Stream.Windows = make([]int, len(s.Warmups))
+	if len(s.Windows) > 0 {
+		r.m.Stream.Windows = nil
+	}
+	for _, d := range s.Windows {
+		r.m.Stream.Windows = append(r.m.Stream.Windows, number("window", d, 0))
+	}
 }
 
 // state resolves a state, which dumps of streamed networks have.

@@ -538,7 +538,7 @@ func (m *Module) Clone() *Module {
 	for i, v := range m.States {
 		c.States[i] = value(v)
 	}
-	c.Stream.Delays, c.Stream.Warmups = slices.Clone(m.Stream.Delays), slices.Clone(m.Stream.Warmups)
+	c.Stream.Delays, c.Stream.Warmups, c.Stream.Windows = slices.Clone(m.Stream.Delays), slices.Clone(m.Stream.Warmups), slices.Clone(m.Stream.Windows)
 	c.Ops = make([]*Node, len(m.Ops))
 	for i, o := range m.Ops {
 		n := *o

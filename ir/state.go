@@ -2,6 +2,7 @@ package ir
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/dnnc/dnnc/ir/diag"
 )
@@ -25,13 +26,26 @@ type Stream struct {
 	// Warmups are, of each result, the runs after a reset that do not yet give all of what the
 	// whole network gives.
 	Warmups []int
+	// Windows are, of each result, the frames of the input that make it after the warmup: the whole
+	// network gives the same of these frames alone. 0 of a result to which frames before them
+	// count, as where layers are padded before the first frame, and of one that has frames.
+	Windows []int
 }
 
 // Streams reports whether m runs frame by frame.
 func (m *Module) Streams() bool { return m.Stream.Hop > 0 }
 
 func (s Stream) String() string {
-	return fmt.Sprintf("stream hop %d delay %s warmup %s", s.Hop, Shape(s.Delays), Shape(s.Warmups))
+	text := fmt.Sprintf("stream hop %d delay %s warmup %s", s.Hop, Shape(s.Delays), Shape(s.Warmups))
+	if s.Slides() {
+		text += " window " + Shape(s.Windows).String()
+	}
+	return text
+}
+
+// Slides reports whether a result is of a window of frames alone.
+func (s Stream) Slides() bool {
+	return slices.ContainsFunc(s.Windows, func(n int) bool { return n > 0 })
 }
 
 // StateBytes is the size of what must stay in an arena from run to run: the tag of the reset
@@ -197,7 +211,7 @@ func (v *verifier) states() {
 			v.fail(n.Args[2].Pos, "V12", "the state %s starts with %d: a position before 0 counts frames that are left out, 0 none", n.Args[2].Name, n.Args[2].Start)
 		}
 	}
-	if s := v.m.Stream; s.Hop < 0 || v.m.Streams() && (len(s.Delays) != len(v.m.Outputs) || len(s.Warmups) != len(v.m.Outputs)) {
+	if s := v.m.Stream; s.Hop < 0 || v.m.Streams() && (len(s.Delays) != len(v.m.Outputs) || len(s.Warmups) != len(v.m.Outputs) || len(s.Windows) != len(v.m.Outputs)) {
 		v.fail(v.m.Pos, "V12", "%s of a network with %d results", s, len(v.m.Outputs))
 	}
 	if !v.m.Streams() && len(v.m.States) > 0 {

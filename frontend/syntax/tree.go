@@ -96,12 +96,14 @@ type Arena struct {
 }
 
 // Stream says how a network over time runs: by so many frames of the input, with a
-// delay of so many frames for each result, which is the whole network's after so many runs.
+// delay of so many frames for each result, which is the whole network's after so many runs, of so
+// many frames alone.
 type Stream struct {
 	Pos     lexer.Position
 	Hop     string   `parser:"'stream' 'hop' @Number"`
 	Delays  []string `parser:"'delay' '[' ( @Number ( ',' @Number )* )? ']'"`
 	Warmups []string `parser:"'warmup' '[' ( @Number ( ',' @Number )* )? ']'"`
+	Windows []string `parser:"( 'window' '[' @Number ( ',' @Number )* ']' )?"`
 }
 
 // State declares what stays in the arena from run to run.

@@ -38,7 +38,7 @@ func Steps(_ context.Context, m *ir.Module, env *pass.Env) error {
 	case m.Streams():
 		return nil
 	}
-	s := &streamer{m: m, clocks: map[*ir.Value]clock{}, ways: map[*ir.Node]way{}, now: map[*ir.Value]pace{}, late: map[*ir.Value]int{}, made: map[string]*ir.Value{}, lead: map[*ir.Value]*ir.Value{}, names: map[string]bool{}}
+	s := &streamer{m: m, clocks: map[*ir.Value]clock{}, ways: map[*ir.Node]way{}, now: map[*ir.Value]pace{}, ends: map[*ir.Value]ends{}, late: map[*ir.Value]int{}, made: map[string]*ir.Value{}, lead: map[*ir.Value]*ir.Value{}, names: map[string]bool{}}
 	for _, v := range slices.Concat(m.Inputs, results(m)) {
 		s.names[v.Name] = true
 	}
@@ -60,6 +60,7 @@ type streamer struct {
 	clocks map[*ir.Value]clock // of what goes with time, in the whole network
 	ways   map[*ir.Node]way
 	now    map[*ir.Value]pace // of what goes with time, in a run
+	ends   map[*ir.Value]ends // in the whole network
 	late   map[*ir.Value]int  // of other values: the runs after a reset until they are right
 	made   map[string]*ir.Value
 	lead   map[*ir.Value]*ir.Value // of what leads the value that a run computes: that one
@@ -74,6 +75,14 @@ type pace struct {
 	// delay is of its first frame. One below 0 leads: so many frames of the integer before, which
 	// no run computes, stand before the first.
 	delay, before int
+}
+
+// ends is what the first and the last frames of a value are made of beyond frames of the input.
+type ends struct {
+	isLed bool // something stands before the first frame: padding, or the state of a recurrence
+	// tail is the first operation of which frames see padding after the last one; nil where none does.
+	tail  *ir.Node
+	clean int // of a value with a tail: the frames before those that see it
 }
 
 // analyse finds the axis of time of every value, and what each operation does with it.
@@ -109,6 +118,12 @@ func (s *streamer) analyseNode(n *ir.Node) {
 		return
 	}
 	w, why := look(n, clocks)
+	if why == nil {
+		s.meet(n, w)
+		if tail := s.ends[n.Out].tail; w.kind == whole && tail != nil {
+			why = refuse("pad before the first frame alone, or give a result for each frame", "it is of the last frames, and those of %s are made with padding after the last frame: in a stream there are later frames", tail.Name())
+		}
+	}
 	if why == nil && w.kind == whole && s.gather(n.Args[0]) {
 		return
 	}
@@ -125,6 +140,40 @@ func (s *streamer) analyseNode(n *ir.Node) {
 		c.stride *= w.stride
 	}
 	s.clocks[n.Out] = c
+}
+
+// meet finds what the ends of a result are made of.
+func (s *streamer) meet(n *ir.Node, w way) {
+	frames := n.Args[0].Type.Shape[s.clocks[n.Args[0]].axis]
+	e := ends{clean: frames}
+	for _, a := range n.Args {
+		of := s.ends[a]
+		e.isLed = e.isLed || of.isLed
+		if of.tail != nil && of.clean < e.clean {
+			e.tail, e.clean = of.tail, of.clean
+		}
+	}
+	switch w.kind {
+	case inTurn:
+		e.isLed = true
+	case byWindow, shifted:
+		e.isLed = e.isLed || w.pad > 0
+		e.clean = max(0, w.before(e.clean))
+		if have := n.Out.Type.Shape[w.axis]; e.clean >= have {
+			e.tail = nil
+		} else if e.tail == nil {
+			e.tail = n
+		}
+	}
+	s.ends[n.Out] = e
+}
+
+// before is the frames of a window's or a shift's result that see only so many frames, and padding before them.
+func (w way) before(frames int) int {
+	if w.kind == shifted {
+		return frames + w.pad
+	}
+	return floor(frames-1+w.pad-(w.kernel-1)*w.dilation, w.stride) + 1
 }
 
 // gather has a value be of all frames that an operation needs so, where its frames do not lie one
@@ -179,10 +228,7 @@ func (s *streamer) rewrite(hop int) error {
 	for _, n := range m.Ops {
 		w, timed := s.ways[n]
 		if !timed {
-			for _, a := range n.Args {
-				s.late[n.Out] = max(s.late[n.Out], s.late[a])
-			}
-			s.ops = append(s.ops, n)
+			s.untimed(n)
 			continue
 		}
 		if s.node(n, w, hop); len(s.list) > 0 { // what follows has no pace
@@ -199,15 +245,38 @@ func (s *streamer) rewrite(hop int) error {
 		}
 		o = s.base(o)
 		m.Ops, m.Outputs[i] = s.ops, o
-		delay := 0
-		if timed {
+		delay, window := 0, 0
+		switch {
+		case timed:
 			delay = p.delay
 			s.late[o] = (delay + p.frames - 1) / p.frames
+		case !s.ends[o].isLed:
+			window = c.total
 		}
-		m.Stream.Delays, m.Stream.Warmups = append(m.Stream.Delays, delay), append(m.Stream.Warmups, s.late[o])
+		m.Stream.Delays, m.Stream.Warmups, m.Stream.Windows = append(m.Stream.Delays, delay), append(m.Stream.Warmups, s.late[o]), append(m.Stream.Windows, window)
 		m.Results[i].Shape = slices.Clone(o.Type.Shape)
 	}
 	return nil
+}
+
+// untimed keeps an operation on values that do not go with time. Those of frames are of the same ones.
+func (s *streamer) untimed(n *ir.Node) {
+	var first *ir.Value
+	for _, a := range n.Args {
+		late, isLate := s.late[a]
+		switch {
+		case !isLate:
+			continue
+		case first == nil:
+			first = a
+		case late != s.late[first]:
+			s.list.Add(n.Pos, diag.Unsupported, "-stream: %s (%s): %s and %s are of windows that end with different runs, %d and %d after a reset", n.Name(), n.Op, first.Name, a.Name, s.late[first]+1, late+1).
+				WithHelp("pad before the first frame by no more than the kernel's length less one, times the dilation")
+		}
+		s.late[n.Out] = late
+		s.ends[n.Out] = ends{isLed: s.ends[n.Out].isLed || s.ends[a].isLed}
+	}
+	s.ops = append(s.ops, n)
 }
 
 // resize gives a value some frames.
@@ -245,13 +314,14 @@ func (s *streamer) node(n *ir.Node, w way, hop int) {
 		s.shift(n, w, p)
 		return
 	case whole:
-		c := s.clocks[x]
-		frames := c.total - w.first
-		n.Args[0] = s.history(n.Name(), x, frames, frames-p.frames, 1, x.Type.Quant.Zero)
+		// The frames end with the run in which the input of the whole network ends.
+		c, total := s.clocks[x], s.clocks[s.m.Inputs[0]].total
+		frames, runs := c.total-w.first, max(ceil(total, hop), ceil(c.total+p.delay, p.frames))
+		n.Args[0] = s.history(n.Name(), x, frames, runs*p.frames-p.delay-w.first-p.frames, 1, x.Type.Quant.Zero)
 		if n.Op == ir.Copy {
 			s.view(n, c, frames)
 		}
-		s.late[n.Out] = max((c.total+p.delay+p.frames-1)/p.frames-1, 0)
+		s.late[n.Out] = runs - 1
 		s.ops = append(s.ops, n)
 		return
 	case inTurn:
@@ -312,6 +382,8 @@ func (s *streamer) window(n *ir.Node, w way, p pace, out *pace) {
 		n.Drop(ir.AttrPadValue)
 	}
 }
+
+func floor(a, b int) int { return -ceil(-a, b) }
 
 func ceil(a, b int) int {
 	if a <= 0 {

@@ -19,7 +19,7 @@ import (
 
 // TestRandomNetworks: frame by frame, random networks compute the integers of the whole ones.
 func TestRandomNetworks(t *testing.T) {
-	ctx, streamed, compared := context.Background(), 0, 0
+	ctx, streamed, compared, windows := context.Background(), 0, 0, 0
 	seeds := uint64(120)
 	if testing.Short() { // as under the race detector
 		seeds = 12
@@ -32,9 +32,14 @@ func TestRandomNetworks(t *testing.T) {
 		}
 		n, err := validate.Stream(ctx, whole, step, streamtest.Records(whole, 2, seed))
 		require.NoError(t, err, "network %d\n%s\n%s", seed, whole, step)
-		streamed, compared = streamed+1, compared+n
+		records := streamtest.Records(whole, 4, seed)
+		w, _, err := validate.Windows(ctx, whole, step, records)
+		require.NoError(t, err, "network %d\n%s\n%s", seed, whole, step)
+		streamed, compared, windows = streamed+1, compared+n, windows+w
 		arena(t, step, seed)
+		assert.Positive(t, n, "network %d has a result to compare\n%s", seed, step)
 	}
+	assert.Greater(t, windows, 2*int(seeds))
 	assert.Greater(t, streamed, int(seeds)*5/6)
 	assert.Greater(t, compared, 80*int(seeds))
 }
@@ -86,6 +91,42 @@ func TestNetworks(t *testing.T) {
 	}
 }
 
+// TestWindows: results that are of a window of frames alone are those of the whole network, run after run over
+// 1,020 frames, and by several frames a run.
+func TestWindows(t *testing.T) {
+	for _, hop := range []int{pass.LeastHop, 4} {
+		whole, step, err := streamtest.Quantized(t, streamtest.WakeWord(), "armv7em", hop)
+		require.NoError(t, err)
+		assert.Equal(t, []int{30}, step.Stream.Windows)
+		windows, compared, err := validate.Windows(context.Background(), whole, step, streamtest.Records(whole, 34, 5))
+		require.NoError(t, err)
+		if hop == pass.LeastHop {
+			assert.Equal(t, []int{1020 - 29, 3 * (1020 - 29)}, []int{windows, compared})
+		} else {
+			assert.Greater(t, windows, 1000/hop)
+		}
+	}
+	for name, grow := range map[string]func(n *streamtest.Net){
+		"padded after a frame that no pooling reads": func(n *streamtest.Net) {
+			n.Conv("c", 2, [2]int{3, 1}, [2]int{1, 1}, [2]int{1, 1}, [4]int{1, 0, 1, 0}, false)
+			n.Add(ir.MaxPool2D, "p", []*ir.Value{n.At}, ir.AttrKernel.Is([]int{3, 1}), ir.AttrStride.Is([]int{4, 1}), ir.AttrPad.Is([]int{0, 0, 0, 0}))
+		},
+		"strided":   func(n *streamtest.Net) { n.Causal("c", 2, 3, 2, 1, false) },
+		"padded":    func(n *streamtest.Net) { n.Causal("c", 2, 3, 1, 1, false) },
+		"recurrent": func(n *streamtest.Net) { n.Recurrent("r", ir.CellRNN, "", 3) },
+	} {
+		n := streamtest.New(1, ir.Shape{3, 21, 1}, 1)
+		grow(n)
+		n.Linear("all", 2)
+		whole, step, err := streamtest.Quantized(t, n.Done(), "armv7em", pass.LeastHop)
+		require.NoError(t, err, name)
+		compared, err := validate.Stream(context.Background(), whole, step, streamtest.Records(whole, 3, 5))
+		require.NoError(t, err, name)
+		assert.Equal(t, 3*2, compared, name)
+		assert.Equal(t, []int{0}, step.Stream.Windows, "%s: frames before the window count", name)
+	}
+}
+
 // TestRefusals: what cannot be streamed says why, where, and what to do.
 func TestRefusals(t *testing.T) {
 	image := func(n *streamtest.Net) { n.M.Inputs[0].Content = ir.Content{Axis: ir.NoAxis} }
@@ -113,6 +154,16 @@ func TestRefusals(t *testing.T) {
 		}, "do not lie one after the other in memory, as axis 1 lies outside of it"},
 		"softmax":   {pass.LeastHop, ir.Shape{2, 20, 1}, 1, func(n *streamtest.Net) { n.Add(ir.Softmax, "p", []*ir.Value{n.At}, ir.AttrAxis.Is(1)) }, "-stream: p.softmax (softmax): it divides by the sum over all frames"},
 		"backwards": {pass.LeastHop, ir.Shape{3, 20, 1}, 1, func(n *streamtest.Net) { n.Recurrent("r", ir.CellRNN, "", 3); n.At.Def.Put(ir.AttrBack.Is(1)) }, "r (recurrent): it goes from the last frame to the first"},
+		"padding after": {pass.LeastHop, ir.Shape{3, 20, 1}, 1, func(n *streamtest.Net) {
+			n.Conv("c", 3, [2]int{3, 1}, [2]int{1, 1}, [2]int{1, 1}, [4]int{1, 0, 1, 0}, false)
+			n.Causal("d", 3, 2, 1, 1, false)
+			n.Linear("all", 2)
+			n.Add(ir.Reshape, "u", []*ir.Value{n.At}, ir.AttrShape.Is([]int{2, 1, 1}))
+		}, "all (linear): it is of the last frames, and those of c are made with padding after the last frame"},
+		"a pad after": {pass.LeastHop, ir.Shape{3, 20, 1}, 1, func(n *streamtest.Net) {
+			n.Add(ir.Pad, "z", []*ir.Value{n.At}, ir.AttrBefore.Is([]int{0, 0, 0}), ir.AttrAfter.Is([]int{0, 1, 0}))
+			n.Add(ir.Reduce, "mean", []*ir.Value{n.At}, ir.AttrAxes.Is([]int{1, 2}), ir.AttrKeep.Is(1))
+		}, "mean.reduce (reduce): it is of the last frames, and those of z are made with padding after the last frame"},
 		"late": {pass.LeastHop, ir.Shape{3, 20, 1}, 1, func(n *streamtest.Net) {
 			n.Conv("c", 3, [2]int{3, 1}, [2]int{1, 1}, [2]int{1, 1}, [4]int{1, 0, 1, 0}, false)
 			n.Recurrent("r", ir.CellRNN, "", 3)

@@ -59,22 +59,87 @@ func Stream(ctx context.Context, whole, step *ir.Module, records [][]int8) (comp
 // part is what record i of n has of x.
 func part[T any](x []T, i, n int) []T { return x[i*len(x)/n : (i+1)*len(x)/n] }
 
-// Runs are the inputs of each run of a step, of a record of the whole network's input.
+// mostWindows is the windows that Windows compares.
+const mostWindows = 1000
+
+// Windows compares a network that runs frame by frame with the whole one, window after window: records
+// follow each other as one signal, and each result that is of a window of frames alone must be what
+// the whole network gives of these frames. It returns how many windows it compared, evenly among those
+// of the signal, and how many integers of results.
+func Windows(ctx context.Context, whole, step *ir.Module, records [][]int8) (windows, compared int, err error) {
+	pw, err := interp.CompileInt(whole)
+	if err != nil {
+		return 0, 0, err
+	}
+	ps, err := interp.CompileInt(step)
+	if err != nil {
+		return 0, 0, err
+	}
+	t, axis, hop := whole.Inputs[0].Type, step.Inputs[0].Holds().Axis, step.Stream.Hop
+	var runs [][]int8
+	for _, r := range records {
+		runs = append(runs, Runs(whole, step, r)...)
+	}
+	each := (t.Shape[axis] + hop - 1) / hop // runs of a window
+	want, got := pw.Tensors(1, whole.Outputs...), ps.Tensors(1, step.Outputs...)
+	apart := 1 + (len(runs)-each)/mostWindows
+	for run, x := range runs {
+		ps.Feed(got, x, 1)
+		if err := ps.Run(ctx, got, 1, 0, len(step.Ops)); err != nil {
+			return 0, 0, err
+		}
+		for k, o := range step.Outputs {
+			first := run - step.Stream.Warmups[k]
+			if step.Stream.Windows[k] == 0 || first < 0 || first%apart > 0 {
+				continue
+			}
+			pw.Feed(want, joined(t, runs[first:first+each], axis, hop), 1)
+			if err := pw.Run(ctx, want, 1, 0, len(whole.Ops)); err != nil {
+				return 0, 0, err
+			}
+			w := want[pw.ID(whole.Outputs[k])]
+			if err := differ(o, 0, w, got[ps.ID(o)]); err != nil {
+				return 0, 0, fmt.Errorf("run %d, a window of %d frames: %w", run, t.Shape[axis], err)
+			}
+			windows, compared = windows+1, compared+len(w)
+		}
+	}
+	return windows, compared, nil
+}
+
+// joined are the first frames of some runs, as many as a value has.
+func joined(t ir.Type, runs [][]int8, axis, hop int) (x []int8) {
+	s := t.Shape
+	inner := t.Slots() / s[:axis+1].Size()
+	for o := range s[:axis].Size() {
+		for i, r := range runs {
+			x = append(x, r[o*hop*inner:][:min(hop, s[axis]-i*hop)*inner]...)
+		}
+	}
+	return x
+}
+
+// Runs are the inputs of each run of a step, of a record of the whole network's input: all of its frames, and
+// zeros after them up to the first run that gives what the whole network gives.
 func Runs(whole, step *ir.Module, record []int8) (list [][]int8) {
 	t, axis, hop := whole.Inputs[0].Type, step.Inputs[0].Holds().Axis, step.Stream.Hop
-	for run := range t.Shape[axis] / hop {
+	for run := range max((t.Shape[axis]+hop-1)/hop, 1+slices.Max(step.Stream.Warmups)) {
 		list = append(list, frames(t, record, axis, run*hop, hop))
 	}
 	return list
 }
 
-// frames are some frames of a value along an axis, of its elements in logical order.
+// frames are some frames of a value along an axis, of its elements in logical order: after the last one,
+// zeros.
 func frames(t ir.Type, x []int8, axis, first, count int) []int8 {
 	s := t.Shape
 	inner := t.Slots() / s[:axis+1].Size() // slots of a frame that lie together
-	out := make([]int8, 0, s[:axis].Size()*count*inner)
+	first = min(first, s[axis])
+	there := min(count, s[axis]-first)
+	var out []int8
 	for o := range s[:axis].Size() {
-		out = append(out, x[(o*s[axis]+first)*inner:][:count*inner]...)
+		out = append(out, x[(o*s[axis]+first)*inner:][:there*inner]...)
+		out = append(out, make([]int8, (count-there)*inner)...)
 	}
 	return out
 }

@@ -452,15 +452,21 @@ type Choice struct {
 
 // Stream is how a network over time runs, and what it keeps from run to run.
 type Stream struct {
-	Hop        int   `json:"hop"`     // frames of the input that a run takes
-	Delays     []int `json:"delays"`  // frames by which each result comes late
-	Warmups    []int `json:"warmups"` // of each result, the runs after a reset that are not yet whole
+	Hop     int   `json:"hop"`     // frames of the input that a run takes
+	Delays  []int `json:"delays"`  // frames by which each result comes late
+	Warmups []int `json:"warmups"` // of each result, the runs after a reset that are not yet whole
+	// Windows are, of each result, the frames of which alone it is after the warmup; nil where none is.
+	Windows    []int `json:"windows,omitempty"`
 	StateBytes int   `json:"state_bytes"`
 }
 
 // String says it in a line.
 func (s *Stream) String() string {
-	return fmt.Sprintf("a run takes %d frames; %d bytes of the arena stay from run to run; delay %v, warmup %v", s.Hop, s.StateBytes, s.Delays, s.Warmups)
+	text := fmt.Sprintf("a run takes %d frames; %d bytes of the arena stay from run to run; delay %v, warmup %v", s.Hop, s.StateBytes, s.Delays, s.Warmups)
+	if s.Windows != nil {
+		text += fmt.Sprintf(", window %v", s.Windows)
+	}
+	return text
 }
 
 // New describes a quantized module and the search that made it.
@@ -474,7 +480,10 @@ func New(m *ir.Module, env *pass.Env) *Certificate {
 		c.Search.Divergence, c.Search.Left = RelativeDivergence, env.Report.Left
 	}
 	if m.Streams() {
-		c.Stream = &Stream{m.Stream.Hop, m.Stream.Delays, m.Stream.Warmups, m.StateBytes()}
+		c.Stream = &Stream{Hop: m.Stream.Hop, Delays: m.Stream.Delays, Warmups: m.Stream.Warmups, StateBytes: m.StateBytes()}
+		if m.Stream.Slides() {
+			c.Stream.Windows = m.Stream.Windows
+		}
 	}
 	c.Search.Kept, c.Activations, c.Tuning = newKept(env.Report.Kept), newActivations(env.Widened), newTuning(env.Tuned)
 	if slices.ContainsFunc(m.Ops, func(n *ir.Node) bool { return n.Has(ir.AttrUnroll) }) {

@@ -131,6 +131,20 @@ func TCN(frames int) *ir.Module {
 	return b.Done()
 }
 
+// WakeWord has the form of MLPerf Tiny's streaming wake word, over fewer channels: convolutions along time
+// without padding, and a layer of all frames.
+func WakeWord() *ir.Module {
+	b := New(4, ir.Shape{8, 30, 1}, 1)
+	for i, frames := range []int{3, 5, 10, 15} {
+		name := "abcd"[i : i+1]
+		b.Conv(name+".dw", 0, [2]int{frames, 1}, [2]int{1, 1}, [2]int{1, 1}, [4]int{}, true)
+		b.Conv(name+".pw", 16, [2]int{1, 1}, [2]int{1, 1}, [2]int{1, 1}, [4]int{}, false)
+	}
+	b.Linear("classes", 3)
+	b.Add(ir.Softmax, "out", []*ir.Value{b.At})
+	return b.Done()
+}
+
 // Cell is a recurrence over frames with a layer after it.
 func Cell(cell, reset string, frames int) *ir.Module {
 	b := New(3, ir.Shape{10, frames, 1}, 1)
@@ -145,6 +159,7 @@ func Random(seed uint64, frames int) *ir.Module {
 	axis, shape := 1, ir.Shape{1 + rng.IntN(5), frames, 1 + rng.IntN(3)*rng.IntN(2)}
 	b := New(seed, shape, axis)
 	name := func(i int) string { return string(rune('a' + i)) }
+	looksAhead := false
 	for i := range 2 + rng.IntN(4) {
 		in := b.At.Type.Shape
 		switch rng.IntN(8) {
@@ -164,6 +179,7 @@ func Random(seed uint64, frames int) *ir.Module {
 			b.Add(op, name(i), []*ir.Value{b.At}, ir.AttrKernel.Is([]int{2 + rng.IntN(2), 1}), ir.AttrStride.Is([]int{1 + rng.IntN(2), 1}), ir.AttrPad.Is(pad))
 		case 5: // a residual sum, whose sides come late by different times
 			before, k := b.At, 1+rng.IntN(4)
+			looksAhead = looksAhead || k > 1
 			b.Conv(name(i), in[0], [2]int{k, 1}, [2]int{1, 1}, [2]int{1, 1}, [4]int{k - 1 - k/2, 0, k / 2, 0}, false)
 			b.Add(ir.Add, name(i)+".sum", []*ir.Value{before, b.At})
 		case 6: // a padding of its own
@@ -172,7 +188,11 @@ func Random(seed uint64, frames int) *ir.Module {
 			b.Add(ir.Tanh, name(i), []*ir.Value{b.At})
 		}
 	}
-	switch perFrame := b.At; rng.IntN(4) {
+	final := rng.IntN(4)
+	if looksAhead { // and is padded after the last frame, so that no result can be of all frames
+		final = 3
+	}
+	switch perFrame := b.At; final {
 	case 0:
 		b.Add(ir.Reduce, "mean", []*ir.Value{b.At}, ir.AttrAxes.Is([]int{1, 2}))
 		b.Linear("out", 3)

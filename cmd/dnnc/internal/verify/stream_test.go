@@ -80,6 +80,17 @@ func TestStreams(t *testing.T) {
 	}
 }
 
+// TestStreamsOfWindows: the object of the form of MLPerf's streaming wake word gives, run after run of one stream, what the
+// whole network gives of each window of 30 frames.
+func TestStreamsOfWindows(t *testing.T) {
+	if _, err := llvm.Find(""); err != nil {
+		t.Skip(err)
+	}
+	path, _ := written(t, streamtest.WakeWord())
+	out := dnnctest.Succeed(t, "verify", "-stream", "-n", "26", path, "-target", "armv7em") // with 8 adversarial ones, 1,020 frames
+	assert.Contains(t, out, "net, 1 frames a run: 102 integers of results equal those of the whole network, and 2973 those of 991 windows of one stream")
+}
+
 // TestStreamsCost: a run of one frame takes little more than the share of its multiply-adds in the
 // instructions of the whole network, and at most half of its RAM: arena and input, of which the whole
 // network takes all frames at once.

@@ -131,7 +131,8 @@ func check(ctx context.Context, o driver.Options, r *driver.Result, before *ir.M
 }
 
 // split is the runs of each input: the input itself, or of a network that streams, its frames. Where
-// the whole network is not there the inputs are frames, the runs of one stream.
+// the whole network is not there the inputs are frames, the runs of one stream; and where each result is
+// of a window of frames, the frames of all inputs are one stream, which has more windows.
 func (v *verifier) split(whole *ir.Module, inputs [][]int8) (streams [][][]int8) {
 	switch {
 	case v.m.Streams() && whole == v.m:
@@ -144,6 +145,9 @@ func (v *verifier) split(whole *ir.Module, inputs [][]int8) (streams [][][]int8)
 	}
 	for _, x := range inputs {
 		streams = append(streams, validate.Runs(whole, v.m, x))
+	}
+	if v.m.Stream.Slides() {
+		streams = [][][]int8{slices.Concat(streams...)}
 	}
 	return streams
 }
@@ -161,6 +165,13 @@ func (v *verifier) against(ctx context.Context, whole *ir.Module, inputs [][]int
 	text := fmt.Sprintf("%d integers of results equal those of the whole network", n)
 	if n == 0 {
 		text = "no result to compare with the whole network's, whose input ends before the first one"
+	}
+	if v.m.Stream.Slides() {
+		windows, n, err := validate.Windows(ctx, whole, v.m, inputs)
+		if err != nil {
+			return mismatch("%v", err)
+		}
+		text += fmt.Sprintf(", and %d those of %d windows of one stream", n, windows)
 	}
 	if _, err := fmt.Fprintf(out, "%s, %d frames a run: %s\n", v.m.Name, v.m.Stream.Hop, text); err != nil {
 		return err
