@@ -28,6 +28,9 @@ type Family struct {
 	// General: the family serves every layer of its kind, slowly. It is chosen only if no
 	// other family serves the layer.
 	General bool
+	// Fitted reports whether the estimates of an operation without weights are near counts on a processor;
+	// nil where there are none.
+	Fitted func(t *processor.Target) bool
 	// Wide: the kernel also takes arguments and gives results of 16 bits.
 	Wide bool
 	// Pools: the kernel of a convolution can compute a max pooling of its outputs.
@@ -203,6 +206,10 @@ func Reader[P Plan](numbers int, read func(l Layer, tile []int) (P, bool)) func(
 		return p, nil
 	}
 }
+
+// OnThumb2 reports whether t is a microcontroller without vectors whose instructions are Thumb-2: a Cortex-M3, M4,
+// M7 or M33.
+func OnThumb2(t *processor.Target) bool { return t.ISA() == "thumb" && !t.Vectors() }
 
 // Simple is a family whose plans have no numbers. It serves every node of the operation
 // that applies accepts (nil: all). Its estimate of cycles is 0: no other family competes.

@@ -49,5 +49,15 @@ func Cycles(n *ir.Node, t *processor.Target, e ir.Elem) float64 {
 	return list[0].Plan.Cycles()
 }
 
+// Estimate is the estimated instructions of an operation without weights on a processor; isKnown is false where its
+// estimate is not held to counts there.
+func Estimate(n *ir.Node, t *processor.Target) (cycles float64, isKnown bool) {
+	list := Serving(kernel.Of(n, t))
+	if len(list) == 0 || list[0].Family.Fitted == nil || !list[0].Family.Fitted(t) {
+		return 0, false
+	}
+	return list[0].Plan.Cycles(), true
+}
+
 // assign has a choice compute a node.
 func (c Choice) assign(n *ir.Node) { c.Family.Assign(n, c.Plan) }

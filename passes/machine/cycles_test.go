@@ -66,3 +66,23 @@ func TestCyclesAreNearCounts(t *testing.T) {
 		assert.InEpsilon(t, c.counts, got, .2, "%s %v %s", c.target, c.layer.weight, c.format)
 	}
 }
+
+// TestEstimate: spectrograms, recurrences and histories have an estimate where it is held to counts; what has none is
+// not estimated as nothing.
+func TestEstimate(t *testing.T) {
+	typ := ir.Type{Elem: ir.Of(ir.I8), Shape: ir.Shape{8, 1, 1}, Quant: ir.Quant{Scale: 1}}
+	n := &ir.Node{Op: ir.History, Args: []*ir.Value{{Name: "x", Type: typ}}}
+	typ.Shape = ir.Shape{8, 3, 1}
+	n.Out = &ir.Value{Name: "y", Def: n, Type: typ}
+	n.Put(ir.AttrAxis.Is(1), ir.AttrFrames.Is(3), ir.AttrBack.Is(2), ir.AttrApart.Is(1))
+	sum := &ir.Node{Op: ir.Add, Args: []*ir.Value{n.Out, n.Out}, Out: &ir.Value{Name: "z", Type: typ}}
+	for name, want := range map[string]bool{"armv7em": true, "armv7m": true, "armv7": false, "riscv32": false} {
+		tgt, err := processor.Find(name)
+		require.NoError(t, err)
+		cycles, isKnown := machine.Estimate(n, tgt)
+		assert.Equal(t, want, isKnown, name)
+		assert.Equal(t, want, cycles > 0, name)
+		_, isKnown = machine.Estimate(sum, tgt)
+		assert.False(t, isKnown, name)
+	}
+}

@@ -60,7 +60,7 @@ type Certificate struct {
 	ArenaBytes  int             `json:"arena_bytes"`
 	Stream      *Stream         `json:"stream,omitempty"` // of a network that runs frame by frame
 	CodeBytes   int             `json:"code_bytes,omitempty"`
-	Cycles      float64         `json:"estimated_cycles,omitempty"` // of the layers with weights; absent where a layer has no estimate
+	Cycles      float64         `json:"estimated_cycles,omitempty"` // of the layers with weights, of recurrences, spectrograms and frames that are kept; absent where one has no estimate
 	StackBytes  int             `json:"stack_bytes,omitempty"`      // that the run function takes at most
 	Activations *Activations    `json:"activations,omitempty"`      // absent unless their bits were chosen value by value
 	Tuning      *Tuning         `json:"tuning,omitempty"`
@@ -539,8 +539,9 @@ func New(m *ir.Module, env *pass.Env) *Certificate {
 	return c
 }
 
-// Cycles is the estimate of the layers with weights: of their kernels, or where none are
-// chosen yet, of the fastest ones. It is 0 where a layer has no estimate.
+// Cycles is the estimate of the layers with weights, of recurrences, of spectrograms and of the frames that streams
+// keep: of their kernels, or where none are chosen yet, of the fastest ones. It is 0 where one of them has no
+// estimate.
 func Cycles(m *ir.Module, t *processor.Target) (sum float64) {
 	units, err := stripes.Units(m)
 	if err != nil { // of a dump that was edited, as code generation says
@@ -549,6 +550,12 @@ func Cycles(m *ir.Module, t *processor.Target) (sum float64) {
 	for _, u := range units {
 		for k, n := range u.Nodes {
 			switch {
+			case slices.Contains(longOps, n.Op):
+				cycles, isKnown := machine.Estimate(n, t)
+				if !isKnown {
+					return 0
+				}
+				sum += cycles
 			case !n.Op.HasWeights():
 			case n.Has(ir.AttrImpl) && m.Target == t.Name:
 				cycles, err := families.Cycles(u, k, t)
@@ -566,6 +573,9 @@ func Cycles(m *ir.Module, t *processor.Target) (sum float64) {
 	}
 	return math.Round(sum)
 }
+
+// longOps are operations without weights that may take as much as layers do.
+var longOps = []ir.Op{ir.Recurrent, ir.Spectrogram, ir.History}
 
 // ofWeights are the constants that the bytes of weights have.
 var ofWeights = []ir.AttrKey{ir.AttrWeight, ir.AttrCodebook, ir.AttrMask}

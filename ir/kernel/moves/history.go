@@ -1,11 +1,60 @@
 package moves
 
 import (
+	"fmt"
+
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/geometry"
+	"github.com/dnnc/dnnc/ir/kernel"
 	"github.com/dnnc/dnnc/ir/kernel/emit"
 	"github.com/dnnc/dnnc/ir/loop"
 )
+
+// History is the family of histories.
+var History = kernel.Family{
+	Name: "history_ring", Op: ir.History, Wide: true, Fitted: kernel.OnThumb2,
+	Doc:  "new frames put into a ring, then frames of the ring copied one after the other",
+	Plan: kernel.Planner(func(l kernel.Layer) (ring, bool) { return ringOf(l.Node), true }),
+	Read: func(l kernel.Layer) (kernel.Plan, error) {
+		if tile := l.Node.Ints(ir.AttrTile); tile != nil {
+			return nil, fmt.Errorf("a tile %v, which a history has not", tile)
+		}
+		return ringOf(l.Node), nil
+	},
+}
+
+// ring is the copies of a history, of some bytes each; turns: more than one copy puts new frames.
+type ring struct {
+	copies, bytes int
+	turns         bool
+}
+
+func ringOf(n *ir.Node) ring {
+	f := framesOf(n)
+	return ring{(f.In + len(f.At)) / f.together, f.together * f.bytes, f.In > f.together}
+}
+
+func (ring) Attrs() kernel.Attrs          { return kernel.Attrs{} }
+func (ring) Scratch() int                 { return 0 }
+func (ring) Emit(g *emit.Generator) error { return history(g) }
+
+// Instructions of Cortex-M4, fitted to counts: those of a history, of a copy, of a round of it, of what is left of the rounds.
+const (
+	perHistory = 20.
+	perCopy    = 12.
+	perRound   = 4.
+	perLeft    = 13.
+	perTurn    = 10. // of a copy
+)
+
+func (r ring) Cycles() float64 {
+	rounds, left := r.bytes/(4*words), r.bytes%(4*words)/4+r.bytes%4
+	each := perCopy + perRound*float64(rounds) + perLeft*float64(left)
+	if r.turns {
+		each += perTurn
+	}
+	return perHistory + float64(r.copies)*each
+}
 
 // frames copies frames of a history, so many at a time where they lie together.
 type frames struct {
@@ -15,19 +64,24 @@ type frames struct {
 	together int
 }
 
+func framesOf(n *ir.Node) frames {
+	f := frames{History: geometry.HistoryOf(n), together: 1}
+	f.bytes = n.Args[0].Type.Slots() / f.In
+	if len(n.States()) > 0 && n.Int(ir.AttrApart) == 1 {
+		f.together = geometry.Divisor(f.In, len(f.At), f.Past, f.Past-f.In+f.At[0], -n.Args[2].Start)
+	}
+	return f
+}
+
 // history writes R21.
 func history(g *emit.Generator) error {
-	f := frames{g, geometry.HistoryOf(g.Node), 0, 1}
-	f.bytes = g.Node.Args[0].Type.Slots() / f.In
+	f := framesOf(g.Node)
+	f.Generator = g
 	if len(g.Node.States()) == 0 {
 		f.alone()
 		return nil
 	}
-	apart := g.Node.Int(ir.AttrApart)
-	start := g.Node.Args[2].Start
-	if apart == 1 {
-		f.together = geometry.Divisor(f.In, len(f.At), f.Past, f.Past-f.In+f.At[0], -start)
-	}
+	apart, start := g.Node.Int(ir.AttrApart), g.Node.Args[2].Start
 	b, n := g.B, f.together
 	next := b.Var("next", &loop.Load{From: g.Args[2], Offset: loop.Int(0), T: loop.I32, Align: 4})
 	b.For("new", loop.Int(0), loop.Int(f.In/n), 1, func(i loop.Expr) {

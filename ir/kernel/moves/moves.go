@@ -18,7 +18,6 @@ var (
 	Reshape   = family("copy_reordered", ir.Reshape, "elements in logical order copied to their new physical place", copyMapped)
 	Copy      = family("copy_mapped", ir.Copy, "elements of a view copied in the order of memory, by nested loops", copyMapped)
 	Pad       = family("pad_mapped", ir.Pad, "the result filled with one value, then the elements copied into it", padMapped)
-	History   = family("history_ring", ir.History, "new frames put into a ring, then frames of the ring copied one after the other", history)
 	Embedding = family("embedding_rows", ir.Embedding, "the row that a table of 256 names, copied for each index", embeddingRows)
 )
 

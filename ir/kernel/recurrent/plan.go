@@ -15,7 +15,8 @@ import (
 // Loop is the family.
 var Loop = kernel.Family{
 	Name: "recurrent_loop", Op: ir.Recurrent, Wide: true, Plan: kernel.Planner(plan), Read: read,
-	Doc: "step after step, for each cell the sums of its gates, then their functions from one table",
+	Fitted: func(t *processor.Target) bool { return kernel.OnThumb2(t) && t.Has("dsp") },
+	Doc:    "step after step, for each cell the sums of its gates, then their functions from one table",
 }
 
 // Plan is the product of the processor that multiplies weights by hidden states, and the bytes

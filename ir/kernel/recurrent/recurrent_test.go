@@ -17,6 +17,26 @@ import (
 	"github.com/dnnc/dnnc/runtime/kernels"
 )
 
+// TestCyclesAreNearCounts: instructions of Cortex-M4, by dnnc bench. Processors that do not multiply by two have no estimate.
+func TestCyclesAreNearCounts(t *testing.T) {
+	tgt, err := processor.Find("armv7em")
+	require.NoError(t, err)
+	m3, err := processor.Find("armv7m")
+	require.NoError(t, err)
+	assert.True(t, recurrent.Loop.Fitted(tgt))
+	assert.False(t, recurrent.Loop.Fitted(m3))
+	for _, c := range []struct {
+		cell          string
+		hidden, steps int
+		count         float64
+	}{{ir.CellLSTM, 32, 128, 1596710}, {ir.CellGRU, 24, 49, 295409}} {
+		m := module(rand.New(rand.NewPCG(1, 2)), c.cell, c.hidden, c.steps)
+		p, ok := recurrent.Loop.Serves(kernel.Of(m.Ops[0], tgt))
+		require.True(t, ok)
+		assert.InDelta(t, 1, p.Cycles()/c.count, .1, c.cell)
+	}
+}
+
 // draw makes a recurrence of any cell, direction and widths of its argument and result.
 func draw(rng *rand.Rand) *ir.Module {
 	cell, h := []string{ir.CellLSTM, ir.CellGRU, ir.CellRNN}[rng.IntN(3)], 1+rng.IntN(13)

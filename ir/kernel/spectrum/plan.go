@@ -12,7 +12,7 @@ import (
 )
 
 // Fourier is the family.
-var Fourier = kernel.Family{Name: "fourier_radix4", Op: ir.Spectrogram, Wide: true,
+var Fourier = kernel.Family{Name: "fourier_radix4", Op: ir.Spectrogram, Wide: true, Fitted: kernel.OnThumb2,
 	Doc: "each frame by a Fourier transform of radix 4 in place, then its filters",
 	Plan: kernel.Planner(func(l kernel.Layer) (plan, bool) {
 		p, err := of(l)

@@ -90,7 +90,7 @@ type target struct {
 	Arena   int     `json:"arena_bytes"`
 	Stack   *int    `json:"stack_bytes,omitempty"` // absent without LLVM, or where it has no bound
 	Buffers int     `json:"buffer_bytes"`          // of inputs and results, which the caller has
-	Cycles  float64 `json:"estimated_cycles"`      // of the layers with weights
+	Cycles  float64 `json:"estimated_cycles"`      // as in certificates: 0 where a layer has no estimate
 	Refused string  `json:"refused,omitempty"`
 
 	err error
@@ -285,7 +285,7 @@ func (f *found) print(out io.Writer) {
 		t.print(w)
 	}
 	w.Flush()
-	fmt.Fprintln(out, "bytes of an int8 build; cycles: estimate of the layers with weights; fits: the smallest usual flash and RAM; in, out: the caller's buffers")
+	fmt.Fprintln(out, "bytes of an int8 build; cycles: estimate of the layers with weights, of recurrences and spectrograms; fits: the smallest usual flash and RAM; in, out: the caller's buffers")
 	if f.Targets[0].Code == nil && f.Targets[0].err == nil {
 		fmt.Fprintln(out, "code and stack are not known: LLVM is not installed (on Debian: apt-get install llvm-19)")
 	}
@@ -306,14 +306,17 @@ func (t *target) print(w io.Writer) {
 		fmt.Fprintf(w, "%s\t-\t-\t-\t-\t-\t-\t-\t-\t-\trefused\t\n", t.Name)
 		return
 	}
-	flash, ram := "-", "-"
+	flash, ram, cycles := "-", "-", "-"
+	if t.Cycles > 0 {
+		cycles = fmt.Sprintf("%.3g", t.Cycles)
+	}
 	if t.Code != nil {
 		flash = fmt.Sprint(t.Weights + t.Others + *t.Code)
 	}
 	if t.Stack != nil {
 		ram = fmt.Sprint(t.Arena + *t.Stack + t.Buffers)
 	}
-	fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%s\t%s\t%d\t%s\t%d\t%.3g\t%s\t\n", t.Name, flash, t.Weights, t.Others, number(t.Code), ram, t.Arena, number(t.Stack), t.Buffers, t.Cycles, t.fits())
+	fmt.Fprintf(w, "%s\t%s\t%d\t%d\t%s\t%s\t%d\t%s\t%d\t%s\t%s\t\n", t.Name, flash, t.Weights, t.Others, number(t.Code), ram, t.Arena, number(t.Stack), t.Buffers, cycles, t.fits())
 }
 
 func number(x *int) string {
