@@ -29,7 +29,7 @@ var onnxOrder = [4]int{0, 3, 1, 2}
 // a loop over its time steps or unrolled; every run of it begins with states of zero.
 func lstm(im *importer, o *operator, x *operand) error {
 	if im.exact {
-		return errors.New("of integers, whose cell states have 16 bits where values have 8 here: -exact=false quantizes the model anew")
+		return errors.New("of integers: TensorFlow Lite rounds its gates and its cell by functions of its own, which no operation here has: -exact=false quantizes the model anew")
 	}
 	s, isTimeFirst := slices.Clone(x.shape), o.options.byte(3, 0) != 0
 	if len(s) != 3 {

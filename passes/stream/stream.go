@@ -38,7 +38,7 @@ func Steps(_ context.Context, m *ir.Module, env *pass.Env) error {
 	case m.Streams():
 		return nil
 	}
-	s := &streamer{m: m, clocks: map[*ir.Value]clock{}, ways: map[*ir.Node]way{}, now: map[*ir.Value]pace{}, ends: map[*ir.Value]ends{}, late: map[*ir.Value]int{}, made: map[string]*ir.Value{}, lead: map[*ir.Value]*ir.Value{}, names: map[string]bool{}}
+	s := &streamer{m: m, clocks: map[*ir.Value]clock{}, ways: map[*ir.Node]way{}, now: map[*ir.Value]pace{}, ends: map[*ir.Value]ends{}, unclear: map[*ir.Value]bool{}, late: map[*ir.Value]int{}, made: map[string]*ir.Value{}, lead: map[*ir.Value]*ir.Value{}, names: map[string]bool{}}
 	for _, v := range slices.Concat(m.Inputs, results(m)) {
 		s.names[v.Name] = true
 	}
@@ -61,12 +61,14 @@ type streamer struct {
 	ways   map[*ir.Node]way
 	now    map[*ir.Value]pace // of what goes with time, in a run
 	ends   map[*ir.Value]ends // in the whole network
-	late   map[*ir.Value]int  // of other values: the runs after a reset until they are right
-	made   map[string]*ir.Value
-	lead   map[*ir.Value]*ir.Value // of what leads the value that a run computes: that one
-	names  map[string]bool
-	ops    []*ir.Node
-	list   diag.List
+	// unclear values are of what was refused.
+	unclear map[*ir.Value]bool
+	late    map[*ir.Value]int // of other values: the runs after a reset until they are right
+	made    map[string]*ir.Value
+	lead    map[*ir.Value]*ir.Value // of what leads the value that a run computes: that one
+	names   map[string]bool
+	ops     []*ir.Node
+	list    diag.List
 }
 
 // pace is how a value goes with time in a run.
@@ -113,6 +115,10 @@ func (s *streamer) analyseNode(n *ir.Node) {
 	var clocks []clock
 	for _, a := range n.Args {
 		clocks = append(clocks, s.clocks[a]) // the zero clock does not go with time
+		s.unclear[n.Out] = s.unclear[n.Out] || s.unclear[a]
+	}
+	if s.unclear[n.Out] { // of what was refused
+		return
 	}
 	if !slices.ContainsFunc(clocks, func(c clock) bool { return c != clock{} }) {
 		return
@@ -129,6 +135,7 @@ func (s *streamer) analyseNode(n *ir.Node) {
 	}
 	if why != nil {
 		s.list.Add(n.Pos, diag.Unsupported, "-stream: %s (%s): %s", n.Name(), n.Op, why.why).WithHelp("%s", why.out)
+		s.unclear[n.Out] = true
 	} else {
 		s.ways[n] = w
 	}

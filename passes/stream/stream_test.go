@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -152,7 +153,16 @@ func TestRefusals(t *testing.T) {
 		"width": {pass.LeastHop, ir.Shape{2, 4, 20}, 2, func(n *streamtest.Net) {
 			n.Conv("c", 2, [2]int{3, 3}, [2]int{1, 1}, [2]int{1, 1}, [4]int{1, 2, 1, 0}, false)
 		}, "do not lie one after the other in memory, as axis 1 lies outside of it"},
-		"softmax":   {pass.LeastHop, ir.Shape{2, 20, 1}, 1, func(n *streamtest.Net) { n.Add(ir.Softmax, "p", []*ir.Value{n.At}, ir.AttrAxis.Is(1)) }, "-stream: p.softmax (softmax): it divides by the sum over all frames"},
+		"softmax": {pass.LeastHop, ir.Shape{2, 20, 1}, 1, func(n *streamtest.Net) { n.Add(ir.Softmax, "p", []*ir.Value{n.At}, ir.AttrAxis.Is(1)) }, "-stream: p.softmax (softmax): it divides by the sum over all frames"},
+		"two directions": {pass.LeastHop, ir.Shape{3, 20, 1}, 1, func(n *streamtest.Net) {
+			x := n.At
+			n.Recurrent("f", ir.CellRNN, "", 3)
+			f := n.At
+			n.At = x
+			n.Recurrent("r", ir.CellRNN, "", 3)
+			n.At.Def.Put(ir.AttrBack.Is(1))
+			n.Add(ir.Concat, "both", []*ir.Value{f, n.At})
+		}, "r (recurrent): it goes from the last frame to the first"},
 		"backwards": {pass.LeastHop, ir.Shape{3, 20, 1}, 1, func(n *streamtest.Net) { n.Recurrent("r", ir.CellRNN, "", 3); n.At.Def.Put(ir.AttrBack.Is(1)) }, "r (recurrent): it goes from the last frame to the first"},
 		"padding after": {pass.LeastHop, ir.Shape{3, 20, 1}, 1, func(n *streamtest.Net) {
 			n.Conv("c", 3, [2]int{3, 1}, [2]int{1, 1}, [2]int{1, 1}, [4]int{1, 0, 1, 0}, false)
@@ -190,6 +200,7 @@ func TestRefusals(t *testing.T) {
 			_, _, err := streamtest.Quantized(t, n.Done(), "armv7em", c.hop)
 			var d *diag.Diagnostic
 			require.ErrorContains(t, err, c.want)
+			assert.Equal(t, 1, strings.Count(err.Error(), "help:"), "what follows is not named: %v", err)
 			if !errors.As(err, &d) {
 				var list diag.List
 				require.ErrorAs(t, err, &list)
