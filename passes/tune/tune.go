@@ -245,7 +245,7 @@ func (t *tuning) plan(q *ir.Module, clean data.Batch, judge, final *exam, effort
 
 // share shares an effort out between images and steps that take some multiply-adds each.
 func (t *tuning) share(p *plan, q *ir.Module, clean data.Batch, effort, step float64) {
-	drawn := 2 * float64(q.MACs())
+	drawn := 2*float64(q.MACs()) - t.rest(q)
 	p.images = clean.N
 	for p.draws = mostDraws; ; p.draws-- {
 		p.steps = int(min((effort-drawn*float64(p.draws*p.images))/step, mostSteps))
