@@ -48,13 +48,17 @@ func (s *shape) tile(m *product, pixels, channels int) float64 {
 	for _, b := range s.blocks(channels) {
 		v := float64(b.vectors())
 		// A step of four inputs.
-		each := v*.75 + px*v
-		if m.pairs {
+		each, load := v*.75+px*v, px
+		switch {
+		case m.runs:
+			each = v + px*(2+2*v)
+			load += px * v // the sums of 16 bits
+		case m.pairs:
 			each = v + px*(2+3*v)
 		}
-		segment := perSegment + float64(chunks)*(4*each+px+perChunk)
+		segment := perSegment + float64(chunks)*(4*each+load+perChunk)
 		for _, l := range rest {
-			segment += px
+			segment += load
 			for _, st := range l.steps {
 				segment += each
 				if st.n < step {

@@ -207,9 +207,10 @@ type tileWriter struct {
 	w, y               *loop.Cursor
 	ahead              int // bytes from the cursor of the codes to the next ones
 	cs                 *emit.ChannelCursors
-	inputs             []*loop.Var    // the sums of the pixels' inputs, in all lanes, where they are added
-	ones               bool           // codes are ones, to sum inputs
-	px                 []*loop.Cursor // at the pixels' inputs: one for all where loads at a distance cost nothing
+	inputs             []*loop.Var             // the sums of the pixels' inputs, in all lanes, where they are added
+	ones               bool                    // codes are ones, to sum inputs
+	px                 []*loop.Cursor          // at the pixels' inputs: one for all where loads at a distance cost nothing
+	runs               map[*loop.Var]*loop.Var // the products of a load of inputs, summed in 16 bits, for each sum
 }
 
 // block computes some channels of the pixels: of fewer than four, those that follow are computed
@@ -306,12 +307,20 @@ func (t *tileWriter) load(l load, channels int, acc [][]*loop.Var) {
 		}
 		x[p] = b.Let("x", loop.At(c, loop.Int(at), loop.Type{Bits: bits, Lanes: 8 * l.bytes / bits}))
 	}
+	t.runs = map[*loop.Var]*loop.Var{}
 	for _, st := range l.steps {
 		b.Fence()
 		if st.n == step {
 			t.step(st.lane, channels, x, acc)
 		} else {
 			t.some(st, channels, x, acc)
+		}
+	}
+	for _, sums := range acc {
+		for _, v := range sums {
+			if run := t.runs[v]; run != nil {
+				b.Set(v, loop.Instr("padal", run.Get(), v.Get()))
+			}
 		}
 	}
 	t.move()
@@ -449,6 +458,13 @@ func (t *tileWriter) pair(lane int, words []loop.Expr, x loop.Expr, acc *loop.Va
 			continue
 		}
 		product := loop.Instr("mulllane", word, x, loop.Int(2*lane+i), loop.Num(loop.I16.Vec(2*lanesOf), 0))
+		if run := t.runs[acc]; t.m.runs && run != nil {
+			b.Set(run, loop.Sum(run.Get(), product))
+			continue
+		} else if t.m.runs {
+			t.runs[acc] = b.Var("run", product)
+			continue
+		}
 		if sum != nil && !t.layer.apart {
 			product = loop.Sum(sum, product)
 		} else if sum != nil {
@@ -456,7 +472,9 @@ func (t *tileWriter) pair(lane int, words []loop.Expr, x loop.Expr, acc *loop.Va
 		}
 		sum = b.Let("products", product)
 	}
-	flush()
+	if sum != nil {
+		flush()
+	}
 }
 
 // finish requantizes the sums, and writes them.

@@ -6,13 +6,13 @@
 package lanes
 
 import (
+	"math"
 	"slices"
 
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/geometry"
 	"github.com/dnnc/dnnc/ir/kernel"
 	"github.com/dnnc/dnnc/ir/kernel/emit"
-	"github.com/dnnc/dnnc/ir/processor"
 )
 
 // Conv and Linear are the families.
@@ -52,6 +52,7 @@ type product struct {
 	pairs    bool   // products of pairs of inputs in 16 bits, added to sums of 32; else of fours
 	tiles    [][2]int
 	adjacent bool // loads at any constant distance from an address are as cheap as at none
+	runs     bool // products of codes of few bits are summed in 16 bits for all inputs of a load
 	across   bool // lanes are inputs, and all products are added to one sum: four of them become a vector
 	wide     bool // one input times the codes of a long vector of channels, added to sums of 32 bits
 }
@@ -61,23 +62,32 @@ var products = []*product{
 		tiles: [][2]int{{5, 16}, {4, 16}, {3, 16}, {2, 16}, {1, 16}, {1, 32}, {8, 8}, {6, 8}, {4, 8}, {3, 8}, {2, 8}, {1, 8}, {8, 4}, {4, 4}, {2, 4}, {1, 4}}},
 	{name: "smull_lane", arch: "aarch64", feature: "neon", unless: "dotprod", pairs: true, adjacent: true,
 		tiles: [][2]int{{4, 16}, {3, 16}, {2, 16}, {1, 16}, {1, 32}, {6, 8}, {4, 8}, {3, 8}, {2, 8}, {1, 8}, {6, 4}, {4, 4}, {2, 4}, {1, 4}}},
+	{name: "smlal_lane", arch: "aarch64", feature: "neon", unless: "dotprod", pairs: true, adjacent: true, runs: true,
+		tiles: [][2]int{{2, 16}, {1, 16}, {1, 32}, {4, 8}, {3, 8}, {2, 8}, {1, 8}, {6, 4}, {4, 4}, {2, 4}, {1, 4}}},
 	{name: "vmull_lane", arch: "arm", feature: "neon", pairs: true,
 		tiles: [][2]int{{2, 16}, {1, 16}, {3, 8}, {2, 8}, {1, 8}, {4, 4}, {3, 4}, {2, 4}, {1, 4}}},
+	{name: "vmlal_lane", arch: "arm", feature: "neon", pairs: true, runs: true,
+		tiles: [][2]int{{1, 16}, {2, 8}, {1, 8}, {3, 4}, {2, 4}, {1, 4}}},
 	{name: "mladav", arch: "thumb", feature: "mve", across: true,
 		tiles: [][2]int{{2, 4}, {1, 8}, {1, 4}}},
 	{name: "vwmacc", feature: "rvv", wide: true,
 		tiles: [][2]int{{2, 32}, {1, 32}, {5, 16}, {4, 16}, {3, 16}, {2, 16}, {1, 16}, {12, 8}, {8, 8}, {4, 8}, {2, 8}, {1, 8}, {12, 4}, {8, 4}, {4, 4}, {2, 4}, {1, 4}}},
 }
 
-// productOf is the product of a processor, or nil.
-func productOf(t *processor.Target) *product {
+// productsOf lists the products of a processor that serve a layer.
+func productsOf(l kernel.Layer) (list []*product) {
 	for _, m := range products {
-		if (m.arch == "" || m.arch == t.ISA()) && t.Has(m.feature) && (m.unless == "" || !t.Has(m.unless)) {
-			return m
+		t := l.Target
+		if (m.arch == "" || m.arch == t.ISA()) && t.Has(m.feature) && (m.unless == "" || !t.Has(m.unless)) && (!m.runs || fewBits(l.Elem)) {
+			list = append(list, m)
 		}
 	}
-	return nil
+	return list
 }
+
+// fewBits reports whether a half holds the products of all inputs of a load with weights of a format: each of
+// its lanes adds every second one.
+func fewBits(e ir.Elem) bool { return decodes(e) && 128*e.MaxWeight()*chunk/2 <= math.MaxInt16 }
 
 // lanesOf is the lanes of a vector of sums.
 const lanesOf = 4
@@ -94,15 +104,16 @@ func serves(l kernel.Layer) bool {
 // plan is the cheapest tile of a layer. There is none where loops are wanted and the products of
 // a tile are unrolled; those across lanes and of long vectors stand in loops.
 func plan(l kernel.Layer) (best Plan, ok bool) {
-	m := productOf(l.Target)
-	if m == nil || !serves(l) || l.Node.Has(ir.AttrUnroll) && !m.across && !m.wide {
-		return best, false
-	}
-	s := shapeOf(l)
-	for _, tile := range m.tiles {
-		for _, band := range bands {
-			if p, fits := layout(l, s, m, tile[0], tile[1], band); fits && l.Fits(p.scratch) && (!ok || p.cycles < best.cycles) {
-				best, ok = p, true
+	for _, m := range productsOf(l) {
+		if !serves(l) || l.Node.Has(ir.AttrUnroll) && !m.across && !m.wide {
+			continue
+		}
+		s := shapeOf(l)
+		for _, tile := range m.tiles {
+			for _, band := range bands {
+				if p, fits := layout(l, s, m, tile[0], tile[1], band); fits && l.Fits(p.scratch) && (!ok || p.cycles < best.cycles) {
+					best, ok = p, true
+				}
 			}
 		}
 	}
@@ -110,11 +121,13 @@ func plan(l kernel.Layer) (best Plan, ok bool) {
 }
 
 func read(l kernel.Layer, tile []int) (p Plan, ok bool) {
-	m := productOf(l.Target)
-	if m == nil || !serves(l) || !slices.Contains(m.tiles, [2]int(tile[:2])) {
-		return p, false
+	name := l.Node.Word(ir.AttrMultiply)
+	for _, m := range productsOf(l) {
+		if m.name == name && serves(l) && slices.Contains(m.tiles, [2]int(tile[:2])) {
+			return layout(l, shapeOf(l), m, tile[0], tile[1], tile[2])
+		}
 	}
-	return layout(l, shapeOf(l), m, tile[0], tile[1], tile[2])
+	return p, false
 }
 
 // bandBytes is the upper bound of the scratch of a band of more rows than one.
