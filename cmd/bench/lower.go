@@ -13,7 +13,7 @@ import (
 // What lower measures: random layers in these formats, each width against the one above it and
 // against 8 bits.
 var (
-	lowerTargets = []string{"armv7em", "armv8.1m", "aarch64", "armv7", "armv6m", "riscv32"}
+	lowerTargets = []string{"armv7em", "armv8.1m", "aarch64", "armv7", "armv6m", "riscv32", "x86_64"}
 	lowerFormats = []string{"i8", "odd4", "odd2", "odd1"}
 )
 

@@ -57,6 +57,11 @@ const (
 	perGatheredTap = 20.
 	perWord        = 4.2
 	perByte        = 3.1
+	// On a PC, whose instructions of vectors do less.
+	perPCTap    = 4.5
+	perPCOutput = 13.
+	perPCAlone  = 3.2
+	perPCByte   = 6.3
 )
 
 // blocked is what the channels of a block, if it is not all of them, are a multiple of: their codes then
@@ -110,7 +115,15 @@ func layout(l kernel.Layer, block int) (p Plan, ok bool) {
 	case l.Target.ISA() == "thumb1":
 		p.cycles = l.Outputs() * (float64(l.Taps())*perThumb1Tap + perThumb1Output)
 	case l.Target.Vectors() && !l.Node.IsWide():
-		p.cycles = l.Outputs() * (float64(l.Taps())*perVectorTap + perVectorOutput)
+		tap, output, alone := perVectorTap, perVectorOutput, perAloneTap
+		if l.Target.ISA() == "x86_64" {
+			tap, output, alone = perPCTap, perPCOutput, perPCAlone
+		}
+		fours, taps := float64(in/4*4)/float64(in), float64(l.Taps())
+		p.cycles = l.Outputs()*(fours*(taps*tap+output)+(1-fours)*(taps*alone+kernel.PerOutput)) + perDecoded*float64(codes)
+		if edges {
+			p.cycles += float64(outside(l)) * gathering(l, in)
+		}
 	default:
 		fours := float64(p.Block/4*4) / float64(p.Block)
 		p.cycles = l.Outputs() * (float64(l.Taps())*(fours*perTap+(1-fours)*perAloneTap) + kernel.PerOutput)
@@ -134,7 +147,11 @@ func layout(l kernel.Layer, block int) (p Plan, ok bool) {
 
 // gathering is the instructions of a window of some bytes a tap that is gathered.
 func gathering(l kernel.Layer, bytes int) float64 {
-	inputs := float64(bytes) * perByte
+	each := perByte
+	if l.Target.ISA() == "x86_64" {
+		each = perPCByte
+	}
+	inputs := float64(bytes) * each
 	if bytes%4 == 0 {
 		inputs = float64(bytes/4) * perWord
 	}

@@ -68,6 +68,7 @@ func TestPlans(t *testing.T) {
 		{"8,6,6 8 3x3 groups=8", "i8", all},
 		{"8,6,6 8 3x3 wide", "i8", all},
 		{"8,6,6 8 3x3", "odd4 odd7 code4", all},
+		{"16,4,4 8 3x3 low", "odd5 i4 odd6 i5", "aarch64 armv7"}, // sums of 16 bits at their bound, and beyond it
 		{"20,6,6 15 2x3 pad=1,0,1,0 pool=2,2", "i8 odd8", all},
 		{"40,6,6 12 1x1", "i8 odd2", all},
 		{"12,6,6 19 3x3 pad=1,1,1,1", "odd1 odd3 odd8", all},

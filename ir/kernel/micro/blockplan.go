@@ -94,7 +94,7 @@ func (m *Product) planBlock(l kernel.Layer, pixels, channels, block int) (p Bloc
 	}
 	switch l.Elem.Kind {
 	case ir.Odd, ir.Two:
-		if !m.Decodes || m.Carried || m.Decode == 0 || len(m.PlanesOf(l.Elem)) < 2 || l.Elem.CodeBits() == 8 || w[0]%channels > 0 {
+		if !m.Decodes || m.Together || m.Carried || m.Decode == 0 || len(m.PlanesOf(l.Elem)) < 2 || l.Elem.CodeBits() == 8 || w[0]%channels > 0 {
 			return p, false
 		}
 	case ir.Vec, ir.Code:

@@ -5,6 +5,7 @@ import (
 
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/kernel"
+	"github.com/dnnc/dnnc/ir/kernel/emit"
 )
 
 // rest is the instructions of one code of a row that no word holds; decode those
@@ -36,6 +37,8 @@ func (m *Product) cycles(e ir.Elem, k, pixels, channels, all int) float64 {
 			l := m.Layout(p, k, channels)
 			once := m.Decode * float64(k)
 			switch {
+			case m.Together: // all planes
+				once = 0
 			case m.Decode == 0:
 				once = float64(decode*l.Groups*l.Steps + decodeRest*l.Rest)
 			case m.Carried && channels == 1: // to halves
@@ -44,6 +47,9 @@ func (m *Product) cycles(e ir.Elem, k, pixels, channels, all int) float64 {
 				once = decodeTogether * float64(k)
 			}
 			sum += once / float64(max(1, all))
+		}
+		if m.Together {
+			sum += emit.WordCycles(k, len(planes)) / float64(max(1, all))
 		}
 		switch planes = []int{m.DecodedBits()}; {
 		case !m.Carried:
@@ -111,7 +117,7 @@ const (
 	// written to vectors.
 	perPairInput  = 1.7
 	perAloneInput = 6.
-	perFourInput  = 4.
+	perFourInput  = 2.6
 	// The inputs that lie in one piece, without and with a border of the image; more where they are an odd
 	// number of halves.
 	perRun       = 22.
@@ -138,7 +144,7 @@ func (m *Product) columnCycles(l kernel.Layer) float64 {
 		input += perPairInput
 	case taps%4 > 0:
 		input += perAloneInput
-	default:
+	case m.Feature != "mve": // whose vectors have parts of any length
 		input += perFourInput
 	}
 	around := float64(l.Taps()) * kernel.PerTap

@@ -3,19 +3,20 @@ package micro
 import (
 	"math/bits"
 
+	"github.com/dnnc/dnnc/ir/kernel/emit"
 	"github.com/dnnc/dnnc/ir/loop"
 )
 
 // decode has the kernel read its weights from scratch as bytes or halves, those of a
 // row filled up to whole products; what fills is multiplied with zeros. The stored
 // planes are what decodeAll reads. Pairs read codes, all else weights, which need no
-// sum of inputs.
+// sum of inputs. Codes of biased products stay as they are.
 func (k *micro) decode() {
 	size := decodedBytes(k.m, k.k)
 	whole := size * 8 / k.m.DecodedBits()
 	tiled := k.rows / k.channels * k.channels
 	k.stored = k.planes
-	if !k.m.Across {
+	if !k.m.Across && !k.m.Biased {
 		k.offset = 0
 	}
 	k.planes = []*plane{{
@@ -61,6 +62,10 @@ func (k *micro) value(i, low int, q, dst loop.Expr) loop.Expr {
 // decodeAll decodes all codes to the weights' values, once for all pixels, in the
 // order in which words of 8 bits lie, and makes the columns end in zeros.
 func (k *micro) decodeAll() {
+	if k.m.Together {
+		k.decodeTogether()
+		return
+	}
 	size := decodedBytes(k.m, k.k)
 	tiled := k.rows / k.channels * k.channels
 	low := k.elem.CodeBits()
@@ -79,6 +84,19 @@ func (k *micro) decodeAll() {
 		k.decodePart(p, p.left, k.groups*(k.rows-tiled), 1, k.decodedAt+k.groups*tiled*size, p.leftAt, p.leftRest, value)
 	}
 	k.zeroEnds()
+}
+
+// decodeTogether decodes all codes to bytes: to weights, or where products are biased as they are.
+func (k *micro) decodeTogether() {
+	var planes []emit.BytePlane
+	for _, p := range k.stored {
+		planes = append(planes, emit.BytePlane{Data: p.data, Bits: p.bits})
+	}
+	offset := int(k.elem.Offset())
+	if k.m.Biased {
+		offset = 0
+	}
+	k.g.DecodeWords(k.groups*k.rows*k.k, planes, k.decodedAt, offset)
 }
 
 // decodePart decodes one plane of n tiles of some channels to scratch; their words

@@ -223,7 +223,11 @@ func decodedBytes(m *Product, k int) int { return wholeInputs(m, k) * m.DecodedB
 
 // decodedAt is the byte of the decoded codes after the columns of some pixels.
 func decodedAt(m *Product, k, pixels int) int {
-	return (pixels*columnBytes(m, k) + m.Word - 1) / m.Word * m.Word
+	word := m.Word
+	if m.Together {
+		word = 4
+	}
+	return (pixels*columnBytes(m, k) + word - 1) / word * word
 }
 
 // columnBytes is the bytes of a column of k inputs: whole products.

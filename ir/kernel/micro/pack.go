@@ -113,6 +113,42 @@ func packStream(m *Product, e ir.Elem, codes []byte, groups, rows, k, channels i
 	return all
 }
 
+// packBytes lays codes out for a product that decodes them to bytes together: in the order in which it reads them
+// decoded, in groups of words.
+func packBytes(m *Product, e ir.Elem, codes []byte, groups, rows, k, channels int, order []int) [][]byte {
+	stream := make([]byte, 0, len(codes))
+	tile := func(row, channels int) {
+		for i := range k {
+			for c := range channels {
+				stream = append(stream, codes[(row+c)*k+order[i]])
+			}
+		}
+	}
+	tiled := rows / channels * channels
+	for g := range groups {
+		for r := 0; r < tiled; r += channels {
+			tile(g*rows+r, channels)
+		}
+	}
+	for g := range groups {
+		for r := tiled; r < rows; r++ {
+			tile(g*rows+r, 1)
+		}
+	}
+	var all [][]byte
+	low := e.CodeBits()
+	for _, p := range m.PlanesOf(e) {
+		low -= p
+		w := &wordWriter{m: m, p: p, data: make([]byte, (len(codes)*p+7)/8)}
+		bit := emit.WordBits(len(stream), p)
+		for i, q := range stream {
+			w.put(bit(i), q>>low&(1<<p-1))
+		}
+		all = append(all, w.data)
+	}
+	return all
+}
+
 // packNested lays codes out for a product that decodes them to nested halves: in the order of
 // the decoded elements, those of some words in a word, element by element one above the other, so that
 // a shift and a mask give one of these words. Codes that fill no word follow.

@@ -300,6 +300,8 @@ func (p Plan) Pack(l kernel.Layer) ([][]byte, error) {
 	switch {
 	case m.Carried && m.Decodes:
 		pack = packNested
+	case m.Together:
+		pack = packBytes
 	case m.oneByOne():
 		pack = packStream
 	}

@@ -1,6 +1,10 @@
 package micro
 
-import "github.com/dnnc/dnnc/ir/kernel"
+import (
+	"slices"
+
+	"github.com/dnnc/dnnc/ir/kernel"
+)
 
 // Product describes the innermost multiplication of a kernel: how many codes one instruction
 // takes, their layout in a word, the tiles of pixels and output channels that fit the
@@ -32,6 +36,9 @@ type Product struct {
 	Decodes bool
 	Decode  float64
 	Books   bool // conv_blocks decodes codebooks for it
+	// Together: codes are decoded to bytes four together (emit.DecodeWords), to weights, or as they are where
+	// products are biased. A product has one lane.
+	Together bool
 	// Decoded is the bytes of decoded codes that are allowed for any size of the layer's
 	// activations.
 	Decoded int
@@ -158,29 +165,13 @@ var products = []*Product{
 		Tiles: [][2]int{{4, 1}, {1, 4}, {1, 2}, {2, 1}, {1, 1}},
 		Load:  .75, Unpack: 2, InputLoad: 1.3, Product: 1, Start: 10, Round: 5, Unroll8: 8, Unroll: 16,
 	},
-	{
-		Name: "mlal", Code: mlal{}, Doc: "sixteen products of signed bytes, summed in 16 bits, those by pairs in 32",
-		Arch: []string{"arm", "aarch64", "x86_64"}, Feature: "simd",
-		Planes: []int{8, 4, 2, 1}, Word: 16, Lanes: 16, Field: 8, Input: 8, Least: true,
-		Tiles8: [][2]int{{2, 4}, {2, 2}, {1, 4}, {1, 2}, {2, 1}, {1, 1}},
-		Tiles:  [][2]int{{2, 4}, {2, 2}, {1, 4}, {1, 2}, {2, 1}, {1, 1}},
-		Load:   1, Unpack: 1.5, Unpack8: 0, InputLoad: 1, Product: 2, Product8: 3, Start: 10, Round: 4, Unroll8: 2, Unroll: 4,
-		Narrow: laneRoom, Flush: 4,
-	},
+	&mlalProduct, onPC(mlalProduct), &mlalDecodedProduct, onPC(mlalDecodedProduct),
 	{
 		Name: "mull", Code: mull{}, Doc: "as mlal, of any bytes: products are added up in 32 bits at once",
 		Arch: []string{"arm", "aarch64", "x86_64"}, Feature: "simd", Unless: "dotprod", Computed: true,
 		Planes: []int{8}, Word: 16, Lanes: 16, Field: 8, Input: 8,
 		Tiles: [][2]int{{2, 4}, {2, 2}, {1, 4}, {1, 2}, {2, 1}, {1, 1}},
 		Load:  1, InputLoad: 1, Product: 4, Start: 10, Round: 4, Unroll8: 2,
-	},
-	{
-		Name: "mlal_decoded", Code: mlal{}, Doc: "as mlal, of codes decoded to bytes once for all pixels",
-		Arch: []string{"arm"}, Feature: "simd", Decodes: true, Decoded: 64 << 10,
-		Planes: []int{4, 2, 1}, Word: 16, Lanes: 16, Field: 8, Input: 8,
-		Tiles: [][2]int{{2, 4}, {2, 2}, {1, 4}, {1, 2}, {2, 1}, {1, 1}},
-		Load:  1, InputLoad: 1, Product: 2, Product8: 3, Start: 10, Round: 4, Unroll8: 4, Unroll: 4,
-		Narrow: laneRoom, Flush: 4,
 	},
 	{
 		Name: "sdot", Code: sdot{}, Doc: "sixteen products of signed bytes, four to a 32-bit sum",
@@ -246,31 +237,76 @@ var products = []*Product{
 		Load:  1, Unpack: 1, InputLoad: 1, Product: 2, Start: 10, Round: 4, Unroll: 4,
 		Narrow: func(int) int { return 65535 / 255 / 2 }, Flush: 4,
 	},
-	{
+	&mlaProduct, together(mlaProduct), &mulProduct, together(mulProduct), &biasedProduct, together(biasedProduct),
+	&pairProduct, onRISC(pairProduct), &pairDecodedProduct, onRISC(pairDecodedProduct),
+	written(pairProduct, "pair_written"), written(pairDecodedProduct, "pair_written_decoded"),
+}
+
+// together is a product of bytes whose codes of fewer than 8 bits are decoded to bytes, four together.
+func together(m Product) *Product {
+	m.Name, m.Doc = m.Name+"_decoded", m.Doc+", of codes decoded once for all pixels"
+	m.Decodes, m.Together, m.Decoded, m.Planes, m.Unroll = true, true, 8<<10, []int{4, 2, 1}, m.Unroll8
+	m.Books = false
+	if slices.Contains(m.Arch, "thumb") {
+		m.Unless = "dsp" // which has better ones
+	}
+	return &m
+}
+
+// mlaProduct, mulProduct and biasedProduct are those of bytes, one by one.
+var (
+	mlaProduct = Product{
 		Name: "mla", Code: mla{}, Doc: "one product of bytes",
 		Arch: []string{"thumb", "thumb1"}, Slow: []string{"thumb1"}, Books: true, CountsRest: true,
 		Planes: []int{8}, Word: 1, Lanes: 1, Field: 8, Input: 8, Planar: true,
 		Tiles: [][2]int{{3, 2}, {1, 4}, {2, 2}, {1, 2}, {2, 1}, {1, 1}},
 		Load:  1, Unpack8: 0, InputLoad: 1, Product: 1, Start: 10, Round: 5, Unroll8: 8,
-	},
-	{
+	}
+	mulProduct = Product{
 		Name: "mul", Code: mul{}, Doc: "one product of bytes, in the tiles of 31 registers",
 		Arch: riscv, Books: true, Raw: true,
 		Planes: []int{8}, Word: 1, Lanes: 1, Field: 8, Input: 8, Planar: true,
 		Tiles: [][2]int{{4, 4}, {3, 4}, {1, 16}, {1, 12}, {1, 10}, {2, 8}, {4, 3}, {2, 6}, {2, 4}, {1, 8}, {1, 6}, {4, 2}, {3, 2}, {1, 4}, {2, 2}, {1, 2}, {2, 1}, {1, 1}},
 		Load:  1, Unpack8: 0, InputLoad: 1, Product: 2, Start: 10, Round: 4, Unroll8: 8,
 		Output: 13.5, Channel: 3, Column: 2.2, CountsRest: true,
-	},
-	{
+	}
+	biasedProduct = Product{
 		Name: "mla_biased", Code: mlaBiased{}, Doc: "one product of unsigned bytes: codes and inputs plus 128",
 		Arch: []string{"thumb1"}, Biased: true, Write: writeBiased,
 		Planes: []int{8}, Word: 1, Lanes: 1, Field: 8, Input: 8,
 		Tiles: [][2]int{{8, 1}, {6, 1}, {4, 1}, {1, 8}, {1, 4}, {2, 1}, {1, 2}, {1, 1}},
 		Load:  1, InputLoad: 1, Product: 2, Start: 20, Round: 4, Unroll8: 4,
 		Output: 36, Channel: 6, Column: 5, CountsRest: true,
-	},
-	&pairProduct, onRISC(pairProduct), &pairDecodedProduct, onRISC(pairDecodedProduct),
-	written(pairProduct, "pair_written"), written(pairDecodedProduct, "pair_written_decoded"),
+	}
+)
+
+// mlalProduct and mlalDecodedProduct are those of vectors of bytes.
+var (
+	mlalProduct = Product{
+		Name: "mlal", Code: mlal{}, Doc: "sixteen products of signed bytes, summed in 16 bits, those by pairs in 32",
+		Arch: []string{"arm", "aarch64"}, Feature: "simd",
+		Planes: []int{8, 4, 2, 1}, Word: 16, Lanes: 16, Field: 8, Input: 8, Least: true,
+		Tiles8: [][2]int{{2, 4}, {2, 2}, {1, 4}, {1, 2}, {2, 1}, {1, 1}},
+		Tiles:  [][2]int{{2, 4}, {2, 2}, {1, 4}, {1, 2}, {2, 1}, {1, 1}},
+		Load:   1, Unpack: 1.5, Unpack8: 0, InputLoad: 1, Product: 2, Product8: 3, Start: 10, Round: 4, Unroll8: 2, Unroll: 4,
+		Narrow: laneRoom, Flush: 4,
+	}
+	mlalDecodedProduct = Product{
+		Name: "mlal_decoded", Code: mlal{}, Doc: "as mlal, of codes decoded to bytes once for all pixels",
+		Arch: []string{"arm", "aarch64"}, Feature: "simd", Decodes: true, Decoded: 64 << 10,
+		Planes: []int{4, 2, 1}, Word: 16, Lanes: 16, Field: 8, Input: 8,
+		Tiles: [][2]int{{2, 4}, {2, 2}, {1, 4}, {1, 2}, {2, 1}, {1, 1}},
+		Load:  1, InputLoad: 1, Product: 2, Product8: 3, Start: 10, Round: 4, Unroll8: 4, Unroll: 4,
+		Narrow: laneRoom, Flush: 4,
+	}
+)
+
+// onPC is a product of vectors of bytes on a PC, which extends bytes before it multiplies them. The sums of two
+// pixels do not fit its registers.
+func onPC(m Product) *Product {
+	m.Arch, m.Tiles, m.Tiles8 = []string{"x86_64"}, [][2]int{{1, 4}, {1, 2}, {1, 1}}, nil
+	m.Unpack, m.InputLoad, m.Product, m.Product8, m.Start = 2, 3, 7.5, 10, 20
+	return &m
 }
 
 // riscv are the instruction sets of RISC-V.
@@ -307,7 +343,7 @@ var (
 	}
 	pairDecodedProduct = Product{
 		Name: "pair_decoded", Code: pairDecoded{}, Doc: "as pair, of codes decoded to halves once for all pixels",
-		Arch: []string{"thumb"}, Unless: "dsp", Decodes: true, Decode: 11, Decoded: 2 << 10,
+		Arch: []string{"thumb"}, Unless: "dsp", Decodes: true, Decode: 11, Decoded: 8 << 10,
 		Planes: []int{4, 2, 1}, Word: 4, Lanes: 2, Field: 16, Across: true, Input: 8, Planar: true,
 		Tiles: [][2]int{{3, 4}, {2, 4}, {1, 4}, {1, 2}, {2, 2}},
 		Load:  .75, InputLoad: 1, Product: 1, Start: 10, Round: 5, Unroll: 16,
