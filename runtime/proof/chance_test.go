@@ -41,8 +41,8 @@ func TestTailIsExact(t *testing.T) {
 	}
 }
 
-// TestBoundsCover: of 10,000 simulations 99 in a hundred have a bound below the share that is true, as
-// far as their own noise lets one see; also where draws have unequal shares.
+// TestBoundsCover: bounds lie below the share that is true with a probability of .99 or more; where draws have
+// unequal shares, in 99 of a hundred simulations.
 func TestBoundsCover(t *testing.T) {
 	rng := rand.New(rand.NewPCG(7, 7))
 	for _, draws := range []int{10, 50, 200, 1000} {
@@ -51,31 +51,41 @@ func TestBoundsCover(t *testing.T) {
 			bounds[right] = AtLeast(right, draws, Doubt)
 		}
 		for _, share := range []float64{.5, .9, .99, .999} {
-			for _, spread := range []float64{0, min(share, 1-share)} { // halves of the draws lie that far below and above
-				const simulations, noise = 10_000, 30 // three standard deviations of what misses
-				n, covered := simulations, 0
-				if draws > 200 {
-					n /= 10
+			// Of draws that are alike the share of bounds that hold is a sum, and needs no simulation.
+			holds := 0.
+			for right, bound := range bounds {
+				if bound <= share {
+					holds += chanceOf(right, draws, share)
 				}
-				for range n {
-					right := 0
-					for d := range draws {
-						p := share - spread
-						if d%2 == 0 {
-							p = share + spread
-						}
-						if rng.Float64() < p {
-							right++
-						}
-					}
-					if bounds[right] <= share {
-						covered++
-					}
-				}
-				require.GreaterOrEqual(t, covered, n*99/100-noise, "%d draws, share %g, spread %g", draws, share, spread)
 			}
+			require.GreaterOrEqual(t, holds, 1-Doubt, "%d draws, share %g", draws, share)
+			// Halves of the draws lie below and above the share.
+			spread := min(share, 1-share)
+			simulations := 10_000
+			if draws > 200 {
+				simulations /= 10
+			}
+			covered := 0
+			for range simulations {
+				right := 0
+				for d := range draws {
+					if p := share + spread*float64(1-d%2*2); rng.Float64() < p {
+						right++
+					}
+				}
+				if bounds[right] <= share {
+					covered++
+				}
+			}
+			require.GreaterOrEqual(t, covered, simulations*99/100, "%d draws, share %g", draws, share)
 		}
 	}
+}
+
+// chanceOf is the chance of so many right ones of some draws, each right with a chance.
+func chanceOf(right, draws int, chance float64) float64 {
+	log := func(n int) float64 { v, _ := math.Lgamma(float64(n) + 1); return v }
+	return math.Exp(log(draws) - log(right) - log(draws-right) + float64(right)*math.Log(chance) + float64(draws-right)*math.Log1p(-chance))
 }
 
 // TestDrawsHaveSeedsOfTheirOwn: other seeds, other draws.
