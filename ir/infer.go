@@ -339,3 +339,28 @@ func inferNormalize(n *Node) (Shape, *fault) {
 	}
 	return s, nil
 }
+
+// PlaceParts is the parts of a pixel in which a bilinear of integers places pixels (R22).
+const PlaceParts = 1024
+
+func inferBilinear(n *Node) (Shape, *fault) {
+	c, h, w, f := chw(n)
+	if f != nil {
+		return nil, f
+	}
+	for _, axis := range []struct {
+		key  Key[[]float64]
+		size int
+	}{{AttrDown, h}, {AttrAcross, w}} {
+		places := n.Nums(axis.key)
+		if len(places) == 0 {
+			return nil, faultf(diag.BadShape, "%s has no places", axis.key)
+		}
+		for _, p := range places {
+			if !(p >= 0 && p <= float64(axis.size-1)) {
+				return nil, faultf(diag.BadValue, "%s has %v, which is not in 0 to %d", axis.key, p, axis.size-1)
+			}
+		}
+	}
+	return Shape{c, len(n.Nums(AttrDown)), len(n.Nums(AttrAcross))}, nil
+}

@@ -91,6 +91,8 @@ var (
 	AttrSparsity = Key[[]float64]{"sparsity", KindNums}
 	AttrParams   = Key[[]float64]{"params", KindNums}
 	AttrMean     = Key[[]float64]{"mean", KindNums}
+	AttrDown     = Key[[]float64]{"down", KindNums}
+	AttrAcross   = Key[[]float64]{"across", KindNums}
 	AttrStd      = Key[[]float64]{"std", KindNums}
 
 	AttrAct      = Key[string]{"act", KindWord}

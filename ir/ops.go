@@ -52,6 +52,7 @@ const (
 	DepthToSpace
 	SpaceToDepth
 	Resize
+	Bilinear
 	Copy
 	Pad
 	Reduce
@@ -346,6 +347,13 @@ func init() {
 		Resize: {Name: "resize", Class: Move, MinArgs: 1, MaxArgs: 1, Known: InONNX | InTFLite, infer: inferMoved, view: resized,
 			Sample: "y = resize(a, scale: [2,3])", Doc: "[C,H,W] with every pixel repeated; ONNX Resize, nearest.",
 			Attrs: []AttrInfo{{Key: AttrScale, Len: 2, Min: 1, Max: maxDim, Required: true, Doc: "repetitions, [height, width]"}}},
+		Bilinear: {Name: "bilinear", Class: Core, Widths: SameWidth, MinArgs: 1, MaxArgs: 1, Known: InONNX | InTFLite, infer: inferBilinear,
+			Sample: "y = bilinear(a, down: [0,0.25,2.125], across: [1.5,0,5,3.75,2])",
+			Doc:    "[C,H,W] with pixels at other places: each lies between four of the argument, and is their mean weighted by how near they are, along both axes (R22); ONNX Resize, linear.",
+			Attrs: attrs([]AttrInfo{
+				{Key: AttrDown, Required: true, Doc: "the place of each row of the result among those of the argument, 0 to H-1; multiples of 1/1024 after quantization"},
+				{Key: AttrAcross, Required: true, Doc: "the place of each column, 0 to W-1"},
+				{Key: AttrRound, Words: []string{RoundHalfUp, RoundTFLite}, Default: RoundHalfUp, Doc: "what becomes of ties: up, or away from zero (R22)"}}, machineAttrs)},
 		Copy: {Name: "copy", Class: Core, Widths: SameWidth, MinArgs: 1, MaxArgs: 1, Known: InONNX | InTFLite, infer: inferMoved, view: copied,
 			Sample: "y = copy(a, shape: [4,6], dims: [4,6], strides: [36,-1], start: 5)",
 			Doc:    "the elements of a view: element i, of dims in logical order, is element start + sum(i*strides) of the argument (R12).",

@@ -749,6 +749,13 @@ func TestVerifyIntegers(t *testing.T) {
 		}},
 		{"V7: y has the bounds -129 and 127 of a result of 8 bits", func(m *Module) { m.Ops[0].Put(AttrLo.Is(-129)) }},
 		{"V7: y has the bounds -128 and 128 of a result of 8 bits", func(m *Module) { m.Ops[0].Put(AttrHi.Is(128)) }},
+		{"V7: y has the place 0.3, which is no multiple of 1/1024 of a pixel", func(m *Module) {
+			m.Inputs[0].Type.Shape = Shape{2, 2, 2}
+			m.Ops[0].Op, m.Ops[0].Attrs = Bilinear, nil
+			m.Ops[0].Put(AttrDown.Is([]float64{0, .5}), AttrAcross.Is([]float64{1. / 1024, .3}))
+			m.Outputs[0].Type.Shape, m.Results[0].Shape = Shape{2, 2, 2}, Shape{2, 2, 2}
+			m.Outputs[0].Type.Quant = m.Inputs[0].Type.Quant
+		}},
 		{"V7: y: relu has no integer form", func(m *Module) {
 			m.Ops[0].Op, m.Ops[0].Attrs = Relu, nil
 			m.Outputs[0].Type.Shape, m.Results[0].Shape = Shape{2}, Shape{2}

@@ -199,6 +199,7 @@ func (v *verifier) quantized(n *Node) {
 		v.fail(n.Pos, "V7", "%s has the bounds %d and %d of a result of 8 bits", n.Name(), n.Int(AttrLo), n.Int(AttrHi))
 	}
 	v.tables(n)
+	v.places(n)
 	v.recurrent(n)
 	if !n.Op.HasWeights() {
 		return
@@ -242,6 +243,19 @@ func (v *verifier) tables(n *Node) {
 	}
 	if hasFactors && (n.Const(AttrMul) == nil || n.Const(AttrShift) == nil) {
 		v.fail(n.Pos, "V7", "%s of i16 has no multiplier and shift", n.Name())
+	}
+}
+
+// places checks that those of a bilinear of integers are whole parts of a pixel (R22).
+func (v *verifier) places(n *Node) {
+	if n.Op != Bilinear {
+		return
+	}
+	for _, p := range slices.Concat(n.Nums(AttrDown), n.Nums(AttrAcross)) {
+		if parts := p * PlaceParts; parts != math.Trunc(parts) {
+			v.fail(n.Pos, "V7", "%s has the place %v, which is no multiple of 1/%d of a pixel", n.Name(), p, PlaceParts)
+			return
+		}
 	}
 }
 

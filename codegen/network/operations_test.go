@@ -36,7 +36,7 @@ var operations = []struct {
 	{"exp(a)", 4}, {"sqrt(abs(a))", 12}, {"neg(a)", 2}, {"erf(a)", 3}, {"reciprocal(exp(a))", 80}, {"clip(a, low: -1, high: 2)", 2}, {"log(exp(a))", 200},
 	{"transpose(a, perm: [2,0,1])", 1}, {"transpose(m, perm: [1,0])", 1.6},
 	{"slice(a, start: [1,5,0], size: [3,3,6], step: [1,-2,1])", 1}, {"expand(slice(a, start: [0,0,0], size: [4,1,6]), shape: [4,3,6])", 1},
-	{"depthtospace(a, block: 2)", 1}, {"depthtospace(a, block: 2, mode: crd)", 1}, {"spacetodepth(a, block: 3)", 1}, {"resize(a, scale: [2,3])", 1},
+	{"depthtospace(a, block: 2)", 1}, {"depthtospace(a, block: 2, mode: crd)", 1}, {"spacetodepth(a, block: 3)", 1}, {"resize(a, scale: [2,3])", 1}, {"bilinear(a, down: [0,0.25,2.125,5], across: [1.5,0,5,3.75,2,0.3,4.9])", 1.6},
 	{"pad(a, before: [1,0,2], after: [0,1,1], value: 0.7)", 2}, {"pad(a, before: [0,1,0], after: [0,0,1], between: [0,1,2])", 1},
 	{"reduce(a, axes: [1,2])", 2}, {"reduce(a, axes: [0], keep: 1)", 2}, {"reduce(a, fn: sum, axes: [1])", 3}, {"reduce(a, fn: max, axes: [0,2])", 1},
 	{"reduce(a, fn: min, axes: [0,1,2])", 1}, {"reduce(m, fn: max, axes: [1])", 2},

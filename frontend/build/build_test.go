@@ -372,3 +372,20 @@ func TestNamesOfResults(t *testing.T) {
 		assert.Empty(t, ir.Verify(m))
 	}
 }
+
+// TestPlaces: by corners, by centres and with the last pixel on the last one; never outside.
+func TestPlaces(t *testing.T) {
+	for _, c := range []struct {
+		from, size        int
+		isAligned, isHalf bool
+		want              []float64
+	}{
+		{2, 4, false, false, []float64{0, .5, 1, 1}},
+		{2, 4, false, true, []float64{0, .25, .75, 1}},
+		{3, 5, true, false, []float64{0, .5, 1, 1.5, 2}},
+		{5, 2, false, true, []float64{.75, 3.25}},
+		{5, 1, true, false, []float64{0}},
+	} {
+		assert.Equal(t, c.want, build.Places(c.from, c.size, c.isAligned, c.isHalf), "%+v", c)
+	}
+}

@@ -95,8 +95,8 @@ func init() {
 		"Split":           {1, split, nil, []ir.Op{ir.Copy}},
 		"DepthToSpace":    {1, blocks(ir.DepthToSpace), nil, []ir.Op{ir.DepthToSpace}},
 		"SpaceToDepth":    {1, blocks(ir.SpaceToDepth), nil, []ir.Op{ir.SpaceToDepth}},
-		"Resize":          {1, resize, nil, []ir.Op{ir.Resize}},
-		"Upsample":        {1, resize, nil, []ir.Op{ir.Resize}},
+		"Resize":          {1, resize, nil, []ir.Op{ir.Resize, ir.Bilinear}},
+		"Upsample":        {1, resize, nil, []ir.Op{ir.Resize, ir.Bilinear}},
 		// Elements in other places.
 		"Flatten":          {1, reshape(flattenShape), reshaped(flattenShape), []ir.Op{ir.Flatten, ir.Reshape}},
 		"Reshape":          {2, reshape(reshapeShape), reshaped(reshapeShape), []ir.Op{ir.Reshape}},

@@ -237,6 +237,9 @@ func resize(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
 	if outs, err := im.resizedImage(n, in[0], r, list); outs != nil || err != nil {
 		return outs, err
 	}
+	if outs, err := im.between(n, in[0], r, list); outs != nil || err != nil {
+		return outs, err
+	}
 	c, x := im.compose(n), in[0]
 	for i, s := range list {
 		role := fmt.Sprint("axis", s.axis)
@@ -295,6 +298,44 @@ func (c *composer) weighed(role string, x *operand, r resampling, s axisScale) *
 		return c.reshape(role, c.binary("MatMul", role, c.reshape(role+".rows", x, []int{outer, s.from}), c.transpose(role, w, 1, 0)), shape)
 	}
 	return c.reshape(role, c.binary("MatMul", role, w, c.reshape(role+".rows", x, []int{outer, s.from, inner})), shape)
+}
+
+// between is an image of which pixels lie between those of another at any places; nil where it
+// is none.
+func (im *importer) between(n *pb.Node, o *operand, r resampling, list []axisScale) ([]*operand, error) {
+	if r.mode != "linear" || r.isExclusive || r.isSmoothed || len(o.shape) != 3 && len(o.shape) != 4 || o.shape[0] != 1 {
+		return nil, nil
+	}
+	var places [2][]float64
+	for i := range places {
+		s := axisScale{axis: len(o.shape) - 2 + i, from: 1, to: 1}
+		if s.axis > 1 { // a signal has one row
+			s.from, s.to = o.shape[s.axis], o.shape[s.axis]
+		}
+		places[i] = make([]float64, s.to)
+		for k := range places[i] {
+			places[i][k] = float64(k)
+		}
+	}
+	for _, s := range list {
+		if s.axis < 2 {
+			return nil, nil
+		}
+		at := make([]float64, s.to)
+		for k := range at {
+			at[k] = min(max(r.place(s, k), 0), float64(s.from-1))
+		}
+		places[2-len(o.shape)+s.axis] = at
+	}
+	v, spatial, err := im.image(o)
+	if err != nil {
+		return nil, err
+	}
+	y, err := im.Add(ir.Bilinear, moduleName(n), []*ir.Value{v}, ir.AttrDown.Is(places[0]), ir.AttrAcross.Is(places[1]))
+	if err != nil {
+		return nil, err
+	}
+	return result(y, imageShape(y, spatial)), nil
 }
 
 // maxFactor is the greatest factor of images that grow by operations of their own.

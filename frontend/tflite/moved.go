@@ -795,37 +795,6 @@ func apart(from, to int, isAligned, isHalf bool) (first, step int, ok bool) {
 	return first, step, true
 }
 
-// bilinear imports RESIZE_BILINEAR: of a float network to any size.
-func bilinear(im *importer, o *operator, x *operand) error {
-	v, to, err := im.resized(o, x)
-	if err != nil {
-		return err
-	}
-	if x.reals != nil {
-		return errReals
-	}
-	isAligned, isHalf := o.options.byte(2, 0) != 0, o.options.byte(3, 0) != 0
-	k := factors(v, to)
-	if isAligned && k != nil && k[0]*k[1] > 1 {
-		k = nil
-	}
-	var y *ir.Value
-	switch {
-	case im.exact && k == nil:
-		return fmt.Errorf("of integers from %v to %v pixels, by no powers of two: -exact=false quantizes the model anew", x.shape, to)
-	case im.exact:
-		y, err = im.bilinearInts(im.hint(o), v, k, isHalf)
-	case k != nil:
-		y, err = im.Bilinear(im.hint(o), v, k, isHalf)
-	default:
-		y, err = im.Resample(im.hint(o), v, to, isAligned, isHalf)
-	}
-	if err != nil {
-		return err
-	}
-	return im.giveImage(o, y, nil)
-}
-
 // inBlocks imports an operator that moves blocks of pixels to channels, or back: view
 // is where the elements of a shape come from, for a side of the blocks.
 func inBlocks(op ir.Op, view func(s ir.Shape, side int) (ir.View, []int, error)) func(*importer, *operator, *operand) error {

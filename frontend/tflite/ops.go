@@ -111,7 +111,7 @@ func init() {
 		"SPACE_TO_BATCH_ND":       {ofAny(spaceToBatch), []ir.Op{ir.Pad}},
 		"BATCH_TO_SPACE_ND":       {ofAny(batchToSpace), []ir.Op{ir.Copy}},
 		"RESIZE_NEAREST_NEIGHBOR": {ofAny(nearest), []ir.Op{ir.Resize}},
-		"RESIZE_BILINEAR":         {of(bilinear), []ir.Op{ir.Conv2D, ir.Copy}},
+		"RESIZE_BILINEAR":         {of(bilinear), []ir.Op{ir.Bilinear, ir.Conv2D, ir.Copy}},
 		"DEPTH_TO_SPACE":          {ofAny(inBlocks(ir.DepthToSpace, depthToSpace)), []ir.Op{ir.DepthToSpace}},
 		"SPACE_TO_DEPTH":          {ofAny(inBlocks(ir.SpaceToDepth, spaceToDepth)), []ir.Op{ir.SpaceToDepth}},
 		// What is known when the model is read.

@@ -20,21 +20,21 @@ import (
 // which TensorFlow Lite takes from float32.
 var oneApart = []string{"SOFTMAX", "NETWORK"}
 
-// several are those of more than one operator: an int8 model saturates between them, and
-// its reals do not.
-var several = []string{"ADD", "SUB", "MUL", "CONCATENATION", "SQUEEZE_EXCITE", "NETWORK", "FUNCTIONS"}
+// several are those whose reals differ: of more than one operator, as an int8 model saturates
+// between them; and those that round the step between pixels.
+var several = []string{"RESIZE_BILINEAR", "ADD", "SUB", "MUL", "CONCATENATION", "SQUEEZE_EXCITE", "NETWORK", "FUNCTIONS"}
 
 // TestAnswersOfTensorFlowLite holds small random models of every operator, floats and
 // int8, to what the interpreter's reference kernels answer. testdata/peers/tflite_cases.py
 // made them; make peers makes others. The
 // reals of an int8 model are held to them, too, to two steps.
 func TestAnswersOfTensorFlowLite(t *testing.T) {
-	for _, c := range slices.Concat(frontendtest.Packed(t, "testdata/peers.tar.gz"), frontendtest.Packed(t, "testdata/uint8.tar.gz")) {
+	for _, c := range slices.Concat(frontendtest.Packed(t, "testdata/peers.tar.gz"), frontendtest.Packed(t, "testdata/uint8.tar.gz"), frontendtest.Packed(t, "testdata/bilinear.tar.gz")) {
 		t.Run(c.Name, func(t *testing.T) {
 			m, err := tflite.Parse("net", c.Files["model.tflite"], tflite.Options{})
 			require.NoError(t, err)
 			require.Empty(t, ir.Verify(m))
-			require.Equal(t, strings.Contains(c.Name, "INT8_"), m.IsQuantized())
+			require.Equal(t, strings.Contains(c.Name, "INT8_") || strings.Contains(c.Name, "INT16_"), m.IsQuantized())
 			f, err := weights.Parse(c.Files["data.npz"])
 			require.NoError(t, err)
 			// array is what a value is in the samples, one after the other, each as the module
@@ -64,7 +64,7 @@ func TestAnswersOfTensorFlowLite(t *testing.T) {
 			}
 			out := m.Outputs[0]
 			want := array("output", out)
-			if a, _ := f.Tensor("output"); m.IsQuantized() && a.DType != weights.I8 && a.DType != weights.U8 { // places, which are int8 here
+			if a, _ := f.Tensor("output"); m.IsQuantized() && a.DType != weights.I8 && a.DType != weights.I16 && a.DType != weights.U8 { // places, which are int8 here
 				for _, x := range want {
 					for i := range x {
 						x[i] = x[i]/float32(out.Type.Quant.Scale) + float32(out.Type.Quant.Zero)
@@ -86,7 +86,10 @@ func TestAnswersOfTensorFlowLite(t *testing.T) {
 			}
 			p, err := interp.CompileInt(m)
 			require.NoError(t, err)
-			kind := strings.TrimSuffix(strings.TrimSuffix(c.Name[:strings.LastIndexByte(c.Name, '_')], "_INT8"), "_UINT8")
+			kind := c.Name[:strings.LastIndexByte(c.Name, '_')]
+			for _, suffix := range []string{"_INT8", "_UINT8", "_INT16"} {
+				kind = strings.TrimSuffix(kind, suffix)
+			}
 			step := 0.
 			if slices.Contains(oneApart, kind) {
 				step = 1
@@ -94,15 +97,10 @@ func TestAnswersOfTensorFlowLite(t *testing.T) {
 			for k := range want {
 				values := p.Tensors(1, out)
 				for i, v := range m.Inputs {
-					x := array(name(i), v)[k]
-					q := make([]int8, len(x))
-					for j := range x {
-						q[j] = int8(x[j])
-					}
-					values[p.ID(v)] = q
+					values[p.ID(v)] = stored(v.Type, array(name(i), v)[k])
 				}
 				require.NoError(t, p.Run(context.Background(), values, 1, 0, len(m.Ops)))
-				for i, y := range values[p.ID(out)] {
+				for i, y := range integers(out.Type, values[p.ID(out)]) {
 					require.InDelta(t, want[k][i], y, step, "sample %d, element %d", k, i)
 				}
 			}
@@ -113,6 +111,7 @@ func TestAnswersOfTensorFlowLite(t *testing.T) {
 			require.NoError(t, err)
 			require.False(t, real.IsQuantized())
 			require.Equal(t, out.Type.Shape, real.Outputs[0].Type.Shape)
+			least, greatest := out.Type.Ends()
 			r, err := interp.CompileFloat(real)
 			require.NoError(t, err)
 			for k := range want {
@@ -126,7 +125,7 @@ func TestAnswersOfTensorFlowLite(t *testing.T) {
 				require.NoError(t, r.Run(context.Background(), values, 1, 0, len(real.Ops)))
 				for i, y := range values[r.ID(real.Outputs[0])] {
 					q := out.Type.Quant
-					steps := max(-128, min(127, float64(y)/q.Scale+float64(q.Zero)))
+					steps := max(float64(least), min(float64(greatest), float64(y)/q.Scale+float64(q.Zero)))
 					require.InDelta(t, want[k][i], steps, 2, "sample %d, element %d", k, i)
 				}
 			}
@@ -140,4 +139,28 @@ func name(i int) string {
 		return "input"
 	}
 	return fmt.Sprint("input", i)
+}
+
+// stored are integers as a program has them: two bytes each of 16 bits.
+func stored(t ir.Type, x []float32) (list []int8) {
+	for _, v := range x {
+		if t.IsWide() {
+			list = append(list, int8(int(v)), int8(int(v)>>8))
+		} else {
+			list = append(list, int8(v))
+		}
+	}
+	return list
+}
+
+// integers are those that stored stored.
+func integers(t ir.Type, x []int8) (list []int) {
+	for i := range t.Shape.Size() {
+		if t.IsWide() {
+			list = append(list, int(x[2*i+1])<<8|int(uint8(x[2*i])))
+		} else {
+			list = append(list, int(x[i]))
+		}
+	}
+	return list
 }

@@ -164,3 +164,20 @@ func ownTable(op ir.Op, params []float64, x, y ir.Quant) ([]int8, error) {
 	}
 	return nil, nil
 }
+
+// relabelled has the integers of a value under another scale and zero point.
+func (im *importer) relabelled(name string, v *ir.Value, q ir.Quant) (*ir.Value, error) {
+	if v.Type.Quant == q {
+		return v, nil
+	}
+	return im.lookedUp(name, v, q, identity())
+}
+
+// identity is the table that gives each integer itself.
+func identity() []int8 {
+	t := make([]int8, 256)
+	for i := range t {
+		t[i] = int8(i - 128)
+	}
+	return t
+}

@@ -271,3 +271,35 @@ func TestTermsAndFactors(t *testing.T) {
 	require.NoError(t, err)
 	assert.InDeltaSlice(t, reals(t, array(t, "positions", "output"), 0), y, 1e-5)
 }
+
+// TestPlaces: the step between pixels is rounded to 1024ths, and the places are multiples of it; what has
+// no such places is refused with both sizes.
+func TestPlaces(t *testing.T) {
+	for _, c := range []struct {
+		sampling
+		from, size int
+		want       []float64 // 1024ths
+	}{
+		{sampling{}, 3, 4, []float64{0, 768, 1536, 2048}}, // 2304 is beyond the last pixel
+		{sampling{}, 3, 7, []float64{0, 439, 878, 1317, 1756, 2048, 2048}},
+		{sampling{isHalf: true}, 3, 7, []float64{0, 146, 585, 1024, 1463, 1902, 2048}},
+		{sampling{isAligned: true}, 3, 7, []float64{0, 341, 682, 1023, 1364, 1705, 2046}},
+		{sampling{isAligned: true}, 3, 1, []float64{0}},
+		{sampling{isHalf: true}, 7, 2, []float64{1280, 4864}},
+	} {
+		got, err := c.integers(c.from, c.size)
+		require.NoError(t, err)
+		for i := range got {
+			got[i] *= 1024
+		}
+		assert.Equal(t, c.want, got, "%+v", c)
+	}
+	_, err := sampling{}.integers(9, 290) // 289 steps of 32 are 9.03 pixels
+	require.ErrorContains(t, err, "of integers from 9 to 290 pixels, where its rounded steps reach beyond the image: -exact=false")
+
+	got, err := sampling{isHalf: true}.halves(2, 4)
+	require.NoError(t, err)
+	assert.Equal(t, []float64{0, .25, .75, 1}, got)
+	_, err = sampling{}.halves(3, 7)
+	require.ErrorContains(t, err, "of uint8 from 3 to 7 pixels")
+}

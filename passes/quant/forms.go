@@ -47,6 +47,7 @@ func init() {
 		ir.Minimum:     keeps,
 		ir.Maximum:     keeps,
 		ir.Pad:         {lower: lowerPad, keepsType: always},
+		ir.Bilinear:    {lower: lowerBilinear, keepsType: always},
 		ir.Reduce:      {lower: lowerReduce, keepsType: isExtreme},
 		ir.Add:         {lower: lowerAdd},
 		ir.Sub:         {lower: lowerAdd},
@@ -94,6 +95,14 @@ func lowerLayer(l *lowering, n *ir.Node) error { return quantizeLayer(l.m, n, l.
 func lowerPad(_ *lowering, n *ir.Node) error {
 	if n.Word(ir.AttrMode) == ir.PadConstant {
 		n.Put(ir.AttrValue.Is(nearest(n.Out.Type, n.Float(ir.AttrValue))))
+	}
+	return nil
+}
+
+// lowerBilinear rounds the places of pixels to the parts that integers have (R22).
+func lowerBilinear(_ *lowering, n *ir.Node) error {
+	for _, key := range []ir.Key[[]float64]{ir.AttrDown, ir.AttrAcross} {
+		n.Put(key.Is(geometry.InParts(n.Nums(key))))
 	}
 	return nil
 }

@@ -207,7 +207,7 @@ func steps(n *ir.Node) float64 {
 		}
 	}
 	switch n.Op {
-	case ir.Conv2D, ir.Linear, ir.AvgPool2D, ir.Requantize, ir.Table:
+	case ir.Conv2D, ir.Linear, ir.AvgPool2D, ir.Requantize, ir.Table, ir.Bilinear:
 		if !n.Op.Takes(ir.AttrRound) || !geometry.RoundingOf(n).IsTwice() {
 			return .5 + 1e-3
 		}
@@ -342,6 +342,9 @@ func (v *Validator) lowered(ctx context.Context, a, b *ir.Module) error {
 				return err
 			}
 		}
+		if n.Op == ir.Bilinear { // the places that integers have
+			a.Ops[i].Put(ir.AttrDown.Is(n.Nums(ir.AttrDown)), ir.AttrAcross.Is(n.Nums(ir.AttrAcross)))
+		}
 		if !n.Op.Takes(ir.AttrPadValue) {
 			continue
 		}
@@ -467,6 +470,8 @@ func floatNoise(n *ir.Node) (float64, error) {
 	switch n.Op {
 	case ir.Add, ir.Sub:
 		return least * reach * max(n.Args[0].Type.Quant.Scale, n.Args[1].Type.Quant.Scale) / out, nil
+	case ir.Bilinear:
+		return least * reach, nil
 	case ir.ScaledDiff:
 		coarse := 255 * max(n.Args[0].Type.Quant.Scale, n.Args[1].Type.Quant.Scale)
 		return least * coarse * 255 * n.Args[2].Type.Quant.Scale / out, nil

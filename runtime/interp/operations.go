@@ -51,6 +51,7 @@ func init() {
 		ir.Flatten:       {floatUnary(ir.ActNone), unaryGradient(ir.ActNone), nil},
 		ir.Reshape:       {floatUnary(ir.ActNone), unaryGradient(ir.ActNone), intReshape},
 		ir.Copy:          {floatMoved, movedGradient, intMoved},
+		ir.Bilinear:      {floatBilinear, bilinearGradient, intBilinear},
 		ir.Pad:           {floats(padStep[float32]), padGradient, integers(padStep[int8], padStep[int16])},
 		ir.BatchNorm:     {floatBatchNorm, batchNormGradient, nil},
 		ir.Normalize:     {floatNormalize, normalizeGradient, nil},

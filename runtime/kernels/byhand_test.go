@@ -590,3 +590,36 @@ func TestSoftmaxGradient(t *testing.T) {
 	half := []float32{dx[0] / 2, dx[1] / 2, dx[2] / 2}
 	nearDifferences(t, "softmax, added twice", half, x, func() float64 { SoftmaxFloat(x, nil, y); return dot(u, y) })
 }
+
+// TestR22 holds ties of both roundings on both sides of zero, and places at the ends.
+func TestR22(t *testing.T) {
+	at := func(places ...float64) (list []geometry.Place) {
+		for _, p := range places {
+			list = append(list, geometry.Place{Lower: int(p), Upper: int(math.Ceil(p)), Part: p - math.Floor(p)})
+		}
+		return list
+	}
+	x := []int8{1, -2, 4, 3} // rows 1,-2 and 4,3
+	for isAway, want := range map[bool][]int8{
+		false: {1, 0, -2, 3, 2, 1, 4, 4, 3}, // -0.5 goes up to 0; the middle is 1.5
+		true:  {1, -1, -2, 3, 2, 1, 4, 4, 3},
+	} {
+		g := geometry.Bilinear{C: 1, H: 2, W: 2, Down: at(0, .5, 1), Across: at(0, .5, 1), IsAway: isAway}
+		y, wide := make([]int8, 9), make([]int16, 9)
+		BilinearInt(&g, x, y)
+		assert.Equal(t, want, y, isAway)
+		BilinearInt(&g, []int16{1, -2, 4, 3}, wide)
+		for i, v := range want {
+			assert.Equal(t, int16(v), wide[i])
+		}
+	}
+	// Of the last thousandth: (1*1 - 2*1023)/1024 = -1.997.
+	g := geometry.Bilinear{C: 1, H: 1, W: 2, Down: at(0), Across: at(1023. / 1024)}
+	y := make([]float32, 1)
+	BilinearFloat(&g, []float32{1, -2}, y)
+	assert.InDelta(t, -1.99707, y[0], 1e-5)
+	// The ends of int16 do not overflow.
+	ends := make([]int16, 1)
+	BilinearInt(&geometry.Bilinear{C: 1, H: 1, W: 2, Down: at(0), Across: at(1. / 1024), IsAway: true}, []int16{-32768, -32768}, ends)
+	assert.Equal(t, int16(-32768), ends[0])
+}

@@ -98,4 +98,9 @@
 //	    One before the argument's first is the zero point; or with states, what runs before
 //	    had, of which a ring of as many frames as back and the argument have is kept. A place in
 //	    the ring below 0 counts up, and the frame is left out.
+//	R22 Bilinear: a pixel lies down/1024 of the way between two rows, across/1024 between two
+//	    columns. It is the sum of the integers of the four pixels there, zero points and all,
+//	    times (1024-down)*(1024-across), down*(1024-across), (1024-down)*across and down*across,
+//	    divided by 2^20, ties up; with round: tflite away from zero, as TFLite's reference kernel
+//	    of int8 and int16 rounds. The type stays.
 package kernels

@@ -7,7 +7,8 @@ Each case is model.tflite with data.npz: input (several, stacked) and output; wh
 the model has more inputs, input1 and so on.
 Operations, attributes, shapes, scales and zero points are random; the same seed
 gives the same cases. Two of three are int8 as the converter writes it; a kind that
-ends in _UINT8 is uint8 as older converters wrote it, weights with zero points, too.
+ends in _UINT8 is uint8 as older converters wrote it, weights with zero points, too; one
+that ends in _INT16 has activations of int16.
 """
 import os
 import sys
@@ -18,7 +19,7 @@ from ai_edge_litert import schema_py_generated as s
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 OP = s.BuiltinOperator
-TYPES = {np.dtype("float32"): s.TensorType.FLOAT32, np.dtype("int8"): s.TensorType.INT8, np.dtype("uint8"): s.TensorType.UINT8, np.dtype("int32"): s.TensorType.INT32, np.dtype("float16"): s.TensorType.FLOAT16}
+TYPES = {np.dtype("float32"): s.TensorType.FLOAT32, np.dtype("int8"): s.TensorType.INT8, np.dtype("int16"): s.TensorType.INT16, np.dtype("uint8"): s.TensorType.UINT8, np.dtype("int32"): s.TensorType.INT32, np.dtype("float16"): s.TensorType.FLOAT16}
 ACTS = (0, 1, 3)  # none, relu, relu6
 
 
@@ -27,11 +28,12 @@ def pick(r, *options):
 
 
 class Model:
-    """A model under construction; q says whether it is int8, or "uint8"."""
+    """A model under construction; q says whether it is int8, or "uint8" or "int16"."""
 
     def __init__(self, r, q):
         self.r, self.q, self.more = r, bool(q), []
-        self.type, self.least = (np.uint8, 0) if q == "uint8" else (np.int8, -128)
+        self.type = {"uint8": np.uint8, "int16": np.int16}.get(q, np.int8)
+        self.least, self.end = int(np.iinfo(self.type).min), int(np.iinfo(self.type).max) + 1
         self.m = s.ModelT()
         self.m.version, self.m.description = 3, "generated"
         self.m.buffers, self.m.operatorCodes = [s.BufferT()], []
@@ -63,7 +65,8 @@ class Model:
         if like is not None:
             p = self.g.tensors[like].quantization
             return self.tensor(shape, self.type, scale=p.scale, zero=p.zeroPoint)
-        return self.tensor(shape, self.type, scale=np.exp(self.r.uniform(-5, -2)), zero=int(self.r.integers(self.least, self.least + 256)))
+        zero = self.r.integers(self.least, self.end)
+        return self.tensor(shape, self.type, scale=np.exp(self.r.uniform(-5, -2)), zero=0 if self.type == np.int16 else int(zero))
 
     def input(self, shape):
         """A further input of the model."""
@@ -706,13 +709,17 @@ KINDS = {
 }
 
 
-FLOATS = ("LOG_SOFTMAX", "UNIDIRECTIONAL_SEQUENCE_LSTM", "RESIZE_BILINEAR", "SUM", "EMBEDDING", "LAYER_NORM", "DIV", "REAL_FUNCTIONS")  # whose integers are TensorFlow Lite's own
+SUFFIXES = {"_UINT8": "uint8", "_INT16": "int16"}
+FLOATS = ("LOG_SOFTMAX", "UNIDIRECTIONAL_SEQUENCE_LSTM", "SUM", "EMBEDDING", "LAYER_NORM", "DIV", "REAL_FUNCTIONS")  # whose integers are TensorFlow Lite's own
 
 
 def make(kind, seed, q):
     r = np.random.default_rng(seed)
-    build, shapes = KINDS[kind.removesuffix("_UINT8")]
-    m = Model(r, "uint8" if kind.endswith("_UINT8") else q)
+    for suffix, other in SUFFIXES.items():
+        if kind.endswith(suffix):
+            kind, q = kind.removesuffix(suffix), other
+    build, shapes = KINDS[kind]
+    m = Model(r, q)
     x = m.value(shapes(r))
     raw = m.bytes(x, build(m, x))
     i = Interpreter(model_content=raw, experimental_op_resolver_type=OpResolverType.BUILTIN_REF)
@@ -722,7 +729,7 @@ def make(kind, seed, q):
     inputs, outputs = [[] for _ in details], []
     for _ in range(3):
         for k, a in enumerate(details):
-            v = r.integers(m.least, m.least + 256, a["shape"]).astype(m.type) if m.q else r.normal(0, 1, a["shape"]).astype(np.float32)
+            v = r.integers(m.least, m.end, a["shape"]).astype(m.type) if m.q else r.normal(0, 1, a["shape"]).astype(np.float32)
             if a["dtype"] == np.int32:
                 v = r.integers(0, m.below, a["shape"]).astype(np.int32)
             i.set_tensor(a["index"], v)
@@ -740,7 +747,7 @@ def main():
     written = 0
     for n in range(count):
         kind, q = names[n % len(names)], n // len(names) % 3 != 0
-        q = q and kind not in FLOATS and not kind.endswith("_UINT8")
+        q = q and kind not in FLOATS and not kind.endswith(tuple(SUFFIXES))
         for again in range(20):  # some random attributes are no valid model
             try:
                 raw, x, y = make(kind, [seed, n, again], q)

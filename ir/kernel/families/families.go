@@ -8,6 +8,7 @@ import (
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/ir/kernel"
+	"github.com/dnnc/dnnc/ir/kernel/bilinear"
 	"github.com/dnnc/dnnc/ir/kernel/decode"
 	"github.com/dnnc/dnnc/ir/kernel/depthwise"
 	"github.com/dnnc/dnnc/ir/kernel/elements"
@@ -35,6 +36,7 @@ var Table = []*kernel.Family{
 	&elements.Add, &elements.Sub, &elements.Squares, &elements.Scaled, &elements.Mul, &elements.Min, &elements.Max, &elements.Table, &elements.Rescale,
 	&moves.Concat, &moves.Reshape, &moves.Copy, &moves.Pad, &moves.Embedding, &moves.History,
 	&rows.Reduce, &rows.ArgMax, &micro.MatMul, &rows.MatMul, &rows.Softmax,
+	&bilinear.Pixels,
 	&spectrum.Fourier,
 	&recurrent.Loop,
 }

@@ -269,6 +269,21 @@ var makers = []maker{
 	rarely(ir.SpaceToDepth, 1, func(p []int, _ []ir.Shape) []ir.Attr { return []ir.Attr{ir.AttrBlock.Is(2 + p[0])} }),
 	{op: ir.Resize, often: 1, args: 1, before: none, draw: func(rng *rand.Rand) []int { return []int{rng.IntN(3), rng.IntN(3)} },
 		attrs: func(p []int, _ []ir.Shape) []ir.Attr { return []ir.Attr{ir.AttrScale.Is([]int{1 + p[0], 1 + p[1]})} }},
+	{op: ir.Bilinear, often: 4, args: 1, before: none, draw: func(rng *rand.Rand) []int { return slices.Concat(per(rng, 12, 1), per(rng, 12, 1)) },
+		attrs: func(p []int, in []ir.Shape) []ir.Attr {
+			places := func(axis int, p []int) []float64 { // the last parameter is how many places are left out
+				size := 1
+				if axis < len(in[0]) {
+					size = in[0][axis]
+				}
+				list := make([]float64, max(axes-p[axes-1], 1))
+				for i := range list {
+					list[i] = float64(p[i%axes]%(4*size-3)) / 4
+				}
+				return list
+			}
+			return []ir.Attr{ir.AttrDown.Is(places(1, p[:axes])), ir.AttrAcross.Is(places(2, p[axes:]))}
+		}},
 	{op: ir.Copy, often: 2, args: 1, before: none,
 		draw:  func(rng *rand.Rand) []int { return append(per(rng, 5, 1), rng.IntN(20), rng.IntN(4)) },
 		attrs: viewed},
