@@ -49,10 +49,10 @@ var bars = []bar{
 
 // settings are the flags.
 type settings struct {
-	dnnc, write, dir, only, xnnpack string
-	scale, fit, peers, clang, wide  bool
-	lower, draw, choices            int
-	seed                            uint64
+	dnnc, write, dir, only, xnnpack, ram string
+	scale, fit, peers, clang, wide       bool
+	lower, draw, choices                 int
+	seed                                 uint64
 }
 
 func main() {
@@ -66,6 +66,7 @@ func main() {
 	flag.BoolVar(&s.peers, "peers", false, "count the layers that peers were counted on, and print them beside the peers' counts, the worst ratio first")
 	flag.BoolVar(&s.clang, "clang", false, "count layers on RISC-V as objects and as clang -O3 compiles the C that dnnc writes, the worst ratio first")
 	flag.BoolVar(&s.wide, "wide", false, "count convolutions and linear layers on a Cortex-M4 with activations of 8 and of 16 bits, and print the ratios")
+	flag.StringVar(&s.ram, "ram", "", "count these networks, files separated by commas, within ten bounds from the least arena to that of a build without a bound; -only names the targets")
 	flag.IntVar(&s.lower, "lower", 0, "count so many random layers in 8, 4, 2 and 1 bits, and print the worst ratio of a width to the one above it or to 8 bits")
 	flag.IntVar(&s.draw, "draw", 0, "-fit measures so many random layers, each in a random format, in place of its table")
 	flag.IntVar(&s.choices, "choices", 0, "count so many random layers by every plan that serves them, and print the chosen plan's count beside the least one")
@@ -99,6 +100,8 @@ func (s settings) run() error {
 		return compareClang(os.Stdout, s.dir, s.only)
 	case s.wide:
 		return compareWide(os.Stdout, s.dnnc, s.dir, s.only)
+	case s.ram != "":
+		return compareRAM(os.Stdout, s.dnnc, s.ram, s.only)
 	case s.lower > 0:
 		return lower(os.Stdout, s.dnnc, s.dir, s.only, s.lower, s.seed)
 	case s.choices > 0:
@@ -185,6 +188,8 @@ func figure(x float64) string {
 }
 
 type counted struct {
+	Network      string
+	Arena        int // bytes
 	Instructions int
 	Cycles       float64 `json:"cycles"`
 	Layers       []struct {

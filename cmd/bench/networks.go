@@ -101,6 +101,8 @@ var networks = map[string]*network{
 	"hardswish7": {"7,19,19", "7,19,19", []line{{name: "layer", op: "hardswish(%s)"}}},
 	"alexnet224": alexnet(),
 	"vgg16-224":  vgg16(),
+
+	"mobilenetv2-224": mobilenet(),
 }
 
 func conv(name string, out, in, k int, attrs string) line {
@@ -141,6 +143,36 @@ func vgg16() *network {
 		in = out
 	}
 	n.lines = append(n.lines, linear("fc1", 4096, 25088, ", act: relu"), linear("fc2", 4096, 4096, ", act: relu"), linear("fc3", 1000, 4096, ""))
+	return n
+}
+
+// mobilenet is Sandler's MobileNetV2 of width .35 for images of 224 x 224, its batch norms folded.
+func mobilenet() *network {
+	const relu6 = ", act: relu6"
+	n := &network{input: "3,224,224", output: "1000", lines: []line{conv("first", 16, 3, 3, ", stride: 2, pad: 1"+relu6)}}
+	in, block := 16, 0
+	for _, stage := range []struct{ expand, out, blocks, stride int }{{1, 8, 1, 1}, {6, 8, 2, 2}, {6, 16, 3, 2}, {6, 24, 4, 2}, {6, 32, 3, 1}, {6, 56, 3, 2}, {6, 112, 1, 1}} {
+		for b := range stage.blocks {
+			block++
+			name := func(part string) string { return fmt.Sprintf("%s%d", part, block) }
+			stride, wide := 1, in*stage.expand
+			if b == 0 {
+				stride = stage.stride
+			}
+			before := n.lines[len(n.lines)-1].name
+			if stage.expand > 1 {
+				n.lines = append(n.lines, conv(name("expand"), wide, in, 1, relu6))
+			}
+			n.lines = append(n.lines,
+				line{name("depth"), fmt.Sprintf("conv2d(%%s, filters: %d, kernel: 3, stride: %d, pad: 1, groups: %[1]d%s)", wide, stride, relu6), []int{wide, 1, 3, 3}},
+				conv(name("project"), stage.out, wide, 1, ""))
+			if stride == 1 && in == stage.out {
+				n.lines = append(n.lines, line{name: name("sum"), op: fmt.Sprintf("add(%%s, %s)", before)})
+			}
+			in = stage.out
+		}
+	}
+	n.lines = append(n.lines, conv("last", 1280, in, 1, relu6), line{name: "mean", op: "globalavgpool(%s)"}, line{name: "flat", op: "flatten(%s)"}, linear("answer", 1000, 1280, ""))
 	return n
 }
 
