@@ -81,8 +81,10 @@ end:
   %cross = lshr i32 %rest, %inv
   %join = or i32 %near, %cross
   %lshift = shl i32 %l, %m
-  %lo = select i1 %big, i32 0, i32 %lshift
-  %hi = select i1 %big, i32 %far, i32 %join
+  %lo = and i32 %lshift, %near32
+  %hix = xor i32 %far, %join
+  %him = and i32 %hix, %big
+  %hi = xor i32 %him, %join
 `)},
 	"lshr64": {"i64", "i64 %a, i32 %n", shift64(`  %far = lshr i32 %h, %m
   %near = lshr i32 %l, %m
@@ -90,8 +92,10 @@ end:
   %cross = shl i32 %rest, %inv
   %join = or i32 %near, %cross
   %hshift = lshr i32 %h, %m
-  %lo = select i1 %big, i32 %far, i32 %join
-  %hi = select i1 %big, i32 0, i32 %hshift
+  %lox = xor i32 %far, %join
+  %lom = and i32 %lox, %big
+  %lo = xor i32 %lom, %join
+  %hi = and i32 %hshift, %near32
 `)},
 	"ashr64": {"i64", "i64 %a, i32 %n", shift64(`  %far = ashr i32 %h, %m
   %near = lshr i32 %l, %m
@@ -100,8 +104,12 @@ end:
   %join = or i32 %near, %cross
   %hshift = ashr i32 %h, %m
   %sign = ashr i32 %h, 31
-  %lo = select i1 %big, i32 %far, i32 %join
-  %hi = select i1 %big, i32 %sign, i32 %hshift
+  %lox = xor i32 %far, %join
+  %lom = and i32 %lox, %big
+  %lo = xor i32 %lom, %join
+  %hix = xor i32 %sign, %hshift
+  %him = and i32 %hix, %big
+  %hi = xor i32 %him, %hshift
 `)},
 	"udiv32": {"i32", "i32 %a, i32 %b", divide + "  ret i32 %q2\n"},
 	"sdiv32": {"i32", "i32 %sa, i32 %sb", `sign:
@@ -119,12 +127,14 @@ end:
 `},
 }
 
-// shift64 takes a pair of words apart, shifts by n of 0..63 and joins it again.
+// shift64 takes a pair of words apart, shifts by n of 0..63 and joins it again; %big is a mask.
 func shift64(steps string) string {
 	return `  %l = trunc i64 %a to i32
   %as = lshr i64 %a, 32
   %h = trunc i64 %as to i32
-  %big = icmp ugt i32 %n, 31
+  %far32 = lshr i32 %n, 5
+  %big = sub i32 0, %far32
+  %near32 = xor i32 %big, -1
   %m = and i32 %n, 31
   %inv = xor i32 %m, 31
 ` + steps + `  %lz = zext i32 %lo to i64
@@ -135,6 +145,7 @@ func shift64(steps string) string {
 `
 }
 
+// divide finds a bit a round. Where the divisor does not fit, the borrow of the difference is a mask.
 const divide = `entry:
   br label %head
 head:
@@ -146,10 +157,16 @@ head:
   %n2 = shl i32 %n, 1
   %r1 = shl i32 %r, 1
   %rt = or i32 %r1, %top
-  %fits = icmp uge i32 %rt, %b
   %less = sub i32 %rt, %b
-  %r2 = select i1 %fits, i32 %less, i32 %rt
-  %bit = zext i1 %fits to i32
+  %not = xor i32 %rt, -1
+  %below = and i32 %not, %b
+  %alike = or i32 %not, %b
+  %lower = and i32 %alike, %less
+  %borrows = or i32 %below, %lower
+  %over = ashr i32 %borrows, 31
+  %back = and i32 %b, %over
+  %r2 = add i32 %less, %back
+  %bit = add i32 %over, 1
   %q1 = shl i32 %q, 1
   %q2 = or i32 %q1, %bit
   %i2 = sub i32 %i, 1

@@ -24,6 +24,11 @@ func withoutBranches(ctx context.Context, tools Tools, text []byte, t *processor
 		return text, nil
 	}
 	chosen, definitions := choices(string(text), t.Arch == "thumb")
+	if t.Arch == "riscv32" { // Thumb calls helpers
+		var shifts string
+		chosen, shifts = wideShifts(chosen)
+		definitions += shifts
+	}
 	if !limitCall.MatchString(chosen) && definitions == "" {
 		return text, nil
 	}
@@ -41,6 +46,20 @@ func withoutBranches(ctx context.Context, tools Tools, text []byte, t *processor
 		}
 	}
 	return tools.inline(ctx, []byte(b.String()), t)
+}
+
+var wideShift = regexp.MustCompile(`(?m)^(  %\S+ = )(shl|lshr|ashr)(?: exact| nuw| nsw)* i64 (\S+), (%[^,\s]+)(?:, !.*)?$`)
+
+// wideShifts replaces shifts of 64 bits by a variable number, which LLVM computes by a branch where
+// registers have 32, by calls of functions that compute them by masks, and gives these functions.
+func wideShifts(text string) (replaced, definitions string) {
+	replaced = wideShift.ReplaceAllString(text, "${1}call i64 @dnnc.${2}64(i64 $3, i64 $4)")
+	for _, kind := range []string{"shl", "lshr", "ashr"} {
+		if name := fmt.Sprintf("@dnnc.%s64(", kind); strings.Contains(replaced, name) {
+			definitions += fmt.Sprintf("\ndefine internal i64 %si64 %%a, i64 %%wide) alwaysinline nounwind \"no-builtins\" {\n  %%n = trunc i64 %%wide to i32\n%s}\n", name, helpers[kind+"64"].body)
+		}
+	}
+	return replaced, definitions
 }
 
 // limit is the definition of a minimum or a maximum.
