@@ -91,6 +91,9 @@ func (b *Build) environment(errors []disturb.Condition) *pass.Env {
 			return planned(ctx, m, env, e, pass.Budget{})
 		}
 	}
+	if c.Level == pass.Robust {
+		env.Instructions = b.instructions
+	}
 	if !b.source.IsQuantized() {
 		env.Gradient = Gradient(b.source.Clone(), func() measure.Task { return b.Result.Task }, c.Task)
 	}
@@ -348,13 +351,43 @@ func (r *Result) warnOfExcess() {
 		return
 	}
 	b := r.Config.Budget
-	own, other := certificate.Cycles(r.Module, r.Target), certificate.Cycles(whole.Module, r.Target)
+	own, other, unit := certificate.Cycles(r.Module, r.Target), certificate.Cycles(whole.Module, r.Target), "estimated cycles"
+	if n := r.Env.Report.Counted; n != nil {
+		own, other, unit = float64(n.Own), float64(n.Int8), "instructions"
+	}
 	bytes, least := r.Module.Arena.Bytes, whole.Module.Arena.Bytes
 	if !(b.LimitsCycles() && own > other) && !(b.LimitsRAM() && bytes > least) {
 		return
 	}
-	r.Warn(diag.Warn(diag.AboveInt8, "on %s the network takes an estimated %.0f cycles and an arena of %d bytes, int8 %.0f cycles and %d bytes", r.Target.Name, own, bytes, other, least).
+	r.Warn(diag.Warn(diag.AboveInt8, "on %s the network takes %.0f %s and an arena of %d bytes, int8 %.0f and %d bytes", r.Target.Name, own, unit, bytes, other, least).
 		WithHelp("larger budgets and other -formats take less; -cycles free and -ram free lift the limits, -cycles 1x and -ram %d hold to them", least))
+}
+
+// mostCounted bounds the bytes of constants of a network that a search compiles to count it.
+const mostCounted = 64 << 20
+
+// instructions counts those of int8, or of a candidate of integers as it would ship.
+func (b *Build) instructions(ctx context.Context, m *ir.Module) (int, error) {
+	r := b.Result
+	bytes := 0
+	for _, c := range m.Consts {
+		bytes += c.StoredBytes()
+	}
+	if bytes > mostCounted {
+		return 0, diag.New(diag.Pos{}, diag.Unsupported, "the network is not compiled to be counted")
+	}
+	if m == r.Env.Reference {
+		return r.Reference().Instructions(ctx)
+	}
+	m.After = passes.Tuned
+	c := r.Config
+	c.Warn, c.Observe = nil, nil
+	plain := &pass.Env{Target: c.Target, Level: c.Level, Small: c.SmallCode, Stream: c.Stream, Budget: c.Budget}
+	if err := passes.Table.Run(ctx, m, plain, pass.Options{}); err != nil {
+		return 0, err
+	}
+	r.candidate = &Result{Module: m, Target: c.Target, Config: c, Env: plain}
+	return r.candidate.Instructions(ctx)
 }
 
 // choose writes the formats that a certificate records onto layers.

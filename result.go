@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/dnnc/dnnc/codegen"
+	"github.com/dnnc/dnnc/codegen/count"
 	"github.com/dnnc/dnnc/codegen/llvm"
 	"github.com/dnnc/dnnc/frontend"
 	"github.com/dnnc/dnnc/ir"
@@ -36,6 +37,9 @@ type Result struct {
 	integers  *ir.Module // as they were right after quantization, by the names of Float
 	whole     *ir.Module // of integers, before it was made a step of some frames
 	assembled *Assembled
+	reference *Result
+	candidate *Result // the last network of a search that was counted
+	counted   int     // instructions of a run; 0 is not known
 }
 
 // Cost is the time of one pass.
@@ -59,9 +63,34 @@ func (r *Result) Reference() *Result {
 	if m == nil {
 		return nil
 	}
-	c := r.Config
-	c.Level, c.Warn, c.Observe = pass.Int8, nil, nil
-	return &Result{Module: m, Target: r.Target, Config: c, Env: &pass.Env{Target: r.Target, Level: pass.Int8}}
+	if r.reference == nil || r.reference.Module != m {
+		c := r.Config
+		c.Level, c.Warn, c.Observe = pass.Int8, nil, nil
+		r.reference = &Result{Module: m, Target: r.Target, Config: c, Env: &pass.Env{Target: r.Target, Level: pass.Int8}}
+	}
+	return r.reference
+}
+
+// Instructions counts the instructions of a run, without an emulator: as many as under one, for
+// inputs and outputs at odd addresses. It needs LLVM's linker and disassembler.
+func (r *Result) Instructions(ctx context.Context) (int, error) {
+	if r.counted > 0 {
+		return r.counted, nil
+	}
+	if r.Module.Streams() || r.Config.Hooks {
+		return 0, diag.New(diag.Pos{}, diag.Unsupported, "instructions are not counted where states or the caller's hooks decide them")
+	}
+	a, err := r.Assemble(ctx)
+	if err != nil {
+		return 0, err
+	}
+	run, m := a.Interface.Prefix+"_run", r.Module
+	program, listing, err := llvm.Listing(ctx, a.Tools, a.Object, run, r.Target)
+	if err != nil {
+		return 0, err
+	}
+	r.counted, err = count.Function(ctx, program, listing, run, count.Interface(len(m.Inputs), len(m.Outputs), a.Interface.Lend, m.Arena.Align))
+	return r.counted, err
 }
 
 // Whole is the network of integers that takes all frames of its input: Module itself, or what
@@ -118,6 +147,10 @@ func (r *Result) Assemble(ctx context.Context) (*Assembled, error) {
 		return nil, err
 	}
 	a := &Assembled{Interface: i, Tools: tools, IR: text.IR, IsWhole: len(text.Beside) == 0}
+	if c := r.candidate; c != nil && c.assembled != nil && c.assembled.Interface.Content == i.Content {
+		r.assembled, r.counted = c.assembled, c.counted
+		return r.assembled, nil
+	}
 	if a.Object, err = llvm.Object(ctx, tools, text, r.Target); err != nil {
 		return nil, err
 	}
@@ -261,7 +294,7 @@ func codeBytes(object []byte) (int, error) {
 // Section and LLVM, which no pass depends on.
 func (r *Result) With(change func(c *Config)) *Result {
 	other := *r
-	other.assembled = nil
+	other.assembled, other.reference, other.candidate, other.counted = nil, nil, nil, 0
 	change(&other.Config)
 	return &other
 }

@@ -64,7 +64,7 @@ var WarningKinds = []WarningKind{
 		"the network is judged on what it was fitted to: its accuracy on other images is lower"},
 	{BelowAim, "after a search without -keep, whose aim is 99 % of the robust accuracy, no network that was measured has it by its estimate",
 		"the network that keeps most is shipped; it may lose more than it should"},
-	{AboveInt8, "by -O robust, without -cycles and -ram, the network has more estimated cycles or a larger arena than int8 on the same target, as the budget leaves no other choice; or its object takes more flash",
+	{AboveInt8, "by -O robust, without -cycles and -ram, the network takes more instructions (estimated cycles, where nothing counts them) or a larger arena than int8 on the same target, as the budget leaves no other choice; or its object takes more flash",
 		"a network that was made smaller may be slower, or need more RAM or flash, than the one that was not"},
 	{LessOnData, "after a search for a share of the robust accuracy, the share on the images of -data lies below what was asked for or aimed at, or below the estimate on held-out images of -calib, by more than 1.64 standard errors",
 		"-keep promises a share on images like those of -calib, and the images of -data are others: harder, or not those that the network was trained on"},

@@ -110,6 +110,47 @@ func (s *Search) relax() bool {
 	return true
 }
 
+// mostCounted is the number of networks that are looked for in place of a choice that takes more
+// instructions than int8.
+const mostCounted = 3
+
+// counted counts the instructions of a choice and of int8. Estimates err: where a choice within
+// the default limit takes more, the limit falls by the excess, and another network is looked
+// for. What cannot be counted is taken by its estimate.
+func (s *Search) counted(ctx context.Context, way method, n *Network) (*Network, error) {
+	env := s.env
+	if env.Instructions == nil || env.Reference == nil || !env.Budget.LimitsCycles() || s.stopped() {
+		return n, nil
+	}
+	int8, err := env.Instructions(ctx, env.Reference)
+	if err != nil {
+		return n, ctx.Err()
+	}
+	for tries := mostCounted; ; tries-- {
+		m, err := s.Quantized(ctx, n.Formats)
+		if err != nil {
+			return nil, err
+		}
+		own, err := env.Instructions(ctx, m)
+		if err != nil {
+			return n, ctx.Err()
+		}
+		env.Report.Counted = &pass.Counted{Own: own, Int8: int8}
+		if own <= int8 || tries == 0 || !s.isDefault || s.most > s.cyclesOfInt8() {
+			return n, nil
+		}
+		s.most = math.Nextafter(s.cyclesOf(elems(n.Formats))*float64(int8)/float64(own), 0)
+		next, err := s.search(ctx, way)
+		if isTooSmall(err) {
+			return n, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		n = next
+	}
+}
+
 // cyclesOfInt8 is the estimate of int8.
 func (s *Search) cyclesOfInt8() float64 {
 	return s.cyclesOf(slices.Repeat([]ir.Elem{ir.Of(ir.I8)}, len(s.layers)))

@@ -2,6 +2,7 @@ package robust
 
 import (
 	"context"
+	"errors"
 	"math"
 	"testing"
 
@@ -76,6 +77,74 @@ func TestDefaultLimitOfCycles(t *testing.T) {
 			require.NoError(t, err)
 			assert.LessOrEqual(t, o.cyclesOf(n), s.most)
 			assert.LessOrEqual(t, n.Bytes, bytes)
+		})
+	}
+}
+
+// TestChoiceIsCounted: where codes take more instructions than their estimates say, another
+// network is taken that does not take more than int8; a limit that gave way to a budget stays as it is, and
+// what cannot be counted is taken by its estimate.
+func TestChoiceIsCounted(t *testing.T) {
+	standard, err := Formats(Default)
+	require.NoError(t, err)
+	odd := []ir.Elem{ir.OddOf(2), ir.OddOf(3), ir.OddOf(4)}
+	for _, c := range []struct {
+		name    string
+		formats []ir.Elem
+		budget  pass.Budget
+		excess  float64 // of the first choice over int8; 1: estimates hold, 0: nothing counts
+		asked   func(n int) bool
+		most    float64
+	}{
+		{"estimates that hold", standard, pass.Budget{Keep: .9}, 1, func(n int) bool { return n == 1 }, cyclesOfInt8},
+		{"estimates that are too low", standard, pass.Budget{Keep: .9}, 1.1, func(n int) bool { return n > 1 }, cyclesOfInt8},
+		{"a budget that leaves nothing as fast", odd, pass.Budget{Bits: 2}, 1.1, func(n int) bool { return n == 1 }, math.Inf(1)},
+		{"nothing counts", standard, pass.Budget{Keep: .9}, 0, func(n int) bool { return n == 0 }, math.Inf(1)},
+		{"free", standard, pass.Budget{Keep: .9, FreeCycles: true}, 1.1, func(n int) bool { return n == 0 }, math.Inf(1)},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			o, env := slowCodes(t), environment(t)
+			env.Reference, env.Formats, env.Budget = &ir.Module{}, c.formats, c.budget
+			asked, first := 0, 0.
+			env.Instructions = func(_ context.Context, m *ir.Module) (int, error) {
+				switch {
+				case c.excess == 0:
+					return 0, errors.New("nothing counts")
+				case m == env.Reference:
+					return cyclesOfInt8, nil
+				}
+				asked++
+				sum := 0.
+				for l, n := range m.Layers() {
+					e, _ := n.Elem(ir.AttrBits)
+					sum += o.speed(l, e)
+				}
+				if asked == 1 && c.excess > 1 {
+					first = sum
+					sum = cyclesOfInt8 * c.excess
+				} else if asked > 1 {
+					assert.Less(t, sum, first/c.excess, "the limit falls by the excess")
+				}
+				return int(math.Ceil(sum)), nil
+			}
+			s := o.search(env)
+			way, err := findMethod("qed")
+			require.NoError(t, err)
+			n, err := s.search(all, way)
+			require.NoError(t, err)
+			n, err = s.counted(all, way, n)
+			require.NoError(t, err)
+			assert.True(t, c.asked(asked), "%d networks are counted", asked)
+			got := env.Report.Counted
+			if asked == 0 {
+				assert.Nil(t, got)
+				return
+			}
+			assert.Equal(t, cyclesOfInt8, got.Int8)
+			assert.LessOrEqual(t, float64(got.Own), c.most)
+			if asked > 1 {
+				assert.InDelta(t, o.cyclesOf(n), got.Own, 1, "the count is of the choice")
+			}
 		})
 	}
 }

@@ -235,7 +235,11 @@ func (o *madeUp) hasRoom(l int, e ir.Elem) bool { return o.room == nil || o.room
 
 func (o *madeUp) macs(l int) int { return 100 * (layerCount - l) }
 
-func (o *madeUp) quantized(context.Context, []quant.Format) (*ir.Module, error) { return nil, nil }
+func (o *madeUp) quantized(_ context.Context, formats []quant.Format) (*ir.Module, error) {
+	m := o.m.Clone()
+	apply(m.Layers(), formats)
+	return m, nil
+}
 
 func (o *madeUp) identify(w io.Writer) error {
 	_, err := io.WriteString(w, o.name)

@@ -98,6 +98,9 @@ func pick(ctx context.Context, m *ir.Module, env *pass.Env) ([]quant.Format, err
 	if err != nil {
 		return nil, err
 	}
+	if n, err = s.counted(ctx, way, n); err != nil {
+		return nil, err
+	}
 	s.choose(n)
 	return n.Formats, nil
 }

@@ -67,14 +67,19 @@ func (b *build) compare(out io.Writer) error {
 		}
 		return fmt.Sprint(n)
 	}
-	rows := [][]string{{b.r.Target.Name, "flash", "arena and stack", "estimated cycles"}}
+	int8, own, unit := int(c.Cycles), int(b.cert.Cycles), "estimated cycles"
+	if n := b.r.Env.Report.Counted; n != nil {
+		int8, own, unit = n.Int8, n.Own, "instructions"
+	}
+	rows := [][]string{{b.r.Target.Name, "flash", "arena and stack", unit}}
 	for _, x := range []struct {
 		name string
 		c    *certificate.Certificate
-	}{{"int8", c}, {b.r.Module.Name, b.cert}} {
+		time int
+	}{{"int8", c, int8}, {b.r.Module.Name, b.cert, own}} {
 		flash, isKnown := flashOf(x.c)
 		rows = append(rows, []string{x.name, known(isKnown, flash),
-			known(x.c.StackBytes > 0, x.c.ArenaBytes+x.c.StackBytes), known(x.c.Cycles > 0, int(x.c.Cycles))})
+			known(x.c.StackBytes > 0, x.c.ArenaBytes+x.c.StackBytes), known(x.time > 0, x.time)})
 	}
 	table(out, rows...)
 	return nil
