@@ -77,6 +77,9 @@ func (r *Result) Instructions(ctx context.Context) (int, error) {
 	if r.counted > 0 {
 		return r.counted, nil
 	}
+	if !count.Serves(r.Target) {
+		return 0, diag.New(diag.Pos{}, diag.Unsupported, "instructions of %s are not counted without an emulator", r.Target.Name)
+	}
 	if r.Module.Streams() || r.Config.Hooks {
 		return 0, diag.New(diag.Pos{}, diag.Unsupported, "instructions are not counted where states or the caller's hooks decide them")
 	}

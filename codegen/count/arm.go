@@ -1,6 +1,7 @@
 package count
 
 import (
+	"math/bits"
 	"slices"
 	"strings"
 )
@@ -218,6 +219,7 @@ func init() {
 	for name, f := range map[string]func(x uint64) uint64{
 		"mov": func(x uint64) uint64 { return x }, "mvn": func(x uint64) uint64 { return ^x & 0xffff_ffff }, "movw": func(x uint64) uint64 { return x },
 		"sxtb": func(x uint64) uint64 { return extend(x, 8) }, "sxth": func(x uint64) uint64 { return extend(x, 16) },
+		"clz":  func(x uint64) uint64 { return uint64(bits.LeadingZeros32(uint32(x))) },
 		"uxtb": func(x uint64) uint64 { return x & 0xff }, "uxth": func(x uint64) uint64 { return x & 0xffff },
 	} {
 		armForms[name] = armForm{true, func(a *arm, i instruction, s bool, args []string) func(m *machine) { return a.move(i, f, s, args) }}
@@ -301,11 +303,16 @@ func init() {
 	for name, signed := range map[string]bool{"ubfx": false, "sbfx": true} {
 		armForms[name] = armForm{false, func(a *arm, i instruction, _ bool, args []string) func(m *machine) { return a.field(args, signed) }}
 	}
+	for name, signed := range map[string]bool{"ssat": true, "usat": false} {
+		armForms[name] = armForm{false, func(a *arm, i instruction, _ bool, args []string) func(m *machine) {
+			return a.saturate(i, args, signed)
+		}}
+	}
 	a32Branches()
 	// These change the register that they name first, and no flags that branches ask for.
 	for _, name := range strings.Fields(`smlad smladx smlsd smuad smuadx smlabb smlabt smlatb smlatt smulbb smulbt smultb smultt smlawb smlawt smulwb smulwt
-		smmul smmulr smmla smmlar smmls smmlsr sxtb16 uxtb16 sxtab16 uxtab16 sxtab sxtah uxtab uxtah pkhbt pkhtb ssat usat ssat16 usat16
-		sadd16 ssub16 uadd8 usub8 uhadd8 qadd qsub qadd16 qsub16 sel clz rev rev16 bfi bfc rbit usada8 usad8 mrs`) {
+		smmul smmulr smmla smmlar smmls smmlsr sxtb16 uxtb16 sxtab16 uxtab16 sxtab sxtah uxtab uxtah pkhbt pkhtb ssat16 usat16
+		sadd16 ssub16 uadd8 usub8 uhadd8 qadd qsub qadd16 qsub16 sel rev rev16 bfi bfc rbit usada8 usad8 mrs`) {
 		armForms[name] = armForm{false, func(_ *arm, _ instruction, _ bool, args []string) func(m *machine) {
 			return forget(named(args[:1], armRegister), false)
 		}}
@@ -471,18 +478,38 @@ func (a *arm) field(args []string, signed bool) func(m *machine) {
 	r, ok := armRegister(args[0])
 	from, isRegister := armRegister(args[1])
 	low, isLow := number(args[2])
-	bits, isBits := number(args[3])
-	if !ok || !isRegister || !isLow || !isBits {
+	width, isWidth := number(args[3])
+	if !ok || !isRegister || !isLow || !isWidth {
 		return nil
 	}
 	return func(m *machine) {
 		a.set(m, r, one(m.regs[from], func(x uint64) uint64 {
 			x >>= uint64(low)
 			if signed {
-				return extend(x, int(bits))
+				return extend(x, int(width))
 			}
-			return x & mask(int(bits))
+			return x & mask(int(width))
 		}))
+	}
+}
+
+// saturate is a number within the limits of some bits, which may be shifted first.
+func (a *arm) saturate(i instruction, args []string, signed bool) func(m *machine) {
+	if len(args) < 3 {
+		return nil
+	}
+	r, ok := armRegister(args[0])
+	width, isWidth := number(args[1])
+	x := a.operand(i, args[2:])
+	if !ok || !isWidth || x == nil {
+		return nil
+	}
+	least, most := int64(0), int64(1)<<width-1
+	if signed {
+		least, most = -1<<(width-1), 1<<(width-1)-1
+	}
+	return func(m *machine) {
+		a.set(m, r, one(x(m), func(x uint64) uint64 { return uint64(min(max(int64(int32(x)), least), most)) }))
 	}
 }
 
@@ -637,7 +664,7 @@ func a32Branches() {
 			if (width != "") != strings.HasSuffix(name, "tp") {
 				continue
 			}
-			bits, _ := number(strings.TrimPrefix(width, "."))
+			lanes, _ := number(strings.TrimPrefix(width, "."))
 			armForms[name+width] = armForm{false, func(_ *arm, _ instruction, _ bool, args []string) func(m *machine) {
 				r, ok := armRegister(args[1])
 				to, isTarget := target(args)
@@ -652,8 +679,8 @@ func a32Branches() {
 							return
 						}
 					}
-					if m.regs[armLR], m.lanes = v, 1; bits > 0 {
-						m.lanes = uint64(128 / bits)
+					if m.regs[armLR], m.lanes = v, 1; lanes > 0 {
+						m.lanes = uint64(128 / lanes)
 					}
 				}
 			}}
@@ -763,8 +790,8 @@ func (a *arm) vector(name string, args []string) func(m *machine) {
 			return forget(named(args[k:], armRegister), false)
 		}
 		if !strings.Contains(text, ",") && k == len(args)-1 { // [r0]!: by what it accesses
-			bits, _ := number(strings.TrimLeft(rest, "usif"))
-			by := uint64(vectorBytes(args[0], int(bits)/8))
+			width, _ := number(strings.TrimLeft(rest, "usif"))
+			by := uint64(vectorBytes(args[0], int(width)/8))
 			after = func(m *machine) value { return value{(m.regs[r].n + by) & 0xffff_ffff, m.regs[r].known} }
 		}
 		return func(m *machine) { m.regs[r] = after(m) }

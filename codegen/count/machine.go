@@ -13,6 +13,8 @@ import (
 	"encoding/binary"
 	"fmt"
 	"slices"
+
+	"github.com/dnnc/dnnc/ir/processor"
 )
 
 // value is an integer, where it is known.
@@ -95,6 +97,12 @@ type isa interface {
 	start(m *machine, args []uint64)
 	// low are the bits of an address of code that are no part of it.
 	low() uint64
+}
+
+// Serves reports whether instructions of a target are counted: not of x86-64, whose names are not
+// known, and not where the walk is not held equal to an emulator, as with vectors of Helium and RISC-V.
+func Serves(t *processor.Target) bool {
+	return t.Arch != "x86_64" && t.Arch != "riscv64" && !t.Has("mve") && !t.Has("rvv")
 }
 
 // Function counts the instructions of a call of a function of a linked program, whose

@@ -5,6 +5,7 @@ import (
 	"context"
 	"math/rand"
 	"os"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -98,8 +99,8 @@ func equalCounts(t *testing.T, m *ir.Module, tgt *processor.Target) {
 	for _, c := range counts[1:] {
 		assert.Equal(t, counts[0].Run, c.Run)
 	}
-	if tgt.Arch == "x86_64" {
-		return // whose instructions package count does not know
+	if !count.Serves(tgt) {
+		return
 	}
 	// The same driver around a function that does nothing tells what a call takes.
 	nothing := &loop.Program{}
@@ -115,12 +116,18 @@ func equalCounts(t *testing.T, m *ir.Module, tgt *processor.Target) {
 	require.NoError(t, err)
 	calls, err := program.Count(ctx, [][]byte{noise})
 	require.NoError(t, err)
-	walked := func(object []byte) int {
+	walked := func(object []byte) (int, error) {
 		linked, listing, err := llvm.Listing(ctx, tools, object, "net_run", tgt)
 		require.NoError(t, err)
-		n, err := count.Function(ctx, linked, listing, "net_run", count.Interface(1, len(m.Outputs), false, m.Arena.Align))
-		require.NoError(t, err)
-		return n
+		return count.Function(ctx, linked, listing, "net_run", count.Interface(1, len(m.Outputs), false, m.Arena.Align))
 	}
-	assert.Equal(t, counts[0].Run-calls[0].Run, walked(object)-walked(stub), "without an emulator, on %s", tgt.Name)
+	empty, err := walked(stub)
+	require.NoError(t, err)
+	own, err := walked(object)
+	if sampled := slices.Contains([]string{"armv6m", "riscv32"}, tgt.Name); err != nil && !sampled {
+		t.Log(err) // an instruction that control flow depends on is not known: there is no count
+		return
+	}
+	require.NoError(t, err)
+	assert.Equal(t, counts[0].Run-calls[0].Run, own-empty, "without an emulator, on %s", tgt.Name)
 }
