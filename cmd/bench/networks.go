@@ -164,7 +164,7 @@ func mobilenet() *network {
 				n.lines = append(n.lines, conv(name("expand"), wide, in, 1, relu6))
 			}
 			n.lines = append(n.lines,
-				line{name("depth"), fmt.Sprintf("conv2d(%%s, filters: %d, kernel: 3, stride: %d, pad: 1, groups: %[1]d%s)", wide, stride, relu6), []int{wide, 1, 3, 3}},
+				line{name("depth"), fmt.Sprintf("conv2d(%%s, filters: %d, kernel: 3, stride: %d, pad: 1, groups: %[1]d%[3]s)", wide, stride, relu6), []int{wide, 1, 3, 3}},
 				conv(name("project"), stage.out, wide, 1, ""))
 			if stride == 1 && in == stage.out {
 				n.lines = append(n.lines, line{name: name("sum"), op: fmt.Sprintf("add(%%s, %s)", before)})
