@@ -14,7 +14,7 @@ import (
 // Version is of what searches choose within a number of bytes: another one means that
 // equal inputs may give another network, and that what was measured before is of the past.
 // (What a -keep finds may change without: nothing is kept of it.)
-const Version = 5
+const Version = 6
 
 // Search chooses formats for one calibrated network. It keeps what it measures:
 // a second budget or another method costs little more.

@@ -1,13 +1,11 @@
 #include "textflag.h"
 
-// One element of a row, times sixteen columns in Y8 and Y9, to the sums of the row:
-// product and sum rounded apart.
+// One element of a row, times sixteen columns in Y8 and Y9, to the sums of the row, each by a
+// fused step.
 #define ROW(element, s0, s1) \
 	VBROADCASTSS element, Y10 \
-	VMULPS Y8, Y10, Y11 \
-	VMULPS Y9, Y10, Y12 \
-	VADDPS Y11, s0, s0 \
-	VADDPS Y12, s1, s1
+	VFMADD231PS Y8, Y10, s0 \
+	VFMADD231PS Y9, Y10, s1
 
 // The sums of a row of a tile, from c and on to the next row.
 #define LOAD(s0, s1) \
@@ -21,11 +19,59 @@
 	VMOVUPS s1, 32(BX) \
 	ADDQ R11, BX
 
+// func avxHighTile(k int, a *float32, row, step int, b *float32, at *int32, c *float32, ldc int)
+//
+// As avxFloatTile of six rows: enough sums that none waits for its last step.
+TEXT ·avxHighTile(SB), NOSPLIT, $0-64
+	MOVQ k+0(FP), CX
+	MOVQ a+8(FP), SI
+	MOVQ row+16(FP), DX
+	MOVQ step+24(FP), R13
+	MOVQ b+32(FP), DI
+	MOVQ at+40(FP), R12
+	MOVQ c+48(FP), BX
+	MOVQ ldc+56(FP), R11
+	SHLQ $2, DX
+	SHLQ $2, R13
+	SHLQ $2, R11
+	LEAQ (DX)(DX*2), R8
+	LEAQ (DX)(DX*4), R9
+	LOAD(Y0, Y1)
+	LOAD(Y2, Y3)
+	LOAD(Y4, Y5)
+	LOAD(Y6, Y7)
+	LOAD(Y12, Y13)
+	LOAD(Y14, Y15)
+	MOVQ c+48(FP), BX
+
+high:
+	MOVLQSX (R12), AX
+	VMOVUPS (DI)(AX*4), Y8
+	VMOVUPS 32(DI)(AX*4), Y9
+	ROW((SI), Y0, Y1)
+	ROW((SI)(DX*1), Y2, Y3)
+	ROW((SI)(DX*2), Y4, Y5)
+	ROW((SI)(R8*1), Y6, Y7)
+	ROW((SI)(DX*4), Y12, Y13)
+	ROW((SI)(R9*1), Y14, Y15)
+	ADDQ R13, SI
+	ADDQ $4, R12
+	DECQ CX
+	JNE  high
+	STORE(Y0, Y1)
+	STORE(Y2, Y3)
+	STORE(Y4, Y5)
+	STORE(Y6, Y7)
+	STORE(Y12, Y13)
+	STORE(Y14, Y15)
+	VZEROUPPER
+	RET
+
 // func avxFloatTile(k int, a *float32, row, step int, b *float32, at *int32, c *float32, ldc int)
 //
 // c[4,16] += a[4,k] * a line of b, whose row k lies at[k] elements after its beginning:
-// rows of a are row elements apart and their elements step, rows of c ldc. Each element's products and sums are
-// in the order of k, so that the portable loop gives the same bits.
+// rows of a are row elements apart and their elements step, rows of c ldc. Each element's fused steps are in the
+// order of k, so that the portable loop gives the same bits.
 TEXT ·avxFloatTile(SB), NOSPLIT, $0-64
 	MOVQ k+0(FP), CX
 	MOVQ a+8(FP), SI
@@ -76,6 +122,34 @@ TEXT ·avxFloatLine(SB), NOSPLIT, $0-48
 	MOVQ n+32(FP), DX
 	MOVQ y+40(FP), BX
 
+line32:
+	CMPQ DX, $32
+	JLT  some
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	XORQ AX, AX
+
+tap32:
+	MOVLQSX (R12)(AX*4), R13
+	VBROADCASTSS (SI)(AX*4), Y10
+	VFMADD231PS (DI)(R13*4), Y10, Y0
+	VFMADD231PS 32(DI)(R13*4), Y10, Y1
+	VFMADD231PS 64(DI)(R13*4), Y10, Y2
+	VFMADD231PS 96(DI)(R13*4), Y10, Y3
+	INCQ AX
+	CMPQ AX, CX
+	JLT  tap32
+	VMOVUPS Y0, (BX)
+	VMOVUPS Y1, 32(BX)
+	VMOVUPS Y2, 64(BX)
+	VMOVUPS Y3, 96(BX)
+	ADDQ $128, BX
+	ADDQ $128, DI
+	SUBQ $32, DX
+	JMP  line32
+
 some:
 	TESTQ DX, DX
 	JE   all
@@ -106,6 +180,36 @@ tap:
 	JMP  some
 
 all:
+	VZEROUPPER
+	RET
+
+// func avxClamp(n int, c *clamp, x, y *float32)
+//
+// y[i] = min(max(x[i]+bias, lo), hi) + zero, of n elements, a multiple of 8.
+TEXT ·avxClamp(SB), NOSPLIT, $0-32
+	MOVQ n+0(FP), AX
+	MOVQ c+8(FP), DX
+	MOVQ x+16(FP), SI
+	MOVQ y+24(FP), DI
+	VBROADCASTSS (DX), Y4
+	VBROADCASTSS 4(DX), Y5
+	VBROADCASTSS 8(DX), Y6
+	VBROADCASTSS 12(DX), Y7
+
+clamp8:
+	TESTQ AX, AX
+	JE   clamped
+	VADDPS (SI), Y4, Y0
+	VMAXPS Y0, Y5, Y0
+	VMINPS Y0, Y6, Y0
+	VADDPS Y0, Y7, Y0
+	VMOVUPS Y0, (DI)
+	ADDQ $32, SI
+	ADDQ $32, DI
+	SUBQ $8, AX
+	JMP  clamp8
+
+clamped:
 	VZEROUPPER
 	RET
 
@@ -217,8 +321,8 @@ sums:
 
 // func avxAddRows(n int, d *[4]float32, a, b, c, e, y *float32)
 //
-// y[i] += d[0]*a[i], then d[1]*b[i], d[2]*c[i], d[3]*e[i]; products and sums are
-// rounded apart, in this order, as the portable loop does.
+// y[i] += d[0]*a[i], then d[1]*b[i], d[2]*c[i], d[3]*e[i], by fused steps in this order, as the
+// portable loop does.
 TEXT ·avxAddRows(SB), NOSPLIT, $0-56
 	MOVQ n+0(FP), CX
 	MOVQ d+8(FP), DX
@@ -238,14 +342,10 @@ wide:
 	CMPQ AX, CX
 	JGT  narrow
 	VMOVUPS (DI)(AX*4), Y4
-	VMULPS (SI)(AX*4), Y0, Y5
-	VMULPS (R8)(AX*4), Y1, Y6
-	VMULPS (R9)(AX*4), Y2, Y7
-	VMULPS (R10)(AX*4), Y3, Y8
-	VADDPS Y5, Y4, Y4
-	VADDPS Y6, Y4, Y4
-	VADDPS Y7, Y4, Y4
-	VADDPS Y8, Y4, Y4
+	VFMADD231PS (SI)(AX*4), Y0, Y4
+	VFMADD231PS (R8)(AX*4), Y1, Y4
+	VFMADD231PS (R9)(AX*4), Y2, Y4
+	VFMADD231PS (R10)(AX*4), Y3, Y4
 	VMOVUPS Y4, (DI)(AX*4)
 	ADDQ $8, AX
 	JMP  wide
@@ -257,19 +357,52 @@ one:
 	CMPQ AX, CX
 	JGE  end
 	VMOVSS (DI)(AX*4), X4
-	VMULSS (SI)(AX*4), X0, X5
-	VMULSS (R8)(AX*4), X1, X6
-	VMULSS (R9)(AX*4), X2, X7
-	VMULSS (R10)(AX*4), X3, X8
-	VADDSS X5, X4, X4
-	VADDSS X6, X4, X4
-	VADDSS X7, X4, X4
-	VADDSS X8, X4, X4
+	VFMADD231SS (SI)(AX*4), X0, X4
+	VFMADD231SS (R8)(AX*4), X1, X4
+	VFMADD231SS (R9)(AX*4), X2, X4
+	VFMADD231SS (R10)(AX*4), X3, X4
 	VMOVSS X4, (DI)(AX*4)
 	INCQ AX
 	JMP  one
 
 end:
+	VZEROUPPER
+	RET
+
+// func avxFourSums(n, stride int, x, a, b, c, e *float32, sums *[4]float32)
+//
+// sums[0] += x[i*stride]*a[i] of n at least 1, with b, c and e for the others: fused steps in the
+// order of i.
+TEXT ·avxFourSums(SB), NOSPLIT, $0-64
+	MOVQ n+0(FP), CX
+	MOVQ stride+8(FP), DX
+	MOVQ x+16(FP), SI
+	MOVQ a+24(FP), R8
+	MOVQ b+32(FP), R9
+	MOVQ c+40(FP), R10
+	MOVQ e+48(FP), R11
+	MOVQ sums+56(FP), DI
+	SHLQ $2, DX
+	VMOVSS (DI), X0
+	VMOVSS 4(DI), X1
+	VMOVSS 8(DI), X2
+	VMOVSS 12(DI), X3
+	XORQ AX, AX
+
+sum:
+	VMOVSS (SI), X4
+	VFMADD231SS (R8)(AX*4), X4, X0
+	VFMADD231SS (R9)(AX*4), X4, X1
+	VFMADD231SS (R10)(AX*4), X4, X2
+	VFMADD231SS (R11)(AX*4), X4, X3
+	ADDQ DX, SI
+	INCQ AX
+	CMPQ AX, CX
+	JLT  sum
+	VMOVSS X0, (DI)
+	VMOVSS X1, 4(DI)
+	VMOVSS X2, 8(DI)
+	VMOVSS X3, 12(DI)
 	VZEROUPPER
 	RET
 

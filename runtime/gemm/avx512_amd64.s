@@ -37,18 +37,16 @@
 	STOREROW(Z14, Z15)
 
 // One element of a row, times two lines of sixteen columns in Z16 and Z17, to the sums
-// of the row: product and sum rounded apart.
+// of the row, each by a fused step.
 #define FLOATROW(element, s0, s1) \
 	VBROADCASTSS element, Z18 \
-	VMULPS Z16, Z18, Z19 \
-	VMULPS Z17, Z18, Z20 \
-	VADDPS Z19, s0, s0 \
-	VADDPS Z20, s1, s1
+	VFMADD231PS Z16, Z18, s0 \
+	VFMADD231PS Z17, Z18, s1
 
 // func wideFloatTile(k int, a *float32, row, step int, b0, b1 *float32, at *int32, c *float32, ldc int)
 //
 // c[8,32] += a[8,k] * two lines, the rows of a row elements apart and their elements step,
-// the rows of c ldc: each element's products and sums in the order of k.
+// the rows of c ldc: each element's fused steps in the order of k.
 TEXT ·wideFloatTile(SB), NOSPLIT, $0-72
 	MOVQ k+0(FP), CX
 	MOVQ a+8(FP), SI
@@ -112,14 +110,10 @@ line64:
 tap64:
 	MOVLQSX (R9)(AX*4), R13
 	VBROADCASTSS (SI)(AX*4), Z18
-	VMULPS (DI)(R13*4), Z18, Z4
-	VMULPS 64(DI)(R13*4), Z18, Z5
-	VMULPS 128(DI)(R13*4), Z18, Z6
-	VMULPS 192(DI)(R13*4), Z18, Z7
-	VADDPS Z4, Z0, Z0
-	VADDPS Z5, Z1, Z1
-	VADDPS Z6, Z2, Z2
-	VADDPS Z7, Z3, Z3
+	VFMADD231PS (DI)(R13*4), Z18, Z0
+	VFMADD231PS 64(DI)(R13*4), Z18, Z1
+	VFMADD231PS 128(DI)(R13*4), Z18, Z2
+	VFMADD231PS 192(DI)(R13*4), Z18, Z3
 	INCQ AX
 	CMPQ AX, R8
 	JLT  tap64
@@ -148,8 +142,7 @@ whole16:
 tap16:
 	MOVLQSX (R9)(AX*4), R13
 	VBROADCASTSS (SI)(AX*4), Z18
-	VMULPS (DI)(R13*4), Z18, Z4
-	VADDPS Z4, Z0, Z0
+	VFMADD231PS (DI)(R13*4), Z18, Z0
 	INCQ AX
 	CMPQ AX, R8
 	JLT  tap16

@@ -61,8 +61,8 @@ func (b *Columns) Part(m int, a []float32, from, to, first int, c []float32) {
 var panels = sync.Pool{New: func() any { return new([]float32) }}
 
 // Float32 computes c[m,n] = a[m,k]*b[k,n]. Each element is the sum of its
-// products in the order of k, product and sum rounded apart: the same bits with
-// and without the processor's own kernels.
+// products in the order of k, each added by a fused step: the same bits with and
+// without the processor's own kernels.
 func Float32(m, n, k int, a, b, c []float32) {
 	buffer := panels.Get().(*[]float32)
 	defer panels.Put(buffer)
@@ -83,11 +83,12 @@ func Float32(m, n, k int, a, b, c []float32) {
 
 // remainder is the last rows of a that fill no tile, and zeros.
 func remainder(m, k int, a []float32) []float32 {
-	left := m % rowsOfTile()
+	tile := rowsOfTile(m)
+	left := m % tile
 	if left == 0 {
 		return nil
 	}
-	rest := make([]float32, rowsOfTile()*k)
+	rest := make([]float32, tile*k)
 	copy(rest, a[(m-left)*k:m*k])
 	return rest
 }
@@ -95,7 +96,7 @@ func remainder(m, k int, a []float32) []float32 {
 // times computes the columns of c[m,n] from j on, as many as some panels have.
 func times(m, n, k int, a, rest, panels []float32, at []int, j int, c []float32) {
 	var tile [mostRows * blockCols]float32
-	wide, step := min(len(at)*Tile, n-j), rowsOfTile()
+	wide, step := min(len(at)*Tile, n-j), rowsOfTile(m)
 	for i := 0; i < m; i += step {
 		high := min(step, m-i)
 		from := a[i*k:]
@@ -103,7 +104,7 @@ func times(m, n, k int, a, rest, panels []float32, at []int, j int, c []float32)
 			from = rest
 		}
 		clear(tile[:])
-		floatTiles(k, from, k, 1, panels, at, strides(k), tile[:], blockCols)
+		floatTiles(step, k, from, k, 1, panels, at, strides(k), tile[:], blockCols)
 		for r := range high {
 			copy(c[(i+r)*n+j:][:wide], tile[r*blockCols:])
 		}

@@ -12,7 +12,7 @@ type Floats struct {
 
 // NewFloats lays out weight[OutC][K] of a convolution.
 func NewFloats(g geometry.Window, weight []float32) *Floats {
-	c := &Floats{w: NewWindows(g), weight: weight, tile: rowsOfTile()}
+	c := &Floats{w: NewWindows(g), weight: weight, tile: rowsOfTile(g.OutC / g.Groups)}
 	c.scratch = c.w.sums() + c.w.gathered() + c.w.laid()
 	if !c.w.isThin {
 		c.weight = tiles(g, 1, c.tile, weight)
@@ -25,7 +25,7 @@ func NewFloats(g geometry.Window, weight []float32) *Floats {
 // up with zeros.
 func tiles[T float32 | int8](g geometry.Window, some, rows int, weight []T) []T {
 	k, own := len(weight)/g.OutC/some, g.OutC/g.Groups
-	high, depth := (own+rows-1)/rows*rows, depthOf(k)
+	high, depth := padded(own, rows), depthOf(k)
 	to := make([]T, g.Groups*high*k*some)
 	for r := range g.OutC {
 		group, row := to[r/own*high*k*some:], r%own
@@ -49,7 +49,7 @@ func (c *Floats) Run(images int, x, bias, pad []float32, lo, hi float32, scratch
 	sums, scratch := scratch[:w.sums()], scratch[w.sums():]
 	lines, laid := scratch[:w.gathered()], scratch[w.gathered():]
 	rows := w.g.OutC / w.g.Groups
-	high := (rows + c.tile - 1) / c.tile * c.tile
+	high := padded(rows, c.tile)
 	each(w, images, x, pad, laid, lines, y, func(p *part[float32]) {
 		finish := func(row int, line []float32) {
 			for _, s := range p.spans {
@@ -78,7 +78,7 @@ func (c *Floats) Run(images int, x, bias, pad []float32, lo, hi float32, scratch
 					if l == 0 && first == 0 { // of all lines, hot or not
 						clear(tile[:c.tile*blockCols])
 					}
-					floatTiles(n, own[l*high+i*n:], 1, c.tile, p.from, base, p.at[l:], tile[first*lineCols:], blockCols)
+					floatTiles(c.tile, n, own[l*high+i*n:], 1, c.tile, p.from, base, p.at[l:], tile[first*lineCols:], blockCols)
 					for r := range min(c.tile, rows-i) {
 						if isLast {
 							finish(i+r, tile[r*blockCols:])

@@ -161,7 +161,7 @@ func TestFloatConvolution(t *testing.T) {
 					}
 					var sum float32
 					for j, v := range row {
-						sum += float32(v * weight[c*k+j])
+						sum = kernels.Fused(v, weight[c*k+j], sum)
 					}
 					y := min(max(sum+bias[c], lo), hi)
 					want[i*out+c*pixels+pixel] = math.Float32bits(y)
@@ -175,6 +175,61 @@ func TestFloatConvolution(t *testing.T) {
 			c.Run(images, x, bias, pad, lo, hi, scratch, got)
 			for i, v := range got {
 				require.Equal(t, want[i], math.Float32bits(v), "%v: %+v, element %d", l, g, i)
+			}
+		})
+	}
+}
+
+// TestStepsAreFused holds one step of every sum of products to kernels.Fused, at every level: sums
+// that two roundings change, subnormal ones and random ones.
+func TestStepsAreFused(t *testing.T) {
+	rng := rand.New(rand.NewSource(8))
+	const n = lineCols
+	for round := range 500 {
+		a, line, sums := make([]float32, mostRows), make([]float32, n), make([]float32, n)
+		twice, d := 0, float32(1+rng.Intn(100))*0x1p-23 // (1+d)(1-d) is just below 1
+		a[0] = 1 + d
+		for i := range line {
+			scale := math.Ldexp(1, rng.Intn(60)-30)
+			if round%3 == 0 {
+				scale = 0x1p-150
+			}
+			line[i] = float32(scale) * (1 - d)
+			sums[i] = float32(float64(1<<23+rng.Intn(1<<23)) * 2 * scale)
+			if rng.Intn(2) == 0 {
+				sums[i] = -sums[i]
+			}
+			if round%5 == 0 {
+				line[i], sums[i] = float32(rng.NormFloat64()), float32(rng.NormFloat64())
+			}
+		}
+		want := make([]float32, n)
+		for i, c := range sums {
+			want[i] = kernels.Fused(a[0], line[i], c)
+			if want[i] != float32(float64(a[0])*float64(line[i])+float64(c)) {
+				twice++
+			}
+		}
+		if round%5 != 0 && round%3 != 0 {
+			require.Positive(t, twice, round)
+		}
+		eachLevel(func(l level) {
+			for _, product := range []int{lowRows, highRows} {
+				rows, tile := rowsOfTile(product), make([]float32, mostRows*2*n)
+				copy(tile, sums)
+				floatTiles(rows, 1, a, 0, 1, line, []int{0}, []int32{0}, tile, 2*n)
+				require.Equal(t, want, tile[:n], "%v: %d rows", l, rows)
+			}
+			both, y := append(slices.Clone(sums), line...), make([]float32, n) // begins with 0
+			floatLine(2, []float32{1, a[0]}, both, []int32{0, n}, n, y)
+			require.Equal(t, want, y, "%v", l)
+			y = slices.Clone(sums)
+			addRows(line, 0, 0, &[rowsAtOnce]int{}, &[rowsAtOnce]float32{a[0]}, y)
+			require.Equal(t, want, y, "%v", l)
+			for i := range line {
+				four := [4]float32{sums[i], sums[i], sums[i], sums[i]}
+				fourSums(&four, line[i:i+1], 1, 4, &[4][]float32{a[:1], a[:1], a[:1], a[:1]})
+				require.Equal(t, [4]float32{want[i], want[i], want[i], want[i]}, four, "%v", l)
 			}
 		})
 	}
@@ -234,7 +289,7 @@ func TestProductsEqualPlain(t *testing.T) {
 			for i := range m {
 				for j := range n - first {
 					for l := from; l < to; l++ {
-						c[i*(n-first)+j] += float32(a[i*k+l] * b[l*n+first+j])
+						c[i*(n-first)+j] = kernels.Fused(a[i*k+l], b[l*n+first+j], c[i*(n-first)+j])
 					}
 				}
 			}

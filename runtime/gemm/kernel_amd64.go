@@ -9,7 +9,7 @@ var processor = detect()
 func detect() level {
 	x := &cpu.X86
 	switch {
-	case !x.HasAVX2:
+	case !x.HasAVX2 || !x.HasFMA:
 		return plain
 	case !x.HasAVX512F || !x.HasAVX512BW || !x.HasAVX512DQ || !x.HasAVX512VL:
 		return avx2
@@ -23,6 +23,12 @@ func detect() level {
 func avxFloatTile(k int, a *float32, row, step int, b *float32, at *int32, c *float32, ldc int)
 
 //go:noescape
+func avxHighTile(k int, a *float32, row, step int, b *float32, at *int32, c *float32, ldc int)
+
+//go:noescape
+func avxClamp(n int, c *clamp, x, y *float32)
+
+//go:noescape
 func avxFloatLine(k int, a, x *float32, at *int32, n int, y *float32)
 
 //go:noescape
@@ -33,6 +39,9 @@ func intTile(pairs int, a *int16, lda int, panel *int16, c *int32, ldc int)
 
 //go:noescape
 func avxAddRows(n int, d *[rowsAtOnce]float32, a, b, c, e, y *float32)
+
+//go:noescape
+func avxFourSums(n, stride int, x, a, b, c, e *float32, sums *[4]float32)
 
 //go:noescape
 func avxRequant(n int, sums *int32, c *requant, y *int8)

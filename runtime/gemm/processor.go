@@ -6,7 +6,7 @@ type level int
 
 const (
 	plain  level = iota // loops in Go
-	avx2                // of amd64, as the two below
+	avx2                // of amd64, as the two below, with fused steps (FMA)
 	avx512              // the subsets F, BW, DQ and VL
 	vnni                // AVX-512 with products of bytes
 )

@@ -1,6 +1,9 @@
 package gemm
 
-import "github.com/dnnc/dnnc/ir/geometry"
+import (
+	"github.com/dnnc/dnnc/ir/geometry"
+	"github.com/dnnc/dnnc/runtime/kernels"
+)
 
 // Scatter is the gradient of a convolution with respect to its input: each
 // derivative of a result, times the weights of its window, is added to the window.
@@ -100,7 +103,7 @@ func (s *Scatter) window(oy, ox int, d *[rowsAtOnce]float32, rows *[rowsAtOnce]i
 const rowsAtOnce = 4
 
 // addRows computes y += d[0]*w[rows[0]] + d[1]*w[rows[1]] + ..., the rows of w size
-// long and read from at on; one after the other, product and sum rounded apart.
+// long and read from at on; one after the other, each by fused steps.
 func addRows(w []float32, at, size int, rows *[rowsAtOnce]int, d *[rowsAtOnce]float32, y []float32) {
 	n := len(y)
 	a, b := w[rows[0]*size+at:][:n], w[rows[1]*size+at:][:n]
@@ -109,11 +112,8 @@ func addRows(w []float32, at, size int, rows *[rowsAtOnce]int, d *[rowsAtOnce]fl
 		avxAddRows(n, d, &a[0], &b[0], &c[0], &e[0], &y[0])
 		return
 	}
-	for i, v := range y {
-		v += float32(d[0] * a[i])
-		v += float32(d[1] * b[i])
-		v += float32(d[2] * c[i])
-		y[i] = v + float32(d[3]*e[i])
+	for i, x := range [rowsAtOnce][]float32{a, b, c, e} {
+		kernels.FusedLine(d[i], x, y)
 	}
 }
 

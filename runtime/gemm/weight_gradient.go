@@ -1,6 +1,9 @@
 package gemm
 
-import "github.com/dnnc/dnnc/ir/geometry"
+import (
+	"github.com/dnnc/dnnc/ir/geometry"
+	"github.com/dnnc/dnnc/runtime/kernels"
+)
 
 // Outer is the gradient of a convolution with respect to its weights and biases: the sum over
 // pixels of the derivative of a result times the column of the pixel. Columns are read where
@@ -162,8 +165,8 @@ func addTaps(g geometry.Window, x, dy, dw []float32) {
 			plane := x[(first/out*in+k/taps)*g.InH*g.InW:]
 			ky := k % taps / g.KW
 			left, from, to := places(g, k%g.KW)
-			for j := range count {
-				sums[j] = dw[(first+j)*in*taps+k]
+			for j := range sums { // a lone one four times
+				sums[j] = dw[(first+min(j, count-1))*in*taps+k]
 			}
 			for oy := range h {
 				iy := oy*g.StrideH - g.PadT + ky*g.DilH
@@ -171,16 +174,10 @@ func addTaps(g geometry.Window, x, dy, dw []float32) {
 					continue
 				}
 				line := plane[iy*g.InW+from*g.StrideW-left:]
-				for j := range count {
-					slopes[j] = dy[((first+j)*h+oy)*w:][from:to]
+				for j := range slopes {
+					slopes[j] = dy[((first+min(j, count-1))*h+oy)*w:][from:to]
 				}
-				if count == 4 {
-					fourSums(&sums, line, g.StrideW, &slopes)
-					continue
-				}
-				for i, d := range slopes[0] {
-					sums[0] += float32(line[i*g.StrideW] * d)
-				}
+				fourSums(&sums, line, g.StrideW, count, &slopes)
 			}
 			for j := range count {
 				dw[(first+j)*in*taps+k] = sums[j]
@@ -257,17 +254,18 @@ func (f *fours) flush() {
 	f.n = 0
 }
 
-// fourSums adds the products of every stride-th number of a line with four slopes.
-func fourSums(sums *[4]float32, line []float32, stride int, slopes *[4][]float32) {
-	a, b, c, d := sums[0], sums[1], sums[2], sums[3]
-	p := slopes[0]
-	q, r, s := slopes[1][:len(p)], slopes[2][:len(p)], slopes[3][:len(p)]
-	for i, v := range p {
-		x := line[i*stride]
-		a += float32(x * v)
-		b += float32(x * q[i])
-		c += float32(x * r[i])
-		d += float32(x * s[i])
+// fourSums adds the products of every stride-th number of a line with four slopes to their sums,
+// at least to the first few, by fused steps. The slopes have elements, and as many.
+func fourSums(sums *[4]float32, line []float32, stride, few int, slopes *[4][]float32) {
+	n := len(slopes[0])
+	if processor >= avx2 {
+		line = line[:(n-1)*stride+1]
+		avxFourSums(n, stride, &line[0], &slopes[0][0], &slopes[1][0], &slopes[2][0], &slopes[3][0], sums)
+		return
 	}
-	*sums = [4]float32{a, b, c, d}
+	for j, slope := range slopes[:few] {
+		for i, v := range slope {
+			sums[j] = kernels.Fused(line[i*stride], v, sums[j])
+		}
+	}
 }

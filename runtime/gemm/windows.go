@@ -105,7 +105,7 @@ func (w *Windows) sums() int {
 	if w.isThin {
 		return thinRows*mostThin + mostThin
 	}
-	return (w.g.OutC/w.g.Groups + mostRows - 1) / mostRows * mostRows * blockCols
+	return (w.g.OutC/w.g.Groups + mostRows - 1) * blockCols // of tiles of any rows
 }
 
 // gathered is the elements of the lines of a block that is gathered.

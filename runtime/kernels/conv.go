@@ -2,7 +2,7 @@ package kernels
 
 import "github.com/dnnc/dnnc/ir/geometry"
 
-// Conv2DFloat computes y[OutC,OutH,OutW] = bias + w*x. pad has one value an
+// Conv2DFloat computes y[OutC,OutH,OutW] = bias + w*x, by fused steps. pad has one value an
 // input channel, nil means 0; bias may be nil.
 func Conv2DFloat(g geometry.Window, x, w, bias, pad, y []float32) {
 	in, out := g.InC/g.Groups, g.OutC/g.Groups
@@ -23,7 +23,7 @@ func Conv2DFloat(g geometry.Window, x, w, bias, pad, y []float32) {
 							} else if pad != nil {
 								v = pad[c]
 							}
-							acc += float32(w[((o*in+i)*g.KH+ky)*g.KW+kx] * v)
+							acc = Fused(w[((o*in+i)*g.KH+ky)*g.KW+kx], v, acc)
 						}
 					}
 				}

@@ -35,13 +35,13 @@ func Conv2DGradient(g geometry.Window, x, w, pad, dy, dx, dw, db []float32) {
 						case ok:
 							j := (c*g.InH+iy)*g.InW + ix
 							if dx != nil {
-								dx[j] += float32(w[k] * d)
+								dx[j] = Fused(w[k], d, dx[j])
 							}
 							if dw != nil {
-								dw[k] += float32(x[j] * d)
+								dw[k] = Fused(x[j], d, dw[k])
 							}
 						case dw != nil && pad != nil:
-							dw[k] += float32(pad[c] * d)
+							dw[k] = Fused(pad[c], d, dw[k])
 						}
 					}
 				}
@@ -63,10 +63,7 @@ func LinearGradient(x, dy, dw, db []float32) {
 		if dw == nil {
 			continue
 		}
-		row := dw[r*len(x) : (r+1)*len(x)]
-		for c, v := range x {
-			row[c] += float32(v * d)
-		}
+		FusedLine(d, x, dw[r*len(x):(r+1)*len(x)])
 	}
 }
 

@@ -22,7 +22,7 @@ import (
 
 // Version is of what cells mean: another one when the errors, the measures or the
 // integers give other values, so that what was measured before is of the past.
-const Version = 2
+const Version = 3
 
 // setting is what a network is chosen or rounded on.
 type setting struct {
