@@ -58,10 +58,9 @@ type Rounder struct {
 	Prog    *interp.Float
 	Samples data.Batch
 
-	// kept are the inputs of every layer in the float network, by the layer's
-	// argument, once a walk has needed them; nil when they are not to be kept.
-	kept   interp.Tensors[float32]
-	keeps  bool
+	// exact has the inputs of layers in the float network: of all of them within half of the memory,
+	// else of one after the other.
+	exact  *interp.Frontier
 	memory int // bytes that rounding a layer may take; 0 is no bound
 
 	// memo has the layers rounded so far, by their format and those of all layers
@@ -69,29 +68,21 @@ type Rounder struct {
 	memo map[string]*Rounded
 }
 
-// NewRounder compiles m for rounding. The layers' inputs on all samples are kept
-// where they take at most memory bytes, else computed anew for each layer.
+// NewRounder compiles m for rounding. The values before layers in the float network, on all samples,
+// take half of memory bytes at most, and a rounded network's as many: see interp.Frontier.
 func NewRounder(m *ir.Module, samples data.Batch, memory int) (*Rounder, error) {
 	p, err := interp.CompileFloat(m)
 	if err != nil {
 		return nil, err
 	}
-	bytes := 0
-	for _, v := range layerInputs(m) {
-		bytes += 4 * samples.N * p.Size(v)
-	}
-	// Twice: a rounded network's values beside the float network's.
-	return &Rounder{Module: m, Prog: p, Samples: samples, keeps: 2*bytes <= memory, memory: memory, memo: map[string]*Rounded{}}, nil
-}
-
-// layerInputs are the arguments of all operations with weights.
-func layerInputs(m *ir.Module) (list []*ir.Value) {
-	for _, n := range m.Ops {
+	var places []int
+	for i, n := range m.Ops {
 		if n.Op.HasWeights() {
-			list = append(list, n.Args[0])
+			places = append(places, i)
 		}
 	}
-	return list
+	exact := interp.NewFrontier(p, samples.X, samples.N, memory/2, places...)
+	return &Rounder{Module: m, Prog: p, Samples: samples, exact: exact, memory: memory, memo: map[string]*Rounded{}}, nil
 }
 
 // layerGroups are the groups of a convolution, or one.
@@ -475,8 +466,7 @@ func (r *Rounder) Sequential(ctx context.Context, formats []Format) ([]*Rounded,
 			if err != nil {
 				return nil, err
 			}
-			rounded.prog = interp.Override(rounded.prog, n, out[i].Weights, bias)
-			rounded.isExact = false
+			rounded.round(n, out[i].Weights, bias)
 		}
 	}
 	return out, nil
@@ -576,83 +566,30 @@ func Bias(n *ir.Node, r *Rounded) ([]float32, error) {
 // walker runs a network, the float one or one whose layers are rounded one after
 // the other, over the calibration images, layer by layer.
 type walker struct {
-	r       *Rounder
-	prog    *interp.Float
-	isExact bool // no layer is rounded yet
-	values  interp.Tensors[float32]
-	live    map[*ir.Value]ir.Interval
-	done    int // operations that have run
+	r        *Rounder
+	prog     *interp.Float
+	frontier *interp.Frontier
 }
 
-func newWalker(r *Rounder) *walker {
-	return &walker{r: r, prog: r.Prog, isExact: true}
+func newWalker(r *Rounder) *walker { return &walker{r, r.Prog, r.exact} }
+
+// round goes on with a layer rounded, which it has come to.
+func (w *walker) round(n *ir.Node, weight, bias []float32) {
+	w.prog = interp.Override(w.prog, n, weight, bias)
+	if w.frontier == w.r.exact {
+		w.frontier = interp.NewFrontier(w.r.Prog, w.r.Samples.X, w.r.Samples.N, w.r.memory/2)
+	}
 }
 
 // inputs is layer n's argument for some images. Layers come in order, and for
 // each its images.
 func (w *walker) inputs(ctx context.Context, n *ir.Node, first, count int) ([]float32, error) {
-	p, id := w.r.Prog, w.r.Prog.ID(n.Args[0])
-	var all []float32
-	switch {
-	case !w.r.keeps:
-		t := p.Tensors(count, n.Args[0])
-		p.Feed(t, w.r.Samples.Slice(first, first+count).X, count)
-		err := w.prog.Run(ctx, t, count, 0, p.Index(n))
-		return t[id], err
-	case w.isExact:
-		if err := w.r.keep(ctx); err != nil {
-			return nil, err
-		}
-		all = w.r.kept[id]
-	default:
-		if err := w.advance(ctx, p.Index(n)); err != nil {
-			return nil, err
-		}
-		all = w.values[id]
+	p := w.r.Prog
+	t, err := w.frontier.Values(ctx, w.prog, p.Index(n), first, count)
+	if err != nil {
+		return nil, err
 	}
-	size := p.Size(n.Args[0])
-	return all[first*size : (first+count)*size], nil
-}
-
-// keep computes the inputs of all layers in the float network, once.
-func (r *Rounder) keep(ctx context.Context) error {
-	if r.kept != nil {
-		return nil
-	}
-	t := r.Prog.Tensors(r.Samples.N, layerInputs(r.Module)...)
-	r.Prog.Feed(t, r.Samples.X, r.Samples.N)
-	if err := r.Prog.Run(ctx, t, r.Samples.N, 0, len(r.Module.Ops)); err != nil {
-		return err
-	}
-	r.kept = t
-	return nil
-}
-
-// advance runs operations up to one on all images, keeping the values that later
-// ones read.
-func (w *walker) advance(ctx context.Context, to int) error {
-	p, m, n := w.r.Prog, w.r.Module, w.r.Samples.N
-	if w.values == nil {
-		w.values, w.live = p.Tensors(0), ir.Liveness(m)
-		p.Feed(w.values, w.r.Samples.X, n)
-	}
-	for _, o := range m.Ops[w.done:max(to, w.done)] {
-		if w.live[o.Out].To >= to {
-			w.values[p.ID(o.Out)] = make([]float32, n*p.Size(o.Out))
-		}
-	}
-	if w.done < to {
-		if err := w.prog.Run(ctx, w.values, n, w.done, to); err != nil {
-			return err
-		}
-		w.done = to
-	}
-	for v, l := range w.live {
-		if l.To < to {
-			w.values[p.ID(v)] = nil
-		}
-	}
-	return nil
+	return t[p.ID(n.Args[0])], nil
 }
 
 // Walk visits the layers that are needed, in order, each with the second moments

@@ -70,21 +70,23 @@ func sequence(t *testing.T, r *Rounder, f []Format) []*Rounded {
 	return list
 }
 
-// TestMemoryChangesNothing: layers' inputs that are kept are those that are computed anew,
-// piece by piece.
+// TestMemoryChangesNothing: layers' inputs that are kept, at all layers or at the last, are those that are
+// computed piece by piece.
 func TestMemoryChangesNothing(t *testing.T) {
 	const images = 300 // of 4 windows each: more than one piece
 	m, s := network(t, 1, 1, images)
-	kept, anew := rounder(t, m, s, 1<<40), rounder(t, m, s, 0)
-	assert.True(t, kept.keeps)
-	assert.False(t, anew.keeps)
+	// The float network's and the rounded one's values before layers: 4*9 and 24 of 4 bytes.
+	const bytes = 2 * 4 * images * (36 + 24)
+	kept, next, anew := rounder(t, m, s, 1<<40), rounder(t, m, s, bytes-1), rounder(t, m, s, 0)
+	assert.True(t, kept.exact.KeepsAll())
+	assert.False(t, anew.exact.KeepsAll())
 	for name, f := range formatsOf {
-		assert.Equal(t, sequence(t, anew, f), sequence(t, kept, f), name)
+		all := sequence(t, kept, f)
+		assert.Equal(t, sequence(t, anew, f), all, name)
+		assert.Equal(t, sequence(t, next, f), all, name)
 	}
-	// The float network's and the rounded one's inputs: 75, 4*9 and 24 values of 4 bytes.
-	const bytes = 2 * 4 * images * (75 + 36 + 24)
-	assert.True(t, rounder(t, m, s, bytes).keeps)
-	assert.False(t, rounder(t, m, s, bytes-1).keeps)
+	assert.True(t, rounder(t, m, s, bytes).exact.KeepsAll())
+	assert.False(t, next.exact.KeepsAll())
 }
 
 // TestPowersOfTwoChangeNothing: in other units inputs and weights have the same codes, and

@@ -33,9 +33,8 @@ type runner struct {
 	scale   *measure.Scale // of divergences; nil of one label an item, and until it is known
 	kinds   kinds
 
-	judge, final *exam                   // the same where there are few images
-	prefix       interp.Tensors[float32] // of the float network on the judged images
-	recompute    bool                    // prefix holds the images alone: more would not fit
+	judge, final *exam            // the same where there are few images
+	before       *interp.Frontier // what lies before each layer in the float network, on the judged images
 
 	last    *interp.Int // of program, and the formats that it has
 	lastKey string
@@ -95,34 +94,22 @@ func newRunner(m *ir.Module, env *pass.Env) (*runner, error) {
 	return r, nil
 }
 
-// prepare keeps the values that live where a layer begins: what lies before a layer
-// need not be computed again.
-func (r *runner) prepare(ctx context.Context) error {
-	if r.prefix != nil {
+// prepare runs the float network. The values that live where a layer begins are kept, at all
+// layers within half of the memory, else at one after the other: what lies before
+// a layer need not be computed again for each format.
+func (r *runner) prepare(ctx context.Context) (err error) {
+	if r.before != nil {
 		return nil
 	}
-	keep, bytes := slices.Clone(r.m.Outputs), 0
-	live := ir.Liveness(r.m)
-	for _, o := range r.m.Ops {
-		v := live[o.Out]
-		isRead := slices.ContainsFunc(r.layers, func(n *ir.Node) bool {
-			at := r.float.Index(n)
-			return v.From < at && at <= v.To
-		})
-		if isRead {
-			keep = append(keep, o.Out)
-			bytes += 4 * r.judge.N * r.float.Size(o.Out)
-		}
+	var places []int
+	for _, n := range r.layers {
+		places = append(places, r.float.Index(n))
 	}
-	if r.recompute = bytes > r.env.Memory(); r.recompute {
-		keep = keep[:len(r.m.Outputs)]
-	}
-	prefix := r.float.Tensors(r.judge.N, keep...)
-	r.float.Feed(prefix, r.judge.X, r.judge.N)
-	if err := r.float.Run(ctx, prefix, r.judge.N, 0, len(r.m.Ops)); err != nil {
+	x := r.judge
+	if x.logits, err = r.float.Results(ctx, x.X, x.N); err != nil {
 		return err
 	}
-	r.prefix, r.judge.logits = prefix, r.float.Gather(prefix, r.judge.N)
+	r.before = interp.NewFrontier(r.float, x.X, x.N, r.env.Memory()/2, places...)
 	return r.measureScale(ctx)
 }
 
@@ -193,36 +180,31 @@ func (r *runner) alone(ctx context.Context, l int, p *quant.Prepared, f quant.Fo
 	if err != nil {
 		return cost{}, err
 	}
-	from := r.from(l)
-	t := make(interp.Tensors[float32], len(r.prefix))
-	for id, x := range r.prefix {
-		if x != nil {
-			t[id] = x[:images*len(x)/r.judge.N]
+	place := r.float.Index(r.layers[l])
+	var logits []float32
+	for first := 0; first < images; {
+		count := min(r.before.Images(place), images-first)
+		t, err := r.before.Values(ctx, r.float, place, first, count)
+		if err != nil {
+			return cost{}, err
 		}
-	}
-	for _, o := range r.m.Ops[from:] {
-		t[prog.ID(o.Out)] = nil
-	}
-	for _, o := range r.m.Outputs {
-		if t[prog.ID(o)] == nil {
-			t[prog.ID(o)] = make([]float32, images*prog.Size(o))
+		for _, o := range r.m.Outputs {
+			if id := prog.ID(o); t[id] == nil {
+				t[id] = make([]float32, count*prog.Size(o))
+			}
 		}
+		if err := prog.Run(ctx, t, count, place, len(r.m.Ops)); err != nil {
+			return cost{}, err
+		}
+		logits = append(logits, prog.Gather(t, count)...)
+		first += count
 	}
-	if err := prog.Run(ctx, t, images, from, len(r.m.Ops)); err != nil {
-		return cost{}, err
-	}
-	return r.costOf(r.judge, prog.Gather(t, images)), nil
+	return r.costOf(r.judge, logits), nil
 }
 
-// from is the first operation that alone computes anew.
-func (r *runner) from(l int) int {
-	if r.recompute {
-		return 0
-	}
-	return r.float.Index(r.layers[l])
+func (r *runner) macs(l int) int {
+	return ir.MACs(r.m.Ops[r.before.Held(r.float.Index(r.layers[l])):])
 }
-
-func (r *runner) macs(l int) int { return ir.MACs(r.m.Ops[r.from(l):]) }
 
 func (r *runner) quantized(ctx context.Context, formats []quant.Format) (*ir.Module, error) {
 	rounded, err := r.rounder.Sequential(ctx, formats)
@@ -412,7 +394,7 @@ func (r *runner) assignments(ctx context.Context, formats [][]quant.Format, visi
 	if err != nil {
 		return err
 	}
-	input := make(interp.Tensors[float32], len(r.prefix))
+	input := r.float.Tensors(r.judge.N)
 	r.float.Feed(input, r.judge.X, r.judge.N)
 	d := descent{r, rounded, visit, 0}
 	return d.descend(ctx, r.float, input, nil)

@@ -149,7 +149,7 @@ func TestAloneIsTheWholeNetwork(t *testing.T) {
 		r, err := newRunner(m, env)
 		require.NoError(t, err)
 		require.NoError(t, r.prepare(all))
-		assert.Equal(t, memory == 1, r.recompute)
+		assert.Equal(t, memory == 0, r.before.KeepsAll())
 		assert.Equal(t, pass.Judged, r.judge.N)
 		exact, err := r.float.Forward(all, r.judge.X, r.judge.N)
 		require.NoError(t, err)
@@ -179,30 +179,32 @@ func TestAloneIsTheWholeNetwork(t *testing.T) {
 	}
 }
 
-// TestPrepareKeepsLittle: what lives where a layer begins, no more.
-func TestPrepareKeepsLittle(t *testing.T) {
+// TestPrepareRunsOnce: what is before the layers is computed once, for all formats.
+func TestPrepareRunsOnce(t *testing.T) {
 	r := newReal(t)
-	kept := map[string]bool{}
-	for _, o := range r.m.Ops {
-		kept[o.Out.Name] = r.prefix[r.float.ID(o.Out)] != nil
-	}
-	assert.Equal(t, map[string]bool{"conv": false, "h": true, "one": true, "two": false, "sum": true}, kept)
-	first := r.prefix
+	first := r.before
 	require.NoError(t, r.prepare(all))
-	assert.Equal(t, &first[0], &r.prefix[0], "once")
+	assert.Same(t, first, r.before)
+	for range 3 {
+		for l := range r.layers {
+			_, err := r.alone(all, l, nil, nearestOf(2), pass.Judged)
+			require.NoError(t, err)
+		}
+	}
+	assert.Equal(t, pass.Judged*r.float.Index(r.layers[2]), first.Ran())
 }
 
 // TestMemoryBoundsAllThatIsKept: it is computed again where all values together are too
 // many, not where one is.
 func TestMemoryBoundsAllThatIsKept(t *testing.T) {
-	const kept = 4 * pass.Judged * (16 + 5)
-	for memory, recomputes := range map[int]bool{kept: false, kept - 1: true} {
+	const kept = 2 * 4 * pass.Judged * (16 + 5) // half of the memory
+	for memory, keepsAll := range map[int]bool{kept: true, kept - 1: false} {
 		m, env := realNetwork(t)
 		env.MaxMemory = memory
 		r, err := newRunner(m, env)
 		require.NoError(t, err)
 		require.NoError(t, r.prepare(all))
-		assert.Equal(t, recomputes, r.recompute, "%d bytes", memory)
+		assert.Equal(t, keepsAll, r.before.KeepsAll(), "%d bytes", memory)
 	}
 }
 
