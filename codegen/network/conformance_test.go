@@ -301,6 +301,7 @@ var wideOperations = []struct {
 	{"squareddiff(x, y)", ir.Shape{4, 6, 6}},
 	{"scaleddiff(x, y, tanh(y))", ir.Shape{4, 6, 6}},
 	{"concat(x, y, x)", ir.Shape{12, 6, 6}},
+	{"bilinear(x, down: [0,0.25,2.125,5], across: [1.5,0,5,3.75,2,0.3,4.9])", ir.Shape{4, 4, 7}},
 	{"reshape(x, shape: [8,18])", ir.Shape{8, 18}},
 	{"softmax(x, axis: 2)", ir.Shape{4, 6, 6}},
 	{"softmax(reshape(x, shape: [8,18]), axis: 1)", ir.Shape{8, 18}},
