@@ -202,8 +202,14 @@ func (r *runner) alone(ctx context.Context, l int, p *quant.Prepared, f quant.Fo
 	return r.costOf(r.judge, logits), nil
 }
 
+// macs is the multiply-adds of one measurement of a layer's format; before prepare, of one that has what lies before
+// the layer.
 func (r *runner) macs(l int) int {
-	return ir.MACs(r.m.Ops[r.before.Held(r.float.Index(r.layers[l])):])
+	from := r.float.Index(r.layers[l])
+	if r.before != nil {
+		from = r.before.Held(from)
+	}
+	return ir.MACs(r.m.Ops[from:])
 }
 
 func (r *runner) quantized(ctx context.Context, formats []quant.Format) (*ir.Module, error) {
