@@ -223,7 +223,9 @@ func TestLenses(t *testing.T) {
 		}
 	}
 	require.NoError(t, json.Unmarshal([]byte(dnnctest.Succeed(t, "check", "-json", "-images", "4", path, "-target", "armv6m")), &checked))
-	assert.InDelta(t, checked.Targets[0].Cycles, instructions, 4)
+	// A build may take slower kernels of less memory, up to 4 % (passes/machine): the lens has the fastest.
+	assert.GreaterOrEqual(t, checked.Targets[0].Cycles, float64(instructions-4))
+	assert.LessOrEqual(t, checked.Targets[0].Cycles, 1.04*float64(instructions))
 	assert.Contains(t, list[4].Command.Title, fmt.Sprintf("4 layers with weights: %d bytes of weights, about ", checked.Targets[0].Bytes))
 
 	open("didChange", "\n"+strings.Replace(source, "relu", "relux", 1))
