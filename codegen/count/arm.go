@@ -324,23 +324,24 @@ func init() {
 	}
 }
 
-// pair splits operands into the register of the result, the first operand and the others: two
-// operands are short for three.
-func pair(args []string) (result string, first, others []string) {
-	if len(args) == 2 || len(args) > 2 && strings.Contains(args[2], " ") {
-		return args[0], args[:1], args[1:]
+// operands reads the register of the result, the first operand and the other one: two operands are short for
+// three.
+func (a *arm) operands(i instruction, args []string) (r int, x, y func(m *machine) value, ok bool) {
+	if len(args) < 2 {
+		return 0, nil, nil, false
 	}
-	return args[0], args[1:2], args[2:]
+	first, others := args[1:2], args[2:]
+	if len(args) == 2 || strings.Contains(args[2], " ") {
+		first, others = args[:1], args[1:]
+	}
+	r, ok = armRegister(args[0])
+	x, y = a.operand(i, first), a.operand(i, others)
+	return r, x, y, ok && x != nil && y != nil
 }
 
 func (a *arm) logic(i instruction, f func(x, y uint64) uint64, s bool, args []string) func(m *machine) {
-	if len(args) < 2 {
-		return nil
-	}
-	result, first, others := pair(args)
-	r, ok := armRegister(result)
-	x, y := a.operand(i, first), a.operand(i, others)
-	if !ok || x == nil || y == nil {
+	r, x, y, ok := a.operands(i, args)
+	if !ok {
 		return nil
 	}
 	return func(m *machine) {
@@ -382,13 +383,8 @@ func (a *arm) movt(i instruction, _ bool, args []string) func(m *machine) {
 }
 
 func (a *arm) add(i instruction, swap, invert, s bool, args []string) func(m *machine) {
-	if len(args) < 2 {
-		return nil
-	}
-	result, first, others := pair(args)
-	r, ok := armRegister(result)
-	x, y := a.operand(i, first), a.operand(i, others)
-	if !ok || x == nil || y == nil {
+	r, x, y, ok := a.operands(i, args)
+	if !ok {
 		return nil
 	}
 	if swap {
@@ -410,13 +406,8 @@ func (a *arm) add(i instruction, swap, invert, s bool, args []string) func(m *ma
 }
 
 func (a *arm) carried(i instruction, invert, s bool, args []string) func(m *machine) {
-	if len(args) < 2 {
-		return nil
-	}
-	result, first, others := pair(args)
-	r, ok := armRegister(result)
-	x, y := a.operand(i, first), a.operand(i, others)
-	if !ok || x == nil || y == nil {
+	r, x, y, ok := a.operands(i, args)
+	if !ok {
 		return nil
 	}
 	return func(m *machine) {

@@ -56,7 +56,7 @@ func (p BlockPlan) Emit(g *emit.Generator) error {
 		return err
 	}
 	gather, compute := k.window(w), k.outputs(w.OutC)
-	k.zeroEnds()
+	k.zeroEnds(k.k)
 	decode, err := k.oddBlock, error(nil)
 	if k.elem.IsUniform() {
 		planes, err := p.Pack(kernel.Of(g.Node, g.Target))

@@ -83,7 +83,7 @@ func (k *micro) decodeAll() {
 		k.decodePart(p, p.tiled, k.groups*tiled/k.channels, k.channels, k.decodedAt, 0, p.restAt, value)
 		k.decodePart(p, p.left, k.groups*(k.rows-tiled), 1, k.decodedAt+k.groups*tiled*size, p.leftAt, p.leftRest, value)
 	}
-	k.zeroEnds()
+	k.zeroEnds(k.k)
 }
 
 // decodeTogether decodes all codes to bytes: to weights, or where products are biased as they are.
@@ -143,9 +143,8 @@ func (k *micro) decodePart(p *plane, l Layout, n, channels, to, from, bit int, v
 // pairedPlace is the unit and the lane of the code of a channel for an input of a step (pairedLane).
 func pairedPlace(channel, input loop.Expr, half int) (unit, lane loop.Expr) {
 	odd := loop.Op(loop.And, channel, loop.Int(1))
-	upper := loop.Op(loop.LShr, input, loop.Int(bits.TrailingZeros(uint(half))))
-	lane = loop.Sum(loop.Scaled(odd, half), loop.Op(loop.And, input, loop.Int(half-1)))
-	return loop.Sum(loop.Op(loop.Sub, channel, odd), upper), lane
+	lane = loop.Sum(loop.Scaled(odd, half), remainder(input, half))
+	return loop.Sum(loop.Op(loop.Sub, channel, odd), divided(input, half)), lane
 }
 
 // decodeNested decodes the i-th plane to nested halves in scratch, and those of rows left over to halves

@@ -786,13 +786,13 @@ func (k *micro) decodeRest(at int) {
 		})
 		at += k.m.restBytes(tiled + left)
 	}
-	k.zeroEnds()
+	k.zeroEnds(k.k)
 }
 
-// zeroEnds makes the columns end in zeros.
-func (k *micro) zeroEnds() {
+// zeroEnds makes the columns of so many inputs end in zeros.
+func (k *micro) zeroEnds(inputs int) {
 	for px := range k.pixels {
-		k.g.B.For("i", loop.Int(k.k), loop.Int(k.columnBytes()*8/k.m.Input), 1, func(i loop.Expr) {
+		k.g.B.For("i", loop.Int(inputs), loop.Int(k.columnBytes()*8/k.m.Input), 1, func(i loop.Expr) {
 			k.g.B.Store(k.g.Scratch, loop.Sum(k.at(i), loop.Int(px*k.granule())), loop.Num(loop.Type{Bits: k.m.Input, Lanes: 1}, 0))
 		})
 	}

@@ -136,9 +136,7 @@ func (p MatMulPlan) Emit(g *emit.Generator) error {
 	place := func(i, row, col loop.Expr, cols int) loop.Expr {
 		return loop.Sum(loop.Scaled(loop.Sum(loop.Scaled(row, cols), col), batch), i)
 	}
-	for px := range p.Rows {
-		t.fill(px, k)
-	}
+	t.zeroEnds(k)
 	b.For("batch", loop.Int(0), loop.Int(batch), 1, func(i loop.Expr) {
 		t.pack(x, k, func(l, col loop.Expr) loop.Expr { return place(i, l, col, width) })
 		b.For("rows", loop.Int(0), loop.Int(height), p.Rows, func(at loop.Expr) {
@@ -161,13 +159,6 @@ func (p MatMulPlan) Emit(g *emit.Generator) error {
 		})
 	})
 	return nil
-}
-
-// fill ends the column of a row in zeros, after k elements.
-func (t *micro) fill(px, k int) {
-	t.g.B.For("end", loop.Int(k), loop.Int(t.k), 1, func(i loop.Expr) {
-		t.g.B.Store(t.g.Scratch, loop.Sum(t.at(i), loop.Int(px*t.granule())), loop.Num(loop.Type{Bits: t.m.Input, Lanes: 1}, 0))
-	})
 }
 
 // column makes a row of the first matrix a column, and gives what its elements take off each sum. place is where

@@ -97,20 +97,25 @@ func packStream(m *Product, e ir.Elem, codes []byte, groups, rows, k, channels i
 				}
 			}
 		}
-		tiled := rows / channels * channels
-		for g := range groups {
-			for r := 0; r < tiled; r += channels {
-				tile(g*rows+r, channels)
-			}
-		}
-		for g := range groups {
-			for r := tiled; r < rows; r++ {
-				tile(g*rows+r, 1)
-			}
-		}
+		eachTile(groups, rows, channels, tile)
 		all = append(all, w.data)
 	}
 	return all
+}
+
+// eachTile calls do for each tile of some channels, with its first row, then for each row left over as a tile of one.
+func eachTile(groups, rows, channels int, do func(row, channels int)) {
+	tiled := rows / channels * channels
+	for g := range groups {
+		for r := 0; r < tiled; r += channels {
+			do(g*rows+r, channels)
+		}
+	}
+	for g := range groups {
+		for r := tiled; r < rows; r++ {
+			do(g*rows+r, 1)
+		}
+	}
 }
 
 // packBytes lays codes out for a product that decodes them to bytes together: in the order in which it reads them
@@ -124,17 +129,7 @@ func packBytes(m *Product, e ir.Elem, codes []byte, groups, rows, k, channels in
 			}
 		}
 	}
-	tiled := rows / channels * channels
-	for g := range groups {
-		for r := 0; r < tiled; r += channels {
-			tile(g*rows+r, channels)
-		}
-	}
-	for g := range groups {
-		for r := tiled; r < rows; r++ {
-			tile(g*rows+r, 1)
-		}
-	}
+	eachTile(groups, rows, channels, tile)
 	var all [][]byte
 	low := e.CodeBits()
 	for _, p := range m.PlanesOf(e) {
