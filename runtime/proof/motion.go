@@ -297,7 +297,7 @@ type Change struct {
 
 // event is the change of a line to a level.
 type event struct {
-	at    *big.Rat
+	at    fraction
 	near  float64 // the float64 nearest to it, which sorts most of them
 	after bool
 	line  int32
@@ -311,7 +311,7 @@ func (e *event) compare(o *event) int {
 	case e.near > o.near:
 		return 1
 	}
-	if c := e.at.Cmp(o.at); c != 0 {
+	if c := e.at.compare(o.at); c != 0 {
 		return c
 	}
 	switch {
@@ -327,9 +327,8 @@ func (e *event) compare(o *event) int {
 func (m *Motion) Path() *Path {
 	var events []event
 	for i, line := range m.lines {
-		m.events(line, func(at *big.Rat, after bool, value int) {
-			near, _ := at.Float64()
-			events = append(events, event{at, near, after, int32(i), int8(value)})
+		m.events(line, func(at fraction, after bool, value int) {
+			events = append(events, event{at, at.float(), after, int32(i), int8(value)})
 		})
 	}
 	slices.SortStableFunc(events, func(a, b event) int { return a.compare(&b) })
@@ -340,7 +339,7 @@ func (m *Motion) Path() *Path {
 	p := &Path{Start: m.At(zero)}
 	for i, e := range events {
 		if i == 0 || events[i-1].compare(&e) != 0 {
-			p.Steps = append(p.Steps, Step{At: e.at, After: e.after})
+			p.Steps = append(p.Steps, Step{At: e.at.rat(), After: e.after})
 		}
 		s := &p.Steps[len(p.Steps)-1]
 		for _, element := range members[e.line] {
@@ -353,12 +352,12 @@ func (m *Motion) Path() *Path {
 // events tells when an element on a line takes another integer. A real that rises has the
 // next integer where it is halfway to it, ties being rounded up; one that falls has the one
 // before just after that.
-func (m *Motion) events(line []piece, tell func(at *big.Rat, after bool, value int)) {
+func (m *Motion) events(line []piece, tell func(at fraction, after bool, value int)) {
 	now := m.levelAt(line, zero)
 	for i, p := range line {
-		end := one
+		end := fractionOf(one)
 		if i+1 < len(line) {
-			end = line[i+1].from
+			end = fractionOf(line[i+1].from)
 		}
 		rises := p.way()
 		if rises == 0 {
@@ -373,11 +372,11 @@ func (m *Motion) events(line []piece, tell func(at *big.Rat, after bool, value i
 			if n > m.most || n <= m.least {
 				break
 			}
-			at := when(n)
-			if at == nil {
+			at, ever := when(n)
+			if !ever {
 				break
 			}
-			if c := at.Cmp(end); c > 0 || c == 0 && rises < 0 {
+			if c := at.compare(end); c > 0 || c == 0 && rises < 0 {
 				break
 			}
 			now += rises
@@ -387,15 +386,21 @@ func (m *Motion) events(line []piece, tell func(at *big.Rat, after bool, value i
 }
 
 // reaches tells the size at which an element on a line has a real that is rounded to n, or
-// just not to n-1.
-func (m *Motion) reaches(p piece) func(n int) *big.Rat {
+// just not to n-1; of some lines there is none.
+func (m *Motion) reaches(p piece) func(n int) (at fraction, ever bool) {
 	if p.c != nil {
-		return func(n int) *big.Rat { return p.when(quotient(difference(rat(int64(n), 1), m.offset), m.gain)) }
+		return func(n int) (fraction, bool) {
+			at := p.when(quotient(difference(rat(int64(n), 1), m.offset), m.gain))
+			if at == nil {
+				return fraction{}, false
+			}
+			return fractionOf(at), true
+		}
 	}
 	// gain*(a+bt)+offset = n at t = n*step - from.
 	step := new(big.Rat).Inv(product(m.gain, p.b))
-	from := product(sum(product(m.gain, p.a), m.offset), step)
-	return func(n int) *big.Rat { return difference(product(rat(int64(n), 1), step), from) }
+	of := multiples(step, product(sum(product(m.gain, p.a), m.offset), step))
+	return func(n int) (fraction, bool) { return of(n), true }
 }
 
 // Before is the image just before step i; before step 0 it is Start, before len(Steps) the last.

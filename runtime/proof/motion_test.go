@@ -1,10 +1,13 @@
 package proof
 
 import (
+	"fmt"
 	"math"
 	"math/big"
 	"math/rand/v2"
+	"os"
 	"slices"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -98,47 +101,58 @@ func TestPathByHand(t *testing.T) {
 // random sizes the path has the image that is computed for the size by itself; and no step
 // changes nothing.
 func TestPathEqualsTheImagesOfSizes(t *testing.T) {
-	rng := rand.New(rand.NewPCG(1, 1))
+	for n, k := range kinds {
+		t.Run(k.String(), func(t *testing.T) {
+			t.Parallel()
+			pathOfSizes(t, rand.New(rand.NewPCG(1, uint64(n))), k)
+		})
+	}
+}
+
+func pathOfSizes(t *testing.T, rng *rand.Rand, k *Kind) {
 	tiny := big.NewRat(1, 1<<50)
-	for _, k := range kinds {
-		for _, r := range [][2]float32{{0, 1}, {-1, 1}, {0, 255}, {-2.118, 2.64}} {
-			for _, shape := range [][]int{{1, 2, 3}, {3, 2, 3}, {4, 3}} {
-				in, x := item(rng, k, r[0], r[1], shape...)
-				if rng.IntN(3) == 0 {
-					x[0] = in.Low + (in.High-in.Low)*rng.Float32() // no byte
+	for _, r := range [][2]float32{{0, 1}, {-1, 1}, {0, 255}, {-2.118, 2.64}} {
+		for _, shape := range [][]int{{1, 2, 3}, {3, 2, 3}, {4, 3}} {
+			in, x := item(rng, k, r[0], r[1], shape...)
+			if rng.IntN(3) == 0 {
+				x[0] = in.Low + (in.High-in.Low)*rng.Float32() // no byte
+			}
+			m := motion(t, k, in, x)
+			p := m.Path()
+			now := m.At(zero)
+			require.Equal(t, now, p.Start)
+			for _, s := range p.Steps {
+				require.NotEmpty(t, s.Changes)
+				for _, c := range s.Changes {
+					require.NotEqual(t, now[c.Element], c.Value)
+					now[c.Element] = c.Value
 				}
-				m := motion(t, k, in, x)
-				p := m.Path()
-				now := m.At(zero)
-				require.Equal(t, now, p.Start)
-				for _, s := range p.Steps {
-					require.NotEmpty(t, s.Changes)
-					for _, c := range s.Changes {
-						require.NotEqual(t, now[c.Element], c.Value)
-						now[c.Element] = c.Value
-					}
-					require.True(t, s.At.Sign() >= 0 && s.At.Cmp(one) <= 0, "%s", s.At)
-					if len(p.Steps) > 200 && rng.IntN(len(p.Steps)/100) > 0 {
-						continue
-					}
-					if !s.After {
-						require.Equal(t, now, m.At(s.At), "%s %v at %s", k, shape, s.At)
-					} else {
-						require.Equal(t, now, m.At(sum(s.At, tiny)), "%s %v after %s", k, shape, s.At)
-					}
-					assert.Equal(t, p.Before(p.Begun(s.At)), m.At(s.At), "%s %v at %s", k, shape, s.At)
+				require.True(t, s.At.Sign() >= 0 && s.At.Cmp(one) <= 0, "%s", s.At)
+				if len(p.Steps) > 200 && rng.IntN(len(p.Steps)/100) > 0 {
+					continue
 				}
-				for range 50 {
-					at := big.NewRat(rng.Int64N(1<<40), 1<<40)
-					require.Equal(t, m.At(at), p.Before(p.Begun(at)), "%s %v at %s", k, shape, at)
+				if !s.After {
+					require.Equal(t, now, m.At(s.At), "%s %v at %s", k, shape, s.At)
+				} else {
+					require.Equal(t, now, m.At(sum(s.At, tiny)), "%s %v after %s", k, shape, s.At)
 				}
+				assert.Equal(t, p.Before(p.Begun(s.At)), m.At(s.At), "%s %v at %s", k, shape, s.At)
+			}
+			for range 50 {
+				at := big.NewRat(rng.Int64N(1<<40), 1<<40)
+				require.Equal(t, m.At(at), p.Before(p.Begun(at)), "%s %v at %s", k, shape, at)
 			}
 		}
 	}
 }
 
-// draws is the random sizes of the next test of all kinds and shapes.
-const draws = 100_000
+// draws is the random sizes of the next test of all kinds and shapes; with DNNC_FULL ten times as many.
+func draws() int {
+	if os.Getenv("DNNC_FULL") != "" {
+		return 100_000
+	}
+	return 10_000
+}
 
 // TestDisturbGivesTheImagesOfThePath: at random sizes the images that package disturb makes,
 // quantized, are those of the path. Within 1e-6 of a step, and where an element is nearer to
@@ -146,57 +160,68 @@ const draws = 100_000
 // white or black, whose chroma is a share of little room, sooner. Of gain, whose way is drawn, a
 // seed stands for each way; drift draws the line itself, and is not among them.
 func TestDisturbGivesTheImagesOfThePath(t *testing.T) {
-	rng := rand.New(rand.NewPCG(2, 2))
 	shapes := [][]int{{1, 7, 5}, {3, 5, 4}}
 	ways := slices.DeleteFunc(slices.Clone(kinds), func(k *Kind) bool { return k.Name == "drift" })
-	each := draws / (len(ways) * len(shapes))
-	if testing.Short() {
-		each /= 10
-	}
-	differ, drawn := 0, 0
-	for _, k := range ways {
-		for _, shape := range shapes {
+	each := draws() / (len(ways) * len(shapes))
+	var differ, drawn atomic.Int64
+	t.Cleanup(func() {
+		assert.Greater(t, drawn.Load(), int64(each))
+		assert.Less(t, differ.Load(), drawn.Load()/10_000, "elements that float32 puts on the other side of a bound")
+	})
+	for i, k := range ways {
+		for j, shape := range shapes {
 			if k.Name == "gain" { // the way of each channel is drawn by itself
 				shape = []int{1, 35}
 			}
-			var in disturb.Input
-			var x, gradient []float32
-			var m *Motion
-			for i := range each {
-				if i%500 == 0 {
-					in, x = item(rng, k, 0, 1, shape...)
-					if k.sample != nil && i%1000 == 0 {
-						in, x = item(rng, k, -128./127, 1, shape...) // an integer is 0, and no byte lies between two
-					}
-					m = motion(t, k, in, x)
-					gradient = make([]float32, len(x))
-					for j := range gradient {
-						gradient[j] = map[string]float32{"brighter": -1, "darker": 1}[k.Way]
-					}
-				}
-				n := rng.Int64N(1<<53-1) + 1
-				at := big.NewRat(n, 1<<53)
-				size, exact := at.Float64()
-				require.True(t, exact)
-				list, err := disturb.Parse(k.Name, []disturb.Input{in})
-				require.NoError(t, err)
-				c := list[0]
-				c.Size = size
-				b, err := disturb.Images(data.Batch{N: 1, Shape: shape, X: x}, 0, c, seedOf(k), func(data.Batch) ([]float32, []float32, error) { return gradient, nil, nil })
-				require.NoError(t, err)
-				got := make([]int8, len(x))
-				interp.Quantize(quant(in), b.X, got)
-				want := m.At(at)
-				for j := range want {
-					if drawn++; got[j] != want[j] {
-						differ++
-						require.True(t, m.isNear(j, at, slackOf(k, x, shape, j)), "%s %v: element %d, byte %v, at %v is %d, not %d", k, shape, j, x[j]*255, size, got[j], want[j])
-					}
-				}
+			t.Run(fmt.Sprint(k, shape, j), func(t *testing.T) {
+				t.Parallel()
+				d, n := imagesOfSizes(t, rand.New(rand.NewPCG(uint64(i), uint64(j))), k, shape, each)
+				differ.Add(int64(d))
+				drawn.Add(int64(n))
+			})
+		}
+	}
+}
+
+// imagesOfSizes holds so many images of a kind to those of the path, each of a random size, and returns how many
+// elements differ, of how many.
+func imagesOfSizes(t *testing.T, rng *rand.Rand, k *Kind, shape []int, images int) (differ, drawn int) {
+	var in disturb.Input
+	var x, gradient []float32
+	var m *Motion
+	for i := range images {
+		if i%100 == 0 {
+			in, x = item(rng, k, 0, 1, shape...)
+			if k.sample != nil && i%200 == 0 {
+				in, x = item(rng, k, -128./127, 1, shape...) // an integer is 0, and no byte lies between two
+			}
+			m = motion(t, k, in, x)
+			gradient = make([]float32, len(x))
+			for j := range gradient {
+				gradient[j] = map[string]float32{"brighter": -1, "darker": 1}[k.Way]
+			}
+		}
+		n := rng.Int64N(1<<53-1) + 1
+		at := big.NewRat(n, 1<<53)
+		size, exact := at.Float64()
+		require.True(t, exact)
+		list, err := disturb.Parse(k.Name, []disturb.Input{in})
+		require.NoError(t, err)
+		c := list[0]
+		c.Size = size
+		b, err := disturb.Images(data.Batch{N: 1, Shape: shape, X: x}, 0, c, seedOf(k), func(data.Batch) ([]float32, []float32, error) { return gradient, nil, nil })
+		require.NoError(t, err)
+		got := make([]int8, len(x))
+		interp.Quantize(quant(in), b.X, got)
+		want := m.At(at)
+		for j := range want {
+			if drawn++; got[j] != want[j] {
+				differ++
+				require.True(t, m.isNear(j, at, slackOf(k, x, shape, j)), "%s %v: element %d, byte %v, at %v is %d, not %d", k, shape, j, x[j]*255, size, got[j], want[j])
 			}
 		}
 	}
-	assert.Less(t, differ, drawn/10_000, "elements that float32 puts on the other side of a bound")
+	return differ, drawn
 }
 
 // seedOf is a seed with which package disturb takes the way of a gain.
@@ -240,7 +265,7 @@ func (m *Motion) isNear(element int, t *big.Rat, slack float64) bool {
 			p = q
 		}
 	}
-	v := sum(p.a, product(p.b, t))
+	v := p.at(t)
 	for _, by := range []float64{-slack, slack} {
 		if m.level(sum(v, new(big.Rat).SetFloat64(by))) != m.level(v) {
 			return true

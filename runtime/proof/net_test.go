@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -203,101 +204,122 @@ func enumerated(size, levels int) (all []int8) {
 	return all
 }
 
+// counts is what a test saw, from several goroutines.
+type counts struct{ ties, paths, wrong atomic.Int64 }
+
 // TestAllInputsOfTinyNetworks walks through every input of small networks, in an order in
 // which one element changes at a time, and holds each answer to the interpreter's; then decides
 // images on paths, and holds each verdict to the answers to all images of the path. Ties of
-// answers are among them.
+// answers are among them. DNNC_FULL decides more images.
 func TestAllInputsOfTinyNetworks(t *testing.T) {
-	ties, changed, wrong := 0, 0, 0
+	var seen counts
+	t.Cleanup(func() {
+		assert.Greater(t, seen.ties.Load(), int64(100))
+		assert.Greater(t, seen.wrong.Load(), seen.paths.Load()/20, "of %d paths", seen.paths.Load())
+	})
+	images := 12
+	if os.Getenv("DNNC_FULL") != "" {
+		images = 60
+	}
 	for i, b := range tiny {
 		for _, round := range []string{ir.RoundHalfUp, ir.RoundTFLite} {
-			classes := map[bool]int{true: 6, false: 3}[strings.Contains(b.body, "concat")]
-			text := fmt.Sprintf("network net(x: f32%s in [0,1]) -> f32[%d] {\n  %s\n  return y\n}\n", b.shape, classes, b.body)
-			m := network(t, uint64(40+i), text, b.constants, round, passes.Quantized)
-			prog, err := interp.CompileInt(m)
-			require.NoError(t, err)
-			size := m.Inputs[0].Type.Shape.Size()
-			n := 1
-			for range size {
-				n *= b.levels
+			t.Run(fmt.Sprint(i, round), func(t *testing.T) {
+				t.Parallel()
+				classes := map[bool]int{true: 6, false: 3}[strings.Contains(b.body, "concat")]
+				text := fmt.Sprintf("network net(x: f32%s in [0,1]) -> f32[%d] {\n  %s\n  return y\n}\n", b.shape, classes, b.body)
+				m := network(t, uint64(40+i), text, b.constants, round, passes.Quantized)
+				prog, err := interp.CompileInt(m)
+				require.NoError(t, err)
+				net, err := proof.NewNet(m)
+				require.NoError(t, err)
+				w, err := net.NewWalker()
+				require.NoError(t, err)
+				walkAll(t, w, prog, b.levels, &seen)
+				for k := range images {
+					walkPaths(t, w, prog, k, &seen)
+				}
+			})
+		}
+	}
+}
+
+// walkAll brings a network to every input of so many levels.
+func walkAll(t *testing.T, w *proof.Walker, prog *interp.Int, levels int, seen *counts) {
+	size, classes := prog.Size(prog.Module.Inputs[0]), prog.Size(prog.Module.Outputs[0])
+	all := enumerated(size, levels)
+	n := len(all) / size
+	require.Equal(t, 1<<16, n)
+	want, err := prog.Forward(t.Context(), all, n)
+	require.NoError(t, err)
+	w.Set(all[:size])
+	for k := range n {
+		x := all[k*size : (k+1)*size]
+		var changes []proof.Change
+		for j, v := range x {
+			if k > 0 && v != all[(k-1)*size+j] {
+				changes = append(changes, proof.Change{Element: int32(j), Value: v})
 			}
-			require.Equal(t, 1<<16, n)
-			all := enumerated(size, b.levels)
-			want, err := prog.Forward(t.Context(), all, n)
-			require.NoError(t, err)
-			net, err := proof.NewNet(m)
-			require.NoError(t, err)
-			w, err := net.NewWalker()
-			require.NoError(t, err)
-			w.Set(all[:size])
-			for k := range n {
-				x := all[k*size : (k+1)*size]
-				var changes []proof.Change
-				for j, v := range x {
-					if k > 0 && v != all[(k-1)*size+j] {
-						changes = append(changes, proof.Change{Element: int32(j), Value: v})
-					}
-				}
-				require.LessOrEqual(t, len(changes), 1)
-				w.Move(0, changes)
-				y := want[k*classes : (k+1)*classes]
-				if !slices.Equal(y, w.Answer()) {
-					require.Equal(t, y, w.Answer(), "%s %s, input %v", b.body, round, x)
-				}
-				best := first(y)
-				for j, v := range y {
-					if j != best && v == y[best] {
-						ties++
-						break
-					}
-				}
-			}
-			for k := range 60 {
-				rng := rand.New(rand.NewPCG(uint64(k), 5))
-				in := disturb.Input{Name: "x", Holds: ir.Content{Kind: ir.Image, Axis: ir.NoAxis}, Shape: m.Inputs[0].Type.Shape, High: 1}
-				pixels := make([]float32, size)
-				for j := range pixels {
-					pixels[j] = float32(rng.IntN(256)) / 255
-				}
-				for _, name := range proof.Names() {
-					list, err := proof.KindsOf(name)
-					require.NoError(t, err)
-					for _, kind := range list {
-						motion, err := proof.NewMotion(kind, in, m.Inputs[0].Type.Quant, pixels)
-						require.NoError(t, err)
-						path := motion.Path()
-						var images []int8
-						for s := range len(path.Steps) + 1 {
-							images = append(images, path.Before(s)...)
-						}
-						out, err := prog.Forward(t.Context(), images, len(images)/size)
-						require.NoError(t, err)
-						label := first(out[:classes])
-						if k%10 == 0 {
-							label = (label + 1) % classes
-						}
-						expected := -1
-						for ; expected < len(path.Steps) && first(out[(expected+1)*classes:(expected+2)*classes]) == label; expected++ {
-							if expected+1 == len(path.Steps) {
-								expected++
-								break
-							}
-						}
-						v, err := w.Walk(t.Context(), make([]int8, size), 0, path, func(y []int8) bool { return first(y) == label })
-						require.NoError(t, err)
-						require.Equal(t, expected, v.Wrong, "%s %s %s %v", b.body, round, kind, pixels)
-						if changed++; v.Wrong >= 0 && v.Wrong < len(path.Steps) {
-							wrong++
-						}
-						at := min(max(v.Wrong+1, 0), len(path.Steps))
-						require.Equal(t, out[at*classes:(at+1)*classes], v.Answer)
-					}
-				}
+		}
+		require.LessOrEqual(t, len(changes), 1)
+		w.Move(0, changes)
+		y := want[k*classes : (k+1)*classes]
+		if !slices.Equal(y, w.Answer()) {
+			require.Equal(t, y, w.Answer(), "input %v", x)
+		}
+		best := first(y)
+		for j, v := range y {
+			if j != best && v == y[best] {
+				seen.ties.Add(1)
+				break
 			}
 		}
 	}
-	assert.Greater(t, ties, 100)
-	assert.Greater(t, wrong, changed/20, "of %d paths", changed)
+}
+
+// walkPaths decides image k of a network under every kind of error.
+func walkPaths(t *testing.T, w *proof.Walker, prog *interp.Int, k int, seen *counts) {
+	rng := rand.New(rand.NewPCG(uint64(k), 5))
+	v := prog.Module.Inputs[0]
+	size, classes := prog.Size(v), prog.Size(prog.Module.Outputs[0])
+	in := disturb.Input{Name: "x", Holds: ir.Content{Kind: ir.Image, Axis: ir.NoAxis}, Shape: v.Type.Shape, High: 1}
+	pixels := make([]float32, size)
+	for j := range pixels {
+		pixels[j] = float32(rng.IntN(256)) / 255
+	}
+	for _, name := range proof.Names() {
+		list, err := proof.KindsOf(name)
+		require.NoError(t, err)
+		for _, kind := range list {
+			motion, err := proof.NewMotion(kind, in, v.Type.Quant, pixels)
+			require.NoError(t, err)
+			path := motion.Path()
+			var images []int8
+			for s := range len(path.Steps) + 1 {
+				images = append(images, path.Before(s)...)
+			}
+			out, err := prog.Forward(t.Context(), images, len(images)/size)
+			require.NoError(t, err)
+			label := first(out[:classes])
+			if k%10 == 0 {
+				label = (label + 1) % classes
+			}
+			expected := -1
+			for ; expected < len(path.Steps) && first(out[(expected+1)*classes:(expected+2)*classes]) == label; expected++ {
+				if expected+1 == len(path.Steps) {
+					expected++
+					break
+				}
+			}
+			v, err := w.Walk(t.Context(), make([]int8, size), 0, path, func(y []int8) bool { return first(y) == label })
+			require.NoError(t, err)
+			require.Equal(t, expected, v.Wrong, "%s %v", kind, pixels)
+			if seen.paths.Add(1); v.Wrong >= 0 && v.Wrong < len(path.Steps) {
+				seen.wrong.Add(1)
+			}
+			at := min(max(v.Wrong+1, 0), len(path.Steps))
+			require.Equal(t, out[at*classes:(at+1)*classes], v.Answer)
+		}
+	}
 }
 
 // TestWalkRefusesOtherPaths: one of another input.

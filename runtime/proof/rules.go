@@ -220,17 +220,21 @@ func (r *maxPool) start(args []*tensor, out *tensor) {
 
 func (r *maxPool) update(args []*tensor, out *tensor) int {
 	x, w := args[0], int32(r.g.InW)
-	plane, wide := int32(r.g.InH)*w, int32(r.g.OutW())
-	for _, i := range x.changed {
+	plane, high, wide := int32(r.g.InH)*w, int32(r.g.OutH()), int32(r.g.OutW())
+	for k, i := range x.changed {
 		c, at := i/plane, i%plane
 		for _, row := range r.rows[at/w] {
+			from := (c*high + row.out) * wide
 			for _, column := range r.columns[at%w] {
-				r.dirty.add((c*int32(r.g.OutH())+row.out)*wide + column.out)
+				// An element that was below the greatest, and is no greater, changes nothing.
+				if o := from + column.out; x.was[k] >= out.x[o] || x.x[i] > out.x[o] {
+					r.dirty.add(o)
+				}
 			}
 		}
 	}
 	for _, o := range r.dirty.list {
-		ox, oy, c := int(o)%r.g.OutW(), int(o)/r.g.OutW()%r.g.OutH(), int(o)/r.g.OutW()/r.g.OutH()
+		ox, oy, c := int(o%wide), int(o/wide%high), int(o/wide/high)
 		best := int8(math.MinInt8)
 		for ky := range r.g.KH {
 			for kx := range r.g.KW {
@@ -262,10 +266,11 @@ const levelsOf = 256
 // sums are a product's accumulators, by output pixel and channel: of 32 or of 64 bits (R5).
 type sums[A int32 | int64] struct {
 	*layer
-	acc   []A
-	now   []int8                                 // the output of each
-	row   func(acc []A, weight []int16, d int32) // adds d times the weights to as many sums
-	dirty marks                                  // groups of channels of an output pixel
+	acc []A
+	// An output changes where its sum leaves the range from least to most, in which it has the same integer.
+	least, most []A
+	row         func(acc []A, weight []int16, d int32) // adds d times the weights to as many sums
+	dirty       marks                                  // groups of channels of an output pixel
 }
 
 func newProduct(_ *Net, n *ir.Node, _ int) (func(w *Walker) rule, error) {
@@ -359,7 +364,8 @@ func boundsOf(reach int64, apply func(acc int64) int8) []int64 {
 }
 
 func newSums[A int32 | int64](l *layer, row func(acc []A, weight []int16, d int32)) *sums[A] {
-	s := &sums[A]{layer: l, row: row, acc: make([]A, len(l.base)), now: make([]int8, len(l.base))}
+	n := len(l.base)
+	s := &sums[A]{layer: l, row: row, acc: make([]A, n), least: make([]A, n), most: make([]A, n)}
 	s.dirty = newMarks(len(l.base) / l.per)
 	return s
 }
@@ -371,15 +377,38 @@ func (s *sums[A]) start(args []*tensor, out *tensor) {
 	for i, v := range args[0].x {
 		s.add(int32(i), int32(v)-s.zero)
 	}
-	for i := range s.dirty.is {
-		s.dirty.add(int32(i))
-	}
-	s.finish(out)
-	out.changed, out.was = nil, nil
 	pixels := s.g.OutH() * s.g.OutW()
-	for i, v := range s.now { // those that were 0 before, too
-		out.x[i%s.g.OutC*pixels+i/s.g.OutC] = v
+	for i := range s.acc {
+		out.x[i%s.g.OutC*pixels+i/s.g.OutC] = s.round(i, i%s.g.OutC, 0)
 	}
+	s.dirty.clear()
+}
+
+// round is the output of sum i, of a channel, and sets the range in which it keeps it. near is an integer that it
+// is often next to.
+func (s *sums[A]) round(i, channel int, near int8) int8 {
+	bounds := s.bounds[channel*(levelsOf+1):][:levelsOf+1]
+	sum := int64(s.acc[i])
+	v := max(int(near)+128-1, 0)
+	if sum >= bounds[v+1] {
+		v = min(v+2, levelsOf-1)
+	}
+	if sum < bounds[v] || sum >= bounds[v+1] {
+		v = sort.Search(levelsOf, func(v int) bool { return bounds[v+1] > sum })
+	}
+	s.least[i], s.most[i] = clipped[A](bounds[v]), clipped[A](bounds[v+1]-1)
+	return int8(v - 128)
+}
+
+// clipped is a bound on sums as one of them, which none of them is beyond.
+func clipped[A int32 | int64](bound int64) A {
+	if a := A(bound); int64(a) == bound {
+		return a
+	}
+	if bound < 0 {
+		return A(math.MinInt32)
+	}
+	return A(math.MaxInt32)
 }
 
 // add brings the sums to an element that grew by d, and returns the multiply-adds.
@@ -418,20 +447,18 @@ func (s *sums[A]) update(args []*tensor, out *tensor) (macs int) {
 	return macs
 }
 
-// finish requantizes the sums that changed.
+// finish requantizes the sums that left the ranges of their outputs.
 func (s *sums[A]) finish(out *tensor) {
 	pixels := int32(s.g.OutH() * s.g.OutW())
 	for _, d := range s.dirty.list {
 		pixel, first := d/int32(s.g.Groups), int(d)%s.g.Groups*s.per
 		from := int(d) * s.per
-		acc, now := s.acc[from:from+s.per], s.now[from:from+s.per]
+		acc := s.acc[from : from+s.per]
+		least, most := s.least[from:][:len(acc)], s.most[from:][:len(acc)]
 		for o, a := range acc {
-			bounds := s.bounds[(first+o)*(levelsOf+1):][:levelsOf+1]
-			v := int(now[o]) + 128
-			if sum := int64(a); sum < bounds[v] || sum >= bounds[v+1] {
-				v = sort.Search(levelsOf, func(v int) bool { return bounds[v+1] > sum })
-				now[o] = int8(v - 128)
-				out.set(int32(first+o)*pixels+pixel, now[o])
+			if a < least[o] || a > most[o] {
+				at := int32(first+o)*pixels + pixel
+				out.set(at, s.round(from+o, first+o, out.x[at]))
 			}
 		}
 	}
