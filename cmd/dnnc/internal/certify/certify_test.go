@@ -72,6 +72,9 @@ func TestCertify(t *testing.T) {
 	assert.Contains(t, out, "24 ranges of 4 images hold by the interpreter: right at both ends and at 96 random sizes inside")
 
 	// A range that says too much, and one that ends too early, each with a sum of its own.
+	dnnctest.Succeed(t, append(with(net, "-o", path, "-errors", "light;darken"), "-n", "2")...)
+	first, err = os.ReadFile(path)
+	require.NoError(t, err)
 	for name, change := range map[string]func(r *proof.Range){
 		"further": func(r *proof.Range) {
 			require.NoError(t, json.Unmarshal([]byte(`"1"`), r.To))
