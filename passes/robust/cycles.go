@@ -56,17 +56,22 @@ func (s *Search) bound() error {
 // offerInt8 lets layers stay in int8, which is often the fastest format of many bits, where
 // cycles are bounded by those of int8 and the user has chosen no formats.
 func (s *Search) offerInt8() {
-	i8 := ir.Of(ir.I8)
-	standard, _ := Formats(Default)
-	if !slices.Equal(s.env.Formats, standard) || s.env.MaxBits != 0 {
+	if !s.offersInt8() {
 		return
 	}
+	i8 := ir.Of(ir.I8)
 	for l, n := range s.layers {
 		if !n.Has(ir.AttrBits) {
 			s.menu[l] = append(s.menu[l], i8)
 			s.table[l] = append(s.table[l], entry{bytes: layerBytes(n, i8)})
 		}
 	}
+}
+
+// offersInt8 reports whether the user has chosen no formats.
+func (s *Search) offersInt8() bool {
+	standard, _ := Formats(Default)
+	return slices.Equal(s.env.Formats, standard) && s.env.MaxBits == 0
 }
 
 // limited bounds cycles by those of int8.
@@ -116,7 +121,7 @@ const mostCounted = 3
 
 // counted counts the instructions of a choice and of int8. Estimates err: where a choice within
 // the default limit takes more, the limit falls by the excess, and another network is looked
-// for. What cannot be counted is taken by its estimate.
+// for; int8 itself is the last. What cannot be counted is taken by its estimate.
 func (s *Search) counted(ctx context.Context, way method, n *Network) (*Network, error) {
 	env := s.env
 	if env.Instructions == nil || env.Reference == nil || !env.Budget.LimitsCycles() || s.stopped() {
@@ -136,19 +141,56 @@ func (s *Search) counted(ctx context.Context, way method, n *Network) (*Network,
 			return n, ctx.Err()
 		}
 		env.Report.Counted = &pass.Counted{Own: own, Int8: int8}
-		if own <= int8 || tries == 0 || !s.isDefault || s.most > s.cyclesOfInt8() {
+		if own <= int8 || !s.isDefault || s.most > s.cyclesOfInt8() {
 			return n, nil
+		}
+		if tries == 0 {
+			return s.orInt8(ctx, n)
 		}
 		s.most = math.Nextafter(s.cyclesOf(elems(n.Formats))*float64(int8)/float64(own), 0)
 		next, err := s.search(ctx, way)
 		if isTooSmall(err) {
-			return n, nil
+			return s.orInt8(ctx, n)
 		}
 		if err != nil {
 			return nil, err
 		}
 		n = next
 	}
+}
+
+// orInt8 is the network of int8 in place of one that takes more instructions, where the user has
+// asked for no size, formats or share that come before the limit.
+func (s *Search) orInt8(ctx context.Context, n *Network) (*Network, error) {
+	if s.env.Budget.IsGiven() || !s.offersInt8() {
+		return n, nil
+	}
+	var formats []quant.Format
+	for l, e := range uniform(s.layers, ir.Of(ir.I8)) {
+		formats = append(formats, formatOf(s.layers[l], e, s.env.Rounding))
+	}
+	reference, err := s.joint(ctx, s.final, "int8, the fastest", formats)
+	if err != nil {
+		return nil, err
+	}
+	kept, err := s.measured(ctx, reference)
+	if err != nil {
+		return nil, err
+	}
+	m, err := s.Quantized(ctx, formats)
+	if err != nil {
+		return nil, err
+	}
+	own, err := s.env.Instructions(ctx, m)
+	if err != nil || own >= s.env.Report.Counted.Own { // layers may have widths of their own
+		return n, ctx.Err()
+	}
+	s.env.Report.Counted.Own = own
+	if err := s.estimated(ctx, reference); err != nil {
+		return nil, err
+	}
+	s.env.Report.Kept.IsBelow = kept.kept.Value < s.env.Budget.Keep
+	return reference, nil
 }
 
 // cyclesOfInt8 is the estimate of int8.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -11,6 +12,8 @@ import (
 
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/passes/pass"
+	"github.com/dnnc/dnnc/passes/quant"
+	"github.com/dnnc/dnnc/runtime/measure"
 )
 
 // slowCodes is an oracle whose int8 takes one cycle a weight, odd codes as many as they have
@@ -145,6 +148,60 @@ func TestChoiceIsCounted(t *testing.T) {
 			if asked > 1 {
 				assert.InDelta(t, o.cyclesOf(n), got.Own, 1, "the count is of the choice")
 			}
+		})
+	}
+}
+
+// TestInt8ShipsWhereNothingIsAsFast: where all choices are counted above int8, int8 itself is the
+// network, measured as any other; a size or formats of the user's come first.
+func TestInt8ShipsWhereNothingIsAsFast(t *testing.T) {
+	standard, err := Formats(Default)
+	require.NoError(t, err)
+	odd := []ir.Elem{ir.OddOf(2), ir.OddOf(3), ir.OddOf(4)}
+	i8 := ir.Of(ir.I8)
+	for _, c := range []struct {
+		name    string
+		formats []ir.Elem
+		budget  pass.Budget
+		isInt8  bool
+	}{
+		{"no budget", standard, pass.Budget{Keep: .9}, true},
+		{"a build that is repeated", standard, pass.Budget{Keep: .9, Given: true}, false},
+		{"a size", standard, pass.Budget{Bits: 7}, false},
+		{"formats", odd, pass.Budget{Keep: .9}, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			o, env := slowCodes(t), environment(t)
+			o.speed = func(l int, e ir.Elem) float64 { return float64(layerWeights[l]) } // by the estimates all are equal
+			o.bounds = func([]quant.Format) measure.Bound {
+				return measure.Bound{Estimate: measure.Estimate{Value: .95}, Items: 7}
+			}
+			env.Reference, env.Formats, env.Budget = &ir.Module{}, c.formats, c.budget
+			env.Instructions = func(_ context.Context, m *ir.Module) (int, error) {
+				for _, n := range m.Layers() {
+					if e, _ := n.Elem(ir.AttrBits); e != i8 {
+						return cyclesOfInt8 + 1, nil
+					}
+				}
+				return cyclesOfInt8, nil
+			}
+			s := o.search(env)
+			way, err := findMethod("qed")
+			require.NoError(t, err)
+			n, err := s.search(all, way)
+			require.NoError(t, err)
+			n, err = s.counted(all, way, n)
+			require.NoError(t, err)
+			assert.Equal(t, c.isInt8, !slices.ContainsFunc(elems(n.Formats), func(e ir.Elem) bool { return e != i8 }))
+			if !c.isInt8 {
+				assert.Equal(t, cyclesOfInt8+1, env.Report.Counted.Own)
+				return
+			}
+			assert.Equal(t, &pass.Counted{Own: cyclesOfInt8, Int8: cyclesOfInt8}, env.Report.Counted)
+			assert.Equal(t, 288+3600+500, n.Bytes)
+			assert.Positive(t, n.KL)
+			assert.Equal(t, 7, env.Report.Kept.Judged, "the estimate is of the network that ships")
+			assert.False(t, env.Report.Kept.IsBelow)
 		})
 	}
 }
