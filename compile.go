@@ -92,7 +92,7 @@ func (b *Build) environment(errors []disturb.Condition) *pass.Env {
 		}
 	}
 	if c.Level == pass.Robust {
-		env.Instructions = b.instructions
+		env.Count = b.count
 	}
 	if !b.source.IsQuantized() {
 		env.Gradient = Gradient(b.source.Clone(), func() measure.Task { return b.Result.Task }, c.Task)
@@ -353,7 +353,7 @@ func (r *Result) warnOfExcess() {
 	b := r.Config.Budget
 	own, other, unit := certificate.Cycles(r.Module, r.Target), certificate.Cycles(whole.Module, r.Target), "estimated cycles"
 	if n := r.Env.Report.Counted; n != nil {
-		own, other, unit = float64(n.Own), float64(n.Int8), "instructions"
+		own, other, unit = float64(n.Own.Instructions), float64(n.Int8.Instructions), "instructions"
 	}
 	bytes, least := r.Module.Arena.Bytes, whole.Module.Arena.Bytes
 	if !(b.LimitsCycles() && own > other) && !(b.LimitsRAM() && bytes > least) {
@@ -366,28 +366,28 @@ func (r *Result) warnOfExcess() {
 // mostCounted bounds the bytes of constants of a network that a search compiles to count it.
 const mostCounted = 64 << 20
 
-// instructions counts those of int8, or of a candidate of integers as it would ship.
-func (b *Build) instructions(ctx context.Context, m *ir.Module) (int, error) {
+// count is what int8 takes, or a candidate of integers as it would ship.
+func (b *Build) count(ctx context.Context, m *ir.Module) (pass.Taken, error) {
 	r := b.Result
 	bytes := 0
 	for _, c := range m.Consts {
 		bytes += c.StoredBytes()
 	}
 	if bytes > mostCounted {
-		return 0, diag.New(diag.Pos{}, diag.Unsupported, "the network is not compiled to be counted")
+		return pass.Taken{}, diag.New(diag.Pos{}, diag.Unsupported, "the network is not compiled to be counted")
 	}
 	if m == r.Env.Reference {
-		return r.Reference().Instructions(ctx)
+		return r.Reference().taken(ctx)
 	}
 	m.After = passes.Tuned
 	c := r.Config
 	c.Warn, c.Observe = nil, nil
 	plain := &pass.Env{Target: c.Target, Level: c.Level, Small: c.SmallCode, Stream: c.Stream, Budget: c.Budget}
 	if err := passes.Table.Run(ctx, m, plain, pass.Options{}); err != nil {
-		return 0, err
+		return pass.Taken{}, err
 	}
 	r.candidate = &Result{Module: m, Target: c.Target, Config: c, Env: plain}
-	return r.candidate.Instructions(ctx)
+	return r.candidate.taken(ctx)
 }
 
 // choose writes the formats that a certificate records onto layers.

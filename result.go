@@ -96,6 +96,22 @@ func (r *Result) Instructions(ctx context.Context) (int, error) {
 	return r.counted, err
 }
 
+// taken is what the network takes on its target, where Instructions counts it.
+func (r *Result) taken(ctx context.Context) (pass.Taken, error) {
+	n, err := r.Instructions(ctx)
+	if err != nil {
+		return pass.Taken{}, err
+	}
+	a, err := r.Assemble(ctx)
+	if err != nil {
+		return pass.Taken{}, err
+	}
+	c := certificate.New(r.Module, r.Env)
+	c.CodeBytes = a.Code
+	flash, _ := c.Flash()
+	return pass.Taken{Instructions: n, Flash: flash}, nil
+}
+
 // Whole is the network of integers that takes all frames of its input: Module itself, or what
 // Module is a step of. Of a dump of a step it is the step, as there is nothing else.
 func (r *Result) Whole() *ir.Module {

@@ -168,10 +168,10 @@ type Env struct {
 	// nearest, planned for the target as -O int8 plans it. What int8 takes is the default limit
 	// of a search. Nil: there is none.
 	Uniform func(ctx context.Context, m *ir.Module, e ir.Elem) (*ir.Module, error)
-	// Instructions counts those of a run of a network on the target, without an emulator: of
-	// Reference, or of one of integers, planned as it would ship. It fails where nothing counts
-	// them. Nil: there is no limit that asks for it.
-	Instructions func(ctx context.Context, m *ir.Module) (int, error)
+	// Count is what a network takes on the target, counted without an emulator: Reference, or
+	// one of integers, planned as it would ship. It fails where nothing counts instructions. Nil:
+	// there is no limit that asks for it.
+	Count func(ctx context.Context, m *ir.Module) (Taken, error)
 	// Plan plans a calibrated network for the target, with weights of 8 bits and 16 bits for the values that
 	// are marked: the bytes of its arena within the budget, and the estimated cycles of its layers. Nil:
 	// there is no bound on the arena.
@@ -242,12 +242,20 @@ type SearchReport struct {
 	Table       []LayerCosts
 	Left        []string // elements of results that the divergence leaves out: they hardly move
 	Kept        *Kept    // by a search for a share; nil of others, and where no images were left
-	Counted     *Counted // instructions of the chosen network and of int8; nil where nothing counted them
+	Counted     *Counted // what the chosen network takes, and int8; nil where nothing counted it
 }
 
-// Counted is the instructions of a run of the network that a search chose, and of the same network
-// in int8.
-type Counted struct{ Own, Int8 int }
+// Counted is what the network takes that a search chose, and the same network in int8.
+type Counted struct{ Own, Int8 Taken }
+
+// Taken is what a network takes on its target: the instructions of a run, and the bytes of its
+// object's code and constants.
+type Taken struct{ Instructions, Flash int }
+
+// Within reports whether a network takes at most what another takes.
+func (t Taken) Within(other Taken) bool {
+	return t.Instructions <= other.Instructions && t.Flash <= other.Flash
+}
 
 // Kept is what images that nothing else saw say of the choice of a search for a share of
 // the robust accuracy.

@@ -121,13 +121,14 @@ const mostCounted = 3
 
 // counted counts the instructions of a choice and of int8. Estimates err: where a choice within
 // the default limit takes more, the limit falls by the excess, and another network is looked
-// for; int8 itself is the last. What cannot be counted is taken by its estimate.
+// for; int8 itself is the last, and comes before a choice whose code takes more flash than its
+// weights save. What cannot be counted is taken by its estimate.
 func (s *Search) counted(ctx context.Context, way method, n *Network) (*Network, error) {
 	env := s.env
-	if env.Instructions == nil || env.Reference == nil || !env.Budget.LimitsCycles() || s.stopped() {
+	if env.Count == nil || env.Reference == nil || !env.Budget.LimitsCycles() || s.stopped() {
 		return n, nil
 	}
-	int8, err := env.Instructions(ctx, env.Reference)
+	int8, err := env.Count(ctx, env.Reference)
 	if err != nil {
 		return n, ctx.Err()
 	}
@@ -136,18 +137,18 @@ func (s *Search) counted(ctx context.Context, way method, n *Network) (*Network,
 		if err != nil {
 			return nil, err
 		}
-		own, err := env.Instructions(ctx, m)
+		own, err := env.Count(ctx, m)
 		if err != nil {
 			return n, ctx.Err()
 		}
 		env.Report.Counted = &pass.Counted{Own: own, Int8: int8}
-		if own <= int8 || !s.isDefault || s.most > s.cyclesOfInt8() {
+		if !s.isDefault || s.most > s.cyclesOfInt8() {
 			return n, nil
 		}
-		if tries == 0 {
+		if own.Instructions <= int8.Instructions || tries == 0 {
 			return s.orInt8(ctx, n)
 		}
-		s.most = math.Nextafter(s.cyclesOf(elems(n.Formats))*float64(int8)/float64(own), 0)
+		s.most = math.Nextafter(s.cyclesOf(elems(n.Formats))*float64(int8.Instructions)/float64(own.Instructions), 0)
 		next, err := s.search(ctx, way)
 		if isTooSmall(err) {
 			return s.orInt8(ctx, n)
@@ -159,10 +160,11 @@ func (s *Search) counted(ctx context.Context, way method, n *Network) (*Network,
 	}
 }
 
-// orInt8 is the network of int8 in place of one that takes more instructions, where the user has
-// asked for no size, formats or share that come before the limit.
+// orInt8 is the network of int8 in place of a counted one that takes more instructions or flash,
+// where the user has asked for no size, formats or share that come before.
 func (s *Search) orInt8(ctx context.Context, n *Network) (*Network, error) {
-	if s.env.Budget.IsGiven() || !s.offersInt8() {
+	counted := s.env.Report.Counted
+	if counted.Own.Within(counted.Int8) || s.env.Budget.IsGiven() || !s.offersInt8() {
 		return n, nil
 	}
 	var formats []quant.Format
@@ -181,11 +183,11 @@ func (s *Search) orInt8(ctx context.Context, n *Network) (*Network, error) {
 	if err != nil {
 		return nil, err
 	}
-	own, err := s.env.Instructions(ctx, m)
-	if err != nil || own >= s.env.Report.Counted.Own { // layers may have widths of their own
+	own, err := s.env.Count(ctx, m)
+	if err != nil || !own.Within(counted.Int8) { // layers may have widths of their own
 		return n, ctx.Err()
 	}
-	s.env.Report.Counted.Own = own
+	counted.Own = own
 	if err := s.estimated(ctx, reference); err != nil {
 		return nil, err
 	}

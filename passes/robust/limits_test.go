@@ -109,12 +109,12 @@ func TestChoiceIsCounted(t *testing.T) {
 			o, env := slowCodes(t), environment(t)
 			env.Reference, env.Formats, env.Budget = &ir.Module{}, c.formats, c.budget
 			asked, first := 0, 0.
-			env.Instructions = func(_ context.Context, m *ir.Module) (int, error) {
+			env.Count = func(_ context.Context, m *ir.Module) (pass.Taken, error) {
 				switch {
 				case c.excess == 0:
-					return 0, errors.New("nothing counts")
+					return pass.Taken{}, errors.New("nothing counts")
 				case m == env.Reference:
-					return cyclesOfInt8, nil
+					return pass.Taken{Instructions: cyclesOfInt8}, nil
 				}
 				asked++
 				sum := 0.
@@ -128,7 +128,7 @@ func TestChoiceIsCounted(t *testing.T) {
 				} else if asked > 1 {
 					assert.Less(t, sum, first/c.excess, "the limit falls by the excess")
 				}
-				return int(math.Ceil(sum)), nil
+				return pass.Taken{Instructions: int(math.Ceil(sum))}, nil
 			}
 			s := o.search(env)
 			way, err := findMethod("qed")
@@ -143,32 +143,36 @@ func TestChoiceIsCounted(t *testing.T) {
 				assert.Nil(t, got)
 				return
 			}
-			assert.Equal(t, cyclesOfInt8, got.Int8)
-			assert.LessOrEqual(t, float64(got.Own), c.most)
+			assert.Equal(t, cyclesOfInt8, got.Int8.Instructions)
+			assert.LessOrEqual(t, float64(got.Own.Instructions), c.most)
 			if asked > 1 {
-				assert.InDelta(t, o.cyclesOf(n), got.Own, 1, "the count is of the choice")
+				assert.InDelta(t, o.cyclesOf(n), got.Own.Instructions, 1, "the count is of the choice")
 			}
 		})
 	}
 }
 
-// TestInt8ShipsWhereNothingIsAsFast: where all choices are counted above int8, int8 itself is the
-// network, measured as any other; a size or formats of the user's come first.
-func TestInt8ShipsWhereNothingIsAsFast(t *testing.T) {
+// TestInt8ShipsWhereNothingIsLess: where all choices are counted above int8, in instructions or in
+// flash, int8 itself is the network, measured as any other; a size or formats of the user's come first.
+func TestInt8ShipsWhereNothingIsLess(t *testing.T) {
 	standard, err := Formats(Default)
 	require.NoError(t, err)
 	odd := []ir.Elem{ir.OddOf(2), ir.OddOf(3), ir.OddOf(4)}
-	i8 := ir.Of(ir.I8)
+	i8, int8 := ir.Of(ir.I8), pass.Taken{Instructions: cyclesOfInt8, Flash: 2000}
 	for _, c := range []struct {
 		name    string
 		formats []ir.Elem
 		budget  pass.Budget
+		excess  pass.Taken // of codes over int8
 		isInt8  bool
 	}{
-		{"no budget", standard, pass.Budget{Keep: .9}, true},
-		{"a build that is repeated", standard, pass.Budget{Keep: .9, Given: true}, false},
-		{"a size", standard, pass.Budget{Bits: 7}, false},
-		{"formats", odd, pass.Budget{Keep: .9}, false},
+		{"slower", standard, pass.Budget{Keep: .9}, pass.Taken{Instructions: 1}, true},
+		{"larger", standard, pass.Budget{Keep: .9}, pass.Taken{Flash: 1}, true},
+		{"equal", standard, pass.Budget{Keep: .9}, pass.Taken{}, false},
+		{"smaller, slower", standard, pass.Budget{Keep: .9}, pass.Taken{Instructions: 1, Flash: -9}, true},
+		{"a build that is repeated", standard, pass.Budget{Keep: .9, Given: true}, pass.Taken{Instructions: 1}, false},
+		{"a size", standard, pass.Budget{Bits: 7}, pass.Taken{Instructions: 1}, false},
+		{"formats", odd, pass.Budget{Keep: .9}, pass.Taken{Instructions: 1}, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			o, env := slowCodes(t), environment(t)
@@ -177,13 +181,13 @@ func TestInt8ShipsWhereNothingIsAsFast(t *testing.T) {
 				return measure.Bound{Estimate: measure.Estimate{Value: .95}, Items: 7}
 			}
 			env.Reference, env.Formats, env.Budget = &ir.Module{}, c.formats, c.budget
-			env.Instructions = func(_ context.Context, m *ir.Module) (int, error) {
+			env.Count = func(_ context.Context, m *ir.Module) (pass.Taken, error) {
 				for _, n := range m.Layers() {
 					if e, _ := n.Elem(ir.AttrBits); e != i8 {
-						return cyclesOfInt8 + 1, nil
+						return pass.Taken{Instructions: int8.Instructions + c.excess.Instructions, Flash: int8.Flash + c.excess.Flash}, nil
 					}
 				}
-				return cyclesOfInt8, nil
+				return int8, nil
 			}
 			s := o.search(env)
 			way, err := findMethod("qed")
@@ -194,10 +198,10 @@ func TestInt8ShipsWhereNothingIsAsFast(t *testing.T) {
 			require.NoError(t, err)
 			assert.Equal(t, c.isInt8, !slices.ContainsFunc(elems(n.Formats), func(e ir.Elem) bool { return e != i8 }))
 			if !c.isInt8 {
-				assert.Equal(t, cyclesOfInt8+1, env.Report.Counted.Own)
+				assert.Equal(t, int8.Instructions+c.excess.Instructions, env.Report.Counted.Own.Instructions)
 				return
 			}
-			assert.Equal(t, &pass.Counted{Own: cyclesOfInt8, Int8: cyclesOfInt8}, env.Report.Counted)
+			assert.Equal(t, &pass.Counted{Own: int8, Int8: int8}, env.Report.Counted)
 			assert.Equal(t, 288+3600+500, n.Bytes)
 			assert.Positive(t, n.KL)
 			assert.Equal(t, 7, env.Report.Kept.Judged, "the estimate is of the network that ships")

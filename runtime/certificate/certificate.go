@@ -539,6 +539,11 @@ func New(m *ir.Module, env *pass.Env) *Certificate {
 	return c
 }
 
+// Flash is the bytes of the object's code and constants, where its code is known.
+func (c *Certificate) Flash() (bytes int, isKnown bool) {
+	return c.WeightBytes + c.OtherBytes + c.CodeBytes, c.CodeBytes > 0
+}
+
 // Cycles is the estimate of the layers with weights, of recurrences, of spectrograms and of the frames that streams
 // keep: of their kernels, or where none are chosen yet, of the fastest ones. It is 0 where one of them has no
 // estimate.

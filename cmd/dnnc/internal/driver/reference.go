@@ -28,11 +28,6 @@ func (b *build) reference() (*certificate.Certificate, error) {
 	return c, nil
 }
 
-// flashOf is the bytes of an object, where its code is known.
-func flashOf(c *certificate.Certificate) (bytes int, isKnown bool) {
-	return c.WeightBytes + c.OtherBytes + c.CodeBytes, c.CodeBytes > 0
-}
-
 // warnOfFlash warns of an object that takes more flash than int8's: its weights have fewer bits,
 // but what decodes them, or its tables, may take more than they save.
 func (b *build) warnOfFlash() error {
@@ -46,8 +41,8 @@ func (b *build) warnOfFlash() error {
 	if err != nil {
 		return err
 	}
-	own, isKnown := flashOf(b.cert)
-	other, isOther := flashOf(c)
+	own, isKnown := b.cert.Flash()
+	other, isOther := c.Flash()
 	if isKnown && isOther && own > other {
 		b.r.Warn(diag.Warn(diag.AboveInt8, "on %s the network takes %d bytes of flash, int8 %d bytes", b.r.Target.Name, own, other).
 			WithHelp("-O int8 takes less; -O size takes less code; other -formats take other code"))
@@ -69,7 +64,7 @@ func (b *build) compare(out io.Writer) error {
 	}
 	int8, own, unit := int(c.Cycles), int(b.cert.Cycles), "estimated cycles"
 	if n := b.r.Env.Report.Counted; n != nil {
-		int8, own, unit = n.Int8, n.Own, "instructions"
+		int8, own, unit = n.Int8.Instructions, n.Own.Instructions, "instructions"
 	}
 	rows := [][]string{{b.r.Target.Name, "flash", "arena and stack", unit}}
 	for _, x := range []struct {
@@ -77,7 +72,7 @@ func (b *build) compare(out io.Writer) error {
 		c    *certificate.Certificate
 		time int
 	}{{"int8", c, int8}, {b.r.Module.Name, b.cert, own}} {
-		flash, isKnown := flashOf(x.c)
+		flash, isKnown := x.c.Flash()
 		rows = append(rows, []string{x.name, known(isKnown, flash),
 			known(x.c.StackBytes > 0, x.c.ArenaBytes+x.c.StackBytes), known(x.time > 0, x.time)})
 	}

@@ -57,7 +57,8 @@ const noObject = "no object, and so no bytes of code and stack"
 // others say is certain.
 var figures = []*figure{
 	{name: "flash", unit: "bytes", units: bytesOf, of: func(c *certificate.Certificate) (float64, string) {
-		return float64(c.WeightBytes + c.OtherBytes + c.CodeBytes), lacks(c.CodeBytes == 0, noObject)
+		bytes, isKnown := c.Flash()
+		return float64(bytes), lacks(!isKnown, noObject)
 	}},
 	{name: "ram", unit: "bytes", units: bytesOf, of: func(c *certificate.Certificate) (float64, string) {
 		return float64(c.ArenaBytes + c.StackBytes), lacks(c.CodeBytes == 0, noObject)
