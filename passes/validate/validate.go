@@ -387,7 +387,8 @@ func (v *Validator) lowered(ctx context.Context, a, b *ir.Module) error {
 		if err != nil {
 			return err
 		}
-		most := func(float64) float64 { return steps(n) + noise }
+		all := steps(n) + noise
+		most := func(float64) float64 { return all }
 		if n.Op == ir.Spectrogram {
 			if most, err = spectrogramSteps(a.Ops[i], n); err != nil {
 				return err

@@ -28,7 +28,7 @@ import (
 
 // TestRandomNetworks is a part of what dnnc fuzz does at length.
 func TestRandomNetworks(t *testing.T) {
-	n, objects := 100, 4
+	n, objects := 60, 3
 	if os.Getenv("DNNC_FULL") != "" {
 		n, objects = 3000, 300
 	}
