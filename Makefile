@@ -50,7 +50,7 @@ fuzz = set -e; for f in Parse:syntax Read:weights Parse:onnx Parse:tflite Open:d
 
 # What takes longer: whole searches, every width on every target on 500 images, accuracy
 # on Fashion-MNIST's 10,000 test images (Debian's dataset-fashion-mnist), hundreds of runs
-# that are killed, examples and recurrent networks on four targets, the conformance
+# that are killed, every byte changed, streams of 1,000 frames on five targets, projects of every kind and task, examples and recurrent networks on four targets, the conformance
 # suite in every format on every target, the rule of -keep 120,000 times, C of every format by every compiler, 3,000
 # random networks, the race detector on every package, a minute of fuzzing for each
 # parser.
@@ -58,7 +58,9 @@ test-full: test-tools
 	@.ci/install dataset-fashion-mnist
 	DNNC_FULL=1 $(GO) test -v -timeout 60m ./passes
 	DNNC_FULL=1 $(GO) test -v -timeout 60m -run PromisesAreKept ./passes/robust
-	DNNC_FULL=1 $(GO) test -v -timeout 60m -run "FullVerify|ExamplesVerify|RecurrentVerifies|EmbeddingVerifies" ./cmd/dnnc/internal/verify
+	DNNC_FULL=1 $(GO) test -v -timeout 60m -run "FullVerify|ExamplesVerify|RecurrentVerifies|EmbeddingVerifies|EveryByte|Streams$$" ./cmd/dnnc/internal/verify
+	DNNC_FULL=1 $(GO) test -timeout 60m -run ProjectsOfEveryTask ./cmd/dnnc/internal/project
+	DNNC_FULL=1 $(GO) test -timeout 60m -run EveryByteDamaged ./frontend/tflite
 	DNNC_FULL=1 $(GO) test -v -timeout 60m -run "FullAccuracy|FullPlane" ./cmd/dnnc/internal/eval
 	DNNC_FULL=1 $(GO) test -v -timeout 60m -run Killed ./cmd/dnnc/internal/driver
 	DNNC_FULL=1 $(GO) test -v -timeout 120m -run ParsersWithstand ./cmd/dnnc/internal/command
