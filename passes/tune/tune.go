@@ -15,6 +15,8 @@ import (
 	"slices"
 	"strings"
 
+	"gonum.org/v1/gonum/stat"
+
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/passes/quant"
@@ -39,6 +41,9 @@ const (
 	calmer = 4.
 	// fixed is the part of the steps at the end in which codes stay.
 	fixed = 5
+	// sure is the standard errors by which the divergence of images must fall that chose nothing:
+	// one in twenty falls by chance. Of images that chose the best of several looks it is sureOfChosen.
+	sure, sureOfChosen = 1.645, 2.
 	// mostFlips is how often a code may change before it stays.
 	mostFlips = 6
 	// bytesFor is the workers whose memory counts: a number that is the same on every machine,
@@ -232,6 +237,8 @@ func (t *tuning) plan(q *ir.Module, clean data.Batch, judge, final *exam, effort
 	left := effort - (2*whole-rest)*float64(judge.N) // q, and what lies before the layers that change
 	if final != judge {
 		left -= whole * float64(2*final.N)
+	} else {
+		left -= rest * float64(judge.N) // the best once more
 	}
 	for ; ; p.looks-- {
 		t.share(&p, q, clean, left-rest*float64(p.looks*judge.N), float64(p.batch)*float64(straight.MACs()))
@@ -310,7 +317,7 @@ func (t *tuning) descend(ctx context.Context, q *ir.Module, l *lessons, judge, f
 	if err != nil {
 		return q, err
 	}
-	best, least, missed, share := slices.Clone(t.params), before, 0, 1.
+	best, least, missed, share := slices.Clone(t.params), stat.Mean(before, nil), 0, 1.
 	rng := rand.New(rand.NewPCG(t.env.Seed, pass.TuneAt))
 	opt, slopes := newAdam(len(t.params)), make([]float64, len(t.params))
 	var order []int
@@ -321,11 +328,11 @@ func (t *tuning) descend(ctx context.Context, q *ir.Module, l *lessons, judge, f
 		}
 		isStopped := t.env.Enough != nil && t.env.Enough() || t.env.Tune.Steps > 0 && step == t.env.Tune.Steps
 		if step > 0 && (step*looks/steps != (step-1)*looks/steps || step == steps || isStopped) {
-			d, err := t.judged(ctx, m, judge)
+			list, err := t.judged(ctx, m, judge)
 			if err != nil {
 				return q, err
 			}
-			if d < least && types(m) == t.types {
+			if d := stat.Mean(list, nil); d < least && types(m) == t.types {
 				best, least, missed = slices.Clone(t.params), d, 0
 			} else if missed++; missed == misses && step < steps {
 				copy(t.params, best)
@@ -351,7 +358,7 @@ func (t *tuning) descend(ctx context.Context, q *ir.Module, l *lessons, judge, f
 		}
 		t.move(opt, slopes, share*schedule(step, steps), step >= steps-steps/fixed)
 	}
-	return t.accept(ctx, q, best, before, least, judge, final)
+	return t.accept(ctx, q, best, before, judge, final)
 }
 
 // slopes writes those of the mean divergence over some lessons with respect to the parameters.
@@ -429,16 +436,16 @@ func types(m *ir.Module) string {
 	return b.String()
 }
 
-// judged is the divergence on the images of an exam of a network that lower made: what lies before
+// judged is the divergences on the images of an exam of a network that lower made: what lies before
 // the layers that change is computed once, as it is the same in each of them.
-func (t *tuning) judged(ctx context.Context, m *ir.Module, x *exam) (float64, error) {
+func (t *tuning) judged(ctx context.Context, m *ir.Module, x *exam) ([]float64, error) {
 	p, err := interp.CompileInt(m)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	if x.values == nil {
 		if x.values, err = t.given(ctx, p, x.Batch); err != nil {
-			return 0, err
+			return nil, err
 		}
 	}
 	v := p.Tensors(x.N, m.Outputs...)
@@ -448,40 +455,44 @@ func (t *tuning) judged(ctx context.Context, m *ir.Module, x *exam) (float64, er
 		}
 	}
 	if err := p.Run(ctx, v, x.N, t.from, len(m.Ops)); err != nil {
-		return 0, err
+		return nil, err
 	}
 	t.spent += t.rest(m) * float64(x.N)
-	return t.divergence(ctx, x, interp.ResultReals(m, p.Gather(v, x.N)))
+	return t.divergences(ctx, x, interp.ResultReals(m, p.Gather(v, x.N)))
 }
 
-// judgedWhole is the divergence of any network on the images of an exam.
-func (t *tuning) judgedWhole(ctx context.Context, m *ir.Module, x *exam) (float64, error) {
+// judgedWhole is the divergences of any network on the images of an exam.
+func (t *tuning) judgedWhole(ctx context.Context, m *ir.Module, x *exam) ([]float64, error) {
 	p, err := interp.CompileInt(m)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	got, err := interp.Logits(ctx, p, x.X, x.N)
 	if err != nil {
-		return 0, err
+		return nil, err
 	}
 	t.spent += float64(m.MACs()) * float64(x.N)
-	return t.divergence(ctx, x, got)
+	return t.divergences(ctx, x, got)
 }
 
-// divergence is that of answers to the images of an exam.
-func (t *tuning) divergence(ctx context.Context, x *exam, got []float32) (float64, error) {
+// divergences are those of answers to the images of an exam.
+func (t *tuning) divergences(ctx context.Context, x *exam, got []float32) ([]float64, error) {
 	if x.answers == nil {
 		var err error
 		if x.answers, err = t.float.Results(ctx, x.X, x.N); err != nil {
-			return 0, err
+			return nil, err
 		}
 	}
-	return t.task.Diverge(t.scale, x.X, x.answers, got).KL, nil
+	list := make([]float64, x.N)
+	for i := range list {
+		list[i] = t.task.Item(t.scale, part(x.X, i, x.N), part(x.answers, i, x.N), part(got, i, x.N))
+	}
+	return list, nil
 }
 
-// accept is the network of the least divergence, if images that did not choose it show less
-// than before, too.
-func (t *tuning) accept(ctx context.Context, q *ir.Module, best []float64, before, least float64, judge, final *exam) (*ir.Module, error) {
+// accept is the network of the least divergence, if images that did not choose it surely show less
+// than before, too. Where there are none, those that chose it must be surer of it.
+func (t *tuning) accept(ctx context.Context, q *ir.Module, best, before []float64, judge, final *exam) (*ir.Module, error) {
 	if t.report.Steps == 0 {
 		t.report.Declined = "stopped before its first step"
 		return q, nil
@@ -492,18 +503,33 @@ func (t *tuning) accept(ctx context.Context, q *ir.Module, best []float64, befor
 		return q, err
 	}
 	tuned.After = q.After
-	t.report.Before, t.report.After = before, least
-	if final != judge {
-		if t.report.Before, err = t.judgedWhole(ctx, q, final); err != nil {
+	after, errors := []float64(nil), sureOfChosen
+	if final == judge {
+		after, err = t.judged(ctx, tuned, judge)
+	} else {
+		errors = sure
+		if before, err = t.judgedWhole(ctx, q, final); err != nil {
 			return q, err
 		}
-		if t.report.After, err = t.judgedWhole(ctx, tuned, final); err != nil {
-			return q, err
-		}
+		after, err = t.judgedWhole(ctx, tuned, final)
 	}
-	if !(least < before && t.report.After < t.report.Before) {
-		t.report.Declined = fmt.Sprintf("the divergence did not fall below %.4g on %d other disturbed images in %d steps", t.report.Before, t.report.Judged, t.report.Steps)
+	if err != nil {
+		return q, err
+	}
+	t.report.Before, t.report.After = stat.Mean(before, nil), stat.Mean(after, nil)
+	if fall, stderr := fell(before, after); !(fall > errors*stderr) {
+		t.report.Declined = fmt.Sprintf("the divergence was %.4g on %d other disturbed images and fell by %.2g in %d steps, of a standard error of %.2g", t.report.Before, t.report.Judged, fall, t.report.Steps, stderr)
 		return q, nil
 	}
 	return tuned, nil
+}
+
+// fell is the mean by which the divergences of images fell, and its standard error, in pairs.
+func fell(before, after []float64) (mean, stderr float64) {
+	falls := make([]float64, len(before))
+	for i := range falls {
+		falls[i] = before[i] - after[i]
+	}
+	mean, deviation := stat.MeanStdDev(falls, nil)
+	return mean, deviation / math.Sqrt(float64(len(falls)))
 }

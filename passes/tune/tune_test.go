@@ -85,13 +85,13 @@ func images(seed uint64, n int) data.Batch {
 // environment is 512 images to fit, 256 that are held out, and noise.
 func environment(t *testing.T, m *ir.Module, effort string) *pass.Env {
 	t.Helper()
-	all := images(1, 768)
+	all := images(1, 1024)
 	errs, err := disturb.Parse("gaussian=0.05,0.1;fog-blend=0.3", []disturb.Input{{Name: "image", Holds: m.Inputs[0].Holds(), Shape: m.Inputs[0].Type.Shape, High: 1}})
 	require.NoError(t, err)
 	return &pass.Env{
 		Level: pass.Universal, Seed: 1, Errors: errs, Tune: pass.Tune{Effort: effort}, Task: measure.OneLabel(5),
 		Calibration: func() (data.Batch, error) { return all.Slice(0, 512), nil },
-		Holdout:     func() (data.Batch, error) { return all.Slice(512, 768), nil },
+		Holdout:     func() (data.Batch, error) { return all.Slice(512, 1024), nil },
 	}
 }
 
@@ -145,18 +145,18 @@ func TestNetwork(t *testing.T) {
 			env.Bits = c.bits
 			f, q := quantized(t, m, env)
 			was := q.String()
-			tuned, report, err := tune.Network(t.Context(), f, q, env, effort)
+			tuned, report, err := tune.Network(t.Context(), f, q, env, 3*effort)
 			require.NoError(t, err)
 			assert.Empty(t, report.Declined)
 			assert.Equal(t, was, q.String(), "the network itself stays")
 			assert.Equal(t, was, tuned.String(), "no type changes")
 			assert.Empty(t, ir.Verify(tuned))
 			assert.Less(t, report.After, report.Before)
-			assert.LessOrEqual(t, report.MACs, float64(effort))
+			assert.LessOrEqual(t, report.MACs, 3.*effort)
 			judge, err := env.Judge()
 			require.NoError(t, err)
-			assert.Equal(t, divergenceOn(t, f, q, judge), report.Before, "what the whole network has")
-			assert.Equal(t, divergenceOn(t, f, tuned, judge), report.After, "what the whole network has")
+			assert.InEpsilon(t, divergenceOn(t, f, q, judge), report.Before, 1e-12, "what the whole network has")
+			assert.InEpsilon(t, divergenceOn(t, f, tuned, judge), report.After, 1e-12, "what the whole network has")
 			before, after := divergence(t, f, q, env), divergence(t, f, tuned, env)
 			assert.Less(t, after, before)
 		})
@@ -295,7 +295,7 @@ func TestDeclinesWithoutGain(t *testing.T) {
 	require.NoError(t, err)
 	assert.Same(t, q, tuned)
 	assert.Positive(t, report.Steps)
-	assert.Contains(t, report.Declined, fmt.Sprintf("the divergence did not fall below 0 on %d other disturbed images in %d steps", same.N, report.Steps))
+	assert.Contains(t, report.Declined, fmt.Sprintf("the divergence was 0 on %d other disturbed images", same.N))
 }
 
 // TestStops: what the user ends gives the best so far, and says so.
