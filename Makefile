@@ -34,8 +34,9 @@ demo: tools bin/dnnc
 	bin/dnnc verify bin/demo/lenet5.out.dnn -target armv7 -n 500 -data testdata/lenet5/fashion-test-images-idx3-ubyte.gz
 	ls -l bin/demo
 
-# What begins goroutines, for the race detector.
-RACY = . ./ir/parallel ./ir/kernel/micro ./passes/... ./runtime/... ./cmd/dnnc/internal/lsp
+# What begins goroutines, or runs what does, for the race detector; test-full has every package.
+RACY = . ./ir/parallel ./ir/kernel/micro ./passes ./passes/pass ./passes/quant/... ./passes/robust ./passes/tune \
+	./runtime/... ./cmd/dnnc/internal/lsp
 
 # Every test that takes at most minutes, as .ci/run calls it. Whole searches, matrices,
 # fuzzing and the race detector on all packages are of test-full.

@@ -117,6 +117,9 @@ func inParts(t testing.TB, make func(b *build.Chain, x *ir.Value, n int) []*ir.V
 // any kind. Unlike time, that does not depend on what else the machine does; a list or a
 // table that is made for each part shows as a square.
 func TestManyParts(t *testing.T) {
+	if testing.Short() { // as under the race detector: what it allocates is its own
+		t.Skip("takes long")
+	}
 	for name, make := range parts {
 		t.Run(name, func(t *testing.T) {
 			of := func(n int) uint64 {

@@ -109,6 +109,9 @@ func (r *recorded) choose(t *testing.T, keep float64, hunted, judged []int) int 
 // choice to all images: it keeps less than was promised in at most 5.5 % of the draws, and
 // the rule does choose.
 func TestPromisesAreKept(t *testing.T) {
+	if testing.Short() { // as under the race detector: nothing runs side by side
+		t.Skip("takes long")
+	}
 	r := readAnswers(t)
 	everything := make([]int, len(r.answers[0]))
 	for i := range everything {

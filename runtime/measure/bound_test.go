@@ -164,6 +164,9 @@ func TestDoubt(t *testing.T) {
 // but for one draw in twenty, for shares of right answers and for measures without bounds.
 // A bound that is too low would hold always, but show nothing.
 func TestBoundsHold(t *testing.T) {
+	if testing.Short() { // as under the race detector: nothing here runs side by side
+		t.Skip("takes long")
+	}
 	const draws = 300
 	for _, c := range []struct {
 		name  string

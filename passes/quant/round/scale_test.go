@@ -27,6 +27,9 @@ var rowsOfWeights = map[string]func(rng *rand.Rand, i int) float64{
 // TestScaleIsTheBestOfTheGrid compares with trying every scale, and holds the bounds
 // to the errors that they are of.
 func TestScaleIsTheBestOfTheGrid(t *testing.T) {
+	if testing.Short() { // as under the race detector: nothing runs side by side
+		t.Skip("takes long")
+	}
 	for name, weight := range rowsOfWeights {
 		t.Run(name, func(t *testing.T) {
 			rng := rand.New(rand.NewSource(1))
