@@ -68,6 +68,7 @@ type Certificate struct {
 	NotMeasured []string        `json:"not_measured,omitempty"` // Nearness or Accuracy: what an interruption left out
 	Fidelity    *Fidelity       `json:"fidelity,omitempty"`     // absent when nothing was measured
 	Warnings    []*diag.Warning `json:"warnings,omitempty"`
+	Proof       *Proof          `json:"proof,omitempty"` // what dnnc certify proved of the output
 	Recipe      *Recipe         `json:"recipe,omitempty"`
 	Outputs     []Output        `json:"outputs,omitempty"`
 	Sum         string          `json:"sum,omitempty"` // see runtime/seal
@@ -94,6 +95,30 @@ func (c *Certificate) Output(kind string) *Output {
 		}
 	}
 	return nil
+}
+
+// Proof is what was proved of the integers on given images, for every size or place of errors:
+// the summary of a document of runtime/proof.
+type Proof struct {
+	Statement string   `json:"statement"`
+	Integers  string   `json:"integers"` // the content that the proof has, of integers alone
+	SHA256    string   `json:"sha256"`   // of the document
+	Right     string   `json:"right"`    // what makes an answer right
+	Data      []Input  `json:"data"`
+	Images    int      `json:"images"`
+	Proved    []Proved `json:"proved"`
+}
+
+// Proved is of one error: one that moves along its sizes, or one that has places.
+type Proved struct {
+	Error string `json:"error"`
+	// Sizes and Shares are, of an error of sizes, the shares of the images that are right at every size up to each.
+	Sizes  []float64 `json:"sizes,omitempty"`
+	Shares []float64 `json:"shares"` // of an error of places one: the share that is right at every place
+	// Range is the mean over the images of the size up to which the answer stays right; nil of places.
+	Range *float64 `json:"mean_range,omitempty"`
+	// Missed is the images of which a measurement at 20 sizes says more than is true.
+	Missed int `json:"sampling_misses,omitempty"`
 }
 
 // Recipe is what the build takes beside the formats of the layers, to be done again.

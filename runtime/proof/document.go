@@ -165,6 +165,24 @@ func (r *Range) Holds(size *big.Rat) bool {
 	return c > 0 || c == 0 && r.Including
 }
 
+// Hold reports whether an image is proved right at all sizes up to one in every direction of an error.
+func Hold(list []Range, size *big.Rat) bool {
+	return !slices.ContainsFunc(list, func(r Range) bool { return !r.Holds(size) })
+}
+
+// Reach is where the first of the directions of an error makes an image wrong: 0 where it is wrong
+// without one, 1 where none does. past reports that a measurement at 20 sizes misses it in some direction.
+func Reach(list []Range) (to float64, past bool) {
+	to = 1
+	for _, r := range list {
+		if r.To == nil {
+			return 0, false
+		}
+		to, past = min(to, r.To.Float()), past || r.Past
+	}
+	return to, past
+}
+
 // NewRange is the range of a verdict; then is the answer at its end.
 func NewRange(k *Kind, p *Path, v Verdict, then int) Range {
 	r := Range{Kind: k.Name, Way: k.Way, Distinct: 1 + len(p.Steps)}

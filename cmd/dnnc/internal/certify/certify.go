@@ -106,6 +106,9 @@ func Run(ctx context.Context, o driver.Options, stdout, stderr io.Writer) error 
 		}
 	}
 	s.print(report, d)
+	if ended == nil && driver.IsShipped(o.Input) {
+		return s.carry(o.Input, d, text, report)
+	}
 	if ended != nil {
 		help := "-o FILE keeps what is decided, and -resume goes on from it"
 		if o.Output != "" && o.Output != "-" {

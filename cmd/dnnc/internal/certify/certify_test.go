@@ -14,6 +14,7 @@ import (
 
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/command"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/dnnctest"
+	"github.com/dnnc/dnnc/runtime/certificate"
 	"github.com/dnnc/dnnc/runtime/proof"
 )
 
@@ -70,6 +71,8 @@ func TestCertify(t *testing.T) {
 
 	out = dnnctest.Succeed(t, "certify", net, "-check", path, "-labels", "none", "-images", "16")
 	assert.Contains(t, out, "24 ranges of 4 images hold by the interpreter: right at both ends and at 96 random sizes inside")
+	out = dnnctest.Succeed(t, "certify", net, "-check", path, "-labels", "none", "-images", "16", "-points", "9")
+	assert.Contains(t, out, "at 216 random sizes inside")
 
 	// A range that says too much, and one that ends too early, each with a sum of its own.
 	dnnctest.Succeed(t, append(with(net, "-o", path, "-errors", "light;darken"), "-n", "2")...)
@@ -137,6 +140,31 @@ func TestCertifyOfAnObject(t *testing.T) {
 	d, err := proof.Parse([]byte(out[strings.Index(out, "{"):]))
 	require.NoError(t, err)
 	assert.Equal(t, read(t, path).Decided, d.Decided, "of the object the same")
+
+	// The certificate carries it, and verify keeps it.
+	beside := strings.TrimSuffix(object, ".o") + ".json"
+	raw, err := os.ReadFile(beside)
+	require.NoError(t, err)
+	c, err := certificate.Parse(raw)
+	require.NoError(t, err)
+	require.NotNil(t, c.Proof)
+	assert.Equal(t, d.Content, c.Proof.Integers)
+	assert.Equal(t, certificate.SHA256([]byte(out[strings.Index(out, "{"):])), c.Proof.SHA256)
+	assert.Equal(t, []string{"light", "fog-blend"}, []string{c.Proof.Proved[0].Error, c.Proof.Proved[1].Error})
+	assert.Equal(t, []float64{0, .1}, c.Proof.Proved[0].Sizes)
+	assert.Equal(t, 1., c.Proof.Proved[0].Shares[0], "its own answers are right without an error")
+	assert.Positive(t, *c.Proof.Proved[0].Range)
+	assert.Contains(t, dnnctest.Succeed(t, "verify", object, "-n", "2"), "carries a proof of these integers: of 4 images these shares are right at every size: light up to 0.1 ")
+	after, err := os.ReadFile(beside)
+	require.NoError(t, err)
+	assert.Equal(t, string(raw), string(after))
+	c.Proof.Integers = strings.Repeat("0", 64)
+	text, err := c.JSON()
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(beside, text, 0o644))
+	code, _, stderr = dnnctest.Run(t, "verify", object, "-n", "2")
+	assert.Equal(t, command.AtFault, code)
+	assert.Contains(t, stderr, "its proof is of other integers")
 }
 
 // tiny8x8 are flags of a network of three classes, whose image has 8x8 pixels; its own answers are right.

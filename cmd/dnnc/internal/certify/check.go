@@ -21,10 +21,6 @@ import (
 	"github.com/dnnc/dnnc/runtime/proof"
 )
 
-// inside is the random sizes inside each range that a check evaluates, and the random places and
-// the draws of each error that has these.
-const inside = 4
-
 // point is an image under an error, and what a proof says of it.
 type point struct {
 	record []int8
@@ -111,7 +107,7 @@ const together = 256
 func (s *subject) hold(ctx context.Context, d *proof.Document, o driver.Options, runs []func([][]int8) ([]int, error), by string, stdout, stderr io.Writer) error {
 	show, end := driver.Progress(stderr, "checking images")
 	defer end()
-	h := &holder{subject: s, file: o.Proof}
+	h := &holder{subject: s, file: o.Proof, inside: o.Points}
 	for range runtime.GOMAXPROCS(0) {
 		w, err := s.net.NewWalker()
 		if err != nil {
@@ -155,6 +151,7 @@ func (s *subject) hold(ctx context.Context, d *proof.Document, o driver.Options,
 type holder struct {
 	*subject
 	file    string
+	inside  int // random sizes inside each range, random places and draws of each error that has these
 	walkers []*proof.Walker
 	points  []point
 	// What was held.
@@ -230,7 +227,7 @@ func (c *item) along(n int, g *group, k *proof.Kind) error {
 	if err != nil {
 		return err
 	}
-	list, why := sizesOf(r, motion, c.x.Right, c.rng)
+	list, why := sizesOf(r, motion, c.x.Right, c.h.inside, c.rng)
 	switch {
 	case r.Kind != k.Name || r.Way != k.Way:
 		return c.fails(k, "its range is of %s %s", r.Kind, r.Way)
@@ -244,7 +241,7 @@ func (c *item) along(n int, g *group, k *proof.Kind) error {
 		}
 	}
 	if c.h.ranges++; r.To != nil {
-		c.h.random += inside
+		c.h.random += c.h.inside
 	}
 	return nil
 }
@@ -256,7 +253,7 @@ func (c *item) at(n int, g *group, k *proof.PlaceKind) error {
 	if err != nil {
 		return err
 	}
-	list, why := chosen(spots, places, c.x.Right, c.rng)
+	list, why := chosen(spots, places, c.x.Right, c.h.inside, c.rng)
 	switch {
 	case spots.Kind != k.Name || spots.Way != k.Way || spots.Extent != g.extent:
 		return c.fails(k, "its places are of %s=%d %s", spots.Kind, spots.Extent, spots.Way)
@@ -294,7 +291,7 @@ func (c *item) drawn(ctx context.Context, n int, e disturb.Condition, images int
 		if a == c.x.Right {
 			right++
 		}
-		if d >= inside {
+		if d >= c.h.inside {
 			continue
 		}
 		record, err := c.h.drawn(c.i, d, 1, e)
@@ -344,7 +341,7 @@ type spot struct {
 
 // chosen are the places at which a list is held to the network: all that it names as wrong, and
 // random others; or why it cannot be.
-func chosen(r *proof.Spots, p *proof.Places, right int, rng *rand.Rand) (list []spot, why string) {
+func chosen(r *proof.Spots, p *proof.Places, right, inside int, rng *rand.Rand) (list []spot, why string) {
 	switch {
 	case r.Places != len(p.List):
 		return nil, fmt.Sprintf("there are %d places, not %d", len(p.List), r.Places)
@@ -381,7 +378,7 @@ type sized struct {
 }
 
 // sizesOf are the sizes at which a range is held to the network, or why it cannot be.
-func sizesOf(r *proof.Range, m *proof.Motion, right int, rng *rand.Rand) (list []sized, why string) {
+func sizesOf(r *proof.Range, m *proof.Motion, right, inside int, rng *rand.Rand) (list []sized, why string) {
 	p := m.Path()
 	none, all := new(big.Rat), big.NewRat(1, 1)
 	switch {

@@ -123,7 +123,7 @@ func (s *subject) pageOfMoved(ctx context.Context, d *proof.Document, g *group, 
 		t := float64(j) / steps
 		exact, right := big.NewRat(int64(j), steps), 0
 		for i := range d.Decided {
-			if holds(d.Decided[i].Ranges[first:first+len(g.kinds)], exact) {
+			if proof.Hold(d.Decided[i].Ranges[first:first+len(g.kinds)], exact) {
 				right++
 			}
 		}

@@ -79,17 +79,8 @@ func (s *subject) summarize(d *proof.Document) *summary {
 			m := moved{name: g.name, ends: make([]float64, n)}
 			of := func(x *proof.Image) []proof.Range { return x.Ranges[ranges : ranges+len(g.kinds)] }
 			for i := range d.Decided {
-				m.ends[i] = 1
 				isPast := false
-				for _, r := range of(&d.Decided[i]) {
-					if r.To == nil {
-						m.ends[i] = 0
-						continue
-					}
-					m.ends[i] = min(m.ends[i], r.To.Float())
-					isPast = isPast || r.Past
-				}
-				if isPast {
+				if m.ends[i], isPast = proof.Reach(of(&d.Decided[i])); isPast {
 					m.past++
 				}
 				m.mean += m.ends[i] / float64(n)
@@ -99,7 +90,7 @@ func (s *subject) summarize(d *proof.Document) *summary {
 				row := upTo{size: size}
 				exact := new(big.Rat).SetFloat64(size)
 				for i := range d.Decided {
-					if holds(of(&d.Decided[i]), exact) {
+					if proof.Hold(of(&d.Decided[i]), exact) {
 						row.images++
 					}
 				}
@@ -159,11 +150,6 @@ func (s *subject) summarize(d *proof.Document) *summary {
 // sizesWith0 are the sizes of a summary, after that of no error.
 func sizesWith0(sizes []float64) []float64 {
 	return append([]float64{0}, slices.DeleteFunc(slices.Clone(sizes), func(t float64) bool { return t == 0 })...)
-}
-
-// holds reports whether an image is proved right at every size up to one, in all directions.
-func holds(list []proof.Range, size *big.Rat) bool {
-	return !slices.ContainsFunc(list, func(r proof.Range) bool { return !r.Holds(size) })
 }
 
 // leastLike is the images from which on they say anything of others.

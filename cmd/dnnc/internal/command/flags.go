@@ -256,6 +256,8 @@ func proving(fs *flag.FlagSet, o *driver.Options) {
 	fs.StringVar(&o.Page, "page", "", "write a page for people to this `file` (.html): what is proved beside what is measured, and counterexamples as pictures")
 	o.Draws = 1000
 	fs.Var(whole[int]{&o.Draws, 1}, "draws", "of an error that is random: so many `draws` for each image and size, before the first of which the number stands in the proof")
+	o.Points = 4
+	fs.Var(whole[int]{&o.Points, 1}, "points", "of -check: so many random `points`, sizes inside each range, and places and draws of each error that has these")
 	fs.BoolVar(&o.Resume, "resume", false, "go on from the file of -o, where an interruption ended it")
 }
 

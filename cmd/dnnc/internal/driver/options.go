@@ -82,6 +82,7 @@ type Options struct {
 	Resume        bool                // certify goes on from the file of -o
 	Page          string              // certify writes a page for people to this file
 	Draws         int                 // certify draws a random error so often
+	Points        int                 // certify -check evaluates so many random sizes inside each range
 	RunUnknown    bool                // verify runs an object that it cannot build again
 	Notes         io.Writer           // is told what became of a model that is not read as its file has it; nil: nobody is
 

@@ -13,17 +13,20 @@ import (
 
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/driver"
 	"github.com/dnnc/dnnc/cmd/dnnc/internal/program"
+	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/diag"
 	"github.com/dnnc/dnnc/runtime/certificate"
 	"github.com/dnnc/dnnc/runtime/emu"
+	"github.com/dnnc/dnnc/runtime/proof"
 )
 
 // proved is an output of a build that is what its certificate says.
 type proved struct {
 	again   *driver.Rebuilt
-	kind    string // as -emit names it
-	object  []byte // the file
-	unknown string // why it is not what the certificate describes; "" of one that is
+	proof   *certificate.Proof // that the certificate carries; nil of none
+	kind    string             // as -emit names it
+	object  []byte             // the file
+	unknown string             // why it is not what the certificate describes; "" of one that is
 }
 
 // Shipped proves an output of a build and returns the build, done again: see dnnc verify.
@@ -44,7 +47,7 @@ func prove(ctx context.Context, o driver.Options, out, messages io.Writer) (*pro
 	if err != nil {
 		return nil, err
 	}
-	certPath, c, err := certificateOf(path)
+	certPath, c, err := Certificate(path)
 	if err != nil {
 		return nil, err
 	}
@@ -101,10 +104,13 @@ func prove(ctx context.Context, o driver.Options, out, messages io.Writer) (*pro
 	if err := again.Sizes(c); err != nil {
 		return nil, err
 	}
+	if err := holds(c.Proof, again.Result.Module, certPath); err != nil {
+		return nil, err
+	}
 	if unknown == "" {
 		fmt.Fprintf(out, "%s: built again from %s, equal in all %d bytes; content %.12s\n", filepath.Base(path), filepath.Base(again.Source), len(object), c.Content)
 	}
-	return &proved{again, described.Kind, object, unknown}, nil
+	return &proved{again, c.Proof, described.Kind, object, unknown}, nil
 }
 
 // shipped proves an output of a build, and only then runs it on the target. Otherwise nothing
@@ -112,6 +118,9 @@ func prove(ctx context.Context, o driver.Options, out, messages io.Writer) (*pro
 func shipped(ctx context.Context, o driver.Options, out, messages io.Writer) error {
 	p, err := prove(ctx, o, out, messages)
 	if err != nil {
+		return err
+	}
+	if err := say(out, p.proof); err != nil {
 		return err
 	}
 	path, again := o.Input, p.again
@@ -137,8 +146,42 @@ func shipped(ctx context.Context, o driver.Options, out, messages io.Writer) err
 	return check(ctx, again.Options, again.Result, again.Network, build, out, messages)
 }
 
-// certificateOf reads the certificate beside an output.
-func certificateOf(path string) (string, *certificate.Certificate, error) {
+// holds reports a proof in a certificate that is not one of the integers that are built again.
+func holds(p *certificate.Proof, m *ir.Module, path string) error {
+	if p == nil {
+		return nil
+	}
+	content, err := proof.Content(m)
+	if err != nil {
+		return err
+	}
+	if p.Integers != content {
+		return failed(path, "its proof is of other integers: their content is %.12s, here it is %.12s", p.Integers, content).WithHelp("dnnc certify proves the object again")
+	}
+	return nil
+}
+
+// say prints what a certificate carries of a proof; whether it is true dnnc certify -check decides.
+func say(out io.Writer, p *certificate.Proof) error {
+	if p == nil {
+		return nil
+	}
+	var list []string
+	for _, x := range p.Proved {
+		if len(x.Sizes) == 0 {
+			list = append(list, fmt.Sprintf("%s at every place %.4f", x.Error, x.Shares[0]))
+			continue
+		}
+		at := len(x.Sizes) - 1
+		list = append(list, fmt.Sprintf("%s up to %g %.4f", x.Error, x.Sizes[at], x.Shares[at]))
+	}
+	_, err := fmt.Fprintf(out, "the certificate carries a proof of these integers: of %d images these shares are right at every size: %s; %s (sha256 %.12s, held to the object by dnnc certify -check)\n",
+		p.Images, strings.Join(list, ", "), p.Statement, p.SHA256)
+	return err
+}
+
+// Certificate reads the certificate beside an output, and says where it is.
+func Certificate(path string) (string, *certificate.Certificate, error) {
 	base := strings.TrimSuffix(path, filepath.Ext(path))
 	list := []string{base + ".json"}
 	if name, ok := strings.CutPrefix(filepath.Base(base), "lib"); ok {
