@@ -8,7 +8,7 @@ TEST_PACKAGES = gcc g++ libc6-dev gcc-arm-linux-gnueabihf libc6-dev-armhf-cross 
 	qemu-system-arm gcc-arm-none-eabi libnewlib-arm-none-eabi clang-19 cmake ninja-build pkg-config neovim zsh fish
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: all demo dist experiments keep-check peers peers-networks peers-products peers-quantized test test-adoption test-full validated mutate mutate-all matrix bench results tasks same site check tools test-tools clean FORCE
+.PHONY: all demo dist experiments keep-check peers peers-networks peers-products peers-quantized proofs test test-adoption test-full validated mutate mutate-all matrix bench results tasks same site check tools test-tools clean FORCE
 
 all: bin/dnnc
 
@@ -261,6 +261,25 @@ results: bin/dnnc
 	$(GO) run ./cmd/results -record $(RECORD) -date "$$(date +%F)"
 
 comma := ,
+
+# What is proved of LeNet-5 (MNIST) in int8 and by four methods of the same bytes, for every size of five errors: the table of
+# RESULTS.md. Each proof is then held to its object, which runs on this machine. About ten minutes of one core a method;
+# interrupted and resumed at will. PROVED_IMAGES are drawn evenly over the test images.
+PROVED = int8 qed qstar universal compress
+PROVED_IMAGES ?= 1000
+PROVED_ERRORS = light=0.1,0.2,0.4;darken=0.25,0.5,0.75;brighten=0.25,0.5,0.75;contrast=0.25,0.5,0.75;fog-blend=0.25,0.5,0.75
+proofs: bin/dnnc
+	@test -d "$(DNNC_DATA)/mnist" || { echo "no $(DNNC_DATA)/mnist: set DNNC_DATA to the folder of mnist/ and cifar10/" >&2; exit 1; }
+	mkdir -p bin/proofs
+	set -e; for m in $(PROVED); do \
+		base=bin/proofs/$$m; how="-O robust -search $$m -bits 1.1"; resume=; \
+		case $$m in int8) how=;; esac; \
+		test -f $$base.o || bin/dnnc testdata/lenet5-mnist/lenet5-mnist.dnn -target x86_64 $$how $(firstword $(MNIST)) $(word 2,$(MNIST)) -o $$base.o; \
+		if test -f $$base.proof.json; then resume=-resume; fi; \
+		bin/dnnc certify $$base.o $(wordlist 3,4,$(MNIST)) -n $(PROVED_IMAGES) -errors "$(PROVED_ERRORS)" -o $$base.proof.json $$resume; \
+		bin/dnnc certify $$base.o $(wordlist 3,4,$(MNIST)) -check $$base.proof.json; \
+	done
+	$(GO) run ./cmd/proofs -date "$$(date +%F)" $(PROVED)
 
 # What activations of 8 and of 16 bits lose on examples of signals and numbers, against the same weights. Then what
 # searches make of the examples of testdata/tasks: the tables of the README there, beside
