@@ -822,6 +822,19 @@ func TestVerifyIntegers(t *testing.T) {
 	soft.Out.Type = m.Outputs[0].Type
 	soft.Put(AttrMul.Is(m.Consts[2]), AttrShift.Is(m.Consts[3]))
 	assert.ErrorContains(t, Verify(m).Err(), "V7: soft has 3 multipliers and not one")
+	m = quantized() // a log softmax has two, and a table of all distances
+	log := addNode(m, LogSoftmax, "log", m.Outputs[0])
+	log.Out.Type = m.Outputs[0].Type
+	two, table := IntConst("two", Of(I32), Shape{2}, []int64{33, 33}), IntConst("t", Of(I32), Shape{256}, make([]int64, 256))
+	m.Consts = append(m.Consts, two, table)
+	log.Put(AttrTable.Is(table), AttrMul.Is(two), AttrShift.Is(two))
+	assert.NoError(t, Verify(m).Err())
+	log.Put(AttrTable.Is(two))
+	assert.ErrorContains(t, Verify(m).Err(), "V7: log has no table i32[256]")
+	log.Put(AttrTable.Is(table), AttrMul.Is(m.Consts[2]), AttrShift.Is(m.Consts[3]))
+	assert.ErrorContains(t, Verify(m).Err(), "V7: log has no multipliers and shifts i32[2]")
+	log.Drop(AttrShift)
+	assert.ErrorContains(t, Verify(m).Err(), "V7: log has no multipliers and shifts i32[2]")
 }
 
 // TestVerifyReportsAll: what is wrong with one operation hides nothing of the next.

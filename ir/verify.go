@@ -192,6 +192,7 @@ func (v *verifier) quantized(n *Node) {
 		return
 	}
 	v.factors(n)
+	v.logSoftmax(n)
 	if x := n.Args[0]; n.Op == Embedding && x.Type.IsWide() && !v.m.IsIndex(x) {
 		v.fail(n.Pos, "V6", "%s has the index %s of i16, which is no input that only chooses among more than %d rows", n.Name(), x.Name, ByteRows)
 	}
@@ -243,6 +244,22 @@ func (v *verifier) tables(n *Node) {
 	}
 	if hasFactors && (n.Const(AttrMul) == nil || n.Const(AttrShift) == nil) {
 		v.fail(n.Pos, "V7", "%s of i16 has no multiplier and shift", n.Name())
+	}
+}
+
+// logSoftmax checks the table of exponentials and that there are two factors (R23).
+func (v *verifier) logSoftmax(n *Node) {
+	if n.Op != LogSoftmax {
+		return
+	}
+	if c := n.Const(AttrTable); c == nil || c.Type.Elem.Kind != I32 || !c.Type.Shape.Equal(Shape{256}) {
+		v.fail(n.Pos, "V7", "%s has no table i32[256]", n.Name())
+	}
+	for _, c := range []*Const{n.Const(AttrMul), n.Const(AttrShift)} {
+		if c == nil || c.Type.Elem.Kind != I32 || !c.Type.Shape.Equal(Shape{2}) {
+			v.fail(n.Pos, "V7", "%s has no multipliers and shifts i32[2], of the distance and of the logarithm", n.Name())
+			return
+		}
 	}
 }
 

@@ -165,6 +165,37 @@ func TestConcatDoesNotLeak(t *testing.T) {
 	}
 }
 
+// TestLogSoftmaxOfIntegers: where a dump keeps it past legalize, as models of integers do, each result is within
+// a rounding of the reals of its argument's integers; what has no factors is refused with both steps.
+func TestLogSoftmaxOfIntegers(t *testing.T) {
+	tgt, err := processor.Find("armv7em")
+	require.NoError(t, err)
+	quantized := func(hi float64) (*ir.Module, error) {
+		m := network(t, fmt.Sprintf("network net(x: f32[5,40] in [0,%g]) -> f32[5,40] {\n  y = logsoftmax(x, axis: 1)\n  return y\n}\n", hi))
+		env := &pass.Env{Target: tgt, Level: pass.Int8, Rounding: "nearest", Seed: 1,
+			Calibration: func() (data.Batch, error) { return data.Synthesize([]int{5, 40}, 0, float32(hi), 64, 1), nil }}
+		require.NoError(t, passes.Table.Run(context.Background(), m, env, pass.Options{StopAfter: "infer"}))
+		return m, passes.Table.Run(context.Background(), m, env, pass.Options{StartAfter: "legalize"})
+	}
+	m, err := quantized(9)
+	require.NoError(t, err)
+	p, err := interp.CompileInt(m)
+	require.NoError(t, err)
+	in, out := m.Inputs[0].Type.Quant, m.Outputs[0].Type.Quant
+	images := data.Synthesize([]int{5, 40}, 0, 9, 64, 1) // those that calibrated: nothing saturates
+	x := interp.QuantizeInputs(m, images.X)
+	for i, y := range outputs(t, p, x, images.N)[0] {
+		row := x[i/40*40:][:40]
+		sum := 0.
+		for _, v := range row {
+			sum += math.Exp(in.Scale * float64(int(v)-int(x[i])))
+		}
+		require.InDelta(t, -math.Log(sum)/out.Scale+float64(out.Zero), y, .5001)
+	}
+	_, err = quantized(1e-6)
+	require.ErrorContains(t, err, "the argument has steps of 3.92")
+}
+
 // TestConcatRescalesOnce: what serves a concat alone is computed in its scale; equal scales
 // need no rescaling.
 func TestConcatRescalesOnce(t *testing.T) {

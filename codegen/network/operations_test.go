@@ -15,12 +15,14 @@ import (
 	"github.com/dnnc/dnnc/codegen/network"
 	"github.com/dnnc/dnnc/frontend"
 	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/geometry"
 	"github.com/dnnc/dnnc/ir/processor"
 	"github.com/dnnc/dnnc/passes"
 	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/runtime/data"
 	"github.com/dnnc/dnnc/runtime/emu"
 	"github.com/dnnc/dnnc/runtime/interp"
+	"github.com/dnnc/dnnc/runtime/kernels"
 )
 
 // operations are expressions of a: f32[4,6,6] in [-2,3], b of the same shape and m
@@ -274,4 +276,60 @@ func TestRoundings(t *testing.T) {
 			runAll(t, m, tgt, tools)
 		}
 	}
+}
+
+// TestLogSoftmaxEqualsInterpreter: log softmaxes of integers, which only models that have them keep, on every
+// architecture; rows of one element, of few and of many.
+func TestLogSoftmaxEqualsInterpreter(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"x86_64", "armv7em", "armv7", "armv6m", "aarch64+dotprod", "armv8.1m", "riscv32", "riscv64+v"} {
+		tgt, err := processor.Find(name)
+		require.NoError(t, err)
+		t.Run(name, func(t *testing.T) {
+			m := logSoftmaxes(t)
+			env := &pass.Env{Target: tgt, Level: pass.Int8, Seed: 1}
+			require.NoError(t, passes.Table.Run(context.Background(), m, env, pass.Options{StartAfter: passes.Quantized}))
+			in, out := cases(t, m, 4)
+			conformEvaluator(t, m, in, out)
+			conformObject(t, m, tgt, in, out)
+			if name == "armv6m" || name == "riscv32" {
+				equalCounts(t, m, tgt)
+			}
+		})
+	}
+}
+
+// logSoftmaxes is a network of integers with log softmaxes of several rows.
+func logSoftmaxes(t *testing.T) *ir.Module {
+	t.Helper()
+	typ := func(scale float64, zero int, shape ...int) ir.Type {
+		return ir.Type{Elem: ir.Of(ir.I8), Shape: shape, Quant: ir.Quant{Scale: scale, Zero: zero}}
+	}
+	x := &ir.Value{Name: "x", Type: typ(.11, 5, 130)}
+	m := &ir.Module{Name: "net", Inputs: []*ir.Value{x}}
+	ints := func(name string, x []int64) *ir.Const {
+		c := ir.IntConst(name, ir.Of(ir.I32), ir.Shape{len(x)}, x)
+		m.Consts = append(m.Consts, c)
+		return c
+	}
+	for i, shape := range []ir.Shape{{130}, {10, 13}, {65, 2}, {130, 1}} {
+		r := &ir.Node{Op: ir.Reshape, Args: []*ir.Value{x}}
+		r.Put(ir.AttrShape.Is([]int(shape)))
+		r.Out = &ir.Value{Name: fmt.Sprint("x", i), Def: r, Type: typ(.11, 5, shape...)}
+		n := &ir.Node{Op: ir.LogSoftmax, Args: []*ir.Value{r.Out}}
+		n.Out = &ir.Value{Name: fmt.Sprint("y", i), Def: n, Type: typ(1./16, 127, shape...)}
+		p, err := geometry.NewLogSoftmax(.11, 1./16, 127)
+		require.NoError(t, err)
+		var table []int64
+		for _, e := range kernels.LogSoftmaxTable(.11) {
+			table = append(table, int64(e))
+		}
+		mul, shift := p.Factors()
+		n.Put(ir.AttrAxis.Is(len(shape)-1), ir.AttrTable.Is(ints(fmt.Sprint("table", i), table)),
+			ir.AttrMul.Is(ints(fmt.Sprint("mul", i), mul)), ir.AttrShift.Is(ints(fmt.Sprint("shift", i), shift)))
+		m.Ops = append(m.Ops, r, n)
+		m.Outputs = append(m.Outputs, n.Out)
+		m.Results = append(m.Results, n.Out.Type)
+	}
+	return m
 }

@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/geometry"
+	"github.com/dnnc/dnnc/runtime/kernels"
 )
 
 // Builder appends operations to a module.
@@ -112,6 +114,22 @@ func (b *Builder) Ints(name string, kind ir.Kind, shape ir.Shape, x []int64) *ir
 	c := ir.IntConst(b.Name(name), ir.Of(kind), shape, x)
 	b.M.Consts = append(b.M.Consts, c)
 	return c
+}
+
+// LogSoftmax makes the attributes of an integer log softmax (R23) of an argument of a scale: its table and
+// its factors, which it names after the operation.
+func (b *Builder) LogSoftmax(name string, scale float64, q ir.Quant) ([]ir.Attr, error) {
+	p, err := geometry.NewLogSoftmax(scale, q.Scale, int32(q.Zero))
+	if err != nil {
+		return nil, err
+	}
+	var table []int64
+	for _, e := range kernels.LogSoftmaxTable(scale) {
+		table = append(table, int64(e))
+	}
+	mul, shift := p.Factors()
+	return []ir.Attr{ir.AttrTable.Is(b.Ints(name+".table", ir.I32, ir.Shape{len(table)}, table)),
+		ir.AttrMul.Is(b.Ints(name+".mul", ir.I32, ir.Shape{2}, mul)), ir.AttrShift.Is(b.Ints(name+".shift", ir.I32, ir.Shape{2}, shift))}, nil
 }
 
 func (b *Builder) add(n *ir.Node, attrs []ir.Attr) (*ir.Value, error) {

@@ -25,11 +25,11 @@ var oneApart = []string{"SOFTMAX", "NETWORK"}
 var several = []string{"RESIZE_BILINEAR", "ADD", "SUB", "MUL", "CONCATENATION", "SQUEEZE_EXCITE", "NETWORK", "FUNCTIONS"}
 
 // TestAnswersOfTensorFlowLite holds small random models of every operator, floats and
-// int8, to what the interpreter's reference kernels answer. testdata/peers/tflite_cases.py
+// int8, to what the interpreter's reference kernels answer, log softmaxes to the optimized ones. testdata/peers/tflite_cases.py
 // made them; make peers makes others. The
 // reals of an int8 model are held to them, too, to two steps.
 func TestAnswersOfTensorFlowLite(t *testing.T) {
-	for _, c := range slices.Concat(frontendtest.Packed(t, "testdata/peers.tar.gz"), frontendtest.Packed(t, "testdata/uint8.tar.gz"), frontendtest.Packed(t, "testdata/bilinear.tar.gz")) {
+	for _, c := range slices.Concat(frontendtest.Packed(t, "testdata/peers.tar.gz"), frontendtest.Packed(t, "testdata/uint8.tar.gz"), frontendtest.Packed(t, "testdata/bilinear.tar.gz"), frontendtest.Packed(t, "testdata/logsoftmax.tar.gz")) {
 		t.Run(c.Name, func(t *testing.T) {
 			m, err := tflite.Parse("net", c.Files["model.tflite"], tflite.Options{})
 			require.NoError(t, err)

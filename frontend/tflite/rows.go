@@ -83,16 +83,30 @@ func (im *importer) giveRows(o *operator, x *operand, y *ir.Value) error {
 	return im.give(o, &operand{v: y, shape: x.shape})
 }
 
-// logSoftmax is of float networks: TensorFlow Lite's integers of it are its own.
+// logSoftmax has the integers of R23, which are the nearest ones to the reals.
 func logSoftmax(im *importer, o *operator, x *operand) error {
-	if im.exact {
-		return errFloat
+	_, q, err := im.result(o)
+	if err != nil {
+		return err
 	}
 	v, axis, err := im.last(x)
 	if err != nil {
 		return err
 	}
-	y, err := im.add(ir.LogSoftmax, im.hint(o), []*ir.Value{v}, ir.Quant{}, ir.AttrAxis.Is(axis))
+	name, attrs := im.Name(im.hint(o)), []ir.Attr{ir.AttrAxis.Is(axis)}
+	switch {
+	case !im.exact:
+		q = ir.Quant{}
+	case q.Scale != 1./16 || q.Zero != 127:
+		return errors.New("has a result whose scale is not 1/16")
+	default:
+		own, err := im.LogSoftmax(name, v.Type.Quant.Scale, q)
+		if err != nil {
+			return err
+		}
+		attrs = append(attrs, own...)
+	}
+	y, err := im.AddQuantized(ir.LogSoftmax, name, []*ir.Value{v}, q, attrs...)
 	if err != nil {
 		return err
 	}

@@ -62,6 +62,7 @@ func init() {
 		ir.Recurrent:   {lower: lowerRecurrent},
 		ir.History:     keeps,
 		ir.Softmax:     {lower: lowerSoftmax, fixed: &ir.Range{Lo: 0, Hi: 255. / 256}},
+		ir.LogSoftmax:  {lower: lowerLogSoftmax},
 		ir.ArgMax:      {lower: bare, fixed: &ir.Range{Lo: 0, Hi: 255}},
 	}
 	ir.AddColumn(ir.Column{Name: "form of integers", Place: "passes/quant/forms.go",
@@ -134,6 +135,22 @@ func lowerSoftmax(l *lowering, n *ir.Node) error {
 	}
 	table := kernels.SoftmaxTable(n.Args[0].Type.Quant.Scale)
 	setInts(l.m, n, ir.AttrTable, ir.I32, ir.Shape{len(table)}, widen(table))
+	return nil
+}
+
+// lowerLogSoftmax writes the table of exponentials and the factors (R23).
+func lowerLogSoftmax(l *lowering, n *ir.Node) error {
+	x, y := n.Args[0].Type.Quant, n.Out.Type.Quant
+	p, err := geometry.NewLogSoftmax(x.Scale, y.Scale, int32(y.Zero))
+	if err != nil {
+		return diag.New(n.Pos, diag.Unsupported, "%s: the result cannot be computed in %s", n.Name(), n.Out.Type.Elem).
+			WithNote("%v", err).WithHelp("scale the network's values: the argument has steps of %g, the result of %g", x.Scale, y.Scale)
+	}
+	table := kernels.LogSoftmaxTable(x.Scale)
+	setInts(l.m, n, ir.AttrTable, ir.I32, ir.Shape{len(table)}, widen(table))
+	mul, shift := p.Factors()
+	setInts(l.m, n, ir.AttrMul, ir.I32, ir.Shape{2}, mul)
+	setInts(l.m, n, ir.AttrShift, ir.I32, ir.Shape{2}, shift)
 	return nil
 }
 

@@ -220,6 +220,18 @@ func intSoftmax(_ *Int, n *ir.Node) (intRun, error) {
 	})
 }
 
+func intLogSoftmax(_ *Int, n *ir.Node) (intRun, error) {
+	p, err := geometry.LogSoftmaxOf(n)
+	if err != nil {
+		return nil, err
+	}
+	table, err := n.Const(ir.AttrTable).Int32()
+	if err != nil {
+		return nil, err
+	}
+	return byRows(n, func(_ int, x, y []int8) { kernels.LogSoftmaxInt(p, table, x, y) }), nil
+}
+
 // Quantize turns reals into the integers of q: nearest, ties up, saturating.
 func Quantize(q ir.Quant, x []float32, y []int8) {
 	for i, v := range x {

@@ -57,7 +57,7 @@ func init() {
 		ir.Normalize:     {floatNormalize, normalizeGradient, nil},
 		ir.Requantize:    {floatRequantize, requantizeGradient, intRequantize},
 		ir.Softmax:       {floatSoftmax, softmaxGradient, intSoftmax},
-		ir.LogSoftmax:    {floatLogSoftmax, logSoftmaxGradient, nil},
+		ir.LogSoftmax:    {floatLogSoftmax, logSoftmaxGradient, intLogSoftmax},
 		ir.Table:         {floatFunction, functionGradient, intTable},
 		ir.Reduce:        {floatReduce, reduceGradient, intReduce},
 		ir.MatMul:        {floatMatMul, matMulGradient, intMatMul},

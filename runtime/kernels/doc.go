@@ -103,4 +103,8 @@
 //	    times (1024-down)*(1024-across), down*(1024-across), (1024-down)*across and down*across,
 //	    divided by 2^20, ties up; with round: tflite away from zero, as TFLite's reference kernel
 //	    of int8 and int16 rounds. The type stays.
+//	R23 Log softmax of i8: a table has exponentials of 30 bits after the point by distance d from
+//	    the maximum; l is the logarithm of their sum to the base 2, 24 bits after the point, cut
+//	    off: each square of the sum's upper 32 bits says one bit. y = max(z - ((d*m + RQ(l) +
+//	    2^(r-1)) >> r), -128), m and r as in R6, RQ having a factor and a shift of its own.
 package kernels

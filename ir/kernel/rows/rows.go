@@ -14,10 +14,11 @@ import (
 
 // The families.
 var (
-	Reduce  = kernel.Simple(kernel.Family{Name: "reduce_rows", Op: ir.Reduce, Wide: true, Doc: "the sum or the extreme of each row"}, inRows, reduceRows)
-	ArgMax  = kernel.Simple(kernel.Family{Name: "argmax_rows", Op: ir.ArgMax, Wide: true, Doc: "the place of the greatest element of each row"}, inRows, argmaxRows)
-	Softmax = kernel.Simple(kernel.Family{Name: "softmax_table", Op: ir.Softmax, Wide: true, Doc: "exponentials from a table, one rounded division an element"}, inRows, softmaxTable)
-	MatMul  = kernel.Estimated(kernel.Family{Name: "matmul_rows", Op: ir.MatMul, Wide: true, Doc: "one element of the product after the other"}, nil, matmulCycles, matmulRows)
+	Reduce     = kernel.Simple(kernel.Family{Name: "reduce_rows", Op: ir.Reduce, Wide: true, Doc: "the sum or the extreme of each row"}, inRows, reduceRows)
+	ArgMax     = kernel.Simple(kernel.Family{Name: "argmax_rows", Op: ir.ArgMax, Wide: true, Doc: "the place of the greatest element of each row"}, inRows, argmaxRows)
+	Softmax    = kernel.Simple(kernel.Family{Name: "softmax_table", Op: ir.Softmax, Wide: true, Doc: "exponentials from a table, one rounded division an element"}, inRows, softmaxTable)
+	LogSoftmax = kernel.Simple(kernel.Family{Name: "logsoftmax_table", Op: ir.LogSoftmax, Doc: "exponentials from a table, the logarithm of each row's sum by squares"}, inRows, logSoftmaxTable)
+	MatMul     = kernel.Estimated(kernel.Family{Name: "matmul_rows", Op: ir.MatMul, Wide: true, Doc: "one element of the product after the other"}, nil, matmulCycles, matmulRows)
 )
 
 // inRows: the axis is the last of at most two, as legalize leaves it.

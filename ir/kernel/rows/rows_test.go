@@ -74,6 +74,48 @@ func TestMasks(t *testing.T) {
 	}
 }
 
+// TestLogSoftmax: rows of one element to many, of scales whose sums and results are of all sizes.
+func TestLogSoftmax(t *testing.T) {
+	for i, c := range []struct {
+		shape  ir.Shape
+		scale  float64
+		result ir.Quant
+	}{
+		{ir.Shape{6, 7}, .02, ir.Quant{Scale: 1. / 16, Zero: 127}}, {ir.Shape{42, 1}, .02, ir.Quant{Scale: 1. / 16, Zero: 127}},
+		{ir.Shape{300}, 1e-4, ir.Quant{Scale: .03, Zero: 90}}, {ir.Shape{3, 130}, .8, ir.Quant{Scale: .5, Zero: -100}}, {ir.Shape{5, 2}, 3, ir.Quant{Scale: 1. / 16, Zero: 127}},
+	} {
+		for _, target := range []string{"armv7em", "x86_64", "armv6m"} {
+			tgt, err := processor.Find(target)
+			require.NoError(t, err)
+			t.Run(fmt.Sprintf("%s/%d", target, i), func(t *testing.T) {
+				m := logSoftmax(t, c.shape, c.scale, c.result)
+				p, ok := rows.LogSoftmax.Serves(kernel.Of(m.Ops[0], tgt))
+				require.True(t, ok)
+				kerneltest.Plan(t, &rows.LogSoftmax, p, m, tgt)
+			})
+		}
+	}
+}
+
+// logSoftmax is a network of one log softmax of integers.
+func logSoftmax(t *testing.T, s ir.Shape, scale float64, result ir.Quant) *ir.Module {
+	x := &ir.Value{Name: "x", Type: ir.Type{Elem: ir.Of(ir.I8), Shape: s, Quant: ir.Quant{Scale: scale, Zero: 7}}}
+	n := &ir.Node{Op: ir.LogSoftmax, Args: []*ir.Value{x}}
+	factors, err := geometry.NewLogSoftmax(scale, result.Scale, int32(result.Zero))
+	require.NoError(t, err)
+	var table []int64
+	for _, v := range kernels.LogSoftmaxTable(scale) {
+		table = append(table, int64(v))
+	}
+	mul, shift := factors.Factors()
+	ints := func(name string, x []int64) *ir.Const {
+		return ir.IntConst(name, ir.Of(ir.I32), ir.Shape{len(x)}, x)
+	}
+	n.Put(ir.AttrAxis.Is(len(s)-1), ir.AttrTable.Is(ints("table", table)), ir.AttrMul.Is(ints("mul", mul)), ir.AttrShift.Is(ints("shift", shift)))
+	n.Out = &ir.Value{Name: "y", Def: n, Type: ir.Type{Elem: ir.Of(ir.I8), Shape: s, Quant: result}}
+	return &ir.Module{Name: "net", Inputs: []*ir.Value{x}, Ops: []*ir.Node{n}, Outputs: []*ir.Value{n.Out}}
+}
+
 // TestServes: the axis is the last of one or two.
 func TestServes(t *testing.T) {
 	node := func(op ir.Op, s ir.Shape) *ir.Node {
@@ -97,7 +139,7 @@ func TestServes(t *testing.T) {
 		if len(c.axes) > 1 {
 			continue
 		}
-		for _, f := range []*kernel.Family{&rows.ArgMax, &rows.Softmax} {
+		for _, f := range []*kernel.Family{&rows.ArgMax, &rows.Softmax, &rows.LogSoftmax} {
 			n := node(f.Op, c.shape)
 			n.Put(ir.AttrAxis.Is(c.axes[0]))
 			_, ok := f.Serves(kernel.Layer{Node: n})
