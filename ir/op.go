@@ -61,7 +61,7 @@ type OpInfo struct {
 	Sample string
 
 	infer  func(n *Node) (Shape, *fault)       // the shape of the result
-	states func(n *Node) []Type                // of what can have states after its argument: their types
+	states func(n *Node) []stateKind           // of what can have states after its argument: these
 	view   func(n *Node) (View, Shape, *fault) // of what moves elements: which, and the shape of the result
 }
 

@@ -414,9 +414,9 @@ func init() {
 			Doc:    "orthonormal cosine transform of the bands of logmel, to [frames,coefficients] or [1,frames,coefficients].",
 			Attrs: attrs(frameAttrs, melAttrs, logAttrs, []AttrInfo{
 				{Key: AttrNumber, Min: 1, Max: MostFFT, Default: 13, Doc: "coefficients, from that of the mean on; at most the bands"}})},
-		Recurrent: {Name: "recurrent", Class: Core, Widths: AnyWidth, MinArgs: 1, MaxArgs: 3, Known: InONNX | InTFLite, infer: inferRecurrent, states: recurrentStates,
+		Recurrent: {Name: "recurrent", Class: Core, Widths: AnyWidth, MinArgs: 1, MaxArgs: 4, Known: InONNX | InTFLite, infer: inferRecurrent, states: recurrentStates,
 			Sample: "const y.hidden: f32[12,4]\nconst y.bias: f32[4]\ny = recurrent(reshape(a, shape: [12,12,1]), cell: gru, reset: after, back: 1, hidden: y.hidden, bias: y.bias)",
-			Doc:    "an LSTM, a GRU or a plain recurrence over T steps: of what the inputs give its gates, [gates*H,T,1], as a convolution of 1x1 computes it, the hidden state after each step, [H,T,1]. It begins with zeros, or with the states that stand after its argument: the hidden state, and the cell of an LSTM. Gates are in the order of ONNX: input, output, forget, candidate; update, reset, candidate.",
+			Doc:    "an LSTM, a GRU or a plain recurrence over T steps: of what the inputs give its gates, [gates*H,T,1], as a convolution of 1x1 computes it, the hidden state after each step, [H,T,1]. It begins with zeros, or with the states that stand after its argument: the hidden state, the cell of an LSTM, and perhaps the place of the next step, which counts up to 0 the steps that leave the others 0. Gates are in the order of ONNX: input, output, forget, candidate; update, reset, candidate.",
 			Attrs: attrs([]AttrInfo{
 				{Key: AttrCell, Words: []string{CellLSTM, CellGRU, CellRNN}, Default: CellLSTM, Doc: "what a step computes; rnn is tanh of the sum"},
 				{Key: AttrReset, Words: []string{ResetBefore, ResetAfter}, Default: ResetBefore, Doc: "of gru: the reset gate multiplies the hidden state, or what the weights make of it (PyTorch, Keras)"},

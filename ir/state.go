@@ -69,24 +69,60 @@ func (n *Node) States() []*Value {
 	return n.Args[1:]
 }
 
-// stateTypes are the types of the states that n can have after its argument, nil of most
-// operations. Inference has accepted n's attributes and argument.
-func (n *Node) stateTypes() []Type {
+// The names of states that begin with integers of their own.
+const (
+	pastState = "past"
+	nextState = "next"
+)
+
+// stateKind is a state that an operation can have.
+type stateKind struct {
+	name string // after the operation's own
+	Type
+	isOptional bool // the last ones
+}
+
+// next is the place of a stream's next frame, which counts from below 0 those before the first one.
+func next(isOptional bool) stateKind {
+	return stateKind{nextState, Type{Elem: Of(I32), Shape: Shape{1}}, isOptional}
+}
+
+// stateKinds are the states that n can have after its argument, nil of most operations. Inference has
+// accepted n's attributes and argument.
+func (n *Node) stateKinds() []stateKind {
 	if f := n.Op.Info().states; f != nil {
 		return f(n)
 	}
 	return nil
 }
 
+// Next is the state of n that is the place of the next frame; nil where n has none.
+func (n *Node) Next() *Value {
+	states := n.States()
+	if kinds := n.stateKinds(); len(states) == 0 || len(states) < len(kinds) {
+		return nil
+	}
+	return states[len(states)-1]
+}
+
 // StartByte is byte i of a state after a reset, the low byte of an element first.
 func (v *Value) StartByte(i int) int8 { return int8(v.Start >> (8 * (i % v.Type.Elem.StoredSize()))) }
 
-// NewStates gives a node states, which begin with the integers of starts, and adds them to m. free is a
-// name like the one that it gets which nothing in m has.
-func (m *Module) NewStates(n *Node, free func(name string) string, starts ...int) {
-	names := map[Op][]string{History: {"past", "next"}, Recurrent: {"state", "cell"}}[n.Op]
-	for i, t := range n.stateTypes() {
-		s := &Value{Name: free(n.Name() + "." + names[i]), Type: t, Start: starts[i], Pos: n.Pos}
+// NewStates gives a node states, and adds them to m: a history whose frames before all are of the integer fill,
+// or a recurrence; the argument is late by so many frames. free is a name like the one that it gets which
+// nothing in m has.
+func (m *Module) NewStates(n *Node, free func(name string) string, fill, late int) {
+	for _, k := range n.stateKinds() {
+		if k.isOptional && late == 0 {
+			break
+		}
+		s := &Value{Name: free(n.Name() + "." + k.name), Type: k.Type, Pos: n.Pos}
+		switch k.name {
+		case pastState:
+			s.Start = fill
+		case nextState:
+			s.Start = -late
+		}
 		s.Content.Axis = NoAxis
 		n.Args = append(n.Args, s)
 		m.States = append(m.States, s)
@@ -95,16 +131,19 @@ func (m *Module) NewStates(n *Node, free func(name string) string, starts ...int
 
 // checkStates reports states that are not those of n.
 func (n *Node) checkStates() *diag.Diagnostic {
-	want := n.stateTypes()
+	want := n.stateKinds()
 	if len(n.Args) == 1 {
 		return nil
+	}
+	if least := len(want) - 1; len(n.Args) == 1+least && want[least].isOptional {
+		want = want[:least]
 	}
 	if len(n.Args) != 1+len(want) {
 		return diag.New(n.Pos, diag.BadArity, "%s: %s has %d states, not %d", n.Name(), n.Op, len(want), len(n.Args)-1)
 	}
-	for i, t := range want {
-		if have := n.Args[1+i].Type; !have.Equal(t) {
-			return diag.New(n.Pos, diag.BadType, "%s: the state %s is %s, not %s", n.Name(), n.Args[1+i].Name, have, t).
+	for i, k := range want {
+		if have := n.Args[1+i].Type; !have.Equal(k.Type) {
+			return diag.New(n.Pos, diag.BadType, "%s: the state %s is %s, not %s", n.Name(), n.Args[1+i].Name, have, k.Type).
 				WithNote("a state has the scale and the zero point of what it keeps")
 		}
 	}
@@ -116,20 +155,20 @@ func (n *Node) PastFrames() int {
 	return max(n.Int(AttrBack), 0) + n.Args[0].Type.Shape[n.Int(AttrAxis)]
 }
 
-func historyStates(n *Node) []Type {
+func historyStates(n *Node) []stateKind {
 	past := n.Args[0].Type
 	past.Shape = append(Shape(nil), past.Shape...)
 	past.Shape[n.Int(AttrAxis)] = n.PastFrames()
-	return []Type{past, {Elem: Of(I32), Shape: Shape{1}}}
+	return []stateKind{{name: pastState, Type: past}, next(false)}
 }
 
-func recurrentStates(n *Node) []Type {
+func recurrentStates(n *Node) []stateKind {
 	h := n.Const(AttrHidden).Type.Shape[1:]
-	list := []Type{{Elem: Of(I16), Shape: h}}
+	list := []stateKind{{name: "state", Type: Type{Elem: Of(I16), Shape: h}}}
 	if n.Word(AttrCell) == CellLSTM {
-		list = append(list, Type{Elem: Of(I32), Shape: h})
+		list = append(list, stateKind{name: "cell", Type: Type{Elem: Of(I32), Shape: h}})
 	}
-	return list
+	return append(list, next(true))
 }
 
 // inferHistory checks that frames lie one after the other in memory: images lie in H,W,C order.
@@ -207,8 +246,10 @@ func (v *verifier) states() {
 				v.fail(n.Pos, "V12", "%s: argument %s is a state where none belongs, or none where one does", n.Name(), a.Name)
 			}
 		}
-		if n.Op == History && len(n.Args) == 3 && n.Args[2].Start > 0 {
-			v.fail(n.Args[2].Pos, "V12", "the state %s starts with %d: a position before 0 counts frames that are left out, 0 none", n.Args[2].Name, n.Args[2].Start)
+		if s := n.Next(); s != nil && s.Start > 0 {
+			v.fail(s.Pos, "V12", "the state %s starts with %d: a position before 0 counts frames that are left out, 0 none", s.Name, s.Start)
+		} else if s != nil && n.Op == Recurrent && s.Start%n.Out.Type.Shape[1] != 0 {
+			v.fail(s.Pos, "V12", "the state %s starts with %d: frames that are left out fill runs of %d steps", s.Name, s.Start, n.Out.Type.Shape[1])
 		}
 	}
 	if s := v.m.Stream; s.Hop < 0 || v.m.Streams() && (len(s.Delays) != len(v.m.Outputs) || len(s.Warmups) != len(v.m.Outputs) || len(s.Windows) != len(v.m.Outputs)) {

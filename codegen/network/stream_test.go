@@ -132,7 +132,7 @@ func TestStreamsInC(t *testing.T) {
 	if _, err := exec.LookPath("gcc"); err != nil {
 		t.Skip(err)
 	}
-	for name, net := range map[string]*ir.Module{"tcn": streamtest.TCN(40), "lstm": streamtest.Cell(ir.CellLSTM, "", 40)} {
+	for name, net := range map[string]*ir.Module{"tcn": streamtest.TCN(40), "lstm": streamtest.Cell(ir.CellLSTM, "", 40), "late": streamtest.Late(40)} {
 		_, m, err := streamtest.Quantized(t, net, "armv6m", pass.LeastHop)
 		require.NoError(t, err)
 		p, err := network.Write(m, network.Interface{Prefix: "net"})

@@ -332,15 +332,11 @@ func (s *streamer) node(n *ir.Node, w way, hop int) {
 		s.ops = append(s.ops, n)
 		return
 	case inTurn:
-		if p.delay > 0 {
-			s.list.Add(n.Pos, diag.Unsupported, "-stream: %s (%s): %s comes %d frames late, and a recurrence would begin with frames of before the first", n.Name(), n.Op, x.Name, p.delay).
-				WithHelp("let the convolutions before it be causal: pad before the first frame only, by the kernel's length less one, times the dilation")
-			return
-		}
-		n.Args[0] = s.delayed(n.Name(), x, 0)
-		out.delay = 0
+		// What is late begins with whole runs of frames of before the first, which leave the states 0.
+		out.delay = ceil(max(p.delay, 0), p.frames) * p.frames
+		n.Args[0] = s.delayed(n.Name(), x, out.delay)
 		resize(n.Out, w.axis, out.frames)
-		s.m.NewStates(n, s.free, 0, 0)
+		s.m.NewStates(n, s.free, 0, out.delay)
 	}
 	resize(n.Out, w.axis, out.frames)
 	s.now[n.Out] = out
@@ -442,7 +438,7 @@ func (s *streamer) keep(name string, v *ir.Value, p pace, frames, back, apart, f
 			WithHelp("time goes along the height of an image [C,H,W], the width of [C,1,W], or the first axis of other values: transpose the input")
 		return n.Out
 	}
-	s.m.NewStates(n, s.free, fill, -max(p.delay, 0))
+	s.m.NewStates(n, s.free, fill, max(p.delay, 0))
 	s.made[key] = n.Out
 	s.now[n.Out] = pace{axis: p.axis, frames: frames, delay: p.delay + back}
 	s.ops = append(s.ops, n)

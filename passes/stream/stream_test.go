@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -128,6 +129,84 @@ func TestWindows(t *testing.T) {
 	}
 }
 
+// TestLateRecurrences: a recurrence after layers that look ahead, or that are not padded, leaves out the frames of
+// before the first one.
+func TestLateRecurrences(t *testing.T) {
+	for _, c := range []struct {
+		cell, reset        string
+		hop, delay, frames int // of the result: frames that it is late, and those that come before the input ends
+		grow               func(n *streamtest.Net)
+	}{
+		{ir.CellRNN, "", 1, 1, 23, func(n *streamtest.Net) {
+			n.Conv("c", 3, [2]int{3, 1}, [2]int{1, 1}, [2]int{1, 1}, [4]int{1, 0, 1, 0}, false)
+		}},
+		{ir.CellLSTM, "", 3, 2, 6, func(n *streamtest.Net) {
+			n.Conv("c", 3, [2]int{8, 1}, [2]int{3, 1}, [2]int{1, 1}, [4]int{}, false)
+		}},
+		{ir.CellLSTM, "", 3, 6, 18, func(n *streamtest.Net) { // late by 4 frames: a part of a run
+			n.Conv("c", 3, [2]int{5, 1}, [2]int{1, 1}, [2]int{1, 1}, [4]int{}, false)
+		}},
+		{ir.CellGRU, ir.ResetAfter, 4, 4, 8, func(n *streamtest.Net) {
+			n.Conv("c", 3, [2]int{4, 1}, [2]int{2, 1}, [2]int{3, 1}, [4]int{2, 0, 0, 0}, false)
+		}},
+		{ir.CellGRU, ir.ResetBefore, 2, 10, 14, func(n *streamtest.Net) { // late twice
+			n.Conv("c", 3, [2]int{4, 1}, [2]int{1, 1}, [2]int{1, 1}, [4]int{}, false)
+			n.Recurrent("r", ir.CellLSTM, "", 3)
+			n.Conv("d", 3, [2]int{6, 1}, [2]int{1, 1}, [2]int{1, 1}, [4]int{}, false)
+		}},
+	} {
+		for _, isWhole := range []bool{false, true} { // a result of all frames after it
+			if isWhole && c.delay == 1 { // and padding after the last frame
+				continue
+			}
+			t.Run(fmt.Sprint(c.cell, c.reset, c.hop, c.delay, isWhole), func(t *testing.T) {
+				const records, hidden = 3, 5
+				n := streamtest.New(1, ir.Shape{3, 24, 1}, 1)
+				c.grow(n)
+				n.Recurrent("last", c.cell, c.reset, hidden)
+				want := records * c.frames * hidden
+				if isWhole {
+					want = records * 2
+					n.Linear("all", 2)
+				}
+				whole, step, err := streamtest.Quantized(t, n.Done(), "armv7em", c.hop)
+				require.NoError(t, err)
+				if !isWhole {
+					assert.Equal(t, []int{c.delay}, step.Stream.Delays)
+				}
+				compared, err := validate.Stream(context.Background(), whole, step, streamtest.Records(whole, records, 5))
+				require.NoError(t, err, step)
+				assert.Equal(t, want, compared)
+				arena(t, step, 3)
+			})
+		}
+	}
+}
+
+// TestPlacesOfFrames: an edited place of a recurrence's next frame is refused, as is one more state.
+func TestPlacesOfFrames(t *testing.T) {
+	_, step, err := streamtest.Quantized(t, streamtest.Late(24), "armv7em", 4)
+	require.NoError(t, err)
+	require.Empty(t, ir.Verify(step))
+	n := step.Ops[slices.IndexFunc(step.Ops, func(n *ir.Node) bool { return n.Op == ir.Recurrent })]
+	next := n.Next()
+	require.NotNil(t, next)
+	assert.Equal(t, -4, next.Start) // of 3 frames, in runs of 2
+	for start, want := range map[int]string{-3: "starts with -3: frames that are left out fill runs of 2 steps", 2: "starts with 2: a position before 0 counts frames"} {
+		next.Start = start
+		assert.ErrorContains(t, ir.Verify(step).Err(), want)
+	}
+	next.Start = -4
+	n.Args = append(n.Args, next)
+	_, d := ir.InferNode(n)
+	require.NotNil(t, d)
+	assert.ErrorContains(t, d, "recurrent has 3 states, not 4")
+	n.Args = n.Args[:2] // without a cell and a place
+	_, d = ir.InferNode(n)
+	require.NotNil(t, d)
+	assert.ErrorContains(t, d, "recurrent has 3 states, not 1")
+}
+
 // TestRefusals: what cannot be streamed says why, where, and what to do.
 func TestRefusals(t *testing.T) {
 	image := func(n *streamtest.Net) { n.M.Inputs[0].Content = ir.Content{Axis: ir.NoAxis} }
@@ -174,10 +253,6 @@ func TestRefusals(t *testing.T) {
 			n.Add(ir.Pad, "z", []*ir.Value{n.At}, ir.AttrBefore.Is([]int{0, 0, 0}), ir.AttrAfter.Is([]int{0, 1, 0}))
 			n.Add(ir.Reduce, "mean", []*ir.Value{n.At}, ir.AttrAxes.Is([]int{1, 2}), ir.AttrKeep.Is(1))
 		}, "mean.reduce (reduce): it is of the last frames, and those of z are made with padding after the last frame"},
-		"late": {pass.LeastHop, ir.Shape{3, 20, 1}, 1, func(n *streamtest.Net) {
-			n.Conv("c", 3, [2]int{3, 1}, [2]int{1, 1}, [2]int{1, 1}, [4]int{1, 0, 1, 0}, false)
-			n.Recurrent("r", ir.CellRNN, "", 3)
-		}, "comes 1 frames late, and a recurrence would begin"},
 		"padded means": {pass.LeastHop, ir.Shape{3, 20, 1}, 1, func(n *streamtest.Net) {
 			n.Add(ir.AvgPool2D, "m", []*ir.Value{n.At}, ir.AttrKernel.Is([]int{3, 1}), ir.AttrStride.Is([]int{1, 1}), ir.AttrPad.Is([]int{2, 0, 0, 0}))
 		}, "m (avgpool2d): the means of the first frames leave the padding out"},

@@ -48,14 +48,16 @@ func intRecurrent(_ *Int, n *ir.Node) (intRun, error) {
 	return sized(n, perImage(func(x, y []int8) { kernels.RecurrentInt(r, x, y) }), perImage(func(x, y []int16) { kernels.RecurrentInt(r, x, y) })), nil
 }
 
-// recurrentStep is a recurrence that goes on from its states.
+// recurrentStep is a recurrence that goes on from its states. It leaves them 0 after the steps before the first one.
 func recurrentStep(n *ir.Node, r *geometry.RecurrentInts) intRun {
 	x, y := n.Args[0].Type.IsWide(), n.Out.Type.IsWide()
+	hasCell, last := n.Word(ir.AttrCell) == ir.CellLSTM, len(n.Args)-1
+	isLate := n.Next() != nil
 	return eachImage(func(dst []int8, src [][]int8) {
 		h, c := make([]int32, r.Hidden), make([]int32, r.Hidden)
 		for i := range h {
 			h[i] = int32(word(src[1], i))
-			if len(src) > 2 {
+			if hasCell {
 				c[i] = long(src[2], i)
 			}
 		}
@@ -68,9 +70,17 @@ func recurrentStep(n *ir.Node, r *geometry.RecurrentInts) intRun {
 				dst[i] = int8(v)
 			}
 		}
+		if isLate {
+			place := long(src[last], 0) + int32(r.Steps)
+			putLong(src[last], 0, min(place, 0))
+			if place <= 0 {
+				clear(h)
+				clear(c)
+			}
+		}
 		for i := range h {
 			putWord(src[1], i, int16(h[i]))
-			if len(src) > 2 {
+			if hasCell {
 				putLong(src[2], i, c[i])
 			}
 		}

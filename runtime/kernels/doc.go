@@ -93,7 +93,8 @@
 //	    c' = H(f*c + 48*i*g), within 1365 times 48*32767 on both sides; h' = H(o*tanh(c')), of
 //	    floor((c' + 64) / 128) units. A GRU's candidate has the sum RQ(x-z) + H(r*u), u being
 //	    RQ(b + sum of W*h), or RQ(x-z) + RQ(sum of W*H(r*h)); h' = H(z*h + (2^15-z)*n). The
-//	    result is R9 of h'. With states h and c are those after the step before, with none 0.
+//	    result is R9 of h'. With states h and c are those after the step before, with none 0. A place
+//	    below 0 counts up by the steps of a run; a run up to 0 leaves h and c at 0.
 //	R21 History moves frames: frame i of the result is frame i*apart-back of the argument.
 //	    One before the argument's first is the zero point; or with states, what runs before
 //	    had, of which a ring of as many frames as back and the argument have is kept. A place in

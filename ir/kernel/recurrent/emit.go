@@ -37,7 +37,10 @@ func (p Plan) Emit(g *emit.Generator) error {
 	}
 	b := g.B
 	b.For("i", loop.Int(0), loop.Int(w.bytes/4), 1, func(i loop.Expr) { b.StoreAligned(g.Scratch, loop.Scaled(i, 4), loop.Int(0), 4) })
-	states := g.Node.States()
+	states, next := g.Node.States(), g.Node.Next()
+	if next != nil {
+		states = states[:len(states)-1]
+	}
 	for i := range states {
 		w.load(i)
 	}
@@ -55,10 +58,23 @@ func (p Plan) Emit(g *emit.Generator) error {
 		w.cells(first, w.hidden, w.reset)
 		w.cells(candidate, w.next, w.candidate)
 	})
+	kept := loop.Expr(loop.Int(-1))
+	if next != nil {
+		kept = w.advancePlace()
+	}
 	for i := range states {
-		w.keep(i)
+		w.keep(i, kept)
 	}
 	return nil
+}
+
+// advancePlace adds the steps to the place of the next one, up to 0. It gives -1 where the last of them was not
+// before the first one, else 0.
+func (w *writer) advancePlace() loop.Expr {
+	b, to := w.B, w.Args[len(w.Args)-1]
+	place := b.Let("place", loop.Sum(&loop.Load{From: to, Offset: loop.Int(0), T: loop.I32, Align: 4}, loop.Int(w.Steps)))
+	b.StoreAligned(to, loop.Int(0), loop.Op(loop.SMin, place, loop.Int(0)), 4)
+	return b.Let("kept", loop.Op(loop.AShr, loop.Op(loop.Sub, loop.Int(0), place), loop.Int(31)))
 }
 
 // load copies state i, the hidden state or the cell, to its place in scratch.
@@ -68,10 +84,14 @@ func (w *writer) load(i int) {
 	})
 }
 
-// keep copies it back.
-func (w *writer) keep(i int) {
+// keep copies its bits that are kept back: all, or none.
+func (w *writer) keep(i int, kept loop.Expr) {
 	w.copyState(i, func(at, place loop.Expr, t loop.Type, align int) {
-		w.B.StoreAligned(w.Args[1+i], at, &loop.Load{From: w.Scratch, Offset: place, T: t, Align: align}, align)
+		v := loop.Expr(&loop.Load{From: w.Scratch, Offset: place, T: t, Align: align})
+		if w.Node.Next() != nil {
+			v = loop.Op(loop.And, v, loop.To(loop.Trunc, kept, t.Bits))
+		}
+		w.B.StoreAligned(w.Args[1+i], at, v, align)
 	})
 }
 

@@ -153,6 +153,15 @@ func Cell(cell, reset string, frames int) *ir.Module {
 	return b.Done()
 }
 
+// Late has recurrences after a convolution that is not padded, so that they begin after some frames.
+func Late(frames int) *ir.Module {
+	b := New(5, ir.Shape{3, frames, 1}, 1)
+	b.Conv("conv", 4, [2]int{7, 1}, [2]int{2, 1}, [2]int{1, 1}, [4]int{}, false)
+	b.Recurrent("first", ir.CellLSTM, "", 6)
+	b.Recurrent("second", ir.CellGRU, ir.ResetAfter, 5)
+	return b.Done()
+}
+
 // Random is a random small causal network: its results are of each frame, or of all.
 func Random(seed uint64, frames int) *ir.Module {
 	rng := rand.New(rand.NewPCG(seed, 1))
@@ -162,7 +171,7 @@ func Random(seed uint64, frames int) *ir.Module {
 	looksAhead := false
 	for i := range 2 + rng.IntN(4) {
 		in := b.At.Type.Shape
-		switch rng.IntN(8) {
+		switch rng.IntN(9) {
 		case 0, 1:
 			b.Causal(name(i), 1+rng.IntN(6), 1+rng.IntN(3), 1, 1+rng.IntN(3), rng.IntN(3) == 0)
 		case 2: // looks ahead, or is not padded
@@ -186,6 +195,10 @@ func Random(seed uint64, frames int) *ir.Module {
 			b.Add(ir.Pad, name(i), []*ir.Value{b.At}, ir.AttrBefore.Is([]int{0, 1 + rng.IntN(3), 0}), ir.AttrAfter.Is([]int{0, 0, 0}), ir.AttrValue.Is(float64(rng.IntN(2))*.3))
 		case 7:
 			b.Add(ir.Tanh, name(i), []*ir.Value{b.At})
+		case 8: // of one column, early or late
+			if in[2] == 1 {
+				b.Recurrent(name(i), []string{ir.CellLSTM, ir.CellGRU, ir.CellRNN}[rng.IntN(3)], []string{ir.ResetBefore, ir.ResetAfter}[rng.IntN(2)], 1+rng.IntN(5))
+			}
 		}
 	}
 	final := rng.IntN(4)
