@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -393,4 +394,23 @@ func TestInterruptedProofGoesOn(t *testing.T) {
 	code, _, refused := dnnctest.Run(t, append(with(net, "-o", whole, "-errors", "light"), "-resume")...)
 	assert.Equal(t, command.AtFault, code)
 	assert.Contains(t, refused, "its errors: light;darken=0.1; here: light")
+}
+
+// TestPointsInsideRangesAreRightInTheObject runs the object at random sizes inside what is proved, and where it ends:
+// with DNNC_FULL at a million.
+func TestPointsInsideRangesAreRightInTheObject(t *testing.T) {
+	dnnctest.Need(t)
+	points := 3_000
+	if os.Getenv("DNNC_FULL") != "" {
+		points = 1_000_000
+	}
+	const images, ranges = 20, 6
+	tiny := tiny8x8(t)
+	args := tiny()
+	object, path := filepath.Join(filepath.Dir(args[1]), "classes.o"), filepath.Join(t.TempDir(), "proof.json")
+	dnnctest.Succeed(t, append(args[1:], "-target", "x86_64", "-o", object)...)
+	dnnctest.Succeed(t, "certify", object, "-labels", "none", "-n", fmt.Sprint(images), "-o", path)
+	out := dnnctest.Succeed(t, "certify", object, "-labels", "none", "-check", path, "-points", fmt.Sprint(points/images/ranges+1))
+	t.Log(out)
+	assert.Contains(t, out, "120 ranges of 20 images hold by the interpreter and by the object on x86_64: right at both ends")
 }
