@@ -253,11 +253,14 @@ func (r *maxPool) update(args []*tensor, out *tensor) int {
 type layer struct {
 	g             geometry.Window
 	rows, columns [][]tap
-	per           int     // output channels of a group
-	zero          int32   // of the argument
-	weight        []int16 // by input channel, place of the window and output channel of the group
-	base          []int64 // sums of an input of zero points, by output pixel and channel
-	bounds        []int64 // by channel: see boundsOf
+	per           int   // output channels of a group
+	zero          int32 // of the argument
+	// weight is by input channel, row of the window, column of the window from its last one on, and output channel of the
+	// group: the outputs of a row that see an input follow each other, and so do their weights.
+	weight   []int16
+	isJoined bool    // whether they do: of stride and dilation 1, and one group
+	base     []int64 // sums of an input of zero points, by output pixel and channel
+	bounds   []int64 // by channel: see boundsOf
 }
 
 // levelsOf is the integers of an output.
@@ -292,14 +295,20 @@ func newProduct(_ *Net, n *ir.Node, _ int) (func(w *Walker) rule, error) {
 		return nil, err
 	}
 	l := &layer{g: g, per: g.OutC / g.Groups, zero: int32(n.Args[0].Type.Quant.Zero), weight: make([]int16, len(w))}
+	l.isJoined = g.Groups == 1 && g.StrideW == 1 && g.DilW == 1
 	l.rows, l.columns = rowsAndColumns(g)
+	for _, list := range l.columns {
+		for i := range list {
+			list[i].at = int32(g.KW) - 1 - list[i].at
+		}
+	}
 	isWide := n.Const(ir.AttrBias).Type.Elem.Kind == ir.I64
 	k, window := g.K(), g.KH*g.KW
 	for o := range g.OutC {
 		group, row := o/l.per, w[o*k:(o+1)*k]
 		for i, v := range row {
-			c := group*(g.InC/g.Groups) + i/window
-			l.weight[(c*window+i%window)*l.per+o%l.per] = int16(v)
+			c, ky, kx := group*(g.InC/g.Groups)+i/window, i%window/g.KW, i%g.KW
+			l.weight[l.place(c, ky, g.KW-1-kx)+o%l.per] = int16(v)
 		}
 		reach := geometry.Reach(bias[o], row, -128-l.zero, 127-l.zero)
 		apply := q.Apply
@@ -313,6 +322,11 @@ func newProduct(_ *Net, n *ir.Node, _ int) (func(w *Walker) rule, error) {
 		return func(*Walker) rule { return newSums(l, addWide) }, nil
 	}
 	return func(*Walker) rule { return newSums(l, gemm.AddScaled) }, nil
+}
+
+// place is where the weights of an input channel and a place of the window begin, its columns counted from the last.
+func (l *layer) place(channel, row, column int) int {
+	return ((channel*l.g.KH+row)*l.g.KW + column) * l.per
 }
 
 // setBase computes the sums of an input of zero points: the bias, and what is padded.
@@ -333,7 +347,7 @@ func (l *layer) setBase(bias []int64, n *ir.Node) {
 					}
 					for c := range g.InC {
 						d := int64(int32(pad[c]) - l.zero)
-						row := l.weight[((c*g.KH+ky)*g.KW+kx)*l.per:][:l.per]
+						row := l.weight[l.place(c, ky, g.KW-1-kx):][:l.per]
 						for o, v := range row {
 							l.base[from+c/in*l.per+o] += int64(v) * d
 						}
@@ -419,12 +433,21 @@ func (s *sums[A]) add(i, d int32) (macs int) {
 	c, at := int(i/plane), i%plane
 	group := c / (g.InC / g.Groups)
 	wide := int32(g.OutW())
+	columns := s.columns[at%w]
+	if len(columns) == 0 {
+		return 0
+	}
+	n := s.per
+	if s.isJoined {
+		n *= len(columns)
+	}
 	for _, row := range s.rows[at/w] {
-		for _, column := range s.columns[at%w] {
+		for i, column := range columns {
 			pixel := int(row.out*wide + column.out)
-			weight := s.weight[((c*g.KH+int(row.at))*g.KW+int(column.at))*s.per:][:s.per]
-			s.row(s.acc[pixel*g.OutC+group*s.per:][:s.per], weight, d)
 			s.dirty.add(int32(pixel*g.Groups + group))
+			if i == 0 || !s.isJoined {
+				s.row(s.acc[pixel*g.OutC+group*s.per:][:n], s.weight[s.place(c, int(row.at), int(column.at)):][:n], d)
+			}
 			macs += s.per
 		}
 	}
