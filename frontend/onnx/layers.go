@@ -507,10 +507,14 @@ func batchNorm(im *importer, n *pb.Node, in []*operand) ([]*operand, error) {
 	}
 	v, spatial := in[0].v, 0
 	var err error
-	if len(in[0].shape) > 2 {
-		if v, spatial, err = im.image(in[0]); err != nil {
-			return nil, err
-		}
+	switch {
+	case v != nil && len(in[0].shape) == 2: // of features, which may be those of a flattened image
+		v, err = im.as(in[0], ir.Shape{in[0].shape[1]})
+	case len(in[0].shape) > 2:
+		v, spatial, err = im.image(in[0])
+	}
+	if err != nil {
+		return nil, err
 	}
 	if v == nil || intAttr(n, "training_mode", 0) != 0 {
 		return nil, errors.New("in training mode, or of a constant")

@@ -865,6 +865,19 @@ func TestConstantsAlongAnAxis(t *testing.T) {
 	}
 }
 
+// TestNormOfFlattened: a batch normalization of the features of a flattened image has a scale and an
+// offset for each of them.
+func TestNormOfFlattened(t *testing.T) {
+	for _, shape := range [][]int64{{1, 2, 3}, {1, 2, 1, 3}, {1, 6}} {
+		m, err := Parse("net", newModel(17).input("x", shape...).output("y").
+			constant("g", floats(1, 2, 3, 4, 5, 6)).constant("b", floats(0, 0, 0, 1, 1, 1)).constant("m", floats(0, 0, 0, 0, 0, .5)).constant("v", floats(1, 1, 1, 1, 1, 1)).
+			node("Flatten", "f", list("x"), list("f")).node("BatchNormalization", "n", list("f", "g", "b", "m", "v"), list("y"), "epsilon", float32(0)).bytes(), Options{})
+		require.NoError(t, err, shape)
+		assert.Equal(t, ir.Shape{6}, m.Outputs[0].Type.Shape)
+		assert.InDeltaSlice(t, []float32{1, 2, 3, 5, 6, 4}, compute(t, m, []float32{1, 1, 1, 1, 1, 1}), 1e-6)
+	}
+}
+
 // TestManyTerms: terms of many elements are a value; few are offsets, which are exact, as are factors.
 func TestManyTerms(t *testing.T) {
 	for _, c := range []struct {
