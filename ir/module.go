@@ -498,6 +498,25 @@ func (m *Module) PruneConsts() {
 	m.Consts = kept
 }
 
+// SeparateConsts gives constants a name of their own that have the name of a value, or of a
+// constant before them: passes name what they make after a layer, and users name values freely.
+func (m *Module) SeparateConsts() {
+	taken := make(map[string]bool, len(m.Ops)+len(m.Consts))
+	for _, v := range slices.Concat(m.Inputs, m.States) {
+		taken[v.Name] = true
+	}
+	for _, n := range m.Ops {
+		taken[n.Name()] = true
+	}
+	for _, c := range m.Consts {
+		name := c.Name
+		for i := 2; taken[c.Name]; i++ {
+			c.Name = fmt.Sprintf("%s_%d", name, i)
+		}
+		taken[c.Name] = true
+	}
+}
+
 // Clone copies m so that neither sees the other's changes; constant data, which
 // nobody changes in place, are shared.
 func (m *Module) Clone() *Module {

@@ -161,6 +161,7 @@ func (t Table) run(ctx context.Context, m *ir.Module, env *Env, opt Options) err
 			return err
 		}
 		m.After = p.Name
+		m.SeparateConsts()
 		if list := ir.Verify(m); len(list) > 0 {
 			return &Error{p.Name, list}
 		}
