@@ -43,7 +43,7 @@ var operations = []struct {
 	{"reduce(a, axes: [1,2])", 2}, {"reduce(a, axes: [0], keep: 1)", 2}, {"reduce(a, fn: sum, axes: [1])", 3}, {"reduce(a, fn: max, axes: [0,2])", 1},
 	{"reduce(a, fn: min, axes: [0,1,2])", 1}, {"reduce(m, fn: max, axes: [1])", 2},
 	{"matmul(m, transpose(m, perm: [1,0]))", 3}, {"matmul(a, b)", 3},
-	{"softmax(a)", 1.6}, {"softmax(m, axis: 1)", 1.6}, {"softmax(a, axis: 2)", 1.6}, {"softmax(neg(a), axis: 2)", 1.6}, {"softmax(neg(m), axis: 1)", 1.6}, {"logsoftmax(m, axis: 1)", 2},
+	{"softmax(a)", 1.6}, {"softmax(m, axis: 1)", 1.6}, {"softmax(a, axis: 2)", 1.6}, {"softmax(neg(a), axis: 2)", 1.6}, {"softmax(neg(m), axis: 1)", 1.6}, {"mul(reshape(softmax(flatten(a)), shape: [4,6,6]), b)", 3}, {"logsoftmax(m, axis: 1)", 2},
 	{"argmax(a)", 3}, {"argmax(m, axis: 1)", 6}, {"argmax(a, axis: 1)", 5},
 	{"reshape(a, shape: [8,18])", 1}, {"reshape(a, shape: [2,3,4,6])", 1}, {"copy(a, shape: [4,6], dims: [4,6], strides: [36,-1], start: 5)", 1},
 	{"normalize(m, mean: 0.5, std: 2)", 2}, {"relu(concat(a, b))", 2}, {"concat(m, tanh(m))", 2}, {"logsoftmax(reshape(m, shape: [35,1]))", 2},

@@ -95,10 +95,16 @@ func Calibrate(ctx context.Context, m *ir.Module, env *pass.Env) error {
 			*ranges[v] = h.clip(env.Ranges)
 		}
 	}
+	users, returned := m.AllUsers(), m.Returned()
 	for _, n := range m.Ops {
-		if r := fixedRange(n); r != nil {
-			ranges[n.Out] = r
+		r := fixedRange(n)
+		if r == nil {
+			continue
 		}
+		if n.Op == ir.Softmax && hasOwnType(users, returned, n.Out) { // flat rows drown in steps of 1/256
+			cut(r, *ranges[n.Out])
+		}
+		ranges[n.Out] = r
 	}
 	for _, n := range m.Ops {
 		if n.Op != ir.Embedding {
@@ -144,6 +150,14 @@ func Calibrate(ctx context.Context, m *ir.Module, env *pass.Env) error {
 	})
 	dropRescalings(m)
 	return err
+}
+
+// hasOwnType reports whether the type of v is that of no other value, but of what only moves it or chooses
+// among its elements, and no caller sees it.
+func hasOwnType(users map[*ir.Value][]*ir.Node, returned map[*ir.Value]bool, v *ir.Value) bool {
+	return !returned[v] && !slices.ContainsFunc(users[v], func(u *ir.Node) bool {
+		return KeepsType(u) && (unites(u) || u.Op == ir.Pad && u.Float(ir.AttrValue) != 0 || !hasOwnType(users, returned, u.Out))
+	})
 }
 
 // dropRescalings takes out requantizations between equal types, which change nothing.
@@ -308,10 +322,14 @@ func widenSums(m *ir.Module, ranges map[*ir.Value]*ir.Range) {
 }
 
 // unite gives two values, and those that have the range of one already, the union of
-// their ranges; none where a range is fixed.
+// their ranges; none where a range is fixed, which that of shares is unless it was cut.
 func unite(ranges map[*ir.Value]*ir.Range, of members, a, b *ir.Value) {
 	x, y := ranges[a], ranges[b]
-	if x == y || x == nil || y == nil || a.Def == nil || b.Def == nil || fixedRange(a.Def) != nil || fixedRange(b.Def) != nil {
+	isFixed := func(v *ir.Value) bool {
+		r := fixedRange(v.Def)
+		return r != nil && *r == *ranges[v]
+	}
+	if x == y || x == nil || y == nil || a.Def == nil || b.Def == nil || isFixed(a) || isFixed(b) {
 		return
 	}
 	x.Lo, x.Hi = min(x.Lo, y.Lo), max(x.Hi, y.Hi)

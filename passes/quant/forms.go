@@ -121,7 +121,8 @@ func lowerProduct(l *lowering, n *ir.Node) error {
 	return setNarrow(l.m, n, factors, int64(terms), most)
 }
 
-// lowerSoftmax writes the table of exponentials (R15).
+// lowerSoftmax writes the table of exponentials, and the factor of their sum where the result has not the
+// scale 1/256 (R15).
 func lowerSoftmax(l *lowering, n *ir.Node) error {
 	if n.IsWide() {
 		mul, shift, err := kernels.SoftmaxWideFactor(n.Args[0].Type.Quant.Scale)
@@ -135,6 +136,13 @@ func lowerSoftmax(l *lowering, n *ir.Node) error {
 	}
 	table := kernels.SoftmaxTable(n.Args[0].Type.Quant.Scale)
 	setInts(l.m, n, ir.AttrTable, ir.I32, ir.Shape{len(table)}, widen(table))
+	if f := 256 * n.Out.Type.Quant.Scale; f != 1 {
+		mul, shift, err := geometry.MultiplierFor(f)
+		if err != nil {
+			return diag.New(n.Pos, diag.Unsupported, "%s: the result cannot be computed in %s", n.Name(), n.Out.Type.Elem).WithNote("%v", err)
+		}
+		setFactor(l.m, n, mul, shift)
+	}
 	return nil
 }
 

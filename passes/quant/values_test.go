@@ -356,10 +356,12 @@ func TestPadded(t *testing.T) {
 
 func TestUnite(t *testing.T) {
 	op := func(op ir.Op) *ir.Value { return &ir.Value{Def: &ir.Node{Op: op}} }
-	a, b, c, other, soft, input := op(ir.Add), op(ir.Add), op(ir.Copy), op(ir.Add), op(ir.Softmax), &ir.Value{}
+	a, b, c, other, input := op(ir.Add), op(ir.Add), op(ir.Copy), op(ir.Add), &ir.Value{}
+	soft, flat, even := op(ir.Softmax), op(ir.Softmax), op(ir.Softmax)
 	fresh := func() map[*ir.Value]*ir.Range {
 		x, y := &ir.Range{Lo: -1, Hi: 2}, &ir.Range{Lo: -3, Hi: 1}
-		return map[*ir.Value]*ir.Range{a: x, b: y, c: y, other: {Lo: -9, Hi: 9}, soft: {Lo: 0, Hi: 1}, input: {Lo: -5, Hi: 5}}
+		return map[*ir.Value]*ir.Range{a: x, b: y, c: y, other: {Lo: -9, Hi: 9}, input: {Lo: -5, Hi: 5},
+			soft: fixedRange(soft.Def), flat: {Lo: 0, Hi: .1}, even: {Lo: 0, Hi: .2}}
 	}
 	ranges := fresh()
 	unite(ranges, membersOf(ranges), a, b)
@@ -367,8 +369,11 @@ func TestUnite(t *testing.T) {
 	assert.Same(t, ranges[a], ranges[b])
 	assert.Same(t, ranges[a], ranges[c], "it had the range of one")
 	assert.Equal(t, &ir.Range{Lo: -9, Hi: 9}, ranges[other])
+	unite(ranges, membersOf(ranges), flat, even)
+	assert.Equal(t, &ir.Range{Lo: 0, Hi: .2}, ranges[flat])
+	assert.Same(t, ranges[flat], ranges[even], "shares whose ranges were cut")
 	for name, pair := range map[string][2]*ir.Value{
-		"a value with itself": {a, a}, "fixed": {soft, a}, "fixed, the second": {a, soft}, "an input": {input, a}, "an input, the second": {a, input},
+		"a value with itself": {a, a}, "fixed": {soft, flat}, "fixed, the second": {flat, soft}, "an input": {input, a}, "an input, the second": {a, input},
 		"of no range": {op(ir.Add), a}, "of no range, the second": {a, op(ir.Add)},
 	} {
 		ranges = fresh()
