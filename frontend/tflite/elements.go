@@ -25,7 +25,7 @@ func pairOf(op ir.Op) func(*importer, *operator) error {
 				if x := im.values[o.in[1-k]]; x.blocks != nil && im.tensors[i].size() != 1 && !endsWith(im.tensors[i].shape, x.shape) {
 					return errBlocks
 				}
-				if hasTable := im.tensors[i].size() == 1; !im.exact || hasTable {
+				if hasTable := im.tensors[i].size() == 1 && !im.values[o.in[1-k]].v.Type.IsWide(); !im.exact || hasTable {
 					return im.withConstant(op, o, 1-k, k)
 				}
 			}
@@ -733,7 +733,7 @@ func prelu(im *importer, o *operator, x *operand) error {
 		return im.preluReals(o, x, t)
 	}
 	if t.typ != int8Type || len(t.scale) != 1 || t.size() > mostSlopes {
-		return fmt.Errorf("has slopes that are not int8 with one scale, or more than %d", mostSlopes)
+		return fmt.Errorf("has slopes that are not int8 with one scale, or more than %d: -exact=false quantizes the model anew", mostSlopes)
 	}
 	slopes := t.ints()
 	if len(slopes) == 1 {

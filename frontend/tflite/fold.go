@@ -343,6 +343,8 @@ func (im *importer) material(t *tensor) (*operand, error) {
 	switch {
 	case n < 1 || n > mostChannels:
 		return nil, fmt.Errorf("of a constant of shape %v", t.shape)
+	case im.exact && t.typ == int16Type:
+		return nil, errors.New("has a constant of int16 where a computed value belongs: -exact=false quantizes the model anew")
 	case im.exact && (t.typ != int8Type || len(t.scale) != 1):
 		return nil, fmt.Errorf("has a constant of %s, without one scale, where a computed value belongs", typeName(t.typ))
 	case !im.exact && t.typ != float32Type && t.typ != float16Type && len(t.scale) == 0:

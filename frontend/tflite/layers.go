@@ -70,7 +70,7 @@ func (im *importer) layer(op ir.Op, o *operator, v *ir.Value, w *tensor, view ir
 	}
 	scales, factors := make([]float32, shape[0]), make([]float64, shape[0])
 	b := make([]int64, shape[0])
-	isWide := v.Type.IsWide() && bias != nil && bias.typ == int64Type // sums of 64 bits, but of dense layers
+	isWide := v.Type.IsWide() && (bias == nil || bias.typ == int64Type) // sums of 64 bits, but of dense layers
 	if bias != nil {
 		if bias.typ != int32Type && !isWide {
 			return nil, errors.New("has a bias that is not int32, nor int64 with arguments of int16")

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"math"
 	"math/bits"
 	"slices"
 
@@ -340,7 +341,14 @@ func batchMatMul(im *importer, o *operator) error {
 	if im.exact {
 		factor := float64(float32(args[0].Type.Quant.Scale)*float32(args[1].Type.Quant.Scale)) / q.Scale
 		inner := args[0].Type.Shape[len(args[0].Type.Shape)-1]
-		if attrs, err = im.layerRequant(name, false, false, []float64{factor}, int64(inner)*productReach); err != nil {
+		if args[0].Type.IsWide() {
+			if attrs, err = im.wideRequant(name, []float64{factor}, []int64{int64(inner) * wordReach * wordReach}); err == nil {
+				attrs = append(attrs, ir.AttrLo.Is(math.MinInt16), ir.AttrHi.Is(math.MaxInt16))
+			}
+		} else {
+			attrs, err = im.layerRequant(name, false, false, []float64{factor}, int64(inner)*productReach)
+		}
+		if err != nil {
 			return err
 		}
 	} else {

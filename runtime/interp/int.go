@@ -258,6 +258,17 @@ func Reals(t ir.Type, x []int8, y []float32) {
 	}
 }
 
+// Integers are the integers of a value, of i8 or i16, from its bytes.
+func Integers(t ir.Type, x []int8, y []int16) {
+	for i := range y {
+		if t.Elem.Kind == ir.I16 {
+			y[i] = word(x, i)
+		} else {
+			y[i] = int16(x[i])
+		}
+	}
+}
+
 // QuantizeInputs turns the records of images, reals, into the integers of a quantized
 // network's inputs.
 func QuantizeInputs(m *ir.Module, x []float32) []int8 {

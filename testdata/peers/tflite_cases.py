@@ -19,7 +19,7 @@ from ai_edge_litert import schema_py_generated as s
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 OP = s.BuiltinOperator
-TYPES = {np.dtype("float32"): s.TensorType.FLOAT32, np.dtype("int8"): s.TensorType.INT8, np.dtype("int16"): s.TensorType.INT16, np.dtype("uint8"): s.TensorType.UINT8, np.dtype("int32"): s.TensorType.INT32, np.dtype("float16"): s.TensorType.FLOAT16}
+TYPES = {np.dtype("float32"): s.TensorType.FLOAT32, np.dtype("int8"): s.TensorType.INT8, np.dtype("int16"): s.TensorType.INT16, np.dtype("uint8"): s.TensorType.UINT8, np.dtype("int32"): s.TensorType.INT32, np.dtype("int64"): s.TensorType.INT64, np.dtype("float16"): s.TensorType.FLOAT16}
 ACTS = (0, 1, 3)  # none, relu, relu6
 
 
@@ -68,12 +68,17 @@ class Model:
         zero = self.r.integers(self.least, self.end)
         return self.tensor(shape, self.type, scale=np.exp(self.r.uniform(-5, -2)), zero=0 if self.type == np.int16 else int(zero))
 
+    def zero(self):
+        return 0 if self.type == np.int16 else int(self.r.integers(self.least, self.least + 256))
+
     def input(self, shape):
         """A further input of the model."""
         self.more.append(self.value(shape))
         return self.more[-1]
 
     def fixed(self, shape, scale, zero):
+        if self.type == np.int16:
+            return self.tensor(shape, np.int16, scale=1 / 32768, zero=0)
         return self.tensor(shape, self.type, scale=scale, zero=zero + self.least + 128) if self.q else self.tensor(shape, np.float32)
 
     def scale(self, i):
@@ -92,15 +97,16 @@ class Model:
         if not self.q:
             return (self.tensor(shape, np.float32, r.normal(0, 0.5, shape).astype(np.float32)),
                     self.tensor([channels], np.float32, r.normal(0, 0.5, channels).astype(np.float32)))
+        sums = np.int64 if self.type == np.int16 else np.int32
         if self.type == np.uint8:
             scale = np.exp(r.uniform(-6, -3, 1)).astype(np.float32)
             w = self.tensor(shape, np.uint8, r.integers(0, 256, shape).astype(np.uint8), scale=scale, zero=int(pick(r, 128, r.integers(1, 256))))
-            b = self.tensor([channels], np.int32, r.integers(-3000, 3000, channels).astype(np.int32), scale=scale * np.float32(self.scale(x)), zero=0)
+            b = self.tensor([channels], sums, r.integers(-3000, 3000, channels).astype(sums), scale=scale * np.float32(self.scale(x)), zero=0)
             return w, b
         scale = np.exp(r.uniform(-6, -3, channels if r.integers(3) else 1)).astype(np.float32)
         w = self.tensor(shape, np.int8, r.integers(-127, 128, shape).astype(np.int8), scale=scale, zero=np.zeros(len(scale)), axis=axis if len(scale) > 1 else 0)
-        b = self.tensor([channels], np.int32, r.integers(-3000, 3000, channels).astype(np.int32), scale=scale * np.float32(self.scale(x)), zero=np.zeros(len(scale)))
-        return w, b
+        b = self.tensor([channels], sums, r.integers(-3000, 3000, channels).astype(sums), scale=scale * np.float32(self.scale(x)), zero=np.zeros(len(scale)))
+        return w, -1 if self.type == np.int16 and not r.integers(3) else b
 
     def op(self, code, inputs, output, options=None, kind=0, more=()):
         c = s.OperatorCodeT()
@@ -108,6 +114,8 @@ class Model:
         self.m.operatorCodes.append(c)
         o = s.OperatorT()
         o.opcodeIndex, o.inputs, o.outputs = len(self.m.operatorCodes) - 1, inputs, [output, *more]
+        if self.type == np.int16 and hasattr(options, "potScaleInt16"):
+            options.potScaleInt16 = False  # as the converter writes it
         if options is not None:
             o.builtinOptions, o.builtinOptionsType = options, kind
         self.g.operators.append(o)
@@ -224,7 +232,7 @@ def with_constant(code, cls, kind):
         shape = m.shape(x)
         n = [1] if m.q or m.r.integers(2) else [shape[-1]]
         if m.q:
-            k = m.tensor(n, m.type, m.r.integers(m.least, m.least + 256, n).astype(m.type), scale=np.exp(m.r.uniform(-5, -2)), zero=int(m.r.integers(m.least, m.least + 256)))
+            k = m.tensor(n, m.type, m.r.integers(m.least, m.least + 256, n).astype(m.type), scale=np.exp(m.r.uniform(-5, -2)), zero=m.zero())
         else:
             k = m.tensor(n, np.float32, m.r.normal(0, 1, n).astype(np.float32))
         o = cls()
@@ -358,7 +366,7 @@ def prelu(m, x):
     shape = m.shape(x)
     n = [1, 1, pick(m.r, 1, shape[3])]
     if m.q:
-        a = m.tensor(n, m.type, m.r.integers(m.least, m.least + 256, n).astype(m.type), scale=np.exp(m.r.uniform(-7, -4)), zero=int(m.r.integers(m.least, m.least + 256)))
+        a = m.tensor(n, m.type, m.r.integers(m.least, m.least + 256, n).astype(m.type), scale=np.exp(m.r.uniform(-7, -4)), zero=m.zero())
     else:
         a = m.tensor(n, np.float32, m.r.uniform(-0.2, 0.7, n).astype(np.float32))
     return m.op(OP.PRELU, [x, a], m.value(shape))
@@ -634,7 +642,7 @@ def select(m, x):
     n = pick(r, [], [1], [shape[-1]])
     if m.q:
         b = m.op(OP.QUANTIZE, [x], m.value(shape, like=a), s.QuantizeOptionsT(), B.QuantizeOptions)
-        k = m.tensor([1], m.type, r.integers(m.least, m.least + 256, [1]).astype(m.type), scale=np.exp(r.uniform(-5, -2)), zero=int(r.integers(m.least, m.least + 256)))
+        k = m.tensor([1], m.type, r.integers(m.least, m.least + 256, [1]).astype(m.type), scale=np.exp(r.uniform(-5, -2)), zero=m.zero())
     else:
         k = pick(r, b, m.tensor(n, np.float32, r.normal(0, 1, n).astype(np.float32)))
     code, cls, kind = pick(r, (OP.GREATER, s.GreaterOptionsT, B.GreaterOptions), (OP.LESS, s.LessOptionsT, B.LessOptions),
@@ -710,6 +718,8 @@ KINDS = {
 
 
 SUFFIXES = {"_UINT8": "uint8", "_INT16": "int16"}
+WORDS = ("ADD", "AVERAGE_POOL_2D", "BATCH_MATMUL", "BROADCAST_MUL", "BROADCAST_SUB", "CONCATENATION", "CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "LOGISTIC",
+         "MAX_POOL_2D", "MEAN", "MUL", "NETWORK", "PAD", "RELU6", "SOFTMAX", "SQUEEZE_EXCITE", "SUB", "TANH", "TRANSPOSE_CONV")  # of int16, too
 FLOATS = ("UNIDIRECTIONAL_SEQUENCE_LSTM", "SUM", "EMBEDDING", "LAYER_NORM", "DIV", "REAL_FUNCTIONS")  # whose integers are TensorFlow Lite's own
 
 OPTIMIZED = ("LOG_SOFTMAX",)  # whose reference kernel saturates some steps too early
@@ -746,7 +756,7 @@ def make(kind, seed, q):
 def main():
     folder, count = sys.argv[1], int(sys.argv[2])
     seed = int(sys.argv[3]) if len(sys.argv) > 3 else 1
-    names = sys.argv[4].split(",") if len(sys.argv) > 4 else sorted(KINDS)
+    names = sys.argv[4].split(",") if len(sys.argv) > 4 else sorted([*KINDS, *(k + "_INT16" for k in WORDS)])
     written = 0
     for n in range(count):
         kind, q = names[n % len(names)], n // len(names) % 3 != 0

@@ -377,12 +377,24 @@ func compareTFLite(ctx context.Context, path string, f *weights.File, opt tflite
 	if err != nil {
 		return failed, err
 	}
-	return compareResults(f, m, n, got, answers, compareSteps)
+	return compareResults(f, m, n, integersOf(m, got), answers, compareSteps)
+}
+
+// integersOf are the integers of the results of all samples, whose bytes these are.
+func integersOf(m *ir.Module, results []int8) (all []int16) {
+	for len(results) > 0 {
+		for _, out := range m.Outputs {
+			slots, x := out.Type.Slots(), make([]int16, out.Type.Shape.Size())
+			interp.Integers(out.Type, results[:slots], x)
+			all, results = append(all, x...), results[slots:]
+		}
+	}
+	return all
 }
 
 // compareResults compares the results of n samples with the arrays of a case: results are
 // what a run gave, sample by sample, names those that the first array may have.
-func compareResults[T int8 | float32](f *weights.File, m *ir.Module, n int, results []T, names []string,
+func compareResults[T int16 | float32](f *weights.File, m *ir.Module, n int, results []T, names []string,
 	compare func(out *ir.Value, got []T, want []float32, stored weights.DType) (int, error)) (verdict int, why error) {
 	record := len(results) / n
 	at := 0
@@ -411,11 +423,11 @@ func compareResults[T int8 | float32](f *weights.File, m *ir.Module, n int, resu
 }
 
 // compareSteps compares integers: those of a file of uint8 are 128 more; reals are places.
-func compareSteps(out *ir.Value, got []int8, want []float32, stored weights.DType) (verdict int, why error) {
+func compareSteps(out *ir.Value, got []int16, want []float32, stored weights.DType) (verdict int, why error) {
 	for i, v := range got {
 		w := float64(want[i])
 		switch stored {
-		case weights.I8:
+		case weights.I8, weights.I16:
 		case weights.U8:
 			w -= 128
 		default:
@@ -458,7 +470,7 @@ func inputSamples(f *weights.File, m *ir.Module, k int) (x []float32, name strin
 	q := in.Type.Quant
 	for i, v := range x {
 		switch t.DType {
-		case weights.I8:
+		case weights.I8, weights.I16:
 		case weights.U8:
 			v -= 128
 		default:
@@ -466,7 +478,7 @@ func inputSamples(f *weights.File, m *ir.Module, k int) (x []float32, name strin
 		}
 		x[i] = float32(q.Scale * float64(int(v)-q.Zero))
 	}
-	if t.DType != weights.I8 && t.DType != weights.U8 && in.Type.Elem.Kind == ir.I8 {
+	if !slices.Contains([]weights.DType{weights.I8, weights.U8, weights.I16}, t.DType) && in.Type.Elem.Kind == ir.I8 {
 		for i, v := range x {
 			x[i] = float32(q.Scale * min(max(math.RoundToEven(float64(v)/q.Scale), float64(-128-q.Zero)), float64(127-q.Zero)))
 		}
