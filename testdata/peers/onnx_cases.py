@@ -798,10 +798,61 @@ KINDS = {
     "ResidualBlock": (block, image), "Normalized": (normalized, image), "LayerNorm": (layer_norm, sequence),
 }
 
+FITS = {  # whether an operation of inputs of such shapes takes a value of shape s
+    anyshape: lambda s: True, flat: lambda s: len(s) == 2, sequence: lambda s: len(s) == 3 and min(s[1:]) > 1,
+    image: lambda s: len(s) == 4 and min(s[2:]) > 2, image_or_line: lambda s: len(s) in (3, 4) and min(s[2:]) > 3,
+    matrices: lambda s: len(s) == 4 and min(s[1:]) > 1 and s[3] % 2 == 0, deep: lambda s: len(s) == 4 and s[1] % 4 == 0,
+    even: lambda s: len(s) == 4 and s[2] % 2 == s[3] % 2 == 0,
+}
+ENDS = ("SeveralInputs", "ConvInteger", "MatMulInteger", "TopK", "ML")  # of inputs or results of their own
+
+
+def computed_shape(c, name, shape):
+    """The shape of a float value of the model under construction; None for others."""
+    inputs = [helper.make_tensor_value_info("x", TensorProto.FLOAT, shape)] + [helper.make_tensor_value_info(k, TensorProto.FLOAT, v) for k, v in c.shapes.items()]
+    graph = helper.make_graph(c.nodes, "g", inputs, [helper.make_empty_tensor_value_info(name)], c.inits)
+    opsets = [helper.make_opsetid(d, v) for d, v in (("", c.opset), ("com.microsoft", 1), ("ai.onnx.ml", 1))]
+    model = helper.make_model(graph, opset_imports=opsets, ir_version=8)
+    options = ort.SessionOptions()
+    options.log_severity_level = 4
+    y = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"]).get_outputs()[0]
+    known = y.type == "tensor(float)" and all(isinstance(d, int) and d > 0 for d in y.shape)
+    return list(y.shape) if known else None
+
+
+def chain(c, r, x, shape):
+    """Operations of other kinds after one another; some add a value before them."""
+    values = [(x, list(shape))]
+    kinds = sorted(k for k in KINDS if k != "Chain" and k not in ENDS and KINDS[k][1] in FITS and NEEDS.get(k, 0) <= c.opset)
+    while len(values) < 6:
+        nodes, inits, count = list(c.nodes), list(c.inits), c.count
+        name, s = values[-1]
+        kind = pick(r, *kinds)
+        if not FITS[KINDS[kind][1]](s):
+            continue
+        try:
+            y = KINDS[kind][0](c, r, name, s)
+            s = computed_shape(c, y, shape)
+            other = next((v for v, t in values[1:] if t == s), None)
+            if other and r.integers(2):
+                op = pick(r, "Add", "Mul", "Concat")
+                y = c.node(op, [y, other], **({"axis": int(r.integers(1, len(s)))} if op == "Concat" else {}))
+                s = computed_shape(c, y, shape)
+        except Exception:  # no valid model
+            s = None
+        if s is None or s[0] != 1 or len(s) < 2 or np.prod(s) > 4096 or c.outputs:
+            c.nodes, c.inits, c.count, c.outputs = nodes, inits, count, []
+            continue
+        values.append((y, s))
+    return values[-1][0]
+
+
+KINDS["Chain"] = (chain, image_or_line)
+
 OPSETS = (11, 13, 15, 17, 18, 20, 22, 24)
 NEEDS = {"HardSwish": 14, "Gelu": 20, "LayerNormalization": 17, "Mish": 18, "GroupNormalization": 21, "RMSNormalization": 23, "Attention": 23, "RotaryEmbedding": 23,
          "AveragePoolCounted": 19, "CumSum": 14, "Trilu": 14, "SplitConst": 13, "MaxPool3D": 13, "AveragePool3D": 13, "GlobalAveragePool3D": 13, "GlobalMaxPool3D": 13}
-FIXED = ("Expand", "Resize", "Reshape", "Pad", "LSTM", "GRU", "RNN", "LSTMAny", "GRUAny", "ResizeAny", "GatherAny", "GemmAny", "If", "RotaryEmbedding", "SplitConst")  # whose batch is 1
+FIXED = ("Expand", "Resize", "Reshape", "Pad", "LSTM", "GRU", "RNN", "LSTMAny", "GRUAny", "ResizeAny", "GatherAny", "GemmAny", "If", "RotaryEmbedding", "SplitConst", "Chain")  # whose batch is 1
 
 
 def make(kind, seed):
