@@ -1,0 +1,124 @@
+// Package cells keeps what was measured, by the hash of its question, so that nothing is
+// measured twice: by a later run, or by processes that search side by side.
+package cells
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"hash"
+	"time"
+
+	"github.com/dnnc/dnnc/runtime/seal"
+)
+
+// Key is the sha256 of a question: of all that its answer depends on.
+type Key [sha256.Size]byte
+
+func (k Key) String() string { return hex.EncodeToString(k[:]) }
+
+// KeyOf is the key of a question in words. Words are told apart by quotation.
+func KeyOf(words ...any) Key {
+	h := sha256.New()
+	for _, w := range words {
+		fmt.Fprintf(h, "%q\n", fmt.Sprint(w))
+	}
+	return sum(h)
+}
+
+func sum(h hash.Hash) (k Key) {
+	h.Sum(k[:0])
+	return k
+}
+
+// Store keeps answers. Equal questions have equal answers, whoever computes them.
+type Store interface {
+	// Get is the answer to a question; ok is false where there is none, or a damaged one.
+	Get(k Key) (answer []byte, ok bool, err error)
+	// Put keeps an answer, as a whole or not at all.
+	Put(k Key, answer []byte) error
+	// Claim asks to answer a question; ok is false while another claim holds it. A claim ends by
+	// release, or a while after its process.
+	Claim(k Key) (release func(), ok bool, err error)
+}
+
+// Poll is the time between two looks at a store for what others compute.
+const Poll = 20 * time.Millisecond
+
+// Have is the answer that a store has; a nil store has none.
+func Have[T any](s Store, k Key) (v T, ok bool, err error) {
+	if s == nil {
+		return v, false, nil
+	}
+	text, ok, err := s.Get(k)
+	if err != nil || !ok {
+		return v, false, err
+	}
+	// What is no answer, to the last byte, is none.
+	if seal.Check(text) != nil {
+		return v, false, nil
+	}
+	a := answer[T]{}
+	if json.Unmarshal(text, &a) != nil {
+		return v, false, nil
+	}
+	return a.Answer, true, nil
+}
+
+// answer is an answer as a store keeps it, sealed.
+type answer[T any] struct {
+	Answer T `json:"answer"`
+}
+
+// Try is the answer that a store has, or else what compute makes of the question; ok is false where
+// another claim holds the question. Without a store it computes.
+func Try[T any](s Store, k Key, compute func() (T, error)) (v T, ok bool, err error) {
+	if s == nil {
+		v, err = compute()
+		return v, err == nil, err
+	}
+	if v, ok, err = Have[T](s, k); ok || err != nil {
+		return v, ok, err
+	}
+	release, ok, err := s.Claim(k)
+	if err != nil || !ok {
+		return v, false, err
+	}
+	defer release()
+	if v, ok, err = Have[T](s, k); ok || err != nil { // answered before the claim
+		return v, ok, err
+	}
+	if v, err = compute(); err != nil {
+		return v, false, err
+	}
+	text, err := seal.JSON(answer[T]{v}, "")
+	if err != nil {
+		return v, true, nil // a number that is not finite: others compute it themselves
+	}
+	return v, true, s.Put(k, text)
+}
+
+// Answer is Try that waits while another claim holds the question.
+func Answer[T any](ctx context.Context, s Store, k Key, compute func() (T, error)) (v T, err error) {
+	for {
+		v, ok, err := Try(s, k, compute)
+		if ok || err != nil {
+			return v, err
+		}
+		if err := Wait(ctx); err != nil {
+			return v, err
+		}
+	}
+}
+
+// Wait gives others time to compute.
+func Wait(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(Poll):
+		return nil
+	}
+}

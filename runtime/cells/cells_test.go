@@ -1,0 +1,167 @@
+package cells
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+func TestKeys(t *testing.T) {
+	assert.Equal(t, KeyOf("a", 1), KeyOf("a", 1))
+	for _, other := range []Key{KeyOf("a", 2), KeyOf("a"), KeyOf("a1"), KeyOf("a\n1"), KeyOf("a", "1\n"), KeyOf("a", 1, "")} {
+		assert.NotEqual(t, KeyOf("a", 1), other)
+	}
+}
+
+// TestAnswersAreKept: an answer is computed once, by whatever process, and anew where its file is damaged.
+func TestAnswersAreKept(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "new", "store")
+	type point struct{ X, Y float64 }
+	computed := 0
+	ask := func(answer point) point {
+		s, err := Open(dir)
+		require.NoError(t, err)
+		got, err := Answer(context.Background(), s, KeyOf("where"), func() (point, error) { computed++; return answer, nil })
+		require.NoError(t, err)
+		return got
+	}
+	want := point{.1 + .2, math.SmallestNonzeroFloat64}
+	assert.Equal(t, want, ask(want))
+	assert.Equal(t, want, ask(point{}), "to the last bit")
+	require.Equal(t, 1, computed)
+
+	k := KeyOf("where").String()
+	file := filepath.Join(dir, k[:2], k[2:])
+	whole, err := os.ReadFile(file)
+	require.NoError(t, err)
+	for at := range whole {
+		for _, damaged := range [][]byte{whole[:at], append(append(append([]byte{}, whole[:at]...), whole[at]^1), whole[at+1:]...)} {
+			require.NoError(t, os.WriteFile(file, damaged, 0o666))
+			before := computed
+			require.Equal(t, want, ask(want), "%q", damaged)
+			require.Equal(t, before+1, computed, "%q", damaged)
+		}
+	}
+}
+
+// TestClaims: a question is one process's at a time; a claim that is not renewed ends.
+func TestClaims(t *testing.T) {
+	dir := t.TempDir()
+	a, err := Open(dir)
+	require.NoError(t, err)
+	b, err := Open(dir)
+	require.NoError(t, err)
+	a.beats, b.beats = true, true // the test renews
+	hour := time.Now()
+	a.now = func() time.Time { return hour }
+	b.now = func() time.Time { return hour.Add(-24 * time.Hour) } // its clock is slow
+	claims := func(f *Folder) func() {
+		release, ok, err := f.Claim(Key{1})
+		require.NoError(t, err)
+		require.Equal(t, ok, release != nil)
+		return release
+	}
+	release := claims(a)
+	require.NotNil(t, release)
+	assert.Nil(t, claims(a), "held by this process")
+	for range 10 {
+		require.Nil(t, claims(b), "the holder renews it")
+		hour = hour.Add(Lease - time.Second)
+		a.renew()
+	}
+	release()
+	release = claims(b)
+	require.NotNil(t, release)
+	release()
+
+	// Of a process that was killed, on another machine and on this one.
+	require.NoError(t, os.WriteFile(a.claim(Key{1}), nil, 0o666))
+	assert.Nil(t, claims(a))
+	hour = hour.Add(Lease - time.Second)
+	assert.Nil(t, claims(a))
+	hour = hour.Add(time.Second)
+	release = claims(a)
+	require.NotNil(t, release)
+	assert.Nil(t, claims(b))
+	release()
+	c := exec.Command("true")
+	require.NoError(t, c.Run())
+	require.NoError(t, os.WriteFile(a.claim(Key{1}), fmt.Appendf(nil, "%s %d\n", a.host, c.Process.Pid), 0o666))
+	release = claims(a)
+	require.NotNil(t, release)
+	release()
+}
+
+// TestManyAsk: however many ask, each question is computed once, and all have the answers.
+func TestManyAsk(t *testing.T) {
+	dir := t.TempDir()
+	var computed atomic.Int32
+	var all sync.WaitGroup
+	const processes, questions = 5, 20
+	for range processes {
+		s, err := Open(dir)
+		require.NoError(t, err)
+		all.Go(func() {
+			for q := range questions {
+				got, err := Answer(context.Background(), s, KeyOf(q), func() (int, error) { computed.Add(1); return q * q, nil })
+				assert.NoError(t, err)
+				assert.Equal(t, q*q, got)
+			}
+		})
+	}
+	all.Wait()
+	assert.EqualValues(t, questions, computed.Load())
+}
+
+// TestFaults: what cannot be computed or kept is an error or nobody's answer, and no claim stays.
+func TestFaults(t *testing.T) {
+	s, err := Open(t.TempDir())
+	require.NoError(t, err)
+	broken := errors.New("broken")
+	_, err = Answer(context.Background(), s, KeyOf("q"), func() (int, error) { return 0, broken })
+	assert.ErrorIs(t, err, broken)
+	for range 2 {
+		v, err := Answer(context.Background(), s, KeyOf("q"), func() (float64, error) { return math.Inf(1), nil })
+		require.NoError(t, err)
+		assert.Equal(t, math.Inf(1), v, "computed by each")
+	}
+	release, ok, err := s.Claim(KeyOf("q"))
+	require.NoError(t, err)
+	require.True(t, ok)
+	defer release()
+	ctx, cancel := context.WithTimeout(context.Background(), 2*Poll)
+	defer cancel()
+	_, err = Answer(ctx, s, KeyOf("q"), func() (int, error) { return 1, nil })
+	assert.ErrorIs(t, err, context.DeadlineExceeded)
+
+	v, err := Answer(context.Background(), nil, KeyOf("q"), func() (int, error) { return 1, nil })
+	require.NoError(t, err)
+	assert.Equal(t, 1, v, "without a store")
+}
+
+func TestFoldersOfOthers(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "thesis.tex"), nil, 0o666))
+	_, err := Open(dir)
+	assert.EqualError(t, err, `the folder holds "thesis.tex", and is no store`)
+	_, err = Open(filepath.Join(dir, "thesis.tex"))
+	assert.EqualError(t, err, "not a directory")
+	s, err := Open(filepath.Join(dir, "store"))
+	require.NoError(t, err)
+	k := KeyOf("q")
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "store", k.String()[:2]), nil, 0o666))
+	_, err = Answer(context.Background(), s, k, func() (int, error) { return 1, nil })
+	assert.EqualError(t, err, "not a directory")
+	assert.Equal(t, fmt.Sprintf("%x", k[:]), k.String())
+}
