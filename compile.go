@@ -72,7 +72,7 @@ func (b *Build) environment(errors []disturb.Condition) *pass.Env {
 	ranges, bits, _ := pass.Activations(c.Activations) // which Check has read
 	env := &pass.Env{
 		Target: c.Target, Level: c.Level, Small: c.SmallCode, Stream: c.Stream, Budget: c.Budget, Rounding: c.Rounding, Seed: c.Seed, Errors: errors, Fix: c.Fix, Formats: c.Formats,
-		Search: c.Search, Objective: c.Objective, MinBits: c.MinBits, MaxBits: c.MaxBits, Checkpoint: c.Checkpoint, Patient: c.Time > 0, MaxMemory: c.Memory, Ranges: ranges, Bits: bits,
+		Search: c.Search, Objective: c.Objective, MinBits: c.MinBits, MaxBits: c.MaxBits, Checkpoint: c.Checkpoint, Store: c.Store, Patient: c.Time > 0, MaxMemory: c.Memory, Ranges: ranges, Bits: bits,
 		Progress: c.Progress, Tune: c.Tune, Float: func() *ir.Module { return b.Result.Float },
 	}
 	deadline := time.Now().Add(c.Time)

@@ -14,6 +14,7 @@ import (
 	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/passes/quant"
 	"github.com/dnnc/dnnc/passes/robust"
+	"github.com/dnnc/dnnc/runtime/cells"
 	"github.com/dnnc/dnnc/runtime/certificate"
 	"github.com/dnnc/dnnc/runtime/data"
 	"github.com/dnnc/dnnc/runtime/disturb"
@@ -51,6 +52,7 @@ type Config struct {
 
 	Memory     int                 // bytes of activations that a search may keep; 0 is a default
 	Checkpoint string              // file that keeps what a search measures
+	Store      cells.Store         // keeps it, too, and shares it with others that search alike; may be nil
 	Time       time.Duration       // of -search qstar; 0 is its own measure
 	Enough     func() bool         // ends a search with the best so far; may be nil
 	Chosen     []certificate.Layer // formats of a build that is done again: nothing is searched
@@ -166,6 +168,8 @@ func (c *Config) Check() error {
 		return diag.New(diag.Pos{}, diag.BadValue, "-search is the method of -O robust, and -O %s searches nothing", c.Level).WithHelp("-O robust -search %s", c.Search)
 	case c.Checkpoint != "" && !c.Measures() && c.Chosen == nil:
 		return diag.New(diag.Pos{}, diag.BadValue, "-checkpoint keeps what a search measures, and -O %s searches nothing", c.Level).WithHelp("-O robust, or leave -checkpoint out")
+	case c.Store != nil && !c.Measures() && c.Chosen == nil:
+		return diag.New(diag.Pos{}, diag.BadValue, "-store keeps what a search measures, and -O %s searches nothing", c.Level).WithHelp("-O robust, or leave -store and -workers out")
 	case (b.Cycles > 0 || b.CyclesOfInt8 > 0) && c.Level != pass.Robust:
 		return diag.New(diag.Pos{}, diag.BadBudget, "-cycles bounds a search, and -O %s is none", c.Level).WithHelp("-O robust -cycles ...")
 	case b.IsSize() && c.Level == pass.Int8 && c.Chosen == nil:

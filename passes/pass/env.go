@@ -8,6 +8,7 @@ import (
 
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/ir/processor"
+	"github.com/dnnc/dnnc/runtime/cells"
 	"github.com/dnnc/dnnc/runtime/data"
 	"github.com/dnnc/dnnc/runtime/disturb"
 	"github.com/dnnc/dnnc/runtime/measure"
@@ -147,6 +148,8 @@ type Env struct {
 	MaxMemory int
 	// Checkpoint is a file that keeps what a search has measured, "" for none.
 	Checkpoint string
+	// Store keeps what a search measures, and shares it with others that search alike; nil for none.
+	Store cells.Store
 	// Tune is how the quantized network is tuned.
 	Tune Tune
 	// Float returns the calibrated network that the module was quantized from; nil where there

@@ -32,16 +32,17 @@ type saved struct {
 
 // identity is the hash of what the costs depend on: the calibrated network, images,
 // errors, seed, rounding and the version of the search.
-func (s *Search) identity() (string, error) {
-	if s.id != "" {
-		return s.id, nil
+func (s *Search) identity(on images) (string, error) {
+	id := &s.ids[on]
+	if *id != "" {
+		return *id, nil
 	}
 	h := sha256.New()
-	if err := s.oracle.identify(h); err != nil {
+	if err := s.oracle.identify(h, on); err != nil {
 		return "", err
 	}
-	s.id = hex.EncodeToString(h.Sum(nil))
-	return s.id, nil
+	*id = hex.EncodeToString(h.Sum(nil))
+	return *id, nil
 }
 
 // maxCheckpoint is the most bytes of a checkpoint.
@@ -73,7 +74,7 @@ func (s *Search) Restore(text []byte) error {
 	if err := json.Unmarshal(text, &c); err != nil {
 		return refused(anew, "no checkpoint: %v", err)
 	}
-	id, err := s.identity()
+	id, err := s.identity(onJudged)
 	if err != nil {
 		return err
 	}
@@ -101,7 +102,7 @@ func (s *Search) save() error {
 	if s.env.Checkpoint == "" {
 		return nil
 	}
-	id, err := s.identity()
+	id, err := s.identity(onJudged)
 	if err != nil {
 		return err
 	}

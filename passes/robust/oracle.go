@@ -51,10 +51,21 @@ type oracle interface {
 	cycles(l int, e ir.Elem) float64
 	// hasRoom reports whether a kernel of a layer in a format keeps the bound on the arena.
 	hasRoom(l int, e ir.Elem) bool
-	// macs are the multiply-adds of alone for one image: of what is computed anew.
+	// macs are the multiply-adds of alone for one image, from the layer on.
 	macs(l int) int
 	// quantized is the module of integers in which layers have formats.
 	quantized(ctx context.Context, formats []quant.Format) (*ir.Module, error)
-	// identify writes all that the answers depend on, the version of the search included.
-	identify(w io.Writer) error
+	// identify writes all that the answers on some images depend on, the version of the search included.
+	identify(w io.Writer, on images) error
 }
+
+// images are those that an answer of an oracle is taken on.
+type images int
+
+const (
+	onJudged images = iota
+	onFinal
+	onHeldOut // as they are, with their labels: of retention
+
+	sets // the number of these
+)

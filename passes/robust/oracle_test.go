@@ -241,8 +241,8 @@ func (o *madeUp) quantized(_ context.Context, formats []quant.Format) (*ir.Modul
 	return m, nil
 }
 
-func (o *madeUp) identify(w io.Writer) error {
-	_, err := io.WriteString(w, o.name)
+func (o *madeUp) identify(w io.Writer, on images) error {
+	_, err := fmt.Fprintln(w, o.name, on)
 	return err
 }
 

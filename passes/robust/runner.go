@@ -202,15 +202,9 @@ func (r *runner) alone(ctx context.Context, l int, p *quant.Prepared, f quant.Fo
 	return r.costOf(r.judge, logits), nil
 }
 
-// macs is the multiply-adds of one measurement of a layer's format; before prepare, of one that has what lies before
-// the layer.
-func (r *runner) macs(l int) int {
-	from := r.float.Index(r.layers[l])
-	if r.before != nil {
-		from = r.before.Held(from)
-	}
-	return ir.MACs(r.m.Ops[from:])
-}
+// macs is the multiply-adds of one measurement of a layer's format: from the layer on. With little memory what lies
+// before it may be computed again, which is no part of the question.
+func (r *runner) macs(l int) int { return ir.MACs(r.m.Ops[r.float.Index(r.layers[l]):]) }
 
 func (r *runner) quantized(ctx context.Context, formats []quant.Format) (*ir.Module, error) {
 	rounded, err := r.rounder.Sequential(ctx, formats)
@@ -567,7 +561,7 @@ func (r *runner) hasRoom(l int, e ir.Elem) bool {
 	})
 }
 
-func (r *runner) identify(w io.Writer) error {
+func (r *runner) identify(w io.Writer, on images) error {
 	fmt.Fprintln(w, Version, r.env.Seed, r.env.Rounding, r.rounder.Samples.N, r.judge.N)
 	for _, e := range r.env.Errors {
 		fmt.Fprintln(w, e)
@@ -578,7 +572,19 @@ func (r *runner) identify(w io.Writer) error {
 			fmt.Fprintln(w, quant.ResultStep(r.m, i))
 		}
 	}
-	for _, x := range [][]float32{r.judge.X, r.rounder.Samples.X} {
+	list := [][]float32{r.judge.X, r.rounder.Samples.X}
+	switch on {
+	case onFinal:
+		list = append(list, r.final.X)
+	case onHeldOut:
+		x, err := r.env.HeldOut()
+		if err != nil {
+			return err
+		}
+		list = append(list, x.X)
+		fmt.Fprintln(w, r.env.Objective, r.env.Budget.Promised, r.task.Asked(), x.Labels, x.Targets)
+	}
+	for _, x := range list {
 		if err := binary.Write(w, binary.LittleEndian, x); err != nil {
 			return err
 		}

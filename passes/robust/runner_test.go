@@ -167,8 +167,8 @@ func TestAloneIsTheWholeNetwork(t *testing.T) {
 				same(t, plainCost(exact[:images*5], logits), got, fmt.Sprint(memory, l, images))
 				assert.Positive(t, got.KL)
 			}
-			want := whole
-			if memory == 0 && l > 0 { // the convolution of 4*2*2 results of 18 is kept
+			want := whole // whatever the memory
+			if l > 0 {    // the convolution of 4*2*2 results of 18 is kept
 				want -= 16 * 18
 				if l == 2 {
 					want -= 5 * 16
@@ -397,7 +397,7 @@ func TestIdentity(t *testing.T) {
 		r, err := newRunner(m, env)
 		require.NoError(t, err)
 		var b bytes.Buffer
-		require.NoError(t, r.identify(&b))
+		require.NoError(t, r.identify(&b, onJudged))
 		return b.String()
 	}
 	list := []string{
@@ -418,6 +418,16 @@ func TestIdentity(t *testing.T) {
 		identity(func(m *ir.Module, _ *pass.Env) { m.Ops[1].Out.Range.Hi *= 2 }),
 	}
 	assert.Equal(t, list[0], identity(func(*ir.Module, *pass.Env) {}))
+	m, env := realNetwork(t)
+	r, err := newRunner(m, env)
+	require.NoError(t, err)
+	require.NotSame(t, r.judge, r.final)
+	for _, on := range []images{onFinal, onHeldOut} {
+		var b bytes.Buffer
+		require.NoError(t, r.identify(&b, on))
+		assert.NotContains(t, list, b.String(), on)
+		list = append(list, b.String())
+	}
 	for i, a := range list {
 		for _, b := range list[:i] {
 			assert.NotEqual(t, a, b, i)

@@ -2,12 +2,14 @@ package robust
 
 import (
 	"context"
+	"math"
 	"slices"
 	"strings"
 
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/passes/pass"
 	"github.com/dnnc/dnnc/passes/quant"
+	"github.com/dnnc/dnnc/runtime/cells"
 	"github.com/dnnc/dnnc/runtime/measure"
 )
 
@@ -35,7 +37,7 @@ type Search struct {
 	isDefault bool                    // nobody asked for this bound: budgets come before it
 	estimates map[layerFormat]float64 // cycles that have been asked for
 
-	id            string // identity, once it is known
+	ids           [sets]string // identities by images, once they are known
 	table         [][]entry
 	nearest       [][]step // of greedyNearest
 	nearestEffort effort
@@ -160,7 +162,15 @@ func (s *Search) joint(ctx context.Context, x *shelf, origin string, formats []q
 		seen.Origin = origin
 		return &seen, nil
 	}
-	c, err := s.oracle.joint(ctx, x != s.judge, formats)
+	on := onJudged
+	if x != s.judge {
+		on = onFinal
+	}
+	k, err := s.question(on, "joint", key(formats))
+	if err != nil {
+		return nil, err
+	}
+	c, err := cells.Answer(ctx, s.env.Store, k, func() (cost, error) { return s.oracle.joint(ctx, x != s.judge, formats) })
 	if err != nil {
 		return nil, err
 	}
@@ -265,10 +275,28 @@ func (s *Search) retention(ctx context.Context, formats []quant.Format) (kept me
 	if err := s.reference(ctx); err != nil {
 		return kept, expected, err
 	}
-	kept, expected, images, err := s.oracle.retention(ctx, formats)
+	k, err := s.question(onHeldOut, "retention", key(formats))
 	if err != nil {
 		return kept, expected, err
 	}
-	s.count(images)
-	return kept, expected, nil
+	type answer struct {
+		Kept     measure.Estimate
+		Expected *float64 // nil of a loss that is not known
+		Images   int
+	}
+	a, err := cells.Answer(ctx, s.env.Store, k, func() (a answer, err error) {
+		a.Kept, expected, a.Images, err = s.oracle.retention(ctx, formats)
+		if !math.IsNaN(expected) {
+			a.Expected = &expected
+		}
+		return a, err
+	})
+	if err != nil {
+		return kept, expected, err
+	}
+	s.count(a.Images)
+	if a.Expected == nil {
+		return a.Kept, math.NaN(), nil
+	}
+	return a.Kept, *a.Expected, nil
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/dnnc/dnnc/ir"
 	"github.com/dnnc/dnnc/passes/quant"
+	"github.com/dnnc/dnnc/runtime/cells"
 	"github.com/dnnc/dnnc/runtime/measure"
 )
 
@@ -56,8 +57,19 @@ func (s *Search) fill(ctx context.Context, images int, want func(l int) []int) e
 	if total == 0 {
 		return nil
 	}
+	take := func(l, f int, c cost) {
+		s.table[l][f].cost, s.table[l][f].images = c, images
+		missing[l] = slices.DeleteFunc(missing[l], func(other int) bool { return other == f })
+		done++
+		if s.env.Progress != nil {
+			s.env.Progress("measuring formats", done, total)
+		}
+	}
+	if s.env.Store != nil && s.env.Effort == 0 {
+		return s.share(ctx, images, missing, take)
+	}
 	return s.oracle.walk(ctx, func(l int) bool { return len(missing[l]) > 0 && !s.stopped() }, func(l int, p *quant.Prepared) error {
-		for _, f := range missing[l] {
+		for _, f := range slices.Clone(missing[l]) {
 			if s.stopped() {
 				break
 			}
@@ -65,11 +77,7 @@ func (s *Search) fill(ctx context.Context, images int, want func(l int) []int) e
 			if err != nil {
 				return err
 			}
-			s.table[l][f].cost, s.table[l][f].images = c, images
-			done++
-			if s.env.Progress != nil {
-				s.env.Progress("measuring formats", done, total)
-			}
+			take(l, f, c)
 		}
 		return s.save()
 	})
@@ -77,13 +85,22 @@ func (s *Search) fill(ctx context.Context, images int, want func(l int) []int) e
 
 // alone measures the network with one layer rounded.
 func (s *Search) alone(ctx context.Context, l int, p *quant.Prepared, f quant.Format, images int) (cost, error) {
-	c, err := s.oracle.alone(ctx, l, p, f, images)
+	k, err := s.aloneKey(l, f, images)
 	if err != nil {
 		return cost{}, err
 	}
+	c, err := cells.Answer(ctx, s.env.Store, k, func() (cost, error) { return s.oracle.alone(ctx, l, p, f, images) })
+	if err != nil {
+		return cost{}, err
+	}
+	s.charged(l, images)
+	return c, nil
+}
+
+// charged counts one measurement of a layer's format, whoever makes it.
+func (s *Search) charged(l, images int) {
 	s.spent.evaluations++
 	s.spent.macs += int64(s.oracle.macs(l)) * int64(images)
-	return c, nil
 }
 
 // surrogate is a way to add the table up.
