@@ -160,8 +160,15 @@ func quantizing(fs *flag.FlagSet, o *driver.Options) {
 	fs.Func("ram", "upper bound on the arena in bytes, as `24KiB`, checked when kernels are selected; free: none, where -O robust keeps to int8's if kernels can", ram(&o.Budget))
 	fs.Func("mem", "upper bound on memory beyond the files that are read in place, as `4GiB`, its default; what does not fit is computed again, or refused with the bytes that it takes", size(&o.Memory))
 	fs.StringVar(&o.Checkpoint, "checkpoint", "", "keep what a search measures in this `file`, and go on from it")
+	fs.StringVar(&o.Store, "store", "", "keep all that a search measures in this `folder`, and take from it what any search has measured; others that search at the same time share it")
 	fs.StringVar(&o.Search, "search", "", "the method of -O robust: "+strings.Join(robust.Methods(), ", ")+" (default "+robust.Methods()[0]+")")
 	fs.Var(duration{&o.Time}, "time", "of -search qstar, which goes on for this `time`: 10s; Ctrl-C ends it, too, and ships the best so far")
+}
+
+// sharing is of searches by several processes.
+func sharing(fs *flag.FlagSet, o *driver.Options) {
+	o.Workers = 1
+	fs.Var(whole[int]{&o.Workers, 1}, "workers", "`number` of processes that search, this one among them, over the folder of -store or one for the time; -mem is for all together, and the result has the same bytes")
 }
 
 // tuning is how the quantized network is moved towards the float network.

@@ -35,7 +35,7 @@ func Build(ctx context.Context, o Options, out, messages io.Writer) error {
 	if slices.ContainsFunc(b.o.Emit, func(e string) bool { return e == "cmake" || e == "pc" }) && !slices.Contains(b.o.Emit, "lib") {
 		b.o.Emit = append(slices.Clone(b.o.Emit), "lib") // which they name
 	}
-	r, err := compile(ctx, o, out, messages, b.plan)
+	r, err := b.search(o, messages)
 	if err != nil {
 		return err
 	}
@@ -76,6 +76,16 @@ func Build(ctx context.Context, o Options, out, messages io.Writer) error {
 		return err
 	}
 	return b.interrupted()
+}
+
+// search compiles the network, with other processes where the options say so.
+func (b *build) search(o Options, messages io.Writer) (*Result, error) {
+	restore, err := o.split()
+	if err != nil {
+		return nil, err
+	}
+	defer restore()
+	return compile(b.ctx, o, b.out, messages, b.plan)
 }
 
 // interrupted reports what was left out, after the outputs are written.

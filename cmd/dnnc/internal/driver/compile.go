@@ -190,6 +190,13 @@ func compile(ctx context.Context, o Options, out, messages io.Writer, check func
 	if err := r.sameImages(o); err != nil {
 		return nil, err
 	}
+	if r.build.Searches() && o.Workers > 1 {
+		stop, err := startWorkers(ctx, o, messages)
+		if err != nil {
+			return nil, err
+		}
+		defer stop()
+	}
 	if r.build.Searches() {
 		if err := r.Judge(ctx, o, o.said(out, messages)); err != nil {
 			return nil, err

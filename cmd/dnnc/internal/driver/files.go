@@ -126,6 +126,7 @@ func (o *Options) Files() *Files {
 		f.Writes(out.role, out.path)
 	}
 	f.Makes("-record", o.Record)
+	f.Makes("-store", o.Store)
 	return f
 }
 

@@ -40,6 +40,9 @@ type Options struct {
 	Fix, Formats                          []string
 	Budget                                pass.Budget
 	Search, Objective, Checkpoint         string
+	Store                                 string   // folder of answers that searches share; "" for none
+	Workers                               int      // processes that search, this one among them; 0 and 1 are this one alone
+	Words                                 []string // of the command, for processes that search with it
 	MinBits, MaxBits                      float64
 	Time                                  time.Duration   // of a search; 0 is its own measure
 	Soon                                  context.Context // done when the user wants what there is; nil is never
@@ -222,6 +225,9 @@ func (o *Options) values() (c dnnc.Config, err error) {
 		Rounding: o.Rounding, Activations: o.Activations, Seed: o.Seed, Calibrate: o.Images, Task: o.Task, Memory: o.Memory, Checkpoint: o.Checkpoint,
 		Time: o.Time, Enough: o.isEnough, Chosen: o.Chosen, Judged: o.JudgedBy, Errors: o.Errors, StartAfter: o.StartAfter, StopAfter: o.StopAfter,
 		Prefix: o.Prefix, Hooks: o.Hooks, Lend: o.Lend, Section: o.Section, LLVM: o.LLVM, Tune: o.Tune, Fix: map[string]ir.Elem{},
+	}
+	if o.Store != "" {
+		c.Store = &store{dir: o.Store}
 	}
 	if err := c.Check(); err != nil {
 		return c, err

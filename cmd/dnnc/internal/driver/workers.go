@@ -1,0 +1,188 @@
+package driver
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/dnnc/dnnc/ir"
+	"github.com/dnnc/dnnc/ir/diag"
+	"github.com/dnnc/dnnc/passes"
+	"github.com/dnnc/dnnc/passes/pass"
+	"github.com/dnnc/dnnc/runtime/cells"
+)
+
+// store is the folder of -store: opened when a search first asks, and counted.
+type store struct {
+	dir             string
+	once            sync.Once
+	folder          *cells.Folder
+	err             error
+	computed, taken atomic.Int64 // answers
+}
+
+func (s *store) open() (*cells.Folder, error) {
+	s.once.Do(func() { s.folder, s.err = cells.Open(s.dir) })
+	return s.folder, s.named(s.err)
+}
+
+// named is an error of the store with the flag and the folder.
+func (s *store) named(err error) error {
+	if err == nil {
+		return nil
+	}
+	return diag.New(diag.Pos{}, diag.BadOutput, "-store %s: %v", s.dir, err)
+}
+
+func (s *store) Get(k cells.Key) (answer []byte, ok bool, err error) {
+	f, err := s.open()
+	if err != nil {
+		return nil, false, err
+	}
+	if answer, ok, err = f.Get(k); ok {
+		s.taken.Add(1)
+	}
+	return answer, ok, s.named(err)
+}
+
+func (s *store) Put(k cells.Key, answer []byte) error {
+	f, err := s.open()
+	if err != nil {
+		return err
+	}
+	s.computed.Add(1)
+	return s.named(f.Put(k, answer))
+}
+
+func (s *store) Claim(k cells.Key) (release func(), ok bool, err error) {
+	f, err := s.open()
+	if err != nil {
+		return nil, false, err
+	}
+	release, ok, err = f.Claim(k)
+	return release, ok, s.named(err)
+}
+
+// Work searches as a build with the same options does, over the same store, and writes
+// nothing else.
+func Work(ctx context.Context, o Options, out, messages io.Writer) error {
+	if o.Store == "" {
+		return diag.New(diag.Pos{}, diag.BadValue, "dnnc worker shares a search by the folder of -store, which is not named").WithHelp("give the build and its workers the same -store")
+	}
+	if o.Workers > 1 {
+		return diag.New(diag.Pos{}, diag.BadValue, "dnnc worker is one process, and -workers is of a build that starts more").WithHelp("leave -workers out")
+	}
+	o.StopAfter, o.Checkpoint, o.DumpDir, o.Debug, o.Stats, o.Validate, o.TimePasses, o.Emit = passes.Robust, "", "", "", "", false, false, nil
+	ctx, stop := withParent(ctx)
+	defer stop()
+	r, err := compile(ctx, o, io.Discard, messages, func(*ir.Module) error { return nil })
+	if err != nil {
+		return err
+	}
+	if !r.build.Searches() {
+		return diag.New(diag.Pos{}, diag.BadValue, "the build searches nothing: the formats of %s are chosen already", o.Input)
+	}
+	s := r.Config.Store.(*store)
+	fmt.Fprintf(out, "the search is done: this worker computed %d answers and took %d from others\n", s.computed.Load(), s.taken.Load())
+	return nil
+}
+
+// parent is the environment variable by which a worker knows the process that started it.
+const parent = "DNNC_WORKER_OF"
+
+// withParent is a context that ends when the process that started this one as a worker is gone, however it ended.
+func withParent(ctx context.Context) (context.Context, func()) {
+	ctx, stop := context.WithCancel(ctx)
+	pid, err := strconv.Atoi(os.Getenv(parent))
+	if err != nil {
+		return ctx, stop
+	}
+	go func() {
+		for ctx.Err() == nil {
+			if os.Getppid() != pid {
+				stop()
+			}
+			time.Sleep(time.Second)
+		}
+	}()
+	return ctx, stop
+}
+
+// split gives each of the processes that will search its part of the machine: memory and cores. restore ends it.
+func (o *Options) split() (restore func(), err error) {
+	o.Workers = max(o.Workers, 1)
+	if o.Workers == 1 {
+		return func() {}, nil
+	}
+	total := o.Memory
+	if total == 0 {
+		total = (&pass.Env{}).Memory()
+	}
+	o.Memory = total / o.Workers
+	dir := ""
+	if o.Store == "" {
+		if dir, err = os.MkdirTemp("", "dnnc-store-"); err != nil {
+			return nil, diag.New(diag.Pos{}, diag.BadOutput, "-workers: no folder for what they share: %v", err).WithHelp("-store names one")
+		}
+		o.Store = dir
+	}
+	cores := runtime.GOMAXPROCS(0)
+	runtime.GOMAXPROCS(max(1, cores/o.Workers))
+	return func() {
+		runtime.GOMAXPROCS(cores)
+		if dir != "" {
+			os.RemoveAll(dir)
+		}
+	}, nil
+}
+
+// startWorkers starts the other processes of a search. stop ends those that still run, and says which failed: the search
+// does without them.
+func startWorkers(ctx context.Context, o Options, messages io.Writer) (stop func(), err error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, diag.New(diag.Pos{}, diag.BadValue, "-workers: %v", err)
+	}
+	words := slices.Concat([]string{"worker"}, o.Words, []string{"-workers", "1", "-store", o.Store, "-mem", strconv.Itoa(o.Memory)})
+	ctx, end := context.WithCancel(ctx)
+	var all sync.WaitGroup
+	var mu sync.Mutex
+	for range o.Workers - 1 {
+		var fault bytes.Buffer
+		c := exec.CommandContext(ctx, self, words...)
+		c.Stderr = &fault
+		c.Env = append(os.Environ(), fmt.Sprintf("%s=%d", parent, os.Getpid()), fmt.Sprintf("GOMAXPROCS=%d", runtime.GOMAXPROCS(0)))
+		apart(c)
+		if err := c.Start(); err != nil {
+			end()
+			all.Wait()
+			return nil, diag.New(diag.Pos{}, diag.BadValue, "-workers: %v", err)
+		}
+		all.Go(func() {
+			err := c.Wait()
+			if err == nil || ctx.Err() != nil {
+				return
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			lines := strings.Split(strings.TrimSpace(fault.String()), "\n")
+			var exit *exec.ExitError
+			if errors.As(err, &exit) && lines[len(lines)-1] != "" {
+				err = fmt.Errorf("%w: %s", err, lines[len(lines)-1])
+			}
+			fmt.Fprintf(messages, "a worker ended, and the search goes on without it: %v\n", err)
+		})
+	}
+	return func() { end(); all.Wait() }, nil
+}
